@@ -1,14 +1,14 @@
-"""How fast the service is, how much memory it takes, and whether that is what was promised.
+"""Measure the service's speed and memory, and compare them with its goals.
 
-    make bench                                            all of it, in about six minutes
-    PYTHONPATH=tests .venv/bin/python -m benchmarks.latency    one of them
+    make bench                                            all parts, in about six minutes
+    PYTHONPATH=tests .venv/bin/python -m benchmarks.latency    one part
 
-start       from the command to the first accepted job
-latency     one photo from end to end, and what queue and storage add to it
-throughput  eight clients, against the same stages called in one process
-memory      of the API, of a worker that serves all stages, of `up`
-broker      submitting while the broker swallows everything
+start       time from the command to the first accepted job
+latency     one photo from end to end, and the share of queue and storage
+throughput  eight clients, compared with the same stages called in one process
+memory      memory of the API, of a worker that serves all stages, and of `up`
+broker      submissions while the broker accepts bytes and never answers
 
-Every submission has other bytes than those before. Absolute times tell of the machine and of
-who else is at work on it; ratios of paired rounds tell of the service.
+Every submission has different bytes, so no result comes from a cache. Absolute times depend on the
+machine and its other load; ratios of paired rounds depend on the service alone.
 """

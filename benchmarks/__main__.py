@@ -1,4 +1,4 @@
-"""All of it: `python -m benchmarks`."""
+"""Run all parts: `python -m benchmarks`."""
 
 import sys
 
@@ -16,12 +16,12 @@ from benchmarks import (
 
 
 def main() -> None:
-    """Measure everything and tell; the status is 1 when a goal was missed."""
+    """Measure all parts and print the figures; exit with status 1 when a goal was missed."""
     found = []
     for part in (start, latency, throughput, memory, broker, backgrounds, composite, look):
         print(f"{part.__name__} …", file=sys.stderr, flush=True)
         found += part.measure()
-    figures.tell(found)
+    figures.print_figures(found)
     sys.exit(any(figure.reached is False for figure in found))
 
 

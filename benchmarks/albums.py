@@ -1,7 +1,7 @@
-"""Albums: how often photos of one scene are missed, and others are taken for one scene.
+"""Measure how often albums miss photos of one scene, and how often they group different scenes.
 
-python -m benchmarks.albums PHOTO…: every photo is of another scene. A photo `X.jpg` in a folder
-`images` whose people are drawn as `X.png` in `masks` beside it is also shot as a burst.
+python -m benchmarks.albums PHOTO…: every photo shows a different scene. A photo `images/X.jpg` with
+a mask of its people in `masks/X.png` is also varied into a burst.
 """
 
 import datetime as dt
@@ -14,11 +14,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from smart_filter_shared import albums
-from smart_filter_shared.albums import Shot
+from smart_filter_shared.albums import ranking
+from smart_filter_shared.albums.ranking import AlbumPhoto
 from smart_filter_workers import images
 from smart_filter_workers.results import Matte8, Srgb8
-from smart_filter_workers.stages.prepare.fingerprint import fingerprint_of
+from smart_filter_workers.stages.prepare.perceptual_hash import compute_perceptual_hash
 
 SEED = 6
 SCENES, FRAMES = 60, 5
@@ -27,36 +27,39 @@ NOON = dt.datetime(2031, 1, 1, 12, tzinfo=dt.UTC)
 
 
 def main(photos: Sequence[Path]) -> None:
-    """Print pairs that are false, shares that are missed, and what becomes of bursts."""
-    chance = np.random.default_rng(SEED)
+    """Print the false pairs, the missed shares, and how bursts are grouped."""
+    rng = np.random.default_rng(SEED)
     originals: list[int] = []
     missed: dict[str, list[int]] = defaultdict(list)
     bursts: list[list[int]] = []
     for path in photos:
         srgb = images.decode(path.read_bytes()).srgb
-        originals.append(fingerprint_of(srgb))
-        for name, changed in _changed(srgb, chance):
-            missed[name].append((fingerprint_of(changed) ^ originals[-1]).bit_count())
+        originals.append(compute_perceptual_hash(srgb))
+        for name, changed in _vary(srgb, rng):
+            missed[name].append((compute_perceptual_hash(changed) ^ originals[-1]).bit_count())
         mask = _mask(path, srgb)
         if mask is not None:
-            frames = [fingerprint_of(_moved(srgb, mask, chance)) for _ in range(FRAMES - 1)]
+            frames = [
+                compute_perceptual_hash(_move_people(srgb, mask, rng)) for _ in range(FRAMES - 1)
+            ]
             missed["burst"].append((frames[0] ^ originals[-1]).bit_count())
             bursts.append([originals[-1], *frames])
-    apart = [(one ^ other).bit_count() for one, other in itertools.combinations(originals, 2)]
-    limits = (albums.ALIKE_WITHIN_BITS, albums.MOMENT_ALIKE_WITHIN_BITS)
+    distances = [(one ^ other).bit_count() for one, other in itertools.combinations(originals, 2)]
+    limits = (ranking.MAX_HAMMING_BITS, ranking.MAX_HAMMING_BITS_IN_BURST)
     for limit in limits:
-        print(f"{sum(bits <= limit for bits in apart)} of {len(apart)} pairs within {limit} bits")
+        within = sum(bits <= limit for bits in distances)
+        print(f"{within} of {len(distances)} pairs within {limit} bits")
     for name, bits in missed.items():
         shares = [f"{np.mean(np.array(bits) > limit):.1%} above {limit}" for limit in limits]
         print(f"{name}: median {np.median(bits):.0f}, {', '.join(shares)}")
-    chance.shuffle(bursts)
+    rng.shuffle(bursts)
     for with_time in (False, True):
-        _tell_groups(bursts[:SCENES], with_time=with_time)
+        _print_groups(bursts[:SCENES], with_time=with_time)
 
 
-def _tell_groups(bursts: Sequence[Sequence[int]], *, with_time: bool) -> None:
+def _print_groups(bursts: Sequence[Sequence[int]], *, with_time: bool) -> None:
     shots = [
-        Shot(
+        AlbumPhoto(
             f"{scene}-{frame}",
             fingerprint,
             NOON + dt.timedelta(hours=scene, seconds=2 * frame) if with_time else None,
@@ -64,65 +67,67 @@ def _tell_groups(bursts: Sequence[Sequence[int]], *, with_time: bool) -> None:
         for scene, burst in enumerate(bursts)
         for frame, fingerprint in enumerate(burst)
     ]
-    groups = [[one.split("-")[0] for one in group.ids] for group in albums.arrange(shots).groups]
+    groups = [
+        [one.split("-")[0] for one in group.ids] for group in ranking.rank_album(shots).groups
+    ]
     whole = sum(len(scenes) == FRAMES and len(set(scenes)) == 1 for scenes in groups)
     mixed = sum(len(set(scenes)) > 1 for scenes in groups)
     times = "with times" if with_time else "without times"
     print(f"bursts {times}: {whole} of {len(bursts)} whole, {mixed} groups of several scenes")
 
 
-def _changed(srgb: Srgb8, chance: np.random.Generator) -> Iterator[tuple[str, Srgb8]]:
+def _vary(srgb: Srgb8, rng: np.random.Generator) -> Iterator[tuple[str, Srgb8]]:
     half = _asarray(cv2.resize(srgb, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
     yield "JPEG at quality 30", images.decode(images.encode_jpeg(srgb, quality=30).content).srgb
     yield "half the size", half
     yield "15 % brighter", _asarray(np.clip(srgb * 1.15, 0, 255))
     yield "15 % darker", _asarray(srgb * 0.85)
-    yield "cropped by up to 5 % a side", _cropped(srgb, chance)
-    yield "shifted by up to 3 %", _turned(srgb, 0, 0.03, chance)
-    yield "turned by up to 1°, shifted by 2 %", _turned(srgb, 1, 0.02, chance)
-    lit = _asarray(np.clip(_cropped(half, chance) * chance.uniform(0.85, 1.15), 0, 255))
+    yield "cropped by up to 5 % a side", _crop(srgb, rng)
+    yield "shifted by up to 3 %", _rotate(srgb, 0, 0.03, rng)
+    yield "turned by up to 1°, shifted by 2 %", _rotate(srgb, 1, 0.02, rng)
+    lit = _asarray(np.clip(_crop(half, rng) * rng.uniform(0.85, 1.15), 0, 255))
     yield (
         "half, cropped, relit, JPEG 50",
         images.decode(images.encode_jpeg(lit, quality=50).content).srgb,
     )
 
 
-def _cropped(srgb: Srgb8, chance: np.random.Generator) -> Srgb8:
+def _crop(srgb: Srgb8, rng: np.random.Generator) -> Srgb8:
     height, width = srgb.shape[:2]
-    top, bottom, left, right = chance.uniform(0, 0.05, 4) * (height, height, width, width)
+    top, bottom, left, right = rng.uniform(0, 0.05, 4) * (height, height, width, width)
     return srgb[int(top) : height - int(bottom), int(left) : width - int(right)]
 
 
-def _turned(srgb: Srgb8, degrees: float, shift: float, chance: np.random.Generator) -> Srgb8:
+def _rotate(srgb: Srgb8, degrees: float, shift: float, rng: np.random.Generator) -> Srgb8:
     height, width = srgb.shape[:2]
-    angle = chance.uniform(-degrees, degrees)
+    angle = rng.uniform(-degrees, degrees)
     matrix = np.array(cv2.getRotationMatrix2D((width / 2, height / 2), angle, 1), np.float64)
-    matrix[:, 2] += chance.uniform(-shift, shift, 2) * (width, height)
+    matrix[:, 2] += rng.uniform(-shift, shift, 2) * (width, height)
     mirror = cv2.BORDER_REFLECT
     return _asarray(cv2.warpAffine(srgb, matrix, (width, height), borderMode=mirror))
 
 
 def _mask(path: Path, srgb: Srgb8) -> Matte8 | None:
-    beside = path.parent.with_name("masks") / f"{path.stem}.png"
-    mask = cv2.imread(str(beside), cv2.IMREAD_GRAYSCALE) if beside.exists() else None
+    mask_path = path.parent.with_name("masks") / f"{path.stem}.png"
+    mask = cv2.imread(str(mask_path), cv2.IMREAD_GRAYSCALE) if mask_path.exists() else None
     return _asarray(mask) if mask is not None and mask.shape == srgb.shape[:2] else None
 
 
-def _moved(srgb: Srgb8, mask: Matte8, chance: np.random.Generator) -> Srgb8:
-    """Move people by up to 3 % and 3° before what was behind them, and the camera by 1°."""
+def _move_people(srgb: Srgb8, mask: Matte8, rng: np.random.Generator) -> Srgb8:
+    """Return the photo with people moved by up to 3 % and 3°, and the camera turned by 1°."""
     height, width = mask.shape
     people = (mask > HALF).astype(np.uint8)
     small = (160, max(1, 160 * height // width))
     hole = cv2.resize(cv2.dilate(people, np.ones((9, 9), np.uint8)), small, interpolation=0)
     filled = cv2.inpaint(cv2.resize(srgb, small), hole, 3, cv2.INPAINT_TELEA)
     ground = np.where(people[..., np.newaxis] > 0, cv2.resize(filled, (width, height)), srgb)
-    angle, scale = chance.uniform(-3, 3), chance.uniform(0.98, 1.02)
+    angle, scale = rng.uniform(-3, 3), rng.uniform(0.98, 1.02)
     matrix = np.array(cv2.getRotationMatrix2D((width / 2, height), angle, scale), np.float64)
-    matrix[:, 2] += chance.uniform(-0.03, 0.03, 2) * (width, height)
+    matrix[:, 2] += rng.uniform(-0.03, 0.03, 2) * (width, height)
     moved = cv2.warpAffine(srgb, matrix, (width, height), borderMode=cv2.BORDER_REFLECT)
     stand = cv2.warpAffine(people, matrix, (width, height))
     picture = _asarray(np.where(stand[..., np.newaxis] > 0, moved, ground))
-    return _turned(picture, 1, 0.02, chance)
+    return _rotate(picture, 1, 0.02, rng)
 
 
 def _asarray(picture: object) -> Srgb8:

@@ -1,4 +1,4 @@
-"""Backgrounds: the processor time that drawing each takes, by family.
+"""Measure the processor time of drawing each background, by family.
 
 python -m benchmarks.backgrounds [NAME…]
 """
@@ -11,8 +11,8 @@ import cv2
 
 from benchmarks import figures
 from smart_filter_shared.presets import PRESETS, Preset
-from smart_filter_workers import native_threads
 from smart_filter_workers.backgrounds import library
+from smart_filter_workers.system import threads
 
 ROUNDS = 5
 SIZES = ((1200, 834), (4000, 3000))
@@ -20,20 +20,20 @@ MOST_MS_A_MEGAPIXEL = 30
 
 
 def measure(names: Sequence[str] = ()) -> list[figures.Figure]:
-    """Return each family's dearest design at 1 and at 12 megapixels; or the designs named."""
+    """Return the slowest design of each family at 1 and 12 megapixels, or the named designs."""
     cv2.setNumThreads(1)
-    native_threads.one_per_call()
+    threads.limit_native_threads()
     found = []
     for width, height in SIZES:
-        dearest: dict[str, figures.Figure] = {}
+        slowest: dict[str, figures.Figure] = {}
         for preset in PRESETS:
             if names and preset.name not in names:
                 continue
             figure = _figure(preset, width, height)
             group = preset.name if names else preset.family
-            if group not in dearest or dearest[group].median < figure.median:
-                dearest[group] = figure
-        found += sorted(dearest.values(), key=lambda figure: figure.median)
+            if group not in slowest or slowest[group].median < figure.median:
+                slowest[group] = figure
+        found += sorted(slowest.values(), key=lambda figure: figure.median)
     return found
 
 
@@ -42,7 +42,7 @@ def _figure(preset: Preset, width: int, height: int) -> figures.Figure:
     samples = []
     for seed in range(ROUNDS + 1):
         began = time.thread_time()
-        library.draw_anew(preset.name, seed=seed, width=width, height=height)
+        library.draw_uncached(preset.name, seed=seed, width=width, height=height)
         samples.append((time.thread_time() - began) * 1000 / megapixels)
     name = f"{preset.family}: {preset.name}, {megapixels:.0f} MP"
     # The first round loads the family's file.
@@ -50,4 +50,4 @@ def _figure(preset: Preset, width: int, height: int) -> figures.Figure:
 
 
 if __name__ == "__main__":
-    figures.tell(measure(sys.argv[1:]))
+    figures.print_figures(measure(sys.argv[1:]))

@@ -1,7 +1,7 @@
-"""The least that could take photos: the peer of `benchmarks.requests`, a process of its own.
+"""Serve the baseline of `benchmarks.requests`: the least code that can accept photos.
 
-One route does one INSERT and one PUT, another one SELECT by the primary key, with the
-libraries, the connections and the server that the API has; nothing is checked.
+It runs as its own process. One route does one INSERT and one PUT, the other one SELECT by primary
+key, with the API's libraries, connections and server. It validates nothing.
 
 python -m benchmarks.bare PORT
 """
@@ -18,8 +18,8 @@ import uvicorn
 from fastapi import FastAPI, UploadFile
 from sqlalchemy import text
 
-from smart_filter_api import server
-from smart_filter_shared import settings
+from smart_filter_api.http import server
+from smart_filter_shared.config import settings
 from smart_filter_shared.db import sessions
 from smart_filter_shared.storage.objects import ObjectStore
 
@@ -36,11 +36,11 @@ _SELECT = text("SELECT id, photo_key, created_at FROM bare_jobs WHERE id = :id")
 
 
 def create() -> FastAPI:
-    """Return the application."""
-    told = settings.load()
-    database = sessions.async_engine(told.database, connections=CONNECTIONS)
+    """Return the application with both routes."""
+    loaded = settings.load()
+    database = sessions.open_async_engine(loaded.database, connections=CONNECTIONS)
     reader = sessions.reader(database)
-    store = ObjectStore(told.storage, connections=THREADS)
+    store = ObjectStore(loaded.storage, connections=THREADS)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -68,7 +68,7 @@ def create() -> FastAPI:
 
     @app.get("/jobs/{job_id}")
     async def show(job_id: uuid.UUID) -> dict[str, str]:
-        async with sessions.async_reading(reader) as connection:
+        async with sessions.async_connection(reader) as connection:
             row = (await connection.execute(_SELECT, {"id": job_id})).one()
         return {"id": str(row.id), "photo": row.photo_key, "created_at": str(row.created_at)}
 
@@ -76,4 +76,4 @@ def create() -> FastAPI:
 
 
 if __name__ == "__main__":
-    uvicorn.Server(server.config(create(), port=int(sys.argv[1]))).run()
+    uvicorn.Server(server.build_config(create(), port=int(sys.argv[1]))).run()

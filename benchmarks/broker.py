@@ -1,6 +1,6 @@
-"""How long submitting takes while the broker is well, and while it swallows everything.
+"""Measure submissions while the broker works, and while it accepts bytes and never answers.
 
-There is no worker here, so that nothing but the submission is timed.
+No worker runs, so only the submission is timed.
 """
 
 import time
@@ -13,8 +13,8 @@ import httpx
 from benchmarks import figures, photos, service
 from benchmarks.figures import Figure, percentile
 from smart_filter_client import Client
-from smart_filter_deploy.cli import program
-from smart_filter_deploy.embedded.children import Command
+from smart_filter_deploy.cli.server import program
+from smart_filter_deploy.embedded.child_processes import Command
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_deploy.embedded.stack import Stack
@@ -24,12 +24,12 @@ _KEY = "sf_local_bench"
 _WARM_UP = 10
 _ROUNDS = 5
 _PHOTOS = 80
-_SETTLE_SECONDS = 1.2  # after a failure nobody rings for a second
+_SETTLE_SECONDS = 1.2  # after a failed ring the API sends none for one second
 _MOST_LATER_MS = 50.0
 
 
 def measure() -> list[Figure]:
-    """Submit in rounds that alternate between a broker that answers and one that does not."""
+    """Submit in rounds with an answering and a silent broker in turn; return the times."""
     selfies = photos.selfies(photos.SIDE_OF_1_MP)
     took: dict[Mode, list[list[float]]] = {Mode.PASS: [], Mode.SWALLOW: []}
     with _api_behind_proxy() as (client, proxy):
@@ -98,4 +98,4 @@ def _ms(call: Callable[[], object]) -> float:
 
 
 if __name__ == "__main__":
-    figures.tell(measure())
+    figures.print_figures(measure())

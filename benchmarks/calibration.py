@@ -1,9 +1,9 @@
-"""Forecasts: how many of 500 mixed jobs end before what they were told when accepted.
+"""Measure forecasts: the share of 500 mixed jobs that end before the time given at acceptance.
 
 python -m benchmarks.calibration [service|stub] [SEED]
 
-service: the whole of it. stub: the API and the database, with workers whose stages only wait,
-so that a machine that has other work measures the same.
+service: the whole service. stub: the API and the database, with workers whose stages only wait, so
+other load of the machine does not change the result.
 """
 
 import datetime as dt
@@ -25,25 +25,25 @@ from sqlalchemy import Engine, text
 from benchmarks import figures, photos, service
 from benchmarks.figures import Figure
 from benchmarks.stub_workers import Cost, StubWorkers
-from smart_filter_api import keys
+from smart_filter_api.auth import api_keys
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.stack import Stack
-from smart_filter_shared.cards import Offer, TaskName
+from smart_filter_shared.catalog.model_card import Offer
+from smart_filter_shared.config.settings import Settings
 from smart_filter_shared.db import migrate, sessions
 from smart_filter_shared.ids import OPERATOR
-from smart_filter_shared.jobs import models
-from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.settings import Settings
+from smart_filter_shared.model_registry import registry
+from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests.bench import capability, settings_of
-from smart_filter_tests.serving import a_card, a_photo, serving
-from smart_filter_workers.tally import Tally
+from smart_filter_tests.serving import a_card, a_photo, serve_api
+from smart_filter_workers.runtime.counters import WorkerCounters
 
 _WARM_UP, _JOBS = 60, 500
 _LOAD = 0.7
-# How many a second the service can do is measured with some always under way.
+# The service's capacity is measured with this many jobs always running.
 _BUSY, _BUSY_JOBS = 4, 40
-_FIRST_JOBS = 12  # which load the models
+_FIRST_JOBS = 12  # they load the models and do not count
 _LEAST_PERCENT, _MOST_PERCENT = 85.0, 95.0
 _SIDES = {560: 4, 1000: 4, 1732: 2}  # pixels: weight; 0.3, 1 and 3 MP
 _OUTPUTS = {"image": 6, "image,rating": 2, "cutout": 2, "faces,rating": 1, "matte,thumbnail": 1}
@@ -60,8 +60,8 @@ _THREADS, _SPREAD = 4, 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What a job was told when it was accepted, in seconds."""
+class Forecast:
+    """The forecast that a job got at acceptance, in seconds."""
 
     job_id: str
     priority: str
@@ -71,7 +71,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where jobs are sent; took: returns how many seconds one took, once it has ended."""
+    """The API that jobs are sent to; took: returns the seconds of a job once it has ended."""
 
     client: httpx.AsyncClient
     photos: Mapping[int, Iterator[bytes]]
@@ -79,16 +79,16 @@ class Place:
 
 
 def measure(variant: str, seed: int) -> list[Figure]:
-    """Send jobs as they may come, and compare when they ended with what they were told."""
+    """Send jobs at random times; return how their durations compare with the forecasts."""
     begin = {"service": _with_service, "stub": _with_stub}[variant]
     with begin(seed) as run:
-        told, took = run(random.Random(seed))
-    return list(_figures(told, took))
+        forecasts, took = run(random.Random(seed))
+    return list(_figures(forecasts, took))
 
 
-def _figures(told: list[Told], took: Mapping[str, float]) -> Iterator[Figure]:
+def _figures(forecasts: list[Forecast], took: Mapping[str, float]) -> Iterator[Figure]:
     for name in ("all", *_PRIORITIES):
-        jobs = [job for job in told if name in {"all", job.priority}]
+        jobs = [job for job in forecasts if name in {"all", job.priority}]
         for quantile in ("p50", "p90"):
             ended = [took[job.job_id] <= getattr(job, quantile) for job in jobs]
             yield Figure(
@@ -100,17 +100,17 @@ def _figures(told: list[Told], took: Mapping[str, float]) -> Iterator[Figure]:
             )
         for what, seconds in (
             ("took", [took[job.job_id] for job in jobs]),
-            ("p50 told", [job.p50 for job in jobs]),
-            ("p90 told", [job.p90 for job in jobs]),
+            ("p50 forecast", [job.p50 for job in jobs]),
+            ("p90 forecast", [job.p90 for job in jobs]),
         ):
             yield Figure(name=f"{name}: {what}", unit="s", samples=seconds)
-    share = 100 * statistics.mean(took[job.job_id] <= job.p90 for job in told)
+    share = 100 * statistics.mean(took[job.job_id] <= job.p90 for job in forecasts)
     yield Figure(
         name="all: ended before p90, no more", unit="%", samples=[share], goal=_MOST_PERCENT
     )
 
 
-Run = Callable[[random.Random], tuple[list[Told], dict[str, float]]]
+Run = Callable[[random.Random], tuple[list[Forecast], dict[str, float]]]
 
 
 @contextmanager
@@ -118,15 +118,15 @@ def _with_service(seed: int) -> Iterator[Run]:
     del seed
     with service.folder() as data, service.up(data) as running:
 
-        async def run(chance: random.Random) -> tuple[list[Told], dict[str, float]]:
+        async def run(rng: random.Random) -> tuple[list[Forecast], dict[str, float]]:
             async with _client(running.client.url, running.api_key) as client:
                 own = {side: photos.selfies(side) for side in _SIDES}
-                place = Place(client, own, partial(_shown, client))
-                await _capacity(place, chance, _FIRST_JOBS)
-                capacity = await _capacity(place, chance, _BUSY_JOBS)
-                return await _sent(place, chance, _LOAD * capacity)
+                place = Place(client, own, partial(_seconds_from_api, client))
+                await _capacity(place, rng, _FIRST_JOBS)
+                capacity = await _capacity(place, rng, _BUSY_JOBS)
+                return await _send_all(place, rng, _LOAD * capacity)
 
-        yield lambda chance: anyio.run(run, chance)
+        yield lambda rng: anyio.run(run, rng)
 
 
 @contextmanager
@@ -135,29 +135,29 @@ def _with_stub(seed: int) -> Iterator[Run]:
         Path(made).chmod(0o711)  # as root PostgreSQL is another user, who must pass
         servers = stack.enter_context(Stack(DataFolder.at(Path(made) / "data")))
         settings = settings_of(servers.addresses)
-        engine = sessions.engine(settings.database, connections=_THREADS + 3)
+        engine = sessions.open_engine(settings.database, connections=_THREADS + 3)
         stack.callback(engine.dispose)
-        key = _prepared(settings, engine)
-        url = stack.enter_context(serving(settings))
+        key = _prepare(settings, engine)
+        url = stack.enter_context(serve_api(settings))
         served = tuple(capability(stage) for stage in StageName)
-        workers = StubWorkers(engine, _COSTS, served, _THREADS, _SPREAD, Tally())
+        workers = StubWorkers(engine, _COSTS, served, _THREADS, _SPREAD, WorkerCounters())
         stack.enter_context(workers.working(seed))
 
-        async def run(chance: random.Random) -> tuple[list[Told], dict[str, float]]:
+        async def run(rng: random.Random) -> tuple[list[Forecast], dict[str, float]]:
             async with _client(url, key) as client:
                 own = {side: _same(a_photo(size=(side, side))) for side in _SIDES}
-                place = Place(client, own, partial(_stored, engine))
-                return await _sent(place, chance, _LOAD * _THREADS / _mean_cost())
+                place = Place(client, own, partial(_seconds_from_database, engine))
+                return await _send_all(place, rng, _LOAD * _THREADS / _mean_cost())
 
-        yield lambda chance: anyio.run(run, chance)
+        yield lambda rng: anyio.run(run, rng)
 
 
-def _prepared(settings: Settings, engine: Engine) -> str:
+def _prepare(settings: Settings, engine: Engine) -> str:
     migrate.upgrade(engine)
     ObjectStore(settings.storage, connections=1).ensure_bucket()
     with sessions.transaction(engine) as connection:
-        models.publish(connection, [Offer(a_card(task)) for task in TaskName])
-        return keys.issue(connection, tenant=OPERATOR, scopes=keys.ALL_SCOPES).key
+        registry.publish(connection, [Offer(a_card(task)) for task in TaskName])
+        return api_keys.issue(connection, tenant=OPERATOR, scopes=api_keys.ALL_SCOPES).key
 
 
 def _client(url: str, key: str) -> httpx.AsyncClient:
@@ -169,66 +169,70 @@ def _client(url: str, key: str) -> httpx.AsyncClient:
     )
 
 
-async def _sent(
-    place: Place, chance: random.Random, rate: float
-) -> tuple[list[Told], dict[str, float]]:
+async def _send_all(
+    place: Place, rng: random.Random, rate: float
+) -> tuple[list[Forecast], dict[str, float]]:
     sys.stderr.write(f"{rate:.2f} jobs a second\n")
-    told: list[Told] = []
+    forecasts: list[Forecast] = []
     due = anyio.current_time()
     async with anyio.create_task_group() as group:
         for _ in range(_WARM_UP + _JOBS):
-            due += chance.expovariate(rate)
+            due += rng.expovariate(rate)
             await anyio.sleep_until(due)
-            group.start_soon(_submit, place, *_drawn(chance), told)
-    took = {job.job_id: await place.took(job.job_id) for job in told}
-    return told[_WARM_UP:], took
+            group.start_soon(_submit, place, *_draw_job(rng), forecasts)
+    took = {job.job_id: await place.took(job.job_id) for job in forecasts}
+    return forecasts[_WARM_UP:], took
 
 
-async def _capacity(place: Place, chance: random.Random, jobs: int) -> float:
-    """Return how many mixed jobs a second end while a few are always under way."""
-    drawn = [_drawn(chance) for _ in range(jobs)]
-    told: list[Told] = []
+async def _capacity(place: Place, rng: random.Random, jobs: int) -> float:
+    """Return how many mixed jobs a second end while a few are always running."""
+    waiting_jobs = [_draw_job(rng) for _ in range(jobs)]
+    forecasts: list[Forecast] = []
 
     async def keep_busy() -> None:
-        while drawn:
-            side, fields = drawn.pop()
-            mine: list[Told] = []
-            await _submit(place, side, fields, mine)
-            await place.took(mine[0].job_id)
-            told.extend(mine)
+        while waiting_jobs:
+            side, fields = waiting_jobs.pop()
+            own_forecast: list[Forecast] = []
+            await _submit(place, side, fields, own_forecast)
+            await place.took(own_forecast[0].job_id)
+            forecasts.extend(own_forecast)
 
     began = anyio.current_time()
     async with anyio.create_task_group() as group:
         for _ in range(_BUSY):
             group.start_soon(keep_busy)
-    return len(told) / (anyio.current_time() - began)
+    return len(forecasts) / (anyio.current_time() - began)
 
 
-def _drawn(chance: random.Random) -> tuple[int, dict[str, str]]:
-    """Return the side of a photo, and what is asked for."""
+def _draw_job(rng: random.Random) -> tuple[int, dict[str, str]]:
+    """Return the side of a photo and the fields of its form, both random."""
 
     def one(weights: Mapping[str, int]) -> str:
-        return chance.choices(list(weights), list(weights.values()))[0]
+        return rng.choices(list(weights), list(weights.values()))[0]
 
     fields = {
         "outputs": one(_OUTPUTS),
         "background": one(_BACKGROUNDS),
         "priority": one(_PRIORITIES),
-        "seed": str(chance.randrange(1000)),
+        "seed": str(rng.randrange(1000)),
     }
-    return chance.choices(list(_SIDES), list(_SIDES.values()))[0], fields
+    return rng.choices(list(_SIDES), list(_SIDES.values()))[0], fields
 
 
-async def _submit(place: Place, side: int, fields: dict[str, str], told: list[Told]) -> None:
+async def _submit(
+    place: Place, side: int, fields: dict[str, str], forecasts: list[Forecast]
+) -> None:
     photo = next(place.photos[side])
     answer = await place.client.post("/v1/jobs", files={"photo": ("photo.jpg", photo)}, data=fields)
     answer.raise_for_status()
     job = answer.json()
     queue = job["queue"]
-    told.append(Told(job["id"], fields["priority"], queue["eta_p50_s"], queue["eta_p90_s"]))
+    forecasts.append(
+        Forecast(job["id"], fields["priority"], queue["eta_p50_s"], queue["eta_p90_s"])
+    )
 
 
-async def _shown(client: httpx.AsyncClient, job_id: str) -> float:
+async def _seconds_from_api(client: httpx.AsyncClient, job_id: str) -> float:
     while True:
         answer = await client.get(f"/v1/jobs/{job_id}", headers={"Prefer": "wait=60"})
         job = answer.raise_for_status().json()
@@ -241,8 +245,8 @@ async def _shown(client: httpx.AsyncClient, job_id: str) -> float:
             return (ended - began).total_seconds()
 
 
-async def _stored(engine: Engine, job_id: str) -> float:
-    """Return it from the database: what stub stages leave cannot be shown."""
+async def _seconds_from_database(engine: Engine, job_id: str) -> float:
+    """Return a job's seconds from the database: the API cannot show results of stub stages."""
 
     def look() -> float | None:
         with sessions.transaction(engine) as connection:
@@ -260,13 +264,13 @@ async def _stored(engine: Engine, job_id: str) -> float:
 
 
 def _mean_cost() -> float:
-    """Return what a mixed job takes of a thread, drawn often enough."""
-    chance = random.Random(0)
+    """Return the mean seconds of a thread that a mixed job takes, over 2,000 random jobs."""
+    rng = random.Random(0)
     noise = 1 + _SPREAD**2 / 2
     total = 0.0
     draws = 2000
     for _ in range(draws):
-        side, fields = _drawn(chance)
+        side, fields = _draw_job(rng)
         megapixels = side * side / 1_000_000
         rates_people = fields["background"] == "auto" or "rating" in fields["outputs"]
         composes = fields["outputs"] != "faces,rating"
@@ -287,4 +291,4 @@ def _same(photo: bytes) -> Iterator[bytes]:
 
 if __name__ == "__main__":
     _variant, _seed = (*sys.argv[1:], *("service", "1")[len(sys.argv) - 1 :])[:2]
-    figures.tell(measure(_variant, int(_seed)))
+    figures.print_figures(measure(_variant, int(_seed)))

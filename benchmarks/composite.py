@@ -1,10 +1,10 @@
-"""Composite: the processor time and memory of the stage alone, beside the least it could take.
+"""Measure processor time and memory of the composite stage, compared with a floor.
 
 python -m benchmarks.composite
 
-One thread; a selfie with its matte as the models make it, before a design. The floor, in the
-same rounds: the matte enlarged, one background filled and drawn over, the picture encoded by
-the fastest encoder there is for its format, and nothing else.
+One thread composes a selfie, with a matte as the models make it, on a design. The floor runs in
+the same rounds: it enlarges the matte, fills one background, draws over it, and encodes the picture
+with the fastest encoder of its format.
 """
 
 import subprocess
@@ -20,9 +20,10 @@ from benchmarks import figures
 from benchmarks.photos import SIDE_OF_1_MP, SIDE_OF_12_MP
 from smart_filter_shared.recipe import Background, BackgroundKind, Edge, Format, Recipe
 from smart_filter_tests.portrait import as_job
-from smart_filter_workers import images, native_threads
+from smart_filter_workers import images
 from smart_filter_workers.stages.composite import stage
 from smart_filter_workers.stages.composite.models import layers
+from smart_filter_workers.system import threads
 
 ROUNDS = 5
 SIDES = {"1 MP": SIDE_OF_1_MP, "12 MP": SIDE_OF_12_MP}
@@ -35,14 +36,14 @@ GOALS_MS = {
 MOST_OF_FAST = 2.5
 MOST_BYTES_A_PIXEL = 12
 DESIGN = "studio"
-# Source: proc(5), clear_refs: what sets the highest resident size back to the present one.
-_CLEAR, _FORGET_THE_HEIGHT = Path("/proc/self/clear_refs"), "5"
+# Source: proc(5), clear_refs: this value resets the peak resident size to the current one.
+_CLEAR_REFS, _RESET_PEAK = Path("/proc/self/clear_refs"), "5"
 
 
 def measure() -> list[figures.Figure]:
-    """Return milliseconds by size and format, ratios to the floor and between edges, memory."""
+    """Return times by size and format, ratios to the floor and between edges, and memory."""
     cv2.setNumThreads(1)
-    native_threads.one_per_call()
+    threads.limit_native_threads()
     found = []
     for size, side in SIDES.items():
         for format_ in (Format.JPG, Format.PNG):
@@ -60,7 +61,7 @@ def _times(size: str, side: int, format_: Format) -> list[figures.Figure]:
         runs["floor"].append(_ms(floor))
         runs["fast"].append(_ms(lambda: stage.run(models, [fast])))
         runs["balanced"].append(_ms(lambda: stage.run(models, [balanced])))
-    # The first round draws the design, which stays for the next photo of an album.
+    # The first round draws the design, which is cached for the next photo of an album.
     fresh = {name: samples[1:] for name, samples in runs.items()}
     what = f"composite, {size}, {format_}"
     pairs = list(zip(fresh["fast"], fresh["balanced"], fresh["floor"], strict=True))
@@ -91,13 +92,13 @@ def _job(side: int, edge: Edge, format_: Format) -> stage.Inputs:
 
 
 def _floor(job: stage.Inputs, format_: Format) -> Callable[[], object]:
-    """Return the least that a picture of this size takes."""
+    """Return a function that does the least work for a picture of this size."""
     photo = job.photo.srgb
     size = (photo.shape[1], photo.shape[0])
     assert job.segmented is not None
     small = job.segmented.matte
 
-    def least() -> object:
+    def run_floor() -> object:
         alpha = cv2.resize(small, size, interpolation=cv2.INTER_LINEAR)
         ground = np.full_like(photo, 128)
         cv2.copyTo(photo, cv2.inRange(alpha, 128, 255), ground)
@@ -105,7 +106,7 @@ def _floor(job: stage.Inputs, format_: Format) -> Callable[[], object]:
             return images.encode_png(ground)
         return images.encode_jpeg(ground, quality=90)
 
-    return least
+    return run_floor
 
 
 def _ms(run: Callable[[], object]) -> float:
@@ -115,7 +116,7 @@ def _ms(run: Callable[[], object]) -> float:
 
 
 def _memory() -> figures.Figure:
-    """Return what compositing 12 megapixels takes at its height, in a process of its own."""
+    """Return the peak memory of compositing 12 megapixels, each sample in a new process."""
     command = [sys.executable, "-m", __spec__.name, "height"]
     grown = [
         float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
@@ -129,13 +130,13 @@ def _memory() -> figures.Figure:
     )
 
 
-def _tell_height() -> None:
+def _print_peak_memory() -> None:
     cv2.setNumThreads(1)
-    native_threads.one_per_call()
+    threads.limit_native_threads()
     models: stage.Models = {"composite": layers.load(Path())}
-    stage.run(models, [_job(64, Edge.BALANCED, Format.JPG)])  # what code alone takes
+    stage.run(models, [_job(64, Edge.BALANCED, Format.JPG)])  # so the memory of code does not count
     job = _job(SIDE_OF_12_MP, Edge.BALANCED, Format.JPG)
-    _CLEAR.write_text(_FORGET_THE_HEIGHT)
+    _CLEAR_REFS.write_text(_RESET_PEAK)
     before = _kilobytes("VmRSS")
     stage.run(models, [job])
     print((_kilobytes("VmHWM") - before) * 1024 / SIDE_OF_12_MP**2)
@@ -148,6 +149,6 @@ def _kilobytes(field: str) -> int:
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["height"]:
-        _tell_height()
+        _print_peak_memory()
     else:
-        figures.tell(measure())
+        figures.print_figures(measure())

@@ -1,4 +1,4 @@
-"""Many jobs at once: copies of one, made by the database itself."""
+"""Write many jobs at once: the database copies one."""
 
 import dataclasses
 from collections.abc import Collection
@@ -8,39 +8,39 @@ from sqlalchemy import Connection, Engine, Table, text
 
 from smart_filter_shared.db import sessions, tables
 from smart_filter_shared.ids import JobId
-from smart_filter_shared.jobs import transitions
-from smart_filter_shared.jobs.leases import Done
+from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.queue.leases import StageOutcome
 from smart_filter_shared.recipe import Output, Recipe
 from smart_filter_tests.bench import KEEPING, Bench
-from smart_filter_workers.artifacts import Artifacts
+from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.fetcher import Fetcher
-from smart_filter_workers.recent import Recent
-from smart_filter_workers.results import Prepared
-from smart_filter_workers.stock.room import StockRoom
+from smart_filter_workers.results import PreparedPhoto
+from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds
+from smart_filter_workers.system.lru_cache import LruCache
 
 _SIDE_PX = 64
 _CACHE_BYTES = 1 << 20
 _AT_ONCE = 50_000
 
 
-def prepared(bench: Bench, stages: Collection[StageName]) -> JobId:
-    """Write a job whose photo is prepared, and of whose other stages only these are left.
+def write_prepared_job(bench: Bench, stages: Collection[StageName]) -> JobId:
+    """Write a job whose photo is prepared and which has only these other stages; return its id.
 
-    They wait for ever, so that no worker takes them; those of its copies are ready. Its proxy
-    lies in storage: a real worker can run segmentation and face of its copies.
+    Its own stages wait for a year, so no worker claims them; the stages of its copies are ready.
+    Its proxy is in storage, so a real worker can run segmentation and face of the copies.
     """
     job_id = bench.submit(Recipe(outputs=frozenset({Output.MATTE, Output.FACES})))
     lease = bench.claim_one(StageName.PREPARE)
-    recent = Recent(_CACHE_BYTES)
-    room = StockRoom(bench.engine, bench.store, recent)
-    artifacts = Artifacts(bench.store, recent, room, Fetcher(bench.settings.outbound))
+    recent = LruCache(_CACHE_BYTES)
+    room = TenantBackgrounds(bench.engine, bench.store, recent)
+    artifacts = ArtifactStore(bench.store, recent, room, Fetcher(bench.settings.outbound))
     proxy = np.zeros((_SIDE_PX, _SIDE_PX, 3), np.uint8)
-    result = Prepared(_SIDE_PX, _SIDE_PX, "jpg", proxy, ())
-    kept = artifacts.keep(bench.job(job_id), lease, result)
+    result = PreparedPhoto(_SIDE_PX, _SIDE_PX, "jpg", proxy, ())
+    kept = artifacts.store(bench.job(job_id), lease, result)
     with bench.transaction() as connection:
-        done = Done(lease, {**kept.row, "digests": {}}, 0.1, kept.artifacts)
-        transitions.complete(connection, [done], KEEPING)
+        done = StageOutcome(lease, {**kept.row, "digests": {}}, 0.1, kept.artifacts)
+        WORKER.complete(connection, [done], KEEPING)
         connection.execute(
             text("DELETE FROM stages WHERE job_id = :job_id AND stage <> ALL(:stages)"),
             {"job_id": job_id, "stages": [StageName.PREPARE, *stages]},
@@ -55,50 +55,50 @@ def prepared(bench: Bench, stages: Collection[StageName]) -> JobId:
     return job_id
 
 
-def finished(bench: Bench) -> JobId:
-    """Write a job and complete all five of its stages."""
+def write_finished_job(bench: Bench) -> JobId:
+    """Write a job, complete all five of its stages, and return its id."""
     job_id = bench.submit(Recipe())
     bench.advance(*StageName)
     return job_id
 
 
-def write(engine: Engine, of: JobId, count: int) -> None:
-    """Write so many copies of a job and its stages, each with an id of its own."""
-    for begun in range(0, count, _AT_ONCE):
+def write_copies(engine: Engine, template: JobId, count: int) -> None:
+    """Write `count` copies of a job and its stages, each with a new id."""
+    for start in range(0, count, _AT_ONCE):
         with sessions.transaction(engine) as connection:
             connection.execute(text("CREATE TEMP TABLE copies (id uuid) ON COMMIT DROP"))
-            # As in life: ids rise with time, which is what indexes of them are good at.
+            # Ids rise with time, as those of real jobs do, so inserts into their indexes are cheap.
             connection.execute(
                 text("INSERT INTO copies SELECT uuidv7() FROM generate_series(1, :count)"),
-                {"count": min(_AT_ONCE, count - begun)},
+                {"count": min(_AT_ONCE, count - start)},
             )
-            _copy(connection, tables.jobs, "id", of, {"created_at": "clock_timestamp()"})
+            _copy(connection, tables.jobs, "id", template, {"created_at": "clock_timestamp()"})
             changed = {
                 "rank": "rank + extract(epoch FROM clock_timestamp())",  # first come, first served
                 "state": "CASE state WHEN 'waiting' THEN 'ready' ELSE state END",
                 "not_before": "NULL",
                 "ready_at": "clock_timestamp()",
             }
-            _copy(connection, tables.stages, "job_id", of, changed)
+            _copy(connection, tables.stages, "job_id", template, changed)
 
 
-def settle(engine: Engine) -> None:
-    """Do what the database does by itself in time: clean up, and learn how much there is."""
+def vacuum_analyze(engine: Engine) -> None:
+    """Vacuum and analyze jobs and stages, as autovacuum does in time."""
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE jobs"))
         connection.execute(text("VACUUM ANALYZE stages"))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Ended:
-    """When copies were accepted and when they ended, in seconds of the database's clock."""
+class JobTimes:
+    """When a copy was accepted and when it ended, in seconds of the database's clock."""
 
     accepted: float
     ended: float
 
 
-def endings(engine: Engine, of: JobId) -> list[Ended]:
-    """Return the copies of the latest such job, as they ended."""
+def read_job_times(engine: Engine, template: JobId) -> list[JobTimes]:
+    """Return the times of the succeeded copies of a template, ordered by their end."""
     with sessions.transaction(engine) as connection:
         rows = connection.execute(
             text("""
@@ -108,23 +108,23 @@ def endings(engine: Engine, of: JobId) -> list[Ended]:
                     AND created_at > (SELECT created_at FROM jobs WHERE id = :of)
                 ORDER BY finished_at
             """),
-            {"of": of},
+            {"of": template},
         ).all()
-    return [Ended(row.accepted, row.ended) for row in rows]
+    return [JobTimes(row.accepted, row.ended) for row in rows]
 
 
-def unfinished(engine: Engine, of: JobId) -> int:
-    """Return how many copies of the latest such job have not ended."""
+def count_unfinished(engine: Engine, template: JobId) -> int:
+    """Return how many copies of a template have not ended."""
     with sessions.transaction(engine) as connection:
         query = text("""
             SELECT count(*) FROM jobs WHERE outcome IS NULL
                 AND created_at > (SELECT created_at FROM jobs WHERE id = :of)
         """)
-        return int(connection.execute(query, {"of": of}).scalar_one())
+        return int(connection.execute(query, {"of": template}).scalar_one())
 
 
 def _copy(
-    connection: Connection, table: Table, key: str, of: JobId, changed: dict[str, str]
+    connection: Connection, table: Table, key: str, template: JobId, changed: dict[str, str]
 ) -> None:
     names = [column.name for column in table.columns]
     values = ["copies.id" if name == key else changed.get(name, name) for name in names]
@@ -134,5 +134,5 @@ def _copy(
             f"INSERT INTO {table.name} ({quoted}) SELECT {', '.join(values)} "
             f"FROM {table.name} original, copies WHERE original.{key} = :of"
         ),
-        {"of": of},
+        {"of": template},
     )

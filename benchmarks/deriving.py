@@ -1,4 +1,4 @@
-"""A photo that is here already, on another background: what `derive` takes, beside a new job.
+"""Measure `derive` with another background, compared with a new job for the same photo.
 
 python -m benchmarks.deriving
 """
@@ -14,13 +14,13 @@ from smart_filter_client import Client
 _WARM_UP = 2
 _PHOTOS = 15
 _WAIT_SECONDS = 60
-_COLOURS = ("color:red", "color:green")
+_COLORS = ("color:red", "color:green")
 
 
 def measure() -> list[Figure]:
-    """Send big selfies, and derive each at once with another background."""
-    whole: list[float] = []
-    again: list[float] = []
+    """Send 12 MP selfies, derive each with another background, and return both times."""
+    new_job_ms: list[float] = []
+    derived_ms: list[float] = []
     with service.folder() as data, service.up(data) as running:
         headers = {"Authorization": f"Bearer {running.api_key}"}
         selfies = photos.selfies(photos.SIDE_OF_12_MP)
@@ -29,20 +29,22 @@ def measure() -> list[Figure]:
         ) as http:
             for _ in range(_WARM_UP + _PHOTOS):
                 started_at = time.perf_counter()
-                parent = running.client.submit(next(selfies), {"background": _COLOURS[0]}).id
+                parent = running.client.submit(next(selfies), {"background": _COLORS[0]}).id
                 _await(running.client, parent)
-                whole.append(1000 * (time.perf_counter() - started_at))
+                new_job_ms.append(1000 * (time.perf_counter() - started_at))
                 started_at = time.perf_counter()
-                _await(running.client, _derived(http, parent))
-                again.append(1000 * (time.perf_counter() - started_at))
+                _await(running.client, _derive(http, parent))
+                derived_ms.append(1000 * (time.perf_counter() - started_at))
     return [
-        Figure(name="12 MP selfie on a colour, end to end", unit="ms", samples=whole[_WARM_UP:]),
-        Figure(name="derived from it, another colour", unit="ms", samples=again[_WARM_UP:]),
+        Figure(
+            name="12 MP selfie on a color, end to end", unit="ms", samples=new_job_ms[_WARM_UP:]
+        ),
+        Figure(name="derived from it, another color", unit="ms", samples=derived_ms[_WARM_UP:]),
     ]
 
 
-def _derived(http: httpx.Client, parent: str) -> str:
-    answer = http.post(f"/v1/jobs/{parent}/derive", json={"recipe": {"background": _COLOURS[1]}})
+def _derive(http: httpx.Client, parent: str) -> str:
+    answer = http.post(f"/v1/jobs/{parent}/derive", json={"recipe": {"background": _COLORS[1]}})
     answer.raise_for_status()
     return str(answer.json()["id"])
 
@@ -54,4 +56,4 @@ def _await(client: Client, job_id: str) -> None:
 
 
 if __name__ == "__main__":
-    figures.tell(measure())
+    figures.print_figures(measure())

@@ -1,8 +1,8 @@
-"""How far a matte, and a picture made with it, are from the truth.
+"""Measure the errors of a matte, and of a picture made with it, against the truth.
 
 Source: Rhemann et al. 2009, "A perceptually motivated online benchmark for image matting", for
-sums of absolute differences and the gradient error; all here are told a megapixel, so that
-pictures of any size compare.
+sums of absolute differences and the gradient error. All sums are given per megapixel, so pictures
+of different sizes compare.
 """
 
 from typing import Final
@@ -15,10 +15,10 @@ from smart_filter_workers.results import Matte8, Srgb8
 
 Floats = NDArray[np.float32]
 
-# Of the Gaussian whose derivatives are compared. Source: ibid., section 4.
+# Sigma of the Gaussian whose derivatives are compared. Source: ibid., section 4.
 GRADIENT_SIGMA_PX: Final = 1.4
-# What is looked at lies so near to a pixel that is neither none nor whole in truth.
-NEAR: Final = 0.006  # of the longest side
+# Only pixels within this distance of a partly covered pixel of the truth count as near.
+NEAR: Final = 0.006  # relative to the longest side
 
 
 def absolute(matte: Matte8, truth: Matte8) -> float:
@@ -38,25 +38,25 @@ def gradient(matte: Matte8, truth: Matte8) -> float:
 
 
 def bleeding(people_srgb: Floats, truth_srgb: Srgb8, truth: Matte8) -> float:
-    """Return how far the people's colours are from their own, 0..441 levels, near the edge.
+    """Return the mean error of the people's colors near the edge, 0..441 levels.
 
-    people_srgb: (H, W, 3) float32, 0..255; the mean is weighted by true coverage, and takes in
-    mixed pixels only: elsewhere the photo itself is right.
+    people_srgb: (H, W, 3) float32, 0..255. The mean is weighted by true coverage and counts mixed
+    pixels only: elsewhere the photo itself has the right color.
     """
-    mixed = (truth > 0) & (truth < 255)  # noqa: PLR2004 - whole
+    mixed = (truth > 0) & (truth < 255)  # noqa: PLR2004 - full coverage
     weight = truth[mixed].astype(np.float32)
     away = np.linalg.norm(people_srgb[mixed] - truth_srgb[mixed], axis=1)
     return float((away * weight).sum() / max(1.0, float(weight.sum())))
 
 
 def delta_e(made: Srgb8, true: Srgb8, truth: Matte8) -> float:
-    """Return the mean CIE 1976 colour difference of two pictures near true edges."""
+    """Return the mean CIE 1976 color difference of two pictures near true edges."""
     away = _lab(made) - _lab(true)
     return float(np.linalg.norm(away[near(truth)], axis=1).mean())
 
 
 def near(truth: Matte8) -> NDArray[np.bool_]:
-    """Return where a true edge is near, (H, W)."""
+    """Return the mask of pixels near a true edge, (H, W)."""
     reach = max(1, round(max(truth.shape) * NEAR))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)
     mixed = cv2.inRange(truth, 1, 254)

@@ -1,7 +1,7 @@
-"""Photos whose matte and colours are known exactly: cut-outs that are drawn, on busy grounds.
+"""Draw photos with exactly known mattes and colors: drawn cutouts on busy backgrounds.
 
-Everything is drawn four times as large and shrunk, so that coverage is exact. Real edges are
-soft, and a camera adds noise: both are added after the mixing.
+Scenes are drawn four times as large and shrunk, so coverage is exact. The matte is softened before
+it is mixed, and noise is added after, as real edges are soft and cameras add noise.
 """
 
 from collections.abc import Callable
@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from smart_filter_workers.backgrounds import library
 from smart_filter_workers.results import Face, Matte8, Srgb8
 
-WIDTH, HEIGHT = 3, 4  # of every scene, in relation
-FINER: Final = 4  # so much larger than the scene it is drawn
+WIDTH, HEIGHT = 3, 4  # aspect ratio of every scene
+FINER: Final = 4  # coverage is drawn this many times larger than the scene
 SHIFT: Final = 4  # cv2 draws at fractions of 1/16 pixel
 NOISE_LEVELS: Final = 2.0
-# Red, green, blue.
+# Colors as red, green, blue.
 SKIN: Final = (206, 158, 132)
 DARK, FAIR, RED = (38, 28, 24), (206, 176, 122), (122, 58, 30)
 NAVY, WOOL, SHIRT = (34, 42, 74), (226, 218, 204), (178, 52, 60)
@@ -33,8 +33,8 @@ class Scene:
     """A photo and the truth about it.
 
     photo_srgb: (H, W, 3) uint8; matte: (H, W) uint8, true coverage; people_srgb: (H, W, 3)
-    uint8, the people's colours, known under every pixel that they touch.  faces: as a detector
-    would find them.
+    uint8, the people's colors, known under every pixel that they touch.  faces: faces in the
+    form that a detector returns.
     """
 
     name: str
@@ -46,11 +46,11 @@ class Scene:
 
 @dataclass(slots=True)
 class Sheet:
-    """Coverage that is drawn on at FINER times the size, and colours at the size itself."""
+    """A canvas of coverage at FINER times the scene's size, and of colors at its size."""
 
     coverage: Matte8
-    colours: Srgb8
-    unit: float  # of the coverage's pixels: a hundredth of the scene's width
+    colors: Srgb8
+    unit: float  # a hundredth of the scene's width, in pixels of the coverage
 
     def fill(self, points: Points, level: int = 255) -> None:
         """Fill a polygon; points: (n, 2), x and y in hundredths of the width."""
@@ -58,21 +58,21 @@ class Sheet:
         cv2.fillPoly(self.coverage, [at], level, cv2.LINE_8, SHIFT)
 
     def stroke(self, points: Points, width: float, level: int = 255) -> None:
-        """Draw a line of a width in hundredths of the scene's."""
+        """Draw a line; width: in hundredths of the scene's width."""
         at = np.round(points * self.unit * 2**SHIFT).astype(np.int32)
         thick = max(1, round(width * self.unit))
         cv2.polylines(
             self.coverage, [at], isClosed=False, color=level, thickness=thick, shift=SHIFT
         )
 
-    def paint(self, points: Points, colour: tuple[int, int, int]) -> None:
-        """Give the people a colour inside a polygon."""
+    def paint(self, points: Points, color: tuple[int, int, int]) -> None:
+        """Fill a polygon of the people's colors."""
         at = np.round(points * self.unit / FINER).astype(np.int32)
-        cv2.fillPoly(self.colours, [at], colour)
+        cv2.fillPoly(self.colors, [at], color)
 
 
 def scene(name: str, width: int) -> Scene:
-    """Return one scene, the same each time."""
+    """Return the scene of a name, the same each time."""
     draw, old, seed, head = DRAWN[name]
     height = width * HEIGHT // WIDTH
     random = np.random.default_rng(seed)
@@ -86,21 +86,23 @@ def scene(name: str, width: int) -> Scene:
         cv2.resize(sheet.coverage, (width, height), interpolation=cv2.INTER_AREA), np.uint8
     )
     matte = np.asarray(cv2.GaussianBlur(matte, (0, 0), 0.6), np.uint8)
-    colours = _textured(sheet.colours, random)
+    colors = _textured(sheet.colors, random)
     behind = ground(old, width=width, height=height, seed=seed)
-    laid_on = laid(name, colours, matte, behind, seed=seed)
-    return replace(laid_on, faces=() if head is None else (_face(head, width / 100),))
+    composed = compose_scene(name, colors, matte, behind, seed=seed)
+    return replace(composed, faces=() if head is None else (_face(head, width / 100),))
 
 
 def _face(head: Box, unit: float) -> Face:
-    """Return the face of a head; all landmarks lie in its middle, where nobody looks at them."""
+    """Return the face of a head; its landmarks are all in the middle, as they are not used."""
     x, y, across, down = (side * unit for side in head)
     middle = (x + across / 2, y + down / 2)
     return Face((x, y, across, down), 1.0, (middle,) * 5)
 
 
-def laid(name: str, people_srgb: Srgb8, matte: Matte8, behind: Srgb8, *, seed: int) -> Scene:
-    """Return a cut-out on a ground as a camera would see it; what it adds is no part of truth."""
+def compose_scene(
+    name: str, people_srgb: Srgb8, matte: Matte8, behind: Srgb8, *, seed: int
+) -> Scene:
+    """Return a cutout on a background with camera noise, which is no part of the truth."""
     alpha = np.divide(matte, 255, dtype=np.float32)[..., np.newaxis]
     mixed = people_srgb * alpha + behind * (1 - alpha)
     random = np.random.default_rng(seed)
@@ -109,7 +111,7 @@ def laid(name: str, people_srgb: Srgb8, matte: Matte8, behind: Srgb8, *, seed: i
 
 
 def _textured(srgb: Srgb8, random: np.random.Generator) -> Srgb8:
-    """Return colours with the folds and streaks of cloth and hair, a few per cent strong."""
+    """Return colors with folds and streaks as of cloth and hair, a few percent strong."""
     height, width = srgb.shape[:2]
     srgb = np.asarray(cv2.GaussianBlur(srgb, (0, 0), width / 1000), np.uint8)
     folds = random.normal(0, 1, (height // 60 + 2, width // 20 + 2)).astype(np.float32)
@@ -118,7 +120,7 @@ def _textured(srgb: Srgb8, random: np.random.Generator) -> Srgb8:
 
 
 def ground(name: str, *, width: int, height: int, seed: int) -> Srgb8:
-    """Return a design, pavement, or leaves: blots of green, brown and sky of every size."""
+    """Return a design, pavement, or leaves (blots of green, brown and sky of several sizes)."""
     if name == "pavement":
         return _pavement(width, height, np.random.default_rng(seed))
     if name != "leaves":
@@ -133,7 +135,7 @@ def ground(name: str, *, width: int, height: int, seed: int) -> Srgb8:
 
 
 def _pavement(width: int, height: int, random: np.random.Generator) -> Srgb8:
-    """Return slabs of many browns, some near to skin, with dark joints, seen from above."""
+    """Return slabs of many browns with dark joints, seen from above; some are close to skin."""
     slab, joint = (width // 14, width // 26), max(2, width // 200)
     down, across = height // slab[1] + 2, width // slab[0] + 3
     tones = np.array([150, 118, 98]) + random.normal(0, 34, (down, across, 1))
@@ -145,8 +147,8 @@ def _pavement(width: int, height: int, random: np.random.Generator) -> Srgb8:
             x = column * slab[0] - (row % 2) * slab[0] // 2 - slab[0] // 2
             y = row * slab[1]
             end = (x + slab[0] - joint, y + slab[1] - joint)
-            colour = [float(level) for level in tones[row, column]]
-            cv2.rectangle(srgb, (x, y), end, colour, cv2.FILLED)
+            color = [float(level) for level in tones[row, column]]
+            cv2.rectangle(srgb, (x, y), end, color, cv2.FILLED)
     grain = random.normal(0, 12, (height // 3 + 1, width // 3 + 1)).astype(np.float32)
     srgb += cv2.resize(grain, (width, height))[..., np.newaxis]
     return np.asarray(np.clip(cv2.GaussianBlur(srgb, (0, 0), 1.5), 0, 255), np.uint8)
@@ -157,11 +159,11 @@ def _oval(x: float, y: float, across: float, down: float) -> Points:
     return np.stack([x + across * np.cos(turn), y + down * np.sin(turn)], axis=1)
 
 
-def _bust(sheet: Sheet, colour: tuple[int, int, int]) -> None:
-    """Head, neck and shoulders, the head's middle at (50, 48)."""
+def _bust(sheet: Sheet, color: tuple[int, int, int]) -> None:
+    """Draw head, neck and shoulders, with the middle of the head at (50, 48)."""
     for shape, paint in (
         (np.array([[42, 55], [58, 55], [60, 90], [40, 90]], float), SKIN),
-        (_oval(50, 134, 38, 54), colour),
+        (_oval(50, 134, 38, 54), color),
         (_oval(50, 48, 13, 17), SKIN),
     ):
         sheet.fill(shape)
@@ -172,13 +174,13 @@ def _hair(
     sheet: Sheet,
     random: np.random.Generator,
     *,
-    colour: tuple[int, int, int],
+    color: tuple[int, int, int],
     strands: int,
     length: float,
     curl: float,
 ) -> None:
-    """Hair around the head: a mass of it, and strands that leave it, thinner than a pixel."""
-    sheet.paint(_oval(50, 45, 17 + length, 21 + length), colour)
+    """Draw hair around the head: a mass, and loose strands thinner than a pixel."""
+    sheet.paint(_oval(50, 45, 17 + length, 21 + length), color)
     sheet.paint(_oval(50, 52, 11, 14), SKIN)
     sheet.fill(_oval(50, 43, 15.5, 17))
     for _ in range(strands):
@@ -197,21 +199,21 @@ def _hair(
 
 def _dark_hair(sheet: Sheet, random: np.random.Generator) -> None:
     _bust(sheet, NAVY)
-    _hair(sheet, random, colour=DARK, strands=700, length=14, curl=0.6)
+    _hair(sheet, random, color=DARK, strands=700, length=14, curl=0.6)
 
 
 def _fair_curls(sheet: Sheet, random: np.random.Generator) -> None:
     _bust(sheet, SHIRT)
-    _hair(sheet, random, colour=FAIR, strands=1600, length=11, curl=2.2)
+    _hair(sheet, random, color=FAIR, strands=1600, length=11, curl=2.2)
 
 
 def _red_hair(sheet: Sheet, random: np.random.Generator) -> None:
     _bust(sheet, WOOL)
-    _hair(sheet, random, colour=RED, strands=900, length=18, curl=0.3)
+    _hair(sheet, random, color=RED, strands=900, length=18, curl=0.3)
 
 
 def _fur(sheet: Sheet, random: np.random.Generator) -> None:
-    """A fluffy coat: short hair all around the shoulders."""
+    """Draw a fluffy coat: short hair all around the shoulders."""
     _bust(sheet, WOOL)
     sheet.paint(_oval(50, 134, 45, 62), WOOL)
     sheet.paint(_oval(50, 48, 14, 18), SKIN)
@@ -225,9 +227,9 @@ def _fur(sheet: Sheet, random: np.random.Generator) -> None:
 
 
 def _hands(sheet: Sheet, random: np.random.Generator) -> None:
-    """Two open hands, an arm on the hip: gaps between fingers and a hole that must stay one."""
+    """Draw open hands and an arm on the hip: gaps between fingers, and a hole to keep."""
     _bust(sheet, NAVY)
-    _hair(sheet, random, colour=DARK, strands=60, length=5, curl=0.3)
+    _hair(sheet, random, color=DARK, strands=60, length=5, curl=0.3)
     arm = np.array([[22, 96], [8, 118], [22, 130]], float)
     sheet.stroke(arm, 6)
     sheet.paint(_oval(14, 116, 12, 22), NAVY)
@@ -243,9 +245,9 @@ def _hands(sheet: Sheet, random: np.random.Generator) -> None:
 
 
 def _thin(sheet: Sheet, random: np.random.Generator) -> None:
-    """Glasses that stand out, straps, a balloon on its string, earrings: thin and attached."""
+    """Draw thin, attached things: glasses, earrings, and a balloon on its string."""
     _bust(sheet, SHIRT)
-    _hair(sheet, random, colour=DARK, strands=120, length=4, curl=0.5)
+    _hair(sheet, random, color=DARK, strands=120, length=4, curl=0.5)
     sheet.paint(_oval(50, 50, 11, 15), SKIN)
     for side in (-1, 1):
         rim = _oval(50 + side * 9.5, 47, 6.5, 5)
@@ -263,7 +265,7 @@ def _thin(sheet: Sheet, random: np.random.Generator) -> None:
 
 
 def _standing(sheet: Sheet, random: np.random.Generator) -> None:
-    """A small person from head to foot, legs apart: floor shows between the feet."""
+    """Draw a small person from head to foot, legs apart, with floor between the feet."""
     sheet.paint(np.array([[0, 0], [100, 0], [100, 66], [0, 66]], float), SHIRT)
     sheet.paint(np.array([[0, 66], [100, 66], [100, 134], [0, 134]], float), NAVY)
     sheet.paint(_oval(50, 25, 9, 10), SKIN)
@@ -283,7 +285,7 @@ def _standing(sheet: Sheet, random: np.random.Generator) -> None:
 
 
 def _limbs(sheet: Sheet, random: np.random.Generator) -> None:
-    """Two bare legs and a bare arm, larger than the picture: smooth, and before pavement."""
+    """Draw two bare legs and a bare arm, larger than the picture: smooth skin on pavement."""
     sheet.paint(np.array([[0, 0], [100, 0], [100, 134], [0, 134]], float), SKIN)
     for lean in random.uniform(-6, 6, 2):
         middle = 30 if lean == min(lean, 0) else 62
@@ -300,9 +302,9 @@ def _limbs(sheet: Sheet, random: np.random.Generator) -> None:
 
 
 Draw = Callable[[Sheet, np.random.Generator], None]
-# x, y, width and height of the face that a bust has, and that a small person has.
+# x, y, width and height of the face of a bust, and of a small person.
 BUST, SMALL = (37.0, 33.0, 26.0, 30.0), (45.0, 19.0, 10.0, 12.0)
-# Name: what is drawn, the old ground, the seed, the face.
+# Name: drawing function, original background, seed, face.
 DRAWN: Final[dict[str, tuple[Draw, str, int, Box | None]]] = {
     "dark hair": (_dark_hair, "leaves", 1, BUST),
     "fair curls": (_fair_curls, "city-night", 2, BUST),
@@ -313,7 +315,7 @@ DRAWN: Final[dict[str, tuple[Draw, str, int, Box | None]]] = {
     "standing": (_standing, "leaves", 7, SMALL),
     "limbs": (_limbs, "pavement", 8, None),
 }
-# What people look at: hair, smooth limbs, and the rest.
+# The groups of the printed table.
 GROUPS: Final = {
     "hair": ("dark hair", "fair curls", "red hair", "fur"),
     "limbs": ("limbs",),

@@ -1,12 +1,13 @@
-"""Edges: how near to the truth each effort comes, what each step gives, and what it costs.
+"""Measure the errors and the cost of each edge effort, and of each of its steps.
 
 PYTHONPATH=tests python -m benchmarks.edges [steps]
 
-Eight drawn scenes whose truth is known; where SMART_FILTER_EVAL_DATA names photos with soft
-mattes (portrait/images, portrait/masks), those too, cut out and laid on other grounds. A matte
-comes as a network of 256 px sees it: softened, its edge off by a pixel or so, its hair lost; and
-as truth itself at the proxy's size, which tells what enlarging alone costs. Grounds of the
-composite are white, black and blue. Times are processor time of one thread.
+The scenes are eight drawn ones with known truth. Where SMART_FILTER_EVAL_DATA names a folder of
+photos with soft mattes (portrait/images, portrait/masks), those are cut out and put on other
+backgrounds too. Each matte is given in two forms: as a network of 256 px makes it (softened, its
+edge off by about a pixel, its hair lost), and as the truth at the proxy's size, which shows the
+error of enlarging alone. The composites are on white, black and blue. Times are processor time of
+one thread.
 """
 
 import dataclasses
@@ -26,39 +27,43 @@ from rich.table import Table
 from benchmarks import edge_errors, edge_scenes
 from benchmarks.edge_scenes import Scene
 from smart_filter_shared.recipe import Edge
-from smart_filter_workers import native_threads
 from smart_filter_workers.results import Matte8, Srgb8
-from smart_filter_workers.stages.composite.matting import colours, learning, upsampling
-from smart_filter_workers.stages.composite.matting.learning import Effort
+from smart_filter_workers.stages.composite.matting import (
+    edge_learning,
+    foreground_colors,
+    upsampling,
+)
+from smart_filter_workers.stages.composite.matting.edge_learning import Effort
 from smart_filter_workers.stages.composite.models import layers
 from smart_filter_workers.stages.composite.models.base import CutOut
-from smart_filter_workers.stages.prepare.stage import proxy_of
-from smart_filter_workers.stages.segmentation.edges import refine
+from smart_filter_workers.stages.prepare.stage import make_proxy
+from smart_filter_workers.stages.segmentation.edges import refine_edges
+from smart_filter_workers.system import threads
 
 WIDTH: Final = 1800
 NETWORK_PX: Final = 256
 GROUNDS: Final = ((255, 255, 255), (0, 0, 0), (30, 110, 230))
-# A mask with so many levels is a matte.
+# A mask with at least this many levels counts as a soft matte.
 SOFT_LEVELS: Final = 60
 VARIABLE: Final = "SMART_FILTER_EVAL_DATA"
 
-_BALANCED: Final = learning.EFFORTS[Edge.BALANCED]
+_BALANCED: Final = edge_learning.EFFORTS[Edge.BALANCED]
 STEPS: Final[Mapping[str, Effort]] = {
     "balanced": _BALANCED,
     "one round of learning": dataclasses.replace(_BALANCED, rounds=1),
-    "colours believed everywhere": dataclasses.replace(_BALANCED, doubts=False),
+    "colors believed everywhere": dataclasses.replace(_BALANCED, doubts=False),
     "veil left": dataclasses.replace(_BALANCED, veil=0),
-    "colours unbound": dataclasses.replace(_BALANCED, binds=False),
+    "colors unbound": dataclasses.replace(_BALANCED, binds=False),
     "no last, closer lines": dataclasses.replace(_BALANCED, last_radius=None),
-    "learnt on 256 px": dataclasses.replace(_BALANCED, small_px=256, radius=3),
-    "learnt on 400 px": dataclasses.replace(_BALANCED, small_px=400, radius=5),
-    "learnt on 640 px": dataclasses.replace(_BALANCED, small_px=640, radius=8),
+    "learned on 256 px": dataclasses.replace(_BALANCED, small_px=256, radius=3),
+    "learned on 400 px": dataclasses.replace(_BALANCED, small_px=400, radius=5),
+    "learned on 640 px": dataclasses.replace(_BALANCED, small_px=640, radius=8),
 }
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Errors:
-    """What edge_errors says of one cut-out, and the processor time of `cut` and `over` in ms."""
+    """The edge_errors of one cutout, and the processor time of `cut` and `over` in ms."""
 
     absolute: float
     near: float
@@ -70,31 +75,31 @@ class Errors:
 
 
 def main() -> None:
-    """Print the table of efforts, or that of steps."""
-    native_threads.one_per_call()
+    """Print the table of efforts, or the table of steps."""
+    threads.limit_native_threads()
     steps = sys.argv[1:] == ["steps"]
-    efforts = STEPS if steps else {str(edge): learning.EFFORTS[edge] for edge in Edge}
+    efforts = STEPS if steps else {str(edge): edge_learning.EFFORTS[edge] for edge in Edge}
     console = Console(highlight=False, width=130)
     table = Table(box=None, pad_edge=False, header_style="dim")
     named = ("SAD", "MAD near edges", "gradient", "bleeding", "ΔE near edges", "cut ms", "over ms")
     for column in ("scenes", "matte", "effort", *named):
         table.add_column(column, no_wrap=True)
     for group, scenes in groups():
-        for seen, see in (("network's", as_a_network), ("truth's", as_it_is)):
+        for matte_name, make_matte in (("network's", simulate_network), ("truth's", shrink_truth)):
             found: dict[str, list[Errors]] = {"enlarged only": []}
             for number, scene in enumerate(scenes):
-                proxy = proxy_of(scene.photo_srgb)
-                matte = see(scene.matte, proxy, number)
-                found["enlarged only"].append(judged(scene, matte, proxy, None))
+                proxy = make_proxy(scene.photo_srgb)
+                matte = make_matte(scene.matte, proxy, number)
+                found["enlarged only"].append(measure_errors(scene, matte, proxy, None))
                 for name, effort in efforts.items():
-                    found.setdefault(name, []).append(judged(scene, matte, proxy, effort))
+                    found.setdefault(name, []).append(measure_errors(scene, matte, proxy, effort))
             for name, errors in found.items():
-                table.add_row(group, seen, name, *_means(errors))
+                table.add_row(group, matte_name, name, *_means(errors))
     console.print(table)
 
 
 def groups() -> Iterator[tuple[str, list[Scene]]]:
-    """Yield the drawn scenes, and the real ones where there are any."""
+    """Yield each group's name and scenes: the drawn ones, then real ones if given."""
     for group in edge_scenes.GROUPS:
         yield group, [edge_scenes.scene(name, WIDTH) for name in edge_scenes.GROUPS[group]]
     folder = os.environ.get(VARIABLE)
@@ -103,8 +108,8 @@ def groups() -> Iterator[tuple[str, list[Scene]]]:
         yield f"{len(real)} real", real
 
 
-def judged(scene: Scene, matte: Matte8, proxy: Srgb8, effort: Effort | None) -> Errors:
-    """Cut a scene out with a given matte and compare with the truth; None: no effort at all."""
+def measure_errors(scene: Scene, matte: Matte8, proxy: Srgb8, effort: Effort | None) -> Errors:
+    """Return the errors of a scene cut out with a matte; effort None: it is only enlarged."""
     photo = scene.photo_srgb
     height, width = photo.shape[:2]
     compositor = layers.load(Path("unused"))
@@ -114,11 +119,11 @@ def judged(scene: Scene, matte: Matte8, proxy: Srgb8, effort: Effort | None) -> 
         plain = proxy.astype(np.float32)
         cut = CutOut(photo, large, plain, plain)
     else:
-        learnt = learning.learnt(
+        learned = edge_learning.learn_edge(
             matte, proxy_srgb=proxy, effort=effort, faces=scene.faces, scale=width / matte.shape[1]
         )
-        estimated = colours.estimate(learnt.srgb, learnt.coverage)
-        cut = CutOut(photo, upsampling.enlarged(learnt, photo), *estimated)
+        estimated = foreground_colors.estimate_colors(learned.srgb, learned.coverage)
+        cut = CutOut(photo, upsampling.upsample(learned, photo), *estimated)
     cut_ms = (time.thread_time() - began) * 1000
     alpha = np.divide(scene.matte, 255, dtype=np.float32)[..., np.newaxis]
     differences, times = [], []
@@ -133,7 +138,7 @@ def judged(scene: Scene, matte: Matte8, proxy: Srgb8, effort: Effort | None) -> 
         differences.append(edge_errors.delta_e(made, true, scene.matte))
         if not any(ground):
             share = np.divide(cut.matte, 255, dtype=np.float32)[..., np.newaxis]
-            # On black a picture is colour times coverage; with little of it nothing is told.
+            # On black a picture is color times coverage; low coverage hides the color.
             people = np.where(share > 0.03, np.clip(made / np.maximum(share, 0.03), 0, 255), people)  # noqa: PLR2004
     return Errors(
         absolute=edge_errors.absolute(cut.matte, scene.matte),
@@ -146,17 +151,17 @@ def judged(scene: Scene, matte: Matte8, proxy: Srgb8, effort: Effort | None) -> 
     )
 
 
-def as_it_is(truth: Matte8, proxy: Srgb8, _: int) -> Matte8:
+def shrink_truth(truth: Matte8, proxy: Srgb8, _: int) -> Matte8:
     """Return the true matte at the proxy's size."""
     size = (proxy.shape[1], proxy.shape[0])
     return np.asarray(cv2.resize(truth, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def as_a_network(truth: Matte8, proxy: Srgb8, seed: int) -> Matte8:
-    """Return what segmentation would make of the proxy if its network were right but for detail.
+def simulate_network(truth: Matte8, proxy: Srgb8, seed: int) -> Matte8:
+    """Return the matte that segmentation would make with a network that is right but for detail.
 
-    Softened and pushed to and fro by 0.8 of the network's pixels, made as sure of itself as
-    networks are, and refined as segmentation does it.
+    The truth is softened, displaced by about 0.8 of the network's pixels, sharpened toward 0 and 1
+    as networks do, and refined as in segmentation.
     """
     height, width = proxy.shape[:2]
     scale = NETWORK_PX / max(height, width)
@@ -165,24 +170,24 @@ def as_a_network(truth: Matte8, proxy: Srgb8, seed: int) -> Matte8:
     small = np.asarray(cv2.GaussianBlur(small, (0, 0), 1.0), np.float32)
     random = np.random.default_rng(seed)
     coarse = random.normal(0, 0.8, (size[1] // 12 + 2, size[0] // 12 + 2, 2)).astype(np.float32)
-    pushed = cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC)
+    displacement = cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC)
     x, y = np.meshgrid(*(np.arange(side, dtype=np.float32) for side in size))
     small = np.asarray(
         cv2.remap(
             small,
-            x + pushed[..., 0],
-            y + pushed[..., 1],
+            x + displacement[..., 0],
+            y + displacement[..., 1],
             cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REPLICATE,
         )
     )
-    sure = 1 / (1 + np.exp(-9 * (small - 0.5)))
-    enlarged = np.clip(cv2.resize(sure, (width, height)), 0, 1)
-    return refine(np.asarray(enlarged, np.float32), proxy)
+    sharpened = 1 / (1 + np.exp(-9 * (small - 0.5)))
+    enlarged = np.clip(cv2.resize(sharpened, (width, height)), 0, 1)
+    return refine_edges(np.asarray(enlarged, np.float32), proxy)
 
 
 def _real(folder: Path) -> Iterator[Scene]:
-    """Yield cut-outs of photos with soft mattes, on drawn grounds."""
+    """Yield cutouts of photos with soft mattes, on drawn backgrounds."""
     grounds = ("leaves", "city-night", "studio", "crystal")
     for number, path in enumerate(sorted((folder / "masks").iterdir())):
         mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
@@ -192,14 +197,18 @@ def _real(folder: Path) -> Iterator[Scene]:
         srgb = np.asarray(cv2.cvtColor(photo, cv2.COLOR_BGR2RGB), np.uint8)
         matte = np.asarray(mask, np.uint8)
         coverage = np.divide(matte, 255, dtype=np.float32)
-        people = colours.unmixed(
-            srgb.astype(np.float32), coverage[..., np.newaxis], *colours.estimate(srgb, coverage)
+        people = foreground_colors.unmix_foreground(
+            srgb.astype(np.float32),
+            coverage[..., np.newaxis],
+            *foreground_colors.estimate_colors(srgb, coverage),
         )
         height, width = matte.shape
         ground = edge_scenes.ground(
             grounds[number % len(grounds)], width=width, height=height, seed=number
         )
-        yield edge_scenes.laid(path.stem, people.astype(np.uint8), matte, ground, seed=number)
+        yield edge_scenes.compose_scene(
+            path.stem, people.astype(np.uint8), matte, ground, seed=number
+        )
 
 
 def _means(errors: Sequence[Errors]) -> list[str]:

@@ -1,7 +1,8 @@
-"""What the networks that read a face cost: `python -m benchmarks.faces`.
+"""Measure the networks that read a face: `python -m benchmarks.faces`.
 
-One face of the tests' portrait, one thread. The mesh is drawn beforehand, as whichever model asks
-first has it drawn; with it is told beside. Goal: smile and eyes together within 3 ms a face.
+The face is that of the tests' portrait, on one thread. The mesh is computed beforehand, because
+only the first model that needs it computes it; the sum with the mesh is printed too. Goal: smile
+and eyes together take at most 3 ms a face.
 """
 
 import statistics
@@ -9,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from smart_filter_shared.places import data_folder
+from smart_filter_shared.config.paths import data_folder
 from smart_filter_workers import images
 from smart_filter_workers.networks.face_mesh import FaceMesh, FaceView
 from smart_filter_workers.stages.prepare.models import light
@@ -21,7 +22,7 @@ GOAL_MS = 3.0
 
 
 def main() -> None:
-    """Print milliseconds of processor a face, medians of rounds in turn."""
+    """Print the processor milliseconds of each network for one face: medians of the rounds."""
     weights = data_folder() / "weights"
     photo = images.decode(Path("tests/data/astronaut.png").read_bytes()).srgb
     (face, *_) = light.load(weights)([photo])[0]
@@ -30,7 +31,7 @@ def main() -> None:
     seen.mesh(mesh)
     rate, read = expression.load(weights), lids.load(weights)
     given = expression.CARD.completed({})
-    works: dict[str, Callable[[], object]] = {
+    networks: dict[str, Callable[[], object]] = {
         "expression": lambda: rate([seen], parameters=given),
         "lids": lambda: read([seen]),
         "geometry": lambda: geometry_of([seen]),
@@ -38,13 +39,13 @@ def main() -> None:
         "mesh": lambda: FaceView(photo, face).mesh(mesh),
     }
     geometry_of, iris_of = geometry.load(weights), iris.load(weights)
-    taken: dict[str, list[float]] = {name: [] for name in works}
+    samples_ms: dict[str, list[float]] = {name: [] for name in networks}
     for _ in range(ROUNDS):
-        for name, work in works.items():
-            taken[name].append(_ms(work))
-    found = {name: statistics.median(each) for name, each in taken.items()}
+        for name, work in networks.items():
+            samples_ms[name].append(_ms(work))
+    found = {name: statistics.median(each) for name, each in samples_ms.items()}
     for name, ms in found.items():
-        print(f"{name}: {ms:.2f} ms (least {min(taken[name]):.2f})")
+        print(f"{name}: {ms:.2f} ms (least {min(samples_ms[name]):.2f})")
     both = found["expression"] + found["lids"]
     print(f"expression and lids: {both:.2f} ms, goal {GOAL_MS}")
     print(f"with the mesh: {both + found['mesh']:.2f} ms")

@@ -1,4 +1,4 @@
-"""Figures: samples with their goal, told as a table and as JSON."""
+"""Print figures, which are samples with a goal, as a table and as JSON."""
 
 import json
 import os
@@ -10,15 +10,15 @@ from typing import Literal
 from rich.console import Console
 from rich.table import Table
 
-_WIDTH = 140  # the table's, in a pipe and in a narrow window too
+_WIDTH = 140  # characters of the table, also in a pipe and in a narrow window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """What was measured, several times.
+    """One quantity with its measured samples.
 
-    at: where on a curve of figures of this name, if it lies on one.
-    goal: what the median must be, at most or at least; None: told for its own sake.
+    at: the place on the curve of all figures with this name; None: no curve.
+    goal: limit of the median, at most or at least, by `kind`; None: no goal.
     """
 
     name: str
@@ -30,18 +30,18 @@ class Figure:
 
     @property
     def median(self) -> float:
-        """The median of the samples."""
+        """Return the median of the samples."""
         return statistics.median(self.samples)
 
     @property
     def reached(self) -> bool | None:
-        """Whether the median reaches the goal; None without one."""
+        """Return whether the median reaches the goal; None without a goal."""
         if self.goal is None:
             return None
         return self.median <= self.goal if self.kind == "at most" else self.median >= self.goal
 
     def as_json(self) -> dict[str, object]:
-        """Return the figure for a program."""
+        """Return the figure as a JSON object."""
         low, high = quartiles(self.samples)
         return {
             "name": self.name,
@@ -65,11 +65,11 @@ def quartiles(samples: Sequence[float]) -> tuple[float, float]:
 
 
 def percentile(samples: Sequence[float], percent: int) -> float:
-    """Return a percentile, between the samples beside it."""
+    """Return a percentile, interpolated between the two nearest samples."""
     return statistics.quantiles(samples, n=100, method="inclusive")[percent - 1]
 
 
-def tell(figures: Sequence[Figure]) -> None:
+def print_figures(figures: Sequence[Figure]) -> None:
     """Print figures as a table, then as one line of JSON."""
     console = Console(highlight=False, width=_WIDTH)
     table = Table(box=None, pad_edge=False, header_style="dim")
@@ -90,7 +90,7 @@ def tell(figures: Sequence[Figure]) -> None:
     console.print(table)
     document = {
         "cores": os.cpu_count(),
-        # Above the number of cores, others were at work and times are too long.
+        # A load above the number of cores means that other work made the times too long.
         "load_average": [round(load, 1) for load in os.getloadavg()],
         "figures": [figure.as_json() for figure in figures],
     }

@@ -1,9 +1,9 @@
-"""Files: what encoders take and give, fast and small, and what a limit of bytes costs.
+"""Measure the time and size of each encoder, fast and small, and the cost of a limit of bytes.
 
 python -m benchmarks.files
 
-One thread; the portrait of the tests, a megapixel of it, before designs of every eighth name; and
-fifty megapixels of it with grain, each in a process of its own.
+One thread encodes the tests' portrait at one megapixel, on every eighth design. Memory is measured
+at fifty megapixels with grain, each encoding in a new process.
 """
 
 import subprocess
@@ -20,57 +20,58 @@ from benchmarks import figures
 from benchmarks.photos import SIDE_OF_1_MP
 from smart_filter_shared.presets import PRESETS
 from smart_filter_tests.portrait import a_portrait
-from smart_filter_workers import images, native_threads
+from smart_filter_workers import images
 from smart_filter_workers.backgrounds import library
-from smart_filter_workers.images import Manner
-from smart_filter_workers.results import Encoded, Srgb8
+from smart_filter_workers.images import EncodingOptions
+from smart_filter_workers.results import EncodedFile, Srgb8
+from smart_filter_workers.system import threads
 
 FORMATS = ("jpg", "webp", "avif", "png")
 LIMITS = {"jpg": 60_000, "webp": 30_000, "avif": 30_000, "png": 200_000}
 PICTURES = 6
 LARGE_SIDE, GRAIN = 7071, 4
-# Source: proc(5), clear_refs: what sets the highest resident size back to the present one.
-_CLEAR, _FORGET_THE_HEIGHT = Path("/proc/self/clear_refs"), "5"
+# Source: proc(5), clear_refs: this value resets the peak resident size to the current one.
+_CLEAR_REFS, _RESET_PEAK = Path("/proc/self/clear_refs"), "5"
 
 
 def measure() -> list[figures.Figure]:
-    """Return milliseconds and bytes by format, effort and limit."""
+    """Return times and sizes by format, effort and limit, and peak memory."""
     cv2.setNumThreads(1)
-    native_threads.one_per_call()
+    threads.limit_native_threads()
     pictures = list(_pictures())
     found = []
     for format_ in FORMATS:
         for small in (False, True):
-            manner = Manner(format_, small=small)
+            options = EncodingOptions(format_, small=small)
             what = f"{format_}, {'small' if small else 'fast'}"
-            found += _figures(what, [partial(images.encode, one, manner) for one in pictures])
+            found += _figures(what, [partial(images.encode, one, options) for one in pictures])
         most = LIMITS[format_]
-        limited = partial(images.fitted, manner=Manner(format_), most_bytes=most)
+        limited = partial(images.encode_to_fit, manner=EncodingOptions(format_), most_bytes=most)
         what = f"{format_} of at most {most // 1000} kB"
         found += _figures(what, [partial(limited, one) for one in pictures])
-    return [*found, *(_height(one, small) for one in FORMATS for small in (False, True))]
+    return [*found, *(_peak_memory(one, small) for one in FORMATS for small in (False, True))]
 
 
-def _height(format_: str, small: bool) -> figures.Figure:  # noqa: FBT001 - of one caller
+def _peak_memory(format_: str, small: bool) -> figures.Figure:  # noqa: FBT001 - it has one caller
     effort = "small" if small else "fast"
     command = [sys.executable, "-m", __spec__.name, format_, effort]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return figures.Figure(
-        name=f"{format_}, {effort}, 50 MP, memory", unit="MB", samples=[float(told)]
+        name=f"{format_}, {effort}, 50 MP, memory", unit="MB", samples=[float(printed)]
     )
 
 
-def _tell_height(format_: str, effort: str) -> None:
+def _print_peak_memory(format_: str, effort: str) -> None:
     cv2.setNumThreads(1)
-    native_threads.one_per_call()
+    threads.limit_native_threads()
     picture = cv2.resize(a_portrait(SIDE_OF_1_MP).srgb, (LARGE_SIDE, LARGE_SIDE))
     large = picture.astype(np.uint8, copy=False)
     random = np.random.default_rng(1)
-    for row in large:  # a large picture's grain at once would be the height
+    for row in large:  # the grain of the whole picture at once would set the peak
         row[:] = np.clip(row + random.normal(0, GRAIN, (LARGE_SIDE, 1)), 0, 255)
-    _CLEAR.write_text(_FORGET_THE_HEIGHT)
+    _CLEAR_REFS.write_text(_RESET_PEAK)
     before = _megabytes("VmRSS")
-    images.encode(large, Manner(format_, small=effort == "small"))
+    images.encode(large, EncodingOptions(format_, small=effort == "small"))
     print(_megabytes("VmHWM") - before)
 
 
@@ -88,7 +89,7 @@ def _pictures() -> Iterator[Srgb8]:
         yield (portrait.srgb * matte + behind * (1 - matte) + 0.5).astype(np.uint8)
 
 
-def _figures(what: str, runs: list[Callable[[], Encoded]]) -> list[figures.Figure]:
+def _figures(what: str, runs: list[Callable[[], EncodedFile]]) -> list[figures.Figure]:
     times, sizes = [], []
     for run in runs:
         began = time.thread_time()
@@ -103,6 +104,6 @@ def _figures(what: str, runs: list[Callable[[], Encoded]]) -> list[figures.Figur
 
 if __name__ == "__main__":
     if sys.argv[1:]:
-        _tell_height(*sys.argv[1:])
+        _print_peak_memory(*sys.argv[1:])
     else:
-        figures.tell(measure())
+        figures.print_figures(measure())

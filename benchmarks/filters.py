@@ -1,4 +1,4 @@
-"""Filters: the processor time of one thread that each takes, on photos and on cut-outs.
+"""Measure the processor time of each filter on one thread, on photos and on cutouts.
 
 python -m benchmarks.filters
 """
@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import figures
-from smart_filter_shared.parameters import Scalar
+from smart_filter_shared.catalog.parameters import Scalar
 from smart_filter_shared.recipe import Filter
-from smart_filter_tests.filtering import a_face, a_picture, a_scene
-from smart_filter_workers import native_threads
-from smart_filter_workers.stages.composite.filters import applying
+from smart_filter_tests.filter_scenes import a_face, a_picture, a_scene
+from smart_filter_workers.stages.composite.filters import apply_filters
 from smart_filter_workers.stages.composite.filters.scene import Scene
+from smart_filter_workers.system import threads
 
 ROUNDS: Final = 9
-# Width, height, faces across and down, and the distance of their eyes in pixels.
+# Width, height, columns and rows of faces, and the distance between the eyes in pixels.
 SCENES: Final = {
     "1 face, 1 MP": (1200, 834, 1, 1, 90),
     "1 face, 12 MP": (4000, 3000, 1, 1, 320),
@@ -38,14 +38,14 @@ WHOLE: Final[tuple[tuple[str, dict[str, Scalar]], ...]] = (
     ("sparkle", {"amount": 1}),
     ("caption", {"text": "A line or two of text, as people write below a picture"}),
 )
-# Milliseconds: of what is worn for a face, of a grade for a million pixels.
-A_FACE, A_MEGAPIXEL = 5.0, 10.0
+# Goals in milliseconds: a worn filter for each face, a grade for each million pixels.
+MS_PER_FACE, MS_PER_MEGAPIXEL = 5.0, 10.0
 
 
 def measure() -> list[figures.Figure]:
-    """Return what filters take; drawn once before, as in a worker that has run for a while."""
+    """Return the time of each filter, after one drawing that fills its caches, as in a worker."""
     cv2.setNumThreads(1)
-    native_threads.one_per_call()
+    threads.limit_native_threads()
     found = []
     for title, (width, height, across, down, unit) in SCENES.items():
         faces = [
@@ -61,31 +61,33 @@ def measure() -> list[figures.Figure]:
                 found.append(_figure(kind, picture, scene, Filter(name, params), share=len(faces)))
             for name, params in WHOLE:
                 megapixels = width * height / 1e6 if name == "grade" else 1
-                asked = Filter(name, params)
-                found.append(_figure(kind, picture, scene, asked, share=megapixels))
+                wanted = Filter(name, params)
+                found.append(_figure(kind, picture, scene, wanted, share=megapixels))
     found.append(figures.Figure(name="first hat of a process, 1 MP", unit="ms", samples=[_first()]))
     return found
 
 
 def _figure(
-    title: str, picture: NDArray[np.uint8], scene: Scene, asked: Filter, *, share: float
+    title: str, picture: NDArray[np.uint8], scene: Scene, wanted: Filter, *, share: float
 ) -> figures.Figure:
-    run = _runner(picture, scene, asked)
+    run = _runner(picture, scene, wanted)
     run()
     samples = []
     for _ in range(ROUNDS):
         start = time.process_time()
         run()
         samples.append(1000 * (time.process_time() - start) / share)
-    told = " ".join(str(value) for value in asked.params.values())[:12]
-    per = {"grade": "a megapixel", "sparkle": "", "caption": ""}.get(asked.name, "a face")
-    goal = {"grade": A_MEGAPIXEL, "sparkle": None, "caption": None}.get(asked.name, A_FACE)
-    name = f"{title}: {asked.name} {told} {per}".strip()
+    shown_params = " ".join(str(value) for value in wanted.params.values())[:12]
+    per = {"grade": "a megapixel", "sparkle": "", "caption": ""}.get(wanted.name, "a face")
+    goal = {"grade": MS_PER_MEGAPIXEL, "sparkle": None, "caption": None}.get(
+        wanted.name, MS_PER_FACE
+    )
+    name = f"{title}: {wanted.name} {shown_params} {per}".strip()
     return figures.Figure(name=name, unit="ms", samples=samples, goal=goal)
 
 
-def _runner(picture: NDArray[np.uint8], scene: Scene, asked: Filter) -> Callable[[], object]:
-    plugin, parameters = applying.plugin(asked.name), asked.parameters
+def _runner(picture: NDArray[np.uint8], scene: Scene, wanted: Filter) -> Callable[[], object]:
+    plugin, parameters = apply_filters.load_plugin(wanted.name), wanted.parameters
     return lambda: plugin.draw(picture, scene, parameters)
 
 
@@ -98,4 +100,4 @@ def _first() -> float:
 
 
 if __name__ == "__main__":
-    figures.tell(measure())
+    figures.print_figures(measure())

@@ -1,4 +1,4 @@
-"""Servers of their own, and worker processes whose model sleeps."""
+"""Run separate servers, and worker processes whose model sleeps."""
 
 import os
 import signal
@@ -17,31 +17,31 @@ from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.db import migrate
 from smart_filter_shared.pipeline import StageName
-from smart_filter_tests.bench import Bench, capability, opened, settings_of
+from smart_filter_tests.bench import Bench, capability, open_bench, settings_of
 
 _READY_SECONDS = 180.0
 _STOP_SECONDS = 60.0
 _LOOK_SECONDS = 0.2
-# Source: proc(5), stat: user and system time, and those of children that have ended; behind the
-# name, which may hold anything.
+# Source: proc(5), stat: user and system time, and those of ended children. The fields are counted
+# after the name, which can contain spaces and parentheses.
 _TICKS = slice(11, 15)
 
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """PostgreSQL, Valkey and an S3 server, on a stack without processes of ours."""
+    """PostgreSQL, Valkey and an S3 server, in a stack without processes of the service."""
 
     bench: Bench
     stack: Stack
 
     def processor_seconds(self, name: str) -> float:
-        """Return the processor time that a server has taken: postgres, valkey or s3."""
+        """Return the processor seconds that a server has used: postgres, valkey or s3."""
         return sum(_processor_seconds(pid) for pid in self.stack.pids(name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
-    """Worker processes of one stage.  seconds: what a batch sleeps."""
+    """Worker processes of one stage.  seconds: how long each batch sleeps."""
 
     stage: StageName
     seconds: float
@@ -51,21 +51,21 @@ class Pool:
 
 
 @contextmanager
-def servers() -> Iterator[Servers]:
-    """Run servers on a folder of their own while the block lasts."""
+def run_servers() -> Iterator[Servers]:
+    """Run servers in a temporary folder while the block lasts; yield them."""
     with tempfile.TemporaryDirectory(prefix="smart-filter-bench-") as made, ExitStack() as stack:
         Path(made).chmod(0o711)  # as root PostgreSQL is another user, who must pass
         running = stack.enter_context(Stack(DataFolder.at(Path(made) / "data")))
         settings = settings_of(running.addresses)
-        bench = stack.enter_context(opened(settings, connections=4))
+        bench = stack.enter_context(open_bench(settings, connections=4))
         migrate.upgrade(bench.engine)
         bench.store.ensure_bucket()
         yield Servers(bench, running)
 
 
 @contextmanager
-def working(servers: Servers, pools: Sequence[Pool]) -> Iterator[None]:
-    """Run worker processes while the block lasts; it begins when all are ready."""
+def run_workers(servers: Servers, pools: Sequence[Pool]) -> Iterator[None]:
+    """Run worker processes while the block lasts; the block starts when all are ready."""
     processes: list[subprocess.Popen[bytes]] = []
     try:
         for pool in pools:
@@ -80,7 +80,7 @@ def working(servers: Servers, pools: Sequence[Pool]) -> Iterator[None]:
 
 
 def ring(servers: Servers, pools: Sequence[Pool]) -> None:
-    """Ring every thread of every process once."""
+    """Send one ring for every thread of every process."""
     for pool in pools:
         servers.bench.doorbell.ring([capability(pool.stage)] * (pool.processes * pool.threads))
 
@@ -107,9 +107,11 @@ def _ready(servers: Servers) -> int:
         return int(connection.execute(text("SELECT count(*) FROM workers")).scalar_one())
 
 
-def _wait_until(reached: Callable[[], bool], processes: Sequence[subprocess.Popen[bytes]]) -> None:
+def _wait_until(
+    is_reached: Callable[[], bool], processes: Sequence[subprocess.Popen[bytes]]
+) -> None:
     gives_up_at = time.monotonic() + _READY_SECONDS
-    while not reached():
+    while not is_reached():
         if time.monotonic() > gives_up_at or any(one.poll() is not None for one in processes):
             raise RuntimeError("the worker processes did not become ready")
         time.sleep(_LOOK_SECONDS)

@@ -1,11 +1,11 @@
-"""A fleet of worker processes that sleep: do heartbeats stay steady, do claims stay fast?
+"""Measure heartbeats and claims of a fleet of worker processes whose model sleeps.
 
-python -m benchmarks.fleet_of_200 [SECONDS [PROCESSES]]      180 and 200 when nothing is said
+python -m benchmarks.fleet_of_200 [SECONDS [PROCESSES]]      default: 180 and 200
 
-They reach PostgreSQL by PgBouncer, which must be installed: 200 workers may have 600 connections.
-Each process is a worker as it is, but for its model, which sleeps; all are forks of one that has
-imported everything, which spares 100 MB and two seconds of a core each. What claims take is asked
-by one more connection, which claims as workers do and gives back at once.
+The workers connect to PostgreSQL through PgBouncer, which must be installed: 200 workers may have
+600 connections. Each process is a real worker except for its model, which sleeps. All are forks of
+one process that has imported everything, which saves 100 MB and two seconds of a core each. Claims
+are timed on one more connection, which claims as workers do and rolls back at once.
 """
 
 import contextlib
@@ -27,16 +27,16 @@ from benchmarks import copies, figures, fleet, sleeping
 from benchmarks.figures import Figure
 from benchmarks.fleet import Pool, Servers
 from smart_filter_deploy import wiring
-from smart_filter_shared import settings
+from smart_filter_shared.config import settings
 from smart_filter_shared.db import sessions
-from smart_filter_shared.jobs import transitions
+from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.pipeline import StageName
-from smart_filter_tests import pooling
+from smart_filter_tests import pgbouncer
 from smart_filter_tests.bench import capability
-from smart_filter_workers import app  # noqa: F401 - forks have it then
+from smart_filter_workers import process as worker_process  # noqa: F401 - so that forks have it
 
 _SECONDS, _PROCESSES = 180.0, 200
-# So that what the whole fleet does is a fifth of what two cores could complete.
+# With this time the whole fleet does a fifth of the stages that two cores could complete.
 _SLEEP_SECONDS = 20.0
 _PROBE_SECONDS = 0.25
 _LOOK_SECONDS = 2.0
@@ -45,11 +45,11 @@ _READY_SECONDS = 600.0
 
 
 @dataclass(slots=True)
-class _Seen:
-    """What was seen while the fleet worked.
+class _Observations:
+    """Measurements while the fleet worked.
 
     ages: seconds since each worker's last heartbeat.  clients: connections to PgBouncer.
-    servers: those of PgBouncer to PostgreSQL, and two of the benchmark.
+    servers: connections from PgBouncer to PostgreSQL, and two of the benchmark.
     """
 
     claims_ms: list[float] = field(default_factory=list)
@@ -59,31 +59,33 @@ class _Seen:
 
 
 def measure(seconds: float = _SECONDS, processes: int = _PROCESSES) -> list[Figure]:
-    """Let the fleet work for so long, and look at it."""
+    """Let the fleet work for `seconds`; return the figures of its heartbeats and claims."""
     pool = Pool(stage=StageName.FACE, seconds=_SLEEP_SECONDS, processes=processes)
-    with fleet.servers() as servers:
-        template = copies.prepared(servers.bench, [pool.stage])
-        copies.write(servers.bench.engine, template, int(processes * (3 + seconds / pool.seconds)))
-        copies.settle(servers.bench.engine)
-        with _pooled(servers) as url, _forked(servers, pool, url):
+    with fleet.run_servers() as servers:
+        template = copies.write_prepared_job(servers.bench, [pool.stage])
+        copies.write_copies(
+            servers.bench.engine, template, int(processes * (3 + seconds / pool.seconds))
+        )
+        copies.vacuum_analyze(servers.bench.engine)
+        with _run_pgbouncer(servers) as url, _fork_workers(servers, pool, url):
             before = servers.processor_seconds("postgres")
             fleet.ring(servers, [pool])
-            seen = _watch(servers, pool, seconds, port=urlsplit(url).port or 0)
+            observed = _watch(servers, pool, seconds, port=urlsplit(url).port or 0)
             postgres = (servers.processor_seconds("postgres") - before) / seconds
-        ended = len(copies.endings(servers.bench.engine, template))
-    return [*_figures(servers, seen, processes), *_rates(ended / seconds, postgres)]
+        finished = len(copies.read_job_times(servers.bench.engine, template))
+    return [*_figures(servers, observed, processes), *_rates(finished / seconds, postgres)]
 
 
-def _figures(servers: Servers, seen: _Seen, processes: int) -> list[Figure]:
+def _figures(servers: Servers, observed: _Observations, processes: int) -> list[Figure]:
     limit = 2 * servers.bench.settings.engine.heartbeat_seconds
-    third = len(seen.claims_ms) // 3
-    parts = {"first": seen.claims_ms[:third], "last": seen.claims_ms[-third:]}
-    late = 100 * sum(age > limit for age in seen.ages) / len(seen.ages)
+    third = len(observed.claims_ms) // 3
+    parts = {"first": observed.claims_ms[:third], "last": observed.claims_ms[-third:]}
+    late = 100 * sum(age > limit for age in observed.ages) / len(observed.ages)
     return [
         Figure(name=f"heartbeats older than {limit:g} s", unit="%", samples=[late], goal=0.5),
-        Figure(name="oldest heartbeat", unit="s", samples=[max(seen.ages)]),
-        Figure(name="connections a worker", unit="", samples=[max(seen.clients) / processes]),
-        Figure(name="connections to PostgreSQL", unit="", samples=[max(seen.servers)]),
+        Figure(name="oldest heartbeat", unit="s", samples=[max(observed.ages)]),
+        Figure(name="connections a worker", unit="", samples=[max(observed.clients) / processes]),
+        Figure(name="connections to PostgreSQL", unit="", samples=[max(observed.servers)]),
         *(
             Figure(
                 name=f"a claim, p{quantile}, {part} third",
@@ -103,42 +105,42 @@ def _rates(completions: float, postgres: float) -> list[Figure]:
     ]
 
 
-def _watch(servers: Servers, pool: Pool, seconds: float, *, port: int) -> _Seen:
-    seen = _Seen()
-    probing = sessions.engine(servers.bench.settings.database, connections=1)
+def _watch(servers: Servers, pool: Pool, seconds: float, *, port: int) -> _Observations:
+    observed = _Observations()
+    probing = sessions.open_engine(servers.bench.settings.database, connections=1)
     ends_at = time.monotonic() + seconds
     looks_at = 0.0
     while time.monotonic() < ends_at:
-        seen.claims_ms.append(_claim_ms(servers, pool, sessions.by_key(probing)))
+        observed.claims_ms.append(_claim_ms(servers, pool, sessions.for_key_lookups(probing)))
         if time.monotonic() >= looks_at:
             looks_at = time.monotonic() + _LOOK_SECONDS
-            _look(servers, seen)
-            seen.clients.append(pooling.established(port))
+            _look(servers, observed)
+            observed.clients.append(pgbouncer.count_established(port))
         time.sleep(_PROBE_SECONDS)
     probing.dispose()
-    return seen
+    return observed
 
 
-def _look(servers: Servers, seen: _Seen) -> None:
+def _look(servers: Servers, observed: _Observations) -> None:
     with servers.bench.transaction() as connection:
         age = "CAST(extract(epoch FROM clock_timestamp() - seen_at) AS float8)"
-        seen.ages += connection.execute(text(f"SELECT {age} FROM workers")).scalars()
+        observed.ages += connection.execute(text(f"SELECT {age} FROM workers")).scalars()
         backends = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
-        seen.servers.append(connection.execute(text(backends)).scalar_one())
+        observed.servers.append(connection.execute(text(backends)).scalar_one())
 
 
 def _claim_ms(servers: Servers, pool: Pool, engine: Engine) -> float:
-    """Return what a claim takes, begun and undone."""
-    told = servers.bench.settings.engine
+    """Return the milliseconds of a claim, which is rolled back."""
+    engine_settings = servers.bench.settings.engine
     with engine.connect() as connection:
         started = time.perf_counter()
-        transitions.claim(
+        WORKER.claim(
             connection,
             capability(pool.stage),
             worker=servers.bench.worker,
             batch_size=1,
-            lease_seconds=told.lease_seconds,
-            max_attempts=told.max_attempts,
+            lease_seconds=engine_settings.lease_seconds,
+            max_attempts=engine_settings.max_attempts,
         )
         taken = time.perf_counter() - started
         connection.rollback()
@@ -146,17 +148,17 @@ def _claim_ms(servers: Servers, pool: Pool, engine: Engine) -> float:
 
 
 @contextmanager
-def _pooled(servers: Servers) -> Iterator[str]:
+def _run_pgbouncer(servers: Servers) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         direct = servers.stack.addresses.database_url
-        with pooling.pgbouncer(direct, Path(folder), connections=_SERVER_CONNECTIONS) as url:
+        with pgbouncer.pgbouncer(direct, Path(folder), connections=_SERVER_CONNECTIONS) as url:
             yield url
 
 
 @contextmanager
-def _forked(servers: Servers, pool: Pool, database_url: str) -> Iterator[None]:
-    """Run forks of this process as workers while the block lasts; it begins when all are ready."""
+def _fork_workers(servers: Servers, pool: Pool, database_url: str) -> Iterator[None]:
+    """Run forks of this process as workers while the block lasts; it starts when all are ready."""
     os.environ.update({**servers.stack.environment, "SMART_FILTER_DATABASE_URL": database_url})
     model = sleeping.model(pool.stage, seconds=pool.seconds, batch_size=pool.batch_size)
 
@@ -169,7 +171,7 @@ def _forked(servers: Servers, pool: Pool, database_url: str) -> Iterator[None]:
             extra_models=[model],
         )
 
-    servers.bench.engine.dispose()  # no fork may speak on our connections
+    servers.bench.engine.dispose()  # forks must not use the connections of this process
     pids = [_fork(serve) for _ in range(pool.processes)]
     try:
         _wait_until_ready(servers, pool.processes)
@@ -209,4 +211,4 @@ def _wait_until_ready(servers: Servers, processes: int) -> None:
 
 if __name__ == "__main__":
     _numbers = [float(one) for one in sys.argv[1:]]
-    figures.tell(measure(*_numbers[:1], *map(int, _numbers[1:])))
+    figures.print_figures(measure(*_numbers[:1], *map(int, _numbers[1:])))

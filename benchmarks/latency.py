@@ -1,8 +1,8 @@
-"""One photo at a time, from end to end, and what queue and storage add to its stages.
+"""Measure one photo at a time, from end to end, and the time that queue and storage add.
 
-What is added is the time between sending the photo and having the finished job, less the
-time that the stages' own code took. Stages that ran side by side count once in
-`beside the longest way`, and each in `beside all stages`.
+The added time is the time from sending the photo to receiving the finished job, minus the time of
+the stages' own code. `added to all stages` subtracts every stage. `added to the longest path`
+subtracts only the longer one of parallel stages.
 """
 
 import time
@@ -14,12 +14,12 @@ from smart_filter_client import Client, Job
 
 _WARM_UP = 3
 _PHOTOS = 25
-_SECONDS = 40.0  # a machine that is slower measures fewer photos
+_SECONDS = 40.0  # a slow machine measures fewer photos in this time
 _MOST_ADDED_MS = 60.0
 
 
 def measure() -> list[Figure]:
-    """Send small and big selfies, each after the one before has ended."""
+    """Send small and large selfies one after the other, and return their times."""
     found: list[Figure] = []
     with service.folder() as data, service.up(data) as running:
         for megapixels, side, goal in (
@@ -31,31 +31,31 @@ def measure() -> list[Figure]:
             for _ in range(_WARM_UP):
                 _through(running.client, next(selfies))
             ends_at = time.monotonic() + _SECONDS
-            taken: list[tuple[float, Job]] = []
-            while len(taken) < _PHOTOS and time.monotonic() < ends_at:
-                taken.append(_through(running.client, next(selfies)))
-            found += _figures(name, taken, goal, judged=megapixels == 1)
+            runs: list[tuple[float, Job]] = []
+            while len(runs) < _PHOTOS and time.monotonic() < ends_at:
+                runs.append(_through(running.client, next(selfies)))
+            found += _figures(name, runs, goal, judged=megapixels == 1)
     return found
 
 
 def _figures(
-    name: str, taken: list[tuple[float, Job]], goal: float, *, judged: bool
+    name: str, runs: list[tuple[float, Job]], goal: float, *, judged: bool
 ) -> Iterator[Figure]:
-    ways = [_longest_way(job) for _, job in taken]
-    sums = [sum(_seconds(job).values()) for _, job in taken]
-    ends = [seconds for seconds, _ in taken]
+    paths = [_longest_path_seconds(job) for _, job in runs]
+    sums = [sum(_seconds(job).values()) for _, job in runs]
+    ends = [seconds for seconds, _ in runs]
     yield Figure(name=f"{name}, end to end", unit="ms", samples=_ms(ends), goal=goal)
     yield Figure(name=f"{name}, stages one by one", unit="ms", samples=_ms(sums))
     for what, work, limit in (
         ("all stages", sums, _MOST_ADDED_MS if judged else None),
-        ("the longest way", ways, None),
+        ("the longest path", paths, None),
     ):
-        added = _ms(end - own for end, own in zip(ends, work, strict=True))
-        yield Figure(name=f"{name}, added beside {what}", unit="ms", samples=added, goal=limit)
+        added = _ms(end - stage_seconds for end, stage_seconds in zip(ends, work, strict=True))
+        yield Figure(name=f"{name}, added to {what}", unit="ms", samples=added, goal=limit)
 
 
 def _through(client: Client, photo: bytes) -> tuple[float, Job]:
-    """Send a photo; return the seconds until its job was seen to have ended, and the job."""
+    """Send a photo; return the seconds until the client had its finished job, and the job."""
     started_at = time.perf_counter()
     job = client.wait(client.submit(photo).id, 60)
     seconds = time.perf_counter() - started_at
@@ -64,10 +64,10 @@ def _through(client: Client, photo: bytes) -> tuple[float, Job]:
     return seconds, job
 
 
-def _longest_way(job: Job) -> float:
-    took = _seconds(job)
-    beside = max(took["segmentation"], took["face"] + took["smile"])
-    return took["prepare"] + beside + took["composite"]
+def _longest_path_seconds(job: Job) -> float:
+    stages = _seconds(job)
+    parallel = max(stages["segmentation"], stages["face"] + stages["smile"])
+    return stages["prepare"] + parallel + stages["composite"]
 
 
 def _seconds(job: Job) -> dict[str, float]:
@@ -79,4 +79,4 @@ def _ms(seconds: Iterator[float] | list[float]) -> list[float]:
 
 
 if __name__ == "__main__":
-    figures.tell(measure())
+    figures.print_figures(measure())

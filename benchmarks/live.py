@@ -1,9 +1,9 @@
-"""Live video: frames a second, from frame to frame, flicker, what drags behind, the shutter.
+"""Measure live video: frames a second, latency, flicker, mattes in motion, and the shutter.
 
 PYTHONPATH=tests python -m benchmarks.live
 
-Client and worker share this machine, as they do on a laptop. Video is made of the photos in
-tests/data; where SMART_FILTER_EVAL_DATA names a folder of photos, the stream is of its portraits.
+Client and worker share this machine, as on a laptop. Video is made of the photos in tests/data;
+where SMART_FILTER_EVAL_DATA names a folder of photos, the stream shows its portraits.
 """
 
 import os
@@ -20,16 +20,18 @@ from numpy.typing import NDArray
 
 from benchmarks import figures
 from benchmarks.figures import Figure
-from smart_filter_shared import places
+from smart_filter_shared.config import paths
 from smart_filter_shared.recipe import Edge
-from smart_filter_tests import filming
-from smart_filter_tests.filming import Cut, Take
-from smart_filter_tests.viewing import LiveWorker, live_worker
-from smart_filter_workers import images, native_threads
-from smart_filter_workers.live import film, frames, sight
-from smart_filter_workers.live.shutter import Shutter, look_of
-from smart_filter_workers.live.sight import Sight
-from smart_filter_workers.live.smoothing import Smoothing
+from smart_filter_tests import videos
+from smart_filter_tests.live_worker import LiveWorker, live_worker
+from smart_filter_tests.videos import Frame, FrameWithMatte
+from smart_filter_workers import images
+from smart_filter_workers.live import frames, pipeline
+from smart_filter_workers.live import models as live_models
+from smart_filter_workers.live.models import LiveModels
+from smart_filter_workers.live.shutter import Shutter, summarize_frame
+from smart_filter_workers.live.smoothing import MatteSmoother
+from smart_filter_workers.system import threads
 
 SECONDS: Final = 10
 ROUNDS: Final = 3
@@ -38,40 +40,40 @@ BACKGROUND: Final = "preset:studio"
 LEAST_FPS, MOST_MS, MOST_OFF_SECONDS = 15, 120, 0.3
 PEAKS: Final = (1.5, 4.3, 7.2, 10.0, 12.9)
 _HALF: Final = 127
-# Until smoothing has seen enough.
+# Frames left out at the start, until smoothing has settled.
 _BEGIN: Final = 12
 
 Floats = NDArray[np.float64]
 
 
 def measure() -> list[Figure]:
-    """Return all of it."""
-    weights = places.data_folder() / "weights"
+    """Return the figures of streams, mattes and the shutter."""
+    weights = paths.data_folder() / "weights"
     with live_worker(weights) as worker:
-        found = [*_streamed(worker, camera_fps=15), *_streamed(worker, camera_fps=30)]
-    native_threads.one_per_call()
-    models = sight.load(weights, research=True)
+        found = [*_measure_streams(worker, camera_fps=15), *_measure_streams(worker, camera_fps=30)]
+    threads.limit_native_threads()
+    models = live_models.load(weights, research=True)
     return [*found, *_mattes(models), *_shutter(models)]
 
 
 @dataclass(frozen=True, slots=True)
 class _Stream:
-    """What a client saw: seconds from each frame that came back to its answer, and for how long."""
+    """Latencies in seconds of all answered frames of a client, and the length of the stream."""
 
     latencies: Sequence[float]
     seconds: float
 
 
-def _streamed(worker: LiveWorker, *, camera_fps: int) -> Iterator[Figure]:
-    """Yield frames a second, and percentiles of latency, of rounds of a camera's stream."""
-    content = [frames.written(take.srgb) for take in _clip(camera_fps)]
+def _measure_streams(worker: LiveWorker, *, camera_fps: int) -> Iterator[Figure]:
+    """Yield frames a second and percentiles of latency over rounds of a camera's stream."""
+    content = [frames.encode_frame(frame.srgb) for frame in _clip(camera_fps)]
     rounds = [_stream(worker, content, camera_fps) for _ in range(ROUNDS)]
     camera = f"a camera of {camera_fps} frames/s"
     yield Figure(
         name=f"live: frames a second, {camera}",
         unit="frames/s",
         samples=[len(one.latencies) / one.seconds for one in rounds],
-        # Of 15 that come, none more can come back; the last may be under way.
+        # A camera of 15 frames/s cannot give more; the last frame may still be on its way.
         goal=LEAST_FPS if camera_fps > LEAST_FPS else LEAST_FPS - 0.5,
         kind="at least",
     )
@@ -100,23 +102,23 @@ def _stream(worker: LiveWorker, content: Sequence[bytes], camera_fps: int) -> _S
 
         looking = threading.Thread(target=look)
         looking.start()
-        began = time.perf_counter()
+        started = time.perf_counter()
         for number, one in enumerate(content):
-            time.sleep(max(0.0, began + number / camera_fps - time.perf_counter()))
+            time.sleep(max(0.0, started + number / camera_fps - time.perf_counter()))
             sent[number] = time.perf_counter()
             viewer.show(number, one)
         looking.join()
-        return _Stream(list(latencies.values()), time.perf_counter() - began)
+        return _Stream(list(latencies.values()), time.perf_counter() - started)
 
 
-def _clip(camera_fps: int) -> Iterator[Take]:
-    """Yield the stream: a person before whom the camera moves, or real portraits in turn."""
+def _clip(camera_fps: int) -> Iterator[Frame]:
+    """Yield the frames: a person filmed by a moving camera, or real portraits in turn."""
     folder = Path(os.environ.get("SMART_FILTER_EVAL_DATA", ".")) / "portrait" / "images"
     photos = sorted(folder.glob("*"))[:10]
     if not photos:
-        yield from filming.moving(seconds=SECONDS, fps=camera_fps)
+        yield from videos.film_moving_camera(seconds=SECONDS, fps=camera_fps)
         return
-    size = (filming.WIDTH_PX, filming.HEIGHT_PX)
+    size = (videos.WIDTH_PX, videos.HEIGHT_PX)
     each = SECONDS * camera_fps // len(photos)
     for photo in photos:
         srgb = images.decode(photo.read_bytes()).srgb
@@ -128,21 +130,23 @@ def _clip(camera_fps: int) -> Iterator[Take]:
                 (round(width), round(min(width * size[1] / size[0], srgb.shape[0]))),
                 (srgb.shape[1] / 2, srgb.shape[0] / 2),
             )
-            yield Take(0, cv2.resize(part, size, interpolation=cv2.INTER_AREA).astype(np.uint8))
+            yield Frame(0, cv2.resize(part, size, interpolation=cv2.INTER_AREA).astype(np.uint8))
 
 
-def _mattes(models: Sight) -> Iterator[Figure]:
-    """Yield flicker of a person who stands, and how well one who walks is cut out."""
-    still = list(filming.walking(seconds=3, speed=0))
-    walking = list(filming.walking(seconds=4))
-    for name, is_smoothed in (("each frame anew", False), ("smoothed", True)):
-        shown = np.stack(_shown(models, still, is_smoothed=is_smoothed)[_BEGIN:]).astype(float)
+def _mattes(models: LiveModels) -> Iterator[Figure]:
+    """Yield the flicker of a still person, and the overlap with the truth for a walking one."""
+    still = list(videos.film_walking_person(seconds=3, speed=0))
+    walking = list(videos.film_walking_person(seconds=4))
+    for name, is_smoothed in (("each frame separately", False), ("smoothed", True)):
+        levels = np.stack(_compute_mattes(models, still, is_smoothed=is_smoothed)[_BEGIN:]).astype(
+            float
+        )
         yield Figure(
             name=f"live: flicker of a still person, {name}",
             unit="levels",
-            samples=np.abs(np.diff(shown, axis=0)).mean(axis=(1, 2)).tolist(),
+            samples=np.abs(np.diff(levels, axis=0)).mean(axis=(1, 2)).tolist(),
         )
-        mattes = _shown(models, walking, is_smoothed=is_smoothed)
+        mattes = _compute_mattes(models, walking, is_smoothed=is_smoothed)
         yield Figure(
             name=f"live: IoU of a walking person, {name}",
             unit="",
@@ -152,12 +156,14 @@ def _mattes(models: Sight) -> Iterator[Figure]:
         )
 
 
-def _shown(models: Sight, clip: Sequence[Cut], *, is_smoothed: bool) -> list[NDArray[np.uint8]]:
-    """Return the mattes that people are shown by."""
-    cutter, smoothing, shown = film.Film(models), Smoothing(), []
+def _compute_mattes(
+    models: LiveModels, clip: Sequence[FrameWithMatte], *, is_smoothed: bool
+) -> list[NDArray[np.uint8]]:
+    """Return the mattes of a clip, smoothed or not."""
+    cutter, smoothing, mattes = pipeline.FramePipeline(models), MatteSmoother(), []
     before = -1.0
-    for take in clip:
-        shot = film.shot(frames.written(take.srgb))
+    for frame in clip:
+        shot = pipeline.prepare_frame(frames.encode_frame(frame.srgb))
         matte = models.compositor.cut(
             shot.srgb,
             proxy_srgb=shot.for_people.proxy_srgb,
@@ -165,10 +171,10 @@ def _shown(models: Sight, clip: Sequence[Cut], *, is_smoothed: bool) -> list[NDA
             edge=Edge.FAST,
         ).matte
         if is_smoothed:
-            matte = smoothing.smoothed(matte, shot.srgb, seconds=take.at - before)
-        shown.append(matte)
-        before = take.at
-    return shown
+            matte = smoothing.smooth(matte, shot.srgb, seconds=frame.at - before)
+        mattes.append(matte)
+        before = frame.at
+    return mattes
 
 
 def _overlap(matte: NDArray[np.uint8], true: NDArray[np.uint8]) -> float:
@@ -176,14 +182,14 @@ def _overlap(matte: NDArray[np.uint8], true: NDArray[np.uint8]) -> float:
     return float((one & other).sum() / (one | other).sum())
 
 
-def _shutter(models: Sight) -> Iterator[Figure]:
-    """Yield how far from each smile's peak the frame is that is taken."""
-    cutter, shutter, taken = film.Film(models), Shutter(), []
-    for number, take in enumerate(filming.smiles(*PEAKS, seconds=PEAKS[-1] + 2)):
-        seen = cutter.look(film.shot(frames.written(take.srgb)))
-        look = look_of(seen.faces.faces, seen.smiles.smiles, seen.smiles.eyes)
-        told = shutter.observe(number, look, at=take.at)
-        taken += [told.at] if told is not None else []
+def _shutter(models: LiveModels) -> Iterator[Figure]:
+    """Yield how many frames the shutter takes, and how far they are from each smile's peak."""
+    cutter, shutter, taken = pipeline.FramePipeline(models), Shutter(), []
+    for number, frame in enumerate(videos.film_smiles(*PEAKS, seconds=PEAKS[-1] + 2)):
+        seen = cutter.look(pipeline.prepare_frame(frames.encode_frame(frame.srgb)))
+        look = summarize_frame(seen.faces.faces, seen.smiles.smiles, seen.smiles.eyes)
+        decision = shutter.observe(number, look, at=frame.at)
+        taken += [decision.at] if decision is not None else []
     yield Figure(
         name="live: frames taken of one smile",
         unit="",
@@ -199,4 +205,4 @@ def _shutter(models: Sight) -> Iterator[Figure]:
 
 
 if __name__ == "__main__":
-    figures.tell(measure())
+    figures.print_figures(measure())

@@ -1,4 +1,4 @@
-"""How much memory the processes take while eight clients send 12 MP selfies."""
+"""Measure the memory of all processes while eight clients send 12 MP selfies."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,7 +12,7 @@ _MOST_MB = {"api": 150.0, "worker": 900.0, "up": None}
 
 
 def measure() -> list[Figure]:
-    """Load the service and look at each process's resident memory at its height, and after."""
+    """Load the service; return each process's resident memory, its peak and the end."""
     selfies = photos.selfies(photos.SIDE_OF_12_MP)
     with service.folder() as data, service.up(data) as running:
         client = running.client
@@ -28,8 +28,8 @@ def measure() -> list[Figure]:
                 samples=[running.memory_mb(kind, field)],
                 goal=goal,
             )
-            for kind, most in _MOST_MB.items()
-            for field, when, goal in (("VmHWM", "at its height", most), ("VmRSS", "after", None))
+            for kind, limit in _MOST_MB.items()
+            for field, when, goal in (("VmHWM", "at its height", limit), ("VmRSS", "after", None))
         ]
 
 
@@ -39,4 +39,4 @@ def _through(client: Client, photo: bytes) -> None:
 
 
 if __name__ == "__main__":
-    figures.tell(measure())
+    figures.print_figures(measure())

@@ -1,4 +1,4 @@
-"""The peer: the same stages, called one after the other without queue, rows or storage."""
+"""Run the same stages one after the other in one process, without queue, rows or storage."""
 
 import dataclasses
 from collections import defaultdict
@@ -6,14 +6,16 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from smart_filter_shared.cards import TaskName
-from smart_filter_shared.pipeline import PIPELINE, StageName
+from smart_filter_shared.pipeline import PIPELINE, StageName, TaskName
 from smart_filter_shared.recipe import Recipe
-from smart_filter_workers import catalogue, images, memory, native_threads, stage_code
-from smart_filter_workers.loaded import LoadedModels
-from smart_filter_workers.results import Composited
+from smart_filter_workers import images
+from smart_filter_workers.models import catalog
+from smart_filter_workers.models.cache import ModelCache
+from smart_filter_workers.results import CompositeResult
+from smart_filter_workers.stages import registry
+from smart_filter_workers.system import memory, threads
 
-# What a stage makes is called this where another one reads it.
+# The field of later stages' inputs that holds a stage's result.
 _NAMES = {
     StageName.PREPARE: "prepared",
     StageName.SEGMENTATION: "segmented",
@@ -24,14 +26,14 @@ _NAMES = {
 
 
 class OneProcess:
-    """Every stage with its default models, in this process; safe for threads."""
+    """Every stage with its default models, in this process; thread-safe."""
 
     def __init__(self, weights: Path) -> None:
-        # As in a worker.
-        memory.return_pictures()
-        native_threads.one_per_call()
-        known = catalogue.find()
-        self._models = LoadedModels(known, weights, room=memory.room(None))
+        # The same set-up as in a worker.
+        memory.configure_malloc()
+        threads.limit_native_threads()
+        known = catalog.discover_models()
+        self._models = ModelCache(known, weights, room=memory.get_limit(None))
         self._defaults: dict[StageName, dict[TaskName, str]] = defaultdict(dict)
         for card in known.cards:
             if card.default:
@@ -47,7 +49,7 @@ class OneProcess:
     ) -> bytes:
         """Return the encoded picture that a job with the default recipe makes.
 
-        around: what each stage runs within.
+        around: returns the context manager that a stage runs in.
         """
         made: dict[str, object] = {
             "photo": images.decode(photo),
@@ -56,13 +58,13 @@ class OneProcess:
             "seed": seed,
         }
         for stage in PIPELINE:
-            code = stage_code.of(stage.name)
+            code = registry.get_stage(stage.name)
             wanted = {field.name for field in dataclasses.fields(code.Inputs)}
             inputs = code.Inputs(**{name: made[name] for name in wanted & made.keys()})
-            models = self._models.of(self._defaults[stage.name], {})
+            models = self._models.for_stage(self._defaults[stage.name], {})
             with around(stage.name):
                 [made[_NAMES[stage.name]]] = code.run(models, [inputs])
         composited = made["composited"]
-        assert isinstance(composited, Composited)
+        assert isinstance(composited, CompositeResult)
         assert composited.image is not None
         return composited.image.content

@@ -1,4 +1,4 @@
-"""Selfies of any size, no two of the same bytes."""
+"""Make selfies of any size, each with different bytes."""
 
 import itertools
 import struct
@@ -11,20 +11,20 @@ _PHOTO = Path(__file__).parents[1] / "tests" / "data" / "astronaut.png"
 _QUALITY = 90
 _COMMENT = b"\xff\xfe"  # Source: ITU-T T.81, table B.1
 
-# Sides of square photos of so many megapixels.
+# Sides of square photos of 1 and 12 megapixels, in pixels.
 SIDE_OF_1_MP = 1000
 SIDE_OF_12_MP = 3464
 
 
 def selfies(side: int) -> Iterator[bytes]:
-    """Yield JPEGs of side × side pixels without end, each with a comment of its own."""
+    """Yield endless JPEGs of side × side pixels, each with a different comment."""
     photo = cv2.imread(str(_PHOTO))
     if photo is None:
         raise FileNotFoundError(_PHOTO)
     scaled = cv2.resize(photo, (side, side), interpolation=cv2.INTER_CUBIC)
     done, encoded = cv2.imencode(".jpg", scaled, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     if not done:
-        raise ValueError(f"no JPEG of {side} × {side} pixels")
+        raise ValueError(f"OpenCV encoded no JPEG of {side} × {side} pixels")
     content = encoded.tobytes()
     for number in itertools.count():
         comment = f"number {number}".encode()

@@ -1,6 +1,6 @@
-"""Many requests at once on connections that stay open, at little cost to whoever sends them.
+"""Send many requests at once on keep-alive connections, with little work for the client.
 
-On two cores a full client would take the time that the server is to be measured by.
+On two cores a full HTTP client would take processor time from the measured server.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ _LENGTH = b"content-length:"
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What `send` did.
+    """The result of `send`.
 
-    rate: answers a second.  bodies: of the answers, in no order.
+    rate: answers a second.  bodies: bodies of the answers, in no order.
     """
 
     rate: float
@@ -24,10 +24,10 @@ class Load:
 
 
 def send(port: int, requests: Iterator[bytes], *, count: int, at_once: int, expect: int) -> Load:
-    """Send so many requests to a port of this machine, so many at once, and read the answers.
+    """Send `count` requests to a local port, `at_once` at a time, and return the answers.
 
-    requests: whole requests of HTTP/1.1.  expect: the status that each must have.
-    Raises ValueError when one has another.
+    requests: complete HTTP/1.1 requests.  expect: the status of every answer.
+    Raises ValueError when an answer has another status.
     """
     return asyncio.run(_send(port, requests, count=count, at_once=at_once, expect=expect))
 

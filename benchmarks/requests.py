@@ -1,7 +1,7 @@
-"""Submitting and polling, against a bare route that does the same INSERT, PUT and SELECT.
+"""Measure submitting and polling, against bare routes with the same INSERT, PUT and SELECT.
 
-There is no worker, so that nothing but requests is timed. Rounds are paired and alternate in
-order, so that what else the machine does meets both.
+No worker runs, so only requests are timed. Rounds are paired and alternate in order, so other load
+of the machine affects both.
 
 python -m benchmarks.requests
 """
@@ -19,8 +19,8 @@ import numpy.typing as npt
 from benchmarks import figures, photos, raw_http, service
 from benchmarks.figures import Figure
 from benchmarks.raw_http import Load
-from smart_filter_deploy.cli import program
-from smart_filter_deploy.embedded.children import Command
+from smart_filter_deploy.cli.server import program
+from smart_filter_deploy.embedded.child_processes import Command
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_deploy.embedded.stack import Stack
@@ -36,32 +36,32 @@ _BOUNDARY = "boundary-of-a-benchmark"
 
 
 def measure() -> list[Figure]:
-    """Put the same load on the API and on the bare routes, in turn."""
+    """Put the same load on the API and the bare routes in turn; return rates and ratios."""
     rates: dict[str, dict[str, list[float]]] = {
         what: {"API": [], "bare route": []} for what in ("submit", "poll")
     }
-    with _both() as (api, bare):
-        ways: dict[str, dict[str, Callable[[], Load]]] = {
+    with _run_both() as (api, bare):
+        loads: dict[str, dict[str, Callable[[], Load]]] = {
             "submit": {
                 "API": lambda: _submit(api, "/v1/jobs"),
                 "bare route": lambda: _submit(bare, "/jobs"),
             },
             "poll": {
-                "API": lambda: _poll(api, "/v1/jobs", known["API"]),
-                "bare route": lambda: _poll(bare, "/jobs", known["bare route"]),
+                "API": lambda: _poll(api, "/v1/jobs", job_ids["API"]),
+                "bare route": lambda: _poll(bare, "/jobs", job_ids["bare route"]),
             },
         }
-        known = {name: _ids(way()) for name, way in ways["submit"].items()}  # and warms up
-        for what, number in itertools.product(ways, range(_ROUNDS)):
-            for name in sorted(ways[what], reverse=bool(number % 2)):
-                rates[what][name].append(ways[what][name]().rate)
+        job_ids = {
+            name: _ids(send_load()) for name, send_load in loads["submit"].items()
+        }  # these first requests also warm up
+        for what, number in itertools.product(loads, range(_ROUNDS)):
+            for name in sorted(loads[what], reverse=bool(number % 2)):
+                rates[what][name].append(loads[what][name]().rate)
     return [figure for what, by_name in rates.items() for figure in _figures(what, by_name)]
 
 
 def _figures(what: str, rates: dict[str, list[float]]) -> list[Figure]:
-    ratios = [
-        100 * ours / bare for ours, bare in zip(rates["API"], rates["bare route"], strict=True)
-    ]
+    ratios = [100 * api / bare for api, bare in zip(rates["API"], rates["bare route"], strict=True)]
     return [
         *(
             Figure(name=f"{what}, {name}", unit="requests/s", samples=samples)
@@ -78,8 +78,8 @@ def _figures(what: str, rates: dict[str, list[float]]) -> list[Figure]:
 
 
 @contextmanager
-def _both() -> Iterator[tuple[int, int]]:
-    """Yield the ports of the API and of the bare routes, on the same servers."""
+def _run_both() -> Iterator[tuple[int, int]]:
+    """Run the API and the bare routes on the same servers; yield their ports."""
     ports = free_port(), free_port()
     with service.folder() as data, Stack(DataFolder.at(data)) as stack:
         prepare = Command(
@@ -105,20 +105,20 @@ def _both() -> Iterator[tuple[int, int]]:
 
 
 def _submit(port: int, path: str) -> Load:
-    made = (_posted(path, photo) for photo in _photos())
-    return raw_http.send(port, made, count=_SUBMITTED, at_once=_AT_ONCE, expect=202)
+    posts = (_post_request(path, photo) for photo in _photos())
+    return raw_http.send(port, posts, count=_SUBMITTED, at_once=_AT_ONCE, expect=202)
 
 
 def _poll(port: int, path: str, ids: list[str]) -> Load:
-    asked = (_head("GET", f"{path}/{one}") + b"\r\n" for one in itertools.cycle(ids))
-    return raw_http.send(port, asked, count=_POLLED, at_once=_AT_ONCE, expect=200)
+    gets = (_request_head("GET", f"{path}/{one}") + b"\r\n" for one in itertools.cycle(ids))
+    return raw_http.send(port, gets, count=_POLLED, at_once=_AT_ONCE, expect=200)
 
 
 def _ids(load: Load) -> list[str]:
     return [json.loads(body)["id"] for body in load.bodies]
 
 
-def _posted(path: str, photo: bytes) -> bytes:
+def _post_request(path: str, photo: bytes) -> bytes:
     body = (
         f"--{_BOUNDARY}\r\n"
         'Content-Disposition: form-data; name="photo"; filename="photo.jpg"\r\n'
@@ -126,7 +126,7 @@ def _posted(path: str, photo: bytes) -> bytes:
     ).encode() + photo
     body += f"\r\n--{_BOUNDARY}--\r\n".encode()
     head = (
-        _head("POST", path)
+        _request_head("POST", path)
         + (
             f"Content-Type: multipart/form-data; boundary={_BOUNDARY}\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
@@ -135,19 +135,19 @@ def _posted(path: str, photo: bytes) -> bytes:
     return head + body
 
 
-def _head(method: str, path: str) -> bytes:
+def _request_head(method: str, path: str) -> bytes:
     return f"{method} {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {_KEY}\r\n".encode()
 
 
 def _photos() -> Iterator[bytes]:
-    """Yield photos of 200 KB, each of other bytes; what follows a JPEG's end is not read."""
+    """Yield photos of 200 KB with different bytes: noise after the end mark, which is not read."""
     photo = next(photos.selfies(photos.SIDE_OF_1_MP))
     noise = np.random.default_rng()
     for _ in itertools.count():
-        rest: npt.NDArray[np.uint8] = noise.integers(
+        padding: npt.NDArray[np.uint8] = noise.integers(
             0, 256, _PHOTO_BYTES - len(photo), dtype=np.uint8
         )
-        yield photo + rest.tobytes()
+        yield photo + padding.tobytes()
 
 
 def _answers(url: str) -> bool:
@@ -158,4 +158,4 @@ def _answers(url: str) -> bool:
 
 
 if __name__ == "__main__":
-    figures.tell(measure())
+    figures.print_figures(measure())

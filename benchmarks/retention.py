@@ -1,12 +1,12 @@
-"""How many objects a second retention removes, and what that takes of database and object store.
+"""Measure objects a second that retention removes, and its load on database and object store.
 
 python -m benchmarks.retention [OBJECTS [KEPT]]
 
-OBJECTS (6,000 when nothing is said) artifacts have expired, six a photo, among KEPT (200,000) that
-have not. First their rows alone are marked, claimed and deleted; then objects alone are removed;
-then both together by one Retention, and by two that share the work. Processor time is given per
-thousand objects: it depends less on what else the machine does than objects a second do. 600 photos
-a second are 3,600 objects.
+OBJECTS artifacts (default 6,000) have expired, six a photo, among KEPT ones (default 200,000) that
+have not. The first case marks, claims and deletes rows alone, the second removes objects alone. In
+the last two, one GarbageCollector removes both, or two share the work. Processor time is given per
+thousand objects, because other load changes it less than the rate. The goal of 3,600 objects a
+second corresponds to 600 photos a second.
 """
 
 import sys
@@ -20,12 +20,12 @@ from sqlalchemy import text
 from benchmarks import figures, fleet
 from benchmarks.figures import Figure
 from benchmarks.fleet import Servers
+from smart_filter_shared.artifacts import retention
 from smart_filter_shared.ids import new_job_id
-from smart_filter_shared.jobs import retention
-from smart_filter_shared.jobs.presence import CELL
+from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.storage import keys
 from smart_filter_tests.bench import TENANT
-from smart_filter_workers.retention import Retention
+from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 
 OBJECTS, KEPT = 6_000, 200_000
 _A_PHOTO = 6
@@ -36,43 +36,49 @@ _PROCESSES = ("postgres", "s3")
 
 
 def measure(objects: int, kept: int) -> list[Figure]:
-    """Remove the given number of objects, in each of the four ways, in rounds."""
-    with fleet.servers() as servers:
+    """Remove `objects` objects in each of the four cases, in rounds; return the figures."""
+    with fleet.run_servers() as servers:
         _write_rows(servers, _names(kept), "statement_timestamp() + interval '1 day'")
         with servers.bench.transaction() as connection:
             connection.execute(text("ANALYZE artifacts"))
-        # Keeps the folders of day and tenant there.
+        # These objects stay, so the folders of day and tenant stay too.
         _store(servers, _names(_A_PHOTO))
         found: list[Figure] = []
-        found += _timed(servers, "rows alone", objects, _remove_rows, stores=False)
-        found += _timed(servers, "objects alone", objects, _remove_objects, rows=False)
-        found += _timed(servers, "one process", objects, lambda at, _: _remove_both(at, 1))
-        found += _timed(servers, "two processes", objects, lambda at, _: _remove_both(at, 2))
+        found += _measure_removal(servers, "rows alone", objects, _remove_rows, has_objects=False)
+        found += _measure_removal(
+            servers, "objects alone", objects, _remove_objects, has_rows=False
+        )
+        found += _measure_removal(
+            servers, "one process", objects, lambda at, _: _remove_both(at, 1)
+        )
+        found += _measure_removal(
+            servers, "two processes", objects, lambda at, _: _remove_both(at, 2)
+        )
         return found
 
 
-def _timed(
+def _measure_removal(
     servers: Servers,
     name: str,
     objects: int,
     remove: Callable[[Servers, Sequence[str]], None],
     *,
-    rows: bool = True,
-    stores: bool = True,
+    has_rows: bool = True,
+    has_objects: bool = True,
 ) -> list[Figure]:
     speeds: list[float] = []
     times: dict[str, list[float]] = {one: [] for one in (*_PROCESSES, "client")}
     for _ in range(_ROUNDS):
         names = _names(objects)
-        if stores:
+        if has_objects:
             _store(servers, names)
-        if rows:
+        if has_rows:
             _write_rows(servers, names, "statement_timestamp() - interval '1 hour'")
         spent = {one: -servers.processor_seconds(one) for one in _PROCESSES}
         spent["client"] = -time.process_time()
-        begun = time.perf_counter()
+        started = time.perf_counter()
         remove(servers, names)
-        speeds.append(objects / (time.perf_counter() - begun))
+        speeds.append(objects / (time.perf_counter() - started))
         spent["client"] += time.process_time()
         for one in _PROCESSES:
             spent[one] += servers.processor_seconds(one)
@@ -91,16 +97,16 @@ def _timed(
 
 
 def _names(count: int) -> list[str]:
-    """Return keys as a day of photos has them."""
+    """Return object keys like those of a day of photos."""
     return [
-        f"{keys.job(TENANT, job_id)}/composite/{uuid.uuid4()}/made"
+        f"{keys.job_prefix(TENANT, job_id)}/composite/{uuid.uuid4()}/made"
         for job_id in (new_job_id() for _ in range(count // _A_PHOTO))
         for _ in range(_A_PHOTO)
     ]
 
 
 def _store(servers: Servers, names: Sequence[str]) -> None:
-    # rclone refuses some of what is stored at the same time in a folder that comes or goes.
+    # rclone refuses some parallel writes to a folder that is just created or removed.
     def put(first: int) -> None:
         for key in names[first : first + _A_PHOTO]:
             servers.bench.store.put(key, b"bytes", length=5, media_type="image/jpeg")
@@ -129,7 +135,7 @@ def _remove_rows(servers: Servers, _: Sequence[str]) -> None:
         if not claimed:
             return
         with servers.bench.transaction() as connection:
-            retention.forget(connection, claimed)
+            retention.delete_rows(connection, claimed)
 
 
 def _remove_objects(servers: Servers, names: Sequence[str]) -> None:
@@ -140,15 +146,17 @@ def _remove_objects(servers: Servers, names: Sequence[str]) -> None:
 def _remove_both(servers: Servers, processes: int) -> None:
     bench = servers.bench
 
-    def work(keeper: Retention) -> None:
-        while keeper.remove_expired():
+    def work(collector: GarbageCollector) -> None:
+        while collector.remove_expired():
             pass
 
-    keepers = [Retention(bench.engine, bench.store, cell=CELL) for _ in range(processes)]
+    collectors = [
+        GarbageCollector(bench.engine, bench.store, cell=DEFAULT_CELL) for _ in range(processes)
+    ]
     with ThreadPoolExecutor(processes) as pool:
-        list(pool.map(work, keepers))
+        list(pool.map(work, collectors))
 
 
 if __name__ == "__main__":
-    asked = [int(one) for one in sys.argv[1:]]
-    figures.tell(measure(*[*asked, *(OBJECTS, KEPT)[len(asked) :]]))
+    numbers = [int(one) for one in sys.argv[1:]]
+    figures.print_figures(measure(*[*numbers, *(OBJECTS, KEPT)[len(numbers) :]]))

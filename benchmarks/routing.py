@@ -1,8 +1,8 @@
-"""What a cell router adds to requests: polls of a job through it against polls of the API itself.
+"""Measure the cost of a cell router: polls of a job through it, and polls of the API itself.
 
-Rounds are paired and alternate in order, so that what else the machine does meets both. Router,
-API, database and client share the machine's cores here; the router's own processor time for a
-request is what one of its cores carries.
+Rounds are paired and alternate in order, so other load of the machine affects both. Router, API,
+database and client share the machine's cores, so the rates do not show the router's capacity; its
+own processor time for a request does.
 
 python -m benchmarks.routing
 """
@@ -22,8 +22,8 @@ import httpx
 
 from benchmarks import figures, raw_http, service
 from benchmarks.figures import Figure
-from smart_filter_deploy.cli import program
-from smart_filter_deploy.embedded.children import Command
+from smart_filter_deploy.cli.server import program
+from smart_filter_deploy.embedded.child_processes import Command
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_deploy.embedded.stack import Stack
@@ -40,8 +40,8 @@ _LEAST_PERCENT = 80.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Ways:
-    """The two ways to a job, as ports; router: the number of its process."""
+class _Routes:
+    """The two routes to a job, as ports; router: process id of the router."""
 
     ports: dict[str, int]
     router: int
@@ -49,20 +49,20 @@ class _Ways:
 
 
 def measure() -> list[Figure]:
-    """Poll a job by both ways, in turn."""
+    """Poll a job by both routes in turn; return rates, times and processor time."""
     rates: dict[str, list[float]] = {"direct": [], "router": []}
     medians: dict[str, list[float]] = {"direct": [], "router": []}
     taken: list[float] = []
-    with _both() as ways:
-        for name in ways.ports:
-            _rate(ways, name)  # warms up
+    with _run_both() as routes:
+        for name in routes.ports:
+            _rate(routes, name)  # warms up
         for number in range(_ROUNDS):
-            for name in sorted(ways.ports, reverse=bool(number % 2)):
-                before = _processor_seconds(ways.router)
-                rates[name].append(_rate(ways, name))
+            for name in sorted(routes.ports, reverse=bool(number % 2)):
+                before = _processor_seconds(routes.router)
+                rates[name].append(_rate(routes, name))
                 if name == "router":
-                    taken.append(1000 * (_processor_seconds(ways.router) - before) / _TOGETHER)
-                medians[name].append(_median_ms(ways, name))
+                    taken.append(1000 * (_processor_seconds(routes.router) - before) / _TOGETHER)
+                medians[name].append(_median_ms(routes, name))
     pairs = zip(rates["router"], rates["direct"], strict=True)
     added = zip(medians["router"], medians["direct"], strict=True)
     return [
@@ -91,8 +91,8 @@ def measure() -> list[Figure]:
 
 
 @contextmanager
-def _both() -> Iterator[_Ways]:
-    """Yield the ways to an API that has one job."""
+def _run_both() -> Iterator[_Routes]:
+    """Run an API with one job, and a router; yield the routes to the job."""
     api, front = free_port(), free_port()
     with service.folder() as data, Stack(DataFolder.at(data)) as stack:
         stack.start(
@@ -116,12 +116,12 @@ def _both() -> Iterator[_Ways]:
             try:
                 while not _answers(front):
                     time.sleep(0.05)
-                yield _Ways({"direct": api, "router": front}, router.pid, _submitted(api))
+                yield _Routes({"direct": api, "router": front}, router.pid, _submit_job(api))
             finally:
                 router.terminate()
 
 
-def _submitted(port: int) -> str:
+def _submit_job(port: int) -> str:
     answer = httpx.post(
         f"http://{LOOPBACK}:{port}/v1/jobs",
         files={"photo": a_photo()},
@@ -131,22 +131,22 @@ def _submitted(port: int) -> str:
     return str(answer.raise_for_status().headers["location"])
 
 
-def _rate(ways: _Ways, name: str) -> float:
+def _rate(routes: _Routes, name: str) -> float:
     request = (
-        f"GET {ways.path} HTTP/1.1\r\nHost: {_HOST}\r\nAuthorization: Bearer {_KEY}\r\n\r\n"
+        f"GET {routes.path} HTTP/1.1\r\nHost: {_HOST}\r\nAuthorization: Bearer {_KEY}\r\n\r\n"
     ).encode()
-    asked = itertools.repeat(request)
-    port = ways.ports[name]
-    return raw_http.send(port, asked, count=_TOGETHER, at_once=_AT_ONCE, expect=200).rate
+    polls = itertools.repeat(request)
+    port = routes.ports[name]
+    return raw_http.send(port, polls, count=_TOGETHER, at_once=_AT_ONCE, expect=200).rate
 
 
-def _median_ms(ways: _Ways, name: str) -> float:
-    connection = http.client.HTTPConnection(LOOPBACK, ways.ports[name], timeout=10)
+def _median_ms(routes: _Routes, name: str) -> float:
+    connection = http.client.HTTPConnection(LOOPBACK, routes.ports[name], timeout=10)
     headers = {"Host": _HOST, "Authorization": f"Bearer {_KEY}"}
     taken = []
     for _ in range(_ONE_BY_ONE):
         started_at = time.perf_counter()
-        connection.request("GET", ways.path, headers=headers)
+        connection.request("GET", routes.path, headers=headers)
         json.loads(connection.getresponse().read())
         taken.append(1000 * (time.perf_counter() - started_at))
     connection.close()
@@ -154,8 +154,8 @@ def _median_ms(ways: _Ways, name: str) -> float:
 
 
 def _processor_seconds(pid: int) -> float:
-    # Source: Documentation/scheduler/sched-stats.rst of Linux: nanoseconds on a processor. Of the
-    # first thread, which is where all requests are.
+    # Source: Documentation/scheduler/sched-stats.rst of Linux: nanoseconds on a processor. The file
+    # counts the first thread alone, which handles all requests.
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
@@ -168,4 +168,4 @@ def _answers(port: int) -> bool:
 
 
 if __name__ == "__main__":
-    figures.tell(measure())
+    figures.print_figures(measure())

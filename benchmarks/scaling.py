@@ -1,12 +1,12 @@
-"""How the queue scales: worker processes that sleep, and completions a second.
+"""Measure how the queue scales: worker processes that sleep, and completions a second.
 
-python -m benchmarks.scaling [SECONDS]      of each measurement, 20 when nothing is said
+python -m benchmarks.scaling [SECONDS]      of each measurement, default 20
 
-Its last line is what docs/measured/scaling.json holds, of which docs/make_curves.py draws curves.
+The last line of the output is stored as docs/measured/scaling.json; docs/make_curves.py draws it.
 
-All of it is the product's: Celery, claims, heartbeats, storage; only the model sleeps, or does
-nothing at all. The first part says what each further process adds, the second how many stages
-can be completed a second when nothing else is done.
+Celery, claims, heartbeats and storage are the product's; only the model sleeps, or does nothing.
+The first part measures the gain from each further process, the second how many stages can be
+completed a second when a stage takes no time.
 """
 
 import sys
@@ -19,28 +19,28 @@ from benchmarks.figures import Figure
 from benchmarks.fleet import Pool, Servers
 from smart_filter_shared.pipeline import StageName
 
-# Names of the curves.
+# Names of the curves; docs/make_curves.py uses them.
 PROCESSES_CURVE, BATCHES_CURVE = "processes that sleep 200 ms", "stages that are claimed at once"
 PROCESSES = (1, 2, 4, 8, 16, 32)
 SLEEP_SECONDS = 0.2
 LEAST_EFFICIENCY_PERCENT = 90.0
 BATCHES = (1, 2, 4, 8)
-# Batch size: completions a second that are wanted.
+# Goals in completions a second, by batch size.
 COMPLETIONS = {1: 500.0, 8: 1500.0}
 _SECONDS = 20.0
-# Jobs to write for each second: so many, and as many again for each that a batch takes.
+# Jobs to write for each second of a measurement, times one plus the batch size.
 _JOBS = 300
-# More than there are cores: while one waits for the database, another computes.
+# More processes than cores: while one waits for the database, another computes.
 _BUSY_PROCESSES, _BUSY_THREADS = 4, 1
-_EDGE = 0.1  # of the rows, at both ends, do not count: not all processes are at work then
+_EDGE = 0.1  # share of jobs left out at each end, where not all processes work
 _LOOK_SECONDS = 0.5
 _SERVERS = ("postgres", "valkey", "s3")
 
 
 def measure(seconds: float = _SECONDS) -> list[Figure]:
-    """Measure both parts, each measurement for about so many seconds."""
+    """Return the figures of both parts; seconds: approximate length of each measurement."""
     found = []
-    with fleet.servers() as servers:
+    with fleet.run_servers() as servers:
         alone = 0.0
         for processes in PROCESSES:
             pool = Pool(stage=StageName.FACE, seconds=SLEEP_SECONDS, processes=processes)
@@ -78,41 +78,41 @@ def measure(seconds: float = _SECONDS) -> list[Figure]:
                 )
             )
             found += [
-                Figure(name=f"of it {server}, a stage", unit="ms of a core", samples=[taken])
-                for server, taken in run.processor_ms.items()
+                Figure(name=f"of it {server}, a stage", unit="ms of a core", samples=[used])
+                for server, used in run.processor_ms.items()
             ]
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Stages a second, and the processor time that each one takes of a server, by its name."""
+    """Stages a second, and the processor time of each server for a stage, by its name."""
 
     rate: float
     processor_ms: Mapping[str, float]
 
 
 def _run(servers: Servers, pool: Pool, jobs: int) -> _Run:
-    """Let so many stages be completed; what counts is the midst of them."""
+    """Let workers complete `jobs` stages; return the rate of the middle ones and the costs."""
     bench = servers.bench
     bench.empty()
-    template = copies.prepared(bench, [pool.stage])
-    with fleet.working(servers, [pool]):
-        copies.write(bench.engine, template, jobs)
-        copies.settle(bench.engine)
+    template = copies.write_prepared_job(bench, [pool.stage])
+    with fleet.run_workers(servers, [pool]):
+        copies.write_copies(bench.engine, template, jobs)
+        copies.vacuum_analyze(bench.engine)
         before = {name: servers.processor_seconds(name) for name in _SERVERS}
         fleet.ring(servers, [pool])
-        while copies.unfinished(bench.engine, template):
+        while copies.count_unfinished(bench.engine, template):
             time.sleep(_LOOK_SECONDS)
-        taken = {name: servers.processor_seconds(name) - before[name] for name in _SERVERS}
-    ended = [one.ended for one in copies.endings(bench.engine, template)]
-    cut = int(len(ended) * _EDGE)
-    midst = ended[cut : len(ended) - cut]
+        used = {name: servers.processor_seconds(name) - before[name] for name in _SERVERS}
+    ends = [one.ends for one in copies.read_job_times(bench.engine, template)]
+    cut = int(len(ends) * _EDGE)
+    middle = ends[cut : len(ends) - cut]
     return _Run(
-        rate=(len(midst) - 1) / (midst[-1] - midst[0]),
-        processor_ms={name: 1000 * seconds / len(ended) for name, seconds in taken.items()},
+        rate=(len(middle) - 1) / (middle[-1] - middle[0]),
+        processor_ms={name: 1000 * seconds / len(ends) for name, seconds in used.items()},
     )
 
 
 if __name__ == "__main__":
-    figures.tell(measure(float(sys.argv[1]) if len(sys.argv) > 1 else _SECONDS))
+    figures.print_figures(measure(float(sys.argv[1]) if len(sys.argv) > 1 else _SECONDS))

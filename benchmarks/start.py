@@ -1,6 +1,6 @@
-"""From the command `smart-filter up` to the first accepted job.
+"""Measure the time from the command `smart-filter up` to the first accepted job.
 
-python -m benchmarks.start [--cold]     --cold: set-up in a new copy of the checkout, too
+python -m benchmarks.start [--cold]     --cold: also measures set-up in a new copy of the checkout
 """
 
 import subprocess
@@ -18,7 +18,7 @@ _STARTS = 5
 
 
 def measure(*, cold: bool = False) -> list[Figure]:
-    """Start on a folder that has been used before, several times."""
+    """Start several times on a used folder; return the times to the first job and result."""
     selfies = photos.selfies(photos.SIDE_OF_1_MP)
     accepted: list[float] = []
     done: list[float] = []
@@ -49,8 +49,8 @@ def _cold_set_up() -> Figure:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measure and tell."""
-    figures.tell(measure(cold="--cold" in arguments))
+    """Measure and print the figures."""
+    figures.print_figures(measure(cold="--cold" in arguments))
 
 
 if __name__ == "__main__":

@@ -1,22 +1,22 @@
-"""What the strokes of a job's corrections cost `composite`, drawn the worst ways allowed.
+"""Measure the strokes of a job's corrections in `composite`, in the worst allowed cases.
 
-`python -m benchmarks.strokes`: one process; each line is a photo's side, strokes, points of each,
-their width in its pixels, and seconds of processor time.
+`python -m benchmarks.strokes`: one process. Each printed line has the photo's side, the number of
+strokes, points of each, their width in pixels of the photo, and seconds of processor time.
 """
 
 import time
 
 import numpy as np
 
-from smart_filter_shared.jobs.corrections import MOST_POINTS_DRAWN
+from smart_filter_shared.feedback.corrections import MAX_POINTS_DRAWN
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
-from smart_filter_workers.results import Drawn, Photo, Prepared, Segmented, Stroke
-from smart_filter_workers.stages.composite.correcting import corrected
+from smart_filter_workers.results import MatteDrawing, Photo, PreparedPhoto, Segmentation, Stroke
+from smart_filter_workers.stages.composite.apply_corrections import correct_matte
 from smart_filter_workers.stages.composite.inputs import Inputs
 from smart_filter_workers.stages.prepare.stage import PROXY_LONGEST_SIDE_PX
 
-# A photo's side, strokes, points of each, width in the photo's pixels.
-_WAYS = (
+# The photo's side, strokes, points of each, width in pixels of the photo.
+_CASES = (
     (7000, 200, 100, 2000.0),
     (1024, 200, 100, 2000.0),
     (1024, 3200, 6, 2000.0),
@@ -25,12 +25,12 @@ _WAYS = (
 
 
 def main() -> None:
-    """Print a line for each way to draw."""
-    for side, strokes, points, width in _WAYS:
-        assert strokes * points <= MOST_POINTS_DRAWN, "more is refused"
+    """Print a line for each case."""
+    for side, strokes, points, width in _CASES:
+        assert strokes * points <= MAX_POINTS_DRAWN, "more is refused"
         job = _a_job(side, _strokes(side, strokes, points, width))
         before = time.process_time()
-        corrected(job)
+        correct_matte(job)
         seconds = time.process_time() - before
         print(f"{side} px, {strokes} strokes of {points} points, {width:.0f} wide: {seconds:.2f} s")
 
@@ -53,13 +53,13 @@ def _a_job(side: int, strokes: tuple[Stroke, ...]) -> Inputs:
     return Inputs(
         photo=Photo(pixels, "jpg"),  # corrections do not look at it
         background=None,
-        prepared=Prepared(side, side, "jpg", pixels, ()),
-        segmented=Segmented(np.full((small, small), 100, np.uint8), 0.0, None),
+        prepared=PreparedPhoto(side, side, "jpg", pixels, ()),
+        segmented=Segmentation(np.full((small, small), 100, np.uint8), 0.0, None),
         faces=None,
         smiles=None,
         recipe=Recipe(background=Background(BackgroundKind.AUTO)),
         seed=1,
-        drawn=(Drawn(strokes=strokes),),
+        drawn=(MatteDrawing(strokes=strokes),),
     )
 
 

@@ -1,6 +1,6 @@
-"""Workers whose stages take a time that is drawn, and no processor: everything else is real.
+"""Run workers whose stages only wait for a random time, without processor work.
 
-They claim, complete, tally and sweep as workers do, on a real database.
+They claim, complete, count and sweep as real workers do, on a real database.
 """
 
 import random
@@ -12,102 +12,107 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.db import sessions
 from smart_filter_shared.ids import Capability, new_worker_id
-from smart_filter_shared.jobs import fairness, presence, queries, transitions
-from smart_filter_shared.jobs.leases import Done, Lease
-from smart_filter_shared.jobs.presence import CELL, Worker
-from smart_filter_shared.jobs.retention import Keeping
+from smart_filter_shared.jobs import queries
+from smart_filter_shared.jobs.photo_queue import WORKER
+from smart_filter_shared.operations import settlement
 from smart_filter_shared.pipeline import StageName
-from smart_filter_workers.tally import Tally
+from smart_filter_shared.queue import fair_queueing, heads, worker_registry
+from smart_filter_shared.queue.leases import Lease, StageOutcome
+from smart_filter_shared.queue.worker_registry import DEFAULT_CELL, Worker
+from smart_filter_workers.runtime.counters import WorkerCounters
 
-_KEEPING = Keeping(3600, 3600)
+_KEEPING = RetentionPolicy(3600, 3600)
 _LOOK_SECONDS = 0.005
 _SILENT_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a stage takes: for a photo of no size, and for each megapixel."""
+    """The time of a stage: a fixed part, and a part for each megapixel."""
 
     seconds: float
     seconds_per_megapixel: float
 
     def of(self, megapixels: float) -> float:
-        """Return what it takes in the mean."""
+        """Return the mean time for a photo, in seconds."""
         return self.seconds + self.seconds_per_megapixel * megapixels
 
 
 @dataclass(frozen=True, slots=True)
 class StubWorkers:
-    """Threads that serve every stage; spread: of what a stage takes, log-normal."""
+    """Threads that serve every stage; spread: sigma of the log-normal time of a stage."""
 
     engine: Engine
     costs: Mapping[StageName, Cost]
     capabilities: tuple[Capability, ...]
     threads: int
     spread: float
-    tally: Tally
+    tally: WorkerCounters
 
     @contextmanager
     def working(self, seed: int) -> Iterator[None]:
-        """Work while the block lasts."""
+        """Run the threads while the block lasts; seed: start of their random times."""
         worker = Worker(new_worker_id(), "stub", 0, self.capabilities, self.threads)
         with sessions.transaction(self.engine) as connection:
-            presence.announce(connection, worker)
-        ends = threading.Event()
-        each = [
-            threading.Thread(target=self._work, args=(worker, ends, random.Random(seed + number)))
+            worker_registry.record_heartbeat(connection, worker)
+        stop = threading.Event()
+        running = [
+            threading.Thread(target=self._work, args=(worker, stop, random.Random(seed + number)))
             for number in range(self.threads)
         ]
-        each.append(threading.Thread(target=self._sweep, args=(worker, ends)))
-        for thread in each:
+        running.append(threading.Thread(target=self._sweep, args=(worker, stop)))
+        for thread in running:
             thread.start()
         try:
             yield
         finally:
-            ends.set()
-            for thread in each:
+            stop.set()
+            for thread in running:
                 thread.join()
 
-    def _work(self, worker: Worker, ends: threading.Event, chance: random.Random) -> None:
-        while not ends.is_set():
-            if not self._one(worker, chance):
-                ends.wait(_LOOK_SECONDS)
+    def _work(self, worker: Worker, stop: threading.Event, rng: random.Random) -> None:
+        while not stop.is_set():
+            if not self._one(worker, rng):
+                stop.wait(_LOOK_SECONDS)
 
-    def _one(self, worker: Worker, chance: random.Random) -> bool:
-        begun_at = time.perf_counter()
+    def _one(self, worker: Worker, rng: random.Random) -> bool:
+        started_at = time.perf_counter()
         with sessions.transaction(self.engine) as connection:
-            chosen = queries.next_capability(connection, self.capabilities)
+            chosen = heads.next_capability(connection, self.capabilities)
             if chosen is None:
                 return False
-            leases = transitions.claim(
+            leases = WORKER.claim(
                 connection, chosen, worker=worker.id, batch_size=1, lease_seconds=60, max_attempts=3
             )
-            jobs = queries.jobs_in(queries.for_leases(connection, leases))
-        self.tally.claimed(leases)
+            jobs = queries.parse_jobs(queries.read_for_leases(connection, leases))
+        self.tally.record_claims(leases)
         for lease in leases:
             job = jobs[lease.job_id]
             assert job is not None
-            self._run(lease, job.megapixels, chance, begun_at)
+            self._run(lease, job.megapixels, rng, started_at)
         return True
 
-    def _run(self, lease: Lease, megapixels: float, chance: random.Random, begun_at: float) -> None:
-        seconds = self.costs[lease.stage].of(megapixels) * chance.lognormvariate(0, self.spread)
+    def _run(self, lease: Lease, megapixels: float, rng: random.Random, started_at: float) -> None:
+        seconds = self.costs[lease.stage].of(megapixels) * rng.lognormvariate(0, self.spread)
         time.sleep(seconds)
-        done = [Done(lease, {}, seconds, {})]
+        outcomes = [StageOutcome(lease, {}, seconds, {})]
         with sessions.transaction(self.engine) as connection:
-            transitions.complete(connection, done, _KEEPING)
-        self.tally.ran(done)
-        self.tally.took(lease.capability, time.perf_counter() - begun_at, megapixels)
+            WORKER.complete(connection, outcomes, _KEEPING)
+        self.tally.record_runs(outcomes)
+        self.tally.record_duration(lease.capability, time.perf_counter() - started_at, megapixels)
 
-    def _sweep(self, worker: Worker, ends: threading.Event) -> None:
-        while not ends.wait(1):
+    def _sweep(self, worker: Worker, stop: threading.Event) -> None:
+        while not stop.wait(1):
             self.tally.publish(self.engine)
-            for step in (transitions.lapse, fairness.settle):
+            for step in (WORKER.fail_overdue, settlement.settle):
                 with sessions.transaction(self.engine) as connection:
                     step(connection)
             with sessions.transaction(self.engine) as connection:
-                fairness.refresh(connection, cell=CELL, silent_seconds=_SILENT_SECONDS)
+                fair_queueing.advance_virtual_time(
+                    connection, cell=DEFAULT_CELL, silent_seconds=_SILENT_SECONDS
+                )
             with sessions.transaction(self.engine) as connection:
-                presence.announce(connection, worker)
+                worker_registry.record_heartbeat(connection, worker)

@@ -1,6 +1,6 @@
-"""Eight clients, against the same stages called in one process with as many threads.
+"""Measure eight clients, against the same stages called by threads of one process.
 
-Rounds are paired and alternate in order, so that what else the machine does meets both.
+Rounds are paired and alternate in order, so other load of the machine affects both.
 """
 
 import itertools
@@ -12,7 +12,7 @@ from benchmarks import figures, photos, service
 from benchmarks.figures import Figure
 from benchmarks.one_process import OneProcess
 from smart_filter_client import Client
-from smart_filter_deploy.cli.worker import default_threads
+from smart_filter_deploy.cli.commands.processes import default_threads
 
 _CLIENTS = 8
 _ROUNDS = 4
@@ -21,7 +21,7 @@ _LEAST_PERCENT = 45.0
 
 
 def measure() -> list[Figure]:
-    """Put so many 1 MP selfies through the service, and through its stages alone."""
+    """Run 1 MP selfies through the service and through its stages alone; return both rates."""
     selfies = photos.selfies(photos.SIDE_OF_1_MP)
     seeds = itertools.count()
     with service.folder() as data, service.up(data) as running:
@@ -33,17 +33,20 @@ def measure() -> list[Figure]:
         def through_peer(photo: bytes, seed: int) -> None:
             peer.run(photo, seed=seed)
 
-        ways = {"service": (through_service, _CLIENTS), "peer": (through_peer, default_threads())}
-        rates: dict[str, list[float]] = {name: [] for name in ways}
-        for way, threads in ways.values():
-            _rate(way, threads, selfies, seeds, count=_CLIENTS)
+        variants = {
+            "service": (through_service, _CLIENTS),
+            "peer": (through_peer, default_threads()),
+        }
+        rates: dict[str, list[float]] = {name: [] for name in variants}
+        for process, threads in variants.values():
+            _rate(process, threads, selfies, seeds, count=_CLIENTS)
         for number in range(_ROUNDS):
             first_seed = next(seeds)
-            for name in sorted(ways, reverse=bool(number % 2)):
-                way, threads = ways[name]
-                # The same seeds for both: backgrounds differ in what they cost.
+            for name in sorted(variants, reverse=bool(number % 2)):
+                process, threads = variants[name]
+                # The same seeds for both, because backgrounds differ in their cost.
                 rates[name].append(
-                    _rate(way, threads, selfies, itertools.count(first_seed), count=_PHOTOS)
+                    _rate(process, threads, selfies, itertools.count(first_seed), count=_PHOTOS)
                 )
     pairs = zip(rates["service"], rates["peer"], strict=True)
     return [
@@ -60,18 +63,18 @@ def measure() -> list[Figure]:
 
 
 def _rate(
-    way: Callable[[bytes, int], None],
+    process: Callable[[bytes, int], None],
     threads: int,
     selfies: Iterator[bytes],
     seeds: Iterator[int],
     *,
     count: int,
 ) -> float:
-    """Return photos a second."""
+    """Return the rate in photos a second."""
     work = [(next(selfies), next(seeds)) for _ in range(count)]
     started_at = time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:
-        for done in [pool.submit(way, photo, seed) for photo, seed in work]:
+        for done in [pool.submit(process, photo, seed) for photo, seed in work]:
             done.result()
     return count / (time.perf_counter() - started_at)
 
@@ -84,4 +87,4 @@ def _through(client: Client, photo: bytes, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    figures.tell(measure())
+    figures.print_figures(measure())

@@ -1,4 +1,4 @@
-"""Uploads: what the API process takes while fifty photos of 30 MB arrive at once.
+"""Measure the memory of the API process while fifty photos of 30 MB arrive at once.
 
 python -m benchmarks.uploads
 """
@@ -19,23 +19,25 @@ AT_ONCE = 50
 PHOTO_BYTES = 30_000_000
 MOST_MB = 150.0
 _SAMPLE_SECONDS = 0.05
-# The API is what is measured: nothing is decoded.
+# The jobs never run: only the API is measured.
 _NEVER = "2999-01-01T00:00:00Z"
 
-Way = Callable[[httpx.Client, bytes], None]
+UploadMethod = Callable[[httpx.Client, bytes], None]
 
 
 def measure() -> list[Figure]:
-    """Return by how much the API grows, and how long it takes, each way of handing in."""
-    photo = next(photos.selfies(256)).ljust(PHOTO_BYTES, b"\0")  # decoders stop at the end mark
+    """Return the growth of the API's memory and the time, for each upload method."""
+    photo = next(photos.selfies(256)).ljust(
+        PHOTO_BYTES, b"\0"
+    )  # decoders ignore bytes after the end mark
     found = []
-    for name, way in (("straight to storage", _straight), ("multipart", _multipart)):
+    for name, send_photo in (("straight to storage", _upload_directly), ("multipart", _multipart)):
         with service.folder() as data, service.up(data) as running:
-            found += _load(running, name, way, photo)
+            found += _load(running, name, send_photo, photo)
     return found
 
 
-def _load(running: Service, name: str, way: Way, photo: bytes) -> list[Figure]:
+def _load(running: Service, name: str, send_photo: UploadMethod, photo: bytes) -> list[Figure]:
     headers = {"Authorization": f"Bearer {running.api_key}"}
     limits = httpx.Limits(max_connections=None)
     with (
@@ -44,24 +46,24 @@ def _load(running: Service, name: str, way: Way, photo: bytes) -> list[Figure]:
         ) as client,
         ThreadPoolExecutor(AT_ONCE) as pool,
     ):
-        way(client, photo)  # the first of its kind loads code
+        send_photo(client, photo)  # the first upload of a method loads code
         before = running.memory_mb("api", "VmRSS")
-        began = time.monotonic()
-        sent = [pool.submit(way, client, photo) for _ in range(AT_ONCE)]
-        height = before
+        started = time.monotonic()
+        sent = [pool.submit(send_photo, client, photo) for _ in range(AT_ONCE)]
+        peak = before
         while not all(one.done() for one in sent):
-            height = max(height, running.memory_mb("api", "VmRSS"))
+            peak = max(peak, running.memory_mb("api", "VmRSS"))
             time.sleep(_SAMPLE_SECONDS)
-        seconds = time.monotonic() - began
+        seconds = time.monotonic() - started
         for one in sent:
             one.result()
     return [
-        Figure(name=f"api grows by, {name}", unit="MB", samples=[height - before], goal=MOST_MB),
+        Figure(name=f"api grows by, {name}", unit="MB", samples=[peak - before], goal=MOST_MB),
         Figure(name=f"{AT_ONCE} photos of 30 MB, {name}", unit="s", samples=[seconds]),
     ]
 
 
-def _straight(client: httpx.Client, photo: bytes) -> None:
+def _upload_directly(client: httpx.Client, photo: bytes) -> None:
     wish = {"content_type": "image/jpeg", "bytes": len(photo)}
     upload = _ok(client.post("/v1/uploads", json=wish))
     put = httpx.put(upload["put_url"], content=photo, headers=upload["headers"], timeout=300)
@@ -84,4 +86,4 @@ def _ok(answer: httpx.Response) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    figures.tell(measure())
+    figures.print_figures(measure())

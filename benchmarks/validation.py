@@ -1,15 +1,15 @@
-"""The simulation of capacity beside the running system, at four loads.
+"""Compare the simulation of capacity with the running system, at four loads.
 
 python -m benchmarks.validation [FLEET [SECONDS]]      both fleets, 60 s of each load
 
-Jobs arrive at random, and in an open loop: when they come is drawn beforehand, whatever becomes of
-those before, and how long each takes counts from then. Each has two stages that sleep, in pools of
-their own: segmentation, which stores a matte, and face. What the simulation is told is measured
-first, of jobs that come alone and of a crowd that comes at once; of the loads it is told when jobs
-were due, and nothing else. In one fleet a worker takes one photo at a time, in the other
-segmentation takes four.
+Jobs arrive at random in an open loop: their times are drawn beforehand and do not depend on earlier
+jobs, and the duration of each counts from its time. Each job has two stages that sleep, in separate
+pools: segmentation, which stores a matte, and face. The constants of the simulation are measured
+first, on single jobs and on a crowd of jobs at once. For the loads, its only input is the times of
+the jobs. In one fleet a worker takes one photo at a time, in the other segmentation takes four.
 
-Writes what was seen and foretold to deploy/capacity/validated.json, for docs/capacity.md.
+Writes the measured and the simulated figures to
+workers/smart_filter_training/capacity/validation.json, for docs/capacity.md.
 """
 
 import itertools
@@ -26,16 +26,16 @@ from sqlalchemy import Engine, text
 from benchmarks import copies, figures, fleet
 from benchmarks.figures import Figure
 from benchmarks.fleet import Pool, Servers
-from capacity import system, validated
-from capacity.simulation import Photo, percentile, replay
-from capacity.system import Stage, System, Visit
-from capacity.validated import Compared, Told
 from smart_filter_shared.db import sessions
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.pipeline import StageName
 from smart_filter_tests.bench import capability
+from smart_filter_training.capacity import system, validation
+from smart_filter_training.capacity.simulation import FinishedPhoto, percentile, replay
+from smart_filter_training.capacity.system import Stage, System, Visit
+from smart_filter_training.capacity.validation import Comparison, LatencyFigures
 
-# Of what the busier pool can do; the last is more than that, and shows how much that is.
+# Loads relative to the capacity of the busier pool; the last one exceeds it to measure it.
 LOADS = (0.3, 0.6, 0.85, 1.2)
 MOST_RATE_PERCENT, MOST_P95_PERCENT = 10.0, 20.0
 FACE = Pool(stage=StageName.FACE, seconds=0.2, processes=3)
@@ -45,17 +45,17 @@ FLEETS = {
 }
 _SECONDS = 60.0
 _ALONE = 12
-_CROWD_BATCHES = 6  # of each process
-_WARM_UP = 0.15  # of the jobs, which do not count
-_OTHERS = 20  # simulations whose jobs come at times of their own
+_CROWD_BATCHES = 6  # batches for each process
+_WARM_UP = 0.15  # share of the first jobs, which do not count
+_OTHERS = 20  # simulations with other random times
 _LOOK_SECONDS = 0.05
 _SENDER = "sender"
 _P95, _P99 = 95, 99
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """A job as it was sent, in seconds since the epoch."""
+class SentJob:
+    """The times of a sent job, in seconds since the epoch."""
 
     due: float
     begun: float
@@ -74,11 +74,11 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Constants:
-    """What was measured of a pool.
+    """The measured constants of a pool.
 
-    wake_seconds: from a ring until a resting worker has claimed; next_seconds: from a batch's end
-    until the same worker has claimed the next; batch_seconds, photo_seconds: from claiming to
-    completing, for a batch and for each photo in it; send_seconds: what the sender takes for a job.
+    wake_seconds: from a ring until a resting worker has claimed.  next_seconds: from a batch's end
+    until the same worker has claimed the next.  batch_seconds, photo_seconds: from claim to
+    completion, for a batch and for each photo in it.  send_seconds: the sender's time for a job.
     """
 
     wake_seconds: float
@@ -88,65 +88,71 @@ class Constants:
     send_seconds: float
 
     def busy_seconds(self, photos: int) -> float:
-        """Return for how long a batch keeps a worker that has another waiting."""
+        """Return the seconds from one claim to the next when another batch waits."""
         return self.next_seconds + self.batch_seconds + self.photo_seconds * photos
 
 
 def measure(names: Sequence[str] = tuple(FLEETS), seconds: float = _SECONDS) -> list[Figure]:
-    """Run all loads of these fleets, and compare each with what is foretold."""
+    """Run all loads of these fleets, and compare each with the simulation; return the figures."""
     found: list[Figure] = []
     for name in names:
         pools = FLEETS[name]
-        with fleet.servers() as servers, fleet.working(servers, pools):
+        with fleet.run_servers() as servers, fleet.run_workers(servers, pools):
             constants = {pool.stage: _constants(servers, pool) for pool in pools}
-            told = _system(pools, constants)
-            # The slowest pool bounds what all can do.
+            system_model = _system(pools, constants)
+            # The slowest pool limits the whole system.
             most = min(
                 pool.processes
                 * pool.batch_size
                 / constants[pool.stage].busy_seconds(pool.batch_size)
                 for pool in pools
             )
-            found += _told_of(name, constants)
-            compared = []
+            found += _constants_figures(name, constants)
+            comparisons = []
             for load in LOADS:
                 sent, jobs = _run(servers, [pool.stage for pool in pools], load * most, seconds)
-                compared.append(_compared(name, load, told, jobs))
-                found += _figures(compared[-1], sent)
-        validated.keep(name, compared)
+                comparisons.append(_compare(name, load, system_model, jobs))
+                found += _figures(comparisons[-1], sent)
+        validation.write_comparison(name, comparisons)
     return found
 
 
-def _compared(name: str, load: float, told: System, jobs: Sequence[Photo]) -> Compared:
-    """jobs: when each was due and when it ended."""
+def _compare(
+    name: str, load: float, system_model: System, jobs: Sequence[FinishedPhoto]
+) -> Comparison:
+    """Return the comparison of a load; jobs: when each was due and when it ended."""
     begun = jobs[0].arrived
     due = [job.arrived - begun for job in jobs]
     others = [
-        _told(replay(told, list(itertools.islice(_arrivals(len(due) / due[-1], seed), len(due)))))
+        _latency_figures(
+            replay(
+                system_model, list(itertools.islice(_arrivals(len(due) / due[-1], seed), len(due)))
+            )
+        )
         for seed in range(2, 2 + _OTHERS)
     ]
-    return Compared(
+    return Comparison(
         fleet=name,
         load=load,
         jobs=len(jobs),
-        seen=_told(jobs),
-        foretold=_told(replay(told, due)),
+        seen=_latency_figures(jobs),
+        foretold=_latency_figures(replay(system_model, due)),
         others_p95=sorted(one.percentiles[_P95 - 1] for one in others),
     )
 
 
-def _told(photos: Sequence[Photo]) -> Told:
+def _latency_figures(photos: Sequence[FinishedPhoto]) -> LatencyFigures:
     ordered = sorted(photos, key=lambda photo: photo.arrived)
     counted = ordered[int(len(ordered) * _WARM_UP) :]
     ends = sorted(photo.ended for photo in counted)
     taken = [photo.seconds for photo in counted]
-    return Told(
+    return LatencyFigures(
         rate=(len(ends) - 1) / (ends[-1] - ends[0]),
         percentiles=[percentile(taken, percent) for percent in range(1, 100)],
     )
 
 
-def _told_of(name: str, constants: Mapping[StageName, Constants]) -> Iterator[Figure]:
+def _constants_figures(name: str, constants: Mapping[StageName, Constants]) -> Iterator[Figure]:
     for stage, one in constants.items():
         for what in fields(one):
             yield Figure(
@@ -156,9 +162,9 @@ def _told_of(name: str, constants: Mapping[StageName, Constants]) -> Iterator[Fi
             )
 
 
-def _figures(one: Compared, sent: Sequence[Sent]) -> list[Figure]:
+def _figures(one: Comparison, sent: Sequence[SentJob]) -> list[Figure]:
     late_ms = [1000 * (job.begun - job.due) for job in sent]
-    p95s = [told.percentiles[_P95 - 1] for told in (one.seen, one.foretold)]
+    p95s = [latency.percentiles[_P95 - 1] for latency in (one.seen, one.foretold)]
     return [
         Figure(
             name=f"{one.fleet}, load {one.load:g}: seen", unit="jobs/s", samples=[one.seen.rate]
@@ -182,7 +188,7 @@ def _figures(one: Compared, sent: Sequence[Sent]) -> list[Figure]:
             name="p95 is off by, whichever way",
             unit="%",
             samples=[abs(one.p95_off_percent)],
-            # Past what can be done, how long jobs take is how long the load has lasted.
+            # Above the capacity, durations depend on how long the load lasts.
             goal=MOST_P95_PERCENT if one.load < 1 else None,
         ),
     ]
@@ -205,7 +211,7 @@ def _system(pools: Sequence[Pool], constants: Mapping[StageName, Constants]) -> 
                 pool.processes,
                 threads=pool.threads,
                 batch_size=pool.batch_size,
-                # Claiming is part of either.
+                # Both times contain the claim.
                 wake_seconds=max(
                     0.0, constants[pool.stage].wake_seconds - constants[pool.stage].next_seconds
                 ),
@@ -218,20 +224,20 @@ def _system(pools: Sequence[Pool], constants: Mapping[StageName, Constants]) -> 
 
 
 def _constants(servers: Servers, pool: Pool) -> Constants:
-    """Measure a pool: jobs that come alone, then a crowd that comes at once.
+    """Return the constants of a pool, measured on single jobs and on a crowd at once.
 
-    In the crowd, workers are woken one after the other: all at once they would wait for each
-    other's claims and commits at the end of every sleep, which no load does that comes at random.
+    In the crowd, workers are woken one after the other. Woken together, they would wait for each
+    other's claims and commits at the end of every sleep, which does not happen at random loads.
     """
     engine, stages = servers.bench.engine, [pool.stage]
-    template = copies.prepared(servers.bench, stages)
+    template = copies.write_prepared_job(servers.bench, stages)
     sent = []
     for _ in range(_ALONE):
         sent.append(_send(servers, template, stages, due=time.time()))
         _wait_for_all(servers, template)
     alone = _batches(engine, template)
-    template = copies.prepared(servers.bench, stages)
-    copies.write(engine, template, pool.processes * pool.batch_size * _CROWD_BATCHES)
+    template = copies.write_prepared_job(servers.bench, stages)
+    copies.write_copies(engine, template, pool.processes * pool.batch_size * _CROWD_BATCHES)
     for _ in range(pool.processes):
         servers.bench.doorbell.ring([capability(pool.stage)])
         time.sleep(pool.seconds / pool.processes)
@@ -264,7 +270,7 @@ def _pauses(batches: Sequence[Batch]) -> Iterator[float]:
 
 
 def _batches(engine: Engine, of: JobId) -> list[Batch]:
-    """Return what ran of the copies of the latest such job, in the order of its claims."""
+    """Return the batches that ran copies of a template, in the order of their claims."""
     with sessions.transaction(engine) as connection:
         rows = connection.execute(
             text("""
@@ -283,41 +289,43 @@ def _batches(engine: Engine, of: JobId) -> list[Batch]:
 
 def _run(
     servers: Servers, stages: list[StageName], rate: float, seconds: float
-) -> tuple[list[Sent], list[Photo]]:
-    """Let jobs arrive at random; return how they were sent, and when they were due and ended."""
-    template = copies.prepared(servers.bench, stages)
+) -> tuple[list[SentJob], list[FinishedPhoto]]:
+    """Send jobs at random times; return the times of sending, and when jobs were due and ended."""
+    template = copies.write_prepared_job(servers.bench, stages)
     begun = time.time()
     sent = []
     for due in itertools.islice(_arrivals(rate, seed=1), int(rate * seconds)):
         time.sleep(max(0.0, begun + due - time.time()))
         sent.append(_send(servers, template, stages, due=begun + due))
     _wait_for_all(servers, template)
-    # One thread sends: jobs were accepted in the order in which they were due.
-    ended = sorted(copies.endings(servers.bench.engine, template), key=lambda job: job.accepted)
-    return sent, [Photo(one.due, job.ended) for one, job in zip(sent, ended, strict=True)]
+    # One thread sends, so jobs were accepted in the order of their times.
+    ended = sorted(
+        copies.read_job_times(servers.bench.engine, template), key=lambda job: job.accepted
+    )
+    return sent, [FinishedPhoto(one.due, job.ended) for one, job in zip(sent, ended, strict=True)]
 
 
 def _arrivals(rate: float, seed: int) -> Iterator[float]:
-    chance, due = random.Random(seed), 0.0
+    rng, due = random.Random(seed), 0.0
     while True:
-        due += chance.expovariate(rate)
+        due += rng.expovariate(rate)
         yield due
 
 
-def _send(servers: Servers, template: JobId, stages: list[StageName], *, due: float) -> Sent:
+def _send(servers: Servers, template: JobId, stages: list[StageName], *, due: float) -> SentJob:
     begun = time.time()
-    copies.write(servers.bench.engine, template, 1)
+    copies.write_copies(servers.bench.engine, template, 1)
     servers.bench.doorbell.ring([capability(stage) for stage in stages])
-    return Sent(due, begun, time.time())
+    return SentJob(due, begun, time.time())
 
 
 def _wait_for_all(servers: Servers, template: JobId) -> None:
-    while copies.unfinished(servers.bench.engine, template):
+    while copies.count_unfinished(servers.bench.engine, template):
         time.sleep(_LOOK_SECONDS)
 
 
 if __name__ == "__main__":
     _names, _seconds = sys.argv[1:2], sys.argv[2:3]
-    figures.tell(
+    figures.print_figures(
         measure(_names or tuple(FLEETS), float(_seconds[0]) if _seconds else _SECONDS),
     )

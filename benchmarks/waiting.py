@@ -1,9 +1,9 @@
-"""Waiting: what those who follow jobs cost the database, few and many of them.
+"""Measure the load of clients that follow a job on the database, with few and many of them.
 
 python -m benchmarks.waiting
 
-Each follower is one socket, so that following costs this process nothing either. A measurement
-lasts longer than connections are left without a word: what keeps them alive is in it.
+Each follower is one socket, so following costs this process almost nothing. A measurement lasts
+longer than the keep-alive interval, so it contains the keep-alive messages.
 """
 
 import asyncio
@@ -14,21 +14,21 @@ from urllib.parse import urlsplit
 
 from benchmarks import figures, photos, service
 from benchmarks.service import Service
-from smart_filter_api.waiting import KEEP_ALIVE_SECONDS
+from smart_filter_api.responses.long_poll import KEEP_ALIVE_SECONDS
 
 FEW, MANY = 20, 2000
 SECONDS = 2 * KEEP_ALIVE_SECONDS + 2
 ROUNDS = 3
-# Nothing happens to this job: all that is measured is the waiting.
+# The job never runs, so only the waiting is measured.
 NEVER = "2999-01-01T00:00:00Z"
-# Each opening is some work for the service, whose backlog of connections is bounded.
+# Opening a stream is work for the service, and its backlog of connections is limited.
 _OPENING_AT_ONCE = 16
-_FILES_BESIDE = 500
+_OTHER_FILES = 500
 
 
 def measure() -> list[figures.Figure]:
-    """Return the database's processor time while few and while many wait, and their ratio."""
-    _allow_files(MANY + _FILES_BESIDE)
+    """Return the database's processor time with few and with many followers, and their ratio."""
+    _allow_files(MANY + _OTHER_FILES)
     few, many, load = [], [], []
     with service.folder() as data, service.up(data) as running:
         photo = next(photos.selfies(64))
@@ -52,7 +52,7 @@ def measure() -> list[figures.Figure]:
 
 
 async def _load(running: Service, job_id: str, followers: int) -> float:
-    """Return the database's share of a core, in percent, while so many follow a job."""
+    """Return the database's share of a core, in percent, while followers wait for a job."""
     opening = asyncio.Semaphore(_OPENING_AT_ONCE)
     async with AsyncExitStack() as open_streams:
 
@@ -70,7 +70,7 @@ async def _load(running: Service, job_id: str, followers: int) -> float:
 
 
 async def _follow(running: Service, job_id: str) -> asyncio.StreamWriter:
-    """Return a connection on which a job's first event has come; what follows stays unread."""
+    """Return a connection that has received a job's first event; later ones stay unread."""
     address = urlsplit(running.client.url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     writer.write(
@@ -81,17 +81,17 @@ async def _follow(running: Service, job_id: str) -> asyncio.StreamWriter:
     )
     status = await reader.readline()
     if b" 200 " not in status:
-        raise ValueError(f"{status.decode()!r} in place of 200")
+        raise ValueError(f"status line is {status.decode()!r}, expected 200")
     await reader.readuntil(b"event: job.queued")
     return writer
 
 
 def _allow_files(files: int) -> None:
-    """Allow this process, and those that it starts, so many open files."""
+    """Raise the limit of open files of this process and of those that it starts."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < files:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(files, hard), hard))
 
 
 if __name__ == "__main__":
-    figures.tell(measure())
+    figures.print_figures(measure())

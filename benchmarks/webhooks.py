@@ -1,4 +1,4 @@
-"""Webhooks: what a look at what is due costs, however much waits for one receiver.
+"""Measure a claim of due webhook deliveries, with and without a large backlog for one receiver.
 
 python -m benchmarks.webhooks
 """
@@ -13,9 +13,9 @@ from sqlalchemy import Engine, text
 from benchmarks import figures
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.stack import Stack
+from smart_filter_shared.config.settings import DatabaseSettings
 from smart_filter_shared.db import migrate, sessions
-from smart_filter_shared.jobs import deliveries
-from smart_filter_shared.settings import DatabaseSettings
+from smart_filter_shared.webhooks import outbox
 
 BACKLOG, LANES = 100_000, 1000
 ROUNDS = 20
@@ -29,42 +29,42 @@ _WRITE = text("""
 
 
 def measure() -> list[figures.Figure]:
-    """Return how long a look takes with nothing, a backlog of one lane, and many lanes besides."""
+    """Return the time of a claim with no delivery, a backlog in one lane, and many more lanes."""
     with tempfile.TemporaryDirectory(prefix="smart-filter-bench-") as made:
         folder = Path(made)
         folder.chmod(0o711)  # as root PostgreSQL is another user, who must pass
         with Stack(DataFolder.at(folder / "data")) as stack:
             settings = DatabaseSettings(url=SecretStr(stack.addresses.database_url))
-            engine = sessions.engine(settings, connections=2)
+            engine = sessions.open_engine(settings, connections=2)
             try:
                 migrate.upgrade(engine)
-                found = [_looks(engine, "nothing waits")]
+                results = [_measure_claims(engine, "nothing waits")]
                 _write(engine, BACKLOG, lane="one", lanes=1, hours=0)
-                found.append(_looks(engine, f"{BACKLOG} are due in one lane"))
+                results.append(_measure_claims(engine, f"{BACKLOG} are due in one lane"))
                 _write(engine, 5 * LANES, lane="other", lanes=LANES, hours=1)
-                found.append(_looks(engine, f"and {LANES} lanes wait for later"))
+                results.append(_measure_claims(engine, f"and {LANES} lanes wait for later"))
             finally:
                 engine.dispose()
-    return found
+    return results
 
 
 def _write(engine: Engine, count: int, *, lane: str, lanes: int, hours: int) -> None:
-    given = {"count": count, "lane": lane, "lanes": lanes, "hours": hours}
+    values = {"count": count, "lane": lane, "lanes": lanes, "hours": hours}
     with sessions.transaction(engine) as connection:
-        connection.execute(_WRITE, given)
+        connection.execute(_WRITE, values)
         connection.execute(text("ANALYZE deliveries"))
 
 
-def _looks(engine: Engine, name: str) -> figures.Figure:
+def _measure_claims(engine: Engine, name: str) -> figures.Figure:
     samples = []
     for _ in range(ROUNDS):
         with sessions.transaction(engine) as connection:
             began = time.perf_counter()
-            deliveries.claim(connection, most=64, few=4, lease_seconds=60)
+            outbox.claim(connection, most=64, few=4, lease_seconds=60)
             samples.append(1000 * (time.perf_counter() - began))
-            connection.rollback()  # so that the next one finds the same
+            connection.rollback()  # so the next round finds the same rows
     return figures.Figure(name=f"a look, {name}", unit="ms", samples=samples)
 
 
 if __name__ == "__main__":
-    figures.tell(measure())
+    figures.print_figures(measure())

@@ -1,13 +1,13 @@
 #!/bin/sh
 # Sets up .venv with everything that `make run` (run) or `make test` (dev) needs, Chromium too for
 # `make test-browser` (browser), PgBouncer too for `.ci/run` (pooler), or .venv-models with what `make test-models` needs (models).
-# Nothing to do costs a few milliseconds; a set-up that was interrupted is done again.
+# If nothing is to do it takes a few milliseconds; an interrupted setup is repeated.
 #
 #   deploy/bootstrap.sh run|dev|browser|pooler|models
 #
-# PYTHON names the interpreter to build on; without it the first Python >= 3.11 is taken.
-# SMART_FILTER_CHROMIUM names the browser; without it that of the system is taken, and root on
-# Debian gets it installed. PGBOUNCER names PgBouncer likewise.
+# PYTHON names the interpreter to build on; without it the first Python >= 3.11 is used.
+# SMART_FILTER_CHROMIUM names the browser; without it the system's is used, and for root on
+# Debian it is installed. PGBOUNCER names PgBouncer in the same way.
 set -u
 
 kind=${1:-run}
@@ -21,25 +21,25 @@ case $kind in
   models) lock=requirements-models.lock venv=.venv-models ;;
   *) echo "usage: deploy/bootstrap.sh run|dev|browser|pooler|models" >&2; exit 2 ;;
 esac
-# In no lock: its builds for CPU and for CUDA share a version, so pip's configuration decides.
+# Not in a lock file: its builds for CPU and for CUDA share a version, so pip's configuration decides.
 torch=torch==2.13.0
 cd "$(dirname "$0")/.." || exit 1
 
-# What a shell or a user has set for other environments must not reach into this one.
+# Variables that were set for other environments must not affect this one.
 unset PYTHONHOME PYTHONPATH VIRTUAL_ENV PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV
 export PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 
 log=$venv/set-up.log
-sound=$venv/set-up-sound  # holds the place of an environment in which nothing is half done
+sound=$venv/set-up-sound  # marks an environment as completely installed
 
 main() {
-  # The dev environment holds all that the run environment does.
+  # The dev environment contains the run environment.
   if is_in_place && { is_done dev || is_done "$kind"; }; then
     return 0
   fi
   check_machine
   create_environment
-  # Half an installed package looks whole to pip: what follows must not be cut short unnoticed.
+  # A half-installed package looks complete to pip, so an interrupted installation must be detected.
   rm -f "$sound" "$venv"/set-up-run "$venv"/set-up-dev "$venv"/set-up-models
   say "Installing dependencies (a minute the first time, some more for models) …"
   install --require-hashes -r "$lock"
@@ -49,7 +49,7 @@ main() {
   wanted_stamp "$kind" > "$venv/set-up-$kind"
 }
 
-# Its scripts name the place that it was made in, so one that was moved is made anew.
+# Its scripts contain its path, so a moved environment is created again.
 is_in_place() {
   [ -f "$sound" ] && [ "$(cat "$sound")" = "$(pwd)" ] && runs "$venv/bin/python"
 }
@@ -104,7 +104,7 @@ find_python() {
   fail "$problem"
 }
 
-# A shim of a version manager may exist and refuse to run.
+# A version manager's shim can exist without working.
 runs() {
   [ "$("$1" -c 'print("it runs")' 2> /dev/null)" = "it runs" ]
 }
@@ -118,7 +118,7 @@ last_line() {
   printf '%s\n' "$1" | grep . | tail -n 1
 }
 
-# tests/smart_filter_tests/browsing/chromium.py looks for the same, in the same order.
+# tests/smart_filter_tests/browsing/chromium.py searches for the same names, in the same order.
 ensure_browser() {
   if [ -n "${SMART_FILTER_CHROMIUM:-}" ]; then
     command -v "$SMART_FILTER_CHROMIUM" > /dev/null ||
@@ -133,13 +133,13 @@ ensure_browser() {
   install_package chromium Chromium "SMART_FILTER_CHROMIUM=/path/to/chrome"
 }
 
-# tests/smart_filter_tests/pooling.py looks for the same; without it its tests are skipped.
+# tests/smart_filter_tests/pgbouncer.py looks for the same; without it its tests are skipped.
 ensure_pooler() {
   PATH=$PATH:/usr/sbin command -v "${PGBOUNCER:-pgbouncer}" > /dev/null && return 0
   install_package pgbouncer PgBouncer "PGBOUNCER=/path/to/pgbouncer"
 }
 
-# The package, the program's name, and how to name another.
+# Arguments: the package, the program's name, and the variable that names another.
 install_package() {
   if [ "$(id -u)" != 0 ] || ! grep -qs '^ID=debian$' /etc/os-release; then
     fail "no $2: install it (Debian: sudo apt install $1), or name one with $3"

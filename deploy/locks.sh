@@ -1,11 +1,11 @@
 #!/bin/sh
-# Makes every lock file anew, with uv: what the checkout's environments and the images install.
+# Generates every lock file with uv, for the checkout's environments and the images.
 #
-#   deploy/locks.sh                       # all of them; what is pinned stays unless it must change
-#   deploy/locks.sh api build worker      # those of the images alone
+#   deploy/locks.sh                       # all of them; pins stay unless they must change
+#   deploy/locks.sh api build worker      # only those of the images
 #
-# They name no index, so that any mirror serves them. Images take from requirements-dev.lock the
-# versions that were tested, and nothing that is not pinned by digest.
+# They name no index, so that any mirror can serve them. Images use the tested versions from
+# requirements-dev.lock, and nothing that is not pinned by digest.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -17,17 +17,17 @@ lock() { # NAME PYTHON ARGUMENT…: requirements-NAME.lock
     --no-emit-index-url --python-version "$python" "$@" --output-file "requirements$name.lock"
 }
 
-image() { # NAME ARGUMENT…: of what the images' Python runs
+image() { # NAME ARGUMENT…: requirements-NAME.lock for the images' Python
   name=$1
   shift
   lock "$name" 3.12 --constraint requirements-dev.lock "$@"
 }
 
-pinned() { # PACKAGE: as models are tested with it
+pinned() { # PACKAGE: the version that models are tested with
   sed -n "s/^\($1==[0-9.]*\).*/\1/p" requirements-models.lock
 }
 
-# The middle lines are what setup.py of detectron2 asks for, which is installed without a look at it.
+# The middle lines are the dependencies in detectron2's setup.py, because it is installed without them.
 worker() { # VARIANT FRAMEWORKS ARGUMENT…
   variant=$1 frameworks=$2
   shift 2
@@ -52,7 +52,7 @@ for name in "$@"; do
     worker)
       tensorflow=$(pinned tensorflow-cpu)
       worker cpu "$tensorflow"
-      # The two builds of ONNX Runtime are the same files under two names: one of them.
+      # The two builds of ONNX Runtime install the same files under two names: use only one.
       onnxruntime=$(pinned onnxruntime)
       worker gpu "tensorflow${tensorflow#tensorflow-cpu} onnxruntime-gpu${onnxruntime#onnxruntime}" \
         --no-emit-package onnxruntime

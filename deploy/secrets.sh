@@ -1,17 +1,17 @@
 #!/bin/sh
-# Draws the secrets of docker-compose.yml into deploy/secrets, once; what is there stays.
+# Generates the secrets of docker-compose.yml in deploy/secrets; existing ones stay.
 #
 #   deploy/secrets.sh
 #
-# Compose mounts each as /run/secrets/NAME. The folder is its owner's alone; the files in it can be
-# read by whoever reaches them, as containers run as users that this machine does not have.
+# Compose mounts each as /run/secrets/NAME. Only the owner can open the folder. The files in it are
+# readable by all, because containers run as users that this machine does not have.
 set -eu
 umask 077
 cd "$(dirname "$0")"
 mkdir -p secrets
 chmod 0700 secrets
 
-keep() { # NAME: standard input becomes the secret unless there is one
+keep() { # NAME: stores standard input as the secret unless it exists
   if [ -s "secrets/$1" ]; then
     cat > /dev/null
   else
@@ -21,7 +21,7 @@ keep() { # NAME: standard input becomes the secret unless there is one
   fi
 }
 
-draw() { # 32 bytes in hexadecimal: nothing that a URL or a file of settings would read otherwise
+draw() { # 32 bytes in hexadecimal, which need no quoting in a URL or a settings file
   od -An -N32 -tx1 /dev/urandom | tr -d ' \n'
 }
 

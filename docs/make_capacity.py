@@ -1,9 +1,9 @@
 """Draw the curves of docs/capacity.md: `python docs/make_capacity.py`, into docs/images.
 
-Of what `python -m capacity` and `python -m benchmarks.validation` kept. Each lies on a light card
-of its own, as the diagrams do; lengths are px.
+Reads the results of `smart_filter_training.capacity` and `benchmarks.validation`.
+Each curve has a light card of its own, as the diagrams do; lengths are px.
 """
-# ruff: noqa: INP001 - a script beside documents is no package
+# ruff: noqa: INP001 - a script, not a package
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,9 +12,9 @@ from typing import Final
 
 from make_diagrams import CARD, FOLDER, FONT, INK, LINE, SOFT, escape, words
 
-from capacity import answers, fleet, sizing, validated
-from capacity.answers import Answers, Crowd
-from capacity.fleet import Figures
+from smart_filter_training.capacity import answers, fleet, sizing, validation
+from smart_filter_training.capacity.answers import Answers, SpikeResult
+from smart_filter_training.capacity.fleet import Figures
 
 # Told apart in grey too, and by those who see no red or no green. Source: Okabe & Ito 2008.
 COLOURS: Final = ("#c23a15", "#0072b2", "#009e73", "#8f6a00", "#8a4f7d", "#5f554c")
@@ -95,7 +95,7 @@ class Panel:
         )
 
     def _names(self, place: Callable[[Point], Point], right: float) -> list[str]:
-        """Write names beside the ends of lines, none over another."""
+        """Write names next to the ends of lines, without overlaps."""
         told = [curve for curve in self.curves if curve.name]
         wanted = sorted(((place(one.points[-1])[1], one) for one in told), key=lambda one: one[0])
         names, last = [], -math.inf
@@ -118,7 +118,7 @@ class Panel:
 
 def main() -> None:
     """Draw all of them."""
-    found, figures = answers.read(), fleet.read()
+    found, figures = answers.read_answers(), fleet.read_figures()
     _gpus(figures)
     _p95(found)
     _crowd(found)
@@ -129,7 +129,7 @@ def _gpus(figures: Figures) -> None:
     rates = [10 ** (power / 20) for power in range(20, 75)]
     curves = []
     for colour, kind in zip(COLOURS, figures.kinds, strict=True):
-        points = [(rate, float(sizing.fleet(figures, kind, rate).gpus)) for rate in rates]
+        points = [(rate, float(sizing.size_fleet(figures, kind, rate).gpus)) for rate in rates]
         curves.append(Curve(kind, points, colour))
     across = Axis(
         "photos a second",
@@ -166,12 +166,12 @@ def _p95(found: Answers) -> None:
     told = (
         "p95 rises slowly up to 80 % of utilisation and steeply from there, in small pools sooner"
     )
-    title = f"How long photos take, {answers.KIND}s sized for so many a second"
+    title = f"How long photos take, {answers.KIND}s sized for this many a second"
     _save("capacity-p95", 440, told, [Panel(title, across, up, curves)])
 
 
 def _crowd(found: Answers) -> None:
-    chosen: list[tuple[str, str, Crowd]] = [
+    chosen: list[tuple[str, str, SpikeResult]] = [
         (_told(crowd), colour, crowd)
         for colour, crowd in zip(COLOURS, (found.crowds[number] for number in CROWDS), strict=False)
     ]
@@ -203,7 +203,7 @@ def _crowd(found: Answers) -> None:
     _save("capacity-crowd", 760, told, panels)
 
 
-def _told(crowd: Crowd) -> str:
+def _told(crowd: SpikeResult) -> str:
     rule = crowd.rule
     if rule.least == rule.most:
         return f"{rule.most} always there"
@@ -217,7 +217,7 @@ def _validated() -> None:
         ("fours", "Segmentation in batches of up to four"),
     ):
         curves = []
-        some = [one for one in validated.read() if one.fleet == name and one.load < 1]
+        some = [one for one in validation.read_comparisons() if one.fleet == name and one.load < 1]
         for colour, one in zip(COLOURS, some, strict=False):
             for told, is_dashed in ((one.seen, False), (one.foretold, True)):
                 points = [(percent + 1.0, one_s) for percent, one_s in enumerate(told.percentiles)]

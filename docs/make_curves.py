@@ -1,13 +1,13 @@
-"""Draw what was measured: `python docs/make_curves.py`, from docs/measured into docs/images.
+"""Draw curves of measurements: `python docs/make_curves.py`, from docs/measured into docs/images.
 
-What is measured there is the last line of a benchmark's output, as it came:
+Each file in docs/measured is the last line of a benchmark's output:
 
     python -m benchmarks.scaling | tail -1 > docs/measured/scaling.json
     python -m benchmarks.claims | tail -1 > docs/measured/claims.json
 
-Lengths are px; colours and type are those of the diagrams.
+Lengths are px. Colors and type are those of the diagrams.
 """
-# ruff: noqa: INP001 - a script beside documents is no package
+# ruff: noqa: INP001 - this folder of documents is no package
 
 import json
 import math
@@ -20,23 +20,23 @@ from make_diagrams import ACCENT, ARROW, CARD, FOLDER, FONT, INK, LINE, SOFT, WA
 
 MEASURED: Final = Path(__file__).parent / "measured"
 HEIGHT, PANEL_WIDTH = 360, 470
-LEFT, TOP, RIGHT, BOTTOM = 76, 70, 64, 62  # around what is drawn in a panel
+LEFT, TOP, RIGHT, BOTTOM = 76, 70, 64, 62  # margins of a panel, px
 DOT_PX, BAR_PX = 4.5, 18
 
 Point = tuple[float, float]
-Document = dict[str, Any]  # what figures.tell prints
+Document = dict[str, Any]  # the JSON of benchmarks.figures.print_figures
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """Which numbers an axis names; equal distances are equal ratios when it is logarithmic."""
+    """The numbers and the title of an axis, linear or logarithmic."""
 
     ticks: Sequence[float]
     title: str
     is_logarithmic: bool = True
 
     def place(self, value: float) -> float:
-        """Return where a value lies, from 0, the first tick, to 1, the last one."""
+        """Return the position of a value: 0 at the first tick, 1 at the last one."""
         first, last = self.ticks[0], self.ticks[-1]
         if self.is_logarithmic:
             return math.log(value / first) / math.log(last / first)
@@ -45,9 +45,10 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One curve: what was measured, and what it is held against.
+    """One curve of measurements, and a dashed line to compare it with.
 
-    left: where it begins.  labels: what is said at each point.  beside: a line to compare with.
+    left: left edge, px.  labels: one text for each point.  reference: points of the dashed line.
+    reference_label: the text at its end.
     """
 
     left: float
@@ -56,14 +57,14 @@ class Panel:
     up: Axis
     points: Sequence[Point]
     labels: Sequence[str]
-    beside: Sequence[Point]
-    told: str
+    reference: Sequence[Point]
+    reference_label: str
 
     def drawn(self) -> str:
-        """Return it as SVG."""
+        """Return the panel as SVG."""
         curve = " L".join(f"{x:.1f} {y:.1f}" for x, y in map(self._at, self.points))
-        held = " L".join(f"{x:.1f} {y:.1f}" for x, y in map(self._at, self.beside))
-        end = self._at(self.beside[-1])
+        dashed = " L".join(f"{x:.1f} {y:.1f}" for x, y in map(self._at, self.reference))
+        end = self._at(self.reference[-1])
         return "".join(
             [
                 words(self.title, (self.left + 20, 38), px=15, weight=600, anchor="start"),
@@ -71,8 +72,8 @@ class Panel:
                 *(self._named_at(tick) for tick in self.across.ticks),
                 words(self.up.title, (self.left + 20, 58), colour=SOFT, anchor="start"),
                 words(self.across.title, (self._middle(), HEIGHT - 18), colour=SOFT),
-                f'<path d="M{held}" fill="none" stroke="{ARROW}" stroke-dasharray="5 4"/>',
-                words(self.told, (end[0] - 8, end[1] - 10), colour=SOFT, anchor="end"),
+                f'<path d="M{dashed}" fill="none" stroke="{ARROW}" stroke-dasharray="5 4"/>',
+                words(self.reference_label, (end[0] - 8, end[1] - 10), colour=SOFT, anchor="end"),
                 f'<path d="M{curve}" fill="none" stroke="{ACCENT}" stroke-width="2"/>',
                 *map(self._dot, self.points, self.labels),
             ]
@@ -99,21 +100,21 @@ class Panel:
     def _dot(self, point: Point, label: str) -> str:
         x, y = self._at(point)
         dot = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{DOT_PX:g}" fill="{ACCENT}"/>'
-        # Below on the right: a curve that rises leaves room there.
+        # The label is below on the right, where a rising curve leaves room.
         return dot + words(label, (x + 8, y + 15), weight=600, anchor="start")
 
 
-def document(name: str) -> Document:
-    """Return what a benchmark has told."""
+def read_document(name: str) -> Document:
+    """Return the stored output of a benchmark."""
     found: Document = json.loads((MEASURED / f"{name}.json").read_text())
     return found
 
 
-def curve(told: Document, name: str) -> list[Point]:
+def curve(document: Document, name: str) -> list[Point]:
     """Return the points of a curve, from left to right.  Raises KeyError when there are none."""
     points = sorted(
         (figure["at"], figure["median"])
-        for figure in told["figures"]
+        for figure in document["figures"]
         if figure["name"] == name and figure["at"] is not None
     )
     if not points:
@@ -122,19 +123,19 @@ def curve(told: Document, name: str) -> list[Point]:
 
 
 def efficiencies(points: Sequence[Point]) -> list[float]:
-    """Return what each point reaches of as many times the first one as it is farther right."""
+    """Return each point's share of linear scaling from the first point."""
     first, alone = points[0]
     return [value / (alone * at / first) for at, value in points]
 
 
-def scaling(told: Document) -> str:
+def scaling(document: Document) -> str:
     """Return the curves of processes and of batches, as SVG."""
-    slept = curve(told, "processes that sleep 200 ms")
-    counted = curve(told, "stages that are claimed at once")
+    slept = curve(document, "processes that sleep 200 ms")
+    counted = curve(document, "stages that are claimed at once")
     alone = slept[0][1]
-    wanted = sorted(
+    goals = sorted(
         (figure["at"], figure["goal"]["value"])
-        for figure in told["figures"]
+        for figure in document["figures"]
         if figure["name"] == "stages that are claimed at once" and figure["goal"]
     )
     panels = (
@@ -146,7 +147,7 @@ def scaling(told: Document) -> str:
             slept,
             [f"{100 * share:.0f} %" for share in efficiencies(slept)],
             [(at, alone * at) for at, _ in slept],
-            "as many times one",
+            "linear scaling",
         ),
         Panel(
             PANEL_WIDTH + 20,
@@ -159,26 +160,26 @@ def scaling(told: Document) -> str:
             ),
             counted,
             [f"{value:,.0f}" for _, value in counted],
-            wanted,
-            "wanted",
+            goals,
+            "goal",
         ),
     )
     return card(
-        "Stages a second by worker processes, beside as many times one process; and by how many"
-        " are claimed at once, beside what is wanted.",
+        "Stages a second by worker processes, compared with linear scaling; and by the number of"
+        " stages that are claimed at once, compared with the goals.",
         HEIGHT,
         "\n".join(panel.drawn() for panel in panels),
     )
 
 
-def claims(told: Document) -> str:
-    """Return what claims take among few and many rows, as SVG."""
+def claims(document: Document) -> str:
+    """Return the bars of claim times among few and many rows, as SVG."""
     rows = [
         ("10 ready, nothing else", "among many rows: nothing else there"),
         ("100,000 ready, 5 million finished", "among many rows"),
-        ("the same, a snapshot held meanwhile", "among many rows, a snapshot held"),
+        ("the same, with a snapshot held", "among many rows, a snapshot held"),
     ]
-    taken = [(title, dict(curve(told, name))) for title, name in rows]
+    taken = [(title, dict(curve(document, name))) for title, name in rows]
     left, width = 320, 560
     most = max(times[99] for _, times in taken)
     parts = [words("A claim of one stage, ms", (30, 38), px=15, weight=600, anchor="start")]
@@ -192,28 +193,28 @@ def claims(told: Document) -> str:
                 f'<rect x="{left}" y="{y}" width="{wide:.1f}" height="{BAR_PX}" rx="4"'
                 f' fill="{fill}" stroke="{ACCENT}" stroke-width="1"/>'
             )
-            name = "median" if percent == 50 else "p99"  # noqa: PLR2004 - the median is that
+            name = "median" if percent == 50 else "p99"  # noqa: PLR2004 - the median
             at = (left + wide + 10, y + BAR_PX - 5)
             parts.append(words(f"{times[percent]:.1f}  {name}", at, colour=INK, anchor="start"))
     return card(
-        "What a claim takes, median and 99th percentile, among few rows, among five million, and"
-        " with a snapshot held open beside them.",
+        "Time of a claim, median and 99th percentile, among few rows, among five million, and"
+        " among five million with a snapshot held open.",
         62 + 62 * len(rows) + 10,
         "\n".join(parts),
     )
 
 
-def card(told: str, height: int, parts: str) -> str:
-    """Return a drawing on a card of its own; told: what it shows, for who cannot see it."""
+def card(description: str, height: int, parts: str) -> str:
+    """Return a drawing on a light card; description: its alternative text."""
     width = 2 * PANEL_WIDTH + 40
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"'
-        f' font-family="{FONT}" role="img" aria-label="{told}">\n'
+        f' font-family="{FONT}" role="img" aria-label="{description}">\n'
         f'<rect x=".75" y=".75" width="{width - 1.5:g}" height="{height - 1.5:g}" rx="16"'
         f' fill="{CARD}" stroke="{LINE}" stroke-width="1.5"/>\n{parts}\n</svg>\n'
     )
 
 
 if __name__ == "__main__":
-    (FOLDER / "scaling.svg").write_text(scaling(document("scaling")))
-    (FOLDER / "claims.svg").write_text(claims(document("claims")))
+    (FOLDER / "scaling.svg").write_text(scaling(read_document("scaling")))
+    (FOLDER / "claims.svg").write_text(claims(read_document("claims")))

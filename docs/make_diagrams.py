@@ -1,9 +1,9 @@
 """Draw the diagrams of the documentation: `python docs/make_diagrams.py`, into docs/images.
 
-Each lies on a light card of its own, so that it can be read on a dark page too. Colours are the
-studio's (api/smart_filter_api/studio/page/styles/tokens.css); lengths are px.
+Each diagram is on a light card, so it can be read on a dark page too. Colors are the studio's
+(api/smart_filter_api/studio/page/styles/tokens.css); lengths are px.
 """
-# ruff: noqa: INP001 - a script beside documents is no package
+# ruff: noqa: INP001 - this folder of documents is no package
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Something that is there, with a word of what it does; middle and size."""
+    """A box with a title and a note; x, y: its middle."""
 
     x: float
     y: float
@@ -56,9 +56,9 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """What goes from one place to another along some points, and what it says.
+    """An arrow along some points, with a text.
 
-    at: the middle of the words.
+    at: place of the text on its base line, by `anchor`.
     """
 
     points: Sequence[Point]
@@ -71,22 +71,22 @@ class Arrow:
         """Return it as SVG."""
         path = " L".join(f"{x:g} {y:g}" for x, y in self.points)
         dashes = ' stroke-dasharray="5 4"' if self.is_dashed else ""
-        line = (
+        arrow = (
             f'<path d="M{path}" fill="none" stroke="{ARROW}" stroke-width="1.75"'
             f' stroke-linejoin="round"{dashes} marker-end="url(#head)"/>'
         )
         lines = self.says.split("\n") if self.says else []
-        return line + "".join(
+        return arrow + "".join(
             words(
-                told, (self.at[0], self.at[1] + row * LEADING_PX), colour=SOFT, anchor=self.anchor
+                line, (self.at[0], self.at[1] + row * LEADING_PX), colour=SOFT, anchor=self.anchor
             )
-            for row, told in enumerate(lines)
+            for row, line in enumerate(lines)
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """An area that holds others, with its name at the top."""
+    """An area around other parts, with its title at the top."""
 
     left: float
     top: float
@@ -105,8 +105,8 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A name beside a row; where it begins, on the base line."""
+class Label:
+    """A name next to a row; at: its beginning on the base line."""
 
     text: str
     at: Point
@@ -125,19 +125,21 @@ def words(
     colour: str = INK,
     anchor: str = "middle",
 ) -> str:
-    """Return a line of text; at: its middle, or its beginning, on the base line."""
+    """Return a line of text as SVG; at: its place on the base line, by `anchor`."""
     return (
         f'<text x="{at[0]:g}" y="{at[1]:g}" font-size="{px:g}" font-weight="{weight}"'
         f' fill="{colour}" text-anchor="{anchor}">{escape(text)}</text>'
     )
 
 
-def save(name: str, size: Point, told: str, parts: Iterable[Box | Arrow | Field | Told]) -> None:
-    """Write a diagram; told: what it shows, for who cannot see it."""
+def save(
+    name: str, size: Point, description: str, parts: Iterable[Box | Arrow | Field | Label]
+) -> None:
+    """Write a diagram as SVG; description: its alternative text."""
     width, height = size
     (FOLDER / f"{name}.svg").write_text(
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}"'
-        f' font-family="{FONT}" role="img" aria-label="{escape(told)}">\n'
+        f' font-family="{FONT}" role="img" aria-label="{escape(description)}">\n'
         f'<defs><marker id="head" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7"'
         f' markerHeight="7" orient="auto-start-reverse"><path d="M0 0 10 5 0 10z" fill="{ARROW}"/>'
         f"</marker></defs>\n"
@@ -149,19 +151,19 @@ def save(name: str, size: Point, told: str, parts: Iterable[Box | Arrow | Field 
 
 
 def flow() -> None:
-    """Draw the way of a photo through the service."""
+    """Draw the path of a photo through the service."""
     save(
         "flow",
         (980, 400),
-        "A photo's way: the API stores it, writes job and stages, and rings; workers claim stages,"
-        " keep what they make, and complete them; the client polls, follows events, or is told by a"
-        " webhook.",
+        "The path of a photo: the API stores it, writes a job with stages, and rings; workers claim"
+        " stages, store artifacts, and complete them; the client polls, follows events, or receives"
+        " a webhook.",
         (
             Field(606, 30, 350, 340, "workers, a pool for each stage"),
             Box(86, 150, "client", "app, studio,\ncommand", height=72),
             Box(256, 150, "API", "FastAPI", is_ours=True, width=110),
             Box(460, 76, "S3", "photos, pictures", width=150),
-            Box(460, 200, "PostgreSQL", "the truth: jobs, stages", width=170),
+            Box(460, 200, "PostgreSQL", "state: jobs, stages", width=170),
             Box(460, 324, "Redis", "the doorbell", width=150),
             Box(256, 324, "sender", "webhooks", is_ours=True, width=110),
             Box(694, 120, "prepare", is_ours=True, width=120, height=44),
@@ -180,7 +182,7 @@ def flow() -> None:
             Arrow(((604, 76), (537, 76)), "artifacts", (571, 66)),
             Arrow(((373, 212), (240, 212), (240, 295)), is_dashed=True),
             Arrow(
-                ((200, 324), (86, 324), (86, 188)), "told of the end", (104, 346), is_dashed=True
+                ((200, 324), (86, 324), (86, 188)), "the job has ended", (104, 346), is_dashed=True
             ),
             Arrow(((755, 120), (801, 120))),
             Arrow(((694, 143), (694, 184))),
@@ -192,33 +194,33 @@ def flow() -> None:
 
 
 def states() -> None:
-    """Draw what a stage goes through."""
+    """Draw the states of a stage."""
     save(
         "stage-states",
         (980, 300),
-        "A stage waits, is ready, runs and succeeds; a loss or a failure brings it back to waiting"
-        " while attempts remain; it may fail or be canceled instead.",
+        "A stage waits, is ready, runs and succeeds; a lost lease or a failure returns it to"
+        " waiting while attempts remain; it can also fail or be canceled.",
         (
-            Box(110, 150, "waiting", "for others, or for its time", width=180),
-            Box(350, 150, "ready", "rung for", width=130),
+            Box(110, 150, "waiting", "for other stages or a time", width=180),
+            Box(350, 150, "ready", "a ring was sent", width=130),
             Box(590, 150, "running", "under a lease", width=140, is_ours=True),
             Box(860, 66, "succeeded", width=150),
-            Box(860, 150, "failed", "attempts spent", width=150),
+            Box(860, 150, "failed", "no attempts left", width=150),
             Box(860, 234, "canceled", width=150),
             Arrow(((201, 150), (283, 150)), "needs met", (242, 140)),
             Arrow(((416, 150), (518, 150)), "claim", (467, 140)),
             Arrow(((640, 122), (680, 66), (783, 66)), "complete, with its token", (690, 48)),
             Arrow(((661, 150), (783, 150)), "fail", (722, 140)),
-            Arrow(((640, 178), (680, 234), (783, 234)), "the owner withdraws", (690, 258)),
+            Arrow(((640, 178), (680, 234), (783, 234)), "the owner cancels", (690, 258)),
             Arrow(
                 ((570, 122), (540, 60), (150, 60), (120, 121)),
-                "retry, lease lost, infrastructure away",
+                "retry, lease lost, infrastructure down",
                 (345, 50),
                 is_dashed=True,
             ),
             Arrow(
                 ((575, 178), (545, 240), (385, 240), (360, 179)),
-                "handed back in good order",
+                "released by the worker",
                 (465, 260),
                 is_dashed=True,
             ),
@@ -227,21 +229,19 @@ def states() -> None:
 
 
 def learning() -> None:
-    """Draw how what people correct makes models better."""
+    """Draw how corrections improve models."""
     save(
         "learning-loop",
         (980, 250),
-        "Corrections with consent become a data set, training makes a candidate, which runs as a"
-        " shadow beside the live one, and is promoted or dropped; deletions reach all of it.",
+        "Corrections with consent become a data set; training makes a candidate, which runs as a"
+        " shadow of the live version, and is promoted or dropped; deletions reach every version.",
         (
             Box(100, 96, "correction", "with consent", width=150),
-            Box(
-                290, 96, "data set", "versioned; a part\nis never trained on", width=160, height=72
-            ),
+            Box(290, 96, "data set", "versioned; a part\nis held out", width=160, height=72),
             Box(480, 96, "training", "on your machine", width=140, is_ours=True),
             Box(670, 96, "candidate", "measured", width=140),
-            Box(860, 96, "live", "names its digest\nin every job", width=150, height=72),
-            Box(670, 190, "shadow", "runs beside, unseen", width=170, is_ours=True),
+            Box(860, 96, "live", "its digest is\nin every job", width=150, height=72),
+            Box(670, 190, "shadow", "results not shown", width=170, is_ours=True),
             Arrow(((176, 96), (208, 96))),
             Arrow(((371, 96), (408, 96))),
             Arrow(((551, 96), (598, 96))),
@@ -257,7 +257,7 @@ def learning() -> None:
             ),
             Arrow(
                 ((860, 59), (860, 38), (100, 38), (100, 67)),
-                "what is wrong is corrected",
+                "users correct errors",
                 (480, 30),
             ),
         ),
@@ -265,7 +265,7 @@ def learning() -> None:
 
 
 def fairness() -> None:
-    """Draw how jobs of two tenants stand in one queue."""
+    """Draw the order of two tenants' jobs in one queue."""
     left, width, gap = 190, 84, 8
     many = [
         Box(left + width / 2 + turn * (width + gap), 80, f"A{turn + 1}", width=width, height=40)
@@ -286,12 +286,12 @@ def fairness() -> None:
     save(
         "fairness",
         (980, 290),
-        "Tenant A has submitted many photos, B comes later with two: B's first is claimed next, its"
-        " second after one more of A's.",
+        "Tenant A has submitted many photos, and tenant B submits two later: B's first photo is"
+        " claimed next, its second after one more of A.",
         (
-            Told("tenant A", (30, 85)),
-            Told("tenant B", (30, 147)),
-            Told("claimed in this order", (30, 215)),
+            Label("tenant A", (30, 85)),
+            Label("tenant B", (30, 147)),
+            Label("claimed in this order", (30, 215)),
             *many,
             Box(come + width / 2, 142, "B1", width=width, height=40, is_ours=True),
             Box(come + 1.5 * width + gap, 142, "B2", width=width, height=40, is_ours=True),
@@ -302,22 +302,22 @@ def fairness() -> None:
 
 
 def deployment() -> None:
-    """Draw what runs on one machine, and who may reach whom."""
+    """Draw the services on one machine, and the connections that are allowed."""
     save(
         "deployment",
         (980, 525),
-        "Clients reach the API, live video and pictures by ports of this machine. Workers with"
-        " models reach the servers alone; prepare fetches photos, the sender tells webhooks."
-        " Servers are on one that leads nowhere. Prometheus scrapes; a collector takes traces.",
+        "Clients reach the API, live video and pictures through ports of this machine. Workers with"
+        " models reach only the servers; prepare fetches photos, the sender calls webhooks. The"
+        " servers' network has no way out. Prometheus scrapes; a collector receives traces.",
         (
             Field(188, 44, 354, 330, "services: any number of each"),
-            Field(200, 76, 330, 156, "with a way out"),
-            Field(200, 246, 330, 112, "models: to the servers alone"),
-            Field(640, 44, 290, 330, "network servers: leads nowhere"),
+            Field(200, 76, 330, 156, "with internet access"),
+            Field(200, 246, 330, 112, "models: access to servers only"),
+            Field(640, 44, 290, 330, "network servers: no way out"),
             Field(188, 400, 742, 106, "profiles observability, alerts"),
-            Box(82, 130, "clients", "by your proxy", width=120),
+            Box(82, 130, "clients", "via your proxy", width=120),
             Box(285, 130, "api", is_ours=True, height=40),
-            Box(285, 195, "live", "asks nobody", is_ours=True, height=48),
+            Box(285, 195, "live", "no server access", is_ours=True, height=48),
             Box(445, 130, "prepare", is_ours=True, height=40),
             Box(445, 195, "sender", is_ours=True, height=40),
             Box(276, 314, "segmentation", is_ours=True, width=132, height=40),
@@ -326,7 +326,7 @@ def deployment() -> None:
             Box(82, 310, "internet", width=120),
             Box(785, 120, "postgres", "rows", width=220),
             Box(785, 210, "valkey", "doorbell", width=220),
-            Box(785, 300, "storage", "pictures, by S3", width=220),
+            Box(785, 300, "storage", "pictures, S3", width=220),
             Box(82, 464, "you", width=120),
             Box(268, 464, "alertmanager", width=132, height=40),
             Box(418, 464, "prometheus", width=116, height=40),
@@ -337,7 +337,7 @@ def deployment() -> None:
             Arrow(((143, 140), (172, 140), (172, 195), (218, 195)), "8090", (154, 188)),
             Arrow(
                 ((82, 101), (82, 28), (958, 28), (958, 300), (897, 300)),
-                "pictures, by links that are signed: 8333",
+                "pictures, through signed links: 8333",
                 (520, 21),
             ),
             Arrow(

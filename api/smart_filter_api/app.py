@@ -1,4 +1,4 @@
-"""The application: routes, errors and services put together."""
+"""Assemble the FastAPI application from routes, error handlers and services."""
 
 import json
 import time
@@ -10,27 +10,26 @@ from importlib.metadata import version
 import anyio.to_thread
 from fastapi import FastAPI
 
-from smart_filter_api import deps, held, live, problems
-from smart_filter_api.browsers import cross_origin
-from smart_filter_api.envelope import Envelope
-from smart_filter_api.latencies import Latencies
+from smart_filter_api.auth import cors
+from smart_filter_api.http import static_content
+from smart_filter_api.http.latency import LatencyHistogram
+from smart_filter_api.http.middleware import RequestMiddleware
 from smart_filter_api.openapi import document as openapi
+from smart_filter_api.problems import problem
 from smart_filter_api.removebg import errors
 from smart_filter_api.removebg import route as removebg
 from smart_filter_api.routes import (
     backgrounds,
     batches,
     deliveries,
-    deriving,
-    description,
-    explanations,
+    derive,
     filters,
     health,
     jobs,
     keys,
     metrics,
     models,
-    operating,
+    operator,
     outputs,
     photo,
     session,
@@ -40,26 +39,29 @@ from smart_filter_api.routes import (
     webhooks,
 )
 from smart_filter_api.routes import live as live_video
+from smart_filter_api.routes import openapi as routes_openapi
+from smart_filter_api.routes import problems as routes_problems
+from smart_filter_api.services import container, live_access
 from smart_filter_api.studio import route as studio
-from smart_filter_shared.settings import Settings
-from smart_filter_shared.telemetry.tracing import UNTOLD, Traces
+from smart_filter_shared.config.settings import Settings
+from smart_filter_shared.telemetry.tracing import NULL_TRACES, Traces
 
 
 def create(
     settings: Settings,
     *,
-    traces: Traces = UNTOLD,
+    traces: Traces = NULL_TRACES,
     clock: Callable[[], float] = time.monotonic,
 ) -> FastAPI:
     """Return the application; its services open when it starts to serve.
 
-    traces: where it tells what was submitted; closed when it ends.  clock: monotonic
-    seconds, by which remembered values grow old.
+    traces: receives a span for each submission; closed when the application stops.
+    clock: monotonic seconds, used to expire cached values.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with deps.opened(settings, clock=clock) as services:
+        async with container.open_services(settings, clock=clock) as services:
             app.state.services = services
             try:
                 yield
@@ -68,35 +70,35 @@ def create(
 
     app = FastAPI(
         title="Smart Filter",
-        summary="People cut out of photos, their smiles rated, their background replaced.",
+        summary="Cut people out of photos, rate their smiles and replace the background.",
         version=version("smart-filter"),
         lifespan=lifespan,
-        # FastAPI's own route writes the whole document anew each time; the pages that show it
-        # would load scripts from elsewhere.
+        # FastAPI's own route serializes the whole document on every request, and its docs pages
+        # load scripts from another origin.
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=openapi.operation_id,
     )
-    problems.install(app)
+    problem.install(app)
     errors.install(app)
-    app.state.latencies = Latencies()
+    app.state.latencies = LatencyHistogram()
     app.state.traces = traces
-    app.state.live = live.of(settings.live)
-    app.add_middleware(Envelope, latencies=app.state.latencies)
-    cross_origin.install(app, settings.browser.cors_origins)
+    app.state.live = live_access.from_settings(settings.live)
+    app.add_middleware(RequestMiddleware, latencies=app.state.latencies)
+    cors.install(app, settings.browser.cors_origins)
     for resource in (
-        *(jobs, deriving, outputs, photo, models, backgrounds, filters, webhooks, deliveries),
-        *(uploads, live_video, batches, keys, session, tenants, usage, operating),
-        *(removebg, health, metrics, explanations, description, studio),
+        *(jobs, derive, outputs, photo, models, backgrounds, filters, webhooks, deliveries),
+        *(uploads, live_video, batches, keys, session, tenants, usage, operator),
+        *(removebg, health, metrics, routes_problems, routes_openapi, studio),
     ):
         app.include_router(resource.router)
-    app.openapi = cache(partial(openapi.schema, app))  # type: ignore[method-assign]  # FastAPI's own way
-    app.state.description = cache(partial(_description, app))
+    app.openapi = cache(partial(openapi.build_document, app))  # type: ignore[method-assign]  # documented by FastAPI
+    app.state.description = cache(partial(_description_file, app))
     return app
 
 
-def _description(app: FastAPI) -> held.File:
+def _description_file(app: FastAPI) -> static_content.StaticFile:
     document = json.dumps(app.openapi(), ensure_ascii=False, separators=(",", ":"))
-    return held.file(document.encode(), "application/json")
+    return static_content.prepare_file(document.encode(), "application/json")

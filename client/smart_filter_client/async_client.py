@@ -1,4 +1,4 @@
-"""The client that is awaited."""
+"""The asynchronous client."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -9,15 +9,15 @@ import anyio
 import httpx
 
 from smart_filter_client import connection, operations
-from smart_filter_client.awaited import Awaited, Listing, Operation
+from smart_filter_client.async_runner import AsyncRunner, Listing, Operation
 from smart_filter_client.flows import Server
 
 
 class AsyncClient:
     """A connection to one server; shared by tasks, closed by `async with` or `aclose`.
 
-    It has the methods of Client: those that return there are awaited here, those that yield are
-    gone through with `async for`. Parameters and errors are the same too.
+    It has the methods of Client, with the same parameters and errors. Methods that return there are
+    awaited here, and generators are used with `async for`.
     """
 
     def __init__(
@@ -31,12 +31,14 @@ class AsyncClient:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
-        address = connection.checked(url, api_key)
+        address = connection.parse_address(url, api_key)
         self.url: Final = url.rstrip("/")
         self._http = httpx.AsyncClient(
             base_url=address, transport=transport, trust_env=connection.uses_proxies(address)
         )
-        self._does = Awaited(Server(self.url, attempts, clock), self._http, api_key, timeout, sleep)
+        self._does = AsyncRunner(
+            Server(self.url, attempts, clock), self._http, api_key, timeout, sleep
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -62,9 +64,9 @@ class AsyncClient:
     redrive = Operation(operations.jobs.redrive)
     delete = Operation(operations.jobs.delete)
 
-    wait = Operation(operations.waiting.wait)
-    finished = Listing(operations.waiting.finished)
-    stream = Listing(operations.following.stream)
+    wait = Operation(operations.polling.wait)
+    finished = Listing(operations.polling.finished)
+    stream = Listing(operations.events.stream)
 
     correct_matte = Operation(operations.corrections.correct_matte)
     correct_faces = Operation(operations.corrections.correct_faces)
@@ -73,8 +75,8 @@ class AsyncClient:
     submit_batch = Operation(operations.batches.submit_batch)
     batch = Operation(operations.batches.batch)
     batches = Listing(operations.batches.batches)
-    wait_batch = Operation(operations.waiting.wait_batch)
-    stream_batch = Listing(operations.following.stream_batch)
+    wait_batch = Operation(operations.polling.wait_batch)
+    stream_batch = Listing(operations.events.stream_batch)
     cancel_batch = Operation(operations.batches.cancel_batch)
     delete_batch = Operation(operations.batches.delete_batch)
 
@@ -98,8 +100,8 @@ class AsyncClient:
     revoke_key = Operation(operations.tenants.revoke_key)
     issue_token = Operation(operations.tenants.issue_token)
     usage = Operation(operations.tenants.usage)
-    models = Operation(operations.catalogue.models)
-    backgrounds = Operation(operations.catalogue.backgrounds)
-    thumbnail = Operation(operations.catalogue.thumbnail)
+    models = Operation(operations.catalog.models)
+    backgrounds = Operation(operations.catalog.backgrounds)
+    thumbnail = Operation(operations.catalog.thumbnail)
 
     open_live = Operation(operations.live.open_live)

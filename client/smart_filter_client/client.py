@@ -1,4 +1,4 @@
-"""The client that blocks."""
+"""The blocking client."""
 
 import time
 from collections.abc import Callable
@@ -8,19 +8,19 @@ from typing import Final, Self
 import httpx
 
 from smart_filter_client import connection, operations
-from smart_filter_client.blocking import Blocking, Listing, Operation
 from smart_filter_client.flows import Server
+from smart_filter_client.sync_runner import Listing, Operation, SyncRunner
 
 
 class Client:
     """A connection to one server; safe to share between threads, closed by `with` or `close`.
 
-    url: where the server is, such as `https://photos.example.com`.
-    attempts: how often a request is sent at most, when the server is away or cannot now.
-    timeout: seconds that one step of a request may take.
-    transport, clock, sleep: other ones for tests; clock and sleep count in seconds.
+    url: the address of the server, such as `https://photos.example.com`.
+    attempts: maximum attempts of a request, if the server is unreachable or temporarily refuses.
+    timeout: maximum seconds of one step of a request.
+    transport, clock, sleep: replacements for tests; clock and sleep count in seconds.
 
-    Raises InvalidAddress when the URL or the key cannot be one. Every method raises
+    Raises InvalidAddress when the URL or the key is malformed. Every method raises
     ServerUnreachable, Refused or UnexpectedAnswer. AsyncClient has the same methods.
     """
 
@@ -35,12 +35,12 @@ class Client:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        address = connection.checked(url, api_key)
+        address = connection.parse_address(url, api_key)
         self.url: Final = url.rstrip("/")
         self._http = httpx.Client(
             base_url=address, transport=transport, trust_env=connection.uses_proxies(address)
         )
-        self._does = Blocking(
+        self._does = SyncRunner(
             Server(self.url, attempts, clock), self._http, api_key, timeout, sleep
         )
 
@@ -68,9 +68,9 @@ class Client:
     redrive = Operation(operations.jobs.redrive)
     delete = Operation(operations.jobs.delete)
 
-    wait = Operation(operations.waiting.wait)
-    finished = Listing(operations.waiting.finished)
-    stream = Listing(operations.following.stream)
+    wait = Operation(operations.polling.wait)
+    finished = Listing(operations.polling.finished)
+    stream = Listing(operations.events.stream)
 
     correct_matte = Operation(operations.corrections.correct_matte)
     correct_faces = Operation(operations.corrections.correct_faces)
@@ -79,8 +79,8 @@ class Client:
     submit_batch = Operation(operations.batches.submit_batch)
     batch = Operation(operations.batches.batch)
     batches = Listing(operations.batches.batches)
-    wait_batch = Operation(operations.waiting.wait_batch)
-    stream_batch = Listing(operations.following.stream_batch)
+    wait_batch = Operation(operations.polling.wait_batch)
+    stream_batch = Listing(operations.events.stream_batch)
     cancel_batch = Operation(operations.batches.cancel_batch)
     delete_batch = Operation(operations.batches.delete_batch)
 
@@ -104,8 +104,8 @@ class Client:
     revoke_key = Operation(operations.tenants.revoke_key)
     issue_token = Operation(operations.tenants.issue_token)
     usage = Operation(operations.tenants.usage)
-    models = Operation(operations.catalogue.models)
-    backgrounds = Operation(operations.catalogue.backgrounds)
-    thumbnail = Operation(operations.catalogue.thumbnail)
+    models = Operation(operations.catalog.models)
+    backgrounds = Operation(operations.catalog.backgrounds)
+    thumbnail = Operation(operations.catalog.thumbnail)
 
     open_live = Operation(operations.live.open_live)

@@ -1,4 +1,4 @@
-"""How both clients reach a server: addresses, headers, times, and requests in httpx's words."""
+"""Build httpx requests for both clients: addresses, headers, timeouts, bodies."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
@@ -10,14 +10,14 @@ import httpx
 from smart_filter_client.errors import InvalidAddress
 from smart_filter_client.requests import Request
 
-CONNECT_SECONDS = 5.0
+CONNECT_TIMEOUT_SECONDS = 5.0
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-_OCTETS = "application/octet-stream"
+_BINARY_TYPE = "application/octet-stream"
 _PIECE_BYTES = 256 * 1024
 
 
-def checked(url: str, api_key: str) -> httpx.URL:
-    """Return a server's address.  Raises InvalidAddress when it or the key cannot be one."""
+def parse_address(url: str, api_key: str) -> httpx.URL:
+    """Return a server's address.  Raises InvalidAddress when it or the key is malformed."""
     try:
         address = httpx.URL(url)
     except httpx.InvalidURL as error:
@@ -25,28 +25,28 @@ def checked(url: str, api_key: str) -> httpx.URL:
     if address.scheme not in {"http", "https"} or not address.host:
         raise InvalidAddress(f"{url!r} is not a server's URL; write http://HOST:PORT")
     if not (api_key.isascii() and api_key.isprintable()):
-        raise InvalidAddress("the API key holds characters that no key has")
+        raise InvalidAddress("the API key holds characters that are not allowed in a key")
     return address
 
 
 def uses_proxies(address: httpx.URL) -> bool:
-    """Whether the environment's proxies may be used: none of them reaches this machine."""
+    """Whether to use the environment's proxies: they cannot reach loopback addresses."""
     return address.host not in _LOOPBACK
 
 
-def built(
+def build_request(
     http: httpx.Client | httpx.AsyncClient,
     request: Request,
     api_key: str,
     seconds: float,
     body: Mapping[str, Any],
 ) -> httpx.Request:
-    """Return a request in httpx's words.
+    """Convert a request to httpx.
 
-    api_key: sent to the server alone.  seconds: how long one step may take.
-    Raises OSError when the length of a file cannot be told.
+    api_key: sent only to the server itself.  seconds: timeout of one step.
+    Raises OSError when the length of a file cannot be read.
     """
-    headers = httpx.Headers(request.headers)  # which the server may have named in any case
+    headers = httpx.Headers(request.headers)  # the server may have named them in any case
     if api_key and request.is_for_server:
         headers["Authorization"] = f"Bearer {api_key}"
     if request.file is not None:
@@ -57,32 +57,32 @@ def built(
         params=dict(request.params) or None,
         headers=headers,
         timeout=httpx.Timeout(
-            seconds, connect=min(seconds, CONNECT_SECONDS), read=seconds + request.patience
+            seconds, connect=min(seconds, CONNECT_TIMEOUT_SECONDS), read=seconds + request.patience
         ),
         **body,
     )
 
 
-def body_of(request: Request) -> Mapping[str, Any]:  # httpx's own keyword arguments
-    """Return a request's body, but for a file's."""
+def body_arguments(request: Request) -> Mapping[str, Any]:  # httpx's own keyword arguments
+    """Return a request's body as keyword arguments of httpx, without that of a file."""
     if request.json is not None:
         return {"json": request.json}
     if request.content is not None:
         return {"content": request.content}
-    # Names of files stay with their owner; only the bytes are sent.
-    files = {name: (name, part, _OCTETS) for name, part in request.parts.items()}
+    # File names are private; only the bytes are sent.
+    files = {name: (name, part, _BINARY_TYPE) for name, part in request.parts.items()}
     return {"data": dict(request.fields), "files": files} if files else {}
 
 
-def pieces(file: Path) -> Iterator[bytes]:
-    """Yield a file."""
+def read_pieces(file: Path) -> Iterator[bytes]:
+    """Yield the content of a file in pieces."""
     with file.open("rb") as source:
         while piece := source.read(_PIECE_BYTES):
             yield piece
 
 
-async def pieces_awaited(file: Path) -> AsyncIterator[bytes]:
-    """Yield a file; disks do not hold up the loop."""
+async def read_pieces_async(file: Path) -> AsyncIterator[bytes]:
+    """Yield the content of a file in pieces, without blocking the event loop."""
     async with await anyio.open_file(file, "rb") as source:
         while piece := await source.read(_PIECE_BYTES):
             yield piece

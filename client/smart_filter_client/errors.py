@@ -1,21 +1,21 @@
-"""Everything that a client raises.
+"""All errors of the client.
 
 Error
-├── InvalidAddress      the URL or the key cannot be one
-├── ServerUnreachable   nothing answers, or the connection broke
-├── UnexpectedAnswer    something answers, but it is no Smart Filter server
-├── NotFinishedInTime   the caller's patience ended before the jobs
-├── NotGenuine          what came to a webhook was not signed with its secret
-├── KeyLost             a key was issued, and the answer that showed it was lost
-└── Refused             the server says no, and says why: `code` is stable
-    ├── Unauthorized    401: no key, or none that is valid
+├── InvalidAddress      the URL or the key is malformed
+├── ServerUnreachable   no response, or the connection broke
+├── UnexpectedAnswer    a response, but not from a Smart Filter server
+├── NotFinishedInTime   the timeout passed before the jobs ended
+├── NotGenuine          a webhook request without a valid signature
+├── KeyLost             a key was issued, and the response that showed it was lost
+└── Refused             the server refuses, with the reason: `code` is stable
+    ├── Unauthorized    401: no key, or an invalid one
     ├── Forbidden       403: the key's scopes do not allow it
-    ├── NotFound        404: there is no such thing, or it is somebody else's
-    ├── Conflict        409: it is not in a state for that, such as `job_final`
-    ├── Gone            410: there was such a thing, such as `output_expired`
-    ├── PhotoRefused    413, 415: too large, or no picture that is accepted
-    ├── InvalidRequest  400, 422 and others: `errors` names every field that is wrong
-    ├── TryLater        429, 502, 503, 504: the same request may succeed later
+    ├── NotFound        404: it does not exist, or belongs to another tenant
+    ├── Conflict        409: its state does not allow it, such as `job_final`
+    ├── Gone            410: it existed before, such as `output_expired`
+    ├── PhotoRefused    413, 415: too large, or no accepted picture
+    ├── InvalidRequest  400, 422 and others: `errors` names every wrong field
+    ├── TryLater        429, 502, 503, 504: the same request can succeed later
     └── ServerFailed    500: a defect of the server
 """
 
@@ -24,23 +24,23 @@ from dataclasses import dataclass
 
 
 class Error(Exception):
-    """Anything that a client raises."""
+    """Base class of all errors of the client."""
 
 
 class InvalidAddress(Error):
-    """The URL or the key cannot be one."""
+    """The URL or the key is malformed."""
 
 
 class ServerUnreachable(Error):
-    """Nothing answers under the URL, or the connection broke."""
+    """The URL does not respond, or the connection broke."""
 
 
 class UnexpectedAnswer(Error):
-    """Something answers that is no Smart Filter server."""
+    """The response is not one of a Smart Filter server."""
 
 
 class NotFinishedInTime(Error):
-    """The caller's patience ended before the jobs did; `job_ids` are those still under way."""
+    """The timeout passed before the jobs ended; `job_ids` are the unfinished ones."""
 
     def __init__(self, job_ids: Sequence[str], seconds: float) -> None:
         super().__init__(f"not finished within {seconds:g} s: {', '.join(job_ids)}")
@@ -49,28 +49,28 @@ class NotFinishedInTime(Error):
 
 
 class NotGenuine(Error):
-    """What came to a webhook was not signed with its secret, or not in these minutes."""
+    """A webhook request was not signed with the secret, or not within the tolerance."""
 
 
 class KeyLost(Error):
-    """A key was issued, but the answer that showed it was lost, and it is not shown again.
+    """A key was issued, but the response that showed it was lost, and it is not shown again.
 
-    Servers show it again unless they have no key to seal secrets with.  key_id: revoke it.
+    Servers show it again if they have a key to encrypt secrets.  key_id: the key to revoke.
     """
 
     def __init__(self, key_id: str) -> None:
         super().__init__(
-            f"the answer that showed key {key_id} was lost: revoke it and ask for another"
+            f"the response that showed key {key_id} was lost: revoke it and issue another"
         )
         self.key_id = key_id
 
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One field of a request that is wrong.
+    """One wrong field of a request.
 
-    pointer: JSON Pointer (RFC 6901) into what was sent, such as `/background`, or "".
-    detail: what is wrong and what would be right, for a person.
+    pointer: JSON Pointer (RFC 6901) into the request, such as `/background`, or "".
+    detail: what is wrong and what is allowed, for people.
     """
 
     pointer: str
@@ -78,13 +78,13 @@ class FieldError:
 
 
 class Refused(Error):
-    """The server says no.
+    """The server refuses a request.
 
-    status: of HTTP.  code: stable, such as `invalid_recipe`; the contract lists them.
-    title: the same for every answer with this code.  detail: about this one, may be "".
-    remedy: what to do, for a person; the same for every answer of a kind, may be "".
-    errors: every field that is wrong, for codes about recipes and bodies.
-    request_id: by which the server's operator finds the request in the log.
+    status: HTTP status.  code: stable, such as `invalid_recipe`; the contract lists them.
+    title: the same for every response with this code.  detail: about this response, can be "".
+    remedy: what to do, for people; the same for every response of a kind, can be "".
+    errors: every wrong field, for codes about recipes and bodies.
+    request_id: identifies the request in the server's log.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Refused(Error):
 
 
 class Unauthorized(Refused):
-    """There is no key, or none that is valid."""
+    """The key is missing or invalid."""
 
 
 class Forbidden(Refused):
@@ -119,32 +119,32 @@ class Forbidden(Refused):
 
 
 class NotFound(Refused):
-    """There is no such thing; what is somebody else's is answered so too."""
+    """It does not exist, or belongs to another tenant."""
 
 
 class Conflict(Refused):
-    """It is not in a state for that, such as `job_final` or `job_not_finished`."""
+    """Its state does not allow the request, such as `job_final` or `job_not_finished`."""
 
 
 class Gone(Refused):
-    """It was there and is not any more: `job_deleted`, `inputs_expired`, `output_expired`."""
+    """It no longer exists: `job_deleted`, `inputs_expired`, `output_expired`."""
 
 
 class PhotoRefused(Refused):
-    """The photo is too large, or no picture that is accepted."""
+    """The photo is too large, or no accepted picture."""
 
 
 class InvalidRequest(Refused):
-    """The request is wrong; `errors` names every field that is, with what would be right."""
+    """The request is wrong; `errors` names every wrong field, with what is allowed."""
 
 
 class TryLater(Refused):
-    """The server cannot now; the same request may succeed later.
+    """The server is temporarily unable; the same request can succeed later.
 
-    Raised when trying again did not help, or would take too long: `retry_after` is after how
-    many seconds the server wants to be asked again, if it said so.
+    Raised when retries did not help, or would take too long.  `retry_after` has the seconds of the
+    server's Retry-After, if it sent one.
     """
 
 
 class ServerFailed(Refused):
-    """A defect of the server; its operator finds `request_id` in the log."""
+    """The server has a defect; its log has `request_id`."""

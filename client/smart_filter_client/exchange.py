@@ -1,7 +1,7 @@
-"""Asks a server, and asks again where that may help.
+"""Send requests to a server, and retry those that can succeed later.
 
-A request that is sent again is the same to the byte that counts: POSTs carry an
-Idempotency-Key, so that what was done, though its answer was lost, is not done twice.
+A retry is the same request: POSTs carry an Idempotency-Key, so that a request whose response was
+lost is not executed twice.
 """
 
 import dataclasses
@@ -9,7 +9,7 @@ import uuid
 
 import httpx
 
-from smart_filter_client import answers
+from smart_filter_client import error_responses
 from smart_filter_client.errors import (
     Conflict,
     Error,
@@ -24,54 +24,54 @@ from smart_filter_client.requests import Request
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 
-# Full jitter, so that many clients that lost one server do not come back as one.
+# Full jitter, so that many clients of a lost server do not come back at the same moment.
 # Source: Brooker, "Exponential Backoff and Jitter", 2015.
 _FIRST_PAUSE_SECONDS = 0.5
-_LONGEST_PAUSE_SECONDS = 8.0
-# Whoever is told to wait for longer is told so instead.
-_LONGEST_RETRY_AFTER_SECONDS = 30.0
+_MAX_PAUSE_SECONDS = 8.0
+# For a longer Retry-After the caller gets the error instead.
+_MAX_RETRY_AFTER_SECONDS = 30.0
 
 
 def ask(server: Server, request: Request, *, attempts: int | None = None) -> Flow[httpx.Response]:
-    """Return the answer to a request: 2xx or 304.
+    """Return the response to a request: 2xx or 304.
 
-    attempts: how often it is sent at most; else as often as usual.
+    attempts: maximum attempts; None: those of the server.
     Raises ServerUnreachable, Refused, UnexpectedAnswer.
     """
-    return (yield from _asked(server, Send(request), attempts or server.attempts))
+    return (yield from _send_with_retries(server, Send(request), attempts or server.attempts))
 
 
-def opened(server: Server, request: Request) -> Flow[httpx.Response]:
-    """Return the answer to a request as soon as it begins; raises what `ask` does."""
-    return (yield from _asked(server, Open(request), server.attempts))
+def open_response(server: Server, request: Request) -> Flow[httpx.Response]:
+    """Return the response to a request once its headers are there; raises what `ask` raises."""
+    return (yield from _send_with_retries(server, Open(request), server.attempts))
 
 
 def ask_json(server: Server, request: Request, *, attempts: int | None = None) -> Flow[object]:
-    """Return the document that answers a request; raises what `ask` does."""
-    return document(server, (yield from ask(server, request, attempts=attempts)))
+    """Return the JSON document of the response; raises what `ask` raises."""
+    return parse_document(server, (yield from ask(server, request, attempts=attempts)))
 
 
 def post(server: Server, request: Request, key: str | None = None) -> Flow[object]:
-    """Return the document that answers a POST, which is done once however often it is sent.
+    """Return the JSON document of a POST, which is executed once even if it is retried.
 
-    key: its Idempotency-Key; else it has one of its own.  Raises what `ask` does.
+    key: its Idempotency-Key; None: a random one.  Raises what `ask` raises.
     """
-    return (yield from ask_json(server, once(request, key)))
+    return (yield from ask_json(server, with_idempotency_key(request, key)))
 
 
-def once(request: Request, key: str | None = None) -> Request:
-    """Return a request with an Idempotency-Key.  Raises ValueError for what none can be."""
+def with_idempotency_key(request: Request, key: str | None = None) -> Request:
+    """Return a request with an Idempotency-Key.  Raises ValueError for an invalid key."""
     text = key or uuid.uuid4().hex
     if not (text.isascii() and text.isprintable()):
-        raise ValueError(f"{text!r} is no Idempotency-Key: printable ASCII is")
+        raise ValueError(f"{text!r} is not an Idempotency-Key: use printable ASCII")
     # A string of structured fields.  Source: RFC 8941, 3.3.3.
     quoted = text.replace("\\", "\\\\").replace('"', '\\"')
     headers = {**request.headers, IDEMPOTENCY_KEY: f'"{quoted}"'}
     return dataclasses.replace(request, headers=headers)
 
 
-def document(server: Server, response: httpx.Response) -> object:
-    """Return what an answer says in JSON.  Raises UnexpectedAnswer."""
+def parse_document(server: Server, response: httpx.Response) -> object:
+    """Return the JSON of a response.  Raises UnexpectedAnswer."""
     try:
         return response.json()
     except ValueError as error:
@@ -81,21 +81,21 @@ def document(server: Server, response: httpx.Response) -> object:
 
 
 def pause_seconds(server: Server, attempt: int) -> float:
-    """Return how long to wait before a request is sent again; attempt: how often it was."""
-    longest = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** (attempt - 1))
+    """Return how long to wait before the next attempt; attempt: number of attempts so far."""
+    longest = min(_MAX_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** (attempt - 1))
     return server.chance() * longest
 
 
-def translated(server: Server, request: Request, error: httpx.HTTPError) -> Error:
-    """Return the client's own error for one of httpx."""
+def translate_error(server: Server, request: Request, error: httpx.HTTPError) -> Error:
+    """Return the client's own error for an error of httpx."""
     if isinstance(error, httpx.TransportError):
-        # An address that the server named may hold a signature.
+        # A presigned address holds a signature, so only its host is shown.
         url = server.url if request.is_for_server else httpx.URL(request.path).host
         return ServerUnreachable(f"no answer from {url} ({str(error) or type(error).__name__})")
     return UnexpectedAnswer(f"{server.url} does not speak HTTP as expected ({error})")
 
 
-def _asked(server: Server, effect: Send | Open, attempts: int) -> Flow[httpx.Response]:
+def _send_with_retries(server: Server, effect: Send | Open, attempts: int) -> Flow[httpx.Response]:
     attempt = 0
     while True:
         attempt += 1
@@ -103,29 +103,29 @@ def _asked(server: Server, effect: Send | Open, attempts: int) -> Flow[httpx.Res
         try:
             response: httpx.Response = yield effect
         except httpx.HTTPError as error:
-            failure, cause = translated(server, effect.request, error), error
+            failure, cause = translate_error(server, effect.request, error), error
         else:
             if response.is_success or response.status_code == httpx.codes.NOT_MODIFIED:
                 return response
-            failure = _refusal(effect.request, response)
+            failure = _read_error(effect.request, response)
             if effect.request.method == "DELETE" and attempt > 1 and _is_gone(failure):
-                return response  # the answer that said so was lost
+                return response  # the response to the first attempt was lost
         pause = _pause_after(server, failure, attempt) if attempt < attempts else None
         if pause is None:
             raise failure from cause
         yield Sleep(pause)
 
 
-def _refusal(request: Request, response: httpx.Response) -> Error:
-    failure = answers.refusal(response)
+def _read_error(request: Request, response: httpx.Response) -> Error:
+    failure = error_responses.error_from(response)
     if isinstance(failure, UnexpectedAnswer) and not request.is_for_server:
         host = httpx.URL(request.path).host
-        return UnexpectedAnswer(f"{host} does not take the upload: HTTP {response.status_code}")
+        return UnexpectedAnswer(f"{host} rejected the upload: HTTP {response.status_code}")
     return failure
 
 
 def _pause_after(server: Server, failure: Error, attempt: int) -> float | None:
-    """Return how long to wait before the same again; None when it would not help."""
+    """Return how long to wait before a retry; None when a retry would not help."""
     pause = pause_seconds(server, attempt)
     match failure:
         case ServerUnreachable() | Conflict(code="idempotency_in_progress"):
@@ -133,8 +133,8 @@ def _pause_after(server: Server, failure: Error, attempt: int) -> float | None:
         case TryLater(retry_after=None):
             return pause
         case TryLater(retry_after=float(after)):
-            # A little later than asked, so that not all who were told the same come at once.
-            return after + pause if after <= _LONGEST_RETRY_AFTER_SECONDS else None
+            # Add jitter, so that clients with the same Retry-After do not come at once.
+            return after + pause if after <= _MAX_RETRY_AFTER_SECONDS else None
     return None
 
 

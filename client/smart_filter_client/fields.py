@@ -1,4 +1,4 @@
-"""Reads the fields of a JSON object by type; what is unknown is passed over."""
+"""Read the fields of a JSON object by type; unknown fields are ignored."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -13,8 +13,8 @@ Value = TypeVar("Value")
 class Fields:
     """The fields of one JSON object.
 
-    Methods without `_or_none` raise UnexpectedAnswer when the field is not there; lists and
-    mappings that are not there are empty, and entries of another type are left out.
+    Methods without `_or_none` raise UnexpectedAnswer when the field is missing. Missing lists and
+    mappings are empty, and entries of another type are dropped.
     """
 
     def __init__(self, document: object, what: str) -> None:
@@ -66,7 +66,7 @@ class Fields:
         try:
             return dt.date.fromisoformat(self.text(name))
         except ValueError as error:
-            raise UnexpectedAnswer(f"{self._what}'s {name!r} is no day") from error
+            raise UnexpectedAnswer(f"{self._what}'s {name!r} is not a date") from error
 
     def object_or_none(self, name: str) -> "Fields | None":
         """Return an object, or None."""
@@ -74,7 +74,7 @@ class Fields:
         return Fields(value, f"{self._what}'s {name}") if isinstance(value, dict) else None
 
     def objects_or_none(self, name: str) -> "list[Fields] | None":
-        """Return a list of objects, or None when there is no list."""
+        """Return a list of objects, or None without a list."""
         value = self.document.get(name)
         if not isinstance(value, list):
             return None
@@ -107,7 +107,7 @@ class Fields:
         return {key: number for key, number in numbers.items() if number is not None}
 
     def mapping(self, name: str) -> JsonObject:
-        """Return an object as it came."""
+        """Return an object unparsed."""
         value = self.document.get(name)
         return value if isinstance(value, dict) else {}
 
@@ -118,7 +118,7 @@ class Fields:
 
 
 def _number(value: object) -> float | None:
-    # JSON's true is an int to Python.
+    # In Python a JSON true is an int.
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 

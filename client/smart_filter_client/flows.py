@@ -1,9 +1,9 @@
-"""What the client does, apart from how it waits for it.
+"""The effects that operations of the client yield, independent of blocking or awaiting.
 
-An operation is a generator, a flow: it yields what is to be done next, an effect, is sent what
-came of it or thrown what went wrong, and returns its result. One flow serves both clients:
-`blocking` does the effects and blocks, `awaited` does them and awaits. So there is one place
-for what is asked, tried again, read and told, and none of it knows which of the two runs it.
+An operation is a generator, a flow. It yields an effect, receives its result or error, and finally
+returns its own result. One flow serves both clients: `sync_runner` performs the effects and blocks,
+`async_runner` performs them and awaits. So requests, retries, parsing and errors are written once,
+independent of the client that runs them.
 """
 
 import inspect
@@ -23,65 +23,65 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send a request; gives the answer, read.  Throws httpx.HTTPError."""
+    """Send a request; gives the response with its body.  Throws httpx.HTTPError."""
 
     request: Request
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """Send a request; gives the answer, its body still on its way.  Throws httpx.HTTPError."""
+    """Send a request; gives the response before its body is read.  Throws httpx.HTTPError."""
 
     request: Request
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Go on reading an opened answer; gives bytes, None at its end.  Throws httpx.HTTPError."""
+    """Read from an opened response; gives bytes, None at its end.  Throws httpx.HTTPError."""
 
     response: httpx.Response
 
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Read no more of an opened answer; whatever is open at the end of a flow is closed too."""
+    """Close an opened response; responses still open at the end of a flow are closed too."""
 
     response: httpx.Response
 
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Let so many seconds pass."""
+    """Wait for `seconds`."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Do:
-    """Call a function that waits for a disk; gives what it returns, throws what it raises."""
+class CallBlocking:
+    """Call a function that blocks on a disk; gives its result, throws its error."""
 
     work: Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
-class Item(Generic[T]):
-    """Hand one of several results to the caller."""
+class Emit(Generic[T]):
+    """Pass one of several results to the caller."""
 
     value: T
 
 
-Effect = Send | Open | Read | Close | Sleep | Do
+Effect = Send | Open | Read | Close | Sleep | CallBlocking
 # Any: what an effect gives depends on the effect.
 Flow = Generator[Effect, Any, T]
-Feed = Generator[Effect | Item[T], Any, None]
+Feed = Generator[Effect | Emit[T], Any, None]
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The server that operations are about, and how patient they are with it.
+    """The server of the operations, and the retry limits.
 
-    url: for messages.  attempts: how often a request is sent at most.
-    clock: seconds.  chance: 0 to 1, evenly.
+    url: for messages.  attempts: maximum attempts of a request.
+    clock: seconds.  chance: uniform random numbers, 0 to 1.
     """
 
     url: str
@@ -90,8 +90,8 @@ class Server:
     chance: Callable[[], float] = random.random
 
 
-def described(method: Method, flow: Callable[..., object]) -> Method:
-    """Give a method the name, the words and the parameters of its flow, but for the server."""
+def copy_signature(method: Method, flow: Callable[..., object]) -> Method:
+    """Give a method the name, the docstring and the parameters of its flow, without `server`."""
     for name in ("__name__", "__qualname__", "__doc__", "__module__"):
         setattr(method, name, getattr(flow, name))
     signature = inspect.signature(flow)

@@ -1,4 +1,4 @@
-"""How well a picture prints, as a server answers it."""
+"""The printability of a picture, as the server returns it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ PARTS = ("looks", "sharpness", "exposure", "noise", "head_room", "size")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One thing that was judged: good, fair or poor, and a sentence for people."""
+    """The verdict on one aspect: good, fair or poor, and a sentence for people."""
 
     verdict: str
     text: str
@@ -20,9 +20,9 @@ class Part:
 class Printability:
     """How well a picture prints.
 
-    verdict: good, fair or poor, the worst of its parts.  reasons: what is not good, the worst
-    first.  parts: by name, those of PARTS that were judged.
-    document: the answer as it came, with every figure.
+    verdict: good, fair or poor, the worst of its parts.  reasons: the texts that are not good, the
+    worst first.  parts: the judged ones of PARTS, by name.
+    document: the unparsed JSON, with every value.
     """
 
     verdict: str
@@ -32,7 +32,7 @@ class Printability:
 
 
 def printability_from(fields: Fields | None) -> Printability | None:
-    """Return what an answer says; None when it says nothing.  Raises UnexpectedAnswer."""
+    """Return the printability in a response, or None.  Raises UnexpectedAnswer."""
     if fields is None:
         return None
     judged = {name: fields.object_or_none(name) for name in PARTS}

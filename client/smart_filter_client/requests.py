@@ -1,4 +1,4 @@
-"""What is asked of a server, before anything is sent."""
+"""A request to a server, independent of httpx."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,11 +10,11 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request; sent again as it is, so that whatever it asks for is done once.
+    """One request; retries send it unchanged, so that it is executed once.
 
-    path: below the server's URL, or a whole URL of somewhere else, where the key is not sent.
+    path: below the server's URL, or a complete URL of another server, which does not get the key.
     json: a body in JSON.  fields, parts: a form, with files by name.  file: a body.
-    patience: seconds that an answer may take beyond the usual, because the server waits.
+    patience: additional seconds for the response, because the server waits.
     """
 
     method: str
@@ -30,10 +30,10 @@ class Request:
 
     @property
     def is_for_server(self) -> bool:
-        """Whether it goes to the server, not to an address that the server named."""
+        """Whether the request goes to the server itself, not to a presigned address."""
         return "://" not in self.path
 
 
 def path(*parts: str) -> str:
-    """Return a path of the interface's first version; parts cannot reach out of their place."""
+    """Return a path of API v1; each part is quoted, so it stays one path segment."""
     return "/".join(["v1", *(quote(part, safe="") for part in parts)])

@@ -1,4 +1,4 @@
-"""Reads server-sent events out of pieces of a stream.
+"""Parse server-sent events from pieces of a stream.
 
 Source: WHATWG HTML, 9.2.5 and 9.2.6.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One event: its type, its data, and the last id that the stream has told by then."""
+    """One event: its type, its data, and the last id of the stream so far."""
 
     type: str
     data: str
@@ -18,7 +18,7 @@ class Message:
 
 
 class Parser:
-    """Reads one stream; retry_seconds: after how long to come again, if the stream said so."""
+    """Parses one stream; retry_seconds: when to reconnect, if the stream set it."""
 
     def __init__(self, last_id: str = "") -> None:
         self.retry_seconds: float | None = None
@@ -31,7 +31,7 @@ class Parser:
     def feed(self, piece: bytes) -> Iterator[Message]:
         """Yield the events that a piece completes."""
         text = self._rest + self._decode(piece)
-        # A carriage return at the end may be the first half of a line's end.
+        # A carriage return at the end can be the first half of a line break.
         held = "\r" if text.endswith("\r") else ""
         text = text.removesuffix("\r").replace("\r\n", "\n").replace("\r", "\n")
         *lines, rest = text.split("\n")
@@ -57,5 +57,5 @@ class Parser:
                 self._last_id = value
             case "retry" if value.isascii() and value.isdigit():
                 self.retry_seconds = int(value) / 1000
-            case _:  # a comment, or of a later version
+            case _:  # a comment, or a field of a later version
                 pass

@@ -1,6 +1,6 @@
--- Whom KEDA logs in as: it may count stages, and sees nothing of jobs, tenants or people.
+-- The role of KEDA: it can count stages, and sees nothing of jobs, tenants or people.
 --
--- Run by the owner of the tables after the first installation, and again after upgrades: it may be
+-- Run by the owner of the tables after the first installation, and again after upgrades: it can be
 -- repeated. The role has no password; give it one with \password smart_filter_scaler in psql.
 
 DO $$
@@ -12,9 +12,9 @@ END
 $$;
 
 ALTER ROLE smart_filter_scaler SET default_transaction_read_only = on;
--- A count that takes longer is asked for again by the next poll anyway.
+-- The next poll repeats a count that takes longer.
 ALTER ROLE smart_filter_scaler SET statement_timeout = '5s';
 
 GRANT SELECT (capability, state) ON stages TO smart_filter_scaler;
--- Nobody claims from what is paused: it needs no pods.
+-- No stage of a paused queue is claimed, so it needs no pods.
 GRANT SELECT (capability) ON pauses TO smart_filter_scaler;

@@ -1,4 +1,4 @@
-"""Puts the parts together: what each server process is made of."""
+"""Compose the server processes from their parts."""
 
 import datetime as dt
 import gc
@@ -8,55 +8,56 @@ from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from smart_filter_shared import places
-from smart_filter_shared.cards import Offer
+from smart_filter_shared.artifacts.retention import RetentionPolicy
+from smart_filter_shared.catalog.model_card import Offer
+from smart_filter_shared.config import paths
+from smart_filter_shared.config.settings import LiveSettings, Settings, StorageSettings, load_engine
 from smart_filter_shared.db import schema, sessions
-from smart_filter_shared.errors import SetupFailed, StorageRefused, StorageUnavailable
+from smart_filter_shared.errors import SetupFailed, StorageMisconfigured, StorageUnavailable
 from smart_filter_shared.ids import OPERATOR
-from smart_filter_shared.jobs import models as model_table
-from smart_filter_shared.jobs import skew
-from smart_filter_shared.jobs.retention import Keeping
+from smart_filter_shared.model_registry import registry as model_table
+from smart_filter_shared.model_registry import version_skew
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.settings import LiveSettings, Settings, StorageSettings, engine
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.telemetry import logs, tracing
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.tracing import Traces
 
 if TYPE_CHECKING:  # a worker's image has no API in it
-    from smart_filter_api.cells.choosing import Cells
+    from smart_filter_api.cells.rendezvous import Cells
 
-# Long enough for the workers to start and somebody to open a browser.
+# Lifetime of the sign-in code: time for the workers to start and the user to open a browser.
 _CODE_VALID_FOR = dt.timedelta(minutes=10)
 
 
 def prepare_servers(
     settings: Settings, *, local_key: str | None, local_code: str | None = None
 ) -> None:
-    """Bring database and storage to what this version needs; may be repeated.
+    """Prepare database and object store for this version; idempotent.
 
     local_key: the embedded stack's own key, of tenant `local`, with every scope.
-    local_code: opens one session of that key in a browser, within ten minutes.
+    local_code: opens one browser session with that key, within ten minutes.
     Raises DatabaseUnavailable or StorageUnavailable.
     """
     # A worker's image has no API in it.
-    from smart_filter_api import keys  # noqa: PLC0415
-    from smart_filter_api.browsers import sessions as browser_sessions  # noqa: PLC0415
+    from smart_filter_api.auth import api_keys  # noqa: PLC0415
+    from smart_filter_api.auth import sessions as browser_sessions  # noqa: PLC0415
     from smart_filter_shared.db import migrate  # noqa: PLC0415 - Alembic: 0.2 s, for this only
 
-    # First, as whoever waits for a database that fits finds the bucket too.
+    # The bucket first: a process that waits for the schema then finds the bucket too.
     ObjectStore(settings.storage, connections=1).ensure_bucket()
-    # Read before any transaction begins: on a busy machine it takes longer than these may idle.
-    offered = offers(settings)
-    engine = sessions.engine(settings.database, connections=2)
+    # Listed before any transaction begins: on a busy machine this takes longer than a transaction
+    # may idle.
+    offered = list_offers(settings)
+    engine = sessions.open_engine(settings.database, connections=2)
     try:
         migrate.upgrade(engine)
         with sessions.transaction(engine) as connection:
-            # Whoever runs this decides which version serves, an earlier one after a roll-back too.
-            skew.go_back_to_own_release(connection)
+            # The version that runs this becomes the serving one, also an earlier one in a rollback.
+            version_skew.reset_release(connection)
             model_table.publish(connection, offered)
             if local_key is not None:
-                keys.ensure(connection, local_key, tenant=OPERATOR, scopes=keys.ALL_SCOPES)
+                api_keys.ensure(connection, local_key, tenant=OPERATOR, scopes=api_keys.ALL_SCOPES)
             if local_key is not None and local_code is not None:
                 browser_sessions.allow_code(
                     connection, local_code, key=local_key, valid_for=_CODE_VALID_FOR
@@ -66,19 +67,20 @@ def prepare_servers(
 
 
 def serve_api(settings: Settings, *, host: str, port: int) -> None:
-    """Serve HTTP until told to stop.
+    """Serve HTTP until a stop signal.
 
-    Raises SetupFailed when the database is of another version than this code, or storage refuses
+    Raises SetupFailed when the database schema does not fit this code, or the object store rejects
     the settings.
     """
-    from smart_filter_api import app, server  # noqa: PLC0415 - a worker's image has no API in it
+    from smart_filter_api import app  # noqa: PLC0415 - a worker's image has no API in it
+    from smart_filter_api.http import server  # noqa: PLC0415 - a worker's image has no API in it
 
     logs.configure("api")
-    schema.ensure_fits(settings.database)
-    _ensure_taken(settings.storage)
-    application = app.create(settings, traces=_traces(settings, "api"))
-    config = server.config(application, host=host, port=port)
-    # All that is loaded by now stays: to look through it for garbage, again and again, took an
+    schema.ensure_compatible(settings.database)
+    _verify_storage(settings.storage)
+    application = app.create(settings, traces=_open_traces(settings, "api"))
+    config = server.build_config(application, host=host, port=port)
+    # Exclude all loaded objects from garbage collection: scanning them again and again took an
     # eighth of the time of a submission.
     gc.collect()
     gc.freeze()
@@ -93,91 +95,94 @@ def serve_worker(
     threads: int,
     extra_models: Iterable[ModuleType] = (),
 ) -> None:
-    """Serve stages, all their models or those that are named, until told to stop.
+    """Run a worker for stages, with all their models or the named ones, until a stop signal.
 
-    Raises SetupFailed when the database is of another version than this code, or storage refuses
+    Raises SetupFailed when the database schema does not fit this code, or the object store rejects
     the settings.
     """
-    from smart_filter_workers import app  # noqa: PLC0415 - the API's image has no workers in it
+    from smart_filter_workers import process as worker_process  # noqa: PLC0415 - the API's image has no workers in it
 
     logs.configure("worker")
-    schema.ensure_fits(settings.database)
-    _ensure_taken(settings.storage)
-    app.serve(
+    schema.ensure_compatible(settings.database)
+    _verify_storage(settings.storage)
+    worker_process.serve(
         settings,
         stages=stages,
         models=models,
         threads=threads,
-        traces=_traces(settings, "worker"),
+        traces=_open_traces(settings, "worker"),
         extra_models=extra_models,
     )
 
 
 def serve_sender(settings: Settings) -> None:
-    """Send what webhooks are to be told, until told to stop.
+    """Deliver webhooks until a stop signal.
 
-    Raises SetupFailed when no key is set that opens their secrets, or when the database is of
-    another version than this code.
+    Raises SetupFailed when no key is set that decrypts their secrets, or when the database schema
+    does not fit this code.
     """
-    # The images of API and workers each have one half of it.
-    from smart_filter_api import notices  # noqa: PLC0415
+    # The image of the API lacks one of these packages, the image of workers the other.
+    from smart_filter_api.presenters import webhook_payload  # noqa: PLC0415
     from smart_filter_workers.sender import process  # noqa: PLC0415
 
     logs.configure("sender")
-    schema.ensure_fits(settings.database)
-    keeping = Keeping(settings.keep.input_seconds, settings.keep.result_seconds)
+    schema.ensure_compatible(settings.database)
+    keeping = RetentionPolicy(settings.keep.input_seconds, settings.keep.result_seconds)
     process.serve(
         settings,
-        render=partial(notices.body, keeping=keeping),
-        traces=_traces(settings, "sender"),
+        render=partial(webhook_payload.render_payload, keeping=keeping),
+        traces=_open_traces(settings, "sender"),
     )
 
 
 def serve_live(settings: LiveSettings, *, place: tuple[str, int] | int, threads: int) -> None:
-    """Serve live video until told to stop.
+    """Serve live video until a stop signal.
 
-    place: host and port to listen at, or the number of a file that is a socket which listens.
-    Raises SetupFailed when no secret is set, weights are missing, or the port cannot be had.
+    place: host and port to listen on, or the file descriptor of a listening socket.
+    Raises SetupFailed when no secret is set, weights are missing, or the port is not available.
     """
     from smart_filter_workers.live import process  # noqa: PLC0415 - the API's image has no workers
 
     logs.configure("live")
     process.serve(
         settings,
-        places.data_folder() / "weights",
-        research=engine().research_weights,
+        paths.data_folder() / "weights",
+        research=load_engine().research_weights,
         listening=socket.socket(fileno=place) if isinstance(place, int) else process.listen(*place),
         threads=threads,
     )
 
 
-def _ensure_taken(settings: StorageSettings) -> None:
-    """Raise SetupFailed when storage refuses keys or bucket; one that is away may come back."""
+def _verify_storage(settings: StorageSettings) -> None:
+    """Raise SetupFailed when the object store rejects the keys or the bucket.
+
+    A store that is down only causes a warning, as it may come back.
+    """
     try:
         ObjectStore(settings, connections=1).check()
-    except StorageRefused as error:
+    except StorageMisconfigured as error:
         raise SetupFailed(str(error)) from error
     except StorageUnavailable as error:
-        # `/readyz` says so too, and so does whatever a worker hands back.
+        # `/readyz` reports it too, and so does every stage that a worker releases.
         logger("storage").warning("unavailable", reason=str(error))
 
 
 def serve_router(
     domain: str, cells: "Cells", *, at: tuple[str, int], watch: tuple[str, int] | None
 ) -> None:
-    """Lead requests to the cells of their tenants until told to stop.
+    """Route requests to the cells of their tenants until a stop signal.
 
-    domain: below which each tenant has a host, in small letters.
-    at: host and port for tenants.  watch: those for operators, of another port.
-    Raises SetupFailed when nobody can listen there.
+    domain: the domain below which each tenant has a host, in lower case.
+    at: host and port for tenants.  watch: host and port for operators; another port than `at`.
+    Raises SetupFailed when an address or port is not available.
     """
-    from smart_filter_api import server  # noqa: PLC0415 - a worker's image has no API in it
     from smart_filter_api.cells import router  # noqa: PLC0415
+    from smart_filter_api.http import server  # noqa: PLC0415 - a worker's image has no API in it
 
     logs.configure("router")
-    app = router.create(domain, cells, watch_port=watch[1] if watch else None)
+    app = router.create_router(domain, cells, watch_port=watch[1] if watch else None)
     listeners = [_listener(*one) for one in (at, watch) if one]
-    server.serve(server.config(app), listeners=listeners)
+    server.serve(server.build_config(app), listeners=listeners)
 
 
 def _listener(host: str, port: int) -> socket.socket:
@@ -186,24 +191,24 @@ def _listener(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         raise SetupFailed(
-            f"cannot listen on {host} port {port} ({error.strerror}); name another address or port"
+            f"cannot listen on {host} port {port} ({error.strerror}); use another address or port"
         ) from error
 
 
-def _traces(settings: Settings, process: str) -> Traces:
-    """Return where a process tells its traces.  Raises SetupFailed."""
+def _open_traces(settings: Settings, process: str) -> Traces:
+    """Return the recorder of a process's traces.  Raises SetupFailed without the extra `otlp`."""
     try:
-        return tracing.opened(settings.otlp.url, process)
+        return tracing.open_traces(settings.otlp.url, process)
     except ModuleNotFoundError as error:
         raise SetupFailed(
-            f"SMART_FILTER_OTLP_URL needs more than is installed ({error.name} is missing): "
+            f"SMART_FILTER_OTLP_URL needs a package that is not installed ({error.name}): "
             "pip install 'smart-filter[otlp]', or unset it"
         ) from error
 
 
-def offers(settings: Settings) -> list[Offer]:
-    """Return every model of this installation, and which of them this machine can run."""
-    from smart_filter_workers import catalogue  # noqa: PLC0415 - the API's image has no workers
+def list_offers(settings: Settings) -> list[Offer]:
+    """Return every model of this installation, with the reason if this machine cannot run it."""
+    from smart_filter_workers.models import catalog  # noqa: PLC0415 - the API's image has no workers
 
-    known = catalogue.find(research=settings.engine.research_weights)
+    known = catalog.discover_models(research=settings.engine.research_weights)
     return known.offers(settings.weights)

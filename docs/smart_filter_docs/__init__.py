@@ -1,9 +1,9 @@
 """The documentation as a site, built from the repository: `make docs`.
 
-sources     which of the repository's files are pages, and where each lies in the site
-links       links and mentions of pages, brought from where they were written to the site
-reference   pages that are made from the code
-settings    the defaults that docs/settings.md states, brought up to date
-site        gathers the pages, and has Zensical build them
-built       looks through what was built: dead links, and whatever is asked of other hosts
+sources     the repository's files that are pages, and the place of each in the site
+links       rewrites links and mentions of pages for the site
+reference   pages made from the code
+settings    updates the defaults in docs/settings.md
+site        gathers the pages, and builds them with Zensical
+built       checks the built site for dead links and requests to other hosts
 """

@@ -1,4 +1,4 @@
-"""Looks through a built site: dead links, and whatever a page would ask of other hosts."""
+"""Check a built site for dead links and for requests to other hosts."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-# What a browser fetches by itself; a link that somebody follows is theirs to follow.
+# Attributes that a browser fetches by itself; links to other hosts are allowed.
 _FETCHED: Final = {
     ("script", "src"),
     ("img", "src"),
@@ -19,12 +19,12 @@ _FETCHED: Final = {
     ("object", "data"),
     ("link", "href"),
 }
-# Of links in a page's head: these name the page, and fetch nothing.
+# Values of `rel` in a page's head that name a page and fetch nothing.
 _NAMING: Final = {"canonical", "alternate", "prev", "next", "license"}
 _CSS_ADDRESS: Final = re.compile(
     r"url\(\s*['\"]?(?!data:)([a-z]+:)?//|@import\s+['\"](?:[a-z]+:)?//"
 )
-# Zensical's page for what is not found: its links begin at the root of wherever it is served.
+# Zensical's page for missing addresses: its links begin at the root of the host.
 _NOT_FOUND: Final = "404.html"
 
 

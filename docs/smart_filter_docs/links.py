@@ -1,7 +1,7 @@
-"""Links of a page, brought from where it was written to where it lies in the site.
+"""Rewrite the links of a page from its path in the repository to its place in the site.
 
-Pages also mention each other by their paths, such as docs/models.md: in a terminal that is what
-helps. In the site such a mention becomes a link under the title of the page.
+Pages also mention each other by their paths, such as docs/models.md, which helps in a terminal. In
+the site such a mention becomes a link with the title of the page.
 """
 
 import os
@@ -12,14 +12,14 @@ from typing import Final
 
 _LINK: Final = re.compile(r"(\]\()([^)\s]+)(\))")
 _MENTION: Final = re.compile(r"\bdocs/[\w./-]*\w")
-# What is shown as it is: fenced and indented blocks, code in a line, links as a whole.
+# Left unchanged: fenced and indented blocks, inline code, and links as a whole.
 _FENCE: Final = re.compile(r"^ {0,3}(```|~~~)")
 _KEPT: Final = re.compile(r"`[^`]*`|!?\[[^\]]*\]\([^)]*\)")
 _ELSEWHERE: Final = re.compile(r"[a-z][a-z0-9+.-]*:|#")
 
 
 class DeadLink(ValueError):
-    """A page points to a file that is not there, or that is no part of the site."""
+    """A page points to a file that is missing or is no part of the site."""
 
 
 def rewritten(
@@ -29,11 +29,11 @@ def rewritten(
     places: Mapping[str, PurePosixPath],
     titles: Mapping[str, str],
 ) -> str:
-    """Return a page's text as the site has it.
+    """Return a page's text with links for the site.
 
-    source: the page's path in the repository; places: where each file lies in the site;
-    titles: of pages, by their paths in the repository.
-    Raises DeadLink naming page and target.
+    source: the page's path in the repository.  places: each file's place in the site.  titles:
+    titles of pages by their paths in the repository.
+    Raises DeadLink with page and target.
     """
 
     def address(target: str) -> str:

@@ -1,4 +1,4 @@
-"""What the pages made from code are written with."""
+"""Write Markdown for the pages made from code."""
 
 import json
 import re
@@ -9,7 +9,7 @@ _CODE: Final = re.compile(r"(`[^`]*`)")
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table, or nothing when it would have no rows."""
+    """Return a table, or an empty text when there are no rows."""
     lines = [_row(cells) for cells in rows]
     if not lines:
         return ""
@@ -17,7 +17,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def code(text: object) -> str:
-    """Return a word as code in a line."""
+    """Return a text as inline code."""
     return f"`{text}`" if str(text) else ""
 
 
@@ -27,7 +27,7 @@ def block(text: str, language: str = "") -> str:
 
 
 def folded(title: str, inside: str) -> str:
-    """Return what is shown once somebody opens it."""
+    """Return a collapsed block that shows its content when a reader opens it."""
     lines = "\n".join(f"    {line}".rstrip() for line in inside.rstrip().splitlines())
     return f'??? example "{title}"\n\n{lines}\n'
 
@@ -38,7 +38,7 @@ def as_json(value: object) -> str:
 
 
 def sections(*parts: str) -> str:
-    """Return parts that are not empty, each a paragraph of its own."""
+    """Return the parts that are not empty, each as a separate paragraph."""
     return "\n\n".join(part.strip("\n") for part in parts if part.strip()) + "\n"
 
 
@@ -52,7 +52,7 @@ def sentence(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return words in which `<` and `|`, outside of code, mean themselves."""
+    """Return a text with `<` and `|` escaped outside of code."""
     return "".join(
         part if part.startswith("`") else part.replace("<", "&lt;").replace("|", "&#124;")
         for part in _CODE.split(text)

@@ -1,7 +1,7 @@
-"""The defaults in docs/settings.md, from the classes that read the environment.
+"""Update the defaults in docs/settings.md from the classes that read the environment.
 
-What a variable means is written there for operators, by hand, once. What it is when nothing is
-set is a fact of the code: `update` writes it, and a test compares.
+The meaning of a variable is written there by hand. Its default is a fact of the code: `update`
+writes it, and a test compares.
 """
 
 import re
@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from smart_filter_docs.sources import CHECKOUT
-from smart_filter_shared.settings import Settings
+from smart_filter_shared.config.settings import Settings
 
 PAGE: Final = CHECKOUT / "docs" / "settings.md"
 _ROW: Final = re.compile(r"^\| (SMART_FILTER_[A-Z_, ]+) \| ([^|]*) \| (.*) \|$", re.MULTILINE)
@@ -24,15 +24,15 @@ class Undescribed(ValueError):
 
 
 def update() -> None:
-    """Write the page with the defaults of the code.  Raises Undescribed."""
+    """Write the defaults of the code into the page.  Raises Undescribed."""
     PAGE.write_text(page(PAGE.read_text()))
 
 
 def page(text: str) -> str:
     """Return the page with the defaults of the code.
 
-    A default that follows from other things (`–; …`, or words) is left as it was written.
-    Raises Undescribed naming every variable that has no row.
+    A default that depends on something else (`–; …`, or words) stays as it is.
+    Raises Undescribed with every variable that has no row.
     """
     known = dict(_variables())
     described: set[str] = set()
@@ -53,18 +53,18 @@ def page(text: str) -> str:
 
 
 def _variables() -> Iterator[tuple[str, str]]:
-    """Yield each variable with its default in words."""
+    """Yield each variable with its default as text."""
     for kind in get_type_hints(Settings).values():
         if isinstance(kind, type) and issubclass(kind, BaseSettings):
             prefix = str(kind.model_config.get("env_prefix", ""))
-            for name, told in kind.model_fields.items():
-                yield (f"{prefix}{name}".upper(), _shown(told))
+            for name, info in kind.model_fields.items():
+                yield (f"{prefix}{name}".upper(), _shown(info))
 
 
-def _shown(told: FieldInfo) -> str:
-    if told.is_required():
+def _shown(info: FieldInfo) -> str:
+    if info.is_required():
         return "required"
-    value = told.default
+    value = info.default
     if value is None or value == ():
         return _NOTHING
     if isinstance(value, bool):

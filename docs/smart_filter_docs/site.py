@@ -1,4 +1,4 @@
-"""Gathers the pages in build/docs, and has Zensical build them into build/site."""
+"""Gather the pages in build/docs, and build them into build/site with Zensical."""
 
 import shutil
 import subprocess
@@ -17,32 +17,32 @@ _CONFIGURATION: Final = "docs/zensical.toml"
 
 
 def build() -> int:
-    """Build the site; return 0, or 1 after one line on standard error for each fault."""
+    """Build the site; return 0, or 1 with one line on standard error for each fault."""
     try:
         gather()
     except links.DeadLink as error:
-        _tell(str(error))
+        _print_fault(str(error))
         return 1
     shutil.rmtree(SITE, ignore_errors=True)
-    ended = subprocess.run(
+    finished = subprocess.run(
         [sys.executable, "-m", "zensical", "build", "--clean", "--strict"], cwd=BUILD, check=False
     )
-    if ended.returncode:
+    if finished.returncode:
         return 1
     faults = built.faults(SITE)
     for fault in faults:
-        _tell(fault)
+        _print_fault(fault)
     return 1 if faults else 0
 
 
-def _tell(fault: str) -> None:
+def _print_fault(fault: str) -> None:
     sys.stderr.write(f"docs: {fault}\n")
 
 
 def gather() -> None:
-    """Bring together what Zensical reads.  Raises DeadLink."""
+    """Write all files that Zensical reads to build/docs.  Raises DeadLink."""
     places = site_places()
-    made = reference.pages()
+    generated = reference.pages()
     pages = {
         path: (CHECKOUT / path).read_text()
         for path in places
@@ -55,14 +55,17 @@ def gather() -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         if path not in pages:
             shutil.copyfile(CHECKOUT / path, target)
-    places = {**places, **_as_written(made)}
-    for path, text in {**pages, **{f"docs/{name}": text for name, text in made.items()}}.items():
+    places = {**places, **_generated_places(generated)}
+    for path, text in {
+        **pages,
+        **{f"docs/{name}": text for name, text in generated.items()},
+    }.items():
         target = _PAGES / places[path]
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(links.rewritten(text, path, places=places, titles=titles))
     shutil.copyfile(CHECKOUT / _CONFIGURATION, BUILD / "zensical.toml")
 
 
-def _as_written(made: Mapping[str, str]) -> dict[str, PurePosixPath]:
-    """Return where pages lie that are made, as if they had been written under docs/."""
-    return {f"docs/{name}": PurePosixPath(name) for name in made}
+def _generated_places(generated: Mapping[str, str]) -> dict[str, PurePosixPath]:
+    """Return the places of generated pages, keyed as if they were written under docs/."""
+    return {f"docs/{name}": PurePosixPath(name) for name in generated}

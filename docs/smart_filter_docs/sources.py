@@ -1,6 +1,6 @@
-"""Which of the repository's files the site is made of, and where each of them lies in it.
+"""List the repository's files of the site, and the place of each in it.
 
-Nothing is moved for the site: people read the same files in the repository.
+Files are not moved for the site: they are also read in the repository.
 """
 
 from collections.abc import Mapping
@@ -9,17 +9,21 @@ from typing import Final
 
 CHECKOUT: Final = Path(__file__).parents[2]
 
-# Outside docs/: pages at the root and of the tests, and programs that pages point to.
-_BESIDE: Final = {
+# Pages outside docs/: at the root and of the tests.
+_OUTSIDE: Final = {
     "README.md": "index.md",
     "CONTRIBUTING.md": "contributing.md",
     "tests/README.md": "tests.md",
     "CHANGELOG.md": "changes.md",
 }
-# The site looks as the studio does.
+# The site uses the studio's icon and fonts.
 _STUDIO: Final = "api/smart_filter_api/studio/page/"
-_LOOKS: Final = ("icon.svg", "fonts/bricolage-grotesque.woff2", "fonts/instrument-sans.woff2")
-# Where designs lie in the site, and whence they come.
+_STUDIO_FILES: Final = (
+    "icon.svg",
+    "fonts/bricolage-grotesque.woff2",
+    "fonts/instrument-sans.woff2",
+)
+# Place of the designs' thumbnails in the site, and their source.
 DESIGNS: Final = "designs"
 _THUMBNAILS: Final = "shared/smart_filter_shared/presets/thumbnails/"
 _EXAMPLES: Final = "deploy/examples/"
@@ -28,21 +32,21 @@ _SHOWN: Final = {".md", ".jpg", ".png", ".svg", ".webp", ".json", ".css", ".js"}
 
 
 def site_places() -> Mapping[str, PurePosixPath]:
-    """Return where each file lies in the site, by its path in the repository."""
-    looks = [f"{_STUDIO}{name}" for name in _LOOKS]
+    """Return the place of each file in the site, by its path in the repository."""
+    studio_files = [f"{_STUDIO}{name}" for name in _STUDIO_FILES]
     inside = [
         path.relative_to(CHECKOUT).as_posix()
         for folder in ("docs", _EXAMPLES, _THUMBNAILS)
         for path in sorted((CHECKOUT / folder).rglob("*"))
         if path.is_file() and _INSTALLED not in path.parts
     ]
-    found = {path: _place(path) for path in (*_BESIDE, *looks, *inside)}
+    found = {path: _place(path) for path in (*_OUTSIDE, *studio_files, *inside)}
     return {path: place for path, place in found.items() if place is not None}
 
 
 def _place(path: str) -> PurePosixPath | None:
-    if path in _BESIDE:
-        return PurePosixPath(_BESIDE[path])
+    if path in _OUTSIDE:
+        return PurePosixPath(_OUTSIDE[path])
     if path.startswith(_STUDIO):
         return PurePosixPath("studio", PurePosixPath(path).name)
     if path.startswith(_THUMBNAILS):

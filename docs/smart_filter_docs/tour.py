@@ -1,9 +1,9 @@
-"""A tour of every operation over a real service, written down as OpenAPI's examples.
+"""Call every operation of a real service, and record the exchanges as OpenAPI's examples.
 
     make examples
 
-Whoever adds an operation adds a stop to the tour. Keys and secrets that the service drew are
-replaced by ones that are none; lists are cut to what shows their shape.
+A new operation needs a new stop of the tour. Generated keys and secrets are replaced by invalid
+ones; lists are cut to a few items.
 """
 
 import base64
@@ -21,8 +21,8 @@ from PIL import Image
 
 from smart_filter_api.openapi import examples as openapi_examples
 from smart_filter_docs import api_documents
-from smart_filter_shared import places
-from smart_filter_tests.running import ENGINE, KEY, PHOTO, Running, running
+from smart_filter_shared.config import paths
+from smart_filter_tests.full_stack import ENGINE, KEY, PHOTO, RunningStack, run_stack
 
 FILE = Path(openapi_examples.__file__).parent / "examples.json"
 _MOST_ITEMS = 2
@@ -42,11 +42,11 @@ _SECRETS = (
 
 @dataclass(slots=True)
 class Tour:
-    """What was asked and answered so far, by operationId."""
+    """The recorded requests and answers, by operationId."""
 
     client: httpx.Client
     document: dict[str, Any]
-    told: dict[str, dict[str, list[dict[str, Any]]]] = field(default_factory=dict)
+    exchanges: dict[str, dict[str, list[dict[str, Any]]]] = field(default_factory=dict)
 
     def stop(
         self,
@@ -62,7 +62,7 @@ class Tour:
         params: Mapping[str, str] | None = None,
         **names: str,
     ) -> httpx.Response:
-        """Ask an operation, write down the exchange under a label, and return the answer."""
+        """Call an operation, record the exchange under a label, and return the answer."""
         method, path = next(
             (method, path)
             for path, methods in self.document["paths"].items()
@@ -80,7 +80,7 @@ class Tour:
             params=dict(params or {}),
         )
         assert answer.status_code < httpx.codes.BAD_REQUEST, (operation_id, answer.text)
-        exchange = self.told.setdefault(operation_id, {"asked": [], "answered": []})
+        exchange = self.exchanges.setdefault(operation_id, {"asked": [], "answered": []})
         if json_body is not None:
             exchange["asked"].append({"name": label, "media_type": _JSON, "value": json_body})
         elif files:
@@ -101,7 +101,7 @@ def _shown(answer: httpx.Response) -> object:
 
 
 def _cut(value: object) -> object:
-    """Return a page with its first items only, and a history with its first steps."""
+    """Return a page with its first items, and a history with its first steps."""
     if not isinstance(value, dict):
         return value
     listed = ("items", "queues", "workers")
@@ -112,12 +112,14 @@ def _cut(value: object) -> object:
     return {**value, **cut}
 
 
-def _first_steps(told: dict[str, Any]) -> dict[str, Any]:
-    return {name: one[:_MOST_ITEMS] if isinstance(one, list) else one for name, one in told.items()}
+def _first_steps(history: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: one[:_MOST_ITEMS] if isinstance(one, list) else one for name, one in history.items()
+    }
 
 
-def walk(stack: Running) -> dict[str, Any]:
-    """Visit every operation; return what examples.json holds."""
+def walk(stack: RunningStack) -> dict[str, Any]:
+    """Call every operation; return the content of examples.json."""
     document = stack.client.get("/openapi.json").json()
     tour = Tour(stack.client, document)
     events = {
@@ -136,11 +138,11 @@ def walk(stack: Running) -> dict[str, Any]:
     _keys(tour)
     _tenants(tour)
     _operating(tour)
-    return {**tour.told, "webhooks": events}
+    return {**tour.exchanges, "webhooks": events}
 
 
-def _jobs(tour: Tour, stack: Running) -> list[dict[str, Any]]:
-    """Visit what is of jobs; return one that has succeeded, one failed and one canceled."""
+def _jobs(tour: Tour, stack: RunningStack) -> list[dict[str, Any]]:
+    """Call the operations of jobs; return a succeeded, a failed and a canceled job."""
     outputs = ["image", "faces", "rating"]
     wanted = {"background": "keywords:sunset", "outputs": outputs, "seed": 7}
     photo = {"photo": _jpeg(PHOTO.read_bytes())}
@@ -158,9 +160,9 @@ def _jobs(tour: Tour, stack: Running) -> list[dict[str, Any]]:
     later = {"photo_base64": speck, "recipe": {"run_at": "2099-01-31T12:00:00Z"}}
     late_id = stack.client.post("/v1/jobs", json=later).json()["id"]
     canceled = tour.stop("jobs_cancel", "canceled", job_id=late_id).json()
-    nobody = {"background": "keep", "require_person": "true"}
+    person_required = {"background": "keep", "require_person": "true"}
     files = {"photo": _jpeg(PHOTO.read_bytes(), side=8)}
-    failed_id = stack.client.post("/v1/jobs", files=files, data=nobody).json()["id"]
+    failed_id = stack.client.post("/v1/jobs", files=files, data=person_required).json()["id"]
     failed = stack.wait(failed_id)
     tour.stop("jobs_redrive", "again", job_id=failed_id)
     stack.wait(failed_id)
@@ -169,29 +171,29 @@ def _jobs(tour: Tour, stack: Running) -> list[dict[str, Any]]:
     return [ended, failed, canceled]
 
 
-def _deriving(tour: Tour, stack: Running) -> None:
+def _deriving(tour: Tour, stack: RunningStack) -> None:
     photo = {"photo": _jpeg(PHOTO.read_bytes())}
     asked = {"background": "keywords:sunset", "outputs": "image,rating"}
     job_id = stack.client.post("/v1/jobs", files=photo, data=asked).json()["id"]
     stack.wait(job_id)
     strokes = [{"points": [[150, 90], [165, 120.5]], "width": 12, "keep": False}]
     lines = {"kind": "matte", "stage": "segmentation", "strokes": strokes, "consent": False}
-    tour.stop("deriving_correct", "strokes", job_id=job_id, json_body=lines)
+    tour.stop("derive_correct", "strokes", job_id=job_id, json_body=lines)
     label = {"faces": [{"number": 1, "smile": "mild", "left_open": True}]}
     smile = {"kind": "label", "stage": "smile", "label": label, "consent": True}
-    correction = tour.stop("deriving_correct", "label", job_id=job_id, json_body=smile).json()
-    tour.stop("deriving_list_corrections", "both", job_id=job_id)
+    correction = tour.stop("derive_correct", "label", job_id=job_id, json_body=smile).json()
+    tour.stop("derive_list_corrections", "both", job_id=job_id)
     blurred = {"recipe": {"background": "blur:0.5"}}
-    tour.stop("deriving_derive", "other_background", job_id=job_id, json_body=blurred)
+    tour.stop("derive_derive", "other_background", job_id=job_id, json_body=blurred)
     file = {"background_file": _jpeg(PHOTO.read_bytes(), side=8)}
-    tour.stop("deriving_derive", "own_background", job_id=job_id, files=file)
+    tour.stop("derive_derive", "own_background", job_id=job_id, files=file)
     corrected = {"correction_id": correction["id"]}
     waits = {"Prefer": "wait=30"}
-    tour.stop("deriving_derive", "corrected", job_id=job_id, json_body=corrected, headers=waits)
+    tour.stop("derive_derive", "corrected", job_id=job_id, json_body=corrected, headers=waits)
 
 
 def _batches(tour: Tour) -> dict[str, Any]:
-    """Visit what is of batches; return the event of an album that has finished."""
+    """Call the operations of batches; return the event of a finished album."""
     photos = [base64.b64encode(_jpeg(PHOTO.read_bytes(), side=side)).decode() for side in (8, 9)]
     items: list[dict[str, Any]] = [{"photo_base64": photo} for photo in photos]
     own = {"metadata": {"who": "ann"}, "recipe": {"background": "keep", "quality": 80}}
@@ -219,7 +221,7 @@ def _lists(tour: Tour) -> None:
     ):
         tour.stop(operation_id, "all")
     tour.stop("backgrounds_fetch_thumbnail", "design", name="sunrise")
-    tour.stop("explanations_explain", "not_found", code="not_found")
+    tour.stop("problems_explain", "not_found", code="not_found")
 
 
 def _uploads(tour: Tour) -> None:
@@ -257,18 +259,18 @@ def _tenants(tour: Tour) -> None:
 
 
 def _operating(tour: Tour) -> None:
-    standing = tour.stop("operating_show", "now").json()
-    tour.stop("operating_look_back", "hour", params={"span": "hour"})
-    tour.stop("operating_list_tenants", "all")
-    tour.stop("operating_count", "own", tenant="local")
-    tour.stop("operating_cancel", "all", tenant="local")
-    tour.stop("operating_redrive", "all", tenant="local")
+    standing = tour.stop("operator_show", "now").json()
+    tour.stop("operator_look_back", "hour", params={"span": "hour"})
+    tour.stop("operator_list_tenants", "all")
+    tour.stop("operator_count", "own", tenant="local")
+    tour.stop("operator_cancel", "all", tenant="local")
+    tour.stop("operator_redrive", "all", tenant="local")
     queue = standing["queues"][0]["capability"]
-    tour.stop("operating_pause", "paused", capability=queue)
-    tour.stop("operating_resume", "resumed", capability=queue)
+    tour.stop("operator_pause", "paused", capability=queue)
+    tour.stop("operator_resume", "resumed", capability=queue)
     worker = standing["workers"][0]["worker_id"]
-    tour.stop("operating_drain", "draining", worker_id=worker)
-    tour.stop("operating_undrain", "ready", worker_id=worker)
+    tour.stop("operator_drain", "draining", worker_id=worker)
+    tour.stop("operator_undrain", "ready", worker_id=worker)
 
 
 def _keys(tour: Tour) -> None:
@@ -289,8 +291,8 @@ def _jpeg(photo: bytes, *, side: int = 512) -> bytes:
 
 
 def main() -> None:
-    """Record all examples anew, and write the documents that show them."""
-    told = {
+    """Record all examples again, and write the documents that contain them."""
+    settings = {
         **ENGINE,
         "SMART_FILTER_SECRETS_KEY": "s" * 32,
         "SMART_FILTER_LIVE_URL": "wss://live.example.org",
@@ -298,8 +300,8 @@ def main() -> None:
     }
     with tempfile.TemporaryDirectory(prefix="smart-filter-tour-") as folder:
         Path(folder).chmod(0o711)
-        weights = places.data_folder() / "weights"
-        with running(Path(folder) / "stack", weights, told) as stack:
+        weights = paths.data_folder() / "weights"
+        with run_stack(Path(folder) / "stack", weights, settings) as stack:
             recorded = json.dumps(walk(stack), indent=1, sort_keys=True, ensure_ascii=False)
     for secret, shown in _SECRETS:
         recorded = secret.sub(shown, recorded)

@@ -1,1 +1,1 @@
-"""What the API and the workers agree on: no web framework, no numerics."""
+"""Code that the API and the workers share; imports no web framework and no numerics."""

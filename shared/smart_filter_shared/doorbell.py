@@ -1,9 +1,9 @@
-"""The doorbell: a Celery message that says a capability has work.
+"""The doorbell: a Celery message that a capability has work.
 
-The only module that talks to Celery's broker from outside the workers. A ring is a hint:
-losing one costs a second until the sweeper rings again, one too many does nothing. So
-ringing must never hurt the caller: time-outs are short, nothing is tried twice, and after a
-failure nobody tries for a second (a breaker).
+Only this module talks to Celery's broker from outside the workers. A ring is a hint: a lost ring
+costs a second until the sweeper rings again, and a superfluous ring has no effect. Ringing must
+therefore never delay the caller: timeouts are short, nothing is retried, and after a failure a
+circuit breaker skips all rings for a second.
 """
 
 import time
@@ -15,18 +15,18 @@ import redis.exceptions
 from celery import Celery
 from kombu.entity import Queue
 
+from smart_filter_shared.config.settings import BrokerSettings
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.settings import BrokerSettings
 
-RING = "smart_filter.ring"
+RING_TASK = "smart_filter.ring"
 _SOCKET_SECONDS = 0.2
 _BREAK_SECONDS = 1.0
 
 
 class Doorbell:
-    """Rings capabilities; safe for threads.
+    """Rings capabilities; thread-safe.
 
-    clock: monotonic seconds; the breaker measures by it.
+    clock: monotonic seconds, for the circuit breaker.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Doorbell:
             broker_transport_options={
                 "socket_timeout": _SOCKET_SECONDS,
                 "socket_connect_timeout": _SOCKET_SECONDS,
-                # Without these a dead broker blocks a publisher for 6 s, even unretried.
+                # Else a dead broker blocks a publisher for 6 s, even without retry.
                 "max_retries": 0,
                 "interval_start": 0,
                 "interval_step": 0,
@@ -58,20 +58,20 @@ class Doorbell:
         self._quiet_until = -_BREAK_SECONDS
 
     def ring(self, capabilities: Iterable[Capability]) -> bool:
-        """Ring once for each entry; return whether the broker took them all."""
+        """Ring once for each entry; return whether the broker accepted every ring."""
         return all(self._ring(capability) for capability in capabilities)
 
     def answers(self) -> bool:
-        """Whether the broker answers."""
+        """Return whether the broker answers."""
         try:
             return bool(self._redis.ping())
         except (redis.exceptions.RedisError, OSError):
             return False
 
     def waiting(self, capability: Capability) -> int | None:
-        """Return how many rings of a capability nobody has taken yet; None when unknown."""
+        """Return the number of rings of a capability in the broker; None when unknown."""
         try:
-            return int(self._redis.llen(queue_of(capability)))
+            return int(self._redis.llen(queue_name(capability)))
         except (redis.exceptions.RedisError, OSError):
             return None
 
@@ -85,9 +85,9 @@ class Doorbell:
             return False
         try:
             self._celery.send_task(
-                RING,
+                RING_TASK,
                 args=[capability],
-                queue=Queue(queue_of(capability), routing_key=queue_of(capability)),
+                queue=Queue(queue_name(capability), routing_key=queue_name(capability)),
                 retry=False,
             )
         except (kombu.exceptions.KombuError, redis.exceptions.RedisError, OSError):
@@ -96,6 +96,6 @@ class Doorbell:
         return True
 
 
-def queue_of(capability: Capability) -> str:
+def queue_name(capability: Capability) -> str:
     """Return the name of a capability's Celery queue."""
     return f"smart_filter.{capability}"

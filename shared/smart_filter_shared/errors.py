@@ -1,14 +1,13 @@
-"""Every error of ours, in three families that decide what happens next.
+"""Every error of Smart Filter, in three families that decide what happens next.
 
     Error
     ├── Rejected    the caller must change something; never retried
-    ├── Conflict    somebody moved first; drop the work
-    └── TryAgain    infrastructure is away, or for now it is enough; retried with backoff
+    ├── Conflict    another process acted first; drop the work
+    └── TryAgain    infrastructure is down, or a limit is reached; retried with backoff
 
-Anything else is a defect: it is logged once with its traceback and its stage is
-tried again while attempts remain. `code` is stable and is the thread from here
-through problem documents to the client's exceptions; the message is for the
-operator and says what, which id, and what was expected.
+Any other exception is a defect: it is logged once with its traceback, and its stage is tried again
+while attempts remain. `code` is stable: problem documents and the client's exceptions have the same
+codes. The message is for the operator and says what failed, which id, and what was expected.
 """
 
 from collections.abc import Collection
@@ -18,43 +17,43 @@ from typing import ClassVar
 
 
 class Error(Exception):
-    """Anything of ours that can be raised."""
+    """Base of all errors of Smart Filter."""
 
     code: ClassVar[str] = "internal"
 
 
 class Rejected(Error):
-    """The caller must change it; never retried."""
+    """The caller must change something; never retried."""
 
 
 class Conflict(Error):
-    """Somebody moved first; the work is dropped."""
+    """Another process acted first; the work is dropped."""
 
 
 class TryAgain(Error):
-    """Infrastructure is away; tried again with backoff."""
+    """Infrastructure is down, or a limit is reached; retried with backoff."""
 
     code = "unavailable"
 
 
-# --- refused at the door ----------------------------------------------------------------
+# --- rejected requests ------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One field that is wrong.
+    """The error of one field.
 
-    pointer: JSON Pointer (RFC 6901) into the recipe, such as `/background`, or the body; a
+    pointer: JSON Pointer (RFC 6901) into the recipe, such as `/background`, or into the body; a
         parameter or header by its name, such as `/limit`; empty for the body as a whole.
-    detail: what is wrong and what would be right, for a person.
+    detail: the error and the valid values, for people.
     """
 
     pointer: str
     detail: str
 
 
-class Misstated(Rejected):
-    """Something that was sent is wrong; `errors` names every place of it."""
+class InvalidInput(Rejected):
+    """Part of the request is invalid; `errors` lists every place."""
 
     errors: list[FieldError]
 
@@ -63,14 +62,14 @@ class Misstated(Rejected):
         self.errors = [FieldError(pointer, message)]
 
 
-class MalformedRequest(Misstated):
-    """The request cannot be read: broken multipart or JSON, or no photo."""
+class MalformedRequest(InvalidInput):
+    """The request cannot be parsed: broken multipart or JSON, or no photo."""
 
     code = "malformed_request"
 
 
-class Unauthorized(Misstated):
-    """No key, or one that is not valid."""
+class Unauthorized(InvalidInput):
+    """The key is missing or invalid."""
 
     code = "unauthorized"
 
@@ -78,54 +77,54 @@ class Unauthorized(Misstated):
         super().__init__(message, pointer=pointer)
 
 
-class OutOfScope(Rejected):
-    """The key is valid, but may not do this."""
+class InsufficientScope(Rejected):
+    """The key is valid, but lacks the scope for this request."""
 
     code = "scope"
 
 
-class Forged(Rejected):
-    """A session's request that another page may have made the browser send."""
+class CsrfRejected(Rejected):
+    """A request with a session cookie that a page of another origin may have caused."""
 
     code = "csrf"
 
 
 class NotFound(Rejected):
-    """There is no such thing for this tenant."""
+    """The tenant has no such resource."""
 
     code = "not_found"
 
 
 class JobDeleted(Rejected):
-    """The job was deleted; nothing of it is kept."""
+    """The job and its data were deleted."""
 
     code = "job_deleted"
 
 
 class OutputExpired(Rejected):
-    """The output was kept for its time and is gone."""
+    """The retention time of the output is over, and the output is deleted."""
 
     code = "output_expired"
 
 
-class PhotoTooLarge(Misstated):
-    """More bytes than accepted, or more pixels by its header."""
+class PhotoTooLarge(InvalidInput):
+    """The photo has too many bytes, or too many pixels according to its header."""
 
     code = "photo_too_large"
 
 
-class UnsupportedMedia(Misstated):
-    """Not a picture of an accepted format."""
+class UnsupportedMedia(InvalidInput):
+    """The file is not a picture of an accepted format."""
 
     code = "unsupported_media"
 
 
 class SizeUnreadable(UnsupportedMedia):
-    """A picture of an accepted format whose header does not say how large it is."""
+    """The picture's format is accepted, but its header has no readable size."""
 
 
-class InvalidRecipe(Misstated):
-    """One or more fields of the recipe are wrong; `errors` names every one."""
+class InvalidRecipe(InvalidInput):
+    """One or more fields of the recipe are invalid; `errors` lists every one."""
 
     code = "invalid_recipe"
 
@@ -133,14 +132,16 @@ class InvalidRecipe(Misstated):
         pointers: dict[str, list[str]] = {}
         for error in errors:
             pointers.setdefault(error.detail, []).append(error.pointer)
-        # What several fields share is said once: `/shadow, /background: …`.
-        told = [f"{', '.join(dict.fromkeys(of))}: {detail}" for detail, of in pointers.items()]
-        super().__init__("; ".join(told))
+        # Fields with the same error share one sentence: `/shadow, /background: …`.
+        sentences = [
+            f"{', '.join(dict.fromkeys(fields))}: {detail}" for detail, fields in pointers.items()
+        ]
+        super().__init__("; ".join(sentences))
         self.errors = errors
 
 
-class IdempotencyMismatch(Misstated):
-    """The key was used for another request."""
+class IdempotencyMismatch(InvalidInput):
+    """The idempotency key was used for another request."""
 
     code = "idempotency_mismatch"
 
@@ -149,100 +150,100 @@ class IdempotencyMismatch(Misstated):
 
 
 class IdempotencyInProgress(Conflict):
-    """A request with this key is being worked on."""
+    """A request with this idempotency key is in progress."""
 
     code = "idempotency_in_progress"
 
 
 class Contradiction(InvalidRecipe):
-    """Fields that are right one by one do not go together."""
+    """Fields that are valid alone contradict each other."""
 
     code = "contradiction"
 
 
 class InvalidRequest(InvalidRecipe):
-    """One or more fields of a body that is no recipe are wrong; `errors` names every one."""
+    """One or more fields of a body other than a recipe are invalid; `errors` lists every one."""
 
     code = "invalid_request"
 
 
 class WebhookDisabled(Conflict):
-    """Nothing is sent to the webhook now: it was paused, or its server answered 410."""
+    """The webhook is disabled: it was paused, or its server answered 410."""
 
     code = "webhook_disabled"
 
 
 class NotAvailable(InvalidRecipe):
-    """A recipe name or value that the contract knows and this version does not serve yet."""
+    """The recipe has a name or value of the contract that is not served now."""
 
     code = "not_available"
 
 
 class PictureRefused(Rejected):
-    """A picture cannot become a background, or not under this name; the message says why."""
+    """The picture cannot be added as a background under this name; the message says why."""
 
     code = "picture_refused"
 
 
 class VersionRefused(Rejected):
-    """Weights cannot be registered or moved as was asked; the message says why."""
+    """Weights cannot be registered or moved as requested; the message says why."""
 
     code = "version_refused"
 
 
-# --- a stage finds that the photo itself cannot be used ---------------------------------
+# --- photos that a stage cannot process -------------------------------------------------
 
 
-class Unusable(Rejected):
-    """The photo cannot become what was asked for; its job fails with `code`, told plainly."""
+class UnusablePhoto(Rejected):
+    """The photo cannot be processed as requested; its job fails with `code` and this message."""
 
 
-class ImageUnreadable(Unusable):
-    """The pixels are truncated or corrupt."""
+class ImageUnreadable(UnusablePhoto):
+    """The image data are truncated or corrupt."""
 
     code = "image_unreadable"
 
 
-class ImageTooLarge(Unusable):
-    """The pixels are more than the header promised, or than is accepted."""
+class ImageTooLarge(UnusablePhoto):
+    """The image has more pixels than its header declares, or more than are accepted."""
 
     code = "image_too_large"
 
 
-class PhotoUnreachable(Unusable):
-    """A picture cannot be fetched from its address."""
+class PhotoUnreachable(UnusablePhoto):
+    """A picture cannot be fetched from its URL."""
 
     code = "photo_unreachable"
 
 
-class NoPerson(Unusable):
-    """`require_person` was asked for and nobody is in the photo."""
+class NoPerson(UnusablePhoto):
+    """The recipe has `require_person`, and the photo shows no person."""
 
     code = "no_person"
 
 
-class ParameterRefused(Unusable):
-    """A parameter asks a model for what it does not have."""
+class ParameterRefused(UnusablePhoto):
+    """A parameter names something that the model does not have."""
 
     code = "model_failed"
 
 
-class Poison(Unusable):
-    """The photo stops its workers."""
+class Poison(UnusablePhoto):
+    """The photo crashes its workers."""
 
     code = "poison"
 
 
-class InputsExpired(Unusable):
-    """The photo, or what was made from it, is not kept any more."""
+class InputsExpired(UnusablePhoto):
+    """The photo, or an artifact made from it, has expired."""
 
     code = "inputs_expired"
 
 
 class ArtifactsGone(InputsExpired):
-    """Something that stages of a job have made is gone; it can be made again.
+    """Artifacts of a job's stages are missing; the stages can run again.
 
-    keys: of all of it.
+    keys: the keys of all missing artifacts.
     """
 
     def __init__(self, message: str, keys: Collection[str] = ()) -> None:
@@ -250,23 +251,23 @@ class ArtifactsGone(InputsExpired):
         self.keys = tuple(keys)
 
 
-# --- somebody moved first ---------------------------------------------------------------
+# --- conflicts --------------------------------------------------------------------------
 
 
 class JobFinal(Conflict):
-    """The job has ended already."""
+    """The job has already ended."""
 
     code = "job_final"
 
 
 class JobNotFinished(Conflict):
-    """What was asked for does not exist before the job ends."""
+    """The requested resource does not exist before the job ends."""
 
     code = "job_not_finished"
 
 
 class LeaseLost(Conflict):
-    """Another worker has the row by now, or nobody may work on it any more."""
+    """Another worker has the lease, or the stage is no longer runnable."""
 
     code = "lease_lost"
 
@@ -275,49 +276,49 @@ class LeaseLost(Conflict):
 
 
 class StorageUnavailable(TryAgain):
-    """The object store did not answer, or answered that it cannot."""
+    """The object store did not answer, or reported an error of its own."""
 
 
-class StorageRefused(StorageUnavailable):
-    """It answers, and does not take the settings: the keys, the bucket, the region."""
+class StorageMisconfigured(StorageUnavailable):
+    """The object store rejects the settings: the keys, the bucket or the region."""
 
 
-class BucketMissing(StorageRefused):
-    """It has no such bucket."""
+class BucketMissing(StorageMisconfigured):
+    """The object store has no such bucket."""
 
 
 class ObjectMissing(Rejected):
-    """No object under this key."""
+    """There is no object under the key."""
 
     code = "object_missing"
 
 
 class DatabaseUnavailable(TryAgain):
-    """The database did not answer, or asked for the transaction to be run again."""
+    """The database did not answer, or the transaction must be retried."""
 
 
 class RowUnreadable(TryAgain):
-    """A row holds what this version cannot read, as after a roll-back; a later version can."""
+    """A later version wrote the row, and this one cannot read it, such as after a rollback."""
 
 
 class BrokerUnavailable(TryAgain):
-    """The broker did not take the message; the sweeper rings again."""
+    """The broker did not accept the message; the sweeper rings again."""
 
 
-class PictureLate(TryAgain):
-    """A picture did not come from its address.
+class PictureTemporarilyUnreachable(TryAgain):
+    """A picture's server did not deliver it, but may do so later.
 
-    Whoever serves it may do so later. It is no infrastructure of ours: trying again spends
-    attempts, and a job fails with this code when none is left.
+    The server is not part of this installation, so each retry spends an attempt; the job fails with
+    this code when none is left.
     """
 
     code = "photo_unreachable"
 
 
-class Limited(TryAgain):
-    """The caller has to wait: it has had its share, or has not done yet what comes before.
+class RetryAfter(TryAgain):
+    """The caller must wait: a quota is used up, or a preceding step is missing.
 
-    retry_after_seconds: when it may come again.
+    retry_after_seconds: seconds until the caller can retry.
     """
 
     def __init__(self, message: str, *, retry_after_seconds: float) -> None:
@@ -325,32 +326,32 @@ class Limited(TryAgain):
         self.retry_after_seconds = retry_after_seconds
 
 
-class RateLimited(Limited):
-    """More requests a minute, or more megapixels a day, than the tenant may send."""
+class RateLimited(RetryAfter):
+    """The tenant has sent too many requests in a minute, or too many megapixels in a day."""
 
     code = "rate_limited"
 
 
-class UploadMissing(Limited):
-    """The upload is named before its photo was put."""
+class UploadMissing(RetryAfter):
+    """A request names the upload before its photo was put."""
 
     code = "upload_missing"
 
 
-class QueueFull(Limited):
-    """As many jobs wait, of the tenant or of all, as may."""
+class QueueFull(RetryAfter):
+    """The tenant has its maximum number of unfinished jobs."""
 
     code = "queue_full"
 
 
-class ServiceFull(Limited):
-    """As many jobs wait as may, whoever's they are: no fault of the caller."""
+class ServiceFull(RetryAfter):
+    """All tenants together have the maximum number of unfinished jobs."""
 
     code = "unavailable"
 
 
-class Overdue(Limited):
-    """The deadline cannot be met as things stand; nothing was begun."""
+class DeadlineInfeasible(RetryAfter):
+    """The deadline cannot be met with the present queue; no job was created."""
 
     code = "unavailable"
 
@@ -358,9 +359,9 @@ class Overdue(Limited):
 class ModelNotLoaded(TryAgain):
     """A model cannot be loaded on this machine; another worker may have it.
 
-    leads: whether a capability is named after it, so that none of that can be served here.
-    capability: that one, when it is another than of the stage that asked: an ensemble's
-        member, or what gives GrabCut its first guess.
+    leads: whether a capability is named after the model, so that this machine cannot serve it.
+    capability: that capability, when it differs from the stage's: of an ensemble's member, or of
+        the model that gives GrabCut its first guess.
     """
 
     def __init__(self, message: str, *, leads: bool, capability: str = "") -> None:
@@ -369,9 +370,9 @@ class ModelNotLoaded(TryAgain):
         self.capability = capability
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Return how it is pickled, keywords included: a child's errors come to its parent so."""
-        remade = partial(type(self), leads=self.leads, capability=self.capability)
-        return remade, self.args
+        """Return the pickled form with keywords, for errors that a child sends to its parent."""
+        rebuild = partial(type(self), leads=self.leads, capability=self.capability)
+        return rebuild, self.args
 
 
 # --- set-up -----------------------------------------------------------------------------
@@ -384,4 +385,4 @@ class SetupFailed(Rejected):
 
 
 class FolderUnreadable(SetupFailed):
-    """A folder of photos with known answers lacks something, or holds what cannot be read."""
+    """A folder of labeled photos is incomplete, or contains an unreadable file."""

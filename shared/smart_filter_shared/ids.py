@@ -1,4 +1,4 @@
-"""The kinds of identifier, so that one cannot be passed for another."""
+"""Types of identifiers, so that mypy rejects one in place of another."""
 
 import datetime as dt
 import uuid
@@ -17,7 +17,8 @@ UploadId = NewType("UploadId", uuid.UUID)
 CorrectionId = NewType("CorrectionId", uuid.UUID)
 Capability = NewType("Capability", str)
 
-# The operator's own: of the embedded stack's key, without bounds; it administers all others.
+# The operator's tenant, which owns the embedded stack's key. It has no quotas and administers all
+# other tenants.
 OPERATOR = Tenant("local")
 
 
@@ -47,12 +48,12 @@ def new_webhook_id() -> WebhookId:
 
 
 def new_delivery_id() -> DeliveryId:
-    """Return a fresh random id; receivers know a delivery by it."""
+    """Return a fresh random id, by which receivers deduplicate deliveries."""
     return DeliveryId(uuid.uuid4())
 
 
 def new_upload_id() -> UploadId:
-    """Return a fresh UUIDv7: keys of uploads begin with the day, as those of jobs."""
+    """Return a fresh UUIDv7: storage keys of uploads begin with its day, like those of jobs."""
     return UploadId(uuid_utils.compat.uuid7())
 
 
@@ -62,6 +63,6 @@ def new_correction_id() -> CorrectionId:
 
 
 def day_of(made: JobId | UploadId) -> dt.date:
-    """Return the UTC day on which the id was made: its first 48 bits are Unix milliseconds."""
+    """Return the UTC day on which an id was created: its first 48 bits are Unix milliseconds."""
     milliseconds = made.int >> 80
     return dt.datetime.fromtimestamp(milliseconds / 1000, tz=dt.UTC).date()

@@ -1,16 +1,16 @@
-"""Which database a bucket belongs to: a row and a marker object that name each other.
+"""Confirm which database a bucket belongs to, by a row and a marker object with a common token.
 
-An object that no row of this database names may be named by the row of another database: one of a
-second installation on the same bucket, or one that was restored from an older backup. So objects
-that no row names are removed only while
+An object without a row in this database may have a row in another one: in a second installation on
+the same bucket, or in a newer state of this database after a restore from a backup. So unreferenced
+objects are removed only while
 
-- the markers under `installations/` are this installation's alone, and
-- the marker holds a token that the row holds. Both get a new one each time, so that a database
-  that was restored from a backup holds older ones.
+- the only marker under `installations/` is this installation's, and
+- the marker contains a token that the row contains. Both get a new token each time, so a database
+  restored from a backup has older ones.
 
-While they disagree nothing is removed, and the row says why, for the admin page and for
-`smart-filter doctor`. Removing the markers is how an operator says that this database is the right
-one: the next look writes a new marker.
+While they disagree, no object is removed, and the row has the reason, for the admin page and for
+`smart-filter doctor`. An operator removes the markers to declare that this database is the right
+one: the next confirmation writes a new marker.
 """
 
 import datetime as dt
@@ -25,10 +25,10 @@ from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 
 _READ = text("SELECT id, token, next_token, confirmed_at FROM installation")
-# The row always names what the marker holds now and what it is about to hold.
-_ANNOUNCE = text("UPDATE installation SET token = :held, next_token = :token")
-# The other token stays in the row: when two processes confirm at the same time, the marker holds
-# the token that was written last, which need not be the one that was confirmed last.
+# The row always contains the marker's present token and the next one.
+_WRITE_NEXT_TOKEN = text("UPDATE installation SET token = :held, next_token = :token")
+# The other token stays in the row: when two processes confirm at the same time, the marker contains
+# the token that was written last, which may differ from the one that was confirmed last.
 _CONFIRM = text("""
     UPDATE installation SET
         token = :token,
@@ -49,25 +49,25 @@ class _Row:
 
 
 def confirm(engine: Engine, store: ObjectStore) -> dt.datetime | None:
-    """Confirm that the bucket is this database's; return when it was confirmed before.
+    """Confirm that the bucket belongs to this database; return the time of the last confirmation.
 
-    What was written until then has its row here, so the rest of it can go. None when it was never
-    confirmed before, or is not now: then the fault is noted in the row.
+    Objects written before that time and without a row here can be removed. Returns None when the
+    bucket was never confirmed before, and when it is not confirmed now; the row then has the fault.
     Raises DatabaseUnavailable or StorageUnavailable.
     """
     with sessions.transaction(engine) as connection:
         found = connection.execute(_READ).one()
     row = _Row(found.id, found.token, found.next_token, found.confirmed_at)
     own = keys.installation(row.id)
-    held = _content(store, own)
-    fault = _fault(store, row, held)
+    held = _read_marker(store, own)
+    fault = _find_fault(store, row, held)
     token = uuid.uuid4()
-    # With a fault too: the other installation is to see this one.
+    # Also with a fault, so that the other installation sees this one.
     if fault is None or held is None:
-        # The row knows the token before the marker holds it: a process may die at any line.
+        # The row gets the token before the marker does, as a process may die at any line.
         with sessions.transaction(engine) as connection:
-            connection.execute(_ANNOUNCE, {"held": held, "token": token})
-        _put(store, own, token)
+            connection.execute(_WRITE_NEXT_TOKEN, {"held": held, "token": token})
+        _write_marker(store, own, token)
     with sessions.transaction(engine) as connection:
         if fault is not None:
             connection.execute(_NOTE_FAULT, {"fault": fault})
@@ -76,39 +76,39 @@ def confirm(engine: Engine, store: ObjectStore) -> dt.datetime | None:
     return None if held is None else row.confirmed_at
 
 
-def fault(connection: Connection) -> str | None:
-    """Return why objects that no row names are not removed, in one line; None when they are."""
+def read_fault(connection: Connection) -> str | None:
+    """Return why unreferenced objects are not removed, in one line; None while they are."""
     found = connection.execute(_FAULT).scalar_one()
     return None if found is None else str(found)
 
 
-def _fault(store: ObjectStore, row: _Row, held: str | None) -> str | None:
-    markers = f"s3://{store.bucket}/{keys.INSTALLATIONS}"
+def _find_fault(store: ObjectStore, row: _Row, held: str | None) -> str | None:
+    markers = f"s3://{store.bucket}/{keys.INSTALLATION_PREFIX}"
     others = [
-        one.key.removeprefix(keys.INSTALLATIONS)
-        for one in store.stored(keys.INSTALLATIONS)
+        one.key.removeprefix(keys.INSTALLATION_PREFIX)
+        for one in store.stored(keys.INSTALLATION_PREFIX)
         if one.key != keys.installation(row.id)
     ]
     if others:
         return (
-            f"the bucket {store.bucket} is used by installation {others[0]} too, and this one is"
+            f"installation {others[0]} also uses the bucket {store.bucket} of this installation,"
             f" {row.id}: give each its own bucket, then remove the other's marker from {markers}"
         )
     if held is not None and held not in {str(row.token), str(row.next_token)}:
         return (
-            f"the bucket {store.bucket} was used with a later state of this database: if this"
+            f"a later state of this database has used the bucket {store.bucket}: if this"
             f" database is the right one, stop the other and remove {markers}{row.id}"
         )
     return None
 
 
-def _content(store: ObjectStore, key: str) -> str | None:
+def _read_marker(store: ObjectStore, key: str) -> str | None:
     try:
         return store.get(key).decode(errors="replace")
     except ObjectMissing:
         return None
 
 
-def _put(store: ObjectStore, key: str, token: uuid.UUID) -> None:
+def _write_marker(store: ObjectStore, key: str, token: uuid.UUID) -> None:
     content = str(token).encode()
     store.put(key, content, length=len(content), media_type="text/plain")

@@ -1,15 +1,17 @@
-"""Which stages exist, what each one needs, and which of them a job runs.
+"""The pipeline: the one table that says what each stage is.
 
-The drawing in docs/architecture.md is compared with PIPELINE by a test.
+docs/architecture.md draws it, and a test compares the drawing with PIPELINE. docs/extending.md
+describes how to add a stage.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class StageName(StrEnum):
-    """One stop of the pipeline."""
+    """The name of a stage; the queue treats it as an opaque string."""
 
     PREPARE = "prepare"
     SEGMENTATION = "segmentation"
@@ -18,25 +20,96 @@ class StageName(StrEnum):
     COMPOSITE = "composite"
 
 
+class TaskName(StrEnum):
+    """What a model does; names of models are unique within a task."""
+
+    PREPARE = "prepare"
+    ORIENTATION = "orientation"
+    SEGMENTATION = "segmentation"
+    FACE = "face"
+    SMILE = "smile"
+    EYES = "eyes"
+    COMPOSITE = "composite"
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stop of the pipeline.
+    """One stage of the pipeline.
 
-    needs: the stages whose results it reads; it is ready when all of them that the job
-        runs have succeeded.
+    needs: the stages whose results it reads. It is ready when those of them that the job runs
+        have succeeded.
+    task: the task of its leading model, whose family names the stage's capability.
+    result: the field of a stage's `Inputs` that requests its result.
+    light_tasks: the tasks of light models that run in the same stage.
+    outputs: the outputs of a recipe (`Output`) that need this stage.
+    cacheable: whether a later job of the same photo may reuse its result.
+    imports_photo: whether it imports the job's photo. It is then part of every job, and no other
+        stage of the job can be claimed before it has succeeded.
+    gated_by_album: whether the stage of an album's job waits until the album is ranked; ranking
+        removes it from the jobs that are not among the best.
     """
 
     name: StageName
     needs: tuple[StageName, ...]
+    task: TaskName
+    result: str
+    light_tasks: tuple[TaskName, ...] = ()
+    outputs: frozenset[str] = frozenset()
+    cacheable: bool = True
+    imports_photo: bool = False
+    gated_by_album: bool = False
 
 
-PIPELINE = (
-    Stage(StageName.PREPARE, needs=()),
-    Stage(StageName.SEGMENTATION, needs=(StageName.PREPARE,)),
-    Stage(StageName.FACE, needs=(StageName.PREPARE,)),
-    Stage(StageName.SMILE, needs=(StageName.FACE,)),
-    Stage(StageName.COMPOSITE, needs=(StageName.PREPARE, StageName.SEGMENTATION, StageName.SMILE)),
+_RATING_OUTPUTS: Final = frozenset({"faces", "rating", "printability"})
+
+PIPELINE: Final = (
+    Stage(
+        StageName.PREPARE,
+        needs=(),
+        task=TaskName.PREPARE,
+        light_tasks=(TaskName.ORIENTATION,),
+        result="prepared",
+        imports_photo=True,
+    ),
+    Stage(
+        StageName.SEGMENTATION,
+        needs=(StageName.PREPARE,),
+        task=TaskName.SEGMENTATION,
+        result="segmented",
+        outputs=_RATING_OUTPUTS | {"cutout", "matte", "persons", "zip", "debug"},
+    ),
+    Stage(
+        StageName.FACE,
+        needs=(StageName.PREPARE,),
+        task=TaskName.FACE,
+        result="faces",
+        outputs=_RATING_OUTPUTS,
+    ),
+    Stage(
+        StageName.SMILE,
+        needs=(StageName.FACE,),
+        task=TaskName.SMILE,
+        light_tasks=(TaskName.EYES,),
+        result="smiles",
+        outputs=_RATING_OUTPUTS,
+    ),
+    Stage(
+        StageName.COMPOSITE,
+        needs=(StageName.PREPARE, StageName.SEGMENTATION, StageName.SMILE),
+        task=TaskName.COMPOSITE,
+        result="composited",
+        outputs=frozenset(
+            {"image", "thumbnail", "cutout", "matte", "persons", "zip", "printability"}
+        ),
+        cacheable=False,
+        gated_by_album=True,
+    ),
 )
+
+LEADING_TASK: Final[Mapping[StageName, TaskName]] = {stage.name: stage.task for stage in PIPELINE}
+STAGE_OF_TASK: Final[Mapping[TaskName, StageName]] = {
+    task: stage.name for stage in PIPELINE for task in (stage.task, *stage.light_tasks)
+}
 
 
 def needs_within(stage: Stage, running: Collection[StageName]) -> tuple[StageName, ...]:
@@ -44,6 +117,11 @@ def needs_within(stage: Stage, running: Collection[StageName]) -> tuple[StageNam
     return tuple(need for need in stage.needs if need in running)
 
 
-def place(name: StageName) -> int:
-    """Return where the stage stands in the pipeline, 0 first: a later one is nearer the end."""
+def stage_index(name: StageName) -> int:
+    """Return where the stage stands in the pipeline, 0 first."""
     return next(index for index, stage in enumerate(PIPELINE) if stage.name == name)
+
+
+def get_stage(name: StageName) -> Stage:
+    """Return a stage of the pipeline by its name."""
+    return PIPELINE[stage_index(name)]

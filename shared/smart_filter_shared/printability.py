@@ -1,7 +1,7 @@
-"""How well a picture prints: what is measured, and what a person would say about it.
+"""The printability of a picture: measurements and verdicts.
 
-Values only; workers measure and judge, the API answers them as they are. Persons are numbered
-as the faces of a job: 1 is the leftmost.
+Values only: workers measure and judge, the API returns the values unchanged. Persons are numbered
+like the faces of a job: 1 is the leftmost.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """What somebody who prints pictures would say."""
+    """A verdict, as a person who prints pictures would give it."""
 
     GOOD = "good"
     FAIR = "fair"
@@ -18,14 +18,14 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FacePrint:
-    """What was measured on one face of the picture.
+    """The measurements of one face of the picture.
 
-    blur_px: how wide its edges are, as the standard deviation of a Gaussian, in pixels of the
-        face shown at most 160 px wide; None for a face that is too small.
-    brightness: mean luma, 0 black to 1 white.  noise: in levels of 255, where blur_px is taken.
-    blinks: both eyes closed, or one and the other not seen; None when no eye is seen.
+    blur_px: width of its edges, as the standard deviation of a Gaussian, in pixels of the face
+        scaled to at most 160 px wide; None for a face that is too small.
+    brightness: mean luma, 0 black to 1 white.  noise: in levels of 255, at the same scale.
+    blinks: both eyes closed, or one closed and the other not seen; None when no eye is seen.
     turned_away: whether the head is turned too far to look into the camera.
-    counts: whether the verdicts rest on it: it is not far smaller than the largest one.
+    counts: whether the verdicts use this face: it is not far smaller than the largest one.
     """
 
     person: int
@@ -40,7 +40,7 @@ class FacePrint:
 
 @dataclass(frozen=True, slots=True)
 class Sharpness:
-    """How sharp the faces are; blur_px: of the most blurred one that counts."""
+    """The sharpness of the faces.  blur_px: of the most blurred face that counts."""
 
     verdict: Verdict
     text: str
@@ -49,13 +49,13 @@ class Sharpness:
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """How the faces are lit; without faces, the photo.
+    """The exposure of the faces; without faces, of the photo.
 
-    brightness: mean luma of the faces; brightest: the luma that a twentieth of their pixels
-        exceeds, of the darkest face. Both 0 to 1; of the photo when there is no face.
-    faces_dark, faces_bright: the share of their pixels that is black or burnt out, of the face
-        that has most of it; None without faces.  photo_dark, photo_bright: that of the photo.
-    faces_clipped: the share of which red, green or blue is cut off, of the face that has most.
+    brightness: mean luma of the faces.  brightest: the luma that a twentieth of the pixels of the
+        darkest face exceeds.  Both 0 to 1; of the photo when there is no face.
+    faces_dark, faces_bright: the largest share of black, and of burnt-out, pixels of any face;
+        None without faces.  photo_dark, photo_bright: these shares of the photo.
+    faces_clipped: the largest share of pixels with clipped red, green or blue of any face.
     """
 
     verdict: Verdict
@@ -71,10 +71,10 @@ class Exposure:
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """How much noise shows.
+    """The visible noise.
 
-    sigma: its standard deviation in levels of 255, on faces at most 160 px wide, or, when none is
-    64 px wide, on the photo at most 1024 px wide or high.
+    sigma: standard deviation in levels of 255, on faces scaled to at most 160 px wide; when no face
+    is 64 px wide, on the photo scaled to at most 1024 px wide or high.
     """
 
     verdict: Verdict
@@ -84,7 +84,7 @@ class Noise:
 
 @dataclass(frozen=True, slots=True)
 class HeadRoom:
-    """How far the topmost head is from the upper edge; share: of the picture's height."""
+    """The space above the topmost head.  share: of the picture's height."""
 
     verdict: Verdict
     text: str
@@ -93,7 +93,7 @@ class HeadRoom:
 
 @dataclass(frozen=True, slots=True)
 class Looks:
-    """Who does not look into the camera; persons by number."""
+    """The persons who do not look into the camera, by number."""
 
     verdict: Verdict
     text: str
@@ -104,10 +104,10 @@ class Looks:
 
 @dataclass(frozen=True, slots=True)
 class Print:
-    """How large the picture may be printed at so many dots per inch.
+    """The largest good print at one resolution.
 
-    width, height in inches and centimetres; paper: the largest usual size, in centimetres,
-    that it fills, such as `10×15`, or `A4`; None when it fills none.
+    dpi: dots per inch.  width, height in inches and centimeters.  paper: the largest common paper
+    size that it fills, in centimeters, such as `10×15`, or `A4`; None when it fills none.
     """
 
     dpi: int
@@ -120,10 +120,11 @@ class Print:
 
 @dataclass(frozen=True, slots=True)
 class PrintSize:
-    """How large the picture may be printed.
+    """The largest good prints of the picture.
 
-    width, height: the pixels of the final picture that are the photo's own: enlarging adds none.
-    detail: how much of them a side its edges need, above 0 to 1; prints are of so many.
+    width, height: pixels of the final picture that come from the photo; enlarging adds none.
+    detail: share of these pixels a side that the picture's edges need, above 0 to 1; `prints` are
+        computed from that share.
     """
 
     verdict: Verdict
@@ -136,10 +137,10 @@ class PrintSize:
 
 @dataclass(frozen=True, slots=True)
 class Printability:
-    """How well a picture prints.
+    """The printability of a picture.
 
-    verdict: the worst of its parts.  reasons: what they say that is not good, the worst first.
-    sharpness, head_room and looks are None when no face is in the picture.
+    verdict: the worst of its parts.  reasons: the texts of the parts that are not good, the worst
+    first.  sharpness, head_room and looks are None when no face is in the picture.
     """
 
     verdict: Verdict

@@ -1,8 +1,8 @@
-"""The stock: backgrounds that are pictures, the operator's for everybody and tenants' own.
+"""The stock: backgrounds that are pictures, the operator's for all tenants and tenants' own.
 
-A row of the table `backgrounds` says what a picture is called, means and looks like; its bytes
-lie in storage under a key of their own, which is written once. Objects are stored before their
-rows and removed after them; those that no row names are removed with other stray ones.
+A row of the table `backgrounds` describes a picture; its bytes are an object under a write-once
+key. Objects are stored before their rows and removed after them; the garbage collector removes
+objects without a row.
 """
 
 import datetime as dt
@@ -16,26 +16,26 @@ from sqlalchemy.dialects.postgresql import insert
 from smart_filter_shared.db import tables
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.presets import PICTURE, Mood, Preset, Source
-from smart_filter_shared.storage.keys import THUMBNAIL
+from smart_filter_shared.storage.keys import THUMBNAIL_SUFFIX
 
-# What a name may be after `site/` or `tenant/`: no slash and no plus, which join names.
-NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+# Pattern of a name after `site/` or `tenant/`: without slash and plus, which join names.
+NAME_PATTERN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 MAX_NAME_CHARACTERS = 64
 
-_NOBODY = ""
+_SHARED_TENANT = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
     """A background that is a picture.
 
-    tenant: whose it is; None for the operator's, which everybody may use.
+    tenant: its owner; None for the operator's, which every tenant may use.
     name: without `site/` or `tenant/`.
-    tags, moods, palette, brightness, impression: as a preset's.
-    key: where its bytes lie.  digest: lower-case hex SHA-256 of them.
+    tags, moods, palette, brightness, impression: like a preset's.
+    key: storage key of its bytes.  digest: lower-case hex SHA-256 of the bytes.
     width, height: in pixels, upright.
-    origin: the folder or bucket that it is kept in step with; "" when it was added by hand.
-    stamp: what tells there, without reading it, whether it has changed; "" when nothing does.
+    origin: the folder or bucket that it is synced from; "" when it was added by hand.
+    stamp: change stamp there, which shows a change without reading the file; "" for none.
     """
 
     tenant: Tenant | None
@@ -55,7 +55,7 @@ class Picture:
 
     @property
     def preset(self) -> Preset:
-        """What a recipe may ask for, and what is known to choose by."""
+        """The picture as a preset, which recipes can name and workers can choose."""
         source = Source.SITE if self.tenant is None else Source.TENANT
         return Preset(
             name=f"{source}/{self.name}",
@@ -70,39 +70,39 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """A picture, and since when it is there."""
+class StoredPicture:
+    """A picture and its creation time."""
 
     picture: Picture
     created_at: dt.datetime
 
 
-def seen_by(connection: Connection, tenant: Tenant) -> list[Picture]:
-    """Return the pictures that a tenant may use: everybody's, then its own, by name."""
+def list_usable(connection: Connection, tenant: Tenant) -> list[Picture]:
+    """Return the pictures that a tenant may use: the operator's, then its own, by name."""
     table = tables.backgrounds
-    query = select(table).where(table.c.tenant.in_([_NOBODY, tenant]))
-    return [one.picture for one in _listed(connection, query)]
+    query = select(table).where(table.c.tenant.in_([_SHARED_TENANT, tenant]))
+    return [one.picture for one in _read_pictures(connection, query)]
 
 
-def everything(connection: Connection) -> list[Listed]:
-    """Return all pictures: everybody's first, then each tenant's, by name."""
-    return _listed(connection, select(tables.backgrounds))
+def list_all(connection: Connection) -> list[StoredPicture]:
+    """Return all pictures: the operator's first, then each tenant's, by name."""
+    return _read_pictures(connection, select(tables.backgrounds))
 
 
-def owned_by(connection: Connection, tenant: Tenant | None) -> list[Listed]:
+def list_owned(connection: Connection, tenant: Tenant | None) -> list[StoredPicture]:
     """Return a tenant's own pictures, or the operator's, by name."""
     table = tables.backgrounds
-    return _listed(connection, select(table).where(table.c.tenant == _owner(tenant)))
+    return _read_pictures(connection, select(table).where(table.c.tenant == _owner(tenant)))
 
 
 def find(connection: Connection, tenant: Tenant | None, name: str) -> Picture | None:
     """Return the picture of this owner and name, or None."""
-    found = _listed(connection, select(tables.backgrounds).where(_is(tenant, name)))
+    found = _read_pictures(connection, select(tables.backgrounds).where(_matches(tenant, name)))
     return found[0].picture if found else None
 
 
 def add(connection: Connection, picture: Picture) -> bool:
-    """Write a new picture down; False, and nothing written, when its owner has one of its name."""
+    """Insert a picture; return False, without a change, when its owner has one of that name."""
     row = insert(tables.backgrounds).values(
         **_values(picture), created_at=func.statement_timestamp()
     )
@@ -111,14 +111,14 @@ def add(connection: Connection, picture: Picture) -> bool:
 
 
 def change(connection: Connection, picture: Picture, *, was: Picture) -> bool:
-    """Write down what has changed; False when somebody has moved first.
+    """Update a picture's row; return False when another process changed it first.
 
-    was: what stood there when the change was decided.
+    was: the row when the change was decided.
     """
     table = tables.backgrounds
     changed = connection.execute(
         table.update()
-        .where(_is(was.tenant, was.name), table.c.key == was.key)
+        .where(_matches(was.tenant, was.name), table.c.key == was.key)
         .values(**_values(picture))
         .returning(table.c.name)
     )
@@ -126,43 +126,44 @@ def change(connection: Connection, picture: Picture, *, was: Picture) -> bool:
 
 
 def remove(connection: Connection, tenant: Tenant | None, names: Collection[str]) -> list[Picture]:
-    """Forget pictures by their names; return those that there were."""
+    """Delete pictures by name; return the deleted ones."""
     table = tables.backgrounds
-    gone = connection.execute(
+    deleted = connection.execute(
         delete(table)
         .where(table.c.tenant == _owner(tenant), table.c.name.in_(names))
         .returning(table)
     )
-    return [_picture(row) for row in gone.mappings()]
+    return [_picture(row) for row in deleted.mappings()]
 
 
-def unnamed(connection: Connection, keys: Collection[str]) -> list[str]:
-    """Return those of the keys that no picture's row names; a thumbnail goes with its picture."""
+def unreferenced(connection: Connection, keys: Collection[str]) -> list[str]:
+    """Return the keys that no picture's row names; a thumbnail counts with its picture."""
     rows = connection.execute(
         text("""
             SELECT stored.key
             FROM unnest(CAST(:keys AS text[]), CAST(:named AS text[])) AS stored (key, named)
             WHERE NOT EXISTS (SELECT FROM backgrounds WHERE backgrounds.key = stored.named)
         """),
-        {"keys": list(keys), "named": [key.removesuffix(THUMBNAIL) for key in keys]},
+        {"keys": list(keys), "named": [key.removesuffix(THUMBNAIL_SUFFIX) for key in keys]},
     )
     return [row.key for row in rows]
 
 
-def _is(tenant: Tenant | None, name: str) -> ColumnElement[bool]:
+def _matches(tenant: Tenant | None, name: str) -> ColumnElement[bool]:
     table = tables.backgrounds
     return (table.c.tenant == _owner(tenant)) & (table.c.name == name)
 
 
 def _owner(tenant: Tenant | None) -> str:
-    return _NOBODY if tenant is None else tenant
+    return _SHARED_TENANT if tenant is None else tenant
 
 
-# The driver's rows have any columns.
-def _listed(connection: Connection, query: Select[tuple[object, ...]]) -> list[Listed]:
+def _read_pictures(
+    connection: Connection, query: Select[tuple[object, ...]]
+) -> list[StoredPicture]:
     table = tables.backgrounds
     rows = connection.execute(query.order_by(table.c.tenant, table.c.name)).mappings().all()
-    return [Listed(_picture(row), row["created_at"]) for row in rows]
+    return [StoredPicture(_picture(row), row["created_at"]) for row in rows]
 
 
 def _values(picture: Picture) -> dict[str, object]:
@@ -186,7 +187,7 @@ def _values(picture: Picture) -> dict[str, object]:
 
 def _picture(row: RowMapping) -> Picture:
     return Picture(
-        tenant=Tenant(row["tenant"]) if row["tenant"] != _NOBODY else None,
+        tenant=Tenant(row["tenant"]) if row["tenant"] != _SHARED_TENANT else None,
         name=row["name"],
         title=row["title"],
         tags=tuple(row["tags"]),
@@ -204,5 +205,5 @@ def _picture(row: RowMapping) -> Picture:
 
 
 def _moods(words: Sequence[str]) -> tuple[Mood, ...]:
-    """Return the moods that this version knows; another one may have written others."""
+    """Return the moods that this version knows; another version may have written others."""
     return tuple(Mood(word) for word in words if word in set(Mood))

@@ -1,4 +1,4 @@
-"""Supervision of long-lived loops: a thread or task outlives the errors of its steps.
+"""Supervise long-lived loops: a thread or task outlives the errors of its steps.
 
 A loop takes each step inside `SupervisedLoop.step` and waits `pause_seconds` before the next one:
 
@@ -18,23 +18,23 @@ from typing import Final
 from smart_filter_shared.errors import TryAgain
 from smart_filter_shared.telemetry.logs import logger
 
-# Between two tries while a server is away: it may be back at any moment, and asking costs little.
+# Pause between two tries while a server is down: it may return at any moment, and a try is cheap.
 _AWAY_SECONDS: Final = 1.0
-# After the first defect in a row; each further one doubles it.
+# Pause after the first defect in a row; each further defect doubles it.
 _FIRST_PAUSE_SECONDS: Final = 1.0
 
 
 class SupervisedLoop:
     """Logs, counts and backs off from the failures of one long-lived loop.
 
-    A server that is away (TryAgain) is asked again each second, for as long as it takes. Any
+    While a server is down (TryAgain), the step is tried again each second, without a limit. Any
     other error is a defect: it is logged with its traceback once, not at each repetition, and the
-    pause doubles. After most_failures defects in a row `step` raises the last one, so that the
-    process can end and its supervisor starts another.
+    pause doubles. After `most_failures` defects in a row `step` raises the last one, so that the
+    process ends and its supervisor starts another.
 
-    name: what the log calls it.  every_seconds: between two steps while they succeed.
-    longest_pause_seconds: bounds the backoff.
-    most_failures: with the usual values the loop gives up after 7.5 minutes; None: never.
+    name: the loop's name in the log.  every_seconds: pause between two successful steps.
+    longest_pause_seconds: limit of the backoff.
+    most_failures: with the default values the loop gives up after 7.5 minutes; None: never.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class SupervisedLoop:
 
     @property
     def pause_seconds(self) -> float:
-        """How long to wait before the next step."""
+        """Seconds to wait before the next step."""
         if not self.is_failing:
             return self._every_seconds
         if not self._defects:
@@ -71,28 +71,28 @@ class SupervisedLoop:
 
     @contextmanager
     def step(self) -> Iterator[None]:
-        """Contain the errors of one step.  Raises the last of too many defects in a row."""
+        """Contain the errors of one step.  Raises the last defect after too many in a row."""
         try:
             yield
         except TryAgain as error:
             self._defects = 0
             self._failures += 1
-            # A server that is away tells of it in several ways: one line for all of them.
-            if self._is_news(type(error).__name__):
-                self._log.warning("server away", loop=self._name, reason=str(error))
+            # A server that is down causes different messages; one line covers all of them.
+            if self._is_new_error(type(error).__name__):
+                self._log.warning("server_unavailable", loop=self._name, reason=str(error))
         except Exception as error:
             self._defects += 1
             self._failures += 1
-            if self._is_news(f"{type(error).__name__}: {error}"):
-                self._log.exception("step failed", loop=self._name)
+            if self._is_new_error(f"{type(error).__name__}: {error}"):
+                self._log.exception("loop_step_failed", loop=self._name)
             if self._defects >= self._most_failures:
-                self._log.error("loop gives up", loop=self._name, failures=self._defects)
+                self._log.error("loop_stopped", loop=self._name, failures=self._defects)
                 raise
         else:
             if self.is_failing:
-                self._log.info("loop recovered", loop=self._name, failures=self._failures)
+                self._log.info("loop_recovered", loop=self._name, failures=self._failures)
             self._defects, self._failures, self._logged = 0, 0, ""
 
-    def _is_news(self, error: str) -> bool:
+    def _is_new_error(self, error: str) -> bool:
         before, self._logged = self._logged, error
         return error != before

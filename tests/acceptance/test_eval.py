@@ -1,4 +1,4 @@
-"""`smart-filter eval` and `compare`, as people use them: folders in, figures and pictures out."""
+"""`smart-filter eval` and `compare` on folders: figures and pictures."""
 
 import json
 import os
@@ -9,14 +9,14 @@ import cv2
 import numpy as np
 import pytest
 
-from smart_filter_shared import places
+from smart_filter_shared.config import paths
 from smart_filter_tests.commands import Command
-from smart_filter_tests.running import PHOTO
+from smart_filter_tests.full_stack import PHOTO
 from smart_filter_workers import images
 from smart_filter_workers.results import Srgb8
 
 VARIABLE = "SMART_FILTER_EVAL_DATA"
-# Where the astronaut's face and her right eye are, in pixels: left, top, right, bottom.
+# The astronaut's face and right eye, in pixels: left, top, right, bottom.
 FACE = (175, 55, 270, 190)
 EYE = (187, 86, 220, 119)
 SMALL_MASK = images.encode_png(np.zeros((100, 200), np.uint8)).content
@@ -27,7 +27,7 @@ def command(
     weights_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Command:
     monkeypatch.setenv("SMART_FILTER_DATA", str(weights_folder.parent))
-    assert places.data_folder() == weights_folder.parent
+    assert paths.data_folder() == weights_folder.parent
     return Command(capsys)
 
 
@@ -47,7 +47,7 @@ def write(path: Path, pixels: Srgb8) -> None:
 
 @pytest.fixture
 def masks(tmp_path: Path) -> Path:
-    """A folder of one photo, whose mask is her head and shoulders, roughly."""
+    """A folder of one photo, with a rough mask of head and shoulders."""
     write(tmp_path / "images" / "her.png", astronaut())
     mask = np.zeros((512, 512), np.uint8)
     cv2.ellipse(mask, (225, 150), (100, 140), 0, 0, 360, 255, -1)
@@ -61,20 +61,20 @@ def measured(command: Command, task: str, data: Path, *arguments: str) -> list[d
     return models
 
 
-def test_segmentation_measures_the_default_model_first_and_then_the_named(
+def test_segmentation_measures_the_default_model_before_the_named_ones(
     command: Command, masks: Path
 ) -> None:
     page = masks / "page.html"
 
-    told = command(
+    report = command(
         *("eval", "segmentation", "--data", str(masks), "--models", "selfie", "--html", str(page))
     )
 
-    assert (told["task"], told["data"], told["count"]) == ("segmentation", str(masks), 1)
-    names = [model["name"] for model in told["models"]]
+    assert (report["task"], report["data"], report["count"]) == ("segmentation", str(masks), 1)
+    names = [model["name"] for model in report["models"]]
     assert names[0] != "selfie"
     assert names[1:] == ["selfie"]
-    for model in told["models"]:
+    for model in report["models"]:
         assert list(model["metrics"]) == ["iou", "boundary_f", "mad"]
         assert 0.7 < model["metrics"]["iou"] < 1
         assert 0 < model["metrics"]["mad"] < 0.25
@@ -87,17 +87,17 @@ def test_segmentation_measures_the_default_model_first_and_then_the_named(
 
 
 @pytest.mark.slow
-def test_people_read_a_table(command: Command, masks: Path) -> None:
+def test_default_output_is_a_table(command: Command, masks: Path) -> None:
     page = masks / "page.html"
 
-    said = command.said("eval", "segmentation", "--data", str(masks), "--html", str(page))
+    said = command.output("eval", "segmentation", "--data", str(masks), "--html", str(page))
 
     assert "IoU" in said
     assert f"pictures: {page}" in said
 
 
 @pytest.mark.slow
-def test_face_is_found_where_it_is(command: Command, tmp_path: Path) -> None:
+def test_face_is_found_at_its_place(command: Command, tmp_path: Path) -> None:
     write(tmp_path / "images" / "her.png", astronaut())
     left, top, right, bottom = FACE
     box = {"x": left, "y": top, "w": right - left, "h": bottom - top, "ignore": False}
@@ -122,7 +122,7 @@ def test_smile_of_a_crop_is_rated(command: Command, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_open_eye_is_read_off_its_crop(command: Command, tmp_path: Path) -> None:
+def test_open_eye_is_recognized_in_its_crop(command: Command, tmp_path: Path) -> None:
     write(tmp_path / "open" / "eye.png", part(EYE))
     # Skin without an eye, which is not open.
     write(tmp_path / "closed" / "cheek.png", part((200, 138, 218, 156)))
@@ -134,12 +134,12 @@ def test_open_eye_is_read_off_its_crop(command: Command, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_upright_photo_is_turned_by_every_quarter(command: Command, tmp_path: Path) -> None:
+def test_upright_photo_is_rotated_by_every_quarter(command: Command, tmp_path: Path) -> None:
     write(tmp_path / "her.png", astronaut())
 
     (model,) = measured(command, "orientation", tmp_path)
 
-    # She stands upright, and whatever else is said of her is one quarter each.
+    # She stands upright; the three other orientations have a quarter each.
     metrics = model["metrics"]
     assert metrics["harmed"] == 0
     assert metrics["accuracy"] in {0.25, 0.5, 0.75, 1}
@@ -158,13 +158,13 @@ def test_upright_photo_is_turned_by_every_quarter(command: Command, tmp_path: Pa
         ("eyes --data {empty}", "{empty}/open"),
     ],
 )
-def test_model_parameter_or_folder_that_is_not_there_is_wrong_usage(
+def test_missing_model_parameter_or_folder_is_wrong_usage(
     command: Command, masks: Path, tmp_path: Path, command_line: str, why: str
 ) -> None:
     folders = {"masks": masks, "empty": tmp_path / "empty"}
     folders["empty"].mkdir()
 
-    said = command.refused("eval", *command_line.format(**folders).split())
+    said = command.usage_error("eval", *command_line.format(**folders).split())
 
     assert why.format(**folders) in said
 
@@ -178,7 +178,7 @@ def test_model_parameter_or_folder_that_is_not_there_is_wrong_usage(
     ],
     ids=["no mask", "small mask", "no photo"],
 )
-def test_photo_or_mask_that_does_not_fit_is_named(
+def test_mismatched_photo_or_mask_is_named(
     command: Command, masks: Path, folder: str, content: bytes | None, why: str
 ) -> None:
     path = masks / folder / "her.png"
@@ -186,31 +186,31 @@ def test_photo_or_mask_that_does_not_fit_is_named(
     if content is not None:
         path.write_bytes(content)
 
-    assert why in command.refused("eval", "segmentation", "--data", str(masks))
+    assert why in command.usage_error("eval", "segmentation", "--data", str(masks))
 
 
 @pytest.mark.slow
 def test_compare_draws_one_sheet_of_several_models(command: Command, tmp_path: Path) -> None:
     sheet = tmp_path / "sheet.jpg"
 
-    told = command("compare", str(PHOTO), "--models", "people,selfie", "-o", str(sheet))
+    report = command("compare", str(PHOTO), "--models", "people,selfie", "-o", str(sheet))
 
-    assert (told["photo"], told["sheet"]) == (str(PHOTO), str(sheet))
-    assert [(one["name"], one["error"]) for one in told["models"]] == [
+    assert (report["photo"], report["sheet"]) == (str(PHOTO), str(sheet))
+    assert [(one["name"], one["error"]) for one in report["models"]] == [
         ("people", None),
         ("selfie", None),
     ]
-    assert all(0.2 < one["people_share"] < 0.9 for one in told["models"])
+    assert all(0.2 < one["people_share"] < 0.9 for one in report["models"])
     drawn = images.decode(sheet.read_bytes())
     assert drawn.format == "jpg"
     # The photo and two models next to each other.
     assert drawn.srgb.shape[1] > 3 * 512
 
 
-def test_compare_refuses_a_sheet_that_is_no_picture(command: Command, tmp_path: Path) -> None:
+def test_compare_refuses_a_sheet_that_is_not_a_picture(command: Command, tmp_path: Path) -> None:
     sheet = str(tmp_path / "sheet.gif")
 
-    assert ".png or .jpg" in command.refused(
+    assert ".png or .jpg" in command.usage_error(
         "compare", str(PHOTO), "--models", "selfie", "-o", sheet
     )
 
@@ -219,20 +219,20 @@ def test_compare_refuses_a_sheet_that_is_no_picture(command: Command, tmp_path: 
 @pytest.mark.parametrize(
     ("task", "part", "metric", "least"),
     [
-        # What the cards say of all of these photos is 0.95, 0.90 and 0.98.
+        # According to the cards: 0.95, 0.90 and 0.98 on all of these photos.
         ("segmentation", "portrait", "iou", 0.9),
         ("segmentation", "seg", "iou", 0.8),
         ("face", "faces", "f1", 0.85),
     ],
 )
-def test_few_real_photos_are_seen_as_well_as_the_card_says(
+def test_few_real_photos_reach_the_quality_on_the_card(
     command: Command, task: str, part: str, metric: str, least: float
 ) -> None:
     folder = os.environ.get(VARIABLE)
     if not folder:
         pytest.skip(f"set {VARIABLE} to a folder of photos with known masks and faces")
 
-    told = command("eval", task, "--data", str(Path(folder) / part), "--limit", "8")
+    report = command("eval", task, "--data", str(Path(folder) / part), "--limit", "8")
 
-    assert told["count"] == 8
-    assert told["models"][0]["metrics"][metric] > least
+    assert report["count"] == 8
+    assert report["models"][0]["metrics"][metric] > least

@@ -1,4 +1,4 @@
-"""Models of an operator's own: let in, offered, measured; trained, promoted and rolled back."""
+"""Models of an operator: admitted, offered, measured; trained, promoted and rolled back."""
 
 import datetime as dt
 import json
@@ -15,30 +15,30 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smart_filter_deploy.cli import program
-from smart_filter_shared import settings
-from smart_filter_shared.cards import TaskName
+from smart_filter_deploy.cli.server import program
+from smart_filter_shared.config import settings
 from smart_filter_shared.db import sessions
-from smart_filter_shared.jobs.versions import Version
+from smart_filter_shared.model_registry.weight_versions import WeightVersion
+from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.storage.objects import ObjectStore
-from smart_filter_tests import learning, networks
+from smart_filter_tests import networks, trainable_model
 from smart_filter_tests.bench import settings_of
 from smart_filter_tests.commands import Command
-from smart_filter_tests.running import KEY, PHOTO, Running
-from smart_filter_workers import catalogue
-from smart_filter_workers.learning import registering
-from smart_filter_workers.learning.registering import Place, Training
+from smart_filter_tests.full_stack import KEY, PHOTO, RunningStack
+from smart_filter_workers.learning import register
+from smart_filter_workers.learning.register import RegistrationContext, TrainingInfo
+from smart_filter_workers.models import catalog
 
 PATIENCE_SECONDS = 240.0
 # Of 255 levels of coverage.
 SURE = 200
-BETTER = {**learning.BETTER, "against": None}
-OWN = learning.digest_of(learning.OWN)
+BETTER = {**trainable_model.BETTER, "against": None}
+OWN = trainable_model.digest_of(trainable_model.OWN)
 
 
 @pytest.fixture
 def data(data_folder: Path, weights_folder: Path, tmp_path: Path) -> Path:
-    """A data folder of its own with the default weights."""
+    """A data folder with the default weights."""
     folder = data_folder / f"models-{tmp_path.name}"
     folder.mkdir(mode=0o711)
     shutil.copytree(weights_folder, folder / "weights")
@@ -55,16 +55,16 @@ def local(
 
 @pytest.fixture
 def admitted(local: Command, tmp_path: Path) -> str:
-    """A network of an operator's own, by which red is people."""
+    """An operator's network that treats red as people."""
     path = tmp_path / "My Red.onnx"
-    path.write_bytes(networks.red_is_people())
+    path.write_bytes(networks.red_matte_network())
     square = ("--set", f"width={networks.SIDE_PX}", "--set", f"height={networks.SIDE_PX}")
     assert local("models", "admit", str(path), *square) == {"model": "onnx", "entry": "my-red"}
     return "my-red"
 
 
 @pytest.mark.slow
-def test_network_that_was_let_in_cuts_out_a_photo(data: Path, admitted: str) -> None:
+def test_admitted_network_cuts_out_a_photo(data: Path, admitted: str) -> None:
     ended = subprocess.run(
         program.command(
             *("run", str(PHOTO), "-o", "out.png", "--outputs", "image,matte", "--json"),
@@ -87,13 +87,13 @@ def test_network_that_was_let_in_cuts_out_a_photo(data: Path, admitted: str) -> 
     red = np.asarray(Image.open(PHOTO).convert("RGB"))[..., 0]
     small = cv2.resize(red, (networks.SIDE_PX,) * 2, interpolation=cv2.INTER_AREA)
     seen = cv2.resize(small, red.shape, interpolation=cv2.INTER_LINEAR)
-    # Where the network is sure the matte is its own; between, the photo's edges lead it.
+    # Where the network is sure, the matte is its own; in between, the photo's edges decide.
     assert matte[seen > SURE].mean() > SURE
     assert matte[seen < 255 - SURE].mean() < 255 - SURE
     assert np.corrcoef(matte.ravel(), seen.ravel())[0, 1] > 0.9
 
 
-def test_bench_of_a_photo_without_faces_says_which_model_could_not_run(
+def test_bench_on_a_photo_without_faces_names_the_model_that_could_not_run(
     local: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status = local.status("models", "bench", "geometry", "--runs", "1", "--json")
@@ -105,16 +105,16 @@ def test_bench_of_a_photo_without_faces_says_which_model_could_not_run(
 
 @pytest.fixture
 def at_server(
-    running_stack: Running, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    running_stack: RunningStack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Command:
     monkeypatch.setenv("SMART_FILTER_URL", str(running_stack.client.base_url))
     monkeypatch.setenv("SMART_FILTER_API_KEY", KEY)
     return Command(capsys)
 
 
-def test_list_leaves_out_what_cannot_run_unless_asked(at_server: Command) -> None:
-    offered = at_server.said("models", "list")
-    every = at_server.said("models", "list", "--all")
+def test_list_omits_unavailable_models_unless_asked(at_server: Command) -> None:
+    offered = at_server.output("models", "list")
+    every = at_server.output("models", "list", "--all")
 
     assert "centerface *" in offered
     assert "unet" not in offered
@@ -122,8 +122,8 @@ def test_list_leaves_out_what_cannot_run_unless_asked(at_server: Command) -> Non
     assert "smart-filter[tensorflow]" in line
 
 
-def test_show_says_what_a_recipe_may_set(at_server: Command) -> None:
-    shown = at_server.said("models", "show", "yolo")
+def test_show_lists_the_recipe_parameters(at_server: Command) -> None:
+    shown = at_server.output("models", "show", "yolo")
 
     assert "segmentation.params.threshold" in shown
     assert "AGPL-3.0-only" in shown
@@ -131,38 +131,40 @@ def test_show_says_what_a_recipe_may_set(at_server: Command) -> None:
 
 
 @contextmanager
-def place_of(running: Running) -> Iterator[Place]:
-    """Where a trainer registers, on another machine than the stack's worker."""
-    told = settings_of(running.stack.addresses)
-    engine = sessions.engine(told.database, connections=1)
-    store = ObjectStore(told.storage, connections=1)
+def place_of(running: RunningStack) -> Iterator[RegistrationContext]:
+    """A place to register weights, on another machine than the stack's worker."""
+    server_settings = settings_of(running.stack.addresses)
+    engine = sessions.open_engine(server_settings.database, connections=1)
+    store = ObjectStore(server_settings.storage, connections=1)
     with TemporaryDirectory() as folder:
         weights = Path(folder) / "weights"
-        learning.furnish(weights, running.faults.parent / "weights")
-        yield Place(engine, store, catalogue.find([learning]), weights)
+        trainable_model.link_weights(weights, running.faults.parent / "weights")
+        yield RegistrationContext(
+            engine, store, catalog.discover_models([trainable_model]), weights
+        )
     engine.dispose()
 
 
-def registered(running: Running, network: bytes) -> Version:
-    training = Training(BETTER, "the tests", dt.datetime.now(dt.UTC))
+def registered(running: RunningStack, network: bytes) -> WeightVersion:
+    training = TrainingInfo(BETTER, "the tests", dt.datetime.now(dt.UTC))
     with place_of(running) as place:
-        return registering.register(
+        return register.register_weights(
             place, network, task=TaskName.SMILE, model="learned", training=training
         )
 
 
 @pytest.fixture
 def command(
-    running_stack: Running, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    running_stack: RunningStack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Command:
     for name, value in running_stack.stack.addresses.environment().items():
         monkeypatch.setenv(name, value)
-    assert settings.stores()
+    assert settings.load_backends()
     return Command(capsys)
 
 
-def rated(running: Running) -> tuple[float, str | None]:
-    """Return how a photo's smile is rated now, and by which weights."""
+def rated(running: RunningStack) -> tuple[float, str | None]:
+    """Return the present rating of a photo's smile, and its weights."""
     job = running.run(outputs="faces", smile__model="learned")
     assert job["state"] == "succeeded", job["error"]
     (stage,) = [one for one in job["stages"] if one["name"] == "smile"]
@@ -170,13 +172,13 @@ def rated(running: Running) -> tuple[float, str | None]:
     return job["faces"][0]["smile"]["score"], stage["digest"]
 
 
-def test_promoted_weights_make_results_until_they_are_rolled_back(
-    running_stack: Running, command: Command
+def test_promoted_weights_are_used_until_they_are_rolled_back(
+    running_stack: RunningStack, command: Command
 ) -> None:
     assert rated(running_stack) == (0.125, OWN)
-    version = registered(running_stack, learning.network(0.875))
+    version = registered(running_stack, trainable_model.network(0.875))
 
-    # Both hold for what is submitted a second later at most.
+    # Both take effect within a second.
     command("models", "promote", version.digest)
     running_stack.until(lambda: rated(running_stack) == (0.875, version.digest))
     command("models", "rollback", "smile/learned")
@@ -187,28 +189,28 @@ def test_promoted_weights_make_results_until_they_are_rolled_back(
 
 
 @pytest.mark.slow
-def test_shadow_is_compared_and_not_shown(running_stack: Running, command: Command) -> None:
+def test_shadow_is_compared_but_not_shown(running_stack: RunningStack, command: Command) -> None:
     def has_been_tried() -> bool:
         shown = rated(running_stack)
         return shown == (0.125, OWN) and command(*compared)["photos"] > 0
 
-    version = registered(running_stack, learning.network(0.625))
+    version = registered(running_stack, trainable_model.network(0.625))
     compared = ("models", "compare-shadow", version.digest)
     command("models", "shadow", version.digest, "--share", "1")
-    # The API looks at its models once a second.
+    # The API reads its models once a second.
     running_stack.until(has_been_tried)
 
     said = command(*compared)
     command("models", "shadow", version.digest, "--share", "0")
 
     assert (said["against"], said["errors"]) == (OWN, 0)
-    # Of a smile that is none it makes a moderate one.
+    # It rates a face without a smile as moderate.
     assert said["figures"]["level"]["mean"] == 0.0
     assert said["figures"]["score"]["mean"] == pytest.approx(0.5)
 
 
-def test_correction_over_http_becomes_training_material(
-    running_stack: Running, command: Command
+def test_correction_over_http_is_collected_for_training(
+    running_stack: RunningStack, command: Command
 ) -> None:
     job = running_stack.run(outputs="faces")
     label = {"faces": [{"number": 1, "smile": "mild", "left_open": False}]}
@@ -218,7 +220,7 @@ def test_correction_over_http_becomes_training_material(
 
     built = [command("feedback", "build", task) for task in ("smile", "eyes")]
     assert running_stack.client.delete(f"/v1/jobs/{job['id']}").status_code == 204
-    # A worker writes the removal into the manifest, by itself.
+    # A worker writes the removal into the manifest by itself.
     running_stack.until(
         lambda: (
             command("feedback", "list")["items"][-1]["manifest_digest"]

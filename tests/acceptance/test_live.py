@@ -1,4 +1,4 @@
-"""Live video: a worker as clients see it, and `smart-filter live`, frame by frame."""
+"""Live video: a worker and its clients, and `smart-filter live`, frame by frame."""
 
 import itertools
 import subprocess
@@ -15,24 +15,26 @@ import numpy as np
 import pytest
 
 from smart_filter_client import Client
-from smart_filter_deploy.cli import live_take, program, video
-from smart_filter_deploy.cli.live_session import LiveSession
-from smart_filter_deploy.cli.stopping import Stop
+from smart_filter_deploy.cli.live import frames as live_frames
+from smart_filter_deploy.cli.live import video
+from smart_filter_deploy.cli.live.session import LiveSession
+from smart_filter_deploy.cli.server import program
+from smart_filter_deploy.cli.terminal.signals import StopFlag
 from smart_filter_shared.presets import PRESETS
-from smart_filter_tests import filming
+from smart_filter_tests import videos
 from smart_filter_tests.bench import settings_of
 from smart_filter_tests.commands import Command
+from smart_filter_tests.full_stack import KEY, RunningStack
+from smart_filter_tests.live_worker import SECRET, LiveWorker, Viewer, live_worker
 from smart_filter_tests.proxy import Proxy
-from smart_filter_tests.running import KEY, Running
-from smart_filter_tests.serving import a_photo, serving
-from smart_filter_tests.viewing import SECRET, LiveWorker, Viewer, live_worker
+from smart_filter_tests.serving import a_photo, serve_api
 from smart_filter_workers.live import frames
 from smart_filter_workers.results import Srgb8
 
 # JPEG at quality 85 with 4:2:0 chroma.
 JPEG_LEVELS = 12
 RED, BLUE = (255, 0, 0), (0, 0, 255)
-# VP8 and MPEG-4 at their usual rates, on a plain colour.
+# VP8 and MPEG-4 at their usual rates, on a plain color.
 CODEC_LEVELS = 40
 RATE = 10.0
 PATIENCE_SECONDS = 60.0
@@ -48,22 +50,22 @@ def worker(weights_folder: Path) -> Iterator[LiveWorker]:
 
 @pytest.fixture(scope="module")
 def silent(worker: LiveWorker) -> Iterator[Viewer]:
-    """A client that connects when the tests begin, and says nothing."""
-    with worker.connected() as viewer:
+    """A client that connects when the tests begin, and sends nothing."""
+    with worker.connect() as viewer:
         yield viewer
 
 
 @pytest.fixture(scope="module")
 def person() -> Srgb8:
-    return next(filming.moving(seconds=1)).srgb
+    return next(videos.film_moving_camera(seconds=1)).srgb
 
 
 def corner(srgb: Srgb8) -> list[int]:
-    """Return the mean colour of the upper right corner, where nobody is."""
+    """Return the mean color of the upper right corner, where only background is."""
     return [round(level) for level in srgb[5:25, -25:-5].mean(axis=(0, 1)).tolist()]
 
 
-def test_person_stands_before_another_background(
+def test_person_is_shown_on_another_background(
     worker: LiveWorker, silent: Viewer, person: Srgb8
 ) -> None:
     del silent
@@ -83,17 +85,17 @@ def test_person_stands_before_another_background(
     assert np.abs(answer.srgb[inside].astype(int) - person[inside]).mean() < JPEG_LEVELS
 
 
-def test_background_of_the_token_changes_and_a_wrong_one_is_refused(
+def test_background_of_the_token_can_be_changed_and_a_wrong_one_is_refused(
     worker: LiveWorker, person: Srgb8
 ) -> None:
-    with worker.connected() as viewer:
+    with worker.connect() as viewer:
         viewer.tell(token=worker.token(background="color:#ff0000"))
         viewer.hear()
         viewer.tell(background="transparent")
         wrong = viewer.hear()
         before = corner(viewer.ask(1, person).srgb)
         viewer.tell(background="color:#0000ff")
-        told = viewer.hear()
+        reply = viewer.hear()
         after = corner(viewer.ask(2, person).srgb)
         viewer.tell(background="keep")
         viewer.hear()
@@ -101,40 +103,40 @@ def test_background_of_the_token_changes_and_a_wrong_one_is_refused(
 
     assert (wrong["type"], wrong["code"]) == ("error", "invalid_recipe")
     assert "color:white" in wrong["detail"]
-    assert (told["type"], told["background"]) == ("background", "color:#0000ff")
+    assert (reply["type"], reply["background"]) == ("background", "color:#0000ff")
     assert before == pytest.approx(RED, abs=JPEG_LEVELS)
     assert after == pytest.approx(BLUE, abs=JPEG_LEVELS)
     assert np.abs(kept.astype(int) - person).mean() < JPEG_LEVELS
 
 
-def test_picture_that_is_sent_becomes_the_background(worker: LiveWorker, person: Srgb8) -> None:
+def test_uploaded_picture_becomes_the_background(worker: LiveWorker, person: Srgb8) -> None:
     with worker.viewer(background="color:#ff0000") as viewer:
         viewer.tell(background_file=True)
         viewer.socket.send(b"no picture")
         wrong = viewer.hear()
         viewer.tell(background_file=True)
         viewer.socket.send(a_photo("PNG"))
-        told = viewer.hear()
+        reply = viewer.hear()
         answer = viewer.ask(1, person)
 
     assert (wrong["code"], "frame" in wrong) == ("image_unreadable", False)
-    assert told == {"type": "background", "background": "file", "name": None, "reason": None}
+    assert reply == {"type": "background", "background": "file", "name": None, "reason": None}
     assert corner(answer.srgb) == pytest.approx((0, 0, 0), abs=JPEG_LEVELS)
 
 
-def test_people_choose_their_background(worker: LiveWorker, person: Srgb8) -> None:
+def test_automatic_background_depends_on_the_people(worker: LiveWorker, person: Srgb8) -> None:
     with worker.viewer(background="auto") as viewer:
         for number in range(8):
             viewer.ask(number, person)
 
-    (told,) = (one for one in viewer.said if one["type"] == "background")
-    assert told["background"] == "auto"
-    assert told["name"] in {preset.name for preset in PRESETS}
-    assert "smiling" in told["reason"]
+    (reply,) = (one for one in viewer.said if one["type"] == "background")
+    assert reply["background"] == "auto"
+    assert reply["name"] in {preset.name for preset in PRESETS}
+    assert "smiling" in reply["reason"]
 
 
 def test_client_that_does_not_read_delays_no_other(worker: LiveWorker, person: Srgb8) -> None:
-    content = frames.written(person)
+    content = frames.encode_frame(person)
     with worker.viewer("ann") as slow, worker.viewer("bob") as other:
         for _ in range(10):
             slow.show(1, content)
@@ -171,10 +173,10 @@ def test_wrong_message_is_an_error_and_the_next_frame_is_served(
 
 def test_huge_message_ends_the_connection(worker: LiveWorker) -> None:
     with worker.viewer() as viewer:
-        # Its head alone (RFC 6455, 5.2): binary, masked, 4,000,001 bytes to come.
+        # Only its head (RFC 6455, 5.2): binary, masked, with 4,000,001 bytes to follow.
         viewer.socket.socket.sendall(b"\x82\xff" + (4_000_001).to_bytes(8) + bytes(4))
 
-        assert viewer.ending()[0] == 1009
+        assert viewer.closing()[0] == 1009
 
 
 @pytest.mark.parametrize(
@@ -184,27 +186,27 @@ def test_huge_message_ends_the_connection(worker: LiveWorker) -> None:
 def test_wrong_first_message_ends_the_connection_with_a_reason(
     worker: LiveWorker, first: str, code: int, words: str
 ) -> None:
-    with worker.connected() as viewer:
+    with worker.connect() as viewer:
         viewer.socket.send(first)
 
-        ended, reason = viewer.ending()
+        ended, reason = viewer.closing()
 
     assert (ended, words in reason) == (code, True)
 
 
-def test_places_of_a_tenant_and_of_the_worker_are_limited(worker: LiveWorker) -> None:
+def test_connections_of_a_tenant_and_of_the_worker_are_limited(worker: LiveWorker) -> None:
     with ExitStack() as held:
         for tenant in ("ann", "ann", "bob"):
             held.enter_context(worker.viewer(tenant))
-        with worker.connected() as third:
+        with worker.connect() as third:
             third.tell(token=worker.token("ann"))
-            of_tenant = third.ending()
+            of_tenant = third.closing()
         held.enter_context(worker.viewer("bob"))
         is_full = worker.get("/readyz").status_code
         metrics = worker.get("/metrics").text
-        with worker.connected() as fifth:
+        with worker.connect() as fifth:
             fifth.tell(token=worker.token("eve"))
-            of_worker = fifth.ending()
+            of_worker = fifth.closing()
 
     assert (of_tenant[0], "you have 2" in of_tenant[1]) == (4429, True)
     assert (of_worker[0], "all places" in of_worker[1]) == (4429, True)
@@ -213,30 +215,30 @@ def test_places_of_a_tenant_and_of_the_worker_are_limited(worker: LiveWorker) ->
 
 
 def test_connection_without_a_token_ends_in_time(silent: Viewer) -> None:
-    assert silent.ending() == (4408, "no token in time: send it at once, within 5 s")
+    assert silent.closing() == (4408, "no token in time: send it at once, within 5 s")
 
 
-@pytest.mark.slow  # 2 s: a worker of its own
+@pytest.mark.slow  # 2 s: a separate worker
 def test_sigterm_ends_connections_with_a_reason(weights_folder: Path, person: Srgb8) -> None:
     with live_worker(weights_folder) as own, own.viewer() as viewer:
         viewer.ask(1, person)
 
         status = own.stop()
 
-        assert viewer.ending()[0] == 1012
+        assert viewer.closing()[0] == 1012
     assert status == 0
 
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """An API with live video, whose connections go through a proxy."""
+    """An API with live video whose connections go through a proxy."""
 
     url: str
     proxy: Proxy
 
 
 @pytest.fixture(scope="module")
-def live(running_stack: Running, worker: LiveWorker) -> Iterator[Live]:
+def live(running_stack: RunningStack, worker: LiveWorker) -> Iterator[Live]:
     place = urlsplit(f"http://{worker.host}")
     assert place.hostname is not None
     assert place.port is not None
@@ -246,7 +248,7 @@ def live(running_stack: Running, worker: LiveWorker) -> Iterator[Live]:
             SMART_FILTER_LIVE_URL=f"ws://127.0.0.1:{proxy.port}",
             SMART_FILTER_LIVE_SECRET=SECRET,
         )
-        with serving(settings) as url:
+        with serve_api(settings) as url:
             yield Live(url, proxy)
 
 
@@ -264,9 +266,9 @@ def command(
 
 
 def write(path: Path, *, smiling: int, serious: int) -> None:
-    """Write a video of somebody who smiles, and then does not."""
-    smile = next(filming.smiles(0.0, seconds=0.1)).srgb
-    other = next(filming.smiles(9.0, seconds=0.1)).srgb
+    """Write a video of a person who smiles, and then does not."""
+    smile = next(videos.film_smiles(0.0, seconds=0.1)).srgb
+    other = next(videos.film_smiles(9.0, seconds=0.1)).srgb
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), RATE, SIZE)
     for srgb in [smile] * smiling + [other] * serious:
         writer.write(cv2.resize(srgb, SIZE)[..., ::-1].copy())
@@ -274,25 +276,25 @@ def write(path: Path, *, smiling: int, serious: int) -> None:
 
 
 def read(path: Path) -> list[Srgb8]:
-    with video.Source(str(path)) as source:
+    with video.VideoSource(str(path)) as source:
         return [frame[..., ::-1] for frame in source.frames()]
 
 
-# Frames come faster than they were filmed: the shutter has to go by the film's seconds.
-def test_every_frame_goes_through_and_a_smile_becomes_a_picture(command: Command) -> None:
+# Frames are sent faster than they were filmed: the shutter uses the film's time.
+def test_every_frame_is_processed_and_a_smile_becomes_a_picture(command: Command) -> None:
     write(Path("clip.mp4"), smiling=6, serious=10)
 
-    told = command("live", "clip.mp4", "--background", "color:#00ff00", "--shutter", "smiles")
+    reply = command("live", "clip.mp4", "--background", "color:#00ff00", "--shutter", "smiles")
 
     output = Path("clip.smart-filter.webm").absolute()
     size = {"width": SIZE[0], "height": SIZE[1]}
     expected = {"frames": 16, "failed": 0, "dropped": 0, "output": str(output), **size}
-    assert told.items() >= expected.items()
+    assert reply.items() >= expected.items()
     frames = read(output)
     assert len(frames) == 16
     corners = np.array([frame[4:12, -12:-4] for frame in frames]).astype(int)
     assert np.abs(corners - [0, 255, 0]).max() < CODEC_LEVELS
-    (shot,) = told["shutters"]
+    (shot,) = reply["shutters"]
     assert shot["error"] is None
     assert shot["frame"] < 6
     picture = cv2.imread(shot["path"])
@@ -301,7 +303,7 @@ def test_every_frame_goes_through_and_a_smile_becomes_a_picture(command: Command
 
 
 @pytest.mark.slow
-def test_connection_that_breaks_costs_no_frame(command: Command, live: Live) -> None:
+def test_interrupted_connection_loses_no_frame(command: Command, live: Live) -> None:
     write(Path("clip.mp4"), smiling=0, serious=20)
     film = Path("out.mp4").absolute()
 
@@ -313,28 +315,28 @@ def test_connection_that_breaks_costs_no_frame(command: Command, live: Live) -> 
 
     with ThreadPoolExecutor(1) as pool:
         cutting = pool.submit(cut_once_frames_come)
-        told = command("live", "clip.mp4", "-o", str(film), "--background", "color:#00ff00")
+        reply = command("live", "clip.mp4", "-o", str(film), "--background", "color:#00ff00")
         cutting.result()
 
-    assert (told["frames"], told["failed"]) == (20, 0)
+    assert (reply["frames"], reply["failed"]) == (20, 0)
     assert len(read(film)) == 20
 
 
-def test_background_that_cannot_be_is_wrong_usage(command: Command) -> None:
+def test_impossible_background_is_wrong_usage(command: Command) -> None:
     write(Path("clip.mp4"), smiling=0, serious=1)
 
     for background in ("nonsense", "transparent", "preset:none-such"):
-        assert "background" in command.refused(
+        assert "background" in command.usage_error(
             "live", "clip.mp4", "--background", background, "--json"
         )
     assert not Path("clip.smart-filter.webm").exists()
 
 
-def test_photo_in_name_alone_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_file_that_is_not_a_photo_is_refused_in_one_line(tmp_path: Path) -> None:
     photo = tmp_path / "text.jpg"
     photo.write_text("no photo")
 
-    # A process of its own: FFmpeg asks once how much it may say.
+    # A separate process: FFmpeg reads its log level once.
     ended = subprocess.run(
         [*program.command("live", str(photo))],
         cwd=tmp_path,
@@ -344,38 +346,38 @@ def test_photo_in_name_alone_is_refused_in_one_line(tmp_path: Path) -> None:
     )
 
     assert ended.returncode == 2
-    assert ended.stderr == f"smart-filter: {photo} has no frame that can be read\n"
+    assert ended.stderr == f"smart-filter: {photo} has no readable frame\n"
 
 
 def test_camera_gives_the_newest_frames_until_it_is_stopped(live: Live, tmp_path: Path) -> None:
-    stop, figures = Stop(), live_take.Figures()
-    srgb = next(filming.smiles(0.0, seconds=0.1)).srgb
+    stop, figures = StopFlag(), live_frames.FrameStats()
+    srgb = next(videos.film_smiles(0.0, seconds=0.1)).srgb
     frame = cv2.resize(srgb, SIZE)[..., ::-1].astype(np.uint8)
 
-    def tell(figures: live_take.Figures) -> None:
+    def tell(figures: live_frames.FrameStats) -> None:
         if figures.frames == 5:
             stop.request()
 
     with (
         Client(live.url, KEY) as client,
         LiveSession(client, "color:#00ff00") as session,
-        video.Film(tmp_path / "film.mp4", rate=RATE, size=SIZE) as film,
+        video.VideoWriter(tmp_path / "film.mp4", rate=RATE, size=SIZE) as film,
     ):
         session.open()
-        take = live_take.Take(session, film, SIZE, None, stop, tell)
+        take = live_frames.FrameLoop(session, film, SIZE, None, stop, tell)
         # A camera that is faster than any worker.
-        take.newest_of(itertools.repeat(frame), RATE, figures)
+        take.process_camera(itertools.repeat(frame), RATE, figures)
 
     assert (figures.frames, figures.failed) == (5, 0)
     assert len(figures.milliseconds) == 5
 
 
-def test_film_of_a_camera_repeats_frames_where_none_came(tmp_path: Path) -> None:
+def test_camera_film_repeats_frames_where_none_arrived(tmp_path: Path) -> None:
     path = tmp_path / "film.mp4"
-    jpeg = video.sent(np.full((180, 320, 3), 200, np.uint8), SIZE)
+    jpeg = video.encode_for_sending(np.full((180, 320, 3), 200, np.uint8), SIZE)
 
-    with video.Film(path, rate=RATE, size=SIZE) as film:
-        clock = live_take.Clock(film, RATE, started=0.0)
+    with video.VideoWriter(path, rate=RATE, size=SIZE) as film:
+        clock = live_frames.RealTimeWriter(film, RATE, started=0.0)
         for when in (0.0, 0.05, 0.1, 0.5, 1.0):
             clock.add(jpeg, when)
 

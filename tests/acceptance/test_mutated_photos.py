@@ -1,7 +1,7 @@
-"""200 photos that something happened to: each is a picture, or a clear failure.
+"""200 damaged photos: each gives a picture, or a clear failure.
 
-Seeds that ever failed, in longer runs too, are kept in FAILED_ONCE; `mutants.mutant(seed, …)`
-makes the photo again.
+Seeds that ever failed, in longer runs too, are kept in FAILED_ONCE; `mutants.mutant(seed, …)` makes
+the photo again.
 """
 
 import json
@@ -18,10 +18,10 @@ from smart_filter_tests.mutants import Mutant, mutant, originals
 
 SEEDS = range(200)
 FAILED_ONCE = (555, 1474, 1510, 3992, 4603)
-# Above what the process takes when idle.  50 megapixels of WebP with alpha take most: two
-# canvases of libwebp's, Pillow's picture and bytes, and ours, 3 to 4 bytes a pixel each.
+# In addition to the idle process. 50 megapixels of WebP with alpha need most: two canvases of
+# libwebp, Pillow's picture and bytes, and ours, 3 to 4 bytes a pixel each.
 MEMORY_BYTES = 1200 * 1024 * 1024
-# Of processor time, which a busy machine does not change; 50 megapixels take two.
+# Processor time, which does not depend on other load; 50 megapixels take two seconds.
 SLOWEST_SECONDS = 20.0
 PATIENCE_SECONDS = 100.0
 
@@ -42,8 +42,10 @@ def test_mutants_give_a_picture_or_a_clear_failure_within_memory_and_time(
     of_whole, outcomes = outcomes[: len(whole)], outcomes[len(whole) :]
     assert {one["outcome"] for one in of_whole} == {"picture"}
     clear = {"picture", "image_unreadable", "image_too_large"}
-    unclear = [told(mutants, one) for one in outcomes if one["outcome"] not in clear]
-    slow = [told(mutants, one) for one in outcomes if float(str(one["seconds"])) > SLOWEST_SECONDS]
+    unclear = [describe(mutants, one) for one in outcomes if one["outcome"] not in clear]
+    slow = [
+        describe(mutants, one) for one in outcomes if float(str(one["seconds"])) > SLOWEST_SECONDS
+    ]
     assert not unclear
     assert not slow
     assert len(outcomes) == len(mutants), f"the process died after {outcomes[-1]}"
@@ -51,10 +53,10 @@ def test_mutants_give_a_picture_or_a_clear_failure_within_memory_and_time(
 
 
 def decoded(contents: dict[int, bytes]) -> list[dict[str, object]]:
-    """Return what became of each photo in a process whose memory is bounded."""
+    """Return the outcome of each photo in a memory-bounded process."""
     tests_folder = Path(smart_filter_tests.__file__).parents[1]
     ended = subprocess.run(
-        [sys.executable, "-m", "smart_filter_tests.decoding", str(MEMORY_BYTES)],
+        [sys.executable, "-m", "smart_filter_tests.bounded_decoder", str(MEMORY_BYTES)],
         input=pickle.dumps(list(contents.items())),
         stdout=subprocess.PIPE,
         timeout=PATIENCE_SECONDS,
@@ -64,6 +66,6 @@ def decoded(contents: dict[int, bytes]) -> list[dict[str, object]]:
     return [json.loads(line) for line in ended.stdout.splitlines()]
 
 
-def told(mutants: dict[int, Mutant], outcome: dict[str, object]) -> str:
+def describe(mutants: dict[int, Mutant], outcome: dict[str, object]) -> str:
     one = mutants[int(str(outcome["seed"]))]
     return f"seed {one.seed}: {one.kind} with {one.story}: {outcome}"

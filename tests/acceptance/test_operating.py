@@ -1,4 +1,4 @@
-"""A service with troubles, what its operators do to it, and the connections that it never makes."""
+"""Faults of a running service, operator actions, and outgoing connections."""
 
 import json
 import os
@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from smart_filter_deploy.cli import program
-from smart_filter_shared.doorbell import queue_of
-from smart_filter_shared.jobs.presence import SENDING
+from smart_filter_deploy.cli.server import program
+from smart_filter_shared.doorbell import queue_name
+from smart_filter_shared.queue.worker_registry import SENDER_ROLE
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests import commands
 from smart_filter_tests.bench import settings_of
 from smart_filter_tests.commands import Command
-from smart_filter_tests.running import ENGINE, PHOTO, WORKER, Running, running
-from smart_filter_tests.secluded import secluded
+from smart_filter_tests.full_stack import ENGINE, PHOTO, WORKER, RunningStack, run_stack
+from smart_filter_tests.isolated_network import isolate_network
 
 PATIENCE_SECONDS = 240.0
 LOOK_SECONDS = 0.1
@@ -37,7 +37,7 @@ asyncio.run(open_live())
 """
 
 
-def hanging(running: Running) -> str:
+def hanging(running: RunningStack) -> str:
     """Submit a photo and return its job while a worker hangs in its segmentation."""
     reached = running.faults / "hangs.reached"
     reached.unlink(missing_ok=True)
@@ -50,8 +50,8 @@ def attempts(job: dict[str, Any]) -> dict[str, int]:
     return {stage["name"]: stage["attempt"] for stage in job["stages"]}
 
 
-def test_worker_killed_inside_a_stage_loses_nothing(running_stack: Running) -> None:
-    with running_stack.armed("hangs"):
+def test_worker_killed_inside_a_stage_loses_nothing(running_stack: RunningStack) -> None:
+    with running_stack.arm("hangs"):
         job_id = hanging(running_stack)
         pid = running_stack.stack.pid(WORKER)
         assert pid is not None
@@ -62,8 +62,8 @@ def test_worker_killed_inside_a_stage_loses_nothing(running_stack: Running) -> N
     assert attempts(job) == {"prepare": 1, "segmentation": 2, "composite": 1}
 
 
-def test_job_canceled_in_mid_work_stays_canceled(running_stack: Running) -> None:
-    with running_stack.armed("hangs"):
+def test_job_canceled_while_a_stage_runs_stays_canceled(running_stack: RunningStack) -> None:
+    with running_stack.arm("hangs"):
         job_id = hanging(running_stack)
         answer = running_stack.client.post(f"/v1/jobs/{job_id}/cancel")
     after = running_stack.run(background="keep")
@@ -74,8 +74,8 @@ def test_job_canceled_in_mid_work_stays_canceled(running_stack: Running) -> None
 
 
 @pytest.mark.slow
-def test_stage_that_raises_fails_its_job_after_three_attempts(running_stack: Running) -> None:
-    with running_stack.armed("raises"):
+def test_stage_that_raises_fails_its_job_after_three_attempts(running_stack: RunningStack) -> None:
+    with running_stack.arm("raises"):
         job = running_stack.run(segmentation__model="raises")
 
     assert job["state"] == "failed"
@@ -85,8 +85,8 @@ def test_stage_that_raises_fails_its_job_after_three_attempts(running_stack: Run
 
 
 @pytest.mark.slow
-def test_last_attempt_in_a_process_of_its_own_can_succeed(running_stack: Running) -> None:
-    with running_stack.armed("raises") as flag:
+def test_last_attempt_in_a_process_of_its_own_can_succeed(running_stack: RunningStack) -> None:
+    with running_stack.arm("raises") as flag:
         flag.write_text("2")
         job = running_stack.run(segmentation__model="raises")
 
@@ -94,10 +94,10 @@ def test_last_attempt_in_a_process_of_its_own_can_succeed(running_stack: Running
 
 
 @pytest.mark.slow
-def test_photo_that_kills_every_worker_is_poison_and_its_neighbors_succeed(
-    running_stack: Running,
+def test_photo_that_kills_every_worker_fails_and_its_batch_mates_succeed(
+    running_stack: RunningStack,
 ) -> None:
-    with running_stack.armed("kills-always"):
+    with running_stack.arm("kills-always"):
         poison = running_stack.submit(segmentation__model="kills")
         neighbors = [running_stack.submit(background="color:blue") for _ in range(3)]
         job = running_stack.wait(poison)
@@ -109,18 +109,18 @@ def test_photo_that_kills_every_worker_is_poison_and_its_neighbors_succeed(
 
 @pytest.fixture
 def command(
-    running_stack: Running, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    running_stack: RunningStack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Command:
-    told = settings_of(running_stack.stack.addresses)
-    return commands.on_servers(told, capsys, monkeypatch)
+    given = settings_of(running_stack.stack.addresses)
+    return commands.on_servers(given, capsys, monkeypatch)
 
 
 def test_drained_worker_takes_neither_work_nor_rings_until_it_is_resumed(
-    running_stack: Running, command: Command
+    running_stack: RunningStack, command: Command
 ) -> None:
     def worker() -> dict[str, Any]:
         items = command("workers", "list")["items"]
-        return dict(*[one for one in items if one["wanted"] != [SENDING]])
+        return dict(*[one for one in items if one["wanted"] != [SENDER_ROLE]])
 
     running_stack.until(lambda: worker().get("capabilities", []) != [])
     served = worker()["capabilities"]
@@ -129,7 +129,7 @@ def test_drained_worker_takes_neither_work_nor_rings_until_it_is_resumed(
     command("workers", "drain", worker()["id"])
     running_stack.until(lambda: worker()["capabilities"] == [])
     job_id = running_stack.submit()
-    running_stack.until(lambda: running_stack.broker.llen(queue_of(entrance)) > 0)
+    running_stack.until(lambda: running_stack.broker.llen(queue_name(entrance)) > 0)
     waiting = running_stack.job(job_id)["state"]
     command("workers", "resume", worker()["id"])
     ended = running_stack.wait(job_id)["state"]
@@ -142,13 +142,13 @@ TENANT = "/v1/tenants/local"
 
 
 @pytest.fixture
-def forgetful(running_stack: Running) -> Iterator[Running]:
+def forgetful(running_stack: RunningStack) -> Iterator[RunningStack]:
     running_stack.client.patch(TENANT, json={"keep_nothing": True}).raise_for_status()
     yield running_stack
     running_stack.client.patch(TENANT, json={"keep_nothing": False}).raise_for_status()
 
 
-def test_nothing_of_a_photo_is_left_once_its_picture_is_fetched(forgetful: Running) -> None:
+def test_nothing_of_a_photo_is_left_once_its_picture_is_fetched(forgetful: RunningStack) -> None:
     bucket = ObjectStore(settings_of(forgetful.stack.addresses).storage, connections=1)
     job = forgetful.run(background="color:red", outputs="image,faces")
     job_id = job["id"]
@@ -161,7 +161,7 @@ def test_nothing_of_a_photo_is_left_once_its_picture_is_fetched(forgetful: Runni
     forgetful.until(lambda: forgetful.job(job_id)["faces"] is None)
 
     assert len(objects) >= 4
-    # To be shown the photo is no delivery, and it goes with the rest.
+    # A fetched photo is not a delivered output; the photo is removed with the rest.
     gone = forgetful.client.get(job["links"]["photo"])
     assert (shown.status_code, gone.status_code) == (200, 410)
     assert len(picture) == job["image"]["bytes"]
@@ -174,9 +174,9 @@ def test_nothing_of_a_photo_is_left_once_its_picture_is_fetched(forgetful: Runni
 def test_without_research_weights_a_photo_is_rated_by_geometry(
     data_folder: Path, weights_folder: Path
 ) -> None:
-    told = {**ENGINE, "SMART_FILTER_RESEARCH_WEIGHTS": "off"}
+    given = {**ENGINE, "SMART_FILTER_RESEARCH_WEIGHTS": "off"}
 
-    with running(data_folder / "research", weights_folder, told) as stack:
+    with run_stack(data_folder / "research", weights_folder, given) as stack:
         offered = stack.client.get("/v1/models").json()["items"]
         job = stack.run(outputs="faces")
 
@@ -189,7 +189,7 @@ def test_without_research_weights_a_photo_is_rated_by_geometry(
 
 @pytest.fixture
 def environment(data_folder: Path, weights_folder: Path, tmp_path: Path) -> dict[str, str]:
-    """Only what a shell has: variables that name a CI service would silence the library."""
+    """A shell's environment only: variables that name a CI service would silence the library."""
     data = data_folder / "secluded"
     data.mkdir(mode=0o711)
     (data / "weights").symlink_to(weights_folder)
@@ -203,9 +203,9 @@ def environment(data_folder: Path, weights_folder: Path, tmp_path: Path) -> dict
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_stack_at_work_looks_up_no_name(environment: dict[str, str], tmp_path: Path) -> None:
+def test_working_stack_looks_up_no_name(environment: dict[str, str], tmp_path: Path) -> None:
     with (
-        secluded(tmp_path / "network") as network,
+        isolate_network(tmp_path / "network") as network,
         network.start(program.command("up", "--json"), environment) as up,
     ):
         try:
@@ -223,18 +223,18 @@ def test_stack_at_work_looks_up_no_name(environment: dict[str, str], tmp_path: P
             up.send_signal(signal.SIGTERM)
             up.communicate(timeout=PATIENCE_SECONDS)
 
-    assert network.asked_for == []
+    assert network.queried_names == []
 
 
 def wait_for_report(folder: Path, environment: dict[str, str]) -> None:
-    """Return when a process that loads the library unguarded has asked for its vendor's host.
+    """Wait until an unguarded process that loads the library has queried its vendor's host.
 
-    Everything loaded earlier would have reported before that.
+    Any library loaded earlier would have reported before that.
     """
     command = (sys.executable, "-c", UNGUARDED)
-    with secluded(folder) as network, network.start(command, environment) as process:
+    with isolate_network(folder) as network, network.start(command, environment) as process:
         gives_up_at = time.monotonic() + PATIENCE_SECONDS
-        while not network.asked_for:
+        while not network.queried_names:
             assert time.monotonic() < gives_up_at, "the library reports nothing any more"
             time.sleep(LOOK_SECONDS)
         process.kill()

@@ -1,4 +1,4 @@
-"""Photos and backgrounds from elsewhere: addresses, uploads, files, a tenant's own pictures."""
+"""Photos and backgrounds from outside: addresses, uploads, files, a tenant's own pictures."""
 
 import hashlib
 import json
@@ -15,11 +15,11 @@ import pytest
 from PIL import Image
 from sqlalchemy import text
 
-from smart_filter_deploy.cli import program
-from smart_filter_tests.bench import Bench, opened, settings_of
+from smart_filter_deploy.cli.server import program
+from smart_filter_tests.bench import Bench, open_bench, settings_of
 from smart_filter_tests.commands import Command
+from smart_filter_tests.full_stack import KEY, PHOTO, RunningStack
 from smart_filter_tests.pictures import plain
-from smart_filter_tests.running import KEY, PHOTO, Running
 from smart_filter_tests.web import a_site, answer, ok, redirect
 
 A_PICTURE = plain(900, 300, (20, 160, 60), "JPEG")
@@ -28,14 +28,14 @@ GREEN = (20, 160, 60)
 JPEG_LEVELS = 12
 
 
-def submitted(stack: Running, **wish: object) -> str:
+def submitted(stack: RunningStack, **wish: object) -> str:
     wish.setdefault("recipe", {"background": "keep"})
     answered = stack.client.post("/v1/jobs", json=wish)
     assert answered.status_code == 202, answered.text
     return str(answered.json()["id"])
 
 
-def an_upload(stack: Running, photo: bytes, type_: str) -> dict[str, Any]:
+def an_upload(stack: RunningStack, photo: bytes, type_: str) -> dict[str, Any]:
     wish = {"content_type": type_, "bytes": len(photo)}
     upload: dict[str, Any] = stack.client.post("/v1/uploads", json=wish).json()
     put(upload, photo)
@@ -49,9 +49,9 @@ def put(upload: dict[str, Any], photo: bytes) -> None:
 
 
 @pytest.fixture(scope="module")
-def stack_bench(running_stack: Running) -> Iterator[Bench]:
-    """The database and the storage of the stack."""
-    with opened(settings_of(running_stack.stack.addresses), connections=1) as bench:
+def stack_bench(running_stack: RunningStack) -> Iterator[Bench]:
+    """The stack's database and storage."""
+    with open_bench(settings_of(running_stack.stack.addresses), connections=1) as bench:
         yield bench
 
 
@@ -66,10 +66,10 @@ def objects(bench: Bench, name: str) -> set[str]:
 
 
 def test_photo_at_an_address_is_fetched_once_and_kept(
-    running_stack: Running, stack_bench: Bench
+    running_stack: RunningStack, stack_bench: Bench
 ) -> None:
     said = {
-        # The media type that a server names does not count; the link is a presigned one.
+        # The server's media type does not count; the link is a presigned one.
         "/a?signature=x": ok(PHOTO.read_bytes(), content__type="text/plain"),
         "/": redirect("/a?signature=x"),
     }
@@ -100,8 +100,8 @@ def test_photo_at_an_address_is_fetched_once_and_kept(
     ],
     ids=["private", "redirect inward", "gone", "no picture", "too large"],
 )
-def test_picture_that_an_address_does_not_give_fails_its_job_at_once(
-    running_stack: Running, stack_bench: Bench, *, kind: str, url: str, code: str, detail: str
+def test_unusable_picture_at_an_address_fails_its_job_at_once(
+    running_stack: RunningStack, stack_bench: Bench, *, kind: str, url: str, code: str, detail: str
 ) -> None:
     said = {
         "/inward?signature=x": redirect("http://10.0.0.1/admin"),
@@ -125,8 +125,8 @@ def test_picture_that_an_address_does_not_give_fails_its_job_at_once(
     assert kind == "background" or objects(stack_bench, job_id) == set()
 
 
-def test_photo_put_into_storage_goes_all_the_way(
-    running_stack: Running, stack_bench: Bench
+def test_photo_uploaded_to_storage_is_processed(
+    running_stack: RunningStack, stack_bench: Bench
 ) -> None:
     upload = an_upload(running_stack, PHOTO.read_bytes(), "image/png")["upload_id"]
 
@@ -143,9 +143,11 @@ def test_photo_put_into_storage_goes_all_the_way(
     assert objects(stack_bench, upload) == set()
 
 
-def test_photo_that_was_put_again_is_refused(running_stack: Running, stack_bench: Bench) -> None:
+def test_photo_that_was_uploaded_twice_is_refused(
+    running_stack: RunningStack, stack_bench: Bench
+) -> None:
     upload = an_upload(running_stack, A_PICTURE, "image/jpeg")
-    # Run only when the other photo is there.
+    # Runs only after the second upload.
     recipe = {"background": "keep", "run_at": "2999-01-01T00:00:00Z"}
     job_id = submitted(running_stack, upload_id=upload["upload_id"], recipe=recipe)
 
@@ -158,10 +160,10 @@ def test_photo_that_was_put_again_is_refused(running_stack: Running, stack_bench
 
     assert (job["state"], job["error"]["code"]) == ("failed", "inputs_expired")
     assert job["error"]["stage"] == "prepare"
-    assert "something else was put into upload" in job["error"]["detail"]
+    assert "was replaced after this job was submitted" in job["error"]["detail"]
 
 
-def submit(running: Running, background: bytes, **fields: str) -> str:
+def submit(running: RunningStack, background: bytes, **fields: str) -> str:
     answered = running.client.post(
         "/v1/jobs",
         files={"photo": PHOTO.read_bytes(), "background_file": background},
@@ -171,7 +173,7 @@ def submit(running: Running, background: bytes, **fields: str) -> str:
     return str(answered.json()["id"])
 
 
-def assert_green_behind(running: Running, job: dict[str, object], *, levels: int) -> None:
+def assert_green_behind(running: RunningStack, job: dict[str, object], *, levels: int) -> None:
     assert job["state"] == "succeeded", job["error"]
     seen = running.pixels(str(job["id"])).astype(int)
     assert seen.shape == (512, 512, 3)
@@ -179,7 +181,7 @@ def assert_green_behind(running: Running, job: dict[str, object], *, levels: int
     assert np.abs(seen[outside] - GREEN).max() <= levels
 
 
-def test_uploaded_background_stands_behind_the_person(running_stack: Running) -> None:
+def test_uploaded_background_is_drawn_behind_the_person(running_stack: RunningStack) -> None:
     background = plain(900, 300, GREEN, "JPEG")
 
     job = running_stack.wait(submit(running_stack, background, outputs="image,matte", format="png"))
@@ -188,8 +190,8 @@ def test_uploaded_background_stands_behind_the_person(running_stack: Running) ->
     assert (job["background"]["kind"], job["background"]["name"]) == ("file", None)
 
 
-def test_background_at_an_address_stands_behind_the_person(running_stack: Running) -> None:
-    # The media type that a server names does not count; the link is a presigned one.
+def test_background_at_an_address_is_drawn_behind_the_person(running_stack: RunningStack) -> None:
+    # The server's media type does not count; the link is a presigned one.
     picture = ok(plain(900, 300, GREEN), content__type="text/plain")
     with a_site({"/a?signature=x": picture}) as site:
         job = running_stack.run(
@@ -209,22 +211,22 @@ PATIENCE_SECONDS = 60.0
 
 @pytest.fixture
 def command(
-    running_stack: Running,
+    running_stack: RunningStack,
     stack_bench: Bench,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Command]:
-    """The command line on the servers of the stack; removes what is added."""
+    """The command line on the stack's servers; added pictures are removed at the end."""
     for name, value in running_stack.stack.environment.items():
         monkeypatch.setenv(name, value)
     yield Command(capsys)
-    # The stack serves other tests, whose photos are not to get these behind them.
+    # The stack serves other tests, whose photos must not get these backgrounds.
     stack_bench.execute("DELETE FROM backgrounds")
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder of pictures: two that are, and one that is none."""
+    """A folder of two pictures, and a file that is none."""
     (tmp_path / "quartz").mkdir()
     Image.new("RGB", (1200, 1100), BLUE).save(tmp_path / "quartz" / "Blue wall.png")
     Image.new("RGB", (1100, 1200), MOSS).save(tmp_path / "moss.jpg", quality=95)
@@ -232,17 +234,17 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def assert_behind(running: Running, job: dict[str, Any], color: tuple[int, int, int]) -> None:
-    """Compare the mean color of the picture's upper right corner, where nobody is."""
+def assert_behind(running: RunningStack, job: dict[str, Any], color: tuple[int, int, int]) -> None:
+    """Compare the mean color of the picture's upper right corner, where only background is."""
     corner = running.pixels(job["id"])[:20, -20:].astype(float)
     assert np.abs(corner.mean(axis=(0, 1)) - color).max() <= 4
 
 
-@pytest.mark.usefixtures("command")  # which removes what is added
-def test_folder_of_pictures_becomes_backgrounds_that_jobs_have(
-    running_stack: Running, folder: Path
+@pytest.mark.usefixtures("command")  # which removes added pictures
+def test_folder_of_pictures_becomes_backgrounds_of_jobs(
+    running_stack: RunningStack, folder: Path
 ) -> None:
-    # As an operator does it: a process that finds the servers by the data folder.
+    # An operator's process finds the servers by the data folder.
     running_stack.stack.announce(url="http://127.0.0.1:1", api_key=KEY)
     environment = {one: os.environ[one] for one in os.environ if not one.startswith("SMART_")}
     synced = subprocess.run(
@@ -286,7 +288,7 @@ def test_picture_that_was_added_is_listed_until_it_is_removed(
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
-        (("add", "moss.jpg", "quartz/Blue wall.png", "--name", "x"), "add one file"),
+        (("add", "moss.jpg", "quartz/Blue wall.png", "--name", "x"), "give one file"),
         (("add", "moss.jpg", "--name", "a/b"), "cannot be a background's name"),
         (("add", "moss.jpg", "--moods", "hungry"), "there are joyful"),
         (("add", "moss.jpg", "--tenant", "a/b"), "not a tenant's name"),
@@ -299,4 +301,4 @@ def test_wrong_usage_is_refused_in_one_line(
 ) -> None:
     placed = [str(folder / one) if (folder / one).exists() else one for one in arguments]
 
-    assert what in command.refused("backgrounds", *placed, "--json")
+    assert what in command.usage_error("backgrounds", *placed, "--json")

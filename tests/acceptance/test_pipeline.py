@@ -1,4 +1,4 @@
-"""A photo goes in, a picture comes out: what is in it, what the job says, who made it."""
+"""From photo to picture: its pixels, and the facts and models in the job's answer."""
 
 import base64
 import io
@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from smart_filter_tests.full_stack import PHOTO, RunningStack
 from smart_filter_tests.heic import quarters
-from smart_filter_tests.pictures import encoded, plain
-from smart_filter_tests.running import PHOTO, Running
+from smart_filter_tests.pictures import encode, plain
 
 ENSEMBLE = {
     "background": "color:red",
@@ -22,7 +22,7 @@ ENSEMBLE = {
     "segmentation__params__below": "escalate",
 }
 GREEN, RED = (0, 128, 0), (255, 0, 0)
-# A corner of the photo that is no part of the person, and a part of the space suit; width 40.
+# A corner of the photo without the person, and a part of the space suit; width 40.
 OUTSIDE, INSIDE = [[20, 20], [80, 20]], [[240, 420], [300, 420]]
 
 
@@ -30,7 +30,7 @@ def original() -> NDArray[np.uint8]:
     return np.asarray(Image.open(PHOTO).convert("RGB"))
 
 
-def test_red_background_is_red_and_the_person_is_untouched(running_stack: Running) -> None:
+def test_red_background_is_red_and_the_person_is_untouched(running_stack: RunningStack) -> None:
     job = running_stack.run(background="color:#ff0000", outputs="image,matte", format="png")
 
     assert job["state"] == "succeeded"
@@ -45,14 +45,14 @@ def test_red_background_is_red_and_the_person_is_untouched(running_stack: Runnin
     assert np.quantile(difference, 0.99) <= 2
 
 
-def test_auto_background_says_whom_it_saw_and_why_it_chose(running_stack: Running) -> None:
+def test_auto_background_names_its_reason(running_stack: RunningStack) -> None:
     job = running_stack.run(outputs="image,faces,rating")
 
     assert job["state"] == "succeeded"
     assert job["people"] == 1
     (face,) = job["faces"]
     x, y, width, height = face["box"]
-    # The astronaut's face, as anybody sees it in the picture.
+    # The astronaut's face in the picture.
     assert x < 224 < x + width
     assert y < 110 < y + height
     assert face["smile"]["level"] in {"moderate", "huge"}
@@ -66,15 +66,15 @@ def test_auto_background_says_whom_it_saw_and_why_it_chose(running_stack: Runnin
     assert [stage["state"] for stage in job["stages"]] == ["succeeded"] * 5
 
 
-def test_same_photo_recipe_and_seed_give_the_same_bytes(running_stack: Running) -> None:
+def test_same_photo_recipe_and_seed_give_the_same_bytes(running_stack: RunningStack) -> None:
     first, second = (running_stack.run(seed="42") for _ in range(2))
 
     assert running_stack.output(first["id"], "image") == running_stack.output(second["id"], "image")
 
 
-def test_album_composes_the_photo_that_smiles(running_stack: Running) -> None:
+def test_album_composes_the_photo_that_smiles(running_stack: RunningStack) -> None:
     portraits = [
-        encoded(Image.open(photo).convert("RGB").reduce(2), "JPEG")
+        encode(Image.open(photo).convert("RGB").reduce(2), "JPEG")
         for photo in (PHOTO, PHOTO.with_name("grace_hopper.jpg"))
     ]
     photos = [plain(64, 64, "green"), *portraits]
@@ -94,8 +94,8 @@ def test_album_composes_the_photo_that_smiles(running_stack: Running) -> None:
     assert [job["rank_terms"]["rating"] is None for job in jobs] == [True, False, False]
 
 
-def test_filters_are_drawn_and_said(running_stack: Running) -> None:
-    """She smiles and looks into the camera; nothing but her hat and glasses changes."""
+def test_filters_are_drawn_and_listed(running_stack: RunningStack) -> None:
+    """She smiles and looks into the camera; only the hat and the glasses change pixels."""
     job = running_stack.run(
         background="keep", format="png", filters="hat,glasses", filters__glasses__kind="shades"
     )
@@ -124,7 +124,7 @@ def with_exif() -> bytes:
     tags = Image.Exif()
     tags[ARTIST] = "Ada"
     tags.get_ifd(PLACE)[2] = (48.0, 12.0, 30.0)
-    return encoded(Image.open(PHOTO).convert("RGB"), "JPEG", quality=95, exif=tags)
+    return encode(Image.open(PHOTO).convert("RGB"), "JPEG", quality=95, exif=tags)
 
 
 def opened(content: bytes) -> Image.Image:
@@ -136,7 +136,7 @@ def unpacked(content: bytes) -> dict[str, bytes]:
         return {one: files.read(one) for one in files.namelist()}
 
 
-def test_every_kind_of_file_comes_within_its_limits(running_stack: Running) -> None:
+def test_every_kind_of_file_stays_within_its_limits(running_stack: RunningStack) -> None:
     job = running_stack.run(
         with_exif(),
         background="preset:sunrise",
@@ -166,28 +166,28 @@ def test_every_kind_of_file_comes_within_its_limits(running_stack: Running) -> N
     assert opened(persons[person["file"]]).size == tuple(person["box"][2:])
 
 
-def test_heic_photo_works(running_stack: Running) -> None:
+def test_heic_photo_is_processed(running_stack: RunningStack) -> None:
     job = running_stack.run(quarters(), background="keep", format="png")
 
     assert job["state"] == "succeeded", job["error"]
     assert job["photo"] == {"width": 64, "height": 48, "format": "heic", "quarter_turns": 0}
     photo = running_stack.client.get(job["links"]["photo"])
-    assert Image.open(io.BytesIO(photo.content)).format == "JPEG"  # which every browser shows
+    assert Image.open(io.BytesIO(photo.content)).format == "JPEG"  # readable by every browser
     sent = running_stack.client.get(job["links"]["photo"], params={"original": "1"})
     assert (sent.content, sent.headers["content-type"]) == (quarters(), "image/heic")
     assert running_stack.pixels(job["id"]).shape == (48, 64, 3)
 
 
-def test_photo_without_people_is_kept_as_it_is(running_stack: Running) -> None:
-    nobody = Image.linear_gradient("L").convert("RGB")
+def test_photo_without_people_stays_unchanged(running_stack: RunningStack) -> None:
+    gradient = Image.linear_gradient("L").convert("RGB")
 
     job = running_stack.run(
-        encoded(nobody, "PNG"), background="blur:0.5", outputs="image,rating", format="png"
+        encode(gradient, "PNG"), background="blur:0.5", outputs="image,rating", format="png"
     )
 
     assert (job["state"], job["people"], job["rating_reason"]) == ("succeeded", 0, "no_face")
     assert (job["rating"], job["background"]["kind"]) == (None, "keep")
-    assert np.array_equal(running_stack.pixels(job["id"]), np.asarray(nobody))
+    assert np.array_equal(running_stack.pixels(job["id"]), np.asarray(gradient))
 
 
 def two_persons() -> bytes:
@@ -196,7 +196,7 @@ def two_persons() -> bytes:
     both = Image.new("RGB", (1024, 512), (120, 120, 120))
     both.paste(one, (0, 0))
     both.paste(one.resize((256, 256)), (640, 256))
-    return encoded(both, "JPEG", quality=95)
+    return encode(both, "JPEG", quality=95)
 
 
 def segmentation(job: dict[str, Any]) -> tuple[str, int]:
@@ -204,11 +204,11 @@ def segmentation(job: dict[str, Any]) -> tuple[str, int]:
     return stage["model"], stage["attempt"]
 
 
-def test_photo_that_lies_on_its_side_comes_out_upright(running_stack: Running) -> None:
+def test_photo_on_its_side_is_rotated_upright(running_stack: RunningStack) -> None:
     upright = Image.open(PHOTO).convert("RGB")
 
     job = running_stack.run(
-        encoded(upright.transpose(Image.Transpose.ROTATE_90), "JPEG", quality=95),
+        encode(upright.transpose(Image.Transpose.ROTATE_90), "JPEG", quality=95),
         background="color:#0000ff",
         outputs="image,faces",
         format="png",
@@ -223,7 +223,7 @@ def test_photo_that_lies_on_its_side_comes_out_upright(running_stack: Running) -
     assert found["box"][0] == pytest.approx(182, abs=12)
 
 
-def test_members_that_disagree_hand_on_to_the_stronger_model(running_stack: Running) -> None:
+def test_disagreeing_members_escalate_to_the_stronger_model(running_stack: RunningStack) -> None:
     job = running_stack.run(
         **ENSEMBLE,
         segmentation__params__members="selfie,classical",
@@ -235,8 +235,8 @@ def test_members_that_disagree_hand_on_to_the_stronger_model(running_stack: Runn
     assert (job["confidence"], job["needs_review"]) == (None, False)
 
 
-def test_stronger_model_that_no_worker_offers_leaves_the_photo_for_review(
-    running_stack: Running,
+def test_unavailable_stronger_model_leaves_the_photo_for_review(
+    running_stack: RunningStack,
 ) -> None:
     job = running_stack.run(**ENSEMBLE, segmentation__params__stronger="detectron2")
 
@@ -246,7 +246,7 @@ def test_stronger_model_that_no_worker_offers_leaves_the_photo_for_review(
     assert job["needs_review"] is True
 
 
-def test_one_of_two_persons_can_be_kept(running_stack: Running) -> None:
+def test_one_of_two_persons_can_be_kept(running_stack: RunningStack) -> None:
     photo = running_stack.run(two_persons(), background="color:red", outputs="matte,rating")
     mattes, found = {}, {}
     for persons in ("all", "largest", "2"):
@@ -272,13 +272,13 @@ def test_one_of_two_persons_can_be_kept(running_stack: Running) -> None:
 
 
 @pytest.fixture(scope="module")
-def parent(running_stack: Running) -> dict[str, Any]:
+def parent(running_stack: RunningStack) -> dict[str, Any]:
     return running_stack.run(
         background="color:#ff0000", outputs="image,matte", format="png", edge="fast"
     )
 
 
-def derived(running: Running, job: dict[str, Any], **asked: object) -> dict[str, Any]:
+def derived(running: RunningStack, job: dict[str, Any], **asked: object) -> dict[str, Any]:
     answer = running.client.post(f"/v1/jobs/{job['id']}/derive", json=asked)
     assert answer.status_code == 202, answer.text
     return running.wait(answer.json()["id"])
@@ -288,8 +288,8 @@ def ran(job: dict[str, Any]) -> list[str]:
     return [stage["name"] for stage in job["stages"] if stage["attempt"]]
 
 
-def test_another_background_takes_no_time_of_a_model(
-    running_stack: Running, parent: dict[str, Any]
+def test_another_background_runs_no_model(
+    running_stack: RunningStack, parent: dict[str, Any]
 ) -> None:
     job = derived(running_stack, parent, recipe={"background": "color:green"})
 
@@ -305,7 +305,7 @@ def test_another_background_takes_no_time_of_a_model(
 
 
 def test_strokes_correct_the_matte_and_the_picture(
-    running_stack: Running, parent: dict[str, Any]
+    running_stack: RunningStack, parent: dict[str, Any]
 ) -> None:
     photo = np.asarray(Image.open(PHOTO).convert("RGB"))
     strokes = [

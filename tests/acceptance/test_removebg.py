@@ -1,4 +1,4 @@
-"""Programs written for remove.bg, through the running stack."""
+"""Programs written for remove.bg, with the running stack."""
 
 import base64
 import io
@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from smart_filter_tests.full_stack import KEY, PHOTO, RunningStack
 from smart_filter_tests.pictures import plain
-from smart_filter_tests.running import KEY, PHOTO, Running
 from smart_filter_tests.web import a_site, ok
 
 GREEN = (20, 160, 60)
@@ -24,7 +24,7 @@ PATH = "/v1.0/removebg"
 
 
 @pytest.fixture
-def client(running_stack: Running) -> Iterator[httpx.Client]:
+def client(running_stack: RunningStack) -> Iterator[httpx.Client]:
     with httpx.Client(
         base_url=running_stack.client.base_url, headers={"X-Api-Key": KEY}, timeout=30
     ) as client:
@@ -53,9 +53,9 @@ def test_person_is_cut_out_of_a_preview(client: httpx.Client) -> None:
     assert 0.2 < (alpha > 127).mean() < 0.9
     left, top, right, bottom = picture.getchannel("A").point(lambda a: 255 * (a >= 26)).getbbox()
     sides = ("Left", "Top", "Width", "Height")
-    told = [int(answer.headers[f"X-Foreground-{side}"]) for side in sides]
+    corner = [int(answer.headers[f"X-Foreground-{side}"]) for side in sides]
     seen = [side * SIDE / PREVIEW_SIDE for side in (left, top, right - left, bottom - top)]
-    assert np.abs(np.array(told) - seen).max() <= 2, "the box is in pixels of the photo"
+    assert np.abs(np.array(corner) - seen).max() <= 2, "the box is in pixels of the photo"
 
 
 def test_photo_and_background_are_fetched_from_their_addresses(client: httpx.Client) -> None:
@@ -81,16 +81,16 @@ def test_photo_and_background_are_fetched_from_their_addresses(client: httpx.Cli
     [
         ({"image_url": "http://169.254.169.254/latest/meta-data/"}, "failed_image_download"),
         ({"image_url": "{site}/me.png", "bg_image_url": "{site}/gone"}, "failed_bg_download"),
-        ({"image_url": "{site}/nobody", "type": "product"}, "unknown_foreground"),
+        ({"image_url": "{site}/empty", "type": "product"}, "unknown_foreground"),
     ],
-    ids=["private", "background gone", "nobody"],
+    ids=["private", "background missing", "no person"],
 )
-def test_photo_that_cannot_be_cut_out_is_an_error_of_their_own(
+def test_photo_that_cannot_be_cut_out_is_a_removebg_error(
     client: httpx.Client, fields: dict[str, str], code: str
 ) -> None:
     said = {
         "/me.png": ok(PHOTO.read_bytes()),
-        "/nobody": ok(plain(320, 240, GREEN, "JPEG")),
+        "/empty": ok(plain(320, 240, GREEN, "JPEG")),
     }
     with a_site(said) as site:
         body = {name: value.format(site=site.url) for name, value in fields.items()}
@@ -101,7 +101,7 @@ def test_photo_that_cannot_be_cut_out_is_an_error_of_their_own(
 
 
 # A published client (npm, `remove.bg` 1.3.0).  `npm ci` installs it into a folder of the tests:
-# pinned by digests, nothing of it is kept.
+# pinned by digests, and not part of the repository.
 RECIPE = Path(__file__).parents[1] / "data" / "removebg-client"
 INSTALL_SECONDS, RUN_SECONDS = 90, 40
 
@@ -120,12 +120,13 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(RECIPE, folder, dirs_exist_ok=True)
     ran = run("npm", "ci", folder=folder, seconds=INSTALL_SECONDS)
     if ran.returncode:
-        pytest.skip(f"npm cannot install it here: {ran.stderr[-300:]}")
+        why = " ".join(ran.stderr[-300:].split())
+        pytest.skip(f"needs a registry that npm can reach: {why}")
     return folder
 
 
 def test_published_client_sends_a_file_and_reads_the_answer(
-    installed: Path, running_stack: Running
+    installed: Path, running_stack: RunningStack
 ) -> None:
     url = str(running_stack.client.base_url).rstrip("/")
     options = {

@@ -1,4 +1,4 @@
-"""`run`, `batch`, `submit` and `up` as people use them: real processes, servers and photos."""
+"""`run`, `batch`, `submit` and `up`: real processes, servers and photos."""
 
 import contextlib
 import csv
@@ -20,12 +20,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
-from smart_filter_deploy.cli import program
-from smart_filter_deploy.cli.journal import NAME
+from smart_filter_deploy.cli.batch.journal import FILE_NAME
+from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.embedded import folder
-from smart_filter_tests.running import KEY, PHOTO, Running
+from smart_filter_tests.full_stack import KEY, PHOTO, RunningStack
 
-# For hangs: what takes eight seconds on a quiet machine took ninety on a busy one.
+# For hangs: eight seconds on a quiet machine were ninety on a busy one.
 PATIENCE_SECONDS = 240.0
 LONG_AGO = 10**9
 STAGES = ["prepare", "segmentation", "face", "smile", "composite"]
@@ -39,7 +39,7 @@ class Machine:
         self.here = here
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        """Start a command in a process group of its own, as a shell does."""
+        """Start a command in its own process group, as a shell does."""
         return subprocess.Popen(
             program.command(*arguments),
             cwd=self.here,
@@ -66,7 +66,7 @@ class Machine:
         return np.asarray(Image.open(self.here / name))
 
     def is_quiet(self) -> bool:
-        """Whether no process of a stack is left: each one holds these locks while it lives."""
+        """Return whether no process of a stack is left: each holds these locks during its life."""
         return all(_is_free(self.data / name) for name in ("lock", "children.lock", "users.lock"))
 
 
@@ -100,15 +100,15 @@ def up_folder(data_folder: Path, weights_folder: Path) -> Path:
 
 @pytest.fixture
 def machine(quiet_folder: Path, tmp_path: Path) -> Machine:
-    """Nothing is up."""
+    """A machine without a running stack."""
     machine = Machine(quiet_folder, tmp_path)
     assert machine.is_quiet()
     return machine
 
 
 @pytest.fixture
-def up(running_stack: Running, tmp_path: Path) -> Iterator[Machine]:
-    """A stack is up on the data folder."""
+def up(running_stack: RunningStack, tmp_path: Path) -> Iterator[Machine]:
+    """A stack runs on the data folder."""
     stack = running_stack.stack
     stack.announce(url=str(running_stack.client.base_url), api_key=KEY)
     yield Machine(stack.folder.path, tmp_path)
@@ -123,14 +123,14 @@ def test_run_starts_its_servers_shows_its_findings_and_leaves_nothing(machine: M
     assert machine.picture("astronaut.smart-filter.jpg").shape == (512, 512, 3)
     for stage in STAGES:
         assert f"{stage} succeeded in " in ended.stdout
-    for told in ("1 person, 1 face", "both eyes open", "rating", "0.8 × ", "background"):
-        assert told in ended.stdout
+    for printed in ("1 person, 1 face", "both eyes open", "rating", "0.8 × ", "background"):
+        assert printed in ended.stdout
     assert "astronaut.smart-filter.jpg  512 × 512 jpg" in ended.stdout
     assert not {"\x1b", "\r", "\b"} & set(ended.stdout + ended.stderr)
 
 
 @pytest.mark.slow
-def test_runs_at_the_same_time_share_one_stack(machine: Machine) -> None:
+def test_simultaneous_runs_share_one_stack(machine: Machine) -> None:
     first = machine.start("run", "-o", "first.png", "--json")
     second = machine.start("run", "-o", "second.png", "--json")
     with first, second:
@@ -141,7 +141,7 @@ def test_runs_at_the_same_time_share_one_stack(machine: Machine) -> None:
     assert machine.is_quiet()
 
 
-def test_run_uses_the_stack_that_is_up_and_leaves_it_up(up: Machine) -> None:
+def test_run_uses_the_running_stack_and_leaves_it_running(up: Machine) -> None:
     [line] = up.lines("run", str(PHOTO), "-o", "red.png", "--background", "color:red")
 
     assert folder.running_stack(up.data) is not None
@@ -178,7 +178,7 @@ def test_outputs_are_written_next_to_the_picture(up: Machine) -> None:
     assert np.abs(seen[alone[..., 3] == 0] - [255, 0, 0]).mean() < 3
 
 
-def test_photos_come_in_their_order_and_one_that_fails_is_a_line_too(up: Machine) -> None:
+def test_photos_are_listed_in_order_including_a_failed_one(up: Machine) -> None:
     (up.here / "other").mkdir()
     for name in ("a.png", "other/a.png"):
         shutil.copy(PHOTO, up.here / name)
@@ -213,7 +213,7 @@ def test_recipe_that_the_server_refuses_is_wrong_usage(up: Machine, arguments: l
 
 
 @pytest.mark.slow
-def test_job_is_listed_shown_and_too_late_to_cancel(up: Machine) -> None:
+def test_finished_job_is_listed_and_shown_but_not_canceled(up: Machine) -> None:
     [line] = up.lines("run", "--set", "metadata.album=beach")
 
     listed = up.run("jobs", "list").stdout
@@ -228,7 +228,7 @@ def test_job_is_listed_shown_and_too_late_to_cancel(up: Machine) -> None:
 
 
 @pytest.mark.slow
-def test_result_that_cannot_be_written_fails_its_photo(up: Machine) -> None:
+def test_unwritable_result_fails_its_photo(up: Machine) -> None:
     (up.here / "out" / "astronaut.smart-filter.jpg").mkdir(parents=True)
 
     [line] = up.lines("run", "-o", "out/", status=1)
@@ -240,7 +240,7 @@ def test_result_that_cannot_be_written_fails_its_photo(up: Machine) -> None:
 def first_line(
     up_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Any]]:
-    """Start `smart-filter up` for as long as these tests last."""
+    """Start `smart-filter up` for the duration of these tests."""
     machine = Machine(up_folder, tmp_path_factory.mktemp("up"))
     with machine.start("up", "--json") as process, contextlib.ExitStack() as at_end:
         at_end.callback(process.send_signal, signal.SIGTERM)
@@ -254,7 +254,7 @@ def first_line(
 
 
 @pytest.mark.slow
-def test_first_line_of_up_lets_everyone_in(
+def test_first_line_of_up_contains_the_address_and_sign_in_code(
     first_line: dict[str, Any], up_folder: Path, tmp_path: Path
 ) -> None:
     assert set(first_line) == {"url", "api_key", "pid", "studio_url"}
@@ -277,11 +277,11 @@ def test_first_line_of_up_lets_everyone_in(
 
 
 @pytest.mark.slow
-def test_doctor_finds_a_stack_that_is_up_in_good_health(
+def test_doctor_finds_no_fault_in_a_running_stack(
     first_line: dict[str, Any], up_folder: Path, tmp_path: Path
 ) -> None:
     machine = Machine(up_folder, tmp_path)
-    machine.lines("run", "--background", "color:red")  # from then on there is a worker for certain
+    machine.lines("run", "--background", "color:red")  # a worker is registered from here on
 
     ended = machine.run("doctor")
     [found] = machine.lines("doctor")
@@ -301,7 +301,7 @@ def output_of(up: Machine) -> Path:
 
 
 def journal(up: Machine) -> list[dict[str, Any]]:
-    path = output_of(up) / NAME
+    path = output_of(up) / FILE_NAME
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
@@ -318,7 +318,7 @@ def until_done(up: Machine, process: subprocess.Popen[str], *, done: int) -> Non
 
 
 def put(up: Machine, count: int, folder: str = "", *, first: int = 0) -> None:
-    """Put photos of other pixels into the folder, finished long ago."""
+    """Put photos with distinct pixels into the folder, with old timestamps."""
     photo = Image.open(PHOTO).convert("RGB").resize((256, 256))
     for number in range(first, first + count):
         path = up.here / "photos" / folder / f"{number}.jpg"
@@ -338,7 +338,7 @@ def jobs_of(up: Machine) -> dict[str, set[str]]:
     return jobs
 
 
-def test_folder_goes_through_and_reports_failures_and_other_files(up: Machine) -> None:
+def test_folder_is_processed_and_failures_and_other_files_are_reported(up: Machine) -> None:
     put(up, 2)
     put(up, 1, "sub")
     (up.here / "photos" / "text.jpg").write_text("no picture")
@@ -366,16 +366,14 @@ def test_folder_goes_through_and_reports_failures_and_other_files(up: Machine) -
     retried = up.run(*wish, "--retry-failed")
 
     assert again.returncode == 1
-    assert "3 done, 1 failed, 1 other file passed over" in again.stdout
+    assert "3 done, 1 failed, 1 other file skipped" in again.stdout
     assert "text.jpg" in again.stdout
     assert "[4/4] text.jpg" in retried.stdout
     assert jobs_of(up) == before
     assert not {"\x1b", "\r", "\b"} & set(ended.stderr + again.stdout + retried.stdout)
 
 
-def test_batch_that_is_killed_goes_on_and_does_nothing_twice(
-    up: Machine, running_stack: Running
-) -> None:
+def test_killed_batch_resumes_and_repeats_nothing(up: Machine, running_stack: RunningStack) -> None:
     put(up, 6)
     wish = ("batch", "photos", "--background", "color:green")
     known = {job["id"] for job in running_stack.client.get("/v1/jobs?limit=200").json()["items"]}
@@ -396,7 +394,7 @@ def test_batch_that_is_killed_goes_on_and_does_nothing_twice(
 
 
 @pytest.mark.slow
-def test_watched_folder_is_followed_as_it_fills_until_ctrl_c(up: Machine) -> None:
+def test_watched_folder_is_processed_as_it_fills_until_ctrl_c(up: Machine) -> None:
     put(up, 1)
     with up.start("batch", "photos", "--background", "color:navy", "--watch") as process:
         until_done(up, process, done=1)
@@ -411,20 +409,20 @@ def test_watched_folder_is_followed_as_it_fills_until_ctrl_c(up: Machine) -> Non
 
 
 def test_submitted_photos_are_listed_and_not_waited_for(
-    up: Machine, running_stack: Running
+    up: Machine, running_stack: RunningStack
 ) -> None:
     put(up, 1)
     (up.here / "photos" / "text.jpg").write_text("no picture")
 
     ended = up.run("submit", "photos/0.jpg", "photos/text.jpg", "--json")
-    told = up.run("submit", "photos/0.jpg")
+    printed = up.run("submit", "photos/0.jpg")
 
     lines = [json.loads(line) for line in ended.stdout.splitlines()]
     assert ended.returncode == 1
     assert [line["state"] for line in lines] == ["queued", "failed"]
     assert lines[1]["error"]["code"] == "unsupported_media"
-    assert told.returncode == 0
-    job_id, photo = told.stdout.split()
+    assert printed.returncode == 0
+    job_id, photo = printed.stdout.split()
     assert photo == "photos/0.jpg"
     answer = running_stack.client.get(f"/v1/jobs/{job_id}")
     assert answer.status_code == httpx.codes.OK

@@ -1,4 +1,4 @@
-"""Journeys on an installation of 40 days and 200,000 jobs: jobs, lists, operating, its upgrade."""
+"""Journeys on a 40-day-old installation of 200,000 jobs: jobs, lists, operation, upgrade."""
 
 import datetime as dt
 import uuid
@@ -11,26 +11,31 @@ import pytest
 from sqlalchemy import Connection, text
 
 from smart_filter_client import verify_webhook
-from smart_filter_shared.db import days, migrate, schema
+from smart_filter_shared.db import partitions, schema
 from smart_filter_shared.jobs import queries
-from smart_filter_shared.jobs.queries import Listing
-from smart_filter_shared.jobs.states import JobState
-from smart_filter_tests import aging, invariants, learning, many_days, old_installation, sample_jobs
+from smart_filter_shared.jobs.queries import JobFilter
+from smart_filter_shared.queue.states import JobState
+from smart_filter_tests import (
+    aging,
+    invariants,
+    old_installation,
+    sample_jobs,
+    trainable_model,
+)
 from smart_filter_tests.aged_stack import AgedStack, aged_stack
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.commands import Command, on_servers
 from smart_filter_tests.old_installation import FORMER_SCORE, HOURLY, SCHEDULED, WEEKLY
-from smart_filter_tests.receiving import Says, a_receiver, send_due
-from smart_filter_tests.serving import Api, serving
+from smart_filter_tests.serving import Api, serve_api
+from smart_filter_tests.webhook_receiver import Reply, a_receiver, send_due
 
 NAVY = {"background": "color:navy"}
 RED = {"recipe": {"background": "color:red"}}
 OPEN_DAYS = "SELECT obj_description('open_jobs'::regclass)"
-LEARNED = {"outputs": "image,faces", "smile__model": learning.CARD.name}
+LEARNED = {"outputs": "image,faces", "smile__model": trainable_model.CARD.name}
 SHOP = next(iter(HOURLY))
 PAGE = 200
 DATABASE = "upgraded"
-VERSIONS = sorted(Path(migrate.__file__).parent.glob("migrations/versions/[0-9]*.py"))
 
 
 # The first journey waits until the database is filled, a minute and a half on a busy machine.
@@ -39,7 +44,7 @@ pytestmark = pytest.mark.timeout(400)
 
 @pytest.fixture(scope="module")
 def aged(data_folder: Path, weights_folder: Path) -> Iterator[AgedStack]:
-    """The one stack of all journeys; each goes on with jobs of its own."""
+    """The stack of all journeys; each adds its own jobs."""
     with aged_stack(data_folder / "aged", weights_folder) as stack:
         yield stack
 
@@ -57,18 +62,20 @@ def ran(job: dict[str, object]) -> set[str]:
     return {stage["name"] for stage in stages if stage["attempt"]}
 
 
-def test_photo_of_today_is_done_and_its_work_is_looked_for_in_few_days(aged: AgedStack) -> None:
-    job = aged.done(**NAVY)
+def test_new_photo_is_processed_and_its_cached_results_are_looked_up_in_few_days(
+    aged: AgedStack,
+) -> None:
+    job = aged.run_job(**NAVY)
 
     shown = aged.scalar(OPEN_DAYS).split()
 
     assert job["state"] == "succeeded"
     assert aged.running.output(job["id"], "image")
     with aged.bench.transaction() as connection:
-        assert len(shown) <= 4 < len(days.partitions(connection)) - days.DAYS_AHEAD
+        assert len(shown) <= 4 < len(partitions.list_partitions(connection)) - partitions.DAYS_AHEAD
 
 
-def test_scheduled_job_of_39_days_ago_runs_with_the_weights_of_its_day(aged: AgedStack) -> None:
+def test_job_scheduled_39_days_ago_runs_with_the_weights_of_its_day(aged: AgedStack) -> None:
     with aged.client_of(WEEKLY) as client:
         (job_id, *_) = [
             one["id"] for one in client.get("/v1/jobs", params={"state": "queued"}).json()["items"]
@@ -82,11 +89,13 @@ def test_scheduled_job_of_39_days_ago_runs_with_the_weights_of_its_day(aged: Age
         job = client.get(f"/v1/jobs/{job_id}").json()
 
     assert (job["state"], job["error"]) == ("succeeded", None)
-    assert [face["smile"]["level"] for face in job["faces"]] == [str(learning.CUTS[FORMER_SCORE])]
+    assert [face["smile"]["level"] for face in job["faces"]] == [
+        str(trainable_model.CUTS[FORMER_SCORE])
+    ]
 
 
-def test_job_of_ten_days_ago_is_derived_from_and_only_composes(aged: AgedStack) -> None:
-    parent = aged.done(ago=10, **NAVY)
+def test_job_derived_from_a_ten_day_old_one_runs_only_composite(aged: AgedStack) -> None:
+    parent = aged.run_job(ago=10, **NAVY)
 
     answer = aged.client.post(f"/v1/jobs/{parent['id']}/derive", json=RED)
     job = aged.running.wait(answer.json()["id"])
@@ -96,8 +105,8 @@ def test_job_of_ten_days_ago_is_derived_from_and_only_composes(aged: AgedStack) 
     assert aged.running.output(job["id"], "image") != aged.running.output(parent["id"], "image")
 
 
-def test_correction_of_a_closed_day_is_learnt_from_and_applied(aged: AgedStack) -> None:
-    job = aged.done(ago=10, **LEARNED)
+def test_correction_of_a_job_on_a_closed_day_is_collected_and_applied(aged: AgedStack) -> None:
+    job = aged.run_job(ago=10, **LEARNED)
     label = {"faces": [{"number": 1, "smile": "none"}]}
     body = {"kind": "label", "stage": "smile", "label": label, "consent": True}
 
@@ -117,8 +126,8 @@ def test_correction_of_a_closed_day_is_learnt_from_and_applied(aged: AgedStack) 
 
 
 def test_failed_job_of_a_closed_day_is_redriven_and_succeeds(aged: AgedStack) -> None:
-    with aged.running.armed("raises"):
-        failed = aged.done(ago=5, segmentation__model="raises", **NAVY)
+    with aged.running.arm("raises"):
+        failed = aged.run_job(ago=5, segmentation__model="raises", **NAVY)
 
     answer = aged.client.post(f"/v1/jobs/{failed['id']}/redrive")
     job = aged.running.wait(failed["id"])
@@ -127,8 +136,8 @@ def test_failed_job_of_a_closed_day_is_redriven_and_succeeds(aged: AgedStack) ->
     assert (job["state"], job["error"]) == ("succeeded", None)
 
 
-def test_deleted_job_of_a_closed_day_is_gone_with_its_objects(aged: AgedStack) -> None:
-    job = aged.done(ago=10, **NAVY)
+def test_deleted_job_of_a_closed_day_is_removed_with_its_objects(aged: AgedStack) -> None:
+    job = aged.run_job(ago=10, **NAVY)
     key = aged.scalar("SELECT photo_key FROM jobs WHERE id = :id", id=uuid.UUID(job["id"]))
     was_there = aged.bench.store.has(key)
 
@@ -147,13 +156,13 @@ def test_deleted_job_of_a_closed_day_is_gone_with_its_objects(aged: AgedStack) -
 
 @pytest.fixture
 def shop(aged: AgedStack) -> Iterator[httpx.Client]:
-    """The tenant with most jobs."""
+    """The tenant with the most jobs."""
     with aged.client_of(SHOP) as client:
         yield client
 
 
 def pages(client: httpx.Client, number: int, **narrowed: str) -> list[list[dict[str, Any]]]:
-    """Return so many pages of jobs, or as many as there are."""
+    """Return up to `number` pages of jobs."""
     found: list[list[dict[str, Any]]] = []
     params = {"limit": str(PAGE), **narrowed}
     while len(found) < number:
@@ -167,7 +176,7 @@ def pages(client: httpx.Client, number: int, **narrowed: str) -> list[list[dict[
 
 
 def rows_read(connection: Connection, act: Callable[[], object]) -> int:
-    """Return how many rows of jobs and stages something reads, in whatever partitions."""
+    """Return the number of job and stage rows that a call reads, in all partitions."""
     query = text("""
         SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables
         WHERE relname ~ '^(jobs|stages)_'
@@ -177,7 +186,7 @@ def rows_read(connection: Connection, act: Callable[[], object]) -> int:
     return int(connection.scalar(query)) - int(before)
 
 
-def test_pages_go_from_the_newest_job_backwards_without_a_gap(
+def test_pages_lead_from_the_newest_job_backwards_without_a_gap(
     aged: AgedStack, shop: httpx.Client
 ) -> None:
     found = [job["id"] for page in pages(shop, 5) for job in page]
@@ -185,7 +194,7 @@ def test_pages_go_from_the_newest_job_backwards_without_a_gap(
     assert found == list(aged.sample(SHOP, "true", ago=0, most=5 * PAGE))
 
 
-def test_filters_find_what_the_rows_say(aged: AgedStack, shop: httpx.Client) -> None:
+def test_filters_find_the_matching_rows(aged: AgedStack, shop: httpx.Client) -> None:
     after = aged.bench.now() - dt.timedelta(hours=12)
     failed = pages(shop, 2, state="failed")
     recent = pages(shop, 50, created_after=after.isoformat(), state="canceled")
@@ -205,25 +214,25 @@ def test_filters_find_what_the_rows_say(aged: AgedStack, shop: httpx.Client) -> 
 @pytest.mark.parametrize(
     ("narrowed", "most"),
     [
-        # A row of jobs and five of stages, twice what is shown.
+        # A row of jobs and five of stages, for twice the shown jobs.
         ({}, 12 * PAGE),
-        # Seven of a hundred jobs have failed: the others are passed over, without their stages.
+        # Seven of a hundred jobs have failed: the others are skipped, without their stages.
         ({"state": JobState.FAILED}, (12 + 40) * PAGE),
     ],
     ids=["all", "failed"],
 )
-def test_page_reads_no_more_rows_than_it_passes(
+def test_page_reads_no_more_rows_than_it_skips(
     aged: AgedStack, narrowed: dict[str, Any], most: int
 ) -> None:
-    listing = Listing(tenant=SHOP, limit=PAGE, **narrowed)
+    listing = JobFilter(tenant=SHOP, limit=PAGE, **narrowed)
 
     with aged.bench.transaction() as connection:
-        read = rows_read(connection, lambda: queries.listed(connection, listing))
+        read = rows_read(connection, lambda: queries.list_jobs(connection, listing))
 
     assert PAGE <= read <= most
 
 
-def test_admin_page_stands_well_and_shows_a_month(aged: AgedStack) -> None:
+def test_admin_page_shows_a_healthy_service_and_a_month(aged: AgedStack) -> None:
     page = aged.client.get("/admin")
     standing = aged.client.get("/v1/operator/standing").json()
     month = aged.client.get("/v1/operator/history", params={"span": "month"}).json()
@@ -233,9 +242,9 @@ def test_admin_page_stands_well_and_shows_a_month(aged: AgedStack) -> None:
     concerns = [one for one in standing["concerns"] if one["subject"] != "segmentation.raises"]
     assert [one["title"] for one in concerns if one["gravity"] == "bad"] == []
     assert standing["unfinished"] <= SCHEDULED
-    told = [number for number in month["jobs"]["succeeded"] if number is not None]
-    assert len(told) == len(month["jobs"]["succeeded"]) == 90
-    assert min(told[1:-1]) > 0
+    given = [number for number in month["jobs"]["succeeded"] if number is not None]
+    assert len(given) == len(month["jobs"]["succeeded"]) == 90
+    assert min(given[1:-1]) > 0
 
 
 def test_audit_of_all_days_finds_nothing(command: Command) -> None:
@@ -244,11 +253,10 @@ def test_audit_of_all_days_finds_nothing(command: Command) -> None:
 
 @pytest.fixture
 def former(aged: AgedStack) -> Iterator[Bench]:
-    """A copy of the template, brought back to the migration before the newest."""
+    """A copy of the template, in the schema of the previous version."""
     addresses = aged.running.stack.addresses
     old_installation.copy_to(addresses, DATABASE)
     with old_installation.a_bench(addresses, DATABASE, aged.folder) as bench:
-        many_days.bring(bench.engine, VERSIONS[-2].name.partition("_")[0])
         yield bench
     old_installation.drop(addresses, DATABASE)
 
@@ -257,12 +265,12 @@ def former(aged: AgedStack) -> Iterator[Bench]:
 def upgraded_command(
     former: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Command:
-    """The command line of the new version, on the database of the former one."""
+    """The command line of the new version, on the database of the previous one."""
     return on_servers(former.settings, capsys, monkeypatch)
 
 
 def counts(bench: Bench) -> Mapping[str, int]:
-    """Return how many rows there are of what must not get lost."""
+    """Return the row counts of the tables that an upgrade must preserve."""
     tables = ("jobs", "stages", "events", "deliveries", "delivery_attempts", "artifacts", "usage")
     with bench.transaction() as connection:
         return {
@@ -271,7 +279,7 @@ def counts(bench: Bench) -> Mapping[str, int]:
         }
 
 
-def test_upgraded_service_has_every_row_and_takes_new_photos(
+def test_upgraded_service_has_every_row_and_accepts_new_photos(
     former: Bench, upgraded_command: Command
 ) -> None:
     before = counts(former)
@@ -288,10 +296,10 @@ def test_upgraded_service_has_every_row_and_takes_new_photos(
                 )
             ),
         )
-    with serving(former.settings) as url:
+    with serve_api(former.settings) as url:
         api = Api(url, former, old_installation.client_of(url, aging.rotate_key(former, WEEKLY)))
         with api.client:
-            new = sample_jobs.of_every_end(api, "http://127.0.0.1:9/")
+            new = sample_jobs.submit_every_outcome(api, "http://127.0.0.1:9/")
             ended = api.job(str(new["five stages"][0]))["state"]
     assert (prepared, after) == (0, before)
     assert found == (schema.newest_revision(), 0)
@@ -300,14 +308,14 @@ def test_upgraded_service_has_every_row_and_takes_new_photos(
 
 
 @pytest.mark.parametrize("ago", [2, 3])
-def test_attempt_days_after_the_end_of_a_job_is_made(aged: AgedStack, ago: int) -> None:
-    says = iter([Says(500), Says(204)])
+def test_webhook_attempt_days_after_the_end_of_a_job_is_sent(aged: AgedStack, ago: int) -> None:
+    says = iter([Reply(500), Reply(204)])
     with a_receiver(lambda _: next(says)) as receiver:
         hook = aged.client.post("/v1/webhooks", json={"url": receiver.url}).json()
         job_id = aged.running.submit(background="keep")
         aged.running.wait(job_id)
         first = send_due(aged.bench)
-        older = aged.aged(job_id, ago)
+        older = aged.age_job(job_id, ago)
         log = f"/v1/webhooks/{hook['id']}/deliveries"
         (delivery,) = aged.client.get(log).json()["items"]
         aged.bench.execute(
@@ -317,9 +325,12 @@ def test_attempt_days_after_the_end_of_a_job_is_made(aged: AgedStack, ago: int) 
 
         second = send_due(aged.bench)
 
-        (told,) = aged.client.get(log).json()["items"]
+        (given,) = aged.client.get(log).json()["items"]
         aged.client.delete(f"/v1/webhooks/{hook['id']}")
     assert (first, second) == ([1], [1])
-    assert (told["state"], [one["status"] for one in told["attempts"]]) == ("succeeded", [500, 204])
+    assert (given["state"], [one["status"] for one in given["attempts"]]) == (
+        "succeeded",
+        [500, 204],
+    )
     assert verify_webhook(hook["secret"], receiver.got[1].headers, receiver.got[1].body)
     assert str(older) in receiver.got[1].body.decode()

@@ -1,5 +1,6 @@
-"""The page's tables of moves say what the code declares; that the code keeps to it is
-shown on a real database, by tests/races/test_moves.py and test_model.py.
+"""Compare the tables of moves in the docs with those in the code.
+
+tests/races/test_moves.py and test_model.py check on a real database that the code makes only these.
 """
 
 import re
@@ -8,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from smart_filter_shared.jobs import transitions
-from smart_filter_shared.jobs.states import JOB_MOVES, STAGE_MOVES, JobState, Move, StageState
+from smart_filter_shared.queue import transitions
+from smart_filter_shared.queue.states import JOB_MOVES, STAGE_MOVES, JobState, Move, StageState
 
 PAGE = Path(__file__).parents[2] / "docs" / "architecture.md"
 DECLARED = {"stage": STAGE_MOVES, "job": JOB_MOVES}
@@ -36,8 +37,8 @@ def test_every_move_is_made_by_a_transition() -> None:
     assert [name for name in names if not callable(getattr(transitions, name, None))] == []
 
 
-def test_nothing_leaves_success_but_what_is_made_again() -> None:
+def test_only_a_repeated_stage_leaves_the_succeeded_state() -> None:
     left = {move.by for move in STAGE_MOVES if move.before == StageState.SUCCEEDED}
 
-    assert left == {("reopen",)}
+    assert left == {("rerun",)}
     assert not [move for move in JOB_MOVES if move.before == JobState.SUCCEEDED]

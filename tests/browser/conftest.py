@@ -8,21 +8,21 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from smart_filter_deploy.cli import program
-from smart_filter_deploy.embedded.children import Command
+from smart_filter_deploy.cli.server import program
+from smart_filter_deploy.embedded.child_processes import Command
 from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_tests.browsing import camera
 from smart_filter_tests.browsing.chromium import chromium
-from smart_filter_tests.browsing.looks import DESKTOP, Look
+from smart_filter_tests.browsing.page_errors import PageErrors
 from smart_filter_tests.browsing.photos import Photos
+from smart_filter_tests.browsing.screens import DESKTOP, Screen
 from smart_filter_tests.browsing.visitors import Visitor, a_visitor
-from smart_filter_tests.browsing.witness import Witness
+from smart_filter_tests.full_stack import RunningStack, run_stack
 from smart_filter_tests.proxy import Proxy
-from smart_filter_tests.running import Running, running
 
-# What a page showed when its journey failed.
+# Screenshots of pages whose journey failed.
 _LAST_SEEN = Path(__file__).parents[2] / "build" / "browser"
-# As `up` runs it, but that what is at fault is seen within seconds.
+# As `up` runs it, but faults are noticed within seconds.
 _ENVIRONMENT = {
     "SMART_FILTER_SWEEP_SECONDS": "0.2",
     "SMART_FILTER_DRAIN_SECONDS": "1",
@@ -49,19 +49,19 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Photos:
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """Chromium, with a camera that shows a film."""
-    with chromium(camera.film(tmp_path_factory.mktemp("camera"))) as browser:
+    with chromium(camera.write_film(tmp_path_factory.mktemp("camera"))) as browser:
         yield browser
 
 
 @pytest.fixture(scope="session")
-def stack(data_folder: Path, weights_folder: Path) -> Iterator[Running]:
-    """A whole stack; its worker knows models that misbehave while they are armed."""
+def stack(data_folder: Path, weights_folder: Path) -> Iterator[RunningStack]:
+    """A whole stack; its worker has models that misbehave while they are armed."""
     port = free_port()
     live = {
         "SMART_FILTER_LIVE_URL": f"ws://{LOOPBACK}:{port}",
         "SMART_FILTER_LIVE_SECRET": secrets.token_urlsafe(32),
     }
-    with running(data_folder / "browser", weights_folder, {**_ENVIRONMENT, **live}) as stack:
+    with run_stack(data_folder / "browser", weights_folder, {**_ENVIRONMENT, **live}) as stack:
         stack.stack.start(
             Command(name="sender", argv=program.command("sender")),
             Command(
@@ -75,16 +75,16 @@ def stack(data_folder: Path, weights_folder: Path) -> Iterator[Running]:
 
 
 @pytest.fixture
-def visitor(stack: Running) -> Iterator[Visitor]:
-    """Somebody new, who has no history."""
+def visitor(stack: RunningStack) -> Iterator[Visitor]:
+    """A new visitor without history."""
     visitor = a_visitor(stack.client)
     with visitor.client:
         yield visitor
 
 
 @pytest.fixture
-def line(stack: Running) -> Iterator[Proxy]:
-    """The line between browser and service: hold it, cut it, let the service be away."""
+def line(stack: RunningStack) -> Iterator[Proxy]:
+    """The proxy between browser and service: it can hold, cut or end connections."""
     port = stack.client.base_url.port
     assert port is not None
     with Proxy(LOOPBACK, port) as line:
@@ -93,42 +93,42 @@ def line(stack: Running) -> Iterator[Proxy]:
 
 @pytest.fixture
 def url(line: Proxy) -> str:
-    """Where the browser finds the service: at the end of the line."""
+    """The address of the service through the proxy."""
     return f"http://{LOOPBACK}:{line.port}"
 
 
 @pytest.fixture
-def look(request: pytest.FixtureRequest) -> Look:
-    """The screen; `seen_on` says others."""
-    look: Look = getattr(request, "param", DESKTOP)
-    return look
+def screen(request: pytest.FixtureRequest) -> Screen:
+    """The screen; the mark `on_screens` selects others."""
+    screen: Screen = getattr(request, "param", DESKTOP)
+    return screen
 
 
 @pytest.fixture
-def context(browser: Browser, look: Look, line: Proxy) -> Iterator[BrowserContext]:
-    """A browser of its own for the journey, with leave to use the camera."""
-    del line  # it outlives the pages, or they would complain of it
-    context = browser.new_context(**look.options(), permissions=["camera"])
+def context(browser: Browser, screen: Screen, line: Proxy) -> Iterator[BrowserContext]:
+    """The journey's own browser context, with permission to use the camera."""
+    del line  # the line outlives the pages, or they would report errors of it
+    context = browser.new_context(**screen.options(), permissions=["camera"])
     yield context
     context.close()
 
 
 @pytest.fixture
-def witness(context: BrowserContext, line: Proxy) -> Iterator[Witness]:
-    """Whoever hears what goes wrong; what the journey does not expect fails it."""
-    del line  # it stands until the last page has closed
-    witness = Witness(context)
-    yield witness
+def page_errors(context: BrowserContext, line: Proxy) -> Iterator[PageErrors]:
+    """Records browser errors; an unexpected one fails the journey."""
+    del line  # the line stays until the last page has closed
+    page_errors = PageErrors(context)
+    yield page_errors
     context.close()
-    assert witness.complaints == []
+    assert page_errors.unexpected == []
 
 
 @pytest.fixture
-def stranger(
-    request: pytest.FixtureRequest, context: BrowserContext, witness: Witness
+def anonymous_page(
+    request: pytest.FixtureRequest, context: BrowserContext, page_errors: PageErrors
 ) -> Iterator[Page]:
-    """An empty page, of a browser that is not signed in."""
-    del witness  # it hears from the beginning
+    """An empty page of a browser that is not signed in."""
+    del page_errors  # it records from the beginning
     page = context.new_page()
     yield page
     if request.node.stash.get(_failed, False) and not page.is_closed():
@@ -137,11 +137,11 @@ def stranger(
 
 
 @pytest.fixture
-def page(stranger: Page, visitor: Visitor, url: str) -> Page:
+def page(anonymous_page: Page, visitor: Visitor, url: str) -> Page:
     """The studio's page, signed in."""
-    visitor.sign_in(stranger.context, url)
-    stranger.goto(url)
-    return stranger
+    visitor.sign_in(anonymous_page.context, url)
+    anonymous_page.goto(url)
+    return anonymous_page
 
 
 def _answers(url: str) -> bool:

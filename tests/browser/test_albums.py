@@ -1,4 +1,4 @@
-"""Albums: many photos in, the best ones out; and what goes wrong on the way."""
+"""Albums: many photos in, the best ones out; and faults on the way."""
 
 import io
 import re
@@ -9,13 +9,13 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import Locator, Page, expect
 
-from smart_filter_tests.browsing.accessibility import axe
+from smart_filter_tests.browsing.accessibility import assert_accessible
 from smart_filter_tests.browsing.cards import card
-from smart_filter_tests.browsing.looks import DESKTOP, PHONE_DARK, seen_on
-from smart_filter_tests.browsing.patience import until
+from smart_filter_tests.browsing.page_errors import LINE_CUT, PageErrors
 from smart_filter_tests.browsing.photos import Photos
+from smart_filter_tests.browsing.screens import DESKTOP, PHONE_DARK, on_screens
 from smart_filter_tests.browsing.visitors import Visitor
-from smart_filter_tests.browsing.witness import LINE_CUT, Witness
+from smart_filter_tests.browsing.waits import wait_until
 from smart_filter_tests.proxy import Mode, Proxy
 
 
@@ -31,7 +31,7 @@ def _begin(page: Page, files: Sequence[Path], *, best: int) -> None:
 
 
 def _zipped(page: Page) -> dict[str, bytes]:
-    """Download the zip of the album that is shown; return what is in it."""
+    """Download the zip of the shown album; return its content."""
     with page.expect_download() as begun:
         _zip_button(page).click()
     with zipfile.ZipFile(io.BytesIO(Path(begun.value.path()).read_bytes())) as opened:
@@ -43,7 +43,7 @@ def _zip_button(page: Page) -> Locator:
     return page.get_by_role("button", name=re.compile("as zip$"))
 
 
-@seen_on(DESKTOP, PHONE_DARK)
+@on_screens(DESKTOP, PHONE_DARK)
 def test_best_of_an_album_are_composed_and_zipped(
     page: Page, visitor: Visitor, photos: Photos
 ) -> None:
@@ -56,10 +56,10 @@ def test_best_of_an_album_are_composed_and_zipped(
     best = page.get_by_role("region", name="Best shot")
     expect(best.get_by_role("heading")).to_have_text("smile.jpg")
     shown = best.get_by_role("img", name="smile.jpg, the best shot")
-    until(page, lambda: shown.evaluate("image => image.complete && image.naturalWidth > 0"))
+    wait_until(page, lambda: shown.evaluate("image => image.complete && image.naturalWidth > 0"))
     expect(card(page, "smile-blurred.jpg")).to_contain_text("Same scene as smile.jpg")
     expect(card(page, "cut-off.jpg")).to_contain_text("truncated")
-    axe(page)
+    assert_accessible(page)
 
     files = _zipped(page)
     jobs = [visitor.client.get(f"/v1/jobs/{items[place]['job_id']}").json() for place in (0, 4)]
@@ -72,10 +72,10 @@ def test_best_of_an_album_are_composed_and_zipped(
     expect(page.get_by_role("region", name="Best shot")).to_contain_text("smile.jpg")
     page.get_by_role("link", name="Albums").first.click()
     expect(page.get_by_role("link", name="Open Open day")).to_be_visible()
-    axe(page)
+    assert_accessible(page)
 
 
-def test_other_photo_is_composed_later_and_all_are_seen_large(
+def test_other_photo_is_composed_later_and_all_are_shown_large(
     page: Page, visitor: Visitor, photos: Photos
 ) -> None:
     _begin(page, photos.album[:3], best=1)
@@ -88,17 +88,17 @@ def test_other_photo_is_composed_later_and_all_are_seen_large(
     assert derived["parent_id"] is not None
     page.reload()
     assert sorted(_zipped(page)) == ["001 smile.jpg", "002 serious.jpg"]
-    page.get_by_role("button", name="Show smile.jpg on the whole screen").click()
+    page.get_by_role("button", name="Show smile.jpg full screen").click()
     show = page.get_by_role("dialog", name="Photos of the album")
     expect(show).to_be_visible()
     page.keyboard.press("ArrowRight")
     large = show.get_by_role("img", name="serious.jpg")
-    until(page, lambda: large.evaluate("image => image.complete && image.naturalWidth > 0"))
+    wait_until(page, lambda: large.evaluate("image => image.complete && image.naturalWidth > 0"))
     page.keyboard.press("Escape")
     expect(show).to_be_hidden()
 
 
-def test_album_that_is_deleted_is_gone_from_the_service(
+def test_deleted_album_is_removed_from_the_service(
     page: Page, visitor: Visitor, photos: Photos
 ) -> None:
     _begin(page, photos.album[:2], best=1)
@@ -115,17 +115,17 @@ def test_album_that_is_deleted_is_gone_from_the_service(
 
 
 def test_album_survives_an_outage_and_a_reload_while_it_is_sent(
-    page: Page, visitor: Visitor, line: Proxy, photos: Photos, witness: Witness
+    page: Page, visitor: Visitor, line: Proxy, photos: Photos, page_errors: PageErrors
 ) -> None:
-    witness.expect(LINE_CUT)
+    page_errors.expect(LINE_CUT)
     line.hold_after(2_000_000)
     _begin(page, [photos.album[0], photos.large, photos.text], best=1)
-    expect(page.get_by_text("Sending: 1 of 2 photos there")).to_be_visible()
+    expect(page.get_by_text("Uploading: 1 of 2 photos done")).to_be_visible()
     expect(page.get_by_text("notes.jpg")).to_be_visible()
 
     line.mode = Mode.RESET
     line.cut()
-    expect(page.get_by_text("It goes on as soon as the service is back")).to_be_visible()
+    expect(page.get_by_text("The upload continues when it is back")).to_be_visible()
     line.release()
     line.mode = Mode.PASS
     page.reload()

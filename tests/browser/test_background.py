@@ -1,4 +1,4 @@
-"""What stands behind the people is changed, and changed back."""
+"""The background is changed, and changed back."""
 
 import re
 from pathlib import Path
@@ -9,15 +9,15 @@ import numpy.typing as npt
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from smart_filter_tests.browsing.accessibility import axe
-from smart_filter_tests.browsing.looks import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK, seen_on
-from smart_filter_tests.browsing.patience import until
+from smart_filter_tests.browsing.accessibility import assert_accessible
 from smart_filter_tests.browsing.photos import Photos
-from smart_filter_tests.browsing.pixels import picture, pixels
-from smart_filter_tests.browsing.viewing import open_photo, output_of, submitted
+from smart_filter_tests.browsing.pixels import read_picture, screenshot
+from smart_filter_tests.browsing.screens import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK, on_screens
+from smart_filter_tests.browsing.viewer import open_photo, output_of, submit_photo
 from smart_filter_tests.browsing.visitors import Visitor
+from smart_filter_tests.browsing.waits import wait_until
 
-# What JPEG of quality 90 takes from a plain colour.
+# JPEG loss at quality 90 on a plain color.
 _JPEG_LEVELS = 6
 _ALL_LOADED = "[...document.querySelectorAll('.versions img')].every((image) => image.complete)"
 _GREEN = (18, 171, 52)
@@ -25,17 +25,17 @@ _GREEN = (18, 171, 52)
 
 @pytest.fixture
 def photo(page: Page, visitor: Visitor, photos: Photos) -> dict[str, Any]:
-    """A photo of the visitor's, open, before what was chosen for it."""
+    """A photo of the visitor's, open, with its automatic background."""
     job = _submitted(visitor, photos.smiling)
     _open(page, job)
     return job
 
 
-@seen_on(DESKTOP, PHONE_DARK)
+@on_screens(DESKTOP, PHONE_DARK)
 @pytest.mark.usefixtures("photo")
-def test_colour_stands_behind_the_people(page: Page, visitor: Visitor) -> None:
-    _kind(page, "Colour").click()
-    field = page.get_by_label("Any colour")
+def test_color_is_drawn_behind_the_people(page: Page, visitor: Visitor) -> None:
+    _kind(page, "Color").click()
+    field = page.get_by_label("Any color")
     field.fill("no colour")
     page.get_by_role("button", name="Use", exact=True).click()
     expect(field).to_have_attribute("aria-invalid", "true")
@@ -43,14 +43,14 @@ def test_colour_stands_behind_the_people(page: Page, visitor: Visitor) -> None:
     field.fill("rgb(18 171 52)")
     field.press("Enter")
 
-    _made(page, "Colour rgb(18 171 52)")
+    _made(page, "Color rgb(18 171 52)")
     image = output_of(visitor, visitor.newest(), "image")
     assert np.abs(image[:40, :40].astype(int) - _GREEN).max() <= _JPEG_LEVELS
-    until(page, lambda: _share(pixels(page.locator(".viewer").first), _GREEN) > 0.05)
-    axe(page)
+    wait_until(page, lambda: _share(screenshot(page.locator(".viewer").first), _GREEN) > 0.05)
+    assert_accessible(page)
 
 
-@seen_on(DESKTOP_DARK, PHONE)
+@on_screens(DESKTOP_DARK, PHONE)
 def test_design_changes_only_the_background(page: Page, visitor: Visitor, photos: Photos) -> None:
     plain = {"harmonise": "0", "light_wrap": "0", "shadow": "none", "format": "png"}
     photo = _submitted(visitor, photos.smiling, background="color:white", **plain)
@@ -70,10 +70,10 @@ def test_design_changes_only_the_background(page: Page, visitor: Visitor, photos
     assert (np.abs(after - before).max(axis=2)[matte == 0] > 8).mean() > 0.9
     page.get_by_label("Printed on").select_option("linen")
     _made(page, "Sunrise on linen")
-    axe(page)
+    assert_accessible(page)
 
 
-def test_choice_is_explained_and_another_is_a_click_away(
+def test_choice_is_explained_and_can_be_changed_with_a_click(
     page: Page, visitor: Visitor, photo: dict[str, Any]
 ) -> None:
     _made(page, "Chosen for you")
@@ -96,7 +96,7 @@ def test_words_find_a_background_and_unknown_ones_are_named(page: Page, visitor:
     field = page.get_by_role("combobox")
     field.press_sequentially("sunse")
     expect(page.get_by_role("option").first).to_be_visible()
-    axe(page)
+    assert_accessible(page)
     field.press("ArrowDown")
     field.press("Enter")
     _made(page, "“sunset”: ")
@@ -112,48 +112,52 @@ def test_words_find_a_background_and_unknown_ones_are_named(page: Page, visitor:
 
 
 @pytest.mark.usefixtures("photo")
-def test_own_picture_stands_behind_the_people(page: Page, visitor: Visitor, photos: Photos) -> None:
+def test_own_picture_is_drawn_behind_the_people(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
     _kind(page, "My picture").click()
 
-    page.locator("input[type=file][aria-label]").set_input_files(photos.nobody)
+    page.locator("input[type=file][aria-label]").set_input_files(photos.sunset)
 
     _made(page, "Your picture")
     image = output_of(visitor, visitor.newest(), "image")
-    top_left = picture(photos.nobody)[:20, 150:170].reshape(-1, 3).mean(axis=0)
+    top_left = read_picture(photos.sunset)[:20, 150:170].reshape(-1, 3).mean(axis=0)
     assert np.abs(image[:10, :10].reshape(-1, 3).mean(axis=0) - top_left).max() < 12
 
 
 @pytest.mark.usefixtures("photo")
-def test_undo_and_redo_bring_the_very_pictures_back(page: Page, visitor: Visitor) -> None:
-    _kind(page, "Colour").click()
+def test_undo_and_redo_restore_the_exact_pictures(page: Page, visitor: Visitor) -> None:
+    _kind(page, "Color").click()
     for colour in ("#ffffff", "#000000"):
         page.get_by_role("button", name=colour, exact=True).first.click()
-        _made(page, f"Colour {colour}")
+        _made(page, f"Color {colour}")
 
     page.keyboard.press("Control+z")
 
-    _made(page, "Colour #ffffff")
+    _made(page, "Color #ffffff")
     page.reload()
-    _made(page, "Colour #ffffff")
+    _made(page, "Color #ffffff")
     viewer = page.locator(".viewer").first
-    until(page, lambda: _share(pixels(viewer), (255, 255, 255)) > 0.05)
+    wait_until(page, lambda: _share(screenshot(viewer), (255, 255, 255)) > 0.05)
     page.keyboard.press("Control+Shift+Z")
-    _made(page, "Colour #000000")
+    _made(page, "Color #000000")
     page.get_by_role("button", name="Undo").click()
     page.get_by_role("button", name="Undo").click()
     _made(page, "Chosen for you")
     expect(page.get_by_role("button", name="Undo")).to_be_focused()
     expect(page.get_by_role("button", name="Undo")).to_have_attribute("aria-disabled", "true")
     page.get_by_role("button", name="Redo").click()
-    _made(page, "Colour #ffffff")
-    field = page.get_by_label("Any colour")
+    _made(page, "Color #ffffff")
+    field = page.get_by_label("Any color")
     field.press("Control+z")
-    _made(page, "Colour #ffffff")
+    _made(page, "Color #ffffff")
     assert len(visitor.jobs()) == 3
 
 
 @pytest.mark.usefixtures("photo")
-def test_last_of_many_clicks_counts_and_leaves_no_litter(page: Page, visitor: Visitor) -> None:
+def test_last_of_many_clicks_counts_and_leaves_no_other_pictures(
+    page: Page, visitor: Visitor
+) -> None:
     _kind(page, "Designs").click()
     expect(_designs(page)).not_to_have_count(0)
     names = [_designs(page).nth(index).get_attribute("aria-label") for index in range(8)]
@@ -162,14 +166,14 @@ def test_last_of_many_clicks_counts_and_leaves_no_litter(page: Page, visitor: Vi
         _designs(page).nth(index).click(no_wait_after=True)
 
     _made(page, str(names[-1]))
-    until(page, lambda: {job["state"] for job in visitor.jobs()} == {"succeeded"})
+    wait_until(page, lambda: {job["state"] for job in visitor.jobs()} == {"succeeded"})
     known = {job["id"] for job in visitor.jobs()}
     strip = page.locator(".versions button")
     expect(strip).to_have_count(len(known))
     expect(strip.last).to_have_attribute("aria-current", "true")
 
 
-def test_caption_is_written_once_it_says_something(
+def test_caption_is_drawn_once_it_has_text(
     page: Page, visitor: Visitor, photo: dict[str, Any]
 ) -> None:
     page.locator(".look > summary").click()
@@ -181,24 +185,24 @@ def test_caption_is_written_once_it_says_something(
     words.fill("Hello there")
     words.press("Enter")
 
-    until(page, lambda: visitor.newest()["filters"])
-    until(page, lambda: visitor.newest()["state"] == "succeeded")
-    (told,) = visitor.newest()["filters"]
-    assert (told["name"], told["applied"]) == ("caption", True)
+    wait_until(page, lambda: visitor.newest()["filters"])
+    wait_until(page, lambda: visitor.newest()["state"] == "succeeded")
+    (caption,) = visitor.newest()["filters"]
+    assert (caption["name"], caption["applied"]) == ("caption", True)
     before, after = (output_of(visitor, job, "image")[-150:] for job in (photo, visitor.newest()))
     assert (np.abs(before.astype(int) - after).max(axis=2) > 40).mean() > 0.02
-    axe(page)
+    assert_accessible(page)
 
 
 def _submitted(visitor: Visitor, photo: Path, **fields: str) -> dict[str, Any]:
-    """Return the job of a photo, succeeded; its background is chosen by itself."""
-    return submitted(visitor, photo, **{"background": "auto", "seed": "7", **fields})
+    """Return the job of a photo, succeeded, with an automatic background."""
+    return submit_photo(visitor, photo, **{"background": "auto", "seed": "7", **fields})
 
 
 def _open(page: Page, photo: dict[str, Any]) -> None:
     open_photo(page, photo)
     page.get_by_role("tab", name="Background").click()
-    expect(_kind(page, "Colour")).to_be_visible()
+    expect(_kind(page, "Color")).to_be_visible()
 
 
 def _kind(page: Page, title: str) -> Locator:
@@ -210,12 +214,12 @@ def _designs(page: Page) -> Locator:
 
 
 def _made(page: Page, name: str) -> None:
-    """Wait until the picture is what the panel calls so."""
+    """Wait until the shown picture is the one with this name in the panel."""
     expect(page.locator(".told strong")).to_have_text(re.compile(rf"^{re.escape(name)}"))
     expect(page.locator(".told .busy")).to_have_count(0)
-    until(page, lambda: page.evaluate(_ALL_LOADED))
+    wait_until(page, lambda: page.evaluate(_ALL_LOADED))
 
 
 def _share(shown: npt.NDArray[np.uint8], colour: tuple[int, int, int]) -> float:
-    """Return of how many pixels the colour is that, but for what scaling and coding take."""
+    """Return the share of pixels with this color, within the loss of scaling and coding."""
     return float((np.abs(shown.astype(int) - colour).max(axis=2) <= _JPEG_LEVELS).mean())

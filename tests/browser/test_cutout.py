@@ -1,4 +1,4 @@
-"""Correcting the cut-out: by click, by brush, by keys, by fingers; and what becomes of it."""
+"""Correct the cutout by click, by brush, by keys, by fingers; and the results of it."""
 
 from pathlib import Path
 from typing import Any
@@ -6,25 +6,31 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from smart_filter_tests.browsing.accessibility import axe
-from smart_filter_tests.browsing.looks import DESKTOP_DARK, PHONE, PHONE_DARK, seen_on
-from smart_filter_tests.browsing.patience import until
+from smart_filter_tests.browsing.accessibility import assert_accessible
+from smart_filter_tests.browsing.page_errors import LINE_CUT, PageErrors
 from smart_filter_tests.browsing.photos import Photos
-from smart_filter_tests.browsing.pixels import Pixels, mean_colour, picture, pixels, share_changed
-from smart_filter_tests.browsing.viewing import (
+from smart_filter_tests.browsing.pixels import (
+    Pixels,
+    changed_share,
+    mean_color,
+    read_picture,
+    screenshot,
+)
+from smart_filter_tests.browsing.screens import DESKTOP_DARK, PHONE, PHONE_DARK, on_screens
+from smart_filter_tests.browsing.viewer import (
     move_fingers,
     open_photo,
     output_of,
     place_of,
-    submitted,
+    submit_photo,
 )
 from smart_filter_tests.browsing.visitors import Visitor
-from smart_filter_tests.browsing.witness import LINE_CUT, Witness
+from smart_filter_tests.browsing.waits import wait_until
 from smart_filter_tests.proxy import Mode, Proxy
 
 # Behind the people.
 BLUE = (32, 96, 192)
-# What JPEG makes of one colour beside others, in levels.
+# JPEG loss next to other colors, in levels.
 SAME = 12.0
 _BACKGROUND = "color:#2060c0"
 _OUTPUTS = "image,cutout,matte,thumbnail"
@@ -35,14 +41,14 @@ _FLAG = ((40, 30), (40, 90))
 
 @pytest.fixture
 def job(page: Page, visitor: Visitor, photos: Photos) -> dict[str, Any]:
-    """The job of a photo, succeeded; it is shown with what is kept of it."""
+    """The job of a photo, succeeded; its cutout panel is open."""
     return _correct(page, visitor, photos.smiling)
 
 
 def test_brush_keeps_a_part_of_the_background_and_removes_one_of_the_people(
     page: Page, visitor: Visitor, photos: Photos, job: dict[str, Any]
 ) -> None:
-    photo, before = picture(photos.smiling), output_of(visitor, job, "image")
+    photo, before = read_picture(photos.smiling), output_of(visitor, job, "image")
     assert _away_from(_around(before, 40, 60), BLUE) < SAME
 
     _take(page, "Keep")
@@ -55,27 +61,27 @@ def test_brush_keeps_a_part_of_the_background_and_removes_one_of_the_people(
     assert (correction["consent"], correction["form"]) == (False, "strokes")
     assert correction["expires_at"] is not None
     expect(page.get_by_role("radio", name="Result")).to_be_checked()
-    assert _away_from(pixels(page, _window(page, 380, 450)), BLUE) < SAME
+    assert _away_from(screenshot(page, _window(page, 380, 450)), BLUE) < SAME
     after = output_of(visitor, visitor.newest(), "image")
-    assert share_changed(before[150:400, :300], after[150:400, :300]) < 0.001
-    assert _away_from(_around(after, 40, 60), mean_colour(_around(photo, 40, 60))) < SAME
+    assert changed_share(before[150:400, :300], after[150:400, :300]) < 0.001
+    assert _away_from(_around(after, 40, 60), mean_color(_around(photo, 40, 60))) < SAME
     assert _away_from(_around(after, 380, 450), BLUE) < SAME
 
 
 @pytest.mark.usefixtures("job")
-def test_strokes_are_seen_at_once_and_stepped_back(page: Page, visitor: Visitor) -> None:
+def test_strokes_are_shown_at_once_and_undone_in_steps(page: Page, visitor: Visitor) -> None:
     _take(page, "Remove")
-    bare = pixels(page, _window(page, 380, 450))
+    bare = screenshot(page, _window(page, 380, 450))
 
     _paint(page, *_HELMET)
     _take(page, "Keep")
     _paint(page, *_FLAG)
 
     expect(page.get_by_text("2 strokes")).to_be_visible()
-    red, green, blue = mean_colour(pixels(page, _window(page, 380, 450)))
+    red, green, blue = mean_color(screenshot(page, _window(page, 380, 450)))
     assert red > green + 60
     assert red > blue + 60
-    red, green, blue = mean_colour(pixels(page, _window(page, 40, 60)))
+    red, green, blue = mean_color(screenshot(page, _window(page, 40, 60)))
     assert green > red + 30
     _come_back(page)
     expect(page.get_by_text("2 strokes")).to_be_visible()
@@ -83,18 +89,18 @@ def test_strokes_are_seen_at_once_and_stepped_back(page: Page, visitor: Visitor)
     page.keyboard.press("Control+z")
     expect(page.get_by_text("1 stroke", exact=True)).to_be_visible()
     page.get_by_role("button", name="Clear all strokes").click()
-    assert share_changed(bare, pixels(page, _window(page, 380, 450))) == 0
+    assert changed_share(bare, screenshot(page, _window(page, 380, 450))) == 0
     page.get_by_role("status").get_by_role("button", name="Undo").click()
     expect(page.get_by_text("1 stroke", exact=True)).to_be_visible()
     page.get_by_role("button", name="Undo the last stroke").click()
-    expect(page.get_by_role("group", name="What you painted")).to_have_count(0)
+    expect(page.get_by_role("group", name="Painted strokes")).to_have_count(0)
     assert len(visitor.jobs()) == 1
 
 
-def test_models_learn_only_from_corrections_with_consent(
+def test_only_corrections_with_consent_are_collected_for_training(
     page: Page, visitor: Visitor, job: dict[str, Any]
 ) -> None:
-    agreed = page.get_by_role("checkbox", name="Let the models learn")
+    agreed = page.get_by_role("checkbox", name="Train models on this")
     expect(agreed).not_to_be_checked()
 
     agreed.check()
@@ -103,14 +109,14 @@ def test_models_learn_only_from_corrections_with_consent(
 
     (correction,) = _corrections(visitor, job)
     assert (correction["consent"], correction["expires_at"]) == (True, None)
-    page.get_by_role("button", name="See what was given").click()
-    expect(page.get_by_role("dialog").get_by_text("Kept to learn from")).to_be_visible()
+    page.get_by_role("button", name="Show given corrections").click()
+    expect(page.get_by_role("dialog").get_by_text("Used for training")).to_be_visible()
     page.keyboard.press("Escape")
     _come_back(page)
     expect(agreed).not_to_be_checked()
 
 
-def test_everything_is_done_by_keys(page: Page, visitor: Visitor, job: dict[str, Any]) -> None:
+def test_every_tool_works_with_keys(page: Page, visitor: Visitor, job: dict[str, Any]) -> None:
     before = output_of(visitor, job, "image")
     page.get_by_role("button", name="Paint by keyboard").focus()
 
@@ -118,24 +124,24 @@ def test_everything_is_done_by_keys(page: Page, visitor: Visitor, job: dict[str,
     expect(page.get_by_role("application", name="Brush for the keyboard")).to_be_focused()
     for _ in range(4):
         page.keyboard.press("Shift+ArrowDown")
-    expect(page.get_by_role("status").filter(has_text="this stays")).to_have_count(1)
+    expect(page.get_by_role("status").filter(has_text="this is kept")).to_have_count(1)
     page.keyboard.press("Backspace")
     expect(page.get_by_role("status").filter(has_text="Removes a dot here")).to_have_count(1)
     page.keyboard.press("Escape")
     expect(page.get_by_role("button", name="Paint by keyboard")).to_be_focused()
     page.get_by_role("button", name="Apply").press("Enter")
 
-    until(page, lambda: _is_made(visitor, 2))
+    wait_until(page, lambda: _is_made(visitor, 2))
     after = output_of(visitor, visitor.newest(), "image")
     width = _brush_width(page)
     dot = (256, round(256 + 4 * width))
     assert _away_from(_around(after, *dot), BLUE) < SAME
-    assert share_changed(before[:200], after[:200]) < 0.001
-    expect(page.get_by_role("group", name="What you painted")).to_have_count(0)
+    assert changed_share(before[:200], after[:200]) < 0.001
+    expect(page.get_by_role("group", name="Painted strokes")).to_have_count(0)
     expect(page.locator(".stage")).to_be_focused()
 
 
-@seen_on(PHONE)
+@on_screens(PHONE)
 @pytest.mark.usefixtures("job")
 def test_one_finger_paints_and_two_zoom(page: Page, visitor: Visitor) -> None:
     _take(page, "Remove")
@@ -156,9 +162,9 @@ def test_one_finger_paints_and_two_zoom(page: Page, visitor: Visitor) -> None:
 
 
 def test_strokes_stay_when_the_service_is_away(
-    page: Page, visitor: Visitor, line: Proxy, witness: Witness, job: dict[str, Any]
+    page: Page, visitor: Visitor, line: Proxy, page_errors: PageErrors, job: dict[str, Any]
 ) -> None:
-    witness.expect(LINE_CUT)
+    page_errors.expect(LINE_CUT)
     _remove_helmet(page)
     page.route("**/derive", lambda route: route.abort())
 
@@ -173,24 +179,24 @@ def test_strokes_stay_when_the_service_is_away(
     expect(page.get_by_role("alert")).to_contain_text("cannot be reached")
     line.mode = Mode.PASS
     page.get_by_role("button", name="Try again").click()
-    expect(page.get_by_role("group", name="What you painted")).to_have_count(0)
+    expect(page.get_by_role("group", name="Painted strokes")).to_have_count(0)
     after = output_of(visitor, visitor.newest(), "image")
     assert _away_from(_around(after, 380, 450), BLUE) < SAME
     assert len(_corrections(visitor, job)) == 1
 
 
-@seen_on(DESKTOP_DARK, PHONE_DARK)
-def test_cut_out_panel_is_accessible(page: Page, visitor: Visitor, photos: Photos) -> None:
+@on_screens(DESKTOP_DARK, PHONE_DARK)
+def test_cutout_panel_is_accessible(page: Page, visitor: Visitor, photos: Photos) -> None:
     _correct(page, visitor, photos.pair)
-    axe(page)
+    assert_accessible(page)
 
     _take(page, "Remove")
     _paint(page, (300, 300), (400, 300))
     expect(page.get_by_text("1 stroke", exact=True)).to_be_visible()
-    axe(page)
-    page.get_by_role("button", name="See what was given").click()
+    assert_accessible(page)
+    page.get_by_role("button", name="Show given corrections").click()
     expect(page.get_by_role("dialog").get_by_text("None so far")).to_be_visible()
-    axe(page)
+    assert_accessible(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= page.evaluate("innerWidth")
 
 
@@ -205,53 +211,51 @@ def test_clicked_person_is_dropped_and_kept_again(
     page.mouse.click(*_at(page, *left))
 
     expect(page.get_by_role("checkbox", name="Person 1, dropped")).not_to_be_checked()
-    until(page, lambda: _is_made(visitor, 2))
+    wait_until(page, lambda: _is_made(visitor, 2))
     without = output_of(visitor, visitor.newest(), "image")
     assert _away_from(_around(without, *left), BLUE) < SAME
-    # The edge is found anew, for one person in place of two.
-    assert share_changed(_around(before, *right, 40), _around(without, *right, 40)) < 0.02
-    until(page, lambda: _brightness(page, left) < 0.6 * lit[0])
+    # The edge is computed again, for one person in place of two.
+    assert changed_share(_around(before, *right, 40), _around(without, *right, 40)) < 0.02
+    wait_until(page, lambda: _brightness(page, left) < 0.6 * lit[0])
     assert abs(_brightness(page, right) - lit[1]) < SAME
-    expect(page.get_by_text("Somebody has to stay")).to_be_visible()
-    # It says that it cannot be changed; a click tries it all the same.
+    expect(page.get_by_text("At least one person must stay")).to_be_visible()
+    # The control is disabled; the click tries it all the same.
     page.get_by_role("checkbox", name="Person 2, kept").click(force=True)
     expect(page.get_by_role("checkbox", name="Person 2, kept")).to_be_checked()
     page.get_by_role("checkbox", name="Person 1, dropped").focus()
     page.keyboard.press("Space")
     expect(page.get_by_role("checkbox", name="Person 1, kept")).to_be_checked()
-    until(page, lambda: _is_made(visitor, 3))
+    wait_until(page, lambda: _is_made(visitor, 3))
     assert visitor.newest()["recipe"]["persons"] == "all"
 
 
 def _open_panel(page: Page, visitor: Visitor, photo: Path, **fields: str) -> dict[str, Any]:
     """Return the job of a photo, succeeded, and open its panel."""
     asked = {"background": _BACKGROUND, "outputs": _OUTPUTS, **fields}
-    job = submitted(visitor, photo, **asked)
+    job = submit_photo(visitor, photo, **asked)
     open_photo(page, job)
-    page.get_by_role("tab", name="Cut-out").click()
+    page.get_by_role("tab", name="Cutout").click()
     return job
 
 
 def _correct(page: Page, visitor: Visitor, photo: Path, **fields: str) -> dict[str, Any]:
-    """Return the job of a photo, succeeded; it is shown with what is kept of it."""
+    """Return the job of a photo, succeeded, with its cutout panel open."""
     job = _open_panel(page, visitor, photo, **fields)
-    expect(page.get_by_role("checkbox", name="Show on the photo what is kept")).to_be_checked()
+    expect(page.get_by_role("checkbox", name="Show the mask on the photo")).to_be_checked()
     expect(page.locator("canvas.film")).to_be_visible()
     return job
 
 
 def _come_back(page: Page) -> None:
     """Load the page again, and the panel."""
-    # A journey that ends while pictures come would cut the line to them.
+    # A journey that ends while pictures load would cut their connections.
     page.reload(wait_until="networkidle")
-    page.get_by_role("tab", name="Cut-out").click()
+    page.get_by_role("tab", name="Cutout").click()
     expect(page.locator("canvas.film")).to_be_visible()
 
 
 def _take(page: Page, tool: str) -> None:
-    page.get_by_role("group", name="What a click on the picture does").get_by_text(
-        tool, exact=True
-    ).click()
+    page.get_by_role("group", name="Tool").get_by_text(tool, exact=True).click()
 
 
 def _remove_helmet(page: Page) -> None:
@@ -269,34 +273,34 @@ def _paint(page: Page, start: tuple[int, int], end: tuple[int, int]) -> None:
 
 def _apply(page: Page) -> None:
     page.get_by_role("button", name="Apply").click()
-    expect(page.get_by_role("group", name="What you painted")).to_have_count(0)
+    expect(page.get_by_role("group", name="Painted strokes")).to_have_count(0)
 
 
 def _at(page: Page, x: float, y: float) -> tuple[float, float]:
-    """Return where in the window a point of the photo is, which is shown whole."""
+    """Return the window position of a point of the photo, which is shown whole."""
     left, top, width, _ = place_of(page)
     scale = width / float(page.locator(".plane").evaluate("plane => plane.offsetWidth"))
     return left + scale * x, top + scale * y
 
 
 def _window(page: Page, x: float, y: float, reach: int = 4) -> tuple[int, int, int, int]:
-    """Return some pixels of the window around a point of the photo."""
+    """Return the window's pixels around a point of the photo."""
     across, down = _at(page, x, y)
     return round(across) - reach, round(down) - reach, 2 * reach, 2 * reach
 
 
 def _brightness(page: Page, point: tuple[int, int]) -> float:
-    """Return how bright the window is around a point of the photo, 0..255."""
-    return max(mean_colour(pixels(page, _window(page, *point, reach=40))))
+    """Return the window's brightness around a point of the photo, 0..255."""
+    return max(mean_color(screenshot(page, _window(page, *point, reach=40))))
 
 
 def _brush_width(page: Page) -> float:
-    """Return how wide the brush is, in pixels of the photo, as the panel says."""
+    """Return the brush's width in pixels of the photo, as the panel says."""
     return float(page.locator("output").filter(has_text="px").inner_text().removesuffix(" px"))
 
 
 def _around(shown: Pixels, x: int, y: int, reach: int = 4) -> Pixels:
-    """Return what a picture shows around a place."""
+    """Return a picture's pixels around a place."""
     return shown[y - reach : y + reach, x - reach : x + reach]
 
 
@@ -306,12 +310,12 @@ def _middle(box: list[float]) -> tuple[int, int]:
 
 
 def _away_from(region: Pixels, colour: tuple[float, float, float]) -> float:
-    """Return by how many levels the mean of pixels is away from a colour."""
-    return max(abs(a - b) for a, b in zip(mean_colour(region), colour, strict=True))
+    """Return the difference of the pixels' mean from a color, in levels."""
+    return max(abs(a - b) for a, b in zip(mean_color(region), colour, strict=True))
 
 
 def _is_made(visitor: Visitor, count: int) -> bool:
-    """Whether they have so many jobs, the newest of which has succeeded."""
+    """Return whether the visitor has `count` jobs and the newest has succeeded."""
     jobs = visitor.jobs()
     return len(jobs) == count and jobs[0]["state"] == "succeeded"
 

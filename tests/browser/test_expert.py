@@ -1,4 +1,4 @@
-"""Who knows the models: sets what their cards offer, compares two recipes, takes code along."""
+"""The expert panel: set model parameters, compare two recipes, copy code."""
 
 import json
 import os
@@ -12,29 +12,29 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from smart_filter_tests.browsing.accessibility import axe
-from smart_filter_tests.browsing.looks import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK, seen_on
-from smart_filter_tests.browsing.patience import until
+from smart_filter_tests.browsing.accessibility import assert_accessible
+from smart_filter_tests.browsing.page_errors import PageErrors
 from smart_filter_tests.browsing.photos import Photos
-from smart_filter_tests.browsing.pixels import pixels
-from smart_filter_tests.browsing.viewing import open_photo
+from smart_filter_tests.browsing.pixels import screenshot
+from smart_filter_tests.browsing.screens import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK, on_screens
+from smart_filter_tests.browsing.viewer import open_photo
 from smart_filter_tests.browsing.visitors import Visitor
-from smart_filter_tests.browsing.witness import Witness
+from smart_filter_tests.browsing.waits import wait_until
 
-# What Chromium's console says of an answer with this status.
+# Chromium's console message about an answer with this status.
 _REFUSED: Final = "status of 422"
 _OUTPUTS: Final = "image,cutout,matte,thumbnail"
-# Quotes of both kinds, what a shell would put something in for, and a second line.
+# Quotes of both kinds, a shell expansion, and a second line.
 _ODD: Final = 'It\'s "5 $HOME" `x` \\ ;@<\nline two'
 
 
 @pytest.fixture
 def panel(page: Page, visitor: Visitor, photos: Photos) -> Locator:
-    """The expert panel of a photo that is done."""
+    """The expert panel of a finished photo."""
     return _panel(page, _a_job(visitor, photos))
 
 
-@seen_on(DESKTOP, PHONE_DARK)
+@on_screens(DESKTOP, PHONE_DARK)
 def test_every_model_of_a_task_is_listed(page: Page, visitor: Visitor, panel: Locator) -> None:
     cards = visitor.client.get("/v1/models", params={"all": True}).json()["items"]
 
@@ -46,7 +46,7 @@ def test_every_model_of_a_task_is_listed(page: Page, visitor: Visitor, panel: Lo
             expect(part.get_by_role("radio", name=re.compile(f"^{card['name']} "))).to_be_enabled()
         else:
             expect(part.get_by_text(card["fault"])).to_be_visible()
-    axe(page)
+    assert_accessible(page)
 
 
 def test_model_runs_with_its_parameters_and_shows_its_steps(
@@ -59,20 +59,20 @@ def test_model_runs_with_its_parameters_and_shows_its_steps(
 
     _apply(panel)
 
-    steps = panel.get_by_role("img", name=re.compile("^The steps"))
+    steps = panel.get_by_role("img", name=re.compile("^The model's intermediate steps"))
     expect(steps).to_be_visible()
     made = visitor.newest()
     assert made["recipe"]["segmentation"] == {"model": "classical", "params": {"min_area": 0.02}}
     expect(panel.get_by_role("row", name=re.compile("^Cutting out classical"))).to_be_visible()
-    until(page, lambda: steps.evaluate("image => image.naturalWidth > 200"))
-    assert pixels(steps).std() > 20
+    wait_until(page, lambda: steps.evaluate("image => image.naturalWidth > 200"))
+    assert screenshot(steps).std() > 20
 
 
-@seen_on(DESKTOP, PHONE)
+@on_screens(DESKTOP, PHONE)
 def test_wrong_value_is_reported_at_its_field(
-    visitor: Visitor, panel: Locator, witness: Witness
+    visitor: Visitor, panel: Locator, page_errors: PageErrors
 ) -> None:
-    witness.expect(_REFUSED)
+    page_errors.expect(_REFUSED)
     part = _open(panel, "Cutting out")
     part.get_by_role("radio", name=re.compile("^classical ")).check()
     blur = part.get_by_label("blur", exact=True)
@@ -89,8 +89,10 @@ def test_wrong_value_is_reported_at_its_field(
     assert visitor.newest()["recipe"]["segmentation"]["params"] == {"blur": 51}
 
 
-@seen_on(DESKTOP_DARK, PHONE)
-def test_two_recipes_show_where_they_differ(page: Page, visitor: Visitor, photos: Photos) -> None:
+@on_screens(DESKTOP_DARK, PHONE)
+def test_comparison_of_two_recipes_shows_their_differences(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
     job = _a_job(visitor, photos)
     _panel(page, job).get_by_role("link", name="Compare two recipes").click()
     second = page.get_by_role("region", name="Recipe B")
@@ -102,18 +104,18 @@ def test_two_recipes_show_where_they_differ(page: Page, visitor: Visitor, photos
     table = page.get_by_role("table", name="Figures")
     expect(table.get_by_role("row", name="segmentation.model default classical")).to_be_visible()
     expect(second.get_by_role("img", name="The finished picture")).to_be_visible()
-    until(page, lambda: visitor.newest()["state"] == "succeeded")
+    wait_until(page, lambda: visitor.newest()["state"] == "succeeded")
     page.get_by_text("Difference", exact=True).click()
     shown = page.get_by_role("img", name=re.compile("of the pixels differ"))
     expect(shown).to_be_visible()
-    apart = pixels(shown)
+    apart = screenshot(shown)
     assert 0.02 < (apart.max(axis=2) > 64).mean() < 0.9
-    # The face is cut out alike by both.
+    # Both cut the face out alike.
     height, width = apart.shape[:2]
     assert np.median(apart[height // 4 : height // 3, width * 2 // 5 : width // 2]) < 64
-    axe(page)
+    assert_accessible(page)
 
-    # A version that was only tried is not the photo's picture until somebody says so.
+    # A version that was only tried becomes the photo's picture after confirmation.
     page.get_by_role("link", name="Back to the photo").click()
     page.get_by_role("tab", name="Expert").click()
     expect(page.get_by_role("row", name=re.compile("^Cutting out people"))).to_be_visible()
@@ -124,7 +126,7 @@ def test_two_recipes_show_where_they_differ(page: Page, visitor: Visitor, photos
 
 
 @pytest.mark.parametrize("language", ["curl", "Python"])
-def test_copied_code_runs_and_asks_for_the_same(
+def test_copied_code_sends_the_same_request(
     page: Page, visitor: Visitor, photos: Photos, tmp_path: Path, language: str
 ) -> None:
     fields = {
@@ -171,11 +173,11 @@ def test_copied_json_is_pasted_to_another_photo(
     panel.get_by_role("button", name="Paste a recipe").click()
     dialog = page.get_by_role("dialog", name="Paste a recipe")
     dialog.get_by_label("Recipe as JSON").fill("{'quality': 40}")
-    dialog.get_by_role("button", name="Fill it in").click()
+    dialog.get_by_role("button", name="Load").click()
     expect(dialog.get_by_role("alert")).to_contain_text("This is not JSON")
     dialog.get_by_label("Recipe as JSON").fill(json.dumps({**json.loads(code), "colour": "red"}))
-    dialog.get_by_role("button", name="Fill it in").click()
-    expect(page.get_by_text("without colour: this service does not know that")).to_be_visible()
+    dialog.get_by_role("button", name="Load").click()
+    expect(page.get_by_text("without colour, which this service does not know")).to_be_visible()
     _apply(panel)
 
     recipe = visitor.newest()["recipe"]
@@ -184,7 +186,7 @@ def test_copied_json_is_pasted_to_another_photo(
 
 
 def _a_job(visitor: Visitor, photos: Photos, **fields: str) -> dict[str, Any]:
-    """Return a job that is done, of the one who smiles."""
+    """Return a finished job of the smiling woman."""
     asked = {"outputs": _OUTPUTS, "background": "color:teal", **fields}
     return visitor.succeed(photos.smiling, **asked)
 
@@ -211,11 +213,11 @@ def _apply(panel: Locator) -> None:
     """Make the picture, and wait until the page knows that it is made."""
     panel.get_by_role("button", name="Apply").click()
     expect(panel.get_by_role("button", name="Discard")).to_have_count(0)
-    expect(panel.page.get_by_text(re.compile("^(Working on|Waiting for)"))).to_have_count(0)
+    expect(panel.page.get_by_text(re.compile("^(Working on|Waiting in)"))).to_have_count(0)
 
 
 def _code(page: Page, job: dict[str, Any], language: str) -> str:
-    """Return what the page writes of a job's recipe."""
+    """Return the code that the page shows for a job's recipe."""
     _panel(page, job).get_by_role("button", name="Copy as code").click()
     page.get_by_role("dialog").get_by_text(language, exact=True).click()
     return page.get_by_role("textbox", name=f"The recipe as {language}").input_value()

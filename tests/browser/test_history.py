@@ -1,23 +1,23 @@
-"""What became of photos: followed to their end, kept over a reload, deleted; and their names."""
+"""The history: followed to the end of jobs, kept over a reload, deleted; and file names."""
 
 import uuid
 
 import httpx
 from playwright.sync_api import Page, expect
 
-from smart_filter_tests.browsing.accessibility import axe
+from smart_filter_tests.browsing.accessibility import assert_accessible
 from smart_filter_tests.browsing.cards import add, card, expect_finished, expect_state
-from smart_filter_tests.browsing.looks import PHONE, seen_on
-from smart_filter_tests.browsing.patience import until
+from smart_filter_tests.browsing.page_errors import LINE_CUT, PageErrors
 from smart_filter_tests.browsing.photos import Photos
+from smart_filter_tests.browsing.screens import PHONE, on_screens
 from smart_filter_tests.browsing.visitors import Visitor
-from smart_filter_tests.browsing.witness import LINE_CUT, Witness
+from smart_filter_tests.browsing.waits import wait_until
+from smart_filter_tests.full_stack import RunningStack
 from smart_filter_tests.proxy import Mode, Proxy
-from smart_filter_tests.running import Running
 
 _LATER = "2100-01-01T00:00:00Z"
 _MANY = 70
-# What the page does when somebody comes back to it from another tab.
+# The page's action when its tab becomes visible again.
 _TURN_BACK = "document.dispatchEvent(new Event('visibilitychange'))"
 
 
@@ -47,12 +47,12 @@ def test_job_of_a_program_is_shown_and_canceled(
     expect_state(waiting, "queued")
 
 
-def test_failed_job_says_why_and_is_tried_again(
-    page: Page, visitor: Visitor, photos: Photos, stack: Running
+def test_failed_job_shows_its_reason_and_can_be_retried(
+    page: Page, visitor: Visitor, photos: Photos, stack: RunningStack
 ) -> None:
-    with stack.armed("raises"):
+    with stack.arm("raises"):
         job_id = _submit(visitor, photos, "unlucky.png", segmentation__model="raises")
-        until(page, lambda: visitor.newest()["state"] == "failed", seconds=60)
+        wait_until(page, lambda: visitor.newest()["state"] == "failed", seconds=60)
         page.reload()
         failed = card(page, "unlucky.png")
         expect_state(failed, "failed")
@@ -64,32 +64,30 @@ def test_failed_job_says_why_and_is_tried_again(
     assert visitor.client.get(f"/v1/jobs/{job_id}").json()["state"] == "succeeded"
 
 
-@seen_on(PHONE)
-def test_photo_without_people_is_made_all_the_same(
-    page: Page, visitor: Visitor, photos: Photos
-) -> None:
-    visitor.say(recipe={"require_person": True})
-    add(page, photos.nobody)
+@on_screens(PHONE)
+def test_photo_without_people_is_finished_too(page: Page, visitor: Visitor, photos: Photos) -> None:
+    visitor.change_settings(recipe={"require_person": True})
+    add(page, photos.sunset)
     failed = card(page, "sunset.jpg")
     expect_state(failed, "failed")
-    axe(page)
+    assert_accessible(page)
 
-    failed.get_by_role("button", name="Make it all the same").click()
+    failed.get_by_role("button", name="Process it anyway").click()
 
     expect_finished(page, "sunset.jpg")
 
 
-def test_stream_that_is_cut_and_a_service_that_is_away_lose_no_end(
-    page: Page, visitor: Visitor, photos: Photos, line: Proxy, witness: Witness
+def test_interrupted_stream_and_an_outage_lose_no_end(
+    page: Page, visitor: Visitor, photos: Photos, line: Proxy, page_errors: PageErrors
 ) -> None:
-    witness.expect(LINE_CUT)
+    page_errors.expect(LINE_CUT)
     add(page, photos.smiling, photos.serious)
-    until(page, lambda: len(visitor.jobs()) == 2)
+    wait_until(page, lambda: len(visitor.jobs()) == 2)
 
     line.cut()
     line.mode = Mode.RESET
     expect(page.get_by_text("The service cannot be reached.")).to_be_visible()
-    until(page, lambda: all(job["state"] == "succeeded" for job in visitor.jobs()))
+    wait_until(page, lambda: all(job["state"] == "succeeded" for job in visitor.jobs()))
     line.mode = Mode.PASS
 
     expect_finished(page, "astronaut.png", "grace_hopper.jpg")
@@ -102,13 +100,13 @@ def test_one_is_deleted_on_the_service_too(page: Page, visitor: Visitor, photos:
 
     card(page, "astronaut.png").get_by_role("button", name="Delete").click()
     dialog = page.get_by_role("dialog", name="Delete “astronaut.png”?")
-    expect(dialog).to_contain_text("go from the service too")
+    expect(dialog).to_contain_text("are deleted from the service")
     dialog.get_by_role("button", name="Keep").click()
     assert _status(visitor, gone) == httpx.codes.OK
     card(page, "astronaut.png").get_by_role("button", name="Delete").click()
     dialog.get_by_role("button", name="Delete").click()
 
-    expect(page.get_by_text("1 photo deleted, on the service too.")).to_be_visible()
+    expect(page.get_by_text("1 photo deleted from the service.")).to_be_visible()
     expect(card(page, "astronaut.png")).to_have_count(0)
     assert _status(visitor, gone) == httpx.codes.GONE
     page.reload()
@@ -116,7 +114,7 @@ def test_one_is_deleted_on_the_service_too(page: Page, visitor: Visitor, photos:
     expect(card(page, "astronaut.png")).to_have_count(0)
 
 
-def test_older_ones_come_when_somebody_scrolls_and_all_are_deleted(
+def test_older_ones_are_loaded_by_scrolling_and_all_are_deleted(
     page: Page, visitor: Visitor, photos: Photos
 ) -> None:
     first = _submit(visitor, photos, "number 0", run_at=_LATER)
@@ -135,15 +133,15 @@ def test_older_ones_come_when_somebody_scrolls_and_all_are_deleted(
     dialog = page.get_by_role("dialog", name="Delete everything?")
     expect(dialog).to_contain_text(f"{_MANY} photos")
     dialog.get_by_role("button", name="Delete").click()
-    expect(page.get_by_text(f"{_MANY} photos deleted, on the service too.")).to_be_visible()
+    expect(page.get_by_text(f"{_MANY} photos deleted from the service.")).to_be_visible()
     assert visitor.jobs() == []
     assert _status(visitor, first) == httpx.codes.GONE
 
 
-def test_deleting_that_is_interrupted_goes_on(
-    page: Page, visitor: Visitor, photos: Photos, line: Proxy, witness: Witness
+def test_interrupted_deletion_continues(
+    page: Page, visitor: Visitor, photos: Photos, line: Proxy, page_errors: PageErrors
 ) -> None:
-    witness.expect(LINE_CUT)
+    page_errors.expect(LINE_CUT)
     for name in "abc":
         _submit(visitor, photos, f"{name}.png", run_at=_LATER)
     page.reload()
@@ -158,11 +156,11 @@ def test_deleting_that_is_interrupted_goes_on(
     line.mode = Mode.PASS
     dialog.get_by_role("button", name="Go on").click()
 
-    expect(page.get_by_text("3 photos deleted, on the service too.")).to_be_visible()
+    expect(page.get_by_text("3 photos deleted from the service.")).to_be_visible()
     assert visitor.jobs() == []
 
 
-# Returns what a function of one of the studio's modules returns for each value.
+# Returns the results of a studio module's function for each value.
 _CALL = """async ([module, name, given]) => {
   const { [name]: asked } = await import(`/studio/${module}`);
   return given.map((one) => asked(one));
@@ -209,15 +207,15 @@ def test_name_of_a_photo_becomes_a_safe_file_name(page: Page) -> None:
     assert dict(zip(names, zip(stems, paths, strict=True), strict=True)) == expected
 
 
-def test_mark_of_another_photo_takes_no_place(page: Page) -> None:
+def test_mark_of_another_photo_is_ignored(page: Page) -> None:
     cases: list[tuple[list[tuple[int, int | None, str | None]], list[str]]] = [
         # A photo of the studio and its versions, whose first one may not be known.
         ([(1, None, _MARK), (2, 1, _MARK), (3, 2, _MARK)], [_MARK] * 3),
         ([(3, 2, _MARK)], [_MARK]),
-        # One that came another way, and what the studio made of it.
+        # A photo submitted by another program, and its versions made in the studio.
         ([(1, None, None), (2, 1, _id(1))], [_id(1)] * 2),
         ([(1, None, None), (2, 1, None), (3, 2, _id(2))], [_id(1), _id(2), _id(2)]),
-        # Somebody else's with the mark of a photo that was there before, in any order.
+        # Another tenant's photo with the mark of an earlier one, in any order.
         ([(4, None, _MARK), (5, 4, _MARK), (1, None, _MARK)], [_id(4), _id(4), _MARK]),
         ([(1, None, None), (2, None, _id(1))], [_id(1), _id(2)]),
         ([(1, None, _MARK), (2, None, None), (3, 2, _MARK)], [_MARK, _id(2), _id(2)]),

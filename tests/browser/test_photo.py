@@ -1,4 +1,4 @@
-"""What is told of a photo and taken away: people, print, save, and its neighbours."""
+"""The photo screen: people, print quality, saving, and its neighbors."""
 
 import re
 from pathlib import Path
@@ -8,27 +8,27 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from smart_filter_tests.browsing.accessibility import axe
-from smart_filter_tests.browsing.looks import DESKTOP, PHONE_DARK, seen_on
-from smart_filter_tests.browsing.patience import until
+from smart_filter_tests.browsing.accessibility import assert_accessible
+from smart_filter_tests.browsing.page_errors import PageErrors
 from smart_filter_tests.browsing.photos import Photos
-from smart_filter_tests.browsing.viewing import (
+from smart_filter_tests.browsing.screens import DESKTOP, PHONE_DARK, on_screens
+from smart_filter_tests.browsing.viewer import (
     box_of,
     bytes_of,
-    look_at,
     open_photo,
+    open_result,
+    select_mode,
     shape_of,
-    shown,
-    submitted,
+    submit_photo,
 )
 from smart_filter_tests.browsing.visitors import Visitor
-from smart_filter_tests.browsing.witness import Witness
+from smart_filter_tests.browsing.waits import wait_until
 
 
 @pytest.fixture
 def job(page: Page, visitor: Visitor, photos: Photos) -> dict[str, Any]:
     """The job of a photo, whose finished picture is shown."""
-    return shown(page, visitor, photos.smiling)
+    return open_result(page, visitor, photos.smiling)
 
 
 def test_people_are_described_in_words_and_the_rating_adds_up(
@@ -41,7 +41,7 @@ def test_people_are_described_in_words_and_the_rating_adds_up(
     expect(person).to_contain_text(f"Big smile {job['faces'][0]['smile']['score']:.2f}")
     expect(person).to_contain_text("Both eyes open")
     expect(person).to_contain_text("Happy")
-    page.get_by_text("How it is counted").click()
+    page.get_by_text("How it is calculated").click()
     smiles, eyes = rating["avg_smiling_score"], rating["open_eye_ratio"]
     expect(page.get_by_role("region", name="Rating")).to_contain_text(
         re.compile(rf"0\.8 × {smiles:.2f} \+ 0\.2 × {eyes:.2f} =\s+{rating['score']:.2f}")
@@ -49,26 +49,26 @@ def test_people_are_described_in_words_and_the_rating_adds_up(
 
 
 def test_prints_are_drawn_to_scale(page: Page, job: dict[str, Any]) -> None:
-    told = job["printability"]
+    printability = job["printability"]
 
     page.get_by_role("tab", name="Print").click()
 
-    for print_ in told["size"]["prints"]:
+    for print_ in printability["size"]["prints"]:
         words = f"{print_['width_cm']} × {print_['height_cm']} cm"
         expect(page.get_by_role("tabpanel")).to_contain_text(words)
         drawn = box_of(page.locator(f".sizes svg .dpi-{print_['dpi']} rect"))
         card = box_of(page.locator(".sizes svg .card rect"))
         assert drawn[2] / card[2] == pytest.approx(print_["width_cm"] / 8.56, rel=0.02)
     for name in ("size", "sharpness", "exposure", "noise", "head_room", "looks"):
-        expect(page.get_by_role("tabpanel")).to_contain_text(told[name]["text"])
+        expect(page.get_by_role("tabpanel")).to_contain_text(printability[name]["text"])
 
 
-def test_saved_files_are_those_of_the_service(
+def test_saved_files_equal_those_of_the_service(
     page: Page, visitor: Visitor, job: dict[str, Any]
 ) -> None:
     page.get_by_role("tab", name="Save").click()
 
-    for title, output in (("Finished picture", "image"), ("Cut-out", "cutout"), ("Matte", "matte")):
+    for title, output in (("Finished picture", "image"), ("Cutout", "cutout"), ("Matte", "matte")):
         with page.expect_download() as taken:
             page.get_by_role("button", name=f"Save: {title}").click()
         assert Path(taken.value.path()).read_bytes() == bytes_of(visitor, job["outputs"][output])
@@ -88,28 +88,30 @@ def test_story_is_made_saved_and_shown(page: Page) -> None:
 
     with Image.open(taken.value.path()) as story:
         assert (story.format, story.size) == ("WEBP", (1080, 1920))
-    until(page, lambda: shape_of(page) == pytest.approx(9 / 16, rel=0.01))
-    page.get_by_role("button", name="Show the former picture").click()
-    until(page, lambda: shape_of(page) == pytest.approx(1, rel=0.01))
+    wait_until(page, lambda: shape_of(page) == pytest.approx(9 / 16, rel=0.01))
+    page.get_by_role("button", name="Show the previous picture").click()
+    wait_until(page, lambda: shape_of(page) == pytest.approx(1, rel=0.01))
 
 
 @pytest.mark.parametrize("address", ["photo/nope", "compare/nope"])
-def test_address_of_no_photo_leads_back_to_all(
-    page: Page, url: str, witness: Witness, address: str
+def test_address_of_an_unknown_photo_opens_the_overview(
+    page: Page, url: str, page_errors: PageErrors, address: str
 ) -> None:
-    witness.expect("404")
+    page_errors.expect("404")
 
     page.goto(f"{url}/#/{address}")
 
-    expect(page.get_by_role("alert")).to_contain_text("not here any more")
+    expect(page.get_by_role("alert")).to_contain_text("no longer exists")
     expect(page.get_by_role("button", name="Try again")).to_have_count(0)
     page.get_by_role("link", name="Back to all photos").click()
     expect(page.get_by_role("button", name="Choose photos")).to_be_visible()
 
 
-def test_arrows_leaf_and_delete_asks_first(page: Page, visitor: Visitor, photos: Photos) -> None:
-    first = submitted(visitor, photos.serious)
-    second = submitted(visitor, photos.smiling)
+def test_arrow_keys_switch_photos_and_delete_asks_first(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    first = submit_photo(visitor, photos.serious)
+    second = submit_photo(visitor, photos.smiling)
     page.reload()
     open_photo(page, second)
     expect(page.get_by_role("heading", name="astronaut.png")).to_be_visible()
@@ -130,13 +132,13 @@ def test_arrows_leaf_and_delete_asks_first(page: Page, visitor: Visitor, photos:
     assert [job["id"] for job in visitor.jobs()] == [first["id"]]
 
 
-@seen_on(DESKTOP, PHONE_DARK)
+@on_screens(DESKTOP, PHONE_DARK)
 def test_photo_screen_is_accessible(page: Page, visitor: Visitor, photos: Photos) -> None:
-    shown(page, visitor, photos.group)
+    open_result(page, visitor, photos.group)
 
     for tab in ("People", "Print", "Save"):
         page.get_by_role("tab", name=tab).click()
-        axe(page)
+        assert_accessible(page)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    look_at(page, "Cut-out")
-    axe(page)
+    select_mode(page, "Cutout")
+    assert_accessible(page)

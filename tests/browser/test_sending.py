@@ -1,4 +1,4 @@
-"""Photos on their way: how they arrive, what the page shows, and what goes wrong."""
+"""Photos on their way: adding, progress on the page, and faults."""
 
 import io
 import shutil
@@ -8,7 +8,7 @@ import httpx
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from smart_filter_tests.browsing.accessibility import axe
+from smart_filter_tests.browsing.accessibility import assert_accessible
 from smart_filter_tests.browsing.cards import (
     add,
     card,
@@ -17,16 +17,16 @@ from smart_filter_tests.browsing.cards import (
     expect_finished,
     expect_state,
 )
-from smart_filter_tests.browsing.looks import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK, seen_on
-from smart_filter_tests.browsing.patience import until
+from smart_filter_tests.browsing.page_errors import LINE_CUT, PageErrors
 from smart_filter_tests.browsing.photos import Photos
-from smart_filter_tests.browsing.pixels import mean_colour, picture, pixels, share_changed
+from smart_filter_tests.browsing.pixels import changed_share, mean_color, read_picture, screenshot
+from smart_filter_tests.browsing.screens import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK, on_screens
 from smart_filter_tests.browsing.visitors import Visitor
-from smart_filter_tests.browsing.witness import LINE_CUT, Witness
+from smart_filter_tests.browsing.waits import wait_until
 from smart_filter_tests.proxy import Mode, Proxy
 
 _HELD_AFTER = 2_000_000
-# How many photos the browser keeps over a reload.
+# The number of photos that the browser keeps over a reload.
 _KEPT = """() => new Promise((resolve) => {
   const opening = indexedDB.open("smart-filter");
   opening.onsuccess = () => {
@@ -41,12 +41,12 @@ _REFUSED = "status of 4(13|15|29)"
 
 
 def _held(page: Page, line: Proxy, photos: Photos) -> None:
-    """Let a photo of 12 MB stop in its middle."""
+    """Stop the upload of a photo of 12 MB in the middle."""
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     line.hold_after(_HELD_AFTER)
     add(page, photos.large)
-    until(page, lambda: _share_sent(page) > 0)
-    until(page, lambda: page.evaluate(_KEPT) == 1)
+    wait_until(page, lambda: _share_sent(page) > 0)
+    wait_until(page, lambda: page.evaluate(_KEPT) == 1)
 
 
 def _share_sent(page: Page) -> int:
@@ -70,10 +70,10 @@ def test_upload_shows_its_progress_and_leaves_nothing_once_it_is_stopped(
     assert visitor.jobs() == []
 
 
-def test_service_gone_in_mid_upload_is_waited_for(
-    page: Page, visitor: Visitor, line: Proxy, photos: Photos, witness: Witness
+def test_outage_during_an_upload_is_waited_for(
+    page: Page, visitor: Visitor, line: Proxy, photos: Photos, page_errors: PageErrors
 ) -> None:
-    witness.expect(LINE_CUT)
+    page_errors.expect(LINE_CUT)
     _held(page, line, photos)
 
     line.mode = Mode.RESET
@@ -137,11 +137,11 @@ def test_unusable_files_are_rejected_before_they_are_sent(
 
 
 def test_refusal_by_the_service_is_shown_in_its_words(
-    page: Page, photos: Photos, witness: Witness, tmp_path: Path
+    page: Page, photos: Photos, page_errors: PageErrors, tmp_path: Path
 ) -> None:
-    witness.expect(_REFUSED)
+    page_errors.expect(_REFUSED)
     huge = tmp_path / "huge.png"
-    # Small as a file: nobody knows before its header is read.
+    # A small file: its size in pixels is known only after its header is read.
     buffer = io.BytesIO()
     Image.new("1", (10_000, 5_001)).save(buffer, "PNG")
     huge.write_bytes(buffer.getvalue())
@@ -152,31 +152,31 @@ def test_refusal_by_the_service_is_shown_in_its_words(
     expect_finished(page, "astronaut.png")
 
 
-def test_quota_of_the_day_is_waited_for_and_can_be_tried_again(
-    page: Page, visitor: Visitor, photos: Photos, witness: Witness
+def test_daily_limit_is_waited_for_and_can_be_retried(
+    page: Page, visitor: Visitor, photos: Photos, page_errors: PageErrors
 ) -> None:
-    witness.expect(_REFUSED)
-    visitor.say(megapixels_per_day=0.3)
+    page_errors.expect(_REFUSED)
+    visitor.change_settings(megapixels_per_day=0.3)
     add(page, photos.smiling)
     expect_finished(page, "astronaut.png")
 
     add(page, photos.serious)
     waiting = card(page, "grace_hopper.jpg")
-    expect(waiting).to_contain_text("Goes on by itself")
-    expect(waiting).to_contain_text("megapixels a day may be submitted, and today's are spent")
+    expect(waiting).to_contain_text("Continues automatically")
+    expect(waiting).to_contain_text("megapixels per day are allowed, and today's are used up")
     page.reload()
-    expect(waiting).to_contain_text("Goes on by itself")
+    expect(waiting).to_contain_text("Continues automatically")
 
-    visitor.say(megapixels_per_day=100)
+    visitor.change_settings(megapixels_per_day=100)
     waiting.get_by_role("button", name="Try now").click()
     expect_finished(page, "grace_hopper.jpg")
 
 
-def test_session_that_ends_loses_nothing(
-    page: Page, visitor: Visitor, line: Proxy, photos: Photos, witness: Witness
+def test_ended_session_loses_no_photo(
+    page: Page, visitor: Visitor, line: Proxy, photos: Photos, page_errors: PageErrors
 ) -> None:
-    witness.expect("status of 401")
-    witness.expect(LINE_CUT)
+    page_errors.expect("status of 401")
+    page_errors.expect(LINE_CUT)
     (mine,) = visitor.client.get("/v1/keys").json()["items"]
     fresh = visitor.client.post("/v1/keys", json={"scopes": ["read", "submit"]}).json()["key"]
     _held(page, line, photos)
@@ -191,9 +191,7 @@ def test_session_that_ends_loses_nothing(
     expect_accepted(card(page, "large.jpg"))
 
 
-def test_signing_out_asks_when_photos_would_be_lost(
-    page: Page, line: Proxy, photos: Photos
-) -> None:
+def test_sign_out_asks_when_photos_would_be_lost(page: Page, line: Proxy, photos: Photos) -> None:
     _held(page, line, photos)
 
     page.get_by_role("button", name="Sign out").click()
@@ -217,29 +215,31 @@ async (url) => {
 """
 
 
-@seen_on(DESKTOP, PHONE_DARK)
-def test_several_photos_become_pictures_with_what_is_worth_knowing(
+@on_screens(DESKTOP, PHONE_DARK)
+def test_several_photos_become_pictures_with_their_notes(
     page: Page, visitor: Visitor, photos: Photos
 ) -> None:
-    add(page, photos.smiling, photos.serious, photos.nobody)
+    add(page, photos.smiling, photos.serious, photos.sunset)
 
     expect_finished(page, "astronaut.png", "grace_hopper.jpg", "sunset.jpg")
     smiling = card(page, "astronaut.png")
     expect(smiling.get_by_text("Big smile")).to_be_visible()
     expect(smiling.get_by_text("1.00")).to_be_visible()
-    expect(card(page, "sunset.jpg").get_by_text("Nobody found")).to_be_visible()
+    expect(card(page, "sunset.jpg").get_by_text("No person found")).to_be_visible()
     (job,) = (job for job in visitor.jobs() if job["metadata"]["name"] == "astronaut.png")
     picture_shown = smiling.get_by_role("img")
     picture_shown.evaluate("image => image.scrollIntoView({ block: 'center' })")
-    shown = pixels(picture_shown)
+    shown = screenshot(picture_shown)
     stored = visitor.client.get(job["outputs"]["thumbnail"]).content
     height, width, _ = shown.shape
     # Chromium and Pillow scale differently along edges, and the card's corners are round.
-    assert share_changed(shown, picture(stored, (width, height)), levels=32) < 0.1
-    axe(page)
+    assert changed_share(shown, read_picture(stored, (width, height)), levels=32) < 0.1
+    assert_accessible(page)
 
 
-def test_files_and_folders_are_dropped_anywhere(page: Page, photos: Photos, tmp_path: Path) -> None:
+def test_files_and_folders_can_be_dropped_anywhere(
+    page: Page, photos: Photos, tmp_path: Path
+) -> None:
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     folder = tmp_path / "party"
     (folder / "later").mkdir(parents=True)
@@ -247,27 +247,27 @@ def test_files_and_folders_are_dropped_anywhere(page: Page, photos: Photos, tmp_
     shutil.copy(photos.serious, folder / "later" / "second.jpg")
     (folder / "notes.txt").write_text("Buy milk.\n")
 
-    drop(page, folder, photos.nobody)
+    drop(page, folder, photos.sunset)
 
-    # What else is in a folder is not meant.
+    # Other files of a folder are ignored.
     expect(page.get_by_role("listitem")).to_have_count(3)
     expect_finished(page, "first.png", "second.jpg", "sunset.jpg")
 
 
-def test_pasted_photo_is_called_by_its_time(page: Page) -> None:
+def test_pasted_photo_is_named_after_its_time(page: Page) -> None:
     expect(page.get_by_role("heading", level=1)).to_be_visible()
 
     page.evaluate(_PASTE, "/studio/icon.svg")
 
-    # An icon is no photo: what matters is that it has come, under a name that tells it apart.
+    # An icon is no photo: the test checks that it was added, under a unique name.
     expect(page.get_by_role("heading", name="Pasted at")).to_be_visible()
 
 
-def test_camera_takes_a_photo_that_is_looked_at_first(page: Page, visitor: Visitor) -> None:
+def test_camera_photo_is_previewed_first(page: Page, visitor: Visitor) -> None:
     page.get_by_role("button", name="Take one").click()
     dialog = page.get_by_role("dialog", name="Take a photo")
     dialog.get_by_role("button", name="Take it").click()
-    expect(dialog.get_by_role("img", name="The photo that was taken")).to_be_visible()
+    expect(dialog.get_by_role("img", name="The photo you took")).to_be_visible()
     dialog.get_by_role("button", name="Again").click()
     dialog.get_by_role("button", name="Take it").click()
     dialog.get_by_role("button", name="Use it").click()
@@ -280,26 +280,26 @@ def test_camera_takes_a_photo_that_is_looked_at_first(page: Page, visitor: Visit
     assert job["people"] == 1
 
 
-@seen_on(PHONE)
-def test_phone_is_asked_for_its_camera_app(page: Page) -> None:
+@on_screens(PHONE)
+def test_phone_opens_its_camera_app(page: Page) -> None:
     with page.expect_file_chooser() as chosen:
         page.get_by_role("button", name="Take one").click()
 
     assert chosen.value.element.get_attribute("capture") == "user"
 
 
-@seen_on(DESKTOP_DARK)
-def test_new_photos_get_what_was_chosen_and_the_browser_remembers(
+@on_screens(DESKTOP_DARK)
+def test_new_photos_get_the_last_choices_which_the_browser_keeps(
     page: Page, visitor: Visitor, photos: Photos
 ) -> None:
     page.get_by_label("New photos get").select_option("color")
-    page.get_by_label("Colour", exact=True).fill("#3060c0")
+    page.get_by_label("Color", exact=True).fill("#3060c0")
     page.reload()
     add(page, photos.smiling)
 
     expect_finished(page, "astronaut.png")
     (job,) = visitor.jobs()
     assert job["recipe"]["background"] == "color:#3060c0"
-    corner = pixels(card(page, "astronaut.png").get_by_role("img"))[4:14, 4:14]
+    corner = screenshot(card(page, "astronaut.png").get_by_role("img"))[4:14, 4:14]
     # The thumbnail is a JPEG.
-    assert max(abs(a - b) for a, b in zip(mean_colour(corner), (48, 96, 192), strict=True)) < 6
+    assert max(abs(a - b) for a, b in zip(mean_color(corner), (48, 96, 192), strict=True)) < 6

@@ -1,73 +1,70 @@
-"""The studio is opened, and sessions begin and end: by a code, a key, a wrong one."""
+"""Opening the studio, and sessions: by a code, a key, a wrong one."""
 
 import re
 
 from playwright.sync_api import BrowserContext, Page, expect
 
-from smart_filter_tests.browsing.accessibility import axe
+from smart_filter_tests.browsing.accessibility import assert_accessible
 from smart_filter_tests.browsing.cards import card
-from smart_filter_tests.browsing.looks import (
-    DESKTOP,
-    LOOKS,
-    PHONE_DARK,
-    seen_on,
-)
-from smart_filter_tests.browsing.patience import until
+from smart_filter_tests.browsing.page_errors import PageErrors
 from smart_filter_tests.browsing.photos import Photos
+from smart_filter_tests.browsing.screens import ALL_SCREENS, DESKTOP, PHONE_DARK, on_screens
 from smart_filter_tests.browsing.visitors import Visitor, a_code, a_visitor
-from smart_filter_tests.browsing.witness import Witness
-from smart_filter_tests.running import Running
+from smart_filter_tests.browsing.waits import wait_until
+from smart_filter_tests.full_stack import RunningStack
 
 _HEADING = "Drop photos of people here"
 _LATER = "2100-01-01T00:00:00Z"
 _TENANT = "async () => (await import('/studio/state/session.js')).session.value.tenant"
 
 
-@seen_on(*LOOKS)
+@on_screens(*ALL_SCREENS)
 def test_studio_is_accessible(page: Page) -> None:
     expect(page).to_have_title(re.compile("Smart Filter$"))
     expect(page.get_by_role("heading", level=1)).to_be_visible()
 
-    axe(page)
+    assert_accessible(page)
 
 
-def test_code_signs_in_and_leaves_the_address(
-    stranger: Page, stack: Running, visitor: Visitor, url: str
+def test_code_signs_in_and_is_removed_from_the_address(
+    anonymous_page: Page, stack: RunningStack, visitor: Visitor, url: str
 ) -> None:
-    stranger.goto(f"{url}/#code={a_code(stack, visitor)}")
+    anonymous_page.goto(f"{url}/#code={a_code(stack, visitor)}")
 
-    expect(stranger).to_have_url(re.compile(rf"^{url}/(#(?!.*code).*)?$"))
-    until(stranger, lambda: _tenant_of(stranger.context, url) == visitor.tenant)
+    expect(anonymous_page).to_have_url(re.compile(rf"^{url}/(#(?!.*code).*)?$"))
+    wait_until(anonymous_page, lambda: _tenant_of(anonymous_page.context, url) == visitor.tenant)
 
 
-@seen_on(DESKTOP, PHONE_DARK)
+@on_screens(DESKTOP, PHONE_DARK)
 def test_key_signs_in_and_a_wrong_one_is_refused(
-    stranger: Page, visitor: Visitor, url: str, witness: Witness
+    anonymous_page: Page, visitor: Visitor, url: str, page_errors: PageErrors
 ) -> None:
-    witness.expect("status of 401")
-    stranger.goto(url)
+    page_errors.expect("status of 401")
+    anonymous_page.goto(url)
 
-    stranger.get_by_label("Key").fill("sf_live_wrong")
-    stranger.get_by_role("button", name="Sign in").click()
-    expect(stranger.get_by_role("alert")).to_contain_text("This key is not valid")
-    expect(stranger.get_by_role("alert")).not_to_contain_text("Bearer")
-    axe(stranger)
-    stranger.get_by_label("Key").fill(visitor.key)
-    stranger.get_by_role("button", name="Sign in").click()
+    anonymous_page.get_by_label("Key").fill("sf_live_wrong")
+    anonymous_page.get_by_role("button", name="Sign in").click()
+    expect(anonymous_page.get_by_role("alert")).to_contain_text("This key is not valid")
+    expect(anonymous_page.get_by_role("alert")).not_to_contain_text("Bearer")
+    assert_accessible(anonymous_page)
+    anonymous_page.get_by_label("Key").fill(visitor.key)
+    anonymous_page.get_by_role("button", name="Sign in").click()
 
-    expect(stranger.get_by_role("heading", name=_HEADING)).to_be_visible()
+    expect(anonymous_page.get_by_role("heading", name=_HEADING)).to_be_visible()
 
 
-def test_used_code_leads_to_the_session_there_is(page: Page, url: str, witness: Witness) -> None:
-    witness.expect("status of 401")
+def test_used_code_opens_the_existing_session(
+    page: Page, url: str, page_errors: PageErrors
+) -> None:
+    page_errors.expect("status of 401")
     page.goto(f"{url}/#code=used-before")
 
     expect(page).to_have_url(f"{url}/#/")
     expect(page.get_by_role("heading", level=1)).to_be_visible()
 
 
-def test_signing_out_ends_the_session(page: Page, witness: Witness) -> None:
-    witness.expect("status of 401")
+def test_signing_out_ends_the_session(page: Page, page_errors: PageErrors) -> None:
+    page_errors.expect("status of 401")
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_label("Key")).to_be_visible()
 
@@ -76,10 +73,10 @@ def test_signing_out_ends_the_session(page: Page, witness: Witness) -> None:
     expect(page.get_by_label("Key")).to_be_visible()
 
 
-def test_tab_says_when_somebody_else_has_signed_in(
-    page: Page, visitor: Visitor, photos: Photos, url: str, witness: Witness
+def test_tab_shows_that_another_user_has_signed_in(
+    page: Page, visitor: Visitor, photos: Photos, url: str, page_errors: PageErrors
 ) -> None:
-    witness.expect("status of 403")
+    page_errors.expect("status of 403")
     for name in ("mine.png", "mine-too.png"):
         visitor.submit(photos.smiling, metadata__name=name, run_at=_LATER)
     page.reload()
@@ -96,10 +93,10 @@ def test_tab_says_when_somebody_else_has_signed_in(
     another.client.close()
 
 
-def test_tabs_follow_when_somebody_signs_out_and_another_in(
-    page: Page, visitor: Visitor, photos: Photos, url: str, witness: Witness
+def test_tabs_follow_a_sign_out_and_another_sign_in(
+    page: Page, visitor: Visitor, photos: Photos, url: str, page_errors: PageErrors
 ) -> None:
-    witness.expect("status of 401")
+    page_errors.expect("status of 401")
     visitor.submit(photos.smiling, metadata__name="mine.png", run_at=_LATER)
     page.reload()
     expect(card(page, "mine.png")).to_be_visible()
@@ -120,5 +117,5 @@ def test_tabs_follow_when_somebody_signs_out_and_another_in(
 
 
 def _tenant_of(context: BrowserContext, url: str) -> str | None:
-    told = context.request.get(f"{url}/v1/session", headers={"Origin": url})
-    return told.json().get("tenant")
+    answer = context.request.get(f"{url}/v1/session", headers={"Origin": url})
+    return answer.json().get("tenant")

@@ -1,4 +1,4 @@
-"""The picture at large: before and after, zoom to pixels, matte, cut-out, and what goes wrong."""
+"""The viewer: before and after, zoom to pixels, matte, cutout, and faults."""
 
 import re
 from typing import Any
@@ -8,38 +8,38 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from smart_filter_tests.browsing.looks import PHONE, seen_on
-from smart_filter_tests.browsing.patience import until
+from smart_filter_tests.browsing.page_errors import PageErrors
 from smart_filter_tests.browsing.photos import Photos
-from smart_filter_tests.browsing.pixels import mean_colour
-from smart_filter_tests.browsing.viewing import (
-    apart,
+from smart_filter_tests.browsing.pixels import mean_color
+from smart_filter_tests.browsing.screens import PHONE, on_screens
+from smart_filter_tests.browsing.viewer import (
     box_of,
-    look_at,
+    mean_difference,
     move_fingers,
     open_photo,
+    open_result,
     output_of,
     photo_of,
+    picture_pixels,
     place_of,
-    seen,
-    shown,
-    submitted,
+    select_mode,
+    submit_photo,
 )
 from smart_filter_tests.browsing.visitors import Visitor
-from smart_filter_tests.browsing.witness import Witness
+from smart_filter_tests.browsing.waits import wait_until
 
-# What decoders of JPEG differ by, in levels of 255.
+# Differences between JPEG decoders, in levels of 255.
 _SAME = 1.5
 
 
 @pytest.fixture
 def job(page: Page, visitor: Visitor, photos: Photos) -> dict[str, Any]:
     """The job of a photo, whose finished picture is shown."""
-    return shown(page, visitor, photos.smiling)
+    return open_result(page, visitor, photos.smiling)
 
 
-def test_slider_parts_photo_and_result(page: Page, visitor: Visitor, photos: Photos) -> None:
-    job = shown(page, visitor, photos.smiling, background="color:#2060c0")
+def test_slider_divides_photo_and_result(page: Page, visitor: Visitor, photos: Photos) -> None:
+    job = open_result(page, visitor, photos.smiling, background="color:#2060c0")
     page.keyboard.press("1")
     slider = page.get_by_role("slider", name="Photo and result")
 
@@ -48,16 +48,16 @@ def test_slider_parts_photo_and_result(page: Page, visitor: Visitor, photos: Pho
         slider.press("ArrowRight")
 
     expect(slider).to_have_attribute("aria-valuenow", "30")
-    whole = seen(page)
+    whole = picture_pixels(page)
     line = round(0.3 * whole.shape[1])
     photo, result = photo_of(visitor, job), output_of(visitor, job, "image")
-    assert apart(whole[:, : line - 24], photo[:, : line - 24]) < _SAME
-    assert apart(whole[:, line + 24 :], result[:, line + 24 :]) < _SAME
+    assert mean_difference(whole[:, : line - 24], photo[:, : line - 24]) < _SAME
+    assert mean_difference(whole[:, line + 24 :], result[:, line + 24 :]) < _SAME
 
 
 @pytest.mark.usefixtures("job")
-def test_wheel_zooms_about_the_pointer_and_drags_pan(page: Page) -> None:
-    look_at(page, "Result")
+def test_wheel_zooms_at_the_pointer_and_dragging_pans(page: Page) -> None:
+    select_mode(page, "Result")
     left, top, width, height = place_of(page)
     at = (left + 0.3 * width, top + 0.4 * height)
 
@@ -76,7 +76,7 @@ def test_wheel_zooms_about_the_pointer_and_drags_pan(page: Page) -> None:
     assert (moved[0] - near[0], moved[1] - near[1]) == pytest.approx((50, -30), abs=1)
 
 
-@seen_on(PHONE)
+@on_screens(PHONE)
 @pytest.mark.usefixtures("job")
 def test_two_fingers_zoom_and_one_slides(page: Page) -> None:
     left, top, width, height = place_of(page)
@@ -95,31 +95,34 @@ def test_two_fingers_zoom_and_one_slides(page: Page) -> None:
     expect(slider).to_have_attribute("aria-valuenow", "70")
 
 
-def test_matte_and_cutout_are_shown_as_they_are(
+def test_matte_and_cutout_are_shown_unchanged(
     page: Page, visitor: Visitor, job: dict[str, Any]
 ) -> None:
     page.keyboard.press("1")
     matte = output_of(visitor, job, "matte")
 
-    look_at(page, "Matte")
-    until(page, lambda: apart(seen(page), matte) < _SAME)
-    look_at(page, "Cut-out")
-    nobody = (slice(0, 60), slice(0, 60))
-    until(page, lambda: len(np.unique(seen(page)[nobody][:, :, 0])) == 2)  # a checkerboard
+    select_mode(page, "Matte")
+    wait_until(page, lambda: mean_difference(picture_pixels(page), matte) < _SAME)
+    select_mode(page, "Cutout")
+    corner = (slice(0, 60), slice(0, 60))
+    wait_until(
+        page, lambda: len(np.unique(picture_pixels(page)[corner][:, :, 0])) == 2
+    )  # a checkerboard
     people = matte[..., 0] == 255
     assert (
-        apart(
-            seen(page)[300:400][people[300:400]], photo_of(visitor, job)[300:400][people[300:400]]
+        mean_difference(
+            picture_pixels(page)[300:400][people[300:400]],
+            photo_of(visitor, job)[300:400][people[300:400]],
         )
         < 4
     )
     for ground, colour in (("white", (255, 255, 255)), ("black", (0, 0, 0))):
         page.get_by_role("radio", name=f"On {ground}").check()
-        assert mean_colour(seen(page)[nobody]) == colour
+        assert mean_color(picture_pixels(page)[corner]) == colour
 
 
-def test_faces_are_outlined_where_they_are(page: Page, visitor: Visitor, photos: Photos) -> None:
-    job = shown(page, visitor, photos.group, crop="true")
+def test_faces_are_outlined_in_place(page: Page, visitor: Visitor, photos: Photos) -> None:
+    job = open_result(page, visitor, photos.group, crop="true")
     page.get_by_role("tab", name="People").click()
     left, top, width, _ = place_of(page)
     frame, faces = job["frame"], job["faces"]
@@ -148,11 +151,11 @@ def test_faces_are_outlined_where_they_are(page: Page, visitor: Visitor, photos:
     )
 
 
-def test_missing_output_is_made_on_demand(page: Page, visitor: Visitor, photos: Photos) -> None:
-    job = shown(page, visitor, photos.smiling, outputs="image")
+def test_missing_output_is_made_on_request(page: Page, visitor: Visitor, photos: Photos) -> None:
+    job = open_result(page, visitor, photos.smiling, outputs="image")
 
-    look_at(page, "Matte")
-    expect(page.get_by_text("The matte was not asked for")).to_be_visible()
+    select_mode(page, "Matte")
+    expect(page.get_by_text("The matte was not requested")).to_be_visible()
     page.get_by_role("button", name="Make it now").click()
 
     expect(page.get_by_alt_text("The matte: people are white")).to_be_visible()
@@ -161,10 +164,10 @@ def test_missing_output_is_made_on_demand(page: Page, visitor: Visitor, photos: 
     expect(page.locator(".stage")).to_be_focused()
 
 
-def test_version_that_fails_says_why_and_keeps_the_picture(
+def test_failed_version_shows_its_reason_and_keeps_the_picture(
     page: Page, visitor: Visitor, photos: Photos
 ) -> None:
-    job = submitted(visitor, photos.smiling, **{"metadata.studio": "5" * 32})
+    job = submit_photo(visitor, photos.smiling, **{"metadata.studio": "5" * 32})
     answer = visitor.client.post(
         f"/v1/jobs/{job['id']}/derive",
         json={"recipe": {"background": "url:http://127.0.0.1:9/none.jpg"}},
@@ -176,21 +179,23 @@ def test_version_that_fails_says_why_and_keeps_the_picture(
 
     expect(page.get_by_alt_text("The finished picture")).to_be_visible()
     expect(page.get_by_role("alert")).to_contain_text(answer.json()["error"]["title"])
-    page.get_by_role("button", name="Keep the picture as it was").click()
+    page.get_by_role("button", name="Keep the previous picture").click()
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
-def test_photo_that_is_not_kept_leaves_the_result(
-    page: Page, visitor: Visitor, photos: Photos, witness: Witness
+def test_photo_after_its_retention_leaves_the_result(
+    page: Page, visitor: Visitor, photos: Photos, page_errors: PageErrors
 ) -> None:
-    witness.expect("410")
-    visitor.say(keep_input_seconds=0)
-    job = submitted(visitor, photos.smiling)
-    until(page, lambda: visitor.client.get(job["links"]["photo"]).status_code == httpx.codes.GONE)
+    page_errors.expect("410")
+    visitor.change_settings(keep_input_seconds=0)
+    job = submit_photo(visitor, photos.smiling)
+    wait_until(
+        page, lambda: visitor.client.get(job["links"]["photo"]).status_code == httpx.codes.GONE
+    )
 
     open_photo(page, job)
 
     expect(page.get_by_alt_text("The finished picture")).to_be_visible()
     expect(page.get_by_text("There is nothing to compare with")).to_be_visible()
-    look_at(page, "Photo")
+    select_mode(page, "Photo")
     expect(page.get_by_role("alert")).to_be_visible()

@@ -1,4 +1,4 @@
-"""One stack for all the weather; every test leaves it fair."""
+"""One stack for all faults; every test restores it."""
 
 import os
 import random
@@ -24,7 +24,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def chance(request: pytest.FixtureRequest) -> random.Random:
-    """What is left to chance; the test's name shows the seed."""
+    """The random generator of a test; the test's name shows the seed."""
     return random.Random(request.param)
 
 
@@ -36,6 +36,6 @@ def _storm(data_folder: Path, weights_folder: Path) -> Iterator[Storm]:
 
 @pytest.fixture
 def storm_stack(_storm: Storm) -> Iterator[Storm]:
-    """The stack; afterwards every server can be reached again."""
+    """The stack; afterwards every server is reachable again."""
     yield _storm
     _storm.calm_down()

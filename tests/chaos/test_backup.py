@@ -1,4 +1,4 @@
-"""A backup as docs/operating.md says, restored on servers that know nothing."""
+"""A backup made as docs/operating.md says, restored on empty servers."""
 
 import json
 import subprocess
@@ -15,13 +15,13 @@ from smart_filter_deploy.embedded.binaries import postgres_folder
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.db import sessions
-from smart_filter_shared.jobs import events
+from smart_filter_shared.queue import events
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests import commands
 from smart_filter_tests.bench import settings_of
-from smart_filter_tests.running import ENGINE, Running, running
+from smart_filter_tests.full_stack import ENGINE, RunningStack, run_stack
 
-# Transactions that the lost cluster has run, so that its ids are ahead of a new cluster's.
+# Transaction ids used by the lost cluster, so that its ids are ahead of a new cluster's.
 TRANSACTIONS = 30_000
 DELETED_JOBS = 100_000
 LOOKS = 10
@@ -38,8 +38,8 @@ def objects_of(of: Addresses) -> ObjectStore:
 
 
 def live_for_long(of: Addresses) -> None:
-    """Give a cluster the transaction ids and the tombstones of months."""
-    engine = sessions.engine(settings_of(of).database, connections=1)
+    """Advance a cluster's transaction ids and add the tombstones of months."""
+    engine = sessions.open_engine(settings_of(of).database, connections=1)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql(f"""
             DO $$ BEGIN
@@ -61,15 +61,15 @@ def live_for_long(of: Addresses) -> None:
     engine.dispose()
 
 
-def measured(stack: Running) -> tuple[list[float], set[int]]:
-    """Look for news as the API does; return what each look took in ms, and how many jobs it had."""
-    engine = sessions.engine(settings_of(stack.stack.addresses).database, connections=1)
+def measured(stack: RunningStack) -> tuple[list[float], set[int]]:
+    """Poll for events like the API; return each poll's duration in ms and number of jobs."""
+    engine = sessions.open_engine(settings_of(stack.stack.addresses).database, connections=1)
     took, jobs = [], set()
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        horizon = events.news(connection, None).horizon
+        horizon = events.read_changes(connection, None).horizon
         for _ in range(LOOKS):
             began = time.perf_counter()
-            found = events.news(connection, horizon)
+            found = events.read_changes(connection, horizon)
             took.append((time.perf_counter() - began) * 1000)
             jobs.add(len(found.jobs))
             horizon = found.horizon
@@ -77,21 +77,21 @@ def measured(stack: Running) -> tuple[list[float], set[int]]:
     return sorted(took), jobs
 
 
-def polled(stack: Running, job_id: str) -> dict[str, Any]:
-    """Return a job once it has ended, by one long poll."""
+def polled(stack: RunningStack, job_id: str) -> dict[str, Any]:
+    """Wait for a job's end with one long poll; return the job."""
     answer = stack.client.get(f"/v1/jobs/{job_id}", headers={"Prefer": "wait=60"}, timeout=70)
     job: dict[str, Any] = answer.json()
     return job
 
 
-def streamed(stack: Running, job_id: str) -> list[str]:
+def streamed(stack: RunningStack, job_id: str) -> list[str]:
     """Return the types of a job's events, followed until it has ended."""
     with stack.client.stream("GET", f"/v1/jobs/{job_id}/events", timeout=70) as answer:
         lines = [line.partition(": ") for line in answer.iter_lines()]
     return [value for name, _, value in lines if name == "event"]
 
 
-def test_restored_backup_serves_what_had_ended_and_goes_on_with_the_rest(
+def test_restored_backup_serves_finished_jobs_and_continues_the_others(
     data_folder: Path,
     weights_folder: Path,
     tmp_path: Path,
@@ -99,7 +99,7 @@ def test_restored_backup_serves_what_had_ended_and_goes_on_with_the_rest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     dump = tmp_path / "smart-filter.dump"
-    with running(data_folder / "lost", weights_folder, ENGINE) as stack:
+    with run_stack(data_folder / "lost", weights_folder, ENGINE) as stack:
         addresses = stack.stack.addresses
         live_for_long(addresses)
         command = commands.on_servers(settings_of(addresses), capsys, monkeypatch)
@@ -113,7 +113,7 @@ def test_restored_backup_serves_what_had_ended_and_goes_on_with_the_rest(
         command("queues", "pause", queue)
         unfinished = stack.submit(background="color:blue")
         stack.until(lambda: command("queues", "show", queue)["items"] != [])
-        # The dump first: whatever it names was stored before.
+        # The dump first: every object that it names was stored before.
         postgres("pg_dump", "--format=custom", f"--file={dump}", of=addresses)
         store = objects_of(addresses)
         objects = {stored.key: store.get(stored.key) for stored in store.stored()}
@@ -124,7 +124,7 @@ def test_restored_backup_serves_what_had_ended_and_goes_on_with_the_rest(
         store.ensure_bucket()
         for key, content in objects.items():
             store.put(key, content, length=len(content), media_type="application/octet-stream")
-    with running(data_folder / "restored", weights_folder, ENGINE) as stack:
+    with run_stack(data_folder / "restored", weights_folder, ENGINE) as stack:
         command = commands.on_servers(settings_of(stack.stack.addresses), capsys, monkeypatch)
         found = [command("audit")]
         waiting = stack.job(unfinished)["state"]

@@ -1,4 +1,4 @@
-"""Two embedded stacks behind a cell router, one of which goes away."""
+"""Two embedded stacks behind a cell router, and an outage of one of them."""
 
 import signal
 import subprocess
@@ -11,20 +11,20 @@ from pathlib import Path
 import httpx
 import pytest
 
-from smart_filter_api import keys
-from smart_filter_api.cells.choosing import Cell, Cells
-from smart_filter_deploy.cli import program
+from smart_filter_api.auth import api_keys
+from smart_filter_api.cells.rendezvous import Cell, Cells
+from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_shared.db import sessions
 from smart_filter_shared.ids import Tenant
 from smart_filter_tests.bench import settings_of
-from smart_filter_tests.running import ENGINE, PHOTO, Running, running
+from smart_filter_tests.full_stack import ENGINE, PHOTO, RunningStack, run_stack
 from smart_filter_tests.serving import a_photo
 
 DOMAIN = "photos.test"
 NAMES = ("amber", "basil")
 pytestmark = pytest.mark.timeout(300)
-# Of a JPEG what follows its end is not read.
+# A JPEG decoder ignores bytes after the end marker.
 LARGE_PHOTO = a_photo() + bytes(30_000_000)
 
 
@@ -32,12 +32,12 @@ LARGE_PHOTO = a_photo() + bytes(30_000_000)
 class Fleet:
     """The cells by name, the tenant of each, and a client of that tenant at the router.
 
-    watch: URL of what the router tells operators.
+    watch: URL of the router's status for operators.
     """
 
     url: str
     watch: str
-    cells: Mapping[str, Running]
+    cells: Mapping[str, RunningStack]
     tenants: Mapping[str, str]
     clients: Mapping[str, httpx.Client]
 
@@ -75,13 +75,13 @@ def test_tenant_sees_its_cell_alone(fleet: Fleet, name: str) -> None:
     assert fleet.clients[other].get("/v1/jobs", headers=strangers).status_code == 401
 
 
-def test_large_photo_its_events_and_links_to_its_picture_pass(fleet: Fleet) -> None:
+def test_large_photo_events_and_picture_links_pass_the_router(fleet: Fleet) -> None:
     client = fleet.clients["amber"]
 
     job_id = submit(client, LARGE_PHOTO, "color:navy")
-    told = list(events(client, job_id))
+    lines = list(events(client, job_id))
 
-    assert told[-1] == "event: job.succeeded"
+    assert lines[-1] == "event: job.succeeded"
     where = client.get(f"/v1/jobs/{job_id}").json()["outputs"]["image"]
     link = client.get(where, params={"redirect": 1})
     assert link.status_code == 307
@@ -106,13 +106,13 @@ def test_browser_signs_in_at_its_tenants_host(fleet: Fleet) -> None:
         )
 
 
-def test_photo_that_is_announced_too_large_is_refused_by_its_cell(fleet: Fleet) -> None:
+def test_photo_announced_as_too_large_is_refused_by_its_cell(fleet: Fleet) -> None:
     answer = fleet.clients["amber"].post("/v1/jobs", files={"photo": a_photo() + bytes(60_000_000)})
 
     assert (answer.status_code, answer.json()["code"]) == (413, "photo_too_large")
 
 
-def test_cell_that_goes_away_is_away_for_its_own_tenants_until_it_is_back(fleet: Fleet) -> None:
+def test_cell_outage_affects_only_its_own_tenants_until_it_ends(fleet: Fleet) -> None:
     amber, basil = fleet.clients["amber"], fleet.clients["basil"]
     before = submit(basil, PHOTO.read_bytes())
 
@@ -129,8 +129,8 @@ def test_cell_that_goes_away_is_away_for_its_own_tenants_until_it_is_back(fleet:
     assert httpx.get(f"{fleet.watch}/readyz").json()["degraded"] == []
 
 
-def test_cell_that_stands_still_is_given_up_and_found_again(fleet: Fleet) -> None:
-    """Its kernel takes connections as before, and nobody answers."""
+def test_halted_cell_is_given_up_and_found_again(fleet: Fleet) -> None:
+    """Its kernel still accepts connections, but no process answers."""
     amber, basil = fleet.clients["amber"], fleet.clients["basil"]
     stack = fleet.cells["basil"].stack
 
@@ -154,7 +154,7 @@ def _fleet(folder: Path, weights: Path) -> Iterator[Fleet]:
     """Run two stacks and the process of a router before them."""
     with ExitStack() as held:
         stacks = {
-            name: held.enter_context(running(folder / name, weights, ENGINE)) for name in NAMES
+            name: held.enter_context(run_stack(folder / name, weights, ENGINE)) for name in NAMES
         }
         cells = Cells([Cell(name, str(stack.client.base_url)) for name, stack in stacks.items()])
         tenants = {
@@ -183,7 +183,8 @@ def _fleet(folder: Path, weights: Path) -> Iterator[Fleet]:
                         "Authorization": f"Bearer {_key(stack, tenants[name])}",
                     },
                     timeout=30,
-                    # Less than servers keep one open: it could end as a request is sent.
+                    # Less than the servers' keep-alive: a connection could end as a request is
+                    # sent.
                     limits=httpx.Limits(keepalive_expiry=1),
                     trust_env=False,
                 )
@@ -193,10 +194,10 @@ def _fleet(folder: Path, weights: Path) -> Iterator[Fleet]:
         yield Fleet(url, watch, stacks, tenants, clients)
 
 
-def _key(cell: Running, tenant: str) -> str:
-    engine = sessions.engine(settings_of(cell.stack.addresses).database, connections=1)
+def _key(cell: RunningStack, tenant: str) -> str:
+    engine = sessions.open_engine(settings_of(cell.stack.addresses).database, connections=1)
     with sessions.transaction(engine) as connection:
-        key = keys.issue(connection, tenant=Tenant(tenant), scopes=keys.ALL_SCOPES).key
+        key = api_keys.issue(connection, tenant=Tenant(tenant), scopes=api_keys.ALL_SCOPES).key
     engine.dispose()
     return key
 

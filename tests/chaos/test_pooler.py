@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from smart_filter_deploy import wiring
-from smart_filter_deploy.cli import program
+from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.embedded.addresses import Addresses
-from smart_filter_deploy.embedded.children import Command
-from smart_filter_tests import commands, pooling
+from smart_filter_deploy.embedded.child_processes import Command
+from smart_filter_tests import commands, pgbouncer
 from smart_filter_tests.bench import settings_of
-from smart_filter_tests.receiving import a_receiver
-from smart_filter_tests.running import ENGINE, KEY, Running, running
+from smart_filter_tests.full_stack import ENGINE, KEY, RunningStack, run_stack
 from smart_filter_tests.storm import WORKERS
+from smart_filter_tests.webhook_receiver import a_receiver
 
 pytestmark = pytest.mark.timeout(600)
 PHOTOS = 12
@@ -29,8 +29,8 @@ RECIPES = ({"background": "keep"}, {"background": "color:navy"}, {"background": 
 @contextmanager
 def behind_pooler(
     folder: Path, weights: Path, *, prepared: int | None
-) -> Iterator[tuple[Running, Addresses]]:
-    """Run a stack of which no process has another way to the database; yield its addresses too."""
+) -> Iterator[tuple[RunningStack, Addresses]]:
+    """Run a stack that reaches the database only through PgBouncer; yield addresses too."""
     with ExitStack() as held:
         found: list[Addresses] = []
 
@@ -38,7 +38,7 @@ def behind_pooler(
             made = Path(held.enter_context(tempfile.TemporaryDirectory()))
             made.chmod(0o755)
             pooled = held.enter_context(
-                pooling.pgbouncer(
+                pgbouncer.pgbouncer(
                     addresses.database_url,
                     made,
                     connections=CONNECTIONS,
@@ -50,7 +50,7 @@ def behind_pooler(
             return {"SMART_FILTER_DATABASE_URL": pooled}
 
         stack = held.enter_context(
-            running(folder, weights, ENGINE, workers=len(WORKERS), detour=detour)
+            run_stack(folder, weights, ENGINE, workers=len(WORKERS), detour=detour)
         )
         environment = {**ENGINE, "SMART_FILTER_DATABASE_URL": found[0].database_url}
         stack.stack.start(Command(name="sender", argv=program.command("sender"), env=environment))
@@ -58,14 +58,14 @@ def behind_pooler(
 
 
 @pytest.mark.parametrize("knows", [False, True], ids=["forgets statements", "knows statements"])
-def test_photos_behind_a_pooler_succeed_though_a_worker_is_killed(
+def test_photos_behind_a_pooler_succeed_despite_a_killed_worker(
     data_folder: Path,
     weights_folder: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     knows: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
-    can_know = pooling.keeps_track_of_prepared_statements()
+    can_know = pgbouncer.tracks_prepared_statements()
     if knows and not can_know:
         pytest.skip("this PgBouncer keeps no track of prepared statements: install 1.21 or newer")
     prepared = (100 if knows else 0) if can_know else None
@@ -81,7 +81,9 @@ def test_photos_behind_a_pooler_succeed_though_a_worker_is_killed(
         stack.stack.kill(random.Random(PHOTOS).choice(WORKERS))
         states = [stack.wait(job_id)["state"] for job_id in job_ids]
         stack.until(lambda: len(receiver.got) >= PHOTOS)
-        direct = {name: pooling.held(stack, name) for name in ("api", "sender", *WORKERS)}
+        direct = {
+            name: pgbouncer.count_connections(stack, name) for name in ("api", "sender", *WORKERS)
+        }
         audit = commands.on_servers(settings_of(addresses), capsys, monkeypatch)("audit")
 
     assert states == ["succeeded"] * PHOTOS

@@ -1,4 +1,4 @@
-"""Servers that go away, fall silent, forget, or whose answers are lost, with photos under way."""
+"""Servers that are down, silent, reset, or whose answers are lost, while photos are in progress."""
 
 import random
 import time
@@ -12,7 +12,7 @@ from smart_filter_tests.storm import OUTAGE_SECONDS, Plan, Storm
 pytestmark = pytest.mark.timeout(600)
 
 
-def test_broker_that_is_away_loses_nothing(storm_stack: Storm) -> None:
+def test_broker_outage_loses_nothing(storm_stack: Storm) -> None:
     job_ids = storm_stack.submit()
 
     storm_stack.ride_out(storm_stack.outage("broker", Mode.RESET, at=0.5, seconds=5))
@@ -21,7 +21,7 @@ def test_broker_that_is_away_loses_nothing(storm_stack: Storm) -> None:
     assert set(storm_stack.attempts(job_ids)) == {1}
 
 
-def test_broker_that_swallows_everything_delays_no_submission(storm_stack: Storm) -> None:
+def test_silent_broker_delays_no_submission(storm_stack: Storm) -> None:
     storm_stack.turn("broker", Mode.SWALLOW)
     started_at = time.monotonic()
     job_ids = storm_stack.submit()
@@ -33,7 +33,7 @@ def test_broker_that_swallows_everything_delays_no_submission(storm_stack: Storm
     assert submitting_seconds / len(job_ids) < 1
 
 
-def test_storage_that_fails_for_a_while_spends_no_attempt(storm_stack: Storm) -> None:
+def test_storage_outage_uses_no_attempt(storm_stack: Storm) -> None:
     job_ids = storm_stack.submit()
 
     storm_stack.ride_out(storm_stack.outage("storage", Mode.RESET, at=0.2, seconds=OUTAGE_SECONDS))
@@ -43,7 +43,7 @@ def test_storage_that_fails_for_a_while_spends_no_attempt(storm_stack: Storm) ->
     assert storm_stack.count("releases > 0") > 0
 
 
-def test_messages_delivered_twice_do_no_work_twice(
+def test_duplicate_messages_cause_no_duplicate_work(
     storm_stack: Storm, chance: random.Random
 ) -> None:
     broker = storm_stack.running.broker
@@ -81,7 +81,7 @@ def database_whose_answers_are_lost(storm: Storm, chance: random.Random) -> Plan
     [forgetful_broker, restarted_database, database_whose_answers_are_lost],
     ids=lambda trouble: trouble.__name__.replace("_", " "),
 )
-def test_server_in_trouble_loses_nothing(
+def test_server_fault_loses_nothing(
     storm_stack: Storm, chance: random.Random, trouble: Callable[[Storm, random.Random], Plan]
 ) -> None:
     job_ids = storm_stack.submit()

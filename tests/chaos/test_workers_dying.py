@@ -1,4 +1,4 @@
-"""Workers that are killed, halted, or asked to stop, with photos under way."""
+"""Workers that are killed, halted, or asked to stop, while photos are in progress."""
 
 import functools
 import random
@@ -10,15 +10,16 @@ from collections.abc import Callable
 import pytest
 
 from smart_filter_shared.ids import JobId
-from smart_filter_shared.jobs import audit, events
-from smart_filter_shared.jobs.events import EventType
+from smart_filter_shared.operations import consistency
+from smart_filter_shared.queue import events
+from smart_filter_shared.queue.events import EventType
 from smart_filter_tests.storm import LEASE_SECONDS, PHOTOS, WORKERS, Plan, Storm
 
 pytestmark = pytest.mark.timeout(600)
-# As long as a burst takes here, more or less.
+# About the duration of a burst here.
 BURST_SECONDS = 0.25 * PHOTOS
 BEST = 2
-# A worker drains for a second; a busy machine needs more for the rest, and not for ever.
+# A worker drains for a second; a busy machine needs more for the rest, but not endlessly.
 SOON_SECONDS = 30
 
 
@@ -26,7 +27,7 @@ Act = Callable[[str], object]
 
 
 def at_any_moment(chance: random.Random, act: Act, *, times: int) -> Plan:
-    """Return a plan by which something happens to workers while a burst lasts."""
+    """Return a plan of actions on workers at random times of a burst."""
     return [
         (chance.uniform(0, BURST_SECONDS), functools.partial(act, name))
         for name in chance.choices(WORKERS, k=times)
@@ -44,7 +45,7 @@ def test_workers_killed_at_any_moment_lose_nothing(
     assert storm_stack.damage(job_ids) == []
 
 
-def test_album_whose_workers_are_killed_is_ranked_once_and_finishes_once(
+def test_album_with_killed_workers_is_ranked_and_finishes_once(
     storm_stack: Storm, chance: random.Random
 ) -> None:
     batch_id, job_ids = storm_stack.submit_album(BEST)
@@ -57,11 +58,11 @@ def test_album_whose_workers_are_killed_is_ranked_once_and_finishes_once(
     jobs = [storm_stack.running.job(job_id) for job_id in job_ids]
     assert {job["rank"] for job in jobs if job["image"] is not None} == set(range(1, BEST + 1))
     with storm_stack.bench.transaction() as connection:
-        told = events.of_job(connection, JobId(uuid.UUID(batch_id)))
-    assert [event.type for event in told].count(EventType.BATCH_FINISHED) == 1
+        batch_events = events.list_for_job(connection, JobId(uuid.UUID(batch_id)))
+    assert [event.type for event in batch_events].count(EventType.BATCH_FINISHED) == 1
 
 
-def test_worker_stopped_past_its_lease_overwrites_nothing(
+def test_worker_halted_past_its_lease_overwrites_nothing(
     storm_stack: Storm, chance: random.Random
 ) -> None:
     job_ids = storm_stack.submit()
@@ -78,9 +79,7 @@ def test_worker_stopped_past_its_lease_overwrites_nothing(
     assert storm_stack.damage(job_ids) == []
 
 
-def test_worker_asked_to_stop_hands_back_what_it_holds(
-    storm_stack: Storm, chance: random.Random
-) -> None:
+def test_stopping_worker_returns_its_stages(storm_stack: Storm, chance: random.Random) -> None:
     stack = storm_stack.running.stack
     gone_after: list[float] = []
 
@@ -100,10 +99,10 @@ def test_worker_asked_to_stop_hands_back_what_it_holds(
     assert max(gone_after) < SOON_SECONDS
 
 
-def test_audit_finds_nothing_while_workers_work_and_die(
+def test_audit_finds_nothing_while_workers_run_and_die(
     storm_stack: Storm, chance: random.Random
 ) -> None:
-    found: list[audit.Finding] = []
+    found: list[consistency.Finding] = []
     looks = [
         (BURST_SECONDS * part / 8, lambda: found.extend(findings(storm_stack))) for part in range(8)
     ]
@@ -116,8 +115,8 @@ def test_audit_finds_nothing_while_workers_work_and_die(
     assert [*found, *findings(storm_stack)] == []
 
 
-def findings(storm: Storm) -> list[audit.Finding]:
+def findings(storm: Storm) -> list[consistency.Finding]:
     bench = storm.bench
     with bench.transaction() as connection:
-        rows = audit.rows(connection, most=10)
-    return [*rows, *audit.objects(bench.engine, bench.store, most=10)]
+        rows = consistency.check_rows(connection, most=10)
+    return [*rows, *consistency.check_objects(bench.engine, bench.store, most=10)]

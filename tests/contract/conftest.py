@@ -1,12 +1,14 @@
-"""What the suites over every model share: a picture, and the models."""
+"""Fixtures of the suites over every model: a picture, and the models."""
 
 from pathlib import Path
 
 import pytest
 
-from smart_filter_workers import catalogue, images, memory
-from smart_filter_workers.loaded import LoadedModels
+from smart_filter_workers import images
+from smart_filter_workers.models import catalog
+from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.results import Srgb8
+from smart_filter_workers.system import memory
 
 ASTRONAUT = Path(__file__).parent.parent / "data" / "astronaut.png"
 
@@ -18,6 +20,6 @@ def astronaut() -> Srgb8:
 
 
 @pytest.fixture(scope="session")
-def models(weights_folder: Path) -> LoadedModels:
-    """Every model whose weights lie in the default folder."""
-    return LoadedModels(catalogue.find(), weights_folder, room=memory.room(None))
+def models(weights_folder: Path) -> ModelCache:
+    """Every model whose weights are in the default folder."""
+    return ModelCache(catalog.discover_models(), weights_folder, room=memory.get_limit(None))

@@ -1,4 +1,4 @@
-"""What every background keeps to, whichever family draws it."""
+"""Rules for every background, of any family."""
 
 from dataclasses import replace
 from functools import cache
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.presets import PRESETS, Preset, thumbnails
 from smart_filter_workers import images
-from smart_filter_workers.backgrounds import impressions, library
+from smart_filter_workers.backgrounds import color_layout, library
 from smart_filter_workers.results import Srgb8
 
 LUMA = np.array([0.2126, 0.7152, 0.0722])  # ITU-R BT.709
@@ -26,13 +26,13 @@ first_of_each_family = pytest.mark.parametrize(
 
 @cache
 def drawn(name: str, seed: int = 0, scale: int = 1) -> Srgb8:
-    """Return a small drawing; most tests look at the same ones."""
+    """Return a small drawing; most tests share the same ones."""
     width, height = scale * SIZE["width"], scale * SIZE["height"]
     return library.draw(name, seed=seed, width=width, height=height)
 
 
 def blocks(picture: Srgb8, *, side: int) -> NDArray[np.float64]:
-    """Return the mean of each square of so many pixels a side."""
+    """Return the mean of each square of `side` pixels."""
     rows, columns = picture.shape[0] // side, picture.shape[1] // side
     squares = picture.astype(float).reshape(rows, side, columns, side, 3)
     return np.asarray(squares.mean(axis=(1, 3)))
@@ -54,13 +54,13 @@ def test_any_size_is_filled_with_opaque_srgb(preset: Preset, size: tuple[int, in
 def test_seed_decides_the_pixels(preset: Preset) -> None:
     one, other = (drawn(preset.name, seed).astype(int) for seed in (1, 2))
 
-    assert np.array_equal(one, library.draw_anew(preset.name, seed=1, **SIZE))
+    assert np.array_equal(one, library.draw_uncached(preset.name, seed=1, **SIZE))
     # Grain alone differs by two levels at most.
     assert (np.abs(one - other).max(axis=-1) > 6).mean() > 0.01
 
 
 @each_preset
-def test_a_design_looks_the_same_at_twice_the_size(preset: Preset) -> None:
+def test_design_looks_the_same_at_twice_the_size(preset: Preset) -> None:
     halved = blocks(drawn(preset.name, scale=2), side=2)
 
     # Grain averages out to under a level; sharp edges may fall on other sides of a pixel.
@@ -76,11 +76,11 @@ def test_brightness_is_as_the_preset_says(preset: Preset) -> None:
 
 
 @each_preset
-def test_shipped_impression_is_the_drawings(preset: Preset) -> None:
-    """Choice goes by it; `python -m smart_filter_workers.backgrounds.impressions` renews it."""
-    shipped = impressions.of(preset)
+def test_stored_impression_equals_the_drawings(preset: Preset) -> None:
+    """Renewed by `python -m smart_filter_workers.backgrounds.color_layout`."""
+    shipped = color_layout.for_preset(preset)
 
-    seen = impressions.seen_in([drawn(preset.name, seed) for seed in SEEDS])
+    seen = color_layout.measure([drawn(preset.name, seed) for seed in SEEDS])
 
     away = np.sqrt(((seen.lab - shipped.lab) ** 2).sum(axis=-1))
     # Four seeds against six others: arcs, which open to either side, differ by 0.1.
@@ -90,21 +90,23 @@ def test_shipped_impression_is_the_drawings(preset: Preset) -> None:
 
 
 @each_preset
-def test_shipped_thumbnail_is_the_drawing(preset: Preset) -> None:
-    """People choose by it; `make thumbnails` renews it."""
-    shipped = images.decode(thumbnails.of(preset)).srgb
+def test_stored_thumbnail_equals_the_drawing(preset: Preset) -> None:
+    """Users choose by it; `make thumbnails` renews it."""
+    shipped = images.decode(thumbnails.read(preset)).srgb
 
     assert shipped.shape == (thumbnails.HEIGHT_PX, thumbnails.WIDTH_PX, 3)
-    # What WebP takes is fine, and smaller than a block but for rain of gold and alike.
+    # WebP loses fine detail, smaller than a block except for golden rain and the like.
     assert np.abs(blocks(shipped, side=5) - blocks(drawn(preset.name), side=5)).mean() < 4
 
 
 @pytest.mark.parametrize(
     "preset", [one for one in PRESETS if one.parameters], ids=lambda preset: preset.name
 )
-def test_a_family_knows_the_parameters_of_its_presets(preset: Preset) -> None:
+def test_family_accepts_the_parameters_of_its_presets(preset: Preset) -> None:
     def drawing(one: Preset) -> Srgb8:
-        return library.design(one.family).draw(one, library.sheet(one.name, seed=0, **SIZE))
+        return library.load_design(one.family).draw(
+            one, library.new_sheet(one.name, seed=0, **SIZE)
+        )
 
     for name in preset.parameters:
         others = {key: value for key, value in preset.parameters.items() if key != name}
@@ -115,7 +117,7 @@ def test_a_family_knows_the_parameters_of_its_presets(preset: Preset) -> None:
 
 @each_preset
 def test_smooth_parts_have_no_bands(preset: Preset) -> None:
-    """Along a row of a smooth background neighbours often differ by a level: grain is there."""
+    """Grain makes neighbors along a row of a smooth background often differ by a level."""
     picture = drawn(preset.name, scale=2).astype(int)
 
     steps = np.abs(np.diff(picture[160:213, 107:373, 1], axis=1))
@@ -125,8 +127,10 @@ def test_smooth_parts_have_no_bands(preset: Preset) -> None:
 
 def test_each_preset_has_a_name_an_impression_and_a_family() -> None:
     assert len({preset.name for preset in PRESETS}) == len(PRESETS)
-    assert len({impressions.of(preset).lab.tobytes() for preset in PRESETS}) == len(PRESETS)
-    assert {preset.family for preset in PRESETS} == library.families()
+    assert len({color_layout.for_preset(preset).lab.tobytes() for preset in PRESETS}) == len(
+        PRESETS
+    )
+    assert {preset.family for preset in PRESETS} == library.list_families()
 
 
 def test_cached_drawing_is_returned_as_a_copy() -> None:

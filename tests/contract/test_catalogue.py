@@ -1,4 +1,4 @@
-"""The catalogue: a model's file as the docs show one is found, a wrong one is named."""
+"""The catalog: the docs' example of a model file is found, a wrong one is named."""
 
 import textwrap
 from pathlib import Path
@@ -7,16 +7,17 @@ from typing import cast
 import numpy as np
 import pytest
 
-from smart_filter_shared.cards import TaskName
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_tests.pictures import prepared
-from smart_filter_workers import catalogue, memory
-from smart_filter_workers.loaded import LoadedModels
+from smart_filter_shared.pipeline import TaskName
+from smart_filter_tests.pictures import prepared_photo
+from smart_filter_workers.models import catalog
+from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.stages.segmentation import models
 from smart_filter_workers.stages.segmentation.models.base import Segmenter
+from smart_filter_workers.system import memory
 
 BAD_CARD = """
-from smart_filter_shared.cards import ModelCard
+from smart_filter_shared.catalog.model_card import ModelCard
 CARD = ModelCard(
     name="mine",
 )
@@ -38,7 +39,7 @@ def test_wrong_model_file_is_named_in_one_line(
     monkeypatch.setattr(models, "__path__", [*models.__path__, str(tmp_path)])
 
     with pytest.raises(SetupFailed, match=rf"segmentation\.models\.{name}: {why}") as caught:
-        catalogue.find()
+        catalog.discover_models()
 
     assert "\n" not in str(caught.value)
 
@@ -50,9 +51,9 @@ def test_model_file_of_the_docs_works(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "bright.py").write_text(textwrap.dedent("\n".join(indented)))
     monkeypatch.setattr(models, "__path__", [*models.__path__, str(tmp_path)])
 
-    known = LoadedModels(catalogue.find(), tmp_path, room=memory.room(None))
+    known = ModelCache(catalog.discover_models(), tmp_path, room=memory.get_limit(None))
     task = TaskName.SEGMENTATION
-    model = cast("Segmenter", known.of({task: "bright"}, {task: {"least": 0.2}})[task])
-    (people,) = model([prepared(np.full((8, 8, 3), 60, np.uint8))])
+    model = cast("Segmenter", known.for_stage({task: "bright"}, {task: {"least": 0.2}})[task])
+    (people,) = model([prepared_photo(np.full((8, 8, 3), 60, np.uint8))])
 
     assert people.matte.min() == 255

@@ -7,40 +7,41 @@ from typing import cast
 import numpy as np
 import pytest
 
-from smart_filter_shared.cards import TaskName
+from smart_filter_shared.catalog.parameters import Scalar
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_shared.parameters import Scalar
+from smart_filter_shared.pipeline import TaskName
 from smart_filter_tests.pictures import ODD_SIZES, noise
-from smart_filter_tests.threads import at_once
-from smart_filter_workers import catalogue, weights
-from smart_filter_workers.loaded import LoadedModels
+from smart_filter_tests.threads import run_in_threads
+from smart_filter_workers.models import catalog
+from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.networks import onnx_runtime
 from smart_filter_workers.networks.cascades import Cascade
 from smart_filter_workers.networks.centerface import CenterFace
 from smart_filter_workers.results import Face, Srgb8
 from smart_filter_workers.stages.face.models import haar, res10
 from smart_filter_workers.stages.face.models.base import FaceDetector
+from smart_filter_workers.weights import packaged
 
-PACKED = set(weights.brought())
-# Those that need nothing beside the two packages of weights, as recipes leave them.
+PACKED = set(packaged.list_files())
+# Models that need only the two weights packages, with default parameters.
 FOUND = [
     (card.task, card.name)
-    for card in catalogue.find().cards
+    for card in catalog.discover_models().cards
     if card.task in {TaskName.FACE, TaskName.PREPARE} and card.everywhere
     if PACKED.issuperset(card.weights)
 ]
-# Pixels: a batch may be computed in another order of additions than one picture alone.
+# Pixels: a batch may add in another order than a single picture.
 TOLERANCE_PX = 0.1
 ROUNDING_PX = 1e-6
 
 
 @pytest.fixture(scope="module", params=FOUND, ids=lambda found: f"{found[0]}.{found[1]}")
-def detect(request: pytest.FixtureRequest, models: LoadedModels) -> FaceDetector:
+def detect(request: pytest.FixtureRequest, models: ModelCache) -> FaceDetector:
     task, name = request.param
-    return cast("FaceDetector", models.of({task: name}, {})[task])
+    return cast("FaceDetector", models.for_stage({task: name}, {})[task])
 
 
-def test_face_is_found_where_it_is(detect: FaceDetector, astronaut: Srgb8) -> None:
+def test_face_is_found_at_its_place(detect: FaceDetector, astronaut: Srgb8) -> None:
     ((face,),) = detect([astronaut])
 
     left, top, width, height = face.box
@@ -90,7 +91,7 @@ def test_batch_finds_what_one_by_one_finds(detect: FaceDetector, astronaut: Srgb
 def test_four_threads_find_the_same(detect: FaceDetector, astronaut: Srgb8) -> None:
     alone = detect([astronaut])
 
-    found = at_once(4, lambda: [detect([astronaut]) for _ in range(3)])
+    found = run_in_threads(4, lambda: [detect([astronaut]) for _ in range(3)])
 
     assert found == [[alone] * 3] * 4
 
@@ -118,7 +119,7 @@ def test_models_that_look_for_faces_share_one_network(
     assert len(opened) == 2, "the first went with those who used it"
 
 
-# A network in Caffe's language whose one face scores as its input's first channel, by 255.
+# A network in Caffe's format whose one face has its input's first channel as score, by 255.
 BLUE_FIRST = """
 input: "data"  input_dim: 1  input_dim: 3  input_dim: 300  input_dim: 300
 layer { name: "mean" type: "Pooling" bottom: "data" top: "mean"
@@ -141,11 +142,11 @@ CONSTANT = """layer { name: "%s" type: "Power" bottom: "blue" top: "%s"
 
 
 @pytest.fixture
-def blue_first(tmp_path: Path) -> res10.Res10:
-    """The model with files that this test writes: weightless layers, and no weights."""
+def blue_channel_model(tmp_path: Path) -> res10.Res10:
+    """A model with files written by this test: layers without weights, and no weights."""
     constants = "\n".join(CONSTANT % (name, name, value) for name, value in PLANTED.items())
     (tmp_path / res10.LAYERS.name).write_text(BLUE_FIRST % constants, encoding="utf-8")
-    # A NetParameter that has a name, as protobuf writes it.
+    # A NetParameter with a name, as protobuf writes it.
     (tmp_path / res10.WEIGHTS.name).write_bytes(b"\x0a\x01a")
     return res10.load(tmp_path)
 
@@ -192,19 +193,21 @@ def test_face_that_the_mesh_rejects_is_left_out(cascade: haar.Haar, astronaut: S
     assert set(kept) == {face for face in found if face.score >= 0.5}
 
 
-def test_cascade_that_this_opencv_lacks_is_named_with_the_remedy() -> None:
+def test_cascade_missing_in_this_opencv_is_named_with_the_remedy() -> None:
     with pytest.raises(SetupFailed, match=r"haarcascade_unicorn\.xml is missing: install opencv"):
         Cascade("haarcascade_unicorn")
 
 
-def test_res10_reads_caffe_files_and_is_given_blue_first(blue_first: res10.Res10) -> None:
+def test_res10_reads_caffe_files_with_blue_as_the_first_channel(
+    blue_channel_model: res10.Res10,
+) -> None:
     red = np.ascontiguousarray(BLUE[:, :, ::-1])
 
-    of_blue, of_red = blue_first([BLUE, red], parameters=res10.CARD.completed({}))
+    of_blue, of_red = blue_channel_model([BLUE, red], parameters=res10.CARD.completed({}))
 
     assert of_red == ()
     (face,) = of_blue
-    # The planted network's score is its first channel, less the mean of blue, by 255.
+    # The network's score is its first channel minus the mean of blue, divided by 255.
     assert face.score == pytest.approx((250 - 104) / 255, abs=1e-3)
     # Corners become width and height.
     assert face.box == pytest.approx((8, 8, 32, 24), abs=1e-3)
@@ -224,6 +227,6 @@ def test_rows_of_res10_become_faces_best_first_cut_at_the_edges() -> None:
         np.float32,
     )
 
-    faces = list(res10.decoded(rows[None, None], width=200, height=100, threshold=0.5))
+    faces = list(res10.decode_faces(rows[None, None], width=200, height=100, threshold=0.5))
 
     assert [face.box for face in faces] == [(0.0, 0.0, 50.0, 50.0), (100.0, 50.0, 100.0, 50.0)]

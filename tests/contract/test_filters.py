@@ -1,12 +1,12 @@
-"""What every filter keeps to."""
+"""Rules for every filter."""
 
 import numpy as np
 import pytest
 
-from smart_filter_shared.filters import FILTERS, FilterCard, Need
-from smart_filter_shared.parameters import Scalar
-from smart_filter_tests.filtering import a_face, a_picture, a_scene, changed, drawn
-from smart_filter_workers.stages.composite.filters import applying
+from smart_filter_shared.catalog.filters import FILTERS, FilterCard, Need
+from smart_filter_shared.catalog.parameters import Scalar
+from smart_filter_tests.filter_scenes import a_face, a_picture, a_scene, changed_pixels, draw
+from smart_filter_workers.stages.composite.filters import apply_filters
 
 EVERY_CHOICE = [
     (card.name, {parameter.name: choice})
@@ -20,34 +20,34 @@ each_filter = pytest.mark.parametrize("card", FILTERS, ids=lambda card: card.nam
 
 
 def test_cards_and_files_of_filters_match() -> None:
-    assert {card.name for card in FILTERS} == applying.names()
+    assert {card.name for card in FILTERS} == apply_filters.list_names()
     with pytest.raises(KeyError):
-        applying.plugin("no such filter")
+        apply_filters.load_plugin("no such filter")
 
 
 @pytest.mark.parametrize(("name", "params"), EVERY_CHOICE, ids=str)
 @pytest.mark.parametrize("channels", [3, 4])
-def test_every_choice_is_drawn_and_said(
+def test_every_choice_is_drawn_and_listed(
     name: str, params: dict[str, Scalar], channels: int
 ) -> None:
     before = a_picture(channels=channels)
     after = before.copy()
 
-    verdict = drawn(after, a_scene(ONE_FACE), name, **params)
+    verdict = draw(after, a_scene(ONE_FACE), name, **params)
 
     assert verdict.applied
     assert verdict.reason
-    assert changed(before, after).any()
+    assert changed_pixels(before, after).any()
 
 
 @each_filter
 @pytest.mark.parametrize("channels", [3, 4])
 @pytest.mark.parametrize("size", [(1, 1), (2, 90), (90, 2), (33, 57), (400, 31)])
-def test_no_size_is_too_odd(card: FilterCard, size: tuple[int, int], channels: int) -> None:
+def test_any_size_is_accepted(card: FilterCard, size: tuple[int, int], channels: int) -> None:
     width, height = size
     picture = a_picture(width, height, channels=channels)
 
-    drawn(
+    draw(
         picture, a_scene((a_face(width / 2, height / 2, 9),), width=width, height=height), card.name
     )
 
@@ -56,44 +56,46 @@ def test_no_size_is_too_odd(card: FilterCard, size: tuple[int, int], channels: i
 
 @each_filter
 @pytest.mark.parametrize("channels", [3, 4])
-def test_faces_may_be_many_outside_or_nonsense(card: FilterCard, channels: int) -> None:
+def test_many_faces_outside_and_malformed_ones_are_accepted(
+    card: FilterCard, channels: int
+) -> None:
     crowd = [a_face(8 * index, 40 + 3 * index, 6, roll=0.2 * index) for index in range(36)]
     outside = [a_face(-15, -15, 20), a_face(245, 178, 30), a_face(9000, 60, 12)]
     point = a_face(50, 50, 0)
     picture = a_picture(channels=channels)
 
-    verdict = drawn(picture, a_scene([*crowd, *outside, point]), card.name)
+    verdict = draw(picture, a_scene([*crowd, *outside, point]), card.name)
 
     assert verdict.applied
 
 
 @each_filter
-def test_without_a_face_what_needs_one_leaves_the_picture_alone(card: FilterCard) -> None:
+def test_filter_that_needs_a_face_leaves_a_picture_without_one_unchanged(card: FilterCard) -> None:
     before = a_picture()
     after = before.copy()
 
-    verdict = drawn(after, a_scene((), mood=None), card.name)
+    verdict = draw(after, a_scene((), mood=None), card.name)
 
     assert verdict.applied is (card.needs is None)
-    assert changed(before, after).any() == verdict.applied
+    assert changed_pixels(before, after).any() == verdict.applied
     assert verdict.reason
 
 
 @each_filter
-def test_the_same_seed_draws_the_same_pixels(card: FilterCard) -> None:
+def test_same_seed_draws_the_same_pixels(card: FilterCard) -> None:
     one, other = a_picture(), a_picture()
 
-    drawn(one, a_scene(ONE_FACE, seed=7), card.name)
-    drawn(other, a_scene(ONE_FACE, seed=7), card.name)
+    draw(one, a_scene(ONE_FACE, seed=7), card.name)
+    draw(other, a_scene(ONE_FACE, seed=7), card.name)
 
     assert np.array_equal(one, other)
 
 
 @each_filter
-def test_where_nothing_is_drawn_what_is_transparent_stays_nothing(card: FilterCard) -> None:
+def test_undrawn_transparent_pixels_stay_transparent(card: FilterCard) -> None:
     picture = a_picture(channels=4)
 
-    drawn(picture, a_scene((a_face(200, 120, 12),)), card.name)
+    draw(picture, a_scene((a_face(200, 120, 12),)), card.name)
 
     assert not picture[picture[..., 3] == 0].any()
 
@@ -101,15 +103,15 @@ def test_where_nothing_is_drawn_what_is_transparent_stays_nothing(card: FilterCa
 @pytest.mark.parametrize(
     "card", [one for one in FILTERS if one.needs == Need.FACES], ids=lambda card: card.name
 )
-def test_what_is_worn_follows_the_heads_turn(card: FilterCard) -> None:
+def test_worn_filter_follows_the_heads_rotation(card: FilterCard) -> None:
     flat = np.full_like(a_picture(201, 201), 128)
     upright, lying = flat.copy(), flat.copy()
 
-    drawn(upright, a_scene((a_face(100.5, 100.5, 16),), width=201, height=201), card.name)
+    draw(upright, a_scene((a_face(100.5, 100.5, 16),), width=201, height=201), card.name)
     turned = a_face(100.5, 100.5, 16, roll=np.pi / 2)
-    drawn(lying, a_scene((turned,), width=201, height=201), card.name)
+    draw(lying, a_scene((turned,), width=201, height=201), card.name)
 
-    # Clockwise by a quarter; the light in which a thing is drawn turns with it.
-    expected = np.rot90(changed(flat, upright), -1)
-    missed = expected != changed(flat, lying)
+    # Clockwise by a quarter; the shading of a thing turns with it.
+    expected = np.rot90(changed_pixels(flat, upright), -1)
+    missed = expected != changed_pixels(flat, lying)
     assert missed.sum() < 0.06 * expected.sum()

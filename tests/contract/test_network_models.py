@@ -1,4 +1,4 @@
-"""Models whose networks are admitted files: `onnx` and `yolo`, with networks that tests make."""
+"""Models with admitted network files: `onnx` and `yolo`, with networks made by tests."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,21 +6,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from smart_filter_shared.cards import TaskName
 from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
+from smart_filter_shared.pipeline import TaskName
 from smart_filter_tests import networks
-from smart_filter_tests.pictures import noise, prepared
-from smart_filter_workers import admitted, catalogue
+from smart_filter_tests.pictures import noise, prepared_photo
+from smart_filter_workers.models import catalog
 from smart_filter_workers.networks import onnx_session
-from smart_filter_workers.networks.shelf import MOST_OPEN
+from smart_filter_workers.networks.network_cache import MAX_OPEN
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.segmentation.models import onnx, yolo
 from smart_filter_workers.stages.segmentation.models.base import People
+from smart_filter_workers.weights import allowlist
 
 SQUARE = {"width": networks.SIDE_PX, "height": networks.SIDE_PX}
 CENTRED = {**SQUARE, "fit": "centred", "padding": 114, "answer": "yolo"}
 CORNER = {**SQUARE, "fit": "corner", "padding": 114, "order": "bgr", "answer": "rtmdet"}
-# Levels of 255: what a rounding of the picture's own levels leaves.
+# Levels of 255: rounding of the picture's own levels.
 ROUNDED = 2
 
 
@@ -28,9 +29,9 @@ ROUNDED = 2
 def folder(tmp_path: Path) -> Path:
     """A weights folder with one network of each kind of answer."""
     folder = tmp_path / "weights"
-    networks.put(folder, "onnx", "red", networks.red_is_people(), SQUARE)
-    networks.put(folder, "yolo", "two-persons", two_persons(), CENTRED)
-    networks.put(folder, "yolo", "rtm", three_things(), CORNER)
+    networks.put_network(folder, "onnx", "red", networks.red_matte_network(), SQUARE)
+    networks.put_network(folder, "yolo", "two-persons", two_persons(), CENTRED)
+    networks.put_network(folder, "yolo", "rtm", three_things(), CORNER)
     return folder
 
 
@@ -42,7 +43,7 @@ def two_persons() -> bytes:
 
 
 def three_things() -> bytes:
-    """Return an RTMDet-Ins network that sees a person, a dog, and somebody it is unsure of."""
+    """Return an RTMDet-Ins network that sees a person, a dog, and an uncertain person."""
     boxes = [[8, 8, 30, 56, 0.9], [34, 8, 60, 56, 0.9], [2, 2, 60, 60, 0.2]]
     return networks.rtmdet(
         np.array(boxes, np.float32), np.array([0, 16, 0]), np.ones((3, 64, 64), np.float32)
@@ -56,20 +57,20 @@ def half_red(height: int, width: int) -> Srgb8:
 
 
 def cut_out_by_onnx(folder: Path, srgb: Srgb8, entry: str = "red") -> People:
-    (people,) = onnx.load(folder)([prepared(srgb)], parameters={"entry": entry})
+    (people,) = onnx.load(folder)([prepared_photo(srgb)], parameters={"entry": entry})
     return people
 
 
 def cut_out_by_yolo(folder: Path, srgb: Srgb8, entry: str, threshold: float = 0.5) -> People:
     given = {"entry": entry, "threshold": threshold}
-    (people,) = yolo.load(folder)([prepared(srgb)], parameters=given)
+    (people,) = yolo.load(folder)([prepared_photo(srgb)], parameters=given)
     return people
 
 
-def test_networks_that_are_there_are_the_choices_of_the_offered_cards(folder: Path) -> None:
+def test_installed_networks_are_the_choices_of_the_offered_cards(folder: Path) -> None:
     offers = {
         offer.card.name: offer
-        for offer in catalogue.find().offers(folder)
+        for offer in catalog.discover_models().offers(folder)
         if offer.card.task is TaskName.SEGMENTATION
     }
 
@@ -82,15 +83,15 @@ def test_networks_that_are_there_are_the_choices_of_the_offered_cards(folder: Pa
     assert offers["onnx"].fault is None
 
 
-def test_offered_card_is_under_the_terms_of_the_networks_that_are_there(folder: Path) -> None:
-    mine = networks.put(folder, "onnx", "mine", networks.reds_logit(), SQUARE)
+def test_offered_card_has_the_license_terms_of_the_installed_networks(folder: Path) -> None:
+    mine = networks.put_network(folder, "onnx", "mine", networks.red_logit_network(), SQUARE)
     terms = {"red": "MIT OR Apache-2.0", "mine": "AGPL-3.0-only"}
-    for one in admitted.read(folder):
+    for one in allowlist.read(folder):
         if one.kind == "onnx":
             data = "my photos" if one.name == mine else ""
-            admitted.add(folder, replace(one, licence=terms[one.entry], data_terms=data))
+            allowlist.add(folder, replace(one, licence=terms[one.entry], data_terms=data))
 
-    known = catalogue.find()
+    known = catalog.discover_models()
     cards = [known.card(TaskName.SEGMENTATION, name, folder) for name in ("onnx", "yolo")]
 
     assert [one.licence for one in cards] == [
@@ -99,10 +100,10 @@ def test_offered_card_is_under_the_terms_of_the_networks_that_are_there(folder: 
     ]
     assert cards[0].data_terms == "NOASSERTION; my photos"
     assert (entry := cards[0].parameter("entry")) is not None
-    assert entry.title == "Which network: mine (AGPL-3.0-only), red (MIT OR Apache-2.0)"
+    assert entry.title == "Network to use: mine (AGPL-3.0-only), red (MIT OR Apache-2.0)"
 
 
-def test_matte_is_what_the_network_saw(folder: Path) -> None:
+def test_matte_is_the_networks_answer(folder: Path) -> None:
     people = cut_out_by_onnx(folder, half_red(128, 256))
 
     assert people.persons is None
@@ -125,7 +126,7 @@ def test_persons_have_mattes_of_their_own_from_left_to_right(
 
 
 @pytest.mark.parametrize(("threshold", "count"), [(0.7, 1), (0.95, 0)])
-def test_threshold_leaves_unsure_persons_out(folder: Path, threshold: float, count: int) -> None:
+def test_threshold_leaves_uncertain_persons_out(folder: Path, threshold: float, count: int) -> None:
     people = cut_out_by_yolo(folder, noise(64, 64), "two-persons", threshold=threshold)
 
     assert people.persons is not None
@@ -134,9 +135,9 @@ def test_threshold_leaves_unsure_persons_out(folder: Path, threshold: float, cou
 
 
 def test_only_the_last_few_networks_stay_open(folder: Path) -> None:
-    for number in range(MOST_OPEN + 1):
+    for number in range(MAX_OPEN + 1):
         other = networks.yolo(np.ones((7, number + 1), np.float32), np.ones((1, 4, 4), np.float32))
-        networks.put(folder, "yolo", f"other-{number}", other, CENTRED)
+        networks.put_network(folder, "yolo", f"other-{number}", other, CENTRED)
     model = yolo.load(folder)
 
     opened = [model.shelf.network(f"other-{number}") for number in (0, 1, 0, 2, 0)]
@@ -146,7 +147,7 @@ def test_only_the_last_few_networks_stay_open(folder: Path) -> None:
 
 
 def test_broken_network_leaves_the_others_in_service(folder: Path) -> None:
-    name = networks.put(folder, "onnx", "a-bad-one", networks.reds_logit(), SQUARE)
+    name = networks.put_network(folder, "onnx", "a-bad-one", networks.red_logit_network(), SQUARE)
     with (folder / name).open("ab") as file:
         file.write(b"\0")
 
@@ -157,8 +158,8 @@ def test_broken_network_leaves_the_others_in_service(folder: Path) -> None:
         cut_out_by_onnx(folder, noise(64, 64), "a-bad-one")
 
 
-def test_model_without_a_whole_network_does_not_load(tmp_path: Path) -> None:
-    name = networks.put(tmp_path, "onnx", "red", networks.red_is_people(), SQUARE)
+def test_model_without_a_complete_network_does_not_load(tmp_path: Path) -> None:
+    name = networks.put_network(tmp_path, "onnx", "red", networks.red_matte_network(), SQUARE)
     (tmp_path / name).write_bytes(b"broken")
 
     with pytest.raises(ModelNotLoaded, match="wrong SHA-256"):
@@ -167,19 +168,19 @@ def test_model_without_a_whole_network_does_not_load(tmp_path: Path) -> None:
         yolo.load(tmp_path)
 
 
-def test_entry_that_is_elsewhere_is_left_to_other_workers(folder: Path) -> None:
+def test_entry_on_other_workers_is_left_to_them(folder: Path) -> None:
     with pytest.raises(ModelNotLoaded, match="models pull") as caught:
         cut_out_by_onnx(folder, noise(64, 64), entry="u2net")
 
     assert not caught.value.leads, "the others of its networks are served"
 
 
-def test_network_whose_weights_lie_in_another_file_is_refused() -> None:
+def test_network_with_weights_in_another_file_is_refused() -> None:
     with pytest.raises(SetupFailed, match="another file"):
-        onnx_session.check(networks.with_weights_elsewhere())
+        onnx_session.check(networks.network_with_external_weights())
 
 
 @pytest.mark.parametrize("content", [b"", b"not a network", b"PK\3\4", b"\x08\x07"])
-def test_file_that_is_no_network_is_refused(content: bytes) -> None:
-    with pytest.raises(SetupFailed, match="no ONNX network"):
+def test_file_that_is_not_a_network_is_refused(content: bytes) -> None:
+    with pytest.raises(SetupFailed, match="not an ONNX network"):
         onnx_session.check(content)

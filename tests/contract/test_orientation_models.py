@@ -1,4 +1,4 @@
-"""Every model that says how photos must be turned to stand upright."""
+"""Every model that finds the rotation which makes a photo upright."""
 
 from pathlib import Path
 from typing import cast
@@ -7,22 +7,22 @@ import cv2
 import numpy as np
 import pytest
 
-from smart_filter_shared.cards import TaskName
+from smart_filter_shared.pipeline import TaskName
 from smart_filter_tests.pictures import ODD_SIZES, noise
-from smart_filter_tests.threads import at_once
-from smart_filter_workers import catalogue
-from smart_filter_workers.loaded import LoadedModels
-from smart_filter_workers.networks.upright_faces import surest
+from smart_filter_tests.threads import run_in_threads
+from smart_filter_workers.models import catalog
+from smart_filter_workers.models.cache import ModelCache
+from smart_filter_workers.networks.face_orientation import best_upright_score
 from smart_filter_workers.results import Face, Srgb8
 from smart_filter_workers.stages.prepare.models import light
 from smart_filter_workers.stages.prepare.models.base import LightDetector, OrientationReader
 
-FOUND = [name for task, name in catalogue.find().files if task is TaskName.ORIENTATION]
+FOUND = [name for task, name in catalog.discover_models().files if task is TaskName.ORIENTATION]
 
 
 @pytest.fixture(scope="module", params=FOUND)
-def read(request: pytest.FixtureRequest, models: LoadedModels) -> OrientationReader:
-    found = models.of({TaskName.ORIENTATION: request.param}, {})
+def read(request: pytest.FixtureRequest, models: ModelCache) -> OrientationReader:
+    found = models.for_stage({TaskName.ORIENTATION: request.param}, {})
     return cast("OrientationReader", found[TaskName.ORIENTATION])
 
 
@@ -32,7 +32,7 @@ def detect(weights_folder: Path) -> LightDetector:
 
 
 @pytest.mark.parametrize("given", range(4))
-def test_photo_with_a_face_is_turned_back(
+def test_photo_with_a_face_is_rotated_upright(
     read: OrientationReader, detect: LightDetector, astronaut: Srgb8, given: int
 ) -> None:
     turned = turned_by(given, astronaut)
@@ -51,7 +51,7 @@ def test_face_tilted_by_a_fifth_of_a_turn_stays(
 
 
 @pytest.mark.parametrize("given", range(4))
-def test_photo_without_a_face_is_never_turned_the_wrong_way(
+def test_photo_without_a_face_is_never_rotated_wrongly(
     read: OrientationReader, detect: LightDetector, astronaut: Srgb8, given: int
 ) -> None:
     # Her suit, the helmet and the shuttle below her chin.
@@ -63,7 +63,7 @@ def test_photo_without_a_face_is_never_turned_the_wrong_way(
 
 
 @pytest.mark.parametrize("size", ODD_SIZES, ids=str)
-def test_noise_of_any_size_is_left_as_it_is(read: OrientationReader, size: tuple[int, int]) -> None:
+def test_noise_of_any_size_is_not_rotated(read: OrientationReader, size: tuple[int, int]) -> None:
     assert list(read([], [])) == []
     assert list(read([noise(*size)], [()])) == [0]
 
@@ -74,19 +74,21 @@ def test_four_threads_answer_a_batch_in_its_order(
     pictures = [turned_by(given, astronaut) for given in (1, 0, 3, 2)]
     found = detect(pictures)
 
-    answers = at_once(4, lambda: list(read(pictures, found)))
+    answers = run_in_threads(4, lambda: list(read(pictures, found)))
 
     assert answers == [[3, 0, 1, 2]] * 4
 
 
-def test_upright_face_counts_more_than_many_others() -> None:
+def test_one_upright_face_counts_more_than_many_others() -> None:
     upright = face(eyes=((40, 40), (80, 40)), mouth=((45, 90), (75, 90)))
     on_its_side = face(eyes=((40, 40), (40, 80)), mouth=((90, 45), (90, 75)))
     askew = face(eyes=((40, 40), (80, 60)), mouth=((25, 90), (55, 105)))
 
-    assert surest([upright]) == pytest.approx(0.9)
-    assert surest([on_its_side]) == pytest.approx(0, abs=1e-6)
-    assert surest([askew] * 5) < surest([askew, upright]) == pytest.approx(0.9)
+    assert best_upright_score([upright]) == pytest.approx(0.9)
+    assert best_upright_score([on_its_side]) == pytest.approx(0, abs=1e-6)
+    assert (
+        best_upright_score([askew] * 5) < best_upright_score([askew, upright]) == pytest.approx(0.9)
+    )
 
 
 def turned_by(quarters: int, picture: Srgb8) -> Srgb8:

@@ -1,4 +1,4 @@
-"""What every file among the providers of pictures keeps to."""
+"""Rules for every provider of pictures."""
 
 import importlib
 import pkgutil
@@ -6,7 +6,7 @@ import pkgutil
 import pytest
 from pydantic import SecretStr
 
-from smart_filter_shared.settings import StorageSettings
+from smart_filter_shared.config.settings import StorageSettings
 from smart_filter_workers.stock import providers, syncing
 from smart_filter_workers.stock.providers.base import ProviderFile, is_picture
 
@@ -31,8 +31,8 @@ def test_address_is_opened_by_one_provider_alone(address: str, kind: str) -> Non
 @pytest.mark.parametrize(
     ("address", "again"), [("s3://a/b", "s3://a//b/"), ("pictures", "./x/../pictures/")]
 )
-def test_place_has_one_origin_however_it_is_written(address: str, again: str) -> None:
-    one, other = (syncing.provider_of(place, STORAGE).origin for place in (address, again))
+def test_place_has_one_origin_in_every_spelling(address: str, again: str) -> None:
+    one, other = (syncing.find_provider(place, STORAGE).origin for place in (address, again))
 
     assert one == other
 
@@ -44,5 +44,5 @@ def test_place_has_one_origin_however_it_is_written(address: str, again: str) ->
         *(("a.txt", False), (".a.jpg", False), (".git/a.jpg", False), ("jpg", False)),
     ],
 )
-def test_pictures_are_known_by_their_names(path: str, is_one: bool) -> None:  # noqa: FBT001 - a table
+def test_pictures_are_listed_by_their_names(path: str, is_one: bool) -> None:  # noqa: FBT001 - a table
     assert is_picture(path) is is_one

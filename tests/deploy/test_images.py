@@ -1,4 +1,4 @@
-"""Dockerfiles: what a linter and our own rules say of them; nothing is built here."""
+"""Dockerfiles: a linter's and our own rules; no image is built here."""
 
 import re
 import subprocess
@@ -20,7 +20,7 @@ def instructions(name: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_linter_has_nothing_to_say(name: str) -> None:
+def test_linter_reports_nothing(name: str) -> None:
     hadolint = Path(sys.executable).with_name("hadolint")  # of the extra `dev`
 
     ended = subprocess.run(
@@ -31,18 +31,18 @@ def test_linter_has_nothing_to_say(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_image_runs_without_rights_or_secrets(name: str) -> None:
+def test_image_runs_without_privileges_or_secrets(name: str) -> None:
     given = instructions(name)
 
     last_from = max(index for index, (word, _) in enumerate(given) if word == "FROM")
     users = [rest for word, rest in given[last_from:] if word == "USER"]
     assert users == ["10001:10001"]
     assert ("ENTRYPOINT", '["smart-filter"]') in given
-    told = [rest for word, rest in given if word in {"ARG", "ENV"}]
-    assert not [rest for rest in told if re.search(r"PASSWORD|SECRET|_KEY|TOKEN", rest)]
+    values = [rest for word, rest in given if word in {"ARG", "ENV"}]
+    assert not [rest for rest in values if re.search(r"PASSWORD|SECRET|_KEY|TOKEN", rest)]
 
 
-def test_worker_image_has_both_variants_no_telemetry_and_the_package_s_detectron2() -> None:
+def test_worker_image_has_both_variants_no_telemetry_and_our_detectron2_build() -> None:
     given = instructions("Dockerfile.gpu-worker")
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
     (declared,) = (
@@ -64,7 +64,7 @@ def pins(lock: str) -> dict[str, str]:
     return dict(re.findall(r"^([\w.-]+)==(.*?) \\$", text, re.MULTILINE))
 
 
-def test_frameworks_are_those_that_models_are_tested_with() -> None:
+def test_frameworks_have_the_versions_of_the_model_tests() -> None:
     tested, developed = pins("-models"), pins("-dev")
     installed = " ".join(rest for word, rest in instructions(FILES[1]) if word == "RUN")
 
@@ -80,9 +80,9 @@ def test_frameworks_are_those_that_models_are_tested_with() -> None:
 
 
 @pytest.mark.parametrize("lock", ["-api", "-build", "-worker-cpu", "-worker-gpu"])
-def test_images_have_the_versions_that_are_tested(lock: str) -> None:
+def test_images_have_the_tested_versions(lock: str) -> None:
     tested = {name: version.partition(" ;")[0] for name, version in pins("-dev").items()}
-    # On Python 3.12 a fork of what is locked for 3.11 and later.
+    # With Python 3.12, the lock for 3.11 and later selects another fork.
     forked = {"numpy", "scipy"}
 
     pinned = {name: version.partition(" ;")[0] for name, version in pins(lock).items()}
@@ -97,7 +97,7 @@ def test_packages_are_installed_by_their_digest(name: str) -> None:
     runs = " && ".join(rest for word, rest in instructions(name) if word == "RUN")
     installs = re.findall(r"pip (?:--python \S+ )?(?:install|wheel) (.*?)(?= && |$)", runs)
 
-    # torch has an index of its own, detectron2 is a commit, and wheels were built before.
+    # torch has its own index, detectron2 is a commit, and wheels were built before.
     others = [one for one in installs if not re.search(r"--require-hashes|--no-index", one)]
 
     assert [re.findall(r"torch==|detectron2 @|--no-deps .* \.$", one) for one in others] == [
@@ -110,12 +110,12 @@ def test_packages_are_installed_by_their_digest(name: str) -> None:
 def test_images_have_the_version_of_the_package(name: str) -> None:
     version = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["version"]
 
-    told = set(re.findall(r"smart-filter-[a-z-]+:(\d[0-9.]*\d)", (CHECKOUT / name).read_text()))
+    values = set(re.findall(r"smart-filter-[a-z-]+:(\d[0-9.]*\d)", (CHECKOUT / name).read_text()))
 
-    assert told == {version}
+    assert values == {version}
 
 
-def test_builder_is_sent_what_images_copy_and_no_secrets() -> None:
+def test_build_context_has_the_copied_files_and_no_secrets() -> None:
     allowed = {
         line[1:]
         for line in (CHECKOUT / ".dockerignore").read_text().splitlines()

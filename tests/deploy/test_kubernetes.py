@@ -1,4 +1,4 @@
-"""The chart in deploy/kubernetes: objects and values, and what its pods may do and connect to."""
+"""The chart in deploy/kubernetes: objects and values; permissions and connections of its pods."""
 
 import re
 import shlex
@@ -14,11 +14,12 @@ import pytest
 import yaml
 
 from smart_filter_docs import settings as documented
+from smart_filter_shared.config.settings import EngineSettings
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.settings import EngineSettings
 from smart_filter_tests import chart, commands
-from smart_filter_tests.chart import CHART, Manifest, Rendered
-from smart_filter_workers import catalogue, runner
+from smart_filter_tests.chart import CHART, Manifest, RenderedChart
+from smart_filter_workers.models import catalog
+from smart_filter_workers.runtime import runner
 
 PAGE = CHART.parents[1] / "docs" / "kubernetes.md"
 SECRETS = {
@@ -29,24 +30,24 @@ SECRETS = {
     "SMART_FILTER_SECRETS_KEY",
     "SMART_FILTER_LIVE_SECRET",
 }
-# Of clients, not of servers.
+# Ports of clients, not of servers.
 CLIENTS = {"SMART_FILTER_URL", "SMART_FILTER_API_KEY"}
-LONGEST_RELEASE = "r" * 53  # more Helm does not take
+LONGEST_RELEASE = "r" * 53  # Helm's maximum
 LONGEST_LABEL = 63
 LONG_FAMILY = "a-family-of-models-with-a-name-that-goes-on-and-on-and-on-and-on"
 
 
 @pytest.fixture(scope="module")
-def rendered() -> Rendered:
+def rendered() -> RenderedChart:
     """The example: every part, and a pool on GPUs."""
-    return chart.render(chart.example())
+    return chart.render(chart.example_values())
 
 
 @pytest.fixture(scope="module")
-def least() -> Rendered:
-    """What an installation is that says no more than it has to."""
+def least() -> RenderedChart:
+    """An installation with the minimal values."""
     needed = {"secret", "weightsClaim", "storage", "network"}
-    values = {name: value for name, value in chart.example().items() if name in needed}
+    values = {name: value for name, value in chart.example_values().items() if name in needed}
     return chart.render({**values, "sender": {"enabled": False}})
 
 
@@ -54,21 +55,21 @@ def least() -> Rendered:
     ("version", "installation"),
     [("1.30", "rendered"), (kubernetes_validate.latest_version(), "least")],
 )
-def test_kubernetes_takes_every_object(
+def test_kubernetes_accepts_every_object(
     version: str, installation: str, request: pytest.FixtureRequest
 ) -> None:
     assert_valid(request.getfixturevalue(installation), version)
 
 
-def test_helm_finds_nothing_to_warn_of() -> None:
-    found = helm_python.lint(CHART, chart.example(), strict=True)
+def test_helm_lint_has_no_warnings() -> None:
+    found = helm_python.lint(CHART, chart.example_values(), strict=True)
 
     assert found["errors"] == []
-    # Severity 1 is advice: an icon for catalogues of charts.
+    # Severity 1 is advice: an icon for catalogs of charts.
     assert [one for one in found["messages"] if one["severity"] > 1] == []
 
 
-def test_versions_are_those_of_the_project() -> None:
+def test_versions_equal_those_of_the_project() -> None:
     project = tomllib.loads((CHART.parents[1] / "pyproject.toml").read_text())["project"]["version"]
     about = yaml.safe_load((CHART / "Chart.yaml").read_text())
     images = yaml.safe_load((CHART / "values.yaml").read_text())["images"]
@@ -79,7 +80,7 @@ def test_versions_are_those_of_the_project() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "stated"),
     [
         ({"secret": ""}, "/secret"),
         ({"weightsClaim": ""}, "/weightsClaim"),
@@ -91,9 +92,9 @@ def test_versions_are_those_of_the_project() -> None:
         ({"settnigs": {}}, "'settnigs' not allowed"),
         ({"capabilities": {"segmentation.-people": {}}}, "segmentation.-people"),
         ({"capabilities": {"segmentation.people-": {}}}, "segmentation.people-"),
-        # A pod has a day to hand back its work.
+        # A pod has a day to return its work.
         ({"stageSeconds": 86_371}, "/stageSeconds"),
-        # It would let pods talk to everybody.
+        # It would let pods connect to any address.
         ({"network": {"broker": {"to": []}}}, "/network/broker/to"),
         ({"capabilities": {"smile.expression": None}}, "none is of the stage smile; add one"),
         ({"capabilities": {"prepare.light": {"minReplicas": 0}}}, "a minReplicas of 1 or more"),
@@ -103,25 +104,25 @@ def test_versions_are_those_of_the_project() -> None:
         ),
     ],
 )
-def test_wrong_value_is_refused_by_its_field(values: Mapping[str, Any], told: str) -> None:
+def test_wrong_value_is_refused_by_its_field(values: Mapping[str, Any], stated: str) -> None:
     with pytest.raises(helm_python.HelmError) as refused:
-        chart.render(chart.merged(chart.example(), values))
+        chart.render(chart.merge_values(chart.example_values(), values))
 
-    assert told in str(refused.value)
+    assert stated in str(refused.value)
 
 
-def test_values_that_the_page_shows_are_taken() -> None:
+def test_values_on_the_page_are_accepted() -> None:
     blocks = re.findall(r"^    capabilities:\n(?:     .*\n)+", PAGE.read_text(), re.MULTILINE)
 
     assert len(blocks) == 2
     for block in blocks:
         values = yaml.safe_load(textwrap.dedent(block))
-        pods = chart.render(chart.merged(chart.example(), values)).pods()
+        pods = chart.render(chart.merge_values(chart.example_values(), values)).pods()
         for name, pool in values["capabilities"].items():
             assert (name.replace(".", "-") in pods) == (pool is not None)
 
 
-def test_every_deployment_has_one_budget_for_evictions(rendered: Rendered) -> None:
+def test_every_deployment_has_one_disruption_budget(rendered: RenderedChart) -> None:
     budgets = [
         one["spec"]["selector"]["matchLabels"] for one in rendered.of_kind("PodDisruptionBudget")
     ]
@@ -131,16 +132,16 @@ def test_every_deployment_has_one_budget_for_evictions(rendered: Rendered) -> No
         assert sum(selected.items() <= labels.items() for selected in budgets) == 1
 
 
-def test_database_is_prepared_before_anything_else_of_a_version(rendered: Rendered) -> None:
+def test_database_is_prepared_before_other_parts_of_a_version(rendered: RenderedChart) -> None:
     hooks = [
         one
         for one in rendered.manifests
         if "helm.sh/hook" in one["metadata"].get("annotations", {})
     ]
 
-    told = [(one["kind"], one["metadata"]["annotations"]["helm.sh/hook"]) for one in hooks]
+    stated = [(one["kind"], one["metadata"]["annotations"]["helm.sh/hook"]) for one in hooks]
 
-    assert sorted(told) == [
+    assert sorted(stated) == [
         ("Job", "pre-install,pre-upgrade"),
         ("NetworkPolicy", "pre-install,pre-upgrade"),
     ]
@@ -149,21 +150,21 @@ def test_database_is_prepared_before_anything_else_of_a_version(rendered: Render
     assert [one["args"] for one in pod["containers"]] == [["prepare"]]
 
 
-def taken(values: Mapping[str, Any], release: str = chart.RELEASE) -> Rendered:
-    """Render the example with more values, and hold it to Kubernetes' schemas."""
-    rendered = chart.render(chart.merged(chart.example(), values), release=release)
+def taken(values: Mapping[str, Any], release: str = chart.RELEASE) -> RenderedChart:
+    """Render the example with more values, and check it by Kubernetes' schemas."""
+    rendered = chart.render(chart.merge_values(chart.example_values(), values), release=release)
     assert_valid(rendered, "1.30")
     return rendered
 
 
-def assert_valid(rendered: Rendered, version: str) -> None:
+def assert_valid(rendered: RenderedChart, version: str) -> None:
     """Assert that every object fits the schemas of this version of Kubernetes."""
     for manifest in rendered.manifests:
         if not manifest["apiVersion"].startswith("keda.sh/"):
             kubernetes_validate.validate(manifest, version, strict=True)
 
 
-def test_longest_names_fit_and_stay_apart() -> None:
+def test_longest_names_fit_and_stay_distinct() -> None:
     families = [LONG_FAMILY, f"{LONG_FAMILY}-2", f"{LONG_FAMILY}-{'3' * 40}"]
     pools: dict[str, Any] = {f"segmentation.{family}": {} for family in families}
 
@@ -185,13 +186,13 @@ def test_longest_names_fit_and_stay_apart() -> None:
 
 
 def test_traces_need_a_way_to_their_collector() -> None:
-    told = {"settings": {"SMART_FILTER_OTLP_URL": "http://collector.traces:4318"}}
+    stated = {"settings": {"SMART_FILTER_OTLP_URL": "http://collector.traces:4318"}}
     there = {"network": {"collector": {"to": [{"namespaceSelector": {}}], "port": 4318}}}
 
-    with pytest.raises(helm_python.HelmError, match=r"say where it is in network\.collector\.to"):
-        taken(told)
+    with pytest.raises(helm_python.HelmError, match=r"set its location in network\.collector\.to"):
+        taken(stated)
 
-    assert taken({**told, **there}).named("NetworkPolicy", "traces")
+    assert taken({**stated, **there}).named("NetworkPolicy", "traces")
 
 
 def variables() -> set[str]:
@@ -200,11 +201,11 @@ def variables() -> set[str]:
     return {name.strip() for row in rows for name in row.split(",")}
 
 
-def test_pods_may_do_no_more_than_they_need(rendered: Rendered) -> None:
+def test_pods_have_only_needed_permissions(rendered: RenderedChart) -> None:
     for name, pod in rendered.pods().items():
         spec = pod["spec"]
         assert spec["automountServiceAccountToken"] is False, name
-        # Else SMART_FILTER_LIVE_PORT and the like would stand among our variables.
+        # Kubernetes would otherwise add SMART_FILTER_LIVE_PORT and the like to our variables.
         assert spec["enableServiceLinks"] is False, name
         assert (
             spec["securityContext"].items()
@@ -224,14 +225,14 @@ def test_pods_may_do_no_more_than_they_need(rendered: Rendered) -> None:
         assert "memory" in container["resources"]["limits"], container["name"]
 
 
-def test_secrets_are_named_and_never_written(rendered: Rendered) -> None:
+def test_secrets_are_referenced_and_never_written(rendered: RenderedChart) -> None:
     assert rendered.of_kind("Secret") == []
     for container in rendered.containers():
-        for variable, told in chart.environment(container).items():
-            assert ("valueFrom" in told) == (variable in SECRETS), variable
+        for variable, stated in chart.environment(container).items():
+            assert ("valueFrom" in stated) == (variable in SECRETS), variable
 
 
-def test_pods_have_the_secrets_that_they_need_and_no_others(rendered: Rendered) -> None:
+def test_pods_have_the_secrets_that_they_need_and_no_others(rendered: RenderedChart) -> None:
     rows = SECRETS - {"SMART_FILTER_SECRETS_KEY", "SMART_FILTER_LIVE_SECRET"}
     needed = {
         "api": SECRETS,
@@ -241,13 +242,15 @@ def test_pods_have_the_secrets_that_they_need_and_no_others(rendered: Rendered) 
     }
 
     for container in rendered.containers():
-        told = chart.environment(container).keys() & SECRETS
-        assert told == needed.get(container["name"], rows), container["name"]
+        stated = chart.environment(container).keys() & SECRETS
+        assert stated == needed.get(container["name"], rows), container["name"]
 
 
-def test_variables_and_settings_are_those_of_the_documentation(rendered: Rendered) -> None:
+def test_variables_and_settings_equal_those_of_the_documentation(rendered: RenderedChart) -> None:
     in_pods = {name for container in rendered.containers() for name in chart.environment(container)}
-    of_chart = in_pods - chart.example()["settings"].keys() | {"SMART_FILTER_STORAGE_PUBLIC_URL"}
+    of_chart = in_pods - chart.example_values()["settings"].keys() | {
+        "SMART_FILTER_STORAGE_PUBLIC_URL"
+    }
     with helm_python.Chart.load(CHART) as loaded:
         schema = loaded.schema
     assert schema is not None
@@ -260,9 +263,9 @@ def test_variables_and_settings_are_those_of_the_documentation(rendered: Rendere
     )
 
 
-def test_large_number_stays_one() -> None:
-    values = chart.merged(
-        chart.example(), {"settings": {"SMART_FILTER_LIMIT_JOBS_IN_ALL": 2_000_000}}
+def test_large_number_stays_a_number() -> None:
+    values = chart.merge_values(
+        chart.example_values(), {"settings": {"SMART_FILTER_LIMIT_JOBS_IN_ALL": 2_000_000}}
     )
 
     api = chart.render(values).pods()["api"]["spec"]["containers"][0]
@@ -270,17 +273,17 @@ def test_large_number_stays_one() -> None:
     assert chart.environment(api)["SMART_FILTER_LIMIT_JOBS_IN_ALL"]["value"] == "2000000"
 
 
-def test_commands_of_pods_and_pages_exist(rendered: Rendered) -> None:
+def test_commands_of_pods_and_pages_exist(rendered: RenderedChart) -> None:
     for container in rendered.containers():
         commands.parse(container["args"])
-    for told, number in ((rendered.notes, 1), (PAGE.read_text(), 2)):
-        found = re.findall(r"-- (?:\\\n *)?smart-filter (.+)$", told, re.MULTILINE)
+    for stated, number in ((rendered.notes, 1), (PAGE.read_text(), 2)):
+        found = re.findall(r"-- (?:\\\n *)?smart-filter (.+)$", stated, re.MULTILINE)
         assert len(found) == number
         for line in found:
             commands.parse(shlex.split(line))
 
 
-def test_each_capability_is_what_its_pods_serve(rendered: Rendered) -> None:
+def test_each_capability_is_served_by_its_pods(rendered: RenderedChart) -> None:
     leading = [card for card in cards() if card.leads]
     wanted = {name for name, pool in rendered.values["capabilities"].items() if pool is not None}
 
@@ -300,7 +303,7 @@ def test_each_capability_is_what_its_pods_serve(rendered: Rendered) -> None:
 
 
 def test_family_of_every_capability_is_the_name_of_one_of_its_models() -> None:
-    # The chart tells a worker the family, where `--models` takes names.
+    # The chart passes the family to a worker, where `--models` takes names.
     leading = [card for card in cards() if card.leads]
 
     for capability in {card.capability for card in leading}:
@@ -309,10 +312,12 @@ def test_family_of_every_capability_is_the_name_of_one_of_its_models() -> None:
 
 
 def cards() -> list[Any]:
-    return [offer.card for offer in catalogue.find(research=True).offers(Path("no weights"))]
+    return [
+        offer.card for offer in catalog.discover_models(research=True).offers(Path("no weights"))
+    ]
 
 
-def test_pools_and_stage_seconds_are_those_of_the_settings(rendered: Rendered) -> None:
+def test_pools_and_stage_seconds_equal_those_of_the_settings(rendered: RenderedChart) -> None:
     declared = chart.environment(rendered.pods()["api"]["spec"]["containers"][0])
 
     pools = EngineSettings(pools=declared["SMART_FILTER_POOLS"]["value"]).pools
@@ -323,19 +328,19 @@ def test_pools_and_stage_seconds_are_those_of_the_settings(rendered: Rendered) -
 
 def test_pod_outlasts_the_longest_batch() -> None:
     stage_seconds = 900
-    rendered = chart.render({**chart.example(), "stageSeconds": stage_seconds})
-    longest = stage_seconds + runner._CHILD_SECONDS  # noqa: SLF001 - on its last attempt
+    rendered = chart.render({**chart.example_values(), "stageSeconds": stage_seconds})
+    longest = stage_seconds + runner._CHILD_OVERHEAD_SECONDS  # noqa: SLF001 - on its last attempt
 
     for name, pod in rendered.pods().items():
-        told = chart.environment(pod["spec"]["containers"][0])
-        if "SMART_FILTER_DRAIN_SECONDS" in told:
-            drain = int(told["SMART_FILTER_DRAIN_SECONDS"]["value"])
-            assert int(told["SMART_FILTER_STAGE_SECONDS"]["value"]) == stage_seconds
+        stated = chart.environment(pod["spec"]["containers"][0])
+        if "SMART_FILTER_DRAIN_SECONDS" in stated:
+            drain = int(stated["SMART_FILTER_DRAIN_SECONDS"]["value"])
+            assert int(stated["SMART_FILTER_STAGE_SECONDS"]["value"]) == stage_seconds
             assert drain >= longest, name
             assert pod["spec"]["terminationGracePeriodSeconds"] >= drain + 15, name
 
 
-def test_probes_ask_what_the_processes_answer(rendered: Rendered) -> None:
+def test_probes_use_the_endpoints_of_the_processes(rendered: RenderedChart) -> None:
     for name, pod in rendered.pods().items():
         (container,) = pod["spec"]["containers"]
         if container["args"][0] in ("worker", "sender"):  # they have no port, but a row
@@ -357,10 +362,10 @@ def test_probes_ask_what_the_processes_answer(rendered: Rendered) -> None:
         assert rendered.named("Service", name)["spec"]["ports"][0]["targetPort"] == port["name"]
 
 
-def test_pool_on_gpus_asks_for_one_a_pod() -> None:
+def test_gpu_pool_requests_one_gpu_per_pod() -> None:
     gpu = "nvidia.com/mig-1g.10gb"
-    values = chart.merged(
-        chart.example(), {"capabilities": {"segmentation.detectron2": {"gpu": gpu}}}
+    values = chart.merge_values(
+        chart.example_values(), {"capabilities": {"segmentation.detectron2": {"gpu": gpu}}}
     )
 
     limits = {
@@ -380,7 +385,7 @@ def selects(policy: Manifest, labels: Mapping[str, str]) -> bool:
     )
 
 
-def test_pods_reach_what_they_need_and_nothing_else(rendered: Rendered) -> None:
+def test_pods_reach_their_servers_and_no_other_address(rendered: RenderedChart) -> None:
     network = rendered.values["network"]
     names = {str(network[name]): name for name in ("database", "broker", "storage")}
 
@@ -416,7 +421,7 @@ def test_pods_reach_what_they_need_and_nothing_else(rendered: Rendered) -> None:
     }
 
 
-def test_only_clients_connect_and_only_to_what_serves_them(rendered: Rendered) -> None:
+def test_only_clients_connect_and_only_to_serving_ports(rendered: RenderedChart) -> None:
     clients = rendered.values["network"]["clients"]
 
     reached = {}

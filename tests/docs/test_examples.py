@@ -12,19 +12,19 @@ import pytest
 from PIL import Image
 
 import smart_filter_client
-from smart_filter_deploy.cli import program
-from smart_filter_deploy.embedded.children import Command
-from smart_filter_tests.running import ENGINE, KEY, PHOTO, Running
+from smart_filter_deploy.cli.server import program
+from smart_filter_deploy.embedded.child_processes import Command
+from smart_filter_tests.full_stack import ENGINE, KEY, PHOTO, RunningStack
 
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples"
 CLIENT = Path(smart_filter_client.__file__).parents[1]
 PATIENCE_SECONDS = 60
-# What npm says when it cannot reach its registry, as opposed to not liking what it gets.
+# npm's messages when it cannot reach its registry, as opposed to other errors.
 _NO_REGISTRY = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ETIMEDOUT", "ECONNRESET")
 
 
 @pytest.fixture(scope="module")
-def sending_stack(running_stack: Running) -> Running:
+def sending_stack(running_stack: RunningStack) -> RunningStack:
     """A whole stack that sends webhooks too."""
     sender = Command(name="sender", argv=program.command("sender"), env=ENGINE)
     running_stack.stack.start(sender)
@@ -32,7 +32,7 @@ def sending_stack(running_stack: Running) -> Running:
 
 
 def run(arguments: list[str], here: Path, environment: Mapping[str, str]) -> str:
-    """Run a program to its end; return what it says."""
+    """Run a program to its end; return its output."""
     ended = subprocess.run(
         arguments,
         cwd=here,
@@ -46,11 +46,13 @@ def run(arguments: list[str], here: Path, environment: Mapping[str, str]) -> str
     return ended.stdout
 
 
-def server_of(stack: Running) -> dict[str, str]:
+def server_of(stack: RunningStack) -> dict[str, str]:
     return {"SMART_FILTER_URL": str(stack.client.base_url), "SMART_FILTER_API_KEY": KEY}
 
 
-def test_node_example_submits_verifies_and_fetches(sending_stack: Running, tmp_path: Path) -> None:
+def test_node_example_submits_verifies_and_fetches(
+    sending_stack: RunningStack, tmp_path: Path
+) -> None:
     if shutil.which("node") is None or shutil.which("npm") is None:
         pytest.skip("no Node.js: install it (Debian: sudo apt install nodejs npm)")
     here = tmp_path / "node"
@@ -64,15 +66,17 @@ def test_node_example_submits_verifies_and_fetches(sending_stack: Running, tmp_p
 
     said = run(["node", "example.js", str(PHOTO), "out.png"], here, server_of(sending_stack))
 
-    told = json.loads(said)
-    assert (told["type"], told["order"]) == ("job.succeeded", "17")
-    assert sending_stack.job(told["id"])["state"] == "succeeded"
+    event = json.loads(said)
+    assert (event["type"], event["order"]) == ("job.succeeded", "17")
+    assert sending_stack.job(event["id"])["state"] == "succeeded"
     with Image.open(here / "out.png") as picture:
         assert picture.mode == "RGBA"
     assert sending_stack.client.get("/v1/webhooks").json()["items"] == []
 
 
-def test_python_example_puts_photos_through_at_once(sending_stack: Running, tmp_path: Path) -> None:
+def test_python_example_processes_photos_concurrently(
+    sending_stack: RunningStack, tmp_path: Path
+) -> None:
     photos = [tmp_path / f"{name}-photo.png" for name in "ab"]
     for photo in photos:
         shutil.copy(PHOTO, photo)
@@ -85,9 +89,9 @@ def test_python_example_puts_photos_through_at_once(sending_stack: Running, tmp_
         environment,
     )
 
-    told = [json.loads(line) for line in said.splitlines()]
-    assert [one["type"] for one in told] == ["job.succeeded"] * 2
-    assert {one["picture"] for one in told} == {"a-photo.png", "b-photo.png"}
+    event = [json.loads(line) for line in said.splitlines()]
+    assert [one["type"] for one in event] == ["job.succeeded"] * 2
+    assert {one["picture"] for one in event} == {"a-photo.png", "b-photo.png"}
     assert sending_stack.client.get("/v1/webhooks").json()["items"] == []
 
 

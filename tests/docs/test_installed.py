@@ -1,4 +1,4 @@
-"""What an image of the API holds: the package with its extra `api`, installed by itself."""
+"""The content of an API image: the package with its extra `api`, installed by itself."""
 
 import re
 import shutil
@@ -51,7 +51,7 @@ def test_api_is_small_and_has_no_numerics(installed: Path) -> None:
 
 
 @pytest.mark.timeout(INSTALL_SECONDS)
-def test_what_the_image_imports_is_there(installed: Path) -> None:
+def test_imports_of_the_image_are_installed(installed: Path) -> None:
     dockerfile = (CHECKOUT / "Dockerfile.api").read_text()
     (imports,) = re.findall(r'^ +"(import .*)"$', dockerfile, re.MULTILINE)
 

@@ -1,9 +1,9 @@
-"""What pages tell people to type works in a fresh copy, and prints what they show.
+"""Commands in the docs work in a fresh copy, and print the shown output.
 
-Their blocks of code are run in order: `sh` is typed into one terminal, `python` into one
-interpreter with that terminal's environment. A block under the title of a terminal of its own
-stays there until the page is done. An `output` block right behind shows what is printed; `…`
-stands for whatever differs from run to run.
+Code blocks run in order: `sh` is typed into one terminal, `python` into one interpreter with that
+terminal's environment. A block under the title of a separate terminal stays there until the page is
+done. An `output` block that follows shows the printed text; `…` stands for parts that differ from
+run to run.
 """
 
 import base64
@@ -27,20 +27,20 @@ import pytest
 from PIL import Image
 from standardwebhooks import Webhook
 
-from smart_filter_tests.running import PHOTO
+from smart_filter_tests.full_stack import PHOTO
 
 CHECKOUT = Path(__file__).parents[2]
 GUIDE = "docs/client.md"
 PORT = 8765  # of the pages' `smart-filter up`
 # A copy's first `make run` and `make test` take a minute each.
 PATIENCE_SECONDS = 400
-# Not a newcomer's: what a checkout that was used has beside the repository's own files.
+# Files of a used checkout that are not in the repository.
 USED = shutil.ignore_patterns(
     *(".git", ".venv*", ".*_cache", "build", "node_modules", "__pycache__", "*.smart-filter.*")
 )
-# Those of whoever runs the tests, which would lead elsewhere than to the copy.
+# The user's own variables, which would refer to other places than the copy.
 ELSEWHERE = {"PYTHONPATH", "VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
-# Of a block that runs until the page is done.
+# For a block that runs until the page is done.
 STAYS: Final = 'title="a terminal of its own"'
 _BLOCK: Final = re.compile(
     r"^```(?P<language>\w+)(?: (?P<words>[^\n]+))?\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
@@ -49,7 +49,7 @@ _INDENTED: Final = re.compile(r"\n\n {4}\S")
 _TYPED: Final = ("sh", "python")
 _PRINTED: Final = "output"
 _ENDED_SECONDS: Final = 30
-# A command in the middle that fails is a failure too; an interactive shell would go on.
+# A failing command in the middle is a failure too; an interactive shell would go on.
 _SHELL: Final = "set -o errtrace -o pipefail; trap 'failed=1' ERR\n"
 _INTERPRETER: Final = """
 import sys, traceback
@@ -70,7 +70,7 @@ for line in sys.stdin:
 def checkout() -> Iterator[Path]:
     """The repository as a newcomer has it; not below pytest's own folder, which is private."""
     with tempfile.TemporaryDirectory(prefix="smart-filter-docs-") as folder:
-        Path(folder).chmod(0o711)  # PostgreSQL runs as another user where this one is root
+        Path(folder).chmod(0o711)  # PostgreSQL runs as another user under root
         copy = Path(folder) / "smart-filter"
         shutil.copytree(CHECKOUT, copy, ignore=USED)
         yield copy
@@ -78,7 +78,7 @@ def checkout() -> Iterator[Path]:
 
 @pytest.fixture
 def environment(checkout: Path, weights_folder: Path) -> Mapping[str, str]:
-    """A newcomer's environment, with a data folder that has the weights and nothing else."""
+    """A newcomer's environment, with a data folder that holds only the weights."""
     with socket.socket() as tried:
         is_taken = tried.connect_ex(("127.0.0.1", PORT)) == 0
     assert not is_taken, f"something listens on {PORT}, where the pages have their server: end it"
@@ -90,7 +90,7 @@ def environment(checkout: Path, weights_folder: Path) -> Mapping[str, str]:
         **own,
         "PATH": f"{checkout}/.venv/bin:{own['PATH']}",
         "SMART_FILTER_DATA": str(data),
-        # What `make test` runs here: one file of it, not this one again.
+        # The tests that `make test` runs here: one file, and not this one again.
         "TESTS": "tests/unit/test_rating.py",
         "COLUMNS": "120",
     }
@@ -131,9 +131,9 @@ def test_programs_of_the_client_guide_print_what_it_shows(
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Something to type, or to see.
+    """A block to type, or to see.
 
-    line: of the page, counted from 1, at which it begins.  prints: what the page shows behind it.
+    line: of the page, counted from 1, at which it begins.  prints: the output that the page shows.
     """
 
     language: str
@@ -144,7 +144,7 @@ class Block:
 
 
 def blocks(page: str) -> list[Block]:
-    """Return what a page has its readers type, in order.
+    """Return the blocks that readers of a page type, in order.
 
     Raises ValueError for code that would be missed: indented, or in another language.
     """
@@ -178,7 +178,7 @@ def blocks(page: str) -> list[Block]:
 
 
 def shows(printed: str, expected: str) -> bool:
-    """Return whether lines such as those that a page shows are among what was printed."""
+    """Return whether the lines of a page are among the printed ones."""
     pattern = ""
     for line in expected.rstrip("\n").split("\n"):
         if line.strip() == "…":
@@ -199,7 +199,7 @@ class Walk:
     interpreter: subprocess.Popen[str] | None = None
 
     def type(self, block: Block) -> str:
-        """Type a block; return what it prints once it has ended, or has begun where it stays.
+        """Type a block; return its output once it has ended, or has begun where it stays.
 
         Raises AssertionError when it fails.
         """
@@ -267,9 +267,9 @@ class Walk:
 def walk(
     page: str, *, folder: Path, scratch: Path, environment: Mapping[str, str]
 ) -> Iterator[Walk]:
-    """Open a terminal in a folder; at the end, stop what still runs, as Ctrl-C does.
+    """Open a terminal in a folder; at the end, stop running processes, as Ctrl-C does.
 
-    Raises AssertionError when one that stayed does not end well.
+    Raises AssertionError when a process that stayed does not end well.
     """
     shell = subprocess.Popen(
         ["bash", "--noprofile", "--norc"],
@@ -296,16 +296,16 @@ def walk(
 
 
 def _asked(process: subprocess.Popen[str], line: str, mark: str) -> tuple[str, int]:
-    """Hand a line to a process; return what it prints until the mark, and the status there."""
+    """Write a line to a process; return its output up to the mark, and the status there."""
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(line)
     process.stdin.flush()
     printed: list[str] = []
-    for told in process.stdout:
-        if told.startswith(mark):
-            return "".join(printed).removesuffix("\n"), int(told.split()[1])
-        printed.append(told)
+    for printed_line in process.stdout:
+        if printed_line.startswith(mark):
+            return "".join(printed).removesuffix("\n"), int(printed_line.split()[1])
+        printed.append(printed_line)
     raise AssertionError(f"it ended:\n{''.join(printed)}")
 
 
@@ -325,7 +325,7 @@ def _end(process: subprocess.Popen[str]) -> int:
 
 
 def type_all(terminal: Walk) -> int:
-    """Type every block of a page, and compare; return how many there are."""
+    """Type every block of a page, and compare; return the number of blocks."""
     found = blocks((terminal.folder / terminal.page).read_text())
     for block in found:
         printed = terminal.type(block)
@@ -336,7 +336,7 @@ def type_all(terminal: Walk) -> int:
 
 
 def received(terminal: Walk, *, secret: str | None = None) -> str:
-    """Return what the guide's receiver answers to what the reference implementation sends."""
+    """Return the answers of the guide's receiver to webhooks of the reference implementation."""
     own = terminal.type(of_the_test("print(secret)\n", language="python")).strip()
     body = '{"type":"job.failed","data":{"id":"j","state":"failed"}}'
     now = dt.datetime.now(dt.UTC)

@@ -1,4 +1,4 @@
-"""The site that `make docs` builds: whole, no dead links, nothing asked of other hosts."""
+"""The site of `make docs`: complete, without dead links, without requests to other hosts."""
 
 import tomllib
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from smart_filter_docs import built, links, reference, site, sources
 from smart_filter_shared.telemetry.metrics import METRICS
 
 CONFIGURATION = sources.CHECKOUT / "docs" / "zensical.toml"
-# They are reached from the table in problems/index.md.
+# The table in problems/index.md leads to them.
 BESIDE_THE_NAVIGATION = "problems/"
 
 
@@ -31,7 +31,7 @@ def named(entries: object) -> Iterator[str]:
             yield from named(inside)
 
 
-def test_site_is_built_without_a_fault() -> None:
+def test_site_is_built_without_a_warning() -> None:
     status = site.build()
 
     assert status == 0
@@ -50,7 +50,7 @@ def test_every_page_is_in_the_navigation_once(made: dict[str, str]) -> None:
     assert sorted(navigation) == sorted({*reachable, "problems/index.md"})
 
 
-def test_reference_has_what_the_code_has(made: dict[str, str]) -> None:
+def test_reference_describes_the_names_of_the_code(made: dict[str, str]) -> None:
     assert "\n## submit\n" not in made["reference/client.md"]
     assert "\n### submit\n" in made["reference/client.md"]
     assert "## models\n" in made["reference/commands.md"]
@@ -82,7 +82,7 @@ def test_fault_of_a_page_is_found(page: str, fault: str, tmp_path: Path) -> None
     assert built.faults(tmp_path) == [fault]
 
 
-def test_links_that_lead_somewhere_are_no_faults(tmp_path: Path) -> None:
+def test_valid_links_are_accepted(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text(
         '<h2 id="here">x</h2><a href="#here"></a><a href="b/index.html#there"></a><a href="b/"></a>'
         '<a href="https://example.com/elsewhere"></a>'

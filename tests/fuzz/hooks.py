@@ -1,6 +1,6 @@
-"""What Schemathesis is told of this API: what bytes a picture is, what fits a photo, whom to spare.
+"""Hooks of Schemathesis: pictures, corrections that fit a photo, and excluded requests.
 
-It is loaded by Schemathesis itself, as schemathesis.toml says.
+Schemathesis itself loads this file, as schemathesis.toml says.
 """
 
 import base64
@@ -17,7 +17,7 @@ from hypothesis import strategies
 from PIL import Image
 from schemathesis.core.parameters import ParameterLocation
 
-# Small, and yet with somebody in it.
+# Small, with a person.
 _SIZE = (96, 96)
 _PORTRAIT = Path(__file__).parents[1] / "data" / "astronaut.png"
 
@@ -35,15 +35,15 @@ _VALID_KEY = re.compile(r"[!#-~]{1,200}")
 _PHOTO = base64.b64encode(_picture("JPEG")).decode()
 _MASK = base64.b64encode(_picture("PNG", mode="L")).decode()
 _PHOTOS = ("photo_base64", "image_file_b64")
-# Below this no schema takes a text for a photo.
+# Shorter texts are no photo in any schema.
 _LEAST_CHARACTERS = 4
-# What all of it is asked with: the test that runs this says so.
+# The key of all requests, set by the test that runs this.
 OWN_KEY, OWN_KEY_ID = "FUZZ_KEY", "FUZZ_KEY_ID"
 _OWN_TENANT, _SPARE_TENANT = "local", "fuzz"
-# A queue that is there, and that no photo here waits for.
+# An existing queue that no photo here uses.
 _SPARE_QUEUE = "segmentation.grabcut"
 _QUEUE = re.compile(r"(prepare|segmentation|face|smile|composite)\.[a-z0-9]+")
-# What each kind of correction is of, and what it may hold.
+# The subject of each kind of correction, and its allowed fields.
 _CORRECTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "matte": ("segmentation", ("mask", "strokes")),
     "label": ("smile", ("label",)),
@@ -51,7 +51,7 @@ _CORRECTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 
 for _media_type, _format in {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP"}.items():
     schemathesis.openapi.media_type(f"image/{_media_type}", strategies.just(_picture(_format)))
-# Reserved names (RFC 2606): whatever is sent there finds nobody.
+# Reserved names (RFC 2606): requests to them reach no server.
 schemathesis.openapi.format(
     "uri",
     strategies.sampled_from(
@@ -64,14 +64,14 @@ schemathesis.openapi.format(
 def map_headers(_: schemathesis.HookContext, headers: object) -> object:
     """Draw a new Idempotency-Key for each request, as clients do; wait for some of the jobs.
 
-    One that is used twice is answered with what has been deleted since.
+    A repeated key would return objects that were deleted since.
     """
     if not isinstance(headers, Mapping):
         return headers
     said = dict(headers)
     if _VALID_KEY.fullmatch(str(said.get(_KEY, ""))):
         said[_KEY] = f"{said[_KEY]}-{uuid.uuid4()}"
-    # Every second one: what follows finds a job that has ended.
+    # Every second one: later requests then find a job that has ended.
     if len(str(said.get(_PREFER, "x"))) % 2 == 0:
         said[_PREFER] = "wait=1"
     return said
@@ -79,7 +79,7 @@ def map_headers(_: schemathesis.HookContext, headers: object) -> object:
 
 @schemathesis.hook
 def map_body(_: schemathesis.HookContext, body: object) -> object:
-    """Put a photo where any text of base64 would stand."""
+    """Put a photo in place of any base64 text."""
     if not isinstance(body, dict):
         return body
     items = body.get("items")
@@ -101,34 +101,32 @@ def _with_photo(body: object) -> object:
 
 @schemathesis.hook
 def filter_case(_: schemathesis.HookContext, case: schemathesis.Case[Any]) -> bool:
-    """Revoke no key that all of it is asked with."""
+    """Keep the key of all requests from being revoked."""
     named = str((case.path_parameters or {}).get("key_id", ""))
     return named.replace("-", "").lower() != os.environ[OWN_KEY_ID].replace("-", "")
 
 
 @schemathesis.hook
 def map_case(_: schemathesis.HookContext, case: schemathesis.Case[Any]) -> schemathesis.Case[Any]:
-    """Say what schemas cannot, so that more than the door is tried; what is to be wrong stays so.
+    """Add constraints that schemas cannot state, so that more than validation is tried.
 
-    What is said of the tenant that all of it is asked for, as how little it may ask, is said of
-    another one, and what an operator stops is what nobody here needs.
+    Intentionally wrong requests stay wrong. Changes of the fuzzed tenant, such as its rate limit,
+    apply to another tenant, and an operator stops only unused queues.
     """
     name = case.operation.definition.raw.get("operationId")
-    if name in ("tenants_change", "operating_cancel"):
+    if name in ("tenants_change", "operator_cancel"):
         if case.path_parameters.get("tenant") == _OWN_TENANT:
             case.path_parameters["tenant"] = _SPARE_TENANT
-    elif name == "operating_pause" and _QUEUE.fullmatch(
-        str(case.path_parameters.get("capability"))
-    ):
+    elif name == "operator_pause" and _QUEUE.fullmatch(str(case.path_parameters.get("capability"))):
         case.path_parameters["capability"] = _SPARE_QUEUE
-    elif name == "operating_drain" and _is_id(case.path_parameters.get("worker_id")):
+    elif name == "operator_drain" and _is_id(case.path_parameters.get("worker_id")):
         case.path_parameters["worker_id"] = str(uuid.uuid4())
     if not isinstance(case.body, dict) or not _is_meant_well(case):
         return case
-    if name == "deriving_correct":
+    if name == "derive_correct":
         case.body = _fitting(case.body)
     if name in ("jobs_create", "batches_create") and "webhook_url" in case.body:
-        # So that there is something to cancel.
+        # A job to cancel.
         later = {"run_at": "2099-01-31T12:00:00Z"}
         in_json = case.media_type == "application/json"
         case.body = {**case.body, **({"recipe": later} if in_json else later)}
@@ -151,7 +149,7 @@ def _is_meant_well(case: schemathesis.Case[Any]) -> bool:
 
 
 def _fitting(correction: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a correction of the photos that are sent here, as near to the given one as can be."""
+    """Return a correction of the photos sent here, as near to the given one as possible."""
     stage, forms = _CORRECTIONS.get(correction.get("kind", ""), _CORRECTIONS["matte"])
     kept = {name: correction[name] for name in ("kind", "consent") if name in correction}
     form = next((one for one in forms if correction.get(one) is not None), forms[0])
@@ -164,7 +162,7 @@ def _fitting(correction: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _within(stroke: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a stroke that does not leave the photo."""
+    """Return a stroke that stays within the photo."""
     points = [
         [abs(value) % side for value, side in zip(point, _SIZE, strict=True)]
         for point in stroke["points"]

@@ -12,25 +12,25 @@ from pathlib import Path
 
 import pytest
 
-from smart_filter_tests.running import ENGINE, KEY, Running, running
+from smart_filter_tests.full_stack import ENGINE, KEY, RunningStack, run_stack
 
 HERE = Path(__file__).parent
 SECONDS = int(os.environ.get("FUZZ_SECONDS", "180"))
 LEAST_CASES = int(os.environ.get("FUZZ_CASES", "500"))
 SEED = os.environ.get("FUZZ_SEED", "1")
-# Schemathesis ends what it is at when its time is over.
+# Schemathesis stops in the middle of a test when its time is over.
 _LAST_SECONDS = 120
 
 
 @pytest.fixture
-def service(data_folder: Path, weights_folder: Path) -> Iterator[Running]:
-    told = {**ENGINE, "SMART_FILTER_SECRETS_KEY": "s" * 32}
-    with running(data_folder / "fuzz", weights_folder, told) as stack:
+def service(data_folder: Path, weights_folder: Path) -> Iterator[RunningStack]:
+    content = {**ENGINE, "SMART_FILTER_SECRETS_KEY": "s" * 32}
+    with run_stack(data_folder / "fuzz", weights_folder, content) as stack:
         yield stack
 
 
 @pytest.mark.timeout(SECONDS + 2 * _LAST_SECONDS)
-def test_service_does_what_its_description_says(service: Running, tmp_path: Path) -> None:
+def test_service_follows_its_description(service: RunningStack, tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     [own_key] = service.client.get("/v1/keys").json()["items"]
     hooks = {
@@ -59,11 +59,11 @@ def test_service_does_what_its_description_says(service: Running, tmp_path: Path
 
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
     assert cases_of(report) >= LEAST_CASES
-    # Nobody has revoked the key that all of it was asked with.
+    # The key of all requests is still valid.
     assert service.client.get("/v1/keys").status_code == 200
 
 
 def cases_of(report: Path) -> int:
-    """Return how many requests were made up."""
-    told = json.loads(report.read_text())
-    return int(told["test_cases"]["generated"])
+    """Return the number of generated requests."""
+    content = json.loads(report.read_text())
+    return int(content["test_cases"]["generated"])

@@ -2,10 +2,10 @@
 
     embedded_process.py FOLDER [--user UID:GID --python PATH --wheels FOLDER]
 
-Prints one JSON line once all is up, `{"pids": {name: [pid…]}, "servers": {…}}`, then
-supervises. What goes wrong is one line on standard error and exit status 1. With --user, what
-needs root's rights is imported first; then it is that user's process, with an interpreter and
-wheels that this user can reach.
+Prints one JSON line once all is up, `{"pids": {name: [pid…]}, "servers": {…}}`, then supervises. An
+error is one line on standard error and exit status 1. With --user, modules that need root's rights
+are imported first; then the process becomes that user's, with an interpreter and wheels that this
+user can reach.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from smart_filter_deploy.embedded.binaries import postgres_folder, rclone_program, valkey_program
-from smart_filter_deploy.embedded.children import Command
+from smart_filter_deploy.embedded.child_processes import Command
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.signals import StopRequest
 from smart_filter_deploy.embedded.stack import Stack
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--wheels")
     wanted = parser.parse_args()
     if wanted.user:
-        # Imports what it needs while that can still be read.
+        # Imports needed modules while they can still be read.
         for look in (postgres_folder, valkey_program, rclone_program):
             look()
         uid, gid = map(int, wanted.user.split(":"))

@@ -1,4 +1,4 @@
-"""Batches over HTTP: what is taken, and what is refused item by item."""
+"""Batches over HTTP: which are accepted, and which items are refused."""
 
 import base64
 import json
@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import text
 from standardwebhooks import Webhook
 
+from smart_filter_shared.artifacts import retention
 from smart_filter_shared.ids import JobId
-from smart_filter_shared.jobs import retention
-from smart_filter_shared.jobs.presence import CELL
-from smart_filter_tests.batching import (
+from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
+from smart_filter_tests.batches import (
     COMPOSITE,
     FACE,
     KEEP,
@@ -27,12 +27,12 @@ from smart_filter_tests.batching import (
     post,
     submit,
 )
-from smart_filter_tests.receiving import a_receiver, send_due
 from smart_filter_tests.serving import Api, a_photo
-from smart_filter_workers.retention import Retention
+from smart_filter_tests.webhook_receiver import a_receiver, send_due
+from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 
 
-def test_recipe_of_an_item_goes_before_that_of_the_batch(api: Api) -> None:
+def test_recipe_of_an_item_overrides_that_of_the_batch(api: Api) -> None:
     own = {"recipe": {"background": "color:red", "priority": "batch"}, "metadata": {"n": "7"}}
     common = {"background": "keep", "quality": 80, "metadata": {"for": "all"}}
 
@@ -48,7 +48,7 @@ def test_recipe_of_an_item_goes_before_that_of_the_batch(api: Api) -> None:
     assert {first["batch_id"], second["batch_id"]} == {batch_["id"]}
 
 
-def test_jobs_of_a_batch_stand_one_behind_the_other(api: Api) -> None:
+def test_jobs_of_a_batch_are_queued_in_order(api: Api) -> None:
     submit(api, {"items": items(3), "recipe": KEEP})
 
     with api.bench.transaction() as connection:
@@ -73,8 +73,8 @@ def test_refused_item_is_shown_and_the_others_run(api: Api) -> None:
 
     batch_ = submit(api, {"items": [*items(1), *wrong], "recipe": KEEP})
 
-    told = [item["error"] and item["error"]["code"] for item in batch_["items"]]
-    assert told == [
+    reported = [item["error"] and item["error"]["code"] for item in batch_["items"]]
+    assert reported == [
         *(None, "unsupported_media", "malformed_request", "invalid_recipe", "invalid_recipe"),
         *("malformed_request", "malformed_request"),
     ]
@@ -86,7 +86,7 @@ def test_refused_item_is_shown_and_the_others_run(api: Api) -> None:
     assert (ended["state"], ended["succeeded"], ended["failed"]) == ("finished", 1, 6)
 
 
-def test_items_may_be_uploads_and_addresses(api: Api) -> None:
+def test_items_can_be_uploads_and_addresses(api: Api) -> None:
     photo = a_photo()
     wish = {"content_type": "image/jpeg", "bytes": len(photo)}
     put, missing = (api.client.post("/v1/uploads", json=wish).json() for _ in range(2))
@@ -103,8 +103,8 @@ def test_items_may_be_uploads_and_addresses(api: Api) -> None:
 
     batch_ = submit(api, {"items": sources, "recipe": KEEP})
 
-    told = [item["error"] and item["error"]["code"] for item in batch_["items"]]
-    assert told == [
+    reported = [item["error"] and item["error"]["code"] for item in batch_["items"]]
+    assert reported == [
         *(None, None, None, "upload_missing", "invalid_request", "invalid_recipe"),
         "invalid_recipe",
     ]
@@ -134,7 +134,7 @@ def test_photos_of_a_batch_are_not_mixed_up(api: Api) -> None:
     assert api.job(batch_["items"][0]["job_id"])["metadata"] == {"photo_base64": "#0"}
 
 
-def test_batch_that_does_not_fit_is_refused_whole(api: Api) -> None:
+def test_batch_that_does_not_fit_is_refused_as_a_whole(api: Api) -> None:
     api.limit(jobs_waiting=3)
     submit(api, {"items": items(2), "recipe": KEEP})
 
@@ -185,8 +185,8 @@ def test_album_shows_ranks_and_gives_only_the_best_an_image(api: Api) -> None:
 def test_wait_ends_when_its_batch_is_deleted(api: Api) -> None:
     address = f"/v1/batches/{submit(api, {'items': items(2), 'recipe': KEEP})['id']}"
 
-    with ThreadPoolExecutor(1) as beside:
-        asked = beside.submit(api.client.get, address, headers={"Prefer": "wait=60"})
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(api.client.get, address, headers={"Prefer": "wait=60"})
         api.client.delete(address)
 
     assert (asked.result().status_code, asked.result().json()["code"]) == (410, "job_deleted")
@@ -213,8 +213,8 @@ def test_events_show_progress_and_the_end(api: Api) -> None:
 
     assert json.loads(progress.removeprefix("data: "))["type"] == "batch.progress"
     assert last["event"] == "batch.finished"
-    told = json.loads(last["data"])
-    assert (told["type"], told["data"]) == ("batch.finished", batch(api, batch_["id"]))
+    reported = json.loads(last["data"])
+    assert (reported["type"], reported["data"]) == ("batch.finished", batch(api, batch_["id"]))
     assert again.status_code == 204
 
 
@@ -244,10 +244,10 @@ def test_deleted_batch_leaves_no_object(api: Api) -> None:
         assert retention.claim(connection, most=10) == []
 
 
-def test_deletion_that_was_interrupted_is_ended_by_retention(api: Api) -> None:
+def test_interrupted_deletion_is_finished_by_retention(api: Api) -> None:
     batch_ = submit(api, {"items": items(2), "album": {"best": 1}})
     api.bench.execute("UPDATE batches SET deleted_at = now() - interval '2 minutes'")
-    retention_ = Retention(api.bench.engine, api.bench.store, cell=CELL)
+    retention_ = GarbageCollector(api.bench.engine, api.bench.store, cell=DEFAULT_CELL)
 
     assert api.client.get(f"/v1/batches/{batch_['id']}").status_code == 410
     for _ in range(2):
@@ -281,10 +281,10 @@ def test_end_of_a_batch_is_delivered_to_its_webhooks(api: Api) -> None:
         assert send_due(api.bench) == [2]
 
     got = {one.path: one for one in receiver.got}
-    told = Webhook(webhook["secret"]).verify(got["/hook"].body, dict(got["/hook"].headers))
-    assert told["type"] == "batch.finished"
-    assert told["data"] == batch(api, batch_["id"])
-    assert json.loads(got["/hook/own"].body)["data"] == told["data"]
+    reported = Webhook(webhook["secret"]).verify(got["/hook"].body, dict(got["/hook"].headers))
+    assert reported["type"] == "batch.finished"
+    assert reported["data"] == batch(api, batch_["id"])
+    assert json.loads(got["/hook/own"].body)["data"] == reported["data"]
     logs = [
         api.client.get(f"/v1/webhooks/{of}/deliveries").json()["items"]
         for of in (webhook["id"], "default")

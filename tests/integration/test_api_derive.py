@@ -1,4 +1,4 @@
-"""Derived jobs, photos that come again, and corrections: nothing is made twice."""
+"""Derived jobs, repeated photos and corrections: results are reused."""
 
 import base64
 import dataclasses
@@ -14,23 +14,30 @@ import pytest
 from PIL import Image
 from sqlalchemy import text
 
-from smart_filter_api.keys import Scope
+from smart_filter_api.auth.api_keys import Scope
+from smart_filter_shared.artifacts.retention import ArtifactKind
 from smart_filter_shared.ids import JobId, Tenant
-from smart_filter_shared.jobs import transitions
-from smart_filter_shared.jobs.leases import Brought, Done
-from smart_filter_shared.jobs.presence import CELL
-from smart_filter_shared.jobs.retention import Kind
+from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
 from smart_filter_shared.pipeline import StageName
-from smart_filter_tests import batching, invariants, races
-from smart_filter_tests.batching import items
+from smart_filter_shared.queue.leases import ImportedPhoto, StageOutcome
+from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
+from smart_filter_tests import batches, invariants, races
+from smart_filter_tests.batches import items
 from smart_filter_tests.bench import KEEPING, TENANT, Bench
-from smart_filter_tests.deriving import FACTS, derive, objects, pass_time, run, whole
-from smart_filter_tests.house import House
-from smart_filter_tests.serving import Api, a_photo, an_api, serving
-from smart_filter_workers.retention import Retention
+from smart_filter_tests.retention_api import RetentionApi
+from smart_filter_tests.serving import Api, a_photo, an_api, serve_api
+from smart_filter_tests.stored_results import (
+    FACTS,
+    derive,
+    objects,
+    pass_time,
+    run_stages,
+    run_whole_job,
+)
+from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 
 PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
-# What a job does whose matte and faces are there already.
+# The stages of a job whose matte and faces are reused.
 ONLY_COMPOSITE = {**dict.fromkeys(StageName, "succeeded"), COMPOSITE: "ready"}
 HOUR = 3600
 SIZE = (48, 32)
@@ -45,16 +52,16 @@ LABEL = {
 
 
 @pytest.fixture(scope="session")
-def _remembering_url(_bench: Bench) -> Iterator[str]:
+def _caching_url(_bench: Bench) -> Iterator[str]:
     engine = _bench.settings.engine.model_copy(update={"remember": True})
-    with serving(dataclasses.replace(_bench.settings, engine=engine)) as url:
+    with serve_api(dataclasses.replace(_bench.settings, engine=engine)) as url:
         yield url
 
 
 @pytest.fixture
-def remembering(_remembering_url: str, bench: Bench) -> Iterator[Api]:
-    """The API as it is by default: it remembers."""
-    with an_api(_remembering_url, bench) as api:
+def caching(_caching_url: str, bench: Bench) -> Iterator[Api]:
+    """The API with its default setting: the result cache is on."""
+    with an_api(_caching_url, bench) as api:
         yield api
 
 
@@ -69,7 +76,7 @@ def states(job: dict[str, Any]) -> dict[str, str]:
 
 
 def test_another_background_runs_composite_alone_with_the_same_matte(api: Api) -> None:
-    parent = whole(api, background="auto")
+    parent = run_whole_job(api, background="auto")
 
     job = derive(api, parent, recipe={"background": "color:red"})
 
@@ -85,14 +92,14 @@ def test_another_background_runs_composite_alone_with_the_same_matte(api: Api) -
     for stage in (PREPARE, SEGMENTATION):
         assert keys_of(api, job["id"], stage) == keys_of(api, parent, stage)
     assert [api.bench.claim(stage) for stage in (PREPARE, SEGMENTATION, FACE, SMILE)] == [[]] * 4
-    run(api, COMPOSITE)
+    run_stages(api, COMPOSITE)
     ended = api.job(job["id"])
     assert ended["state"] == "succeeded"
     assert ended["photo"] == {"width": 48, "height": 32, "format": "jpg", "quarter_turns": 0}
 
 
 def test_derived_job_has_the_parents_recipe_with_the_given_changes(api: Api) -> None:
-    parent = whole(
+    parent = run_whole_job(
         api,
         background="preset:linen",
         crop="true",
@@ -123,26 +130,24 @@ def test_derived_job_has_the_parents_recipe_with_the_given_changes(api: Api) -> 
     assert other["metadata"] == {"who": "ours", "how": "new"}
 
 
-def test_photo_that_comes_again_reuses_the_results_there_are(remembering: Api) -> None:
-    first = whole(remembering, background="auto")
+def test_repeated_photo_reuses_existing_results(caching: Api) -> None:
+    first = run_whole_job(caching, background="auto")
 
-    again = remembering.job(remembering.submit(background="auto"))
+    again = caching.job(caching.submit(background="auto"))
 
     assert states(again) == ONLY_COMPOSITE
     assert again["parent_id"] is None
     assert again["state"] == "queued"
-    remembering.bench.claim_one(COMPOSITE)
-    assert remembering.job(again["id"])["state"] == "running"
-    assert keys_of(remembering, again["id"], SEGMENTATION) == keys_of(
-        remembering, first, SEGMENTATION
-    )
+    caching.bench.claim_one(COMPOSITE)
+    assert caching.job(again["id"])["state"] == "running"
+    assert keys_of(caching, again["id"], SEGMENTATION) == keys_of(caching, first, SEGMENTATION)
 
 
-def test_another_photo_and_another_tenants_are_worked_on(remembering: Api) -> None:
-    whole(remembering, background="keep", outputs="image,matte,faces")
-    other = remembering.post(a_photo(size=(33, 32)), {"background": "keep"}).json()
-    headers = remembering.headers(*Scope, tenant=Tenant("stranger"))
-    foreign = remembering.client.post(
+def test_other_photos_and_photos_of_other_tenants_reuse_nothing(caching: Api) -> None:
+    run_whole_job(caching, background="keep", outputs="image,matte,faces")
+    other = caching.post(a_photo(size=(33, 32)), {"background": "keep"}).json()
+    headers = caching.headers(*Scope, tenant=Tenant("stranger"))
+    foreign = caching.client.post(
         "/v1/jobs", files={"photo": a_photo()}, data={"background": "keep"}, headers=headers
     ).json()
 
@@ -150,24 +155,24 @@ def test_another_photo_and_another_tenants_are_worked_on(remembering: Api) -> No
     assert states(foreign)["prepare"] == "ready"
 
 
-def test_last_stage_of_a_job_always_runs(remembering: Api) -> None:
-    whole(remembering, background="auto", outputs="image,faces")
+def test_last_stage_of_a_job_always_runs(caching: Api) -> None:
+    run_whole_job(caching, background="auto", outputs="image,faces")
 
-    again = remembering.job(remembering.submit(background="keep", outputs="faces"))
+    again = caching.job(caching.submit(background="keep", outputs="faces"))
 
     assert states(again)["face"] == "succeeded"
     assert states(again)["smile"] == "ready"
 
 
 def test_artifacts_of_a_deleted_parent_go_with_its_derived_job(api: Api) -> None:
-    parent = whole(api, background="auto")
+    parent = run_whole_job(api, background="auto")
     child = derive(api, parent, recipe={"background": "color:red"})["id"]
 
     api.client.delete(f"/v1/jobs/{parent}")
 
     left = {key.partition(parent)[2] for key in objects(api)}
     assert left == {"/photo", "/prepare/array.npy", "/segmentation/array.npy"}
-    run(api, COMPOSITE)
+    run_stages(api, COMPOSITE)
     assert api.job(child)["state"] == "succeeded"
     api.client.delete(f"/v1/jobs/{child}")
     assert objects(api) == set()
@@ -178,29 +183,29 @@ def test_artifacts_of_a_deleted_parent_go_with_its_derived_job(api: Api) -> None
 
 
 def test_deleted_child_leaves_the_artifacts_of_its_parent(api: Api) -> None:
-    parent = whole(api, background="auto")
+    parent = run_whole_job(api, background="auto")
     before = objects(api)
     child = derive(api, parent, recipe={"background": "color:red"})["id"]
-    run(api, COMPOSITE)
+    run_stages(api, COMPOSITE)
 
     api.client.delete(f"/v1/jobs/{child}")
 
     assert objects(api) == before
 
 
-def test_photo_that_is_gone_is_neither_derived_from_nor_remembered(remembering: Api) -> None:
-    parent = whole(remembering, background="auto")
-    pass_time(remembering, hours=25)
+def test_missing_photo_is_neither_derived_from_nor_cached(caching: Api) -> None:
+    parent = run_whole_job(caching, background="auto")
+    pass_time(caching, hours=25)
 
-    answer = remembering.client.post(f"/v1/jobs/{parent}/derive", json={})
-    again = remembering.job(remembering.submit(background="auto"))
+    answer = caching.client.post(f"/v1/jobs/{parent}/derive", json={})
+    again = caching.job(caching.submit(background="auto"))
 
     assert (answer.status_code, answer.json()["code"]) == (410, "inputs_expired")
     assert states(again)["prepare"] == "ready"
 
 
-def test_background_that_is_sent_is_the_derived_jobs_own(api: Api) -> None:
-    parent = whole(api, background="auto")
+def test_uploaded_background_belongs_to_the_derived_job(api: Api) -> None:
+    parent = run_whole_job(api, background="auto")
     before = objects(api)
 
     answer = api.client.post(
@@ -214,7 +219,7 @@ def test_background_that_is_sent_is_the_derived_jobs_own(api: Api) -> None:
     assert (job["recipe"]["background"], job["recipe"]["quality"]) == ("file", 80)
     (added,) = objects(api) - before
     assert job["id"] in added
-    run(api, COMPOSITE)
+    run_stages(api, COMPOSITE)
     child = derive(api, job["id"], recipe={"quality": 70})
     assert child["recipe"]["background"] == "file"
     api.client.delete(f"/v1/jobs/{job['id']}")
@@ -224,94 +229,96 @@ def test_background_that_is_sent_is_the_derived_jobs_own(api: Api) -> None:
 
 
 @pytest.fixture
-def house(api: Api) -> House:
-    return House(api, Retention(api.bench.engine, api.bench.store, cell=CELL))
+def retention_api(api: Api) -> RetentionApi:
+    return RetentionApi(api, GarbageCollector(api.bench.engine, api.bench.store, cell=DEFAULT_CELL))
 
 
 def album(api: Api, photos: int, *, best: int) -> list[dict[str, Any]]:
-    """Submit an album and let it finish; return its jobs."""
-    submitted = batching.submit(api, {"items": items(photos), "album": {"best": best}})
+    """Submit an album and complete it; return its jobs."""
+    submitted = batches.submit(api, {"items": items(photos), "album": {"best": best}})
     for stage in (PREPARE, SEGMENTATION, FACE, SMILE):
-        run(api, *[stage] * photos)
-    run(api, *[COMPOSITE] * best)
-    return [api.job(item["job_id"]) for item in batching.batch(api, submitted["id"])["items"]]
+        run_stages(api, *[stage] * photos)
+    run_stages(api, *[COMPOSITE] * best)
+    return [api.job(item["job_id"]) for item in batches.batch(api, submitted["id"])["items"]]
 
 
-def test_photo_that_an_album_left_out_is_composed_when_derived(api: Api) -> None:
+def test_photo_that_lost_in_an_album_is_composed_when_derived(api: Api) -> None:
     winner, other = album(api, 2, best=1)
-    before = batching.batch(api, api.job(other["id"])["batch_id"])
+    before = batches.batch(api, api.job(other["id"])["batch_id"])
 
     child = derive(api, other["id"])
-    run(api, COMPOSITE)
+    run_stages(api, COMPOSITE)
 
     ended = api.job(child["id"])
     assert (winner["rank"], other["rank"], other["image"]) == (1, 2, None)
     assert states(child) == {**dict.fromkeys(states(other), "succeeded"), "composite": "ready"}
     assert (ended["state"], ended["rank"], ended["batch_id"]) == ("succeeded", None, None)
     assert ended["image"] is not None
-    assert batching.batch(api, before["id"]) == before
+    assert batches.batch(api, before["id"]) == before
     assert invariants.broken(api.bench) == []
 
 
-def test_keep_nothing_removes_a_parent_and_its_child_once_both_are_fetched(house: House) -> None:
-    house.api.keep(nothing=True)
-    parent = house.finished()
-    child = derive(house.api, parent, recipe={"background": "color:red"})["id"]
+def test_keep_nothing_removes_parent_and_child_once_both_are_fetched(
+    retention_api: RetentionApi,
+) -> None:
+    retention_api.api.keep(nothing=True)
+    parent = retention_api.finish_job()
+    child = derive(retention_api.api, parent, recipe={"background": "color:red"})["id"]
 
-    house.hand_over(parent, "image", "faces")
-    house.retention.remove_expired()
-    meanwhile = house.bucket(parent)
-    house.run(COMPOSITE)
-    house.hand_over(child, "image", "faces")
+    retention_api.download(parent, "image", "faces")
+    retention_api.retention.remove_expired()
+    meanwhile = retention_api.bucket(parent)
+    retention_api.run(COMPOSITE)
+    retention_api.download(child, "image", "faces")
     for _ in range(2):
-        house.retention.remove_expired()
+        retention_api.retention.remove_expired()
 
-    # Only the files that the child still needed.
+    # Only the files that the child still needs are left.
     assert "photo" in meanwhile
     assert "composite" not in meanwhile
-    assert (house.bucket(parent), house.bucket(child)) == ([], [])
-    assert invariants.broken(house.api.bench) == []
+    assert (retention_api.bucket(parent), retention_api.bucket(child)) == ([], [])
+    assert invariants.broken(retention_api.api.bench) == []
 
 
-def test_deleted_parent_hands_nothing_on_to_a_child_that_keeps_nothing(house: House) -> None:
-    house.api.keep(nothing=True)
-    parent = house.finished()
-    child = derive(house.api, parent, recipe={"background": "color:red"})["id"]
-    house.run(COMPOSITE)
-    house.hand_over(child, "image", "faces")
-    house.retention.remove_expired()
+def test_deleted_parent_leaves_nothing_to_a_keep_nothing_child(retention_api: RetentionApi) -> None:
+    retention_api.api.keep(nothing=True)
+    parent = retention_api.finish_job()
+    child = derive(retention_api.api, parent, recipe={"background": "color:red"})["id"]
+    retention_api.run(COMPOSITE)
+    retention_api.download(child, "image", "faces")
+    retention_api.retention.remove_expired()
 
-    house.api.client.delete(f"/v1/jobs/{parent}").raise_for_status()
+    retention_api.api.client.delete(f"/v1/jobs/{parent}").raise_for_status()
 
-    assert (house.bucket(parent), house.bucket(child)) == ([], [])
-
-
-def test_keep_nothing_removes_an_album_after_an_hour(house: House) -> None:
-    house.api.keep(nothing=True)
-    jobs = album(house.api, 2, best=1)
-
-    house.pass_time(seconds=HOUR)
-    house.retention.remove_expired()
-
-    assert objects(house.api) == set()
-    assert [house.api.job(job["id"])["rank"] for job in jobs] == [1, 2]
+    assert (retention_api.bucket(parent), retention_api.bucket(child)) == ([], [])
 
 
-def test_photo_fetched_from_its_address_is_remembered_from_then_on(remembering: Api) -> None:
+def test_keep_nothing_removes_an_album_after_an_hour(retention_api: RetentionApi) -> None:
+    retention_api.api.keep(nothing=True)
+    jobs = album(retention_api.api, 2, best=1)
+
+    retention_api.pass_time(seconds=HOUR)
+    retention_api.retention.remove_expired()
+
+    assert objects(retention_api.api) == set()
+    assert [retention_api.api.job(job["id"])["rank"] for job in jobs] == [1, 2]
+
+
+def test_photo_fetched_from_its_address_is_cached_from_then_on(caching: Api) -> None:
     photo = a_photo()
     address = {"photo_url": "https://photos.example/one.jpg?secret"}
-    first = remembering.client.post("/v1/jobs", json=address).json()
-    before = remembering.post(photo).json()
+    first = caching.client.post("/v1/jobs", json=address).json()
+    before = caching.post(photo).json()
 
-    lease = remembering.bench.claim_one(PREPARE)
+    lease = caching.bench.claim_one(PREPARE)
     assert str(lease.job_id) == first["id"]
-    brought = Brought("2026-01-01/tests/brought", hashlib.sha256(photo).hexdigest(), 1.5)
+    brought = ImportedPhoto("2026-01-01/tests/brought", hashlib.sha256(photo).hexdigest(), 1.5)
     result = {"facts": FACTS[PREPARE], "arrays": {}, "files": {}}
-    done = Done(lease, result, 0.1, {brought.key: Kind.PHOTO}, brought)
-    remembering.bench.do(transitions.complete, [done], KEEPING)
-    after = remembering.post(photo).json()
-    foreign = remembering.headers(Scope.SUBMIT, Scope.READ, tenant=Tenant("else"))
-    others = remembering.client.post(
+    done = StageOutcome(lease, result, 0.1, {brought.key: ArtifactKind.PHOTO}, brought)
+    caching.bench.do(WORKER.complete, [done], KEEPING)
+    after = caching.post(photo).json()
+    foreign = caching.headers(Scope.SUBMIT, Scope.READ, tenant=Tenant("else"))
+    others = caching.client.post(
         "/v1/jobs", files={"photo": ("photo", photo)}, headers=foreign
     ).json()
 
@@ -353,7 +360,7 @@ def drawn(api: Api) -> set[str]:
 
 
 def sweep(api: Api) -> None:
-    Retention(api.bench.engine, api.bench.store, cell=CELL).remove_expired()
+    GarbageCollector(api.bench.engine, api.bench.store, cell=DEFAULT_CELL).remove_expired()
 
 
 def pass_days(api: Api, days: float) -> None:
@@ -364,8 +371,8 @@ def pass_days(api: Api, days: float) -> None:
     )
 
 
-def test_corrections_are_listed_as_they_were_kept(api: Api) -> None:
-    job_id = whole(api, background="auto")
+def test_corrections_are_listed_as_stored(api: Api) -> None:
+    job_id = run_whole_job(api, background="auto")
 
     made = [kept(api, job_id, one) for one in (masked(a_mask()), STROKES, LABEL)]
 
@@ -379,8 +386,8 @@ def test_corrections_are_listed_as_they_were_kept(api: Api) -> None:
     assert len(drawn(api)) == 2
 
 
-def test_correction_that_is_one_too_many_leaves_no_object(api: Api) -> None:
-    job_id = whole(api, background="auto")
+def test_correction_above_the_limit_leaves_no_object(api: Api) -> None:
+    job_id = run_whole_job(api, background="auto")
     for _ in range(20):
         kept(api, job_id, STROKES)
 
@@ -400,7 +407,7 @@ def test_matte_that_was_never_made_cannot_be_corrected(api: Api) -> None:
 
 
 def test_label_replaces_the_result_of_the_models(api: Api) -> None:
-    job_id = whole(api, background="auto", outputs="image,faces,rating")
+    job_id = run_whole_job(api, background="auto", outputs="image,faces,rating")
     before = api.job(job_id)
     correction = kept(api, job_id, LABEL)
 
@@ -418,9 +425,9 @@ def test_label_replaces_the_result_of_the_models(api: Api) -> None:
     assert after["stages"][3]["attempt"] == 0
 
 
-def test_strokes_of_all_corrections_have_a_bound_which_a_mask_resets(api: Api) -> None:
+def test_strokes_of_all_corrections_are_bounded_and_a_mask_resets_the_count(api: Api) -> None:
     many = {**STROKES, "strokes": [{**STROKE, "points": [[1, 1]] * 2000}] * 10}
-    parent = whole(api, background="auto")
+    parent = run_whole_job(api, background="auto")
     child = derive(api, parent, correction_id=kept(api, parent, many)["id"])["id"]
     api.client.post(f"/v1/jobs/{child}/cancel")
     one_more = kept(api, child, STROKES)["id"]
@@ -432,12 +439,12 @@ def test_strokes_of_all_corrections_have_a_bound_which_a_mask_resets(api: Api) -
     derive(api, child, correction_id=kept(api, child, masked(a_mask()))["id"])
 
 
-def test_labels_fit_neither_another_models_faces_nor_another_job(api: Api) -> None:
-    parent = whole(api, background="auto")
+def test_labels_of_other_models_or_jobs_are_refused(api: Api) -> None:
+    parent = run_whole_job(api, background="auto")
     api.bench.execute("UPDATE stages SET models = '{\"face\": \"former\"}' WHERE stage = 'face'")
     correction = kept(api, parent, LABEL)
 
-    foreign = kept(api, whole(api, background="auto"), LABEL)
+    foreign = kept(api, run_whole_job(api, background="auto"), LABEL)
 
     answers = [
         api.client.post(f"/v1/jobs/{parent}/derive", json={"correction_id": one["id"]})
@@ -448,11 +455,11 @@ def test_labels_fit_neither_another_models_faces_nor_another_job(api: Api) -> No
     assert [answer.json()["code"] for answer in answers] == ["contradiction", "invalid_request"]
 
 
-def test_corrections_go_with_the_results_at_the_latest(api: Api) -> None:
-    parent = whole(api, background="auto")
+def test_corrections_expire_with_the_results_at_the_latest(api: Api) -> None:
+    parent = run_whole_job(api, background="auto")
     consented = kept(api, parent, {**STROKES, "consent": True})
     child = derive(api, parent, correction_id=kept(api, parent, LABEL)["id"])["id"]
-    run(api, StageName.COMPOSITE)
+    run_stages(api, StageName.COMPOSITE)
     api.bench.execute("UPDATE jobs SET expires_at = now() - interval '1 second'")
 
     sweep(api)
@@ -461,8 +468,10 @@ def test_corrections_go_with_the_results_at_the_latest(api: Api) -> None:
     assert api.bench.job(JobId(uuid.UUID(child))).corrections == ()
 
 
-def test_drawing_goes_with_its_photo_or_with_consent_when_its_job_is_deleted(api: Api) -> None:
-    job_id = whole(api, background="auto")
+def test_drawing_is_deleted_with_its_photo_or_with_consent_when_its_job_is_deleted(
+    api: Api,
+) -> None:
+    job_id = run_whole_job(api, background="auto")
     kept(api, job_id, STROKES)
     correction = kept(api, job_id, {**STROKES, "consent": True})
     assert correction["expires_at"] is None
@@ -482,7 +491,7 @@ def test_drawing_goes_with_its_photo_or_with_consent_when_its_job_is_deleted(api
 
 
 def test_derived_job_keeps_drawings_of_a_deleted_parent(api: Api) -> None:
-    parent = whole(api, background="auto")
+    parent = run_whole_job(api, background="auto")
     correction = kept(api, parent, STROKES)
     child = derive(api, parent, correction_id=correction["id"])["id"]
 
@@ -493,13 +502,13 @@ def test_derived_job_keeps_drawings_of_a_deleted_parent(api: Api) -> None:
     assert drawn(api) == set()
 
 
-def test_correction_of_a_job_that_is_being_deleted_leaves_nothing(api: Api) -> None:
-    job_id = whole(api, background="auto")
+def test_correction_during_the_deletion_of_its_job_leaves_nothing(api: Api) -> None:
+    job_id = run_whole_job(api, background="auto")
     with ThreadPoolExecutor(1) as pool:
         with api.bench.transaction() as connection:
-            transitions.delete(connection, JobId(uuid.UUID(job_id)), TENANT)
+            CLIENT.delete(connection, JobId(uuid.UUID(job_id)), TENANT)
             answer = pool.submit(send, api, job_id, STROKES)
-            races.await_waiting(api.bench, answer)
+            races.wait_for_lock_waiters(api.bench, answer)
         answered = answer.result()
 
     assert (answered.status_code, answered.json()["code"]) == (410, "job_deleted")

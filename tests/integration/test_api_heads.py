@@ -1,4 +1,4 @@
-"""HEAD, the pages of problems, and the pages and files of the studio."""
+"""HEAD requests, the problem pages, and the pages and files of the studio."""
 
 import gc
 import re
@@ -55,7 +55,7 @@ def test_heads_of_outputs_and_streams_leave_nothing_open(api: Api) -> None:
     api.finish(StageName.COMPOSITE, {"files": {"image": image}, "background": None})
 
     outputs = [api.client.head(f"/v1/jobs/{job_id}/outputs/image") for _ in range(5)]
-    gc.collect()  # what is still open fails the test
+    gc.collect()  # open connections fail the test
 
     assert {head.status_code for head in [*streams, *outputs]} == {200}
 
@@ -73,7 +73,7 @@ def test_problem_leads_to_its_page(api: Api) -> None:
 
 
 @pytest.fixture
-def stranger(api: Api) -> Iterator[httpx.Client]:
+def anonymous(api: Api) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=api.url, timeout=60) as client:
         yield client
 
@@ -81,26 +81,26 @@ def stranger(api: Api) -> Iterator[httpx.Client]:
 @pytest.mark.parametrize(
     ("path", "script"), [("/", "/studio/main.js"), ("/admin", "/studio/admin/main.js")]
 )
-def test_page_needs_no_key_and_names_only_files_that_are_there(
-    stranger: httpx.Client, path: str, script: str
+def test_page_needs_no_key_and_names_only_existing_files(
+    anonymous: httpx.Client, path: str, script: str
 ) -> None:
-    page = stranger.get(path)
+    page = anonymous.get(path)
 
     assert page.status_code == 200
     assert page.headers["Content-Type"] == "text/html; charset=utf-8"
     named = re.findall(r'(?:href|src)="(/[^"]*)"', page.text)
     named += re.findall(r'"(/studio/vendor/[^"]*)"', page.text)
     assert script in named
-    assert {stranger.get(path).status_code for path in named} == {200}
+    assert {anonymous.get(path).status_code for path in named} == {200}
     assert "http" not in re.sub(r"<!--.*?-->", "", page.text)
 
 
 @pytest.mark.parametrize("path", ["/", "/admin"])
-def test_page_may_load_and_call_this_service_alone(stranger: httpx.Client, path: str) -> None:
-    first = stranger.get(path)
-    again = stranger.get(path, headers={"If-None-Match": first.headers["ETag"]})
+def test_page_can_load_and_call_only_this_service(anonymous: httpx.Client, path: str) -> None:
+    first = anonymous.get(path)
+    again = anonymous.get(path, headers={"If-None-Match": first.headers["ETag"]})
 
-    # The page from the browser's store keeps its policy.
+    # The page from the browser's cache keeps its policy.
     assert again.status_code == 304
     policy = again.headers["Content-Security-Policy"]
     assert policy == first.headers["Content-Security-Policy"]
@@ -113,8 +113,8 @@ def test_page_may_load_and_call_this_service_alone(stranger: httpx.Client, path:
 
 
 @pytest.mark.parametrize("path", ["index.html", "%2e%2e/route.py", "vendor", "nothing.js", ""])
-def test_no_other_file_is_served(stranger: httpx.Client, path: str) -> None:
-    answer = stranger.get(f"/studio/{path}")
+def test_no_other_file_is_served(anonymous: httpx.Client, path: str) -> None:
+    answer = anonymous.get(f"/studio/{path}")
 
     assert answer.status_code == 404
     assert answer.json()["code"] == "not_found"

@@ -1,4 +1,4 @@
-"""What the API does while a server is away: refused, and swallowed by the network."""
+"""The API while a server is down, or unreachable because packets are lost."""
 
 import dataclasses
 import time
@@ -11,24 +11,24 @@ import pytest
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
 from smart_filter_deploy.embedded.stack import Stack
+from smart_filter_shared.artifacts import retention
+from smart_filter_shared.config.settings import Settings
 from smart_filter_shared.errors import StorageUnavailable
-from smart_filter_shared.jobs import retention
-from smart_filter_shared.settings import Settings
 from smart_filter_shared.storage import troubles
 from smart_filter_tests.bench import Bench, settings_of
-from smart_filter_tests.outages import let_name_lead_to_primary, read_only, until
+from smart_filter_tests.outages import point_name_at_primary, read_only, wait_until
 from smart_filter_tests.proxy import Mode, Proxy
-from smart_filter_tests.serving import Api, a_photo, an_api, serving
-from smart_filter_tests.threads import at_once
+from smart_filter_tests.serving import Api, a_photo, an_api, serve_api
+from smart_filter_tests.threads import run_in_threads
 
-# How long a caller may have to wait for an answer: less than the client of the storage waits.
+# The longest wait of a caller for an answer: less than the storage client's timeout.
 MOST_SECONDS = 30.0
 GONE = [Mode.RESET, Mode.SWALLOW]
 
 
 @dataclass(slots=True)
-class Ways:
-    """The ways from the API to its servers, each of which can be cut."""
+class Proxies:
+    """Proxies between the API and its servers; each can be cut."""
 
     database: Proxy
     storage: Proxy
@@ -42,17 +42,17 @@ class Ways:
 
 
 @pytest.fixture
-def ways(servers: Stack) -> Iterator[Ways]:
+def proxy_set(servers: Stack) -> Iterator[Proxies]:
     there = servers.addresses
     with ExitStack() as stack:
         places = map(urlsplit, (there.database_url, there.storage_url, there.broker_url))
         proxies = [Proxy(place.hostname or "", place.port or 0) for place in places]
-        yield Ways(*(stack.enter_context(proxy) for proxy in proxies))
+        yield Proxies(*(stack.enter_context(proxy) for proxy in proxies))
 
 
 @pytest.fixture
-def settings(servers: Stack, ways: Ways) -> Settings:
-    """Settings of a process that reaches its servers only by these ways."""
+def settings(servers: Stack, proxy_set: Proxies) -> Settings:
+    """Settings of a process that reaches its servers only through these proxies."""
 
     def through(way: Proxy, url: str) -> str:
         return url.replace(urlsplit(url).netloc.rpartition("@")[2], f"127.0.0.1:{way.port}")
@@ -60,24 +60,24 @@ def settings(servers: Stack, ways: Ways) -> Settings:
     there = servers.addresses
     return settings_of(
         there,
-        SMART_FILTER_DATABASE_URL=through(ways.database, there.database_url),
-        SMART_FILTER_STORAGE_URL=through(ways.storage, there.storage_url),
-        SMART_FILTER_BROKER_URL=through(ways.broker, there.broker_url),
+        SMART_FILTER_DATABASE_URL=through(proxy_set.database, there.database_url),
+        SMART_FILTER_STORAGE_URL=through(proxy_set.storage, there.storage_url),
+        SMART_FILTER_BROKER_URL=through(proxy_set.broker, there.broker_url),
     )
 
 
 @pytest.fixture
 def far_api(bench: Bench, settings: Settings) -> Iterator[Api]:
-    with serving(settings) as url, an_api(url, bench) as api:
+    with serve_api(settings) as url, an_api(url, bench) as api:
         yield api
 
 
 @pytest.fixture
 def impatient_api(bench: Bench, settings: Settings) -> Iterator[Api]:
-    """One that soon gives a server up; on a busy machine, also one that is there."""
-    hasty = settings.database.model_copy(update={"patience_seconds": 0.5})
+    """An API that soon gives a server up; on a busy machine, also one that is up."""
+    urgent = settings.database.model_copy(update={"patience_seconds": 0.5})
     with (
-        serving(dataclasses.replace(settings, database=hasty)) as url,
+        serve_api(dataclasses.replace(settings, database=urgent)) as url,
         an_api(url, bench) as api,
     ):
         yield api
@@ -85,7 +85,7 @@ def impatient_api(bench: Bench, settings: Settings) -> Iterator[Api]:
 
 @contextmanager
 def in_time() -> Iterator[None]:
-    """Fail when the block takes longer than a caller may have to wait."""
+    """Fail when the block takes longer than a caller should wait."""
     began = time.monotonic()
     yield
     assert time.monotonic() - began < MOST_SECONDS
@@ -93,9 +93,9 @@ def in_time() -> Iterator[None]:
 
 @pytest.mark.parametrize("mode", GONE)
 def test_process_without_broker_is_degraded_and_accepts_photos(
-    far_api: Api, ways: Ways, mode: Mode
+    far_api: Api, proxy_set: Proxies, mode: Mode
 ) -> None:
-    ways.cut("broker", mode)
+    proxy_set.cut("broker", mode)
 
     job_id = far_api.submit()
     answer = far_api.client.get("/readyz")
@@ -106,11 +106,11 @@ def test_process_without_broker_is_degraded_and_accepts_photos(
 
 @pytest.mark.parametrize("mode", GONE)
 @pytest.mark.parametrize("name", ["database", "storage"])
-def test_process_without_a_server_that_it_needs_is_not_ready_until_it_is_back(
-    impatient_api: Api, ways: Ways, name: str, mode: Mode
+def test_process_without_a_required_server_is_not_ready_until_it_is_back(
+    impatient_api: Api, proxy_set: Proxies, name: str, mode: Mode
 ) -> None:
     impatient_api.client.get("/readyz")
-    ways.cut(name, mode)
+    proxy_set.cut(name, mode)
 
     with in_time():
         answer = impatient_api.client.get("/readyz")
@@ -118,17 +118,17 @@ def test_process_without_a_server_that_it_needs_is_not_ready_until_it_is_back(
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert answer.json()["detail"] == f"{name} cannot be reached"
     assert impatient_api.client.get("/livez").status_code == 200
-    getattr(ways, name).cut()
-    ways.cut(name, Mode.PASS)
-    until(lambda: impatient_api.client.get("/readyz").is_success)
-    until(lambda: impatient_api.post(a_photo()).status_code == 202)
+    getattr(proxy_set, name).cut()
+    proxy_set.cut(name, Mode.PASS)
+    wait_until(lambda: impatient_api.client.get("/readyz").is_success)
+    wait_until(lambda: impatient_api.post(a_photo()).status_code == 202)
 
 
 @pytest.mark.parametrize("name", ["database", "storage"])
-def test_photo_is_not_accepted_without_a_server_that_it_needs(
-    far_api: Api, ways: Ways, name: str
+def test_photo_is_refused_without_a_required_server(
+    far_api: Api, proxy_set: Proxies, name: str
 ) -> None:
-    ways.cut(name, Mode.RESET)
+    proxy_set.cut(name, Mode.RESET)
 
     answer = far_api.post(a_photo())
 
@@ -139,11 +139,11 @@ def test_photo_is_not_accepted_without_a_server_that_it_needs(
 
 
 @pytest.mark.parametrize("mode", [Mode.RESET, pytest.param(Mode.SWALLOW, marks=pytest.mark.slow)])
-def test_objects_of_a_deleted_job_wait_for_storage_that_is_away(
-    far_api: Api, ways: Ways, mode: Mode
+def test_objects_of_a_deleted_job_are_removed_once_storage_is_back(
+    far_api: Api, proxy_set: Proxies, mode: Mode
 ) -> None:
     job_id = far_api.submit()
-    ways.cut("storage", mode)
+    proxy_set.cut("storage", mode)
 
     with in_time():
         answer = far_api.client.delete(f"/v1/jobs/{job_id}")
@@ -157,11 +157,11 @@ def test_objects_of_a_deleted_job_wait_for_storage_that_is_away(
 
 
 @pytest.mark.parametrize("mode", GONE)
-def test_metrics_without_a_database_say_so_and_show_the_requests(
-    impatient_api: Api, ways: Ways, mode: Mode
+def test_metrics_without_a_database_report_it_and_show_the_requests(
+    impatient_api: Api, proxy_set: Proxies, mode: Mode
 ) -> None:
     impatient_api.client.get("/v1/jobs")
-    ways.cut("database", mode)
+    proxy_set.cut("database", mode)
 
     with in_time():
         metrics = impatient_api.client.get("/metrics").text
@@ -173,13 +173,13 @@ def test_metrics_without_a_database_say_so_and_show_the_requests(
 
 @contextmanager
 def without_writes(api: Api) -> Iterator[None]:
-    """Let the database take no writes while the block lasts.
+    """Make the database read-only while the block lasts.
 
-    The server ends all connections before the block, and after it. A request that meets one fails,
-    unless the connection has idled: to the next test, whose clock is an hour ahead, it has.
+    The server ends all connections before the block, and after it. A request on an ended connection
+    fails, unless the connection was idle: for the next test, whose clock is an hour ahead, it was.
     """
     with read_only(api.bench):
-        until(lambda: api.client.get("/v1/jobs").is_success)
+        wait_until(lambda: api.client.get("/v1/jobs").is_success)
         yield
 
 
@@ -190,31 +190,31 @@ def test_database_that_takes_no_writes_is_reported(api: Api) -> None:
         concerns = api.client.get("/v1/operator/standing").json()["concerns"]
 
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
-    assert answer.json()["detail"] == "database takes no writes"
+    assert answer.json()["detail"] == "database is read-only"
     assert "smart_filter_database_up 0" in metrics
     assert "smart_filter_workers{" not in metrics
-    assert [one["title"] for one in concerns] == ["The database takes no writes"]
+    assert [one["title"] for one in concerns] == ["The database is read-only"]
 
 
-def test_readiness_itself_replaces_the_connections_to_a_replica(api: Api) -> None:
+def test_readiness_check_replaces_the_connections_to_a_replica(api: Api) -> None:
     with without_writes(api):
-        at_once(4, lambda: api.client.get("/v1/jobs"))
-        let_name_lead_to_primary(api.bench)
+        run_in_threads(4, lambda: api.client.get("/v1/jobs"))
+        point_name_at_primary(api.bench)
 
-        until(lambda: api.client.get("/readyz").is_success)
+        wait_until(lambda: api.client.get("/readyz").is_success)
 
 
 @pytest.mark.parametrize(
     ("reason", "detail"),
     [
         (ReadTimeoutError(None, "", "10 s"), "does not answer in time"),
-        (ProtocolError("reset"), "broke the connection off (ProtocolError)"),
+        (ProtocolError("reset"), "closed the connection (ProtocolError)"),
     ],
 )
-def test_storage_that_is_silent_or_breaks_off_may_come_back(
+def test_silent_or_interrupted_storage_is_a_temporary_error(
     bench: Bench, reason: Exception, detail: str
 ) -> None:
-    error = troubles.translated(reason, bench.settings.storage, about="a photo")
+    error = troubles.translate_error(reason, bench.settings.storage, about="a photo")
 
     assert type(error) is StorageUnavailable
     assert detail in str(error)

@@ -8,24 +8,27 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from smart_filter_api.keys import Scope
-from smart_filter_shared.doorbell import queue_of
-from smart_filter_shared.filters import FILTERS
+from smart_filter_api.auth.api_keys import Scope
+from smart_filter_shared.catalog.filters import FILTERS
+from smart_filter_shared.doorbell import queue_name
+from smart_filter_shared.eta import stage_times
+from smart_filter_shared.eta.stage_times import Moments
 from smart_filter_shared.ids import JobId, Tenant, new_lease_token, new_worker_id
-from smart_filter_shared.jobs import fairness, paces, pauses, presence, transitions
-from smart_filter_shared.jobs.leases import Failure
-from smart_filter_shared.jobs.paces import Timed
-from smart_filter_shared.jobs.presence import Worker
+from smart_filter_shared.jobs.photo_queue import WORKER
+from smart_filter_shared.operations import settlement
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.queue import pauses, worker_registry
+from smart_filter_shared.queue.leases import Failure
+from smart_filter_shared.queue.worker_registry import Worker
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_shared.storage import keys
-from smart_filter_tests import worlds
+from smart_filter_tests import scenarios
 from smart_filter_tests.bench import TENANT, Bench, capability
-from smart_filter_tests.deriving import run
-from smart_filter_tests.house import seconds_kept
-from smart_filter_tests.outages import until
-from smart_filter_tests.printable import PRINTABILITY
+from smart_filter_tests.outages import wait_until
+from smart_filter_tests.print_results import PRINTABILITY
+from smart_filter_tests.retention_api import retention_seconds
 from smart_filter_tests.serving import Api, Clock, a_photo
+from smart_filter_tests.stored_results import run_stages
 
 PHOTO = a_photo()
 BASE64 = base64.b64encode(PHOTO).decode()
@@ -43,7 +46,7 @@ PICTURES = ("", "?original=1")
 KEEP = Recipe(background=Background(BackgroundKind.KEEP))
 
 
-def test_photo_is_stored_as_it_came(api: Api) -> None:
+def test_photo_is_stored_unchanged(api: Api) -> None:
     photo = a_photo("PNG", size=(700, 700)) + bytes(1_500_000)
 
     job_id = api.post(photo).json()["id"]
@@ -60,10 +63,10 @@ def test_priority_and_time_of_a_job_are_answered(api: Api) -> None:
     assert {stage["state"] for stage in job["stages"]} == {"waiting"}
 
 
-def test_job_without_any_model_for_it_is_refused(api: Api, clock: Clock) -> None:
+def test_job_without_an_available_model_is_refused(api: Api, clock: Clock) -> None:
     with api.bench.transaction() as connection:
         connection.exec_driver_sql("DELETE FROM models WHERE task = 'smile'")
-    clock.make_old()  # models are remembered for a second
+    clock.expire_caches()  # models are cached for a second
 
     answer = api.post(a_photo())
 
@@ -72,7 +75,7 @@ def test_job_without_any_model_for_it_is_refused(api: Api, clock: Clock) -> None
     assert api.leftovers() == {}
 
 
-def test_list_is_newest_first_and_goes_on_with_its_cursor(api: Api) -> None:
+def test_list_is_newest_first_and_continues_with_its_cursor(api: Api) -> None:
     newest_first = [api.submit() for _ in range(5)][::-1]
 
     pages = []
@@ -118,9 +121,9 @@ def test_job_in_json_stores_its_photo_and_its_recipe_can_be_sent_again(api: Api)
 
 
 def with_outputs(api: Api) -> str:
-    """Submit a job and let it succeed with every kind of output."""
+    """Submit a job and complete it with every kind of output."""
     job_id = api.submit(outputs=",".join(["image", *DOCUMENTS]))
-    run(api, PREPARE, SEGMENTATION, FACE, SMILE)
+    run_stages(api, PREPARE, SEGMENTATION, FACE, SMILE)
     api.bench.store.put(MADE, IMAGE, length=len(IMAGE), media_type="image/png")
     image = {"key": MADE, "media_type": "image/png", **MADE_IMAGE}
     facts = {"background": None, "printability": PRINTABILITY}
@@ -131,7 +134,7 @@ def with_outputs(api: Api) -> str:
 def failed(api: Api) -> str:
     """Submit a job whose `face` fails after `prepare` has succeeded."""
     job_id = api.submit()
-    run(api, PREPARE)
+    run_stages(api, PREPARE)
     api.fail(FACE, FAILURE)
     return job_id
 
@@ -144,8 +147,8 @@ def with_a_background(api: Api) -> str:
 @pytest.mark.parametrize("submit", [with_a_background, with_outputs])
 def test_deleted_job_leaves_nothing_behind(api: Api, submit: Callable[[Api], str]) -> None:
     job_id = submit(api)
-    queue = queue_of(capability(PREPARE))
-    until(lambda: api.bench.broker.llen(queue) > 0)  # the ring follows the answer
+    queue = queue_name(capability(PREPARE))
+    wait_until(lambda: api.bench.broker.llen(queue) > 0)  # the ring follows the answer
     api.bench.broker.delete(queue)
 
     answer = api.client.delete(f"/v1/jobs/{job_id}")
@@ -155,7 +158,7 @@ def test_deleted_job_leaves_nothing_behind(api: Api, submit: Callable[[Api], str
     assert api.client.get("/v1/jobs").json()["items"] == []
 
 
-def test_deleted_job_leaves_nothing_of_a_worker_that_died(api: Api) -> None:
+def test_deleted_job_leaves_nothing_of_a_dead_worker(api: Api) -> None:
     job_id = api.submit()
     ours = JobId(uuid.UUID(job_id))
     key = keys.artifact(TENANT, ours, StageName.COMPOSITE, new_lease_token(), "image.jpg")
@@ -167,7 +170,7 @@ def test_deleted_job_leaves_nothing_of_a_worker_that_died(api: Api) -> None:
     assert [stored.key for stored in api.bench.store.stored()] == []
 
 
-def test_deleted_job_says_so_to_its_owner_alone(api: Api) -> None:
+def test_deletion_is_reported_to_the_jobs_owner_alone(api: Api) -> None:
     job_id = with_outputs(api)
     api.client.delete(f"/v1/jobs/{job_id}")
     stranger = api.headers(*Scope, tenant=Tenant("others"))
@@ -198,7 +201,7 @@ def fetch(api: Api, job_id: str, name: str, **headers: str) -> httpx.Response:
     return api.client.get(f"/v1/jobs/{job_id}/outputs/{name}", headers=headers)
 
 
-def test_finished_job_shows_its_image_its_outputs_and_how_long_they_are_kept(api: Api) -> None:
+def test_finished_job_shows_its_image_outputs_and_expiry(api: Api) -> None:
     job = api.job(with_outputs(api))
 
     assert (job["state"], job["people"]) == ("succeeded", 1)
@@ -208,10 +211,10 @@ def test_finished_job_shows_its_image_its_outputs_and_how_long_they_are_kept(api
     }
     assert {stage["seconds"] for stage in job["stages"]} == {0.25}
     assert job["finished_at"] >= job["created_at"]
-    assert seconds_kept(job) == api.bench.settings.keep.result_seconds
+    assert retention_seconds(job) == api.bench.settings.keep.result_seconds
 
 
-def test_image_is_streamed_with_its_headers_or_had_by_a_redirect_without_a_key(api: Api) -> None:
+def test_image_is_streamed_with_its_headers_or_redirected_without_a_key(api: Api) -> None:
     job_id = with_outputs(api)
 
     answer = fetch(api, job_id, "image")
@@ -224,7 +227,7 @@ def test_image_is_streamed_with_its_headers_or_had_by_a_redirect_without_a_key(a
     assert httpx.get(redirect.headers["location"], timeout=60).content == IMAGE
 
 
-def test_documents_are_those_of_the_job_and_a_known_output_is_not_sent_again(api: Api) -> None:
+def test_documents_belong_to_the_job_and_a_known_output_is_not_sent_again(api: Api) -> None:
     job = api.job(with_outputs(api))
 
     for name in ("image", *DOCUMENTS):
@@ -235,7 +238,7 @@ def test_documents_are_those_of_the_job_and_a_known_output_is_not_sent_again(api
         assert name == "image" or first.json() == job[name]
 
 
-def test_output_and_photo_are_not_there_too_early_nor_when_the_job_was_canceled(api: Api) -> None:
+def test_output_and_photo_are_refused_before_the_end_and_after_a_cancel(api: Api) -> None:
     job_id = api.submit()
 
     early = [fetch(api, job_id, "image"), *(fetch_photo(api, job_id, one) for one in PICTURES)]
@@ -258,7 +261,7 @@ def test_output_and_photo_are_not_there_too_early_nor_when_the_job_was_canceled(
         "DELETE FROM artifacts",
     ],
 )
-def test_output_that_is_kept_no_longer_has_expired(api: Api, change: str) -> None:
+def test_output_after_its_retention_has_expired(api: Api, change: str) -> None:
     job_id = with_outputs(api)
     api.bench.execute(change)
 
@@ -283,7 +286,7 @@ def fetch_photo(api: Api, job_id: str, query: str = "", **headers: str) -> httpx
     return api.client.get(f"/v1/jobs/{job_id}/photo{query}", headers=headers)
 
 
-def test_photo_is_shown_upright_or_as_it_was_sent_once_it_is_prepared(api: Api) -> None:
+def test_photo_is_shown_upright_or_as_sent_once_it_is_prepared(api: Api) -> None:
     job = api.job(prepared(api))
 
     upright, original = (api.client.get(job["links"]["photo"] + query) for query in PICTURES)
@@ -296,7 +299,7 @@ def test_photo_is_shown_upright_or_as_it_was_sent_once_it_is_prepared(api: Api) 
     assert original.headers["x-content-type-options"] == "nosniff"
 
 
-def test_photo_without_a_preview_is_had_as_it_was_sent(api: Api) -> None:
+def test_photo_without_a_preview_is_returned_as_sent(api: Api) -> None:
     unreadable = api.submit()
     api.fail(StageName.PREPARE, Failure("image_unreadable", "It cannot be read", "its end is off"))
     of_an_older_worker = prepare(api, {})
@@ -317,7 +320,7 @@ def test_photo_without_a_preview_is_had_as_it_was_sent(api: Api) -> None:
         "UPDATE jobs SET expired_at = statement_timestamp()",
     ],
 )
-def test_photo_that_is_kept_no_longer_has_expired(api: Api, change: str) -> None:
+def test_photo_after_its_retention_has_expired(api: Api, change: str) -> None:
     job_id = prepared(api)
     with api.bench.transaction() as connection:
         connection.exec_driver_sql(change)
@@ -328,7 +331,7 @@ def test_photo_that_is_kept_no_longer_has_expired(api: Api, change: str) -> None
     assert {one.json()["code"] for one in answers} == {"inputs_expired"}
 
 
-def test_output_or_photo_whose_object_is_gone_has_expired(api: Api) -> None:
+def test_output_or_photo_with_a_missing_object_has_expired(api: Api) -> None:
     finished, running = with_outputs(api), prepared(api)
     api.bench.store.remove(MADE)
     api.bench.store.remove(PREVIEW_KEY)
@@ -349,15 +352,15 @@ def submitted(api: Api, headers: dict[str, str] | None = None, **fields: str) ->
 
 
 def measured(bench: Bench, seconds: float, *, runs: int = 100) -> None:
-    """Let every stage have been measured to take so long, and one worker with a thread live."""
-    timed = Timed(runs, runs * seconds, runs * seconds**2, 0.0, 0.0, 0.0)
+    """Set the measured time of every stage, with one live worker of one thread."""
+    timed = Moments(runs, runs * seconds, runs * seconds**2, 0.0, 0.0, 0.0)
     served = [capability(stage) for stage in StageName]
     with bench.transaction() as connection:
-        paces.add(connection, dict.fromkeys(served, timed))
-        presence.announce(connection, Worker(new_worker_id(), "tests", 1, served, 1))
+        stage_times.add(connection, dict.fromkeys(served, timed))
+        worker_registry.record_heartbeat(connection, Worker(new_worker_id(), "tests", 1, served, 1))
 
 
-def test_accepted_jobs_have_their_place_in_the_queue(api: Api) -> None:
+def test_accepted_jobs_have_a_queue_position(api: Api) -> None:
     measured(api.bench, 1.0)
 
     queues = [submitted(api).json()["queue"] for _ in range(3)]
@@ -370,15 +373,15 @@ def test_accepted_jobs_have_their_place_in_the_queue(api: Api) -> None:
     assert all(queue["eta_p50_s"] < queue["eta_p90_s"] for queue in queues)
 
 
-def test_job_that_an_operator_holds_up_is_promised_no_time(api: Api, clock: Clock) -> None:
+def test_paused_job_has_no_estimated_end(api: Api, clock: Clock) -> None:
     measured(api.bench, 1.0)
     job_id = submitted(api).json()["id"]
     api.bench.do(pauses.pause, capability(COMPOSITE))
-    clock.make_old()
+    clock.expire_caches()
 
     held = [api.job(job_id)["queue"], submitted(api).json()["queue"]]
     api.bench.do(pauses.resume, capability(COMPOSITE))
-    clock.make_old()
+    clock.expire_caches()
     freed = api.job(job_id)["queue"]
 
     assert [one["position"] for one in held] == [1, 2]
@@ -389,12 +392,12 @@ def test_job_that_an_operator_holds_up_is_promised_no_time(api: Api, clock: Cloc
         assert learned.scalar_one() == 1
 
 
-def test_deadline_that_a_lighter_edge_meets_is_met_with_one(api: Api, clock: Clock) -> None:
+def test_deadline_that_a_faster_edge_model_meets_selects_it(api: Api, clock: Clock) -> None:
     measured(api.bench, 1.0)
     usual = submitted(api).json()
     api.client.delete(f"/v1/jobs/{usual['id']}")
     deadline_ms = int(usual["queue"]["eta_p90_s"] * 990)
-    clock.make_old()
+    clock.expire_caches()
 
     job = submitted(api, deadline_ms=str(deadline_ms)).json()
 
@@ -417,10 +420,10 @@ def test_deadline_that_cannot_be_met_is_refused_and_leaves_nothing(api: Api) -> 
 
 def test_job_that_misses_its_deadline_fails_and_is_redriven_without_one(api: Api) -> None:
     job_id = submitted(api, deadline_ms="600000").json()["id"]
-    worlds.pass_deadline(api.bench, JobId(uuid.UUID(job_id)))
+    scenarios.set_deadline_past(api.bench, JobId(uuid.UUID(job_id)))
 
     claimed = api.bench.claim(PREPARE)
-    api.bench.do(transitions.lapse)
+    api.bench.do(WORKER.fail_overdue)
 
     job = api.job(job_id)
     assert claimed == []
@@ -431,7 +434,7 @@ def test_job_that_misses_its_deadline_fails_and_is_redriven_without_one(api: Api
     }
     api.client.post(f"/v1/jobs/{job_id}/redrive")
     assert len(api.bench.claim(PREPARE)) == 1
-    assert api.bench.do(transitions.lapse) == []
+    assert api.bench.do(WORKER.fail_overdue) == []
 
 
 def test_forecast_of_an_ended_job_is_learned_from_once(api: Api) -> None:
@@ -440,7 +443,7 @@ def test_forecast_of_an_ended_job_is_learned_from_once(api: Api) -> None:
 
     def learnt() -> list[tuple[str, int]]:
         with api.bench.transaction() as connection:
-            fairness.settle(connection)
+            settlement.settle(connection)
             rows = connection.execute(text("SELECT priority, jobs FROM foresight"))
             return [(row.priority, row.jobs) for row in rows]
 

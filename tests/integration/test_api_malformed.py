@@ -10,26 +10,26 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from smart_filter_api.problem_pages import PAGES
-from smart_filter_api.problems import TYPE_BASE
+from smart_filter_api.problems.catalog import PAGES
+from smart_filter_api.problems.problem import TYPE_BASE
 from smart_filter_shared.pipeline import StageName
-from smart_filter_tests import batching, deriving, documents
+from smart_filter_tests import batches, openapi_document, stored_results
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.malformed import ROWS, ROWS_OF_REMOVEBG
 from smart_filter_tests.malformed.rows import Row
 from smart_filter_tests.serving import Api, an_api
 
 PROBLEM = "application/problem+json"
-# Not about a body or a parameter: no field of the request is at fault.
+# Faults outside the body and the parameters: no field of the request is wrong.
 NO_FIELD = {403, 404, 409, 410}
 METHODS = {"get", "post", "put", "patch", "delete"}
 
 
 @dataclass(slots=True)
 class Place:
-    """The API with something of everything, by its name in paths.
+    """The API with one object of each kind, by its name in paths.
 
-    before: what is stored of it all.
+    before: everything that is stored at first.
     """
 
     api: Api
@@ -79,17 +79,17 @@ def place(_bench: Bench, _api_url: str) -> Iterator[Place]:
         for stage in (StageName.PREPARE, StageName.COMPOSITE):
             api.finish(stage, {"files": {}, "background": None})
         webhook = api.client.post("/v1/webhooks", json={"url": "https://example.org/told"}).json()
-        told = api.client.post(f"/v1/webhooks/{webhook['id']}/test").json()
+        delivery = api.client.post(f"/v1/webhooks/{webhook['id']}/test").json()
         key = api.client.post("/v1/keys", json={"scopes": ["read"]}).json()
         wish = {"content_type": "image/jpeg", "bytes": 1000}
         upload = api.client.post("/v1/uploads", json=wish).json()
-        rated_id = deriving.whole(api, background="auto")
+        rated_id = stored_results.run_whole_job(api, background="auto")
         gone, batch = (
-            batching.submit(api, {"items": batching.items(1), "recipe": batching.KEEP})["id"]
+            batches.submit(api, {"items": batches.items(1), "recipe": batches.KEEP})["id"]
             for _ in range(2)
         )
         api.client.delete(f"/v1/batches/{gone}")
-        batching.finish(api, 1, StageName.PREPARE, StageName.COMPOSITE)
+        batches.finish(api, 1, StageName.PREPARE, StageName.COMPOSITE)
         names = {
             "job_id": job_id,
             "deleted_id": deleted_id,
@@ -98,7 +98,7 @@ def place(_bench: Bench, _api_url: str) -> Iterator[Place]:
             "batch_id": batch,
             "gone_batch_id": gone,
             "webhook_id": webhook["id"],
-            "delivery_id": told["id"],
+            "delivery_id": delivery["id"],
             "key_id": key["key_id"],
             "upload_id": upload["upload_id"],
             "tenant": TENANT,
@@ -107,7 +107,7 @@ def place(_bench: Bench, _api_url: str) -> Iterator[Place]:
             "name": "image",
             "code": "not_found",
         }
-        place = Place(api, names, documents.openapi())
+        place = Place(api, names, openapi_document.openapi())
         place.before = place.stored()
         yield place
     _bench.empty()
@@ -132,7 +132,7 @@ def test_malformed_request_is_answered_with_its_faults(place: Place, row: Row) -
 
 
 @pytest.mark.parametrize("row", ROWS_OF_REMOVEBG, ids=lambda row: row.id)
-def test_malformed_request_of_a_client_of_removebg_has_its_codes(place: Place, row: Row) -> None:
+def test_malformed_removebg_request_has_its_codes(place: Place, row: Row) -> None:
     answer = place.send(row)
 
     codes = [error["code"] for error in answer.json()["errors"]]
@@ -156,7 +156,7 @@ def test_answers_to_malformed_requests_are_documented(place: Place) -> None:
 
 
 def names_an_operation(row: Row) -> bool:
-    """Whether a row's request reaches its operation at all."""
+    """Return whether a row's request reaches its operation at all."""
     path = row.operation.split()[1]
     return not row.path or re.fullmatch(re.sub(r"{\w+}", "[^/]+", path), row.path) is not None
 
@@ -169,7 +169,7 @@ def codes_of(document: dict[str, Any], row: Row) -> set[str]:
     return set(answer["content"][PROBLEM]["examples"])
 
 
-def test_there_are_rows_for_every_operation_that_takes_a_body_or_parameters(place: Place) -> None:
+def test_every_operation_with_a_body_or_parameters_has_rows(place: Place) -> None:
     taking = {
         f"{method.upper()} {path}"
         for path, method, operation in operations(place)
@@ -234,7 +234,7 @@ def test_every_operation_answers_an_unknown_id_with_not_found(place: Place, unkn
 
 def test_every_path_refuses_other_methods_and_names_the_right_ones(place: Place) -> None:
     for path, methods in place.document["paths"].items():
-        if path.startswith("/v1.0/"):  # answered in remove.bg's words
+        if path.startswith("/v1.0/"):  # answered in remove.bg's format
             continue
         for method in METHODS - set(methods):
             answer = place.api.client.request(method, path.format(**place.names))

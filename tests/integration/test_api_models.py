@@ -1,4 +1,4 @@
-"""Which models and backgrounds are offered, and what a recipe may set for them."""
+"""Available models and backgrounds, and the recipe parameters of models."""
 
 import dataclasses
 import uuid
@@ -7,13 +7,21 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from smart_filter_api.keys import Scope
-from smart_filter_shared import parameters, stock
-from smart_filter_shared.cards import MEMBERS, STRONGER, WEIGHTS, ModelCard, Offer, TaskName
+from smart_filter_api.auth.api_keys import Scope
+from smart_filter_shared import stock
+from smart_filter_shared.catalog import parameters
+from smart_filter_shared.catalog.model_card import (
+    MEMBERS_PARAMETER,
+    STRONGER_PARAMETER,
+    WEIGHTS_PARAMETER,
+    ModelCard,
+    Offer,
+)
 from smart_filter_shared.ids import Capability, JobId, Tenant
-from smart_filter_shared.jobs import models, presence
-from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.model_registry import registry
+from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_shared.presets import PRESETS, Mood
+from smart_filter_shared.queue import worker_registry
 from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage import keys
 from smart_filter_tests.bench import TENANT
@@ -26,9 +34,9 @@ OTHER = Tenant("others")
 
 
 def publish(api: Api, *offers: Offer, days_ago: int = 0) -> None:
-    """Publish models as a worker did some days ago."""
+    """Publish models, dated `days_ago` days back."""
     with api.bench.transaction() as connection:
-        models.publish(connection, offers)
+        registry.publish(connection, offers)
         connection.execute(
             text("UPDATE models SET offered_at = offered_at - make_interval(days => :days)"
                  " WHERE name = ANY(:names)"),
@@ -50,7 +58,7 @@ def listed(api: Api, query: str = "") -> dict[str, dict[str, object]]:
     return {card["name"]: card for card in api.client.get(f"/v1/models{query}").json()["items"]}
 
 
-def test_model_that_no_worker_can_run_is_listed_among_all_and_refused(api: Api) -> None:
+def test_model_without_a_worker_is_listed_with_all_and_refused(api: Api) -> None:
     publish(api, Offer(named("heavy"), FAULT))
 
     heavy = listed(api, "?all=true")["heavy"]
@@ -66,7 +74,7 @@ def test_model_that_no_worker_can_run_is_listed_among_all_and_refused(api: Api) 
 
 
 @pytest.mark.parametrize(("days", "status"), [(29, 202), (31, 422)])
-def test_pool_scaled_to_zero_still_accepts_for_thirty_days(
+def test_pool_scaled_to_zero_still_accepts_jobs_for_thirty_days(
     api: Api, days: int, status: int
 ) -> None:
     name = f"seen-{days}-days-ago"
@@ -75,7 +83,7 @@ def test_pool_scaled_to_zero_still_accepts_for_thirty_days(
     assert api.post(a_photo(), {"segmentation.model": name}).status_code == status
 
 
-def test_worker_without_a_model_does_not_withdraw_the_offer_of_another_pool(api: Api) -> None:
+def test_worker_without_a_model_does_not_withdraw_another_pools_offer(api: Api) -> None:
     publish(api, Offer(named("heavy", parameters=(THRESHOLD,))))
 
     publish(api, Offer(named("heavy"), FAULT))
@@ -85,7 +93,7 @@ def test_worker_without_a_model_does_not_withdraw_the_offer_of_another_pool(api:
     assert heavy["parameters"]["properties"]  # type: ignore[index]  # JSON
 
 
-def test_parameters_of_a_recipe_are_written_to_the_stage_and_keep_batches_apart(api: Api) -> None:
+def test_parameters_of_a_recipe_are_stored_in_the_stage_and_separate_batches(api: Api) -> None:
     publish(api, Offer(named("fine", parameters=(THRESHOLD,))))
     chosen = {"segmentation.model": "fine"}
 
@@ -105,14 +113,14 @@ def test_parameters_of_a_recipe_are_written_to_the_stage_and_keep_batches_apart(
 
 
 def an_ensemble() -> Offer:
-    members = parameters.text(MEMBERS, "one,two", "whose mattes", longest=100)
-    weights = parameters.text(WEIGHTS, "", "how much each counts", longest=100)
-    stronger = parameters.text(STRONGER, "", "who takes over", longest=100)
+    members = parameters.text(MEMBERS_PARAMETER, "one,two", "whose mattes", longest=100)
+    weights = parameters.text(WEIGHTS_PARAMETER, "", "how much each counts", longest=100)
+    stronger = parameters.text(STRONGER_PARAMETER, "", "who takes over", longest=100)
     declared = (members, weights, stronger)
     return Offer(named("ensemble", parameters=declared, combines=True, instances=True))
 
 
-def test_ensemble_goes_to_the_pool_of_the_one_member_that_has_its_own(api: Api) -> None:
+def test_ensemble_is_routed_to_the_pool_of_its_member_with_its_own_pool(api: Api) -> None:
     with_torch = Offer(named("heavy", requires=("torch",)))
     publish(api, an_ensemble(), Offer(named("one")), Offer(named("two")), with_torch)
     chosen = {"segmentation.model": "ensemble"}
@@ -154,9 +162,9 @@ def test_ensemble_that_no_pool_can_run_is_refused(api: Api, parameter: str, valu
     assert pointers == [f"/segmentation/params/{parameter}"]
 
 
-def test_model_that_no_live_worker_can_load_says_so(api: Api) -> None:
+def test_model_that_no_live_worker_can_load_reports_it(api: Api) -> None:
     publish(api, Offer(named("heavy")))
-    broken = presence.Worker(
+    broken = worker_registry.Worker(
         id=api.bench.worker,
         host="here",
         pid=1,
@@ -164,14 +172,14 @@ def test_model_that_no_live_worker_can_load_says_so(api: Api) -> None:
         threads=1,
         failed={Capability("segmentation.heavy"): "libcuda.so.1 is missing"},
     )
-    api.bench.do(presence.announce, broken)
+    api.bench.do(worker_registry.record_heartbeat, broken)
 
     heavy = listed(api)["heavy"]
 
     assert (heavy["offered"], heavy["fault"]) == (True, "libcuda.so.1 is missing")
 
 
-def test_ensemble_that_is_to_tell_persons_apart_needs_a_member_that_does(api: Api) -> None:
+def test_ensemble_that_separates_persons_needs_a_member_that_does(api: Api) -> None:
     publish(api, an_ensemble(), Offer(named("one")), Offer(named("two", instances=True)))
     persons = {"segmentation.model": "ensemble", "persons": "1"}
 
@@ -194,7 +202,7 @@ def add(api: Api, name: str, tenant: Tenant | None, *tags: str) -> Picture:
         palette=("#1f6fb0",),
         brightness=0.4,
         impression="",
-        key=keys.stock(),
+        key=keys.new_library_background(),
         digest="ab" * 32,
         width=12,
         height=8,
@@ -204,7 +212,7 @@ def add(api: Api, name: str, tenant: Tenant | None, *tags: str) -> Picture:
 
 
 def with_thumbnail(api: Api, picture: Picture) -> None:
-    """Store what is shown of a picture: some bytes that tell whose it is."""
+    """Store a thumbnail of a picture: bytes that identify its owner."""
     shown, key = f"{picture.tenant} {picture.name}".encode(), keys.thumbnail(picture.key)
     api.bench.store.put(key, shown, length=len(shown), media_type="image/webp")
 
@@ -219,8 +227,8 @@ def ask(client: httpx.Client, background: str) -> httpx.Response:
     return client.post("/v1/jobs", files={"photo": a_photo()}, data=data)
 
 
-def test_tenant_is_shown_the_pictures_of_the_site_and_its_own_with_their_words(api: Api) -> None:
-    # A tenant of its own: what others were shown is remembered for a second.
+def test_tenant_sees_shared_pictures_and_its_own_with_their_words(api: Api) -> None:
+    # A separate tenant: the API caches listings for a second.
     tenant = Tenant("lists")
     add(api, "lobby", None)
     add(api, "quay", tenant, "zeppelin", "sea")
@@ -240,7 +248,7 @@ def test_tenant_is_shown_the_pictures_of_the_site_and_its_own_with_their_words(a
 
 
 @pytest.mark.parametrize("name", ["site/new", "tenant/new", "tenant/new+linen"])
-def test_picture_that_was_just_added_can_be_asked_for(api: Api, name: str) -> None:
+def test_newly_added_picture_can_be_requested(api: Api, name: str) -> None:
     api.client.get("/v1/backgrounds")
     add(api, "new", TENANT if name.startswith("tenant") else None)
 
@@ -261,7 +269,7 @@ def test_picture_of_another_tenant_is_unknown(api: Api) -> None:
     assert api.leftovers() == {}
 
 
-def test_every_design_that_is_listed_has_a_thumbnail_that_is_kept_for_a_day(api: Api) -> None:
+def test_every_listed_design_has_a_thumbnail_that_is_cached_for_a_day(api: Api) -> None:
     items = api.client.get("/v1/backgrounds").json()["items"][: len(PRESETS)]
 
     shown = [api.client.get(one["thumbnail"]) for one in items]
@@ -274,7 +282,7 @@ def test_every_design_that_is_listed_has_a_thumbnail_that_is_kept_for_a_day(api:
     assert again.status_code == 304
 
 
-def test_tenant_sees_thumbnails_of_the_site_and_its_own(api: Api) -> None:
+def test_tenant_sees_shared_thumbnails_and_its_own(api: Api) -> None:
     mine, theirs = Tenant("mine"), Tenant("theirs")
     for tenant in (None, mine, theirs):
         with_thumbnail(api, add(api, "cove", tenant))
@@ -292,7 +300,7 @@ def test_tenant_sees_thumbnails_of_the_site_and_its_own(api: Api) -> None:
     # Another tenant may sign in on the same browser.
     assert own.headers["cache-control"] == "private, no-cache"
     assert (foreign.status_code, absent.status_code) == (404, 404)
-    told = [one.json()["detail"].replace("nosuch", "cove") for one in (foreign, absent)]
-    assert told[0] == told[1]
+    details = [one.json()["detail"].replace("nosuch", "cove") for one in (foreign, absent)]
+    assert details[0] == details[1]
     assert without.status_code == 404
-    assert "add its file once more" in without.json()["detail"]
+    assert "add its file again" in without.json()["detail"]

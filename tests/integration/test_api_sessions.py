@@ -1,4 +1,4 @@
-"""Callers: browsers' sessions, keys, keys of devices, and tokens for live video."""
+"""Authentication: browser sessions, API keys, device keys, and tokens for live video."""
 
 import datetime as dt
 import uuid
@@ -11,13 +11,13 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from smart_filter_api import keys
-from smart_filter_api.browsers import sessions as browser_sessions
-from smart_filter_api.keys import Scope
+from smart_filter_api.auth import api_keys
+from smart_filter_api.auth import sessions as browser_sessions
+from smart_filter_api.auth.api_keys import Scope
 from smart_filter_shared.ids import OPERATOR
-from smart_filter_shared.live.tokens import Admission, Tokens
+from smart_filter_shared.live.tokens import TokenClaims, Tokens
 from smart_filter_tests.bench import TENANT, Bench
-from smart_filter_tests.serving import Api, Clock, a_photo, an_api, served_as
+from smart_filter_tests.serving import Api, Clock, a_photo, an_api, serve_with
 
 COOKIE = "smart-filter"
 APP = "https://app.example.com"
@@ -31,14 +31,14 @@ class Browser:
         self.key = key or api.key(*Scope)
 
     def sign_in(self, **wish: str) -> httpx.Response:
-        """Sign in with the key, or as is wished."""
+        """Sign in with the key, or with these fields."""
         answer = self.client.post("/v1/session", json=wish or {"key": self.key})
         if answer.is_success:
             self.client.headers["X-CSRF-Token"] = answer.json()["csrf_token"]
         return answer
 
     def status(self, path: str = "/v1/jobs", method: str = "GET", **headers: str) -> int:
-        """Ask for something; return how it is answered."""
+        """Send a request; return the status of its answer."""
         return self.client.request(method, path, headers=headers).status_code
 
 
@@ -68,7 +68,7 @@ def test_session_allows_the_same_as_its_key(browser: Browser) -> None:
     assert answer.json()["tenant"] == TENANT
 
 
-def test_cookie_is_for_no_script_and_no_other_site(browser: Browser) -> None:
+def test_cookie_is_hidden_from_scripts_and_other_sites(browser: Browser) -> None:
     cookie = SimpleCookie(browser.sign_in().headers["set-cookie"])[COOKIE]
 
     assert cookie["httponly"] is True
@@ -77,11 +77,11 @@ def test_cookie_is_for_no_script_and_no_other_site(browser: Browser) -> None:
     assert int(cookie["max-age"]) == 12 * 3600
 
 
-def test_cookie_that_came_by_https_or_by_the_setting_stays_there(browser: Browser) -> None:
+def test_cookie_over_https_or_with_the_setting_is_secure(browser: Browser) -> None:
     # The headers of a proxy on this machine that ends TLS.
     headers = {"X-Forwarded-Proto": "https", "Origin": browser.api.url.replace("http", "https")}
     proxied = browser.client.post("/v1/session", json={"key": browser.key}, headers=headers)
-    with served_as(browser.api.bench, SMART_FILTER_SESSION_SECURE="true") as url:
+    with serve_with(browser.api.bench, SMART_FILTER_SESSION_SECURE="true") as url:
         set_ = httpx.post(f"{url}/v1/session", json={"key": browser.key}, timeout=60)
 
     for answer in (proxied, set_):
@@ -133,7 +133,7 @@ def test_pages_of_other_sites_are_refused(browser: Browser, headers: dict[str, s
     assert browser.status("/v1/session") == 200
 
 
-def test_key_needs_no_token(api: Api, browser: Browser) -> None:
+def test_request_with_a_key_needs_no_csrf_token(api: Api, browser: Browser) -> None:
     browser.sign_in()
     headers = {**api.headers(Scope.SUBMIT), "Origin": "https://app.example", "X-CSRF-Token": ""}
 
@@ -175,7 +175,7 @@ def test_session_ends_with_its_key_or_its_time(browser: Browser, end: str) -> No
     assert (before, browser.status(), browser.status("/v1/session")) == (200, 401, 401)
 
 
-def test_session_in_use_lasts(browser: Browser) -> None:
+def test_active_session_is_extended(browser: Browser) -> None:
     browser.sign_in()
 
     for _ in range(3):
@@ -187,7 +187,7 @@ def test_session_in_use_lasts(browser: Browser) -> None:
 
 def test_session_has_the_scopes_of_its_key_and_ends_no_later(api: Api, browser: Browser) -> None:
     issued = api.bench.do(
-        keys.issue, tenant=TENANT, scopes=[Scope.READ], valid_for=dt.timedelta(hours=1)
+        api_keys.issue, tenant=TENANT, scopes=[Scope.READ], valid_for=dt.timedelta(hours=1)
     )
 
     answer = browser.sign_in(key=issued.key).json()
@@ -218,7 +218,7 @@ def test_code_opens_one_session(browser: Browser) -> None:
 
     assert (first.status_code, second.status_code) == (201, 401)
     assert first.json()["scopes"] == ["admin", "operator", "read", "submit"]
-    # Signing in that failed leaves the session before as it was.
+    # The failed sign-in left the earlier session unchanged.
     assert browser.status() == 200
 
 
@@ -229,7 +229,7 @@ def test_code_opens_one_session(browser: Browser) -> None:
         "UPDATE keys SET revoked_at = now()",
     ],
 )
-def test_code_that_is_over_opens_nothing(browser: Browser, end: str) -> None:
+def test_used_or_expired_code_opens_no_session(browser: Browser, end: str) -> None:
     code = a_code(browser)
 
     browser.api.bench.execute(end)
@@ -237,7 +237,7 @@ def test_code_that_is_over_opens_nothing(browser: Browser, end: str) -> None:
     assert browser.sign_in(code=code).status_code == 401
 
 
-def test_key_of_a_device_opens_no_session(api: Api, browser: Browser) -> None:
+def test_device_key_opens_no_session(api: Api, browser: Browser) -> None:
     token = api.client.post("/v1/tokens", json={}).json()["key"]
 
     answer = browser.sign_in(key=token)
@@ -254,7 +254,7 @@ def test_key_of_a_device_opens_no_session(api: Api, browser: Browser) -> None:
         ({"code": str(uuid.UUID(int=7))}, 401, "unauthorized"),
     ],
 )
-def test_wrong_wish_opens_nothing(
+def test_wrong_credentials_open_no_session(
     api: Api, wish: dict[str, object], status: int, code: str
 ) -> None:
     answer = api.client.post("/v1/session", json=wish)
@@ -263,7 +263,7 @@ def test_wrong_wish_opens_nothing(
     assert "set-cookie" not in answer.headers
 
 
-def test_form_of_another_page_is_no_document(api: Api, browser: Browser) -> None:
+def test_form_of_another_page_is_not_a_document(api: Api, browser: Browser) -> None:
     answer = httpx.post(f"{api.url}/v1/session", data={"key": browser.key}, timeout=60)
 
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
@@ -271,9 +271,9 @@ def test_form_of_another_page_is_no_document(api: Api, browser: Browser) -> None
 
 def test_attempts_are_bounded(api: Api) -> None:
     tried = 0
-    # An API of its own: what it knows of attempts is no other test's.
-    with served_as(api.bench) as url, httpx.Client(base_url=url, timeout=60) as client:
-        # The slower it goes the more are let through meanwhile: one in two seconds.
+    # A separate API: attempts of other tests do not count here.
+    with serve_with(api.bench) as url, httpx.Client(base_url=url, timeout=60) as client:
+        # The bucket refills while the test runs: one attempt in two seconds.
         while (answer := client.post("/v1/session", json={"code": "guess"})).status_code == 401:
             tried += 1
 
@@ -284,7 +284,7 @@ def test_attempts_are_bounded(api: Api) -> None:
 
 @pytest.fixture(scope="module")
 def open_url(_bench: Bench) -> Iterator[str]:
-    with served_as(_bench, SMART_FILTER_CORS_ORIGINS=f"{APP}, http://localhost:5173") as url:
+    with serve_with(_bench, SMART_FILTER_CORS_ORIGINS=f"{APP}, http://localhost:5173") as url:
         yield url
 
 
@@ -305,7 +305,7 @@ def test_no_page_may_call_by_default(api: Api) -> None:
     assert preflight(api.url, APP).status_code == 405
 
 
-def test_named_origin_may_call_with_a_key_and_read_a_refusal(api: Api, open_url: str) -> None:
+def test_allowed_origin_can_call_with_a_key_and_read_a_refusal(api: Api, open_url: str) -> None:
     asked = preflight(open_url, APP)
     headers = {"Origin": APP, "Authorization": api.client.headers["Authorization"]}
     answer = httpx.get(f"{open_url}/v1/jobs", headers=headers, timeout=60)
@@ -324,14 +324,14 @@ def test_named_origin_may_call_with_a_key_and_read_a_refusal(api: Api, open_url:
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "http://app.example.com", "null"])
-def test_other_origins_may_not(open_url: str, origin: str) -> None:
+def test_other_origins_are_refused(open_url: str, origin: str) -> None:
     answer = httpx.get(f"{open_url}/v1/jobs", headers={"Origin": origin}, timeout=60)
 
     assert preflight(open_url, origin).status_code == 400
     assert "access-control-allow-origin" not in answer.headers
 
 
-def test_session_is_not_for_named_origins_either(api: Api, open_url: str) -> None:
+def test_allowed_origins_cannot_use_sessions(api: Api, open_url: str) -> None:
     key = api.client.headers["Authorization"].removeprefix("Bearer ")
     signed_in = httpx.post(f"{open_url}/v1/session", json={"key": key}, timeout=60)
     headers = {"Origin": APP, "Cookie": f"smart-filter={signed_in.cookies['smart-filter']}"}
@@ -372,7 +372,7 @@ def test_key_is_refused_once_it_expires_or_is_revoked(api: Api, clock: Clock, en
     else:
         answers = [api.client.delete(f"/v1/keys/{key['key_id']}") for _ in range(2)]
         assert [answer.status_code for answer in answers] == [204, 204]
-    clock.make_old()  # callers are remembered for a second
+    clock.expire_caches()  # the API caches keys for a second
 
     assert api.client.get("/v1/jobs", headers=as_bearer(key["key"])).status_code == 401
 
@@ -405,17 +405,17 @@ def test_operator_administers_every_tenant(api: Api) -> None:
 
 
 def test_operators_keys_are_not_revoked_over_http(api: Api) -> None:
-    issued = api.bench.do(keys.issue, tenant=OPERATOR, scopes=[Scope.OPERATOR])
+    issued = api.bench.do(api_keys.issue, tenant=OPERATOR, scopes=[Scope.OPERATOR])
     administrator = api.headers(Scope.ADMIN, tenant=OPERATOR)
 
     answer = api.client.delete(f"/v1/keys/{issued.key_id}", headers=administrator)
 
     assert (answer.status_code, answer.json()["code"]) == (403, "scope")
     assert f"smart-filter keys revoke {issued.key_id}" in answer.json()["detail"]
-    assert api.bench.do(keys.authenticate, keys.digest_of(issued.key)).tenant == OPERATOR
+    assert api.bench.do(api_keys.authenticate, api_keys.hash_key(issued.key)).tenant == OPERATOR
 
 
-def test_device_submits_as_many_jobs_as_it_may_also_when_all_come_at_once(api: Api) -> None:
+def test_device_quota_is_exact_for_simultaneous_requests(api: Api) -> None:
     token = issued(api, "/v1/tokens", scopes=["submit"], ttl_seconds=60, max_jobs=3)
 
     with ThreadPoolExecutor(8) as pool:
@@ -439,7 +439,7 @@ def test_neither_a_refused_photo_nor_a_repeated_request_is_counted(api: Api) -> 
     assert [answer.status_code for answer in answers] == [202, 202]
 
 
-def test_device_does_nothing_but_submit(api: Api) -> None:
+def test_device_can_only_submit(api: Api) -> None:
     key = issued(api, "/v1/tokens", max_jobs=1)["key"]
     job = submitted(api, key).json()["id"]
 
@@ -457,7 +457,7 @@ def test_device_does_nothing_but_submit(api: Api) -> None:
     assert api.job(job)["state"] == "queued"
 
 
-def test_devices_key_dies_with_the_one_that_issued_it(api: Api) -> None:
+def test_device_key_ends_with_the_key_that_issued_it(api: Api) -> None:
     parent = issued(api, scopes=["submit"], expires_in_seconds=60)
     token = api.client.post(
         "/v1/tokens", json={"ttl_seconds": 3600}, headers=as_bearer(parent["key"])
@@ -469,13 +469,13 @@ def test_devices_key_dies_with_the_one_that_issued_it(api: Api) -> None:
     assert submitted(api, token["key"]).status_code == 401
 
 
-def admission(api: Api, token: str) -> Admission:
+def admission(api: Api, token: str) -> TokenClaims:
     keys = [SecretStr.get_secret_value(key) for key in api.bench.settings.live.secret]
     return Tokens(keys).read(token, now=dt.datetime.now(dt.UTC))
 
 
 @pytest.mark.parametrize("background", ["blur:0.5", None])
-def test_token_for_live_video_is_the_callers(api: Api, background: str | None) -> None:
+def test_live_video_token_belongs_to_the_caller(api: Api, background: str | None) -> None:
     answer = api.client.post("/v1/live", json={"background": background} if background else {})
 
     said = answer.json()
@@ -486,8 +486,8 @@ def test_token_for_live_video_is_the_callers(api: Api, background: str | None) -
     assert admitted.expires_at == dt.datetime.fromisoformat(said["expires_at"])
 
 
-def test_without_the_settings_there_is_no_live_video(bench: Bench) -> None:
-    with served_as(bench) as url, an_api(url, bench) as api:
+def test_live_video_without_settings_is_not_available(bench: Bench) -> None:
+    with serve_with(bench) as url, an_api(url, bench) as api:
         answer = api.client.post("/v1/live", json={})
 
     assert (answer.status_code, answer.json()["code"]) == (422, "not_available")
@@ -496,9 +496,9 @@ def test_without_the_settings_there_is_no_live_video(bench: Bench) -> None:
 
 def test_issued_key_identifies_its_tenant_and_scopes_and_is_not_stored(bench: Bench) -> None:
     with bench.transaction() as connection:
-        issued = keys.issue(connection, tenant=TENANT, scopes=[Scope.READ])
+        issued = api_keys.issue(connection, tenant=TENANT, scopes=[Scope.READ])
 
-        caller = keys.authenticate(connection, keys.digest_of(issued.key))
+        caller = api_keys.authenticate(connection, api_keys.hash_key(issued.key))
         stored = str(connection.exec_driver_sql("SELECT * FROM keys").all())
 
     assert issued.key.startswith("sf_live_")
@@ -516,9 +516,7 @@ def test_issued_key_identifies_its_tenant_and_scopes_and_is_not_stored(bench: Be
         *((Scope.SUBMIT, "GET", path) for path in ("jobs", "models")),
     ],
 )
-def test_key_does_only_what_its_scopes_allow(
-    api: Api, scope: Scope, method: str, path: str
-) -> None:
+def test_key_is_limited_to_its_scopes(api: Api, scope: Scope, method: str, path: str) -> None:
     headers = {"Authorization": f"Bearer {api.key(scope)}"}
 
     answer = api.client.request(method, f"/v1/{path}", headers=headers, json={})

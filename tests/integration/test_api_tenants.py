@@ -12,25 +12,28 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from smart_filter_api.keys import Scope
+from smart_filter_api.auth.api_keys import Scope
 from smart_filter_deploy.embedded.stack import Stack
-from smart_filter_shared.cards import Offer, TaskName
+from smart_filter_shared.catalog.model_card import Offer
 from smart_filter_shared.errors import RateLimited
 from smart_filter_shared.ids import OPERATOR, JobId, Tenant
-from smart_filter_shared.jobs import fairness, limits, models, transitions
-from smart_filter_shared.jobs.leases import Failure
-from smart_filter_shared.jobs.limits import Limits
-from smart_filter_shared.jobs.states import JobState
-from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.jobs.photo_queue import CLIENT
+from smart_filter_shared.model_registry import registry
+from smart_filter_shared.operations import settlement
+from smart_filter_shared.pipeline import StageName, TaskName
+from smart_filter_shared.queue.leases import Failure
+from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
+from smart_filter_shared.tenants import quotas
+from smart_filter_shared.tenants.quotas import Limits
 from smart_filter_tests.bench import TENANT, Bench, settings_of
-from smart_filter_tests.serving import Api, Clock, a_card, a_photo, an_api, served_as, serving
+from smart_filter_tests.serving import Api, Clock, a_card, a_photo, an_api, serve_api, serve_with
 
 OTHER = Tenant("other")
 STRANGER = Tenant("stranger")
-# Named by paths, but of no tenant.
+# Path parameters that belong to no tenant.
 COMMON: Mapping[str, str] = {"name": "image", "code": "not_found"}
-# Bodies without which a request would be refused before anything is looked for.
+# Bodies of requests that would otherwise be refused before the look-up.
 CHANGE: Mapping[str, object] = {"PATCH": {"enabled": False}}
 PHOTO = a_photo(size=(1000, 100))  # a tenth of a megapixel
 KEEP = Recipe(background=Background(BackgroundKind.KEEP))
@@ -47,7 +50,7 @@ def recipe_of(api: Api, **fields: str) -> dict[str, Any]:
     return recipe
 
 
-def test_setting_left_out_stays_and_null_takes_it_back(api: Api) -> None:
+def test_omitted_setting_stays_and_null_resets_it(api: Api) -> None:
     change(api, keep_input_seconds=60, keep_result_seconds=3600, keep_nothing=True)
     change(api, recipe={"crop": True})
 
@@ -55,8 +58,8 @@ def test_setting_left_out_stays_and_null_takes_it_back(api: Api) -> None:
 
     assert answer.status_code == 200
     assert answer.json() == api.client.get(f"/v1/tenants/{TENANT}").json()
-    told = {name: value for name, value in answer.json().items() if value is not None}
-    assert told == {
+    content_of = {name: value for name, value in answer.json().items() if value is not None}
+    assert content_of == {
         "tenant": TENANT,
         "keep_input_seconds": 60,
         "keep_nothing": True,
@@ -64,7 +67,7 @@ def test_setting_left_out_stays_and_null_takes_it_back(api: Api) -> None:
     }
 
 
-def test_request_goes_before_the_defaults_and_metadata_is_merged(api: Api) -> None:
+def test_request_overrides_the_defaults_and_metadata_is_merged(api: Api) -> None:
     metadata = {"app": "one", "place": "here"}
     change(api, recipe={"background": "color:red", "quality": 70, "metadata": metadata})
     photo = base64.b64encode(a_photo()).decode()
@@ -80,7 +83,7 @@ def test_request_goes_before_the_defaults_and_metadata_is_merged(api: Api) -> No
         assert answer.json()["metadata"] == {"app": "two", "place": "here"}
 
 
-def test_defaults_hold_for_their_tenant_until_they_are_emptied(api: Api) -> None:
+def test_defaults_apply_to_their_tenant_until_they_are_emptied(api: Api) -> None:
     change(api, recipe={"crop": True})
     headers = api.headers(*Scope, tenant=OTHER)
 
@@ -93,7 +96,7 @@ def test_defaults_hold_for_their_tenant_until_they_are_emptied(api: Api) -> None
         assert recipe_of(api)["crop"] == "false"
 
 
-def test_default_that_contradicts_a_request_gives_way(api: Api) -> None:
+def test_default_that_contradicts_a_request_is_ignored(api: Api) -> None:
     change(api, recipe={"crop": True, "margin": "10%", "format": "jpg", "filters": ["grade"]})
 
     transparent = recipe_of(api, background="transparent")
@@ -107,19 +110,19 @@ def test_default_that_contradicts_a_request_gives_way(api: Api) -> None:
     assert (refused.status_code, refused.json()["code"]) == (422, "contradiction")
 
 
-def test_default_that_is_not_served_any_more_is_named_as_a_default(api: Api, clock: Clock) -> None:
-    api.bench.do(models.publish, [Offer(a_card(TaskName.SMILE, "passing"))])
+def test_default_that_is_no_longer_served_is_named_as_a_default(api: Api, clock: Clock) -> None:
+    api.bench.do(registry.publish, [Offer(a_card(TaskName.SMILE, "passing"))])
     change(api, recipe={"smile": {"model": "passing"}, "outputs": ["rating"]})
     with api.bench.transaction() as connection:
         connection.exec_driver_sql("DELETE FROM models WHERE name = 'passing'")
 
-    clock.make_old()  # models are remembered for a second
+    clock.expire_caches()  # models are cached for a second
     answer = api.post(a_photo())
 
     assert answer.status_code == 422
     (wrong,) = answer.json()["errors"]
     assert wrong["pointer"] == "/smile/model"
-    assert "a default of yours" in wrong["detail"]
+    assert "one of your tenant's defaults" in wrong["detail"]
 
 
 @pytest.mark.parametrize(
@@ -154,7 +157,9 @@ def test_recipe_that_cannot_be_served_is_refused_as_a_default(
         {"keep_result_seconds": 8 * 24 * 3600},
     ],
 )
-def test_some_settings_only_the_operator_changes(api: Api, theirs: dict[str, object]) -> None:
+def test_some_settings_can_be_changed_by_the_operator_alone(
+    api: Api, theirs: dict[str, object]
+) -> None:
     operator = api.headers(Scope.ADMIN, tenant=OPERATOR)
 
     refused = change(api, **theirs)
@@ -214,15 +219,15 @@ def operations(api: Api) -> list[tuple[str, str]]:
         (method.upper(), path)
         for path, methods in document["paths"].items()
         for method in methods
-        # The operator sees all tenants there: see test_operating_api.py.
+        # The operator sees all tenants there: see test_operating.py.
         if not path.startswith("/v1/operator/")
         if set(re.findall(r"{(\w+)}", path)) - set(COMMON)
     ]
     return sorted(found, key=lambda one: (one[0] == "DELETE", one))
 
 
-def told(answer: httpx.Response, *names: str) -> tuple[int, str, dict[str, Any], list[str]]:
-    """Return all that an answer tells but the names that were asked for and its own."""
+def content_of(answer: httpx.Response, *names: str) -> tuple[int, str, dict[str, Any], list[str]]:
+    """Return everything in an answer except the requested names and its own."""
     body = answer.text
     for name in names:
         body = body.replace(name, "ID")
@@ -232,7 +237,7 @@ def told(answer: httpx.Response, *names: str) -> tuple[int, str, dict[str, Any],
     return answer.status_code, answer.headers.get("content-type", ""), document, headers
 
 
-def test_foreign_id_is_answered_as_an_unknown_one(api: Api) -> None:
+def test_foreign_id_is_answered_like_an_unknown_one(api: Api) -> None:
     headers = api.headers(*Scope, tenant=STRANGER)
     own = all_made(api)
     unknown = {name: str(uuid.uuid4()) for name in own}
@@ -240,7 +245,7 @@ def test_foreign_id_is_answered_as_an_unknown_one(api: Api) -> None:
     tried = operations(api)
     answers = {
         (method, path): [
-            told(
+            content_of(
                 api.client.request(
                     method, path.format(**names, **COMMON), headers=headers, json=CHANGE.get(method)
                 ),
@@ -260,7 +265,7 @@ def test_foreign_id_is_answered_as_an_unknown_one(api: Api) -> None:
     assert api.client.get(f"/v1/webhooks/{own['webhook_id']}").json()["enabled"] is True
 
 
-def test_lists_hold_the_tenants_own(api: Api) -> None:
+def test_lists_contain_only_the_tenants_own(api: Api) -> None:
     own = all_made(api)
     headers = api.headers(*Scope, tenant=STRANGER)
 
@@ -296,7 +301,7 @@ def test_idempotency_keys_belong_to_their_tenant(api: Api) -> None:
     assert "Idempotency-Replayed" not in answer.headers
 
 
-def test_tenant_that_asks_too_often_is_answered_when_to_come_again(api: Api) -> None:
+def test_tenant_above_its_rate_limit_gets_retry_after(api: Api) -> None:
     api.limit(requests_per_minute=1)
     other = api.headers(*Scope, tenant=Tenant("other"))
 
@@ -312,7 +317,7 @@ def test_tenant_that_asks_too_often_is_answered_when_to_come_again(api: Api) -> 
     assert api.client.get("/v1/jobs", headers=other).status_code == 200
 
 
-def test_operators_own_tenant_has_no_bounds(api: Api) -> None:
+def test_operator_tenant_has_no_bounds(api: Api) -> None:
     api.limit(OPERATOR, requests_per_minute=1, jobs_waiting=1, megapixels_per_day=0.001)
     own = api.headers(*Scope, tenant=OPERATOR)
 
@@ -322,7 +327,7 @@ def test_operators_own_tenant_has_no_bounds(api: Api) -> None:
     assert "RateLimit" not in answers[0].headers
 
 
-def test_no_more_jobs_wait_than_may(api: Api) -> None:
+def test_limit_of_waiting_jobs_holds(api: Api) -> None:
     api.limit(jobs_waiting=2)
     key = {"Idempotency-Key": "again"}
 
@@ -333,14 +338,14 @@ def test_no_more_jobs_wait_than_may(api: Api) -> None:
     assert int(refused.headers["Retry-After"]) >= 1
     assert api.leftovers()["jobs"] == api.leftovers()["objects"] == 2
     api.client.post(f"/v1/jobs/{first.json()['id']}/cancel")
-    # There is room, also under the key of the request that was refused.
+    # There is room, also under the key of the refused request.
     assert submitted(api, key).status_code == 202
 
 
-def test_bound_is_exact_when_many_requests_come_to_two_processes(api: Api) -> None:
+def test_limit_is_exact_for_simultaneous_requests_to_two_processes(api: Api) -> None:
     api.limit(jobs_waiting=100)
 
-    with served_as(api.bench) as url, httpx.Client(timeout=60) as other:
+    with serve_with(api.bench) as url, httpx.Client(timeout=60) as other:
         other.base_url, other.headers = httpx.URL(url), api.client.headers
         clients = [api.client, other] * 55
         with ThreadPoolExecutor(8) as pool:
@@ -350,18 +355,18 @@ def test_bound_is_exact_when_many_requests_come_to_two_processes(api: Api) -> No
     assert api.leftovers()["jobs"] == api.leftovers()["objects"] == 100
 
 
-def test_batches_that_fit_one_by_one_are_written_one_after_the_other(bench: Bench) -> None:
+def test_batches_that_fit_one_by_one_are_serialized(bench: Bench) -> None:
     bound = Limits(jobs_waiting=1000)
     is_free = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
 
     with bench.transaction() as first, bench.transaction() as second:
-        limits.refuse_when_full(first, TENANT, bound, exactly=True, jobs=400)
+        quotas.check_queue_quota(first, TENANT, bound, exactly=True, jobs=400)
         may_go_on = second.execute(is_free, {"name": f"jobs_waiting {TENANT}"}).scalar_one()
 
     assert not may_go_on
 
 
-def test_no_more_megapixels_a_day_than_may(api: Api) -> None:
+def test_daily_megapixel_limit_holds(api: Api) -> None:
     api.limit(megapixels_per_day=0.25)
 
     answers = [submitted(api) for _ in range(3)]
@@ -374,12 +379,12 @@ def test_no_more_megapixels_a_day_than_may(api: Api) -> None:
     assert submitted(api).status_code == 202
 
 
-def test_photos_at_once_spend_no_more_megapixels_than_may(api: Api) -> None:
+def test_daily_megapixel_limit_is_exact_for_simultaneous_photos(api: Api) -> None:
     bound = Limits(megapixels_per_day=10.0)
 
     def spend(_: int) -> bool:
         try:
-            api.bench.do(limits.spend, TENANT, 1.0, bound)
+            api.bench.do(quotas.charge, TENANT, 1.0, bound)
         except RateLimited:
             return False
         return True
@@ -388,10 +393,10 @@ def test_photos_at_once_spend_no_more_megapixels_than_may(api: Api) -> None:
         admitted = sum(pool.map(spend, range(40)))
 
     assert admitted == 10
-    assert api.bench.do(limits.spent_today, TENANT) == 10.0
+    assert api.bench.do(quotas.read_charged_today, TENANT) == 10.0
 
 
-def test_photo_that_is_refused_for_its_queue_costs_no_megapixels(api: Api) -> None:
+def test_photo_refused_for_its_queue_costs_no_megapixels(api: Api) -> None:
     api.limit(jobs_waiting=1, megapixels_per_day=10)
 
     for _ in range(3):
@@ -406,7 +411,7 @@ def test_full_service_accepts_jobs_of_the_operator_alone(servers: Stack, bench: 
     for _ in range(2):
         bench.submit(KEEP, tenant=Tenant("another"))
 
-    with serving(settings) as url, an_api(url, bench) as api:
+    with serve_api(settings) as url, an_api(url, bench) as api:
         refused = submitted(api)
         operators = submitted(api, api.headers(*Scope, tenant=OPERATOR))
 
@@ -432,12 +437,12 @@ def submit(api: Api) -> str:
 
 
 def finish(api: Api) -> None:
-    """Let a job succeed: each of its two stages takes a tenth of a second."""
+    """Complete a job: each of its two stages takes a tenth of a second."""
     api.bench.advance(StageName.PREPARE, StageName.COMPOSITE)
 
 
 def settle(api: Api) -> None:
-    api.bench.do(fairness.settle)
+    api.bench.do(settlement.settle)
 
 
 def used(api: Api, **between: str) -> list[dict[str, Any]]:
@@ -447,13 +452,13 @@ def used(api: Api, **between: str) -> list[dict[str, Any]]:
     return items
 
 
-def test_jobs_are_counted_once_by_how_they_ended_also_when_they_are_deleted(api: Api) -> None:
+def test_jobs_are_counted_once_by_their_outcome_even_when_deleted(api: Api) -> None:
     ended, unfinished = submit(api), submit(api)
     finish(api)
     settle(api)
     api.bench.advance(StageName.PREPARE)
     api.client.post(f"/v1/jobs/{submit(api)}/cancel")
-    submit(api)  # and goes on
+    submit(api)  # and stays unfinished
 
     for job_id in (ended, unfinished):
         api.client.delete(f"/v1/jobs/{job_id}")
@@ -473,12 +478,12 @@ def test_jobs_are_counted_once_by_how_they_ended_also_when_they_are_deleted(api:
     }
 
 
-def test_redriven_job_adds_the_seconds_of_its_further_stages(api: Api) -> None:
+def test_redriven_job_adds_the_seconds_of_its_additional_stages(api: Api) -> None:
     job_id = submit(api)
     api.bench.advance(StageName.PREPARE)
     api.fail(StageName.COMPOSITE, BROKE)
     settle(api)
-    api.bench.do(transitions.redrive, JobId(uuid.UUID(job_id)), TENANT)
+    api.bench.do(CLIENT.redrive, JobId(uuid.UUID(job_id)), TENANT)
     api.bench.advance(StageName.COMPOSITE)
 
     settle(api)
@@ -491,7 +496,7 @@ def test_redriven_job_adds_the_seconds_of_its_further_stages(api: Api) -> None:
     assert (day["megapixels"], day["model_seconds"]) == pytest.approx((0.1, 0.2))
 
 
-def test_days_are_narrowed_and_sorted_and_their_sums_exact(api: Api) -> None:
+def test_days_are_filtered_and_sorted_with_exact_sums(api: Api) -> None:
     api.bench.execute("""
         INSERT INTO usage (tenant, day, state, jobs, megapixels, model_seconds)
         SELECT 'tests', day, state, 1, megapixels, 0 FROM unnest(
@@ -506,11 +511,11 @@ def test_days_are_narrowed_and_sorted_and_their_sums_exact(api: Api) -> None:
     assert [used(api, to=day) for day in ("0001-01-01", "9999-12-31")] == [[], []]
 
 
-def test_counting_several_tenants_keeps_them_apart(api: Api) -> None:
+def test_usage_of_several_tenants_is_counted_separately(api: Api) -> None:
     tenants = [Tenant("b"), Tenant("a")]
     for tenant in tenants:
         job_id: JobId = api.bench.submit(tenant=tenant)
-        api.bench.do(transitions.cancel, job_id, tenant)
+        api.bench.do(CLIENT.cancel, job_id, tenant)
 
     settle(api)
 

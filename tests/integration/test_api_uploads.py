@@ -1,4 +1,4 @@
-"""Photos that come in by storage or with a request, and requests that are not HTTP."""
+"""Photos from storage or requests, and requests that are not HTTP."""
 
 import datetime as dt
 import json
@@ -11,20 +11,20 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from smart_filter_api.keys import Scope
-from smart_filter_api.multipart import MAX_PHOTO_BYTES
+from smart_filter_api.auth.api_keys import Scope
+from smart_filter_api.intake.multipart import MAX_PHOTO_BYTES
 from smart_filter_shared.ids import JobId, Tenant, UploadId
-from smart_filter_shared.jobs.presence import CELL
+from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.storage import keys
 from smart_filter_tests.bench import TENANT
 from smart_filter_tests.serving import Api, a_photo
-from smart_filter_workers.retention import Retention
+from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 
 PHOTO = a_photo()
 STRANGER = Tenant("stranger")
 
 
-def promised(api: Api, photo: bytes = PHOTO, type_: str = "image/jpeg") -> dict[str, Any]:
+def create_upload(api: Api, photo: bytes = PHOTO, type_: str = "image/jpeg") -> dict[str, Any]:
     answer = api.client.post("/v1/uploads", json={"content_type": type_, "bytes": len(photo)})
     assert answer.status_code == 201, answer.text
     upload: dict[str, Any] = answer.json()
@@ -32,7 +32,7 @@ def promised(api: Api, photo: bytes = PHOTO, type_: str = "image/jpeg") -> dict[
 
 
 def put(upload: dict[str, Any], photo: bytes = PHOTO) -> int:
-    """Put a photo as an upload says; return the storage's status."""
+    """Put a photo as an upload describes; return the storage's status."""
     return httpx.put(
         upload["put_url"], content=photo, headers=upload["headers"], timeout=60
     ).status_code
@@ -55,13 +55,13 @@ def age(api: Api, *, seconds: float) -> None:
 
 
 def sweep(api: Api) -> set[str]:
-    """Let retention remove what it may; return the keys that are left."""
-    Retention(api.bench.engine, api.bench.store, cell=CELL).remove_expired()
+    """Let retention remove expired objects; return the keys that are left."""
+    GarbageCollector(api.bench.engine, api.bench.store, cell=DEFAULT_CELL).remove_expired()
     return {stored.key for stored in api.bench.store.stored()}
 
 
-def test_photo_that_was_put_is_named_by_jobs(api: Api) -> None:
-    upload = promised(api)
+def test_uploaded_photo_is_used_by_jobs(api: Api) -> None:
+    upload = create_upload(api)
 
     assert put(upload) == 200
     first, second = name(api, upload), name(api, upload)
@@ -76,8 +76,8 @@ def test_photo_that_was_put_is_named_by_jobs(api: Api) -> None:
     assert len(list(api.bench.store.stored())) == 1
 
 
-def test_photo_is_put_through_the_service_until_the_upload_expires(api: Api) -> None:
-    upload = promised(api)
+def test_photo_is_uploaded_through_the_service_until_the_upload_expires(api: Api) -> None:
+    upload = create_upload(api)
     path = f"/v1/uploads/{upload['upload_id']}"
 
     assert api.client.put(path, content=PHOTO).status_code == 204
@@ -92,15 +92,15 @@ def test_photo_is_put_through_the_service_until_the_upload_expires(api: Api) -> 
     [(PHOTO + b"\0", "image/jpeg"), (PHOTO[:-1], "image/jpeg"), (PHOTO, "text/html")],
     ids=["longer", "shorter", "other-type"],
 )
-def test_link_takes_no_other_length_and_type(api: Api, photo: bytes, type_: str) -> None:
-    upload = promised(api) | {"headers": {"Content-Type": type_}}
+def test_link_accepts_no_other_length_and_type(api: Api, photo: bytes, type_: str) -> None:
+    upload = create_upload(api) | {"headers": {"Content-Type": type_}}
 
     assert put(upload, photo) == 403
     assert api.leftovers() == {"uploads": 1}
 
 
-def test_upload_that_nothing_was_put_into_waits_for_it(api: Api) -> None:
-    upload = promised(api)
+def test_empty_upload_waits_for_its_photo(api: Api) -> None:
+    upload = create_upload(api)
     token = api.client.post("/v1/tokens", json={}).json()["key"]
 
     early = name(api, upload, **{"Idempotency-Key": "a"})
@@ -114,8 +114,8 @@ def test_upload_that_nothing_was_put_into_waits_for_it(api: Api) -> None:
     assert name(api, upload, Authorization=f"Bearer {token}").status_code == 202
 
 
-def test_uploads_that_one_may_not_name_are_answered_alike(api: Api) -> None:
-    foreign = promised(api)
+def test_unusable_uploads_are_answered_alike(api: Api) -> None:
+    foreign = create_upload(api)
     put(foreign)
     headers = api.headers(*Scope, tenant=STRANGER)
     answers = [
@@ -126,11 +126,11 @@ def test_uploads_that_one_may_not_name_are_answered_alike(api: Api) -> None:
     answers.append(name(api, foreign))
 
     assert {answer.status_code for answer in answers} == {422}
-    told = [answer.json() for answer in answers]
-    assert [problem.pop("instance") for problem in told]
-    assert all(problem == told[0] for problem in told)
-    assert told[0]["errors"][0]["pointer"] == "/upload_id"
-    assert "POST /v1/uploads" in told[0]["detail"]
+    problems = [answer.json() for answer in answers]
+    assert [problem.pop("instance") for problem in problems]
+    assert all(problem == problems[0] for problem in problems)
+    assert problems[0]["errors"][0]["pointer"] == "/upload_id"
+    assert "POST /v1/uploads" in problems[0]["detail"]
 
 
 @pytest.mark.parametrize(
@@ -146,10 +146,10 @@ def test_uploads_that_one_may_not_name_are_answered_alike(api: Api) -> None:
         ),
     ],
 )
-def test_photo_that_cannot_enter_is_refused_by_its_header(
+def test_unusable_photo_is_refused_by_its_header(
     api: Api, photo: bytes, status: int, code: str
 ) -> None:
-    upload = promised(api, photo)
+    upload = create_upload(api, photo)
     put(upload, photo)
 
     answer = name(api, upload)
@@ -158,11 +158,11 @@ def test_photo_that_cannot_enter_is_refused_by_its_header(
     assert api.leftovers() == {"uploads": 1, "objects": 1}
 
 
-def test_header_behind_much_else_is_found(api: Api) -> None:
-    # As phones write depth maps: hundreds of segments before the picture's own.
+def test_header_after_many_other_segments_is_found(api: Api) -> None:
+    # Phones write depth maps: hundreds of segments before the picture's own.
     segment = b"\xff\xe1\xff\xff" + b"\0" * 65533
     photo = PHOTO[:2] + segment * 100 + PHOTO[2:]
-    upload = promised(api, photo)
+    upload = create_upload(api, photo)
     put(upload, photo)
 
     assert name(api, upload).status_code == 202
@@ -172,21 +172,21 @@ def test_header_behind_much_else_is_found(api: Api) -> None:
 def test_object_of_another_length_than_announced_is_refused(
     api: Api, length: int, remains: int
 ) -> None:
-    upload = promised(api)
-    # As on storage that does not hold its clients to what was signed.
+    upload = create_upload(api)
+    # Storage that does not enforce the signed length.
     api.bench.store.put(key_of(upload), b"\0" * length, length=length, media_type="image/jpeg")
 
     answer = name(api, upload)
 
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
-    assert f"has {length} bytes, {len(PHOTO)} were announced" in answer.json()["detail"]
+    assert f"has {length} bytes, but {len(PHOTO)} were announced" in answer.json()["detail"]
     assert len(sweep(api)) == remains
 
 
-def test_upload_that_no_job_names_is_removed_after_it_has_expired(api: Api) -> None:
-    upload = promised(api)
+def test_unused_upload_is_removed_after_it_has_expired(api: Api) -> None:
+    upload = create_upload(api)
     put(upload)
-    promised(api)  # nothing was put into this one
+    create_upload(api)  # without a photo
 
     assert sweep(api) == {key_of(upload)}
     age(api, seconds=3600 + 120)
@@ -195,11 +195,11 @@ def test_upload_that_no_job_names_is_removed_after_it_has_expired(api: Api) -> N
     assert api.leftovers() == {}
 
 
-def test_upload_that_a_job_waits_for_is_kept_and_is_no_orphan(api: Api) -> None:
-    upload = promised(api)
+def test_upload_of_a_waiting_job_is_kept_and_not_an_orphan(api: Api) -> None:
+    upload = create_upload(api)
     put(upload)
-    retention = Retention(api.bench.engine, api.bench.store, cell=CELL)
-    retention.clear_unnamed(older_than=dt.timedelta(seconds=-60))
+    retention = GarbageCollector(api.bench.engine, api.bench.store, cell=DEFAULT_CELL)
+    retention.clear_unreferenced(older_than=dt.timedelta(seconds=-60))
     job_id = name(api, upload).json()["id"]
     age(api, seconds=10 * 3600)
 
@@ -209,7 +209,7 @@ def test_upload_that_a_job_waits_for_is_kept_and_is_no_orphan(api: Api) -> None:
     assert sweep(api) == set()
 
 
-def test_photo_at_an_address_is_neither_fetched_nor_shown_on_submission(api: Api) -> None:
+def test_photo_address_is_neither_fetched_nor_shown_on_submission(api: Api) -> None:
     wish = {"photo_url": "HTTPS://Example.com/a.jpg?signature=x"}
 
     answer = api.client.post("/v1/jobs", json=wish)
@@ -221,7 +221,7 @@ def test_photo_at_an_address_is_neither_fetched_nor_shown_on_submission(api: Api
     assert "objects" not in api.leftovers()
 
 
-def test_photo_of_unknown_size_needs_room_in_the_day(api: Api) -> None:
+def test_photo_of_unknown_size_needs_room_in_the_daily_limit(api: Api) -> None:
     api.limit(megapixels_per_day=0.0016)  # one photo of 48 × 32 pixels, and a bit
     wish = {"photo_url": "https://example.com/a.jpg"}
 
@@ -249,7 +249,7 @@ def png(width: int, height: int) -> bytes:
         ),
     ],
 )
-def test_photo_that_cannot_enter_is_refused(api: Api, photo: bytes, status: int, code: str) -> None:
+def test_unusable_photo_is_refused(api: Api, photo: bytes, status: int, code: str) -> None:
     # The declared type is not trusted.
     answer = api.client.post("/v1/jobs", files={"photo": ("a.jpg", photo, "image/jpeg")})
 
@@ -258,7 +258,7 @@ def test_photo_that_cannot_enter_is_refused(api: Api, photo: bytes, status: int,
     assert api.leftovers() == {}
 
 
-def test_background_that_cannot_enter_is_refused_by_its_name(api: Api) -> None:
+def test_unusable_background_is_refused_by_its_field_name(api: Api) -> None:
     files = {"photo": ("p", a_photo()), "background_file": ("b", png(10_000, 5_001))}
 
     answer = api.client.post("/v1/jobs", files=files)
@@ -281,8 +281,8 @@ def test_job_that_cannot_be_written_leaves_no_picture_behind(api: Api) -> None:
     assert api.leftovers() == {}
 
 
-def begun(api: Api, *, length: int) -> socket.socket:
-    """Send the head of a form and where its photo begins; return the open connection."""
+def begin_form(api: Api, *, length: int) -> socket.socket:
+    """Send the head of a form and the beginning of its photo; return the open connection."""
     address = urlsplit(api.url)
     client = socket.create_connection((address.hostname, address.port or 80), timeout=60)
     client.sendall(
@@ -297,15 +297,15 @@ def begun(api: Api, *, length: int) -> socket.socket:
 
 
 def test_photo_over_the_limit_is_refused_before_it_has_all_arrived(api: Api) -> None:
-    with begun(api, length=1_000_000_000) as client:
+    with begin_form(api, length=1_000_000_000) as client:
         answer = client.recv(4096)
 
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert api.leftovers() == {}
 
 
-def test_client_that_leaves_in_the_middle_leaves_nothing(api: Api) -> None:
-    with begun(api, length=3_000_000) as client:
+def test_client_that_disconnects_in_the_middle_leaves_nothing(api: Api) -> None:
+    with begin_form(api, length=3_000_000) as client:
         client.sendall(a_photo() + bytes(2_000_000))
 
     assert api.client.get("/livez").status_code == 200
@@ -324,7 +324,7 @@ def test_head_of_a_request_is_bounded(api: Api) -> None:
 HOST = b"Host: x\r\n"
 
 
-def said(api: Api, raw: bytes) -> tuple[bytes, dict[str, str]]:
+def send_raw(api: Api, raw: bytes) -> tuple[bytes, dict[str, str]]:
     """Send bytes; return the head of the answer and its document."""
     address = urlsplit(api.url)
     with socket.create_connection((address.hostname, address.port or 80), timeout=60) as client:
@@ -354,7 +354,7 @@ GET, POST = b"GET /livez HTTP/1.1\r\n", b"POST /v1/jobs HTTP/1.1\r\n"
     ],
 )
 def test_request_that_is_not_http_is_answered_with_a_problem(api: Api, raw: bytes) -> None:
-    head, problem = said(api, raw + b"\r\n")
+    head, problem = send_raw(api, raw + b"\r\n")
 
     assert head.startswith(b"HTTP/1.1 400 ")
     assert b"application/problem+json" in head

@@ -1,4 +1,4 @@
-"""Waiting for a job and following its events; requests that are sent again under a key."""
+"""Long polls and event streams of a job; requests that are retried under a key."""
 
 import base64
 import json
@@ -11,15 +11,15 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from smart_filter_shared.jobs import retention
-from smart_filter_shared.jobs.leases import Failure
+from smart_filter_shared.artifacts import retention
 from smart_filter_shared.pipeline import StageName
-from smart_filter_tests.batching import KEEP, items
-from smart_filter_tests.deriving import objects, run, whole
+from smart_filter_shared.queue.leases import Failure
+from smart_filter_tests.batches import KEEP, items
 from smart_filter_tests.serving import Api, a_photo
+from smart_filter_tests.stored_results import objects, run_stages, run_whole_job
 
 PREPARE, COMPOSITE = StageName.PREPARE, StageName.COMPOSITE
-# Long enough that only what is waited for ends the wait.
+# Long enough that only the awaited event ends the wait.
 LONG = {"Prefer": "wait=60"}
 ONCE = {"Idempotency-Key": "once"}
 STROKE = {"points": [[1, 2], [40, 30.5]], "width": 12, "keep": True}
@@ -54,7 +54,7 @@ def followed(api: Api, job_id: str, after: int | None = None) -> list[Sent]:
 
 
 @pytest.fixture
-def beside() -> Iterator[ThreadPoolExecutor]:
+def thread() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(1) as pool:
         yield pool
 
@@ -68,16 +68,16 @@ def beside() -> Iterator[ThreadPoolExecutor]:
     ],
     ids=["photo", "derivation", "batch"],
 )
-def test_submission_waits_for_the_end_when_that_is_preferred(
-    api: Api, beside: ThreadPoolExecutor, path: str, body: object, stages: list[StageName]
+def test_submission_with_prefer_wait_returns_after_the_end(
+    api: Api, thread: ThreadPoolExecutor, path: str, body: object, stages: list[StageName]
 ) -> None:
-    path = path.format(parent=whole(api, background="auto"))
+    path = path.format(parent=run_whole_job(api, background="auto"))
     before = jobs(api)
 
-    waiting = beside.submit(api.client.post, path, json=body, headers=LONG)
+    waiting = thread.submit(api.client.post, path, json=body, headers=LONG)
     while jobs(api) == before:
-        pass  # it is on its way
-    run(api, *stages)
+        pass  # the request is on its way
+    run_stages(api, *stages)
     ended = waiting.result()
     accepted = api.client.post(path, json=body, headers={"Prefer": "wait=0"})
 
@@ -88,24 +88,26 @@ def test_submission_waits_for_the_end_when_that_is_preferred(
     assert (accepted.status_code, accepted.headers["Preference-Applied"]) == (202, "wait=0")
 
 
-def test_look_with_a_tag_waits_until_the_job_changes(api: Api, beside: ThreadPoolExecutor) -> None:
+def test_request_with_an_etag_waits_until_the_job_changes(
+    api: Api, thread: ThreadPoolExecutor
+) -> None:
     job_id = api.submit(background="keep")
     first = api.client.get(f"/v1/jobs/{job_id}")
     known = {"If-None-Match": first.headers["ETag"]}
 
     assert api.client.get(f"/v1/jobs/{job_id}", headers=known).status_code == 304
 
-    answer = beside.submit(api.client.get, f"/v1/jobs/{job_id}", headers={**known, **LONG})
-    run(api, PREPARE)
+    answer = thread.submit(api.client.get, f"/v1/jobs/{job_id}", headers={**known, **LONG})
+    run_stages(api, PREPARE)
 
     assert answer.result().status_code == 200
     assert answer.result().headers["ETag"] != first.headers["ETag"]
     assert answer.result().json()["state"] == "running"
 
 
-def test_waits_end_at_once_when_their_job_is_deleted(api: Api, beside: ThreadPoolExecutor) -> None:
+def test_waits_end_at_once_when_their_job_is_deleted(api: Api, thread: ThreadPoolExecutor) -> None:
     job_id = api.submit(background="keep")
-    answer = beside.submit(api.client.get, f"/v1/jobs/{job_id}", headers=LONG)
+    answer = thread.submit(api.client.get, f"/v1/jobs/{job_id}", headers=LONG)
 
     with api.client.stream("GET", f"/v1/jobs/{job_id}/events") as stream:
         lines = stream.iter_lines()
@@ -114,14 +116,14 @@ def test_waits_end_at_once_when_their_job_is_deleted(api: Api, beside: ThreadPoo
         rest = list(lines)
 
     assert first.type == "job.queued"
-    assert [line for line in rest if line] == []  # not even what keeps a stream alive
+    assert [line for line in rest if line] == []  # no keep-alive comment either
     assert answer.result().status_code == 410
     assert answer.result().json()["code"] == "job_deleted"
 
 
-def test_events_tell_all_that_happened_in_order(api: Api) -> None:
+def test_events_list_every_transition_in_order(api: Api) -> None:
     job_id = api.submit(background="keep")
-    run(api, PREPARE, COMPOSITE)
+    run_stages(api, PREPARE, COMPOSITE)
 
     events_ = followed(api, job_id)
 
@@ -141,14 +143,14 @@ def test_events_tell_all_that_happened_in_order(api: Api) -> None:
 def test_events_come_as_they_happen(api: Api) -> None:
     job_id = api.submit(background="keep")
     with api.client.stream("GET", f"/v1/jobs/{job_id}/events") as answer:
-        told = sent(answer.iter_lines())
-        assert next(told).type == "job.queued"
+        events = sent(answer.iter_lines())
+        assert next(events).type == "job.queued"
 
-        run(api, PREPARE)
+        run_stages(api, PREPARE)
 
-        assert [next(told).type, next(told).type] == ["job.running", "job.stage"]
-        run(api, COMPOSITE)
-        assert [one.type for one in told] == ["job.stage", "job.succeeded"]
+        assert [next(events).type, next(events).type] == ["job.running", "job.stage"]
+        run_stages(api, COMPOSITE)
+        assert [one.type for one in events] == ["job.stage", "job.succeeded"]
 
 
 def post(api: Api, key: str, *, photo: bytes = PHOTO, **fields: str) -> httpx.Response:
@@ -161,7 +163,7 @@ def jobs(api: Api) -> list[str]:
     return [job["id"] for job in api.client.get("/v1/jobs").json()["items"]]
 
 
-def test_same_request_is_answered_again_and_done_once(api: Api) -> None:
+def test_same_request_is_answered_again_and_executed_once(api: Api) -> None:
     first, again = post(api, '"a key"'), post(api, '"a key"')
 
     assert (first.status_code, again.status_code) == (202, 202)
@@ -173,7 +175,7 @@ def test_same_request_is_answered_again_and_done_once(api: Api) -> None:
     assert api.leftovers()["objects"] == 1
 
 
-def test_twenty_at_once_are_one_job_and_one_photo(api: Api) -> None:
+def test_twenty_simultaneous_requests_are_one_job_and_one_photo(api: Api) -> None:
     with ThreadPoolExecutor(20) as pool:
         answers = [one.result() for one in [pool.submit(post, api, "twenty") for _ in range(20)]]
 
@@ -185,7 +187,7 @@ def test_twenty_at_once_are_one_job_and_one_photo(api: Api) -> None:
     assert api.leftovers()["objects"] == 1
 
 
-def test_key_is_for_one_request(api: Api) -> None:
+def test_key_with_another_request_is_refused(api: Api) -> None:
     post(api, "mine")
 
     others = [post(api, "mine", photo=a_photo("PNG")), post(api, "mine", background="keep")]
@@ -195,7 +197,7 @@ def test_key_is_for_one_request(api: Api) -> None:
     assert len(jobs(api)) == 1
 
 
-def test_fault_of_the_client_is_answered_again(api: Api) -> None:
+def test_client_error_is_answered_again(api: Api) -> None:
     first, again = post(api, "bad", quality="0"), post(api, "bad", quality="0")
 
     assert (first.status_code, again.status_code) == (422, 422)
@@ -204,7 +206,7 @@ def test_fault_of_the_client_is_answered_again(api: Api) -> None:
     assert first.json() == again.json()
 
 
-def test_key_whose_request_died_is_free_after_a_minute(api: Api) -> None:
+def test_key_of_a_dead_request_is_free_after_a_minute(api: Api) -> None:
     claimed(api, "dead", seconds_ago=30)
     assert post(api, "dead").status_code == 422, "the fingerprint of the dead one is another"
 
@@ -219,7 +221,7 @@ def test_key_is_forgotten_after_a_day(api: Api) -> None:
 
     again = post(api, "old")
     with api.bench.transaction() as connection:
-        retention.forget_requests(connection, most=10)
+        retention.delete_old_requests(connection, most=10)
         kept = connection.execute(text("SELECT count(*) FROM requests")).scalar_one()
 
     assert "Idempotency-Replayed" not in again.headers
@@ -238,10 +240,10 @@ def test_key_is_forgotten_after_a_day(api: Api) -> None:
         ("/v1/live", {}),
     ],
 )
-def test_document_sent_again_under_its_key_is_answered_again_and_done_once(
+def test_document_retried_under_its_key_is_answered_again_and_executed_once(
     api: Api, path: str, body: object
 ) -> None:
-    path = path.format(parent=whole(api, background="auto"))
+    path = path.format(parent=run_whole_job(api, background="auto"))
 
     first = api.client.post(path, json=body, headers=ONCE)
     made = stored(api)
@@ -266,7 +268,9 @@ def stored(api: Api) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize(("move", "status"), [("cancel", 200), ("redrive", 202)])
-def test_move_sent_again_under_its_key_is_answered_again(api: Api, move: str, status: int) -> None:
+def test_operation_retried_under_its_key_is_answered_again(
+    api: Api, move: str, status: int
+) -> None:
     job_id = api.submit(background="keep")
     if move == "redrive":
         api.fail(PREPARE, Failure("internal", "It broke", "why"))
@@ -280,7 +284,7 @@ def test_move_sent_again_under_its_key_is_answered_again(api: Api, move: str, st
     assert api.client.post(path).status_code == 409
 
 
-def test_request_that_came_too_early_succeeds_under_its_key_later(api: Api) -> None:
+def test_early_request_succeeds_later_under_its_key(api: Api) -> None:
     job_id = api.submit(background="keep")
     path = f"/v1/jobs/{job_id}/derive"
 
@@ -293,7 +297,7 @@ def test_request_that_came_too_early_succeeds_under_its_key_later(api: Api) -> N
 
 
 def claimed(api: Api, key: str, *, seconds_ago: int) -> None:
-    """Leave behind what a process leaves that died while it worked on a request."""
+    """Leave the row of a process that died while it handled a request."""
     api.bench.execute("DELETE FROM requests")
     api.bench.execute(
         """

@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import text
 
 from smart_filter_shared.ids import JobId
-from smart_filter_shared.jobs import audit, transitions
-from smart_filter_shared.jobs.audit_rules import RULES, Fault
+from smart_filter_shared.jobs.photo_queue import CLIENT
+from smart_filter_shared.operations import consistency
+from smart_filter_shared.operations.consistency_rules import RULES, FaultKind
 from smart_filter_shared.pipeline import StageName
-from smart_filter_tests import commands, invariants, worlds
+from smart_filter_tests import commands, invariants, scenarios
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.commands import Command
 
@@ -21,7 +22,7 @@ URL = "https://example.org/told"
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class SampleJobs:
     """A batch whose first job has ended, a job that waits, one whose face stage runs."""
 
     ended: JobId
@@ -30,7 +31,7 @@ class World:
 
 
 @pytest.fixture
-def world(bench: Bench) -> World:
+def samples(bench: Bench) -> SampleJobs:
     _, (ended, _) = bench.submit_batch(2, webhook_url=URL)
     bench.advance(*EVERY)
     runs = bench.submit()
@@ -39,14 +40,14 @@ def world(bench: Bench) -> World:
     bench.advance(PREPARE)
     bench.claim_one(FACE)
     with bench.transaction() as connection:
-        # As the sweeper leaves it that has swept for long.
+        # The state after the sweeper has run for long.
         connection.execute(text("UPDATE cells SET swept_at = statement_timestamp()"))
-    return World(ended, waits, runs)
+    return SampleJobs(ended, waits, runs)
 
 
 def found(bench: Bench) -> list[str]:
     with bench.transaction() as connection:
-        return [finding.rule for finding in audit.rows(connection, most=10)]
+        return [finding.rule for finding in consistency.check_rows(connection, most=10)]
 
 
 def delivery(job_id: str, *, late: str = "0 s", times: int = 1) -> str:
@@ -59,9 +60,9 @@ def delivery(job_id: str, *, late: str = "0 s", times: int = 1) -> str:
     """
 
 
-# By rule, what breaks it: one statement, of which `:ended`, `:waits` and `:runs` are jobs.
+# By rule, a statement that breaks it; `:ended`, `:waits` and `:runs` are jobs.
 DAMAGE = {
-    "a waiting stage counts the needs that have not succeeded": """
+    "a waiting stage counts its unfinished needs": """
         UPDATE stages SET open_needs = 3 WHERE job_id = :waits AND stage = 'face'
     """,
     "a ready stage waits for nothing": """
@@ -70,107 +71,107 @@ DAMAGE = {
     "a waiting stage waits for something": """
         UPDATE stages SET open_needs = 0 WHERE job_id = :waits AND stage = 'face'
     """,
-    "a lease is what running means": """
+    "a stage has a lease exactly while it runs": """
         UPDATE stages SET leased_until = NULL WHERE job_id = :runs AND stage = 'face'
     """,
-    "a lease that nobody renews is taken away": """
+    "an expired lease is revoked": """
         UPDATE stages SET leased_until = statement_timestamp() - interval '2 minutes'
         WHERE job_id = :runs AND stage = 'face'
     """,
-    "a stage that is due is made ready": """
+    "a due stage is made ready": """
         UPDATE stages SET state = 'waiting', open_needs = 0, lease_token = NULL,
             not_before = statement_timestamp() - interval '2 minutes'
         WHERE job_id = :runs AND stage = 'face'
     """,
     "no counter is below zero": "UPDATE stages SET attempt = -1 WHERE job_id = :waits",
-    "what may still be claimed has the deadline of its job": """
+    "an unfinished stage has the deadline of its job": """
         UPDATE stages SET deadline_at = statement_timestamp() WHERE job_id = :waits
     """,
     "every stage belongs to a job": "DELETE FROM jobs WHERE id = :waits",
     "a job has ended when no stage is unfinished": "DELETE FROM stages WHERE job_id = :waits",
-    "every stage of a job that succeeded has": """
+    "every stage of a succeeded job has succeeded": """
         UPDATE jobs SET outcome = 'succeeded', finished_at = statement_timestamp()
         WHERE id = :waits
     """,
-    "one stage has failed of a job that has, and of no other": """
+    "a failed job has one failed stage, other jobs have none": """
         UPDATE jobs SET outcome = 'failed' WHERE id = :ended
     """,
-    "a job that has ended goes on before it ends again": """
+    "an ended job ends again only after it has run again": """
         INSERT INTO events (job_id, type, state, at, written_in)
         SELECT job_id, type, state, at, written_in FROM events
         WHERE job_id = :ended AND type = 'job.succeeded'
     """,
-    "an event tells of a job or a batch": """
+    "every event belongs to a job or a batch": """
         INSERT INTO events (job_id, type, state, at, written_in)
         VALUES (gen_random_uuid(), 'job.queued', 'queued', statement_timestamp(), 1)
     """,
-    "a deleted job is gone": """
+    "a deleted job has no row": """
         INSERT INTO tombstones (job_id, tenant, deleted_at)
         VALUES (:ended, 'tests', statement_timestamp())
     """,
-    "what a job cost is counted soon after its end": """
+    "an ended job is settled within ten minutes": """
         UPDATE jobs SET finished_at = statement_timestamp() - interval '1 hour' WHERE id = :ended
     """,
-    "usage counts every job that has ended": """
+    "usage counts every ended job": """
         UPDATE jobs SET settled = true, counted_seconds = 1 WHERE id = :ended
     """,
     "each item of a batch is one job or one gap": "UPDATE batches SET total = total + 1",
-    "a batch has finished when no job of it is unfinished": """
+    "a batch has finished when all its jobs have ended": """
         UPDATE batches SET finished_at = statement_timestamp()
     """,
-    "an album is ranked when nobody in it is being rated": "UPDATE batches SET best = 1",
-    "no more are composed of an album than its best, but for those that were redriven": """
+    "an album is ranked when all its photos are rated": "UPDATE batches SET best = 1",
+    "an album composes only its best photos and redriven ones": """
         WITH ranked AS (UPDATE jobs SET album_rank = 1 WHERE id = :ended)
         UPDATE batches SET best = 0, ranked_at = statement_timestamp()
     """,
-    "what an unfinished job starts from is kept": """
+    "the photo of an unfinished job is kept": """
         UPDATE artifacts SET marked_at = statement_timestamp() WHERE job_id = :waits
     """,
-    "what is kept of a deleted job is marked": """
+    "the artifacts of a deleted job are marked": """
         UPDATE artifacts SET job_id = gen_random_uuid() WHERE job_id = :ended
     """,
-    "what is borrowed is there, and so is who borrows it": """
+    "a borrowed artifact and its borrower exist": """
         INSERT INTO borrowers (tenant, key, job_id) VALUES ('tests', 'nothing', :ended)
     """,
-    "nobody borrows what is his": """
+    "no job borrows its own artifact": """
         INSERT INTO borrowers (tenant, key, job_id)
         SELECT tenant, key, job_id FROM artifacts WHERE job_id = :ended
     """,
-    "whoever a job names is told of its end": f"""
+    "the end of a job is delivered to its webhook_url": f"""
         UPDATE jobs SET webhook_url = '{URL}' WHERE id = :ended
     """,
-    "whoever a batch names is told of its end": f"""
+    "the end of a batch is delivered to its webhook_url": f"""
         WITH told AS (UPDATE jobs SET outcome = 'canceled', finished_at = statement_timestamp())
         UPDATE batches SET finished_at = statement_timestamp(), webhook_url = '{URL}'
     """,
-    "an end is told to each receiver under one id": delivery(":ended", times=2),
-    "what is to be told is told": delivery(":ended", late="1 hour"),
-    "a delivery tells of a job or a batch that is there": delivery("gen_random_uuid()"),
-    "a try to deliver is one of a delivery": """
+    "an end has one delivery per receiver": delivery(":ended", times=2),
+    "a due delivery is sent": delivery(":ended", late="1 hour"),
+    "every delivery belongs to a job or a batch": delivery("gen_random_uuid()"),
+    "every delivery attempt belongs to a delivery": """
         INSERT INTO delivery_attempts (delivery_id, at, seconds)
         VALUES (gen_random_uuid(), statement_timestamp(), 1)
     """,
 }
 
 
-def test_every_kind_of_damage_to_rows_is_found(bench: Bench, world: World) -> None:
-    jobs = {"ended": world.ended, "waits": world.waits, "runs": world.runs}
+def test_every_kind_of_damage_to_rows_is_found(bench: Bench, samples: SampleJobs) -> None:
+    jobs = {"ended": samples.ended, "waits": samples.waits, "runs": samples.runs}
     unnoticed = []
 
     before = found(bench)
     for rule in RULES:
         with bench.engine.connect() as connection:  # rolled back at the end of the block
             connection.execute(text(DAMAGE[rule.name]), jobs)
-            if rule.name not in [one.rule for one in audit.rows(connection, most=10)]:
+            if rule.name not in [one.rule for one in consistency.check_rows(connection, most=10)]:
                 unnoticed.append(rule.name)
 
     assert before == []
     assert unnoticed == []
 
 
-def test_sweeper_that_was_away_has_a_minute_to_mend_things(bench: Bench, world: World) -> None:
+def test_returning_sweeper_has_a_minute_to_repair_damage(bench: Bench, samples: SampleJobs) -> None:
     bench.execute("UPDATE cells SET expires_from = statement_timestamp()")
-    bench.execute(DAMAGE["a lease that nobody renews is taken away"], runs=world.runs)
+    bench.execute(DAMAGE["an expired lease is revoked"], runs=samples.runs)
 
     assert found(bench) == []
 
@@ -182,42 +183,44 @@ def command(
     return commands.on_servers(bench.settings, capsys, monkeypatch)
 
 
-@pytest.mark.usefixtures("world")
-def test_job_that_never_ran_may_end_again_when_it_was_redriven(bench: Bench) -> None:
+@pytest.mark.usefixtures("samples")
+def test_unstarted_job_can_end_again_when_it_was_redriven(bench: Bench) -> None:
     job_id = bench.submit()
-    worlds.pass_deadline(bench, job_id)
+    scenarios.set_deadline_past(bench, job_id)
     bench.sweep()
     with bench.transaction() as connection:
-        transitions.redrive(connection, job_id, TENANT)
-        transitions.cancel(connection, job_id, TENANT)
+        CLIENT.redrive(connection, job_id, TENANT)
+        CLIENT.cancel(connection, job_id, TENANT)
 
     assert invariants.broken(bench) == []
 
 
-@pytest.mark.usefixtures("world")
+@pytest.mark.usefixtures("samples")
 def test_missing_object_is_reported_with_its_remedy(bench: Bench, command: Command) -> None:
     with bench.transaction() as connection:
         keys = [row.key for row in connection.execute(text("SELECT key FROM artifacts"))]
     for key in keys:
         bench.store.put(key, b"it", length=2, media_type="text/plain")
-    healthy = command("audit"), command.said("audit")
+    healthy = command("audit"), command.output("audit")
 
     bench.store.remove(keys[0])
 
-    assert healthy == ({"findings": []}, "nothing is lost, doubled or orphaned\n")
+    assert healthy == ({"findings": []}, "nothing is lost, duplicated or orphaned\n")
     assert command.status("audit") == 1
-    (finding,) = json.loads(command.said("audit", "--json"))["findings"]
-    assert (finding["fault"], finding["subject"]) == (Fault.LOST, keys[0])
+    (finding,) = json.loads(command.output("audit", "--json"))["findings"]
+    assert (finding["fault"], finding["subject"]) == (FaultKind.LOST, keys[0])
     assert "backup" in finding["fix"]
 
 
-def test_object_that_no_row_names_is_found_once_it_should_be_gone(bench: Bench) -> None:
-    key = "2026-11-20/tests/nobody/photo"
+def test_unnamed_object_is_found_after_its_retention(bench: Bench) -> None:
+    key = "2026-11-20/tests/unknown/photo"
     bench.store.put(key, b"it", length=2, media_type="text/plain")
-    young = audit.objects(bench.engine, bench.store, most=10)
+    young = consistency.check_objects(bench.engine, bench.store, most=10)
 
-    # The server tells when an object was written to the second, and rounds up.
-    old = audit.objects(bench.engine, bench.store, most=10, old=-dt.timedelta(minutes=1))
+    # The server reports write times in seconds, rounded up.
+    old = consistency.check_objects(
+        bench.engine, bench.store, most=10, old=-dt.timedelta(minutes=1)
+    )
 
     assert young == []
-    assert [(one.fault, one.subject) for one in old] == [(Fault.ORPHANED, key)]
+    assert [(one.fault, one.subject) for one in old] == [(FaultKind.ORPHANED, key)]

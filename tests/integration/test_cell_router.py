@@ -1,4 +1,4 @@
-"""The cell router over HTTP: what is passed on, what is not, and a cell that is not there."""
+"""The cell router over HTTP: forwarded and refused requests, and a cell that is down."""
 
 import contextlib
 import socket
@@ -16,11 +16,11 @@ from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from smart_filter_api.cells import router
-from smart_filter_api.cells.choosing import Cell, Cells
-from smart_filter_api.cells.lines import CellAway
-from smart_filter_api.cells.passing import Passage
+from smart_filter_api.cells.connection_pool import CellUnavailable
+from smart_filter_api.cells.proxy import CellProxy
+from smart_filter_api.cells.rendezvous import Cell, Cells
 from smart_filter_deploy.embedded.ports import free_port
-from smart_filter_tests.serving import listening
+from smart_filter_tests.serving import serve_application
 
 DOMAIN = "photos.test"
 PIECE = b"x" * 65536
@@ -28,9 +28,9 @@ HOST = f"Host: acme.{DOMAIN}".encode()
 
 
 class Echo:
-    """A cell that tells what it was asked.
+    """A cell that answers with the request it received.
 
-    sent: set when the first piece of a body has come.
+    sent: set when the first piece of a body has arrived.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Echo:
             length += len(piece)
             if piece:
                 self.sent.set()
-        told = {
+        document = {
             "target": (scope["raw_path"] + b"?" + scope["query_string"]).decode(),
             "method": scope["method"],
             "headers": [[name.decode(), value.decode()] for name, value in scope["headers"]],
@@ -60,7 +60,7 @@ class Echo:
             "client": scope["client"][0],
             "scheme": scope["scheme"],
         }
-        answer = JSONResponse(told, headers={"Location": "/v1/jobs/1", "Connection": "x-odd"})
+        answer = JSONResponse(document, headers={"Location": "/v1/jobs/1", "Connection": "x-odd"})
         answer.headers["X-Odd"] = "of this hop"
         answer.headers.append("Set-Cookie", "a=1")
         answer.headers.append("Set-Cookie", "b=2")
@@ -69,7 +69,7 @@ class Echo:
 
 @dataclass(slots=True)
 class Routed:
-    """A router before two cells: amber, which echoes, and basil, which is not there."""
+    """A router before two cells: amber, which echoes, and basil, which is down."""
 
     url: str
     watch: str
@@ -79,25 +79,25 @@ class Routed:
     def host(self, tenant: str) -> dict[str, str]:
         return {"Host": f"{tenant}.{DOMAIN}"}
 
-    def asked(self, path: str = "/v1/jobs", **headers: str) -> dict[str, Any]:
-        """Ask amber; return what it was asked. In names of headers `_` stands for a dash."""
+    def fetch_echo(self, path: str = "/v1/jobs", **headers: str) -> dict[str, Any]:
+        """Ask amber; return the request it received. In names of headers `_` stands for a dash."""
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         answer = self.client.get(path, headers={**self.host("acme"), **given})
         assert answer.status_code == 200
-        told: dict[str, Any] = answer.json()
-        return told
+        document: dict[str, Any] = answer.json()
+        return document
 
-    def said(self, *lines: bytes) -> bytes:
-        """Send a request as it is, and nothing more; return all that is answered."""
-        with self.sent(*lines) as client:
+    def send_raw(self, *lines: bytes) -> bytes:
+        """Send bytes as a request, and nothing more; return the whole answer."""
+        with self.send_part(*lines) as client:
             client.shutdown(socket.SHUT_WR)
             answer = b""
             while piece := client.recv(65536):
                 answer += piece
         return answer
 
-    def sent(self, *lines: bytes) -> socket.socket:
-        """Send what is there of a request; return the connection, which stays open."""
+    def send_part(self, *lines: bytes) -> socket.socket:
+        """Send the beginning of a request; return the connection, which stays open."""
         place = urlsplit(self.url)
         client = socket.create_connection((place.hostname, place.port or 80), timeout=60)
         client.sendall(b"\r\n".join(lines))
@@ -108,42 +108,44 @@ class Routed:
 def routed() -> Iterator[Routed]:
     """The router; acme's cell is amber, globex' is basil."""
     echo = Echo()
-    with listening(echo) as url:
+    with serve_application(echo) as url:
         amber, basil = Cell("amber", url), Cell("basil", f"http://127.0.0.1:{free_port()}")
         cells = Cells((amber, basil), {"acme": amber, "globex": basil})
         watching = socket.create_server(("127.0.0.1", 0))
         port = watching.getsockname()[1]
         with (
-            listening(router.create(DOMAIN, cells, watch_port=port), watching) as front,
+            serve_application(
+                router.create_router(DOMAIN, cells, watch_port=port), watching
+            ) as front,
             httpx.Client(base_url=front, timeout=60, trust_env=False) as client,
         ):
             yield Routed(front, f"http://127.0.0.1:{port}", echo, client)
 
 
-def test_request_and_answer_are_passed_on_but_for_the_headers_of_a_hop(routed: Routed) -> None:
+def test_request_and_answer_are_forwarded_without_hop_by_hop_headers(routed: Routed) -> None:
     path = "/v1//jobs/%2e%2E/a%2Fb?x=%26&y"
     headers = {**routed.host("acme"), "Authorization": "Bearer key"}
 
     answer = routed.client.put(path, headers=headers, content=b"photo")
 
-    told = answer.json()
-    assert (told["method"], told["target"], told["length"]) == ("PUT", path, 5)
-    assert ["authorization", "Bearer key"] in told["headers"]
-    assert ["host", f"acme.{DOMAIN}"] in told["headers"]
+    echo = answer.json()
+    assert (echo["method"], echo["target"], echo["length"]) == ("PUT", path, 5)
+    assert ["authorization", "Bearer key"] in echo["headers"]
+    assert ["host", f"acme.{DOMAIN}"] in echo["headers"]
     assert answer.headers.get_list("set-cookie") == ["a=1", "b=2"]
     assert answer.headers["location"] == "/v1/jobs/1"
     assert "x-odd" not in answer.headers
     assert len(answer.headers.get_list("date")) == 1
 
 
-def test_cell_gets_no_header_of_the_connection_and_knows_its_client_by_the_router(
+def test_cell_receives_the_routers_client_address_and_no_connection_headers(
     routed: Routed,
 ) -> None:
     of_a_hop = {"Keep_Alive": "timeout=5", "TE": "trailers", "Upgrade": "h2c", "X_Own": "1"}
     of_the_client = {"X_Forwarded_For": "6.6.6.6", "X_Forwarded_Proto": "https"}
     forged = {"X_Forwarded_Host": "evil", "Forwarded": "for=6.6.6.6", "X_Real_IP": "6.6.6.6"}
 
-    told = routed.asked(
+    echo = routed.fetch_echo(
         Connection="X-Own, Host, keep-alive",
         Proxy_Authorization="Basic x",
         **of_a_hop,
@@ -151,11 +153,11 @@ def test_cell_gets_no_header_of_the_connection_and_knows_its_client_by_the_route
         **forged,
     )
 
-    names = [name for name, _ in told["headers"]]
+    names = [name for name, _ in echo["headers"]]
     assert not set(names) & set("x-own keep-alive te proxy-authorization upgrade".split())
     assert not set(names) & {"forwarded", "x-real-ip", "x-forwarded-host"}
     # The router trusts this machine, as the API does; so it takes these two from the test.
-    assert (told["client"], told["scheme"]) == ("6.6.6.6", "https")
+    assert (echo["client"], echo["scheme"]) == ("6.6.6.6", "https")
     assert names.count("x-forwarded-for") == names.count("host") == 1
 
 
@@ -171,13 +173,13 @@ def test_cell_gets_no_header_of_the_connection_and_knows_its_client_by_the_route
         ),
     ],
 )
-def test_request_whose_host_is_in_doubt_is_refused(routed: Routed, lines: list[bytes]) -> None:
-    assert routed.said(*lines, b"", b"").startswith(b"HTTP/1.1 400 ")
-    assert routed.asked(Host=f"acme.{DOMAIN}:")["method"] == "GET"
+def test_request_with_an_ambiguous_host_is_refused(routed: Routed, lines: list[bytes]) -> None:
+    assert routed.send_raw(*lines, b"", b"").startswith(b"HTTP/1.1 400 ")
+    assert routed.fetch_echo(Host=f"acme.{DOMAIN}:")["method"] == "GET"
 
 
-def test_body_of_two_lengths_is_refused_with_all_that_follows_it(routed: Routed) -> None:
-    answer = routed.said(
+def test_body_with_two_lengths_is_refused_with_everything_after_it(routed: Routed) -> None:
+    answer = routed.send_raw(
         *(b"POST /v1/jobs HTTP/1.1", HOST, b"Content-Length: 5", b"Transfer-Encoding: chunked"),
         *(b"", b"0", b""),
         *(b"GET /smuggled HTTP/1.1", HOST, b"", b""),
@@ -189,7 +191,7 @@ def test_body_of_two_lengths_is_refused_with_all_that_follows_it(routed: Routed)
     assert b"connection: close" in answer.lower()
 
 
-def test_body_is_passed_on_before_it_has_ended(routed: Routed) -> None:
+def test_body_is_forwarded_before_it_has_ended(routed: Routed) -> None:
     routed.echo.sent.clear()
     came = []
 
@@ -206,10 +208,10 @@ def test_body_is_passed_on_before_it_has_ended(routed: Routed) -> None:
 
 
 @pytest.mark.parametrize("expect", [b"Accept: */*", b"Expect: 100-continue"])
-def test_answer_does_not_wait_for_a_body_that_does_not_come(routed: Routed, expect: bytes) -> None:
+def test_answer_does_not_wait_for_a_missing_body(routed: Routed, expect: bytes) -> None:
     length = b"Content-Length: 1000000"
 
-    with routed.sent(b"POST /refused HTTP/1.1", HOST, length, expect, b"", b"") as client:
+    with routed.send_part(b"POST /refused HTTP/1.1", HOST, length, expect, b"", b"") as client:
         answer = client.recv(65536)
 
     assert answer.startswith(b"HTTP/1.1 401 ")
@@ -218,21 +220,23 @@ def test_answer_does_not_wait_for_a_body_that_does_not_come(routed: Routed, expe
 def test_client_is_asked_for_its_body_when_the_cell_wants_it(routed: Routed) -> None:
     expect = b"Expect: 100-continue"
 
-    with routed.sent(b"POST / HTTP/1.1", HOST, b"Content-Length: 5", expect, b"", b"") as client:
-        asked = client.recv(65536)
+    with routed.send_part(
+        b"POST / HTTP/1.1", HOST, b"Content-Length: 5", expect, b"", b""
+    ) as client:
+        interim = client.recv(65536)
         client.sendall(b"photo")
         answer = client.recv(65536)
 
-    assert asked == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert interim == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert answer.startswith(b"HTTP/1.1 200 ")
 
 
-def test_answer_that_breaks_off_is_seen_to_break_off(routed: Routed) -> None:
+def test_truncated_answer_is_truncated_for_the_client(routed: Routed) -> None:
     with pytest.raises(httpx.RemoteProtocolError):
         routed.client.get("/broken", headers=routed.host("acme"))
 
 
-def test_cell_that_is_away_fails_at_once_and_for_its_tenants_alone(routed: Routed) -> None:
+def test_unreachable_cell_fails_at_once_and_only_for_its_tenants(routed: Routed) -> None:
     answer = routed.client.get("/v1/jobs", headers=routed.host("globex"))
     problem = answer.json()
 
@@ -240,7 +244,7 @@ def test_cell_that_is_away_fails_at_once_and_for_its_tenants_alone(routed: Route
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["retry-after"] == "2"
     assert problem["instance"] == f"urn:uuid:{answer.headers['x-request-id']}"
-    assert routed.asked()["method"] == "GET"
+    assert routed.fetch_echo()["method"] == "GET"
 
 
 @pytest.mark.parametrize(
@@ -250,13 +254,13 @@ def test_cell_that_is_away_fails_at_once_and_for_its_tenants_alone(routed: Route
         *("/%61dmin", "/v1/%6fperator/jobs", "//admin", "/v1/./operator", "/v1/x/../operator"),
     ],
 )
-def test_pages_of_operators_are_at_no_tenants_host(routed: Routed, path: str) -> None:
-    answer = routed.said(f"GET {path} HTTP/1.1".encode(), HOST, b"", b"")
+def test_operator_pages_are_not_on_tenant_hosts(routed: Routed, path: str) -> None:
+    answer = routed.send_raw(f"GET {path} HTTP/1.1".encode(), HOST, b"", b"")
 
     assert answer.startswith(b"HTTP/1.1 404 ")
 
 
-def test_operators_watch_where_tenants_are_not_served(routed: Routed) -> None:
+def test_operators_monitor_on_a_host_without_tenants(routed: Routed) -> None:
     routed.client.get("/v1/jobs", headers=routed.host("globex"))
 
     with httpx.Client(base_url=routed.watch, trust_env=False, timeout=60) as operator:
@@ -267,7 +271,7 @@ def test_operators_watch_where_tenants_are_not_served(routed: Routed) -> None:
     assert 'smart_filter_cell_up{cell="amber"} 1' in shown
     assert 'smart_filter_cell_up{cell="basil"} 0' in shown
     assert 'smart_filter_passed_seconds_count{cell="basil",status="503"}' in shown
-    # Tenants learn no more than that the router lives.
+    # Tenants learn only that the router is alive.
     assert [routed.client.get(path).status_code for path in ("/readyz", "/metrics")] == [404] * 2
     assert routed.client.get("/livez").json() == {"status": "ok"}
 
@@ -279,11 +283,11 @@ def test_host_without_a_tenant_is_not_found(routed: Routed) -> None:
     assert "acme.photos.test" in answer.json()["detail"]
 
 
-def test_router_that_reaches_no_cell_is_not_ready() -> None:
+def test_router_without_a_reachable_cell_is_not_ready() -> None:
     cells = Cells([Cell("basil", f"http://127.0.0.1:{free_port()}")])
     watching = socket.create_server(("127.0.0.1", 0))
     port = watching.getsockname()[1]
-    with listening(router.create(DOMAIN, cells, watch_port=port), watching) as url:
+    with serve_application(router.create_router(DOMAIN, cells, watch_port=port), watching) as url:
         httpx.get(url, headers={"Host": f"acme.{DOMAIN}"}, trust_env=False, timeout=60)
 
         answer = httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False, timeout=60)
@@ -292,7 +296,7 @@ def test_router_that_reaches_no_cell_is_not_ready() -> None:
 
 
 def test_websocket_is_refused(routed: Routed) -> None:
-    answer = routed.said(
+    answer = routed.send_raw(
         *(b"GET /v1/live/socket HTTP/1.1", HOST, b"Connection: Upgrade", b"Upgrade: websocket"),
         *(b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", b"", b""),
     )
@@ -301,15 +305,15 @@ def test_websocket_is_refused(routed: Routed) -> None:
 
 
 @contextlib.contextmanager
-def saying(answer: bytes) -> Iterator[tuple[Cell, list[bytes]]]:
-    """A cell that says the same whatever it is asked, and what was asked but whether it lives."""
-    asked: list[bytes] = []
+def answering_cell(answer: bytes) -> Iterator[tuple[Cell, list[bytes]]]:
+    """A cell that always gives the same answer, and the requests it received."""
+    received: list[bytes] = []
 
     def converse(connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):
             while head := connection.recv(65536):
                 if b" /livez " not in head:
-                    asked.append(head.split()[1])
+                    received.append(head.split()[1])
                 connection.sendall(answer)
 
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -320,12 +324,12 @@ def saying(answer: bytes) -> Iterator[tuple[Cell, list[bytes]]]:
                     threading.Thread(target=converse, args=server.accept()[:1]).start()
 
         threading.Thread(target=accept).start()
-        yield Cell("amber", f"http://127.0.0.1:{server.getsockname()[1]}"), asked
+        yield Cell("amber", f"http://127.0.0.1:{server.getsockname()[1]}"), received
         server.shutdown(socket.SHUT_RDWR)
 
 
-def asked_alone(cell: Cell) -> httpx.Response:
-    with listening(router.create(DOMAIN, Cells([cell]))) as url:
+def ask_alone(cell: Cell) -> httpx.Response:
+    with serve_application(router.create_router(DOMAIN, Cells([cell]))) as url:
         return httpx.get(url, headers={"Host": f"acme.{DOMAIN}"}, trust_env=False, timeout=60)
 
 
@@ -346,27 +350,27 @@ async def nothing_more() -> Message:
     raise AssertionError
 
 
-async def to_nobody(message: Message) -> None:
+async def discard(message: Message) -> None:
     del message
 
 
-def test_one_client_cannot_have_all_requests_of_a_cell() -> None:
+def test_one_client_cannot_use_all_requests_of_a_cell() -> None:
     async def ask() -> list[str]:
         refused: list[str] = []
         # Its kernel accepts connections, but no process answers.
         with socket.create_server(("127.0.0.1", 0), backlog=1000) as server:
-            passage = Passage(Cell("amber", f"http://127.0.0.1:{server.getsockname()[1]}"))
+            passage = CellProxy(Cell("amber", f"http://127.0.0.1:{server.getsockname()[1]}"))
 
             async def carry(client: str) -> None:
                 try:
-                    await passage.carry(a_scope(client), nothing_more, to_nobody)
-                except CellAway as error:
+                    await passage.carry(a_scope(client), nothing_more, discard)
+                except CellUnavailable as error:
                     # On a busy machine connecting may also take too long.
-                    if "are under way" in str(error):
+                    if "requests under way" in str(error):
                         refused.append(client)
 
             async with anyio.create_task_group() as tasks:
-                # One network of IPv6 is one client.
+                # One IPv6 network counts as one client.
                 for host in range(251):
                     tasks.start_soon(carry, f"2001:db8::{host:x}")
                 await anyio.wait_all_tasks_blocked()
@@ -378,8 +382,8 @@ def test_one_client_cannot_have_all_requests_of_a_cell() -> None:
     assert anyio.run(ask) == ["2001:db8::fa"]
 
 
-def test_busy_cell_does_not_count_as_away() -> None:
-    """Three silent looks in a row say that it is, unless a request was answered between them."""
+def test_busy_cell_does_not_count_as_down() -> None:
+    """Three silent health checks in a row count as down unless a request was answered."""
 
     async def busy(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -391,45 +395,45 @@ def test_busy_cell_does_not_count_as_away() -> None:
         await JSONResponse({})(scope, receive, send)
 
     async def look(url: str) -> list[bool]:
-        passage = Passage(Cell("amber", url))
+        passage = CellProxy(Cell("amber", url))
         seen = []
         for answered in (False, False, True, False, False, False):
             if answered:
-                await passage.carry(a_scope("198.51.100.1"), nothing_more, to_nobody)
+                await passage.carry(a_scope("198.51.100.1"), nothing_more, discard)
             else:
                 await passage.look(seconds=0.02)
             seen.append(passage.is_away)
         passage.close()
         return seen
 
-    with listening(busy) as url:
+    with serve_application(busy) as url:
         assert anyio.run(look, url) == [False, False, False, False, False, True]
 
 
 def test_unsolicited_answer_of_a_cell_is_dropped() -> None:
     one = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n"
     with (
-        saying(one + b"own" + one + b"not") as (cell, asked),
-        listening(router.create(DOMAIN, Cells([cell]))) as url,
+        answering_cell(one + b"own" + one + b"not") as (cell, received),
+        serve_application(router.create_router(DOMAIN, Cells([cell]))) as url,
         httpx.Client(base_url=url, trust_env=False, timeout=60) as client,
     ):
         host = {"Host": f"acme.{DOMAIN}"}
         answers = [client.get(f"/{number}", headers=host).text for number in range(3)]
 
-    assert (asked, answers) == ([b"/0", b"/1", b"/2"], ["own"] * 3)
+    assert (received, answers) == ([b"/0", b"/1", b"/2"], ["own"] * 3)
 
 
 @pytest.mark.parametrize("status", [b"600 Odd", b"799 Odd"])
-def test_answer_that_is_not_http_counts_as_a_cell_that_left(status: bytes) -> None:
-    with saying(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n") as (cell, _):
-        answer = asked_alone(cell)
+def test_answer_that_is_not_http_counts_as_a_closed_cell(status: bytes) -> None:
+    with answering_cell(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n") as (cell, _):
+        answer = ask_alone(cell)
 
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
 
 
 def test_answer_without_content_has_no_length() -> None:
-    with saying(b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n") as (cell, _):
-        answer = asked_alone(cell)
+    with answering_cell(b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n") as (cell, _):
+        answer = ask_alone(cell)
 
     assert answer.status_code == 204
     assert "content-length" not in answer.headers

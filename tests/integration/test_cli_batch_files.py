@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from smart_filter_deploy.cli import batch_report
-from smart_filter_deploy.cli.endings import Ending
-from smart_filter_deploy.cli.journal import NAME, Journal
-from smart_filter_deploy.cli.photo_folder import Found, PhotoFolder
+from smart_filter_deploy.cli.batch import report as batch_report
+from smart_filter_deploy.cli.batch.journal import FILE_NAME, Journal
+from smart_filter_deploy.cli.batch.watch import FoundPhoto, WatchedFolder
+from smart_filter_deploy.cli.terminal.exit_codes import CommandError
 from smart_filter_tests.journals import an_entry
 
 LONG_AGO_NS = 10**18
-NOBODY = 65534
+OTHER_USER = 65534
 
 
 def put(folder: Path, *names: str) -> None:
@@ -29,23 +29,23 @@ def put(folder: Path, *names: str) -> None:
         os.utime(path, ns=(LONG_AGO_NS, LONG_AGO_NS))
 
 
-def names(folder: PhotoFolder) -> list[str]:
+def names(folder: WatchedFolder) -> list[str]:
     return [found.name for found in folder.look().photos]
 
 
 @contextmanager
 def not_root() -> Iterator[None]:
-    """Be another user: root may read every folder."""
+    """Become another user: root may read every folder."""
     before = os.geteuid()
     if before == 0:
-        os.seteuid(NOBODY)
+        os.seteuid(OTHER_USER)
     try:
         yield
     finally:
         os.seteuid(before)
 
 
-def test_photos_of_the_folder_are_found_and_nothing_else(tmp_path: Path) -> None:
+def test_only_the_photos_of_the_folder_are_found(tmp_path: Path) -> None:
     put(tmp_path, "b.JPG", "a.png", "notes.txt", ".hidden.jpg", "a.smart-filter.jpg", "sub/c.webp")
     put(tmp_path.parent, "secret.jpg")
     (tmp_path / "secret.jpg").symlink_to(tmp_path.parent / "secret.jpg")
@@ -53,32 +53,32 @@ def test_photos_of_the_folder_are_found_and_nothing_else(tmp_path: Path) -> None
     (tmp_path / "folder.jpg").mkdir()
     os.mkfifo(tmp_path / "pipe.jpg")
 
-    look = PhotoFolder(tmp_path, tmp_path / "out", recursive=False).look()
+    look = WatchedFolder(tmp_path, tmp_path / "out", recursive=False).look()
 
     assert [found.name for found in look.photos] == ["a.png", "again.jpg", "b.JPG"]
     assert (look.skipped, look.unfinished) == (3, 0)
 
 
-def test_folders_below_are_searched_when_asked_for_but_the_output_is_not(tmp_path: Path) -> None:
+def test_subfolders_are_searched_on_request_but_the_output_is_not(tmp_path: Path) -> None:
     put(tmp_path, "a.jpg", "sub/deep/b.jpg", "out/a.jpg", ".git/c.jpg")
 
-    found = names(PhotoFolder(tmp_path, tmp_path / "out", recursive=True))
+    found = names(WatchedFolder(tmp_path, tmp_path / "out", recursive=True))
 
     assert found == ["a.jpg", "sub/deep/b.jpg"]
 
 
-def test_photo_that_is_being_written_is_left_until_it_rests(tmp_path: Path) -> None:
+def test_photo_that_is_being_written_is_left_until_it_stops_changing(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(b"x")
     now = path.stat().st_mtime
     clock = [0.0]
-    folder = PhotoFolder(tmp_path, tmp_path / "out", False, lambda: clock[0], lambda: now)
+    folder = WatchedFolder(tmp_path, tmp_path / "out", False, lambda: clock[0], lambda: now)
     seen = []
 
     for moment, size in ((0.0, 1), (1.0, 2), (2.0, 2), (2.9, 2), (3.0, 2)):
         clock[0] = moment
         path.write_bytes(b"x" * size)
-        # Written within the same instant, by its date: what counts is what was seen.
+        # Both writes have the same timestamp: the observed change counts.
         os.utime(path, (now, now))
         look = folder.look()
         seen.append((len(look.photos), look.unfinished))
@@ -91,17 +91,17 @@ def test_folder_that_cannot_be_read_is_named(
 ) -> None:
     put(tmp_path, "closed/a.jpg")
     (tmp_path / "closed").chmod(0)
-    # From here, as another user may not enter the folders above.
+    # Relative to the folder: another user may not enter the folders above.
     tmp_path.chmod(0o755)
     monkeypatch.chdir(tmp_path)
 
     with not_root():
-        look = PhotoFolder(Path(), Path("out"), recursive=True).look()
+        look = WatchedFolder(Path(), Path("out"), recursive=True).look()
 
     assert look.closed == ("./closed (Permission denied)",)
 
 
-def test_journal_that_is_opened_again_has_its_entries(tmp_path: Path) -> None:
+def test_reopened_journal_has_its_entries(tmp_path: Path) -> None:
     with Journal.opened(tmp_path) as journal:
         journal.note(an_entry(state="sent", job_id="j1"))
         journal.note(an_entry(smile=("huge",), outputs={"image": "a.jpg"}))
@@ -114,11 +114,11 @@ def test_journal_that_is_opened_again_has_its_entries(tmp_path: Path) -> None:
         ]
 
 
-def test_line_that_was_cut_off_is_passed_over(tmp_path: Path) -> None:
+def test_truncated_line_is_skipped(tmp_path: Path) -> None:
     with Journal.opened(tmp_path) as journal:
         journal.note(an_entry())
         journal.note(an_entry("b.jpg"))
-    path = tmp_path / NAME
+    path = tmp_path / FILE_NAME
     path.write_bytes(path.read_bytes()[:-20])
 
     with Journal.opened(tmp_path) as journal:
@@ -128,11 +128,11 @@ def test_line_that_was_cut_off_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_second_batch_into_a_folder_is_refused(tmp_path: Path) -> None:
-    with Journal.opened(tmp_path), pytest.raises(Ending, match="another batch"):
+    with Journal.opened(tmp_path), pytest.raises(CommandError, match="another batch"):
         Journal.opened(tmp_path).__enter__()
 
 
-def test_photos_of_one_stem_have_places_of_their_own_for_good(tmp_path: Path) -> None:
+def test_photos_with_one_stem_have_permanent_places_of_their_own(tmp_path: Path) -> None:
     with Journal.opened(tmp_path) as journal:
         first = [journal.place(name) for name in ("a.jpg", "a.png", "sub/a.jpg")]
         journal.note(an_entry("a.png", place=first[1]))
@@ -144,23 +144,23 @@ def test_photos_of_one_stem_have_places_of_their_own_for_good(tmp_path: Path) ->
     assert again == ["a-2", "a"]
 
 
-def test_photo_is_done_until_it_or_the_recipe_changes_or_its_picture_goes(tmp_path: Path) -> None:
-    found = Found("a.jpg", tmp_path / "a.jpg", (1, 2))
+def test_photo_is_done_until_photo_recipe_or_picture_changes(tmp_path: Path) -> None:
+    found = FoundPhoto("a.jpg", tmp_path / "a.jpg", (1, 2))
     put(tmp_path, "a.smart-filter.jpg")
     with Journal.opened(tmp_path) as journal:
         journal.note(an_entry(outputs={"image": "a.smart-filter.jpg"}))
 
         assert journal.is_done(found, "r")
         assert not journal.is_done(found, "another recipe")
-        assert not journal.is_done(Found("a.jpg", found.path, (1, 3)), "r")
-        assert not journal.is_done(Found("b.jpg", found.path, (1, 2)), "r")
+        assert not journal.is_done(FoundPhoto("a.jpg", found.path, (1, 3)), "r")
+        assert not journal.is_done(FoundPhoto("b.jpg", found.path, (1, 2)), "r")
         (tmp_path / "a.smart-filter.jpg").unlink()
         assert not journal.is_done(found, "r")
         journal.note(an_entry(state="failed"))
         assert journal.is_done(found, "r")
 
 
-def test_csv_has_a_line_for_each_photo_and_no_formula_and_json_is_exact(tmp_path: Path) -> None:
+def test_csv_has_a_line_for_each_photo_without_formulas_and_json_is_exact(tmp_path: Path) -> None:
     entries = [
         an_entry("=cmd|'x'.jpg", smile=("mild", "none"), rating=0.5),
         an_entry('a, "b".jpg', state="failed", code="unreadable", error="no\nsuch file"),
@@ -197,9 +197,9 @@ def damaged(**fields: object) -> str:
         pytest.param("[" * 100_000, id="nested-without-end"),
     ],
 )
-def test_damaged_line_of_the_journal_is_passed_over(tmp_path: Path, line: str) -> None:
+def test_damaged_line_of_the_journal_is_skipped(tmp_path: Path, line: str) -> None:
     whole = dataclasses.asdict(an_entry("b.jpg", rating=1, outputs={"image": "b.png"}))
-    (tmp_path / NAME).write_text(f"{line}\n{json.dumps(whole)}\n")
+    (tmp_path / FILE_NAME).write_text(f"{line}\n{json.dumps(whole)}\n")
 
     with Journal.opened(tmp_path) as journal:
         assert [entry.photo for entry in journal.entries()] == ["b.jpg"]

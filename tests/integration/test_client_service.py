@@ -1,35 +1,37 @@
-"""Both clients against the service: everything that they can ask for."""
+"""Both clients against the service: every method."""
 
 import datetime as dt
 from pathlib import Path
 
 import pytest
 
-from smart_filter_api.keys import Scope
+from smart_filter_api.auth.api_keys import Scope
 from smart_filter_client import Item, errors, verify_webhook
-from smart_filter_shared.jobs.leases import Failure
 from smart_filter_shared.pipeline import StageName
-from smart_filter_tests.clients import Asked
-from smart_filter_tests.deriving import run
-from smart_filter_tests.receiving import a_receiver, send_due
+from smart_filter_shared.queue.leases import Failure
+from smart_filter_tests.clients import ClientDriver
 from smart_filter_tests.serving import Api, a_photo
+from smart_filter_tests.stored_results import run_stages
+from smart_filter_tests.webhook_receiver import a_receiver, send_due
 
 PHOTO = a_photo()
 KEEP = {"background": "keep"}
 
 
 @pytest.fixture(params=["blocking", "awaited"])
-def client(request: pytest.FixtureRequest, api: Api) -> Asked:
+def client(request: pytest.FixtureRequest, api: Api) -> ClientDriver:
     is_async = request.param == "awaited"
-    return Asked(None, is_async=is_async, url=api.url, api_key=api.key(*Scope))
+    return ClientDriver(None, is_async=is_async, url=api.url, api_key=api.key(*Scope))
 
 
 def finish(api: Api) -> None:
-    """Let the one job there is succeed."""
-    run(api, StageName.PREPARE, StageName.COMPOSITE)
+    """Complete the only job."""
+    run_stages(api, StageName.PREPARE, StageName.COMPOSITE)
 
 
-def test_photo_goes_in_and_its_picture_comes_out(client: Asked, api: Api, tmp_path: Path) -> None:
+def test_photo_is_submitted_and_its_picture_downloaded(
+    client: ClientDriver, api: Api, tmp_path: Path
+) -> None:
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(PHOTO)
 
@@ -46,7 +48,7 @@ def test_photo_goes_in_and_its_picture_comes_out(client: Asked, api: Api, tmp_pa
     assert (output.media_type, output.content) == ("image/png", b"made")
 
 
-def test_events_are_followed_and_gone_on_with(client: Asked, api: Api) -> None:
+def test_event_stream_is_followed_and_resumed(client: ClientDriver, api: Api) -> None:
     job = client.do("submit", PHOTO, KEEP)
     finish(api)
 
@@ -60,7 +62,7 @@ def test_events_are_followed_and_gone_on_with(client: Asked, api: Api) -> None:
     assert client.all("stream", job.id, after=events[-1].id) == []
 
 
-def test_jobs_are_listed_canceled_redriven_and_deleted(client: Asked, api: Api) -> None:
+def test_jobs_are_listed_canceled_redriven_and_deleted(client: ClientDriver, api: Api) -> None:
     red = client.do("submit", PHOTO, {**KEEP, "metadata.colour": "red"})
     client.do("submit", PHOTO, {**KEEP, "metadata.colour": "blue"})
     since = red.created_at - dt.timedelta(minutes=1)
@@ -85,7 +87,7 @@ def test_jobs_are_listed_canceled_redriven_and_deleted(client: Asked, api: Api) 
     assert client.do("redrive", failed.id).state in {"queued", "running"}
 
 
-def test_webhook_gets_deliveries_that_are_genuine(client: Asked, api: Api) -> None:
+def test_webhook_deliveries_are_genuine(client: ClientDriver, api: Api) -> None:
     with a_receiver() as receiver:
         made = client.do("create_webhook", receiver.url, ["job.succeeded"])
         job = client.do("submit", PHOTO, KEEP)
@@ -95,21 +97,21 @@ def test_webhook_gets_deliveries_that_are_genuine(client: Asked, api: Api) -> No
         client.do("test_webhook", made.id)
         send_due(api.bench)
 
-    told, tested = receiver.got
-    event = verify_webhook(made.secret, told.headers, told.body)
+    ended, tested = receiver.got
+    event = verify_webhook(made.secret, ended.headers, ended.body)
     assert (event.type, event.job.id if event.job else None) == ("job.succeeded", job.id)
     # Both secrets sign for a day.
     for secret in (made.secret, rotated.secret):
         assert verify_webhook(secret, tested.headers, tested.body).type == "webhook.test"
     with pytest.raises(errors.NotGenuine):
-        verify_webhook(rotated.secret, told.headers, told.body)
+        verify_webhook(rotated.secret, ended.headers, ended.body)
     [test, delivery] = client.all("deliveries", made.id)
     assert (test.type, test.job_id) == ("webhook.test", None)
     assert (delivery.id, delivery.job_id) == (event.id, job.id)
     assert [one.status for one in delivery.attempts] == [204]
 
 
-def test_webhook_is_changed_replayed_and_deleted(client: Asked, api: Api) -> None:
+def test_webhook_is_changed_replayed_and_deleted(client: ClientDriver, api: Api) -> None:
     made = client.do("create_webhook", "https://example.com/told")
     client.do("submit", PHOTO, KEEP)
     finish(api)
@@ -128,10 +130,10 @@ def test_webhook_is_changed_replayed_and_deleted(client: Asked, api: Api) -> Non
     assert client.do("webhooks") == []
 
 
-def test_keys_and_tokens_are_issued_listed_and_revoked(client: Asked, api: Api) -> None:
+def test_keys_and_tokens_are_issued_listed_and_revoked(client: ClientDriver, api: Api) -> None:
     issued = client.do("issue_key", ["read"], expires_in_seconds=3600)
     token = client.do("issue_token", max_jobs=1)
-    device = Asked(None, is_async=client.is_async, url=api.url, api_key=token.key)
+    device = ClientDriver(None, is_async=client.is_async, url=api.url, api_key=token.key)
 
     device.do("submit", PHOTO, KEEP)
     with pytest.raises(errors.Forbidden):
@@ -145,7 +147,7 @@ def test_keys_and_tokens_are_issued_listed_and_revoked(client: Asked, api: Api) 
     assert known[token.known.key_id].jobs == 1
 
 
-def test_usage_and_models_are_listed(client: Asked, api: Api) -> None:
+def test_usage_and_models_are_listed(client: ClientDriver, api: Api) -> None:
     client.do("submit", PHOTO, KEEP)
     finish(api)
     today = dt.datetime.now(dt.UTC).date()
@@ -156,7 +158,7 @@ def test_usage_and_models_are_listed(client: Asked, api: Api) -> None:
     assert {model.task for model in client.do("models")} >= {"segmentation", "face"}
 
 
-def test_batch_is_submitted_canceled_and_followed_to_its_end(client: Asked) -> None:
+def test_batch_is_submitted_canceled_and_followed_to_its_end(client: ClientDriver) -> None:
     batch = client.do(
         "submit_batch", [a_photo(), Item(a_photo(), {"quality": 50}), b"no photo"], KEEP
     )

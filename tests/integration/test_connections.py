@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, Redis and storage: they die, idle, are refused or fall silent."""
+"""Connections to PostgreSQL, Redis and storage: dead, idle, refused or silent."""
 
 import contextlib
 import re
@@ -17,13 +17,13 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from smart_filter_api.rates import Rates
-from smart_filter_deploy.cli.endings import NO_SERVER
+from smart_filter_api.auth.rate_limit import RateLimiter
+from smart_filter_deploy.cli.terminal.exit_codes import NO_SERVER
 from smart_filter_deploy.embedded.stack import Stack
+from smart_filter_shared.config.settings import BrokerSettings, StorageSettings
 from smart_filter_shared.db import sessions
-from smart_filter_shared.errors import DatabaseUnavailable, StorageRefused, StorageUnavailable
+from smart_filter_shared.errors import DatabaseUnavailable, StorageMisconfigured, StorageUnavailable
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.settings import BrokerSettings, StorageSettings
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests.bench import TENANT, Bench, settings_of
 from smart_filter_tests.commands import Command
@@ -32,29 +32,29 @@ from smart_filter_tests.proxy import Mode, Proxy, before_broker
 BACKEND = text("SELECT pg_backend_pid()")
 WRITE = text("INSERT INTO tenants (name, finish) VALUES ('a', 0)")
 COUNT = text("SELECT count(*) FROM tenants")
-# A busy machine is no Redis that is away.
+# On a busy machine Redis is slow, not down.
 PATIENT_SECONDS = 60.0
 SECRET = "hush-hush-hush-hush"
 URL = "SMART_FILTER_STORAGE_URL"
-# The wrong setting and its value, and the words for it. Storage that is away may come back.
+# The wrong setting and its value, and the words for it. Storage that is down may come back.
 AWAY = {
-    "host": (URL, "http://nowhere.invalid:9000", "has a host that nobody knows"),
+    "host": (URL, "http://nowhere.invalid:9000", "has an unknown host name"),
     "port": (URL, "http://127.0.0.1:9", "does not answer (Connection refused)"),
-    "tls": (URL, "https://{server}", "speaks no TLS"),
+    "tls": (URL, "https://{server}", "does not use TLS"),
 }
 REFUSED = {
-    "key": ("SMART_FILTER_STORAGE_ACCESS_KEY", "nobody", "does not know the access key"),
+    "key": ("SMART_FILTER_STORAGE_ACCESS_KEY", "unknown", "does not know the access key"),
     "secret": (
         "SMART_FILTER_STORAGE_SECRET_KEY",
         SECRET,
-        "says that the secret key is not that of the access key",
+        "reports that the secret key does not belong to the access key",
     ),
     "bucket": ("SMART_FILTER_STORAGE_BUCKET", "not-there", "has no bucket not-there"),
 }
 
 
 class Clock:
-    """Seconds that a test lets pass."""
+    """Seconds that a test advances."""
 
     def __init__(self) -> None:
         self.seconds = 100.0
@@ -70,7 +70,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def engine(bench: Bench, clock: Clock) -> Iterator[Engine]:
-    engine = sessions.engine(bench.settings.database, connections=1, clock=clock)
+    engine = sessions.open_engine(bench.settings.database, connections=1, clock=clock)
     yield engine
     engine.dispose()
 
@@ -80,14 +80,14 @@ async def loop_engine(
     bench: Bench, clock: Callable[[], float] = time.monotonic
 ) -> AsyncIterator[AsyncEngine]:
     """Open an engine of one connection for an event loop."""
-    engine = sessions.async_engine(bench.settings.database, connections=1, clock=clock)
+    engine = sessions.open_async_engine(bench.settings.database, connections=1, clock=clock)
     try:
         yield engine
     finally:
         await engine.dispose()
 
 
-def used(engine: Engine) -> int:
+def use(engine: Engine) -> int:
     """Use the engine's one connection; return its process on the server."""
     with sessions.transaction(engine) as connection:
         return int(connection.execute(BACKEND).scalar_one())
@@ -103,24 +103,24 @@ def kill(bench: Bench, backend: int) -> None:
     bench.execute("SELECT pg_terminate_backend(:pid, 5000)", pid=backend)
 
 
-def test_connection_that_died_while_idle_is_replaced_unnoticed(
+def test_connection_that_died_while_idle_is_replaced_silently(
     bench: Bench, engine: Engine, clock: Clock
 ) -> None:
-    first = used(engine)
+    first = use(engine)
     kill(bench, first)
     clock.seconds += 2
 
-    assert used(engine) != first
+    assert use(engine) != first
 
 
 def test_connection_that_died_a_moment_ago_fails_once(bench: Bench, engine: Engine) -> None:
-    first = used(engine)
+    first = use(engine)
     kill(bench, first)
 
     with pytest.raises(DatabaseUnavailable):
-        used(engine)
+        use(engine)
 
-    assert used(engine) != first
+    assert use(engine) != first
 
 
 def test_connection_of_an_event_loop_is_replaced_too(bench: Bench, clock: Clock) -> None:
@@ -130,7 +130,7 @@ def test_connection_of_an_event_loop_is_replaced_too(bench: Bench, clock: Clock)
                 first = (await connection.execute(BACKEND)).scalar_one()
             await anyio.to_thread.run_sync(kill, bench, first)
             clock.seconds += 2
-            async with sessions.async_reading(sessions.reader(engine)) as connection:
+            async with sessions.async_connection(sessions.reader(engine)) as connection:
                 second = (await connection.execute(BACKEND)).scalar_one()
         return first, second
 
@@ -139,16 +139,16 @@ def test_connection_of_an_event_loop_is_replaced_too(bench: Bench, clock: Clock)
     assert first != second
 
 
-def test_reader_leaves_the_connection_to_transactions_as_it_was(bench: Bench) -> None:
+def test_reader_leaves_the_transaction_mode_of_its_connection_unchanged(bench: Bench) -> None:
     async def look() -> int:
         async with loop_engine(bench) as engine:
-            async with sessions.async_reading(sessions.reader(engine)) as connection:
+            async with sessions.async_connection(sessions.reader(engine)) as connection:
                 await connection.execute(BACKEND)
             with contextlib.suppress(RuntimeError):
                 async with sessions.async_transaction(engine) as connection:
                     await connection.execute(WRITE)
                     raise RuntimeError
-            async with sessions.async_reading(sessions.reader(engine)) as connection:
+            async with sessions.async_connection(sessions.reader(engine)) as connection:
                 return int((await connection.execute(COUNT)).scalar_one())
 
     assert anyio.run(look) == 0
@@ -156,7 +156,7 @@ def test_reader_leaves_the_connection_to_transactions_as_it_was(bench: Bench) ->
 
 @contextmanager
 def read_only(bench: Bench) -> Iterator[None]:
-    """Let connections that begin meanwhile be read-only for good, as those to a replica are."""
+    """Make connections that begin meanwhile permanently read-only, like those to a replica."""
     url = bench.settings.database.url.get_secret_value().replace("+psycopg", "")
     with psycopg.connect(url, autocommit=True) as outside:
         database = outside.info.dbname
@@ -168,7 +168,7 @@ def read_only(bench: Bench) -> Iterator[None]:
 
 
 def test_connections_leave_a_replica_after_a_failover(bench: Bench) -> None:
-    engine = sessions.engine(bench.settings.database, connections=2)
+    engine = sessions.open_engine(bench.settings.database, connections=2)
     try:
         with (
             read_only(bench),
@@ -178,7 +178,7 @@ def test_connections_leave_a_replica_after_a_failover(bench: Bench) -> None:
             with pytest.raises(DatabaseUnavailable, match="read-only"):
                 write(engine)
 
-        backends = [used(engine), used(engine)]  # the pool hands out its connections in turn
+        backends = [use(engine), use(engine)]  # the pool uses its connections in turn
         write(engine)
     finally:
         engine.dispose()
@@ -186,7 +186,7 @@ def test_connections_leave_a_replica_after_a_failover(bench: Bench) -> None:
 
 
 @pytest.mark.usefixtures("bench")
-def test_error_undoes_its_savepoint_or_its_transaction(engine: Engine) -> None:
+def test_error_rolls_back_its_savepoint_or_its_transaction(engine: Engine) -> None:
     with sessions.transaction(engine) as connection:
         connection.execute(WRITE)
         with pytest.raises(IntegrityError), connection.begin_nested():
@@ -204,13 +204,13 @@ def test_idle_transaction_ends_unless_it_migrates(bench: Bench, engine: Engine) 
 
     with sessions.transaction(engine) as connection:
         assert connection.execute(idles).scalar_one() == patience
-    with sessions.transaction(sessions.idling(engine)) as connection:
+    with sessions.transaction(sessions.for_idle_transactions(engine)) as connection:
         assert connection.execute(idles).scalar_one() == "0"
 
 
 @pytest.fixture
 def through(bench: Bench) -> Iterator[tuple[Proxy, BrokerSettings]]:
-    """A way to Redis that can be broken, and settings that lead by it."""
+    """A breakable proxy to Redis, and settings that lead through it."""
     with before_broker(bench.settings.broker) as found:
         yield found
 
@@ -218,15 +218,15 @@ def through(bench: Bench) -> Iterator[tuple[Proxy, BrokerSettings]]:
 @asynccontextmanager
 async def rates_of(
     settings: BrokerSettings, *, wait_seconds: float = PATIENT_SECONDS
-) -> AsyncIterator[Rates]:
-    rates = Rates(settings, clock=lambda: 0.0, wait_seconds=wait_seconds)
+) -> AsyncIterator[RateLimiter]:
+    rates = RateLimiter(settings, clock=lambda: 0.0, wait_seconds=wait_seconds)
     try:
         yield rates
     finally:
         await rates.close()
 
 
-def granted(times: int, rates: Rates, per_minute: int = 5) -> Callable[[], Awaitable[int]]:
+def granted(times: int, rates: RateLimiter, per_minute: int = 5) -> Callable[[], Awaitable[int]]:
     async def take() -> int:
         return sum([(await rates.take(TENANT, per_minute)).is_granted for _ in range(times)])
 
@@ -243,7 +243,7 @@ def test_processes_share_one_bucket(bench: Bench) -> None:
     assert anyio.run(take) == [4, 1]
 
 
-def test_refusal_says_when_there_is_one_more_and_concerns_no_other_tenant(bench: Bench) -> None:
+def test_refusal_names_the_time_of_the_next_token_for_this_tenant(bench: Bench) -> None:
     async def take() -> tuple[int, int, bool]:
         async with rates_of(bench.settings.broker) as rates:
             await rates.look()
@@ -255,7 +255,7 @@ def test_refusal_says_when_there_is_one_more_and_concerns_no_other_tenant(bench:
     assert anyio.run(take) == (0, 12, True)
 
 
-def test_bucket_is_forgotten_when_it_is_full_again(bench: Bench) -> None:
+def test_bucket_is_removed_when_it_is_full_again(bench: Bench) -> None:
     async def take() -> None:
         async with rates_of(bench.settings.broker) as rates:
             await rates.look()
@@ -280,7 +280,7 @@ def test_limits_hold_without_redis(through: tuple[Proxy, BrokerSettings], mode: 
     assert anyio.run(take) == (5, 0)
 
 
-def test_local_bucket_goes_on_until_redis_is_back(through: tuple[Proxy, BrokerSettings]) -> None:
+def test_local_bucket_is_used_until_redis_is_back(through: tuple[Proxy, BrokerSettings]) -> None:
     proxy, settings = through
 
     async def take() -> list[int]:
@@ -297,7 +297,7 @@ def test_local_bucket_goes_on_until_redis_is_back(through: tuple[Proxy, BrokerSe
     assert anyio.run(take) == [3, 2, True, None, False]
 
 
-def test_only_one_swallowed_request_waits(through: tuple[Proxy, BrokerSettings]) -> None:
+def test_only_one_request_waits_for_silent_redis(through: tuple[Proxy, BrokerSettings]) -> None:
     proxy, settings = through
 
     async def take() -> tuple[float, float]:
@@ -317,18 +317,16 @@ def test_only_one_swallowed_request_waits(through: tuple[Proxy, BrokerSettings])
 
 
 @pytest.mark.parametrize("trouble", AWAY | REFUSED)
-def test_storage_that_cannot_be_used_names_the_setting_to_correct(
-    servers: Stack, trouble: str
-) -> None:
+def test_unusable_storage_names_the_setting_to_correct(servers: Stack, trouble: str) -> None:
     variable, value, words = (AWAY | REFUSED)[trouble]
     server = servers.addresses.environment()[URL].removeprefix("http://")
-    told = settings_of(servers.addresses, **{variable: value.format(server=server)})
+    given = settings_of(servers.addresses, **{variable: value.format(server=server)})
 
     with pytest.raises(StorageUnavailable) as raised:
-        ObjectStore(told.storage, connections=1).check()
+        ObjectStore(given.storage, connections=1).check()
 
     line = str(raised.value)
-    assert isinstance(raised.value, StorageRefused) is (trouble in REFUSED)
+    assert isinstance(raised.value, StorageMisconfigured) is (trouble in REFUSED)
     assert (words in line, variable in line, SECRET in line) == (True, True, False)
     assert not re.search(r"[A-Za-z]+Error|Traceback", line)
 
@@ -343,11 +341,11 @@ def test_command_ends_in_one_line_when_storage_refuses_it(
 ) -> None:
     monkeypatch.setenv("SMART_FILTER_STORAGE_SECRET_KEY", SECRET)
 
-    told = command.said(*words)
+    given = command.output(*words)
 
-    assert told.count("\n") == 1
-    assert "SMART_FILTER_STORAGE_SECRET_KEY" in told
-    assert SECRET not in told
+    assert given.count("\n") == 1
+    assert "SMART_FILTER_STORAGE_SECRET_KEY" in given
+    assert SECRET not in given
     assert command.status(*words) == NO_SERVER
 
 
@@ -393,7 +391,7 @@ def troubled_server(*, closes: bool) -> Iterator[tuple[str, list[int]]]:
 
 
 @pytest.mark.parametrize("closes", [True, False])
-def test_request_that_is_cut_off_or_answered_500_is_sent_again(*, closes: bool) -> None:
+def test_request_that_is_interrupted_or_answered_500_is_retried(*, closes: bool) -> None:
     with troubled_server(closes=closes) as (url, came_from):
         settings = StorageSettings(url=url, access_key=SecretStr("a"), secret_key=SecretStr("b"))
         store = ObjectStore(settings, connections=1)

@@ -1,4 +1,4 @@
-"""Where two parts meet: derivations, albums, deadlines, deletions; completions and claims."""
+"""Interactions of derivations, albums, deadlines and deletions; completions and claims."""
 
 import dataclasses
 import threading
@@ -10,32 +10,35 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
-from smart_filter_shared.cards import LEADING_TASK, ModelCard
+from smart_filter_shared.artifacts import references, uploads
+from smart_filter_shared.catalog.model_card import ModelCard
 from smart_filter_shared.ids import BatchId, JobId, new_upload_id
-from smart_filter_shared.jobs import events, transitions, uploads
-from smart_filter_shared.jobs.batches import BatchState
-from smart_filter_shared.jobs.events import EventType
-from smart_filter_shared.jobs.leases import Done
-from smart_filter_shared.jobs.memory import artifacts_of
-from smart_filter_shared.jobs.states import JobState
-from smart_filter_shared.jobs.transitions import locks
-from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
+from smart_filter_shared.pipeline import LEADING_TASK, StageName
+from smart_filter_shared.queue import events
+from smart_filter_shared.queue.batches import BatchState
+from smart_filter_shared.queue.events import EventType
+from smart_filter_shared.queue.leases import StageOutcome
+from smart_filter_shared.queue.states import JobState
+from smart_filter_shared.queue.transitions import locks
 from smart_filter_shared.recipe import Output, Recipe
-from smart_filter_shared.telemetry.tracing import UNTOLD
-from smart_filter_tests import invariants, races, worlds
+from smart_filter_shared.telemetry.tracing import NULL_TRACES
+from smart_filter_tests import invariants, races, scenarios
 from smart_filter_tests.bench import KEEPING, TENANT, Bench, capability
-from smart_filter_tests.worlds import World
-from smart_filter_workers import app, catalogue, runner
-from smart_filter_workers.results import Face, Prepared, Srgb8
-from smart_filter_workers.services import Services
-from smart_filter_workers.serving import Serving
+from smart_filter_tests.scenarios import Scenario
+from smart_filter_workers import process as worker_process
+from smart_filter_workers.models import catalog
+from smart_filter_workers.results import Face, PreparedPhoto, Srgb8
+from smart_filter_workers.runtime import runner
+from smart_filter_workers.runtime.capabilities import ServedCapabilities
+from smart_filter_workers.runtime.context import WorkerContext
 
 PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 
 
 def types(bench: Bench, thing: JobId | BatchId) -> list[EventType]:
     with bench.transaction() as connection:
-        return [event.type for event in events.of_job(connection, JobId(thing))]
+        return [event.type for event in events.list_for_job(connection, JobId(thing))]
 
 
 def whole(bench: Bench) -> JobId:
@@ -44,16 +47,16 @@ def whole(bench: Bench) -> JobId:
     return job_id
 
 
-def claim(stage: StageName) -> worlds.Action:
-    return worlds.Action(
+def claim(stage: StageName) -> scenarios.Action:
+    return scenarios.Action(
         "claim",
         stage,
-        lambda connection, world: [
+        lambda connection, scenario: [
             lease.stage
-            for lease in transitions.claim(
+            for lease in WORKER.claim(
                 connection,
-                worlds.capability(stage),
-                worker=world.bench.worker,
+                scenarios.capability(stage),
+                worker=scenario.bench.worker,
                 batch_size=8,
                 lease_seconds=30,
                 max_attempts=3,
@@ -65,44 +68,48 @@ def claim(stage: StageName) -> worlds.Action:
 def test_two_first_stages_claimed_at_the_same_moment_begin_a_job_once(bench: Bench) -> None:
     job_ids = [bench.derive(whole(bench), PREPARE) for _ in range(3)]
 
-    first, second = races.overlapped(World(bench, job_ids[0], {}), claim(SEGMENTATION), claim(FACE))
+    first, second = races.run_overlapped(
+        Scenario(bench, job_ids[0], {}), claim(SEGMENTATION), claim(FACE)
+    )
 
     assert (first, second) == ([SEGMENTATION] * 3, [FACE] * 3)
     for job_id in job_ids:
         assert types(bench, job_id).count(EventType.RUNNING) == 1
 
 
-def test_stage_taken_over_that_runs_after_all_begins_no_job_again(bench: Bench) -> None:
+def test_taken_over_stage_that_reruns_does_not_begin_the_job_again(bench: Bench) -> None:
     job_id = bench.derive(whole(bench), PREPARE)
     lease = bench.claim_one(SEGMENTATION)
-    gone = artifacts_of(bench.job(job_id).result(PREPARE))
+    gone = references.artifact_keys(bench.job(job_id).result(PREPARE))
 
-    bench.do(transitions.reopen, lease, gone)
-    worlds.drain(bench)
+    bench.do(WORKER.rerun, lease, gone)
+    scenarios.drain(bench)
 
     assert bench.job(job_id).state == JobState.SUCCEEDED
     assert types(bench, job_id).count(EventType.RUNNING) == 1
 
 
-def test_redriven_job_whose_artifact_is_gone_is_done_in_spite_of_its_deadline(bench: Bench) -> None:
+def test_redriven_job_with_a_missing_artifact_succeeds_despite_its_old_deadline(
+    bench: Bench,
+) -> None:
     job_id = bench.submit(photo="photo")
     bench.advance(PREPARE)
-    worlds.pass_deadline(bench, job_id)
+    scenarios.set_deadline_past(bench, job_id)
     bench.sweep()
-    gone = artifacts_of(bench.job(job_id).result(PREPARE))
+    gone = references.artifact_keys(bench.job(job_id).result(PREPARE))
 
-    bench.do(transitions.redrive, job_id, TENANT)
+    bench.do(CLIENT.redrive, job_id, TENANT)
     lease = bench.claim_one(SEGMENTATION)
-    bench.do(transitions.reopen, lease, gone)
-    worlds.drain(bench)
+    bench.do(WORKER.rerun, lease, gone)
+    scenarios.drain(bench)
 
     assert bench.job(job_id).state == JobState.SUCCEEDED
     assert invariants.broken(bench) == []
 
 
-def test_album_is_ranked_without_whom_a_deadline_takes_and_finishes_once(bench: Bench) -> None:
-    world = worlds.late_album(bench)
-    (batch_id,) = {bench.job(world.job_id).batch_id}
+def test_album_is_ranked_without_overdue_jobs_and_finishes_once(bench: Bench) -> None:
+    scenario = scenarios.overdue_album(bench)
+    (batch_id,) = {bench.job(scenario.job_id).batch_id}
     assert batch_id is not None
 
     bench.sweep()
@@ -117,11 +124,11 @@ def test_album_is_ranked_without_whom_a_deadline_takes_and_finishes_once(bench: 
     assert invariants.broken(bench) == []
 
 
-def test_winner_whose_deadline_passes_after_the_ranking_ends_its_album_once(bench: Bench) -> None:
+def test_winner_that_is_overdue_after_the_ranking_ends_its_album_once(bench: Bench) -> None:
     batch_id, job_ids = bench.submit_batch(2, best=1)
     for stage in (PREPARE, SEGMENTATION, FACE, SMILE):
         bench.complete(*bench.claim(stage, batch_size=2))
-    worlds.pass_deadline(bench, job_ids[0])
+    scenarios.set_deadline_past(bench, job_ids[0])
 
     bench.sweep()
 
@@ -130,31 +137,31 @@ def test_winner_whose_deadline_passes_after_the_ranking_ends_its_album_once(benc
     assert invariants.broken(bench) == []
 
 
-def test_lapsed_job_redriven_into_its_album_is_ranked_with_the_others(bench: Bench) -> None:
+def test_overdue_job_redriven_into_its_album_is_ranked_with_the_others(bench: Bench) -> None:
     batch_id, job_ids = bench.submit_batch(2, best=1)
     bench.complete(*bench.claim(PREPARE, batch_size=2))
-    worlds.pass_deadline(bench, job_ids[0])
+    scenarios.set_deadline_past(bench, job_ids[0])
     bench.sweep()
 
-    bench.do(transitions.redrive, job_ids[0], TENANT)
-    worlds.drain(bench)
+    bench.do(CLIENT.redrive, job_ids[0], TENANT)
+    scenarios.drain(bench)
 
     assert sorted(item.rank or 0 for item in bench.batch(batch_id).items or ()) == [1, 2]
     assert [item.state for item in bench.batch(batch_id).items or ()] == ["succeeded"] * 2
     assert invariants.broken(bench) == []
 
 
-def test_album_waits_for_a_rating_that_is_made_again(bench: Bench) -> None:
+def test_album_waits_for_a_rating_that_is_repeated(bench: Bench) -> None:
     batch_id, job_ids = bench.submit_batch(2, best=1)
     for stage in (PREPARE, SEGMENTATION, FACE):
         bench.complete(*bench.claim(stage, batch_size=2))
     first, second = sorted(bench.claim(SMILE, batch_size=2), key=lambda lease: lease.job_id)
-    gone = artifacts_of(bench.job(job_ids[1]).result(SEGMENTATION))
+    gone = references.artifact_keys(bench.job(job_ids[1]).result(SEGMENTATION))
 
-    bench.do(transitions.reopen, second, gone)
+    bench.do(WORKER.rerun, second, gone)
     bench.complete(first)
     between = invariants.broken(bench), bench.batch(batch_id).ranked_at
-    worlds.drain(bench)
+    scenarios.drain(bench)
 
     assert between == ([], None)
     assert bench.batch(batch_id).ranked_at is not None
@@ -164,59 +171,59 @@ def test_album_waits_for_a_rating_that_is_made_again(bench: Bench) -> None:
 
 def test_deleted_batch_leaves_jobs_derived_from_it(bench: Bench) -> None:
     batch_id, job_ids = bench.submit_batch(2)
-    worlds.drain(bench)
+    scenarios.drain(bench)
     children = [bench.derive(job_id, PREPARE, SEGMENTATION) for job_id in job_ids]
 
-    bench.do(transitions.begin_to_delete, batch_id, TENANT)
-    bench.do(transitions.go_on_deleting, batch_id, TENANT, most=10)
-    worlds.drain(bench)
+    bench.do(CLIENT.begin_batch_deletion, batch_id, TENANT)
+    bench.do(CLIENT.continue_batch_deletion, batch_id, TENANT, most=10)
+    scenarios.drain(bench)
 
     assert [bench.job(child).state for child in children] == [JobState.SUCCEEDED] * 2
     assert invariants.broken(bench) == []
     for child in children:
-        bench.do(transitions.delete, child, TENANT)
+        bench.do(CLIENT.delete, child, TENANT)
     with bench.transaction() as connection:
         left = connection.execute(text("SELECT key FROM artifacts WHERE marked_at IS NULL"))
         assert list(left) == []
 
 
-def test_end_of_a_batch_that_is_deleted_is_news_whatever_else_happened_to_it(bench: Bench) -> None:
+def test_end_of_a_deleted_batch_is_an_event_in_spite_of_other_changes(bench: Bench) -> None:
     batch_id, job_ids = bench.submit_batch(3)
-    horizon = bench.do(events.news, None).horizon
+    horizon = bench.do(events.read_changes, None).horizon
 
     for job_id in job_ids[:2]:
-        bench.do(transitions.cancel, job_id, TENANT)
-    bench.do(transitions.begin_to_delete, batch_id, TENANT)
+        bench.do(CLIENT.cancel, job_id, TENANT)
+    bench.do(CLIENT.begin_batch_deletion, batch_id, TENANT)
 
-    assert bench.do(events.news, horizon).jobs[JobId(batch_id)] is True
+    assert bench.do(events.read_changes, horizon).jobs[JobId(batch_id)] is True
 
 
 def test_batch_and_one_of_its_jobs_deleted_at_once_do_not_deadlock(bench: Bench) -> None:
     upload_id = new_upload_id()
-    bench.do(uploads.write, TENANT, upload_id, media_type="image/png", length=1)
+    bench.do(uploads.create, TENANT, upload_id, media_type="image/png", length=1)
     batch_id, job_ids = bench.submit_batch(3)
     with bench.transaction() as connection:
         connection.execute(text("UPDATE jobs SET upload_id = :id"), {"id": upload_id})
-        transitions.begin_to_delete(connection, batch_id, TENANT)
+        CLIENT.begin_batch_deletion(connection, batch_id, TENANT)
     before = races.deadlocks(bench)
 
     with ThreadPoolExecutor(1) as pool:
         with bench.transaction() as connection:
-            locks.lock(connection, job_ids[1:2])  # as far as its deletion has come
+            locks.lock(connection, job_ids[1:2])  # the state that its deletion has reached
             rest = pool.submit(_go_on, bench, batch_id)
-            races.await_waiting(bench, rest)
-            transitions.delete(connection, job_ids[1], TENANT)
+            races.wait_for_lock_waiters(bench, rest)
+            CLIENT.delete(connection, job_ids[1], TENANT)
         rest.result()
 
     assert races.deadlocks(bench) == before
 
 
 def _go_on(bench: Bench, batch_id: BatchId) -> object:
-    return bench.do(transitions.go_on_deleting, batch_id, TENANT, most=2)
+    return bench.do(CLIENT.continue_batch_deletion, batch_id, TENANT, most=2)
 
 
 class Pauses(threading.Event):
-    """An event that is set after so many waits, none of which takes any time."""
+    """An event that is set after a number of waits, each without delay."""
 
     def __init__(self, left: int) -> None:
         super().__init__()
@@ -231,15 +238,15 @@ class Pauses(threading.Event):
 
 
 @pytest.fixture
-def services(bench: Bench) -> Iterator[Services]:
-    """What a worker has that serves one capability, whose model finds nobody."""
-    parts = app._wire(  # noqa: SLF001 - a worker without Celery, whose thread is the test's
+def services(bench: Bench) -> Iterator[WorkerContext]:
+    """The services of a worker of one capability, whose model finds no face."""
+    parts = worker_process._wire(  # noqa: SLF001 - a worker without Celery, whose thread is the test's
         bench.settings,
-        catalogue.find([_finds_nobody()]),
+        catalog.discover_models([_finds_no_face()]),
         [FACE],
         ["bench"],
         threads=1,
-        traces=UNTOLD,
+        traces=NULL_TRACES,
     )
     parts.setup.load(parts.services.models)
     yield parts.services
@@ -249,28 +256,28 @@ def services(bench: Bench) -> Iterator[Services]:
 
 
 @pytest.fixture
-def submit(bench: Bench, services: Services) -> Callable[[], JobId]:
-    """Write a job whose photo is prepared and whose faces can be looked for."""
+def submit(bench: Bench, services: WorkerContext) -> Callable[[], JobId]:
+    """Write a job whose photo is prepared and whose face stage is ready."""
 
     def write() -> JobId:
         job_id = bench.submit(Recipe(outputs=frozenset({Output.FACES})))
         lease = bench.claim_one(PREPARE)
         proxy = np.zeros((8, 8, 3), np.uint8)
-        result = Prepared(8, 8, "jpg", proxy, ())
-        kept = services.artifacts.keep(bench.job(job_id), lease, result)
-        done = Done(lease, {**kept.row, "digests": {}}, 0.1, kept.artifacts)
-        bench.do(transitions.complete, [done], KEEPING)
+        result = PreparedPhoto(8, 8, "jpg", proxy, ())
+        kept = services.artifacts.store(bench.job(job_id), lease, result)
+        done = StageOutcome(lease, {**kept.row, "digests": {}}, 0.1, kept.artifacts)
+        bench.do(WORKER.complete, [done], KEEPING)
         return job_id
 
     return write
 
 
-def test_next_stage_is_claimed_by_the_transaction_that_completes(
-    bench: Bench, services: Services, submit: Callable[[], JobId]
+def test_next_stage_is_claimed_by_the_completing_transaction(
+    bench: Bench, services: WorkerContext, submit: Callable[[], JobId]
 ) -> None:
     first, second = submit(), submit()
     with bench.transaction() as connection:
-        # As if it were the first of its stages that begins, which is told as an event.
+        # As for the first stage of a job, whose beginning is an event.
         connection.execute(
             text("UPDATE stages SET started_at = NULL WHERE job_id = :id"), {"id": second}
         )
@@ -281,8 +288,8 @@ def test_next_stage_is_claimed_by_the_transaction_that_completes(
     assert _written(bench, first, "job.stage") == _written(bench, second, "job.running")
 
 
-def test_completion_stands_when_the_next_stage_cannot_be_read(
-    bench: Bench, services: Services, submit: Callable[[], JobId]
+def test_completion_holds_when_the_next_stage_cannot_be_read(
+    bench: Bench, services: WorkerContext, submit: Callable[[], JobId]
 ) -> None:
     first, second = submit(), submit()
     bench.execute(
@@ -300,13 +307,13 @@ def test_completion_stands_when_the_next_stage_cannot_be_read(
     assert (unread["state"], unread["attempt"], unread["releases"]) == ("waiting", 0, 1)
 
 
-def test_thread_pauses_while_another_holds_the_ready_stage(
-    bench: Bench, services: Services, submit: Callable[[], JobId]
+def test_thread_pauses_while_another_locks_the_ready_stage(
+    bench: Bench, services: WorkerContext, submit: Callable[[], JobId]
 ) -> None:
     job_id = submit()
     pauses = Pauses(3)
-    # Of one capability the queue is left at once; of two the lowest head is asked for again.
-    serving = Serving([capability(FACE), capability(StageName.SMILE)], {})
+    # The only queue is left at once; with two, the lowest head is tried again.
+    serving = ServedCapabilities([capability(FACE), capability(StageName.SMILE)], {})
     serving.open()
     busy = dataclasses.replace(services, serving=serving, draining=pauses)
 
@@ -325,7 +332,7 @@ def _written(bench: Bench, job_id: JobId, kind: str) -> object:
         return connection.execute(query, {"id": job_id, "type": kind}).scalar_one()
 
 
-def _finds_nobody() -> ModuleType:
+def _finds_no_face() -> ModuleType:
     def no_face(batch: Sequence[Srgb8]) -> list[tuple[Face, ...]]:
         return [() for _ in batch]
 
@@ -335,7 +342,7 @@ def _finds_nobody() -> ModuleType:
         version="1",
         task=LEADING_TASK[FACE],
         family="bench",
-        title="Finds nobody",
+        title="Finds no face",
         source="the tests",
         licence="Apache-2.0",
         data_terms="",

@@ -1,7 +1,7 @@
-"""What transitions read and lock after many days: only days with unfinished jobs.
+"""Reads and locks of transitions after many days: only days with unfinished jobs.
 
-Leases run with generic plans, which see no value of a parameter: a partition that such a plan names
-is locked by every execution, whatever it prunes then.
+Leases run with generic plans, which see no value of a parameter: every execution locks each
+partition that such a plan names, even if it prunes the partition later.
 """
 
 import datetime as dt
@@ -15,28 +15,23 @@ from typing import Any, Final
 import pytest
 from sqlalchemy import Connection, Engine, event, text
 
-from smart_filter_shared.db import days, sessions
+from smart_filter_shared.artifacts import references
+from smart_filter_shared.db import partitions, sessions
+from smart_filter_shared.eta import snapshot
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.jobs import (
-    fairness,
-    limits,
-    measures,
-    memory,
-    outlook,
-    presence,
-    queries,
-    queues,
-    roster,
-    transitions,
-)
-from smart_filter_shared.jobs.presence import CELL
+from smart_filter_shared.jobs import queries, result_cache
+from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
+from smart_filter_shared.operations import counters, queue_stats, settlement, worker_stats
 from smart_filter_shared.pipeline import StageName
-from smart_filter_tests import many_days, worlds
-from smart_filter_tests.bench import KEEPING, TENANT, Bench, capability, done
-from smart_filter_tests.many_days import HALF_A_YEAR, today_of
-from smart_filter_tests.worlds import FACE, PREPARE, SEGMENTATION, World
+from smart_filter_shared.queue import fair_queueing, heads, worker_registry
+from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
+from smart_filter_shared.tenants import quotas
+from smart_filter_tests import partitioned_database, scenarios
+from smart_filter_tests.bench import KEEPING, TENANT, Bench, capability, stage_result
+from smart_filter_tests.partitioned_database import HALF_A_YEAR, today_of
+from smart_filter_tests.scenarios import FACE, PREPARE, SEGMENTATION, Scenario
 
-Act = Callable[[Connection, World], object]
+Act = Callable[[Connection, Scenario], object]
 SILENT: Final = {"silent_seconds": 30.0}
 
 
@@ -48,22 +43,23 @@ SILENT: Final = {"silent_seconds": 30.0}
     ],
 )
 def _many_days(_bench: Bench, request: pytest.FixtureRequest) -> Iterator[Bench]:
-    with many_days.before(_bench) as engine:
-        yield many_days.after_a_month(_bench, engine, past=request.param)
+    with partitioned_database.unmigrated_database(_bench) as engine:
+        yield partitioned_database.bench_after_a_month(_bench, engine, past=request.param)
 
 
 @pytest.fixture
 def bench(_many_days: Bench) -> Bench:
-    """A bench after many days, of which none holds anything."""
+    """A bench after many empty days."""
     _many_days.empty()
-    _many_days.do(days.look)
+    _many_days.do(partitions.create_upcoming)  # after midnight
+    _many_days.do(partitions.refresh_views)
     return _many_days
 
 
 @pytest.fixture
 def worker(bench: Bench) -> Iterator[Engine]:
-    """One connection as a worker has it, which prepares every statement at its second execution."""
-    engine = sessions.by_key(sessions.engine(bench.settings.database, connections=1))
+    """One connection like a worker's, which prepares every statement at its second execution."""
+    engine = sessions.for_key_lookups(sessions.open_engine(bench.settings.database, connections=1))
     with engine.connect() as connection:
         connection.connection.dbapi_connection.prepare_threshold = 1  # type: ignore[union-attr]  # psycopg's
     yield engine
@@ -71,9 +67,9 @@ def worker(bench: Bench) -> Iterator[Engine]:
 
 
 def claim(connection: Connection, bench: Bench, chosen: Capability) -> object:
-    """Claim, and read the jobs of what was claimed."""
+    """Claim stages, and read their jobs."""
     engine = bench.settings.engine
-    leases = transitions.claim(
+    leases = WORKER.claim(
         connection,
         chosen,
         worker=bench.worker,
@@ -81,91 +77,97 @@ def claim(connection: Connection, bench: Bench, chosen: Capability) -> object:
         lease_seconds=engine.lease_seconds,
         max_attempts=engine.max_attempts,
     )
-    queries.for_leases(connection, leases)
+    queries.read_for_leases(connection, leases)
     return [str(lease.stage) for lease in leases]
 
 
-def complete(connection: Connection, world: World) -> object:
-    lease = next(iter(world.leases.values()))
-    completion = transitions.complete(connection, [done(lease)], KEEPING)
+def complete(connection: Connection, scenario: Scenario) -> object:
+    lease = next(iter(scenario.leases.values()))
+    completion = WORKER.complete(connection, [stage_result(lease)], KEEPING)
     return len(completion.lost)
 
 
-def complete_and_claim(connection: Connection, world: World) -> object:
-    """Complete what a job waits for, and claim what it has waited with: a worker's transaction."""
-    completed = [done(lease) for lease in world.leases.values()]
-    transitions.complete(connection, completed, KEEPING)
-    chosen = queries.next_capability(connection, [capability(stage) for stage in StageName])
+def complete_and_claim(connection: Connection, scenario: Scenario) -> object:
+    """Complete a stage that another waits for, and claim the latter: a worker's transaction."""
+    completed = [stage_result(lease) for lease in scenario.leases.values()]
+    WORKER.complete(connection, completed, KEEPING)
+    chosen = heads.next_capability(connection, [capability(stage) for stage in StageName])
     assert chosen is not None
-    return claim(connection, world.bench, chosen)
+    return claim(connection, scenario.bench, chosen)
 
 
-def heads(connection: Connection, _: World) -> object:
-    return queries.next_capability(connection, [capability(stage) for stage in StageName])
+def next_head(connection: Connection, _: Scenario) -> object:
+    return heads.next_capability(connection, [capability(stage) for stage in StageName])
 
 
-def reopen(connection: Connection, world: World) -> object:
-    """Miss what `prepare` has made."""
-    made = world.bench.job(world.job_id).result(PREPARE)
-    lease = world.leases[SEGMENTATION]
-    return transitions.reopen(connection, lease, memory.artifacts_of(made))
+def reopen(connection: Connection, scenario: Scenario) -> object:
+    """Report the artifact of `prepare` as missing."""
+    made = scenario.bench.job(scenario.job_id).result(PREPARE)
+    lease = scenario.leases[SEGMENTATION]
+    return WORKER.rerun(connection, lease, references.artifact_keys(made))
 
 
 def named(name: str) -> Act:
-    def act(connection: Connection, world: World) -> object:
-        (action,) = (one for one in worlds.actions(world) if str(one) == name)
-        return action(connection, world)
+    def act(connection: Connection, scenario: Scenario) -> object:
+        (action,) = (one for one in scenarios.actions(scenario) if str(one) == name)
+        return action(connection, scenario)
 
     return act
 
 
-# Of a transition, until one is not planned: the server rarely analyzes tables during all of them.
+# Maximum runs of a transition until it needs no new plan: the server rarely analyzes tables during
+# all of them.
 RUNS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A transition in a world, what it answers there, and how many relations it may lock.
+    """A transition in a scenario, its expected answer, and the number of relations it may lock.
 
-    most: of two days that are shown. Measured, rounded up: the view, the table, its partitions and
-    an index of each, and the tables that are written otherwise. A day more adds four to eight.
+    most: for two open days. Measured, rounded up: the view, the table, its partitions and an index
+    of each, and the other written tables. Each further day adds four to eight.
     """
 
-    made: Callable[[Bench], World]
+    made: Callable[[Bench], Scenario]
     act: Act
     answer: object
     most: int
 
 
-# An album's last rating is undone and made again (batches.py); psycopg forgets all its prepared
-# statements then, and to plan anew locks every index of the days that are shown.
+# An album's last rating is undone and repeated (batches.py); psycopg then forgets all its prepared
+# statements, and planning locks every index of the open days.
 CASES: Final = {
     "claim": Case(
-        worlds.ready, lambda on, world: claim(on, world.bench, capability(FACE)), ["face"], 20
+        scenarios.ready_face,
+        lambda on, scenario: claim(on, scenario.bench, capability(FACE)),
+        ["face"],
+        20,
     ),
     "claim nothing": Case(
-        worlds.fresh, lambda on, world: claim(on, world.bench, capability(FACE)), [], 20
+        scenarios.new_job, lambda on, scenario: claim(on, scenario.bench, capability(FACE)), [], 20
     ),
-    "heads": Case(worlds.fresh, heads, capability(PREPARE), 10),
-    "renew": Case(worlds.running, named("renew segmentation"), True, 10),
-    "complete": Case(worlds.running, complete, 0, 20),
-    "complete a job": Case(worlds.nearly_done, complete, 0, 20),
-    "complete and claim": Case(worlds.joining, complete_and_claim, ["composite"], 30),
-    "complete an album": Case(worlds.album, complete, 0, 70),
-    "release": Case(worlds.running, named("release face"), [capability(FACE)], 15),
-    "release without patience": Case(worlds.hopeless, named("release face"), [], 20),
-    "retry": Case(worlds.running, named("retry face"), None, 15),
-    "retry without attempts": Case(worlds.hopeless, named("retry face"), None, 20),
-    "reroute": Case(worlds.running, named("reroute face"), True, 15),
-    "reopen": Case(worlds.running, reopen, [capability(PREPARE)], 20),
-    "fail": Case(worlds.running, named("fail face"), None, 20),
-    "expire": Case(worlds.running, named("expire"), [capability(SEGMENTATION)], 15),
+    "heads": Case(scenarios.new_job, next_head, capability(PREPARE), 10),
+    "renew": Case(scenarios.running_stages, named("renew segmentation"), True, 10),
+    "complete": Case(scenarios.running_stages, complete, 0, 20),
+    "complete a job": Case(scenarios.last_stage, complete, 0, 20),
+    "complete and claim": Case(scenarios.joining_stages, complete_and_claim, ["composite"], 30),
+    "complete an album": Case(scenarios.album, complete, 0, 70),
+    "release": Case(scenarios.running_stages, named("release face"), [capability(FACE)], 15),
+    "release without patience": Case(scenarios.exhausted, named("release face"), [], 20),
+    "retry": Case(scenarios.running_stages, named("retry face"), None, 15),
+    "retry without attempts": Case(scenarios.exhausted, named("retry face"), None, 20),
+    "reroute": Case(scenarios.running_stages, named("reroute face"), True, 15),
+    "rerun": Case(scenarios.running_stages, reopen, [capability(PREPARE)], 20),
+    "fail": Case(scenarios.running_stages, named("fail face"), None, 20),
+    "expire": Case(scenarios.running_stages, named("expire"), [capability(SEGMENTATION)], 15),
     "expire without patience": Case(
-        worlds.hopeless, named("expire"), [capability(SEGMENTATION)], 20
+        scenarios.exhausted, named("expire"), [capability(SEGMENTATION)], 20
     ),
-    "wake": Case(worlds.due, named("wake"), [capability(FACE)], 25),
-    "lapse": Case(worlds.late, named("lapse"), 1, 30),
-    "settle": Case(worlds.failed, lambda on, _: sum(fairness.settle(on).ended.values()), 1, 25),
+    "wake": Case(scenarios.due_retry, named("wake"), [capability(FACE)], 25),
+    "fail_overdue": Case(scenarios.overdue, named("fail_overdue"), 1, 30),
+    "settle": Case(
+        scenarios.failed_job, lambda on, _: sum(settlement.settle(on).ended.values()), 1, 25
+    ),
 }
 
 
@@ -174,18 +176,20 @@ def test_transition_reads_open_days_and_locks_few_relations(
     bench: Bench, worker: Engine, name: str
 ) -> None:
     case = CASES[name]
-    more_days = (today_of(bench.engine) - bench.do(days.recent_since)).days  # just after midnight
+    more_days = (
+        today_of(bench.engine) - bench.do(partitions.first_recent_day)
+    ).days  # just after midnight
     most_locks = case.most + 8 * more_days
     answers = []
 
     with explained(worker, bench) as plans:
-        # Run once, planned, with the plans of before: which the server makes again, with more
-        # locks, whenever it has just analyzed one of the tables.
+        # Run once with the existing plans. The server makes new ones, with more locks, whenever it
+        # has just analyzed one of the tables.
         for run in range(RUNS):
             empty(bench)
-            world = case.made(bench)
+            scenario = case.made(bench)
             with sessions.transaction(worker) as connection:
-                answers.append(case.act(connection, world))
+                answers.append(case.act(connection, scenario))
                 locks = locked(bench, connection)
             if run >= 2 and locks <= most_locks:
                 break
@@ -196,20 +200,20 @@ def test_transition_reads_open_days_and_locks_few_relations(
     assert locks <= most_locks
 
 
-def test_figures_read_open_days_alone(bench: Bench) -> None:
+def test_statistics_read_open_days_alone(bench: Bench) -> None:
     bench.submit()
 
     with explained(bench.engine, bench, given=True) as plans, bench.transaction() as connection:
-        fairness.refresh(connection, cell=CELL, **SILENT)
-        presence.demands(connection, **SILENT)
-        measures.read(connection, **SILENT)
-        limits.unfinished_in_all(connection, most=10)
-        outlook.read(connection, cell=CELL, now=dt.datetime.now(dt.UTC), **SILENT)
-        queues.listed(connection, **SILENT)
-        roster.listed(connection, **SILENT)
+        fair_queueing.advance_virtual_time(connection, cell=DEFAULT_CELL, **SILENT)
+        worker_registry.queues_needing_wakeup(connection, **SILENT)
+        counters.read(connection, **SILENT)
+        quotas.count_all_unfinished(connection, most=10)
+        snapshot.read(connection, cell=DEFAULT_CELL, now=dt.datetime.now(dt.UTC), **SILENT)
+        queue_stats.list_queues(connection, **SILENT)
+        worker_stats.list_workers(connection, **SILENT)
 
     assert len(plans) > 7
-    # The outlook reads the last minutes too, which may be of yesterday.
+    # The outlook also reads the last minutes, which may belong to yesterday.
     yesterday = {f"{today_of(bench.engine) - dt.timedelta(days=1):%Y_%m_%d}"}
     found = set().union(*map(days_in, plans.values()))
     assert found - yesterday == open_days(bench) - yesterday
@@ -221,25 +225,25 @@ def test_request_about_a_job_reads_its_day_alone(bench: Bench) -> None:
 
     with explained(bench.engine, bench, given=True) as plans:
         bench.job(job_id)
-        bench.do(transitions.cancel, job_id, TENANT)
-        bench.do(transitions.delete, job_id, TENANT)
+        bench.do(CLIENT.cancel, job_id, TENANT)
+        bench.do(CLIENT.delete, job_id, TENANT)
 
     of_jobs = {statement: found for statement in plans if (found := days_in(plans[statement]))}
     assert len(of_jobs) > 8
     assert {statement for statement, found in of_jobs.items() if found != day} == set()
 
 
-def test_earlier_work_on_a_photo_is_looked_for_in_the_days_that_keep_it(bench: Bench) -> None:
+def test_cached_results_are_looked_up_in_the_days_that_keep_them(bench: Bench) -> None:
     now = dt.datetime.now(dt.UTC)
-    since = memory.kept_since(KEEPING)  # a week, and a day to make it in
+    since = result_cache.first_cached_id(KEEPING)  # a week, and a day for its processing
     kept = {f"{(now - dt.timedelta(days=back)).date():%Y_%m_%d}" for back in range(9)}
 
     with explained(bench.engine, bench) as plans, bench.transaction() as connection:
         wanted = [capability(PREPARE)]
-        place = fairness.reserve_for_new(
-            connection, TENANT, wanted, cell=CELL, digest="none", since=since
+        place = fair_queueing.reserve_for_new_photo(
+            connection, TENANT, wanted, cell=DEFAULT_CELL, digest="none", since=since
         )
-        memory.look(connection, TENANT, "none", {}, running={}, since=since)
+        result_cache.lookup(connection, TENANT, "none", {}, running={}, since=since)
 
     assert place is not None
     assert [days_in(plan) for plan in plans.values()] == [kept | open_days(bench)] * 2
@@ -247,9 +251,9 @@ def test_earlier_work_on_a_photo_is_looked_for_in_the_days_that_keep_it(bench: B
 
 @contextmanager
 def explained(engine: Engine, bench: Bench, *, given: bool = False) -> Iterator[dict[str, str]]:
-    """Collect the plan of each statement about jobs or stages that an engine runs, as JSON.
+    """Collect the JSON plan of each statement about jobs or stages that an engine runs.
 
-    given: whether for the parameters that are given; else the generic plan, for any.
+    given: whether to plan for the given parameters; otherwise the generic plan, for any.
     """
     plans: dict[str, str] = {}
 
@@ -257,7 +261,7 @@ def explained(engine: Engine, bench: Bench, *, given: bool = False) -> Iterator[
         if not re.search(r"\b(open_)?(jobs|stages)\b", statement) or statement in plans:
             return
         with bench.engine.connect() as aside:
-            # An index is used wherever one serves, though there is next to nothing to read.
+            # Use an index wherever one fits, although the tables are small.
             aside.execute(text("SET LOCAL enable_seqscan = off"))
             own = aside.connection.cursor()
             if given:
@@ -274,7 +278,7 @@ def explained(engine: Engine, bench: Bench, *, given: bool = False) -> Iterator[
 
 
 def numbered(statement: str) -> str:
-    """Return a statement of psycopg's with numbers in place of its parameters' names."""
+    """Return a statement of psycopg's with numbered parameters."""
     names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", statement)))
     for number, name in enumerate(names, start=1):
         statement = statement.replace(f"%({name})s", f"${number}")
@@ -286,9 +290,9 @@ def days_in(plan: str) -> set[str]:
 
 
 def open_days(bench: Bench) -> set[str]:
-    """Those that are shown whatever they hold: today and those to come, after midnight one more."""
-    first = bench.do(days.recent_since)
-    last = today_of(bench.engine) + dt.timedelta(days=days.DAYS_AHEAD)
+    """Return the days that are always open: today and later, after midnight one more."""
+    first = bench.do(partitions.first_recent_day)
+    last = today_of(bench.engine) + dt.timedelta(days=partitions.DAYS_AHEAD)
     shown = [first + dt.timedelta(days=number) for number in range((last - first).days + 1)]
     return {f"{day:%Y_%m_%d}" for day in shown}
 
@@ -307,7 +311,7 @@ def locked(bench: Bench, connection: Connection) -> int:
 
 
 def empty(bench: Bench) -> None:
-    """Forget the jobs of the open days: sooner than all that there could be."""
+    """Delete the jobs of the open days, which is faster than all tables."""
     with bench.transaction() as connection:
         for table in ("open_stages", "open_jobs", "batches", "events", "artifacts"):
             connection.execute(text(f"DELETE FROM {table}"))

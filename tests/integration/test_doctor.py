@@ -1,4 +1,4 @@
-"""The doctor on machines and servers with something wrong."""
+"""The doctor on machines and servers with faults."""
 
 import contextlib
 import fcntl
@@ -12,22 +12,22 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from smart_filter_api.keys import Scope
+from smart_filter_api.auth.api_keys import Scope
 from smart_filter_deploy.doctor import checkup
 from smart_filter_deploy.doctor import servers as servers_of_a_stack
 from smart_filter_deploy.doctor.findings import Finding, Level
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.jobs import pauses, presence
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.queue import pauses, worker_registry
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.outages import read_only
-from smart_filter_tests.serving import an_api, served_as
+from smart_filter_tests.serving import an_api, serve_with
 
 
 @pytest.fixture
 def folder(data_folder: Path) -> Iterator[Path]:
-    """A data folder that nothing has been done in."""
+    """An unused data folder."""
     with tempfile.TemporaryDirectory(dir=data_folder) as made:
         Path(made).chmod(0o711)
         yield Path(made)
@@ -35,21 +35,21 @@ def folder(data_folder: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def _named(servers: Stack, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment names servers that are well."""
+    """The environment names healthy servers."""
     del bench  # it empties them
     for name, value in servers.addresses.environment().items():
         monkeypatch.setenv(name, value)
 
 
-def examined(folder: Path, *, port: int | None = None) -> dict[str, Finding]:
-    """Return findings by what they are about, the last one of each."""
-    found = checkup.examine(folder, port=port, on_check=list[str]().append)
+def examine(folder: Path, *, port: int | None = None) -> dict[str, Finding]:
+    """Return the last finding of each subject."""
+    found = checkup.run_checks(folder, port=port, on_check=list[str]().append)
     return {finding.what: finding for finding in found}
 
 
 @contextlib.contextmanager
 def locked(path: Path, process: str = "") -> Iterator[None]:
-    """Hold a lock file, which names a process."""
+    """Hold a lock file that names a process."""
     with path.open("w") as lock:
         lock.write(process)
         lock.flush()
@@ -58,23 +58,21 @@ def locked(path: Path, process: str = "") -> Iterator[None]:
 
 
 def announce(bench: Bench, stages: Iterable[StageName] = StageName, **more: object) -> None:
-    """Let a worker be there that serves these stages."""
+    """Register a worker that serves these stages."""
     serves = [Capability(f"{stage}.x") for stage in stages]
     known: dict[str, object] = {"capabilities": serves, **more}
-    worker = presence.Worker(id=bench.worker, host="here", pid=7, threads=1, **known)  # type: ignore[arg-type]  # its fields
-    bench.do(presence.announce, worker)
+    worker = worker_registry.Worker(id=bench.worker, host="here", pid=7, threads=1, **known)  # type: ignore[arg-type]  # its fields
+    bench.do(worker_registry.record_heartbeat, worker)
 
 
 @pytest.mark.usefixtures("_named")
-def test_database_that_takes_no_writes_fails_and_no_worker_is_blamed(
-    folder: Path, bench: Bench
-) -> None:
+def test_read_only_database_fails_and_workers_are_not_blamed(folder: Path, bench: Bench) -> None:
     with read_only(bench):
-        found = examined(folder)
+        found = examine(folder)
 
     assert found["database"].level == Level.FAIL
     assert found["database"].said.endswith("is read-only (a replica?)")
-    assert found["database"].fix == "let SMART_FILTER_DATABASE_URL lead to the primary"
+    assert found["database"].fix == "point SMART_FILTER_DATABASE_URL to the primary"
     assert "workers" not in found
 
 
@@ -86,10 +84,10 @@ def test_stages_without_a_worker_and_models_that_fail_to_load_are_named(
     failed = {model: "segmentation detectron2: libcuda.so.1 is missing"}
     announce(bench, [stage for stage in StageName if stage != "smile"], failed=failed)
 
-    found = examined(folder)
+    found = examine(folder)
 
     assert (found["workers"].level, found[model].level) == (Level.WARN, Level.WARN)
-    assert found["workers"].said.startswith("none serves smile:")
+    assert found["workers"].said.startswith("no worker serves smile:")
     assert found["workers"].fix == "smart-filter worker --stages smile"
     assert "libcuda.so.1 is missing" in found[model].said
 
@@ -99,7 +97,7 @@ def test_silent_worker_is_named(folder: Path, bench: Bench) -> None:
     announce(bench)
     bench.execute("UPDATE workers SET seen_at = seen_at - interval '1 minute'")
 
-    found = list(checkup.examine(folder, port=None, on_check=list[str]().append))
+    found = list(checkup.run_checks(folder, port=None, on_check=list[str]().append))
 
     (unwell,) = [one for one in found if "unhealthy" in one.said]
     assert (unwell.level, unwell.what) == (Level.WARN, "workers")
@@ -112,16 +110,16 @@ def test_drained_workers_and_paused_queues_are_not_missing(folder: Path, bench: 
     announce(bench, (), wanted=every, draining=True)
     bench.do(pauses.pause, Capability("face.x"))
 
-    found = list(checkup.examine(folder, port=None, on_check=list[str]().append))
+    found = list(checkup.run_checks(folder, port=None, on_check=list[str]().append))
 
-    told = [(one.said, one.fix) for one in found if one.what == "workers"]
-    assert told == [
+    worker_findings = [(one.said, one.fix) for one in found if one.what == "workers"]
+    assert worker_findings == [
         (
-            f"{bench.worker} on here (process 7) was told to take no more",
+            f"{bench.worker} on here (process 7) is drained",
             f"smart-filter workers resume {bench.worker}, or stop it",
         ),
         (
-            f"only drained ones serve {', '.join(StageName)}, their jobs wait",
+            f"only drained workers serve {', '.join(StageName)}: their jobs wait",
             "resume one",
         ),
     ]
@@ -130,15 +128,15 @@ def test_drained_workers_and_paused_queues_are_not_missing(folder: Path, bench: 
 
 
 @pytest.mark.usefixtures("_named")
-def test_servers_api_studio_and_live_worker_are_examined(
+def test_servers_api_studio_and_live_worker_are_checked(
     folder: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live = {"SMART_FILTER_LIVE_URL": "ws://127.0.0.1:1", "SMART_FILTER_LIVE_SECRET": "s" * 32}
-    with served_as(bench, **live) as url, an_api(url, bench) as api:
+    with serve_with(bench, **live) as url, an_api(url, bench) as api:
         monkeypatch.setenv("SMART_FILTER_URL", url)
         monkeypatch.setenv("SMART_FILTER_API_KEY", api.key(*Scope))
 
-        found = examined(folder)
+        found = examine(folder)
 
     assert found["database"].said.startswith("PostgreSQL ")
     assert found["broker"].said.startswith("Valkey ")
@@ -155,7 +153,9 @@ def test_unreadable_setting_is_named(
     monkeypatch.setenv("SMART_FILTER_LEASE_SECONDS", "soon")
     database, _, _ = servers_of_a_stack.settings_of(servers.addresses)
 
-    found = list(checkup.survived("servers", lambda: servers_of_a_stack.database(database)))
+    found = list(
+        checkup.guard_check("servers", lambda: servers_of_a_stack.check_database(database))
+    )
 
     del bench  # it has emptied them
     assert found[-1].level == Level.FAIL
@@ -176,12 +176,12 @@ def test_unreadable_setting_is_named(
         ("SMART_FILTER_STORAGE_BUCKET", "no-such-bucket", "storage"),
     ],
 )
-def test_server_that_cannot_be_used_fails_with_a_fix_and_without_secrets(
+def test_unusable_server_fails_with_a_remedy_and_without_secrets(
     folder: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, what: str
 ) -> None:
     monkeypatch.setenv(variable, value)
 
-    found = examined(folder)
+    found = examine(folder)
 
     assert found[what].level == Level.FAIL
     assert found[what].fix
@@ -197,7 +197,7 @@ def test_database_without_our_tables_fails(
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute("CREATE DATABASE bare")
         try:
-            found = examined(folder)["migrations"]
+            found = examine(folder)["migrations"]
         finally:
             connection.execute("DROP DATABASE bare WITH (FORCE)")
 
@@ -205,23 +205,23 @@ def test_database_without_our_tables_fails(
     assert found.said.startswith("the database has no tables yet")
 
 
-def test_busy_port_fails_with_the_process_that_listens(folder: Path) -> None:
+def test_busy_port_fails_with_the_listening_process(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        found = examined(folder, port=listener.getsockname()[1])["port"]
+        found = examine(folder, port=listener.getsockname()[1])["port"]
 
     assert found.level == Level.FAIL
     assert f"process {os.getpid()} " in found.said
 
 
-def test_traces_of_a_stack_in_the_folder_are_explained(folder: Path) -> None:
+def test_remains_of_a_stack_in_the_folder_are_explained(folder: Path) -> None:
     (folder / "lock").write_text("12345")
-    lock_of_no_process = examined(folder)["stack"]
+    lock_of_no_process = examine(folder)["stack"]
     with locked(folder / "lock", "12345"):
-        starting = examined(folder)["stack"]
+        starting = examine(folder)["stack"]
     with locked(folder / "children.lock"):
-        left_over = examined(folder)["stack"]
+        left_over = examine(folder)["stack"]
     (folder / "stack.json").write_text('{"url": "http://127.0.0.1:1"}')
-    killed = examined(folder)["stack"]
+    killed = examine(folder)["stack"]
 
     assert lock_of_no_process.level == Level.OK
     assert (starting.level, "process 12345" in starting.said) == (Level.WARN, True)
@@ -231,10 +231,10 @@ def test_traces_of_a_stack_in_the_folder_are_explained(folder: Path) -> None:
     assert "replaces it" in killed.fix
 
 
-def test_folder_that_others_may_write_fails(folder: Path) -> None:
+def test_folder_writable_by_others_fails(folder: Path) -> None:
     folder.chmod(0o777)
 
-    found = examined(folder)["data folder"]
+    found = examine(folder)["data folder"]
 
     assert (found.level, found.fix) == (Level.FAIL, f"chmod go-w {folder}")
 
@@ -242,11 +242,11 @@ def test_folder_that_others_may_write_fails(folder: Path) -> None:
 @pytest.mark.skipif(
     os.geteuid() != 0, reason="run as root: only root runs PostgreSQL as another user"
 )
-def test_closed_folder_above_keeps_postgres_out_and_nothing_is_made(folder: Path) -> None:
+def test_inaccessible_parent_folder_stops_postgres_and_nothing_is_created(folder: Path) -> None:
     folder.chmod(0o700)
     there = folder / "data"
 
-    found = examined(there)
+    found = examine(there)
 
     assert (found["data folder"].level, there.exists()) == (Level.OK, False)
     assert found["permissions"].level == Level.FAIL
@@ -254,12 +254,12 @@ def test_closed_folder_above_keeps_postgres_out_and_nothing_is_made(folder: Path
 
 
 def test_weights_are_compared_with_their_digests(folder: Path, weights_folder: Path) -> None:
-    none = examined(folder)["weights"]
+    none = examine(folder)["weights"]
     shutil.copytree(weights_folder, folder / "weights")
-    right = examined(folder)["weights"]
+    right = examine(folder)["weights"]
     first = next((folder / "weights").iterdir())
     first.write_bytes(b"changed")
-    changed = examined(folder)["weights"]
+    changed = examine(folder)["weights"]
 
     assert [none.level, right.level, changed.level] == [Level.WARN, Level.OK, Level.FAIL]
     assert f"{first} has a wrong SHA-256" in changed.said

@@ -1,4 +1,4 @@
-"""Rings, and how workers take them: on a real broker, and on one that is not there."""
+"""Rings on a real broker, and on one that is down."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from celery.utils.log import get_logger
 from kombu import Connection, Queue
 from kombu.message import Message
 
-from smart_filter_shared.doorbell import Doorbell, queue_of
+from smart_filter_shared.doorbell import Doorbell, queue_name
 from smart_filter_shared.pipeline import StageName
 from smart_filter_tests.bench import Bench, capability
 from smart_filter_tests.proxy import Mode, Proxy, before_broker
-from smart_filter_workers.hearing import OPTIONS, Hearing
+from smart_filter_workers.runtime.celery_transport import TRANSPORT_OPTIONS, NoAckTransport
 
 FACE = capability(StageName.FACE)
 THREADS = 2
@@ -21,7 +21,7 @@ _log = get_logger("celery.worker.request")
 
 @dataclass(slots=True)
 class Away:
-    """A doorbell behind a proxy, by a clock that the test moves."""
+    """A doorbell behind a proxy, with a clock that the test advances."""
 
     doorbell: Doorbell
     proxy: Proxy
@@ -45,7 +45,7 @@ def test_ring_reaches_the_queue_of_its_capability(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("mode", [Mode.RESET, Mode.SWALLOW])
-def test_broker_that_is_away_raises_nothing(away: Away, mode: Mode) -> None:
+def test_unreachable_broker_raises_nothing(away: Away, mode: Mode) -> None:
     away.proxy.mode = mode
 
     assert not away.doorbell.ring([FACE])
@@ -53,7 +53,7 @@ def test_broker_that_is_away_raises_nothing(away: Away, mode: Mode) -> None:
     assert away.doorbell.waiting(FACE) is None
 
 
-def test_broker_is_not_rung_for_a_second_after_a_failure(away: Away) -> None:
+def test_broker_is_not_called_for_a_second_after_a_failure(away: Away) -> None:
     away.proxy.mode = Mode.RESET
     away.doorbell.ring([FACE])
     away.proxy.mode = Mode.PASS
@@ -65,7 +65,7 @@ def test_broker_is_not_rung_for_a_second_after_a_failure(away: Away) -> None:
 
 
 class Ear:
-    """Takes as many rings as there are threads, the way a worker's main thread does."""
+    """Takes as many rings as there are threads, as a worker's main thread does."""
 
     def __init__(self, connection: Connection, proxy: Proxy) -> None:
         self.connection = connection
@@ -73,12 +73,12 @@ class Ear:
         self.held: list[Message] = []
         channel = connection.default_channel
         channel.basic_qos(0, THREADS, False)
-        consumer = connection.Consumer([Queue(queue_of(FACE), routing_key=queue_of(FACE))])
+        consumer = connection.Consumer([Queue(queue_name(FACE), routing_key=queue_name(FACE))])
         consumer.on_message = self.held.append
         consumer.consume()
 
     def listen(self) -> None:
-        """Take rings until there are threads for no more."""
+        """Take rings until all threads are busy."""
         while len(self.held) < THREADS:
             self.connection.drain_events(timeout=60)
 
@@ -93,8 +93,8 @@ def ear(bench: Bench) -> Iterator[Ear]:
     with before_broker(bench.settings.broker) as (proxy, settings):
         connection = Connection(
             settings.url.get_secret_value(),
-            transport=Hearing,
-            transport_options={**OPTIONS, "socket_timeout": 0.2, "max_retries": 0},
+            transport=NoAckTransport,
+            transport_options={**TRANSPORT_OPTIONS, "socket_timeout": 0.2, "max_retries": 0},
         )
         with connection:
             yield Ear(connection, proxy)
@@ -113,7 +113,7 @@ def test_rings_answered_to_a_silent_broker_make_room_for_others(bench: Bench, ea
     assert bench.rings(StageName.FACE) == 0
 
 
-def test_rings_held_when_the_connection_ends_are_not_put_back(bench: Bench, ear: Ear) -> None:
+def test_unanswered_rings_are_not_put_back_when_the_connection_ends(bench: Bench, ear: Ear) -> None:
     bench.doorbell.ring([FACE] * THREADS)
     ear.listen()
 

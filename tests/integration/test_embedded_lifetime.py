@@ -1,4 +1,4 @@
-"""An embedded stack as a process: what starting, stopping and killing it leaves behind."""
+"""An embedded stack as a process: starting, stopping and killing it."""
 
 import json
 import os
@@ -31,7 +31,7 @@ AS_ROOT = pytest.mark.skipif(
 
 @dataclass(frozen=True, slots=True)
 class Up:
-    """A stack in a process of its own."""
+    """A stack in its own process."""
 
     process: subprocess.Popen[str]
     pids: dict[str, list[int]]
@@ -60,7 +60,7 @@ Start = Callable[..., Up]
 
 @contextmanager
 def starting(folder: Path) -> Iterator[Start]:
-    """Yield what starts a process that holds a stack on the folder; all are killed at the end."""
+    """Yield a function that starts a stack's process on the folder; kill all at the end."""
     with ExitStack() as ends:
         ends.callback(wait_for_survivors, folder)
 
@@ -86,14 +86,15 @@ def starting(folder: Path) -> Iterator[Start]:
 
 
 def wait_for_survivors(folder: Path) -> None:
-    """Servers whose parent was killed are still writing; the folder cannot be removed yet."""
+    """Wait for servers whose parent was killed: they still write to the folder."""
     with DataFolder(folder).held():
         pass
 
 
 @contextmanager
 def new_folder() -> Iterator[Path]:
-    # Not pytest's folder, which no other user may enter: as root PostgreSQL is another user.
+    # Not pytest's folder, which no other user may enter: under root, PostgreSQL runs as another
+    # user.
     with tempfile.TemporaryDirectory(prefix="smart filter ") as top:
         Path(top).chmod(0o711)
         yield Path(top) / "data"
@@ -101,14 +102,14 @@ def new_folder() -> Iterator[Path]:
 
 @pytest.fixture
 def unused() -> Iterator[Path]:
-    """A folder that no stack has run on."""
+    """A folder without a stack."""
     with new_folder() as folder:
         yield folder
 
 
 @pytest.fixture(scope="module")
 def stopped() -> Iterator[Path]:
-    """A folder of a stack that was stopped; to be copied, as creating a database takes longer."""
+    """A folder of a stopped stack, to be copied, because creating a database takes longer."""
     with new_folder() as folder, starting(folder) as start:
         stack = start()
         with stack.connect() as connection:
@@ -122,14 +123,14 @@ def stopped() -> Iterator[Path]:
 
 @pytest.fixture
 def folder(stopped: Path, unused: Path) -> Path:
-    """A folder of a stack that was stopped."""
+    """A folder of a stopped stack."""
     subprocess.run(["/bin/cp", "--archive", str(stopped), str(unused)], check=True)
     return unused
 
 
 @pytest.fixture(scope="module")
 def wheels() -> Iterator[Path]:
-    """The servers' programs in a place where everybody can read them."""
+    """The servers' programs in a folder that every user can read."""
     with tempfile.TemporaryDirectory(prefix="smart-filter-tests-") as place:
         package = postgres_folder().parents[1]
         for part in (package, package.with_name(f"{package.name}.libs")):
@@ -142,13 +143,13 @@ def wheels() -> Iterator[Path]:
 
 @pytest.fixture
 def start(unused: Path) -> Iterator[Start]:
-    """Starts a stack on `unused`, or `folder` if the test asks for that; kills it at the end."""
+    """Starts a stack on `unused`, or on `folder` if the test asks for that; kills it at the end."""
     with starting(unused) as start:
         yield start
 
 
 def assert_kept(stack: Up) -> None:
-    """Check that a stack has what was written into it before it stopped."""
+    """Check that a stack has the data written before it stopped."""
     with stack.connect() as connection:
         assert connection.execute("SELECT word FROM kept").fetchall() == [("word",)]
     with stack.broker() as client:
@@ -156,7 +157,7 @@ def assert_kept(stack: Up) -> None:
 
 
 def refusal(folder: Path, *more: str) -> str:
-    """Return the one line of a process that cannot have its stack."""
+    """Return the one line of a process that cannot start its stack."""
     done = subprocess.run(
         [sys.executable, str(PROGRAM), str(folder), *more],
         capture_output=True,
@@ -170,7 +171,7 @@ def refusal(folder: Path, *more: str) -> str:
 
 
 def ends(pid: int) -> bool:
-    """Return whether a process ends in time; a zombie that is not collected has ended."""
+    """Return whether a process ends in time; an uncollected zombie counts as ended."""
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -195,10 +196,10 @@ def test_request_to_stop_ends_everything_in_order(start: Start, folder: Path) ->
 
 
 @pytest.mark.usefixtures("folder")
-def test_state_outlives_a_stop_and_a_kill_of_everything(start: Start) -> None:
+def test_data_survives_a_stop_and_a_kill_of_all_processes(start: Start) -> None:
     before = start()
     for pid in [before.process.pid, *before.all_pids]:
-        # Some of PostgreSQL's processes end by themselves when the first one has gone.
+        # Some of PostgreSQL's processes end by themselves after the first one.
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
@@ -228,7 +229,7 @@ def test_second_stack_on_a_folder_is_refused(start: Start, folder: Path) -> None
 
     line = refusal(folder)
 
-    assert f"a stack runs on {folder} already (process {stack.process.pid})" in line
+    assert f"a stack already runs on {folder} (process {stack.process.pid})" in line
     assert "SMART_FILTER_DATA" in line
     found = running_stack(folder)
     assert found is not None
@@ -247,13 +248,13 @@ def test_interrupted_creation_of_the_database_starts_over(start: Start, unused: 
     assert not half.exists()
 
 
-def test_process_with_the_number_of_a_killed_postgres_is_no_postgres(
+def test_process_with_the_pid_of_a_killed_postgres_is_not_postgres(
     start: Start, folder: Path
 ) -> None:
     data = folder / "postgres" / "data"
     user = data.stat().st_uid
     with subprocess.Popen(["/bin/sleep", "600"], user=user) as other:
-        # As a killed server leaves it: number, folder, start, port, …
+        # The file of a killed server: process id, folder, start, port, …
         (data / "postmaster.pid").write_text(f"{other.pid}\n{data}\n0\n5432\n\n127.0.0.1\n")
         try:
             stack = start()
@@ -270,7 +271,7 @@ def test_lost_password_is_one_line(folder: Path) -> None:
 
 
 @AS_ROOT
-def test_folder_that_the_server_cannot_reach_is_refused_with_its_mend(unused: Path) -> None:
+def test_folder_that_the_server_cannot_reach_is_refused_with_its_remedy(unused: Path) -> None:
     closed = unused.parent / "closed"
     closed.mkdir(mode=0o700)
 
@@ -282,7 +283,9 @@ def test_folder_that_the_server_cannot_reach_is_refused_with_its_mend(unused: Pa
 
 @AS_ROOT
 @pytest.mark.slow  # 4 s: it copies the programs
-def test_programs_in_a_closed_folder_are_copied(start: Start, unused: Path, wheels: Path) -> None:
+def test_programs_in_an_inaccessible_folder_are_copied(
+    start: Start, unused: Path, wheels: Path
+) -> None:
     closed = unused.parent / "closed"
     closed.mkdir(mode=0o700)
     (closed / "wheels").symlink_to(wheels)
@@ -296,20 +299,20 @@ def test_programs_in_a_closed_folder_are_copied(start: Start, unused: Path, whee
 @AS_ROOT
 @pytest.mark.slow  # 2 s: it copies the programs
 def test_ordinary_user_can_run_it(start: Start, unused: Path, wheels: Path) -> None:
-    nobody = pwd.getpwnam("nobody")
+    other_user = pwd.getpwnam("nobody")
     unused.mkdir()
-    os.chown(unused, nobody.pw_uid, nobody.pw_gid)
+    os.chown(unused, other_user.pw_uid, other_user.pw_gid)
 
-    stack = start(*as_user(nobody.pw_uid, nobody.pw_gid, wheels))
+    stack = start(*as_user(other_user.pw_uid, other_user.pw_gid, wheels))
 
     leaders = [pids[0] for pids in stack.pids.values()]
-    assert {Path(f"/proc/{pid}").stat().st_uid for pid in leaders} == {nobody.pw_uid}
+    assert {Path(f"/proc/{pid}").stat().st_uid for pid in leaders} == {other_user.pw_uid}
     with stack.connect() as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
 def as_user(uid: int, gid: int, wheels: Path) -> tuple[str, ...]:
-    """How the process becomes this user; its interpreter must not lie in root's own folder."""
+    """Return options for this user; its interpreter must not be in root's own folder."""
     interpreters = (sys.executable, "/usr/bin/python3", "/usr/local/bin/python3")
     python = next(path for path in interpreters if can_run(uid, gid, path))
     return ("--user", f"{uid}:{gid}", "--python", python, "--wheels", str(wheels))

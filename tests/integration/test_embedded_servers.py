@@ -1,4 +1,4 @@
-"""An embedded stack: its servers as others find them, and what it does when a child dies."""
+"""The servers of an embedded stack, and its supervision of dead children."""
 
 import http.client
 import io
@@ -23,7 +23,7 @@ from minio.error import MinioException
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from smart_filter_deploy.embedded.children import Command
+from smart_filter_deploy.embedded.child_processes import Command
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.ports import free_port
 from smart_filter_deploy.embedded.server_user import server_user
@@ -127,21 +127,22 @@ def test_only_the_owner_can_read_secrets(servers: Stack) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_folder_that_others_may_write_in_or_own_is_refused(tmp_path: Path) -> None:
+def test_folder_that_others_can_write_or_own_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     with pytest.raises(SetupFailed, match="chmod go-w"):
         DataFolder.at(tmp_path)
 
-    if os.geteuid() == 0:  # only root can give a folder away
+    if os.geteuid() == 0:  # only root can change the owner
         os.chown(tmp_path, 65534, 65534)
-        with pytest.raises(SetupFailed, match="belongs to somebody else"):
+        with pytest.raises(SetupFailed, match="belongs to another user"):
             DataFolder.at(tmp_path)
 
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    """One stack for all tests, each of which starts commands of names of its own."""
-    # Not pytest's folder, which no other user may enter: as root PostgreSQL is another user.
+    """One stack for all tests; each test starts commands with its own names."""
+    # Not pytest's folder, which no other user may enter: under root, PostgreSQL runs as another
+    # user.
     with (
         tempfile.TemporaryDirectory(prefix="smart-filter-tests-") as folder,
         Stack(DataFolder.at(Path(folder))) as stack,
@@ -154,7 +155,7 @@ def python(program: str, *, name: str, **more: object) -> Command:
 
 
 def until(stack: Stack, holds: Callable[[], bool]) -> None:
-    """Tend the stack until something holds."""
+    """Supervise the stack until a condition holds."""
     clock = StopRequest()
     for _ in range(int(PATIENCE_SECONDS / LOOK_SECONDS)):
         stack.tend()
@@ -178,7 +179,7 @@ def connect_to_storage(stack: Stack) -> None:
     connection.close()
 
 
-def test_killed_s3_comes_back_with_its_objects(stack: Stack) -> None:
+def test_killed_s3_restarts_with_its_objects(stack: Stack) -> None:
     store(stack).make_bucket("kept")
     store(stack).put_object("kept", "a/b", io.BytesIO(b"bytes"), 5)
 
@@ -189,7 +190,7 @@ def test_killed_s3_comes_back_with_its_objects(stack: Stack) -> None:
         assert answer.read() == b"bytes"
 
 
-def test_killed_command_comes_back_without_what_it_had_started(stack: Stack) -> None:
+def test_killed_command_restarts_without_its_former_children(stack: Stack) -> None:
     child = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {PATIENT!r}])"
     stack.start(python(f"{child}; {PATIENT}", name="parent"))
     until(stack, lambda: len(stack.pids("parent")) == 2)
@@ -203,7 +204,7 @@ def test_killed_command_comes_back_without_what_it_had_started(stack: Stack) -> 
     os.close(descriptor)
 
 
-def test_command_that_keeps_dying_is_logged_and_never_given_up(
+def test_command_that_keeps_dying_is_logged_and_always_restarted(
     stack: Stack, caplog: pytest.LogCaptureFixture
 ) -> None:
     def logged() -> list[str]:
@@ -216,13 +217,11 @@ def test_command_that_keeps_dying_is_logged_and_never_given_up(
     log = stack.folder.log("dying")
     assert all(str(log) in message for message in logged())
     assert "no such model" in log.read_text()
-    pauses = [message.partition("again in ")[2].split()[0] for message in logged()]
+    pauses = [message.partition("restarting it in ")[2].split()[0] for message in logged()]
     assert pauses[:3] == ["0.1", "0.2", "0.4"]
 
 
-def test_command_that_runs_once_is_awaited_and_not_started_again(
-    stack: Stack, tmp_path: Path
-) -> None:
+def test_one_off_command_is_awaited_and_not_restarted(stack: Stack, tmp_path: Path) -> None:
     mark = tmp_path / "runs"
     program = f"import time; time.sleep(0.2); open({str(mark)!r}, 'a').write('once ')"
 
@@ -281,12 +280,12 @@ def test_command_that_ignores_the_request_to_stop_is_killed(stack: Stack) -> Non
     assert not Path(f"/proc/{pid}").exists()
 
 
-def test_thread_whose_end_would_kill_children_cannot_start_them(stack: Stack) -> None:
+def test_children_cannot_be_started_by_a_thread_whose_end_would_kill_them(stack: Stack) -> None:
     with ThreadPoolExecutor(1) as thread, pytest.raises(RuntimeError, match="main thread"):
         thread.submit(stack.start, python(PATIENT, name="threaded")).result()
 
 
-def test_long_log_is_set_aside_at_the_next_start(stack: Stack) -> None:
+def test_long_log_is_rotated_at_the_next_start(stack: Stack) -> None:
     log = stack.folder.log("long")
     log.write_bytes(b"x" * 10_000_001)
 
@@ -305,11 +304,11 @@ def test_request_to_stop_during_the_start_ends_the_start_quietly() -> None:
                 pytest.fail("it started")
 
         with folder.held():
-            pass  # nothing of it is left
+            pass  # no process is left
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="run as root: only root can give a folder away")
-def test_owner_of_the_data_without_a_name_is_refused(tmp_path: Path) -> None:
+def test_data_owner_without_a_user_name_is_refused(tmp_path: Path) -> None:
     uid = max(entry.pw_uid for entry in pwd.getpwall()) + 1
     os.chown(tmp_path, uid, uid)
 

@@ -1,4 +1,4 @@
-"""Where jobs start in virtual time, what they are charged, and how both are put right."""
+"""Places of jobs in virtual time, their charges, and corrections of both."""
 
 import dataclasses
 import datetime as dt
@@ -9,18 +9,22 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, text
 
+from smart_filter_shared.eta import calibration
+from smart_filter_shared.eta.calibration import Calibration, Observation
 from smart_filter_shared.ids import Capability, JobId, Tenant, new_worker_id
-from smart_filter_shared.jobs import fairness, foresight, pauses, presence, transitions
-from smart_filter_shared.jobs.failures import JobFailure
-from smart_filter_shared.jobs.fairness import Place, Progress, Settled
-from smart_filter_shared.jobs.foresight import Ended, Foresight
-from smart_filter_shared.jobs.presence import CELL
-from smart_filter_shared.jobs.states import JobState
+from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
+from smart_filter_shared.operations import settlement
+from smart_filter_shared.operations.dead_letters import JobFailure
+from smart_filter_shared.operations.settlement import Settlement
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe import Priority
+from smart_filter_shared.priority import Priority
+from smart_filter_shared.queue import fair_queueing, pauses, worker_registry
+from smart_filter_shared.queue.fair_queueing import Progress, Reservation
+from smart_filter_shared.queue.states import JobState
+from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_tests import races
 from smart_filter_tests.bench import TENANT, Bench, capability
-from smart_filter_tests.worlds import KEEP_BACKGROUND, RAISED
+from smart_filter_tests.scenarios import KEEP_BACKGROUND, RAISED
 
 PREPARE, COMPOSITE = StageName.PREPARE, StageName.COMPOSITE
 A, B, OTHER = Capability("a"), Capability("b"), Capability("other")
@@ -31,7 +35,7 @@ DAY = dt.date(2026, 3, 1)
 
 @dataclasses.dataclass(frozen=True)
 class Queue:
-    """A queue: where its newest claim was, and its ready rows as (rank, head start)."""
+    """A queue: the place of its newest claim, and its ready rows as (rank, head start)."""
 
     name: Capability
     mark: float | None = None
@@ -42,7 +46,7 @@ class Queue:
 
     def fill(self, bench: Bench) -> None:
         if self.mark is not None:
-            bench.do(fairness.advance, {self.name: Progress(self.mark, 0, 0.0)})
+            bench.do(fair_queueing.record_progress, {self.name: Progress(self.mark, 0, 0.0)})
         for rank, head_start in self.rows:
             bench.execute(
                 """
@@ -54,11 +58,11 @@ class Queue:
                 rank=rank,
                 head_start=head_start,
                 state=self.state,
-                job_id=bench.submit(KEEP_BACKGROUND, place=Place(0, 0)),
+                job_id=bench.submit(KEEP_BACKGROUND, place=Reservation(0, 0)),
             )
         if self.worker_silent_seconds is not None:
-            worker = presence.Worker(new_worker_id(), f"of {self.name}", 0, (self.name,), 1)
-            bench.do(presence.announce, worker)
+            worker = worker_registry.Worker(new_worker_id(), f"of {self.name}", 0, (self.name,), 1)
+            bench.do(worker_registry.record_heartbeat, worker)
             bench.execute(
                 "UPDATE workers SET seen_at = now() - make_interval(secs => :s) WHERE id = :id",
                 s=self.worker_silent_seconds,
@@ -78,7 +82,7 @@ def a_tenant(bench: Bench, tenant: Tenant, *, weight: float = 1, finish: float =
 
 
 def finishes(bench: Bench) -> dict[str, float]:
-    """Return where in virtual time each tenant's work ends."""
+    """Return the place in virtual time where each tenant's work ends."""
     return bench.scalar("SELECT json_object_agg(name, finish) FROM tenants") or {}
 
 
@@ -94,8 +98,8 @@ def set_virtual_time(bench: Bench, v: float) -> None:
         pytest.param(
             [Queue(A, 60, [(65, 0)]), Queue(B, 70, [(75, 0)])], 60, id="busy-the-least-far"
         ),
-        pytest.param([Queue(A, 10), Queue(B, 70, [(75, 0)])], 70, id="busy-beside-idle-behind"),
-        pytest.param([Queue(A, 90), Queue(B, 70, [(75, 0)])], 70, id="busy-beside-idle-ahead"),
+        pytest.param([Queue(A, 10), Queue(B, 70, [(75, 0)])], 70, id="busy-with-idle-behind"),
+        pytest.param([Queue(A, 90), Queue(B, 70, [(75, 0)])], 70, id="busy-with-idle-ahead"),
         pytest.param([Queue(A, 10, [(30, 0)])], 30, id="old-mark-the-next-row"),
         pytest.param([Queue(A, 10, [(99, 0)])], 50, id="old-mark-at-most-the-cells-v"),
         pytest.param([Queue(A, None, [(30, 0)])], 30, id="never-claimed-the-next-row"),
@@ -106,16 +110,16 @@ def set_virtual_time(bench: Bench, v: float) -> None:
         pytest.param([Queue(A, 10), Queue(OTHER, 90, [(95, 0)])], 10, id="only-what-it-needs"),
     ],
 )
-def test_job_starts_where_the_queues_that_it_needs_have_come(
+def test_job_starts_at_the_virtual_time_of_its_queues(
     bench: Bench, queues: list[Queue], start: float
 ) -> None:
     set_virtual_time(bench, 50)
     for queue in queues:
         queue.fill(bench)
 
-    place = bench.do(fairness.reserve, TENANT, [A, B], cell=CELL)
+    place = bench.do(fair_queueing.reserve, TENANT, [A, B], cell=DEFAULT_CELL)
 
-    assert place == Place(start, 2 * fairness.UNKNOWN_SECONDS)
+    assert place == Reservation(start, 2 * fair_queueing.DEFAULT_COST_SECONDS)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +153,7 @@ def test_virtual_time_follows_the_slowest_queue_that_is_busy_and_served(
     for queue in queues:
         queue.fill(bench)
 
-    bench.do(fairness.refresh, cell=CELL, silent_seconds=SILENT_SECONDS)
+    bench.do(fair_queueing.advance_virtual_time, cell=DEFAULT_CELL, silent_seconds=SILENT_SECONDS)
 
     assert bench.scalar("SELECT virtual_time FROM cells") == v
 
@@ -161,16 +165,18 @@ def test_cells_have_virtual_times_of_their_own(bench: Bench) -> None:
 
     with bench.transaction() as connection:
         connection.execute(text(_ANOTHER_CELL))
-        fairness.refresh(connection, cell=CELL, silent_seconds=SILENT_SECONDS)
+        fair_queueing.advance_virtual_time(
+            connection, cell=DEFAULT_CELL, silent_seconds=SILENT_SECONDS
+        )
         places = [
-            fairness.reserve(connection, FIRST, [A], cell="another"),
-            fairness.reserve(connection, SECOND, [A], cell=CELL),
-            fairness.place_later(connection, cell="another"),
+            fair_queueing.reserve(connection, FIRST, [A], cell="another"),
+            fair_queueing.reserve(connection, SECOND, [A], cell=DEFAULT_CELL),
+            fair_queueing.provisional_reservation(connection, cell="another"),
         ]
         connection.execute(text("DELETE FROM cells WHERE name = 'another'"))
 
-    cost = fairness.UNKNOWN_SECONDS
-    assert places == [Place(30, cost), Place(50, cost), Place(30, 0)]
+    cost = fair_queueing.DEFAULT_COST_SECONDS
+    assert places == [Reservation(30, cost), Reservation(50, cost), Reservation(30, 0)]
 
 
 _ANOTHER_CELL = """
@@ -179,13 +185,13 @@ _ANOTHER_CELL = """
 """
 
 
-def test_places_follow_each_other_by_cost_and_weight(bench: Bench) -> None:
-    bench.do(fairness.advance, {A: Progress(40, 10, 3.0)})
+def test_places_are_spaced_by_cost_and_weight(bench: Bench) -> None:
+    bench.do(fair_queueing.record_progress, {A: Progress(40, 10, 3.0)})
     a_tenant(bench, FIRST, weight=2, finish=30)
     a_tenant(bench, SECOND, weight=2, finish=41)
 
     places = [
-        bench.do(fairness.reserve, tenant, wanted, cell=CELL)
+        bench.do(fair_queueing.reserve, tenant, wanted, cell=DEFAULT_CELL)
         for tenant, wanted in ((FIRST, [A, B]), (FIRST, [B]), (SECOND, [A]), (THIRD, [A, B, A]))
     ]
 
@@ -196,16 +202,16 @@ def test_places_follow_each_other_by_cost_and_weight(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("wanted", [[[A, B], [B], [A]], [[A], [A]]])
-def test_places_for_several_jobs_are_those_taken_one_by_one(
+def test_places_for_several_jobs_equal_those_reserved_one_by_one(
     bench: Bench, wanted: list[list[Capability]]
 ) -> None:
-    bench.do(fairness.advance, {A: Progress(40, 10, 3.0)})
+    bench.do(fair_queueing.record_progress, {A: Progress(40, 10, 3.0)})
     for tenant, weight in ((THIRD, 1), (FIRST, 2), (SECOND, 2)):
         a_tenant(bench, tenant, weight=weight)
 
-    together = bench.do(fairness.reserve_all, FIRST, wanted, cell=CELL)
+    together = bench.do(fair_queueing.reserve_many, FIRST, wanted, cell=DEFAULT_CELL)
 
-    alone = [bench.do(fairness.reserve, SECOND, one, cell=CELL) for one in wanted]
+    alone = [bench.do(fair_queueing.reserve, SECOND, one, cell=DEFAULT_CELL) for one in wanted]
     assert [dataclasses.astuple(one) for one in together] == [
         pytest.approx(dataclasses.astuple(one)) for one in alone
     ]
@@ -215,7 +221,7 @@ def test_places_for_several_jobs_are_those_taken_one_by_one(
 
 def test_place_in_an_unknown_cell_is_refused(bench: Bench) -> None:
     with pytest.raises(RuntimeError, match="there is no cell nowhere"):
-        bench.do(fairness.reserve, TENANT, [A], cell="nowhere")
+        bench.do(fair_queueing.reserve, TENANT, [A], cell="nowhere")
 
 
 @pytest.mark.parametrize(
@@ -230,39 +236,46 @@ def test_place_in_an_unknown_cell_is_refused(bench: Bench) -> None:
         (Tenant("zoe"), "none", 2, True),
     ],
 )
-def test_place_is_taken_for_a_photo_that_the_tenant_has_not_sent(
+def test_place_is_reserved_for_the_tenant_and_a_new_photo(
     bench: Bench, tenant: Tenant, digest: str, jobs_that_count: int, *, is_new: bool
 ) -> None:
-    first, last = (bench.submit(place=Place(0, 0)) for _ in range(2))
+    first, last = (bench.submit(place=Reservation(0, 0)) for _ in range(2))
     since = (UUID(int=last.int + 1), last, first)[jobs_that_count]
     set_virtual_time(bench, 50)
 
-    place = bench.do(fairness.reserve_for_new, tenant, [A], cell=CELL, digest=digest, since=since)
+    place = bench.do(
+        fair_queueing.reserve_for_new_photo,
+        tenant,
+        [A],
+        cell=DEFAULT_CELL,
+        digest=digest,
+        since=since,
+    )
 
-    cost = fairness.UNKNOWN_SECONDS
-    assert place == (Place(50, cost) if is_new else None)
+    cost = fair_queueing.DEFAULT_COST_SECONDS
+    assert place == (Reservation(50, cost) if is_new else None)
     assert finishes(bench) == ({tenant: 50 + cost} if is_new else {})
 
 
-def test_marks_never_fall_and_costs_follow_what_ran(bench: Bench) -> None:
+def test_marks_never_fall_and_costs_follow_measured_runs(bench: Bench) -> None:
     for made in (
         {A: Progress(10, 0, 0.0), B: Progress(7, 4, 2.0)},
         {A: Progress(8, 2, 1.0), B: Progress(9, 2, 3.0)},
         {A: Progress(11, 0, 0.0), OTHER: Progress(3, 1, 0.7)},
     ):
-        bench.do(fairness.advance, made)
+        bench.do(fair_queueing.record_progress, made)
 
     known = bench.scalar(
         "SELECT json_object_agg(name, json_build_array(mark, mean_seconds)) FROM capabilities"
     )
-    # Each of two runs of 1.5 s moves the mean of 0.5 s by one in fifty of the difference.
+    # Each of two runs of 1.5 s moves the mean of 0.5 s by one fiftieth of the difference.
     moved = pytest.approx(0.5 + (1 - 0.98**2))
     assert known == {"a": [11, 0.5], "b": [9, moved], "other": [3, 0.7]}
 
 
 def run(bench: Bench, tenant: Tenant, *stages: StageName) -> JobId:
-    """Submit a job that is thought to take 0.5 s, and run stages of it for 0.1 s each."""
-    job_id = bench.submit(KEEP_BACKGROUND, tenant=tenant, place=Place(0, 0.5))
+    """Submit a job with an estimate of 0.5 s, and run its stages for 0.1 s each."""
+    job_id = bench.submit(KEEP_BACKGROUND, tenant=tenant, place=Reservation(0, 0.5))
     bench.execute("UPDATE jobs SET megapixels = 1.5 WHERE id = :id", id=job_id)
     bench.advance(*stages)
     return job_id
@@ -270,7 +283,7 @@ def run(bench: Bench, tenant: Tenant, *stages: StageName) -> JobId:
 
 def run_and_fail(bench: Bench, tenant: Tenant, stage: StageName, *before: StageName) -> JobId:
     job_id = run(bench, tenant, *before)
-    bench.do(transitions.fail, bench.claim_one(stage), RAISED)
+    bench.do(WORKER.fail, bench.claim_one(stage), RAISED)
     return job_id
 
 
@@ -278,9 +291,9 @@ def test_ended_jobs_are_settled_once_for_each_tenant(bench: Bench) -> None:
     for tenant, weight in ((FIRST, 2), (SECOND, 1), (THIRD, 1)):
         a_tenant(bench, tenant, weight=weight, finish=100)
     run(bench, FIRST, PREPARE, COMPOSITE)
-    bench.do(transitions.cancel, run(bench, FIRST, PREPARE), FIRST)
+    bench.do(CLIENT.cancel, run(bench, FIRST, PREPARE), FIRST)
     for _ in range(2):
-        bench.do(transitions.delete, run(bench, FIRST, PREPARE), FIRST)
+        bench.do(CLIENT.delete, run(bench, FIRST, PREPARE), FIRST)
     failed = [
         run_and_fail(bench, SECOND, COMPOSITE, PREPARE),
         run_and_fail(bench, SECOND, PREPARE),
@@ -289,16 +302,16 @@ def test_ended_jobs_are_settled_once_for_each_tenant(bench: Bench) -> None:
     bench.execute("UPDATE jobs SET finished_at = :day WHERE finished_at IS NOT NULL", day=DAY)
     bench.execute("UPDATE tombstones SET ended_on = :day", day=DAY)
 
-    settled = [bench.do(fairness.settle) for _ in range(2)]
+    settled = [bench.do(settlement.settle) for _ in range(2)]
 
     assert settled[0].ended == {JobState.SUCCEEDED: 1, JobState.CANCELED: 3, JobState.FAILED: 2}
     assert sorted(settled[0].failures, key=lambda one: one.job_id) == [
         JobFailure(failed[0], "model_failed", capability(COMPOSITE)),
         JobFailure(failed[1], "model_failed", capability(PREPARE)),
     ]
-    assert settled[1] == Settled({}, [])
-    # The first's jobs ran for 0.5 s instead of 2 s, at twice the weight; the second's for 0.1 s
-    # instead of 1 s.
+    assert settled[1] == Settlement({}, [])
+    # The first tenant's jobs ran for 0.5 s instead of 2 s, at twice the weight; the second's for
+    # 0.1 s instead of 1 s.
     assert finishes(bench) == pytest.approx({"first": 99.25, "second": 99.1, "third": 100})
     with bench.transaction() as connection:
         used = connection.execute(
@@ -315,21 +328,21 @@ def test_ended_jobs_are_settled_once_for_each_tenant(bench: Bench) -> None:
     assert bench.scalar(cleared) == 2
 
 
-def test_job_shown_before_its_stages_is_not_settled_yet(bench: Bench) -> None:
-    # As while a past day is opened (db/days.py).
+def test_job_visible_before_its_stages_is_not_settled_yet(bench: Bench) -> None:
+    # The state while a past day is opened (db/partitions.py).
     job_id = run(bench, FIRST)
-    bench.do(transitions.cancel, job_id, FIRST)
+    bench.do(CLIENT.cancel, job_id, FIRST)
     bench.execute("DELETE FROM stages WHERE job_id = :id", id=job_id)
     run(bench, FIRST)
 
-    assert bench.do(fairness.settle) == Settled({}, [])
+    assert bench.do(settlement.settle) == Settlement({}, [])
 
 
-def test_forecasts_are_learned_from_what_succeeded_without_a_stop(bench: Bench) -> None:
+def test_forecasts_learn_from_jobs_that_succeeded_without_interruption(bench: Bench) -> None:
     recipe = dataclasses.replace(KEEP_BACKGROUND, priority=Priority.INTERACTIVE)
-    bench.submit(recipe, place=Place(0, 0))
-    bench.submit(KEEP_BACKGROUND, place=Place(0, 0))
-    redriven = bench.submit(KEEP_BACKGROUND, photo="photo", place=Place(0, 0))
+    bench.submit(recipe, place=Reservation(0, 0))
+    bench.submit(KEEP_BACKGROUND, place=Reservation(0, 0))
+    redriven = bench.submit(KEEP_BACKGROUND, photo="photo", place=Reservation(0, 0))
     bench.execute("""
         UPDATE jobs SET foreseen_p50 = 60, foreseen_p90 = 7200,
             created_at = now() - interval '1 hour'
@@ -338,39 +351,39 @@ def test_forecasts_are_learned_from_what_succeeded_without_a_stop(bench: Bench) 
     bench.complete(*bench.claim(PREPARE, batch_size=3))
     for lease in [bench.claim_one(COMPOSITE) for _ in range(3)]:
         if lease.job_id == redriven:
-            bench.do(transitions.fail, lease, RAISED)
+            bench.do(WORKER.fail, lease, RAISED)
         else:
             bench.complete(lease)
-    bench.do(fairness.settle)
-    bench.do(transitions.redrive, redriven, TENANT)
+    bench.do(settlement.settle)
+    bench.do(CLIENT.redrive, redriven, TENANT)
     bench.advance(COMPOSITE)
 
-    bench.do(fairness.settle)
+    bench.do(settlement.settle)
 
-    assert bench.do(foresight.read) == {
-        Priority.INTERACTIVE: Foresight().after(Ended(p50=60, p90=7200, seconds=3600))
+    assert bench.do(calibration.read) == {
+        Priority.INTERACTIVE: Calibration().after(Observation(p50=60, p90=7200, seconds=3600))
     }
 
 
 def lock(connection: Connection, row: str, value: object) -> None:
-    """Lock a row until the transaction ends, however long that takes."""
+    """Lock a row until the transaction ends, for any duration."""
     connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
     found = connection.execute(text(f"SELECT FROM {row} FOR UPDATE"), {"value": value})
     assert found.rowcount == 1
 
 
-def test_settling_passes_by_rows_that_others_hold(bench: Bench) -> None:
+def test_settling_skips_rows_that_others_lock(bench: Bench) -> None:
     deleted, ended = ([run(bench, TENANT) for _ in range(2)] for _ in range(2))
     for job_id in deleted:
-        bench.do(transitions.delete, job_id, TENANT)
+        bench.do(CLIENT.delete, job_id, TENANT)
     for job_id in ended:
-        bench.do(transitions.cancel, job_id, TENANT)
+        bench.do(CLIENT.cancel, job_id, TENANT)
 
     with bench.transaction() as holder:
         lock(holder, "jobs WHERE id = :value", ended[0])
         lock(holder, "tombstones WHERE job_id = :value", deleted[0])
-        meanwhile = bench.do(fairness.settle)
-    afterwards = bench.do(fairness.settle)
+        meanwhile = bench.do(settlement.settle)
+    afterwards = bench.do(settlement.settle)
 
     assert (meanwhile.ended, afterwards.ended) == ({JobState.CANCELED: 2}, {JobState.CANCELED: 2})
 
@@ -378,13 +391,13 @@ def test_settling_passes_by_rows_that_others_hold(bench: Bench) -> None:
 def test_settling_locks_tenants_in_the_order_of_their_names(bench: Bench) -> None:
     for tenant in (THIRD, SECOND, FIRST):
         a_tenant(bench, tenant)
-        bench.do(transitions.cancel, run(bench, tenant), tenant)
+        bench.do(CLIENT.cancel, run(bench, tenant), tenant)
 
     with ThreadPoolExecutor(1) as pool:
         with bench.transaction() as holder:
             lock(holder, "tenants WHERE name = :value", FIRST)
-            settling = pool.submit(bench.do, fairness.settle)
-            races.await_waiting(bench, settling)
+            settling = pool.submit(bench.do, settlement.settle)
+            races.wait_for_lock_waiters(bench, settling)
             free = bench.scalar(
                 "SELECT array_agg(name) FROM (SELECT name FROM tenants"
                 " ORDER BY name FOR UPDATE SKIP LOCKED) AS free"
@@ -396,7 +409,7 @@ def test_settling_locks_tenants_in_the_order_of_their_names(bench: Bench) -> Non
 
 def test_settling_takes_at_most_500_jobs_and_500_tombstones_at_once(bench: Bench) -> None:
     job_id = run(bench, TENANT)
-    bench.do(transitions.cancel, job_id, TENANT)
+    bench.do(CLIENT.cancel, job_id, TENANT)
     bench.copy(job_id, 500, every_seconds=0)
     bench.execute("""
         INSERT INTO tombstones (job_id, tenant, deleted_at, outcome, ended_on, owed, megapixels,
@@ -404,29 +417,29 @@ def test_settling_takes_at_most_500_jobs_and_500_tombstones_at_once(bench: Bench
         SELECT id, tenant, now(), 'failed', now(), 0, 0, 0 FROM jobs
     """)
 
-    settled = [bench.do(fairness.settle).ended for _ in range(2)]
+    settled = [bench.do(settlement.settle).ended for _ in range(2)]
 
     assert settled == [{JobState(end): n for end in ("canceled", "failed")} for n in (500, 1)]
 
 
 def test_scheduled_job_costs_its_tenant_nothing_until_it_is_due(bench: Bench) -> None:
     scheduled = dataclasses.replace(KEEP_BACKGROUND, run_at=bench.now() + dt.timedelta(days=1))
-    bench.do(transitions.cancel, bench.submit(scheduled), TENANT)
+    bench.do(CLIENT.cancel, bench.submit(scheduled), TENANT)
     due = bench.submit(scheduled)
     before = finishes(bench)
 
     bench.pass_time(due, PREPARE, seconds=24 * 3600)
     bench.sweep()
     charged = finishes(bench)
-    bench.do(transitions.cancel, due, TENANT)
-    bench.do(fairness.settle)
+    bench.do(CLIENT.cancel, due, TENANT)
+    bench.do(settlement.settle)
 
     assert before == {}
-    assert charged == {TENANT: pytest.approx(2 * fairness.UNKNOWN_SECONDS)}
+    assert charged == {TENANT: pytest.approx(2 * fair_queueing.DEFAULT_COST_SECONDS)}
     assert finishes(bench) == {TENANT: pytest.approx(0)}
 
 
-def test_scheduled_jobs_are_placed_and_charged_one_behind_the_other(bench: Bench) -> None:
+def test_scheduled_jobs_are_placed_and_charged_in_sequence(bench: Bench) -> None:
     scheduled = dataclasses.replace(KEEP_BACKGROUND, run_at=bench.now() + dt.timedelta(days=1))
     tenants = (FIRST, SECOND)
     jobs = {one: [bench.submit(scheduled, tenant=one) for _ in range(2)] for one in tenants}
@@ -443,11 +456,11 @@ def test_scheduled_jobs_are_placed_and_charged_one_behind_the_other(bench: Bench
         assert sorted(ranks) == [pytest.approx(1000), pytest.approx(1000.2)]
 
 
-def test_released_job_has_paid_for_its_place(bench: Bench) -> None:
+def test_released_job_keeps_its_paid_place(bench: Bench) -> None:
     job_id = bench.submit(KEEP_BACKGROUND)
     before = finishes(bench)
     lease = bench.claim_one(PREPARE)
-    bench.do(transitions.release, lease, delay_seconds=5, give_up_seconds=3600)
+    bench.do(WORKER.release, lease, delay_seconds=5, give_up_seconds=3600)
 
     bench.pass_time(job_id, PREPARE, seconds=6)
     bench.sweep()
@@ -456,30 +469,30 @@ def test_released_job_has_paid_for_its_place(bench: Bench) -> None:
     assert finishes(bench) == before
 
 
-def test_redriven_job_pays_for_what_is_left_of_it(bench: Bench) -> None:
+def test_redriven_job_pays_for_its_remaining_stages(bench: Bench) -> None:
     job_id = bench.submit(KEEP_BACKGROUND)
     bench.advance(PREPARE)
-    bench.do(transitions.fail, bench.claim_one(COMPOSITE), RAISED)
-    bench.do(fairness.settle)
+    bench.do(WORKER.fail, bench.claim_one(COMPOSITE), RAISED)
+    bench.do(settlement.settle)
     before = finishes(bench)
 
-    bench.do(transitions.redrive, job_id, TENANT)
+    bench.do(CLIENT.redrive, job_id, TENANT)
     charged = finishes(bench)
     bench.advance(COMPOSITE)
-    bench.do(fairness.settle)
+    bench.do(settlement.settle)
 
-    # A stage of the bench takes 0.1 s, as is thought of those that never ran.
+    # A stage of the bench takes 0.1 s, the estimate of stages that never ran.
     assert before == {TENANT: pytest.approx(0.1)}
     assert charged == finishes(bench) == {TENANT: pytest.approx(0.2)}
 
 
-def test_deleted_job_that_was_redriven_brings_no_new_photo(bench: Bench) -> None:
+def test_deleted_redriven_job_counts_no_new_photo(bench: Bench) -> None:
     job_id = run_and_fail(bench, TENANT, COMPOSITE, PREPARE)
-    bench.do(fairness.settle)
-    bench.do(transitions.redrive, job_id, TENANT)
-    bench.do(transitions.delete, job_id, TENANT)
+    bench.do(settlement.settle)
+    bench.do(CLIENT.redrive, job_id, TENANT)
+    bench.do(CLIENT.delete, job_id, TENANT)
 
-    bench.do(fairness.settle)
+    bench.do(settlement.settle)
 
     used = "json_build_array(jobs, megapixels, model_seconds)"
     assert bench.scalar(f"SELECT json_object_agg(state, {used}) FROM usage") == {
@@ -489,14 +502,14 @@ def test_deleted_job_that_was_redriven_brings_no_new_photo(bench: Bench) -> None
 
 
 @pytest.mark.parametrize(("weight", "second_start"), [(None, 60.3), (2, 60.15)])
-def test_best_of_an_album_start_now_one_behind_the_other(
+def test_best_of_an_album_are_placed_now_in_sequence(
     bench: Bench, weight: float | None, second_start: float
 ) -> None:
-    bench.do(fairness.advance, {capability(COMPOSITE): Progress(60, 10, 3.0)})
+    bench.do(fair_queueing.record_progress, {capability(COMPOSITE): Progress(60, 10, 3.0)})
     if weight is not None:
         a_tenant(bench, TENANT, weight=weight)
     _, job_ids = bench.submit_batch(3, KEEP_BACKGROUND, best=2)
-    other = bench.submit(KEEP_BACKGROUND, place=Place(9, 0))
+    other = bench.submit(KEEP_BACKGROUND, place=Reservation(9, 0))
 
     bench.complete(*bench.claim(PREPARE, batch_size=3))
 
@@ -504,19 +517,19 @@ def test_best_of_an_album_start_now_one_behind_the_other(
     assert ranks == pytest.approx([60, second_start, 9])
 
 
-def reserve(connection: Connection) -> Place:
-    return fairness.reserve(connection, TENANT, [Capability("a")], cell=CELL)
+def reserve(connection: Connection) -> Reservation:
+    return fair_queueing.reserve(connection, TENANT, [Capability("a")], cell=DEFAULT_CELL)
 
 
-def reserve_for_new(connection: Connection) -> Place | None:
-    return fairness.reserve_for_new(
-        connection, TENANT, [Capability("a")], cell=CELL, digest="none", since=UUID(int=0)
+def reserve_for_new(connection: Connection) -> Reservation | None:
+    return fair_queueing.reserve_for_new_photo(
+        connection, TENANT, [Capability("a")], cell=DEFAULT_CELL, digest="none", since=UUID(int=0)
     )
 
 
 @pytest.mark.parametrize("take_place", [reserve, reserve_for_new])
-def test_place_is_taken_without_waiting_for_the_disk(
-    bench: Bench, take_place: Callable[[Connection], Place | None]
+def test_place_is_reserved_without_waiting_for_the_disk(
+    bench: Bench, take_place: Callable[[Connection], Reservation | None]
 ) -> None:
     alone = bench.engine.execution_options(isolation_level="AUTOCOMMIT")
     with alone.connect() as connection:
@@ -530,7 +543,7 @@ def test_place_is_taken_without_waiting_for_the_disk(
             connection.execute(text("DROP FUNCTION watch_commit CASCADE; DROP TABLE commits"))
             connection.invalidate()
 
-    assert place == Place(0, fairness.UNKNOWN_SECONDS)
+    assert place == Reservation(0, fair_queueing.DEFAULT_COST_SECONDS)
     assert at_commit == ["off"]
     assert afterwards == "on"
 
@@ -538,11 +551,11 @@ def test_place_is_taken_without_waiting_for_the_disk(
 def test_redrive_waits_for_the_disk(bench: Bench) -> None:
     job_id = bench.submit(photo="photo")
     lease = bench.claim_one(PREPARE)
-    bench.do(transitions.fail, lease, RAISED)
+    bench.do(WORKER.fail, lease, RAISED)
 
     with bench.transaction() as connection:
         connection.execute(text("SET LOCAL synchronous_commit = on"))
-        transitions.redrive(connection, job_id, TENANT)
+        CLIENT.redrive(connection, job_id, TENANT)
         at_commit = connection.execute(text("SHOW synchronous_commit")).scalar_one()
 
     assert at_commit == "on"

@@ -1,4 +1,4 @@
-"""Corrections become data sets, and leave them with their jobs."""
+"""Corrections are collected into data sets, and removed with their jobs."""
 
 import csv
 import hashlib
@@ -9,54 +9,58 @@ from typing import Any
 import numpy as np
 import pytest
 
-from smart_filter_shared.cards import TaskName
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_shared.jobs import data_items, data_sets
-from smart_filter_shared.jobs.data_items import Part
-from smart_filter_shared.jobs.data_sets import DataSet
-from smart_filter_shared.jobs.presence import CELL
+from smart_filter_shared.feedback import datasets, examples
+from smart_filter_shared.feedback.datasets import Dataset
+from smart_filter_shared.feedback.examples import Split
+from smart_filter_shared.pipeline import TaskName
+from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.storage import keys
-from smart_filter_tests import commands, teaching
-from smart_filter_tests.deriving import objects, pass_time
+from smart_filter_tests import commands, corrected_jobs
 from smart_filter_tests.serving import Api
-from smart_filter_workers.evaluation import folders
-from smart_filter_workers.learning import exporting, feedback
-from smart_filter_workers.learning.collecting import Collecting
-from smart_filter_workers.retention import Retention
+from smart_filter_tests.stored_results import objects, pass_time
+from smart_filter_training.evaluation import dataset_files
+from smart_filter_workers.learning import dataset_export, feedback
+from smart_filter_workers.learning.example_collector import ExampleCollector
+from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 
 SEGMENTATION, SMILE, EYES = TaskName.SEGMENTATION, TaskName.SMILE, TaskName.EYES
-EVERYWHERE = np.full((teaching.SIDE, teaching.SIDE), 255, np.uint8)
+EVERYWHERE = np.full((corrected_jobs.SIDE, corrected_jobs.SIDE), 255, np.uint8)
 NOWHERE = np.zeros_like(EVERYWHERE)
 
 
 def sweep(api: Api) -> None:
-    """Do what retention does once a second."""
+    """Run retention's task of each second."""
     bench = api.bench
-    collecting = Collecting(bench.engine, bench.store, teaching.artifacts_of(api))
-    retention = Retention(bench.engine, bench.store, cell=CELL, collecting=collecting)
+    collecting = ExampleCollector(bench.engine, bench.store, corrected_jobs.artifacts_of(api))
+    retention = GarbageCollector(
+        bench.engine, bench.store, cell=DEFAULT_CELL, collecting=collecting
+    )
     retention.learn()
     retention.remove_expired()
 
 
-def built(api: Api, task: TaskName) -> DataSet:
-    """Build a data set of what there is."""
-    made = feedback.build(api.bench.engine, api.bench.store, task)
+def built(api: Api, task: TaskName) -> Dataset:
+    """Build a data set of the present corrections."""
+    made = feedback.build_dataset(api.bench.engine, api.bench.store, task)
     assert made is not None
     return made
 
 
-def manifest(api: Api, data_set: DataSet) -> dict[str, Any]:
-    """Return a manifest as it lies in storage."""
+def manifest(api: Api, data_set: Dataset) -> dict[str, Any]:
+    """Return a manifest from storage."""
     content = api.bench.store.get(keys.manifest(data_set.task, data_set.version))
-    (now,) = api.bench.do(data_sets.listed, task=data_set.task, version=data_set.version)
+    (now,) = api.bench.do(datasets.list_datasets, task=data_set.task, version=data_set.version)
     assert now.manifest_digest == hashlib.sha256(content).hexdigest()
-    told: dict[str, Any] = json.loads(content)
-    return told
+    document: dict[str, Any] = json.loads(content)
+    return document
 
 
-def export(api: Api, data_set: DataSet, folder: Path) -> Path:
+def export(api: Api, data_set: Dataset, folder: Path) -> Path:
     bench = api.bench
-    exporting.export(bench.engine, bench.store, data_set.task, data_set.version, folder)
+    dataset_export.export_dataset(
+        bench.engine, bench.store, data_set.task, data_set.version, folder
+    )
     return folder
 
 
@@ -70,21 +74,23 @@ def labels_in(folder: Path) -> list[dict[str, str]]:
 
 
 def about_learning(api: Api) -> set[str]:
-    """Return the keys of what was collected."""
+    """Return the keys of collected corrections."""
     return {key for key in objects(api) if "/data/" in key}
 
 
-def test_correction_with_consent_alone_is_collected_with_its_provenance(api: Api) -> None:
-    job_id = teaching.ended(api)
-    correction_id = teaching.correct_matte(api, job_id, EVERYWHERE)
-    teaching.correct_matte(api, teaching.ended(api, scene=1), EVERYWHERE, consent=False)
+def test_only_corrections_with_consent_are_collected_with_their_provenance(api: Api) -> None:
+    job_id = corrected_jobs.submit_finished(api)
+    correction_id = corrected_jobs.correct_matte(api, job_id, EVERYWHERE)
+    corrected_jobs.correct_matte(
+        api, corrected_jobs.submit_finished(api, scene=1), EVERYWHERE, consent=False
+    )
 
     sweep(api)
     (item,) = manifest(api, built(api, SEGMENTATION))["holds"]
 
     assert (item["id"], item["job_id"], item["tenant"]) == (correction_id, job_id, "tests")
     assert item["corrects"] == {"segmentation": "no-segmentation"}
-    assert item["digests"] == {"segmentation": teaching.DIGEST}
+    assert item["digests"] == {"segmentation": corrected_jobs.DIGEST}
     assert item["consent"] is True
     assert item["key_id"]
     assert item["files"].keys() == {"photo.jpg", "mask.png"}
@@ -97,7 +103,7 @@ def test_collected_correction_outlives_its_photo_by_consent(
 ) -> None:
     if keeps_nothing:
         api.keep(nothing=True)
-    teaching.correct_matte(api, teaching.ended(api), EVERYWHERE)
+    corrected_jobs.correct_matte(api, corrected_jobs.submit_finished(api), EVERYWHERE)
     sweep(api)
     collected = about_learning(api)
 
@@ -110,9 +116,9 @@ def test_collected_correction_outlives_its_photo_by_consent(
 
 
 def test_correction_whose_photo_or_job_is_gone_is_skipped(api: Api) -> None:
-    jobs = [teaching.ended(api) for _ in range(2)]
+    jobs = [corrected_jobs.submit_finished(api) for _ in range(2)]
     for job_id in jobs:
-        teaching.correct_matte(api, job_id, EVERYWHERE)
+        corrected_jobs.correct_matte(api, job_id, EVERYWHERE)
     api.bench.execute("DELETE FROM jobs WHERE id = :id", id=jobs[0])
     for key in objects(api):
         if key.endswith(".npy"):
@@ -125,24 +131,24 @@ def test_correction_whose_photo_or_job_is_gone_is_skipped(api: Api) -> None:
     assert api.bench.scalar("SELECT count(*) FROM corrections WHERE collected_at IS NULL") == 0
 
 
-def test_matte_that_leaves_people_out_on_purpose_teaches_nothing(api: Api) -> None:
-    job_id = teaching.ended(api, roi="10% 0 100% 100%")
-    teaching.correct_matte(api, job_id, EVERYWHERE)
-    teaching.label(api, job_id, smile="huge")
+def test_matte_that_leaves_people_out_on_purpose_is_not_collected(api: Api) -> None:
+    job_id = corrected_jobs.submit_finished(api, roi="10% 0 100% 100%")
+    corrected_jobs.correct_matte(api, job_id, EVERYWHERE)
+    corrected_jobs.label(api, job_id, smile="huge")
 
     sweep(api)
 
-    assert feedback.build(api.bench.engine, api.bench.store, SEGMENTATION) is None
+    assert feedback.build_dataset(api.bench.engine, api.bench.store, SEGMENTATION) is None
     assert sum(built(api, SMILE).items.values()) == 1
 
 
 def test_exported_matte_is_the_latest_of_its_version(api: Api, tmp_path: Path) -> None:
-    job_id = teaching.ended(api)
+    job_id = corrected_jobs.submit_finished(api)
     half = EVERYWHERE.copy()
     half[:, :256] = 0
-    teaching.correct_matte(api, job_id, half)
+    corrected_jobs.correct_matte(api, job_id, half)
     first = built(api, SEGMENTATION)
-    teaching.correct_matte(api, job_id, NOWHERE)
+    corrected_jobs.correct_matte(api, job_id, NOWHERE)
 
     second = built(api, SEGMENTATION)
 
@@ -150,31 +156,37 @@ def test_exported_matte_is_the_latest_of_its_version(api: Api, tmp_path: Path) -
         folder = export(api, data_set, tmp_path / str(data_set.version))
         (mask,) = folder.glob("*/masks/*.png")
         (photo,) = folder.glob("*/images/*.jpg")
-        assert np.array_equal(folders.photo(mask).srgb[..., 0], matte)
+        assert np.array_equal(dataset_files.read_photo(mask).srgb[..., 0], matte)
         assert photo.stem == mask.stem
-        assert folders.photo(photo).srgb.shape == (512, 512, 3)
+        assert dataset_files.read_photo(photo).srgb.shape == (512, 512, 3)
 
 
-def test_strokes_are_drawn_over_what_the_model_saw(api: Api, tmp_path: Path) -> None:
+def test_strokes_are_drawn_over_the_models_result(api: Api, tmp_path: Path) -> None:
     stroke = {"points": [[20, 20], [200, 20]], "width": 40, "keep": True}
-    teaching.correct(api, teaching.ended(api), kind="matte", stage="segmentation", strokes=[stroke])
+    corrected_jobs.correct(
+        api,
+        corrected_jobs.submit_finished(api),
+        kind="matte",
+        stage="segmentation",
+        strokes=[stroke],
+    )
 
     (mask,) = export(api, built(api, SEGMENTATION), tmp_path / "one").glob("*/masks/*.png")
 
-    seen = folders.photo(mask).srgb[..., 0]
+    seen = dataset_files.read_photo(mask).srgb[..., 0]
     assert seen[20, 100] == 255
     # The person in the middle is as the model saw her.
     assert seen[300, 230] > 200
 
 
-def test_labels_become_crops_that_smiles_are_evaluated_on(api: Api, tmp_path: Path) -> None:
-    teaching.label(api, teaching.ended(api), smile="mild")
+def test_labels_become_crops_for_the_evaluation_of_smiles(api: Api, tmp_path: Path) -> None:
+    corrected_jobs.label(api, corrected_jobs.submit_finished(api), smile="mild")
     data_set = built(api, SMILE)
 
     folder = export(api, data_set, tmp_path / "smiles")
 
     (labels,) = folder.glob("*/smile_labels.csv")
-    crops, rows = folders.crops(labels.parent)
+    crops, rows = dataset_files.read_crops(labels.parent)
     assert crops.shape == (1, 48, 48)
     # Upright, the eyes are dark, and the teeth below are not.
     assert crops[0, 16:22, 12:36].mean() < crops[0, 34:38, 20:28].mean()
@@ -185,7 +197,7 @@ def test_labels_become_crops_that_smiles_are_evaluated_on(api: Api, tmp_path: Pa
 
 
 def test_labels_of_eyes_become_patches_of_each(api: Api, tmp_path: Path) -> None:
-    teaching.label(api, teaching.ended(api), right_open=True, left_open=False)
+    corrected_jobs.label(api, corrected_jobs.submit_finished(api), right_open=True, left_open=False)
 
     folder = export(api, built(api, EYES), tmp_path / "eyes")
 
@@ -195,96 +207,98 @@ def test_labels_of_eyes_become_patches_of_each(api: Api, tmp_path: Path) -> None
         feedback.export_latest(api.bench.engine, api.bench.store, SMILE, tmp_path / "none")
 
 
-def test_version_stays_as_it_was_when_more_comes(api: Api) -> None:
-    teaching.correct_matte(api, teaching.ended(api, scene=1), EVERYWHERE)
+def test_version_does_not_change_when_more_corrections_arrive(api: Api) -> None:
+    corrected_jobs.correct_matte(api, corrected_jobs.submit_finished(api, scene=1), EVERYWHERE)
     first = built(api, SEGMENTATION)
     again = built(api, SEGMENTATION)
-    told = manifest(api, first)
-    teaching.correct_matte(api, teaching.ended(api, scene=2), EVERYWHERE)
+    document = manifest(api, first)
+    corrected_jobs.correct_matte(api, corrected_jobs.submit_finished(api, scene=2), EVERYWHERE)
 
     second = built(api, SEGMENTATION)
 
     assert (first, again.version) == (again, 1)
     assert (second.version, second.parent, sum(second.items.values())) == (2, 1, 2)
-    assert manifest(api, first) == told
+    assert manifest(api, first) == document
 
 
-def part_of(shot: int) -> Part:
-    """Return the part that a photo of scene 0 would come into if no other was like it."""
-    return data_items.drawn_part(hashlib.sha256(teaching.photo_of(0, shot)).hexdigest())
+def part_of(shot: int) -> Split:
+    """Return the split of a photo of scene 0 that resembles no other photo."""
+    return examples.choose_split(hashlib.sha256(corrected_jobs.photo_of(0, shot)).hexdigest())
 
 
-def test_parts_stay_as_they_were_drawn(api: Api) -> None:
-    # Scenes that are not like each other: each is drawn.
-    shots = {part: next(shot for shot in range(100) if part_of(shot) == part) for part in Part}
-    teaching.correct_matte(api, teaching.ended(api, 0, shots[Part.FROZEN]), EVERYWHERE)
+def test_splits_stay_as_they_were_drawn(api: Api) -> None:
+    # Scenes that do not resemble each other: each is drawn.
+    shots = {part: next(shot for shot in range(100) if part_of(shot) == part) for part in Split}
+    corrected_jobs.correct_matte(
+        api, corrected_jobs.submit_finished(api, 0, shots[Split.FROZEN]), EVERYWHERE
+    )
     first = manifest(api, built(api, SEGMENTATION))
-    teaching.correct_matte(api, teaching.ended(api, 1), EVERYWHERE)
+    corrected_jobs.correct_matte(api, corrected_jobs.submit_finished(api, 1), EVERYWHERE)
 
     second = manifest(api, built(api, SEGMENTATION))
 
-    assert [item["part"] for item in first["holds"]] == [Part.FROZEN]
+    assert [item["part"] for item in first["holds"]] == [Split.FROZEN]
     assert second["holds"][0] == first["holds"][0]
 
 
-def test_photos_of_one_scene_are_in_one_part(api: Api) -> None:
-    shots = [next(shot for shot in range(100) if part_of(shot) == part) for part in Part]
+def test_photos_of_one_scene_are_in_one_split(api: Api) -> None:
+    shots = [next(shot for shot in range(100) if part_of(shot) == part) for part in Split]
     for shot in shots:
-        teaching.label(api, teaching.ended(api, 0, shot), smile="huge")
+        corrected_jobs.label(api, corrected_jobs.submit_finished(api, 0, shot), smile="huge")
 
     data_set = built(api, SMILE)
 
     assert sorted(data_set.items.values()) == [0, 2]
 
 
-def test_deleting_a_job_takes_it_out_of_every_version(api: Api, tmp_path: Path) -> None:
-    jobs = [teaching.ended(api, scene) for scene in range(2)]
-    ids = [teaching.correct_matte(api, job_id, EVERYWHERE) for job_id in jobs]
+def test_deleting_a_job_removes_it_from_every_version(api: Api, tmp_path: Path) -> None:
+    jobs = [corrected_jobs.submit_finished(api, scene) for scene in range(2)]
+    ids = [corrected_jobs.correct_matte(api, job_id, EVERYWHERE) for job_id in jobs]
     first = built(api, SEGMENTATION)
-    teaching.correct_matte(api, teaching.ended(api, scene=2), EVERYWHERE)
+    corrected_jobs.correct_matte(api, corrected_jobs.submit_finished(api, scene=2), EVERYWHERE)
     second = built(api, SEGMENTATION)
 
     delete(api, jobs[0])
     sweep(api)
 
     for data_set, left in ((first, 1), (second, 2)):
-        told = manifest(api, data_set)
-        assert (len(told["holds"]), told["removed"]) == (left, 1)
-        assert jobs[0] not in json.dumps(told)
-        assert ids[0] not in json.dumps(told)
+        document = manifest(api, data_set)
+        assert (len(document["holds"]), document["removed"]) == (left, 1)
+        assert jobs[0] not in json.dumps(document)
+        assert ids[0] not in json.dumps(document)
     assert not any(jobs[0] in key for key in objects(api))
     assert len(list(export(api, second, tmp_path / "now").glob("*/masks/*"))) == 2
 
 
 def test_deletion_during_a_kill_is_finished_by_the_next_sweep(api: Api) -> None:
-    job_id = teaching.ended(api)
-    teaching.correct_matte(api, job_id, EVERYWHERE)
+    job_id = corrected_jobs.submit_finished(api)
+    corrected_jobs.correct_matte(api, job_id, EVERYWHERE)
     data_set = built(api, SEGMENTATION)
-    # As whoever was killed leaves a version that was committed, and no manifest stored.
+    # The state after a kill: a committed version, without its manifest in storage.
     api.bench.store.remove(keys.manifest(SEGMENTATION, data_set.version))
     api.bench.execute("UPDATE data_sets SET manifest_digest = NULL")
     delete(api, job_id)
 
     sweep(api)
 
-    told = manifest(api, data_set)
-    assert (told["holds"], told["removed"]) == ([], 1)
+    document = manifest(api, data_set)
+    assert (document["holds"], document["removed"]) == ([], 1)
 
 
 def test_correction_that_was_deleted_meanwhile_is_not_collected(api: Api) -> None:
-    job_id = teaching.ended(api)
-    teaching.correct_matte(api, job_id, EVERYWHERE)
+    job_id = corrected_jobs.submit_finished(api)
+    corrected_jobs.correct_matte(api, job_id, EVERYWHERE)
     bench = api.bench
 
-    class Slow(Collecting):
-        """One whose job is deleted while it draws."""
+    class Slow(ExampleCollector):
+        """A correction whose job is deleted while it is drawn."""
 
         def _made(self, *given: Any) -> Any:  # noqa: ANN401 - whatever it is given
             made = super()._made(*given)
             delete(api, job_id)
             return made
 
-    Slow(bench.engine, bench.store, teaching.artifacts_of(api)).collect(most=1)
+    Slow(bench.engine, bench.store, corrected_jobs.artifacts_of(api)).collect(most=1)
 
     assert bench.scalar("SELECT count(*) FROM data_items") == 0
     assert about_learning(api) == set()
@@ -297,18 +311,18 @@ def test_feedback_commands(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     command = commands.on_servers(api.bench.settings, capsys, monkeypatch)
-    nothing = command.said("feedback", "build", "smile")
-    teaching.label(api, teaching.ended(api), smile="huge")
+    nothing = command.output("feedback", "build", "smile")
+    corrected_jobs.label(api, corrected_jobs.submit_finished(api), smile="huge")
 
     made = command("feedback", "build", "smile")
     listed = command("feedback", "list")["items"]
     shown = command("feedback", "show", "smile", "1")
     command("feedback", "export", "smile", "1", str(tmp_path / "out"))
-    full = command.said("feedback", "export", "smile", "1", str(tmp_path / "out"))
+    full = command.output("feedback", "export", "smile", "1", str(tmp_path / "out"))
 
-    assert "no correction of smile with consent is kept" in nothing
+    assert "there are no corrections of smile with consent" in nothing
     assert listed == [made]
     assert [item["counts"] for item in shown["holds"]] == [{"huge": 1}]
     assert (tmp_path / "out" / "manifest.json").is_file()
     assert "is not empty: name a new folder" in full
-    assert "there is no data set smile 9" in command.said("feedback", "show", "smile", "9")
+    assert "there is no data set smile 9" in command.output("feedback", "show", "smile", "9")

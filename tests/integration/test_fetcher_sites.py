@@ -1,4 +1,4 @@
-"""The fetcher against real servers on the loopback, and slow fetching, charged to its tenant."""
+"""The fetcher against real servers on the loopback, and its cost for tenants."""
 
 import contextlib
 import itertools
@@ -15,49 +15,55 @@ from typing import cast
 import pytest
 from sqlalchemy import Engine, text
 
+from smart_filter_shared.config.settings import OutboundSettings
 from smart_filter_shared.db import sessions
-from smart_filter_shared.errors import ImageTooLarge, InputsExpired, PhotoUnreachable, PictureLate
-from smart_filter_shared.jobs import fairness, transitions
-from smart_filter_shared.jobs.leases import Failure
+from smart_filter_shared.errors import (
+    ImageTooLarge,
+    InputsExpired,
+    PhotoUnreachable,
+    PictureTemporarilyUnreachable,
+)
+from smart_filter_shared.jobs.photo_queue import WORKER
+from smart_filter_shared.operations import settlement
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.queue.leases import Failure
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
-from smart_filter_shared.settings import OutboundSettings
 from smart_filter_tests import web
 from smart_filter_tests.bench import TENANT, Bench
-from smart_filter_tests.running import Running
+from smart_filter_tests.full_stack import RunningStack
 from smart_filter_tests.web import LOOPBACK, Names, Site, a_site, answer, ok, redirect
-from smart_filter_workers import runner, settling
-from smart_filter_workers.fetcher import Fetcher, Limits
-from smart_filter_workers.fetcher.guard import look_up
-from smart_filter_workers.heartbeat import Held
-from smart_filter_workers.services import Services
-from smart_filter_workers.trails import Trail
+from smart_filter_workers.fetcher import Fetcher, FetchLimits
+from smart_filter_workers.fetcher.ssrf_guard import resolve_host
+from smart_filter_workers.runtime import error_policy, runner
+from smart_filter_workers.runtime.context import WorkerContext
+from smart_filter_workers.runtime.heartbeat import HeldLease
+from smart_filter_workers.runtime.tracing import BatchTrace
 
-# The certificate is of this name.
+# The certificate is for this name.
 NAME = "photos.test"
 AT_LOOPBACK = {host: [[LOOPBACK]] for host in (NAME, "other.test")}
-IMPATIENT = Limits(silence_seconds=0.1)
+IMPATIENT = FetchLimits(silence_seconds=0.1)
 AWAY = Failure("photo_unreachable", "It cannot be fetched", "404")
-# What an address takes to answer; it is what the test is about.
+# An address answers within this time; only the tested fault exceeds it.
 SLOW_SECONDS = 0.5
-# No child has started and imported its modules within so long.
+# No child process has started and imported its modules within this time.
 CHILD_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A certificate that nobody has signed but its owner, and its key."""
+    """A self-signed certificate and its key."""
 
     path: Path
 
     def serving(self) -> ssl.SSLContext:
-        """Return what a server shows it with."""
+        """Return the server's context with it."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.path)
         return context
 
     def trusting(self) -> ssl.SSLContext:
-        """Return what trusts it, and nothing else."""
+        """Return a client's context that trusts only it."""
         return ssl.create_default_context(cafile=str(self.path))
 
 
@@ -81,7 +87,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 def a_fetcher(
     *,
     allow: tuple[str, ...] = (LOOPBACK,),
-    limits: Limits | None = None,
+    limits: FetchLimits | None = None,
     names: Names | None = None,
     trusted: ssl.SSLContext | None = None,
 ) -> Fetcher:
@@ -108,7 +114,7 @@ def silent_after(said: bytes) -> Callable[[threading.Event], Iterable[bytes]]:
     return pieces
 
 
-def test_host_that_is_not_opened_is_never_connected_to() -> None:
+def test_host_that_is_not_allowed_is_never_connected_to() -> None:
     with a_site({"/": ok(b"a secret")}) as site:
         for allow in ((), ("127.0.0.2", "10.0.0.0/8")):
             with pytest.raises(PhotoUnreachable):
@@ -127,28 +133,28 @@ def test_host_that_is_not_opened_is_never_connected_to() -> None:
         redirect("/silent"),
     ],
 )
-def test_server_that_falls_silent_is_given_up(said: bytes) -> None:
+def test_server_that_falls_silent_is_abandoned(said: bytes) -> None:
     with (
         a_site({"/": silent_after(said), "/silent": silent_after(b"")}) as site,
-        pytest.raises(PictureLate, match=r"silent for 0\.1 s"),
+        pytest.raises(PictureTemporarilyUnreachable, match=r"silent for 0\.1 s"),
     ):
         a_fetcher(limits=IMPATIENT).fetch(f"{site.url}/")
 
 
-def test_server_that_never_pauses_and_never_ends_is_given_up_in_time() -> None:
-    limits = Limits(most_bytes=10**12, seconds=0.3)
+def test_server_that_never_pauses_and_never_ends_is_abandoned_in_time() -> None:
+    limits = FetchLimits(most_bytes=10**12, seconds=0.3)
     with (
         a_site({"/": endless(b"1\r\nx\r\n")}) as site,
-        pytest.raises(PictureLate, match=r"longer than 0\.3 s"),
+        pytest.raises(PictureTemporarilyUnreachable, match=r"longer than 0\.3 s"),
     ):
         a_fetcher(limits=limits).fetch(f"{site.url}/")
 
 
-def test_head_that_never_ends_is_given_up() -> None:
+def test_head_that_never_ends_is_abandoned() -> None:
     def pieces(_: threading.Event) -> Iterable[bytes]:
         return itertools.chain([b"HTTP/1.1 200 OK\r\n"], itertools.repeat(b"X-More: of it\r\n"))
 
-    with a_site({"/": pieces}) as site, pytest.raises(PictureLate, match="HTTP"):
+    with a_site({"/": pieces}) as site, pytest.raises(PictureTemporarilyUnreachable, match="HTTP"):
         a_fetcher().fetch(f"{site.url}/")
 
 
@@ -157,26 +163,26 @@ def test_body_that_never_ends_is_cut_off_at_the_limit() -> None:
         a_site({"/": endless(b"10000\r\n" + b"x" * 65536 + b"\r\n")}) as site,
         pytest.raises(ImageTooLarge, match="more than 1000000 bytes"),
     ):
-        a_fetcher(limits=Limits(most_bytes=1_000_000)).fetch(f"{site.url}/")
+        a_fetcher(limits=FetchLimits(most_bytes=1_000_000)).fetch(f"{site.url}/")
 
 
-def test_name_that_is_not_looked_up_in_time_is_given_up() -> None:
+def test_slow_name_look_up_is_abandoned() -> None:
     answered = threading.Event()
 
     def never(_: str) -> list[str]:
         answered.wait()
         return [LOOPBACK]
 
-    fetcher = Fetcher(OutboundSettings(), limits=Limits(seconds=0.05), resolve=never)
-    with pytest.raises(PictureLate, match="in time"):
+    fetcher = Fetcher(OutboundSettings(), limits=FetchLimits(seconds=0.05), resolve=never)
+    with pytest.raises(PictureTemporarilyUnreachable, match="in time"):
         fetcher.fetch(f"http://{NAME}/")
 
     answered.set()
 
 
-def test_name_is_looked_up_as_this_machine_resolves_it() -> None:
-    assert {*look_up("localhost")} & {LOOPBACK, "::1"}
-    assert [look_up(name) for name in ("a" * 64, "b" * 300, "\udcff.test")] == [[], [], []]
+def test_names_are_resolved_by_this_machines_resolver() -> None:
+    assert {*resolve_host("localhost")} & {LOOPBACK, "::1"}
+    assert [resolve_host(name) for name in ("a" * 64, "b" * 300, "\udcff.test")] == [[], [], []]
 
 
 def secure_url(site: Site, host: str = NAME) -> str:
@@ -197,7 +203,7 @@ def test_certificate_is_checked_for_the_name_and_the_name_is_announced(
 @pytest.mark.parametrize(
     ("host", "is_trusted"), [("other.test", True), (LOOPBACK, True), (NAME, False)]
 )
-def test_certificate_of_another_name_or_that_is_not_trusted_is_refused(
+def test_certificate_of_another_name_or_without_trust_is_refused(
     certificate: Certificate, *, host: str, is_trusted: bool
 ) -> None:
     trusted = certificate.trusting() if is_trusted else None
@@ -217,9 +223,9 @@ def slow(closing: threading.Event) -> Iterable[bytes]:
 
 @contextlib.contextmanager
 def dead_connection(bench: Bench) -> Iterator[Engine]:
-    """Give an engine whose connection the server has just ended: its next transaction fails."""
-    # On a clock that stands still: a connection that has idled for a second is asked first.
-    engine = sessions.engine(bench.settings.database, connections=1, clock=float)
+    """Return an engine whose connection the server has just ended: its next transaction fails."""
+    # With a stopped clock, because the engine tests a connection that was idle for a second.
+    engine = sessions.open_engine(bench.settings.database, connections=1, clock=float)
     try:
         with sessions.transaction(engine) as connection:
             backend = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
@@ -234,12 +240,12 @@ def fetch_in_vain() -> None:
 
 
 def finish(bench: Bench) -> float:
-    """Return where the tenant's work ends in virtual time, when all that ended is settled."""
-    bench.do(fairness.settle)
+    """Return the place in virtual time where the tenant's work ends, after settling."""
+    bench.do(settlement.settle)
     return float(bench.scalar("SELECT finish FROM tenants WHERE name = :tenant", tenant=TENANT))
 
 
-def test_worker_charges_what_a_slow_address_took_before_it_failed(running_stack: Running) -> None:
+def test_worker_charges_the_time_of_a_slow_address_that_failed(running_stack: RunningStack) -> None:
     with web.a_site({"/photo.jpg": slow}) as site:
         fields = {"photo_url": (None, f"{site.url}/photo.jpg")}
         answer = running_stack.client.post("/v1/jobs", files=fields)
@@ -251,13 +257,13 @@ def test_worker_charges_what_a_slow_address_took_before_it_failed(running_stack:
     assert prepare["seconds"] >= SLOW_SECONDS
 
 
-def test_failed_fetch_is_settled_though_the_database_blinks(bench: Bench) -> None:
+def test_failed_fetch_is_settled_despite_a_lost_database_connection(bench: Bench) -> None:
     job_id = bench.submit_elsewhere(photo_url="https://example.com/a")
-    held = Held(bench.claim_one(StageName.PREPARE), overdue_at=math.inf, fetching_seconds=30.0)
+    held = HeldLease(bench.claim_one(StageName.PREPARE), overdue_at=math.inf, fetching_seconds=30.0)
 
     with dead_connection(bench) as engine:
-        services = cast(Services, SimpleNamespace(engine=engine, settings=bench.settings))
-        settling.attempt(services, [held], "internal", fetch_in_vain)
+        services = cast(WorkerContext, SimpleNamespace(engine=engine, settings=bench.settings))
+        error_policy.guarded(services, [held], "internal", fetch_in_vain)
 
     assert (bench.job(job_id).error or {})["code"] == "photo_unreachable"
     assert bench.row(job_id, StageName.PREPARE)["seconds"] == 30.0
@@ -267,23 +273,23 @@ def test_start_of_a_child_process_is_not_charged_as_fetching(bench: Bench) -> No
     background = Background(kind=BackgroundKind.URL, value="https://example.com/b")
     job_id = bench.submit(Recipe(background=background), photo="photo that is gone")
     bench.advance(StageName.PREPARE, StageName.SEGMENTATION)
-    held = Held(bench.claim_one(StageName.COMPOSITE), overdue_at=math.inf)
-    task = runner._Task(held, bench.job(job_id), Trail())  # noqa: SLF001 - one step of a run
-    services = cast(Services, SimpleNamespace(settings=bench.settings, extra_models=()))
+    held = HeldLease(bench.claim_one(StageName.COMPOSITE), overdue_at=math.inf)
+    task = runner._Task(held, bench.job(job_id), BatchTrace())  # noqa: SLF001 - one step of a run
+    services = cast(WorkerContext, SimpleNamespace(settings=bench.settings, extra_models=()))
 
     with pytest.raises(InputsExpired):
-        runner._run_apart(services, task)  # noqa: SLF001
+        runner._run_in_child(services, task)  # noqa: SLF001
 
     (infer,) = task.trail.steps_of(held.lease)
     assert 0 < held.fetching_seconds < (infer.ended_ns - infer.began_ns) / 1e9 - CHILD_SECONDS
 
 
-def test_failed_fetch_is_not_given_back(bench: Bench) -> None:
+def test_failed_fetch_is_not_refunded(bench: Bench) -> None:
     bench.submit_elsewhere(photo_url="https://example.com/a")
     lease = bench.claim_one(StageName.PREPARE)
     before = finish(bench)
 
-    bench.do(transitions.charge, lease, 30.0)
-    bench.do(transitions.fail, lease, AWAY)
+    bench.do(WORKER.charge, lease, 30.0)
+    bench.do(WORKER.fail, lease, AWAY)
 
     assert finish(bench) > before + 20

@@ -1,4 +1,4 @@
-"""`smart-filter keys` and `tenants`, on the database that the environment names."""
+"""`smart-filter keys` and `tenants`, on the database of the environment."""
 
 import datetime as dt
 import uuid
@@ -19,22 +19,22 @@ def test_created_key_works_until_it_is_revoked(api: Api, clock: Clock, command: 
     before = status_of(api, created["key"])
 
     revoked = command("keys", "revoke", created["key_id"])
-    clock.make_old()  # callers are remembered for a second
+    clock.expire_caches()  # the API caches keys for a second
 
     assert (set(created), created["tenant"]) == ({"tenant", "key_id", "key"}, "acme")
     assert revoked == {"revoked": [created["key_id"]], "unknown": []}
     assert (before, status_of(api, created["key"])) == (200, 401)
 
 
-def test_key_is_shown_once_alone_on_its_line_and_listed_with_its_life(command: Command) -> None:
+def test_key_is_shown_once_alone_on_its_line_and_listed_with_its_dates(command: Command) -> None:
     words = ("--tenant", "acme", "--scopes", "read", "--expires", "30d")
-    key = command.said("keys", "create", *words).splitlines()[0]
+    key = command.output("keys", "create", *words).splitlines()[0]
 
     (listed,) = command("keys", "list", "--tenant", "acme")["items"]
 
     assert key.startswith("sf_live_")
-    assert key not in command.said("keys", "list")
-    assert "acme" in command.said("keys", "list")
+    assert key not in command.output("keys", "list")
+    assert "acme" in command.output("keys", "list")
     created, expires = (
         dt.datetime.fromisoformat(listed[name]) for name in ("created_at", "expires_at")
     )
@@ -55,29 +55,27 @@ def test_key_is_shown_once_alone_on_its_line_and_listed_with_its_life(command: C
 )
 def test_wrong_key_is_wrong_usage(command: Command, wrong: tuple[str, ...]) -> None:
     assert command.status("keys", "create", *wrong) == 2
-    assert "acme" not in command.said("keys", "list")
+    assert "acme" not in command.output("keys", "list")
 
 
 def test_unknown_key_cannot_be_revoked(command: Command) -> None:
     unknown = str(uuid.uuid4())
 
     assert command.status("keys", "revoke", unknown) == 1
-    assert f"there is no key {unknown}" in command.said("keys", "revoke", unknown)
+    assert f"there is no key {unknown}" in command.output("keys", "revoke", unknown)
 
 
-def test_limits_of_a_tenant_hold_at_once(api: Api, command: Command) -> None:
+def test_limits_of_a_tenant_apply_at_once(api: Api, command: Command) -> None:
     command.status("tenants", "set", "tests", "--requests-per-minute", "7", "--jobs-waiting", "1")
 
     answers = [api.post(a_photo()) for _ in range(2)]
 
     assert [answer.status_code for answer in answers] == [202, 429]
     assert answers[0].headers["RateLimit-Policy"] == '"requests";q=7;w=60'
-    assert "tests: requests-per-minute 7, jobs-waiting 1" in command.said("tenants", "list")
+    assert "tests: requests-per-minute 7, jobs-waiting 1" in command.output("tenants", "list")
 
 
-def test_settings_of_a_tenant_that_are_not_given_stay(
-    api: Api, command: Command, tmp_path: Path
-) -> None:
+def test_omitted_settings_of_a_tenant_stay(api: Api, command: Command, tmp_path: Path) -> None:
     file = tmp_path / "recipe.json"
     file.write_text('{"crop": true}')
     command.status(
@@ -90,15 +88,15 @@ def test_settings_of_a_tenant_that_are_not_given_stay(
     (said,) = command("tenants", "list")["items"]
     assert answered == said
 
-    told = {name: value for name, value in said.items() if value is not None}
-    assert told == {
+    given = {name: value for name, value in said.items() if value is not None}
+    assert given == {
         "tenant": "tests",
         "megapixels_per_day": 0.5,
         "keep_input_seconds": 60,
         "keep_nothing": True,
         "recipe": {"crop": True},
     }
-    assert 'keep-nothing true, recipe {"crop": true}' in command.said("tenants", "list")
+    assert 'keep-nothing true, recipe {"crop": true}' in command.output("tenants", "list")
     assert api.job(api.submit(background="keep"))["recipe"]["crop"] == "true"
 
 

@@ -1,4 +1,4 @@
-"""What operators see: /metrics and the one table, queues, and what workers have done."""
+"""Metrics for operators: /metrics and its table, queues, and counters of workers."""
 
 import re
 
@@ -6,44 +6,51 @@ import httpx
 import pytest
 
 from smart_filter_shared.ids import new_worker_id
-from smart_filter_shared.jobs import fairness, measures, pauses, presence, transitions
-from smart_filter_shared.jobs.leases import Failure
-from smart_filter_shared.jobs.measures import Amount, Count, Measure, Reading
-from smart_filter_shared.jobs.presence import Worker
+from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
+from smart_filter_shared.operations import counters
+from smart_filter_shared.operations.counters import (
+    CounterKey,
+    CounterName,
+    CounterValue,
+    ServiceMetrics,
+)
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.telemetry.metrics import METRICS, Kind, Step
+from smart_filter_shared.queue import fair_queueing, pauses, worker_registry
+from smart_filter_shared.queue.leases import Failure
+from smart_filter_shared.queue.worker_registry import Worker
+from smart_filter_shared.telemetry.metrics import METRICS, MetricKind, WorkerStep
 from smart_filter_tests.bench import TENANT, Bench, capability
 from smart_filter_tests.outages import without_table
-from smart_filter_tests.serving import Api, an_api, serving
-from smart_filter_workers.retention import Retention
-from smart_filter_workers.sweeper import Sweeper
-from smart_filter_workers.tally import Tally
+from smart_filter_tests.serving import Api, an_api, serve_api
+from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
+from smart_filter_workers.maintenance.sweeper import Sweeper
+from smart_filter_workers.runtime.counters import WorkerCounters
 
 PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 RAISED = Failure("model_failed", "A model failed", "ValueError in face")
-PREPARED = (Count.ATTEMPTS, Count.BATCHES, Count.BATCHED)
+PREPARED = (CounterName.ATTEMPTS, CounterName.BATCHES, CounterName.BATCHED)
 LINE = re.compile(r"([a-z_]+)(?:\{(.*)\})? (\S+)")
 SUFFIXES = {
-    Kind.GAUGE: {""},
-    Kind.COUNTER: {""},
-    Kind.SUMMARY: {"_sum", "_count"},
-    Kind.HISTOGRAM: {"_bucket", "_sum", "_count"},
+    MetricKind.GAUGE: {""},
+    MetricKind.COUNTER: {""},
+    MetricKind.SUMMARY: {"_sum", "_count"},
+    MetricKind.HISTOGRAM: {"_bucket", "_sum", "_count"},
 }
 
 
 @pytest.fixture
-def tally() -> Tally:
-    return Tally()
+def tally() -> WorkerCounters:
+    return WorkerCounters()
 
 
 @pytest.fixture
-def sweeper(bench: Bench, tally: Tally) -> Sweeper:
+def sweeper(bench: Bench, tally: WorkerCounters) -> Sweeper:
     return Sweeper(
         bench.engine,
         bench.doorbell,
         bench.settings.engine,
         tally=tally,
-        retention=Retention(bench.engine, bench.store, cell="default"),
+        retention=GarbageCollector(bench.engine, bench.store, cell="default"),
         cell="default",
     )
 
@@ -56,35 +63,41 @@ def scraped(url: str) -> dict[str, float]:
     return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in samples)}
 
 
-def read(bench: Bench) -> Reading:
-    return bench.do(measures.read, silent_seconds=30)
+def read(bench: Bench) -> ServiceMetrics:
+    return bench.do(counters.read, silent_seconds=30)
 
 
 def sweep(bench: Bench, sweeper: Sweeper, times: int = 1) -> None:
-    """Sweep, whenever it was that the last sweep was."""
+    """Sweep, regardless of the time of the last sweep."""
     for _ in range(times):
         with bench.transaction() as connection:
-            # Not as long ago that leases would be given time to be renewed.
+            # Not so long ago that leases would get time to be renewed.
             connection.exec_driver_sql("UPDATE cells SET swept_at = now() - interval '2 s'")
         assert sweeper.sweep()
 
 
 def fail(bench: Bench, failure: Failure = RAISED) -> None:
     lease = bench.claim_one(PREPARE)
-    bench.do(transitions.fail, lease, failure)
+    bench.do(WORKER.fail, lease, failure)
 
 
-def test_metrics_are_those_of_the_table_and_no_others(api: Api, sweeper: Sweeper) -> None:
+def test_metrics_equal_those_of_the_table(api: Api, sweeper: Sweeper) -> None:
     job_id = api.submit()
     api.client.post(f"/v1/jobs/{job_id}/cancel")
     everything = {
-        Measure(what, "ended" if what == Count.ENDED else "face.bench"): Amount(1, 1.0)
-        for what in (*Step, *Count)
+        CounterKey(what, "ended" if what == CounterName.ENDED else "face.bench"): CounterValue(
+            1, 1.0
+        )
+        for what in (*WorkerStep, *CounterName)
     }
     with api.bench.transaction() as connection:
-        measures.add(connection, everything)
-        presence.announce(connection, Worker(new_worker_id(), "here", 1, [capability(FACE)], 1))
-        fairness.advance(connection, {capability(FACE): fairness.Progress(0, 1, 1.0)})
+        counters.add(connection, everything)
+        worker_registry.record_heartbeat(
+            connection, Worker(new_worker_id(), "here", 1, [capability(FACE)], 1)
+        )
+        fair_queueing.record_progress(
+            connection, {capability(FACE): fair_queueing.Progress(0, 1, 1.0)}
+        )
     sweeper.sweep()
 
     answer = api.client.get("/metrics")
@@ -148,12 +161,12 @@ def test_wait_begins_when_a_stage_becomes_ready(bench: Bench, way: str) -> None:
         bench.complete(lease)
     with bench.transaction() as connection:
         if way == "time":
-            transitions.retry(connection, lease, RAISED, delay_seconds=5, max_attempts=3)
+            WORKER.retry(connection, lease, RAISED, delay_seconds=5, max_attempts=3)
         elif way == "release":
-            transitions.release(connection, lease, delay_seconds=0, give_up_seconds=60)
+            WORKER.release(connection, lease, delay_seconds=0, give_up_seconds=60)
         elif way == "redrive":
-            transitions.fail(connection, lease, RAISED)
-            transitions.redrive(connection, job_id, TENANT)
+            WORKER.fail(connection, lease, RAISED)
+            CLIENT.redrive(connection, job_id, TENANT)
     bench.pass_time(job_id, PREPARE, seconds=6)
     bench.sweep()
 
@@ -163,36 +176,40 @@ def test_wait_begins_when_a_stage_becomes_ready(bench: Bench, way: str) -> None:
     assert queue.oldest_wait_seconds < 9000
 
 
-def test_measures_of_workers_are_added_up(bench: Bench, tally: Tally) -> None:
+def test_counters_of_workers_are_summed(bench: Bench, tally: WorkerCounters) -> None:
     for _ in range(5):
         bench.submit()
     face = capability(FACE)
-    for worker in (tally, Tally()):
-        worker.claimed(bench.claim(PREPARE, batch_size=4))
-        worker.claimed([])
-        with worker.timed(Step.LOAD, face):
+    for worker in (tally, WorkerCounters()):
+        worker.record_claims(bench.claim(PREPARE, batch_size=4))
+        worker.record_claims([])
+        with worker.timed(WorkerStep.LOAD, face):
             pass
-        worker.count(Count.RETRIES, face)
+        worker.count(CounterName.RETRIES, face)
         worker.publish(bench.engine)
         worker.publish(bench.engine)
 
     totals = read(bench).totals
 
-    assert totals[Measure(Step.LOAD, face)].count == 2
-    assert totals[Measure(Count.RETRIES, face)] == Amount(2)
-    prepared = {what: totals[Measure(what, capability(PREPARE))].count for what in PREPARED}
-    assert prepared == {Count.ATTEMPTS: 5, Count.BATCHES: 2, Count.BATCHED: 5}
+    assert totals[CounterKey(WorkerStep.LOAD, face)].count == 2
+    assert totals[CounterKey(CounterName.RETRIES, face)] == CounterValue(2)
+    prepared = {what: totals[CounterKey(what, capability(PREPARE))].count for what in PREPARED}
+    assert prepared == {CounterName.ATTEMPTS: 5, CounterName.BATCHES: 2, CounterName.BATCHED: 5}
 
 
-def test_measures_that_could_not_be_written_are_written_later(bench: Bench, tally: Tally) -> None:
-    tally.count(Count.RELEASES, capability(FACE))
+def test_counters_that_could_not_be_written_are_written_later(
+    bench: Bench, tally: WorkerCounters
+) -> None:
+    tally.count(CounterName.RELEASES, capability(FACE))
     with without_table(bench, "measures"), pytest.raises(Exception, match="measures"):
         tally.publish(bench.engine)
 
-    tally.count(Count.RELEASES, capability(FACE))
+    tally.count(CounterName.RELEASES, capability(FACE))
     tally.publish(bench.engine)
 
-    assert read(bench).totals == {Measure(Count.RELEASES, capability(FACE)): Amount(2)}
+    assert read(bench).totals == {
+        CounterKey(CounterName.RELEASES, capability(FACE)): CounterValue(2)
+    }
 
 
 def test_expired_leases_are_counted_where_they_were(bench: Bench, sweeper: Sweeper) -> None:
@@ -202,28 +219,30 @@ def test_expired_leases_are_counted_where_they_were(bench: Bench, sweeper: Sweep
 
     sweep(bench, sweeper)
 
-    assert read(bench).totals == {Measure(Count.EXPIRIES, capability(PREPARE)): Amount(2)}
+    assert read(bench).totals == {
+        CounterKey(CounterName.EXPIRIES, capability(PREPARE)): CounterValue(2)
+    }
 
 
-def test_jobs_are_counted_once_an_end(bench: Bench, sweeper: Sweeper) -> None:
+def test_jobs_are_counted_once_per_end(bench: Bench, sweeper: Sweeper) -> None:
     canceled, failed = bench.submit(), bench.submit()
-    bench.do(transitions.cancel, canceled, TENANT)
+    bench.do(CLIENT.cancel, canceled, TENANT)
     fail(bench)
     sweep(bench, sweeper, times=2)
-    bench.do(transitions.redrive, failed, TENANT)
+    bench.do(CLIENT.redrive, failed, TENANT)
     bench.advance(PREPARE, FACE, SEGMENTATION, SMILE, COMPOSITE)
     sweep(bench, sweeper, times=2)
 
     totals = read(bench).totals
 
-    ended = {one.subject: it.count for one, it in totals.items() if one.what == Count.ENDED}
+    ended = {one.subject: it.count for one, it in totals.items() if one.what == CounterName.ENDED}
     assert ended == {"canceled": 1, "failed": 1, "succeeded": 1}
 
 
 def test_stage_that_failed_without_a_fault_of_its_photo_is_a_dead_letter(
     bench: Bench, sweeper: Sweeper
 ) -> None:
-    unusable = Failure("no_person", "There is no person", "nobody is in it")
+    unusable = Failure("no_person", "There is no person", "the photo shows no person")
     for failure in (RAISED, unusable):
         bench.submit()
         fail(bench, failure)
@@ -231,12 +250,12 @@ def test_stage_that_failed_without_a_fault_of_its_photo_is_a_dead_letter(
     sweep(bench, sweeper, times=2)
 
     assert read(bench).totals == {
-        Measure(Count.DEAD, capability(PREPARE)): Amount(1),
-        Measure(Count.ENDED, "failed"): Amount(2),
+        CounterKey(CounterName.DEAD, capability(PREPARE)): CounterValue(1),
+        CounterKey(CounterName.ENDED, "failed"): CounterValue(2),
     }
 
 
-def test_webhook_lag_is_that_of_the_delivery_which_is_due_longest(bench: Bench) -> None:
+def test_webhook_lag_is_the_age_of_the_oldest_due_delivery(bench: Bench) -> None:
     bench.execute("""
         INSERT INTO deliveries (id, tenant, webhook, lane, type, happened_at, due_at)
         SELECT gen_random_uuid(), 'tests', 'default', CAST(seconds AS text), 'job.succeeded', now(),
@@ -248,7 +267,7 @@ def test_webhook_lag_is_that_of_the_delivery_which_is_due_longest(bench: Bench) 
 
 
 def test_requests_are_counted_by_route_and_not_by_address(bench: Bench) -> None:
-    with serving(bench.settings) as url, an_api(url, bench) as fresh_api:
+    with serve_api(bench.settings) as url, an_api(url, bench) as fresh_api:
         for _ in range(3):
             fresh_api.job(fresh_api.submit())
         for number in range(3):

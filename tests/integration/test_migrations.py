@@ -19,21 +19,21 @@ from pydantic import SecretStr
 from sqlalchemy import Connection, Engine, text
 
 from smart_filter_deploy.embedded.stack import Stack
+from smart_filter_shared.config.settings import DatabaseSettings
 from smart_filter_shared.db import migrate, schema, sessions
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_shared.settings import DatabaseSettings
-from smart_filter_tests import pooling, races
+from smart_filter_tests import pgbouncer, races
 from smart_filter_tests.bench import Bench
-from smart_filter_tests.databases import an_empty_database, connected
+from smart_filter_tests.databases import an_empty_database, connect
 
 ROOT = Path(__file__).parents[2]
 VERSIONS = sorted(Path(migrate.__file__).parent.glob("migrations/versions/[0-9]*.py"))
 PACKAGES = ("shared", "api", "workers", "client", "deploy", "tests")
-# A photo on its way through, in whatever version runs this.
+# Processes a photo, in the version of the code that runs it.
 JOURNEY = """
 import sys
 import redis
-from smart_filter_shared import settings
+from smart_filter_shared.config import settings
 from smart_filter_shared.db import tables as schema
 from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import Doorbell
@@ -41,13 +41,13 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests.bench import Bench
 
-told = settings.load()
+loaded = settings.load()
 bench = Bench(
-    settings=told,
-    engine=sessions.engine(told.database, connections=2),
-    store=ObjectStore(told.storage, connections=1),
-    doorbell=Doorbell(told.broker),
-    broker=redis.Redis.from_url(told.broker.url.get_secret_value()),
+    settings=loaded,
+    engine=sessions.open_engine(loaded.database, connections=2),
+    store=ObjectStore(loaded.storage, connections=1),
+    doorbell=Doorbell(loaded.broker),
+    broker=redis.Redis.from_url(loaded.broker.url.get_secret_value()),
 )
 assert schema.__file__.startswith(sys.argv[1]), schema.__file__
 job_id = bench.submit()
@@ -67,7 +67,7 @@ DEPLOYING = Path(__file__).parents[2] / "docs" / "deploying.md"
 @contextmanager
 def a_database(servers: Stack, name: str) -> Iterator[Engine]:
     url = servers.addresses.database_url
-    with an_empty_database(url, name) as settings, connected(settings) as engine:
+    with an_empty_database(url, name) as settings, connect(settings) as engine:
         yield engine
 
 
@@ -116,7 +116,7 @@ def columns(engine: Engine) -> dict[str, Column]:
         }
 
 
-def test_migrations_only_add_what_the_version_before_need_not_know(servers: Stack) -> None:
+def test_migrations_only_add_what_the_previous_version_can_ignore(servers: Stack) -> None:
     broken = []
     with a_database(servers, "growing") as engine:
         bring_to(engine, revision_of(VERSIONS[0]))
@@ -142,8 +142,8 @@ def test_migrations_only_add_what_the_version_before_need_not_know(servers: Stac
 
 
 @pytest.mark.slow
-def test_version_before_a_migration_works_on_its_schema(servers: Stack, tmp_path: Path) -> None:
-    """The code as it was before the newest migration came, out of the repository's history."""
+def test_previous_version_works_on_the_new_schema(servers: Stack, tmp_path: Path) -> None:
+    """The code before the newest migration comes from the repository's history."""
     unpack_version_before(VERSIONS[-1], tmp_path)
     with a_database(servers, "upgraded") as engine:
         migrate.upgrade(engine)
@@ -166,9 +166,10 @@ def unpack_version_before(migration: Path, folder: Path) -> None:
     def git(*words: str) -> bytes:
         ended = subprocess.run(["git", *words], cwd=ROOT, check=False, capture_output=True)
         if ended.returncode != 0:
-            # A copy without history, one that is shallow, or somebody else's: the code of before
-            # lies nowhere else. Every full clone runs it.
-            pytest.skip(f"needs the history (git fetch --unshallow): {ended.stderr.decode()}")
+            # A copy without history, a shallow clone or another project's repository lacks the code
+            # of before. Every full clone runs this test.
+            why = " ".join(ended.stderr.decode().split())
+            pytest.skip(f"needs the history (git fetch --unshallow): {why}")
         return ended.stdout
 
     came = git("log", "-1", "--diff-filter=A", "--format=%H", "--", str(migration)).decode().strip()
@@ -185,7 +186,7 @@ def settings(bench: Bench) -> Iterator[DatabaseSettings]:
 
 @pytest.fixture
 def engine(settings: DatabaseSettings) -> Iterator[Engine]:
-    with connected(settings) as engine:
+    with connect(settings) as engine:
         migrate.upgrade(engine)
         yield engine
 
@@ -195,17 +196,21 @@ def at(connection: Connection, revision: str, *, served_from: str) -> None:
     connection.execute(text(f"COMMENT ON TABLE alembic_version IS '{served_from}'"))
 
 
-def test_database_without_tables_is_refused_with_what_to_run(settings: DatabaseSettings) -> None:
+def test_database_without_tables_is_refused_with_the_command_to_run(
+    settings: DatabaseSettings,
+) -> None:
     with pytest.raises(SetupFailed, match=r"has no tables yet.*run `smart-filter prepare`"):
-        schema.ensure_fits(settings, wait_seconds=0)
+        schema.ensure_compatible(settings, wait_seconds=0)
 
 
-def test_database_that_this_code_fits_serves(settings: DatabaseSettings, engine: Engine) -> None:
-    schema.ensure_fits(settings, wait_seconds=0)
+def test_database_with_a_compatible_revision_is_accepted(
+    settings: DatabaseSettings, engine: Engine
+) -> None:
+    schema.ensure_compatible(settings, wait_seconds=0)
     with engine.begin() as connection:
         at(connection, LATER, served_from=schema.newest_revision())
 
-    schema.ensure_fits(settings, wait_seconds=0)
+    schema.ensure_compatible(settings, wait_seconds=0)
     migrate.upgrade(engine)
 
     with engine.connect() as connection:
@@ -218,27 +223,35 @@ def test_database_that_is_older_or_too_new_is_refused(
     with engine.begin() as connection:
         at(connection, "0001", served_from="0001")
     with pytest.raises(SetupFailed, match=r"at revision 0001.*run `smart-filter prepare`"):
-        schema.ensure_fits(settings, wait_seconds=0)
+        schema.ensure_compatible(settings, wait_seconds=0)
 
     with engine.begin() as connection:
         at(connection, LATER, served_from="9998")
     with pytest.raises(SetupFailed, match="install a version that knows 9998"):
-        schema.ensure_fits(settings)  # at once: waiting would not help
+        schema.ensure_compatible(settings)  # at once: waiting would not help
     with pytest.raises(SetupFailed, match="too old"):
         migrate.upgrade(engine)
 
 
-def test_database_that_is_away_is_not_waited_for() -> None:
+def test_database_of_an_unreleased_version_is_refused(engine: Engine) -> None:
+    with engine.begin() as connection:
+        at(connection, "0014", served_from="0014")
+
+    with pytest.raises(SetupFailed, match=r"at revision 0014.*before 0\.1\.0"):
+        migrate.upgrade(engine)
+
+
+def test_unreachable_database_is_not_waited_for() -> None:
     away = DatabaseSettings(url=SecretStr("postgresql+psycopg://u:p@127.0.0.1:1/d"))
 
-    schema.ensure_fits(away)
+    schema.ensure_compatible(away)
 
 
 @contextmanager
 def behind(url: str, *, connections: int, prepared: int | None) -> Iterator[DatabaseSettings]:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        with pooling.pgbouncer(
+        with pgbouncer.pgbouncer(
             url, Path(folder), connections=connections, prepared_statements=prepared
         ) as pooled:
             yield DatabaseSettings(url=SecretStr(pooled))
@@ -247,7 +260,7 @@ def behind(url: str, *, connections: int, prepared: int | None) -> Iterator[Data
 @pytest.fixture(params=[False, True], ids=["forgets statements", "knows statements"])
 def pooled(request: pytest.FixtureRequest, bench: Bench) -> Iterator[DatabaseSettings]:
     """The bench's database behind two connections that all clients share."""
-    can_know = pooling.keeps_track_of_prepared_statements()
+    can_know = pgbouncer.tracks_prepared_statements()
     if request.param and not can_know:
         pytest.skip("this PgBouncer keeps no track of prepared statements: install 1.21 or newer")
     prepared = (100 if request.param else 0) if can_know else None
@@ -256,23 +269,23 @@ def pooled(request: pytest.FixtureRequest, bench: Bench) -> Iterator[DatabaseSet
         yield settings
 
 
-def test_configuration_of_the_docs_starts(bench: Bench) -> None:
+def test_pgbouncer_configuration_of_the_docs_starts(bench: Bench) -> None:
     url = bench.settings.database.url.get_secret_value()
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         with (
-            pooling.documented_pgbouncer(DEPLOYING, url, Path(folder)) as pooled,
-            connected(DatabaseSettings(url=SecretStr(pooled))) as engine,
+            pgbouncer.documented_pgbouncer(DEPLOYING, url, Path(folder)) as pooled,
+            connect(DatabaseSettings(url=SecretStr(pooled))) as engine,
             sessions.transaction(engine) as connection,
         ):
             assert connection.scalar(text("SELECT 1")) == 1
 
 
-def test_settings_hold_in_a_transaction_and_no_longer(pooled: DatabaseSettings) -> None:
-    with connected(pooled) as engine:
+def test_settings_apply_within_a_transaction_only(pooled: DatabaseSettings) -> None:
+    with connect(pooled) as engine:
         with sessions.transaction(engine) as connection:
             usual = tuple(connection.execute(SETTINGS).one())
-        with sessions.transaction(sessions.by_key(engine)) as connection:
+        with sessions.transaction(sessions.for_key_lookups(engine)) as connection:
             by_key = tuple(connection.execute(SETTINGS).one())
         url = pooled.url.get_secret_value().replace("+psycopg", "")
         with psycopg.connect(url, autocommit=True) as other:
@@ -288,7 +301,7 @@ def test_database_is_prepared_through_it_by_two_at_once(bench: Bench) -> None:
     with (
         an_empty_database(url, "behind_pooler") as own,
         behind(own.url.get_secret_value(), connections=4, prepared=None) as settings,
-        connected(settings, connections=4) as engine,
+        connect(settings, connections=4) as engine,
     ):
         races.at_once([lambda: migrate.upgrade(engine)] * 2)
 

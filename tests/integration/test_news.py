@@ -1,28 +1,28 @@
-"""A look for news reads what was committed since the last one, and nothing else."""
+"""The event poller reads what was committed since its last poll, and nothing else."""
 
 import pytest
 from sqlalchemy import Connection, text
 
 from smart_filter_shared.db import migrate, sessions
 from smart_filter_shared.ids import JobId, new_job_id
-from smart_filter_shared.jobs import events, transitions
-from smart_filter_shared.jobs.events import News
+from smart_filter_shared.jobs.photo_queue import CLIENT
+from smart_filter_shared.queue import events
+from smart_filter_shared.queue.events import JobChanges
 from smart_filter_tests.bench import TENANT, Bench
 
 # More than a page of the reset.
 RESTORED = 12_000
-# Rows that a look may read for one event: which plan it gets depends on the statistics.
+# Rows that a poll may read for one event: the plan depends on the statistics.
 FEW = 5
 
 
-def look(bench: Bench, horizon: str | None) -> tuple[News, int]:
-    """Look, and return how many rows of events and tombstones that has read."""
-    # The counters start again between transactions, never in one, and leave out what parallel
-    # workers read.
+def look(bench: Bench, horizon: str | None) -> tuple[JobChanges, int]:
+    """Poll, and return the number of event and tombstone rows that the poll has read."""
+    # The counters reset between transactions, never within one, and omit parallel workers.
     with bench.transaction() as connection:
         connection.execute(text("SET LOCAL max_parallel_workers_per_gather = 0"))
         before = rows_read(connection)
-        found = events.news(connection, horizon)
+        found = events.read_changes(connection, horizon)
         return found, rows_read(connection) - before
 
 
@@ -57,7 +57,7 @@ def restored(bench: Bench) -> Bench:
     return bench
 
 
-def test_restored_events_are_no_news(restored: Bench) -> None:
+def test_restored_events_are_not_reported(restored: Bench) -> None:
     horizon = look(restored, None)[0].horizon
     job_id = restored.submit()
 
@@ -69,7 +69,7 @@ def test_restored_events_are_no_news(restored: Bench) -> None:
 
 def test_prepare_resets_ids_of_another_cluster(restored: Bench) -> None:
     own = restored.submit()
-    restored.do(transitions.delete, restored.submit(), TENANT)
+    restored.do(CLIENT.delete, restored.submit(), TENANT)
 
     migrate.upgrade(restored.engine)
 
@@ -89,30 +89,30 @@ def test_prepare_resets_ids_of_another_cluster(restored: Bench) -> None:
     assert tuple(ids) == (2 * RESTORED, 0, True)
 
 
-def test_event_is_returned_once_while_a_transaction_runs_for_long(bench: Bench) -> None:
-    told: list[JobId] = []
+def test_event_is_returned_once_during_a_long_transaction(bench: Bench) -> None:
+    reported: list[JobId] = []
     reads, submitted = [], []
-    with sessions.transaction(sessions.idling(bench.engine)) as long:
+    with sessions.transaction(sessions.for_idle_transactions(bench.engine)) as long:
         long.execute(text("SELECT pg_current_xact_id()"))
         horizon = look(bench, None)[0].horizon
         for _ in range(20):
             submitted.append(bench.submit())
             found, read = look(bench, horizon)
             horizon = found.horizon
-            told += found.jobs
+            reported += found.jobs
             reads.append(read)
 
-    assert told == submitted
+    assert reported == submitted
     assert max(reads) <= FEW
 
 
 def test_events_of_a_long_transaction_are_returned_when_it_ends(bench: Bench) -> None:
     waiting = bench.submit()
     horizon = look(bench, None)[0].horizon
-    with sessions.transaction(sessions.idling(bench.engine)) as long:
-        # In a savepoint the row's own id is another one than its top-level transaction's.
+    with sessions.transaction(sessions.for_idle_transactions(bench.engine)) as long:
+        # In a savepoint the row's own transaction id differs from the top-level one.
         with long.begin_nested():
-            transitions.cancel(long, waiting, TENANT)
+            CLIENT.cancel(long, waiting, TENANT)
         during, _ = look(bench, horizon)
         bench.submit()
         between, _ = look(bench, during.horizon)
@@ -124,21 +124,21 @@ def test_events_of_a_long_transaction_are_returned_when_it_ends(bench: Bench) ->
     assert read <= FEW
 
 
-def test_events_of_a_transaction_that_began_after_a_look_are_not_lost(bench: Bench) -> None:
-    """It has an id above the last one that ended, and is not in the list of those running."""
+def test_events_of_a_transaction_that_began_after_a_poll_are_not_lost(bench: Bench) -> None:
+    """Its id is above the last ended one, and not in the list of running ones."""
     first, second = bench.submit(), bench.submit()
-    with sessions.transaction(sessions.idling(bench.engine)) as slow:
-        transitions.cancel(slow, first, TENANT)
+    with sessions.transaction(sessions.for_idle_transactions(bench.engine)) as slow:
+        CLIENT.cancel(slow, first, TENANT)
         horizon = look(bench, None)[0].horizon
-        bench.do(transitions.cancel, second, TENANT)
+        bench.do(CLIENT.cancel, second, TENANT)
         seen, _ = look(bench, horizon)
     later, _ = look(bench, seen.horizon)
 
     assert (set(seen.jobs), set(later.jobs)) == ({second}, {first})
 
 
-def test_restored_id_that_equals_a_running_transactions_is_not_read_again(bench: Bench) -> None:
-    with sessions.transaction(sessions.idling(bench.engine)) as long:
+def test_restored_id_equal_to_a_running_transactions_is_not_read_again(bench: Bench) -> None:
+    with sessions.transaction(sessions.for_idle_transactions(bench.engine)) as long:
         running = long.execute(text("SELECT CAST(CAST(pg_current_xact_id() AS text) AS bigint)"))
         bench.submit()
         bench.execute(

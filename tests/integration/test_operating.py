@@ -1,4 +1,4 @@
-"""The service as its operators see and stop it: /v1/operator, `queues`, `workers`, `jobs`."""
+"""Operators monitor and control the service: /v1/operator, `queues`, `workers`, `jobs`."""
 
 import io
 import re
@@ -9,21 +9,23 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from smart_filter_api.keys import Scope
+from smart_filter_api.auth.api_keys import Scope
 from smart_filter_shared.ids import Capability, JobId, Tenant, WorkerId
-from smart_filter_shared.jobs import failures, fairness, history, measures, presence, transitions
-from smart_filter_shared.jobs.leases import Failure
-from smart_filter_shared.jobs.measures import Amount, Count, Measure
-from smart_filter_shared.jobs.presence import CELL, Worker, WorkerState
+from smart_filter_shared.jobs.photo_queue import WORKER
+from smart_filter_shared.operations import counters, dead_letters, settlement, timeseries
+from smart_filter_shared.operations.counters import CounterKey, CounterName, CounterValue
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.queue import worker_registry
+from smart_filter_shared.queue.leases import Failure
+from smart_filter_shared.queue.worker_registry import DEFAULT_CELL, Worker, WorkerState
 from smart_filter_shared.recipe import Recipe
-from smart_filter_shared.telemetry.metrics import Step
+from smart_filter_shared.telemetry.metrics import WorkerStep
 from smart_filter_tests.bench import TENANT, Bench, capability
 from smart_filter_tests.commands import Command
 from smart_filter_tests.serving import Api
-from smart_filter_workers.retention import Retention
-from smart_filter_workers.sweeper import Sweeper
-from smart_filter_workers.tally import Tally
+from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
+from smart_filter_workers.maintenance.sweeper import Sweeper
+from smart_filter_workers.runtime.counters import WorkerCounters
 
 PREPARE = capability(StageName.PREPARE)
 OTHER = Tenant("other")
@@ -37,15 +39,15 @@ def serve(
 ) -> None:
     failed = {Capability("face.x"): "no weights"}
     worker = Worker(bench.worker, "here", 7, capabilities, 2, failed, state=state)
-    bench.do(presence.announce, worker)
+    bench.do(worker_registry.record_heartbeat, worker)
     bench.execute("UPDATE cells SET swept_at = statement_timestamp()")
 
 
 def asked(api: Api, path: str, **params: str) -> dict[str, Any]:
     answer = api.client.get(f"/v1/operator/{path}", params=params)
     assert answer.status_code == 200, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    reply: dict[str, Any] = answer.json()
+    return reply
 
 
 def history_of_queue(api: Api, **params: str) -> dict[str, Any]:
@@ -60,13 +62,13 @@ def known(series: list[int | None]) -> list[int]:
 
 def fail_one(bench: Bench) -> JobId:
     job_id = bench.submit()
-    bench.do(transitions.fail, bench.claim_one(StageName.PREPARE), BROKEN)
+    bench.do(WORKER.fail, bench.claim_one(StageName.PREPARE), BROKEN)
     return job_id
 
 
 def settle(api: Api) -> None:
     with api.bench.transaction() as connection:
-        failures.note(connection, fairness.settle(connection).failures)
+        dead_letters.count_failures(connection, settlement.settle(connection).failures)
 
 
 def age(api: Api, minutes: int) -> None:
@@ -79,21 +81,26 @@ def age(api: Api, minutes: int) -> None:
 
 
 def sample(api: Api) -> None:
-    api.bench.do(history.sample)
+    api.bench.do(timeseries.record_sample)
 
 
 def a_new_worker_sweeps(bench: Bench) -> None:
-    retention = Retention(bench.engine, bench.store, cell=CELL)
+    retention = GarbageCollector(bench.engine, bench.store, cell=DEFAULT_CELL)
     engine = bench.settings.engine
     new = Sweeper(
-        bench.engine, bench.doorbell, engine, tally=Tally(), retention=retention, cell=CELL
+        bench.engine,
+        bench.doorbell,
+        engine,
+        tally=WorkerCounters(),
+        retention=retention,
+        cell=DEFAULT_CELL,
     )
     bench.execute("UPDATE cells SET swept_at = now() - interval '2 s'")
     assert new.sweep()
 
 
-def did(api: Api, what: Step | Count, times: int) -> None:
-    api.bench.do(measures.add, {Measure(what, PREPARE): Amount(times)})
+def operator_actions(api: Api, what: WorkerStep | CounterName, times: int) -> None:
+    api.bench.do(counters.add, {CounterKey(what, PREPARE): CounterValue(times)})
 
 
 def test_operators_alone_see_the_service(api: Api) -> None:
@@ -118,14 +125,14 @@ def test_operators_alone_see_the_service(api: Api) -> None:
     assert set(refused.values()) == {(403, 401)}
 
 
-def test_no_key_for_operators_is_made_over_http(api: Api) -> None:
+def test_no_operator_key_is_created_over_http(api: Api) -> None:
     answer = api.client.post("/v1/keys", json={"scopes": ["operator"]})
 
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == "/scopes/0"
 
 
-def test_standing_begins_with_the_queue_that_has_no_worker(api: Api) -> None:
+def test_status_begins_with_the_queue_without_a_worker(api: Api) -> None:
     api.submit()
     serve(api.bench)
     api.bench.execute("UPDATE workers SET capabilities = '{face.y}'")
@@ -133,13 +140,13 @@ def test_standing_begins_with_the_queue_that_has_no_worker(api: Api) -> None:
     standing = asked(api, "standing")
 
     first, *others = [one["title"] for one in standing["concerns"]]
-    assert first == f"Nobody serves {PREPARE}"
+    assert first == f"No worker serves {PREPARE}"
     assert "A worker cannot serve face.x" in others
     assert standing["unfinished"] == 1
     assert standing["workers"][0]["failed"] == {"face.x": "no weights"}
 
 
-def test_standing_is_sent_once_while_nothing_changes(api: Api) -> None:
+def test_status_is_sent_once_while_nothing_changes(api: Api) -> None:
     serve(api.bench)
     tag = api.client.get("/v1/operator/standing").headers["ETag"]
 
@@ -165,7 +172,7 @@ def test_queue_or_worker_is_stopped_and_resumed(api: Api) -> None:
     assert api.client.delete(drain).json()["state"] != "draining"
 
 
-def test_jobs_of_a_tenant_are_counted_and_canceled_in_parts(api: Api) -> None:
+def test_jobs_of_a_tenant_are_counted_and_canceled_in_pages(api: Api) -> None:
     api.bench.submit_many(101, Recipe(), tenant=TENANT)
     others = api.bench.submit(tenant=OTHER)
 
@@ -180,7 +187,7 @@ def test_jobs_of_a_tenant_are_counted_and_canceled_in_parts(api: Api) -> None:
     assert api.bench.job(others, tenant=OTHER).state == "queued"
 
 
-def test_failure_is_shown_by_tenant_code_and_place_without_the_photo_and_redriven(
+def test_failure_is_listed_without_the_photo_and_redriven(
     api: Api,
 ) -> None:
     job_id = fail_one(api.bench)
@@ -205,16 +212,16 @@ def test_failure_is_shown_by_tenant_code_and_place_without_the_photo_and_redrive
     assert api.bench.job(job_id).state != "failed"
 
 
-def test_history_shows_what_happened_between_sweeps_of_any_worker(api: Api) -> None:
+def test_history_includes_events_between_sweeps_of_any_worker(api: Api) -> None:
     api.bench.submit()
     a_new_worker_sweeps(api.bench)
     age(api, 3)
-    did(api, Step.INFER, 5)
+    operator_actions(api, WorkerStep.INFER, 5)
     a_new_worker_sweeps(api.bench)
     age(api, 1)
     api.bench.broker.flushdb()
-    did(api, Step.INFER, 2)
-    did(api, Count.RETRIES, 1)
+    operator_actions(api, WorkerStep.INFER, 2)
+    operator_actions(api, CounterName.RETRIES, 1)
     a_new_worker_sweeps(api.bench)
 
     queue = history_of_queue(api)
@@ -224,15 +231,15 @@ def test_history_shows_what_happened_between_sweeps_of_any_worker(api: Api) -> N
     assert len(queue["completed"]) == 60
 
 
-def test_history_ends_with_what_is_not_sampled_yet(api: Api) -> None:
+def test_history_ends_with_the_newest_unsampled_counts(api: Api) -> None:
     sample(api)
     age(api, 3)
     sample(api)
     api.bench.submit()
     fail_one(api.bench)
     settle(api)
-    did(api, Step.INFER, 2)
-    api.bench.do(measures.add, {Measure(Count.ENDED, "failed"): Amount(1)})
+    operator_actions(api, WorkerStep.INFER, 2)
+    api.bench.do(counters.add, {CounterKey(CounterName.ENDED, "failed"): CounterValue(1)})
 
     queue, jobs = history_of_queue(api), asked(api, "history")["jobs"]
 
@@ -240,12 +247,12 @@ def test_history_ends_with_what_is_not_sampled_yet(api: Api) -> None:
 
 
 @pytest.mark.parametrize("span", ["day", "month"])
-def test_longer_spans_lose_nothing(api: Api, span: str) -> None:
+def test_longer_time_ranges_lose_nothing(api: Api, span: str) -> None:
     api.bench.submit()
     sample(api)
     age(api, 90)
     for _ in range(3):
-        did(api, Step.INFER, 4)
+        operator_actions(api, WorkerStep.INFER, 4)
         sample(api)
         age(api, 25)
 
@@ -254,7 +261,7 @@ def test_longer_spans_lose_nothing(api: Api, span: str) -> None:
 
 @pytest.fixture
 def command(bench: Bench, command: Command) -> Command:
-    """The command line, where a worker serves the first stage."""
+    """The command line, with a worker that serves the first stage."""
     serve(bench)
     return command
 
@@ -277,17 +284,17 @@ def test_queue_is_listed_with_its_length_and_workers_and_shown_with_its_head(
     shown = {name: queue[name] for name in ("ready", "running", "workers", "threads", "paused_at")}
     assert shown == {"ready": 2, "running": 1, "workers": 1, "threads": 2, "paused_at": None}
     assert [one["job_id"] for one in head] == job_ids[1:]
-    assert PREPARE in command.said("queues", "list")
+    assert PREPARE in command.output("queues", "list")
 
 
 def test_queue_is_paused_and_resumed(bench: Bench, command: Command) -> None:
     bench.submit()
 
-    told = command("queues", "pause", PREPARE)
+    reply = command("queues", "pause", PREPARE)
     paused = bench.claim(StageName.PREPARE)
     command("queues", "resume", PREPARE)
 
-    assert told == {"capability": PREPARE, "paused": True}
+    assert reply == {"capability": PREPARE, "paused": True}
     assert paused == []
     assert len(bench.claim(StageName.PREPARE)) == 1
 
@@ -305,7 +312,7 @@ def test_queue_that_cannot_be_paused_is_refused_with_advice(
     bench.submit()
 
     assert command.status("queues", "pause", name) == 2
-    assert advice in command.said("queues", "pause", name)
+    assert advice in command.output("queues", "pause", name)
 
 
 def test_worker_is_listed_with_its_state(bench: Bench, command: Command) -> None:
@@ -327,46 +334,46 @@ def test_worker_is_listed_with_its_state(bench: Bench, command: Command) -> None
     assert states == ["ready", "busy", "draining", "ready", "setup_failed"]
     assert (drained["state"], drained["running"]) == ("draining", 0)
     assert drained["failed"] == {"face.x": "no weights"}
-    assert "setup_failed" in command.said("workers", "list")
+    assert "setup_failed" in command.output("workers", "list")
 
 
 def test_worker_is_shown_with_the_stages_it_runs(bench: Bench, command: Command) -> None:
-    idle = command.said("workers", "show", str(bench.worker))
+    idle = command.output("workers", "show", str(bench.worker))
     job_id = bench.submit()
     bench.claim_one(StageName.PREPARE)
 
     (stage,) = command("workers", "show", str(bench.worker))["stages"]
 
     assert f"serves {PREPARE}" in idle
-    assert "has nothing at hand" in idle
+    assert "runs nothing" in idle
     assert "no weights" in idle
     assert (stage["job_id"], stage["stage"], stage["attempt"]) == (str(job_id), "prepare", 1)
 
 
-def test_unambiguous_beginning_of_a_workers_id_is_enough(bench: Bench, command: Command) -> None:
+def test_unambiguous_prefix_of_a_workers_id_is_enough(bench: Bench, command: Command) -> None:
     mine = bench.worker.hex
     others = [WorkerId(uuid.UUID(mine[:8] + end * 24)) for end in "12"]
     with bench.transaction() as connection:
         for other in others:
-            presence.announce(connection, Worker(other, "here", 8, [PREPARE], 1))
+            worker_registry.record_heartbeat(connection, Worker(other, "here", 8, [PREPARE], 1))
 
-    told = command("workers", "drain", str(others[0])[:13])
+    reply = command("workers", "drain", str(others[0])[:13])
 
-    assert told["id"] == str(others[0])
-    assert "3 workers' ids begin with" in command.said("workers", "drain", mine[:8])
+    assert reply["id"] == str(others[0])
+    assert "3 worker ids begin with" in command.output("workers", "drain", mine[:8])
     for wrong in (mine[:8], "", str(uuid.uuid4())):
         assert command.status("workers", "drain", wrong) == 2
 
 
-def test_jobs_of_one_tenant_are_canceled_and_no_others(bench: Bench, command: Command) -> None:
+def test_only_jobs_of_the_given_tenant_are_canceled(bench: Bench, command: Command) -> None:
     ended = fail_one(bench)
     batch_id, _ = bench.submit_batch(3, best=1)
     bench.submit()
     other = bench.submit(tenant=OTHER)
 
-    told = command("jobs", "cancel", "--tenant", "tests")
+    reply = command("jobs", "cancel", "--tenant", "tests")
 
-    assert told == {"tenant": "tests", "canceled": 4, "left": 0}
+    assert reply == {"tenant": "tests", "canceled": 4, "left": 0}
     assert bench.job(ended).state == "failed"
     assert bench.job(other, tenant=OTHER).state == "queued"
     assert bench.batch(batch_id).finished_at is not None
@@ -393,9 +400,9 @@ def test_terminal_asks_before_all_jobs_of_a_tenant_are_canceled(
     job_id = bench.submit()
     monkeypatch.setattr("sys.stdin", Keyboard(typed))
 
-    said = command.said("jobs", "cancel", "--tenant", "tests", *words)
+    said = command.output("jobs", "cancel", "--tenant", "tests", *words)
 
-    assert ("tests: cancel all that have not ended, 1?" in said) == (not words)
+    assert ("tests: cancel all unfinished jobs, 1?" in said) == (not words)
     assert bench.job(job_id).state == state
 
 
@@ -409,29 +416,29 @@ def test_jobs_command_takes_one_job_or_one_tenant(command: Command, words: list[
 
 
 @pytest.mark.parametrize(
-    ("word", "name", "told"),
-    [("cancel", "test", "did you mean tests?"), ("redrive", "nobody-at-all", "keys list")],
+    ("word", "name", "reply"),
+    [("cancel", "test", "did you mean tests?"), ("redrive", "unknown-tenant", "keys list")],
 )
 def test_unknown_tenant_is_refused_with_a_similar_name(
-    bench: Bench, command: Command, word: str, name: str, told: str
+    bench: Bench, command: Command, word: str, name: str, reply: str
 ) -> None:
     bench.submit()
 
-    said = command.said("jobs", word, "--tenant", name)
+    said = command.output("jobs", word, "--tenant", name)
 
     assert said.startswith(f"smart-filter: there is no tenant {name!r}: ")
-    assert told in said
+    assert reply in said
     assert command.status("jobs", word, "--tenant", name) == 2
 
 
-def test_failed_jobs_are_redriven_but_those_whose_photos_are_gone(
+def test_failed_jobs_are_redriven_except_those_with_missing_photos(
     bench: Bench, command: Command
 ) -> None:
     gone = fail_one(bench)
     bench.execute("UPDATE artifacts SET marked_at = statement_timestamp()")
     kept = fail_one(bench)
 
-    told = command("jobs", "redrive", "--tenant", "tests")
+    reply = command("jobs", "redrive", "--tenant", "tests")
 
-    assert told == {"tenant": "tests", "redriven": 1, "left": 1}
+    assert reply == {"tenant": "tests", "redriven": 1, "left": 1}
     assert [bench.job(job_id).state for job_id in (gone, kept)] == ["failed", "running"]

@@ -13,23 +13,31 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from smart_filter_api import deps, keys
-from smart_filter_api.deps import Services
-from smart_filter_api.intake import Spooled, Upload
-from smart_filter_api.keys import Caller, Scope
-from smart_filter_api.photo_header import PhotoFormat, PhotoHeader
-from smart_filter_api.removebg import sharing
-from smart_filter_api.removebg.sharing import Seat
+from smart_filter_api.auth import api_keys
+from smart_filter_api.auth.api_keys import Caller, Scope
+from smart_filter_api.intake.body import PhotoRequest, SpooledPicture
+from smart_filter_api.intake.photo_header import PhotoFormat, PhotoHeader
+from smart_filter_api.removebg import coalescing
+from smart_filter_api.removebg.coalescing import Waiter
+from smart_filter_api.services import container
+from smart_filter_api.services.container import Services
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs.queries import JobRow
-from smart_filter_shared.jobs.states import JobState
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe import Priority
+from smart_filter_shared.priority import Priority
+from smart_filter_shared.queue.states import JobState
 from smart_filter_tests.bench import TENANT, Bench, settings_of
-from smart_filter_tests.outages import until
-from smart_filter_tests.removing import PHOTO, PICTURE, PREPARED, Removing, code_of, removing
-from smart_filter_tests.serving import Api, a_photo, an_api, serving
+from smart_filter_tests.outages import wait_until
+from smart_filter_tests.removebg_client import (
+    PHOTO,
+    PICTURE,
+    PREPARED,
+    RemoveBgClient,
+    code_of,
+    open_client,
+)
+from smart_filter_tests.serving import Api, a_photo, an_api, serve_api
 
 NO_KEY = b'{"errors":[{"title":"API Key invalid","code":"auth_failed"}]}'
 URLENCODED = "application/x-www-form-urlencoded"
@@ -39,12 +47,12 @@ HEADER = PhotoHeader(PhotoFormat.JPEG, 800, 600)
 
 
 @pytest.fixture
-def client(api: Api) -> Iterator[Removing]:
-    with removing(api) as client:
+def client(api: Api) -> Iterator[RemoveBgClient]:
+    with open_client(api) as client:
         yield client
 
 
-def test_image_is_answered_with_bytes_and_headers(client: Removing) -> None:
+def test_image_is_answered_with_bytes_and_headers(client: RemoveBgClient) -> None:
     began = time.time()
     begun = client.begin(size="hd", crop="true")
     job = client.job()
@@ -77,7 +85,7 @@ def test_image_is_answered_with_bytes_and_headers(client: Removing) -> None:
     assert wished == [Priority.INTERACTIVE, "transparent", "hd"]
 
 
-def test_json_holds_the_image_in_base64(client: Removing) -> None:
+def test_json_holds_the_image_in_base64(client: RemoveBgClient) -> None:
     begun = client.begin(accept="application/json", type_level="none")
     client.work()
 
@@ -111,8 +119,10 @@ def test_json_holds_the_image_in_base64(client: Removing) -> None:
     ],
     ids=["json", "json-data-url", "json-in-lines", "urlencoded", "base64-as-a-part", "unescaped"],
 )
-def test_image_comes_in_every_usual_way(client: Removing, body: dict[str, Any]) -> None:
-    answer = client.begin_by(lambda: client.client.post("/v1.0/removebg", **body))
+def test_image_is_accepted_in_every_common_encoding(
+    client: RemoveBgClient, body: dict[str, Any]
+) -> None:
+    answer = client.begin_request(lambda: client.client.post("/v1.0/removebg", **body))
     assert not answer.done(), answer.result().text
     job = client.job()
     client.work()
@@ -122,7 +132,7 @@ def test_image_comes_in_every_usual_way(client: Removing, body: dict[str, Any]) 
 
 
 @pytest.mark.parametrize(
-    ("code", "stage", "fields", "told"),
+    ("code", "stage", "fields", "expected"),
     [
         ("no_person", StageName.SEGMENTATION, {}, (400, "unknown_foreground")),
         ("image_unreadable", StageName.PREPARE, {}, (400, "failed_to_read_image")),
@@ -140,18 +150,22 @@ def test_image_comes_in_every_usual_way(client: Removing, body: dict[str, Any]) 
     ],
 )
 def test_failure_has_its_code(
-    client: Removing, code: str, stage: StageName, fields: dict[str, str], told: tuple[int, str]
+    client: RemoveBgClient,
+    code: str,
+    stage: StageName,
+    fields: dict[str, str],
+    expected: tuple[int, str],
 ) -> None:
     answer = client.begin(**fields)
     client.fail(code, stage)
 
-    assert code_of(answer.result()) == told
-    assert ("Retry-After" in answer.result().headers) is (told[0] == 503)
+    assert code_of(answer.result()) == expected
+    assert ("Retry-After" in answer.result().headers) is (expected[0] == 503)
 
 
-def test_background_file_that_cannot_be_read_is_an_unreadable_image(client: Removing) -> None:
+def test_unreadable_background_file_is_an_unreadable_image(client: RemoveBgClient) -> None:
     files = {"image_file": ("p", PHOTO), "bg_image_file": ("b", a_photo("PNG"))}
-    answer = client.begin_by(lambda: client.client.post("/v1.0/removebg", files=files))
+    answer = client.begin_request(lambda: client.client.post("/v1.0/removebg", files=files))
     client.fail("image_unreadable", StageName.COMPOSITE)
 
     assert code_of(answer.result()) == (400, "failed_to_read_image")
@@ -161,13 +175,13 @@ def test_background_file_that_cannot_be_read_is_an_unreadable_image(client: Remo
     ("fields", "work", "code"),
     [
         ({"type": "car"}, {"people": None}, "unknown_foreground"),
-        # It exceeds the photo only once that is turned upright.
+        # It exceeds the photo only after the photo is rotated upright.
         ({"roi": "0px 0px 500px 700px"}, {"prepared": PREPARED}, "roi_exceeds_bounds"),
     ],
     ids=["no-person-in-the-cutout", "region-exceeds-the-turned-photo"],
 )
-def test_job_that_succeeds_may_still_be_an_error_of_theirs(
-    client: Removing, fields: dict[str, str], work: dict[str, Any], code: str
+def test_job_that_succeeds_may_still_be_a_removebg_error(
+    client: RemoveBgClient, fields: dict[str, str], work: dict[str, Any], code: str
 ) -> None:
     answer = client.begin(**fields)
     client.work(**work)
@@ -176,8 +190,8 @@ def test_job_that_succeeds_may_still_be_an_error_of_theirs(
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
-def test_job_that_is_canceled_or_deleted_meanwhile_is_unavailable(
-    client: Removing, method: str
+def test_job_canceled_or_deleted_meanwhile_is_unavailable(
+    client: RemoveBgClient, method: str
 ) -> None:
     answer = client.begin()
     path = f"/v1/jobs/{client.job()['id']}" + ("/cancel" if method == "POST" else "")
@@ -198,8 +212,8 @@ def test_job_that_is_canceled_or_deleted_meanwhile_is_unavailable(
     ],
     ids=["too large", "two images", "no text"],
 )
-def test_bad_request_is_refused_before_there_is_a_job(
-    client: Removing, body: dict[str, Any], code: str
+def test_bad_request_is_refused_before_a_job_exists(
+    client: RemoveBgClient, body: dict[str, Any], code: str
 ) -> None:
     answer = client.client.post("/v1.0/removebg", **body)
 
@@ -220,7 +234,7 @@ def test_unknown_key_is_answered_literally(api: Api, path: str, headers: dict[st
 
 
 @pytest.mark.parametrize("kind", ["may not submit", "of a device"])
-def test_key_that_may_not_cut_out_is_refused(api: Api, kind: str) -> None:
+def test_key_without_the_scope_is_refused(api: Api, kind: str) -> None:
     key = api.key(Scope.READ)
     if kind == "of a device":
         key = api.client.post("/v1/tokens", json={"scopes": ["submit"]}).json()["key"]
@@ -232,7 +246,7 @@ def test_key_that_may_not_cut_out_is_refused(api: Api, kind: str) -> None:
     assert code_of(answer) == (403, "auth_failed")
 
 
-def test_too_many_requests_are_refused_with_the_time_to_wait(client: Removing) -> None:
+def test_too_many_requests_are_refused_with_retry_after(client: RemoveBgClient) -> None:
     client.api.limit(requests_per_minute=1)
 
     answers = [client.client.get("/v1.0/account") for _ in range(3)]
@@ -243,7 +257,7 @@ def test_too_many_requests_are_refused_with_the_time_to_wait(client: Removing) -
     assert "Retry-After" not in answers[0].headers
 
 
-def test_full_queue_is_refused(client: Removing) -> None:
+def test_full_queue_is_refused(client: RemoveBgClient) -> None:
     client.api.limit(jobs_waiting=1)
     client.api.submit(background="keep")
 
@@ -253,7 +267,7 @@ def test_full_queue_is_refused(client: Removing) -> None:
     assert "Retry-After" in answer.headers
 
 
-def test_credits_are_megapixels_of_today(client: Removing) -> None:
+def test_credits_are_the_megapixels_of_today(client: RemoveBgClient) -> None:
     client.api.limit(megapixels_per_day=0.9)
     answer = client.begin()
     client.work()
@@ -273,8 +287,8 @@ def test_credits_are_megapixels_of_today(client: Removing) -> None:
         ("POST", "/v1.0/improve", (404, "not_found"), None),
     ],
 )
-def test_path_or_method_that_does_not_exist_is_an_error_in_their_envelope(
-    client: Removing, method: str, path: str, said: tuple[int, str], allow: str | None
+def test_unknown_path_or_method_is_an_error_in_the_removebg_envelope(
+    client: RemoveBgClient, method: str, path: str, said: tuple[int, str], allow: str | None
 ) -> None:
     answer = client.client.request(method, path)
 
@@ -283,38 +297,38 @@ def test_path_or_method_that_does_not_exist_is_an_error_in_their_envelope(
 
 
 @pytest.fixture(scope="module")
-def hasty_url(servers: Stack) -> Iterator[str]:
-    """Another API process over the same servers, which gives up sooner."""
+def impatient_url(servers: Stack) -> Iterator[str]:
+    """Another API process over the same servers, with a shorter timeout."""
     settings = settings_of(servers.addresses, SMART_FILTER_REMOVEBG_SECONDS=str(SOON_SECONDS))
-    with serving(settings) as url:
+    with serve_api(settings) as url:
         yield url
 
 
 @pytest.fixture
-def hasty(hasty_url: str, bench: Bench) -> Iterator[Removing]:
-    with an_api(hasty_url, bench) as api, removing(api) as client:
+def impatient(impatient_url: str, bench: Bench) -> Iterator[RemoveBgClient]:
+    with an_api(impatient_url, bench) as api, open_client(api) as client:
         yield client
 
 
-def states(client: Removing) -> list[str]:
+def states(client: RemoveBgClient) -> list[str]:
     return [job["state"] for job in client.api.client.get("/v1/jobs").json()["items"]]
 
 
-def seat_of(client: Removing) -> Seat:
+def request_row(client: RemoveBgClient) -> Waiter:
     with client.api.bench.transaction() as connection:
         row = connection.execute(text("SELECT key, job_id, claimed_at FROM requests")).one()
-    return Seat(TENANT, row.key, JobId(row.job_id), row.claimed_at, is_first=True)
+    return Waiter(TENANT, row.key, JobId(row.job_id), row.claimed_at, is_first=True)
 
 
-async def give_up(client: Removing, seat: Seat) -> JobRow | None:
-    async with deps.opened(client.api.bench.settings) as services:
-        return await sharing.leave(services, seat)
+async def give_up(client: RemoveBgClient, seat: Waiter) -> JobRow | None:
+    async with container.open_services(client.api.bench.settings) as services:
+        return await coalescing.abandon(services, seat)
 
 
-def test_identical_requests_to_two_processes_share_one_job(client: Removing) -> None:
+def test_identical_requests_to_two_processes_share_one_job(client: RemoveBgClient) -> None:
     with (
-        serving(client.api.bench.settings) as url,
-        removing(client.api, url=url) as other,
+        serve_api(client.api.bench.settings) as url,
+        open_client(client.api, url=url) as other,
     ):
         answers = [client.begin(crop="true"), client.join(crop="true"), other.join(crop="true")]
         client.work()
@@ -323,17 +337,17 @@ def test_identical_requests_to_two_processes_share_one_job(client: Removing) -> 
     assert client.jobs() == 1
 
 
-def test_simultaneous_requests_share_one_job_and_one_photo(client: Removing) -> None:
-    photo = Spooled(io.BytesIO(PHOTO), len(PHOTO), "a digest", HEADER)
-    upload = Upload(photo, None, {"background": ["keep"]})
+def test_simultaneous_requests_share_one_job_and_one_photo(client: RemoveBgClient) -> None:
+    photo = SpooledPicture(io.BytesIO(PHOTO), len(PHOTO), "a digest", HEADER)
+    upload = PhotoRequest(photo, None, {"background": ["keep"]})
 
-    async def arrive() -> list[Seat]:
+    async def arrive() -> list[Waiter]:
         seats = []
 
         async def take(services: Services) -> None:
-            seats.append(await sharing.take(services, caller, upload, ends_at=inf))
+            seats.append(await coalescing.join_or_submit(services, caller, upload, ends_at=inf))
 
-        async with deps.opened(client.api.bench.settings) as services:
+        async with container.open_services(client.api.bench.settings) as services:
             caller = await called(services)
             async with anyio.create_task_group() as together:
                 for _ in range(12):
@@ -342,8 +356,8 @@ def test_simultaneous_requests_share_one_job_and_one_photo(client: Removing) -> 
 
     async def called(services: Services) -> Caller:
         async with services.reading() as connection:
-            digest = keys.digest_of(client.api.key(Scope.SUBMIT))
-            return await connection.run_sync(keys.authenticate, digest)
+            digest = api_keys.hash_key(client.api.key(Scope.SUBMIT))
+            return await connection.run_sync(api_keys.authenticate, digest)
 
     seats = anyio.run(arrive)
 
@@ -353,7 +367,7 @@ def test_simultaneous_requests_share_one_job_and_one_photo(client: Removing) -> 
 
 
 @pytest.mark.parametrize("difference", ["a field", "the photo", "the tenant"])
-def test_requests_that_differ_share_nothing(client: Removing, difference: str) -> None:
+def test_different_requests_share_nothing(client: RemoveBgClient, difference: str) -> None:
     client.begin()
     if difference == "a field":
         client.begin(crop="true")
@@ -365,21 +379,21 @@ def test_requests_that_differ_share_nothing(client: Removing, difference: str) -
         client.begin()
 
     assert client.jobs() == 2
-    client.withdraw()
+    client.cancel()
 
 
-def test_job_that_takes_too_long_is_canceled_with_its_stages(hasty: Removing) -> None:
-    answer = hasty.post()
+def test_job_that_takes_too_long_is_canceled_with_its_stages(impatient: RemoveBgClient) -> None:
+    answer = impatient.post()
 
     assert code_of(answer) == (503, "timeout")
     assert int(answer.headers["Retry-After"]) > 0
-    assert states(hasty) == [JobState.CANCELED]
-    assert hasty.api.bench.claim(StageName.PREPARE) == []
+    assert states(impatient) == [JobState.CANCELED]
+    assert impatient.api.bench.claim(StageName.PREPARE) == []
 
 
-def test_job_goes_on_while_another_request_waits_for_it(client: Removing) -> None:
+def test_job_continues_while_another_request_waits_for_it(client: RemoveBgClient) -> None:
     client.begin()
-    first = seat_of(client)
+    first = request_row(client)
     answer = client.join()
 
     anyio.run(give_up, client, first)
@@ -390,14 +404,16 @@ def test_job_goes_on_while_another_request_waits_for_it(client: Removing) -> Non
     assert client.jobs() == 1
 
 
-def test_refused_request_leaves_no_claim(client: Removing) -> None:
+def test_refused_request_leaves_no_claim(client: RemoveBgClient) -> None:
     client.api.limit(megapixels_per_day=0.1)
     assert client.post().status_code == 402
 
     assert client.api.bench.scalar("SELECT count(*) FROM requests") == 0
 
 
-def test_claim_of_a_process_that_died_is_taken_over(client: Removing, hasty: Removing) -> None:
+def test_claim_of_a_dead_process_is_taken_over(
+    client: RemoveBgClient, impatient: RemoveBgClient
+) -> None:
     answer = client.begin()
     client.work()
     answer.result()
@@ -412,7 +428,7 @@ def test_claim_of_a_process_that_died_is_taken_over(client: Removing, hasty: Rem
         )
 
     claimed(seconds_ago=30)
-    assert code_of(hasty.post()) == (503, "timeout")
+    assert code_of(impatient.post()) == (503, "timeout")
     assert client.jobs() == 1
 
     claimed(seconds_ago=61)
@@ -421,27 +437,27 @@ def test_claim_of_a_process_that_died_is_taken_over(client: Removing, hasty: Rem
     assert answer.result().status_code == 200
 
 
-def test_job_that_ends_as_it_is_given_up_is_answered(client: Removing) -> None:
+def test_job_that_ends_during_its_cancel_is_answered(client: RemoveBgClient) -> None:
     answer = client.begin()
     client.work()
     answer.result()
 
-    ended = anyio.run(give_up, client, seat_of(client))
+    ended = anyio.run(give_up, client, request_row(client))
 
     assert ended is not None
     assert ended.state == JobState.SUCCEEDED
 
 
-def test_giving_up_locks_the_job_before_its_request_as_a_deletion_does(client: Removing) -> None:
+def test_timeout_locks_the_job_before_its_request_like_a_deletion(client: RemoveBgClient) -> None:
     client.begin()
-    seat = seat_of(client)
+    seat = request_row(client)
 
-    with ThreadPoolExecutor(1) as beside:
+    with ThreadPoolExecutor(1) as pool:
         with client.api.bench.transaction() as deletion:
             deletion.execute(
                 text("SELECT FROM jobs WHERE id = :id FOR NO KEY UPDATE"), {"id": seat.job_id}
             )
-            leaving = beside.submit(anyio.run, give_up, client, seat)
+            leaving = pool.submit(anyio.run, give_up, client, seat)
             with client.api.bench.transaction() as watcher:
                 waits = text("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
                 while not watcher.execute(waits).scalar_one():
@@ -452,11 +468,11 @@ def test_giving_up_locks_the_job_before_its_request_as_a_deletion_does(client: R
     assert states(client) == [JobState.CANCELED]
 
 
-def test_last_picture_sent_ends_the_job_of_a_tenant_that_keeps_nothing(client: Removing) -> None:
+def test_last_picture_sent_ends_the_job_of_a_keep_nothing_tenant(client: RemoveBgClient) -> None:
     client.api.keep(nothing=True)
     answers = [client.begin(), client.join()]
     client.work()
 
     assert [one.result().content for one in answers] == [PICTURE, PICTURE]
     picture = client.job()["outputs"]["image"]
-    until(lambda: client.api.client.get(picture).status_code == 410)
+    wait_until(lambda: client.api.client.get(picture).status_code == 410)

@@ -1,4 +1,4 @@
-"""What is kept how long, and removed in pages, on a real database and a real object store."""
+"""Retention and page-wise removal, on a real database and a real object store."""
 
 import datetime as dt
 import threading
@@ -8,23 +8,25 @@ from dataclasses import dataclass
 
 import pytest
 
+from smart_filter_shared.artifacts import expiry, retention, uploads
+from smart_filter_shared.artifacts.retention import LEASE_SECONDS, MAX_RECHECK_SECONDS, ArtifactKind
 from smart_filter_shared.errors import InputsExpired, StorageUnavailable
 from smart_filter_shared.ids import JobId, Tenant, new_job_id, new_upload_id
-from smart_filter_shared.jobs import deliveries, expiry, retention, transitions, uploads
-from smart_filter_shared.jobs.leases import Done, Failure
-from smart_filter_shared.jobs.presence import CELL
-from smart_filter_shared.jobs.retention import LEASE_SECONDS, LOOK_AGAIN_SECONDS, Kind
+from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.queue.leases import Failure, StageOutcome
+from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.webhooks import outbox
 from smart_filter_tests import races
 from smart_filter_tests.bench import KEEPING, TENANT, Bench
-from smart_filter_workers.retention import Retention
+from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 
 KEEP_BACKGROUND = Recipe(background=Background(BackgroundKind.KEEP))
 DAY = dt.timedelta(days=1)
-NOW = dt.timedelta(seconds=-60)  # older than what is written this very second
+NOW = dt.timedelta(seconds=-60)  # older than objects of this very second
 HOUR, MINUTE = dt.timedelta(hours=1), dt.timedelta(minutes=1)
 RAISED = Failure("model_failed", "A model failed", "ValueError in composite")
 PAGE = 1000
@@ -34,7 +36,7 @@ PAGES_A_TURN = 10
 @dataclass(frozen=True, slots=True)
 class Shelf:
     bench: Bench
-    retention: Retention
+    retention: GarbageCollector
 
     def photo(self) -> JobId:
         job_id = new_job_id()
@@ -42,18 +44,18 @@ class Shelf:
         self.put(key)
         return self.bench.submit(KEEP_BACKGROUND, job_id=job_id, photo=key)
 
-    def run(self, stage: StageName, kind: Kind) -> str:
-        """Run the head of a stage's queue; return the key of what it made."""
+    def run(self, stage: StageName, kind: ArtifactKind) -> str:
+        """Run the head of a stage's queue; return the key of its artifact."""
         lease = self.bench.claim_one(stage)
         key = keys.artifact(TENANT, lease.job_id, stage, lease.token, "made")
         self.put(key)
-        self.bench.do(transitions.complete, [Done(lease, {}, 0.1, {key: kind})], KEEPING)
+        self.bench.do(WORKER.complete, [StageOutcome(lease, {}, 0.1, {key: kind})], KEEPING)
         return key
 
     def whole_job(self) -> JobId:
         job_id = self.photo()
-        self.run(StageName.PREPARE, Kind.INTERMEDIATE)
-        self.run(StageName.COMPOSITE, Kind.RESULT)
+        self.run(StageName.PREPARE, ArtifactKind.INTERMEDIATE)
+        self.run(StageName.COMPOSITE, ArtifactKind.RESULT)
         return job_id
 
     def put(self, key: str) -> None:
@@ -78,7 +80,7 @@ class Shelf:
 
 @pytest.fixture
 def shelf(bench: Bench) -> Shelf:
-    return Shelf(bench, Retention(bench.engine, bench.store, cell=CELL))
+    return Shelf(bench, GarbageCollector(bench.engine, bench.store, cell=DEFAULT_CELL))
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,7 @@ def shelf(bench: Bench) -> Shelf:
     ],
     ids=["within a day", "after a day", "within a week", "after a week"],
 )
-def test_photos_and_intermediates_go_after_a_day_and_results_after_a_week(
+def test_photos_and_intermediates_are_removed_after_a_day_and_results_after_a_week(
     shelf: Shelf, passed: dt.timedelta, left: set[str]
 ) -> None:
     shelf.whole_job()
@@ -102,27 +104,27 @@ def test_photos_and_intermediates_go_after_a_day_and_results_after_a_week(
     assert (removed, shelf.stored(), shelf.rows()) == (3 - len(left), left, len(left))
 
 
-def test_artifact_is_given_to_its_tenant_until_it_is_marked(shelf: Shelf) -> None:
+def test_artifact_is_readable_by_its_tenant_until_it_is_marked(shelf: Shelf) -> None:
     key = keys.photo(TENANT, shelf.whole_job())
 
-    own = shelf.bench.do(retention.is_kept, TENANT, key)
-    foreign = shelf.bench.do(retention.is_kept, Tenant("somebody-else"), key)
+    own = shelf.bench.do(retention.is_available, TENANT, key)
+    foreign = shelf.bench.do(retention.is_available, Tenant("other-tenant"), key)
     shelf.pass_time(DAY)
     shelf.bench.do(retention.mark_expired, most=10)
-    marked = shelf.bench.do(retention.is_kept, TENANT, key)
+    marked = shelf.bench.do(retention.is_available, TENANT, key)
 
     assert (own, foreign, marked) == (True, False, False)
     assert key in shelf.objects()
 
 
-def test_object_that_no_row_names_goes_when_it_is_old(shelf: Shelf) -> None:
+def test_unnamed_object_is_removed_when_it_is_old(shelf: Shelf) -> None:
     shelf.whole_job()
     stray = keys.photo(TENANT, new_job_id())
     shelf.put(stray)
 
-    fresh = shelf.retention.clear_unnamed(older_than=HOUR)
+    fresh = shelf.retention.clear_unreferenced(older_than=HOUR)
     assert stray in shelf.objects()
-    old = shelf.retention.clear_unnamed(older_than=NOW)
+    old = shelf.retention.clear_unreferenced(older_than=NOW)
 
     assert (fresh, old) == (0, 1)
     assert shelf.stored() == {"photo", "prepare", "composite"}
@@ -130,43 +132,43 @@ def test_object_that_no_row_names_goes_when_it_is_old(shelf: Shelf) -> None:
 
 def test_row_of_another_tenant_does_not_keep_an_object(shelf: Shelf) -> None:
     job_id = shelf.photo()
-    stray = keys.photo(Tenant("somebody-else"), job_id)
+    stray = keys.photo(Tenant("other-tenant"), job_id)
     shelf.put(stray)
 
-    shelf.retention.clear_unnamed(older_than=NOW)
+    shelf.retention.clear_unreferenced(older_than=NOW)
 
     assert shelf.objects() == {keys.photo(TENANT, job_id)}
 
 
-def test_unnamed_objects_of_many_days_go_in_pieces(shelf: Shelf) -> None:
+def test_unnamed_objects_of_many_days_are_removed_in_steps(shelf: Shelf) -> None:
     for number in range(230):
         shelf.put(f"2020-01-0{1 + number % 2}/{TENANT}/{new_job_id()}/photo")
 
-    assert shelf.retention.clear_unnamed(older_than=NOW) == 230
+    assert shelf.retention.clear_unreferenced(older_than=NOW) == 230
     assert shelf.objects() == set()
 
 
 def test_delete_removes_every_object_of_the_job_and_no_other(shelf: Shelf) -> None:
     deleted, other = shelf.whole_job(), shelf.whole_job()
 
-    shelf.bench.do(transitions.delete, deleted, TENANT)
+    shelf.bench.do(CLIENT.delete, deleted, TENANT)
     shelf.retention.remove_expired()
 
     assert {key.split("/")[2] for key in shelf.objects()} == {str(other)}
     assert shelf.rows() == 3
 
 
-def test_delete_in_mid_work_leaves_nothing_of_the_job(shelf: Shelf) -> None:
+def test_delete_while_a_stage_runs_leaves_nothing_of_the_job(shelf: Shelf) -> None:
     job_id = shelf.photo()
     lease = shelf.bench.claim_one(StageName.PREPARE)
     key = keys.artifact(TENANT, job_id, StageName.PREPARE, lease.token, "made")
     shelf.put(key)
 
-    shelf.bench.do(transitions.delete, job_id, TENANT)
-    done = Done(lease, {}, 0.1, {key: Kind.INTERMEDIATE})
-    late = shelf.bench.do(transitions.complete, [done], KEEPING)
+    shelf.bench.do(CLIENT.delete, job_id, TENANT)
+    done = StageOutcome(lease, {}, 0.1, {key: ArtifactKind.INTERMEDIATE})
+    late = shelf.bench.do(WORKER.complete, [done], KEEPING)
     shelf.retention.remove_expired()
-    shelf.retention.clear_unnamed(older_than=NOW)
+    shelf.retention.clear_unreferenced(older_than=NOW)
 
     assert late.lost == [lease]
     assert shelf.objects() == set()
@@ -176,12 +178,12 @@ def fail(shelf: Shelf) -> JobId:
     """Submit a photo and let its first stage fail; return its job."""
     job_id = shelf.photo()
     lease = shelf.bench.claim_one(StageName.PREPARE)
-    shelf.bench.do(transitions.fail, lease, RAISED)
+    shelf.bench.do(WORKER.fail, lease, RAISED)
     return job_id
 
 
 def redrive(bench: Bench, job_id: JobId) -> object:
-    return bench.do(transitions.redrive, job_id, TENANT)
+    return bench.do(CLIENT.redrive, job_id, TENANT)
 
 
 def test_redrive_after_the_photo_has_expired_is_refused(shelf: Shelf) -> None:
@@ -197,20 +199,20 @@ def test_redrive_of_a_job_that_is_expiring_is_refused(shelf: Shelf) -> None:
     job_id = fail(shelf)
     shelf.bench.execute("UPDATE jobs SET expires_at = statement_timestamp()")
 
-    with ThreadPoolExecutor(1) as beside:
+    with ThreadPoolExecutor(1) as pool:
         with shelf.bench.transaction() as expiring:
-            expired = expiry.expire(expiring, most=1)
-            redriven = beside.submit(redrive, shelf.bench, job_id)
-            races.await_waiting(shelf.bench, redriven)
+            expired = expiry.expire_results(expiring, most=1)
+            redriven = pool.submit(redrive, shelf.bench, job_id)
+            races.wait_for_lock_waiters(shelf.bench, redriven)
 
         assert expired == 1
         with pytest.raises(InputsExpired):
             redriven.result()
 
 
-def test_job_that_waits_keeps_what_it_needs_also_when_redriven(shelf: Shelf) -> None:
+def test_waiting_job_keeps_its_inputs_even_when_redriven(shelf: Shelf) -> None:
     shelf.photo()
-    shelf.run(StageName.PREPARE, Kind.INTERMEDIATE)
+    shelf.run(StageName.PREPARE, ArtifactKind.INTERMEDIATE)
     redrive(shelf.bench, fail(shelf))
 
     shelf.pass_time(30 * DAY)
@@ -219,14 +221,14 @@ def test_job_that_waits_keeps_what_it_needs_also_when_redriven(shelf: Shelf) -> 
     assert len(shelf.objects()) == 3
 
 
-def test_deletion_beside_expiry_does_not_deadlock(shelf: Shelf, bench: Bench) -> None:
+def test_deletion_during_expiry_does_not_deadlock(shelf: Shelf, bench: Bench) -> None:
     job_ids = [shelf.whole_job() for _ in range(8)]
     shelf.pass_time(7 * DAY)
     deadlocks = races.deadlocks(bench)
 
     def delete() -> None:
         for job_id in reversed(job_ids):
-            bench.do(transitions.delete, job_id, TENANT)
+            bench.do(CLIENT.delete, job_id, TENANT)
 
     races.at_once([delete, shelf.retention.remove_expired, shelf.retention.remove_expired])
     shelf.retention.remove_expired()
@@ -237,13 +239,13 @@ def test_deletion_beside_expiry_does_not_deadlock(shelf: Shelf, bench: Bench) ->
 
 def finished(bench: Bench) -> JobId:
     job_id = bench.submit()
-    bench.do(transitions.cancel, job_id, TENANT)
+    bench.do(CLIENT.cancel, job_id, TENANT)
     return job_id
 
 
 def expired(bench: Bench, job_id: JobId, count: int, *, ago: dt.timedelta = HOUR) -> list[str]:
-    """Write artifacts of a job that expired some time ago; return their keys."""
-    written = [f"{keys.job(TENANT, job_id)}/made/{number:05}" for number in range(count)]
+    """Write `count` artifacts of a job that expired `ago`; return their keys."""
+    written = [f"{keys.job_prefix(TENANT, job_id)}/made/{number:05}" for number in range(count)]
     bench.execute(
         """
             INSERT INTO artifacts (tenant, key, job_id, kind, expires_at)
@@ -258,7 +260,7 @@ def expired(bench: Bench, job_id: JobId, count: int, *, ago: dt.timedelta = HOUR
 
 
 def an_upload(bench: Bench, *, expired_ago: dt.timedelta) -> None:
-    bench.do(uploads.write, TENANT, new_upload_id(), media_type="image/jpeg", length=5)
+    bench.do(uploads.create, TENANT, new_upload_id(), media_type="image/jpeg", length=5)
     bench.execute("UPDATE uploads SET expires_at = now() - :ago", ago=expired_ago)
 
 
@@ -273,7 +275,7 @@ def end_leases(bench: Bench) -> None:
 
 
 def rows(bench: Bench, where: str = "true") -> int:
-    """Return how many of the artifacts that `expired` writes there are."""
+    """Return the number of rows that `expired` has written."""
     return int(
         bench.scalar(f"SELECT count(*) FROM artifacts WHERE key LIKE '%/made/%' AND {where}")
     )
@@ -283,11 +285,11 @@ def lag_seconds(bench: Bench) -> float:
     return bench.do(retention.lag_seconds)
 
 
-def a_retention(bench: Bench) -> Retention:
-    return Retention(bench.engine, bench.store, cell=CELL)
+def a_retention(bench: Bench) -> GarbageCollector:
+    return GarbageCollector(bench.engine, bench.store, cell=DEFAULT_CELL)
 
 
-def test_page_that_is_claimed_is_not_given_to_another_process(bench: Bench) -> None:
+def test_claimed_page_is_not_given_to_another_process(bench: Bench) -> None:
     expired(bench, finished(bench), 10)
 
     with bench.transaction() as first, bench.transaction() as second:
@@ -301,7 +303,7 @@ def test_page_that_is_claimed_is_not_given_to_another_process(bench: Bench) -> N
     assert not set(one) & set(other)
 
 
-def test_page_of_a_process_that_was_killed_is_removed_when_its_lease_ends(bench: Bench) -> None:
+def test_page_of_a_killed_process_is_removed_when_its_lease_ends(bench: Bench) -> None:
     written = expired(bench, finished(bench), 5)
     stored(bench, written)
     with bench.transaction() as killed:
@@ -320,7 +322,7 @@ def test_page_of_a_process_that_was_killed_is_removed_when_its_lease_ends(bench:
 def test_object_that_storage_does_not_remove_keeps_its_row(bench: Bench) -> None:
     job_id = finished(bench)
     written = expired(bench, job_id, 5)
-    # To this server a key that others begin with is a folder, which it does not remove.
+    # To this server a key that is a prefix of others is a folder, which it does not remove.
     stored(bench, [*written[:4], f"{written[4]}/below"])
 
     removed = a_retention(bench).remove_expired()
@@ -333,10 +335,10 @@ def test_object_that_storage_does_not_remove_keeps_its_row(bench: Bench) -> None
     assert (rows(bench), list(bench.store.stored())) == (0, [])
 
 
-def test_removal_while_storage_is_away_marks_one_page_and_is_made_up_for(bench: Bench) -> None:
+def test_removal_during_an_outage_marks_one_page_and_catches_up(bench: Bench) -> None:
     expired(bench, finished(bench), 3 * PAGE)
     settings = bench.settings.storage.model_copy(update={"url": "http://127.0.0.1:1"})
-    away = Retention(bench.engine, ObjectStore(settings, connections=1), cell=CELL)
+    away = GarbageCollector(bench.engine, ObjectStore(settings, connections=1), cell=DEFAULT_CELL)
 
     for _ in range(4):
         with pytest.raises(StorageUnavailable):
@@ -347,7 +349,7 @@ def test_removal_while_storage_is_away_marks_one_page_and_is_made_up_for(bench: 
     assert a_retention(bench).remove_expired() == 3 * PAGE
 
 
-def test_rows_of_every_kind_are_forgotten_until_less_than_a_page_is_left(bench: Bench) -> None:
+def test_rows_of_every_kind_are_removed_until_less_than_a_page_is_left(bench: Bench) -> None:
     bench.execute("""
         INSERT INTO requests (tenant, key, fingerprint, claimed_at)
         SELECT 'tests', number, '', now() - interval '2 days'
@@ -362,7 +364,7 @@ def test_rows_of_every_kind_are_forgotten_until_less_than_a_page_is_left(bench: 
                 now(), 'succeeded', now() - make_interval(days => :days)
             FROM generate_series(1, 1100)
         """,
-        days=deliveries.KEPT_DAYS + 1,
+        days=outbox.KEPT_DAYS + 1,
     )
 
     a_retention(bench).remove_expired()
@@ -371,17 +373,17 @@ def test_rows_of_every_kind_are_forgotten_until_less_than_a_page_is_left(bench: 
         assert bench.scalar(f"SELECT count(*) FROM {table}") == 0
 
 
-def test_rest_of_a_turn_has_its_next_turn_at_once(bench: Bench) -> None:
+def test_unfinished_round_continues_at_once(bench: Bench) -> None:
     expired(bench, finished(bench), PAGES_A_TURN * PAGE + 1)
     keeper = a_retention(bench)
     stopping = threading.Event()
     running = threading.Thread(target=keeper.run, args=(stopping,))
 
-    keeper.due()
+    keeper.request_run()
     running.start()
     try:
         while rows(bench):
-            pass  # it is at it
+            pass  # it is running
     finally:
         stopping.set()
         running.join()
@@ -397,46 +399,46 @@ def test_needed_artifacts_are_read_once_and_not_in_every_pass(bench: Bench) -> N
     assert rows(bench, "marked_at IS NULL") == 300
 
 
-def test_needed_artifact_goes_soon_after_its_job_has_ended(bench: Bench) -> None:
+def test_needed_artifact_is_removed_soon_after_its_job_has_ended(bench: Bench) -> None:
     job_id = bench.submit()
     (key,) = expired(bench, job_id, 1)
     stored(bench, [key])
     a_retention(bench).remove_expired()
     with bench.transaction() as connection:
-        given_out = retention.is_kept(connection, TENANT, key)
-        still_there = retention.is_there(connection, TENANT, key)
-        transitions.cancel(connection, job_id, TENANT)
+        given_out = retention.is_available(connection, TENANT, key)
+        still_there = retention.is_unmarked(connection, TENANT, key)
+        CLIENT.cancel(connection, job_id, TENANT)
 
     bench.execute(
         "UPDATE artifacts SET expires_at = expires_at - :time",
-        time=dt.timedelta(seconds=LOOK_AGAIN_SECONDS),
+        time=dt.timedelta(seconds=MAX_RECHECK_SECONDS),
     )
     removed = a_retention(bench).remove_expired()
 
     assert (given_out, still_there, removed) == (False, True, 1)
 
 
-def test_more_held_artifacts_than_a_page_do_not_hide_those_that_go(bench: Bench) -> None:
+def test_held_artifacts_beyond_a_page_do_not_hide_removable_ones(bench: Bench) -> None:
     expired(bench, bench.submit(), PAGE + 1, ago=2 * HOUR)
     expired(bench, finished(bench), 3)
 
     assert a_retention(bench).remove_expired() == 3
 
 
-def test_upload_that_a_job_has_still_to_take_is_held_and_named_by_no_other(bench: Bench) -> None:
+def test_upload_needed_by_a_job_is_held_and_usable_by_no_other(bench: Bench) -> None:
     upload_id = new_upload_id()
-    bench.do(uploads.write, TENANT, upload_id, media_type="image/jpeg", length=5)
-    bench.submit_elsewhere(photo_url=None, upload=uploads.Named(upload_id, "etag"))
+    bench.do(uploads.create, TENANT, upload_id, media_type="image/jpeg", length=5)
+    bench.submit_elsewhere(photo_url=None, upload=uploads.UploadRef(upload_id, "etag"))
     bench.execute("UPDATE uploads SET expires_at = now() - interval '1 hour'")
 
     looked_at = [bench.do(uploads.mark_expired, most=PAGE) for _ in range(2)]
     named_again = bench.do(uploads.find, upload_id, TENANT)
-    is_there = bench.do(uploads.is_there, upload_id)
+    is_there = bench.do(uploads.is_unmarked, upload_id)
 
     assert (looked_at, named_again, is_there) == ([1, 0], None, True)
 
 
-def test_lag_is_the_age_of_the_oldest_that_should_be_gone(bench: Bench) -> None:
+def test_lag_is_the_age_of_the_oldest_object_due_for_removal(bench: Bench) -> None:
     nothing = lag_seconds(bench)
     job_id = bench.submit()
     expired(bench, job_id, 3, ago=-HOUR)
@@ -459,7 +461,7 @@ def test_lag_is_the_age_of_the_oldest_that_should_be_gone(bench: Bench) -> None:
         pytest.param("artifacts", -HOUR, MINUTE, 60, id="deleted before its time"),
     ],
 )
-def test_lag_counts_from_the_earlier_of_the_promise_and_the_mark(
+def test_lag_counts_from_the_earlier_of_expiry_and_mark(
     bench: Bench,
     table: str,
     expired_ago: dt.timedelta,

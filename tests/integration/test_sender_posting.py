@@ -1,4 +1,4 @@
-"""How receivers are reached: by checked addresses, within a time, else with a plain reason."""
+"""How the sender reaches receivers: at checked addresses, in time, else with a plain reason."""
 
 import socket
 import threading
@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 import anyio
 import pytest
 
-from smart_filter_shared.settings import OutboundSettings
+from smart_filter_shared.config.settings import OutboundSettings
 from smart_filter_tests import web
 from smart_filter_tests.web import LOOPBACK, a_site
-from smart_filter_workers.sender import outbound
-from smart_filter_workers.sender.posting import Posting
+from smart_filter_workers.sender import transport
+from smart_filter_workers.sender.http_client import HttpClient
 
 HOSTILE = [
     "http://169.254.169.254/latest/meta-data/",
@@ -31,15 +31,15 @@ NAMES = {
 
 def look_up(host: str) -> Sequence[str]:
     if host == "away.test":
-        raise OSError("nobody answers")
+        raise OSError("no answer")
     return NAMES.get(host, [])
 
 
 def post(
     url: str, *, allow: tuple[str, ...] = (LOOPBACK,), seconds: float = 60.0
-) -> outbound.Answer | outbound.Silence:
-    async def send() -> outbound.Answer | outbound.Silence:
-        posting = Posting(
+) -> transport.EndpointAnswer | transport.NoAnswer:
+    async def send() -> transport.EndpointAnswer | transport.NoAnswer:
+        posting = HttpClient(
             OutboundSettings(allow=allow), at_once=4, seconds=seconds, resolve=look_up
         )
         return await posting.post(url, headers={"webhook-id": "one"}, body=b"{}")
@@ -49,23 +49,23 @@ def post(
 
 def silence(url: str, **how: float) -> str:
     came = post(url, **how)  # type: ignore[arg-type]  # seconds alone
-    assert isinstance(came, outbound.Silence)
+    assert isinstance(came, transport.NoAnswer)
     return came.why
 
 
 @pytest.mark.parametrize("url", HOSTILE)
-def test_nothing_is_reached_that_is_not_public(url: str) -> None:
+def test_only_public_addresses_are_reached(url: str) -> None:
     came = post(url, allow=())
 
-    assert isinstance(came, outbound.Silence)
+    assert isinstance(came, transport.NoAnswer)
     assert "public internet" in came.why or came.why.startswith("the address")
 
 
-def test_body_and_headers_arrive_at_the_name_that_was_asked_for() -> None:
+def test_body_and_headers_are_sent_to_the_requested_name() -> None:
     with a_site({"/hook?a=1": web.answer(201, b"thanks", content__length="6")}) as site:
         came = post(f"http://site.test:{site.port}/hook?a=1", allow=("site.test",))
 
-    assert came == outbound.Answer(201, b"thanks")
+    assert came == transport.EndpointAnswer(201, b"thanks")
     (head,) = site.requests
     assert head.startswith(b"POST /hook?a=1 HTTP/1.1\r\n")
     assert f"Host: site.test:{site.port}\r\n".encode() in head
@@ -81,21 +81,21 @@ def test_first_kilobyte_of_an_endless_answer_is_enough() -> None:
             yield b"y" * 10_000
 
     with a_site({"/": endless}) as site:
-        assert post(f"{site.url}/") == outbound.Answer(200, b"y" * 1024)
+        assert post(f"{site.url}/") == transport.EndpointAnswer(200, b"y" * 1024)
 
 
-def test_site_that_is_not_reached_or_not_a_web_server_is_a_silence() -> None:
+def test_unreachable_site_and_other_protocol_count_as_no_answer() -> None:
     with a_site({"/": b"SSH-2.0-OpenSSH\r\n\r\n"}) as site:
         assert silence(f"{site.url}/") == "it does not speak HTTP"
     with socket.create_server((LOOPBACK, 0)) as taken:
         port = taken.getsockname()[1]
 
-    assert silence(f"http://{LOOPBACK}:{port}/") == "it cannot be connected to, or broke off"
+    assert silence(f"http://{LOOPBACK}:{port}/") == "the connection failed or was closed"
     assert "looked up" in silence("http://away.test/")
 
 
-def test_handshake_that_never_comes_leaves_no_connection_open() -> None:
-    # The site waits for the end of a head, or of the connection: else it would never close.
+def test_unfinished_handshake_leaves_no_connection_open() -> None:
+    # The site waits for the end of a head, or of the connection: otherwise it would never close.
     with a_site({}) as site:
         why = silence(site.url.replace("http:", "https:") + "/", seconds=0.3)
 

@@ -7,29 +7,37 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
+from smart_filter_shared.artifacts import references, retention, uploads
+from smart_filter_shared.artifacts.retention import ArtifactKind
+from smart_filter_shared.artifacts.uploads import UploadRef
 from smart_filter_shared.errors import ArtifactsGone, InputsExpired, LeaseLost
 from smart_filter_shared.ids import JobId, UploadId, new_upload_id
-from smart_filter_shared.jobs import limits, memory, retention, sharing, transitions, uploads
-from smart_filter_shared.jobs.leases import Brought, Completion, Done, Failure, Lease
-from smart_filter_shared.jobs.retention import Kind
-from smart_filter_shared.jobs.uploads import Named
+from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
 from smart_filter_shared.pipeline import StageName
-from smart_filter_tests import invariants, races, worlds
+from smart_filter_shared.queue.leases import (
+    CompleteResult,
+    Failure,
+    ImportedPhoto,
+    Lease,
+    StageOutcome,
+)
+from smart_filter_shared.tenants import quotas
+from smart_filter_tests import invariants, races, scenarios
 from smart_filter_tests.bench import KEEPING, TENANT, Bench
-from smart_filter_tests.worlds import KEEP_BACKGROUND, Action, World
-from smart_filter_workers import settling
-from smart_filter_workers.artifacts import Artifacts
+from smart_filter_tests.scenarios import KEEP_BACKGROUND, Action, Scenario
+from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.fetcher import Fetcher
-from smart_filter_workers.heartbeat import Held
-from smart_filter_workers.recent import Recent
-from smart_filter_workers.results import Prepared
-from smart_filter_workers.services import Services
+from smart_filter_workers.results import PreparedPhoto
+from smart_filter_workers.runtime import error_policy
+from smart_filter_workers.runtime.context import WorkerContext
+from smart_filter_workers.runtime.counters import WorkerCounters
+from smart_filter_workers.runtime.heartbeat import HeldLease
 from smart_filter_workers.stages.face import stage as face_stage
-from smart_filter_workers.stock.room import StockRoom
-from smart_filter_workers.tally import Tally
+from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds
+from smart_filter_workers.system.lru_cache import LruCache
 
 AWAY = Failure("photo_unreachable", "It cannot be fetched", "404")
-FETCHED = Brought("a/key", "digest", 12.5)
+FETCHED = ImportedPhoto("a/key", "digest", 12.5)
 URL = "https://example.com/a?secret"
 PHOTO = "2026-01-01/tests/parent/photo"
 AGE = text("UPDATE artifacts SET expires_at = statement_timestamp() - interval '1 hour'")
@@ -37,27 +45,27 @@ PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 
 
 def promised(bench: Bench) -> UploadId:
-    return bench.do(uploads.write, TENANT, new_upload_id(), media_type="image/jpeg", length=5).id
+    return bench.do(uploads.create, TENANT, new_upload_id(), media_type="image/jpeg", length=5).id
 
 
 def named(bench: Bench, upload_id: UploadId | None = None) -> JobId:
-    upload = None if upload_id is None else Named(upload_id, "etag")
+    upload = None if upload_id is None else UploadRef(upload_id, "etag")
     return bench.submit_elsewhere(photo_url=None if upload else URL, upload=upload)
 
 
 def fail(bench: Bench) -> None:
     lease = bench.claim_one(StageName.PREPARE)
-    bench.do(transitions.fail, lease, AWAY)
+    bench.do(WORKER.fail, lease, AWAY)
 
 
-def fetch(bench: Bench, lease: Lease) -> Completion:
-    """End the stage that brought a photo."""
-    done = Done(lease, {}, 0.1, {FETCHED.key: Kind.PHOTO}, FETCHED)
-    return bench.do(transitions.complete, [done], KEEPING)
+def fetch(bench: Bench, lease: Lease) -> CompleteResult:
+    """End the stage that fetched a photo."""
+    done = StageOutcome(lease, {}, 0.1, {FETCHED.key: ArtifactKind.PHOTO}, FETCHED)
+    return bench.do(WORKER.complete, [done], KEEPING)
 
 
 def redrive(bench: Bench, job_id: JobId) -> None:
-    bench.do(transitions.redrive, job_id, TENANT)
+    bench.do(CLIENT.redrive, job_id, TENANT)
 
 
 def expire(bench: Bench) -> None:
@@ -77,14 +85,14 @@ def test_fetched_photo_replaces_its_address(bench: Bench) -> None:
     fetch(bench, lease)
 
     assert (bench.job(job_id).photo_key, bench.job(job_id).photo_url) == (FETCHED.key, None)
-    assert bench.do(retention.is_kept, TENANT, FETCHED.key)
+    assert bench.do(retention.is_available, TENANT, FETCHED.key)
     assert bench.scalar("SELECT (photo_digest, megapixels) = ('digest', 12.5) FROM jobs")
 
 
 def test_photo_fetched_under_a_lost_lease_is_dropped(bench: Bench) -> None:
     job_id = named(bench)
     lease = bench.claim_one(StageName.PREPARE)
-    bench.do(transitions.cancel, job_id, TENANT)
+    bench.do(CLIENT.cancel, job_id, TENANT)
 
     late = fetch(bench, lease)
 
@@ -101,7 +109,7 @@ def test_photo_at_an_address_is_prepared_alone(bench: Bench) -> None:
     assert claimed == sorted([[elsewhere[0]], [elsewhere[1]], sorted(here)])
 
 
-def test_failed_job_takes_its_upload_again_while_it_is_there(bench: Bench) -> None:
+def test_failed_job_uses_its_upload_again_while_it_exists(bench: Bench) -> None:
     job_id = named(bench, promised(bench))
     fail(bench)
     redrive(bench, job_id)
@@ -124,28 +132,28 @@ def test_job_that_has_its_photo_does_not_keep_the_upload(bench: Bench) -> None:
     assert (before, marked(bench)) == (0, 1)
 
 
-def test_upload_goes_with_its_jobs_though_they_are_deleted_at_once(bench: Bench) -> None:
+def test_upload_is_removed_with_its_jobs_even_when_they_are_deleted_at_once(bench: Bench) -> None:
     upload_id = promised(bench)
     job_ids = [named(bench, upload_id) for _ in range(2)]
 
     def delete(job_id: JobId) -> None:
-        bench.do(transitions.delete, job_id, TENANT)
+        bench.do(CLIENT.delete, job_id, TENANT)
 
     races.at_once([lambda one=one: delete(one) for one in job_ids])  # type: ignore[misc]  # binds the loop's variable
 
     assert marked(bench) == 1
 
 
-def test_upload_that_is_being_named_is_not_marked_meanwhile(bench: Bench) -> None:
+def test_upload_in_use_by_a_new_job_is_not_marked_meanwhile(bench: Bench) -> None:
     upload_id = promised(bench)
     first = named(bench, upload_id)
 
     with bench.transaction() as connection:
-        held = uploads.hold(connection, upload_id, TENANT)
+        held = uploads.lock(connection, upload_id, TENANT)
         expire_others = pytest.raises(Exception, match="lock timeout")
         with expire_others, bench.transaction() as other:
             other.execute(text("SET LOCAL lock_timeout = '50ms'"))
-            transitions.delete(other, first, TENANT)
+            CLIENT.delete(other, first, TENANT)
 
     assert (held, marked(bench)) == (True, 0)
 
@@ -155,25 +163,25 @@ def test_megapixels_of_a_fetched_photo_are_counted_today(bench: Bench) -> None:
     bench.execute("UPDATE tenants SET spent_on = '2020-01-01', spent_megapixels = 9")
 
     for megapixels in (2.5, 1.0):
-        bench.do(limits.count, TENANT, megapixels)
+        bench.do(quotas.charge_imported, TENANT, megapixels)
 
-    assert bench.do(limits.spent_today, TENANT) == 3.5
+    assert bench.do(quotas.read_charged_today, TENANT) == 3.5
 
 
-def parent(bench: Bench) -> World:
-    """Make a job whose photo another one borrows."""
+def parent(bench: Bench) -> Scenario:
+    """Make a job whose photo another job borrows."""
     job_id = bench.submit(KEEP_BACKGROUND, photo=PHOTO)
-    return World(bench, job_id, {})
+    return Scenario(bench, job_id, {})
 
 
-def child(world: World) -> JobId:
-    job_id = world.bench.submit(KEEP_BACKGROUND)
-    assert world.bench.do(sharing.borrow, TENANT, job_id, [PHOTO], KEEPING) == {PHOTO}
+def child(scenario: Scenario) -> JobId:
+    job_id = scenario.bench.submit(KEEP_BACKGROUND)
+    assert scenario.bench.do(references.add_references, TENANT, job_id, [PHOTO], KEEPING) == {PHOTO}
     return job_id
 
 
 def holders(bench: Bench) -> tuple[list[JobId], list[JobId], bool]:
-    """Return whose the photo is, who borrows it, and whether it is marked."""
+    """Return the photo's owner, its borrower, and whether it is marked."""
     with bench.transaction() as connection:
         rows = connection.execute(
             text("SELECT job_id, marked_at FROM artifacts WHERE key = :key"), {"key": PHOTO}
@@ -186,9 +194,7 @@ def delete(job_id: JobId) -> Action:
     return Action(
         "delete",
         None,
-        lambda connection, _: sorted(
-            one.key for one in transitions.delete(connection, job_id, TENANT)
-        ),
+        lambda connection, _: sorted(one.key for one in CLIENT.delete(connection, job_id, TENANT)),
     )
 
 
@@ -196,7 +202,9 @@ def borrow(job_id: JobId) -> Action:
     return Action(
         "borrow",
         None,
-        lambda connection, _: sharing.borrow(connection, TENANT, job_id, [PHOTO], KEEPING),
+        lambda connection, _: references.add_references(
+            connection, TENANT, job_id, [PHOTO], KEEPING
+        ),
     )
 
 
@@ -204,59 +212,61 @@ EXPIRE = Action("expire", None, lambda connection, _: retention.mark_expired(con
 
 
 @pytest.mark.parametrize("parent_first", [True, False])
-def test_deletion_of_both_at_once_marks_the_photo_once(bench: Bench, *, parent_first: bool) -> None:
-    world = parent(bench)
-    pair = [delete(world.job_id), delete(child(world))]
+def test_deleting_both_jobs_at_once_marks_the_photo_once(
+    bench: Bench, *, parent_first: bool
+) -> None:
+    scenario = parent(bench)
+    pair = [delete(scenario.job_id), delete(child(scenario))]
 
-    marked = races.overlapped(world, *(pair if parent_first else pair[::-1]))
+    marked = races.run_overlapped(scenario, *(pair if parent_first else pair[::-1]))
 
     assert sum(PHOTO in keys for keys in marked) == 1  # type: ignore[attr-defined]  # lists
     assert holders(bench)[1:] == ([], True)
 
 
-def test_borrowing_what_is_being_deleted_finds_it_gone(bench: Bench) -> None:
-    world = parent(bench)
+def test_borrowing_during_a_deletion_finds_the_photo_missing(bench: Bench) -> None:
+    scenario = parent(bench)
     late = bench.submit(KEEP_BACKGROUND)
 
-    _, borrowed = races.overlapped(world, delete(world.job_id), borrow(late))
+    _, borrowed = races.run_overlapped(scenario, delete(scenario.job_id), borrow(late))
 
     assert borrowed == set()
     assert holders(bench)[1:] == ([], True)
 
 
-def test_deleting_what_is_being_borrowed_hands_it_on(bench: Bench) -> None:
-    world = parent(bench)
+def test_deletion_during_borrowing_transfers_the_photo(bench: Bench) -> None:
+    scenario = parent(bench)
     late = bench.submit(KEEP_BACKGROUND)
 
-    borrowed, marked = races.overlapped(world, borrow(late), delete(world.job_id))
+    borrowed, marked = races.run_overlapped(scenario, borrow(late), delete(scenario.job_id))
 
     assert (borrowed, marked) == ({PHOTO}, [])
     assert holders(bench) == ([late], [], False)
 
 
 def test_artifact_does_not_expire_while_it_is_borrowed(bench: Bench) -> None:
-    world = parent(bench)
+    scenario = parent(bench)
     bench.advance(PREPARE, COMPOSITE)
     late = bench.submit(KEEP_BACKGROUND)
     with bench.transaction() as connection:
-        assert borrow(late)(connection, world) == {PHOTO}
+        assert borrow(late)(connection, scenario) == {PHOTO}
         connection.execute(AGE)
-        races.alone(world, EXPIRE)
+        races.run_alone(scenario, EXPIRE)
 
-    races.alone(world, EXPIRE)
+    races.run_alone(scenario, EXPIRE)
 
-    assert not holders(bench)[2]  # the job that borrows it has not ended
+    assert not holders(bench)[2]  # the borrowing job has not ended
 
 
 def test_deletions_of_jobs_that_share_do_not_deadlock(bench: Bench) -> None:
-    world = parent(bench)
-    heirs = [child(world) for _ in range(4)]
+    scenario = parent(bench)
+    heirs = [child(scenario) for _ in range(4)]
     deadlocks = races.deadlocks(bench)
 
     def remove(job_id: JobId) -> Callable[[], object]:
-        return lambda: races.alone(world, delete(job_id))
+        return lambda: races.run_alone(scenario, delete(job_id))
 
-    answers = races.at_once([remove(job_id) for job_id in (world.job_id, *heirs)])
+    answers = races.at_once([remove(job_id) for job_id in (scenario.job_id, *heirs)])
 
     assert sum(PHOTO in keys for keys in answers) == 1  # type: ignore[operator]  # lists
     assert holders(bench)[1:] == ([], True)
@@ -266,31 +276,31 @@ def test_deletions_of_jobs_that_share_do_not_deadlock(bench: Bench) -> None:
 
 def made(bench: Bench, job_id: JobId, *stages: StageName) -> list[str]:
     job = bench.job(job_id)
-    return [key for stage in stages for key in memory.artifacts_of(job.result(stage))]
+    return [key for stage in stages for key in references.artifact_keys(job.result(stage))]
 
 
 def reopen(bench: Bench, lease: Lease, *gone: StageName) -> list[str]:
     keys = made(bench, lease.job_id, *gone)
     with bench.transaction() as connection:
-        return [str(one) for one in transitions.reopen(connection, lease, keys)]
+        return [str(one) for one in WORKER.rerun(connection, lease, keys)]
 
 
-def test_stage_whose_artifact_is_gone_runs_again_and_what_needs_it_waits(bench: Bench) -> None:
-    world = worlds.joining(bench)
-    gone = made(bench, world.job_id, PREPARE)
+def test_stage_with_a_missing_artifact_runs_again_and_its_dependents_wait(bench: Bench) -> None:
+    scenario = scenarios.joining_stages(bench)
+    gone = made(bench, scenario.job_id, PREPARE)
 
-    ringing = reopen(bench, world.leases[SEGMENTATION], PREPARE)
+    ringing = reopen(bench, scenario.leases[SEGMENTATION], PREPARE)
 
     assert ringing == ["prepare.bench"]
-    # What is gone is not given to other jobs.
+    # Missing artifacts are not shared with other jobs.
     marked = "SELECT bool_and(marked_at IS NOT NULL) FROM artifacts WHERE key = ANY(:keys)"
     assert bench.scalar(marked, keys=gone)
-    # Smiles are read of what both `prepare` and `face` have made.
+    # Smiles read the results of both `prepare` and `face`.
     states = dict.fromkeys(("segmentation", "face", "smile", "composite"), "waiting")
-    assert bench.states(world.job_id) == {"prepare": "ready", **states}
-    assert [bench.row(world.job_id, stage)["attempt"] for stage in StageName] == [0] * 5
-    worlds.drain(bench)
-    assert bench.job(world.job_id).state == "succeeded"
+    assert bench.states(scenario.job_id) == {"prepare": "ready", **states}
+    assert [bench.row(scenario.job_id, stage)["attempt"] for stage in StageName] == [0] * 5
+    scenarios.drain(bench)
+    assert bench.job(scenario.job_id).state == "succeeded"
 
 
 def test_stages_that_succeeded_meanwhile_do_not_run_again(bench: Bench) -> None:
@@ -305,20 +315,20 @@ def test_stages_that_succeeded_meanwhile_do_not_run_again(bench: Bench) -> None:
     assert bench.job(job_id).state == "succeeded"
 
 
-def test_second_stage_that_misses_it_finds_its_lease_lost(bench: Bench) -> None:
-    world = worlds.joining(bench)
-    gone = made(bench, world.job_id, PREPARE)
-    reopen(bench, world.leases[SEGMENTATION], PREPARE)
+def test_second_stage_that_misses_it_loses_its_lease(bench: Bench) -> None:
+    scenario = scenarios.joining_stages(bench)
+    gone = made(bench, scenario.job_id, PREPARE)
+    reopen(bench, scenario.leases[SEGMENTATION], PREPARE)
 
     with pytest.raises(LeaseLost):
-        bench.do(transitions.reopen, world.leases[SMILE], gone)
+        bench.do(WORKER.rerun, scenario.leases[SMILE], gone)
 
-    assert bench.row(world.job_id, PREPARE)["state"] == "ready"
+    assert bench.row(scenario.job_id, PREPARE)["state"] == "ready"
 
 
-def test_it_is_made_again_twice_a_job(bench: Bench) -> None:
-    bench.submit(worlds.KEEP_BACKGROUND, photo="photo")
-    # The photo serves the job while that waits, however long ago its time was over.
+def test_artifact_is_made_again_at_most_twice_per_job(bench: Bench) -> None:
+    bench.submit(scenarios.KEEP_BACKGROUND, photo="photo")
+    # The photo is kept for the job while it waits, however long ago it expired.
     bench.execute("UPDATE artifacts SET expires_at = now() - interval '1 day'")
     for _ in range(2):
         bench.advance(PREPARE)
@@ -331,7 +341,7 @@ def test_it_is_made_again_twice_a_job(bench: Bench) -> None:
 
 
 def test_nothing_is_made_again_without_the_photo(bench: Bench) -> None:
-    bench.submit(worlds.KEEP_BACKGROUND, photo="photo")
+    bench.submit(scenarios.KEEP_BACKGROUND, photo="photo")
     bench.advance(PREPARE)
     lease = bench.claim_one(COMPOSITE)
     bench.execute("UPDATE artifacts SET marked_at = now() WHERE key = 'photo'")
@@ -340,11 +350,14 @@ def test_nothing_is_made_again_without_the_photo(bench: Bench) -> None:
         reopen(bench, lease, PREPARE)
 
 
-def artifacts(bench: Bench) -> Artifacts:
-    """Return a worker's that has just started: nothing is in its memory."""
-    nothing = Recent(0)
-    return Artifacts(
-        bench.store, nothing, StockRoom(bench.engine, bench.store, nothing), cast("Fetcher", None)
+def artifacts(bench: Bench) -> ArtifactStore:
+    """Return the store of a worker that has just started: its cache is empty."""
+    nothing = LruCache(0)
+    return ArtifactStore(
+        bench.store,
+        nothing,
+        TenantBackgrounds(bench.engine, bench.store, nothing),
+        cast("Fetcher", None),
     )
 
 
@@ -352,22 +365,22 @@ def test_worker_that_misses_an_object_has_it_made_again(bench: Bench) -> None:
     job_id = bench.submit()
     lease = bench.claim_one(PREPARE)
     proxy = np.zeros((4, 6, 3), np.uint8)
-    kept = artifacts(bench).keep(
-        bench.job(job_id), lease, Prepared(6, 4, "jpg", proxy_srgb=proxy, proposals=())
+    kept = artifacts(bench).store(
+        bench.job(job_id), lease, PreparedPhoto(6, 4, "jpg", proxy_srgb=proxy, proposals=())
     )
-    done = Done(lease, kept.row, 0.1, kept.artifacts)
-    bench.do(transitions.complete, [done], KEEPING)
+    done = StageOutcome(lease, kept.row, 0.1, kept.artifacts)
+    bench.do(WORKER.complete, [done], KEEPING)
     (key,) = kept.artifacts
     bench.store.remove(key)
     reader = bench.claim_one(FACE)
-    # What settling asks of them.
-    services = Services(
+    # The attributes that the completion step reads.
+    services = WorkerContext(
         **{
-            **dict.fromkeys(Services.__dataclass_fields__),  # type: ignore[arg-type]
+            **dict.fromkeys(WorkerContext.__dataclass_fields__),  # type: ignore[arg-type]
             "engine": bench.engine,
             "doorbell": bench.doorbell,
             "settings": bench.settings,
-            "tally": Tally(),
+            "tally": WorkerCounters(),
         }
     )
     missed = []
@@ -379,7 +392,7 @@ def test_worker_that_misses_an_object_has_it_made_again(bench: Bench) -> None:
             missed.append(error.keys)
             raise
 
-    settling.attempt(services, [Held(reader, overdue_at=0.0)], "internal", load)
+    error_policy.guarded(services, [HeldLease(reader, overdue_at=0.0)], "internal", load)
 
     assert missed == [(key,)]
     assert bench.states(job_id)["prepare"] == "ready"

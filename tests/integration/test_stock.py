@@ -1,4 +1,4 @@
-"""Backgrounds that are pictures: taken in, kept in step with a folder or bucket, and drawn."""
+"""Background pictures: added, synchronized with a folder or bucket, and drawn."""
 
 import dataclasses
 import datetime as dt
@@ -14,34 +14,34 @@ import pytest
 from PIL import Image
 
 from smart_filter_shared import stock
+from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable, InputsExpired, PictureRefused
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.jobs.presence import CELL
 from smart_filter_shared.presets import PRESETS, Mood, Source
+from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
-from smart_filter_shared.servers import Servers
 from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests import races
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_workers import images
-from smart_filter_workers.artifacts import Artifacts
+from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.backgrounds.collection import Collection
 from smart_filter_workers.fetcher import Fetcher
-from smart_filter_workers.recent import Recent
-from smart_filter_workers.retention import Retention
-from smart_filter_workers.stock import files, keeping, syncing
-from smart_filter_workers.stock.keeping import MAX_BYTES, Outcome
+from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
+from smart_filter_workers.stock import files, ingest, syncing
+from smart_filter_workers.stock.descriptions import Description
+from smart_filter_workers.stock.ingest import MAX_BYTES, Outcome
 from smart_filter_workers.stock.providers import bucket, folder
 from smart_filter_workers.stock.providers.base import Provider
-from smart_filter_workers.stock.room import StockRoom
-from smart_filter_workers.stock.syncing import Synced
-from smart_filter_workers.stock.words import Called
+from smart_filter_workers.stock.syncing import SyncReport
+from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds
+from smart_filter_workers.system.lru_cache import LruCache
 
 SIZE = {"seed": 0, "width": 6, "height": 4}
-NOW = dt.timedelta(seconds=-60)  # older than what is written this very second
-BEACH = Called("beach", "The beach", ("sea",), None)
+NOW = dt.timedelta(seconds=-60)  # older than objects of this very second
+BEACH = Description("beach", "The beach", ("sea",), None)
 
 
 def a_picture(name: str = "beach", tenant: Tenant | None = TENANT) -> Picture:
@@ -54,7 +54,7 @@ def a_picture(name: str = "beach", tenant: Tenant | None = TENANT) -> Picture:
         palette=("#1f6fb0", "#e8d9b0"),
         brightness=0.6,
         impression="",
-        key=keys.stock(),
+        key=keys.new_library_background(),
         digest="ab" * 32,
         width=1200,
         height=800,
@@ -66,7 +66,7 @@ def add(bench: Bench, *pictures: Picture) -> None:
         assert all(stock.add(connection, picture) for picture in pictures)
 
 
-def test_change_after_another_change_is_dropped(bench: Bench) -> None:
+def test_conflicting_concurrent_change_is_dropped(bench: Bench) -> None:
     was = a_picture()
     add(bench, was)
     theirs, ours = a_picture(), dataclasses.replace(a_picture(), title="Ours")
@@ -78,30 +78,32 @@ def test_change_after_another_change_is_dropped(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("older_than", [NOW, dt.timedelta(hours=1)])
-def test_picture_that_a_row_names_is_kept_and_a_stray_one_goes_when_it_is_old(
+def test_named_picture_is_kept_and_a_stray_one_is_removed_when_it_is_old(
     bench: Bench, older_than: dt.timedelta
 ) -> None:
-    kept, stray = a_picture(), keys.stock()
+    kept, stray = a_picture(), keys.new_library_background()
     add(bench, kept)
     named, unnamed = ({key, keys.thumbnail(key)} for key in (kept.key, stray))
     for key in named | unnamed:
         bench.store.put(key, b"bytes", length=5, media_type="image/png")
 
-    removed = Retention(bench.engine, bench.store, cell=CELL).clear_unnamed(older_than=older_than)
+    removed = GarbageCollector(bench.engine, bench.store, cell=DEFAULT_CELL).clear_unreferenced(
+        older_than=older_than
+    )
 
     left = {stored.key for stored in bench.store.stored()}
     assert (removed, left) == ((2, named) if older_than == NOW else (0, named | unnamed))
 
 
-def test_file_that_never_ends_or_is_too_large_is_refused(tmp_path: Path) -> None:
+def test_endless_or_too_large_file_is_refused(tmp_path: Path) -> None:
     pipe, large = tmp_path / "pipe.jpg", tmp_path / "large.jpg"
     os.mkfifo(pipe)
     with large.open("wb") as file:
         file.truncate(3 * MAX_BYTES)
 
     for path, words in (
-        (pipe, "no regular file"),
-        (Path("/dev/zero"), "no regular file"),
+        (pipe, "not a regular file"),
+        (Path("/dev/zero"), "not a regular file"),
         (large, f"it has {3 * MAX_BYTES} bytes"),
     ):
         with pytest.raises(PictureRefused, match=words):
@@ -110,7 +112,7 @@ def test_file_that_never_ends_or_is_too_large_is_refused(tmp_path: Path) -> None
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The inputs of a stage that reads nothing but backgrounds."""
+    """The inputs of a stage that reads only backgrounds."""
 
     collection: Collection
 
@@ -125,22 +127,26 @@ def keep(
 ) -> Picture:
     file = io.BytesIO()
     Image.new("RGB", size, (level,) * 3).save(file, "PNG")
-    servers = Servers(bench.engine, bench.store)
-    called = Called(name, name, (), None)
-    return keeping.keep(servers, file.getvalue(), called, tenant=tenant, may_replace=True).picture
+    servers = Backends(bench.engine, bench.store)
+    called = Description(name, name, (), None)
+    return ingest.store_picture(
+        servers, file.getvalue(), called, tenant=tenant, may_replace=True
+    ).picture
 
 
-def a_room(bench: Bench) -> StockRoom:
-    """Return a room for which no time passes."""
-    return StockRoom(bench.engine, bench.store, Recent(10_000_000), clock=lambda: 50.0)
+def a_room(bench: Bench) -> TenantBackgrounds:
+    """Return a room with a stopped clock."""
+    return TenantBackgrounds(bench.engine, bench.store, LruCache(10_000_000), clock=lambda: 50.0)
 
 
-def collection(bench: Bench, background: str = "auto", room: StockRoom | None = None) -> Collection:
+def collection(
+    bench: Bench, background: str = "auto", room: TenantBackgrounds | None = None
+) -> Collection:
     kind, _, value = background.partition(":")
     recipe = Recipe(background=Background(BackgroundKind(kind), value or None))
     job = bench.job(bench.submit(recipe))
     fetcher = Fetcher(bench.settings.outbound)
-    artifacts = Artifacts(bench.store, Recent(10_000_000), room or a_room(bench), fetcher)
+    artifacts = ArtifactStore(bench.store, LruCache(10_000_000), room or a_room(bench), fetcher)
     return artifacts.load(job, Wanted).collection
 
 
@@ -151,7 +157,7 @@ def names(found: Collection) -> list[str]:
 def test_job_has_designs_shared_pictures_and_those_of_its_tenant(bench: Bench) -> None:
     keep(bench, "lobby", None)
     keep(bench, "beach")
-    keep(bench, "cave", Tenant("somebody-else"))
+    keep(bench, "cave", Tenant("other-tenant"))
 
     found = collection(bench)
 
@@ -159,7 +165,7 @@ def test_job_has_designs_shared_pictures_and_those_of_its_tenant(bench: Bench) -
     assert names(found) == ["site/lobby", "tenant/beach"]
 
 
-def test_picture_is_fetched_when_it_is_drawn_and_once(bench: Bench) -> None:
+def test_picture_is_fetched_once_when_it_is_drawn(bench: Bench) -> None:
     picture = keep(bench, "beach")
     presets = collection(bench)
 
@@ -171,7 +177,7 @@ def test_picture_is_fetched_when_it_is_drawn_and_once(bench: Bench) -> None:
     assert (again == first).all()
 
 
-def test_picture_that_is_gone_or_damaged_is_named(bench: Bench) -> None:
+def test_missing_or_damaged_picture_is_named(bench: Bench) -> None:
     picture = keep(bench, "beach")
     presets = collection(bench)
 
@@ -179,11 +185,11 @@ def test_picture_that_is_gone_or_damaged_is_named(bench: Bench) -> None:
     with pytest.raises(ImageUnreadable, match="the background tenant/beach"):
         presets.draw("tenant/beach", **SIZE)
     bench.store.remove(picture.key)
-    with pytest.raises(InputsExpired, match="tenant/beach is not there any more"):
+    with pytest.raises(InputsExpired, match="tenant/beach does not exist any more"):
         presets.draw("tenant/beach", **SIZE)
 
 
-def test_picture_just_added_is_found_by_a_job_that_names_it(bench: Bench) -> None:
+def test_newly_added_picture_is_found_by_a_job_that_names_it(bench: Bench) -> None:
     room = a_room(bench)
     collection(bench, room=room)
 
@@ -201,40 +207,40 @@ def a_file(
 
 
 def bomb() -> bytes:
-    """Return a small file whose header says that it has 60,000 pixels each way."""
+    """Return a small file whose header declares 60,000 × 60,000 pixels."""
     file = a_file()
     header = b"IHDR" + (60_000).to_bytes(4) * 2 + file[24:29]
     return file[:12] + header + zlib.crc32(header).to_bytes(4) + file[33:]
 
 
 @pytest.fixture
-def there(bench: Bench) -> Servers:
-    return Servers(bench.engine, bench.store)
+def there(bench: Bench) -> Backends:
+    return Backends(bench.engine, bench.store)
 
 
 def kept(bench: Bench) -> list[Picture]:
     with bench.transaction() as connection:
-        return [one.picture for one in stock.everything(connection)]
+        return [one.picture for one in stock.list_all(connection)]
 
 
-def test_same_picture_again_adds_only_a_missing_thumbnail(bench: Bench, there: Servers) -> None:
-    keeping.keep(there, a_file(), BEACH, tenant=None)
+def test_same_picture_again_adds_only_a_missing_thumbnail(bench: Bench, there: Backends) -> None:
+    ingest.store_picture(there, a_file(), BEACH, tenant=None)
     before = kept(bench)
-    # As of a version that made no thumbnails.
+    # As by a version that made no thumbnails.
     bench.store.remove(keys.thumbnail(before[0].key))
 
-    again = keeping.keep(there, a_file(), BEACH, tenant=None)
+    again = ingest.store_picture(there, a_file(), BEACH, tenant=None)
 
     assert again.outcome == Outcome.UNCHANGED
     assert (kept(bench), len(list(bench.store.stored()))) == (before, 2)
     assert bench.store.has(keys.thumbnail(before[0].key))
 
 
-def test_one_of_different_pictures_added_at_once_is_kept(bench: Bench, there: Servers) -> None:
+def test_one_of_different_pictures_added_at_once_is_kept(bench: Bench, there: Backends) -> None:
     def add(level: int) -> str:
         try:
             file = a_file((level, level, level))
-            return keeping.keep(there, file, BEACH, tenant=TENANT).outcome
+            return ingest.store_picture(there, file, BEACH, tenant=TENANT).outcome
         except PictureRefused:
             return "refused"
 
@@ -245,19 +251,19 @@ def test_one_of_different_pictures_added_at_once_is_kept(bench: Bench, there: Se
     assert [stored.key for stored in bench.store.stored()] == [one.key, keys.thumbnail(one.key)]
 
 
-def test_picture_is_kept_with_its_middle_as_the_thumbnail(bench: Bench, there: Servers) -> None:
+def test_picture_is_kept_with_its_center_as_the_thumbnail(bench: Bench, there: Backends) -> None:
     panorama = Image.new("RGB", (3000, 200), "white")
     panorama.paste("navy", (1200, 0, 1800, 200))
     file = io.BytesIO()
     panorama.save(file, "PNG")
 
-    picture = keeping.keep(there, file.getvalue(), BEACH, tenant=None).picture
+    picture = ingest.store_picture(there, file.getvalue(), BEACH, tenant=None).picture
 
     assert kept(bench) == [picture]
     assert images.decode(bench.store.get(picture.key)).srgb.shape == (200, 3000, 3)
     thumbnail = images.decode(bench.store.get(keys.thumbnail(picture.key)))
     assert (thumbnail.format, thumbnail.srgb.shape) == ("webp", (160, 240, 3))
-    assert np.abs(thumbnail.srgb.astype(int) - (0, 0, 128)).max() < 8  # what WebP takes
+    assert np.abs(thumbnail.srgb.astype(int) - (0, 0, 128)).max() < 8  # WebP's loss
 
 
 @pytest.mark.parametrize(
@@ -266,26 +272,26 @@ def test_picture_is_kept_with_its_middle_as_the_thumbnail(bench: Bench, there: S
         (b"", ImageUnreadable),
         (b"just some text", ImageUnreadable),
         (a_file()[:60], ImageUnreadable),
-        (bytes(keeping.MAX_BYTES + 1), PictureRefused),
+        (bytes(ingest.MAX_BYTES + 1), PictureRefused),
         (bomb(), ImageTooLarge),
     ],
     ids=["empty", "text", "cut off", "too long", "too large"],
 )
 def test_refused_file_leaves_nothing(
-    bench: Bench, there: Servers, content: bytes, error: type[Exception]
+    bench: Bench, there: Backends, content: bytes, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        keeping.keep(there, content, BEACH, tenant=None)
+        ingest.store_picture(there, content, BEACH, tenant=None)
 
     assert (kept(bench), list(bench.store.stored())) == ([], [])
 
 
-def test_removed_picture_takes_its_object_along(bench: Bench, there: Servers) -> None:
-    keeping.keep(there, a_file(), BEACH, tenant=TENANT)
+def test_removed_picture_removes_its_object(bench: Bench, there: Backends) -> None:
+    ingest.store_picture(there, a_file(), BEACH, tenant=TENANT)
 
     for tenant in (None, Tenant("other")):
-        assert keeping.remove(there, tenant, ["beach"]) == []
-    assert len(keeping.remove(there, TENANT, ["beach"])) == 1
+        assert ingest.remove_pictures(there, tenant, ["beach"]) == []
+    assert len(ingest.remove_pictures(there, TENANT, ["beach"])) == 1
 
     assert (kept(bench), list(bench.store.stored())) == ([], [])
 
@@ -293,7 +299,7 @@ def test_removed_picture_takes_its_object_along(bench: Bench, there: Servers) ->
 @dataclass(frozen=True, slots=True)
 class Place:
     provider: Provider
-    there: Servers
+    there: Backends
     filled: Path | ObjectStore
 
     def put(self, path: str, content: bytes) -> None:
@@ -309,23 +315,23 @@ class Place:
         else:
             self.filled.remove(f"pictures/{path}")
 
-    def sync(self, *, delete: bool = False, may_replace: bool = False) -> Synced:
-        return syncing.sync(
+    def sync(self, *, delete: bool = False, may_replace: bool = False) -> SyncReport:
+        return syncing.sync_pictures(
             self.there, self.provider, tenant=TENANT, delete=delete, may_replace=may_replace
         )
 
 
 @pytest.fixture(params=["folder", "bucket"])
 def place(
-    request: pytest.FixtureRequest, bench: Bench, there: Servers, tmp_path: Path
+    request: pytest.FixtureRequest, bench: Bench, there: Backends, tmp_path: Path
 ) -> Iterator[Place]:
     storage = bench.settings.storage
     if request.param == "folder":
-        provider = syncing.provider_of(str(tmp_path), storage)
+        provider = syncing.find_provider(str(tmp_path), storage)
         assert isinstance(provider, folder.Folder)
         yield Place(provider, there, tmp_path)
         return
-    provider = syncing.provider_of("s3://own-pictures/pictures", storage)
+    provider = syncing.find_provider("s3://own-pictures/pictures", storage)
     assert isinstance(provider, bucket.Bucket)
     provider.store.ensure_bucket()
     yield Place(provider, there, provider.store)
@@ -333,7 +339,7 @@ def place(
         provider.store.remove(stored.key)
 
 
-def test_sync_takes_pictures_with_the_words_of_their_paths(bench: Bench, place: Place) -> None:
+def test_sync_adds_pictures_with_the_words_of_their_paths(bench: Bench, place: Place) -> None:
     place.put("winter/alps cabin.png", a_file())
     place.put("sea.jpg", a_file(format_="JPEG"))
     for ignored in ("read me.txt", ".hidden.png", ".git/x.png"):
@@ -349,7 +355,7 @@ def test_sync_takes_pictures_with_the_words_of_their_paths(bench: Bench, place: 
     }
 
 
-def test_repeated_sync_changes_only_what_has_changed(bench: Bench, place: Place) -> None:
+def test_repeated_sync_changes_only_changed_pictures(bench: Bench, place: Place) -> None:
     for name in ("a", "b", "c"):
         place.put(f"{name}.png", a_file())
     place.sync()
@@ -366,10 +372,10 @@ def test_repeated_sync_changes_only_what_has_changed(bench: Bench, place: Place)
     assert (after["c"].title, after["c"].moods) == ("Sea", ("sad",))
 
 
-def test_sync_removes_only_when_asked_and_only_what_came_from_there(
+def test_sync_removes_only_on_request_and_only_pictures_of_that_place(
     bench: Bench, place: Place
 ) -> None:
-    keeping.keep(place.there, a_file(), BEACH, tenant=TENANT)
+    ingest.store_picture(place.there, a_file(), BEACH, tenant=TENANT)
     place.put("a.png", a_file())
     place.put("b.png", a_file())
     place.sync()
@@ -381,7 +387,7 @@ def test_sync_removes_only_when_asked_and_only_what_came_from_there(
     assert {one.name for one in kept(bench)} == {"a", "beach"}
 
 
-def test_place_that_has_become_empty_removes_nothing(bench: Bench, place: Place) -> None:
+def test_empty_place_removes_nothing(bench: Bench, place: Place) -> None:
     place.put("a.png", a_file())
     place.sync()
     place.remove("a.png")
@@ -392,7 +398,7 @@ def test_place_that_has_become_empty_removes_nothing(bench: Bench, place: Place)
     assert len(kept(bench)) == 1
 
 
-def test_bad_file_does_not_hold_up_the_others_nor_lose_what_it_was(
+def test_bad_file_neither_blocks_others_nor_loses_its_former_picture(
     bench: Bench, place: Place
 ) -> None:
     place.put("b.png", a_file())
@@ -409,8 +415,8 @@ def test_bad_file_does_not_hold_up_the_others_nor_lose_what_it_was(
     assert {one.name for one in kept(bench)} == {"b", "c-c"}
 
 
-def test_name_given_by_hand_is_not_taken_over(bench: Bench, place: Place) -> None:
-    keeping.keep(place.there, a_file(), BEACH, tenant=TENANT)
+def test_name_given_by_hand_is_not_overwritten(bench: Bench, place: Place) -> None:
+    ingest.store_picture(place.there, a_file(), BEACH, tenant=TENANT)
     place.put("beach.png", a_file((7, 7, 7)))
 
     assert "another picture is named tenant/beach" in place.sync().refused["beach.png"]
@@ -419,7 +425,7 @@ def test_name_given_by_hand_is_not_taken_over(bench: Bench, place: Place) -> Non
     assert kept(bench)[0].origin == place.provider.origin
 
 
-def test_notes_that_cannot_be_read_change_nothing(bench: Bench, place: Place) -> None:
+def test_unreadable_notes_change_nothing(bench: Bench, place: Place) -> None:
     place.put("a.png", a_file())
     place.put("backgrounds.toml", b"\xff[")
 
@@ -432,8 +438,8 @@ def test_notes_that_cannot_be_read_change_nothing(bench: Bench, place: Place) ->
 @pytest.mark.parametrize(
     "address", ["s3://no-such-bucket/x", "s3:///x", "ftp://example.org/x", "/no/such/folder"]
 )
-def test_absent_place_is_refused(bench: Bench, there: Servers, address: str) -> None:
+def test_absent_place_is_refused(bench: Bench, there: Backends, address: str) -> None:
     with pytest.raises(PictureRefused):
-        syncing.sync(
-            there, syncing.provider_of(address, bench.settings.storage), tenant=None, delete=True
+        syncing.sync_pictures(
+            there, syncing.find_provider(address, bench.settings.storage), tenant=None, delete=True
         )

@@ -1,4 +1,4 @@
-"""Loops outlive any error, else the process ends; a row of a later version delays no other."""
+"""Loops survive errors or end the process; a row of a later version blocks no other row."""
 
 import json
 import os
@@ -18,29 +18,44 @@ from pydantic import SecretStr
 from sqlalchemy import Engine, text
 from starlette.applications import Starlette
 
-from smart_filter_api import server
-from smart_filter_deploy.cli import program
+from smart_filter_api.http import server
+from smart_filter_deploy.cli.server import program
+from smart_filter_shared.config.settings import DatabaseSettings
 from smart_filter_shared.db import sessions
 from smart_filter_shared.ids import Capability, JobId, new_worker_id
-from smart_filter_shared.jobs import deliveries, pauses, presence, queries, transitions
-from smart_filter_shared.jobs.leases import Failure
-from smart_filter_shared.jobs.presence import CELL, Worker
-from smart_filter_shared.jobs.queries import Listing
+from smart_filter_shared.jobs import queries
+from smart_filter_shared.jobs.photo_queue import WORKER
+from smart_filter_shared.jobs.queries import JobFilter
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.settings import DatabaseSettings
+from smart_filter_shared.queue import pauses, worker_registry
+from smart_filter_shared.queue.leases import Failure
+from smart_filter_shared.queue.worker_registry import DEFAULT_CELL, Worker
 from smart_filter_shared.telemetry import logs
+from smart_filter_shared.webhooks import outbox
 from smart_filter_tests.bench import TENANT, Bench, capability
-from smart_filter_tests.databases import connected
-from smart_filter_tests.outages import cut_off, read_only, unreadable_table, until, without_table
-from smart_filter_tests.receiving import Got, Says, a_receiver, send_due, sending
-from smart_filter_tests.running import Running
-from smart_filter_tests.serving import Api, an_api, serving
-from smart_filter_workers.heartbeat import Heartbeat
-from smart_filter_workers.retention import Retention
-from smart_filter_workers.sender.sending import Pace
-from smart_filter_workers.serving import Serving
-from smart_filter_workers.sweeper import Sweeper
-from smart_filter_workers.tally import Tally
+from smart_filter_tests.databases import connect
+from smart_filter_tests.full_stack import RunningStack
+from smart_filter_tests.outages import (
+    cut_off,
+    read_only,
+    unreadable_table,
+    wait_until,
+    without_table,
+)
+from smart_filter_tests.serving import Api, an_api, serve_api
+from smart_filter_tests.webhook_receiver import (
+    ReceivedRequest,
+    Reply,
+    a_receiver,
+    send_due,
+    sending,
+)
+from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
+from smart_filter_workers.maintenance.sweeper import Sweeper
+from smart_filter_workers.runtime.capabilities import ServedCapabilities
+from smart_filter_workers.runtime.counters import WorkerCounters
+from smart_filter_workers.runtime.heartbeat import Heartbeat
+from smart_filter_workers.sender.delivery_loop import SendLimits
 
 TROUBLES = {
     "a replica after a failover": read_only,
@@ -56,15 +71,15 @@ class Part(Protocol):
 
 @dataclass(slots=True)
 class Parts:
-    """The long-lived threads of a worker.  beats: how many heartbeats have begun."""
+    """The long-lived threads of a worker.  beats: number of started heartbeats."""
 
     bench: Bench
     engine: Engine
-    serving: Serving = field(default_factory=lambda: Serving([], {}))
+    serving: ServedCapabilities = field(default_factory=lambda: ServedCapabilities([], {}))
     hung: threading.Event = field(default_factory=threading.Event)
     beats: int = 0
     heartbeat: Heartbeat = field(init=False)
-    retention: Retention = field(init=False)
+    retention: GarbageCollector = field(init=False)
     sweeper: Sweeper = field(init=False)
 
     def __post_init__(self) -> None:
@@ -82,14 +97,14 @@ class Parts:
             on_hang=self.hung.set,
             on_change=lambda: None,
         )
-        self.retention = Retention(self.engine, self.bench.store, cell=CELL)
+        self.retention = GarbageCollector(self.engine, self.bench.store, cell=DEFAULT_CELL)
         self.sweeper = Sweeper(
             self.engine,
             self.bench.doorbell,
             quick,
-            tally=Tally(),
+            tally=WorkerCounters(),
             retention=self.retention,
-            cell=CELL,
+            cell=DEFAULT_CELL,
         )
 
     def _count(self) -> bool:
@@ -116,35 +131,35 @@ class Parts:
 
 @pytest.fixture(autouse=True)
 def _logs() -> None:
-    # Unconfigured, structlog draws tracebacks with every local variable, which takes seconds.
+    # structlog's default draws tracebacks with every local variable, which takes seconds.
     logs.configure("worker")
 
 
 @pytest.fixture
 def parts(bench: Bench) -> Iterator[Parts]:
-    engine = sessions.engine(bench.settings.database, connections=4)
+    engine = sessions.open_engine(bench.settings.database, connections=4)
     yield Parts(bench, engine)
     engine.dispose()
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_heartbeat_and_sweeper_outlive_a_troubled_database(parts: Parts, trouble: str) -> None:
+def test_heartbeat_and_sweeper_survive_database_outages(parts: Parts, trouble: str) -> None:
     in_trouble: Callable[[Bench], AbstractContextManager[None]] = TROUBLES[trouble]
 
     with parts.running(parts.heartbeat, parts.sweeper, parts.retention) as threads:
         with in_trouble(parts.bench):
             before = parts.beats
-            until(lambda: parts.beats >= before + 2 or not threads[0].is_alive())
+            wait_until(lambda: parts.beats >= before + 2 or not threads[0].is_alive())
         alive = [thread.is_alive() for thread in threads]
         seen_at, swept_at = parts.moment("seen_at", "workers"), parts.moment("swept_at", "cells")
 
         assert alive == [True, True, True]
-        until(lambda: parts.moment("seen_at", "workers") != seen_at)
-        until(lambda: parts.moment("swept_at", "cells") != swept_at)
+        wait_until(lambda: parts.moment("seen_at", "workers") != seen_at)
+        wait_until(lambda: parts.moment("swept_at", "cells") != swept_at)
 
 
-def test_job_that_cannot_be_settled_does_not_keep_retries_waiting(parts: Parts) -> None:
+def test_job_that_cannot_be_settled_does_not_block_retries(parts: Parts) -> None:
     bench = parts.bench
     bench.submit()
     bench.advance(*StageName)
@@ -155,8 +170,8 @@ def test_job_that_cannot_be_settled_does_not_keep_retries_waiting(parts: Parts) 
     job_id = bench.submit()
     lease = bench.claim_one(StageName.PREPARE)
     served = (capability(StageName.PREPARE),)
-    bench.do(transitions.release, lease, delay_seconds=60, give_up_seconds=600)
-    bench.do(presence.announce, Worker(new_worker_id(), "here", 1, served, 1))
+    bench.do(WORKER.release, lease, delay_seconds=60, give_up_seconds=600)
+    bench.do(worker_registry.record_heartbeat, Worker(new_worker_id(), "here", 1, served, 1))
     bench.pass_time(job_id, StageName.PREPARE, seconds=60)
 
     parts.sweeper.sweep()
@@ -164,7 +179,7 @@ def test_job_that_cannot_be_settled_does_not_keep_retries_waiting(parts: Parts) 
     assert (bench.states(job_id)["prepare"], bench.rings(StageName.PREPARE)) == ("ready", 1)
 
 
-def test_leases_in_time_are_renewed_while_a_hang_ends_the_process(parts: Parts) -> None:
+def test_leases_within_their_limit_are_renewed_while_a_hang_ends_the_process(parts: Parts) -> None:
     bench = parts.bench
     for _ in range(2):
         bench.submit()
@@ -176,14 +191,14 @@ def test_leases_in_time_are_renewed_while_a_hang_ends_the_process(parts: Parts) 
     with (
         parts.heartbeat.at_work(),
         parts.heartbeat.holding([innocent], limit_seconds=600),
-        # A thread of its own would hold it; what counts is that its limit is over.
+        # A thread would hold it; only its exceeded limit matters here.
         parts.heartbeat.holding([hanging], limit_seconds=-1),
         parts.running(parts.heartbeat) as threads,
     ):
         assert parts.hung.wait(60)
         bench.age(innocent, seconds=20)
         before, beats = leased_until(), parts.beats
-        until(lambda: parts.beats >= beats + 2 or not threads[0].is_alive())
+        wait_until(lambda: parts.beats >= beats + 2 or not threads[0].is_alive())
 
         assert leased_until() != before
 
@@ -198,7 +213,7 @@ def test_worker_whose_heartbeat_gives_up_ends(bench: Bench, tmp_path: Path) -> N
     words = program.command("worker", "--stages", "composite", "--threads", "1")
     process = subprocess.Popen(words, env=environment)
     try:
-        until(lambda: bench.scalar("SELECT array_agg(state) FROM workers") == ["ready"])
+        wait_until(lambda: bench.scalar("SELECT array_agg(state) FROM workers") == ["ready"])
         with without_table(bench, "pauses"), without_table(bench, "workers"):
             status = process.wait(60)
     finally:
@@ -208,14 +223,14 @@ def test_worker_whose_heartbeat_gives_up_ends(bench: Bench, tmp_path: Path) -> N
     assert status == 1
 
 
-def test_error_of_a_look_at_the_news_does_not_end_the_api(bench: Bench) -> None:
-    with serving(bench.settings) as url, an_api(url, bench) as api:
+def test_error_of_an_event_poll_does_not_end_the_api(bench: Bench) -> None:
+    with serve_api(bench.settings) as url, an_api(url, bench) as api:
         job_id = api.submit()
         answers: list[str] = []
         waiting = threading.Thread(target=lambda: answers.append(_state_after_waiting(api, job_id)))
         with unreadable_table(bench, "tombstones") as refused:
             waiting.start()
-            until(lambda: refused() > 0)
+            wait_until(lambda: refused() > 0)
 
         later = api.submit()
         api.fail(StageName.PREPARE, Failure("internal", "Failed", "for the test"))
@@ -225,19 +240,19 @@ def test_error_of_a_look_at_the_news_does_not_end_the_api(bench: Bench) -> None:
     assert later
 
 
-def test_sender_outlives_a_look_that_fails(api: Api) -> None:
+def test_sender_survives_a_failed_poll(api: Api) -> None:
     heard = threading.Event()
 
-    def hear(_: Got) -> Says:
+    def hear(_: ReceivedRequest) -> Reply:
         heard.set()
-        return Says()
+        return Reply()
 
     with a_receiver(hear) as receiver:
         webhook = api.client.post("/v1/webhooks", json={"url": receiver.url}).json()["id"]
-        with sending(api.bench, Pace(look_seconds=0.01)) as stop:
+        with sending(api.bench, SendLimits(look_seconds=0.01)) as stop:
             with unreadable_table(api.bench, "webhook_secrets") as refused:
-                api.bench.do(deliveries.write_test, TENANT, webhook)
-                until(lambda: refused() > 0)
+                api.bench.do(outbox.write_test, TENANT, webhook)
+                wait_until(lambda: refused() > 0)
 
             assert heard.wait(60)
             stop()
@@ -251,10 +266,10 @@ def test_server_ends_when_its_application_does() -> None:
             yield
 
     async def give_up() -> None:
-        await anyio.to_thread.run_sync(until, lambda: failing.started)
+        await anyio.to_thread.run_sync(wait_until, lambda: failing.started)
         raise RuntimeError("a loop gives up")
 
-    failing = server.Server(server.config(Starlette(lifespan=lifespan)))
+    failing = server.Server(server.build_config(Starlette(lifespan=lifespan)))
     thread = threading.Thread(target=failing.run, daemon=True)
     thread.start()
     thread.join(60)
@@ -275,7 +290,7 @@ def write_later(bench: Bench, job_id: JobId) -> None:
     bench.execute(f"{later} WHERE id = :id", id=job_id)
 
 
-def test_claim_gets_past_a_row_with_a_task_of_a_later_version(bench: Bench) -> None:
+def test_claim_skips_a_row_with_a_task_of_a_later_version(bench: Bench) -> None:
     first, second = bench.submit(), bench.submit()
     bench.execute(
         """UPDATE stages SET models = '{"telepathy": "x"}' WHERE job_id = :id""", id=first
@@ -284,23 +299,23 @@ def test_claim_gets_past_a_row_with_a_task_of_a_later_version(bench: Bench) -> N
     leases = [bench.claim_one(PREPARE), bench.claim_one(PREPARE)]
 
     assert [one.job_id for one in leases] == [first, second]
-    assert [one.unreadable for one in leases] == ["'telepathy' is not a valid TaskName", ""]
+    assert leases[0].models == {"telepathy": "x"}
 
 
-def test_jobs_of_a_batch_are_read_each_for_itself(bench: Bench) -> None:
+def test_jobs_of_a_batch_are_parsed_independently(bench: Bench) -> None:
     first, second = bench.submit(), bench.submit()
     write_later(bench, first)
     leases = bench.claim(PREPARE, batch_size=2)
 
-    jobs = queries.jobs_in(bench.do(queries.for_leases, leases))
+    jobs = queries.parse_jobs(bench.do(queries.read_for_leases, leases))
 
     assert (jobs[first], jobs[second]) == (None, bench.job(second))
 
 
-def test_worker_releases_an_unreadable_row_and_does_the_rest(running_stack: Running) -> None:
-    running_stack.wait(running_stack.submit())  # then its workers are known
+def test_worker_releases_an_unreadable_row_and_runs_the_rest(running_stack: RunningStack) -> None:
+    running_stack.wait(running_stack.submit())  # after this its workers are known
     settings = DatabaseSettings(url=SecretStr(running_stack.stack.addresses.database_url))
-    with connected(settings, connections=1) as engine:
+    with connect(settings, connections=1) as engine:
         with sessions.transaction(engine) as connection:
             served = connection.execute(text("SELECT DISTINCT unnest(capabilities) FROM workers"))
             (prepare,) = [Capability(one) for one in served.scalars() if one.startswith("prepare.")]
@@ -319,21 +334,21 @@ def test_worker_releases_an_unreadable_row_and_does_the_rest(running_stack: Runn
             return attempts, releases
 
         assert running_stack.wait(other)["state"] == "succeeded"
-        until(lambda: attempts_and_releases()[1] > 0)
+        wait_until(lambda: attempts_and_releases()[1] > 0)
         assert attempts_and_releases()[0] <= 1
     assert running_stack.client.delete(f"/v1/jobs/{unreadable}").status_code == 204
 
 
-def test_page_is_as_long_as_asked_for(bench: Bench) -> None:
+def test_page_has_the_requested_length_despite_unreadable_rows(bench: Bench) -> None:
     ids = [bench.submit() for _ in range(5)]
     write_later(bench, ids[3])
 
-    rows = bench.do(queries.listed, Listing(TENANT, limit=3))
+    rows = bench.do(queries.list_jobs, JobFilter(TENANT, limit=3))
 
     assert [row.id for row in rows] == [ids[4], ids[2], ids[1]]
 
 
-def test_job_that_cannot_be_read_answers_that_a_retry_may_help(api: Api) -> None:
+def test_unreadable_job_answers_that_a_retry_may_help(api: Api) -> None:
     job_id = api.submit()
     write_later(api.bench, JobId(uuid.UUID(job_id)))
 
@@ -342,7 +357,7 @@ def test_job_that_cannot_be_read_answers_that_a_retry_may_help(api: Api) -> None
     assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (503, "unavailable")
 
 
-def test_delivery_of_a_job_that_cannot_be_read_waits_and_others_are_sent(api: Api) -> None:
+def test_delivery_of_an_unreadable_job_waits_and_others_are_sent(api: Api) -> None:
     with a_receiver() as receiver:
         api.client.post("/v1/webhooks", json={"url": receiver.url, "events": ["job.failed"]})
         ids = [api.submit(), api.submit()]

@@ -1,4 +1,4 @@
-"""What real processes report: a trace for each job, from request to webhook; logs; metrics."""
+"""Telemetry of real processes: a trace for each job, from request to webhook; logs; metrics."""
 
 import base64
 import dataclasses
@@ -17,31 +17,32 @@ import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from smart_filter_api import keys
+from smart_filter_api.auth import api_keys
 from smart_filter_deploy import wiring
-from smart_filter_deploy.cli import program
+from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
-from smart_filter_shared.cards import Offer
+from smart_filter_shared.catalog.model_card import Offer
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.jobs import models, pauses
+from smart_filter_shared.model_registry import registry
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.telemetry.metrics import Step
+from smart_filter_shared.queue import pauses
+from smart_filter_shared.telemetry.metrics import WorkerStep
 from smart_filter_tests import faults
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.faults import gathers
-from smart_filter_tests.outages import until
-from smart_filter_tests.receiving import Got, Receiver, Says, a_receiver
-from smart_filter_tests.running import PHOTO
+from smart_filter_tests.full_stack import PHOTO
+from smart_filter_tests.outages import wait_until
+from smart_filter_tests.webhook_receiver import ReceivedRequest, Receiver, Reply, a_receiver
 
 CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 PATIENCE_SECONDS = 90
 KEY = "sf_local_planted_key"
 PLANTED = "planted-secret"
-LATE = '"event": "picture did not come"'
+LATE = '"event": "background_unavailable"'
 METRICS = {
     *(
         f'smart_filter_step_seconds_sum{{capability="composite.layers",step="{step}"}}'
-        for step in Step
+        for step in WorkerStep
     ),
     'smart_filter_jobs_ended_total{outcome="succeeded"}',
     'smart_filter_attempts_total{capability="segmentation.people"}',
@@ -53,10 +54,10 @@ _TESTS = Path(__file__).parents[1]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A span as it came.
+    """A received span.
 
-    trace, span, above: ids as hexadecimal; above: of the span that it is part of, or empty.
-    links: the ids of spans that it links to.  trouble: the message of its status.
+    trace, span, above: ids as hexadecimal; above: of the parent span, or empty. links: the ids of
+    linked spans.  trouble: the message of its status.
     """
 
     service: str
@@ -72,10 +73,10 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What was told of a job by itself, and of a batch of three.
+class Telemetry:
+    """The telemetry of a single job, and of a batch of three.
 
-    log: what the processes wrote meanwhile, also of a photo whose address gives nothing now.
+    log: the output of the processes meanwhile, including a photo whose address gives nothing.
     """
 
     alone: uuid.UUID
@@ -85,7 +86,7 @@ class Told:
     log: str
 
     def spans(self) -> list[Seen]:
-        """Return all spans that came, in the order of beginnings."""
+        """Return all spans in the order of their beginnings."""
         found = [span for got in self.collector.got for span in _read(got)]
         return sorted(found, key=lambda span: span.began_ns)
 
@@ -97,7 +98,7 @@ class Told:
         return found
 
 
-def _read(got: Got) -> Iterator[Seen]:
+def _read(got: ReceivedRequest) -> Iterator[Seen]:
     assert got.path == "/v1/traces"
     assert got.headers["content-type"] == "application/x-protobuf"
     request = ExportTraceServiceRequest.FromString(got.body)
@@ -127,17 +128,17 @@ def _read(got: Got) -> Iterator[Seen]:
 
 
 @pytest.fixture(scope="module")
-def told(
+def reported(
     _bench: Bench, weights_folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Told]:
+) -> Iterator[Telemetry]:
     _bench.empty()
     data = tmp_path_factory.mktemp("traced")
     (data / "weights").symlink_to(weights_folder)
     with _bench.transaction() as connection:
-        # As `up` does, so that photos are taken before there is a worker.
-        offers = wiring.offers(dataclasses.replace(_bench.settings, data=data))
-        models.publish(connection, [*offers, Offer(gathers.CARD)])
-    with a_receiver(lambda _: Says(200)) as collector, a_receiver() as receiver:
+        # As `up` does, so that photos are accepted before a worker exists.
+        offers = wiring.list_offers(dataclasses.replace(_bench.settings, data=data))
+        registry.publish(connection, [*offers, Offer(gathers.CARD)])
+    with a_receiver(lambda _: Reply(200)) as collector, a_receiver() as receiver:
         collector_url = collector.url.removesuffix("/hook")
         environment = _environment(_bench, data, collector_url)
         sender = program.command("sender")
@@ -145,37 +146,37 @@ def told(
             webhook = f"{receiver.url}/{PLANTED}"
             alone = api.submit(webhook)
             batch, together = api.submit_batch(webhook)
-            # The second's port is nobody's.
+            # No process listens on the second one's port.
             for place in (collector_url, f"http://{LOOPBACK}:9"):
                 api.submit_address(f"{place}/{PLANTED}/photo.jpg?signature={PLANTED}")
             api.be_refused()
             with _process(environment, *_worker(*StageName)):
                 # Stages that become ready during the pause are then claimed together.
                 with _all_paused_but(_bench, StageName.PREPARE):
-                    until(
+                    wait_until(
                         lambda: _bench.scalar(PREPARED) == 1 + len(together),
                         seconds=PATIENCE_SECONDS,
                     )
-                    until(
+                    wait_until(
                         lambda: (data / _LOG).read_text().count(LATE) >= 2, seconds=PATIENCE_SECONDS
                     )
-                until(lambda: len(receiver.got) >= 2, seconds=PATIENCE_SECONDS)
-                until(
+                wait_until(lambda: len(receiver.got) >= 2, seconds=PATIENCE_SECONDS)
+                wait_until(
                     lambda: set(_shown_above_zero(api.client.get("/metrics").text)) >= METRICS,
                     seconds=PATIENCE_SECONDS,
                 )
-        yield Told(alone, batch, together, collector, (data / _LOG).read_text())
+        yield Telemetry(alone, batch, together, collector, (data / _LOG).read_text())
 
 
-def test_trace_of_a_job_goes_from_its_request_through_every_stage_to_its_webhook(
-    told: Told,
+def test_trace_of_a_job_leads_from_its_request_through_every_stage_to_its_webhook(
+    reported: Telemetry,
 ) -> None:
-    spans = told.trace(told.alone)
+    spans = reported.trace(reported.alone)
 
     (first,) = [span for span in spans if not span.above]
     assert (first.name, first.service) == ("POST /v1/jobs", "smart-filter-api")
-    assert first.trace + first.span == told.alone.hex + told.alone.hex[16:]
-    assert first.attributes["smart_filter.job_id"] == str(told.alone)
+    assert first.trace + first.span == reported.alone.hex + reported.alone.hex[16:]
+    assert first.attributes["smart_filter.job_id"] == str(reported.alone)
     assert first.links == {CALLER[1]}
     below = [span for span in spans if span.above == first.span]
     assert sorted((span.name, span.service) for span in below[:-1]) == sorted(
@@ -184,8 +185,8 @@ def test_trace_of_a_job_goes_from_its_request_through_every_stage_to_its_webhook
     assert (below[-1].name, below[-1].service) == ("webhook", "smart-filter-sender")
 
 
-def test_span_of_a_stage_has_its_model_device_batch_attempt_and_steps(told: Told) -> None:
-    attributes = dict(told.of_alone("segmentation").attributes)
+def test_stage_span_has_its_model_device_batch_attempt_and_steps(reported: Telemetry) -> None:
+    attributes = dict(reported.of_alone("segmentation").attributes)
 
     assert attributes.pop("smart_filter.batch_size") >= 1  # type: ignore[operator]  # a number
     assert uuid.UUID(str(attributes.pop("smart_filter.worker_id")))
@@ -198,14 +199,14 @@ def test_span_of_a_stage_has_its_model_device_batch_attempt_and_steps(told: Told
             "smart_filter.attempt": 1,
         }.items()
     )
-    stage = told.of_alone("face")
-    steps = [one for one in told.trace(told.alone) if one.above == stage.span]
+    stage = reported.of_alone("face")
+    steps = [one for one in reported.trace(reported.alone) if one.above == stage.span]
     assert [one.name for one in steps] == ["claim", "load", "infer", "store"]
     assert all(stage.began_ns <= one.began_ns <= one.ended_ns <= stage.ended_ns for one in steps)
 
 
-def test_batch_links_to_every_photo_in_it_and_each_to_the_batch(told: Told) -> None:
-    spans = told.spans()
+def test_batch_span_links_to_every_photo_in_it_and_back(reported: Telemetry) -> None:
+    spans = reported.spans()
     stages = {span.span: span for span in spans if span.name in set(StageName)}
     batches = [span for span in spans if span.name.endswith(" batch")]
 
@@ -217,28 +218,28 @@ def test_batch_links_to_every_photo_in_it_and_each_to_the_batch(told: Told) -> N
         assert len({member.trace for member in members} | {batch.trace}) == len(members) + 1
 
 
-def test_each_job_of_one_request_has_a_trace_and_their_batch_another(told: Told) -> None:
-    for job in told.together:
-        assert {span.name for span in told.trace(job)} >= {
+def test_jobs_of_one_request_and_their_batch_have_separate_traces(reported: Telemetry) -> None:
+    for job in reported.together:
+        assert {span.name for span in reported.trace(job)} >= {
             "POST /v1/batches",
             *StageName,
         }
-    names = [span.name for span in told.trace(told.batch)]
+    names = [span.name for span in reported.trace(reported.batch)]
     assert names == ["POST /v1/batches", "webhook"]
 
 
-def test_logs_are_json_lines_and_hold_no_address_of_a_photo_nor_key_as_traces(told: Told) -> None:
-    # A runtime of networks has a line of its own, which no setting silences.
-    lines = [json.loads(line) for line in told.log.splitlines() if "TensorFlow" not in line]
+def test_logs_are_json_lines_without_addresses_of_photos_and_keys(reported: Telemetry) -> None:
+    # One runtime of networks writes its own line, which no setting silences.
+    lines = [json.loads(line) for line in reported.log.splitlines() if "TensorFlow" not in line]
     assert {line["process"] for line in lines} == {"api", "worker"}
     assert all(line["timestamp"] and line["level"] and line["event"] for line in lines)
 
-    attributes = " ".join(str(span) for span in told.spans())
+    attributes = " ".join(str(span) for span in reported.spans())
 
-    assert LATE in told.log
-    assert str(told.alone) in attributes
+    assert LATE in reported.log
+    assert str(reported.alone) in attributes
     for secret in (PLANTED, KEY, "astronaut", "s" * 32):
-        assert secret not in told.log
+        assert secret not in reported.log
         assert secret not in attributes
 
 
@@ -247,7 +248,7 @@ class _Api:
     client: httpx.Client
 
     def submit(self, webhook: str) -> uuid.UUID:
-        """Submit a photo on behalf of a trace that goes on elsewhere."""
+        """Submit a photo within a trace that began elsewhere."""
         answer = self._posted(
             "/v1/jobs",
             files=[("photo", PHOTO.read_bytes())],
@@ -260,8 +261,8 @@ class _Api:
         self._posted("/v1/jobs", json={"photo_url": url})
 
     def be_refused(self) -> None:
-        """Say secrets where none belong, or wrong ones."""
-        address = f"http://somebody:{PLANTED}@{LOOPBACK}/photo.jpg"
+        """Send secrets in wrong places, and wrong secrets."""
+        address = f"http://user:{PLANTED}@{LOOPBACK}/photo.jpg"
         refused = [
             self.client.post("/v1/jobs", json={"photo_url": address}),
             self.client.post("/v1/jobs", json={"photo_url": "no address", PLANTED: PLANTED}),
@@ -282,22 +283,22 @@ class _Api:
     def _posted(self, path: str, **what: Any) -> dict[str, Any]:  # noqa: ANN401 - httpx's own
         answer = self.client.post(path, **what)
         assert answer.status_code == 202, answer.text
-        told: dict[str, Any] = answer.json()
-        return told
+        reported: dict[str, Any] = answer.json()
+        return reported
 
 
 @contextmanager
 def _an_api(bench: Bench, environment: Mapping[str, str]) -> Iterator[_Api]:
     port = free_port()
     headers = {"Authorization": f"Bearer {KEY}"}
-    bench.do(keys.ensure, KEY, tenant=TENANT, scopes=keys.ALL_SCOPES)
+    bench.do(api_keys.ensure, KEY, tenant=TENANT, scopes=api_keys.ALL_SCOPES)
     with (
         _process(environment, *program.command("api", "--port", str(port))),
         httpx.Client(
             base_url=f"http://{LOOPBACK}:{port}", headers=headers, timeout=PATIENCE_SECONDS
         ) as client,
     ):
-        until(lambda: _is_ready(client), seconds=PATIENCE_SECONDS)
+        wait_until(lambda: _is_ready(client), seconds=PATIENCE_SECONDS)
         yield _Api(client)
 
 
@@ -325,7 +326,7 @@ def _environment(bench: Bench, data: Path, collector: str) -> dict[str, str]:
 
 @contextmanager
 def _process(environment: Mapping[str, str], *words: str) -> Iterator[None]:
-    """Let a process of ours run while the block lasts; what it has to tell it tells in the end."""
+    """Run a process of ours while the block lasts; it exports its last telemetry at the end."""
     with (Path(environment["SMART_FILTER_DATA"]) / _LOG).open("a") as log:
         process = subprocess.Popen(words, env=environment, stderr=log)
     try:

@@ -7,16 +7,17 @@ import pytest
 from sqlalchemy import Connection, text
 
 from smart_filter_shared.ids import BatchId, JobId
-from smart_filter_shared.jobs import events, transitions
-from smart_filter_shared.jobs.batches import BatchState
-from smart_filter_shared.jobs.events import EventType
-from smart_filter_shared.jobs.leases import Done, Lease
-from smart_filter_shared.jobs.states import JobState
+from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.queue import events
+from smart_filter_shared.queue.batches import BatchState
+from smart_filter_shared.queue.events import EventType
+from smart_filter_shared.queue.leases import Lease, StageOutcome
+from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.recipe import Output, Recipe
 from smart_filter_tests import invariants, races
 from smart_filter_tests.bench import KEEPING, TENANT, Bench
-from smart_filter_tests.worlds import KEEP_BACKGROUND, RAISED
+from smart_filter_tests.scenarios import KEEP_BACKGROUND, RAISED
 
 PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 RECIPE = Recipe(outputs=(Output.IMAGE, Output.RATING))
@@ -28,14 +29,14 @@ def smiling(level: str) -> dict[str, object]:
 
 
 def smiles(bench: Bench) -> list[Lease]:
-    """Bring jobs to their ratings; return the leases of those, in the order of the jobs."""
+    """Run jobs up to their ratings; return the leases of the ratings, in the order of the jobs."""
     for stage in (PREPARE, SEGMENTATION, FACE):
         bench.complete(*bench.claim(stage, batch_size=100))
     return sorted(bench.claim(SMILE, batch_size=100), key=lambda lease: lease.job_id)
 
 
 def rate(bench: Bench, *levels: str) -> Lease:
-    """Rate all jobs of an album but the last one; return the lease of that."""
+    """Rate all jobs of an album except the last one; return its lease."""
     *leases, last = smiles(bench)
     for lease, level in zip(leases, levels, strict=True):
         finish(bench, lease, level)
@@ -43,7 +44,7 @@ def rate(bench: Bench, *levels: str) -> Lease:
 
 
 def finish(bench: Bench, lease: Lease, level: str) -> None:
-    bench.do(transitions.complete, [Done(lease, smiling(level), 0.1, {})], KEEPING)
+    bench.do(WORKER.complete, [StageOutcome(lease, smiling(level), 0.1, {})], KEEPING)
 
 
 def ranks(bench: Bench, job_ids: Sequence[JobId]) -> list[int | None]:
@@ -51,11 +52,11 @@ def ranks(bench: Bench, job_ids: Sequence[JobId]) -> list[int | None]:
 
 
 def event_types(bench: Bench, batch_id: BatchId) -> list[EventType]:
-    return [event.type for event in bench.do(events.of_batch, batch_id)]
+    return [event.type for event in bench.do(events.list_for_batch, batch_id)]
 
 
 def ready(bench: Bench) -> list[JobId]:
-    """Return the jobs that are ready to be composed, as they come."""
+    """Return the jobs that are ready to be composed, in order."""
     return [lease.job_id for lease in bench.claim(COMPOSITE, batch_size=100)]
 
 
@@ -93,34 +94,34 @@ def test_album_has_finished_when_its_best_are_composed(bench: Bench) -> None:
 
 
 def cancel(connection: Connection, lease: Lease) -> object:
-    return transitions.cancel(connection, lease.job_id, TENANT)
+    return CLIENT.cancel(connection, lease.job_id, TENANT)
 
 
 def delete(connection: Connection, lease: Lease) -> object:
-    return transitions.delete(connection, lease.job_id, TENANT)
+    return CLIENT.delete(connection, lease.job_id, TENANT)
 
 
 def fail(connection: Connection, lease: Lease) -> object:
-    return transitions.fail(connection, lease, RAISED)
+    return WORKER.fail(connection, lease, RAISED)
 
 
 def retry(connection: Connection, lease: Lease) -> object:
-    return transitions.retry(connection, lease, RAISED, delay_seconds=1, max_attempts=1)
+    return WORKER.retry(connection, lease, RAISED, delay_seconds=1, max_attempts=1)
 
 
 def release(connection: Connection, lease: Lease) -> object:
     _lose_patience(connection)
-    return transitions.release(connection, lease, delay_seconds=1, give_up_seconds=1)
+    return WORKER.release(connection, lease, delay_seconds=1, give_up_seconds=1)
 
 
 def expire(connection: Connection, lease: Lease) -> object:
     del lease
     _lose_patience(connection)
-    return transitions.expire(connection, max_attempts=1, give_up_seconds=1)
+    return WORKER.expire(connection, max_attempts=1, give_up_seconds=1)
 
 
 def complete(connection: Connection, lease: Lease) -> object:
-    return transitions.complete(connection, [Done(lease, smiling("none"), 0.1, {})], KEEPING)
+    return WORKER.complete(connection, [StageOutcome(lease, smiling("none"), 0.1, {})], KEEPING)
 
 
 def _lose_patience(connection: Connection) -> None:
@@ -198,7 +199,7 @@ def overlapped(
         with bench.transaction() as connection:
             first(connection)
             other = pool.submit(bench.do, second)
-            races.await_waiting(bench, other)
+            races.wait_for_lock_waiters(bench, other)
         other.result(20)
 
 
@@ -212,39 +213,39 @@ def test_photos_without_faces_keep_their_order(bench: Bench, best: int, composed
     assert sorted(ready(bench)) == job_ids[:composed]
 
 
-def test_ranking_goes_by_the_people_that_segmentation_found(bench: Bench) -> None:
+def test_ranking_uses_the_people_that_segmentation_found(bench: Bench) -> None:
     _, job_ids = bench.submit_batch(2, RECIPE, best=1)
     persons = dict(zip(job_ids, (0, 3), strict=True))
     bench.complete(*bench.claim(PREPARE, batch_size=2))
     for lease in bench.claim(SEGMENTATION, batch_size=2):
-        found = Done(lease, {"facts": {"persons": persons[lease.job_id]}}, 0.1, {})
-        bench.do(transitions.complete, [found], KEEPING)
+        found = StageOutcome(lease, {"facts": {"persons": persons[lease.job_id]}}, 0.1, {})
+        bench.do(WORKER.complete, [found], KEEPING)
 
     for stage in (FACE, SMILE):
         bench.complete(*bench.claim(stage, batch_size=2))
 
     terms = [bench.job(job_id).rank_terms or {} for job_id in job_ids]
-    assert [one["reasons"] for one in terms] == [["Nobody is in it."], []]
+    assert [one["reasons"] for one in terms] == [["No person is in it."], []]
 
 
 def test_canceled_winner_is_not_replaced(bench: Bench) -> None:
     batch_id, job_ids = bench.submit_batch(2, RECIPE, best=1)
     finish(bench, rate(bench, "huge"), "none")
 
-    bench.do(transitions.cancel, job_ids[0], TENANT)
+    bench.do(CLIENT.cancel, job_ids[0], TENANT)
 
     assert ready(bench) == []
     assert states(bench, batch_id) == ["canceled", "succeeded"]
     assert bench.batch(batch_id).state == BatchState.FINISHED
 
 
-def test_job_redriven_before_the_ranking_comes_back_into_the_album(bench: Bench) -> None:
+def test_job_redriven_before_the_ranking_returns_to_the_album(bench: Bench) -> None:
     batch_id, job_ids = bench.submit_batch(2, RECIPE, best=1)
     first, second = smiles(bench)
     keep_photos(bench, [first.job_id])
     with bench.transaction() as connection:
-        transitions.fail(connection, first, RAISED)
-        transitions.redrive(connection, first.job_id, TENANT)
+        WORKER.fail(connection, first, RAISED)
+        CLIENT.redrive(connection, first.job_id, TENANT)
 
     finish(bench, second, "none")
     before = bench.batch(batch_id).ranked_at
@@ -259,12 +260,12 @@ def test_job_redriven_before_the_ranking_comes_back_into_the_album(bench: Bench)
 def test_job_redriven_after_the_ranking_is_composed_without_a_rank(bench: Bench) -> None:
     batch_id, job_ids = bench.submit_batch(2, RECIPE, best=1)
     first, second = smiles(bench)
-    bench.do(transitions.fail, first, RAISED)
+    bench.do(WORKER.fail, first, RAISED)
     finish(bench, second, "none")
     bench.advance(COMPOSITE)
     keep_photos(bench, [first.job_id])
 
-    bench.do(transitions.redrive, first.job_id, TENANT)
+    bench.do(CLIENT.redrive, first.job_id, TENANT)
     again = bench.batch(batch_id).state
     bench.advance(SMILE, COMPOSITE)
 
@@ -274,7 +275,7 @@ def test_job_redriven_after_the_ranking_is_composed_without_a_rank(bench: Bench)
 
 
 def keep_photos(bench: Bench, job_ids: Sequence[JobId]) -> None:
-    """Let photos be there: the bench writes rows only."""
+    """Store photos: the bench writes only rows."""
     bench.execute(
         "UPDATE artifacts SET marked_at = NULL WHERE job_id = ANY(:ids)", ids=list(job_ids)
     )
@@ -284,13 +285,13 @@ def test_canceled_album_is_not_ranked(bench: Bench) -> None:
     batch_id, job_ids = bench.submit_batch(3, RECIPE, best=1)
     last = rate(bench, "huge", "none")
 
-    bench.do(transitions.cancel_batch, batch_id, TENANT)
+    bench.do(CLIENT.cancel_batch, batch_id, TENANT)
 
     assert states(bench, batch_id) == ["canceled"] * 3
     assert ranks(bench, job_ids) == [None] * 3
     assert ready(bench) == []
     assert event_types(bench, batch_id) == [EventType.BATCH_FINISHED]
-    assert bench.do(transitions.complete, [Done(last, {}, 0.1, {})], KEEPING).lost
+    assert bench.do(WORKER.complete, [StageOutcome(last, {}, 0.1, {})], KEEPING).lost
 
 
 def test_deleted_job_counts_in_its_last_state(bench: Bench) -> None:
@@ -299,21 +300,21 @@ def test_deleted_job_counts_in_its_last_state(bench: Bench) -> None:
 
     with bench.transaction() as connection:
         for job_id in job_ids:
-            transitions.delete(connection, job_id, TENANT)
+            CLIENT.delete(connection, job_id, TENANT)
 
     assert sorted(states(bench, batch_id)) == ["canceled", "succeeded"]
     assert bench.batch(batch_id).state == BatchState.FINISHED
     assert event_types(bench, batch_id).count(EventType.BATCH_FINISHED) == 1
 
 
-def test_photo_of_the_same_scene_comes_after_the_best_of_another(bench: Bench) -> None:
+def test_photo_of_the_same_scene_is_ranked_behind_the_best_of_another(bench: Bench) -> None:
     _, job_ids = bench.submit_batch(3, RECIPE, best=2)
     same, other = {"fingerprint": 0}, {"fingerprint": 2**64 - 1}
     scenes = dict(zip(job_ids, (same, same, other), strict=True))
     levels = dict(zip(job_ids, ("huge", "moderate", "none"), strict=True))
     for lease in bench.claim(PREPARE, batch_size=3):
-        done = Done(lease, {"facts": scenes[lease.job_id]}, 0.1, {})
-        bench.do(transitions.complete, [done], KEEPING)
+        done = StageOutcome(lease, {"facts": scenes[lease.job_id]}, 0.1, {})
+        bench.do(WORKER.complete, [done], KEEPING)
     for stage in (SEGMENTATION, FACE):
         bench.complete(*bench.claim(stage, batch_size=3))
 

@@ -1,4 +1,4 @@
-"""How a stage becomes ready, is claimed, held, lost and tried again, and how its job ends."""
+"""The life of a stage: ready, claimed, held, lost and tried again; and the end of its job."""
 
 import dataclasses
 import datetime as dt
@@ -9,7 +9,8 @@ from typing import cast
 
 import pytest
 
-from smart_filter_shared.cards import LEADING_TASK, TaskName
+from smart_filter_shared.artifacts.retention import RetentionPolicy
+from smart_filter_shared.artifacts.uploads import UploadRef
 from smart_filter_shared.errors import (
     Error,
     InputsExpired,
@@ -19,23 +20,23 @@ from smart_filter_shared.errors import (
     StorageUnavailable,
 )
 from smart_filter_shared.ids import Tenant, new_batch_id, new_job_id, new_upload_id
-from smart_filter_shared.jobs import queries, transitions
-from smart_filter_shared.jobs.fairness import UNKNOWN_SECONDS, Place
-from smart_filter_shared.jobs.leases import Lease
-from smart_filter_shared.jobs.models import Plan
-from smart_filter_shared.jobs.retention import Keeping
-from smart_filter_shared.jobs.states import JobState
-from smart_filter_shared.jobs.submission import Membership, Submission
-from smart_filter_shared.jobs.uploads import Named
-from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe import Filter, Priority, Recipe, stages
-from smart_filter_tests import races, worlds
+from smart_filter_shared.jobs import queries
+from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
+from smart_filter_shared.jobs.submission import BatchMember, NewPhotoJob, submit_job
+from smart_filter_shared.model_registry.registry import StagePlan
+from smart_filter_shared.pipeline import LEADING_TASK, StageName, TaskName
+from smart_filter_shared.priority import Priority
+from smart_filter_shared.queue.fair_queueing import DEFAULT_COST_SECONDS, Reservation
+from smart_filter_shared.queue.leases import Lease
+from smart_filter_shared.queue.states import JobState
+from smart_filter_shared.recipe import Filter, Recipe, required_stages
+from smart_filter_tests import races, scenarios
 from smart_filter_tests.bench import TENANT, Bench, capability
-from smart_filter_tests.worlds import KEEP_BACKGROUND, RAISED
-from smart_filter_workers import settling
-from smart_filter_workers.heartbeat import Held
-from smart_filter_workers.services import Services
-from smart_filter_workers.tally import Tally
+from smart_filter_tests.scenarios import KEEP_BACKGROUND, RAISED
+from smart_filter_workers.runtime import error_policy
+from smart_filter_workers.runtime.context import WorkerContext
+from smart_filter_workers.runtime.counters import WorkerCounters
+from smart_filter_workers.runtime.heartbeat import HeldLease
 
 PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 TOMORROW = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
@@ -50,11 +51,9 @@ def lose(bench: Bench) -> Lease:
 
 
 def release(bench: Bench, *, delay_seconds: float) -> list[str]:
-    """Claim and release; return what is to be rung."""
+    """Claim and release; return the capabilities to ring."""
     lease = bench.claim_one(PREPARE)
-    ringing = bench.do(
-        transitions.release, lease, delay_seconds=delay_seconds, give_up_seconds=3600
-    )
+    ringing = bench.do(WORKER.release, lease, delay_seconds=delay_seconds, give_up_seconds=3600)
     return [str(one) for one in ringing]
 
 
@@ -107,7 +106,7 @@ def test_lease_that_is_not_lost_yet_is_renewed(bench: Bench, *, is_lost: bool) -
     if is_lost:
         bench.sweep()
 
-    alive = bench.do(transitions.renew, [lease], lease_seconds=30)
+    alive = bench.do(WORKER.renew, [lease], lease_seconds=30)
     bench.sweep()
 
     assert alive == (set() if is_lost else {lease.token})
@@ -120,13 +119,13 @@ def release_later(bench: Bench) -> None:
 
 def retry_later(bench: Bench) -> None:
     lease = bench.claim_one(PREPARE)
-    bench.do(transitions.retry, lease, RAISED, delay_seconds=9, max_attempts=3)
+    bench.do(WORKER.retry, lease, RAISED, delay_seconds=9, max_attempts=3)
 
 
 @pytest.mark.parametrize(
     ("give_back", "attempt", "releases"), [(release_later, 1, 1), (retry_later, 2, 0)]
 )
-def test_stage_given_back_waits_and_only_a_release_refunds_its_attempt(
+def test_returned_stage_waits_and_only_a_release_refunds_its_attempt(
     bench: Bench, give_back: Callable[[Bench], None], attempt: int, releases: int
 ) -> None:
     job_id = bench.submit()
@@ -141,7 +140,7 @@ def test_stage_given_back_waits_and_only_a_release_refunds_its_attempt(
     assert (again.attempt, again.releases) == (attempt, releases)
 
 
-def test_release_without_delay_hands_the_row_to_the_next(bench: Bench) -> None:
+def test_release_without_delay_makes_the_row_ready_for_others(bench: Bench) -> None:
     bench.submit()
 
     assert release(bench, delay_seconds=0) == [capability(PREPARE)]
@@ -157,10 +156,13 @@ def let_worker_meet(bench: Bench, trouble: Error) -> None:
         raise trouble
 
     services = SimpleNamespace(
-        engine=bench.engine, settings=bench.settings, doorbell=bench.doorbell, tally=Tally()
+        engine=bench.engine,
+        settings=bench.settings,
+        doorbell=bench.doorbell,
+        tally=WorkerCounters(),
     )
-    held = Held(bench.claim_one(PREPARE), overdue_at=math.inf)
-    settling.attempt(cast(Services, services), [held], "internal", step)
+    held = HeldLease(bench.claim_one(PREPARE), overdue_at=math.inf)
+    error_policy.guarded(cast(WorkerContext, services), [held], "internal", step)
 
 
 def lose_storage(bench: Bench) -> None:
@@ -174,8 +176,8 @@ def find_unreadable(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("meet_trouble", "times", "why"),
     [
-        (lose_worker, 4, "storage or database stayed away"),
-        (lose_storage, 2, "storage or database stayed away"),
+        (lose_worker, 4, "storage or the database was unavailable"),
+        (lose_storage, 2, "storage or the database was unavailable"),
         (find_unreadable, 2, "a later version of the service wrote this job"),
     ],
 )
@@ -218,7 +220,7 @@ def test_needs_completed_at_the_same_time_wake_their_dependent_once(bench: Bench
     assert bench.row(job_id, COMPOSITE)["open_needs"] == 0
 
 
-def test_completion_repeated_meets_no_need_twice(bench: Bench) -> None:
+def test_repeated_completion_meets_no_need_twice(bench: Bench) -> None:
     job_id = bench.submit()
     bench.advance(PREPARE)
     lease = bench.claim_one(SEGMENTATION)
@@ -235,7 +237,7 @@ def test_stage_that_raised_on_its_last_attempt_fails_its_job(bench: Bench) -> No
     bench.advance(PREPARE)
     lease = bench.claim_one(FACE)
 
-    bench.do(transitions.retry, lease, RAISED, delay_seconds=5, max_attempts=1)
+    bench.do(WORKER.retry, lease, RAISED, delay_seconds=5, max_attempts=1)
 
     job = bench.job(job_id)
     assert job.state == JobState.FAILED
@@ -254,7 +256,7 @@ def test_cancel_ends_the_job_and_every_unfinished_stage(bench: Bench) -> None:
     bench.advance(PREPARE)
     running = bench.claim_one(FACE)
 
-    bench.do(transitions.cancel, job_id, TENANT)
+    bench.do(CLIENT.cancel, job_id, TENANT)
 
     assert bench.job(job_id).state == JobState.CANCELED
     assert bench.complete(running).lost == [running]
@@ -265,19 +267,19 @@ def test_cancel_of_an_ended_job_or_another_tenants_is_refused(bench: Bench) -> N
     job_id = bench.submit(KEEP_BACKGROUND)
 
     with pytest.raises(NotFound):
-        bench.do(transitions.cancel, job_id, Tenant("somebody-else"))
+        bench.do(CLIENT.cancel, job_id, Tenant("other-tenant"))
     bench.advance(PREPARE, COMPOSITE)
     with pytest.raises(JobFinal):
-        bench.do(transitions.cancel, job_id, TENANT)
+        bench.do(CLIENT.cancel, job_id, TENANT)
 
 
 def test_failed_job_whose_photo_is_gone_is_not_redriven(bench: Bench) -> None:
     job_id = bench.submit(photo="photo")
-    bench.do(transitions.fail, bench.claim_one(PREPARE), RAISED)
+    bench.do(WORKER.fail, bench.claim_one(PREPARE), RAISED)
     bench.execute("UPDATE artifacts SET marked_at = now()")
 
     with pytest.raises(InputsExpired):
-        bench.do(transitions.redrive, job_id, TENANT)
+        bench.do(CLIENT.redrive, job_id, TENANT)
 
 
 @pytest.mark.parametrize(
@@ -290,17 +292,17 @@ def test_failed_job_whose_photo_is_gone_is_not_redriven(bench: Bench) -> None:
 def test_cancel_and_complete_at_once_end_the_job_once(
     bench: Bench, first: str, second: str, state: JobState
 ) -> None:
-    world = worlds.nearly_done(bench)
-    actions = {str(action): action for action in worlds.actions(world)}
+    scenario = scenarios.last_stage(bench)
+    actions = {str(action): action for action in scenarios.actions(scenario)}
 
-    answers = races.overlapped(world, actions[first], actions[second])
+    answers = races.run_overlapped(scenario, actions[first], actions[second])
 
     refused = "JobFinal" if second == "cancel" else ([], 0, 1)
     assert answers[1] == refused
-    assert bench.job(world.job_id).state == state
+    assert bench.job(scenario.job_id).state == state
 
 
-def test_late_jobs_that_run_do_not_keep_others_from_lapsing(bench: Bench) -> None:
+def test_running_overdue_jobs_do_not_keep_others_from_failing(bench: Bench) -> None:
     bench.submit_many(500, Recipe(), tenant=TENANT)
     bench.execute("""
         UPDATE stages SET state = 'running', lease_token = gen_random_uuid(),
@@ -317,43 +319,43 @@ def test_late_jobs_that_run_do_not_keep_others_from_lapsing(bench: Bench) -> Non
         waiting=waiting,
     )
 
-    lapsed = bench.do(transitions.lapse)
+    lapsed = bench.do(WORKER.fail_overdue)
 
     assert lapsed == [waiting]
 
 
-def a_submission(recipe: Recipe) -> Submission:
+def a_submission(recipe: Recipe) -> NewPhotoJob:
     job_id = new_job_id()
-    return Submission(
+    return NewPhotoJob(
         job_id=job_id,
         tenant=TENANT,
         recipe=recipe,
         seed=2**53 - 1,
-        place=Place(1 / 3, 0.1),
+        place=Reservation(1 / 3, 0.1),
         photo_key=f"{TENANT}/{job_id}",
         photo_digest="ab" * 32,
         background_key=f"{TENANT}/{job_id}/background",
-        keeping=Keeping(3600.5, 7200.25),
+        keeping=RetentionPolicy(3600.5, 7200.25),
         plans={
-            stage: Plan(
+            stage: StagePlan(
                 capability(stage),
                 {LEADING_TASK[stage]: "bench"},
                 {TaskName.SEGMENTATION: {"threshold": 0.1}},
             )
-            for stage in stages(recipe)
+            for stage in required_stages(recipe)
         },
         megapixels=1.048576,
     )
 
 
-def assert_read_as_written(bench: Bench, submission: Submission) -> None:
+def assert_read_as_written(bench: Bench, submission: NewPhotoJob) -> None:
     with bench.transaction() as connection:
-        written = transitions.submit(connection, submission)
-        known = queries.submitted(submission, written)
+        written = submit_job(connection, submission)
+        known = queries.from_submission(submission, written)
         assert known == queries.find(connection, submission.job_id, TENANT)
 
 
-def test_job_with_everything_is_read_as_it_was_written(bench: Bench) -> None:
+def test_job_with_every_field_is_read_as_it_was_written(bench: Bench) -> None:
     recipe = Recipe(
         priority=Priority.INTERACTIVE,
         run_at=TOMORROW,
@@ -366,12 +368,12 @@ def test_job_with_everything_is_read_as_it_was_written(bench: Bench) -> None:
         a_submission(recipe),
         photo_url="https://example.org/photo.jpg",
         webhook_url="https://example.org/hook",
-        upload=Named(new_upload_id(), '"etag"'),
+        upload=UploadRef(new_upload_id(), '"etag"'),
         parent_id=new_job_id(),
         corrections=({"form": "label", "label": {"faces": []}},),
         degraded=("edge=fast", "a, b"),
         foreseen=(0.1, 0.2),
-        membership=Membership(new_batch_id(), 3, is_ranked=True),
+        membership=BatchMember(new_batch_id(), 3, is_ranked=True),
     )
 
     assert_read_as_written(bench, submission)
@@ -380,7 +382,7 @@ def test_job_with_everything_is_read_as_it_was_written(bench: Bench) -> None:
 def test_photo_and_background_are_kept_with_their_job(bench: Bench) -> None:
     submission = a_submission(KEEP_BACKGROUND)
 
-    bench.do(transitions.submit, submission)
+    bench.do(submit_job, submission)
 
     kept = bench.scalar(
         "SELECT array_agg(key ORDER BY key) FROM artifacts WHERE job_id = :id AND kind = 'photo'",
@@ -392,7 +394,7 @@ def test_photo_and_background_are_kept_with_their_job(bench: Bench) -> None:
 def test_deadline_counts_from_the_moment_of_submission(bench: Bench) -> None:
     submission = a_submission(Recipe(deadline_ms=1001))
 
-    written = bench.do(transitions.submit, submission)
+    written = bench.do(submit_job, submission)
 
     ends_at = written.created_at + dt.timedelta(milliseconds=1001)
     assert {bench.row(submission.job_id, stage)["deadline_at"] for stage in submission.plans} == {
@@ -418,10 +420,10 @@ def test_scheduled_job_pays_only_for_stages_that_it_does_not_take_over(bench: Be
     submission = dataclasses.replace(a_submission(scheduled), sources={PREPARE: bench.submit()})
     bench.advance(PREPARE)
     bench.execute("DELETE FROM tenants")
-    bench.do(transitions.submit, submission)
+    bench.do(submit_job, submission)
     bench.pass_time(submission.job_id, COMPOSITE, seconds=2 * 24 * 3600)
 
-    woken = bench.do(transitions.wake)
+    woken = bench.do(WORKER.wake)
 
     assert woken == [capability(COMPOSITE)]
-    assert bench.scalar("SELECT finish FROM tenants") == pytest.approx(UNKNOWN_SECONDS)
+    assert bench.scalar("SELECT finish FROM tenants") == pytest.approx(DEFAULT_COST_SECONDS)

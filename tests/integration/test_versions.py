@@ -1,4 +1,4 @@
-"""Versions: of weights, proven and moved one at a time; of workers, refused where they differ."""
+"""Versions of weights, proven and promoted one at a time; of workers, refused when they differ."""
 
 import dataclasses
 import datetime as dt
@@ -13,25 +13,37 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-import smart_filter_workers as workers
-from smart_filter_shared import parameters
-from smart_filter_shared.cards import ModelCard, Offer, TaskName, WeightsFile
+from smart_filter_shared.catalog import parameters
+from smart_filter_shared.catalog.model_card import ModelCard, Offer, WeightsFile
 from smart_filter_shared.errors import VersionRefused
+from smart_filter_shared.feedback import datasets
 from smart_filter_shared.ids import Capability, JobId
-from smart_filter_shared.jobs import data_sets, models, shadows, skew, transitions, versions
-from smart_filter_shared.jobs.leases import Lease
-from smart_filter_shared.jobs.versions import Trained, Version, VersionState
-from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.jobs.photo_queue import WORKER
+from smart_filter_shared.model_registry import (
+    registry,
+    shadow_results,
+    version_skew,
+    weight_versions,
+)
+from smart_filter_shared.model_registry.weight_versions import (
+    TrainingRecord,
+    VersionState,
+    WeightVersion,
+)
+from smart_filter_shared.pipeline import StageName, TaskName
+from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.storage import keys
-from smart_filter_tests import learning, races, teaching
+from smart_filter_tests import corrected_jobs, races, trainable_model
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.commands import Command
 from smart_filter_tests.serving import Api, Clock, a_card, a_photo
-from smart_filter_workers import catalogue
-from smart_filter_workers.learning import feedback, registering
-from smart_filter_workers.learning.registering import Place, Training
-from smart_filter_workers.serving import Serving
+from smart_filter_workers.learning import feedback
+from smart_filter_workers.learning import register as learning_register
+from smart_filter_workers.learning.register import RegistrationContext, TrainingInfo
+from smart_filter_workers.models import catalog
+from smart_filter_workers.runtime.capabilities import ServedCapabilities
 from smart_filter_workers.stages.smile.models import expression
+from smart_filter_workers.weights import packaged
 
 FACE, SMILE, EYES = TaskName.FACE, TaskName.SMILE, TaskName.EYES
 PREPARE = a_card(TaskName.PREPARE)
@@ -40,17 +52,17 @@ LATER_RELEASE = (999, 0, 0)
 
 
 @pytest.fixture
-def place(api: Api, tmp_path: Path) -> Place:
-    """Where weights are registered, on a machine that has nothing but the model that learns."""
+def place(api: Api, tmp_path: Path) -> RegistrationContext:
+    """A place to register weights, on a machine with the trainable model alone."""
     (tmp_path / "none").mkdir()
-    learning.furnish(tmp_path / "weights", tmp_path / "none")
-    known = catalogue.find([learning])
-    return Place(api.bench.engine, api.bench.store, known, tmp_path / "weights")
+    trainable_model.link_weights(tmp_path / "weights", tmp_path / "none")
+    known = catalog.discover_models([trainable_model])
+    return RegistrationContext(api.bench.engine, api.bench.store, known, tmp_path / "weights")
 
 
 def with_two_answers() -> bytes:
     """Return weights that load, and answer what the model cannot read."""
-    model = onnx.load_model_from_string(learning.network(0.5))
+    model = onnx.load_model_from_string(trainable_model.network(0.5))
     model.graph.initializer[0].CopyFrom(
         numpy_helper.from_array(np.array([0.5, 0.5], np.float32), "score")
     )
@@ -61,35 +73,47 @@ def with_two_answers() -> bytes:
 @pytest.mark.parametrize(
     ("content", "wrong", "words"),
     [
-        (learning.network(math.nan), {}, "weights 'score' of this file are NaN"),
-        (learning.network(math.inf), {}, "with this file it answers what is no number"),
+        (trainable_model.network(math.nan), {}, "weights 'score' of this file are NaN"),
+        (
+            trainable_model.network(math.inf),
+            {},
+            "with this file it returns values that are not finite",
+        ),
         (with_two_answers(), {}, "with this file it does not run: ValueError"),
         (
-            learning.network(0.5),
+            trainable_model.network(0.5),
             {"metrics": {"candidate": {"\0": [1, 1, 1]}}},
-            "a figure whose name cannot be printed",
+            "a figure with an unprintable name",
         ),
     ],
     ids=["nan", "infinite", "two answers", "wrong metric"],
 )
-def test_nothing_is_stored_of_weights_that_are_refused(
-    api: Api, place: Place, content: bytes, wrong: dict[str, Any], words: str
+def test_refused_weights_are_not_stored(
+    api: Api, place: RegistrationContext, content: bytes, wrong: dict[str, Any], words: str
 ) -> None:
-    told = {"metrics": learning.BETTER, "trained_on": "the tests", **wrong}
-    training = Training(trained_at=dt.datetime.now(dt.UTC), **told)
+    given = {"metrics": trainable_model.BETTER, "trained_on": "the tests", **wrong}
+    training = TrainingInfo(trained_at=dt.datetime.now(dt.UTC), **given)
 
     with pytest.raises(VersionRefused, match=words):
-        registering.register(place, content, task=SMILE, model="learned", training=training)
+        learning_register.register_weights(
+            place, content, task=SMILE, model="learned", training=training
+        )
 
-    assert not api.bench.store.has(keys.weights(learning.digest_of(content)))
+    assert not api.bench.store.has(keys.weights(trainable_model.digest_of(content)))
 
 
-def test_weights_that_run_are_stored_with_their_first_training(api: Api, place: Place) -> None:
-    content = learning.network(0.5)
-    trainings = [Training(learning.BETTER, "the tests", dt.datetime.now(dt.UTC)) for _ in range(2)]
+def test_working_weights_are_stored_with_their_first_training(
+    api: Api, place: RegistrationContext
+) -> None:
+    content = trainable_model.network(0.5)
+    trainings = [
+        TrainingInfo(trainable_model.BETTER, "the tests", dt.datetime.now(dt.UTC)) for _ in range(2)
+    ]
 
     registered = [
-        registering.register(place, content, task=SMILE, model="learned", training=training)
+        learning_register.register_weights(
+            place, content, task=SMILE, model="learned", training=training
+        )
         for training in trainings
     ]
 
@@ -98,100 +122,100 @@ def test_weights_that_run_are_stored_with_their_first_training(api: Api, place: 
     assert api.bench.store.get(registered[0].trained.key) == content
 
 
-def test_register_command_says_that_weights_were_registered_before(
+def test_register_command_reports_weights_that_were_registered_before(
     api: Api, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = Path(workers.__file__).parent / "trained" / expression.CARD.learns
+    own = Path(packaged.__file__).parent / "trained" / expression.CARD.learns
     again = onnx.load_model(own)
     again.doc_string = "trained again"
     (tmp_path / "weights").mkdir()
     file, metrics = tmp_path / "again.onnx", tmp_path / "metrics.json"
     file.write_bytes(again.SerializeToString())
-    metrics.write_text(json.dumps(learning.BETTER), encoding="utf-8")
+    metrics.write_text(json.dumps(trainable_model.BETTER), encoding="utf-8")
     monkeypatch.setenv("SMART_FILTER_DATA", str(tmp_path))
-    api.bench.do(models.publish, [Offer(expression.CARD)])
-    told = ("models", "register", str(file), "--model", "smile/expression", "--metrics")
+    api.bench.do(registry.publish, [Offer(expression.CARD)])
+    given = ("models", "register", str(file), "--model", "smile/expression", "--metrics")
 
-    said = [command.said(*told, str(metrics)) for _ in range(2)]
+    said = [command.output(*given, str(metrics)) for _ in range(2)]
 
-    assert ["it was registered before; its figures stay" in one for one in said] == [False, True]
+    assert ["already registered; its figures are unchanged" in one for one in said] == [False, True]
     assert list(states(api).values()) == ["candidate"]
 
 
 @pytest.mark.parametrize("figure", ["[NaN, 0, 1]", "[1e400, 0, 1]", f"[1{'0' * 400}, 0, 1]"])
-def test_figures_that_are_no_numbers_are_refused_in_one_line(
+def test_metrics_that_are_not_numbers_are_refused_in_one_line(
     api: Api, command: Command, tmp_path: Path, figure: str
 ) -> None:
     file, metrics = tmp_path / "weights.onnx", tmp_path / "metrics.json"
-    file.write_bytes(learning.network(0.5))
+    file.write_bytes(trainable_model.network(0.5))
     metrics.write_text(f'{{"candidate": {{"macro_f1": {figure}}}}}', encoding="utf-8")
 
-    said = command.said(
+    said = command.output(
         *("models", "register", str(file), "--model", "smile/expression"),
         *("--metrics", str(metrics), "--data-set", "99999999999999"),
     )
 
-    assert said.startswith("smart-filter: metrics: candidate is no object")
+    assert said.startswith("smart-filter: metrics: candidate must be an object")
     assert states(api) == {}
 
 
 @pytest.fixture
 def api(api: Api) -> Api:
-    """The API, where workers offer a model that learns."""
-    api.bench.do(models.publish, [Offer(learning.CARD)])
+    """The API, with workers that offer a trainable model."""
+    api.bench.do(registry.publish, [Offer(trainable_model.CARD)])
     return api
 
 
 def register(api: Api, score: float, **more: Any) -> str:  # noqa: ANN401 - of Trained
-    content = learning.network(score)
-    digest = learning.digest_of(content)
+    content = trainable_model.network(score)
+    digest = trainable_model.digest_of(content)
     key = keys.weights(digest)
     api.bench.store.put(key, content, length=len(content), media_type="application/octet-stream")
     usual: dict[str, Any] = {
         "task": SMILE,
         "model": "learned",
-        "metrics": {**learning.BETTER, "against": None},
+        "metrics": {**trainable_model.BETTER, "against": None},
         "parent": None,
         "data_set": None,
         "trained_on": "the tests",
         "trained_at": dt.datetime.now(dt.UTC),
     }
-    trained = Trained(digest=digest, key=key, **{**usual, **more})
-    return api.bench.do(versions.register, trained).digest
+    trained = TrainingRecord(digest=digest, key=key, **{**usual, **more})
+    return api.bench.do(weight_versions.register, trained).digest
 
 
-def promote(api: Api, digest: str, *, anyway: bool = False) -> Version:
-    return api.bench.do(versions.promote, digest, anyway=anyway)
+def promote(api: Api, digest: str, *, anyway: bool = False) -> WeightVersion:
+    return api.bench.do(weight_versions.promote, digest, anyway=anyway)
 
 
 def rollback(api: Api) -> str | None:
-    return api.bench.do(versions.rollback, SMILE, "learned")[1]
+    return api.bench.do(weight_versions.rollback, SMILE, "learned")[1]
 
 
 def states(api: Api) -> dict[str, str]:
-    return {one.digest: str(one.state) for one in api.bench.do(versions.listed)}
+    return {one.digest: str(one.state) for one in api.bench.do(weight_versions.list_versions)}
 
 
 def smile_row(api: Api) -> dict[str, Any]:
-    """Submit a job whose smiles are rated by the model that learns; return that stage's row."""
+    """Submit a job whose smiles the trainable model rates; return that stage's row."""
     answer = api.post(a_photo(), {"outputs": "faces", "smile.model": "learned"})
     assert answer.status_code == 202, answer.text
     return api.bench.row(JobId(uuid.UUID(answer.json()["id"])), StageName.SMILE)
 
 
-def shadow(api: Api, digest: str, *, share: float) -> Version:
-    return api.bench.do(versions.shadow, digest, share=share)
+def shadow(api: Api, digest: str, *, share: float) -> WeightVersion:
+    return api.bench.do(weight_versions.set_shadow, digest, share=share)
 
 
 @pytest.mark.parametrize(
     ("score", "wrong", "why"),
     [
-        (0.125, {}, "these are the weights that learned came with"),
-        (0.5, {"model": "no-smile"}, "no weights"),
+        (0.125, {}, "these are the original weights of learned"),
+        (0.5, {"model": "no-smile"}, "has no trainable weights"),
         (0.5, {"data_set": 99999999999999}, "there is no data set smile 99999999999999"),
         (0.5, {"parent": "0" * 64}, "the parent 0+ was never registered"),
-        (0.5, {"parent": "%"}, "the parent '%' is no digest of 64 digits"),
-        (0.5, {"trained_on": "\0"}, "what it was trained on cannot be printed"),
+        (0.5, {"parent": "%"}, "the parent '%' is not a digest of 64 hex digits"),
+        (0.5, {"trained_on": "\0"}, "trained_on has unprintable characters"),
     ],
 )
 def test_wrong_weights_are_refused(api: Api, score: float, wrong: dict[str, Any], why: str) -> None:
@@ -199,10 +223,10 @@ def test_wrong_weights_are_refused(api: Api, score: float, wrong: dict[str, Any]
         register(api, score, **wrong)
 
 
-def test_promotion_retires_what_was_live_and_rollbacks_bring_it_back(api: Api) -> None:
+def test_promotion_retires_the_live_version_and_rollback_restores_it(api: Api) -> None:
     one = register(api, 0.5)
     promote(api, one)
-    two = register(api, 0.75, metrics={**learning.BETTER, "against": one})
+    two = register(api, 0.75, metrics={**trainable_model.BETTER, "against": one})
     promote(api, two)
     after_both = states(api)
     promote(api, one, anyway=True)
@@ -215,12 +239,12 @@ def test_promotion_retires_what_was_live_and_rollbacks_bring_it_back(api: Api) -
         (one, {one: "live", two: "retired"}),
         (None, {one: "retired", two: "retired"}),
     ]
-    with pytest.raises(VersionRefused, match="runs with the weights that it came with"):
+    with pytest.raises(VersionRefused, match="already runs with its original weights"):
         rollback(api)
 
 
-def test_worse_weights_are_promoted_only_anyway(api: Api) -> None:
-    worse = {**learning.BETTER, "candidate": {"macro_f1": [0.5, 0.4, 0.6]}, "against": None}
+def test_worse_weights_are_promoted_only_with_anyway(api: Api) -> None:
+    worse = {**trainable_model.BETTER, "candidate": {"macro_f1": [0.5, 0.4, 0.6]}, "against": None}
     digest = register(api, 0.5, metrics=worse)
 
     with pytest.raises(VersionRefused, match=r"its macro_f1 is 0\.5, worse than 0\.6; --anyway"):
@@ -241,7 +265,7 @@ def test_stage_names_the_weights_that_are_live_when_it_is_submitted(api: Api, cl
     digest = register(api, 0.5)
     before = smile_row(api)
     promote(api, digest)
-    clock.make_old()
+    clock.expire_caches()
 
     promoted = smile_row(api)
 
@@ -250,13 +274,13 @@ def test_stage_names_the_weights_that_are_live_when_it_is_submitted(api: Api, cl
     assert before["work"] != promoted["work"]
 
 
-def test_shadow_is_named_by_its_share_of_jobs(api: Api, clock: Clock) -> None:
+def test_shadow_is_run_for_its_share_of_jobs(api: Api, clock: Clock) -> None:
     digest = register(api, 0.5)
     shadow(api, digest, share=1)
-    clock.make_old()
+    clock.expire_caches()
     with_shadow = smile_row(api)
     version = shadow(api, digest, share=0)
-    clock.make_old()
+    clock.expire_caches()
     without = smile_row(api)
 
     assert version.state == VersionState.CANDIDATE
@@ -266,14 +290,14 @@ def test_shadow_is_named_by_its_share_of_jobs(api: Api, clock: Clock) -> None:
     assert with_shadow["batch_key"] == without["batch_key"]
 
 
-def test_another_shadow_takes_the_place_of_the_first(api: Api) -> None:
+def test_another_shadow_replaces_the_first(api: Api) -> None:
     one, two = register(api, 0.5), register(api, 0.75)
 
     for digest in (one, two):
         shadow(api, digest, share=0.5)
 
     assert states(api) == {one: "candidate", two: "shadow"}
-    with pytest.raises(VersionRefused, match="is tried on no job: its state is candidate"):
+    with pytest.raises(VersionRefused, match="is not in shadow: its state is candidate"):
         shadow(api, one, share=0)
     assert states(api) == {one: "candidate", two: "shadow"}
 
@@ -281,23 +305,23 @@ def test_another_shadow_takes_the_place_of_the_first(api: Api) -> None:
 def test_share_that_is_not_a_number_is_refused(api: Api, command: Command) -> None:
     digest = register(api, 0.5)
 
-    said = command.said("models", "shadow", digest, "--share", "nan")
+    said = command.output("models", "shadow", digest, "--share", "nan")
 
-    assert "a share of jobs is 0 to 1, not nan" in said
+    assert "the share of jobs must be 0 to 1, not nan" in said
     assert states(api) == {digest: "candidate"}
 
 
-def test_weights_not_in_storage_are_not_run(api: Api, command: Command) -> None:
+def test_weights_missing_in_storage_are_not_run(api: Api, command: Command) -> None:
     digest = register(api, 0.5)
     api.bench.store.remove(keys.weights(digest))
 
-    said = command.said("models", "promote", digest)
+    said = command.output("models", "promote", digest)
 
-    assert said.strip().endswith(f"the file of {digest} is in storage no more: register it again")
+    assert said.strip().endswith(f"the file of {digest} is no longer in storage: register it again")
     assert states(api) == {digest: "candidate"}
 
 
-def test_wrong_figures_of_an_earlier_version_are_listed(api: Api, command: Command) -> None:
+def test_malformed_metrics_of_an_earlier_version_are_listed(api: Api, command: Command) -> None:
     digest = register(api, 0.5)
     api.bench.execute(
         """
@@ -307,33 +331,33 @@ def test_wrong_figures_of_an_earlier_version_are_listed(api: Api, command: Comma
         huge="1" + "0" * 400,
     )
 
-    assert "candidate: a ?, b ?" in command.said("models", "versions")
-    assert "metrics: candidate is no object" in command.said("models", "promote", digest)
+    assert "candidate: a ?, b ?" in command.output("models", "versions")
+    assert "metrics: candidate must be an object" in command.output("models", "promote", digest)
 
 
 def test_version_counts_the_deleted_photos_of_its_training(api: Api, command: Command) -> None:
-    jobs = [teaching.ended(api, scene) for scene in range(3)]
+    jobs = [corrected_jobs.submit_finished(api, scene) for scene in range(3)]
     for job_id in jobs:
-        teaching.label(api, job_id, smile="huge")
-    api.client.delete(f"/v1/jobs/{jobs[0]}")  # before anything was built
+        corrected_jobs.label(api, job_id, smile="huge")
+    api.client.delete(f"/v1/jobs/{jobs[0]}")  # before any data set was built
     bench = api.bench
-    built = feedback.build(bench.engine, bench.store, SMILE)
+    built = feedback.build_dataset(bench.engine, bench.store, SMILE)
     assert built is not None
     one = register(api, 0.5, data_set=built.version)
     heir = register(api, 0.75, parent=one)
     api.client.delete(f"/v1/jobs/{jobs[1]}")
     late = register(api, 0.875, data_set=built.version)
 
-    counts = {each.digest: each.deletions for each in bench.do(versions.listed)}
+    counts = {each.digest: each.deletions for each in bench.do(weight_versions.list_versions)}
     assert counts == {one: 1, heir: 1, late: 0}
-    assert bench.do(data_sets.listed)[0].removed == 1
-    assert "trained before 1 deletion\n" in command.said("models", "versions")
+    assert bench.do(datasets.list_datasets)[0].removed == 1
+    assert "trained before 1 deletion\n" in command.output("models", "versions")
     items = api.client.get("/v1/models").json()["items"]
     (shown,) = [each for each in items if each["name"] == "learned"]
     assert {each["digest"]: each["deletions"] for each in shown["versions"]} == counts
 
 
-def test_versions_command_moves_them(api: Api, command: Command) -> None:
+def test_versions_command_promotes_and_rolls_back(api: Api, command: Command) -> None:
     digest = register(api, 0.5)
 
     shadowed = command("models", "shadow", digest[:10], "--share", "0.25")
@@ -345,7 +369,7 @@ def test_versions_command_moves_them(api: Api, command: Command) -> None:
     assert (promoted["state"], promoted["share"]) == ("live", None)
     assert [one["digest"] for one in listed] == [digest]
     assert (taken_back["retired"], taken_back["live"]) == (digest, None)
-    assert "macro_f1 0.7" in command.said("models", "versions")
+    assert "macro_f1 0.7" in command.output("models", "versions")
 
 
 @pytest.mark.parametrize(
@@ -354,25 +378,29 @@ def test_versions_command_moves_them(api: Api, command: Command) -> None:
         (["promote", "0123"], "is too short: give 8 digits or more"),
         (["promote", "0123456789"], "no version begins with 0123456789"),
         (["rollback", "smile/nosuch"], "no worker has ever offered smile/nosuch"),
-        (["rollback", "learned"], "is no TASK/NAME such as smile/expression"),
-        (["promote", "%%%%%%%%%%%%"], "'%%%%%%%%%%%%' is no digest: give its first digits"),
-        (["promote", "0" * 65], "is no digest"),
+        (["rollback", "learned"], "is not TASK/NAME such as smile/expression"),
+        (["promote", "%%%%%%%%%%%%"], "'%%%%%%%%%%%%' is not a digest: give its first digits"),
+        (["promote", "0" * 65], "is not a digest"),
     ],
 )
-def test_wrong_command_says_why(command: Command, arguments: list[str], why: str) -> None:
-    said = command.said("models", *arguments)
+def test_wrong_command_names_the_reason(command: Command, arguments: list[str], why: str) -> None:
+    said = command.output("models", *arguments)
 
     assert why in said
     assert command.status("models", *arguments) == 2
 
 
-def test_answers_of_a_shadow_are_compared_with_the_live_ones(api: Api, command: Command) -> None:
-    digest, own = register(api, 0.5), learning.digest_of(learning.OWN)
+def test_shadow_results_are_compared_with_the_live_ones(api: Api, command: Command) -> None:
+    digest, own = register(api, 0.5), trainable_model.digest_of(trainable_model.OWN)
     with api.bench.transaction() as connection:
         for level in (1.0, 0.5):
-            shadows.record(connection, digest, against=own, agreement={"level": level})
-        shadows.record(connection, digest, against=own, agreement=None, error="ValueError: no")
-        shadows.record(connection, digest, against=str(uuid.uuid4()), agreement={"level": 0.0})
+            shadow_results.record(connection, digest, against=own, agreement={"level": level})
+        shadow_results.record(
+            connection, digest, against=own, agreement=None, error="ValueError: no"
+        )
+        shadow_results.record(
+            connection, digest, against=str(uuid.uuid4()), agreement={"level": 0.0}
+        )
 
     shown = command("models", "compare-shadow", digest)
 
@@ -380,18 +408,18 @@ def test_answers_of_a_shadow_are_compared_with_the_live_ones(api: Api, command: 
     assert shown["figures"]["level"] == pytest.approx(
         {"mean": 0.75, "half": 0.49, "least": 0.5, "most": 1.0}, abs=0.001
     )
-    said = command.said("models", "compare-shadow", digest)
+    said = command.output("models", "compare-shadow", digest)
     assert "ValueError: no" in said
     assert "on 2 photos" in said
     assert "level, share of faces with the same level: 0.7500 ± 0.4900, 0.5000 to 1.0000" in said
 
 
 def publish(bench: Bench, *cards: ModelCard, release: tuple[int, ...] | None = None) -> None:
-    bench.do(models.publish, [Offer(card) for card in cards], release=release)
+    bench.do(registry.publish, [Offer(card) for card in cards], release=release)
 
 
-def compared(bench: Bench, *cards: ModelCard) -> Serving:
-    serving = Serving([card.capability for card in cards if card.leads], {}, cards)
+def compared(bench: Bench, *cards: ModelCard) -> ServedCapabilities:
+    serving = ServedCapabilities([card.capability for card in cards if card.leads], {}, cards)
     serving.open()
     bench.do(serving.compare)
     return serving
@@ -399,13 +427,13 @@ def compared(bench: Bench, *cards: ModelCard) -> Serving:
 
 def claim(bench: Bench, *cards: ModelCard) -> list[Lease]:
     return bench.do(
-        transitions.claim,
+        WORKER.claim,
         Capability("prepare.bench"),
         worker=bench.worker,
         batch_size=4,
         lease_seconds=30,
         max_attempts=3,
-        by=skew.own_cards(Capability("prepare.bench"), cards),
+        guard=version_skew.select_cards(Capability("prepare.bench"), cards),
     )
 
 
@@ -414,12 +442,12 @@ def claim(bench: Bench, *cards: ModelCard) -> list[Lease]:
     [(NEXT, False, True), (NEXT, True, False), (PREPARE, False, False)],
     ids=["as published", "cannot be loaded", "of another version"],
 )
-def test_worker_that_runs_for_a_month_offers_what_it_serves(
+def test_worker_that_runs_for_a_month_offers_its_served_models(
     bench: Bench, own: ModelCard, *, fails: bool, again: bool
 ) -> None:
     publish(bench, NEXT)
     now = [0.0]
-    serving = Serving([own.capability], {}, [own], offered=[own], clock=lambda: now[0])
+    serving = ServedCapabilities([own.capability], {}, [own], offered=[own], clock=lambda: now[0])
     if fails:
         serving.fail(own.capability, "weights file has a wrong SHA-256")
     serving.open()
@@ -428,7 +456,7 @@ def test_worker_that_runs_for_a_month_offers_what_it_serves(
 
     for now[0] in (0.0, 25 * 3600.0):
         bench.do(serving.renew)
-        known = bench.do(models.published)
+        known = bench.do(registry.list_models)
         offered += [one.offered for one in known if one.card.task == TaskName.PREPARE]
 
     assert offered == [False, again]
@@ -437,12 +465,12 @@ def test_worker_that_runs_for_a_month_offers_what_it_serves(
 @pytest.mark.parametrize(
     ("change", "claimed"),
     [
-        # By these a picture is another one.
+        # Changes of these give another picture.
         ({"version": "2"}, 0),
         ({"parameters": (parameters.number("least", 0.5, "Least", least=0, most=1),)}, 0),
         ({"weights": (WeightsFile("one.onnx", "0" * 64),)}, 0),
         ({"combines": True}, 0),
-        # By these none is.
+        # Changes of these do not.
         ({"title": "Everything"}, 1),
         ({"quality": {"iou": 0.9}}, 1),
         ({"licence": "MIT"}, 1),
@@ -451,7 +479,7 @@ def test_worker_that_runs_for_a_month_offers_what_it_serves(
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
 )
-def test_worker_claims_what_it_makes_the_same_pictures_of(
+def test_worker_claims_jobs_for_which_it_makes_the_same_pictures(
     bench: Bench, change: dict[str, object], claimed: int
 ) -> None:
     published = dataclasses.replace(PREPARE, **change)  # type: ignore[arg-type]  # as named
@@ -473,18 +501,18 @@ def test_entries_of_another_machine_do_not_prevent_a_claim(bench: Bench) -> None
     assert len(claim(bench, entry("two"))) == 1
 
 
-def test_skew_of_one_capability_leaves_the_others_served(bench: Bench) -> None:
+def test_version_skew_of_one_capability_leaves_the_others_served(bench: Bench) -> None:
     publish(bench, NEXT, a_card(FACE))
 
     serving = compared(bench, PREPARE, a_card(FACE))
 
     assert serving.capabilities == (Capability("face.bench"),)
     why = serving.failed[Capability("prepare.bench")]
-    assert "prepare no-prepare is of version 1 here" in why
-    assert "accepted for 2" in why
+    assert "prepare no-prepare has version 1 here" in why
+    assert "accepted for version 2" in why
 
 
-def test_skew_of_a_light_model_stops_its_stage(bench: Bench) -> None:
+def test_version_skew_of_a_light_model_stops_its_stage(bench: Bench) -> None:
     publish(bench, a_card(SMILE), dataclasses.replace(a_card(EYES), version="2"))
 
     serving = compared(bench, a_card(SMILE), a_card(EYES), a_card(FACE))
@@ -492,7 +520,7 @@ def test_skew_of_a_light_model_stops_its_stage(bench: Bench) -> None:
     assert serving.capabilities == (Capability("face.bench"),)
 
 
-def test_skew_ends_when_the_workers_own_version_is_published_again(bench: Bench) -> None:
+def test_version_skew_ends_when_the_workers_own_version_is_published_again(bench: Bench) -> None:
     publish(bench, NEXT)
     serving = compared(bench, PREPARE)
     publish(bench, PREPARE)
@@ -504,10 +532,10 @@ def test_skew_ends_when_the_workers_own_version_is_published_again(bench: Bench)
 
 
 @pytest.mark.parametrize("goes_back", [False, True])
-def test_later_release_stays_until_prepare_goes_back(bench: Bench, *, goes_back: bool) -> None:
+def test_later_release_stays_until_prepare_is_rolled_back(bench: Bench, *, goes_back: bool) -> None:
     publish(bench, NEXT, release=LATER_RELEASE)
     if goes_back:
-        bench.do(skew.go_back_to_own_release)
+        bench.do(version_skew.reset_release)
 
     publish(bench, PREPARE)
 
@@ -524,7 +552,7 @@ def test_card_that_needs_more_than_the_api_knows_is_not_available(
     api.bench.execute(
         "UPDATE models SET card = card || CAST(:more AS jsonb) WHERE task = 'face'", more=field
     )
-    clock.make_old()
+    clock.expire_caches()
 
     answer = api.post(a_photo())
 

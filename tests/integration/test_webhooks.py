@@ -1,4 +1,4 @@
-"""Webhooks: kept for their owners; deliveries signed, sent again, never lost; the sender itself."""
+"""Webhooks: stored for their owners; deliveries signed, retried, never lost; the sender itself."""
 
 import base64
 import dataclasses
@@ -22,32 +22,34 @@ import pytest
 from sqlalchemy import text
 from standardwebhooks import Webhook
 
-from smart_filter_api.keys import Scope
-from smart_filter_deploy.cli import program
+from smart_filter_api.auth.api_keys import Scope
+from smart_filter_deploy.cli.server import program
+from smart_filter_shared.config.settings import SecretsSettings
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.jobs import deliveries, presence, roster
-from smart_filter_shared.jobs.deliveries import DeliveryState, Tried
-from smart_filter_shared.jobs.leases import Failure
-from smart_filter_shared.jobs.presence import SENDING, WorkerState
-from smart_filter_shared.jobs.roster import Member
+from smart_filter_shared.operations import worker_stats
+from smart_filter_shared.operations.worker_stats import WorkerInfo
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.settings import SecretsSettings
+from smart_filter_shared.queue import worker_registry
+from smart_filter_shared.queue.leases import Failure
+from smart_filter_shared.queue.worker_registry import SENDER_ROLE, WorkerState
+from smart_filter_shared.webhooks import outbox
+from smart_filter_shared.webhooks.outbox import AttemptResult, DeliveryState
 from smart_filter_tests import races
 from smart_filter_tests.bench import Bench
-from smart_filter_tests.outages import until
-from smart_filter_tests.receiving import (
+from smart_filter_tests.outages import wait_until
+from smart_filter_tests.serving import Api, a_photo
+from smart_filter_tests.webhook_receiver import (
     LOOPBACK,
-    Got,
-    Says,
+    ReceivedRequest,
+    Reply,
     a_receiver,
     send_due,
     sending,
 )
-from smart_filter_tests.serving import Api, a_photo
 from smart_filter_workers.sender import process
-from smart_filter_workers.sender.outbound import Answer, Silence
-from smart_filter_workers.sender.sending import Pace
+from smart_filter_workers.sender.delivery_loop import SendLimits
+from smart_filter_workers.sender.transport import EndpointAnswer, NoAnswer
 
 PREPARE = StageName.PREPARE
 BROKEN = Failure("internal", "It broke", "why")
@@ -79,7 +81,7 @@ def pass_time(api: Api) -> None:
     api.bench.execute("UPDATE deliveries SET due_at = now() WHERE state = 'waiting'")
 
 
-def test_end_of_a_job_is_sent_and_the_reference_verifies_it(api: Api) -> None:
+def test_end_of_a_job_is_sent_with_a_signature_that_the_reference_verifies(api: Api) -> None:
     with a_receiver() as receiver:
         webhook = hooked(api, receiver.url)
         job_id = canceled(api)
@@ -96,7 +98,7 @@ def test_end_of_a_job_is_sent_and_the_reference_verifies_it(api: Api) -> None:
     assert (delivery["state"], delivery["job_id"]) == ("succeeded", job_id)
 
 
-def test_each_webhook_gets_the_events_that_it_asked_for(api: Api) -> None:
+def test_each_webhook_gets_its_chosen_events(api: Api) -> None:
     with a_receiver() as wants, a_receiver() as wants_not, a_receiver() as foreign:
         hooked(api, wants.url, events=["job.failed"])
         hooked(api, wants_not.url, events=["job.succeeded", "job.canceled"])
@@ -111,7 +113,7 @@ def test_each_webhook_gets_the_events_that_it_asked_for(api: Api) -> None:
     assert wants_not.got == foreign.got == []
 
 
-def test_url_that_a_job_names_is_signed_with_the_default_secret(api: Api) -> None:
+def test_url_in_a_job_is_signed_with_the_default_secret(api: Api) -> None:
     with a_receiver() as receiver:
         photo64 = base64.b64encode(a_photo()).decode()
         document = {"photo_base64": photo64, "webhook_url": receiver.url}
@@ -144,8 +146,8 @@ def test_rotated_webhook_signs_with_both_secrets_for_a_day(api: Api) -> None:
     assert len(after.headers["webhook-signature"].split()) == 1
 
 
-def test_receiver_that_was_down_loses_nothing(api: Api) -> None:
-    says = iter([Says(500, b"down"), Says(503), Says(204)])
+def test_restarted_receiver_loses_nothing(api: Api) -> None:
+    says = iter([Reply(500, b"down"), Reply(503), Reply(204)])
     with a_receiver(lambda _: next(says)) as receiver:
         webhook = hooked(api, receiver.url)
         canceled(api)
@@ -163,12 +165,12 @@ def test_receiver_that_was_down_loses_nothing(api: Api) -> None:
 @pytest.mark.parametrize(
     ("says", "least_seconds", "most_seconds"),
     [
-        pytest.param(Says(500), 2, 6, id="by the schedule"),
-        pytest.param(Says(302, headers={"Location": "http://127.0.0.1/"}), 2, 6, id="redirect"),
-        pytest.param(Says(429, headers={"Retry-After": "3600"}), 3500, 3600, id="as it asks for"),
+        pytest.param(Reply(500), 2, 6, id="by the schedule"),
+        pytest.param(Reply(302, headers={"Location": "http://127.0.0.1/"}), 2, 6, id="redirect"),
+        pytest.param(Reply(429, headers={"Retry-After": "3600"}), 3500, 3600, id="as it asks for"),
     ],
 )
-def test_failed_attempt_waits(api: Api, says: Says, least_seconds: int, most_seconds: int) -> None:
+def test_failed_attempt_waits(api: Api, says: Reply, least_seconds: int, most_seconds: int) -> None:
     with a_receiver(lambda _: says) as receiver:
         webhook = hooked(api, receiver.url)
         canceled(api)
@@ -180,7 +182,7 @@ def test_failed_attempt_waits(api: Api, says: Says, least_seconds: int, most_sec
     assert least_seconds < wait.total_seconds() <= most_seconds
 
 
-def test_receiver_that_is_not_reached_is_tried_again(api: Api) -> None:
+def test_unreachable_receiver_is_tried_again(api: Api) -> None:
     with a_receiver() as receiver:
         webhook = hooked(api, receiver.url)
         canceled(api)
@@ -189,12 +191,12 @@ def test_receiver_that_is_not_reached_is_tried_again(api: Api) -> None:
 
     (delivery,) = log(api, webhook["id"])
     (attempt,) = delivery["attempts"]
-    assert attempt["error"] == "it cannot be connected to, or broke off"
+    assert attempt["error"] == "the connection failed or was closed"
     assert delivery["state"] == "waiting"
 
 
-def test_last_attempt_of_ten_fails_for_good_and_can_be_replayed(api: Api) -> None:
-    with a_receiver(lambda _: Says(500)) as receiver:
+def test_last_attempt_of_ten_fails_permanently_and_can_be_replayed(api: Api) -> None:
+    with a_receiver(lambda _: Reply(500)) as receiver:
         webhook = hooked(api, receiver.url)
         canceled(api)
         for _ in range(10):
@@ -202,7 +204,7 @@ def test_last_attempt_of_ten_fails_for_good_and_can_be_replayed(api: Api) -> Non
             pass_time(api)
         assert send_due(api.bench) == [0]
         (failed,) = log(api, webhook["id"], state="failed")
-        receiver.answer = lambda _: Says(200)
+        receiver.answer = lambda _: Reply(200)
 
         path = f"/v1/webhooks/{webhook['id']}/deliveries/{failed['id']}/replay"
         replayed = api.client.post(path)
@@ -215,7 +217,7 @@ def test_last_attempt_of_ten_fails_for_good_and_can_be_replayed(api: Api) -> Non
 
 
 def test_410_disables_the_webhook_until_its_owner_enables_it(api: Api) -> None:
-    with a_receiver(lambda _: Says(410)) as receiver:
+    with a_receiver(lambda _: Reply(410)) as receiver:
         path = f"/v1/webhooks/{hooked(api, receiver.url)['id']}"
         canceled(api)
         send_due(api.bench)
@@ -223,7 +225,7 @@ def test_410_disables_the_webhook_until_its_owner_enables_it(api: Api) -> None:
         gone = api.client.get(path).json()
         refused = api.client.post(f"{path}/test")
         sent = send_due(api.bench)
-        receiver.answer = lambda _: Says(200)
+        receiver.answer = lambda _: Reply(200)
         api.client.patch(path, json={"enabled": True})
         canceled(api)
 
@@ -234,7 +236,7 @@ def test_410_disables_the_webhook_until_its_owner_enables_it(api: Api) -> None:
 
 
 def test_receiver_in_trouble_gets_one_at_a_time(api: Api) -> None:
-    with a_receiver(lambda _: Says(500)) as receiver:
+    with a_receiver(lambda _: Reply(500)) as receiver:
         hooked(api, receiver.url)
         for _ in range(8):
             canceled(api)
@@ -242,26 +244,28 @@ def test_receiver_in_trouble_gets_one_at_a_time(api: Api) -> None:
         assert send_due(api.bench, times=2) == [4, 1]
 
 
-def test_delivery_that_a_dead_sender_claimed_is_sent_by_another(api: Api) -> None:
+def test_delivery_claimed_by_a_dead_sender_is_sent_by_another(api: Api) -> None:
     with a_receiver() as receiver:
         hooked(api, receiver.url)
         canceled(api)
-        (lost,) = api.bench.do(deliveries.claim, most=9, few=4, lease_seconds=60)
+        (lost,) = api.bench.do(outbox.claim, most=9, few=4, lease_seconds=60)
         assert send_due(api.bench) == [0]
         with api.bench.transaction() as connection:
             connection.execute(text("UPDATE deliveries SET leased_until = now() - interval '1s'"))
-            assert deliveries.recover(connection) == 1
+            assert outbox.recover(connection) == 1
 
         assert send_due(api.bench) == [1]
 
     with api.bench.transaction() as connection:
-        deliveries.conclude(connection, lost, Tried(1.0, status=500), DeliveryState.FAILED)
+        outbox.record_attempt(
+            connection, lost, AttemptResult(1.0, status=500), DeliveryState.FAILED
+        )
         states = connection.execute(text("SELECT state, attempt FROM deliveries")).all()
     assert states == [("succeeded", 1)], "the dead one's attempt is refunded, its word is void"
 
 
-def test_test_is_sent_once(api: Api) -> None:
-    with a_receiver(lambda _: Says(500, b"x" * 5000)) as receiver:
+def test_test_delivery_is_sent_once(api: Api) -> None:
+    with a_receiver(lambda _: Reply(500, b"x" * 5000)) as receiver:
         webhook = hooked(api, receiver.url)
 
         answer = api.client.post(f"/v1/webhooks/{webhook['id']}/test")
@@ -291,7 +295,7 @@ def test_waiting_delivery_ends_with_its_job_or_webhook(api: Api, *, is_deleted: 
 
 
 def test_deliveries_that_failed_or_wait_for_a_retry_are_replayed_at_once(api: Api) -> None:
-    says = iter([Says(500), Says(500), Says(204), Says(204)])
+    says = iter([Reply(500), Reply(500), Reply(204), Reply(204)])
     with a_receiver(lambda _: next(says)) as receiver:
         webhook = hooked(api, receiver.url)
         for _ in range(2):
@@ -312,18 +316,18 @@ def test_deliveries_that_failed_or_wait_for_a_retry_are_replayed_at_once(api: Ap
 
 
 @pytest.mark.parametrize("deleted", ["job", "webhook"])
-def test_deletion_during_a_delivery_leaves_no_line_of_the_log(api: Api, deleted: str) -> None:
+def test_deletion_during_a_delivery_leaves_no_line_in_the_log(api: Api, deleted: str) -> None:
     webhook = hooked(api, "https://example.com/")
     job_id = canceled(api)
-    (claimed,) = api.bench.do(deliveries.claim, most=1, few=1, lease_seconds=60)
+    (claimed,) = api.bench.do(outbox.claim, most=1, few=1, lease_seconds=60)
     path = f"/v1/jobs/{job_id}" if deleted == "job" else f"/v1/webhooks/{webhook['id']}"
 
     with ThreadPoolExecutor(1) as pool:
         with api.bench.transaction() as connection:
-            tried = Tried(0.1, status=200, answer="something personal")
-            deliveries.conclude(connection, claimed, tried, DeliveryState.SUCCEEDED)
+            tried = AttemptResult(0.1, status=200, answer="something personal")
+            outbox.record_attempt(connection, claimed, tried, DeliveryState.SUCCEEDED)
             deleting = pool.submit(api.client.delete, path)
-            races.await_waiting(api.bench, deleting)
+            races.wait_for_lock_waiters(api.bench, deleting)
         assert deleting.result().status_code == 204
 
     left = ["webhook_secrets"] if deleted == "webhook" else []
@@ -331,14 +335,14 @@ def test_deletion_during_a_delivery_leaves_no_line_of_the_log(api: Api, deleted:
         assert api.bench.scalar(f"SELECT count(*) FROM {table}") == 0
 
 
-def test_stopped_sender_hands_back_what_it_could_not_end(api: Api) -> None:
+def test_stopped_sender_returns_unfinished_deliveries(api: Api) -> None:
     begun = threading.Event()
 
-    def hang(got: Got) -> Says:
+    def hang(got: ReceivedRequest) -> Reply:
         begun.set()
         return receiver.hang(got)
 
-    pace = Pace(look_seconds=0.01, drain_seconds=0.05)
+    pace = SendLimits(look_seconds=0.01, drain_seconds=0.05)
     with a_receiver(hang) as receiver:
         webhook = hooked(api, receiver.url)["id"]
         with sending(api.bench, pace) as stop:
@@ -359,11 +363,13 @@ class Deaf:
     waiting: int = 0
     heard: threading.Event = field(default_factory=threading.Event)
 
-    async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Answer | Silence:
+    async def post(
+        self, url: str, *, headers: Mapping[str, str], body: bytes
+    ) -> EndpointAnswer | NoAnswer:
         del headers, body
         if "quick" in url:
             self.heard.set()
-            return Answer(204, b"")
+            return EndpointAnswer(204, b"")
         self.waiting += 1
         await anyio.sleep_forever()
         raise AssertionError("it was woken")
@@ -374,11 +380,11 @@ def test_forty_receivers_that_hang_leave_room_for_the_one_that_does_not(api: Api
     for number in range(40):
         url = f"https://example.com/{number}"
         write(api, hooked(api, url)["id"], 20)
-    pace = Pace(look_seconds=0.01, drain_seconds=0.05)
+    pace = SendLimits(look_seconds=0.01, drain_seconds=0.05)
 
     with sending(api.bench, pace, outbound) as stop:
-        # All of the others have what they can have by then.
-        until(lambda: outbound.waiting >= 160)
+        # All other receivers already use their maximum.
+        wait_until(lambda: outbound.waiting >= 160)
         url = "https://example.com/quick"
         write(api, hooked(api, url)["id"], 1)
 
@@ -390,11 +396,11 @@ def test_forty_receivers_that_hang_leave_room_for_the_one_that_does_not(api: Api
     assert succeeded == 1
 
 
-def test_sender_without_a_key_says_what_to_set(api: Api) -> None:
-    told = dataclasses.replace(api.bench.settings, secrets=SecretsSettings())
+def test_sender_without_a_key_names_the_missing_setting(api: Api) -> None:
+    changed_settings = dataclasses.replace(api.bench.settings, secrets=SecretsSettings())
 
     with pytest.raises(SetupFailed, match="SMART_FILTER_SECRETS_KEY is not set"):
-        process.serve(told, render=lambda *_: b"")
+        process.serve(changed_settings, render=lambda *_: b"")
 
 
 def write(api: Api, webhook: str, count: int) -> None:
@@ -427,42 +433,42 @@ def sender(api: Api) -> Iterator["subprocess.Popen[bytes]"]:
         process.wait()
 
 
-def test_sender_is_known_and_drained_as_workers_are(
+def test_sender_is_listed_and_drained_like_workers(
     api: Api, sender: "subprocess.Popen[bytes]"
 ) -> None:
-    def members() -> list[Member]:
-        return api.bench.do(roster.listed, silent_seconds=30)
+    def members() -> list[WorkerInfo]:
+        return api.bench.do(worker_stats.list_workers, silent_seconds=30)
 
     sent = threading.Event()
 
-    def take(_: Got) -> Says:
+    def take(_: ReceivedRequest) -> Reply:
         sent.set()
-        return Says()
+        return Reply()
 
-    until(lambda: members() != [])
+    wait_until(lambda: members() != [])
     (member,) = members()
-    census = api.bench.do(presence.census, silent_seconds=30)
-    served = api.bench.do(presence.served, silent_seconds=30)
+    census = api.bench.do(worker_registry.count_by_state, silent_seconds=30)
+    served = api.bench.do(worker_registry.list_served, silent_seconds=30)
     with a_receiver(take) as receiver:
         webhook = hooked(api, receiver.url)["id"]
-        api.bench.do(presence.drain, member.id)
-        until(lambda: _own_state(api.bench) == WorkerState.DRAINING)
+        api.bench.do(worker_registry.drain, member.id)
+        wait_until(lambda: _own_state(api.bench) == WorkerState.DRAINING)
         api.client.post(f"/v1/webhooks/{webhook}/test")
-        sent_while_drained = sent.wait(0.6)  # two looks of the sender, and more
-        api.bench.do(presence.resume, member.id)
+        sent_while_drained = sent.wait(0.6)  # two polls of the sender, and more
+        api.bench.do(worker_registry.resume, member.id)
         sent_afterwards = sent.wait(60)
     sender.send_signal(signal.SIGTERM)
     status = sender.wait(60)
 
     assert (member.host, member.pid) == (socket.gethostname(), sender.pid)
-    assert (census, served) == ({(SENDING, WorkerState.READY): 1}, set())
+    assert (census, served) == ({(SENDER_ROLE, WorkerState.READY): 1}, set())
     assert (sent_while_drained, sent_afterwards) == (False, True)
     assert (status, members()) == (0, [])
 
 
 def _own_state(bench: Bench) -> WorkerState:
-    """Return the state that the sender itself has written; the roster is ahead of it."""
-    (sign,) = bench.do(presence.signs, socket.gethostname(), silent_seconds=30)
+    """Return the state that the sender itself has written; the member list is ahead of it."""
+    (sign,) = bench.do(worker_registry.last_seen, socket.gethostname(), silent_seconds=30)
     return sign.state
 
 
@@ -477,7 +483,7 @@ def test_new_webhook_shows_its_secret_once(api: Api) -> None:
     assert api.client.get("/v1/webhooks").json() == {"items": [again], "next_cursor": None}
 
 
-def test_no_secret_lies_open_in_the_database(api: Api) -> None:
+def test_no_secret_is_readable_in_the_database(api: Api) -> None:
     shown = api.client.post(
         "/v1/webhooks", json={"url": URL}, headers={"Idempotency-Key": "one"}
     ).json()
@@ -491,7 +497,7 @@ def test_no_secret_lies_open_in_the_database(api: Api) -> None:
     assert not any(key in one or shown["secret"].encode() in one for one in stored)
 
 
-def test_webhook_made_again_under_its_key_is_one_and_shows_the_same_secret(api: Api) -> None:
+def test_repeated_creation_under_a_key_is_one_webhook_with_the_same_secret(api: Api) -> None:
     headers = {"Idempotency-Key": "one"}
 
     first, again = (
@@ -503,7 +509,7 @@ def test_webhook_made_again_under_its_key_is_one_and_shows_the_same_secret(api: 
     assert len(api.client.get("/v1/webhooks").json()["items"]) == 1
 
 
-def test_of_many_at_once_fifty_webhooks_are_made(api: Api) -> None:
+def test_fifty_webhooks_at_most_are_created(api: Api) -> None:
     def make(_: int) -> httpx.Response:
         return api.client.post("/v1/webhooks", json={"url": URL})
 

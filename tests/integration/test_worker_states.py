@@ -1,4 +1,4 @@
-"""Workers: what a heartbeat writes, what containers ask, pauses, drains, and who sweeps."""
+"""Workers: heartbeats, container health, pauses, drains, and the choice of the sweeper."""
 
 import os
 import signal
@@ -13,20 +13,25 @@ from typing import Any
 
 import pytest
 
-from smart_filter_deploy.cli import program
-from smart_filter_deploy.cli.endings import NO_SERVER
+from smart_filter_deploy.cli.server import program
+from smart_filter_deploy.cli.terminal.exit_codes import NO_SERVER
 from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.ids import Capability, new_worker_id
-from smart_filter_shared.jobs import pauses, presence, queries
-from smart_filter_shared.jobs.presence import CELL, Sign, Worker, WorkerState
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.telemetry.tracing import UNTOLD
+from smart_filter_shared.queue import heads, pauses, worker_registry
+from smart_filter_shared.queue.worker_registry import (
+    DEFAULT_CELL,
+    LastHeartbeat,
+    Worker,
+    WorkerState,
+)
+from smart_filter_shared.telemetry.tracing import NULL_TRACES
 from smart_filter_tests.bench import Bench, capability
 from smart_filter_tests.commands import Command
-from smart_filter_workers import catalogue
-from smart_filter_workers.draining import Draining
-from smart_filter_workers.heartbeat import Heartbeat
-from smart_filter_workers.serving import Serving
+from smart_filter_workers.models import catalog
+from smart_filter_workers.runtime.capabilities import ServedCapabilities
+from smart_filter_workers.runtime.heartbeat import Heartbeat
+from smart_filter_workers.runtime.shutdown import GracefulShutdown
 
 FACE, SMILE = capability(StageName.FACE), capability(StageName.SMILE)
 ELSEWHERE = "another machine"
@@ -41,7 +46,9 @@ PREPARE = capability(StageName.PREPARE)
 @dataclass(slots=True)
 class Beating:
     bench: Bench
-    serving: Serving = field(default_factory=lambda: Serving([FACE, SMILE], {}))
+    serving: ServedCapabilities = field(
+        default_factory=lambda: ServedCapabilities([FACE, SMILE], {})
+    )
     draining: threading.Event = field(default_factory=threading.Event)
     broker_answers: bool = True
     lease_seconds: float = 30.0
@@ -61,15 +68,15 @@ class Beating:
         )
 
     def census(self) -> dict[tuple[Capability, WorkerState], int]:
-        return self.bench.do(presence.census, silent_seconds=30)
+        return self.bench.do(worker_registry.count_by_state, silent_seconds=30)
 
     def served(self) -> set[Capability]:
-        return self.bench.do(presence.served, silent_seconds=30)
+        return self.bench.do(worker_registry.list_served, silent_seconds=30)
 
 
 @pytest.fixture
 def health(command: Command) -> Health:
-    return lambda: (command.status("worker-health"), command.said("worker-health"))
+    return lambda: (command.status("worker-health"), command.output("worker-health"))
 
 
 def here(pid: int | None = None, **more: Any) -> Worker:  # noqa: ANN401 - of Worker
@@ -92,7 +99,7 @@ def beating(bench: Bench) -> Beating:
         ("one model failed", WorkerState.READY, WorkerState.SETUP_FAILED, {FACE}),
     ],
 )
-def test_heartbeat_says_how_a_worker_is(
+def test_heartbeat_writes_the_workers_state(
     beating: Beating, how: str, face: WorkerState, smile: WorkerState, served: set[Capability]
 ) -> None:
     if how == "drained":
@@ -127,14 +134,14 @@ def test_worker_is_busy_while_it_holds_a_lease(beating: Beating) -> None:
     assert beating.served() == {FACE, SMILE}
 
 
-def test_drain_waits_for_a_thread_between_its_claim_and_its_work(beating: Beating) -> None:
+def test_drain_waits_for_a_thread_between_its_claim_and_its_run(beating: Beating) -> None:
     heartbeat = beating.heartbeat()
     settings = beating.bench.settings
     doorbell = Doorbell(settings.broker)
-    draining = Draining(beating.bench.engine, doorbell, settings.engine, UNTOLD)
+    draining = GracefulShutdown(beating.bench.engine, doorbell, settings.engine, NULL_TRACES)
 
     with heartbeat.at_work():
-        draining.after_signal(heartbeat)
+        draining.drain_after_signal(heartbeat)
         (drain,) = [one for one in threading.enumerate() if one.name == "drain"]
         with heartbeat.holding([], limit_seconds=60):
             pass
@@ -145,15 +152,15 @@ def test_drain_waits_for_a_thread_between_its_claim_and_its_work(beating: Beatin
     assert (waits, drain.is_alive()) == (True, False)
 
 
-def test_worker_is_counted_on_from_the_heartbeat_on_that_resumes_it(beating: Beating) -> None:
+def test_resumed_worker_counts_from_its_heartbeat_on(beating: Beating) -> None:
     beating.serving.open()
     heartbeat = beating.heartbeat()
     heartbeat.beat()
 
-    beating.bench.do(presence.drain, beating.bench.worker)
+    beating.bench.do(worker_registry.drain, beating.bench.worker)
     heartbeat.beat()
     drained = beating.served()
-    beating.bench.do(presence.resume, beating.bench.worker)
+    beating.bench.do(worker_registry.resume, beating.bench.worker)
     heartbeat.beat()
 
     assert drained == set()
@@ -171,35 +178,39 @@ def test_worker_is_counted_on_from_the_heartbeat_on_that_resumes_it(beating: Bea
         (WorkerState.SETUP_FAILED, 1),
     ],
 )
-def test_container_is_well_while_its_worker_can_work(
+def test_container_is_healthy_while_its_worker_can_work(
     bench: Bench, health: Health, state: WorkerState, status: int
 ) -> None:
-    bench.do(presence.announce, here(failed={FACE: "no GPU"}, wanted=[FACE], state=state))
+    bench.do(
+        worker_registry.record_heartbeat, here(failed={FACE: "no GPU"}, wanted=[FACE], state=state)
+    )
 
     ended, said = health()
 
     assert ended == status
-    assert f"worker {os.getpid()}: {state}, heard " in said
+    assert f"worker {os.getpid()}: {state}, last heartbeat " in said
     assert said.endswith(f" s ago; {FACE}: no GPU\n")
 
 
-def test_container_whose_worker_fell_silent_is_not_well_until_it_starts_again(
+def test_container_with_a_silent_worker_is_unhealthy_until_it_restarts(
     bench: Bench, health: Health
 ) -> None:
-    bench.do(presence.announce, here())
+    bench.do(worker_registry.record_heartbeat, here())
     bench.execute(AGE)
     ended, said = health()
-    bench.do(presence.announce, here())
+    bench.do(worker_registry.record_heartbeat, here())
 
     assert (ended, health()[0]) == (1, 0)
-    assert f"worker {os.getpid()}: unhealthy, heard 3" in said
+    assert f"worker {os.getpid()}: unhealthy, last heartbeat 3" in said
 
 
 def test_killed_workers_and_those_elsewhere_do_not_count(bench: Bench, health: Health) -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()
-    bench.do(presence.announce, here(gone.pid))
-    bench.do(presence.announce, Worker(new_worker_id(), ELSEWHERE, os.getpid(), (), 1))
+    bench.do(worker_registry.record_heartbeat, here(gone.pid))
+    bench.do(
+        worker_registry.record_heartbeat, Worker(new_worker_id(), ELSEWHERE, os.getpid(), (), 1)
+    )
 
     assert health() == (
         1,
@@ -213,10 +224,10 @@ def test_health_needs_a_database(command: Command, monkeypatch: pytest.MonkeyPat
     assert command.status("worker-health") == NO_SERVER
 
 
-def test_worker_that_can_serve_nothing_reports_it_and_takes_no_work(
+def test_worker_that_can_serve_nothing_reports_it_and_claims_nothing(
     bench: Bench, tmp_path: Path
 ) -> None:
-    (card,) = [one for one in catalogue.find().cards if one.name == "people"]
+    (card,) = [one for one in catalog.discover_models().cards if one.name == "people"]
     (tmp_path / "weights").mkdir()
     for file in card.weights:
         (tmp_path / "weights" / file.name).write_bytes(b"spoilt")
@@ -236,15 +247,15 @@ def test_worker_that_can_serve_nothing_reports_it_and_takes_no_work(
         process.kill()
         process.wait()
 
-    (told,) = sign.failed.values()
-    assert "has a wrong SHA-256" in told
+    (reason,) = sign.failed.values()
+    assert "has a wrong SHA-256" in reason
     assert (sign.state, status) == (WorkerState.SETUP_FAILED, 0)
-    assert bench.do(presence.signs, socket.gethostname(), silent_seconds=30) == []
+    assert bench.do(worker_registry.last_seen, socket.gethostname(), silent_seconds=30) == []
 
 
-def _sign_of(bench: Bench, worker: "subprocess.Popen[bytes]") -> Sign:
+def _sign_of(bench: Bench, worker: "subprocess.Popen[bytes]") -> LastHeartbeat:
     while worker.poll() is None:
-        signs = bench.do(presence.signs, socket.gethostname(), silent_seconds=30)
+        signs = bench.do(worker_registry.last_seen, socket.gethostname(), silent_seconds=30)
         for sign in signs:
             if sign.state != WorkerState.STARTING:
                 return sign
@@ -254,10 +265,10 @@ def _sign_of(bench: Bench, worker: "subprocess.Popen[bytes]") -> Sign:
 
 def announce(bench: Bench, *, draining: bool = False) -> bool:
     worker = Worker(bench.worker, "here", 7, [PREPARE], threads=2, draining=draining)
-    return bench.do(presence.announce, worker)
+    return bench.do(worker_registry.record_heartbeat, worker)
 
 
-def test_paused_capability_is_not_rung_for_and_its_running_stage_is_finished(bench: Bench) -> None:
+def test_paused_capability_is_not_rung_and_its_running_stage_finishes(bench: Bench) -> None:
     for _ in range(2):
         bench.submit()
     announce(bench)
@@ -265,13 +276,13 @@ def test_paused_capability_is_not_rung_for_and_its_running_stage_is_finished(ben
 
     bench.do(pauses.pause, PREPARE)
 
-    assert bench.do(queries.ready_among, [PREPARE]) == []
-    assert bench.do(presence.demands, silent_seconds=30) == []
+    assert bench.do(heads.list_ready, [PREPARE]) == []
+    assert bench.do(worker_registry.queues_needing_wakeup, silent_seconds=30) == []
     assert bench.complete(running).lost == []
 
 
-def test_drained_worker_whose_row_was_dropped_stays_so(bench: Bench) -> None:
-    bench.do(presence.forget_silent, silent_seconds=0)
+def test_drained_worker_whose_row_was_dropped_stays_drained(bench: Bench) -> None:
+    bench.do(worker_registry.delete_silent, silent_seconds=0)
 
     assert announce(bench, draining=True)
 
@@ -293,7 +304,9 @@ def test_one_process_sweeps_and_expires_unless_no_heartbeat_was_possible(
     )
 
     won, second = (
-        bench.do(presence.win_sweep, cell=CELL, every_seconds=1, heartbeat_seconds=1)
+        bench.do(
+            worker_registry.acquire_sweep, cell=DEFAULT_CELL, every_seconds=1, heartbeat_seconds=1
+        )
         for _ in range(2)
     )
 

@@ -1,11 +1,11 @@
-"""What the models' suites share."""
+"""Fixtures of the models' suites."""
 
 import pytest
 
-from smart_filter_tests.small_detectron2 import Made, make
+from smart_filter_tests.small_detectron2 import AdmittedModels, make
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+def admitted(tmp_path_factory: pytest.TempPathFactory) -> AdmittedModels:
     """Small models of detectron2, admitted to a weights folder."""
     return make(tmp_path_factory.mktemp("detectron2"))

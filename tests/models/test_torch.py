@@ -1,6 +1,6 @@
-"""What of detectron2's adapter is torch alone, on a small network of torch: always run.
+"""The torch part of detectron2's adapter, on a small torch network: always run.
 
-The network answers as a semantic model of detectron2 does: a score of each class by pixel.
+The network answers like a semantic model of detectron2: a score of each class by pixel.
 """
 
 import types
@@ -12,19 +12,19 @@ import torch
 
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_tests.pictures import ODD_SIZES, noise
-from smart_filter_tests.threads import at_once
-from smart_filter_workers.networks.detectron2 import building
-from smart_filter_workers.networks.detectron2.building import Built, Classes
+from smart_filter_tests.threads import run_in_threads
+from smart_filter_workers.networks.detectron2 import model_builder
 from smart_filter_workers.networks.detectron2.checkpoints import Arrays, Checkpoint
-from smart_filter_workers.networks.detectron2.predictor import Options, Predictor, Seen
+from smart_filter_workers.networks.detectron2.model_builder import BuiltModel, ClassNames
+from smart_filter_workers.networks.detectron2.predictor import Prediction, PredictOptions, Predictor
 from smart_filter_workers.results import Srgb8
 
-CLASSES = Classes(things=(), stuff=("person", "sky"))
-OPTIONS = Options(threshold=0.5)
+CLASSES = ClassNames(things=(), stuff=("person", "sky"))
+OPTIONS = PredictOptions(threshold=0.5)
 
 
 class RedIsPeople(torch.nn.Module):
-    """Scores by a 1 × 1 convolution; notes how it was called."""
+    """Scores by a 1 × 1 convolution; records the conditions of its calls."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,16 +44,16 @@ class RedIsPeople(torch.nn.Module):
 
 
 def arrays() -> dict[str, np.ndarray]:
-    """Return weights by which red pixels are people; the third channel is red, as in BGR."""
+    """Return weights that treat red pixels as people; the third channel is red, as in BGR."""
     kernel = np.zeros((2, 3, 1, 1), np.float32)
     kernel[0, 2] = 1
     return {"scores.weight": kernel, "scores.bias": np.array([0, 100], np.float32)}
 
 
-def built(given: Arrays | None = None) -> Built:
-    told = types.SimpleNamespace(MIN_SIZE_TEST=64, MAX_SIZE_TEST=128, FORMAT="BGR")
-    empty = Built(RedIsPeople(), types.SimpleNamespace(INPUT=told), CLASSES, "cpu")
-    building.fill(empty, Checkpoint(arrays() if given is None else given))
+def built(given: Arrays | None = None) -> BuiltModel:
+    options = types.SimpleNamespace(MIN_SIZE_TEST=64, MAX_SIZE_TEST=128, FORMAT="BGR")
+    empty = BuiltModel(RedIsPeople(), types.SimpleNamespace(INPUT=options), CLASSES, "cpu")
+    model_builder.load_weights(empty, Checkpoint(arrays() if given is None else given))
     return empty
 
 
@@ -63,11 +63,11 @@ def half_red(height: int, width: int) -> Srgb8:
     return srgb
 
 
-def people(predictor: Predictor, *pictures: Srgb8) -> list[Seen]:
+def people(predictor: Predictor, *pictures: Srgb8) -> list[Prediction]:
     return predictor(pictures, ["person"], OPTIONS)
 
 
-def test_red_is_seen_where_it_is() -> None:
+def test_red_is_found_at_its_place() -> None:
     (seen,) = people(Predictor(built()), half_red(64, 128))
 
     assert seen.areas.keys() == {"person"}
@@ -82,14 +82,14 @@ def test_batch_of_any_sizes_gives_what_one_by_one_gives_in_every_thread() -> Non
     together = people(predictor, *pictures)
 
     # Four threads, as a worker may have.
-    alone = at_once(4, lambda: [people(predictor, one)[0] for one in pictures])
+    alone = run_in_threads(4, lambda: [people(predictor, one)[0] for one in pictures])
     for seen in alone:
         for one, other, picture in zip(together, seen, pictures, strict=True):
             assert one.areas["person"].shape == picture.shape[:2]
             assert np.array_equal(one.areas["person"], other.areas["person"])
 
 
-def test_call_is_in_full_precision_without_gradients_and_its_options_end_with_it() -> None:
+def test_call_uses_full_precision_without_gradients_and_restores_options() -> None:
     model = built()
 
     people(Predictor(model), noise(64, 64))
@@ -106,8 +106,8 @@ def test_call_is_in_full_precision_without_gradients_and_its_options_end_with_it
             arrays() | {"scores.weight": np.zeros((2, 3, 3, 3), np.float32)},
             r"another shape of scores\.weight",
         ),
-        ({"scores.weight": arrays()["scores.weight"]}, r"has none for scores\.bias"),
-        (arrays() | {"other.bias": np.zeros(1, np.float32)}, r"one too many, other\.bias"),
+        ({"scores.weight": arrays()["scores.weight"]}, r"lacks scores\.bias"),
+        (arrays() | {"other.bias": np.zeros(1, np.float32)}, r"the extra array other\.bias"),
     ],
     ids=["another shape", "missing", "too many"],
 )

@@ -1,4 +1,4 @@
-"""DeepLabV3+ trained for some seconds on drawn persons: the loop, and what becomes of it."""
+"""DeepLabV3+ trained for some seconds on drawn persons: the loop, and its result."""
 
 import json
 from dataclasses import replace
@@ -10,15 +10,12 @@ import torch
 from PIL import Image
 
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_tests.annotated import folder_of
+from smart_filter_tests.annotated_pictures import write_folder
 from smart_filter_training import torch_checkpoints
 from smart_filter_training.annotations import pictures
-from smart_filter_training.models.deeplab import batches, data, evaluate, export, train
-from smart_filter_training.models.deeplab.configuration import Configuration
-from smart_filter_training.models.deeplab.data import Data
-from smart_filter_training.models.deeplab.network import PERSON
-from smart_filter_training.models.deeplab.train import Network
-from smart_filter_training.record import Record
+from smart_filter_training.models import deeplab
+from smart_filter_training.models.deeplab import PERSON, Configuration, Data, Network
+from smart_filter_training.run_record import RunRecord
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -35,16 +32,16 @@ SMALL = Configuration(
 
 
 class Killed(Exception):
-    """What ends a run here."""
+    """Ends a run in these tests."""
 
 
-class Fragile(Record):
+class Fragile(RunRecord):
     """A record whose run is killed when it notes an iteration."""
 
     killed_at = 10
 
     def scalar(self, name: str, value: float, step: int) -> None:
-        """Note nothing, and end the run."""
+        """Write nothing, and end the run."""
         del name, value
         if step == self.killed_at:
             raise Killed
@@ -52,59 +49,61 @@ class Fragile(Record):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    # Its threads wait by spinning: beside other tests that takes three times as long.
+    # OpenMP threads wait by spinning: next to other tests that takes three times as long.
     torch.set_num_threads(1)
-    return folder_of(tmp_path_factory.mktemp("deeplab") / "data", train=24, validation=8)
+    return write_folder(tmp_path_factory.mktemp("deeplab") / "data", train=24, validation=8)
 
 
 @pytest.fixture(scope="module")
 def persons(folder: Path) -> Data:
-    return data.read(folder, SMALL)
+    return deeplab.read(folder, SMALL)
 
 
 @pytest.fixture(scope="module")
 def trained(persons: Data, tmp_path_factory: pytest.TempPathFactory) -> Network:
-    return train.train(persons, SMALL, Record(tmp_path_factory.mktemp("run"), {}))
+    return deeplab.train(persons, SMALL, RunRecord(tmp_path_factory.mktemp("run"), {}))
 
 
-def test_persons_are_learnt(trained: Network, persons: Data) -> None:
-    before = Network(train.untrained(SMALL).eval(), SMALL)
+def test_persons_are_learned(trained: Network, persons: Data) -> None:
+    before = Network(deeplab.build_network(SMALL).eval(), SMALL)
 
-    learnt = evaluate.figures(trained, persons)["iou"]
+    learnt = deeplab.compute_figures(trained, persons)["iou"]
 
     assert learnt.low > 0.7
-    assert evaluate.figures(before, persons)["iou"].high < learnt.low
+    assert deeplab.compute_figures(before, persons)["iou"].high < learnt.low
 
 
-def test_exported_file_is_what_the_product_runs_as_well(
+def test_exported_file_runs_in_the_product_with_the_same_quality(
     trained: Network, persons: Data, tmp_path: Path
 ) -> None:
     known = tmp_path / "known"
     for name in ("images", "masks"):
         (known / name).mkdir(parents=True)
     for picture in persons.validation:
-        classes = batches.classes_of(picture, persons.labels)
+        classes = deeplab.draw_classes(picture, persons.labels)
         Image.fromarray(pictures.load(picture)).save(known / "images" / picture.path.name)
         Image.fromarray(np.where(classes == PERSON, 255, 0).astype(np.uint8)).save(
             known / "masks" / picture.path.name
         )
 
-    exported = export.export(trained, persons, tmp_path / "run")
-    measured = evaluate.measured(exported.file, known)
+    exported = deeplab.export(trained, persons, tmp_path / "run")
+    measured = deeplab.measure(exported.file, known)
 
     assert exported.parity <= 1e-3
-    assert measured["iou"].value > evaluate.figures(trained, persons)["iou"].value - 0.03
+    assert measured["iou"].value > deeplab.compute_figures(trained, persons)["iou"].value - 0.03
     assert json.loads(exported.file.with_suffix(".json").read_text())["width"] == SMALL.crop
 
 
-def test_run_that_was_killed_ends_as_one_that_was_not(persons: Data, tmp_path: Path) -> None:
-    told = replace(SMALL, iterations=12)
-    whole = train.train(persons, told, Record(tmp_path / "whole", {}))
+def test_killed_run_ends_like_an_uninterrupted_one(persons: Data, tmp_path: Path) -> None:
+    config = replace(SMALL, iterations=12)
+    whole = deeplab.train(persons, config, RunRecord(tmp_path / "whole", {}))
 
     with pytest.raises(Killed):
-        train.train(persons, told, Fragile(tmp_path / "killed", {}))
-    kept = torch_checkpoints.load(tmp_path / "killed" / "checkpoint", repr((told, persons.digest)))
-    resumed = train.train(persons, told, Record(tmp_path / "killed", {}))
+        deeplab.train(persons, config, Fragile(tmp_path / "killed", {}))
+    kept = torch_checkpoints.load(
+        tmp_path / "killed" / "checkpoint", repr((config, persons.digest))
+    )
+    resumed = deeplab.train(persons, config, RunRecord(tmp_path / "killed", {}))
 
     assert kept is not None
     assert kept["done"] == 5
@@ -112,7 +111,7 @@ def test_run_that_was_killed_ends_as_one_that_was_not(persons: Data, tmp_path: P
         assert torch.equal(value, resumed.module.state_dict()[name]), name
 
 
-def test_checkpoint_of_another_run_or_with_a_program_in_it_is_refused(tmp_path: Path) -> None:
+def test_checkpoint_of_another_run_or_with_code_is_refused(tmp_path: Path) -> None:
     torch_checkpoints.save(tmp_path, "one", {"done": 1})
     with pytest.raises(SetupFailed, match="with other settings or pictures"):
         torch_checkpoints.load(tmp_path, "other")
@@ -121,5 +120,5 @@ def test_checkpoint_of_another_run_or_with_a_program_in_it_is_refused(tmp_path: 
     program = (tmp_path / torch_checkpoints.NAME).read_bytes()
     for content in (program, b"", b"no checkpoint", b"PK\x03\x04"):
         (tmp_path / torch_checkpoints.NAME).write_bytes(content)
-        with pytest.raises(SetupFailed, match="no checkpoint"):
+        with pytest.raises(SetupFailed, match="not a checkpoint"):
             torch_checkpoints.load(tmp_path, "run")

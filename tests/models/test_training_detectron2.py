@@ -1,4 +1,4 @@
-"""Fine-tuning of detectron2's detectors on drawn faces and persons, where detectron2 is there."""
+"""Fine-tune detectron2's detectors on drawn faces and persons, where it is installed."""
 
 import importlib
 import importlib.util
@@ -12,25 +12,26 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smart_filter_tests.annotated import folder_of
-from smart_filter_training import recipes
+from smart_filter_tests.annotated_pictures import write_folder
+from smart_filter_training import trainable_models
 from smart_filter_training.annotations import outlines, pictures
 from smart_filter_training.annotations.splits import Splits
-from smart_filter_training.detectors.configuration import Configuration
-from smart_filter_training.detectors.training import Detector
-from smart_filter_training.record import Record
+from smart_filter_training.models.detectron2 import FACES
+from smart_filter_training.models.detectron2.configuration import Configuration
+from smart_filter_training.models.detectron2.training import Detector
+from smart_filter_training.run_record import RunRecord
 
 pytestmark = [
     pytest.mark.skipif(
         importlib.util.find_spec("detectron2") is None,
         reason="detectron2 is not installed: docs/detectron2.md says how",
     ),
-    # torch's and detectron2's own, about each other.
+    # Warnings of torch and detectron2 about each other.
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning"),
     pytest.mark.timeout(900),
 ]
 
-# A network of a few MB that sees thumbnails.
+# A network of a few MB for thumbnails.
 SMALL = Configuration(
     batch_size=2,
     learning_rate=0.002,
@@ -51,14 +52,14 @@ KINDS = (
 
 
 class Killed(Exception):
-    """What ends a run here."""
+    """Ends a run in these tests."""
 
 
-class Fragile(Record):
+class Fragile(RunRecord):
     """A record whose run is killed before its last checkpoint."""
 
     def scalar(self, name: str, value: float, step: int) -> None:
-        """Note nothing, and end the run."""
+        """Write nothing, and end the run."""
         del name, value
         if step == ITERATIONS:
             raise Killed
@@ -66,25 +67,25 @@ class Fragile(Record):
 
 @dataclass(frozen=True)
 class Run:
-    """A recipe's name, what it was told, its pictures, and the network that came of it."""
+    """A recipe's name, its configuration, its pictures, and its trained network."""
 
     name: str
-    told: Configuration
+    config: Configuration
     read: Splits
     detector: Detector
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    # Its threads wait by spinning: beside other tests that takes three times as long.
+    # OpenMP threads wait by spinning: next to other tests that takes three times as long.
     importlib.import_module("torch").set_num_threads(1)
-    return folder_of(tmp_path_factory.mktemp("detectors") / "data", train=24, validation=8)
+    return write_folder(tmp_path_factory.mktemp("detectors") / "data", train=24, validation=8)
 
 
-def a_run(name: str, folder: Path, told: Configuration, into: Path) -> tuple[Detector, Splits]:
-    recipe = recipes.find_one(name)
-    read = recipe.data.read(folder, told)
-    return recipe.train.train(read, told, Record(into, {})), read
+def a_run(name: str, folder: Path, config: Configuration, into: Path) -> tuple[Detector, Splits]:
+    code = trainable_models.find_model(name).code
+    read = code.read(folder, config)
+    return code.train(read, config, RunRecord(into, {})), read
 
 
 def state_of(detector: Detector) -> dict[str, Any]:
@@ -93,23 +94,22 @@ def state_of(detector: Detector) -> dict[str, Any]:
 
 @pytest.fixture(scope="module", params=KINDS, ids=lambda kind: kind[1])
 def run(request: pytest.FixtureRequest, folder: Path) -> Run:
-    """A run of each kind that nobody stopped."""
+    """A run of each kind without interruption."""
     name, architecture = request.param
-    told = replace(SMALL, architecture=architecture, iterations=ITERATIONS)
-    read = recipes.find_one(name).data.read(folder, told)
+    config = replace(SMALL, architecture=architecture, iterations=ITERATIONS)
     with tempfile.TemporaryDirectory() as scratch:
-        detector = recipes.find_one(name).train.train(read, told, Record(Path(scratch), {}))
-    return Run(name, told, read, detector)
+        detector, read = a_run(name, folder, config, Path(scratch))
+    return Run(name, config, read, detector)
 
 
-def test_run_that_was_killed_ends_as_one_that_was_not(run: Run, tmp_path: Path) -> None:
-    if run.told.architecture == "retinanet":
+def test_killed_run_ends_like_an_uninterrupted_one(run: Run, tmp_path: Path) -> None:
+    if run.config.architecture == "retinanet":
         pytest.xfail("open defect: a resumed RetinaNet differs (docs/training-detectors.md)")
-    train = recipes.find_one(run.name).train.train
+    train = trainable_models.find_model(run.name).code.train
     with pytest.raises(Killed):
-        train(run.read, run.told, Fragile(tmp_path, {}))
+        train(run.read, run.config, Fragile(tmp_path, {}))
 
-    resumed = train(run.read, run.told, Record(tmp_path, {}))
+    resumed = train(run.read, run.config, RunRecord(tmp_path, {}))
 
     states = state_of(run.detector), state_of(resumed)
     torch = importlib.import_module("torch")
@@ -117,24 +117,24 @@ def test_run_that_was_killed_ends_as_one_that_was_not(run: Run, tmp_path: Path) 
     assert unlike == []
 
 
-def test_exported_files_are_let_in_and_run_by_the_product(run: Run, tmp_path: Path) -> None:
-    recipe = recipes.find_one(run.name)
+def test_exported_files_are_admitted_and_run_by_the_product(run: Run, tmp_path: Path) -> None:
+    code = trainable_models.find_model(run.name).code
     known = with_answers(run.read, tmp_path / "known")
 
-    exported = recipe.export.export(run.detector, run.read, tmp_path)
-    measured = recipe.evaluate.measured(exported.file, known)
+    exported = code.export(run.detector, run.read, tmp_path)
+    measured = code.measure(exported.file, known)
 
     assert exported.parity <= 1e-3
     assert exported.file.with_suffix(".yaml").read_text() == run.detector.text
-    assert ("f1" if recipe.task == "face" else "iou") in measured
+    assert ("f1" if code.TASK == "face" else "iou") in measured
 
 
-def test_faces_are_learnt(folder: Path, tmp_path: Path) -> None:
-    told = replace(SMALL, iterations=250, warmup=20, checkpoint_every=250)
+def test_faces_are_learned(folder: Path, tmp_path: Path) -> None:
+    config = replace(SMALL, iterations=250, warmup=20, checkpoint_every=250)
 
-    detector, read = a_run("detectron2_faces", folder, told, tmp_path / "run")
+    detector, read = a_run("detectron2_faces", folder, config, tmp_path / "run")
 
-    figures = recipes.find_one("detectron2_faces").evaluate.figures(detector, read)
+    figures = FACES.compute_figures(detector, read)
     # 0.75 where it was tried: in so few iterations from nothing, boxes are not yet exact.
     assert figures["f1"].value > 0.5
 
@@ -147,15 +147,15 @@ def with_answers(read: Splits, folder: Path) -> Path:
     for picture in read.validation:
         Image.fromarray(pictures.load(picture)).save(folder / "images" / picture.path.name)
         inside = np.zeros((picture.height, picture.width), np.bool_)
-        told = []
+        config = []
         for mark in picture.marks:
-            inside |= outlines.pixels(mark, picture.width, picture.height)
+            inside |= outlines.draw(mark, picture.width, picture.height)
             left, top, right, bottom = mark.box
-            told.append({"x": left, "y": top, "w": right - left, "h": bottom - top})
+            config.append({"x": left, "y": top, "w": right - left, "h": bottom - top})
         Image.fromarray(np.where(inside, 255, 0).astype(np.uint8)).save(
             folder / "masks" / picture.path.name
         )
         size = {"width": picture.width, "height": picture.height}
-        boxes[picture.path.name] = {**size, "boxes": told}
+        boxes[picture.path.name] = {**size, "boxes": config}
     (folder / "boxes.json").write_text(json.dumps(boxes))
     return folder

@@ -1,4 +1,4 @@
-"""The networks of faces, of expressions and of eyes, trained for seconds on drawn pictures."""
+"""Networks of faces, expressions and eyes, trained for seconds on drawn pictures."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ import pytest
 
 from smart_filter_tests import drawn_eyes, drawn_faces
 from smart_filter_tests.killed_training import kill_after_an_epoch
-from smart_filter_training import recipes, record, running
+from smart_filter_training import run, run_record, trainable_models
 from smart_filter_workers.networks.expression import ExpressionNetwork
-from smart_filter_workers.networks.eye_patches import SIZE_PX, EyePatches
+from smart_filter_workers.networks.eye_patches import SIZE_PX, EyePatchNetwork
 
 SETTINGS = ("batch_size=32", "learning_rate=0.004", "half_precision=false", "dropout=0.1")
 
 pytest.importorskip("keras", reason="no Keras here: the extra train brings it")
 pytestmark = [
-    # What Keras 3.15 does with NumPy 2.4 when it saves.
+    # A warning of Keras 3.15 with NumPy 2.4 on saving.
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
     pytest.mark.timeout(600),
 ]
@@ -26,9 +26,9 @@ pytestmark = [
 
 @dataclass(frozen=True)
 class Recipe:
-    """A network, and what drawn pictures it learns in how many epochs.
+    """A network, its drawn pictures and the number of epochs.
 
-    learnt: the least figures on pictures that it has not seen.
+    learnt: the minimum metrics on unseen pictures.
     """
 
     name: str
@@ -37,10 +37,10 @@ class Recipe:
     epochs: int
     learnt: dict[str, float]
 
-    def train(self, folder: Path, run_folder: Path, *settings: str) -> running.Outcome:
-        recipe = recipes.find_one(self.name)
-        configuration = recipe.configuration([*SETTINGS, f"epochs={self.epochs}", *settings])
-        return running.run(recipe, folder, run_folder, configuration, tell=lambda _: None)
+    def train(self, folder: Path, run_folder: Path, *settings: str) -> run.Outcome:
+        model = trainable_models.find_model(self.name)
+        configuration = model.configure([*SETTINGS, f"epochs={self.epochs}", *settings])
+        return run.run(model, folder, run_folder, configuration, tell=lambda _: None)
 
 
 EXPRESSION = Recipe(
@@ -51,11 +51,11 @@ EYES = Recipe("eyes", drawn_eyes.folder, 160, 3, {"auc": 0.98, "accuracy": 0.9})
 
 @dataclass(frozen=True)
 class Trained:
-    """A run of a recipe that was not interrupted, and the folder of its pictures."""
+    """An uninterrupted run of a recipe, and the folder of its pictures."""
 
     recipe: Recipe
     folder: Path
-    run: running.Outcome
+    run: run.Outcome
 
 
 def trained_by(recipe: Recipe, factory: pytest.TempPathFactory) -> Trained:
@@ -79,10 +79,12 @@ def trained(request: pytest.FixtureRequest) -> Trained:
     return found
 
 
-def test_drawn_pictures_are_learnt(trained: Trained, tmp_path: Path) -> None:
+def test_drawn_pictures_are_learned(trained: Trained, tmp_path: Path) -> None:
     unseen = trained.recipe.draw(tmp_path / "unseen", 100, seed=1)
 
-    figures = recipes.find_one(trained.recipe.name).evaluate.measured(trained.run.file, unseen)
+    figures = trainable_models.find_model(trained.recipe.name).code.measure(
+        trained.run.file, unseen
+    )
 
     learnt = trained.recipe.learnt
     assert {name: figures[name].value > least for name, least in learnt.items()} == dict.fromkeys(
@@ -92,7 +94,7 @@ def test_drawn_pictures_are_learnt(trained: Trained, tmp_path: Path) -> None:
 
 def test_product_opens_both_networks(expression: Trained, eyes: Trained) -> None:
     faces = ExpressionNetwork(expression.run.file.read_bytes())(np.zeros((3, 48, 48), np.uint8))
-    network = EyePatches(eyes.run.file.read_bytes())
+    network = EyePatchNetwork(eyes.run.file.read_bytes())
     patches = np.random.default_rng(0).random((5, SIZE_PX, SIZE_PX), np.float32)
 
     assert faces.emotion.shape == (3, 8)
@@ -101,7 +103,7 @@ def test_product_opens_both_networks(expression: Trained, eyes: Trained) -> None
     assert 0 <= network.cuts.shut_below <= network.cuts.open_above <= 1
 
 
-def test_killed_run_ends_with_the_weights_of_one_that_was_not(
+def test_killed_run_has_the_weights_of_an_uninterrupted_one(
     trained: Trained, tmp_path: Path
 ) -> None:
     recipe, folder = trained.recipe, trained.folder
@@ -110,7 +112,7 @@ def test_killed_run_ends_with_the_weights_of_one_that_was_not(
 
     resumed = recipe.train(folder, tmp_path / "killed", "epochs=2")
 
-    assert record.read(tmp_path / "killed")["resumed"] == 1
+    assert run_record.read(tmp_path / "killed")["resumed"] == 1
     assert weights_of(resumed.file) == weights_of(whole.file)
 
 

@@ -8,19 +8,19 @@ import pytest
 from numpy.typing import NDArray
 
 from smart_filter_deploy.embedded.stack import Stack
-from smart_filter_shared.cards import Offer
-from smart_filter_shared.jobs import models
-from smart_filter_tests import drawn_faces, portrait, teaching
+from smart_filter_shared.catalog.model_card import Offer
+from smart_filter_shared.model_registry import registry
+from smart_filter_tests import corrected_jobs, drawn_faces, portrait
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.commands import Command
-from smart_filter_tests.serving import Api, an_api, serving
+from smart_filter_tests.serving import Api, an_api, serve_api
 from smart_filter_workers.networks import expression
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.smile.models import expression as expression_model
 
 pytest.importorskip("keras", reason="no Keras here: the extra train brings it")
 pytestmark = [
-    # What Keras 3.15 does with NumPy 2.4 when it saves.
+    # A warning of Keras 3.15 with NumPy 2.4 on saving.
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
     pytest.mark.timeout(300),
 ]
@@ -31,7 +31,7 @@ LEVELS = ("none", "huge", "mild", "moderate")
 
 @pytest.fixture
 def api(bench: Bench) -> Iterator[Api]:
-    with serving(bench.settings) as url, an_api(url, bench) as api:
+    with serve_api(bench.settings) as url, an_api(url, bench) as api:
         yield api
 
 
@@ -50,12 +50,12 @@ def command(
     return Command(capsys)
 
 
-def test_corrections_become_a_candidate_and_no_picture_stays(
+def test_corrections_become_a_candidate_without_leaving_pictures(
     api: Api, command: Command, tmp_path: Path
 ) -> None:
     jobs = [labelled(api, number) for number in range(JOBS)]
     with api.bench.transaction() as connection:
-        models.publish(connection, [Offer(expression_model.CARD)])
+        registry.publish(connection, [Offer(expression_model.CARD)])
 
     command("train", "expression", "--from-feedback", "--set", "epochs=1")
 
@@ -67,7 +67,7 @@ def test_corrections_become_a_candidate_and_no_picture_stays(
     assert "macro_f1" in version["metrics"]["candidate"]
     assert not [*tmp_path.rglob("*.npz"), *tmp_path.rglob("*_labels.csv")]
 
-    # Whose picture is deleted is not in the next run, and the version that saw it says so.
+    # A deleted picture is not in the next run, and the version trained on it says so.
     assert api.client.delete(f"/v1/jobs/{jobs[0]}").status_code == 204
     command("train", "expression", "--from-feedback", "--set", "epochs=1")
 
@@ -78,18 +78,18 @@ def test_corrections_become_a_candidate_and_no_picture_stays(
 
 
 def labelled(api: Api, number: int) -> str:
-    """Have a photo with a face of its own processed, and say how the face smiles."""
+    """Process a photo with a face of its own, and label the face's smile."""
     rng = np.random.default_rng(number)
     crop = drawn_faces.crop(rng, happy=number % 2 == 1)
-    job_id = teaching.ended(api, scene=number, proxy_srgb=pasted(crop))
-    teaching.label(api, job_id, smile=LEVELS[number % len(LEVELS)])
+    job_id = corrected_jobs.submit_finished(api, scene=number, proxy_srgb=pasted(crop))
+    corrected_jobs.label(api, job_id, smile=LEVELS[number % len(LEVELS)])
     return job_id
 
 
 def pasted(crop: NDArray[np.uint8]) -> Srgb8:
-    """Return the portrait's picture with a drawn face where its own is."""
-    known = portrait.a_portrait(teaching.SIDE)
-    square = expression.square_of(known.faces[0])
+    """Return the portrait's picture with a drawn face in place of its own."""
+    known = portrait.a_portrait(corrected_jobs.SIDE)
+    square = expression.face_square(known.faces[0])
     srgb = known.prepared.proxy_srgb
     face = square.paste(crop.astype(np.float32), *srgb.shape[:2])[..., np.newaxis]
     covered = square.paste(np.ones(crop.shape, np.float32), *srgb.shape[:2])[..., np.newaxis]

@@ -1,6 +1,6 @@
-"""The model `unet`: what Keras files it takes, and how it reads their answers.
+"""The model `unet`: accepted Keras files, and the reading of their answers.
 
-What it must do as every model of its task is in tests/contract/test_segmentation_models.py.
+tests/contract/test_segmentation_models.py tests what it shares with every model of its task.
 """
 
 import hashlib
@@ -17,26 +17,27 @@ import numpy as np
 import pytest
 
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_tests.pictures import ODD_SIZES, noise, prepared
-from smart_filter_workers import admission, admitted
-from smart_filter_workers.admitted import Admitted
+from smart_filter_tests.pictures import ODD_SIZES, noise, prepared_photo
+from smart_filter_workers.models import admission
 from smart_filter_workers.networks import keras_network
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.segmentation.models import unet
 from smart_filter_workers.stages.segmentation.models.base import People
+from smart_filter_workers.weights import allowlist
+from smart_filter_workers.weights.allowlist import AdmittedFile
 
-# Keras on TensorFlow, about the way NumPy 2 copies what is not its own.
+# A warning of Keras on TensorFlow about NumPy 2 copies.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 SIDE_PX = 64
-# Levels of 255: a sigmoid that is steep enough is still not a step.
+# Levels of 255: even a steep sigmoid is not a step.
 STEEP = 3
 SEGMENTATION = {"task": "segmentation"}
 
 
 @pytest.fixture(scope="module")
 def sigmoid(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A small U-shaped network with one answer: how red the picture is."""
+    """A small U-shaped network with one answer: the redness of the picture."""
     return saved(a_network(channels=1), tmp_path_factory.mktemp("sigmoid"))
 
 
@@ -48,12 +49,12 @@ def softmax(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, sigmoid: bytes, softmax: bytes) -> Path:
-    """A weights folder with both; each takes a process that loads Keras to be let in."""
+    """A weights folder with both; each takes a process that loads Keras to be admitted."""
     source = tmp_path_factory.mktemp("unet")
     folder = source / "weights"
-    let_in(folder, source / "a.keras", sigmoid, "one-answer")
+    admit(folder, source / "a.keras", sigmoid, "one-answer")
     two = {"width": 96, "height": 64, "channel": 1}
-    let_in(folder, source / "b.keras", softmax, "two-answers", two)
+    admit(folder, source / "b.keras", softmax, "two-answers", two)
     return folder
 
 
@@ -80,17 +81,17 @@ def saved(network: Any, folder: Path) -> bytes:  # noqa: ANN401 - Keras' own
     return path.read_bytes()
 
 
-def let_in(
+def admit(
     folder: Path,
     source: Path,
     content: bytes,
     entry: str,
     handling: Mapping[str, object] | None = None,
-) -> Admitted:
+) -> AdmittedFile:
     source.write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
-    told = Admitted("", digest, "unet", entry=entry, handling=handling or {})
-    return admission.let_in(folder, source, told)
+    admitted = AdmittedFile("", digest, "unet", entry=entry, handling=handling or {})
+    return admission.admit_file(folder, source, admitted)
 
 
 def half_red(height: int, width: int) -> Srgb8:
@@ -100,15 +101,15 @@ def half_red(height: int, width: int) -> Srgb8:
 
 
 def cut_out(folder: Path, srgb: Srgb8, entry: str) -> People:
-    (people,) = unet.load(folder)([prepared(srgb)], parameters={"entry": entry})
+    (people,) = unet.load(folder)([prepared_photo(srgb)], parameters={"entry": entry})
     return people
 
 
 @pytest.mark.parametrize("entry", ["one-answer", "two-answers"])
-def test_matte_is_what_the_network_saw_at_any_size(folder: Path, entry: str) -> None:
+def test_matte_is_the_networks_answer_at_any_size(folder: Path, entry: str) -> None:
     people = cut_out(folder, half_red(128, 256), entry)
     for size in ODD_SIZES:
-        srgb = prepared(noise(*size)).proxy_srgb
+        srgb = prepared_photo(noise(*size)).proxy_srgb
         assert cut_out(folder, srgb, entry).matte.shape == srgb.shape[:2]
 
     assert people.persons is None
@@ -116,9 +117,9 @@ def test_matte_is_what_the_network_saw_at_any_size(folder: Path, entry: str) -> 
     assert people.matte[:, 144:].max() <= STEEP
 
 
-def test_edges_of_a_segmentation_are_drawn_to_the_pictures(tmp_path: Path, sigmoid: bytes) -> None:
+def test_edges_of_a_segmentation_follow_the_pictures(tmp_path: Path, sigmoid: bytes) -> None:
     folder = tmp_path / "weights"
-    let_in(folder, tmp_path / "a.keras", sigmoid, "segmentation", SEGMENTATION)
+    admit(folder, tmp_path / "a.keras", sigmoid, "segmentation", SEGMENTATION)
 
     matte = cut_out(folder, half_red(512, 512), "segmentation").matte
 
@@ -126,23 +127,25 @@ def test_edges_of_a_segmentation_are_drawn_to_the_pictures(tmp_path: Path, sigmo
     assert matte[:, 258:].max() == 0
 
 
-def test_network_of_any_size_must_be_told_one(tmp_path: Path, softmax: bytes) -> None:
+def test_network_of_any_size_must_be_given_one(tmp_path: Path, softmax: bytes) -> None:
     with pytest.raises(SetupFailed, match="width"):
-        let_in(tmp_path / "weights", tmp_path / "a.keras", softmax, "sizeless")
+        admit(tmp_path / "weights", tmp_path / "a.keras", softmax, "sizeless")
 
-    assert admitted.read(tmp_path / "weights") == ()
+    assert allowlist.read(tmp_path / "weights") == ()
 
 
 def changed(content: bytes, change: Callable[[dict[str, Any]], None]) -> bytes:
-    """Return a Keras file whose configuration was changed."""
+    """Return a Keras file with a modified configuration."""
     source = zipfile.ZipFile(io.BytesIO(content))
-    config = json.loads(source.read(keras_network.CONFIG))
+    config = json.loads(source.read(keras_network.CONFIG_FILE))
     change(config)
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as target:
         for name in source.namelist():
-            told = json.dumps(config) if name == keras_network.CONFIG else source.read(name)
-            target.writestr(name, told)
+            admitted = (
+                json.dumps(config) if name == keras_network.CONFIG_FILE else source.read(name)
+            )
+            target.writestr(name, admitted)
     return file.getvalue()
 
 
@@ -153,7 +156,7 @@ def of_last_layer(**config: object) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     "layer",
     [
-        # Code itself, as Keras 2 wrote it and Keras 3 does.
+        # Code itself, as Keras 2 and Keras 3 write it.
         {"class_name": "Lambda"},
         {"module": None, "class_name": "__lambda__", "config": {"value": "4wEA"}},
         # Any function by name (CVE-2025-1550), and one that fetches a file (CVE-2025-8747).
@@ -164,35 +167,35 @@ def of_last_layer(**config: object) -> Callable[[dict[str, Any]], None]:
         {"module": "keras.layers", "class_name": "StringLookup", "config": {}},
         {"module": "keras.layers", "class_name": "TFSMLayer", "config": {}},
         {"module": "keras.layers", "class_name": "TorchModuleWrapper", "config": {}},
-        # Functions beside classes that only make numbers.
+        # Functions next to classes that only make numbers.
         {"module": "keras.initializers", "class_name": "deserialize", "config": {}},
         {"module": "my.own", "class_name": "Layer", "registered_name": "mine>Layer"},
     ],
     ids=lambda layer: layer["class_name"],
 )
-def test_file_that_names_more_than_plain_layers_is_refused(
+def test_file_with_other_than_plain_layers_is_refused(
     sigmoid: bytes, layer: dict[str, object]
 ) -> None:
-    with pytest.raises(SetupFailed, match="no layer that a network may be built of"):
+    with pytest.raises(SetupFailed, match="not an allowed layer"):
         keras_network.check(changed(sigmoid, of_last_layer(**layer)))
 
 
 def test_weights_in_another_file_are_refused(sigmoid: bytes, tmp_path: Path) -> None:
     with zipfile.ZipFile(io.BytesIO(sigmoid)) as archive:
-        (tmp_path / "weights.h5").write_bytes(archive.read(keras_network.WEIGHTS))
+        (tmp_path / "weights.h5").write_bytes(archive.read(keras_network.WEIGHTS_FILE))
     with h5py.File(tmp_path / "weights.h5", "a") as file:
         file["secret"] = h5py.ExternalLink("/etc/shadow.h5", "/")
     bad = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(sigmoid)) as source, zipfile.ZipFile(bad, "w") as target:
-        for name in (keras_network.CONFIG, keras_network.METADATA):
+        for name in (keras_network.CONFIG_FILE, keras_network.METADATA_FILE):
             target.writestr(name, source.read(name))
-        target.write(tmp_path / "weights.h5", keras_network.WEIGHTS)
+        target.write(tmp_path / "weights.h5", keras_network.WEIGHTS_FILE)
 
     with pytest.raises(SetupFailed, match="another file"):
         keras_network.check(bad.getvalue())
 
 
-def test_hidden_function_stray_file_and_no_network_are_refused(sigmoid: bytes) -> None:
+def test_hidden_function_stray_file_and_missing_network_are_refused(sigmoid: bytes) -> None:
     hidden = {"module": "builtins", "class_name": "function", "config": "system"}
     with pytest.raises(SetupFailed, match="builtins"):
         keras_network.check(changed(sigmoid, of_last_layer(config={"activation": hidden})))
@@ -200,9 +203,9 @@ def test_hidden_function_stray_file_and_no_network_are_refused(sigmoid: bytes) -
     file = io.BytesIO(sigmoid)
     with zipfile.ZipFile(file, "a") as archive:
         archive.writestr("assets/../../up", b"")
-    with pytest.raises(SetupFailed, match="no plain Keras 3 file"):
+    with pytest.raises(SetupFailed, match="not a plain Keras 3 file"):
         keras_network.check(file.getvalue())
 
     for content in (b"", b"\x89HDF\r\n\x1a\n", b"PK\x03\x04", b"\x80\x04."):
-        with pytest.raises(SetupFailed, match="no Keras 3 file"):
+        with pytest.raises(SetupFailed, match="not a Keras 3 file"):
             keras_network.check(content)

@@ -1,7 +1,7 @@
-"""Storms: many sessions make any transition at any moment, and all ends as it should.
+"""Storms: many sessions make any transition at any moment, and every job ends consistently.
 
-One storm is over albums alone, the other over everything that may cross: derivations, deadlines,
-redrives, stages that are opened again.
+One storm is over albums alone, the other over every interaction: derivations, deadlines, redrives,
+repeated stages.
 """
 
 import contextlib
@@ -11,27 +11,28 @@ from collections.abc import Callable, Mapping
 import pytest
 from sqlalchemy import text
 
+from smart_filter_shared.artifacts import references
 from smart_filter_shared.errors import Error
 from smart_filter_shared.ids import BatchId, JobId
-from smart_filter_shared.jobs import events, transitions
-from smart_filter_shared.jobs.batches import BatchState
-from smart_filter_shared.jobs.events import EventType
-from smart_filter_shared.jobs.memory import artifacts_of
+from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
 from smart_filter_shared.pipeline import StageName
-from smart_filter_tests import invariants, races, worlds
+from smart_filter_shared.queue import events
+from smart_filter_shared.queue.batches import BatchState
+from smart_filter_shared.queue.events import EventType
+from smart_filter_tests import invariants, races, scenarios
 from smart_filter_tests.bench import TENANT, Bench
-from smart_filter_tests.worlds import RAISED
+from smart_filter_tests.scenarios import RAISED
 
 SESSIONS = 4
 BEST = 2
-# How often each kind of step is made; stages of several jobs are mostly worked on together.
+# The frequency of each kind of step; stages of several jobs are mostly processed together.
 OVER_ALBUMS = {"work": 16, "fail": 2, "release": 2, "sweep": 1, "cancel": 1, "delete": 1}
 OVER_ALL = {
     "work": 16,
     "fail": 2,
     "redrive": 3,
     "derive": 2,
-    "reopen": 2,
+    "rerun": 2,
     "sweep": 2,
     "late": 1,
     "cancel": 1,
@@ -40,7 +41,7 @@ OVER_ALL = {
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_album_in_a_storm_is_ranked_once_and_finishes_once(bench: Bench, seed: int) -> None:
+def test_album_in_a_storm_is_ranked_and_finishes_once(bench: Bench, seed: int) -> None:
     album, _ = bench.submit_batch(5, best=BEST)
     batch, _ = bench.submit_batch(2)
 
@@ -55,7 +56,7 @@ def test_album_in_a_storm_is_ranked_once_and_finishes_once(bench: Bench, seed: i
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_all_that_may_cross_in_a_storm_ends_as_it_should(bench: Bench, seed: int) -> None:
+def test_mixed_storm_ends_consistently(bench: Bench, seed: int) -> None:
     album, _ = bench.submit_batch(4, best=BEST)
     batch, _ = bench.submit_batch(2)
 
@@ -71,7 +72,7 @@ def test_all_that_may_cross_in_a_storm_ends_as_it_should(bench: Bench, seed: int
 
 
 def ride_out(bench: Bench, kinds: Mapping[str, int], *, steps: int, seed: int) -> None:
-    """Let sessions make steps at once, then end all jobs; no rule is broken at any time."""
+    """Let sessions make steps at once, then end all jobs; no invariant is broken at any time."""
 
     def session(number: int) -> Callable[[], None]:
         chance = random.Random(f"{seed} {number}")
@@ -80,7 +81,7 @@ def ride_out(bench: Bench, kinds: Mapping[str, int], *, steps: int, seed: int) -
     deadlocks = races.deadlocks(bench)
     races.at_once([session(number) for number in range(SESSIONS)])
     during = invariants.broken(bench)
-    worlds.drain(bench)
+    scenarios.drain(bench)
 
     assert during == []
     assert invariants.broken(bench) == []
@@ -89,11 +90,11 @@ def ride_out(bench: Bench, kinds: Mapping[str, int], *, steps: int, seed: int) -
 
 def types_of(bench: Bench, batch_id: BatchId) -> list[EventType]:
     with bench.transaction() as connection:
-        return [event.type for event in events.of_batch(connection, batch_id)]
+        return [event.type for event in events.list_for_batch(connection, batch_id)]
 
 
 def composed(bench: Bench) -> int:
-    """Return of how many of the album's jobs the last stage was begun."""
+    """Return the number of the album's jobs whose last stage has begun."""
     return scalar(
         bench,
         """
@@ -109,24 +110,24 @@ def scalar(bench: Bench, query: str) -> int:
 
 
 def step(bench: Bench, chance: random.Random, kinds: Mapping[str, int]) -> None:
-    """Do something to some job, or to those at the head of a queue."""
+    """Act on a random job, or on those at the head of a queue."""
     kind = chance.choices(list(kinds), list(kinds.values()))[0]
     job_ids = jobs(bench)
     if not job_ids:
         return
     job_id = chance.choice(job_ids)
-    # A job that is deleted just now cannot be looked at, which the bench takes for granted.
+    # The bench cannot read a job that is deleted at the same time.
     with contextlib.suppress(Error, AssertionError):
         if kind == "sweep":
             bench.sweep()
         elif kind == "late":
-            worlds.pass_deadline(bench, job_id)
+            scenarios.set_deadline_past(bench, job_id)
         elif kind == "derive":
             taken = chance.sample(list(StageName)[:-1], 2)
             bench.derive(job_id, *taken)
         elif kind in {"cancel", "delete", "redrive"}:
             with bench.transaction() as connection:
-                getattr(transitions, kind)(connection, job_id, TENANT)
+                getattr(CLIENT, kind)(connection, job_id, TENANT)
         else:
             work(bench, chance, kind)
 
@@ -137,14 +138,18 @@ def work(bench: Bench, chance: random.Random, kind: str) -> None:
     if kind == "work" and leases:
         bench.complete(*leases)
     for lease in leases if kind != "work" else []:
-        gone = [key for one in bench.job(lease.job_id).stages for key in artifacts_of(one.result)]
+        gone = [
+            key
+            for one in bench.job(lease.job_id).stages
+            for key in references.artifact_keys(one.result)
+        ]
         with bench.transaction() as connection:
             if kind == "fail":
-                transitions.fail(connection, lease, RAISED)
+                WORKER.fail(connection, lease, RAISED)
             elif kind == "release":
-                transitions.release(connection, lease, delay_seconds=0, give_up_seconds=60)
+                WORKER.release(connection, lease, delay_seconds=0, give_up_seconds=60)
             else:
-                transitions.reopen(connection, lease, chance.sample(gone, min(1, len(gone))))
+                WORKER.rerun(connection, lease, chance.sample(gone, min(1, len(gone))))
 
 
 def jobs(bench: Bench) -> list[JobId]:
@@ -154,7 +159,7 @@ def jobs(bench: Bench) -> list[JobId]:
 
 
 def unlike_once(bench: Bench, kind: str) -> list[object]:
-    """Return jobs that were told more often to be so than they were begun or redriven."""
+    """Return jobs with more events of a kind than starts or redrives."""
     with bench.transaction() as connection:
         found = connection.execute(
             text("""
@@ -171,11 +176,11 @@ def unlike_once(bench: Bench, kind: str) -> list[object]:
 def forget_all(bench: Bench) -> None:
     for job_id in jobs(bench):
         with bench.transaction() as connection:
-            transitions.delete(connection, job_id, TENANT)
+            CLIENT.delete(connection, job_id, TENANT)
 
 
 def left(bench: Bench) -> int:
-    """Return how many artifacts are kept, or lent."""
+    """Return the number of kept or borrowed artifacts."""
     return scalar(
         bench,
         """

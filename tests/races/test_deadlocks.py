@@ -1,4 +1,4 @@
-"""Batches over the same jobs in opposite orders: the lock order keeps them from deadlock."""
+"""Batches over the same jobs in opposite orders: the lock order prevents deadlocks."""
 
 import contextlib
 import functools
@@ -12,9 +12,9 @@ from sqlalchemy import text
 
 from smart_filter_shared.errors import NotFound
 from smart_filter_shared.ids import JobId
-from smart_filter_shared.jobs import transitions
-from smart_filter_shared.jobs.leases import Lease
+from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.queue.leases import Lease
 from smart_filter_tests import races
 from smart_filter_tests.bench import TENANT, Bench
 
@@ -25,7 +25,7 @@ ROUNDS = 4
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """Jobs whose segmentation and face run, each batch in an order of its own."""
+    """Jobs whose segmentation and face run, each batch in its own order."""
 
     job_ids: Sequence[JobId]
     segmentation: Sequence[Lease]
@@ -33,7 +33,7 @@ class Crowd:
 
 
 def crowd(bench: Bench) -> Crowd:
-    """Make a crowd whose leases have run out, half of it without patience."""
+    """Make jobs whose leases have run out, half of them without patience."""
     bench.empty()
     job_ids = [bench.submit() for _ in range(JOBS)]
     bench.complete(*bench.claim(PREPARE, batch_size=JOBS))
@@ -52,13 +52,13 @@ def crowd(bench: Bench) -> Crowd:
 
 def renew(bench: Bench, leases: Sequence[Lease]) -> None:
     with bench.transaction() as connection:
-        transitions.renew(connection, leases, lease_seconds=30)
+        WORKER.renew(connection, leases, lease_seconds=30)
 
 
 def delete_each(bench: Bench, crowd: Crowd) -> None:
     for job_id in reversed(crowd.job_ids):
         with contextlib.suppress(NotFound), bench.transaction() as connection:
-            transitions.delete(connection, job_id, TENANT)
+            CLIENT.delete(connection, job_id, TENANT)
 
 
 WORK: Mapping[str, Callable[[Bench, Crowd], object]] = {
@@ -88,14 +88,14 @@ def test_sweep_that_ends_a_job_locks_its_stages_in_order(bench: Bench) -> None:
     *others, last = sorted(made.segmentation, key=lambda lease: lease.job_id)
     renew(bench, others)
 
-    # Both are let into the last row's queue, the sweep before the renewal.
+    # Both wait in the last row's lock queue, the sweep before the renewal.
     with ThreadPoolExecutor(2) as pool:
         with bench.transaction() as connection:
-            transitions.renew(connection, [last], lease_seconds=-1)
+            WORKER.renew(connection, [last], lease_seconds=-1)
             sweep = pool.submit(bench.sweep)
-            races.await_waiting(bench, sweep)
+            races.wait_for_lock_waiters(bench, sweep)
             renewal = pool.submit(renew, bench, made.segmentation)
-            races.await_waiting(bench, renewal, sessions=2)
+            races.wait_for_lock_waiters(bench, renewal, sessions=2)
         ended = [sweep.exception(), renewal.exception()]
 
     assert ended == [None, None]

@@ -1,7 +1,7 @@
-"""Transitions against a model of them, step by step: two sessions, any order, any moment.
+"""Transitions against their model, step by step: two sessions, any order, any moment.
 
-One session may leave its transition uncommitted while others go on: what it has locked they
-pass by or wait for, as the model foretells.
+One session may leave its transition uncommitted while others continue: they skip its locked rows or
+wait for them, as the model predicts.
 """
 
 import dataclasses
@@ -23,13 +23,13 @@ from sqlalchemy import Connection, text
 
 from smart_filter_shared.errors import Error
 from smart_filter_shared.ids import JobId, Tenant
-from smart_filter_shared.jobs import transitions
-from smart_filter_shared.jobs.fairness import Place
-from smart_filter_shared.jobs.leases import Lease
+from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
 from smart_filter_shared.pipeline import PIPELINE, StageName, needs_within
-from smart_filter_shared.recipe import Background, BackgroundKind, Output, Recipe, stages
-from smart_filter_tests import invariants, worlds
-from smart_filter_tests.bench import KEEPING, TENANT, Bench, capability, done
+from smart_filter_shared.queue.fair_queueing import Reservation
+from smart_filter_shared.queue.leases import Lease
+from smart_filter_shared.recipe import Background, BackgroundKind, Output, Recipe, required_stages
+from smart_filter_tests import invariants, scenarios
+from smart_filter_tests.bench import KEEPING, TENANT, Bench, capability, stage_result
 from smart_filter_tests.model import (
     GIVE_UP_SECONDS,
     MOST_ATTEMPTS,
@@ -39,14 +39,14 @@ from smart_filter_tests.model import (
     Model,
     Refused,
     StageModel,
-    Waits,
+    WouldWait,
     own,
     stages_of,
 )
-from smart_filter_tests.worlds import RAISED
+from smart_filter_tests.scenarios import RAISED
 
 LATER_SECONDS = 3600.0
-# More than any lease, delay or patience, which dwarf in turn what an example takes.
+# More than any lease, delay or patience, which are themselves far longer than an example.
 STEP_SECONDS = 4000.0
 LEASE_SECONDS = 3000.0
 RECIPES = (
@@ -55,8 +55,8 @@ RECIPES = (
     Recipe(background=Background(BackgroundKind.COLOR, "red")),
     Recipe(outputs=(Output.FACES,)),
 )
-TENANTS = st.sampled_from([TENANT] * 5 + [Tenant("somebody-else")])
-# For how many steps a transition stays uncommitted; negative: rolled back after them.
+TENANTS = st.sampled_from([TENANT] * 5 + [Tenant("other-tenant")])
+# The number of steps that a transition stays uncommitted; negative: rolled back after them.
 HELD = st.sampled_from([0, 0, 0, 1, 2, 4, -1, -3])
 # Counted from the newest, and from leases that hold.
 PICK = st.integers(0, 7)
@@ -66,7 +66,7 @@ DELAY = st.sampled_from([0.0, LATER_SECONDS])
 
 @dataclasses.dataclass(slots=True)
 class Pending:
-    """A transition that is made and not committed; steps: for how many more."""
+    """An uncommitted transition; steps: for how many more."""
 
     transaction: ExitStack
     change: Change
@@ -75,11 +75,11 @@ class Pending:
 
 
 class Undone(Exception):
-    """Thrown into a transaction to roll it back."""
+    """Raised in a transaction to roll it back."""
 
 
 class Transitions(RuleBasedStateMachine):
-    """Makes transitions on the database and foretells them by the model."""
+    """Makes transitions on the database and predicts them by the model."""
 
     bench: Bench
 
@@ -106,7 +106,7 @@ class Transitions(RuleBasedStateMachine):
         if run_in_seconds is not None:
             run_at = self.bench.now() + dt.timedelta(seconds=run_in_seconds)
             recipe = dataclasses.replace(recipe, run_at=run_at)
-        place = Place(start + (len(self.jobs) + 1) * 1e-7, 0.5)
+        place = Reservation(start + (len(self.jobs) + 1) * 1e-7, 0.5)
         job_id = self.bench.submit(recipe, place=place, model=model)
         rows = _first_rows(job_id, recipe, run_in_seconds)
         self.model.commit(Change(jobs={job_id: JobModel(model)}, stages=rows))
@@ -120,7 +120,7 @@ class Transitions(RuleBasedStateMachine):
 
         def act(connection: Connection) -> object:
             leases.extend(
-                transitions.claim(
+                WORKER.claim(
                     connection,
                     capability(stage),
                     worker=self.bench.worker,
@@ -140,7 +140,7 @@ class Transitions(RuleBasedStateMachine):
     @precondition(lambda self: self._ready())
     @rule(pick=PICK)
     def work(self, pick: int) -> None:
-        """Claim and complete everything of a stage: what mostly happens."""
+        """Claim and complete all stages of a queue: the most frequent step."""
         stage = self._ready()[pick % len(self._ready())]
         self.claim(pick=pick, batch_size=4, held=0)
         held = [lease for lease in self.leases if self.model.holds(lease)]
@@ -158,7 +158,7 @@ class Transitions(RuleBasedStateMachine):
     def renew(self, *, picks: Sequence[int], held: int) -> None:
         leases = self._some(picks)
         self._make(
-            lambda on: transitions.renew(on, leases, lease_seconds=LEASE_SECONDS),
+            lambda on: WORKER.renew(on, leases, lease_seconds=LEASE_SECONDS),
             lambda: self.model.renew(leases),
             held=held,
         )
@@ -169,7 +169,7 @@ class Transitions(RuleBasedStateMachine):
         lease = self._lease(pick)
         self._make(
             lambda on: stages_of(
-                transitions.release(
+                WORKER.release(
                     on, lease, delay_seconds=delay_seconds, give_up_seconds=GIVE_UP_SECONDS
                 )
             ),
@@ -182,7 +182,7 @@ class Transitions(RuleBasedStateMachine):
     def retry(self, *, pick: int, delay_seconds: float, held: int) -> None:
         lease = self._lease(pick)
         self._make(
-            lambda on: transitions.retry(
+            lambda on: WORKER.retry(
                 on, lease, RAISED, delay_seconds=delay_seconds, max_attempts=MOST_ATTEMPTS
             ),
             lambda: self.model.retry(lease, delay_seconds=delay_seconds),
@@ -194,7 +194,7 @@ class Transitions(RuleBasedStateMachine):
     def reroute(self, *, pick: int, held: int) -> None:
         lease = self._lease(pick)
         self._make(
-            lambda on: transitions.reroute(on, lease, worlds.same(lease)),
+            lambda on: scenarios.reroute_to_same(on, lease),
             lambda: self.model.reroute(lease),
             held=held,
         )
@@ -206,7 +206,7 @@ class Transitions(RuleBasedStateMachine):
         rows = self.model.of(lease.job_id).items()
         gone = [row.made for key, row in rows if key[1] in missed and row.made is not None]
         self._make(
-            lambda on: stages_of(transitions.reopen(on, lease, gone)),
+            lambda on: stages_of(WORKER.rerun(on, lease, gone)),
             lambda: self.model.reopen(lease, gone),
             held=held,
         )
@@ -216,7 +216,7 @@ class Transitions(RuleBasedStateMachine):
     def fail(self, *, pick: int, held: int) -> None:
         lease = self._lease(pick)
         self._make(
-            lambda on: transitions.fail(on, lease, RAISED),
+            lambda on: WORKER.fail(on, lease, RAISED),
             lambda: self.model.fail(lease),
             held=held,
         )
@@ -226,7 +226,7 @@ class Transitions(RuleBasedStateMachine):
     def cancel(self, *, pick: int, tenant: Tenant, held: int) -> None:
         job_id = self._job(pick)
         self._make(
-            lambda on: transitions.cancel(on, job_id, tenant),
+            lambda on: CLIENT.cancel(on, job_id, tenant),
             lambda: self.model.cancel(own(job_id, tenant)),
             held=held,
         )
@@ -236,7 +236,7 @@ class Transitions(RuleBasedStateMachine):
     def redrive(self, *, pick: int, tenant: Tenant, held: int) -> None:
         job_id = self._job(pick)
         self._make(
-            lambda on: stages_of(transitions.redrive(on, job_id, tenant)),
+            lambda on: stages_of(CLIENT.redrive(on, job_id, tenant)),
             lambda: self.model.redrive(own(job_id, tenant)),
             held=held,
         )
@@ -246,7 +246,7 @@ class Transitions(RuleBasedStateMachine):
     def delete(self, *, pick: int, tenant: Tenant, held: int) -> None:
         job_id = self._job(pick)
         self._make(
-            lambda on: len(transitions.delete(on, job_id, tenant)),
+            lambda on: len(CLIENT.delete(on, job_id, tenant)),
             lambda: self.model.delete(own(job_id, tenant)),
             held=held,
         )
@@ -256,7 +256,7 @@ class Transitions(RuleBasedStateMachine):
     def expire(self, *, held: int) -> None:
         self._make(
             lambda on: stages_of(
-                transitions.expire(on, max_attempts=MOST_ATTEMPTS, give_up_seconds=GIVE_UP_SECONDS)
+                WORKER.expire(on, max_attempts=MOST_ATTEMPTS, give_up_seconds=GIVE_UP_SECONDS)
             ),
             self.model.expire,
             held=held,
@@ -265,12 +265,12 @@ class Transitions(RuleBasedStateMachine):
     @precondition(lambda self: any(job.late for job in self.model.jobs.values()))
     @rule(held=HELD)
     def lapse(self, *, held: int) -> None:
-        self._make(lambda on: len(transitions.lapse(on)), self.model.lapse, held=held)
+        self._make(lambda on: len(WORKER.fail_overdue(on)), self.model.lapse, held=held)
 
     @precondition(lambda self: any(row.not_before for row in self.model.stages.values()))
     @rule(held=HELD)
     def wake(self, *, held: int) -> None:
-        self._make(lambda on: stages_of(transitions.wake(on)), self.model.wake, held=held)
+        self._make(lambda on: stages_of(WORKER.wake(on)), self.model.wake, held=held)
 
     @precondition(lambda self: self.leases)
     @rule(pick=PICK)
@@ -290,7 +290,7 @@ class Transitions(RuleBasedStateMachine):
         job = self.model.jobs.get(job_id)
         if job is None or {job_id, *self.model.of(job_id)} & self.model.locked:
             return
-        worlds.pass_deadline(self.bench, job_id)
+        scenarios.set_deadline_past(self.bench, job_id)
         self.model.commit(Change(jobs={job_id: dataclasses.replace(job, late=True)}))
 
     @precondition(lambda self: self.jobs)
@@ -330,7 +330,7 @@ class Transitions(RuleBasedStateMachine):
 
     def _complete(self, leases: Sequence[Lease], *, held: int) -> None:
         def act(connection: Connection) -> object:
-            made = transitions.complete(connection, [done(lease) for lease in leases], KEEPING)
+            made = WORKER.complete(connection, [stage_result(lease) for lease in leases], KEEPING)
             return (stages_of(made.ready), set(made.succeeded), len(made.lost))
 
         self._make(act, lambda: self.model.complete(leases), held=held)
@@ -352,7 +352,7 @@ class Transitions(RuleBasedStateMachine):
         self.model.ranks = _ranks(self.bench)
         try:
             change = foretell()
-        except Waits:
+        except WouldWait:
             error = "DatabaseUnavailable"
         except Refused as refused:
             error = str(refused)
@@ -360,7 +360,7 @@ class Transitions(RuleBasedStateMachine):
         try:
             with transaction:
                 on = transaction.enter_context(self.bench.transaction())
-                # Who has to wait here waits for a session that never ends before it.
+                # A wait here would be for a session that never ends before it.
                 on.execute(text("SET LOCAL lock_timeout = '15ms'"))
                 on.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
                 answer = act(on)
@@ -417,7 +417,7 @@ class Transitions(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(3600)
-def test_transitions_do_what_the_model_foretells(bench: Bench) -> None:
+def test_transitions_do_what_the_model_predicts(bench: Bench) -> None:
     class OnThisBench(Transitions):
         pass
 
@@ -430,8 +430,8 @@ def test_transitions_do_what_the_model_foretells(bench: Bench) -> None:
 def _first_rows(
     job_id: JobId, recipe: Recipe, run_in_seconds: float | None
 ) -> dict[Key, StageModel | None]:
-    """Return what `submit` writes; run_in_seconds: until the recipe's run_at, if it has one."""
-    running = stages(recipe)
+    """Return the rows that `submit` writes; run_in_seconds: until the recipe's run_at."""
+    running = required_stages(recipe)
     rows: dict[Key, StageModel | None] = {}
     for stage in PIPELINE:
         if stage.name in running:
@@ -443,7 +443,7 @@ def _first_rows(
 
 
 def _stored(bench: Bench) -> dict[Key, tuple[object, ...]]:
-    """Return what the database has of every stage."""
+    """Return the database's state of every stage."""
     with bench.transaction() as connection:
         rows = connection.execute(
             text("""
@@ -460,7 +460,7 @@ def _stored(bench: Bench) -> dict[Key, tuple[object, ...]]:
 
 
 def _part(connection: Connection, jobs: Sequence[JobId]) -> None:
-    """Let no two jobs have the same rank, where this transaction has given them another."""
+    """Separate equal ranks of jobs, where this transaction has given them another."""
     connection.execute(
         text("""
             UPDATE stages SET rank = CAST(round(CAST(rank AS numeric), 4) AS float8) + number * 1e-7
@@ -473,14 +473,14 @@ def _part(connection: Connection, jobs: Sequence[JobId]) -> None:
 
 
 def _ranks(bench: Bench) -> dict[Key, float]:
-    """Return by what the database ranks every stage."""
+    """Return the rank of every stage in the database."""
     with bench.transaction() as connection:
         rows = connection.execute(text("SELECT job_id, stage, rank FROM stages"))
         return {(JobId(row.job_id), StageName(row.stage)): row.rank for row in rows}
 
 
 def _foretold(model: Model) -> dict[Key, tuple[object, ...]]:
-    """Return what the model has of every stage."""
+    """Return the model's state of every stage."""
     return {
         key: (
             *(

@@ -1,30 +1,30 @@
-"""Which transition makes which move, on a real database: what is declared, and nothing else."""
+"""The moves that each transition makes on a real database: the declared ones, and no others."""
 
 from collections.abc import Callable
 
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from smart_filter_shared.jobs.states import JOB_MOVES, STAGE_MOVES
-from smart_filter_tests import moves, worlds
+from smart_filter_shared.queue.states import JOB_MOVES, STAGE_MOVES
+from smart_filter_tests import moves, scenarios
 from smart_filter_tests.bench import Bench
-from smart_filter_tests.worlds import World
+from smart_filter_tests.scenarios import Scenario
 
 Seen = set[tuple[str, str, str, str]]
 
 
-def moves_of(bench: Bench, make: Callable[[Bench], World]) -> Seen:
-    """Try every action in a world; return (stage or job, before, after, transition)."""
+def moves_of(bench: Bench, make: Callable[[Bench], Scenario]) -> Seen:
+    """Try every action in a scenario; return (stage or job, before, after, transition)."""
     seen: Seen = set()
     bench.empty()
-    for number in range(len(worlds.actions(make(bench)))):
+    for number in range(len(scenarios.actions(make(bench)))):
         bench.empty()
-        world = make(bench)
-        action = worlds.actions(world)[number]
-        before = moves.stands(bench)
+        scenario = make(bench)
+        action = scenarios.actions(scenario)[number]
+        before = moves.current_states(bench)
         with bench.transaction() as connection:
-            action(connection, world)
-        after = moves.stands(bench)
+            action(connection, scenario)
+        after = moves.current_states(bench)
         for who in before.keys() & after.keys():
             if before[who] != after[who]:
                 whose = "job" if who[1] == "job" else "stage"
@@ -34,7 +34,7 @@ def moves_of(bench: Bench, make: Callable[[Bench], World]) -> Seen:
 
 @pytest.mark.timeout(300)
 def test_transitions_make_the_declared_moves_and_no_other(bench: Bench) -> None:
-    seen = set().union(*(moves_of(bench, make) for make in worlds.WORLDS))
+    seen = set().union(*(moves_of(bench, make) for make in scenarios.SCENARIOS))
 
     declared = {
         (whose, str(move.before), str(move.after), name)

@@ -7,27 +7,29 @@ from dataclasses import dataclass
 import pytest
 from sqlalchemy import text
 
-from smart_filter_tests import races, worlds
+from smart_filter_tests import races, scenarios
 from smart_filter_tests.bench import Bench
-from smart_filter_tests.worlds import Action, World
+from smart_filter_tests.scenarios import Action, Scenario
 
-# Of each world's pairs those with one of these transitions, so that no pair is raced twice in
-# what is nearly the same world.
-RACED: Mapping[Callable[[Bench], World], frozenset[str]] = {
-    worlds.running: frozenset({"complete", "release", "retry", "fail", "expire", "cancel"}),
-    worlds.ready: frozenset({"claim"}),
-    worlds.due: frozenset({"wake"}),
-    worlds.hopeless: frozenset({"expire", "release", "retry"}),
-    worlds.joining: frozenset({"complete"}),
-    worlds.failed: frozenset({"redrive", "delete"}),
-    worlds.late_and_ready: frozenset({"lapse"}),
+# For each scenario, the pairs with one of these transitions, so that no pair is raced twice in
+# nearly the same scenario.
+RACED: Mapping[Callable[[Bench], Scenario], frozenset[str]] = {
+    scenarios.running_stages: frozenset(
+        {"complete", "release", "retry", "fail", "expire", "cancel"}
+    ),
+    scenarios.ready_face: frozenset({"claim"}),
+    scenarios.due_retry: frozenset({"wake"}),
+    scenarios.exhausted: frozenset({"expire", "release", "retry"}),
+    scenarios.joining_stages: frozenset({"complete"}),
+    scenarios.failed_job: frozenset({"redrive", "delete"}),
+    scenarios.overdue_and_ready: frozenset({"fail_overdue"}),
 }
 RACES = ("in order", "in reverse", "at once")
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """What two transitions answered, and how everything stands after them."""
+    """The answers of two transitions, and the state after them."""
 
     first: object
     second: object
@@ -36,8 +38,8 @@ class End:
 
 @pytest.mark.parametrize("make", RACED, ids=lambda make: make.__name__)
 @pytest.mark.timeout(300)
-def test_every_pair_of_transitions_ends_as_if_one_came_after_the_other(
-    bench: Bench, make: Callable[[Bench], World]
+def test_every_pair_of_transitions_ends_as_if_serialized(
+    bench: Bench, make: Callable[[Bench], Scenario]
 ) -> None:
     deadlocks = races.deadlocks(bench)
     alone = [alone_with(bench, make, number) for number in range(len(actions(bench, make)))]
@@ -52,7 +54,7 @@ def test_every_pair_of_transitions_ends_as_if_one_came_after_the_other(
         passed_by = [
             alone[two]
             for name, two in zip(names, reversed(pair), strict=True)
-            if name in worlds.PASSING_BY
+            if name in scenarios.SKIPPING_LOCKED
         ]
         for race in RACES:
             end = raced(bench, make, pair, race)
@@ -65,52 +67,56 @@ def test_every_pair_of_transitions_ends_as_if_one_came_after_the_other(
     assert races.deadlocks(bench) == deadlocks
 
 
-def actions(bench: Bench, make: Callable[[Bench], World]) -> list[Action]:
+def actions(bench: Bench, make: Callable[[Bench], Scenario]) -> list[Action]:
     bench.empty()
-    return worlds.actions(make(bench))
+    return scenarios.actions(make(bench))
 
 
-def alone_with(bench: Bench, make: Callable[[Bench], World], number: int) -> Mapping[str, object]:
-    """Return how everything stands after one transition."""
+def alone_with(
+    bench: Bench, make: Callable[[Bench], Scenario], number: int
+) -> Mapping[str, object]:
+    """Return the state after one transition."""
     bench.empty()
-    world = make(bench)
-    races.alone(world, worlds.actions(world)[number])
-    return worlds.picture(bench)
+    scenario = make(bench)
+    races.run_alone(scenario, scenarios.actions(scenario)[number])
+    return scenarios.snapshot(bench)
 
 
 def one_by_one(
     bench: Bench,
-    make: Callable[[Bench], World],
+    make: Callable[[Bench], Scenario],
     pair: tuple[int, int],
     *,
     reverse: bool = False,
 ) -> End:
     bench.empty()
-    world = make(bench)
-    listed = worlds.actions(world)
-    answers = [races.alone(world, listed[number]) for number in (pair[::-1] if reverse else pair)]
+    scenario = make(bench)
+    listed = scenarios.actions(scenario)
+    answers = [
+        races.run_alone(scenario, listed[number]) for number in (pair[::-1] if reverse else pair)
+    ]
     first, second = answers[::-1] if reverse else answers
-    return End(first, second, worlds.picture(bench))
+    return End(first, second, scenarios.snapshot(bench))
 
 
-def raced(bench: Bench, make: Callable[[Bench], World], pair: tuple[int, int], race: str) -> End:
+def raced(bench: Bench, make: Callable[[Bench], Scenario], pair: tuple[int, int], race: str) -> End:
     bench.empty()
-    world = make(bench)
-    one, two = (worlds.actions(world)[number] for number in pair)
+    scenario = make(bench)
+    one, two = (scenarios.actions(scenario)[number] for number in pair)
     if race == "in order":
-        first, second = races.overlapped(world, one, two)
+        first, second = races.run_overlapped(scenario, one, two)
     elif race == "in reverse":
-        second, first = races.overlapped(world, two, one)
+        second, first = races.run_overlapped(scenario, two, one)
     else:
         first, second = races.at_once(
-            [lambda: races.alone(world, one), lambda: races.alone(world, two)]
+            [lambda: races.run_alone(scenario, one), lambda: races.run_alone(scenario, two)]
         )
-    return End(first, second, worlds.picture(bench))
+    return End(first, second, scenarios.snapshot(bench))
 
 
 def ends_well(bench: Bench) -> bool:
-    """Whether every job ends when holders are gone and somebody sweeps and works."""
-    worlds.drain(bench)
+    """Return whether every job ends when leases expire and a worker sweeps and works."""
+    scenarios.drain(bench)
     with bench.transaction() as connection:
         left = connection.execute(text("SELECT count(*) FROM jobs WHERE outcome IS NULL"))
         return left.scalar_one() == 0

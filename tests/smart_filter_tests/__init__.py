@@ -1,1 +1,1 @@
-"""What tests build things with: real servers, jobs in any state, models that misbehave."""
+"""Builders for tests: real servers, jobs in any state, models that misbehave."""

@@ -1,4 +1,4 @@
-"""A whole stack, API and worker included, that goes on with an installation of 40 days."""
+"""Run a whole stack, API and worker included, on a copy of a 40-day-old installation."""
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,15 +10,15 @@ from typing import Any, Final
 import httpx
 from sqlalchemy import text
 
-from smart_filter_api import keys
+from smart_filter_api.auth import api_keys
 from smart_filter_deploy.embedded.addresses import Addresses
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_tests import aging, old_installation
 from smart_filter_tests.bench import Bench
-from smart_filter_tests.running import ENGINE, PHOTO, Running, running
+from smart_filter_tests.full_stack import ENGINE, PHOTO, RunningStack, run_stack
 
 DATABASE: Final = "smart_filter"
-# The key that seals secrets was replaced; the former one opens what it sealed.
+# After a key rotation: the first key seals new secrets, the previous key opens older ones.
 SEALING_KEYS: Final = f"{'n' * 32},{old_installation.SEALING_KEY}"
 # Leases that outlast a busy machine: no journey is about workers that die.
 ENVIRONMENT: Final[Mapping[str, str]] = {
@@ -38,12 +38,12 @@ _COUNT_ON_ITS_DAY = """
 
 @dataclass(frozen=True, slots=True)
 class AgedStack:
-    """The stack, what a client of the operator does to it, and the bench below it.
+    """A stack, operator actions on it, and the bench on its servers.
 
-    folder: its data folder.
+    folder: the stack's data folder.
     """
 
-    running: Running
+    running: RunningStack
     bench: Bench
     folder: Path
 
@@ -55,25 +55,25 @@ class AgedStack:
     @contextmanager
     def client_of(self, tenant: Tenant) -> Iterator[httpx.Client]:
         with self.bench.transaction() as connection:
-            scopes = [keys.Scope.SUBMIT, keys.Scope.READ, keys.Scope.ADMIN]
-            key = keys.issue(connection, tenant=tenant, scopes=scopes).key
+            scopes = [api_keys.Scope.SUBMIT, api_keys.Scope.READ, api_keys.Scope.ADMIN]
+            key = api_keys.issue(connection, tenant=tenant, scopes=scopes).key
         with old_installation.client_of(str(self.client.base_url), key) as client:
             yield client
 
-    def done(self, *, ago: int = 0, **fields: str) -> dict[str, Any]:
-        """Submit the photo and wait for its end; return the job, made to be so many days old."""
+    def run_job(self, *, ago: int = 0, **fields: str) -> dict[str, Any]:
+        """Submit the photo, wait for its end and make the job `ago` days older; return the job."""
         job = self.running.wait(self.running.submit(PHOTO.read_bytes(), **fields))
-        return self.running.job(str(self.aged(job["id"], ago))) if ago else job
+        return self.running.job(str(self.age_job(job["id"], ago))) if ago else job
 
-    def aged(self, job_id: str, ago: int) -> JobId:
-        """Let a job be so many days old; return its id."""
+    def age_job(self, job_id: str, ago: int) -> JobId:
+        """Make a job `ago` days older; return its new id."""
         older = self.bench.do(aging.age_jobs, [job_id], number=ago)[0]
         # A sweep may have counted the job before it was moved.
         self.bench.execute(_COUNT_ON_ITS_DAY, id=older)
         return older
 
     def until(self, query: str, **values: object) -> None:
-        """Return when a query answers true; fail when it does not for long."""
+        """Wait until a query returns true; fail after a time limit."""
         self.running.until(lambda: bool(self.scalar(query, **values)), seconds=_WAIT_SECONDS)
 
     def scalar(self, query: str, **values: object) -> Any:  # noqa: ANN401 - of any column
@@ -81,7 +81,7 @@ class AgedStack:
             return connection.scalar(text(query), values)
 
     def sample(self, tenant: Tenant, condition: str, *, ago: int, most: int = 1) -> Sequence[str]:
-        """Return ids of jobs of a tenant that are at least so many days old."""
+        """Return ids of a tenant's jobs that are at least `ago` days old."""
         with self.bench.transaction() as connection:
             found = connection.scalars(
                 text(f"""
@@ -97,7 +97,7 @@ class AgedStack:
 
 @contextmanager
 def aged_stack(folder: Path, weights: Path) -> Iterator[AgedStack]:
-    """Run API and worker on a copy of the template database, which this fills."""
+    """Run API and worker on a copy of the template database, which this call fills."""
 
     def filled(addresses: Addresses) -> Mapping[str, str]:
         old_installation.fill(addresses, folder)
@@ -105,7 +105,7 @@ def aged_stack(folder: Path, weights: Path) -> Iterator[AgedStack]:
         return {}
 
     with ExitStack() as held:
-        stack = held.enter_context(running(folder, weights, ENVIRONMENT, detour=filled))
+        stack = held.enter_context(run_stack(folder, weights, ENVIRONMENT, detour=filled))
         bench = held.enter_context(
             old_installation.a_bench(
                 stack.stack.addresses, DATABASE, folder, sealing_keys=SEALING_KEYS

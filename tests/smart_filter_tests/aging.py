@@ -1,8 +1,8 @@
-"""Aging: days pass over an installation, or some of its jobs become days older.
+"""Age an installation, or some of its jobs, by whole days.
 
 A job's id is a UUIDv7, which begins with the millisecond in which the job was made. An older job
-therefore has another id: the helpers change it in every table and return what it is now. Objects
-keep their keys, whose folders still name the day on which they were stored.
+therefore has another id: the helpers change it in every table and return the new one. Object keys
+stay the same; their folders still name the day on which the objects were stored.
 """
 
 import datetime as dt
@@ -13,21 +13,22 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from smart_filter_api import keys
-from smart_filter_shared.cards import TaskName
-from smart_filter_shared.db import days
+from smart_filter_api.auth import api_keys
+from smart_filter_shared.db import partitions
 from smart_filter_shared.ids import JobId, Tenant
-from smart_filter_shared.jobs import fairness, versions
-from smart_filter_shared.jobs.presence import CELL
+from smart_filter_shared.model_registry import weight_versions
+from smart_filter_shared.operations import settlement
+from smart_filter_shared.pipeline import TaskName
+from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.storage import keys as storage_keys
-from smart_filter_tests import learning
+from smart_filter_tests import trainable_model
 from smart_filter_tests.bench import Bench
-from smart_filter_workers.retention import Retention
+from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 
-# Columns that hold the id of a job or of a batch, beside `id` of these two tables.
+# Columns that hold the id of a job or of a batch, besides `id` of these two tables.
 _IDS: Final = frozenset({"job_id", "batch_id", "parent_id", "album", "last_job_id"})
 _TABLES_OF_IDS: Final = frozenset({"jobs", "batches"})
-# Rows move past each other while they are updated one by one: first all of them go far away.
+# UPDATE moves rows one by one and ids would collide: first move all rows far away.
 _KEYED_BY_TIME: Final = frozenset({"usage", "samples", "queue_samples", "failures"})
 _FAR: Final = "interval '365000 days'"
 _COLUMNS: Final = text("""
@@ -42,9 +43,9 @@ _COLUMNS: Final = text("""
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table of ours.
+    """A column of a table.
 
-    type: as PostgreSQL writes it.  is_id: whether it holds the id of a job or of a batch.
+    type: PostgreSQL's name of the type.  is_id: whether it holds the id of a job or of a batch.
     """
 
     name: str
@@ -62,8 +63,8 @@ def columns(connection: Connection) -> Mapping[str, Sequence[Column]]:
     return found
 
 
-def earlier(column: Column, name: str, by: str, *, tail: str | None = None) -> str | None:
-    """Return SQL for what a column holds when all happened earlier; None when that is the same.
+def shift_sql(column: Column, name: str, by: str, *, tail: str | None = None) -> str | None:
+    """Return SQL that shifts a column's value into the past; None when the value does not change.
 
     name: of the column in the statement.  by: SQL of an interval.  tail: SQL of 18 hexadecimal
     digits that replace the random part of an id, for a copy; None keeps that part.
@@ -83,38 +84,38 @@ def earlier(column: Column, name: str, by: str, *, tail: str | None = None) -> s
     return f"CAST(lpad(to_hex({milliseconds}), 12, '0') || {random} AS uuid)"
 
 
-def older(job_id: uuid.UUID | str, *, number: int) -> JobId:
-    """Return the id of a job once it is so many days older."""
+def older_id(job_id: uuid.UUID | str, *, number: int) -> JobId:
+    """Return a job's id after the job is made `number` days older."""
     milliseconds = dt.timedelta(days=number) // dt.timedelta(milliseconds=1)
     return JobId(uuid.UUID(int=uuid.UUID(str(job_id)).int - (milliseconds << 80)))
 
 
 def pass_days(connection: Connection, number: int) -> None:
-    """Let all that a database holds have happened so many days earlier.
+    """Shift everything a database holds `number` days into the past.
 
-    What would have happened in these days has not: see `clean_up`.
+    Background work of these days has not happened: see `clean_up`.
     """
     _make_days(connection, number)
     by = f"interval '{number} days'"
     for table, found in columns(connection).items():
         ways = (f"({by} + {_FAR})", f"(-{_FAR})") if table in _KEYED_BY_TIME else (by,)
         for way in ways:
-            if changes := _earlier(found, way):
+            if changes := _shift_columns_sql(found, way):
                 connection.execute(text(f"UPDATE {table} SET {changes}"))
-    days.look(connection)
+    partitions.refresh_views(connection)
 
 
 def age_jobs(
     connection: Connection, job_ids: Sequence[uuid.UUID | str], *, number: int
 ) -> list[JobId]:
-    """Let jobs, and all that is of them, be so many days older; return their ids.
+    """Make jobs, and every row about them, `number` days older; return their new ids.
 
     A job that was derived from one of them names it only when it is among them.
     """
     which = [uuid.UUID(str(one)) for one in job_ids]
     by = f"interval '{number} days'"
     _make_days(connection, number, which)
-    for table, found in _attempts_first(columns(connection)):
+    for table, found in _order_tables(columns(connection)):
         names = {column.name for column in found}
         if table == "delivery_attempts":
             where = "delivery_id IN (SELECT id FROM deliveries WHERE job_id = ANY(:ids))"
@@ -124,48 +125,48 @@ def age_jobs(
             where = "job_id = ANY(:ids)"
         else:
             continue
-        if changes := _earlier(found, by):
+        if changes := _shift_columns_sql(found, by):
             connection.execute(text(f"UPDATE {table} SET {changes} WHERE {where}"), {"ids": which})
-    days.look(connection)
-    return [older(one, number=number) for one in which]
+    partitions.refresh_views(connection)
+    return [older_id(one, number=number) for one in which]
 
 
 def clean_up(bench: Bench) -> None:
-    """Let jobs that ended be counted, and retention remove all that has expired."""
-    bench.do(days.look)
-    bench.do(fairness.settle)
-    retention = Retention(bench.engine, bench.store, cell=CELL)
-    for _ in range(3):  # a mark, an object that goes, a row that goes
+    """Count ended jobs, and let retention remove everything that has expired."""
+    bench.do(partitions.refresh_views)
+    bench.do(settlement.settle)
+    retention = GarbageCollector(bench.engine, bench.store, cell=DEFAULT_CELL)
+    for _ in range(3):  # a mark, a removed object, a removed row
         while retention.remove_expired():
             pass
-    bench.do(days.look)
+    bench.do(partitions.refresh_views)
 
 
 def replace_weights(bench: Bench, *, score: float) -> str:
-    """Promote weights of the model that learns, which rate every smile so; return their digest."""
-    content = learning.network(score)
-    digest = learning.digest_of(content)
+    """Promote weights that give every smile the same score; return their digest."""
+    content = trainable_model.network(score)
+    digest = trainable_model.digest_of(content)
     key = storage_keys.weights(digest)
     bench.store.put(key, content, length=len(content), media_type="application/octet-stream")
-    trained = versions.Trained(
+    trained = weight_versions.TrainingRecord(
         task=TaskName.SMILE,
-        model=learning.CARD.name,
+        model=trainable_model.CARD.name,
         digest=digest,
         key=key,
-        metrics={**learning.BETTER, "against": None},
+        metrics={**trainable_model.BETTER, "against": None},
         parent=None,
         data_set=None,
         trained_on="the tests",
         trained_at=dt.datetime.now(dt.UTC),
     )
     with bench.transaction() as connection:
-        versions.register(connection, trained)
-        versions.promote(connection, digest, anyway=True)
+        weight_versions.register(connection, trained)
+        weight_versions.promote(connection, digest, anyway=True)
     return digest
 
 
 def rotate_key(bench: Bench, tenant: Tenant) -> str:
-    """Issue a key with every scope but the operator's, and revoke all that the tenant had."""
+    """Issue a key with every scope except the operator's; revoke the tenant's other keys."""
     with bench.transaction() as connection:
         connection.execute(
             text("""
@@ -174,20 +175,20 @@ def rotate_key(bench: Bench, tenant: Tenant) -> str:
             """),
             {"tenant": tenant},
         )
-        scopes = [keys.Scope.SUBMIT, keys.Scope.READ, keys.Scope.ADMIN]
-        return keys.issue(connection, tenant=tenant, scopes=scopes).key
+        scopes = [api_keys.Scope.SUBMIT, api_keys.Scope.READ, api_keys.Scope.ADMIN]
+        return api_keys.issue(connection, tenant=tenant, scopes=scopes).key
 
 
-def _attempts_first(
+def _order_tables(
     tables: Mapping[str, Sequence[Column]],
 ) -> Iterator[tuple[str, Sequence[Column]]]:
-    """Attempts are found by their deliveries, as long as these name the job as it was."""
+    """Order tables so that attempts are updated before the deliveries that lead to their jobs."""
     yield "delivery_attempts", tables["delivery_attempts"]
     yield from ((name, found) for name, found in tables.items() if name != "delivery_attempts")
 
 
 def _make_days(connection: Connection, number: int, ids: Sequence[uuid.UUID] | None = None) -> None:
-    """Make the days to which these jobs, or all, are to be moved."""
+    """Create the partitions that these jobs, or all jobs, move to."""
     wanted = connection.scalars(
         text(f"""
             SELECT DISTINCT CAST(
@@ -196,13 +197,13 @@ def _make_days(connection: Connection, number: int, ids: Sequence[uuid.UUID] | N
         """),
         {"ids": None if ids is None else list(ids)},
     ).all()
-    spans = days.partitions(connection)
+    spans = partitions.list_partitions(connection)
     for day in wanted:
         if not any(day < one.until and (one.since is None or one.since <= day) for one in spans):
-            days.make(connection, day)
+            partitions.create_day(connection, day)
 
 
-def _earlier(found: Sequence[Column], by: str) -> str:
-    """Return the SQL that sets the columns of a row, empty when none of them changes."""
-    changed = {column.name: earlier(column, f'"{column.name}"', by) for column in found}
+def _shift_columns_sql(found: Sequence[Column], by: str) -> str:
+    """Return SQL that shifts a row's columns into the past; empty when none of them changes."""
+    changed = {column.name: shift_sql(column, f'"{column.name}"', by) for column in found}
     return ", ".join(f'"{name}" = {sql}' for name, sql in changed.items() if sql is not None)

@@ -1,4 +1,4 @@
-"""A bench over real servers: write jobs, move them by hand, age them, look at them."""
+"""Drive real servers without workers: write, move, age and read jobs by hand."""
 
 import dataclasses
 import datetime as dt
@@ -13,10 +13,12 @@ import redis
 from sqlalchemy import Connection, Engine, text
 
 from smart_filter_deploy.embedded.addresses import Addresses
-from smart_filter_shared import settings as settings_module
-from smart_filter_shared.cards import LEADING_TASK
+from smart_filter_shared.artifacts.retention import ArtifactKind, RetentionPolicy
+from smart_filter_shared.artifacts.uploads import UploadRef
+from smart_filter_shared.config import settings as settings_module
+from smart_filter_shared.config.settings import Settings
 from smart_filter_shared.db import sessions
-from smart_filter_shared.doorbell import Doorbell, queue_of
+from smart_filter_shared.doorbell import Doorbell, queue_name
 from smart_filter_shared.ids import (
     BatchId,
     Capability,
@@ -27,19 +29,24 @@ from smart_filter_shared.ids import (
     new_job_id,
     new_worker_id,
 )
-from smart_filter_shared.jobs import batches, fairness, queries, transitions
-from smart_filter_shared.jobs.batches import BatchRow
-from smart_filter_shared.jobs.fairness import Place
-from smart_filter_shared.jobs.leases import Completion, Done, Lease
-from smart_filter_shared.jobs.models import Plan
-from smart_filter_shared.jobs.presence import CELL
+from smart_filter_shared.jobs import queries
+from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.jobs.queries import JobRow
-from smart_filter_shared.jobs.retention import Keeping, Kind
-from smart_filter_shared.jobs.submission import BatchSubmission, Membership, Submission
-from smart_filter_shared.jobs.uploads import Named
-from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe import Recipe, stages
-from smart_filter_shared.settings import Settings
+from smart_filter_shared.jobs.submission import (
+    BatchMember,
+    NewPhotoBatch,
+    NewPhotoJob,
+    submit_batch,
+    submit_job,
+)
+from smart_filter_shared.model_registry.registry import StagePlan
+from smart_filter_shared.pipeline import LEADING_TASK, StageName
+from smart_filter_shared.queue import batches, fair_queueing
+from smart_filter_shared.queue.batches import BatchRow
+from smart_filter_shared.queue.fair_queueing import Reservation
+from smart_filter_shared.queue.leases import CompleteResult, Lease, StageOutcome
+from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
+from smart_filter_shared.recipe import Recipe, required_stages
 from smart_filter_shared.storage.objects import ObjectStore
 
 Parameters = ParamSpec("Parameters")
@@ -55,18 +62,18 @@ _TABLES = (
     *("paces", "foresight", "pauses", "samples", "queue_samples", "failures"),
     *("model_versions", "shadow_results", "data_items", "data_sets", "data_removals"),
 )
-KEEPING = Keeping(input_seconds=24 * 3600, result_seconds=7 * 24 * 3600)
+KEEPING = RetentionPolicy(input_seconds=24 * 3600, result_seconds=7 * 24 * 3600)
 
 
 def settings_of(addresses: Addresses, **more: str) -> Settings:
-    """Return the settings of a process that knows these servers and nothing else."""
+    """Return the settings of a process that uses these servers and defaults otherwise."""
     environment = {
         **addresses.environment(),
         "SMART_FILTER_DATABASE_PATIENCE_SECONDS": "60",  # the machine may be busy
         "SMART_FILTER_SECRETS_KEY": "s" * 32,
         "SMART_FILTER_LIVE_URL": "wss://live.example.org",
         "SMART_FILTER_LIVE_SECRET": "l" * 32,
-        # Most tests submit one photo again and again, each time to see all of its stages run.
+        # Most tests submit one photo repeatedly, each time to see all of its stages run.
         "SMART_FILTER_REMEMBER": "false",
         **more,
     }
@@ -75,7 +82,7 @@ def settings_of(addresses: Addresses, **more: str) -> Settings:
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
-    """Return the variables that lead a process to these servers."""
+    """Return the environment variables that point a process at these servers."""
     database, broker, storage = settings.database, settings.broker, settings.storage
     return {
         "SMART_FILTER_DATABASE_URL": database.url.get_secret_value(),
@@ -87,10 +94,10 @@ def environment_of(settings: Settings) -> dict[str, str]:
     }
 
 
-def done(lease: Lease) -> Done:
-    """Return what a stage ends with that made one array, under its token as a key."""
+def stage_result(lease: Lease) -> StageOutcome:
+    """Return a stage result with one array, whose key is the lease's token."""
     key = f"{lease.token}"
-    return Done(lease, {"arrays": {"made": key}}, 0.1, {key: Kind.RESULT})
+    return StageOutcome(lease, {"arrays": {"made": key}}, 0.1, {key: ArtifactKind.RESULT})
 
 
 def capability(stage: StageName) -> Capability:
@@ -99,11 +106,11 @@ def capability(stage: StageName) -> Capability:
 
 
 @contextmanager
-def opened(settings: Settings, *, connections: int) -> Iterator["Bench"]:
-    """Open a bench on servers; its connections are closed at the end of the block."""
+def open_bench(settings: Settings, *, connections: int) -> Iterator["Bench"]:
+    """Open a bench on servers; its connections close at the end of the block."""
     bench = Bench(
         settings=settings,
-        engine=sessions.engine(settings.database, connections=connections),
+        engine=sessions.open_engine(settings.database, connections=connections),
         store=ObjectStore(settings.storage, connections=connections),
         doorbell=Doorbell(settings.broker),
         broker=redis.Redis.from_url(settings.broker.url.get_secret_value()),
@@ -118,7 +125,7 @@ def opened(settings: Settings, *, connections: int) -> Iterator["Bench"]:
 
 @dataclass(slots=True)
 class Bench:
-    """Servers without workers: a test makes every move itself."""
+    """Servers without workers: a test makes every transition itself."""
 
     settings: Settings
     engine: Engine
@@ -132,7 +139,7 @@ class Bench:
         return environment_of(self.settings)
 
     def empty(self) -> None:
-        """Forget every job, object and message."""
+        """Delete every job, object and message."""
         with self.transaction() as connection:
             many = connection.execute(text("SELECT count(*) > 1000 FROM jobs")).scalar_one()
             # TRUNCATE makes new files, 100 ms of them; DELETE of a few rows takes 2 ms.
@@ -168,17 +175,17 @@ class Bench:
         *given: Parameters.args,
         **more: Parameters.kwargs,
     ) -> Answer:
-        """Call something in a transaction of its own, as `bench.do(transitions.lapse)`."""
+        """Call a function in its own transaction: `bench.do(transitions.fail_overdue)`."""
         with self.transaction() as connection:
             return act(connection, *given, **more)
 
     def execute(self, statement: str, **values: object) -> None:
-        """Execute a statement in a transaction of its own."""
+        """Execute a statement in its own transaction."""
         with self.transaction() as connection:
             connection.execute(text(statement), values)
 
     def scalar(self, query: str, **values: object) -> Any:  # noqa: ANN401 - as the query says
-        """Return the first value that a query finds, or None."""
+        """Return the first value of a query's first row, or None."""
         with self.transaction() as connection:
             return connection.scalar(text(query), values)
 
@@ -189,7 +196,7 @@ class Bench:
         tenant: Tenant = TENANT,
         job_id: JobId | None = None,
         photo: str | None = None,
-        place: Place | None = None,
+        place: Reservation | None = None,
         model: str = "bench",
     ) -> JobId:
         """Write a job; its stages need capabilities that only this bench serves."""
@@ -200,7 +207,7 @@ class Bench:
         return self._submit(dataclasses.replace(made, photo_key=photo or made.photo_key))
 
     def derive(self, parent: JobId, *taken: StageName) -> JobId:
-        """Write a job of another's photo that has some of its stages from it."""
+        """Write a job that takes over some stages from another job of the same photo."""
         photo = self.job(parent).photo_key
         assert photo is not None
         submission = dataclasses.replace(
@@ -213,9 +220,9 @@ class Bench:
         return self._submit(submission)
 
     def submit_elsewhere(
-        self, *, photo_url: str | None = None, upload: Named | None = None
+        self, *, photo_url: str | None = None, upload: UploadRef | None = None
     ) -> JobId:
-        """Write a job whose photo `prepare` has to bring."""
+        """Write a job whose photo `prepare` has to fetch."""
         made = self._default_submission()
         return self._submit(
             dataclasses.replace(
@@ -224,19 +231,19 @@ class Bench:
         )
 
     def submit_many(self, jobs: int, recipe: Recipe, *, tenant: Tenant) -> list[JobId]:
-        """Write jobs in one transaction, each with a place of its own."""
-        wanted = [capability(stage) for stage in stages(recipe)]
+        """Write jobs in one transaction, each with its own place."""
+        wanted = [capability(stage) for stage in required_stages(recipe)]
         submitted = []
         with self.transaction() as connection:
             for _ in range(jobs):
-                place = fairness.reserve(connection, tenant, wanted, cell=CELL)
+                place = fair_queueing.reserve(connection, tenant, wanted, cell=DEFAULT_CELL)
                 submission = _submission(new_job_id(), tenant, recipe, place)
-                transitions.submit(connection, submission)
+                submit_job(connection, submission)
                 submitted.append(submission.job_id)
         return submitted
 
     def copy(self, job_id: JobId, copies: int, *, every_seconds: float) -> list[JobId]:
-        """Write copies of a job and its stages as they stand; each one ranks so much later."""
+        """Write copies of a job and its stages as they are, each ranked `every_seconds` later."""
         with self.transaction() as connection:
             connection.execute(
                 text("CREATE TEMP TABLE copies (id uuid, number int) ON COMMIT DROP")
@@ -280,13 +287,13 @@ class Bench:
         ids = job_ids or [new_job_id() for _ in range(jobs)]
         submissions = [
             dataclasses.replace(
-                _submission(ids[index], TENANT, wanted, Place(index, 0.5)),
-                membership=Membership(batch_id, index, best is not None),
+                _submission(ids[index], TENANT, wanted, Reservation(index, 0.5)),
+                membership=BatchMember(batch_id, index, best is not None),
             )
             for index in range(jobs)
         ]
-        batch = BatchSubmission(batch_id, TENANT, best, webhook_url, submissions, ())
-        self.do(transitions.submit_batch, batch)
+        batch = NewPhotoBatch(batch_id, TENANT, best, webhook_url, submissions, ())
+        self.do(submit_batch, batch)
         return batch_id, [one.job_id for one in submissions]
 
     def batch(self, batch_id: BatchId) -> BatchRow:
@@ -294,17 +301,17 @@ class Bench:
         assert found is not None
         return found
 
-    def reserve(self, tenant: Tenant, recipe: Recipe) -> Place:
-        """Take a tenant's next place, as the API does."""
-        wanted = [capability(stage) for stage in stages(recipe)]
+    def reserve(self, tenant: Tenant, recipe: Recipe) -> Reservation:
+        """Reserve a tenant's next place, as the API does."""
+        wanted = [capability(stage) for stage in required_stages(recipe)]
         with self.transaction() as connection:
             if recipe.run_at is not None:
-                return fairness.place_later(connection, cell=CELL)
-            return fairness.reserve(connection, tenant, wanted, cell=CELL)
+                return fair_queueing.provisional_reservation(connection, cell=DEFAULT_CELL)
+            return fair_queueing.reserve(connection, tenant, wanted, cell=DEFAULT_CELL)
 
     def claim(self, stage: StageName, *, batch_size: int = 1) -> list[Lease]:
         return self.do(
-            transitions.claim,
+            WORKER.claim,
             capability(stage),
             worker=self.worker,
             batch_size=batch_size,
@@ -317,31 +324,31 @@ class Bench:
         (lease,) = self.claim(stage)
         return lease
 
-    def complete(self, *leases: Lease) -> Completion:
-        return self.do(transitions.complete, [done(lease) for lease in leases], KEEPING)
+    def complete(self, *leases: Lease) -> CompleteResult:
+        return self.do(WORKER.complete, [stage_result(lease) for lease in leases], KEEPING)
 
     def advance(self, *names: StageName) -> None:
         for name in names:
             self.complete(self.claim_one(name))
 
     def age(self, lease: Lease, *, seconds: float) -> None:
-        """Let a lease have been renewed for the last time so many seconds earlier."""
+        """Set a lease's last renewal `seconds` into the past."""
         self._shift("leased_until", lease.job_id, lease.stage, seconds)
 
     def pass_time(self, job_id: JobId, stage: StageName, *, seconds: float) -> None:
-        """Let a stage have waited for so many seconds more."""
+        """Make a stage `seconds` older."""
         self._shift("not_before", job_id, stage, seconds)
         self._shift("patience_since", job_id, stage, seconds)
 
     def sweep(self) -> list[Capability]:
-        """Expire, lapse and wake, as the sweeper does; return what it would ring."""
+        """Expire, lapse and wake stages as the sweeper does; return the capabilities to ring."""
         self.do(
-            transitions.expire,
+            WORKER.expire,
             max_attempts=self.settings.engine.max_attempts,
             give_up_seconds=self.settings.engine.give_up_seconds,
         )
-        self.do(transitions.lapse)
-        return self.do(transitions.wake)
+        self.do(WORKER.fail_overdue)
+        return self.do(WORKER.wake)
 
     def job(self, job_id: JobId, *, tenant: Tenant = TENANT) -> JobRow:
         found = self.do(queries.find, job_id, tenant)
@@ -360,18 +367,18 @@ class Bench:
             return dict(found.mappings().one())
 
     def rings(self, stage: StageName) -> int:
-        return int(self.broker.llen(queue_of(capability(stage))))
+        return int(self.broker.llen(queue_name(capability(stage))))
 
     def now(self) -> dt.datetime:
         moment: dt.datetime = self.scalar("SELECT statement_timestamp()")
         return moment
 
-    def _default_submission(self) -> Submission:
+    def _default_submission(self) -> NewPhotoJob:
         recipe = Recipe()
         return _submission(new_job_id(), TENANT, recipe, self.reserve(TENANT, recipe))
 
-    def _submit(self, submission: Submission) -> JobId:
-        self.do(transitions.submit, submission)
+    def _submit(self, submission: NewPhotoJob) -> JobId:
+        self.do(submit_job, submission)
         return submission.job_id
 
     def _shift(self, column: str, job_id: JobId, stage: StageName, seconds: float) -> None:
@@ -387,9 +394,9 @@ class Bench:
 
 
 def _submission(
-    job_id: JobId, tenant: Tenant, recipe: Recipe, place: Place, *, model: str = "bench"
-) -> Submission:
-    return Submission(
+    job_id: JobId, tenant: Tenant, recipe: Recipe, place: Reservation, *, model: str = "bench"
+) -> NewPhotoJob:
+    return NewPhotoJob(
         job_id=job_id,
         tenant=tenant,
         recipe=recipe,
@@ -400,7 +407,7 @@ def _submission(
         background_key=None,
         keeping=KEEPING,
         plans={
-            stage: Plan(capability(stage), {LEADING_TASK[stage]: model}, {})
-            for stage in stages(recipe)
+            stage: StagePlan(capability(stage), {LEADING_TASK[stage]: model}, {})
+            for stage in required_stages(recipe)
         },
     )

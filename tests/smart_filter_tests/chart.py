@@ -1,4 +1,4 @@
-"""The Helm chart, rendered as `helm install` would, without a cluster."""
+"""Render the Helm chart as `helm install` would, without a cluster."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ import yaml
 
 CHART = Path(__file__).parents[2] / "deploy" / "kubernetes"
 RELEASE = "photos"
-# An object of Kubernetes as YAML has it: each kind has a shape of its own.
+# A Kubernetes object as YAML: each kind has its own shape.
 Manifest = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
-    """What an installation consists of, and what its operator is told.
+class RenderedChart:
+    """The objects of an installation, and the notes for its operator.
 
-    values: all that it was made of, defaults included.
+    values: everything it was made of, defaults included.
     """
 
     values: Mapping[str, Any]
@@ -35,7 +35,7 @@ class Rendered:
         return found
 
     def pods(self) -> dict[str, Manifest]:
-        """Every pod template, by the name of what makes such pods, less the release's."""
+        """Every pod template, by the name of its controller without the release's name."""
         return {
             one["metadata"]["name"].removeprefix(f"{RELEASE}-"): one["spec"]["template"]
             for one in self.manifests
@@ -48,17 +48,17 @@ class Rendered:
             yield from pod["spec"]["containers"]
 
 
-def example() -> dict[str, Any]:
+def example_values() -> dict[str, Any]:
     values: dict[str, Any] = yaml.safe_load((CHART / "example-values.yaml").read_text())
     return values
 
 
-def merged(values: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values with more of them, as Helm merges files of values."""
+def merge_values(values: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge values with more of them, as Helm merges files of values."""
     return {
         **values,
         **{
-            name: merged(values[name], value)
+            name: merge_values(values[name], value)
             if isinstance(value, Mapping) and isinstance(values.get(name), Mapping)
             else value
             for name, value in more.items()
@@ -67,13 +67,13 @@ def merged(values: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]
 
 
 def environment(container: Manifest) -> dict[str, Manifest]:
-    """Return what a container is told, by the variable's name."""
+    """Return a container's environment variables by name."""
     named = {one["name"]: one for one in container["env"]}
     assert len(named) == len(container["env"]), "a variable stands there twice"
     return named
 
 
-def render(values: Mapping[str, Any], *, release: str = RELEASE) -> Rendered:
+def render(values: Mapping[str, Any], *, release: str = RELEASE) -> RenderedChart:
     """Render the chart.  Raises helm_python.HelmError where Helm would refuse the values."""
     with helm_python.Chart.load(CHART) as chart:
         merged = chart.merge_values(dict(values))
@@ -86,4 +86,4 @@ def render(values: Mapping[str, Any], *, release: str = RELEASE) -> Rendered:
         if manifest
     ]
     (notes,) = (text for path, text in files.items() if path.endswith("NOTES.txt"))
-    return Rendered(merged, tuple(manifests), notes)
+    return RenderedChart(merged, tuple(manifests), notes)

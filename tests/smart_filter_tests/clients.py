@@ -1,4 +1,4 @@
-"""Both clients, asked alike: what one does the other has to do."""
+"""Both clients behind one interface: a test of one is a test of the other."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,11 +13,11 @@ Handler = Callable[[httpx.Request], httpx.Response]
 
 
 @dataclass(slots=True)
-class Asked:
+class ClientDriver:
     """A client whose server is a function, and whose time passes only by sleeping.
 
-    Each call has a client of its own.  handler: None for a real server, and real time.
-    pauses: how long it slept, in seconds.
+    Each call opens its own client.  handler: None for a real server, and real time. pauses: the
+    seconds of each sleep.
     """
 
     handler: Handler | None
@@ -27,7 +27,7 @@ class Asked:
     attempts: int = 4
     pauses: list[float] = field(default_factory=list)
 
-    # Any: whatever the method takes and returns, here and below.
+    # Any: the method's own arguments and result, here and below.
     def do(self, name: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         if not self.is_async:
             with self._blocking() as client:
@@ -70,11 +70,13 @@ class Asked:
         }
 
 
-Asking = Callable[[Handler], Asked]  # gives either client, of a server that is a function
+MakeClient = Callable[
+    [Handler], ClientDriver
+]  # makes a client of either kind whose server is a function
 
 
 class Script:
-    """A server that answers in turn, the last answer for ever; seen: what it was asked."""
+    """A server that gives scripted answers in turn and repeats the last; seen: its requests."""
 
     def __init__(self, *answers: httpx.Response | Exception | Handler) -> None:
         self.seen: list[httpx.Request] = []
@@ -107,9 +109,9 @@ def problem(status: int, code: str, **headers: str) -> httpx.Response:
     )
 
 
-def sent_by(asking: Asking, name: str, *args: Any, **kwargs: Any) -> httpx.Request:  # noqa: ANN401
+def request_of(make_client: MakeClient, name: str, *args: Any, **kwargs: Any) -> httpx.Request:  # noqa: ANN401
     """Return the one request that a method sends; a queued job answers it."""
     server = Script(job_answer("queued", 202))
-    asking(server).do(name, *args, **kwargs)
+    make_client(server).do(name, *args, **kwargs)
     [request] = server.seen
     return request

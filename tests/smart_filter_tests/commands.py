@@ -1,4 +1,4 @@
-"""The command line, as tests run it."""
+"""Run the command line in tests."""
 
 import json
 from collections.abc import Sequence
@@ -8,19 +8,19 @@ import click
 import pytest
 
 from smart_filter_deploy.cli import main, smart_filter
-from smart_filter_deploy.cli.endings import WRONG_USAGE
-from smart_filter_shared.settings import Settings
+from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE
+from smart_filter_shared.config.settings import Settings
 from smart_filter_tests.bench import environment_of
 
 
 class Command:
-    """The command line, in this very process."""
+    """The command line in this process."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys
 
     def __call__(self, *arguments: str) -> Any:  # noqa: ANN401 - JSON
-        """Run a command that must succeed; return what it told."""
+        """Run a command that must succeed; return its JSON output."""
         self._capsys.readouterr()
         assert self.status(*arguments, "--json") == 0
         return json.loads(self._capsys.readouterr().out)
@@ -30,7 +30,7 @@ class Command:
             main(arguments)
         return ended.value.code
 
-    def refused(self, *arguments: str) -> str:
+    def usage_error(self, *arguments: str) -> str:
         """Run a command that must end as wrong usage; return the one line that it writes."""
         self._capsys.readouterr()
         assert self.status(*arguments) == WRONG_USAGE
@@ -38,7 +38,7 @@ class Command:
         assert (written.out, written.err.count("\n")) == ("", 1)
         return written.err
 
-    def said(self, *arguments: str) -> str:
+    def output(self, *arguments: str) -> str:
         self._capsys.readouterr()
         self.status(*arguments)
         written = self._capsys.readouterr()
@@ -46,10 +46,10 @@ class Command:
 
 
 def on_servers(
-    told: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    server_settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Command:
-    """Return the command line, working on these servers."""
-    for name, value in environment_of(told).items():
+    """Return the command line with these servers in its environment."""
+    for name, value in environment_of(server_settings).items():
         monkeypatch.setenv(name, value)
     return Command(capsys)
 

@@ -1,4 +1,4 @@
-"""Databases of a test's own on the tests' server."""
+"""Create databases for a single test on the tests' server."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from pydantic import SecretStr
 from sqlalchemy import Engine, create_engine, make_url, text
 
+from smart_filter_shared.config.settings import DatabaseSettings
 from smart_filter_shared.db import sessions
-from smart_filter_shared.settings import DatabaseSettings
 
 
 @contextmanager
 def an_empty_database(url: str, name: str) -> Iterator[DatabaseSettings]:
-    """Give a database without tables while the block lasts.
+    """Provide a database without tables while the block lasts.
 
     url: of any database on the server.
     """
@@ -29,8 +29,8 @@ def an_empty_database(url: str, name: str) -> Iterator[DatabaseSettings]:
 
 
 @contextmanager
-def connected(settings: DatabaseSettings, *, connections: int = 2) -> Iterator[Engine]:
-    engine = sessions.engine(settings, connections=connections)
+def connect(settings: DatabaseSettings, *, connections: int = 2) -> Iterator[Engine]:
+    engine = sessions.open_engine(settings, connections=connections)
     try:
         yield engine
     finally:

@@ -1,4 +1,4 @@
-"""Crops of drawn eyes in open/ and closed/: what networks of eyes are tried on."""
+"""Draw crops of eyes in open/ and closed/ for tests of eye networks."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def crop(rng: np.random.Generator, *, is_open: bool) -> NDArray[np.uint8]:
 
 
 def folder(place: Path, count: int, *, seed: int = 0) -> Path:
-    """Write so many crops of either kind; two of each person, as their names tell."""
+    """Write `count` crops of either kind; two of each person, as their names show."""
     rng = np.random.default_rng(seed)
     for name in ("open", "closed"):
         (place / name).mkdir(parents=True)

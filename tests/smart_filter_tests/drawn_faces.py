@@ -1,4 +1,4 @@
-"""Crops of drawn faces whose votes are known: what networks of expressions are tried on."""
+"""Draw crops of faces with known votes for tests of expression networks."""
 
 import csv
 from pathlib import Path
@@ -13,7 +13,7 @@ SIDE_PX = 48
 
 
 def crop(rng: np.random.Generator, *, happy: bool) -> NDArray[np.uint8]:
-    """Draw a face, (48, 48) uint8 grey, whose mouth is an arc up or down."""
+    """Draw a face, (48, 48) uint8 gray, whose mouth is an arc up or down."""
     picture = np.full((SIDE_PX, SIDE_PX), int(rng.integers(20, 90)), np.uint8)
     skin, dark = int(rng.integers(140, 230)), int(rng.integers(0, 60))
     x, y = (int(value) for value in rng.integers(-2, 3, 2))
@@ -27,7 +27,7 @@ def crop(rng: np.random.Generator, *, happy: bool) -> NDArray[np.uint8]:
 
 
 def folder(place: Path, count: int, *, seed: int = 0) -> Path:
-    """Write crops and votes as `smart-filter eval smile` reads them; every other one is happy."""
+    """Write crops and votes as `smart-filter eval smile` reads them; every other face is happy."""
     place.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     crops = [crop(rng, happy=number % 2 == 1) for number in range(count)]

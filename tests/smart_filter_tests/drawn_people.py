@@ -1,4 +1,4 @@
-"""Folders of drawn people and their masks: heads and shoulders before stripes."""
+"""Draw folders of people and their masks: heads and shoulders in front of stripes."""
 
 from pathlib import Path
 
@@ -11,19 +11,19 @@ WIDTH, HEIGHT = 72, 96
 
 
 def folder(where: Path, count: int, *, seed: int = 0) -> Path:
-    """Write `images` and `masks` of so many drawn people below a folder; return it."""
+    """Write `images` and `masks` of `count` drawn people below a folder; return it."""
     drawing = np.random.default_rng(seed)
     for name in ("images", "masks"):
         (where / name).mkdir(parents=True, exist_ok=True)
     for number in range(count):
-        photo, mask = one(drawing)
+        photo, mask = draw_person(drawing)
         cv2.imwrite(str(where / "images" / f"drawn_{number:03}.png"), photo[..., ::-1])
         cv2.imwrite(str(where / "masks" / f"drawn_{number:03}.png"), mask)
     return where
 
 
-def one(drawing: np.random.Generator) -> tuple[Srgb8, Matte8]:
-    """Draw somebody: (HEIGHT, WIDTH, 3) uint8 sRGB, and the (HEIGHT, WIDTH) uint8 mask."""
+def draw_person(drawing: np.random.Generator) -> tuple[Srgb8, Matte8]:
+    """Draw a person: (HEIGHT, WIDTH, 3) uint8 sRGB, and the (HEIGHT, WIDTH) uint8 mask."""
     photo, mask = _stripes(drawing), np.zeros((HEIGHT, WIDTH), np.uint8)
     middle, head = int(drawing.integers(24, 48)), int(drawing.integers(10, 16))
     top = int(drawing.integers(24, 40))
@@ -38,7 +38,7 @@ def one(drawing: np.random.Generator) -> tuple[Srgb8, Matte8]:
 
 
 def _stripes(drawing: np.random.Generator) -> Srgb8:
-    """Draw a background: two cold colours, striped at some angle."""
+    """Draw a background: two cold colors, striped at some angle."""
     rows, columns = np.indices((HEIGHT, WIDTH))
     across, down = drawing.uniform(-0.5, 0.5, 2)
     share = (np.sin(across * columns + down * rows + drawing.uniform(0, 6)) + 1)[

@@ -1,6 +1,6 @@
-"""Golden pictures: what recipes make of the portrait, kept to be compared with.
+"""Golden pictures: stored results of recipes on the portrait, to compare with.
 
-`make golden` renews them; look at each one that changed before it is committed.
+`make golden` renews them; look at each changed picture before committing it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ import numpy as np
 
 from smart_filter_shared.recipe.fields import parse
 from smart_filter_tests.portrait import as_job
-from smart_filter_workers.results import Encoded, Srgb8
+from smart_filter_workers.results import EncodedFile, Srgb8
 from smart_filter_workers.stages.composite import stage
 from smart_filter_workers.stages.composite.models import layers
 
@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parents[1] / "golden"
 SIDE = 320
 SEED = 7
 
-# One for each way that a picture can come about; every other name at its default.
+# One recipe for each code path; every other field has its default.
 RECIPES: Mapping[str, Mapping[str, str]] = {
     "auto": {},
     "auto-fast": {"edge": "fast"},
@@ -44,12 +44,12 @@ RECIPES: Mapping[str, Mapping[str, str]] = {
 
 
 def job(fields: Mapping[str, str], *, seed: int = SEED) -> stage.Inputs:
-    """Return the portrait as a job with these fields."""
+    """Return the portrait as a job with these recipe fields."""
     written = {name: [value] for name, value in {"format": "png", **fields}.items()}
     return as_job(parse(written, offered={}), side=SIDE, seed=seed)
 
 
-def made(jobs: Sequence[stage.Inputs]) -> list[Encoded]:
+def render(jobs: Sequence[stage.Inputs]) -> list[EncodedFile]:
     models: stage.Models = {"composite": layers.load(Path())}
     found = [result.image for result in stage.run(models, jobs)]
     return [image for image in found if image is not None]
@@ -74,7 +74,7 @@ def renew() -> None:
     for stale in FOLDER.glob("*.png"):
         stale.unlink()
     for name, fields in RECIPES.items():
-        [image] = made([job(fields)])
+        [image] = render([job(fields)])
         (FOLDER / f"{name}.png").write_bytes(image.content)
 
 

@@ -1,7 +1,7 @@
-"""HEIC files, put together box by box around pictures that were coded once.
+"""Build HEIC files box by box around pictures that were coded once.
 
-No encoder of HEVC comes with the project. The pictures below are drawings of ours, coded by
-x265 through pillow-heif 1.4 at 64×64 pixels, of which the upper 48 rows are the picture.
+The project has no HEVC encoder. The pictures below are our own drawings, coded by x265 through
+pillow-heif 1.4 at 64×64 pixels; the upper 48 rows are the picture.
 """
 
 import base64
@@ -16,8 +16,8 @@ SIZE: Final = (64, 48)
 
 
 @dataclass(frozen=True, slots=True)
-class Coded:
-    """A coded picture: its decoder's set-up, and its own bytes."""
+class CodedPicture:
+    """A coded picture: its decoder configuration, and its own bytes."""
 
     setup: bytes
     content: bytes
@@ -25,7 +25,7 @@ class Coded:
 
 # Quarters of red (200, 30, 30), green (30, 160, 40), blue (30, 40, 190) and white, clockwise
 # from the top left; whole chroma, quality 80.
-QUARTERS: Final = Coded(
+QUARTERS: Final = CodedPicture(
     base64.b64decode(
         "AQQIAAAAnjgAAAAAHvAA/P/4+AAADwNgAAEAF0ABDAH//wQIAAADAJ44AAADAAAeugJAYQABACpCAQEECAAAAwCe"
         "OAAAAwAAHpAEECCy3VyU1zcBDQYEAAADAGQAAAMABCBiAAEACEQBwXMYMAiQ"
@@ -38,8 +38,8 @@ QUARTERS: Final = Coded(
         "G9hJBSO6uJUY"
     ),
 )
-# Black, 8 bits; and grey alone, 128 of 255, as alpha is coded.
-BLACK: Final = Coded(
+# Black, 8 bits; and gray alone, 128 of 255, as alpha is coded.
+BLACK: Final = CodedPicture(
     base64.b64decode(
         "AQQIAAAAnjgAAAAA//AA/P/4+AAADwNgAAEAF0ABDAH//wQIAAADAJ44AAADAAD/ugJAYQABACpCAQEECAAAAwCe"
         "OAAAAwAA/5AEECCy3VyU1zcBDQYEAAADAGQAAAMABCBiAAEACEQBwXAwYJEg"
@@ -48,15 +48,15 @@ BLACK: Final = Coded(
         "AAAANCgBrwW4H3mAZv//8urlcw+iGmVWVWVWVWYbYbYbYbYbYbYbYf01WTMJZQNe2nKrsH1iJtw="
     ),
 )
-HALF: Final = Coded(
+HALF: Final = CodedPicture(
     base64.b64decode(
         "AQQIAAAAn/gAAAAA//AA/Pz4+AAADwNgAAEAF0ABDAH//wQIAAADAJ/4AAADAAD/ugJAYQABACVCAQEECAAAAwCf"
         "+AAAAwAA/8CCBBZbq5Ka5sCAAAAMgAAAAwCEYgABAAZEAcFxiRI="
     ),
     base64.b64decode("AAAACygBrgtwmIfcf4Jg"),
 )
-# Grey (64, 64, 64) of 255, 10 bits.
-TEN_BITS: Final = Coded(
+# Gray (64, 64, 64) of 255, 10 bits.
+TEN_BITS: Final = CodedPicture(
     base64.b64decode(
         "AQQIAAAAnDgAAAAA//AA/P/6+gAADwNgAAEAF0ABDAH//wQIAAADAJw4AAADAAD/ugJAYQABAClCAQEECAAAAwCc"
         "OAAAAwAA/5AEECCbLdXJTXNwENBgQAAABkAAAAMAQmIAAQAIRAHBcDBgkSA="
@@ -69,10 +69,10 @@ TEN_BITS: Final = Coded(
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing in a file.
+    """An item of a file.
 
-    properties: boxes that hold for it.  references: kind, and the numbers of other items.
-    Items are numbered from 1 in order; the first is the main picture.
+    properties: boxes that apply to it.  references: kind, and the numbers of other items. Items are
+    numbered from 1 in order; the first is the main picture.
     """
 
     kind: bytes
@@ -87,17 +87,17 @@ def box(kind: bytes, content: bytes) -> bytes:
 
 
 def ispe(width: int, height: int) -> bytes:
-    """Return what says how large a picture is."""
+    """Return the box with a picture's size."""
     return box(b"ispe", struct.pack(">III", 0, width, height))
 
 
-def turned(quarters: int) -> bytes:
-    """Return what says that a picture is seen turned by 90° so often, counter-clockwise."""
+def rotation_box(quarters: int) -> bytes:
+    """Return the box that rotates a picture by `quarters` times 90°, counter-clockwise."""
     return box(b"irot", bytes((quarters,)))
 
 
-def clipped(width: int, height: int) -> bytes:
-    """Return what says that of 64×64 pixels those at the top left are seen."""
+def crop_box(width: int, height: int) -> bytes:
+    """Return the box that crops 64×64 pixels to those at the top left."""
     offsets = ((width - 64, 2), (height - 64, 2))
     sides = struct.pack(">IIII", width, 1, height, 1)
     return box(b"clap", sides + b"".join(struct.pack(">iI", *offset) for offset in offsets))
@@ -107,17 +107,19 @@ def profile(icc: bytes) -> bytes:
     return box(b"colr", b"prof" + icc)
 
 
-def coded(
-    picture: Coded, *properties: bytes, references: tuple[tuple[bytes, Sequence[int]], ...] = ()
+def coded_item(
+    picture: CodedPicture,
+    *properties: bytes,
+    references: tuple[tuple[bytes, Sequence[int]], ...] = (),
 ) -> Item:
     """Return a coded picture of 64×64 pixels."""
     known = (ispe(64, 64), box(b"hvcC", picture.setup))
     return Item(b"hvc1", picture.content, (*known, *properties), references)
 
 
-def alpha_of(number: int, picture: Coded = HALF) -> Item:
+def alpha_of(number: int, picture: CodedPicture = HALF) -> Item:
     kind = box(b"auxC", bytes(4) + b"urn:mpeg:hevc:2015:auxid:1\0")
-    return coded(picture, kind, clipped(*SIZE), references=((b"auxl", (number,)),))
+    return coded_item(picture, kind, crop_box(*SIZE), references=((b"auxl", (number,)),))
 
 
 def grid(columns: int, rows: int, parts: Sequence[int], size: tuple[int, int]) -> Item:
@@ -127,7 +129,7 @@ def grid(columns: int, rows: int, parts: Sequence[int], size: tuple[int, int]) -
 
 
 def overlay(parts: Sequence[int], size: tuple[int, int]) -> Item:
-    """Return a picture of others on top of each other. Source: ISO/IEC 23008-12, 6.6.2.2."""
+    """Return a picture made of others on top of each other. Source: ISO/IEC 23008-12, 6.6.2.2."""
     places = bytes(8 * len(parts))
     content = struct.pack(">BB8xII", 0, 1, *size) + places
     return Item(b"iovl", content, (ispe(*size),), ((b"dimg", parts),))
@@ -142,7 +144,7 @@ def exif_of(number: int, orientation: int) -> Item:
 
 def quarters(*properties: bytes) -> bytes:
     """Return a photo: the quarters, and nothing else."""
-    return a_heic(coded(QUARTERS, clipped(*SIZE), *properties))
+    return a_heic(coded_item(QUARTERS, crop_box(*SIZE), *properties))
 
 
 def a_heic(*items: Item, brand: bytes = b"heic") -> bytes:

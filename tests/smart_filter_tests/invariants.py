@@ -1,12 +1,12 @@
-"""What must hold of jobs and stages whatever has happened: what an operator's audit looks for."""
+"""Invariants of jobs and stages in every state, as the operator's audit checks them."""
 
-from smart_filter_shared.jobs import audit
+from smart_filter_shared.operations import consistency
 from smart_filter_tests.bench import Bench
 
 _MOST = 20
 
 
 def broken(bench: Bench) -> list[str]:
-    """Return which rules do not hold, each with what breaks it."""
-    found = bench.do(audit.rows, most=_MOST)
+    """Return the rules that do not hold, each with the rows that break it."""
+    found = bench.do(consistency.check_rows, most=_MOST)
     return [f"{finding.rule}: {finding.subject}" for finding in found]

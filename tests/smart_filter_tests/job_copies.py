@@ -1,7 +1,7 @@
-"""Copies of jobs, spread over days by the database itself: with events, deliveries and results.
+"""Copy jobs over many days inside the database, with events, deliveries and results.
 
-Copies differ from their original in ids, times and keys of objects, and in nothing else. Photos
-and intermediates are left out, as if the time for which they are kept were over.
+Copies differ from their original in ids, times and keys of objects, and in nothing else. Photos and
+intermediates are left out, as if their retention were over.
 """
 
 import datetime as dt
@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 from smart_filter_tests import aging
 from smart_filter_tests.aging import Column
 
-# By which column rows are found.
+# The column that finds a table's rows.
 _KEYS: Final = {
     "jobs": "id",
     "batches": "id",
@@ -26,9 +26,9 @@ _KEYS: Final = {
     "delivery_attempts": "job_id",
     "artifacts": "job_id",
 }
-# When a row was written, by which the transaction is chosen that it names.
+# The time at which a row was written, which determines the transaction id that it names.
 _WRITTEN_AT: Final = {"events": "at", "tombstones": "deleted_at"}
-# Columns with keys of objects, in which the job's id stands.
+# Columns with keys of objects, which contain the job's id.
 _OBJECTS: Final = {("jobs", "photo_key"), ("stages", "result"), ("artifacts", "key")}
 _DELIVERIES: Final = {("deliveries", "id"), ("delivery_attempts", "delivery_id")}
 _SECONDS_A_TRANSACTION: Final = 12
@@ -44,9 +44,9 @@ _PLAN: Final = text("""
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What is copied together: a job, a batch and its jobs, or a job and one derived from it.
+    """Rows that are copied together: a job, a batch and its jobs, or a job and a derived one.
 
-    units: how many copies.  newest, oldest: the ages between which these lie, evenly.
+    units: number of copies.  newest, oldest: the ages between which they lie, evenly spread.
     """
 
     ids: Sequence[uuid.UUID]
@@ -56,7 +56,7 @@ class Group:
 
 
 def write(connection: Connection, group: Group) -> None:
-    """Write copies of a group; their days must be there."""
+    """Write copies of a group; the partitions of their days must exist."""
     connection.execute(
         _PLAN,
         {
@@ -87,13 +87,15 @@ def write(connection: Connection, group: Group) -> None:
 
 
 def _value(table: str, key: str, column: Column) -> str:
-    """Return SQL for what a column of a copy holds."""
+    """Return SQL for the value of a copy's column."""
     name = f'original."{column.name}"'
     if (table, column.name) in _DELIVERIES:
-        return f"CAST({_drawn(name)} AS uuid)"
+        return f"CAST({_random_digits(name)} AS uuid)"
     if (table, column.name) in _OBJECTS:
         own = f"original.{key}"
-        copied = aging.earlier(Column(key, "uuid", False, True), own, "copies.by", tail=_drawn(own))
+        copied = aging.shift_sql(
+            Column(key, "uuid", False, True), own, "copies.by", tail=_random_digits(own)
+        )
         return (
             f"CAST(replace(CAST({name} AS text), CAST({own} AS text), CAST({copied} AS text))"
             f" AS {column.type})"
@@ -103,10 +105,10 @@ def _value(table: str, key: str, column: Column) -> str:
         age = f"extract(epoch FROM statement_timestamp() - ({at} - copies.by))"
         now = "CAST(CAST(pg_current_xact_id() AS text) AS int8)"
         return f"greatest(3, {now} - 1 - CAST({age} / {_SECONDS_A_TRANSACTION} AS int8))"
-    changed = aging.earlier(column, name, "copies.by", tail=_drawn(name))
+    changed = aging.shift_sql(column, name, "copies.by", tail=_random_digits(name))
     return name if changed is None else changed
 
 
-def _drawn(name: str) -> str:
-    """Return SQL of 32 hexadecimal digits that an id and a copy's number decide."""
+def _random_digits(name: str) -> str:
+    """Return SQL of 32 hexadecimal digits, derived from an id and a copy's number."""
     return f"md5(CAST({name} AS text) || copies.number)"

@@ -1,15 +1,14 @@
-"""Jobs as their rows are read, made by hand."""
+"""Make jobs in memory as they are read from their rows."""
 
 import datetime as dt
 import uuid
 from collections.abc import Mapping
 
-from smart_filter_shared.cards import LEADING_TASK
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs.queries import JobRow, StageRow
-from smart_filter_shared.jobs.states import JobState
-from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe import Recipe, stages
+from smart_filter_shared.pipeline import LEADING_TASK, StageName
+from smart_filter_shared.queue.states import JobState
+from smart_filter_shared.recipe import Recipe, required_stages
 
 Facts = Mapping[StageName, Mapping[str, object]]
 CREATED_AT = dt.datetime(2026, 1, 1, 8, 30, tzinfo=dt.UTC)
@@ -22,7 +21,7 @@ def a_job_row(
     state: JobState = JobState.RUNNING,
     **fields: object,
 ) -> JobRow:
-    """Return a job whose stages with facts have succeeded; the others wait."""
+    """Make a job whose stages with facts have succeeded; the others wait."""
     known = facts or {}
     wanted = recipe or Recipe()
     row: dict[str, object] = {
@@ -35,7 +34,7 @@ def a_job_row(
         "created_at": CREATED_AT,
         "finished_at": None,
         "error": None,
-        "stages": tuple(_a_stage_row(stage, known.get(stage)) for stage in stages(wanted)),
+        "stages": tuple(_a_stage_row(stage, known.get(stage)) for stage in required_stages(wanted)),
     }
     return JobRow(**{**row, **fields})  # type: ignore[arg-type]  # its fields
 

@@ -1,10 +1,10 @@
-"""What stands in the journal of a batch."""
+"""Make entries of a batch's journal."""
 
-from smart_filter_deploy.cli.journal import Entry
+from smart_filter_deploy.cli.batch.journal import JournalEntry
 
 
-def an_entry(photo: str = "a.jpg", **fields: object) -> Entry:
-    """Return that a photo succeeded, or what `fields` say instead."""
+def an_entry(photo: str = "a.jpg", **fields: object) -> JournalEntry:
+    """Make an entry: the photo succeeded, unless `fields` say otherwise."""
     known: dict[str, object] = {
         "photo": photo,
         "place": photo.rpartition(".")[0],
@@ -14,4 +14,4 @@ def an_entry(photo: str = "a.jpg", **fields: object) -> Entry:
         "recipe": "r",
         "state": "succeeded",
     }
-    return Entry(**{**known, **fields})  # type: ignore[arg-type]  # its fields
+    return JournalEntry(**{**known, **fields})  # type: ignore[arg-type]  # its fields

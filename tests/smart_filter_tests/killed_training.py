@@ -1,4 +1,4 @@
-"""Runs of training that are killed, by the command itself."""
+"""Run training by its command, and kill it."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ import pytest
 def kill_after_an_epoch(
     model: str, folder: Path, run_folder: Path, settings: Iterable[str]
 ) -> None:
-    """Start `smart-filter train`, and kill it once its first checkpoint is there."""
+    """Start `smart-filter train`, and kill it once its first checkpoint exists."""
     options = [part for setting in settings for part in ("--set", setting)]
     command = [Path(sys.executable).parent / "smart-filter", "train", model]
     process = subprocess.Popen(

@@ -1,16 +1,16 @@
-"""Jobs and their stages in memory: what every transition should do, in plain Python.
+"""An in-memory model of jobs and stages: the expected effect of every transition.
 
-Times are seconds from now; the tests let time pass in steps that dwarf their own duration.
-A transition is foretold against what is committed and what another session has locked: it
-waits for that session, or it answers and changes rows. The changes count once committed.
+Times are seconds from now; the tests advance time in steps much longer than their own duration. A
+transition is predicted against the committed state and another session's locks: it waits for that
+session, or it answers and changes rows. The changes count once committed.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from smart_filter_shared.ids import JobId, LeaseToken, Tenant
-from smart_filter_shared.jobs.leases import Lease
 from smart_filter_shared.pipeline import PIPELINE, StageName
+from smart_filter_shared.queue.leases import Lease
 from smart_filter_tests.bench import TENANT
 
 GIVE_UP_SECONDS = 3600.0
@@ -29,7 +29,8 @@ Lockable = JobId | Key | Tenant
 class StageModel:
     """A stage's row.
 
-    late: its lease has run out.  needs: those that its job runs.  made: its artifact's key.
+    late: its lease has run out.  needs: the stages it depends on in its job.  made: its artifact's
+    key.
     """
 
     state: str
@@ -59,13 +60,13 @@ class StageModel:
 
     @property
     def is_impatient(self) -> bool:
-        """Whether it has waited for infrastructure for too long."""
+        """Return whether it has waited for infrastructure for too long."""
         return self.patience_since is not None and self.patience_since <= -GIVE_UP_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
 class JobModel:
-    """A job's row.  artifacts: how many objects its rows name.  late: past its deadline."""
+    """A job's row.  artifacts: number of objects its rows name.  late: past its deadline."""
 
     model: str
     artifacts: int = 1
@@ -76,7 +77,7 @@ class JobModel:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a transition answers and what becomes of rows; None: the row is deleted.
+    """A transition's answer and the changed rows; None: the row is deleted.
 
     locked: jobs, stages and tenants that it holds until its end.
     """
@@ -87,7 +88,7 @@ class Change:
     locked: frozenset[Lockable] = frozenset()
 
 
-class Waits(Exception):
+class WouldWait(Exception):
     """The transition waits for a lock that another session holds."""
 
 
@@ -96,9 +97,9 @@ class Refused(Exception):
 
 
 class Model:
-    """What is committed.
+    """The committed state.
 
-    locked: what an open transaction of another session holds.  ranks: as the database has them.
+    locked: locks held by another session's open transaction.  ranks: as in the database.
     """
 
     def __init__(self) -> None:
@@ -128,7 +129,7 @@ class Model:
         return stage is not None and stage.token == lease.token
 
     def claimed(self, stage: StageName, batch_size: int) -> list[Key]:
-        """Return what a claim takes, the head first."""
+        """Return the stages that a claim takes, the head first."""
         ready = sorted(
             (key for key, row in self.stages.items() if key[1] == stage and row.state == "ready"),
             key=lambda key: self.ranks[key],
@@ -148,7 +149,7 @@ class Model:
         return [head, *mates[: batch_size - 1]]
 
     def wake(self) -> Change:
-        """Foretell a wake.  Raises Waits."""
+        """Predict a wake.  Raises WouldWait."""
         due = {
             key: stage.idle("ready", None)
             for key, stage in self.stages.items()
@@ -165,14 +166,14 @@ class Model:
         return Change(sorted(key[1] for key in due), stages=due, locked=locked)
 
     def renew(self, leases: Sequence[Lease]) -> Change:
-        """Foretell a renewal.  Raises Waits."""
+        """Predict a renewal.  Raises WouldWait."""
         held = {(one.job_id, one.stage): one.token for one in leases if self.holds(one)}
         self._wait_for(held)
         renewed = {key: replace(self.stages[key], late=False) for key in held}
         return Change(set(held.values()), stages=renewed, locked=frozenset(held))
 
     def complete(self, leases: Sequence[Lease]) -> Change:
-        """Foretell a completion.  Raises Waits."""
+        """Predict a completion.  Raises WouldWait."""
         locked = self._lock({lease.job_id for lease in leases})
         stages = {key: row for lease in leases for key, row in self.of(lease.job_id).items()}
         done = [(lease.job_id, lease.stage) for lease in leases if self.holds(lease)]
@@ -200,7 +201,7 @@ class Model:
         return Change((sorted(ready), ended, len(leases) - len(done)), jobs, stages, locked)
 
     def release(self, lease: Lease, *, delay_seconds: float) -> Change:
-        """Foretell a release.  Raises Waits, Refused."""
+        """Predict a release.  Raises WouldWait, RequestRefused."""
         locked = self._lock([lease.job_id])
         key, row = self._held(lease)
         if row.is_impatient:
@@ -214,7 +215,7 @@ class Model:
         return Change([] if delay_seconds else [key[1]], stages={key: row}, locked=locked)
 
     def retry(self, lease: Lease, *, delay_seconds: float) -> Change:
-        """Foretell a retry.  Raises Waits, Refused."""
+        """Predict a retry.  Raises WouldWait, RequestRefused."""
         locked = self._lock([lease.job_id])
         key, row = self._held(lease)
         if row.attempt >= MOST_ATTEMPTS:
@@ -222,13 +223,13 @@ class Model:
         return Change(stages={key: row.idle("waiting", delay_seconds)}, locked=locked)
 
     def fail(self, lease: Lease) -> Change:
-        """Foretell a failure.  Raises Waits, Refused."""
+        """Predict a failure.  Raises WouldWait, RequestRefused."""
         self._lock([lease.job_id])
         key, _ = self._held(lease)
         return self._failed(key)
 
     def reroute(self, lease: Lease) -> Change:
-        """Foretell a hand-over to another model.  Raises Waits, Refused."""
+        """Predict a hand-over to another model.  Raises WouldWait, RequestRefused."""
         locked = self._lock([lease.job_id])
         key, row = self._held(lease)
         if row.rerouted:
@@ -237,7 +238,7 @@ class Model:
         return Change(True, stages={key: again}, locked=locked)
 
     def reopen(self, lease: Lease, gone: Collection[str]) -> Change:
-        """Foretell that stages run again whose artifacts are gone.  Raises Waits, Refused."""
+        """Predict a rerun of stages with missing artifacts.  Raises WouldWait, RequestRefused."""
         locked = self._lock([lease.job_id])
         self._held(lease)
         job = self.jobs[lease.job_id]
@@ -245,11 +246,11 @@ class Model:
         again = {name for name, row in rows.items() if row.made in gone}
         if not again or job.reopened == MOST_REOPENED:
             raise Refused("InputsExpired")
-        # Backwards from what has not succeeded to what is gone, each step runs again.
+        # Backwards from unfinished stages to those with missing artifacts, each stage runs again.
         for name in reversed(StageName):
             row = rows.get(name)
             if row is not None and (row.state != "succeeded" or name in again):
-                steps = {need for need in row.needs if _reaches(need, again)}
+                steps = {need for need in row.needs if _depends_on_missing(need, again)}
                 if not steps & again:
                     again |= steps
         stages: dict[Key, StageModel | None] = {}
@@ -269,7 +270,7 @@ class Model:
         return Change(sorted(ready), changed, stages, locked)
 
     def cancel(self, job_id: JobId) -> Change:
-        """Foretell a cancel.  Raises Waits, Refused."""
+        """Predict a cancel.  Raises WouldWait, RequestRefused."""
         locked = self._lock_own(job_id)
         job = self.jobs[job_id]
         if job.outcome is not None:
@@ -279,13 +280,13 @@ class Model:
         )
 
     def delete(self, job_id: JobId) -> Change:
-        """Foretell a delete.  Raises Waits, Refused."""
+        """Predict a delete.  Raises WouldWait, RequestRefused."""
         locked = self._lock_own(job_id)
         gone = dict.fromkeys(self.of(job_id))
         return Change(self.jobs[job_id].artifacts, {job_id: None}, gone, locked)
 
     def redrive(self, job_id: JobId) -> Change:
-        """Foretell a redrive.  Raises Waits, Refused."""
+        """Predict a redrive.  Raises WouldWait, RequestRefused."""
         locked = self._lock_own(job_id)
         job = self.jobs[job_id]
         if job.outcome is None:
@@ -302,7 +303,7 @@ class Model:
         return Change(ready, {job_id: replace(job, outcome=None, late=False)}, again, locked)
 
     def expire(self) -> Change:
-        """Foretell an expiry.  Raises Waits."""
+        """Predict an expiry.  Raises WouldWait."""
         late = sorted(key for key, row in self.stages.items() if row.late)
         late = [key for key in late if key[0] not in self.locked]
         locked = self._lock({job_id for job_id, _ in late})
@@ -311,7 +312,7 @@ class Model:
         for key in late:
             row = self.stages[key]
             if key[0] in jobs:
-                continue  # another of its stages has just ended it
+                continue  # another stage of the job has just ended it
             if row.is_impatient:
                 failed = self._failed(key)
                 jobs |= failed.jobs
@@ -321,7 +322,7 @@ class Model:
         return Change(sorted(key[1] for key in late), jobs, stages, locked)
 
     def lapse(self) -> Change:
-        """Foretell the end of what is past its deadline.  Raises Waits."""
+        """Predict the failure of overdue jobs.  Raises WouldWait."""
         late = [
             job_id
             for job_id, job in self.jobs.items()
@@ -336,7 +337,7 @@ class Model:
             ]
             if any(row.state == "running" for _, row in unfinished):
                 continue
-            # The first in the pipeline's order of those that wait for the least.
+            # In the pipeline's order, the first of the stages with the fewest open needs.
             key, _ = min(unfinished, key=lambda pair: pair[1].open_needs)
             failed = self._failed(key)
             jobs |= failed.jobs
@@ -371,18 +372,18 @@ class Model:
         return wanted
 
     def _place(self) -> frozenset[Lockable]:
-        """Take a place: the tenant's row is locked.  Raises Waits."""
+        """Reserve a place: the tenant's row is locked.  Raises WouldWait."""
         self._wait_for([TENANT])
         return frozenset([TENANT])
 
     def _wait_for(self, wanted: Iterable[Lockable]) -> None:
         if self.locked & set(wanted):
-            raise Waits
+            raise WouldWait
 
 
-def _reaches(name: StageName, gone: Collection[StageName]) -> bool:
-    """Whether a stage is gone or needs one that is, however far before it."""
-    return name in gone or any(_reaches(need, gone) for need in NEEDS[name])
+def _depends_on_missing(name: StageName, gone: Collection[StageName]) -> bool:
+    """Return whether a stage's artifact is missing, or that of any stage it needs, transitively."""
+    return name in gone or any(_depends_on_missing(need, gone) for need in NEEDS[name])
 
 
 def _canceled(stages: Mapping[Key, StageModel]) -> dict[Key, StageModel]:
@@ -404,7 +405,7 @@ def _expired(row: StageModel) -> StageModel:
 
 
 def own(job_id: JobId, tenant: Tenant) -> JobId:
-    """Return a job of the tests' tenant.  Raises Refused for another's."""
+    """Return a job of the tests' tenant.  Raises RequestRefused for another's."""
     if tenant != TENANT:
         raise Refused("NotFound")
     return job_id

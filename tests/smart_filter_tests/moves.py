@@ -1,13 +1,13 @@
-"""The declared moves of stages and jobs, watched over on a real database."""
+"""Enforce the declared moves of stages and jobs on a real database."""
 
 from sqlalchemy import Connection, text
 
-from smart_filter_shared.jobs.states import STAGE_MOVES
+from smart_filter_shared.queue.states import STAGE_MOVES
 from smart_filter_tests.bench import Bench
 
 
 def forbid_others(connection: Connection) -> None:
-    """Let PostgreSQL refuse any move of a stage that states.py does not declare."""
+    """Make PostgreSQL refuse any move of a stage that states.py does not declare."""
     allowed = ", ".join(f"('{move.before}', '{move.after}')" for move in STAGE_MOVES)
     connection.execute(
         text(f"""
@@ -22,7 +22,7 @@ def forbid_others(connection: Connection) -> None:
     )
 
 
-def stands(bench: Bench) -> dict[tuple[str, str], str]:
+def current_states(bench: Bench) -> dict[tuple[str, str], str]:
     """Return the state of every stage and job, by (its job, its name or `job`)."""
     with bench.transaction() as connection:
         stages = connection.execute(text("SELECT job_id, stage, state FROM stages")).all()

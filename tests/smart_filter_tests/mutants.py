@@ -1,8 +1,8 @@
-"""Photos that something happened to on the way: the same seed makes the same mutant.
+"""Photos damaged on their way: the same seed makes the same mutant.
 
-Every accepted format in its variants, changed the way disks, networks and ill will do it:
-flipped bytes, cut ends, chunks that are lost, repeated, swapped or lie about the picture.
-Checksums of PNG are mended half of the time, or nothing would get past them.
+Every accepted format in its variants, changed the way disks, networks and attackers do it: flipped
+bytes, cut ends, chunks that are lost, repeated, swapped or describe another picture. PNG checksums
+are recomputed half of the time; otherwise every reader would stop there.
 """
 
 import io
@@ -18,12 +18,12 @@ from PIL import Image, ImageCms
 
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _SIZE = (120, 90)
-_LEAST_BYTES = 64  # of less there is nothing to change
+_LEAST_BYTES = 64  # smaller files leave nothing to change
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A photo by its seed: what it was, what happened to it, and what is left."""
+    """A mutated photo: its seed, its original, its mutation and the result."""
 
     seed: int
     kind: str
@@ -76,17 +76,17 @@ def originals() -> dict[str, bytes]:
     }
 
 
-# --- what can happen ---------------------------------------------------------------------
+# --- mutations ---------------------------------------------------------------------------
 
 
-def _flipped_bytes(content: bytes, dice: random.Random) -> bytes:
+def _flip_bytes(content: bytes, dice: random.Random) -> bytes:
     changed = bytearray(content)
     for _ in range(dice.choice([1, 4, 40])):
         changed[dice.randrange(len(changed))] = dice.randrange(256)
     return bytes(changed)
 
 
-def _flipped_header(content: bytes, dice: random.Random) -> bytes:
+def _flip_header(content: bytes, dice: random.Random) -> bytes:
     changed = bytearray(content)
     for _ in range(dice.choice([1, 2, 5])):
         changed[dice.randrange(2, min(len(changed), 220))] = dice.choice([0, 1, 127, 128, 255])
@@ -97,22 +97,22 @@ def _cut_end(content: bytes, dice: random.Random) -> bytes:
     return content[: dice.randrange(2, len(content))]
 
 
-def _lost_middle(content: bytes, dice: random.Random) -> bytes:
+def _cut_middle(content: bytes, dice: random.Random) -> bytes:
     start = dice.randrange(2, len(content))
     return content[:start] + content[start + dice.choice([1, 16, 1000]) :]
 
 
-def _repeated_middle(content: bytes, dice: random.Random) -> bytes:
+def _repeat_middle(content: bytes, dice: random.Random) -> bytes:
     start = dice.randrange(2, len(content))
     return content[:start] + content[start : start + 300] * dice.choice([2, 50]) + content[start:]
 
 
-def _more_behind(content: bytes, dice: random.Random) -> bytes:
+def _append_bytes(content: bytes, dice: random.Random) -> bytes:
     return content + dice.randbytes(dice.choice([1, 5000]))
 
 
-def _other_size(content: bytes, dice: random.Random) -> bytes:
-    """Let the header tell another size, from nought to far beyond what is accepted."""
+def _change_size(content: bytes, dice: random.Random) -> bytes:
+    """Change the size in the header to any value from 0 to far above the limit."""
     width, height = (dice.choice([0, 1, 119, 121, 7000, 65535]) for _ in range(2))
     changed = bytearray(content)
     if content.startswith(_PNG_START) and len(content) > 33:
@@ -128,37 +128,37 @@ def _other_size(content: bytes, dice: random.Random) -> bytes:
     return bytes(changed)
 
 
-def _lost_chunk(content: bytes, dice: random.Random) -> bytes:
+def _drop_chunk(content: bytes, dice: random.Random) -> bytes:
     parts = _parts(content)
     parts.pop(dice.randrange(len(parts)))
     return b"".join(parts)
 
 
-def _repeated_chunk(content: bytes, dice: random.Random) -> bytes:
+def _repeat_chunk(content: bytes, dice: random.Random) -> bytes:
     parts = _parts(content)
     at = dice.randrange(len(parts))
     return b"".join([*parts[:at], *[parts[at]] * dice.choice([2, 40]), *parts[at + 1 :]])
 
 
-def _swapped_chunks(content: bytes, dice: random.Random) -> bytes:
+def _swap_chunks(content: bytes, dice: random.Random) -> bytes:
     parts = _parts(content)
     one, other = (dice.randrange(len(parts)) for _ in range(2))
     parts[one], parts[other] = parts[other], parts[one]
     return b"".join(parts)
 
 
-def _broken_chunk(content: bytes, dice: random.Random) -> bytes:
-    """Change bytes within one chunk, EXIF, profile and palette as likely as pixels."""
+def _corrupt_chunk(content: bytes, dice: random.Random) -> bytes:
+    """Change bytes within one chunk; EXIF, profile and palette are as likely as pixels."""
     parts = _parts(content)
     at = dice.randrange(len(parts))
-    parts[at] = _flipped_bytes(parts[at], dice) if parts[at] else b""
+    parts[at] = _flip_bytes(parts[at], dice) if parts[at] else b""
     broken = b"".join(parts)
     return _with_checksums(broken) if dice.random() < 0.5 else broken
 
 
 _CHANGES: tuple[Callable[[bytes, random.Random], bytes], ...] = (
-    *(_flipped_bytes, _flipped_header, _cut_end, _lost_middle, _repeated_middle, _more_behind),
-    *(_other_size, _lost_chunk, _repeated_chunk, _swapped_chunks, _broken_chunk, _broken_chunk),
+    *(_flip_bytes, _flip_header, _cut_end, _cut_middle, _repeat_middle, _append_bytes),
+    *(_change_size, _drop_chunk, _repeat_chunk, _swap_chunks, _corrupt_chunk, _corrupt_chunk),
 )
 
 
@@ -166,7 +166,7 @@ _CHANGES: tuple[Callable[[bytes, random.Random], bytes], ...] = (
 
 
 def _parts(content: bytes) -> list[bytes]:
-    """Cut a file into what its format calls chunks or segments, the rest being one more."""
+    """Cut a file into its format's chunks or segments, with the rest as one more."""
     if content.startswith(_PNG_START):
         start, length_of = len(_PNG_START), _png_chunk_length
     elif content.startswith(b"RIFF"):

@@ -1,7 +1,7 @@
-"""Small networks that tests make: what each answers can be said beforehand.
+"""Small networks with predictable answers.
 
-Those that tell red from other colours answer logits that are steep: red is people, a red of
-three quarters may be, a grey wall is nobody.
+Those that separate red from other colors answer steep logits: red is people, a red of three
+quarters is unsure, a gray wall is background.
 """
 
 import hashlib
@@ -17,16 +17,17 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from smart_filter_workers import admission, admitted
-from smart_filter_workers.admitted import Admitted
+from smart_filter_workers.models import admission
+from smart_filter_workers.weights import allowlist
+from smart_filter_workers.weights.allowlist import AdmittedFile
 
 Floats = NDArray[np.float32]
 
 SIDE_PX = 64
-# What a recipe calls the networks of `a_folder`.
+# The names of the networks of `a_folder` in recipes.
 ENTRY = "made"
-# Logit of a pixel: this times its red, 0 to 1, and this beside it.
-STEEPNESS, BESIDE = 40.0, -30.0
+# Logit of a pixel: its red, 0 to 1, times the first number, plus the second.
+STEEPNESS, OFFSET = 40.0, -30.0
 _OPSET = 17
 _MATTE = (1, 1, SIDE_PX, SIDE_PX)
 _BOX = (SIDE_PX / 2, SIDE_PX / 2, SIDE_PX, SIDE_PX)
@@ -46,32 +47,32 @@ def a_folder(folder: Path) -> Path:
     """Return a weights folder with a network of ENTRY for each of `models`: red is people."""
     square = {"width": SIDE_PX, "height": SIDE_PX}
     whole = {**square, "fit": "centred", "padding": 114, "answer": "yolo"}
-    put(folder, "onnx", ENTRY, reds_logit(), {**square, "activation": "sigmoid"})
-    put(folder, "yolo", ENTRY, who_is_red(), whole)
+    put_network(folder, "onnx", ENTRY, red_logit_network(), {**square, "activation": "sigmoid"})
+    put_network(folder, "yolo", ENTRY, red_person_yolo(), whole)
     if "unet" in models():
-        put(folder, "unet", ENTRY, red_by_keras(), {})
+        put_network(folder, "unet", ENTRY, keras_red_network(), {})
     return folder
 
 
-def red_is_people() -> bytes:
+def red_matte_network() -> bytes:
     """Return a matting network: the matte is the first channel of its input."""
     node, constants = _red("matte")
     return _network([node], {"matte": _MATTE}, constants)
 
 
-def reds_logit() -> bytes:
+def red_logit_network() -> bytes:
     """Return a segmentation network: the logit of a pixel depends on its red."""
     nodes, constants = _logits("matte")
     return _network(nodes, {"matte": _MATTE}, constants)
 
 
-def says(answer: Floats) -> bytes:
-    """Return a network with one answer, the same to every picture."""
+def constant_network(answer: Floats) -> bytes:
+    """Return a network that gives the same answer for every picture."""
     return _constant({"matte": answer})
 
 
-def never_ends() -> bytes:
-    """Return a matting network of a few hundred bytes that is at work for centuries."""
+def endless_network() -> bytes:
+    """Return a matting network of a few hundred bytes that would run for centuries."""
     value = helper.make_tensor_value_info
     body = helper.make_graph(
         [
@@ -92,8 +93,8 @@ def never_ends() -> bytes:
     return _network([red, loop], {"matte": _MATTE}, constants)
 
 
-def who_is_red() -> bytes:
-    """Return a YOLO-seg network that sees one person as large as the input, if it holds red."""
+def red_person_yolo() -> bytes:
+    """Return a YOLO-seg network that sees one person as large as the input if it holds red."""
     cell = SIDE_PX // 16
     nodes, constants = _logits("logits")
     constants += _constants(
@@ -114,7 +115,7 @@ def who_is_red() -> bytes:
     return _network(nodes, outputs, constants)
 
 
-def red_by_keras() -> bytes:
+def keras_red_network() -> bytes:
     """Return a small U-shaped network saved by Keras, whose last layer looks at red alone."""
     import keras  # noqa: PLC0415 - of an environment of its own
 
@@ -126,9 +127,9 @@ def red_by_keras() -> bytes:
     network = keras.Model(picture, last(layers.Concatenate()([picture, up])))
     kernel = np.zeros((1, 1, 7, 1), np.float32)
     kernel[0, 0, 0, 0] = STEEPNESS
-    last.set_weights([kernel, np.array([BESIDE], np.float32)])
+    last.set_weights([kernel, np.array([OFFSET], np.float32)])
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        # Keras on TensorFlow, about the way NumPy 2 copies what is not its own.
+        # A warning of Keras on TensorFlow about NumPy 2 copies.
         warnings.filterwarnings("ignore", "__array__ implementation", DeprecationWarning)
         path = Path(folder) / "network.keras"
         network.save(path)
@@ -152,8 +153,8 @@ def rtmdet(boxes: Floats, labels: NDArray[np.int64], masks: Floats) -> bytes:
     return _constant({name: values[np.newaxis] for name, values in answers.items()})
 
 
-def with_weights_elsewhere() -> bytes:
-    model = onnx.load_model_from_string(red_is_people())
+def network_with_external_weights() -> bytes:
+    model = onnx.load_model_from_string(red_matte_network())
     tensor = model.graph.initializer[0]
     tensor.data_location = TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value="../../secret.bin")
@@ -161,13 +162,15 @@ def with_weights_elsewhere() -> bytes:
     return content
 
 
-def put(folder: Path, kind: str, entry: str, content: bytes, handling: Mapping[str, object]) -> str:
+def put_network(
+    folder: Path, kind: str, entry: str, content: bytes, handling: Mapping[str, object]
+) -> str:
     """Put a network into a weights folder as an admitted file; return its path below it."""
     digest = hashlib.sha256(content).hexdigest()
     name = f"{kind}/{digest}{admission.SUFFIXES[kind]}"
     (folder / kind).mkdir(parents=True, exist_ok=True)
     (folder / name).write_bytes(content)
-    admitted.add(folder, Admitted(name, digest, kind, entry=entry, handling=handling))
+    allowlist.add(folder, AdmittedFile(name, digest, kind, entry=entry, handling=handling))
     return name
 
 
@@ -182,22 +185,22 @@ def _constants(**values: NDArray[Any]) -> list[onnx.TensorProto]:
 
 
 def _logits(name: str) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
-    """Return nodes that make (1, 1, H, W) logits of how red a pixel is, and their constants."""
+    """Return nodes that make (1, 1, H, W) logits of redness per pixel, and their constants."""
     red, constants = _red("red")
     constants += _constants(
-        steepness=np.array([STEEPNESS], np.float32), beside=np.array([BESIDE], np.float32)
+        steepness=np.array([STEEPNESS], np.float32), offset=np.array([OFFSET], np.float32)
     )
     nodes = [
         red,
         helper.make_node("Mul", ["red", "steepness"], ["steep"]),
-        helper.make_node("Add", ["steep", "beside"], [name]),
+        helper.make_node("Add", ["steep", "offset"], [name]),
     ]
     return nodes, constants
 
 
 def _constant(answers: Mapping[str, Floats]) -> bytes:
-    """Return a network whose answers are these, whatever the picture and its size."""
-    # Times nothing: an answer that depends on no input would be no network's.
+    """Return a network with these answers for pictures of any content and size."""
+    # Multiply by zero: a network's outputs must depend on its input.
     nodes = [
         helper.make_node("ReduceMean", ["picture"], ["mean"], keepdims=0),
         helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
@@ -217,7 +220,7 @@ def _network(
     *,
     size: tuple[int | str, int | str] = (SIDE_PX, SIDE_PX),
 ) -> bytes:
-    """Return a network; a side that is a word may be of any length."""
+    """Return a network; a side given as a word may have any length."""
     kind = TensorProto.FLOAT
     picture = helper.make_tensor_value_info("picture", kind, [1, 3, *size])
     graph = helper.make_graph(
@@ -228,6 +231,6 @@ def _network(
         list(initializers),
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)])
-    model.ir_version = 10  # of every ONNX Runtime that the project allows
+    model.ir_version = 10  # readable by every ONNX Runtime that the project allows
     content: bytes = model.SerializeToString()
     return content

@@ -1,4 +1,4 @@
-"""An installation that has served for 40 days: 200,000 jobs of every end, in a template database.
+"""An installation after 40 days: 200,000 jobs of every outcome, in a template database.
 
 Weeks pass over a few jobs, keys and weights; then the database copies the jobs into every day.
 """
@@ -16,33 +16,34 @@ from sqlalchemy import Connection, create_engine, make_url, text
 
 from smart_filter_deploy import wiring
 from smart_filter_deploy.embedded.addresses import Addresses
-from smart_filter_shared.cards import Offer
-from smart_filter_shared.db import days
+from smart_filter_shared.artifacts.retention import RetentionOverrides
+from smart_filter_shared.catalog.model_card import Offer
+from smart_filter_shared.db import partitions
 from smart_filter_shared.ids import OPERATOR, Tenant
-from smart_filter_shared.jobs import models, tenants
-from smart_filter_shared.jobs.retention import OwnKeeping
-from smart_filter_tests import aging, job_copies, learning, sample_jobs
-from smart_filter_tests.bench import Bench, opened, settings_of
+from smart_filter_shared.model_registry import registry
+from smart_filter_shared.tenants import settings
+from smart_filter_tests import aging, job_copies, sample_jobs, trainable_model
+from smart_filter_tests.bench import Bench, open_bench, settings_of
+from smart_filter_tests.full_stack import PHOTO
 from smart_filter_tests.job_copies import Group
-from smart_filter_tests.receiving import a_receiver, send_due
-from smart_filter_tests.running import PHOTO
-from smart_filter_tests.serving import Api, serving
+from smart_filter_tests.serving import Api, serve_api
+from smart_filter_tests.webhook_receiver import a_receiver, send_due
 
 DAYS: Final = 40
 TEMPLATE: Final = "aged"
-# What seals the secrets of webhooks in the template.
+# The key that seals the secrets of webhooks in the template.
 SEALING_KEY: Final = "s" * 32
-# Most tenants keep results for an hour: of their jobs nothing but rows is left. One keeps them
-# for the week that the settings say, so that its jobs have events, deliveries and pictures.
+# Most tenants keep results for an hour: only rows are left of their jobs. One keeps them for the
+# week of the settings, so its jobs have events, deliveries and pictures.
 HOURLY: Final = {Tenant("shop"): 0.6, Tenant("prints"): 0.3, Tenant("cards"): 0.1}
 WEEKLY: Final = Tenant("album")
-# The operator's own tenant keeps everything, for journeys that go on with a photo of weeks ago.
-_OPERATOR_KEEPS: Final = OwnKeeping(input_seconds=60 * 86_400, result_seconds=60 * 86_400)
-# How smiles are rated by the weights that scheduled jobs were submitted with, and by the live ones.
+# The operator's own tenant keeps everything, for journeys that use a photo of weeks ago.
+_OPERATOR_KEEPS: Final = RetentionOverrides(input_seconds=60 * 86_400, result_seconds=60 * 86_400)
+# Scores of smiles by the weights that scheduled jobs were submitted with, and by the live ones.
 FORMER_SCORE, SCORE = 0.25, 0.75
 SCHEDULED: Final = 3
 _HOUR, _DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
-# How many of a thousand copies, of tenants that keep results for an hour.
+# Outcomes per thousand copies, of tenants that keep results for an hour.
 _SHARES: Final = {
     "five stages": 100,
     "three stages": 290,
@@ -65,7 +66,7 @@ _WEEKLY_UNITS: Final = {
     "batch": 20,
     "derived": 20,
 }
-# About as many as the jobs would have taken, by which events say when they were written.
+# About as many transaction ids as the jobs would have taken; events name these ids.
 _TRANSACTIONS: Final = 300_000
 _SAMPLED: Final = ("prepare", "segmentation.selfie", "face.centerface", "composite")
 
@@ -80,10 +81,12 @@ def fill(addresses: Addresses, folder: Path) -> None:
         wiring.prepare_servers(bench.settings, local_key=None)
         with bench.transaction() as connection:
             _begin_days(connection)
-            models.publish(connection, _offers(bench))
-            said = tenants.hold(connection, OPERATOR)
-            tenants.say(connection, OPERATOR, dataclasses.replace(said, keeping=_OPERATOR_KEEPS))
-        with serving(bench.settings) as url:
+            registry.publish(connection, _offers(bench))
+            said = settings.lock_overrides(connection, OPERATOR)
+            settings.write_overrides(
+                connection, OPERATOR, dataclasses.replace(said, keeping=_OPERATOR_KEEPS)
+            )
+        with serve_api(bench.settings) as url:
             groups = _live(bench, url)
         for group in groups:
             bench.do(job_copies.write, group)
@@ -91,14 +94,14 @@ def fill(addresses: Addresses, folder: Path) -> None:
             _count(connection)
             _sample(connection)
             _publish_as_an_older_version(connection)
-            days.look(connection)
+            partitions.refresh_views(connection)
         _store_pictures(bench)
         with bench.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("ANALYZE"))
 
 
 def copy_to(addresses: Addresses, database: str) -> None:
-    """Make a database as the template is, in place of one of this name."""
+    """Copy the template into a database, replacing one of this name."""
     _administer(
         addresses,
         f"DROP DATABASE IF EXISTS {database} WITH (FORCE)",
@@ -119,13 +122,13 @@ def a_bench(
     addresses: Addresses, database: str, folder: Path, *, sealing_keys: str = SEALING_KEY
 ) -> Iterator[Bench]:
     url = make_url(addresses.database_url).set(database=database)
-    told = settings_of(
+    bench_settings = settings_of(
         addresses,
         SMART_FILTER_DATABASE_URL=url.render_as_string(hide_password=False),
         SMART_FILTER_SECRETS_KEY=sealing_keys,
         SMART_FILTER_DATA=str(folder),
     )
-    with opened(told, connections=6) as bench:
+    with open_bench(bench_settings, connections=6) as bench:
         yield bench
 
 
@@ -139,20 +142,20 @@ def _administer(addresses: Addresses, *statements: str) -> None:
 
 
 def _begin_days(connection: Connection) -> None:
-    """Put days in the place of the first partition, which holds nothing yet."""
-    for span in days.partitions(connection):
+    """Put daily partitions in place of the first partition, which is still empty."""
+    for span in partitions.list_partitions(connection):
         if span.since is None:
-            for table in days.TABLES:
+            for table in partitions.TABLES:
                 connection.execute(text(f"DROP TABLE {table}_{span.name}"))
-    today = days.today(connection)
+    today = partitions.today(connection)
     for back in range(DAYS + 1, 0, -1):
-        days.make(connection, today - dt.timedelta(days=back))
-    days.make_ahead(connection)
-    days.look(connection, renew=True)
+        partitions.create_day(connection, today - dt.timedelta(days=back))
+    partitions.create_upcoming(connection)
+    partitions.refresh_views(connection, renew=True)
 
 
 def _live(bench: Bench, url: str) -> list[Group]:
-    """Let 40 days pass, with jobs on the first and on the last; return what to copy of them."""
+    """Let 40 days pass, with jobs on the first and on the last; return the groups to copy."""
     groups = []
     with a_receiver() as receiver, ExitStack() as held:
         aging.replace_weights(bench, score=FORMER_SCORE)
@@ -165,12 +168,12 @@ def _live(bench: Bench, url: str) -> list[Group]:
                 _keep_an_hour(api, tenant)
                 groups += [
                     Group(
-                        [aging.older(one, number=DAYS - 1) for one in ids],
+                        [aging.older_id(one, number=DAYS - 1) for one in ids],
                         int(HOURLY[tenant] * _HOURLY_UNITS * _SHARES[end] / 1000),
                         3 * _HOUR,
                         DAYS * _DAY,
                     )
-                    for end, ids in sample_jobs.of_every_end(api, receiver.url).items()
+                    for end, ids in sample_jobs.submit_every_outcome(api, receiver.url).items()
                 ]
         for _ in range(SCHEDULED):
             _schedule(api)
@@ -182,7 +185,7 @@ def _live(bench: Bench, url: str) -> list[Group]:
             assert api.client.post("/v1/webhooks/default/rotate").is_success
         _pass_days(bench, DAYS - DAYS // 2 - 1)
         _spend_transactions(bench)
-        latest = sample_jobs.of_every_end(api, receiver.url)
+        latest = sample_jobs.submit_every_outcome(api, receiver.url)
         send_due(bench, times=2)
         aging.clean_up(bench)
     groups += [Group(ids, _WEEKLY_UNITS[end], _HOUR, 6.9 * _DAY) for end, ids in latest.items()]
@@ -206,7 +209,7 @@ def _schedule(api: Api) -> None:
         {
             "background": "color:navy",
             "outputs": "image,faces",
-            "smile.model": learning.CARD.name,
+            "smile.model": trainable_model.CARD.name,
             "run_at": (api.bench.now() + (DAYS + 5) * _DAY).isoformat(),
         },
     )
@@ -216,12 +219,12 @@ def _schedule(api: Api) -> None:
 def _pass_days(bench: Bench, number: int) -> None:
     with bench.transaction() as connection:
         aging.pass_days(connection, number)
-        models.publish(connection, _offers(bench))  # workers do so all the time
+        registry.publish(connection, _offers(bench))  # workers do this all the time
     aging.clean_up(bench)
 
 
 def _offers(bench: Bench) -> list[Offer]:
-    return [*wiring.offers(bench.settings), Offer(learning.CARD)]
+    return [*wiring.list_offers(bench.settings), Offer(trainable_model.CARD)]
 
 
 def _spend_transactions(bench: Bench) -> None:
@@ -253,7 +256,7 @@ def _count(connection: Connection) -> None:
 
 
 def _sample(connection: Connection) -> None:
-    """Write a month of samples, a minute each, as sweepers do."""
+    """Write a month of samples, one a minute, as sweepers do."""
     connection.execute(text("DELETE FROM samples"))
     connection.execute(text("DELETE FROM queue_samples"))
     minutes = """

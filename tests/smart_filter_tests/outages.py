@@ -1,4 +1,4 @@
-"""Troubles of a database that no driver calls a lost connection."""
+"""Database outages that no driver reports as a lost connection."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,8 +14,8 @@ _PATIENCE_SECONDS = 240.0
 _LOOK_SECONDS = 0.02
 
 
-def until(holds: Callable[[], bool], *, seconds: float = _PATIENCE_SECONDS) -> None:
-    """Return when something holds; fail after so long."""
+def wait_until(holds: Callable[[], bool], *, seconds: float = _PATIENCE_SECONDS) -> None:
+    """Wait until a condition holds; fail after `seconds`."""
     gives_up_at = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < gives_up_at, f"it did not happen within {seconds:g} s"
@@ -24,7 +24,7 @@ def until(holds: Callable[[], bool], *, seconds: float = _PATIENCE_SECONDS) -> N
 
 @contextmanager
 def read_only(bench: Bench) -> Iterator[None]:
-    """Let the database take no writes while the block lasts, as after a failover to a replica.
+    """Make the database read-only while the block lasts, as after a failover to a replica.
 
     The bench itself writes nothing meanwhile.
     """
@@ -39,15 +39,15 @@ def read_only(bench: Bench) -> Iterator[None]:
             bench.engine.dispose()
 
 
-def let_name_lead_to_primary(bench: Bench) -> None:
-    """End `read_only` for connections that begin from now on; those there are stay read-only."""
+def point_name_at_primary(bench: Bench) -> None:
+    """End `read_only` for new connections; existing ones stay read-only."""
     with _administrator(bench) as connection:
         _say(connection, "ALTER DATABASE {} RESET default_transaction_read_only")
 
 
 @contextmanager
 def without_table(bench: Bench, table: str) -> Iterator[None]:
-    """Let a table be missing while the block lasts: a defect that no retry mends."""
+    """Hide a table while the block lasts: a defect that no retry resolves."""
     away = sql.Identifier(f"{table}_away")
     with _administrator(bench) as connection:
         rename = sql.SQL("ALTER TABLE {} RENAME TO {}")
@@ -60,9 +60,10 @@ def without_table(bench: Bench, table: str) -> Iterator[None]:
 
 @contextmanager
 def unreadable_table(bench: Bench, table: str) -> Iterator[Callable[[], int]]:
-    """Let every statement that reads a table fail while the block lasts; a defect, too.
+    """Make every statement that reads a table fail while the block lasts; also a defect.
 
-    Yields what returns how many did. A sequence counts them, which no rollback takes back.
+    Yields a function that returns the number of failures. A sequence counts them, because a
+    rollback does not undo it.
     """
     with _administrator(bench) as connection, without_table(bench, table):
         connection.execute("CREATE SEQUENCE refused")

@@ -1,4 +1,4 @@
-"""Pictures that tests make, and what stages would have made of them."""
+"""Make pictures, and results of stages for them."""
 
 import io
 import struct
@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from smart_filter_workers.results import Photo, Prepared, Srgb8
-from smart_filter_workers.stages.prepare.stage import proxy_of
+from smart_filter_workers.results import Photo, PreparedPhoto, Srgb8
+from smart_filter_workers.stages.prepare.stage import make_proxy
 
-# (height, width): what breaks code that thinks of ordinary photos only.
+# (height, width): sizes that break code written for ordinary photos only.
 ODD_SIZES = ((1, 1), (2, 3), (37, 41), (3000, 10), (10, 3000), (640, 360))
 
 
@@ -21,31 +21,31 @@ def noise(height: int, width: int) -> Srgb8:
     return random.integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
-def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
-    """Return a picture as a file of a format that Pillow writes."""
+def encode(picture: Image.Image, kind: str, **options: object) -> bytes:
+    """Encode a picture as a file of a format that Pillow writes."""
     file = io.BytesIO()
     picture.save(file, kind, **options)
     return file.getvalue()
 
 
 def plain(width: int, height: int, colour: object, kind: str = "PNG", mode: str = "RGB") -> bytes:
-    return encoded(Image.new(mode, (width, height), colour), kind)
+    return encode(Image.new(mode, (width, height), colour), kind)
 
 
 def a_photo(srgb: Srgb8) -> Photo:
     return Photo(srgb=srgb, format="png")
 
 
-def prepared(srgb: Srgb8) -> Prepared:
+def prepared_photo(srgb: Srgb8) -> PreparedPhoto:
     """Return the photo as `prepare` would hand it on, without proposals."""
     height, width = srgb.shape[:2]
-    return Prepared(
-        width=width, height=height, format="png", proxy_srgb=proxy_of(srgb), proposals=()
+    return PreparedPhoto(
+        width=width, height=height, format="png", proxy_srgb=make_proxy(srgb), proposals=()
     )
 
 
 def a_figure() -> Srgb8:
-    """Return (480, 360, 3) sRGB: head and shoulders in a dark jacket before a bright plain wall.
+    """Return (480, 360, 3) sRGB: head and shoulders in a dark jacket and a bright plain wall.
 
     The head is around (x 180, y 160), the jacket fills the bottom from x 60 to 300.
     """
@@ -57,8 +57,8 @@ def a_figure() -> Srgb8:
     return np.asarray(cv2.GaussianBlur(picture, (5, 5), 0), dtype=np.uint8)
 
 
-def in_red() -> Srgb8:
-    """Return (480, 360, 3) sRGB: the outline of `a_figure` in red before a grey wall."""
+def red_figure() -> Srgb8:
+    """Return (480, 360, 3) sRGB: the outline of `a_figure` in red in front of a gray wall."""
     picture = np.full((480, 360, 3), 128, np.uint8)
     for centre, axes in (((180, 480), (120, 210)), ((180, 160), (62, 84))):
         cv2.ellipse(picture, centre, axes, 0, 0, 360, (240, 20, 20), cv2.FILLED)
@@ -73,7 +73,7 @@ def a_png(
     depth: int = 8,
     extra: tuple[bytes, bytes] | None = None,
 ) -> bytes:
-    """Return a PNG in color written by hand, so that its header may lie."""
+    """Return a PNG in color written by hand, so that its header can be false."""
     chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, 2, 0, 0, 0))]
     chunks += [extra] if extra else []
     chunks += [(b"IDAT", pixels), (b"IEND", b"")]

@@ -1,6 +1,6 @@
-"""A real portrait at any size, with what the models of the stages before composite make of it.
+"""A real portrait at any size, with stored results of the stages before composite.
 
-Fixed, so that neither weights nor another machine's arithmetic change what comes out.
+Stored, so that neither weights nor another machine's arithmetic change the result.
 """
 
 from dataclasses import dataclass
@@ -10,20 +10,20 @@ import cv2
 
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.recipe import Recipe
-from smart_filter_workers.networks.coordinates import scaled
+from smart_filter_workers.networks.coordinates import scale_face
 from smart_filter_workers.results import (
     Eyes,
     Face,
     Faces,
     Photo,
-    Prepared,
-    Segmented,
+    PreparedPhoto,
+    Segmentation,
     Smile,
     Smiles,
     Srgb8,
 )
 from smart_filter_workers.stages.composite.inputs import Inputs
-from smart_filter_workers.stages.prepare.stage import proxy_of
+from smart_filter_workers.stages.prepare.stage import make_proxy
 
 _DATA = Path(__file__).parents[1] / "data"
 _SIDE = 512
@@ -38,29 +38,29 @@ ASTRONAUTS_FACE = Face(
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """A photo of one person who smiles, and what is known of it."""
+    """A photo of one person who smiles, and the stage results for it."""
 
     srgb: Srgb8
-    prepared: Prepared
-    segmented: Segmented
+    prepared: PreparedPhoto
+    segmented: Segmentation
     faces: tuple[Face, ...]
     smiles: tuple[Smile, ...]
     eyes: tuple[Eyes, ...]
 
 
 def a_portrait(side: int = _SIDE) -> Portrait:
-    """Return the portrait, side × side pixels; it must not be written to."""
+    """Return the portrait, side × side pixels; callers must not write to it."""
     photo = cv2.cvtColor(_read("astronaut.png", cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
     srgb = cv2.resize(photo, (side, side), interpolation=cv2.INTER_CUBIC)
     srgb.setflags(write=False)
-    proxy = proxy_of(srgb)
+    proxy = make_proxy(srgb)
     size = (proxy.shape[1], proxy.shape[0])
     matte = cv2.resize(_read("astronaut-matte.png", cv2.IMREAD_GRAYSCALE), size)
-    face = scaled(ASTRONAUTS_FACE, x=side / _SIDE, y=side / _SIDE)
+    face = scale_face(ASTRONAUTS_FACE, x=side / _SIDE, y=side / _SIDE)
     return Portrait(
         srgb=srgb,
-        prepared=Prepared(side, side, "png", proxy, (face,)),
-        segmented=Segmented(matte, float((matte > 127).mean()), _PERSONS),
+        prepared=PreparedPhoto(side, side, "png", proxy, (face,)),
+        segmented=Segmentation(matte, float((matte > 127).mean()), _PERSONS),
         faces=(face,),
         smiles=(Smile(SmileLevel.HUGE, 0.98),),
         eyes=(Eyes(left_open=True, right_open=True),),

@@ -11,10 +11,10 @@ from _pytest.mark import ParameterSet
 def covering(*axes: Sequence[Any]) -> list[ParameterSet]:
     """Return every combination of the axes' values, for `pytest.mark.parametrize`.
 
-    Those that are not marked `slow` hold every pair of values of two axes, because most faults
-    need at most two values to show (Kuhn, Wallace, Gallo: Software Fault Interactions and
-    Implications for Software Testing, 2004). Chosen greedily; takes three axes or more, as two
-    leave nothing to mark.
+    Those that are not marked `slow` hold every pair of values of two axes, because most faults need
+    at most two values to show (Kuhn, Wallace, Gallo: Software Fault Interactions and Implications
+    for Software Testing, 2004). Chosen greedily; takes three axes or more, as two leave nothing to
+    mark.
     """
     combinations_of_places = list(product(*(range(len(axis)) for axis in axes)))
     pairs = {places: set(combinations(enumerate(places), 2)) for places in combinations_of_places}

@@ -1,4 +1,4 @@
-"""Colour profiles that tests tell apart."""
+"""Color profiles with a visible effect."""
 
 import struct
 
@@ -6,7 +6,7 @@ from PIL import ImageCms
 
 
 def a_linear_profile() -> bytes:
-    """sRGB's primaries with a straight tone curve: colours must come out much brighter."""
+    """Make a profile with sRGB's primaries and a linear tone curve: colors become brighter."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     (count,) = struct.unpack_from(">I", profile, 128)
     for index in range(count):

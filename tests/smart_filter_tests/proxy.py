@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from smart_filter_shared.settings import BrokerSettings
+from smart_filter_shared.config.settings import BrokerSettings
 
 _PIECE_BYTES = 65536
 _LOST_SHARE = 0.2
 _HELD_BYTES = 128 * 1024
-# SO_LINGER with a time of nought: closing sends a reset instead of an orderly end.
+# SO_LINGER with a time of 0: closing sends a reset instead of an orderly end.
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -30,11 +30,11 @@ class Mode(StrEnum):
 
 
 class Proxy:
-    """Listens on a port of its own while the `with` block lasts.
+    """Listens on its own port while the `with` block lasts.
 
-    mode: PASS hands bytes on; RESET cuts new connections; SWALLOW accepts and never answers;
-        LOSE cuts some connections instead of handing on the answer to a COMMIT.
-    chance: says which; one in five.
+    mode: PASS forwards bytes; RESET cuts new connections; SWALLOW accepts and never answers; LOSE
+    cuts some connections instead of forwarding the answer to a COMMIT.
+    chance: decides which; one in five.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -42,7 +42,7 @@ class Proxy:
         self.chance = random.Random(0)
         self._upstream = (host, port)
         self._listener = socket.create_server(("127.0.0.1", 0))
-        # Else megabytes that are held count as sent already, in the kernel's buffers.
+        # Otherwise the kernel's buffers accept megabytes, which then count as sent.
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _HELD_BYTES)
         self.port: int = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
@@ -67,17 +67,17 @@ class Proxy:
         self._thread.join()
 
     def hold_after(self, sent_bytes: int) -> None:
-        """Let clients send so much by each connection, and no more until `release` or `cut`."""
+        """Let each connection send `sent_bytes`, and no more until `release` or `cut`."""
         self._may_send.clear()
         self._most_sent = sent_bytes
 
     def release(self) -> None:
-        """Let clients send again; nothing that was held is lost."""
+        """Let clients send again; held bytes are not lost."""
         self._most_sent = None
         self._may_send.set()
 
     def cut(self) -> None:
-        """Reset every connection that is open now."""
+        """Reset every open connection."""
         for end in list(self._open):
             _reset(end)
             self._open.discard(end)
@@ -110,7 +110,7 @@ class Proxy:
         client: socket.socket,
         doomed: threading.Event,
     ) -> None:
-        """Hand bytes on; doomed: the server's next answer is not."""
+        """Forward bytes; doomed: drop the server's next answer."""
         sent = 0
         with contextlib.suppress(OSError):
             while piece := source.recv(_PIECE_BYTES):

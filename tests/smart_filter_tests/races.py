@@ -1,38 +1,38 @@
-"""Two transitions at the same time on one job: forced to overlap, or let run freely."""
+"""Make two transitions on one job at the same time: forced to overlap, or run freely."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from sqlalchemy import text
 
 from smart_filter_tests.bench import Bench
-from smart_filter_tests.threads import together
-from smart_filter_tests.worlds import Action, World
+from smart_filter_tests.scenarios import Action, Scenario
+from smart_filter_tests.threads import run_together
 
 _LOOK_SECONDS = 0.002
 _PATIENCE_SECONDS = 240.0
 
-at_once = together
+at_once = run_together
 
 
-def alone(world: World, action: Action) -> object:
-    return world.bench.do(action, world)
+def run_alone(scenario: Scenario, action: Action) -> object:
+    return scenario.bench.do(action, scenario)
 
 
-def overlapped(world: World, first: Action, second: Action) -> tuple[object, object]:
+def run_overlapped(scenario: Scenario, first: Action, second: Action) -> tuple[object, object]:
     """Make the second while the first is made but not committed; return both answers.
 
     The first commits as soon as the second waits for it, or has ended.
     """
     with ThreadPoolExecutor(1) as pool:
-        with world.bench.transaction() as connection:
-            answer = first(connection, world)
-            other = pool.submit(alone, world, second)
-            await_waiting(world.bench, other)
+        with scenario.bench.transaction() as connection:
+            answer = first(connection, scenario)
+            other = pool.submit(run_alone, scenario, second)
+            wait_for_lock_waiters(scenario.bench, other)
         return answer, other.result(_PATIENCE_SECONDS)
 
 
 def deadlocks(bench: Bench) -> int:
-    """Return how many deadlocks this database has broken."""
+    """Return the number of deadlocks that this database has broken."""
     with bench.transaction() as connection:
         connection.execute(text("SELECT pg_stat_force_next_flush()"))
         return int(
@@ -42,8 +42,8 @@ def deadlocks(bench: Bench) -> int:
         )
 
 
-def await_waiting(bench: Bench, other: Future[object], *, sessions: int = 1) -> None:
-    """Return when so many sessions wait for locks, or the other has ended."""
+def wait_for_lock_waiters(bench: Bench, other: Future[object], *, sessions: int = 1) -> None:
+    """Wait until `sessions` sessions wait for locks, or the other thread has ended."""
     for _ in range(int(_PATIENCE_SECONDS / _LOOK_SECONDS)):
         with bench.transaction() as connection:
             waiting = connection.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted"))

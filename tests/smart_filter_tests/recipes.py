@@ -1,16 +1,17 @@
-"""Recipes parsed from the fields of a request, and the fields that a refusal names."""
+"""Parse recipes from request fields, and read the fields that a refusal names."""
 
 import pytest
 
-from smart_filter_shared import parameters
-from smart_filter_shared.cards import ModelCard, TaskName
+from smart_filter_shared.catalog import parameters
+from smart_filter_shared.catalog.model_card import ModelCard
 from smart_filter_shared.errors import InvalidRecipe
+from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.recipe.fields import parse
 
 
 def a_card(task: TaskName, name: str, *, default: bool = True, able: bool = True) -> ModelCard:
-    """Return the card of a model with a parameter of each kind; able: to do all there is."""
+    """Make the card of a model with a parameter of each kind; able: with every ability."""
     return ModelCard(
         name=name,
         version="1",
@@ -45,8 +46,8 @@ OFFERED = {
 }
 
 
-def parsed(**fields: str | list[str]) -> Recipe:
-    """Parse fields whose names have `__` for a dot; a file came along where they say `file`."""
+def parse_fields(**fields: str | list[str]) -> Recipe:
+    """Parse fields; `__` in names stands for a dot, and the value `file` for an uploaded file."""
     given_fields = {
         name.replace("__", "."): [value] if isinstance(value, str) else value
         for name, value in fields.items()
@@ -55,18 +56,18 @@ def parsed(**fields: str | list[str]) -> Recipe:
     return parse(given_fields, offered=OFFERED, with_background_file=with_file)
 
 
-def pointers(error: InvalidRecipe) -> list[str]:
+def error_fields(error: InvalidRecipe) -> list[str]:
     """Return the fields that an error names."""
     return [one.pointer for one in error.errors]
 
 
-def refused(**fields: str | list[str]) -> list[str]:
+def refused_fields(**fields: str | list[str]) -> list[str]:
     """Return the fields that a refusal names."""
     with pytest.raises(InvalidRecipe) as refusal:
-        parsed(**fields)
-    return pointers(refusal.value)
+        parse_fields(**fields)
+    return error_fields(refusal.value)
 
 
-def sent(text: str) -> dict[str, str]:
+def split_fields(text: str) -> dict[str, str]:
     """Return fields written as `name=value name=value`."""
     return dict(field.split("=", 1) for field in text.split())

@@ -1,4 +1,4 @@
-"""Sample jobs: one of every end, submitted over HTTP and run by hand, to be copied."""
+"""Sample jobs for copying: one of every outcome, submitted over HTTP and run by hand."""
 
 import base64
 import uuid
@@ -7,22 +7,22 @@ from typing import Final
 from sqlalchemy import text
 
 from smart_filter_shared.ids import Capability, Tenant
-from smart_filter_shared.jobs import transitions
-from smart_filter_shared.jobs.leases import Failure, Lease
+from smart_filter_shared.jobs.photo_queue import WORKER
+from smart_filter_shared.queue.leases import Failure, Lease
 from smart_filter_shared.storage import keys
 from smart_filter_tests.bench import Bench
-from smart_filter_tests.deriving import complete
 from smart_filter_tests.serving import Api, a_photo
+from smart_filter_tests.stored_results import complete
 
 PICTURE: Final = b"a picture of last week"
 FAILURE: Final = Failure("model_failed", "A model failed", "ValueError in segmentation")
 _NAVY: Final = {"background": "color:navy"}
 
 
-def of_every_end(api: Api, receiver: str) -> dict[str, list[uuid.UUID]]:
-    """Return the ids of jobs by what became of them; of a batch its own id first.
+def submit_every_outcome(api: Api, receiver: str) -> dict[str, list[uuid.UUID]]:
+    """Return the ids of jobs by their outcome; for a batch, its own id first.
 
-    receiver: the address that jobs name which fail or are canceled.
+    receiver: the address that failed and canceled jobs name.
     """
     five = _submitted(api, background="auto")
     finish(api.bench)
@@ -32,7 +32,7 @@ def of_every_end(api: Api, receiver: str) -> dict[str, list[uuid.UUID]]:
     finish(api.bench)
     failed = _submitted(api, webhook_url=receiver, **_NAVY)
     _complete(api.bench, _claimed(api.bench))
-    api.bench.do(transitions.fail, _claimed(api.bench), FAILURE)
+    api.bench.do(WORKER.fail, _claimed(api.bench), FAILURE)
     canceled = _submitted(api, webhook_url=receiver, **_NAVY)
     assert api.client.post(f"/v1/jobs/{canceled}/cancel").is_success
     deleted = _submitted(api, background="keep")
@@ -55,7 +55,7 @@ def of_every_end(api: Api, receiver: str) -> dict[str, list[uuid.UUID]]:
 
 
 def finish(bench: Bench) -> None:
-    """Let all that is ready succeed, and what becomes ready by it."""
+    """Complete all ready stages, and those that become ready."""
     while _ready(bench):
         _complete(bench, _claimed(bench))
 
@@ -86,7 +86,7 @@ def _ready(bench: Bench) -> list[Capability]:
 
 def _claimed(bench: Bench) -> Lease:
     (lease,) = bench.do(
-        transitions.claim,
+        WORKER.claim,
         _ready(bench)[0],
         worker=bench.worker,
         batch_size=1,
@@ -97,7 +97,7 @@ def _claimed(bench: Bench) -> Lease:
 
 
 def _complete(bench: Bench, lease: Lease) -> None:
-    """Let a stage succeed, with what it makes in storage."""
+    """Complete a stage, with its results in storage."""
     with bench.transaction() as connection:
         found = connection.execute(
             text("SELECT tenant FROM jobs WHERE id = :id"), {"id": lease.job_id}

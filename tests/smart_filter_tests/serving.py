@@ -1,4 +1,4 @@
-"""The API on a port of its own, in a thread of the tests' process, over real servers."""
+"""The API on its own port, in a thread of the tests' process, over real servers."""
 
 import contextlib
 import dataclasses
@@ -19,26 +19,29 @@ from PIL import Image
 from sqlalchemy import text
 from starlette.types import ASGIApp
 
-from smart_filter_api import app, keys
-from smart_filter_api import server as server_module
-from smart_filter_api.keys import Scope
-from smart_filter_shared import settings as settings_module
-from smart_filter_shared.cards import ModelCard, Offer, TaskName
+from smart_filter_api import app
+from smart_filter_api.auth import api_keys
+from smart_filter_api.auth.api_keys import Scope
+from smart_filter_api.http import server as server_module
+from smart_filter_shared.artifacts.retention import ArtifactKind, RetentionOverrides
+from smart_filter_shared.catalog.model_card import ModelCard, Offer
+from smart_filter_shared.config import settings as settings_module
+from smart_filter_shared.config.settings import Settings
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.jobs import models, tenants, transitions
-from smart_filter_shared.jobs.leases import Done, Failure
-from smart_filter_shared.jobs.limits import OwnLimits
-from smart_filter_shared.jobs.retention import Kind, OwnKeeping
-from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.settings import Settings
+from smart_filter_shared.jobs.photo_queue import WORKER
+from smart_filter_shared.model_registry import registry
+from smart_filter_shared.pipeline import StageName, TaskName
+from smart_filter_shared.queue.leases import Failure, StageOutcome
 from smart_filter_shared.telemetry import logs
+from smart_filter_shared.tenants import settings as tenants_settings
+from smart_filter_shared.tenants.quotas import LimitOverrides
 from smart_filter_tests.bench import KEEPING, TENANT, Bench
 
 _TIMEOUT_SECONDS = 60.0
 
 
 class Clock:
-    """Monotonic seconds that a test can move on."""
+    """Monotonic seconds that a test can advance."""
 
     def __init__(self) -> None:
         self._ahead_seconds = 0.0
@@ -46,37 +49,41 @@ class Clock:
     def __call__(self) -> float:
         return time.monotonic() + self._ahead_seconds
 
-    def make_old(self) -> None:
-        """Let an hour pass: nothing that the API remembers is fresh any more."""
+    def expire_caches(self) -> None:
+        """Advance an hour: every cached value of the API expires."""
         self._ahead_seconds += 3600
 
 
 @dataclass(slots=True)
 class Api:
-    """The API as a client with every scope sees it, and the bench below it."""
+    """The API for a client with every scope, and the bench on its servers."""
 
     url: str
     bench: Bench
     client: httpx.Client
 
     def key(self, *scopes: Scope, tenant: Tenant = TENANT) -> str:
-        return self.bench.do(keys.issue, tenant=tenant, scopes=scopes).key
+        return self.bench.do(api_keys.issue, tenant=tenant, scopes=scopes).key
 
     def headers(self, *scopes: Scope, tenant: Tenant = TENANT) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.key(*scopes, tenant=tenant)}"}
 
     def limit(self, tenant: Tenant = TENANT, **own: float) -> None:
         with self.bench.transaction() as connection:
-            said = tenants.hold(connection, tenant)
-            limits = OwnLimits(**own)  # type: ignore[arg-type]  # its fields
-            tenants.say(connection, tenant, dataclasses.replace(said, limits=limits))
+            said = tenants_settings.lock_overrides(connection, tenant)
+            limits = LimitOverrides(**own)  # type: ignore[arg-type]  # its fields
+            tenants_settings.write_overrides(
+                connection, tenant, dataclasses.replace(said, limits=limits)
+            )
 
     def keep(self, tenant: Tenant = TENANT, **own: float) -> None:
         with self.bench.transaction() as connection:
-            said = tenants.hold(connection, tenant)
-            keeping = OwnKeeping(**own)  # type: ignore[arg-type]  # its fields
-            tenants.say(connection, tenant, dataclasses.replace(said, keeping=keeping))
-        # What was known of the client's key may be a second old, of a new one nothing is.
+            said = tenants_settings.lock_overrides(connection, tenant)
+            keeping = RetentionOverrides(**own)  # type: ignore[arg-type]  # its fields
+            tenants_settings.write_overrides(
+                connection, tenant, dataclasses.replace(said, keeping=keeping)
+            )
+        # The API caches a known key for a second; a new one is not cached.
         self.client.headers.update(self.headers(*Scope))
 
     def post(
@@ -101,19 +108,19 @@ class Api:
         return job
 
     def finish(self, stage: StageName, result: Mapping[str, object]) -> None:
-        """Let the stage at the head of its queue succeed with this result."""
+        """Complete the head of a stage's queue with this result."""
         lease = self.bench.claim_one(stage)
         files = result.get("files")
         assert isinstance(files, dict)
-        artifacts = {file["key"]: Kind.RESULT for file in files.values()}
-        self.bench.do(transitions.complete, [Done(lease, result, 0.25, artifacts)], KEEPING)
+        artifacts = {file["key"]: ArtifactKind.RESULT for file in files.values()}
+        self.bench.do(WORKER.complete, [StageOutcome(lease, result, 0.25, artifacts)], KEEPING)
 
     def fail(self, stage: StageName, failure: Failure) -> None:
         lease = self.bench.claim_one(stage)
-        self.bench.do(transitions.fail, lease, failure)
+        self.bench.do(WORKER.fail, lease, failure)
 
     def leftovers(self) -> dict[str, object]:
-        """Return what is stored anywhere: counts of rows, objects and messages above 0."""
+        """Return everything that is stored: counts of rows, objects and messages above 0."""
         with self.bench.transaction() as connection:
             counts: dict[str, object] = {
                 table: connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
@@ -124,8 +131,8 @@ class Api:
         return {name: count for name, count in counts.items() if count}
 
 
-def fetched_and_gone(request: httpx.Request) -> bytes:
-    """Send a request; return the answer's content, gone as soon as its last byte is there."""
+def fetch_and_disconnect(request: httpx.Request) -> bytes:
+    """Send a request and close the connection after the last byte; return the answer's content."""
     place = (request.url.host, request.url.port or 80)
     with socket.create_connection(place, timeout=_TIMEOUT_SECONDS) as connection:
         head = b"".join(
@@ -139,27 +146,27 @@ def fetched_and_gone(request: httpx.Request) -> bytes:
 
 
 @contextlib.contextmanager
-def serving(settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> Iterator[str]:
+def serve_api(settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> Iterator[str]:
     """Serve the API while the block lasts; yields its URL.
 
-    clock: by which remembered values grow old.
+    clock: by which cached values grow old.
     """
-    with listening(app.create(settings, clock=clock)) as url:
+    with serve_application(app.create(settings, clock=clock)) as url:
         yield url
 
 
 @contextlib.contextmanager
-def listening(application: ASGIApp, *also: socket.socket) -> Iterator[str]:
+def serve_application(application: ASGIApp, *also: socket.socket) -> Iterator[str]:
     """Serve an application as the API is served while the block lasts; yields its URL.
 
     also: further listeners, which close with it.
     """
-    # As the process does: unconfigured, structlog draws tracebacks with every local variable,
-    # which takes seconds.
+    # As the process does: structlog's default draws tracebacks with every local variable, which
+    # takes seconds.
     logs.configure("api")
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(server_module.config(application))
-    # A daemon: a test process that is ended in between must not wait for it.
+    server = uvicorn.Server(server_module.build_config(application))
+    # A daemon thread: a test process that ends early must not wait for it.
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener, *also]}, daemon=True)
     thread.start()  # until it is up, connections wait in the listener's queue
     try:
@@ -171,11 +178,11 @@ def listening(application: ASGIApp, *also: socket.socket) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def served_as(bench: Bench, **environment: str) -> Iterator[str]:
-    """Serve another API over the bench, with settings of its own; yields its URL."""
+def serve_with(bench: Bench, **environment: str) -> Iterator[str]:
+    """Serve another API over the bench, with other settings; yields its URL."""
     with mock.patch.dict(os.environ, {**bench.environment, **environment}, clear=True):
         settings = settings_module.load()
-    with serving(settings) as url:
+    with serve_api(settings) as url:
         yield url
 
 
@@ -183,8 +190,8 @@ def served_as(bench: Bench, **environment: str) -> Iterator[str]:
 def an_api(url: str, bench: Bench) -> Iterator[Api]:
     """Yield the API with a key, and with a model for each task that only the bench serves."""
     with bench.transaction() as connection:
-        models.publish(connection, [Offer(a_card(task)) for task in TaskName])
-        key = keys.issue(connection, tenant=TENANT, scopes=keys.ALL_SCOPES).key
+        registry.publish(connection, [Offer(a_card(task)) for task in TaskName])
+        key = api_keys.issue(connection, tenant=TENANT, scopes=api_keys.ALL_SCOPES).key
     headers = {"Authorization": f"Bearer {key}"}
     with httpx.Client(base_url=url, headers=headers, timeout=_TIMEOUT_SECONDS) as client:
         yield Api(url, bench, client)

@@ -1,7 +1,7 @@
-"""Workers without work: time passes as their stages say, everything else is the real thing.
+"""Simulate workers: model time advances by stage durations; everything else is real.
 
-Claims, completions, estimates, marks and sweeps happen on the real database, as the runner
-and the sweeper do them; a stage takes the seconds that a test gives, of a clock that jumps.
+Claims, completions, estimates, marks and sweeps happen on the real database, as the runner and the
+sweeper do them; a stage takes the seconds that a test gives, on a clock that jumps.
 """
 
 import heapq
@@ -11,19 +11,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from smart_filter_shared.ids import Capability, JobId, Tenant
-from smart_filter_shared.jobs import fairness, presence, queries, transitions
-from smart_filter_shared.jobs.leases import Done, Lease
-from smart_filter_shared.jobs.presence import CELL
+from smart_filter_shared.jobs.photo_queue import WORKER
+from smart_filter_shared.operations import settlement
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe import Background, BackgroundKind, Priority, Recipe
+from smart_filter_shared.priority import Priority
+from smart_filter_shared.queue import fair_queueing, heads
+from smart_filter_shared.queue import worker_registry as queue_workers
+from smart_filter_shared.queue.leases import Lease, StageOutcome
+from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
+from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_tests.bench import KEEPING, Bench, capability
-from smart_filter_workers.tally import Tally
+from smart_filter_workers.runtime.counters import WorkerCounters
 
 SERVED = tuple(capability(stage) for stage in StageName)
 _SWEEP_SECONDS = 1.0
 
 
-def tell(line: str) -> None:
+def print_figure(line: str) -> None:
     """Print a figure; pytest shows it with `-s`, and when the test fails."""
     sys.stdout.write(f"{line}\n")
 
@@ -38,8 +42,8 @@ class _Worker:
 class Simulation:
     """Workers, and tenants that submit.
 
-    served: what the workers serve.  batch_size: how many photos one pass takes; a pass takes as
-        long as its slowest photo with one photo, and in proportion to its photos.
+    served: the stages that the workers serve.  batch_size: how many photos one pass takes; a pass
+    takes as long as its slowest photo alone, times the number of its photos.
     """
 
     def __init__(
@@ -62,12 +66,12 @@ class Simulation:
         self._bench = bench
         self._batch_size = batch_size
         self._served = served
-        self._tally = Tally()
+        self._tally = WorkerCounters()
         self._workers = [_Worker(0.0, number) for number in range(workers)]
         self._swept_at = 0.0
         with bench.transaction() as connection:
-            worker = presence.Worker(bench.worker, "simulated", 0, tuple(served), workers)
-            presence.announce(connection, worker)
+            worker = queue_workers.Worker(bench.worker, "simulated", 0, tuple(served), workers)
+            queue_workers.record_heartbeat(connection, worker)
 
     def tenant(self, name: str, *, stage_seconds: float, weight: float = 1) -> Tenant:
         tenant = Tenant(name)
@@ -91,32 +95,32 @@ class Simulation:
         return submitted
 
     def run(self, until: Callable[[], bool]) -> None:
-        """Let workers work until something holds; it must before there is nothing to do."""
+        """Run workers until a condition holds; they must not run out of work before."""
         while not until():
             assert self.step() or until(), "nothing is left to do"
 
-    def batches_waited(self, job_id: JobId) -> int:
-        """Return how many batches are claimed until a job just submitted is."""
+    def count_batches_until(self, job_id: JobId) -> int:
+        """Return the number of batches claimed before that of a newly submitted job."""
         before = self.batches
         self.run(until=lambda: job_id in self.claimed_in)
         return self.claimed_in[job_id] - before
 
-    def newcomers_waits(
+    def measure_newcomer_waits(
         self, *, stage_seconds: float, priority: Priority = Priority.STANDARD, newcomers: int = 3
     ) -> list[int]:
-        """Let newcomers come, one after the other; return how many batches each waits."""
+        """Submit jobs of newcomers one after the other; return how many batches each waits."""
         waits = []
         for number in range(newcomers):
             newcomer = self.tenant(f"newcomer {number}", stage_seconds=stage_seconds)
             (job_id,) = self.submit(newcomer, 1, priority)
             submitted_at = self.now
-            waits.append(self.batches_waited(job_id))
+            waits.append(self.count_batches_until(job_id))
             self.run(until=lambda job_id=job_id: job_id in self.ended_at)
-            tell(f"newcomer {number}: done in {self.ended_at[job_id] - submitted_at:.2f} s")
+            print_figure(f"newcomer {number}: done in {self.ended_at[job_id] - submitted_at:.2f} s")
         return waits
 
     def step(self) -> bool:
-        """Let the worker that is free first finish its batch and claim another one."""
+        """Let the worker that is free first finish its batch and claim the next one."""
         worker = heapq.heappop(self._workers)
         self.now = max(self.now, worker.free_at)
         if worker.batch:
@@ -134,19 +138,19 @@ class Simulation:
     def sweep(self) -> None:
         self._swept_at = self.now
         self._tally.publish(self._bench.engine)
-        self._bench.do(transitions.wake)
-        self._bench.do(fairness.settle)
-        self._bench.do(fairness.refresh, cell=CELL, silent_seconds=3600)
+        self._bench.do(WORKER.wake)
+        self._bench.do(settlement.settle)
+        self._bench.do(fair_queueing.advance_virtual_time, cell=DEFAULT_CELL, silent_seconds=3600)
 
     def shares(self, since: Mapping[Tenant, float]) -> dict[Tenant, float]:
         return {tenant: self.model_seconds[tenant] - since.get(tenant, 0.0) for tenant in self.cost}
 
     def _claim(self) -> list[Lease]:
         with self._bench.transaction() as connection:
-            chosen = queries.next_capability(connection, self._served)
+            chosen = heads.next_capability(connection, self._served)
             if chosen is None:
                 return []
-            leases = transitions.claim(
+            leases = WORKER.claim(
                 connection,
                 chosen,
                 worker=self._bench.worker,
@@ -154,7 +158,7 @@ class Simulation:
                 lease_seconds=3600,
                 max_attempts=3,
             )
-        self._tally.claimed(leases)
+        self._tally.record_claims(leases)
         self.batches += 1
         for lease in leases:
             self.claimed_at.setdefault(lease.job_id, self.now)
@@ -162,9 +166,9 @@ class Simulation:
         return leases
 
     def _complete(self, leases: list[Lease]) -> None:
-        done = [Done(lease, {}, self._seconds(lease), {}) for lease in leases]
-        completion = self._bench.do(transitions.complete, done, KEEPING)
-        self._tally.ran(done)
+        done = [StageOutcome(lease, {}, self._seconds(lease), {}) for lease in leases]
+        completion = self._bench.do(WORKER.complete, done, KEEPING)
+        self._tally.record_runs(done)
         for one in done:
             self.model_seconds[self.tenant_of[one.lease.job_id]] += one.seconds
         for job_id in completion.succeeded:

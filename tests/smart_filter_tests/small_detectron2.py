@@ -1,7 +1,7 @@
-"""Small networks of detectron2 with random weights, made and admitted by the tests.
+"""Small detectron2 networks with random weights, made and admitted by the tests.
 
-Random weights prove how it is wired, not what it finds: the last layers are set so that there
-are persons of known scores.
+Random weights prove the wiring, not the detection: the last layers are set so that there are
+persons of known scores.
 """
 
 import importlib
@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_shared.parameters import Parameters
-from smart_filter_workers import admitted
-from smart_filter_workers.admitted import Admitted
-from smart_filter_workers.networks.detectron2 import admission, building, shelf
+from smart_filter_shared.catalog.parameters import Parameters
+from smart_filter_workers.networks.detectron2 import admission, model_builder, predictor_cache
 from smart_filter_workers.stages.segmentation.models import detectron2
+from smart_filter_workers.weights import allowlist
+from smart_filter_workers.weights.allowlist import AdmittedFile
 
 # A network of a few MB.
 SMALL = """
@@ -46,8 +46,8 @@ NAMES = {
 
 
 @dataclass(frozen=True)
-class Made:
-    """A weights folder, and the addresses of what was admitted to it by kind."""
+class AdmittedModels:
+    """A weights folder, and the addresses of the admitted models by kind."""
 
     folder: Path
     addresses: dict[str, str]
@@ -57,9 +57,9 @@ class Made:
         return detectron2.CARD.completed(wanted)
 
 
-def make(folder: Path) -> Made:
+def make(folder: Path) -> AdmittedModels:
     """Make and admit one model of each kind."""
-    # Its threads wait by spinning: beside other tests that takes three times as long.
+    # OpenMP threads wait by spinning: next to other tests that takes three times as long.
     importlib.import_module("torch").set_num_threads(1)
     addresses = {}
     for kind, base in BASES.items():
@@ -68,7 +68,7 @@ def make(folder: Path) -> Made:
         addresses[kind] = admission.admit_config(config, folder, names=NAMES[kind])
         weights = write(folder / f"{kind}.npz", random_arrays(addresses[kind], folder))
         admission.admit_weights(weights, folder, config=addresses[kind])
-    return Made(folder, addresses)
+    return AdmittedModels(folder, addresses)
 
 
 def write(path: Path, arrays: dict[str, NDArray[Any]]) -> Path:
@@ -78,7 +78,7 @@ def write(path: Path, arrays: dict[str, NDArray[Any]]) -> Path:
 
 def random_arrays(address: str, folder: Path) -> dict[str, NDArray[Any]]:
     importlib.import_module("torch").manual_seed(3)
-    model = built(address, folder).model
+    model = build_predictor(address, folder).model
     state: dict[str, NDArray[Any]] = {
         name: value.numpy().copy() for name, value in model.state_dict().items()
     }
@@ -92,14 +92,17 @@ def random_arrays(address: str, folder: Path) -> dict[str, NDArray[Any]]:
     return state
 
 
-def built(address: str, folder: Path) -> building.Built:
+def build_predictor(address: str, folder: Path) -> model_builder.BuiltModel:
     own = own_config(address, folder)
-    return building.build(shelf.own(folder, own), device="cpu", names=own.classes)
+    return model_builder.build_model(
+        predictor_cache.load_own_config(folder, own), device="cpu", names=own.classes
+    )
 
 
-def own_config(address: str, folder: Path) -> Admitted:
+def own_config(address: str, folder: Path) -> AdmittedFile:
     return next(
         one
-        for one in admitted.read(folder)
-        if one.kind == shelf.CONFIG and shelf.address_of(one.sha256) == address
+        for one in allowlist.read(folder)
+        if one.kind == predictor_cache.CONFIG_KIND
+        and predictor_cache.address_of(one.sha256) == address
     )

@@ -1,4 +1,4 @@
-"""A whole stack in bad weather: two workers, every server behind a proxy, faults on a plan."""
+"""A whole stack under faults: two workers, every server behind a proxy, faults on a plan."""
 
 import base64
 import datetime as dt
@@ -17,25 +17,25 @@ from PIL import Image
 from sqlalchemy import text
 
 from smart_filter_deploy.embedded.addresses import Addresses
-from smart_filter_shared.jobs.presence import CELL
+from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_tests import invariants, moves
-from smart_filter_tests.bench import Bench, opened, settings_of
+from smart_filter_tests.bench import Bench, open_bench, settings_of
+from smart_filter_tests.full_stack import PHOTO, RunningStack, run_stack
 from smart_filter_tests.proxy import Mode, Proxy
-from smart_filter_tests.running import PHOTO, Running, running
-from smart_filter_workers.retention import Retention
+from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 
-# Long enough for a busy machine to be in time with its heartbeats, short enough to wait for.
+# Long enough for heartbeats of a busy machine, short enough to wait for.
 ENGINE = {
     "SMART_FILTER_LEASE_SECONDS": "4",
     "SMART_FILTER_HEARTBEAT_SECONDS": "1",
     "SMART_FILTER_SWEEP_SECONDS": "0.2",
     "SMART_FILTER_DRAIN_SECONDS": "0.3",
-    # Photos of one storm come again in the next, where all of their stages are to run.
+    # Storms repeat the photos of earlier ones, and all of their stages have to run.
     "SMART_FILTER_REMEMBER": "false",
 }
 LEASE_SECONDS = 4.0
 WORKERS = ("worker-1", "worker-2")
-# `make nightly` asks for more by these variables.
+# `make nightly` raises these by variables.
 PHOTOS = int(os.environ.get("CHAOS_PHOTOS", "16"))
 OUTAGE_SECONDS = float(os.environ.get("CHAOS_OUTAGE_SECONDS", "8"))
 # Two stages, three, and all five.
@@ -52,14 +52,14 @@ Plan = Sequence[tuple[float, Callable[[], object]]]
 
 @dataclass(slots=True)
 class Storm:
-    running: Running
+    running: RunningStack
     bench: Bench
     proxies: Mapping[str, Proxy]
 
     def submit(self, photos: int = PHOTOS) -> list[str]:
-        """Submit photos, no two alike, of recipes short and long.
+        """Submit distinct photos with recipes short and long.
 
-        Meanwhile the workers stand still, so that all photos are under way when it returns.
+        Meanwhile the workers are stopped, so that all photos are in progress when it returns.
         """
         with self._standing_still():
             return [
@@ -79,7 +79,7 @@ class Storm:
         return answer.json()["id"], [item["job_id"] for item in answer.json()["items"]]
 
     def ride_out(self, plan: Plan) -> None:
-        """Let faults happen so many seconds from now each; return when all jobs have ended."""
+        """Inject faults at the planned seconds from now; return when all jobs have ended."""
         started_at = time.monotonic()
         left = sorted(plan, key=lambda step: step[0])
 
@@ -91,13 +91,13 @@ class Storm:
         self.running.until(is_over, seconds=_PATIENCE_SECONDS + max(at for at, _ in plan))
 
     def turn(self, server: str, mode: Mode) -> None:
-        """Let a server's connections be treated so from now on; those that are open end."""
+        """Set the mode of a server's connections; open ones end."""
         self.proxies[server].mode = mode
         if mode != Mode.SWALLOW:
             self.proxies[server].cut()
 
     def calm_down(self) -> None:
-        """Let every server be reached again, and the API have found that out."""
+        """Make every server reachable, and wait until the API has noticed."""
         for server, proxy in self.proxies.items():
             if proxy.mode != Mode.PASS:
                 self.turn(server, Mode.PASS)
@@ -105,7 +105,7 @@ class Storm:
         self.running.until(lambda: all(self._is_ready() for _ in looks))
 
     def outage(self, server: str, mode: Mode, *, at: float, seconds: float) -> Plan:
-        """Return a plan by which a server is away for a while."""
+        """Return a plan in which a server is away for a while."""
         return [
             (at, lambda: self.turn(server, mode)),
             (at + seconds, lambda: self.turn(server, Mode.PASS)),
@@ -117,13 +117,13 @@ class Storm:
         ]
 
     def count(self, condition: str) -> int:
-        """Return of how many stages a condition holds."""
+        """Return the number of stages that meet a condition."""
         with self.bench.transaction() as connection:
             found = connection.execute(text(f"SELECT count(*) FROM stages WHERE {condition}"))
             return int(found.scalar_one())
 
     def damage(self, job_ids: Sequence[str]) -> list[str]:
-        """Return what is not as it should be when all is over; nothing, one hopes."""
+        """Return the invariants that are broken after the storm."""
         found = [
             f"job {job_id} {job['state']}: {job['error']}"
             for job_id in job_ids
@@ -160,12 +160,12 @@ class Storm:
             return int(found.scalar_one())
 
     def _stray_objects(self, job_ids: Collection[str]) -> list[str]:
-        retention = Retention(self.bench.engine, self.bench.store, cell=CELL)
+        retention = GarbageCollector(self.bench.engine, self.bench.store, cell=DEFAULT_CELL)
         difference: set[str] = set()
 
         def is_tidy() -> bool:
-            # Also what was written in this very second; workers may still drop late work.
-            retention.clear_unnamed(older_than=-dt.timedelta(minutes=1))
+            # This includes objects of this very second; workers may still drop late work.
+            retention.clear_unreferenced(older_than=-dt.timedelta(minutes=1))
             with self.bench.transaction() as connection:
                 named = {row.key for row in connection.execute(text("SELECT key FROM artifacts"))}
             stored = {stored.key for stored in self.bench.store.stored()}
@@ -198,17 +198,17 @@ def storm(folder: Path, weights: Path) -> Iterator[Storm]:
             return changed
 
         stack = held.enter_context(
-            running(folder, weights, ENGINE, workers=len(WORKERS), detour=detour)
+            run_stack(folder, weights, ENGINE, workers=len(WORKERS), detour=detour)
         )
-        told = settings_of(stack.stack.addresses)
-        bench = held.enter_context(opened(told, connections=2))
+        settings = settings_of(stack.stack.addresses)
+        bench = held.enter_context(open_bench(settings, connections=2))
         with bench.transaction() as connection:
             moves.forbid_others(connection)
             connection.execute(text(_WRITE_DOWN_ENDS))
         yield Storm(stack, bench, proxies)
 
 
-# Without a key of its own: two ends at once must both be seen.
+# Without its own key: two ends at once must both be recorded.
 _WRITE_DOWN_ENDS = """
     CREATE TABLE ends (job_id uuid, outcome text);
     CREATE FUNCTION write_down_end() RETURNS trigger AS $$

@@ -1,4 +1,4 @@
-"""Run something in several threads at the same time."""
+"""Run functions in several threads at the same time."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -10,13 +10,13 @@ _PATIENCE_SECONDS = 60.0
 Result = TypeVar("Result")
 
 
-def at_once(threads: int, work: Callable[[], Result]) -> list[Result]:
-    """Return what `work` returns in each of `threads` threads that start together."""
-    return together([work] * threads)
+def run_in_threads(threads: int, work: Callable[[], Result]) -> list[Result]:
+    """Return the results of `work` in each of `threads` threads that start together."""
+    return run_together([work] * threads)
 
 
-def together(work: Sequence[Callable[[], Result]]) -> list[Result]:
-    """Do everything at the same time, each in a thread; return the answers in that order."""
+def run_together(work: Sequence[Callable[[], Result]]) -> list[Result]:
+    """Run all functions at the same time, each in a thread; return the answers in their order."""
     start = threading.Barrier(len(work))
 
     def wait_and_do(one: Callable[[], Result]) -> Result:

@@ -1,4 +1,4 @@
-"""A web for the fetcher: names that say what a test wants, and a site that misbehaves."""
+"""A web for the fetcher: DNS names with scripted addresses, and a site that misbehaves."""
 
 import contextlib
 import itertools
@@ -14,16 +14,16 @@ LOOPBACK = "127.0.0.1"
 _MOST_HEAD_BYTES = 65536
 _PIECE_BYTES = 65536
 
-# What a site answers with: bytes, or pieces of them until the client has gone. The pieces are
-# made of an event that is set when the site closes.
+# An answer of a site: bytes, or pieces of them until the client has gone. The function that makes
+# the pieces receives an event that is set when the site closes.
 Answer = bytes | Callable[[threading.Event], Iterable[bytes]]
 
 
 @dataclass(slots=True)
 class Names:
-    """Answers look-ups; the last of several answers stays.
+    """Answers look-ups; the last of several answers is repeated.
 
-    asked: what was looked up, in order.
+    asked: the names looked up, in order.
     """
 
     known: Mapping[str, Sequence[Sequence[str] | OSError]] = field(default_factory=dict)
@@ -40,9 +40,9 @@ class Names:
 
 @dataclass(slots=True)
 class Wire:
-    """Stands for the network: notes what is connected to and sent, and gives answers in order.
+    """Stands for the network: records connections and sent bytes, and gives answers in order.
 
-    down: addresses that nobody answers at.
+    down: addresses that do not answer.
     """
 
     answers: Iterator[bytes] = field(default_factory=lambda: itertools.repeat(ok(b"a picture")))
@@ -61,7 +61,7 @@ class Wire:
 
 
 class _Noting(httpcore.MockStream):
-    """Gives what it is told to, and notes what is written."""
+    """Yields the pieces given to it, and records what is written."""
 
     def __init__(self, pieces: list[bytes], sent: list[bytes]) -> None:
         super().__init__(pieces)
@@ -75,9 +75,9 @@ class _Noting(httpcore.MockStream):
 
 @dataclass(slots=True)
 class Site:
-    """A server on the loopback that answers paths as it is told.
+    """A server on the loopback with an answer for each path.
 
-    requests: the heads of what was asked, in order.  names: what TLS was told to be asked for.
+    requests: the heads of received requests, in order.  names: the server names that TLS requested.
     """
 
     url: str
@@ -135,7 +135,7 @@ def redirect(location: str, status: int = 302) -> bytes:
 
 
 def answer(status: int, body: bytes = b"", **headers: str) -> bytes:
-    """Return an answer as it is told, be it right or wrong."""
+    """Return an HTTP answer with this status and body, well-formed or not."""
     said = "".join(f"{name.replace('__', '-')}: {value}\r\n" for name, value in headers.items())
     return f"HTTP/1.1 {status} Said\r\n{said}\r\n".encode() + body
 
@@ -155,6 +155,6 @@ def _serve(
                 return
             head += piece
         site.requests.append(head)
-        told = site.answers.get(head.split(b" ")[1].decode(), answer(404))
-        for piece in [told] if isinstance(told, bytes) else told(closing):
+        content = site.answers.get(head.split(b" ")[1].decode(), answer(404))
+        for piece in [content] if isinstance(content, bytes) else content(closing):
             stream.sendall(piece)

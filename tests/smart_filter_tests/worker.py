@@ -3,9 +3,9 @@
 import sys
 
 from smart_filter_deploy import wiring
-from smart_filter_shared import settings
+from smart_filter_shared.config import settings
 from smart_filter_shared.pipeline import StageName
-from smart_filter_tests import learning
+from smart_filter_tests import trainable_model
 from smart_filter_tests.faults import gathers, hangs, kills, raises
 
 if __name__ == "__main__":
@@ -14,5 +14,5 @@ if __name__ == "__main__":
         settings.load(),
         stages=[StageName(stage) for stage in stages.split(",")],
         threads=int(threads),
-        extra_models=[gathers, hangs, kills, raises, learning],
+        extra_models=[gathers, hangs, kills, raises, trainable_model],
     )

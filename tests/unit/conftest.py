@@ -1,11 +1,11 @@
-"""What unit tests share."""
+"""Fixtures of the unit tests."""
 
 import pytest
 
-from smart_filter_tests.clients import Asked, Asking
+from smart_filter_tests.clients import ClientDriver, MakeClient
 
 
 @pytest.fixture(params=["blocking", "awaited"])
-def asking(request: pytest.FixtureRequest) -> Asking:
-    """Either client, of a server that is a function."""
-    return lambda handler: Asked(handler, is_async=request.param == "awaited")
+def make_client(request: pytest.FixtureRequest) -> MakeClient:
+    """Make a client of either kind whose server is a function."""
+    return lambda handler: ClientDriver(handler, is_async=request.param == "awaited")

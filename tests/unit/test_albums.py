@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from smart_filter_shared.albums import (
-    ALIKE_WITHIN_BITS,
-    MOMENT_ALIKE_WITHIN_BITS,
+from smart_filter_shared.albums.ranking import (
+    MAX_HAMMING_BITS,
+    MAX_HAMMING_BITS_IN_BURST,
     Album,
-    Shot,
-    arrange,
+    AlbumPhoto,
+    rank_album,
 )
 from smart_filter_shared.printability import Printability, Sharpness, Verdict
-from smart_filter_tests.printable import PRINTABILITY
+from smart_filter_tests.print_results import PRINTABILITY
 
 NOON = dt.datetime(2031, 5, 6, 12, tzinfo=dt.UTC)
 BLINKS = TypeAdapter(Printability).validate_python(PRINTABILITY)
@@ -40,36 +40,41 @@ def groups_of(album: Album) -> list[tuple[str, ...]]:
 
 
 def test_photos_of_one_scene_are_one_group() -> None:
-    alike = flipped(SCENE, ALIKE_WITHIN_BITS)
-    shots = [Shot("a", SCENE), Shot("b", OTHER_SCENE), Shot("c", alike), Shot("d")]
+    alike = flipped(SCENE, MAX_HAMMING_BITS)
+    shots = [
+        AlbumPhoto("a", SCENE),
+        AlbumPhoto("b", OTHER_SCENE),
+        AlbumPhoto("c", alike),
+        AlbumPhoto("d"),
+    ]
 
-    assert groups_of(arrange(shots)) == [("a", "c"), ("b",), ("d",)]
+    assert groups_of(rank_album(shots)) == [("a", "c"), ("b",), ("d",)]
 
 
 def test_photos_of_one_moment_may_differ_more() -> None:
-    moved = flipped(SCENE, MOMENT_ALIKE_WITHIN_BITS)
+    moved = flipped(SCENE, MAX_HAMMING_BITS_IN_BURST)
     soon, later = NOON + dt.timedelta(seconds=20), NOON + dt.timedelta(hours=2)
 
-    burst = arrange([Shot("a", SCENE, NOON), Shot("b", moved, soon)])
-    apart = arrange([Shot("a", SCENE, NOON), Shot("b", moved, later)])
+    burst = rank_album([AlbumPhoto("a", SCENE, NOON), AlbumPhoto("b", moved, soon)])
+    apart = rank_album([AlbumPhoto("a", SCENE, NOON), AlbumPhoto("b", moved, later)])
 
     assert (len(burst.groups), len(apart.groups)) == (1, 2)
 
 
-def test_a_chain_of_photos_each_like_the_next_is_no_scene() -> None:
+def test_chain_of_similar_photos_is_not_one_scene() -> None:
     steps = [flipped(SCENE, 10 * step) for step in range(6)]
 
-    groups = groups_of(arrange([Shot(str(step), one) for step, one in enumerate(steps)]))
+    groups = groups_of(rank_album([AlbumPhoto(str(step), one) for step, one in enumerate(steps)]))
 
     assert all("0" not in group or "5" not in group for group in groups)
     assert len(groups) < len(steps)
 
 
-def test_best_of_a_group_has_open_eyes_before_a_better_rating() -> None:
-    laughing = Shot("laughing", SCENE, rating=0.9, printability=BLINKS)
-    calm = Shot("calm", SCENE, rating=0.5, printability=prints_well())
+def test_open_eyes_win_over_a_better_rating_in_a_group() -> None:
+    laughing = AlbumPhoto("laughing", SCENE, rating=0.9, printability=BLINKS)
+    calm = AlbumPhoto("calm", SCENE, rating=0.5, printability=prints_well())
 
-    album = arrange([laughing, calm])
+    album = rank_album([laughing, calm])
 
     assert album.groups[0].best == "calm"
     assert album.ranking[1].better == "calm"
@@ -92,23 +97,25 @@ def test_sharper_photo_of_a_scene_is_the_best(
     first: tuple[float, Printability], second: tuple[float, Printability]
 ) -> None:
     shots = [
-        Shot(name, SCENE, rating=rating, printability=printability)
+        AlbumPhoto(name, SCENE, rating=rating, printability=printability)
         for name, (rating, printability) in (("a", first), ("b", second))
     ]
 
-    assert arrange(shots).groups[0].best == "b"
+    assert rank_album(shots).groups[0].best == "b"
 
 
 @given(st.randoms(use_true_random=False), st.integers(0, 12))
 def test_order_of_the_shots_does_not_matter(chance: random.Random, count: int) -> None:
     shots = [
-        Shot(str(number), flipped(SCENE, chance.randrange(30)), rating=chance.choice((0.2, 0.8)))
+        AlbumPhoto(
+            str(number), flipped(SCENE, chance.randrange(30)), rating=chance.choice((0.2, 0.8))
+        )
         for number in range(count)
     ]
 
-    album = arrange(shots)
+    album = rank_album(shots)
 
-    assert arrange(chance.sample(shots, count)) == album
+    assert rank_album(chance.sample(shots, count)) == album
     assert sorted(one for group in album.groups for one in group.ids) == sorted(
         shot.id for shot in shots
     )
@@ -116,5 +123,5 @@ def test_order_of_the_shots_does_not_matter(chance: random.Random, count: int) -
 
 
 def test_repeated_photo_is_refused() -> None:
-    with pytest.raises(ValueError, match="once"):
-        arrange([Shot("a"), Shot("a")])
+    with pytest.raises(ValueError, match="the same id"):
+        rank_album([AlbumPhoto("a"), AlbumPhoto("a")])

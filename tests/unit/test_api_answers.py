@@ -5,28 +5,29 @@ from typing import Any
 
 import pytest
 
-from smart_filter_api import answers, notices
+from smart_filter_api.presenters import job as presenters_job
+from smart_filter_api.presenters import webhook_payload
 from smart_filter_api.schemas.jobs import JobAnswer
+from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.ids import BatchId, DeliveryId, JobId, LeaseToken, Tenant
-from smart_filter_shared.jobs.batches import BatchRow, Item
-from smart_filter_shared.jobs.deliveries import Claimed
 from smart_filter_shared.jobs.queries import JobRow
-from smart_filter_shared.jobs.retention import Keeping
-from smart_filter_shared.jobs.states import JobState
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.queue.batches import BatchItem, BatchRow
+from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.recipe import Background, BackgroundKind, Filter, Output, Recipe
+from smart_filter_shared.webhooks.outbox import ClaimedDelivery
 from smart_filter_tests.job_rows import CREATED_AT, Facts, a_job_row
 
 SEGMENTATION, COMPOSITE = StageName.SEGMENTATION, StageName.COMPOSITE
 FACE, SMILE = StageName.FACE, StageName.SMILE
 
 
-def answered(row: JobRow) -> JobAnswer:
-    return answers.job(row, Keeping(input_seconds=10, result_seconds=60))
+def render(row: JobRow) -> JobAnswer:
+    return presenters_job.render_job(row, RetentionPolicy(input_seconds=10, result_seconds=60))
 
 
 def answer_with(facts: Facts, recipe: Recipe | None = None) -> JobAnswer:
-    return answered(a_job_row(facts, recipe=recipe))
+    return render(a_job_row(facts, recipe=recipe))
 
 
 def faces(count: int) -> dict[StageName, dict[str, object]]:
@@ -35,7 +36,7 @@ def faces(count: int) -> dict[StageName, dict[str, object]]:
 
 
 def rated(*levels: str, open_eyes: bool | None = True) -> dict[StageName, dict[str, object]]:
-    """Return faces with these smiles, both eyes of each open, closed or unknown."""
+    """Return faces with these smiles; each has both eyes open, closed or unknown."""
     eyes = {"left_open": open_eyes, "right_open": open_eyes}
     smiles = [{"level": level, "score": 0.5} for level in levels]
     return {**faces(len(levels)), SMILE: {"smiles": smiles, "eyes": [eyes] * len(levels)}}
@@ -52,7 +53,7 @@ def rated(*levels: str, open_eyes: bool | None = True) -> dict[StageName, dict[s
         ({"coverage": 0.0, "persons": 4}, 1, 4),
     ],
 )
-def test_people_are_those_the_model_tells_apart_else_judged_by_matte_and_faces(
+def test_people_are_counted_by_the_model_or_judged_by_matte_and_faces(
     segmented: dict[str, object], found: int, people: int
 ) -> None:
     assert answer_with({SEGMENTATION: segmented, **faces(found)}).people == people
@@ -96,7 +97,7 @@ def test_filters_are_unknown_until_they_are_drawn() -> None:
     assert [one.model_dump() for one in after] == drawn
 
 
-KEEPING = Keeping(1, 1)
+KEEPING = RetentionPolicy(1, 1)
 A_FACE = {"box": [1.25, 2.25, 30.125, 40.125], "score": 0.987654, "landmarks": [[1.123, 2.123]] * 5}
 
 
@@ -110,8 +111,8 @@ def a_job(faces: int, metadata: dict[str, str] | None = None) -> JobRow:
     return a_job_row(facts, recipe=recipe, state=JobState.SUCCEEDED, finished_at=CREATED_AT)
 
 
-def a_claimed(job: JobRow | None) -> Claimed:
-    return Claimed(
+def a_claimed(job: JobRow | None) -> ClaimedDelivery:
+    return ClaimedDelivery(
         id=DeliveryId(uuid.UUID(int=2)),
         tenant=Tenant("tests"),
         webhook="a webhook",
@@ -125,26 +126,26 @@ def a_claimed(job: JobRow | None) -> Claimed:
     )
 
 
-def sent(job: JobRow | None) -> tuple[int, dict[str, Any]]:
-    body = notices.body(a_claimed(job), job, KEEPING)
+def payload_of(job: JobRow | None) -> tuple[int, dict[str, Any]]:
+    body = webhook_payload.render_payload(a_claimed(job), job, KEEPING)
     return len(body), json.loads(body)
 
 
-def test_job_is_sent_as_get_shows_it() -> None:
+def test_webhook_contains_the_job_as_get_shows_it() -> None:
     job = a_job(faces=3)
 
-    assert sent(job)[1] == {
+    assert payload_of(job)[1] == {
         "type": "job.succeeded",
         "timestamp": "2026-01-01T08:30:00Z",
-        "data": json.loads(answers.job(job, KEEPING).model_dump_json()),
+        "data": json.loads(presenters_job.render_job(job, KEEPING).model_dump_json()),
     }
 
 
 @pytest.mark.parametrize("letter", ["x", "ü", "😀", "\x01", '"'])
-def test_no_metadata_makes_it_larger_than_20_kb(letter: str) -> None:
+def test_metadata_keeps_the_webhook_below_20_kb(letter: str) -> None:
     metadata = {f"{number:x}" * 64: letter * 256 for number in range(16)}
 
-    length, document = sent(a_job(faces=600, metadata=metadata))
+    length, document = payload_of(a_job(faces=600, metadata=metadata))
 
     assert length <= 20_000
     assert document["data"]["state"] == "succeeded"
@@ -163,7 +164,7 @@ def a_batch(items: int) -> BatchRow:
         webhook_url=None,
         counts={JobState.SUCCEEDED: items},
         items=[
-            Item(index, JobId(uuid.UUID(int=index)), JobState.SUCCEEDED, None, None, False)
+            BatchItem(index, JobId(uuid.UUID(int=index)), JobState.SUCCEEDED, None, None, False)
             for index in range(items)
         ],
     )
@@ -173,9 +174,9 @@ def test_items_of_a_large_batch_become_a_count_and_a_link() -> None:
     batch = a_batch(items=1000)
     claimed = dataclasses.replace(a_claimed(None), type="batch.finished", batch_id=batch.id)
 
-    body = notices.body(claimed, batch, KEEPING)
+    body = webhook_payload.render_payload(claimed, batch, KEEPING)
 
     document, link = json.loads(body), f"/v1/batches/{batch.id}"
-    assert len(body) < notices.MOST_BYTES
+    assert len(body) < webhook_payload.MAX_BYTES
     assert document["data"]["succeeded"] == 1000
     assert document["data"]["items"] == {"count": 1000, "url": link}

@@ -1,11 +1,11 @@
 import pytest
 
-from smart_filter_api.latencies import Latencies
+from smart_filter_api.http.latency import LatencyHistogram
 from smart_filter_shared.telemetry import exposition
 from smart_filter_shared.telemetry.exposition import Sample
-from smart_filter_shared.telemetry.metrics import Kind, Metric
+from smart_filter_shared.telemetry.metrics import Metric, MetricKind
 
-QUEUE = Metric("queue", Kind.GAUGE, "photos", ("name",), "How many wait.")
+QUEUE = Metric("queue", MetricKind.GAUGE, "photos", ("name",), "How many wait.")
 HEAD = "# HELP queue How many wait.\n# TYPE queue gauge\n"
 
 
@@ -18,19 +18,19 @@ HEAD = "# HELP queue How many wait.\n# TYPE queue gauge\n"
     ],
     ids=["none", "two", "escaped"],
 )
-def test_metric_is_written_with_its_meaning_kind_and_samples(
+def test_metric_is_written_with_its_help_type_and_samples(
     samples: list[Sample], written: str
 ) -> None:
-    assert exposition.text({QUEUE: samples}) == HEAD + written
+    assert exposition.render({QUEUE: samples}) == HEAD + written
 
 
-def test_sample_without_its_metrics_labels_is_a_fault() -> None:
+def test_sample_without_its_metrics_labels_is_an_error() -> None:
     with pytest.raises(ValueError, match="zip"):
-        exposition.text({QUEUE: [Sample(1)]})
+        exposition.render({QUEUE: [Sample(1)]})
 
 
 def test_bucket_counts_all_requests_up_to_its_bound() -> None:
-    latencies = Latencies()
+    latencies = LatencyHistogram()
     for seconds in (0.001, 0.005, 0.3, 1000.0):
         latencies.observe("GET", "/", 200, seconds)
 
@@ -44,7 +44,7 @@ def test_bucket_counts_all_requests_up_to_its_bound() -> None:
 
 
 def test_methods_that_clients_invent_share_one_series() -> None:
-    latencies = Latencies()
+    latencies = LatencyHistogram()
     for number in range(100):
         latencies.observe(f"BREW{number}", "none", 405, 0.1)
 

@@ -8,9 +8,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from smart_filter_api.intake import in_time
-from smart_filter_api.multipart import BACKGROUND, MAX_OTHER_BYTES, MAX_PARTS, MAX_PHOTO_BYTES, Form
-from smart_filter_api.multipart import PHOTO as PHOTO_PART
+from smart_filter_api.intake.body import read_with_timeout
+from smart_filter_api.intake.multipart import (
+    BACKGROUND,
+    MAX_OTHER_BYTES,
+    MAX_PARTS,
+    MAX_PHOTO_BYTES,
+    Form,
+)
+from smart_filter_api.intake.multipart import PHOTO as PHOTO_PART
 from smart_filter_shared.errors import MalformedRequest, PhotoTooLarge, Rejected
 
 TYPE = "multipart/form-data; boundary=cut"
@@ -52,7 +58,7 @@ def read(chunks: Iterable[bytes]) -> tuple[dict[str, bytes], dict[str, list[str]
 
 @given(cuts=st.lists(st.integers(0, len(BODY)), max_size=12))
 @example(cuts=list(range(len(BODY))))
-def test_form_is_the_same_however_it_is_cut(cuts: list[int]) -> None:
+def test_form_is_parsed_alike_for_any_chunk_boundaries(cuts: list[int]) -> None:
     places = [0, *sorted(cuts), len(BODY)]
 
     pictures, fields = read(BODY[start:end] for start, end in itertools.pairwise(places))
@@ -62,7 +68,7 @@ def test_form_is_the_same_however_it_is_cut(cuts: list[int]) -> None:
 
 
 @given(place=st.integers(0, len(BODY)), noise=st.binary(max_size=20), drop=st.integers(0, 40))
-def test_broken_form_is_rejected_or_read_but_never_a_fault(
+def test_broken_form_is_rejected_or_read_but_never_crashes(
     place: int, noise: bytes, drop: int
 ) -> None:
     body = BODY[:place] + noise + BODY[place + drop :]
@@ -75,7 +81,7 @@ def test_broken_form_is_rejected_or_read_but_never_a_fault(
     assert sum(map(len, pictures.values())) <= len(body)
 
 
-def test_photo_over_the_limit_is_refused_as_soon_as_it_is() -> None:
+def test_photo_over_the_limit_is_refused_at_once() -> None:
     megabyte = bytes(1_000_000)
     sent = 0
 
@@ -133,7 +139,7 @@ def test_malformed_form_is_refused_with_the_reason(body: bytes, reason: str) -> 
 
 
 class Caller:
-    """Sends bytes one at a time, each after so many seconds of a clock that only it moves."""
+    """Sends single bytes, `seconds` apart on a clock that only this caller moves."""
 
     def __init__(self, count: int, *, seconds: float) -> None:
         self.count = count
@@ -149,13 +155,13 @@ class Caller:
             yield b"a"
 
 
-def received(caller: Caller, *, seconds_of_our_own: float = 0.0) -> int:
-    """Return how many bytes were read by a reader that takes so long for each."""
+def received(caller: Caller, *, reader_seconds: float = 0.0) -> int:
+    """Return the number of bytes that a reader with this delay per byte reads."""
 
     async def read() -> int:
         length = 0
-        async for chunk in in_time(caller.body(), seconds=60, clock=caller.clock):
-            caller.now += seconds_of_our_own
+        async for chunk in read_with_timeout(caller.body(), seconds=60, clock=caller.clock):
+            caller.now += reader_seconds
             length += len(chunk)
         return length
 
@@ -168,10 +174,10 @@ def test_silent_caller_is_refused() -> None:
         await anyio.sleep_forever()
 
     async def read() -> None:
-        async for _ in in_time(silent(), seconds=0.01):
+        async for _ in read_with_timeout(silent(), seconds=0.01):
             pass
 
-    with pytest.raises(MalformedRequest, match="nothing of the body came"):
+    with pytest.raises(MalformedRequest, match="no data of the body arrived"):
         anyio.run(read)
 
 
@@ -181,5 +187,5 @@ def test_caller_with_a_byte_a_second_is_refused_after_half_a_minute() -> None:
         received(Caller(31, seconds=1))
 
 
-def test_time_of_the_reader_is_not_the_callers() -> None:
-    assert received(Caller(3, seconds=0.01), seconds_of_our_own=100) == 3
+def test_delay_of_the_reader_does_not_count_against_the_caller() -> None:
+    assert received(Caller(3, seconds=0.01), reader_seconds=100) == 3

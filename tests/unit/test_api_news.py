@@ -3,19 +3,19 @@ import uuid
 import anyio
 import pytest
 
-from smart_filter_api.news import Look, Watching
-from smart_filter_api.waiting import preferred_seconds
+from smart_filter_api.responses.long_poll import preferred_seconds
+from smart_filter_api.services.event_poller import EventPoller, PollEvents
 from smart_filter_shared.errors import DatabaseUnavailable
 from smart_filter_shared.ids import JobId
-from smart_filter_shared.jobs.events import News
+from smart_filter_shared.queue.events import JobChanges
 
 ONE, OTHER = JobId(uuid.UUID(int=1)), JobId(uuid.UUID(int=2))
 
 
 class Database:
-    """Gives its news one after the other, then none.
+    """Gives its events one after the other, then none.
 
-    looks_for_news: how many looks the news took; later ones find none.
+    looks_for_news: number of polls with events; later ones find none.
     """
 
     def __init__(self, *news: dict[JobId, bool] | Exception) -> None:
@@ -23,26 +23,26 @@ class Database:
         self.horizons: list[str | None] = []
         self.looks_for_news = 0
 
-    async def __call__(self, horizon: str | None) -> News:
+    async def __call__(self, horizon: str | None) -> JobChanges:
         self.horizons.append(horizon)
         if horizon is None or not self.news:
-            return News(str(len(self.horizons)), {}, is_first=horizon is None)
+            return JobChanges(str(len(self.horizons)), {}, is_first=horizon is None)
         self.looks_for_news = len(self.horizons)
         found = self.news.pop(0)
         if isinstance(found, Exception):
             raise found
-        return News(str(len(self.horizons)), found, is_first=False)
+        return JobChanges(str(len(self.horizons)), found, is_first=False)
 
 
-def woken(database: Database, *waiting: tuple[JobId, bool]) -> list[int]:
-    """Return the numbers of the watches that the news wake, the first look's waking aside.
+def wake_watches(database: Database, *waiting: tuple[JobId, bool]) -> list[int]:
+    """Return the numbers of the watches that an event wakes, apart from the first poll.
 
-    waiting: for each, its job, and whether only the end concerns it.
+    waiting: for each, its job, and whether it waits for the end only.
     """
     found: list[int] = []
 
     async def wait() -> None:
-        watching = Watching(database)
+        watching = EventPoller(database)
 
         async def one(number: int, job_id: JobId, ends_only: bool) -> None:  # noqa: FBT001 - start_soon
             with watching.of(job_id, ends_only=ends_only) as watch:
@@ -66,9 +66,9 @@ def woken(database: Database, *waiting: tuple[JobId, bool]) -> list[int]:
     return sorted(found)
 
 
-async def watched(look: Look, times: int) -> None:
-    """Wait until a watch of a job's end has been woken so many times."""
-    watching = Watching(look)
+async def watched(look: PollEvents, times: int) -> None:
+    """Wait until a watch of a job's end has been woken `times` times."""
+    watching = EventPoller(look)
     with watching.of(ONE, ends_only=True) as watch:
         async with anyio.create_task_group() as group:
             group.start_soon(watching.run)
@@ -88,17 +88,17 @@ async def watched(look: Look, times: int) -> None:
     ],
     ids=["of its job", "not an end", "an end", "no database"],
 )
-def test_news_wake_the_watches_that_they_concern(
+def test_event_wakes_the_watches_of_its_job(
     news: dict[JobId, bool] | Exception, waiting: list[tuple[JobId, bool]], numbers: list[int]
 ) -> None:
-    assert woken(Database(news), *waiting) == numbers
+    assert wake_watches(Database(news), *waiting) == numbers
 
 
-def test_looks_begin_again_after_an_outage() -> None:
-    """A server that crashed may give ids of transactions that it lost to others."""
+def test_polling_starts_again_after_an_outage() -> None:
+    """A server that crashed may reuse ids of transactions that it lost."""
     database = Database(DatabaseUnavailable("away"), {ONE: True})
 
-    anyio.run(watched, database, 4)  # the first look, the outage, the next first look, the news
+    anyio.run(watched, database, 4)  # the first poll, the outage, the next first poll, the event
 
     assert database.horizons[:4] == [None, "1", None, "3"]
 
@@ -115,5 +115,5 @@ def test_looks_begin_again_after_an_outage() -> None:
         ("await=5", None),
     ],
 )
-def test_preference_to_wait_is_read_and_bounded(prefer: str | None, seconds: int | None) -> None:
+def test_prefer_wait_header_is_read_and_bounded(prefer: str | None, seconds: int | None) -> None:
     assert preferred_seconds(prefer) == seconds

@@ -1,16 +1,21 @@
 import json
+import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
 import pytest
 
-from smart_filter_tests import documents
+from smart_filter_tests import openapi_document
 
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    return documents.openapi()
+    return openapi_document.openapi()
+
+
+FUZZ_SETTINGS = Path(__file__).parents[1] / "fuzz" / "schemathesis.toml"
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -22,13 +27,15 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
 def contents(operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for one in (operation.get("requestBody", {}), *operation["responses"].values()):
         for media_type, content in one.get("content", {}).items():
-            # A picture is shown nowhere in JSON.
+            # JSON bodies have no example of a picture.
             if not media_type.startswith(("image/", "application/zip")):
                 yield content
 
 
-def test_schema_in_the_repository_is_the_services(document: dict[str, Any]) -> None:
-    assert documents.OPENAPI.read_text() == documents.written(document), "make openapi"
+def test_repository_holds_the_current_openapi_document(document: dict[str, Any]) -> None:
+    assert openapi_document.OPENAPI.read_text() == openapi_document.render_json(document), (
+        "make openapi"
+    )
 
 
 def test_only_these_endpoints_need_no_key(document: dict[str, Any]) -> None:
@@ -60,3 +67,14 @@ def test_no_example_shows_a_real_secret(document: dict[str, Any]) -> None:
     assert "sf_live_" + "x" * 43 in written
     assert written.count("sf_live_") - written.count("sf_live_…") <= written.count("xxxx")
     assert "sf_local" not in written
+
+
+def test_exceptions_of_the_fuzz_tests_name_operations_of_the_api(document: dict[str, Any]) -> None:
+    listed = [
+        one.get("include-operation-id", [])
+        for one in tomllib.loads(FUZZ_SETTINGS.read_text())["operations"]
+    ]
+    named = {id for ids in listed for id in ([ids] if isinstance(ids, str) else ids)}
+
+    assert named
+    assert named <= {operation["operationId"] for _, operation in operations(document)}

@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from smart_filter_api import photo_header
-from smart_filter_api.photo_header import MAX_PIXELS, PhotoFormat, PhotoHeader
+from smart_filter_api.intake import photo_header
+from smart_filter_api.intake.photo_header import MAX_PIXELS, PhotoFormat, PhotoHeader
 from smart_filter_shared.errors import PhotoTooLarge, UnsupportedMedia
 
 SIZE = (301, 203)
@@ -53,7 +53,7 @@ PHOTOS = {
 
 
 @pytest.mark.parametrize(("format_", "content"), PHOTOS.values(), ids=PHOTOS)
-def test_format_and_size_are_those_that_were_written(format_: PhotoFormat, content: bytes) -> None:
+def test_format_and_size_are_read_from_the_header(format_: PhotoFormat, content: bytes) -> None:
     header = read(content)
 
     assert (header.format, (header.width, header.height)) == (format_, SIZE)
@@ -67,7 +67,7 @@ def test_format_and_size_are_those_that_were_written(format_: PhotoFormat, conte
 )
 @example(photo=PHOTOS["webp-lossy"][1], place=0, replacement=b"", length=24)
 @example(photo=PHOTOS["webp-extended"][1], place=0, replacement=b"", length=22)
-def test_broken_header_is_refused_or_read_but_never_a_fault(
+def test_broken_header_is_refused_or_read_but_never_crashes(
     photo: bytes, place: int, replacement: bytes, length: int
 ) -> None:
     broken = (photo[:place] + replacement + photo[place + len(replacement) :])[:length]
@@ -90,7 +90,7 @@ def test_broken_header_is_refused_or_read_but_never_a_fault(
         (b"II*\0", "a TIFF"),
         (b"<svg/>", "an SVG"),
         (b"\0\0\0\x20ftypisom", "a video"),
-        (b"hello", "no picture"),
+        (b"hello", "not a picture"),
     ],
 )
 def test_refusal_names_the_format_sent_and_the_accepted_ones(start: bytes, kind: str) -> None:
@@ -173,7 +173,7 @@ def test_heic_is_refused_with_the_extra_that_reads_it() -> None:
         read(photo)
 
 
-def test_size_of_an_avif_is_that_of_its_largest_picture_and_may_follow_its_pixels() -> None:
+def test_size_of_an_avif_is_its_largest_picture_even_behind_the_pixels() -> None:
     pixels = box(b"mdat", bytes(5000)) + struct.pack(">I4sQ", 1, b"free", 16 + 100) + bytes(100)
 
     photo = an_avif(ispe(512, 512), ispe(6000, 4000), ispe(160, 120), before=pixels)

@@ -7,10 +7,11 @@ import pytest
 from fastapi import FastAPI
 from structlog.testing import capture_logs
 
-from smart_filter_api import pages, problems
-from smart_filter_api.envelope import Envelope
-from smart_filter_api.latencies import Latencies
-from smart_filter_api.problem_pages import PAGES
+from smart_filter_api.http.latency import LatencyHistogram
+from smart_filter_api.http.middleware import RequestMiddleware
+from smart_filter_api.problems import problem as problems_problem
+from smart_filter_api.problems import render
+from smart_filter_api.problems.catalog import PAGES
 from smart_filter_shared import errors
 from smart_filter_shared.errors import (
     DatabaseUnavailable,
@@ -27,8 +28,8 @@ SECRET = "host 10.0.0.7 user smart"
 
 def ask(error: Exception | None = None, method: str = "GET", path: str = "/") -> httpx.Response:
     app = FastAPI(openapi_url=None)
-    problems.install(app)
-    app.add_middleware(Envelope, latencies=Latencies())
+    problems_problem.install(app)
+    app.add_middleware(RequestMiddleware, latencies=LatencyHistogram())
 
     @app.get("/")
     async def raises(number: int = 0) -> int:
@@ -64,7 +65,7 @@ def test_problem_document_has_every_member() -> None:
     ("request_", "problem", "headers"),
     [
         ({"error": Unauthorized("no key")}, (401, "unauthorized"), {"www-authenticate": "Bearer"}),
-        ({"path": "/nowhere"}, (404, "not_found"), {"content-type": problems.MEDIA_TYPE}),
+        ({"path": "/nowhere"}, (404, "not_found"), {"content-type": problems_problem.MEDIA_TYPE}),
         ({"method": "PUT"}, (405, "method_not_allowed"), {"allow": "GET, HEAD"}),
         ({"path": "/?number=x"}, (400, "malformed_request"), {}),
     ],
@@ -89,7 +90,7 @@ def test_defect_is_a_500_without_details_and_is_logged_once(error: Exception) ->
     assert [entry["event"] for entry in logged].count("request_failed") == 1
 
 
-def test_answer_carries_safe_headers() -> None:
+def test_every_response_has_security_headers() -> None:
     answer = ask()
 
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -97,7 +98,7 @@ def test_answer_carries_safe_headers() -> None:
     assert answer.headers["cache-control"] == "no-store"
 
 
-# What ends a job, a lease, a set-up or a command; no request raises it.
+# Errors that end a job, a lease, a set-up or a command; no request raises them.
 NEVER_ANSWERED = {
     "image_unreadable",
     "image_too_large",
@@ -113,25 +114,29 @@ NEVER_ANSWERED = {
 }
 
 
-def test_every_error_has_its_place_in_the_table() -> None:
+def test_every_error_is_in_the_table_of_statuses() -> None:
     def below(kind: type[Error]) -> set[str]:
         return {kind.code}.union(*(below(child) for child in kind.__subclasses__()))
 
     framework = {"method_not_allowed"}
-    assert below(errors.Error) - NEVER_ANSWERED == set(problems.KINDS) - framework
+    assert below(errors.Error) - NEVER_ANSWERED == set(problems_problem.KINDS) - framework
 
 
 def test_every_code_has_a_page_and_every_page_a_code() -> None:
-    assert set(PAGES) == set(problems.KINDS) == {path.stem for path in PAGES_FOLDER.glob("[a-z]*")}
+    assert (
+        set(PAGES)
+        == set(problems_problem.KINDS)
+        == {path.stem for path in PAGES_FOLDER.glob("[a-z]*")}
+    )
 
 
-@pytest.mark.parametrize("code", problems.KINDS)
-def test_page_in_the_repository_is_as_the_service_shows_it(code: str) -> None:
-    assert (PAGES_FOLDER / f"{code}.md").read_text() == pages.markdown(code), "make openapi"
+@pytest.mark.parametrize("code", problems_problem.KINDS)
+def test_page_in_the_repository_equals_the_served_page(code: str) -> None:
+    assert (PAGES_FOLDER / f"{code}.md").read_text() == render.render_markdown(code), "make openapi"
 
 
 @pytest.mark.parametrize("error", [DatabaseUnavailable(SECRET), StorageUnavailable(SECRET)])
-def test_infrastructure_that_is_away_is_a_503_with_retry_after(error: Error) -> None:
+def test_unavailable_backend_is_a_503_with_retry_after(error: Error) -> None:
     answer = ask(error)
 
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")

@@ -3,8 +3,8 @@ from dataclasses import dataclass
 import anyio
 import pytest
 
-from smart_filter_api.queue_room import QueueRoom
-from smart_filter_api.rates import Bucket, taken
+from smart_filter_api.auth.rate_limit import Bucket, take_token
+from smart_filter_api.services.queue_capacity import QueueCapacity
 from smart_filter_shared.ids import Tenant
 
 TENANT = Tenant("tests")
@@ -12,7 +12,7 @@ TENANT = Tenant("tests")
 
 @dataclass(slots=True)
 class Queue:
-    """A tenant's jobs, and how many times they were counted; a clock that a test sets."""
+    """A tenant's jobs, and how often they were counted; a clock that a test sets."""
 
     waiting: int = 0
     counts: int = 0
@@ -22,25 +22,25 @@ class Queue:
         self.counts += 1
         return min(self.waiting, most)
 
-    def room(self) -> QueueRoom:
-        return QueueRoom(clock=lambda: self.seconds)
+    def room(self) -> QueueCapacity:
+        return QueueCapacity(clock=lambda: self.seconds)
 
-    async def admitted_to(self, room: QueueRoom, bound: int) -> bool:
+    async def admit_times(self, room: QueueCapacity, bound: int) -> bool:
         return await room.admit(TENANT, bound, self.count)
 
     def admitted(self, bound: int, *seconds: float) -> list[bool]:
-        """Return which jobs a process admits that come at these seconds."""
+        """Return the arrival times, in seconds, of the jobs that a process admits."""
 
         async def work() -> list[bool]:
             room, found = self.room(), []
             for self.seconds in seconds:
-                found.append(await self.admitted_to(room, bound))
+                found.append(await self.admit_times(room, bound))
             return found
 
         return anyio.run(work)
 
 
-def test_count_is_used_for_some_seconds_and_a_small_bound_left_to_exact_counts() -> None:
+def test_count_is_cached_for_seconds_and_small_bounds_use_exact_counts() -> None:
     queue, small = Queue(), Queue()
 
     assert queue.admitted(10_000, 0.0, 4.9, 5.1) == [True] * 3
@@ -48,7 +48,7 @@ def test_count_is_used_for_some_seconds_and_a_small_bound_left_to_exact_counts()
     assert (queue.counts, small.counts) == (2, 0)
 
 
-def test_ten_processes_with_old_counts_stay_below_the_bound() -> None:
+def test_ten_processes_with_stale_counts_stay_below_the_bound() -> None:
     queue = Queue()
     bound = 1000
 
@@ -56,7 +56,7 @@ def test_ten_processes_with_old_counts_stay_below_the_bound() -> None:
         # In turns, so that each process counts before the others have gone on.
         open_rooms = [queue.room() for _ in range(10)]
         while open_rooms:
-            admitted = [await queue.admitted_to(room, bound) for room in open_rooms]
+            admitted = [await queue.admit_times(room, bound) for room in open_rooms]
             queue.waiting += sum(admitted)
             open_rooms = [room for room, is_in in zip(open_rooms, admitted, strict=True) if is_in]
 
@@ -70,28 +70,28 @@ def test_batch_makes_the_next_job_count_again() -> None:
 
     async def work() -> bool:
         room = queue.room()
-        await queue.admitted_to(room, 10_000)
+        await queue.admit_times(room, 10_000)
         queue.waiting = 9_990
         room.forget(TENANT)
-        return await queue.admitted_to(room, 10_000)
+        return await queue.admit_times(room, 10_000)
 
     assert not anyio.run(work)
 
 
-def test_bucket_holds_a_minutes_requests_and_fills_evenly() -> None:
+def test_bucket_holds_a_minute_of_requests_and_fills_evenly() -> None:
     bucket, granted, count = None, True, 0
     while granted:
-        bucket, granted = taken(bucket, 100.0, 30)
+        bucket, granted = take_token(bucket, 100.0, 30)
         count += granted
     empty = Bucket(tokens=0.0, at=100.0)
 
     assert count == 30
-    assert [taken(empty, 100.0 + seconds, 30)[1] for seconds in (1.9, 2.0)] == [False, True]
+    assert [take_token(empty, 100.0 + seconds, 30)[1] for seconds in (1.9, 2.0)] == [False, True]
 
 
 @pytest.mark.parametrize("passed", [-5.0, 0.0])
-def test_clock_that_does_not_rise_gives_nothing(passed: float) -> None:
-    assert taken(Bucket(tokens=0.5, at=100.0), 100.0 + passed, 30) == (
+def test_clock_that_does_not_advance_adds_no_tokens(passed: float) -> None:
+    assert take_token(Bucket(tokens=0.5, at=100.0), 100.0 + passed, 30) == (
         Bucket(tokens=0.5, at=100.0 + passed),
         False,
     )

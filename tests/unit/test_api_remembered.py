@@ -4,19 +4,19 @@ from dataclasses import dataclass, field
 import anyio
 import pytest
 
-from smart_filter_api.forecasts import Forecasts
-from smart_filter_api.orders import Asked, Order, Orders
-from smart_filter_api.remembered import Remembered, RememberedEach
+from smart_filter_api.services.eta import EtaEstimator
+from smart_filter_api.services.recipe_cache import ParsedRecipe, RecipeCache, RecipeCacheKey
+from smart_filter_api.services.ttl_cache import KeyedTtlCache, TtlCache
+from smart_filter_shared.eta.snapshot import QueueSnapshot
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.jobs.outlook import Outlook
-from smart_filter_shared.jobs.published import Published
+from smart_filter_shared.model_registry.published import RegisteredModel
 from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.stock import Picture
 
 
 @dataclass(slots=True)
 class Source:
-    """Gives 1, 2, 3, … for the keys that it is asked for; its clock is set by a test."""
+    """Answers 1, 2, 3, … for requested keys; a test sets its clock."""
 
     seconds: float = 100.0
     keys: list[str] = field(default_factory=list)
@@ -33,8 +33,8 @@ class Source:
         return answer
 
     def got(self, steps: list[tuple[str, float]], *, most: int = 10) -> list[str]:
-        """Return the keys that were asked for when keys were got at these seconds."""
-        remembered: RememberedEach[str, int] = RememberedEach(1, most=most, clock=self.clock)
+        """Return the keys that were fetched when the cache was asked at these seconds."""
+        remembered: KeyedTtlCache[str, int] = KeyedTtlCache(1, most=most, clock=self.clock)
 
         async def get_all() -> None:
             for key, self.seconds in steps:
@@ -44,9 +44,9 @@ class Source:
         return self.keys
 
 
-def test_answer_is_asked_for_again_only_when_it_is_old() -> None:
+def test_answer_is_fetched_again_only_when_it_is_old() -> None:
     source = Source()
-    remembered: Remembered[int] = Remembered(2, clock=source.clock)
+    remembered: TtlCache[int] = TtlCache(2, clock=source.clock)
 
     async def look() -> list[int]:
         answers = []
@@ -62,7 +62,7 @@ def test_callers_at_the_same_time_wait_for_one_answer() -> None:
     source = Source()
 
     async def look() -> None:
-        remembered: Remembered[int] = Remembered(2, clock=source.clock)
+        remembered: TtlCache[int] = TtlCache(2, clock=source.clock)
         async with anyio.create_task_group() as group:
             for _ in range(10):
                 group.start_soon(remembered.get, source.ask())
@@ -72,14 +72,14 @@ def test_callers_at_the_same_time_wait_for_one_answer() -> None:
     assert len(source.keys) == 1
 
 
-def test_failure_is_not_remembered() -> None:
+def test_failure_is_not_cached() -> None:
     source = Source()
 
     async def fail() -> int:
         raise FileNotFoundError
 
     async def look() -> int:
-        remembered: Remembered[int] = Remembered(2, clock=source.clock)
+        remembered: TtlCache[int] = TtlCache(2, clock=source.clock)
         with pytest.raises(FileNotFoundError):
             await remembered.get(fail)
         return await remembered.get(source.ask())
@@ -87,29 +87,29 @@ def test_failure_is_not_remembered() -> None:
     assert anyio.run(look) == 1
 
 
-def test_key_that_was_got_longest_ago_is_forgotten_first() -> None:
+def test_least_recently_used_key_is_dropped_first() -> None:
     steps = [("a", 0.0), ("b", 0.1), ("a", 0.2), ("c", 0.3), ("a", 0.4), ("b", 0.5)]
 
     assert Source().got(steps, most=2) == ["a", "b", "c", "b"]
 
 
 def looks(*steps: tuple[float, bool], look_seconds: float = 0.0) -> int:
-    """Return how many looks are taken; each step: when, and whether a deadline is judged."""
+    """Return the number of polls; each step: its time, and whether a deadline is judged."""
     now = 100.0
     taken = 0
 
-    async def look() -> Outlook:
+    async def look() -> QueueSnapshot:
         nonlocal now, taken
         taken += 1
         now += look_seconds
-        return Outlook()
+        return QueueSnapshot()
 
     async def ask() -> None:
         nonlocal now
-        forecasts = Forecasts(look, clock=lambda: now)
+        forecasts = EtaEstimator(look, clock=lambda: now)
         for at, judges in steps:
             now = at
-            await (forecasts.refresh_to_judge() if judges else forecasts.refresh())
+            await (forecasts.refresh_for_deadline() if judges else forecasts.refresh())
 
     anyio.run(ask)
     return taken
@@ -138,7 +138,7 @@ def test_outlook_is_refreshed(
     assert looks(*steps, look_seconds=look_seconds) == taken
 
 
-KNOWN: list[Published] = []
+KNOWN: list[RegisteredModel] = []
 PICTURES: list[Picture] = []
 
 
@@ -147,15 +147,17 @@ def asked(
     *,
     edge: str = "best",
     defaults: dict[str, object] | None = None,
-    known: list[Published] = KNOWN,
+    known: list[RegisteredModel] = KNOWN,
     pictures: list[Picture] = PICTURES,
     with_file: bool = False,
-) -> Asked:
-    return Asked(Tenant(tenant), {"edge": [edge]}, defaults or {}, with_file, known, pictures)
+) -> RecipeCacheKey:
+    return RecipeCacheKey(
+        Tenant(tenant), {"edge": [edge]}, defaults or {}, with_file, known, pictures
+    )
 
 
-def an_order() -> Order:
-    return Order(Recipe(), {}, {}, KNOWN)
+def an_order() -> ParsedRecipe:
+    return ParsedRecipe(Recipe(), {}, {}, KNOWN)
 
 
 @pytest.mark.parametrize(
@@ -170,8 +172,10 @@ def an_order() -> Order:
         (asked(with_file=True), True),
     ],
 )
-def test_only_the_same_request_is_read_once(other: Asked, *, is_read_again: bool) -> None:
-    orders = Orders()
+def test_only_identical_requests_are_parsed_once(
+    other: RecipeCacheKey, *, is_read_again: bool
+) -> None:
+    orders = RecipeCache()
 
     first, second = orders.get(asked(), an_order), orders.get(other, an_order)
 

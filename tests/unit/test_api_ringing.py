@@ -4,14 +4,14 @@ from collections.abc import Sequence
 import anyio
 import anyio.to_thread
 
-from smart_filter_api.ringing import Ringer
+from smart_filter_api.services.doorbell import Ringer
 from smart_filter_shared.ids import Capability
 
 FACE, SMILE = Capability("face.bench"), Capability("smile.bench")
 
 
 class Bell:
-    """A doorbell whose first ring is stuck until a test lets it go on."""
+    """A doorbell whose first ring blocks until a test releases it."""
 
     def __init__(self, *, raises: bool = False) -> None:
         self.raises = raises
@@ -30,7 +30,7 @@ class Bell:
 
 
 def ring_meanwhile(bell: Bell, *due: list[Capability]) -> None:
-    """Ring for a face; for these while that ring is stuck."""
+    """Ring for a face; while that ring blocks, ring for these."""
 
     async def ring() -> None:
         ringer = Ringer(bell)
@@ -46,7 +46,7 @@ def ring_meanwhile(bell: Bell, *due: list[Capability]) -> None:
     anyio.run(ring)
 
 
-def test_rings_that_come_while_the_broker_is_stuck_are_rung_together_afterwards() -> None:
+def test_rings_during_a_blocked_ring_are_sent_together_afterwards() -> None:
     bell = Bell()
 
     ring_meanwhile(bell, *[[FACE, SMILE]] * 3)
@@ -63,7 +63,7 @@ def test_waiting_rings_are_bounded() -> None:
     assert sum(map(len, bell.rung)) <= 2000
 
 
-def test_bell_that_raises_rings_again_next_time() -> None:
+def test_failed_ring_is_sent_again_next_time() -> None:
     bell = Bell(raises=True)
 
     ring_meanwhile(bell, [SMILE])

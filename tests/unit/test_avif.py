@@ -20,7 +20,7 @@ def saved(picture: Image.Image, kind: str, **options: object) -> bytes:
 
 
 def bits(*numbers: tuple[int, int]) -> bytes:
-    """Numbers and how many bits each has, highest bit first, filled up with zeros."""
+    """Pack numbers of given bit widths, highest bit first, padded with zeros."""
     text = "".join(f"{number:0{count}b}" for number, count in numbers)
     text += "0" * (-len(text) % 8)
     return bytes(int(text[at : at + 8], 2) for at in range(0, len(text), 8))
@@ -35,13 +35,13 @@ def unit(kind: int, content: bytes) -> bytes:
 
 
 def size(width: int, height: int) -> list[tuple[int, int]]:
-    """The last fields of a sequence header that matter here, in 16 bits each."""
+    """Return the size fields at the end of a sequence header, in 16 bits each."""
     return [(15, 4), (15, 4), (width - 1, 16), (height - 1, 16)]
 
 
 REDUCED = [(0, 3), (1, 1), (1, 1), (8, 5)]
-# Timing with a long interval, a decoder model of 10 bits, display delays, and two operating
-# points, one of them high enough to have a tier.
+# Timing with a long interval, a decoder model of 10 bits, display delays, and two operating points,
+# one of them high enough to have a tier.
 WHOLE = [
     *[(0, 3), (0, 1), (0, 1), (1, 1), (1, 32), (25, 32), (1, 1), (1, 3), (2, 2)],
     *[(1, 1), (9, 5), (1, 32), (4, 5), (4, 5), (1, 1), (1, 5)],
@@ -51,7 +51,7 @@ WHOLE = [
 
 
 def an_avif(coded: bytes, *, version: int = 0, in_idat: bool = False) -> bytes:
-    """The boxes that lead to one coded picture, which is the last thing in the file."""
+    """Return the boxes that lead to one coded picture at the end of the file."""
     wide = "I" if version == 2 else "H"
     entry = struct.pack(f">{wide}H4s", 1, 0, b"av01")
     infe = box(b"infe", bytes((3 if version == 2 else 2, 0, 0, 0)) + entry + b"\0")
@@ -86,15 +86,15 @@ def test_size_is_found_wherever_the_picture_lies(
     file = an_avif(coded, **place)
 
     with pytest.raises(ImageTooLarge, match="coded as 400×300 pixels"):
-        avif.checked(file, most_pixels=400 * 300 - 1)
-    assert avif.checked(file, most_pixels=400 * 300) == file
+        avif.sanitize(file, most_pixels=400 * 300 - 1)
+    assert avif.sanitize(file, most_pixels=400 * 300) == file
 
 
 def test_largest_of_several_sequence_headers_counts() -> None:
     coded = b"".join(unit(1, bits(*REDUCED, *size(side, side))) for side in (10, 200, 20))
 
     with pytest.raises(ImageTooLarge, match="coded as 200×200 pixels"):
-        avif.checked(an_avif(coded), most_pixels=MOST_PIXELS)
+        avif.sanitize(an_avif(coded), most_pixels=MOST_PIXELS)
 
 
 @pytest.mark.parametrize(
@@ -109,10 +109,10 @@ def test_largest_of_several_sequence_headers_counts() -> None:
 )
 def test_picture_without_its_size_is_unreadable(coded: bytes) -> None:
     with pytest.raises(ImageUnreadable):
-        avif.checked(an_avif(coded), most_pixels=MOST_PIXELS)
+        avif.sanitize(an_avif(coded), most_pixels=MOST_PIXELS)
 
 
-def test_overlapping_parts_are_not_put_together() -> None:
+def test_overlapping_parts_are_not_joined() -> None:
     file = bytearray(an_avif(unit(1, bits(*REDUCED, *size(9, 9))) + bytes(2_000_000)))
     iloc = file.index(b"iloc") + 4
     parts = struct.pack(">H", 60_000) + struct.pack(">II", 0, len(file)) * 60_000
@@ -125,7 +125,7 @@ def test_overlapping_parts_are_not_put_together() -> None:
         longer = longer[:at] + struct.pack(">I", length + grown) + longer[at + 4 :]
 
     with pytest.raises(ImageUnreadable, match="overlap"):
-        avif.checked(longer, most_pixels=MOST_PIXELS)
+        avif.sanitize(longer, most_pixels=MOST_PIXELS)
 
 
 def coded_larger_than_it_says(width: int, height: int, *, animated: bool) -> bytes:
@@ -138,11 +138,11 @@ def coded_larger_than_it_says(width: int, height: int, *, animated: bool) -> byt
 
 
 @pytest.mark.parametrize("animated", [False, True])
-def test_encoders_avif_is_as_large_as_it_is_coded(*, animated: bool) -> None:
+def test_avif_of_the_encoder_has_its_coded_size(*, animated: bool) -> None:
     content = coded_larger_than_it_says(400, 300, animated=animated)
 
     with pytest.raises(ImageTooLarge, match="coded as 400×300 pixels"):
-        avif.checked(content, most_pixels=400 * 300 - 1)
+        avif.sanitize(content, most_pixels=400 * 300 - 1)
 
 
 def a_ramp(width: int, height: int) -> Srgb8:
@@ -164,7 +164,7 @@ def read(content: bytes) -> Image.Image:
 def test_strips_make_one_picture(width: int, height: int) -> None:
     pixels = a_ramp(width, height)
 
-    content = avif_strips.packed(pixels, encoded, tags=b"", strip_px=160 * 64)
+    content = avif_strips.encode_strips(pixels, encoded, tags=b"", strip_px=160 * 64)
 
     assert read(content).size == (width, height)
     assert np.abs(np.asarray(read(content)).astype(int) - pixels).mean() <= 2
@@ -173,9 +173,9 @@ def test_strips_make_one_picture(width: int, height: int) -> None:
 
 def test_strips_keep_alpha_exactly_and_tags() -> None:
     alpha = np.random.default_rng(3).integers(0, 256, (200, 160), dtype=np.uint8)
-    tags = metadata.kept(b"", width=160, height=200, dots_per_inch=300)
+    tags = metadata.filter_exif(b"", width=160, height=200, dots_per_inch=300)
 
-    content = avif_strips.packed(
+    content = avif_strips.encode_strips(
         np.dstack([a_ramp(160, 200), alpha]), encoded, tags=tags, strip_px=160 * 64
     )
 
@@ -184,16 +184,16 @@ def test_strips_keep_alpha_exactly_and_tags() -> None:
     assert images.decode(content).exif == tags
 
 
-def test_strips_of_different_kinds_make_none() -> None:
+def test_strips_of_different_kinds_are_not_joined() -> None:
     alpha = np.full((200, 160), 255, np.uint8)
     alpha[:64] = 100  # the encoder leaves out the alpha of the others
 
     whole = np.dstack([a_ramp(160, 200), alpha])
 
-    assert avif_strips.packed(whole, encoded, tags=b"", strip_px=160 * 64) is None
+    assert avif_strips.encode_strips(whole, encoded, tags=b"", strip_px=160 * 64) is None
 
 
-@pytest.mark.slow  # the encoder takes three seconds for so many pixels
+@pytest.mark.slow  # the encoder takes three seconds
 def test_large_pictures_are_made_of_strips() -> None:
     large = np.full((3550, 3550, 3), 90, np.uint8)
 
@@ -203,9 +203,9 @@ def test_large_pictures_are_made_of_strips() -> None:
     assert np.abs(np.asarray(read(content)).astype(int) - 90).max() <= 2
 
 
-@pytest.mark.slow  # the encoder takes more than a second for so many pixels
+@pytest.mark.slow  # the encoder takes more than a second
 @pytest.mark.parametrize("animated", [False, True])
-def test_avif_that_is_coded_larger_than_it_says_is_not_decoded(*, animated: bool) -> None:
+def test_avif_coded_larger_than_its_declared_size_is_not_decoded(*, animated: bool) -> None:
     content = coded_larger_than_it_says(8000, 6400, animated=animated)
 
     with pytest.raises(ImageTooLarge, match="coded as 8000×6400 pixels"):

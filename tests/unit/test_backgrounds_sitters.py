@@ -3,9 +3,9 @@ import pytest
 
 from smart_filter_shared.presets import PICTURE, Mood, Preset
 from smart_filter_shared.rating import SmileLevel
-from smart_filter_tests.sitting import OPEN, SHUT, Shares, feeling, showing, some_smiles
-from smart_filter_workers.backgrounds import appearance, impressions, moods, sitters
-from smart_filter_workers.backgrounds.sitters import Sitters
+from smart_filter_tests.subjects import OPEN, SHUT, Shares, faces_showing, mood_of, smiles_of
+from smart_filter_workers.backgrounds import appearance, color_layout, moods, subject_stats
+from smart_filter_workers.backgrounds.subject_stats import SubjectStats
 from smart_filter_workers.results import Eyes, Face, Matte8, Srgb8
 
 # A person of blocks, in pixels of the photo: the face, hair around it, clothes below.
@@ -14,7 +14,7 @@ GREY = (128, 128, 128)
 
 
 def a_person(*, lit: float = 1.0) -> tuple[Srgb8, Matte8]:
-    """Return a photo, 200 × 240, and its matte; `lit`: the face's right half times this."""
+    """Return a photo, 200 × 240, and its matte; `lit`: factor of the face's right half."""
     srgb = np.full((240, 200, 3), GREY, np.uint8)
     matte = np.zeros((240, 200), np.uint8)
     srgb[35:118, 68:132] = (30, 25, 22)
@@ -26,8 +26,8 @@ def a_person(*, lit: float = 1.0) -> tuple[Srgb8, Matte8]:
     return srgb, matte
 
 
-def seen(srgb: Srgb8, matte: Matte8) -> Sitters:
-    return sitters.look_at(srgb, matte, (FACE,), scale=1.0)
+def seen(srgb: Srgb8, matte: Matte8) -> SubjectStats:
+    return subject_stats.measure_subjects(srgb, matte, (FACE,), scale=1.0)
 
 
 def test_hair_clothes_and_skin_are_distinguished() -> None:
@@ -41,13 +41,13 @@ def test_hair_clothes_and_skin_are_distinguished() -> None:
     ("behind", "by_day", "lit", "in_the_dark"),
     [
         (128, 1.0, 1.0, False),
-        (20, 1.0, 1.0, False),  # black canvas, and all the light of a studio
+        (20, 1.0, 1.0, False),  # black canvas with full studio light
         (20, 0.35, 1.0, True),
         (4, 1.0, 0.5, True),
         (128, 0.35, 1.0, False),
     ],
 )
-def test_people_are_in_the_dark_when_they_are_dim_or_lit_from_a_side_before_black(
+def test_dim_people_and_those_lit_from_a_side_before_black_are_dark(
     *, behind: int, by_day: float, lit: float, in_the_dark: bool
 ) -> None:
     srgb, matte = a_person(lit=lit)
@@ -59,7 +59,7 @@ def test_people_are_in_the_dark_when_they_are_dim_or_lit_from_a_side_before_blac
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (3, 3)])
 @pytest.mark.parametrize("level", [0, 255])
-def test_any_picture_can_be_looked_at(size: tuple[int, int], level: int) -> None:
+def test_pictures_of_any_size_are_accepted(size: tuple[int, int], level: int) -> None:
     found = seen(np.zeros((*size, 3), np.uint8), np.full(size, level, np.uint8))
 
     assert np.isfinite(found.outline_lab).all()
@@ -70,23 +70,23 @@ def plain(*colour: int) -> Srgb8:
     return np.full((60, 90, 3), colour, np.uint8)
 
 
-def test_noise_makes_five_colours_at_the_most_and_always_the_same() -> None:
+def test_noise_gives_at_most_five_colors_and_always_the_same() -> None:
     noise = np.random.default_rng(1).integers(0, 256, (80, 80, 3), np.uint8)
 
-    first, again = appearance.of(noise), appearance.of(noise.copy())
+    first, again = appearance.describe(noise), appearance.describe(noise.copy())
 
-    assert len(first.palette) == appearance.PALETTE_COLOURS
+    assert len(first.palette) == appearance.PALETTE_SIZE
     assert first == again
 
 
-def test_place_of_colours_is_remembered() -> None:
+def test_place_of_colors_is_kept() -> None:
     picture = np.concatenate([plain(10, 20, 60), plain(240, 230, 200)])
-    seen = appearance.of(picture)
+    seen = appearance.describe(picture)
     preset = Preset(
         *("site/x", "X", PICTURE, (), (), seen.palette, seen.brightness), impression=seen.impression
     )
 
-    lightness = impressions.of(preset).lab[..., 0]
+    lightness = color_layout.for_preset(preset).lab[..., 0]
 
     assert lightness[0].max() < 0.3
     assert lightness[-1].min() > 0.9
@@ -112,7 +112,7 @@ MODERATE, HUGE = SmileLevel.MODERATE, SmileLevel.HUGE
     ],
 )
 def test_smiles_and_eyes_make_the_mood(levels: list[SmileLevel], eyes: Eyes, mood: Mood) -> None:
-    read = moods.read(some_smiles(*levels, eyes=eyes), people=max(1, len(levels)))
+    read = moods.infer_mood(smiles_of(*levels, eyes=eyes), people=max(1, len(levels)))
 
     assert read.mood == mood
 
@@ -123,7 +123,7 @@ def test_smiles_and_eyes_make_the_mood(levels: list[SmileLevel], eyes: Eyes, moo
         ({"happiness": 0.3, "neutral": 0.7}, Mood.TENDER),
         ({"surprise": 0.6, "neutral": 0.4}, Mood.SURPRISED),
         ({"sadness": 0.5, "neutral": 0.5}, Mood.SAD),
-        # Which of the hard feelings it is does not matter, and they add up.
+        # The kind of negative feeling does not matter; they add up.
         ({"anger": 0.2, "fear": 0.1, "contempt": 0.1, "neutral": 0.6}, Mood.TENSE),
         # A laugh looks surprised, too.
         ({"surprise": 0.4, "happiness": 0.6}, Mood.JOYFUL),
@@ -132,12 +132,12 @@ def test_smiles_and_eyes_make_the_mood(levels: list[SmileLevel], eyes: Eyes, moo
     ],
 )
 def test_known_emotions_make_the_mood(shares: Shares, mood: Mood) -> None:
-    assert moods.read(showing(shares), people=1).mood == mood
+    assert moods.infer_mood(faces_showing(shares), people=1).mood == mood
 
 
 @pytest.mark.parametrize("emotion", ["sadness", "anger", "disgust", "fear", "contempt"])
-def test_hard_feelings_are_answered_with_something_calm_and_not_named(emotion: str) -> None:
-    read = moods.read(showing({emotion: 1.0}), people=1)
+def test_negative_feelings_get_a_calm_background_and_are_not_named(emotion: str) -> None:
+    read = moods.infer_mood(faces_showing({emotion: 1.0}), people=1)
 
     assert (read.wanted, read.wish) == (Mood.CALM, "something calm")
     unkind = {emotion, "sad", "tense", "angry", "disgust", "afraid", "contempt"}
@@ -157,12 +157,12 @@ def test_hard_feelings_are_answered_with_something_calm_and_not_named(emotion: s
         (
             [MODERATE],
             3,
-            "3 people, 1 with a face to be seen, smiling (0.70 of 1), 2 of 2 eyes open",
+            "3 people, 1 with a visible face, smiling (0.70 of 1), 2 of 2 eyes open",
         ),
-        ([], 2, "2 people, no face to be seen"),
+        ([], 2, "2 people, no visible face"),
     ],
 )
-def test_reason_has_the_faces_with_their_numbers(
+def test_reason_lists_the_faces_with_their_numbers(
     levels: list[SmileLevel], people: int, text: str
 ) -> None:
-    assert feeling(*levels, people=people).read_from == text
+    assert mood_of(*levels, people=people).read_from == text

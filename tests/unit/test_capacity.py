@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from capacity import answers, autoscale, fleet, page, validated
-from capacity.simulation import simulate
-from capacity.system import Draw, Pool, Stage, System, exponential, fixed
+from smart_filter_training.capacity import answers, autoscale, fleet, page, validation
+from smart_filter_training.capacity.simulation import simulate
+from smart_filter_training.capacity.system import Draw, Pool, Stage, System, exponential, fixed_time
 
-FIGURES = fleet.read()
+FIGURES = fleet.read_figures()
 CHART = Path(__file__).parents[2] / "deploy" / "kubernetes"
 
 
@@ -28,7 +28,7 @@ def one_stage(threads: int, draw: Draw) -> System:
 
 
 @pytest.mark.parametrize(("threads", "rate"), [(1, 0.6), (3, 2.1)])
-def test_exponential_stages_wait_as_erlang_says(threads: int, rate: float) -> None:
+def test_exponential_stages_wait_as_the_erlang_formula_says(threads: int, rate: float) -> None:
     system = one_stage(threads, exponential)
 
     outcome = simulate(system, rate, seconds=3_000 / rate, warm_up=200, seed=3)
@@ -40,7 +40,7 @@ def test_exponential_stages_wait_as_erlang_says(threads: int, rate: float) -> No
 
 
 def test_fixed_stages_wait_half_as_long() -> None:
-    outcome = simulate(one_stage(1, fixed), 0.7, seconds=5_000, warm_up=200, seed=3)
+    outcome = simulate(one_stage(1, fixed_time), 0.7, seconds=5_000, warm_up=200, seed=3)
 
     # M/D/1. Source: Pollaczek–Khinchine.
     expected = 1 + 0.7 / (2 * (1 - 0.7))
@@ -48,24 +48,26 @@ def test_fixed_stages_wait_half_as_long() -> None:
     assert seconds == pytest.approx(expected, rel=0.1)
 
 
-def test_rules_are_those_of_the_chart() -> None:
+def test_rules_equal_those_of_the_chart() -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     template = (CHART / "templates" / "workers.yaml").read_text()
 
-    assert values["scaling"]["cooldownSeconds"] == autoscale.LOOK_BACK_SECONDS
+    assert values["scaling"]["cooldownSeconds"] == autoscale.WINDOW_SECONDS
     assert values["workers"]["rowsPerPod"] == autoscale.ROWS_PER_WORKER
-    assert values["workers"]["maxReplicas"] == autoscale.MOST_WORKERS
+    assert values["workers"]["maxReplicas"] == autoscale.MAX_WORKERS
     [(percent, seconds)] = re.findall(r"Percent, value: (\d+), periodSeconds: (\d+)", template)
     assert (int(percent) / 100, int(seconds)) == (autoscale.FEWER_SHARE, autoscale.FEWER_SECONDS)
 
 
-def test_answers_are_of_these_figures() -> None:
-    assert answers.read().digest == FIGURES.digest, "run `python -m capacity`"
+def test_answers_follow_from_these_figures() -> None:
+    assert answers.read_answers().digest == FIGURES.digest, (
+        "run `python -m smart_filter_training.capacity`"
+    )
 
 
-def test_page_has_the_tables_of_the_answers() -> None:
+def test_page_contains_the_tables_of_the_answers() -> None:
     text = page.PAGE.read_text()
 
-    shown = page.page(text, FIGURES, answers.read(), validated.read())
+    shown = page.render_page(text, FIGURES, answers.read_answers(), validation.read_comparisons())
 
-    assert shown == text, "run `python -m capacity --tables-only`"
+    assert shown == text, "run `python -m smart_filter_training.capacity --tables-only`"

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import pytest
 
-# Every package that only the extras bring, as far as our own code imports it.
+# Every package that only the extras install, among those that our own code imports.
 _EXTRAS = (
     "ai_edge_litert alembic celery coloraide cv2 fastapi kombu minio numpy onnxruntime PIL psycopg "
     "pydantic pydantic_settings redis simplejpeg sqlalchemy structlog uuid_utils uvicorn"
 )
-# Each line of the input is a command; each line of the output is how it ended.
+# Each line of the input is a command; each line of the output is its exit status and output.
 _WITHOUT_EXTRAS = f"""
 import contextlib, importlib.abc, io, json, sys
 
@@ -55,7 +55,7 @@ class Ended(NamedTuple):
 
 @pytest.fixture(scope="module")
 def ended() -> dict[str, Ended]:
-    """How commands end where no extra is installed; one process runs them all."""
+    """Outcomes of commands without any extra installed; one process runs them all."""
     commands = (*CLIENT_COMMANDS, *EXTRAS)
     bare = subprocess.run(
         [sys.executable, "-c", _WITHOUT_EXTRAS],
@@ -75,7 +75,9 @@ def ended() -> dict[str, Ended]:
 
 
 @pytest.mark.parametrize("command", CLIENT_COMMANDS)
-def test_client_command_gets_as_far_as_the_server(command: str, ended: dict[str, Ended]) -> None:
+def test_client_command_runs_until_it_calls_the_server(
+    command: str, ended: dict[str, Ended]
+) -> None:
     assert ended[command].status == 3
     assert ended[command].err.startswith("smart-filter: no answer from http://127.0.0.1:0")
 
@@ -88,7 +90,7 @@ def test_server_command_names_its_extra_in_one_line(command: str, ended: dict[st
     assert f"pip install 'smart-filter[{EXTRAS[command]}]'" in err
 
 
-# httpx, and what it brings along.
+# httpx and its dependencies.
 _HTTPX = "httpx httpcore anyio certifi h11 idna sniffio typing_extensions"
 _PROGRAM = f"""
 import importlib.abc, sys

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from smart_filter_deploy import cli
-from smart_filter_deploy.cli import completing
+from smart_filter_deploy.cli.commands import completion_values
 
 
 def ended(
@@ -35,10 +35,10 @@ BREAKS = " \t\n\"'><=;|&(:"
 
 
 @pytest.fixture
-def offered(
+def complete(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., list[str]]:
-    """Gives the words that are offered for a line, in a shell whose words these signs break."""
+    """Return the words offered for a line, in a shell that breaks words at these characters."""
 
     def words(line: str) -> list[str]:
         monkeypatch.setenv("_SMART_FILTER_COMPLETE", "bash_complete")
@@ -55,7 +55,7 @@ def offered(
 
 
 def bash(script: str, folder: Path | None = None) -> str:
-    """Return what bash prints while it runs a script in a folder, and complains of nothing."""
+    """Run a bash script in a folder; return its output and require an empty standard error."""
     ended = subprocess.run(
         ["bash", "--norc", "-c", script],
         env={"PYTHON": sys.executable, "PYTHONPATH": ":".join(sys.path), "PATH": "/usr/bin:/bin"},
@@ -78,40 +78,45 @@ def bash(script: str, folder: Path | None = None) -> str:
         ("smart-filter run --background ", {"auto", "transparent", "preset:"}),
         ("smart-filter run --format w", {"webp"}),
         ("smart-filter completion ", {"bash", "zsh", "fish"}),
-        # bash takes `preset:` for two words of its own, and replaces the one behind them.
+        # bash splits `preset:` into two words and replaces only the second.
         ("smart-filter run --background preset:stud", {"studio", "studio-white"}),
     ],
 )
-def test_words_are_offered(offered: Callable[..., list[str]], line: str, some: set[str]) -> None:
-    assert some <= set(offered(line))
+def test_words_are_offered(complete: Callable[..., list[str]], line: str, some: set[str]) -> None:
+    assert some <= set(complete(line))
 
 
 @pytest.mark.parametrize("url", ["", "http://127.0.0.1:0", "no url"], ids=["none", "away", "wrong"])
 @pytest.mark.parametrize("line", ["smart-filter jobs show ", "smart-filter models show "])
-def test_without_a_server_nothing_is_offered(
-    offered: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, line: str, url: str
+def test_unavailable_server_offers_no_words(
+    complete: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, line: str, url: str
 ) -> None:
     if url:
         monkeypatch.setenv("SMART_FILTER_URL", url)
 
-    assert offered(line) == []
+    assert complete(line) == []
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_script_calls_the_program(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_completion_script_calls_the_program(
+    shell: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit, match=r"^0$"):
         cli.main(["completion", shell])
 
     assert f"_SMART_FILTER_COMPLETE={shell}_complete" in capsys.readouterr().out
 
 
-def test_words_of_a_server_that_a_shell_would_run_are_not_offered() -> None:
+def test_server_words_with_shell_syntax_are_not_offered() -> None:
     words = ["people", "onnx/a-b:1", "$(id)", "a;b", "*", "a b", "-o", "`id`", "a\n", "a\x1b[2J"]
 
-    assert completing.soon(lambda: words, patience_seconds=60) == ["people", "onnx/a-b:1"]
+    assert completion_values.ask_in_time(lambda: words, patience_seconds=60) == [
+        "people",
+        "onnx/a-b:1",
+    ]
 
 
-def test_bash_expands_no_pattern_in_an_answer(tmp_path: Path) -> None:
+def test_bash_does_not_expand_patterns_in_an_answer(tmp_path: Path) -> None:
     (tmp_path / "plain,file").touch()
     press = (
         'eval "$("$PYTHON" -m smart_filter_deploy.cli completion bash)"\n'

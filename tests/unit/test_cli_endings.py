@@ -3,8 +3,10 @@ from pathlib import Path
 import pytest
 
 from smart_filter_client import errors as client_errors
-from smart_filter_deploy.cli import connection, endings, main, photos, secret_files
-from smart_filter_deploy.cli.endings import Ending, needing
+from smart_filter_deploy.cli import main, secret_files
+from smart_filter_deploy.cli.server import connection
+from smart_filter_deploy.cli.terminal import exit_codes, outputs
+from smart_filter_deploy.cli.terminal.exit_codes import CommandError, require_extra
 from smart_filter_shared.errors import SetupFailed
 
 
@@ -17,12 +19,12 @@ def status_and_line(
 
 
 def line_of(command: str, capsys: pytest.CaptureFixture[str]) -> str:
-    """Return the one line, without a secret, in which a command ends."""
+    """Return a command's single line of output, which must not contain a secret."""
     with pytest.raises(SystemExit) as end:
         main(command.split())
 
     out, err = capsys.readouterr()
-    assert (end.value.code, out, err.count("\n")) == (endings.NO_SERVER, "", 1)
+    assert (end.value.code, out, err.count("\n")) == (exit_codes.NO_SERVER, "", 1)
     assert err.startswith("smart-filter: ")
     assert "hush" not in err
     return err
@@ -77,10 +79,10 @@ def test_wrong_usage_is_one_line_and_status_2(
     "command",
     [f"run {__file__}", f"submit {__file__}", "jobs list", "jobs redrive x", "models list"],
 )
-def test_server_that_is_away_is_one_line_and_status_3(
+def test_unreachable_server_is_one_line_and_status_3(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Port 0 is never listened on, so this is refused without leaving the machine.
+    # No process listens on port 0, so the connection is refused on this machine.
     monkeypatch.setenv("SMART_FILTER_URL", "http://127.0.0.1:0")
 
     assert "http://127.0.0.1:0" in line_of(command, capsys)
@@ -98,7 +100,7 @@ def test_server_that_is_away_is_one_line_and_status_3(
         ("backgrounds remove beach", "SMART_FILTER_STORAGE_URL"),
     ],
 )
-def test_operators_command_names_the_variable_for_a_stack_elsewhere(
+def test_operator_command_names_the_variable_for_another_stack(
     command: str, variable: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SMART_FILTER_DATA", "/nonexistent")
@@ -106,7 +108,7 @@ def test_operators_command_names_the_variable_for_a_stack_elsewhere(
     status, lines = status_and_line(command.split(), capsys)
 
     assert status == 3
-    assert "set SMART_FILTER_DATA to the --data of what is up elsewhere" in lines[0]
+    assert "set SMART_FILTER_DATA to the --data folder of a running one" in lines[0]
     assert variable in lines[0]
 
 
@@ -118,7 +120,7 @@ def test_operators_command_names_the_variable_for_a_stack_elsewhere(
         (["queue", "list"], "smart-filter: No such command 'queue'. Did you mean 'queues'?"),
     ],
 )
-def test_missing_or_misspelt_command_leads_to_those_that_exist(
+def test_missing_or_misspelled_command_suggests_existing_ones(
     arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status, lines = status_and_line(arguments, capsys)
@@ -127,11 +129,14 @@ def test_missing_or_misspelt_command_leads_to_those_that_exist(
     assert any(one.startswith(line) for one in lines)
 
 
-def test_missing_extra_is_named_and_a_missing_module_of_the_package_is_a_defect() -> None:
-    with pytest.raises(Ending, match=r"pip install 'smart-filter\[worker\]'"), needing("worker"):
+def test_missing_extra_is_named_but_a_missing_module_of_ours_is_a_bug() -> None:
+    with (
+        pytest.raises(CommandError, match=r"pip install 'smart-filter\[worker\]'"),
+        require_extra("worker"),
+    ):
         raise ModuleNotFoundError("No module named 'celery'", name="celery")
-    with pytest.raises(ModuleNotFoundError), needing("worker"):
-        raise ModuleNotFoundError(name="smart_filter_workers.app")
+    with pytest.raises(ModuleNotFoundError), require_extra("worker"):
+        raise ModuleNotFoundError(name="smart_filter_workers.process")
 
 
 @pytest.mark.parametrize(
@@ -144,8 +149,8 @@ def test_missing_extra_is_named_and_a_missing_module_of_the_package_is_a_defect(
         ("job_final", 1),
     ],
 )
-def test_refusal_ends_by_whose_fault_it_is(code: str, status: int) -> None:
-    assert connection.ending_of(client_errors.Refused(code, status=400)).status == status
+def test_exit_status_of_a_refusal_depends_on_its_cause(code: str, status: int) -> None:
+    assert connection.to_command_error(client_errors.Refused(code, status=400)).status == status
 
 
 @pytest.mark.parametrize(
@@ -155,7 +160,7 @@ def test_refusal_ends_by_whose_fault_it_is(code: str, status: int) -> None:
             {"/background": "is none", "/face/model": "is not served"},
             "background: is none; face.model: is not served",
         ),
-        # One remedy for two fields is shown once, and a field as the command line wrote it.
+        # One remedy for two fields is shown once, and field names as the command line wrote them.
         (
             {"/format": "ask for png", "/background": "ask for png"},
             "-o x.jpg, background: ask for png",
@@ -166,13 +171,13 @@ def test_refusal_names_every_wrong_field(details: dict[str, str], message: str) 
     wrong = [client_errors.FieldError(pointer, detail) for pointer, detail in details.items()]
     error = client_errors.Refused("invalid_recipe", status=422, errors=wrong)
 
-    assert str(connection.ending_of(error, {"format": "-o x.jpg"})) == message
+    assert str(connection.to_command_error(error, {"format": "-o x.jpg"})) == message
 
 
-def test_photos_of_one_stem_are_numbered() -> None:
+def test_photos_with_one_stem_are_numbered() -> None:
     paths = [Path(name) for name in ("a.png", "sub/a.jpg", "a-2.jpg", "b.png")]
 
-    names = [place.image("jpg").name for place in photos.places(paths, None)]
+    names = [place.image("jpg").name for place in outputs.plan_outputs(paths, None)]
 
     assert names == [
         "a.smart-filter.jpg",
@@ -185,11 +190,11 @@ def test_photos_of_one_stem_are_numbered() -> None:
 @pytest.mark.parametrize(
     "kind", ["/../../etc/cron.d/x", "png/../../x", "a\\b", "..", "png\n", "é", "x" * 300, ""]
 )
-def test_format_that_no_file_ends_with_leads_to_no_other_place(kind: str) -> None:
-    [place] = photos.places([Path("a.png")], None)
+def test_unknown_format_cannot_write_outside_the_folder(kind: str) -> None:
+    [place] = outputs.plan_outputs([Path("a.png")], None)
 
     assert place.image(kind) == Path("a.smart-filter.bin")
-    assert place.beside("matte", f"image/{kind}") == Path("a.smart-filter.matte.bin")
+    assert place.other("matte", f"image/{kind}") == Path("a.smart-filter.matte.bin")
 
 
 SERVERS = {
@@ -222,13 +227,13 @@ FILE = f"{NAME}_FILE"
 @pytest.mark.parametrize(
     "written", [b"hush", b"hush\n", b"hush\r\n", b"hush\n\n", b"\xef\xbb\xbfhush\r\n"]
 )
-def test_value_takes_the_place_of_its_file(tmp_path: Path, written: bytes) -> None:
+def test_variable_overrides_the_variable_with_a_file_name(tmp_path: Path, written: bytes) -> None:
     (tmp_path / "secret").write_bytes(written)
     environ = {FILE: str(tmp_path / "secret"), NAME: "", "OTHER_FILE": "/nonexistent"}
     without = {FILE: "", NAME: "hush"}
 
-    secret_files.read_into(environ)
-    secret_files.read_into(without)
+    secret_files.load_into(environ)
+    secret_files.load_into(without)
 
     assert environ == {NAME: "hush", "OTHER_FILE": "/nonexistent"}
     assert without == {NAME: "hush"}
@@ -238,19 +243,19 @@ def test_value_takes_the_place_of_its_file(tmp_path: Path, written: bytes) -> No
     "written",
     [b"", b"\n", b"\xef\xbb\xbf", b"two\nlines\n", b"a\0lines\n", b"\xff\xfe", b"x" * 70_000],
 )
-def test_file_that_holds_no_line_is_refused_without_showing_it(
+def test_file_without_a_single_line_is_refused_without_showing_it(
     tmp_path: Path, written: bytes
 ) -> None:
     (tmp_path / "secret").write_bytes(written)
 
     with pytest.raises(SetupFailed, match=f"^{FILE}: {tmp_path}/secret ") as refused:
-        secret_files.read_into({FILE: str(tmp_path / "secret")})
+        secret_files.load_into({FILE: str(tmp_path / "secret")})
 
     assert "lines" not in str(refused.value).replace("one line", "")
 
 
 def test_unreadable_file_and_a_value_set_twice_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SetupFailed, match=rf"{FILE}: .* cannot be read \(.*\); name a file"):
-        secret_files.read_into({FILE: str(tmp_path)})
+        secret_files.load_into({FILE: str(tmp_path)})
     with pytest.raises(SetupFailed, match=f"{NAME} and {FILE} are both set"):
-        secret_files.read_into({FILE: str(tmp_path), NAME: "other"})
+        secret_files.load_into({FILE: str(tmp_path), NAME: "other"})

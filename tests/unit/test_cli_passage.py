@@ -8,17 +8,18 @@ from rich.console import Console
 
 from smart_filter_client import Client, errors
 from smart_filter_client.models import job_from
-from smart_filter_deploy.cli import passage, run
-from smart_filter_deploy.cli.outcome import Outcome
-from smart_filter_deploy.cli.passage import Wanted
-from smart_filter_deploy.cli.photos import Place
-from smart_filter_deploy.cli.progress import Progress
+from smart_filter_deploy.cli.commands import run
+from smart_filter_deploy.cli.server import submit_and_fetch
+from smart_filter_deploy.cli.server.submit_and_fetch import PhotoRequest
+from smart_filter_deploy.cli.terminal.outcome import Outcome
+from smart_filter_deploy.cli.terminal.outputs import OutputPaths
+from smart_filter_deploy.cli.terminal.progress import Progress
 
-PHOTO = Path(__file__)  # the server below does not look into it
+PHOTO = Path(__file__)  # the server below does not read it
 
 
 class Server:
-    """Answers submissions with jobs j0, j1, … and remembers what was withdrawn."""
+    """Answers submissions with jobs j0, j1, … and records canceled jobs."""
 
     def __init__(self, states: Mapping[str, str], refused: Mapping[int, str] | None = None) -> None:
         self.states = dict(states)
@@ -49,7 +50,7 @@ class Server:
 
 
 def process(server: Server, photos: int, *, timeout: float | None = None) -> list[Outcome]:
-    """Put so many photos through; return the outcomes in the order of the photos."""
+    """Process `photos` photos; return the outcomes in the order of the photos."""
     now = [0.0]
 
     def sleep(seconds: float) -> None:
@@ -61,10 +62,10 @@ def process(server: Server, photos: int, *, timeout: float | None = None) -> lis
         Client("http://t", transport=transport, clock=lambda: now[0], sleep=sleep) as client,
         Progress(Console(file=io.StringIO())) as progress,
     ):
-        passage.process(
+        submit_and_fetch.process_photos(
             client,
-            [Place(PHOTO, Path(), f"p{index}", None) for index in range(photos)],
-            Wanted({}),
+            [OutputPaths(PHOTO, Path(), f"p{index}", None) for index in range(photos)],
+            PhotoRequest({}),
             timeout=timeout,
             progress=progress,
             on_outcome=outcomes.__setitem__,
@@ -88,20 +89,20 @@ def codes(outcomes: list[Outcome]) -> list[str | None]:
     ],
     ids=["refused", "failed", "canceled"],
 )
-def test_photo_that_fails_leaves_the_others_alone(
+def test_failed_photo_does_not_affect_the_others(
     server: Server, expected: list[str | None]
 ) -> None:
     assert codes(process(server, len(expected))) == expected
 
 
-def test_wrong_recipe_ends_it_at_the_first_photo() -> None:
+def test_wrong_recipe_stops_at_the_first_photo() -> None:
     server = Server({}, refused={0: "invalid_recipe"})
 
     with pytest.raises(errors.Refused):
         process(server, 3)
 
 
-def test_late_job_is_withdrawn_and_fails() -> None:
+def test_late_job_is_canceled_and_fails() -> None:
     server = Server({"j0": "running", "j1": "succeeded"})
 
     outcomes = process(server, 2, timeout=5)
@@ -110,7 +111,7 @@ def test_late_job_is_withdrawn_and_fails() -> None:
     assert server.withdrawn == ["j0"]
 
 
-def test_job_that_ends_in_the_last_moment_counts() -> None:
+def test_job_that_ends_at_the_last_moment_counts() -> None:
     class EndsMeanwhile(Server):
         def __call__(self, request: httpx.Request) -> httpx.Response:
             if request.url.path.endswith("/cancel"):
@@ -120,7 +121,7 @@ def test_job_that_ends_in_the_last_moment_counts() -> None:
     assert codes(process(EndsMeanwhile({"j0": "running"}), 1, timeout=1)) == [None]
 
 
-def test_ctrl_c_withdraws_running_jobs() -> None:
+def test_ctrl_c_cancels_running_jobs() -> None:
     server = Server({"j0": "succeeded", "j1": "running", "j2": "running"})
     looks = iter(range(1000))
 
@@ -135,12 +136,12 @@ def test_ctrl_c_withdraws_running_jobs() -> None:
     assert server.withdrawn == ["j1", "j2"]
 
 
-def test_line_for_programs_is_the_job_with_its_path() -> None:
+def test_json_line_is_the_job_with_its_path() -> None:
     document = {"id": "j0", "state": "succeeded", "image": {"width": 1}, "new": "kept"}
     job = job_from(document)
-    outcome = Outcome(Place(PHOTO, Path(), "p", None), job, Path("p.jpg"), {}, None, 1.0)
+    outcome = Outcome(OutputPaths(PHOTO, Path(), "p", None), job, Path("p.jpg"), {}, None, 1.0)
 
-    line = run.line_of(outcome)
+    line = run.to_document(outcome)
 
     assert line == {**document, "image": {"width": 1, "path": str(Path("p.jpg").absolute())}}
 
@@ -148,7 +149,7 @@ def test_line_for_programs_is_the_job_with_its_path() -> None:
 def test_refused_photo_is_a_line_with_its_error() -> None:
     [outcome] = process(Server({}, refused={0: "unsupported_media"}), 1)
 
-    line = run.line_of(outcome)
+    line = run.to_document(outcome)
 
     error = {"code": "unsupported_media", "title": "", "detail": "no", "stage": None}
     assert (line["id"], line["state"], line["error"]) == (None, "failed", error)

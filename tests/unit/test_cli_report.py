@@ -9,18 +9,19 @@ from rich.text import Text
 
 from smart_filter_client import errors
 from smart_filter_client.models import Job, job_from
-from smart_filter_deploy.cli import background_list, report
-from smart_filter_deploy.cli.connection import Server
-from smart_filter_deploy.cli.console import Console as OurConsole
-from smart_filter_deploy.cli.dashboard import Dashboard
-from smart_filter_deploy.cli.endings import Ending, status_of
-from smart_filter_deploy.cli.patience import GivenUp, Patience
-from smart_filter_deploy.cli.progress import Progress
-from smart_filter_deploy.cli.stopping import Stop
-from smart_filter_deploy.cli.terminal import shown
+from smart_filter_deploy.cli.batch.dashboard import Dashboard
+from smart_filter_deploy.cli.batch.retry import RetryingClient, StoppedWhileAway
+from smart_filter_deploy.cli.commands import background_list
+from smart_filter_deploy.cli.server.connection import Server
+from smart_filter_deploy.cli.terminal import report
+from smart_filter_deploy.cli.terminal.console import EscapingConsole as OurConsole
+from smart_filter_deploy.cli.terminal.exit_codes import CommandError, run_command_line
+from smart_filter_deploy.cli.terminal.progress import Progress
+from smart_filter_deploy.cli.terminal.signals import StopFlag
+from smart_filter_deploy.cli.terminal.text import escape_unprintable
 from smart_filter_shared.presets import PRESETS
 from smart_filter_tests.journals import an_entry
-from smart_filter_tests.printable import PRINTABILITY
+from smart_filter_tests.print_results import PRINTABILITY
 
 DONE = {"name": "face", "model": "centerface", "state": "succeeded", "attempt": 1, "seconds": 0.123}
 ROOMY = 100
@@ -56,9 +57,9 @@ def a_face(*, left: bool | None = True, right: bool | None = True) -> object:
     }
 
 
-def reported(console: Console | None = None, **fields: Any) -> str:  # noqa: ANN401
+def report_of(console: Console | None = None, **fields: Any) -> str:  # noqa: ANN401
     console = console or a_console()
-    report.print_found(console, a_job(**fields))
+    report.print_findings(console, a_job(**fields))
     return text_of(console)
 
 
@@ -76,9 +77,9 @@ PRINTS = "It prints up to 10×15 cm at 300 dpi, 15×20 cm at 200 dpi."
 HATLESS = {"name": "hat", "applied": False, "reason": "no face was found"}
 
 
-def test_report_shows_every_fact_of_a_job_in_a_line() -> None:
+def test_report_shows_every_fact_of_a_job_on_a_line() -> None:
     eyes = ((True, True), (False, False), (None, None), (False, True), (None, True))
-    shown = reported(
+    shown = report_of(
         people=2,
         faces=[a_face(left=left, right=right) for left, right in eyes],
         confidence=0.871,
@@ -95,7 +96,7 @@ def test_report_shows_every_fact_of_a_job_in_a_line() -> None:
     assert [line.strip() for line in shown.splitlines()] == [
         "degraded    edge=fast, segmentation.model=selfie",
         "people      2 people, 5 faces",
-        "agreement   0.87 of 1: have a look",
+        "agreement   0.87 of 1: needs review",
         "face 1      mild smile, both eyes open, 30 × 40 px at 10, 20",
         "face 2      mild smile, both eyes closed, 30 × 40 px at 10, 20",
         "face 3      mild smile, eyes not seen, 30 × 40 px at 10, 20",
@@ -106,7 +107,7 @@ def test_report_shows_every_fact_of_a_job_in_a_line() -> None:
         "background  paper – calm [0.7]",
         "also good: sky, mint",
         "filter      grade – mono: black and white",
-        "filter      hat left out – no face was found",
+        "filter      hat skipped – no face was found",
         "failed      the file ends early  (image_unreadable, in prepare)",
     ]
 
@@ -115,17 +116,17 @@ def test_report_shows_every_fact_of_a_job_in_a_line() -> None:
     ("fields", "line"),
     [
         ({"people": 1, "faces": [a_face()]}, "1 person, 1 face\n"),
-        ({"people": 0, "faces": []}, "nobody\n"),
+        ({"people": 0, "faces": []}, "none\n"),
         ({"people": 40, "faces": [a_face()] * 40}, "and 28 more"),
         ({"confidence": 0.95, "needs_review": False}, "agreement  0.95 of 1\n"),
     ],
 )
 def test_report_has_a_line(fields: dict[str, object], line: str) -> None:
-    assert line in reported(**fields)
+    assert line in report_of(**fields)
 
 
-def test_lines_on_a_terminal_are_broken_below_their_own_column() -> None:
-    text = reported(a_console(terminal=True, width=40), background=LONG_REASON)
+def test_lines_on_a_terminal_wrap_within_their_column() -> None:
+    text = report_of(a_console(terminal=True, width=40), background=LONG_REASON)
 
     lines = text.rstrip().split("\n")
     assert len(lines) > 1
@@ -139,20 +140,20 @@ def test_lines_on_a_terminal_are_broken_below_their_own_column() -> None:
         ((0, 0.2, 0.4), "done in about 1 s"),
         ((4, 50.0, 200.0), "3 before it, done in about 50 s, 3 min at most"),
         ((9000, 7000.0, 9000.0), "8999 before it, done in about 2 h"),
-        ((4, None, None), "3 before it, held up by the operator"),
+        ((4, None, None), "3 before it, paused by the operator"),
     ],
 )
-def test_queued_job_reports_how_long_it_waits(
+def test_queued_job_reports_its_wait(
     queue: tuple[int, float | None, float | None], text: str
 ) -> None:
     names = ("position", "eta_p50_s", "eta_p90_s")
 
-    shown = reported(state="queued", queue=dict(zip(names, queue, strict=True)))
+    shown = report_of(state="queued", queue=dict(zip(names, queue, strict=True)))
 
     assert shown.strip() == f"queue  {text}"
 
 
-def test_progress_of_several_photos_counts_them_and_shows_when_the_last_is_done() -> None:
+def test_progress_counts_photos_and_shows_when_the_last_is_done() -> None:
     console = a_console(terminal=True)
 
     with Progress(console) as progress:
@@ -166,7 +167,7 @@ def test_progress_of_several_photos_counts_them_and_shows_when_the_last_is_done(
     assert "all done in about 4 s, 10 s at most" in text_of(console)
 
 
-def test_progress_in_a_pipe_is_one_plain_line_for_each_stage_that_ended() -> None:
+def test_progress_in_a_pipe_is_one_plain_line_for_each_ended_stage() -> None:
     console = a_console()
 
     with Progress(console) as progress:
@@ -189,22 +190,22 @@ def test_progress_on_a_terminal_keeps_a_line_for_each_stage() -> None:
     assert all(words in last for words in ("face", "0.12 s", "✗ composite"))
 
 
-def test_every_design_is_listed_under_its_family_and_as_a_document(
+def test_every_design_is_listed_under_its_family_and_as_json(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    background_list.show([])
+    background_list.print_backgrounds([])
 
     shown = capsys.readouterr().out
-    background_list.show(None)
+    background_list.print_backgrounds(None)
     assert all(preset.family in shown and preset.name in shown for preset in PRESETS)
     assert "backgrounds add" in shown
     assert "pictures" not in capsys.readouterr().out
-    rainbow = next(one for one in background_list.documents([]) if one["name"] == "rainbow")
+    rainbow = next(one for one in background_list.to_documents([]) if one["name"] == "rainbow")
     assert rainbow["source"] == "generated"
     assert rainbow["tags"]
 
 
-def test_key_is_the_same_for_the_same_photo_and_recipe_and_no_other() -> None:
+def test_idempotency_key_depends_on_photo_and_recipe_alone() -> None:
     first = an_entry()
     others = [an_entry(digest="e"), an_entry(recipe="s"), an_entry(again="1")]
 
@@ -218,15 +219,15 @@ def test_dashboard_in_a_pipe_is_a_plain_line_for_each_photo() -> None:
     with Dashboard(console) as dashboard:
         dashboard.count(waiting=2, before=1)
         dashboard.moved("a.jpg", "sending")
-        dashboard.say("the server is away")
-        dashboard.say("the server is away, still")
+        dashboard.say("waiting for the server")
+        dashboard.say("still waiting for the server")
         dashboard.say(None)
         dashboard.ended(an_entry(people=1, rating=0.5, seconds=1.25))
         dashboard.ended(an_entry("b.jpg", state="failed", code="unreadable", error="no file"))
 
     assert text_of(console).splitlines() == [
-        "the server is away",
-        "going on",
+        "waiting for the server",
+        "continuing",
         "[2/3] a.jpg: 1 person, rating 0.50, 1.25 s",
         "[3/3] b.jpg: no file (unreadable)",
     ]
@@ -244,7 +245,7 @@ def test_dashboard_on_a_terminal_keeps_within_its_width(width: int) -> None:
         now[0] = 90.0
         for number in range(4):
             dashboard.ended(an_entry(f"{number}.jpg"))
-        dashboard.say("the server is away, waiting for it (no answer from http://127.0.0.1:29267)")
+        dashboard.say("waiting for the server (no answer from http://127.0.0.1:29267)")
 
     shown = text_of(console)
     assert "4/20" in shown
@@ -253,8 +254,8 @@ def test_dashboard_on_a_terminal_keeps_within_its_width(width: int) -> None:
     assert max(len(line) for line in plain.replace("\x1b[?25h", "").split("\n")) <= width + 1
 
 
-class Waitless(Stop):
-    """Lets no time pass, and remembers how much should have."""
+class FakeClock(StopFlag):
+    """A clock without real time that records waits."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -264,8 +265,8 @@ class Waitless(Stop):
         self.waited.append(seconds)
 
 
-def asked(stop: Stop, *failures: Exception) -> tuple[str, list[str | None]]:
-    """Return the answer of a server that fails so first, and what is said meanwhile."""
+def asked(stop: StopFlag, *failures: Exception) -> tuple[str, list[str | None]]:
+    """Return the answer of a server that first fails in this way, and the messages meanwhile."""
     said: list[str | None] = []
     left = list(failures)
 
@@ -275,7 +276,7 @@ def asked(stop: Stop, *failures: Exception) -> tuple[str, list[str | None]]:
             raise left.pop(0)
         return "well"
 
-    patience = Patience(
+    patience = RetryingClient(
         lambda: Server("http://127.0.0.1:1", ""), stop=stop, tell=said.append, chance=lambda: 0.5
     )
     try:
@@ -284,42 +285,42 @@ def asked(stop: Stop, *failures: Exception) -> tuple[str, list[str | None]]:
         patience.close()
 
 
-def test_server_that_is_away_is_waited_for_longer_and_longer() -> None:
-    stop = Waitless()
+def test_unreachable_server_is_retried_with_growing_pauses() -> None:
+    stop = FakeClock()
 
     answer, said = asked(stop, *[errors.ServerUnreachable("gone")] * 7)
 
     assert answer == "well"
     assert stop.waited == [0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0]
-    assert said == [*["the server is away, waiting for it (gone)"] * 7, None]
+    assert said == [*["waiting for the server (gone)"] * 7, None]
 
 
-def test_server_with_retry_after_is_asked_then() -> None:
-    stop = Waitless()
+def test_server_with_retry_after_is_retried_then() -> None:
+    stop = FakeClock()
 
     asked(stop, errors.TryLater("queue_full", status=429, title="full", retry_after=12.0))
 
     assert stop.waited == [12.5]
 
 
-def test_refusal_is_not_asked_again() -> None:
+def test_refusal_is_not_retried() -> None:
     with pytest.raises(errors.Refused):
-        asked(Waitless(), errors.PhotoRefused("unsupported_media", status=415))
+        asked(FakeClock(), errors.PhotoRefused("unsupported_media", status=415))
 
 
-def test_requested_stop_ends_the_waiting_and_a_second_request_is_to_stop_at_once() -> None:
-    stop = Waitless()
+def test_first_stop_ends_the_wait_and_a_second_stops_at_once() -> None:
+    stop = FakeClock()
     stop.request()
     first = stop.at_once
 
-    with pytest.raises(GivenUp):
+    with pytest.raises(StoppedWhileAway):
         asked(stop, errors.ServerUnreachable("gone"))
     stop.request()
 
     assert (stop.waited, first, stop.at_once) == ([], False, True)
 
 
-# A title, a link, a bell, a colour by C1, a line of one's own, writing backwards.
+# A title, a link, a bell, a color by C1, a line break, right-to-left text.
 HOSTILE = "a\x1b]0;owned\x07b\x9b31mc\nd\re\u202ef\u2066"
 
 
@@ -328,7 +329,7 @@ def is_harmless(written: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "escaped"),
     [
         ("Käthe & 花 😀.jpg", "Käthe & 花 😀.jpg"),
         ("\x1b[2J", "\\x1b[2J"),
@@ -338,16 +339,16 @@ def is_harmless(written: str) -> bool:
         ("\udcff\U000e0041", "\\udcff\\U000e0041"),
     ],
 )
-def test_unprintable_character_is_shown_by_its_number(words: str, told: str) -> None:
-    assert shown(words) == told
+def test_unprintable_character_is_shown_by_its_number(words: str, escaped: str) -> None:
+    assert escape_unprintable(words) == escaped
 
 
 def test_error_of_a_command_is_one_harmless_line(capsys: pytest.CaptureFixture[str]) -> None:
     @click.command()
     def command() -> None:
-        raise Ending(HOSTILE, 1)
+        raise CommandError(HOSTILE, 1)
 
-    status_of(command, [])
+    run_command_line(command, [])
 
     err = capsys.readouterr().err
     assert is_harmless(err)
@@ -355,7 +356,7 @@ def test_error_of_a_command_is_one_harmless_line(capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_console_shows_words_wherever_they_stand(*, terminal: bool) -> None:
+def test_console_shows_text_in_brackets_literally(*, terminal: bool) -> None:
     file = io.StringIO()
     console = OurConsole(file=file, force_terminal=terminal, width=200, color_system=None)
     table = Table(box=None)
@@ -370,7 +371,7 @@ def test_console_shows_words_wherever_they_stand(*, terminal: bool) -> None:
     assert "\\x1b]0;" in file.getvalue()
 
 
-def test_moving_photo_commands_no_terminal() -> None:
+def test_motion_photo_name_sends_no_terminal_commands() -> None:
     file = io.StringIO()
     console = OurConsole(file=file, force_terminal=True, width=80, height=24, color_system=None)
 

@@ -10,13 +10,13 @@ import pytest
 from smart_filter_client import Client, FaceLabel, Item, Stroke, Upload, errors
 from smart_filter_client.models import Eyes, Face, Person, Picture, RankTerms, Smile
 from smart_filter_client.operations import photos
-from smart_filter_tests.clients import Asking, Script, job_answer, problem, sent_by
+from smart_filter_tests.clients import MakeClient, Script, job_answer, problem, request_of
 
 
-def test_photo_and_recipe_travel_as_a_form_with_the_key(asking: Asking) -> None:
+def test_photo_and_recipe_are_sent_as_a_form_with_the_key(make_client: MakeClient) -> None:
     recipe = {"outputs": ["image", "matte"], "require_person": True, "seed": 7}
 
-    request = sent_by(asking, "submit", io.BytesIO(b"bytes of a photo"), recipe, wait=20)
+    request = request_of(make_client, "submit", io.BytesIO(b"bytes of a photo"), recipe, wait=20)
 
     assert request.url == "http://photos.test/v1/jobs"
     assert request.headers["Authorization"] == "Bearer key-1"
@@ -28,11 +28,11 @@ def test_photo_and_recipe_travel_as_a_form_with_the_key(asking: Asking) -> None:
     assert b'name="seed"\r\n\r\n7' in request.content
 
 
-def test_id_cannot_reach_another_path(asking: Asking) -> None:
-    assert sent_by(asking, "job", "../models?x").url.raw_path == b"/v1/jobs/..%2Fmodels%3Fx"
+def test_id_cannot_reach_another_path(make_client: MakeClient) -> None:
+    assert request_of(make_client, "job", "../models?x").url.raw_path == b"/v1/jobs/..%2Fmodels%3Fx"
 
 
-def test_job_is_read_into_values_and_kept_whole(asking: Asking) -> None:
+def test_job_is_parsed_and_its_document_kept(make_client: MakeClient) -> None:
     face = {
         "box": [10, 20, 30, 40.5],
         "score": 0.9,
@@ -52,7 +52,7 @@ def test_job_is_read_into_values_and_kept_whole(asking: Asking) -> None:
         from_the_future={"unknown": True},
     )
 
-    job = asking(Script(answer)).do("job", "j1")
+    job = make_client(Script(answer)).do("job", "j1")
 
     landmarks = ((1, 2), (3, 4), (5, 6), (7, 8), (9, 10))
     eyes = Eyes(left_open=True, right_open=None)
@@ -77,11 +77,14 @@ def test_job_is_read_into_values_and_kept_whole(asking: Asking) -> None:
     ],
     ids=["unavailable", "a proxy alone", "a web page", "no such page", "no server"],
 )
-def test_answer_that_is_no_job_raises_its_error(
-    asking: Asking, answer: httpx.Response | Exception, kind: type[errors.Error], message: str
+def test_answer_that_is_not_a_job_raises_its_error(
+    make_client: MakeClient,
+    answer: httpx.Response | Exception,
+    kind: type[errors.Error],
+    message: str,
 ) -> None:
     with pytest.raises(kind, match=message):
-        asking(Script(answer)).do("job", "j1")
+        make_client(Script(answer)).do("job", "j1")
 
 
 @pytest.mark.parametrize(
@@ -92,15 +95,15 @@ def test_answer_that_is_no_job_raises_its_error(
         ("http://photos.test", "key\n"),
     ],
 )
-def test_address_or_key_that_no_request_can_carry_is_refused(url: str, key: str) -> None:
+def test_address_or_key_that_does_not_fit_a_request_is_refused(url: str, key: str) -> None:
     with pytest.raises(errors.InvalidAddress):
         Client(url, key)
 
 
-def test_looks_become_rarer_until_the_last_stage_runs(asking: Asking) -> None:
+def test_polls_become_less_frequent_until_the_last_stage_runs(make_client: MakeClient) -> None:
     stages = [{"name": "face", "state": "succeeded"}, {"name": "composite", "state": "running"}]
     running, last = job_answer("running"), job_answer("running", stages=stages)
-    client = asking(Script(*[running] * 12, *[last] * 3, job_answer()))
+    client = make_client(Script(*[running] * 12, *[last] * 3, job_answer()))
 
     client.do("wait", "j1")
 
@@ -110,21 +113,21 @@ def test_looks_become_rarer_until_the_last_stage_runs(asking: Asking) -> None:
     assert client.pauses[12:] == pytest.approx([0.03, 0.039, 0.0507])
 
 
-def test_wait_outlives_a_server_that_is_started_again_but_not_one_that_stays_away(
-    asking: Asking,
+def test_wait_survives_a_server_restart_but_not_a_long_outage(
+    make_client: MakeClient,
 ) -> None:
     away = httpx.ConnectError("refused")
 
-    assert asking(Script(job_answer("running"), *[away] * 10, job_answer())).do("wait", "j1")
+    assert make_client(Script(job_answer("running"), *[away] * 10, job_answer())).do("wait", "j1")
     with pytest.raises(errors.ServerUnreachable):
-        asking(Script(away)).do("wait", "j1")
+        make_client(Script(away)).do("wait", "j1")
 
 
-def test_recipe_may_nest_names_with_dots(asking: Asking) -> None:
+def test_recipe_may_nest_names_with_dots(make_client: MakeClient) -> None:
     nested = {"model": "people", "params": {"size": 320}}
     recipe = {"segmentation": nested, "face.model": "yunet"}
 
-    request = sent_by(asking, "submit", "https://example.com/a.jpg", recipe)
+    request = request_of(make_client, "submit", "https://example.com/a.jpg", recipe)
 
     assert json.loads(request.content)["recipe"] == {
         "segmentation.model": ["people"],
@@ -133,13 +136,13 @@ def test_recipe_may_nest_names_with_dots(asking: Asking) -> None:
     }
 
 
-def test_photo_comes_upright_or_as_it_was_sent(asking: Asking) -> None:
+def test_photo_is_fetched_upright_or_as_sent(make_client: MakeClient) -> None:
     jpeg, heic = (
         httpx.Response(200, content=b"photo", headers={"Content-Type": f"image/{kind}"})
         for kind in ("jpeg", "heic")
     )
     server = Script(jpeg, heic, problem(409, "job_not_finished"))
-    client = asking(server)
+    client = make_client(server)
 
     shown, sent = client.do("photo", "j1"), client.do("photo", "j1", original=True)
 
@@ -157,32 +160,32 @@ def issued_key(key: str | None) -> httpx.Response:
 
 
 @pytest.mark.parametrize(("name", "args"), [("issue_key", [["read"]]), ("issue_token", [])])
-def test_key_whose_answer_was_lost_is_asked_for_again_under_the_callers_key(
-    asking: Asking, name: str, args: list[object]
+def test_key_whose_answer_was_lost_is_requested_again_idempotently(
+    make_client: MakeClient, name: str, args: list[object]
 ) -> None:
     server = Script(httpx.ReadError("cut"), issued_key("sf_live_1"))
 
-    issued = asking(server).do(name, *args, idempotency_key="device 7")
+    issued = make_client(server).do(name, *args, idempotency_key="device 7")
 
     assert issued.key == "sf_live_1"
     assert [one.headers["Idempotency-Key"] for one in server.seen] == ['"device 7"'] * 2
 
 
-def test_key_that_is_not_shown_again_is_lost(asking: Asking) -> None:
+def test_key_that_is_not_shown_again_is_lost(make_client: MakeClient) -> None:
     server = Script(httpx.ReadError("cut"), issued_key(None))
 
     with pytest.raises(errors.KeyLost, match="k1 was lost: revoke it") as lost:
-        asking(server).do("issue_token")
+        make_client(server).do("issue_token")
 
     assert lost.value.key_id == "k1"
 
 
-def test_backgrounds_are_listed_and_their_thumbnails_read_by_name(asking: Asking) -> None:
+def test_backgrounds_are_listed_and_their_thumbnails_read_by_name(make_client: MakeClient) -> None:
     lobby = {"name": "site/lobby", "tags": ["blue"], "moods": ["calm"], "palette": ["#1f6fb0"]}
     page = httpx.Response(200, json={"items": [lobby], "next_cursor": None})
     picture = httpx.Response(200, content=b"webp", headers={"Content-Type": "image/webp"})
     server = Script(page, picture)
-    client = asking(server)
+    client = make_client(server)
 
     [listed] = client.do("backgrounds")
     thumbnail = client.do("thumbnail", listed.name)
@@ -202,30 +205,32 @@ def a_place(upload_id: str = "u1") -> httpx.Response:
     return httpx.Response(201, json={**place, "expires_at": "2031-05-06T07:08:09Z"})
 
 
-def test_file_is_read_and_its_name_stays_here(asking: Asking) -> None:
-    body = sent_by(asking, "submit", Path(__file__), webhook_url="https://example.com/told").content
+def test_file_is_read_without_sending_its_name(make_client: MakeClient) -> None:
+    body = request_of(
+        make_client, "submit", Path(__file__), webhook_url="https://example.com/told"
+    ).content
 
     assert b"its_name_stays_here" in body
     assert Path(__file__).name.encode() not in body
     assert b"https://example.com/told" in body
 
 
-def test_missing_file_and_text_that_is_no_address_are_refused_here(asking: Asking) -> None:
+def test_missing_file_and_malformed_address_are_refused_locally(make_client: MakeClient) -> None:
     server = Script(job_answer("queued", 202))
 
     with pytest.raises(FileNotFoundError):
-        asking(server).do("submit", Path("/nonexistent/photo.jpg"))
+        make_client(server).do("submit", Path("/nonexistent/photo.jpg"))
     with pytest.raises(ValueError, match="Path"):
-        asking(server).do("submit", str(Path(__file__)))
+        make_client(server).do("submit", str(Path(__file__)))
     with pytest.raises(ValueError, match="Path"):
-        asking(server).do("submit_batch", ["/etc/hostname"])
+        make_client(server).do("submit_batch", ["/etc/hostname"])
 
     assert server.seen == []
 
 
-def test_address_is_named_and_fetched_by_the_server(asking: Asking) -> None:
-    request = sent_by(
-        asking,
+def test_server_fetches_a_given_address(make_client: MakeClient) -> None:
+    request = request_of(
+        make_client,
         "submit",
         "https://example.com/photo.jpg",
         {"segmentation.model": "people", "crop": True},
@@ -239,18 +244,18 @@ def test_address_is_named_and_fetched_by_the_server(asking: Asking) -> None:
     }
 
 
-def test_upload_goes_to_the_storage_without_the_key(asking: Asking) -> None:
+def test_upload_goes_to_the_storage_without_the_key(make_client: MakeClient) -> None:
     server = Script(a_place(), httpx.Response(200))
 
-    upload = asking(server).do("upload", b"\xff\xd8\xff and so on")
+    upload = make_client(server).do("upload", b"\xff\xd8\xff and so on")
 
-    wish, put = server.seen
-    assert json.loads(wish.content) == {"content_type": "image/jpeg", "bytes": 13}
+    announcement, put = server.seen
+    assert json.loads(announcement.content) == {"content_type": "image/jpeg", "bytes": 13}
     assert (put.method, str(put.url)) == ("PUT", STORAGE)
     assert put.content == b"\xff\xd8\xff and so on"
     assert put.headers["Content-Type"] == "image/jpeg"
     assert "Authorization" not in put.headers
-    assert "Idempotency-Key" in wish.headers
+    assert "Idempotency-Key" in announcement.headers
     assert upload.upload_id == "u1"
 
 
@@ -263,12 +268,12 @@ def test_upload_goes_to_the_storage_without_the_key(asking: Asking) -> None:
     ],
     ids=["server without uploads", "token of a device", "storage out of reach"],
 )
-def test_large_photo_is_sent_along_where_it_cannot_be_uploaded(
-    asking: Asking, trouble: list[httpx.Response | Exception]
+def test_large_photo_is_sent_inline_where_uploads_fail(
+    make_client: MakeClient, trouble: list[httpx.Response | Exception]
 ) -> None:
     server = Script(*trouble, job_answer("queued", 202))
 
-    asking(server).do("submit", LARGE)
+    make_client(server).do("submit", LARGE)
 
     assert server.seen[-1].url.path == "/v1/jobs"
     assert LARGE in server.seen[-1].content
@@ -282,11 +287,11 @@ def test_large_photo_is_sent_along_where_it_cannot_be_uploaded(
     ],
     ids=["away", "refused"],
 )
-def test_upload_that_fails_raises_without_the_secret_link(
-    asking: Asking, answer: httpx.Response | Exception, kind: type[errors.Error]
+def test_failed_upload_raises_without_the_secret_link(
+    make_client: MakeClient, answer: httpx.Response | Exception, kind: type[errors.Error]
 ) -> None:
     with pytest.raises(kind, match=r"storage\.test") as raised:
-        asking(Script(a_place(), answer)).do("submit", b"small", upload=True)
+        make_client(Script(a_place(), answer)).do("submit", b"small", upload=True)
 
     assert "signature" not in str(raised.value)
 
@@ -305,10 +310,10 @@ def test_first_bytes_decide_the_media_type() -> None:
 
 
 def test_derivation_sends_its_changes_as_json_or_with_a_background_as_a_form(
-    asking: Asking,
+    make_client: MakeClient,
 ) -> None:
     server = Script(*[job_answer("queued", 202, parent_id="j0")] * 2)
-    client = asking(server)
+    client = make_client(server)
 
     job = client.do("derive", "j0", {"background": "blur:0.5"}, correction_id="c1")
     client.do("derive", "j0", {"quality": 80}, background_file=b"a beach")
@@ -325,11 +330,11 @@ def test_derivation_sends_its_changes_as_json_or_with_a_background_as_a_form(
     assert b'name="quality"\r\n\r\n80' in form.content
 
 
-def test_corrections_are_sent_as_masks_strokes_and_labels(asking: Asking) -> None:
+def test_corrections_are_sent_as_masks_strokes_and_labels(make_client: MakeClient) -> None:
     kept = {"id": "c1", "job_id": "j1", "kind": "matte", "consent": True}
     listed = {"items": [kept], "next_cursor": None}
     server = Script(*[httpx.Response(201, json=kept)] * 3, httpx.Response(200, json=listed))
-    client = asking(server)
+    client = make_client(server)
 
     client.do("correct_matte", "j1", mask=b"a png", consent=True)
     client.do("correct_matte", "j1", strokes=[Stroke([(1, 2), (3, 4)], 5, keep=False)])
@@ -359,10 +364,10 @@ def a_batch(**fields: object) -> httpx.Response:
     return httpx.Response(200, json={**shown, **fields})
 
 
-def test_batch_names_every_photo_and_its_own_recipe(asking: Asking) -> None:
+def test_batch_names_every_photo_and_its_own_recipe(make_client: MakeClient) -> None:
     server = Script(a_batch())
 
-    batch = asking(server).do(
+    batch = make_client(server).do(
         "submit_batch",
         [b"small", Item("https://example.com/a.jpg", {"crop": True}), Upload("u1", None)],
         {"background": "keep"},
@@ -385,23 +390,23 @@ def test_batch_names_every_photo_and_its_own_recipe(asking: Asking) -> None:
     assert (batch.id, batch.total, batch.is_final) == ("b1", 2, False)
 
 
-def test_large_photos_of_a_batch_are_uploaded(asking: Asking, tmp_path: Path) -> None:
+def test_large_photos_of_a_batch_are_uploaded(make_client: MakeClient, tmp_path: Path) -> None:
     photo = tmp_path / "large.jpg"
     photo.write_bytes(bytes(photos.LARGE_BYTES))
     uploaded = httpx.Response(200)
     server = Script(a_place("u1"), uploaded, a_place("u2"), uploaded, a_batch())
 
-    asking(server).do("submit_batch", [photo, b"small"])
+    make_client(server).do("submit_batch", [photo, b"small"])
 
     items = json.loads(server.seen[-1].content)["items"]
     assert items == [{"upload_id": "u1"}, {"upload_id": "u2"}]
 
 
-def test_batch_is_waited_for_until_all_its_photos_have_ended(asking: Asking) -> None:
+def test_batch_wait_ends_when_all_photos_have_ended(make_client: MakeClient) -> None:
     seen: list[int] = []
     server = Script(a_batch(), a_batch(succeeded=1), a_batch(succeeded=1, failed=1))
 
-    batch = asking(server).do(
+    batch = make_client(server).do(
         "wait_batch", "b1", on_progress=lambda one: seen.append(one.succeeded)
     )
 

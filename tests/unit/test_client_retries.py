@@ -8,7 +8,7 @@ import pytest
 
 from smart_filter_client import errors
 from smart_filter_client.sse import Message, Parser
-from smart_filter_tests.clients import Asking, Handler, Script, job_answer, problem, sent_by
+from smart_filter_tests.clients import Handler, MakeClient, Script, job_answer, problem, request_of
 
 
 @pytest.mark.parametrize(
@@ -22,28 +22,30 @@ from smart_filter_tests.clients import Asking, Handler, Script, job_answer, prob
     ],
     ids=lambda one: type(one).__name__ if isinstance(one, Exception) else str(one.status_code),
 )
-def test_submission_is_sent_again_under_the_same_key(
-    asking: Asking, trouble: httpx.Response | Exception
+def test_submission_is_retried_under_the_same_key(
+    make_client: MakeClient, trouble: httpx.Response | Exception
 ) -> None:
     server = Script(trouble, trouble, job_answer("queued", 202))
 
-    job = asking(server).do("submit", b"photo", {"background": "keep"})
+    job = make_client(server).do("submit", b"photo", {"background": "keep"})
 
     [key] = {request.headers["Idempotency-Key"] for request in server.seen}
     assert (job.state, len(server.seen), bool(key)) == ("queued", 3, True)
     assert all(b"keep" in request.content for request in server.seen)
 
 
-def test_two_submissions_have_two_keys_that_headers_can_carry(asking: Asking) -> None:
-    keys = {sent_by(asking, "submit", b"photo").headers["Idempotency-Key"] for _ in range(2)}
+def test_two_submissions_have_different_valid_keys(make_client: MakeClient) -> None:
+    keys = {
+        request_of(make_client, "submit", b"photo").headers["Idempotency-Key"] for _ in range(2)
+    }
 
     assert len(keys) == 2
     with pytest.raises(ValueError, match="Idempotency-Key"):
-        asking(Script(job_answer())).do("submit", b"photo", idempotency_key="Ä\n")
+        make_client(Script(job_answer())).do("submit", b"photo", idempotency_key="Ä\n")
 
 
-def test_pauses_grow_at_most_to_their_bounds_and_are_drawn(asking: Asking) -> None:
-    client = asking(Script(httpx.ConnectError("refused")))
+def test_pauses_are_random_and_grow_to_a_bound(make_client: MakeClient) -> None:
+    client = make_client(Script(httpx.ConnectError("refused")))
     client.attempts = 8
 
     with pytest.raises(errors.ServerUnreachable):
@@ -63,8 +65,8 @@ def test_pauses_grow_at_most_to_their_bounds_and_are_drawn(asking: Asking) -> No
     ],
     ids=["seconds", "date"],
 )
-def test_request_waits_for_retry_after(asking: Asking, headers: dict[str, str]) -> None:
-    client = asking(Script(problem(503, "unavailable", **headers), job_answer()))
+def test_request_waits_for_retry_after(make_client: MakeClient, headers: dict[str, str]) -> None:
+    client = make_client(Script(problem(503, "unavailable", **headers), job_answer()))
 
     client.do("job", "j1")
 
@@ -83,22 +85,22 @@ def test_request_waits_for_retry_after(asking: Asking, headers: dict[str, str]) 
     ],
 )
 def test_problem_is_raised_by_its_family_at_once(
-    asking: Asking, status: int, code: str, kind: type[errors.Refused]
+    make_client: MakeClient, status: int, code: str, kind: type[errors.Refused]
 ) -> None:
     server = Script(problem(status, code, X_Request_Id="r-1"))
 
     with pytest.raises(kind) as raised:
-        asking(server).do("submit", b"photo")
+        make_client(server).do("submit", b"photo")
 
     assert (raised.value.code, raised.value.status) == (code, status)
     assert (raised.value.detail, raised.value.request_id) == ("not now", "r-1")
     assert len(server.seen) == 1
 
 
-def test_deletion_whose_answer_was_lost_succeeds(asking: Asking) -> None:
+def test_deletion_whose_answer_was_lost_succeeds(make_client: MakeClient) -> None:
     server = Script(httpx.ReadError("cut"), problem(404, "not_found"))
 
-    asking(server).do("delete_webhook", "w1")
+    make_client(server).do("delete_webhook", "w1")
 
     assert [request.method for request in server.seen] == ["DELETE", "DELETE"]
 
@@ -107,7 +109,7 @@ HELD = {"Preference-Applied": "wait=25"}
 
 
 class Pieces(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body that comes in pieces, and breaks off after them if it is to."""
+    """A body in pieces that breaks off after them if `breaks` is set."""
 
     def __init__(self, pieces: Sequence[bytes], *, breaks: bool = False) -> None:
         self.pieces = pieces
@@ -134,10 +136,10 @@ def event(number: int, kind: str) -> bytes:
     return f"event: {kind}\nid: {number}\ndata: {data}\n\n".encode()
 
 
-def test_one_job_is_waited_for_by_the_server(asking: Asking) -> None:
+def test_wait_for_one_job_uses_the_servers_long_poll(make_client: MakeClient) -> None:
     held = httpx.Response(200, json={"id": "j1", "state": "running"}, headers=HELD)
     server = Script(held, held, job_answer())
-    client = asking(server)
+    client = make_client(server)
 
     job = client.do("wait", "j1")
 
@@ -148,7 +150,7 @@ def test_one_job_is_waited_for_by_the_server(asking: Asking) -> None:
     assert server.seen[0].extensions["timeout"]["read"] == 55
 
 
-def test_progress_is_asked_for_by_the_last_known_answer(asking: Asking) -> None:
+def test_progress_is_polled_with_the_last_known_etag(make_client: MakeClient) -> None:
     def state(name: str) -> httpx.Response:
         headers = {**HELD, "ETag": f'"{name}"'}
         return httpx.Response(200, json={"id": "j1", "state": name}, headers=headers)
@@ -158,7 +160,7 @@ def test_progress_is_asked_for_by_the_last_known_answer(asking: Asking) -> None:
     )
     seen: list[str] = []
 
-    asking(server).do("wait", "j1", on_progress=lambda job: seen.append(job.state))
+    make_client(server).do("wait", "j1", on_progress=lambda job: seen.append(job.state))
 
     assert seen == ["queued", "running", "failed"]
     assert "Prefer" not in server.seen[0].headers
@@ -166,23 +168,23 @@ def test_progress_is_asked_for_by_the_last_known_answer(asking: Asking) -> None:
     assert known == [None, '"queued"', '"queued"', '"running"']
 
 
-def test_server_waits_no_longer_than_the_caller(asking: Asking) -> None:
+def test_server_waits_no_longer_than_the_caller(make_client: MakeClient) -> None:
     server = Script(job_answer("running"))
 
     with pytest.raises(errors.NotFinishedInTime) as raised:
-        asking(server).do("wait", "j1", timeout=2.5)
+        make_client(server).do("wait", "j1", timeout=2.5)
 
     assert server.seen[0].headers["Prefer"] == "wait=2"
     assert raised.value.job_ids == ("j1",)
 
 
-def test_stream_goes_on_behind_the_last_event_when_it_breaks(asking: Asking) -> None:
+def test_broken_stream_resumes_after_the_last_event(make_client: MakeClient) -> None:
     first = event(4, "job.queued") + event(7, "job.running")
     server = Script(
         body(b"retry: 2000\n\n", first[:30], first[30:], breaks=True),
         body(b": still there\n\n", event(9, "job.stage"), event(12, "job.succeeded")),
     )
-    client = asking(server)
+    client = make_client(server)
 
     events = client.all("stream", "j1")
 
@@ -197,10 +199,10 @@ def test_stream_goes_on_behind_the_last_event_when_it_breaks(asking: Asking) -> 
     assert client.pauses == [2]
 
 
-def test_stream_that_ends_before_the_job_is_asked_for_again(asking: Asking) -> None:
+def test_stream_that_ends_before_the_job_is_opened_again(make_client: MakeClient) -> None:
     server = Script(body(event(4, "job.queued")), httpx.Response(204))
 
-    events = asking(server).all("stream", "j1", after="3")
+    events = make_client(server).all("stream", "j1", after="3")
 
     assert [event.id for event in events] == ["4"]
     assert [request.headers["Last-Event-ID"] for request in server.seen] == ["3", "4"]
@@ -214,19 +216,19 @@ def test_stream_that_ends_before_the_job_is_asked_for_again(asking: Asking) -> N
     ],
     ids=["breaks again and again", "unknown job"],
 )
-def test_stream_that_cannot_be_had_is_given_up(
-    asking: Asking, answer: Handler, error: type[Exception], requests: int
+def test_stream_that_keeps_failing_is_given_up(
+    make_client: MakeClient, answer: Handler, error: type[Exception], requests: int
 ) -> None:
     server = Script(answer)
 
     with pytest.raises(error):
-        asking(server).all("stream", "j1")
+        make_client(server).all("stream", "j1")
 
     assert len(server.seen) == requests
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 1000])
-def test_events_are_read_whatever_the_pieces(size: int) -> None:
+def test_events_are_parsed_for_any_chunk_boundaries(size: int) -> None:
     text = (
         "\ufeffretry: 50\r\n: comment\r\nid: 1\r\nevent: a\r\ndata: x\r\ndata:y é\r\n\r\n"
         "data\n\nid: 2\nid: \0\ndata: z\n\nevent: none\n\ndata: unfinished"
@@ -244,12 +246,12 @@ def test_events_are_read_whatever_the_pieces(size: int) -> None:
     assert parser.retry_seconds == 0.05
 
 
-def test_download_appears_whole_under_the_name_that_its_type_gives(
-    asking: Asking, tmp_path: Path
+def test_download_appears_whole_with_the_extension_of_its_type(
+    make_client: MakeClient, tmp_path: Path
 ) -> None:
     server = Script(body(b"half", breaks=True), body(b"half", b" and half"))
 
-    place = asking(server).do(
+    place = make_client(server).do(
         "download", "j1", "image", lambda kind: tmp_path / f"out.{kind.rpartition('/')[2]}"
     )
 
@@ -267,20 +269,20 @@ def test_download_appears_whole_under_the_name_that_its_type_gives(
     ],
     ids=["breaks off", "expired", "no folder"],
 )
-def test_download_that_fails_leaves_the_old_file(
-    asking: Asking, tmp_path: Path, answer: Handler, place: str, error: type[Exception]
+def test_failed_download_keeps_the_old_file(
+    make_client: MakeClient, tmp_path: Path, answer: Handler, place: str, error: type[Exception]
 ) -> None:
     old = tmp_path / "out.webp"
     old.write_bytes(b"before")
 
     with pytest.raises(error):
-        asking(Script(answer)).do("download", "j1", "image", tmp_path / place)
+        make_client(Script(answer)).do("download", "j1", "image", tmp_path / place)
 
     assert old.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [old]
 
 
-def test_download_into_a_device_does_not_replace_it(asking: Asking) -> None:
-    asking(Script(body(b"bytes"))).do("download", "j1", "image", Path(os.devnull))
+def test_download_into_a_device_does_not_replace_it(make_client: MakeClient) -> None:
+    make_client(Script(body(b"bytes"))).do("download", "j1", "image", Path(os.devnull))
 
     assert not Path(os.devnull).is_file()

@@ -17,7 +17,7 @@ VECTOR_TIME = dt.datetime.fromtimestamp(1614265330, dt.UTC)
 VECTOR = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 OTHER = "whsec_" + base64.b64encode(bytes(range(32))).decode()
-NOW = dt.datetime.now(dt.UTC)  # the reference verifier knows no other time
+NOW = dt.datetime.now(dt.UTC)  # the reference verifier uses the real clock
 BODY = json.dumps(
     {
         "type": "job.succeeded",
@@ -46,7 +46,7 @@ def genuine(secrets: str | list[str], headers: Mapping[str, str], body: bytes = 
 
 
 def test_vector_of_the_specification_is_genuine() -> None:
-    # It is signed, but its body has no type: nothing of ours.
+    # Its signature is valid, but its body has no type of ours.
     headers = {
         "webhook-id": VECTOR_ID,
         "webhook-timestamp": "1614265330",
@@ -57,7 +57,7 @@ def test_vector_of_the_specification_is_genuine() -> None:
         verify_webhook(SECRET, headers, b'{"test": 2432232314}', now=VECTOR_TIME)
 
 
-def test_webhook_that_the_reference_signs_is_genuine_and_read() -> None:
+def test_webhook_signed_by_the_reference_is_genuine_and_parsed() -> None:
     event = verify_webhook(SECRET, signed(at=dt.datetime.now(dt.UTC)), BODY)
 
     assert (event.id, event.type) == ("e1", "job.succeeded")
@@ -67,7 +67,7 @@ def test_webhook_that_the_reference_signs_is_genuine_and_read() -> None:
     assert event.data["faces"] == {"count": 99, "url": "…"}
 
 
-def test_either_of_two_secrets_and_of_two_signatures_will_do() -> None:
+def test_either_of_two_secrets_or_two_signatures_is_enough() -> None:
     both = {**signed()}
     both["webhook-signature"] = f"v1a,AAAA v1,!!! v1 {signed(secret=OTHER)['webhook-signature']} "
     both["webhook-signature"] += signed()["webhook-signature"]
@@ -103,7 +103,7 @@ WRONG: dict[str, tuple[dict[str, str], bytes]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_webhook_that_the_reference_refuses_is_not_genuine(name: str) -> None:
+def test_webhook_refused_by_the_reference_is_not_genuine(name: str) -> None:
     headers, body = WRONG[name]
 
     with pytest.raises((WebhookVerificationError, ValueError, OverflowError)):
@@ -113,6 +113,6 @@ def test_webhook_that_the_reference_refuses_is_not_genuine(name: str) -> None:
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_not base64!"])
-def test_text_that_is_no_secret_is_refused(secret: str) -> None:
+def test_malformed_secret_is_refused(secret: str) -> None:
     with pytest.raises(ValueError, match="whsec_"):
         genuine(secret, signed())

@@ -6,10 +6,10 @@ from smart_filter_tests.pictures import noise
 from smart_filter_workers.results import Face, Matte8, Srgb8
 from smart_filter_workers.stages.composite.matting import (
     closed_form,
-    colours,
-    heads,
+    edge_learning,
+    foreground_colors,
+    head_regions,
     islands,
-    learning,
     upsampling,
 )
 
@@ -20,7 +20,7 @@ def a_face(x: float, y: float, side: float) -> Face:
 
 
 def a_crowd() -> Matte8:
-    """One large person and two small patches, on a matte of 100 × 200."""
+    """Make one large person and two small patches, on a matte of 100 × 200."""
     matte = np.zeros((100, 200), np.uint8)
     matte[10:100, 20:90] = 255
     matte[10:15, 120:125] = 200
@@ -28,13 +28,13 @@ def a_crowd() -> Matte8:
     return matte
 
 
-def test_small_part_stays_only_with_a_face_or_some_size() -> None:
+def test_small_part_stays_only_with_a_face_or_enough_area() -> None:
     grown = a_crowd()
     grown[20:50, 140:170] = 255
 
-    without_face = islands.without_islands(a_crowd(), (), scale=1)
-    with_face = islands.without_islands(a_crowd(), (a_face(480, 150, 15),), scale=3)
-    larger = islands.without_islands(grown, (), scale=1)
+    without_face = islands.remove_islands(a_crowd(), (), scale=1)
+    with_face = islands.remove_islands(a_crowd(), (a_face(480, 150, 15),), scale=3)
+    larger = islands.remove_islands(grown, (), scale=1)
 
     assert without_face[10:100, 20:90].min() == 255
     assert not without_face[:, 100:].any()
@@ -58,18 +58,18 @@ def a_network_saw(edge_at: float, *, softness_px: float = 8) -> Matte8:
 
 
 def drawn(matte: Matte8, photo: Srgb8, *, proxy: Srgb8 | None = None, edge: Edge) -> Matte8:
-    learnt = learning.learnt(
+    learnt = edge_learning.learn_edge(
         matte,
         proxy_srgb=photo if proxy is None else proxy,
-        effort=learning.EFFORTS[edge],
+        effort=edge_learning.EFFORTS[edge],
         faces=(),
         scale=photo.shape[1] / matte.shape[1],
     )
-    return upsampling.enlarged(learnt, photo)
+    return upsampling.upsample(learnt, photo)
 
 
 @pytest.mark.parametrize("edge", list(Edge))
-def test_a_soft_edge_that_is_off_is_drawn_where_the_photos_edge_lies(edge: Edge) -> None:
+def test_misplaced_soft_edge_moves_to_the_edge_in_the_photo(edge: Edge) -> None:
     matte = drawn(a_network_saw(204), a_sheet(200), edge=edge)
 
     assert matte.shape == (400, 400)
@@ -80,8 +80,8 @@ def test_a_soft_edge_that_is_off_is_drawn_where_the_photos_edge_lies(edge: Edge)
 
 
 @pytest.mark.parametrize("edge", [Edge.BALANCED, Edge.BEST])
-def test_strands_that_the_matte_cannot_hold_are_drawn_from_the_photo(edge: Edge) -> None:
-    """Lines of two pixels on a photo four times as large as what the matte was made from."""
+def test_strands_finer_than_the_matte_are_drawn_from_the_photo(edge: Edge) -> None:
+    """Lines of two pixels on a photo four times as large as the matte's source."""
     photo = np.full((1600, 1600, 3), 230, np.uint8)
     photo[:, :700] = 40
     photo[::16, 700:760] = photo[1::16, 700:760] = 40
@@ -94,41 +94,46 @@ def test_strands_that_the_matte_cannot_hold_are_drawn_from_the_photo(edge: Edge)
     assert gaps.mean() < 80
 
 
-def test_face_that_is_mostly_there_is_whole() -> None:
+def test_mostly_covered_face_becomes_whole() -> None:
     matte = np.full((100, 100), 130, np.uint8)
 
-    made = heads.whole(matte, (a_face(80, 80, 40),), scale=2)
+    made = head_regions.complete_faces(matte, (a_face(80, 80, 40),), scale=2)
 
     assert made[50, 50] == made[46:54, 46:54].min() == 255
     assert made[10, 10] == matte.max() == 130
 
 
 @pytest.mark.parametrize("level", [0, 60, 255])
-def test_a_face_that_is_left_out_stays_out_and_a_whole_one_as_it_is(level: int) -> None:
+def test_removed_face_stays_removed_and_whole_face_stays_unchanged(level: int) -> None:
     matte = np.full((60, 60), level, np.uint8)
 
-    assert heads.whole(matte, (a_face(20, 20, 20), a_face(-90, 300, 5)), scale=1) is matte
+    assert (
+        head_regions.complete_faces(matte, (a_face(20, 20, 20), a_face(-90, 300, 5)), scale=1)
+        is matte
+    )
 
 
 @pytest.mark.parametrize("size", [(1, 5), (2, 2), (400, 400)], ids=str)
-def test_too_little_or_too_much_to_solve_is_left_as_it_is(size: tuple[int, int]) -> None:
+def test_edge_too_small_or_too_large_to_solve_stays_unchanged(size: tuple[int, int]) -> None:
     coverage = np.full(size, 0.5, np.float32)
 
-    found = closed_form.solved(coverage, noise(*size), doubt=np.zeros_like(coverage))
+    found = closed_form.solve(coverage, noise(*size), doubt=np.zeros_like(coverage))
 
     assert np.array_equal(found, coverage)
 
 
-def test_the_old_background_is_taken_out_of_mixed_colours() -> None:
+def test_old_background_is_removed_from_mixed_colors() -> None:
     red, white = np.array([180.0, 20, 20]), np.array([250.0, 250, 250])
     alpha = np.clip((np.arange(400) - 190) / 20, 0, 1)[None, :, None].repeat(60, axis=0)
     photo = (red * alpha + white * (1 - alpha)).round().astype(np.uint8)
 
-    people, backdrop = colours.estimate(photo, alpha[..., 0].astype(np.float32))
-    seen = colours.unmixed(photo.astype(np.float32), alpha.astype(np.float32), people, backdrop)
+    people, backdrop = foreground_colors.estimate_colors(photo, alpha[..., 0].astype(np.float32))
+    seen = foreground_colors.unmix_foreground(
+        photo.astype(np.float32), alpha.astype(np.float32), people, backdrop
+    )
 
     halfway = slice(198, 203)
     assert np.abs(photo[30, halfway] - red).max() > 90  # as photographed: mostly pink
-    # Over so soft an edge a third of the white is left; over a usual one a tenth.
+    # With so soft an edge a third of the white is left; with a usual one a tenth.
     assert np.abs(seen[30, halfway] - red).max() < 40
     assert np.array_equal(seen[:, 250:].round(), photo[:, 250:])

@@ -4,40 +4,40 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from smart_filter_shared.parameters import Scalar
+from smart_filter_shared.catalog.parameters import Scalar
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.recipe import Filter, Format
-from smart_filter_tests.compositing import HEIGHT, WIDTH, a_job, made, pixels
-from smart_filter_tests.filtering import a_face, a_picture, a_scene, changed, drawn
-from smart_filter_tests.sitting import showing
+from smart_filter_tests.composite_jobs import HEIGHT, WIDTH, a_job, composite, decode_pixels
+from smart_filter_tests.filter_scenes import a_face, a_picture, a_scene, changed_pixels, draw
+from smart_filter_tests.subjects import faces_showing
 from smart_filter_workers.results import Eyes, Faces, Matte8, Smile, Smiles
 from smart_filter_workers.stages.composite import stage
-from smart_filter_workers.stages.composite.filters import lettering
-from smart_filter_workers.stages.composite.filters.base import Verdict
+from smart_filter_workers.stages.composite.filters import text_rendering
+from smart_filter_workers.stages.composite.filters.base import FilterVerdict
 from smart_filter_workers.stages.composite.filters.scene import Scene
 
-# In the middle of the person of `a_job`, and beside it, where the background is.
-INSIDE, BESIDE = a_face(120, 90, 16), a_face(30, 90, 12)
+# In the middle of the person of `a_job`, and next to it, in the background.
+INSIDE, NEXT_TO_PERSON = a_face(120, 90, 16), a_face(30, 90, 12)
 NONE, MILD, HUGE = SmileLevel.NONE, SmileLevel.MILD, SmileLevel.HUGE
 
 
-def differing(seen: Scene, name: str, **params: Scalar) -> tuple[NDArray[np.bool_], Verdict]:
+def differing(seen: Scene, name: str, **params: Scalar) -> tuple[NDArray[np.bool_], FilterVerdict]:
     before = a_picture()
     after = before.copy()
-    verdict = drawn(after, seen, name, **params)
-    return changed(before, after), verdict
+    verdict = draw(after, seen, name, **params)
+    return changed_pixels(before, after), verdict
 
 
-def asking(*filters: Filter, background: str = "keep") -> stage.Inputs:
-    """A job for filters, as the light detector sees its faces."""
+def filter_job(*filters: Filter, background: str = "keep") -> stage.Inputs:
+    """Make a job for filters, with faces of the light detector."""
     job = a_job(background, format=Format.PNG, filters=filters)
-    return replace(job, prepared=replace(job.prepared, proposals=(BESIDE, INSIDE)))
+    return replace(job, prepared=replace(job.prepared, proposals=(NEXT_TO_PERSON, INSIDE)))
 
 
 def rated(job: stage.Inputs, *levels: SmileLevel) -> stage.Inputs:
     return replace(
         job,
-        faces=Faces((BESIDE, INSIDE)[: len(levels)]),
+        faces=Faces((NEXT_TO_PERSON, INSIDE)[: len(levels)]),
         smiles=Smiles(
             tuple(Smile(level, 0.5) for level in levels),
             (Eyes(left_open=True, right_open=True),) * len(levels),
@@ -45,39 +45,41 @@ def rated(job: stage.Inputs, *levels: SmileLevel) -> stage.Inputs:
     )
 
 
-def test_filters_go_on_the_photo_itself_without_a_cutout() -> None:
-    job = replace(asking(Filter("hat")), segmented=None)
+def test_filters_apply_to_the_photo_itself_without_a_cutout() -> None:
+    job = replace(filter_job(Filter("hat")), segmented=None)
 
-    result = made(job)
+    result = composite(job)
 
-    seen = pixels(result.image)
-    assert changed(job.photo.srgb, seen.astype(np.uint8))[60:70, 110:130].any()
+    seen = decode_pixels(result.image)
+    assert changed_pixels(job.photo.srgb, seen.astype(np.uint8))[60:70, 110:130].any()
     assert [(one.name, one.applied) for one in result.filters] == [("hat", True)]
 
 
-def test_the_decoded_photo_is_not_drawn_on() -> None:
+def test_decoded_photo_is_not_modified() -> None:
     """It stays in a cache, for other stages and other jobs."""
-    job = asking(Filter("grade", {"look": "mono"}), Filter("caption", {"text": "Hi"}))
+    job = filter_job(Filter("grade", {"look": "mono"}), Filter("caption", {"text": "Hi"}))
     before = job.photo.srgb.copy()
 
-    made(job)
+    composite(job)
 
     assert np.array_equal(job.photo.srgb, before)
 
 
 def test_hat_on_a_cutout_covers_transparent_pixels() -> None:
-    plain = pixels(made(asking(background="transparent")).image)
+    plain = decode_pixels(composite(filter_job(background="transparent")).image)
 
-    seen = pixels(made(asking(Filter("hat", {"kind": "crown"}), background="transparent")).image)
+    seen = decode_pixels(
+        composite(filter_job(Filter("hat", {"kind": "crown"}), background="transparent")).image
+    )
 
     assert (seen[..., 3] > plain[..., 3]).any()
 
 
-def test_filters_are_drawn_in_the_order_asked_for() -> None:
+def test_filters_are_drawn_in_the_requested_order() -> None:
     grey, hat = Filter("grade", {"look": "mono", "strength": 1}), Filter("hat", {"colour": "red"})
 
-    hat_greyed = pixels(made(asking(hat, grey)).image)
-    hat_in_colour = pixels(made(asking(grey, hat)).image)
+    hat_greyed = decode_pixels(composite(filter_job(hat, grey)).image)
+    hat_in_colour = decode_pixels(composite(filter_job(grey, hat)).image)
 
     def colourful(picture: np.ndarray) -> int:
         return int((picture.max(axis=-1) - picture.min(axis=-1) > 60).sum())
@@ -89,20 +91,26 @@ def test_filters_are_drawn_in_the_order_asked_for() -> None:
 @pytest.mark.parametrize(
     ("smiles", "reason"),
     [
-        (showing({"surprise": 0.8, "neutral": 0.2}, None), "pop: vivid, for a surprised mood"),
-        # The first face is 12 pixels from eye to eye, the second 16, and counts more.
         (
-            showing({"surprise": 1.0}, {"happiness": 1.0}),
+            faces_showing({"surprise": 0.8, "neutral": 0.2}, None),
+            "pop: vivid, for a surprised mood",
+        ),
+        # The first face is 12 pixels from eye to eye; the second 16, and counts more.
+        (
+            faces_showing({"surprise": 1.0}, {"happiness": 1.0}),
             "sunny: warm and bright, for a joyful mood",
         ),
-        (showing({"happiness": 1.0}, {"sadness": 1.0}), "dusk: faded and blue, for a sad mood"),
+        (
+            faces_showing({"happiness": 1.0}, {"sadness": 1.0}),
+            "dusk: faded and blue, for a sad mood",
+        ),
     ],
     ids=["surprised", "joyful", "sad"],
 )
-def test_look_suits_the_mood_that_emotions_make(smiles: Smiles, reason: str) -> None:
-    job = replace(rated(asking(Filter("grade")), NONE, NONE), smiles=smiles)
+def test_look_suits_the_mood_of_the_emotions(smiles: Smiles, reason: str) -> None:
+    job = replace(rated(filter_job(Filter("grade")), NONE, NONE), smiles=smiles)
 
-    assert made(job).filters[0].reason == reason
+    assert composite(job).filters[0].reason == reason
 
 
 @pytest.mark.parametrize(
@@ -110,7 +118,7 @@ def test_look_suits_the_mood_that_emotions_make(smiles: Smiles, reason: str) -> 
     [
         ([HUGE, MILD], True, "both faces smile"),
         ([HUGE, NONE], False, "face 2 of 2 does not smile"),
-        ([NONE, NONE], False, "nobody smiles"),
+        ([NONE, NONE], False, "no face smiles"),
         ([NONE], False, "the one face does not smile"),
     ],
 )
@@ -136,23 +144,23 @@ def test_chosen_faces_wear_glasses(who: str, columns: list[bool]) -> None:
     assert [where[:, left : left + 80].any() for left in (0, 80, 160)] == columns
 
 
-def test_number_without_a_face_is_the_reason() -> None:
-    verdict = drawn(a_picture(), a_scene([INSIDE]), "hat", who="2,3")
+def test_missing_face_number_is_the_reason() -> None:
+    verdict = draw(a_picture(), a_scene([INSIDE]), "hat", who="2,3")
 
     assert (verdict.applied, verdict.reason) == (False, "1 face was found, and none is 2,3")
 
 
 @pytest.mark.parametrize(("turned", "wears"), [(0.35, True), (-0.35, True), (0.75, False)])
-def test_glasses_need_a_nose_that_hides_no_eye(turned: float, *, wears: bool) -> None:
-    """Detectors guess where the hidden eye is: as far off as one that is seen."""
-    verdict = drawn(a_picture(), a_scene([a_face(120, 90, 16, turned=turned)]), "glasses")
+def test_glasses_need_a_nose_that_covers_no_eye(turned: float, *, wears: bool) -> None:
+    """Detectors guess the place of a hidden eye, as far off as a visible one."""
+    verdict = draw(a_picture(), a_scene([a_face(120, 90, 16, turned=turned)]), "glasses")
 
     assert verdict.applied == wears
     assert ("turned away" in verdict.reason) != wears
 
 
 def test_hat_sits_higher_where_the_hair_is_higher() -> None:
-    """Where people end above the eyes is where the head does."""
+    """The upper edge of the matte above the eyes is the top of the head."""
     tops = []
     for crown_row in (66, 50):
         people = np.zeros((HEIGHT, WIDTH), np.uint8)
@@ -165,10 +173,10 @@ def test_hat_sits_higher_where_the_hair_is_higher() -> None:
 
 @pytest.mark.parametrize("style", ["auto", "plate", "outline"])
 @pytest.mark.parametrize("level", [0, 128, 255])
-def test_a_caption_can_be_read_on_any_ground(level: int, style: str) -> None:
+def test_caption_is_readable_on_any_background(level: int, style: str) -> None:
     picture = np.full((180, 240, 3), level, np.uint8)
 
-    drawn(picture, a_scene(()), "caption", text="HELLO", style=style)
+    draw(picture, a_scene(()), "caption", text="HELLO", style=style)
 
     luma = picture @ np.array([0.2126, 0.7152, 0.0722])
     assert luma.max() - luma.min() > 100
@@ -176,9 +184,7 @@ def test_a_caption_can_be_read_on_any_ground(level: int, style: str) -> None:
 
 @pytest.mark.parametrize(("place", "rows"), [("top", slice(0, 80)), ("bottom", slice(100, 180))])
 @pytest.mark.parametrize("text", ["Hi", "word " * 23 + "end", "x" * 120])
-def test_caption_stays_at_its_border_whatever_its_length(
-    text: str, place: str, rows: slice
-) -> None:
+def test_caption_stays_at_its_border_for_any_length(text: str, place: str, rows: slice) -> None:
     where, _ = differing(a_scene(()), "caption", text=text, place=place)
 
     assert where[rows].any()
@@ -194,15 +200,15 @@ def test_caption_stays_at_its_border_whatever_its_length(
         ("Hello", True, "at the bottom"),
     ],
 )
-def test_letters_that_cannot_be_written_are_named(text: str, *, applied: bool, reason: str) -> None:
-    verdict = drawn(a_picture(), a_scene(()), "caption", text=text)
+def test_unsupported_letters_are_named(text: str, *, applied: bool, reason: str) -> None:
+    verdict = draw(a_picture(), a_scene(()), "caption", text=text)
 
     assert verdict.applied == applied
     assert reason in verdict.reason
 
 
 def written(text: str) -> Matte8:
-    return lettering.written([text], (80, 300), size=40, line_px=48, thick=0)
+    return text_rendering.render_lines([text], (80, 300), size=40, line_px=48, thick=0)
 
 
 @pytest.mark.parametrize(
@@ -219,10 +225,10 @@ def written(text: str) -> Matte8:
         ("Ω", "", ["Ω"]),
     ],
 )
-def test_writable_letters_are_kept_and_others_named(
+def test_supported_letters_are_kept_and_others_named(
     text: str, kept: str, missing: list[str]
 ) -> None:
-    assert lettering.writable(text) == (kept, missing)
+    assert text_rendering.to_writable(text) == (kept, missing)
 
 
 BASES = {"ø": "o", "ő": "o", "đ": "d", "ł": "l", "Å": "A", "Ñ": "N", "ç": "c", "ş": "s", "ą": "a"}

@@ -4,14 +4,14 @@ import pytest
 
 from smart_filter_shared.recipe import Format, Framing, Length, Output
 from smart_filter_shared.recipe.fields import parse
-from smart_filter_tests.compositing import a_job, made, pixels
+from smart_filter_tests.composite_jobs import a_job, composite, decode_pixels
 from smart_filter_tests.products import covering
-from smart_filter_workers.results import Composited, Face, Frame
+from smart_filter_workers.results import CompositeResult, Face, Frame
 from smart_filter_workers.stages.composite import framing
-from smart_filter_workers.stages.composite.framing import Box, Seen
+from smart_filter_workers.stages.composite.framing import Box, FramingSubject
 
 PHOTO = Box(0, 0, 1200, 800)
-# Somebody who stands in the middle and is cut off below; and somebody who is seen whole.
+# A person in the middle who is cut off below, and one who is entirely visible.
 BUST = Box(450, 200, 750, 800)
 WHOLE = Box(500, 250, 700, 750)
 
@@ -21,7 +21,7 @@ def asked(**fields: str) -> Framing:
 
 
 def a_face(x: float, y: float, side: float = 80, *, nose: float = 0.5) -> Face:
-    """Return a face whose box has its upper left corner there; nose: where between the eyes."""
+    """Return a face whose box starts there; nose: its place between the eyes."""
     landmarks = (
         (x + 0.3 * side, y + 0.4 * side),
         (x + 0.7 * side, y + 0.4 * side),
@@ -39,8 +39,8 @@ def framed(
     *,
     may_extend: bool = True,
 ) -> Frame:
-    seen = Seen(photo=PHOTO, subject=subject, faces=faces, may_extend=may_extend)
-    return framing.frame(asked(**fields), seen)
+    seen = FramingSubject(photo=PHOTO, subject=subject, faces=faces, may_extend=may_extend)
+    return framing.compute_frame(asked(**fields), seen)
 
 
 def shown(fields: dict[str, str], subject: Box | None = BUST, *faces: Face) -> Box:
@@ -83,7 +83,7 @@ def test_crop_is_around_the_people_with_its_margins(
         [True, False],
     ),
 )
-def test_every_shape_is_met_without_a_straight_cut_in_the_air(
+def test_no_shape_shows_a_straight_cut_below_the_people(
     aspect: str, subject: Box | None, crop: str, *, may_extend: bool
 ) -> None:
     faces = (a_face(560, 240),) if subject is not None else ()
@@ -93,7 +93,7 @@ def test_every_shape_is_met_without_a_straight_cut_in_the_air(
     across, down = map(int, aspect.split(":"))
     assert frame.width / frame.height == pytest.approx(across / down, rel=0.01)
     part = window(frame)
-    stops = Seen(PHOTO, subject, faces, may_extend=may_extend).stops()
+    stops = FramingSubject(PHOTO, subject, faces, may_extend=may_extend).stops()
     past = (part.left < -1, part.top < -1, part.right > 1201, part.bottom > 801)
     assert not any(stop and beyond for stop, beyond in zip(stops, past, strict=True))
 
@@ -107,7 +107,7 @@ def test_eyes_are_a_third_from_the_top_with_room_above() -> None:
     assert seen.middle[0] == pytest.approx(600, abs=2)
 
 
-def test_face_that_looks_aside_in_a_wide_picture_looks_into_it() -> None:
+def test_face_that_looks_aside_has_room_in_front_in_a_wide_picture() -> None:
     seen = shown({"crop": "faces", "aspect": "16:9"}, BUST, a_face(560, 300, nose=0.9))
 
     assert (600 - seen.left) / seen.width == pytest.approx(1 / 3, abs=0.02)
@@ -129,16 +129,16 @@ def test_portrait_is_no_larger_than_the_photo_and_shows_the_whole_head(
 
 
 def test_crop_has_room_for_the_outline() -> None:
-    seen = Seen(PHOTO, WHOLE, (), may_extend=True, outline=Length(2, percent=True))
+    seen = FramingSubject(PHOTO, WHOLE, (), may_extend=True, outline=Length(2, percent=True))
 
-    frame = framing.frame(asked(crop="true"), seen)
+    frame = framing.compute_frame(asked(crop="true"), seen)
 
     line = 0.02 * max(frame.width, frame.height)
     assert WHOLE.left - window(frame).left == pytest.approx(line, abs=1)
     assert window(frame).bottom - WHOLE.bottom == pytest.approx(line, abs=1)
 
 
-def test_scale_is_of_the_picture_and_people_stand_in_the_middle() -> None:
+def test_scale_is_relative_to_the_picture_and_centers_the_people() -> None:
     frame = framed({"scale": "50%"}, WHOLE)
 
     left, top = frame.place((WHOLE.left, WHOLE.top))
@@ -165,9 +165,9 @@ def test_size_by_name_shrinks_and_never_enlarges() -> None:
 # --- through the stage -------------------------------------------------------------------
 
 
-def composited(background: str, *outputs: Output, **fields: str) -> Composited:
+def composited(background: str, *outputs: Output, **fields: str) -> CompositeResult:
     inputs = a_job(background, format=Format.PNG, outputs=outputs or (Output.IMAGE,))
-    return made(replace(inputs, recipe=replace(inputs.recipe, framing=asked(**fields))))
+    return composite(replace(inputs, recipe=replace(inputs.recipe, framing=asked(**fields))))
 
 
 @pytest.mark.parametrize("background", ["preset:sky", "blur:0.5", "transparent", "keep"])
@@ -181,10 +181,10 @@ def composited(background: str, *outputs: Output, **fields: str) -> Composited:
         ("print:9x13", (1535, 1063)),
     ],
 )
-def test_every_ground_is_drawn_at_the_size_of_the_picture(
+def test_every_background_is_drawn_at_the_size_of_the_picture(
     background: str, size: str, expected: tuple[int, int]
 ) -> None:
     image = composited(background, size=size).image
 
     assert (image.width, image.height) == expected
-    assert pixels(image, sized=False).shape[1::-1] == expected
+    assert decode_pixels(image, sized=False).shape[1::-1] == expected

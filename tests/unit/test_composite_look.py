@@ -7,18 +7,18 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Format, Look, Shadow, ShadowKind
 from smart_filter_shared.recipe.look import read_outline
-from smart_filter_tests.compositing import a_job, made
-from smart_filter_workers.backgrounds import colours
+from smart_filter_tests.composite_jobs import a_job, composite
+from smart_filter_workers.backgrounds import colors
 from smart_filter_workers.results import Face, Matte8, Photo, Srgb8
 from smart_filter_workers.stages.composite import look
-from smart_filter_workers.stages.composite.look import Scene, feet, harmonise
+from smart_filter_workers.stages.composite.look import LookContext, contact_shadow, harmonize
 from smart_filter_workers.stages.composite.models import layers
 from smart_filter_workers.stages.composite.models.base import CutOut, Srgba8
 
-ALONE = Scene(drawn=False)
-DESIGN = Scene(drawn=True)
+ALONE = LookContext(drawn=False)
+DESIGN = LookContext(drawn=True)
 HEIGHT, WIDTH = 240, 200
-# Everything at once, as strong as it goes.
+# All effects at full strength.
 ALL = Look(Shadow(ShadowKind.DROP, 1.0), read_outline("3%"), light_wrap=1.0, harmonise=1.0)
 
 
@@ -32,7 +32,7 @@ def a_cut(matte: Matte8) -> CutOut:
 def plain(
     level: int, *, alpha: int | None = None, height: int = HEIGHT, width: int = WIDTH
 ) -> Srgb8:
-    """Return a ground of one grey, with an alpha where one is given."""
+    """Return a background of one gray, with alpha if given."""
     ground = np.full((height, width, 3 if alpha is None else 4), level, np.uint8)
     if alpha is not None:
         ground[..., 3] = alpha
@@ -40,7 +40,7 @@ def plain(
 
 
 def standing() -> Matte8:
-    """Return somebody on two legs: columns 70 to 90 and 110 to 130 down to row 200."""
+    """Return a person on two legs: columns 70 to 90 and 110 to 130 down to row 200."""
     matte = np.zeros((HEIGHT, WIDTH), np.uint8)
     matte[40:140, 70:130] = 255
     matte[140:200, 70:90] = matte[140:200, 110:130] = 255
@@ -48,14 +48,14 @@ def standing() -> Matte8:
 
 
 def joined(
-    cut: CutOut, ground: Srgb8 | Srgba8, asked: Look, scene: Scene = ALONE
+    cut: CutOut, ground: Srgb8 | Srgba8, asked: Look, scene: LookContext = ALONE
 ) -> NDArray[np.int16]:
-    picture = look.joined(layers.load(Path("unused")), cut, ground, asked, scene)
+    picture = look.join_people(layers.load(Path("unused")), cut, ground, asked, scene)
     return picture.astype(np.int16)
 
 
 def only(**asked: object) -> Look:
-    return replace(look.NOTHING, **asked)  # type: ignore[arg-type]  # each test passes what Look takes
+    return replace(look.NO_LOOK, **asked)  # type: ignore[arg-type]  # each test passes what Look takes
 
 
 def outlined(written: str) -> Look:
@@ -68,20 +68,20 @@ CONTACT = only(shadow=Shadow(ShadowKind.CONTACT, 1))
 @pytest.mark.parametrize(
     "background", ["color:#fff", "color:#0008", "transparent", "blur:1", "file"]
 )
-def test_auto_leaves_every_pixel_on_a_ground_that_was_brought(background: str) -> None:
+def test_auto_changes_no_pixel_on_a_supplied_background(background: str) -> None:
     inputs = a_job(background, format=Format.PNG)
     inputs = replace(inputs, background=Photo(inputs.photo.srgb[::-1], "png"))
 
-    auto = made(inputs)
+    auto = composite(inputs)
 
-    without = made(replace(inputs, recipe=replace(inputs.recipe, look=look.NOTHING)))
+    without = composite(replace(inputs, recipe=replace(inputs.recipe, look=look.NO_LOOK)))
     assert auto.image == without.image
 
 
 def test_auto_on_a_design_puts_a_shadow_under_feet() -> None:
     seen = joined(a_cut(standing()), plain(220), Look(), DESIGN)
 
-    # No more on the people than one notices side by side.
+    # No more on the people than is visible side by side.
     assert seen[202, 80, 0] < 200
     assert 0 < np.abs(seen[80, 100] - 120).max() <= 10
 
@@ -95,7 +95,7 @@ def test_contact_darkens_below_soles_and_nowhere_above_the_ankles() -> None:
     assert (seen[:150, :60] == 200).all()
 
 
-def test_outline_of_a_pixel_is_seen_on_a_large_picture() -> None:
+def test_outline_of_a_pixel_is_visible_on_a_large_picture() -> None:
     matte = np.zeros((1600, 2400), np.uint8)
     matte[400:1200, 800:1600] = 255
 
@@ -107,7 +107,7 @@ def test_outline_of_a_pixel_is_seen_on_a_large_picture() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 40), (40, 7), (10, 4000), (4000, 10), (65, 513)])
 @pytest.mark.parametrize("alpha", [None, 0, 77])
-def test_all_effects_at_once_serve_every_size(size: tuple[int, int], alpha: int | None) -> None:
+def test_all_effects_together_work_at_every_size(size: tuple[int, int], alpha: int | None) -> None:
     height, width = size
     matte = np.zeros(size, np.uint8)
     matte[height // 4 :, width // 4 : width - width // 4] = 255
@@ -120,8 +120,8 @@ def test_all_effects_at_once_serve_every_size(size: tuple[int, int], alpha: int 
 def test_faint_traces_of_people_cast_no_shadow() -> None:
     people = np.full((50, 40), 0.3, np.float32)
 
-    assert feet.parts(people, photo_ends=1) == ()
-    assert look.shadow.of(people, Shadow(), light=0) is None
+    assert contact_shadow.split_groups(people, photo_ends=1) == ()
+    assert look.shadow.compute_shadow(people, Shadow(), light=0) is None
 
 
 SIDE = 120
@@ -131,8 +131,8 @@ BLUE, ORANGE, WHITE, NIGHT = (40, 90, 230), (250, 150, 30), (245, 245, 245), (14
 GREY = (128, 128, 128)
 
 
-def somebody(skin: tuple[int, int, int]) -> CutOut:
-    """Return a face of one colour over a grey shirt, before a grey wall."""
+def a_person(skin: tuple[int, int, int]) -> CutOut:
+    """Return a face of one color over a gray shirt, in front of a gray wall."""
     photo = np.empty((SIDE, SIDE, 3), np.uint8)
     photo[:] = GREY
     photo[20:60, 40:80] = skin
@@ -154,31 +154,33 @@ def filled(colour: tuple[int, ...]) -> Srgb8:
 
 
 def lit(cut: CutOut, ground: tuple[int, ...]) -> CutOut:
-    return harmonise.toward(cut, filled(ground), strength=1, faces=[FACE])
+    return harmonize.harmonize_people(cut, filled(ground), strength=1, faces=[FACE])
 
 
 def lch(srgb: Srgb8) -> tuple[float, float, float]:
     """Return the lightness, chroma and hue in degrees of the mean of (N, 3) levels, in OKLab."""
-    lab = colours.oklab(colours.linear(srgb.reshape(-1, 3).astype(np.float32))).mean(axis=0)
+    lab = colors.linear_to_oklab(
+        colors.srgb_to_linear(srgb.reshape(-1, 3).astype(np.float32))
+    ).mean(axis=0)
     return float(lab[0]), float(np.hypot(*lab[1:])), float(np.degrees(np.arctan2(lab[2], lab[1])))
 
 
 @pytest.mark.parametrize("skin", SKINS)
 @pytest.mark.parametrize("ground", [BLUE, ORANGE, WHITE, NIGHT])
-def test_skin_stays_skin_in_any_light(
+def test_skin_keeps_a_natural_hue_in_any_light(
     skin: tuple[int, int, int], ground: tuple[int, int, int]
 ) -> None:
-    cut = somebody(skin)
+    cut = a_person(skin)
     face = (slice(20, 60), slice(40, 80))
 
     before, after = lch(cut.pixels(face)), lch(lit(cut, ground).pixels(face))
 
-    # At full strength; what `auto` does is half of it.
+    # At full strength; `auto` applies half of it.
     assert abs(after[0] - before[0]) < 0.09
     assert 0.75 < after[1] / before[1] < 1.4
     assert abs(after[2] - before[2]) < 14
 
 
 @pytest.mark.parametrize("faces", [[], [replace(FACE, box=(500, -90, 40, 40))]])
-def test_face_beyond_the_picture_and_no_face_are_served(faces: list[Face]) -> None:
-    assert harmonise.toward(somebody(SKINS[1]), filled(BLUE), strength=1, faces=faces)
+def test_face_outside_the_picture_and_no_face_are_accepted(faces: list[Face]) -> None:
+    assert harmonize.harmonize_people(a_person(SKINS[1]), filled(BLUE), strength=1, faces=faces)

@@ -7,50 +7,50 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smart_filter_shared.recipe import Effort, Files, Format, Output, Whom
-from smart_filter_tests.compositing import (
+from smart_filter_shared.recipe import Effort, Files, Format, Output, PersonSelection
+from smart_filter_tests.composite_jobs import (
     HEIGHT,
     INSIDE,
     OUTSIDE,
     SCALE,
     WIDTH,
     a_job,
-    made,
-    pixels,
+    composite,
+    decode_pixels,
 )
 from smart_filter_workers.images import previews
-from smart_filter_workers.results import Encoded, Owners, Segmented
+from smart_filter_workers.results import EncodedFile, InstanceMap, Segmentation
 from smart_filter_workers.stages.composite import persons
 from smart_filter_workers.stages.composite.inputs import Inputs
-from smart_filter_workers.stages.segmentation import owners
+from smart_filter_workers.stages.segmentation import instance_map
 from smart_filter_workers.stages.segmentation.models.base import People
 
 
 @pytest.mark.parametrize("background", ["auto", "keep", "preset:sky", "transparent", "blur:0"])
-def test_cutout_is_the_people_on_nothing_whatever_the_background(background: str) -> None:
+def test_cutout_is_transparent_for_any_background(background: str) -> None:
     inputs = a_job(background, outputs=(Output.IMAGE, Output.CUTOUT))
 
-    seen = pixels(made(inputs).cutout)
+    seen = decode_pixels(composite(inputs).cutout)
 
-    assert np.array_equal(seen, pixels(made(a_job("transparent")).image))
+    assert np.array_equal(seen, decode_pixels(composite(a_job("transparent")).image))
     assert (seen[INSIDE][..., 3] == 255).all()
     assert np.array_equal(seen[INSIDE][..., :3], inputs.photo.srgb[INSIDE])
     assert not seen[OUTSIDE].any()
 
 
 @pytest.mark.parametrize("format_", [Format.JPG, Format.PNG, Format.WEBP, Format.AVIF])
-def test_image_and_cutout_take_no_more_bytes_than_allowed(format_: Format) -> None:
+def test_image_and_cutout_stay_within_the_size_limit(format_: Format) -> None:
     asked = {"outputs": (Output.IMAGE, Output.CUTOUT), "files": Files(max_bytes=10_000)}
 
-    result = made(a_job("preset:paper", format=format_, **asked))
+    result = composite(a_job("preset:paper", format=format_, **asked))
 
     assert max(len(file.content) for file in (result.image, result.cutout)) <= 10_000
 
 
-def test_matte_in_sixteen_bits_covers_the_same() -> None:
-    coarse = pixels(made(a_job("keep", outputs=(Output.MATTE,))).matte)
+def test_matte_in_sixteen_bits_has_the_same_coverage() -> None:
+    coarse = decode_pixels(composite(a_job("keep", outputs=(Output.MATTE,))).matte)
 
-    matte = made(a_job("keep", outputs=(Output.MATTE,), files=Files(matte_bits=16))).matte
+    matte = composite(a_job("keep", outputs=(Output.MATTE,), files=Files(matte_bits=16))).matte
 
     fine = np.asarray(Image.open(io.BytesIO(matte.content))).astype(np.int32)
     assert fine.max() == 65_535
@@ -64,7 +64,7 @@ def test_metadata_is_kept_only_on_request(*, keep: bool) -> None:
     inputs = a_job("preset:sky", files=Files(keep_metadata=keep))
     inputs = replace(inputs, photo=replace(inputs.photo, exif=tags.tobytes()))
 
-    image = made(inputs).image
+    image = composite(inputs).image
 
     seen = Image.open(io.BytesIO(image.content)).getexif()
     assert seen.get(0x013B) == ("Ada" if keep else None)
@@ -73,7 +73,7 @@ def test_metadata_is_kept_only_on_request(*, keep: bool) -> None:
 SMALL = (HEIGHT // SCALE, WIDTH // SCALE)
 
 
-def unpacked(archive: Encoded | None) -> dict[str, bytes]:
+def unpacked(archive: EncodedFile | None) -> dict[str, bytes]:
     assert (archive.media_type, archive.format) == ("application/zip", "zip")
     with zipfile.ZipFile(io.BytesIO(archive.content)) as files:
         return {name: files.read(name) for name in files.namelist()}
@@ -84,7 +84,7 @@ def seen(content: bytes) -> np.ndarray:
 
 
 def of_two(*, touching: bool = False) -> Inputs:
-    """Somebody on the left and somebody on the right, each a column."""
+    """Make two persons, one on the left and one on the right, each a column."""
     matte = np.zeros(SMALL, np.uint8)
     whose = np.zeros(SMALL, np.uint8)
     matte[30:70, 10:40], whose[30:70, 11:40] = 255, 1
@@ -92,37 +92,37 @@ def of_two(*, touching: bool = False) -> Inputs:
     matte[20:70, right:90], whose[20:70, right:89] = 255, 2
     inputs = a_job("keep", outputs=(Output.PERSONS,))
     coverage = float((matte > 0).mean())
-    return replace(inputs, segmented=Segmented(matte, coverage, 2, owners=whose))
+    return replace(inputs, segmented=Segmentation(matte, coverage, 2, owners=whose))
 
 
 def test_each_person_is_a_file_cropped_to_it() -> None:
-    files = unpacked(made(of_two()).persons)
+    files = unpacked(composite(of_two()).persons)
 
-    assert list(files) == ["person-1.png", "person-2.png", persons.INDEX]
-    index = json.loads(files[persons.INDEX])
+    assert list(files) == ["person-1.png", "person-2.png", persons.INDEX_FILE]
+    index = json.loads(files[persons.INDEX_FILE])
     assert index["photo"] == {"width": WIDTH, "height": HEIGHT}
     for person, left, top in zip(index["persons"], (10, 60), (30, 20), strict=True):
         x, y, width, height = person["box"]
-        # The photo's own texture leads the edge a few pixels astray.
+        # The photo's own texture moves the edge by a few pixels.
         assert abs(x - left * SCALE) <= 4 * SCALE
         assert abs(y - top * SCALE) <= 4 * SCALE
         assert seen(files[person["file"]]).shape == (height, width, 4)
 
 
 def test_archive_without_people_has_no_pictures() -> None:
-    nobody = Segmented(np.zeros(SMALL, np.uint8), 0.0, 0, owners=np.zeros(SMALL, np.uint8))
+    empty = Segmentation(np.zeros(SMALL, np.uint8), 0.0, 0, owners=np.zeros(SMALL, np.uint8))
 
-    files = unpacked(made(replace(of_two(), segmented=nobody)).persons)
+    files = unpacked(composite(replace(of_two(), segmented=empty)).persons)
 
-    assert list(files) == [persons.INDEX]
-    assert json.loads(files[persons.INDEX])["persons"] == []
+    assert list(files) == [persons.INDEX_FILE]
+    assert json.loads(files[persons.INDEX_FILE])["persons"] == []
 
 
 def test_file_shows_its_person_alone() -> None:
     inputs = of_two(touching=True)
-    files = unpacked(made(inputs).persons)
+    files = unpacked(composite(inputs).persons)
 
-    (_, right) = json.loads(files[persons.INDEX])["persons"]
+    (_, right) = json.loads(files[persons.INDEX_FILE])["persons"]
     x, y, width, height = right["box"]
     picture = seen(files["person-2.png"])
     # Enlarged, the seam is two of its pixels wide.
@@ -141,38 +141,44 @@ def a_column(left: int, right: int) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("wanted", "numbers"),
-    [(Whom.ALL, {1, 2}), (Whom.LARGEST, {2}), ((1,), {1}), ((1, 7), {1}), ((3,), set())],
+    [
+        (PersonSelection.ALL, {1, 2}),
+        (PersonSelection.LARGEST, {2}),
+        ((1,), {1}),
+        ((1, 7), {1}),
+        ((3,), set()),
+    ],
 )
-def test_pixels_belong_to_persons_that_are_kept(wanted: Whom, numbers: set[int]) -> None:
+def test_pixels_belong_to_kept_persons(wanted: PersonSelection, numbers: set[int]) -> None:
     mattes = (a_column(2, 10), a_column(12, 28))
     people = People(np.maximum(*mattes), mattes)
 
-    kept = owners.kept(people, wanted)
-    whose: Owners = owners.owners(kept, like=people.matte)
+    kept = instance_map.select_persons(people, wanted)
+    whose: InstanceMap = instance_map.build_instance_map(kept, like=people.matte)
 
     assert set(kept) == numbers
     assert set(np.unique(whose)) - {0} == numbers
 
 
 @pytest.mark.parametrize("effort", list(Effort))
-def test_zip_holds_colours_without_alpha_and_the_matte(effort: Effort) -> None:
+def test_zip_contains_the_matte_and_colors_without_alpha(effort: Effort) -> None:
     both = (Output.ZIP, Output.CUTOUT)
-    result = made(a_job("preset:sky", outputs=both, files=Files(effort=effort), quality=95))
+    result = composite(a_job("preset:sky", outputs=both, files=Files(effort=effort), quality=95))
 
     files = unpacked(result.zip)
 
     assert list(files) == ["color.jpg", "alpha.png"]
     colours, alpha = seen(files["color.jpg"]).astype(int), seen(files["alpha.png"])
-    cutout = pixels(result.cutout)
+    cutout = decode_pixels(result.cutout)
     assert np.array_equal(alpha, cutout[..., 3])
-    # Colours and alpha together are the cut-out, but for JPEG's rounding.
+    # Colors and alpha together are the cutout, except for JPEG's rounding.
     solid = cutout[..., 3] == 255
     assert np.abs(colours[solid] - cutout[solid][..., :3]).mean() < 4
 
 
 @pytest.mark.parametrize("background", ["keep", "preset:sky", "transparent"])
 def test_thumbnail_is_a_small_jpeg(background: str) -> None:
-    result = made(a_job(background, outputs=(Output.THUMBNAIL,)))
+    result = composite(a_job(background, outputs=(Output.THUMBNAIL,)))
 
     small = result.thumbnail
     assert (result.image, small.format) == (None, "jpg")

@@ -9,41 +9,41 @@ from numpy.typing import NDArray
 from smart_filter_shared.errors import ImageUnreadable, InputsExpired
 from smart_filter_shared.presets import PICTURE, PRESETS, Mood, Preset
 from smart_filter_shared.recipe import Format, Output
-from smart_filter_tests.compositing import (
+from smart_filter_tests.composite_jobs import (
     HEIGHT,
     INSIDE,
     OUTSIDE,
     WIDTH,
     a_job,
-    made,
-    pixels,
+    composite,
+    decode_pixels,
 )
 from smart_filter_workers import images
 from smart_filter_workers.backgrounds.collection import Collection
-from smart_filter_workers.backgrounds.sources.generated import Generated
-from smart_filter_workers.backgrounds.sources.stock import Stock
+from smart_filter_workers.backgrounds.sources.generated import DesignSource
+from smart_filter_workers.backgrounds.sources.stock import StockSource
 from smart_filter_workers.results import (
-    Drawn,
+    MatteDrawing,
     Photo,
-    Prepared,
-    Segmented,
+    PreparedPhoto,
+    Segmentation,
     Srgb8,
     Stroke,
 )
 from smart_filter_workers.stages.composite.inputs import Inputs
-from smart_filter_workers.stages.composite.look import NOTHING
+from smart_filter_workers.stages.composite.look import NO_LOOK
 
 
 @pytest.mark.parametrize(
     "preset",
     [*{preset.family: preset.name for preset in PRESETS}.values(), "hearts", "rainbow+linen"],
 )
-def test_each_family_stands_behind_the_people(preset: str) -> None:
-    inputs = a_job(f"preset:{preset}", format=Format.PNG, look=NOTHING)
+def test_design_of_each_family_is_drawn_behind_the_people(preset: str) -> None:
+    inputs = a_job(f"preset:{preset}", format=Format.PNG, look=NO_LOOK)
 
-    result = made(inputs)
+    result = composite(inputs)
 
-    seen = pixels(result.image)
+    seen = decode_pixels(result.image)
     assert np.array_equal(seen[INSIDE], inputs.photo.srgb[INSIDE])
     assert np.abs(seen[OUTSIDE] - inputs.photo.srgb[OUTSIDE]).mean() > 5
     assert (result.background.kind, result.background.name) == ("preset", preset)
@@ -51,12 +51,12 @@ def test_each_family_stands_behind_the_people(preset: str) -> None:
 
 def test_missing_background_is_an_error() -> None:
     with pytest.raises(ValueError, match="needs a background"):
-        made(a_job("file"))
+        composite(a_job("file"))
 
 
 @pytest.mark.parametrize("strength", ["0.05", "0.3", "1"])
-def test_people_cast_no_halo_on_the_blurred_background(strength: str) -> None:
-    """A person of pure red before blue: blurred with the person, blue would turn violet."""
+def test_people_leave_no_halo_on_the_blurred_background(strength: str) -> None:
+    """A person of pure red in front of blue: blurred with the person, blue would turn violet."""
     inputs = a_job(f"blur:{strength}", format=Format.PNG)
     matte = np.zeros((HEIGHT, WIDTH), np.uint8)
     matte[50:, 70:170] = 255
@@ -65,10 +65,10 @@ def test_people_cast_no_halo_on_the_blurred_background(strength: str) -> None:
         inputs,
         photo=Photo(photo, "png"),
         prepared=replace(inputs.prepared, proxy_srgb=photo),
-        segmented=Segmented(matte, float((matte > 0).mean()), None),
+        segmented=Segmentation(matte, float((matte > 0).mean()), None),
     )
 
-    seen = pixels(made(inputs).image)
+    seen = decode_pixels(composite(inputs).image)
 
     assert np.abs(seen[matte == 0] - [0, 60, 200]).max() <= 4
 
@@ -84,11 +84,11 @@ def test_photos_of_any_size_get_their_background(size: tuple[int, int], backgrou
         a_job(background, format=Format.PNG),
         photo=Photo(srgb, "png"),
         background=Photo(srgb[:1, :1], "png"),
-        prepared=Prepared(width, height, "png", srgb, ()),
-        segmented=Segmented(matte, 0.5, None),
+        prepared=PreparedPhoto(width, height, "png", srgb, ()),
+        segmented=Segmentation(matte, 0.5, None),
     )
 
-    result = made(inputs)
+    result = composite(inputs)
 
     assert (result.image.width, result.image.height) == size
 
@@ -110,7 +110,7 @@ def blue(name: str) -> Srgb8:
 
 
 def expired(name: str) -> Srgb8:
-    raise InputsExpired(f"the background {name} is not there any more")
+    raise InputsExpired(f"the background {name} does not exist any more")
 
 
 def unreadable(name: str) -> Srgb8:
@@ -118,20 +118,20 @@ def unreadable(name: str) -> Srgb8:
 
 
 def a_job_with(load: Callable[[str], Srgb8], background: str) -> Inputs:
-    collection = Collection((Generated(), Stock((LOBBY,), load)))
+    collection = Collection((DesignSource(), StockSource((LOBBY,), load)))
     return replace(a_job(background, format=Format.PNG), collection=collection)
 
 
 @pytest.mark.parametrize("background", ["preset:site/lobby", "keywords:zirconium"])
-def test_picture_stands_behind_the_people(background: str) -> None:
+def test_picture_is_drawn_behind_the_people(background: str) -> None:
     inputs = a_job_with(blue, background)
-    inputs = replace(inputs, recipe=replace(inputs.recipe, look=NOTHING))
+    inputs = replace(inputs, recipe=replace(inputs.recipe, look=NO_LOOK))
 
-    result = made(inputs)
+    result = composite(inputs)
 
     assert (result.background.name, result.background.kind) == ("site/lobby", "preset")
     assert "The lobby" in result.background.reason
-    seen = pixels(result.image)
+    seen = decode_pixels(result.image)
     assert (seen[OUTSIDE] == [10, 80, 240]).all()
     assert np.array_equal(seen[INSIDE], inputs.photo.srgb[INSIDE])
 
@@ -139,19 +139,19 @@ def test_picture_stands_behind_the_people(background: str) -> None:
 @pytest.mark.parametrize(
     ("load", "error"), [(expired, InputsExpired), (unreadable, ImageUnreadable)]
 )
-def test_picture_that_was_asked_for_by_name_and_is_gone_fails_plainly(
+def test_missing_picture_requested_by_name_fails_the_stage(
     load: Callable[[str], Srgb8], error: type[Exception]
 ) -> None:
     with pytest.raises(error, match="site/lobby"):
-        made(a_job_with(load, "preset:site/lobby"))
+        composite(a_job_with(load, "preset:site/lobby"))
 
 
 @pytest.mark.parametrize("load", [expired, unreadable])
 @pytest.mark.parametrize("background", ["keywords:zirconium", "auto"])
-def test_picture_that_was_chosen_and_is_gone_is_passed_over(
+def test_missing_picture_chosen_automatically_is_replaced(
     load: Callable[[str], Srgb8], background: str
 ) -> None:
-    result = made(a_job_with(load, background))
+    result = composite(a_job_with(load, background))
 
     assert result.background.name != "site/lobby"
 
@@ -161,10 +161,14 @@ DRAWN_INSIDE = (slice(108, 114), slice(100, 140))
 REMOVE_INSIDE = Stroke(((96, 111), (144, 111)), width=20, keep=False)
 
 
-def shown(*drawn: Drawn) -> tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.int16]]:
+def shown(*drawn: MatteDrawing) -> tuple[NDArray[np.int16], NDArray[np.int16], NDArray[np.int16]]:
     inputs = a_job("color:#f00", format=Format.PNG, outputs=(Output.IMAGE, Output.MATTE))
-    result = made(dataclasses.replace(inputs, drawn=drawn))
-    return pixels(result.image), pixels(result.matte), inputs.photo.srgb.astype(np.int16)
+    result = composite(dataclasses.replace(inputs, drawn=drawn))
+    return (
+        decode_pixels(result.image),
+        decode_pixels(result.matte),
+        inputs.photo.srgb.astype(np.int16),
+    )
 
 
 def is_photo(
@@ -173,8 +177,8 @@ def is_photo(
     return bool(np.abs(picture[where] - photo[where]).max() <= 2)
 
 
-def test_stroke_that_removes_shows_the_background_within_a_soft_rim() -> None:
-    picture, matte, photo = shown(Drawn(strokes=(REMOVE_INSIDE,)))
+def test_removing_stroke_shows_the_background_within_a_soft_edge() -> None:
+    picture, matte, photo = shown(MatteDrawing(strokes=(REMOVE_INSIDE,)))
 
     assert matte[DRAWN_INSIDE].max() <= 5
     assert np.abs(picture[DRAWN_INSIDE] - RED).max() <= 5
@@ -184,11 +188,11 @@ def test_stroke_that_removes_shows_the_background_within_a_soft_rim() -> None:
     assert np.any((profile > 20) & (profile < 235))
 
 
-def test_mask_takes_the_place_of_the_matte() -> None:
+def test_mask_replaces_the_matte() -> None:
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
     mask[OUTSIDE] = 255
 
-    picture, matte, photo = shown(Drawn(mask=mask))
+    picture, matte, photo = shown(MatteDrawing(mask=mask))
 
     assert is_photo(picture, photo, (slice(12, 33), slice(12, 33)))
     assert np.all(picture[INSIDE] == RED)

@@ -5,17 +5,17 @@ from dataclasses import replace
 import pytest
 
 from smart_filter_shared.ids import Capability, JobId, WorkerId
-from smart_filter_shared.jobs import concerns, measures
-from smart_filter_shared.jobs.failures import Problem
-from smart_filter_shared.jobs.presence import SENDING, WorkerState
-from smart_filter_shared.jobs.queues import Queue
-from smart_filter_shared.jobs.roster import Member
-from smart_filter_shared.jobs.standing import Standing
+from smart_filter_shared.operations import counters, issues
+from smart_filter_shared.operations.dead_letters import FailureCount
+from smart_filter_shared.operations.overview import Overview
+from smart_filter_shared.operations.queue_stats import QueueStats
+from smart_filter_shared.operations.worker_stats import WorkerInfo
+from smart_filter_shared.queue.worker_registry import SENDER_ROLE, WorkerState
 
 NOW = dt.datetime(2026, 5, 4, 12, tzinfo=dt.UTC)
 AGO = NOW - dt.timedelta(hours=2)
 FACE = Capability("face.centerface")
-WORKER = Member(
+WORKER = WorkerInfo(
     id=WorkerId(uuid.UUID(int=1)),
     host="here",
     pid=7,
@@ -37,14 +37,14 @@ DRAINED = replace(
     drained_from=AGO,
 )
 SENDER = replace(
-    WORKER, id=WorkerId(uuid.UUID(int=4)), capabilities=[], wanted=[SENDING], threads=0
+    WORKER, id=WorkerId(uuid.UUID(int=4)), capabilities=[], wanted=[SENDER_ROLE], threads=0
 )
 
 
 DRAINED_SENDER = replace(SENDER, state=WorkerState.DRAINING, drained_from=AGO)
 SILENT = replace(WORKER, id=WorkerId(uuid.UUID(int=5)), state=WorkerState.UNHEALTHY)
-FAILED = Problem(FACE, "model_failed", 3, NOW, JobId(uuid.UUID(int=2)))
-WELL = Standing(
+FAILED = FailureCount(FACE, "model_failed", 3, NOW, JobId(uuid.UUID(int=2)))
+WELL = Overview(
     now=NOW,
     swept_at=NOW,
     queues=[],
@@ -57,13 +57,15 @@ WELL = Standing(
 
 def a_queue(
     *, ready: int = 0, waits_seconds: float = 0.0, workers: int = 1, paused: bool = False
-) -> Queue:
-    length = measures.Queue(waiting=0, ready=ready, running=0, oldest_wait_seconds=waits_seconds)
-    return Queue(FACE, length, workers, 2 * workers, AGO if paused else None)
+) -> QueueStats:
+    length = counters.QueueLength(
+        waiting=0, ready=ready, running=0, oldest_wait_seconds=waits_seconds
+    )
+    return QueueStats(FACE, length, workers, 2 * workers, AGO if paused else None)
 
 
-def found(**differs: object) -> list[concerns.Concern]:
-    return concerns.found(replace(WELL, **differs))  # type: ignore[arg-type]  # its fields
+def found(**differs: object) -> list[issues.Issue]:
+    return issues.find_issues(replace(WELL, **differs))  # type: ignore[arg-type]  # its fields
 
 
 UNSERVED = a_queue(ready=1, workers=0)
@@ -73,20 +75,20 @@ UNSERVED = a_queue(ready=1, workers=0)
     ("differs", "expected"),
     [
         ({"workers": []}, ["No worker is running"]),
-        ({"swept_at": AGO}, ["No worker sweeps"]),
-        ({"read_only": True, "workers": [], "swept_at": AGO}, ["The database takes no writes"]),
-        ({"webhook_lag_seconds": 61.0}, ["Webhooks are late"]),
-        ({"retention_lag_seconds": 901.0}, ["Photos are kept for too long"]),
-        ({"bucket_fault": "used by two"}, ["Objects that no row names are kept"]),
-        ({"queues": [UNSERVED]}, [f"Nobody serves {FACE}"]),
-        ({"queues": [a_queue(ready=1, waits_seconds=301)]}, [f"{FACE} keeps photos waiting"]),
+        ({"swept_at": AGO}, ["No sweeper is running"]),
+        ({"read_only": True, "workers": [], "swept_at": AGO}, ["The database is read-only"]),
+        ({"webhook_lag_seconds": 61.0}, ["Webhook deliveries are late"]),
+        ({"retention_lag_seconds": 901.0}, ["Retention is overdue"]),
+        ({"bucket_fault": "used by two"}, ["Orphaned objects are not deleted"]),
+        ({"queues": [UNSERVED]}, [f"No worker serves {FACE}"]),
+        ({"queues": [a_queue(ready=1, waits_seconds=301)]}, [f"Photos wait too long for {FACE}"]),
         ({"queues": [a_queue(paused=True)]}, [f"{FACE} is paused"]),
         ({"workers": [replace(WORKER, failed={FACE: "x"})]}, [f"A worker cannot serve {FACE}"]),
         ({"problems": [FAILED]}, [f"Jobs failed 3 times in {FACE} within the hour"]),
         # Waiting photos come first.
         (
             {"queues": [a_queue(paused=True), UNSERVED]},
-            [f"Nobody serves {FACE}", f"{FACE} is paused"],
+            [f"No worker serves {FACE}", f"{FACE} is paused"],
         ),
         (
             {"workers": [DRAINED], "queues": [UNSERVED]},
@@ -100,7 +102,7 @@ UNSERVED = a_queue(ready=1, workers=0)
     ],
     ids=lambda one: ", ".join(one) or "well" if isinstance(one, list) else "",
 )
-def test_faults_of_the_service_are_its_concerns(
+def test_faults_of_the_service_are_reported_as_issues(
     differs: dict[str, object], expected: list[str]
 ) -> None:
     assert [one.title for one in found(**differs)] == expected
@@ -109,20 +111,24 @@ def test_faults_of_the_service_are_its_concerns(
 @pytest.mark.parametrize(
     ("workers", "title", "detail"),
     [
-        ([WORKER, DRAINED], "A worker is drained", "it takes no more. Resume it, or stop it."),
-        ([DRAINED], "A worker is drained", f"Nobody else serves {FACE}: resume it."),
-        ([WORKER, DRAINED_SENDER], "A sender is drained", "Nobody else sends webhooks: resume it."),
-        ([WORKER, SILENT], "A worker is not well", "Others take over its work."),
+        ([WORKER, DRAINED], "A worker is drained", "it claims no more. Resume it, or stop it."),
+        ([DRAINED], "A worker is drained", f"No other worker serves {FACE}: resume it."),
+        (
+            [WORKER, DRAINED_SENDER],
+            "A sender is drained",
+            "No other sender sends webhooks: resume it.",
+        ),
+        ([WORKER, SILENT], "A worker is unhealthy", "Others take over its work."),
         (
             [replace(WORKER, wanted=[], capabilities=[]), SILENT],
-            "A worker is not well",
-            f"Nobody else serves {FACE}.",
+            "A worker is unhealthy",
+            f"No other worker serves {FACE}.",
         ),
     ],
     ids=lambda one: one if isinstance(one, str) else "",
 )
-def test_drained_or_silent_member_is_a_concern_with_the_members_left(
-    workers: list[Member], title: str, detail: str
+def test_drained_or_silent_member_is_an_issue_with_the_remaining_members(
+    workers: list[WorkerInfo], title: str, detail: str
 ) -> None:
     (concern,) = found(workers=workers)
 
@@ -133,5 +139,5 @@ def test_drained_or_silent_member_is_a_concern_with_the_members_left(
 def test_late_webhooks_name_drained_senders() -> None:
     late, _ = found(workers=[WORKER, DRAINED_SENDER], webhook_lag_seconds=90.0)
 
-    assert late.title == "Webhooks are late"
+    assert late.title == "Webhook deliveries are late"
     assert late.detail.endswith("All senders are drained: resume one.")

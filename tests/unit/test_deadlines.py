@@ -3,26 +3,26 @@ from dataclasses import replace
 
 import pytest
 
-from smart_filter_api import deadlines
-from smart_filter_api.deadlines import Choice
-from smart_filter_shared.cards import ModelCard, TaskName
-from smart_filter_shared.errors import Contradiction, Overdue
+from smart_filter_api.submission import deadline_policy
+from smart_filter_api.submission.deadline_policy import RunOption
+from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.errors import Contradiction, DeadlineInfeasible
+from smart_filter_shared.eta.estimate import CompletionEstimate
+from smart_filter_shared.eta.snapshot import Pool, QueueSnapshot
+from smart_filter_shared.eta.stage_times import StageTime
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.jobs import models
-from smart_filter_shared.jobs.forecast import Forecast
-from smart_filter_shared.jobs.models import Plan
-from smart_filter_shared.jobs.outlook import Outlook, Pool
-from smart_filter_shared.jobs.paces import Pace
-from smart_filter_shared.jobs.published import Published
-from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe import Edge, Output, Recipe, Whom
+from smart_filter_shared.model_registry import registry
+from smart_filter_shared.model_registry.published import RegisteredModel
+from smart_filter_shared.model_registry.registry import StagePlan
+from smart_filter_shared.pipeline import StageName, TaskName
+from smart_filter_shared.recipe import Edge, Output, PersonSelection, Recipe
 from smart_filter_tests import recipes
 
 MODELS = {"people": 1.0, "selfie": 0.4, "outlines": 0.2, "rough": 0.1}
 
 
 def a_card(task: TaskName, name: str, *, default: bool = True) -> ModelCard:
-    """Return a card; `people` tells persons apart, and `rough` cuts out badly."""
+    """Return a card; `people` separates persons, and `rough` is the model of lower quality."""
     card = recipes.a_card(task, name, default=default, able=name == "people")
     return replace(card, quality={"iou": 0.3 if name == "rough" else 0.9})
 
@@ -31,29 +31,35 @@ CARDS = [
     *(a_card(TaskName.SEGMENTATION, name, default=name == "people") for name in MODELS),
     *(a_card(task, f"the-{task}") for task in TaskName if task != TaskName.SEGMENTATION),
 ]
-KNOWN = [Published(card, offered=True) for card in CARDS]
-OUTLOOK = Outlook(
+KNOWN = [RegisteredModel(card, offered=True) for card in CARDS]
+OUTLOOK = QueueSnapshot(
     pools=[Pool(frozenset(card.capability for card in CARDS), 2)],
     paces={
-        Capability(f"segmentation.{name}"): Pace(seconds, spread=0.1)
+        Capability(f"segmentation.{name}"): StageTime(seconds, spread=0.1)
         for name, seconds in MODELS.items()
     },
 )
 
 
-def foresee(recipe: Recipe, plans: Mapping[StageName, Plan]) -> Forecast:
-    """Foresee what segmentation takes, half a second for the edge, and ten jobs ahead."""
+def estimate(recipe: Recipe, plans: Mapping[StageName, StagePlan]) -> CompletionEstimate:
+    """Return ETAs with these segmentation times, 0.5 s for the edge, and ten jobs before it."""
     edge = {Edge.FAST: 0.0, Edge.BALANCED: 0.5, Edge.BEST: 2.0}[recipe.edge]
     seconds = edge + OUTLOOK.pace(plans[StageName.SEGMENTATION].capability).seconds
-    return Forecast(11, seconds / 2, seconds, seconds / 2, seconds)
+    return CompletionEstimate(11, seconds / 2, seconds, seconds / 2, seconds)
 
 
-def chosen(recipe: Recipe, outlook: Outlook = OUTLOOK) -> Choice:
-    plans = models.choose(KNOWN, recipe)
-    return deadlines.choose(recipe, plans, known=KNOWN, outlook=outlook, foresee=foresee)
+def chosen(recipe: Recipe, outlook: QueueSnapshot = OUTLOOK) -> RunOption:
+    plans = registry.plan_stages(KNOWN, recipe)
+    options = (
+        RunOption(variant, variant_plans, degraded, estimate(variant, variant_plans))
+        for variant, variant_plans, degraded in deadline_policy.list_variants(
+            recipe, plans, known=KNOWN, outlook=outlook
+        )
+    )
+    return deadline_policy.choose_option(options, deadline_ms=recipe.deadline_ms)
 
 
-def model_of(choice: Choice) -> str:
+def model_of(choice: RunOption) -> str:
     return choice.plans[StageName.SEGMENTATION].models[TaskName.SEGMENTATION]
 
 
@@ -67,7 +73,7 @@ def model_of(choice: Choice) -> str:
         (200, "outlines", ("edge=fast", "segmentation.model=outlines")),
     ],
 )
-def test_no_more_is_given_up_than_the_deadline_asks_for(
+def test_quality_is_reduced_no_more_than_the_deadline_requires(
     deadline_ms: int | None, model: str, degraded: tuple[str, ...]
 ) -> None:
     choice = chosen(Recipe(deadline_ms=deadline_ms))
@@ -77,7 +83,9 @@ def test_no_more_is_given_up_than_the_deadline_asks_for(
 
 
 def test_deadline_that_no_model_can_meet_is_refused_with_the_estimate() -> None:
-    with pytest.raises(Overdue, match=r"150 ms.*half take 0\.1 s.*0\.2 s; come") as raised:
+    with pytest.raises(
+        DeadlineInfeasible, match=r"150 ms.*p50 0\.1 s, p90 0\.2 s; retry"
+    ) as raised:
         chosen(Recipe(deadline_ms=150))
 
     assert raised.value.code == "unavailable"
@@ -89,28 +97,28 @@ def test_deadline_that_no_model_can_meet_is_refused_with_the_estimate() -> None:
     [
         Recipe(deadline_ms=900, models={**Recipe().models, TaskName.SEGMENTATION: "people"}),
         Recipe(deadline_ms=900, params={TaskName.SEGMENTATION: {"threshold": 0.1}}),
-        Recipe(deadline_ms=900, persons=Whom.LARGEST),
+        Recipe(deadline_ms=900, persons=PersonSelection.LARGEST),
         Recipe(deadline_ms=900, outputs=(Output.PERSONS,)),
         Recipe(deadline_ms=900, outputs=(Output.IMAGE, Output.DEBUG)),
     ],
     ids=["by name", "with parameters", "needs persons", "persons' files", "needs an explanation"],
 )
 def test_model_that_the_recipe_needs_is_not_replaced(recipe: Recipe) -> None:
-    with pytest.raises(Overdue):
+    with pytest.raises(DeadlineInfeasible):
         chosen(recipe)
 
 
 def test_model_without_workers_is_no_substitute() -> None:
     without = frozenset(card.capability for card in CARDS if card.name != "selfie")
-    outlook = Outlook(pools=[Pool(without, 2)], paces=OUTLOOK.paces)
+    outlook = QueueSnapshot(pools=[Pool(without, 2)], paces=OUTLOOK.paces)
 
     assert model_of(chosen(Recipe(deadline_ms=500), outlook)) == "outlines"
 
 
-def test_deadline_before_the_job_may_run_contradicts_that() -> None:
+def test_deadline_before_the_start_time_is_a_contradiction() -> None:
     with pytest.raises(Contradiction) as raised:
-        deadlines.refuse_contradiction(Recipe(deadline_ms=1000), starts_in_seconds=1.0)
+        deadline_policy.refuse_contradiction(Recipe(deadline_ms=1000), starts_in_seconds=1.0)
 
     assert [one.pointer for one in raised.value.errors] == ["/deadline_ms", "/run_at"]
-    deadlines.refuse_contradiction(Recipe(deadline_ms=1000), starts_in_seconds=0.9)
-    deadlines.refuse_contradiction(Recipe(), starts_in_seconds=1e9)
+    deadline_policy.refuse_contradiction(Recipe(deadline_ms=1000), starts_in_seconds=0.9)
+    deadline_policy.refuse_contradiction(Recipe(), starts_in_seconds=1e9)

@@ -10,10 +10,15 @@ import pytest
 from numpy.typing import NDArray
 
 from smart_filter_shared.errors import ParameterRefused, SetupFailed
-from smart_filter_workers.networks.detectron2 import checkpoints, documents, keys, zoo
-from smart_filter_workers.networks.detectron2.building import Classes
-from smart_filter_workers.networks.detectron2.documents import Document, Value
-from smart_filter_workers.networks.detectron2.predictor import Instance, Options, Seen, input_size
+from smart_filter_workers.networks.detectron2 import checkpoints, config_documents, config_keys, zoo
+from smart_filter_workers.networks.detectron2.config_documents import Document, Value
+from smart_filter_workers.networks.detectron2.model_builder import ClassNames
+from smart_filter_workers.networks.detectron2.predictor import (
+    Instance,
+    Prediction,
+    PredictOptions,
+    input_size,
+)
 from smart_filter_workers.stages.segmentation.models import detectron2
 
 ZOO = {
@@ -33,7 +38,7 @@ def in_zoo(path: str) -> str:
 
 
 def test_document_overrides_its_bases() -> None:
-    document = documents.of_zoo("COCO/smaller.yaml", in_zoo)
+    document = config_documents.load_zoo_document("COCO/smaller.yaml", in_zoo)
 
     assert document == {
         "MODEL": {"MASK_ON": True, "RESNETS": {"DEPTH": 18, "NORM": "GN"}},
@@ -52,9 +57,9 @@ def test_document_overrides_its_bases() -> None:
     ],
 )
 @pytest.mark.parametrize("place", ["KEY: {}", "[{}]", "? {}\n: 1", "A:\n  - B: {}"])
-def test_tags_are_refused_wherever_they_stand(place: str, value: str) -> None:
+def test_tags_are_refused_anywhere(place: str, value: str) -> None:
     with pytest.raises(SetupFailed, match="tag"):
-        documents.parsed(place.format(value), "it")
+        config_documents.parse(place.format(value), "it")
 
 
 OUTSIDE = r"""/etc/passwd|~/mine.yaml|../secret.yaml|COCO/../../secret.yaml|'..\secret.yaml'
@@ -70,7 +75,7 @@ def test_base_outside_of_the_zoo_is_refused(base: str) -> None:
         return "VERSION: 2\n"
 
     with pytest.raises(SetupFailed):
-        documents.of_operator(f"_BASE_: {base}\n", "mine.yaml", read)
+        config_documents.load_own_document(f"_BASE_: {base}\n", "mine.yaml", read)
 
     assert asked == []
 
@@ -84,9 +89,9 @@ def test_base_outside_of_the_zoo_is_refused(base: str) -> None:
         ("COCO/../../x.yaml", "outside"),
     ],
 )
-def test_file_of_the_zoo_that_cannot_be_read_is_refused(name: str, why: str) -> None:
+def test_unreadable_file_of_the_zoo_is_refused(name: str, why: str) -> None:
     with pytest.raises(SetupFailed, match=why):
-        documents.of_zoo(name, in_zoo)
+        config_documents.load_zoo_document(name, in_zoo)
 
 
 @pytest.mark.parametrize(
@@ -113,17 +118,17 @@ def test_file_of_the_zoo_that_cannot_be_read_is_refused(name: str, why: str) -> 
 )
 def test_document_that_is_not_plain_data_is_refused(text: str, why: str) -> None:
     with pytest.raises(SetupFailed, match=why):
-        documents.parsed(text, "it")
+        config_documents.parse(text, "it")
 
 
 def test_keys_of_training_and_the_address_of_weights_are_dropped() -> None:
-    document: documents.Document = {
+    document: config_documents.Document = {
         "MODEL": {"WEIGHTS": "detectron2://a.pkl", "MASK_ON": True},
         "SOLVER": {"STEPS": "(1, 2)"},
         "OUTPUT_DIR": "/tmp/x",
     }
 
-    assert documents.without_training(document) == {"MODEL": {"MASK_ON": True}}
+    assert config_documents.strip_training(document) == {"MODEL": {"MASK_ON": True}}
 
 
 def nested(key: str, value: Value) -> Document:
@@ -148,11 +153,11 @@ def nested(key: str, value: Value) -> Document:
         ("MODEL.ROI_HEADS.NMS_THRESH_TEST", 1),
         ("INPUT.MIN_SIZE_TRAIN", "(640, 800)"),
         ("DATASETS.TEST", '("faces_val",)'),
-        ("SOLVER.NOBODY.KNOWS", "anything"),
+        ("SOLVER.UNKNOWN.KEY", "anything"),
     ],
 )
 def test_keys_that_models_need_are_allowed(key: str, value: Value) -> None:
-    keys.check(nested(key, value), "mine")
+    config_keys.check(nested(key, value), "mine")
 
 
 @pytest.mark.parametrize(
@@ -187,13 +192,13 @@ def test_keys_that_models_need_are_allowed(key: str, value: Value) -> None:
 )
 def test_other_keys_and_values_are_refused_by_name(key: str, value: Value) -> None:
     with pytest.raises(SetupFailed, match=f"mine: {key} "):
-        keys.check(nested(key, value), "mine")
+        config_keys.check(nested(key, value), "mine")
 
 
 @pytest.mark.parametrize("address", ["https://example.org/model.pkl", "/root/model.pth", 0])
-def test_foreign_address_of_weights_is_refused(address: Value) -> None:
+def test_weights_address_of_another_host_is_refused(address: Value) -> None:
     with pytest.raises(SetupFailed, match=r"MODEL\.WEIGHTS .*weights are admitted on their own"):
-        keys.check({"MODEL": {"WEIGHTS": address}}, "mine")
+        config_keys.check({"MODEL": {"WEIGHTS": address}}, "mine")
 
 
 ARRAYS: dict[str, NDArray[Any]] = {
@@ -209,16 +214,16 @@ ARRAYS: dict[str, NDArray[Any]] = {
 
 
 def parsed(content: object, *, protocol: int = 2) -> checkpoints.Checkpoint:
-    return checkpoints.parsed(pickle.dumps(content, protocol=protocol), "it")
+    return checkpoints.parse(pickle.dumps(content, protocol=protocol), "it")
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4])
 @pytest.mark.parametrize("kind", [dict, collections.OrderedDict])
-def test_zoos_pickle_gives_its_arrays(protocol: int, kind: Callable[[Any], Any]) -> None:
+def test_pickle_of_the_zoo_gives_its_arrays(protocol: int, kind: Callable[[Any], Any]) -> None:
     content = {"model": kind(ARRAYS), "__author__": "Detectron2 Model Zoo"}
 
     found = parsed(content, protocol=protocol)
-    packed = checkpoints.parsed(an_npz(weight=ARRAYS["conv.weight"]), "it")
+    packed = checkpoints.parse(an_npz(weight=ARRAYS["conv.weight"]), "it")
 
     assert np.array_equal(packed.arrays["weight"], ARRAYS["conv.weight"])
     assert (found.author, found.by_likeness) == ("Detectron2 Model Zoo", False)
@@ -277,14 +282,14 @@ def run(what: str) -> str:
         lambda thing: {"model": MODEL, "extra": thing},
         lambda thing: {"model": MODEL, "extra": [("a list", {"deep": thing})]},
     ],
-    ids=["model", "beside", "deep"],
+    ids=["model", "sibling", "deep"],
 )
-def test_value_that_is_no_array_is_refused_unrun(
+def test_value_that_is_not_an_array_is_refused_without_running_it(
     thing: object, place: Callable[[object], object]
 ) -> None:
     RUNS.clear()
 
-    with pytest.raises(SetupFailed, match="no checkpoint that is read here"):
+    with pytest.raises(SetupFailed, match="is not a readable checkpoint"):
         parsed(place(thing))
 
     assert RUNS == []
@@ -308,8 +313,8 @@ def test_value_that_is_no_array_is_refused_unrun(
     ids=lambda content: repr(content[:12]),
 )
 def test_broken_file_is_refused(content: bytes) -> None:
-    with pytest.raises(SetupFailed, match="it is no checkpoint"):
-        checkpoints.parsed(content, "it")
+    with pytest.raises(SetupFailed, match="it is not a readable checkpoint"):
+        checkpoints.parse(content, "it")
 
 
 def test_shape_that_its_numbers_do_not_fill_is_refused() -> None:
@@ -317,11 +322,11 @@ def test_shape_that_its_numbers_do_not_fill_is_refused() -> None:
     grown = content.replace(b"K\x02K\x03\x86", b"K\x02K\x7f\x86")
 
     assert grown != content
-    with pytest.raises(SetupFailed, match="no checkpoint"):
-        checkpoints.parsed(grown, "it")
+    with pytest.raises(SetupFailed, match="not a readable checkpoint"):
+        checkpoints.parse(grown, "it")
 
 
-COCO = Classes(things=("person", "dog"), stuff=("things", "sky"))
+COCO = ClassNames(things=("person", "dog"), stuff=("things", "sky"))
 GREY = np.full((100, 200, 3), 128, np.uint8)
 
 
@@ -339,8 +344,8 @@ def person(columns: slice) -> Instance:
 LEFT, RIGHT, NARROW = person(slice(10, 80)), person(slice(120, 190)), person(slice(150, 160))
 
 
-def test_persons_stand_from_left_to_right_and_add_up_to_the_matte() -> None:
-    people = detectron2.people_of(Seen((RIGHT, LEFT), {}), GREY, least_share=0.1, counts=True)
+def test_persons_are_ordered_from_left_to_right_and_add_up_to_the_matte() -> None:
+    people = detectron2.to_people(Prediction((RIGHT, LEFT), {}), GREY, least_share=0.1, counts=True)
 
     left, right = people.persons
     assert (left[50, 40], left[50, 150]) == (255, 0)
@@ -361,12 +366,14 @@ def test_persons_stand_from_left_to_right_and_add_up_to_the_matte() -> None:
         ),
         ((), 0, 0, 0),
     ],
-    ids=["below the least share", "too many", "nobody"],
+    ids=["below the least share", "too many", "no person"],
 )
-def test_instances_are_counted_up_to_a_byte_and_from_a_share(
+def test_instances_are_numbered_in_a_byte_above_a_minimum_share(
     persons: tuple[Instance, ...], least_share: float, count: int, narrow: int
 ) -> None:
-    people = detectron2.people_of(Seen(persons, {}), GREY, least_share=least_share, counts=True)
+    people = detectron2.to_people(
+        Prediction(persons, {}), GREY, least_share=least_share, counts=True
+    )
 
     assert len(people.persons) == count
     assert people.matte.shape == (100, 200)
@@ -375,42 +382,42 @@ def test_instances_are_counted_up_to_a_byte_and_from_a_share(
 
 
 @pytest.mark.parametrize("counts", [True, False])
-def test_area_that_is_not_counted_is_in_the_matte_alone(*, counts: bool) -> None:
-    seen = Seen((LEFT,) if counts else (), {"sky": outline(slice(120, 190))})
+def test_uncounted_area_is_in_the_matte_alone(*, counts: bool) -> None:
+    seen = Prediction((LEFT,) if counts else (), {"sky": outline(slice(120, 190))})
 
-    people = detectron2.people_of(seen, GREY, least_share=0.1, counts=counts)
+    people = detectron2.to_people(seen, GREY, least_share=0.1, counts=counts)
 
     assert people.matte[50, 150] == 255
     assert [one[50, 150] for one in people.persons or ()] == ([0] if counts else [])
     assert (people.persons is None) == (not counts)
 
 
-def test_person_has_the_name_of_the_data_set() -> None:
-    lvis = Classes(things=("baby", "dog"), stuff=())
+def test_person_has_the_class_name_of_the_data_set() -> None:
+    lvis = ClassNames(things=("baby", "dog"), stuff=())
     entry = "LVISv0.5-InstanceSegmentation/mask_rcnn_R_50_FPN_1x"
 
-    assert detectron2.wanted_of("person", entry, lvis) == ["baby"]
+    assert detectron2.parse_classes("person", entry, lvis) == ["baby"]
 
 
 @pytest.mark.parametrize("names", ["", " , ", "people", "person,unicorn"])
 def test_unknown_class_is_refused_with_the_known_ones(names: str) -> None:
-    with pytest.raises(ParameterRefused, match="it knows dog, person, sky, things"):
-        detectron2.wanted_of(names, "sha256:0", COCO)
+    with pytest.raises(ParameterRefused, match="it has dog, person, sky, things"):
+        detectron2.parse_classes(names, "sha256:0", COCO)
 
 
 @pytest.mark.parametrize(
     ("given", "options"),
     [
-        ({}, Options(threshold=0.7)),  # 0 is the configuration's own value
+        ({}, PredictOptions(threshold=0.7)),  # 0 is the configuration's own value
         (
             {"threshold": 0.3, "short_side": 8, "most": 5, "overlap": 0.25},
-            Options(threshold=0.3, short_side_px=32, most=5, overlap=0.25),
+            PredictOptions(threshold=0.3, short_side_px=32, most=5, overlap=0.25),
         ),
     ],
     ids=["defaults", "all"],
 )
-def test_scalars_are_passed_on(given: dict[str, float], options: Options) -> None:
-    assert detectron2.options_of(detectron2.CARD.completed(given)) == options
+def test_scalars_are_passed_on(given: dict[str, float], options: PredictOptions) -> None:
+    assert detectron2.read_options(detectron2.CARD.completed(given)) == options
 
 
 @pytest.mark.parametrize(
@@ -431,6 +438,6 @@ def test_input_has_the_short_side_unless_the_long_one_is_too_long(
     "name", ["", "a", "../Base-RCNN-FPN", "COCO-Detection/retinanet_R_50_FPN_3x"]
 )
 def test_name_that_is_not_on_the_list_is_refused(name: str) -> None:
-    assert zoo.find(detectron2.DEFAULT).makes == zoo.Makes.INSTANCE
-    with pytest.raises(SetupFailed, match="no configuration of the zoo"):
+    assert zoo.find(detectron2.DEFAULT).makes == zoo.OutputKind.INSTANCE
+    with pytest.raises(SetupFailed, match="is not in the zoo"):
         zoo.find(name)

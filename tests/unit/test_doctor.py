@@ -3,14 +3,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from smart_filter_deploy.doctor import checkup, findings, servers, service, variables
+from smart_filter_deploy.doctor import checkup, environment, findings, servers, service
 from smart_filter_deploy.doctor.findings import Finding, Level
+from smart_filter_shared.config.settings import BrowserSettings
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_shared.settings import BrowserSettings
 
 
 def test_secrets_of_the_environment_are_in_no_finding() -> None:
-    secrets = findings.secrets_in(
+    secrets = findings.find_secrets(
         {
             "SMART_FILTER_DATABASE_URL": "postgresql+psycopg://user:pass%40word@host/d",
             "SMART_FILTER_STORAGE_SECRET_KEY": "s3-secret",
@@ -20,7 +20,7 @@ def test_secrets_of_the_environment_are_in_no_finding() -> None:
     )
     text = "pass%40word pass@word s3-secret broker-password /srv/photos"
 
-    [hidden] = findings.without([findings.warn("x", text, f"use {text}")], secrets)
+    [hidden] = findings.redact([findings.warn("x", text, f"use {text}")], secrets)
 
     assert hidden.said == "… … … … /srv/photos"
     assert hidden.fix == "use … … … … /srv/photos"
@@ -37,13 +37,13 @@ def test_unknown_variable_is_named_with_the_nearest_known_one() -> None:
         "PATH": "/bin",
     }
 
-    misspelt, unknown = variables.variables(environ)
+    misspelled, unknown = environment.check_variables(environ)
 
-    assert misspelt.said.startswith("SMART_FILTER_LEESE_SECONDS ")
-    assert misspelt.fix == "did you mean SMART_FILTER_LEASE_SECONDS?"
+    assert misspelled.said.startswith("SMART_FILTER_LEESE_SECONDS ")
+    assert misspelled.fix == "did you mean SMART_FILTER_LEASE_SECONDS?"
     assert unknown.said.startswith("SMART_FILTER_QQQQ ")
     assert unknown.fix.startswith("docs/settings.md")
-    assert misspelt.level == unknown.level == Level.WARN
+    assert misspelled.level == unknown.level == Level.WARN
 
 
 @pytest.mark.parametrize(
@@ -60,14 +60,14 @@ def test_unknown_variable_is_named_with_the_nearest_known_one() -> None:
     ],
     ids=["defect", "error of the package", "missing extra"],
 )
-def test_check_that_breaks_is_a_finding_with_its_remedy(
+def test_failing_check_is_a_finding_with_its_remedy(
     error: Exception, level: Level, said: str, fix: str
 ) -> None:
     def check() -> Iterator[Finding]:
         yield findings.ok("thing", "well so far")
         raise error
 
-    first, broken = checkup.survived("thing", check)
+    first, broken = checkup.guard_check("thing", check)
 
     assert (first.level, broken.level) == (Level.OK, level)
     assert said in broken.said
@@ -78,42 +78,42 @@ def test_check_that_breaks_is_a_finding_with_its_remedy(
     ("ahead_seconds", "level"),
     [(0.0, Level.OK), (-4.0, Level.OK), (30.0, Level.WARN), (-1000.0, Level.FAIL)],
 )
-def test_clock_is_judged_by_how_far_it_is_from_the_databases(
+def test_clock_is_judged_by_its_difference_from_the_databases(
     ahead_seconds: float, level: Level
 ) -> None:
     theirs = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
-    found = servers.clock_against(theirs, theirs + dt.timedelta(seconds=ahead_seconds))
+    found = servers.measure_clock_skew(theirs, theirs + dt.timedelta(seconds=ahead_seconds))
 
     assert found.level == level
     assert bool(found.fix) == (level != Level.OK)
 
 
 def test_unknown_host_of_the_api_is_distinguished_from_one_that_is_down() -> None:
-    # Longer than any name may be, so that no network is asked.
-    (unknown,) = service.api(f"http://{'acme.' * 60}invalid", "")
-    (down,) = service.api("http://127.0.0.1:1", "")
+    # Longer than any name may be, so that the resolver sends no query.
+    (unknown,) = service.check_api(f"http://{'acme.' * 60}invalid", "")
+    (down,) = service.check_api("http://127.0.0.1:1", "")
 
-    assert "no address is known here" in unknown.said
+    assert "does not resolve" in unknown.said
     assert down.fix.startswith("start it")
 
 
 @pytest.mark.parametrize(
     ("settings", "url", "level", "said"),
     [
-        ({}, "http://127.0.0.1:8000", Level.OK, "1 h unused"),
+        ({}, "http://127.0.0.1:8000", Level.OK, "1 h without use"),
         ({}, "https://photos.example.org", Level.OK, "none"),
         ({"cors_origins": "https://a.example"}, None, Level.OK, "https://a.example"),
         ({"cors_origins": "*"}, None, Level.WARN, "any origin"),
-        ({}, "http://photos.example.org", Level.WARN, "in clear"),
-        ({"session_secure": True}, "http://photos.example.org", Level.FAIL, "nobody signs in"),
+        ({}, "http://photos.example.org", Level.WARN, "without encryption"),
+        ({"session_secure": True}, "http://photos.example.org", Level.FAIL, "users cannot sign in"),
         ({"session_secure": True}, "https://photos.example.org", Level.OK, ""),
     ],
 )
-def test_rights_of_browsers_are_judged_with_the_url_of_the_api(
+def test_browser_permissions_are_judged_with_the_url_of_the_api(
     settings: dict[str, object], url: str | None, level: Level, said: str
 ) -> None:
-    (found,) = service.browsers(BrowserSettings(**settings), url)  # type: ignore[arg-type]  # as read
+    (found,) = service.check_browsers(BrowserSettings(**settings), url)  # type: ignore[arg-type]  # as read
 
     assert found.level == level
     assert said in found.said

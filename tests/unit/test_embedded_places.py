@@ -4,7 +4,7 @@ import pytest
 
 from smart_filter_deploy.embedded.addresses import Addresses, StackAddress
 from smart_filter_deploy.embedded.backoff import Backoff
-from smart_filter_deploy.embedded.binaries import system_postgres
+from smart_filter_deploy.embedded.binaries import list_system_postgres
 
 ADDRESSES = Addresses(
     database_url="postgresql+psycopg://u:secret@127.0.0.1:1/d",
@@ -15,20 +15,20 @@ ADDRESSES = Addresses(
 )
 
 
-def test_newest_postgres_of_the_system_comes_first_and_old_ones_never() -> None:
+def test_newest_postgres_is_first_and_outdated_ones_are_ignored() -> None:
     folders = [Path(f"/usr/lib/postgresql/{version}/bin") for version in ("9.6", "15", "16", "18")]
 
-    found = system_postgres(folders)
+    found = list_system_postgres(folders)
 
     assert found == [folders[3], folders[2]]
 
 
-def test_address_leads_to_the_page_and_shows_no_secret() -> None:
+def test_address_opens_the_page_and_shows_no_secret() -> None:
     address = StackAddress(url="http://127.0.0.1:4", api_key="secret", pid=1, servers=ADDRESSES)
 
     assert "secret" not in repr(address)
     assert address.studio_url == "http://127.0.0.1:4/"
-    assert address.studio_url_with("code") == "http://127.0.0.1:4/#code=code"
+    assert address.studio_url_for_code("code") == "http://127.0.0.1:4/#code=code"
 
 
 @pytest.mark.parametrize(

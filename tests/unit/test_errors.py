@@ -8,7 +8,7 @@ from smart_filter_shared.errors import (
     LeaseLost,
     ModelNotLoaded,
     PhotoUnreachable,
-    PictureLate,
+    PictureTemporarilyUnreachable,
     StorageUnavailable,
 )
 
@@ -20,12 +20,12 @@ from smart_filter_shared.errors import (
         LeaseLost("face of a job"),
         ModelNotLoaded("no torch here", leads=True, capability="segmentation.unet"),
         PhotoUnreachable("its server answers 404"),
-        PictureLate("its server answers 503"),
+        PictureTemporarilyUnreachable("its server answers 503"),
         StorageUnavailable("a key"),
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_error_of_a_child_process_arrives_as_it_was_raised(error: Error) -> None:
+def test_error_of_a_child_process_keeps_its_type_and_message(error: Error) -> None:
     arrived = pickle.loads(pickle.dumps(error))
 
     assert (type(arrived), str(arrived)) == (type(error), str(error))

@@ -6,19 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from smart_filter_shared.cards import ModelCard, TaskName
-from smart_filter_workers.evaluation import (
-    folders,
-    intervals,
+from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.pipeline import TaskName
+from smart_filter_training.evaluation import (
+    confidence_intervals,
+    contact_sheet,
+    dataset_files,
+    html_report,
     measure,
     metrics,
-    page,
-    sheet,
 )
-from smart_filter_workers.evaluation.base import Score
-from smart_filter_workers.evaluation.contact import Compared, Cut, Fault
-from smart_filter_workers.evaluation.measure import Evaluation, Measured, Shown
-from smart_filter_workers.evaluation.tasks import face, orientation, smile
+from smart_filter_training.evaluation.base import Score
+from smart_filter_training.evaluation.measure import Evaluation, ModelResult, ReportedPhoto
+from smart_filter_training.evaluation.model_comparison import Comparison, CutOutResult, FailedModel
+from smart_filter_training.evaluation.tasks import face, orientation, smile
 from smart_filter_workers.results import Face, Faces, Matte8
 
 SIDE = 200
@@ -33,13 +34,13 @@ def a_square(*, left: int = 60) -> Matte8:
     return matte
 
 
-NOBODY = np.zeros((SIDE, SIDE), np.uint8)
+EMPTY = np.zeros((SIDE, SIDE), np.uint8)
 WHOLE = np.full((SIDE, SIDE), 255, np.uint8)
 
 
-@pytest.mark.parametrize("matte", [a_square(), NOBODY, WHOLE], ids=["square", "nobody", "whole"])
-def test_same_mattes_agree_in_everything(matte: Matte8) -> None:
-    assert metrics.overlap(matte, matte, ALL) == 1
+@pytest.mark.parametrize("matte", [a_square(), EMPTY, WHOLE], ids=["square", "empty", "whole"])
+def test_identical_mattes_agree_in_every_metric(matte: Matte8) -> None:
+    assert metrics.matte_iou(matte, matte, ALL) == 1
     assert metrics.boundary_f(matte, matte, ALL) == 1
     assert metrics.mean_difference(matte, matte, ALL) == 0
 
@@ -48,7 +49,7 @@ def test_same_mattes_agree_in_everything(matte: Matte8) -> None:
     ("matte", "known", "least", "most"),
     [
         (a_square(left=60 + REACH_PX), a_square(), 1, 1),
-        # Left and right sides are too far away now, top and bottom are still where they were.
+        # Left and right sides are too far away now; top and bottom are still in place.
         (a_square(left=65), a_square(), 0.4, 0.6),
         # The border of the picture is no outline.
         (a_square(), WHOLE, 0, 0),
@@ -66,15 +67,19 @@ def test_precision_and_recall_are_shares_of_found_and_of_known() -> None:
     assert math.isnan(metrics.precision_recall_f1(0, 0, 0)[2])
 
 
-def mean_of(numbers: intervals.Floats, weights: intervals.Floats) -> dict[str, float]:
-    return {"mean": metrics.mean(numbers[:, 0], weights)}
+def mean_of(
+    numbers: confidence_intervals.Floats, weights: confidence_intervals.Floats
+) -> dict[str, float]:
+    return {"mean": metrics.weighted_mean(numbers[:, 0], weights)}
 
 
-def test_difference_is_surer_than_the_figures_when_photos_are_the_same() -> None:
+def test_difference_on_the_same_photos_is_more_certain_than_the_figures() -> None:
     numbers = np.random.default_rng(1).random((60, 1))
 
-    apart = intervals.differences(numbers + 0.1, numbers, mean_of)["mean"]
-    unknown = intervals.figures(numbers, lambda *_: {"nothing": math.nan})["nothing"]
+    apart = confidence_intervals.compute_differences(numbers + 0.1, numbers, mean_of)["mean"]
+    unknown = confidence_intervals.compute_figures(numbers, lambda *_: {"nothing": math.nan})[
+        "nothing"
+    ]
 
     assert apart.value == pytest.approx(0.1)
     assert apart.high - apart.low < 1e-9
@@ -120,17 +125,17 @@ def test_faces_are_right_wrong_or_missed(found: list[Face], counts: tuple[int, .
     [((0, 128, 255), [True, False, True]), ((0, 64, 128, 255), [True] * 4)],
     ids=["three levels", "soft"],
 )
-def test_only_a_mask_of_three_levels_has_pixels_that_do_not_count(
+def test_only_a_mask_of_three_levels_has_ignored_pixels(
     levels: tuple[int, ...], counted: list[bool]
 ) -> None:
-    assert folders.counted(np.array([levels], np.uint8)).tolist() == [counted]
+    assert dataset_files.counted_pixels(np.array([levels], np.uint8)).tolist() == [counted]
 
 
 def test_limit_takes_photos_from_the_whole_folder() -> None:
     examples = [orientation.Example(str(number), NOWHERE) for number in range(10)]
 
-    assert [one.name for one in measure.spread(examples, 3)] == ["0", "3", "6"]
-    assert measure.spread(examples, 30) is examples
+    assert [one.name for one in measure.sample_evenly(examples, 3)] == ["0", "3", "6"]
+    assert measure.sample_evenly(examples, 30) is examples
 
 
 CARD = ModelCard(
@@ -142,8 +147,8 @@ CARD = ModelCard(
 def an_evaluation() -> Evaluation:
     score = Score("a&b.jpg", "", (0.0, 3.0, 0.9), 3.0, "score 0.90")
     picture = np.zeros((48, 48, 3), np.uint8)
-    figure = intervals.Figure(0.75, 0.7, 0.8)
-    measured = Measured(
+    figure = confidence_intervals.Figure(0.75, 0.7, 0.8)
+    measured = ModelResult(
         card=CARD,
         parameters={"blur": 3},
         scores=[score],
@@ -152,30 +157,32 @@ def an_evaluation() -> Evaluation:
         confusion=smile.confusion(np.array([score.numbers])),
         cpu_ms=12.34,
         peak_mb=99,
-        worst=[Shown(score, (picture, "none", "huge", "3 too high"))],
+        worst=[ReportedPhoto(score, (picture, "none", "huge", "3 too high"))],
     )
     task = TaskName.SMILE
     return Evaluation(task, Path("smiles"), 1, smile.HOW, smile.METRICS, [measured])
 
 
-def test_page_needs_nothing_but_itself() -> None:
+def test_report_page_needs_no_other_file() -> None:
     evaluation = an_evaluation()
     good = replace(evaluation.models[0], worst=[])
 
-    written = page.write(replace(evaluation, models=[*evaluation.models, good]))
+    written = html_report.render_page(replace(evaluation, models=[*evaluation.models, good]))
 
     assert "x<y" not in written
     assert not re.findall(r"https?://|@import|<link|<script", written)
     assert set(re.findall(r'src="([a-z:/]+)', written)) == {"data:image/jpeg"}
-    assert "Not one photo has anything amiss" in written
+    assert "No photo has errors" in written
 
 
-def test_sheet_has_a_place_for_each_model_and_grows_to_the_right_and_then_down() -> None:
-    cut = Cut("m", PHOTO, PHOTO[..., 0], 0.125, None, ms=41.7, cpu_ms=40)
-    fault = Fault("m", "needs weights")
-    sheets = ([fault], [cut] * (sheet.MOST_ACROSS - 1), [cut] * sheet.MOST_ACROSS)
+def test_sheet_has_a_place_for_each_model_and_grows_right_then_down() -> None:
+    cut = CutOutResult("m", PHOTO, PHOTO[..., 0], 0.125, None, ms=41.7, cpu_ms=40)
+    fault = FailedModel("m", "needs weights")
+    sheets = ([fault], [cut] * (contact_sheet.MAX_COLUMNS - 1), [cut] * contact_sheet.MAX_COLUMNS)
 
-    one, full, more = (sheet.draw(Compared(PHOTO, made), title="p.jpg").shape for made in sheets)
+    one, full, more = (
+        contact_sheet.draw(Comparison(PHOTO, made), title="p.jpg").shape for made in sheets
+    )
 
     assert one[0] == full[0] < more[0]
     assert one[1] < full[1]

@@ -5,12 +5,17 @@ import ssl
 
 import pytest
 
-from smart_filter_shared.errors import ImageTooLarge, PhotoUnreachable, PictureLate, TryAgain
-from smart_filter_shared.settings import OutboundSettings
+from smart_filter_shared.config.settings import OutboundSettings
+from smart_filter_shared.errors import (
+    ImageTooLarge,
+    PhotoUnreachable,
+    PictureTemporarilyUnreachable,
+    TryAgain,
+)
 from smart_filter_tests.web import Names, Wire, answer, ok, redirect
-from smart_filter_workers.fetcher import Fetched, Fetcher, Limits
-from smart_filter_workers.fetcher.guard import Guard
-from smart_filter_workers.fetcher.ranges import is_public
+from smart_filter_workers.fetcher import FetchedFile, Fetcher, FetchLimits
+from smart_filter_workers.fetcher.public_ranges import is_public
+from smart_filter_workers.fetcher.ssrf_guard import SsrfGuard
 
 PUBLIC, OTHER = "93.184.215.14", "23.215.0.136"
 PUBLIC_6 = "2606:4700::6810:84e5"
@@ -31,8 +36,8 @@ ANSWERS = {
 
 
 def fetch(
-    url: str, wire: Wire, names: Names | None = None, *, limits: Limits | None = None
-) -> Fetched:
+    url: str, wire: Wire, names: Names | None = None, *, limits: FetchLimits | None = None
+) -> FetchedFile:
     fetcher = Fetcher(
         OutboundSettings(),
         limits=limits,
@@ -60,7 +65,7 @@ PRIVATE = """
     http://224.0.0.251/ http://240.0.0.1/ http://255.255.255.255/ http://[64:ff9b:1::10.0.0.1]/
     http://[2001:0:a00:1::1]/ http://[fc00::1]/ http://[fe80::1]/ http://[fe80::1%25eth0]/
     http://[fec0::1]/ http://[ff02::1]/ http://[2001:db8::1]/ http://[64:ff9b::8.8.8.8]/
-    http://ten.test/ http://mixed.test/ http://mapped.test/ http://link.test/ http://nobody.test/
+    http://ten.test/ http://mixed.test/ http://mapped.test/ http://link.test/ http://absent.test/
     http://mixed6.test/ http://odd.test/ http://none.test/
 """
 METADATA_OF_CLOUDS = """
@@ -101,9 +106,9 @@ def test_hostile_address_is_refused_without_a_connection(url: str) -> None:
     assert not any(secret in str(refusal.value) for secret in secrets)
 
 
-def test_private_name_reads_like_an_unknown_name() -> None:
+def test_private_name_is_refused_like_an_unknown_name() -> None:
     messages = set()
-    for url in ("http://ten.test/", "http://nobody.test/", "http://10.0.0.1/"):
+    for url in ("http://ten.test/", "http://absent.test/", "http://10.0.0.1/"):
         with pytest.raises(PhotoUnreachable) as refusal:
             fetch(url, wired())
         messages.add(str(refusal.value))
@@ -111,7 +116,7 @@ def test_private_name_reads_like_an_unknown_name() -> None:
     assert len(messages) == 1
 
 
-def test_connection_goes_to_the_address_that_was_checked() -> None:
+def test_connection_uses_the_checked_address() -> None:
     # A second look-up would be answered with the loopback.
     names, wire = Names({"photos.test": [[PUBLIC], ["127.0.0.1"]]}), wired(ok(b"a picture"))
 
@@ -122,7 +127,7 @@ def test_connection_goes_to_the_address_that_was_checked() -> None:
     assert names.asked == ["photos.test"]
 
 
-def test_name_that_turns_private_between_two_hops_is_refused() -> None:
+def test_name_that_becomes_private_between_two_hops_is_refused() -> None:
     names = Names({"photos.test": [[PUBLIC], ["127.0.0.1"]]})
     wire = wired(redirect("http://photos.test/b"), ok(b"a secret"))
 
@@ -132,7 +137,7 @@ def test_name_that_turns_private_between_two_hops_is_refused() -> None:
     assert wire.dialled == [(PUBLIC, 80)]
 
 
-def test_request_names_the_host_and_carries_nothing_of_ours() -> None:
+def test_request_names_the_host_and_reveals_nothing_else() -> None:
     wire = wired(ok(b"a picture"))
 
     fetch("http://photos.test:8080/a.jpg?b=c", wire)
@@ -149,7 +154,7 @@ def test_request_names_the_host_and_carries_nothing_of_ours() -> None:
     }
 
 
-def test_environment_names_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_variables_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://10.0.0.1:3128")
     wire = wired(ok(b"a picture"))
@@ -159,7 +164,7 @@ def test_environment_names_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     assert wire.dialled == [(PUBLIC, 80)]
 
 
-def test_address_that_is_down_gives_way_to_the_next_of_its_name() -> None:
+def test_unreachable_address_is_followed_by_the_next_of_its_name() -> None:
     wire = Wire(down=frozenset({PUBLIC_6}))
 
     fetch("http://six.test/", wire)
@@ -216,12 +221,12 @@ PASSING = (408, 425, 429, 500, 502, 503, 504)
 @pytest.mark.parametrize(
     ("status", "error", "words"),
     [
-        (302, PhotoUnreachable, "does not say where"),
+        (302, PhotoUnreachable, "redirects without a location"),
         *((status, PhotoUnreachable, f"answers {status}") for status in FINAL),
-        *((status, PictureLate, f"answers {status}") for status in PASSING),
+        *((status, PictureTemporarilyUnreachable, f"answers {status}") for status in PASSING),
     ],
 )
-def test_answer_without_the_file_is_final_or_passes(
+def test_answer_without_the_file_is_permanent_or_temporary(
     status: int, error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):
@@ -242,14 +247,14 @@ def test_answer_without_the_file_is_final_or_passes(
         b"HTTP/1.1 103 Early\r\n\r\n" * 3,
     ],
 )
-def test_answer_that_breaks_off_or_is_no_http_is_refused(said: bytes) -> None:
-    with pytest.raises(PictureLate):
+def test_truncated_or_malformed_answer_is_refused(said: bytes) -> None:
+    with pytest.raises(PictureTemporarilyUnreachable):
         fetch("http://photos.test/a", wired(said))
 
 
 @pytest.mark.parametrize("coding", ["gzip", "br", "deflate", "zstd", "identity, gzip", "GZIP"])
-def test_packed_answer_is_refused(coding: str) -> None:
-    with pytest.raises(PhotoUnreachable, match="packs"):
+def test_compressed_answer_is_refused(coding: str) -> None:
+    with pytest.raises(PhotoUnreachable, match="compresses"):
         fetch("http://photos.test/a", wired(ok(b"\x1f\x8b", content__encoding=coding)))
 
 
@@ -270,7 +275,7 @@ CHUNKED = answer(200, b"3e9\r\n" + b"x" * 1001 + b"\r\n0\r\n\r\n", transfer__enc
 def test_content_above_the_limit_is_refused(
     said: bytes, error: type[Exception], words: str | None
 ) -> None:
-    limits = Limits(most_bytes=1000)
+    limits = FetchLimits(most_bytes=1000)
 
     with pytest.raises(error, match=words):
         fetch("http://photos.test/a", wired(said), limits=limits)
@@ -278,7 +283,7 @@ def test_content_above_the_limit_is_refused(
 
 
 def allowed(host: str, names: Names, *, port: int = 443, allow: tuple[str, ...] = ()) -> list[str]:
-    guard = Guard(OutboundSettings(allow=allow), names)
+    guard = SsrfGuard(OutboundSettings(allow=allow), names)
     return [str(one) for one in guard.addresses(host, port, seconds=5)]
 
 
@@ -332,7 +337,7 @@ def test_address_next_to_the_ranges_is_public(text: str) -> None:
         (("127.0.0.0/8",), "::ffff:127.0.0.1", []),
     ],
 )
-def test_operator_opens_hosts_and_networks_on_any_port(
+def test_operator_allows_hosts_and_networks_on_any_port(
     allow: tuple[str, ...], host: str, goes_to: list[str]
 ) -> None:
     answers = {"local.test": [["::1", "127.0.0.1"]], "trick.test": [["10.0.0.1", "127.0.0.1"]]}
@@ -340,8 +345,8 @@ def test_operator_opens_hosts_and_networks_on_any_port(
     assert allowed(host, Names(answers), port=9000, allow=allow) == goes_to
 
 
-def test_names_server_that_does_not_answer_may_do_so_later() -> None:
+def test_unanswered_name_look_up_can_be_retried() -> None:
     names = Names({"photos.test": [socket.gaierror(socket.EAI_AGAIN, "try again")]})
 
-    with pytest.raises(PictureLate, match="looked up"):
+    with pytest.raises(PictureTemporarilyUnreachable, match="looked up"):
         allowed("photos.test", names)

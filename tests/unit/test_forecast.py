@@ -3,17 +3,22 @@ import random
 
 import pytest
 
+from smart_filter_shared.eta import estimate as forecasts
+from smart_filter_shared.eta import stage_times
+from smart_filter_shared.eta.backlog import Backlog
+from smart_filter_shared.eta.calibration import Calibration, Observation
+from smart_filter_shared.eta.estimate import (
+    CompletionEstimate,
+    PendingJob,
+    PendingStage,
+    estimate_drain_seconds,
+)
+from smart_filter_shared.eta.snapshot import Pool, QueueSnapshot, ReadyQueue, SampledStage
+from smart_filter_shared.eta.stage_times import Moments, StageTime
 from smart_filter_shared.ids import Capability, Tenant
-from smart_filter_shared.jobs import forecast as forecasts
-from smart_filter_shared.jobs import paces
-from smart_filter_shared.jobs.ahead import Ahead
-from smart_filter_shared.jobs.forecast import Forecast, Outstanding, Step, seconds_of_jobs
-from smart_filter_shared.jobs.foresight import Ended, Foresight
-from smart_filter_shared.jobs.outlook import Outlook, Pool, Queue, Work
-from smart_filter_shared.jobs.paces import Pace, Timed
-from smart_filter_shared.jobs.states import StageState
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe import Priority
+from smart_filter_shared.priority import Priority
+from smart_filter_shared.queue.states import StageState
 
 PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 HERE = Tenant("here")
@@ -21,38 +26,44 @@ SECONDS = {PREPARE: 1.0, SEGMENTATION: 4.0, FACE: 1.0, SMILE: 2.0, COMPOSITE: 3.
 LONGEST_WAY = 1.0 + 4.0 + 3.0
 
 
-def of(stage: StageName) -> Capability:
+def capability_of(stage: StageName) -> Capability:
     return Capability(f"{stage}.x")
 
 
-ALL = tuple(of(stage) for stage in StageName)
-# Certain to a hundredth, so that half of the jobs take what is the mean.
-CERTAIN = {of(stage): Pace(seconds, spread=0.01) for stage, seconds in SECONDS.items()}
+ALL = tuple(capability_of(stage) for stage in StageName)
+# Known to a hundredth, so that the median of jobs is the mean.
+CERTAIN = {
+    capability_of(stage): StageTime(seconds, spread=0.01) for stage, seconds in SECONDS.items()
+}
 
 
-def an_outlook(*ranks: float, threads: int = 2, **more: object) -> Outlook:
+def an_outlook(*ranks: float, threads: int = 2, **more: object) -> QueueSnapshot:
     """Return an outlook with whole jobs of these ranks, served by one pool of all stages."""
-    queue = Queue(ranks, range(1, len(ranks) + 1))
-    outlook = Outlook(
+    queue = ReadyQueue(ranks, range(1, len(ranks) + 1))
+    outlook = QueueSnapshot(
         pools=[Pool(frozenset(ALL), threads)],
         paces=CERTAIN,
-        queues={of(PREPARE): queue} if ranks else {},
-        waiting=[Work(of(PREPARE), rank, 1.0, ALL[1:]) for rank in ranks],
+        queues={capability_of(PREPARE): queue} if ranks else {},
+        waiting=[SampledStage(capability_of(PREPARE), rank, 1.0, ALL[1:]) for rank in ranks],
     )
     return dataclasses.replace(outlook, **more)  # type: ignore[arg-type]  # its fields
 
 
-def a_job(rank: float = 10.0, **more: object) -> Outstanding:
+def a_job(rank: float = 10.0, **more: object) -> PendingJob:
     steps = [
-        Step(stage, of(stage), StageState.READY if stage == PREPARE else StageState.WAITING)
+        PendingStage(
+            stage,
+            capability_of(stage),
+            StageState.READY if stage == PREPARE else StageState.WAITING,
+        )
         for stage in StageName
     ]
-    job = Outstanding(HERE, Priority.STANDARD, rank, 1.0, steps)
+    job = PendingJob(HERE, Priority.STANDARD, rank, 1.0, steps)
     return dataclasses.replace(job, **more)  # type: ignore[arg-type]  # its fields
 
 
-def forecast(outlook: Outlook, job: Outstanding) -> Forecast:
-    return forecasts.forecast(Ahead(outlook), job)
+def forecast(outlook: QueueSnapshot, job: PendingJob) -> CompletionEstimate:
+    return forecasts.estimate_completion(Backlog(outlook), job)
 
 
 APART = [Pool(frozenset([capability]), 1) for capability in ALL]
@@ -66,13 +77,13 @@ ONE_AFTER_ANOTHER = sum(SECONDS.values())
         (an_outlook(threads=1), 1, ONE_AFTER_ANOTHER),
         # Two jobs of lower rank go first, on two threads; the others do not count.
         (an_outlook(1.0, 2.0, 11.0, 12.0), 3, ONE_AFTER_ANOTHER + LONGEST_WAY),
-        # The slowest pool holds up.
+        # The slowest pool is the bottleneck.
         (an_outlook(1.0, 2.0, 3.0, pools=APART), 4, 3 * SECONDS[SEGMENTATION] + LONGEST_WAY),
     ],
     ids=["alone", "one thread", "behind two", "a pool for each stage"],
 )
-def test_job_takes_the_longest_way_behind_those_before_it(
-    outlook: Outlook, position: int, seconds: float
+def test_job_takes_the_longest_path_behind_those_before_it(
+    outlook: QueueSnapshot, position: int, seconds: float
 ) -> None:
     foreseen = forecast(outlook, a_job(rank=10.0))
 
@@ -83,33 +94,33 @@ def test_job_takes_the_longest_way_behind_those_before_it(
 
 @pytest.mark.parametrize("asked_before", [False, True])
 def test_jobs_accepted_since_the_outlook_count_too(*, asked_before: bool) -> None:
-    ahead = Ahead(an_outlook(1.0))
+    ahead = Backlog(an_outlook(1.0))
     if asked_before:
-        assert forecasts.forecast(ahead, a_job()) == forecast(an_outlook(1.0), a_job())
+        assert forecasts.estimate_completion(ahead, a_job()) == forecast(an_outlook(1.0), a_job())
 
     for rank in (9.0, 11.0):
-        ahead.add(Work(of(PREPARE), rank, 1.0, ALL[1:]))
+        ahead.add(SampledStage(capability_of(PREPARE), rank, 1.0, ALL[1:]))
 
-    assert forecasts.forecast(ahead, a_job()) == forecast(an_outlook(1.0, 9.0), a_job())
+    assert forecasts.estimate_completion(ahead, a_job()) == forecast(an_outlook(1.0, 9.0), a_job())
 
 
-def test_position_is_exact_at_the_head_and_at_least_so_far_behind_it() -> None:
-    queue = Queue([0.0, 1.0, 2.0, 100.0, 200.0], [1, 2, 3, 103, 203])
+def test_position_is_exact_near_the_head_and_a_minimum_further_back() -> None:
+    queue = ReadyQueue([0.0, 1.0, 2.0, 100.0, 200.0], [1, 2, 3, 103, 203])
 
     assert [queue.ahead(rank) for rank in (0, 0.5, 2, 3, 100.5, 1e9)] == [0, 1, 2, 3, 103, 203]
 
 
-def test_room_comes_as_fast_as_jobs_end() -> None:
+def test_queue_room_appears_at_the_rate_of_ended_jobs() -> None:
     ranks = [float(rank) for rank in range(10)]
 
-    assert seconds_of_jobs(an_outlook(*ranks), 4) == pytest.approx(4 * 11 / 2)
-    assert seconds_of_jobs(an_outlook(), 4) is None
+    assert estimate_drain_seconds(an_outlook(*ranks), 4) == pytest.approx(4 * 11 / 2)
+    assert estimate_drain_seconds(an_outlook(), 4) is None
 
 
 def test_pace_finds_the_seconds_of_a_megapixel() -> None:
     chance = random.Random(3)
     runs = [
-        Timed.once(0.2 + 0.1 * size + chance.uniform(-0.01, 0.01), size)
+        Moments.once(0.2 + 0.1 * size + chance.uniform(-0.01, 0.01), size)
         for size in [chance.choice([0.5, 1.0, 12.0]) for _ in range(200)]
     ]
     total = sum(runs[1:], start=runs[0])
@@ -117,7 +128,7 @@ def test_pace_finds_the_seconds_of_a_megapixel() -> None:
         name: value / 200 for name, value in dataclasses.asdict(total).items() if name != "runs"
     }
 
-    pace = paces.fitted(Timed(200, **means))
+    pace = stage_times.fit_stage_time(Moments(200, **means))
 
     assert pace.seconds == pytest.approx(0.2, abs=0.02)
     assert pace.seconds_per_megapixel == pytest.approx(0.1, abs=0.01)
@@ -125,9 +136,9 @@ def test_pace_finds_the_seconds_of_a_megapixel() -> None:
 
 
 @pytest.mark.parametrize("scale", [0.3, 1.0, 4.0])
-def test_forecasts_come_right_however_wrong_they_begin(scale: float) -> None:
+def test_wrong_first_forecasts_converge(scale: float) -> None:
     chance = random.Random(5)
-    known = Foresight()
+    known = Calibration()
     in_time = {0.5: 0, 0.9: 0}
     for number in range(1200):
         p50, p90 = known.corrected(1.0, 2.0)
@@ -135,7 +146,7 @@ def test_forecasts_come_right_however_wrong_they_begin(scale: float) -> None:
         if number >= 400:
             in_time[0.5] += seconds <= p50
             in_time[0.9] += seconds <= p90
-        known = known.after(Ended(1.0, 2.0, seconds))
+        known = known.after(Observation(1.0, 2.0, seconds))
 
     assert in_time[0.5] / 800 == pytest.approx(0.5, abs=0.05)
     assert in_time[0.9] / 800 == pytest.approx(0.9, abs=0.03)

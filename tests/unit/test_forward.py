@@ -16,25 +16,25 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests.job_rows import a_job_row
-from smart_filter_workers import native_threads
-from smart_filter_workers.artifacts import Artifacts
+from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.fetcher import Fetcher
-from smart_filter_workers.forward import is_out_of_memory, pass_by_pass
 from smart_filter_workers.networks import onnx_runtime
-from smart_filter_workers.recent import Recent
 from smart_filter_workers.results import Eyes, Smile, Smiles
-from smart_filter_workers.runner import without
-from smart_filter_workers.stock.room import StockRoom
+from smart_filter_workers.runtime.batching import is_out_of_memory, run_in_passes
+from smart_filter_workers.runtime.runner import exclude_claimed
+from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds
+from smart_filter_workers.system import threads
+from smart_filter_workers.system.lru_cache import LruCache
 
 RuntimeException = onnx_runtime.load().capi.onnxruntime_pybind11_state.RuntimeException
 
 
 class OutOfMemoryError(RuntimeError):
-    """As torch names its own."""
+    """Has the name of torch's exception."""
 
 
 class Pass:
-    """A model with room for so many photos, which some photos break."""
+    """A model with room for a number of photos; some photos make it fail."""
 
     def __init__(self, room: int, guilty: Sequence[int] = ()) -> None:
         self.room = room
@@ -62,7 +62,7 @@ class Pass:
         self.relieved += 1
 
     def run(self, *tasks: int) -> list[int]:
-        return pass_by_pass(tasks, self, alone=self.alone, relieve=self.relieve)
+        return run_in_passes(tasks, self, alone=self.alone, relieve=self.relieve)
 
 
 def test_batch_that_is_too_large_is_halved_until_it_fits() -> None:
@@ -103,12 +103,12 @@ def test_photo_that_never_fits_is_tried_once_more_with_room_and_fails_alone() ->
         (ValueError("out of memory"), False),
     ],
 )
-def test_out_of_memory_is_recognised(error: Exception, expected: bool) -> None:  # noqa: FBT001
+def test_out_of_memory_is_recognized(error: Exception, expected: bool) -> None:  # noqa: FBT001
     assert is_out_of_memory(error) is expected
 
 
 def test_threads_that_miss_the_same_key_wait_for_one_fetch() -> None:
-    recent, began, go_on = Recent(most_bytes=10), threading.Event(), threading.Event()
+    recent, began, go_on = LruCache(most_bytes=10), threading.Event(), threading.Event()
     fetched: list[int] = []
 
     def fetch() -> tuple[str, int]:
@@ -130,7 +130,7 @@ FACE, SEGMENTATION = Capability("face.a"), Capability("segmentation.a")
 
 
 @pytest.mark.parametrize(
-    ("ready", "taken", "rung"),
+    ("ready", "claimed", "rung"),
     [
         ([FACE], [FACE], []),
         ([FACE, SEGMENTATION], [FACE], [SEGMENTATION]),
@@ -140,20 +140,20 @@ FACE, SEGMENTATION = Capability("face.a"), Capability("segmentation.a")
         ([FACE], [FACE, FACE], []),
     ],
 )
-def test_row_taken_from_a_capability_spares_one_ring_of_it(
-    ready: list[Capability], taken: list[Capability], rung: list[Capability]
+def test_claimed_row_saves_one_ring_of_its_capability(
+    ready: list[Capability], claimed: list[Capability], rung: list[Capability]
 ) -> None:
-    assert without(ready, taken) == rung
+    assert exclude_claimed(ready, claimed) == rung
 
 
-def test_no_library_keeps_helpers() -> None:
+def test_no_library_starts_helper_processes() -> None:
     cv2.setNumThreads(2)
     libraries = (Path(np.__file__).parents[1] / "numpy.libs").glob("*openblas*")
     blas = [ctypes.CDLL(str(path)) for path in libraries]
     for library in blas:
         library.scipy_openblas_set_num_threads64_(2)
 
-    obeyed = native_threads.one_per_call()
+    obeyed = threads.limit_native_threads()
 
     assert cv2.getNumThreads() == 1
     assert AvifImagePlugin.DEFAULT_MAX_THREADS == 1
@@ -169,16 +169,19 @@ RATED = {
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a stage reads that reads smiles only."""
+    """The inputs of a stage that reads only smiles."""
 
     smiles: Smiles | None
 
 
 def read(facts: dict[str, Any]) -> Smiles | None:
     """Read the smiles of a job back; none of them are in storage."""
-    # No test here asks storage, or for backgrounds.
-    artifacts = Artifacts(
-        cast("ObjectStore", None), Recent(0), cast("StockRoom", None), cast("Fetcher", None)
+    # No test here reads storage or backgrounds.
+    artifacts = ArtifactStore(
+        cast("ObjectStore", None),
+        LruCache(0),
+        cast("TenantBackgrounds", None),
+        cast("Fetcher", None),
     )
     return artifacts.load(a_job_row({StageName.SMILE: facts}), Wanted).smiles
 
@@ -189,19 +192,19 @@ def test_fact_that_an_older_worker_did_not_store_has_its_default() -> None:
     )
 
 
-def test_hits_leave_nothing_behind() -> None:
-    recent = Recent(most_bytes=1)
+def test_cache_hits_store_no_entries() -> None:
+    recent = LruCache(most_bytes=1)
     keys = [f"key {number}" for number in range(1000)]
     recent.put("before", "value", 1)
-    before = held(recent)
+    before = count_entries(recent)
 
     for key in keys:
         recent.put(key, "value", 1)
         recent.get(key, lambda: ("another", 1))
 
-    assert held(recent) == before
+    assert count_entries(recent) == before
 
 
-def held(recent: Recent) -> int:
-    """Return how many entries its dictionaries hold, whatever they are for."""
+def count_entries(recent: LruCache) -> int:
+    """Return the number of entries in all of its dictionaries."""
     return sum(len(one) for one in vars(recent).values() if hasattr(one, "__len__"))

@@ -10,38 +10,38 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable, Unusable
+from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable, UnusablePhoto
 from smart_filter_tests import heic
 from smart_filter_tests.heic import (
     BLACK,
     QUARTERS,
     SIZE,
     TEN_BITS,
-    Coded,
+    CodedPicture,
     Item,
     a_heic,
     alpha_of,
-    clipped,
-    coded,
+    coded_item,
+    crop_box,
     exif_of,
     grid,
     overlay,
     profile,
-    turned,
+    rotation_box,
 )
-from smart_filter_tests.pictures import a_png, encoded, noise
+from smart_filter_tests.pictures import a_png, encode, noise
 from smart_filter_tests.profiles import a_linear_profile
 from smart_filter_workers import images
-from smart_filter_workers.images.heic import checked
+from smart_filter_workers.images.heic import sanitize
 from smart_filter_workers.results import Srgb8
 
-# JPEG of flat patches at quality 95: rounding of YCbCr, no more.
+# JPEG of flat patches at quality 95: only YCbCr rounding.
 JPEG_LEVELS = 4
 RED, GREEN, BLUE, WHITE = (200, 30, 30), (30, 160, 40), (30, 40, 190), (255, 255, 255)
 
 
 def quarters() -> Image.Image:
-    """A picture whose quarters are red, green, blue and white, from the top left clockwise."""
+    """Draw a picture whose quarters are red, green, blue and white, clockwise from the top left."""
     picture = Image.new("RGB", (64, 48), WHITE)
     picture.paste(RED, (0, 0, 32, 24))
     picture.paste(GREEN, (32, 0, 64, 24))
@@ -50,7 +50,7 @@ def quarters() -> Image.Image:
 
 
 def corners(picture: bytes | Srgb8) -> list[tuple[int, ...]]:
-    """The colors near the four corners of a picture, clockwise from the top left."""
+    """Return the colors near the four corners of a picture, clockwise from the top left."""
     srgb = images.decode(picture).srgb if isinstance(picture, bytes) else picture
     assert srgb.dtype == np.uint8
     return [tuple(map(int, srgb[y, x])) for y, x in ((4, 4), (4, -5), (-5, -5), (-5, 4))]
@@ -67,7 +67,7 @@ def exif(orientation: int) -> bytes:
 
 
 def resized_jpeg(width: int, height: int) -> bytes:
-    jpeg = bytearray(encoded(quarters(), "JPEG"))
+    jpeg = bytearray(encode(quarters(), "JPEG"))
     frame = jpeg.index(b"\xff\xc0")
     jpeg[frame + 5 : frame + 9] = struct.pack(">HH", height, width)
     return bytes(jpeg)
@@ -96,12 +96,12 @@ UNDO = {
     ids=["JPEG", "progressive JPEG", "PNG", "WebP", "AVIF"],
 )
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_each_format_keeps_size_and_colors_and_comes_out_upright(
+def test_each_format_keeps_size_and_colors_and_is_decoded_upright(
     orientation: int, kind: str, options: dict[str, object], levels: int
 ) -> None:
     stored = quarters().transpose(UNDO[orientation]) if orientation > 1 else quarters()
 
-    content = encoded(stored, kind, exif=exif(orientation), quality=95, **options)
+    content = encode(stored, kind, exif=exif(orientation), quality=95, **options)
 
     photo = images.decode(content)
     assert photo.srgb.shape == (48, 64, 3)
@@ -120,16 +120,16 @@ def test_each_format_keeps_size_and_colors_and_comes_out_upright(
     ],
 )
 def test_broken_exif_is_ignored(broken: bytes) -> None:
-    content = encoded(quarters(), "JPEG", quality=95, exif=broken)
+    content = encode(quarters(), "JPEG", quality=95, exif=broken)
 
     assert images.decode(content).srgb.shape == (48, 64, 3)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "AVIF"])
-def test_colour_profile_is_applied(kind: str) -> None:
+def test_color_profile_is_applied(kind: str) -> None:
     grey = Image.new("RGB", (32, 32), (64, 64, 64))
 
-    seen = corners(encoded(grey, kind, icc_profile=a_linear_profile(), quality=95))
+    seen = corners(encode(grey, kind, icc_profile=a_linear_profile(), quality=95))
 
     # IEC 61966-2-1: linear 64/255 is 1.055 (64/255)^(1/2.4) − 0.055, level 137.
     assert near(seen, [(137, 137, 137)] * 4, 2)
@@ -140,7 +140,7 @@ BROKEN_PROFILES = [b"not a profile at all", a_linear_profile().replace(b"RGB XYZ
 
 @pytest.mark.parametrize("profile", BROKEN_PROFILES, ids=["garbage", "gray"])
 def test_broken_profile_changes_no_pixel(profile: bytes) -> None:
-    with_profile = images.decode(encoded(quarters(), "PNG", icc_profile=profile))
+    with_profile = images.decode(encode(quarters(), "PNG", icc_profile=profile))
 
     assert np.array_equal(with_profile.srgb, np.asarray(quarters()))
 
@@ -153,15 +153,15 @@ HALF_BLACK = Image.new("RGBA", (30, 20), (0, 0, 0, 128))
 PALETTE = Image.new("P", (30, 20), 0)
 PALETTE.putpalette([255, 0, 0, 0, 255, 0])
 MODES = {
-    **{mode: (encoded(Image.new(mode, (30, 20), "white"), "PNG"), 255) for mode in ("1", "L", "P")},
-    "gray with alpha": (encoded(Image.new("LA", (30, 20), (255, 255)), "PNG"), 255),
-    "color with alpha": (encoded(Image.new("RGBA", (30, 20), "white"), "PNG"), 255),
-    "palette with alpha": (encoded(Image.new("RGBA", (30, 20), RED).quantize(4), "PNG"), RED),
-    "gray of 16 bits": (encoded(GRAY_OF_16_BITS, "PNG"), 128),
+    **{mode: (encode(Image.new(mode, (30, 20), "white"), "PNG"), 255) for mode in ("1", "L", "P")},
+    "gray with alpha": (encode(Image.new("LA", (30, 20), (255, 255)), "PNG"), 255),
+    "color with alpha": (encode(Image.new("RGBA", (30, 20), "white"), "PNG"), 255),
+    "palette with alpha": (encode(Image.new("RGBA", (30, 20), RED).quantize(4), "PNG"), RED),
+    "gray of 16 bits": (encode(GRAY_OF_16_BITS, "PNG"), 128),
     "color of 16 bits": (a_png(30, 20, depth=16, pixels=zlib.compress(SIXTEEN_BITS)), RED),
-    "PNG over white": (encoded(HALF_BLACK, "PNG"), 127),
-    "AVIF over white": (encoded(HALF_BLACK, "AVIF"), 127),
-    "transparent entry": (encoded(PALETTE, "PNG", transparency=b"\x00\xff"), 255),
+    "PNG over white": (encode(HALF_BLACK, "PNG"), 127),
+    "AVIF over white": (encode(HALF_BLACK, "AVIF"), 127),
+    "transparent entry": (encode(PALETTE, "PNG", transparency=b"\x00\xff"), 255),
 }
 
 
@@ -179,14 +179,14 @@ def test_every_row_of_a_tall_picture_is_converted(mode: str) -> None:
     picture = Image.fromarray(noise).convert(mode)
     if mode == "RGBA":
         picture.putalpha(Image.fromarray(noise[..., 0]))
-    content = encoded(picture, "JPEG" if mode == "CMYK" else "PNG", quality=95)
+    content = encode(picture, "JPEG" if mode == "CMYK" else "PNG", quality=95)
 
     seen = images.decode(content).srgb
 
     flat = Image.new("RGB", picture.size, "white")
     flat.paste(picture.convert("RGB"), mask=picture.getchannel("A") if mode == "RGBA" else None)
     difference = np.abs(seen.astype(int) - np.asarray(flat))
-    # JPEG of noise: no pixel is kept, but none is far off over its neighbours either.
+    # JPEG of noise: no pixel is exact, but none is far outside its neighbors.
     assert difference.max() == 0 if mode != "CMYK" else difference.mean(axis=1).max() < 30
 
 
@@ -194,7 +194,7 @@ def test_every_row_of_a_tall_picture_is_converted(mode: str) -> None:
 def test_first_frame_of_an_animation_is_taken(kind: str) -> None:
     frames = [Image.new("RGB", (16, 16), colour) for colour in (RED, GREEN)]
 
-    content = encoded(
+    content = encode(
         frames[0], kind, save_all=True, append_images=frames[1:], duration=100, lossless=True
     )
 
@@ -202,23 +202,23 @@ def test_first_frame_of_an_animation_is_taken(kind: str) -> None:
 
 
 def with_camera_slip(content: bytes) -> bytes:
-    """A JPEG with a slip in the header of its scan that cameras make."""
+    """Return a JPEG with a fault in the header of its scan that some cameras write."""
     spectral_end = content.index(b"\xff\xda") + 12
     assert content[spectral_end] == 63
     return content[:spectral_end] + b"\0" + content[spectral_end + 1 :]
 
 
-JPEG = encoded(quarters(), "JPEG", quality=95)
+JPEG = encode(quarters(), "JPEG", quality=95)
 FILM = b"\x00\x00\x00\x18ftypmp42" + b"\xff\xda\x00\x08" * 5000
 
 
 @pytest.mark.parametrize("content", [with_camera_slip(JPEG), JPEG + FILM], ids=["slip", "film"])
-def test_oddities_of_cameras_are_no_corruption(content: bytes) -> None:
+def test_camera_specific_faults_are_not_corruption(content: bytes) -> None:
     assert near(corners(content), [RED, GREEN, BLUE, WHITE], 3 * JPEG_LEVELS)
 
 
 NOISE = {
-    kind: encoded(Image.fromarray(noise(64, 64)), kind) for kind in ("JPEG", "PNG", "WEBP", "AVIF")
+    kind: encode(Image.fromarray(noise(64, 64)), kind) for kind in ("JPEG", "PNG", "WEBP", "AVIF")
 }
 
 
@@ -242,7 +242,7 @@ def with_hole(content: bytes) -> bytes:
         *(b"", b"hello", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7", b"PK\x03\x04"),
         *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\x04\x00\x00\x00WEBP"),
         b"\0\0\0\x18ftypavif\0\0\0\0avifmif1",
-        *(pytest.param(encoded(quarters(), kind), id=kind) for kind in ("GIF", "BMP", "TIFF")),
+        *(pytest.param(encode(quarters(), kind), id=kind) for kind in ("GIF", "BMP", "TIFF")),
     ],
 )
 def test_broken_content_and_other_formats_are_unreadable(content: bytes) -> None:
@@ -272,7 +272,7 @@ def test_picture_that_is_too_large_is_refused_by_its_header(content: bytes) -> N
 
 
 @pytest.mark.parametrize("part", ["pixels", "text"])
-def test_png_that_swells_past_its_header_is_too_large(part: str) -> None:
+def test_png_larger_than_its_header_says_is_too_large(part: str) -> None:
     swelling = zlib.compress(bytes(64_000_000))
     pixels, text = (swelling, b"") if part == "pixels" else (NOTHING, b"note\x00\x00" + swelling)
 
@@ -287,8 +287,8 @@ def test_png_that_swells_past_its_header_is_too_large(part: str) -> None:
         *((14, between, 101) for between in (b"\xff", b"\0\0", b"\xff\xd0", b"\xff\0")),
     ],
 )
-def test_jpeg_of_very_many_scans_is_refused(length: int, between: bytes, times: int) -> None:
-    content = encoded(quarters(), "JPEG", progressive=True)
+def test_jpeg_with_too_many_scans_is_refused(length: int, between: bytes, times: int) -> None:
+    content = encode(quarters(), "JPEG", progressive=True)
     scan = content.index(b"\xff\xda")
     scans = (content[scan : scan + length] + between) * times
 
@@ -297,7 +297,7 @@ def test_jpeg_of_very_many_scans_is_refused(length: int, between: bytes, times: 
 
 
 def test_jpeg_of_a_million_segments_is_refused() -> None:
-    content = encoded(quarters(), "JPEG")
+    content = encode(quarters(), "JPEG")
 
     with pytest.raises(ImageUnreadable, match="segments"):
         images.decode(content[:2] + b"\xff\xfe\x00\x02" * 1_000_000 + content[2:])
@@ -311,16 +311,16 @@ def test_jpeg_of_a_million_segments_is_refused() -> None:
 def test_flipped_bytes_give_a_picture_or_a_refusal(
     kind: str, changes: list[tuple[float, int]]
 ) -> None:
-    content = bytearray(encoded(quarters(), kind, exif=exif(6), icc_profile=a_linear_profile()))
+    content = bytearray(encode(quarters(), kind, exif=exif(6), icc_profile=a_linear_profile()))
     for place, value in changes:
         content[int(place * len(content))] = value
 
-    with contextlib.suppress(Unusable):
+    with contextlib.suppress(UnusablePhoto):
         assert images.decode(bytes(content)).srgb.ndim == 3
 
 
-def with_exp_golomb(width: int, height: int) -> Coded:
-    """A picture whose set-up holds a sequence header of that size, and no pixels."""
+def with_exp_golomb(width: int, height: int) -> CodedPicture:
+    """Return a picture whose configuration holds a sequence header of that size, and no pixels."""
 
     def number(value: int) -> str:
         text = f"{value + 1:b}"
@@ -332,10 +332,10 @@ def with_exp_golomb(width: int, height: int) -> Coded:
     payload = bytes(int(bits[at : at + 8], 2) for at in range(0, len(bits), 8))
     unit = b"\x42\x01" + payload.replace(b"\0\0", b"\0\0\3")
     setup = bytes(21) + b"\x03\x01" + struct.pack(">BHH", 33, 1, len(unit)) + unit
-    return Coded(setup, b"")
+    return CodedPicture(setup, b"")
 
 
-def test_worker_without_the_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_worker_without_the_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pi_heif", None)
 
     with pytest.raises(ImageUnreadable, match=r"pip install 'smart-filter\[heic\]'"):
@@ -343,28 +343,28 @@ def test_worker_without_the_extra_says_what_to_install(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("orientation", [1, 6])
-def test_heic_is_turned_once_and_not_again_by_its_exif(orientation: int) -> None:
-    picture = coded(QUARTERS, clipped(*SIZE), turned(1))
+def test_heic_is_rotated_once_and_not_again_by_its_exif(orientation: int) -> None:
+    picture = coded_item(QUARTERS, crop_box(*SIZE), rotation_box(1))
 
     photo = images.decode(a_heic(picture, exif_of(1, orientation)))
 
     assert (photo.format, photo.srgb.shape) == ("heic", (64, 48, 3))
     assert near(corners(photo.srgb), [GREEN, BLUE, WHITE, RED], JPEG_LEVELS)
-    # libheif frees its pixels with its picture; a read of them later ended the process.
+    # libheif frees its pixels with its picture; an earlier version read them later and crashed.
     assert photo.srgb.flags.owndata
 
 
-def test_ten_bits_with_a_profile_become_srgb_and_alpha_is_laid_over_white() -> None:
-    gray = a_heic(coded(TEN_BITS, clipped(*SIZE), profile(a_linear_profile())))
-    half = a_heic(coded(BLACK, clipped(*SIZE)), alpha_of(1))
+def test_ten_bits_with_a_profile_become_srgb_with_alpha_over_white() -> None:
+    gray = a_heic(coded_item(TEN_BITS, crop_box(*SIZE), profile(a_linear_profile())))
+    half = a_heic(coded_item(BLACK, crop_box(*SIZE)), alpha_of(1))
 
     # IEC 61966-2-1: linear 64/255 is 1.055 (64/255)^(1/2.4) − 0.055, level 137.
     assert near(corners(gray), [(137, 137, 137)] * 4, JPEG_LEVELS)
     assert near(corners(half), [(127, 127, 127)] * 4, JPEG_LEVELS)
 
 
-def test_tiles_are_put_together() -> None:
-    tiles = [coded(QUARTERS) for _ in range(6)]
+def test_tiles_are_joined() -> None:
+    tiles = [coded_item(QUARTERS) for _ in range(6)]
 
     photo = images.decode(a_heic(grid(3, 2, range(2, 8), (180, 120)), *tiles))
 
@@ -372,12 +372,12 @@ def test_tiles_are_put_together() -> None:
     assert near(corners(photo.srgb[64:112, 64:128]), [RED, GREEN, BLUE, WHITE], JPEG_LEVELS)
 
 
-def test_other_pictures_and_descriptions_are_not_for_the_decoder() -> None:
-    thumbnail = coded(BLACK, references=((b"thmb", (1,)),))
+def test_thumbnails_and_metadata_items_are_not_decoded() -> None:
+    thumbnail = coded_item(BLACK, references=((b"thmb", (1,)),))
     words = Item(b"mime", b"words", (), ((b"cdsc", (1,)),))
 
-    content, exif = checked(
-        a_heic(coded(QUARTERS), thumbnail, words, exif_of(1, 6)), most_pixels=50_000_000
+    content, exif = sanitize(
+        a_heic(coded_item(QUARTERS), thumbnail, words, exif_of(1, 6)), most_pixels=50_000_000
     )
 
     assert content.count(b"none") == 3
@@ -385,19 +385,20 @@ def test_other_pictures_and_descriptions_are_not_for_the_decoder() -> None:
     assert images.decode(content).srgb.shape == (64, 64, 3)
 
 
-LARGE, SMALL = with_exp_golomb(10_000, 5_001), coded(with_exp_golomb(512, 512))
+LARGE, SMALL = with_exp_golomb(10_000, 5_001), coded_item(with_exp_golomb(512, 512))
 LARGE_HEADER = LARGE.setup[28:]
 HIDDEN = struct.pack(">I", len(LARGE_HEADER)) + LARGE_HEADER + QUARTERS.content
 TOO_LARGE = {
-    "coded": ("50010000 pixels", a_heic(coded(LARGE))),
-    "among the pixels": ("50010000 pixels", a_heic(coded(replace(QUARTERS, content=HIDDEN)))),
-    "canvas": ("400000000 pixels", a_heic(overlay([2], (20_000, 20_000)), coded(QUARTERS))),
+    "coded": ("50010000 pixels", a_heic(coded_item(LARGE))),
+    "among the pixels": ("50010000 pixels", a_heic(coded_item(replace(QUARTERS, content=HIDDEN)))),
+    "canvas": ("400000000 pixels", a_heic(overlay([2], (20_000, 20_000)), coded_item(QUARTERS))),
     "tiles": ("made of", a_heic(grid(40, 40, [2] * 1600, (2560, 2560)), SMALL)),
     "overlay": ("made of", a_heic(overlay([2] * 9000, (64, 64)), SMALL)),
     "overlays": (
         "made of",
         a_heic(
-            *(overlay([item] * 900, (64, 64)) for item in (2, 3)), coded(with_exp_golomb(64, 64))
+            *(overlay([item] * 900, (64, 64)) for item in (2, 3)),
+            coded_item(with_exp_golomb(64, 64)),
         ),
     ),
 }
@@ -416,10 +417,10 @@ BROKEN = {
     "each of the other": a_heic(overlay([2], (64, 64)), overlay([1], (64, 64))),
     "made of a missing item": a_heic(overlay([7], (64, 64))),
     "made of nothing": a_heic(overlay([], (64, 64))),
-    "too many": a_heic(overlay([2] * 10_001, SIZE), coded(QUARTERS)),
+    "too many": a_heic(overlay([2] * 10_001, SIZE), coded_item(QUARTERS)),
     "another coding": a_heic(Item(b"unci", bytes(100))),
     "no set-up": a_heic(Item(b"hvc1", QUARTERS.content)),
-    "no size": a_heic(coded(replace(QUARTERS, setup=bytes(23)))),
+    "no size": a_heic(coded_item(replace(QUARTERS, setup=bytes(23)))),
     "pixels cut": heic.quarters()[:-100],
     "header cut": heic.quarters()[:300],
     "ends at once": heic.quarters()[:24],
@@ -433,11 +434,11 @@ def test_broken_heic_is_unreadable(kind: str) -> None:
         images.decode(BROKEN[kind])
 
 
-@settings(deadline=None, max_examples=150)  # a busy machine is no fault
+@settings(deadline=None, max_examples=150)  # a busy machine is not a failure
 @given(place=st.integers(0, 900), replacement=st.binary(min_size=1, max_size=8))
-def test_changed_heic_is_decoded_or_refused(place: int, replacement: bytes) -> None:
-    whole = heic.quarters(turned(1))
+def test_modified_heic_is_decoded_or_refused(place: int, replacement: bytes) -> None:
+    whole = heic.quarters(rotation_box(1))
     broken = whole[:place] + replacement + whole[place + len(replacement) :]
 
-    with contextlib.suppress(Unusable):
+    with contextlib.suppress(UnusablePhoto):
         assert images.decode(broken).srgb.ndim == 3

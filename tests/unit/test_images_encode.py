@@ -13,18 +13,18 @@ from PIL.TiffImagePlugin import IFDRational
 
 from smart_filter_shared.errors import ImageTooLarge
 from smart_filter_workers import images
-from smart_filter_workers.images import Manner, exif, metadata, tiff
-from smart_filter_workers.images.fitting import LEAST_QUALITY
-from smart_filter_workers.results import Encoded, Srgb8
+from smart_filter_workers.images import EncodingOptions, exif, metadata, tiff
+from smart_filter_workers.images.fit_bytes import MIN_QUALITY
+from smart_filter_workers.results import EncodedFile, Srgb8
 
 
 def a_ramp() -> Srgb8:
-    """A smooth picture, 96 × 64, in which every row and every column differs."""
+    """Draw a smooth picture, 96 × 64, in which every row and every column differs."""
     y, x = np.mgrid[0:64, 0:96]
     return np.stack([x * 2, y * 3, (x + y)], axis=-1).astype(np.uint8)
 
 
-def read(encoded: Encoded) -> Image.Image:
+def read(encoded: EncodedFile) -> Image.Image:
     picture = Image.open(io.BytesIO(encoded.content))
     assert picture.size == (encoded.width, encoded.height)
     return picture
@@ -37,8 +37,8 @@ every_format = pytest.mark.parametrize("format_", FORMATS)
 
 @both_efforts
 @every_format
-def test_file_shows_the_picture_and_names_srgb_alone(format_: str, *, small: bool) -> None:
-    encoded = images.encode(a_ramp(), Manner(format_, quality=95, small=small))
+def test_file_shows_the_picture_and_names_only_srgb(format_: str, *, small: bool) -> None:
+    encoded = images.encode(a_ramp(), EncodingOptions(format_, quality=95, small=small))
 
     picture = read(encoded)
     assert encoded.format == format_
@@ -52,20 +52,20 @@ def test_file_shows_the_picture_and_names_srgb_alone(format_: str, *, small: boo
     assert not {"exif", "xmp"} & set(picture.info)
     if format_ == "png":
         assert picture.info["srgb"] == 0
-    if format_ in {"jpg", "webp"}:  # an AVIF says it by its own fields
+    if format_ in {"jpg", "webp"}:  # an AVIF says it in its own fields
         profile = ImageCms.ImageCmsProfile(io.BytesIO(picture.info["icc_profile"]))
         assert "sRGB" in ImageCms.getProfileDescription(profile)
 
 
 @both_efforts
 @every_format
-def test_file_names_its_size_in_print(format_: str, *, small: bool) -> None:
-    manner = Manner(format_, quality=80, small=small, dots_per_inch=300)
+def test_file_states_its_print_size(format_: str, *, small: bool) -> None:
+    manner = EncodingOptions(format_, quality=80, small=small, dots_per_inch=300)
 
     picture = read(images.encode(a_ramp(), manner))
 
     if format_ in {"jpg", "png"}:
-        # PNG counts whole pixels a meter.
+        # PNG counts whole pixels per meter.
         assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.01)
         assert not picture.getexif()
     else:
@@ -116,7 +116,7 @@ def test_hidden_pixels_are_black_and_all_others_keep_their_colors() -> None:
         *((images.encode_avif, quality) for quality in (1, 60, 95)),
     ],
 )
-def test_alpha_is_kept_exactly(encode: Callable[..., Encoded], quality: int) -> None:
+def test_alpha_is_kept_exactly(encode: Callable[..., EncodedFile], quality: int) -> None:
     alpha = np.random.default_rng(3).integers(0, 256, (64, 96), dtype=np.uint8)
     alpha[:20], alpha[-20:] = 0, 255
 
@@ -130,7 +130,7 @@ def test_alpha_is_kept_exactly(encode: Callable[..., Encoded], quality: int) -> 
 
 
 def test_webp_has_room_for_the_grain_of_large_photos() -> None:
-    # Its fastest method has none for 17 megapixels with a camera's noise.
+    # Its fastest method fails at 17 megapixels with a camera's noise.
     grain = np.random.default_rng(6).normal(128, 20, (1024, 1024)).clip(0, 255).astype(np.uint8)
     large = cv2.merge([np.tile(grain, (4, 4))] * 3)
 
@@ -148,8 +148,8 @@ def test_webp_has_room_for_the_grain_of_large_photos() -> None:
         (images.encode_avif, images.MAX_AVIF_SIDE_PX, "AVIF holds 32768"),
     ],
 )
-def test_longest_side_of_a_format_is_written_and_a_longer_one_refused(
-    encode: Callable[..., Encoded], most: int, words: str
+def test_longest_side_of_a_format_is_accepted_and_a_longer_one_refused(
+    encode: Callable[..., EncodedFile], most: int, words: str
 ) -> None:
     longest, longer = (np.zeros((2, side, 3), np.uint8) for side in (most, most + 1))
 
@@ -169,30 +169,32 @@ def a_picture(width: int = 480, height: int = 360) -> Srgb8:
 
 @pytest.mark.parametrize("format_", ["jpg", "webp", "avif"])
 @pytest.mark.parametrize("share", [0.8, 0.5])
-def test_quality_goes_down_until_it_fits_and_no_further(format_: str, share: float) -> None:
-    manner = Manner(format_, quality=85)
+def test_quality_is_reduced_until_the_file_fits_and_no_further(format_: str, share: float) -> None:
+    manner = EncodingOptions(format_, quality=85)
     finest, coarsest = (
-        len(images.encode(a_picture(), Manner(format_, quality=quality)).content)
-        for quality in (85, LEAST_QUALITY)
+        len(images.encode(a_picture(), EncodingOptions(format_, quality=quality)).content)
+        for quality in (85, MIN_QUALITY)
     )
     most = round(coarsest + share * (finest - coarsest))
 
-    fitted = images.fitted(a_picture(), manner, most_bytes=most)
+    fitted = images.encode_to_fit(a_picture(), manner, most_bytes=most)
 
     assert 0.85 * most <= len(fitted.content) <= most
     assert fitted.quality is not None
-    assert LEAST_QUALITY <= fitted.quality < 85
+    assert MIN_QUALITY <= fitted.quality < 85
     assert (fitted.width, fitted.height) == (480, 360)
 
 
 @every_format
 def test_picture_shrinks_evenly_when_quality_is_not_enough(format_: str) -> None:
-    fitted = images.fitted(a_picture(), Manner(format_, dots_per_inch=300), most_bytes=3_000)
+    fitted = images.encode_to_fit(
+        a_picture(), EncodingOptions(format_, dots_per_inch=300), most_bytes=3_000
+    )
 
     assert 0.85 * 3_000 <= len(fitted.content) <= 3_000
     assert fitted.width < 480
     assert abs(fitted.width / fitted.height - 4 / 3) < 0.05
-    assert fitted.quality is None or fitted.quality >= LEAST_QUALITY
+    assert fitted.quality is None or fitted.quality >= MIN_QUALITY
     mean = np.asarray(read(fitted)).mean(axis=(0, 1)) - a_picture().mean(axis=(0, 1))
     assert np.abs(mean).max() < 6
     if format_ in {"jpg", "png"}:  # a print stays as large on paper
@@ -202,23 +204,23 @@ def test_picture_shrinks_evenly_when_quality_is_not_enough(format_: str) -> None
 @pytest.mark.parametrize(
     ("format_", "most"), [("jpg", 400_000), ("webp", 60_000), ("png", 900_000)]
 )
-def test_pieces_of_a_large_picture_tell_how_it_fits(format_: str, most: int) -> None:
-    fitted = images.fitted(a_picture(2500, 1800), Manner(format_), most_bytes=most)
+def test_sample_tiles_of_a_large_picture_predict_its_size(format_: str, most: int) -> None:
+    fitted = images.encode_to_fit(a_picture(2500, 1800), EncodingOptions(format_), most_bytes=most)
 
     assert 0.8 * most <= len(fitted.content) <= most
-    assert fitted.quality is None or LEAST_QUALITY <= fitted.quality < 90
+    assert fitted.quality is None or MIN_QUALITY <= fitted.quality < 90
 
 
-def test_edges_of_a_cutout_keep_their_colour_when_it_shrinks() -> None:
+def test_edges_of_a_cutout_keep_their_color_when_it_shrinks() -> None:
     cutout = np.zeros((200, 200, 4), np.uint8)
     cutout[50:151, 50:151] = (220, 40, 40, 255)
 
-    small = images.smaller(cutout, width=64, height=64)
+    small = images.downscale(cutout, width=64, height=64)
 
     seen = small[..., 3] > 0
     edge = seen & (small[..., 3] < 255)
     assert edge.any()
-    # 8 bits of weighed colour leave a few levels where little shows.
+    # 8 bits of premultiplied color leave a few levels where alpha is low.
     assert np.abs(small[seen][..., :3].astype(int) - (220, 40, 40)).max() <= 8
 
 
@@ -257,12 +259,12 @@ def read_exif(content: bytes) -> Image.Exif:
 
 
 def read_text(content: bytes) -> str:
-    """The maker, in UTF-8, which Pillow reads as Latin-1."""
+    """Return the maker's name, in UTF-8, which Pillow reads as Latin-1."""
     return str(read_exif(content)[MAKER]).encode("latin-1").decode()
 
 
-def test_words_and_settings_are_kept_and_place_owner_serial_and_notes_are_not() -> None:
-    kept = metadata.kept(a_block(orientation=8), **SIZE)
+def test_texts_and_settings_are_kept_but_place_owner_serial_and_notes_are_not() -> None:
+    kept = metadata.filter_exif(a_block(orientation=8), **SIZE)
 
     tags = read_exif(kept)
     assert {tag: tags[tag] for tag in tags if tag != CAMERA} == {
@@ -289,7 +291,7 @@ def test_long_text_is_cut_between_letters(text: str) -> None:
     content = text.encode() + b"\0"
     block = b"II*\0" + struct.pack("<IHHHIII", 8, 1, MAKER, 2, len(content), 26, 0) + content
 
-    kept = read_text(metadata.kept(block, **SIZE))
+    kept = read_text(metadata.filter_exif(block, **SIZE))
 
     assert text.startswith(kept)
     assert 252 < len(kept.encode()) <= 256
@@ -297,7 +299,7 @@ def test_long_text_is_cut_between_letters(text: str) -> None:
 
 @pytest.mark.parametrize("block", [b"", b"no EXIF", b"II*\0\x08\0\0\0\xff\xff"])
 def test_empty_or_broken_block_leaves_nothing(block: bytes) -> None:
-    assert metadata.kept(block, **SIZE) == b""
+    assert metadata.filter_exif(block, **SIZE) == b""
 
 
 @given(place=st.integers(0, 400), replacement=st.binary(min_size=1, max_size=8))
@@ -305,7 +307,7 @@ def test_broken_block_is_rebuilt_whole_or_dropped(place: int, replacement: bytes
     whole = a_block()
     broken = whole[:place] + replacement + whole[place + len(replacement) :]
 
-    kept = metadata.kept(broken, **SIZE)
+    kept = metadata.filter_exif(broken, **SIZE)
 
     assert len(kept) < 12_000
     if kept:
@@ -314,15 +316,15 @@ def test_broken_block_is_rebuilt_whole_or_dropped(place: int, replacement: bytes
 
 @both_efforts
 @every_format
-def test_exif_goes_into_every_format_and_comes_back_with_its_time(
+def test_exif_is_written_into_every_format_and_read_back_with_its_time(
     format_: str, *, small: bool
 ) -> None:
-    encoded = images.encode(a_ramp(), Manner(format_, small=small, exif=a_block()))
+    encoded = images.encode(a_ramp(), EncodingOptions(format_, small=small, exif=a_block()))
 
     photo = images.decode(encoded.content)
     tags = read(encoded).getexif()
     assert (tags[ARTIST], tags.get_ifd(CAMERA)[WIDTH]) == ("Ada", 96)
-    assert read_exif(metadata.kept(photo.exif, **SIZE))[ARTIST] == "Ada"
+    assert read_exif(metadata.filter_exif(photo.exif, **SIZE))[ARTIST] == "Ada"
     assert photo.taken_at == dt.datetime(2026, 6, 1, 12, 30, tzinfo=dt.UTC)
 
 
@@ -339,7 +341,7 @@ def tags(taken: str, zone: str | None = None) -> bytes:
 
 @pytest.mark.parametrize(("zone", "hour"), [("+02:00", 5), (None, 7), ("", 7), ("somewhere", 7)])
 def test_clock_without_a_zone_counts_as_utc(zone: str | None, hour: int) -> None:
-    taken = exif.taken_at(tags("2031:05:06 07:08:09", zone))
+    taken = exif.read_taken_at(tags("2031:05:06 07:08:09", zone))
 
     assert taken == dt.datetime(2031, 5, 6, hour, 8, 9, tzinfo=dt.UTC)
 
@@ -348,11 +350,11 @@ def test_clock_without_a_zone_counts_as_utc(zone: str | None, hour: int) -> None
     "text", ["0000:00:00 00:00:00", "2031:13:01 00:00:00", "yesterday", "", "0001:01:01 00:00:00"]
 )
 def test_malformed_time_is_unknown(text: str) -> None:
-    assert exif.taken_at(tags(text, "+14:00")) is None
+    assert exif.read_taken_at(tags(text, "+14:00")) is None
 
 
 @pytest.mark.parametrize("leads_to", ["itself", "a longer one"])
-def test_entries_that_lead_on_and_on_are_few(leads_to: str) -> None:
+def test_number_of_chained_entries_is_bounded(leads_to: str) -> None:
     first, others = 8, 5400
     place = first if leads_to == "itself" else first + 12
     entry = struct.pack("<HHII", CAMERA, 4, 1, place)
@@ -360,4 +362,4 @@ def test_entries_that_lead_on_and_on_are_few(leads_to: str) -> None:
 
     assert len(tiff.Tiff(block).photo()) == tiff.MAX_ENTRIES
     assert len(tiff.Tiff(block).camera()) <= tiff.MAX_ENTRIES
-    assert exif.taken_at(block) is None
+    assert exif.read_taken_at(block) is None

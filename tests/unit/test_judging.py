@@ -5,13 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from smart_filter_shared.cards import TaskName
 from smart_filter_shared.errors import VersionRefused
-from smart_filter_shared.jobs import data_items, judging
-from smart_filter_shared.jobs.data_items import Part
+from smart_filter_shared.feedback import examples
+from smart_filter_shared.feedback.examples import Split
+from smart_filter_shared.model_registry import promotion
+from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.rating import SmileLevel
-from smart_filter_workers.learning import trying
-from smart_filter_workers.results import Eyes, Face, Faces, Segmented, Smile, Smiles
+from smart_filter_workers.learning import shadow_run
+from smart_filter_workers.results import Eyes, Face, Faces, Segmentation, Smile, Smiles
 
 LIVE = "f" * 64
 
@@ -28,11 +29,11 @@ GOOD, FAIR = [0.8, 0.7, 0.9], [0.7, 0.6, 0.8]
             {"macro_f1": FAIR},
             "its macro_f1 is 0.69, worse than 0.7",
         ),
-        # The intervals of the second figure are apart.
+        # The intervals of the second metric do not overlap.
         (
             {"macro_f1": GOOD, "mae_levels": [0.3, 0.28, 0.32]},
             {"macro_f1": FAIR, "mae_levels": [0.2, 0.18, 0.22]},
-            "its mae_levels is 0.3, surely worse than 0.2",
+            "its mae_levels is 0.3, significantly worse than 0.2",
         ),
         # They overlap.
         (
@@ -43,7 +44,7 @@ GOOD, FAIR = [0.8, 0.7, 0.9], [0.7, 0.6, 0.8]
         (
             {"macro_f1": [10**400, 0, 1]},
             {"macro_f1": [0.5, 0, 1]},
-            "metrics: candidate is no object",
+            "metrics: candidate must be an object",
         ),
     ],
     ids=["better", "worse", "surely worse by another figure", "perhaps as good", "unreadable"],
@@ -51,7 +52,7 @@ GOOD, FAIR = [0.8, 0.7, 0.9], [0.7, 0.6, 0.8]
 def test_weights_are_published_unless_they_are_worse(
     candidate: dict[str, Any], live: dict[str, Any], why: str | None
 ) -> None:
-    worse = judging.worse(
+    worse = promotion.find_regression(
         {"against": LIVE, "candidate": candidate, "live": live}, TaskName.SMILE, LIVE
     )
 
@@ -62,7 +63,7 @@ FIGURE = [0.9, 0.8, 1.0]
 
 
 @pytest.mark.parametrize(
-    "told",
+    "given",
     [
         {},
         {"candidate": {"iou": 0.9}},
@@ -84,9 +85,9 @@ FIGURE = [0.9, 0.8, 1.0]
         {"candidate": {}, "note": "\0"},
     ],
 )
-def test_metrics_of_another_form_are_refused(told: dict[str, Any]) -> None:
+def test_metrics_of_another_format_are_refused(given: dict[str, Any]) -> None:
     with pytest.raises(VersionRefused, match="metrics: "):
-        judging.check(told, TaskName.SEGMENTATION)
+        promotion.check_metrics(given, TaskName.SEGMENTATION)
 
 
 LEFT = np.zeros((4, 8), np.uint8)
@@ -105,18 +106,24 @@ TRIED = Smiles(
 )
 
 
-def test_results_of_a_trial_are_compared_with_those_that_count() -> None:
-    mattes = Segmented(LEFT, 0.5, None), Segmented(MIDDLE, 0.25, None)
+def test_shadow_results_are_compared_with_the_live_ones() -> None:
+    mattes = Segmentation(LEFT, 0.5, None), Segmentation(MIDDLE, 0.25, None)
 
-    assert trying.agreement(TaskName.SEGMENTATION, *mattes) == {"iou": 8 / 24, "coverage": 0.25}
-    assert trying.agreement(TaskName.SMILE, COUNTED, TRIED) == {"level": 0.5, "score": 0.25}
-    assert trying.agreement(TaskName.EYES, COUNTED, TRIED) == {"eyes": 0.75}
-    assert trying.agreement(TaskName.FACE, Faces((FACE,)), Faces(())) == {"faces": 0.0}
-    assert trying.agreement(TaskName.SMILE, Smiles((), ()), Smiles((), ())) is None
+    assert shadow_run.measure_agreement(TaskName.SEGMENTATION, *mattes) == {
+        "iou": 8 / 24,
+        "coverage": 0.25,
+    }
+    assert shadow_run.measure_agreement(TaskName.SMILE, COUNTED, TRIED) == {
+        "level": 0.5,
+        "score": 0.25,
+    }
+    assert shadow_run.measure_agreement(TaskName.EYES, COUNTED, TRIED) == {"eyes": 0.75}
+    assert shadow_run.measure_agreement(TaskName.FACE, Faces((FACE,)), Faces(())) == {"faces": 0.0}
+    assert shadow_run.measure_agreement(TaskName.SMILE, Smiles((), ()), Smiles((), ())) is None
 
 
-def test_two_photos_of_ten_are_frozen() -> None:
-    drawn = Counter(data_items.drawn_part(f"{number:064x}") for number in range(2000))
+def test_two_photos_of_ten_are_in_the_frozen_set() -> None:
+    drawn = Counter(examples.choose_split(f"{number:064x}") for number in range(2000))
 
-    # 400 are to be expected, 18 more or less in two of three cases.
-    assert 340 < drawn[Part.FROZEN] < 460
+    # The expected number is 400; the standard deviation is 18.
+    assert 340 < drawn[Split.FROZEN] < 460

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from smart_filter_shared.errors import (
     ImageTooLarge,
     ImageUnreadable,
-    Limited,
     MalformedRequest,
     Rejected,
+    RetryAfter,
     Unauthorized,
 )
 from smart_filter_shared.ids import Tenant
@@ -24,16 +24,16 @@ from smart_filter_shared.live import backgrounds
 from smart_filter_shared.live.tokens import LIFETIME_SECONDS, Tokens
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.telemetry import metrics
+from smart_filter_tests.drawn_portrait import a_face
 from smart_filter_tests.pictures import noise
-from smart_filter_tests.portraits import a_face
 from smart_filter_tests.serving import a_photo
-from smart_filter_workers.live import frames, messages, missing
-from smart_filter_workers.live.house import House
-from smart_filter_workers.live.measures import Measures
-from smart_filter_workers.live.missing import Floats
-from smart_filter_workers.live.newest import Arrived, Newest
-from smart_filter_workers.live.shutter import Look, Shutter, Taken, look_of
-from smart_filter_workers.live.smoothing import Smoothing
+from smart_filter_workers.live import frames, messages, refocus
+from smart_filter_workers.live.latest_slot import LatestSlot, ReceivedFrame
+from smart_filter_workers.live.metrics import LiveMetrics
+from smart_filter_workers.live.refocus import Floats
+from smart_filter_workers.live.session_registry import SessionRegistry
+from smart_filter_workers.live.shutter import FrameSummary, Shutter, SmilingFrame, summarize_frame
+from smart_filter_workers.live.smoothing import MatteSmoother
 from smart_filter_workers.results import Eyes, Matte8, Smile, Srgb8
 
 KEYS = ["k" * 32]
@@ -46,10 +46,10 @@ KEYS = ["k" * 32]
         (', "background": "blur:0.5", "max_side": 640, "rate": 29.97', "blur:0.5", 640, 29.97),
     ],
 )
-def test_first_message_is_a_token_and_perhaps_background_size_and_rate(
+def test_first_message_is_a_token_with_optional_background_size_and_rate(
     more: str, background: str | None, max_side_px: int, rate: float | None
 ) -> None:
-    hello = messages.hello(f'{{"token": "t"{more}}}')
+    hello = messages.parse_hello(f'{{"token": "t"{more}}}')
 
     assert (hello.token, hello.max_side_px, hello.rate) == ("t", max_side_px, rate)
     assert (hello.background and str(hello.background)) == background
@@ -71,16 +71,16 @@ def test_first_message_is_a_token_and_perhaps_background_size_and_rate(
         ('{"token": "t", "rate": true}', "from 1 to 240"),
         (
             '{"token": "t", "colour": "red"}',
-            "'colour': here a message has background, max_side, rate",
+            "'colour': unknown here; known: background, max_side, rate",
         ),
-        ('{"token": "t", "\\ud800": 1}', r"'\\ud800': here"),
+        ('{"token": "t", "\\ud800": 1}', r"'\\ud800': unknown here"),
         ('{"token": "t", "background": "transparent"}', "color:white"),
         ('{"token": "t", "background": null}', "a background is text"),
     ],
 )
-def test_first_message_that_is_wrong_is_refused_in_words(text: str, words: str) -> None:
+def test_wrong_first_message_is_refused_with_the_reason(text: str, words: str) -> None:
     with pytest.raises(Rejected, match=words):
-        messages.hello(text)
+        messages.parse_hello(text)
 
 
 WRONG_CHANGES = """{} null {"background":"x"} {"background_file":false} {"background_file":1}
@@ -90,31 +90,31 @@ WRONG_CHANGES = """{} null {"background":"x"} {"background_file":false} {"backgr
 @pytest.mark.parametrize("text", WRONG_CHANGES.split())
 def test_wrong_change_is_refused(text: str) -> None:
     with pytest.raises(Rejected) as caught:
-        messages.change(text)
+        messages.parse_change(text)
 
-    assert json.loads(messages.error(caught.value))["code"] == caught.value.code
-    assert str(messages.change('{"background": "preset:sky"}')) == "preset:sky"
-    assert messages.change('{"background_file": true}') == messages.FILE
+    assert json.loads(messages.format_error(caught.value))["code"] == caught.value.code
+    assert str(messages.parse_change('{"background": "preset:sky"}')) == "preset:sky"
+    assert messages.parse_change('{"background_file": true}') == messages.FILE_BACKGROUND
 
 
 @given(st.integers(0, 2**32 - 1), st.binary(min_size=1))
-def test_frame_is_its_number_and_its_file(number: int, content: bytes) -> None:
-    assert messages.parted(messages.joined(number, content)) == (number, content)
+def test_frame_is_split_into_its_number_and_its_file(number: int, content: bytes) -> None:
+    assert messages.split_frame(messages.join_frame(number, content)) == (number, content)
 
 
 @pytest.mark.parametrize("message", [b"", b"\0", b"\0\0\0\1"])
 def test_frame_without_a_file_is_refused(message: bytes) -> None:
     with pytest.raises(MalformedRequest, match="4 bytes"):
-        messages.parted(message)
+        messages.split_frame(message)
 
 
 @pytest.mark.parametrize(
     "content",
     [b"", b"x", b"\xff\xd8\xff", a_photo("PNG"), a_photo("JPEG")[:-300], a_photo("GIF")],
 )
-def test_frame_that_is_no_whole_jpeg_or_webp_is_refused(content: bytes) -> None:
+def test_frame_that_is_not_a_whole_jpeg_or_webp_is_refused(content: bytes) -> None:
     with pytest.raises(ImageUnreadable):
-        frames.frame(content)
+        frames.decode_frame(content)
 
 
 TOO_LARGE = "at most 1280 a side and 921600 in all"
@@ -134,24 +134,24 @@ TOO_LARGE = "at most 1280 a side and 921600 in all"
 )
 def test_frame_that_is_too_large_is_refused(content: bytes, limit: int, words: str) -> None:
     with pytest.raises(ImageTooLarge, match=words):
-        frames.frame(content, max_side_px=limit)
+        frames.decode_frame(content, max_side_px=limit)
 
 
 def test_frames_and_backgrounds_are_decoded() -> None:
-    assert frames.frame(a_photo("JPEG", (64, 48))).shape == (48, 64, 3)
-    assert frames.frame(a_photo("WEBP", (64, 48))).shape == (48, 64, 3)
-    assert frames.frame(frames.written(noise(36, 64))).shape == (36, 64, 3)
-    # A background may be larger and of more formats.
-    assert frames.picture(a_photo("PNG", (2000, 1500))).shape == (1500, 2000, 3)
+    assert frames.decode_frame(a_photo("JPEG", (64, 48))).shape == (48, 64, 3)
+    assert frames.decode_frame(a_photo("WEBP", (64, 48))).shape == (48, 64, 3)
+    assert frames.decode_frame(frames.encode_frame(noise(36, 64))).shape == (36, 64, 3)
+    # A background may be larger and have more formats.
+    assert frames.decode_picture(a_photo("PNG", (2000, 1500))).shape == (1500, 2000, 3)
     with pytest.raises(ImageTooLarge):
-        frames.picture(a_photo("PNG", (2001, 2000)))
+        frames.decode_picture(a_photo("PNG", (2001, 2000)))
 
 
-def test_newest_frame_replaces_a_waiting_one_and_is_taken_once() -> None:
-    async def taken() -> tuple[Arrived, int]:
-        newest = Newest()
+def test_newest_frame_replaces_a_waiting_one_and_is_read_once() -> None:
+    async def captured_times() -> tuple[ReceivedFrame, int]:
+        newest = LatestSlot()
         for number in range(3):
-            newest.put(Arrived(number, b"", 0.0, 0.0))
+            newest.put(ReceivedFrame(number, b"", 0.0, 0.0))
         first = await newest.take()
         second = asyncio.create_task(newest.take())
         await asyncio.sleep(0)
@@ -159,50 +159,50 @@ def test_newest_frame_replaces_a_waiting_one_and_is_taken_once() -> None:
         second.cancel()
         return first, newest.dropped
 
-    frame, dropped = asyncio.run(taken())
+    frame, dropped = asyncio.run(captured_times())
 
     assert (frame.number, dropped) == (2, 2)
 
 
-def a_house(*, most: int = 8, most_each: int = 4) -> House:
+def limited_connections(*, most: int = 8, most_each: int = 4) -> SessionRegistry:
     def no_models() -> Any:  # noqa: ANN401 - not called
         raise AssertionError
 
-    return House(Tokens(KEYS), no_models, threads=1, most=most, most_each=most_each)
+    return SessionRegistry(Tokens(KEYS), no_models, threads=1, most=most, most_each=most_each)
 
 
 def test_token_opens_one_connection() -> None:
-    house = a_house()
+    registry = limited_connections()
     now = dt.datetime.now(dt.UTC)
     token, _ = Tokens(KEYS).issue(Tenant("ann"), background=None, now=now)
 
-    assert house.admit(token).tenant == "ann"
+    assert registry.admit(token).tenant == "ann"
     with pytest.raises(Unauthorized, match="was used"):
-        house.admit(token)
+        registry.admit(token)
 
 
-def test_places_are_limited_by_tenant_and_in_all() -> None:
-    house = a_house(most=3, most_each=2)
+def test_connections_are_limited_by_tenant_and_in_all() -> None:
+    registry = limited_connections(most=3, most_each=2)
     ann, bob = Tenant("ann"), Tenant("bob")
 
-    with house.place(ann), house.place(ann):
-        with pytest.raises(Limited, match="you have 2 connections"), house.place(ann):
+    with registry.place(ann), registry.place(ann):
+        with pytest.raises(RetryAfter, match="you have 2 connections"), registry.place(ann):
             pass
-        with house.place(bob):
-            assert house.is_full
-            with pytest.raises(Limited, match="all places"), house.place(bob):
+        with registry.place(bob):
+            assert registry.is_full
+            with pytest.raises(RetryAfter, match="all places"), registry.place(bob):
                 pass
-        assert house.connections == 2
-    assert house.connections == 0
+        assert registry.connections == 2
+    assert registry.connections == 0
 
 
-def test_longest_waiting_connection_leaves_when_too_many_wait_to_show_a_token() -> None:
-    house = a_house()
+def test_oldest_connection_without_a_token_leaves_when_too_many_wait() -> None:
+    registry = limited_connections()
     gone: list[int] = []
 
     async def wait(number: int) -> None:
         try:
-            async with house.door(seconds=60):
+            async with registry.unauthenticated_slot(seconds=60):
                 await asyncio.sleep(60)
         except TimeoutError:
             gone.append(number)
@@ -222,19 +222,19 @@ def test_longest_waiting_connection_leaves_when_too_many_wait_to_show_a_token() 
     assert gone == [0, 1]
 
 
-def test_metrics_of_live_video_are_those_of_the_table() -> None:
-    measures = Measures()
+def test_live_metrics_are_listed_in_the_table() -> None:
+    measures = LiveMetrics()
     measures.shown(0.05)
     measures.frames[metrics.FrameOutcome.DROPPED] += 2
 
-    told = measures.text(connections=1)
+    shutter_answers = measures.text(connections=1)
 
-    assert [line.split()[2] for line in told.splitlines() if line.startswith("# TYPE")] == [
-        metric.name for metric in metrics.LIVE_METRICS
-    ]
-    assert 'smart_filter_live_frames_total{outcome="dropped"} 2\n' in told
-    assert 'smart_filter_live_frame_seconds_bucket{le="0.06"} 1\n' in told
-    assert "smart_filter_live_connections 1\n" in told
+    assert [
+        line.split()[2] for line in shutter_answers.splitlines() if line.startswith("# TYPE")
+    ] == [metric.name for metric in metrics.LIVE_METRICS]
+    assert 'smart_filter_live_frames_total{outcome="dropped"} 2\n' in shutter_answers
+    assert 'smart_filter_live_frame_seconds_bucket{le="0.06"} 1\n' in shutter_answers
+    assert "smart_filter_live_connections 1\n" in shutter_answers
 
 
 NOW = dt.datetime(2026, 1, 2, tzinfo=dt.UTC)
@@ -256,7 +256,7 @@ def test_token_names_tenant_background_and_expiry() -> None:
     assert read.nonce != TOKENS.read(a_token(), now=NOW).nonce
 
 
-def test_token_is_refused_when_its_time_is_over() -> None:
+def test_expired_token_is_refused() -> None:
     token = a_token()
     late = NOW + dt.timedelta(seconds=LIFETIME_SECONDS)
 
@@ -265,7 +265,7 @@ def test_token_is_refused_when_its_time_is_over() -> None:
         TOKENS.read(token, now=late)
 
 
-def test_token_of_another_secret_is_refused_and_of_a_former_one_read() -> None:
+def test_token_of_a_former_secret_is_accepted_and_of_another_refused() -> None:
     both = Tokens(["n" * 32, "k" * 32])
 
     assert both.read(a_token(), now=NOW).tenant == "ann"
@@ -287,7 +287,7 @@ def test_forged_token_is_refused() -> None:
 
 
 @given(st.text(max_size=200) | st.just("x" * 10_000) | st.just("."))
-def test_arbitrary_text_is_refused_in_words(text: str) -> None:
+def test_arbitrary_text_is_refused_with_the_reason(text: str) -> None:
     with pytest.raises(Unauthorized, match="POST /v1/live"):
         TOKENS.read(text, now=NOW)
 
@@ -307,17 +307,17 @@ def test_other_background_is_refused_with_a_remedy(text: str, remedy: str) -> No
         backgrounds.read(text)
 
 
-SERIOUS = Look(smile=0.1, smiling=False, eyes_open=True)
+SERIOUS = FrameSummary(smile=0.1, smiling=False, eyes_open=True)
 FRAMES_A_SECOND = 15
 OPEN, SHUT, UNKNOWN = Eyes(True, True), Eyes(False, False), Eyes(None, None)
 
 
-def smiling(score: float, *, eyes_open: bool = True) -> Look:
-    return Look(smile=score, smiling=score >= 0.5, eyes_open=eyes_open)
+def smiling(score: float, *, eyes_open: bool = True) -> FrameSummary:
+    return FrameSummary(smile=score, smiling=score >= 0.5, eyes_open=eyes_open)
 
 
-def told(looks: Iterable[Look]) -> list[Taken]:
-    """Return what a shutter tells of looks that come in even steps."""
+def shutter_answers(looks: Iterable[FrameSummary]) -> list[SmilingFrame]:
+    """Return a shutter's answers to looks at even intervals."""
     shutter = Shutter()
     seen = [
         shutter.observe(number, look, at=number / FRAMES_A_SECOND)
@@ -326,21 +326,21 @@ def told(looks: Iterable[Look]) -> list[Taken]:
     return [one for one in seen if one is not None]
 
 
-def wave(*peaks: float, seconds: float, width: float) -> list[Look]:
-    """Return looks that smile most at each of some times, in seconds."""
+def wave(*peaks: float, seconds: float, width: float) -> list[FrameSummary]:
+    """Return looks that smile most at each of the given times, in seconds."""
     times = np.arange(0, seconds, 1 / FRAMES_A_SECOND)
     scores = [max(0.98 * math.exp(-(((t - p) / width) ** 2)) for p in peaks) for t in times]
     return [smiling(score) for score in scores]
 
 
-def taken(looks: Iterable[Look]) -> Taken:
-    (one,) = told(looks)
+def captured_times(looks: Iterable[FrameSummary]) -> SmilingFrame:
+    (one,) = shutter_answers(looks)
     return one
 
 
 @pytest.mark.parametrize("width", [0.2, 0.4, 0.8])
 @pytest.mark.parametrize("noise", [0.0, 0.03])
-def test_each_peak_is_taken_once_within_300_ms(width: float, noise: float) -> None:
+def test_each_peak_is_captured_once_within_300_ms(width: float, noise: float) -> None:
     peaks = (2.0, 6.5, 11.0)
     random = np.random.default_rng(3)
     looks = [
@@ -348,16 +348,16 @@ def test_each_peak_is_taken_once_within_300_ms(width: float, noise: float) -> No
         for look in wave(*peaks, seconds=14, width=width)
     ]
 
-    at = [one.at for one in told(looks)]
+    at = [one.at for one in shutter_answers(looks)]
 
     assert len(at) == len(peaks)
     assert max(abs(one - peak) for one, peak in zip(at, peaks, strict=True)) <= 0.3
 
 
-def test_frame_with_closed_eyes_is_never_taken() -> None:
+def test_frame_with_closed_eyes_is_never_captured() -> None:
     looks = [smiling(0.99, eyes_open=number not in {7, 8, 9}) for number in range(17)]
 
-    assert taken([*looks, *[SERIOUS] * 20]).number not in {7, 8, 9}
+    assert captured_times([*looks, *[SERIOUS] * 20]).number not in {7, 8, 9}
 
 
 @pytest.mark.parametrize(
@@ -370,8 +370,8 @@ def test_frame_with_closed_eyes_is_never_taken() -> None:
     ],
     ids=["serious", "wavering smile", "slip of the models", "serious in between"],
 )
-def test_moment_ends_with_a_serious_face(looks: list[Look], moments: int) -> None:
-    assert len(told(looks)) == moments
+def test_moment_ends_with_a_serious_face(looks: list[FrameSummary], moments: int) -> None:
+    assert len(shutter_answers(looks)) == moments
 
 
 HUGE, MILD, NONE = (
@@ -383,9 +383,14 @@ HUGE, MILD, NONE = (
 @pytest.mark.parametrize(
     ("widths", "smiles", "eyes", "look"),
     [
-        ((), [], [], Look(smile=0.0, smiling=False, eyes_open=False)),
+        ((), [], [], FrameSummary(smile=0.0, smiling=False, eyes_open=False)),
         # Everyone has to smile, except a passer-by.
-        ((160, 160), [HUGE, MILD], [OPEN, OPEN], Look(smile=0.3, smiling=False, eyes_open=True)),
+        (
+            (160, 160),
+            [HUGE, MILD],
+            [OPEN, OPEN],
+            FrameSummary(smile=0.3, smiling=False, eyes_open=True),
+        ),
         ((160, 70), [HUGE, NONE], [OPEN, SHUT], smiling(0.9)),
         # Eyes are open when one is and none is shut.
         ((160,), [HUGE], [OPEN], smiling(0.9)),
@@ -395,12 +400,12 @@ HUGE, MILD, NONE = (
         ((160,), [HUGE], [Eyes(True, False)], smiling(0.9, eyes_open=False)),
     ],
 )
-def test_look_is_that_of_everyone_who_poses(
-    widths: tuple[int, ...], smiles: list[Smile], eyes: list[Eyes], look: Look
+def test_look_is_computed_from_everyone_who_poses(
+    widths: tuple[int, ...], smiles: list[Smile], eyes: list[Eyes], look: FrameSummary
 ) -> None:
     faces = [a_face(x=100 + 200 * place, width=width) for place, width in enumerate(widths)]
 
-    assert look_of(faces, smiles, eyes) == look
+    assert summarize_frame(faces, smiles, eyes) == look
 
 
 def seen(*boxes: tuple[int, int, int, int]) -> Floats:
@@ -413,8 +418,8 @@ def seen(*boxes: tuple[int, int, int, int]) -> Floats:
 def test_missed_person_is_searched_for_around_the_face() -> None:
     face = a_face(x=200, y=100, width=60)
 
-    assert list(missing.regions(seen((80, 30, 150, 180)), [face], scale=2)) == []
-    (around,) = missing.regions(seen(), [face], scale=2)
+    assert list(refocus.find_regions(seen((80, 30, 150, 180)), [face], scale=2)) == []
+    (around,) = refocus.find_regions(seen(), [face], scale=2)
 
     rows, columns = around.small
     left, top, width, height = (round(side / 2) for side in face.box)
@@ -428,14 +433,14 @@ STEP_SECONDS = 1 / 15
 
 
 def a_figure(left: int) -> tuple[Srgb8, Matte8]:
-    """Return a grey picture with something light in it, and its matte."""
+    """Return a gray picture with a bright shape, and its matte."""
     srgb = np.full((HEIGHT, WIDTH, 3), 60, np.uint8)
     srgb[40:160, left : left + 80] = 180
     return srgb, np.where(srgb[..., 0] > 100, 255, 0).astype(np.uint8)
 
 
 def wavering(matte: Matte8, random: np.random.Generator) -> Matte8:
-    """Return a matte as a network that is not sure sees it."""
+    """Return a matte with the noise of an unsure network."""
     return np.clip(matte + random.normal(0, 50, matte.shape), 0, 255).astype(np.uint8)
 
 
@@ -446,11 +451,11 @@ def noisy(srgb: Srgb8, random: np.random.Generator) -> Srgb8:
 def test_still_picture_keeps_its_matte_still() -> None:
     random = np.random.default_rng(1)
     srgb, matte = a_figure(40)
-    smoothing, seen, shown = Smoothing(), [], []
+    smoothing, seen, shown = MatteSmoother(), [], []
 
     for _ in range(40):
         seen.append(wavering(matte, random))
-        shown.append(smoothing.smoothed(seen[-1], noisy(srgb, random), seconds=STEP_SECONDS))
+        shown.append(smoothing.smooth(seen[-1], noisy(srgb, random), seconds=STEP_SECONDS))
 
     before, after = (
         np.abs(np.diff(np.array(of[10:], float), axis=0)).mean() for of in (seen, shown)

@@ -1,6 +1,6 @@
 """Models in memory: loaded once, dropped when room is short; a broken one harms only itself.
 
-Models with research weights can be turned off: others stand in for them, and they never run.
+Models with research weights can be turned off: others replace them, and they never run.
 """
 
 import dataclasses
@@ -10,23 +10,25 @@ from pathlib import Path
 
 import pytest
 
-from smart_filter_shared.cards import ModelCard, Offer, TaskName
+from smart_filter_shared.catalog.model_card import ModelCard, Offer
 from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_tests import serving as serving_cards
-from smart_filter_tests.threads import at_once
-from smart_filter_workers import catalogue, memory, serving
-from smart_filter_workers.catalogue import TURNED_OFF, Catalogue, ModelFile
-from smart_filter_workers.loaded import LoadedModels
-from smart_filter_workers.memory import Room
-from smart_filter_workers.serving import Serving
+from smart_filter_tests.threads import run_in_threads
+from smart_filter_workers.models import catalog
+from smart_filter_workers.models.cache import ModelCache
+from smart_filter_workers.models.catalog import RESEARCH_WEIGHTS_OFF, ModelCatalog, ModelFile
+from smart_filter_workers.runtime import capabilities
+from smart_filter_workers.runtime.capabilities import ServedCapabilities
+from smart_filter_workers.system import memory
+from smart_filter_workers.system.memory import MemoryLimit
 
 SEGMENTATION, EYES, SMILE = TaskName.SEGMENTATION, TaskName.EYES, TaskName.SMILE
 WEIGHTS = Path("nowhere")
 
 
-class Plenty(Room):
+class UnlimitedRoom(MemoryLimit):
     """Room for any number of models."""
 
     def is_exceeded(self) -> bool:
@@ -38,16 +40,16 @@ def a_card(name: str, task: TaskName = SEGMENTATION, **more: object) -> ModelCar
 
 
 class Files:
-    """Model files in memory, and a count of how often each was loaded."""
+    """Model files in memory, with a count of each file's loads."""
 
     def __init__(self, *cards: ModelCard, broken: str = "") -> None:
         self.cards = cards
         self.loads: list[str] = []
         self.broken = broken
 
-    def loaded(self, room: "Room | Tight | None" = None) -> LoadedModels:
+    def loaded(self, room: "MemoryLimit | LimitedRoom | None" = None) -> ModelCache:
         files = {(card.task, card.name): self._file(card) for card in self.cards}
-        return LoadedModels(Catalogue(files), WEIGHTS, room=room or Plenty(0))
+        return ModelCache(ModelCatalog(files), WEIGHTS, room=room or UnlimitedRoom(0))
 
     def _file(self, card: ModelCard) -> ModelFile:
         def load(*given: object) -> object:
@@ -60,8 +62,8 @@ class Files:
         return types.SimpleNamespace(CARD=card, load=load)
 
 
-class Tight:
-    """Room for so many models; what is loaded is all that counts."""
+class LimitedRoom:
+    """Room for a number of models; only loaded models count."""
 
     def __init__(self, files: Files, most: int) -> None:
         self.most = most
@@ -71,15 +73,15 @@ class Tight:
         return len(self.models.names()) > self.most
 
     def give_back(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: no memory is reserved."""
 
 
-def begun_with(files: Files, models: Collection[str] = ()) -> Serving:
-    """Start a worker of every stage that a card is of."""
+def begun_with(files: Files, models: Collection[str] = ()) -> ServedCapabilities:
+    """Start a worker with the stages of all cards."""
     tasks = {card.task for card in files.cards}
     stages = [stage for stage in (StageName.SEGMENTATION, StageName.SMILE) if stage in tasks]
     offers = [Offer(card) for card in files.cards]
-    setup = serving.plan(offers, stages=stages, models=models, gpu_fault=None)
+    setup = capabilities.plan_capabilities(offers, stages=stages, models=models, gpu_fault=None)
     assert setup.serving.capabilities == ()
     setup.load(files.loaded())
     return setup.serving
@@ -89,13 +91,13 @@ def test_model_is_loaded_once_however_many_threads_ask() -> None:
     files = Files(a_card("one"))
     models = files.loaded()
 
-    at_once(4, lambda: models.model(SEGMENTATION, "one"))
+    run_in_threads(4, lambda: models.model(SEGMENTATION, "one"))
 
     assert files.loads == ["one"]
 
 
 def test_least_recently_used_model_is_dropped_when_room_is_short() -> None:
-    models = Tight(Files(a_card("a"), a_card("b"), a_card("c")), most=2).models
+    models = LimitedRoom(Files(a_card("a"), a_card("b"), a_card("c")), most=2).models
 
     for name in ("a", "b", "a", "c"):
         models.model(SEGMENTATION, name)
@@ -103,8 +105,8 @@ def test_least_recently_used_model_is_dropped_when_room_is_short() -> None:
     assert [name for _, name, _ in models.names()] == ["a", "c"]
 
 
-def test_model_that_alone_exceeds_the_room_is_kept() -> None:
-    models = Tight(Files(a_card("huge")), most=0).models
+def test_single_model_larger_than_the_room_is_kept() -> None:
+    models = LimitedRoom(Files(a_card("huge")), most=0).models
 
     models.model(SEGMENTATION, "huge")
 
@@ -137,7 +139,7 @@ def test_broken_model_fails_its_own_capability_alone(
     assert "libsomething.so" in begun.failed[Capability(failed[0])]
 
 
-def test_member_that_does_not_load_fails_and_not_the_model_that_combines_it() -> None:
+def test_member_that_does_not_load_fails_without_its_ensemble() -> None:
     models = Files(a_card("all", combines=True), a_card("bad"), broken="bad").loaded()
     *_, (others,) = models.model(SEGMENTATION, "all")("batch")  # type: ignore[misc]
 
@@ -164,27 +166,27 @@ def a_file(card: ModelCard) -> types.SimpleNamespace:
     return types.SimpleNamespace(CARD=card, load=lambda _: card.name)
 
 
-def known() -> Catalogue:
+def known() -> ModelCatalog:
     cards = (LEARNED, MEASURED, ANOTHER)
-    return Catalogue({(card.task, card.name): a_file(card) for card in cards}, research=False)
+    return ModelCatalog({(card.task, card.name): a_file(card) for card in cards}, research=False)
 
 
-def test_model_that_is_turned_off_is_withdrawn_with_the_reason() -> None:
+def test_disabled_model_is_withdrawn_with_the_reason() -> None:
     offers = {offer.card.name: offer for offer in known().offers(NOWHERE)}
 
     assert {name: (offer.fault, offer.withdrawn) for name, offer in offers.items()} == {
-        "learned": (TURNED_OFF, True),
+        "learned": (RESEARCH_WEIGHTS_OFF, True),
         "measured": (None, False),
         "other": (None, False),
     }
     assert known().card(SMILE, "measured", NOWHERE).default
 
 
-def test_older_job_does_not_run_a_model_that_is_turned_off() -> None:
-    models = LoadedModels(known(), NOWHERE, room=memory.room(None))
+def test_older_job_does_not_run_a_disabled_model() -> None:
+    models = ModelCache(known(), NOWHERE, room=memory.get_limit(None))
 
     assert models.model(SMILE, "measured") == "measured"
-    with pytest.raises(ModelNotLoaded, match=f"learned is {TURNED_OFF}") as caught:
+    with pytest.raises(ModelNotLoaded, match=f"learned is {RESEARCH_WEIGHTS_OFF}") as caught:
         models.model(SMILE, "learned")
     assert (caught.value.leads, caught.value.capability) == (True, "smile.learned")
 
@@ -199,9 +201,9 @@ def test_older_job_does_not_run_a_model_that_is_turned_off() -> None:
         ),
     ],
 )
-def test_second_default_is_refused_either_way(card: ModelCard, why: str) -> None:
+def test_second_default_is_refused_in_either_order(card: ModelCard, why: str) -> None:
     module = types.ModuleType("extra")
     vars(module).update(vars(a_file(card)))
 
     with pytest.raises(SetupFailed, match=why):
-        catalogue.find([module])
+        catalog.discover_models([module])

@@ -3,27 +3,28 @@ from typing import Any
 
 import pytest
 
-from smart_filter_shared import parameters
-from smart_filter_shared.cards import ModelCard, TaskName, WeightsFile
-from smart_filter_shared.jobs import memory, models
-from smart_filter_shared.jobs.published import Published
-from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe import Background, BackgroundKind, Output, Recipe, Whom
+from smart_filter_shared.catalog import parameters
+from smart_filter_shared.catalog.model_card import ModelCard, WeightsFile
+from smart_filter_shared.jobs import result_cache
+from smart_filter_shared.model_registry import registry
+from smart_filter_shared.model_registry.published import RegisteredModel
+from smart_filter_shared.pipeline import StageName, TaskName
+from smart_filter_shared.recipe import Background, BackgroundKind, Output, PersonSelection, Recipe
 from smart_filter_tests.serving import a_card
 
 PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 ASKED = Recipe(background=Background(BackgroundKind.AUTO))
 
 
-def works(recipe: Recipe = ASKED, **changed: ModelCard) -> dict[StageName, str]:
-    """Return the work of a recipe's stages; changed: other cards, by their tasks."""
+def cache_keys_of(recipe: Recipe = ASKED, **changed: ModelCard) -> dict[StageName, str]:
+    """Return the cache keys of a recipe's stages; changed: other cards, by their tasks."""
     cards = [changed.get(task, a_card(task)) for task in TaskName]
-    known = [Published(card, offered=True) for card in cards]
-    return memory.works(recipe, models.choose(known, recipe), known)
+    known = [RegisteredModel(card, offered=True) for card in cards]
+    return result_cache.cache_keys(recipe, registry.plan_stages(known, recipe), known)
 
 
 def differing(other: dict[StageName, str]) -> set[StageName]:
-    return {stage for stage, work in works().items() if other.get(stage) != work}
+    return {stage for stage, work in cache_keys_of().items() if other.get(stage) != work}
 
 
 RED = Background(BackgroundKind.COLOR, "red")
@@ -38,13 +39,13 @@ RED = Background(BackgroundKind.COLOR, "red")
         ({"metadata": {"who": "ours"}}, set()),
         ({"outputs": (Output.IMAGE, Output.MATTE)}, set()),
         ({"background": RED, "outputs": (Output.RATING,)}, set()),
-        ({"persons": Whom.LARGEST}, {SEGMENTATION}),
+        ({"persons": PersonSelection.LARGEST}, {SEGMENTATION}),
         ({"require_person": True}, {SEGMENTATION}),
         ({"outputs": (Output.IMAGE, Output.PERSONS)}, {SEGMENTATION}),
         ({"params": {TaskName.SEGMENTATION: {"threshold": 0.7}}}, {SEGMENTATION}),
     ],
 )
-def test_field_changes_the_work_of_the_stages_that_read_it(
+def test_field_changes_the_cache_keys_of_the_stages_that_read_it(
     changed: dict[str, Any], differing_stages: set[StageName]
 ) -> None:
     threshold = parameters.number("threshold", 0.5, "Which levels count", least=0, most=1)
@@ -52,16 +53,16 @@ def test_field_changes_the_work_of_the_stages_that_read_it(
         a_card(TaskName.SEGMENTATION), instances=True, parameters=(threshold,)
     )
 
-    ours = works(ASKED, segmentation=segmenter)
-    theirs = works(dataclasses.replace(ASKED, **changed), segmentation=segmenter)
+    ours = cache_keys_of(ASKED, segmentation=segmenter)
+    theirs = cache_keys_of(dataclasses.replace(ASKED, **changed), segmentation=segmenter)
 
     assert {stage for stage in ours if ours[stage] != theirs.get(stage)} == differing_stages
 
 
-def test_other_version_or_weights_make_other_work_of_all_that_follows() -> None:
+def test_other_version_or_weights_change_the_cache_keys_of_all_later_stages() -> None:
     newer = dataclasses.replace(a_card(TaskName.FACE), version="2")
     file = WeightsFile("smile.bin", "0" * 64)
     other = dataclasses.replace(a_card(TaskName.EYES), weights=(file,))
 
-    assert differing(works(face=newer)) == {FACE, SMILE}
-    assert differing(works(eyes=other)) == {SMILE}
+    assert differing(cache_keys_of(face=newer)) == {FACE, SMILE}
+    assert differing(cache_keys_of(eyes=other)) == {SMILE}

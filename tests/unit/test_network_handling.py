@@ -6,22 +6,29 @@ import numpy as np
 import pytest
 
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_workers.networks import handling, instances, keras_network, placing
-from smart_filter_workers.networks.handling import Activation, Answer, Fit, Handling, Layout, Order
+from smart_filter_workers.networks import handling, instances, keras_network, network_input
+from smart_filter_workers.networks.handling import (
+    Activation,
+    ChannelOrder,
+    Fit,
+    Handling,
+    Layout,
+    OutputKind,
+)
 
-# Rounding of sizes moves an edge by a pixel at the most.
+# Rounding of sizes moves an edge by at most a pixel.
 ONE_PX = 1.01
 
 
-def a_picture(height: int = 40, width: int = 80) -> placing.Srgb8:
-    """A red left half beside a blue right one."""
+def a_picture(height: int = 40, width: int = 80) -> network_input.Srgb8:
+    """Make a picture with a red left half and a blue right half."""
     srgb = np.zeros((height, width, 3), np.uint8)
     srgb[:, : width // 2, 0] = 255
     srgb[:, width // 2 :, 2] = 255
     return srgb
 
 
-def black(height: int, width: int) -> placing.Srgb8:
+def black(height: int, width: int) -> network_input.Srgb8:
     return np.zeros((height, width, 3), np.uint8)
 
 
@@ -45,13 +52,15 @@ SQUARE = {"width": 64, "height": 64}
 )
 def test_impossible_handling_is_refused_by_name(sent: dict[str, object], named: str) -> None:
     with pytest.raises(ValueError, match=named):
-        handling.read(sent)
+        handling.parse(sent)
 
 
-def test_colours_mean_and_deviation_are_in_the_networks_order() -> None:
-    used = Handling(64, 64, order=Order.BGR, layout=Layout.NHWC, mean=(0, 0, 0.5), std=(1, 1, 0.5))
+def test_input_has_the_networks_channel_order_mean_and_deviation() -> None:
+    used = Handling(
+        64, 64, order=ChannelOrder.BGR, layout=Layout.NHWC, mean=(0, 0, 0.5), std=(1, 1, 0.5)
+    )
 
-    placed = placing.place(a_picture(), used)
+    placed = network_input.prepare(a_picture(), used)
 
     assert placed.values.shape == (1, 64, 64, 3)
     assert placed.values[0, 5, 5] == pytest.approx([0, 0, 1]), "red is last: (1 - 0.5) / 0.5"
@@ -59,39 +68,43 @@ def test_colours_mean_and_deviation_are_in_the_networks_order() -> None:
 
 @pytest.mark.parametrize("fit", Fit)
 @pytest.mark.parametrize("size", [(40, 80), (80, 40), (200, 30), (64, 64), (1, 7)])
-def test_map_of_the_input_comes_back_to_where_it_was(fit: Fit, size: tuple[int, int]) -> None:
+def test_output_map_is_aligned_with_the_picture(fit: Fit, size: tuple[int, int]) -> None:
     srgb = a_picture(*size)
     used = Handling(64, 64, fit=fit)
-    placed = placing.place(srgb, used)
+    placed = network_input.prepare(srgb, used)
 
-    back = placing.to_picture(placed.values[0, 0], placed, used, srgb)
+    back = network_input.map_to_picture(placed.values[0, 0], placed, used, srgb)
 
     red = srgb[..., 0] / 255
     assert back.shape == red.shape
     assert np.abs(back - red).sum() <= ONE_PX * size[0] * max(1.0, size[1] / placed.width)
 
 
-def test_every_layout_of_an_answer_is_understood() -> None:
+def test_every_layout_of_an_output_is_understood() -> None:
     seen = np.zeros((16, 16), np.float32)
     seen[4:8] = 1
     wanted = [seen, seen[None], seen[None, None], np.stack([seen, 1 - seen])[None]]
 
-    assert all(np.array_equal(placing.coverage(one, Handling(64, 64)), seen) for one in wanted)
+    assert all(
+        np.array_equal(network_input.read_coverage(one, Handling(64, 64)), seen) for one in wanted
+    )
     last = Handling(64, 64, layout=Layout.NHWC)
-    assert np.array_equal(placing.coverage(seen[None, :, :, None], last), seen)
+    assert np.array_equal(network_input.read_coverage(seen[None, :, :, None], last), seen)
 
 
 @pytest.mark.parametrize("shape", [(1, 2, 3, 4, 5), (7,), (2, 1, 8, 8), (1, 1, 0, 8)])
-def test_answer_that_is_no_map_is_refused(shape: tuple[int, ...]) -> None:
+def test_output_that_is_not_a_map_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="no map"):
-        placing.coverage(np.zeros(shape, np.float32), Handling(64, 64))
+        network_input.read_coverage(np.zeros(shape, np.float32), Handling(64, 64))
 
 
 def test_softmax_takes_the_channel_of_people() -> None:
     logits = np.zeros((1, 3, 8, 8), np.float32)
     logits[0, 2] = 50
 
-    seen = placing.coverage(logits, Handling(64, 64, activation=Activation.SOFTMAX, channel=2))
+    seen = network_input.read_coverage(
+        logits, Handling(64, 64, activation=Activation.SOFTMAX, channel=2)
+    )
 
     assert seen.min() > 0.999
 
@@ -101,22 +114,22 @@ def test_softmax_takes_the_channel_of_people() -> None:
     [
         (Activation.SIGMOID, [-1e9, 0, 1e9], [0, 0.5, 1]),
         (Activation.MINMAX, [0.1, 0.5], [0, 1]),
-        # Noise is not spread out.
+        # Noise is not stretched.
         (Activation.MINMAX, [0.01, 0.02], pytest.approx([0, 0], abs=0.05)),
         (Handling(64, 64).activation, [np.nan, np.inf, -np.inf], [0, 1, 0]),
     ],
     ids=["large numbers", "weak map", "noise", "no numbers"],
 )
-def test_answer_becomes_a_coverage(
+def test_output_becomes_a_coverage(
     activation: Activation, answer: list[float], expected: list[float]
 ) -> None:
     used = Handling(64, 64, activation=activation)
 
-    assert placing.coverage(np.array([answer], np.float32), used).tolist() == [expected]
+    assert network_input.read_coverage(np.array([answer], np.float32), used).tolist() == [expected]
 
 
-def yolo_answers() -> list[placing.Floats]:
-    """Two persons and a dog in an input of 64 px; the left person is seen twice."""
+def yolo_answers() -> list[network_input.Floats]:
+    """Make answers with two persons and a dog in 64 px; the left person occurs twice."""
     person, dog = (0.9, 0.05), (0.1, 0.8)
     boxes = [(48, 32, 20, 40), (16, 32, 20, 40), (17, 32, 20, 40), (32, 8, 8, 8)]
     classes = [person, (0.8, 0.0), (0.7, 0.0), dog]
@@ -127,9 +140,9 @@ def yolo_answers() -> list[placing.Floats]:
 
 
 def found_by_yolo(width: int, *, threshold: float) -> list[instances.Instance]:
-    used, srgb = Handling(64, 64, fit=Fit.CENTRED, answer=Answer.YOLO), black(64, width)
-    placed = placing.place(srgb, used)
-    return instances.persons(yolo_answers(), placed, used, srgb, threshold=threshold)
+    used, srgb = Handling(64, 64, fit=Fit.CENTRED, answer=OutputKind.YOLO), black(64, width)
+    placed = network_input.prepare(srgb, used)
+    return instances.find_persons(yolo_answers(), placed, used, srgb, threshold=threshold)
 
 
 def test_each_person_is_found_once_from_left_to_right_within_its_box() -> None:
@@ -142,17 +155,17 @@ def test_each_person_is_found_once_from_left_to_right_within_its_box() -> None:
     assert right.coverage[30, 48] > 0.99
 
 
-@pytest.mark.parametrize("answer", [Answer.YOLO, Answer.RTMDET])
-def test_answers_of_another_network_are_refused(answer: Answer) -> None:
+@pytest.mark.parametrize("answer", [OutputKind.YOLO, OutputKind.RTMDET])
+def test_answers_of_another_network_are_refused(answer: OutputKind) -> None:
     used, srgb = Handling(64, 64, answer=answer), black(64, 64)
-    placed, maps = placing.place(srgb, used), [np.zeros((1, 1, 64, 64), np.float32)]
+    placed, maps = network_input.prepare(srgb, used), [np.zeros((1, 1, 64, 64), np.float32)]
 
-    with pytest.raises(ValueError, match="answers of shapes"):
-        instances.persons(maps, placed, used, srgb, threshold=0.5)
+    with pytest.raises(ValueError, match="outputs of shapes"):
+        instances.find_persons(maps, placed, used, srgb, threshold=0.5)
 
 
 def a_file(module: str, name: str) -> bytes:
-    """Return a Keras file whose only layer has something of a module for its first weights."""
+    """Return a Keras file whose only layer has an object of a module as its initial weights."""
     given = {"module": module, "class_name": name, "config": {}}
     layer = {
         "module": "keras.layers",
@@ -162,9 +175,9 @@ def a_file(module: str, name: str) -> bytes:
     network = {"module": "keras", "class_name": "Sequential", "config": {"layers": [layer]}}
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr(keras_network.CONFIG, json.dumps(network))
-        archive.writestr(keras_network.WEIGHTS, b"")
-        archive.writestr(keras_network.METADATA, "{}")
+        archive.writestr(keras_network.CONFIG_FILE, json.dumps(network))
+        archive.writestr(keras_network.WEIGHTS_FILE, b"")
+        archive.writestr(keras_network.METADATA_FILE, "{}")
     return content.getvalue()
 
 
@@ -173,11 +186,11 @@ def a_file(module: str, name: str) -> bytes:
     "module", ["keras.initializers", "keras.regularizers", "keras.constraints"]
 )
 def test_function_next_to_harmless_classes_is_refused(module: str, name: str) -> None:
-    with pytest.raises(SetupFailed, match=rf"^{module}\.{name} is no layer"):
+    with pytest.raises(SetupFailed, match=rf"^{module}\.{name} is not an allowed layer"):
         keras_network.check(a_file(module, name))
 
 
 def test_allowed_names_are_of_classes() -> None:
-    names = [name for allowed in keras_network.ALLOWED.values() for name in allowed]
+    names = [name for allowed in keras_network.ALLOWED_CLASSES.values() for name in allowed]
 
     assert [name for name in names if name[0].islower()] == []

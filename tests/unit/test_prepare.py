@@ -5,17 +5,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from smart_filter_shared.albums import ALIKE_WITHIN_BITS
+from smart_filter_shared.albums.ranking import MAX_HAMMING_BITS
+from smart_filter_tests.drawn_portrait import a_face, a_portrait
 from smart_filter_tests.pictures import a_photo, noise
-from smart_filter_tests.portraits import a_face, a_portrait
 from smart_filter_workers.results import Face, Photo, Srgb8
 from smart_filter_workers.stages.prepare import stage
-from smart_filter_workers.stages.prepare.fingerprint import fingerprint_of
-from smart_filter_workers.stages.prepare.stage import Inputs, proxy_of
+from smart_filter_workers.stages.prepare.perceptual_hash import compute_perceptual_hash
+from smart_filter_workers.stages.prepare.stage import Inputs, make_proxy
 
 
 def models(found: list[tuple[Face, ...]], *, turns: int = 0) -> stage.Models:
-    """Return models that find these faces and ask for so many quarter turns."""
+    """Return models that find these faces and ask for `turns` quarter turns."""
     return {"prepare": lambda _: found, "orientation": lambda pictures, _: [turns] * len(pictures)}
 
 
@@ -28,11 +28,11 @@ def models(found: list[tuple[Face, ...]], *, turns: int = 0) -> stage.Models:
     ],
 )
 def test_proxy_has_no_side_above_1024_px(photo: tuple[int, int], proxy: tuple[int, int]) -> None:
-    assert proxy_of(np.zeros((*photo, 3), np.uint8)).shape == (*proxy, 3)
+    assert make_proxy(np.zeros((*photo, 3), np.uint8)).shape == (*proxy, 3)
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
-def test_photo_is_turned_as_the_orientation_says(turns: int) -> None:
+def test_photo_is_rotated_by_the_orientation_model(turns: int) -> None:
     photo = noise(30, 20)
 
     (prepared,) = stage.run(models([()], turns=turns), [Inputs(a_photo(photo))])
@@ -44,19 +44,19 @@ def test_photo_is_turned_as_the_orientation_says(turns: int) -> None:
     assert (prepared.preview.width, prepared.preview.height) == (prepared.width, prepared.height)
 
 
-def test_fingerprint_is_that_of_the_upright_photo_and_the_time_goes_along() -> None:
+def test_fingerprint_is_of_the_upright_photo_and_keeps_the_time() -> None:
     taken = dt.datetime(2031, 5, 6, tzinfo=dt.UTC)
     upright, _ = a_portrait(a_face())
     lying = np.ascontiguousarray(np.rot90(upright, -1))
 
     (prepared,) = stage.run(models([()], turns=1), [Inputs(Photo(lying, "jpg", taken))])
 
-    assert prepared.fingerprint == fingerprint_of(upright)
+    assert prepared.fingerprint == compute_perceptual_hash(upright)
     assert prepared.taken_at == taken
 
 
 def a_scene(seed: int) -> Srgb8:
-    """Light and shadow such as a photo has: strong where it is long, and finer on top."""
+    """Make light and shadow like a photo's: strong at low frequencies, weak at high ones."""
     chance = np.random.default_rng(seed)
     scene = np.full((240, 320, 3), 128.0)
     for cells, strength in ((3, 50), (6, 25), (24, 8)):
@@ -66,16 +66,18 @@ def a_scene(seed: int) -> Srgb8:
 
 
 def apart(one: Srgb8, other: NDArray[np.generic]) -> int:
-    return (fingerprint_of(one) ^ fingerprint_of(other.astype(np.uint8))).bit_count()
+    return (
+        compute_perceptual_hash(one) ^ compute_perceptual_hash(other.astype(np.uint8))
+    ).bit_count()
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_shrunk_cropped_or_darker_photo_is_alike(seed: int) -> None:
+def test_shrunk_cropped_or_darker_photo_has_a_similar_fingerprint(seed: int) -> None:
     scene = a_scene(seed)
     half = np.asarray(cv2.resize(scene, (160, 120), interpolation=cv2.INTER_AREA))
     noisy = np.clip(scene + np.random.default_rng(9).normal(0, 6, scene.shape), 0, 255)
 
     assert apart(scene, half) <= 2
-    assert apart(scene, scene[6:, 8:]) <= ALIKE_WITHIN_BITS
+    assert apart(scene, scene[6:, 8:]) <= MAX_HAMMING_BITS
     assert apart(scene, scene * 0.85) <= 4
     assert apart(scene, noisy) <= 4

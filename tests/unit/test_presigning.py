@@ -1,7 +1,7 @@
 import pytest
 from pydantic import SecretStr
 
-from smart_filter_shared.settings import StorageSettings
+from smart_filter_shared.config.settings import StorageSettings
 from smart_filter_shared.storage.objects import ObjectStore
 
 SIGNED = {"content-type": "image/jpeg", "content-length": "7"}

@@ -6,15 +6,15 @@ import pytest
 
 from smart_filter_shared.printability import Printability, Verdict
 from smart_filter_shared.rating import SmileLevel
-from smart_filter_tests.compositing import a_job, made
-from smart_filter_tests.portraits import HEIGHT, WIDTH, a_face, a_portrait
+from smart_filter_tests.composite_jobs import a_job, composite
+from smart_filter_tests.drawn_portrait import HEIGHT, WIDTH, a_face, a_portrait
 from smart_filter_workers.results import Eyes, Face, Faces, Frame, Matte8, Smile, Smiles, Srgb8
-from smart_filter_workers.stages.composite.printability import paper
+from smart_filter_workers.stages.composite.printability import paper_size
 from smart_filter_workers.stages.composite.printability.assessment import assess
-from smart_filter_workers.stages.composite.printability.face_figures import measure
+from smart_filter_workers.stages.composite.printability.face_measurements import measure_face
 
 WHOLE = Frame(width=WIDTH, height=HEIGHT, scale=1, left=0, top=0)
-# What a print of an album takes, so that the size is not what is found fault with.
+# A print size for albums, so that the picture's size causes no finding.
 LARGE = Frame(width=1800, height=1200, scale=1, left=0, top=0)
 OPEN, CLOSED = Eyes(left_open=True, right_open=True), Eyes(left_open=False, right_open=False)
 UNSEEN = Eyes(left_open=None, right_open=None)
@@ -52,10 +52,10 @@ def test_blur_is_measured_in_pixels_despite_noise(
     face = a_face(x=60, y=20, width=width)
     photo, _ = a_portrait(face, blur_px=blur_px, noise=noise)
 
-    figures = measure(photo, photo, face)
+    figures = measure_face(photo, photo, face)
 
     assert figures is not None
-    # Corners are no straight edges, and parallel ones reach into each other.
+    # Corners are no straight edges, and parallel edges overlap.
     assert figures.blur_px == pytest.approx(seen_px, abs=0.35)
 
 
@@ -63,7 +63,7 @@ def test_blur_is_measured_in_pixels_despite_noise(
     ("level", "verdict"),
     [(60, Verdict.POOR), (95, Verdict.FAIR), (180, Verdict.GOOD), (254, Verdict.POOR)],
 )
-def test_exposure_is_that_of_the_face_and_not_of_the_wall(level: int, verdict: Verdict) -> None:
+def test_exposure_is_measured_on_the_face_and_not_the_wall(level: int, verdict: Verdict) -> None:
     face = a_face()
 
     assert judged(face, portrait=a_portrait(face, skin=level)).exposure.verdict == verdict
@@ -72,7 +72,7 @@ def test_exposure_is_that_of_the_face_and_not_of_the_wall(level: int, verdict: V
 @pytest.mark.parametrize(
     ("factor", "least", "most"), [(1, 1, 1), (3, 0.4, 0.9), (6, 0.15, 0.4), (0.5, 1, 1)]
 )
-def test_enlarged_photo_shows_no_more_than_before(factor: float, least: float, most: float) -> None:
+def test_enlarged_photo_shows_no_more_detail(factor: float, least: float, most: float) -> None:
     face = a_face()
     photo, matte = a_portrait(face, blur_px=0.6)
     large = np.asarray(cv2.resize(photo, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC))
@@ -100,7 +100,7 @@ def test_enlarged_photo_shows_no_more_than_before(factor: float, least: float, m
             Verdict.POOR,
             "Person 1 blinks, person 2 has one eye closed.",
         ),
-        # A blink of a face that looks away is not named.
+        # A blink of a face that looks away is not reported.
         ((0.8,), (CLOSED,), Verdict.FAIR, "The person looks away."),
     ],
 )
@@ -123,7 +123,9 @@ def test_people_who_blink_or_look_away_are_numbered(
         (Frame(width=WIDTH, height=300, scale=0.5, left=0, top=120), 0.6, Verdict.FAIR),
     ],
 )
-def test_head_room_is_that_of_the_final_crop(frame: Frame, share: float, verdict: Verdict) -> None:
+def test_head_room_is_measured_in_the_final_crop(
+    frame: Frame, share: float, verdict: Verdict
+) -> None:
     head_room = judged(a_face(y=120), frame=frame).head_room
 
     assert head_room.share == pytest.approx(share, abs=0.01)
@@ -134,7 +136,9 @@ def test_head_room_is_that_of_the_final_crop(frame: Frame, share: float, verdict
     ("noise", "verdict", "words"),
     [(7, Verdict.FAIR, "Some noise shows."), (12, Verdict.POOR, "It is very noisy.")],
 )
-def test_without_faces_the_photo_is_judged(noise: float, verdict: Verdict, words: str) -> None:
+def test_photo_without_faces_is_judged_as_a_whole(
+    noise: float, verdict: Verdict, words: str
+) -> None:
     printable = judged(portrait=a_portrait(noise=noise))
 
     assert (printable.sharpness, printable.looks, printable.head_room) == (None, None, None)
@@ -147,7 +151,7 @@ def test_without_faces_the_photo_is_judged(noise: float, verdict: Verdict, words
 def test_face_without_pixels_is_skipped(box: tuple[float, float, float, float]) -> None:
     photo, _ = a_portrait()
 
-    figures = measure(photo, photo, Face(box=box, score=0.9, landmarks=a_face().landmarks))
+    figures = measure_face(photo, photo, Face(box=box, score=0.9, landmarks=a_face().landmarks))
 
     assert figures is None or figures.blur_px is None
 
@@ -163,10 +167,10 @@ def test_face_without_pixels_is_skipped(box: tuple[float, float, float, float]) 
         ((1023, 709), None, None, Verdict.POOR),
     ],
 )
-def test_picture_is_good_for_an_album_and_prints_on_the_paper_that_it_fills(
+def test_album_pictures_are_judged_by_the_paper_they_fill(
     size: tuple[int, int], at_300: str | None, at_200: str | None, verdict: Verdict
 ) -> None:
-    printed = paper.size(*size)
+    printed = paper_size.judge_size(*size)
 
     assert [one.paper for one in printed.prints] == [at_300, at_200]
     assert printed.verdict == verdict
@@ -182,7 +186,7 @@ def test_every_face_is_in_a_picture_without_a_cutout() -> None:
         smiles=Smiles((Smile(SmileLevel.MILD, 0.5),), (CLOSED,)),
     )
 
-    printable = made(rated).printability
+    printable = composite(rated).printability
 
     assert printable is not None
     assert len(printable.faces) == 1

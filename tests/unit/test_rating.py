@@ -13,7 +13,7 @@ def test_rating_is_the_documented_formula() -> None:
     assert rating.score == pytest.approx(0.8 * 0.6 + 0.2 * 0.75)
 
 
-def test_weights_are_those_of_the_field() -> None:
+def test_weights_equal_those_of_the_field() -> None:
     assert dict(LEVEL_WEIGHTS) == {"none": 0.2, "mild": 0.5, "moderate": 0.7, "huge": 1.0}
 
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smart_filter_shared.cards import TaskName
-from smart_filter_shared.filters import FILTERS
+from smart_filter_shared.catalog.filters import FILTERS
+from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.recipe import (
     Background,
     BackgroundKind,
@@ -20,16 +20,16 @@ from smart_filter_shared.recipe import (
     Look,
     Outline,
     Output,
+    OutputSize,
+    PersonSelection,
     Recipe,
     Shadow,
     ShadowKind,
-    Span,
-    Whom,
     from_json,
-    stages,
+    required_stages,
 )
 from smart_filter_shared.recipe.fields import parse
-from smart_filter_tests.recipes import OFFERED, parsed, sent
+from smart_filter_tests.recipes import OFFERED, parse_fields, split_fields
 
 
 def percent(value: float) -> Length:
@@ -40,8 +40,8 @@ def px(value: float) -> Length:
     return Length(value, percent=False)
 
 
-def test_fields_sent_empty_are_the_defaults_of_the_contract() -> None:
-    recipe = parsed()
+def test_empty_fields_have_the_defaults_of_the_contract() -> None:
+    recipe = parse_fields()
 
     assert recipe == Recipe()
     assert (recipe.background.kind, recipe.outputs) == (BackgroundKind.AUTO, (Output.IMAGE,))
@@ -70,27 +70,27 @@ def test_fields_sent_empty_are_the_defaults_of_the_contract() -> None:
         ("preset:rainbow+linen", BackgroundKind.PRESET, "rainbow+linen"),
     ],
 )
-def test_background_is_read_and_comes_back_from_the_database(
+def test_background_is_parsed_and_restored_from_the_database(
     text: str, kind: BackgroundKind, value: str | None
 ) -> None:
-    recipe = parsed(background=text)
+    recipe = parse_fields(background=text)
 
     assert recipe.background == Background(kind, value)
     assert from_json(recipe.as_json(), seed=1, metadata={}).background == recipe.background
 
 
-def test_background_file_is_the_default_when_it_was_sent() -> None:
+def test_uploaded_background_file_is_the_default() -> None:
     recipe = parse({}, offered=OFFERED, with_background_file=True)
 
     assert recipe.background == Background(BackgroundKind.FILE)
 
 
-def test_outputs_come_by_comma_or_repeated_and_count_once() -> None:
-    assert parsed(outputs=["image,matte", "matte"]).outputs == (Output.IMAGE, Output.MATTE)
+def test_outputs_are_separated_by_comma_or_repeated_and_count_once() -> None:
+    assert parse_fields(outputs=["image,matte", "matte"]).outputs == (Output.IMAGE, Output.MATTE)
 
 
-def test_parameters_of_the_chosen_model_are_read_by_their_kinds() -> None:
-    recipe = parsed(
+def test_parameters_of_the_chosen_model_are_parsed_by_their_kinds() -> None:
+    recipe = parse_fields(
         segmentation__model="selfie",
         segmentation__params__threshold="0.5",
         segmentation__params__steps="4",
@@ -110,10 +110,16 @@ def test_parameters_of_the_chosen_model_are_read_by_their_kinds() -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("all", Whom.ALL), ("largest", Whom.LARGEST), ("2", (2,)), ("3,1", (1, 3)), ("2, 2", (2,))],
+    [
+        ("all", PersonSelection.ALL),
+        ("largest", PersonSelection.LARGEST),
+        ("2", (2,)),
+        ("3,1", (1, 3)),
+        ("2, 2", (2,)),
+    ],
 )
-def test_persons_are_read(text: str, expected: object) -> None:
-    assert parsed(persons=text).persons == expected
+def test_persons_are_parsed(text: str, expected: object) -> None:
+    assert parse_fields(persons=text).persons == expected
 
 
 @pytest.mark.parametrize(
@@ -128,7 +134,7 @@ def test_persons_are_read(text: str, expected: object) -> None:
     ],
 )
 def test_sizes_are_in_thousands(text: str, max_bytes: int) -> None:
-    assert parsed(max_bytes=text).files.max_bytes == max_bytes
+    assert parse_fields(max_bytes=text).files.max_bytes == max_bytes
 
 
 @pytest.mark.parametrize(
@@ -141,7 +147,7 @@ def test_sizes_are_in_thousands(text: str, max_bytes: int) -> None:
     ],
 )
 def test_margins_are_ordered_as_in_css(text: str, margin: tuple[Length, ...]) -> None:
-    assert parsed(crop="true", margin=text).framing.margin == margin
+    assert parse_fields(crop="true", margin=text).framing.margin == margin
 
 
 @pytest.mark.parametrize(
@@ -149,18 +155,18 @@ def test_margins_are_ordered_as_in_css(text: str, margin: tuple[Length, ...]) ->
     [("original", None), ("center", (0.5, 0.5)), ("30%", (0.3, 0.3)), ("0% 100%", (0, 1))],
 )
 def test_position_is_two_shares(text: str, position: tuple[float, float] | None) -> None:
-    assert parsed(position=text).framing.position == position
+    assert parse_fields(position=text).framing.position == position
 
 
 def test_size_is_a_paper_a_name_or_pixels() -> None:
-    # A print has 300 dots an inch.
-    assert parsed(size="print:10x15").framing.size.paper == (1181, 1772)
-    assert parsed(size="hd").framing.size.megapixels == 4
-    assert parsed(size="full").framing.size == Framing().size
-    assert parsed(size="auto").framing.size == Framing().size
-    assert parsed(size="1080x1350").framing.size.exact == (1080, 1350)
-    assert parsed(aspect="3:2").framing.aspect == (3, 2)
-    assert parsed(crop="faces").framing.crop == Crop.FACES
+    # A print has 300 dots per inch.
+    assert parse_fields(size="print:10x15").framing.size.paper == (1181, 1772)
+    assert parse_fields(size="hd").framing.size.megapixels == 4
+    assert parse_fields(size="full").framing.size == Framing().size
+    assert parse_fields(size="auto").framing.size == Framing().size
+    assert parse_fields(size="1080x1350").framing.size.exact == (1080, 1350)
+    assert parse_fields(aspect="3:2").framing.aspect == (3, 2)
+    assert parse_fields(crop="faces").framing.crop == Crop.FACES
 
 
 @pytest.mark.parametrize(
@@ -172,39 +178,41 @@ def test_size_is_a_paper_a_name_or_pixels() -> None:
     ],
 )
 def test_outline_is_a_width_and_a_color(text: str, outline: Outline | None) -> None:
-    assert parsed(outline=text).look.outline == outline
+    assert parse_fields(outline=text).look.outline == outline
 
 
-def test_shadow_is_a_kind_and_how_dark() -> None:
-    assert parsed(shadow="contact:0.3").look.shadow == Shadow(ShadowKind.CONTACT, 0.3)
+def test_shadow_is_a_kind_with_a_darkness() -> None:
+    assert parse_fields(shadow="contact:0.3").look.shadow == Shadow(ShadowKind.CONTACT, 0.3)
 
 
 def test_whole_photo_is_shown_without_a_region() -> None:
     assert Framing().as_json()["roi"] == "0% 0% 100% 100%"
-    assert parsed(roi="0% 0% 100% 100%").framing.roi is None
+    assert parse_fields(roi="0% 0% 100% 100%").framing.roi is None
     assert from_json({**Recipe().as_json(), "roi": ""}, seed=1, metadata={}).framing.roi is None
 
 
-def test_filters_come_by_comma_or_repeated_and_keep_their_order() -> None:
-    recipe = parsed(filters=["hat,grade", "caption"], filters__caption__text="Hi")
+def test_filters_are_separated_by_comma_or_repeated_and_keep_their_order() -> None:
+    recipe = parse_fields(filters=["hat,grade", "caption"], filters__caption__text="Hi")
 
     assert [one.name for one in recipe.filters] == ["hat", "grade", "caption"]
 
 
 def test_filter_keeps_the_values_sent_and_has_defaults_for_the_rest() -> None:
-    (hat,) = parsed(filters="hat", filters__hat__kind="crown", filters__hat__who="1,3").filters
+    (hat,) = parse_fields(
+        filters="hat", filters__hat__kind="crown", filters__hat__who="1,3"
+    ).filters
 
     assert hat == Filter("hat", {"kind": "crown", "who": "1,3"})
     assert hat.parameters == {"kind": "crown", "who": "1,3", "colour": "auto"}
 
 
-def test_every_default_of_a_filter_may_be_sent() -> None:
+def test_every_default_of_a_filter_can_be_sent() -> None:
     for card in FILTERS:
         for parameter in card.parameters:
             assert parameter.read(str(parameter.default)) == parameter.default
 
 
-# The values of each field that are the least and the most allowed.
+# The minimum and maximum of each field.
 AT_LIMIT = {
     "quality": "1|100",
     "deadline_ms": f"1|{7 * 24 * 3600 * 1000}",
@@ -226,14 +234,14 @@ AT_LIMIT = {
 @pytest.mark.parametrize(
     ("name", "value"), [(name, value) for name in AT_LIMIT for value in AT_LIMIT[name].split("|")]
 )
-def test_value_at_its_limit_is_kept(name: str, value: str) -> None:
-    assert str(parsed(crop="true", **{name: value}).as_json()[name]) == value
+def test_value_at_its_limit_is_accepted(name: str, value: str) -> None:
+    assert str(parse_fields(crop="true", **{name: value}).as_json()[name]) == value
 
 
-def test_seed_and_metadata_at_their_limits_are_kept() -> None:
+def test_seed_and_metadata_at_their_limits_are_accepted() -> None:
     metadata = {str(index): "x" * 256 for index in range(16)}
 
-    recipe = parsed(
+    recipe = parse_fields(
         seed=str(2**53 - 1), **{f"metadata.{name}": value for name, value in metadata.items()}
     )
 
@@ -241,8 +249,8 @@ def test_seed_and_metadata_at_their_limits_are_kept() -> None:
 
 
 @pytest.mark.parametrize("text", ["2030-01-31T12:00:00Z", "2030-01-31T14:00:00+02:00"])
-def test_time_to_run_at_is_read_as_utc(text: str) -> None:
-    moment = parsed(run_at=text).run_at
+def test_start_time_is_read_as_utc(text: str) -> None:
+    moment = parse_fields(run_at=text).run_at
 
     assert moment == dt.datetime(2030, 1, 31, 12, tzinfo=dt.UTC)
     assert moment.tzinfo == dt.UTC
@@ -252,16 +260,16 @@ def test_time_to_run_at_is_read_as_utc(text: str) -> None:
     ("framing", "asks"),
     [
         (Framing(), False),
-        (Framing(size=Span("hd", megapixels=4)), False),
+        (Framing(size=OutputSize("hd", megapixels=4)), False),
         (Framing(crop=Crop.SUBJECT), True),
         (Framing(scale=0.5), True),
         (Framing(position=(0.5, 0.5)), True),
         (Framing(aspect=(1, 1)), True),
-        (Framing(size=Span("100x100", exact=(100, 100))), True),
-        (Framing(size=Span("print:a4", paper=(2480, 3508))), True),
+        (Framing(size=OutputSize("100x100", exact=(100, 100))), True),
+        (Framing(size=OutputSize("print:a4", paper=(2480, 3508))), True),
     ],
 )
-def test_framing_that_depends_on_people_asks_for_them(framing: Framing, *, asks: bool) -> None:
+def test_framing_around_people_requests_people(framing: Framing, *, asks: bool) -> None:
     assert framing.asks_for_people is asks
 
 
@@ -292,13 +300,13 @@ RATED = "prepare segmentation face smile"
         ("background=keep filters=hat,glasses,sticker", WITHOUT_PEOPLE),
         ("background=keep filters=caption filters.caption.text=Hi", WITHOUT_PEOPLE),
         ("background=keep filters=grade filters.grade.look=mono", WITHOUT_PEOPLE),
-        # These go by smiles.
+        # These need smiles.
         ("background=keep filters=grade", f"{RATED} composite"),
         ("background=keep filters=sparkle", f"{RATED} composite"),
     ],
 )
 def test_job_runs_the_smallest_set_of_stages(fields: str, expected: str) -> None:
-    assert " ".join(stages(parsed(**sent(fields)))) == expected
+    assert " ".join(required_stages(parse_fields(**split_fields(fields)))) == expected
 
 
 @given(
@@ -309,10 +317,10 @@ def test_job_runs_the_smallest_set_of_stages(fields: str, expected: str) -> None
     priority=st.sampled_from(["standard", "interactive", "batch"]),
     persons=st.sampled_from(["all", "largest", "2", "1, 3"]),
 )
-def test_recipe_survives_the_database(
+def test_recipe_is_restored_from_the_database(
     background: str, outputs: list[str], quality: int, priority: str, persons: str, *, person: bool
 ) -> None:
-    recipe = parsed(
+    recipe = parse_fields(
         background=background,
         outputs=outputs,
         quality=str(quality),
@@ -351,16 +359,16 @@ def test_row_of_an_older_version_has_the_defaults() -> None:
 
 
 @pytest.mark.parametrize("part", [{"outputs": "image"}, {"quality": "90"}, {"face": "auto"}])
-def test_row_that_no_version_wrote_is_no_recipe(part: dict[str, str]) -> None:
+def test_malformed_row_is_not_a_recipe(part: dict[str, str]) -> None:
     with pytest.raises(TypeError, match="not a stored recipe"):
         from_json({**Recipe().as_json(), **part}, seed=1, metadata={})
 
 
-def test_files_and_filters_are_read_and_survive_the_database() -> None:
+def test_files_and_filters_are_parsed_and_restored() -> None:
     asked = "matte_bits=16 max_bytes=200000 keep_metadata=true effort=small outputs=image,matte"
 
-    recipe = parsed(
-        **sent(asked),
+    recipe = parse_fields(
+        **split_fields(asked),
         filters="hat,grade",
         filters__hat__kind="crown",
         filters__grade__strength="0.25",

@@ -4,13 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smart_filter_shared.cards import TaskName
 from smart_filter_shared.errors import Contradiction, InvalidRecipe, NotAvailable
+from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.recipe.fields import parse
-from smart_filter_tests.recipes import OFFERED, parsed, pointers, refused, sent
+from smart_filter_tests.recipes import (
+    OFFERED,
+    error_fields,
+    parse_fields,
+    refused_fields,
+    split_fields,
+)
 
-# The value of each field that is out of its range or of another form.
+# A value of each field that is out of range or malformed.
 WRONG = {
     "background": "|red|color:|color:nope|color:lab(1e308 1e308 1e308)|preset:nope|blur:2|blur:"
     "|blur:x|blur:1e-1|keep:1|url|url:|url:example.org/a.jpg|url:ftp://example.org/a.jpg|url:https://0x7f.1/"
@@ -58,20 +64,20 @@ def test_wrong_value_is_named(name: str, value: str) -> None:
     others = {"crop": "true"} if name == "margin" else {}
 
     with pytest.raises(InvalidRecipe) as refusal:
-        parsed(**others, **{name: value})
+        parse_fields(**others, **{name: value})
 
-    assert pointers(refusal.value) == ["/" + name.replace(".", "/")]
+    assert error_fields(refusal.value) == ["/" + name.replace(".", "/")]
     assert refusal.value.code == "invalid_recipe"
     assert len(refusal.value.errors[0].detail) > 20
 
 
 @pytest.mark.parametrize("value", ["a,b", ["image", "nope"], "image,"])
 def test_wrong_output_is_named(value: str | list[str]) -> None:
-    assert set(refused(outputs=value)) == {"/outputs"}
+    assert set(refused_fields(outputs=value)) == {"/outputs"}
 
 
-def test_unknown_names_and_wrong_values_are_all_named_at_once() -> None:
-    named = refused(
+def test_unknown_names_and_wrong_values_are_all_named_together() -> None:
+    named = refused_fields(
         colour="red",
         quality="0",
         edge="nice",
@@ -92,28 +98,28 @@ def test_unknown_names_and_wrong_values_are_all_named_at_once() -> None:
 
 
 def test_field_given_twice_is_refused() -> None:
-    assert refused(quality=["1", "2"]) == ["/quality"]
+    assert refused_fields(quality=["1", "2"]) == ["/quality"]
 
 
 @pytest.mark.parametrize("text", [None, " ", "x" * 121])
 def test_caption_needs_a_text_that_fits(text: str | None) -> None:
     sent = {} if text is None else {"filters__caption__text": text}
 
-    assert refused(filters="caption", **sent) == ["/filters/caption/text"]
+    assert refused_fields(filters="caption", **sent) == ["/filters/caption/text"]
 
 
-def test_background_file_that_was_not_sent_is_named() -> None:
+def test_missing_background_file_is_named() -> None:
     with pytest.raises(InvalidRecipe) as refusal:
         parse({"background": ["file"]}, offered=OFFERED)
 
-    assert pointers(refusal.value) == ["/background_file"]
+    assert error_fields(refusal.value) == ["/background_file"]
 
 
 def test_background_file_with_another_background_is_a_contradiction() -> None:
     with pytest.raises(Contradiction) as refusal:
         parse({"background": ["keep"]}, offered=OFFERED, with_background_file=True)
 
-    assert pointers(refusal.value) == ["/background", "/background_file"]
+    assert error_fields(refusal.value) == ["/background", "/background_file"]
 
 
 @pytest.mark.parametrize(
@@ -154,9 +160,9 @@ def test_background_file_with_another_background_is_a_contradiction() -> None:
 )
 def test_fields_that_contradict_each_other_are_all_named(fields: str, named: list[str]) -> None:
     with pytest.raises(Contradiction) as refusal:
-        parsed(**sent(fields))
+        parse_fields(**split_fields(fields))
 
-    assert pointers(refusal.value) == named
+    assert error_fields(refusal.value) == named
 
 
 @pytest.mark.parametrize(
@@ -168,12 +174,12 @@ def test_fields_that_contradict_each_other_are_all_named(fields: str, named: lis
         ("size=800x600 outputs=cutout format=jpg", "webp or avif"),
     ],
 )
-def test_png_of_an_exact_size_has_nothing_to_lower(fields: str, remedy: str) -> None:
+def test_png_of_an_exact_size_has_nothing_to_reduce(fields: str, remedy: str) -> None:
     with pytest.raises(Contradiction) as refusal:
-        parsed(max_bytes="50kB", **sent(fields))
+        parse_fields(max_bytes="50kB", **split_fields(fields))
 
-    assert pointers(refusal.value) == ["/max_bytes", "/size", "/format"]
-    assert f": ask for {remedy}, which have quality" in refusal.value.errors[0].detail
+    assert error_fields(refusal.value) == ["/max_bytes", "/size", "/format"]
+    assert f": choose {remedy}, whose quality" in refusal.value.errors[0].detail
 
 
 @pytest.mark.parametrize(
@@ -194,10 +200,10 @@ def test_png_of_an_exact_size_has_nothing_to_lower(fields: str, remedy: str) -> 
         "size=200x904 aspect=2:9",
     ],
 )
-def test_fields_that_go_together_are_accepted(fields: str) -> None:
-    asked = sent(fields)
+def test_compatible_fields_are_accepted(fields: str) -> None:
+    asked = split_fields(fields)
 
-    recipe = parsed(**asked)
+    recipe = parse_fields(**asked)
 
     assert recipe.files.max_bytes == (50_000 if "max_bytes" in asked else None)
     assert recipe.format == asked.get("format", "auto")
@@ -206,40 +212,42 @@ def test_fields_that_go_together_are_accepted(fields: str) -> None:
 @pytest.mark.parametrize("asked", ["persons=largest", "outputs=image,debug", "outputs=persons"])
 def test_field_that_the_model_lacks_names_the_models_that_have_it(asked: str) -> None:
     with pytest.raises(Contradiction) as refusal:
-        parsed(segmentation__model="selfie", **sent(asked))
+        parse_fields(segmentation__model="selfie", **split_fields(asked))
 
-    assert pointers(refusal.value) == ["/" + asked.partition("=")[0], "/segmentation/model"]
+    assert error_fields(refusal.value) == ["/" + asked.partition("=")[0], "/segmentation/model"]
     assert {error.detail.partition("; ")[2] for error in refusal.value.errors} == {
-        "these models can: people"
+        "models that can: people"
     }
 
 
 FAULTS = {(TaskName.FACE, "retina"): "its weights are missing"}
 
 
-def test_known_model_that_no_worker_offers_is_not_available() -> None:
+def test_known_model_without_a_worker_is_unavailable() -> None:
     with pytest.raises(NotAvailable) as refusal:
         parse({"face.model": ["retina"]}, offered=OFFERED, faults=FAULTS)
 
-    assert pointers(refusal.value) == ["/face/model"]
+    assert error_fields(refusal.value) == ["/face/model"]
     assert refusal.value.errors[0].detail == (
-        "no pool of workers offers retina (its weights are missing); there are auto, centerface"
+        "no pool of workers offers retina (its weights are missing); use one of auto, centerface"
     )
 
 
-def test_wrong_value_with_a_model_not_available_makes_the_recipe_invalid() -> None:
+def test_wrong_value_outweighs_an_unavailable_model() -> None:
     with pytest.raises(InvalidRecipe) as refusal:
         parse({"face.model": ["retina"], "quality": ["0"]}, offered=OFFERED, faults=FAULTS)
 
     assert refusal.value.code == "invalid_recipe"
-    assert pointers(refusal.value) == ["/quality", "/face/model"]
+    assert error_fields(refusal.value) == ["/quality", "/face/model"]
 
 
 @given(st.dictionaries(st.text(max_size=20), st.lists(st.text(max_size=30), max_size=3)))
-def test_arbitrary_fields_give_a_recipe_or_the_error_for_it(fields: dict[str, list[str]]) -> None:
+def test_arbitrary_fields_give_a_recipe_or_an_invalid_recipe_error(
+    fields: dict[str, list[str]],
+) -> None:
     with contextlib.suppress(InvalidRecipe):
         assert isinstance(parse(fields, offered=OFFERED), Recipe)
 
 
-def test_metadata_is_bounded_in_number() -> None:
-    assert refused(**{f"metadata__k{index}": "v" for index in range(17)})
+def test_number_of_metadata_fields_is_bounded() -> None:
+    assert refused_fields(**{f"metadata__k{index}": "v" for index in range(17)})

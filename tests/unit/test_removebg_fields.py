@@ -1,7 +1,7 @@
 import pytest
 
 from smart_filter_api.removebg import answer, fields, region
-from smart_filter_api.removebg.errors import SLOW_SECONDS, Refused, of
+from smart_filter_api.removebg.errors import SLOW_SECONDS, RequestRefused, error_response
 from smart_filter_shared.errors import FieldError, NotAvailable
 from smart_filter_shared.recipe.fields import parse as read_recipe
 
@@ -26,12 +26,12 @@ CUT_OUT = {
 }
 
 
-def wish(*, background: bool = False, **sent: str) -> fields.Wish:
+def wanted_image(*, background: bool = False, **sent: str) -> fields.RemovalOptions:
     return fields.parse(sent, has_image=True, has_background=background, size=WIDE)
 
 
 def codes(*, image: bool = True, background: bool = False, **sent: str) -> list[str]:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RequestRefused) as caught:
         fields.parse(sent, has_image=image, has_background=background, size=WIDE)
     return [fault.code for fault in caught.value.faults]
 
@@ -81,7 +81,7 @@ def codes(*, image: bool = True, background: bool = False, **sent: str) -> list[
     ],
 )
 def test_field_becomes_a_recipe(sent: dict[str, str], recipe: dict[str, str]) -> None:
-    found = wish(**sent)
+    found = wanted_image(**sent)
 
     said = {name: texts[0] for name, texts in found.recipe.items() if texts}
     assert {name: said[name] for name in CUT_OUT if said[name] != CUT_OUT[name]} == {
@@ -139,24 +139,24 @@ def test_request_without_an_image_is_refused() -> None:
     assert codes(image=False, image_url="no address") == ["invalid_image_url"]
 
 
-def test_all_faults_are_named_at_once() -> None:
+def test_all_faults_are_named_together() -> None:
     named = codes(size="x", format="y", bg_color="red", background=True)
 
     assert named == ["multiple_bg_sources", "invalid_format", "invalid_size"]
 
 
 def test_region_fits_a_photo_of_unknown_orientation_and_size() -> None:
-    tall = region.read("0px 0px 400px 900px")
+    tall = region.parse_region("0px 0px 400px 900px")
 
-    assert tall.fault_however_turned(WIDE) is None
+    assert tall.fault_in_any_orientation(WIDE) is None
     assert tall.fault(*WIDE) is not None
-    assert tall.fault_however_turned(None) is None
+    assert tall.fault_in_any_orientation(None) is None
     for no_photo_fits in ("0% 0% 120% 100%", "20px 0% 10px 100%"):
-        assert region.read(no_photo_fits).fault_however_turned(None)
+        assert region.parse_region(no_photo_fits).fault_in_any_orientation(None)
 
 
-def test_unserved_model_is_to_be_asked_for_later() -> None:
-    answer = of(NotAvailable([FieldError("/segmentation/model", "no pool offers it")]))
+def test_model_without_a_worker_is_temporarily_unavailable() -> None:
+    answer = error_response(NotAvailable([FieldError("/segmentation/model", "no pool offers it")]))
 
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == str(SLOW_SECONDS)

@@ -5,19 +5,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from smart_filter_shared.catalog.parameters import Scalar
 from smart_filter_shared.errors import NoPerson
-from smart_filter_shared.parameters import Scalar
-from smart_filter_shared.recipe import Framing, Output, Recipe, Whom
+from smart_filter_shared.recipe import Framing, Output, PersonSelection, Recipe
 from smart_filter_shared.recipe.framing import read_roi
-from smart_filter_tests.pictures import a_figure, noise, prepared
-from smart_filter_workers.results import Face, Matte8, Prepared, Segmented
-from smart_filter_workers.stages.segmentation import apart, stage
-from smart_filter_workers.stages.segmentation.bystanders import belonging, parted
-from smart_filter_workers.stages.segmentation.edges import refine
-from smart_filter_workers.stages.segmentation.fusion import (
-    add_faces,
-    without,
-)
+from smart_filter_tests.pictures import a_figure, noise, prepared_photo
+from smart_filter_workers.results import Face, Matte8, PreparedPhoto, Segmentation
+from smart_filter_workers.stages.segmentation import split_instances, stage
+from smart_filter_workers.stages.segmentation.edges import refine_edges
+from smart_filter_workers.stages.segmentation.fusion import add_faces, remove_bystanders
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter, Step
 from smart_filter_workers.stages.segmentation.models.ensemble import CARD, Ensemble
 from smart_filter_workers.stages.segmentation.models.grabcut import CARD as GRABCUT
@@ -28,13 +24,17 @@ from smart_filter_workers.stages.segmentation.strokes import (
     parse_box,
     parse_strokes,
 )
+from smart_filter_workers.stages.segmentation.subject_filter import (
+    select_subject_faces,
+    split_bystanders,
+)
 
 GREY = np.full((256, 256, 3), 128, np.uint8)
 
 
-def found(people: People, recipe: Recipe) -> Segmented:
+def found(people: People, recipe: Recipe) -> Segmentation:
     """Run the stage on a photo in which a model sees these people."""
-    photo = replace(prepared(noise(100, 100)), width=400, height=200)
+    photo = replace(prepared_photo(noise(100, 100)), width=400, height=200)
     (segmented,) = stage.run({"segmentation": lambda _: [people]}, [Inputs(photo, recipe)])
     return segmented
 
@@ -53,7 +53,7 @@ def test_required_person_fills_half_a_percent() -> None:
 
     assert found(People(a_matte(0.005), persons=None), required).coverage == 0.005
     assert found(People(a_matte(0.0), persons=None), Recipe()).coverage == 0
-    with pytest.raises(NoPerson, match=r"^nobody was found.* 0\.49%"):
+    with pytest.raises(NoPerson, match=r"^no person was found.* 0\.49%"):
         found(People(a_matte(0.0049), persons=None), required)
 
 
@@ -68,14 +68,14 @@ def test_required_person_fills_half_a_percent() -> None:
     ],
     ids=["faint ghost", "faint hole", "shallow hole", "sure hole", "background nowhere sure"],
 )
-def test_doubtful_parts_are_decided_by_their_surroundings(
+def test_doubtful_parts_follow_their_surroundings(
     levels: list[tuple[object, float]], seen: object, expected: int
 ) -> None:
     matte = np.zeros((256, 256), np.float32)
     for part, level in levels:
         matte[part] = level
 
-    assert (refine(matte, GREY)[seen] == expected).all()
+    assert (refine_edges(matte, GREY)[seen] == expected).all()
 
 
 HEIGHT, WIDTH = 40, 60
@@ -91,8 +91,8 @@ def matte_of(*outlines: NDArray[np.bool_]) -> Matte8:
     return np.where(np.logical_or.reduce(outlines), np.uint8(255), np.uint8(0))
 
 
-def kept(persons: Whom | tuple[int, ...], roi: str | None = None) -> Segmented:
-    """Run the stage on three persons, the second of them the largest."""
+def kept(persons: PersonSelection | tuple[int, ...], roi: str | None = None) -> Segmentation:
+    """Run the stage on three persons; the second is the largest."""
     outlines = [column(2, 8), column(20, 40), column(50, 55)]
     mattes = tuple(matte_of(outline) for outline in outlines)
     found = People(matte_of(*outlines), mattes)
@@ -100,8 +100,8 @@ def kept(persons: Whom | tuple[int, ...], roi: str | None = None) -> Segmented:
     return segmented(found, Recipe(persons=persons, framing=region))
 
 
-def segmented(found: People, recipe: Recipe) -> Segmented:
-    inputs = Inputs(prepared(noise(HEIGHT, WIDTH)), recipe)
+def segmented(found: People, recipe: Recipe) -> Segmentation:
+    inputs = Inputs(prepared_photo(noise(HEIGHT, WIDTH)), recipe)
     (result,) = stage.run({"segmentation": lambda _: [found]}, [inputs])
     return result
 
@@ -110,30 +110,30 @@ def test_every_person_has_a_matte_of_the_whole_size() -> None:
     matte = np.full((2 * HEIGHT, 2 * WIDTH), 255, np.uint8)
     nothing = np.zeros((HEIGHT, WIDTH), np.bool_)
 
-    left, right = apart.split(matte, [column(5, 15), column(40, 50)])
+    left, right = split_instances.split_by_person(matte, [column(5, 15), column(40, 50)])
 
     assert (left[40, 20], right[40, 90]) == (255, 255)
-    assert len(apart.split(matte, [nothing, nothing])) == 2
-    assert np.array_equal(apart.split(matte, [column(5, 15)]), [matte])
+    assert len(split_instances.split_by_person(matte, [nothing, nothing])) == 2
+    assert np.array_equal(split_instances.split_by_person(matte, [column(5, 15)]), [matte])
 
 
 @pytest.mark.parametrize(
     ("persons", "roi", "number", "levels"),
     [
-        (Whom.ALL, None, 3, [255, 255, 255]),
-        (Whom.LARGEST, None, 1, [0, 255, 0]),
+        (PersonSelection.ALL, None, 3, [255, 255, 255]),
+        (PersonSelection.LARGEST, None, 1, [0, 255, 0]),
         # Numbered from the left.
         ((1, 3), None, 2, [255, 0, 255]),
         ((7,), None, 0, [0, 0, 0]),
-        (Whom.ALL, "0% 0% 50% 100%", 2, [255, 255, 0]),
+        (PersonSelection.ALL, "0% 0% 50% 100%", 2, [255, 255, 0]),
         # A sleeve that reaches into the region is no person.
-        (Whom.ALL, "9px 0px 50px 40px", 1, [0, 255, 0]),
-        (Whom.ALL, "90px 0px 900px 40px", 0, [0, 0, 0]),
-        (Whom.ALL, "0px 35px 100% 99999px", 0, [0, 0, 0]),
+        (PersonSelection.ALL, "9px 0px 50px 40px", 1, [0, 255, 0]),
+        (PersonSelection.ALL, "90px 0px 900px 40px", 0, [0, 0, 0]),
+        (PersonSelection.ALL, "0px 35px 100% 99999px", 0, [0, 0, 0]),
     ],
 )
 def test_persons_are_kept_by_choice_and_region(
-    persons: Whom | tuple[int, ...], roi: str | None, number: int, levels: list[int]
+    persons: PersonSelection | tuple[int, ...], roi: str | None, number: int, levels: list[int]
 ) -> None:
     result = kept(persons, roi)
 
@@ -160,7 +160,7 @@ A_FACE = (70.0, 30.0, 90.0, 50.0)
 
 
 def a_person(left: int, top: int, width: int, height: int) -> Person:
-    """Return someone who fills a box of a picture of 160 × 120 pixels."""
+    """Return a person who fills a box of a picture of 160 × 120 pixels."""
     coverage = np.zeros((ROWS, COLUMNS), np.float32)
     coverage[top : top + height, left : left + width] = 1
     region = (slice(top, top + height), slice(left, left + width))
@@ -168,7 +168,7 @@ def a_person(left: int, top: int, width: int, height: int) -> Person:
 
 
 def _halves(srgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """See somebody on the left four fifths of any picture."""
+    """Find a person in the left four fifths of any picture."""
     seen = np.zeros(srgb.shape[:2], np.float32)
     seen[:, : srgb.shape[1] * 4 // 5] = 1
     return seen
@@ -195,15 +195,15 @@ def test_small_person_behind_a_large_one_is_a_bystander(
     staying: list[Person],
     bystanders: list[Person],
 ) -> None:
-    assert parted(persons, belonging(faces)) == (staying, bystanders)
+    assert split_bystanders(persons, select_subject_faces(faces)) == (staying, bystanders)
 
 
-def test_small_face_belongs_to_a_group_and_not_behind_one_person() -> None:
+def test_small_face_belongs_to_a_group_but_not_behind_one_person() -> None:
     near = [(left, 20.0, left + 40.0, 60.0) for left in (0.0, 40.0, 80.0)]
     far = (120.0, 30.0, 130.0, 45.0)
 
-    assert belonging([near[1], far]) == [near[1]]
-    assert belonging([*near, far]) == [*near, far]
+    assert select_subject_faces([near[1], far]) == [near[1]]
+    assert select_subject_faces([*near, far]) == [*near, far]
 
 
 def test_face_outside_of_the_matte_is_added_with_its_body() -> None:
@@ -216,17 +216,17 @@ def test_face_outside_of_the_matte_is_added_with_its_body() -> None:
     assert matte[:, 130:].max() == 0
 
 
-def test_bystanders_vanish_from_the_matte_except_in_front_of_a_person() -> None:
+def test_bystanders_are_removed_except_in_front_of_a_person() -> None:
     far = a_person(90, 40, 40, 30)
 
-    rest = without(np.ones((ROWS, COLUMNS), np.float32), MAIN.coverage, [far])
+    rest = remove_bystanders(np.ones((ROWS, COLUMNS), np.float32), MAIN.coverage, [far])
 
     assert rest[50, 95] == 1, "of the person in front"
     assert rest[50, 115] == 0, "of the bystander"
     assert rest[5, 5] == 1, "of neither"
 
 
-PHOTO = prepared(noise(40, 60))
+PHOTO = prepared_photo(noise(40, 60))
 
 
 def a_band(left: int, right: int) -> Matte8:
@@ -236,7 +236,7 @@ def a_band(left: int, right: int) -> Matte8:
 
 
 def others(found: Mapping[str, People]) -> Callable[[str], Segmenter]:
-    """Return where to get models that see these people in every photo."""
+    """Return a loader of models that see these people in every photo."""
     return lambda name: lambda batch: [found[name] for _ in batch]
 
 
@@ -264,7 +264,7 @@ def test_two_members_are_joined_by_their_weights(weights: str, levels: list[int]
 
 
 @pytest.mark.parametrize("weights", ["1,1,1", "0,0"])
-def test_weights_that_fit_no_members_are_refused(weights: str) -> None:
+def test_weights_that_do_not_match_the_members_are_refused(weights: str) -> None:
     with pytest.raises(ValueError, match="weights"):
         of_two(alone(0, 20), alone(0, 20), weights=weights)
 
@@ -311,14 +311,14 @@ def test_persons_are_those_of_the_first_member_that_separates_them() -> None:
     assert np.array_equal(left + right, people.matte)
 
 
-FIGURE = prepared(a_figure())
+FIGURE = prepared_photo(a_figure())
 FACE = Face(box=(125.0, 90.0, 110.0, 140.0), score=0.9, landmarks=((0.0, 0.0),) * 5)
 FIGURE_HEIGHT, FIGURE_WIDTH = FIGURE.proxy_srgb.shape[:2]
-NOBODY = np.zeros((FIGURE_HEIGHT, FIGURE_WIDTH), np.uint8)
+EMPTY = np.zeros((FIGURE_HEIGHT, FIGURE_WIDTH), np.uint8)
 
 
 def seeing(matte: Matte8) -> Callable[[str], Segmenter]:
-    def see(batch: Sequence[Prepared]) -> list[People]:
+    def see(batch: Sequence[PreparedPhoto]) -> list[People]:
         return [People(matte, persons=None) for _ in batch]
 
     return lambda _: see
@@ -326,13 +326,13 @@ def seeing(matte: Matte8) -> Callable[[str], Segmenter]:
 
 def a_rough_matte() -> Matte8:
     """Return a matte of the figure that is some pixels too narrow at the head."""
-    matte = NOBODY.copy()
+    matte = EMPTY.copy()
     matte[85:240, 124:236] = 255
     matte[300:, 76:284] = 255
     return matte
 
 
-def grabbed(photo: Prepared, matte: Matte8, **given: Scalar) -> Matte8:
+def grabbed(photo: PreparedPhoto, matte: Matte8, **given: Scalar) -> Matte8:
     (people,) = GrabCut(seeing(matte))([photo], parameters=GRABCUT.completed(given))
     return people.matte
 
@@ -349,7 +349,7 @@ WRONG_BOXES = "1,2,3|1,2,3,0|a,b,c,d|1,2,3,4,5|-1,2,3,4"
         *((parse_box, text, BOX_FORM) for text in WRONG_BOXES.split("|")),
     ],
 )
-def test_malformed_text_is_refused_with_its_form(
+def test_malformed_text_is_refused_with_the_expected_format(
     parse: Callable[[str], object], text: str, form: str
 ) -> None:
     with pytest.raises(ValueError, match=form):
@@ -374,9 +374,9 @@ HEADLESS[:290] = 0
         # The cheek next to the matte.
         (FIGURE, a_rough_matte(), {}, [(160, 121)], [(20, 20)]),
         # Outside: the wall within the box.
-        (FIGURE, NOBODY, {"box": "40,40,280,440"}, [(160, 180), (460, 180)], [(60, 60)]),
-        (WITH_FACE, NOBODY, {}, [(160, 180), (440, 180)], [(20, 20)]),
-        (FIGURE, NOBODY, {"seed": "strokes", "strokes": ALL_AROUND}, [(180, 180)], [(40, 40)]),
+        (FIGURE, EMPTY, {"box": "40,40,280,440"}, [(160, 180), (460, 180)], [(60, 60)]),
+        (WITH_FACE, EMPTY, {}, [(160, 180), (440, 180)], [(20, 20)]),
+        (FIGURE, EMPTY, {"seed": "strokes", "strokes": ALL_AROUND}, [(180, 180)], [(40, 40)]),
         (FIGURE, HEADLESS, {}, [(400, 180)], [(160, 180)]),
         # The second: not touched by the stroke, but of its color.
         (
@@ -390,7 +390,7 @@ HEADLESS[:290] = 0
     ids=["rough matte", "box", "face", "strokes", "headless matte", "stroke corrects a matte"],
 )
 def test_figure_is_found_from_its_seeds(
-    photo: Prepared,
+    photo: PreparedPhoto,
     matte: Matte8,
     given: dict[str, Scalar],
     inside: list[tuple[int, int]],

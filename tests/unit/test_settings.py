@@ -7,9 +7,9 @@ import pytest
 from pydantic_settings import BaseSettings
 
 from smart_filter_docs import settings as documented
-from smart_filter_shared import settings
+from smart_filter_shared.config import settings
+from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_shared.places import data_folder
 
 SERVERS = {
     "SMART_FILTER_DATABASE_URL": "postgresql+psycopg://u:hush@127.0.0.1/d",
@@ -47,7 +47,7 @@ NO_STORAGE = (
     *("https://s3.example.com/bucket", "https://s3.example.com?region=a"),
     "https://s3.example.com:99999",
 )
-# Every variable that servers read, and what it must not be.
+# Every variable that servers read, with wrong values.
 WRONG: dict[str, tuple[str, ...]] = {
     "SMART_FILTER_DATABASE_URL": (
         *("hush", "postgresql://u:hush@h/d", "mysql://u:hush@h/d", "postgresql+psycopg://u:hush@h"),
@@ -132,7 +132,7 @@ def test_wrong_value_is_one_line_with_variable_and_remedy(
 
 
 @pytest.mark.parametrize("name", [name for name in WRONG if name not in SERVERS])
-def test_empty_variable_is_not_set(environment: pytest.MonkeyPatch, name: str) -> None:
+def test_empty_variable_counts_as_unset(environment: pytest.MonkeyPatch, name: str) -> None:
     usual = settings.load()
 
     environment.setenv(name, "")
@@ -160,7 +160,7 @@ def _variables(group: type[BaseSettings]) -> Iterator[str]:
         (None, 1000, "/users/anna/.local/share/smart-filter"),
     ],
 )
-def test_data_folder_is_the_named_one_or_that_of_the_user(
+def test_data_folder_is_the_given_one_or_the_users_default(
     monkeypatch: pytest.MonkeyPatch, named: str | None, uid: int, folder: str
 ) -> None:
     monkeypatch.setenv("HOME", "/users/anna")
@@ -171,10 +171,10 @@ def test_data_folder_is_the_named_one_or_that_of_the_user(
 
 def test_unknown_home_is_refused_with_the_remedy() -> None:
     with pytest.raises(SetupFailed, match="--data or SMART_FILTER_DATA"):
-        data_folder({"SMART_FILTER_DATA": "~nobody-of-this-name/x"}, uid=0)
+        data_folder({"SMART_FILTER_DATA": "~no-such-user/x"}, uid=0)
 
 
-def test_page_on_settings_has_the_defaults_of_the_code() -> None:
+def test_settings_page_has_the_defaults_of_the_code() -> None:
     text = documented.PAGE.read_text()
 
     assert documented.page(text) == text, "run `make docs`"

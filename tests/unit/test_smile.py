@@ -1,16 +1,16 @@
 import pytest
 
 from smart_filter_shared.rating import SmileLevel
-from smart_filter_tests.pictures import noise, prepared
+from smart_filter_tests.pictures import noise, prepared_photo
 from smart_filter_workers.results import Eyes, Face, Faces, Smile
 from smart_filter_workers.stages.smile import stage
-from smart_filter_workers.stages.smile.models.geometry import level_of
-from smart_filter_workers.stages.smile.models.iris import verdict
+from smart_filter_workers.stages.smile.models.geometry import to_level
+from smart_filter_workers.stages.smile.models.iris import judge_openness
 from smart_filter_workers.stages.smile.stage import Inputs
 
 
-def test_level_is_cut_from_the_score() -> None:
-    levels = [level_of(score) for score in (0.0, 0.349, 0.35, 0.5, 0.65, 1.0)]
+def test_level_is_derived_from_the_score() -> None:
+    levels = [to_level(score) for score in (0.0, 0.349, 0.35, 0.5, 0.65, 1.0)]
 
     assert levels == "none none mild moderate huge huge".split()
 
@@ -19,10 +19,10 @@ def test_level_is_cut_from_the_score() -> None:
     ("in_the_dark", "likelihoods", "verdicts"),
     [(False, (0.1, 0.45, 0.9), [False, None, True]), (True, (0.0, 0.9, 0.999), [None, None, True])],
 )
-def test_eye_is_open_shut_or_unknown_and_in_the_dark_never_shut(
+def test_eye_is_open_shut_or_unknown_and_never_shut_in_the_dark(
     likelihoods: tuple[float, ...], verdicts: list[bool | None], *, in_the_dark: bool
 ) -> None:
-    assert [verdict(likely, in_the_dark=in_the_dark) for likely in likelihoods] == verdicts
+    assert [judge_openness(likely, in_the_dark=in_the_dark) for likely in likelihoods] == verdicts
 
 
 MODELS = {
@@ -48,4 +48,4 @@ def _inputs(*, lefts: tuple[int, ...]) -> Inputs:
         Face(box=(float(left), 0.0, 8.0, 8.0), score=0.9, landmarks=(eye, eye, eye, eye, eye))
         for left in lefts
     )
-    return Inputs(prepared(noise(32, 64)), Faces(tuple(faces)))
+    return Inputs(prepared_photo(noise(32, 64)), Faces(tuple(faces)))

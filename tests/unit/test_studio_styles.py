@@ -1,14 +1,14 @@
-"""The studio's stylesheets are one namespace without a build step: no part may restyle another."""
+"""The studio's stylesheets share one namespace: no part may restyle another."""
 
 import re
 from collections import defaultdict
 from importlib import resources
 
-# What every screen is made of; parts may say more of these within their own.
+# Parts of every screen; a part's stylesheet may extend these within its own elements.
 SHARED = {"tokens.css", "base.css", "controls.css", "shell.css"}
 
 
-def test_class_that_a_part_styles_by_itself_is_styled_by_no_other() -> None:
+def test_class_styled_by_one_part_is_not_styled_by_another() -> None:
     parts = defaultdict(set)
     folder = resources.files("smart_filter_api.studio") / "page" / "styles"
     for sheet in folder.iterdir():

@@ -26,7 +26,7 @@ def succeed(loop: SupervisedLoop) -> float:
     return loop.pause_seconds
 
 
-def test_pause_after_defects_doubles_up_to_its_bound() -> None:
+def test_pause_after_errors_doubles_up_to_its_bound() -> None:
     bounded = SupervisedLoop("test", every_seconds=0.5, longest_pause_seconds=5)
     endless = SupervisedLoop("test", every_seconds=1, most_failures=None)
 
@@ -34,13 +34,13 @@ def test_pause_after_defects_doubles_up_to_its_bound() -> None:
     assert [fail(endless, DEFECT) for _ in range(2000)][-1] == 30
 
 
-def test_missing_server_is_asked_each_second_without_end() -> None:
+def test_unreachable_server_is_retried_every_second_endlessly() -> None:
     loop = SupervisedLoop("test", every_seconds=3600, most_failures=2)
 
     assert {fail(loop, AWAY) for _ in range(100)} == {1}
 
 
-def test_loop_gives_up_after_too_many_defects_in_a_row() -> None:
+def test_loop_gives_up_after_too_many_errors_in_a_row() -> None:
     loop = SupervisedLoop("test", every_seconds=1, most_failures=3)
     fail(loop, RuntimeError("first"))
     fail(loop, RuntimeError("second"))
@@ -58,17 +58,17 @@ def test_repeated_error_is_logged_once_and_with_its_traceback() -> None:
         succeed(loop)
 
     assert [(one["event"], one["log_level"], one.get("exc_info")) for one in logged] == [
-        ("step failed", "error", True),
-        ("step failed", "error", True),
-        ("server away", "warning", None),
-        ("loop recovered", "info", None),
+        ("loop_step_failed", "error", True),
+        ("loop_step_failed", "error", True),
+        ("server_unavailable", "warning", None),
+        ("loop_recovered", "info", None),
     ]
     assert logged[-1]["failures"] == 11
 
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    """What a process writes to its log."""
+    """Return a function that reads the process's log."""
     stream = io.StringIO()
     monkeypatch.setattr("sys.stderr", stream)
     logs.configure("api")

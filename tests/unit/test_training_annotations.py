@@ -10,47 +10,56 @@ import pytest
 from PIL import Image
 
 from smart_filter_shared.errors import FolderUnreadable, SetupFailed
-from smart_filter_tests.annotated import FACE_SRGB, Drawn, coco, dataturks, drawn, folder_of
-from smart_filter_training.annotations import outlines, pictures, reading, splits
-from smart_filter_training.annotations.marks import Mark, Runs, Sheet
-from smart_filter_training.annotations.numbers import Misdrawn
-from smart_filter_training.annotations.splits import Splits, Where
-from smart_filter_training.checks import MOST_OF_A_KIND, Finding, few
-from smart_filter_training.detectors import batches, configuration
-from smart_filter_training.detectors.batches import Batches
-from smart_filter_training.detectors.configuration import Configuration
-from smart_filter_workers.networks.detectron2 import documents, keys
+from smart_filter_tests.annotated_pictures import (
+    FACE_SRGB,
+    DrawnPicture,
+    coco_document,
+    dataturks_line,
+    draw_picture,
+    write_folder,
+)
+from smart_filter_training.annotations import outlines, pictures, splits
+from smart_filter_training.annotations.marks import AnnotationFile, InvalidMark, Mark, Runs
+from smart_filter_training.annotations.splits import SplitOptions, Splits
+from smart_filter_training.models.detectron2 import configuration, training
+from smart_filter_training.models.detectron2.configuration import Configuration
+from smart_filter_training.models.detectron2.training import Batches
+from smart_filter_training.preflight import MAX_FINDINGS_PER_REMEDY, Finding, limit_findings
+from smart_filter_workers.networks.detectron2 import config_documents, config_keys
 
 
 @pytest.fixture
-def one() -> Drawn:
-    return drawn("one.png", 0)
+def one() -> DrawnPicture:
+    return draw_picture("one.png", 0)
 
 
 @pytest.fixture
-def folder(tmp_path: Path, one: Drawn) -> Path:
+def folder(tmp_path: Path, one: DrawnPicture) -> Path:
     Image.fromarray(one.srgb).save(tmp_path / one.name)
     (tmp_path / "broken.png").write_bytes(b"no picture")
     return tmp_path
 
 
-def read(folder: Path, told: dict[str, Any]) -> Sheet:
-    (folder / "annotations.json").write_text(json.dumps(told))
-    return reading.read(folder / "annotations.json", folder)
+def read(folder: Path, document: dict[str, Any]) -> AnnotationFile:
+    (folder / "annotations.json").write_text(json.dumps(document))
+    return splits.read_file(folder / "annotations.json", folder)
 
 
-def read_lines(folder: Path, *lines: str) -> Sheet:
+def read_lines(folder: Path, *lines: str) -> AnnotationFile:
     (folder / "lines.jsonl").write_text("\n".join(lines))
-    return reading.read(folder / "lines.jsonl", folder)
+    return splits.read_file(folder / "lines.jsonl", folder)
 
 
-def wrong(sheet: Sheet) -> str:
+def wrong(sheet: AnnotationFile) -> str:
     (finding,) = sheet.findings
     return f"{finding.where} {finding.what}: {finding.remedy}"
 
 
-def test_coco_and_dataturks_mark_the_same_faces(folder: Path, one: Drawn) -> None:
-    as_coco, as_lines = read(folder, coco([one])), read_lines(folder, json.dumps(dataturks(one)))
+def test_coco_and_dataturks_mark_the_same_faces(folder: Path, one: DrawnPicture) -> None:
+    as_coco, as_lines = (
+        read(folder, coco_document([one])),
+        read_lines(folder, json.dumps(dataturks_line(one))),
+    )
 
     assert (as_coco.findings, as_lines.findings) == ((), ())
     faces = [mark for mark in as_coco.pictures[0].marks if mark.label == "face"]
@@ -69,30 +78,30 @@ NO_BOX = "bbox is not four numbers"
         ("bbox", [0, 0, 500, 10], "box lies outside of the picture of 128×96"),
         ("bbox", [10, 10, 0, 5], "box is empty"),
         *(("bbox", value, NO_BOX) for value in ([math.nan, 0, 5, 5], None, [0, 0, 10**400, 5])),
-        ("category_id", 99, "of no category that is listed"),
-        ("image_id", 99, "of no picture that is listed"),
+        ("category_id", 99, "has no listed category"),
+        ("image_id", 99, "has no listed picture"),
         ("id", None, "has no whole number as its id"),
         ("segmentation", [[0, 0, 1, 1]], "no three corners"),
-        ("segmentation", [[0, 0, 5, 5, 9, math.inf]], "what is no number"),
+        ("segmentation", [[0, 0, 5, 5, 9, math.inf]], "a value that is not a number"),
         ("segmentation", [[0, 0, 5, 5, 900, 9]], "outline lies outside"),
         ("segmentation", "all of it", "neither polygons nor run lengths"),
-        ("segmentation", {"size": [9, 9], "counts": [81]}, "of another size than 128×96"),
-        ("segmentation", {"size": [96, 128], "counts": [81]}, "not those of 128×96 pixels"),
-        ("segmentation", {"size": [96, 128], "counts": "é"}, "letter that COCO's have not"),
+        ("segmentation", {"size": [9, 9], "counts": [81]}, "another size than 128×96"),
+        ("segmentation", {"size": [96, 128], "counts": [81]}, "do not cover 128×96 pixels"),
+        ("segmentation", {"size": [96, 128], "counts": "é"}, "letter that is not COCO's"),
         ("segmentation", {"size": [96, 128], "counts": "P"}, "end in the middle"),
         ("segmentation", {"size": [96, 128], "counts": None}, "neither a list nor text"),
     ],
 )
 def test_wrong_annotation_is_found_and_left_out(
-    folder: Path, one: Drawn, field: str, value: object, why: str
+    folder: Path, one: DrawnPicture, field: str, value: object, why: str
 ) -> None:
-    told = coco([one])
-    told["annotations"][0][field] = value
+    document = coco_document([one])
+    document["annotations"][0][field] = value
 
-    sheet = read(folder, told)
+    sheet = read(folder, document)
 
     assert why in wrong(sheet)
-    assert len(sheet.pictures[0].marks) == len(told["annotations"]) - 1
+    assert len(sheet.pictures[0].marks) == len(document["annotations"]) - 1
 
 
 @pytest.mark.parametrize(
@@ -100,34 +109,34 @@ def test_wrong_annotation_is_found_and_left_out(
     [
         ("file_name", "gone.png", "gone.png is not in the folder"),
         *(
-            ("file_name", name, "no path below the folder")
+            ("file_name", name, "not a path below the folder")
             for name in ("../one.png", "/etc/passwd", "C:\\one.png", "one.png\0", ".")
         ),
-        ("file_name", "a" * 5000, "is no name of a file"),
+        ("file_name", "a" * 5000, "is not a name of a file"),
         ("file_name", "", "has no file_name"),
-        ("width", 0, "width or height that is no number of pixels"),
+        ("width", 0, "width or height that is not a number of pixels"),
     ],
 )
-def test_wrong_picture_is_found_once(
-    folder: Path, one: Drawn, field: str, value: object, why: str
+def test_wrong_picture_is_reported_once(
+    folder: Path, one: DrawnPicture, field: str, value: object, why: str
 ) -> None:
-    told = coco([one])
-    told["images"][0][field] = value
+    document = coco_document([one])
+    document["images"][0][field] = value
 
-    sheet = read(folder, told)
+    sheet = read(folder, document)
 
     assert why in wrong(sheet)
     assert sheet.pictures == ()
 
 
-def test_repeated_number_is_found(folder: Path, one: Drawn) -> None:
-    told = coco([one])
-    told["annotations"].append(told["annotations"][0])
+def test_repeated_number_is_found(folder: Path, one: DrawnPicture) -> None:
+    document = coco_document([one])
+    document["annotations"].append(document["annotations"][0])
 
-    sheet = read(folder, told)
+    sheet = read(folder, document)
 
-    assert "annotation 1 stands there 2 times" in wrong(sheet)
-    assert len(sheet.pictures[0].marks) == len(told["annotations"]) - 1
+    assert "annotation 1 occurs 2 times" in wrong(sheet)
+    assert len(sheet.pictures[0].marks) == len(document["annotations"]) - 1
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"images": []}', "[" * 100_000, "\ufeff{}"])
@@ -135,7 +144,7 @@ def test_malformed_coco_is_refused_in_one_line(tmp_path: Path, text: str) -> Non
     (tmp_path / "annotations.json").write_text(text)
 
     with pytest.raises(FolderUnreadable) as error:
-        reading.read(tmp_path / "annotations.json", tmp_path)
+        splits.read_file(tmp_path / "annotations.json", tmp_path)
 
     assert "\n" not in str(error.value)
 
@@ -144,16 +153,18 @@ def test_malformed_coco_is_refused_in_one_line(tmp_path: Path, text: str) -> Non
     ("change", "why"),
     [
         ({"content": "https://example.org/a/gone.png"}, "gone.png, which is not in the folder"),
-        ({"content": "http://[/one.png"}, "is no address"),
+        ({"content": "http://[/one.png"}, "is not an address"),
         ({"content": None}, "has no content"),
-        ({"content": "broken.png", "annotation": []}, "is no picture"),
-        ({"annotation": [7]}, "no list of marks"),
+        ({"content": "broken.png", "annotation": []}, "is not a picture"),
+        ({"annotation": [7]}, "not a list of marks"),
         ({"annotation": [{"imageWidth": [1], "imageHeight": {}}]}, "do not agree on imageWidth"),
         ({"content": "\ud800\n.png"}, r"names \ud800\n.png, which is not in the folder"),
     ],
 )
-def test_wrong_line_is_found(folder: Path, one: Drawn, change: dict[str, Any], why: str) -> None:
-    assert why in wrong(read_lines(folder, json.dumps(dataturks(one) | change)))
+def test_wrong_line_is_found(
+    folder: Path, one: DrawnPicture, change: dict[str, Any], why: str
+) -> None:
+    assert why in wrong(read_lines(folder, json.dumps(dataturks_line(one) | change)))
 
 
 @pytest.mark.parametrize(
@@ -167,56 +178,56 @@ def test_wrong_line_is_found(folder: Path, one: Drawn, change: dict[str, Any], w
     ],
 )
 def test_wrong_mark_of_a_line_is_left_out(
-    folder: Path, one: Drawn, change: dict[str, Any], why: str
+    folder: Path, one: DrawnPicture, change: dict[str, Any], why: str
 ) -> None:
-    told = dataturks(one)
-    told["annotation"][0] |= change
+    document = dataturks_line(one)
+    document["annotation"][0] |= change
 
-    sheet = read_lines(folder, json.dumps(told))
+    sheet = read_lines(folder, json.dumps(document))
 
     assert why in wrong(sheet)
     assert "lines.jsonl, line 1" in wrong(sheet)
     assert len(sheet.pictures[0].marks) == len(one.faces) - 1
 
 
-def test_line_that_is_no_json_does_not_spoil_the_others(folder: Path, one: Drawn) -> None:
+def test_line_that_is_not_json_does_not_affect_the_others(folder: Path, one: DrawnPicture) -> None:
     without_marks = json.dumps({"content": one.name, "annotation": None})
 
     sheet = read_lines(folder, without_marks, "", "not this", "")
 
-    assert "lines.jsonl, line 3 is no JSON" in wrong(sheet)
+    assert "lines.jsonl, line 3 is not JSON" in wrong(sheet)
     assert [(one.width, one.height, one.marks) for one in sheet.pictures] == [(128, 96, ())]
 
 
-def test_pixels_of_a_mark_are_those_of_its_box_or_its_run_lengths() -> None:
-    # Each letter: five bits, the lowest first, whether more follow; from the fourth run on the
+def test_mark_is_parsed_from_its_box_or_run_lengths() -> None:
+    # Each letter: five bits, the lowest first, and whether more follow; from the fourth run on, the
     # difference from the run two before.
     letters = "5\\9X1kFPn05"
 
-    inside = outlines.pixels(Mark("face", (1, 2, 4, 3)), width=6, height=5)
+    inside = outlines.draw(Mark("face", (1, 2, 4, 3)), width=6, height=5)
 
     assert (inside.sum(), inside[2, 1:4].all()) == (3, True)
-    assert outlines.runs(letters, 1364, 1) == Runs((5, 300, 40, 7, 1000, 12))
-    with pytest.raises(Misdrawn, match="not those of 10×10 pixels"):
-        outlines.runs([50, 49], 10, 10)
+    assert outlines.parse_runs(letters, 1364, 1) == Runs((5, 300, 40, 7, 1000, 12))
+    with pytest.raises(InvalidMark, match="do not cover 10×10 pixels"):
+        outlines.parse_runs([50, 49], 10, 10)
 
 
-FACES = Where(labels=("face",))
+FACES = SplitOptions(labels=("face",))
 
 
 @pytest.fixture
 def two_splits(tmp_path: Path) -> Path:
-    return folder_of(tmp_path / "data", train=3, validation=2)
+    return write_folder(tmp_path / "data", train=3, validation=2)
 
 
-def test_one_file_is_split_alike_in_any_order(tmp_path: Path) -> None:
-    drawings = [drawn(f"{seed}.png", seed) for seed in range(12)]
+def test_file_is_split_alike_in_any_order(tmp_path: Path) -> None:
+    drawings = [draw_picture(f"{seed}.png", seed) for seed in range(12)]
     for one in drawings:
         Image.fromarray(one.srgb).save(tmp_path / one.name)
-    (tmp_path / "a.json").write_text(json.dumps(coco(drawings)))
+    (tmp_path / "a.json").write_text(json.dumps(coco_document(drawings)))
     first = splits.read(tmp_path, FACES)
 
-    (tmp_path / "a.json").write_text(json.dumps(coco(drawings[::-1])))
+    (tmp_path / "a.json").write_text(json.dumps(coco_document(drawings[::-1])))
     second = splits.read(tmp_path, FACES)
 
     assert {one.path for one in first.validation} == {one.path for one in second.validation}
@@ -227,7 +238,7 @@ def test_same_picture_on_both_sides_is_found(two_splits: Path) -> None:
     copied = (two_splits / "images" / "val_1000.png").read_bytes()
     (two_splits / "images" / "train_1.png").write_bytes(copied)
 
-    [finding] = splits.findings(two_splits, FACES)
+    [finding] = splits.check_data(two_splits, FACES)
 
     assert finding.what == "looks like train_1.png, which is on the other side of the split"
 
@@ -236,7 +247,7 @@ def test_corrupt_and_mismatched_pictures_are_found(two_splits: Path) -> None:
     (two_splits / "images" / "train_1.png").write_bytes(b"no picture")
     Image.new("RGB", (50, 40)).save(two_splits / "images" / "train_2.png")
 
-    found = {one.where: one.what for one in splits.findings(two_splits, FACES)}
+    found = {one.where: one.what for one in splits.check_data(two_splits, FACES)}
 
     assert "cannot be decoded" in found["train_1.png"]
     assert "50×40 pixels upright, and annotated as 128×96" in found["train_2.png"]
@@ -246,29 +257,29 @@ def test_corrupt_and_mismatched_pictures_are_found(two_splits: Path) -> None:
 
 
 def test_missing_label_is_found_and_refused(two_splits: Path) -> None:
-    where = Where(labels=("unicorn",))
+    where = SplitOptions(labels=("unicorn",))
 
     with pytest.raises(FolderUnreadable, match="has no unicorn marked in its 3 pictures"):
         splits.read(two_splits, where)
-    assert [one.fatal for one in splits.findings(two_splits, where)] == [True, True]
+    assert [one.fatal for one in splits.check_data(two_splits, where)] == [True, True]
 
 
 def test_faults_below_the_limit_do_not_stop_a_run(two_splits: Path) -> None:
     sheet = two_splits / "annotations" / "instances_train.json"
-    told = json.loads(sheet.read_text())
-    told["annotations"][0]["bbox"] = [0, 0, 0, 0]
-    sheet.write_text(json.dumps(told))
-    lenient = Where(labels=("face",), most_faults=1)
+    document = json.loads(sheet.read_text())
+    document["annotations"][0]["bbox"] = [0, 0, 0, 0]
+    sheet.write_text(json.dumps(document))
+    lenient = SplitOptions(labels=("face",), most_faults=1)
 
     with pytest.raises(FolderUnreadable, match="its box is empty"):
         splits.read(two_splits, FACES)
     assert len(splits.read(two_splits, lenient).train) == 3
-    assert [one.fatal for one in splits.findings(two_splits, lenient)] == [False]
+    assert [one.fatal for one in splits.check_data(two_splits, lenient)] == [False]
 
 
 @pytest.mark.parametrize(
     ("names", "why"),
-    [((), "holds no annotations"), (("a.json", "b.json"), "holds a.json, b.json: say which")],
+    [((), "holds no annotations"), (("a.json", "b.json"), "holds a.json, b.json: choose")],
 )
 def test_ambiguous_folder_is_refused(tmp_path: Path, names: tuple[str, ...], why: str) -> None:
     for name in names:
@@ -278,20 +289,20 @@ def test_ambiguous_folder_is_refused(tmp_path: Path, names: tuple[str, ...], why
         splits.read(tmp_path, FACES)
 
 
-def test_pipe_is_no_file_of_annotations(tmp_path: Path) -> None:
+def test_pipe_is_not_a_file_of_annotations(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.json")
 
-    with pytest.raises(FolderUnreadable, match="is no file"):
-        reading.sheets(tmp_path)
+    with pytest.raises(FolderUnreadable, match="is not a file"):
+        splits.find_files(tmp_path)
 
 
-def test_many_findings_of_a_kind_are_counted() -> None:
+def test_findings_of_the_same_kind_are_counted() -> None:
     alike = [Finding(f"{number}.png", "is damaged", "get it again") for number in range(50)]
 
-    kept = few([*alike, Finding("x", "is empty", "add some", fatal=False)])
+    kept = limit_findings([*alike, Finding("x", "is empty", "add some", fatal=False)])
 
-    assert len(kept) == MOST_OF_A_KIND + 2
-    assert kept[MOST_OF_A_KIND].what == "30 more like these"
+    assert len(kept) == MAX_FINDINGS_PER_REMEDY + 2
+    assert kept[MAX_FINDINGS_PER_REMEDY].what == "30 more like these"
 
 
 SMALL = Configuration(batch_size=3, short_side=64, long_side=96)
@@ -299,28 +310,28 @@ SMALL = Configuration(batch_size=3, short_side=64, long_side=96)
 
 @pytest.fixture
 def faces(tmp_path: Path) -> Splits:
-    folder = folder_of(tmp_path / "data", train=4, validation=1)
-    return splits.read(folder, SMALL.where("face"))
+    folder = write_folder(tmp_path / "data", train=4, validation=1)
+    return splits.read(folder, SMALL.split_options("face"))
 
 
-def of(faces: Splits, told: Configuration = SMALL, start: int = 0) -> Batches:
-    return Batches(faces.train, faces.labels, told, order="RGB", masks=False, start=start)
+def of(faces: Splits, config: Configuration = SMALL, start: int = 0) -> Batches:
+    return Batches(faces.train, faces.labels, config, order="RGB", masks=False, start=start)
 
 
 @pytest.mark.parametrize("depth", [18, 50])
 @pytest.mark.parametrize("weights", ["", "start.pkl"])
 @pytest.mark.parametrize("architecture", ["faster_rcnn", "mask_rcnn", "retinanet"])
-def test_network_is_one_that_the_product_lets_in(
+def test_network_is_one_that_the_product_admits(
     architecture: str, weights: str, depth: int
 ) -> None:
-    told = configuration.text(Configuration(depth=depth, weights=weights), architecture, 1)
+    text = configuration.to_yaml(Configuration(depth=depth, weights=weights), architecture, 1)
 
-    document = documents.parsed(told, "made here")
+    document = config_documents.parse(text, "made here")
 
-    keys.check(document, "made here")
-    assert not set(document) & set(documents.OF_TRAINING)
-    with pytest.raises(SetupFailed, match="'yolo' is no architecture that is trained here"):
-        configuration.text(Configuration(), "yolo", 1)
+    config_keys.check(document, "made here")
+    assert not set(document) & set(config_documents.TRAINING_KEYS)
+    with pytest.raises(SetupFailed, match="'yolo' is an unknown architecture"):
+        configuration.to_yaml(Configuration(), "yolo", 1)
 
 
 def test_random_backbone_is_never_frozen_by_default() -> None:
@@ -338,13 +349,13 @@ def test_random_backbone_is_never_frozen_by_default() -> None:
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_boxes_stay_on_what_they_mark(faces: Splits, mirrored: bool) -> None:  # noqa: FBT001 - a case
-    found = batches.example(
+def test_boxes_follow_the_augmented_objects(faces: Splits, mirrored: bool) -> None:  # noqa: FBT001 - a case
+    found = training.make_example(
         faces.train[0],
         faces.labels,
         short_side_px=48,
         long_side_px=64,
-        mirrored=mirrored,
+        is_mirrored=mirrored,
         masks=False,
     )
 
@@ -354,7 +365,7 @@ def test_boxes_stay_on_what_they_mark(faces: Splits, mirrored: bool) -> None:  #
         assert np.abs(middle - FACE_SRGB).max() < 3
 
 
-def test_batch_depends_on_the_seed_and_its_number_alone(faces: Splits) -> None:
+def test_batch_depends_only_on_the_seed_and_its_number(faces: Splits) -> None:
     other_seed = dataclasses.replace(SMALL, seed=1)
 
     first, again, other = (

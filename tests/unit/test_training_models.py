@@ -2,9 +2,8 @@ import csv
 import io
 import os
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
 
 import cv2
 import numpy as np
@@ -13,26 +12,16 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.errors import FolderUnreadable, SetupFailed
 from smart_filter_tests import drawn_eyes, drawn_faces, drawn_people
-from smart_filter_training import recipes
-from smart_filter_training.models.expression import augmentation as of_faces
-from smart_filter_training.models.expression import data as expression
-from smart_filter_training.models.expression import operating_point, votes
-from smart_filter_training.models.expression.configuration import Configuration as OfFaces
-from smart_filter_training.models.eyes import augmentation as of_eyes
-from smart_filter_training.models.eyes import cuts
-from smart_filter_training.models.eyes import data as eyes
-from smart_filter_training.models.eyes.configuration import Configuration as OfEyes
-from smart_filter_training.models.orientation import augmentation as of_scenes
-from smart_filter_training.models.orientation import cut
-from smart_filter_training.models.orientation import data as orientation
-from smart_filter_training.models.orientation.configuration import Configuration as OfScenes
-from smart_filter_training.models.unet import data as unet
-from smart_filter_training.models.unet.configuration import Configuration as OfPeople
+from smart_filter_training import trainable_models
+from smart_filter_training.models import expression, eyes, orientation, unet
+from smart_filter_training.models.expression import votes
+from smart_filter_training.trainable_models import ModelCode
 from smart_filter_workers.networks.eye_patches import SIZE_PX as EYE_PX
-from smart_filter_workers.networks.scenes import SIZE_PX as SCENE_PX
+from smart_filter_workers.networks.scene_orientation import SIZE_PX as SCENE_PX
 
-FACES, HALF = OfFaces(held_out_share=0.3), OfEyes(held_out_share=0.5)
-HALF_OF_SCENES = OfScenes(held_out_share=0.5, crops=2)
+FACES = expression.Configuration(held_out_share=0.3)
+HALF = eyes.Configuration(held_out_share=0.5)
+HALF_OF_SCENES = orientation.Configuration(held_out_share=0.5, crops=2)
 
 
 def scenes(place: Path) -> Path:
@@ -57,27 +46,27 @@ def a_scene(rng: np.random.Generator) -> NDArray[np.uint8]:
 
 
 @pytest.mark.parametrize(
-    ("data", "few", "configuration"),
+    ("code", "few", "settings"),
     [
-        (expression, lambda place: drawn_faces.folder(place, 60), OfFaces(held_out_share=0.00001)),
-        (eyes, lambda place: drawn_eyes.folder(place, 2), OfEyes(held_out_share=0.001)),
-        (orientation, scenes, OfScenes(held_out_share=0.00001, crops=2)),
-        (unet, lambda place: drawn_people.folder(place, 2), OfPeople(validation_share=0.001)),
+        (expression, lambda place: drawn_faces.folder(place, 60), {"held_out_share": 0.00001}),
+        (eyes, lambda place: drawn_eyes.folder(place, 2), {"held_out_share": 0.001}),
+        (orientation, scenes, {"held_out_share": 0.00001, "crops": 2}),
+        (unet, lambda place: drawn_people.folder(place, 2), {"validation_share": 0.001}),
     ],
     ids=["faces", "eyes", "scenes", "people"],
 )
-def test_too_few_to_validate_on_are_found_before_a_run_refuses_them(
-    tmp_path: Path, data: ModuleType, few: Callable[[Path], Path], configuration: object
+def test_too_few_validation_pictures_are_found_before_a_run_refuses_them(
+    tmp_path: Path, code: ModelCode, few: Callable[[Path], Path], settings: dict[str, float]
 ) -> None:
-    folder = few(tmp_path / "few")
+    folder, configuration = few(tmp_path / "few"), code.Configuration(**settings)
 
     with pytest.raises(FolderUnreadable, match="too few"):
-        data.read(folder, configuration)
-    assert "too few" in list(data.findings(folder, configuration))[-1].what
+        code.read(folder, configuration)
+    assert "too few" in list(code.check_data(folder, configuration))[-1].what
 
 
 @pytest.mark.parametrize(
-    ("data", "made", "configuration", "count"),
+    ("code", "made", "configuration", "count"),
     [
         (expression, lambda place: drawn_faces.folder(place, 60), FACES, 60),
         (eyes, lambda place: drawn_eyes.folder(place, 40), HALF, 80),
@@ -87,38 +76,36 @@ def test_too_few_to_validate_on_are_found_before_a_run_refuses_them(
 )
 def test_each_picture_is_on_one_side_of_the_split(
     tmp_path: Path,
-    data: ModuleType,
+    code: ModelCode,
     made: Callable[[Path], Path],
     configuration: object,
     count: int,
 ) -> None:
     folder = made(tmp_path / "data")
 
-    read = data.read(folder, configuration)
+    read = code.read(folder, configuration)
 
     assert len(read.train.names) + len(read.validation.names) == count
     assert not set(read.train.names) & set(read.validation.names)
-    assert data.read(folder, configuration).digest == read.digest
-    assert not any(finding.fatal for finding in data.findings(folder, configuration))
+    assert code.read(folder, configuration).digest == read.digest
+    assert not any(finding.fatal for finding in code.check_data(folder, configuration))
 
 
 @pytest.mark.parametrize(
     ("augment", "crop", "result"),
     [
-        (of_faces.augment, (48, 48), (48, 48, 1)),
-        (of_eyes.augment, (48, 48), (EYE_PX, EYE_PX, 1)),
-        (of_scenes.augment, (orientation.SIDE_PX,) * 2 + (3,), (SCENE_PX, SCENE_PX, 3)),
+        (expression.augment, (48, 48), (48, 48, 1)),
+        (eyes.augment, (48, 48), (EYE_PX, EYE_PX, 1)),
+        (orientation.augment, (orientation.SIDE_PX,) * 2 + (3,), (SCENE_PX, SCENE_PX, 3)),
     ],
     ids=["faces", "eyes", "scenes"],
 )
-def test_augmentation_depends_on_the_seed_alone(
-    augment: Callable[..., Iterator[np.ndarray]], crop: tuple[int, ...], result: tuple[int, ...]
+def test_augmentation_depends_only_on_the_seed(
+    augment: Callable[..., np.ndarray], crop: tuple[int, ...], result: tuple[int, ...]
 ) -> None:
     crops = np.random.default_rng(0).integers(0, 255, (8, *crop), dtype=np.uint8)
 
-    (first,), (again,), (other,) = (
-        augment(np.random.default_rng(seed), crops) for seed in (1, 1, 2)
-    )
+    first, again, other = (augment(np.random.default_rng(seed), crops) for seed in (1, 1, 2))
 
     assert first.shape == (8, *result)
     assert 0 <= first.min() <= first.max() <= 255
@@ -129,8 +116,8 @@ def test_augmentation_depends_on_the_seed_alone(
 def test_crops_without_augmentation_are_only_resized() -> None:
     scene = np.full((1, orientation.SIDE_PX, orientation.SIDE_PX, 3), 51, np.uint8)
 
-    assert (of_scenes.as_they_are(scene) == 51).all()
-    assert of_eyes.as_they_are(scene[..., 0]) == pytest.approx(np.full((1, EYE_PX, EYE_PX, 1), 0.2))
+    assert (orientation.to_inputs(scene) == 51).all()
+    assert eyes.to_inputs(scene[..., 0]) == pytest.approx(np.full((1, EYE_PX, EYE_PX, 1), 0.2))
 
 
 def test_votes_become_levels_by_either_rule_and_shares_of_emotions() -> None:
@@ -138,15 +125,15 @@ def test_votes_become_levels_by_either_rule_and_shares_of_emotions() -> None:
     counts[0, [votes.COLUMNS.index(name) for name in ("happiness", "surprise")]] = 3, 5
     counts[:, 8] = 6  # for no emotion
 
-    by_rule = {rule: int(votes.levels(votes.smiling(counts, rule))[0]) for rule in votes.RULES}
-    shares = votes.emotions(counts)
+    by_rule = {rule: int(votes.levels(votes.count_smiles(counts, rule))[0]) for rule in votes.RULES}
+    shares = votes.to_emotions(counts)
 
     assert by_rule == {"happiness": 0, "happiness+surprise": 2}
     assert sorted(shares[0])[-2:] == pytest.approx([3 / 8, 5 / 8])
     assert (shares[1] == 1 / 8).all()
 
 
-def test_fer2013_and_its_votes_are_read_as_they_are_published(tmp_path: Path) -> None:
+def test_published_fer2013_files_and_votes_are_parsed(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     usages = ["Training"] * 8 + ["PublicTest"] * 2
     pixels = [" ".join(map(str, rng.integers(0, 256, 48 * 48))) for _ in usages]
@@ -156,10 +143,10 @@ def test_fer2013_and_its_votes_are_read_as_they_are_published(tmp_path: Path) ->
     named[3][1] = ""
     write_fer2013(tmp_path, [["0", row] for row in pixels], named)
 
-    crops = expression.read_all(tmp_path)
+    crops = votes.read_crops(tmp_path)
 
     assert crops.names == tuple(f"fer{number}.png" for number in (0, 1, 2, 4, 5, 6, 7))
-    assert crops.crops[0].ravel().tolist() == [int(level) for level in pixels[0].split()]
+    assert crops.pictures[0].ravel().tolist() == [int(level) for level in pixels[0].split()]
 
 
 @pytest.mark.parametrize("row", [["0", ""], ["0", "1 2 3"], ["0", "9" * 23], ["0"]])
@@ -167,7 +154,7 @@ def test_row_of_fer2013_without_levels_is_refused(tmp_path: Path, row: list[str]
     write_fer2013(tmp_path, [row], [["Training", "fer0.png", "10", *["0"] * 9]])
 
     with pytest.raises(FolderUnreadable, match="must have the same rows"):
-        expression.read_all(tmp_path)
+        votes.read_crops(tmp_path)
 
 
 @pytest.mark.parametrize("malformed", ["11", "-1", "many", "9" * 23, "9" * 5000])
@@ -176,7 +163,7 @@ def test_every_row_with_malformed_votes_is_found_by_name(tmp_path: Path, malform
     for number in (3, 7):
         change(folder, number, anger=malformed)
 
-    found = [one.where for one in expression.findings(folder, FACES) if one.fatal]
+    found = [one.where for one in expression.check_data(folder, FACES) if one.fatal]
 
     assert found == ["drawn00003.png", "drawn00007.png"]
     with pytest.raises(FolderUnreadable, match=r"drawn00003\.png has '.*' votes"):
@@ -218,12 +205,12 @@ HARMS: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("harm", HARMS)
-def test_broken_archive_is_one_line(tmp_path: Path, harm: str) -> None:
+def test_broken_archive_is_reported_in_one_line(tmp_path: Path, harm: str) -> None:
     folder = drawn_faces.folder(tmp_path, 20)
     archive = folder / "drawn.npz"
     archive.write_bytes(HARMS[harm](archive.read_bytes()))
 
-    [finding] = expression.findings(folder, FACES)
+    [finding] = expression.check_data(folder, FACES)
 
     assert finding.fatal
     assert "drawn.npz" in finding.what
@@ -236,18 +223,18 @@ def test_folder_without_a_sheet_or_its_labels_is_refused(tmp_path: Path) -> None
     (folder / "drawn.png").write_bytes(b"no picture")
 
     with pytest.raises(FolderUnreadable, match=r"drawn\.png"):
-        expression.read_all(folder)
+        votes.read_crops(folder)
     (folder / "drawn_labels.csv").unlink()
     with pytest.raises(FolderUnreadable, match=r"needs one file \*_labels\.csv, has 0"):
-        expression.read_all(folder)
+        votes.read_crops(folder)
 
 
-def test_rare_levels_are_said_though_accuracy_alone_would_not() -> None:
-    # Of 1,000 faces 30 are mild, and as many that are not have their score.
+def test_bad_figures_of_rare_levels_are_reported_despite_good_accuracy() -> None:
+    # Of 1,000 faces 30 are mild; as many others have their score.
     truth = np.array([0] * 970 + [1] * 30)
     scores = np.concatenate([np.full(935, 0.1), np.full(35, 0.5), np.full(30, 0.5)])
 
-    mild, *_ = operating_point.chosen(scores.astype(np.float32), truth)
+    mild, *_ = expression.choose_thresholds(scores.astype(np.float32), truth)
 
     assert mild == 0.5
 
@@ -269,22 +256,24 @@ def test_rare_levels_are_said_though_accuracy_alone_would_not() -> None:
 )
 def test_wrong_setting_is_refused_with_its_bound(model: str, setting: str, words: str) -> None:
     with pytest.raises(SetupFailed, match=words):
-        recipes.find_one(model).configuration([setting])
+        trainable_models.find_model(model).configure([setting])
 
 
-def test_settings_are_read_by_their_kinds() -> None:
-    faces = recipes.find_one("expression").configuration(["half_precision=false", "epochs=3"])
-    people = recipes.find_one("unet").configuration(["network=residual"])
+def test_settings_are_parsed_by_their_kinds() -> None:
+    faces = trainable_models.find_model("expression").configure(
+        ["half_precision=false", "epochs=3"]
+    )
+    people = trainable_models.find_model("unet").configure(["network=residual"])
 
     assert (faces.half_precision, faces.epochs, people.network) == (False, 3, "residual")
 
 
 @pytest.fixture
-def of_persons(tmp_path: Path) -> Path:
+def eye_crops(tmp_path: Path) -> Path:
     return drawn_eyes.folder(tmp_path / "eyes", 40)
 
 
-def test_eyes_of_one_person_are_on_one_side_of_the_split(of_persons: Path) -> None:
+def test_eyes_of_one_person_are_on_one_side_of_the_split(eye_crops: Path) -> None:
     persons = [
         ("cew_Al_Leiter_0001_L.jpg", "cew_Al_Leiter_0001_R.jpg"),
         ("cew_Al_Gore_0001_L.jpg",),
@@ -294,7 +283,7 @@ def test_eyes_of_one_person_are_on_one_side_of_the_split(of_persons: Path) -> No
     ]
 
     groups = [{eyes.group_of(f"open/{name}") for name in names} for names in persons]
-    read = eyes.read(of_persons, HALF)
+    read = eyes.read(eye_crops, HALF)
 
     assert [len(group) for group in groups] == [1] * len(persons)
     assert len(set().union(*groups)) == len(persons)
@@ -304,12 +293,12 @@ def test_eyes_of_one_person_are_on_one_side_of_the_split(of_persons: Path) -> No
     assert not train & validation
 
 
-def test_source_that_is_not_there_is_refused(of_persons: Path) -> None:
+def test_missing_source_is_refused(eye_crops: Path) -> None:
     with pytest.raises(FolderUnreadable, match="no files cew_"):
-        eyes.read_all(of_persons, only="cew")
-    (of_persons / "closed").rename(of_persons / "shut")
-    with pytest.raises(FolderUnreadable, match="closed is no folder"):
-        eyes.read_all(of_persons)
+        eyes.read_crops(eye_crops, only="cew")
+    (eye_crops / "closed").rename(eye_crops / "shut")
+    with pytest.raises(FolderUnreadable, match="closed is not a folder"):
+        eyes.read_crops(eye_crops)
 
 
 def a_crop(height: int, width: int) -> bytes:
@@ -320,48 +309,48 @@ def a_crop(height: int, width: int) -> bytes:
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (b"no picture", "no picture"),
+        (b"no picture", "not a picture"),
         (a_crop(8, 8), "8×8 pixels"),
         (a_crop(20, 90), "90×20 pixels"),
-        (None, "is no file"),
+        (None, "is not a file"),
     ],
     ids=["damaged", "small", "narrow", "pipe"],
 )
-def test_broken_crop_is_named(of_persons: Path, content: bytes | None, what: str) -> None:
-    crop = of_persons / "open" / "drawn_wrong.png"
+def test_broken_crop_is_named(eye_crops: Path, content: bytes | None, what: str) -> None:
+    crop = eye_crops / "open" / "drawn_wrong.png"
     if content is None:
         os.mkfifo(crop)
     else:
         crop.write_bytes(content)
 
-    [finding] = (one for one in eyes.findings(of_persons, HALF) if one.fatal)
+    [finding] = (one for one in eyes.check_data(eye_crops, HALF) if one.fatal)
 
     assert (finding.where, what in finding.what) == ("open/drawn_wrong.png", True)
     assert finding.remedy
 
 
-def test_crop_in_both_classes_and_a_name_that_is_no_utf8_are_found(of_persons: Path) -> None:
-    same = (of_persons / "closed" / "drawn_closed-0-0000_R.png").read_bytes()
-    (of_persons / "open" / "drawn_again_1_R.png").write_bytes(same)
+def test_duplicate_crop_and_name_that_is_not_utf8_are_found(eye_crops: Path) -> None:
+    same = (eye_crops / "closed" / "drawn_closed-0-0000_R.png").read_bytes()
+    (eye_crops / "open" / "drawn_again_1_R.png").write_bytes(same)
 
-    [twice] = (one for one in eyes.findings(of_persons, HALF) if one.fatal)
-    there = of_persons / "open" / "drawn_open-0-0003_L.png"
-    there.rename(Path(os.fsdecode(os.fsencode(of_persons / "open") + b"/caf\xe9.png")))
-    [unprintable] = (one for one in eyes.findings(of_persons, HALF) if one.fatal)
+    [twice] = (one for one in eyes.check_data(eye_crops, HALF) if one.fatal)
+    there = eye_crops / "open" / "drawn_open-0-0003_L.png"
+    there.rename(Path(os.fsdecode(os.fsencode(eye_crops / "open") + b"/caf\xe9.png")))
+    [unprintable] = (one for one in eyes.check_data(eye_crops, HALF) if one.fatal)
 
     assert twice.where == "open/drawn_again_1_R.png"
     assert "closed/drawn_closed-0-0000_R.png" in twice.what
     assert r"caf\xe9.png" in unprintable.what
-    with pytest.raises(FolderUnreadable, match="no UTF-8"):
-        eyes.read(of_persons, HALF)
+    with pytest.raises(FolderUnreadable, match="not UTF-8"):
+        eyes.read(eye_crops, HALF)
 
 
-def test_open_eye_that_looks_shut_is_unknown_rather_than_shut() -> None:
+def test_open_eye_that_looks_shut_becomes_unknown() -> None:
     closed, opened = np.linspace(0, 0.3, 300), np.linspace(0.6, 1, 300)
     said = np.concatenate([closed, opened, [0.1, 0.1, 0.1, 0.1]]).astype(np.float32)
     is_open = np.arange(len(said)) >= 300
 
-    chosen = cuts.chosen(said, is_open)
+    chosen = eyes.choose_thresholds(said, is_open)
 
     assert chosen.shut_below == pytest.approx(0.1)
     assert chosen.open_above > 0.3
@@ -378,21 +367,21 @@ def test_folders_of_images_are_read_without_their_masks(upright: Path) -> None:
         (upright / "portrait" / place).mkdir(parents=True)
         photo.rename(upright / "portrait" / place / "a.png")
 
-    assert [path.parent.name for path in orientation.paths(upright)] == ["images"]
+    assert [path.parent.name for path in orientation.list_photos(upright)] == ["images"]
 
 
-def test_crop_that_touches_a_head_is_not_clear_of_it() -> None:
+def test_crop_near_a_head_is_not_clear_of_it() -> None:
     face = (100.0, 100.0, 200.0, 200.0)
 
-    assert not orientation.clear_of((150, 210, 300, 300), [face])
-    assert orientation.clear_of((0, 240, 300, 300), [face])
-    assert orientation.clear_of((0, 0, 300, 300), [])
+    assert not orientation.is_clear_of((150, 210, 300, 300), [face])
+    assert orientation.is_clear_of((0, 240, 300, 300), [face])
+    assert orientation.is_clear_of((0, 0, 300, 300), [])
 
 
 def test_damaged_photo_is_named(upright: Path) -> None:
     (upright / "scene0003.png").write_bytes(b"no picture")
 
-    found = orientation.findings(upright, HALF_OF_SCENES)
+    found = orientation.check_data(upright, HALF_OF_SCENES)
 
     assert [finding.where for finding in found] == ["scene0003.png"]
 
@@ -404,20 +393,20 @@ def test_photos_too_small_for_crops_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FolderUnreadable, match="no photo with room"):
         orientation.read(tmp_path, HALF_OF_SCENES)
     assert "has 3 of photos" in " ".join(
-        finding.what for finding in orientation.findings(tmp_path, HALF_OF_SCENES)
+        finding.what for finding in orientation.check_data(tmp_path, HALF_OF_SCENES)
     )
 
 
-def test_cut_lets_hardly_any_upright_scene_be_turned() -> None:
+def test_threshold_rotates_hardly_any_upright_scene() -> None:
     rng = np.random.default_rng(0)
     shares = rng.dirichlet([3, 1, 1, 1], 4000).astype(np.float32)
     never_wrong = np.tile(np.array([[0.7, 0.1, 0.1, 0.1]], np.float32), (50, 1))
 
-    sure_above = cut.sure_above(shares)
+    threshold = orientation.choose_threshold(shares)
 
-    harmed = (shares.argmax(axis=1) != 0) & (shares.max(axis=1) >= sure_above)
+    harmed = (shares.argmax(axis=1) != 0) & (shares.max(axis=1) >= threshold)
     assert 0 < harmed.mean() <= 0.005
-    assert cut.sure_above(never_wrong) <= 0.7
+    assert orientation.choose_threshold(never_wrong) <= 0.7
 
 
 def change(folder: Path, number: int, **values: str) -> None:
@@ -431,8 +420,8 @@ def change(folder: Path, number: int, **values: str) -> None:
 def write_fer2013(
     folder: Path, pixels: Sequence[Sequence[str]], named: Sequence[Sequence[str]]
 ) -> None:
-    write_csv(folder / expression.PIXELS, ["emotion", "pixels"], pixels)
-    write_csv(folder / expression.VOTES, ["Usage", "Image name", *votes.COLUMNS], named)
+    write_csv(folder / votes.PIXELS, ["emotion", "pixels"], pixels)
+    write_csv(folder / votes.VOTES, ["Usage", "Image name", *votes.COLUMNS], named)
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -9,17 +9,17 @@ import pytest
 from smart_filter_shared.errors import Conflict, FolderUnreadable, SetupFailed
 from smart_filter_tests import drawn_people
 from smart_filter_tests.pictures import a_png
-from smart_filter_training.checks import Finding
-from smart_filter_training.models.unet import augmentation, data, pairs, teaching
-from smart_filter_training.models.unet.configuration import Configuration
+from smart_filter_training.models import unet
+from smart_filter_training.models.unet import augmentation, batches, pairs, teaching
+from smart_filter_training.models.unet.batches import Shelf
 from smart_filter_training.models.unet.pairs import Example
-from smart_filter_training.models.unet.shelves import Shelf, as_they_are
+from smart_filter_training.preflight import Finding
 
-CONFIGURATION = Configuration(validation_share=0.3)
+CONFIGURATION = unet.Configuration(validation_share=0.3)
 
 
 def an_example() -> Example:
-    photo, mask = drawn_people.one(np.random.default_rng(0))
+    photo, mask = drawn_people.draw_person(np.random.default_rng(0))
     return Example(photo, mask, np.ones(mask.shape, np.bool_))
 
 
@@ -30,7 +30,7 @@ def write(path: Path, values: np.ndarray) -> Path:
 
 
 def fatal(folder: Path) -> list[Finding]:
-    return [one for one in data.findings(folder, CONFIGURATION) if one.fatal]
+    return [one for one in unet.check_data(folder, CONFIGURATION) if one.fatal]
 
 
 def test_pairs_are_found_by_source(tmp_path: Path) -> None:
@@ -39,32 +39,32 @@ def test_pairs_are_found_by_source(tmp_path: Path) -> None:
     write(tmp_path / "club" / "images" / "7.png", np.zeros((4, 4, 3), np.uint8))
     write(tmp_path / "club" / "masks" / "7.png", np.zeros((4, 4), np.uint8))
 
-    found = {pair.name: pair.source for pair in pairs.found(tmp_path)}
+    found = {pair.name: pair.source for pair in pairs.find_pairs(tmp_path)}
 
-    # A name without a source has that of its folder.
+    # A name without a source has the source of its folder.
     assert found == {"drawn_000": "drawn", "drawn_001": "drawn", "club_7": "club"}
 
 
-def test_mattes_of_aisegment_are_the_alpha_of_its_cut_outs(tmp_path: Path) -> None:
-    photo, mask = drawn_people.one(np.random.default_rng(0))
+def test_mattes_of_aisegment_are_the_alpha_of_its_cutouts(tmp_path: Path) -> None:
+    photo, mask = drawn_people.draw_person(np.random.default_rng(0))
     cut = np.dstack([np.zeros_like(photo), mask])
     write(tmp_path / "clip_img" / "1803" / "clip_00000000" / "1803-0001.jpg", photo)
     write(tmp_path / "matting" / "1803" / "matting_00000000" / "1803-0001.png", cut)
 
-    (pair,) = pairs.found(tmp_path)
+    (pair,) = pairs.find_pairs(tmp_path)
 
     assert pair.source == "aisegment"
-    assert (pairs.read(pair).matte == mask).all()
+    assert (pairs.read_pair(pair).matte == mask).all()
 
 
-def test_uncounted_pixels_stay_uncounted_when_a_photo_shrinks(tmp_path: Path) -> None:
+def test_ignored_pixels_stay_ignored_when_a_photo_shrinks(tmp_path: Path) -> None:
     mask = np.zeros((900, 600), np.uint8)
     mask[300:600] = 255
     mask[600:610] = 128
     write(tmp_path / "images" / "a_1.png", np.zeros((900, 600, 3), np.uint8))
     write(tmp_path / "masks" / "a_1.png", mask)
 
-    read = pairs.read(pairs.found(tmp_path)[0])
+    read = pairs.read_pair(pairs.find_pairs(tmp_path)[0])
 
     assert read.srgb.shape == (416, 277, 3)
     assert 4 <= (~read.counted).sum(axis=0).min() <= 6
@@ -79,7 +79,7 @@ def test_both_sides_of_the_split_share_no_person(tmp_path: Path) -> None:
         write(folder / "images" / f"again_{number:03}.png", cv2.add(photo, (9, 9, 9, 0)))
         write(folder / "masks" / f"again_{number:03}.png", mask)
 
-    read = data.read(folder, CONFIGURATION)
+    read = unet.read(folder, CONFIGURATION)
 
     sides = [{pair.name[-3:] for pair in side.pairs} for side in (read.train, read.validation)]
     assert not sides[0] & sides[1]
@@ -88,7 +88,7 @@ def test_both_sides_of_the_split_share_no_person(tmp_path: Path) -> None:
 
 def test_missing_corrupt_and_unequal_files_are_found_by_name(tmp_path: Path) -> None:
     with pytest.raises(FolderUnreadable, match="holds neither images/ and masks/ nor"):
-        data.read(tmp_path, CONFIGURATION)
+        unet.read(tmp_path, CONFIGURATION)
     assert fatal(tmp_path)
     folder = drawn_people.folder(tmp_path, 24)
     assert fatal(folder) == []
@@ -101,7 +101,7 @@ def test_missing_corrupt_and_unequal_files_are_found_by_name(tmp_path: Path) -> 
     found = fatal(folder)
     assert [Path(one.where).stem for one in found] == [f"drawn_00{number}" for number in range(4)]
     assert "is missing" in found[0].what
-    assert "is no picture" in found[2].what
+    assert "is not a picture" in found[2].what
     assert "is 7×5 pixels, its photo 72×96" in found[3].what
     assert all(one.remedy for one in found)
 
@@ -127,66 +127,66 @@ def test_empty_and_huge_pictures_and_pipes_are_found(
     assert Path(found.where).name == "drawn_003.png"
 
 
-def test_empty_masks_are_fatal_only_when_all_are(tmp_path: Path) -> None:
+def test_empty_masks_are_fatal_only_when_all_are_empty(tmp_path: Path) -> None:
     folder = drawn_people.folder(tmp_path, 4)
     empty = np.zeros((96, 72), np.uint8)
     write(folder / "masks" / "drawn_000.png", empty)
-    some = {(one.what, one.fatal) for one in data.findings(folder, CONFIGURATION)}
+    some = {(one.what, one.fatal) for one in unet.check_data(folder, CONFIGURATION)}
 
     for number in range(1, 4):
         write(folder / "masks" / f"drawn_{number:03}.png", empty)
 
-    assert ("has 1 photos without anybody", False) in some
-    assert "has nobody in any mask" in {one.what for one in fatal(folder)}
+    assert ("has 1 photos without a person", False) in some
+    assert "has no person in any mask" in {one.what for one in fatal(folder)}
 
 
-def test_photo_and_matte_are_framed_alike_and_light_depends_on_the_seed_alone() -> None:
+def test_photo_and_matte_are_framed_alike_and_light_depends_only_on_the_seed() -> None:
     example = an_example()
     both = Example(np.dstack([example.matte] * 3), example.matte, example.counted)
 
-    seen = augmentation.framed(np.random.default_rng(5), both, 64)
-    once, again = (augmentation.lit(np.random.default_rng(3), example.srgb) for _ in range(2))
+    seen = augmentation.reframe(np.random.default_rng(5), both, 64)
+    once, again = (augmentation.relight(np.random.default_rng(3), example.srgb) for _ in range(2))
 
     # Rounding to whole levels, in the photo and not in the matte.
     assert np.abs(seen.srgb[..., 0] / 255 - seen.matte).max() <= 1 / 255
     assert (once == again).all()
 
 
-def test_background_holds_none_of_the_people_and_needs_room() -> None:
+def test_background_contains_no_people_and_needs_room() -> None:
     full = replace(an_example(), matte=np.full((96, 72), 255, np.uint8))
 
-    behind = augmentation.background(an_example())
+    behind = augmentation.remove_people(an_example())
 
-    assert augmentation.background(full) is None
+    assert augmentation.remove_people(full) is None
     assert behind is not None
     # Skin is warm, the drawn backgrounds are cold.
     assert (behind[..., 0].astype(int) <= behind[..., 2]).mean() > 0.97
 
 
-def test_people_set_before_a_background_keep_their_matte_and_colors() -> None:
-    seen, black = augmentation.as_it_is(an_example(), 64), np.zeros((30, 30, 3), np.uint8)
+def test_people_on_a_new_background_keep_their_matte_and_colors() -> None:
+    seen, black = augmentation.to_sample(an_example(), 64), np.zeros((30, 30, 3), np.uint8)
 
-    joined = augmentation.set_before(np.random.default_rng(0), seen, black)
+    joined = augmentation.replace_background(np.random.default_rng(0), seen, black)
 
     inside = cv2.erode(seen.matte, np.ones((9, 9))) == 1
     assert np.abs(joined.srgb[inside].astype(int) - seen.srgb[inside]).max() <= 2
     assert joined.matte is seen.matte
 
 
-def test_shelf_without_room_reads_again_and_answers_the_same(tmp_path: Path) -> None:
-    found = pairs.found(drawn_people.folder(tmp_path, 3))
-    roomy, narrow = Shelf(found), Shelf(found, most_bytes=0)
+def test_full_cache_reads_again_with_the_same_result(tmp_path: Path) -> None:
+    found = pairs.find_pairs(drawn_people.folder(tmp_path, 3))
+    roomy, narrow = Shelf(found), Shelf(found, max_bytes=0)
 
     assert roomy.example(1) is roomy.example(1)
     assert narrow.example(1) is not narrow.example(1)
-    for one, other in zip(as_they_are(roomy, 32), as_they_are(narrow, 32), strict=True):
+    for one, other in zip(batches.stack_all(roomy, 32), batches.stack_all(narrow, 32), strict=True):
         assert (one == other).all()
 
 
-def test_unknown_teacher_and_mattes_of_another_are_refused(tmp_path: Path) -> None:
+def test_unknown_teacher_and_mattes_of_another_teacher_are_refused(tmp_path: Path) -> None:
     (tmp_path / teaching.PROVENANCE).write_text('{"teacher": "selfie", "photos": {}}')
 
-    with pytest.raises(SetupFailed, match="teacher=nobody is none of classical"):
-        teaching.teach(tmp_path, tmp_path / "out", teacher="nobody", weights=tmp_path)
+    with pytest.raises(SetupFailed, match="teacher=unknown: expected one of classical"):
+        teaching.teach(tmp_path, tmp_path / "out", teacher="unknown", weights=tmp_path)
     with pytest.raises(Conflict, match="another teacher's mattes"):
         teaching.teach(tmp_path, tmp_path, teacher="classical", weights=tmp_path)

@@ -1,9 +1,9 @@
 import pytest
 
-from smart_filter_shared import web_address
-from smart_filter_shared.web_address import WebAddress
+from smart_filter_shared.security import urls
+from smart_filter_shared.security.urls import WebUrl
 
-# An address, and the one spelling that it is read into.
+# An address, and its normalized spelling.
 SPELLINGS = """
     https://example.org                        https://example.org/
     HTTPS://Example.ORG:443/A.jpg              https://example.org/A.jpg
@@ -24,13 +24,13 @@ SPELLINGS = """
 
 
 @pytest.mark.parametrize("line", SPELLINGS.strip().splitlines())
-def test_address_is_read_into_its_one_spelling(line: str) -> None:
+def test_address_is_normalized(line: str) -> None:
     text, meant = line.split()
 
-    address = web_address.read(text)
+    address = urls.parse(text)
 
     assert str(address) == meant
-    assert web_address.read(meant) == address
+    assert urls.parse(meant) == address
 
 
 NO_WEB_ADDRESS = """
@@ -80,8 +80,8 @@ TOO_LONG = [f"http://{'a' * 64}.test/", f"http://{'a.b' * 100}.test/", f"https:/
     ],
 )
 def test_address_that_programs_read_differently_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"^(is|names|holds) ") as raised:
-        web_address.read(text)
+    with pytest.raises(ValueError, match=r"^(is|has) ") as raised:
+        urls.parse(text)
 
     assert "secret" not in str(raised.value)
 
@@ -98,13 +98,13 @@ def test_address_that_programs_read_differently_is_refused(text: str) -> None:
         ("", "https://example.org/a/"),
     ],
 )
-def test_location_leads_on_from_its_own_address(location: str, leads_to: str) -> None:
-    address = web_address.read("https://example.org/a/")
+def test_redirect_is_resolved_against_its_own_address(location: str, leads_to: str) -> None:
+    address = urls.parse("https://example.org/a/")
 
-    assert str(web_address.followed(address, location)) == leads_to
+    assert str(urls.follow_redirect(address, location)) == leads_to
 
 
-# The first: a page that came over TLS is not read in the open.
+# The first: a redirect from TLS to plain HTTP.
 ASTRAY = r"""
     http://example.org/ file:///etc/passwd file:/etc/passwd gopher://example.org/
     //user:secret@example.org/ //0x7f.1/ //[::1%25lo]/ //[::1 //[secret]/ \\127.0.0.1\
@@ -114,16 +114,16 @@ ASTRAY = r"""
 @pytest.mark.parametrize(
     "location", [*ASTRAY.split(), "//secret\u2100/", "java\tscript:alert(1)", "/a b"]
 )
-def test_location_that_leads_astray_is_refused(location: str) -> None:
-    address = web_address.read("https://example.org/a/")
+def test_unsafe_redirect_is_refused(location: str) -> None:
+    address = urls.parse("https://example.org/a/")
 
-    with pytest.raises(ValueError, match=r"^(is|names|holds) ") as raised:
-        web_address.followed(address, location)
+    with pytest.raises(ValueError, match=r"^(is|has) ") as raised:
+        urls.follow_redirect(address, location)
 
     assert "secret" not in str(raised.value)
 
 
-def test_open_address_may_lead_to_a_secure_one() -> None:
-    address = WebAddress("http", "example.org", 80, "/")
+def test_plain_address_may_redirect_to_a_secure_one() -> None:
+    address = WebUrl("http", "example.org", 80, "/")
 
-    assert web_address.followed(address, "https://example.org/").scheme == "https"
+    assert urls.follow_redirect(address, "https://example.org/").scheme == "https"

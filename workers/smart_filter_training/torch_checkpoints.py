@@ -1,4 +1,4 @@
-"""Where a training with torch goes on after a kill: one file, replaced in one step."""
+"""Save and load the checkpoint of a training with torch: one file, replaced in one step."""
 
 import importlib
 import os
@@ -14,9 +14,9 @@ _RUN: Final = "run"
 
 
 def save(folder: Path, run: str, state: Mapping[str, object]) -> None:
-    """Write what a training needs to go on, in place of what was there.
+    """Write the state of a training in place of the previous one.
 
-    run: what tells this run from every other; state: tensors, numbers and words only.
+    run: identifies the run; state: tensors, numbers and texts only.
     """
     torch = importlib.import_module("torch")
     folder.mkdir(parents=True, exist_ok=True)
@@ -29,23 +29,23 @@ def save(folder: Path, run: str, state: Mapping[str, object]) -> None:
 
 
 def load(folder: Path, run: str) -> dict[str, Any] | None:  # Any: torch's own states
-    """Return what a run left there, None when it left nothing.
+    """Return the saved state of a run, or None.
 
-    Raises SetupFailed when it is another run's, or cannot be read.
+    Raises SetupFailed when it belongs to another run, or cannot be read.
     """
     torch = importlib.import_module("torch")
     path = folder / NAME
     if not path.is_file():
         return None
     try:
-        # A pickle is a program; this reads one that holds tensors and plain values only.
+        # A pickle can run code; this reads tensors and plain values only.
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         found = state[_RUN]
     except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
         why = next(iter(str(error).splitlines()), type(error).__name__)
-        raise SetupFailed(f"{path} is no checkpoint ({why}): remove it to begin anew") from error
+        raise SetupFailed(f"{path} is not a checkpoint ({why}): remove it to start over") from error
     if found != run:
         raise SetupFailed(
-            f"{path} is of a run with other settings or pictures: go on with those, or remove it"
+            f"{path} belongs to a run with other settings or pictures: use those, or remove it"
         )
     return state

@@ -1,1 +1,1 @@
-"""The hands: Celery workers, the stages they run, and what those need."""
+"""Celery workers, and the stages that they run."""

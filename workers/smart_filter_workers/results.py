@@ -1,32 +1,35 @@
-"""What each stage makes, and what the next ones read: pictures and numbers only.
+"""The results of each stage, which later stages read: pictures and numbers only.
 
 Every coordinate is in pixels of the upright photo, x to the right and y down, the origin
 at the top left corner of the top left pixel. Array fields become artifacts in storage;
-all else is kept in the stage's row. "left" and "right" are the person's own.
+all other fields are kept in the stage's row. "left" and "right" are the person's own.
 """
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.printability import Printability
 from smart_filter_shared.rating import SmileLevel
 
 # (H, W, 3) uint8, RGB, sRGB transfer curve.
 Srgb8: TypeAlias = NDArray[np.uint8]
-# (H, W) uint8: coverage by the subject, 0 none, 255 whole; linear, not gamma-coded.
+# (H, W) uint8: coverage by the subject, 0 none, 255 full; linear, not gamma-coded.
 Matte8: TypeAlias = NDArray[np.uint8]
 # The same in 65,535 steps.
 Matte16: TypeAlias = NDArray[np.uint16]
-# (H, W) uint8: the number of the person that a pixel shows most of, 1 the leftmost; 0 nobody.
-Owners: TypeAlias = NDArray[np.uint8]
+# (H, W) uint8: the number of the person that covers most of a pixel, 1 the leftmost; 0 no person.
+InstanceMap: TypeAlias = NDArray[np.uint8]
 
 Point: TypeAlias = tuple[float, float]
 
-# Shares of a face's expression, summing to 1, in the order of `smart_filter_shared.emotions`.
+# Shares of a face's expression, summing to 1, in the order of
+# `smart_filter_shared.catalog.emotions`.
 Emotion: TypeAlias = tuple[float, ...]
 
 
@@ -35,9 +38,9 @@ class Photo:
     """The upload, decoded and turned upright.
 
     srgb: (H, W, 3) uint8 sRGB at full resolution.
-    format: what it came as: jpg, png, webp, avif or heic.
-    taken_at: by the camera's clock, which counts as UTC where it names no zone.
-    exif: as it came, from its TIFF header on, unread; empty when it has none, or a long one.
+    format: the format of the upload: jpg, png, webp, avif or heic.
+    taken_at: by the camera's clock; read as UTC if it names no time zone.
+    exif: the unparsed block from its TIFF header on; empty if the upload has none, or a long one.
     """
 
     srgb: Srgb8
@@ -47,11 +50,11 @@ class Photo:
 
 
 @dataclass(frozen=True, slots=True)
-class Encoded:
+class EncodedFile:
     """A finished file: its bytes, their media type, and its size in pixels.
 
     quality: 1..100; None where the format has none.
-    blurhash: a few letters that a blurred preview is drawn from; None when nobody asked.
+    blurhash: a short text from which a blurred preview is drawn; None when it was not requested.
     """
 
     content: bytes
@@ -65,9 +68,9 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Stroke:
-    """A line that somebody drew: its corners and its width in pixels of the upright photo.
+    """A line drawn by a person: its corners and its width in pixels of the upright photo.
 
-    keep: whether what it covers is people.
+    keep: whether the line marks people.
     """
 
     points: tuple[Point, ...]
@@ -76,8 +79,8 @@ class Stroke:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
-    """What somebody drew to correct a matte: all of it anew, or strokes over it.
+class MatteDrawing:
+    """A drawn correction of a matte: a complete mask, or strokes over the matte.
 
     mask: (H, W) uint8 at the upright photo's size, 255 people; None for strokes.
     """
@@ -103,7 +106,7 @@ class Face:
 class Smile:
     """How much one face smiles: its level and the score 0..1 that the level was cut from.
 
-    emotion: what else it shows; None where a model does not read that, or cannot here.
+    emotion: the expression of the face; None if the model does not read it, or cannot here.
     """
 
     level: SmileLevel
@@ -113,27 +116,26 @@ class Smile:
 
 @dataclass(frozen=True, slots=True)
 class Eyes:
-    """Whether each eye is open; None when it cannot be told, which counts as not open."""
+    """Whether each eye is open; None if that is unknown, which counts as not open."""
 
     left_open: bool | None
     right_open: bool | None
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """What `prepare` makes.
+class PreparedPhoto:
+    """The result of `prepare`.
 
-    width, height: the upright photo's; format: what it came as.
+    width, height: the upright photo's; format: the format of the upload.
     proxy_srgb: (h, w, 3) uint8 sRGB, the upright photo shrunk for models; x scales by
         width / w and y by height / h.
-    proposals: faces that a light detector sees; a better detector may differ.
+    proposals: faces found by a light detector; a better detector may find others.
     quarter_turns: how often the decoded photo was turned by 90° counter-clockwise to stand
         upright, 0 to 3.
-    fingerprint: 64 bits that are alike for photos of one scene (smart_filter_shared.albums); None
-        in what older workers have stored.
+    fingerprint: 64 bits that are alike for photos of one scene
+        (smart_filter_shared.albums.ranking); None in results of older workers.
     taken_at: by the camera's clock.
-    preview: the proxy as a JPEG without metadata, to be looked at; None in what older workers
-        have stored.
+    preview: the proxy as a JPEG without metadata, for display; None in results of older workers.
     """
 
     width: int
@@ -144,15 +146,15 @@ class Prepared:
     quarter_turns: int = 0
     fingerprint: int | None = None
     taken_at: dt.datetime | None = None
-    preview: Encoded | None = None
+    preview: EncodedFile | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class PersonFound:
+class DetectedPerson:
     """A person that a model tells apart from the others in a photo.
 
-    number: from left to right, 1 the leftmost, whoever is kept.  box: x, y, width, height.
-    kept: whether the recipe wants this one.
+    number: from left to right, 1 the leftmost, counting all persons.  box: x, y, width, height.
+    kept: whether the recipe selects this person.
     """
 
     number: int
@@ -161,18 +163,18 @@ class PersonFound:
 
 
 @dataclass(frozen=True, slots=True)
-class Segmented:
-    """What `segmentation` makes.
+class Segmentation:
+    """The result of `segmentation`.
 
     matte: (h, w) uint8 at the proxy's size.
     coverage: the share of the photo, 0..1, where the matte is above one half.
-    persons: how many of those that are kept the model tells apart; None when it does not.
+    persons: how many kept persons the model tells apart; None if it does not.
     confidence: how far an ensemble's members agree, 0..1; None for a single model.
-    needs_review: whether they agree less than the recipe wants.
-    stronger: the model that should do it instead, when the recipe wants that then.
-    debug: a picture of the model's steps, when it was asked for.
-    owners: whose each pixel is, (h, w) uint8, when persons were asked for one by one.
-    found: all whom the model tells apart, kept or not; None when it does not.
+    needs_review: whether they agree less than the recipe requires.
+    stronger: the model to reroute the stage to, if the recipe asks for that.
+    debug: a picture of the model's steps, if requested.
+    owners: the person of each pixel, (h, w) uint8, if persons were requested one by one.
+    found: all persons that the model tells apart, kept or not; None if it does not.
     """
 
     matte: Matte8
@@ -181,29 +183,29 @@ class Segmented:
     confidence: float | None = None
     needs_review: bool = False
     stronger: str | None = None
-    debug: Encoded | None = None
-    owners: Owners | None = None
-    found: tuple[PersonFound, ...] | None = None
+    debug: EncodedFile | None = None
+    owners: InstanceMap | None = None
+    found: tuple[DetectedPerson, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Faces:
-    """What `face` makes: faces from left to right by the middle of their boxes."""
+    """The result of `face`: faces from left to right by the middle of their boxes."""
 
     faces: tuple[Face, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Smiles:
-    """What `smile` makes: for each face of `Faces`, in the same order, its smile and eyes."""
+    """The result of `smile`: smile and eyes of each face of `Faces`, in the same order."""
 
     smiles: tuple[Smile, ...]
     eyes: tuple[Eyes, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """What makes a background's score, 0..1 each (`backgrounds/scoring.py`)."""
+class ScoreTerms:
+    """The terms of a background's score, 0..1 each (`backgrounds/scoring.py`)."""
 
     mood: float
     contrast: float
@@ -213,22 +215,21 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A background that could have been used, its score 0..1, and what made it."""
+    """A background that was considered, its score 0..1, and the terms of the score."""
 
     name: str
     score: float
-    terms: Terms
+    terms: ScoreTerms
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenBackground:
     """The background that was used, and why.
 
     kind: keep, transparent, color, preset, blur or file; name: the preset's, or None.
-    reason: a sentence for people, built from the scores that decided.
-    candidates: the best five by score, the one that is used first; none where the photo did
-        not decide.
-    light: where the people's light comes from, -1 left to 1 right; 0 where nobody looked.
+    reason: a sentence for people, built from the deciding scores.
+    candidates: the best five by score, the used one first; empty if the photo did not decide.
+    light: the direction of the light on the people, -1 left to 1 right; 0 if not measured.
     """
 
     kind: str
@@ -241,10 +242,10 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Where the photo lies on the picture's canvas.
+    """The position of the photo on the picture's canvas.
 
-    width, height: the canvas, in pixels.  scale: pixels of the canvas a pixel of the photo.
-    left, top: where the photo's upper left corner lies, in pixels of the canvas.
+    width, height: the canvas, in pixels.  scale: canvas pixels per pixel of the photo.
+    left, top: the photo's upper left corner, in pixels of the canvas.
     """
 
     width: int
@@ -254,13 +255,13 @@ class Frame:
     top: float
 
     def place(self, point: Point) -> Point:
-        """Return where a point of the photo lies on the canvas."""
+        """Return the position of a point of the photo on the canvas."""
         return self.left + self.scale * point[0], self.top + self.scale * point[1]
 
 
 @dataclass(frozen=True, slots=True)
-class Filtered:
-    """What became of a filter: whether it drew anything, and what, or why not, for people."""
+class FilterResult:
+    """The outcome of a filter: whether it drew anything, and a reason for people."""
 
     name: str
     applied: bool
@@ -268,27 +269,37 @@ class Filtered:
 
 
 @dataclass(frozen=True, slots=True)
-class Composited:
-    """What `composite` makes: the files that the job was asked for.
+class CompositeResult:
+    """The result of `composite`: the files that the job requested.
 
-    cutout: the people on nothing, with straight alpha, whatever the background.
-    persons: a zip of each of them on nothing, and of where in the photo they are.
-    zip: one of their colours, without alpha, and of the matte.
+    cutout: the people on a transparent background, with straight alpha.
+    persons: a zip of one cutout per person, and of their positions in the photo.
+    zip: a zip of the people's colors, without alpha, and of the matte.
     thumbnail: the image, small.
-    frame: where the photo lies in all of them.
-    foreground: x, y, width, height around the people in them, in whole pixels; None without.
-    printability: how well they print; None unless faces and eyes were looked at.
-    filters: what became of those that were asked for, in order.
+    frame: the position of the photo in all of them.
+    foreground: x, y, width, height around the people, in whole pixels; None without people.
+    printability: how well the files print; None unless faces and eyes were analyzed.
+    filters: the outcomes of the requested filters, in order.
     """
 
-    image: Encoded | None
-    matte: Encoded | None
-    background: Chosen | None
-    cutout: Encoded | None = None
-    persons: Encoded | None = None
-    zip: Encoded | None = None
-    thumbnail: Encoded | None = None
+    image: EncodedFile | None
+    matte: EncodedFile | None
+    background: ChosenBackground | None
+    cutout: EncodedFile | None = None
+    persons: EncodedFile | None = None
+    zip: EncodedFile | None = None
+    thumbnail: EncodedFile | None = None
     frame: Frame | None = None
     foreground: tuple[int, int, int, int] | None = None
     printability: Printability | None = None
-    filters: tuple[Filtered, ...] = ()
+    filters: tuple[FilterResult, ...] = ()
+
+
+# The result of each stage; `Stage.result` names the field of an `Inputs` that requests it.
+RESULT_TYPES: Final[Mapping[StageName, type]] = {
+    StageName.PREPARE: PreparedPhoto,
+    StageName.SEGMENTATION: Segmentation,
+    StageName.FACE: Faces,
+    StageName.SMILE: Smiles,
+    StageName.COMPOSITE: CompositeResult,
+}

@@ -1,1 +1,1 @@
-"""Several installations behind one front: whose is a tenant, and the way (docs/decisions/0011)."""
+"""Route each tenant's requests to its installation, called a cell (docs/decisions/0011)."""

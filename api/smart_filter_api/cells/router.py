@@ -1,4 +1,4 @@
-"""The process before several cells: a request's host names its tenant, whose cell answers."""
+"""The cell router: an ASGI application that forwards each request to the cell of its tenant."""
 
 import posixpath
 import time
@@ -14,51 +14,53 @@ from starlette.routing import Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from smart_filter_api import problems
-from smart_filter_api.cells.choosing import Cells, tenant_of
-from smart_filter_api.cells.lines import CellAway, CellLeft
-from smart_filter_api.cells.passing import Passage
-from smart_filter_api.cells.traffic import Traffic
+from smart_filter_api.cells.connection_pool import CellConnectionLost, CellUnavailable
+from smart_filter_api.cells.metrics import RequestMetrics
+from smart_filter_api.cells.proxy import CellProxy
+from smart_filter_api.cells.rendezvous import Cells, parse_tenant
+from smart_filter_api.problems import problem
 from smart_filter_shared.errors import MalformedRequest
 from smart_filter_shared.ids import OPERATOR
 from smart_filter_shared.telemetry import exposition, logs
 
-_METRICS = "/metrics"
-# What tells of all tenants of a cell, or rules over them.
-_OPERATORS: Final = (_METRICS, "/admin", "/v1/operator")
-_AWAY = "the part of the service that has this tenant's jobs is away; send the request again"
+_METRICS_PATH = "/metrics"
+# Paths that show or change all tenants of a cell; the router never forwards them.
+_OPERATOR_PATHS: Final = (_METRICS_PATH, "/admin", "/v1/operator")
+_CELL_UNAVAILABLE = (
+    "the part of the service that holds this tenant's jobs does not answer; try again"
+)
 _TWO_LENGTHS = "the body has two lengths, Content-Length and Transfer-Encoding; send one of them"
-_NO_PORT = "what follows the colon of the Host is no port; send digits there, or no colon"
+_NO_PORT = "the port in the Host header is not a number"
 _NO_PATH = "the request's target must begin with a slash"
 
 
-def create(domain: str, cells: Cells, *, watch_port: int | None = None) -> ASGIApp:
-    """Return the application; its connections close when it ends to serve.
+def create_router(domain: str, cells: Cells, *, watch_port: int | None = None) -> ASGIApp:
+    """Return the application; its connections close when it stops.
 
-    domain: below which each tenant has a host, in small letters.
-    watch_port: where operators are answered, and nobody's requests are passed on; not with None.
+    domain: the domain below which each tenant has a host, in lower case.
+    watch_port: port for health checks and metrics, from which nothing is forwarded; None: no port.
     """
     router = _Router(domain, cells, watch_port)
     return Router(default=router, redirect_slashes=False, lifespan=router.opened)
 
 
 class _Router:
-    """An ASGI application that passes requests on."""
+    """An ASGI application that forwards requests."""
 
     def __init__(self, domain: str, cells: Cells, watch_port: int | None) -> None:
         self._domain = domain
         self._watch_port = watch_port
         self._cells = cells
-        self._passages: dict[str, Passage] = {}
-        self._traffic = Traffic()
+        self._passages: dict[str, CellProxy] = {}
+        self._traffic = RequestMetrics()
 
     @asynccontextmanager
     async def opened(self, app: object) -> AsyncIterator[None]:
-        """Hold connections, and watch cells, while the block lasts."""
+        """Open the proxies and watch the cells while the application runs."""
         del app
         async with anyio.create_task_group() as tasks:
             for cell in self._cells.every:
-                passage = self._passages[cell.name] = Passage(cell)
+                passage = self._passages[cell.name] = CellProxy(cell)
                 tasks.start_soon(passage.watch)
             yield
             tasks.cancel_scope.cancel()
@@ -68,28 +70,28 @@ class _Router:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
-            # No cell has any here: live video is at an address of its own.
+            # Cells serve no WebSockets here: live video has an address of its own.
             await WebSocketClose()(scope, receive, send)
             return
         request = Request(scope)
         request.state.request_id = str(uuid.uuid4())
-        tenant = tenant_of(request.headers.get("host", ""), self._domain)
+        tenant = parse_tenant(request.headers.get("host", ""), self._domain)
         if self._watch_port is not None and scope["server"][1] == self._watch_port:
             answer = self._own(request)
         elif tenant is None and scope["path"] == "/livez":
-            answer = _alive()
+            answer = _liveness_response()
         elif tenant is None or tenant == OPERATOR or _is_for_operators(scope["path"]):
-            # Every cell has an operator.
-            answer = self._nothing(request)
-        elif (wrong := _wrong(scope)) is not None:
-            answer = _told(request, MalformedRequest.code, wrong)
+            # Each cell has an operator of its own, so operator requests have no single target.
+            answer = self._not_found(request)
+        elif (wrong := _find_ambiguity(scope)) is not None:
+            answer = _problem_response(request, MalformedRequest.code, wrong)
         else:
             await self._carry(tenant, request, receive, send)
             return
         await answer(scope, receive, send)
 
     async def _carry(self, tenant: str, request: Request, receive: Receive, send: Send) -> None:
-        """Pass a request on; what its cell has answered is in that one's log."""
+        """Forward a request; the cell logs its own response."""
         passage = self._passages[self._cells.of(tenant).name]
         log = logs.logger("router").bind(
             cell=passage.cell.name, request_id=request.state.request_id
@@ -106,52 +108,58 @@ class _Router:
         try:
             try:
                 await passage.carry(request.scope, receive, send_noted)
-            except CellAway as error:
-                log.info("not_passed", reason=str(error))
-                await _told(request, error.code, _AWAY)(request.scope, receive, send_noted)
+            except CellUnavailable as error:
+                log.info("request_not_forwarded", reason=str(error))
+                await _problem_response(request, error.code, _CELL_UNAVAILABLE)(
+                    request.scope, receive, send_noted
+                )
             except MalformedRequest as error:
-                await _told(request, error.code, str(error))(request.scope, receive, send_noted)
-            except CellLeft as error:
-                # The server cuts the connection, so that the client sees that more was to come.
-                log.warning("cell_left", reason=str(error))
+                await _problem_response(request, error.code, str(error))(
+                    request.scope, receive, send_noted
+                )
+            except CellConnectionLost as error:
+                # The server cuts the connection, so the client sees an incomplete response.
+                log.warning("cell_disconnected", reason=str(error))
             except ClientDisconnect:
-                log.info("client_left")
+                log.info("client_disconnected")
         finally:
             self._traffic.observe(passage.cell.name, status, time.perf_counter() - started)
 
     def _own(self, request: Request) -> Response:
-        """Answer what an operator asks of this process."""
+        """Return the answer to a request on the watch port: health checks and metrics."""
         path = request.scope["path"]
         if path == "/livez":
-            return _alive()
+            return _liveness_response()
         if path == "/readyz":
             away = sorted(name for name, one in self._passages.items() if one.is_away)
             if len(away) < len(self._passages):
                 return JSONResponse({"status": "ok", "degraded": away})
-            return _told(request, CellAway.code, f"{' and '.join(away)} cannot be reached")
-        if path == _METRICS:
+            return _problem_response(
+                request, CellUnavailable.code, f"{' and '.join(away)} cannot be reached"
+            )
+        if path == _METRICS_PATH:
             shown = self._traffic.shown(self._passages.values())
             return Response(shown, media_type=exposition.MEDIA_TYPE)
-        return self._nothing(request)
+        return self._not_found(request)
 
-    def _nothing(self, request: Request) -> Response:
-        detail = f"nothing is here; each tenant has a host, such as acme.{self._domain}"
-        return _told(request, "not_found", detail)
+    def _not_found(self, request: Request) -> Response:
+        detail = f"no such page; each tenant has a host of its own, such as acme.{self._domain}"
+        return _problem_response(request, "not_found", detail)
 
 
-def _alive() -> Response:
+def _liveness_response() -> Response:
     return JSONResponse({"status": "ok"})
 
 
 def _is_for_operators(path: str) -> bool:
-    """Whether a path, decoded, is none that tenants ask for."""
-    # A balancer before the APIs of a cell may tidy it likewise.
+    """Whether a decoded path is reserved for operators."""
+    # Normalize first: a balancer before the APIs of a cell may do the same.
     tidy = posixpath.normpath(f"/{path.lstrip('/')}")
-    return any(tidy == one or tidy.startswith(f"{one}/") for one in _OPERATORS)
+    return any(tidy == one or tidy.startswith(f"{one}/") for one in _OPERATOR_PATHS)
 
 
-def _wrong(scope: Scope) -> str | None:
-    """Return what is wrong with a request that two servers might read differently."""
+def _find_ambiguity(scope: Scope) -> str | None:
+    """Return why two servers might read a request differently; None when they cannot."""
     names = [name for name, _ in scope["headers"]]
     if b"transfer-encoding" in names and b"content-length" in names:
         return _TWO_LENGTHS
@@ -162,12 +170,12 @@ def _wrong(scope: Scope) -> str | None:
     return None if scope["raw_path"].startswith(b"/") else _NO_PATH
 
 
-def _told(request: Request, code: str, detail: str) -> Response:
-    """Return a problem document; a request that cannot be read ends its connection."""
+def _problem_response(request: Request, code: str, detail: str) -> Response:
+    """Return a problem document; after a malformed request it closes the connection."""
     headers = {"X-Request-Id": request.state.request_id, "Cache-Control": "no-store"}
-    if code == CellAway.code:
-        headers["Retry-After"] = str(problems.RETRY_AFTER_SECONDS)
+    if code == CellUnavailable.code:
+        headers["Retry-After"] = str(problem.RETRY_AFTER_SECONDS)
     if code == MalformedRequest.code:
-        # Nobody knows where the next begins.  Source: RFC 9112, 6.1.
+        # The start of the next request is unknown.  Source: RFC 9112, 6.1.
         headers["Connection"] = "close"
-    return problems.answer(request, code, detail, headers=headers)
+    return problem.problem_response(request, code, detail, headers=headers)

@@ -1,1 +1,1 @@
-"""The document that describes the API to machines (OpenAPI 3.1), and what it is made of."""
+"""Build the OpenAPI 3.1 document of the API from routes, bodies, links and examples."""

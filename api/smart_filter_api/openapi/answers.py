@@ -1,53 +1,56 @@
-"""What every answer has, told once for all operations: headers, the defect, plain descriptions."""
+"""Add the parts that all responses share: headers, the 500 problem, default descriptions."""
 
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from smart_filter_api import problems
+from smart_filter_api.problems import problem
 
-# FastAPI's, for whatever a route says nothing of.
-_NOTHING_SAID: Final = "Successful Response"
-_PLAINLY: Mapping[str, str] = {
-    "200": "what was asked for",
-    "201": "it is made",
-    "202": "it is accepted, and goes on by itself",
-    "204": "it is done; there is nothing to show",
+# FastAPI's description for responses that a route does not describe.
+_DEFAULT_DESCRIPTION: Final = "Successful Response"
+_DESCRIPTIONS: Mapping[str, str] = {
+    "200": "Success",
+    "201": "Created",
+    "202": "Accepted; processing continues in the background",
+    "204": "Done; the response has no body",
 }
-_COME_AGAIN = {str(int(HTTPStatus.TOO_MANY_REQUESTS)), str(int(HTTPStatus.SERVICE_UNAVAILABLE))}
+_RETRYABLE_STATUSES = {
+    str(int(HTTPStatus.TOO_MANY_REQUESTS)),
+    str(int(HTTPStatus.SERVICE_UNAVAILABLE)),
+}
 
 HEADERS: Mapping[str, Any] = {
     "X-Request-Id": {
-        "description": "names the request in the service's log",
+        "description": "Id of the request, also in the server's log",
         "required": True,
         "schema": {"type": "string", "format": "uuid"},
     },
     "Link": {
-        "description": "`rel=help`: the page about this kind of problem",
+        "description": "`rel=help`: the page about this type of problem",
         "schema": {"type": "string"},
     },
     "Retry-After": {
-        "description": "after how many seconds to send it again",
+        "description": "Seconds to wait before the request is sent again",
         "required": True,
         "schema": {"type": "integer", "minimum": 1},
     },
 }
 
 
-def add(document: dict[str, Any], operations: Iterable[dict[str, Any]]) -> None:
-    """Write into every operation what its answers share with all others."""
+def add_shared_responses(document: dict[str, Any], operations: Iterable[dict[str, Any]]) -> None:
+    """Add the shared headers, the 500 problem and default descriptions to every operation."""
     document["components"]["headers"] = dict(HEADERS)
     for operation in operations:
         answers = operation["responses"]
-        for status, answer in problems.documented("internal").items():
+        for status, answer in problem.describe_responses("internal").items():
             answers.setdefault(str(status), answer)
         for status, answer in answers.items():
-            if answer["description"] == _NOTHING_SAID:
-                answer["description"] = _PLAINLY[status]
+            if answer["description"] == _DEFAULT_DESCRIPTION:
+                answer["description"] = _DESCRIPTIONS[status]
             names = ["X-Request-Id"]
-            if problems.MEDIA_TYPE in answer.get("content", {}):
+            if problem.MEDIA_TYPE in answer.get("content", {}):
                 names.append("Link")
-            if status in _COME_AGAIN:
+            if status in _RETRYABLE_STATUSES:
                 names.append("Retry-After")
-            told = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
-            answer["headers"] = {**told, **answer.get("headers", {})}
+            shared = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+            answer["headers"] = {**shared, **answer.get("headers", {})}

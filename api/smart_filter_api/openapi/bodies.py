@@ -1,30 +1,31 @@
-"""What /openapi.json says of the bodies that their routes read as they arrive, past FastAPI."""
+"""OpenAPI schemas of the request bodies that routes read as streams, without FastAPI."""
 
 from typing import Any
 
-from smart_filter_api import documents
-from smart_filter_api.multipart import BACKGROUND, MAX_PHOTO_BYTES, PHOTO, PICTURES
-from smart_filter_api.photo_header import MAX_PIXELS, PhotoFormat
+from smart_filter_api.intake import json_document
+from smart_filter_api.intake.multipart import BACKGROUND, MAX_PHOTO_BYTES, PHOTO, PICTURES
+from smart_filter_api.intake.photo_header import MAX_PIXELS, PhotoFormat
 from smart_filter_api.schemas.deriving import DeriveRequest
-from smart_filter_shared import web_address
-from smart_filter_shared.filters import FILTERS
-from smart_filter_shared.jobs.batches import MOST_ITEMS
-from smart_filter_shared.recipe import CHOOSABLE_TASKS, Crop, Edge, Effort, Format, Output, Priority
+from smart_filter_shared.catalog.filters import FILTERS
+from smart_filter_shared.priority import Priority
+from smart_filter_shared.queue.batches import MAX_ITEMS
+from smart_filter_shared.recipe import CHOOSABLE_TASKS, Crop, Edge, Effort, Format, Output
 from smart_filter_shared.recipe.fields import (
     MAX_DEADLINE_MS,
     MAX_METADATA,
     MAX_METADATA_CHARACTERS,
     MAX_SEED,
 )
-from smart_filter_shared.recipe.files import LEAST_MAX_BYTES
-from smart_filter_shared.web_address import MAX_CHARACTERS
+from smart_filter_shared.recipe.files import MAX_BYTES_LOWER_BOUND
+from smart_filter_shared.security import urls
+from smart_filter_shared.security.urls import MAX_CHARACTERS
 
 Schema = dict[str, Any]  # a JSON schema: JSON of any shape
 
 _TEXT: Schema = {"type": "string", "maxLength": MAX_METADATA_CHARACTERS}
 
 
-def _words(default: str, description: str) -> Schema:
+def _string_schema(default: str, description: str) -> Schema:
     return {"type": "string", "default": default, "description": description}
 
 
@@ -33,39 +34,55 @@ _FRAMING: Schema = {
         "type": "string",
         "enum": [str(one) for one in Crop],
         "default": str(Crop.NONE),
-        "description": "`true`: around the people; `faces`: framed as a portrait of the faces",
+        "description": "`true`: crop around the people; `faces`: frame a portrait of the faces",
     },
-    "margin": _words("0px", "around what is cropped: 1, 2 or 4 of `30px` (500) or `10%` (50)"),
-    "scale": _words("original", "of the people within the picture, `10%` to `100%`"),
-    "position": _words("original", "of the people: `center`, or one or two of `0%` to `100%`"),
-    "roi": _words("0% 0% 100% 100%", "left, top, right, bottom of where people are"),
-    "size": _words("full", "`preview`, `medium`, `hd`, `1080x1350`, `print:10x15`"),
-    "aspect": _words("original", "`1:1`, `4:5`, `9:16`, `3:2` …"),
+    "margin": _string_schema(
+        "0px", "Margin around the crop: 1, 2 or 4 values such as `30px` (at most 500) or `10%` (50)"
+    ),
+    "scale": _string_schema("original", "Size of the people in the picture, `10%` to `100%`"),
+    "position": _string_schema(
+        "original", "Position of the people: `center`, or one or two values from `0%` to `100%`"
+    ),
+    "roi": _string_schema(
+        "0% 0% 100% 100%", "Region that holds the people: left, top, right, bottom"
+    ),
+    "size": _string_schema(
+        "full", "Output size: `full`, `preview`, `medium`, `hd`, `1080x1350`, `print:10x15`"
+    ),
+    "aspect": _string_schema("original", "Aspect ratio: `original`, `1:1`, `4:5`, `9:16`, `3:2` …"),
 }
 _FILES: Schema = {
     "matte_bits": {"type": "integer", "enum": [8, 16], "default": 8},
     "max_bytes": {
         "type": "string",
-        "description": "image and cut-out each take no more: `200000`, `200kB`, `1.5MB`; "
-        f"{LEAST_MAX_BYTES} bytes at least",
+        "description": "Size limit for each of image and cutout: `200000`, `200kB`, `1.5MB`; "
+        f"at least {MAX_BYTES_LOWER_BOUND} bytes",
     },
     "keep_metadata": {
         "type": "boolean",
         "default": False,
-        "description": "description, artist, copyright, camera, times; never where it was taken",
+        "description": "Keep description, artist, copyright, camera and times; never the location",
     },
     "effort": {
         "type": "string",
         "enum": [str(one) for one in Effort],
         "default": str(Effort.FAST),
-        "description": "`small`: slower encoders, for fewer bytes",
+        "description": "`small`: encode more slowly, for fewer bytes",
     },
 }
-_LOOK: Schema = {
-    "shadow": _words("auto", "`none`, `drop`, `contact`, the last two with how dark: `drop:0.4`"),
-    "outline": _words("none", "a width and a CSS colour: `1.5% white`, `12px #f80`"),
-    "light_wrap": _words("auto", "light of the background on the people's edge, 0 to 1"),
-    "harmonise": _words("auto", "the people's colours toward the background's light, 0 to 1"),
+_APPEARANCE: Schema = {
+    "shadow": _string_schema(
+        "auto", "`auto`, `none`, `drop` or `contact`; the last two take a strength: `drop:0.4`"
+    ),
+    "outline": _string_schema(
+        "none", "`none`, or a width and a CSS color: `1.5% white`, `12px #f80`"
+    ),
+    "light_wrap": _string_schema(
+        "auto", "How much light of the background falls on the people's edge, 0 to 1"
+    ),
+    "harmonise": _string_schema(
+        "auto", "How far the people's colors move toward the background's light, 0 to 1"
+    ),
 }
 
 _WEBHOOK_URL: Schema = {
@@ -73,22 +90,22 @@ _WEBHOOK_URL: Schema = {
     "format": "uri",
     "minLength": 1,
     "maxLength": MAX_CHARACTERS,
-    "description": "told of the job's end, signed with the secret of the webhook `default`",
+    "description": "Receives the final event, signed with the secret of the webhook `default`",
 }
 
-# What may stand for the photo itself.
-_ELSEWHERE: Schema = {
+# Fields that refer to a photo in place of its bytes.
+_PHOTO_REFERENCES: Schema = {
     "photo_url": {
         "type": "string",
         "format": "uri",
-        "maxLength": web_address.MAX_CHARACTERS,
-        "description": "instead of the photo: where a worker fetches it, from public hosts only",
+        "maxLength": urls.MAX_CHARACTERS,
+        "description": "In place of the photo: its URL on a public host; a worker fetches it",
     },
     "upload_id": {
         "type": "string",
         "format": "uuid",
-        "description": "instead of the photo: what `POST /v1/uploads` has answered, when the "
-        "photo was put there",
+        "description": "In place of the photo: the `upload_id` from `POST /v1/uploads`, after the "
+        "photo was uploaded there",
     },
 }
 
@@ -105,26 +122,26 @@ SUBMISSION: Schema = {
         "multipart/form-data": {
             "schema": {
                 "type": "object",
-                "oneOf": [{"required": [name]} for name in ("photo", *_ELSEWHERE)],
+                "oneOf": [{"required": [name]} for name in ("photo", *_PHOTO_REFERENCES)],
                 "properties": {
                     "photo": {
                         "type": "string",
                         "format": "binary",
-                        "description": "JPEG, PNG, WebP, AVIF, or HEIC where it is read; at most "
-                        f"{MAX_PHOTO_BYTES} bytes and {MAX_PIXELS} pixels",
+                        "description": "JPEG, PNG, WebP, AVIF, or HEIC where the server reads it; "
+                        f"at most {MAX_PHOTO_BYTES} bytes and {MAX_PIXELS} pixels",
                     },
                     "background_file": {
                         "type": "string",
                         "format": "binary",
-                        "description": "a picture to stand behind the people, bounded as the "
-                        "photo is; asks for the background `file`",
+                        "description": "Background picture, with the limits of the photo; selects "
+                        "the background `file`",
                     },
-                    **_ELSEWHERE,
+                    **_PHOTO_REFERENCES,
                     "webhook_url": _WEBHOOK_URL,
                     "background": {
                         "type": "string",
                         "default": "auto",
-                        "description": "`auto`, `keep`, `transparent`, `color:CSS-COLOUR`, "
+                        "description": "`auto`, `keep`, `transparent`, `color:CSS-COLOR`, "
                         "`preset:NAME`, `keywords:WORD,WORD`, `blur:0..1`, `file` or "
                         "`url:https://HOST/PATH`",
                     },
@@ -132,7 +149,7 @@ SUBMISSION: Schema = {
                         "type": "array",
                         "items": {"type": "string", "enum": [str(one) for one in Output]},
                         "default": ["image"],
-                        "description": "repeated, or separated by commas",
+                        "description": "Repeat the field, or separate values by commas",
                     },
                     "format": {
                         "type": "string",
@@ -145,15 +162,16 @@ SUBMISSION: Schema = {
                         "type": "string",
                         "enum": [str(one) for one in Edge],
                         "default": str(Edge.BALANCED),
-                        "description": "how much work the edge of the people is worth",
+                        "description": "Effort spent on the edge of the people",
                     },
                     **_FRAMING,
-                    **_LOOK,
+                    **_APPEARANCE,
                     "filters": {
                         "type": "array",
                         "items": {"type": "string", "enum": [card.name for card in FILTERS]},
                         "default": [],
-                        "description": "drawn in this order; repeated, or separated by commas",
+                        "description": "Drawn in this order; repeat the field, or separate values "
+                        "by commas",
                     },
                     "require_person": {"type": "boolean", "default": False},
                     "priority": {
@@ -166,20 +184,20 @@ SUBMISSION: Schema = {
                         "type": "integer",
                         "minimum": 1,
                         "maximum": MAX_DEADLINE_MS,
-                        "description": "from its acceptance",
+                        "description": "Milliseconds from acceptance within which the job must end",
                     },
                     "seed": {"type": "integer", "minimum": 0, "maximum": MAX_SEED},
                     "persons": {
                         "type": "string",
                         "default": "all",
                         "description": "`all`, `largest`, or numbers such as `1,3`, counted from "
-                        "the left",
+                        "the left of the photo",
                     },
                     **{
                         f"{task}.model": {
                             "type": "string",
                             "default": "auto",
-                            "description": "`auto` or a name of `GET /v1/models`",
+                            "description": "`auto`, or a name from `GET /v1/models`",
                         }
                         for task in CHOOSABLE_TASKS
                     },
@@ -188,41 +206,41 @@ SUBMISSION: Schema = {
                     r"^metadata\.[A-Za-z0-9_.-]{1,64}$": _TEXT,
                     rf"^filters\.({'|'.join(card.name for card in FILTERS)})\.[a-z]+$": {
                         "type": "string",
-                        "description": "as `parameters` of `GET /v1/filters` says",
+                        "description": "See `parameters` in `GET /v1/filters`",
                     },
                     rf"^({'|'.join(CHOOSABLE_TASKS)})\.params\.[a-z0-9_]+$": {
                         "type": "string",
-                        "description": "as `parameters` of the model's card says",
+                        "description": "See `parameters` of the model in `GET /v1/models`",
                     },
                 },
                 "additionalProperties": False,
-                "description": f"at most {MAX_METADATA} fields of metadata",
+                "description": f"At most {MAX_METADATA} metadata fields",
             },
             "encoding": {name: {"contentType": ", ".join(PhotoFormat)} for name in PICTURES},
         },
         "application/json": {
             "schema": {
                 "type": "object",
-                # Exactly one of them: null is as if it were not there.
+                # Exactly one of them; null counts as absent.
                 "oneOf": [
                     {"required": [name], "properties": {name: {"type": "string"}}}
-                    for name in ("photo_base64", *_ELSEWHERE)
+                    for name in ("photo_base64", *_PHOTO_REFERENCES)
                 ],
                 "properties": {
                     "photo_base64": {
                         "type": "string",
                         "contentEncoding": "base64",
                         "minLength": 4,
-                        "description": "the photo's bytes, bounded as the part `photo` is",
+                        "description": "The photo's bytes, with the limits of the part `photo`",
                     },
                     **{
                         name: {**one, "type": ["string", "null"]}
-                        for name, one in _ELSEWHERE.items()
+                        for name, one in _PHOTO_REFERENCES.items()
                     },
                     "webhook_url": {**_WEBHOOK_URL, "type": ["string", "null"]},
                     "recipe": {
                         "type": ["object", "null"],
-                        "description": "the fields of the form, those with dots nested: "
+                        "description": "The fields of the form, with dotted names nested: "
                         '`{"segmentation": {"model": "people"}}`',
                     },
                 },
@@ -238,7 +256,7 @@ _FORM: Schema = SUBMISSION["content"]["multipart/form-data"]
 DERIVATION: Schema = {
     "required": True,
     "content": {
-        **documents.described(DeriveRequest)["requestBody"]["content"],
+        **json_document.describe_body(DeriveRequest)["requestBody"]["content"],
         "multipart/form-data": {
             "schema": {
                 **{name: value for name, value in _FORM["schema"].items() if name != "oneOf"},
@@ -246,7 +264,7 @@ DERIVATION: Schema = {
                     **{
                         name: value
                         for name, value in _FORM["schema"]["properties"].items()
-                        if name not in {PHOTO, *_ELSEWHERE}
+                        if name not in {PHOTO, *_PHOTO_REFERENCES}
                     },
                     "correction_id": {"type": "string", "maxLength": 100},
                 },
@@ -268,24 +286,26 @@ BATCH: Schema = {
                     "items": {
                         "type": "array",
                         "minItems": 1,
-                        "maxItems": MOST_ITEMS,
+                        "maxItems": MAX_ITEMS,
                         "items": {
                             "type": "object",
                             "oneOf": [
-                                {"required": [name]} for name in ("photo_base64", *_ELSEWHERE)
+                                {"required": [name]}
+                                for name in ("photo_base64", *_PHOTO_REFERENCES)
                             ],
                             "properties": {
-                                **_ELSEWHERE,
+                                **_PHOTO_REFERENCES,
                                 "photo_base64": {
                                     "type": "string",
                                     "contentEncoding": "base64",
                                     "minLength": 4,
-                                    "description": "the photo's bytes; all photos of a batch "
-                                    f"together: at most {MAX_PHOTO_BYTES}",
+                                    "description": "The photo's bytes; all photos of a batch "
+                                    f"together have at most {MAX_PHOTO_BYTES} bytes",
                                 },
                                 "recipe": {
                                     "type": "object",
-                                    "description": "in place of what `recipe` says for all",
+                                    "description": "Recipe of this item; its fields override "
+                                    "those of the batch's `recipe`",
                                 },
                                 "metadata": {
                                     "type": "object",
@@ -298,7 +318,7 @@ BATCH: Schema = {
                     },
                     "recipe": {
                         "type": "object",
-                        "description": "for all items, as in the body of a single photo",
+                        "description": "Recipe for all items, as in the body of `POST /v1/jobs`",
                     },
                     "album": {
                         "type": "object",
@@ -307,8 +327,8 @@ BATCH: Schema = {
                             "best": {
                                 "type": "integer",
                                 "minimum": 0,
-                                "maximum": MOST_ITEMS,
-                                "description": "how many are composed, the best by their rank",
+                                "maximum": MAX_ITEMS,
+                                "description": "Number of photos to compose, the best by rank",
                             }
                         },
                         "additionalProperties": False,

@@ -1,4 +1,4 @@
-"""What /openapi.json says beyond what FastAPI reads from the routes."""
+"""Build the OpenAPI document: FastAPI's own, completed with webhooks, links and examples."""
 
 from typing import Any
 
@@ -11,55 +11,58 @@ from pydantic.json_schema import models_json_schema
 from smart_filter_api.openapi import answers as openapi_answers
 from smart_filter_api.openapi import examples as openapi_examples
 from smart_filter_api.openapi import links as openapi_links
-from smart_filter_api.problems import Problem
+from smart_filter_api.problems.problem import Problem
 from smart_filter_api.schemas.batches import BatchEventAnswer
 from smart_filter_api.schemas.deriving import CorrectionRequest
 from smart_filter_api.schemas.jobs import EventAnswer
-from smart_filter_shared import signing
-from smart_filter_shared.jobs.events import FINAL, EventType
+from smart_filter_shared.queue.events import FINAL_TYPES, EventType
+from smart_filter_shared.webhooks import signatures
 
 Schema = dict[str, Any]  # a JSON schema: JSON of any shape
 
 _DESCRIPTION = (
-    "Submit a photo, wait for its job in whatever way suits (poll, `Prefer: wait`, events, a "
-    "webhook) and fetch its outputs. Every POST takes an `Idempotency-Key`. Every error is a "
-    "problem document (RFC 9457) whose header `Link` leads to a page about it. Every GET has a "
-    "HEAD. An address that lacks a method answers 405."
+    "Submit a photo, wait for its job (poll, `Prefer: wait`, event stream or webhook) and download "
+    "its outputs. Every POST accepts an `Idempotency-Key`. Every error is a problem document "
+    "(RFC 9457); its header `Link` leads to a page about the problem. Every GET has a HEAD. An "
+    "unsupported method gets status 405."
 )
 TAGS = {
-    "jobs": "Photos on their way: submit, look at, wait for, cancel, delete, fetch outputs.",
-    "batches": "Photos submitted together; of those of an album, the best are composed.",
-    "models": "The models that a recipe may name.",
-    "backgrounds": "The backgrounds that a recipe may name.",
-    "filters": "The filters that a recipe may name.",
-    "webhooks": "Who is told of jobs' ends, and what came of telling them.",
-    "tenants": "Keys, short-lived keys for devices, and what was used.",
-    "operator": "The whole service, for whoever runs it: how it stands, and what is stopped.",
-    "session": "A browser's session in place of a key.",
-    "remove.bg": "The interface of remove.bg v1.0, with its own errors.",
-    "health": "Whether the service lives and serves, and its metrics; without a key.",
-    "problems": "What each kind of problem means; without a key.",
+    "jobs": "Submit photos; read, await, cancel and delete their jobs; download outputs.",
+    "batches": "Submit photos together; an album composes only its best photos.",
+    "models": "Models that a recipe can name.",
+    "backgrounds": "Backgrounds that a recipe can name.",
+    "filters": "Filters that a recipe can name.",
+    "webhooks": "Addresses that receive the final events of jobs, and their deliveries.",
+    "tenants": "API keys, short-lived device keys, limits and usage.",
+    "operator": "For operators: the state of the whole service, pausing queues and draining "
+    "workers, failed jobs.",
+    "session": "Browser sessions in place of an API key.",
+    "remove.bg": "A remove.bg v1.0 compatible interface, with its own error format.",
+    "health": "Liveness, readiness and metrics; without a key.",
+    "problems": "The meaning of each type of problem; without a key.",
 }
 
 
-def schema(app: FastAPI) -> Schema:
-    """Return the app's OpenAPI document, with problem documents as the only errors."""
+def build_document(app: FastAPI) -> Schema:
+    """Return the app's OpenAPI document, in which all errors are problem documents."""
     document: Schema = get_openapi(
         title=app.title,
         version=app.version,
         summary=app.summary,
         description=_DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        servers=[{"url": "/", "description": "the service that gave this document"}],
+        servers=[{"url": "/", "description": "The service that serves this document"}],
         tags=[{"name": name, "description": about} for name, about in TAGS.items()],
         routes=app.routes,
     )
     ends: list[tuple[EventType, type[BaseModel]]] = [
-        *((type_, EventAnswer) for type_ in sorted(FINAL)),
+        *((type_, EventAnswer) for type_ in sorted(FINAL_TYPES)),
         (EventType.BATCH_FINISHED, BatchEventAnswer),
     ]
-    document["webhooks"] = {str(type_): {"post": _told(type_, of)} for type_, of in ends}
-    # FastAPI adds an answer that this API never gives to whatever has a parameter.
+    document["webhooks"] = {
+        str(type_): {"post": _webhook_operation(type_, of)} for type_, of in ends
+    }
+    # FastAPI adds a 422 response to each operation with parameters; this API never sends it.
     for path in document["paths"].values():
         for operation in path.values():
             answers = operation["responses"]
@@ -87,49 +90,49 @@ def schema(app: FastAPI) -> Schema:
         _lift_definitions(operation, schemas)
         for parameter in operation.get("parameters", []):
             parameter["schema"] = _without_null(parameter["schema"])
-    openapi_answers.add(document, operations.values())
-    openapi_links.add(operations)
-    openapi_examples.add(document, operations)
+    openapi_answers.add_shared_responses(document, operations.values())
+    openapi_links.add_links(operations)
+    openapi_examples.add_examples(document, operations)
     return document
 
 
 def operation_id(route: APIRoute) -> str:
-    """Return what programs made from the document call an operation: `jobs_create`.
+    """Return the operationId of a route, such as `jobs_create`, for generated clients.
 
-    The module and the name of its function, which says the same only once.
+    It is the module and the function name; a suffix that repeats the module is dropped.
     """
     module = route.endpoint.__module__.rpartition(".")[2]
     return f"{module}_{route.name.removesuffix(f'_{module}')}"
 
 
 def _without_null(schema: Schema) -> Schema:
-    """Return the schema of a parameter that may be left out, as no query or header is null."""
+    """Return the schema of an optional parameter without null: a query or header is never null."""
     choices = [one for one in schema.get("anyOf", []) if one != {"type": "null"}]
     if len(choices) != 1:
         return schema
-    return {**choices[0], **{name: said for name, said in schema.items() if name != "anyOf"}}
+    return {**choices[0], **{name: value for name, value in schema.items() if name != "anyOf"}}
 
 
 def _lift_definitions(operation: Schema, schemas: Schema) -> None:
-    """Put what a body's own schema defines where its references look for it."""
+    """Move the `$defs` of a body's schema to the document's schemas, where references point."""
     for content in operation.get("requestBody", {}).get("content", {}).values():
         for name, definition in content["schema"].pop("$defs", {}).items():
             schemas.setdefault(name, definition)
 
 
-def _told(type_: EventType, of: type[BaseModel]) -> Schema:
-    """Return what a webhook is sent.  Source: Standard Webhooks 1.0.0."""
-    headers = (signing.ID_HEADER, signing.TIMESTAMP_HEADER, signing.SIGNATURE_HEADER)
+def _webhook_operation(type_: EventType, of: type[BaseModel]) -> Schema:
+    """Return the operation of a webhook event.  Source: Standard Webhooks 1.0.0."""
+    headers = (signatures.ID_HEADER, signatures.TIMESTAMP_HEADER, signatures.SIGNATURE_HEADER)
     event = {"$ref": f"#/components/schemas/{of.__name__}"}
     counted = "`items`" if type_ == EventType.BATCH_FINISHED else "`faces` and `rating`"
     return {
         "summary": f"{type_.partition('.')[0].capitalize()} has ended: {type_}",
-        "description": "At least once, under the same `webhook-id`; less than 20 kB: beyond 16 kB "
-        f"{counted} of `data` become counts and a link.",
+        "description": "Delivered at least once, always with the same `webhook-id`. The payload "
+        f"has less than 20 kB; above 16 kB, {counted} of `data` become counts and a link.",
         "parameters": [
             {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
             for name in headers
         ],
         "requestBody": {"required": True, "content": {"application/json": {"schema": event}}},
-        "responses": {"2XX": {"description": "it was received; anything else is tried again"}},
+        "responses": {"2XX": {"description": "Received; any other status is retried"}},
     }

@@ -1,8 +1,8 @@
-"""Examples in the OpenAPI document: exchanges with a real service, recorded once.
+"""Add examples to the OpenAPI document: exchanges with a real service, recorded once.
 
-`make examples` records them (docs/smart_filter_docs/tour.py) into examples.json: for each
-operationId what is asked and what is answered, by names. What an answer has by default and came
-after the recording is added from its schema.
+`make examples` records them (docs/smart_filter_docs/tour.py) into examples.json: the requests and
+responses of each operationId, by name. Fields added to the schema after the recording are filled
+with their defaults.
 """
 
 import json
@@ -10,14 +10,14 @@ from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import Any
 
-from smart_filter_api import pages
-from smart_filter_api.problem_pages import PAGES
-from smart_filter_api.problems import KINDS
+from smart_filter_api.problems import render
+from smart_filter_api.problems.catalog import PAGES
+from smart_filter_api.problems.problem import KINDS
 
 Json = Any  # a JSON value of any shape
 
 _FILE = "examples.json"
-# What ids in paths are, and one of them.
+# Description and example of each path parameter.
 PARAMETERS: Mapping[str, tuple[str, str]] = {
     "job_id": ("`id` of a job", "019a9d3c-5d64-7c1e-8a2b-6f0e3d2c1b0a"),
     "batch_id": ("`id` of a batch", "019a9d3c-6b02-7d4f-9a31-2c5e8f7b6a09"),
@@ -27,79 +27,79 @@ PARAMETERS: Mapping[str, tuple[str, str]] = {
     ),
     "delivery_id": ("`id` of a delivery", "c2a8e1f4-7b63-4d19-8e5a-0f9b1c2d3e4f"),
     "upload_id": (
-        "`upload_id` that `POST /v1/uploads` has answered",
+        "`upload_id` from `POST /v1/uploads`",
         "0199a3c1-5b7e-7d20-9f4a-6c1e8b2d3f50",
     ),
     "key_id": ("`key_id` of a key", "8d7c6b5a-4f3e-4d2c-9b1a-0e9f8d7c6b5a"),
-    "tenant": ("the name of a tenant", "local"),
-    "capability": ("a stage and what runs it", "face.centerface"),
+    "tenant": ("Name of a tenant", "local"),
+    "capability": ("A stage and its model family", "face.centerface"),
     "worker_id": ("`worker_id` of a worker", "3f0c2b1a-9e8d-4c7b-a6f5-e4d3c2b1a098"),
-    "name": ("of an output that the job was asked for", "image"),
+    "name": ("Name of an output that the job's recipe requests", "image"),
     "code": ("`code` of a problem", "not_found"),
 }
 
 
-def recorded() -> dict[str, Any]:
-    """Return the exchanges by operationId: `asked` and `answered`."""
+def load_exchanges() -> dict[str, Any]:
+    """Return the recorded exchanges by operationId: `asked` and `answered`."""
     exchanges: dict[str, Any] = json.loads(
         resources.files("smart_filter_api.openapi").joinpath(_FILE).read_text()
     )
     return exchanges
 
 
-def add(document: dict[str, Any], operations: Mapping[str, dict[str, Any]]) -> None:
-    """Write the examples into a document's operations, parameters, problems and webhooks."""
-    exchanges = recorded()
+def add_examples(document: dict[str, Any], operations: Mapping[str, dict[str, Any]]) -> None:
+    """Add the examples to a document's operations, parameters, problems and webhooks."""
+    exchanges = load_exchanges()
     schemas = document["components"]["schemas"]
     for operation_id, operation in operations.items():
         for parameter in operation.get("parameters", []):
             if parameter["in"] == "path" and parameter["name"] in PARAMETERS:
                 parameter["description"], parameter["example"] = PARAMETERS[parameter["name"]]
-        for content, example in _places(operation, exchanges.get(operation_id, {})):
-            value = _filled(example["value"], content.get("schema", {}), schemas)
+        for content, example in _pair_examples(operation, exchanges.get(operation_id, {})):
+            value = _fill_defaults(example["value"], content.get("schema", {}), schemas)
             content.setdefault("examples", {})[example["name"]] = {"value": value}
     document["components"]["examples"] = {
         code: {
             "summary": kind.title,
-            "value": pages.example(code).model_dump(mode="json", exclude_none=True),
+            "value": render.example_problem(code).model_dump(mode="json", exclude_none=True),
         }
         for code, kind in KINDS.items()
         if code in PAGES
     }
     for type_ in document["webhooks"]:
-        told = exchanges.get("webhooks", {}).get(type_)
-        if told is not None:
+        event = exchanges.get("webhooks", {}).get(type_)
+        if event is not None:
             content = document["webhooks"][type_]["post"]["requestBody"]["content"]
-            value = _filled(told, content["application/json"]["schema"], schemas)
-            content["application/json"]["examples"] = {"told": {"value": value}}
+            value = _fill_defaults(event, content["application/json"]["schema"], schemas)
+            content["application/json"]["examples"] = {"event": {"value": value}}
 
 
-def _filled(value: Json, schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Json:
-    """Return a value with what its schema says of properties that it lacks."""
+def _fill_defaults(value: Json, schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Json:
+    """Return a value with missing required properties set to their schema's defaults."""
     for choice in schema.get("anyOf", []):
         if choice != {"type": "null"} and value is not None:
-            return _filled(value, choice, schemas)
+            return _fill_defaults(value, choice, schemas)
     if "$ref" in schema:
-        return _filled(value, schemas[schema["$ref"].rpartition("/")[2]], schemas)
+        return _fill_defaults(value, schemas[schema["$ref"].rpartition("/")[2]], schemas)
     if isinstance(value, list) and "items" in schema:
-        return [_filled(one, schema["items"], schemas) for one in value]
+        return [_fill_defaults(one, schema["items"], schemas) for one in value]
     if not isinstance(value, dict):
         return value
     known = schema.get("properties", {})
     missing = {
-        name: said["default"]
-        for name, said in known.items()
-        if name not in value and name in schema.get("required", []) and "default" in said
+        name: about["default"]
+        for name, about in known.items()
+        if name not in value and name in schema.get("required", []) and "default" in about
     }
     return {
-        name: _filled(one, known.get(name, {}), schemas) for name, one in value.items()
+        name: _fill_defaults(one, known.get(name, {}), schemas) for name, one in value.items()
     } | missing
 
 
-def _places(
+def _pair_examples(
     operation: dict[str, Any], exchange: Mapping[str, list[dict[str, Json]]]
 ) -> Iterator[tuple[dict[str, Any], dict[str, Json]]]:
-    """Yield what a media type of the operation says, and an example that belongs there."""
+    """Yield each media type object of the operation with an example for it."""
     for example in exchange.get("asked", []):
         yield operation["requestBody"]["content"][example["media_type"]], example
     for example in exchange.get("answered", []):

@@ -1,4 +1,4 @@
-"""What can be asked next with what an answer tells: OpenAPI's links between operations.
+"""Add OpenAPI links: which operations can follow a response, with values from its body.
 
 Source: OpenAPI 3.1.0, 4.8.20 (Link Object) and 4.8.20.3 (Runtime Expressions).
 """
@@ -16,9 +16,9 @@ _SAME_WEBHOOK = {"webhook_id": "$request.path.webhook_id"}
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Operations that follow one, by their operationIds.
+    """Links from the responses of one operation to others, all by operationId.
 
-    parameters: what each of them is given, as runtime expressions.  body: what it is sent.
+    parameters, body: values for the linked operations, as runtime expressions.
     """
 
     after: str
@@ -28,29 +28,29 @@ class Link:
     body: Mapping[str, str] | None = None
 
 
-_OF_JOBS = tuple(
+_JOB_OPERATIONS = tuple(
     "jobs_show jobs_follow jobs_cancel jobs_redrive photo_fetch outputs_fetch jobs_delete".split()
 )
-_AGAIN = ("deriving_derive", "deriving_correct", "deriving_list_corrections")
-_OF_BATCHES = ("batches_show", "batches_follow", "batches_cancel", "batches_delete")
+_DERIVE_OPERATIONS = ("derive_derive", "derive_correct", "derive_list_corrections")
+_BATCH_OPERATIONS = ("batches_show", "batches_follow", "batches_cancel", "batches_delete")
 
 LINKS: Sequence[Link] = (
-    Link("jobs_create", (200, 202), _OF_JOBS, _JOB),
-    Link("jobs_create", (200, 202), _AGAIN, _JOB),
-    # Most likely it has ended by the time that somebody looks.
-    Link("jobs_show", (200,), _AGAIN, _JOB),
+    Link("jobs_create", (200, 202), _JOB_OPERATIONS, _JOB),
+    Link("jobs_create", (200, 202), _DERIVE_OPERATIONS, _JOB),
+    # These operations need an ended job, which is most likely when a client reads it.
+    Link("jobs_show", (200,), _DERIVE_OPERATIONS, _JOB),
     Link(
-        "deriving_correct",
+        "derive_correct",
         (201,),
-        ("deriving_derive",),
+        ("derive_derive",),
         {"job_id": f"{_BODY}/job_id"},
         {"correction_id": f"{_BODY}/id"},
     ),
-    Link("deriving_correct", (201,), ("deriving_list_corrections",), {"job_id": f"{_BODY}/job_id"}),
-    Link("deriving_derive", (200, 202), ("jobs_show", "outputs_fetch", "jobs_delete"), _JOB),
+    Link("derive_correct", (201,), ("derive_list_corrections",), {"job_id": f"{_BODY}/job_id"}),
+    Link("derive_derive", (200, 202), ("jobs_show", "outputs_fetch", "jobs_delete"), _JOB),
     Link("uploads_create", (201,), ("uploads_put",), {"upload_id": f"{_BODY}/upload_id"}),
     Link("uploads_create", (201,), ("jobs_create",), {}, {"upload_id": f"{_BODY}/upload_id"}),
-    Link("batches_create", (200, 202), _OF_BATCHES, _BATCH),
+    Link("batches_create", (200, 202), _BATCH_OPERATIONS, _BATCH),
     Link(
         "batches_create",
         (200, 202),
@@ -79,12 +79,12 @@ LINKS: Sequence[Link] = (
     Link("keys_issue", (201,), ("keys_revoke",), {"key_id": f"{_BODY}/key_id"}),
     Link("keys_issue_for_device", (201,), ("keys_revoke",), {"key_id": f"{_BODY}/key_id"}),
 )
-# What paths name beside ids.
-_FIXED: Mapping[str, Mapping[str, str]] = {"outputs_fetch": {"name": "image"}}
+# Path parameters that are not ids.
+_FIXED_PARAMETERS: Mapping[str, Mapping[str, str]] = {"outputs_fetch": {"name": "image"}}
 
 
-def add(operations: Mapping[str, dict[str, Any]]) -> None:
-    """Write the links into operations, which are given by their operationIds."""
+def add_links(operations: Mapping[str, dict[str, Any]]) -> None:
+    """Add the links to operations, which are keyed by operationId."""
     for link in LINKS:
         for status in link.statuses:
             answer = operations[link.after]["responses"][str(status)]
@@ -92,6 +92,6 @@ def add(operations: Mapping[str, dict[str, Any]]) -> None:
                 answer.setdefault("links", {})[to] = {
                     "operationId": to,
                     "description": operations[to]["summary"],
-                    "parameters": {**link.parameters, **_FIXED.get(to, {})},
+                    "parameters": {**link.parameters, **_FIXED_PARAMETERS.get(to, {})},
                     **({} if link.body is None else {"requestBody": dict(link.body)}),
                 }

@@ -1,1 +1,1 @@
-"""The interface that clients of remove.bg v1.0 speak, over the same queue as everything else."""
+"""A remove.bg v1.0 compatible interface, on the same queue as all other jobs."""

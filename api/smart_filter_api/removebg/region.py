@@ -1,7 +1,8 @@
-"""The region of interest: read strictly, and held against the photo as soon as its size is known.
+"""Parse the region of interest, and check it against the photo's size.
 
-A photo may lie on its side until `prepare` has turned it, and of one at an address nothing is
-known before: so what the door lets pass is looked at again when the photo's size is known.
+The check runs twice. At submission the photo may still need rotation, or its size is unknown when
+it comes from a URL, so only regions that can never fit are rejected. The check is repeated when
+`prepare` has found the upright size.
 """
 
 import re
@@ -10,7 +11,7 @@ from typing import Final
 
 from smart_filter_api.removebg.errors import Fault
 from smart_filter_shared.recipe import Length
-from smart_filter_shared.recipe.words import shown
+from smart_filter_shared.recipe.words import quote_value
 
 _LENGTH: Final = re.compile(r"([+-]?[0-9]{1,5}(?:\.[0-9]{1,4})?)(px|%)?")
 _WHOLE: Final = "0% 0% 100% 100%"
@@ -20,7 +21,7 @@ _ALL_PERCENT: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """Two corners, x and y each, in pixels of the upright photo or percents of its sides."""
+    """A box given by two corners, in pixels of the upright photo or percent of its sides."""
 
     left: Length
     top: Length
@@ -28,11 +29,11 @@ class Region:
     bottom: Length
 
     def __str__(self) -> str:
-        """Return it as a recipe writes it."""
+        """Return the region as a recipe writes it."""
         return f"{self.left} {self.top} {self.right} {self.bottom}"
 
     def fault(self, width: int, height: int) -> Fault | None:
-        """Return what is wrong with it for an upright photo of this size."""
+        """Return the fault of the region for an upright photo of this size; None if it fits."""
         across = self.left.of(width), self.right.of(width)
         down = self.top.of(height), self.bottom.of(height)
         if min(*across, *down) < 0 or across[1] > width or down[1] > height:
@@ -43,10 +44,10 @@ class Region:
             return Fault("roi_region_empty", f"the region {self} of {width}x{height}px is empty")
         return None
 
-    def fault_however_turned(self, size: tuple[int, int] | None) -> Fault | None:
-        """Return what is wrong with it whichever way a photo is turned.
+    def fault_in_any_orientation(self, size: tuple[int, int] | None) -> Fault | None:
+        """Return the fault of the region in every orientation of a photo; None if it can fit.
 
-        size: the photo's width and height in pixels; None: whatever size it has.
+        size: the photo's width and height in pixels; None if unknown.
         """
         if size is not None:
             width, height = size
@@ -60,13 +61,13 @@ class Region:
         return None
 
 
-def read(text: str) -> Region:
-    """Return the region of `x1 y1 x2 y2`, each with `px`, `%` or nothing, which is px.
+def parse_region(text: str) -> Region:
+    """Return the region of `x1 y1 x2 y2`, each with `px` or `%`; the default unit is px.
 
-    Raises ValueError, which says what would be right.
+    Raises ValueError, which names the expected form.
     """
     matches = [_LENGTH.fullmatch(part) for part in (text or _WHOLE).split()]
     found = [Length(float(one[1]), percent=one[2] == "%") for one in matches if one is not None]
     if len(matches) != _SIDES or len(found) != _SIDES:
-        raise ValueError(f"{shown(text)} is not x1 y1 x2 y2 such as 10% 0% 90% 100%")
+        raise ValueError(f"{quote_value(text)} is not x1 y1 x2 y2 such as 10% 0% 90% 100%")
     return Region(*found)

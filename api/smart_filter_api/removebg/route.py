@@ -1,4 +1,4 @@
-"""/v1.0: what clients of remove.bg ask, answered as they expect it."""
+"""/v1.0: the endpoints of the remove.bg compatible interface."""
 
 from functools import partial
 from http import HTTPStatus
@@ -8,23 +8,27 @@ import anyio
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
-from smart_filter_api import deps, spans, waiting
-from smart_filter_api.deps import OpenServices
-from smart_filter_api.intake import Addressed, Upload
-from smart_filter_api.keys import Caller, Scope
-from smart_filter_api.removebg import answer, balance, body, described, fields, sharing
-from smart_filter_api.removebg.balance import Account
-from smart_filter_api.removebg.errors import PREFIX, Route, documented, refused
-from smart_filter_api.routes.outputs import followed, hand_over
-from smart_filter_shared.errors import OutOfScope, RateLimited, Unauthorized
+from smart_filter_api.auth.api_keys import Caller, Scope
+from smart_filter_api.http import spans
+from smart_filter_api.intake.body import PhotoRequest, RemotePhoto
+from smart_filter_api.removebg import account as removebg_account
+from smart_filter_api.removebg import answer, body, coalescing, fields, openapi
+from smart_filter_api.removebg.account import Account
+from smart_filter_api.removebg.errors import PREFIX, Route, describe_responses, refusal
+from smart_filter_api.responses import long_poll
+from smart_filter_api.responses.followed_job import FollowedJob
+from smart_filter_api.routes.outputs import mark_downloaded, stream_then
+from smart_filter_api.services import container
+from smart_filter_api.services.container import OpenServices
+from smart_filter_shared.errors import InsufficientScope, RateLimited, Unauthorized
 
 router = APIRouter(prefix=PREFIX, tags=["remove.bg"], route_class=Route)
 
-_KEY = APIKeyHeader(name="X-Api-Key", auto_error=False, description="a key: `sf_live_…`")
-_BEARER = HTTPBearer(auto_error=False, description="a key: `sf_live_…`")
+_KEY = APIKeyHeader(name="X-Api-Key", auto_error=False, description="An API key: `sf_live_…`")
+_BEARER = HTTPBearer(auto_error=False, description="An API key: `sf_live_…`")
 
 
-async def _known(
+async def _authenticate(
     request: Request,
     services: OpenServices,
     key: Annotated[str | None, Depends(_KEY)],
@@ -32,29 +36,29 @@ async def _known(
 ) -> Caller:
     shown = key or (bearer.credentials if bearer is not None else "")
     if not shown:
-        raise Unauthorized("send the header X-Api-Key")
-    caller = await deps.identified(request, services, shown)
+        raise Unauthorized("the header X-Api-Key is missing")
+    caller = await container.identify_caller(request, services, shown)
     request.state.is_known = True
     if caller.is_device:
-        raise OutOfScope("the key is for a device: it submits photos and nothing else")
+        raise InsufficientScope("a device key can only submit photos through /v1/jobs")
     return caller
 
 
-Known = Annotated[Caller, Depends(_known)]
+AuthenticatedCaller = Annotated[Caller, Depends(_authenticate)]
 
 
 @router.post(
     "/removebg",
-    summary="Cut people out, as remove.bg does",
-    description="For programs that were written for remove.bg v1.0; everything else is told by "
-    "`POST /v1/jobs`. Answered within 18 seconds, by 503 when that is too short. The same request "
-    "sent again meanwhile waits for the same job.",
+    summary="Remove the background, remove.bg compatible",
+    description="For programs written for remove.bg v1.0; `POST /v1/jobs` offers more. The answer "
+    "comes within 18 seconds, or is a 503 when the job takes longer. An identical request sent "
+    "meanwhile waits for the same job.",
     operation_id="removebg_remove",
     response_class=Response,
-    openapi_extra={"requestBody": described.BODY},
+    openapi_extra={"requestBody": openapi.BODY},
     responses={
-        HTTPStatus.OK: described.RESULT,
-        **documented(
+        HTTPStatus.OK: openapi.RESULT,
+        **describe_responses(
             HTTPStatus.BAD_REQUEST,
             HTTPStatus.PAYMENT_REQUIRED,
             HTTPStatus.FORBIDDEN,
@@ -64,12 +68,12 @@ Known = Annotated[Caller, Depends(_known)]
         ),
     },
 )
-async def remove(request: Request, services: OpenServices, caller: Known) -> Response:
-    """Cut the people out of an image and answer with what is left."""
+async def remove(request: Request, services: OpenServices, caller: AuthenticatedCaller) -> Response:
+    """Cut the people out of an image and return the result."""
     if Scope.SUBMIT not in caller.scopes:
-        raise OutOfScope(f"the key lacks the scope {Scope.SUBMIT}")
-    async with body.received(request) as sent:
-        # From here on: how long a body takes to arrive is its sender's affair.
+        raise InsufficientScope(f"the key lacks the scope {Scope.SUBMIT}")
+    async with body.receive_body(request) as sent:
+        # The time limit starts after the body has arrived.
         ends_at = anyio.current_time() + services.removebg_seconds
         image = sent.image
         header = None if image is None else image.header
@@ -80,43 +84,47 @@ async def remove(request: Request, services: OpenServices, caller: Known) -> Res
             size=None if header is None else (header.width, header.height),
         )
         background = sent.background if wish.takes_background else None
-        upload = Upload(image or Addressed(wish.image_url), background, wish.recipe)
+        upload = PhotoRequest(image or RemotePhoto(wish.image_url), background, wish.recipe)
         try:
-            seat = await sharing.take(services, caller, upload, ends_at=ends_at)
-        except RateLimited as error:  # requests a minute were counted before: these are megapixels
-            raise refused("insufficient_credits", str(error)) from error
+            seat = await coalescing.join_or_submit(services, caller, upload, ends_at=ends_at)
+        except (
+            RateLimited
+        ) as error:  # the daily megapixels; requests per minute were counted before
+            raise refusal("insufficient_credits", str(error)) from error
     if seat.is_first:
-        await spans.tell(request, jobs=[seat.job_id])
-    job = await waiting.until(
-        services, caller.tenant, seat.job_id, seconds=max(0.0, ends_at - anyio.current_time())
+        await spans.record_submission(request, jobs=[seat.job_id])
+    job = await long_poll.wait_for_end(
+        services,
+        FollowedJob(caller.tenant, seat.job_id),
+        seconds=max(0.0, ends_at - anyio.current_time()),
     )
     if job.finished_at is None:
-        ended = await sharing.leave(services, seat)
+        ended = await coalescing.abandon(services, seat)
         if ended is None:
-            detail = f"it took longer than {services.removebg_seconds:g} s; send it again later"
-            raise refused("timeout", detail)
+            detail = f"processing took longer than {services.removebg_seconds:g} s; try again later"
+            raise refusal("timeout", detail)
         job = ended
-    # Nothing is kept for long of a tenant that says so; but for all who wait for the same job.
-    ends_it = job.keep_nothing and await sharing.is_last(services, seat)
-    then = partial(hand_over, services, job, wish.output)
-    return await answer.of(
+    # With `keep_nothing`, the last request that waits for the job ends the retention of its files.
+    ends_it = job.keep_nothing and await coalescing.is_last(services, seat)
+    then = partial(mark_downloaded, services, job, wish.output)
+    return await answer.render_result(
         services,
         job,
         wish,
-        sent=partial(followed, request, then) if ends_it else None,
+        sent=partial(stream_then, request, then) if ends_it else None,
         as_json=answer.wants_json(", ".join(request.headers.getlist("accept"))),
-        price=balance.price(caller) if seat.is_first else 0.0,
+        price=removebg_account.credits_per_megapixel(caller) if seat.is_first else 0.0,
     )
 
 
 @router.get(
     "/account",
-    summary="Show what is left, as remove.bg does",
-    description="A credit is a megapixel of those that the tenant may submit today.",
+    summary="Show the remaining credits, remove.bg compatible",
+    description="One credit is one megapixel of the tenant's daily limit.",
     operation_id="removebg_account",
     responses={
-        HTTPStatus.OK: described.ACCOUNT,
-        **documented(
+        HTTPStatus.OK: openapi.ACCOUNT,
+        **describe_responses(
             HTTPStatus.FORBIDDEN,
             HTTPStatus.TOO_MANY_REQUESTS,
             HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -124,17 +132,17 @@ async def remove(request: Request, services: OpenServices, caller: Known) -> Res
         ),
     },
 )
-async def account(services: OpenServices, caller: Known) -> Account:
-    """Answer what the caller's tenant may still submit today."""
-    return await balance.account(services, caller)
+async def account(services: OpenServices, caller: AuthenticatedCaller) -> Account:
+    """Return the credits that the caller's tenant has left today."""
+    return await removebg_account.get_account(services, caller)
 
 
 @router.post("/improve", include_in_schema=False)
-async def improve(caller: Known) -> Response:
-    """Refuse to give photos away."""
+async def improve(caller: AuthenticatedCaller) -> Response:
+    """Reject remove.bg's improvement program: photos are not shared for training."""
     del caller
-    raise refused(
+    raise refusal(
         "not_found",
-        "photos are given to nobody for training; corrections of a job, with the consent of who "
-        "is seen, are sent to /v1/jobs/{id}/corrections",
+        "photos are not shared for training; with the consent of the people in the photo, send "
+        "corrections of a job to /v1/jobs/{id}/corrections",
     )

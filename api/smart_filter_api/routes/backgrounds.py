@@ -1,46 +1,49 @@
-"""The backgrounds that can be asked for by name, what they look like, and the words for them."""
+"""Endpoints for backgrounds: list them, their keywords and their thumbnails."""
 
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Response
 
-from smart_filter_api import answers, objects, tags
-from smart_filter_api.deps import OpenServices, Reader
-from smart_filter_api.objects import File
-from smart_filter_api.problems import documented
+from smart_filter_api.http import etags
+from smart_filter_api.presenters import job
+from smart_filter_api.problems.problem import describe_responses
+from smart_filter_api.responses import stored_object
+from smart_filter_api.responses.stored_object import StoredObject
 from smart_filter_api.schemas.choices import PresetPage, WordAnswer, WordPage
+from smart_filter_api.services.container import OpenServices, Reader
 from smart_filter_shared.errors import NotFound, ObjectMissing
 from smart_filter_shared.presets import PRESETS, thumbnails, words
 from smart_filter_shared.recipe.background import MAX_KEYWORD_CHARACTERS
-from smart_filter_shared.recipe.words import shown
+from smart_filter_shared.recipe.words import quote_value
 from smart_filter_shared.storage import keys
 
 router = APIRouter(prefix="/v1/backgrounds", tags=["backgrounds"])
 
-# Designs change with versions of the service. Pictures may be replaced at any time, and on one
-# browser another tenant's may have the same name: those are asked for each time.
-_FRESH_SECONDS: Final = 86_400
+# Cache lifetime of thumbnails of designs, which change only with versions of the service. Those of
+# stored pictures are revalidated each time: a picture may be replaced, and another tenant in the
+# same browser may have one with the same name.
+_MAX_AGE_SECONDS: Final = 86_400
 
 
 @router.get(
     "",
     summary="List the backgrounds",
-    responses=documented("unauthorized", "scope", "unavailable"),
+    responses=describe_responses("unauthorized", "scope", "unavailable"),
 )
 async def list_backgrounds(services: OpenServices, caller: Reader) -> PresetPage:
-    """Answer every background that a recipe of the caller's may ask for as `preset:NAME`."""
+    """Return every background that the caller's recipes can name as `preset:NAME`."""
     presets = await services.presets(caller.tenant)
-    return PresetPage(items=[answers.preset(preset) for preset in presets])
+    return PresetPage(items=[job.render_preset(preset) for preset in presets])
 
 
 @router.get(
     "/keywords",
-    summary="List the words for backgrounds",
-    responses=documented("unauthorized", "scope", "unavailable"),
+    summary="List the background keywords",
+    responses=describe_responses("unauthorized", "scope", "unavailable"),
 )
 async def list_keywords(services: OpenServices, caller: Reader) -> WordPage:
-    """Answer the words that `keywords:` understands, for the backgrounds of the caller."""
-    known = words.known(await services.presets(caller.tenant))
+    """Return the words that `keywords:` understands, for the caller's backgrounds."""
+    known = words.list_words(await services.presets(caller.tenant))
     return WordPage(
         items=[
             WordAnswer(word=one.word, kind=one.kind, count=one.count)
@@ -52,13 +55,13 @@ async def list_keywords(services: OpenServices, caller: Reader) -> WordPage:
 
 @router.get(
     "/{name:path}/thumbnail",
-    summary="Fetch the thumbnail of a background",
-    description="Of each that is listed, also `site/NAME` and `tenant/NAME`.",
+    summary="Get the thumbnail of a background",
+    description="For every listed background, including `site/NAME` and `tenant/NAME`.",
     response_class=Response,
     responses={
         200: {"description": "240 × 160 pixels", "content": {thumbnails.MEDIA_TYPE: {}}},
-        304: {"description": "If-None-Match names what it still is"},
-        **documented("unauthorized", "scope", "not_found", "unavailable"),
+        304: {"description": "Not modified: `If-None-Match` names the current version"},
+        **describe_responses("unauthorized", "scope", "not_found", "unavailable"),
     },
 )
 async def fetch_thumbnail(
@@ -68,23 +71,23 @@ async def fetch_thumbnail(
     *,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Answer what a background looks like, small."""
+    """Return a small picture of a background."""
     design = next((preset for preset in PRESETS if preset.name == name), None)
     if design is not None:
-        content = thumbnails.of(design)
-        tag = tags.etag(content)
-        if tags.is_known(tag, if_none_match):
-            return tags.not_modified(tag, fresh_seconds=_FRESH_SECONDS)
-        headers = tags.headers(tag, fresh_seconds=_FRESH_SECONDS)
+        content = thumbnails.read(design)
+        tag = etags.etag(content)
+        if etags.is_known(tag, if_none_match):
+            return etags.not_modified(tag, fresh_seconds=_MAX_AGE_SECONDS)
+        headers = etags.caching_headers(tag, fresh_seconds=_MAX_AGE_SECONDS)
         return Response(content, media_type=thumbnails.MEDIA_TYPE, headers=headers)
     pictures = await services.pictures(caller.tenant)
     picture = next((one for one in pictures if one.preset.name == name), None)
     if picture is None:
-        raise NotFound(f"no background of yours is named {shown(name)}")
-    file = File(keys.thumbnail(picture.key), thumbnails.MEDIA_TYPE)
+        raise NotFound(f"you have no background named {quote_value(name)}")
+    file = StoredObject(keys.thumbnail(picture.key), thumbnails.MEDIA_TYPE)
     try:
-        return await objects.answered(services, file, if_none_match)
+        return await stored_object.serve_object(services, file, if_none_match)
     except ObjectMissing:
         raise NotFound(
-            f"{name} has no thumbnail: an older version took it in; add its file once more"
+            f"{name} has no thumbnail: an older version added it; add its file again"
         ) from None

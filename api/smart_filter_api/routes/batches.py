@@ -1,4 +1,4 @@
-"""Batches: submit many photos, look at them, cancel and delete them together."""
+"""Endpoints for batches: submit photos together; list, read, follow, cancel and delete batches."""
 
 import base64
 import uuid
@@ -10,49 +10,52 @@ from fastapi import APIRouter, Header, Query, Request, Response, status
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
-from smart_filter_api import idempotency, removal, spans, tags, waiting
-from smart_filter_api.batches import answers as batch_answers
-from smart_filter_api.batches import intake as batch_intake
-from smart_filter_api.batches import submission as batch_submission
-from smart_filter_api.batches import waiting as batch_waiting
-from smart_filter_api.deps import OpenServices, Reader, Services, Submitter
-from smart_filter_api.idempotency import IdempotencyKey
+from smart_filter_api.http import etags, spans
 from smart_filter_api.openapi import bodies as openapi_bodies
-from smart_filter_api.problems import documented
+from smart_filter_api.presenters import batch as batch_answers
+from smart_filter_api.problems.problem import describe_responses
+from smart_filter_api.responses import long_poll
+from smart_filter_api.responses.followed_batch import FollowedBatch
 from smart_filter_api.routes.jobs import Preferences
 from smart_filter_api.schemas.batches import BatchAnswer, BatchPage
 from smart_filter_api.schemas.parameters import Cursor
+from smart_filter_api.services import idempotency, object_cleanup
+from smart_filter_api.services.container import OpenServices, Reader, Services, Submitter
+from smart_filter_api.services.idempotency import IdempotencyKey
+from smart_filter_api.submission import batch_intake, commit, submit_batch
+from smart_filter_shared.artifacts.retention import MarkedArtifact
 from smart_filter_shared.errors import JobDeleted, NotFound
 from smart_filter_shared.ids import BatchId, JobId, Tenant
-from smart_filter_shared.jobs import batches, events, transitions
-from smart_filter_shared.jobs.batches import BatchRow
-from smart_filter_shared.jobs.events import Event
-from smart_filter_shared.jobs.retention import Marked
+from smart_filter_shared.jobs.photo_queue import CLIENT
+from smart_filter_shared.queue import batches, events
+from smart_filter_shared.queue.batches import BatchRow
+from smart_filter_shared.queue.events import Event
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
 
-_MOST_LISTED = 100
+_MAX_PAGE_SIZE = 100
 _EVENTS = "text/event-stream"
-_MOST_EVENT_ID = 2**63 - 1
-# How many jobs of a batch one transaction deletes, and how many objects are removed at a time.
-_DELETED_AT_ONCE = 50
-_REMOVED_AT_ONCE = 8
-# What whoever deletes a batch waits for its jobs, and then for their objects; what is left then,
-# retention removes.
-_PATIENCE_SECONDS = 10.0
-_ONCE = ("malformed_request", "idempotency_in_progress", "idempotency_mismatch")
-_OF_ONE = ("unauthorized", "scope", "not_found", "job_deleted", "unavailable")
+_MAX_EVENT_ID = 2**63 - 1
+# Jobs of a batch that one transaction deletes.
+_DELETE_CHUNK_JOBS = 50
+# Jobs whose objects are removed concurrently.
+_MAX_CONCURRENT_REMOVALS = 8
+# Longest time that a delete request takes for the jobs, and again for their objects; retention
+# removes the rest.
+_REMOVAL_TIMEOUT_SECONDS = 10.0
+_IDEMPOTENCY_PROBLEMS = ("malformed_request", "idempotency_in_progress", "idempotency_mismatch")
+_BATCH_PROBLEMS = ("unauthorized", "scope", "not_found", "job_deleted", "unavailable")
 
 
 @router.post(
     "",
     status_code=status.HTTP_202_ACCEPTED,
     summary="Submit photos together",
-    description="What is wrong with an item is told in its place, and the others run; when nothing "
-    "of the batch can be done, nothing is written.",
+    description="An invalid item gets an `error` and the others run. When no item is valid, the "
+    "whole batch is rejected.",
     response_model=BatchAnswer,
     openapi_extra={"requestBody": openapi_bodies.BATCH},
-    responses=documented(
+    responses=describe_responses(
         "unauthorized",
         "scope",
         "photo_too_large",
@@ -62,12 +65,12 @@ _OF_ONE = ("unauthorized", "scope", "not_found", "job_deleted", "unavailable")
         "not_available",
         "invalid_request",
         "upload_missing",
-        *_ONCE,
+        *_IDEMPOTENCY_PROBLEMS,
         "job_deleted",
         "queue_full",
         "unavailable",
     )
-    | {status.HTTP_200_OK: {"model": BatchAnswer, "description": "it finished within the wait"}},
+    | {status.HTTP_200_OK: {"model": BatchAnswer, "description": "Finished within `Prefer: wait`"}},
 )
 async def create(
     request: Request,
@@ -76,72 +79,75 @@ async def create(
     prefer: Preferences = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Take photos and what to do with them; their jobs are queued when this is answered."""
+    """Create a job for each photo; the jobs are queued when the answer is sent."""
     async with (
-        batch_intake.received(request) as sent,
+        batch_intake.receive_batch(request) as sent,
         idempotency.once(
             services, request, caller.tenant, idempotency_key, sent.fingerprint
         ) as once,
     ):
         if once.replayed is not None:
             return once.replayed
-
-        def remember(connection: Connection, row: BatchRow) -> None:
-            once.remember(connection, _accepted(row), job_id=JobId(row.id))
-
-        accepted = await batch_submission.accept(services, caller, sent, also=remember)
+        submission = await submit_batch.prepare_batch(services, caller, sent)
+        async with commit.open_submission(services, caller, submission) as connection:
+            accepted = await connection.run_sync(commit.insert_batch, services, caller, submission)
+            if once.is_named:
+                answer = _submission_response(accepted.batch)
+                await connection.run_sync(once.remember, answer, job_id=JobId(accepted.batch.id))
     services.ringer.ring(accepted.ringing)
-    await spans.tell(request, jobs=accepted.jobs, batch=accepted.batch.id)
-    seconds = waiting.preferred_seconds(prefer)
+    await spans.record_submission(request, jobs=accepted.jobs, batch=accepted.batch.id)
+    seconds = long_poll.preferred_seconds(prefer)
     if seconds is None:
-        return _accepted(accepted.batch)
-    batch_id = accepted.batch.id
-    row = await batch_waiting.until(services, caller.tenant, batch_id, seconds=seconds)
-    answer = _accepted(row)
-    answer.headers[waiting.APPLIED] = f"wait={seconds}"
+        return _submission_response(accepted.batch)
+    followed = FollowedBatch(caller.tenant, accepted.batch.id)
+    row = await long_poll.wait_for_end(services, followed, seconds=seconds)
+    answer = _submission_response(row)
+    answer.headers[long_poll.APPLIED_HEADER] = f"wait={seconds}"
     return answer
 
 
 @router.get(
     "",
     summary="List batches, newest first",
-    description="Without their items.",
-    responses=documented("malformed_request", "unauthorized", "scope", "unavailable"),
+    description="The batches are listed without their items.",
+    responses=describe_responses("malformed_request", "unauthorized", "scope", "unavailable"),
 )
 async def list_batches(
     services: OpenServices,
     caller: Reader,
     *,
-    limit: Annotated[int, Query(ge=1, le=_MOST_LISTED)] = 20,
+    limit: Annotated[int, Query(ge=1, le=_MAX_PAGE_SIZE)] = 20,
     cursor: Cursor | None = None,
 ) -> BatchPage:
-    """Answer a page of the caller's batches."""
+    """Return a page of the tenant's batches."""
     before = None
     if cursor is not None:
         before = BatchId(uuid.UUID(bytes=base64.urlsafe_b64decode(cursor + "==")))
 
     def look(connection: Connection) -> list[BatchRow]:
-        # One more tells whether there is another page.
-        return batches.listed(connection, caller.tenant, before=before, limit=limit + 1)
+        # One more row shows whether there is another page.
+        return batches.list_batches(connection, caller.tenant, before=before, limit=limit + 1)
 
     async with services.reading() as connection:
         rows = await connection.run_sync(look)
     more = len(rows) > limit
     return BatchPage(
-        items=[batch_answers.summary(row) for row in rows[:limit]],
-        next_cursor=_cursor(rows[limit - 1].id) if more else None,
+        items=[batch_answers.render_summary(row) for row in rows[:limit]],
+        next_cursor=_encode_cursor(rows[limit - 1].id) if more else None,
     )
 
 
 @router.get(
     "/{batch_id}",
-    summary="Look at a batch",
-    description="With `Prefer: wait=n` when it has finished, or after n seconds; with "
-    "`If-None-Match` as well when it is not any more what the tag names.",
+    summary="Get a batch",
+    description="With `Prefer: wait=n` the answer comes when the batch has finished, or after n "
+    "seconds; with `If-None-Match` in addition, as soon as the batch differs from that version.",
     response_model=BatchAnswer,
     responses={
-        status.HTTP_304_NOT_MODIFIED: {"description": "If-None-Match names what it still is"},
-        **documented(*_OF_ONE),
+        status.HTTP_304_NOT_MODIFIED: {
+            "description": "Not modified: `If-None-Match` names the current version"
+        },
+        **describe_responses(*_BATCH_PROBLEMS),
     },
 )
 async def show(
@@ -152,64 +158,66 @@ async def show(
     prefer: Preferences = None,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Answer what has become of every item by now."""
+    """Return a batch with the current state of every item."""
     async with services.reading() as connection:
-        row = await connection.run_sync(_found, batch_id, caller.tenant)
-    content = _content(row)
-    seconds = waiting.preferred_seconds(prefer)
-    known = tags.is_known(tags.etag(content), if_none_match)
-    # Whoever knows something else wants to know this now.
+        row = await connection.run_sync(_find_batch, batch_id, caller.tenant)
+    content = _render_json(row)
+    seconds = long_poll.preferred_seconds(prefer)
+    known = etags.is_known(etags.etag(content), if_none_match)
+    # A client whose ETag is outdated gets the current version without waiting.
     if seconds is not None and row.finished_at is None and (known or if_none_match is None):
         changed_from = row if known else None
-        row = await batch_waiting.until(
-            services, caller.tenant, row.id, seconds=seconds, changed_from=changed_from
+        followed = FollowedBatch(caller.tenant, row.id)
+        row = await long_poll.wait_for_end(
+            services, followed, seconds=seconds, changed_from=changed_from
         )
-        content = _content(row)
-    answer = tags.json(content, if_none_match)
+        content = _render_json(row)
+    answer = etags.json_response(content, if_none_match)
     if seconds is not None:
-        answer.headers[waiting.APPLIED] = f"wait={seconds}"
+        answer.headers[long_poll.APPLIED_HEADER] = f"wait={seconds}"
     return answer
 
 
 @router.get(
     "/{batch_id}/events",
-    summary="Follow a batch",
-    description="Server-sent events: `batch.progress` when jobs of it have ended, and "
+    summary="Stream the events of a batch",
+    description="Server-sent events: `batch.progress` when jobs of the batch have ended, and "
     "`batch.finished`, after which the stream ends. Each `data` is "
     '`{"type","timestamp","data": the batch}`, without its items until it has finished. '
-    "`Last-Event-ID` goes on behind that event; when there is nothing behind it any more, 204.",
+    "`Last-Event-ID` resumes after that event; 204 means that no more events will follow.",
     response_class=StreamingResponse,
     responses={
-        status.HTTP_200_OK: {"description": "the events", "content": {_EVENTS: {}}},
-        status.HTTP_204_NO_CONTENT: {"description": "nothing will happen any more"},
-        **documented(*_OF_ONE, "malformed_request"),
+        status.HTTP_200_OK: {"description": "The events", "content": {_EVENTS: {}}},
+        status.HTTP_204_NO_CONTENT: {"description": "No more events will follow"},
+        **describe_responses(*_BATCH_PROBLEMS, "malformed_request"),
     },
 )
 async def follow(
     batch_id: str,
     services: OpenServices,
     caller: Reader,
-    last_event_id: Annotated[int, Header(ge=0, le=_MOST_EVENT_ID)] = 0,
+    last_event_id: Annotated[int, Header(ge=0, le=_MAX_EVENT_ID)] = 0,
 ) -> Response:
-    """Answer what happens to a batch, as it happens."""
+    """Stream the events of a batch as they happen."""
 
     def look(connection: Connection) -> tuple[BatchRow, list[Event]]:
-        row = _found(connection, batch_id, caller.tenant)
-        return row, events.of_batch(connection, row.id, after=last_event_id)
+        row = _find_batch(connection, batch_id, caller.tenant)
+        return row, events.list_for_batch(connection, row.id, after=last_event_id)
 
     async with services.reading() as connection:
         row, behind = await connection.run_sync(look)
     if row.finished_at is not None and not behind:
         return Response(status_code=status.HTTP_204_NO_CONTENT)
-    happening = batch_waiting.stream(services, caller.tenant, row.id, after=last_event_id)
-    return StreamingResponse(happening, media_type=_EVENTS, headers={"X-Accel-Buffering": "no"})
+    followed = FollowedBatch(caller.tenant, row.id)
+    stream = long_poll.stream_events(services, followed, after=last_event_id)
+    return StreamingResponse(stream, media_type=_EVENTS, headers={"X-Accel-Buffering": "no"})
 
 
 @router.post(
     "/{batch_id}/cancel",
     summary="Cancel a batch",
     response_model=BatchAnswer,
-    responses=documented(*_ONCE, *_OF_ONE, "job_final"),
+    responses=describe_responses(*_IDEMPOTENCY_PROBLEMS, *_BATCH_PROBLEMS, "job_final"),
 )
 async def cancel(
     batch_id: str,
@@ -218,13 +226,13 @@ async def cancel(
     caller: Submitter,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Withdraw all jobs of a batch that have not ended."""
+    """Cancel all jobs of a batch that have not ended."""
 
     def move(connection: Connection) -> Response:
-        row = _found(connection, batch_id, caller.tenant)
-        transitions.cancel_batch(connection, row.id, caller.tenant)
-        row = _found(connection, batch_id, caller.tenant)
-        answer = Response(_content(row), media_type="application/json")
+        row = _find_batch(connection, batch_id, caller.tenant)
+        CLIENT.cancel_batch(connection, row.id, caller.tenant)
+        row = _find_batch(connection, batch_id, caller.tenant)
+        answer = Response(_render_json(row), media_type="application/json")
         once.remember(connection, answer, job_id=JobId(row.id))
         return answer
 
@@ -239,85 +247,89 @@ async def cancel(
     "/{batch_id}",
     status_code=status.HTTP_204_NO_CONTENT,
     summary="Delete a batch",
-    description="And all its jobs, whatever their state: their photos, results and rows are gone "
-    "then.",
-    responses=documented(*_OF_ONE),
+    description="Deletes the batch and all its jobs in any state, with their photos and results.",
+    responses=describe_responses(*_BATCH_PROBLEMS),
 )
 async def delete(batch_id: str, services: OpenServices, caller: Submitter) -> None:
-    """Forget a batch, its jobs and all that they have stored."""
+    """Delete a batch, its jobs and their files."""
 
     def begin(connection: Connection) -> BatchId:
         try:
-            transitions.begin_to_delete(connection, _parsed(batch_id), caller.tenant)
+            CLIENT.begin_batch_deletion(connection, _parse_batch_id(batch_id), caller.tenant)
         except NotFound:
-            raise _gone(connection, batch_id, caller.tenant) from None
-        return _parsed(batch_id)
+            raise _missing_batch_error(connection, batch_id, caller.tenant) from None
+        return _parse_batch_id(batch_id)
 
-    def go_on(connection: Connection) -> dict[JobId, list[Marked]]:
-        return transitions.go_on_deleting(connection, begun, caller.tenant, most=_DELETED_AT_ONCE)
+    def go_on(connection: Connection) -> dict[JobId, list[MarkedArtifact]]:
+        return CLIENT.continue_batch_deletion(
+            connection, begun, caller.tenant, most=_DELETE_CHUNK_JOBS
+        )
 
     async with services.transaction() as connection:
         begun = await connection.run_sync(begin)
-    marked: dict[JobId, list[Marked]] = {}
-    is_left, ends_at = True, anyio.current_time() + _PATIENCE_SECONDS
+    marked: dict[JobId, list[MarkedArtifact]] = {}
+    is_left, ends_at = True, anyio.current_time() + _REMOVAL_TIMEOUT_SECONDS
     while is_left and anyio.current_time() < ends_at:
         async with services.transaction() as connection:
             some = await connection.run_sync(go_on)
         marked |= some
         is_left = bool(some)
-    await _remove(services, caller.tenant, marked)
+    await _remove_objects(services, caller.tenant, marked)
 
 
-async def _remove(
-    services: Services, tenant: Tenant, marked: Mapping[JobId, Sequence[Marked]]
+async def _remove_objects(
+    services: Services, tenant: Tenant, marked: Mapping[JobId, Sequence[MarkedArtifact]]
 ) -> None:
     left = iter(marked.items())
 
     async def remove_some() -> None:
         for job_id, artifacts in left:
-            await removal.remove(services, tenant, job_id, artifacts)
+            await object_cleanup.remove_job_objects(services, tenant, job_id, artifacts)
 
-    with anyio.move_on_after(_PATIENCE_SECONDS):
+    with anyio.move_on_after(_REMOVAL_TIMEOUT_SECONDS):
         async with anyio.create_task_group() as group:
-            for _ in range(_REMOVED_AT_ONCE):
+            for _ in range(_MAX_CONCURRENT_REMOVALS):
                 group.start_soon(remove_some)
 
 
-def _accepted(row: BatchRow) -> Response:
-    """Return the answer to a submission: 202, or 200 when the batch has finished by now."""
+def _submission_response(row: BatchRow) -> Response:
+    """Return the answer to a submission: 202, or 200 when the batch has already finished."""
     code = status.HTTP_202_ACCEPTED if row.finished_at is None else status.HTTP_200_OK
-    answer = Response(_content(row), status_code=code, media_type="application/json")
+    answer = Response(_render_json(row), status_code=code, media_type="application/json")
     answer.headers["Location"] = f"{router.prefix}/{row.id}"
     return answer
 
 
-def _content(row: BatchRow) -> bytes:
-    return batch_answers.batch(row).model_dump_json().encode()
+def _render_json(row: BatchRow) -> bytes:
+    return batch_answers.render_batch(row).model_dump_json().encode()
 
 
-def _found(connection: Connection, batch_id: str, tenant: Tenant) -> BatchRow:
+def _find_batch(connection: Connection, batch_id: str, tenant: Tenant) -> BatchRow:
     """Return a tenant's batch.
 
-    Raises NotFound, the same for what is no id, nobody's and somebody else's; JobDeleted.
+    Raises JobDeleted, and the same NotFound for a malformed id, an unknown one and another
+    tenant's.
     """
-    row = batches.find(connection, _parsed(batch_id), tenant)
+    row = batches.find(connection, _parse_batch_id(batch_id), tenant)
     if row is None:
-        raise _gone(connection, batch_id, tenant)
+        raise _missing_batch_error(connection, batch_id, tenant)
     return row
 
 
-def _gone(connection: Connection, batch_id: str, tenant: Tenant) -> JobDeleted | NotFound:
-    if batches.is_deleted(connection, _parsed(batch_id), tenant):
-        return JobDeleted(f"batch {batch_id} was deleted; nothing of it is kept")
+def _missing_batch_error(
+    connection: Connection, batch_id: str, tenant: Tenant
+) -> JobDeleted | NotFound:
+    if batches.is_deleted(connection, _parse_batch_id(batch_id), tenant):
+        return JobDeleted(f"batch {batch_id} was deleted")
     return NotFound(f"batch {batch_id}")
 
 
-def _parsed(batch_id: str) -> BatchId:
+def _parse_batch_id(batch_id: str) -> BatchId:
     try:
         return BatchId(uuid.UUID(batch_id))
     except ValueError:
         raise NotFound(f"batch {batch_id}") from None
 
 
-def _cursor(batch_id: BatchId) -> str:
+def _encode_cursor(batch_id: BatchId) -> str:
     return base64.urlsafe_b64encode(batch_id.bytes).rstrip(b"=").decode()

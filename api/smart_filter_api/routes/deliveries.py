@@ -1,4 +1,4 @@
-"""Deliveries: what was sent to a webhook, what came of it, and sending it once more."""
+"""Endpoints for webhook deliveries: list, test and replay them."""
 
 import uuid
 from typing import Annotated
@@ -7,35 +7,41 @@ from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
-from smart_filter_api.deps import Administrator, OpenServices, Reader
-from smart_filter_api.idempotency import IdempotencyKey
-from smart_filter_api.problems import documented
-from smart_filter_api.routes.webhooks import ONCE, done_once, found, name_of
+from smart_filter_api.problems.problem import describe_responses
+from smart_filter_api.routes.webhooks import (
+    IDEMPOTENCY_PROBLEMS,
+    find_webhook,
+    resolve_name,
+    run_once,
+)
 from smart_filter_api.schemas.webhooks import (
     AttemptAnswer,
     DeliveryAnswer,
     DeliveryPage,
     Replayed,
 )
+from smart_filter_api.services.container import Administrator, OpenServices, Reader
+from smart_filter_api.services.idempotency import IdempotencyKey
 from smart_filter_shared.errors import NotFound, WebhookDisabled
 from smart_filter_shared.ids import DeliveryId, Tenant
-from smart_filter_shared.jobs import deliveries
-from smart_filter_shared.jobs.deliveries import Delivery, DeliveryState
-from smart_filter_shared.jobs.webhooks import DEFAULT
+from smart_filter_shared.webhooks import outbox
+from smart_filter_shared.webhooks.endpoints import DEFAULT_WEBHOOK
+from smart_filter_shared.webhooks.outbox import Delivery, DeliveryState
 
 router = APIRouter(prefix="/v1/webhooks/{webhook_id}", tags=["webhooks"])
 
-_ALWAYS = ("unauthorized", "scope", "not_found", "unavailable")
-_MOST_LISTED = 200
+_COMMON_PROBLEMS = ("unauthorized", "scope", "not_found", "unavailable")
+_MAX_PAGE_SIZE = 200
 
 
 @router.post(
     "/test",
     status_code=status.HTTP_202_ACCEPTED,
-    summary="Send a test",
-    description='`{"type":"webhook.test","timestamp","data":{"webhook_id"}}`, sent once.',
+    summary="Send a test event",
+    description='Sends `{"type":"webhook.test","timestamp","data":{"webhook_id"}}`, without '
+    "retries.",
     response_model=DeliveryAnswer,
-    responses=documented(*_ALWAYS, *ONCE, "webhook_disabled"),
+    responses=describe_responses(*_COMMON_PROBLEMS, *IDEMPOTENCY_PROBLEMS, "webhook_disabled"),
 )
 async def send_test(
     webhook_id: str,
@@ -44,22 +50,23 @@ async def send_test(
     caller: Administrator,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Have a test sent to a webhook; its deliveries show what came of it."""
+    """Queue a test event for a webhook; its deliveries show the result."""
 
     def write(connection: Connection) -> tuple[BaseModel, int]:
-        webhook = found(connection, webhook_id, caller.tenant)
-        _open(connection, webhook_id, caller.tenant)
-        delivery = deliveries.write_test(connection, caller.tenant, str(webhook.id))
-        return _shown(delivery), status.HTTP_202_ACCEPTED
+        webhook = find_webhook(connection, webhook_id, caller.tenant)
+        _require_enabled(connection, webhook_id, caller.tenant)
+        delivery = outbox.write_test(connection, caller.tenant, str(webhook.id))
+        return _render_delivery(delivery), status.HTTP_202_ACCEPTED
 
-    return await done_once(services, request, caller.tenant, idempotency_key, write)
+    return await run_once(services, request, caller.tenant, idempotency_key, write)
 
 
 @router.get(
     "/deliveries",
     summary="List deliveries, newest first",
-    description="Those of the last 7 days. `default`: to addresses that jobs named.",
-    responses=documented(*_ALWAYS, "malformed_request"),
+    description="Deliveries of the last 7 days. The webhook `default` stands for the addresses "
+    "that jobs name.",
+    responses=describe_responses(*_COMMON_PROBLEMS, "malformed_request"),
 )
 async def list_deliveries(
     webhook_id: str,
@@ -67,26 +74,26 @@ async def list_deliveries(
     caller: Reader,
     *,
     state: DeliveryState | None = None,
-    limit: Annotated[int, Query(ge=1, le=_MOST_LISTED)] = 50,
+    limit: Annotated[int, Query(ge=1, le=_MAX_PAGE_SIZE)] = 50,
     cursor: Annotated[str | None, Query(pattern="^[0-9]{1,18}$")] = None,
 ) -> DeliveryPage:
-    """Answer a page of what was and is sent to a webhook."""
+    """Return a page of a webhook's deliveries."""
 
     def look(connection: Connection) -> list[Delivery]:
-        return deliveries.listed(
+        return outbox.list_deliveries(
             connection,
             caller.tenant,
-            name_of(connection, webhook_id, caller.tenant),
+            resolve_name(connection, webhook_id, caller.tenant),
             state=state,
             before=None if cursor is None else int(cursor),
-            limit=limit + 1,  # one more tells whether there is another page
+            limit=limit + 1,  # one more row shows whether there is another page
         )
 
     async with services.reading() as connection:
         rows = await connection.run_sync(look)
     more = len(rows) > limit
     return DeliveryPage(
-        items=[_shown(row) for row in rows[:limit]],
+        items=[_render_delivery(row) for row in rows[:limit]],
         next_cursor=str(rows[limit - 1].number) if more else None,
     )
 
@@ -94,11 +101,11 @@ async def list_deliveries(
 @router.post(
     "/deliveries/replay",
     status_code=status.HTTP_202_ACCEPTED,
-    summary="Send once more all that failed",
-    description="What has failed for good, with all its attempts, and at once what has failed so "
-    "far and waits for another attempt.",
+    summary="Replay all failed deliveries",
+    description="Deliveries that have failed for good start again with all their attempts; those "
+    "that wait for another attempt are sent at once.",
     response_model=Replayed,
-    responses=documented(*_ALWAYS, *ONCE, "webhook_disabled"),
+    responses=describe_responses(*_COMMON_PROBLEMS, *IDEMPOTENCY_PROBLEMS, "webhook_disabled"),
 )
 async def replay_failed(
     webhook_id: str,
@@ -107,23 +114,24 @@ async def replay_failed(
     caller: Administrator,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Have all deliveries sent once more that have failed, for good or so far."""
+    """Queue all failed deliveries again, those that wait for another attempt included."""
 
     def write(connection: Connection) -> tuple[BaseModel, int]:
-        named = _open(connection, webhook_id, caller.tenant)
-        replayed = deliveries.replay_failed(connection, caller.tenant, named)
+        named = _require_enabled(connection, webhook_id, caller.tenant)
+        replayed = outbox.replay_failed(connection, caller.tenant, named)
         return Replayed(replayed=replayed), status.HTTP_202_ACCEPTED
 
-    return await done_once(services, request, caller.tenant, idempotency_key, write)
+    return await run_once(services, request, caller.tenant, idempotency_key, write)
 
 
 @router.post(
     "/deliveries/{delivery_id}/replay",
     status_code=status.HTTP_202_ACCEPTED,
-    summary="Send a delivery once more",
-    description="Under its id, and with all its attempts; one that waits is sent at once.",
+    summary="Replay a delivery",
+    description="It keeps its id and starts again with all its attempts; one that waits for "
+    "another attempt is sent at once.",
     response_model=DeliveryAnswer,
-    responses=documented(*_ALWAYS, *ONCE, "webhook_disabled"),
+    responses=describe_responses(*_COMMON_PROBLEMS, *IDEMPOTENCY_PROBLEMS, "webhook_disabled"),
 )
 async def replay(
     webhook_id: str,
@@ -134,24 +142,24 @@ async def replay(
     *,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Have one delivery sent once more."""
+    """Queue one delivery again."""
 
     def write(connection: Connection) -> tuple[BaseModel, int]:
-        named = _open(connection, webhook_id, caller.tenant)
-        again = deliveries.replay(connection, caller.tenant, named, _parsed(delivery_id))
-        return _shown(again), status.HTTP_202_ACCEPTED
+        named = _require_enabled(connection, webhook_id, caller.tenant)
+        again = outbox.replay(connection, caller.tenant, named, _parse_delivery_id(delivery_id))
+        return _render_delivery(again), status.HTTP_202_ACCEPTED
 
-    return await done_once(services, request, caller.tenant, idempotency_key, write)
+    return await run_once(services, request, caller.tenant, idempotency_key, write)
 
 
-def _open(connection: Connection, webhook_id: str, tenant: Tenant) -> str:
-    """Return how rows name a webhook that is told of things.
+def _require_enabled(connection: Connection, webhook_id: str, tenant: Tenant) -> str:
+    """Return the name of an enabled webhook in rows: its id, or `default`.
 
     Raises NotFound, WebhookDisabled.
     """
-    if webhook_id == DEFAULT:
-        return DEFAULT
-    webhook = found(connection, webhook_id, tenant)
+    if webhook_id == DEFAULT_WEBHOOK:
+        return DEFAULT_WEBHOOK
+    webhook = find_webhook(connection, webhook_id, tenant)
     if webhook.disabled is not None:
         raise WebhookDisabled(
             f"webhook {webhook.id} is disabled ({webhook.disabled}); PATCH it with "
@@ -160,14 +168,14 @@ def _open(connection: Connection, webhook_id: str, tenant: Tenant) -> str:
     return str(webhook.id)
 
 
-def _parsed(delivery_id: str) -> DeliveryId:
+def _parse_delivery_id(delivery_id: str) -> DeliveryId:
     try:
         return DeliveryId(uuid.UUID(delivery_id))
     except ValueError:
         raise NotFound(f"delivery {delivery_id}") from None
 
 
-def _shown(delivery: Delivery) -> DeliveryAnswer:
+def _render_delivery(delivery: Delivery) -> DeliveryAnswer:
     waits = delivery.state is DeliveryState.WAITING
     return DeliveryAnswer(
         id=delivery.id,

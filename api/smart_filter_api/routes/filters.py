@@ -1,21 +1,23 @@
-"""The filters that can be asked for by name."""
+"""Endpoint for filters: list them."""
 
 from fastapi import APIRouter
 
-from smart_filter_api import answers
-from smart_filter_api.deps import Reader
-from smart_filter_api.problems import documented
+from smart_filter_api.presenters import job
+from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.choices import FilterPage
-from smart_filter_shared.filters import FILTERS
+from smart_filter_api.services.container import Reader
+from smart_filter_shared.catalog.filters import FILTERS
 
 router = APIRouter(prefix="/v1/filters", tags=["filters"])
 
 
 @router.get(
-    "", summary="List the filters", responses=documented("unauthorized", "scope", "unavailable")
+    "",
+    summary="List the filters",
+    responses=describe_responses("unauthorized", "scope", "unavailable"),
 )
 async def list_filters(
-    caller: Reader,  # noqa: ARG001 - being asked for is what checks the key
+    caller: Reader,  # noqa: ARG001 - the dependency checks the key
 ) -> FilterPage:
-    """Answer every filter that a recipe may ask for, and what each can be told."""
-    return FilterPage(items=[answers.filter_(card) for card in FILTERS])
+    """Return every filter that a recipe can name, with its parameters."""
+    return FilterPage(items=[job.render_filter(card) for card in FILTERS])

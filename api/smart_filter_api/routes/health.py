@@ -1,4 +1,4 @@
-"""Whether the process lives, and whether it can serve."""
+"""Endpoints for health checks: liveness and readiness."""
 
 from collections.abc import Awaitable, Callable
 
@@ -7,45 +7,45 @@ import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from smart_filter_api import problems
-from smart_filter_api.deps import OpenServices, Services
-from smart_filter_api.problems import documented
+from smart_filter_api.problems import problem
+from smart_filter_api.problems.problem import describe_responses
+from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_shared.db.read_only import is_read_only
 from smart_filter_shared.errors import TryAgain
 
 router = APIRouter(tags=["health"])
 
-# Shorter than the patience of a request: probes give up soon.
-_MOST_SECONDS = 2.0
-_AWAY = "cannot be reached"
+# Time-out of each check in seconds; shorter than that of a request, since probes time out soon.
+_MAX_CHECK_SECONDS = 2.0
+_UNAVAILABLE = "cannot be reached"
 
 
 class Health(BaseModel):
-    """How the process is; degraded: what is away that it can do without for a while."""
+    """State of the process; degraded: unreachable servers that it can do without for a while."""
 
     status: str = "ok"
     degraded: list[str] = []
 
 
-@router.get("/livez", summary="Whether the process lives")
+@router.get("/livez", summary="Check liveness")
 async def live() -> Health:
-    """Answer, which is all there is to show."""
+    """Return `ok` while the process answers requests."""
     return Health()
 
 
 @router.get(
     "/readyz",
-    summary="Whether the process can serve",
+    summary="Check readiness",
     response_model=Health,
-    responses=documented("unavailable"),
+    responses=describe_responses("unavailable"),
 )
 async def ready(request: Request, services: OpenServices) -> Health | Response:
-    """Ask database, storage and broker, all at once; only the broker may be away."""
+    """Check database, storage and broker concurrently; only the broker may be unreachable."""
     faults: dict[str, str] = {}
 
     async def ask(name: str, question: Callable[[Services], Awaitable[str | None]]) -> None:
-        fault: str | None = _AWAY
-        with anyio.move_on_after(min(_MOST_SECONDS, services.patience_seconds)):
+        fault: str | None = _UNAVAILABLE
+        with anyio.move_on_after(min(_MAX_CHECK_SECONDS, services.patience_seconds)):
             fault = await question(services)
         if fault is not None:
             faults[name] = fault
@@ -56,11 +56,11 @@ async def ready(request: Request, services: OpenServices) -> Health | Response:
         asking.start_soon(ask, "broker", _broker_fault)
     missing = sorted(set(faults) - {"broker"})
     if missing:
-        return problems.answer(
+        return problem.problem_response(
             request,
             "unavailable",
             " and ".join(f"{name} {faults[name]}" for name in missing),
-            headers={"Retry-After": str(problems.RETRY_AFTER_SECONDS)},
+            headers={"Retry-After": str(problem.RETRY_AFTER_SECONDS)},
         )
     return Health(degraded=list(faults))
 
@@ -70,24 +70,24 @@ async def _database_fault(services: Services) -> str | None:
         async with services.reading() as connection:
             if not await connection.run_sync(is_read_only):
                 return None
-            # A process that is not ready gets no request whose failed write would replace its
-            # connections, and the name may lead to another server now.
+            # Drop the connection, since the host name may resolve to another server now. No failed
+            # write would do it: a process that is not ready gets no requests.
             await connection.invalidate()
     except TryAgain:
-        return _AWAY
-    return "takes no writes"
+        return _UNAVAILABLE
+    return "is read-only"
 
 
-# The next two have threads of their own (the default limiter), and are left behind when they
-# take too long: uploads that wait for storage must not make the answer late.
+# The next two checks use threads of the default limiter and are abandoned when they take too long,
+# so uploads that wait for storage do not delay the answer.
 async def _storage_fault(services: Services) -> str | None:
     try:
         await anyio.to_thread.run_sync(services.storage.check, abandon_on_cancel=True)
     except TryAgain:
-        return _AWAY
+        return _UNAVAILABLE
     return None
 
 
 async def _broker_fault(services: Services) -> str | None:
     answers = await anyio.to_thread.run_sync(services.doorbell.answers, abandon_on_cancel=True)
-    return None if answers else _AWAY
+    return None if answers else _UNAVAILABLE

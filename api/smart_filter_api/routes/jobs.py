@@ -1,4 +1,4 @@
-"""Jobs: submit, list, look at, cancel, redrive, delete."""
+"""Endpoints for jobs: submit, list, read, follow, cancel, redrive and delete them."""
 
 import base64
 import uuid
@@ -9,42 +9,52 @@ from fastapi import APIRouter, Header, Query, Request, Response, status
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
-from smart_filter_api import (
-    acceptances,
-    answers,
-    idempotency,
-    intake,
-    removal,
-    shown,
-    spans,
-    submission,
-    tags,
-    waiting,
-)
-from smart_filter_api.deps import OpenServices, PhotoSender, Reader, Services, Submitter
-from smart_filter_api.idempotency import IdempotencyKey
+from smart_filter_api.auth.api_keys import Caller
+from smart_filter_api.http import etags, spans
+from smart_filter_api.intake import body
 from smart_filter_api.openapi import bodies as openapi_bodies
-from smart_filter_api.problems import documented
+from smart_filter_api.presenters import job as presenters_job
+from smart_filter_api.problems.problem import describe_responses
+from smart_filter_api.responses import job as responses_job
+from smart_filter_api.responses import long_poll
+from smart_filter_api.responses import submission as responses_submission
+from smart_filter_api.responses.followed_job import FollowedJob
 from smart_filter_api.schemas.jobs import JobAnswer, JobPage
 from smart_filter_api.schemas.parameters import Cursor, Instant
+from smart_filter_api.services import idempotency, object_cleanup
+from smart_filter_api.services.container import (
+    OpenServices,
+    PhotoSender,
+    Reader,
+    Services,
+    Submitter,
+)
+from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
+from smart_filter_api.submission import commit, submit
+from smart_filter_api.submission.commit import AcceptedJob, JobSubmission
+from smart_filter_shared.artifacts.retention import MarkedArtifact
 from smart_filter_shared.errors import JobDeleted, MalformedRequest, NotFound
 from smart_filter_shared.ids import OPERATOR, Capability, JobId, Tenant
-from smart_filter_shared.jobs import events, limits, queries, transitions
-from smart_filter_shared.jobs.events import Event
-from smart_filter_shared.jobs.queries import JobRow, Listing
-from smart_filter_shared.jobs.retention import Marked
-from smart_filter_shared.jobs.states import JobState
+from smart_filter_shared.jobs import queries
+from smart_filter_shared.jobs.photo_queue import CLIENT
+from smart_filter_shared.jobs.queries import JobFilter, JobRow
+from smart_filter_shared.queue import events
+from smart_filter_shared.queue.events import Event
+from smart_filter_shared.queue.states import JobState
+from smart_filter_shared.tenants import quotas
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
-_MOST_LISTED = 200
+_MAX_PAGE_SIZE = 200
 _METADATA = "metadata."
 _EVENTS = "text/event-stream"
-_MOST_EVENT_ID = 2**63 - 1
-# What a request with an Idempotency-Key may be told.
-_ONCE = ("malformed_request", "idempotency_in_progress", "idempotency_mismatch")
+_MAX_EVENT_ID = 2**63 - 1
+# Problems that a request with an Idempotency-Key may get.
+_IDEMPOTENCY_PROBLEMS = ("malformed_request", "idempotency_in_progress", "idempotency_mismatch")
 
-Preferences = Annotated[str | None, Header(description="`wait=n`: seconds, at most 60")]
+Preferences = Annotated[
+    str | None, Header(description="`wait=n`: wait up to n seconds, at most 60")
+]
 
 Answer = TypeVar("Answer")
 
@@ -55,7 +65,7 @@ Answer = TypeVar("Answer")
     summary="Submit a photo",
     response_model=JobAnswer,
     openapi_extra={"requestBody": openapi_bodies.SUBMISSION},
-    responses=documented(
+    responses=describe_responses(
         "unauthorized",
         "scope",
         "photo_too_large",
@@ -65,12 +75,12 @@ Answer = TypeVar("Answer")
         "not_available",
         "invalid_request",
         "upload_missing",
-        *_ONCE,
+        *_IDEMPOTENCY_PROBLEMS,
         "job_deleted",
         "queue_full",
         "unavailable",
     )
-    | {status.HTTP_200_OK: {"model": JobAnswer, "description": "it ended within `Prefer: wait`"}},
+    | {status.HTTP_200_OK: {"model": JobAnswer, "description": "Ended within `Prefer: wait`"}},
 )
 async def create(
     request: Request,
@@ -79,33 +89,29 @@ async def create(
     prefer: Preferences = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Take a photo and what to do with it; the job is queued when this is answered."""
+    """Create a job for a photo; the job is queued when the answer is sent."""
     async with (
-        intake.received(request) as upload,
+        body.receive_photo_request(request) as upload,
         idempotency.once(
             services, request, caller.tenant, idempotency_key, upload.fingerprint
         ) as once,
     ):
         if once.replayed is not None:
             return once.replayed
-
-        def remember(connection: Connection, row: JobRow) -> None:
-            once.remember(connection, acceptances.answer(row, services), job_id=row.id)
-
-        also = remember if once.is_named else None
-        taken = await submission.accept(services, caller, upload, also=also)
-    services.ringer.ring(taken.ringing)
-    await spans.tell(request, jobs=[taken.job.id])
-    return await acceptances.preferred(
-        services, caller, taken, remembered=once.remembered, prefer=prefer
+        submission = await submit.prepare_submission(services, caller, upload)
+        accepted = await write_submission(services, caller, submission, once)
+    services.ringer.ring(accepted.ringing)
+    await spans.record_submission(request, jobs=[accepted.job.id])
+    return await responses_submission.respond_or_wait(
+        services, caller, accepted, remembered=once.remembered, prefer=prefer
     )
 
 
 @router.get(
     "",
     summary="List jobs, newest first",
-    description="Narrowed by metadata too: `metadata.KEY=VALUE`, any number of them.",
-    responses=documented("malformed_request", "unauthorized", "scope", "unavailable"),
+    description="Filter by metadata with `metadata.KEY=VALUE`, any number of times.",
+    responses=describe_responses("malformed_request", "unauthorized", "scope", "unavailable"),
 )
 async def list_jobs(
     request: Request,
@@ -114,38 +120,40 @@ async def list_jobs(
     *,
     state: JobState | None = None,
     created_after: Instant | None = None,
-    limit: Annotated[int, Query(ge=1, le=_MOST_LISTED)] = 50,
+    limit: Annotated[int, Query(ge=1, le=_MAX_PAGE_SIZE)] = 50,
     cursor: Cursor | None = None,
 ) -> JobPage:
-    """Answer a page of the caller's jobs."""
-    listing = Listing(
+    """Return a page of the tenant's jobs."""
+    listing = JobFilter(
         tenant=caller.tenant,
         state=state,
         created_after=created_after,
-        metadata=_metadata_of(request),
-        before=None if cursor is None else _after(cursor),
-        limit=limit + 1,  # one more tells whether there is another page
+        metadata=_metadata_filters(request),
+        before=None if cursor is None else _decode_cursor(cursor),
+        limit=limit + 1,  # one more row shows whether there is another page
     )
     async with services.reading() as connection:
-        rows = await connection.run_sync(queries.listed, listing)
+        rows = await connection.run_sync(queries.list_jobs, listing)
     if any(row.finished_at is None for row in rows):
         await services.forecasts.refresh()
     more = len(rows) > limit
     return JobPage(
-        items=[shown.job(row, services) for row in rows[:limit]],
-        next_cursor=_cursor(rows[limit - 1].id) if more else None,
+        items=[responses_job.render_job_with_queue(row, services) for row in rows[:limit]],
+        next_cursor=_encode_cursor(rows[limit - 1].id) if more else None,
     )
 
 
 @router.get(
     "/{job_id}",
-    summary="Look at a job",
-    description="With `Prefer: wait=n` when it has ended, or after n seconds; with "
-    "`If-None-Match` as well when it is not any more what the tag names.",
+    summary="Get a job",
+    description="With `Prefer: wait=n` the answer comes when the job has ended, or after n "
+    "seconds; with `If-None-Match` in addition, as soon as the job differs from that version.",
     response_model=JobAnswer,
     responses={
-        status.HTTP_304_NOT_MODIFIED: {"description": "If-None-Match names what it still is"},
-        **documented("unauthorized", "scope", "not_found", "job_deleted", "unavailable"),
+        status.HTTP_304_NOT_MODIFIED: {
+            "description": "Not modified: `If-None-Match` names the current version"
+        },
+        **describe_responses("unauthorized", "scope", "not_found", "job_deleted", "unavailable"),
     },
 )
 async def show(
@@ -156,45 +164,44 @@ async def show(
     prefer: Preferences = None,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Answer what is known of a job by now."""
+    """Return the current state of a job."""
     async with services.reading() as connection:
-        row = await connection.run_sync(found, job_id, caller.tenant)
-    seconds = waiting.preferred_seconds(prefer)
+        row = await connection.run_sync(find_job, job_id, caller.tenant)
+    seconds = long_poll.preferred_seconds(prefer)
     tag, answer = services.tagged.of(row)
-    known = tags.is_known(tag, if_none_match)
-    # Whoever knows something else wants to know this now.
+    known = etags.is_known(tag, if_none_match)
+    # A client whose ETag is outdated gets the current version without waiting.
     if seconds is not None and row.finished_at is None and (known or if_none_match is None):
-        row = await waiting.until(
+        row = await long_poll.wait_for_end(
             services,
-            caller.tenant,
-            row.id,
+            FollowedJob(caller.tenant, row.id),
             seconds=seconds,
             changed_from=row if known else None,
         )
         tag, answer = services.tagged.of(row)
     if row.finished_at is None:
         await services.forecasts.refresh()
-        queue = answers.queue(services.forecasts.of_row(row))
+        queue = presenters_job.render_queue_position(services.forecasts.estimate_row(row))
         answer = answer.model_copy(update={"queue": queue})
-    response = tags.json(answer.model_dump_json().encode(), if_none_match, tag=tag)
+    response = etags.json_response(answer.model_dump_json().encode(), if_none_match, tag=tag)
     if seconds is not None:
-        response.headers[waiting.APPLIED] = f"wait={seconds}"
+        response.headers[long_poll.APPLIED_HEADER] = f"wait={seconds}"
     return response
 
 
 @router.get(
     "/{job_id}/events",
-    summary="Follow a job",
+    summary="Stream the events of a job",
     description="Server-sent events: `job.queued`, `job.running`, `job.stage` for each stage that "
-    "has succeeded, and its end, after which the stream ends. Each `data` is "
-    '`{"type","timestamp","data": the job}`. `Last-Event-ID` goes on behind that event; when '
-    "there is nothing behind it any more, 204.",
-    # FastAPI's own class for this wants a generator, which cannot answer 204 any more.
+    "has succeeded, and the final event, after which the stream ends. Each `data` is "
+    '`{"type","timestamp","data": the job}`. `Last-Event-ID` resumes after that event; 204 means '
+    "that no more events will follow.",
+    # FastAPI's own class for this needs a generator, which could not answer 204.
     response_class=StreamingResponse,
     responses={
-        status.HTTP_200_OK: {"description": "the events", "content": {_EVENTS: {}}},
-        status.HTTP_204_NO_CONTENT: {"description": "nothing will happen any more"},
-        **documented(
+        status.HTTP_200_OK: {"description": "The events", "content": {_EVENTS: {}}},
+        status.HTTP_204_NO_CONTENT: {"description": "No more events will follow"},
+        **describe_responses(
             "malformed_request", "unauthorized", "scope", "not_found", "job_deleted", "unavailable"
         ),
     },
@@ -203,28 +210,35 @@ async def follow(
     job_id: str,
     services: OpenServices,
     caller: Reader,
-    last_event_id: Annotated[int, Header(ge=0, le=_MOST_EVENT_ID)] = 0,
+    last_event_id: Annotated[int, Header(ge=0, le=_MAX_EVENT_ID)] = 0,
 ) -> Response:
-    """Answer what happens to a job, as it happens."""
+    """Stream the events of a job as they happen."""
 
     def look(connection: Connection) -> tuple[JobRow, list[Event]]:
-        row = found(connection, job_id, caller.tenant)
-        return row, events.of_job(connection, row.id, after=last_event_id)
+        row = find_job(connection, job_id, caller.tenant)
+        return row, events.list_for_job(connection, row.id, after=last_event_id)
 
     async with services.reading() as connection:
         row, behind = await connection.run_sync(look)
     if row.finished_at is not None and not behind:
         return Response(status_code=status.HTTP_204_NO_CONTENT)
-    happening = waiting.stream(services, caller.tenant, row.id, after=last_event_id)
-    return StreamingResponse(happening, media_type=_EVENTS, headers={"X-Accel-Buffering": "no"})
+    followed = FollowedJob(caller.tenant, row.id)
+    stream = long_poll.stream_events(services, followed, after=last_event_id)
+    return StreamingResponse(stream, media_type=_EVENTS, headers={"X-Accel-Buffering": "no"})
 
 
 @router.post(
     "/{job_id}/cancel",
     summary="Cancel a job",
     response_model=JobAnswer,
-    responses=documented(
-        *_ONCE, "unauthorized", "scope", "not_found", "job_final", "job_deleted", "unavailable"
+    responses=describe_responses(
+        *_IDEMPOTENCY_PROBLEMS,
+        "unauthorized",
+        "scope",
+        "not_found",
+        "job_final",
+        "job_deleted",
+        "unavailable",
     ),
 )
 async def cancel(
@@ -234,12 +248,12 @@ async def cancel(
     caller: Submitter,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Withdraw a job that has not ended."""
+    """Cancel a job that has not ended."""
 
     def move(connection: Connection) -> Response:
-        _own(connection, job_id, caller.tenant, transitions.cancel)
-        row = found(connection, job_id, caller.tenant)
-        answer = _answer(row, services, status.HTTP_200_OK)
+        _move_job(connection, job_id, caller.tenant, CLIENT.cancel)
+        row = find_job(connection, job_id, caller.tenant)
+        answer = _job_response(row, services, status.HTTP_200_OK)
         once.remember(connection, answer, job_id=row.id)
         return answer
 
@@ -253,10 +267,10 @@ async def cancel(
 @router.post(
     "/{job_id}/redrive",
     status_code=status.HTTP_202_ACCEPTED,
-    summary="Let a failed job go on",
+    summary="Redrive a failed job",
     response_model=JobAnswer,
-    responses=documented(
-        *_ONCE,
+    responses=describe_responses(
+        *_IDEMPOTENCY_PROBLEMS,
         "unauthorized",
         "scope",
         "not_found",
@@ -275,13 +289,13 @@ async def redrive(
     caller: Submitter,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Let a failed job go on from what has succeeded, with all its attempts."""
+    """Continue a failed job after its succeeded stages, with all its attempts again."""
 
     def move(connection: Connection) -> tuple[Response, list[Capability]]:
-        limits.refuse_when_full(connection, caller.tenant, caller.limits, exactly=True)
-        ready = _own(connection, job_id, caller.tenant, transitions.redrive)
-        row = found(connection, job_id, caller.tenant)
-        answer = _answer(row, services, status.HTTP_202_ACCEPTED)
+        quotas.check_queue_quota(connection, caller.tenant, caller.limits, exactly=True)
+        ready = _move_job(connection, job_id, caller.tenant, CLIENT.redrive)
+        row = find_job(connection, job_id, caller.tenant)
+        answer = _job_response(row, services, status.HTTP_202_ACCEPTED)
         once.remember(connection, answer, job_id=row.id)
         return answer, ready
 
@@ -301,64 +315,88 @@ async def redrive(
     "/{job_id}",
     status_code=status.HTTP_204_NO_CONTENT,
     summary="Delete a job",
-    description="Whatever its state: an unfinished one is canceled first. Its photo, results "
-    "and rows are gone then.",
-    responses=documented("unauthorized", "scope", "not_found", "job_deleted", "unavailable"),
+    description="Deletes a job in any state, with its photo and results; an unfinished job is "
+    "canceled first.",
+    responses=describe_responses(
+        "unauthorized", "scope", "not_found", "job_deleted", "unavailable"
+    ),
 )
 async def delete(job_id: str, services: OpenServices, caller: Submitter) -> None:
-    """Forget a job and all that it has stored."""
+    """Delete a job and its files."""
 
-    def move(connection: Connection) -> list[Marked]:
-        return _own(connection, job_id, caller.tenant, transitions.delete)
+    def move(connection: Connection) -> list[MarkedArtifact]:
+        return _move_job(connection, job_id, caller.tenant, CLIENT.delete)
 
     async with services.transaction() as connection:
         marked = await connection.run_sync(move)
-    await removal.remove(services, caller.tenant, JobId(uuid.UUID(job_id)), marked)
+    await object_cleanup.remove_job_objects(
+        services, caller.tenant, JobId(uuid.UUID(job_id)), marked
+    )
 
 
-def found(connection: Connection, job_id: str, tenant: Tenant) -> JobRow:
+async def write_submission(
+    services: Services, caller: Caller, submission: JobSubmission, once: IdempotentRequest
+) -> AcceptedJob:
+    """Write a job, and in its transaction the answer to repeated requests; return the job.
+
+    Raises the errors of `commit.open_submission` and `commit.insert_job`, IdempotencyInProgress.
+    """
+    async with commit.open_submission(
+        services, caller, submission, adds_rows=once.is_named
+    ) as connection:
+        accepted = await connection.run_sync(commit.insert_job, caller, submission)
+        if once.is_named:
+            answer = responses_submission.respond(accepted.job, services)
+            await connection.run_sync(once.remember, answer, job_id=accepted.job.id)
+    return accepted
+
+
+def find_job(connection: Connection, job_id: str, tenant: Tenant) -> JobRow:
     """Return a tenant's job.
 
-    Raises NotFound, the same for what is no id, nobody's and somebody else's; JobDeleted.
+    Raises JobDeleted, and the same NotFound for a malformed id, an unknown one and another
+    tenant's.
     """
-    row = queries.find(connection, _parsed(job_id), tenant)
+    row = queries.find(connection, _parse_job_id(job_id), tenant)
     if row is None:
-        raise _gone(connection, job_id, tenant)
+        raise _missing_job_error(connection, job_id, tenant)
     return row
 
 
-def _answer(row: JobRow, services: Services, code: int) -> Response:
-    content = shown.content(row, services)
+def _job_response(row: JobRow, services: Services, code: int) -> Response:
+    content = responses_job.render_job_json(row, services)
     return Response(content, status_code=code, media_type="application/json")
 
 
-def _own(
+def _move_job(
     connection: Connection,
     job_id: str,
     tenant: Tenant,
     move: Callable[[Connection, JobId, Tenant], Answer],
 ) -> Answer:
-    """Move a tenant's job.  Raises NotFound, JobDeleted, and what the move does."""
+    """Apply a transition to a tenant's job.  Raises NotFound, JobDeleted, and its own errors."""
     try:
-        return move(connection, _parsed(job_id), tenant)
+        return move(connection, _parse_job_id(job_id), tenant)
     except NotFound:
-        raise _gone(connection, job_id, tenant) from None
+        raise _missing_job_error(connection, job_id, tenant) from None
 
 
-def _gone(connection: Connection, job_id: str, tenant: Tenant) -> JobDeleted | NotFound:
-    if queries.is_deleted(connection, _parsed(job_id), tenant):
-        return JobDeleted(f"job {job_id} was deleted; nothing of it is kept")
+def _missing_job_error(
+    connection: Connection, job_id: str, tenant: Tenant
+) -> JobDeleted | NotFound:
+    if queries.is_deleted(connection, _parse_job_id(job_id), tenant):
+        return JobDeleted(f"job {job_id} was deleted")
     return NotFound(f"job {job_id}")
 
 
-def _parsed(job_id: str) -> JobId:
+def _parse_job_id(job_id: str) -> JobId:
     try:
         return JobId(uuid.UUID(job_id))
     except ValueError:
         raise NotFound(f"job {job_id}") from None
 
 
-def _metadata_of(request: Request) -> dict[str, str]:
+def _metadata_filters(request: Request) -> dict[str, str]:
     narrowed = {
         name.removeprefix(_METADATA): value
         for name, value in request.query_params.multi_items()
@@ -367,14 +405,14 @@ def _metadata_of(request: Request) -> dict[str, str]:
     for name, value in narrowed.items():
         if "\0" in name + value:
             raise MalformedRequest(
-                "metadata holds no NUL characters", pointer=f"/{_METADATA}{name}"
+                "metadata cannot contain NUL characters", pointer=f"/{_METADATA}{name}"
             )
     return narrowed
 
 
-def _cursor(job_id: JobId) -> str:
+def _encode_cursor(job_id: JobId) -> str:
     return base64.urlsafe_b64encode(job_id.bytes).rstrip(b"=").decode()
 
 
-def _after(cursor: str) -> JobId:
+def _decode_cursor(cursor: str) -> JobId:
     return JobId(uuid.UUID(bytes=base64.urlsafe_b64decode(cursor + "==")))

@@ -1,4 +1,4 @@
-"""Keys: issue, list, revoke; and short-lived ones for end users' devices."""
+"""Endpoints for API keys: issue, list and revoke them; issue device keys for end users."""
 
 import datetime as dt
 import uuid
@@ -9,11 +9,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response, status
 from sqlalchemy import Connection
 
-from smart_filter_api import documents, idempotency, keys
-from smart_filter_api.deps import Administrator, OpenServices, Services, Submitter
-from smart_filter_api.idempotency import IdempotencyKey
-from smart_filter_api.keys import TENANT_PATTERN, Caller, IssuedKey, KeyRow
-from smart_filter_api.problems import documented
+from smart_filter_api.auth import api_keys
+from smart_filter_api.auth.api_keys import TENANT_PATTERN, Caller, IssuedKey, KeyRow
+from smart_filter_api.intake import json_document
+from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.tenants import (
     KeyAnswer,
     KeyPage,
@@ -21,13 +20,16 @@ from smart_filter_api.schemas.tenants import (
     NewKeyAnswer,
     TokenWish,
 )
-from smart_filter_shared.errors import NotFound, OutOfScope
+from smart_filter_api.services import idempotency
+from smart_filter_api.services.container import Administrator, OpenServices, Services, Submitter
+from smart_filter_api.services.idempotency import IdempotencyKey
+from smart_filter_shared.errors import InsufficientScope, NotFound
 from smart_filter_shared.ids import OPERATOR, Tenant
 
 router = APIRouter(tags=["tenants"])
 
-_MOST_LISTED = 200
-_ONCE = ("malformed_request", "idempotency_in_progress", "idempotency_mismatch")
+_MAX_PAGE_SIZE = 200
+_IDEMPOTENCY_PROBLEMS = ("malformed_request", "idempotency_in_progress", "idempotency_mismatch")
 
 
 @router.post(
@@ -35,9 +37,14 @@ _ONCE = ("malformed_request", "idempotency_in_progress", "idempotency_mismatch")
     status_code=status.HTTP_201_CREATED,
     summary="Issue a key",
     response_model=NewKeyAnswer,
-    openapi_extra=documents.described(KeyWish),
-    responses=documented(
-        *_ONCE, "invalid_request", "unsupported_media", "unauthorized", "scope", "unavailable"
+    openapi_extra=json_document.describe_body(KeyWish),
+    responses=describe_responses(
+        *_IDEMPOTENCY_PROBLEMS,
+        "invalid_request",
+        "unsupported_media",
+        "unauthorized",
+        "scope",
+        "unavailable",
     ),
 )
 async def issue(
@@ -46,18 +53,18 @@ async def issue(
     caller: Administrator,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Issue a key of the caller's tenant, or, for the operator, of any."""
-    body = await documents.read(request)
-    wish = documents.parse(KeyWish, body)
-    tenant = _tenant(caller, wish.tenant)
+    """Issue a key for the caller's tenant; the operator may name another tenant."""
+    body = await json_document.read(request)
+    wish = json_document.parse(KeyWish, body)
+    tenant = _resolve_tenant(caller, wish.tenant)
     valid_for = (
         None if wish.expires_in_seconds is None else dt.timedelta(seconds=wish.expires_in_seconds)
     )
 
     def write(connection: Connection) -> IssuedKey:
-        return keys.issue(connection, tenant=tenant, scopes=wish.scopes, valid_for=valid_for)
+        return api_keys.issue(connection, tenant=tenant, scopes=wish.scopes, valid_for=valid_for)
 
-    return await _issued(
+    return await _issue_once(
         services, request, caller, idempotency_key=idempotency_key, body=body, write=write
     )
 
@@ -65,13 +72,18 @@ async def issue(
 @router.post(
     "/v1/tokens",
     status_code=status.HTTP_201_CREATED,
-    summary="Issue a key for an end user's device",
-    description="It submits photos and nothing else, for a short time; what it submits belongs "
-    "to the tenant. It is revoked with the key that issued it.",
+    summary="Issue a device key",
+    description="A short-lived key for an end user's device, which can only submit photos. Its "
+    "jobs belong to the tenant. It is revoked with the key that issued it.",
     response_model=NewKeyAnswer,
-    openapi_extra=documents.described(TokenWish),
-    responses=documented(
-        *_ONCE, "invalid_request", "unsupported_media", "unauthorized", "scope", "unavailable"
+    openapi_extra=json_document.describe_body(TokenWish),
+    responses=describe_responses(
+        *_IDEMPOTENCY_PROBLEMS,
+        "invalid_request",
+        "unsupported_media",
+        "unauthorized",
+        "scope",
+        "unavailable",
     ),
 )
 async def issue_for_device(
@@ -80,19 +92,19 @@ async def issue_for_device(
     caller: Submitter,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Issue a short-lived key that may submit so many jobs."""
-    body = await documents.read(request)
-    wish = documents.parse(TokenWish, body)
+    """Issue a short-lived key that may submit a limited number of jobs."""
+    body = await json_document.read(request)
+    wish = json_document.parse(TokenWish, body)
 
     def write(connection: Connection) -> IssuedKey:
-        return keys.issue_for_device(
+        return api_keys.issue_for_device(
             connection,
             caller,
             valid_for=dt.timedelta(seconds=wish.ttl_seconds),
             max_jobs=wish.max_jobs,
         )
 
-    return await _issued(
+    return await _issue_once(
         services, request, caller, idempotency_key=idempotency_key, body=body, write=write
     )
 
@@ -100,24 +112,24 @@ async def issue_for_device(
 @router.get(
     "/v1/keys",
     summary="List keys",
-    description="Those that are not valid any more included.",
-    responses=documented("malformed_request", "unauthorized", "scope", "unavailable"),
+    description="Includes expired and revoked keys.",
+    responses=describe_responses("malformed_request", "unauthorized", "scope", "unavailable"),
 )
 async def list_keys(
     services: OpenServices,
     caller: Administrator,
     *,
     tenant: Annotated[str | None, Query(pattern=TENANT_PATTERN)] = None,
-    limit: Annotated[int, Query(ge=1, le=_MOST_LISTED)] = 50,
+    limit: Annotated[int, Query(ge=1, le=_MAX_PAGE_SIZE)] = 50,
     cursor: uuid.UUID | None = None,
 ) -> KeyPage:
-    """Answer a page of the keys of the caller's tenant, or, for the operator, of any."""
-    whose = _tenant(caller, tenant)
+    """Return a page of the keys of the caller's tenant; the operator may name another tenant."""
+    whose = _resolve_tenant(caller, tenant)
     async with services.reading() as connection:
-        rows = await connection.run_sync(keys.listed, whose, after=cursor, limit=limit + 1)
+        rows = await connection.run_sync(api_keys.list_keys, whose, after=cursor, limit=limit + 1)
     more = len(rows) > limit
     return KeyPage(
-        items=[KeyAnswer(**_shown(row)) for row in rows[:limit]],
+        items=[KeyAnswer(**_key_fields(row)) for row in rows[:limit]],
         next_cursor=rows[limit - 1].key_id if more else None,
     )
 
@@ -126,34 +138,34 @@ async def list_keys(
     "/v1/keys/{key_id}",
     status_code=status.HTTP_204_NO_CONTENT,
     summary="Revoke a key",
-    description="Within a second or so it is not valid any more, nor are those for devices that it "
-    "issued. One with the scope `operator` is revoked by `smart-filter keys revoke` alone.",
-    responses=documented("unauthorized", "scope", "not_found", "unavailable"),
+    description="The key and the device keys that it issued become invalid within about a second. "
+    "A key with the scope `operator` can only be revoked with `smart-filter keys revoke`.",
+    responses=describe_responses("unauthorized", "scope", "not_found", "unavailable"),
 )
 async def revoke(key_id: str, services: OpenServices, caller: Administrator) -> None:
-    """Revoke a key of the caller's tenant, or, for the operator, of any."""
+    """Revoke a key of the caller's tenant; the operator may revoke any tenant's."""
     try:
         named = uuid.UUID(key_id)
     except ValueError:
         raise NotFound(f"key {key_id}") from None
     tenant = None if caller.tenant == OPERATOR else caller.tenant
     async with services.transaction() as connection:
-        await connection.run_sync(keys.revoke, named, tenant=tenant, spare_operators=True)
+        await connection.run_sync(api_keys.revoke, named, tenant=tenant, spare_operators=True)
 
 
-def _tenant(caller: Caller, named: str | None) -> Tenant:
-    """Return whose keys are meant.
+def _resolve_tenant(caller: Caller, named: str | None) -> Tenant:
+    """Return the tenant whose keys the request concerns.
 
-    Raises OutOfScope for another tenant, whether there is such a one or not.
+    Raises InsufficientScope for another tenant, whether it exists or not.
     """
     if named is None or named == caller.tenant:
         return caller.tenant
     if caller.tenant != OPERATOR:
-        raise OutOfScope("the key administers its own tenant only; leave `tenant` out")
+        raise InsufficientScope("the key can only administer its own tenant; omit `tenant`")
     return Tenant(named)
 
 
-async def _issued(
+async def _issue_once(
     services: Services,
     request: Request,
     caller: Caller,
@@ -164,10 +176,11 @@ async def _issued(
 ) -> Response:
     def issued(connection: Connection) -> Response:
         made = write(connection)
-        answer = _answer(made.row, made.key)
-        # Whoever lost the answer is given it again; nobody can read it where it waits for that.
+        answer = _key_response(made.row, made.key)
+        # A client that lost the answer gets it again, so the key is stored encrypted. Without a
+        # secrets key the stored answer lacks the API key.
         can_seal = services.seal is not None
-        kept = answer if can_seal else _answer(made.row, None)
+        kept = answer if can_seal else _key_response(made.row, None)
         once.remember(connection, kept, secret=can_seal)
         return answer
 
@@ -178,14 +191,14 @@ async def _issued(
             return await connection.run_sync(issued)
 
 
-def _answer(row: KeyRow, key: str | None) -> Response:
+def _key_response(row: KeyRow, key: str | None) -> Response:
     return Response(
-        NewKeyAnswer(**_shown(row), key=key).model_dump_json(),
+        NewKeyAnswer(**_key_fields(row), key=key).model_dump_json(),
         status_code=status.HTTP_201_CREATED,
         media_type="application/json",
     )
 
 
-def _shown(row: KeyRow) -> dict[str, Any]:  # what the model takes apart
+def _key_fields(row: KeyRow) -> dict[str, Any]:  # the fields of KeyAnswer
     is_device = row.max_jobs is not None
     return {**asdict(row), "jobs": row.jobs if is_device else None}

@@ -1,16 +1,17 @@
-"""Live video: what lets a client in to a live worker, which knows nobody."""
+"""Endpoint for live video: issue the token that admits a client to a live worker."""
 
 import datetime as dt
 
 from fastapi import APIRouter, Request, Response, status
 from sqlalchemy import Connection
 
-from smart_filter_api import documents, idempotency
-from smart_filter_api.deps import OpenServices, Submitter
-from smart_filter_api.idempotency import IdempotencyKey
-from smart_filter_api.live import NOT_SET, Live
-from smart_filter_api.problems import documented
+from smart_filter_api.intake import json_document
+from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.live import LiveAnswer, LiveWish
+from smart_filter_api.services import idempotency
+from smart_filter_api.services.container import OpenServices, Submitter
+from smart_filter_api.services.idempotency import IdempotencyKey
+from smart_filter_api.services.live_access import NOT_SET, LiveEndpoint
 from smart_filter_shared.errors import FieldError, InvalidRequest, NotAvailable
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.live import backgrounds
@@ -21,12 +22,12 @@ router = APIRouter(prefix="/v1/live", tags=["jobs"])
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    summary="Begin live video",
+    summary="Start live video",
     description="Connect to `url` by WebSocket within a minute and send `token` as the first "
-    "message; then frames of a camera go in, and come back with another background.",
+    "message. Then send camera frames; they come back with another background.",
     response_model=LiveAnswer,
-    openapi_extra=documents.described(LiveWish),
-    responses=documented(
+    openapi_extra=json_document.describe_body(LiveWish),
+    responses=describe_responses(
         *("malformed_request", "idempotency_in_progress", "idempotency_mismatch"),
         *("invalid_request", "not_available", "unsupported_media"),
         *("unauthorized", "scope", "unavailable"),
@@ -38,16 +39,16 @@ async def begin(
     caller: Submitter,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Answer a token that opens one connection, within a minute."""
-    body = await documents.read(request)
-    wish = documents.parse(LiveWish, body)
+    """Return a token that opens one connection within a minute."""
+    body = await json_document.read(request)
+    wish = json_document.parse(LiveWish, body)
 
-    live: Live | None = request.app.state.live
+    live: LiveEndpoint | None = request.app.state.live
 
     def write(connection: Connection) -> Response:
         if live is None:
             raise NotAvailable([FieldError("", NOT_SET)])
-        answer = _answer(live, caller.tenant, wish)
+        answer = _token_response(live, caller.tenant, wish)
         once.remember(connection, answer, secret=services.seal is not None)
         return answer
 
@@ -55,12 +56,12 @@ async def begin(
         if once.replayed is not None:
             return once.replayed
         if wish.background is not None:
-            _refuse_wrong(wish.background)
+            _validate_background(wish.background)
         async with services.transaction() as connection:
             return await connection.run_sync(write)
 
 
-def _answer(live: Live, tenant: Tenant, wish: LiveWish) -> Response:
+def _token_response(live: LiveEndpoint, tenant: Tenant, wish: LiveWish) -> Response:
     now = dt.datetime.now(dt.UTC)
     token, admission = live.tokens.issue(tenant, background=wish.background, now=now)
     answer = LiveAnswer(url=live.url, token=token, expires_at=admission.expires_at)
@@ -71,8 +72,8 @@ def _answer(live: Live, tenant: Tenant, wish: LiveWish) -> Response:
     )
 
 
-def _refuse_wrong(background: str) -> None:
-    """Raise InvalidRequest for what no live worker can put behind people."""
+def _validate_background(background: str) -> None:
+    """Raise InvalidRequest for a background that live workers do not support."""
     try:
         backgrounds.read(background)
     except ValueError as error:

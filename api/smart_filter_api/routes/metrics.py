@@ -1,30 +1,30 @@
-"""What operators watch: queues, workers' doings and requests, in one scrape."""
+"""Endpoint for Prometheus metrics: queues, workers and requests, in one scrape."""
 
 from collections.abc import Iterator, Mapping
 from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
-from smart_filter_api.deps import OpenServices, Services
-from smart_filter_api.latencies import Latencies
+from smart_filter_api.http.latency import LatencyHistogram
+from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_shared.db.read_only import is_read_only
 from smart_filter_shared.errors import DatabaseUnavailable
-from smart_filter_shared.jobs import measures
-from smart_filter_shared.jobs.measures import Count, Reading
-from smart_filter_shared.jobs.states import JobState, StageState
+from smart_filter_shared.operations import counters
+from smart_filter_shared.operations.counters import CounterName, ServiceMetrics
+from smart_filter_shared.queue.states import JobState, StageState
 from smart_filter_shared.telemetry import exposition, metrics
 from smart_filter_shared.telemetry.exposition import Sample
-from smart_filter_shared.telemetry.metrics import Metric, Step
+from smart_filter_shared.telemetry.metrics import Metric, WorkerStep
 
 router = APIRouter(tags=["health"])
 
-_COUNTERS: Mapping[Metric, Count] = {
-    metrics.ATTEMPTS: Count.ATTEMPTS,
-    metrics.RETRIES: Count.RETRIES,
-    metrics.RELEASES: Count.RELEASES,
-    metrics.LEASE_EXPIRIES: Count.EXPIRIES,
-    metrics.DEAD_LETTERS: Count.DEAD,
-    metrics.JOBS_ENDED: Count.ENDED,
+_COUNTERS: Mapping[Metric, CounterName] = {
+    metrics.ATTEMPTS: CounterName.ATTEMPTS,
+    metrics.RETRIES: CounterName.RETRIES,
+    metrics.RELEASES: CounterName.RELEASES,
+    metrics.LEASE_EXPIRIES: CounterName.EXPIRIES,
+    metrics.DEAD_LETTERS: CounterName.DEAD,
+    metrics.JOBS_ENDED: CounterName.ENDED,
 }
 _OUTCOMES = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED)
 
@@ -32,36 +32,36 @@ _OUTCOMES = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED)
 @router.get(
     "/metrics",
     summary="Metrics for Prometheus",
-    description="What the database knows may be two seconds old; while it is away, "
-    "`smart_filter_database_up` is 0 and only this process's requests are shown.",
+    description="Values from the database may be two seconds old. While the database is "
+    "unreachable, `smart_filter_database_up` is 0 and only this process's requests are shown.",
     response_class=Response,
-    responses={200: {"description": "every metric", "content": {"text/plain": {}}}},
+    responses={200: {"description": "All metrics", "content": {"text/plain": {}}}},
 )
 async def show(request: Request, services: OpenServices) -> Response:
-    """Answer every metric of the table, in its order."""
-    latencies: Latencies = request.app.state.latencies
+    """Return every metric of `metrics.METRICS`, in that order."""
+    latencies: LatencyHistogram = request.app.state.latencies
     try:
-        reading = await services.measured.get(lambda: _read(services))
+        reading = await services.measured.get(lambda: _read_counters(services))
     except DatabaseUnavailable:
         reading = None
     samples: dict[Metric, list[Sample]] = {metric: [] for metric in metrics.METRICS}
     samples[metrics.DATABASE_UP] = [Sample(0 if reading is None else 1)]
     samples[metrics.REQUESTS] = list(latencies.samples())
     if reading is not None:
-        samples |= _of_the_database(reading)
-    return Response(exposition.text(samples), media_type=exposition.MEDIA_TYPE)
+        samples |= _database_samples(reading)
+    return Response(exposition.render(samples), media_type=exposition.MEDIA_TYPE)
 
 
-async def _read(services: Services) -> Reading:
-    read = partial(measures.read, silent_seconds=services.silent_seconds)
+async def _read_counters(services: Services) -> ServiceMetrics:
+    read = partial(counters.read, silent_seconds=services.silent_seconds)
     async with services.reading() as connection:
         if await connection.run_sync(is_read_only):
             await connection.invalidate()
-            raise DatabaseUnavailable("the database takes no writes")
+            raise DatabaseUnavailable("the database is read-only")
         return await connection.run_sync(read)
 
 
-def _of_the_database(reading: Reading) -> dict[Metric, list[Sample]]:
+def _database_samples(reading: ServiceMetrics) -> dict[Metric, list[Sample]]:
     return {
         metrics.STAGES: [
             Sample(count, (capability, state))
@@ -80,35 +80,35 @@ def _of_the_database(reading: Reading) -> dict[Metric, list[Sample]]:
             Sample(int(capability in reading.paused), (capability,))
             for capability in sorted({*reading.queues, *reading.paused})
         ],
-        metrics.STEPS: list(_steps(reading)),
-        metrics.BATCH_SIZE: list(_batch_sizes(reading)),
+        metrics.STEPS: list(_step_samples(reading)),
+        metrics.BATCH_SIZE: list(_batch_size_samples(reading)),
         metrics.WORKERS: [Sample(count, place) for place, count in reading.workers.items()],
         metrics.WEBHOOK_LAG: [Sample(reading.webhook_lag_seconds)],
         metrics.RETENTION_LAG: [Sample(reading.retention_lag_seconds)],
-        **{metric: list(_counts(reading, count)) for metric, count in _COUNTERS.items()},
+        **{metric: list(_counter_samples(reading, count)) for metric, count in _COUNTERS.items()},
     }
 
 
-def _steps(reading: Reading) -> Iterator[Sample]:
+def _step_samples(reading: ServiceMetrics) -> Iterator[Sample]:
     for measure, amount in reading.totals.items():
-        if isinstance(measure.what, Step):
+        if isinstance(measure.what, WorkerStep):
             labels = (measure.subject, measure.what)
             yield Sample(amount.seconds, labels, "_sum")
             yield Sample(amount.count, labels, "_count")
 
 
-def _batch_sizes(reading: Reading) -> Iterator[Sample]:
+def _batch_size_samples(reading: ServiceMetrics) -> Iterator[Sample]:
     for measure, amount in reading.totals.items():
-        if measure.what == Count.BATCHED:
+        if measure.what == CounterName.BATCHED:
             yield Sample(amount.count, (measure.subject,), "_sum")
-        elif measure.what == Count.BATCHES:
+        elif measure.what == CounterName.BATCHES:
             yield Sample(amount.count, (measure.subject,), "_count")
 
 
-def _counts(reading: Reading, count: Count) -> Iterator[Sample]:
-    # From nought on: of a counter that is first seen at 1 Prometheus does not know that it grew.
+def _counter_samples(reading: ServiceMetrics, count: CounterName) -> Iterator[Sample]:
+    # Start each counter at 0: Prometheus sees no increase in a counter that first appears at 1.
     counted: dict[str, int] = dict.fromkeys(
-        _OUTCOMES if count == Count.ENDED else reading.queues, 0
+        _OUTCOMES if count == CounterName.ENDED else reading.queues, 0
     )
     for measure, amount in reading.totals.items():
         if measure.what == count:

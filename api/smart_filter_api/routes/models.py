@@ -1,14 +1,15 @@
-"""The models that are served."""
+"""Endpoint for models: list their cards."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from smart_filter_api import answers
-from smart_filter_api.deps import OpenServices, Reader
-from smart_filter_api.problems import documented
+from smart_filter_api.presenters import job
+from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.choices import ModelPage
-from smart_filter_shared.jobs import models, presence, versions
+from smart_filter_api.services.container import OpenServices, Reader
+from smart_filter_shared.model_registry import registry, weight_versions
+from smart_filter_shared.queue import worker_registry
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
@@ -16,24 +17,28 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
 @router.get(
     "",
     summary="List the models",
-    responses=documented("malformed_request", "unauthorized", "scope", "unavailable"),
+    responses=describe_responses("malformed_request", "unauthorized", "scope", "unavailable"),
 )
 async def list_models(
     services: OpenServices,
     caller: Reader,
     *,
     every: Annotated[
-        bool, Query(alias="all", description="also those that no pool of workers offers")
+        bool, Query(alias="all", description="Include models that no worker pool offers")
     ] = False,
 ) -> ModelPage:
-    """Answer the card of every model that a recipe may name."""
+    """Return the card of every model that a recipe can name."""
     del caller
     silent_seconds = services.silent_seconds
     async with services.reading() as connection:
-        known = await connection.run_sync(models.published, pools=services.pools)
-        trained = await connection.run_sync(versions.listed)
-        failed = await connection.run_sync(presence.failed, silent_seconds=silent_seconds)
-        served = await connection.run_sync(presence.served, silent_seconds=silent_seconds)
+        known = await connection.run_sync(registry.list_models, pools=services.pools)
+        trained = await connection.run_sync(weight_versions.list_versions)
+        failed = await connection.run_sync(
+            worker_registry.list_failed, silent_seconds=silent_seconds
+        )
+        served = await connection.run_sync(
+            worker_registry.list_served, silent_seconds=silent_seconds
+        )
     nowhere = {one: why for one, why in failed.items() if one not in served}
     shown = [one for one in known if one.offered or every]
-    return ModelPage(items=[answers.model(one, nowhere, trained) for one in shown])
+    return ModelPage(items=[job.render_model(one, nowhere, trained) for one in shown])

@@ -1,4 +1,4 @@
-"""What a job has made: pictures from storage, the rest as JSON documents."""
+"""Endpoint for the outputs of a job: pictures from storage, others as JSON documents."""
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -13,12 +13,15 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
-from smart_filter_api import answers, objects, tags
-from smart_filter_api.deps import OpenServices, Reader, Services
-from smart_filter_api.objects import File, Sent
-from smart_filter_api.problems import documented
+from smart_filter_api.http import etags
+from smart_filter_api.presenters import job as presenters_job
+from smart_filter_api.problems.problem import describe_responses
+from smart_filter_api.responses import stored_object
+from smart_filter_api.responses.stored_object import StoredObject, StreamWrapper
 from smart_filter_api.routes import jobs
 from smart_filter_api.schemas.jobs import FaceAnswer, RatingAnswer
+from smart_filter_api.services.container import OpenServices, Reader, Services
+from smart_filter_shared.artifacts import expiry, retention
 from smart_filter_shared.errors import (
     JobNotFinished,
     NotFound,
@@ -26,10 +29,9 @@ from smart_filter_shared.errors import (
     OutputExpired,
     TryAgain,
 )
-from smart_filter_shared.jobs import expiry, retention
 from smart_filter_shared.jobs.queries import JobRow, Json
-from smart_filter_shared.jobs.states import JobState
 from smart_filter_shared.printability import Printability
+from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.recipe import Output
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/outputs", tags=["jobs"])
@@ -37,23 +39,23 @@ router = APIRouter(prefix="/v1/jobs/{job_id}/outputs", tags=["jobs"])
 _LINK_SECONDS = 60
 _NOT_MODIFIED = 304
 _REDIRECT = 307
-_DOCUMENTS = frozenset({Output.FACES, Output.RATING, Output.PRINTABILITY})
+_JSON_OUTPUTS = frozenset({Output.FACES, Output.RATING, Output.PRINTABILITY})
 _FACES = TypeAdapter(list[FaceAnswer] | None)
 _RATING = TypeAdapter(RatingAnswer | None)
 _PRINTABILITY = TypeAdapter(Printability | None)
 
-# What is done when an output has been sent.
-Then = Callable[[], Awaitable[None]]
+# Called after an output was sent completely.
+OnComplete = Callable[[], Awaitable[None]]
 
 
 @router.get(
     "/{name}",
-    summary="Fetch an output",
-    description="`redirect=1` answers a link for one minute, where the output is a file.",
+    summary="Download an output",
+    description="`redirect=1` redirects to a link valid for one minute, if the output is a file.",
     response_class=Response,
     responses={
         200: {
-            "description": "the output",
+            "description": "The output",
             "content": {
                 "image/jpeg": {},
                 "image/png": {},
@@ -63,9 +65,9 @@ Then = Callable[[], Awaitable[None]]
                 "application/json": {},
             },
         },
-        _NOT_MODIFIED: {"description": "If-None-Match names what the output still is"},
-        _REDIRECT: {"description": "a link to the file, with `redirect=1`"},
-        **documented(
+        _NOT_MODIFIED: {"description": "Not modified: `If-None-Match` names the current version"},
+        _REDIRECT: {"description": "With `redirect=1`: a link to the file"},
+        **describe_responses(
             "malformed_request",
             "unauthorized",
             "scope",
@@ -87,104 +89,108 @@ async def fetch(
     redirect: bool = False,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Answer one output of a job that has succeeded."""
+    """Return one output of a succeeded job."""
 
     def look(connection: Connection) -> tuple[JobRow, Output, Json | None]:
-        job = jobs.found(connection, job_id, caller.tenant)
-        output = _asked_for(job, name)
-        return job, output, _file(connection, job, output)
+        job = jobs.find_job(connection, job_id, caller.tenant)
+        output = _parse_output(job, name)
+        return job, output, _find_file(connection, job, output)
 
     async with services.reading() as connection:
         job, output, file = await connection.run_sync(look)
-    then = partial(hand_over, services, job, output) if job.keep_nothing else None
-    sent = None if then is None else partial(followed, request, then)
+    then = partial(mark_downloaded, services, job, output) if job.keep_nothing else None
+    sent = None if then is None else partial(stream_then, request, then)
     if file is None:
-        return _document(job, output, if_none_match, sent)
-    # Nobody could tell when a link has been used.
+        return _json_response(job, output, if_none_match, sent)
+    # With `keep_nothing` the service must know when the download ends, which a link would hide.
     by_link = redirect and not job.keep_nothing
-    return await _picture(services, file, redirect=by_link, known=if_none_match, sent=sent)
+    return await _picture_response(services, file, redirect=by_link, known=if_none_match, sent=sent)
 
 
-def _asked_for(job: JobRow, name: str) -> Output:
+def _parse_output(job: JobRow, name: str) -> Output:
     if name not in job.recipe.outputs:
-        raise NotFound(f"job {job.id} was not asked for the output {name}")
+        raise NotFound(f"the recipe of job {job.id} does not request the output {name}")
     if job.finished_at is None:
-        raise JobNotFinished(f"job {job.id} is {job.state}; ask again when it has succeeded")
+        raise JobNotFinished(f"job {job.id} is {job.state}; try again when it has succeeded")
     if job.state != JobState.SUCCEEDED:
-        raise NotFound(f"job {job.id} has {job.state}: it has no outputs")
-    if name not in answers.made(job):
-        raise NotFound(f"job {job.id} is not among the best of its album: it has no {name}")
+        raise NotFound(f"job {job.id} is {job.state} and has no outputs")
+    if name not in presenters_job.list_outputs(job):
+        raise NotFound(f"job {job.id} is not among the best of its album and has no output {name}")
     if job.expired_at is not None:
-        raise _expired()
+        raise _expired_error()
     return Output(name)
 
 
-def _file(connection: Connection, job: JobRow, output: Output) -> Json | None:
-    """Return what is known of an output's file; None for one that is a document."""
-    if output in _DOCUMENTS:
+def _find_file(connection: Connection, job: JobRow, output: Output) -> Json | None:
+    """Return the file entry of an output; None for a JSON output."""
+    if output in _JSON_OUTPUTS:
         return None
-    file = answers.file(job, output)
+    file = presenters_job.find_output_file(job, output)
     if file is None:
         raise NotFound(f"job {job.id} has no output {output}")
-    if not retention.is_kept(connection, job.tenant, str(file["key"])):
-        raise _expired()
+    if not retention.is_available(connection, job.tenant, str(file["key"])):
+        raise _expired_error()
     return file
 
 
-def _expired() -> OutputExpired:
-    return OutputExpired("the output was kept for its time and is gone; submit the photo again")
+def _expired_error() -> OutputExpired:
+    return OutputExpired("the output has expired and was deleted; submit the photo again")
 
 
-def _document(job: JobRow, output: Output, known: str | None, sent: Sent | None) -> Response:
-    answer = tags.json(_content(job, output), known)
+def _json_response(
+    job: JobRow, output: Output, known: str | None, sent: StreamWrapper | None
+) -> Response:
+    answer = etags.json_response(_render_json(job, output), known)
     if sent is None or answer.status_code == _NOT_MODIFIED:
         return answer
     return StreamingResponse(sent(iter([bytes(answer.body)])), headers=dict(answer.headers))
 
 
-def _content(job: JobRow, output: Output) -> bytes:
+def _render_json(job: JobRow, output: Output) -> bytes:
     if output == Output.PRINTABILITY:
-        return _PRINTABILITY.dump_json(answers.printability(job))
-    faces = answers.faces(job)
+        return _PRINTABILITY.dump_json(presenters_job.render_printability(job))
+    faces = presenters_job.render_faces(job)
     if output == Output.FACES:
         return _FACES.dump_json(faces)
-    return _RATING.dump_json(None if faces is None else answers.rating(faces))
+    return _RATING.dump_json(None if faces is None else presenters_job.render_rating(faces))
 
 
-async def _picture(
-    services: Services, file: Json, *, redirect: bool, known: str | None, sent: Sent | None
+async def _picture_response(
+    services: Services, file: Json, *, redirect: bool, known: str | None, sent: StreamWrapper | None
 ) -> Response:
     key = str(file["key"])
-    if redirect and not objects.is_known(key, known):
+    if redirect and not stored_object.is_known(key, known):
         link = services.storage.presigned_get(key, seconds=_LINK_SECONDS)
         return RedirectResponse(link, status_code=_REDIRECT)
-    stored = File(key, str(file["media_type"]), int(file["bytes"]))
+    stored = StoredObject(key, str(file["media_type"]), int(file["bytes"]))
     try:
-        return await objects.answered(services, stored, known, sent=sent)
+        return await stored_object.serve_object(services, stored, known, sent=sent)
     except ObjectMissing as error:
-        raise _expired() from error
+        raise _expired_error() from error
 
 
-async def followed(request: Request, then: Then, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield pieces, and do something when the last of them has been sent."""
+async def stream_then(
+    request: Request, then: OnComplete, pieces: Iterator[bytes]
+) -> AsyncIterator[bytes]:
+    """Yield pieces, and call `then` after the last byte was sent."""
     last = b""
     async for piece in iterate_in_threadpool(pieces):
         if last:
             yield last
         last = piece
-    # The last byte goes alone: whoever has left by then has not got all, and whoever leaves
-    # after it has, even if that is at once. So nothing is waited for between it and `then`:
-    # the answer ends when its client leaves.
+    # Send the last byte alone: a client that disconnected before it lacks part of the output, and
+    # one that disconnects after it has everything. The answer is canceled when its client
+    # disconnects, so nothing is awaited between that byte and `then`.
     yield last[:-1]
-    await anyio.lowlevel.checkpoint()  # who asks for the head alone has it by now
+    await anyio.lowlevel.checkpoint()  # a HEAD request is canceled here
     if not await request.is_disconnected():
         yield last[-1:]
         await then()
 
 
-async def hand_over(services: Services, job: JobRow, output: Output) -> None:
-    """Note that a client has an output of a job of which nothing is to be kept then."""
-    # What is not noted now goes with the time.
+async def mark_downloaded(services: Services, job: JobRow, output: Output) -> None:
+    """Record that a client has downloaded an output of a job with `keep_nothing`."""
+    # If this fails, the files are deleted when their retention ends.
     with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):
         async with services.transaction() as connection:
-            await connection.run_sync(expiry.hand_over, job.id, job.tenant, str(output))
+            await connection.run_sync(expiry.mark_downloaded, job.id, job.tenant, str(output))

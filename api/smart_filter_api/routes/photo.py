@@ -1,37 +1,37 @@
-"""The photo of a job, to be looked at beside what was made of it."""
+"""Endpoint for the photo of a job, for comparison with its outputs."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
 from sqlalchemy import Connection
 
-from smart_filter_api import objects
-from smart_filter_api.deps import OpenServices, Reader
-from smart_filter_api.objects import File
-from smart_filter_api.problems import documented
+from smart_filter_api.problems.problem import describe_responses
+from smart_filter_api.responses import stored_object
+from smart_filter_api.responses.stored_object import StoredObject
 from smart_filter_api.routes import jobs
+from smart_filter_api.services.container import OpenServices, Reader
+from smart_filter_shared.artifacts import retention
 from smart_filter_shared.errors import InputsExpired, JobNotFinished, NotFound, ObjectMissing
-from smart_filter_shared.jobs import retention
 from smart_filter_shared.jobs.queries import JobRow, Json
 from smart_filter_shared.pipeline import StageName
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/photo", tags=["jobs"])
 
 _PREVIEW = "preview"
-_CALLED = {"jpg": "jpeg"}  # other media types are called as their formats are
+_MEDIA_SUBTYPES = {"jpg": "jpeg"}  # other subtypes equal the name of the format
 
 
 @router.get(
     "",
-    summary="Fetch the photo",
-    description="As the coordinates of the job mean it: upright, as JPEG, no side above 1024 "
-    "pixels, without metadata; as soon as the job shows `photo`. `original=1` answers the bytes "
-    "that were sent, with all their metadata: who shows them turns them as their EXIF says, then "
-    "by `photo.quarter_turns`.",
+    summary="Download the photo",
+    description="The photo in the coordinate system of the job: upright, as JPEG, with sides of at "
+    "most 1024 pixels and without metadata. It is available as soon as the job has `photo`. "
+    "`original=1` returns the submitted bytes with all metadata; to show them upright, apply "
+    "their EXIF orientation, then `photo.quarter_turns`.",
     response_class=Response,
     responses={
         200: {
-            "description": "the photo",
+            "description": "The photo",
             "content": {
                 "image/jpeg": {},
                 "image/png": {},
@@ -40,8 +40,8 @@ _CALLED = {"jpg": "jpeg"}  # other media types are called as their formats are
                 "image/heic": {},
             },
         },
-        304: {"description": "If-None-Match names what the photo still is"},
-        **documented(
+        304: {"description": "Not modified: `If-None-Match` names the current version"},
+        **describe_responses(
             "malformed_request",
             "unauthorized",
             "scope",
@@ -61,49 +61,51 @@ async def fetch(
     original: bool = False,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Answer the photo of a job while it is kept."""
+    """Return the photo of a job until it expires."""
 
-    def look(connection: Connection) -> File:
-        job = jobs.found(connection, job_id, caller.tenant)
-        prepared = _prepared(job)
-        file = _original(job, prepared) if original else _preview(job, prepared)
-        if not retention.is_kept(connection, job.tenant, file.key):
-            raise _gone(job_id)
+    def look(connection: Connection) -> StoredObject:
+        job = jobs.find_job(connection, job_id, caller.tenant)
+        prepared = _prepare_stage_result(job)
+        file = _original_object(job, prepared) if original else _preview_object(job, prepared)
+        if not retention.is_available(connection, job.tenant, file.key):
+            raise _expired_error(job_id)
         return file
 
     async with services.reading() as connection:
         file = await connection.run_sync(look)
     try:
-        return await objects.answered(services, file, if_none_match)
+        return await stored_object.serve_object(services, file, if_none_match)
     except ObjectMissing as error:
-        raise _gone(job_id) from error
+        raise _expired_error(job_id) from error
 
 
-def _prepared(job: JobRow) -> Json:
-    """Return what `prepare` has stored."""
+def _prepare_stage_result(job: JobRow) -> Json:
+    """Return the result of the stage `prepare`.  Raises InputsExpired, JobNotFinished, NotFound."""
     if job.expired_at is not None:
-        raise _gone(str(job.id))
+        raise _expired_error(str(job.id))
     prepared = job.result(StageName.PREPARE)
     if prepared is not None:
         return prepared
     if job.finished_at is None:
-        raise JobNotFinished(f"the photo of job {job.id} was not looked at yet; ask again soon")
-    raise NotFound(f"job {job.id} has {job.state} before its photo was looked at")
+        raise JobNotFinished(f"the photo of job {job.id} is not prepared yet; try again soon")
+    raise NotFound(f"job {job.id} ended as {job.state} before its photo was prepared")
 
 
-def _preview(job: JobRow, prepared: Json) -> File:
+def _preview_object(job: JobRow, prepared: Json) -> StoredObject:
     known = prepared["files"].get(_PREVIEW)
     if known is None:
-        raise NotFound(f"an older worker has prepared job {job.id}: original=1 answers its photo")
-    return File(str(known["key"]), str(known["media_type"]), int(known["bytes"]))
+        raise NotFound(
+            f"job {job.id} has no preview, since an older worker prepared it; use original=1"
+        )
+    return StoredObject(str(known["key"]), str(known["media_type"]), int(known["bytes"]))
 
 
-def _original(job: JobRow, prepared: Json) -> File:
+def _original_object(job: JobRow, prepared: Json) -> StoredObject:
     if job.photo_key is None:
-        raise _gone(str(job.id))
+        raise _expired_error(str(job.id))
     format_ = str(prepared["facts"]["format"])
-    return File(job.photo_key, f"image/{_CALLED.get(format_, format_)}")
+    return StoredObject(job.photo_key, f"image/{_MEDIA_SUBTYPES.get(format_, format_)}")
 
 
-def _gone(job_id: str) -> InputsExpired:
-    return InputsExpired(f"the photo of job {job_id} is not kept any more")
+def _expired_error(job_id: str) -> InputsExpired:
+    return InputsExpired(f"the photo of job {job_id} has expired")

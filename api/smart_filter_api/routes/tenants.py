@@ -1,48 +1,50 @@
-"""Tenants: what is said of each, where not what the settings say holds."""
+"""Endpoints for tenants: read and change the overrides of the default settings."""
 
 from fastapi import APIRouter, Request
 from sqlalchemy import Connection
 
-from smart_filter_api import documents, keys, tenant_changes
-from smart_filter_api.deps import Administrator, OpenServices
-from smart_filter_api.keys import Caller
-from smart_filter_api.problems import documented
+from smart_filter_api.auth import api_keys
+from smart_filter_api.auth.api_keys import Caller
+from smart_filter_api.intake import json_document
+from smart_filter_api.problems.problem import describe_responses
+from smart_filter_api.routes import tenant_changes
 from smart_filter_api.schemas.defaults import TenantAnswer, TenantChange
+from smart_filter_api.services.container import Administrator, OpenServices
 from smart_filter_shared.errors import NotFound
 from smart_filter_shared.ids import OPERATOR, Tenant
-from smart_filter_shared.jobs import tenants
-from smart_filter_shared.jobs.tenants import Own
+from smart_filter_shared.tenants import settings
+from smart_filter_shared.tenants.settings import TenantOverrides
 
 router = APIRouter(prefix="/v1/tenants/{tenant}", tags=["tenants"])
 
 
 @router.get(
     "",
-    summary="Look at a tenant",
-    responses=documented("unauthorized", "scope", "not_found", "unavailable"),
+    summary="Get a tenant",
+    responses=describe_responses("unauthorized", "scope", "not_found", "unavailable"),
 )
 async def show(tenant: str, services: OpenServices, caller: Administrator) -> TenantAnswer:
-    """Answer what is said of the caller's tenant, or, for the operator, of any."""
-    name = _named(caller, tenant)
+    """Return the overrides of the caller's tenant; the operator may name another tenant."""
+    name = _resolve_tenant(caller, tenant)
 
-    def look(connection: Connection) -> Own:
-        if not tenants.is_known(connection, name):
+    def look(connection: Connection) -> TenantOverrides:
+        if not settings.is_known(connection, name):
             raise NotFound(f"tenant {name}")
-        return tenants.find(connection, name)
+        return settings.read_overrides(connection, name)
 
     async with services.reading() as connection:
         own = await connection.run_sync(look)
-    return tenant_changes.shown(name, own)
+    return tenant_changes.render_tenant(name, own)
 
 
 @router.patch(
     "",
     summary="Change a tenant",
-    description="What is left out stays; null: what the settings say. It holds within a "
-    "second; what was submitted before is kept as long as was said then. Limits, and keeping "
-    "things for longer than the settings say, are the operator's to change.",
-    openapi_extra=documents.described(TenantChange),
-    responses=documented(
+    description="Omitted fields stay; null restores the server's setting. Changes apply within a "
+    "second; existing jobs keep the retention they were submitted with. Only the operator can "
+    "change limits, or set a retention longer than the server's.",
+    openapi_extra=json_document.describe_body(TenantChange),
+    responses=describe_responses(
         *("malformed_request", "unsupported_media", "invalid_request"),
         *("invalid_recipe", "contradiction"),
         *("not_available", "unauthorized", "scope", "not_found", "unavailable"),
@@ -51,22 +53,24 @@ async def show(tenant: str, services: OpenServices, caller: Administrator) -> Te
 async def change(
     tenant: str, request: Request, services: OpenServices, caller: Administrator
 ) -> TenantAnswer:
-    """Say something of the caller's tenant, or, for the operator, of any."""
-    name = _named(caller, tenant)
-    wish = documents.parse(TenantChange, await documents.read(request))
-    tenant_changes.refuse(caller, wish, services.keeping)
+    """Change the overrides of the caller's tenant; the operator may name another tenant."""
+    name = _resolve_tenant(caller, tenant)
+    wish = json_document.parse(TenantChange, await json_document.read(request))
+    tenant_changes.refuse_unauthorized(caller, wish, services.keeping)
     async with services.transaction() as connection:
-        own = await connection.run_sync(tenant_changes.make, name, wish, pools=services.pools)
+        own = await connection.run_sync(
+            tenant_changes.apply_change, name, wish, pools=services.pools
+        )
     services.callers.forget_all()
-    return tenant_changes.shown(name, own)
+    return tenant_changes.render_tenant(name, own)
 
 
-def _named(caller: Caller, name: str) -> Tenant:
-    """Return the tenant that is meant.
+def _resolve_tenant(caller: Caller, name: str) -> Tenant:
+    """Return the tenant that a path names.
 
-    Raises NotFound, the same for what cannot be one, nobody and somebody else.
+    Raises the same NotFound for an invalid name and for another tenant, whether it exists or not.
     """
     own = name == caller.tenant
-    if not own and (caller.tenant != OPERATOR or not keys.is_tenant(name)):
+    if not own and (caller.tenant != OPERATOR or not api_keys.is_tenant_name(name)):
         raise NotFound(f"tenant {name}")
     return Tenant(name)

@@ -1,4 +1,4 @@
-"""Uploads: photos that clients put into storage, straight or through here, for jobs to name."""
+"""Endpoints for uploads: photos that clients store first, directly or here, and then submit."""
 
 import uuid
 from contextlib import ExitStack
@@ -6,19 +6,22 @@ from contextlib import ExitStack
 from fastapi import APIRouter, Request, Response, status
 from sqlalchemy import Connection
 
-from smart_filter_api import documents, idempotency, intake, photo_header, submission
-from smart_filter_api.deps import OpenServices, Services, Submitter
-from smart_filter_api.idempotency import IdempotencyKey
-from smart_filter_api.intake import Spooled
-from smart_filter_api.multipart import MAX_PHOTO_BYTES, PHOTO, PICTURES, too_large
+from smart_filter_api.intake import body as intake_body
+from smart_filter_api.intake import json_document, photo_header
+from smart_filter_api.intake.body import SpooledPicture
+from smart_filter_api.intake.multipart import MAX_PHOTO_BYTES, PHOTO, PICTURES, picture_too_large
+from smart_filter_api.intake.photo_header import PhotoFormat
 from smart_filter_api.openapi import bodies
-from smart_filter_api.photo_header import PhotoFormat
-from smart_filter_api.problems import documented
+from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.uploads import UploadAnswer, UploadWish
+from smart_filter_api.services import idempotency
+from smart_filter_api.services.container import OpenServices, Services, Submitter
+from smart_filter_api.services.idempotency import IdempotencyKey
+from smart_filter_api.submission import commit
+from smart_filter_shared.artifacts import uploads
+from smart_filter_shared.artifacts.uploads import Upload
 from smart_filter_shared.errors import FieldError, InvalidRequest, NotFound, UnsupportedMedia
 from smart_filter_shared.ids import Tenant, UploadId, new_upload_id
-from smart_filter_shared.jobs import uploads
-from smart_filter_shared.jobs.uploads import Upload
 
 router = APIRouter(prefix="/v1/uploads", tags=["jobs"])
 
@@ -26,12 +29,12 @@ router = APIRouter(prefix="/v1/uploads", tags=["jobs"])
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    summary="Prepare to put a photo straight into storage",
-    description="PUT the photo to `put_url` with `headers`, then name `upload_id` in "
-    "`POST /v1/jobs`. The link takes exactly as many bytes as were announced, of that type.",
+    summary="Create an upload to storage",
+    description="PUT the photo to `put_url` with `headers`, then submit `upload_id` with "
+    "`POST /v1/jobs`. The link accepts only the announced type and number of bytes.",
     response_model=UploadAnswer,
-    openapi_extra=documents.described(UploadWish),
-    responses=documented(
+    openapi_extra=json_document.describe_body(UploadWish),
+    responses=describe_responses(
         *("malformed_request", "idempotency_in_progress", "idempotency_mismatch"),
         *("invalid_request", "photo_too_large", "unsupported_media"),
         *("unauthorized", "scope", "unavailable"),
@@ -43,27 +46,27 @@ async def create(
     caller: Submitter,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Answer a link to put a photo with, valid for an hour."""
-    body = await documents.read(request)
-    wish = documents.parse(UploadWish, body)
+    """Return a link to upload a photo, valid for an hour."""
+    body = await json_document.read(request)
+    wish = json_document.parse(UploadWish, body)
 
     def write(connection: Connection) -> Response:
-        upload = uploads.write(
+        upload = uploads.create(
             connection,
             caller.tenant,
             new_upload_id(),
             media_type=wish.content_type,
             length=wish.bytes,
         )
-        answer = _answer(services, upload)
-        # Whoever has the link may put what they want.
+        answer = _upload_response(services, upload)
+        # The link itself authorizes the upload, so it is stored as a secret.
         once.remember(connection, answer, secret=services.seal is not None)
         return answer
 
     async with idempotency.once(services, request, caller.tenant, idempotency_key, body) as once:
         if once.replayed is not None:
             return once.replayed
-        _refuse(wish)
+        _validate_announcement(wish)
         async with services.transaction() as connection:
             return await connection.run_sync(write)
 
@@ -71,40 +74,42 @@ async def create(
 @router.put(
     "/{upload_id}",
     status_code=status.HTTP_204_NO_CONTENT,
-    summary="Put the photo through this service",
-    description="Instead of to `put_url`, for whoever reaches no other address, as a page that "
-    "this service has sent. The body is the photo, of the length and type that were announced, "
-    "and is judged at once. It may be put again until the upload expires.",
+    summary="Upload the photo through this service",
+    description="An alternative to `put_url` for clients that cannot reach the storage, such as "
+    "pages of this service. The body is the photo, with the announced length and type, and is "
+    "checked at once. It can be replaced until the upload expires.",
     openapi_extra={"requestBody": bodies.RAW_PHOTO},
-    responses=documented(
+    responses=describe_responses(
         *("malformed_request", "photo_too_large", "unsupported_media", "invalid_request"),
         *("unauthorized", "scope", "not_found", "unavailable"),
     ),
 )
 async def put(upload_id: str, request: Request, services: OpenServices, caller: Submitter) -> None:
-    """Take a photo on its way to storage."""
-    upload = await _found(services, caller.tenant, upload_id)
-    intake.refuse_coded(request)
-    intake.refuse_announced(request, MAX_PHOTO_BYTES)
+    """Store the photo of an upload."""
+    upload = await _find_upload(services, caller.tenant, upload_id)
+    intake_body.refuse_compressed(request)
+    intake_body.refuse_oversized(request, MAX_PHOTO_BYTES)
     with ExitStack() as open_files:
-        arrived = intake.spool(open_files)
-        async for piece in intake.arriving(request):
+        arrived = intake_body.open_spool(open_files)
+        async for piece in intake_body.read_chunks(request):
             if arrived.length + len(piece) > upload.length:
-                raise _another_length(upload, f"more than {upload.length}")
+                raise _wrong_length_error(upload, f"more than {upload.length}")
             await arrived.take(piece)
         if arrived.length < upload.length:
-            raise _another_length(upload, str(arrived.length))
+            raise _wrong_length_error(upload, str(arrived.length))
         photo = await arrived.judged(PICTURES[PHOTO])
         _refuse_other_type(upload, photo)
-        await submission.store(services, upload.key, photo)
+        await commit.store_picture(services, upload.key, photo)
 
 
-async def _found(services: Services, tenant: Tenant, upload_id: str) -> Upload:
+async def _find_upload(services: Services, tenant: Tenant, upload_id: str) -> Upload:
     """Return a tenant's upload.
 
-    Raises NotFound, the same for what is no id, nobody's, somebody else's and expired.
+    Raises the same NotFound for a malformed id, an unknown or expired one and another tenant's.
     """
-    unknown = NotFound(f"upload {upload_id}, or it has expired: make one with POST /v1/uploads")
+    unknown = NotFound(
+        f"upload {upload_id} does not exist or has expired; create one with POST /v1/uploads"
+    )
     try:
         known = UploadId(uuid.UUID(upload_id))
     except ValueError:
@@ -116,41 +121,43 @@ async def _found(services: Services, tenant: Tenant, upload_id: str) -> Upload:
     return upload
 
 
-def _another_length(upload: Upload, come: str) -> InvalidRequest:
-    told = f"has {come} bytes, {upload.length} were announced; make an upload for as many"
-    return InvalidRequest([FieldError(f"/{PHOTO}", told)])
+def _wrong_length_error(upload: Upload, received: str) -> InvalidRequest:
+    detail = (
+        f"has {received} bytes, but {upload.length} were announced; create an upload of that size"
+    )
+    return InvalidRequest([FieldError(f"/{PHOTO}", detail)])
 
 
-def _refuse_other_type(upload: Upload, photo: Spooled) -> None:
-    """Raise UnsupportedMedia for what no job could name."""
+def _refuse_other_type(upload: Upload, photo: SpooledPicture) -> None:
+    """Raise UnsupportedMedia when the photo's type differs from the announced one."""
     if photo.header.format != upload.media_type:
         raise UnsupportedMedia(
-            f"the photo is {photo.header.format}, {upload.media_type} was announced; make an "
-            f"upload with the content_type {photo.header.format}",
+            f"the photo is {photo.header.format}, but {upload.media_type} was announced; create "
+            f"an upload with the content_type {photo.header.format}",
             pointer=f"/{PHOTO}",
         )
 
 
-def _refuse(wish: UploadWish) -> None:
-    """Raise PhotoTooLarge, UnsupportedMedia for what no job could name."""
+def _validate_announcement(wish: UploadWish) -> None:
+    """Raise PhotoTooLarge or UnsupportedMedia for a photo that jobs would not accept."""
     if wish.bytes > MAX_PHOTO_BYTES:
-        raise too_large(part="bytes")
+        raise picture_too_large(part="bytes")
     heic = photo_header.reads_heic()
     if wish.content_type not in {one for one in PhotoFormat if heic or one != PhotoFormat.HEIC}:
-        told = photo_header.ACCEPTED_WITH_HEIC if heic else photo_header.ACCEPTED
+        accepted = photo_header.ACCEPTED_WITH_HEIC if heic else photo_header.ACCEPTED
         raise UnsupportedMedia(
-            f"{wish.content_type!r} is not accepted; {told}", pointer="/content_type"
+            f"{wish.content_type!r} is not accepted; {accepted}", pointer="/content_type"
         )
 
 
-def _answer(services: Services, upload: Upload) -> Response:
+def _upload_response(services: Services, upload: Upload) -> Response:
     signed = {"content-type": upload.media_type, "content-length": str(upload.length)}
     answer = UploadAnswer(
         upload_id=upload.id,
         put_url=services.storage.presigned_put(
             upload.key, headers=signed, seconds=uploads.LIFETIME_SECONDS
         ),
-        headers=_headers(upload),
+        headers=_put_headers(upload),
         expires_at=upload.expires_at,
     )
     return Response(
@@ -160,6 +167,6 @@ def _answer(services: Services, upload: Upload) -> Response:
     )
 
 
-def _headers(upload: Upload) -> dict[str, str]:
-    """Return what whoever puts it has to say; its length every program says by itself."""
+def _put_headers(upload: Upload) -> dict[str, str]:
+    """Return the headers of the PUT; HTTP clients add Content-Length themselves."""
     return {"Content-Type": upload.media_type}

@@ -1,4 +1,4 @@
-"""Webhooks: who is told of jobs' ends, and with what secret."""
+"""Endpoints for webhooks: create, list, change and delete them, and rotate their secrets."""
 
 import uuid
 from collections.abc import Callable
@@ -8,10 +8,8 @@ from fastapi import APIRouter, Request, Response, status
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
-from smart_filter_api import documents, idempotency
-from smart_filter_api.deps import Administrator, OpenServices, Reader, Services
-from smart_filter_api.idempotency import IdempotencyKey
-from smart_filter_api.problems import documented
+from smart_filter_api.intake import json_document
+from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.webhooks import (
     CreatedWebhook,
     RotatedSecret,
@@ -20,17 +18,20 @@ from smart_filter_api.schemas.webhooks import (
     WebhookPage,
     WebhookRequest,
 )
-from smart_filter_api.submission import NO_KEY
+from smart_filter_api.services import idempotency
+from smart_filter_api.services.container import Administrator, OpenServices, Reader, Services
+from smart_filter_api.services.idempotency import IdempotencyKey
+from smart_filter_api.submission.commit import WEBHOOKS_DISABLED
 from smart_filter_shared.errors import FieldError, NotAvailable, NotFound
 from smart_filter_shared.ids import Tenant, WebhookId
-from smart_filter_shared.jobs import webhooks
-from smart_filter_shared.jobs.webhooks import DEFAULT, Webhook
-from smart_filter_shared.sealing import Seal
+from smart_filter_shared.security.secretbox import SecretBox
+from smart_filter_shared.webhooks import endpoints
+from smart_filter_shared.webhooks.endpoints import DEFAULT_WEBHOOK, Webhook
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 
-ONCE = ("malformed_request", "idempotency_in_progress", "idempotency_mismatch")
-_ALWAYS = ("unauthorized", "scope", "unavailable")
+IDEMPOTENCY_PROBLEMS = ("malformed_request", "idempotency_in_progress", "idempotency_mismatch")
+_COMMON_PROBLEMS = ("unauthorized", "scope", "unavailable")
 
 Answer = TypeVar("Answer")
 
@@ -38,10 +39,16 @@ Answer = TypeVar("Answer")
 @router.post(
     "",
     status_code=status.HTTP_201_CREATED,
-    summary="Have a webhook told of jobs' ends",
+    summary="Create a webhook",
     response_model=CreatedWebhook,
-    openapi_extra=documents.described(WebhookRequest),
-    responses=documented(*_ALWAYS, *ONCE, "invalid_request", "not_available", "unsupported_media"),
+    openapi_extra=json_document.describe_body(WebhookRequest),
+    responses=describe_responses(
+        *_COMMON_PROBLEMS,
+        *IDEMPOTENCY_PROBLEMS,
+        "invalid_request",
+        "not_available",
+        "unsupported_media",
+    ),
 )
 async def create(
     request: Request,
@@ -49,17 +56,17 @@ async def create(
     caller: Administrator,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Write a webhook; its secret is shown here and never again."""
-    seal = sealing(services, "/url")
-    body = await documents.read(request)
+    """Create a webhook for the final events of jobs; its secret is shown only in this answer."""
+    seal = require_seal(services, "/url")
+    body = await json_document.read(request)
 
     def write(connection: Connection) -> Response:
-        asked = documents.parse(WebhookRequest, body)
-        made, secret = webhooks.create(
+        asked = json_document.parse(WebhookRequest, body)
+        made, secret = endpoints.create(
             connection, seal, caller.tenant, url=asked.url, events=asked.events
         )
         shown = CreatedWebhook(id=made.id, url=made.url, events=list(made.events), secret=secret)
-        answer = answered(shown, status.HTTP_201_CREATED)
+        answer = json_response(shown, status.HTTP_201_CREATED)
         answer.headers["Location"] = f"{router.prefix}/{made.id}"
         once.remember(connection, answer, secret=True)
         return answer
@@ -71,61 +78,63 @@ async def create(
             return await connection.run_sync(write)
 
 
-@router.get("", summary="List webhooks", responses=documented(*_ALWAYS))
+@router.get("", summary="List webhooks", responses=describe_responses(*_COMMON_PROBLEMS))
 async def list_webhooks(services: OpenServices, caller: Reader) -> WebhookPage:
-    """Answer all webhooks of the caller's tenant."""
+    """Return all webhooks of the caller's tenant."""
     async with services.reading() as connection:
-        found = await connection.run_sync(webhooks.of_tenant, caller.tenant)
-    return WebhookPage(items=[_shown(one) for one in found])
+        found = await connection.run_sync(endpoints.list_webhooks, caller.tenant)
+    return WebhookPage(items=[_render_webhook(one) for one in found])
 
 
 @router.get(
-    "/{webhook_id}", summary="Look at a webhook", responses=documented(*_ALWAYS, "not_found")
+    "/{webhook_id}",
+    summary="Get a webhook",
+    responses=describe_responses(*_COMMON_PROBLEMS, "not_found"),
 )
 async def show(webhook_id: str, services: OpenServices, caller: Reader) -> WebhookAnswer:
-    """Answer a webhook, without its secret."""
+    """Return a webhook, without its secret."""
     async with services.reading() as connection:
-        return _shown(await connection.run_sync(found, webhook_id, caller.tenant))
+        return _render_webhook(await connection.run_sync(find_webhook, webhook_id, caller.tenant))
 
 
 @router.patch(
     "/{webhook_id}",
     summary="Change a webhook",
-    openapi_extra=documents.described(WebhookChange),
-    responses=documented(
-        *_ALWAYS, "malformed_request", "not_found", "invalid_request", "unsupported_media"
+    openapi_extra=json_document.describe_body(WebhookChange),
+    responses=describe_responses(
+        *_COMMON_PROBLEMS, "malformed_request", "not_found", "invalid_request", "unsupported_media"
     ),
 )
 async def change(
     webhook_id: str, request: Request, services: OpenServices, caller: Administrator
 ) -> WebhookAnswer:
-    """Change what is given; with `enabled` false what waits for it fails, and can be replayed."""
-    asked = documents.parse(WebhookChange, await documents.read(request))
+    """Change the given fields; `enabled: false` fails waiting deliveries, which can be replayed."""
+    asked = json_document.parse(WebhookChange, await json_document.read(request))
 
     def write(connection: Connection) -> Webhook:
-        return webhooks.change(
+        return endpoints.change(
             connection,
-            found(connection, webhook_id, caller.tenant),
+            find_webhook(connection, webhook_id, caller.tenant),
             url=asked.url,
             events=asked.events,
             enabled=asked.enabled,
         )
 
     async with services.transaction() as connection:
-        return _shown(await connection.run_sync(write))
+        return _render_webhook(await connection.run_sync(write))
 
 
 @router.delete(
     "/{webhook_id}",
     status_code=status.HTTP_204_NO_CONTENT,
     summary="Delete a webhook",
-    responses=documented(*_ALWAYS, "not_found"),
+    responses=describe_responses(*_COMMON_PROBLEMS, "not_found"),
 )
 async def delete(webhook_id: str, services: OpenServices, caller: Administrator) -> None:
-    """Forget a webhook, its secret, and all that was or is to be delivered to it."""
+    """Delete a webhook, its secret and its deliveries."""
 
     def write(connection: Connection) -> None:
-        webhooks.remove(connection, found(connection, webhook_id, caller.tenant))
+        endpoints.remove(connection, find_webhook(connection, webhook_id, caller.tenant))
 
     async with services.transaction() as connection:
         await connection.run_sync(write)
@@ -133,11 +142,13 @@ async def delete(webhook_id: str, services: OpenServices, caller: Administrator)
 
 @router.post(
     "/{webhook_id}/rotate",
-    summary="Draw a new secret",
-    description="`default` rotates what signs deliveries to addresses that jobs name. The secret "
-    "before signs as well for a day: deliveries carry both signatures then.",
+    summary="Rotate a webhook's secret",
+    description="`default` rotates the secret for addresses that jobs name. For a day, deliveries "
+    "carry the signatures of both the new and the former secret.",
     response_model=RotatedSecret,
-    responses=documented(*_ALWAYS, *ONCE, "not_found", "not_available"),
+    responses=describe_responses(
+        *_COMMON_PROBLEMS, *IDEMPOTENCY_PROBLEMS, "not_found", "not_available"
+    ),
 )
 async def rotate(
     webhook_id: str,
@@ -146,14 +157,14 @@ async def rotate(
     caller: Administrator,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Draw a new secret, which is shown here and never again."""
-    seal = sealing(services, "/id")
+    """Generate a new secret, which is shown only in this answer."""
+    seal = require_seal(services, "/id")
 
     def write(connection: Connection) -> Response:
-        named = name_of(connection, webhook_id, caller.tenant)
-        rotated = webhooks.rotate(connection, seal, caller.tenant, named)
+        named = resolve_name(connection, webhook_id, caller.tenant)
+        rotated = endpoints.rotate(connection, seal, caller.tenant, named)
         shown = RotatedSecret(id=named, secret=rotated.secret, former_until=rotated.former_until)
-        answer = answered(shown, status.HTTP_200_OK)
+        answer = json_response(shown, status.HTTP_200_OK)
         once.remember(connection, answer, secret=True)
         return answer
 
@@ -164,20 +175,23 @@ async def rotate(
             return await connection.run_sync(write)
 
 
-async def done_once(
+async def run_once(
     services: Services,
     request: Request,
     tenant: Tenant,
     key: str | None,
     write: Callable[[Connection], tuple[BaseModel, int]],
 ) -> Response:
-    """Do what a request asks for under its key; `write` returns what is answered, and how."""
+    """Run `write` once for an idempotency key and return its answer.
+
+    write: returns the document to answer and its HTTP status, in a transaction.
+    """
     async with idempotency.once(services, request, tenant, key) as once:
         if once.replayed is not None:
             return once.replayed
 
         def write_and_remember(connection: Connection) -> Response:
-            answer = answered(*write(connection))
+            answer = json_response(*write(connection))
             once.remember(connection, answer)
             return answer
 
@@ -185,33 +199,37 @@ async def done_once(
             return await connection.run_sync(write_and_remember)
 
 
-def found(connection: Connection, webhook_id: str, tenant: Tenant) -> Webhook:
-    """Return a tenant's webhook.  Raises NotFound, the same for what is no id and not theirs."""
+def find_webhook(connection: Connection, webhook_id: str, tenant: Tenant) -> Webhook:
+    """Return a tenant's webhook.  Raises NotFound, also for a malformed id or another tenant's."""
     try:
         parsed = WebhookId(uuid.UUID(webhook_id))
     except ValueError:
         raise NotFound(f"webhook {webhook_id}") from None
-    return webhooks.find(connection, tenant, parsed)
+    return endpoints.find(connection, tenant, parsed)
 
 
-def name_of(connection: Connection, webhook_id: str, tenant: Tenant) -> str:
-    """Return how rows name a tenant's webhook, or the default.  Raises NotFound."""
-    return DEFAULT if webhook_id == DEFAULT else str(found(connection, webhook_id, tenant).id)
+def resolve_name(connection: Connection, webhook_id: str, tenant: Tenant) -> str:
+    """Return the name of a tenant's webhook in rows: its id, or `default`.  Raises NotFound."""
+    return (
+        DEFAULT_WEBHOOK
+        if webhook_id == DEFAULT_WEBHOOK
+        else str(find_webhook(connection, webhook_id, tenant).id)
+    )
 
 
-def sealing(services: Services, field: str) -> Seal:
-    """Return what seals secrets.  Raises NotAvailable when the operator has set no key."""
+def require_seal(services: Services, field: str) -> SecretBox:
+    """Return the box that encrypts secrets.  Raises NotAvailable when the setting is missing."""
     if services.seal is None:
-        raise NotAvailable([FieldError(field, NO_KEY)])
+        raise NotAvailable([FieldError(field, WEBHOOKS_DISABLED)])
     return services.seal
 
 
-def answered(shown: BaseModel, code: int) -> Response:
-    """Return an answer that shows something."""
+def json_response(shown: BaseModel, code: int) -> Response:
+    """Return a JSON response with this status code."""
     return Response(shown.model_dump_json(), status_code=code, media_type="application/json")
 
 
-def _shown(webhook: Webhook) -> WebhookAnswer:
+def _render_webhook(webhook: Webhook) -> WebhookAnswer:
     return WebhookAnswer(
         id=webhook.id,
         url=webhook.url,

@@ -1,4 +1,4 @@
-"""The shapes of requests and answers, as the contract gives them; they make the OpenAPI document.
+"""Pydantic models of requests and answers, from which the OpenAPI document is built.
 
-One module for each kind of thing that the API shows.
+One module per resource.
 """

@@ -1,21 +1,22 @@
-"""Batches and albums, as answers show them."""
+"""Answer models of batches and albums."""
 
 import uuid
 
 from pydantic import BaseModel, Field
 
-from smart_filter_api.problems import ProblemError
-from smart_filter_api.schemas.moments import Moment
-from smart_filter_shared.jobs.batches import BatchState
-from smart_filter_shared.jobs.events import EventType
-from smart_filter_shared.jobs.states import JobState
+from smart_filter_api.problems.problem import ProblemError
+from smart_filter_api.schemas.moments import UtcDatetime
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.queue.batches import BatchState
+from smart_filter_shared.queue.events import EventType
+from smart_filter_shared.queue.states import JobState
 
 
 class ItemErrorAnswer(BaseModel):
-    """Why an item failed: as its job says it, or as it was refused at the door.
+    """Why an item failed: the error of its job, or of its submission.
 
-    stage: null for what was refused; errors: every field of its recipe that is wrong.
+    stage: null for an item that was rejected at submission.
+    errors: every invalid field of its recipe.
     """
 
     code: str
@@ -28,8 +29,8 @@ class ItemErrorAnswer(BaseModel):
 class BatchItemAnswer(BaseModel):
     """One photo of a batch.
 
-    job_id: null for one that was refused.  rank: in an album, once that is ranked.
-    deleted: whether its job was deleted; it counts as what it had become by then.
+    job_id: null for a rejected item.  rank: in an album, once the album is ranked.
+    deleted: whether its job was deleted; the item keeps the job's last state.
     """
 
     index: int
@@ -41,14 +42,14 @@ class BatchItemAnswer(BaseModel):
 
 
 class AlbumAnswer(BaseModel):
-    """How many of an album are composed, and when it was ranked."""
+    """How many photos of an album are composed, and when it was ranked."""
 
     best: int
-    ranked_at: Moment | None
+    ranked_at: UtcDatetime | None
 
 
 class BatchLinksAnswer(BaseModel):
-    """Where to go from here."""
+    """Links of a batch."""
 
     self: str
     events: str
@@ -56,7 +57,7 @@ class BatchLinksAnswer(BaseModel):
 
 
 class BatchSummary(BaseModel):
-    """A batch without its items; what is neither succeeded, failed nor canceled is on its way."""
+    """A batch without its items; jobs neither succeeded, failed nor canceled are unfinished."""
 
     id: uuid.UUID
     state: BatchState
@@ -65,30 +66,30 @@ class BatchSummary(BaseModel):
     failed: int
     canceled: int
     album: AlbumAnswer | None
-    created_at: Moment
-    finished_at: Moment | None
+    created_at: UtcDatetime
+    finished_at: UtcDatetime | None
     links: BatchLinksAnswer
 
 
 class BatchAnswer(BatchSummary):
-    """Photos that were submitted together."""
+    """A batch: photos that were submitted together."""
 
     items: list[BatchItemAnswer]
 
 
 class BatchPage(BaseModel):
-    """A page of batches, newest first; next_cursor: what to ask the next page with."""
+    """A page of batches, newest first; next_cursor: `cursor` of the next page."""
 
     items: list[BatchSummary]
     next_cursor: str | None
 
 
 class BatchEventAnswer(BaseModel):
-    """Something that happened to a batch; data: the batch as it is when this is told.
+    """An event of a batch.
 
-    Without its items until it has finished.
+    data: the batch when the event is sent, without its items until it has finished.
     """
 
     type: EventType = Field(description="`batch.progress` or `batch.finished`")
-    timestamp: Moment
+    timestamp: UtcDatetime
     data: BatchAnswer | BatchSummary

@@ -1,14 +1,13 @@
-"""What a recipe may name: models, backgrounds, filters."""
+"""Answer models of models, backgrounds and filters, which a recipe can name."""
 
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from smart_filter_api.schemas.moments import Moment
-from smart_filter_shared.cards import TaskName
-from smart_filter_shared.filters import Need
-from smart_filter_shared.jobs.versions import VersionState
-from smart_filter_shared.pipeline import StageName
+from smart_filter_api.schemas.moments import UtcDatetime
+from smart_filter_shared.catalog.filters import Need
+from smart_filter_shared.model_registry.weight_versions import VersionState
+from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_shared.presets import Mood, Source
 from smart_filter_shared.presets.words import WordKind
 
@@ -21,35 +20,35 @@ class WeightsAnswer(BaseModel):
 
 
 class NeedsAnswer(BaseModel):
-    """What a worker must have to run a model: packages, and the extra that brings them."""
+    """Requirements of a model: Python packages, and the extra that installs them."""
 
     packages: list[str]
     extra: str | None
 
 
 class VersionAnswer(BaseModel):
-    """Weights that were trained for a model: live, tried beside it as a shadow, or a candidate.
+    """Trained weights of a model: live, a shadow that runs for comparison, or a candidate.
 
-    data_set: of corrections, which version they were trained on.
-    deletions: how many photos that they were trained on are deleted since.
+    data_set: version of the data set of corrections that they were trained on.
+    deletions: how many of their training photos were deleted since.
     """
 
     digest: str
     state: VersionState
     data_set: int | None
     trained_on: str
-    trained_at: Moment
+    trained_at: UtcDatetime
     deletions: int
 
 
 class ModelAnswer(BaseModel):
     """The card of a model.
 
-    research: whether its weights were made of data that is for research only, or of unknown terms.
-    digest: by which the weights are known that it runs with; null when it has none, or chooses
-    among several.  versions: weights that were trained for it.
-    parameters: JSON Schema of what `<task>.params.NAME` sets.
-    fault: why it is not offered; of one that is offered, why no live worker can load it.
+    research: whether its weights were trained on data for research only or of unknown terms.
+    digest: digest of its current weights; null when it has none or chooses among several.
+    versions: weights that were trained for it on this server.
+    parameters: JSON Schema of the parameters, set with `<task>.params.NAME`.
+    fault: why it is not offered; for an offered model, why no live worker can load it.
     """
 
     name: str
@@ -80,17 +79,17 @@ class ModelAnswer(BaseModel):
 
 
 class ModelPage(BaseModel):
-    """All models that are offered, on one page."""
+    """All offered models, on one page."""
 
     items: list[ModelAnswer]
     next_cursor: str | None = None
 
 
 class PresetAnswer(BaseModel):
-    """A background by name; palette: its colours, brightness: 0 black to 1 white.
+    """A named background; palette: its colors, brightness: from 0, black, to 1, white.
 
-    source: `generated`, or who has the picture: `site`, the operator; `tenant`, the caller's own.
-    surface: whether others can be printed on it, as in `preset:rainbow+linen`.
+    source: `generated`, or the owner of the picture: `site`, the operator; `tenant`, the caller.
+    surface: whether other backgrounds can be printed on it, as in `preset:rainbow+linen`.
     """
 
     name: str
@@ -102,14 +101,14 @@ class PresetAnswer(BaseModel):
     palette: list[str]
     brightness: float
     surface: bool
-    thumbnail: str = Field(description="where a WebP of 240 × 160 pixels is had")
+    thumbnail: str = Field(description="Path of a WebP of 240 × 160 pixels")
 
 
 class WordAnswer(BaseModel):
-    """A word that `keywords:` understands; a name is that of one background.
+    """A word that `keywords:` understands; the kind `name` stands for one background.
 
-    count: how many of the caller's backgrounds answer it; null of colours and tones, which all
-    answer more or less.
+    count: how many of the caller's backgrounds match it; null for colors and tones, which every
+    background matches to some degree.
     """
 
     word: str
@@ -118,24 +117,24 @@ class WordAnswer(BaseModel):
 
 
 class WordPage(BaseModel):
-    """All words, on one page, in order."""
+    """All keywords in order, on one page."""
 
     items: list[WordAnswer]
     next_cursor: str | None = None
 
 
 class PresetPage(BaseModel):
-    """All backgrounds by name, on one page."""
+    """All named backgrounds, on one page."""
 
     items: list[PresetAnswer]
     next_cursor: str | None = None
 
 
 class FilterAnswer(BaseModel):
-    """A filter by name.
+    """A named filter.
 
-    needs: what it goes by, `faces` or `smiles`; null for neither.
-    parameters: JSON Schema of what `filters.<name>.NAME` sets.
+    needs: the results it needs, `faces` or `smiles`; null for neither.
+    parameters: JSON Schema of the parameters, set with `filters.<name>.NAME`.
     """
 
     name: str

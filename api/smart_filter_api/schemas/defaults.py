@@ -1,24 +1,24 @@
-"""The shapes of what is asked and answered about a tenant: its limits, keeping and recipe."""
+"""Request and answer models of a tenant's overrides: limits, retention and default recipe."""
 
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
-_MOST = 10_000_000
-_MOST_MEGAPIXELS = 1e12
-_LONGEST_SECONDS = 10 * 365 * 24 * 3600
-# Less would leave nobody the time to fetch anything.
-_LEAST_RESULT_SECONDS = 60
+_MAX_COUNT = 10_000_000
+_MAX_MEGAPIXELS = 1e12
+_MAX_SECONDS = 10 * 365 * 24 * 3600
+# Shortest retention of results, which leaves clients the time to download them.
+_MIN_RESULT_SECONDS = 60
 
-Count = Annotated[int, Field(strict=True, ge=0, le=_MOST)]
-Megapixels = Annotated[float, Field(strict=True, ge=0, le=_MOST_MEGAPIXELS)]
-InputSeconds = Annotated[int, Field(strict=True, ge=0, le=_LONGEST_SECONDS)]
-ResultSeconds = Annotated[int, Field(strict=True, ge=_LEAST_RESULT_SECONDS, le=_LONGEST_SECONDS)]
+Count = Annotated[int, Field(strict=True, ge=0, le=_MAX_COUNT)]
+Megapixels = Annotated[float, Field(strict=True, ge=0, le=_MAX_MEGAPIXELS)]
+InputSeconds = Annotated[int, Field(strict=True, ge=0, le=_MAX_SECONDS)]
+ResultSeconds = Annotated[int, Field(strict=True, ge=_MIN_RESULT_SECONDS, le=_MAX_SECONDS)]
 Defaults = dict[str, Any]  # a recipe as JSON bodies write it
 
 
 class TenantChange(BaseModel):
-    """What is to be said of a tenant; what is left out stays, null: what the settings say."""
+    """Changes to a tenant; omitted fields stay, null restores the server's setting."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -32,15 +32,17 @@ class TenantChange(BaseModel):
 
 
 class TenantAnswer(BaseModel):
-    """What is said of a tenant; null: what the settings say."""
+    """The overrides of a tenant; null: the server's setting applies."""
 
     tenant: str
-    requests_per_minute: int | None = Field(description="0: as many as it wants, as below")
+    requests_per_minute: int | None = Field(description="0: no limit; same for the next two")
     jobs_waiting: int | None
     megapixels_per_day: float | None
-    keep_input_seconds: float | None = Field(description="photos and intermediates")
+    keep_input_seconds: float | None = Field(
+        description="Retention of photos and intermediate files"
+    )
     keep_result_seconds: float | None
     keep_nothing: bool = Field(
-        description="all of a job goes when all its outputs are fetched, or after an hour"
+        description="Delete all files of a job once its outputs are downloaded, or after an hour"
     )
-    recipe: Defaults = Field(description="what its recipes say that say nothing else")
+    recipe: Defaults = Field(description="Default recipe fields of the tenant's jobs")

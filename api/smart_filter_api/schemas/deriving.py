@@ -1,31 +1,33 @@
-"""Jobs derived from others, and corrections, as requests and answers show them."""
+"""Request and answer models of derived jobs and corrections."""
 
 import uuid
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
-from smart_filter_api.schemas.moments import Moment
+from smart_filter_api.schemas.moments import UtcDatetime
 from smart_filter_api.schemas.webhooks import Address
-from smart_filter_shared.jobs.corrections import (
-    MOST_FACES,
-    MOST_MASK_BYTES,
-    MOST_POINTS,
-    MOST_STROKES,
-    WIDEST_PX,
+from smart_filter_shared.feedback.corrections import (
+    MAX_FACES,
+    MAX_MASK_BYTES,
+    MAX_POINTS,
+    MAX_STROKES,
+    MAX_WIDTH_PX,
 )
 from smart_filter_shared.rating import SmileLevel
 
 
 class DeriveRequest(BaseModel):
-    """What is to be different from the parent; null: as when nothing is said.
+    """Changes to the parent's recipe; null resets a field to its default.
 
-    correction_id: a correction of the parent that is to be applied.
+    correction_id: a correction of the parent to apply.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    recipe: dict[str, Any] | None = Field(default=None, description="as in a submission by JSON")
+    recipe: dict[str, Any] | None = Field(
+        default=None, description="As in the JSON body of `POST /v1/jobs`"
+    )
     correction_id: str | None = Field(default=None, max_length=100)
     webhook_url: Address | None = None
 
@@ -34,44 +36,44 @@ Point = Annotated[list[float], Field(min_length=2, max_length=2, description="x,
 
 
 class StrokeRequest(BaseModel):
-    """A line that somebody drew, in pixels of the upright photo.
+    """A line drawn on the photo, in pixels of the upright photo.
 
-    keep: whether what it covers is people.
+    keep: true where the line covers people, false where it covers background.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    points: list[Point] = Field(min_length=1, max_length=MOST_POINTS)
-    width: float = Field(gt=0, le=WIDEST_PX)
+    points: list[Point] = Field(min_length=1, max_length=MAX_POINTS)
+    width: float = Field(gt=0, le=MAX_WIDTH_PX)
     keep: StrictBool
 
 
 class FaceLabel(BaseModel):
-    """What is right of one face; what is not given stays as the models saw it.
+    """Correct labels of one face; omitted labels stay as the models rated them.
 
-    number: as `faces` are listed, 1 the first.
+    number: position of the face in `faces`, starting at 1.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    number: int = Field(ge=1, le=MOST_FACES)
+    number: int = Field(ge=1, le=MAX_FACES)
     smile: SmileLevel | None = None
     left_open: StrictBool | None = None
     right_open: StrictBool | None = None
 
 
 class LabelRequest(BaseModel):
-    """What is right of a photo's faces."""
+    """Correct labels of a photo's faces."""
 
     model_config = ConfigDict(extra="forbid")
 
-    faces: list[FaceLabel] = Field(min_length=1, max_length=MOST_FACES)
+    faces: list[FaceLabel] = Field(min_length=1, max_length=MAX_FACES)
 
 
 class CorrectionRequest(BaseModel):
-    """What is right of a job's results: of `matte` a mask or strokes, of `label` a label.
+    """A correction of a job's results: for `matte` a mask or strokes, for `label` a label.
 
-    consent: whether it may be kept as training material, until the job is deleted.
+    consent: whether it may be kept as training data until the job is deleted.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -80,19 +82,19 @@ class CorrectionRequest(BaseModel):
     stage: Literal["segmentation", "smile"]
     mask: str | None = Field(
         default=None,
-        max_length=-(-MOST_MASK_BYTES // 3) * 4,
-        description="a PNG in base64, grey, of the photo's size; white is people",
+        max_length=-(-MAX_MASK_BYTES // 3) * 4,
+        description="A grayscale PNG in base64 with the size of the photo; white is people",
     )
-    strokes: list[StrokeRequest] | None = Field(default=None, min_length=1, max_length=MOST_STROKES)
+    strokes: list[StrokeRequest] | None = Field(default=None, min_length=1, max_length=MAX_STROKES)
     label: LabelRequest | None = None
     consent: StrictBool
 
 
 class CorrectionAnswer(BaseModel):
-    """A correction that is kept.
+    """A stored correction.
 
-    form: mask, strokes or label; label: as it was sent.  models: those that it corrects, by task.
-    expires_at: when it goes; null when it is kept with consent.
+    form: mask, strokes or label.  label: as submitted.  models: the corrected models, by task.
+    expires_at: when it is deleted; null when it is kept with consent.
     """
 
     id: uuid.UUID
@@ -103,8 +105,8 @@ class CorrectionAnswer(BaseModel):
     label: LabelRequest | None
     consent: bool
     models: dict[str, str]
-    created_at: Moment
-    expires_at: Moment | None
+    created_at: UtcDatetime
+    expires_at: UtcDatetime | None
 
 
 class CorrectionPage(BaseModel):

@@ -1,58 +1,62 @@
-"""Jobs, and what happens to them, as answers show them."""
+"""Answer models of jobs and their events."""
 
 import uuid
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from smart_filter_api.schemas.moments import Moment
+from smart_filter_api.schemas.moments import UtcDatetime
 from smart_filter_api.schemas.stages import StageAnswer
-from smart_filter_shared.jobs.events import EventType
-from smart_filter_shared.jobs.states import JobState
-from smart_filter_shared.parameters import Scalar
+from smart_filter_shared.catalog.parameters import Scalar
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.printability import Printability
+from smart_filter_shared.priority import Priority
+from smart_filter_shared.queue.events import EventType
+from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.rating import SmileLevel
-from smart_filter_shared.recipe import Crop, Edge, Effort, Format, Output, Priority
+from smart_filter_shared.recipe import Crop, Edge, Effort, Format, Output
 
 
-def _to_hundredths(pixels: float) -> float:
+def _round_to_hundredths(pixels: float) -> float:
     return round(pixels, 2)
 
 
-def _to_millionths(scale: float) -> float:
+def _round_to_millionths(scale: float) -> float:
     return round(scale, 6)
 
 
-# No detector tells a place to a hundredth of a pixel; a scale is multiplied by thousands of them.
-Pixels = Annotated[float, AfterValidator(_to_hundredths)]
-Scale = Annotated[float, AfterValidator(_to_millionths)]
-_FROM_NOW = "seconds from now; null while an operator has paused something that it still needs"
+# No detector is precise to a hundredth of a pixel. A scale is multiplied by thousands of pixels, so
+# it keeps more digits.
+Pixels = Annotated[float, AfterValidator(_round_to_hundredths)]
+Scale = Annotated[float, AfterValidator(_round_to_millionths)]
+_DURATION_DESCRIPTION = (
+    "Seconds from now; null while an operator has paused a queue that the job still needs"
+)
 
 
 class ModelChoice(BaseModel):
-    """Which model was asked for, `auto` or a name, and what was set for it."""
+    """The requested model, `auto` or a name, and its parameters."""
 
     model: str
     params: dict[str, Scalar] = {}
 
 
 class FilterChoice(BaseModel):
-    """A filter that was asked for, and what was set for it."""
+    """A requested filter and its parameters."""
 
     name: str
     params: dict[str, Scalar] = {}
 
 
 class RecipeAnswer(BaseModel):
-    """What the job was asked for, defaults filled in."""
+    """The recipe of the job, with defaults filled in."""
 
     background: str
     outputs: list[Output]
     format: Format
     quality: int
     matte_bits: int
-    max_bytes: int | None = Field(description="of image and cut-out, each")
+    max_bytes: int | None = Field(description="For each of image and cutout")
     keep_metadata: bool
     effort: Effort
     edge: Edge
@@ -71,8 +75,8 @@ class RecipeAnswer(BaseModel):
     require_person: bool
     persons: str = Field(description="`all`, `largest`, or numbers such as `1,3`")
     priority: Priority
-    run_at: Moment | None
-    deadline_ms: int | None = Field(description="from its acceptance")
+    run_at: UtcDatetime | None
+    deadline_ms: int | None = Field(description="From the acceptance of the job")
     segmentation: ModelChoice
     face: ModelChoice
     smile: ModelChoice
@@ -94,14 +98,15 @@ class PhotoAnswer(Picture):
         default=0,
         ge=0,
         le=3,
-        description="by how many it lay wrong, its EXIF obeyed: counter-clockwise is upright",
+        description="Counterclockwise quarter turns that make the photo upright, after its EXIF "
+        "orientation is applied",
     )
 
 
 class ImageAnswer(Picture):
-    """The file of the image: how large it is, and how it was encoded.
+    """Size and encoding of the image file.
 
-    quality: null of a png.  blurhash: a blurred preview in a few letters (blurha.sh).
+    quality: null for a png.  blurhash: a blurred preview in a few characters (blurha.sh).
     """
 
     bytes: int
@@ -110,14 +115,14 @@ class ImageAnswer(Picture):
 
 
 class SmileAnswer(BaseModel):
-    """How much a face smiles; score 0..1."""
+    """How much a face smiles; score: 0 to 1."""
 
     level: SmileLevel
     score: float
 
 
 class EyesAnswer(BaseModel):
-    """Whether the person's own left and right eye are open; null when it cannot be told."""
+    """Whether the person's own left and right eye are open; null when it cannot be determined."""
 
     left_open: bool | None
     right_open: bool | None
@@ -127,8 +132,8 @@ class FaceAnswer(BaseModel):
     """One face, in pixels of the upright photo.
 
     Landmarks: right eye, left eye, nose, right and left mouth corner.
-    Emotion: the shares, summing to 1, of neutral, happiness, surprise, sadness, anger, disgust,
-    fear and contempt; null where the model of smiles does not read them.
+    Emotion: the shares of neutral, happiness, surprise, sadness, anger, disgust, fear and contempt,
+    which sum to 1; null when the smile model does not rate them.
     """
 
     box: list[Pixels] = Field(min_length=4, max_length=4, description="x, y, width, height")
@@ -142,15 +147,15 @@ class FaceAnswer(BaseModel):
 
 
 class PersonAnswer(BaseModel):
-    """A person that the model tells apart from the others, in pixels of the upright photo.
+    """A person whom the model separates from the others, in pixels of the upright photo.
 
-    number: what `persons` of a recipe names, 1 the leftmost; the same in derived jobs with the same
-    `segmentation` and `roi`.
+    number: the number for `persons` of a recipe, 1 for the leftmost; the same in derived jobs with
+    the same `segmentation` and `roi`.
     """
 
     number: int = Field(ge=1)
     box: list[Pixels] = Field(min_length=4, max_length=4, description="x, y, width, height")
-    kept: bool = Field(description="whether the recipe's `persons` keeps this one")
+    kept: bool = Field(description="Whether the recipe's `persons` includes this person")
 
 
 class RatingAnswer(BaseModel):
@@ -166,16 +171,16 @@ class RatingAnswer(BaseModel):
 
 
 class TermsAnswer(BaseModel):
-    """What makes a background's score, 0 to 1 each."""
+    """The terms of a background's score, each 0 to 1."""
 
-    mood: float = Field(description="whether it goes with what the faces say")
-    contrast: float = Field(description="how well the people stand out from it")
-    harmony: float = Field(description="whether its hues go with clothes, hair and skin")
-    variety: float = Field(description="chance, by the seed")
+    mood: float = Field(description="How well it matches the mood of the faces")
+    contrast: float = Field(description="How well the people stand out from it")
+    harmony: float = Field(description="How well its hues match clothes, hair and skin")
+    variety: float = Field(description="Random, from the seed")
 
 
 class CandidateAnswer(BaseModel):
-    """A background that could have been chosen; `preset:NAME` asks for it."""
+    """A background that was considered; request it with `preset:NAME`."""
 
     name: str
     score: float
@@ -183,22 +188,24 @@ class CandidateAnswer(BaseModel):
 
 
 class BackgroundAnswer(BaseModel):
-    """What stands behind the people, and why; what was asked for until it is chosen."""
+    """The background and why it was chosen; until then, the requested one."""
 
     kind: str
     name: str | None
     keywords: list[str]
     reason: str | None
     candidates: list[CandidateAnswer] = Field(
-        default=[], description="the best five when the people chose, the chosen one first"
+        default=[],
+        description="The five best backgrounds when it was chosen automatically, the chosen one "
+        "first",
     )
 
 
 class FrameAnswer(BaseModel):
-    """Where the photo lies in the picture: (x, y) of the one is at left + scale·x, top + scale·y.
+    """Position of the photo in the picture: photo (x, y) is at (left + scale·x, top + scale·y).
 
-    foreground: x, y, width and height around the people in the picture; null without any, or
-    where nobody was looked for.
+    foreground: x, y, width and height of the box around the people in the picture; null without
+    people, or when they were not detected.
     """
 
     width: int
@@ -210,9 +217,9 @@ class FrameAnswer(BaseModel):
 
 
 class FilteredAnswer(BaseModel):
-    """What became of a filter that was asked for; null until it is known.
+    """The result of a requested filter; null until it is known.
 
-    reason: what was drawn, or why nothing was, for people.
+    reason: what was drawn, or why nothing was, as text for people.
     """
 
     name: str
@@ -221,22 +228,22 @@ class FilteredAnswer(BaseModel):
 
 
 class QueueAnswer(BaseModel):
-    """How far away the end of a job is: half of such jobs, and nine tenths, take no longer."""
+    """Place of a job in the queue and its estimated completion: median and 90th percentile."""
 
     position: int = Field(
         ge=0,
-        description="in the queue that it waits in, 1 the next; 0: it is worked on; at least so"
-        " many from 10,000",
+        description="Place in its queue, 1 for the next; 0: the job is running. Values from 10,000 "
+        "are lower bounds",
     )
-    eta_p50_s: float | None = Field(ge=0, description=_FROM_NOW)
-    eta_p90_s: float | None = Field(ge=0, description=_FROM_NOW)
+    eta_p50_s: float | None = Field(ge=0, description=_DURATION_DESCRIPTION)
+    eta_p90_s: float | None = Field(ge=0, description=_DURATION_DESCRIPTION)
 
 
 class RankTermsAnswer(BaseModel):
-    """Why a photo stands where it stands in its album.
+    """The reasons for a photo's rank in its album.
 
-    of: how many were ranked.  alike: how many photos of them show the same scene, itself too.
-    better: the job of the best of those, null for that one itself.
+    of: number of ranked photos.  alike: number of photos that show the same scene, this one
+    included.  better: the job of the best of those; null for the best itself.
     """
 
     rating: float | None
@@ -247,16 +254,18 @@ class RankTermsAnswer(BaseModel):
 
 
 class LinksAnswer(BaseModel):
-    """Where to go from here."""
+    """Links of a job."""
 
     self: str
-    photo: str = Field(description="the photo, as soon as `photo` is told and while it is kept")
+    photo: str = Field(
+        description="The photo, available from the time when `photo` is set until it expires"
+    )
     events: str
     cancel: str
 
 
 class FailureAnswer(BaseModel):
-    """Why a job failed: a stable code, and what happened, for people."""
+    """Why a job failed: a stable code for programs, and a text for people."""
 
     code: str
     title: str
@@ -265,27 +274,27 @@ class FailureAnswer(BaseModel):
 
 
 class JobAnswer(BaseModel):
-    """One photo on its way."""
+    """A job: the processing of one photo."""
 
     id: uuid.UUID
     state: JobState
     parent_id: uuid.UUID | None = None
     batch_id: uuid.UUID | None = None
-    created_at: Moment
-    finished_at: Moment | None
-    expires_at: Moment | None = None
+    created_at: UtcDatetime
+    finished_at: UtcDatetime | None
+    expires_at: UtcDatetime | None = None
     recipe: RecipeAnswer
     seed: int
     metadata: dict[str, str]
     photo: PhotoAnswer | None
     people: int | None
     persons: list[PersonAnswer] | None = Field(
-        description="everybody whom the model tells apart; null when it does not"
+        description="The persons in the photo; null when the model does not separate persons"
     )
     confidence: float | None = Field(
-        description="how far an ensemble's members agree, 0 to 1: intersection over union"
+        description="Agreement of an ensemble's members, 0 to 1: intersection over union"
     )
-    needs_review: bool = Field(description="whether they agree less than the recipe wants")
+    needs_review: bool = Field(description="Whether the agreement is below the recipe's threshold")
     image: ImageAnswer | None
     faces: list[FaceAnswer] | None
     rating: RatingAnswer | None
@@ -296,26 +305,27 @@ class JobAnswer(BaseModel):
     frame: FrameAnswer | None
     stages: list[StageAnswer]
     outputs: dict[Output, str]
-    rank: int | None = Field(default=None, description="in its album, 1 the best")
+    rank: int | None = Field(default=None, description="Rank in its album, 1 for the best")
     rank_terms: RankTermsAnswer | None = None
-    queue: QueueAnswer | None = Field(default=None, description="null once it has ended")
+    queue: QueueAnswer | None = Field(default=None, description="Null once the job has ended")
     degraded: list[str] = Field(
-        default=[], description="what was given up for its deadline, such as `edge=fast`"
+        default=[],
+        description="Recipe fields that were reduced to meet the deadline, such as `edge=fast`",
     )
     links: LinksAnswer
     error: FailureAnswer | None
 
 
 class EventAnswer(BaseModel):
-    """Something that happened to a job; data: the job as it is when this is told."""
+    """An event of a job; data: the job when the event is sent."""
 
     type: EventType
-    timestamp: Moment
+    timestamp: UtcDatetime
     data: JobAnswer
 
 
 class JobPage(BaseModel):
-    """A page of jobs, newest first; next_cursor: what to ask the next page with."""
+    """A page of jobs, newest first; next_cursor: `cursor` of the next page."""
 
     items: list[JobAnswer]
     next_cursor: str | None

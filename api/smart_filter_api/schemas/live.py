@@ -1,28 +1,28 @@
-"""The shapes of what is asked and answered about live video."""
+"""Request and answer models of live video."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from smart_filter_api.schemas.moments import Moment
+from smart_filter_api.schemas.moments import UtcDatetime
 
-_LONGEST_BACKGROUND = 1000
+_MAX_BACKGROUND_CHARACTERS = 1000
 
 
 class LiveWish(BaseModel):
-    """A connection of live video that somebody wants."""
+    """A request for a live video connection."""
 
     model_config = ConfigDict(extra="forbid")
 
     background: str | None = Field(
         default=None,
-        max_length=_LONGEST_BACKGROUND,
-        description="what stands behind people at first, as in a recipe: `auto` (when absent), "
-        "`keep`, `color:`, `blur:`, `preset:` of a generated design or `keywords:`",
+        max_length=_MAX_BACKGROUND_CHARACTERS,
+        description="The first background, as in a recipe: `auto` (default), `keep`, `color:`, "
+        "`blur:`, `preset:` with a generated design, or `keywords:`",
     )
 
 
 class LiveAnswer(BaseModel):
-    """Where live video is served, and what opens a connection there, once."""
+    """The address of live video, and a token that opens one connection there."""
 
-    url: str = Field(description="a WebSocket: `ws://` or `wss://`")
-    token: str = Field(description="of the connection's first message; not for the address")
-    expires_at: Moment = Field(description="until when a connection may begin with it")
+    url: str = Field(description="URL of a WebSocket: `ws://` or `wss://`")
+    token: str = Field(description="Send it as the first message; never put it into the URL")
+    expires_at: UtcDatetime = Field(description="The connection must start before this time")

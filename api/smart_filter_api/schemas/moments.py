@@ -1,4 +1,4 @@
-"""Times, as answers show them."""
+"""The type of times in answers."""
 
 import datetime as dt
 from typing import Annotated
@@ -6,9 +6,9 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 
-def _in_utc(moment: dt.datetime) -> dt.datetime:
+def _to_utc(moment: dt.datetime) -> dt.datetime:
     return moment.astimezone(dt.UTC)
 
 
-# RFC 3339 with a Z, whatever the time zone of the database's session.
-Moment = Annotated[dt.datetime, AfterValidator(_in_utc)]
+# Serialized as RFC 3339 with a Z, whatever the time zone of the database session.
+UtcDatetime = Annotated[dt.datetime, AfterValidator(_to_utc)]

@@ -1,42 +1,42 @@
-"""The shapes of what is told to whoever runs the service."""
+"""Answer models of the operator's endpoints."""
 
 import datetime as dt
 import uuid
 
 from pydantic import BaseModel, Field
 
-from smart_filter_api.schemas.moments import Moment
-from smart_filter_shared.jobs.concerns import Gravity
-from smart_filter_shared.jobs.history import Span
-from smart_filter_shared.jobs.presence import WorkerState
-from smart_filter_shared.jobs.states import JobState
+from smart_filter_api.schemas.moments import UtcDatetime
+from smart_filter_shared.operations.issues import Severity
+from smart_filter_shared.operations.timeseries import TimeRange
+from smart_filter_shared.queue.states import JobState
+from smart_filter_shared.queue.worker_registry import WorkerState
 
 
 class ConcernAnswer(BaseModel):
-    """Something that is not well; bad: photos wait or fail for it."""
+    """An issue of the service; the gravity `bad` means that photos wait or fail because of it."""
 
-    gravity: Gravity
-    subject: str = Field(description="the capability or worker that it is about; empty: all")
+    gravity: Severity
+    subject: str = Field(description="The capability or worker concerned; empty: the whole service")
     title: str
     detail: str
-    since: Moment | None
+    since: UtcDatetime | None
 
 
 class QueueAnswer(BaseModel):
-    """What waits for a capability, and who serves it."""
+    """The queue of a capability and the workers that serve it."""
 
     capability: str
-    waiting: int = Field(description="stages that need an earlier one, or their time")
-    ready: int = Field(description="stages that could be claimed now")
+    waiting: int = Field(description="Stages that wait for an earlier stage or for their time")
+    ready: int = Field(description="Stages that can be claimed now")
     running: int
-    oldest_wait_seconds: float = Field(description="of the ready; 0 when none is")
+    oldest_wait_seconds: float = Field(description="Age of the oldest ready stage; 0 without any")
     workers: int
     threads: int
-    paused_at: Moment | None
+    paused_at: UtcDatetime | None
 
 
 class WorkerAnswer(BaseModel):
-    """A worker process; failed: what it cannot serve, and why."""
+    """A worker process; failed: capabilities that it cannot serve, and why."""
 
     worker_id: uuid.UUID
     host: str
@@ -45,55 +45,59 @@ class WorkerAnswer(BaseModel):
     running: int
     threads: int
     capabilities: list[str]
-    wanted: list[str] = Field(description="what it was started for; of a sender `webhooks`")
+    wanted: list[str] = Field(
+        description="Capabilities it was started for; `webhooks` for a webhook sender"
+    )
     failed: dict[str, str]
-    started_at: Moment
-    seen_at: Moment
+    started_at: UtcDatetime
+    seen_at: UtcDatetime
 
 
 class ProblemsAnswer(BaseModel):
-    """A problem's code with which jobs failed in a capability."""
+    """Failures of jobs in one capability with one problem code."""
 
-    capability: str = Field(description="empty: before any stage ran")
+    capability: str = Field(description="Empty: before any stage ran")
     code: str
-    is_dead: bool = Field(description="nothing is known to be wrong with the photos")
-    jobs: int = Field(description="how often: one that is redriven and fails again counts again")
-    last_at: Moment
+    is_dead: bool = Field(description="Dead letters: no fault is known in the photos themselves")
+    jobs: int = Field(
+        description="Number of failures; a redriven job that fails again counts twice"
+    )
+    last_at: UtcDatetime
     last_job_id: uuid.UUID
 
 
 class StandingAnswer(BaseModel):
-    """How the service stands now."""
+    """The current state of the service."""
 
-    concerns: list[ConcernAnswer] = Field(description="what is not well, the worst first")
+    concerns: list[ConcernAnswer] = Field(description="Current issues, the worst first")
     queues: list[QueueAnswer]
-    workers: list[WorkerAnswer] = Field(description="those that are not well first")
+    workers: list[WorkerAnswer] = Field(description="Unhealthy workers first")
     workers_by_state: dict[WorkerState, int]
-    unfinished: int = Field(description="jobs, counted up to a million")
+    unfinished: int = Field(description="Unfinished jobs, counted up to a million")
     webhook_lag_seconds: float
 
 
 class JobsHistory(BaseModel):
-    """How many jobs ended in each step; null where nobody sampled.
+    """How many jobs ended in each step; null for steps without a sample.
 
-    One that is redriven counts at each of its ends.
+    A redriven job counts each time it ends.
     """
 
     succeeded: list[int | None]
     failed: list[int | None]
     canceled: list[int | None]
-    webhook_lag_seconds: list[float | None] = Field(description="the greatest that was seen")
+    webhook_lag_seconds: list[float | None] = Field(description="Maximum of each step")
 
 
 class QueueHistory(BaseModel):
-    """What happened in a capability in each step; null where nobody sampled.
+    """The history of a capability in each step; null for steps without a sample.
 
-    ready, running and oldest_wait_seconds are the greatest that were seen.
+    ready, running and oldest_wait_seconds are the maxima of each step.
     """
 
     capability: str
     completed: list[int | None]
-    failed: list[int | None] = Field(description="jobs that failed there")
+    failed: list[int | None] = Field(description="Jobs that failed in this capability")
     retries: list[int | None]
     releases: list[int | None]
     expiries: list[int | None]
@@ -103,18 +107,18 @@ class QueueHistory(BaseModel):
 
 
 class HistoryAnswer(BaseModel):
-    """How things were, in steps of equal length, the last one up to now."""
+    """The history of the service in steps of equal length; the last step ends now."""
 
-    span: Span
-    first: Moment = Field(description="when the first step begins")
+    span: TimeRange
+    first: UtcDatetime = Field(description="Start of the first step")
     step_seconds: int
     jobs: JobsHistory
     queues: list[QueueHistory]
-    problems: list[ProblemsAnswer] = Field(description="why jobs failed, the latest first")
+    problems: list[ProblemsAnswer] = Field(description="Why jobs failed, the latest first")
 
 
 class TenantJobs(BaseModel):
-    """How many jobs of a tenant ended, by what became of them; days are in UTC."""
+    """How many jobs of a tenant ended, by their final state; days are in UTC."""
 
     tenant: str
     today: dict[JobState, int]
@@ -122,23 +126,28 @@ class TenantJobs(BaseModel):
 
 
 class TenantsAnswer(BaseModel):
-    """Those tenants that had most jobs."""
+    """The tenants with the most jobs."""
 
     first_day: dt.date
     items: list[TenantJobs]
 
 
 class MovableAnswer(BaseModel):
-    """How many jobs of a tenant could be moved; counted up to 10,000."""
+    """How many jobs of a tenant could be canceled or redriven; counted up to 10,000."""
 
     tenant: str
-    unfinished: int = Field(description="would be canceled")
-    failed: int = Field(description="would be redriven, but those whose photo is gone")
+    unfinished: int = Field(description="Jobs that would be canceled")
+    failed: int = Field(
+        description="Jobs that would be redriven, except those whose photo has expired"
+    )
 
 
 class MovedAnswer(BaseModel):
-    """How many jobs were moved, and how many had ended or lack their photo by then."""
+    """How many jobs were canceled or redriven, and how many were skipped.
+
+    left: jobs that ended meanwhile or whose photo has expired.
+    """
 
     moved: int
     left: int
-    next_cursor: uuid.UUID | None = Field(description="ask again with it; null: that was all")
+    next_cursor: uuid.UUID | None = Field(description="`cursor` of the next request; null: done")

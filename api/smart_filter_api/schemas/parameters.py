@@ -1,4 +1,4 @@
-"""Query parameters and headers that several endpoints take, read strictly."""
+"""Types of query parameters and headers that several endpoints share, parsed strictly."""
 
 import datetime as dt
 import re
@@ -6,13 +6,13 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
-_MOMENT = re.compile(
+_INSTANT_PATTERN = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
 )
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_DAY_PATTERN = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 IDEMPOTENCY_KEY_CHARACTERS: Final = 255
-# What the header may be is checked where it is read; programs that write requests are told here.
-# Not told of: a quoted string with escapes, or spaces in it.
+# The OpenAPI schema of the header, for generated clients; services/idempotency.py checks it. It
+# omits quoted strings with escapes or spaces, which are accepted too.
 IDEMPOTENCY_KEY_SCHEMA: Final = {
     "type": "string",
     "minLength": 1,
@@ -21,29 +21,29 @@ IDEMPOTENCY_KEY_SCHEMA: Final = {
 }
 
 
-def _moment(text: object) -> object:
-    # Numbers would be taken for seconds since 1970.
-    if isinstance(text, str) and not _MOMENT.fullmatch(text):
+def _parse_instant(text: object) -> object:
+    # pydantic would read numbers as seconds since 1970.
+    if isinstance(text, str) and not _INSTANT_PATTERN.fullmatch(text):
         raise ValueError(
             "is not a time such as 2030-01-31T12:00:00Z (RFC 3339); in a query + is %2B"
         )
     return text
 
 
-def _day(text: object) -> object:
-    if isinstance(text, str) and not _DAY.fullmatch(text):
+def _parse_day(text: object) -> object:
+    if isinstance(text, str) and not _DAY_PATTERN.fullmatch(text):
         raise ValueError("is not a day such as 2030-01-31")
     return text
 
 
-def _in_utc(moment: dt.datetime) -> dt.datetime:
+def _to_utc(moment: dt.datetime) -> dt.datetime:
     try:
         return moment.astimezone(dt.UTC)
     except OverflowError as error:
         raise ValueError("is not in the years 1 to 9999 in UTC") from error
 
 
-Instant = Annotated[AwareDatetime, BeforeValidator(_moment), AfterValidator(_in_utc)]
-Day = Annotated[dt.date, BeforeValidator(_day)]
+Instant = Annotated[AwareDatetime, BeforeValidator(_parse_instant), AfterValidator(_to_utc)]
+Day = Annotated[dt.date, BeforeValidator(_parse_day)]
 # The id of a job or batch in base64url, without padding.
 Cursor = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{21}[AQgw]$")]

@@ -1,25 +1,25 @@
-"""The shapes of what is asked and answered about browsers' sessions."""
+"""Request and answer models of browser sessions."""
 
 import uuid
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from smart_filter_api.keys import Scope
-from smart_filter_api.schemas.moments import Moment
+from smart_filter_api.auth.api_keys import Scope
+from smart_filter_api.schemas.moments import UtcDatetime
 
-_LONGEST = 200
+_MAX_CHARACTERS = 200
 
 
 class SessionWish(BaseModel):
-    """What opens a session: a key, or a code that was shown once."""
+    """Credentials for a session: a key, or a one-time code."""
 
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={"oneOf": [{"required": ["key"]}, {"required": ["code"]}]},
     )
 
-    key: str | None = Field(default=None, min_length=1, max_length=_LONGEST)
-    code: str | None = Field(default=None, min_length=1, max_length=_LONGEST)
+    key: str | None = Field(default=None, min_length=1, max_length=_MAX_CHARACTERS)
+    code: str | None = Field(default=None, min_length=1, max_length=_MAX_CHARACTERS)
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "SessionWish":
@@ -29,11 +29,11 @@ class SessionWish(BaseModel):
 
 
 class SessionAnswer(BaseModel):
-    """A session; what changes something carries csrf_token in the header X-CSRF-Token."""
+    """A session; requests that change something send csrf_token in the header X-CSRF-Token."""
 
     tenant: str
     key_id: uuid.UUID
     scopes: list[Scope]
-    created_at: Moment
-    expires_at: Moment = Field(description="at the latest; sooner when it is not used")
+    created_at: UtcDatetime
+    expires_at: UtcDatetime = Field(description="Absolute end; an unused session ends earlier")
     csrf_token: str

@@ -1,14 +1,13 @@
-"""A job's stages, and the models that run them, as answers show them."""
+"""Answer models of a job's stages and the models that run them."""
 
 from pydantic import BaseModel, Field
 
-from smart_filter_shared.cards import TaskName
-from smart_filter_shared.jobs.states import StageState
-from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.pipeline import StageName, TaskName
+from smart_filter_shared.queue.states import StageState
 
 
 class StageModelAnswer(BaseModel):
-    """A model that a stage runs, and by what its weights are known."""
+    """A model that a stage runs, and the digest of its weights."""
 
     task: TaskName
     name: str
@@ -16,17 +15,17 @@ class StageModelAnswer(BaseModel):
 
 
 class StageAnswer(BaseModel):
-    """Where one stage stands; seconds: how long its code ran.
+    """The state of one stage; seconds: how long its code ran.
 
-    model: the one that leads it.  models: that and those beside it.
+    model: the leading model.  models: all models of the stage, the leading one included.
     """
 
     name: StageName
     model: str
     digest: str | None = Field(
         default=None,
-        description="SHA-256 of the weights that made its result, of the model that leads;"
-        " null until then, and of one without weights (docs/learning.md)",
+        description="SHA-256 of the leading model's weights that produced the result; null until "
+        "then, and for a model without weights (docs/learning.md)",
     )
     models: list[StageModelAnswer] = []
     state: StageState

@@ -1,38 +1,40 @@
-"""The shapes of what is asked and answered about uploads."""
+"""Request and answer models of uploads."""
 
 import uuid
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
-from smart_filter_api.multipart import MAX_PHOTO_BYTES
-from smart_filter_api.photo_header import PhotoFormat
-from smart_filter_api.schemas.moments import Moment
+from smart_filter_api.intake.multipart import MAX_PHOTO_BYTES
+from smart_filter_api.intake.photo_header import PhotoFormat
+from smart_filter_api.schemas.moments import UtcDatetime
 
-_LONGEST_TYPE = 100
+_MAX_TYPE_CHARACTERS = 100
 
 
 class UploadWish(BaseModel):
-    """A photo that is to be put straight into storage."""
+    """An announcement of a photo that the client uploads straight to storage."""
 
     model_config = ConfigDict(extra="forbid")
 
     content_type: str = Field(
-        max_length=_LONGEST_TYPE,
+        max_length=_MAX_TYPE_CHARACTERS,
         json_schema_extra={"enum": [str(one) for one in PhotoFormat]},
-        description="`image/jpeg`, `image/png`, `image/webp`, `image/avif`, or `image/heic` where "
-        "it is read: what the photo is",
+        description="Type of the photo: `image/jpeg`, `image/png`, `image/webp`, `image/avif`, or "
+        "`image/heic` where the server reads it",
     )
     bytes: StrictInt = Field(
         ge=1,
         json_schema_extra={"maximum": MAX_PHOTO_BYTES},
-        description=f"how long it is, exactly; at most {MAX_PHOTO_BYTES}",
+        description=f"Exact size of the photo in bytes; at most {MAX_PHOTO_BYTES}",
     )
 
 
 class UploadAnswer(BaseModel):
-    """Where a photo may be put."""
+    """An upload: where to PUT the photo."""
 
-    upload_id: uuid.UUID = Field(description="what a job names")
-    put_url: str = Field(description="takes the photo, and nothing else, by PUT")
-    headers: dict[str, str] = Field(description="what must be sent with it")
-    expires_at: Moment = Field(description="until when it may be put, and named by jobs")
+    upload_id: uuid.UUID = Field(description="Reference to the photo for `POST /v1/jobs`")
+    put_url: str = Field(description="URL that accepts the announced photo by PUT")
+    headers: dict[str, str] = Field(description="Headers to send with the PUT")
+    expires_at: UtcDatetime = Field(
+        description="The photo must be uploaded and submitted before this time"
+    )

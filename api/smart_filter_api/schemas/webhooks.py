@@ -1,35 +1,37 @@
-"""Webhooks and their deliveries, as requests and answers show them."""
+"""Request and answer models of webhooks and their deliveries."""
 
 import uuid
 from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
-from smart_filter_api.schemas.moments import Moment
-from smart_filter_shared import web_address
-from smart_filter_shared.jobs.deliveries import DeliveryState
+from smart_filter_api.schemas.moments import UtcDatetime
+from smart_filter_shared.security import urls
+from smart_filter_shared.webhooks.outbox import DeliveryState
 
 
-def _address(text: str) -> str:
-    return str(web_address.read(text))
+def _validate_url(text: str) -> str:
+    return str(urls.parse(text))
 
 
-def _once(events: list[str]) -> list[str]:
+def _refuse_duplicates(events: list[str]) -> list[str]:
     return list(dict.fromkeys(events))
 
 
 WebhookEvent = Literal["job.succeeded", "job.failed", "job.canceled", "batch.finished"]
-Address = Annotated[str, Field(max_length=web_address.MAX_CHARACTERS), AfterValidator(_address)]
-Events = Annotated[list[WebhookEvent], Field(min_length=1, max_length=16), AfterValidator(_once)]
+Address = Annotated[str, Field(max_length=urls.MAX_CHARACTERS), AfterValidator(_validate_url)]
+Events = Annotated[
+    list[WebhookEvent], Field(min_length=1, max_length=16), AfterValidator(_refuse_duplicates)
+]
 
 
 class WebhookRequest(BaseModel):
-    """A webhook to be; events: all when absent."""
+    """A request for a webhook; events: all by default."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     url: Address = Field(
-        description="http or https, on the public internet",
+        description="An http or https URL on the public internet",
         json_schema_extra={"format": "uri"},
         min_length=1,
     )
@@ -37,7 +39,7 @@ class WebhookRequest(BaseModel):
 
 
 class WebhookChange(BaseModel):
-    """What is to change of a webhook; enabled: whether anything is sent to it."""
+    """Changes to a webhook; enabled: whether events are sent to it."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -48,16 +50,16 @@ class WebhookChange(BaseModel):
     @field_validator("url", "events", "enabled")
     @classmethod
     def _says_something(cls, value: object) -> object:
-        """Refuse null, which would change nothing; what is left out is not looked at."""
+        """Reject null, which would change nothing; omitted fields are not validated."""
         if value is None:
-            raise ValueError("is null; leave it out, or say what it is to be")
+            raise ValueError("is null; omit the field or give it a value")
         return value
 
 
 class WebhookAnswer(BaseModel):
-    """Where a tenant is told of what.
+    """A webhook: an address and the events that it receives.
 
-    disabled: why nothing is sent: `paused` by its owner, `gone` since it answered 410, or null.
+    disabled: why nothing is sent: `paused` by its owner, `gone` after it answered 410, or null.
     """
 
     id: uuid.UUID
@@ -65,7 +67,7 @@ class WebhookAnswer(BaseModel):
     events: list[str]
     enabled: bool
     disabled: str | None
-    created_at: Moment
+    created_at: UtcDatetime
 
 
 class CreatedWebhook(BaseModel):
@@ -85,20 +87,21 @@ class WebhookPage(BaseModel):
 
 
 class RotatedSecret(BaseModel):
-    """A new secret, shown once; former_until: until then the one before signs as well."""
+    """A new secret, shown once; former_until: until then the former secret signs too."""
 
     id: str
     secret: str
-    former_until: Moment | None
+    former_until: UtcDatetime | None
 
 
 class AttemptAnswer(BaseModel):
-    """One try to deliver.
+    """One delivery attempt.
 
-    status, answer: of the receiver, its first kilobyte; error: why there was no answer.
+    status: HTTP status of the receiver.  answer: first kilobyte of its answer.
+    error: why there was no answer.
     """
 
-    at: Moment
+    at: UtcDatetime
     seconds: float
     status: int | None
     answer: str | None
@@ -106,9 +109,10 @@ class AttemptAnswer(BaseModel):
 
 
 class DeliveryAnswer(BaseModel):
-    """Something that is sent to a webhook; id: what `webhook-id` says.
+    """An event sent to a webhook; id: the value of the header `webhook-id`.
 
-    url: that the job named, else null.  next_at: of one that waits, when it is sent.
+    url: the address that the job named, else null.  next_at: time of the next attempt, while the
+    delivery waits.
     """
 
     id: uuid.UUID
@@ -117,19 +121,19 @@ class DeliveryAnswer(BaseModel):
     batch_id: uuid.UUID | None = None
     url: str | None
     state: DeliveryState
-    timestamp: Moment
-    next_at: Moment | None
+    timestamp: UtcDatetime
+    next_at: UtcDatetime | None
     attempts: list[AttemptAnswer]
 
 
 class DeliveryPage(BaseModel):
-    """A page of deliveries, the newest first; next_cursor: what to ask the next page with."""
+    """A page of deliveries, newest first; next_cursor: `cursor` of the next page."""
 
     items: list[DeliveryAnswer]
     next_cursor: str | None
 
 
 class Replayed(BaseModel):
-    """How many deliveries are sent once more."""
+    """Number of deliveries that are sent again."""
 
     replayed: int

@@ -1,1 +1,1 @@
-"""The studio: one page for people, its scripts, styles and fonts, served as they lie in `page/`."""
+"""Serve the studio: a web page with its scripts, styles and fonts, from `page/`."""

@@ -1,7 +1,7 @@
-"""The files of the studio and of the admin page, held in memory as browsers get them.
+"""Load the files of the studio and the admin page into memory, ready to serve.
 
-There is no build step: what lies in `page/` is what is served. Everything together is less than
-a megabyte, so it is read, named by its digest and compressed once.
+There is no build step: the files in `page/` are served as they are. They have less than a megabyte
+in total, so each is read, hashed and compressed once.
 """
 
 import base64
@@ -16,10 +16,10 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Final
 
-from smart_filter_api import held
-from smart_filter_api.held import File
+from smart_filter_api.http import static_content
+from smart_filter_api.http.static_content import StaticFile
 
-# Where scripts, styles and fonts lie; the page itself is at `/`.
+# URL path of scripts, styles and fonts; the page itself is at `/`.
 FOLDER: Final = "/studio/"
 _TYPES: Final[Mapping[str, str]] = {
     "css": "text/css; charset=utf-8",
@@ -30,44 +30,45 @@ _TYPES: Final[Mapping[str, str]] = {
     "webmanifest": "application/manifest+json",
     "woff2": "font/woff2",
 }
-_COMPRESSED_ALREADY: Final = frozenset({"font/woff2"})
+_PRECOMPRESSED_TYPES: Final = frozenset({"font/woff2"})
 _STUDIO: Final = "index.html"
 _ADMIN: Final = "admin.html"
-# Scripts that a page will import, so that a browser need not find them one by one.
-_PRELOADED: Final = b"<!-- modules -->"
-_ENTRY: Final = re.compile(rb'<script type="module" src="/studio/([^"]+)">')
-_IMPORTED: Final = re.compile(rb'(?:\bfrom|^import) ?"([^"\s]+)"', re.MULTILINE)
-_IMPORT_MAP: Final = re.compile(rb'<script type="importmap">(.*?)</script>', re.DOTALL)
+# Replaced by preload links for all scripts of a page, so that a browser need not discover them one
+# by one.
+_PRELOAD_MARKER: Final = b"<!-- modules -->"
+_ENTRY_PATTERN: Final = re.compile(rb'<script type="module" src="/studio/([^"]+)">')
+_IMPORT_PATTERN: Final = re.compile(rb'(?:\bfrom|^import) ?"([^"\s]+)"', re.MULTILINE)
+_IMPORT_MAP_PATTERN: Final = re.compile(rb'<script type="importmap">(.*?)</script>', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
-    """The pages, what they load by path, and the CSP source that lets their import map in."""
+class StudioFiles:
+    """The pages, the files that they load by path, and the CSP source of their import map."""
 
-    studio: File
-    admin: File
-    by_path: Mapping[str, File]
+    studio: StaticFile
+    admin: StaticFile
+    by_path: Mapping[str, StaticFile]
     import_map_source: str
 
 
 @cache
-def load() -> Files:
-    """Return all of it; read once a process."""
+def load() -> StudioFiles:
+    """Return all files of the studio, read once per process."""
     folder = resources.files(__package__) / "page"
-    found = dict(sorted(_walk(folder, "")))
+    found = dict(sorted(_collect_files(folder, "")))
     studio, admin = found.pop(_STUDIO), found.pop(_ADMIN)
-    (source,) = {_source_of_import_map(page) for page in (studio, admin)}
-    return Files(
-        studio=_page(_STUDIO, studio, found),
-        admin=_page(_ADMIN, admin, found),
-        by_path={path: _file(path, content) for path, content in found.items()},
+    (source,) = {_import_map_source(page) for page in (studio, admin)}
+    return StudioFiles(
+        studio=_prepare_page(_STUDIO, studio, found),
+        admin=_prepare_page(_ADMIN, admin, found),
+        by_path={path: _prepare(path, content) for path, content in found.items()},
         import_map_source=source,
     )
 
 
-def _page(name: str, page: bytes, found: Mapping[str, bytes]) -> File:
-    (entry,) = _ENTRY.findall(page)
-    (inline,) = _IMPORT_MAP.findall(page)
+def _prepare_page(name: str, page: bytes, found: Mapping[str, bytes]) -> StaticFile:
+    (entry,) = _ENTRY_PATTERN.findall(page)
+    (inline,) = _IMPORT_MAP_PATTERN.findall(page)
     bare = json.loads(inline)["imports"]
     needed: set[str] = set()
     left = [entry.decode()]
@@ -75,38 +76,40 @@ def _page(name: str, page: bytes, found: Mapping[str, bytes]) -> File:
         path = left.pop()
         if path not in needed:
             needed.add(path)
-            named = (one.decode() for one in _IMPORTED.findall(found[path]))
-            left += [_resolved(one, path, bare) for one in named]
+            named = (one.decode() for one in _IMPORT_PATTERN.findall(found[path]))
+            left += [_resolve_import(one, path, bare) for one in named]
     preloaded = (f'<link rel="modulepreload" href="{FOLDER}{path}">' for path in sorted(needed))
-    return _file(name, page.replace(_PRELOADED, "\n".join(preloaded).encode()))
+    return _prepare(name, page.replace(_PRELOAD_MARKER, "\n".join(preloaded).encode()))
 
 
-def _resolved(named: str, importer: str, bare: Mapping[str, str]) -> str:
-    """Return the path of a module as another one names it."""
+def _resolve_import(named: str, importer: str, bare: Mapping[str, str]) -> str:
+    """Return the path of a module that another module imports."""
     if named in bare:
         return bare[named].removeprefix(FOLDER)
     return posixpath.normpath(posixpath.join(posixpath.dirname(importer), named))
 
 
-def _walk(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:
+def _collect_files(folder: Traversable, prefix: str) -> list[tuple[str, bytes]]:
     found: list[tuple[str, bytes]] = []
     for entry in folder.iterdir():
         if entry.is_dir():
-            found += _walk(entry, f"{prefix}{entry.name}/")
+            found += _collect_files(entry, f"{prefix}{entry.name}/")
         elif entry.name.rpartition(".")[2] in _TYPES:
             found.append((prefix + entry.name, entry.read_bytes()))
     return found
 
 
-def _file(path: str, content: bytes) -> File:
+def _prepare(path: str, content: bytes) -> StaticFile:
     media_type = _TYPES[path.rpartition(".")[2]]
-    return held.file(content, media_type, is_compressed=media_type in _COMPRESSED_ALREADY)
+    return static_content.prepare_file(
+        content, media_type, is_compressed=media_type in _PRECOMPRESSED_TYPES
+    )
 
 
-def _source_of_import_map(page: bytes) -> str:
-    """Return the hash that Content-Security-Policy names an inline script by.
+def _import_map_source(page: bytes) -> str:
+    """Return the hash source by which a Content-Security-Policy allows the import map.
 
     Source: CSP Level 3, 2.3.1 (hash-source). Import maps cannot be loaded from a file.
     """
-    (inline,) = _IMPORT_MAP.findall(page)
+    (inline,) = _IMPORT_MAP_PATTERN.findall(page)
     return f"'sha256-{base64.b64encode(hashlib.sha256(inline).digest()).decode()}'"

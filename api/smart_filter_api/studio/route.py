@@ -1,21 +1,21 @@
-"""The studio's page at `/`, the admin page at `/admin`, and the files that they load."""
+"""Serve the studio's page at `/`, the admin page at `/admin`, and the files that they load."""
 
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
-from smart_filter_api import held
-from smart_filter_api.held import File
-from smart_filter_api.live import Live
+from smart_filter_api.http import static_content
+from smart_filter_api.http.static_content import StaticFile
+from smart_filter_api.services.live_access import LiveEndpoint
 from smart_filter_api.studio import files
 from smart_filter_shared.errors import NotFound
 
-# For browsers, not for programs.
+# These pages are for browsers, not for API clients.
 router = APIRouter(include_in_schema=False)
 
-# What the page may do: load what this service has, show pictures that it made itself, use the
-# camera. No inline script but the import map, no style attribute in HTML, no form, no frame.
-_POLICY: Final = (
+# The page may load files of this service, show pictures that it created itself, and use the camera.
+# Inline scripts except the import map, style attributes in HTML, forms and frames are blocked.
+_CONTENT_SECURITY_POLICY: Final = (
     "default-src 'none'",
     "script-src 'self' {import_map}",
     "style-src 'self'",
@@ -35,22 +35,22 @@ _PERMISSIONS: Final = "camera=(self), microphone=(), geolocation=()"
 
 @router.get("/")
 async def show(request: Request) -> Response:
-    """Answer the studio's page."""
+    """Return the studio's page."""
     return _page(request, files.load().studio)
 
 
 @router.get("/admin")
 async def show_admin(request: Request) -> Response:
-    """Answer the page of whoever runs the service; what it shows is for its keys alone."""
+    """Return the admin page; the data that it shows needs a key with the scope `operator`."""
     return _page(request, files.load().admin)
 
 
-def _page(request: Request, page: File) -> Response:
-    live: Live | None = request.app.state.live
-    policy = "; ".join(_POLICY).format(
+def _page(request: Request, page: StaticFile) -> Response:
+    live: LiveEndpoint | None = request.app.state.live
+    policy = "; ".join(_CONTENT_SECURITY_POLICY).format(
         import_map=files.load().import_map_source, live="" if live is None else f" {live.origin}"
     )
-    return held.answer(
+    return static_content.serve_file(
         request,
         page,
         {"Content-Security-Policy": policy, "Permissions-Policy": _PERMISSIONS},
@@ -59,8 +59,8 @@ def _page(request: Request, page: File) -> Response:
 
 @router.get(files.FOLDER + "{path:path}")
 async def load(request: Request, path: str) -> Response:
-    """Answer a script, a style or a font.  Raises NotFound."""
+    """Return a script, a style or a font.  Raises NotFound."""
     file = files.load().by_path.get(path)
     if file is None:
-        raise NotFound(f"the studio has no {path}")
-    return held.answer(request, file)
+        raise NotFound(f"the studio has no file {path}")
+    return static_content.serve_file(request, file)

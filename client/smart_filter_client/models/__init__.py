@@ -1,21 +1,21 @@
-"""What a server answers, as frozen values.
+"""The server's responses as frozen values.
 
-Fields that a newer server adds are not an error; those that an older one lacks read as
-None or empty. `document` keeps an answer whole, as it came.
+Additional fields of a newer server are not an error; missing fields of an older one are
+None or empty. `document` keeps the unparsed JSON.
 
-jobs, batches  photos on their way
-ranking        why they stand where they stand in an album
-faces          what was found out about the people in them
-corrections    what somebody says is right of that
-events         what happened to a job or a batch
-webhooks       who is told of it, and what came of that
+jobs, batches  jobs and batches
+ranking        the reasons for a photo's rank in an album
+faces          what was found about the people in a photo
+corrections    corrections of a job's results
+events         events of a job or a batch
+webhooks       webhooks and their deliveries
 tenants        keys, tokens, usage
-catalogue      the models and the backgrounds that a server knows
-live           the right to a connection for live video
+catalog        the models and the backgrounds of a server
+live           tickets for live video connections
 """
 
 from smart_filter_client.models.batches import Album, Batch, BatchItem, batch_from
-from smart_filter_client.models.catalogue import Model, Preset, model_from, preset_from
+from smart_filter_client.models.catalog import Model, Preset, model_from, preset_from
 from smart_filter_client.models.corrections import Correction, FaceLabel, Stroke
 from smart_filter_client.models.events import FINAL_EVENTS, Event, event_from
 from smart_filter_client.models.faces import Eyes, Face, Person, Rating, Smile

@@ -11,8 +11,8 @@ from smart_filter_client.models.jobs import Failure, failure_from
 class BatchItem:
     """One photo of a batch.
 
-    job_id: None of one that was refused; `error` says why then.
-    rank: in an album, 1 the best, once that is ranked.
+    job_id: None for a rejected item; `error` has the reason.
+    rank: in a ranked album, 1 is the best.
     """
 
     index: int
@@ -24,7 +24,7 @@ class BatchItem:
 
 @dataclass(frozen=True, slots=True)
 class Album:
-    """How many of the best are composed, and when it was ranked."""
+    """How many of the best photos are composed, and when the album was ranked."""
 
     best: int
     ranked_at: dt.datetime | None
@@ -32,10 +32,10 @@ class Album:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Photos that were submitted together; what is in none of the three counts is on its way.
+    """Photos that were submitted together; those in none of the three counts are unfinished.
 
-    items: one for each photo, in their order; empty where a list or an event leaves them out.
-    document: the answer as it came.
+    items: one for each photo, in order; empty in lists and events.
+    document: the unparsed JSON.
     """
 
     id: str
@@ -52,14 +52,14 @@ class Batch:
 
     @property
     def is_final(self) -> bool:
-        """Whether none of its photos is on its way any more."""
+        """Whether all of its photos have ended."""
         if "finished_at" in self.document:
             return self.finished_at is not None
         return self.succeeded + self.failed + self.canceled >= self.total
 
 
 def batch_from(document: object) -> Batch:
-    """Return the batch that an answer describes; raises UnexpectedAnswer when it is none."""
+    """Parse a batch.  Raises UnexpectedAnswer."""
     fields = Fields(document, "a batch")
     return Batch(
         id=fields.text("id"),
@@ -68,15 +68,15 @@ def batch_from(document: object) -> Batch:
         succeeded=fields.integer("succeeded"),
         failed=fields.integer("failed"),
         canceled=fields.integer("canceled"),
-        items=tuple(map(_item, fields.objects_or_none("items") or ())),
-        album=_album(fields.object_or_none("album")),
+        items=tuple(map(_item_from, fields.objects_or_none("items") or ())),
+        album=_album_from(fields.object_or_none("album")),
         created_at=fields.time_or_none("created_at"),
         finished_at=fields.time_or_none("finished_at"),
         document=fields.document,
     )
 
 
-def _item(fields: Fields) -> BatchItem:
+def _item_from(fields: Fields) -> BatchItem:
     return BatchItem(
         index=fields.integer("index"),
         job_id=fields.text_or_none("job_id"),
@@ -86,7 +86,7 @@ def _item(fields: Fields) -> BatchItem:
     )
 
 
-def _album(fields: Fields | None) -> Album | None:
+def _album_from(fields: Fields | None) -> Album | None:
     if fields is None:
         return None
     return Album(fields.integer("best"), fields.time_or_none("ranked_at"))

@@ -1,4 +1,4 @@
-"""Corrections: what somebody says is right of a job's results."""
+"""Corrections of a job's results."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ from smart_filter_client.fields import Fields, JsonObject
 
 @dataclass(frozen=True, slots=True)
 class Stroke:
-    """A line that somebody drew, as x, y in pixels of the upright photo.
+    """A drawn line, as x, y in pixels of the upright photo.
 
-    keep: whether what it covers is people.
+    keep: whether the covered area is people.
     """
 
     points: Sequence[tuple[float, float]]
@@ -21,7 +21,7 @@ class Stroke:
 
 @dataclass(frozen=True, slots=True)
 class FaceLabel:
-    """What is right of one face; what is None stays as the models saw it.
+    """The right labels of one face; None keeps the models' result.
 
     number: as a job's `faces` are listed, 1 the first.  smile: none, mild, moderate or huge.
     """
@@ -34,10 +34,10 @@ class FaceLabel:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """A correction that is kept; `derive` applies it.
+    """A stored correction; `derive` applies it.
 
-    kind: matte or label.  consent: whether it may be kept as training material.
-    expires_at: when it goes; None when it is kept with consent.
+    kind: matte or label.  consent: whether it can be kept as a training example.
+    expires_at: when it is deleted; None when it is kept with consent.
     """
 
     id: str
@@ -50,7 +50,7 @@ class Correction:
 
 
 def correction_from(document: object) -> Correction:
-    """Return the correction that an answer describes; raises UnexpectedAnswer when it is none."""
+    """Parse a correction.  Raises UnexpectedAnswer."""
     fields = Fields(document, "a correction")
     return Correction(
         id=fields.text("id"),

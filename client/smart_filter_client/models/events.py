@@ -1,4 +1,4 @@
-"""What happened to a job or a batch, as streams and webhooks tell it."""
+"""Events of a job or a batch, from streams and webhooks."""
 
 import datetime as dt
 from dataclasses import dataclass, field
@@ -14,14 +14,13 @@ _BATCHES = "batch."
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened.
+    """An event of a job or a batch.
 
-    id: of a stream what `after` takes; of a webhook its `webhook-id`, the same however often it
-        is sent.
+    id: in a stream the value for `after`; in a webhook its `webhook-id`, the same in each attempt.
     type: such as `job.succeeded`; the contract lists them.
-    job, batch: as it was when this was told; None of an event that is not about one.  The webhook
-        of a crowd has a count and a link in place of faces and rating, which are None then.
-    data: what was told, as it came.
+    job, batch: its state when the event was sent; None for events of the other kind.  A webhook
+        about a crowd has a count and a link in place of faces and rating, which are None then.
+    data: the unparsed JSON.
     """
 
     id: str
@@ -33,12 +32,12 @@ class Event:
 
     @property
     def is_final(self) -> bool:
-        """Whether it is an end."""
+        """Whether the job or the batch has ended."""
         return self.type in FINAL_EVENTS
 
 
 def event_from(document: object, event_id: str) -> Event:
-    """Return the event that a text tells; raises UnexpectedAnswer when it is none."""
+    """Parse an event.  Raises UnexpectedAnswer."""
     fields = Fields(document, "an event")
     kind, data = fields.text("type"), fields.mapping("data")
     return Event(

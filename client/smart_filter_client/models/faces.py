@@ -1,4 +1,4 @@
-"""Faces and persons, and how well the people look."""
+"""Faces, persons and the rating of a photo."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from smart_filter_client.fields import Fields
 
 @dataclass(frozen=True, slots=True)
 class Smile:
-    """How much somebody smiles: level none, mild, moderate or huge; score as the model gave it."""
+    """How much a person smiles: level none, mild, moderate or huge; score of the model."""
 
     level: str
     score: float | None
@@ -16,7 +16,7 @@ class Smile:
 
 @dataclass(frozen=True, slots=True)
 class Eyes:
-    """Whether somebody's eyes are open, by the person's own left and right; None: unknown."""
+    """Whether the eyes are open, by the person's own left and right; None: unknown."""
 
     left_open: bool | None
     right_open: bool | None
@@ -28,7 +28,7 @@ class Face:
 
     box: x, y of its top left, width, height, in pixels of the upright photo.
     landmarks: right eye, left eye, nose, right and left mouth corner, as x, y.
-    emotion: how much of each there is, 0 to 1; None where no model reads it.
+    emotion: the share of each emotion, 0 to 1; None if no model reads it.
     """
 
     box: tuple[float, ...]
@@ -41,10 +41,10 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person whom the model tells apart from the others.
+    """A person that the model separates from the others.
 
-    number: what `persons` of a recipe names.  box: as of a face.
-    kept: whether the recipe keeps this one.
+    number: the number for `persons` of a recipe.  box: as for a face.
+    kept: whether the recipe keeps this person.
     """
 
     number: int
@@ -54,7 +54,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """How well the people look, with the terms that made the score.
+    """How well the people look, with the terms of the score.
 
     shares: how much of the score is due to `smile` and `eyes`.
     """
@@ -69,7 +69,7 @@ class Rating:
 
 
 def person_from(fields: Fields) -> Person:
-    """Return the person that an object describes; raises UnexpectedAnswer when it is none."""
+    """Parse a person.  Raises UnexpectedAnswer."""
     return Person(
         number=fields.integer("number"),
         box=fields.numbers("box"),
@@ -78,7 +78,7 @@ def person_from(fields: Fields) -> Person:
 
 
 def face_from(fields: Fields) -> Face:
-    """Return the face that an object describes; raises UnexpectedAnswer when it is none."""
+    """Parse a face.  Raises UnexpectedAnswer."""
     smile = fields.object_or_none("smile")
     eyes = fields.object_or_none("eyes")
     return Face(
@@ -92,8 +92,8 @@ def face_from(fields: Fields) -> Face:
 
 
 def rating_from(fields: Fields | None) -> Rating | None:
-    """Return the rating that an object describes, if there is one; raises UnexpectedAnswer."""
-    # The webhook of a crowd has a link in place of the terms.
+    """Parse a rating, or return None.  Raises UnexpectedAnswer."""
+    # A webhook about a crowd has a link in place of the terms.
     if fields is None or fields.number_or_none("avg_smiling_score") is None:
         return None
     return Rating(

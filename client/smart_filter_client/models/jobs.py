@@ -1,4 +1,4 @@
-"""Jobs, and what was found out about their photos."""
+"""Jobs and their findings."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -23,9 +23,9 @@ FINAL_STATES = frozenset({"succeeded", "failed", "canceled"})
 class Picture:
     """A picture's size in pixels, and its format such as `jpg`.
 
-    Of the image also how many bytes it has, its quality, 1 to 100 (None of a png), and the
-    BlurHash that a preview is drawn from. Of the photo by how many quarter turns it lay wrong,
-    its EXIF obeyed; counter-clockwise ones make it upright.
+    For the image also its bytes, its quality, 1 to 100 (None for a png), and its BlurHash.
+    For the photo also the counterclockwise quarter turns that make it upright after its EXIF
+    orientation is applied.
     """
 
     width: int
@@ -39,7 +39,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A background that could have been chosen: its score 0..1, and the terms that made it."""
+    """A possible background: its score 0..1, and the terms of the score."""
 
     name: str
     score: float
@@ -48,9 +48,9 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """What stands behind the people now, and why it was chosen.
+    """The background, and the reason for the choice.
 
-    candidates: the best few when the people chose, the chosen one first.
+    candidates: the best few if the photo decided, the chosen one first.
     """
 
     kind: str
@@ -62,7 +62,7 @@ class Background:
 
 @dataclass(frozen=True, slots=True)
 class Filtered:
-    """What became of a filter: whether it was applied, None until that is known, and why."""
+    """The result of a filter: whether it was applied, None until that is known, and why."""
 
     name: str
     applied: bool | None
@@ -71,9 +71,9 @@ class Filtered:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stop of a job: waiting, ready, running, succeeded, failed or canceled.
+    """One stage of a job: waiting, ready, running, succeeded, failed or canceled.
 
-    digest: by which the weights are known that made its result; None until then.
+    digest: identifies the weights that made its result; None until then.
     """
 
     name: str
@@ -86,10 +86,10 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """How far away the turn of a job is: how many are ahead, and in how many seconds it ends.
+    """The position of a job in its queue, and its ETA in seconds.
 
-    eta_p50_s, eta_p90_s: half of such jobs, nine of ten, have ended by then; None while the server
-    has stopped a part of what it needs.
+    eta_p50_s, eta_p90_s: half, and nine of ten, of such jobs have ended after this time; None while
+    an operator has paused a queue that the job needs.
     """
 
     position: int
@@ -99,7 +99,7 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Where the photo lies in the picture: (x, y) of the one is at left + scale·x, top + scale·y.
+    """Where the photo lies in the picture: its point (x, y) is at left + scale·x, top + scale·y.
 
     foreground: x, y, width, height around the people, in pixels of the picture; None without any.
     """
@@ -124,22 +124,22 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One photo on its way.
+    """One photo with its recipe, state and results.
 
     state: queued, running, succeeded, failed or canceled.
-    parent_id: the job that it was derived from.  batch_id: the batch that it is one of.
-    rank, rank_terms: in an album that is ranked: 1 the best, and why.
-    expires_at: when its pictures go.
-    recipe: what was asked for, defaults filled in.
-    queue: when its turn comes, where the server tells.  degraded: what was made simpler than
-    asked for, to be in time.
-    persons: everybody whom the model tells apart, kept or not; None when it does not.
-    people, faces, rating: None when the job needs none of them, or does not know them yet.
+    parent_id: the job that it was derived from.  batch_id: the batch that it belongs to.
+    rank, rank_terms: in a ranked album: 1 is the best, and the reasons.
+    expires_at: when its pictures expire.
+    recipe: the recipe with defaults filled in.
+    queue: its position and ETA, if the server gives them.  degraded: what was simplified to meet
+    the deadline.
+    persons: every person that the model separates, kept or not; None if it cannot.
+    people, faces, rating: None when the job does not need them, or does not know them yet.
     printability: how well the picture prints; None unless people were rated.
-    confidence: how far an ensemble's members agree, 0 to 1; None for a single model.
-    needs_review: whether that is less than the recipe wants.
-    outputs: for each output that is there, its path on the server.
-    document: the answer as it came.
+    confidence: the agreement of an ensemble's members, 0 to 1; None for a single model.
+    needs_review: whether that is below the recipe's threshold.
+    outputs: the path on the server of each available output.
+    document: the unparsed JSON.
     """
 
     id: str
@@ -176,17 +176,17 @@ class Job:
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing will change any more."""
+        """Whether the job has ended."""
         return self.state in FINAL_STATES
 
     @property
     def succeeded(self) -> bool:
-        """Whether it ended well."""
+        """Whether the job succeeded."""
         return self.state == "succeeded"
 
 
 def job_from(document: object) -> Job:
-    """Return the job that an answer describes; raises UnexpectedAnswer when it is none."""
+    """Parse a job.  Raises UnexpectedAnswer."""
     fields = Fields(document, "a job")
     faces = fields.objects_or_none("faces")
     persons = fields.objects_or_none("persons")
@@ -226,7 +226,7 @@ def job_from(document: object) -> Job:
 
 
 def failure_from(fields: Fields | None) -> Failure | None:
-    """Return why something failed, if it did."""
+    """Parse a failure, or return None."""
     if fields is None:
         return None
     return Failure(

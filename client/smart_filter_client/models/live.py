@@ -1,4 +1,4 @@
-"""The right to one connection for live video."""
+"""Tickets for live video connections."""
 
 import datetime as dt
 from dataclasses import dataclass, field
@@ -8,10 +8,10 @@ from smart_filter_client.fields import Fields
 
 @dataclass(frozen=True, slots=True)
 class LiveTicket:
-    """What one WebSocket to a live worker needs.
+    """Address and token for one WebSocket to a live worker.
 
-    url: where to connect.  token: the first message's, good for one connection.
-    expires_at: until when.
+    url: where to connect.  token: for the first message, valid for one connection.
+    expires_at: end of its validity.
     """
 
     url: str
@@ -20,6 +20,6 @@ class LiveTicket:
 
 
 def live_ticket_from(document: object) -> LiveTicket:
-    """Return the ticket that an answer describes; raises UnexpectedAnswer when it is none."""
+    """Parse a ticket.  Raises UnexpectedAnswer."""
     fields = Fields(document, "a live connection")
     return LiveTicket(fields.text("url"), fields.text("token"), fields.time_or_none("expires_at"))

@@ -1,4 +1,4 @@
-"""Why a photo stands where it stands in its album."""
+"""The reasons for a photo's rank in its album."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ from smart_filter_client.fields import Fields
 
 @dataclass(frozen=True, slots=True)
 class RankTerms:
-    """What a photo's rank in its album was made from.
+    """The terms of a photo's rank in its album.
 
-    rating: of its people, None without any.  of: how many photos were ranked.
-    alike: how many of them show the same scene, itself too.
-    better: the job of the best of those; None when it is that one itself.
-    reasons: for people.
+    rating: of its people, None without people.  of: number of ranked photos.
+    alike: how many of them show the same scene, including this one.
+    better: the job of the best of those; None for the best one itself.
+    reasons: texts for people.
     """
 
     rating: float | None
@@ -23,7 +23,7 @@ class RankTerms:
 
 
 def rank_terms_from(fields: Fields | None) -> RankTerms | None:
-    """Return why a photo stands where it stands, once it is ranked."""
+    """Parse the terms of a rank, or return None."""
     if fields is None:
         return None
     return RankTerms(

@@ -1,4 +1,4 @@
-"""Keys, tokens, and what a tenant has used."""
+"""Keys, tokens, and a tenant's usage."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -10,9 +10,9 @@ from smart_filter_client.fields import Fields
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What is known of a key after it was shown.
+    """A key without its secret.
 
-    scopes: any of submit, read, admin.  max_jobs, jobs: of a token, how many it may submit and
+    scopes: any of submit, read, admin.  max_jobs, jobs: for a token, how many it can submit and
     has submitted.  parent: the key that issued a token.
     """
 
@@ -29,7 +29,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key that was issued now; key: the key itself, shown once."""
+    """A newly issued key; key: the secret itself, shown once."""
 
     key: str = field(repr=False)
     known: Key
@@ -37,7 +37,7 @@ class NewKey:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """How many jobs, of photos with how many megapixels, and how long models ran for them."""
+    """Number of jobs, megapixels of their photos, and model seconds."""
 
     jobs: int
     megapixels: float
@@ -46,7 +46,7 @@ class Used:
 
 @dataclass(frozen=True, slots=True)
 class UsedDay:
-    """What was used on a day in UTC: all of it, and by the states in which jobs ended."""
+    """The usage of a day in UTC: in total, and by the final state of jobs."""
 
     day: dt.date
     whole: Used
@@ -54,7 +54,7 @@ class UsedDay:
 
 
 def key_from(document: object) -> Key:
-    """Return the key that an answer describes; raises UnexpectedAnswer when it is none."""
+    """Parse a key.  Raises UnexpectedAnswer."""
     fields = Fields(document, "a key")
     return Key(
         key_id=fields.text("key_id"),
@@ -70,7 +70,7 @@ def key_from(document: object) -> Key:
 
 
 def new_key_from(document: object) -> NewKey:
-    """Return the new key that an answer shows; raises KeyLost, UnexpectedAnswer."""
+    """Parse a new key.  Raises KeyLost, UnexpectedAnswer."""
     known = key_from(document)
     key = Fields(document, "a new key").text_or_none("key")
     if key is None:
@@ -79,11 +79,10 @@ def new_key_from(document: object) -> NewKey:
 
 
 def used_day_from(document: object) -> UsedDay:
-    """Return the day that an answer describes; raises UnexpectedAnswer when it is none."""
+    """Parse a day's usage.  Raises UnexpectedAnswer."""
     fields = Fields(document, "a day")
     by_state = {
-        state: _used(Fields(used, "what was used"))
-        for state, used in fields.mapping("by_state").items()
+        state: _used(Fields(used, "usage")) for state, used in fields.mapping("by_state").items()
     }
     return UsedDay(day=fields.day("day"), whole=_used(fields), by_state=by_state)
 

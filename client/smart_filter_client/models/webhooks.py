@@ -8,9 +8,9 @@ from smart_filter_client.fields import Fields
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """An address that is told of jobs' ends.
+    """An address that receives the ends of jobs.
 
-    disabled: why nothing is sent: `paused` by its owner, `gone` since it answered 410, or None.
+    disabled: why nothing is sent: `paused` by its owner, `gone` after it answered 410, or None.
     """
 
     id: str
@@ -23,7 +23,7 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class NewWebhook:
-    """A webhook that was made now; secret: `whsec_…`, shown this once."""
+    """A newly created webhook; secret: `whsec_…`, shown once."""
 
     id: str
     url: str
@@ -33,7 +33,7 @@ class NewWebhook:
 
 @dataclass(frozen=True, slots=True)
 class NewSecret:
-    """A secret that was drawn now; the one before signs as well until `former_until`."""
+    """A newly generated secret; the former one also signs until `former_until`."""
 
     id: str
     secret: str = field(repr=False)
@@ -42,7 +42,7 @@ class NewSecret:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try to deliver: what the receiver answered, or in `error` why there was no answer."""
+    """One attempt of a delivery: the response, or in `error` why there was none."""
 
     at: dt.datetime | None
     seconds: float | None
@@ -53,10 +53,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Something that is sent to a webhook; id: what `webhook-id` says.
+    """A delivery to a webhook; id: its `webhook-id`.
 
-    state: waiting, sending, succeeded or failed.  url: that the job named, else None.
-    next_at: of one that waits, when it is sent.
+    state: waiting, sending, succeeded or failed.  url: the one that the job named, else None.
+    next_at: for a waiting delivery, when it is sent.
     """
 
     id: str
@@ -70,7 +70,7 @@ class Delivery:
 
 
 def webhook_from(document: object) -> Webhook:
-    """Return the webhook that an answer describes; raises UnexpectedAnswer when it is none."""
+    """Parse a webhook.  Raises UnexpectedAnswer."""
     fields = Fields(document, "a webhook")
     return Webhook(
         id=fields.text("id"),
@@ -83,7 +83,7 @@ def webhook_from(document: object) -> Webhook:
 
 
 def new_webhook_from(document: object) -> NewWebhook:
-    """Return the new webhook that an answer shows; raises UnexpectedAnswer when it is none."""
+    """Parse a new webhook.  Raises UnexpectedAnswer."""
     fields = Fields(document, "a new webhook")
     return NewWebhook(
         id=fields.text("id"),
@@ -94,7 +94,7 @@ def new_webhook_from(document: object) -> NewWebhook:
 
 
 def new_secret_from(document: object) -> NewSecret:
-    """Return the new secret that an answer shows; raises UnexpectedAnswer when it is none."""
+    """Parse a new secret.  Raises UnexpectedAnswer."""
     fields = Fields(document, "a new secret")
     return NewSecret(
         id=fields.text("id"),
@@ -104,7 +104,7 @@ def new_secret_from(document: object) -> NewSecret:
 
 
 def delivery_from(document: object) -> Delivery:
-    """Return the delivery that an answer describes; raises UnexpectedAnswer when it is none."""
+    """Parse a delivery.  Raises UnexpectedAnswer."""
     fields = Fields(document, "a delivery")
     return Delivery(
         id=fields.text("id"),

@@ -1,42 +1,42 @@
-"""What can be asked of a server: one flow for each method of the clients.
+"""The operations of the clients: one flow for each method.
 
-jobs         submit, look at, list, cancel, redrive, derive, delete
+jobs         submit, read, list, cancel, redrive, derive, delete
 batches      many photos in one submission, albums
-corrections  what somebody says is right of a job's results
-photos       the ways in which a photo is given; uploads straight to the storage
-waiting      until jobs have ended
-following    what happens to a job, as it happens
-outputs      what a job has made, and of what
-webhooks     who is told of jobs' ends
+corrections  corrections of a job's results
+photos       photos as files, bytes or URLs; presigned uploads
+polling      wait until jobs have ended
+events       the events of a job, as they happen
+outputs      the outputs and the photo of a job, as files
+webhooks     the endpoints that are notified when jobs end
 tenants      keys, tokens, usage
-catalogue    models, backgrounds
-live         the right to a connection for live video
+catalog      models, backgrounds
+live         tokens for live video connections
 """
 
 from smart_filter_client.operations import (
     batches,
-    catalogue,
+    catalog,
     corrections,
-    following,
+    events,
     jobs,
     live,
     outputs,
     photos,
+    polling,
     tenants,
-    waiting,
     webhooks,
 )
 
 __all__ = [
     "batches",
-    "catalogue",
+    "catalog",
     "corrections",
-    "following",
+    "events",
     "jobs",
     "live",
     "outputs",
     "photos",
+    "polling",
     "tenants",
-    "waiting",
     "webhooks",
 ]

@@ -10,15 +10,15 @@ from smart_filter_client.errors import Gone
 from smart_filter_client.flows import Feed, Flow, Server
 from smart_filter_client.models import Batch, batch_from
 from smart_filter_client.operations import photos
-from smart_filter_client.operations.listing import listed
+from smart_filter_client.operations.pagination import iterate_list
 from smart_filter_client.operations.photos import Photo, Upload
-from smart_filter_client.operations.recipes import Recipe, waiting, written
+from smart_filter_client.operations.recipes import Recipe, to_form_fields, with_wait
 from smart_filter_client.requests import Request, path
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A photo of a batch, and what is to be other for it than for all."""
+    """A photo of a batch, with recipe fields of its own."""
 
     photo: Photo
     recipe: Recipe | None = None
@@ -34,14 +34,14 @@ def submit_batch(
     wait: float | None = None,
     idempotency_key: str | None = None,
 ) -> Flow[Batch]:
-    """Send photos together; return their batch, whose jobs are queued.
+    """Submit photos together; return their batch, whose jobs are queued.
 
-    items: at most 1,000 photos as `submit` takes them.  Files and bytes are sent along when they
-        are few and small; else each is uploaded, one after the other: whoever wants that done at
-        once calls `upload` for each, and names the Uploads here.
-    best: the photos are an album: they are ranked, and only so many of them are composed.
-    idempotency_key: as for `submit`; of large photos name Uploads then, for each upload is another.
-    What is wrong with one photo is told at its item, and the others run.
+    items: at most 1,000 photos as for `submit`.  Files and bytes are sent in the request if they
+        are few and small; else they are uploaded one after the other.  To upload concurrently, call
+        `upload` for each photo, and pass the Uploads here.
+    best: makes the batch an album: the photos are ranked, and only the first `best` are composed.
+    idempotency_key: as for `submit`; for large photos pass Uploads, because each upload is another.
+    An error of one photo is in its item, and the others run.
     Raises OSError when a file cannot be read.
     """
     wanted = [one if isinstance(one, Item) else Item(one) for one in items]
@@ -50,20 +50,20 @@ def submit_batch(
     for item in wanted:
         photo = item.photo
         if not isinstance(photo, str | Upload):
-            photo = yield from photos.held(photo)
-            size += (yield from photos.measured(photo))[0]
+            photo = yield from photos.make_resendable(photo)
+            size += (yield from photos.measure_photo(photo))[0]
         held.append(photo)
     shown: list[dict[str, object]] = []
     for item, photo in zip(wanted, held, strict=True):
-        source = yield from _source(server, photo, is_uploaded=size > photos.LARGE_BYTES)
-        own = {} if item.recipe is None else {"recipe": written(item.recipe)}
+        source = yield from _photo_source(server, photo, is_uploaded=size > photos.LARGE_BYTES)
+        own = {} if item.recipe is None else {"recipe": to_form_fields(item.recipe)}
         shown.append({**source, **own})
-    body: dict[str, object] = {"items": shown, "recipe": written(recipe)}
+    body: dict[str, object] = {"items": shown, "recipe": to_form_fields(recipe)}
     if best is not None:
         body["album"] = {"best": best}
     if webhook_url is not None:
         body["webhook_url"] = webhook_url
-    request = waiting(Request(method="POST", path=path("batches"), json=body), wait)
+    request = with_wait(Request(method="POST", path=path("batches"), json=body), wait)
     return batch_from((yield from exchange.post(server, request, idempotency_key)))
 
 
@@ -74,31 +74,31 @@ def batch(server: Server, batch_id: str) -> Flow[Batch]:
 
 
 def batches(server: Server, *, limit: int | None = None) -> Feed[Batch]:
-    """Yield batches without their items, newest first; at most so many."""
-    yield from listed(server, path("batches"), batch_from, limit=limit)
+    """Yield batches without their items, newest first; at most `limit`."""
+    yield from iterate_list(server, path("batches"), batch_from, limit=limit)
 
 
 def cancel_batch(server: Server, batch_id: str) -> Flow[Batch]:
-    """Withdraw whatever of a batch has not ended; return it as it is then."""
+    """Cancel all unfinished jobs of a batch; return the batch afterward."""
     request = Request(method="POST", path=path("batches", batch_id, "cancel"))
     return batch_from((yield from exchange.post(server, request)))
 
 
 def delete_batch(server: Server, batch_id: str) -> Flow[None]:
-    """Delete a batch, its jobs, and all that they have made; one that is deleted is no error."""
+    """Delete a batch, its jobs and their results; a deleted batch is no error."""
     try:
         yield from exchange.ask(server, Request(method="DELETE", path=path("batches", batch_id)))
     except Gone:
         return
 
 
-def _source(
+def _photo_source(
     server: Server, photo: Path | bytes | str | Upload, *, is_uploaded: bool
 ) -> Flow[dict[str, str]]:
-    """Return how an item names its photo."""
+    """Return the fields that name an item's photo."""
     if isinstance(photo, str | Upload):
-        return photos.named(photo)
+        return photos.photo_reference(photo)
     if is_uploaded:
-        return photos.named((yield from photos.uploaded(server, photo)))
-    content = yield from photos.contents(photo)
+        return photos.photo_reference((yield from photos.upload_photo(server, photo)))
+    content = yield from photos.read_photo(photo)
     return {"photo_base64": base64.b64encode(content).decode()}

@@ -1,4 +1,4 @@
-"""Corrections: what somebody says is right of a job's results; `derive` applies one."""
+"""Corrections of a job's results; `derive` applies one."""
 
 import base64
 import dataclasses
@@ -9,7 +9,7 @@ from smart_filter_client.flows import Flow, Server
 from smart_filter_client.models import Correction, FaceLabel, Stroke
 from smart_filter_client.models.corrections import correction_from
 from smart_filter_client.operations import photos
-from smart_filter_client.operations.listing import whole
+from smart_filter_client.operations.pagination import fetch_list
 from smart_filter_client.operations.photos import Picture
 from smart_filter_client.requests import Request, path
 
@@ -22,42 +22,42 @@ def correct_matte(
     strokes: Sequence[Stroke] | None = None,
     consent: bool = False,
 ) -> Flow[Correction]:
-    """Say where people are: by a mask of the photo's size, or by strokes.
+    """Correct a matte, by a mask of the photo's size or by strokes.
 
-    mask: a grey PNG, white is people.  consent: whether it may be kept as training material.
+    mask: a gray PNG, white is people.  consent: whether it can be kept as a training example.
     Raises OSError when a file cannot be read.
     """
     if mask is None:
         drawn = [dataclasses.asdict(stroke) for stroke in strokes or ()]
-        said: dict[str, object] = {"strokes": drawn}
+        content_field: dict[str, object] = {"strokes": drawn}
     else:
-        content = yield from photos.contents((yield from photos.held(mask)))
-        said = {"mask": base64.b64encode(content).decode()}
-    body = {"kind": "matte", "stage": "segmentation", **said, "consent": consent}
-    return (yield from _kept(server, job_id, body))
+        content = yield from photos.read_photo((yield from photos.make_resendable(mask)))
+        content_field = {"mask": base64.b64encode(content).decode()}
+    body = {"kind": "matte", "stage": "segmentation", **content_field, "consent": consent}
+    return (yield from _post_correction(server, job_id, body))
 
 
 def correct_faces(
     server: Server, job_id: str, faces: Sequence[FaceLabel], *, consent: bool = False
 ) -> Flow[Correction]:
-    """Say how people smile, and which eyes are open.
+    """Correct smiles and open eyes of faces.
 
-    consent: whether it may be kept as training material.
+    consent: whether it can be kept as a training example.
     """
     labels = [
         {name: value for name, value in dataclasses.asdict(face).items() if value is not None}
         for face in faces
     ]
-    said = {"label": {"faces": labels}}
-    body = {"kind": "label", "stage": "smile", **said, "consent": consent}
-    return (yield from _kept(server, job_id, body))
+    label = {"faces": labels}
+    body = {"kind": "label", "stage": "smile", "label": label, "consent": consent}
+    return (yield from _post_correction(server, job_id, body))
 
 
 def corrections(server: Server, job_id: str) -> Flow[list[Correction]]:
     """Return the corrections of a job, the oldest first."""
-    return (yield from whole(server, path("jobs", job_id, "corrections"), correction_from))
+    return (yield from fetch_list(server, path("jobs", job_id, "corrections"), correction_from))
 
 
-def _kept(server: Server, job_id: str, body: dict[str, object]) -> Flow[Correction]:
+def _post_correction(server: Server, job_id: str, body: dict[str, object]) -> Flow[Correction]:
     request = Request(method="POST", path=path("jobs", job_id, "corrections"), json=body)
     return correction_from((yield from exchange.post(server, request)))

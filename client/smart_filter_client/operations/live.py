@@ -1,4 +1,4 @@
-"""Live video: the right to a connection; the frames go over a WebSocket (docs/live.md)."""
+"""Live video: tokens for connections; frames use a WebSocket (docs/live.md)."""
 
 from smart_filter_client import exchange
 from smart_filter_client.flows import Flow, Server
@@ -7,9 +7,9 @@ from smart_filter_client.requests import Request, path
 
 
 def open_live(server: Server, background: str | None = None) -> Flow[LiveTicket]:
-    """Return where to connect for live video, and a token that is good for it once, for a minute.
+    """Return the address for live video, and a token for one connection within a minute.
 
-    background: what stands behind the people at first, as in a recipe.
+    background: the initial background, as in a recipe.
     """
     body = {} if background is None else {"background": background}
     request = Request(method="POST", path=path("live"), json=body)

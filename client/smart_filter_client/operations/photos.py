@@ -1,4 +1,4 @@
-"""The ways in which a photo is given, and uploads straight to the server's storage."""
+"""Photos as files, bytes or addresses, and uploads straight to the server's storage."""
 
 import datetime as dt
 import functools
@@ -9,13 +9,13 @@ from typing import IO
 
 from smart_filter_client import exchange
 from smart_filter_client.fields import Fields
-from smart_filter_client.flows import Do, Flow, Server
+from smart_filter_client.flows import CallBlocking, Flow, Server
 from smart_filter_client.requests import Request, path
 
-# A form is held in memory while it is sent; an upload is not, and passes the API by.
+# A form is held in memory while it is sent; an upload is not, and bypasses the API.
 LARGE_BYTES = 8_000_000
 _HEAD_BYTES = 32
-_OCTETS = "application/octet-stream"
+_BINARY_TYPE = "application/octet-stream"
 # Brands of ISO media files.  Source: ISO/IEC 23008-12, 10; AV1 Image File Format 1.1, 6.
 _BRANDS: Mapping[bytes, str] = {
     **dict.fromkeys((b"avif", b"avis"), "image/avif"),
@@ -25,34 +25,34 @@ _BRANDS: Mapping[bytes, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A photo in the server's storage, which jobs may name until it expires."""
+    """A photo in the server's storage, which jobs can name until it expires."""
 
     upload_id: str
     expires_at: dt.datetime | None
 
 
-# A file, its bytes, something open to be read from, an address (http:// or https://), or what
-# was uploaded before. An address, not a path, because a text may come from somewhere else.
+# A file, its bytes, an open binary file, an address (http:// or https://), or an upload. A text is
+# an address and never a path, because texts can come from untrusted sources.
 Picture = Path | bytes | IO[bytes]
 Photo = Picture | str | Upload
 
 
 def upload(server: Server, photo: Picture) -> Flow[Upload]:
-    """Put a photo into the server's storage, past the API; jobs name it afterwards.
+    """Upload a photo straight to the server's storage; jobs can then name it.
 
-    photo: a file, read while it is sent; bytes, or something open to be read from.
+    photo: a file, read while it is sent; bytes, or an open binary file.
     Raises OSError when a file cannot be read.
     """
-    return (yield from uploaded(server, (yield from held(photo))))
+    return (yield from upload_photo(server, (yield from make_resendable(photo))))
 
 
-def uploaded(server: Server, photo: Path | bytes) -> Flow[Upload]:
-    """Put a photo into the server's storage.  Raises OSError."""
-    size, head = yield from measured(photo)
+def upload_photo(server: Server, photo: Path | bytes) -> Flow[Upload]:
+    """Upload a photo to the server's storage.  Raises OSError."""
+    size, head = yield from measure_photo(photo)
     wish = {"content_type": media_type(head), "bytes": size}
     fields = Fields(
         (yield from exchange.post(server, Request(method="POST", path=path("uploads"), json=wish))),
-        "a place for an upload",
+        "an upload",
     )
     yield from exchange.ask(
         server,
@@ -67,8 +67,8 @@ def uploaded(server: Server, photo: Path | bytes) -> Flow[Upload]:
     return Upload(fields.text("upload_id"), fields.time_or_none("expires_at"))
 
 
-def named(photo: str | Upload) -> dict[str, str]:
-    """Return how JSON names a photo that is somewhere else.  Raises ValueError for other texts."""
+def photo_reference(photo: str | Upload) -> dict[str, str]:
+    """Return the JSON fields that name a remote photo.  Raises ValueError for other texts."""
     if isinstance(photo, Upload):
         return {"upload_id": photo.upload_id}
     if photo.startswith(("http://", "https://")):
@@ -76,32 +76,32 @@ def named(photo: str | Upload) -> dict[str, str]:
     raise ValueError("a text is a photo's address, http:// or https://; name a file by a Path")
 
 
-def held(photo: Picture) -> Flow[Path | bytes]:
-    """Return a photo as what can be sent more than once."""
+def make_resendable(photo: Picture) -> Flow[Path | bytes]:
+    """Return a photo in a form that can be sent more than once."""
     if isinstance(photo, Path | bytes):
         return photo
-    content: bytes = yield Do(photo.read)
+    content: bytes = yield CallBlocking(photo.read)
     return content
 
 
-def contents(photo: Path | bytes) -> Flow[bytes]:
+def read_photo(photo: Path | bytes) -> Flow[bytes]:
     """Return a photo's bytes.  Raises OSError."""
     if isinstance(photo, bytes):
         return photo
-    content: bytes = yield Do(photo.read_bytes)
+    content: bytes = yield CallBlocking(photo.read_bytes)
     return content
 
 
-def measured(photo: Path | bytes) -> Flow[tuple[int, bytes]]:
-    """Return how many bytes a photo has, and the first of them.  Raises OSError."""
+def measure_photo(photo: Path | bytes) -> Flow[tuple[int, bytes]]:
+    """Return the size of a photo and its first bytes.  Raises OSError."""
     if isinstance(photo, bytes):
         return len(photo), photo[:_HEAD_BYTES]
-    found: tuple[int, bytes] = yield Do(functools.partial(_look, photo))
+    found: tuple[int, bytes] = yield CallBlocking(functools.partial(_stat_and_head, photo))
     return found
 
 
 def media_type(head: bytes) -> str:
-    """Return what a picture is by its first bytes."""
+    """Return the media type of a picture by its first bytes."""
     if head.startswith(b"\xff\xd8\xff"):
         return "image/jpeg"
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -109,10 +109,10 @@ def media_type(head: bytes) -> str:
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "image/webp"
     if head[4:8] == b"ftyp":
-        return _BRANDS.get(head[8:12], _OCTETS)
-    return _OCTETS
+        return _BRANDS.get(head[8:12], _BINARY_TYPE)
+    return _BINARY_TYPE
 
 
-def _look(photo: Path) -> tuple[int, bytes]:
+def _stat_and_head(photo: Path) -> tuple[int, bytes]:
     with photo.open("rb") as file:
         return photo.stat().st_size, file.read(_HEAD_BYTES)

@@ -1,4 +1,4 @@
-"""What submissions have in common: recipes as forms have them, and waiting for the end."""
+"""Convert recipes to form fields, and add `Prefer: wait` to submissions."""
 
 import dataclasses
 import math
@@ -7,23 +7,23 @@ from collections.abc import Mapping, Sequence
 from smart_filter_client.requests import Request
 
 FieldValue = str | int | float | bool | Sequence[str]
-# By names with dots, {"metadata.album": "beach"}, or one in another, {"metadata": {"album": …}}.
+# Names with dots, {"metadata.album": "beach"}, or nested, {"metadata": {"album": …}}.
 Recipe = Mapping[str, "FieldValue | Recipe"]
 
 
-def written(recipe: Recipe | None) -> dict[str, list[str]]:
-    """Return a recipe's fields, by names with dots, with their values as a form has them."""
+def to_form_fields(recipe: Recipe | None) -> dict[str, list[str]]:
+    """Return a recipe's fields by dotted names, with their values as form texts."""
     fields: dict[str, list[str]] = {}
     for name, value in (recipe or {}).items():
         if isinstance(value, Mapping):
-            fields |= {f"{name}.{inner}": texts for inner, texts in written(value).items()}
+            fields |= {f"{name}.{inner}": texts for inner, texts in to_form_fields(value).items()}
         else:
-            fields[name] = _written(value)
+            fields[name] = _to_texts(value)
     return fields
 
 
-def waiting(request: Request, seconds: float | None) -> Request:
-    """Return a submission that is answered at the end, or after so many seconds."""
+def with_wait(request: Request, seconds: float | None) -> Request:
+    """Return a submission that waits for the job's end, or at most `seconds`."""
     if seconds is None:
         return request
     whole = max(0, math.ceil(seconds))
@@ -31,7 +31,7 @@ def waiting(request: Request, seconds: float | None) -> Request:
     return dataclasses.replace(request, headers=headers, patience=whole)
 
 
-def _written(value: FieldValue) -> list[str]:
+def _to_texts(value: FieldValue) -> list[str]:
     if isinstance(value, bool):
         return ["true" if value else "false"]
     if isinstance(value, str | int | float):

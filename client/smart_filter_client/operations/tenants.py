@@ -1,4 +1,4 @@
-"""Keys, tokens for end users' devices, and what was used."""
+"""Keys, tokens for end users' devices, and usage."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from smart_filter_client import exchange
 from smart_filter_client.flows import Feed, Flow, Server
 from smart_filter_client.models import Key, NewKey, UsedDay
 from smart_filter_client.models.tenants import key_from, new_key_from, used_day_from
-from smart_filter_client.operations.listing import listed, whole
+from smart_filter_client.operations.pagination import fetch_list, iterate_list
 from smart_filter_client.requests import Request, path
 
 
@@ -19,10 +19,10 @@ def issue_key(
     tenant: str | None = None,
     idempotency_key: str | None = None,
 ) -> Flow[NewKey]:
-    """Issue a key; it is shown this once.
+    """Issue a key; it is shown only once.
 
-    scopes: any of submit, read, admin.  tenant: whose; another one's only for the operator.
-    idempotency_key: whoever asks for the same with the same one within a day gets the same key.
+    scopes: any of submit, read, admin.  tenant: its tenant; only the operator can name another.
+    idempotency_key: a repetition with the same key within a day returns the same result.
     Raises KeyLost.
     """
     wish = {"expires_in_seconds": expires_in_seconds, "tenant": tenant}
@@ -32,9 +32,9 @@ def issue_key(
 
 
 def keys(server: Server, *, tenant: str | None = None) -> Feed[Key]:
-    """Yield keys, those that are not valid any more included."""
+    """Yield keys, including expired and revoked ones."""
     params = {} if tenant is None else {"tenant": tenant}
-    yield from listed(server, path("keys"), key_from, params=params)
+    yield from iterate_list(server, path("keys"), key_from, params=params)
 
 
 def revoke_key(server: Server, key_id: str) -> Flow[None]:
@@ -49,7 +49,7 @@ def issue_token(
     max_jobs: int = 1,
     idempotency_key: str | None = None,
 ) -> Flow[NewKey]:
-    """Issue a short-lived key for an end user's device, which submits so many jobs only.
+    """Issue a short-lived key for an end user's device, which can submit `max_jobs` jobs.
 
     idempotency_key: as for `issue_key`.  Raises KeyLost.
     """
@@ -61,10 +61,10 @@ def issue_token(
 def usage(
     server: Server, first: dt.date | None = None, last: dt.date | None = None
 ) -> Flow[list[UsedDay]]:
-    """Return what was used on each day, in UTC, on which jobs ended.
+    """Return the usage of each day, in UTC, on which jobs ended.
 
     first, last: both included; None: 30 days ago, and today.
     """
     days = {"from": first, "to": last}
     params = {name: day.isoformat() for name, day in days.items() if day is not None}
-    return (yield from whole(server, path("usage"), used_day_from, params))
+    return (yield from fetch_list(server, path("usage"), used_day_from, params))

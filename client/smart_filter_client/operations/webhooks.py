@@ -1,6 +1,6 @@
-"""Webhooks: who is told of jobs' ends, with what secret, and what came of it.
+"""Webhooks, their secrets and their deliveries.
 
-`default` in place of a webhook's id is what signs deliveries to addresses that jobs name.
+`default` in place of a webhook's id stands for deliveries to addresses that jobs name.
 """
 
 from collections.abc import Sequence
@@ -15,16 +15,16 @@ from smart_filter_client.models.webhooks import (
     new_webhook_from,
     webhook_from,
 )
-from smart_filter_client.operations.listing import listed, whole
+from smart_filter_client.operations.pagination import fetch_list, iterate_list
 from smart_filter_client.requests import Request, path
 
 
 def create_webhook(
     server: Server, url: str, events: Sequence[str] | None = None
 ) -> Flow[NewWebhook]:
-    """Have an address told of jobs' ends; the secret that signs is shown this once.
+    """Create a webhook for the ends of jobs; its secret is shown only once.
 
-    events: of `job.succeeded` `job.failed` `job.canceled` `batch.finished`; None: all.
+    events: from `job.succeeded` `job.failed` `job.canceled` `batch.finished`; None: all.
     """
     body = {"url": url} | ({} if events is None else {"events": list(events)})
     request = Request(method="POST", path=path("webhooks"), json=body)
@@ -33,7 +33,7 @@ def create_webhook(
 
 def webhooks(server: Server) -> Flow[list[Webhook]]:
     """Return all webhooks, the oldest first."""
-    return (yield from whole(server, path("webhooks"), webhook_from))
+    return (yield from fetch_list(server, path("webhooks"), webhook_from))
 
 
 def webhook(server: Server, webhook_id: str) -> Flow[Webhook]:
@@ -50,7 +50,7 @@ def change_webhook(
     events: Sequence[str] | None = None,
     enabled: bool | None = None,
 ) -> Flow[Webhook]:
-    """Change what is given of a webhook; enabled: whether anything is sent to it."""
+    """Change the given fields of a webhook; enabled: whether deliveries are sent."""
     wish = {"url": url, "events": None if events is None else list(events), "enabled": enabled}
     request = Request(
         method="PATCH",
@@ -61,18 +61,18 @@ def change_webhook(
 
 
 def delete_webhook(server: Server, webhook_id: str) -> Flow[None]:
-    """Delete a webhook, its secret, and all that was or is to be sent to it."""
+    """Delete a webhook, its secret and its deliveries."""
     yield from exchange.ask(server, Request(method="DELETE", path=path("webhooks", webhook_id)))
 
 
 def rotate_webhook(server: Server, webhook_id: str) -> Flow[NewSecret]:
-    """Draw a new secret, shown this once; for a day the one before signs as well."""
+    """Generate a new secret, shown only once; the former one also signs for a day."""
     request = Request(method="POST", path=path("webhooks", webhook_id, "rotate"))
     return new_secret_from((yield from exchange.post(server, request)))
 
 
 def test_webhook(server: Server, webhook_id: str) -> Flow[Delivery]:
-    """Send a `webhook.test`, once; return it on its way."""
+    """Send a `webhook.test`, once; return the delivery."""
     request = Request(method="POST", path=path("webhooks", webhook_id, "test"))
     return delivery_from((yield from exchange.post(server, request)))
 
@@ -80,24 +80,24 @@ def test_webhook(server: Server, webhook_id: str) -> Flow[Delivery]:
 def deliveries(
     server: Server, webhook_id: str, *, state: str | None = None, limit: int | None = None
 ) -> Feed[Delivery]:
-    """Yield what was sent to a webhook in the last days, newest first.
+    """Yield the deliveries of the last days to a webhook, newest first.
 
     state: only those that are waiting, sending, succeeded or failed.
     """
     params = {} if state is None else {"state": state}
     place = path("webhooks", webhook_id, "deliveries")
-    yield from listed(server, place, delivery_from, params=params, limit=limit)
+    yield from iterate_list(server, place, delivery_from, params=params, limit=limit)
 
 
 def replay(server: Server, webhook_id: str, delivery_id: str) -> Flow[Delivery]:
-    """Send a delivery once more; return it on its way."""
+    """Send a delivery again; return it."""
     place = path("webhooks", webhook_id, "deliveries", delivery_id, "replay")
     request = Request(method="POST", path=place)
     return delivery_from((yield from exchange.post(server, request)))
 
 
 def replay_failed(server: Server, webhook_id: str) -> Flow[int]:
-    """Send once more all that failed; return how many these are."""
+    """Send all failed deliveries again; return their number."""
     request = Request(method="POST", path=path("webhooks", webhook_id, "deliveries", "replay"))
-    answer = Fields((yield from exchange.post(server, request)), "what is replayed")
+    answer = Fields((yield from exchange.post(server, request)), "a replay")
     return answer.integer_or_none("replayed") or 0

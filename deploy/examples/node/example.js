@@ -1,9 +1,9 @@
-// Submits a photo, is told of its end by a webhook, verifies that, and fetches the picture.
+// Submits a photo, receives the webhook of its end, verifies it, and fetches the picture.
 //
 //   SMART_FILTER_URL=… SMART_FILTER_API_KEY=… node example.js me.jpg me-cut-out.png
 //
-// The key needs all scopes, because the example makes a webhook of its own and deletes it in the
-// end. A server of yours has one for good: it makes it once, and keeps the secret.
+// The key needs all scopes, because the example creates a webhook of its own and deletes it at the
+// end. A real server creates its webhook once, and stores the secret.
 import { randomUUID } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -37,15 +37,15 @@ async function submit(photo) {
   const form = new FormData();
   form.set("photo", new Blob([await readFile(photo)]));
   form.set("background", "transparent");
-  form.set("metadata.order", "17"); // comes back with every event
-  // Whoever sends this again after an answer was lost uses the same key: it is one job then.
+  form.set("metadata.order", "17"); // returned with every event
+  // A retry after a lost response must use the same key: then it creates one job.
   const headers = { "Idempotency-Key": randomUUID() };
   return (await ask("POST", "/v1/jobs", { headers, body: form })).json();
 }
 
-const seen = new Set(); // ids of the last days: an event may come more than once
-const ends = new Map(); // by job: a promise of its end, and what keeps it
-let secret; // known a moment after the server listens
+const seen = new Set(); // ids of the last days: an event can come more than once
+const ends = new Map(); // by job: a promise of its end, and its resolver
+let secret; // known shortly after the server listens
 
 function end(id) {
   if (!ends.has(id)) {
@@ -61,17 +61,17 @@ const receiver = createServer(async (request, response) => {
   for await (const chunk of request) chunks.push(chunk);
   let event;
   try {
-    // The bytes as they came: a body that was parsed and written again has another signature.
+    // The raw bytes: a body that was parsed and serialized again has another signature.
     event = new Webhook(secret).verify(Buffer.concat(chunks).toString(), request.headers);
   } catch {
     response.writeHead(400).end();
     return;
   }
-  response.writeHead(204).end(); // first the answer, then the work
+  response.writeHead(204).end(); // respond first, then do the work
   const id = request.headers["webhook-id"];
   if (seen.has(id)) return;
   seen.add(id);
-  end(event.data.id).resolve(event); // the tenant may have other jobs too
+  end(event.data.id).resolve(event); // the tenant can have other jobs too
 });
 await new Promise((resolve) => { receiver.listen(Number(PORT), HOST, resolve); });
 const address = `http://${HOST}:${receiver.address().port}/`;

@@ -1,9 +1,9 @@
-"""Submits photos at once, is told of their ends by a webhook, verifies it, fetches the pictures.
+"""Submit photos concurrently, receive webhooks of their ends, verify them, fetch the pictures.
 
     SMART_FILTER_URL=… SMART_FILTER_API_KEY=… python example.py FOLDER PHOTO…
 
-The key needs all scopes, because the example makes a webhook of its own and deletes it in the
-end. A server of yours has one for good: it makes it once, and keeps the secret.
+The key needs all scopes, because the example creates a webhook of its own and deletes it at the
+end. A real server creates its webhook once, and stores the secret.
 """
 
 import asyncio
@@ -23,9 +23,9 @@ HOST = "127.0.0.1"
 
 
 class Receiver(HTTPServer):
-    """Answers webhooks; hands on what is genuine."""
+    """Receives webhooks; passes on genuine events."""
 
-    secrets: tuple[str, ...] = ()  # none yet, so nothing is genuine
+    secrets: tuple[str, ...] = ()  # none yet, so no request is genuine
     tell: Callable[[Event], object]
 
 
@@ -35,7 +35,7 @@ class Request(BaseHTTPRequestHandler):
     server: Receiver
 
     def do_POST(self) -> None:
-        # The bytes as they came: a body that was parsed and written again has another signature.
+        # The raw bytes: a body that was parsed and serialized again has another signature.
         body = self.rfile.read(int(self.headers["Content-Length"]))
         try:
             event = verify_webhook(self.server.secrets, dict(self.headers), body)
@@ -43,18 +43,18 @@ class Request(BaseHTTPRequestHandler):
             self.send_response(400)
             self.end_headers()
             return
-        self.send_response(204)  # first the answer, then the work
+        self.send_response(204)  # respond first, then do the work
         self.end_headers()
         self.server.tell(event)
 
 
 async def main(folder: Path, photos: list[Path]) -> None:
-    """Put photos through, all at once, and write their pictures into a folder."""
+    """Process photos concurrently, and write their pictures to a folder."""
     ends: dict[str, asyncio.Future[Event]] = {}
     loop = asyncio.get_running_loop()
 
     def keep(event: Event) -> None:
-        # An event may come more than once, and the tenant may have other jobs too.
+        # An event can come more than once, and the tenant can have other jobs too.
         end = ends.setdefault(event.job.id if event.job else "", loop.create_future())
         if not end.done():
             end.set_result(event)
@@ -80,7 +80,7 @@ async def main(folder: Path, photos: list[Path]) -> None:
 
 @contextmanager
 def receiving(tell: Callable[[Event], object]) -> Iterator[Receiver]:
-    """Receive webhooks in a thread while the block lasts."""
+    """Receive webhooks in a thread for the duration of the block."""
     with Receiver((HOST, 0), Request) as receiver:
         receiver.tell = tell
         thread = threading.Thread(target=receiver.serve_forever)

@@ -1,6 +1,6 @@
 {{/* Names, labels and environment that several objects share. */}}
 
-{{/* selector: what tells the pods of a component from others. Takes (dict "root" $ "component" …). */}}
+{{/* selector: the labels that select the pods of a component. Takes (dict "root" $ "component" …). */}}
 {{- define "smart-filter.selector" -}}
 app.kubernetes.io/name: smart-filter
 app.kubernetes.io/instance: {{ .root.Release.Name }}
@@ -23,7 +23,7 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{ include "smart-filter.fit" (printf "%s-%s" .root.Release.Name (.capability | replace "." "-")) }}
 {{- end }}
 
-{{/* fit: a name that is too long for a label (63 characters) cut short, told from its like by a
+{{/* fit: a name shortened to the length of a label (63 characters), made unique by a
      digest of all of it. Takes the name. */}}
 {{- define "smart-filter.fit" -}}
 {{- if gt (len .) 63 -}}
@@ -33,7 +33,7 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- end -}}
 {{- end }}
 
-{{/* drainSeconds: the longest that a batch may take: one run of a stage, on its last attempt in a
+{{/* drainSeconds: the maximum time of a batch: one run of a stage, on its last attempt in a
      child process that is given half a minute more to start (workers' runner). */}}
 {{- define "smart-filter.drainSeconds" -}}
 {{ add .Values.stageSeconds 30 }}
@@ -48,7 +48,7 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
       key: {{ index . 2 }}
 {{- end }}
 
-{{/* settings: what every process is told. */}}
+{{/* settings: the environment of every process. */}}
 {{- define "smart-filter.settings" -}}
 - name: SMART_FILTER_DATA
   value: /var/lib/smart-filter
@@ -56,12 +56,12 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
   value: /tmp
 {{- range $name, $value := .Values.settings }}
 - name: {{ $name }}
-  # toString would make 1e+06 of a million.
+  # toString would turn a million into 1e+06.
   value: {{ kindIs "string" $value | ternary $value (toJson $value) | quote }}
 {{- end }}
 {{- end }}
 
-{{/* servers: what a process is told that works on the rows. */}}
+{{/* servers: the environment of processes that use the database. */}}
 {{- define "smart-filter.servers" -}}
 {{ include "smart-filter.settings" . }}
 - name: SMART_FILTER_POOLS
@@ -84,7 +84,7 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{ include "smart-filter.secret" (list . "SMART_FILTER_STORAGE_SECRET_KEY" "storage-secret-key") }}
 {{- end }}
 
-{{/* capabilities: the names of those that are wanted, as JSON. */}}
+{{/* capabilities: the names of the enabled ones, as JSON. */}}
 {{- define "smart-filter.capabilities" -}}
 {{- $names := list }}
 {{- range $name, $pool := .Values.capabilities }}
@@ -93,10 +93,10 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- $names | toJson }}
 {{- end }}
 
-{{/* podDefaults: what every pod is, whatever it runs. */}}
+{{/* podDefaults: the common part of all pods. */}}
 {{- define "smart-filter.podDefaults" -}}
 automountServiceAccountToken: false
-# Kubernetes would set SMART_FILTER_API_PORT and the like, after the names of services.
+# Otherwise Kubernetes sets variables such as SMART_FILTER_API_PORT, after the names of services.
 enableServiceLinks: false
 securityContext:
   runAsNonRoot: true
@@ -121,7 +121,7 @@ capabilities:
   drop: [ALL]
 {{- end }}
 
-{{/* scratch: the one folder of the root file system that may be written to. */}}
+{{/* scratch: the only writable folder of the root file system. */}}
 {{- define "smart-filter.scratch" -}}
 - name: scratch
   emptyDir:
@@ -134,7 +134,7 @@ capabilities:
     claimName: {{ .Values.weightsClaim | quote }}
 {{- end }}
 
-{{/* spread: pods on machines of their own where there are enough. Takes what selector does. */}}
+{{/* spread: pods on separate machines if there are enough. Takes the arguments of selector. */}}
 {{- define "smart-filter.spread" -}}
 topologySpreadConstraints:
   - maxSkew: 1
@@ -145,7 +145,7 @@ topologySpreadConstraints:
         {{- include "smart-filter.selector" . | nindent 8 }}
 {{- end }}
 
-{{/* budget: how many pods of a component may be taken away at once, of one pod that one.
+{{/* budget: how many pods of a component can be evicted at once; a single pod can be evicted.
      Takes (dict "root" $ "component" … "name" …). */}}
 {{- define "smart-filter.budget" -}}
 apiVersion: policy/v1

@@ -1,6 +1,6 @@
 {{/* Rules of NetworkPolicies. */}}
 
-{{/* to: a way out to a server. Takes (dict "to" peers "port" number). */}}
+{{/* to: a rule for connections to a server. Takes (dict "to" peers "port" number). */}}
 {{- define "smart-filter.to" -}}
 - to:
     {{- toYaml .to | nindent 4 }}

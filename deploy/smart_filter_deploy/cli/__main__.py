@@ -1,4 +1,4 @@
-"""`python -m smart_filter_deploy.cli`, where the console script is not at hand."""
+"""Run the command line as `python -m smart_filter_deploy.cli`, without the console script."""
 
 from smart_filter_deploy.cli import main
 

@@ -1,11 +1,11 @@
-"""What is wrong with this machine or this stack, and what puts it right.
+"""Diagnose this machine and this stack, and report remedies.
 
-checkup    which checks there are, in order; nothing that they meet ends them
-findings   what a check finds, without secrets
-machine    Python, packages, disk, memory, GPU, ports
-place      the data folder: whose it is, who can enter it, who holds it
-programs   the servers' programs, and the weights
-servers    database, broker and storage, as the environment or the stack names them
-variables  whether each of our variables is one that is read
-service    API, key, studio, live video, browsers: what people and programs meet
+checkup       the list of checks, in order; an error in one does not stop the others
+findings      the findings of checks, without secrets
+machine       Python, packages, disk, memory, GPU, ports
+stack_folder  the data folder: owner, access, lock
+programs      the servers' programs, and the weights
+servers       database, broker and object store, from the environment or the stack
+environment   variables SMART_FILTER_… that no program reads
+service       API, key, studio, live video, browsers, outbound access
 """

@@ -1,101 +1,101 @@
-"""Which checks there are, in order; nothing that they meet ends them."""
+"""Run all checks in order; an error in one does not stop the others."""
 
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from smart_filter_deploy.doctor import findings, machine, place, programs
+from smart_filter_deploy.doctor import findings, machine, programs, stack_folder
 from smart_filter_deploy.doctor.findings import Finding, Level, fail
 from smart_filter_deploy.embedded.addresses import Addresses
 from smart_filter_deploy.embedded.folder import running_stack
+from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.errors import Error
-from smart_filter_shared.places import data_folder
 
 Check = Callable[[], Iterator[Finding]]
 
-_SERVERS = tuple(
+_SERVER_VARIABLES = tuple(
     f"SMART_FILTER_{name}"
     for name in "DATABASE_URL BROKER_URL STORAGE_URL STORAGE_ACCESS_KEY STORAGE_SECRET_KEY".split()
 )
 
 
-def examine(
+def run_checks(
     data: Path | None, *, port: int | None, on_check: Callable[[str], None]
 ) -> Iterator[Finding]:
-    """Yield what every check finds, as soon as it has.
+    """Yield the findings of every check, as soon as they are known.
 
-    data: the folder of the stack; None: the default one.  port: which one should be free.
-    on_check: told what is looked at from now on.
+    data: the folder of the stack; None: the default folder.  port: the port that should be free;
+    None: any.  on_check: called with the name of each check before it runs.
     """
-    secrets = findings.secrets_in()
+    secrets = findings.find_secrets()
     for name, check in _checks(data, port, secrets):
         on_check(name)
-        yield from findings.without(survived(name, check), secrets)
+        yield from findings.redact(guard_check(name, check), secrets)
 
 
 def _checks(data: Path | None, port: int | None, secrets: set[str]) -> Iterator[tuple[str, Check]]:
-    yield "python", machine.python
-    yield "packages", machine.packages
-    yield "variables", _variables
+    yield "python", machine.check_python
+    yield "packages", machine.check_packages
+    yield "variables", _check_variables
     path = (data or data_folder()).absolute()
     up = running_stack(path)
-    yield "data folder", partial(place.folder, path)
-    yield "permissions", partial(place.postgres_user, path)
-    yield "stack", partial(place.stack, path)
-    yield "disk", partial(machine.disk, path)
-    yield "memory", machine.memory
-    yield "gpu", machine.gpu
-    yield "port", partial(machine.port, port)
-    managed = any(os.environ.get(name) for name in _SERVERS)
-    yield "programs", partial(programs.servers, needed=not managed)
-    yield "weights", partial(programs.weights, path / "weights")
+    yield "data folder", partial(stack_folder.check_folder, path)
+    yield "permissions", partial(stack_folder.check_postgres_user, path)
+    yield "stack", partial(stack_folder.check_stack, path)
+    yield "disk", partial(machine.check_disk, path)
+    yield "memory", machine.check_memory
+    yield "gpu", machine.check_gpu
+    yield "port", partial(machine.check_port, port)
+    managed = any(os.environ.get(name) for name in _SERVER_VARIABLES)
+    yield "programs", partial(programs.check_servers, needed=not managed)
+    yield "weights", partial(programs.check_weights, path / "weights")
     if up is not None:
         secrets |= {up.api_key, up.servers.storage_secret_key}
         for url in (up.servers.database_url, up.servers.broker_url):
-            secrets |= findings.passwords_in(url)
+            secrets |= findings.find_passwords(url)
     named = os.environ.get("SMART_FILTER_URL")
     if named:
-        yield "api", partial(_api, named, os.environ.get("SMART_FILTER_API_KEY", ""))
+        yield "api", partial(_check_api, named, os.environ.get("SMART_FILTER_API_KEY", ""))
     elif up is not None:
-        yield "api", partial(_api, up.url, up.api_key)
+        yield "api", partial(_check_api, up.url, up.api_key)
     if named or managed or up is not None:
-        yield "browsers", partial(_browsers, named or (None if up is None else up.url))
-        yield "outbound", _outbound
+        yield "browsers", partial(_check_browsers, named or (None if up is None else up.url))
+        yield "outbound", _check_outbound
     if managed or up is not None:
-        yield "servers", partial(_servers, None if managed or up is None else up.servers)
+        yield "servers", partial(_check_servers, None if managed or up is None else up.servers)
 
 
-def _variables() -> Iterator[Finding]:
-    # Not part of a bare install, here and below.
-    from smart_filter_deploy.doctor import variables  # noqa: PLC0415
+def _check_variables() -> Iterator[Finding]:
+    # Imported here, as in the functions below: a bare install lacks its dependencies.
+    from smart_filter_deploy.doctor import environment  # noqa: PLC0415
 
-    return variables.variables()
+    return environment.check_variables()
 
 
-def _api(url: str, api_key: str) -> Iterator[Finding]:
+def _check_api(url: str, api_key: str) -> Iterator[Finding]:
     from smart_filter_deploy.doctor import service  # noqa: PLC0415
 
-    return service.api(url, api_key)
+    return service.check_api(url, api_key)
 
 
-def _browsers(url: str | None) -> Iterator[Finding]:
+def _check_browsers(url: str | None) -> Iterator[Finding]:
     from smart_filter_deploy.doctor import service  # noqa: PLC0415
-    from smart_filter_shared import settings  # noqa: PLC0415
+    from smart_filter_shared.config import settings  # noqa: PLC0415
 
-    return service.browsers(settings.browser(), url)
+    return service.check_browsers(settings.load_browser(), url)
 
 
-def _outbound() -> Iterator[Finding]:
+def _check_outbound() -> Iterator[Finding]:
     from smart_filter_deploy.doctor import service  # noqa: PLC0415
 
-    return service.outbound()
+    return service.check_outbound()
 
 
-def _servers(addresses: Addresses | None) -> Iterator[Finding]:
-    """Look at the servers of a stack, or at those that the environment names."""
+def _check_servers(addresses: Addresses | None) -> Iterator[Finding]:
+    """Check the servers of a stack, or the servers of the environment's settings."""
     from smart_filter_deploy.doctor import servers  # noqa: PLC0415
-    from smart_filter_shared import settings  # noqa: PLC0415
+    from smart_filter_shared.config import settings  # noqa: PLC0415
 
     if addresses is None:
         named = settings.load()
@@ -103,23 +103,23 @@ def _servers(addresses: Addresses | None) -> Iterator[Finding]:
     else:
         found = servers.settings_of(addresses)
     database, broker, storage = found
-    yield from servers.database(database)
-    yield from servers.broker(broker)
-    yield from servers.storage(storage)
+    yield from servers.check_database(database)
+    yield from servers.check_broker(broker)
+    yield from servers.check_storage(storage)
 
 
-def survived(name: str, check: Check) -> Iterator[Finding]:
-    """Yield what a check finds; when it raises, that is a finding too."""
+def guard_check(name: str, check: Check) -> Iterator[Finding]:
+    """Yield the findings of a check; turn an exception into a finding."""
     try:
         yield from check()
     except ModuleNotFoundError as error:
         fix = "pip install 'smart-filter[embedded]'"
-        yield Finding(Level.WARN, name, f"cannot be looked at ({error.name} is missing)", fix)
+        yield Finding(Level.WARN, name, f"cannot be checked ({error.name} is missing)", fix)
     except Error as error:
-        told = str(error)
-        # Settings tell the remedy behind a semicolon, for it may hold a URL.
-        said, _, fix = told.rpartition("; " if "; " in told else ": ")
+        message = str(error)
+        # Errors of settings have the remedy after a semicolon, because it may contain a URL.
+        said, _, fix = message.rpartition("; " if "; " in message else ": ")
         yield fail(name, said or fix, fix if said else "")
     except Exception as error:  # noqa: BLE001 - the top of a check: the others go on
         said = f"the check itself failed ({type(error).__name__}: {error})"
-        yield fail(name, said, "tell the authors")
+        yield fail(name, said, "report this to the authors")

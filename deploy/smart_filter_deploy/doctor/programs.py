@@ -1,4 +1,4 @@
-"""What must lie on this machine: the servers' programs, and the weights."""
+"""Check the files that this machine needs: the servers' programs, and the weights."""
 
 import subprocess
 from collections.abc import Callable, Iterator
@@ -16,42 +16,43 @@ _PROGRAMS: dict[str, Callable[[], Path]] = {
 }
 
 
-def servers(*, needed: bool) -> Iterator[Finding]:
-    """Look at the programs of the embedded servers and ask for their versions.
+def check_servers(*, needed: bool) -> Iterator[Finding]:
+    """Check the programs of the embedded servers, and run each for its version.
 
-    needed: not so where the environment names servers that run elsewhere.
+    needed: False when the environment names servers that run elsewhere.
     """
+    report = fail if needed else warn
     for name, find in _PROGRAMS.items():
-        told = fail if needed else warn
         try:
             program = find()
-            yield ok(name, f"{_version(program)} ({program})")
+            yield ok(name, f"{_read_version(program)} ({program})")
         except SetupFailed as error:
             said, _, fix = str(error).rpartition(": ")
-            yield told(name, said, fix)
+            yield report(name, said, fix)
         except (OSError, subprocess.SubprocessError) as error:
             fix = "pip install --force-reinstall 'smart-filter[embedded]'"
-            yield told(name, f"does not run ({error})", fix)
+            yield report(name, f"does not run ({error})", fix)
 
 
-def weights(path: Path) -> Iterator[Finding]:
-    """Look at every file of weights by its digest."""
-    # The workers' packages are not part of a bare install.
-    from smart_filter_workers import weights as known  # noqa: PLC0415
+def check_weights(path: Path) -> Iterator[Finding]:
+    """Check the digest of every file of weights."""
+    # Imported here: a bare install lacks the workers' packages.
+    from smart_filter_workers.weights import packaged as known  # noqa: PLC0415
 
-    files = known.brought()
-    faults = {file.name: fault for file in files if (fault := known.fault(path, file))}
+    files = known.list_files()
+    faults = {file.name: fault for file in files if (fault := known.find_fault(path, file))}
     if not faults:
-        yield ok("weights", f"{len(files)} files in {path}, each with its right digest")
+        yield ok("weights", f"{len(files)} files in {path}, each with the right digest")
     elif not any((path / file.name).exists() for file in files):
-        yield warn("weights", "not fetched yet", f"`smart-filter up` does, or {known.REMEDY}")
+        fix = f"`smart-filter up` fetches them, or {known.REMEDY}"
+        yield warn("weights", "not fetched yet", fix)
     for name, fault in faults.items():
         if any((path / file.name).exists() for file in files):
             yield fail("weights", f"{path / name} {fault}", known.REMEDY)
 
 
-def _version(program: Path) -> str:
-    done = subprocess.run(  # noqa: S603 - found by us
+def _read_version(program: Path) -> str:
+    done = subprocess.run(  # noqa: S603 - no untrusted program
         [program, "--version"],
         capture_output=True,
         text=True,

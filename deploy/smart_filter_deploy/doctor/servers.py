@@ -1,4 +1,4 @@
-"""Database, broker and storage, as the environment or the stack names them."""
+"""Check database, broker and object store, from the environment's settings or the stack."""
 
 import datetime as dt
 import secrets
@@ -10,7 +10,8 @@ from sqlalchemy import Connection, text
 from smart_filter_deploy.doctor.findings import Finding, fail, ok, warn
 from smart_filter_deploy.embedded.addresses import Addresses
 from smart_filter_shared import installation
-from smart_filter_shared import settings as settings_module
+from smart_filter_shared.config import settings as settings_module
+from smart_filter_shared.config.settings import BrokerSettings, DatabaseSettings, StorageSettings
 from smart_filter_shared.db import schema, sessions
 from smart_filter_shared.db.read_only import is_read_only
 from smart_filter_shared.errors import (
@@ -19,29 +20,25 @@ from smart_filter_shared.errors import (
     SetupFailed,
     StorageUnavailable,
 )
-from smart_filter_shared.jobs import pauses, presence, queries, roster
-from smart_filter_shared.jobs.presence import SENDING, WorkerState
-from smart_filter_shared.jobs.roster import Member
+from smart_filter_shared.operations import worker_stats
+from smart_filter_shared.operations.worker_stats import WorkerInfo
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.settings import (
-    BrokerSettings,
-    DatabaseSettings,
-    StorageSettings,
-)
+from smart_filter_shared.queue import heads, pauses, worker_registry
+from smart_filter_shared.queue.worker_registry import SENDER_ROLE, WorkerState
 from smart_filter_shared.storage.objects import ObjectStore
 
-_OLDEST_POSTGRES = 16
-_ANSWER_SECONDS = 3.0
-_LITTLE_SKEW_SECONDS = 5.0
-# Source: AWS, "Signature Version 4": requests are refused 15 minutes beside their time.
-_MOST_SKEW_SECONDS = 900.0
-_PREPARE = "`smart-filter prepare`, or start the stack again"
+_MIN_POSTGRES = 16
+_TIMEOUT_SECONDS = 3.0
+_WARN_SKEW_SECONDS = 5.0
+# Source: AWS, "Signature Version 4": requests are rejected when clocks differ by 15 minutes.
+_MAX_SKEW_SECONDS = 900.0
+_PREPARE_REMEDY = "`smart-filter prepare`, or start the stack again"
 
 
 def settings_of(
     addresses: Addresses,
 ) -> tuple[DatabaseSettings, BrokerSettings, StorageSettings]:
-    """Return the settings that name the servers of a stack."""
+    """Return the settings of a stack's servers."""
     return (
         DatabaseSettings.model_validate({"url": addresses.database_url}),
         BrokerSettings.model_validate({"url": addresses.broker_url}),
@@ -55,12 +52,12 @@ def settings_of(
     )
 
 
-def database(settings: DatabaseSettings) -> Iterator[Finding]:
-    """Look at the database: its version, its tables, and the workers that it knows."""
-    engine = sessions.engine(settings, connections=1)
+def check_database(settings: DatabaseSettings) -> Iterator[Finding]:
+    """Check the database: version, schema, clock, paused queues, and workers."""
+    engine = sessions.open_engine(settings, connections=1)
     try:
         with sessions.transaction(engine) as connection:
-            yield from _database(connection)
+            yield from _database_findings(connection)
     except DatabaseUnavailable as error:
         fix = "start it, or correct SMART_FILTER_DATABASE_URL"
         yield fail("database", f"does not answer ({error})", fix)
@@ -68,77 +65,80 @@ def database(settings: DatabaseSettings) -> Iterator[Finding]:
         engine.dispose()
 
 
-def _database(connection: Connection) -> Iterator[Finding]:
-    told = connection.execute(text("SHOW server_version")).scalar_one()
-    if int(told.split(".")[0]) < _OLDEST_POSTGRES:
-        fix = f"use PostgreSQL {_OLDEST_POSTGRES} or newer"
-        yield fail("database", f"PostgreSQL {told} is too old", fix)
+def _database_findings(connection: Connection) -> Iterator[Finding]:
+    version = connection.execute(text("SHOW server_version")).scalar_one()
+    if int(version.split(".")[0]) < _MIN_POSTGRES:
+        fix = f"use PostgreSQL {_MIN_POSTGRES} or newer"
+        yield fail("database", f"PostgreSQL {version} is too old", fix)
         return
     if is_read_only(connection):
-        # Nothing more is said: workers that cannot write heartbeats look dead.
-        fix = "let SMART_FILTER_DATABASE_URL lead to the primary"
-        yield fail("database", f"PostgreSQL {told} is read-only (a replica?)", fix)
+        # Stop here: workers that cannot write heartbeats would look dead.
+        fix = "point SMART_FILTER_DATABASE_URL to the primary"
+        yield fail("database", f"PostgreSQL {version} is read-only (a replica?)", fix)
         return
-    yield ok("database", f"PostgreSQL {told} answers")
-    yield clock_against(connection.execute(text("SELECT clock_timestamp()")).scalar_one())
+    yield ok("database", f"PostgreSQL {version} answers")
+    yield measure_clock_skew(connection.execute(text("SELECT clock_timestamp()")).scalar_one())
     try:
-        lacking = schema.lacking(connection)
+        mismatch = schema.explain_mismatch(connection)
     except SetupFailed as error:
-        yield fail("migrations", str(error), "upgrade smart-filter here")
+        yield fail("migrations", str(error), "upgrade smart-filter on this machine")
         return
-    if lacking is not None:
-        yield fail("migrations", lacking, _PREPARE)
+    if mismatch is not None:
+        yield fail("migrations", mismatch, _PREPARE_REMEDY)
         return
-    yield ok("migrations", f"at {schema.revision(connection)}, which suits this version")
-    silent_seconds = settings_module.engine().lease_seconds
-    for capability, why in presence.failed(connection, silent_seconds=silent_seconds).items():
-        fix = "put it right where that worker runs, and start it again"
+    yield ok("migrations", f"at {schema.revision(connection)}, compatible with this version")
+    silent_seconds = settings_module.load_engine().lease_seconds
+    for capability, why in worker_registry.list_failed(
+        connection, silent_seconds=silent_seconds
+    ).items():
+        fix = "fix it on that worker's machine, and restart the worker"
         yield warn(capability, f"setup failed: {why}", fix)
-    yield from _stopped(connection)
-    if (fault := installation.fault(connection)) is not None:
+    yield from _paused_queues(connection)
+    if (fault := installation.read_fault(connection)) is not None:
         said, _, fix = fault.partition(": ")
-        yield warn("bucket", f"objects that no row names are kept, because {said}", fix)
-    members = roster.listed(connection, silent_seconds=silent_seconds)
-    yield from _unwell(members)
-    served = presence.served(connection, silent_seconds=silent_seconds)
-    stages = {queries.stage_of(capability) for capability in served}
-    drained = _drained(members)
+        yield warn("bucket", f"unreferenced objects are not removed, because {said}", fix)
+    members = worker_stats.list_workers(connection, silent_seconds=silent_seconds)
+    yield from _unhealthy_processes(members)
+    served = worker_registry.list_served(connection, silent_seconds=silent_seconds)
+    stages = {heads.stage_of(capability) for capability in served}
+    drained = _drained_processes(members)
     resting = {
-        queries.stage_of(one) for member in drained for one in member.wanted if one != SENDING
+        heads.stage_of(one) for member in drained for one in member.wanted if one != SENDER_ROLE
     } - stages
     missing = [stage for stage in StageName if stage not in stages | resting]
     for member in drained:
-        said = f"{member.id} on {member.host} (process {member.pid}) was told to take no more"
+        said = f"{member.id} on {member.host} (process {member.pid}) is drained"
         yield warn("workers", said, f"smart-filter workers resume {member.id}, or stop it")
     if missing:
         fix = f"smart-filter worker --stages {','.join(missing)}"
-        yield warn("workers", f"none serves {', '.join(missing)}: their jobs wait", fix)
+        yield warn("workers", f"no worker serves {', '.join(missing)}: their jobs wait", fix)
     elif resting:
         held = ", ".join(stage for stage in StageName if stage in resting)
-        yield warn("workers", f"only drained ones serve {held}, their jobs wait", "resume one")
+        said = f"only drained workers serve {held}: their jobs wait"
+        yield warn("workers", said, "resume one")
     else:
-        yield ok("workers", f"every stage is served ({', '.join(sorted(served))})")
+        yield ok("workers", f"every stage has a worker ({', '.join(sorted(served))})")
 
 
-def _stopped(connection: Connection) -> Iterator[Finding]:
-    """Yield the queues from which an operator lets nobody claim."""
-    for capability in sorted(pauses.paused(connection)):
+def _paused_queues(connection: Connection) -> Iterator[Finding]:
+    """Yield a finding for each queue that an operator has paused."""
+    for capability in sorted(pauses.list_paused(connection)):
         fix = f"smart-filter queues resume {capability}"
-        yield warn(capability, "is paused, its jobs wait", fix)
+        yield warn(capability, "the queue is paused, its jobs wait", fix)
 
 
-def _unwell(members: Sequence[Member]) -> Iterator[Finding]:
-    """Yield the workers and senders that nobody hears from, or that do not hear from the broker."""
+def _unhealthy_processes(members: Sequence[WorkerInfo]) -> Iterator[Finding]:
+    """Yield a finding for each worker and sender without heartbeats, or without a broker."""
     for member in members:
         if member.state == WorkerState.UNHEALTHY:
-            heard = f"{member.seen_at.astimezone():%Y-%m-%d %H:%M:%S}"
+            seen = f"{member.seen_at.astimezone():%Y-%m-%d %H:%M:%S}"
             said = f"{member.id} on {member.host} (process {member.pid}) is unhealthy"
-            fix = "see whether it hangs or reaches no broker, and start it again"
-            yield warn("workers", f"{said}, heard from last at {heard}", fix)
+            fix = "check whether it hangs or cannot reach the broker, and restart it"
+            yield warn("workers", f"{said}, last heartbeat at {seen}", fix)
 
 
-def _drained(members: Sequence[Member]) -> list[Member]:
-    """Return the live workers and senders that an operator lets claim no more."""
+def _drained_processes(members: Sequence[WorkerInfo]) -> list[WorkerInfo]:
+    """Return the live workers and senders that an operator has drained."""
     return [
         member
         for member in members
@@ -146,27 +146,27 @@ def _drained(members: Sequence[Member]) -> list[Member]:
     ]
 
 
-def clock_against(theirs: dt.datetime, ours: dt.datetime | None = None) -> Finding:
-    """Return how far this machine's clock is from the database's.
+def measure_clock_skew(theirs: dt.datetime, ours: dt.datetime | None = None) -> Finding:
+    """Return a finding about the difference of this machine's clock and the database's.
 
-    ours: what it shows now; None: what it shows.
+    ours: this machine's time; None: now.
     """
     ahead = ((ours or dt.datetime.now(dt.UTC)) - theirs).total_seconds()
     said = f"{abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} the database's"
-    fix = "have both machines set their clocks by NTP"
-    if abs(ahead) > _MOST_SKEW_SECONDS:
-        return fail("clock", f"{said}: signed links are refused", fix)
-    if abs(ahead) > _LITTLE_SKEW_SECONDS:
+    fix = "synchronize both machines' clocks with NTP"
+    if abs(ahead) > _MAX_SKEW_SECONDS:
+        return fail("clock", f"{said}: presigned URLs are rejected", fix)
+    if abs(ahead) > _WARN_SKEW_SECONDS:
         return warn("clock", said, fix)
     return ok("clock", "agrees with the database's")
 
 
-def broker(settings: BrokerSettings) -> Iterator[Finding]:
-    """Look at the broker: its version, and whether it would drop messages."""
+def check_broker(settings: BrokerSettings) -> Iterator[Finding]:
+    """Check the broker: version, and eviction policy."""
     client = redis.Redis.from_url(
         settings.url.get_secret_value(),
-        socket_timeout=_ANSWER_SECONDS,
-        socket_connect_timeout=_ANSWER_SECONDS,
+        socket_timeout=_TIMEOUT_SECONDS,
+        socket_connect_timeout=_TIMEOUT_SECONDS,
     )
     try:
         known = client.info()
@@ -186,8 +186,8 @@ def broker(settings: BrokerSettings) -> Iterator[Finding]:
         yield ok("broker", said)
 
 
-def storage(settings: StorageSettings) -> Iterator[Finding]:
-    """Look at the object store: whether an object can be put, read and removed."""
+def check_storage(settings: StorageSettings) -> Iterator[Finding]:
+    """Check the object store: put, read and remove an object."""
     store = ObjectStore(settings, connections=1)
     key = f"doctor/{secrets.token_hex(8)}"
     content = b"smart-filter doctor"
@@ -201,9 +201,9 @@ def storage(settings: StorageSettings) -> Iterator[Finding]:
         yield fail("storage", said, fix)
         return
     except ObjectMissing:
-        yield fail("storage", "has not what it just took", "use another object store")
+        yield fail("storage", "lacks an object that it just stored", "use another object store")
         return
     if same:
-        yield ok("storage", f"bucket {settings.bucket} takes, gives and removes objects")
+        yield ok("storage", f"bucket {settings.bucket} stores, returns and removes objects")
     else:
-        yield fail("storage", "gives back other bytes than it took", "use another object store")
+        yield fail("storage", "returns other bytes than it stored", "use another object store")

@@ -1,4 +1,4 @@
-"""Real PostgreSQL, Valkey and S3 servers as child processes, for a laptop, tests and demos.
+"""Run real PostgreSQL, Valkey and S3 servers as child processes, for a laptop, tests and demos.
 
 with StopRequest() as stop, Stack(DataFolder(path), stop=stop) as stack:
     migrate(stack.addresses)
@@ -7,9 +7,12 @@ with StopRequest() as stop, Stack(DataFolder(path), stop=stop) as stack:
     stack.announce(url=url, api_key=api_key)  # from now on running_stack(path) finds it
     stack.supervise()                         # until SIGINT or SIGTERM
 
-stack       the composition: servers, then commands, watched and stopped together
-children    one process: tied to us by `leash`, started again with `backoff`
-folder      what lies where, who may run there, how others find a running stack
-postgres, valkey, s3      how each server is prepared and asked whether it is ready
-signals     SIGINT and SIGTERM as a value to look at instead of an exception anywhere
+stack             servers and commands, supervised and stopped together
+child_processes   one child process: ends with its parent (`parent_death`), restarts (`backoff`)
+folder            layout of the data folder, its lock, and the announcement of a running stack
+postgres, valkey, s3   preparation and readiness probe of each server
+server_user       the user that PostgreSQL runs as, when the parent is root
+signals           SIGINT and SIGTERM as a flag to poll, instead of an exception at any point
+addresses         the addresses of the servers, as settings for other processes
+binaries, ports   the servers' programs, and free ports
 """

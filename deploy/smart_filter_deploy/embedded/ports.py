@@ -1,4 +1,4 @@
-"""Free TCP ports on the loopback interface."""
+"""Find free TCP ports on the loopback interface."""
 
 import secrets
 import socket
@@ -7,26 +7,26 @@ from smart_filter_shared.errors import SetupFailed
 
 LOOPBACK = "127.0.0.1"
 
-# Below the range from which the kernel takes the ports of outgoing connections (32768 up by
-# default): a server that is away for a moment finds its port still free, and a client that
-# keeps trying to reach it cannot by chance connect to itself.
-_FIRST = 15_000
-_LAST = 32_000
-_TRIES = 200
+# Below the kernel's range for outgoing connections (by default from 32768): a server that restarts
+# finds its port still free, and a client that keeps trying to connect cannot connect to itself by
+# chance.
+_FIRST_PORT = 15_000
+_LAST_PORT = 32_000
+_MAX_TRIES = 200
 
 
 def free_port() -> int:
-    """Return a random port on 127.0.0.1 that is free, and claim it until this process ends.
+    """Return a random free port on 127.0.0.1, and claim it until this process ends.
 
-    The server that is to listen on it starts later, PostgreSQL after it has created its data. The
-    claim keeps another process from choosing the same port meanwhile.
+    The server starts to listen later, PostgreSQL only after it has created its data. The claim
+    keeps another process from choosing the same port meanwhile.
 
-    Raises SetupFailed when none is found, which means that loopback cannot be used at all.
+    Raises SetupFailed when no port is free, which means that loopback does not work at all.
     """
-    for _ in range(_TRIES):
-        port = _FIRST + secrets.randbelow(_LAST - _FIRST)
+    for _ in range(_MAX_TRIES):
+        port = _FIRST_PORT + secrets.randbelow(_LAST_PORT - _FIRST_PORT)
         with socket.socket() as probe:
-            # As servers do: a port of connections that have just ended is free.
+            # Like the servers do: a port with only closed connections counts as free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((LOOPBACK, port))
@@ -38,10 +38,10 @@ def free_port() -> int:
 
 
 def _claim(port: int) -> bool:
-    """Claim a port among processes that ask here; return False when another one has it."""
+    """Claim a port among the processes that call `free_port`; return False when it is claimed."""
     claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
-        # An abstract name: no file, known in the same network namespace as the port, and gone
+        # An abstract socket name: without a file, in the port's network namespace, and released
         # with its socket. Source: unix(7).
         claim.bind(f"\0smart-filter-port-{port}")
     except OSError:

@@ -1,6 +1,7 @@
-"""The database: a PostgreSQL server of our own, in a data folder of its own.
+"""Prepare the database: a PostgreSQL server with a data folder of its own.
 
-Loopback only and by password only (scram); no Unix socket, whose path could be too long.
+It listens on loopback only and requires a password (scram). It has no Unix socket, whose path could
+be too long.
 """
 
 import contextlib
@@ -16,19 +17,19 @@ import psycopg
 from psycopg import sql
 
 from smart_filter_deploy.embedded.binaries import postgres_folder
-from smart_filter_deploy.embedded.children import Child, Command, Identity, wait_until_ended
+from smart_filter_deploy.embedded.child_processes import Child, Command, Identity, wait_until_ended
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
-from smart_filter_deploy.embedded.server_user import let_enter, programs_for, server_user
+from smart_filter_deploy.embedded.server_user import copy_programs_for, grant_access, server_user
 from smart_filter_deploy.embedded.signals import StopRequest
 from smart_filter_shared.errors import SetupFailed
 
 USER = "smart_filter"
 DATABASE = "smart_filter"
 
-_ANSWER_SECONDS = 2
+_CONNECT_TIMEOUT_SECONDS = 2
 _INITDB_SECONDS = 120.0
-_SETTINGS = {
+_SERVER_SETTINGS = {
     "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
     "max_connections": "200",
@@ -37,15 +38,15 @@ _SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_min_messages": "warning",
-    # Nobody replicates from here; this halves what a commit writes.
+    # No replica reads from this server; this setting halves the bytes that a commit writes.
     "wal_level": "minimal",
     "max_wal_senders": "0",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """Where it lies and whose it is."""
+class _ServerFiles:
+    """The folders of a server, and the user that owns them."""
 
     data: Path
     programs: Path
@@ -57,7 +58,7 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class Postgres:
-    """A prepared server: how it is run, and how it is reached."""
+    """A prepared server: the command that runs it, and its address."""
 
     command: Command
     port: int
@@ -65,11 +66,11 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        """The database's URL, for SQLAlchemy with psycopg."""
+        """The URL of the database, for SQLAlchemy with psycopg."""
         return f"postgresql+psycopg://{USER}:{self.password}@{LOOPBACK}:{self.port}/{DATABASE}"
 
     def create_database(self) -> None:
-        """Create the database when the server, which runs, does not have it yet."""
+        """Create the database on the running server unless it exists."""
         with _connect(self.port, self.password) as connection:
             query = "SELECT FROM pg_database WHERE datname = %s"
             if connection.execute(query, (DATABASE,)).fetchone() is None:
@@ -77,26 +78,27 @@ class Postgres:
 
 
 def prepare(folder: DataFolder, held: int, stop: StopRequest) -> Postgres:
-    """Make the data ready for a server, creating it the first time.
+    """Prepare the data of a server; the first call creates it.
 
-    Nobody else may use the folder meanwhile: what an interrupted start left is removed.
+    The caller must hold the folder: the remains of an interrupted start are removed.
 
-    Raises SetupFailed when there is no program, no user to run it as, or no way to the data.
+    Raises SetupFailed when the program is not installed, there is no user to run it as, or that
+    user has no access to the data.
     """
-    place = _place(folder)
+    place = _prepare_files(folder)
     port, password = free_port(), folder.secret("postgres")
     if not place.data.exists():
         _initdb(place, password, folder, held, stop)
-    # No server runs on it, or `held` would not be ours. Its process id may be another's by now,
-    # which a new server would take for the old one.
+    # No server runs on the data, as this process has the lock `held`. The file's process id may
+    # belong to another process now, which a new server would mistake for the old server.
     (place.data / "postmaster.pid").unlink(missing_ok=True)
-    settings = {**_SETTINGS, "port": str(port)}
+    settings = {**_SERVER_SETTINGS, "port": str(port)}
     options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     command = Command(
         name="postgres",
         argv=(str(place.programs / "postgres"), "-D", str(place.data), *options),
         env=place.environment(),
-        ready=lambda: _answers(port, password),
+        ready=lambda: _is_ready(port, password),
         # Fast shutdown: SIGTERM would wait until the last client leaves.
         stop_signal=signal.SIGINT,
         death_signal=signal.SIGINT,
@@ -106,31 +108,33 @@ def prepare(folder: DataFolder, held: int, stop: StopRequest) -> Postgres:
     return Postgres(command, port, password)
 
 
-def _place(folder: DataFolder) -> _Place:
+def _prepare_files(folder: DataFolder) -> _ServerFiles:
     home = folder.path / "postgres"
     user = server_user(home / "data")
     programs = postgres_folder()
     home.mkdir(exist_ok=True, mode=0o700)
     if user is not None:
         home.chmod(0o711)
-        let_enter(folder, user)
-        programs = programs_for(user, programs, folder)
-    return _Place(home / "data", programs, user)
+        grant_access(folder, user)
+        programs = copy_programs_for(user, programs, folder)
+    return _ServerFiles(home / "data", programs, user)
 
 
-def _initdb(place: _Place, password: str, folder: DataFolder, held: int, stop: StopRequest) -> None:
+def _initdb(
+    place: _ServerFiles, password: str, folder: DataFolder, held: int, stop: StopRequest
+) -> None:
     draft = place.data.with_name("data.new")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700)
     if place.user is not None:
         os.chown(draft, place.user.uid, place.user.gid)
-    with _piped(password, place.user) as pipe:
+    with _password_pipe(password, place.user) as pipe:
         command = Command(
             name="initdb",
             argv=(
                 *(str(place.programs / "initdb"), "-D", str(draft), "-U", USER),
                 *(f"--pwfile=/dev/fd/{pipe}", "--auth=scram-sha-256"),
-                # The same order of texts whatever the machine's language.
+                # The same collation on every machine.
                 *("--encoding=UTF8", "--locale=C", "--data-checksums", "--no-sync"),
             ),
             env=place.environment(),
@@ -146,13 +150,13 @@ def _initdb(place: _Place, password: str, folder: DataFolder, held: int, stop: S
     if child.exit_status != 0:
         shutil.rmtree(draft, ignore_errors=True)
         raise SetupFailed(f"initdb failed: {child.log_tail()}")
-    # The data appears complete or not at all, after a power cut too.
+    # Rename after a sync, so that the data is complete or absent, even after a power cut.
     _write_to_disk(draft)
     draft.rename(place.data)
 
 
 def _write_to_disk(folder: Path) -> None:
-    # The whole file system at once: initdb's own way, a thousand files one by one, takes
+    # Syncs the whole file system at once: initdb's own way, a thousand files one by one, takes
     # three times as long as all its other work.
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -162,28 +166,28 @@ def _write_to_disk(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _piped(password: str, user: Identity | None) -> Iterator[int]:
-    # Neither on a command line nor in a file that the server's user would have to read.
+def _password_pipe(password: str, user: Identity | None) -> Iterator[int]:
+    # Not on a command line, and not in a file that the server's user would have to read.
     reader, writer = os.pipe()
     try:
         os.write(writer, password.encode() + b"\n")
         os.close(writer)
         if user is not None:
-            # /dev/fd opens the pipe anew, with the rights of who opens it.
+            # Opening /dev/fd opens the pipe again, with the rights of the opening user.
             os.fchown(reader, user.uid, user.gid)
         yield reader
     finally:
         os.close(reader)
 
 
-def _answers(port: int, password: str) -> bool:
+def _is_ready(port: int, password: str) -> bool:
     try:
         _connect(port, password).close()
     except psycopg.OperationalError as error:
         if "password authentication failed" in str(error):
             raise SetupFailed(
                 "the data folder's secrets/postgres is not the password of its postgres/data: "
-                "put the right file back, or remove postgres/data to start empty"
+                "restore the right file, or remove postgres/data to start empty"
             ) from error
         return False
     return True
@@ -196,6 +200,6 @@ def _connect(port: int, password: str) -> psycopg.Connection[tuple[object, ...]]
         user=USER,
         password=password,
         dbname="postgres",
-        connect_timeout=_ANSWER_SECONDS,
+        connect_timeout=_CONNECT_TIMEOUT_SECONDS,
         autocommit=True,
     )

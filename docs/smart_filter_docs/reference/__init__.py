@@ -1,13 +1,13 @@
-"""Pages that are made from the code, so that they say what it does.
+"""Make pages from the code, so they always agree with it.
 
 rest      operations and objects of the API, from docs/openapi.json
-schemas   how JSON Schema is told in words
+schemas   JSON Schema in words
 commands  the command line, from click's tree
 client    the Python client, from its docstrings
-designs   the generated backgrounds, as they look
+designs   the generated backgrounds, with pictures
 models    the models' cards
 recipe    fields of a recipe, from docs/openapi.json
-metrics   what /metrics shows
+metrics   the metrics of /metrics
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from smart_filter_docs.reference import client, commands, designs, metrics, mode
 
 
 def pages() -> Mapping[str, str]:
-    """Return every such page by its path below docs/."""
+    """Return every generated page by its path below docs/."""
     found = {
         "backgrounds.md": designs.page(),
         "client.md": client.page(),

@@ -11,13 +11,14 @@ import smart_filter_client
 from smart_filter_client import Client, errors, models
 from smart_filter_docs.markdown import block, code, sections, table
 
-# What a method takes up of the page's width before its parameters stand on lines of their own.
+# Longest signature in characters that stays on one line.
 _WIDTH: Final = 88
-# Modules before names of classes, and what a method gives within the flow that it is made of.
+# Rewrites of annotations: modules before class names are cut, and generators that implement a
+# method are shown as the type that the method returns.
 _HOME: Final = re.compile(r"\b(?:[a-z_]+\.)+(?=[A-Z])")
 _UNION: Final = re.compile(r"\bUnion\[((?:[^\[\]]|\[[^\[\]]*\])*)\]")
 _FEED: Final = re.compile(r"^Generator\[.*\bItem\[([^\]]+)\].*\]$")
-# Where a docstring tells of two things in one line.
+# The second of two `name: meaning` pairs in one line of a docstring.
 _NEXT: Final = re.compile(r"(?<=[.;])  ?(?=[a-z_, ]+: )")
 _FLOW: Final = re.compile(r"^Generator\[.*, (.+)\]$")
 
@@ -26,16 +27,16 @@ def page() -> str:
     """Return the page."""
     return sections(
         "# Python client",
-        "`Client` blocks; `AsyncClient` has the same methods with the same parameters: what returns"
-        " is awaited, what yields is gone through with `async for`. docs/client.md shows them at"
-        " work.",
+        "`Client` blocks; `AsyncClient` has the same methods with the same parameters: await"
+        " methods that return, and use `async for` with methods that yield."
+        " docs/client.md has examples.",
         "## Client",
         block(_spread("Client", inspect.signature(Client)), "python"),
-        *_words(inspect.getdoc(Client)),
+        *_paragraphs(inspect.getdoc(Client)),
         *(part for name in _methods() for part in _callable(name, vars(Client)[name])),
-        "## What it answers",
+        "## Results",
         *(part for name in _values() for part in _value(getattr(_home(name), name))),
-        "## Checking webhooks",
+        "## Webhook verification",
         *_callable("verify_webhook", smart_filter_client.verify_webhook),
         "## Errors",
         block(inspect.getdoc(errors) or "", "text"),
@@ -43,7 +44,7 @@ def page() -> str:
 
 
 def _methods() -> list[str]:
-    """Return the names of the methods that are told of: those with words of their own."""
+    """Return the names of the public methods and operations of the client."""
     return [
         name
         for name, value in vars(Client).items()
@@ -56,7 +57,7 @@ def _is_operation(value: object) -> bool:
 
 
 def _values() -> list[str]:
-    """Return the names of what methods return or take, the client's own before the rest."""
+    """Return the names of the dataclasses of the client, then those of its models."""
     named = [*smart_filter_client.__all__, *models.__all__]
     return [
         name
@@ -73,12 +74,12 @@ def _callable(name: str, method: object) -> Iterator[str]:
     signature = getattr(method, "__signature__", None) or inspect.signature(method)  # type: ignore[arg-type]
     yield f"### {name}"
     yield block(_spread(name, signature), "python")
-    yield from _words(inspect.getdoc(method))
+    yield from _paragraphs(inspect.getdoc(method))
 
 
 def _value(kind: type) -> Iterator[str]:
     yield f"### {kind.__name__}"
-    yield from _words(inspect.getdoc(kind))
+    yield from _paragraphs(inspect.getdoc(kind))
     rows = [
         (code(one.name), code(_annotation(one.type)))
         for one in dataclasses.fields(kind)
@@ -87,9 +88,9 @@ def _value(kind: type) -> Iterator[str]:
     yield table(("field", "type"), rows)
 
 
-def _words(told: str | None) -> Iterator[str]:
+def _paragraphs(docstring: str | None) -> Iterator[str]:
     """Yield a docstring as Markdown: its paragraphs, and its `name: meaning` lines as a list."""
-    for paragraph in (told or "").split("\n\n"):
+    for paragraph in (docstring or "").split("\n\n"):
         yield "\n".join(_items(paragraph))
 
 
@@ -110,7 +111,7 @@ def _items(paragraph: str) -> Iterator[str]:
 
 
 def _spread(name: str, signature: inspect.Signature) -> str:
-    """Return how something is called, one parameter a line where one line is not enough."""
+    """Return a signature, with one parameter a line when one line is too short."""
     parameters: list[str] = []
     for one in signature.parameters.values():
         if one.name == "self":
@@ -118,7 +119,7 @@ def _spread(name: str, signature: inspect.Signature) -> str:
         if one.kind is one.KEYWORD_ONLY and "*" not in parameters:
             parameters.append("*")
         kind = "" if one.annotation is one.empty else f": {_annotation(one.annotation)}"
-        # A function as a default has no name that helps.
+        # A default that is a function is shown by its name.
         default = "" if one.default is one.empty else f" = {_default(one.default)}"
         parameters.append(f"{one.name}{kind}{default}")
     gives = signature.return_annotation

@@ -1,4 +1,4 @@
-"""The page about the command line, from click's tree: what `--help` says, on one page."""
+"""Make the page about the command line from click's tree: all of `--help` on one page."""
 
 import inspect
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import click
 
 from smart_filter_deploy import cli
-from smart_filter_deploy.cli.endings import PROGRAM
+from smart_filter_deploy.cli.terminal.exit_codes import PROGRAM
 from smart_filter_docs.markdown import block, code, plain, sections, table
 
 
@@ -14,8 +14,8 @@ def page() -> str:
     """Return the page."""
     return sections(
         "# Commands",
-        "What `smart-filter COMMAND --help` says, on one page. Exit statuses: 0, all went well;"
-        " 1, a photo failed or something was refused; 2, wrong usage; 3, no server.",
+        "The output of `smart-filter COMMAND --help` for every command. Exit statuses: 0, success;"
+        " 1, a photo failed or a request was refused; 2, wrong usage; 3, no server.",
         *_command(cli.smart_filter, PROGRAM, None),
     )
 
@@ -48,9 +48,9 @@ def _options(command: click.Command, context: click.Context) -> Iterator[tuple[s
             yield code(record[0]), record[1]
 
 
-def _words(told: str) -> str:
-    r"""Return a command's help as Markdown: paragraphs that stay as they are (\b) as blocks."""
-    paragraphs = inspect.cleandoc(told).split("\n\n")
+def _words(help_text: str) -> str:
+    r"""Return a command's help as Markdown: preformatted paragraphs (\b) as blocks."""
+    paragraphs = inspect.cleandoc(help_text).split("\n\n")
     return sections(
         *(
             block(inspect.cleandoc(paragraph.removeprefix("\b\n")), "sh")

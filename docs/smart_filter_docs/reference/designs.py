@@ -1,4 +1,4 @@
-"""The page of generated backgrounds: every design as it looks, with its words."""
+"""Make the page of generated backgrounds: every design with its picture and its words."""
 
 from html import escape
 
@@ -8,14 +8,15 @@ from smart_filter_shared.presets import PRESETS, Preset
 
 
 def page() -> str:
-    """Return the page; pictures are the thumbnails that the API answers too."""
+    """Return the page; its pictures are the thumbnails that the API serves."""
     families = dict.fromkeys(preset.family for preset in PRESETS)
     return sections(
         "# Backgrounds",
-        f"All {len(PRESETS)} designs, each drawn for every picture at its size, and differently for"
-        " each `seed`. `background=preset:NAME` asks for one, `preset:NAME+OTHER` prints one on"
-        " another, `keywords:WORD,WORD` finds them by their words, which a pointer at rest over a"
-        " picture shows; `auto` has the people choose. Pictures of your own: docs/backgrounds.md.",
+        f"All {len(PRESETS)} designs, drawn at the size of each picture, and differently for each"
+        " `seed`. `background=preset:NAME` selects one, `preset:NAME+OTHER` prints one on another,"
+        " and `keywords:WORD,WORD` finds designs by their words, which appear when the pointer"
+        " rests on a picture; `auto` chooses by the people. For your own pictures see"
+        " docs/backgrounds.md.",
         *(
             part
             for family in families

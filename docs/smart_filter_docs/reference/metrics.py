@@ -1,4 +1,4 @@
-"""The page about metrics: the table that /metrics shows, as people read it."""
+"""Make the page about metrics: the metrics of /metrics as a table."""
 
 from collections.abc import Iterable
 
@@ -10,12 +10,12 @@ def page() -> str:
     """Return the page."""
     return sections(
         "# Metrics",
-        "What `GET /metrics` shows to Prometheus, without a key. What workers do is added up in the"
-        " database: it survives restarts, and a scrape of any API process sees all workers. No"
-        " label holds a tenant, a job or a key.",
+        "`GET /metrics` serves these metrics to Prometheus, without a key. Counts of workers are"
+        " added up in the database: they survive restarts, and a scrape of any API process sees all"
+        " workers. No label contains a tenant, a job or a key.",
         _table(METRICS),
         "## Live video",
-        "Each live worker shows its own, since it started, at its own `/metrics`.",
+        "Each live worker serves its own metrics since its start at its own `/metrics`.",
         _table(LIVE_METRICS),
     )
 

@@ -1,19 +1,20 @@
-"""The page about models: every card, with its parameters."""
+"""Make the page about models: every card, with its parameters."""
 
 from collections.abc import Iterable, Mapping
 
 from smart_filter_docs.markdown import code, sections, sentence, table
-from smart_filter_shared.cards import ModelCard, TaskName
-from smart_filter_shared.parameters import Parameter
-from smart_filter_workers import catalogue
+from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.catalog.parameters import Parameter
+from smart_filter_shared.pipeline import TaskName
+from smart_filter_workers.models import catalog
 
-# They carry no choice: one model each, that every job passes.
+# Tasks without a choice: each has one model, which every job uses.
 _UNCHOSEN = {TaskName.PREPARE, TaskName.COMPOSITE}
 
 
 def page() -> str:
     """Return the page."""
-    cards = catalogue.find().cards
+    cards = catalog.discover_models().cards
     tasks = dict.fromkeys(card.task for card in cards if card.task not in _UNCHOSEN)
     parts = [
         part
@@ -25,10 +26,10 @@ def page() -> str:
     ]
     return sections(
         "# Model cards",
-        "What each model is, whose it is, how good it was measured to be, and what a recipe may"
-        " set: `segmentation.model=NAME` chooses one, `segmentation.params.PARAMETER=VALUE` sets it"
-        " up. Which of them a server offers, `smart-filter models list` tells. docs/models.md has"
-        " how weights are fetched and models added, docs/measurements.md how the figures were"
+        "The source, license, measured quality and parameters of each model. In a recipe,"
+        " `segmentation.model=NAME` chooses a model, and `segmentation.params.PARAMETER=VALUE` sets"
+        " a parameter. `smart-filter models list` lists the models of a server. docs/models.md"
+        " explains how to fetch weights and add models, docs/measurements.md how the figures were"
         " measured.",
         *parts,
     )
@@ -45,7 +46,7 @@ def _card(card: ModelCard) -> str:
     facts = {
         "version": card.version,
         "source": card.source,
-        "licence of the weights": card.licence,
+        "license of the weights": card.licence,
         "terms of their data": card.data_terms,
         "pool of workers": code(card.capability),
         "measured quality": _figures(card.quality),
@@ -67,17 +68,17 @@ def _card(card: ModelCard) -> str:
 
 
 def _standing(card: ModelCard) -> str:
-    told = []
+    sentences = []
     if card.default:
-        told.append("**The default.**")
+        sentences.append("**The default.**")
     if card.research:
-        told.append(
-            "Its weights come of data for research only, or of unknown terms:"
-            " `SMART_FILTER_RESEARCH_WEIGHTS=off` turns it off."
+        sentences.append(
+            "Its weights come from data for research only, or with unknown terms:"
+            " `SMART_FILTER_RESEARCH_WEIGHTS=off` disables it."
         )
     if card.stands_in:
-        told.append("`auto` means this one where such models are turned off.")
-    return " ".join(told)
+        sentences.append("`auto` selects this model where such models are disabled.")
+    return " ".join(sentences)
 
 
 def _figures(figures: Mapping[str, float]) -> str:

@@ -1,4 +1,4 @@
-"""The page about recipes: every field of the form that submits a photo, from docs/openapi.json."""
+"""Make the page about recipes: all fields of the form for a photo, from docs/openapi.json."""
 
 import json
 
@@ -13,10 +13,10 @@ def page() -> str:
     contents = document["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]
     return sections(
         "# Recipe",
-        "What a job may be asked for: fields of the form of `POST /v1/jobs`, options of"
+        "The options of a job: fields of the form of `POST /v1/jobs`, options of"
         " `smart-filter run` (`--set NAME=VALUE`), keys of the Python client's recipe. In JSON"
-        ' those with dots may be nested: `{"segmentation": {"model": "people"}}`. docs/recipes.md'
-        " says which to take for what, docs/contract.md more of each, docs/gallery shows what they"
-        " do.",
+        ' names with dots can be nested: `{"segmentation": {"model": "people"}}`. docs/recipes.md'
+        " shows which fields to use for a purpose, docs/contract.md has the details of each, and"
+        " docs/gallery has pictures.",
         schemas.fields(contents["multipart/form-data"]["schema"], from_page="rest/"),
     )

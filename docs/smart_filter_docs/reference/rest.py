@@ -1,10 +1,10 @@
-"""Pages about the API, from docs/openapi.json: one for each kind of thing, one of all objects."""
+"""Make pages about the API from docs/openapi.json: one for each tag, and one of all objects."""
 
 import json
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from smart_filter_api.problem_pages import PAGES
+from smart_filter_api.problems.catalog import PAGES
 from smart_filter_docs.markdown import as_json, code, folded, sections, sentence, table
 from smart_filter_docs.reference import schemas
 from smart_filter_docs.reference.schemas import Schema
@@ -14,19 +14,19 @@ _FOLDER: Final = "rest"
 _DOCUMENT: Final = CHECKOUT / "docs" / "openapi.json"
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
 _FIRST_PROBLEM: Final = 400
-# Of an example's texts, such as a picture in base64, more than this says nothing.
+# Longest text of an example in characters, for values such as a picture in base64.
 _LONGEST: Final = 120
 
 
 def pages() -> Mapping[str, str]:
     """Return every page by its path."""
     document = json.loads(_DOCUMENT.read_text())
-    told = {
+    found = {
         **{_page_of(tag["name"]): _tag(document, tag) for tag in document["tags"]},
         schemas.OBJECTS: _objects(document),
         "index.md": _index(document),
     }
-    return {f"{_FOLDER}/{name}": text for name, text in told.items()}
+    return {f"{_FOLDER}/{name}": text for name, text in found.items()}
 
 
 def _page_of(tag: str) -> str:
@@ -44,11 +44,11 @@ def _index(document: Schema) -> str:
     return sections(
         "# REST API",
         sentence(document["info"]["description"]),
-        "The same as [OpenAPI](../../openapi.json), which every server gives at `/openapi.json`."
-        " docs/contract.md is the contract in prose: what a program may rely on, and why.",
+        "The same as [OpenAPI](../../openapi.json), which every server serves at `/openapi.json`."
+        " docs/contract.md is the contract in prose: what a program can rely on, and why.",
         table(("request", "what it does"), rows),
-        "Keys go into `Authorization: Bearer KEY` or `X-Api-Key: KEY`; browsers sign in instead"
-        " (docs/browsers.md). Problems are explained in docs/problems.",
+        "Send the key as `Authorization: Bearer KEY` or `X-Api-Key: KEY`; browsers sign in instead"
+        " (docs/browsers.md). docs/problems explains the problems.",
     )
 
 
@@ -122,17 +122,17 @@ def _answers(operation: Schema) -> str:
             for content in answer.get("content", {}).values()
             if "schema" in content and int(status) < _FIRST_PROBLEM
         }
-        told = answer["description"]
+        meaning = answer["description"]
         if int(status) >= _FIRST_PROBLEM:
-            told = _linked_problems(told)
-        rows.append((status, sentence(told), " or ".join(sorted(kinds))))
+            meaning = _link_problems(meaning)
+        rows.append((status, sentence(meaning), " or ".join(sorted(kinds))))
     return table(("status", "means", "body"), rows)
 
 
-def _linked_problems(told: str) -> str:
+def _link_problems(problems: str) -> str:
     """Return "`code`: words; `code`: words" with each code a link to its page."""
     parts = []
-    for part in told.split("; "):
+    for part in problems.split("; "):
         quoted, colon, words = part.partition(": ")
         name = quoted.strip("`")
         link = f"[{quoted}](../../problems/{name}.md)"
@@ -150,21 +150,21 @@ def _successes(operation: Schema) -> list[Schema]:
 
 
 def _examples(title: str, contents: list[Schema]) -> Iterator[str]:
-    """Yield the first example of each content, folded; recorded from a real service."""
+    """Yield the first recorded example of the contents, collapsed."""
     for content in contents:
         for name, example in list(content.get("examples", {}).items())[:1]:
             if "value" in example and not isinstance(example["value"], str):
-                shown = as_json(_shortened(example["value"]))
+                shown = as_json(_shorten(example["value"]))
                 yield folded(f"{title}: {name.replace('_', ' ')}", shown)
                 return
 
 
-def _shortened(value: object) -> object:
+def _shorten(value: object) -> object:
     if isinstance(value, str) and len(value) > _LONGEST:
         return f"{value[:_LONGEST]}…"
     if isinstance(value, dict):
-        return {name: _shortened(one) for name, one in value.items()}
-    return [_shortened(one) for one in value] if isinstance(value, list) else value
+        return {name: _shorten(one) for name, one in value.items()}
+    return [_shorten(one) for one in value] if isinstance(value, list) else value
 
 
 def _objects(document: Schema) -> str:
@@ -175,4 +175,4 @@ def _objects(document: Schema) -> str:
         if "enum" in schema:
             parts.append(f"One of {schemas.kind(schema, from_page=schemas.OBJECTS)}.")
         parts.append(schemas.fields(schema, from_page=schemas.OBJECTS))
-    return sections("# Objects", "What requests and answers are made of.", *parts)
+    return sections("# Objects", "The objects in requests and answers.", *parts)

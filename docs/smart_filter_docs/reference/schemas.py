@@ -1,34 +1,34 @@
-"""How JSON Schema is told in words: types with links, tables of an object's fields."""
+"""Describe JSON Schema in words: types with links, and tables of an object's fields."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from smart_filter_docs.markdown import code, sentence, table
 
-# A schema is whatever the document holds.
+# Any: a schema can contain every JSON value.
 Schema = Mapping[str, Any]
 OBJECTS: Final = "objects.md"
 _REFERENCE: Final = "#/components/schemas/"
 
 
 def fields(schema: Schema, *, from_page: str) -> str:
-    """Return a table of an object's fields; nothing when none are named.
+    """Return a table of an object's fields; an empty text when it names none.
 
-    from_page: the page that it stands on, for its links.
+    from_page: the page of the table, for its links.
     """
     required = set(schema.get("required", ()))
     rows = [
         (
             code(name),
-            kind(told, from_page=from_page),
-            _default(told, required=name in required),
-            sentence(_meaning(told)),
+            kind(field, from_page=from_page),
+            _default(field, required=name in required),
+            sentence(_meaning(field)),
         )
-        for name, told in {
+        for name, field in {
             **schema.get("properties", {}),
             **{
-                _pattern(pattern): told
-                for pattern, told in schema.get("patternProperties", {}).items()
+                _pattern(pattern): field
+                for pattern, field in schema.get("patternProperties", {}).items()
             },
         }.items()
     ]
@@ -36,17 +36,17 @@ def fields(schema: Schema, *, from_page: str) -> str:
 
 
 def kind(schema: Schema, *, from_page: str) -> str:
-    """Return what values a schema takes, in few words."""
+    """Return the type of a schema in a few words."""
     return " or ".join(dict.fromkeys(_kinds(schema, from_page)))
 
 
 def anchor(name: str) -> str:
-    """Return where an object is told of on its page."""
+    """Return the anchor of an object on the page of objects."""
     return name.lower()
 
 
 def named(reference: str) -> str:
-    """Return the name of the object that a `$ref` leads to."""
+    """Return the name of the object of a `$ref`."""
     return reference.removeprefix(_REFERENCE)
 
 
@@ -63,8 +63,8 @@ def _kinds(schema: Schema, from_page: str) -> Iterator[str]:
     if "enum" in schema:
         yield " ".join(code(_plain(value)) for value in schema["enum"])
         return
-    told = schema.get("type", ())
-    for word in [told] if isinstance(told, str) else told:
+    types = schema.get("type", ())
+    for word in [types] if isinstance(types, str) else types:
         yield _word(word, schema, from_page)
 
 
@@ -106,7 +106,7 @@ def _plain(value: object) -> str:
 
 
 def _pattern(pattern: str) -> str:
-    """Return how names look that a pattern allows: `metadata.NAME`."""
+    """Return the form of the names that a pattern allows, such as `metadata.NAME`."""
     text = pattern.strip("^$").replace("\\.", ".")
     before, bracket, _ = text.rpartition("[")
     return f"{before}NAME" if bracket else text

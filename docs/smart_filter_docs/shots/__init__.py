@@ -1,4 +1,4 @@
-"""What the documentation's pictures of the studio show: one module per part, each with `SHOTS`.
+"""Arrange the studio for the documentation's screenshots: one module per part, with `SHOTS`.
 
-`docs/make_screenshots.py` takes them, of the running product.
+`docs/make_screenshots.py` takes them from the running product.
 """

@@ -1,12 +1,12 @@
-"""The admin page: a service that has worked, and a queue that somebody paused."""
+"""The admin page: a service with finished jobs and a paused queue."""
 
 from typing import Final
 
 from playwright.sync_api import expect
 
 from smart_filter_docs.shots.shot import Scene, Shot
-from smart_filter_tests.browsing.looks import DESKTOP, PHONE_DARK
-from smart_filter_tests.browsing.patience import until
+from smart_filter_tests.browsing.screens import DESKTOP, PHONE_DARK
+from smart_filter_tests.browsing.waits import wait_until
 
 _PAUSED: Final = "segmentation.people"
 _TWO_MINUTES: Final = 120_000
@@ -16,13 +16,13 @@ def _admin(scene: Scene) -> None:
     photos, visitor, page = scene.photos, scene.visitor, scene.page
     for photo in (photos.smiling, photos.group, photos.serious):
         visitor.succeed(photo)
-    # It holds nobody, so it fails; a few more then wait while the queue is paused.
-    visitor.submit(photos.nobody, require_person="true")
-    until(page, lambda: visitor.newest()["state"] == "failed")
+    # This photo shows no person, so it fails. Two more wait while the queue is paused.
+    visitor.submit(photos.sunset, require_person="true")
+    wait_until(page, lambda: visitor.newest()["state"] == "failed")
     path = f"/v1/operator/queues/{_PAUSED}/pause"
     visitor.operator.put(path).raise_for_status()
     try:
-        # A photo that has not been there: of others it is remembered who is on them.
+        # New photos: results of earlier ones are reused, so those would not wait.
         visitor.submit(photos.pair)
         visitor.submit(photos.large)
         key = visitor.operator.headers["Authorization"].removeprefix("Bearer ")
@@ -33,7 +33,7 @@ def _admin(scene: Scene) -> None:
         # History is written once a minute.
         finished = page.locator(".tile").filter(has_text="Finished").locator(".figures")
         expect(finished).not_to_have_text("0", timeout=_TWO_MINUTES)
-        # What is seen stays, though the queue is resumed for the next picture.
+        # The page keeps its state after the queue is resumed for the next screenshot.
         page.route("**/v1/operator/**", lambda _: None)
     finally:
         visitor.operator.delete(path).raise_for_status()

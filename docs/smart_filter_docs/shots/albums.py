@@ -1,4 +1,4 @@
-"""Albums: one that is ranked, and the list of them."""
+"""A ranked album, and the list of albums."""
 
 import re
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from playwright.sync_api import expect
 
 from smart_filter_docs.shots.shot import Scene, Shot
-from smart_filter_tests.browsing.looks import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK
+from smart_filter_tests.browsing.screens import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK
 
 
 def _album(scene: Scene) -> None:

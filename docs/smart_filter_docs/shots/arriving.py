@@ -1,11 +1,11 @@
-"""What whoever opens the studio sees first."""
+"""The first pages of the studio: the start page and the sign-in."""
 
 from typing import Final
 
 from playwright.sync_api import expect
 
 from smart_filter_docs.shots.shot import Scene, Shot
-from smart_filter_tests.browsing.looks import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK
+from smart_filter_tests.browsing.screens import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK
 
 
 def _start(scene: Scene) -> None:

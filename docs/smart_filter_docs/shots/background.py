@@ -1,12 +1,12 @@
-"""What stands behind the people: what was chosen, all there is, and how it is joined to them."""
+"""The background panel: the chosen background, all designs, and colors."""
 
 from typing import Final
 
 from playwright.sync_api import expect
 
 from smart_filter_docs.shots.shot import Scene, Shot
-from smart_filter_tests.browsing.looks import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK
-from smart_filter_tests.browsing.viewing import OUTPUTS
+from smart_filter_tests.browsing.screens import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK
+from smart_filter_tests.browsing.viewer import OUTPUTS
 
 
 def _chosen(scene: Scene) -> None:
@@ -25,9 +25,9 @@ def _designs(scene: Scene) -> None:
 
 def _colour(scene: Scene) -> None:
     _open(scene)
-    _kind(scene, "Colour")
+    _kind(scene, "Color")
     scene.page.get_by_role("button", name="#c8d8c4").click()
-    _made(scene, "Colour #c8d8c4")
+    _made(scene, "Color #c8d8c4")
     _in_sight(scene)
 
 
@@ -49,7 +49,7 @@ def _made(scene: Scene, name: str) -> None:
 
 
 def _in_sight(scene: Scene) -> None:
-    """Show the panel with pictures that have come; on a phone it stands below the photo."""
+    """Show the panel with its pictures loaded; on a phone it is below the photo."""
     panel = scene.page.locator(".background-panel")
     if scene.page.viewport_size == {"width": PHONE.size[0], "height": PHONE.size[1]}:
         panel.evaluate("panel => panel.scrollIntoView()")

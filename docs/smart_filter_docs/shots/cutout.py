@@ -1,4 +1,4 @@
-"""Correcting the cut-out: whom to keep, and a brush for what models get wrong."""
+"""Correction of the cutout: people to keep, and a brush for errors of the models."""
 
 from pathlib import Path
 from typing import Final
@@ -6,12 +6,12 @@ from typing import Final
 from playwright.sync_api import Page, expect
 
 from smart_filter_docs.shots.shot import Scene, Shot
-from smart_filter_tests.browsing.looks import DESKTOP, DESKTOP_DARK, PHONE
+from smart_filter_tests.browsing.screens import DESKTOP, DESKTOP_DARK, PHONE
 
 
-def _whom(scene: Scene) -> None:
+def _people(scene: Scene) -> None:
     _open(scene, scene.photos.pair)
-    # What is kept is dimmed anew once its matte has come.
+    # The picture is dimmed again when the new matte has been loaded.
     with scene.page.expect_response("**/outputs/matte"):
         scene.page.get_by_role("checkbox", name="Person 1, kept").click()
     expect(scene.page.get_by_role("checkbox", name="Person 1, dropped")).to_be_visible()
@@ -26,18 +26,16 @@ def _brush(scene: Scene) -> None:
 
 
 def _open(scene: Scene, photo: Path) -> None:
-    """Let somebody bring a photo and correct how it is cut out."""
+    """Upload a photo and open its cutout tab."""
     scene.page.locator("input[type=file]").first.set_input_files(photo)
     scene.page.get_by_alt_text("finished").click()
-    scene.page.get_by_role("tab", name="Cut-out").click()
+    scene.page.get_by_role("tab", name="Cutout").click()
     expect(scene.page.locator("canvas.film")).to_be_visible()
 
 
 def _stroke(page: Page, tool: str, start: tuple[float, float], end: tuple[float, float]) -> None:
     """Paint a line between two places, in shares of the picture."""
-    page.get_by_role("group", name="What a click on the picture does").get_by_text(
-        tool, exact=True
-    ).click()
+    page.get_by_role("group", name="Tool").get_by_text(tool, exact=True).click()
     box = page.locator(".plane").bounding_box()
     assert box is not None
     at = [(box["x"] + box["width"] * x, box["y"] + box["height"] * y) for x, y in (start, end)]
@@ -48,6 +46,6 @@ def _stroke(page: Page, tool: str, start: tuple[float, float], end: tuple[float,
 
 
 SHOTS: Final = (
-    Shot("correct-people", _whom, (DESKTOP, DESKTOP_DARK)),
+    Shot("correct-people", _people, (DESKTOP, DESKTOP_DARK)),
     Shot("correct-brush", _brush, (DESKTOP, DESKTOP_DARK, PHONE)),
 )

@@ -1,4 +1,4 @@
-"""What whoever knows the models sees: their parameters, and two recipes side by side."""
+"""The expert tab: parameters of the models, and two recipes side by side."""
 
 import re
 from typing import Final
@@ -6,8 +6,8 @@ from typing import Final
 from playwright.sync_api import Locator, expect
 
 from smart_filter_docs.shots.shot import Scene, Shot
-from smart_filter_tests.browsing.looks import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK
-from smart_filter_tests.browsing.viewing import OUTPUTS, open_photo
+from smart_filter_tests.browsing.screens import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK
+from smart_filter_tests.browsing.viewer import OUTPUTS, open_photo
 
 
 def _expert(scene: Scene) -> None:
@@ -41,7 +41,7 @@ def _two(scene: Scene) -> None:
     second.get_by_role("button", name="Try it in B").click()
     table = scene.page.get_by_role("table", name="Figures")
     expect(table.get_by_role("row", name="segmentation.model default classical")).to_be_visible()
-    expect(scene.page.get_by_text(re.compile("^(Working on|Waiting for)"))).to_have_count(0)
+    expect(scene.page.get_by_text(re.compile("^(Working on|Waiting in)"))).to_have_count(0)
     second.get_by_text("Recipe B", exact=True).click()
     scene.page.evaluate("scrollTo(0, 0)")
 

@@ -5,10 +5,10 @@ from typing import Final
 from playwright.sync_api import Page, expect
 
 from smart_filter_docs.shots.shot import Scene, Shot
-from smart_filter_tests.browsing.looks import DESKTOP, PHONE_DARK
-from smart_filter_tests.browsing.patience import until
+from smart_filter_tests.browsing.screens import DESKTOP, PHONE_DARK
+from smart_filter_tests.browsing.waits import wait_until
 
-# Three seconds and more: the rate is a mean over the last ten or so.
+# At least three seconds of frames: the shown rate is a mean over about the last ten.
 _FRAMES: Final = 90
 _NEWEST_FRAME: Final = "async () => (await import('/studio/state/live.js')).seen.value.frame"
 
@@ -25,9 +25,9 @@ def _live(scene: Scene) -> None:
 
 
 def _let_frames_come(page: Page) -> None:
-    """Return when the rate that is shown is one of many frames, not of the first, which is slow."""
+    """Wait until the shown rate is a mean of many frames, as the first frame is slow."""
     begun_at = page.evaluate(_NEWEST_FRAME)
-    until(page, lambda: page.evaluate(_NEWEST_FRAME) > begun_at + _FRAMES, seconds=120)
+    wait_until(page, lambda: page.evaluate(_NEWEST_FRAME) > begun_at + _FRAMES, seconds=120)
 
 
 SHOTS: Final = (Shot("live", _live, (DESKTOP, PHONE_DARK)),)

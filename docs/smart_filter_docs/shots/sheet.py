@@ -1,4 +1,4 @@
-"""The contact sheet: what became of photos, and the camera of a computer."""
+"""The contact sheet with finished photos, and the camera of a computer."""
 
 from typing import Final
 
@@ -6,13 +6,13 @@ from playwright.sync_api import expect
 
 from smart_filter_docs.shots.shot import Scene, Shot
 from smart_filter_tests.browsing.cards import add, card, expect_finished
-from smart_filter_tests.browsing.looks import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK
+from smart_filter_tests.browsing.screens import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK
 
 
 def _sheet(scene: Scene) -> None:
     photos = scene.photos
-    # One after the other, so that they stand in the same order each time.
-    for photo in (photos.text, photos.nobody, photos.serious, photos.group, photos.smiling):
+    # One after the other, so their order is the same each time.
+    for photo in (photos.text, photos.sunset, photos.serious, photos.group, photos.smiling):
         add(scene.page, photo)
         if photo != photos.text:
             expect_finished(scene.page, photo.name)
@@ -22,7 +22,7 @@ def _sheet(scene: Scene) -> None:
 def _camera(scene: Scene) -> None:
     scene.page.get_by_role("button", name="Take one").click()
     scene.page.get_by_role("button", name="Take it").click()
-    expect(scene.page.get_by_role("img", name="The photo that was taken")).to_be_visible()
+    expect(scene.page.get_by_role("img", name="The photo you took")).to_be_visible()
 
 
 SHOTS: Final = (

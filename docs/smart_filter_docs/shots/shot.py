@@ -1,4 +1,4 @@
-"""A picture of the studio: how a page comes to show what is to be seen."""
+"""Define a screenshot of the studio, and find all of them."""
 
 import importlib
 import pkgutil
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from playwright.sync_api import Page
 
 from smart_filter_docs import shots
-from smart_filter_tests.browsing.looks import DESKTOP, DESKTOP_DARK, Look
 from smart_filter_tests.browsing.photos import Photos
+from smart_filter_tests.browsing.screens import DESKTOP, DESKTOP_DARK, Screen
 from smart_filter_tests.browsing.visitors import Visitor
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What a picture is made with.
+    """The page, the visitor and the photos of a screenshot.
 
     page: on the studio, signed in as the visitor, whose recipes say `seed: 1`.
     """
@@ -27,20 +27,20 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """A picture, and its name in docs/images: `studio-NAME-LOOK.png`.
+    """A screenshot with its name in docs/images: `studio-NAME-LOOK.webp`.
 
-    arrange: returns when what is to be seen is on the screen.
+    arrange: brings the page into its state; returns when it is on the screen.
     """
 
     name: str
     arrange: Callable[[Scene], None]
-    looks: tuple[Look, ...] = (DESKTOP, DESKTOP_DARK)
+    looks: tuple[Screen, ...] = (DESKTOP, DESKTOP_DARK)
 
 
 def find() -> list[Shot]:
-    """Return the shots of every module beside this one, sorted by name.
+    """Return the shots of every module in this package, sorted by name.
 
-    Raises ValueError when two have one name.
+    Raises ValueError when two shots have the same name.
     """
     found: list[Shot] = []
     for part in pkgutil.iter_modules(shots.__path__, f"{shots.__name__}."):
@@ -48,5 +48,5 @@ def find() -> list[Shot]:
     names = [shot.name for shot in found]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ValueError(f"two shots are called {', '.join(twice)}")
+        raise ValueError(f"two shots have the same name: {', '.join(twice)}")
     return sorted(found, key=lambda shot: shot.name)

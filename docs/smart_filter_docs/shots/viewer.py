@@ -1,4 +1,4 @@
-"""What the picture at large looks like, and what is told of it."""
+"""The viewer: a large picture, and its tabs."""
 
 from pathlib import Path
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from playwright.sync_api import expect
 
 from smart_filter_docs.shots.shot import Scene, Shot
-from smart_filter_tests.browsing.looks import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK
+from smart_filter_tests.browsing.screens import DESKTOP, DESKTOP_DARK, PHONE, PHONE_DARK
 
 
 def _compare(scene: Scene) -> None:
@@ -21,7 +21,7 @@ def _people(scene: Scene) -> None:
 
 def _cutout(scene: Scene) -> None:
     _open(scene, scene.photos.smiling)
-    scene.page.get_by_role("radio", name="Cut-out").check()
+    scene.page.get_by_role("radio", name="Cutout").check()
     expect(scene.page.get_by_alt_text("The people, cut out")).to_be_visible()
 
 
@@ -38,7 +38,7 @@ def _save(scene: Scene) -> None:
 
 
 def _open(scene: Scene, photo: Path) -> None:
-    """Let somebody bring a photo and open what becomes of it."""
+    """Upload a photo and open its result."""
     scene.page.locator("input[type=file]").first.set_input_files(photo)
     scene.page.get_by_alt_text("finished").click()
     expect(scene.page.get_by_alt_text("The finished picture")).to_be_visible()

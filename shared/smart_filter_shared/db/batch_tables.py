@@ -1,6 +1,6 @@
-"""The tables of batches and albums, as SQLAlchemy Core knows them.
+"""SQLAlchemy Core tables of batches and albums.
 
-Which jobs are of which batch stands in `jobs`; nothing here counts them.
+`jobs.batch_id` names a job's batch. These tables hold no counters.
 """
 
 from sqlalchemy import CheckConstraint, Column, DateTime, Index, Integer, Table, Text, Uuid, text
@@ -10,20 +10,21 @@ from smart_filter_shared.db.tables import metadata
 
 _Moment = DateTime(timezone=True)
 
-# Photos that were submitted together.  Counts are counted from the jobs.
+# Photos that were submitted together. Progress is counted from the rows of `jobs`.
 batches = Table(
     "batches",
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("tenant", Text, nullable=False),
     Column("total", Integer, nullable=False),
-    # Of an album, how many are composed; null for a batch that is none.  ranked_at: that was.
+    # Album: number of best photos to compose; null for a plain batch.  ranked_at: time of the
+    # ranking.
     Column("best", Integer),
     Column("ranked_at", _Moment),
     Column("created_at", _Moment, nullable=False),
-    # When no job of it was unfinished; null again after a redrive.
+    # When the last unfinished job ended; null again after a redrive.
     Column("finished_at", _Moment),
-    # Its owner does not want it any more; its jobs are being deleted.
+    # When the tenant deleted the batch; its jobs are being deleted.
     Column("deleted_at", _Moment),
     Column("webhook_url", Text),
     CheckConstraint("best >= 0", name="batches_best"),
@@ -31,14 +32,14 @@ batches = Table(
     Index("batches_deleted", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
 )
 
-# Items of batches behind which no job stands: refused at the door, or deleted since.
+# Batch items without a job: rejected at submission, or deleted later.
 batch_gaps = Table(
     "batch_gaps",
     metadata,
     Column("batch_id", Uuid, primary_key=True),
     Column("index", Integer, primary_key=True),
     Column("job_id", Uuid),
-    # What it counts as.
+    # The outcome that the batch's progress counts it as.
     Column("outcome", Text, nullable=False),
     Column("error", JSONB),
 )

@@ -1,4 +1,4 @@
-"""The tables of browsers' sessions: cookies that stand for a key, and codes that open one."""
+"""Tables of browser sessions: cookies that stand for an API key, and codes that open a session."""
 
 from sqlalchemy import Column, DateTime, Index, LargeBinary, Table, Uuid
 
@@ -11,17 +11,17 @@ browser_sessions = Table(
     metadata,
     # SHA-256 of the cookie; the cookie itself is stored nowhere.
     Column("digest", LargeBinary, primary_key=True),
-    # Whose scopes it has; it ends with this key.
+    # The session has this key's scopes and ends with the key.
     Column("key_id", Uuid, nullable=False),
     Column("created_at", _Moment, nullable=False),
-    # To a minute: a look at the page does not cost a write each time.
+    # Accurate to a minute, so that not every page view writes.
     Column("used_at", _Moment, nullable=False),
-    # However much it is used.
+    # Absolute expiry: use does not extend it.
     Column("expires_at", _Moment, nullable=False),
     Index("browser_sessions_expiring", "expires_at"),
 )
 
-# Each opens one session and is gone then.
+# Single-use codes: each opens one session and is deleted.
 browser_codes = Table(
     "browser_codes",
     metadata,

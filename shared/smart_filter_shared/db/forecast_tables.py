@@ -1,10 +1,10 @@
-"""Tables of how long things take, from which forecasts are made."""
+"""Tables of measured durations, the input of ETA estimates."""
 
 from sqlalchemy import BigInteger, Column, Double, Table, Text
 
 from smart_filter_shared.db.tables import metadata
 
-# Means of what stages take: see jobs/paces.py.
+# Running means of stage durations: see eta/stage_times.py.
 paces = Table(
     "paces",
     metadata,
@@ -17,7 +17,7 @@ paces = Table(
     Column("products", Double, nullable=False),
 )
 
-# What forecasts are multiplied by, as logarithms: see jobs/foresight.py.
+# Correction factors of ETA estimates, as logarithms: see eta/calibration.py.
 foresight = Table(
     "foresight",
     metadata,

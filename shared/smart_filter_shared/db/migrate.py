@@ -1,4 +1,4 @@
-"""Bring a database to the schema of this version."""
+"""Upgrade a database to the schema of this version."""
 
 from pathlib import Path
 
@@ -7,50 +7,50 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
-from smart_filter_shared.db import days, schema, sessions
+from smart_filter_shared.db import partitions, schema, sessions
 
-# Any constant serves: it only has to be the same in every process that migrates.
+# An arbitrary constant, the same in every process that migrates.
 _ADVISORY_LOCK = 0x5F_F11_7E2
-# Rows of one transaction of a reset; bounds how long its locks are held.
+# Rows per transaction of a reset; bounds how long its locks are held.
 _RESET_ROWS = 10_000
-# Each waits for its lock for 0.2 s (db/days.py).
+# Tries to replace a view. Each waits for its lock for 0.2 s (db/partitions.py).
 _VIEW_TRIES = 300
 
 
 def upgrade(engine: Engine) -> None:
-    """Apply every migration that the database lacks; several callers at once are safe.
+    """Apply every migration that the database lacks; concurrent callers are safe.
 
-    Each is a transaction of its own, or several: one that breaks off is gone on with by the next
-    call.
+    Each migration is one or more transactions. The next call continues an interrupted migration.
     engine: with at least two free connections; one holds the lock while the other migrates.
-    Raises SetupFailed when a later version has left the database unfit for this one,
-    DatabaseUnavailable.
+    Raises SetupFailed when a later version has made the database incompatible with this one, or a
+    version before the first release created it, DatabaseUnavailable.
     """
     config = _config()
-    idling = sessions.idling(engine)
-    # The lock ends with its transaction, not with its session: a pooler may share sessions.
-    with sessions.transaction(idling) as alone, sessions.connection(idling) as connection:
-        alone.execute(text("SET LOCAL lock_timeout = 0"))  # a migration may take its time
-        alone.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
+    idling = sessions.for_idle_transactions(engine)
+    # A transaction-level lock, as a pooler may share sessions.
+    with sessions.transaction(idling) as holder, sessions.connection(idling) as connection:
+        holder.execute(text("SET LOCAL lock_timeout = 0"))  # a migration may take long
+        holder.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
         is_ahead = schema.is_ahead(connection)
+        schema.require_released(connection)
         connection.commit()
         if is_ahead:
             return
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-        schema.tell_served(connection)
-        days.make_ahead(connection)
+        schema.record_compatibility(connection)
+        partitions.create_upcoming(connection)
         connection.commit()
         _renew_views(connection)
         _reset_restored_ids(connection)
 
 
 def _renew_views(connection: Connection) -> None:
-    """Make the views of open days again, for columns that have come to their tables.
+    """Replace the views of open days, so that they show columns added to their tables.
 
-    Busy workers may keep a view from being replaced for a moment: each step is tried for a minute.
+    Busy workers can delay replacing a view, so each step is tried for a minute.
     """
-    for step in days.STEPS:
+    for step in partitions.VIEW_STEPS:
         for tries_left in reversed(range(_VIEW_TRIES)):
             try:
                 with connection.begin():
@@ -62,11 +62,11 @@ def _renew_views(connection: Connection) -> None:
 
 
 def _reset_restored_ids(connection: Connection) -> None:
-    """Set transaction ids that this cluster has not reached to 0, a page at a time.
+    """Set transaction ids that this cluster has not reached to 0, `_RESET_ROWS` at a time.
 
-    `pg_restore` brings them from another cluster. They would be news once the ids catch up.
-    Rows of this cluster never match: a visible one has an id below `xmax` of the same snapshot.
-    Without restored rows this is one index probe of each table.
+    `pg_restore` copies such ids from another cluster. Pollers would report their rows as new once
+    this cluster's ids catch up. Rows of this cluster never match: a visible row has an id below
+    `xmax` of the same snapshot. Without restored rows this costs one index probe of each table.
     """
     for table in ("events", "tombstones"):
         reset = text(f"""
@@ -75,7 +75,7 @@ def _reset_restored_ids(connection: Connection) -> None:
                     CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint)
                 LIMIT {_RESET_ROWS}
             ))
-        """)  # noqa: S608 - names of our own
+        """)  # noqa: S608 - constant names
         while connection.execute(reset).rowcount:
             connection.commit()
         connection.commit()

@@ -1,4 +1,4 @@
-"""Tables of models: their cards, versions of weights, what shadows said, and data sets."""
+"""Tables of models: cards, versions of weights, shadow results and data sets."""
 
 from sqlalchemy import (
     BigInteger,
@@ -20,7 +20,7 @@ from smart_filter_shared.db.tables import metadata
 
 _Moment = DateTime(timezone=True)
 
-# Cards, as workers publish them: see jobs/models.py.
+# Model cards that workers publish: see model_registry/registry.py.
 models = Table(
     "models",
     metadata,
@@ -28,17 +28,18 @@ models = Table(
     Column("name", Text, primary_key=True),
     Column("capability", Text, nullable=False),
     Column("card", JSONB, nullable=False),
-    # Of the card; and which version of the code it is from. Null in rows of versions without.
+    # Digest of the card, and the code version that published it. Null in rows of code versions
+    # that did not write them.
     Column("fingerprint", Text),
     Column("release", ARRAY(Integer)),
-    # Why the process that published it cannot run it; null when it can.
+    # Why the publishing process cannot run the model; null when it can.
     Column("fault", Text),
     Column("seen_at", _Moment, nullable=False),
-    # When somebody who can run it last said so; null when nobody has.
+    # When a process that can run the model last published it; null when none has.
     Column("offered_at", _Moment),
 )
 
-# Weights that were trained for a model: see jobs/versions.py.
+# Trained weights of models: see model_registry/weight_versions.py.
 model_versions = Table(
     "model_versions",
     metadata,
@@ -47,19 +48,19 @@ model_versions = Table(
     Column("model", Text, nullable=False),
     Column("key", Text, nullable=False),
     Column("state", Text, nullable=False),
-    # Of how many jobs it is tried, while it is a shadow.
+    # Share of jobs that the version also runs on, while it is a shadow.
     Column("share", Double),
-    # How good it is, and how good what was live then, on the same photos.
+    # Quality of this version and of the version that was live then, on the same photos.
     Column("metrics", JSONB, nullable=False),
-    # The weights that training began with; null: the model's own, or none.
+    # The weights that training started from; null: the model's own, or none.
     Column("parent", Text),
-    # Which version of its task's data set it was trained on, if any, and on what else; when.
+    # Version of the task's data set that it was trained on, if any; other training data; time.
     Column("data_set", Integer),
     Column("trained_on", Text, nullable=False),
     Column("trained_at", _Moment, nullable=False),
     Column("created_at", _Moment, nullable=False),
     Column("moved_at", _Moment, nullable=False),
-    # Which weights it took the place of; null: the model's own.
+    # The weights that it replaced as live; null: the model's own.
     Column("replaced", Text),
     CheckConstraint(
         "state IN ('candidate', 'shadow', 'live', 'retired')", name="model_versions_state"
@@ -82,23 +83,23 @@ model_versions = Table(
     ),
 )
 
-# What weights that were tried said of a photo, against those that counted: numbers alone.
+# Agreement of shadow weights with the weights that produced the result, by photo: numbers only.
 shadow_results = Table(
     "shadow_results",
     metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("digest", Text, nullable=False),
-    # What counted; null for a model without any weights.
+    # Digest of the weights that produced the result; null for a model without weights.
     Column("against", Text),
     Column("at", _Moment, nullable=False),
-    # Null when it raised.
+    # Null when the shadow run raised; `error` has the reason.
     Column("agreement", JSONB),
     Column("error", Text),
     Index("shadow_results_by_digest", "digest", "at"),
     Index("shadow_results_by_age", "at"),
 )
 
-# What corrections have become: see jobs/data_items.py.
+# Training examples made of corrections: see feedback/examples.py.
 data_items = Table(
     "data_items",
     metadata,
@@ -107,16 +108,16 @@ data_items = Table(
     Column("job_id", Uuid, nullable=False),
     Column("tenant", Text, nullable=False),
     Column("part", Text, nullable=False),
-    # What photo it shows: its digest; and 64 bits that are alike for photos of one scene.
+    # Digest of the photo, and a 64-bit fingerprint that is similar for photos of one scene.
     Column("photo", Text, nullable=False),
     Column("fingerprint", BigInteger),
     Column("files", JSONB, nullable=False),
     Column("keys", ARRAY(Text), nullable=False),
-    # How many examples of what: {"huge": 2}.
+    # Number of examples by label: {"huge": 2}.
     Column("counts", JSONB, nullable=False),
     Column("provenance", JSONB, nullable=False),
     Column("corrected_at", _Moment, nullable=False),
-    # Of the data set of its task, those that hold it.
+    # Versions of its task's data set that contain it.
     Column("versions", ARRAY(Integer), nullable=False, server_default=text("'{}'")),
     CheckConstraint("part IN ('train', 'frozen')", name="data_items_part"),
     Index("data_items_by_job", "job_id"),
@@ -129,14 +130,15 @@ data_sets = Table(
     Column("version", Integer, primary_key=True),
     Column("parent", Integer),
     Column("created_at", _Moment, nullable=False),
-    # Of the manifest as it lies in storage, and of how many removals it tells; null before.
+    # Digest of the stored manifest, null before there is one; and the number of removals that
+    # the manifest lists.
     Column("manifest_digest", Text),
     Column("removals_told", Integer, nullable=False, server_default=text("0")),
-    # Until when one process alone writes the manifest.
+    # Lease: only one process writes the manifest before this time.
     Column("leased_until", _Moment),
 )
 
-# That something was taken out of a data set, and when; of what it was nothing is kept.
+# Removals from data sets, with their time; the removed content is not recorded.
 data_removals = Table(
     "data_removals",
     metadata,

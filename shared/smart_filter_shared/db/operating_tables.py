@@ -1,4 +1,4 @@
-"""The tables for operators: what they have stopped, and how things were."""
+"""Tables for operators: paused capabilities, the bucket's owner, samples and failures."""
 
 from sqlalchemy import BigInteger, Column, DateTime, Double, Integer, Table, Text, Uuid
 
@@ -6,7 +6,7 @@ from smart_filter_shared.db.tables import metadata
 
 _Moment = DateTime(timezone=True)
 
-# Capabilities from which nobody claims for now: see jobs/pauses.py.
+# Paused capabilities, whose stages no worker claims: see queue/pauses.py.
 pauses = Table(
     "pauses",
     metadata,
@@ -14,22 +14,22 @@ pauses = Table(
     Column("paused_at", _Moment, nullable=False),
 )
 
-# Which database the bucket belongs to, in one row: see installation.py.
+# Identity of the database that owns the bucket, in one row: see installation.py.
 installation = Table(
     "installation",
     metadata,
     Column("id", Uuid, primary_key=True),
-    # The marker in the bucket holds one of the two; null before the first.
+    # The marker object in the bucket holds one of these two; null before the first is written.
     Column("token", Uuid),
     Column("next_token", Uuid),
-    # When the two last agreed.
+    # When the database and the marker last agreed.
     Column("confirmed_at", _Moment),
-    # What keeps the two from agreeing; null when nothing does.
+    # Why the database and the marker disagree; null while they agree.
     Column("fault", Text),
 )
 
-# How things were at the turn of a minute: see jobs/history.py. What is counted only grows; what
-# happened between two samples is their difference.
+# One sample each minute: see operations/timeseries.py. Counters only grow; the difference of two
+# samples is the count of the time between them.
 samples = Table(
     "samples",
     metadata,
@@ -54,7 +54,7 @@ queue_samples = Table(
     Column("expiries", BigInteger, nullable=False),
 )
 
-# Why jobs failed, by the minute: see jobs/failures.py.
+# Failed jobs by minute, capability and error code: see operations/dead_letters.py.
 failures = Table(
     "failures",
     metadata,

@@ -1,4 +1,4 @@
-"""Whether the database takes writes: a replica answers every SELECT and refuses the rest."""
+"""Detect a read-only server: a replica answers every SELECT and refuses writes."""
 
 from sqlalchemy import Connection, text
 

@@ -1,11 +1,11 @@
-"""Tables of work that is done once: who shares artifacts, and what people corrected."""
+"""Tables of shared artifacts and of users' corrections."""
 
 from sqlalchemy import Boolean, CheckConstraint, Column, DateTime, Index, Table, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from smart_filter_shared.db.tables import metadata
 
-# Jobs that use an artifact of another job's: see jobs/sharing.py.
+# References of jobs to artifacts of other jobs: see artifacts/references.py.
 borrowers = Table(
     "borrowers",
     metadata,
@@ -15,7 +15,7 @@ borrowers = Table(
     Index("borrowers_by_job", "job_id"),
 )
 
-# What people say is right of a job's results: see jobs/corrections.py.
+# Users' corrections of a job's results: see feedback/corrections.py.
 corrections = Table(
     "corrections",
     metadata,
@@ -24,18 +24,18 @@ corrections = Table(
     Column("job_id", Uuid, nullable=False),
     Column("kind", Text, nullable=False),
     Column("stage", Text, nullable=False),
-    # mask, strokes or label; the first two are objects under `key`.
+    # mask, strokes or label; masks and strokes are objects stored under `key`.
     Column("form", Text, nullable=False),
     Column("key", Text),
     Column("label", JSONB),
-    # Whether it may be kept as training material, until its job is deleted.
+    # Whether the correction may be kept as training material until its job is deleted.
     Column("consent", Boolean, nullable=False),
-    # Which key sent it, and what it corrects.
+    # The API key that sent it, and the result that it corrects.
     Column("provenance", JSONB, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
-    # Null when it is kept with consent.
+    # Null for a correction that is kept with consent.
     Column("expires_at", DateTime(timezone=True)),
-    # When what was consented to was made examples of: see jobs/data_items.py.
+    # When training examples were made of it (only with consent): see feedback/examples.py.
     Column("collected_at", DateTime(timezone=True)),
     CheckConstraint("kind IN ('matte', 'label')", name="corrections_kind"),
     CheckConstraint("(key IS NULL) = (form = 'label')", name="corrections_key"),

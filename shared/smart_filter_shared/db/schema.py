@@ -1,8 +1,8 @@
-"""Whether this code and the database are of versions that go together: asked at every start.
+"""Check at every start that this code and the database schema are compatible.
 
-A migration may run while processes of the version before still do, and while some of them start
-again: it says which code works on what it leaves behind. Whoever is older is refused, and so is
-code that is newer than the schema, whose statements would fail one by one.
+A migration can run while processes of the previous version run or restart, so it records the
+oldest code that works on the new schema. Older code does not start. Code that is newer than the
+schema does not start either, as its statements would fail one by one.
 """
 
 import time
@@ -11,76 +11,79 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from smart_filter_shared.config.settings import DatabaseSettings
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import SetupFailed, TryAgain
-from smart_filter_shared.settings import DatabaseSettings
 
-# The newest migration of the oldest code that works on this schema. Whoever takes away what
-# older code uses raises it.
-SERVED_FROM: Final = "0014"
-# What brings a database here may be under way, as when all of a deployment starts at once.
+# Revision of the first release; earlier ones were squashed into it.
+FIRST_REVISION: Final = "0020"
+# Newest migration of the oldest code that works on this schema. Raise it with a migration that
+# removes something that older code uses.
+OLDEST_COMPATIBLE_REVISION: Final = FIRST_REVISION
+# How long a starting process waits for a migration: all of a deployment may start at once.
 _WAIT_SECONDS: Final = 30.0
 _LOOK_SECONDS: Final = 0.05
 _REMEDY: Final = "run `smart-filter prepare`, then start this again"
 
 
 def newest_revision() -> str:
-    """Return which migration this version brings a database to.
+    """Return the migration that this version upgrades a database to.
 
-    By the files' names: to ask Alembic takes 0.2 s of every start.
+    Read from the file names: asking Alembic would add 0.2 s to every start.
     """
     folder = Path(__file__).parent / "migrations" / "versions"
     return max(file.name.partition("_")[0] for file in folder.glob("[0-9]*_*.py"))
 
 
 def revision(connection: Connection) -> str | None:
-    """Return which migration the database is at; None when it has none."""
+    """Return the migration that the database is at; None when it has none."""
     if connection.scalar(text("SELECT to_regclass('alembic_version')")) is None:
         return None
     found = connection.scalar(text("SELECT version_num FROM alembic_version"))
     return None if found is None else str(found)
 
 
-def lacking(connection: Connection) -> str | None:
-    """Return what keeps a database from serving this code, or None.
+def explain_mismatch(connection: Connection) -> str | None:
+    """Return why the database cannot serve this code, or None when it can.
 
-    Raises SetupFailed when that is that this code is too old for it.
+    Raises SetupFailed when this code is too old for the database.
     """
     found, newest = revision(connection), newest_revision()
     if is_ahead(connection) or found == newest:
         return None
-    where = "has no tables yet" if found is None else f"is at revision {found}"
-    return f"the database {where}, and this version needs {newest}"
+    state = "has no tables yet" if found is None else f"is at revision {found}"
+    return f"the database {state}, and this version needs {newest}"
 
 
-def ensure_fits(settings: DatabaseSettings, *, wait_seconds: float = _WAIT_SECONDS) -> None:
-    """Return once the database has what this version needs; one that is away is not waited for.
+def ensure_compatible(settings: DatabaseSettings, *, wait_seconds: float = _WAIT_SECONDS) -> None:
+    """Wait until the database has the schema that this version needs.
 
-    Raises SetupFailed, in one line that says what to run, when it has not by then, and at once
-    when it is of a version that this code is too old for.
+    Returns at once when the database is down.
+    Raises SetupFailed, with a one-line remedy, when the schema is still missing after
+    `wait_seconds`, and at once when this code is too old for the database.
     """
     until = time.monotonic() + wait_seconds
-    engine = sessions.engine(settings, connections=1)
+    engine = sessions.open_engine(settings, connections=1)
     try:
         while True:
             with sessions.transaction(engine) as connection:
-                wanting = lacking(connection)
-            if wanting is None:
+                mismatch = explain_mismatch(connection)
+            if mismatch is None:
                 return
             if time.monotonic() >= until:
-                raise SetupFailed(f"{wanting}: {_REMEDY}")
+                raise SetupFailed(f"{mismatch}: {_REMEDY}")
             time.sleep(_LOOK_SECONDS)
     except TryAgain:
-        # Every statement says so, and `/readyz`.
+        # Every later statement reports it, and so does `/readyz`.
         return
     finally:
         engine.dispose()
 
 
 def is_ahead(connection: Connection) -> bool:
-    """Return whether a later version has brought the database further, and left it fit for this.
+    """Return whether the database is newer than this code and still compatible with it.
 
-    Raises SetupFailed when it is not fit for this one.
+    Raises SetupFailed when it is newer and not compatible.
     """
     found = revision(connection)
     newest = newest_revision()
@@ -98,6 +101,16 @@ def is_ahead(connection: Connection) -> bool:
     return True
 
 
-def tell_served(connection: Connection) -> None:
-    """Write which code works on the schema where code that does not know it will look."""
-    connection.execute(text(f"COMMENT ON TABLE alembic_version IS '{SERVED_FROM}'"))
+def require_released(connection: Connection) -> None:
+    """Raise SetupFailed when a version before the first release made the database."""
+    found = revision(connection)
+    if found is not None and found < FIRST_REVISION:
+        raise SetupFailed(
+            f"the database is at revision {found}, of a version before 0.1.0, which cannot be"
+            " upgraded: start with an empty database"
+        )
+
+
+def record_compatibility(connection: Connection) -> None:
+    """Record the oldest compatible code in the database, where older code will read it."""
+    connection.execute(text(f"COMMENT ON TABLE alembic_version IS '{OLDEST_COMPATIBLE_REVISION}'"))

@@ -1,11 +1,11 @@
-"""Engines and transactions; errors of the driver are translated here.
+"""Open engines and transactions, and translate the driver's errors.
 
 Statements are SQLAlchemy Core or SQL text: on hot paths the ORM costs a third of the speed
 (docs/measurements.md).
 
-A connection carries no state from one transaction to the next, so that a pooler in transaction
-mode may stand before the database. The driver sends no BEGIN of its own: the message that begins
-a transaction also sets what holds in it, which costs no round trip.
+A connection carries no state from one transaction to the next, so a pooler in transaction mode
+works in front of the database. The driver sends no BEGIN of its own: the message that begins a
+transaction also sets the transaction's settings, which saves a round trip.
 """
 
 import time
@@ -22,151 +22,152 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
+from smart_filter_shared.config.settings import DatabaseSettings
 from smart_filter_shared.errors import DatabaseUnavailable
-from smart_filter_shared.settings import DatabaseSettings
 
 _CONNECT_SECONDS = 3
 _PING_AFTER_SECONDS = 1.0
 _IDLE_SINCE = "idle_since"
 _ENGINE_OPTIONS: Final[dict[str, Any]] = {
-    "isolation_level": "AUTOCOMMIT",  # of the driver; `_begin` begins transactions
+    "isolation_level": "AUTOCOMMIT",  # for the driver; `_begin` begins transactions
     "max_overflow": 0,
-    "hide_parameters": True,  # logs would repeat addresses and secrets
+    "hide_parameters": True,  # else logs would contain URLs and secrets
     "connect_args": {"connect_timeout": _CONNECT_SECONDS},
 }
-# The execution option that holds what is set as a transaction begins.
+# Name of the execution option with the settings that a transaction begins with.
 _BEGIN_WITH: Final = "begin_with"
-# For transactions that run the same few statements for every stage; each statement finds a few rows
-# by their keys. They are planned once for each connection: planning took twice as long as running.
-# Such a plan is kept until the tables are analysed again, which may be a minute after they have
-# grown: so it must suit tables of any size, which is to say, look into indexes and nothing else.
+# For transactions that run the same few statements for every stage, and each statement finds a few
+# rows by key. Each connection plans them once: planning took twice as long as running. A cached
+# plan lives until the tables are analyzed again, which can be a minute after they have grown. It
+# must therefore suit tables of any size, so only index scans are enabled.
 _BY_KEY: Final = (
     "; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off;"
     " SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off;"
     " SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
 )
-# Ends each statement of such a transaction. A cached plan does not change with these settings, so
-# the server must not share a prepared statement with transactions of another kind.
+# Suffix of each statement of such a transaction. A cached plan ignores later changes of these
+# settings, so the server must not share a prepared statement with transactions of another kind.
 _BY_KEY_MARK: Final = " /* by key */"
 _IDLING: Final = "; SET LOCAL idle_in_transaction_session_timeout = 0"
-# deadlock_detected and serialization_failure: the same transaction may simply run again.
-_RUN_AGAIN = frozenset({"40P01", "40001", "55P03"})
-# read_only_sql_transaction: after a failover the name may still lead to a replica.
+# deadlock_detected, serialization_failure and lock_not_available: the transaction can run again.
+_RETRYABLE_SQLSTATES = frozenset({"40P01", "40001", "55P03"})
+# read_only_sql_transaction: after a failover the host name may still lead to a replica.
 _READ_ONLY = "25006"
-# What psycopg calls the statements that it prepares.
+# Prefix of the names of psycopg's prepared statements.
 _PREPARED = "_pg3_"
 
 
-def engine(
+def open_engine(
     settings: DatabaseSettings, *, connections: int, clock: Callable[[], float] = time.monotonic
 ) -> Engine:
     """Return an engine for threads, holding at most `connections`.
 
     clock: monotonic seconds.
     """
-    made = create_engine(settings.url.get_secret_value(), **_options(settings, connections))
-    _listen(made, clock)
-    return made
+    engine = create_engine(settings.url.get_secret_value(), **_options(settings, connections))
+    _listen(engine, clock)
+    return engine
 
 
-def by_key(source: Engine) -> Engine:
-    """Return the same connections for what is done for every stage: it finds rows by their keys.
+def for_key_lookups(source: Engine) -> Engine:
+    """Return an engine on the same connections whose statements find rows by key.
 
-    Nothing that looks through many rows belongs here: it would be planned as if they were few.
+    For the statements that run for every stage. A statement that scans many rows does not belong
+    here: it would be planned as if they were few.
     """
     return _beginning_with(source, _BY_KEY)
 
 
-def idling(source: Engine) -> Engine:
-    """Return the same connections for transactions that may idle: for migrations alone."""
+def for_idle_transactions(source: Engine) -> Engine:
+    """Return an engine on the same connections whose transactions may idle; for migrations only."""
     return _beginning_with(source, _IDLING)
 
 
-def async_engine(
+def open_async_engine(
     settings: DatabaseSettings, *, connections: int, clock: Callable[[], float] = time.monotonic
 ) -> AsyncEngine:
     """Return an engine for an event loop, holding at most `connections`.
 
     clock: monotonic seconds.
     """
-    made = create_async_engine(settings.url.get_secret_value(), **_options(settings, connections))
-    _listen(made.sync_engine, clock)
-    return made
+    engine = create_async_engine(settings.url.get_secret_value(), **_options(settings, connections))
+    _listen(engine.sync_engine, clock)
+    return engine
 
 
 def reader(source: AsyncEngine) -> AsyncEngine:
-    """Return the same connections for reading: each statement is a transaction of its own.
+    """Return an engine on the same connections that only reads, one statement a transaction.
 
-    Beginning and committing cost two round trips, which is most of a look at a row.
+    BEGIN and COMMIT cost two round trips, most of the time that reading one row takes.
     """
     return source.execution_options(isolation_level="AUTOCOMMIT")
 
 
 @contextmanager
 def transaction(source: Engine) -> Iterator[Connection]:
-    """Open a transaction that commits when the block ends well, else rolls back.
+    """Open a transaction that commits when the block succeeds, and rolls back when it raises.
 
-    Raises DatabaseUnavailable when the database is away or asks to be asked again.
+    Raises DatabaseUnavailable when the database is down, or when the transaction should be retried.
     """
-    with _translated(), source.begin() as connection:
+    with _translate_errors(), source.begin() as connection:
         yield connection
 
 
 @contextmanager
 def connection(source: Engine) -> Iterator[Connection]:
     """Open a connection on which the block begins transactions.  Raises DatabaseUnavailable."""
-    with _translated(), source.connect() as opened:
+    with _translate_errors(), source.connect() as opened:
         yield opened
 
 
 @asynccontextmanager
 async def async_transaction(source: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """Open a transaction as `transaction` does, for an event loop."""
-    with _translated():
+    with _translate_errors():
         async with source.begin() as connection:
             yield connection
 
 
 @asynccontextmanager
-async def async_reading(source: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """Open a connection of a reader, without a transaction.  Raises DatabaseUnavailable."""
-    with _translated():
+async def async_connection(source: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Open a connection of a `reader`, without a transaction.  Raises DatabaseUnavailable."""
+    with _translate_errors():
         async with source.connect() as connection:
             yield connection
 
 
 def _options(settings: DatabaseSettings, connections: int) -> dict[str, Any]:
-    # A transaction that idles holds locks and keeps dead rows alive; none of ours may.
+    # An idle transaction holds locks and keeps vacuum from removing dead rows.
     idle_ms = round(1000 * settings.patience_seconds)
-    usual = (
+    transaction_settings = (
         f"SET LOCAL idle_in_transaction_session_timeout = {idle_ms}; SET LOCAL lock_timeout = '10s'"
     )
     return {
         **_ENGINE_OPTIONS,
         "pool_size": connections,
         "pool_timeout": settings.patience_seconds,
-        "execution_options": {_BEGIN_WITH: usual},
+        "execution_options": {_BEGIN_WITH: transaction_settings},
     }
 
 
 def _beginning_with(source: Engine, more: str) -> Engine:
-    usual = source.get_execution_options()[_BEGIN_WITH]
-    return source.execution_options(**{_BEGIN_WITH: usual + more})
+    transaction_settings = source.get_execution_options()[_BEGIN_WITH]
+    return source.execution_options(**{_BEGIN_WITH: transaction_settings + more})
 
 
 def _listen(source: Engine, clock: Callable[[], float]) -> None:
     event.listen(source, "begin", _begin)
     event.listen(source, "before_cursor_execute", _mark_by_key, retval=True)
-    event.listen(source, "connect", _prepare_where_statements_last)
+    event.listen(source, "connect", _configure_prepared_statements)
     event.listen(source, "handle_error", _leave_replica)
     _ping_after_idling(source, clock)
 
 
 def _begin(connection: Connection) -> None:
-    """Begin a transaction with its settings, unless each statement is one of its own.
+    """Begin a transaction with its settings, unless the connection is in autocommit mode.
 
     On a connection with another isolation level the driver sends the BEGIN. Alembic sets such a
-    level once a migration has run statements outside of transactions.
+    level after a migration has run statements outside of transactions.
     """
     options = connection.get_execution_options()
     level = options.get("isolation_level")
@@ -180,26 +181,26 @@ def _mark_by_key(
     connection: Connection,
     _: DBAPICursor,
     statement: str,
-    parameters: Any,  # noqa: ANN401 - of whatever form the statement takes
+    parameters: Any,  # noqa: ANN401 - the form depends on the statement
     *_more: object,
 ) -> tuple[str, Any]:
-    """Return a statement with a text of its own where it is planned by keys."""
+    """Return the statement, with `_BY_KEY_MARK` appended in a key-lookup transaction."""
     if connection.get_execution_options()[_BEGIN_WITH].endswith(_BY_KEY):
         statement += _BY_KEY_MARK
     return statement, parameters
 
 
-def _prepare_where_statements_last(
+def _configure_prepared_statements(
     connection: DBAPIConnection, record: ConnectionPoolEntry
 ) -> None:
-    """Turn prepared statements off behind a pooler that does not keep track of them.
+    """Disable prepared statements behind a pooler that does not track them.
 
-    A pooler makes up its own number for the server's process. One that keeps track of prepared
-    statements also gives them names of its own, for another transaction may run at another
-    server process, which lacks them.
+    A pooler is detected by the backend process id, which it makes up. A pooler that tracks
+    prepared statements also renames them, because the next transaction may run in another server
+    process, which lacks them.
     """
-    driver: Any = record.driver_connection  # psycopg's own, for threads or for an event loop
-    usual = driver.prepare_threshold
+    driver: Any = record.driver_connection  # psycopg's connection, sync or async
+    threshold = driver.prepare_threshold
     cursor = connection.cursor()
     try:
         cursor.execute("SELECT pg_backend_pid()")
@@ -210,26 +211,26 @@ def _prepare_where_statements_last(
         try:
             cursor.execute("SELECT name FROM pg_prepared_statements")
         except DuplicatePreparedStatement:
-            keeps_track = False
+            is_tracked = False
         else:
-            keeps_track = not any(name.startswith(_PREPARED) for (name,) in cursor.fetchall())
-        driver.prepare_threshold = usual if keeps_track else None
+            is_tracked = not any(name.startswith(_PREPARED) for (name,) in cursor.fetchall())
+        driver.prepare_threshold = threshold if is_tracked else None
         connection.rollback()
     finally:
         cursor.close()
 
 
 def _leave_replica(context: ExceptionContext) -> None:
-    """Replace all connections once one turns out to be of a server that takes no writes."""
+    """Replace all connections after one reports a read-only server."""
     if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
         context.is_disconnect = True
 
 
 def _ping_after_idling(source: Engine, clock: Callable[[], float]) -> None:
-    """Ask a connection whether it lives only when it has idled: asking costs a round trip.
+    """Ping a connection at checkout only when it has idled, because a ping costs a round trip.
 
-    One that died a moment ago fails its transaction, and with it all others of the pool are
-    replaced.
+    A connection that died less than `_PING_AFTER_SECONDS` ago fails its transaction; the pool then
+    replaces all of its connections.
     """
 
     def note(_: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
@@ -251,20 +252,20 @@ def _ping_after_idling(source: Engine, clock: Callable[[], float]) -> None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     try:
         yield
     except PoolTimeout as error:
-        raise DatabaseUnavailable("no connection of the pool came free") from error
+        raise DatabaseUnavailable("no connection of the pool became free in time") from error
     except DBAPIError as error:
-        if _is_passing(error):
+        if _is_transient(error):
             raise DatabaseUnavailable(str(error.orig).strip()) from error
         raise
 
 
-def _is_passing(error: DBAPIError) -> bool:
+def _is_transient(error: DBAPIError) -> bool:
     return (
         error.connection_invalidated
         or isinstance(error, (OperationalError, InterfaceError))
-        or getattr(error.orig, "sqlstate", None) in _RUN_AGAIN
+        or getattr(error.orig, "sqlstate", None) in _RETRYABLE_SQLSTATES
     )

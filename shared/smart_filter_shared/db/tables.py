@@ -1,8 +1,8 @@
-"""The tables, as SQLAlchemy Core knows them; migrations/ makes them.
+"""SQLAlchemy Core tables of jobs, stages, workers and tenants; `migrations/` creates them.
 
-Hot tables (jobs, stages) lie in partitions by day (days.py): their keys are as declared here,
-`stages` has no foreign key to `jobs`, and whatever else must be unique lives in a table of its
-own. Their pages are filled to 70 %, so that updates stay in place (HOT).
+The hot tables (`jobs`, `stages`) are partitioned by day (partitions.py). Their primary keys are as
+declared here, `stages` has no foreign key to `jobs`, and any other unique value has a table of its
+own. Pages are filled to 70 %, so that updates stay on the page (HOT).
 """
 
 from sqlalchemy import (
@@ -39,51 +39,54 @@ jobs = Table(
     Column("recipe", JSONB, nullable=False),
     Column("seed", BigInteger, nullable=False),
     Column("metadata", JSONB, nullable=False),
-    # Null until `prepare` has taken it from the address or the upload that the job names; an
-    # address is forgotten then, for it may be as good as a password.
+    # Null until `prepare` has imported the photo from the job's URL or upload. The URL is then
+    # deleted, because a URL can work like a password.
     Column("photo_key", Text),
     Column("photo_digest", Text),
     Column("photo_url", Text),
     Column("upload_id", Uuid),
     Column("upload_etag", Text),
-    # The job that it was derived from; its stages may take over what that one's have made.
+    # The job that this one was derived from; its stages can reuse the parent's artifacts.
     Column("parent_id", Uuid),
-    # What people say is right in place of what models saw: see jobs/corrections.py.
+    # Users' corrections that replace what the models found: see feedback/corrections.py.
     Column("corrections", JSONB, nullable=False, server_default=text("'[]'")),
-    # How often a stage was run again because its artifacts were gone.
+    # How often a stage ran again because its artifacts were gone.
     Column("reopened", SmallInteger, nullable=False, server_default=text("0")),
-    # Of the uploaded background, when the recipe wants one.
+    # Storage key of the uploaded background, when the recipe uses one.
     Column("background_key", Text),
     Column("created_at", _Moment, nullable=False),
-    # What it was thought to cost in model seconds; settled: that was put right.
+    # Estimated cost in model seconds; `settled` once replaced by the measured cost.
     Column("estimated_seconds", Double, nullable=False),
     Column("settled", Boolean, nullable=False, server_default=text("false")),
-    # Of the photo; and the model seconds that its tenant's usage has of it, null before its end.
+    # Size of the photo; and the model seconds that the tenant's usage counts for this job, null
+    # before its end.
     Column("megapixels", Double, nullable=False, server_default=text("0")),
     Column("counted_seconds", Double),
-    # How and when it ended. Queued or running is read from its stages, not stored.
+    # How and when the job ended. Queued or running is derived from its stages, not stored.
     Column("outcome", Text),
     Column("finished_at", _Moment),
     Column("error", JSONB),
-    # Who is told of its end, beside the tenant's webhooks.
+    # Receives the end event, in addition to the tenant's webhooks.
     Column("webhook_url", Text),
-    # How long what it stores is kept; null in rows of versions that did not say: the settings'.
+    # Retention of its artifacts; null in rows of code versions that did not write it: the
+    # settings apply.
     Column("keep_input_seconds", Double),
     Column("keep_result_seconds", Double),
-    # Whether nothing is kept once all outputs are handed over, and which of them are.
+    # Whether all artifacts are removed once every output was downloaded; and the outputs that
+    # were.
     Column("keep_nothing", Boolean, nullable=False, server_default=text("false")),
     Column("handed_over", ARRAY(Text), nullable=False, server_default=text("'{}'")),
-    # When its results go, null before its end; and when what stages found out did go.
+    # When its results expire, null before its end; and when its stages' results were deleted.
     Column("expires_at", _Moment),
     Column("expired_at", _Moment),
-    # Until when it may run; and what it was given up for that, such as `edge=fast`.
+    # Deadline; and the recipe changes made to meet it, such as `edge=fast`.
     Column("deadline_at", _Moment),
     Column("degraded", ARRAY(Text)),
-    # In how many seconds it was thought to end, before that was corrected by how good earlier
-    # forecasts were; null when nothing is to be learnt from it.  See jobs/foresight.py.
+    # Estimated seconds to the end, before calibration; null when the job does not train the
+    # calibration.  See eta/calibration.py.
     Column("foreseen_p50", Double),
     Column("foreseen_p90", Double),
-    # Of which batch it is which item; and where it stands in that album, null until it is ranked.
+    # Its batch and the index in it; and its rank in the album, null until the album is ranked.
     Column("batch_id", Uuid),
     Column("batch_index", Integer),
     Column("album_rank", Integer),
@@ -96,11 +99,11 @@ jobs = Table(
     ),
     Index("jobs_by_tenant", "tenant", "id"),
     Index("jobs_by_upload", "upload_id", postgresql_where=text("upload_id IS NOT NULL")),
-    # Of these, what was done before is looked for: see jobs/memory.py.
+    # For the result cache, which looks for earlier jobs of a photo: see jobs/result_cache.py.
     Index("jobs_by_photo", "tenant", "photo_digest", "id"),
-    # Counted when a tenant's queue is bounded.
+    # Counts a tenant's unfinished jobs when its queue is bounded.
     Index("jobs_unfinished", "tenant", postgresql_where=text("outcome IS NULL")),
-    # Counted for a batch's progress, and looked into for what is unfinished.
+    # Counts a batch's progress, and finds its unfinished jobs.
     Index("jobs_of_batch", "batch_id", "outcome", postgresql_where=text("batch_id IS NOT NULL")),
     Index("jobs_unsettled", "id", postgresql_where=text("outcome IS NOT NULL AND NOT settled")),
     Index(
@@ -122,28 +125,28 @@ stages = Table(
     Column("job_id", Uuid, primary_key=True),
     Column("stage", Text, primary_key=True),
     Column("capability", Text, nullable=False),
-    # Which model runs each of the stage's tasks, as {"smile": "geometry", "eyes": "iris"}.
+    # Model of each of the stage's tasks: {"smile": "geometry", "eyes": "iris"}.
     Column("models", JSONB, nullable=False),
-    # What was set for them, by task: {"segmentation": {"threshold": 0.5}}.
+    # Parameters of the models, by task: {"segmentation": {"threshold": 0.5}}.
     Column("parameters", JSONB, nullable=False, server_default=text("'{}'")),
-    # The trained weights that they run with, by task, of those that have any; and weights that
-    # are tried beside them.
+    # Digests of the models' trained weights, by task, for the tasks that have any; and of their
+    # shadow weights.
     Column("digests", JSONB, nullable=False, server_default=text("'{}'")),
     Column("shadows", JSONB, nullable=False, server_default=text("'{}'")),
-    # Whether it was handed on to a stronger model, which happens once.
+    # Whether the stage was rerouted to a stronger model, which happens at most once.
     Column("rerouted", Boolean, nullable=False, server_default=text("false")),
-    # What it was asked, as a digest: the same of the same photo has the same result.
+    # Cache key: digest of the stage's inputs besides the photo. Same photo and key, same result.
     Column("work", Text),
     # Rows with the same key can share one forward pass.
     Column("batch_key", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("rank", Double, nullable=False),
     Column("head_start", Double, nullable=False),
-    # The job's, so that a claim need not look at jobs.
+    # Copy of the job's deadline, so that a claim does not read `jobs`.
     Column("deadline_at", _Moment),
     Column("open_needs", SmallInteger, nullable=False),
     Column("not_before", _Moment),
-    # Since when it is ready; says nothing in any other state.
+    # When the stage became ready; meaningless in any other state.
     Column("ready_at", _Moment, server_default=text("statement_timestamp()")),
     Column("attempt", SmallInteger, nullable=False, server_default=text("0")),
     Column("releases", Integer, nullable=False, server_default=text("0")),
@@ -156,7 +159,7 @@ stages = Table(
     Column("seconds", Double),
     Column("result", JSONB),
     Column("error", JSONB),
-    # The batch of which its job is one, when that is ranked.
+    # The job's batch, when the batch is an album.
     Column("album", Uuid),
     CheckConstraint(
         "state IN ('waiting', 'ready', 'running', 'succeeded', 'failed', 'canceled')",
@@ -164,16 +167,16 @@ stages = Table(
     ),
     CheckConstraint("open_needs >= 0", name="stages_open_needs"),
     CheckConstraint("(state = 'running') = (lease_token IS NOT NULL)", name="stages_lease"),
-    # A claim reads the head of this one; `ready` holds only what can run now.
+    # A claim reads the head of this index; `ready` holds only stages that can run now.
     Index("stages_ready", "capability", "rank", postgresql_where=text("state = 'ready'")),
-    # Counted for the metrics; nothing else looks for what waits for other stages.
+    # For the metrics, which count stages that wait for other stages; nothing else reads them.
     Index("stages_waiting", "capability", postgresql_where=text("state = 'waiting'")),
     Index(
         "stages_due",
         "not_before",
         postgresql_where=text("state = 'waiting' AND not_before IS NOT NULL"),
     ),
-    # Looked into when a rating has ended: is it the album's last?
+    # Tells, when a rating ends, whether it was the album's last.
     Index(
         "stages_rating",
         "album",
@@ -182,7 +185,7 @@ stages = Table(
             "AND state IN ('waiting', 'ready', 'running')"
         ),
     ),
-    # The lease time stands in no index, so that a heartbeat updates in place.
+    # No index contains the lease time, so a heartbeat is a HOT update.
     Index("stages_running", "job_id", "stage", postgresql_where=text("state = 'running'")),
     postgresql_with={"fillfactor": 70},
 )
@@ -196,12 +199,13 @@ workers = Table(
     Column("capabilities", ARRAY(Text), nullable=False),
     Column("wanted", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     Column("state", Text, nullable=False, server_default=text("'ready'")),
-    # What it should serve and cannot, and why: {"segmentation.people": "weights file …"}.
+    # Wanted capabilities that it cannot serve, with the reason:
+    # {"segmentation.people": "weights file …"}.
     Column("failed", JSONB, nullable=False, server_default=text("'{}'")),
     Column("threads", SmallInteger, nullable=False),
     Column("started_at", _Moment, nullable=False),
     Column("seen_at", _Moment, nullable=False),
-    Column("drained_from", _Moment),  # since when it is to claim no more
+    Column("drained_from", _Moment),  # from this time on the worker claims no more
 )
 
 cells = Table(
@@ -209,11 +213,12 @@ cells = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("swept_at", _Moment, nullable=False),
-    # How far the queues have come, in model seconds; see jobs/fairness.py.
+    # Virtual time of fair queueing, in model seconds; see queue/fair_queueing.py.
     Column("virtual_time", Double, nullable=False, server_default=text("0")),
-    # After nobody could sweep for a while, leases get the time for one heartbeat.
+    # Leases do not expire before this time: after a sweeper outage, workers get the time for one
+    # heartbeat.
     Column("expires_from", _Moment, nullable=False),
-    # When objects that no row names were last looked for.
+    # When the garbage collector last looked for objects that no row names.
     Column("cleared_at", _Moment, nullable=False),
 )
 
@@ -222,18 +227,18 @@ tenants = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("weight", Double, nullable=False, server_default=text("1")),
-    # Where in virtual time its work so far ends.
+    # Virtual finish time of its submitted work.
     Column("finish", Double, nullable=False),
-    # What it may do; null: what the settings say, 0: whatever it wants.  See jobs/limits.py.
+    # Quotas; null: the setting applies, 0: no limit.  See tenants/quotas.py.
     Column("requests_per_minute", Integer),
     Column("jobs_waiting", Integer),
     Column("megapixels_per_day", Double),
-    # What it has submitted on that day, in UTC; counted only while that is bounded.
+    # Megapixels submitted on the UTC day `spent_on`; counted only while that quota is set.
     Column("spent_on", Date),
     Column("spent_megapixels", Double, nullable=False, server_default=text("0")),
-    # What its recipes say that say nothing else, as JSON bodies write it.
+    # Default recipe fields, as in a JSON request body.
     Column("recipe", JSONB),
-    # How long what it submits is kept; null: what the settings say.  See jobs/retention.py.
+    # Retention of its jobs' artifacts; null: the setting applies.  See artifacts/retention.py.
     Column("keep_input_seconds", Double),
     Column("keep_result_seconds", Double),
     Column("keep_nothing", Boolean, nullable=False, server_default=text("false")),
@@ -244,13 +249,13 @@ capabilities = Table(
     "capabilities",
     metadata,
     Column("name", Text, primary_key=True),
-    # How far in virtual time its claims have come.
+    # Virtual time of the latest claim.
     Column("mark", Double, nullable=False),
-    # What one stage costs, smoothed over those that ran; null before the first.
+    # Moving average of one stage's cost in seconds; null before the first run.
     Column("mean_seconds", Double),
 )
 
-# What workers did, added up: see jobs/measures.py.
+# Counters that workers report: see operations/counters.py.
 measures = Table(
     "measures",
     metadata,
@@ -268,12 +273,12 @@ artifacts = Table(
     Column("job_id", Uuid, nullable=False),
     Column("kind", Text, nullable=False),
     Column("expires_at", _Moment, nullable=False),
-    # Not given out any more: its object is being removed.
+    # Once set, the artifact is not served: its object is being removed.
     Column("marked_at", _Moment),
-    # Until when one process alone removes what is marked.
+    # Lease: only one process removes the object before this time.
     Column("leased_until", _Moment),
-    # When it expired though something still needs it. It is not given out, and `expires_at` says
-    # when retention looks at it again.
+    # When it expired while still referenced. It is not served, and retention checks it again at
+    # `expires_at`.
     Column("held_since", _Moment),
     CheckConstraint("kind IN ('photo', 'intermediate', 'result')", name="artifacts_kind"),
     Index("artifacts_by_job", "job_id"),
@@ -281,11 +286,11 @@ artifacts = Table(
     Index("artifacts_marked", "marked_at", postgresql_where=text("marked_at IS NOT NULL")),
 )
 
-# Those that are pictures: see stock.py. Generated ones are code and stand in no table.
+# Backgrounds that are pictures: see stock.py. Generated backgrounds are code, not rows.
 backgrounds = Table(
     "backgrounds",
     metadata,
-    # Whose it is; empty for the operator's, which everybody may use.
+    # Owner; empty for the operator's backgrounds, which every tenant may use.
     Column("tenant", Text, primary_key=True),
     Column("name", Text, primary_key=True),
     Column("title", Text, nullable=False),
@@ -298,26 +303,27 @@ backgrounds = Table(
     Column("digest", Text, nullable=False),
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
-    # The folder or bucket that it is kept in step with, empty when it was added by hand; and
-    # what tells there, without reading it, whether it has changed.
+    # The folder or bucket that it is synced from, empty when it was added by hand; and the change
+    # stamp there, which shows a change without reading the file.
     Column("origin", Text, nullable=False),
     Column("stamp", Text, nullable=False),
     Column("created_at", _Moment, nullable=False),
     UniqueConstraint("key", name="backgrounds_key"),
 )
 
-# What happened to jobs, in order.  id: rises in the order in which a job's events happened.
+# Events of jobs.  id: increases in the order in which a job's events happened.
 events = Table(
     "events",
     metadata,
     Column("job_id", Uuid, primary_key=True),
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("type", Text, nullable=False),
-    # Of a stage's event, which one; state: the job's or the stage's by then.
+    # The stage, for a stage's event; state: that of the job or stage after the event.
     Column("stage", Text),
     Column("state", Text, nullable=False),
     Column("at", _Moment, nullable=False),
-    # The transaction, by which a look finds what was committed since; ids are drawn before.
+    # Transaction id, by which a poll finds rows committed since the last one; `id` does not serve,
+    # as it is drawn before the commit.
     Column("written_in", BigInteger, nullable=False),
     Index("events_new", "written_in"),
 )
@@ -328,14 +334,14 @@ requests = Table(
     metadata,
     Column("tenant", Text, primary_key=True),
     Column("key", Text, primary_key=True),
-    # SHA-256 of what was asked.
+    # SHA-256 of the request.
     Column("fingerprint", Text, nullable=False),
     Column("claimed_at", _Moment, nullable=False),
-    # What was answered; null while it is worked on.
+    # The stored response; null while the request is in progress.
     Column("status", SmallInteger),
     Column("media_type", Text),
     Column("location", Text),
-    # Null as well when the job that it tells of was deleted.
+    # Also null when the job that it describes was deleted.
     Column("body", Text),
     Column("job_id", Uuid),
     Index("requests_by_age", "claimed_at"),
@@ -348,13 +354,14 @@ tombstones = Table(
     Column("job_id", Uuid, primary_key=True),
     Column("tenant", Text, nullable=False),
     Column("deleted_at", _Moment, nullable=False),
-    # What of it is still to be counted; null once it is.  See fairness.settle.
+    # Usage of the deleted job that is not counted yet; null once counted.  See
+    # fair_queueing.settle.
     Column("outcome", Text),
     Column("ended_on", Date),
     Column("owed", Double),
     Column("megapixels", Double),
     Column("seconds", Double),
-    # The transaction, as in events: whoever waits for what is deleted is told at once.
+    # Transaction id, as in `events`: clients that wait for the job learn of its deletion at once.
     Column("written_in", BigInteger),
     Index("tombstones_owing", "job_id", postgresql_where=text("owed IS NOT NULL")),
     Index("tombstones_new", "written_in", postgresql_where=text("written_in IS NOT NULL")),
@@ -371,7 +378,7 @@ keys = Table(
     Column("created_at", _Moment, nullable=False),
     Column("expires_at", _Moment),
     Column("revoked_at", _Moment),
-    # Of a key for an end user's device: which key made it, how many jobs it may submit and has.
+    # For a key of an end user's device: the key that made it, its job limit, and its job count.
     Column("parent", Uuid),
     Column("max_jobs", Integer),
     Column("jobs", Integer, nullable=False, server_default=text("0")),
@@ -379,7 +386,7 @@ keys = Table(
     Index("keys_by_parent", "parent", postgresql_where=text("parent IS NOT NULL")),
 )
 
-# What tenants have done, added up by the day on which jobs ended: see jobs/usage.py.
+# Usage of tenants by the day on which jobs ended: see tenants/usage.py.
 usage = Table(
     "usage",
     metadata,
@@ -389,6 +396,6 @@ usage = Table(
     Column("jobs", BigInteger, nullable=False),
     Column("megapixels", Double, nullable=False),
     Column("model_seconds", Double, nullable=False),
-    # Whoever asks for all tenants asks for days.
+    # For queries over all tenants, which are by day.
     Index("usage_by_day", "day"),
 )

@@ -1,4 +1,4 @@
-"""The table of uploads: photos that clients put straight into storage, for jobs to name."""
+"""Table of uploads: photos that clients put directly into object storage and jobs then name."""
 
 from sqlalchemy import (
     BigInteger,
@@ -22,13 +22,13 @@ uploads = Table(
     Column("id", Uuid, primary_key=True),
     Column("tenant", Text, nullable=False),
     Column("key", Text, nullable=False),
-    # As it was announced: what is put there must be so.
+    # As announced by the client; the uploaded object must match both.
     Column("media_type", Text, nullable=False),
     Column("length", BigInteger, nullable=False),
     Column("expires_at", _Moment, nullable=False),
-    # Not to be named any more: its object is being removed.
+    # Once set, no job can name the upload: its object is being removed.
     Column("marked_at", _Moment),
-    # As those of artifacts.
+    # Same meaning as in `artifacts`.
     Column("leased_until", _Moment),
     Column("held_since", _Moment),
     UniqueConstraint("key", name="uploads_key"),

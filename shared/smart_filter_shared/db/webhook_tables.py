@@ -1,4 +1,4 @@
-"""The tables of webhooks: who is told of jobs' ends, what is sent, and what came of it."""
+"""Tables of webhooks: endpoints, signing secrets, deliveries and delivery attempts."""
 
 from sqlalchemy import (
     BigInteger,
@@ -21,7 +21,7 @@ from smart_filter_shared.db.tables import metadata
 
 _Moment = DateTime(timezone=True)
 
-# Who is told of jobs' ends.
+# Endpoints that receive an event when a job ends.
 webhooks = Table(
     "webhooks",
     metadata,
@@ -30,13 +30,13 @@ webhooks = Table(
     Column("url", Text, nullable=False),
     Column("events", ARRAY(Text), nullable=False),
     Column("created_at", _Moment, nullable=False),
-    # Why nothing is sent to it; null while something is.
+    # Why the endpoint is disabled; null while it is enabled.
     Column("disabled", Text),
     Index("webhooks_by_tenant", "tenant", "id"),
 )
 
-# What deliveries are signed with, sealed; webhook: an id, or `default`, for addresses that
-# jobs name.  former: the one before, which signs as well until that time.
+# Signing secrets, sealed.  webhook: an id, or `default` for URLs that jobs name.  former: the
+# previous secret, which also signs until `former_until`.
 webhook_secrets = Table(
     "webhook_secrets",
     metadata,
@@ -47,22 +47,22 @@ webhook_secrets = Table(
     Column("former_until", _Moment),
 )
 
-# What is to be sent to whom: one event, one row for each webhook that wants it.
+# Outbox: one row for each event and each webhook that subscribes to it.
 deliveries = Table(
     "deliveries",
     metadata,
     Column("id", Uuid, primary_key=True),
-    # Rises, so that a log can be read page by page.
+    # Increases, as the cursor for paging through the log.
     Column("number", BigInteger, Identity(always=True), nullable=False),
     Column("tenant", Text, nullable=False),
     Column("webhook", Text, nullable=False),
-    # That the job named; null: the webhook's, as it is by then.
+    # URL that the job named; null: the webhook's URL at the time of sending.
     Column("url", Text),
-    # What may hold up each other: deliveries to one webhook, or to one host that jobs name.
+    # Deliveries of one lane can delay each other: one webhook, or one host that jobs name.
     Column("lane", Text, nullable=False),
     # Null for a test.
     Column("job_id", Uuid),
-    # In place of a job, the batch that it tells of.
+    # The batch, for an event about a batch instead of a job.
     Column("batch_id", Uuid),
     Column("type", Text, nullable=False),
     Column("happened_at", _Moment, nullable=False),
@@ -85,7 +85,7 @@ deliveries = Table(
     postgresql_with={"fillfactor": 70},
 )
 
-# The log: what came of each try to deliver.
+# Delivery log: one row for each attempt.
 delivery_attempts = Table(
     "delivery_attempts",
     metadata,
@@ -93,7 +93,7 @@ delivery_attempts = Table(
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("at", _Moment, nullable=False),
     Column("seconds", Double, nullable=False),
-    # Of the answer; null when there was none, and `error` says why.
+    # HTTP status of the response; null without a response, and `error` has the reason.
     Column("status", SmallInteger),
     Column("answer", Text),
     Column("error", Text),

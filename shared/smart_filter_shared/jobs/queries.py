@@ -1,4 +1,4 @@
-"""What is read of jobs: by the API to answer, by workers to work."""
+"""Reads of jobs and their stages, for the API's responses and for workers."""
 
 import contextlib
 import dataclasses
@@ -12,28 +12,28 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, and_, exists, literal_column, select, text
 
-from smart_filter_shared.db import days, tables
+from smart_filter_shared.artifacts.uploads import UploadRef
+from smart_filter_shared.db import partitions, tables
 from smart_filter_shared.errors import RowUnreadable
+from smart_filter_shared.feedback import labels
 from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant, UploadId
-from smart_filter_shared.jobs import labels
-from smart_filter_shared.jobs.leases import Lease
-from smart_filter_shared.jobs.states import JobState
-from smart_filter_shared.jobs.submission import Submission, Submitted
-from smart_filter_shared.jobs.transitions import statements
-from smart_filter_shared.jobs.uploads import Named
-from smart_filter_shared.pipeline import StageName, place
+from smart_filter_shared.jobs.submission import NewPhotoJob
+from smart_filter_shared.pipeline import StageName, stage_index
+from smart_filter_shared.queue.leases import Lease
+from smart_filter_shared.queue.states import JobState
+from smart_filter_shared.queue.submission import WrittenJob
 from smart_filter_shared.recipe import Recipe, from_json
 from smart_filter_shared.telemetry.logs import logger
 
-_NOWHERE = Capability("")
+_NO_CAPABILITY = Capability("")
 _log = logger("jobs")
 
 Json = Mapping[str, Any]  # what a JSONB column holds; parsed where it is used
 Row = RowMapping | Mapping[str, Any]
-# Jobs with their stages, as they were read: see `jobs_in`.
-Rows = Sequence[str]
+# Jobs with their stages, as the JSON texts that PostgreSQL returned; see `parse_jobs`.
+StoredJobs = Sequence[str]
 
-# With its job: another round trip is most of what a look at a job costs.
+# Stages are aggregated into the job's row: a second query would almost double the latency.
 _STAGES = """
     (
         SELECT json_agg(json_build_object(
@@ -44,8 +44,9 @@ _STAGES = """
         FROM {stages} AS stages WHERE stages.job_id = jobs.id{own}
     )
 """
-# What a JobRow is made of; the recipe as text, for most of them are the same few.
-_READ: Final = (
+# The columns of a JobRow. The recipe is read as text: most jobs share a few recipes, and parsed
+# recipes are cached by that text.
+_JOB_COLUMNS: Final = (
     *("id", "tenant", "seed", "metadata", "photo_key", "background_key", "photo_url"),
     *("upload_id", "upload_etag", "batch_id", "album_rank", "album_terms", "created_at"),
     *("finished_at", "outcome", "error", "keep_nothing", "expires_at", "expired_at"),
@@ -53,14 +54,14 @@ _READ: Final = (
 )
 _RECIPE = "CAST(jobs.recipe AS text)"
 _WITH_STAGES = select(
-    *(tables.jobs.c[name] for name in _READ),
+    *(tables.jobs.c[name] for name in _JOB_COLUMNS),
     literal_column(_RECIPE).label("recipe"),
     literal_column(_STAGES.format(stages="stages", own="")).label("stages"),
 )
-# As one text: each column costs the driver as much as some of what is in them.
+# The row as one JSON text: psycopg's decoding per column costs more than `json.loads`.
 _JOB = f"""
     CAST(json_build_object(
-        {", ".join(f"'{name}', {name}" for name in _READ)},
+        {", ".join(f"'{name}', {name}" for name in _JOB_COLUMNS)},
         'recipe', {_RECIPE}, 'stages', {_STAGES}
     ) AS text)
 """
@@ -68,23 +69,24 @@ _FIND = text(f"""
     SELECT outcome, {_JOB.format(stages="stages", own=" AND stages.job_id = :job_id")} AS job
     FROM jobs WHERE id = :job_id AND tenant = :tenant
 """)  # noqa: S608 - all parts stand here
-# A stage that runs is of an open day; these plans are generic (transitions/statements.py).
-_OF_LEASES = text(f"""
+# Running stages are always in open partitions; the plan is generic (transitions/sql.py).
+_FIND_FOR_LEASES = text(f"""
     SELECT {_JOB.format(stages="open_stages", own="")} AS job
     FROM open_jobs AS jobs WHERE id = ANY(:ids)
 """)  # noqa: S608 - as above
 _IDS: Final = ("id", "parent_id", "batch_id", "upload_id")
 _MOMENTS: Final = ("created_at", "finished_at", "expires_at", "expired_at")
-_PLACES: Final[Mapping[str, int]] = {stage: place(stage) for stage in StageName}
+_STAGE_ORDER: Final[Mapping[str, int]] = {stage: stage_index(stage) for stage in StageName}
 
 
 @dataclass(frozen=True, slots=True)
 class StageRow:
-    """What is known of one stage of a job.
+    """One stage of a job.
 
-    models: the models that run it, by task.  seconds: how long its code ran; None before.
-    result: numbers and artifacts' keys, as the worker stored them; None before.
-    capability, rank: where it waits for its turn.
+    models: the models that run it, by task.
+    seconds: how long its code ran; None before it ran.
+    result: numbers and artifact keys as the worker stored them; None before it succeeded.
+    capability, rank: its queue, and its place in the queue.
     """
 
     name: StageName
@@ -93,19 +95,21 @@ class StageRow:
     models: Mapping[str, str]
     seconds: float | None
     result: Json | None
-    capability: Capability = _NOWHERE
+    capability: Capability = _NO_CAPABILITY
     rank: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class JobRow:
-    """What is known of one job; stages in the pipeline's order.
+    """One job; stages in the pipeline's order.
 
-    photo_key: None until `prepare` has brought the photo from photo_url or upload.
-    keep_nothing: whether all goes once its outputs are handed over.  expires_at: when its results
-    go; expired_at: when they did, and all that stages had found out.
-    megapixels: of the photo.  degraded: what it was given up for its deadline.
-    rank, rank_terms: where it stands in its album and why, None before that is ranked.
+    photo_key: None until `prepare` has imported the photo from photo_url or upload.
+    keep_nothing: whether everything is deleted once the outputs have been downloaded.
+    expires_at: when its results will be deleted.
+    expired_at: when its results and the stages' findings were deleted.
+    megapixels: of the photo.
+    degraded: the recipe features that were dropped to meet the deadline.
+    rank, rank_terms: its rank in its album and the reasons; None before the album is ranked.
     """
 
     id: JobId
@@ -120,7 +124,7 @@ class JobRow:
     stages: tuple[StageRow, ...]
     background_key: str | None = None
     photo_url: str | None = None
-    upload: Named | None = None
+    upload: UploadRef | None = None
     keep_nothing: bool = False
     expires_at: dt.datetime | None = None
     expired_at: dt.datetime | None = None
@@ -134,17 +138,17 @@ class JobRow:
     rank_terms: Json | None = None
 
     def result(self, stage: StageName) -> Json | None:
-        """Return what a stage stored, as people corrected it.
+        """Return the stored result of a stage, with the labels that people corrected.
 
-        None when it has not, or the job does not run it.
+        None when the stage has stored nothing, or the job does not run it.
         """
         stored = next((row.result for row in self.stages if row.name == stage), None)
-        return labels.relabelled(stage, stored, self.corrections)
+        return labels.apply_labels(stage, stored, self.corrections)
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """What a list of jobs is narrowed to; `before` is the id that the last page ended with."""
+class JobFilter:
+    """The filters of a list of jobs; `before` is the last id of the previous page."""
 
     tenant: Tenant
     state: JobState | None = None
@@ -159,12 +163,12 @@ def find(connection: Connection, job_id: JobId, tenant: Tenant) -> JobRow | None
     row = connection.execute(_FIND, {"job_id": job_id, "tenant": tenant}).one_or_none()
     if row is None:
         return None
-    return _unfinished(row.job) if row.outcome is None else _parsed(row.job)
+    return _parse_unfinished(row.job) if row.outcome is None else _parse_job(row.job)
 
 
-def submitted(job: Submission, written: Submitted) -> JobRow:
-    """Return a job as it stands when it has just been written: as `find` would read it."""
-    rows = sorted(written.stages, key=lambda row: _PLACES[row["stage"]])
+def from_submission(job: NewPhotoJob, written: WrittenJob) -> JobRow:
+    """Return a job that was just written, as `find` would read it."""
+    rows = sorted(written.stages, key=lambda row: _STAGE_ORDER[row["stage"]])
     return JobRow(
         id=job.job_id,
         tenant=job.tenant,
@@ -191,28 +195,33 @@ def submitted(job: Submission, written: Submitted) -> JobRow:
     )
 
 
-def among(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, JobRow | None]:
-    """Return those of the jobs that there are, of any day and any tenant, as `jobs_in` does."""
+def get_many(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, JobRow | None]:
+    """Return the jobs that exist, of any day and any tenant; None for an unreadable one."""
     if not job_ids:
         return {}
-    # A prepared statement gets a generic plan at its sixth execution, if only for its cost to be
-    # compared: with `= ANY(:ids)` alone that plan names, and locks, every day.
-    job = _JOB.format(stages="stages", own=f" AND {days.within('stages.job_id', job_ids)}")
+    # At the sixth execution of a prepared statement PostgreSQL also builds a generic plan, to
+    # compare its cost. With `= ANY(:ids)` alone that plan opens and locks every partition.
+    job = _JOB.format(
+        stages="stages", own=f" AND {partitions.day_condition('stages.job_id', job_ids)}"
+    )
     query = text(f"""
-        SELECT {job} AS job FROM jobs WHERE id = ANY(:ids) AND {days.within("id", job_ids)}
-    """)  # noqa: S608 - all parts stand here and in days
-    return jobs_in(connection.execute(query, {"ids": list(job_ids)}).scalars().all())
+        SELECT {job} AS job FROM jobs
+        WHERE id = ANY(:ids) AND {partitions.day_condition("id", job_ids)}
+    """)  # noqa: S608 - all parts stand here and in partitions
+    return parse_jobs(connection.execute(query, {"ids": list(job_ids)}).scalars().all())
 
 
 def is_deleted(connection: Connection, job_id: JobId, tenant: Tenant) -> bool:
-    """Whether a tenant has deleted this job of its own."""
-    grave = tables.tombstones
-    query = select(grave.c.job_id).where(grave.c.job_id == job_id, grave.c.tenant == tenant)
+    """Return whether the tenant had this job and has deleted it."""
+    tombstones = tables.tombstones
+    query = select(tombstones.c.job_id).where(
+        tombstones.c.job_id == job_id, tombstones.c.tenant == tenant
+    )
     return connection.execute(query).one_or_none() is not None
 
 
-def listed(connection: Connection, listing: Listing) -> list[JobRow]:
-    """Return a page of a tenant's jobs, newest first, without those that cannot be read."""
+def list_jobs(connection: Connection, listing: JobFilter) -> list[JobRow]:
+    """Return a page of a tenant's jobs, newest first, without unreadable ones."""
     found: list[JobRow] = []
     while len(found) < listing.limit:
         rest = dataclasses.replace(listing, limit=listing.limit - len(found))
@@ -226,7 +235,7 @@ def listed(connection: Connection, listing: Listing) -> list[JobRow]:
     return found
 
 
-def _page(connection: Connection, listing: Listing) -> Sequence[RowMapping]:
+def _page(connection: Connection, listing: JobFilter) -> Sequence[RowMapping]:
     jobs = tables.jobs
     query = _WITH_STAGES.where(jobs.c.tenant == listing.tenant)
     if listing.before is not None:
@@ -236,52 +245,29 @@ def _page(connection: Connection, listing: Listing) -> Sequence[RowMapping]:
     if listing.metadata:
         query = query.where(jobs.c.metadata.contains(dict(listing.metadata)))
     if listing.state is not None:
-        query = query.where(_is_in(listing.state))
+        query = query.where(_state_condition(listing.state))
     rows = connection.execute(query.order_by(jobs.c.id.desc()).limit(listing.limit))
     return rows.mappings().all()
 
 
-def for_leases(connection: Connection, leases: Sequence[Lease]) -> Rows:
-    """Return the rows of the jobs of leases, with what their earlier stages made."""
+def read_for_leases(connection: Connection, leases: Sequence[Lease]) -> StoredJobs:
+    """Return the rows of the jobs of leases, with the results of their earlier stages."""
     ids = list({lease.job_id for lease in leases})
-    return connection.execute(_OF_LEASES, {"ids": ids}).scalars().all()
+    return connection.execute(_FIND_FOR_LEASES, {"ids": ids}).scalars().all()
 
 
-def jobs_in(rows: Rows) -> dict[JobId, JobRow | None]:
-    """Return the jobs that rows hold; None for one that this version cannot read."""
+def parse_jobs(rows: StoredJobs) -> dict[JobId, JobRow | None]:
+    """Return the jobs of stored rows by id; None for a job that this version cannot read."""
     jobs: dict[JobId, JobRow | None] = {}
     for stored in rows:
-        job = _columns(stored)
+        job = _parse_columns(stored)
         jobs[JobId(job["id"])] = None
         with contextlib.suppress(RowUnreadable):
             jobs[JobId(job["id"])] = _job_row(job)
     return jobs
 
 
-def next_capability(connection: Connection, served: Collection[Capability]) -> Capability | None:
-    """Return the capability whose head has the lowest rank, the later stage among equals.
-
-    None when none of them has a ready row.
-    """
-    heads = connection.execute(statements.HEADS, {"capabilities": list(served)}).all()
-    if not heads:
-        return None
-    lowest = min(heads, key=lambda head: (head.rank, -place(stage_of(head.capability))))
-    return Capability(lowest.capability)
-
-
-def ready_among(connection: Connection, served: Collection[Capability]) -> list[Capability]:
-    """Return those of the capabilities that have a ready row."""
-    heads = connection.execute(statements.HEADS, {"capabilities": list(served)})
-    return [Capability(head.capability) for head in heads]
-
-
-def stage_of(capability: str) -> StageName:
-    """Return the stage of a capability, such as `face` of `face.centerface`."""
-    return StageName(capability.partition(".")[0])
-
-
-def _is_in(state: JobState) -> Any:  # noqa: ANN401 - SQLAlchemy's clauses share no simpler type
+def _state_condition(state: JobState) -> Any:  # noqa: ANN401 - SQLAlchemy's clauses share no simpler type
     jobs, stages = tables.jobs, tables.stages
     if state in {JobState.QUEUED, JobState.RUNNING}:
         started = exists().where(stages.c.job_id == jobs.c.id, stages.c.started_at.is_not(None))
@@ -302,18 +288,18 @@ def _stage_row(row: Json) -> StageRow:
     )
 
 
-# Whoever waits polls, and mostly nothing has happened since: then it is the same object.
+# Waiting clients poll, and the row has mostly not changed: the cache then returns the same object.
 @lru_cache(maxsize=512)
-def _unfinished(stored: str) -> JobRow:
-    return _parsed(stored)
+def _parse_unfinished(stored: str) -> JobRow:
+    return _parse_job(stored)
 
 
-def _parsed(stored: str) -> JobRow:
-    """Return a job that `_FIND` has read.  Raises RowUnreadable."""
-    return _job_row(_columns(stored))
+def _parse_job(stored: str) -> JobRow:
+    """Return the job of a row that `_FIND` returned.  Raises RowUnreadable."""
+    return _job_row(_parse_columns(stored))
 
 
-def _columns(stored: str) -> dict[str, Any]:
+def _parse_columns(stored: str) -> dict[str, Any]:
     job: dict[str, Any] = json.loads(stored)
     for name in _IDS:
         job[name] = None if job[name] is None else uuid.UUID(job[name])
@@ -322,24 +308,24 @@ def _columns(stored: str) -> dict[str, Any]:
     return job
 
 
-def _upload(job: Row) -> Named | None:
+def _upload_ref(job: Row) -> UploadRef | None:
     if job["upload_id"] is None:
         return None
-    return Named(UploadId(job["upload_id"]), job["upload_etag"])
+    return UploadRef(UploadId(job["upload_id"]), job["upload_etag"])
 
 
 @lru_cache(maxsize=256)
 def _recipe(stored: str) -> Recipe:
-    """Return a recipe without what each job has of its own."""
+    """Return a recipe without the fields that differ by job: seed and metadata."""
     return from_json(json.loads(stored), seed=0, metadata={})
 
 
 def _job_row(job: Row) -> JobRow:
-    """Return a job.  Raises RowUnreadable when a column holds what only a later version knows."""
+    """Return a job.  Raises RowUnreadable for a value that only a later version can read."""
     try:
         return _read_job(job)
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        _log.exception("a job cannot be read", job=str(job["id"]))
+        _log.exception("job_unreadable", job=str(job["id"]))
         raise RowUnreadable(f"job {job['id']}: {error!r}") from error
 
 
@@ -359,7 +345,7 @@ def _read_job(job: Row) -> JobRow:
         photo_key=job["photo_key"],
         background_key=job["background_key"],
         photo_url=job["photo_url"],
-        upload=_upload(job),
+        upload=_upload_ref(job),
         batch_id=None if job["batch_id"] is None else BatchId(job["batch_id"]),
         rank=job["album_rank"],
         rank_terms=job["album_terms"],
@@ -372,7 +358,7 @@ def _read_job(job: Row) -> JobRow:
         megapixels=job["megapixels"] or 0.0,
         degraded=tuple(job["degraded"] or ()),
         stages=tuple(
-            map(_stage_row, sorted(job["stages"], key=lambda stage: _PLACES[stage["stage"]]))
+            map(_stage_row, sorted(job["stages"], key=lambda stage: _STAGE_ORDER[stage["stage"]]))
         ),
         photo_digest=job["photo_digest"],
         parent_id=None if job["parent_id"] is None else JobId(job["parent_id"]),

@@ -1,25 +1,36 @@
-"""A job about to be written, and the rows of its stages."""
+"""Photo jobs and batches about to be written, and how they become rows of the queue."""
 
-import datetime as dt
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+from sqlalchemy import Connection
+
+from smart_filter_shared.artifacts import references
+from smart_filter_shared.artifacts.retention import RetentionPolicy
+from smart_filter_shared.artifacts.uploads import UploadRef
+from smart_filter_shared.errors import InputsExpired
 from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant
-from smart_filter_shared.jobs import fairness
-from smart_filter_shared.jobs.fairness import Place
-from smart_filter_shared.jobs.models import Plan
-from smart_filter_shared.jobs.retention import Keeping
-from smart_filter_shared.jobs.states import StageState
-from smart_filter_shared.jobs.uploads import Named
-from smart_filter_shared.pipeline import PIPELINE, Stage, StageName, needs_within
-from smart_filter_shared.recipe import Recipe, stages
+from smart_filter_shared.jobs import result_cache
+from smart_filter_shared.jobs.photo_queue import CLIENT
+from smart_filter_shared.model_registry.registry import StagePlan
+from smart_filter_shared.pipeline import PIPELINE, Stage, StageName, get_stage, needs_within
+from smart_filter_shared.queue import fair_queueing
+from smart_filter_shared.queue.fair_queueing import Reservation
+from smart_filter_shared.queue.states import StageState
+from smart_filter_shared.queue.submission import (
+    NewBatch,
+    NewJob,
+    RejectedItem,
+    StagePayload,
+    WrittenJob,
+)
+from smart_filter_shared.recipe import Recipe, required_stages
 
 
 @dataclass(frozen=True, slots=True)
-class Membership:
-    """Of which batch a job is which item, 0 the first; whether it is ranked in it."""
+class BatchMember:
+    """A job's place in a batch: its index from 0, and whether the job is ranked in the batch."""
 
     batch_id: BatchId
     index: int
@@ -27,33 +38,36 @@ class Membership:
 
 
 @dataclass(frozen=True, slots=True)
-class Submission:
-    """A job about to be written.
+class NewPhotoJob:
+    """A photo job about to be written.
 
-    plans: what runs each of its stages.  webhook_url: who is told of its end beside webhooks.
+    plans: the models and parameters that run each of its stages.
+    webhook_url: an address that is notified of its end, in addition to the tenant's webhooks.
     megapixels: of the photo, by its header; 0 until it is known.
-    photo_key, photo_digest: None for a photo that `prepare` has to bring, from photo_url or upload.
-    works: what its stages are asked, and sources: which earlier job has done so (memory.py).
-    parent_id: the job that it was derived from.  borrows: objects of other jobs that it needs.
-    corrections: what people say is right (corrections.py).
-    degraded: what it was given up for its deadline.  foreseen: in how many seconds half of such
-    jobs, and nine tenths, will have ended; None when nothing is to be learnt from it.
+    photo_key, photo_digest: None for a photo that `prepare` imports from photo_url or upload.
+    works: the cache key of each stage; sources: the earlier job whose result a stage reuses
+    (result_cache.py).
+    parent_id: the job that it was derived from.  borrows: keys of other jobs' objects it needs.
+    corrections: the user corrections that apply to it (feedback/corrections.py).
+    degraded: the recipe features that were dropped to meet the deadline.
+    foreseen: the forecast p50 and p90, in seconds until its end; None when the forecast is not
+    used for calibration.
     """
 
     job_id: JobId
     tenant: Tenant
     recipe: Recipe
     seed: int
-    place: Place
+    place: Reservation
     photo_key: str | None
     photo_digest: str | None
     background_key: str | None
-    keeping: Keeping
-    plans: Mapping[StageName, Plan]
+    keeping: RetentionPolicy
+    plans: Mapping[StageName, StagePlan]
     webhook_url: str | None = None
     megapixels: float = 0.0
     photo_url: str | None = None
-    upload: Named | None = None
+    upload: UploadRef | None = None
     works: Mapping[StageName, str] = field(default_factory=dict)
     sources: Mapping[StageName, JobId] = field(default_factory=dict)
     parent_id: JobId | None = None
@@ -61,99 +75,195 @@ class Submission:
     corrections: tuple[Mapping[str, object], ...] = ()
     degraded: tuple[str, ...] = ()
     foreseen: tuple[float, float] | None = None
-    membership: Membership | None = None
+    membership: BatchMember | None = None
 
     @property
     def album(self) -> BatchId | None:
-        """The batch that it is ranked in."""
+        """The batch that the job is ranked in, if any."""
         member = self.membership
         return member.batch_id if member is not None and member.is_ranked else None
 
 
 @dataclass(frozen=True, slots=True)
-class Submitted:
-    """What was written of a job: when, the rows of its stages; and what to ring for it."""
+class NewPhotoBatch:
+    """A batch of photo jobs about to be written.
 
-    created_at: dt.datetime
-    stages: Sequence[Mapping[str, Any]]
-    ringing: list[Capability]
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """An item that was refused at the door; error: as a failed job has it."""
-
-    index: int
-    error: Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class BatchSubmission:
-    """A batch about to be written.
-
-    best: of an album, how many are composed.  webhook_url: who is told of its end beside webhooks.
+    best: how many photos of an album are composed; None for a batch that is not an album.
+    webhook_url: an address that is notified of its end, in addition to the tenant's webhooks.
     """
 
     batch_id: BatchId
     tenant: Tenant
     best: int | None
     webhook_url: str | None
-    jobs: Sequence[Submission]
-    gaps: Sequence[Gap]
+    jobs: Sequence[NewPhotoJob]
+    gaps: Sequence[RejectedItem]
 
 
-def stage_rows(
-    submission: Submission, taken: Collection[StageName] = ()
-) -> list[dict[str, object]]:
+def submit_job(connection: Connection, job: NewPhotoJob) -> WrittenJob:
+    """Write a job and its stages; return what was written.
+
+    Stages whose results are reused from earlier jobs are written as succeeded.
+    Raises InputsExpired when a needed object of another job has expired; the caller must then
+    roll back.
+    """
+    _add_references(connection, job)
+    reused = result_cache.reuse(
+        connection, job.tenant, job.job_id, job.sources, running=job.plans, keeping=job.keeping
+    )
+    return CLIENT.submit(connection, _as_rows(job, reused))
+
+
+def submit_batch(connection: Connection, batch: NewPhotoBatch) -> list[Capability]:
+    """Write a batch, its jobs and its refused items; return the capabilities to ring.
+
+    Jobs of a batch reference no objects of other jobs, and reuse no results.
+    """
+    return CLIENT.submit_batch(
+        connection,
+        NewBatch(
+            batch.batch_id,
+            batch.tenant,
+            batch.best,
+            batch.webhook_url,
+            [_as_rows(job, {}) for job in batch.jobs],
+            batch.gaps,
+        ),
+    )
+
+
+def stage_payload(plan: StagePlan) -> StagePayload:
+    """Return what a plan runs, as the queue stores it."""
+    # Omit the element when empty: keys must equal those stored before trained weights existed.
+    weights = [plan.digests] if plan.digests else []
+    key = json.dumps([plan.models, plan.parameters, *weights], sort_keys=True)
+    return StagePayload(plan.models, plan.parameters, plan.digests, key)
+
+
+def _as_rows(job: NewPhotoJob, reused: Mapping[StageName, result_cache.Result]) -> NewJob:
+    return NewJob(
+        job.job_id,
+        _job_row(job),
+        [*_stage_rows(job, reused), *_reused_rows(job, reused)],
+        [
+            key
+            for key in (job.photo_key, job.background_key)
+            if key is not None and key not in job.borrows
+        ],
+    )
+
+
+def _stage_rows(job: NewPhotoJob, reused: Collection[StageName] = ()) -> list[dict[str, object]]:
     """Return the rows of the stages that a job runs, as `submit` writes them.
 
-    taken: those that it takes over from other jobs.
+    reused: the stages whose results are reused from other jobs; they get no row here.
     """
-    recipe = submission.recipe
-    running = [stage for stage in stages(recipe) if stage not in taken]
+    recipe = job.recipe
+    running = [stage for stage in required_stages(recipe) if stage not in reused]
     return [
         {
-            "job_id": submission.job_id,
+            "job_id": job.job_id,
             "stage": str(stage.name),
-            "capability": submission.plans[stage.name].capability,
-            "models": submission.plans[stage.name].models,
-            "parameters": submission.plans[stage.name].parameters,
-            "digests": submission.plans[stage.name].digests,
+            "capability": job.plans[stage.name].capability,
+            "models": job.plans[stage.name].models,
+            "parameters": job.plans[stage.name].parameters,
+            "digests": job.plans[stage.name].digests,
             "shadows": {
                 task: shadow.digest
-                for task, shadow in submission.plans[stage.name].shadows.items()
-                if shadow.follows(submission.job_id)
+                for task, shadow in job.plans[stage.name].shadows.items()
+                if shadow.follows(job.job_id)
             },
-            "batch_key": _first_batch_key(submission, stage.name),
-            "work": submission.works.get(stage.name),
-            # In an album the picture waits for the ranking too.
+            "batch_key": _first_batch_key(job, stage.name),
+            "work": job.works.get(stage.name),
+            # In an album the gated stage also waits for the ranking.
             "open_needs": len(needs_within(stage, running))
-            + (submission.album is not None and stage.name == StageName.COMPOSITE),
+            + (job.album is not None and stage.gated_by_album),
             "state": str(_first_state(stage, recipe, running)),
             "not_before": None if needs_within(stage, running) else recipe.run_at,
-            "rank": fairness.rank(submission.place, recipe.priority),
-            "album": submission.album,
-            "head_start": fairness.HEAD_START_SECONDS[recipe.priority],
+            "rank": fair_queueing.rank(job.place, recipe.priority),
+            "album": job.album,
+            "head_start": fair_queueing.HEAD_START_SECONDS[recipe.priority],
         }
         for stage in PIPELINE
         if stage.name in running
     ]
 
 
-def batch_key(plan: Plan) -> str:
-    """Return what rows must share to share a forward pass."""
-    # As before there were trained weights when there are none.
-    weights = [plan.digests] if plan.digests else []
-    return json.dumps([plan.models, plan.parameters, *weights], sort_keys=True)
-
-
-def _first_batch_key(submission: Submission, stage: StageName) -> str:
-    key = batch_key(submission.plans[stage])
-    # Whoever waits for a server elsewhere waits alone.
-    alone = submission.photo_url is not None and stage == StageName.PREPARE
-    return f"{key} {submission.job_id}" if alone else key
+def _first_batch_key(job: NewPhotoJob, stage: StageName) -> str:
+    key = stage_payload(job.plans[stage]).batch_key
+    # A photo from an address gets a unique key: a slow remote server delays no other job.
+    alone = job.photo_url is not None and get_stage(stage).imports_photo
+    return f"{key} {job.job_id}" if alone else key
 
 
 def _first_state(stage: Stage, recipe: Recipe, running: Collection[StageName]) -> StageState:
     waits = bool(needs_within(stage, running)) or recipe.run_at is not None
     return StageState.WAITING if waits else StageState.READY
+
+
+def _job_row(job: NewPhotoJob) -> dict[str, object]:
+    recipe, member = job.recipe, job.membership
+    p50, p90 = job.foreseen or (None, None)
+    return {
+        "id": job.job_id,
+        "tenant": job.tenant,
+        "recipe": recipe.as_json(),
+        "seed": job.seed,
+        "metadata": dict(recipe.metadata),
+        "photo_key": job.photo_key,
+        "photo_digest": job.photo_digest,
+        "photo_url": job.photo_url,
+        "upload_id": None if job.upload is None else job.upload.id,
+        "upload_etag": None if job.upload is None else job.upload.etag,
+        "background_key": job.background_key,
+        "estimated_seconds": job.place.estimated_seconds,
+        "webhook_url": job.webhook_url,
+        "megapixels": job.megapixels,
+        "keep_input_seconds": job.keeping.input_seconds,
+        "keep_result_seconds": job.keeping.result_seconds,
+        "keep_nothing": job.keeping.nothing,
+        "parent_id": job.parent_id,
+        "corrections": [dict(one) for one in job.corrections],
+        "batch_id": None if member is None else member.batch_id,
+        "batch_index": None if member is None else member.index,
+        "degraded": list(job.degraded) or None,
+        "foreseen_p50": p50,
+        "foreseen_p90": p90,
+        "deadline_ms": recipe.deadline_ms,
+    }
+
+
+def _add_references(connection: Connection, job: NewPhotoJob) -> None:
+    """Add references to the objects of other jobs that the job needs.  Raises InputsExpired."""
+    available = references.add_references(
+        connection,
+        job.tenant,
+        job.job_id,
+        job.borrows,
+        job.keeping,
+    )
+    if len(available) < len(job.borrows):
+        raise InputsExpired(
+            f"the photo of job {job.parent_id}, or a file submitted with it, is not kept any"
+            " more; submit it again"
+        )
+
+
+def _reused_rows(
+    job: NewPhotoJob, reused: Mapping[StageName, result_cache.Result]
+) -> list[dict[str, object]]:
+    """Return the rows of the stages whose results are reused from other jobs."""
+    if not reused:
+        return []
+    return [
+        {
+            **row,
+            "state": StageState.SUCCEEDED,
+            "open_needs": 0,
+            "not_before": None,
+            "seconds": 0.0,
+            "result": reused[StageName(str(row["stage"]))],
+        }
+        for row in _stage_rows(job)
+        if row["stage"] in reused
+    ]

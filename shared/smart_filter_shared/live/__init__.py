@@ -1,5 +1,5 @@
-"""Live video: what the API, which lets clients in, and the live workers agree on.
+"""Live video: the contract between the API, which admits clients, and the live workers.
 
-tokens       what opens one connection
-backgrounds  what may stand behind people in live video
+tokens       tokens that open one connection each
+backgrounds  backgrounds that live video allows
 """

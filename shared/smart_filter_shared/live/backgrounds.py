@@ -1,6 +1,6 @@
-"""What may stand behind people in live video: what a recipe may ask for, but for a few.
+"""Parse the backgrounds that live video allows, a subset of those of recipes.
 
-A live worker has neither database nor storage, and fetches nothing; and its frames are JPEG.
+A live worker has neither database nor storage, and does not fetch URLs. Its frames are JPEG.
 """
 
 from typing import Final
@@ -12,25 +12,25 @@ from smart_filter_shared.recipe import background as words
 
 _SEND_IT: Final = 'send the picture to the connection: {"background_file": true}, then its bytes'
 _REFUSED: Final = {
-    BackgroundKind.TRANSPARENT: "frames are JPEG, which shows nothing through; use color:white"
-    " or alike",
+    BackgroundKind.TRANSPARENT: "frames are JPEG, which has no transparency; use an opaque color,"
+    " such as color:white",
     BackgroundKind.FILE: _SEND_IT,
-    BackgroundKind.URL: f"live video fetches nothing; {_SEND_IT}",
+    BackgroundKind.URL: f"live video does not fetch URLs; {_SEND_IT}",
 }
 
 
 def read(text: str) -> Background:
-    """Return the background that is asked for.  Raises ValueError, which says what to do."""
+    """Parse a background of live video.  Raises ValueError, which says what to do."""
     kind, _, value = text.partition(":")
     if kind == BackgroundKind.PRESET and "/" in value:
-        raise ValueError(f"live video has the generated designs alone; {_SEND_IT}")
+        raise ValueError(f"live video has only the generated designs; {_SEND_IT}")
     asked = words.read(text)
     if asked.kind in _REFUSED:
         raise ValueError(_REFUSED[asked.kind])
-    if asked.kind == BackgroundKind.COLOR and _shows_through(asked.value or ""):
-        raise ValueError("frames are JPEG, which shows nothing through; use an opaque colour")
+    if asked.kind == BackgroundKind.COLOR and _is_translucent(asked.value or ""):
+        raise ValueError("frames are JPEG, which has no transparency; use an opaque color")
     return asked
 
 
-def _shows_through(css_colour: str) -> bool:
-    return Color(css_colour).alpha(nans=False) < 1
+def _is_translucent(css_color: str) -> bool:
+    return Color(css_color).alpha(nans=False) < 1

@@ -1,8 +1,8 @@
-"""Tokens that open one connection of live video: signed by the API, read by a live worker.
+"""Tokens that open one connection of live video: signed by the API, verified by a live worker.
 
-A token says all that a worker must know, so that it needs neither database nor storage:
-whose connection it is, until when it may begin, and a number that no other token has, by which
-the worker knows it again. JSON and its HMAC-SHA256 (RFC 2104), both in base64url.
+A token contains all that a worker must know, so the worker needs neither database nor storage:
+the tenant, the expiry, and a unique nonce, by which the worker detects a second use. The format is
+JSON and its HMAC-SHA256 (RFC 2104), both in base64url.
 """
 
 import base64
@@ -18,9 +18,9 @@ from smart_filter_shared.errors import Unauthorized
 from smart_filter_shared.ids import Tenant
 
 LIFETIME_SECONDS: Final = 60
-# What is longer is none of ours, and is not looked at.  The longest of ours has a background of
-# 1000 characters, 4 bytes each: 5800 with what else it says, in base64url.
-MOST_CHARACTERS: Final = 8192
+# Longer texts are rejected unread. The longest valid token has a background of 1000 characters of
+# 4 bytes each: 5800 characters in base64url with its other fields.
+MAX_CHARACTERS: Final = 8192
 
 _PURPOSE: Final = b"smart-filter: live video"
 _NONCE_BYTES: Final = 16
@@ -28,11 +28,11 @@ _REMEDY: Final = "get a new one by POST /v1/live"
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
-    """What a token says.
+class TokenClaims:
+    """The content of a token.
 
-    nonce: of this token alone.  background: what stands behind people at first, as
-    `backgrounds.read` takes it; None: what the worker's default is.
+    nonce: unique for each token.  background: the initial background, in the form that
+    `backgrounds.read` parses; None: the worker's default.
     """
 
     tenant: Tenant
@@ -42,67 +42,67 @@ class Admission:
 
 
 class Tokens:
-    """Issues tokens with the first of some keys, and reads those of all."""
+    """Signs tokens with the first of several keys, and verifies them with all."""
 
     def __init__(self, keys: Sequence[str]) -> None:
-        """Take keys: texts that nobody can guess, at least one."""
+        """Derive the signing keys.  keys: at least one unguessable text."""
         self._keys = [hmac.digest(_PURPOSE, key.encode(), "sha256") for key in keys]
 
     def issue(
         self, tenant: Tenant, *, background: str | None, now: dt.datetime
-    ) -> tuple[str, Admission]:
-        """Return a token, and what it says."""
-        admission = Admission(
+    ) -> tuple[str, TokenClaims]:
+        """Return a token and its content."""
+        claims = TokenClaims(
             tenant=tenant,
             nonce=secrets.token_urlsafe(_NONCE_BYTES),
             expires_at=now + dt.timedelta(seconds=LIFETIME_SECONDS),
             background=background,
         )
-        said = {
-            "tenant": admission.tenant,
-            "nonce": admission.nonce,
-            "expires": admission.expires_at.timestamp(),
-            "background": admission.background,
+        fields = {
+            "tenant": claims.tenant,
+            "nonce": claims.nonce,
+            "expires": claims.expires_at.timestamp(),
+            "background": claims.background,
         }
-        content = json.dumps(said, separators=(",", ":"), ensure_ascii=False).encode()
-        return f"{_written(content)}.{_written(_digest(self._keys[0], content))}", admission
+        content = json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()
+        return f"{_encode(content)}.{_encode(_digest(self._keys[0], content))}", claims
 
-    def read(self, token: str, *, now: dt.datetime) -> Admission:
-        """Return what a token says.  Raises Unauthorized when it is wrong, or too old."""
-        content, digest = _parted(token)
-        # All of them, so that it takes as long whichever fits.
+    def read(self, token: str, *, now: dt.datetime) -> TokenClaims:
+        """Return a token's content.  Raises Unauthorized when the token is invalid or expired."""
+        content, digest = _split_token(token)
+        # Compare with all keys, so that the time does not depend on the key that fits.
         fits = [hmac.compare_digest(_digest(key, content), digest) for key in self._keys]
         if not any(fits):
             raise Unauthorized(f"the token is not one of this service; {_REMEDY}", pointer="/token")
-        said = json.loads(content)
-        admission = Admission(
-            tenant=Tenant(said["tenant"]),
-            nonce=said["nonce"],
-            expires_at=dt.datetime.fromtimestamp(said["expires"], dt.UTC),
-            background=said["background"],
+        fields = json.loads(content)
+        claims = TokenClaims(
+            tenant=Tenant(fields["tenant"]),
+            nonce=fields["nonce"],
+            expires_at=dt.datetime.fromtimestamp(fields["expires"], dt.UTC),
+            background=fields["background"],
         )
-        if admission.expires_at <= now:
+        if claims.expires_at <= now:
             raise Unauthorized(f"the token has expired; {_REMEDY}", pointer="/token")
-        return admission
+        return claims
 
 
-def _parted(token: str) -> tuple[bytes, bytes]:
+def _split_token(token: str) -> tuple[bytes, bytes]:
     content, _, digest = token.partition(".")
-    if len(token) <= MOST_CHARACTERS and token.isascii():
+    if len(token) <= MAX_CHARACTERS and token.isascii():
         try:
-            return _read(content), _read(digest)
+            return _decode(content), _decode(digest)
         except ValueError:
             pass
-    raise Unauthorized(f"this is no token; {_REMEDY}", pointer="/token")
+    raise Unauthorized(f"this is not a token; {_REMEDY}", pointer="/token")
 
 
 def _digest(key: bytes, content: bytes) -> bytes:
     return hmac.digest(key, content, "sha256")
 
 
-def _written(content: bytes) -> str:
+def _encode(content: bytes) -> str:
     return base64.urlsafe_b64encode(content).decode().rstrip("=")
 
 
-def _read(text: str) -> bytes:
+def _decode(text: str) -> bytes:
     return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)

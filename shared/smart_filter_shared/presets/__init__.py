@@ -1,9 +1,9 @@
-"""The generated backgrounds: what they are called, mean and look like.
+"""The generated backgrounds: names, meanings and looks.
 
-Pure data: the API checks names against it, the workers choose by moods and by the impression
-that each makes, and draw by family and palette. Backgrounds that are pictures stand in a table
-instead (stock.py). Another look of a family is one entry here; a new family is one file among
-the workers' backgrounds as well.
+Pure data: the API checks names against it. The workers choose by mood and by the impression of
+each design, and draw by family and palette. Backgrounds that are pictures are rows of a table
+instead (stock.py). A new look of a family is one entry here; a new family also needs one file
+among the workers' background designs.
 """
 
 from collections.abc import Iterable
@@ -14,18 +14,18 @@ from smart_filter_shared.presets.scenes import SCENES
 from smart_filter_shared.presets.soft import SOFT
 from smart_filter_shared.presets.surfaces import SURFACES
 
-__all__ = ["PICTURE", "PRESETS", "SURFACE_FAMILIES", "Mood", "Preset", "Source", "named"]
+__all__ = ["PICTURE", "PRESETS", "SURFACE_FAMILIES", "Mood", "Preset", "Source", "find_preset"]
 
 PRESETS: tuple[Preset, ...] = (*SOFT, *SCENES, *SURFACES, *PATTERNS)
 
-# Families that others can be printed on.
+# Families on which other designs can be printed.
 SURFACE_FAMILIES = frozenset({"fabric", "paper", "plaster"})
 
 
-def named(name: str, among: Iterable[Preset] = PRESETS) -> tuple[Preset, Preset | None]:
-    """Return the preset of a name, and the one it is printed on in `rainbow+linen`.
+def find_preset(name: str, among: Iterable[Preset] = PRESETS) -> tuple[Preset, Preset | None]:
+    """Return the preset of a name, and the surface that it is printed on (`rainbow+linen`).
 
-    Raises KeyError when there is no such preset, or the second is no surface.
+    Raises KeyError when there is no such preset, or the second one is not a surface.
     """
     known = {preset.name: preset for preset in among}
     first, plus, second = name.partition("+")

@@ -1,4 +1,4 @@
-"""Backgrounds that somebody drew: arcs, scraps in the air, rays, waves, facets, dots."""
+"""Presets with drawn patterns: arcs, confetti, rays, waves, facets, dots."""
 
 from smart_filter_shared.presets.preset import Mood, Preset
 

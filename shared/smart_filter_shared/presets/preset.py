@@ -1,4 +1,4 @@
-"""What is known of one background: its name, what it means and how its family draws it."""
+"""The description of one background: name, meaning, and how its family draws it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Mood(StrEnum):
-    """What the faces in a photo say, and what a background goes with."""
+    """The mood of the faces in a photo, and of the backgrounds that suit them."""
 
     JOYFUL = "joyful"
     CALM = "calm"
@@ -18,10 +18,10 @@ class Mood(StrEnum):
 
 
 class Source(StrEnum):
-    """Who provides a background; a name says so before its slash, of a generated one it has none.
+    """The provider of a background, which its name has before a slash, except a generated one's.
 
-    generated: drawn.  site: a picture of the operator's, for everybody.  tenant: a picture of
-    a tenant's own, which nobody else sees.
+    generated: drawn.  site: a picture of the operator's, for all tenants.  tenant: a tenant's own
+    picture, which no other tenant sees.
     """
 
     GENERATED = "generated"
@@ -29,7 +29,7 @@ class Source(StrEnum):
     TENANT = "tenant"
 
 
-# The family of whatever is a picture and not drawn.
+# The family of backgrounds that are pictures.
 PICTURE = "picture"
 
 
@@ -37,12 +37,12 @@ PICTURE = "picture"
 class Preset:
     """One background by name: `sky`, `site/lobby`, `tenant/beach`.
 
-    family: the drawing that makes it, or `picture`.  tags: what it shows, for search by keywords.
-    moods: what it goes with, the best first.
-    palette: its colours as #rrggbb, in the order that the family gives a meaning to.
-    brightness: mean Rec. 709 luma of what is drawn, 0 black to 1 white, within 0.1.
-    parameters: what else the family's file knows, by name; what is missing has its default.
-    impression: of a picture, its mean colours by place, as the workers write them; "" of designs.
+    family: the design family that draws it, or `picture`.  tags: words for search by keywords.
+    moods: the moods that it suits, the best first.
+    palette: its colors as #rrggbb; the family gives each position a meaning.
+    brightness: mean Rec. 709 luma of the drawing, 0 black to 1 white, within 0.1.
+    parameters: other parameters of the family, by name; a missing one has its default.
+    impression: the mean colors of a picture by place, as the workers write them; "" for designs.
     """
 
     name: str
@@ -57,6 +57,6 @@ class Preset:
 
     @property
     def source(self) -> Source:
-        """Who provides it."""
+        """The provider of the background."""
         before, slash, _ = self.name.partition("/")
         return Source(before) if slash else Source.GENERATED

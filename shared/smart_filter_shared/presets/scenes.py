@@ -1,4 +1,4 @@
-"""Backgrounds of the world outside: skies, hills, nights, sunlight through a window."""
+"""Presets of outdoor scenes: skies, hills, nights, sunlight through a window."""
 
 from smart_filter_shared.presets.preset import Mood, Preset
 

@@ -1,4 +1,4 @@
-"""Backgrounds without edges: gradients, lights out of focus, silk, a photographer's canvas."""
+"""Presets without edges: gradients, lights out of focus, silk, a photographer's canvas."""
 
 from smart_filter_shared.presets.preset import Mood, Preset
 

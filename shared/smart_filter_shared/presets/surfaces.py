@@ -1,4 +1,4 @@
-"""Backgrounds one could touch: paper, cloth, plastered walls, marble, terrazzo."""
+"""Presets of surfaces: paper, cloth, plastered walls, marble, terrazzo."""
 
 from smart_filter_shared.presets.preset import Mood, Preset
 

@@ -1,11 +1,11 @@
-"""Other words for what designs are tagged with, for moods and for colours."""
+"""Synonyms of the designs' tags, of moods and of colors."""
 
 from collections.abc import Mapping
 from typing import Final
 
 from smart_filter_shared.presets import Mood
 
-# Other words for tags, the tags in the order of how well they fit.
+# Tags by synonym, the best-fitting tag first.
 SYNONYMS: Final[Mapping[str, str]] = {
     "abstract": "gradient geometric",
     "anniversary": "celebration wedding",
@@ -156,13 +156,13 @@ SYNONYMS: Final[Mapping[str, str]] = {
     "xmas": "christmas",
 }
 
-# What people write between the words that mean something.
-NO_WORDS: Final = frozenset(
+# Words of a query that carry no meaning.
+STOP_WORDS: Final = frozenset(
     "a an the and or of in on at by to for from with before behind over under near my our some "
     "very like please background backgrounds wallpaper picture photo style".split()
 )
 
-# Of colours, which are looked up before synonyms.
+# Spelling variants of colors, which are looked up before synonyms.
 SPELLINGS: Final[Mapping[str, str]] = {"gray": "grey"}
 
 MOODS: Final[Mapping[str, Mood]] = {
@@ -193,10 +193,10 @@ MOODS: Final[Mapping[str, Mood]] = {
     "fierce": Mood.TENSE,
 }
 
-# CSS names that mean something else among backgrounds, or no colour at all.
-NO_COLOURS: Final = frozenset({"transparent", "currentcolor", "snow", "linen"})
-# Words for colours that CSS has no name for.
-MORE_COLOURS: Final[Mapping[str, str]] = {
+# CSS color names that mean something else for backgrounds, or no color at all.
+NO_COLORS: Final = frozenset({"transparent", "currentcolor", "snow", "linen"})
+# Colors that CSS has no name for.
+MORE_COLORS: Final[Mapping[str, str]] = {
     "apricot": "#fbceb1",
     "blush": "#f3c6c4",
     "burgundy": "#6d1a36",
@@ -218,8 +218,8 @@ MORE_COLOURS: Final[Mapping[str, str]] = {
     "turquoise": "#3cc4c4",
     "violet": "#8f5fc9",
 }
-COLOUR_WORDS: Final = frozenset(
+COLOR_WORDS: Final = frozenset(
     "aqua beige black blue brown coral crimson cyan fuchsia green grey indigo ivory khaki lavender "
     "magenta maroon navy olive orange orchid pink plum purple red salmon silver teal white "
     "yellow".split()
-) | frozenset(MORE_COLOURS)
+) | frozenset(MORE_COLORS)

@@ -1,6 +1,6 @@
-"""The words that backgrounds answer to, and how many answer each: what keywords may be.
+"""The keywords that find backgrounds, and the number of backgrounds that each finds.
 
-What a word asks for, and how well a background answers it, is the workers' to say.
+The workers decide what a word means and how well a background matches it.
 """
 
 from collections import Counter, defaultdict
@@ -11,16 +11,16 @@ from typing import Final
 
 from smart_filter_shared.presets import PRESETS, SURFACE_FAMILIES, Preset, synonyms
 
-# How dark or strong the colours of a background are.
+# Words for the lightness or saturation of a background's colors.
 TONES: Final = frozenset("dark light bright pastel vivid muted neutral".split())
-# Tags beyond these fit a synonym too little to be looked for.
-_MOST_TAGS: Final = 4
+# Tags searched for one synonym; later tags fit it too loosely.
+_MAX_TAGS: Final = 4
 
 
 class WordKind(StrEnum):
-    """What a word is; one that is several things is read as the first of them.
+    """The kind of a word; a word of several kinds counts as the first of them.
 
-    name: a background's own.
+    name: the name of a background.
     """
 
     COLOUR = "colour"
@@ -33,10 +33,10 @@ class WordKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word that means something here.
+    """A keyword.
 
-    word: several with blanks, such as `fairy lights`.  count: of the backgrounds that answer it;
-    None of colours and tones, which all answer more or less.
+    word: one word, or several with spaces, such as `fairy lights`.  count: number of matching
+    backgrounds; None for colors and tones, which every background matches to a degree.
     """
 
     word: str
@@ -44,10 +44,10 @@ class Word:
     count: int | None
 
 
-def known(among: Iterable[Preset]) -> list[Word]:
-    """Return the words that mean something among these backgrounds, in order.
+def list_words(among: Iterable[Preset]) -> list[Word]:
+    """Return the keywords that match any of these backgrounds, in alphabetical order.
 
-    CSS has names for more colours, which mean something too, and misspelt words may.
+    The list is not complete: other CSS color names match too, and some misspelled words do.
     """
     presets = tuple(among)
     answering: dict[str, set[int]] = defaultdict(set)
@@ -63,41 +63,41 @@ def known(among: Iterable[Preset]) -> list[Word]:
             case WordKind.MOOD:
                 return moods[synonyms.MOODS[word]]
             case _:
-                wanted = asked_by(word, answering.keys())
+                wanted = expand_word(word, answering.keys())
                 return len(set().union(*(answering.get(one, ()) for one in wanted)))
 
     words = [
         Word(word.replace("-", " "), kind, count(word, kind))
-        for word, kind in _kinds(presets).items()
+        for word, kind in _classify_words(presets).items()
     ]
-    # Synonyms of tags that none of these has mean nothing.
+    # Leave out synonyms of tags that no background has.
     return sorted((one for one in words if one.count != 0), key=lambda one: one.word)
 
 
-def known_tags(among: Iterable[Preset] = PRESETS) -> frozenset[str]:
-    """Return all words that some background answers to."""
+def list_tags(among: Iterable[Preset] = PRESETS) -> frozenset[str]:
+    """Return all words that match any background."""
     return frozenset(word for preset in among for word in words_of(preset))
 
 
 def words_of(preset: Preset) -> frozenset[str]:
-    """Return the words that a background answers to."""
-    return frozenset({own_name(preset), *_tags_of(preset)})
+    """Return the words that match a background."""
+    return frozenset({base_name(preset), *_tags_of(preset)})
 
 
-def own_name(preset: Preset) -> str:
-    """Return a background's name without whose it is: of `tenant/beach` nobody says more."""
+def base_name(preset: Preset) -> str:
+    """Return a background's name without its source: `beach` for `tenant/beach`."""
     _, _, name = preset.name.rpartition("/")
     return name
 
 
-def asked_by(word: str, tags: Collection[str]) -> list[str]:
-    """Return the words of backgrounds that a word asks for, the best first; itself, if it is one.
+def expand_word(word: str, tags: Collection[str]) -> list[str]:
+    """Return the tags that a word stands for, the best first; the word itself if it is a tag.
 
-    tags: what is known of words of backgrounds.
+    tags: the words of all backgrounds.
     """
     wanted = [word] if word in tags else []
     wanted += [tag for tag in synonyms.SYNONYMS.get(word, "").split() if tag not in wanted]
-    return wanted[:_MOST_TAGS]
+    return wanted[:_MAX_TAGS]
 
 
 def _tags_of(preset: Preset) -> set[str]:
@@ -105,14 +105,14 @@ def _tags_of(preset: Preset) -> set[str]:
     return {*preset.tags, preset.family} | surface
 
 
-def _kinds(presets: Sequence[Preset]) -> Mapping[str, WordKind]:
-    """Return what each word is; of several things the one that it is read as, which is last."""
+def _classify_words(presets: Sequence[Preset]) -> Mapping[str, WordKind]:
+    """Return the kind of each word; for a word of several kinds the last entry below wins."""
     tags = {tag for preset in presets for tag in _tags_of(preset)}
     return {
         **dict.fromkeys(synonyms.SYNONYMS, WordKind.SYNONYM),
-        **dict.fromkeys(map(own_name, presets), WordKind.NAME),
+        **dict.fromkeys(map(base_name, presets), WordKind.NAME),
         **dict.fromkeys(tags, WordKind.TAG),
         **dict.fromkeys(synonyms.MOODS, WordKind.MOOD),
         **dict.fromkeys(TONES, WordKind.TONE),
-        **dict.fromkeys(synonyms.COLOUR_WORDS, WordKind.COLOUR),
+        **dict.fromkeys(synonyms.COLOR_WORDS, WordKind.COLOUR),
     }

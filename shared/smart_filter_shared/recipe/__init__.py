@@ -1,42 +1,41 @@
-"""What a job asks for: the values of a recipe here, how they are read in the modules below.
+"""The recipe of a job: its values, and the parsers of its fields.
 
-`fields.parse` makes a recipe of what somebody sent; `background`, `framing` and `look` know
-the words of their part.
+`fields.parse` makes a recipe of a client's fields; `background`, `framing` and `look` parse the
+values of their part.
 """
 
 from smart_filter_shared.recipe.files import Effort, Files
 from smart_filter_shared.recipe.filters import Filter
-from smart_filter_shared.recipe.framing import Crop, Framing, Length, Span
+from smart_filter_shared.recipe.framing import Crop, Framing, Length, OutputSize
 from smart_filter_shared.recipe.look import Look, Outline, Shadow, ShadowKind
 from smart_filter_shared.recipe.recipe import (
     CHOOSABLE_TASKS,
-    CHOSEN_BY_PEOPLE,
-    COMPOSED,
-    CUT_OUT,
-    PICTURES,
+    COMPOSED_OUTPUTS,
+    CUTOUT_OUTPUTS,
+    PICTURE_OUTPUTS,
+    SUBJECT_MATCHED_KINDS,
     Background,
     BackgroundKind,
     Edge,
     Format,
     Output,
-    Priority,
+    PersonSelection,
     Recipe,
-    Whom,
+    format_persons,
     from_json,
     has_alpha,
-    persons_of,
-    persons_text,
-    stages,
+    parse_persons,
+    required_stages,
 )
 from smart_filter_shared.recipe.words import AUTO
 
 __all__ = [
     "AUTO",
     "CHOOSABLE_TASKS",
-    "CHOSEN_BY_PEOPLE",
-    "COMPOSED",
-    "CUT_OUT",
-    "PICTURES",
+    "COMPOSED_OUTPUTS",
+    "CUTOUT_OUTPUTS",
+    "PICTURE_OUTPUTS",
+    "SUBJECT_MATCHED_KINDS",
     "Background",
     "BackgroundKind",
     "Crop",
@@ -50,15 +49,14 @@ __all__ = [
     "Look",
     "Outline",
     "Output",
-    "Priority",
+    "OutputSize",
+    "PersonSelection",
     "Recipe",
     "Shadow",
     "ShadowKind",
-    "Span",
-    "Whom",
+    "format_persons",
     "from_json",
     "has_alpha",
-    "persons_of",
-    "persons_text",
-    "stages",
+    "parse_persons",
+    "required_stages",
 ]

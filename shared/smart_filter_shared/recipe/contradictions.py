@@ -1,66 +1,69 @@
-"""What cannot be meant together, though each value alone is right; all of it in one answer.
+"""Find fields of a recipe that contradict each other, though each value alone is valid.
 
-Every field of a contradiction is told the same sentence, which names what it is about.
+One answer lists all contradictions. Every field of a contradiction gets the same sentence.
 """
 
 from collections.abc import Iterator, Sequence
 
-from smart_filter_shared.cards import ModelCard, TaskName
+from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.errors import Contradiction, FieldError
-from smart_filter_shared.parameters import Parameters
+from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.recipe import framing
 from smart_filter_shared.recipe.files import Files
 from smart_filter_shared.recipe.framing import Crop, Framing
 from smart_filter_shared.recipe.look import ShadowKind
 from smart_filter_shared.recipe.recipe import (
-    PICTURES,
+    PICTURE_OUTPUTS,
     BackgroundKind,
     Format,
     Output,
+    PersonSelection,
     Recipe,
-    Whom,
     has_alpha,
 )
-from smart_filter_shared.recipe.words import AUTO, pointer
+from smart_filter_shared.recipe.words import AUTO, json_pointer
 
 
-def refuse(recipe: Recipe, *, segmenters: Sequence[ModelCard], background_file: str | None) -> None:
-    """Raise Contradiction when a recipe contradicts itself, every field at fault named.
+def reject_contradictions(
+    recipe: Recipe, *, segmenters: Sequence[ModelCard], background_file: str | None
+) -> None:
+    """Raise Contradiction, which names every field at fault, when a recipe contradicts itself.
 
-    segmenters: the models that are offered for cutting out.  background_file: the name of the
-    part that a background came as, when one did.
+    segmenters: the offered segmentation models.  background_file: the name of the form part of
+    an uploaded background, None without one.
     """
     found = [
         *_background(recipe, background_file),
         *_framing(recipe.framing),
-        *_kept(recipe),
+        *_kept_background(recipe),
         *_filters(recipe),
         *_files(recipe),
-        *_shrunk(recipe),
+        *_exact_size_png(recipe),
         *_model(recipe, segmenters),
     ]
     if found:
         raise Contradiction(found)
 
 
-def card_of(cards: Sequence[ModelCard], name: str) -> ModelCard | None:
-    """Return the card that a recipe means by `auto` or a name."""
+def find_card(cards: Sequence[ModelCard], name: str) -> ModelCard | None:
+    """Return the card that a recipe's model choice (`auto` or a name) stands for."""
     return next(
         (card for card in cards if (card.default if name == AUTO else card.name == name)), None
     )
 
 
 def _each(remedy: str, *names: str) -> list[FieldError]:
-    return [FieldError(pointer(name), remedy) for name in names]
+    return [FieldError(json_pointer(name), remedy) for name in names]
 
 
 def _background(recipe: Recipe, background_file: str | None) -> Iterator[FieldError]:
     background = recipe.background
     if background_file is not None and background.kind != BackgroundKind.FILE:
-        remedy = f"the background is to be {background}, and a file came along: send one of both"
+        remedy = f"background is {background}, and a background file was sent: send only one"
         yield from _each(remedy, "background", background_file)
     if _is_transparent(recipe) and recipe.format == Format.JPG and Output.IMAGE in recipe.outputs:
-        remedy = "jpg cannot hold transparency: ask for png, or for an opaque background"
+        remedy = "jpg has no transparency: choose png, or an opaque background"
         yield from _each(remedy, "format", "background")
 
 
@@ -75,14 +78,14 @@ def _is_transparent(recipe: Recipe) -> bool:
 
 def _framing(asked: Framing) -> Iterator[FieldError]:
     if asked.crop == Crop.NONE and any(side.value for side in asked.margin):
-        remedy = "a margin is around what is cropped: ask for crop=true or faces, or for no margin"
+        remedy = "margin needs a crop: set crop=true or crop=faces, or leave margin out"
         yield from _each(remedy, "margin", "crop")
-    if not framing.agree(asked.size, asked.aspect):
-        remedy = f"{asked.size} is not of the shape {asked.as_json()['aspect']}: leave one out"
+    if not framing.matches_aspect(asked.size, asked.aspect):
+        remedy = f"{asked.size} does not have the aspect {asked.as_json()['aspect']}: leave one out"
         yield from _each(remedy, "size", "aspect")
 
 
-def _kept(recipe: Recipe) -> Iterator[FieldError]:
+def _kept_background(recipe: Recipe) -> Iterator[FieldError]:
     if recipe.background.kind != BackgroundKind.KEEP:
         return
     look = recipe.look
@@ -98,15 +101,18 @@ def _kept(recipe: Recipe) -> Iterator[FieldError]:
     if names:
         need = "needs" if len(names) == 1 else "need"
         remedy = (
-            f"{_listed(names)} {need} a new background behind the people, and keep leaves the "
-            f"photo's own: ask for another background, or leave {_listed(names)} out"
+            f"{_join_names(names)} {need} a new background, and background=keep keeps the photo's "
+            f"own: choose another background, or leave {_join_names(names)} out"
         )
         yield from _each(remedy, *names, "background")
 
 
 def _filters(recipe: Recipe) -> Iterator[FieldError]:
-    if recipe.filters and not PICTURES & set(recipe.outputs):
-        remedy = "filters are drawn on the image, which is not asked for: add it, or leave them out"
+    if recipe.filters and not PICTURE_OUTPUTS & set(recipe.outputs):
+        remedy = (
+            "filters are drawn on the image, which is not in outputs: add image, or leave filters "
+            "out"
+        )
         yield from _each(remedy, "filters", "outputs")
 
 
@@ -114,72 +120,74 @@ def _files(recipe: Recipe) -> Iterator[FieldError]:
     files, asked = recipe.files, set(recipe.outputs)
     if files.matte_bits != Files().matte_bits and Output.MATTE not in asked:
         remedy = (
-            "matte_bits is of the matte, which is not asked for: add matte to outputs, or leave "
+            "matte_bits applies to the matte, which is not in outputs: add matte, or leave "
             "matte_bits out"
         )
         yield from _each(remedy, "matte_bits", "outputs")
     names = [name for name in ("max_bytes", "keep_metadata") if getattr(files, name)]
     if names and not {Output.IMAGE, Output.CUTOUT} & asked:
-        verb = "is" if len(names) == 1 else "are"
+        verb = "applies" if len(names) == 1 else "apply"
         remedy = (
-            f"{_listed(names)} {verb} of image and cutout, and neither is asked for: add one to "
-            f"outputs, or leave {_listed(names)} out"
+            f"{_join_names(names)} {verb} to image and cutout, and outputs has neither: add one,"
+            f" or leave {_join_names(names)} out"
         )
         yield from _each(remedy, *names, "outputs")
 
 
-def _shrunk(recipe: Recipe) -> Iterator[FieldError]:
-    """Yield what a png's size in bytes and in pixels contradict each other in."""
+def _exact_size_png(recipe: Recipe) -> Iterator[FieldError]:
+    """Yield errors for a png that has both a byte limit and an exact size in pixels."""
     size = recipe.framing.size
     if recipe.files.max_bytes is None or (size.exact is None and size.paper is None):
         return
     is_png = {
-        # As the files are written: what shows something through is a png unless told otherwise.
+        # As the encoder chooses: a picture with transparency is a png unless a format is set.
         Output.IMAGE: recipe.format == Format.PNG
         or (recipe.format == Format.AUTO and _is_transparent(recipe)),
         Output.CUTOUT: recipe.format in {Format.PNG, Format.AUTO, Format.JPG},
     }
     shrunk = [output for output in recipe.outputs if is_png.get(output, False)]
     if shrunk:
-        shows_through = Output.CUTOUT in shrunk or _is_transparent(recipe)
-        others = "webp or avif" if shows_through else "jpg, webp or avif"
+        has_transparency = Output.CUTOUT in shrunk or _is_transparent(recipe)
+        others = "webp or avif" if has_transparency else "jpg, webp or avif"
         remedy = (
-            f"to be of at most {recipe.files.max_bytes} bytes a png shrinks, and size={size} is "
-            f"exact: ask for {others}, which have quality to lower, or leave max_bytes or size out"
+            f"a png meets max_bytes={recipe.files.max_bytes} only by shrinking, and size={size} is "
+            f"exact: choose {others}, whose quality can be lowered, or leave max_bytes or size out"
         )
         yield from _each(remedy, "max_bytes", "size", "format")
 
 
-def _listed(names: Sequence[str]) -> str:
+def _join_names(names: Sequence[str]) -> str:
     *first, last = names
     return f"{', '.join(first)} and {last}" if first else last
 
 
 def _model(recipe: Recipe, cards: Sequence[ModelCard]) -> Iterator[FieldError]:
-    card = card_of(cards, recipe.models[TaskName.SEGMENTATION])
+    card = find_card(cards, recipe.models[TaskName.SEGMENTATION])
     if card is None:
         return
-    yield from _descending(card, recipe.params.get(TaskName.SEGMENTATION, {}))
-    if recipe.persons != Whom.ALL and not card.instances:
+    yield from _wrong_order(card, recipe.params.get(TaskName.SEGMENTATION, {}))
+    if recipe.persons != PersonSelection.ALL and not card.instances:
         able = [one.name for one in cards if one.instances]
-        yield from _unable(card, "persons", "does not tell persons apart", able)
+        yield from _missing_ability(card, "persons", "does not separate persons", able)
     if Output.PERSONS in recipe.outputs and not card.instances:
         able = [one.name for one in cards if one.instances]
-        yield from _unable(card, "outputs", "does not tell persons apart", able)
+        yield from _missing_ability(card, "outputs", "does not separate persons", able)
     if Output.DEBUG in recipe.outputs and not card.explains:
         able = [one.name for one in cards if one.explains]
-        yield from _unable(card, "outputs", "has no steps to show as debug", able)
+        yield from _missing_ability(card, "outputs", "has no debug output", able)
 
 
-def _descending(card: ModelCard, given: Parameters) -> Iterator[FieldError]:
+def _wrong_order(card: ModelCard, given: Parameters) -> Iterator[FieldError]:
     values = card.completed(given)
     for low, high in card.ascending:
-        # Both are numbers: a card that said so of others would be wrong for every recipe.
+        # Both are numbers, as `ascending` names numeric parameters only.
         if float(values[low]) > float(values[high]):
-            remedy = f"{low} is {values[low]}, more than {high}, which is {values[high]}"
+            remedy = f"{low} ({values[low]}) is more than {high} ({values[high]})"
             yield from _each(remedy, *(f"{card.task}.params.{name}" for name in (low, high)))
 
 
-def _unable(card: ModelCard, name: str, what: str, able: Sequence[str]) -> Iterator[FieldError]:
-    remedy = f"{card.name} {what}; these models can: {', '.join(able) or 'none that is offered'}"
+def _missing_ability(
+    card: ModelCard, name: str, what: str, able: Sequence[str]
+) -> Iterator[FieldError]:
+    remedy = f"{card.name} {what}; models that can: {', '.join(able) or 'none offered'}"
     yield from _each(remedy, name, f"{card.task}.model")

@@ -1,6 +1,6 @@
-"""A recipe's fields, read from a form or a command line, each complaint collected.
+"""Parse a recipe from the fields of a form or a command line, collecting every error.
 
-The names, values and defaults are those of docs/contract.md.
+Names, values and defaults are those of docs/contract.md.
 """
 
 import datetime as dt
@@ -11,13 +11,15 @@ from functools import partial
 from types import MappingProxyType
 from typing import TypeVar
 
-from smart_filter_shared.cards import ModelCard, TaskName
+from smart_filter_shared.catalog.filters import FilterCard
+from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.catalog.parameters import Scalar
 from smart_filter_shared.errors import FieldError, InvalidRecipe, NotAvailable
-from smart_filter_shared.filters import FilterCard
-from smart_filter_shared.parameters import Scalar
+from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.presets import PRESETS, Preset
+from smart_filter_shared.priority import Priority
 from smart_filter_shared.recipe import background, files, filters, framing, look
-from smart_filter_shared.recipe.contradictions import card_of, refuse
+from smart_filter_shared.recipe.contradictions import find_card, reject_contradictions
 from smart_filter_shared.recipe.files import Effort, Files
 from smart_filter_shared.recipe.filters import Filter
 from smart_filter_shared.recipe.framing import Crop, Framing
@@ -29,24 +31,23 @@ from smart_filter_shared.recipe.recipe import (
     Edge,
     Format,
     Output,
-    Priority,
+    PersonSelection,
     Recipe,
-    Whom,
-    persons_of,
+    parse_persons,
 )
-from smart_filter_shared.recipe.words import AUTO, Later, pointer, shown
+from smart_filter_shared.recipe.words import AUTO, NotServedYet, json_pointer, quote_value
 
 # JSON numbers above this lose digits in JavaScript clients (ECMA-262 Number.MAX_SAFE_INTEGER).
 MAX_SEED = 2**53 - 1
-# The part of a form that holds the background which `file` means.
+# The form part of an uploaded background, which `background=file` refers to.
 BACKGROUND_FILE = "background_file"
-# Of a deadline: a week.
+# Longest deadline: a week.
 MAX_DEADLINE_MS = 7 * 24 * 3600 * 1000
 MAX_METADATA = 16
 MAX_METADATA_CHARACTERS = 256
 
-# What the parameters of filters are called under.
-_OF_FILTERS = "filters."
+# Prefix of the names of filter parameters.
+_FILTER_PREFIX = "filters."
 _METADATA = re.compile(r"metadata\.([A-Za-z0-9_.-]{1,64})")
 _PERSONS = re.compile(r"all|largest|[1-9][0-9]{0,2}( ?, ?[1-9][0-9]{0,2}){0,99}")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
@@ -62,13 +63,13 @@ def parse(
 ) -> Recipe:
     """Parse the fields of a form or the options of a command line.
 
-    fields: for each name as the contract writes it, dots included, its values in order.
-    offered: for each task the models that some pool of workers serves.
-    faults: why others that are known are not offered, by task and name.
-    presets: backgrounds that whoever asks may name.
-    with_background_file: whether a background came along; then it is the default.
-    Raises InvalidRecipe naming every wrong field, Contradiction naming every field that another
-    one contradicts, or NotAvailable when all that is wrong belongs to later versions.
+    fields: values in order, by name as the contract writes it, dots included.
+    offered: by task, the models that a pool of workers serves.
+    faults: why other known models are not offered, by task and name.
+    presets: backgrounds that the caller may name.
+    with_background_file: whether a background file was sent; `file` is then the default.
+    Raises InvalidRecipe naming every wrong field, Contradiction naming every field that
+    contradicts another, or NotAvailable when every error is a value that is not served now.
     """
     reader = _Reader(fields)
     models = {
@@ -94,13 +95,13 @@ def parse(
         params={
             task: given
             for task, name in models.items()
-            if (given := reader.parameters(task, card_of(offered.get(task, ()), name)))
+            if (given := reader.parameters(task, find_card(offered.get(task, ()), name)))
         },
-        persons=reader.one("persons", _persons, Whom.ALL),
+        persons=reader.one("persons", _persons, PersonSelection.ALL),
         metadata=reader.metadata(),
     )
-    reader.raise_what_is_wrong()
-    refuse(
+    reader.raise_errors()
+    reject_contradictions(
         recipe,
         segmenters=offered.get(TaskName.SEGMENTATION, ()),
         background_file=BACKGROUND_FILE if with_background_file else None,
@@ -113,7 +114,7 @@ Default = TypeVar("Default")
 
 
 class _Reader:
-    """Takes values out of a form and collects every complaint on the way."""
+    """Reads values from a form and collects every error."""
 
     def __init__(self, fields: Mapping[str, Sequence[str]]) -> None:
         self._left = dict(fields)
@@ -121,7 +122,7 @@ class _Reader:
         self._later: list[FieldError] = []
 
     def one(self, name: str, read: Callable[[str], Value], default: Default) -> Value | Default:
-        """Return the one value of `name`, or the default when it is absent or wrong."""
+        """Return the single value of `name`, or the default when it is absent or wrong."""
         texts = self._left.pop(name, ())
         if not texts:
             return default
@@ -135,13 +136,13 @@ class _Reader:
     ) -> tuple[Value, ...]:
         """Return the values of a field that is repeated or separated by commas, each once."""
         texts = self._left.pop(name, ())
-        # Each once: a complaint about a word is the same however often it stands there.
+        # Without duplicates, so that a repeated word gives one error.
         parts = dict.fromkeys(part.strip() for text in texts for part in text.split(","))
         values = [self._read(name, read, part, None) for part in parts]
         return tuple(dict.fromkeys(value for value in values if value is not None)) or default
 
     def background(self, presets: Sequence[Preset], *, with_file: bool) -> Background:
-        """Return what stands behind the people; a file that came along unless told otherwise."""
+        """Return the background; by default an uploaded file, when there is one."""
         default = Background(BackgroundKind.FILE) if with_file else Background()
         asked = self.one("background", partial(background.read, presets=presets), default)
         if asked.kind == BackgroundKind.FILE and not with_file:
@@ -149,17 +150,19 @@ class _Reader:
         return asked
 
     def filters(self) -> tuple[Filter, ...]:
-        """Return the filters that are asked for, in order, with what was set for them."""
+        """Return the filters of the recipe, in order, with the parameters that were set."""
         asked = self.listed("filters", filters.read_name, ())
         found = tuple(Filter(name, self._filter_parameters(Filter(name).card)) for name in asked)
-        for field in [name for name in self._left if name.startswith(_OF_FILTERS)]:
-            name = field.removeprefix(_OF_FILTERS).partition(".")[0]
+        for field in [name for name in self._left if name.startswith(_FILTER_PREFIX)]:
+            name = field.removeprefix(_FILTER_PREFIX).partition(".")[0]
             self._left.pop(field)
-            self._complain(field, f"is set and `filters` does not name {shown(name)}: add it there")
+            self._complain(
+                field, f"is set, but `filters` does not include {quote_value(name)}: add it there"
+            )
         return found
 
     def _filter_parameters(self, card: FilterCard) -> dict[str, Scalar]:
-        prefix = f"{_OF_FILTERS}{card.name}."
+        prefix = f"{_FILTER_PREFIX}{card.name}."
         for name in card.required:
             if not "".join(self._left.get(f"{prefix}{name}", ())).strip():
                 self._left.pop(f"{prefix}{name}", None)
@@ -172,11 +175,11 @@ class _Reader:
             else:
                 self._left.pop(field)
                 names = ", ".join(one.name for one in card.parameters)
-                self._complain(field, f"is no parameter of {card.name}; it has {names}")
+                self._complain(field, f"is not a parameter of {card.name}; it has {names}")
         return values
 
     def metadata(self) -> dict[str, str]:
-        """Return the strings under `metadata.`."""
+        """Return the metadata strings, by name without the prefix `metadata.`."""
         names = [name for name in self._left if _METADATA.fullmatch(name)]
         texts = {
             match[1]: self.one(name, _metadata_text, "")
@@ -184,7 +187,7 @@ class _Reader:
             if (match := _METADATA.fullmatch(name))
         }
         if len(texts) > MAX_METADATA:
-            self._complain("metadata", f"has {len(texts)} names; at most {MAX_METADATA} are kept")
+            self._complain("metadata", f"has {len(texts)} names; the limit is {MAX_METADATA}")
         return texts
 
     def parameters(self, task: TaskName, card: ModelCard | None) -> dict[str, Scalar]:
@@ -198,11 +201,11 @@ class _Reader:
             elif card is not None:
                 self._left.pop(field)
                 names = ", ".join(one.name for one in card.parameters) or "none"
-                self._complain(field, f"is no parameter of {card.name}; it has {names}")
+                self._complain(field, f"is not a parameter of {card.name}; it has {names}")
         return values
 
-    def raise_what_is_wrong(self) -> None:
-        """Raise what was found, the names that nobody asked for included."""
+    def raise_errors(self) -> None:
+        """Raise the collected errors, and one for each unknown field."""
         for name in self._left:
             self._complain(name, "is not a field of a recipe; see the contract for the names")
         if self._wrong:
@@ -215,15 +218,15 @@ class _Reader:
     ) -> Value | Default:
         try:
             return read(text)
-        except Later as later:
-            detail = str(later) or f"{shown(text)} is not available yet; choose another"
-            self._later.append(FieldError(pointer(name), detail))
+        except NotServedYet as later:
+            detail = str(later) or f"{quote_value(text)} is not available yet; choose another"
+            self._later.append(FieldError(json_pointer(name), detail))
         except ValueError as error:
             self._complain(name, str(error))
         return default
 
     def _complain(self, name: str, detail: str) -> None:
-        self._wrong.append(FieldError(pointer(name), detail))
+        self._wrong.append(FieldError(json_pointer(name), detail))
 
 
 def _files(reader: _Reader) -> Files:
@@ -259,10 +262,10 @@ def _look(reader: _Reader) -> Look:
     )
 
 
-def _persons(text: str) -> Whom | tuple[int, ...]:
+def _persons(text: str) -> PersonSelection | tuple[int, ...]:
     if not _PERSONS.fullmatch(text):
-        raise ValueError(f"{shown(text)} is not all, largest, or numbers such as 1,3")
-    return persons_of(text)
+        raise ValueError(f"{quote_value(text)} is not all, largest, or numbers such as 1,3")
+    return parse_persons(text)
 
 
 def _output(text: str) -> Output:
@@ -296,7 +299,7 @@ def _moment(text: str) -> dt.datetime:
             return moment.astimezone(dt.UTC)
     except (ValueError, OverflowError):
         pass
-    raise ValueError(f"{shown(text)} is not a time such as 2030-01-31T12:00:00Z (RFC 3339)")
+    raise ValueError(f"{quote_value(text)} is not a time such as 2030-01-31T12:00:00Z (RFC 3339)")
 
 
 Member = TypeVar("Member", bound=StrEnum)
@@ -306,7 +309,7 @@ def _member(kind: type[Member], text: str) -> Member:
     try:
         return kind(text)
     except ValueError:
-        raise ValueError(f"{shown(text)} is none of {', '.join(kind)}") from None
+        raise ValueError(f"{quote_value(text)} is not one of {', '.join(kind)}") from None
 
 
 def _model_of(
@@ -316,11 +319,15 @@ def _model_of(
 
     def read(text: str) -> str:
         if text != AUTO and text not in names:
-            there_are = ", ".join([AUTO, *sorted(names)])
+            choices = ", ".join([AUTO, *sorted(names)])
             if (task, text) in faults:
-                why = faults[task, text]
-                raise Later(f"no pool of workers offers {text} ({why}); there are {there_are}")
-            raise ValueError(f"{shown(text)} is not a model that is served; there are {there_are}")
+                reason = faults[task, text]
+                raise NotServedYet(
+                    f"no pool of workers offers {text} ({reason}); use one of {choices}"
+                )
+            raise ValueError(
+                f"{quote_value(text)} is not a model that is served; use one of {choices}"
+            )
         return text
 
     return read
@@ -329,7 +336,7 @@ def _model_of(
 def _integer_within(least: int, most: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         if not _INTEGER.fullmatch(text) or not least <= int(text) <= most:
-            raise ValueError(f"{shown(text)} is not an integer from {least} to {most}")
+            raise ValueError(f"{quote_value(text)} is not an integer from {least} to {most}")
         return int(text)
 
     return read
@@ -337,7 +344,7 @@ def _integer_within(least: int, most: int) -> Callable[[str], int]:
 
 def _boolean(text: str) -> bool:
     if text not in {"true", "false"}:
-        raise ValueError(f"{shown(text)} is neither true nor false")
+        raise ValueError(f"{quote_value(text)} is neither true nor false")
     return text == "true"
 
 

@@ -1,4 +1,4 @@
-"""What the files are to be like: how large at most, how small at what effort, what they tell."""
+"""Parse and format properties of output files: size limit, metadata, encoder effort, bit depth."""
 
 import re
 from collections.abc import Mapping
@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from smart_filter_shared.recipe.words import shown
+from smart_filter_shared.recipe.words import quote_value
 
-LEAST_MAX_BYTES: Final = 10_000
-MOST_MAX_BYTES: Final = 1_000_000_000
-# Of one pixel of a matte.
+MAX_BYTES_LOWER_BOUND: Final = 10_000
+MAX_BYTES_UPPER_BOUND: Final = 1_000_000_000
+# Bits of one pixel of a matte.
 MATTE_BITS: Final = (8, 16)
 
-# Thousands, as file managers count and sellers of memory: not 1,024.
+# Units of 1,000 bytes, as in file managers, not of 1,024.
 _UNITS: Final[Mapping[str, int]] = {"": 1, "b": 1, "kb": 1_000, "mb": 1_000_000}
 _SIZE = re.compile(r"([0-9]{1,10}(?:\.[0-9]{1,3})?) ?([KkMm]?[Bb])?")
 
 
 class Effort(StrEnum):
-    """What encoders are chosen for: to be done soon, or to make fewer bytes."""
+    """What the encoder optimizes for: speed, or fewer bytes."""
 
     FAST = "fast"
     SMALL = "small"
@@ -27,12 +27,12 @@ class Effort(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """What the files are to be like.
+    """Properties of the output files.
 
-    matte_bits: of each of the matte's pixels, 8 or 16.
-    max_bytes: what image and cut-out may take at most, each; None for whatever they take.
-    keep_metadata: whether image and cut-out carry what the photo tells of itself, but never
-        where it was taken.
+    matte_bits: bits of each pixel of the matte, 8 or 16.
+    max_bytes: size limit of the image and of the cutout, each; None for no limit.
+    keep_metadata: whether image and cutout carry the photo's metadata, always without the
+        location.
     """
 
     matte_bits: int = MATTE_BITS[0]
@@ -51,7 +51,7 @@ class Files:
 
 
 def from_json(recipe: Mapping[str, object]) -> Files:
-    """Return what `as_json` wrote; rows of version 0.1 have nothing of it."""
+    """Return the properties that `as_json` wrote; rows of version 0.1 lack these keys."""
     given = {**Files().as_json(), **recipe}
     most = given["max_bytes"]
     return Files(
@@ -63,20 +63,20 @@ def from_json(recipe: Mapping[str, object]) -> Files:
 
 
 def read_matte_bits(text: str) -> int:
-    """Return the bits of `8` or `16`."""
+    """Parse `8` or `16`; return the bits."""
     if text not in {str(bits) for bits in MATTE_BITS}:
-        raise ValueError(f"{shown(text)} is neither 8 nor 16")
+        raise ValueError(f"{quote_value(text)} is neither 8 nor 16")
     return int(text)
 
 
 def read_max_bytes(text: str) -> int:
-    """Return the bytes of `200000`, `200kB` or `1.5 MB`."""
+    """Parse `200000`, `200kB` or `1.5 MB`; return the bytes."""
     match = _SIZE.fullmatch(text)
     if match is not None:
         bytes_ = round(float(match[1]) * _UNITS[(match[2] or "").lower()])
-        if LEAST_MAX_BYTES <= bytes_ <= MOST_MAX_BYTES:
+        if MAX_BYTES_LOWER_BOUND <= bytes_ <= MAX_BYTES_UPPER_BOUND:
             return bytes_
     raise ValueError(
-        f"{shown(text)} is not a size of {LEAST_MAX_BYTES} bytes or more, such as 200000, 200kB "
-        "or 1.5MB"
+        f"{quote_value(text)} is not a size from {MAX_BYTES_LOWER_BOUND} to"
+        f" {MAX_BYTES_UPPER_BOUND} bytes, such as 200000, 200kB or 1.5MB"
     )

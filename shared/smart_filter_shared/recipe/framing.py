@@ -1,7 +1,7 @@
-"""How the people stand in the picture: which part of the photo, how large, and where.
+"""Parse and format framing fields: crop, scale, position, region of interest, size and aspect.
 
-The names and their meanings are those of remove.bg, `aspect`, `crop=faces` and sizes of
-paper beside them. Each value is written in a recipe as its `str` says.
+Names and meanings are those of remove.bg; `aspect`, `crop=faces` and paper sizes are additions.
+`str` of each value is its text in a recipe.
 """
 
 import math
@@ -12,21 +12,21 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Final
 
-from smart_filter_shared.recipe.words import plain, shown
+from smart_filter_shared.recipe.words import format_number, quote_value
 
 MAX_MARGIN_PX: Final = 500
 MAX_MARGIN_PERCENT: Final = 50
-LEAST_SCALE_PERCENT: Final = 10
-LEAST_SIDE_PX: Final = 16
+MIN_SCALE_PERCENT: Final = 10
+MIN_SIDE_PX: Final = 16
 MAX_SIDE_PX: Final = 16383  # WebP's; JPEG and AVIF hold more
 MAX_MEGAPIXELS: Final = 50
-MOST_SLENDER: Final = 10
+MAX_ASPECT_RATIO: Final = 10
 DOTS_PER_INCH: Final = 300
 CM_PER_INCH: Final = 2.54
-# The most pixels of sizes by name, in millions; `full` is the photo's own.  Source: remove.bg.
+# Maximum pixels of named sizes, in millions; `full` is the photo's own size.  Source: remove.bg.
 MEGAPIXELS: Final[Mapping[str, float]] = {"preview": 0.25, "medium": 1.5, "hd": 4.0}
-# Usual prints, in centimetres, the shorter side first.
-PRINTS: Final[Mapping[str, tuple[float, float]]] = {
+# Common print sizes in centimeters, the shorter side first.
+PRINT_SIZES_CM: Final[Mapping[str, tuple[float, float]]] = {
     "9x13": (9, 13),
     "10x15": (10, 15),
     "13x18": (13, 18),
@@ -41,12 +41,12 @@ _LENGTH = re.compile(r"([0-9]{1,5}(?:\.[0-9]{1,4})?)(px|%)?")
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,4})?)%")
 _ASPECT = re.compile(r"([1-9][0-9]{0,3}):([1-9][0-9]{0,3})")
 _PIXELS = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
-_CENTRE = 0.5
+_CENTER = 0.5
 _WHOLE_PHOTO = "0% 0% 100% 100%"
 
 
 class Crop(StrEnum):
-    """Which part of the photo the picture shows: all, around the people, or as faces want it."""
+    """The part of the photo that the picture shows: all, around the people, or around faces."""
 
     NONE = "false"
     SUBJECT = "true"
@@ -55,26 +55,26 @@ class Crop(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """A length in pixels, or as a share of something when `percent`."""
+    """A length in pixels, or in percent of another length when `percent`."""
 
     value: float
     percent: bool
 
     def of(self, whole_px: float) -> float:
-        """Return it in pixels."""
+        """Return the length in pixels.  whole_px: the length that percents refer to."""
         return self.value * whole_px / 100 if self.percent else self.value
 
     def __str__(self) -> str:
-        """Return it as it is written in a recipe."""
-        return f"{plain(self.value)}{'%' if self.percent else 'px'}"
+        """Return the length as a recipe writes it."""
+        return f"{format_number(self.value)}{'%' if self.percent else 'px'}"
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """The size that is asked for.
+class OutputSize:
+    """The requested size of the picture.
 
-    exact: width and height in pixels.  paper: width and height in pixels of a print, the
-    shorter first, to be turned as the picture lies.  megapixels: no more than so many.
+    exact: width and height in pixels.  paper: sides of a print in pixels, the shorter first; the
+    picture's orientation decides which is the width.  megapixels: an upper limit.
     """
 
     text: str = "full"
@@ -83,19 +83,19 @@ class Span:
     megapixels: float | None = None
 
     def __str__(self) -> str:
-        """Return it as it is written in a recipe."""
+        """Return the size as a recipe writes it."""
         return self.text
 
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """How the people stand in the picture.
+    """The part of the photo that the picture shows, its size, and where the people are in it.
 
     margin: top, right, bottom, left around the subject of `crop`; percents are of its sides.
-    scale: of the subject, as a share of the picture, 0.1 to 1; None for as it is.
-    position: of the subject, 0 far left or top to 1; None for where it is.
-    roi: left, top, right, bottom: outside of it nothing is a person; None for everywhere.
-    aspect: width and height of the picture's shape; None for the photo's.
+    scale: size of the subject as a share of the picture, 0.1 to 1; None leaves it unchanged.
+    position: of the subject, 0 (far left or top) to 1; None leaves it unchanged.
+    roi: left, top, right, bottom; nothing outside counts as a person.  None: the whole photo.
+    aspect: width and height of the picture's shape; None for the photo's shape.
     """
 
     crop: Crop = Crop.NONE
@@ -103,12 +103,12 @@ class Framing:
     scale: float | None = None
     position: tuple[float, float] | None = None
     roi: tuple[Length, Length, Length, Length] | None = None
-    size: Span = Span()
+    size: OutputSize = OutputSize()
     aspect: tuple[int, int] | None = None
 
     @property
     def asks_for_people(self) -> bool:
-        """Whether it must be known where the people are."""
+        """Whether the framing depends on where the people are."""
         return (
             self.crop != Crop.NONE
             or self.scale is not None
@@ -119,7 +119,7 @@ class Framing:
         )
 
     def as_json(self) -> dict[str, str]:
-        """Return each value as it is written in a recipe."""
+        """Return each value as a recipe writes it."""
         return {
             "crop": str(self.crop),
             "margin": " ".join(map(str, self.margin)),
@@ -132,7 +132,7 @@ class Framing:
 
 
 def from_json(recipe: Mapping[str, object]) -> Framing:
-    """Return what `as_json` wrote; rows of version 0.1 have nothing of it."""
+    """Return the framing that `as_json` wrote; rows of version 0.1 lack these keys."""
     default = Framing().as_json()
     text = {name: str(recipe.get(name, default[name])) for name in default}
     return Framing(
@@ -140,7 +140,7 @@ def from_json(recipe: Mapping[str, object]) -> Framing:
         margin=read_margin(text["margin"]),
         scale=read_scale(text["scale"]),
         position=read_position(text["position"]),
-        # Rows of version 0.1 may have it empty.
+        # Rows of version 0.1 may have an empty `roi`.
         roi=read_roi(text["roi"] or _WHOLE_PHOTO),
         size=read_size(text["size"]),
         aspect=read_aspect(text["aspect"]),
@@ -148,7 +148,7 @@ def from_json(recipe: Mapping[str, object]) -> Framing:
 
 
 def read_margin(text: str) -> tuple[Length, Length, Length, Length]:
-    """Return top, right, bottom and left of one, two or four lengths, as CSS orders them."""
+    """Return top, right, bottom and left from one, two or four lengths, in the order of CSS."""
     lengths = [_length(part) for part in text.split()]
     match lengths:
         case [one]:
@@ -158,7 +158,7 @@ def read_margin(text: str) -> tuple[Length, Length, Length, Length]:
         case [top, right, bottom, left]:
             margin = (top, right, bottom, left)
         case _:
-            raise ValueError(f"{shown(text)} is not 1, 2 or 4 lengths such as 10% or 30px")
+            raise ValueError(f"{quote_value(text)} is not 1, 2 or 4 lengths such as 10% or 30px")
     for side in margin:
         if side.value > (MAX_MARGIN_PERCENT if side.percent else MAX_MARGIN_PX):
             raise ValueError(
@@ -168,92 +168,96 @@ def read_margin(text: str) -> tuple[Length, Length, Length, Length]:
 
 
 def read_scale(text: str) -> float | None:
-    """Return the share of `original` or `10%` to `100%`; None for original."""
+    """Parse `original` or `10%` to `100%`; return the share, None for original."""
     if text == "original":
         return None
     match = _PERCENT.fullmatch(text)
-    if match is None or not LEAST_SCALE_PERCENT <= float(match[1]) <= 100:  # noqa: PLR2004 - %
-        raise ValueError(f"{shown(text)} is not original, or {LEAST_SCALE_PERCENT}% to 100%")
+    if match is None or not MIN_SCALE_PERCENT <= float(match[1]) <= 100:  # noqa: PLR2004 - %
+        raise ValueError(f"{quote_value(text)} is not original, or {MIN_SCALE_PERCENT}% to 100%")
     return float(match[1]) / 100
 
 
 def read_position(text: str) -> tuple[float, float] | None:
-    """Return the shares of `original`, `center`, `30%` or `30% 70%`; None for original."""
+    """Parse `original`, `center`, `30%` or `30% 70%`; return the shares, None for original."""
     if text == "original":
         return None
     if text == "center":
-        return _CENTRE, _CENTRE
+        return _CENTER, _CENTER
     shares = [_percent(part) for part in text.split()]
     match shares:
         case [float() as both]:
             return both, both
         case [float() as across, float() as down]:
             return across, down
-    raise ValueError(f"{shown(text)} is not original, center, or one or two of 0% to 100%")
+    raise ValueError(f"{quote_value(text)} is not original, center, or one or two of 0% to 100%")
 
 
 def read_roi(text: str) -> tuple[Length, Length, Length, Length] | None:
-    """Return left, top, right and bottom of a region that is not empty; None for everywhere."""
+    """Return left, top, right and bottom of a region of interest; None for the whole photo.
+
+    Raises ValueError for a region without area.
+    """
     if text == _WHOLE_PHOTO:
         return None
     parts = [_length(part) for part in text.split()]
     if len(parts) != 4 or any(part.percent and part.value > 100 for part in parts):  # noqa: PLR2004
         raise ValueError(
-            f"{shown(text)} is not left, top, right and bottom, such as 10% 0% 90% 100% or "
+            f"{quote_value(text)} is not left, top, right and bottom; write 10% 0% 90% 100% or "
             "100px 50px 900px 700px"
         )
     left, top, right, bottom = parts
     for low, high in ((left, right), (top, bottom)):
         if low.percent == high.percent and low.value >= high.value:
-            raise ValueError(f"{shown(text)} has no area: {high} is not more than {low}")
+            raise ValueError(f"{quote_value(text)} has no area: {high} is not more than {low}")
     return left, top, right, bottom
 
 
-def read_size(text: str) -> Span:
-    """Return the size of `full`, a name, `1080x1350` or `print:10x15`."""
+def read_size(text: str) -> OutputSize:
+    """Parse `full`, a named size, `1080x1350` or `print:10x15`; return the size."""
     if text in {"full", "auto"}:
-        return Span()
+        return OutputSize()
     if text in MEGAPIXELS:
-        return Span(text, megapixels=MEGAPIXELS[text])
-    if text.startswith("print:") and text.removeprefix("print:") in PRINTS:
+        return OutputSize(text, megapixels=MEGAPIXELS[text])
+    if text.startswith("print:") and text.removeprefix("print:") in PRINT_SIZES_CM:
         shorter, longer = (
-            round(side / CM_PER_INCH * DOTS_PER_INCH) for side in PRINTS[text[len("print:") :]]
+            round(side / CM_PER_INCH * DOTS_PER_INCH)
+            for side in PRINT_SIZES_CM[text[len("print:") :]]
         )
-        return Span(text, paper=(shorter, longer))
+        return OutputSize(text, paper=(shorter, longer))
     match = _PIXELS.fullmatch(text)
     if match is None:
         raise ValueError(
-            f"{shown(text)} is not full, {', '.join(MEGAPIXELS)}, WIDTHxHEIGHT in pixels, or "
-            f"print: and one of {', '.join(PRINTS)}"
+            f"{quote_value(text)} is not full, {', '.join(MEGAPIXELS)}, WIDTHxHEIGHT in pixels, or "
+            f"print: with one of {', '.join(PRINT_SIZES_CM)}"
         )
     width, height = int(match[1]), int(match[2])
     if (
-        not min(width, height) >= LEAST_SIDE_PX
+        not min(width, height) >= MIN_SIDE_PX
         or max(width, height) > MAX_SIDE_PX
         or width * height > MAX_MEGAPIXELS * 1e6
     ):
         raise ValueError(
-            f"{text} is not within {LEAST_SIDE_PX} and {MAX_SIDE_PX} pixels a side and "
-            f"{MAX_MEGAPIXELS} million in all"
+            f"{text} is out of range: each side must be {MIN_SIDE_PX} to {MAX_SIDE_PX} pixels, and "
+            f"the whole at most {MAX_MEGAPIXELS} million pixels"
         )
-    _refuse_slender(text, Fraction(width, height))
-    return Span(text, exact=(width, height))
+    _check_aspect_ratio(text, Fraction(width, height))
+    return OutputSize(text, exact=(width, height))
 
 
 def read_aspect(text: str) -> tuple[int, int] | None:
-    """Return width and height of `original` or `4:5`; None for original."""
+    """Parse `original` or `4:5`; return width and height, None for original."""
     if text == "original":
         return None
     match = _ASPECT.fullmatch(text)
     if match is None:
-        raise ValueError(f"{shown(text)} is not original, or WIDTH:HEIGHT such as 4:5")
+        raise ValueError(f"{quote_value(text)} is not original, or WIDTH:HEIGHT such as 4:5")
     width, height = int(match[1]), int(match[2])
-    _refuse_slender(text, Fraction(width, height))
+    _check_aspect_ratio(text, Fraction(width, height))
     return width, height
 
 
-def agree(size: Span, aspect: tuple[int, int] | None) -> bool:
-    """Whether a size in pixels has the shape that is asked for, to the nearest pixel."""
+def matches_aspect(size: OutputSize, aspect: tuple[int, int] | None) -> bool:
+    """Return whether a size in pixels has the requested shape, to the nearest pixel."""
     if aspect is None or size.exact is None:
         return True
     width, height = size.exact
@@ -262,15 +266,15 @@ def agree(size: Span, aspect: tuple[int, int] | None) -> bool:
     )
 
 
-def _refuse_slender(text: str, shape: Fraction) -> None:
-    if not Fraction(1, MOST_SLENDER) <= shape <= MOST_SLENDER:
-        raise ValueError(f"{shown(text)} is longer than {MOST_SLENDER}:1")
+def _check_aspect_ratio(text: str, shape: Fraction) -> None:
+    if not Fraction(1, MAX_ASPECT_RATIO) <= shape <= MAX_ASPECT_RATIO:
+        raise ValueError(f"{quote_value(text)} is more elongated than {MAX_ASPECT_RATIO}:1")
 
 
 def _length(text: str) -> Length:
     match = _LENGTH.fullmatch(text)
     if match is None:
-        raise ValueError(f"{shown(text)} is not a length such as 10% or 30px")
+        raise ValueError(f"{quote_value(text)} is not a length such as 10% or 30px")
     return Length(float(match[1]), percent=match[2] == "%")
 
 
@@ -280,8 +284,8 @@ def _percent(text: str) -> float | None:
 
 
 def _percents(share: float) -> str:
-    # As many digits as are read: a hundredth of a third is no third of a hundred.
-    return f"{plain(round(100 * share, 4))}%"
+    # Four decimals, as many as `_PERCENT` reads, hide floating-point error, such as in 100 * 0.07.
+    return f"{format_number(round(100 * share, 4))}%"
 
 
 def _position_text(position: tuple[float, float] | None) -> str:

@@ -1,4 +1,4 @@
-"""How the people are joined to what stands behind them: shadow, outline, light."""
+"""Parse and format how people are blended with the background: shadow, outline, light."""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from smart_filter_shared.recipe.framing import Length
-from smart_filter_shared.recipe.words import AUTO, is_colour, plain, shown
+from smart_filter_shared.recipe.words import AUTO, format_number, is_color, quote_value
 
 MAX_OUTLINE_PERCENT: Final = 10
 MAX_OUTLINE_PX: Final = 200
@@ -18,7 +18,7 @@ _OUTLINE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,4})?)(px|%)(?: +(.+))?")
 
 
 class ShadowKind(StrEnum):
-    """What people cast: `auto` is what suits the photo and the background."""
+    """The kind of shadow that people cast; `auto` chooses to suit the photo and background."""
 
     AUTO = "auto"
     NONE = "none"
@@ -28,39 +28,39 @@ class ShadowKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Shadow:
-    """What people cast, and how dark, 0 to 1; `auto` decides on that, too."""
+    """A shadow and its opacity, 0 to 1; with `auto` the opacity is chosen too."""
 
     kind: ShadowKind = ShadowKind.AUTO
     opacity: float = DEFAULT_OPACITY
 
     def __str__(self) -> str:
-        """Return it as it is written in a recipe."""
-        alone = self.kind in {ShadowKind.AUTO, ShadowKind.NONE}
-        return str(self.kind) if alone else f"{self.kind}:{plain(self.opacity)}"
+        """Return the shadow as a recipe writes it."""
+        has_no_opacity = self.kind in {ShadowKind.AUTO, ShadowKind.NONE}
+        return str(self.kind) if has_no_opacity else f"{self.kind}:{format_number(self.opacity)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """A line around the people, as a sticker has.
+    """A line around the people, like a sticker's border.
 
-    width: in pixels, or in percent of the picture's longer side.  colour: in a CSS notation.
+    width: in pixels, or in percent of the picture's longer side.  colour: a CSS color.
     """
 
     width: Length
     colour: str = "white"
 
     def __str__(self) -> str:
-        """Return it as it is written in a recipe."""
+        """Return the outline as a recipe writes it."""
         return f"{self.width} {self.colour}"
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How the people are joined to the background.
+    """How the people are blended with the background.
 
-    light_wrap: how much of the background's light falls on their edge, 0 to 1.
-    harmonise: how far their colours are brought toward the background's light, 0 to 1.
-    None for both means what suits the background.
+    light_wrap: share of the background's light on the people's edge, 0 to 1.
+    harmonise: how far the people's colors move toward the background's light, 0 to 1.
+    None, for both: chosen to suit the background.
     """
 
     shadow: Shadow = Shadow()
@@ -69,17 +69,17 @@ class Look:
     harmonise: float | None = None
 
     def as_json(self) -> dict[str, object]:
-        """Return each value as it is written in a recipe."""
+        """Return each value as a recipe writes it."""
         return {
             "shadow": str(self.shadow),
             "outline": "none" if self.outline is None else str(self.outline),
-            "light_wrap": AUTO if self.light_wrap is None else plain(self.light_wrap),
-            "harmonise": AUTO if self.harmonise is None else plain(self.harmonise),
+            "light_wrap": AUTO if self.light_wrap is None else format_number(self.light_wrap),
+            "harmonise": AUTO if self.harmonise is None else format_number(self.harmonise),
         }
 
 
 def from_json(recipe: Mapping[str, object]) -> Look:
-    """Return what `as_json` wrote; rows of version 0.1 have nothing of it."""
+    """Return the look that `as_json` wrote; rows of version 0.1 lack these keys."""
     default = Look().as_json()
     text = {name: str(recipe.get(name, default[name])) for name in default}
     return Look(
@@ -91,7 +91,7 @@ def from_json(recipe: Mapping[str, object]) -> Look:
 
 
 def read_shadow(text: str) -> Shadow:
-    """Return the shadow of `auto`, `none`, `drop` or `contact`, the last two with `:0..1`."""
+    """Parse `auto`, `none`, `drop` or `contact`, the last two with `:0..1`; return the shadow."""
     word, colon, value = text.partition(":")
     if word in set(ShadowKind):
         kind = ShadowKind(word)
@@ -100,38 +100,39 @@ def read_shadow(text: str) -> Shadow:
         if kind in {ShadowKind.DROP, ShadowKind.CONTACT} and _is_share(value):
             return Shadow(kind, float(value))
     raise ValueError(
-        f"{shown(text)} is not auto, none, drop or contact, the last two with how dark: drop:0.4"
+        f"{quote_value(text)} is not auto, none, drop or contact,"
+        " the last two with an opacity: drop:0.4"
     )
 
 
 def read_outline(text: str) -> Outline | None:
-    """Return the outline of `none`, `1.5%` or `12px tomato`."""
+    """Parse `none`, `1.5%` or `12px tomato`; return the outline, None for none."""
     if text == "none":
         return None
     match = _OUTLINE.fullmatch(text)
     if match is None:
         raise ValueError(
-            f"{shown(text)} is not none, or a width and a CSS colour, such as 1.5% white or "
+            f"{quote_value(text)} is not none, or a width and a CSS color, such as 1.5% white or "
             "12px #f80"
         )
     width = Length(float(match[1]), percent=match[2] == "%")
     most = MAX_OUTLINE_PERCENT if width.percent else MAX_OUTLINE_PX
     if not 0 < width.value <= most:
         raise ValueError(
-            f"{width} is not above 0 and within {MAX_OUTLINE_PERCENT}% or {MAX_OUTLINE_PX}px"
+            f"{width} is not above 0 and at most {MAX_OUTLINE_PERCENT}% or {MAX_OUTLINE_PX}px"
         )
-    colour = match[3] or "white"
-    if not is_colour(colour):
-        raise ValueError(f"{shown(colour)} is not a CSS colour; write 1.5% #ff8800 or alike")
-    return Outline(width, colour)
+    color = match[3] or "white"
+    if not is_color(color):
+        raise ValueError(f"{quote_value(color)} is not a CSS color; write, for example, 1.5% #f80")
+    return Outline(width, color)
 
 
 def read_share(text: str) -> float | None:
-    """Return the share of `auto` or `0` to `1`; None for auto."""
+    """Parse `auto` or `0` to `1`; return the share, None for auto."""
     if text == AUTO:
         return None
     if not _is_share(text):
-        raise ValueError(f"{shown(text)} is not auto, or a number from 0 to 1")
+        raise ValueError(f"{quote_value(text)} is not auto, or a number from 0 to 1")
     return float(text)
 
 

@@ -1,7 +1,7 @@
-"""What a job asks for, as a value that every part trusts.
+"""The recipe of a job, as a validated value.
 
-`fields.parse` makes it from what somebody sent; `Recipe.as_json` and `from_json` carry it
-through the database; `stages` says which part of the pipeline yields it.
+`fields.parse` makes a recipe of a client's fields; `Recipe.as_json` and `from_json` carry it
+through the database; `required_stages` returns the part of the pipeline that it needs.
 """
 
 import datetime as dt
@@ -11,10 +11,10 @@ from enum import StrEnum
 
 from coloraide import Color
 
-from smart_filter_shared.cards import TaskName
-from smart_filter_shared.filters import Need
-from smart_filter_shared.parameters import Parameters
-from smart_filter_shared.pipeline import PIPELINE, StageName
+from smart_filter_shared.catalog.filters import Need
+from smart_filter_shared.catalog.parameters import Parameters
+from smart_filter_shared.pipeline import PIPELINE, StageName, TaskName
+from smart_filter_shared.priority import Priority
 from smart_filter_shared.recipe import files, filters, framing, look
 from smart_filter_shared.recipe.files import Files
 from smart_filter_shared.recipe.filters import Filter
@@ -26,7 +26,7 @@ CHOOSABLE_TASKS = (TaskName.SEGMENTATION, TaskName.FACE, TaskName.SMILE, TaskNam
 
 
 class BackgroundKind(StrEnum):
-    """What stands behind the people."""
+    """The kind of the background behind the people."""
 
     AUTO = "auto"
     KEEP = "keep"
@@ -39,12 +39,13 @@ class BackgroundKind(StrEnum):
     URL = "url"
 
 
-# Among what words leave, people decide: so both look at faces.
-CHOSEN_BY_PEOPLE = frozenset({BackgroundKind.AUTO, BackgroundKind.KEYWORDS})
+# Kinds that choose a background to suit the people (`keywords`: among those that match), and so
+# need their faces.
+SUBJECT_MATCHED_KINDS = frozenset({BackgroundKind.AUTO, BackgroundKind.KEYWORDS})
 
 
 class Output(StrEnum):
-    """Something that a job yields."""
+    """An output of a job."""
 
     IMAGE = "image"
     CUTOUT = "cutout"
@@ -58,15 +59,15 @@ class Output(StrEnum):
     DEBUG = "debug"
 
 
-# What shows the people on their background, and what shows them alone.
-PICTURES = frozenset({Output.IMAGE, Output.THUMBNAIL})
-CUT_OUT = frozenset({Output.CUTOUT, Output.MATTE, Output.PERSONS, Output.ZIP})
-# What the last stage makes.
-COMPOSED = PICTURES | CUT_OUT | {Output.PRINTABILITY}
+# Outputs that show the people on their background, and outputs that show the people alone.
+PICTURE_OUTPUTS = frozenset({Output.IMAGE, Output.THUMBNAIL})
+CUTOUT_OUTPUTS = frozenset({Output.CUTOUT, Output.MATTE, Output.PERSONS, Output.ZIP})
+# Outputs of the last stage.
+COMPOSED_OUTPUTS = PICTURE_OUTPUTS | CUTOUT_OUTPUTS | {Output.PRINTABILITY}
 
 
 class Format(StrEnum):
-    """How the image is encoded; auto is png when it has transparency, else jpg."""
+    """The encoding of the image; `auto` is png when it has transparency, else jpg."""
 
     AUTO = "auto"
     PNG = "png"
@@ -76,55 +77,48 @@ class Format(StrEnum):
 
 
 class Edge(StrEnum):
-    """How much work the edge between people and background is worth."""
+    """The effort spent on the edge between people and background."""
 
     BALANCED = "balanced"
     FAST = "fast"
     BEST = "best"
 
 
-class Whom(StrEnum):
-    """Which persons are kept, when they are not named one by one."""
+class PersonSelection(StrEnum):
+    """The persons to keep, when they are not listed by number."""
 
     ALL = "all"
     LARGEST = "largest"
 
 
-class Priority(StrEnum):
-    """How much of a head start a job gets over others."""
-
-    STANDARD = "standard"
-    INTERACTIVE = "interactive"
-    BATCH = "batch"
-
-
 @dataclass(frozen=True, slots=True)
 class Background:
-    """What stands behind the people.
+    """The background behind the people.
 
-    value: a CSS colour for `color`, a preset's name for `preset`, words parted by commas for
-    `keywords`, a strength from 0 to 1 for `blur`, a web address for `url`, else None.
+    value: a CSS color for `color`, a preset's name for `preset`, comma-separated words for
+    `keywords`, a strength from 0 to 1 for `blur`, a URL for `url`, else None.
     """
 
     kind: BackgroundKind = BackgroundKind.AUTO
     value: str | None = None
 
     def __str__(self) -> str:
-        """Return it as it is written in a recipe, such as `color:#fff`."""
+        """Return the background as a recipe writes it, such as `color:#fff`."""
         return str(self.kind) if self.value is None else f"{self.kind}:{self.value}"
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What a job asks for.
+    """The validated recipe of a job.
 
-    run_at: when its first stage may run, at the soonest; None for now.
-    deadline_ms: how long after its acceptance it is of use to nobody any more; None for ever.
-    seed: None until it is drawn at submission.
+    run_at: the earliest start of its first stage; None for now.
+    deadline_ms: milliseconds from acceptance to the deadline, after which the result is useless;
+        None for no deadline.
+    seed: None until submission draws one.
     models: for each choosable task, `auto` or the name of a model.
     params: for each task, the parameters that were set for its model.
-    persons: whom to keep: all, the largest, or persons by number, 1 the leftmost.
-    filters: what is drawn on the picture at the end, in order.
+    persons: persons to keep: all, the largest, or by number, 1 the leftmost.
+    filters: filters to draw on the finished picture, in order.
     metadata: the client's own strings, echoed and never read.
     """
 
@@ -146,14 +140,14 @@ class Recipe:
         default_factory=lambda: dict.fromkeys(CHOOSABLE_TASKS, AUTO)
     )
     params: Mapping[TaskName, Parameters] = field(default_factory=dict)
-    persons: Whom | tuple[int, ...] = Whom.ALL
+    persons: PersonSelection | tuple[int, ...] = PersonSelection.ALL
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rates_people(self) -> bool:
-        """Whether people are counted, and their faces found and rated."""
+        """Whether the job counts the people, and finds and rates their faces."""
         return (
-            self.background.kind in CHOSEN_BY_PEOPLE
+            self.background.kind in SUBJECT_MATCHED_KINDS
             or Output.FACES in self.outputs
             or Output.RATING in self.outputs
             or Output.PRINTABILITY in self.outputs
@@ -161,7 +155,7 @@ class Recipe:
         )
 
     def as_json(self) -> dict[str, object]:
-        """Return the recipe as JSON, without seed and metadata: a job shows those beside it."""
+        """Return the recipe as JSON, without seed and metadata, which a job shows separately."""
         return {
             "background": str(self.background),
             "outputs": [str(output) for output in self.outputs],
@@ -173,7 +167,7 @@ class Recipe:
             **self.look.as_json(),
             "filters": filters.as_json(self.filters),
             "require_person": self.require_person,
-            "persons": persons_text(self.persons),
+            "persons": format_persons(self.persons),
             "priority": str(self.priority),
             "run_at": None if self.run_at is None else self.run_at.isoformat(),
             "deadline_ms": self.deadline_ms,
@@ -184,25 +178,21 @@ class Recipe:
         }
 
 
-def stages(recipe: Recipe) -> tuple[StageName, ...]:
-    """Return the smallest part of the pipeline that yields what the recipe asks for, in order."""
-    wanted = {StageName.PREPARE}
-    if recipe.rates_people:
-        wanted |= {StageName.SEGMENTATION, StageName.FACE, StageName.SMILE}
+def required_stages(recipe: Recipe) -> tuple[StageName, ...]:
+    """Return the fewest stages that yield the recipe's outputs, in pipeline order."""
     asked = set(recipe.outputs)
-    if recipe.require_person or (CUT_OUT | {Output.DEBUG}) & asked:
-        wanted.add(StageName.SEGMENTATION)
-    if PICTURES & asked and (
-        recipe.background.kind != BackgroundKind.KEEP or recipe.framing.asks_for_people
+    if recipe.rates_people:
+        asked.add(Output.RATING)
+    replaces_background = recipe.background.kind != BackgroundKind.KEEP
+    if recipe.require_person or (
+        PICTURE_OUTPUTS & asked and (replaces_background or recipe.framing.asks_for_people)
     ):
-        wanted.add(StageName.SEGMENTATION)
-    if COMPOSED & asked:
-        wanted.add(StageName.COMPOSITE)
-    return tuple(stage.name for stage in PIPELINE if stage.name in wanted)
+        asked.add(Output.DEBUG)  # the one output that needs segmentation alone
+    return tuple(stage.name for stage in PIPELINE if stage.imports_photo or stage.outputs & asked)
 
 
 def from_json(recipe: Mapping[str, object], *, seed: int, metadata: Mapping[str, str]) -> Recipe:
-    """Return the recipe that `as_json` wrote; what this process stored itself is trusted."""
+    """Return the recipe that `as_json` wrote; stored recipes are trusted, not validated."""
     background, _, value = str(recipe["background"]).partition(":")
     run_at = recipe["run_at"]
     outputs = recipe["outputs"]
@@ -216,7 +206,7 @@ def from_json(recipe: Mapping[str, object], *, seed: int, metadata: Mapping[str,
         if not isinstance(choice, dict):
             raise TypeError(f"not a stored recipe: {recipe}")
         models[task] = str(choice["model"])
-        # Rows of version 0.1 have none, nor `persons`.
+        # Rows of version 0.1 have neither `params` nor `persons`.
         if choice.get("params"):
             params[task] = choice["params"]
     return Recipe(
@@ -236,23 +226,23 @@ def from_json(recipe: Mapping[str, object], *, seed: int, metadata: Mapping[str,
         seed=seed,
         models=models,
         params=params,
-        persons=persons_of(str(recipe.get("persons", Whom.ALL))),
+        persons=parse_persons(str(recipe.get("persons", PersonSelection.ALL))),
         metadata=metadata,
     )
 
 
-def persons_of(text: str) -> Whom | tuple[int, ...]:
-    """Return whom `all`, `largest` or `1,3` means.  Raises ValueError for anything else."""
-    if text in set(Whom):
-        return Whom(text)
+def parse_persons(text: str) -> PersonSelection | tuple[int, ...]:
+    """Parse `all`, `largest` or `1,3`; return the persons.  Raises ValueError for other texts."""
+    if text in set(PersonSelection):
+        return PersonSelection(text)
     return tuple(sorted({int(part) for part in text.split(",")}))
 
 
-def persons_text(persons: Whom | tuple[int, ...]) -> str:
-    """Return it as a recipe writes it."""
-    return str(persons) if isinstance(persons, Whom) else ",".join(map(str, persons))
+def format_persons(persons: PersonSelection | tuple[int, ...]) -> str:
+    """Return a selection of persons as a recipe writes it."""
+    return str(persons) if isinstance(persons, PersonSelection) else ",".join(map(str, persons))
 
 
 def has_alpha(css_color: str) -> bool:
-    """Return whether a valid CSS colour is less than opaque."""
+    """Return whether a valid CSS color is not fully opaque."""
     return Color(css_color).alpha() < 1

@@ -1,4 +1,4 @@
-"""What the readers of a recipe's parts share: words, colours, quotes."""
+"""Shared parts of the recipe parsers: quoting, numbers, colors and JSON pointers."""
 
 import math
 from decimal import Decimal
@@ -9,23 +9,23 @@ from coloraide import Color
 AUTO: Final = "auto"
 
 
-class Later(Exception):
-    """The contract or a card knows this name or value; nobody serves it now."""
+class NotServedYet(Exception):
+    """The contract or a card has this name or value, but no worker serves it now."""
 
 
-def shown(text: str) -> str:
-    """Quote what somebody sent, short enough for an error message."""
+def quote_value(text: str) -> str:
+    """Return a client's text quoted, and cut short enough for an error message."""
     most = 60
     return repr(text if len(text) <= most else text[:most] + "…")
 
 
-def plain(number: float) -> str:
-    """Return a number as recipes write it: as short as it is exact, without an exponent."""
+def format_number(number: float) -> str:
+    """Return a number as recipes write it: the shortest exact form, without an exponent."""
     return f"{Decimal(repr(number)).normalize():f}"
 
 
-def is_colour(text: str) -> bool:
-    """Whether this is a CSS colour that a screen can show something for."""
+def is_color(text: str) -> bool:
+    """Return whether a text is a CSS color with finite sRGB levels."""
     try:
         found = Color.match(text, fullmatch=True)
         return found is not None and all(
@@ -35,6 +35,6 @@ def is_colour(text: str) -> bool:
         return False
 
 
-def pointer(name: str) -> str:
+def json_pointer(name: str) -> str:
     """Return the JSON Pointer (RFC 6901) of a dotted name."""
     return "/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in name.split("."))

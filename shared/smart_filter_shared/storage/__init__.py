@@ -1,1 +1,1 @@
-"""Bytes: one object store, and the keys under which things lie in it."""
+"""The object store and its keys."""

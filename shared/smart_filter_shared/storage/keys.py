@@ -1,4 +1,4 @@
-"""The keys of objects: the day first, so that old days are listed by their prefix.
+"""Build the keys of objects: the day comes first, so that a prefix lists the objects of a day.
 
     2026-11-20/<tenant>/<job id>/photo
     2026-11-20/<tenant>/<job id>/background
@@ -12,8 +12,9 @@
     data/<task>/<version>.json
     installations/<id>
 
-The lease token makes every key written once: two workers on the same stage never meet. So does
-the random id of a background that is kept. What clients put themselves they may put again.
+The lease token makes every key write-once: two workers on the same stage never write the same key.
+The random id of a stored background does the same. Clients may overwrite the objects that they put
+themselves.
 """
 
 import datetime as dt
@@ -23,74 +24,76 @@ import uuid
 from smart_filter_shared.ids import CorrectionId, JobId, LeaseToken, Tenant, UploadId, day_of
 from smart_filter_shared.pipeline import StageName
 
-# What the keys of backgrounds that are kept begin with; behind all days.
-STOCK = "backgrounds/"
-# What keys of their thumbnails end with.
-THUMBNAIL = ".thumbnail"
-# And those of trained weights.
-WEIGHTS = "models/"
-# And those of the markers of databases that use the bucket.
-INSTALLATIONS = "installations/"
+# Key prefix of stored backgrounds; sorts after all days.
+BACKGROUND_PREFIX = "backgrounds/"
+# Key suffix of their thumbnails.
+THUMBNAIL_SUFFIX = ".thumbnail"
+# Key prefix of trained weights.
+WEIGHTS_PREFIX = "models/"
+# Key prefix of the markers of databases that use the bucket.
+INSTALLATION_PREFIX = "installations/"
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}/")
 
 
 def photo(tenant: Tenant, job_id: JobId) -> str:
     """Return the key of a job's upload."""
-    return f"{job(tenant, job_id)}/photo"
+    return f"{job_prefix(tenant, job_id)}/photo"
 
 
 def background(tenant: Tenant, job_id: JobId) -> str:
     """Return the key of the background that was uploaded with a job's photo."""
-    return f"{job(tenant, job_id)}/background"
+    return f"{job_prefix(tenant, job_id)}/background"
 
 
 def correction(tenant: Tenant, job_id: JobId, correction_id: CorrectionId) -> str:
-    """Return the key of what somebody drew to correct a job's matte."""
-    return f"{job(tenant, job_id)}/corrections/{correction_id}"
+    """Return the key of a drawing that corrects a job's matte."""
+    return f"{job_prefix(tenant, job_id)}/corrections/{correction_id}"
 
 
 def artifact(tenant: Tenant, job_id: JobId, stage: StageName, token: LeaseToken, name: str) -> str:
-    """Return the key of something that a stage makes under a lease."""
-    return f"{job(tenant, job_id)}/{stage}/{token}/{name}"
+    """Return the key of an artifact that a stage makes under a lease."""
+    return f"{job_prefix(tenant, job_id)}/{stage}/{token}/{name}"
 
 
 def upload(tenant: Tenant, upload_id: UploadId) -> str:
-    """Return the key that a client puts a photo under."""
+    """Return the key under which a client puts a photo."""
     return f"{day_of(upload_id).isoformat()}/{tenant}/{upload_id}/upload"
 
 
-def stock() -> str:
-    """Return a new key for a background that is kept."""
-    return f"{STOCK}{uuid.uuid4()}"
+def new_library_background() -> str:
+    """Return a new key for a stored background."""
+    return f"{BACKGROUND_PREFIX}{uuid.uuid4()}"
 
 
 def thumbnail(stock_key: str) -> str:
-    """Return the key of the thumbnail of a background that is kept under another."""
-    return f"{stock_key}{THUMBNAIL}"
+    """Return the key of the thumbnail of a stored background.  stock_key: the background's key."""
+    return f"{stock_key}{THUMBNAIL_SUFFIX}"
 
 
 def weights(digest: str) -> str:
     """Return the key of a file of trained weights; digest: SHA-256 of its bytes."""
-    return f"{WEIGHTS}{digest}"
+    return f"{WEIGHTS_PREFIX}{digest}"
 
 
-def item(tenant: Tenant, job_id: JobId, correction_id: CorrectionId, task: str, name: str) -> str:
-    """Return the key of a file that a correction becomes in data sets; it goes with its job."""
-    return f"{job(tenant, job_id)}/data/{correction_id}/{task}/{name}"
+def example_file(
+    tenant: Tenant, job_id: JobId, correction_id: CorrectionId, task: str, name: str
+) -> str:
+    """Return the key of a training file made of a correction; it is deleted with its job."""
+    return f"{job_prefix(tenant, job_id)}/data/{correction_id}/{task}/{name}"
 
 
 def manifest(task: str, version: int) -> str:
-    """Return the key of what a version of a data set holds."""
+    """Return the key of the manifest of a data set's version."""
     return f"data/{task}/{version}.json"
 
 
 def installation(installation_id: uuid.UUID) -> str:
-    """Return the key of the marker of the database that a bucket belongs to."""
-    return f"{INSTALLATIONS}{installation_id}"
+    """Return the key of a database's marker in the bucket."""
+    return f"{INSTALLATION_PREFIX}{installation_id}"
 
 
 def day_of_folder(folder: str) -> dt.date | None:
-    """Return the day whose objects a folder of the bucket holds; None when it is not a day's.
+    """Return the day of a folder of the bucket; None when the folder is not a day's.
 
     folder: such as `2026-11-20/`.
     """
@@ -103,10 +106,10 @@ def day_of_folder(folder: str) -> dt.date | None:
 
 
 def tenant_of(key: str) -> Tenant:
-    """Return whose object lies under a key of ours."""
+    """Return the tenant that owns the object under a job's or an upload's key."""
     return Tenant(key.split("/")[1])
 
 
-def job(tenant: Tenant, job_id: JobId) -> str:
-    """Return what the keys of all objects of a job begin with, before a slash."""
+def job_prefix(tenant: Tenant, job_id: JobId) -> str:
+    """Return the common prefix of the keys of a job's objects, without the slash at its end."""
     return f"{day_of(job_id).isoformat()}/{tenant}/{job_id}"

@@ -1,7 +1,7 @@
 """The object store: put, get, list, remove and presign on any S3-compatible server.
 
-Only what every S3 has is used. minio-py's pooled client is several times faster than boto3
-on small objects (docs/measurements.md).
+Uses only operations that every S3 server has. minio-py's pooled client is several times faster
+than boto3 on small objects (docs/measurements.md).
 """
 
 import contextlib
@@ -19,22 +19,23 @@ from minio import Minio
 from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
 
+from smart_filter_shared.config.settings import StorageSettings
 from smart_filter_shared.errors import ObjectMissing, StorageUnavailable
-from smart_filter_shared.settings import StorageSettings
 from smart_filter_shared.storage import presigning, troubles
 
 _TIMEOUT = urllib3.Timeout(connect=2, read=10)
-# The least that S3 allows: bounds memory while something larger is stored, to two of these.
+# Part size of multipart uploads, the minimum of S3; an upload holds at most two parts in memory.
 PART_BYTES = 5 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 _GONE = frozenset({"NoSuchKey", "NotFound", "ResourceNotFound"})
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """An object that is there: its key, and when it was last written.
+class StoredObject:
+    """Metadata of a stored object.
 
-    length: in bytes.  etag: what changes with its content, as the server says; "" unless it does.
+    written_at: last modification.  length: in bytes.  etag: the server's ETag, which changes with
+    the content; "" when the server sent none.
     """
 
     key: str
@@ -44,18 +45,18 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Tagged:
-    """An object's bytes, and the ETag that they had."""
+class TaggedObject:
+    """An object's bytes and their ETag."""
 
     content: bytes
     etag: str
 
 
 class ObjectStore:
-    """One bucket; safe for threads.
+    """One bucket; thread-safe.
 
-    Every method raises StorageUnavailable when the server does not answer or says that it
-    cannot, and those that name a key raise ObjectMissing when nothing lies under it.
+    Every method raises StorageUnavailable when the server does not answer or reports that it
+    cannot. Methods that read a key raise ObjectMissing when there is no object under it.
     """
 
     def __init__(self, settings: StorageSettings, *, connections: int) -> None:
@@ -70,7 +71,7 @@ class ObjectStore:
         return self._bucket
 
     def ensure_bucket(self) -> None:
-        """Make the bucket unless it exists."""
+        """Create the bucket unless it exists."""
         with self._translated(self._bucket):
             if self._exists():
                 return
@@ -81,9 +82,10 @@ class ObjectStore:
                     raise
 
     def check(self) -> None:
-        """Raise StorageUnavailable unless the server answers for the bucket.
+        """Raise StorageUnavailable unless the server serves the bucket.
 
-        StorageRefused when it does, and does not take the keys or has no such bucket.
+        Raises StorageMisconfigured when the server rejects the access keys, and BucketMissing when
+        it has no such bucket.
         """
         with self._translated(self._bucket):
             if not self._exists():
@@ -107,20 +109,20 @@ class ObjectStore:
         """Return the bytes under a key."""
         return self.get_tagged(key).content
 
-    def get_tagged(self, key: str) -> Tagged:
-        """Return the bytes under a key that may be written again, and their ETag."""
+    def get_tagged(self, key: str) -> TaggedObject:
+        """Return the bytes and the ETag of an object that may be overwritten later."""
         with self._translated(key):
             response = self._client.get_object(bucket_name=self._bucket, object_name=key)
             try:
-                return Tagged(response.read(), response.headers.get("etag", "").strip('"'))
+                return TaggedObject(response.read(), response.headers.get("etag", "").strip('"'))
             finally:
                 response.close()
                 response.release_conn()
 
     def part(self, key: str, *, start: int, length: int) -> bytes:
-        """Return at most `length` bytes (above 0) of what lies under a key, from `start` on.
+        """Return at most `length` bytes of an object, from offset `start` on.
 
-        start: less than the object is long.
+        start: less than the object's length.  length: above 0.
         """
         with self._translated(key):
             response = self._client.get_object(
@@ -132,11 +134,11 @@ class ObjectStore:
                 response.close()
                 response.release_conn()
 
-    def look(self, key: str) -> Stored:
-        """Return what is known of the object under a key."""
+    def look(self, key: str) -> StoredObject:
+        """Return the metadata of the object under a key."""
         with self._translated(key):
             found = self._client.stat_object(bucket_name=self._bucket, object_name=key)
-        return Stored(
+        return StoredObject(
             key,
             found.last_modified or dt.datetime.now(dt.UTC),
             length=found.size or 0,
@@ -144,7 +146,7 @@ class ObjectStore:
         )
 
     def has(self, key: str) -> bool:
-        """Whether something lies under a key."""
+        """Return whether there is an object under a key."""
         try:
             self.look(key)
         except ObjectMissing:
@@ -152,23 +154,23 @@ class ObjectStore:
         return True
 
     def stream(self, key: str) -> Generator[bytes, None, None]:
-        """Yield the bytes under a key in pieces; raises before the first piece, or never.
+        """Return an iterator over the bytes under a key, in pieces of at most 64 KiB.
 
-        Opening is done at the call, so that a missing object is known before an answer starts.
+        The call itself opens the object, so ObjectMissing is raised before a response starts.
         """
         with self._translated(key):
             response = self._client.get_object(bucket_name=self._bucket, object_name=key)
         return _pieces(response)
 
     def remove(self, key: str) -> None:
-        """Remove what lies under a key, if anything does."""
+        """Remove the object under a key, if there is one."""
         with self._translated(key):
             self._client.remove_object(bucket_name=self._bucket, object_name=key)
 
     def remove_many(self, keys: Collection[str]) -> dict[str, str]:
-        """Remove what lies under keys, 1,000 a request; return those refused, and the S3 code.
+        """Remove the objects under keys; return the keys that S3 refused, with its error code.
 
-        A key under which nothing lies is removed.
+        Sends 1,000 keys per request. A key without an object counts as removed.
         """
         with self._translated(self._bucket):
             errors = list(
@@ -177,7 +179,7 @@ class ObjectStore:
                 )
             )
         for error in errors:
-            if error.name is None:  # of the whole request
+            if error.name is None:  # an error of the whole request
                 raise StorageUnavailable(f"the object store answers {error.code} to DeleteObjects")
         return {
             error.name: error.code or "unknown"
@@ -186,19 +188,19 @@ class ObjectStore:
         }
 
     def folders(self) -> list[str]:
-        """Return the first parts of all keys, such as `2026-11-20/`."""
+        """Return the top-level folders of the bucket, such as `2026-11-20/`."""
         with self._translated(self._bucket):
             found = self._client.list_objects(bucket_name=self._bucket)
             return [entry.object_name for entry in found if entry.object_name and entry.is_dir]
 
-    def stored(self, prefix: str = "") -> Iterator[Stored]:
+    def stored(self, prefix: str = "") -> Iterator[StoredObject]:
         """Yield every object whose key starts with a prefix."""
         with self._translated(prefix):
             for found in self._client.list_objects(
                 bucket_name=self._bucket, prefix=prefix, recursive=True
             ):
                 if found.object_name is not None and found.last_modified is not None:
-                    yield Stored(
+                    yield StoredObject(
                         found.object_name,
                         found.last_modified,
                         length=found.size or 0,
@@ -206,15 +208,15 @@ class ObjectStore:
                     )
 
     def presigned_get(self, key: str, *, seconds: int) -> str:
-        """Return a link to read a key with, valid for so many seconds."""
+        """Return a presigned URL to read a key, valid for `seconds`."""
         return self._public.presigned_get_object(
             bucket_name=self._bucket, object_name=key, expires=dt.timedelta(seconds=seconds)
         )
 
     def presigned_put(self, key: str, *, headers: Mapping[str, str], seconds: int) -> str:
-        """Return a link to put an object under a key with, valid for so many seconds.
+        """Return a presigned URL to put an object under a key, valid for `seconds`.
 
-        headers: what must be sent with it, by names in lower case.
+        headers: the headers that the upload must send, by lower-case name.
         """
         now = dt.datetime.now(dt.UTC)
         return presigning.presigned_put(
@@ -222,17 +224,17 @@ class ObjectStore:
         )
 
     def _exists(self) -> bool:
-        """Whether the bucket does."""
+        """Return whether the bucket exists."""
         try:
             return self._client.bucket_exists(bucket_name=self._bucket)
         except S3Error as error:
             if error.code == "AccessDenied":
-                self._ask_why()
+                self._raise_refusal()
             raise
 
-    def _ask_why(self) -> None:
-        """Raise why the server refuses us, as far as it says."""
-        # The answer to a HEAD has no words; that to a GET has.
+    def _raise_refusal(self) -> None:
+        """Raise the error that explains why the server denies access, if it gives one."""
+        # The response to a HEAD has no error code, the response to a GET has.
         with contextlib.suppress(ObjectMissing), self._translated(self._bucket):
             self._client.get_object(bucket_name=self._bucket, object_name="doctor").close()
 
@@ -243,17 +245,17 @@ class ObjectStore:
         except S3Error as error:
             if error.code in _GONE:
                 raise ObjectMissing(key) from error
-            raise troubles.translated(error, self._settings, about=key) from error
+            raise troubles.translate_error(error, self._settings, about=key) from error
         except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise troubles.translated(error, self._settings, about=key) from error
+            raise troubles.translate_error(error, self._settings, about=key) from error
 
 
 class _Pool(urllib3.PoolManager):
-    """The connections of minio-py, with three faults of servers made good.
+    """Connection pool of minio-py that works around three faults of servers.
 
-    A kept connection may be closed by its server at the moment it is used again, and S3 answers
-    InternalError (500) where a request should be sent again: it is sent once more, which every
-    request of ours may be. Errors may come as text/xml, which minio-py does not parse.
+    A server may close a kept-alive connection just as it is reused, and S3 asks for a retry with
+    InternalError (500). Both requests are sent once more; every request of this module is
+    idempotent. Some servers send errors as text/xml, which minio-py does not parse.
     """
 
     def urlopen(  # type: ignore[override]  # narrower than urllib3's overloads on purpose

@@ -1,4 +1,4 @@
-"""What keeps an object store from serving us, in one line that names the setting to correct."""
+"""Translate errors of the object store into one line that names the setting to correct."""
 
 import ssl
 from collections.abc import Mapping
@@ -10,18 +10,18 @@ from urllib.parse import urlsplit
 import urllib3.exceptions
 from minio.error import InvalidResponseError, S3Error, ServerError
 
-from smart_filter_shared.errors import BucketMissing, StorageRefused, StorageUnavailable
-from smart_filter_shared.settings import StorageSettings
+from smart_filter_shared.config.settings import StorageSettings
+from smart_filter_shared.errors import BucketMissing, StorageMisconfigured, StorageUnavailable
 
 _URL: Final = "SMART_FILTER_STORAGE_URL"
 _KEYS: Final = "SMART_FILTER_STORAGE_ACCESS_KEY and SMART_FILTER_STORAGE_SECRET_KEY"
-_START: Final = f"start it, or correct {_URL}"
-_ANOTHER: Final = f"correct {_URL}: its host, its port, and whether it is http or https"
+_START_REMEDY: Final = f"start it, or correct {_URL}"
+_URL_REMEDY: Final = f"correct {_URL}: its host, its port, and whether it is http or https"
 
 
 @dataclass(frozen=True, slots=True)
 class _Refusal:
-    """What a code of S3 means, and what to do about it."""
+    """The meaning of an S3 error code, and the remedy."""
 
     what: str
     remedy: str
@@ -29,16 +29,16 @@ class _Refusal:
 
 _KEY = _Refusal("does not know the access key", "correct SMART_FILTER_STORAGE_ACCESS_KEY")
 _SECRET = _Refusal(
-    "says that the secret key is not that of the access key",
+    "reports that the secret key does not belong to the access key",
     "correct SMART_FILTER_STORAGE_SECRET_KEY",
 )
-_REGION = _Refusal("is of another region", "correct SMART_FILTER_STORAGE_REGION")
+_REGION = _Refusal("is in another region", "correct SMART_FILTER_STORAGE_REGION")
 _RIGHTS = _Refusal(
     "does not let these keys use the bucket {bucket}",
-    f"correct {_KEYS}, or give them the right to it",
+    f"correct {_KEYS}, or grant them access to it",
 )
 _CLOCK = _Refusal(
-    "has a clock that is far from this machine's", "have both machines set their clocks by NTP"
+    "has a clock that differs from this machine's", "synchronize both machines' clocks with NTP"
 )
 # Source: Amazon S3 API Reference, "Error responses".
 _REFUSALS: Final[Mapping[str, _Refusal]] = MappingProxyType(
@@ -55,10 +55,12 @@ _REFUSALS: Final[Mapping[str, _Refusal]] = MappingProxyType(
 )
 
 
-def translated(error: Exception, settings: StorageSettings, *, about: str) -> StorageUnavailable:
-    """Return an error of minio-py or urllib3 as one of ours, without keys and bodies of answers.
+def translate_error(
+    error: Exception, settings: StorageSettings, *, about: str
+) -> StorageUnavailable:
+    """Translate an error of minio-py or urllib3, without access keys and response bodies.
 
-    about: the key that it was about, or the bucket.
+    about: the object's key, or the bucket, for the message.
     """
     if isinstance(error, S3Error):
         if error.code == "NoSuchBucket":
@@ -66,45 +68,47 @@ def translated(error: Exception, settings: StorageSettings, *, about: str) -> St
         refusal = _REFUSALS.get(error.code or "")
         if refusal is not None:
             what = refusal.what.format(bucket=settings.bucket)
-            return StorageRefused(_line(settings, what, refusal.remedy))
-        return StorageUnavailable(_line(settings, f"answers {error.code} for {about}", _START))
+            return StorageMisconfigured(_line(settings, what, refusal.remedy))
+        return StorageUnavailable(
+            _line(settings, f"answers {error.code} for {about}", _START_REMEDY)
+        )
     if isinstance(error, InvalidResponseError):
-        return StorageUnavailable(_line(settings, "answers as no S3 server does", _ANOTHER))
+        return StorageUnavailable(_line(settings, "does not answer like S3", _URL_REMEDY))
     if isinstance(error, ServerError):
         what = f"answers {error.status_code} for {about}"
-        return StorageUnavailable(_line(settings, what, _START))
-    return StorageUnavailable(_line(settings, *_unreached(error)))
+        return StorageUnavailable(_line(settings, what, _START_REMEDY))
+    return StorageUnavailable(_line(settings, *_describe_connection_error(error)))
 
 
 def no_bucket(settings: StorageSettings) -> BucketMissing:
-    """Return that the bucket is not there."""
+    """Return the error for a missing bucket."""
     remedy = "run `smart-filter prepare`, or correct SMART_FILTER_STORAGE_BUCKET"
     return BucketMissing(_line(settings, f"has no bucket {settings.bucket}", remedy))
 
 
-def _unreached(error: Exception) -> tuple[str, str]:
-    """Return what kept us from an answer, and what to do about it."""
+def _describe_connection_error(error: Exception) -> tuple[str, str]:
+    """Return why the server did not answer, and the remedy."""
     reason = getattr(error, "reason", None) or error
     if isinstance(reason, urllib3.exceptions.NameResolutionError):
-        return "has a host that nobody knows", f"correct {_URL}"
+        return "has an unknown host name", f"correct {_URL}"
     if isinstance(reason, urllib3.exceptions.SSLError):
-        return _untrusted(reason.args[0])
+        return _describe_tls_error(reason.args[0])
     if isinstance(reason, urllib3.exceptions.NewConnectionError) and isinstance(
         reason.__cause__, OSError
     ):
-        return f"does not answer ({reason.__cause__.strerror})", _START
+        return f"does not answer ({reason.__cause__.strerror})", _START_REMEDY
     if isinstance(reason, (urllib3.exceptions.TimeoutError, TimeoutError)):
-        return "does not answer in time", _START
-    return f"broke the connection off ({type(reason).__name__})", _ANOTHER
+        return "does not answer in time", _START_REMEDY
+    return f"closed the connection ({type(reason).__name__})", _URL_REMEDY
 
 
-def _untrusted(error: object) -> tuple[str, str]:
+def _describe_tls_error(error: object) -> tuple[str, str]:
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
             f"has a certificate that is not trusted ({error.verify_message})",
-            f"name its host in {_URL} as the certificate does, or its authority in SSL_CERT_FILE",
+            f"name its host in {_URL} as the certificate does, or its CA in SSL_CERT_FILE",
         )
-    return "speaks no TLS", f"write http:// in {_URL}, or let it speak TLS"
+    return "does not use TLS", f"write http:// in {_URL}, or enable TLS on the server"
 
 
 def _line(settings: StorageSettings, what: str, remedy: str) -> str:

@@ -1,1 +1,1 @@
-"""What the processes say of themselves."""
+"""Logs, metrics and traces of the processes."""

@@ -1,4 +1,4 @@
-"""Metrics as text: the format that Prometheus scrapes, version 0.0.4.
+"""Render metrics as text, in the format that Prometheus scrapes, version 0.0.4.
 
 Source: prometheus.io/docs/instrumenting/exposition_formats, "Text-based format".
 """
@@ -17,9 +17,9 @@ _ESCAPED = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 class Sample:
     """One value of a metric.
 
-    labels: the values of the metric's own labels, in its order.
-    suffix: of summaries and histograms: `_sum`, `_count`, `_bucket`.
-    at_most: of a bucket: its upper bound.
+    labels: values of the metric's labels, in the metric's order.
+    suffix: `_sum`, `_count` or `_bucket`, for summaries and histograms.
+    at_most: upper bound of a bucket.
     """
 
     value: float
@@ -28,8 +28,8 @@ class Sample:
     at_most: str | None = None
 
 
-def text(samples: Mapping[Metric, Iterable[Sample]]) -> str:
-    """Return every metric with its samples, those without any too."""
+def render(samples: Mapping[Metric, Iterable[Sample]]) -> str:
+    """Return the text of every metric and its samples, including metrics without samples."""
     return "".join(f"{line}\n" for metric in samples for line in _lines(metric, samples[metric]))
 
 

@@ -1,6 +1,6 @@
-"""Logs: one line an event, as JSON, with ids and without photos' names, links or keys.
+"""Logs: one JSON line per event, with ids and without photos' names, URLs or keys.
 
-What libraries say by Python's own logging, from warnings on, comes out the same way.
+Library messages of level warning and above, from Python's logging, have the same format.
 """
 
 import logging
@@ -12,15 +12,16 @@ import structlog
 def configure(process: str) -> None:
     """Write events of level info and above to standard error.
 
-    process: what says it: api or worker.  Called once, by the process's own entry point.
+    process: name of this process, such as api or worker.  The process's entry point calls this
+    once.
     """
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
-            _said_by(process),
+            _add_process(process),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            # Frames' local variables hold keys, recipes and metadata: they stay out.
+            # Local variables of frames contain keys, recipes and metadata, so they are left out.
             structlog.processors.ExceptionRenderer(
                 structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
             ),
@@ -31,28 +32,28 @@ def configure(process: str) -> None:
         cache_logger_on_first_use=True,
     )
     root = logging.getLogger()
-    root.handlers = [one for one in root.handlers if not isinstance(one, _Theirs)]
-    root.addHandler(_Theirs())
+    root.handlers = [one for one in root.handlers if not isinstance(one, _LibraryLogHandler)]
+    root.addHandler(_LibraryLogHandler())
 
 
 def logger(part: str) -> structlog.typing.FilteringBoundLogger:
-    """Return a logger whose events name the part that says them."""
+    """Return a logger whose events carry the name of a part of the code."""
     log: structlog.typing.FilteringBoundLogger = structlog.get_logger(part=part)
     return log
 
 
-def _said_by(process: str) -> structlog.typing.Processor:
+def _add_process(process: str) -> structlog.typing.Processor:
     def name(
         _: structlog.typing.WrappedLogger, __: str, event: structlog.typing.EventDict
     ) -> structlog.typing.EventDict:
-        # Not bound as context, which no other thread would have.
+        # Added here, because a context variable would be missing in other threads.
         return {**event, "process": process}
 
     return name
 
 
-class _Theirs(logging.Handler):
-    """Says what libraries log as events of ours."""
+class _LibraryLogHandler(logging.Handler):
+    """Turns library log records into structlog events."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)

@@ -1,18 +1,18 @@
-"""Every metric: its name, kind, unit, labels and meaning; what /metrics shows is this table.
+"""Define every metric that /metrics shows: name, kind, unit, labels and help text.
 
-No label holds a tenant, a job or a key. What workers do is added up in the database and
-shown whole by every API process: it survives restarts, and one scrape sees all workers.
+No label holds a tenant, a job or a key. Workers add their counters up in the database, and every
+API process shows the totals: they survive restarts, and one scrape covers all workers.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Kind(StrEnum):
-    """What can be done with a metric's values.
+class MetricKind(StrEnum):
+    """The Prometheus type of a metric.
 
-    gauge: as it is now.  counter: only grows.  summary: a sum and how many were added up.
-    histogram: a summary, and how many were at most so much.
+    gauge: a current value.  counter: only grows.  summary: a sum and a count.
+    histogram: a summary and counts by upper bound.
     """
 
     GAUGE = "gauge"
@@ -21,11 +21,11 @@ class Kind(StrEnum):
     HISTOGRAM = "histogram"
 
 
-class Step(StrEnum):
-    """What a worker spends its time on.
+class WorkerStep(StrEnum):
+    """A step of a worker that is timed.
 
-    claim: asking the database for work, found or not.  load: inputs from storage, decoded.
-    infer: the stage's own code, shared out over its batch.  store: results into storage.
+    claim: the database query for work, with or without success.  load: download and decode inputs.
+    infer: the stage's own code, divided by the batch size.  store: upload results.
     """
 
     CLAIM = "claim"
@@ -35,10 +35,10 @@ class Step(StrEnum):
 
 
 class FrameOutcome(StrEnum):
-    """What became of a frame of live video.
+    """The outcome of a frame of live video.
 
-    shown: it was answered.  dropped: a newer one came before its turn.  refused: it was too
-    large, or no picture.
+    shown: it was answered.  dropped: a newer frame replaced it.  refused: it was too large or not
+    an image.
     """
 
     SHOWN = "shown"
@@ -48,10 +48,10 @@ class FrameOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric; labels: what its values are told apart by."""
+    """One metric and the names of its labels."""
 
     name: str
-    kind: Kind
+    kind: MetricKind
     unit: str
     labels: tuple[str, ...]
     meaning: str
@@ -59,155 +59,155 @@ class Metric:
 
 DATABASE_UP = Metric(
     "smart_filter_database_up",
-    Kind.GAUGE,
+    MetricKind.GAUGE,
     "1 or 0",
     (),
-    "Whether the database answers and takes writes; while not, all but requests are missing.",
+    "1 if the database answers and accepts writes. While it is 0, only request metrics are shown.",
 )
 STAGES = Metric(
     "smart_filter_stages",
-    Kind.GAUGE,
+    MetricKind.GAUGE,
     "stages",
     ("capability", "state"),
-    "Stages that are waiting (for other stages or for their time), ready, or running.",
+    "Number of stages by state: waiting (for other stages or a delay), ready, running.",
 )
 OLDEST_WAIT = Metric(
     "smart_filter_oldest_wait_seconds",
-    Kind.GAUGE,
+    MetricKind.GAUGE,
     "seconds",
     ("capability",),
-    "How long that stage has been ready which has been ready longest; 0 when none is.",
+    "Age of the oldest ready stage in seconds; 0 if none.",
 )
 PAUSED = Metric(
     "smart_filter_paused",
-    Kind.GAUGE,
+    MetricKind.GAUGE,
     "1 or 0",
     ("capability",),
-    "1 while an operator lets nobody claim from the queue (`smart-filter queues pause`).",
+    "1 while an operator has paused the queue (`smart-filter queues pause`).",
 )
 STEPS = Metric(
     "smart_filter_step_seconds",
-    Kind.SUMMARY,
+    MetricKind.SUMMARY,
     "seconds",
     ("capability", "step"),
-    "What workers spent on a step: claim (once a claim), load, infer and store (once a stage).",
+    "Time of workers by step: claim (per claim), load, infer and store (per stage).",
 )
 ATTEMPTS = Metric(
     "smart_filter_attempts_total",
-    Kind.COUNTER,
+    MetricKind.COUNTER,
     "stages",
     ("capability",),
-    "Stages that were claimed.",
+    "Claimed stages.",
 )
 RETRIES = Metric(
     "smart_filter_retries_total",
-    Kind.COUNTER,
+    MetricKind.COUNTER,
     "stages",
     ("capability",),
-    "Attempts that raised: the stage is tried again, or was on its last one.",
+    "Attempts that raised an error, including last attempts.",
 )
 RELEASES = Metric(
     "smart_filter_releases_total",
-    Kind.COUNTER,
+    MetricKind.COUNTER,
     "stages",
     ("capability",),
-    "Attempts handed back because storage or database was away.",
+    "Attempts released because storage or the database was unavailable.",
 )
 LEASE_EXPIRIES = Metric(
     "smart_filter_lease_expiries_total",
-    Kind.COUNTER,
+    MetricKind.COUNTER,
     "stages",
     ("capability",),
-    "Leases taken away from workers that were not heard from.",
+    "Leases that expired because their worker sent no heartbeat.",
 )
 JOBS_ENDED = Metric(
     "smart_filter_jobs_ended_total",
-    Kind.COUNTER,
+    MetricKind.COUNTER,
     "jobs",
     ("outcome",),
-    "Ends of jobs that succeeded, failed or were canceled, each counted within a second or two; "
-    "a job that is redriven before that has its next end counted alone.",
+    "Jobs that succeeded, failed or were canceled, counted within two seconds; "
+    "a job that is redriven before it is counted counts once.",
 )
 DEAD_LETTERS = Metric(
     "smart_filter_dead_letters_total",
-    Kind.COUNTER,
+    MetricKind.COUNTER,
     "stages",
     ("capability",),
-    "Stages that failed for good though nothing was found wrong with their photos: attempts "
-    "spent, a photo that stops its workers, or storage or database away for too long.",
+    "Stages that failed permanently although their photos are valid: attempts used up, a photo "
+    "that kills workers, or storage or the database unavailable for too long.",
 )
 BATCH_SIZE = Metric(
     "smart_filter_batch_size",
-    Kind.SUMMARY,
+    MetricKind.SUMMARY,
     "stages",
     ("capability",),
-    "How many stages were claimed at once, to run together.",
+    "Number of stages claimed together as one batch.",
 )
 WORKERS = Metric(
     "smart_filter_workers",
-    Kind.GAUGE,
+    MetricKind.GAUGE,
     "workers",
     ("capability", "state"),
-    "Workers that are starting, ready, busy, draining, unhealthy or setup_failed.",
+    "Number of workers by state: starting, ready, busy, draining, unhealthy, setup_failed.",
 )
 WEBHOOK_LAG = Metric(
     "smart_filter_webhook_lag_seconds",
-    Kind.GAUGE,
+    MetricKind.GAUGE,
     "seconds",
     (),
-    "How long that delivery has been due which nobody has begun to send; 0 when none is.",
+    "Age of the oldest due webhook delivery that no sender has started; 0 if none.",
 )
 RETENTION_LAG = Metric(
     "smart_filter_retention_lag_seconds",
-    Kind.GAUGE,
+    MetricKind.GAUGE,
     "seconds",
     (),
-    "How long the oldest photo, result or upload is overdue that should be gone; 0 when none is.",
+    "Time since the oldest expired photo, result or upload should have been deleted; 0 if none.",
 )
 REQUESTS = Metric(
     "smart_filter_request_seconds",
-    Kind.HISTOGRAM,
+    MetricKind.HISTOGRAM,
     "seconds",
     ("method", "route", "status"),
-    "From a request's first line to the last byte of its answer, in this API process.",
+    "Duration from the request line to the last byte of the response, in this API process.",
 )
 LIVE_CONNECTIONS = Metric(
     "smart_filter_live_connections",
-    Kind.GAUGE,
+    MetricKind.GAUGE,
     "connections",
     (),
-    "Clients of live video that are connected to this live worker.",
+    "Live video clients connected to this live worker.",
 )
 LIVE_FRAMES = Metric(
     "smart_filter_live_frames_total",
-    Kind.COUNTER,
+    MetricKind.COUNTER,
     "frames",
     ("outcome",),
-    "Frames of live video that were shown, dropped for newer ones, or refused.",
+    "Live video frames by outcome: shown, dropped for a newer frame, refused.",
 )
 LIVE_FRAME = Metric(
     "smart_filter_live_frame_seconds",
-    Kind.HISTOGRAM,
+    MetricKind.HISTOGRAM,
     "seconds",
     (),
-    "From the arrival of a frame that was shown to the last byte of its answer.",
+    "Duration from the arrival of a frame to the last byte of its answer, for shown frames.",
 )
 CELL_UP = Metric(
     "smart_filter_cell_up",
-    Kind.GAUGE,
+    MetricKind.GAUGE,
     "1 or 0",
     ("cell",),
-    "Whether a cell answers this cell router; while it does not, its tenants are told 503.",
+    "1 if the cell answers this router; while it is 0, its tenants get 503.",
 )
-PASSED = Metric(
+PROXIED_REQUESTS = Metric(
     "smart_filter_passed_seconds",
-    Kind.SUMMARY,
+    MetricKind.SUMMARY,
     "seconds",
     ("cell", "status"),
-    "From a request's head to the last byte of its answer, in this cell router.",
+    "Duration from the request head to the last byte of the response, in this cell router.",
 )
 
-# Of the API, of each live worker, and of each cell router.
+# Metrics of the API; then those of a live worker, and those of a cell router.
 METRICS = (
     DATABASE_UP,
     STAGES,
@@ -227,4 +227,4 @@ METRICS = (
     REQUESTS,
 )
 LIVE_METRICS = (LIVE_CONNECTIONS, LIVE_FRAMES, LIVE_FRAME)
-ROUTER_METRICS = (CELL_UP, PASSED)
+ROUTER_METRICS = (CELL_UP, PROXIED_REQUESTS)

@@ -1,7 +1,7 @@
-"""Spans on their way to a collector: OTLP over HTTP, in batches, by a thread of its own.
+"""Send spans to a collector: OTLP over HTTP, in batches, from a background thread.
 
-What a collector that is away does not take is lost: the queue is bounded, and nobody waits.
-Importing this needs the extra `otlp`.
+While the collector is down, spans are lost: the queue is bounded, and no caller waits.
+Importing this module needs the extra `otlp`.
 """
 
 import random
@@ -24,13 +24,13 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from smart_filter_shared.telemetry.tracing import HALF, Attribute, Span, SpanKind
+from smart_filter_shared.telemetry.tracing import SPAN_ID_MASK, Attribute, Span, SpanKind
 
-# Of some 2 kB each: what a batch of a thousand photos tells at once has room.
+# Queue length; a span takes about 2 kB. Room for the burst of a batch of a thousand photos.
 _QUEUE_SPANS: Final = 8192
-_AT_ONCE: Final = 512
-_EVERY_SECONDS: Final = 2.0
-_ANSWER_SECONDS: Final = 3.0
+_MAX_BATCH_SPANS: Final = 512
+_EXPORT_SECONDS: Final = 2.0
+_EXPORT_TIMEOUT_SECONDS: Final = 3.0
 _CLOSE_SECONDS: Final = 2.0
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _KINDS: Final = {
@@ -42,9 +42,9 @@ _KINDS: Final = {
 
 
 class OtlpTraces:
-    """Tells a collector; safe for threads.
+    """Exporter of spans to a collector; thread-safe.
 
-    url: `http(s)://host[:port]`, to which OTLP's own path is added.
+    url: `http(s)://host[:port]`; OTLP's path is appended.
     """
 
     def __init__(self, url: str, process: str) -> None:
@@ -55,59 +55,61 @@ class OtlpTraces:
                 "service.instance.id": f"{socket.gethostname()}:{uuid.uuid4()}",
             }
         )
-        self._ids = _Ids()
-        # Who sees few of many traces chooses them in the collector, when they are whole.
+        self._ids = _TraceIdGenerator()
+        # Export every trace: sampling belongs in the collector, which sees whole traces.
         self._provider = TracerProvider(
             sampler=ALWAYS_ON, resource=resource, shutdown_on_exit=False, id_generator=self._ids
         )
-        exporter = OTLPSpanExporter(f"{url}/v1/traces", timeout=_ANSWER_SECONDS)
+        exporter = OTLPSpanExporter(f"{url}/v1/traces", timeout=_EXPORT_TIMEOUT_SECONDS)
         self._provider.add_span_processor(
             BatchSpanProcessor(
                 exporter,
                 max_queue_size=_QUEUE_SPANS,
-                max_export_batch_size=_AT_ONCE,
-                schedule_delay_millis=_EVERY_SECONDS * 1000,
+                max_export_batch_size=_MAX_BATCH_SPANS,
+                schedule_delay_millis=_EXPORT_SECONDS * 1000,
             )
         )
         self._tracer = self._provider.get_tracer("smart_filter")
 
     def begin(self, trace: uuid.UUID, span: Span, *, caller: str | None) -> None:
-        """Tell the first span of a trace."""
+        """Record the first span of a trace."""
         links = []
         if caller is not None:
             found = TraceContextTextMapPropagator().extract({"traceparent": caller})
             context = api.get_current_span(found).get_span_context()
             if context.is_valid:
                 links = [Link(context)]
-        with self._ids.chosen(trace):
-            begun = self._begun(span, None, links)
-        self._end(begun, span)
+        with self._ids.use_trace(trace):
+            started = self._start(span, None, links)
+        self._end(started, span)
 
     def add(self, trace: uuid.UUID, span: Span) -> None:
-        """Tell a span below the first one of a trace."""
-        self._end(self._begun(span, _first(trace)), span)
+        """Record a span below the first span of a trace."""
+        self._end(self._start(span, _root_context(trace)), span)
 
     def add_batch(self, batch: Span, members: Sequence[tuple[uuid.UUID, Span]]) -> None:
-        """Tell what was done together: a span of its own that links to each member's, and back."""
-        together = self._begun(batch, None)
-        back = [Link(together.get_span_context())]
+        """Record a batch: a span with links to a span in each member's trace, and links back."""
+        batch_span = self._start(batch, None)
+        back = [Link(batch_span.get_span_context())]
         for trace, span in members:
-            begun = self._begun(span, _first(trace), back)
-            together.add_link(begun.get_span_context())
-            self._end(begun, span)
-        self._end(together, batch)
+            started = self._start(span, _root_context(trace), back)
+            batch_span.add_link(started.get_span_context())
+            self._end(started, span)
+        self._end(batch_span, batch)
 
     def close(self) -> None:
-        """Send what was told lately, for a moment at most."""
-        # The processor would wait for half a minute for a collector that is away.
+        """Send the queued spans, for at most `_CLOSE_SECONDS`."""
+        # The processor itself would wait half a minute for a collector that is down.
         closing = threading.Thread(target=self._provider.shutdown, name="traces", daemon=True)
         closing.start()
         closing.join(_CLOSE_SECONDS)
 
-    def _begun(self, span: Span, above: SpanContext | None, links: Sequence[Link] = ()) -> api.Span:
+    def _start(
+        self, span: Span, parent: SpanContext | None, links: Sequence[Link] = ()
+    ) -> api.Span:
         context = Context()
-        if above is not None:
-            context = api.set_span_in_context(NonRecordingSpan(above), context)
+        if parent is not None:
+            context = api.set_span_in_context(NonRecordingSpan(parent), context)
         return self._tracer.start_span(
             span.name,
             context,
@@ -117,37 +119,37 @@ class OtlpTraces:
             start_time=span.began_ns,
         )
 
-    def _end(self, begun: api.Span, span: Span) -> None:
+    def _end(self, started: api.Span, span: Span) -> None:
         for step in span.steps:
-            self._end(self._begun(step, begun.get_span_context()), step)
+            self._end(self._start(step, started.get_span_context()), step)
         if span.trouble:
-            begun.set_attribute(Attribute.TROUBLE, span.trouble)
-            begun.set_status(api.Status(api.StatusCode.ERROR, span.trouble))
-        begun.end(span.ended_ns)
+            started.set_attribute(Attribute.TROUBLE, span.trouble)
+            started.set_status(api.Status(api.StatusCode.ERROR, span.trouble))
+        started.end(span.ended_ns)
 
 
-def _first(trace: uuid.UUID) -> SpanContext:
-    return SpanContext(trace.int, trace.int & HALF, is_remote=True, trace_flags=_SAMPLED)
+def _root_context(trace: uuid.UUID) -> SpanContext:
+    return SpanContext(trace.int, trace.int & SPAN_ID_MASK, is_remote=True, trace_flags=_SAMPLED)
 
 
-class _Ids(IdGenerator):
-    """Random ids, but those of the trace that a thread has chosen."""
+class _TraceIdGenerator(IdGenerator):
+    """Generates random ids, or the ids of the trace that the thread has set."""
 
     def __init__(self) -> None:
-        self._of_thread = threading.local()
+        self._local = threading.local()
 
     @contextmanager
-    def chosen(self, trace: uuid.UUID) -> Iterator[None]:
-        self._of_thread.trace = trace.int
+    def use_trace(self, trace: uuid.UUID) -> Iterator[None]:
+        self._local.trace = trace.int
         try:
             yield
         finally:
-            self._of_thread.trace = None
+            self._local.trace = None
 
     def generate_trace_id(self) -> int:
-        chosen: int | None = getattr(self._of_thread, "trace", None)
-        return chosen or random.getrandbits(128) or 1
+        trace: int | None = getattr(self._local, "trace", None)
+        return trace or random.getrandbits(128) or 1
 
     def generate_span_id(self) -> int:
-        chosen: int | None = getattr(self._of_thread, "trace", None)
-        return (chosen & HALF if chosen else random.getrandbits(64)) or 1
+        trace: int | None = getattr(self._local, "trace", None)
+        return (trace & SPAN_ID_MASK if trace else random.getrandbits(64)) or 1

@@ -1,11 +1,11 @@
-"""Traces: one for each job, from its request to its webhook; every name and attribute in one table.
+"""Traces: one for each job, from its request to its webhook.
 
-A trace is known by its job's id, and its first span by the second half of that id: whoever has
-the id can add to the trace, so that no row or message carries one. A UUIDv7 serves: it is never
-nought, and 62 bits of its second half are random (RFC 9562, 5.7; W3C Trace Context Level 2,
-3.2.2.3 and 3.2.2.4).
+The trace id is the job's id, and the id of its first span is the second half of the job's id. Any
+process that knows the job can add spans, so no row or message carries a trace context. A UUIDv7 is
+suitable: it is never zero, and 62 bits of its second half are random (RFC 9562, 5.7; W3C Trace
+Context Level 2, 3.2.2.3 and 3.2.2.4).
 
-What was done is told when it is done, as values; whoever tells waits for nobody.
+A span is recorded as a value when its work has ended; the caller does not wait for the export.
 """
 
 import uuid
@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol
 
-# Of an id: what a span is known by.
-HALF: Final = (1 << 64) - 1
+# The bits of a job's id that are the id of the first span.
+SPAN_ID_MASK: Final = (1 << 64) - 1
 
 
 class SpanKind(StrEnum):
-    """What a span is to others: it answers somebody, takes from a queue, asks, or none of these."""
+    """The OpenTelemetry kind of a span: it serves a request, takes from a queue, sends, or none."""
 
     SERVER = "server"
     CONSUMER = "consumer"
@@ -28,11 +28,11 @@ class SpanKind(StrEnum):
 
 
 class Attribute(StrEnum):
-    """What spans tell.
+    """The attributes of spans.
 
-    device: the best that the stage's model can use and this machine has.
-    batch_size: how many stages ran together.  trouble: the error's code, of what did not succeed.
-    The others are names of OpenTelemetry's semantic conventions.
+    device: the best device that the stage's model can use and this machine has.
+    batch_size: number of stages that ran together.  trouble: error code of a failed span.
+    Names without `smart_filter.` are those of OpenTelemetry's semantic conventions.
     """
 
     JOB = "smart_filter.job_id"
@@ -56,10 +56,10 @@ Attributes = Mapping[Attribute, str | int]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Something that was done.
+    """A finished piece of work.
 
-    began_ns, ended_ns: nanoseconds of Unix time.  trouble: the code of what went wrong, or empty.
-    steps: what it was made of.
+    began_ns, ended_ns: nanoseconds of Unix time.  trouble: the error code, "" on success.
+    steps: its parts, as child spans.
     """
 
     name: str
@@ -72,30 +72,30 @@ class Span:
 
 
 class Traces(Protocol):
-    """Where spans are told."""
+    """Records spans."""
 
     def begin(self, trace: uuid.UUID, span: Span, *, caller: str | None) -> None:
-        """Tell the first span of a trace.
+        """Record the first span of a trace.
 
-        caller: the header `traceparent` of who asked for it: the span links there.
+        caller: the `traceparent` header of the client's request; the span links to it.
         """
         ...
 
     def add(self, trace: uuid.UUID, span: Span) -> None:
-        """Tell a span below the first one of a trace."""
+        """Record a span below the first span of a trace."""
         ...
 
     def add_batch(self, batch: Span, members: Sequence[tuple[uuid.UUID, Span]]) -> None:
-        """Tell what was done together: a span of its own that links to each member's, and back."""
+        """Record a batch: a span with links to a span in each member's trace, and links back."""
         ...
 
     def close(self) -> None:
-        """Send what was told lately, for a moment at most."""
+        """Send the queued spans, within a few seconds."""
         ...
 
 
-class Untold:
-    """Traces that nobody wants to see."""
+class NullTraces:
+    """Discards all spans."""
 
     def begin(self, trace: uuid.UUID, span: Span, *, caller: str | None) -> None:
         """Do nothing."""
@@ -110,19 +110,19 @@ class Untold:
         """Do nothing."""
 
 
-UNTOLD: Final[Traces] = Untold()
+NULL_TRACES: Final[Traces] = NullTraces()
 
 
-def opened(url: str | None, process: str) -> Traces:
-    """Return where this process tells its spans.
+def open_traces(url: str | None, process: str) -> Traces:
+    """Return the recorder of this process's spans.
 
-    url: of a collector that speaks OTLP over HTTP; None: nowhere, and nothing is imported.
-    process: what tells them: api, worker or sender.
+    url: a collector that speaks OTLP over HTTP; None discards spans and imports nothing.
+    process: api, worker or sender.
     Raises ModuleNotFoundError when the extra `otlp` is not installed.
     """
     if url is None:
-        return UNTOLD
-    # 0.3 s and 20 MB, for those who want it.
+        return NULL_TRACES
+    # Imported only on demand: it takes 0.3 s and 20 MB.
     from smart_filter_shared.telemetry import otlp  # noqa: PLC0415
 
     return otlp.OtlpTraces(url, process)

@@ -1,5 +1,5 @@
 // Calls the published client remove.bg as its documentation shows, with another base URL: its own
-// stands in a constant, so the library below it is told where that leads.
+// is a constant, so its HTTP library replaces the address.
 //
 //   node drive.js URL KEY FILE|BASE64|URL SOURCE {OPTIONS}
 

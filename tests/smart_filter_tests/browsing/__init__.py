@@ -1,1 +1,1 @@
-"""What journeys through the studio are made of: a browser, visitors, photos, a camera, weather."""
+"""Parts of studio journeys: a browser, visitors, photos, a camera, network faults."""

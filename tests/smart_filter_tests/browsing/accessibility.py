@@ -1,4 +1,4 @@
-"""What axe-core finds on a page that keeps people from using it."""
+"""Check a page for accessibility faults with axe-core."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from playwright.sync_api import Page
 _GRAVE = {"serious", "critical"}
 
 
-def axe(page: Page) -> None:
-    """Fail with a list when anything serious or critical is wrong with the page as it is."""
+def assert_accessible(page: Page) -> None:
+    """Fail with a list when axe-core finds a serious or critical fault on the page."""
     found = Axe().run(page).response["violations"]
     grave = [violation for violation in found if violation["impact"] in _GRAVE]
-    assert not grave, "\n".join(["axe-core:", *map(_told, grave)])
+    assert not grave, "\n".join(["axe-core:", *map(_describe, grave)])
 
 
-def _told(violation: dict[str, Any]) -> str:
+def _describe(violation: dict[str, Any]) -> str:
     places = [
         f"    {' '.join(map(str, node['target']))}\n        "
         + node["failureSummary"].replace("\n", "\n        ")

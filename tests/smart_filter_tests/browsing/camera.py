@@ -1,4 +1,4 @@
-"""A film for the browser's camera: somebody who is serious, then somebody who smiles."""
+"""A film for the browser's camera: a serious face, then a smiling one."""
 
 import io
 from pathlib import Path
@@ -9,7 +9,7 @@ from PIL import Image
 from smart_filter_tests.browsing.photos import Photos
 
 SIZE: Final = (640, 360)
-# Chromium shows films of this kind at 30 frames a second, from the start again at their end.
+# Chromium shows films of this kind at 30 frames a second and repeats them.
 FRAMES_PER_SECOND: Final = 30
 SERIOUS_SECONDS: Final = 2.0
 SMILING_SECONDS: Final = 2.0
@@ -18,13 +18,13 @@ _SWAY_PX = 24
 _QUALITY = 75
 
 
-def film(folder: Path) -> Path:
-    """Write the film as Motion JPEG, which is JPEG after JPEG; about 3 MB.
+def write_film(folder: Path) -> Path:
+    """Write the film as Motion JPEG (concatenated JPEG files); about 3 MB.
 
     The heads sway, as those of people who hold a phone.
     """
     place = folder / "camera.mjpeg"
-    serious, smiling = _framed(Photos.serious, 0.1), _framed(Photos.smiling, 0.04)
+    serious, smiling = _crop_to_frame(Photos.serious, 0.1), _crop_to_frame(Photos.smiling, 0.04)
     crossing = round(_CROSSING_SECONDS * FRAMES_PER_SECOND)
     counts = [round(s * FRAMES_PER_SECOND) for s in (SERIOUS_SECONDS, SMILING_SECONDS)]
     shown = [0.0] * counts[0] + [(n + 1) / (crossing + 1) for n in range(crossing)]
@@ -39,8 +39,8 @@ def film(folder: Path) -> Path:
     return place
 
 
-def _framed(photo: Path, top_share: float) -> Image.Image:
-    """Return a photo as wide as frame and sway, from a share of its height on."""
+def _crop_to_frame(photo: Path, top_share: float) -> Image.Image:
+    """Return a photo at the width of frame and sway, cropped from `top_share` of its height."""
     width, height = SIZE[0] + _SWAY_PX, SIZE[1]
     with Image.open(photo) as opened:
         scaled_height = round(opened.height * width / opened.width)

@@ -1,11 +1,11 @@
-"""The contact sheet as a journey handles it: photos that are added, and their cards."""
+"""The contact sheet in a journey: add photos and read their cards."""
 
 import re
 from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
-from smart_filter_tests.browsing.patience import until
+from smart_filter_tests.browsing.waits import wait_until
 
 _FALLING_MS = 300
 _ACCEPTED = re.compile("queued|running|succeeded")
@@ -16,7 +16,7 @@ def add(page: Page, *photos: Path) -> None:
 
 
 def drop(page: Page, *paths: Path) -> None:
-    """Let files or folders fall onto the middle of the page."""
+    """Drop files or folders onto the middle of the page."""
     devtools = page.context.new_cdp_session(page)
     data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
 
@@ -32,8 +32,8 @@ def drop(page: Page, *paths: Path) -> None:
         return hint.count() == 0
 
     hint = page.get_by_text("Drop to add")
-    # Now and then a drop that is not a hand's is lost before it comes to the page.
-    until(page, let_go)
+    # Chromium occasionally loses a synthetic drop before it reaches the page.
+    wait_until(page, let_go)
 
 
 def card(page: Page, name: str) -> Locator:
@@ -42,17 +42,17 @@ def card(page: Page, name: str) -> Locator:
 
 
 def expect_state(shown: Locator, state: str) -> None:
-    """Return when a card is in a state: those of jobs, or of photos that are not sent yet."""
+    """Wait until a card is in a state: a job's, or that of a photo that is not sent yet."""
     expect(shown).to_have_attribute("data-state", state)
 
 
 def expect_accepted(shown: Locator) -> None:
-    """Return when the service has a card's photo."""
+    """Wait until the service has accepted a card's photo."""
     expect(shown).to_have_attribute("data-state", _ACCEPTED)
 
 
 def expect_finished(page: Page, *names: str) -> None:
-    """Return when photos are finished, and their pictures there."""
+    """Wait until photos are finished and their pictures are loaded."""
     for name in names:
         expect_state(card(page, name), "succeeded")
         expect(card(page, name).get_by_role("img", name=f"{name}, finished")).to_be_visible()

@@ -1,4 +1,4 @@
-"""The machine's own Chromium: found, and driven by Playwright."""
+"""Find the machine's own Chromium and drive it with Playwright."""
 
 import os
 import shutil
@@ -9,27 +9,27 @@ from typing import Final
 
 from playwright.sync_api import Browser, expect, sync_playwright
 
-# deploy/bootstrap.sh looks for the same, in the same order.
+# deploy/bootstrap.sh looks for the same programs, in the same order.
 VARIABLE: Final = "SMART_FILTER_CHROMIUM"
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = (
-    "--no-sandbox",  # which root, as CI runs, has not
+    "--no-sandbox",  # root, as in CI, cannot use the sandbox
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # Without it fonts are smoothed as each machine's settings say.
+    # Without it, font smoothing depends on each machine's settings.
     "--font-render-hinting=none",
     "--force-color-profile=srgb",
 )
-# A job takes seconds on two cores, and on a machine that has other work some more.
+# A job takes seconds on two cores, and longer on a busy machine.
 _PATIENCE_MS = 60_000
 
 
-def found() -> str:
-    """Return where Chromium lies.  Raises FileNotFoundError."""
+def find_chromium() -> str:
+    """Return the path of Chromium.  Raises FileNotFoundError."""
     named = os.environ.get(VARIABLE)
     names = _NAMES if named is None else (named,)
     for name in names:
@@ -41,13 +41,13 @@ def found() -> str:
 
 @contextmanager
 def chromium(camera: Path) -> Iterator[Browser]:
-    """Yield a browser; its camera shows a film, to pages that the context lets have it.
+    """Yield a browser whose camera shows a film to pages with the camera permission.
 
-    camera: .mjpeg or .y4m, shown again and again.
+    camera: .mjpeg or .y4m, repeated endlessly.
     """
     expect.set_options(timeout=_PATIENCE_MS)
     film = ("--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={camera}")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found(), args=[*_FLAGS, *film])
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=[*_FLAGS, *film])
         yield browser
         browser.close()

@@ -1,4 +1,4 @@
-"""Photo files as people have them, and files that are none; made when first asked for."""
+"""Realistic photo files, and files that are no photos; each made when first used."""
 
 import io
 from functools import cached_property
@@ -11,7 +11,7 @@ from PIL import Image, ImageFilter
 
 DATA: Final = Path(__file__).parents[2] / "data"
 _OVERSIZED_SIDE = 5080
-# By which noise of so many levels makes a JPEG of that side 60 MB large.
+# Noise of this many levels makes a JPEG of that side 60 MB large.
 _NOISE_LEVELS, _NOISE_QUALITY = 48.0, 97
 _LARGE_SIDE = 2304
 _GROUP_SIZE = (1500, 900)
@@ -19,9 +19,9 @@ _PAIR_SIZE = (1200, 600)
 
 
 class Photos:
-    """Makes files in a folder.
+    """Files in a folder, made on demand.
 
-    smiling: one woman, who smiles, 512×512.  serious: one woman, who hardly does, 512×600.
+    smiling: one woman who smiles, 512×512.  serious: one woman who hardly smiles, 512×600.
     """
 
     smiling = DATA / "astronaut.png"
@@ -32,42 +32,42 @@ class Photos:
 
     @cached_property
     def group(self) -> Path:
-        """Three people side by side, two of whom smile; 1500×900."""
+        """Three people side by side; two smile; 1500×900."""
         place = self._folder / "team.jpg"
         _group().save(place, quality=92)
         return place
 
     @cached_property
     def pair(self) -> Path:
-        """Two people with room between them, whom models tell apart; 1200×600."""
+        """Two people with a gap between them, so that models separate them; 1200×600."""
         place = self._folder / "pair.jpg"
         _pair().save(place, quality=92)
         return place
 
     @cached_property
     def large(self) -> Path:
-        """The one who smiles, 2304×2304 with a camera's noise: 12 MB, which can be held."""
+        """The smiling woman at 2304×2304 with camera noise: 12 MB, which the browser can store."""
         place = self._folder / "large.jpg"
         place.write_bytes(_noisy(_LARGE_SIDE))
         return place
 
     @cached_property
     def oversized(self) -> Path:
-        """A sound photo of 60 MB, which is more than the service takes."""
+        """A sound photo of 60 MB, which is more than the service accepts."""
         place = self._folder / "oversized.jpg"
         place.write_bytes(_noisy(_OVERSIZED_SIDE))
         return place
 
     @cached_property
     def text(self) -> Path:
-        """Words in a file that is called .jpg."""
+        """Plain text in a file named .jpg."""
         place = self._folder / "notes.jpg"
         place.write_text("Buy milk.\n")
         return place
 
     @cached_property
-    def nobody(self) -> Path:
-        """A sunset over the sea, and nobody there; 900×600."""
+    def sunset(self) -> Path:
+        """A sunset over the sea, without people; 900×600."""
         place = self._folder / "sunset.jpg"
         rows = np.linspace(0, 1, 600)[:, None, None]
         sky = np.array([250, 170, 90]) * rows + np.array([60, 60, 120]) * (1 - rows)
@@ -109,7 +109,7 @@ class Photos:
 def _noisy(side: int) -> bytes:
     with Image.open(Photos.smiling) as opened:
         photo = opened.convert("RGB").resize((side, side), Image.Resampling.BICUBIC)
-    # One tile again and again: as incompressible for JPEG, and a tenth of the time to make.
+    # Repeat one tile: as incompressible for JPEG, and made in a tenth of the time.
     tile = np.random.default_rng(60).normal(0, _NOISE_LEVELS, (side // 8, side // 8, 3))
     noise = np.tile(tile.astype(np.int16), (8, 8, 1))
     pixels = np.clip(np.asarray(photo) + noise, 0, 255).astype(np.uint8)
@@ -119,7 +119,7 @@ def _noisy(side: int) -> bytes:
 
 
 def _pair() -> Image.Image:
-    """Put the woman of the matte, and her likeness in a mirror, before another's background."""
+    """Put the woman of the matte, and her mirror image, in front of another photo's background."""
     with Image.open(Photos.serious) as opened:
         ground = opened.convert("RGB").resize(_PAIR_SIZE).filter(ImageFilter.GaussianBlur(60))
     width, height = _PAIR_SIZE
@@ -139,7 +139,7 @@ def _cut_out(side: int) -> Image.Image:
 
 
 def _group() -> Image.Image:
-    """Put the woman of the matte, twice, beside the other one, before her own background."""
+    """Put the woman of the matte, twice, next to the other one, in front of her own background."""
     with Image.open(Photos.serious) as opened:
         serious = opened.convert("RGB")
     width, height = _GROUP_SIZE

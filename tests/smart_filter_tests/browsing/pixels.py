@@ -1,4 +1,4 @@
-"""What is to be seen on a page, as numbers."""
+"""Read pixels of a page as arrays, and compare them."""
 
 import io
 from pathlib import Path
@@ -11,26 +11,26 @@ from playwright.sync_api import FloatRect, Locator, Page
 Pixels = npt.NDArray[np.uint8]
 
 
-def pixels(shown: Page | Locator, clip: tuple[int, int, int, int] | None = None) -> Pixels:
-    """Return what a page or an element of it shows: (height, width, 3) uint8, sRGB.
+def screenshot(shown: Page | Locator, clip: tuple[int, int, int, int] | None = None) -> Pixels:
+    """Return a screenshot of a page or an element: (height, width, 3) uint8, sRGB.
 
-    clip: x, y, width and height in CSS pixels, from the top left of what is shown.
+    clip: x, y, width and height in CSS pixels, from the top left of the page or element.
     """
     if isinstance(shown, Page):
         x, y, width, height = clip or (0, 0, 0, 0)
         part = FloatRect(x=x, y=y, width=width, height=height) if clip else None
-        return picture(shown.screenshot(animations="disabled", caret="hide", clip=part))
-    whole = picture(shown.screenshot(animations="disabled", caret="hide"))
+        return read_picture(shown.screenshot(animations="disabled", caret="hide", clip=part))
+    whole = read_picture(shown.screenshot(animations="disabled", caret="hide"))
     if clip is None:
         return whole
     x, y, width, height = clip
     return whole[y : y + height, x : x + width]
 
 
-def picture(source: Path | bytes, size: tuple[int, int] | None = None) -> Pixels:
-    """Return a file's picture in the same way, over white where it is transparent.
+def read_picture(source: Path | bytes, size: tuple[int, int] | None = None) -> Pixels:
+    """Return a picture file in the same format, over white where it is transparent.
 
-    size: width and height that it is brought to.
+    size: width and height that it is resized to.
     """
     with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as opened:
         rgba = opened.convert("RGBA")
@@ -41,17 +41,17 @@ def picture(source: Path | bytes, size: tuple[int, int] | None = None) -> Pixels
     return np.asarray(flat)
 
 
-def mean_colour(region: Pixels) -> tuple[float, float, float]:
+def mean_color(region: Pixels) -> tuple[float, float, float]:
     """Return the mean red, green and blue, 0..255 each."""
     red, green, blue = region.reshape(-1, 3).mean(axis=0).tolist()
     return red, green, blue
 
 
-def share_changed(before: Pixels, after: Pixels, *, levels: int = 8) -> float:
-    """Return of how many pixels, 0..1, some channel differs by more than so many levels.
+def changed_share(before: Pixels, after: Pixels, *, levels: int = 8) -> float:
+    """Return the share of pixels, 0..1, in which some channel differs by more than `levels`.
 
-    8 levels are more than what scaling and coding of the same picture differ by.
-    Raises ValueError when they differ in size.
+    8 levels are more than scaling and coding of the same picture change. Raises ValueError when the
+    sizes differ.
     """
     if before.shape != after.shape:
         raise ValueError(f"{before.shape} and {after.shape} are not of one size")

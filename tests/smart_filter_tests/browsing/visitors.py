@@ -1,4 +1,4 @@
-"""People who come to the studio: each with a tenant, a key and an address of their own."""
+"""Studio visitors: each has its own tenant, key and IP address."""
 
 import datetime as dt
 import itertools
@@ -11,22 +11,22 @@ from typing import Any, Final
 import httpx
 from playwright.sync_api import BrowserContext
 
-from smart_filter_api.browsers import sessions as browser_sessions
+from smart_filter_api.auth import sessions as browser_sessions
 from smart_filter_shared.db import sessions
 from smart_filter_tests.bench import settings_of
-from smart_filter_tests.running import Running
+from smart_filter_tests.full_stack import RunningStack
 
 _SCOPES: Final = ("admin", "read", "submit")
 _TIMEOUT_SECONDS = 70.0
-# Attempts to sign in are counted by address, thirty a minute: nobody shares one.
+# Sign-in attempts are limited to thirty a minute for each address: visitors share none.
 _addresses = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Somebody new, who has no history.
+    """A new visitor without history.
 
-    client: what a program of theirs sees of the service, for a look behind the page.
+    client: an API client with the visitor's key, for a look behind the page.
     """
 
     tenant: str
@@ -35,7 +35,7 @@ class Visitor:
     operator: httpx.Client
 
     def sign_in(self, context: BrowserContext, url: str) -> None:
-        """Let a browser hold a session of theirs with the service at an address."""
+        """Give a browser context a session of the visitor with the service at `url`."""
         number = next(_addresses)
         answer = context.request.post(
             f"{url}/v1/session",
@@ -47,10 +47,10 @@ class Visitor:
         )
         assert answer.status == httpx.codes.CREATED, answer.text()
 
-    def say(self, **fields: object) -> None:
-        """Let the operator say what holds for them, as `PATCH /v1/tenants/{tenant}` takes it.
+    def change_settings(self, **fields: object) -> None:
+        """Set the visitor's tenant settings as the operator, as in `PATCH /v1/tenants/{tenant}`.
 
-        Such as `jobs_waiting=1`, `requests_per_minute=5`, or `recipe={"seed": 1}`.
+        Examples: `jobs_waiting=1`, `requests_per_minute=5`, `recipe={"seed": 1}`.
         """
         answer = self.operator.patch(f"/v1/tenants/{self.tenant}", json=fields)
         assert answer.status_code == httpx.codes.OK, answer.text
@@ -86,7 +86,7 @@ class Visitor:
 
 
 def a_visitor(operator: httpx.Client) -> Visitor:
-    """Let somebody new come; their client is to be closed.
+    """Create a visitor; the caller closes its client.
 
     operator: a client of the service with a key of tenant `local`.
     """
@@ -99,10 +99,10 @@ def a_visitor(operator: httpx.Client) -> Visitor:
     return Visitor(tenant, key, client, operator)
 
 
-def a_code(stack: Running, visitor: Visitor) -> str:
-    """Return a code that signs a visitor in once, as `up` shows one to its operator."""
+def a_code(stack: RunningStack, visitor: Visitor) -> str:
+    """Return a code that signs a visitor in once, like the one that `up` prints."""
     code = secrets.token_urlsafe()
-    engine = sessions.engine(settings_of(stack.stack.addresses).database, connections=1)
+    engine = sessions.open_engine(settings_of(stack.stack.addresses).database, connections=1)
     with sessions.transaction(engine) as connection:
         browser_sessions.allow_code(
             connection, code, key=visitor.key, valid_for=dt.timedelta(minutes=10)

@@ -1,7 +1,7 @@
-"""Models that misbehave: they enter through the tests' own worker, never through the product.
+"""Models that misbehave, loaded by the tests' own worker and never by the product.
 
-Each is armed by a file of its name in the folder that SMART_FILTER_TEST_FAULTS names, so
-that a test decides when it misbehaves and when it stops to.
+A file named after the model arms it, in the folder that SMART_FILTER_TEST_FAULTS names, so a test
+decides when the model misbehaves and when it stops.
 """
 
 import os
@@ -10,15 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from smart_filter_shared.cards import ModelCard, TaskName
-from smart_filter_workers.results import Prepared
+from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.pipeline import TaskName
+from smart_filter_workers.results import PreparedPhoto
 from smart_filter_workers.stages.segmentation.models.base import People
 
 FOLDER = "SMART_FILTER_TEST_FAULTS"
 
 
 def card(name: str) -> ModelCard:
-    """Return the card of a fault model; each is a capability of its own."""
+    """Return the card of a fault model; each one is its own capability."""
     return ModelCard(
         name=name,
         version="1",
@@ -36,6 +37,6 @@ def flag(name: str) -> Path:
     return Path(os.environ[FOLDER]) / name
 
 
-def everybody(batch: Sequence[Prepared]) -> list[People]:
-    """Say that people are everywhere: what a fault model answers when it behaves."""
+def people_everywhere(batch: Sequence[PreparedPhoto]) -> list[People]:
+    """Return mattes that show people everywhere: the answer of a fault model that is not armed."""
     return [People(np.full(one.proxy_srgb.shape[:2], 255, np.uint8), None) for one in batch]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from smart_filter_tests import faults
-from smart_filter_workers.results import Prepared
+from smart_filter_workers.results import PreparedPhoto
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 
 CARD = faults.card("kills")
@@ -17,9 +17,9 @@ def load(weights: Path) -> Segmenter:
     return _kill
 
 
-def _kill(batch: Sequence[Prepared]) -> list[People]:
+def _kill(batch: Sequence[PreparedPhoto]) -> list[People]:
     once = faults.flag("kills").exists()
     faults.flag("kills").unlink(missing_ok=True)
     if once or faults.flag("kills-always").exists():
         os.kill(os.getpid(), signal.SIGKILL)
-    return faults.everybody(batch)
+    return faults.people_everywhere(batch)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from smart_filter_tests import faults
-from smart_filter_workers.results import Prepared
+from smart_filter_workers.results import PreparedPhoto
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 
 CARD = faults.card("raises")
@@ -15,7 +15,7 @@ def load(weights: Path) -> Segmenter:
     return _raise
 
 
-def _raise(batch: Sequence[Prepared]) -> list[People]:
+def _raise(batch: Sequence[PreparedPhoto]) -> list[People]:
     flag = faults.flag("raises")
     if flag.exists():
         left = flag.read_text()
@@ -24,4 +24,4 @@ def _raise(batch: Sequence[Prepared]) -> list[People]:
         elif left:
             flag.write_text(str(int(left) - 1))
         raise RuntimeError("raised as asked")
-    return faults.everybody(batch)
+    return faults.people_everywhere(batch)

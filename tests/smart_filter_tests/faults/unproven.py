@@ -1,4 +1,4 @@
-"""A model that does what its weights say: weights that nobody has promoted may say anything."""
+"""A model whose behavior its weights decide, as weights that were never promoted may do."""
 
 import hashlib
 import os
@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from smart_filter_shared.cards import WeightsFile
+from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_tests import faults
-from smart_filter_workers.results import Prepared
+from smart_filter_workers.results import PreparedPhoto
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 
 BEHAVES: Final = b"behave"
@@ -30,11 +30,11 @@ CARD = replace(
 def load(weights: Path) -> Segmenter:
     says = (weights / FILE).read_bytes()
 
-    def cut(batch: Sequence[Prepared]) -> list[People]:
+    def cut(batch: Sequence[PreparedPhoto]) -> list[People]:
         if says == HANGS:
             threading.Event().wait()
         if says == CRASHES:
             os.kill(os.getpid(), signal.SIGKILL)
-        return faults.everybody(batch)
+        return faults.people_everywhere(batch)
 
     return cut

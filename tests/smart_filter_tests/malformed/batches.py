@@ -12,11 +12,11 @@ from smart_filter_tests.malformed.rows import (
     MEDIA,
     RECIPE,
     Row,
-    asked,
-    compressed,
-    headed,
-    raw,
-    sent,
+    compressed_row,
+    header_rows,
+    json_row,
+    parameter_rows,
+    raw_row,
     text,
 )
 from smart_filter_tests.serving import a_photo
@@ -29,27 +29,27 @@ _ITEM = {"photo_base64": _PHOTO}
 
 
 def _wrong(name: str, *pointers: str, answer: tuple[int, str] = INVALID, **body: object) -> Row:
-    """Return a row about a batch of one photo and what else is given."""
-    return sent(_CREATE, name, {"items": [_ITEM], **body}, *pointers, answer=answer)
+    """Make a row about a batch of one photo and additional fields."""
+    return json_row(_CREATE, name, {"items": [_ITEM], **body}, *pointers, answer=answer)
 
 
 def _item(
     name: str, item: object, pointer: str, answer: tuple[int, str] = MALFORMED, tells: str = ""
 ) -> Row:
-    """Return a row whose one item is refused, and so all of it."""
-    return sent(_CREATE, name, {"items": [item]}, pointer, answer=answer, tells=tells)
+    """Make a row in which one refused item refuses the whole batch."""
+    return json_row(_CREATE, name, {"items": [item]}, pointer, answer=answer, tells=tells)
 
 
 def _items(name: str, items: object) -> Row:
-    return sent(_CREATE, name, {"items": items}, "/items", tells="1 to 1000")
+    return json_row(_CREATE, name, {"items": items}, "/items", tells="1 to 1000")
 
 
 BATCHES = (
-    raw(_CREATE, "cut off", b'{"items": ['),
-    compressed(_CREATE, JSON),
-    raw(_CREATE, "large", b'{"items": [], "x": "%s"}' % (b"x" * 4_000_000), answer=LARGE),
-    raw(_CREATE, "text", b"{}", "/Content-Type", headers={"Content-Type": "text/plain"}),
-    sent(_CREATE, "nothing", {}, "/items"),
+    raw_row(_CREATE, "cut off", b'{"items": ['),
+    compressed_row(_CREATE, JSON),
+    raw_row(_CREATE, "large", b'{"items": [], "x": "%s"}' % (b"x" * 4_000_000), answer=LARGE),
+    raw_row(_CREATE, "text", b"{}", "/Content-Type", headers={"Content-Type": "text/plain"}),
+    json_row(_CREATE, "nothing", {}, "/items"),
     _items("1001 items", [{}] * 1001),
     _wrong("unknown name", "/photos", photos=1),
     _wrong("recipe of a list", "/recipe", recipe=[], answer=RECIPE),
@@ -83,17 +83,17 @@ BATCHES = (
     _item("recipe of a number", {**_ITEM, "recipe": 1}, "/recipe", RECIPE),
     _item("metadata of a list", {**_ITEM, "metadata": []}, "/metadata", RECIPE),
     _item("metadata with a NUL", {**_ITEM, "metadata": {"a": "x\0"}}, "/metadata/a", RECIPE),
-    sent(
+    json_row(
         _CREATE,
         "items that are wrong each in its way",
         {"items": [{**_ITEM, "recipe": {"quality": 0}}, {"upload_id": "mine"}, 3]},
         *("/items/0", "/items/1", "/items/2"),
     ),
-    *headed(_CREATE, "Idempotency-Key", "a b", content=text({"items": [_ITEM]})),
-    *asked(_LIST, "limit", "0", "101"),
-    *asked(_LIST, "cursor", "x"),
-    *headed(_EVENTS, "last-event-id", "first", str(2**63)),
-    *headed(_CANCEL, "Idempotency-Key", "k" * 256),
+    *header_rows(_CREATE, "Idempotency-Key", "a b", content=text({"items": [_ITEM]})),
+    *parameter_rows(_LIST, "limit", "0", "101"),
+    *parameter_rows(_LIST, "cursor", "x"),
+    *header_rows(_EVENTS, "last-event-id", "first", str(2**63)),
+    *header_rows(_CANCEL, "Idempotency-Key", "k" * 256),
     Row("what has finished", _CANCEL, 409, "job_final"),
     Row("a job's id", "GET /v1/batches/{batch_id}", 404, "not_found", path="/v1/batches/{job_id}"),
     *(

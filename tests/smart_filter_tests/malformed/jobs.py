@@ -1,6 +1,6 @@
 """Malformed requests about jobs: their submission, lists, moves, derivations and corrections.
 
-The rules of forms and of each field of a recipe are those of `tests/unit/test_api_multipart.py`
+The rules of forms and of each field of a recipe are tested by `tests/unit/test_api_multipart.py`
 and `tests/unit/test_recipe*.py`; here are the names, and a value of each kind of field.
 
 `{rated_id}` stands for a job whose stages have all run on a photo of 48 by 32 pixels with one face,
@@ -11,7 +11,7 @@ import base64
 import uuid
 from collections.abc import Sequence
 
-from smart_filter_api.multipart import MAX_OTHER_BYTES
+from smart_filter_api.intake.multipart import MAX_OTHER_BYTES
 from smart_filter_tests.malformed.accounts import unread
 from smart_filter_tests.malformed.rows import (
     CONTRADICTION,
@@ -23,14 +23,14 @@ from smart_filter_tests.malformed.rows import (
     MEDIA,
     RECIPE,
     Row,
-    asked,
-    compressed,
+    compressed_row,
     fields,
-    headed,
+    header_rows,
+    json_row,
+    parameter_rows,
     part,
     photo,
-    raw,
-    sent,
+    raw_row,
 )
 from smart_filter_tests.pictures import plain
 from smart_filter_tests.serving import a_photo
@@ -42,12 +42,12 @@ _WHOLE = photo() + END
 def _row(
     name: str, body: bytes, pointer: str = "", answer: tuple[int, str] = MALFORMED, tells: str = ""
 ) -> Row:
-    return raw(_JOBS, name, body, pointer, answer, tells=tells, headers=FORM)
+    return raw_row(_JOBS, name, body, pointer, answer, tells=tells, headers=FORM)
 
 
 def _typed(name: str, content_type: str, tells: str) -> Row:
-    """Return a row whose body is a form, called something else."""
-    return raw(_JOBS, name, _WHOLE, tells=tells, headers={"Content-Type": content_type})
+    """Make a row whose body is a form under another content type."""
+    return raw_row(_JOBS, name, _WHOLE, tells=tells, headers={"Content-Type": content_type})
 
 
 FORMS = (
@@ -61,11 +61,11 @@ FORMS = (
     _row("name not UTF-8", photo() + part(b"\xff\xfe", "x") + END, tells="UTF-8"),
     _row("cut in the photo", photo()[:200]),
     _row(
-        "large file beside it",
+        "large extra file",
         photo() + part("extra", bytes(MAX_OTHER_BYTES + 1), filename="extra.bin") + END,
         "",
         LARGE,
-        tells="around its pictures",
+        tells="without the pictures",
     ),
     _typed("no boundary", "multipart/form-data", tells="multipart/form-data"),
     _typed("long boundary", f"multipart/form-data; boundary={'x' * 500}", ""),
@@ -77,7 +77,7 @@ FORMS = (
         MEDIA,
         tells="the photo is a GIF; accepted are JPEG, PNG, WebP, AVIF and HEIC",
     ),
-    compressed(_JOBS, FORM, _WHOLE),
+    compressed_row(_JOBS, FORM, _WHOLE),
 )
 
 
@@ -87,7 +87,7 @@ def _faulty(
     pointers: Sequence[str] | None = None,
     **values: str | Sequence[str],
 ) -> Row:
-    """Return a row whose every field is at fault, unless pointers say otherwise."""
+    """Make a row in which every field is wrong, unless `pointers` says otherwise."""
     named = [f"/{field.replace('__', '/')}" for field in values]
     return Row(
         name,
@@ -129,26 +129,26 @@ _ADDRESS = "https://example.org/a.jpg"
 def _raw(
     name: str, body: bytes, pointer: str = "", answer: tuple[int, str] = MALFORMED, tells: str = ""
 ) -> Row:
-    return raw(_JOBS, name, body, pointer, answer, tells=tells)
+    return raw_row(_JOBS, name, body, pointer, answer, tells=tells)
 
 
 def _document(name: str, recipe: str, tells: str = "") -> Row:
-    """Return a row whose recipe cannot be written by a JSON library."""
+    """Make a row whose recipe no JSON library can write."""
     body = f'{{"photo_base64": "{_PHOTO}", "recipe": {recipe}}}'
     return _raw(name, body.encode(), tells=tells)
 
 
 def _base64(name: str, photo: object, answer: tuple[int, str] = MALFORMED) -> Row:
-    return sent(_JOBS, name, {"photo_base64": photo}, "/photo_base64", answer=answer)
+    return json_row(_JOBS, name, {"photo_base64": photo}, "/photo_base64", answer=answer)
 
 
 def _nested(name: str, recipe: object, *pointers: str, answer: tuple[int, str] = RECIPE) -> Row:
     body = {"photo_base64": _PHOTO, "recipe": recipe}
-    return sent(_JOBS, name, body, *pointers, answer=answer)
+    return json_row(_JOBS, name, body, *pointers, answer=answer)
 
 
 def _elsewhere(name: str, answer: tuple[int, str], pointer: str, **body: object) -> Row:
-    return sent(_JOBS, name, body, pointer, answer=answer)
+    return json_row(_JOBS, name, body, pointer, answer=answer)
 
 
 JSON_BODIES = (
@@ -169,7 +169,7 @@ JSON_BODIES = (
     _base64("photo of a number", 1),
     _base64("photo as a bare data URL", "data:,x"),
     _base64("photo of text", base64.b64encode(b"Dear Sir,").decode(), MEDIA),
-    sent(
+    json_row(
         _JOBS,
         "unknown names",
         {"photo_base64": _PHOTO, "quality": 90, "recipes": {}},
@@ -188,7 +188,7 @@ JSON_BODIES = (
     _nested("list of odd things", {"filters": ["hat", 7, "hat"]}, "/filters"),
     _nested("two spellings", {"metadata": {"a": "1"}, "metadata.a": "2"}, "/metadata/a"),
     _nested("unknown parameter", {"segmentation": {"params": {"x": 1}}}, "/segmentation/params/x"),
-    # More than a form may hold.
+    # More than the limit of a form.
     _nested("200 names", dict.fromkeys(map(str, range(200)), 1), "/recipe", answer=MALFORMED),
     _nested("200 outputs", {"outputs": ["image"] * 200}, "/outputs", answer=MALFORMED),
     _nested("long filters", {"filters": ["a," * 3000]}, "/filters", answer=MALFORMED),
@@ -202,11 +202,13 @@ _THUMBNAIL = "GET /v1/backgrounds/{name}/thumbnail"
 _NONE = (404, "not_found")
 
 LISTS = (
-    *asked(_LIST, "limit", "0", "201", "\uff11", "9" * 5000, ""),
-    *asked(_LIST, "state", "lost", "QUEUED"),
-    *asked(_LIST, "created_after", "yesterday", "2026-01-01T00:00:00", "0001-01-01T00:00:00+23:59"),
-    *asked(_LIST, "cursor", "", "x", "\u00e9" * 22, "A" * 21 + "B"),
-    *asked(_LIST, "metadata.a", "x\0y", tells="NUL"),
+    *parameter_rows(_LIST, "limit", "0", "201", "\uff11", "9" * 5000, ""),
+    *parameter_rows(_LIST, "state", "lost", "QUEUED"),
+    *parameter_rows(
+        _LIST, "created_after", "yesterday", "2026-01-01T00:00:00", "0001-01-01T00:00:00+23:59"
+    ),
+    *parameter_rows(_LIST, "cursor", "", "x", "\u00e9" * 22, "A" * 21 + "B"),
+    *parameter_rows(_LIST, "metadata.a", "x\0y", tells="NUL"),
     Row("slash at the end", _LIST, *_NONE, path="/v1/jobs/"),
     *(
         Row(f"id {name}", _JOB, *_NONE, path=f"/v1/jobs/{job_id}")
@@ -217,25 +219,25 @@ LISTS = (
             "in full-width digits": "%EF%BC%90" * 32,
         }.items()
     ),
-    *headed(_JOB + "/events", "last-event-id", "first", str(2**63), "9" * 5000),
-    *headed(_CANCEL, "Idempotency-Key", "", '""', "k" * 256, '"a\tb"'),
-    *headed(_CANCEL, "Idempotency-Key", "schl\u00fcssel".encode()),
-    *headed(_REDRIVE, "Idempotency-Key", "k" * 256),
+    *header_rows(_JOB + "/events", "last-event-id", "first", str(2**63), "9" * 5000),
+    *header_rows(_CANCEL, "Idempotency-Key", "", '""', "k" * 256, '"a\tb"'),
+    *header_rows(_CANCEL, "Idempotency-Key", "schl\u00fcssel".encode()),
+    *header_rows(_REDRIVE, "Idempotency-Key", "k" * 256),
     Row("what has ended", _CANCEL, 409, "job_final"),
     Row("what succeeded", _REDRIVE, 409, "job_final"),
     *(
         Row(f"output {name}", _OUTPUT, *_NONE, path=f"/v1/jobs/{{job_id}}/outputs/{name}")
         for name in ("hologram", "matte", "..%2Fimage")
     ),
-    *asked(_OUTPUT, "redirect", "maybe"),
-    *asked("GET /v1/jobs/{job_id}/photo", "original", "maybe"),
-    *asked("GET /v1/models", "all", "maybe"),
+    *parameter_rows(_OUTPUT, "redirect", "maybe"),
+    *parameter_rows("GET /v1/jobs/{job_id}/photo", "original", "maybe"),
+    *parameter_rows("GET /v1/models", "all", "maybe"),
     *(
         Row(f"of {name[:30]}", _THUMBNAIL, *_NONE, path=f"/v1/backgrounds/{name}/thumbnail")
         for name in ("nosuch", "sky+linen", "other/sky", "..%2F..%2Fetc%2Fpasswd")
     ),
-    *asked("GET /v1/usage", "from", "yesterday", "2026-02-30"),
-    *asked("GET /v1/usage", "to", "2026-01-01T00:00:00Z", "\uff12026-01-01"),
+    *parameter_rows("GET /v1/usage", "from", "yesterday", "2026-02-30"),
+    *parameter_rows("GET /v1/usage", "to", "2026-01-01T00:00:00Z", "\uff12026-01-01"),
     *(
         Row(
             name,
@@ -250,9 +252,9 @@ LISTS = (
             ("years", "0001-01-01", "9999-12-31"),
         )
     ),
-    *asked("GET /v1/operator/history", "span", "week"),
-    *asked("POST /v1/operator/tenants/{tenant}/cancel", "cursor", "x"),
-    *asked("POST /v1/operator/tenants/{tenant}/redrive", "cursor", "x"),
+    *parameter_rows("GET /v1/operator/history", "span", "week"),
+    *parameter_rows("POST /v1/operator/tenants/{tenant}/cancel", "cursor", "x"),
+    *parameter_rows("POST /v1/operator/tenants/{tenant}/redrive", "cursor", "x"),
     Row("up a folder", "GET /problems/{code}", *_NONE, path="/problems/..%2F..%2Fetc%2Fpasswd"),
 )
 
@@ -274,7 +276,7 @@ def _mask(size: tuple[int, int] = _SIZE, mode: str = "L") -> str:
 
 
 def _derive(name: str, body: object, *pointers: str, answer: tuple[int, str] = INVALID) -> Row:
-    return sent(_DERIVE, name, body, *pointers, answer=answer, path=_DERIVED)
+    return json_row(_DERIVE, name, body, *pointers, answer=answer, path=_DERIVED)
 
 
 def _formed(name: str, answer: tuple[int, str], pointers: tuple[str, ...], *parts: bytes) -> Row:
@@ -283,7 +285,7 @@ def _formed(name: str, answer: tuple[int, str], pointers: tuple[str, ...], *part
 
 
 def _correct(name: str, body: object, *pointers: str, tells: str = "") -> Row:
-    return sent(_CORRECT, name, body, *pointers, tells=tells, path=_CORRECTED)
+    return json_row(_CORRECT, name, body, *pointers, tells=tells, path=_CORRECTED)
 
 
 def _drawn(name: str, pointer: str, *, tells: str = "", **forms: object) -> Row:
@@ -340,7 +342,7 @@ DERIVING = (
         for value in ("mine", "c" * 101, str(uuid.UUID(int=7)))
     ),
     _derive("webhook of no web", {"webhook_url": "ftp://example.org/"}, "/webhook_url"),
-    *headed(_DERIVE, "Idempotency-Key", "a b", content=b"{}"),
+    *header_rows(_DERIVE, "Idempotency-Key", "a b", content=b"{}"),
     unread(_CORRECT, path=_CORRECTED),
     _correct("nothing", {}, "/kind", "/stage", "/consent"),
     _drawn("neither mask nor strokes", "/kind", tells="mask or strokes"),
@@ -350,7 +352,7 @@ DERIVING = (
     _drawn("mask cut off", "/mask", mask=base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()),
     _drawn("mask a line too low", "/mask", mask=_mask((48, 31)), tells="48×32"),
     *(
-        _drawn(f"mask in {mode}", "/mask", mask=_mask(mode=mode), tells="grey")
+        _drawn(f"mask in {mode}", "/mask", mask=_mask(mode=mode), tells="grayscale")
         for mode in ("RGB", "I;16")
     ),
     _drawn("too many points", "/strokes", strokes=[{**_STROKE, "points": [[1, 1]] * 2000}] * 11),
@@ -366,7 +368,7 @@ DERIVING = (
     _labelled("a face twice", "/faces/1/number", _FACE, _FACE),
     _labelled("absent face", "/faces/0/number", {**_FACE, "number": 2}),
     *(
-        sent(operation, name, body, path=f"/v1/jobs/{{{job}}}/{move}", answer=answer)
+        json_row(operation, name, body, path=f"/v1/jobs/{{{job}}}/{move}", answer=answer)
         for operation, move, body in ((_DERIVE, "derive", {}), (_CORRECT, "corrections", _MATTE))
         for name, job, answer in (
             ("unfinished", "waiting_id", (409, "job_not_finished")),

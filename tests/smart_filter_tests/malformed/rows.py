@@ -1,4 +1,4 @@
-"""What a malformed request is, and how its body is written."""
+"""Describe a malformed request, and write its body."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -21,12 +21,12 @@ END = f"--{BOUNDARY}--\r\n".encode()
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A malformed request, and what it is told.
+    """A malformed request and its expected answer.
 
-    operation: as the OpenAPI document has it; `{job_id}` and others stand for what exists.
-    pointers: the fields that `errors` names, in any order.  tells: part of the detail.
-    path, method: where they differ from the operation's.  params: of the query, in order.
-    headers: beside the key; an empty text leaves a header out.
+    operation: as the OpenAPI document has it; `{job_id}` and others stand for existing ids.
+    pointers: the fields that `errors` names, in any order.  tells: part of the detail. path,
+    method: where they differ from the operation's.  params: of the query, in order. headers: in
+    addition to the key; an empty text leaves a header out.
     """
 
     name: str
@@ -43,11 +43,11 @@ class Row:
 
     @property
     def id(self) -> str:
-        """What the test of it is called."""
+        """The name of the row's test."""
         return f"{self.operation} {self.name}".replace("/v1/", "").replace(" ", "-")
 
 
-def raw(
+def raw_row(
     operation: str,
     name: str,
     content: bytes,
@@ -58,18 +58,18 @@ def raw(
     path: str = "",
     headers: Mapping[str, str] = JSON,
 ) -> Row:
-    """Return a row whose body is sent as it is."""
+    """Make a row whose body is sent unchanged."""
     pointers = (pointer,)
     return Row(name, operation, *answer, pointers, tells, path, headers=headers, content=content)
 
 
-def compressed(operation: str, headers: Mapping[str, str], content: bytes = b"{}") -> Row:
-    """Return a row whose body says that it was compressed."""
+def compressed_row(operation: str, headers: Mapping[str, str], content: bytes = b"{}") -> Row:
+    """Make a row whose body claims to be compressed."""
     coded = {**headers, "Content-Encoding": "gzip"}
-    return raw(operation, "compressed", content, "/Content-Encoding", MEDIA, headers=coded)
+    return raw_row(operation, "compressed", content, "/Content-Encoding", MEDIA, headers=coded)
 
 
-def sent(
+def json_row(
     operation: str,
     name: str,
     body: object,
@@ -78,7 +78,7 @@ def sent(
     tells: str = "",
     path: str = "",
 ) -> Row:
-    """Return a row whose JSON document has faults at these pointers."""
+    """Make a row whose JSON document has faults at these pointers."""
     return Row(
         name,
         operation,
@@ -91,8 +91,8 @@ def sent(
     )
 
 
-def asked(operation: str, name: str, *values: str, tells: str = "") -> Sequence[Row]:
-    """Return a row for each wrong value of a parameter."""
+def parameter_rows(operation: str, name: str, *values: str, tells: str = "") -> Sequence[Row]:
+    """Make a row for each wrong value of a parameter."""
     return [
         Row(
             f"{name} {ascii(value)[:40]}",
@@ -106,8 +106,10 @@ def asked(operation: str, name: str, *values: str, tells: str = "") -> Sequence[
     ]
 
 
-def headed(operation: str, name: str, *values: str | bytes, content: bytes = b"") -> Sequence[Row]:
-    """Return a row for each wrong value of a header; content: a JSON document beside it."""
+def header_rows(
+    operation: str, name: str, *values: str | bytes, content: bytes = b""
+) -> Sequence[Row]:
+    """Make a row for each wrong value of a header, each with the JSON document `content`."""
     return [
         Row(
             f"{name} {ascii(value)[:40]}",

@@ -1,5 +1,5 @@
-"""Annotations: boxes and outlines that people drew, read from COCO JSON or Dataturks JSON lines.
+"""Annotations: boxes and outlines that people drew, from COCO JSON or Dataturks JSON lines.
 
-`reading.read` finds out which of both a file is. Everything wrong with one is a finding
-with the file's name and the remedy; addresses in a file are never fetched.
+Each problem of a file is a finding with its place and the remedy; addresses in a file are never
+fetched.
 """

@@ -1,8 +1,8 @@
-"""Dataturks' JSON lines: a picture a line, its marks as shares of its width and height.
+"""Read Dataturks' JSON lines: a picture in each line, its marks as shares of its width and height.
 
 A line is `{"content": FILE-OR-ADDRESS, "annotation": [{"label": ["Face"], "points": [{"x": 0.1,
 "y": 0.2}, {"x": 0.4, "y": 0.6}], "imageWidth": 640, "imageHeight": 480}]}`; `annotation` is null
-in pictures where nothing is marked.  Addresses are not fetched: the file of that name counts.
+for a picture without marks.  Addresses are not fetched: the file of the same name is read.
 """
 
 import json
@@ -13,50 +13,54 @@ from typing import TypeAlias
 from PIL import Image
 
 from smart_filter_shared.errors import FolderUnreadable
-from smart_filter_training.annotations import numbers, places
-from smart_filter_training.annotations.marks import Mark, Marked, Sheet, shown
-from smart_filter_training.annotations.numbers import Misdrawn
-from smart_filter_training.annotations.places import NoSuchPicture
-from smart_filter_training.checks import Finding
+from smart_filter_training.annotations import marks, pictures
+from smart_filter_training.annotations.marks import (
+    AnnotatedPicture,
+    AnnotationFile,
+    InvalidMark,
+    Mark,
+)
+from smart_filter_training.annotations.pictures import PictureMissing
+from smart_filter_training.preflight import Finding
 
-# As JSON has it.
-Told: TypeAlias = Mapping[str, object]
+# A JSON object.
+Entry: TypeAlias = Mapping[str, object]
 
 
-def read(path: Path, folder: Path, *, labels: Collection[str] = ()) -> Sheet:
-    """Read a file of annotations.
+def read(path: Path, folder: Path, *, labels: Collection[str] = ()) -> AnnotationFile:
+    """Read an annotation file.
 
-    folder: where its pictures lie; labels: which marks are read, in lower case, () for all.
-    Raises FolderUnreadable when it cannot be opened; what else is wrong is a finding.
+    folder: holds the pictures; labels: which marks are read, in lower case, () for all.
+    Raises FolderUnreadable when it cannot be opened; other problems are findings.
     """
-    pictures: dict[Path, Marked] = {}
+    found: dict[Path, AnnotatedPicture] = {}
     known: dict[str, None] = {}
     findings: list[Finding] = []
-    for place, line in _lines(path):
+    for place, line in _read_lines(path):
         try:
-            name, marks, size = _parsed(line)
-            picture = _picture(name, size, path, folder)
-        except Misdrawn as error:
+            name, entries, size = _parse_line(line)
+            picture = _find_picture(name, size, path, folder)
+        except InvalidMark as error:
             findings.append(Finding(place, str(error), "correct the line or take it out"))
             continue
-        if picture.path in pictures:
-            findings.append(Finding(place, f"is of {shown(name)} again", "join them"))
+        if picture.path in found:
+            findings.append(Finding(place, f"repeats {marks.escape(name)}", "join them"))
             continue
         drawn: list[Mark] = []
-        for index, one in enumerate(marks):
+        for index, one in enumerate(entries):
             try:
-                drawn.extend(_marks(one, picture))
-            except Misdrawn as error:
+                drawn.extend(_parse_marks(one, picture))
+            except InvalidMark as error:
                 what = f"mark {index}: {error}"
                 findings.append(Finding(place, what, "correct it or take it out"))
         known.update(dict.fromkeys(mark.label for mark in drawn))
-        kept = tuple(mark for mark in drawn if not labels or mark.label in labels)
-        pictures[picture.path] = Marked(picture.path, picture.width, picture.height, kept)
-    return Sheet(path, tuple(pictures.values()), tuple(known), tuple(findings))
+        wanted = tuple(mark for mark in drawn if not labels or mark.label in labels)
+        found[picture.path] = AnnotatedPicture(picture.path, picture.width, picture.height, wanted)
+    return AnnotationFile(path, tuple(found.values()), tuple(known), tuple(findings))
 
 
-def _lines(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield each line that is not empty, and where it stands."""
+def _read_lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield each line that is not empty, and its place."""
     try:
         with path.open(encoding="utf-8-sig") as file:
             for number, line in enumerate(file, start=1):
@@ -66,65 +70,69 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
         raise FolderUnreadable(f"{path} cannot be read: {error}") from error
 
 
-def _parsed(line: str) -> tuple[str, Sequence[Told], tuple[int, int] | None]:
-    """Return a picture's name, its marks, and its size where the marks tell it."""
+def _parse_line(line: str) -> tuple[str, Sequence[Entry], tuple[int, int] | None]:
+    """Return a picture's name, its marks, and the size that the marks have, if any."""
     try:
-        told = json.loads(line)
+        document = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise Misdrawn(f"is no JSON ({error})") from error
-    content = told.get("content") if isinstance(told, dict) else None
+        raise InvalidMark(f"is not JSON ({error})") from error
+    content = document.get("content") if isinstance(document, dict) else None
     if not isinstance(content, str) or not content:
-        raise Misdrawn("has no content, which names the picture")
-    marks = told.get("annotation") or []
-    if not isinstance(marks, list) or not all(isinstance(one, dict) for one in marks):
-        raise Misdrawn("has an annotation that is no list of marks")
-    # What a mark says may be of any type.
-    sizes = [(one.get("imageWidth"), one.get("imageHeight")) for one in marks]
+        raise InvalidMark("has no content, which names the picture")
+    entries = document.get("annotation") or []
+    if not isinstance(entries, list) or not all(isinstance(one, dict) for one in entries):
+        raise InvalidMark("has an annotation that is not a list of marks")
+    # The values may have any type.
+    sizes = [(one.get("imageWidth"), one.get("imageHeight")) for one in entries]
     if not sizes:
-        return content, marks, None
+        return content, entries, None
     width, height = sizes[0]
     agree = all(size == sizes[0] for size in sizes)
-    if not agree or not numbers.is_side(width) or not numbers.is_side(height):
-        raise Misdrawn("has marks that do not agree on imageWidth and imageHeight in pixels")
-    return content, marks, (width, height)
+    if not agree or not marks.is_side(width) or not marks.is_side(height):
+        raise InvalidMark("has marks that do not agree on imageWidth and imageHeight in pixels")
+    return content, entries, (width, height)
 
 
-def _picture(name: str, size: tuple[int, int] | None, sheet: Path, folder: Path) -> Marked:
+def _find_picture(
+    name: str, size: tuple[int, int] | None, file: Path, folder: Path
+) -> AnnotatedPicture:
     try:
-        path = places.find(name, sheet, folder)
-    except NoSuchPicture as error:
-        raise Misdrawn(f"names {shown(name)}, which {error}") from error
+        path = pictures.find(name, file, folder)
+    except PictureMissing as error:
+        raise InvalidMark(f"names {marks.escape(name)}, which {error}") from error
     if size is None:
-        # Nothing is marked, so that nobody said how large it is.
+        # A line without marks has no size.
         try:
             with Image.open(path) as picture:
                 size = picture.size
         except (OSError, ValueError, Image.DecompressionBombError) as error:
-            raise Misdrawn(f"names {shown(name)}, which is no picture ({error})") from error
-    return Marked(path, size[0], size[1], ())
+            raise InvalidMark(
+                f"names {marks.escape(name)}, which is not a picture ({error})"
+            ) from error
+    return AnnotatedPicture(path, size[0], size[1], ())
 
 
-def _marks(told: Told, picture: Marked) -> Iterator[Mark]:
-    """Yield the mark of each label: Dataturks lets a shape have several."""
-    labels = told.get("label")
+def _parse_marks(entry: Entry, picture: AnnotatedPicture) -> Iterator[Mark]:
+    """Yield a mark for each label: a shape in Dataturks may have several."""
+    labels = entry.get("label")
     names = [labels] if isinstance(labels, str) else labels
     if not isinstance(names, list) or not names or not all(isinstance(one, str) for one in names):
-        raise Misdrawn("it has no label")
-    corners = told.get("points")
+        raise InvalidMark("it has no label")
+    corners = entry.get("points")
     if not isinstance(corners, list) or len(corners) < 2:  # noqa: PLR2004 - opposite corners
-        raise Misdrawn("it has no two points")
+        raise InvalidMark("it has no two points")
     flat: list[float] = []
     for corner in corners:
         x, y = (corner.get("x"), corner.get("y")) if isinstance(corner, dict) else (None, None)
-        if not numbers.is_finite(x) or not numbers.is_finite(y):
-            raise Misdrawn("a point of it is not two numbers")
+        if not marks.is_finite(x) or not marks.is_finite(y):
+            raise InvalidMark("one of its points is not two numbers")
         flat += [x * picture.width, y * picture.height]
     across, down = flat[0::2], flat[1::2]
     box = (min(across), min(down), max(across), max(down))
-    box = numbers.box_within(box, picture.width, picture.height)
+    box = marks.clip_box(box, picture.width, picture.height)
     outline = None
-    if told.get("shape") == "polygon":
-        polygon = numbers.points(flat)
-        outline = (numbers.points_within(polygon, picture.width, picture.height),)
+    if entry.get("shape") == "polygon":
+        polygon = marks.to_polygon(flat)
+        outline = (marks.clip_polygon(polygon, picture.width, picture.height),)
     for name in names:
         yield Mark(str(name).strip().casefold(), box, outline)

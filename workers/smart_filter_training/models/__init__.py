@@ -1,1 +1,1 @@
-"""What can be trained: one folder each, with `data`, `train`, `evaluate` and `export`."""
+"""One module or package for each model that can be trained; see `trainable_models.ModelCode`."""

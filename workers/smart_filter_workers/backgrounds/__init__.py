@@ -1,1 +1,1 @@
-"""Backgrounds: which one goes with a photo, and how each is drawn."""
+"""Backgrounds: choose one for a photo, and draw it."""

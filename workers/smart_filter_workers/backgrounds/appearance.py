@@ -1,4 +1,4 @@
-"""What a picture looks like as a background: its main colours, brightness, and moods."""
+"""Appearance of a picture as a background: its main colors, brightness, and moods."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,31 +10,31 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.presets import Mood
 from smart_filter_workers import images
-from smart_filter_workers.backgrounds import colours, impressions
-from smart_filter_workers.backgrounds.colours import Colours
+from smart_filter_workers.backgrounds import color_layout, colors
+from smart_filter_workers.backgrounds.colors import Colors
 from smart_filter_workers.results import Srgb8
 
-PALETTE_COLOURS: Final = 5
+PALETTE_SIZE: Final = 5
 
-# Colours are gathered from this many pixels a side: finer grain is no colour that one names.
+# Colors are counted on this many pixels a side: finer grain is not a color that people would name.
 _SIDE_PX: Final = 96
 _ROUNDS: Final = 12
-# OKLab. Closer than this, two colours are one; the eye sees a difference from 0.02 on.
-_ALIKE: Final = 0.04
+# In OKLab: colors closer than this are merged. The eye sees a difference from 0.02 on.
+_MERGE_DISTANCE: Final = 0.04
 # Mean luma from which a picture is light, and below which it is dark; mean chroma in OKLab from
-# which it is colourful. Of the 104 generated designs 95 share a mood with what is told by these.
-_LIGHT: Final = 0.6
-_DARK: Final = 0.38
-_COLOURFUL: Final = 0.075
+# which it is colorful. For 95 of the 104 generated designs these limits suggest one of their moods.
+_LIGHT_FROM: Final = 0.6
+_DARK_BELOW: Final = 0.38
+_COLORFUL_FROM: Final = 0.075
 
 
 @dataclass(frozen=True, slots=True)
 class Appearance:
-    """What one would say of a picture.
+    """The description of a picture.
 
-    palette: at most five colours as #rrggbb, that of the largest share first.
+    palette: at most five colors as #rrggbb, the largest share first.
     brightness: mean Rec. 709 luma, 0 black to 1 white.
-    impression: its mean colours by place, as a preset holds them.
+    impression: its mean colors by place, in the format of a preset.
     """
 
     palette: tuple[str, ...]
@@ -42,63 +42,63 @@ class Appearance:
     impression: str
 
 
-def of(srgb: Srgb8) -> Appearance:
-    """Look at a picture, (H, W, 3) uint8 sRGB; the same picture always looks the same."""
+def describe(srgb: Srgb8) -> Appearance:
+    """Return the appearance of a picture, (H, W, 3) uint8 sRGB; deterministic."""
     small = images.shrink(srgb, longest_side=_SIDE_PX)
     red, green, blue, _ = cv2.mean(srgb)
     brightness = (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255  # ITU-R BT.709
-    light = colours.linear(small.reshape(-1, 3).astype(np.float32))
-    by_place = impressions.written(impressions.seen_in([small]))
+    light = colors.srgb_to_linear(small.reshape(-1, 3).astype(np.float32))
+    by_place = color_layout.to_hex(color_layout.measure([small]))
     return Appearance(_palette(light), round(brightness, 3), by_place)
 
 
-def moods(palette: Sequence[str], brightness: float) -> tuple[Mood, ...]:
-    """Return what a picture goes with, the best first, by its light and its colours alone.
+def suggest_moods(palette: Sequence[str], brightness: float) -> tuple[Mood, ...]:
+    """Return the moods that suit a picture, best first, by its light and its colors alone.
 
-    Light ones are joyful when they are colourful, else tender; dark ones tense or sad.
+    Light pictures are joyful if they are colorful, otherwise tender; dark ones tense or sad.
     """
-    lab = colours.oklab(colours.read(palette))
-    is_colourful = float(np.hypot(lab[:, 1], lab[:, 2]).mean()) >= _COLOURFUL
-    if brightness >= _LIGHT:
-        return (Mood.JOYFUL, Mood.SURPRISED) if is_colourful else (Mood.TENDER, Mood.CALM)
-    if brightness >= _DARK:
-        return (Mood.JOYFUL, Mood.CALM) if is_colourful else (Mood.CALM, Mood.SERIOUS)
-    return (Mood.TENSE, Mood.SERIOUS) if is_colourful else (Mood.SERIOUS, Mood.SAD)
+    lab = colors.linear_to_oklab(colors.parse_hex(palette))
+    is_colorful = float(np.hypot(lab[:, 1], lab[:, 2]).mean()) >= _COLORFUL_FROM
+    if brightness >= _LIGHT_FROM:
+        return (Mood.JOYFUL, Mood.SURPRISED) if is_colorful else (Mood.TENDER, Mood.CALM)
+    if brightness >= _DARK_BELOW:
+        return (Mood.JOYFUL, Mood.CALM) if is_colorful else (Mood.CALM, Mood.SERIOUS)
+    return (Mood.TENSE, Mood.SERIOUS) if is_colorful else (Mood.SERIOUS, Mood.SAD)
 
 
-def _palette(light: Colours) -> tuple[str, ...]:
-    """Gather (N, 3) linear light into a few colours (Lloyd's k-means, in OKLab)."""
-    lab = colours.oklab(light)
-    centres = _far_apart(lab)
+def _palette(light: Colors) -> tuple[str, ...]:
+    """Return a few main colors of (N, 3) linear light (Lloyd's k-means, in OKLab)."""
+    lab = colors.linear_to_oklab(light)
+    centers = _choose_initial_colors(lab)
     for _ in range(_ROUNDS):
-        nearest = _nearest(lab, centres)
-        centres = np.stack([lab[nearest == one].mean(axis=0) for one in np.unique(nearest)])
-    nearest = _nearest(lab, centres)
-    shares = np.bincount(nearest, minlength=len(centres))
+        nearest = _nearest(lab, centers)
+        centers = np.stack([lab[nearest == one].mean(axis=0) for one in np.unique(nearest)])
+    nearest = _nearest(lab, centers)
+    shares = np.bincount(nearest, minlength=len(centers))
     order = np.argsort(-shares, kind="stable")
     means = np.stack([light[nearest == one].mean(axis=0) for one in order if shares[one]])
     return tuple(
         f"#{red:02x}{green:02x}{blue:02x}"
-        for red, green, blue in np.round(colours.coded(means)).astype(int)
+        for red, green, blue in np.round(colors.linear_to_srgb(means)).astype(int)
     )
 
 
-def _far_apart(lab: Colours) -> Colours:
-    """Return colours to begin with: the mean's neighbour, then whatever is farthest from those.
+def _choose_initial_colors(lab: Colors) -> Colors:
+    """Return the initial centers: the color nearest the mean, then each time the farthest one.
 
     Source: Gonzalez 1985, "Clustering to minimize the maximum intercluster distance".
     """
     away = ((lab - lab.mean(axis=0)) ** 2).sum(axis=-1)
     found = [lab[int(away.argmin())]]
-    while len(found) < PALETTE_COLOURS:
+    while len(found) < PALETTE_SIZE:
         away = np.stack([((lab - one) ** 2).sum(axis=-1) for one in found]).min(axis=0)
-        if away.max() < _ALIKE**2:
+        if away.max() < _MERGE_DISTANCE**2:
             break
         found.append(lab[int(away.argmax())])
     return np.stack(found)
 
 
-def _nearest(lab: Colours, centres: Colours) -> NDArray[np.intp]:
-    """Return which of the centres each colour is nearest to."""
-    away = np.stack([((lab - one) ** 2).sum(axis=-1) for one in centres])
+def _nearest(lab: Colors, centers: Colors) -> NDArray[np.intp]:
+    """Return the index of the center nearest to each color."""
+    away = np.stack([((lab - one) ** 2).sum(axis=-1) for one in centers])
     return np.asarray(away.argmin(axis=0), np.intp)

@@ -1,24 +1,24 @@
-"""All backgrounds that one tenant can ask for by name, whichever source provides them."""
+"""All backgrounds that one tenant can request by name, from all sources."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from smart_filter_shared.errors import InputsExpired
-from smart_filter_shared.presets import Preset, named
+from smart_filter_shared.presets import Preset, find_preset
 from smart_filter_workers.backgrounds import library
 from smart_filter_workers.backgrounds.sources.base import Source
-from smart_filter_workers.backgrounds.sources.generated import Generated
+from smart_filter_workers.backgrounds.sources.generated import DesignSource
 from smart_filter_workers.results import Srgb8
 
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """Backgrounds of several sources, no name twice; without other sources all designs.
+    """Backgrounds of several sources, with unique names; by default all designs.
 
-    missing: names that are left out, because what they mean was found to be gone.
+    missing: names that are left out, because their pictures have been deleted.
     """
 
-    sources: tuple[Source, ...] = (Generated(),)
+    sources: tuple[Source, ...] = (DesignSource(),)
     missing: frozenset[str] = frozenset()
     _by_name: Mapping[str, tuple[Preset, Source]] = field(init=False, repr=False, hash=False)
 
@@ -29,37 +29,37 @@ class Collection:
             for one in source.presets
             if one.name not in self.missing
         }
-        object.__setattr__(self, "_by_name", found)  # the way of frozen dataclasses
+        object.__setattr__(self, "_by_name", found)  # dataclasses are frozen
 
     @property
     def presets(self) -> tuple[Preset, ...]:
-        """All of them, in the order of their sources."""
+        """All presets, in the order of their sources."""
         return tuple(preset for preset, _ in self._by_name.values())
 
-    def named(self, name: str) -> tuple[Preset, Preset | None]:
-        """Return the preset of a name, and the one it is printed on in `rainbow+linen`.
+    def get(self, name: str) -> tuple[Preset, Preset | None]:
+        """Return the preset of a name, and the surface it is printed on in `rainbow+linen`.
 
-        Raises InputsExpired: names are checked at the door, so there was one.
+        Raises InputsExpired: names are checked on submission, so the preset existed then.
         """
         try:
-            return named(name, self.presets)
+            return find_preset(name, self.presets)
         except KeyError as error:
-            raise InputsExpired(f"the background {name} is not there any more") from error
+            raise InputsExpired(f"the background {name} does not exist any more") from error
 
     def has(self, name: str) -> bool:
-        """Whether a background can be drawn now; raises StorageUnavailable."""
-        preset, _ = self.named(name)
+        """Return whether a background can be drawn now.  Raises StorageUnavailable."""
+        preset, _ = self.get(name)
         _, source = self._by_name[preset.name]
         return source.has(preset)
 
-    def without(self, name: str) -> "Collection":
-        """Return the others."""
-        preset, _ = self.named(name)
+    def excluding(self, name: str) -> "Collection":
+        """Return the collection without a background."""
+        preset, _ = self.get(name)
         return replace(self, missing=self.missing | {preset.name})
 
     def draw(self, name: str, *, seed: int, width: int, height: int) -> Srgb8:
-        """Return a background, printed on another one or not, as `Source.draw` says."""
-        preset, surface = self.named(name)
+        """Return a background, printed on its surface if it has one; see `Source.draw`."""
+        preset, surface = self.get(name)
         _, source = self._by_name[preset.name]
         drawing = source.draw(preset, seed=seed, width=width, height=height)
-        return drawing if surface is None else library.printed(drawing, surface, seed=seed)
+        return drawing if surface is None else library.print_on(drawing, surface, seed=seed)

@@ -1,8 +1,8 @@
-"""Which design answers the words that somebody asked with, and in what words to say so.
+"""Choose a design by keywords, and explain the choice.
 
-The words decide; among designs that answer them equally well the photo does, by the scores
-that `auto` has. Words for a surface may be answered by a second design, on which the first
-is printed: a rainbow on linen.
+The keywords decide. Among designs that match them equally well the photo decides, by the scores of
+`auto`. Keywords for a surface may be matched by a second design that the first is printed on: a
+rainbow on linen.
 """
 
 from collections.abc import Sequence
@@ -10,23 +10,23 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from smart_filter_shared.presets import PRESETS, SURFACE_FAMILIES, Preset
-from smart_filter_workers.backgrounds import choose, misfits, ranking, vocabulary
-from smart_filter_workers.backgrounds.moods import Feeling
-from smart_filter_workers.backgrounds.sitters import Sitters
+from smart_filter_workers.backgrounds import exclusions, ranking, selection, vocabulary
+from smart_filter_workers.backgrounds.moods import InferredMood
+from smart_filter_workers.backgrounds.subject_stats import SubjectStats
 from smart_filter_workers.backgrounds.vocabulary import Meaning
-from smart_filter_workers.results import Chosen
+from smart_filter_workers.results import ChosenBackground
 
-# One design that answers everything is better than two that do so together.
-_COST_OF_TWO: Final = 0.15
-# Answers this close to the best are as good (chosen by looking at what 40 requests got).
-_AS_GOOD: Final = 0.12
-# From here on a word counts as answered.
-_ANSWERED: Final = 0.4
+# Penalty of a match by two designs: one design that matches everything is better.
+_TWO_DESIGNS_PENALTY: Final = 0.15
+# Matches this close to the best are equally good (chosen by looking at the results of 40 requests).
+_TIE_MARGIN: Final = 0.12
+# A keyword counts as matched from this value on.
+_ANSWERED_FROM: Final = 0.4
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    """A design, and the one it is printed on, if any."""
+class _Match:
+    """A design, and the surface it is printed on, if any."""
 
     preset: Preset
     surface: Preset | None
@@ -44,85 +44,91 @@ class _Answer:
         return f"{self.preset.title} on {self.surface.title}"
 
     def to(self, meaning: Meaning) -> float:
-        """Return how well it answers a word, 0 to 1."""
+        """Return how well it matches a keyword, 0 to 1."""
         own = meaning.fits(self.preset)
         if self.surface is None or not meaning.of_surfaces:
             return own
         return max(own, meaning.fits(self.surface))
 
 
-def answer(
-    text: str, feeling: Feeling, sitters: Sitters, *, seed: int, among: Sequence[Preset] = PRESETS
-) -> Chosen:
-    """Choose a background by words parted by commas; by the photo alone when all are unknown.
+def choose_by_keywords(
+    text: str,
+    feeling: InferredMood,
+    sitters: SubjectStats,
+    *,
+    seed: int,
+    among: Sequence[Preset] = PRESETS,
+) -> ChosenBackground:
+    """Return a background by comma-separated keywords; by the photo alone if all are unknown.
 
-    The rest as for `choose.choose`.
+    Other arguments as for `selection.choose_preset`.
     """
-    meanings, unknown = vocabulary.understand(text, among)
-    offered = _offered(meanings, among)
+    meanings, unknown = vocabulary.parse_words(text, among)
+    offered = _list_candidates(meanings, among)
     if not meanings:
-        chosen = choose.choose(feeling, sitters, seed=seed, among=among)
-        reason = f"{_unknown(unknown)}, so chosen as for auto: {chosen.reason}"
+        chosen = selection.choose_preset(feeling, sitters, seed=seed, among=among)
+        reason = f"{_list_unknown(unknown)}, so chosen as for auto: {chosen.reason}"
         return replace(chosen, keywords=(), reason=reason)
-    best = {one.name: one for one in _best(meanings, offered)}
+    best = {one.name: one for one in _find_best(meanings, offered)}
     ranked = ranking.rank(
         [(one.name, one.preset) for one in best.values()], feeling, sitters, seed=seed, of=among
     )
     found = best[ranked[0].candidate.name]
-    answered = [one for one in meanings if found.to(one) >= _ANSWERED]
-    return Chosen(
+    answered = [one for one in meanings if found.to(one) >= _ANSWERED_FROM]
+    return ChosenBackground(
         kind="preset",
         name=found.name,
         keywords=tuple(one.read_as for one in answered),
         reason=_reason(found, meanings, answered, unknown),
-        candidates=ranking.told_of(ranked),
+        candidates=ranking.to_candidates(ranked),
         light=round(sitters.light, 3),
     )
 
 
-def _offered(meanings: Sequence[Meaning], among: Sequence[Preset]) -> Sequence[Preset]:
-    """Return what may be chosen: with a frame only when a word can be had in no other way."""
-    framed = [one for one in among if one.family == misfits.FRAMED]
-    others = [one for one in among if one.family != misfits.FRAMED]
+def _list_candidates(meanings: Sequence[Meaning], among: Sequence[Preset]) -> Sequence[Preset]:
+    """Return the candidates: framed designs only if a keyword has no other match."""
+    framed = [one for one in among if one.family == exclusions.FRAMED_FAMILY]
+    others = [one for one in among if one.family != exclusions.FRAMED_FAMILY]
     asked = any(
-        _most(meaning, framed) >= _ANSWERED > _most(meaning, others) for meaning in meanings
+        _best_fit(meaning, framed) >= _ANSWERED_FROM > _best_fit(meaning, others)
+        for meaning in meanings
     )
     return among if asked or not others else others
 
 
-def _most(meaning: Meaning, among: Sequence[Preset]) -> float:
+def _best_fit(meaning: Meaning, among: Sequence[Preset]) -> float:
     return max(map(meaning.fits, among), default=0.0)
 
 
-def _best(meanings: Sequence[Meaning], among: Sequence[Preset]) -> list[_Answer]:
-    """Return the answers that are as good as the best, in the library's order."""
-    answers = [_Answer(preset, None) for preset in among]
+def _find_best(meanings: Sequence[Meaning], among: Sequence[Preset]) -> list[_Match]:
+    """Return the matches that are as good as the best, in the library's order."""
+    answers = [_Match(preset, None) for preset in among]
     if any(one.of_surfaces for one in meanings) and not all(one.of_surfaces for one in meanings):
         surfaces = _surfaces(meanings, among)
         answers += [
-            _Answer(preset, surface)
+            _Match(preset, surface)
             for preset in among
             if preset.family not in SURFACE_FAMILIES
             for surface in surfaces
         ]
     scores = [
         sum(meaning.weight * one.to(meaning) for meaning in meanings)
-        - (_COST_OF_TWO if one.surface else 0)
+        - (_TWO_DESIGNS_PENALTY if one.surface else 0)
         for one in answers
     ]
-    # Where the best is poor, little separates it from what is no answer at all.
-    least = max(scores) - _AS_GOOD * min(max(scores), 1)
+    # If the best score is poor, the margin shrinks, so that non-matches stay out.
+    least = max(scores) - _TIE_MARGIN * min(max(scores), 1)
     best = [one for one, score in zip(answers, scores, strict=True) if score >= least]
     whole = [
         one
         for one in best
-        if one.surface is None and all(one.to(meaning) >= _ANSWERED for meaning in meanings)
+        if one.surface is None and all(one.to(meaning) >= _ANSWERED_FROM for meaning in meanings)
     ]
     return whole or best
 
 
 def _surfaces(meanings: Sequence[Meaning], among: Sequence[Preset]) -> list[Preset]:
-    """Return the surfaces that answer the words for surfaces best, each relief once."""
+    """Return the surfaces that match the surface keywords best, each relief once."""
     reliefs: dict[tuple[float, ...] | str, Preset] = {}
     best = 0.0
     for preset in among:
@@ -132,13 +138,13 @@ def _surfaces(meanings: Sequence[Meaning], among: Sequence[Preset]) -> list[Pres
         if score > best:
             reliefs, best = {}, score
         if score == best:
-            # Only the relief is lent, so that of one kind the first, the plainest, will do.
+            # Only the relief is used, so the first design of each kind, the plainest, is enough.
             reliefs.setdefault(f"{preset.family} {sorted(preset.parameters)}", preset)
     return list(reliefs.values())
 
 
 def _reason(
-    chosen: _Answer,
+    chosen: _Match,
     meanings: Sequence[Meaning],
     answered: Sequence[Meaning],
     unknown: Sequence[str],
@@ -150,13 +156,13 @@ def _reason(
     ]
     unanswered = [one.read_as for one in meanings if one not in answered]
     if unanswered:
-        beside = " as well" if answered else ""
-        parts.append(f"no design is {' or '.join(unanswered)}{beside}")
+        also = " as well" if answered else ""
+        parts.append(f"no design is {' or '.join(unanswered)}{also}")
     if unknown:
-        parts.append(_unknown(unknown))
+        parts.append(_list_unknown(unknown))
     return "; ".join(parts)
 
 
-def _unknown(words: Sequence[str]) -> str:
+def _list_unknown(words: Sequence[str]) -> str:
     named = ", ".join(f'"{word}"' for word in words)
     return f"unknown: {named}" if words else "no words were given"

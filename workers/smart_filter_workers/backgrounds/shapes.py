@@ -1,4 +1,4 @@
-"""Shapes to draw backgrounds with: soft steps, bent fields, ridges, reliefs, filled outlines."""
+"""Shapes for drawing backgrounds: soft steps, warped fields, ridges, reliefs, filled outlines."""
 
 from dataclasses import replace
 
@@ -9,23 +9,23 @@ from numpy.typing import NDArray
 from smart_filter_workers.backgrounds.sheet import Field, Sheet
 from smart_filter_workers.results import Srgb8
 
-Outline = NDArray[np.float64]  # (N, 2) places x, y: the shorter side runs from -1 to 1
+Outline = NDArray[np.float64]  # (N, 2) points x, y: the shorter side runs from -1 to 1
 
-# cv2 takes fixed-point places: sixteenths of a pixel, for edges without steps.
-SHIFT = 4
-# The shorter side of a finer sheet, at the least; and how many pixels it may have for that.
-FINE_PX = 480
-FINE_PIXELS = 1_000_000
+# cv2 takes fixed-point coordinates: sixteenths of a pixel, for smooth edges.
+FIXED_POINT_BITS = 4
+# Least shorter side of a supersampled sheet, and its most pixels.
+MIN_FINE_SIDE_PX = 480
+MAX_FINE_PIXELS = 1_000_000
 
 
-def step(share: Field) -> Field:
+def smoothstep(share: Field) -> Field:
     """Return 0 below 0, 1 above 1, and a smooth step between."""
     share = np.clip(share, 0, 1)
     return np.asarray(share * share * (3 - 2 * share), np.float32)
 
 
-def bent(field: Field, across: Field, down: Field) -> Field:
-    """Return a field looked up beside each place, so many of its pixels off."""
+def warp_field(field: Field, across: Field, down: Field) -> Field:
+    """Return a field sampled at an offset from each pixel, in pixels of the field."""
     height, width = field.shape
     x = np.arange(width, dtype=np.float32) + across
     y = np.arange(height, dtype=np.float32)[:, None] + down
@@ -33,10 +33,10 @@ def bent(field: Field, across: Field, down: Field) -> Field:
     return looked_up.astype(np.float32, copy=False)
 
 
-def ridge(
+def ridge_line(
     random: np.random.Generator, at: NDArray[np.float32], *, length: float, octaves: int
 ) -> NDArray[np.float32]:
-    """Return a wandering line's height, about -1..1, at places along it.
+    """Return the height of a random line, about -1..1, at points along it.
 
     length: of its longest waves, in the units of `at`; each further octave halves it.
     """
@@ -45,77 +45,79 @@ def ridge(
         place = (at - at.min()) / np.float32(length) * 2**octave + random.random()
         lattice = random.uniform(-1, 1, int(place.max()) + 2).astype(np.float32)
         below = place.astype(np.int32)
-        share = step(place - below)
+        share = smoothstep(place - below)
         total += (lattice[below] * (1 - share) + lattice[below + 1] * share) * np.float32(
             0.5**octave
         )
     return total
 
 
-def slope(height: Field) -> Field:
-    """Return how much each spot of a relief faces a lamp at the top left, about -1..1."""
+def hillshade(height: Field) -> Field:
+    """Return how much each point of a relief faces a lamp at the top left, about -1..1."""
     x = cv2.Sobel(height, cv2.CV_32F, 1, 0, ksize=3) / 8
     y = cv2.Sobel(height, cv2.CV_32F, 0, 1, ksize=3) / 8
     return np.clip(-(x + y), -1, 1).astype(np.float32)
 
 
-def fill(
+def fill_shape(
     picture: Srgb8,
     sheet: Sheet,
     outline: Outline,
-    colour: NDArray[np.float32],
+    color: NDArray[np.float32],
     *,
     apart: bool = False,
 ) -> None:
     """Fill a shape on a full-size picture, in place, with smooth edges.
 
-    colour: (3,) gamma-coded 0..255.  apart: whether the shape stands alone and has no
-    neighbour that it must touch.
+    color: (3,) gamma-coded 0..255.  apart: whether the shape is isolated and must not touch a
+    neighbor.
     """
     shorter = min(sheet.width, sheet.height)
     points = (outline + sheet.reach) * (shorter / 2) - 0.5
     if apart:
-        points = inset(points)
-    fixed = np.round(points * 2**SHIFT).astype(np.int32)
-    level = [float(channel) for channel in colour]
-    cv2.fillPoly(picture, [fixed], level, lineType=cv2.LINE_AA, shift=SHIFT)
+        points = inset_outline(points)
+    fixed = np.round(points * 2**FIXED_POINT_BITS).astype(np.int32)
+    level = [float(channel) for channel in color]
+    cv2.fillPoly(picture, [fixed], level, lineType=cv2.LINE_AA, shift=FIXED_POINT_BITS)
 
 
-def inset(points: Outline) -> Outline:
-    """Return an outline in pixels drawn in by half a pixel, as much as cv2 fills beyond it."""
-    outwards = points - points.mean(axis=0)
-    away = np.maximum(np.hypot(outwards[:, 0], outwards[:, 1]), 0.01)[:, None]
-    drawn_in: Outline = points - outwards * np.minimum(0.5 / away, 0.9)
+def inset_outline(points: Outline) -> Outline:
+    """Return an outline in pixels shrunk by half a pixel, which cv2 fills beyond it."""
+    outward = points - points.mean(axis=0)
+    away = np.maximum(np.hypot(outward[:, 0], outward[:, 1]), 0.01)[:, None]
+    drawn_in: Outline = points - outward * np.minimum(0.5 / away, 0.9)
     return drawn_in
 
 
-def flat(sheet: Sheet, colour: NDArray[np.float32]) -> Srgb8:
-    """Return a full-size picture of one colour, (3,) gamma-coded 0..255."""
+def solid_color(sheet: Sheet, color: NDArray[np.float32]) -> Srgb8:
+    """Return a full-size picture of one color, (3,) gamma-coded 0..255."""
     picture = np.empty((sheet.height, sheet.width, 3), np.uint8)
-    picture[:] = np.round(colour)
+    picture[:] = np.round(color)
     return picture
 
 
-def finer(sheet: Sheet) -> Sheet:
-    """Return a sheet some whole times as large as a small one; `shrunk` brings it back.
+def supersample_sheet(sheet: Sheet) -> Sheet:
+    """Return a sheet an integer factor larger than a small one; see `downsample`.
 
-    What is drawn there may be smaller than a pixel of the sheet.
+    Shapes on it may be smaller than a pixel of the original sheet.
     """
     width, height = sheet.width, sheet.height
-    times = min(-(-FINE_PX // min(width, height)), int((FINE_PIXELS / (width * height)) ** 0.5))
+    times = min(
+        -(-MIN_FINE_SIDE_PX // min(width, height)), int((MAX_FINE_PIXELS / (width * height)) ** 0.5)
+    )
     return replace(sheet, width=max(times, 1) * width, height=max(times, 1) * height)
 
 
-def shrunk(picture: Srgb8, sheet: Sheet) -> Srgb8:
-    """Return a picture of a finer sheet at the sheet's own size, each pixel a mean."""
+def downsample(picture: Srgb8, sheet: Sheet) -> Srgb8:
+    """Return a picture of a supersampled sheet at the sheet's own size, each pixel a mean."""
     size = sheet.width, sheet.height
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
-def scattered(sheet: Sheet, *, pitch: float, most: int) -> Outline:
-    """Return places strewn evenly over the sheet and a little beyond: a grid, each place moved.
+def scatter_points(sheet: Sheet, *, pitch: float, most: int) -> Outline:
+    """Return points spread evenly over the sheet and a little beyond: a jittered grid.
 
-    pitch: between neighbours, 1 is half the shorter side; wider when there were over `most`.
+    pitch: distance of neighbors, 1 is half the shorter side; wider if there were over `most`.
     """
     reach_x, reach_y = sheet.reach
     pitch = max(pitch, (4 * reach_x * reach_y / most) ** 0.5)

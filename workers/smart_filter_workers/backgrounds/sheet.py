@@ -1,8 +1,8 @@
-"""The sheet that a background is drawn on: a small one for what is smooth, then full size.
+"""The sheet that a background is drawn on: small for smooth parts, then full size.
 
-Whatever is soft is computed on a small sheet of fixed length and enlarged, so that a design
-looks the same at every size and costs a few milliseconds a megapixel; sharp shapes are drawn
-on the full sheet. Both end in fine grain, without which gradients show bands.
+Soft parts are computed on a small sheet of fixed length and enlarged, so that a design looks the
+same at every size and costs a few milliseconds a megapixel. Sharp shapes are drawn on the full
+sheet. Both get fine grain at the end, without which gradients show bands.
 """
 
 from collections.abc import Iterator
@@ -12,26 +12,26 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_workers.backgrounds.colours import Colours
+from smart_filter_workers.backgrounds.colors import Colors
 from smart_filter_workers.results import Srgb8
 
 Field = NDArray[np.float32]  # (h, w), any range
 
-# Rows that are finished at a time: keeps the float copies small and in the cache.
+# Rows finished at a time: keeps the float copies small and in the cache.
 STRIP_ROWS = 64
 # Levels. Triangular noise of ±1 is the least that hides 8-bit steps (Lipshitz et al. 1992,
 # "Quantization and dither"); a little more survives JPEG at quality 90.
 GRAIN_LEVELS = 1.6
 _GRAIN_TILE = 256
-_MOST_ENLARGED = 8.0
+_MAX_ENLARGEMENT = 8.0
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """What to draw on: size in pixels, and where accidents come from.
+    """A sheet to draw on: its size in pixels, and its random generators.
 
-    random: for the drawing.  grain: for the grain alone, which takes more of it the larger
-    the sheet is: the drawing must be the same at every size.
+    random: for the drawing.  grain: only for the grain, which draws more numbers on a larger sheet;
+    the drawing must be the same at every size.
     """
 
     width: int
@@ -61,39 +61,40 @@ class Sheet:
     def clouds(self, longest_side: int, *, cells: float, octaves: int = 4) -> Field:
         """Return fractal noise on a small sheet, about -1..1.
 
-        cells: how many bumps the longer side has in the coarsest octave; each further octave
-        doubles them at half the height.
+        cells: number of bumps along the longer side in the coarsest octave; each further octave has
+        twice as many at half the height.
         Source: Perlin 1985, as sums of smoothly interpolated random grids.
         """
         width, height = self.small(longest_side)
         pitch = max(width, height) / cells
         rows, columns = int(height / pitch) + 4, int(width / pitch) + 4
-        total = self._dice(rows, columns)
+        total = self._random_field(rows, columns)
         for octave in range(1, octaves):
             rows, columns, pitch = 2 * rows, 2 * columns, pitch / 2
             finer = cv2.resize(total, (columns, rows), interpolation=cv2.INTER_CUBIC)
-            total = finer + np.float32(0.5**octave) * self._dice(rows, columns)
-        # Off the grid's edge by a random share, so that two clouds never line up.
+            total = finer + np.float32(0.5**octave) * self._random_field(rows, columns)
+        # Shift from the grid's edge by a random share, so that two clouds never line up.
         shift = 2 ** (octaves - 1) * self.random.uniform(1, 2, 2)
-        # warpAffine looks up at 32nds of a cell: enlarged more than that, its steps would show.
-        drawn = min(_MOST_ENLARGED / pitch, 1)
+        # warpAffine samples at 32nds of a cell: its steps would show if enlarged further.
+        drawn = min(_MAX_ENLARGEMENT / pitch, 1)
         size = max(1, round(width * drawn)), max(1, round(height * drawn))
         per_x, per_y = width / size[0] / pitch, height / size[1] / pitch
         matrix = np.array([[per_x, 0, shift[0]], [0, per_y, shift[1]]])
         flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
         enlarged = cv2.warpAffine(total, matrix, size, flags=flags)
         if drawn < 1:
-            # Straight lines, then their mean over a cell's width: a quadratic B-spline. cv2's
-            # cubic, of parameter -0.75, ripples along slopes, which silk and marble would show.
+            # Linear interpolation, then the mean over a cell's width, gives a quadratic B-spline.
+            # cv2's cubic with its parameter -0.75 ripples along slopes, which silk and marble would
+            # show.
             enlarged = cv2.resize(enlarged, (width, height), interpolation=cv2.INTER_LINEAR)
             enlarged = cv2.blur(enlarged, (max(1, round(1 / drawn)),) * 2)
         return enlarged.astype(np.float32, copy=False)
 
-    def _dice(self, rows: int, columns: int) -> Field:
+    def _random_field(self, rows: int, columns: int) -> Field:
         return self.random.random((rows, columns), np.float32) * 2 - 1
 
-    def finish(self, small: Colours) -> Srgb8:
-        """Enlarge a small drawing to the sheet's size, with grain.
+    def finish(self, small: Colors) -> Srgb8:
+        """Return a small drawing enlarged to the sheet's size, with grain.
 
         small: (h, w, 3) float32, gamma-coded 0..255.  Returns (height, width, 3) uint8.
         """
@@ -103,9 +104,9 @@ class Sheet:
         return out
 
     def shade(self, drawing: Srgb8, light: Field) -> Srgb8:
-        """Multiply a full-size drawing by a small field of light, with grain; changes it in place.
+        """Return a full-size drawing multiplied by a small light field, with grain; works in place.
 
-        light: (h, w) float32, 1 leaves a colour as it is.
+        light: (h, w) float32, 1 leaves a color unchanged.
         """
         for top, strip, grain in self._strips(np.dstack([light] * 3)):
             part = drawing[top : top + len(strip)]
@@ -113,22 +114,24 @@ class Sheet:
             cv2.add(lit, grain, dst=part, dtype=cv2.CV_8U)
         return drawing
 
-    def _strips(self, small: Colours) -> Iterator[tuple[int, Colours, Colours]]:
+    def _strips(self, small: Colors) -> Iterator[tuple[int, Colors, Colors]]:
         """Yield the top row, the enlarged drawing, and grain, strip by strip."""
-        wide = resized(small, (self.width, len(small)))
+        wide = resize_field(small, (self.width, len(small)))
         if len(small) >= self.height:  # nothing to enlarge
-            wide = resized(wide, (self.width, self.height))
+            wide = resize_field(wide, (self.width, self.height))
         tile = self._grain()
         ratio = len(wide) / self.height
         for top in range(0, self.height, STRIP_ROWS):
             rows = min(STRIP_ROWS, self.height - top)
             middles = np.arange(top, top + rows, dtype=np.float64) + 0.5
-            strip = wide[top : top + rows] if ratio == 1 else _rows_between(wide, ratio * middles)
+            strip = (
+                wide[top : top + rows] if ratio == 1 else _interpolate_rows(wide, ratio * middles)
+            )
             left, above = self.grain.integers(0, _GRAIN_TILE, 2)
             yield top, strip, tile[above : above + rows, left : left + self.width]
 
-    def _grain(self) -> Colours:
-        """Return triangular noise, the same in all channels, wide enough to be shifted about."""
+    def _grain(self) -> Colors:
+        """Return triangular noise, the same in all channels, wide enough to be shifted."""
         side = (_GRAIN_TILE, _GRAIN_TILE)
         tile = self.grain.random(side, np.float32) - self.grain.random(side, np.float32)
         across = -(-self.width // _GRAIN_TILE) + 1
@@ -136,18 +139,18 @@ class Sheet:
         return cv2.merge([noise] * 3).astype(np.float32, copy=False)
 
 
-def resized(field: Colours, size: tuple[int, int]) -> Colours:
-    """Return a small drawing at another width and height: cubic when larger, else by area."""
+def resize_field(field: Colors, size: tuple[int, int]) -> Colors:
+    """Return a small drawing at another size: cubic if larger, otherwise by area."""
     smaller = size[0] <= field.shape[1] and size[1] <= field.shape[0]
     method = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
     out = cv2.resize(field, size, interpolation=method)
     return out.astype(np.float32, copy=False).reshape(size[1], size[0], *field.shape[2:])
 
 
-def _rows_between(rows: Colours, at: NDArray[np.float64]) -> Colours:
-    """Return rows at fractional places, by Catmull-Rom (straight lines would show creases).
+def _interpolate_rows(rows: Colors, at: NDArray[np.float64]) -> Colors:
+    """Return rows at fractional positions, by Catmull-Rom (linear interpolation shows creases).
 
-    at: how far below the top edge, in rows; 0.5 is the middle of the first.
+    at: distance from the top edge, in rows; 0.5 is the middle of the first.
     """
     at = at - 0.5
     first = np.floor(at).astype(np.int64)
@@ -158,7 +161,7 @@ def _rows_between(rows: Colours, at: NDArray[np.float64]) -> Colours:
         ((-3 * t + 4) * t + 1) * t / 2,
         (t - 1) * t * t / 2,
     )
-    # Only a few source rows serve a strip: a small matrix product, which BLAS does best.
+    # A strip needs only a few source rows: a small matrix product, which BLAS is best at.
     low, high = int(first[0]) - 1, int(first[-1]) + 2
     blend = np.zeros((len(at), high - low + 1), np.float32)
     for tap, weight in enumerate(weights):

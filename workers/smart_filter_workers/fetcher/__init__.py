@@ -1,11 +1,11 @@
-"""The guarded fetcher: what others name by an address on the web is fetched here alone.
+"""The guarded fetcher: the only code that downloads from addresses named by clients.
 
-Whoever sends an address has this machine connect to where they want: to its own servers, to
-their neighbours, to what a cloud tells its machines ("server-side request forgery"). So only
-public hosts are reached (`ranges`), by the addresses that were checked (`guard`,
-`connecting`), within limits (`fetching`).
+Such an address makes this machine connect wherever a client wants: to its own servers, to their
+neighbors, or to a cloud's metadata service ("server-side request forgery", SSRF). Therefore only
+public hosts are reached (`public_ranges`), at addresses that were checked (`ssrf_guard`,
+`guarded_backend`), within limits (`fetch`).
 """
 
-from smart_filter_workers.fetcher.fetching import Fetched, Fetcher, Limits
+from smart_filter_workers.fetcher.fetch import FetchedFile, Fetcher, FetchLimits
 
-__all__ = ["Fetched", "Fetcher", "Limits"]
+__all__ = ["FetchLimits", "FetchedFile", "Fetcher"]

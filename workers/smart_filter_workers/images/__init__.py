@@ -1,22 +1,28 @@
-"""Bytes to upright sRGB pixels, and pixels to finished files; nothing else decodes or encodes."""
+"""Decode bytes to upright sRGB pixels, and encode pixels to files; no other package does either."""
 
-from smart_filter_workers.images.archives import archive
+from smart_filter_workers.images.archives import make_zip
 from smart_filter_workers.images.decoding import MAX_PIXELS, decode
 from smart_filter_workers.images.encoding import (
     FULL_CHROMA_QUALITY,
     MAX_AVIF_SIDE_PX,
     MAX_JPEG_SIDE_PX,
     MAX_WEBP_SIDE_PX,
-    Manner,
+    EncodingOptions,
     encode,
     encode_avif,
     encode_jpeg,
     encode_png,
     encode_webp,
 )
-from smart_filter_workers.images.fitting import fitted
+from smart_filter_workers.images.fit_bytes import encode_to_fit
 from smart_filter_workers.images.masks import decode_mask
-from smart_filter_workers.images.sizes import by_area, over_white, shrink, smaller, turned
+from smart_filter_workers.images.resize import (
+    downscale,
+    downscale_by_area,
+    flatten_on_white,
+    rotate_quarter_turns,
+    shrink,
+)
 
 __all__ = [
     "FULL_CHROMA_QUALITY",
@@ -24,19 +30,19 @@ __all__ = [
     "MAX_JPEG_SIDE_PX",
     "MAX_PIXELS",
     "MAX_WEBP_SIDE_PX",
-    "Manner",
-    "archive",
-    "by_area",
+    "EncodingOptions",
     "decode",
     "decode_mask",
+    "downscale",
+    "downscale_by_area",
     "encode",
     "encode_avif",
     "encode_jpeg",
     "encode_png",
+    "encode_to_fit",
     "encode_webp",
-    "fitted",
-    "over_white",
+    "flatten_on_white",
+    "make_zip",
+    "rotate_quarter_turns",
     "shrink",
-    "smaller",
-    "turned",
 ]

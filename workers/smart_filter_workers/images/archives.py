@@ -1,21 +1,21 @@
-"""Several files in one: a zip that is the same bytes for the same files."""
+"""Archives: several files in one zip, always the same bytes for the same files."""
 
 import io
 import zipfile
 from collections.abc import Mapping
 from typing import Final
 
-# Zip files cannot tell an earlier time, and the true one would differ each time.
-_LONG_AGO: Final = (1980, 1, 1, 0, 0, 0)
-_READABLE: Final = 0o644 << 16
+# The earliest date of the zip format; the true date would change the bytes each time.
+_FIXED_DATE: Final = (1980, 1, 1, 0, 0, 0)
+_FILE_MODE: Final = 0o644 << 16
 
 
-def archive(files: Mapping[str, bytes]) -> bytes:
-    """Return a zip of files by their names; as they are, for pictures do not pack."""
+def make_zip(files: Mapping[str, bytes]) -> bytes:
+    """Return a zip of files by name, uncompressed, because pictures do not compress further."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as packed:
         for name, content in files.items():
-            entry = zipfile.ZipInfo(name, _LONG_AGO)
-            entry.external_attr = _READABLE
+            entry = zipfile.ZipInfo(name, _FIXED_DATE)
+            entry.external_attr = _FILE_MODE
             packed.writestr(entry, content)
     return buffer.getvalue()

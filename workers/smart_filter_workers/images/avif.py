@@ -1,7 +1,7 @@
-"""What an AVIF file holds, looked through before any of it is decoded.
+"""Check an AVIF file before any of it is decoded.
 
-Readers decode what is coded and then scale it to what the file's header says: a few
-kilobytes that say 64×64 may hold hundreds of megapixels.
+Decoders decode the coded picture and then scale it to the size in the file's header: a few
+kilobytes with a header of 64×64 may hold hundreds of megapixels.
 """
 
 import itertools
@@ -9,11 +9,18 @@ import struct
 from collections.abc import Iterator
 from typing import IO, Final
 
-from smart_filter_shared import isobmff
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
-from smart_filter_workers.images.items import Bits, Bounded, entries, located, piece, tiff_of
+from smart_filter_shared.security import isobmff
+from smart_filter_workers.images.heif_items import (
+    BitReader,
+    BoundedFile,
+    extract_tiff,
+    read_contents,
+    read_entries,
+    slice_part,
+)
 
-# Of a coded picture: delimiter, sequence header, metadata and a frame; more is no photo's.
+# Most units in a coded picture. A photo has a delimiter, sequence header, metadata and a frame.
 _MAX_UNITS: Final = 100
 # Kinds of units (AV1, 6.2.2).
 _SEQUENCE_HEADER: Final = 1
@@ -21,23 +28,23 @@ _HAS_TIER_ABOVE_LEVEL: Final = 7
 _TRACK: Final = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
 
 
-def checked(content: bytes, *, most_pixels: int) -> bytes:
-    """Return the file as a decoder may have it: its pictures bounded, without EXIF.
+def sanitize(content: bytes, *, most_pixels: int) -> bytes:
+    """Return the file as it may be decoded: its pictures within the limit, without EXIF.
 
-    How the photo lies is told by properties of the picture, never by EXIF (ISO/IEC 23000-22,
-    7.3.9), and Pillow trips over a broken one.
+    The picture's orientation is set by its properties, never by EXIF (ISO/IEC 23000-22, 7.3.9), and
+    a broken EXIF makes Pillow fail.
     Raises ImageTooLarge when a picture or a first frame is coded with more than `most_pixels`,
-    ImageUnreadable when that cannot be told.
+    ImageUnreadable when its size is unknown.
     """
-    file = Bounded(content)
+    file = BoundedFile(content)
     try:
         pieces = itertools.chain(_items(file, b"av01"), _first_samples(file))
         sizes = [size for coded in pieces for size in _coded_sizes(coded)]
-        exif = list(_kinds_of_exif(file))
+        exif = list(_find_exif_kinds(file))
     except (struct.error, IndexError) as error:
         raise ImageUnreadable(f"not a whole AVIF: {error}") from error
     if not sizes:
-        raise ImageUnreadable("not a whole AVIF: nothing tells how large its pictures are coded")
+        raise ImageUnreadable("not a whole AVIF: its pictures have no coded size")
     width, height = max(sizes, key=lambda size: size[0] * size[1])
     if width * height > most_pixels:
         raise ImageTooLarge(f"coded as {width}×{height} pixels; at most {most_pixels} are accepted")
@@ -49,39 +56,43 @@ def checked(content: bytes, *, most_pixels: int) -> bytes:
     return bytes(changed)
 
 
-def exif(content: bytes) -> bytes:
-    """Return the EXIF of a file, from its TIFF header on; nothing where it has none, or broken."""
+def read_exif(content: bytes) -> bytes:
+    """Return the EXIF of a file, from its TIFF header on; empty if missing or broken."""
     try:
-        return tiff_of(next(_items(Bounded(content), b"Exif"), b""))
+        return extract_tiff(next(_items(BoundedFile(content), b"Exif"), b""))
     except (struct.error, IndexError):
         return b""
 
 
-# --- where coded pictures lie -----------------------------------------------------------
+# --- places of coded pictures -----------------------------------------------------------
 
 
 def _items(file: IO[bytes], kind: bytes) -> Iterator[bytes]:
-    """Yield the contents of the items of a kind."""
+    """Yield the contents of the items of one kind."""
     for meta in isobmff.find(file, b"meta"):
         inside = list(isobmff.children(file, meta))
         wanted = {
             entry.number
             for box in inside
             if box.kind == b"iinf"
-            for entry in entries(file, box)
+            for entry in read_entries(file, box)
             if entry.kind == kind
         }
         idat = next((box.start for box in inside if box.kind == b"idat"), 0)
         for box in inside:
             if box.kind == b"iloc":
-                yield from (content for _, content in located(file, box.read(file), wanted, idat))
+                yield from (
+                    content for _, content in read_contents(file, box.read(file), wanted, idat)
+                )
 
 
-def _kinds_of_exif(file: IO[bytes]) -> Iterator[int]:
-    """Yield where in the file items are called EXIF."""
+def _find_exif_kinds(file: IO[bytes]) -> Iterator[int]:
+    """Yield the positions in the file of the kind fields of EXIF items."""
     for path in ((b"meta", b"iinf"), (b"moov", b"trak", b"meta", b"iinf")):
         for iinf in isobmff.find(file, *path):
-            yield from (entry.kind_at for entry in entries(file, iinf) if entry.kind == b"Exif")
+            yield from (
+                entry.kind_at for entry in read_entries(file, iinf) if entry.kind == b"Exif"
+            )
 
 
 def _first_samples(file: IO[bytes]) -> Iterator[bytes]:
@@ -91,16 +102,16 @@ def _first_samples(file: IO[bytes]) -> Iterator[bytes]:
         if b"stsz" not in boxes:
             continue
         (length,) = struct.unpack_from(">4xI", boxes[b"stsz"])
-        if not length:  # not all alike
+        if not length:  # samples differ in length
             (length,) = struct.unpack_from(">12xI", boxes[b"stsz"])
         if b"co64" in boxes:
             (start,) = struct.unpack_from(">8xQ", boxes[b"co64"])
         else:
             (start,) = struct.unpack_from(">8xI", boxes.get(b"stco", b""))
-        yield piece(file, start, length)
+        yield slice_part(file, start, length)
 
 
-# --- what is coded ----------------------------------------------------------------------
+# --- coded pictures ---------------------------------------------------------------------
 
 
 def _coded_sizes(coded: bytes) -> Iterator[tuple[int, int]]:
@@ -112,7 +123,7 @@ def _coded_sizes(coded: bytes) -> Iterator[tuple[int, int]]:
         head = coded[at]
         at += 2 if head & 4 else 1  # an extension
         length = len(coded) - at
-        if head & 2:  # its length comes first
+        if head & 2:  # a length field follows
             length, at = _leb128(coded, at)
         if head >> 3 & 15 == _SEQUENCE_HEADER:
             yield _sequence_size(coded[at : at + length])
@@ -120,19 +131,19 @@ def _coded_sizes(coded: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _leb128(coded: bytes, at: int) -> tuple[int, int]:
-    """Return a number and where it ends. Source: AV1, 4.10.5."""
+    """Return a number and the position after it. Source: AV1, 4.10.5."""
     value = 0
     for index in range(8):
         byte = coded[at + index]
         value |= (byte & 127) << 7 * index
         if byte < 128:  # noqa: PLR2004 - the highest bit says that more follows
             return value, at + index + 1
-    raise IndexError("a length without end")
+    raise IndexError("a length has no end")
 
 
 def _sequence_size(header: bytes) -> tuple[int, int]:
     """Return the largest width and height of a sequence's frames. Source: AV1, 5.5.1."""
-    bits = Bits(header)
+    bits = BitReader(header)
     bits.take(4)  # profile, still picture
     if bits.take(1):  # reduced header of a still picture
         bits.take(5)
@@ -142,7 +153,7 @@ def _sequence_size(header: bytes) -> tuple[int, int]:
     return bits.take(width_bits) + 1, bits.take(height_bits) + 1
 
 
-def _skip_operating_points(bits: Bits) -> None:
+def _skip_operating_points(bits: BitReader) -> None:
     """Skip timing and operating points. Source: AV1, 5.5.1, 5.5.3, 5.5.4 and 5.5.5."""
     delay_bits = 0
     if bits.take(1):  # timing

@@ -1,9 +1,9 @@
-"""A large AVIF made of strips, which are encoded one after another.
+"""Encode a large AVIF as a grid of strips, one after another.
 
-The encoder takes forty bytes for each pixel that it is given: two gigabytes for a photo of fifty
-megapixels. A file may hold a picture in parts of one size, which readers lay side by side.
+The encoder takes forty bytes for each pixel of its input: two gigabytes for a photo of fifty
+megapixels. A file may store a picture as parts of one size, which readers place side by side.
 Source: ISO/IEC 23008-12, 6.6.2.3 (grid); ISO/IEC 14496-12, 8.11 (meta boxes); ISO/IEC
-23000-22, 7.3.11.4 (what its parts may be).
+23000-22, 7.3.11.4 (rules for the parts).
 """
 
 import io
@@ -14,24 +14,24 @@ from typing import Final
 
 import numpy as np
 
-from smart_filter_shared import isobmff
+from smart_filter_shared.security import isobmff
 from smart_filter_workers.results import Srgb8
 
-# They take a quarter of a gigabyte while they are encoded.
+# Pixels of a strip: encoding one takes a quarter of a gigabyte.
 STRIP_PX: Final = 6_000_000
-_LEAST_ROWS: Final = 64
-_COLOUR, _ALPHA = 1, 2
+_MIN_ROWS: Final = 64
+_COLOR, _ALPHA = 1, 2
 _GRID, _CODED, _EXIF = b"grid", b"av01", b"Exif"
-# Which properties of a part are not the whole picture's: its size and how it is coded.
-_OF_PARTS: Final = frozenset({b"ispe", b"av1C"})
+# Properties of a part that the whole picture does not share: its size and its coding.
+_PART_PROPERTIES: Final = frozenset({b"ispe", b"av1C"})
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What an encoder made of a strip.
+    """An encoded strip.
 
-    properties: boxes, whole; holding: which of them an item has, counted from 1, the highest
-    bit set where a reader has to know it; contents: the coded bytes; each by the item.
+    properties: complete boxes; holding: by item, indices of its properties, counted from 1, with
+    the highest bit set for essential ones; contents: by item, the coded bytes.
     """
 
     properties: Sequence[bytes]
@@ -39,19 +39,19 @@ class _Part:
     contents: dict[int, bytes]
 
 
-def packed(
+def encode_strips(
     pixels: Srgb8, encode: Callable[[Srgb8], bytes], *, tags: bytes, strip_px: int = STRIP_PX
 ) -> bytes | None:
-    """Return an AVIF of (H, W, 3) or (H, W, 4) uint8; None where it cannot be of strips.
+    """Return an AVIF of (H, W, 3) or (H, W, 4) uint8; None if strips cannot be combined.
 
-    encode: makes the AVIF of a strip; of those of half the colours, the sides are to be even.
-    tags: EXIF, from its TIFF header on; none when empty.  strip_px: of about so many pixels.
+    encode: returns the AVIF of a strip; with halved chroma, the sides must be even. tags: EXIF,
+    from its TIFF header on; may be empty.  strip_px: approximate pixels of a strip.
     """
     height, width = pixels.shape[:2]
     parts: list[_Part] = []
     for strip in _strips(pixels, strip_px):
         part = _part(encode(strip))
-        # Such as a strip in which all is seen, and which comes without alpha.
+        # For example, a fully opaque strip is encoded without alpha.
         if parts and (part.properties, part.holding) != (parts[0].properties, parts[0].holding):
             return None
         parts.append(part)
@@ -59,10 +59,10 @@ def packed(
 
 
 def _strips(pixels: Srgb8, strip_px: int) -> Iterator[Srgb8]:
-    """Yield strips of one size; the last goes on as its last row does."""
+    """Yield strips of one size; the last repeats its last row to fill it."""
     height, width = pixels.shape[:2]
     count = max(1, height * width // strip_px)
-    rows = max(_LEAST_ROWS, 2 * -(-height // (2 * count)))
+    rows = max(_MIN_ROWS, 2 * -(-height // (2 * count)))
     for top in range(0, height, rows):
         strip = pixels[top : top + rows]
         missing = rows - len(strip)
@@ -71,7 +71,7 @@ def _strips(pixels: Srgb8, strip_px: int) -> Iterator[Srgb8]:
         yield strip
 
 
-# --- what an encoder wrote --------------------------------------------------------------
+# --- read the encoder's output ----------------------------------------------------------
 
 
 def _part(content: bytes) -> _Part:
@@ -82,13 +82,13 @@ def _part(content: bytes) -> _Part:
     properties = [_box(box.kind, box.read(file)) for box in isobmff.children(file, about[b"ipco"])]
     return _Part(
         properties,
-        _holding(about[b"ipma"].read(file)),
+        _item_properties(about[b"ipma"].read(file)),
         _contents(content, inside[b"iloc"].read(file)),
     )
 
 
-def _holding(ipma: bytes) -> dict[int, bytes]:
-    """Return the properties of items, as libavif writes them: a byte each."""
+def _item_properties(ipma: bytes) -> dict[int, bytes]:
+    """Return the properties of items, from libavif's one byte for each."""
     (count,) = struct.unpack_from(">4xI", ipma)
     found, at = {}, 8
     for _ in range(count):
@@ -99,7 +99,7 @@ def _holding(ipma: bytes) -> dict[int, bytes]:
 
 
 def _contents(content: bytes, iloc: bytes) -> dict[int, bytes]:
-    """Return the bytes of items, as libavif writes where they lie: one piece, 4 bytes a number."""
+    """Return the bytes of items, from libavif's table: one extent, 4 bytes for each number."""
     (count,) = struct.unpack_from(">6xH", iloc)
     found = {}
     for index in range(count):
@@ -108,7 +108,7 @@ def _contents(content: bytes, iloc: bytes) -> dict[int, bytes]:
     return found
 
 
-# --- the file of all --------------------------------------------------------------------
+# --- write the combined file ------------------------------------------------------------
 
 
 def _file(parts: Sequence[_Part], *, width: int, height: int, tags: bytes) -> bytes:
@@ -117,7 +117,7 @@ def _file(parts: Sequence[_Part], *, width: int, height: int, tags: bytes) -> by
     references = b"".join(item.references for item in items)
     if tags:
         number = len(items) + 1
-        # Annex A.2.1: first how far the TIFF header is.
+        # Annex A.2.1: the offset of the TIFF header comes first.
         items.append(_Item(number, _EXIF, bytes(4) + tags))
         references += _reference(b"cdsc", number, [primary])
     properties = [*parts[0].properties, _box(b"ispe", struct.pack(">4xII", width, height))]
@@ -139,7 +139,7 @@ def _file(parts: Sequence[_Part], *, width: int, height: int, tags: bytes) -> by
         _box(b"iref", bytes(4) + references),
         _box(b"iprp", _box(b"ipco", b"".join(properties)) + _box(b"ipma", ipma)),
     ]
-    length = sum(map(len, (start, *before, _iloc(items, 0), *behind))) + 12  # of meta's own
+    length = sum(map(len, (start, *before, _iloc(items, 0), *behind))) + 12  # meta's own header
     meta = _box(b"meta", bytes(4) + b"".join((*before, _iloc(items, length + 8), *behind)))
     payload = sum(len(item.content) for item in items)
     head = struct.pack(">I4s", payload + 8, b"mdat")
@@ -156,18 +156,18 @@ class _Item:
 
 
 def _items(parts: Sequence[_Part], *, width: int, height: int) -> Iterator[_Item]:
-    """Yield the picture and its parts, then those of its alpha."""
+    """Yield the picture and its parts, then its alpha and that one's parts."""
     first = parts[0]
     whole_size = len(first.properties) + 1
     layout = struct.pack(">BBBBII", 0, 1, len(parts) - 1, 0, width, height)
     number = primary = 1
-    for which in (_COLOUR, _ALPHA):
+    for which in (_COLOR, _ALPHA):
         if which not in first.holding:
             return
         kept = bytes(
             one
             for one in first.holding[which]
-            if first.properties[(one & 127) - 1][4:8] not in _OF_PARTS
+            if first.properties[(one & 127) - 1][4:8] not in _PART_PROPERTIES
         )
         numbers = range(number + 1, number + 1 + len(parts))
         references = _reference(b"dimg", number, numbers)
@@ -180,7 +180,7 @@ def _items(parts: Sequence[_Part], *, width: int, height: int) -> Iterator[_Item
 
 
 def _iloc(items: Sequence[_Item], at: int) -> bytes:
-    """Return where items lie, one behind the other, the first of them at a place of the file."""
+    """Return the table of the items' positions, one after the other, from `at` on."""
     listed = [struct.pack(">4xBBH", 0x44, 0, len(items))]
     for item in items:
         listed.append(struct.pack(">HHHII", item.number, 0, 1, at, len(item.content)))

@@ -1,7 +1,7 @@
-"""BlurHash: some thirty letters that an app draws a blurred preview from while a picture loads.
+"""BlurHash: about thirty letters from which an app draws a blurred preview of a loading picture.
 
-Written here, because what there is for Python goes through every pixel in Python.
-Source: Wolt, "BlurHash", Algorithm.md (blurha.sh); the sRGB curve is IEC 61966-2-1.
+Implemented here, because existing Python packages loop over every pixel in Python. Source: Wolt,
+"BlurHash", Algorithm.md (blurha.sh); the sRGB curve is IEC 61966-2-1.
 """
 
 from typing import Final
@@ -13,24 +13,24 @@ from smart_filter_workers.results import Srgb8
 
 Floats = NDArray[np.float64]
 
-# Waves along the longer side, and along the shorter.
+# Waves along the longer side and along the shorter side.
 LONGER, SHORTER = 4, 3
 
 _LETTERS: Final = (
     "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#$%*+,-.:;=?@[]^_{|}~"
 )
-_MOST_STEPS: Final = 82  # of the strongest wave
+_MAX_AC_STEPS: Final = 82  # levels of the strongest wave's amplitude
 _WAVE_LEVELS: Final = 19
-_LINEAR_BELOW: Final = 0.04045  # of the coded share: below it the curve is a line
+_LINEAR_BELOW: Final = 0.04045  # coded share below which the curve is a line
 
 
-def of(srgb: Srgb8) -> str:
-    """Return the BlurHash of a picture, (h, w, 3) uint8; 32 pixels a side are plenty."""
+def encode(srgb: Srgb8) -> str:
+    """Return the BlurHash of a picture, (h, w, 3) uint8; 32 pixels a side are enough."""
     height, width = srgb.shape[:2]
     across, down = (LONGER, SHORTER) if width >= height else (SHORTER, LONGER)
     waves = _waves(_linear(srgb), across, down)
     mean, others = waves[0], waves[1:]
-    steps = min(_MOST_STEPS, max(0, int(np.abs(others).max() * 166 - 0.5)))
+    steps = min(_MAX_AC_STEPS, max(0, int(np.abs(others).max() * 166 - 0.5)))
     strongest = (steps + 1) / 166
     scaled = np.sign(others) * np.sqrt(np.abs(others) / strongest)
     levels = np.clip(np.floor(scaled * 9 + 9.5), 0, _WAVE_LEVELS - 1).astype(int)
@@ -45,7 +45,7 @@ def of(srgb: Srgb8) -> str:
 
 
 def _waves(linear: Floats, across: int, down: int) -> Floats:
-    """Return how strong each wave is in each colour, (down · across, 3), the mean first."""
+    """Return the amplitude of each wave in each color, (down · across, 3), the mean first."""
     height, width = linear.shape[:2]
     columns = np.cos(np.pi * np.outer(np.arange(across), np.arange(width)) / width)
     rows = np.cos(np.pi * np.outer(np.arange(down), np.arange(height)) / height)

@@ -1,9 +1,8 @@
-"""Bytes to upright sRGB pixels.
+"""Decode bytes to upright sRGB pixels.
 
-JPEG is read by `jpeg`; PNG, WebP and AVIF go through Pillow, told which formats it may try;
-HEIC by `heic`. Every function may be called from several threads. Whole copies of a picture
-are few, because a worker has several 12 megapixel photos under way: colours are converted
-strip by strip.
+JPEG is read by `jpeg`; PNG, WebP and AVIF by Pillow, restricted to these formats; HEIC by `heic`.
+Every function may be called from several threads. There are few full copies of a picture, because a
+worker processes several 12 megapixel photos at once: colors are converted strip by strip.
 """
 
 import io
@@ -13,17 +12,17 @@ from typing import Final
 
 from PIL import Image, UnidentifiedImageError
 
-from smart_filter_shared import isobmff
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
+from smart_filter_shared.security import isobmff
 from smart_filter_workers.images import avif, exif, heic, jpeg, metadata, tiff
-from smart_filter_workers.images.profiles import flattened, to_srgb
-from smart_filter_workers.images.sizes import turned_upright
+from smart_filter_workers.images.icc_profiles import flatten_to_srgb, to_srgb
+from smart_filter_workers.images.resize import apply_orientation
 from smart_filter_workers.results import Photo, Srgb8
 
 MAX_PIXELS: Final = 50_000_000
 
 _PILLOW_FORMATS: Final = {"PNG": "png", "WEBP": "webp", "AVIF": "avif"}
-# What Pillow's readers are known to raise on bad bytes; anything else is a defect of ours.
+# Errors that Pillow's readers raise on bad bytes; any other is a bug here.
 _PILLOW_ERRORS: Final = (
     OSError,
     SyntaxError,
@@ -33,47 +32,48 @@ _PILLOW_ERRORS: Final = (
     EOFError,
     struct.error,
     zlib.error,
-    AssertionError,  # of a PNG without IHDR
-    RuntimeError,  # of an AVIF's pixels
-    ZeroDivisionError,  # of an animated AVIF whose clock stands still
+    AssertionError,  # a PNG without IHDR
+    RuntimeError,  # an AVIF's pixels
+    ZeroDivisionError,  # an animated AVIF with a time scale of 0
 )
 _PNG_START: Final = b"\x89PNG\r\n\x1a\n"
-_PNG_CHUNK_BYTES: Final = 12  # of length, name and checksum
-_PNG_MOST_BYTES_PER_PIXEL: Final = 8  # 16 bits of red, green, blue and alpha
+_PNG_CHUNK_BYTES: Final = 12  # length, name and checksum
+_PNG_MAX_BYTES_PER_PIXEL: Final = 8  # 16 bits of red, green, blue and alpha
 _PNG_SLACK_BYTES: Final = 4096
 
 
 def decode(content: bytes) -> Photo:
-    """Decode an upload: upright, 8-bit sRGB, transparency laid over white, first frame only.
+    """Return an uploaded photo: upright, 8-bit sRGB, on white if transparent, first frame only.
 
-    Raises ImageTooLarge above MAX_PIXELS or when a compressed header swells; ImageUnreadable
-    when the bytes are not a whole JPEG, PNG, WebP, AVIF or HEIC: never a partial picture.
+    Raises ImageTooLarge above MAX_PIXELS or when a compressed header expands too much;
+    ImageUnreadable when the bytes are not a whole JPEG, PNG, WebP, AVIF or HEIC. It never returns a
+    partial picture.
     """
-    if content.startswith(jpeg.START):
+    if content.startswith(jpeg.SIGNATURE):
         header = jpeg.read_header(content)
         _check_size(header.width, header.height)
         pixels = to_srgb(jpeg.decode(content, header), header.mode, header.icc)
-        return _photo(pixels, "jpg", header.exif, orientation=exif.orientation(header.exif))
-    match isobmff.still(content):
-        case isobmff.Still.HEIC:
+        return _photo(pixels, "jpg", header.exif, orientation=exif.read_orientation(header.exif))
+    match isobmff.detect_format(content):
+        case isobmff.StillFormat.HEIC:
             pixels, tags = heic.decode(content, most_pixels=MAX_PIXELS)
             return _photo(pixels, "heic", tags, orientation=exif.UPRIGHT)
-        case isobmff.Still.AVIF:
-            bounded = avif.checked(content, most_pixels=MAX_PIXELS)
-            # Pillow tells as EXIF how the picture's own properties say that it lies.
-            pixels, lies, format_ = _decode_with_pillow(bounded)
-            tags = avif.exif(content)
-            return _photo(pixels, format_, tags, orientation=exif.orientation(lies))
+        case isobmff.StillFormat.AVIF:
+            bounded = avif.sanitize(content, most_pixels=MAX_PIXELS)
+            # Pillow reports the orientation in the picture's own properties as EXIF.
+            pixels, oriented, format_ = _decode_with_pillow(bounded)
+            tags = avif.read_exif(content)
+            return _photo(pixels, format_, tags, orientation=exif.read_orientation(oriented))
     pixels, tags, format_ = _decode_with_pillow(content)
-    return _photo(pixels, format_, tags, orientation=exif.orientation(tags))
+    return _photo(pixels, format_, tags, orientation=exif.read_orientation(tags))
 
 
 def _photo(pixels: Srgb8, format_: str, tags: bytes, *, orientation: int) -> Photo:
-    tags = tags.removeprefix(tiff.PREFIX)
-    # Longer than a JPEG's, it is nothing that a camera wrote.
+    tags = tags.removeprefix(tiff.EXIF_PREFIX)
+    # Longer EXIF than a JPEG can hold was not written by a camera.
     short = tags if len(tags) <= metadata.MAX_BYTES else b""
-    upright = turned_upright(pixels, orientation)
-    return Photo(upright, format_, exif.taken_at(short), short)
+    upright = apply_orientation(pixels, orientation)
+    return Photo(upright, format_, exif.read_taken_at(short), short)
 
 
 def _decode_with_pillow(content: bytes) -> tuple[Srgb8, bytes, str]:
@@ -81,31 +81,32 @@ def _decode_with_pillow(content: bytes) -> tuple[Srgb8, bytes, str]:
         with Image.open(io.BytesIO(content), formats=tuple(_PILLOW_FORMATS)) as image:
             _check_size(*image.size)
             if image.format == "PNG":
-                _refuse_swollen_png(content, *image.size)
+                _refuse_png_bomb(content, *image.size)
             image.load()
             tags = image.info.get("exif") or b""
             icc = image.info.get("icc_profile") or b""
-            return flattened(image, icc), tags, _PILLOW_FORMATS[str(image.format)]
+            return flatten_to_srgb(image, icc), tags, _PILLOW_FORMATS[str(image.format)]
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLarge(str(error)) from error
     except _PILLOW_ERRORS as error:
-        # Pillow bounds what compressed text and profiles may swell to, and says so only here.
+        # Pillow limits the expanded size of compressed text and profiles, and reports it only in
+        # the message.
         if "too large" in str(error) or "MAX_TEXT" in str(error):
-            raise ImageTooLarge(f"a compressed header swells: {error}") from error
+            raise ImageTooLarge(f"a compressed header expands too much: {error}") from error
         if isinstance(error, UnidentifiedImageError):
-            # Its words name the buffer that it was given, by its address.
+            # Its message contains the buffer's memory address.
             raise ImageUnreadable(
-                "this is no picture, or only the beginning of one; JPEG, PNG, WebP and AVIF are "
+                "this is not a picture, or only the beginning of one; JPEG, PNG, WebP and AVIF are "
                 "accepted, HEIC with smart-filter[heic]"
             ) from error
         raise ImageUnreadable(f"not a whole JPEG, PNG, WebP or AVIF: {error}") from error
 
 
-def _refuse_swollen_png(content: bytes, width: int, height: int) -> None:
-    """Refuse packed pixels that are more than the header's would be unpacked.
+def _refuse_png_bomb(content: bytes, width: int, height: int) -> None:
+    """Refuse compressed pixels that are larger than the header's size uncompressed.
 
-    Decoders stop at the header's size and show a picture; but who writes such a file means
-    no picture (a "decompression bomb").
+    Decoders stop at the header's size and return a picture, but such a file is an attack (a
+    "decompression bomb").
     """
     packed, at = 0, len(_PNG_START)
     while at + _PNG_CHUNK_BYTES <= len(content):
@@ -113,8 +114,8 @@ def _refuse_swollen_png(content: bytes, width: int, height: int) -> None:
         if content[at + 4 : at + 8] == b"IDAT":
             packed += length
         at += _PNG_CHUNK_BYTES + length
-    if packed > _PNG_MOST_BYTES_PER_PIXEL * width * height + 2 * height + _PNG_SLACK_BYTES:
-        raise ImageTooLarge(f"{packed} packed bytes of pixels for {width}×{height} of them")
+    if packed > _PNG_MAX_BYTES_PER_PIXEL * width * height + 2 * height + _PNG_SLACK_BYTES:
+        raise ImageTooLarge(f"{packed} compressed bytes for {width}×{height} pixels")
 
 
 def _check_size(width: int, height: int) -> None:

@@ -1,6 +1,6 @@
-"""Pixels to finished files, each of which says that its colours are sRGB.
+"""Encode pixels to finished files, each marked as sRGB.
 
-What is fast is the rule; `small` takes a slower encoder for fewer bytes.
+Fast encoders are the default; `small` uses slower ones for fewer bytes.
 """
 
 import io
@@ -16,41 +16,42 @@ from PIL import Image
 
 from smart_filter_shared.errors import ImageTooLarge
 from smart_filter_workers.images import avif_strips, metadata, png, tiff, webp
-from smart_filter_workers.images.profiles import srgb_profile
-from smart_filter_workers.results import Encoded, Matte8, Matte16, Srgb8
+from smart_filter_workers.images.icc_profiles import srgb_profile
+from smart_filter_workers.results import EncodedFile, Matte8, Matte16, Srgb8
 
-# What the formats can hold at most: WebP by its 14-bit fields, JPEG and AVIF by the limits of
-# libjpeg and libavif.
+# Longest sides of the formats: WebP by its 14-bit fields, JPEG and AVIF by the limits of libjpeg
+# and libavif.
 MAX_WEBP_SIDE_PX: Final = 16383
 MAX_JPEG_SIDE_PX: Final = 65500
 MAX_AVIF_SIDE_PX: Final = 32768
-# From here on chroma is kept at full resolution: half of it frays the edge between a subject
-# and a strongly coloured background; it costs 1.4 ms and 90 KB a megapixel.
+# From this quality on chroma keeps its full resolution: half of it frays the edge between a subject
+# and a strongly colored background. It costs 1.4 ms and 90 KB a megapixel.
 FULL_CHROMA_QUALITY: Final = 90
 
-# Of libaom's, 0 to 10: an eighth of the time of Pillow's default for an eighth more bytes.
+# libaom's speeds, 0 to 10: an eighth of the time of Pillow's default for an eighth more bytes.
 _AVIF_SPEED, _AVIF_SPEED_SMALL = 10, 6
-# A megapixel takes up to 1.3 s at 6, a quarter of a second at 8: a stage has no minutes.
+# For large pictures: a megapixel takes up to 1.3 s at 6, a quarter of a second at 8, and a stage
+# must not take minutes.
 _AVIF_SPEED_SMALL_OF_LARGE, _LARGE_PX = 8, 8_000_000
-# As coarse as the colours, alpha would leave a veil of a few levels where nothing is.
+# With the colors' quality, alpha would leave a veil of a few levels in transparent areas.
 _AVIF_EXACT_ALPHA: Final = {"alpha:lossless": "1"}
-# Encoders take up to 24 bytes a pixel while they work: large pictures take turns.
+# Encoders use up to 24 bytes a pixel: larger pictures than this are encoded one at a time.
 _ALONE, _ALONE_PX = threading.Lock(), 12_500_000
-# What simplejpeg begins a file with: its start, and JFIF's segment (ITU-T T.871, 10.1).
+# The start of simplejpeg's files: marker and JFIF segment (ITU-T T.871, 10.1).
 _JFIF_BYTES: Final = 20
 _DENSITY_AT, _PER_INCH = 13, 1
 _EXIF_SEGMENT, _ICC_SEGMENT = 0xE1, 0xE2
-_WHOLE_PROFILE: Final = b"ICC_PROFILE\0\1\1"  # ICC.1:2022, annex B.4: one chunk of one
+_ICC_HEADER: Final = b"ICC_PROFILE\0\1\1"  # ICC.1:2022, annex B.4: chunk 1 of 1
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class EncodingOptions:
     """How a picture is encoded.
 
-    format: `jpg`, `png`, `webp` or `avif`.  quality: 1..100, of all but png.
-    small: whether fewer bytes are worth a slower encoder.
-    exif: the photo's, as it came, of which the file carries what `metadata.kept` keeps.
-    dots_per_inch: as which it is to be printed; None says nothing of it.
+    format: `jpg`, `png`, `webp` or `avif`.  quality: 1..100, for all but png.
+    small: whether to use a slower encoder for fewer bytes.
+    exif: the photo's original EXIF; the file gets the tags that `metadata.filter_exif` keeps.
+    dots_per_inch: print resolution to write; None writes none.
     """
 
     format: str
@@ -60,24 +61,24 @@ class Manner:
     dots_per_inch: int | None = None
 
 
-def encode(pixels: Srgb8, manner: Manner) -> Encoded:
-    """Encode (H, W, 3) sRGB or (H, W, 4) sRGB with straight alpha, uint8.
+def encode(pixels: Srgb8, manner: EncodingOptions) -> EncodedFile:
+    """Return a file of (H, W, 3) sRGB or (H, W, 4) sRGB with straight alpha, uint8.
 
-    Large pictures are encoded one at a time, whoever asks.
+    Large pictures are encoded one at a time in the process, to limit memory.
     Raises ImageTooLarge when a side is above what the format can hold.
     """
     if pixels.shape[0] * pixels.shape[1] <= _ALONE_PX:
-        return _encoded(pixels, manner)
+        return _encode_format(pixels, manner)
     with _ALONE:
-        return _encoded(pixels, manner)
+        return _encode_format(pixels, manner)
 
 
-def _encoded(pixels: Srgb8, manner: Manner) -> Encoded:
+def _encode_format(pixels: Srgb8, manner: EncodingOptions) -> EncodedFile:
     height, width = pixels.shape[:2]
     quality, small, density = manner.quality, manner.small, manner.dots_per_inch
-    # JPEG and PNG have fields of their own for it.
-    beside = density if manner.exif or manner.format in {"webp", "avif"} else None
-    tags = metadata.kept(manner.exif, width=width, height=height, dots_per_inch=beside)
+    # JPEG and PNG have fields of their own for the density.
+    exif_density = density if manner.exif or manner.format in {"webp", "avif"} else None
+    tags = metadata.filter_exif(manner.exif, width=width, height=height, dots_per_inch=exif_density)
     match manner.format:
         case "avif":
             return encode_avif(pixels, quality=quality, small=small, tags=tags)
@@ -98,8 +99,8 @@ def encode_jpeg(
     small: bool = False,
     tags: bytes = b"",
     dots_per_inch: int | None = None,
-) -> Encoded:
-    """Encode (H, W, 3) uint8 sRGB as JPEG; a progressive one when it is to be small.
+) -> EncodedFile:
+    """Return (H, W, 3) uint8 sRGB as JPEG; progressive if `small`.
 
     Raises ImageTooLarge when a side is above what JPEG can hold.
     """
@@ -116,11 +117,11 @@ def encode_jpeg(
             optimize=True,
             progressive=True,
             icc_profile=srgb_profile(),
-            exif=tiff.PREFIX + tags if tags else b"",
-            # Pillow writes twice 0 as nothing told.
+            exif=tiff.EXIF_PREFIX + tags if tags else b"",
+            # Pillow writes no density for two zeros.
             dpi=(dots_per_inch or 0,) * 2,
         )
-        return Encoded(file.getvalue(), "image/jpeg", width, height, "jpg", quality=quality)
+        return EncodedFile(file.getvalue(), "image/jpeg", width, height, "jpg", quality=quality)
     plain: bytes = simplejpeg.encode_jpeg(
         np.ascontiguousarray(srgb),
         quality=quality,
@@ -129,51 +130,55 @@ def encode_jpeg(
     )
     parts = [
         _jfif(plain[:_JFIF_BYTES], dots_per_inch),
-        _segment(_ICC_SEGMENT, _WHOLE_PROFILE + srgb_profile()),
+        _segment(_ICC_SEGMENT, _ICC_HEADER + srgb_profile()),
     ]
     if tags:
-        parts.insert(1, _segment(_EXIF_SEGMENT, tiff.PREFIX + tags))
+        parts.insert(1, _segment(_EXIF_SEGMENT, tiff.EXIF_PREFIX + tags))
     content = b"".join((*parts, plain[_JFIF_BYTES:]))
-    return Encoded(content, "image/jpeg", width, height, "jpg", quality=quality)
+    return EncodedFile(content, "image/jpeg", width, height, "jpg", quality=quality)
 
 
-def encode_webp(pixels: Srgb8, *, quality: int, small: bool = False, tags: bytes = b"") -> Encoded:
-    """Encode (H, W, 3) sRGB or (H, W, 4) sRGB with straight alpha, uint8, as lossy WebP.
+def encode_webp(
+    pixels: Srgb8, *, quality: int, small: bool = False, tags: bytes = b""
+) -> EncodedFile:
+    """Return (H, W, 3) sRGB or (H, W, 4) sRGB with straight alpha, uint8, as lossy WebP.
 
-    Alpha is kept exactly; the quality is lower where WebP has no room for it.
+    Alpha is kept exactly; the quality is reduced if WebP has no room for it.
     Raises ImageTooLarge when a side is above what WebP can hold.
     """
     _check_sides(pixels, MAX_WEBP_SIDE_PX, "WebP")
-    content, quality = webp.packed(pixels, quality=quality, small=small, tags=tags)
+    content, quality = webp.encode(pixels, quality=quality, small=small, tags=tags)
     height, width = pixels.shape[:2]
-    return Encoded(content, "image/webp", width, height, "webp", quality=quality)
+    return EncodedFile(content, "image/webp", width, height, "webp", quality=quality)
 
 
-def encode_avif(pixels: Srgb8, *, quality: int, small: bool = False, tags: bytes = b"") -> Encoded:
-    """Encode (H, W, 3) sRGB or (H, W, 4) sRGB with straight alpha, uint8, as lossy AVIF.
+def encode_avif(
+    pixels: Srgb8, *, quality: int, small: bool = False, tags: bytes = b""
+) -> EncodedFile:
+    """Return (H, W, 3) sRGB or (H, W, 4) sRGB with straight alpha, uint8, as lossy AVIF.
 
-    Alpha is kept exactly. The file says sRGB by its own fields.
-    Raises ImageTooLarge when a side is above what AVIF's readers take.
+    Alpha is kept exactly. The file's own fields say sRGB. Raises ImageTooLarge when a side is above
+    the limit of AVIF's readers.
     """
     _check_sides(pixels, MAX_AVIF_SIDE_PX, "AVIF")
     height, width = pixels.shape[:2]
     large = height * width > _ALONE_PX
-    # Strips of half the chroma are to be even, and the whole of them too.
+    # With halved chroma, the sides of strips and of the whole picture must be even.
     odd = large and (height % 2 or width % 2)
     chroma = "4:4:4" if quality >= FULL_CHROMA_QUALITY or odd else "4:2:0"
     speed = _AVIF_SPEED
     if small:
         speed = _AVIF_SPEED_SMALL if height * width <= _LARGE_PX else _AVIF_SPEED_SMALL_OF_LARGE
     part = partial(_avif, quality=quality, chroma=chroma, speed=speed)
-    content = avif_strips.packed(pixels, part, tags=tags) if large else None
+    content = avif_strips.encode_strips(pixels, part, tags=tags) if large else None
     if content is None:
         content = part(pixels, tags=tags)
-    return Encoded(content, "image/avif", width, height, "avif", quality=quality)
+    return EncodedFile(content, "image/avif", width, height, "avif", quality=quality)
 
 
 def _avif(pixels: Srgb8, *, quality: int, chroma: str, speed: int, tags: bytes = b"") -> bytes:
     file = io.BytesIO()
-    # One thread: how the picture is cut into tiles, and so its bytes, depends on their number.
+    # One thread: the number of threads changes the tiles, and with them the bytes.
     Image.fromarray(pixels).save(
         file,
         "AVIF",
@@ -193,19 +198,19 @@ def encode_png(
     small: bool = False,
     tags: bytes = b"",
     dots_per_inch: int | None = None,
-) -> Encoded:
-    """Encode grey, (H, W) uint8 or uint16, or sRGB, (H, W, 3) or (H, W, 4) uint8, as PNG.
+) -> EncodedFile:
+    """Return gray, (H, W) uint8 or uint16, or sRGB, (H, W, 3) or (H, W, 4) uint8, as PNG.
 
-    Alpha is straight. Colours under alpha 0 become black: nobody sees them, and the file is
-    smaller and faster.
+    Alpha is straight. Colors under alpha 0 become black: they are invisible, and the file is
+    smaller and encodes faster.
     """
-    content = png.packed(pixels, small=small, tags=tags, dots_per_inch=dots_per_inch)
+    content = png.encode(pixels, small=small, tags=tags, dots_per_inch=dots_per_inch)
     height, width = pixels.shape[:2]
-    return Encoded(content, "image/png", width, height, "png")
+    return EncodedFile(content, "image/png", width, height, "png")
 
 
 def _jfif(head: bytes, dots_per_inch: int | None) -> bytes:
-    """Return the head of a JPEG with its density told.  Source: ITU-T T.871, 10.1."""
+    """Return the start of a JPEG with its density set.  Source: ITU-T T.871, 10.1."""
     if dots_per_inch is None:
         return head
     density = struct.pack(">BHH", _PER_INCH, dots_per_inch, dots_per_inch)

@@ -1,7 +1,7 @@
-"""HEIC, the photos of many phones: looked through, then decoded by libheif, when that is there.
+"""HEIC, the photos of many phones: checked, then decoded by libheif if it is installed.
 
-A few kilobytes can name a picture of thousands of large tiles, or lay one picture over itself
-ten thousand times. Whatever the photo is made of is added up before any of it is decoded.
+A few kilobytes can name a picture of thousands of large tiles, or overlay one picture on itself ten
+thousand times. So all parts of the photo are added up before any of it is decoded.
 """
 
 import struct
@@ -11,50 +11,57 @@ from typing import IO, Final
 
 import numpy as np
 
-from smart_filter_shared import isobmff
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
+from smart_filter_shared.security import isobmff
 from smart_filter_workers.images import hevc
-from smart_filter_workers.images.items import Bounded, Entry, entries, located, tiff_of
-from smart_filter_workers.images.profiles import flattened, to_srgb
+from smart_filter_workers.images.heif_items import (
+    BoundedFile,
+    ItemEntry,
+    extract_tiff,
+    read_contents,
+    read_entries,
+)
+from smart_filter_workers.images.icc_profiles import flatten_to_srgb, to_srgb
 from smart_filter_workers.results import Srgb8
 
-REMEDY: Final = "HEIC photos are read where the extra heic is: pip install 'smart-filter[heic]'"
-# Tiles may stand out over the right and lower border of the photo, and alpha is a picture too.
-_MOST_WORK: Final = 2.2
-# A photo's tiles are 512 pixels wide; a hundred megapixels are four hundred of them.
-_MOST_REFERENCES: Final = 10_000
-_MOST_DEPTH: Final = 8
+REMEDY: Final = "HEIC photos need the extra heic: pip install 'smart-filter[heic]'"
+# Limit of decoded pixels per accepted pixel: tiles may extend over the photo's right and lower
+# borders, and alpha is a picture of its own.
+_MAX_DECODE_RATIO: Final = 2.2
+# A photo's tiles are 512 pixels wide; a hundred megapixels need four hundred of them.
+_MAX_REFERENCES: Final = 10_000
+_MAX_DEPTH: Final = 8
 _CODED, _GRID, _OVERLAY, _SAME = b"hvc1", b"grid", b"iovl", b"iden"
 _EXIF: Final = b"Exif"
 _ALPHA: Final = (
     b"urn:mpeg:hevc:2015:auxid:1\0",
     b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0",
 )
-# What libheif's wrapper is known to raise on bad bytes; anything else is a defect of ours.
+# Errors that libheif's wrapper raises on bad bytes; any other is a bug here.
 _PI_HEIF_ERRORS: Final = (
     OSError,
     ValueError,
     SyntaxError,
     RuntimeError,
     EOFError,
-    IndexError,  # of a file without pictures
+    IndexError,  # a file without pictures
 )
 
 
 def decode(content: bytes, *, most_pixels: int) -> tuple[Srgb8, bytes]:
     """Return the main picture upright, (H, W, 3) uint8 sRGB over white, and its EXIF.
 
-    How it lies is told by properties of the picture, and never by EXIF (ISO/IEC 23008-12,
-    6.5.10 and annex A); libheif has turned it.
-    Raises ImageTooLarge for more than `most_pixels`, or many more that are to be decoded for
-    them; ImageUnreadable when it is no whole HEIC, or nothing here reads any.
+    The picture's orientation is set by its properties, never by EXIF (ISO/IEC 23008-12, 6.5.10 and
+    annex A); libheif has already turned it.
+    Raises ImageTooLarge for more than `most_pixels`, or when far more must be decoded for them;
+    ImageUnreadable when it is not a whole HEIC, or no decoder is installed.
     """
     try:
-        # An extra: only who has HEIC photos needs it.
+        # An optional extra, needed only for HEIC photos.
         import pi_heif  # noqa: PLC0415
     except ImportError as error:
         raise ImageUnreadable(REMEDY) from error
-    content, exif = checked(content, most_pixels=most_pixels)
+    content, exif = sanitize(content, most_pixels=most_pixels)
     try:
         file = pi_heif.open_heif(content, convert_hdr_to_8bit=True)
         picture = file[file.primary_index]
@@ -63,22 +70,22 @@ def decode(content: bytes, *, most_pixels: int) -> tuple[Srgb8, bytes]:
             raise ImageTooLarge(f"{width}×{height} pixels; at most {most_pixels} are accepted")
         icc = picture.info.get("icc_profile") or b""
         if picture.mode == "RGB":
-            # A copy: the picture's own memory goes with it, whoever still looks at it.
+            # Copy: the picture's memory is freed with it, even while arrays refer to it.
             return to_srgb(np.array(picture), "RGB", icc), exif
-        return flattened(picture.to_pillow(), icc), exif
+        return flatten_to_srgb(picture.to_pillow(), icc), exif
     except _PI_HEIF_ERRORS as error:
         raise ImageUnreadable(f"not a whole HEIC: {error}") from error
 
 
-def checked(content: bytes, *, most_pixels: int) -> tuple[bytes, bytes]:
-    """Return the file with nothing but its main picture, and the EXIF that it had.
+def sanitize(content: bytes, *, most_pixels: int) -> tuple[bytes, bytes]:
+    """Return the file with only its main picture, and its EXIF.
 
-    Depth maps, thumbnails, other pictures and descriptions are none of the photo; a reader
-    would go through all of them, and unpack what is packed.
-    Raises ImageTooLarge when the main picture takes more than it may to decode,
-    ImageUnreadable when that cannot be told.
+    Depth maps, thumbnails, other pictures and descriptions are not part of the photo, but a decoder
+    would read all of them and unpack compressed ones.
+    Raises ImageTooLarge when decoding the main picture costs too much, ImageUnreadable when the
+    cost is unknown.
     """
-    file = Bounded(content)
+    file = BoundedFile(content)
     try:
         items = _items(file)
         costs = _Costs(items)
@@ -89,7 +96,7 @@ def checked(content: bytes, *, most_pixels: int) -> tuple[bytes, bytes]:
         raise ImageUnreadable(f"not a whole HEIC: it lacks {error}") from error
     if canvas_px > most_pixels:
         raise ImageTooLarge(f"{canvas_px} pixels; at most {most_pixels} are accepted")
-    if decoded_px > _MOST_WORK * most_pixels:
+    if decoded_px > _MAX_DECODE_RATIO * most_pixels:
         raise ImageTooLarge(f"made of {decoded_px} pixels; at most {most_pixels} are accepted")
     changed = bytearray(content)
     for entry in items.entries:
@@ -100,14 +107,14 @@ def checked(content: bytes, *, most_pixels: int) -> tuple[bytes, bytes]:
 
 @dataclass(frozen=True, slots=True)
 class _Items:
-    """What the file says of its items, by their numbers.
+    """The file's items, by number.
 
-    parts: what an item is made of, in order; alphas: the pictures that are an item's alpha.
-    codings: the set-up of its decoder; contents: its own bytes.
+    parts: the items that an item consists of, in order; alphas: the pictures of an item's alpha.
+    codings: the decoder's configuration; contents: the item's own bytes.
     """
 
     primary: int
-    entries: Sequence[Entry]
+    entries: Sequence[ItemEntry]
     kinds: Mapping[int, bytes]
     parts: Mapping[int, Sequence[int]]
     alphas: Mapping[int, Sequence[int]]
@@ -117,7 +124,7 @@ class _Items:
 
 
 class _Costs:
-    """How many pixels items have, and how many are decoded for them."""
+    """Counts the pixels of items, and the pixels decoded for them."""
 
     def __init__(self, items: _Items) -> None:
         self._items = items
@@ -125,16 +132,16 @@ class _Costs:
 
     @property
     def counted(self) -> frozenset[int]:
-        """The items that have been asked for, and those that they are made of."""
+        """The items counted up to now, with the items that they consist of."""
         return frozenset(self._known)
 
     def of(self, number: int, depth: int = 0) -> tuple[int, int]:
-        """Return pixels of the largest canvas, and how many are decoded in all.
+        """Return the pixels of the largest canvas, and of all decoded pictures.
 
-        Raises IndexError for what refers to itself, KeyError for what there is not.
+        Raises IndexError for circular references, KeyError for missing items.
         """
-        if depth > _MOST_DEPTH:
-            raise IndexError("pictures made of pictures without end")
+        if depth > _MAX_DEPTH:
+            raise IndexError("pictures are nested without end")
         if number not in self._known:
             self._known[number] = self._found(number, depth + 1)
         return self._known[number]
@@ -150,26 +157,26 @@ class _Costs:
             canvas = _canvas(kind, items.contents.get(number, b""))
             below += [self.of(one, depth) for one in items.parts[number]]
         else:
-            raise IndexError(f"its picture is of kind {kind!r}")
+            raise IndexError(f"its picture has the kind {kind!r}")
         return max((canvas, *(own for own, _ in below))), sum(decoded for _, decoded in below)
 
 
 def _canvas(kind: bytes, content: bytes) -> int:
-    """Return how many pixels a derived picture says it has. Source: ISO/IEC 23008-12, 6.6.2."""
+    """Return the pixels of a derived picture by its header. Source: ISO/IEC 23008-12, 6.6.2."""
     if kind == _SAME:
         return 0
-    at = 4 if kind == _GRID else 2 + 8  # behind version, flags and rows and columns or a colour
+    at = 4 if kind == _GRID else 2 + 8  # after version and flags, then rows and columns or a color
     width, height = struct.unpack_from(">II" if content[1] & 1 else ">HH", content, at)
     return int(width * height)
 
 
-# --- what the file says -----------------------------------------------------------------
+# --- parse the file ---------------------------------------------------------------------
 
 
 def _items(file: IO[bytes]) -> _Items:
-    (meta,) = _only(isobmff.find(file, b"meta"))
+    (meta,) = _require_one(isobmff.find(file, b"meta"))
     boxes = {box.kind: box for box in isobmff.children(file, meta)}
-    listed = tuple(entries(file, boxes[b"iinf"]))
+    listed = tuple(read_entries(file, boxes[b"iinf"]))
     kinds = {entry.number: entry.kind for entry in listed}
     pitm = boxes[b"pitm"].read(file)
     (primary,) = struct.unpack_from(">4xI" if pitm[0] else ">4xH", pitm)
@@ -185,7 +192,7 @@ def _items(file: IO[bytes]) -> _Items:
                     alphas.setdefault(target, []).append(source)
     wanted = {one for one, kind in kinds.items() if kind in {_CODED, _GRID, _OVERLAY, _EXIF}}
     idat = boxes[b"idat"].start if b"idat" in boxes else 0
-    contents = dict(located(file, boxes[b"iloc"].read(file), wanted, idat))
+    contents = dict(read_contents(file, boxes[b"iloc"].read(file), wanted, idat))
     exif = next((contents[one] for one in contents if kinds[one] == _EXIF), b"")
     return _Items(
         primary=int(primary),
@@ -195,19 +202,19 @@ def _items(file: IO[bytes]) -> _Items:
         alphas=alphas,
         codings=codings,
         contents=contents,
-        exif=tiff_of(exif),
+        exif=extract_tiff(exif),
     )
 
 
-def _only(metas: Iterator[isobmff.Box]) -> tuple[isobmff.Box]:
+def _require_one(metas: Iterator[isobmff.Box]) -> tuple[isobmff.Box]:
     first = next(metas, None)
     if first is None or next(metas, None) is not None:
-        raise IndexError("there is to be one box meta")
+        raise IndexError("it does not have exactly one box meta")
     return (first,)
 
 
 def _properties(file: IO[bytes], iprp: isobmff.Box) -> tuple[dict[int, bytes], dict[int, bytes]]:
-    """Return each item's decoder set-up, and what it is auxiliary for.
+    """Return each item's decoder configuration and its auxiliary type.
 
     Source: ISO/IEC 23008-12, 9.3 (ipco, ipma) and 6.5.8 (auxC).
     """
@@ -225,7 +232,7 @@ def _properties(file: IO[bytes], iprp: isobmff.Box) -> tuple[dict[int, bytes], d
                 continue
             kind, place = known[index - 1]
             if kind == b"hvcC":
-                # More than one would leave open which one counts.
+                # Use the first one, as decoders do.
                 codings[number] = codings.get(number, b"") or place.read(file)
             elif kind == b"auxC":
                 auxiliary[number] = place.read(file)[4:]
@@ -233,7 +240,7 @@ def _properties(file: IO[bytes], iprp: isobmff.Box) -> tuple[dict[int, bytes], d
 
 
 def _associations(ipma: bytes) -> Iterator[tuple[int, int]]:
-    """Yield items and the properties they have, by their places from 1 on."""
+    """Yield pairs of an item and the index of a property, counted from 1."""
     version, wide = ipma[0], ipma[3] & 1
     (count,) = struct.unpack_from(">4xI", ipma)
     at = 8
@@ -256,7 +263,7 @@ def _references(file: IO[bytes], iref: isobmff.Box) -> Iterator[tuple[bytes, int
         content = box.read(file)
         source, count = struct.unpack_from(f">{layout}H", content)
         total += count
-        if total > _MOST_REFERENCES:
-            raise IndexError("pictures made of too many pictures")
+        if total > _MAX_REFERENCES:
+            raise IndexError("pictures refer to too many pictures")
         targets = struct.unpack_from(f">{count}{layout}", content, struct.calcsize(f">{layout}H"))
         yield box.kind, int(source), targets

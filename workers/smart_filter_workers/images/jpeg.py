@@ -1,6 +1,6 @@
-"""JPEG read by simplejpeg (libjpeg-turbo), the fastest decoder measured.
+"""Decode JPEG by simplejpeg (libjpeg-turbo), the fastest decoder measured.
 
-Its headers are read here, so that no EXIF and no profile can trip a general library.
+Headers are parsed here, so that no EXIF or profile can crash a general library.
 """
 
 import re
@@ -17,24 +17,24 @@ from numpy.typing import NDArray
 from smart_filter_shared.errors import ImageUnreadable
 from smart_filter_workers.images import tiff
 
-START: Final = b"\xff\xd8\xff"
-# A progressive JPEG repeats itself in scans, ten as a rule; a few bytes a scan can cost
-# minutes ("JPEG bomb": libjpeg-turbo's fuzzers stop at 500).
+SIGNATURE: Final = b"\xff\xd8\xff"
+# A progressive JPEG consists of scans, usually ten. A scan of a few bytes can cost much time, so
+# many can take minutes ("JPEG bomb": libjpeg-turbo's fuzzers stop at 500).
 MAX_SCANS: Final = 100
 
-# Large ones tell more of themselves in hundreds; a few bytes each, millions would take minutes.
+# Large files have hundreds of segments; millions of a few bytes each would take minutes.
 _MAX_SEGMENTS: Final = 10_000
-# Not: zeros after 0xFF, which are pixels, what counts restarts, and what only fills.
+# Excludes zeros after 0xFF, which are pixels, restart markers, and fill bytes.
 _NEXT_MARKER: Final = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 
-# libjpeg's words for a slip of some cameras' scan headers that leaves the picture whole.
+# libjpeg's message for an error in some cameras' scan headers that does not affect the picture.
 _HARMLESS_WARNING: Final = "Invalid SOS parameters for sequential JPEG"
-# By the number of components: what simplejpeg is asked for.
-_SPACES: Final = {1: "GRAY", 3: "RGB", 4: "CMYK"}
+# Color space requested from simplejpeg, by number of components.
+_COLOR_SPACES: Final = {1: "GRAY", 3: "RGB", 4: "CMYK"}
 
 
 class _Marker(IntEnum):
-    """The markers that matter here (ITU-T T.81, table B.1)."""
+    """The markers used here (ITU-T T.81, table B.1)."""
 
     FIRST_FRAME = 0xC0
     LAST_FRAME = 0xCF
@@ -45,18 +45,18 @@ class _Marker(IntEnum):
     APP14_ADOBE = 0xEE
 
 
-# Huffman tables, an extension and arithmetic tables stand among the frame markers.
-_NO_FRAMES: Final = frozenset({0xC4, 0xC8, 0xCC})
-_ICC_PREFIX: Final = b"ICC_PROFILE\x00"  # then the chunk's number and their count, a byte each
-_FRAME_START: Final = struct.Struct(">BHHB")  # bits a sample, height, width, components
+# Codes among the frame markers for Huffman tables, an extension and arithmetic tables.
+_NOT_FRAMES: Final = frozenset({0xC4, 0xC8, 0xCC})
+_ICC_PREFIX: Final = b"ICC_PROFILE\x00"  # then the chunk's number and the count, a byte each
+_FRAME_START: Final = struct.Struct(">BHHB")  # bits per sample, height, width, components
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What stands before the first scan.
+    """The data before the first scan.
 
-    width, height: pixels, as the frame says.  adobe: the file was written the Adobe way.
-    exif: the segment, its prefix included; icc: the whole profile; each may be empty.
+    width, height: in pixels, from the frame.  adobe: whether the file has an Adobe segment.
+    exif: the segment with its prefix; icc: the complete profile; each may be empty.
     """
 
     width: int
@@ -68,31 +68,32 @@ class Header:
 
     @property
     def mode(self) -> str:
-        """Pillow's name of what `decode` gives: L, RGB or CMYK."""
-        return _SPACES[self.components].replace("GRAY", "L")
+        """Pillow's name of the mode that `decode` returns: L, RGB or CMYK."""
+        return _COLOR_SPACES[self.components].replace("GRAY", "L")
 
 
 def read_header(content: bytes) -> Header:
-    """Read what stands before the first scan.
+    """Return the data before the first scan.
 
-    Raises ImageUnreadable when there is no whole header, or colours that no photo has.
+    Raises ImageUnreadable when there is no complete header, or a color space that photos do not
+    have.
     """
     header = _walk(content)
-    if header.components not in _SPACES:
-        raise ImageUnreadable(f"JPEG with {header.components} colour components")
+    if header.components not in _COLOR_SPACES:
+        raise ImageUnreadable(f"JPEG with {header.components} color components")
     return header
 
 
 def decode(content: bytes, header: Header) -> NDArray[np.uint8]:
     """Return the pixels, (H, W) or (H, W, channels) uint8, of the header's size and mode.
 
-    CMYK comes as ink: 255 is all of it, however the file stores it.
-    Raises ImageUnreadable when the pixels are not whole, or spread over too many scans.
+    CMYK is returned as ink: 255 is full ink, however the file stores it.
+    Raises ImageUnreadable when pixels are missing, or there are too many scans.
     """
     if _has_too_many_scans(content):
         raise ImageUnreadable(f"JPEG with more than {MAX_SCANS} scans")
-    space = _SPACES[header.components]
-    # The walk can be led past the frame that libjpeg sees: that one has to fit in here.
+    space = _COLOR_SPACES[header.components]
+    # libjpeg may find another frame than the walk: it must fit into this buffer.
     room = np.empty(header.width * header.height * header.components, np.uint8)
     pixels = _decompress(content, space, room)
     if pixels.size != room.size:
@@ -129,20 +130,20 @@ def _simplejpeg(
 
 
 def _walk(content: bytes) -> Header:
-    """Walk the segments before the first scan (ITU-T T.81, annex B)."""
+    """Return the header from the segments before the first scan (ITU-T T.81, annex B)."""
     exif, icc, adobe, frame = b"", dict[int, bytes](), False, b""
     for marker, start, end in _segments(content):
         if marker == _Marker.SCAN:
             break
         body = content[start:end]
-        if marker == _Marker.APP1_EXIF and body.startswith(tiff.PREFIX):
+        if marker == _Marker.APP1_EXIF and body.startswith(tiff.EXIF_PREFIX):
             exif = exif or body
         elif marker == _Marker.APP2_ICC and body.startswith(_ICC_PREFIX):
             number_and_count = body[len(_ICC_PREFIX) :][:2]
             icc[int.from_bytes(number_and_count)] = body[len(_ICC_PREFIX) + 2 :]
         elif marker == _Marker.APP14_ADOBE and body.startswith(b"Adobe"):
             adobe = True
-        elif _Marker.FIRST_FRAME <= marker <= _Marker.LAST_FRAME and marker not in _NO_FRAMES:
+        elif _Marker.FIRST_FRAME <= marker <= _Marker.LAST_FRAME and marker not in _NOT_FRAMES:
             frame = body
     if len(frame) < _FRAME_START.size:
         raise ImageUnreadable("JPEG without a frame header: truncated or corrupt")
@@ -152,7 +153,7 @@ def _walk(content: bytes) -> Header:
 
 
 def _has_too_many_scans(content: bytes) -> bool:
-    # Behind the picture a phone may keep a film, whose bytes are anything.
+    # A phone may append a video after the picture, with arbitrary bytes.
     if content.count(b"\xff\xda") <= MAX_SCANS:
         return False
     markers = (marker for marker, _, _ in _segments(content))
@@ -162,8 +163,8 @@ def _has_too_many_scans(content: bytes) -> bool:
 def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
     """Yield marker, start and end of the segments up to the end of the picture.
 
-    What lies between them, such as a scan's pixels, is passed over as libjpeg does: up to the
-    next marker that is not one of those within pixels.  Source: ITU-T T.81, B.1.1.2 to B.1.1.5.
+    Data between segments, such as a scan's pixels, is skipped as libjpeg does: up to the next
+    marker that cannot occur within pixels.  Source: ITU-T T.81, B.1.1.2 to B.1.1.5.
     """
     at = 2
     for _ in range(_MAX_SEGMENTS):

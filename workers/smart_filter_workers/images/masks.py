@@ -1,4 +1,4 @@
-"""Masks that people send: grey PNGs whose levels are coverage, not light."""
+"""Decode uploaded masks: gray PNGs whose levels are coverage, not light."""
 
 import cv2
 import numpy as np
@@ -8,7 +8,7 @@ from smart_filter_shared.errors import ImageUnreadable
 
 
 def decode_mask(content: bytes) -> NDArray[np.uint8]:
-    """Return a mask, (H, W) uint8, its levels as they are written, whatever gamma it names.
+    """Return a mask, (H, W) uint8, its levels unchanged by any gamma in the file.
 
     Raises ImageUnreadable.
     """

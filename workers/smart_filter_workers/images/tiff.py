@@ -1,7 +1,7 @@
-"""The directories of a photo's EXIF, read without trusting any of it.
+"""Read the directories of a photo's EXIF without trusting them.
 
-A few kilobytes can list thousands of entries that all lead back to where they stand: two
-directories are read, each once and for so many entries, and whatever is not there is nothing.
+A few kilobytes can list thousands of entries that all refer back to themselves. So two directories
+are read, each once and with a limit of entries, and missing data reads as empty.
 Source: TIFF 6.0, section 2; CIPA DC-008 (EXIF 2.32), 4.6.2 and 4.6.3.
 """
 
@@ -9,22 +9,22 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
-PREFIX: Final = b"Exif\x00\x00"
-# Cameras write a hundred at most.
+EXIF_PREFIX: Final = b"Exif\x00\x00"
+# Cameras write at most a hundred.
 MAX_ENTRIES: Final = 500
-# Longer values lie elsewhere, and the entry says where.
+# Longer values are stored elsewhere, and the entry holds their position.
 INLINE_BYTES: Final = 4
 
 _CAMERA_TAGS_AT: Final = 0x8769
 _LONG: Final = 4
 _ENTRY_BYTES: Final = 12
 _FIRST_AT: Final = 4
-_ORDERS: Final = {b"II*\x00": "<", b"MM\x00*": ">"}
+_BYTE_ORDERS: Final = {b"II*\x00": "<", b"MM\x00*": ">"}
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A tag: the kind of its values, how many there are, and where the first lies, or its place."""
+class TiffEntry:
+    """A tag: type and number of its values, and the position of the first, or of its position."""
 
     tag: int
     kind: int
@@ -33,20 +33,20 @@ class Entry:
 
 
 class Tiff:
-    """A block of EXIF, with or without its prefix; whatever it lacks reads as nothing."""
+    """A block of EXIF, with or without its prefix; missing data reads as 0 or empty."""
 
     def __init__(self, exif: bytes) -> None:
-        self.content = exif.removeprefix(PREFIX)
-        order = _ORDERS.get(self.content[:4])
+        self.content = exif.removeprefix(EXIF_PREFIX)
+        order = _BYTE_ORDERS.get(self.content[:4])
         self.order = order or "<"
         self._first = self.number("I", _FIRST_AT) if order else 0
 
-    def photo(self) -> list[Entry]:
-        """Return what is said of the photo: the first directory."""
+    def photo(self) -> list[TiffEntry]:
+        """Return the entries about the photo: the first directory."""
         return self._entries(self._first)
 
-    def camera(self) -> list[Entry]:
-        """Return how the camera was set: the directory that the first one names for it."""
+    def camera(self) -> list[TiffEntry]:
+        """Return the camera's settings: the directory that the first one refers to."""
         for entry in self.photo():
             if entry.tag == _CAMERA_TAGS_AT and entry.kind == _LONG:
                 place = self.number("I", entry.at)
@@ -54,16 +54,16 @@ class Tiff:
         return []
 
     def number(self, layout: str, at: int) -> int:
-        """Return the number at a place, 0 beyond the end."""
+        """Return the number at a position, 0 beyond the end."""
         try:
             return int(struct.unpack_from(self.order + layout, self.content, at)[0])
         except struct.error:
             return 0
 
-    def text(self, entry: Entry, *, most_bytes: int) -> bytes:
-        """Return a text up to its first zero, at most so many bytes of it, and no part of a letter.
+    def text(self, entry: TiffEntry, *, most_bytes: int) -> bytes:
+        """Return a text up to its first zero, at most `most_bytes` of it, without a split letter.
 
-        Letters are those of UTF-8; what is none of it comes as it is.
+        Letters are UTF-8; other bytes are returned unchanged.
         """
         at = entry.at if entry.count <= INLINE_BYTES else self.number("I", entry.at)
         longer = self.content[at : at + min(entry.count, most_bytes + 1)].split(b"\0")[0]
@@ -72,8 +72,8 @@ class Tiff:
             end -= 1
         return longer[:end]
 
-    def _entries(self, directory: int) -> list[Entry]:
-        """Return the entries of a directory, the first MAX_ENTRIES of those that are whole."""
+    def _entries(self, directory: int) -> list[TiffEntry]:
+        """Return the first MAX_ENTRIES complete entries of a directory."""
         if not directory:
             return []
         first = directory + 2
@@ -82,5 +82,5 @@ class Tiff:
         found = []
         for at in range(first, first + _ENTRY_BYTES * count, _ENTRY_BYTES):
             tag, kind, values = struct.unpack_from(self.order + "HHI", self.content, at)
-            found.append(Entry(tag, kind, values, at + 8))
+            found.append(TiffEntry(tag, kind, values, at + 8))
         return found

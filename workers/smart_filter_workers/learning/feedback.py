@@ -1,68 +1,68 @@
-"""Feedback for whoever trains: what there is of corrections, in a folder."""
+"""Prepare feedback for training: collect examples, build a data set, export it to a folder."""
 
 from pathlib import Path
 
 from sqlalchemy import Engine
 
-from smart_filter_shared.cards import TaskName
+from smart_filter_shared.config.settings import OutboundSettings
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_shared.jobs import data_items, data_sets
-from smart_filter_shared.jobs.data_sets import DataSet
-from smart_filter_shared.settings import OutboundSettings
+from smart_filter_shared.feedback import datasets, examples
+from smart_filter_shared.feedback.datasets import Dataset
+from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.storage.objects import ObjectStore
-from smart_filter_workers.artifacts import Artifacts
+from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.fetcher import Fetcher
-from smart_filter_workers.learning import exporting, manifests
-from smart_filter_workers.learning.collecting import Collecting
-from smart_filter_workers.recent import Recent
-from smart_filter_workers.stock.room import StockRoom
+from smart_filter_workers.learning import dataset_export, manifests
+from smart_filter_workers.learning.example_collector import ExampleCollector
+from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds
+from smart_filter_workers.system.lru_cache import LruCache
 
-_AT_ONCE = 20
+_BATCH_SIZE = 20
 
 
-def collect(engine: Engine, store: ObjectStore) -> None:
-    """Make examples of all corrections that have consent and are none yet.
+def collect_examples(engine: Engine, store: ObjectStore) -> None:
+    """Make examples of all corrections that have consent and are not collected yet.
 
-    Workers do so by themselves, a few a second.  Raises TryAgain while servers are away.
+    Workers also do this, a few corrections a second.  Raises TryAgain while servers are away.
     """
-    nothing = Recent(0)
-    room = StockRoom(engine, store, nothing)
-    # What corrections are about lies in storage: nothing is fetched.
-    artifacts = Artifacts(store, nothing, room, Fetcher(OutboundSettings()))
-    collecting = Collecting(engine, store, artifacts)
+    nothing = LruCache(0)
+    room = TenantBackgrounds(engine, store, nothing)
+    # Corrected photos and results are in storage: nothing is fetched from the web.
+    artifacts = ArtifactStore(store, nothing, room, Fetcher(OutboundSettings()))
+    collecting = ExampleCollector(engine, store, artifacts)
     with sessions.transaction(engine) as connection:
-        left = data_items.waiting(connection)
-    while left > 0 and collecting.collect(most=_AT_ONCE):
-        left -= _AT_ONCE
+        left = examples.count_uncollected(connection)
+    while left > 0 and collecting.collect(most=_BATCH_SIZE):
+        left -= _BATCH_SIZE
 
 
-def build(engine: Engine, store: ObjectStore, task: TaskName) -> DataSet | None:
-    """Return a version of a task's data set with all that there is; None when there is nothing.
+def build_dataset(engine: Engine, store: ObjectStore, task: TaskName) -> Dataset | None:
+    """Build a version of a task's data set from all examples; return it, or None without any.
 
     Raises TryAgain while servers are away: then a worker writes its manifest.
     """
-    collect(engine, store)
+    collect_examples(engine, store)
     with sessions.transaction(engine) as connection:
-        built = data_sets.build(connection, task)
+        built = datasets.build(connection, task)
     if built is None or built.manifest_digest is not None:
         return built
     manifests.write(engine, store, task, built.version)
-    return latest(engine, task)
+    return latest_dataset(engine, task)
 
 
-def latest(engine: Engine, task: TaskName) -> DataSet | None:
-    """Return the latest version of a task's data set, or None when none was built."""
+def latest_dataset(engine: Engine, task: TaskName) -> Dataset | None:
+    """Return the latest version of a task's data set, or None if there is none."""
     with sessions.transaction(engine) as connection:
-        return data_sets.latest(connection, task)
+        return datasets.latest(connection, task)
 
 
-def export_latest(engine: Engine, store: ObjectStore, task: TaskName, folder: Path) -> DataSet:
-    """Write the latest version into a new folder; return which one it is.
+def export_latest(engine: Engine, store: ObjectStore, task: TaskName, folder: Path) -> Dataset:
+    """Write the latest version into a new folder, and return that version.
 
-    Raises SetupFailed when none was built, and as `exporting.export` does.
+    Raises SetupFailed when there is none, and as `dataset_export.export_dataset` does.
     """
-    found = latest(engine, task)
+    found = latest_dataset(engine, task)
     if found is None:
         raise SetupFailed(f"no data set of {task} was built: `smart-filter feedback build {task}`")
-    return exporting.export(engine, store, task, found.version, folder).data_set
+    return dataset_export.export_dataset(engine, store, task, found.version, folder).data_set

@@ -1,4 +1,4 @@
-"""Manifests: what a version of a data set holds, and whose it is, as one object."""
+"""Write manifests: the contents of a data set version and their owners, as one object."""
 
 import hashlib
 import json
@@ -6,48 +6,48 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from smart_filter_shared.cards import TaskName
 from smart_filter_shared.db import sessions
-from smart_filter_shared.jobs import data_sets
-from smart_filter_shared.jobs.data_items import Item
-from smart_filter_shared.jobs.data_sets import DataSet
+from smart_filter_shared.feedback import datasets
+from smart_filter_shared.feedback.datasets import Dataset
+from smart_filter_shared.feedback.examples import TrainingExample
+from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 
 
 def write_stale(engine: Engine, store: ObjectStore, *, most: int) -> int:
-    """Write manifests that are missing, or that tell of what is deleted; return how many.
+    """Write manifests that are missing, or that list deleted examples; return how many.
 
     Raises TryAgain while servers are away.
     """
     with sessions.transaction(engine) as connection:
-        stale = data_sets.stale(connection, most=most)
+        stale = datasets.list_stale(connection, most=most)
     for task, version in stale:
         write(engine, store, task, version)
     return len(stale)
 
 
 def write(engine: Engine, store: ObjectStore, task: TaskName, version: int) -> None:
-    """Write the manifest of a version as it is now, unless another process does.
+    """Write the current manifest of a version, unless another process does.
 
-    No transaction is open while it is stored: slow storage would hold its rows, and the clean-up
-    of dead rows of the whole database.
+    No transaction is open during the upload: slow storage would hold the rows, and it would
+    delay the vacuum of the whole database.
     """
     with sessions.transaction(engine) as connection:
-        claimed = data_sets.claim(connection, task, version)
+        claimed = datasets.claim_manifest(connection, task, version)
         if claimed is None:
             return
-        items = data_sets.items_of(connection, task, version)
-    content = json.dumps(document(claimed.data_set, items), indent=1).encode()
+        items = datasets.list_examples(connection, task, version)
+    content = json.dumps(build_document(claimed.data_set, items), indent=1).encode()
     store.put(
         keys.manifest(task, version), content, length=len(content), media_type="application/json"
     )
     with sessions.transaction(engine) as connection:
-        data_sets.told(connection, claimed, hashlib.sha256(content).hexdigest())
+        datasets.record_manifest(connection, claimed, hashlib.sha256(content).hexdigest())
 
 
-def document(data_set: DataSet, items: list[Item]) -> dict[str, Any]:
-    """Return what a manifest says."""
+def build_document(data_set: Dataset, items: list[TrainingExample]) -> dict[str, Any]:
+    """Return the document of a manifest."""
     return {
         "task": data_set.task,
         "version": data_set.version,

@@ -1,19 +1,19 @@
-"""Live video: frames of cameras in over a WebSocket, people before another background out.
+"""Live video: camera frames in over a WebSocket, people in front of another background out.
 
-A process of its own, with models in memory and neither database, storage nor keys.
+A process of its own, with models in memory and without database, storage or API keys.
 
-process      the command: from settings to a server
-app          the WebSocket, and what operators look at
-connection   one client: its messages, its frames one after the other
-house        who may be connected, and what all connections share
-messages     what clients and the worker say to each other
-newest       a place for one frame, the newest
-film         what is made of one connection's frames
-sight        the models
-missing      where to look for whom the models have missed
-smoothing    a matte that keeps still where the picture does
-backdrop     what stands behind people
-shutter      the best frame of each moment in which everybody smiles
-frames       bytes to pixels, within bounds, and back
-measures     what is counted
+process            the command: from settings to a server
+app                the WebSocket, health checks and metrics
+connection         one client: its messages, and its frames one after another
+session_registry   the connected clients, and what all connections share
+messages           the protocol between clients and the worker
+latest_slot        a slot for one frame, the newest
+pipeline           the processing of one connection's frames
+models             the models
+refocus            regions to look at again for people that the models have missed
+smoothing          a matte that is still where the picture is still
+backdrop           the background of one connection
+shutter            the best frame of each moment in which all people smile
+frames             bytes to pixels, within limits, and back
+metrics            counters
 """

@@ -1,4 +1,4 @@
-"""The application: the WebSocket, and what operators and load balancers look at."""
+"""The application: the WebSocket, health checks and metrics."""
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -8,13 +8,13 @@ from starlette.websockets import WebSocket
 
 from smart_filter_shared.telemetry import exposition
 from smart_filter_workers.live import connection
-from smart_filter_workers.live.house import House
+from smart_filter_workers.live.session_registry import SessionRegistry
 
 PATH = "/v1/live/socket"
 
 
-def create(house: House) -> Starlette:
-    """Return the application of a process that shares `house`."""
+def create_app(house: SessionRegistry) -> Starlette:
+    """Return the application of a process with the registry `house`."""
 
     async def socket(websocket: WebSocket) -> None:
         await connection.serve(websocket, house)
@@ -23,7 +23,7 @@ def create(house: House) -> Starlette:
         return JSONResponse({"status": "ok"})
 
     async def readyz(_: Request) -> Response:
-        # A load balancer then sends new clients elsewhere; those that are here stay.
+        # A load balancer sends new clients elsewhere after this; connected clients stay.
         status, code = ("full", 503) if house.is_full else ("ok", 200)
         return JSONResponse({"status": status}, status_code=code)
 

@@ -1,86 +1,95 @@
-"""Backdrop: what stands behind the people of one connection, drawn once and kept."""
+"""The background behind the people of one connection, drawn once and kept."""
 
 from dataclasses import dataclass, replace
 from typing import Final
 
-from smart_filter_shared.recipe import CHOSEN_BY_PEOPLE, Background, BackgroundKind, Recipe
-from smart_filter_workers.live.sight import Seen
-from smart_filter_workers.results import Chosen, Frame, Photo, Prepared, Segmented, Srgb8
-from smart_filter_workers.stages.composite import choosing, ground
+from smart_filter_shared.recipe import SUBJECT_MATCHED_KINDS, Background, BackgroundKind, Recipe
+from smart_filter_workers.live.models import FrameFaces
+from smart_filter_workers.results import (
+    ChosenBackground,
+    Frame,
+    Photo,
+    PreparedPhoto,
+    Segmentation,
+    Srgb8,
+)
+from smart_filter_workers.stages.composite import background, choose_background
 from smart_filter_workers.stages.composite.inputs import NOBODY_BELOW, Inputs
 
-# Until people have chosen: their own background, so far out of focus that nothing is told.
-_UNTIL_CHOSEN: Final = Background(BackgroundKind.BLUR, "0.8")
-# A camera that has just begun is too dark, and people have not sat down.
-_FRAMES_OF_PEOPLE: Final = 6
+# Before the choice: the client's own room, too blurred to recognize anything.
+_INITIAL_BACKGROUND: Final = Background(BackgroundKind.BLUR, "0.8")
+# Frames before the choice: a camera that has just started is too dark, and people still move.
+_WARM_UP_FRAMES: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """What people have chosen: a preset's name, and why."""
+class BackgroundChoice:
+    """A background chosen for the people: the name of a preset, and the reason."""
 
     name: str | None
     reason: str
 
 
 class Backdrop:
-    """What stands behind people; for one thread at a time."""
+    """The background behind the people; for one thread at a time."""
 
     def __init__(self, asked: Background, *, seed: int, picture: Srgb8 | None = None) -> None:
-        """Begin anew.
+        """Create a background that is not chosen or drawn yet.
 
-        asked: as `smart_filter_shared.live.backgrounds` reads it, or a `file`, which is `picture`,
-        (H, W, 3) uint8.  seed: of what a design leaves to chance.
+        asked: the requested background, as `smart_filter_shared.live.backgrounds` reads it, or a
+        `file`, which is `picture`, (H, W, 3) uint8.  seed: for the random parts of a design.
         """
         self._asked = asked
         self._seed = seed
         self._picture = None if picture is None else Photo(picture, "jpg")
-        self._chosen = None if asked.kind in CHOSEN_BY_PEOPLE else _asked_for(asked)
+        self._chosen = None if asked.kind in SUBJECT_MATCHED_KINDS else _use_requested(asked)
         self._drawn: Srgb8 | None = None
         self._frames_of_people = 0
 
     @property
     def asked(self) -> Background:
-        """What was asked for."""
+        """The requested background."""
         return self._asked
 
     @property
-    def keeps(self) -> bool:
-        """Whether frames stay as they are."""
+    def keeps_photo(self) -> bool:
+        """Whether frames keep their own background."""
         return self._asked.kind == BackgroundKind.KEEP
 
     def choose(
-        self, srgb: Srgb8, prepared: Prepared, segmented: Segmented, seen: Seen
-    ) -> Choice | None:
-        """Let the people of a frame choose, where they are to; return what they chose just now."""
+        self, srgb: Srgb8, prepared: PreparedPhoto, segmented: Segmentation, seen: FrameFaces
+    ) -> BackgroundChoice | None:
+        """Choose a background for the people of a frame, if due; return a choice made just now."""
         if self._chosen is not None or segmented.coverage < NOBODY_BELOW:
             return None
         self._frames_of_people += 1
-        if self._frames_of_people < _FRAMES_OF_PEOPLE:
+        if self._frames_of_people < _WARM_UP_FRAMES:
             return None
         inputs = self._inputs(srgb, prepared, segmented, self._asked)
-        self._chosen = choosing.chosen(replace(inputs, faces=seen.faces, smiles=seen.smiles))
-        return Choice(self._chosen.name, self._chosen.reason)
+        self._chosen = choose_background.resolve(
+            replace(inputs, faces=seen.faces, smiles=seen.smiles)
+        )
+        return BackgroundChoice(self._chosen.name, self._chosen.reason)
 
-    def behind(self, srgb: Srgb8, prepared: Prepared, segmented: Segmented) -> Srgb8:
-        """Return what stands behind the people of a frame, of its size; the caller's to use up."""
-        chosen = self._chosen or _asked_for(_UNTIL_CHOSEN)
-        asked = self._asked if self._chosen is not None else _UNTIL_CHOSEN
+    def draw_behind(self, srgb: Srgb8, prepared: PreparedPhoto, segmented: Segmentation) -> Srgb8:
+        """Return the background of a frame, of the frame's size; the caller may overwrite it."""
+        chosen = self._chosen or _use_requested(_INITIAL_BACKGROUND)
+        asked = self._asked if self._chosen is not None else _INITIAL_BACKGROUND
         if chosen.kind == BackgroundKind.BLUR:
             return self._draw(chosen, self._inputs(srgb, prepared, segmented, asked))
         if self._drawn is None or self._drawn.shape != srgb.shape:
             self._drawn = self._draw(chosen, self._inputs(srgb, prepared, segmented, asked))
         return self._drawn.copy()
 
-    def _draw(self, chosen: Chosen, inputs: Inputs) -> Srgb8:
+    def _draw(self, chosen: ChosenBackground, inputs: Inputs) -> Srgb8:
         height, width = inputs.photo.srgb.shape[:2]
         frame = Frame(width, height, scale=1, left=0, top=0)
-        if ground.is_photo(chosen, inputs):
+        if background.is_photo(chosen, inputs):
             return inputs.photo.srgb.copy()
-        return ground.drawn(chosen, inputs, frame)
+        return background.draw(chosen, inputs, frame)
 
     def _inputs(
-        self, srgb: Srgb8, prepared: Prepared, segmented: Segmented, asked: Background
+        self, srgb: Srgb8, prepared: PreparedPhoto, segmented: Segmentation, asked: Background
     ) -> Inputs:
         return Inputs(
             photo=Photo(srgb, "jpg"),
@@ -94,6 +103,6 @@ class Backdrop:
         )
 
 
-def _asked_for(asked: Background) -> Chosen:
+def _use_requested(asked: Background) -> ChosenBackground:
     name = asked.value if asked.kind == BackgroundKind.PRESET else None
-    return Chosen(asked.kind, name, (), "asked for")
+    return ChosenBackground(asked.kind, name, (), "asked for")

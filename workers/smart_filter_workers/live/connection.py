@@ -1,4 +1,4 @@
-"""A connection: one client's messages, and its frames one after the other, the newest first."""
+"""A connection: one client's messages, and its frames one after another; only the newest waits."""
 
 import asyncio
 import secrets
@@ -8,107 +8,107 @@ from typing import Final
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from smart_filter_shared.errors import (
-    Limited,
     MalformedRequest,
     Rejected,
+    RetryAfter,
     Unauthorized,
-    Unusable,
+    UnusablePhoto,
 )
-from smart_filter_shared.live.tokens import Admission
+from smart_filter_shared.live.tokens import TokenClaims
 from smart_filter_shared.recipe import Background
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.metrics import FrameOutcome
-from smart_filter_workers.live import film as films
 from smart_filter_workers.live import frames, messages
+from smart_filter_workers.live import pipeline as films
 from smart_filter_workers.live.backdrop import Backdrop
-from smart_filter_workers.live.film import Developed, Film
-from smart_filter_workers.live.house import House
-from smart_filter_workers.live.messages import Close, Hello
-from smart_filter_workers.live.newest import Arrived, Newest
-from smart_filter_workers.live.shutter import Shutter, look_of
+from smart_filter_workers.live.latest_slot import LatestSlot, ReceivedFrame
+from smart_filter_workers.live.messages import CloseCode, Hello
+from smart_filter_workers.live.pipeline import FramePipeline, RenderedFrame
+from smart_filter_workers.live.session_registry import SessionRegistry
+from smart_filter_workers.live.shutter import Shutter, summarize_frame
 from smart_filter_workers.results import Srgb8
 
-# After a pause nothing is remembered of what frames showed before it.
-_LONGEST_STEP_SECONDS: Final = 10.0
-# Of a close frame's reason.  Source: RFC 6455, 5.5: a control frame holds 125 bytes, two the code.
+# After a longer pause, smoothing forgets all earlier frames.
+_MAX_STEP_SECONDS: Final = 10.0
+# Limit of a close reason.  Source: RFC 6455, 5.5: a control frame holds 125 bytes, the code 2.
 _REASON_BYTES: Final = 123
 _SEEDS: Final = 2**53
 
 _log = logger("live")
 
 
-class _Over(Exception):
-    """The connection is to be closed, with a code and words."""
+class _CloseConnection(Exception):
+    """Ends the connection with a code and a reason."""
 
-    def __init__(self, code: Close, reason: str) -> None:
+    def __init__(self, code: CloseCode, reason: str) -> None:
         super().__init__(reason)
         self.code = code
         self.reason = reason
 
 
-async def serve(websocket: WebSocket, house: House) -> None:
-    """Serve one client until it leaves, or until one of the bounds of docs/live.md is reached."""
+async def serve(websocket: WebSocket, house: SessionRegistry) -> None:
+    """Serve one client until it leaves or reaches a limit of docs/live.md."""
     try:
-        await _served(websocket, house)
+        await _serve_client(websocket, house)
     except WebSocketDisconnect:
         pass
-    except _Over as over:
+    except _CloseConnection as over:
         await _close(websocket, over.code, over.reason)
     except Exception:  # noqa: BLE001 - the top of a connection: its end must not end others
-        _log.exception("live connection failed")
-        await _close(websocket, Close.DEFECT, "something went wrong here; connect again")
+        _log.exception("live_connection_failed")
+        await _close(websocket, CloseCode.DEFECT, "internal error; connect again")
 
 
-async def _served(websocket: WebSocket, house: House) -> None:
-    hello, admission = await _greeted(websocket, house)
+async def _serve_client(websocket: WebSocket, house: SessionRegistry) -> None:
+    hello, admission = await _receive_hello(websocket, house)
     try:
         with house.place(admission.tenant):
             sight = await house.sight()
-            asked = hello.background or messages.background(admission.background or "auto")
-            client = _Client(websocket, house, Film(sight), hello, _backdrop(asked))
-            _log.info("live connection", tenant=admission.tenant)
+            asked = hello.background or messages.parse_background(admission.background or "auto")
+            client = _Client(websocket, house, FramePipeline(sight), hello, _backdrop(asked))
+            _log.info("live_connection_opened", tenant=admission.tenant)
             await client.run()
-    except Limited as limited:
-        raise _Over(Close.FULL, str(limited)) from None
+    except RetryAfter as limited:
+        raise _CloseConnection(CloseCode.FULL, str(limited)) from None
 
 
-async def _greeted(websocket: WebSocket, house: House) -> tuple[Hello, Admission]:
-    """Take the first message, and what its token says.  Raises _Over."""
+async def _receive_hello(websocket: WebSocket, house: SessionRegistry) -> tuple[Hello, TokenClaims]:
+    """Return the first message and the claims of its token.  Raises _CloseConnection."""
     try:
         await websocket.accept()
-        async with house.door(seconds=messages.HELLO_SECONDS):
+        async with house.unauthenticated_slot(seconds=messages.HELLO_SECONDS):
             first = await websocket.receive()
     except TimeoutError:
         late = f"no token in time: send it at once, within {messages.HELLO_SECONDS:g} s"
-        raise _Over(Close.SILENT, late) from None
+        raise _CloseConnection(CloseCode.SILENT, late) from None
     if first["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(first["code"])
     try:
         if first.get("text") is None:
-            raise MalformedRequest('the first message is text: {"token": "…"}')
-        hello = messages.hello(first["text"])
+            raise MalformedRequest('the first message must be text: {"token": "…"}')
+        hello = messages.parse_hello(first["text"])
         return hello, house.admit(hello.token)
     except Unauthorized as error:
-        raise _Over(Close.UNAUTHORIZED, str(error)) from None
+        raise _CloseConnection(CloseCode.UNAUTHORIZED, str(error)) from None
     except Rejected as error:
-        raise _Over(Close.UNREADABLE, str(error)) from None
+        raise _CloseConnection(CloseCode.UNREADABLE, str(error)) from None
 
 
-async def _close(websocket: WebSocket, code: Close, reason: str) -> None:
-    # What a client wrote may hold half a character, which UTF-8 has no bytes for.
+async def _close(websocket: WebSocket, code: CloseCode, reason: str) -> None:
+    # A client's text may hold a lone surrogate, which UTF-8 cannot encode.
     short = reason.encode(errors="replace")[:_REASON_BYTES].decode(errors="ignore")
-    with suppress(RuntimeError, WebSocketDisconnect):  # it has gone already
+    with suppress(RuntimeError, WebSocketDisconnect):  # the client has left already
         await websocket.close(code, short)
 
 
 class _Client:
-    """One client that has been let in."""
+    """One authenticated client."""
 
     def __init__(
         self,
         websocket: WebSocket,
-        house: House,
-        film: Film,
+        house: SessionRegistry,
+        film: FramePipeline,
         hello: Hello,
         backdrop: Backdrop,
     ) -> None:
@@ -118,21 +118,23 @@ class _Client:
         self._max_side_px = hello.max_side_px
         self._rate = hello.rate
         self._backdrop = backdrop
-        self._newest = Newest()
+        self._newest = LatestSlot()
         self._shutter = Shutter()
-        # Both tasks send, and a frame is two messages.
+        # Both tasks send, and a frame is two messages that must not be separated.
         self._sending = asyncio.Lock()
 
     async def run(self) -> None:
-        """Serve until the client leaves, or raise _Over."""
-        await self._send(messages.ready(self._backdrop.asked, max_side_px=self._max_side_px))
+        """Serve until the client leaves.  Raises _CloseConnection."""
+        await self._send(messages.format_ready(self._backdrop.asked, max_side_px=self._max_side_px))
         both = [asyncio.create_task(self._hear()), asyncio.create_task(self._show())]
         try:
             done, _ = await asyncio.wait(
                 both, timeout=messages.SESSION_SECONDS, return_when=asyncio.FIRST_COMPLETED
             )
             if not done:
-                raise _Over(Close.OVER, "an hour is over; POST /v1/live and connect again")
+                raise _CloseConnection(
+                    CloseCode.OVER, "an hour is over; POST /v1/live and connect again"
+                )
             for task in done:
                 task.result()
         finally:
@@ -141,7 +143,7 @@ class _Client:
             await asyncio.gather(*both, return_exceptions=True)
 
     async def _hear(self) -> None:
-        """Take messages until the client leaves; of its frames the newest waits."""
+        """Receive messages until the client leaves; only its newest frame waits."""
         is_picture_next = False
         while True:
             message = await self._websocket.receive()
@@ -152,82 +154,84 @@ class _Client:
                 if message.get("text") is not None:
                     is_picture_next = await self._change(message["text"])
                 elif was_picture_next:
-                    await self._stand_before(message["bytes"])
+                    await self._set_background_picture(message["bytes"])
                 else:
                     self._take(message["bytes"])
             except Rejected as error:
-                await self._send(messages.error(error))
+                await self._send(messages.format_error(error))
 
     async def _change(self, text: str) -> bool:
-        """Change the background; return whether the next binary message is a picture for that."""
-        asked = messages.change(text)
-        if asked == messages.FILE:
+        """Change the background; return whether the next binary message is its picture."""
+        asked = messages.parse_change(text)
+        if asked == messages.FILE_BACKGROUND:
             return True
-        await self._put_behind(asked)
+        await self._set_background(asked)
         return False
 
-    async def _stand_before(self, content: bytes) -> None:
-        picture = await self._house.in_thread(frames.picture, content)
-        await self._put_behind(messages.FILE, picture)
+    async def _set_background_picture(self, content: bytes) -> None:
+        picture = await self._house.in_thread(frames.decode_picture, content)
+        await self._set_background(messages.FILE_BACKGROUND, picture)
 
-    async def _put_behind(self, asked: Background, picture: Srgb8 | None = None) -> None:
+    async def _set_background(self, asked: Background, picture: Srgb8 | None = None) -> None:
         self._backdrop = _backdrop(asked, picture)
-        await self._send(messages.backdrop(asked))
+        await self._send(messages.format_backdrop(asked))
 
     def _take(self, message: bytes) -> None:
-        number, content = messages.parted(message)
+        number, content = messages.split_frame(message)
         now = asyncio.get_running_loop().time()
-        # A recording comes as fast as it is processed; its seconds are those of its frames.
+        # A recording is sent as fast as it is processed, so its times come from the frame numbers.
         filmed_at = now if self._rate is None else number / self._rate
-        if self._newest.put(Arrived(number, content, now, filmed_at)):
+        if self._newest.put(ReceivedFrame(number, content, now, filmed_at)):
             self._house.measures.frames[FrameOutcome.DROPPED] += 1
 
     async def _show(self) -> None:
-        """Answer frames, one after the other.  Raises _Over when none comes any more."""
+        """Answer frames, one after another.  Raises _CloseConnection when no more come."""
         before: float | None = None
         while True:
             try:
                 async with asyncio.timeout(messages.IDLE_SECONDS):
                     arrived = await self._newest.take()
             except TimeoutError:
-                idle = f"no frame for {messages.IDLE_SECONDS:g} s; connect again when there are"
-                raise _Over(Close.SILENT, idle) from None
+                idle = f"no frame for {messages.IDLE_SECONDS:g} s; connect again to send frames"
+                raise _CloseConnection(CloseCode.SILENT, idle) from None
             try:
-                seconds = _LONGEST_STEP_SECONDS if before is None else arrived.filmed_at - before
+                seconds = _MAX_STEP_SECONDS if before is None else arrived.filmed_at - before
                 await self._answer(arrived, seconds=seconds)
-            except Unusable as error:
+            except UnusablePhoto as error:
                 self._house.measures.frames[FrameOutcome.REFUSED] += 1
-                await self._send(messages.error(error, number=arrived.number))
+                await self._send(messages.format_error(error, number=arrived.number))
             before = arrived.filmed_at
 
-    async def _answer(self, arrived: Arrived, *, seconds: float) -> None:
+    async def _answer(self, arrived: ReceivedFrame, *, seconds: float) -> None:
         in_thread, film = self._house.in_thread, self._film
-        # What is asked for meanwhile stands behind the next frame.
+        # A background that is requested from now on applies to the next frame.
         backdrop = self._backdrop
-        shot = await in_thread(films.shot, arrived.content, max_side_px=self._max_side_px)
+        shot = await in_thread(films.prepare_frame, arrived.content, max_side_px=self._max_side_px)
         matte, seen = await asyncio.gather(
             in_thread(film.cut_out, shot), in_thread(film.look, shot)
         )
-        developed = await in_thread(film.develop, shot, matte, seen, backdrop, seconds=seconds)
+        developed = await in_thread(film.render_frame, shot, matte, seen, backdrop, seconds=seconds)
         choice = developed.choice
         if choice is not None:
-            chosen = messages.backdrop(backdrop.asked, name=choice.name, reason=choice.reason)
+            chosen = messages.format_backdrop(
+                backdrop.asked, name=choice.name, reason=choice.reason
+            )
             await self._send(chosen)
         await self._send_frame(arrived, developed)
         faces, smiles = developed.seen.faces.faces, developed.seen.smiles
-        look = look_of(faces, smiles.smiles, smiles.eyes)
+        look = summarize_frame(faces, smiles.smiles, smiles.eyes)
         best = self._shutter.observe(arrived.number, look, at=arrived.filmed_at)
         if best is not None:
-            await self._send(messages.shutter(best.number, score=best.smile))
+            await self._send(messages.format_shutter(best.number, score=best.smile))
 
-    async def _send_frame(self, arrived: Arrived, developed: Developed) -> None:
-        taken = asyncio.get_running_loop().time() - arrived.at
-        told = messages.frame(
-            arrived.number, developed, milliseconds=taken * 1e3, dropped=self._newest.dropped
+    async def _send_frame(self, arrived: ReceivedFrame, developed: RenderedFrame) -> None:
+        elapsed = asyncio.get_running_loop().time() - arrived.at
+        text = messages.format_frame(
+            arrived.number, developed, milliseconds=elapsed * 1e3, dropped=self._newest.dropped
         )
         async with self._sending:
-            await self._websocket.send_text(told)
-            await self._websocket.send_bytes(messages.joined(arrived.number, developed.content))
+            await self._websocket.send_text(text)
+            await self._websocket.send_bytes(messages.join_frame(arrived.number, developed.content))
         self._house.measures.shown(asyncio.get_running_loop().time() - arrived.at)
 
     async def _send(self, message: str) -> None:

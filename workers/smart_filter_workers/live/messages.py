@@ -1,4 +1,4 @@
-"""Messages: what clients and a live worker say to each other (docs/live.md)."""
+"""Parse and format the messages between clients and a live worker (docs/live.md)."""
 
 import json
 import struct
@@ -11,24 +11,24 @@ from smart_filter_shared.errors import Error, FieldError, InvalidRecipe, Malform
 from smart_filter_shared.live import backgrounds
 from smart_filter_shared.recipe import Background, BackgroundKind
 from smart_filter_workers.live import frames
-from smart_filter_workers.live.film import Developed
+from smart_filter_workers.live.pipeline import RenderedFrame
 
 HELLO_SECONDS: Final = 5.0
 IDLE_SECONDS: Final = 30.0
 SESSION_SECONDS: Final = 3600.0
-# Of any message that is text.  The longest is a first one: a token, and 480 characters of keywords,
-# each written as \ud83d\ude00 or alike.
+# Limit of a text message.  The longest is a first one: a token, and 480 characters of keywords,
+# each written as an escape such as \ud83d\ude00.
 MAX_TEXT_CHARACTERS: Final = 16_384
-FILE: Final = Background(BackgroundKind.FILE)
+FILE_BACKGROUND: Final = Background(BackgroundKind.FILE)
 
-_NUMBER: Final = struct.Struct(">I")
-_LEAST_SIDE_PX: Final = 64
-# Frames a second: what slow motion is recorded at.
-_FASTEST: Final = 240
+_FRAME_NUMBER: Final = struct.Struct(">I")
+_MIN_SIDE_PX: Final = 64
+# Frames a second: the rate of slow-motion recordings.
+_MAX_FRAME_RATE: Final = 240
 
 
-class Close(IntEnum):
-    """Why a worker ends a connection.  Source: RFC 6455, 7.4; from 4000 on our own."""
+class CloseCode(IntEnum):
+    """Why a worker closes a connection.  Source: RFC 6455, 7.4; codes from 4000 on are our own."""
 
     DEFECT = 1011
     UNREADABLE = 4400
@@ -42,8 +42,8 @@ class Close(IntEnum):
 class Hello:
     """The first message.
 
-    background: None where it names none; max_side_px: of its frames; rate: frames a second of a
-    film that was recorded, None of one that is filmed now.
+    background: None if it names none; max_side_px: of its frames; rate: frames a second of a
+    recording, None for a live camera.
     """
 
     token: str
@@ -52,60 +52,61 @@ class Hello:
     rate: float | None
 
 
-def hello(text: str) -> Hello:
-    """Read the first message.  Raises MalformedRequest, InvalidRecipe."""
-    said = _read(text, known={"token", "background", "max_side", "rate"})
-    token, side = said.get("token"), said.get("max_side", frames.MAX_SIDE_PX)
+def parse_hello(text: str) -> Hello:
+    """Parse the first message.  Raises MalformedRequest, InvalidRecipe."""
+    fields = _read(text, known={"token", "background", "max_side", "rate"})
+    token, side = fields.get("token"), fields.get("max_side", frames.MAX_SIDE_PX)
     if not isinstance(token, str):
         raise MalformedRequest('the first message is {"token": "…"}', pointer="/token")
-    # bool is an int for Python.
-    if type(side) is not int or not _LEAST_SIDE_PX <= side <= frames.MAX_SIDE_PX:
+    # `type`, because bool is a subclass of int.
+    if type(side) is not int or not _MIN_SIDE_PX <= side <= frames.MAX_SIDE_PX:
         raise MalformedRequest(
-            f"max_side is a whole number from {_LEAST_SIDE_PX} to {frames.MAX_SIDE_PX}",
+            f"max_side must be a whole number from {_MIN_SIDE_PX} to {frames.MAX_SIDE_PX}",
             pointer="/max_side",
         )
-    rate = said.get("rate")
-    if rate is not None and (type(rate) not in (int, float) or not 1 <= rate <= _FASTEST):
+    rate = fields.get("rate")
+    if rate is not None and (type(rate) not in (int, float) or not 1 <= rate <= _MAX_FRAME_RATE):
         raise MalformedRequest(
-            f"rate is the recorded frames a second, from 1 to {_FASTEST}", pointer="/rate"
+            f"rate must be the frames a second of a recording, from 1 to {_MAX_FRAME_RATE}",
+            pointer="/rate",
         )
-    asked = _background(said["background"]) if "background" in said else None
+    asked = _background(fields["background"]) if "background" in fields else None
     return Hello(token, asked, side, rate)
 
 
-def change(text: str) -> Background:
-    """Read which background a client wants now; `FILE`: what its next binary message holds.
+def parse_change(text: str) -> Background:
+    """Parse a request for a background; FILE_BACKGROUND: the next binary message holds it.
 
     Raises MalformedRequest, InvalidRecipe.
     """
-    said = _read(text, known={"background", "background_file"})
-    if len(said) != 1 or said.get("background_file", True) is not True:
+    fields = _read(text, known={"background", "background_file"})
+    if len(fields) != 1 or fields.get("background_file", True) is not True:
         raise MalformedRequest('send {"background": "…"} or {"background_file": true}')
-    return FILE if "background_file" in said else _background(said["background"])
+    return FILE_BACKGROUND if "background_file" in fields else _background(fields["background"])
 
 
-def background(text: str) -> Background:
-    """Read a background.  Raises InvalidRecipe."""
+def parse_background(text: str) -> Background:
+    """Parse a background.  Raises InvalidRecipe."""
     try:
         return backgrounds.read(text)
     except ValueError as error:
         raise InvalidRecipe([FieldError("/background", str(error))]) from None
 
 
-def parted(message: bytes) -> tuple[int, bytes]:
+def split_frame(message: bytes) -> tuple[int, bytes]:
     """Return a frame's number and its file.  Raises MalformedRequest."""
-    if len(message) <= _NUMBER.size:
+    if len(message) <= _FRAME_NUMBER.size:
         raise MalformedRequest("a frame is 4 bytes, its number, and then a JPEG or WebP")
-    (number,) = _NUMBER.unpack_from(message)
-    return number, message[_NUMBER.size :]
+    (number,) = _FRAME_NUMBER.unpack_from(message)
+    return number, message[_FRAME_NUMBER.size :]
 
 
-def joined(number: int, content: bytes) -> bytes:
-    """Return a frame as it is sent: its number, then the file."""
-    return _NUMBER.pack(number) + content
+def join_frame(number: int, content: bytes) -> bytes:
+    """Return the message of a frame: its number, then the file."""
+    return _FRAME_NUMBER.pack(number) + content
 
 
-def ready(background: Background, *, max_side_px: int) -> str:
+def format_ready(background: Background, *, max_side_px: int) -> str:
     """Return the worker's first message."""
     limits = {
         "max_side": max_side_px,
@@ -115,11 +116,13 @@ def ready(background: Background, *, max_side_px: int) -> str:
         "idle_seconds": IDLE_SECONDS,
         "session_seconds": SESSION_SECONDS,
     }
-    return _written({"type": "ready", "background": str(background), "limits": limits})
+    return _to_json({"type": "ready", "background": str(background), "limits": limits})
 
 
-def frame(number: int, developed: Developed, *, milliseconds: float, dropped: int) -> str:
-    """Return what was seen in a frame."""
+def format_frame(
+    number: int, developed: RenderedFrame, *, milliseconds: float, dropped: int
+) -> str:
+    """Return the message about the content of a frame."""
     seen = developed.seen
     faces = [
         {
@@ -132,7 +135,7 @@ def frame(number: int, developed: Developed, *, milliseconds: float, dropped: in
             seen.faces.faces, seen.smiles.smiles, seen.smiles.eyes, strict=True
         )
     ]
-    return _written(
+    return _to_json(
         {
             "type": "frame",
             "frame": number,
@@ -147,44 +150,46 @@ def frame(number: int, developed: Developed, *, milliseconds: float, dropped: in
     )
 
 
-def backdrop(asked: Background, *, name: str | None = None, reason: str | None = None) -> str:
-    """Return which background stands behind people from now on."""
-    said = {"type": "background", "background": str(asked), "name": name, "reason": reason}
-    return _written(said)
+def format_backdrop(
+    asked: Background, *, name: str | None = None, reason: str | None = None
+) -> str:
+    """Return the message about the background that is used from now on."""
+    fields = {"type": "background", "background": str(asked), "name": name, "reason": reason}
+    return _to_json(fields)
 
 
-def shutter(number: int, *, score: float) -> str:
-    """Return which frame was the best of a moment."""
-    return _written({"type": "shutter", "frame": number, "score": round(score, 4)})
+def format_shutter(number: int, *, score: float) -> str:
+    """Return the message about the best frame of a moment."""
+    return _to_json({"type": "shutter", "frame": number, "score": round(score, 4)})
 
 
-def error(error: Error, *, number: int | None = None) -> str:
-    """Return what could not be done, and what to do."""
-    said: dict[str, object] = {"type": "error", "code": error.code, "detail": str(error)}
-    return _written(said if number is None else {**said, "frame": number})
+def format_error(error: Error, *, number: int | None = None) -> str:
+    """Return the message about an error."""
+    fields: dict[str, object] = {"type": "error", "code": error.code, "detail": str(error)}
+    return _to_json(fields if number is None else {**fields, "frame": number})
 
 
-def _background(said: object) -> Background:
-    if not isinstance(said, str):
+def _background(value: object) -> Background:
+    if not isinstance(value, str):
         raise InvalidRecipe([FieldError("/background", "a background is text, such as auto")])
-    return background(said)
+    return parse_background(value)
 
 
-def _read(text: str, *, known: set[str]) -> Mapping[str, Any]:  # whatever JSON can say
+def _read(text: str, *, known: set[str]) -> Mapping[str, Any]:  # JSON holds any type
     if len(text) > MAX_TEXT_CHARACTERS:
         raise MalformedRequest(f"a message has at most {MAX_TEXT_CHARACTERS} characters")
     try:
-        said = json.loads(text)
+        document = json.loads(text)
     except (ValueError, RecursionError):
-        raise MalformedRequest("a message is JSON, or a frame in a binary message") from None
-    if not isinstance(said, dict):
-        raise MalformedRequest("a message is a JSON object")
-    unknown = sorted(set(said) - known)
+        raise MalformedRequest("a message must be JSON, or a binary frame") from None
+    if not isinstance(document, dict):
+        raise MalformedRequest("a message must be a JSON object")
+    unknown = sorted(set(document) - known)
     if unknown:
-        told = ", ".join(map(ascii, unknown))[:100]
-        raise MalformedRequest(f"{told}: here a message has {', '.join(sorted(known))}")
-    return said
+        names = ", ".join(map(ascii, unknown))[:100]
+        raise MalformedRequest(f"{names}: unknown here; known: {', '.join(sorted(known))}")
+    return document
 
 
-def _written(said: Mapping[str, object]) -> str:
-    return json.dumps(said, separators=(",", ":"))
+def _to_json(fields: Mapping[str, object]) -> str:
+    return json.dumps(fields, separators=(",", ":"))

@@ -1,4 +1,4 @@
-"""The process `smart-filter live-worker`: from settings to a server, until told to stop."""
+"""The process `smart-filter live-worker`: serves live video until it is stopped."""
 
 import signal
 import socket
@@ -9,18 +9,19 @@ from typing import Final
 
 import uvicorn
 
+from smart_filter_shared.config.settings import LiveSettings
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.live.tokens import Tokens
-from smart_filter_shared.settings import LiveSettings
 from smart_filter_shared.telemetry.logs import logger
-from smart_filter_workers import memory, native_threads
-from smart_filter_workers.live import app, frames, sight
-from smart_filter_workers.live.house import House
+from smart_filter_workers.live import app, frames, models
+from smart_filter_workers.live.session_registry import SessionRegistry
+from smart_filter_workers.system import memory
+from smart_filter_workers.system import threads as system_threads
 
-# Who answers no ping, or reads nothing, for so long is not there any more.
-_SILENT_SECONDS: Final = 20
-_LAST_ANSWERS_SECONDS: Final = 5
-_WAITING: Final = 64
+# A client that answers no ping, or reads nothing, for this long has gone.
+_PING_TIMEOUT_SECONDS: Final = 20
+_SHUTDOWN_SECONDS: Final = 5
+_LISTEN_BACKLOG: Final = 64
 
 _log = logger("live")
 
@@ -33,49 +34,49 @@ def serve(
     listening: socket.socket,
     threads: int,
 ) -> None:
-    """Serve live video until SIGTERM or SIGINT; clients are told by code 1012.
+    """Serve live video until SIGTERM or SIGINT; clients then get close code 1012.
 
     weights: the folder of weights.  research: whether models with research weights may run.
-    listening: where clients come; whoever comes before they are served waits.
+    listening: the socket for clients; early connections wait in its backlog.
     Raises SetupFailed when no secret is set, or weights are missing.
     """
     keys = [key.get_secret_value() for key in settings.secret]
     if not keys:
         raise SetupFailed(
-            "SMART_FILTER_LIVE_SECRET is not set; set it to what the API has, or use "
-            "`smart-filter up`, which draws one"
+            "SMART_FILTER_LIVE_SECRET is not set; set it to the same value as for the API, or use "
+            "`smart-filter up`, which generates one"
         )
-    memory.return_pictures()
-    native_threads.one_per_call()
-    sight.check(weights)
-    house = House(
+    memory.configure_malloc()
+    system_threads.limit_native_threads()
+    models.check_weights(weights)
+    house = SessionRegistry(
         Tokens(keys),
-        partial(sight.load, weights, research=research),
+        partial(models.load, weights, research=research),
         threads=threads,
         most=settings.connections,
         most_each=settings.connections_each,
     )
     config = uvicorn.Config(
-        app.create(house),
+        app.create_app(house),
         access_log=False,
-        log_config=None,  # as everything else is logged
+        log_config=None,  # the service's own log settings apply
         log_level="warning",
         server_header=False,
-        # It stops reading while a message waits to be taken.
+        # This implementation stops reading while a received message waits.
         ws="websockets-sansio",
         ws_max_size=frames.MAX_PICTURE_BYTES,
-        ws_ping_interval=_SILENT_SECONDS,
-        ws_ping_timeout=_SILENT_SECONDS,
-        ws_per_message_deflate=False,  # pictures are packed already
-        timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,
+        ws_ping_interval=_PING_TIMEOUT_SECONDS,
+        ws_ping_timeout=_PING_TIMEOUT_SECONDS,
+        ws_per_message_deflate=False,  # pictures are already compressed
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
     )
-    # Accepted sockets inherit it: who leaves unread what was sent is cut off by the kernel,
-    # however little is sent. Source: tcp(7).
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENT_SECONDS * 1000)
-    # When uvicorn has stopped it raises the signal again.
+    # Accepted sockets inherit this option: the kernel cuts off a client that does not read what
+    # was sent, however little that is. Source: tcp(7).
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _PING_TIMEOUT_SECONDS * 1000)
+    # uvicorn raises the signal again after it has stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     host, port = listening.getsockname()[:2]
-    _log.info("live worker ready", host=host, port=port, threads=threads)
+    _log.info("live_worker_ready", host=host, port=port, threads=threads)
     try:
         uvicorn.Server(config).run(sockets=[listening])
     finally:
@@ -83,12 +84,12 @@ def serve(
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket on which clients may come.  Raises SetupFailed."""
+    """Return a listening socket for clients.  Raises SetupFailed."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=_WAITING)
+        return socket.create_server((host, port), family=family, backlog=_LISTEN_BACKLOG)
     except OSError as error:
         raise SetupFailed(
-            f"port {port} of {host} cannot be had ({error.strerror}): choose others with --host"
+            f"port {port} of {host} is not available ({error.strerror}): choose others with --host"
             " and --port"
         ) from error

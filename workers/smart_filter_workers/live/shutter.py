@@ -1,12 +1,12 @@
-"""The smile shutter: the best frame of each moment in which everybody smiles with open eyes.
+"""The smile shutter: the best frame of each moment in which all people smile with open eyes.
 
-A state machine over frames, which knows nothing of pictures. A **moment** begins with the first
-frame in which everybody smiles enough with open eyes. Those of its frames that are about as good
-as the best make its peak, and the one in the middle of that is told, once: models that are sure
-of a smile say little of how it grows and fades, but that is alike on both sides. It is told when
-the moment is over, because people smile clearly less or close their eyes for longer than a
-blink, or when the peak has lasted, because they hold their smile. Then the shutter rests
-until somebody has stopped smiling, for longer than a slip of the models lasts.
+A state machine over frame summaries, without pictures. A **moment** begins with the first frame in
+which all people smile enough with open eyes. Its frames that are about as good as the best form
+its peak, and the middle frame of the peak is reported, once: the scores of confident models hardly
+show how a smile grows and fades, but both sides look alike. The frame is reported when the moment
+is over, because someone smiles clearly less or closes their eyes for longer than a blink, or when
+the peak has lasted long enough. After that the shutter rests until someone has stopped smiling for
+longer than a single error of the models.
 """
 
 from collections.abc import Sequence
@@ -17,27 +17,27 @@ from typing import Final
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_workers.results import Eyes, Face, Smile
 
-# So much of a peak is enough to tell its middle.
-HELD_SECONDS: Final = 1.0
-# A moment is over when for so long nobody could have been taken. A blink lasts 0.1 to 0.4 s.
+# A peak this long is enough to find its middle.
+PEAK_SECONDS: Final = 1.0
+# A moment is over after this long without a suitable frame. A blink lasts 0.1 to 0.4 s.
 OVER_SECONDS: Final = 0.45
-# And the shutter is ready again when somebody has not smiled for so long.
+# The shutter is ready again when someone has not smiled for this long.
 SERIOUS_SECONDS: Final = 0.3
-# Scores that differ by less are alike: cameras' noise alone moves them so much.
-ALIKE: Final = 0.05
-# Of the score at the peak: who smiles so much less has stopped smiling at the camera.
-FALLEN_TO: Final = 0.75
+# Scores that differ by less count as equal: camera noise alone moves them this far.
+SAME_SCORE_WITHIN: Final = 0.05
+# Share of the peak's score below which people have stopped smiling at the camera.
+STOPPED_SMILING_SHARE: Final = 0.75
 # Faces less than half as wide as the largest are passers-by, as for printability.
-COUNTS_FROM: Final = 0.5
-_SMILING: Final = frozenset({SmileLevel.MODERATE, SmileLevel.HUGE})
+MIN_FACE_SHARE: Final = 0.5
+_SMILING_LEVELS: Final = frozenset({SmileLevel.MODERATE, SmileLevel.HUGE})
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What a frame shows of everybody who counts.
+class FrameSummary:
+    """The faces of a frame, without passers-by, in summary.
 
-    smile: the score of whoever smiles least, 0..1, 0 without a face.  smiling: whether
-    everybody smiles enough; eyes_open: whether everybody's eyes are open.
+    smile: the lowest smile score, 0..1, 0 without a face.  smiling: whether all people smile
+    enough; eyes_open: whether the eyes of all are open.
     """
 
     smile: float
@@ -46,8 +46,8 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """A frame in which everybody smiles: its number, when it was, in seconds, its smile, 0..1."""
+class SmilingFrame:
+    """A frame in which all people smile: its number, its time in seconds, its smile, 0..1."""
 
     number: int
     at: float
@@ -61,47 +61,47 @@ class _State(Enum):
 
 
 class Shutter:
-    """Tells the best frame of each moment; frames come in the order of their time."""
+    """Finds the best frame of each moment; frames must come in the order of their times."""
 
     def __init__(self) -> None:
         self._state = _State.READY
-        # Of a moment the frames that are about as good as its best, in order.
-        self._peak: list[Taken] = []
-        # Since when nobody could be taken, or somebody was serious; None: not now.
+        # The frames of a moment that are about as good as its best, in order.
+        self._peak: list[SmilingFrame] = []
+        # Since when no frame was suitable, or someone was serious; None: not now.
         self._since: float | None = None
 
-    def observe(self, number: int, look: Look, *, at: float) -> Taken | None:
-        """Take note of a frame; return the best of a moment when its turn has come.
+    def observe(self, number: int, look: FrameSummary, *, at: float) -> SmilingFrame | None:
+        """Add a frame; return the best frame of a moment when the moment is over.
 
-        at: when the frame was, in seconds of any clock.
+        at: the time of the frame, in seconds of any clock.
         """
         if self._state == _State.RESTING:
             self._rest(look, at)
         if look.smiling and look.eyes_open and self._state != _State.RESTING:
             self._state = _State.MOMENT
-            self._take(Taken(number, at, look.smile))
+            self._take(SmilingFrame(number, at, look.smile))
         if self._state != _State.MOMENT:
             return None
-        return self._told() if self._is_over(look, at) else None
+        return self._finish_moment() if self._is_over(look, at) else None
 
-    def _rest(self, look: Look, at: float) -> None:
+    def _rest(self, look: FrameSummary, at: float) -> None:
         if look.smiling:
             self._since = None
         elif self._has_lasted(SERIOUS_SECONDS, at):
             self._state, self._since = _State.READY, None
 
-    def _take(self, taken: Taken) -> None:
-        least = max(one.smile for one in [*self._peak, taken]) - ALIKE
-        self._peak = [one for one in [*self._peak, taken] if one.smile >= least]
+    def _take(self, frame: SmilingFrame) -> None:
+        least = max(one.smile for one in [*self._peak, frame]) - SAME_SCORE_WITHIN
+        self._peak = [one for one in [*self._peak, frame] if one.smile >= least]
 
-    def _is_over(self, look: Look, at: float) -> bool:
+    def _is_over(self, look: FrameSummary, at: float) -> bool:
         smile = max(one.smile for one in self._peak)
-        if look.smiling and look.eyes_open and look.smile >= FALLEN_TO * smile:
+        if look.smiling and look.eyes_open and look.smile >= STOPPED_SMILING_SHARE * smile:
             self._since = None
-            return at - self._peak[0].at >= HELD_SECONDS
+            return at - self._peak[0].at >= PEAK_SECONDS
         return self._has_lasted(OVER_SECONDS, at)
 
-    def _told(self) -> Taken:
+    def _finish_moment(self) -> SmilingFrame:
         middle = (self._peak[0].at + self._peak[-1].at) / 2
         best = min(self._peak, key=lambda one: abs(one.at - middle))
         self._state, self._peak, self._since = _State.RESTING, [], None
@@ -113,25 +113,27 @@ class Shutter:
         return at - self._since >= seconds
 
 
-def look_of(faces: Sequence[Face], smiles: Sequence[Smile], eyes: Sequence[Eyes]) -> Look:
-    """Return what a frame shows of everybody who counts; all three in the same order.
+def summarize_frame(
+    faces: Sequence[Face], smiles: Sequence[Smile], eyes: Sequence[Eyes]
+) -> FrameSummary:
+    """Return the summary of a frame's faces; all three arguments are in the same order.
 
-    Eyes of a face are open when one is known to be, and none is known to be shut: of a head that
-    is turned one is hidden.
+    The eyes of a face count as open if at least one is known to be open and none is known to be
+    closed: a turned head hides one eye.
     """
     widest = max((face.box[2] for face in faces), default=0.0)
     counted = [
         (smile, eye)
         for face, smile, eye in zip(faces, smiles, eyes, strict=True)
-        if face.box[2] >= COUNTS_FROM * widest
+        if face.box[2] >= MIN_FACE_SHARE * widest
     ]
-    return Look(
+    return FrameSummary(
         smile=min((smile.score for smile, _ in counted), default=0.0),
-        smiling=bool(counted) and all(smile.level in _SMILING for smile, _ in counted),
-        eyes_open=bool(counted) and all(_are_open(eye) for _, eye in counted),
+        smiling=bool(counted) and all(smile.level in _SMILING_LEVELS for smile, _ in counted),
+        eyes_open=bool(counted) and all(_has_open_eyes(eye) for _, eye in counted),
     )
 
 
-def _are_open(eyes: Eyes) -> bool:
+def _has_open_eyes(eyes: Eyes) -> bool:
     known = {eyes.left_open, eyes.right_open}
     return True in known and False not in known

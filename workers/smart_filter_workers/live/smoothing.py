@@ -1,12 +1,12 @@
-"""Smoothing: a matte that keeps still where the picture does, and moves at once where it moves.
+"""Smooth a matte over time: it is still where the picture is still, and moves where it moves.
 
-Networks and colour lines that see each frame anew change their mind along the edge from frame to
-frame, with the camera's noise, and the edge flickers. What they said lately is held against
-that: each pixel's coverage is a mean over time that forgets fast where the picture changes and
-slowly where it does not. Change is measured against a picture that is remembered in the same
-way, so that a slow movement adds up until it shows, and what is remembered of coverage and of
-picture is of one moment. It is the finished matte that is smoothed: smoothing what the network
-said took away 2 % of the flicker, and this seven eighths (docs/measurements.md).
+Networks and color lines that see only single frames give slightly different edges from frame to
+frame, with the camera's noise, and the edge flickers. Therefore each pixel's coverage is a mean
+over time that forgets fast where the picture changes and slowly where it does not. Change is
+measured against a picture that is averaged in the same way, so that a slow movement adds up until
+it shows, and the averages of coverage and picture belong to the same moment. The finished matte is
+smoothed: smoothing the output of the network took away 2 % of the flicker, this takes away seven
+eighths (docs/measurements.md).
 """
 
 from typing import Final
@@ -19,29 +19,29 @@ from smart_filter_workers.results import Matte8, Srgb8
 
 Floats = NDArray[np.float32]
 
-# How long a still pixel's coverage is remembered.
+# Time constant of the mean for a still pixel.
 REMEMBERED_SECONDS: Final = 0.4
-# Change is looked for where one pixel is the mean of so many a side: a camera's noise averages out.
+# Side of the cells in which change is measured: their mean removes camera noise.
 CELL_PX: Final = 4
-# Levels, of 255, of the most changed of red, green and blue: noise below, movement above.
+# Levels of 255, for the most changed of red, green and blue: noise below, movement above.
 STILL_BELOW: Final = 5.0
 MOVES_ABOVE: Final = 12.0
-# What moves is surrounded by what it lays bare and covers, so many cells around it.
+# Cells around a moving cell that also count as moving: movement uncovers and covers them.
 REACH_CELLS: Final = 2
 
 
-class Smoothing:
+class MatteSmoother:
     """The matte of one connection over time; for one thread at a time."""
 
     def __init__(self) -> None:
         self._coverage: Floats | None = None
         self._picture: Floats | None = None
 
-    def smoothed(self, matte: Matte8, srgb: Srgb8, *, seconds: float) -> Matte8:
-        """Return the matte of a frame, (H, W) uint8, as it is to be shown.
+    def smooth(self, matte: Matte8, srgb: Srgb8, *, seconds: float) -> Matte8:
+        """Return the smoothed matte of a frame, (H, W) uint8.
 
-        matte: (H, W) uint8, as it was seen; srgb: (H, W, 3) uint8, the frame.
-        seconds: how long after the frame before it came.
+        matte: (H, W) uint8, of this frame alone; srgb: (H, W, 3) uint8, the frame.
+        seconds: the time since the previous frame.
         """
         picture = _small(srgb)
         coverage, before = self._coverage, self._picture
@@ -56,7 +56,7 @@ class Smoothing:
 
 
 def _share(picture: Floats, before: Floats, *, seconds: float) -> Floats:
-    """Return how much of what is new counts, (h, w) float32, 0..1."""
+    """Return the weight of the new frame in each cell, (h, w) float32, 0..1."""
     change = cv2.absdiff(picture, before).max(axis=2)
     moves = np.clip((change - STILL_BELOW) / (MOVES_ABOVE - STILL_BELOW), 0, 1)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * REACH_CELLS + 1,) * 2)

@@ -1,1 +1,1 @@
-"""Networks that several stages run; they lie below the stages and know none of them."""
+"""Networks shared by several stages; this package does not depend on the stages."""

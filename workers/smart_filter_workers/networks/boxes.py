@@ -1,4 +1,4 @@
-"""Boxes: how large one is, and how much it overlaps others."""
+"""Boxes: size and overlap."""
 
 import math
 from typing import TypeAlias
@@ -12,7 +12,7 @@ Floats = NDArray[np.float32]
 Box: TypeAlias = tuple[float, float, float, float]
 
 
-def overlaps(box: Box | Floats, boxes: Floats) -> Floats:
+def box_iou(box: Box | Floats, boxes: Floats) -> Floats:
     """Return (N,) float32, 0..1: the intersection over union of a box and each of `boxes`.
 
     box: (4,); boxes: (N, 4) float32; left, top, right, bottom.  Empty boxes overlap nothing.
@@ -22,10 +22,10 @@ def overlaps(box: Box | Floats, boxes: Floats) -> Floats:
     shared = np.prod(np.maximum(end - start, 0), axis=1)
     areas = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
     own = max(0.0, float(box[2] - box[0])) * max(0.0, float(box[3] - box[1]))
-    # A millionth of a pixel keeps two empty boxes from dividing by nothing.
+    # The lower bound, a millionth of a pixel, avoids dividing by 0 for two empty boxes.
     return np.asarray(shared / np.maximum(areas + own - shared, 1e-6), dtype=np.float32)
 
 
-def size(box: Box) -> float:
-    """Return the side in pixels of the square that is as large as the box."""
+def box_side(box: Box) -> float:
+    """Return the side in pixels of the square with the same area as the box."""
     return math.sqrt(max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1]))

@@ -1,4 +1,4 @@
-"""Caffe networks by OpenCV's DNN module that any thread may call: each thread has its own."""
+"""Caffe networks by OpenCV's DNN module, callable from any thread: each thread has its own copy."""
 
 import threading
 from pathlib import Path
@@ -14,8 +14,8 @@ class CaffeNetwork:
     """One network with one input and one output, its files read once.
 
     layers: the .prototxt file; weights: the .caffemodel file.
-    A network keeps its input and its layers' outputs between calls and must not be shared.
-    Raises cv2.error when the files are no network that OpenCV knows.
+    Such a network keeps its input and its layers' outputs between calls, so it must not be shared.
+    Raises cv2.error when the files are no network that OpenCV supports.
     """
 
     def __init__(self, *, layers: Path, weights: Path) -> None:
@@ -25,7 +25,7 @@ class CaffeNetwork:
         self._network()  # a file that cannot run fails here, not with the first photo
 
     def __call__(self, blob: Floats) -> Floats:
-        """Run the network; blob: (N, C, H, W) float32.  The answer is the caller's to keep."""
+        """Return the network's output for blob, (N, C, H, W) float32.  The array is a new copy."""
         network = self._network()
         network.setInput(blob)
         return np.array(network.forward(), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Haar cascades that any thread may call: each thread gets a classifier of its own.
+"""Haar cascades, callable from any thread: each thread has a classifier of its own.
 
 Source: Viola & Jones 2001, "Rapid object detection using a boosted cascade of simple features";
 Lienhart & Maydt 2002 for the features. The cascade files are those that OpenCV 4 ships.
@@ -17,20 +17,21 @@ from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.networks.boxes import Box
 
 # (H, W) uint8, luma.
-Grey8 = NDArray[np.uint8]
+Gray8 = NDArray[np.uint8]
 
-# Source of the licence and of the data: the head of the files, which say neither photos nor set.
-LICENCE: Final = "Apache-2.0"
-DATA_TERMS: Final = "unknown to us: the files name their authors, not the photos"
+# Source of the license and of the data terms: the head of the files, which name no photos or data
+# set.
+LICENSE: Final = "Apache-2.0"
+DATA_TERMS: Final = "terms unknown: the files name their authors, not the photos"
 
 
 @dataclass(frozen=True, slots=True)
-class Looks:
-    """How a cascade looks through a picture.
+class DetectionOptions:
+    """How a cascade searches a picture.
 
-    scale_factor: how much larger each look is than the one before, above 1.
-    neighbours: how many windows must agree on what is found.
-    least_px: least width and height of what is found.
+    scale_factor: factor from one scale to the next, above 1.
+    neighbours: number of windows that must agree on a detection.
+    least_px: least width and height of a detection.
     """
 
     scale_factor: float
@@ -39,11 +40,11 @@ class Looks:
 
 
 class Cascade:
-    """One cascade of OpenCV's, by its file's name.
+    """One of OpenCV's cascades, by the name of its file.
 
-    A classifier keeps the picture that it looks at: of 40 answers that four threads got
-    from one between them, 28 were wrong.
-    Raises SetupFailed when OpenCV does not bring the file, as its version 5 does not.
+    A classifier keeps its current picture: when four threads shared one, 28 of 40 results were
+    wrong.
+    Raises SetupFailed when OpenCV does not ship the file, as its version 5 does not.
     """
 
     def __init__(self, name: str) -> None:
@@ -53,10 +54,10 @@ class Cascade:
         self._own = threading.local()
         self._classifier()  # a file that cannot be read fails here, not with the first photo
 
-    def __call__(self, grey: Grey8, looks: Looks) -> list[Box]:
-        """Return what is found, as left, top, right and bottom in pixels, from left to right."""
+    def __call__(self, gray: Gray8, looks: DetectionOptions) -> list[Box]:
+        """Return the detections, as left, top, right and bottom in pixels, from left to right."""
         found = self._classifier().detectMultiScale(
-            grey,
+            gray,
             scaleFactor=looks.scale_factor,
             minNeighbors=looks.neighbours,
             minSize=(looks.least_px, looks.least_px),
@@ -76,5 +77,5 @@ class Cascade:
 
 
 def _folder() -> Path:
-    # OpenCV's types do not know of its folder of data.
+    # OpenCV's type stubs lack its folder of data.
     return Path(str(cv2.data.haarcascades))  # type: ignore[attr-defined]

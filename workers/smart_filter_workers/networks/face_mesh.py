@@ -1,8 +1,7 @@
 """Face mesh: 468 points on a face, by LiteRT.
 
-Source: Kartynnik, Ablavatski, Grishchenko & Grundmann 2019, "Real-time facial surface
-geometry from monocular video on mobile GPUs"; the network file is the one that the package
-mediapipe ships.
+Source: Kartynnik, Ablavatski, Grishchenko & Grundmann 2019, "Real-time facial surface geometry from
+monocular video on mobile GPUs"; the network file ships with the package mediapipe.
 """
 
 import math
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_shared.cards import WeightsFile
+from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_workers.networks.litert import LiteRtNetwork
 from smart_filter_workers.networks.squares import Square
 from smart_filter_workers.results import Face, Srgb8
@@ -24,7 +23,7 @@ MESH_WEIGHTS = WeightsFile(
 )
 MESH_SIZE_PX = 192
 MESH_POINTS = 468
-# How much wider than the face the squares are that the network was trained on.
+# Side of the network's input squares, in widths of the face, as in its training.
 FACE_MARGIN = 1.5
 # Outer and inner corner of each eye among the 468 points.
 RIGHT_EYE = (33, 133)
@@ -35,8 +34,8 @@ LEFT_EYE = (263, 362)
 class Mesh:
     """The points of one face.
 
-    points: (468, 2) float32, pixels of the picture; presence: how sure the network is that
-    the square held a face, 0..1.
+    points: (468, 2) float32, pixels of the picture; presence: the network's probability, 0..1, that
+    the square shows a face.
     """
 
     points: Floats
@@ -44,16 +43,16 @@ class Mesh:
 
 
 class FaceMesh:
-    """Puts 468 points on a face; any thread may call it."""
+    """Finds 468 points on a face; any thread may call it."""
 
     def __init__(self, weights: Path) -> None:
         self._network = LiteRtNetwork(weights / MESH_WEIGHTS.name)
 
     def __call__(self, picture: Srgb8, face: Face) -> Mesh:
-        """Find the points of `face`, whose coordinates are pixels of `picture`.
+        """Return the points of `face`, whose coordinates are pixels of `picture`.
 
-        picture: (H, W, 3) uint8 sRGB.  The second pass cuts by the first one's points,
-        because a detector's box is loose and its eyes give a rough angle.
+        picture: (H, W, 3) uint8 sRGB.  A second pass crops by the first one's points, because a
+        detector's box is loose and its eyes give only a rough angle.
         """
         first = self._within(picture, _square_of(face))
         return self._within(picture, square_around(first.points))
@@ -68,10 +67,10 @@ class FaceMesh:
 
 
 class FaceView:
-    """One face in a picture, as several models look at it; its mesh is computed once.
+    """One face in a picture for several models; its mesh is computed once.
 
     picture: (H, W, 3) uint8 sRGB; face: its coordinates are pixels of `picture`.
-    Serves one thread.
+    Not safe for several threads.
     """
 
     def __init__(self, picture: Srgb8, face: Face) -> None:
@@ -80,14 +79,14 @@ class FaceView:
         self._mesh: Mesh | None = None
 
     def mesh(self, network: FaceMesh) -> Mesh:
-        """Return the points of the face, computed by whoever asks first."""
+        """Return the points of the face, computed on the first call."""
         if self._mesh is None:
             self._mesh = network(self.picture, self.face)
         return self._mesh
 
 
 def square_around(points: Floats) -> Square:
-    """Return the square that holds the mesh, upright as its eyes are."""
+    """Return the square that contains the mesh, turned by the line of its eyes."""
     across = points[LEFT_EYE[0]] - points[RIGHT_EYE[0]]
     angle = math.atan2(across[1], across[0])
     along = np.array([math.cos(angle), math.sin(angle)])
@@ -103,7 +102,7 @@ def square_around(points: Floats) -> Square:
 
 
 def square_around_eye(points: Floats, eye: tuple[int, int], *, side: float) -> Square:
-    """Return the square around an eye, as upright as its corners are.
+    """Return the square around an eye, turned by the line of its corners.
 
     points: of a mesh; eye: RIGHT_EYE or LEFT_EYE; side: in lengths of the eye.
     """

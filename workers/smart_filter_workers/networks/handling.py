@@ -1,7 +1,7 @@
-"""How a picture is handed to somebody else's network, and how its answer is read: data, no code.
+"""Handling of a third-party network: its input and output formats, as data, not code.
 
-A network comes with habits: the size of its input, what is taken from its numbers, where its
-matte is. They stand in a manifest or beside an admitted file, and are read here once.
+Each network has its own input size, normalization and place of the matte. A manifest or the entry
+of an admitted file states them, and this module parses them.
 """
 
 from collections.abc import Mapping
@@ -10,22 +10,22 @@ from enum import StrEnum
 from typing import Final, TypeAlias, TypeVar, cast
 
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_workers.admitted import Admitted
+from smart_filter_workers.weights.allowlist import AdmittedFile
 
-LARGEST_SIDE_PX: Final = 4096
-MOST_OUTPUTS: Final = 64
-MOST_CHANNELS: Final = 4096
+MAX_SIDE_PX: Final = 4096
+MAX_OUTPUTS: Final = 64
+MAX_CHANNELS: Final = 4096
 
-# As it stands in a manifest.
-Told: TypeAlias = Mapping[str, object]
-Three: TypeAlias = tuple[float, float, float]
+# Handling as written in a manifest.
+RawHandling: TypeAlias = Mapping[str, object]
+Triple: TypeAlias = tuple[float, float, float]
 Word = TypeVar("Word", bound=StrEnum)
 
 
 class Fit(StrEnum):
-    """How a picture is brought to the input's size.
+    """How a picture is fitted to the input's size.
 
-    CENTRED and CORNER keep its shape and fill what is left, on all sides or right and below.
+    CENTRED and CORNER keep its shape and pad the rest, on all sides or right and below.
     """
 
     STRETCH = "stretch"
@@ -33,22 +33,22 @@ class Fit(StrEnum):
     CORNER = "corner"
 
 
-class Order(StrEnum):
-    """In which order the network wants its colours."""
+class ChannelOrder(StrEnum):
+    """The order of the network's color channels."""
 
     RGB = "rgb"
     BGR = "bgr"
 
 
 class Layout(StrEnum):
-    """Where the channels are in the network's input and answer."""
+    """The place of the channels in the network's input and output."""
 
     NCHW = "nchw"
     NHWC = "nhwc"
 
 
-class Answer(StrEnum):
-    """What the network answers.
+class OutputKind(StrEnum):
+    """The kind of output of the network.
 
     MATTE: a map of the whole picture.  YOLO: boxes with coefficients, and prototypes of masks.
     RTMDET: boxes with scores, labels, and a mask of each at the input's size.
@@ -60,9 +60,9 @@ class Answer(StrEnum):
 
 
 class Activation(StrEnum):
-    """What makes coverage of the network's numbers.
+    """The function that turns the network's values into coverage.
 
-    MINMAX spreads them over 0..1 unless nothing is seen; SOFTMAX compares the channels.
+    MINMAX stretches them to 0..1 unless nothing is found; SOFTMAX compares the channels.
     """
 
     NONE = "none"
@@ -71,8 +71,8 @@ class Activation(StrEnum):
     SOFTMAX = "softmax"
 
 
-class Task(StrEnum):
-    """What the network was trained for: the edges of a SEGMENTATION are drawn to the picture's."""
+class TrainedTask(StrEnum):
+    """The network's task: edges of a SEGMENTATION are refined, those of a MATTING are kept."""
 
     MATTING = "matting"
     SEGMENTATION = "segmentation"
@@ -82,31 +82,31 @@ class Task(StrEnum):
 class Handling:
     """How one network is used.
 
-    width, height: of its input, in pixels.  padding: the level 0..255 beside a picture.
-    mean, std: subtracted from, then dividing, values 0..1 in the network's order of colours.
-    brightest: whether values are shares of the picture's brightest, not of 255.
-    output: which of the answers is read; channel: which of its channels, or which class of
-        an instance, is a person.
+    width, height: of its input, in pixels.  padding: level 0..255 around a picture.
+    mean, std: subtracted from values 0..1 and dividing them, in the network's channel order.
+    brightest: whether values are shares of the picture's brightest level, not of 255.
+    output: index of the output to read; channel: its channel, or the class of an instance, that is
+        a person.
     """
 
     width: int
     height: int
     fit: Fit = Fit.STRETCH
     padding: int = 0
-    order: Order = Order.RGB
+    order: ChannelOrder = ChannelOrder.RGB
     layout: Layout = Layout.NCHW
-    mean: Three = (0.0, 0.0, 0.0)
-    std: Three = (1.0, 1.0, 1.0)
+    mean: Triple = (0.0, 0.0, 0.0)
+    std: Triple = (1.0, 1.0, 1.0)
     brightest: bool = False
-    answer: Answer = Answer.MATTE
+    answer: OutputKind = OutputKind.MATTE
     output: int = 0
     channel: int = 0
     activation: Activation = Activation.NONE
-    task: Task = Task.MATTING
+    task: TrainedTask = TrainedTask.MATTING
 
     @property
-    def told(self) -> dict[str, object]:
-        """What differs from the defaults, as `read` takes it."""
+    def non_defaults(self) -> dict[str, object]:
+        """The fields that differ from the defaults, in the form that `parse` reads."""
         plain = {one.name: one.default for one in fields(self)}
         return {
             name: list(value) if isinstance(value, tuple) else value
@@ -115,81 +115,81 @@ class Handling:
         }
 
 
-def of(file: Admitted, told: Told | None = None) -> Handling:
-    """Return how an admitted file is used: what its list says, or what is told here.
+def for_file(file: AdmittedFile, given: RawHandling | None = None) -> Handling:
+    """Return the handling of an admitted file: `given`, or that of its entry.
 
-    Raises SetupFailed when that cannot be read.
+    Raises SetupFailed when it cannot be parsed.
     """
     try:
-        return read(file.handling if told is None else told)
+        return parse(file.handling if given is None else given)
     except ValueError as error:
-        raise SetupFailed(f"{file.name}: how to use it cannot be read: {error}") from error
+        raise SetupFailed(f"{file.name}: its handling is invalid: {error}") from error
 
 
-def read(told: Told) -> Handling:
-    """Return the handling that a manifest tells of.
+def parse(given: RawHandling) -> Handling:
+    """Return the handling in a manifest.
 
-    Raises ValueError that names what is wrong.
+    Raises ValueError naming the error.
     """
-    unknown = sorted(told.keys() - {one.name for one in fields(Handling)})
+    unknown = sorted(given.keys() - {one.name for one in fields(Handling)})
     if unknown:
-        raise ValueError(f"{', '.join(unknown)}: no such way to handle a network")
-    lacking = [f"{name}=PIXELS" for name in ("width", "height") if name not in told]
+        raise ValueError(f"{', '.join(unknown)}: no such setting of a network")
+    lacking = [f"{name}=PIXELS" for name in ("width", "height") if name not in given]
     if lacking:
-        raise ValueError(
-            f"the size of its input must be told, with --set {' --set '.join(lacking)}"
-        )
+        raise ValueError(f"its input size is missing: give --set {' --set '.join(lacking)}")
     return Handling(
-        width=_whole(told, "width", least=1, most=LARGEST_SIDE_PX),
-        height=_whole(told, "height", least=1, most=LARGEST_SIDE_PX),
-        fit=_one(told, "fit", Fit.STRETCH),
-        padding=_whole(told, "padding", least=0, most=255, default=0),
-        order=_one(told, "order", Order.RGB),
-        layout=_one(told, "layout", Layout.NCHW),
-        mean=_three(told, "mean", default=(0.0, 0.0, 0.0)),
-        std=_three(told, "std", default=(1.0, 1.0, 1.0)),
-        brightest=told.get("brightest", False) is True,
-        answer=_one(told, "answer", Answer.MATTE),
-        output=_whole(told, "output", least=0, most=MOST_OUTPUTS, default=0),
-        channel=_whole(told, "channel", least=0, most=MOST_CHANNELS, default=0),
-        activation=_one(told, "activation", Activation.NONE),
-        task=_one(told, "task", Task.MATTING),
+        width=_parse_integer(given, "width", least=1, most=MAX_SIDE_PX),
+        height=_parse_integer(given, "height", least=1, most=MAX_SIDE_PX),
+        fit=_parse_choice(given, "fit", Fit.STRETCH),
+        padding=_parse_integer(given, "padding", least=0, most=255, default=0),
+        order=_parse_choice(given, "order", ChannelOrder.RGB),
+        layout=_parse_choice(given, "layout", Layout.NCHW),
+        mean=_parse_triple(given, "mean", default=(0.0, 0.0, 0.0)),
+        std=_parse_triple(given, "std", default=(1.0, 1.0, 1.0)),
+        brightest=given.get("brightest", False) is True,
+        answer=_parse_choice(given, "answer", OutputKind.MATTE),
+        output=_parse_integer(given, "output", least=0, most=MAX_OUTPUTS, default=0),
+        channel=_parse_integer(given, "channel", least=0, most=MAX_CHANNELS, default=0),
+        activation=_parse_choice(given, "activation", Activation.NONE),
+        task=_parse_choice(given, "task", TrainedTask.MATTING),
     )
 
 
-def are_alike(one: Told, other: Told) -> bool:
-    """Whether two tell of the same handling; what cannot be read is like nothing else."""
-    # A size that is not told is the network's own.
-    no_size = {"width": LARGEST_SIDE_PX, "height": LARGEST_SIDE_PX}
+def are_equivalent(one: RawHandling, other: RawHandling) -> bool:
+    """Return whether two handlings mean the same; an invalid one equals only its copy."""
+    # A missing size is the network's own size.
+    no_size = {"width": MAX_SIDE_PX, "height": MAX_SIDE_PX}
     try:
-        return read({**no_size, **one}) == read({**no_size, **other})
+        return parse({**no_size, **one}) == parse({**no_size, **other})
     except ValueError:
         return dict(one) == dict(other)
 
 
-def _one(told: Told, name: str, default: Word) -> Word:
-    value, kind = told.get(name, default), type(default)
+def _parse_choice(given: RawHandling, name: str, default: Word) -> Word:
+    value, kind = given.get(name, default), type(default)
     try:
         return kind(str(value))
     except ValueError as error:
-        raise ValueError(f"{name}: {value!r} is none of {', '.join(kind)}") from error
+        raise ValueError(f"{name}: {value!r} is not one of {', '.join(kind)}") from error
 
 
-def _whole(told: Told, name: str, *, least: int, most: int, default: int | None = None) -> int:
-    value = told.get(name, default)
+def _parse_integer(
+    given: RawHandling, name: str, *, least: int, most: int, default: int | None = None
+) -> int:
+    value = given.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise ValueError(f"{name}: {value!r} is no integer from {least} to {most}")
+        raise ValueError(f"{name}: {value!r} is not an integer from {least} to {most}")
     return value
 
 
-def _three(told: Told, name: str, *, default: Three) -> Three:
-    values = told.get(name, default)
-    is_three = isinstance(values, list | tuple) and len(values) == 3  # noqa: PLR2004 - colours
+def _parse_triple(given: RawHandling, name: str, *, default: Triple) -> Triple:
+    values = given.get(name, default)
+    is_three = isinstance(values, list | tuple) and len(values) == 3  # noqa: PLR2004 - colors
     if not is_three or not all(_is_number(one) for one in cast("list[object]", values)):
         raise ValueError(f"{name}: {values!r} is not three numbers")
     first, second, third = (float(one) for one in cast("list[float]", values))
     if name == "std" and 0.0 in {first, second, third}:
-        raise ValueError(f"std: {values!r} divides by nothing")
+        raise ValueError(f"std: {values!r} divides by 0")
     return first, second, third
 
 

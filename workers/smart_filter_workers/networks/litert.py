@@ -1,4 +1,4 @@
-"""LiteRT networks that any thread may call: each thread gets an interpreter of its own."""
+"""LiteRT networks, callable from any thread: each thread has an interpreter of its own."""
 
 import threading
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ Floats = NDArray[np.float32]
 
 
 class LiteRtNetwork:
-    """One network with one input, read once and run with one native thread per caller.
+    """One network with one input, read once and run with one native thread for each caller.
 
-    An interpreter keeps its tensors between calls and must not be shared; two threads with
-    an interpreter each are faster than one interpreter with two threads.
+    An interpreter keeps its tensors between calls and must not be shared. Two threads with an
+    interpreter each are faster than one interpreter with two threads.
     Raises ValueError when the file is not a LiteRT model.
     """
 
@@ -25,9 +25,9 @@ class LiteRtNetwork:
         self._interpreter()  # a file that cannot run fails here, not with the first photo
 
     def __call__(self, picture: Floats) -> Mapping[str, Floats]:
-        """Run the network; picture and outputs (shapes as the network declares them) are float32.
+        """Return the network's outputs for a float32 picture, by their names in the file.
 
-        Returns the outputs by their names in the file; they are the caller's to keep.
+        Outputs are float32, of the shapes that the network declares; they are new arrays.
         """
         interpreter = self._interpreter()
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], picture)
@@ -39,7 +39,7 @@ class LiteRtNetwork:
 
     def _interpreter(self) -> Any:  # noqa: ANN401 - LiteRT ships no types
         if not hasattr(self._own, "interpreter"):
-            # Imported here, so that reading the cards of models loads no framework.
+            # Import here, so that reading model cards loads no framework.
             from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
 
             interpreter = Interpreter(model_content=self._content, num_threads=1)

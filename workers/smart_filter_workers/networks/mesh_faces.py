@@ -1,4 +1,4 @@
-"""Faces out of bare boxes: the mesh says whether one is there, how it lies, where its eyes are."""
+"""Faces from bare boxes: the mesh gives presence, angle and landmarks."""
 
 from typing import Final
 
@@ -7,32 +7,32 @@ from numpy.typing import NDArray
 
 from smart_filter_workers.networks.boxes import Box
 from smart_filter_workers.networks.face_mesh import LEFT_EYE, RIGHT_EYE, FaceMesh
-from smart_filter_workers.networks.usual_landmarks import landmarks_of
+from smart_filter_workers.networks.mean_landmarks import estimate_landmarks
 from smart_filter_workers.results import Face, Point, Srgb8
 
 Floats = NDArray[np.float32]
 
 # Points of the mesh: below and above the tip of the nose, corners of the mouth.
-NOSE: Final = (1, 4)
+NOSE_POINTS: Final = (1, 4)
 RIGHT_MOUTH, LEFT_MOUTH = 61, 291
-# The mesh ends at the hairline, boxes that detectors draw so much above it; a share of the
-# mesh's height. Median over 893 faces of training photos, as CenterFace sees them.
-FOREHEAD: Final = 0.09
+# Detectors' boxes extend above the hairline, where the mesh ends, by this share of the mesh's
+# height. Median over 893 faces of training photos as CenterFace sees them.
+FOREHEAD_SHARE: Final = 0.09
 
 
-def face_in(picture: Srgb8, box: Box, network: FaceMesh) -> Face | None:
-    """Return the face that fills a box of the picture, as its mesh draws it.
+def face_from_mesh(picture: Srgb8, box: Box, network: FaceMesh) -> Face | None:
+    """Return the face in a box of the picture, from its mesh.
 
-    picture: (H, W, 3) uint8 sRGB; box: upright, around a face, in pixels.  The answer's
-    box holds the mesh and the forehead, cut at the picture's edges; its score is how sure the
-    network is that there is a face, 0..1. None when what it drew lies beyond the picture.
+    picture: (H, W, 3) uint8 sRGB; box: upright, around a face, in pixels.  The face's box contains
+    the mesh and the forehead, cut at the picture's edges. Its score is the network's probability,
+    0..1, of a face. None when the mesh is outside the picture.
     """
     left, top, right, bottom = box
     around = (left, top, right - left, bottom - top)
-    mesh = network(picture, Face(box=around, score=1.0, landmarks=landmarks_of(around)))
+    mesh = network(picture, Face(box=around, score=1.0, landmarks=estimate_landmarks(around)))
     height, width = picture.shape[:2]
     low, high = mesh.points.min(axis=0), mesh.points.max(axis=0)
-    low[1] -= FOREHEAD * (high[1] - low[1])
+    low[1] -= FOREHEAD_SHARE * (high[1] - low[1])
     start, end = (np.clip(corner, 0, (width, height)) for corner in (low, high))
     if (end <= start).any():
         return None
@@ -43,7 +43,7 @@ def face_in(picture: Srgb8, box: Box, network: FaceMesh) -> Face | None:
         landmarks=(
             _point(mesh.points[list(RIGHT_EYE)]),
             _point(mesh.points[list(LEFT_EYE)]),
-            _point(mesh.points[list(NOSE)]),
+            _point(mesh.points[list(NOSE_POINTS)]),
             _point(mesh.points[[RIGHT_MOUTH]]),
             _point(mesh.points[[LEFT_MOUTH]]),
         ),

@@ -1,22 +1,22 @@
-"""ONNX Runtime, imported with its telemetry off."""
+"""Import ONNX Runtime with its telemetry off."""
 
 import os
 from types import ModuleType
 from typing import Final
 
-# Official builds report each load and each session to their vendor, unless this says 1.
+# Official builds report each load and each session to their vendor unless this variable is 1.
 TELEMETRY_SWITCH: Final = "ORT_DISABLE_TELEMETRY"
 
 
 def load() -> ModuleType:
-    """Import ONNX Runtime with its telemetry off and return the module.
+    """Return the module onnxruntime, imported with its telemetry off.
 
-    This is the only place that imports it: the library reads the variable while it is imported,
-    and the reporter it starts without it cannot be stopped afterwards.
+    No other code imports it: the library reads the variable during import, and its reporter cannot
+    be stopped once started.
     Source: Privacy.md of the package onnxruntime 1.31.
     """
     os.environ[TELEMETRY_SWITCH] = "1"
-    # Imported here, because reading the cards of models must not load a framework.
+    # Import here, because reading model cards must not load a framework.
     import onnxruntime  # noqa: PLC0415
 
     module: ModuleType = onnxruntime

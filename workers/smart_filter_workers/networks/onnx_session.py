@@ -1,4 +1,4 @@
-"""Somebody else's ONNX network with one picture as its input, on the best device there is."""
+"""A third-party ONNX network with one picture as its input, on the best available device."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,36 +8,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_workers.admitted import Admitted
 from smart_filter_workers.networks import handling, onnx_runtime
 from smart_filter_workers.networks.handling import Handling
+from smart_filter_workers.weights.allowlist import AdmittedFile
 
 Floats = NDArray[np.float32]
 
-# The fastest first; what an installation of ONNX Runtime lacks is left out.
+# Fastest first; providers that this ONNX Runtime lacks are left out.
 PROVIDERS: Final = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
 _PICTURE_AXES: Final = 4
 _KINDS: Final = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
 
 def providers(available: Iterable[str]) -> list[str]:
-    """Return the execution providers to ask for, the fastest first."""
+    """Return the execution providers to use, fastest first."""
     there = set(available)
     return [name for name in PROVIDERS if name in there]
 
 
 class OnnxNetwork:
-    """A network that any thread may call.
+    """A network, callable from any thread.
 
     content: the file's bytes, whose digest was checked.
-    Raises SetupFailed when it does not load, or wants anything but one picture.
+    Raises SetupFailed when it does not load, or takes anything but one picture.
     """
 
     def __init__(self, content: bytes) -> None:
         onnxruntime = onnx_runtime.load()
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1  # a worker's own threads share the cores already
-        # What it keeps between photos is a gigabyte for the largest networks, and no faster.
+        options.intra_op_num_threads = 1  # the worker's own threads already share the cores
+        # The arena keeps a gigabyte between photos for the largest networks, and saves no time.
         options.enable_cpu_mem_arena = False
         options.enable_mem_pattern = False
         options.log_severity_level = 3
@@ -46,70 +46,70 @@ class OnnxNetwork:
                 content, options, providers=providers(onnxruntime.get_available_providers())
             )
         except Exception as error:
-            # ONNX Runtime has a class of its own for every way to fail, and no common one.
+            # ONNX Runtime has an error class for each kind of failure, and no common one.
             raise SetupFailed(f"ONNX Runtime does not load the network: {error}") from error
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or len(inputs[0].shape) != _PICTURE_AXES:
             raise SetupFailed(
-                f"the network wants {[one.shape for one in inputs]}, expected one picture:"
+                f"the network takes {[one.shape for one in inputs]}, expected one picture:"
                 " batch, channels, height and width"
             )
         self._name = inputs[0].name
         if inputs[0].type not in _KINDS:
-            raise SetupFailed(f"the network wants {inputs[0].type}, expected {', '.join(_KINDS)}")
+            raise SetupFailed(f"the network takes {inputs[0].type}, expected {', '.join(_KINDS)}")
         self._kind = _KINDS[inputs[0].type]
 
     @property
     def device(self) -> str:
-        """What runs it: tensorrt, cuda or cpu."""
+        """The device in use: tensorrt, cuda or cpu."""
         first: str = self._session.get_providers()[0]
         return first.removesuffix("ExecutionProvider").lower()
 
     def __call__(self, picture: Floats) -> Sequence[Floats]:
-        """Return every answer for one picture, (1, …) float32 as the network wants it."""
+        """Return all outputs for one picture, (1, …) float32 in the network's layout."""
         values = picture.astype(self._kind, copy=False)
         answers = self._session.run(None, {self._name: values})
         return [np.asarray(one, dtype=np.float32) for one in answers]
 
 
 @dataclass(frozen=True, slots=True)
-class HandledNetwork:
-    """A network, and how it is used."""
+class ConfiguredNetwork:
+    """A network with its handling."""
 
     network: OnnxNetwork
     handling: Handling
 
 
-def opened(content: bytes, file: Admitted) -> HandledNetwork:
+def open_network(content: bytes, file: AdmittedFile) -> ConfiguredNetwork:
     """Open an admitted file.
 
     content: the file's bytes, whose digest was checked.
-    Raises SetupFailed when it does not load, or how it is used cannot be read.
+    Raises SetupFailed when the file does not load or its handling cannot be read.
     """
-    return HandledNetwork(OnnxNetwork(content), handling.of(file))
+    return ConfiguredNetwork(OnnxNetwork(content), handling.for_file(file))
 
 
 def check(content: bytes) -> None:
-    """Refuse a file that is no ONNX network, or that has its weights read from other files.
+    """Refuse a file that is not an ONNX network, or whose weights are in other files.
 
     Raises SetupFailed.
     """
-    import onnx  # noqa: PLC0415 - reading the cards of models loads no framework
+    import onnx  # noqa: PLC0415 - reading model cards loads no framework
 
     try:
         model = onnx.load_model_from_string(content)
     except Exception as error:
         # protobuf's errors are of a private class.
-        raise SetupFailed(f"this is no ONNX network: {error}") from error
+        raise SetupFailed(f"this is not an ONNX network: {error}") from error
     if not model.graph.node:
-        raise SetupFailed("this is no ONNX network: it does nothing")
+        raise SetupFailed("this is not an ONNX network: its graph is empty")
     for tensor in _tensors(model):
         if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
-            raise SetupFailed(f"weights {tensor.name!r} lie in another file: join them first")
+            raise SetupFailed(f"weights {tensor.name!r} are in another file: join them first")
 
 
 def _tensors(message: Any) -> Iterator[Any]:  # noqa: ANN401 - protobuf's messages have no types
-    """Yield every tensor of a network, of graphs inside its graph too."""
+    """Yield every tensor of a network, including those of nested graphs."""
     import onnx  # noqa: PLC0415
 
     if isinstance(message, onnx.TensorProto):

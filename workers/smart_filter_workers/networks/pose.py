@@ -1,9 +1,9 @@
-"""Pose: where bodies are in a picture, and the silhouette of each, by LiteRT.
+"""Pose: find the bodies in a picture, and draw the silhouette of each, by LiteRT.
 
-Source: Bazarevsky, Grishchenko, Raveendran, Zhu, Zhang & Grundmann 2020, "BlazePose:
-on-device real-time body pose tracking"; the network files, and the constants by which their
-outputs are read (pose_detection_cpu.pbtxt, pose_detection_to_roi.pbtxt,
-pose_landmarks_to_roi.pbtxt), are those that the package mediapipe ships.
+Source: Bazarevsky, Grishchenko, Raveendran, Zhu, Zhang & Grundmann 2020, "BlazePose: on-device
+real-time body pose tracking". The network files, and the constants for reading their outputs
+(pose_detection_cpu.pbtxt, pose_detection_to_roi.pbtxt, pose_landmarks_to_roi.pbtxt), ship with the
+package mediapipe.
 """
 
 import math
@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_shared.cards import WeightsFile
-from smart_filter_workers.networks.boxes import Box, overlaps
+from smart_filter_shared.catalog.model_card import WeightsFile
+from smart_filter_workers.networks.boxes import Box, box_iou
 from smart_filter_workers.networks.litert import LiteRtNetwork
 from smart_filter_workers.networks.squares import Square
 from smart_filter_workers.results import Srgb8
@@ -30,22 +30,22 @@ SILHOUETTE_WEIGHTS: Final = WeightsFile(
     "pose_landmark_full.tflite", "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f"
 )
 DETECTION_SIZE_PX: Final = 224
-# Cells a side of each of the detector's grids, and how many anchors stand on a cell.
+# Cells along a side of each of the detector's grids, and anchors in each cell.
 ANCHOR_GRIDS: Final = ((28, 2), (14, 2), (7, 6))
-# Two heads that overlap more than this (IoU) are one, and count by their scores.
+# Two heads that overlap more than this (IoU) are one body, averaged by score.
 SAME_BODY_IOU: Final = 0.3
 SILHOUETTE_SIZE_PX: Final = 256
-# The points that say where a body is: the middle of its hips, and one on the circle around it.
+# Indices of the points that locate a body: the middle of its hips, and one on the circle around it.
 MIDDLE_OF_HIPS, ON_CIRCLE = 33, 34
-# How much wider than that circle the square is that the network was trained on.
+# Side of the network's input square, in diameters of that circle, as in its training.
 BODY_MARGIN: Final = 1.25
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A body that the detector proposes, in pixels of the picture.
+    """A body proposed by the detector, in pixels of the picture.
 
-    score: 0..1; head: the box of its head; square: what holds all of it, turned with it.
+    score: 0..1; head: the box of its head; square: contains the whole body, turned with it.
     """
 
     score: float
@@ -55,10 +55,10 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Silhouette:
-    """What the network sees of one body in a square.
+    """The network's output for one body in a square.
 
-    coverage: (256, 256) float32, 0..1, of the square's cut; square: where a closer look
-    would cut, by the points that it found.
+    coverage: (256, 256) float32, 0..1, of the square's crop; square: the square for a closer look,
+    by the points that it found.
     """
 
     coverage: Floats
@@ -77,7 +77,7 @@ class PoseDetector:
         self._threshold = threshold
 
     def __call__(self, picture: Srgb8) -> list[Body]:
-        """Find the bodies in a picture, (H, W, 3) uint8 sRGB; best score first."""
+        """Return the bodies in a picture, (H, W, 3) uint8 sRGB; best score first."""
         height, width = picture.shape[:2]
         scale = DETECTION_SIZE_PX / max(height, width)
         columns, rows = max(1, round(width * scale)), max(1, round(height * scale))
@@ -95,24 +95,24 @@ class PoseDetector:
         likely = np.flatnonzero(scores > self._threshold)
         likely = likely[np.argsort(-scores[likely], kind="stable")]
         values, anchors = outputs["Identity"][0, likely], self._anchors[likely]
-        # A centre and four key points are x and y from the anchor; the box's size is its own.
-        centres, sizes = values[:, :2] + anchors, values[:, 2:4]
+        # Center and four key points are x and y from the anchor; the box's size is absolute.
+        centers, sizes = values[:, :2] + anchors, values[:, 2:4]
         points = values[:, 4:8].reshape(-1, 2, 2) + anchors[:, np.newaxis]
         corner = np.array([left, top], np.float32)
         per_input = np.array([width / columns, height / rows], np.float32)
-        starts, ends = centres - sizes / 2, centres + sizes / 2
+        starts, ends = centers - sizes / 2, centers + sizes / 2
         heads = np.concatenate([(starts - corner) * per_input, (ends - corner) * per_input], axis=1)
-        return _distinct(scores[likely], heads, (points - corner) * per_input)
+        return _merge_overlapping(scores[likely], heads, (points - corner) * per_input)
 
 
-class Silhouettes:
-    """Draws the silhouette of the body that a square holds; any thread may call it."""
+class SilhouetteNetwork:
+    """Draws the silhouette of the body in a square; any thread may call it."""
 
     def __init__(self, weights: Path) -> None:
         self._network = LiteRtNetwork(weights / SILHOUETTE_WEIGHTS.name)
 
     def __call__(self, picture: Srgb8, square: Square) -> Silhouette:
-        """Look at a square of a picture, (H, W, 3) uint8 sRGB."""
+        """Return the silhouette in a square of a picture, (H, W, 3) uint8 sRGB."""
         cut = square.cut(picture, SILHOUETTE_SIZE_PX, black_beyond=True)
         outputs = self._network(cut[np.newaxis])
         points = outputs["Identity"].reshape(39, 5)[[MIDDLE_OF_HIPS, ON_CIRCLE], :2]
@@ -128,21 +128,21 @@ def _anchors() -> Floats:
     grids = []
     for cells, on_each in ANCHOR_GRIDS:
         rows, columns = np.mgrid[0:cells, 0:cells]
-        centres = (np.stack([columns, rows], axis=-1).reshape(-1, 2) + 0.5) / cells
-        grids.append(np.repeat(centres, on_each, axis=0))
+        centers = (np.stack([columns, rows], axis=-1).reshape(-1, 2) + 0.5) / cells
+        grids.append(np.repeat(centers, on_each, axis=0))
     return (np.concatenate(grids) * DETECTION_SIZE_PX).astype(np.float32)
 
 
-def _distinct(scores: Floats, heads: Floats, points: Floats) -> list[Body]:
-    """Return each body once: the mean, by score, of the answers that overlap the best one.
+def _merge_overlapping(scores: Floats, heads: Floats, points: Floats) -> list[Body]:
+    """Return each body once: the mean, by score, of the detections that overlap the best one.
 
     scores: (N,), best first; heads: (N, 4); points: (N, 2, 2).
     Source: Bazarevsky et al. 2019, "BlazeFace", section 3.4 (blending).
     """
     bodies: list[Body] = []
     while len(scores):
-        alike = overlaps(heads[0], heads) > SAME_BODY_IOU
-        alike[0] = True  # also where its box is empty
+        alike = box_iou(heads[0], heads) > SAME_BODY_IOU
+        alike[0] = True  # also if its box is empty
         weights = scores[alike] / scores[alike].sum()
         left, top, right, bottom = (float(value) for value in weights @ heads[alike])
         hips, on_circle = np.tensordot(weights, points[alike], axes=1)
@@ -153,7 +153,7 @@ def _distinct(scores: Floats, heads: Floats, points: Floats) -> list[Body]:
 
 
 def _square_around(hips: Floats, on_circle: Floats) -> Square:
-    """Return the square around a body whose head is up in it."""
+    """Return the square around a body, turned so that the head is at its top."""
     across, down = float(on_circle[0] - hips[0]), float(on_circle[1] - hips[1])
     return Square(
         centre=(float(hips[0]), float(hips[1])),

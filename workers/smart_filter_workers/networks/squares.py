@@ -1,4 +1,4 @@
-"""Turned squares: cut one out of a picture for a network, and bring points of it back."""
+"""Turned squares: crop one from a picture for a network, and map its points back."""
 
 import math
 from dataclasses import dataclass, replace
@@ -11,16 +11,16 @@ from smart_filter_workers.results import Point, Srgb8
 
 Floats = NDArray[np.float32]
 
-# Bilinear sampling skips pixels where it shrinks more than this, and shows it as noise.
-SHRINK_AT_ONCE = 2.0
+# Bilinear sampling skips pixels above this shrinking factor, which shows as noise.
+MAX_BILINEAR_SHRINK = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Square:
     """A square in a picture, in the picture's pixels.
 
-    centre: x and y; side: its length in pixels; angle: radians from the picture's x axis
-    to the square's, positive clockwise as one looks at the picture.
+    centre: x and y; side: its length in pixels; angle: radians from the picture's x axis to the
+    square's, clockwise on the picture.
     """
 
     centre: Point
@@ -28,15 +28,15 @@ class Square:
     angle: float
 
     def cut(self, picture: Srgb8, size: int, *, black_beyond: bool = False) -> Floats:
-        """Cut the square out as (size, size, 3) float32 RGB in 0..1.
+        """Return the square as a crop, (size, size, 3) float32 RGB in 0..1.
 
-        picture: (H, W, 3) uint8 sRGB; beyond its edges the edge's pixels go on, or it is
-        black, as the network was trained.
+        picture: (H, W, 3) uint8 sRGB. Beyond its edges the crop repeats the edge's pixels, or is
+        black, as in the network's training.
         """
         matrix = self._to_picture(size)
-        if self.side > SHRINK_AT_ONCE * size:
+        if self.side > MAX_BILINEAR_SHRINK * size:
             scale = size / self.side
-            picture, scale_x, scale_y = _shrunk(picture, scale)
+            picture, scale_x, scale_y = _shrink(picture, scale)
             matrix = np.diag((scale_x, scale_y)) @ matrix
         crop = cv2.warpAffine(
             picture,
@@ -48,13 +48,13 @@ class Square:
         return np.divide(crop, 255, dtype=np.float32)
 
     def near(self, picture: Srgb8) -> tuple[Srgb8, "Square"]:
-        """Return a part of a picture that holds the square however it is turned, and it there.
+        """Return a part of a picture that contains the square at any angle, and the square in it.
 
-        `cut` shrinks all that it is given: for a square that is small in a photo, and large
-        beside the cut, that takes longer than all else.
+        `cut` shrinks its whole input. For a square that is small in a photo and large compared to
+        the crop, that would take longer than all other steps.
         """
         height, width = picture.shape[:2]
-        reach = self.side * math.sqrt(1 / 2) + SHRINK_AT_ONCE
+        reach = self.side * math.sqrt(1 / 2) + MAX_BILINEAR_SHRINK
         left = min(width - 1, max(0, math.floor(self.centre[0] - reach)))
         top = min(height - 1, max(0, math.floor(self.centre[1] - reach)))
         right = max(left + 1, math.ceil(self.centre[0] + reach))
@@ -63,20 +63,20 @@ class Square:
         return picture[top:bottom, left:right], replace(self, centre=centre)
 
     def to_picture(self, points: Floats, size: int) -> Floats:
-        """Bring (N, 2) float32 points of a cut of `size` pixels back to the picture's pixels."""
+        """Return (N, 2) float32 points of a crop of `size` pixels in the picture's pixels."""
         matrix = self._to_picture(size)
         return np.asarray(points @ matrix[:, :2].T + matrix[:, 2], dtype=np.float32)
 
     def to_cut(self, points: Floats, size: int) -> Floats:
-        """Bring (N, 2) float32 points of the picture to pixels of a cut of `size` pixels."""
+        """Return (N, 2) float32 points of the picture in pixels of a crop of `size` pixels."""
         matrix = self._to_picture(size)
-        # The axes are at right angles and of one length: the inverse is the transpose, scaled.
+        # The axes are perpendicular and equally long: the inverse is the transpose, scaled.
         per_px = size / self.side
         inside = (points - matrix[:, 2]) @ matrix[:, :2] * per_px * per_px
         return np.asarray(inside, dtype=np.float32)
 
     def paste(self, cut: Floats, height: int, width: int) -> Floats:
-        """Bring a cut back to where it was: (height, width) float32, 0 outside of the square.
+        """Return a crop pasted back in its place: (height, width) float32, 0 outside the square.
 
         cut: (size, size) float32.
         """
@@ -84,15 +84,15 @@ class Square:
         return np.asarray(pasted, dtype=np.float32)
 
     def _to_picture(self, size: int) -> NDArray[np.float64]:
-        """Return the (2, 3) matrix from pixels of the cut to pixels of the picture."""
+        """Return the (2, 3) matrix from pixels of the crop to pixels of the picture."""
         along = np.array([math.cos(self.angle), math.sin(self.angle)]) * self.side / size
         down = np.array([-along[1], along[0]])
         corner = np.array(self.centre) - (along + down) * size / 2
         return np.asarray(np.stack([along, down, corner], axis=1), dtype=np.float64)
 
 
-def _shrunk(picture: Srgb8, scale: float) -> tuple[Srgb8, float, float]:
-    """Return the picture at about `scale` by area, and its exact scale along x and y."""
+def _shrink(picture: Srgb8, scale: float) -> tuple[Srgb8, float, float]:
+    """Return the picture shrunk by area to about `scale`, and its exact scale along x and y."""
     height, width = picture.shape[:2]
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)

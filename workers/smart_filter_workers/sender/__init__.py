@@ -1,9 +1,9 @@
-"""The sender: tells webhooks of jobs' ends; a process of its own, asynchronous.
+"""The sender: delivers the ends of jobs to webhooks; an asynchronous process of its own.
 
-schedule   what becomes of a delivery, by what came of sending it
-outbound   how a receiver is reached: what is asked of whoever does it
-posting    who does it: through the guard of the fetcher
-lanes      which receivers are slow or failing, and how little of those is sent at once
-letters    what is to be sent now, taken from the database
-sending    the loop
+retry_policy     the next step of a delivery, by the outcome of an attempt
+transport        the interface that sends a request to a receiver
+http_client      sends through the fetcher's guard
+endpoint_lanes   the receivers that are slow or failing, and how little is sent to them at once
+outbox           the deliveries that are due, claimed from the database
+delivery_loop    the loop
 """

@@ -1,4 +1,4 @@
-"""The sender's heartbeat: it is known, watched and drained as workers are."""
+"""The sender's heartbeat: a sender is registered, monitored and drained as workers are."""
 
 import os
 import socket
@@ -7,23 +7,23 @@ from typing import Final
 import anyio
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from smart_filter_shared.config.settings import EngineSettings
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import TryAgain
 from smart_filter_shared.ids import new_worker_id
-from smart_filter_shared.jobs import presence
-from smart_filter_shared.jobs.presence import SENDING, Worker, WorkerState
-from smart_filter_shared.settings import EngineSettings
+from smart_filter_shared.queue import worker_registry
+from smart_filter_shared.queue.worker_registry import SENDER_ROLE, Worker, WorkerState
 from smart_filter_shared.supervision import SupervisedLoop
 from smart_filter_shared.telemetry.logs import logger
-from smart_filter_workers.sender.sending import Sender
+from smart_filter_workers.sender.delivery_loop import Sender
 
-# The database may be what has made it stop.
+# Limits the wait for a database that may itself be the reason for the stop.
 _LEAVE_SECONDS: Final = 2.0
 _log = logger("sender")
 
 
 class Heartbeat:
-    """Says that a sender is there and how it is, and learns whether it is to send no more."""
+    """Publishes a sender's state, and learns whether an operator drains it."""
 
     def __init__(self, database: AsyncEngine, settings: EngineSettings, sender: Sender) -> None:
         self._database = database
@@ -32,7 +32,7 @@ class Heartbeat:
         self._id = new_worker_id()
 
     async def run(self, stopping: anyio.Event) -> None:
-        """Beat until told to stop.  Raises the last of too many defects in a row."""
+        """Beat until `stopping` is set.  Raises the last of too many errors in a row."""
         beats = SupervisedLoop("heartbeat", every_seconds=self._settings.heartbeat_seconds)
         while True:
             is_last = stopping.is_set()
@@ -44,13 +44,13 @@ class Heartbeat:
                 await stopping.wait()
 
     async def leave(self) -> None:
-        """Say that the sender is gone; a database that is away learns it from silence."""
+        """Deregister the sender; if the database is away, its silence tells instead."""
         with anyio.move_on_after(_LEAVE_SECONDS):
             try:
                 async with sessions.async_transaction(self._database) as connection:
-                    await connection.run_sync(presence.leave, self._id)
+                    await connection.run_sync(worker_registry.deregister, self._id)
             except TryAgain as error:
-                _log.warning("left in silence", reason=str(error))
+                _log.warning("deregister_failed", reason=str(error))
 
     async def _beat(self, *, is_last: bool) -> None:
         sender = self._sender
@@ -60,14 +60,14 @@ class Heartbeat:
             pid=os.getpid(),
             capabilities=(),
             threads=0,
-            wanted=(SENDING,),
+            wanted=(SENDER_ROLE,),
             state=_state(sender, is_last=is_last),
             draining=sender.resting,
         )
         async with sessions.async_transaction(self._database) as connection:
-            resting = await connection.run_sync(presence.announce, present)
+            resting = await connection.run_sync(worker_registry.record_heartbeat, present)
         if resting != sender.resting:
-            _log.info("told to send no more" if resting else "told to send again")
+            _log.info("sender_drained" if resting else "sender_resumed")
         sender.resting = resting
 
 

@@ -1,1 +1,1 @@
-"""The stages: pictures and numbers in, pictures and numbers out; none sees the service."""
+"""The stages: pictures and numbers in, pictures and numbers out; none knows the service."""

@@ -1,1 +1,1 @@
-"""Pictures that are kept as backgrounds: taken in, kept in step with folders, given to jobs."""
+"""Pictures used as backgrounds: store them, keep them in step with a place, serve them to jobs."""

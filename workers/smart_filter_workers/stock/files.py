@@ -1,32 +1,32 @@
-"""Pictures in files: regular ones, and no more of them than is taken."""
+"""Read pictures from regular files of limited size."""
 
 import os
 import stat
 from pathlib import Path
 
 from smart_filter_shared.errors import PictureRefused
-from smart_filter_workers.stock.keeping import MAX_BYTES, too_large
+from smart_filter_workers.stock.ingest import MAX_BYTES, too_large_error
 
 
 def read(path: Path) -> bytes:
-    """Return what a file holds.
+    """Return the content of a file.
 
-    Raises PictureRefused when it cannot be read, has more than MAX_BYTES, or is none that ends,
-    such as a device.
+    Raises PictureRefused when it cannot be read, has more than MAX_BYTES, or is not a regular
+    file, for example a device.
     """
     try:
-        with open(path, "rb", opener=_at_once) as file:
+        with open(path, "rb", opener=_open_nonblocking) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise PictureRefused("it is no regular file")
+                raise PictureRefused("it is not a regular file")
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise PictureRefused(f"it cannot be read: {error.strerror}") from error
     if len(content) > MAX_BYTES:
-        raise too_large(max(len(content), status.st_size))
+        raise too_large_error(max(len(content), status.st_size))
     return content
 
 
-def _at_once(path: str, flags: int) -> int:
-    # Without it a pipe waits for whoever writes to it.
+def _open_nonblocking(path: str, flags: int) -> int:
+    # Without O_NONBLOCK, opening a pipe would wait for a writer.
     return os.open(path, flags | os.O_NONBLOCK)

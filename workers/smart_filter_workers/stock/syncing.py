@@ -1,4 +1,4 @@
-"""Keeps a tenant's backgrounds, or everybody's, in step with a place that holds pictures."""
+"""Keep the backgrounds of a tenant or of the operator in step with a place that holds pictures."""
 
 import importlib
 import pkgutil
@@ -6,74 +6,74 @@ from dataclasses import dataclass, field
 from typing import Final, cast
 
 from smart_filter_shared import stock
+from smart_filter_shared.artifacts.backends import Backends
+from smart_filter_shared.config.settings import StorageSettings
 from smart_filter_shared.db import sessions
-from smart_filter_shared.errors import PictureRefused, Unusable
+from smart_filter_shared.errors import PictureRefused, UnusablePhoto
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.servers import Servers
-from smart_filter_shared.settings import StorageSettings
 from smart_filter_shared.stock import Picture
-from smart_filter_workers.stock import keeping, providers
-from smart_filter_workers.stock.keeping import Kept, Outcome
-from smart_filter_workers.stock.providers.base import Found, Provider, ProviderFile
-from smart_filter_workers.stock.words import Called, called
+from smart_filter_workers.stock import ingest, providers
+from smart_filter_workers.stock.descriptions import Description, describe
+from smart_filter_workers.stock.ingest import Outcome, StoredPicture
+from smart_filter_workers.stock.providers.base import FoundPicture, Provider, ProviderFile
 
-_INTERFACE: Final = "base"
+_PROTOCOL_MODULE: Final = "base"
 
 
 @dataclass(slots=True)
-class Synced:
-    """What was done, by the presets' names.  refused: what could not be taken, and why, by path."""
+class SyncReport:
+    """The outcome of a sync, by preset name.  refused: the reason for each refused path."""
 
     done: dict[Outcome, list[str]] = field(default_factory=lambda: {one: [] for one in Outcome})
     removed: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
 
 
-def provider_of(address: str, storage: StorageSettings) -> Provider:
-    """Return who provides the pictures of an address.
+def find_provider(address: str, storage: StorageSettings) -> Provider:
+    """Return the provider for an address.
 
-    storage: the service's own.  Raises PictureRefused when nobody knows such addresses.
+    storage: the service's own.  Raises PictureRefused when no provider opens the address.
     """
     for module in pkgutil.iter_modules(providers.__path__):
-        if module.name == _INTERFACE:
+        if module.name == _PROTOCOL_MODULE:
             continue
-        # That each module keeps to ProviderFile is what its contract test says.
+        # A contract test checks that each module conforms to ProviderFile.
         file = cast("ProviderFile", importlib.import_module(f"{providers.__name__}.{module.name}"))
         if file.opens(address):
             return file.open_at(address, storage)
     raise PictureRefused(f"{address} is neither a folder nor s3://bucket/prefix")
 
 
-def sync(
-    servers: Servers,
+def sync_pictures(
+    servers: Backends,
     provider: Provider,
     *,
     tenant: Tenant | None,
     delete: bool = False,
     may_replace: bool = False,
-) -> Synced:
-    """Take in what is new or has changed; with `delete`, remove what came from there and is gone.
+) -> SyncReport:
+    """Store new and changed pictures; with `delete`, remove those that are gone from the place.
 
-    Whatever cannot be taken is told and does not hold up the rest; what it was before stays.
-    may_replace: whether a picture of the name that came from elsewhere may go.
+    A refused picture is reported and does not stop the others; its earlier version stays.
+    may_replace: whether a picture of the same name from elsewhere may be replaced.
     Raises PictureRefused when the place itself cannot be read, or is empty and its pictures are
     to be removed; TryAgain while servers are away.
     """
     with sessions.transaction(servers.engine) as connection:
-        known = {one.picture.name: one.picture for one in stock.owned_by(connection, tenant)}
-    synced = Synced()
+        known = {one.picture.name: one.picture for one in stock.list_owned(connection, tenant)}
+    synced = SyncReport()
     paths: dict[str, str] = {}
     is_empty = True
     for found in provider.pictures():
         is_empty = False
         try:
-            its = called(found.path, found.told)
+            its = describe(found.path, found.told)
             _take_name(paths, its.name, found.path)
             was = known.get(its.name)
-            kept = _kept(
+            kept = _store_found(
                 servers, provider, found, its, tenant=tenant, was=was, may_replace=may_replace
             )
-        except (PictureRefused, Unusable) as error:
+        except (PictureRefused, UnusablePhoto) as error:
             synced.refused[found.path] = str(error)
         else:
             synced.done[kept.outcome].append(kept.picture.preset.name)
@@ -85,10 +85,10 @@ def sync(
         ]
         if gone and is_empty:
             raise PictureRefused(
-                f"{provider.origin} holds no picture any more; nothing was removed: should it be "
-                "so, use `backgrounds remove`"
+                f"{provider.origin} holds no picture any more; nothing was removed: to remove its"
+                " pictures, use `backgrounds remove`"
             )
-        removed = keeping.remove(servers, tenant, gone)
+        removed = ingest.remove_pictures(servers, tenant, gone)
         synced.removed = [one.preset.name for one in removed]
     return synced
 
@@ -101,25 +101,27 @@ def _take_name(paths: dict[str, str], name: str, path: str) -> None:
     paths[name] = path
 
 
-def _kept(
-    servers: Servers,
+def _store_found(
+    servers: Backends,
     provider: Provider,
-    found: Found,
-    its: Called,
+    found: FoundPicture,
+    its: Description,
     *,
     tenant: Tenant | None,
     was: Picture | None,
     may_replace: bool,
-) -> Kept:
-    if found.length > keeping.MAX_BYTES:
-        raise keeping.too_large(found.length)
+) -> StoredPicture:
+    if found.length > ingest.MAX_BYTES:
+        raise ingest.too_large_error(found.length)
     if (
         was is not None
         and found.stamp
         and (was.origin, was.stamp) == (provider.origin, found.stamp)
     ):
-        return keeping.retold(servers, was, its, origin=provider.origin, stamp=found.stamp)
-    return keeping.keep(
+        return ingest.update_description(
+            servers, was, its, origin=provider.origin, stamp=found.stamp
+        )
+    return ingest.store_picture(
         servers,
         found.read(),
         its,

@@ -1,4 +1,4 @@
-/** Markup in scripts: `html` makes Preact elements of template literals, without a build step. */
+/** Markup in scripts: `html` makes Preact elements from template literals, without a build step. */
 
 import { h } from "preact";
 import htm from "htm";

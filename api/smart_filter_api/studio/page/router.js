@@ -1,4 +1,4 @@
-/** Where in the studio somebody is: the part of the address behind `#`. */
+/** The current place in the studio: the part of the address after `#`. */
 
 import { signal } from "@preact/signals";
 

@@ -1,4 +1,4 @@
-/** The frame around every screen: brand, places, theme, and whether the service is there. */
+/** Frame of every screen: brand, navigation, theme, and the state of the connection. */
 
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Button } from "./controls/button.js";
@@ -52,7 +52,7 @@ function Frame() {
   }, [mayLoad]);
   useComingBack();
   useLayoutEffect(() => {
-    // The sheet comes back to where it was left.
+    // The sheet restores its own scroll position.
     if (screen.word !== "") scrollTo(0, 0);
   }, [screen, rest.join("/")]);
   useEffect(() => {
@@ -75,8 +75,8 @@ function Frame() {
         <${SignOut} />
       </header>
       ${!reachable.value && html`<p class="offline" role="status">
-        <${Icon} name="alert" />The service cannot be reached. What you see stays; the page goes on
-        when it is back.</p>`}
+        <${Icon} name="alert" />The service cannot be reached. The page stays usable and continues
+        when the service is back.</p>`}
     </div>
     <main class="screen" id="main" tabindex="-1">
       <${screen.Screen} key=${rest.join("/")} words=${rest} />
@@ -85,7 +85,7 @@ function Frame() {
   </div>`;
 }
 
-/** Leaving leaves nothing behind in this browser, so it asks when photos would be lost by that. */
+/** Sign-out; asks for confirmation when unsent photos would be removed from this browser. */
 function SignOut() {
   const [isAsking, setAsking] = useState(false);
   const inAlbums = albumDrafts.value.reduce((sum, draft) => sum + draft.photos.length, 0);
@@ -107,7 +107,7 @@ function SignOut() {
     <//>`}`;
 }
 
-/** Ask, while the service is away, whether it is back; what waits for it goes on then. */
+/** Poll an unreachable service; waiting uploads continue when it is back. */
 function useComingBack() {
   const isAway = !reachable.value;
   useEffect(() => {
@@ -118,7 +118,7 @@ function useComingBack() {
         clearInterval(timer);
         reachable.value = true;
       } catch {
-        // Still away.
+        // Still unreachable.
       }
     }, AGAIN_MS);
     return () => clearInterval(timer);

@@ -1,15 +1,15 @@
-/** Figures in words: sizes, times and days, as people say them. */
+/** Sizes, durations and days as text. */
 
 const KILO = 1000;
 const DAY_MS = 86_400_000;
 
-/** Return a size such as "3.2 MB"; bytes in thousands, as files are shown. */
+/** Return a size such as "3.2 MB"; 1 kB is 1000 bytes. */
 export function sizeInWords(bytes) {
   if (bytes < KILO * KILO) return `${Math.max(1, Math.round(bytes / KILO))} kB`;
   return `${(bytes / KILO / KILO).toFixed(1)} MB`;
 }
 
-/** Return about how long something takes, such as "about 20 seconds". */
+/** Return a rounded duration, such as "about 20 seconds". */
 export function durationInWords(seconds) {
   if (seconds < 6) return "a few seconds";
   if (seconds < 55) return `about ${5 * Math.ceil(seconds / 5)} seconds`;
@@ -20,7 +20,7 @@ export function durationInWords(seconds) {
   return hours < 2 ? "about an hour" : `about ${hours} hours`;
 }
 
-/** Return a moment (ms) as a clock shows it, with the day where that is another one. */
+/** Return the local time of a moment (ms), with the day if it is not today. */
 export function momentInWords(moment) {
   const then = new Date(moment);
   const clock = then.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });

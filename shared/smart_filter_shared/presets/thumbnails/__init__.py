@@ -1,4 +1,4 @@
-"""Thumbnails of the generated backgrounds: shipped, because whoever shows them cannot draw.
+"""Thumbnails of the generated backgrounds, shipped because the API cannot draw them.
 
 `make thumbnails` draws them again.
 """
@@ -8,17 +8,17 @@ from typing import Final
 
 from smart_filter_shared.presets.preset import Preset
 
-# Of every background's thumbnail, a picture's too.
+# Size of every background's thumbnail, also a picture's.
 WIDTH_PX: Final = 240
 HEIGHT_PX: Final = 160
 MEDIA_TYPE: Final = "image/webp"
 
 
-def of(preset: Preset) -> bytes:
+def read(preset: Preset) -> bytes:
     """Return the thumbnail of a generated background, a file of MEDIA_TYPE."""
     return files(__name__).joinpath(file_name(preset)).read_bytes()
 
 
 def file_name(preset: Preset) -> str:
-    """Return what the file beside this one is called."""
+    """Return the name of the thumbnail's file in this folder."""
     return f"{preset.name}.webp"

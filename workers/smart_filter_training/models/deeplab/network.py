@@ -1,8 +1,8 @@
 """DeepLabV3+: an encoder with atrous convolutions, a pyramid of them, and a small decoder.
 
-Own definitions: torchvision has DeepLabV3 without the decoder, and its builds do not always
-import beside a torch for processors.  The encoder is a small residual network of ours without
-weights to begin with; it is not the paper's Xception or ResNet-101.
+The definitions are our own: torchvision has DeepLabV3 without the decoder, and its builds do not
+always import next to a torch for processors.  The encoder is a small residual network without
+weights to start with, not the paper's Xception or ResNet-101.  Importing this module imports torch.
 Source: Chen et al. 2018, "Encoder-decoder with atrous separable convolution for semantic image
 segmentation", sections 3.1 and 3.2; He et al. 2016, "Deep residual learning", figure 2.
 """
@@ -13,20 +13,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-# Levels 0..1 are made to lie around nothing.
-MEAN: Final = (0.485, 0.456, 0.406)
-STD: Final = (0.229, 0.224, 0.225)
 # Background and person.
 CLASSES: Final = 2
-PERSON: Final = 1
-# At a sixteenth of the picture.  Source: Chen et al. 2018, section 4.
+# Atrous rates at a sixteenth of the picture.  Source: Chen et al. 2018, section 4.
 RATES: Final = (6, 12, 18)
 # Channels that the decoder takes from the early stage.  Source: Chen et al. 2018, section 4.1.
 _EARLY_CHANNELS: Final = 48
-_DROPPED: Final = 0.1
+_DROPOUT: Final = 0.1
 
 
-class DeepLab(nn.Module):  # type: ignore[misc]  # torch is not there where types are checked
+class DeepLab(nn.Module):  # type: ignore[misc]  # type checks run without torch
     """A network for square pictures of one size.
 
     side_px: of its input, a multiple of 16; width: channels of the first stage; blocks: of
@@ -36,17 +32,17 @@ class DeepLab(nn.Module):  # type: ignore[misc]  # torch is not there where type
     def __init__(self, side_px: int, *, width: int, blocks: int, channels: int) -> None:
         super().__init__()
         self.side_px = side_px
-        self.stem = _convolved(3, width, side=3, stride=2)
+        self.stem = _convolution(3, width, side=3, stride=2)
         self.stage1 = _stage(width, width, blocks, stride=2)
         self.stage2 = _stage(width, 2 * width, blocks, stride=2)
         self.stage3 = _stage(2 * width, 4 * width, blocks, stride=2)
-        # Further halving would lose outlines; a rate of two sees as far.
+        # Another halving would lose outlines; a rate of two has the same field of view.
         self.stage4 = _stage(4 * width, 8 * width, blocks, stride=1, rate=2)
         self.pyramid = Pyramid(8 * width, channels, side_px // 16)
-        self.early = _convolved(width, _EARLY_CHANNELS, side=1)
+        self.early = _convolution(width, _EARLY_CHANNELS, side=1)
         self.decoder = nn.Sequential(
-            _convolved(channels + _EARLY_CHANNELS, channels, side=3),
-            _convolved(channels, channels, side=3),
+            _convolution(channels + _EARLY_CHANNELS, channels, side=3),
+            _convolution(channels, channels, side=3),
             nn.Conv2d(channels, CLASSES, kernel_size=1),
         )
         for module in self.modules():
@@ -56,17 +52,17 @@ class DeepLab(nn.Module):  # type: ignore[misc]  # torch is not there where type
     def forward(self, pictures: Tensor) -> Tensor:
         """Return (N, 2, S, S) scores of background and person.
 
-        pictures: (N, 3, S, S) float32 sRGB, levels 0..1 less MEAN by STD.
+        pictures: (N, 3, S, S) float32 sRGB, normalized.
         """
         quarter = self.stage1(self.stem(pictures))
         sixteenth = self.stage4(self.stage3(self.stage2(quarter)))
-        seen = _enlarged(self.pyramid(sixteenth), self.side_px // 4)
-        scores = self.decoder(torch.cat((seen, self.early(quarter)), dim=1))
-        return _enlarged(scores, self.side_px)
+        context = _enlarge(self.pyramid(sixteenth), self.side_px // 4)
+        scores = self.decoder(torch.cat((context, self.early(quarter)), dim=1))
+        return _enlarge(scores, self.side_px)
 
 
 class Pyramid(nn.Module):  # type: ignore[misc]  # as above
-    """Looks at each place closely, three times from further off, and at all of the picture.
+    """Convolutions at four rates, and the average of the whole picture, joined.
 
     Source: Chen et al. 2017, "Rethinking atrous convolution", section 3.3.
     """
@@ -76,31 +72,31 @@ class Pyramid(nn.Module):  # type: ignore[misc]  # as above
         self.side_px = side_px
         self.looks = nn.ModuleList(
             [
-                _convolved(given, channels, side=1),
-                *(_convolved(given, channels, side=3, rate=rate) for rate in RATES),
+                _convolution(given, channels, side=1),
+                *(_convolution(given, channels, side=3, rate=rate) for rate in RATES),
             ]
         )
-        # No normalisation: a batch of one has a single number of each channel here.
+        # Without normalization: a batch of one has a single number in each channel here.
         self.whole = nn.Sequential(
             nn.AdaptiveAvgPool2d(1), nn.Conv2d(given, channels, kernel_size=1), nn.ReLU()
         )
-        self.joined = _convolved((2 + len(RATES)) * channels, channels, side=1)
-        self.dropped = nn.Dropout(_DROPPED)
+        self.joined = _convolution((2 + len(RATES)) * channels, channels, side=1)
+        self.dropped = nn.Dropout(_DROPOUT)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return (N, channels, h, w) of (N, given, h, w)."""
-        seen = [look(features) for look in self.looks]
-        seen.append(self.whole(features).expand(-1, -1, self.side_px, self.side_px))
-        return self.dropped(self.joined(torch.cat(seen, dim=1)))
+        maps = [look(features) for look in self.looks]
+        maps.append(self.whole(features).expand(-1, -1, self.side_px, self.side_px))
+        return self.dropped(self.joined(torch.cat(maps, dim=1)))
 
 
 class Block(nn.Module):  # type: ignore[misc]  # as above
-    """Two convolutions, added to what they were given."""
+    """A residual block of two convolutions."""
 
     def __init__(self, given: int, channels: int, *, stride: int, rate: int) -> None:
         super().__init__()
         self.convolved = nn.Sequential(
-            _convolved(given, channels, side=3, stride=stride, rate=rate),
+            _convolution(given, channels, side=3, stride=stride, rate=rate),
             nn.Conv2d(channels, channels, 3, padding=rate, dilation=rate, bias=False),
             nn.BatchNorm2d(channels),
         )
@@ -123,7 +119,7 @@ def _stage(given: int, channels: int, blocks: int, *, stride: int, rate: int = 1
     return nn.Sequential(first, *others)
 
 
-def _convolved(
+def _convolution(
     given: int, channels: int, *, side: int, stride: int = 1, rate: int = 1
 ) -> nn.Sequential:
     padding = rate * (side // 2)
@@ -134,5 +130,5 @@ def _convolved(
     )
 
 
-def _enlarged(maps: Tensor, side_px: int) -> Tensor:
+def _enlarge(maps: Tensor, side_px: int) -> Tensor:
     return functional.interpolate(maps, (side_px, side_px), mode="bilinear", align_corners=False)

@@ -1,1 +1,1 @@
-"""One file a family of backgrounds, found by its name; each has `draw(preset, sheet)`."""
+"""One file for each family of backgrounds, found by name; each has `draw(preset, sheet)`."""

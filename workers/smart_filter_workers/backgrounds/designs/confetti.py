@@ -12,15 +12,15 @@ import cv2
 import numpy as np
 
 from smart_filter_shared.presets import Preset
-from smart_filter_workers.backgrounds import colours
-from smart_filter_workers.backgrounds.shapes import SHIFT, Outline, inset
+from smart_filter_workers.backgrounds import colors
+from smart_filter_workers.backgrounds.shapes import FIXED_POINT_BITS, Outline, inset_outline
 from smart_filter_workers.backgrounds.sheet import Sheet
 from smart_filter_workers.results import Srgb8
 
-SMALL = 500
+SMALL_SIDE_PX = 500
 FAR_PIECES = 90
 NEAR_PIECES = 130
-DARK_WALL = 0.1  # linear: far pieces fade into such a wall, else into white
+DARK_WALL_BELOW = 0.1  # linear: far pieces fade into a wall darker than this, otherwise into white
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +28,23 @@ class _Piece:
     """One piece: its outline on the sheet (0..1 of width and height), and its light, (3,)."""
 
     outline: Outline
-    light: colours.Colours
+    light: colors.Colors
 
 
 def draw(preset: Preset, sheet: Sheet) -> Srgb8:
     """Draw the preset; (height, width, 3) uint8 sRGB."""
-    palette = colours.read(preset.palette)
-    x, y = sheet.places(SMALL)
-    down = (y / sheet.reach[1] + 1) / 2 + 0.06 * sheet.clouds(SMALL, cells=2, octaves=2)
-    wall = colours.ramp(palette[:2], down.astype(np.float32))
+    palette = colors.parse_hex(preset.palette)
+    x, y = sheet.places(SMALL_SIDE_PX)
+    down = (y / sheet.reach[1] + 1) / 2 + 0.06 * sheet.clouds(SMALL_SIDE_PX, cells=2, octaves=2)
+    wall = colors.ramp(palette[:2], down.astype(np.float32))
     glow = 1 + 0.05 * np.exp(-(x**2 + (y + 0.2) ** 2) / 0.9)
     far = wall * glow[..., None].astype(np.float32)
-    cut = _CUTS[int(preset.parameters.get("shape", 0))]
-    air = palette[:2].mean(axis=0) if palette[:2].mean() < DARK_WALL else np.ones(3, np.float32)
+    cut = _SHAPES[int(preset.parameters.get("shape", 0))]
+    air = (
+        palette[:2].mean(axis=0) if palette[:2].mean() < DARK_WALL_BELOW else np.ones(3, np.float32)
+    )
     sizes = sheet.random.uniform(0.02, 0.05, FAR_PIECES)
-    _strew(
+    _scatter_pieces(
         far,
         [_scrap(sheet, palette[2:], cut, size) for size in sizes],
         veil=0.45 * air,
@@ -53,17 +55,19 @@ def draw(preset: Preset, sheet: Sheet) -> Srgb8:
 
     picture = sheet.finish(far)
     sizes = 0.008 + 0.022 * sheet.random.random(NEAR_PIECES) ** 2
-    _strew(picture, [_scrap(sheet, palette[2:], cut, size) for size in sizes], veil=0 * air)
+    _scatter_pieces(
+        picture, [_scrap(sheet, palette[2:], cut, size) for size in sizes], veil=0 * air
+    )
     return picture
 
 
 def _scrap(
     sheet: Sheet,
-    palette: colours.Colours,
+    palette: colors.Colors,
     cut: Callable[[np.random.Generator], Outline],
     size: float,
 ) -> _Piece:
-    """Cut one piece, turned any way in space."""
+    """Return one piece, turned at random in space."""
     random = sheet.random
     outline = cut(random)
     tilt = random.uniform(0.3, 1.0) if cut is _paper else random.uniform(0.75, 1.0)
@@ -72,7 +76,7 @@ def _scrap(
     outline = outline * [1, tilt] @ np.array([[cos, sin], [-sin, cos]])
     unit = size * (sheet.width * sheet.height) ** 0.5
     outline = outline * [unit / sheet.width, unit / sheet.height]
-    # More above than below, as if just thrown.
+    # More pieces above than below, as if just thrown.
     place = [random.uniform(-0.02, 1.02), random.beta(1.0, 1.7) * 1.08 - 0.04]
     shine = (0.8 + 0.35 * tilt) * random.uniform(0.92, 1.08)
     light = palette[random.integers(len(palette))] * np.float32(shine)
@@ -91,7 +95,7 @@ def _paper(random: np.random.Generator) -> Outline:
 
 
 def _heart(random: np.random.Generator) -> Outline:
-    """Return a heart, its tip down when it is turned half around."""
+    """Return a heart, with its tip down after half a turn."""
     along = np.linspace(0, 2 * np.pi, 40, endpoint=False)
     across = 16 * np.sin(along) ** 3
     up = 13 * np.cos(along) - 5 * np.cos(2 * along) - 2 * np.cos(3 * along) - np.cos(4 * along)
@@ -112,7 +116,7 @@ def _star(random: np.random.Generator) -> Outline:
 
 
 def _petal(random: np.random.Generator) -> Outline:
-    """Return a petal: one end round, one drawn out, notched."""
+    """Return a petal: one end round, the other tapered, with a notch."""
     along = np.linspace(0, 2 * np.pi, 36, endpoint=False)
     width = random.uniform(0.55, 0.8)
     across = np.cos(along) * (1 - 0.16 * np.exp(-((along - np.pi) ** 2) / 0.06))
@@ -136,25 +140,26 @@ def _curl(length: float, thickness: float) -> Outline:
     return np.concatenate([there, back])
 
 
-def _strew(
-    picture: Srgb8 | colours.Colours,
+def _scatter_pieces(
+    picture: Srgb8 | colors.Colors,
     pieces: list[_Piece],
     *,
-    veil: colours.Colours,
+    veil: colors.Colors,
     thinned: float = 1.0,
 ) -> None:
     """Fill pieces on a picture, in place.
 
-    veil: (3,) linear, the light of the air before them.  thinned: what that leaves of theirs.
+    veil: (3,) linear, the light of the air in front.  thinned: share of the pieces' light that
+    remains.
     """
     height, width = picture.shape[:2]
     light = np.stack([piece.light for piece in pieces]) * np.float32(thinned) + veil
-    # Smooth edges need 8 bits; on the small float drawing the blur makes them.
+    # Smooth edges need 8 bits; on the small float drawing the blur smooths them.
     line = cv2.LINE_AA if picture.dtype == np.uint8 else cv2.LINE_8
-    for piece, colour in zip(pieces, colours.coded(light).tolist(), strict=True):
-        points = inset(piece.outline * [width, height] - 0.5)
-        fixed = np.round(points * 2**SHIFT).astype(np.int32)
-        cv2.fillPoly(picture, [fixed], colour, lineType=line, shift=SHIFT)
+    for piece, color in zip(pieces, colors.linear_to_srgb(light).tolist(), strict=True):
+        points = inset_outline(piece.outline * [width, height] - 0.5)
+        fixed = np.round(points * 2**FIXED_POINT_BITS).astype(np.int32)
+        cv2.fillPoly(picture, [fixed], color, lineType=line, shift=FIXED_POINT_BITS)
 
 
-_CUTS: Final = (_paper, _heart, _flake, _star, _petal)
+_SHAPES: Final = (_paper, _heart, _flake, _star, _petal)

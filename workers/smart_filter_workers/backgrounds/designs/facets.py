@@ -1,4 +1,4 @@
-"""A gradient cut into triangles, each turned a little to the light.
+"""A gradient cut into triangles, each tilted slightly toward the light.
 
 palette: as for a gradient.
 """
@@ -12,9 +12,9 @@ from smart_filter_workers.backgrounds.sheet import Sheet
 from smart_filter_workers.results import Srgb8
 
 PITCH = 0.34
-MOST_FACETS = 900
-SMALL = 300
-# Corners of a square, row by row, of its two halves: cut one way or the other.
+MAX_FACETS = 900
+SMALL_SIDE_PX = 300
+# Corners of a square, row by row, in its two halves: for both diagonals.
 _HALVES = (([0, 1, 2], [1, 2, 3]), ([0, 1, 3], [0, 2, 3]))
 
 
@@ -23,7 +23,7 @@ def draw(preset: Preset, sheet: Sheet) -> Srgb8:
     small = gradient.mesh(preset.palette, sheet)
     picture = sheet.finish(small)
     reach = np.array(sheet.reach)
-    pitch = max(PITCH, (8 * reach[0] * reach[1] / MOST_FACETS) ** 0.5)
+    pitch = max(PITCH, (8 * reach[0] * reach[1] / MAX_FACETS) ** 0.5)
     columns, rows = (int(2 * side / pitch) + 4 for side in reach)
     grid = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1) - 1.5
     corners = grid * pitch - reach + sheet.random.uniform(-0.36, 0.36, grid.shape) * pitch
@@ -35,11 +35,11 @@ def draw(preset: Preset, sheet: Sheet) -> Srgb8:
                 triangle = square[half]
                 middle = (triangle.mean(axis=0) / reach + 1) / 2
                 at_x, at_y = np.clip((middle * size).astype(int), 0, size - 1)
-                colour = small[at_y, at_x]
-                # The brighter, the less: white that is shaded as much as blue looks dirty.
-                contrast = 0.14 - 0.1 * float(colour.mean()) / 255
+                color = small[at_y, at_x]
+                # Less contrast for bright colors: white shaded like blue looks dirty.
+                contrast = 0.14 - 0.1 * float(color.mean()) / 255
                 lit = 1 + sheet.random.uniform(-contrast, contrast)
-                shapes.fill(picture, sheet, triangle, np.clip(colour * lit, 0, 255))
-    x, y = sheet.places(SMALL)
+                shapes.fill_shape(picture, sheet, triangle, np.clip(color * lit, 0, 255))
+    x, y = sheet.places(SMALL_SIDE_PX)
     light = 1 - 0.03 * (x / reach[0] + y / reach[1])
     return sheet.shade(picture, light.astype(np.float32))

@@ -1,16 +1,16 @@
-"""A mesh gradient: patches of colour that flow into each other.
+"""A mesh gradient: patches of color that blend into each other.
 
-palette: any number of colours; the first one lies at the top, the last in the middle.
+palette: any number of colors; the first is at the top, the last in the middle.
 """
 
 import numpy as np
 
 from smart_filter_shared.presets import Preset
-from smart_filter_workers.backgrounds import colours
+from smart_filter_workers.backgrounds import colors
 from smart_filter_workers.backgrounds.sheet import Sheet
 from smart_filter_workers.results import Srgb8
 
-SMALL = 256
+SMALL_SIDE_PX = 256
 
 
 def draw(preset: Preset, sheet: Sheet) -> Srgb8:
@@ -18,17 +18,18 @@ def draw(preset: Preset, sheet: Sheet) -> Srgb8:
     return sheet.finish(mesh(preset.palette, sheet))
 
 
-def mesh(palette: tuple[str, ...], sheet: Sheet) -> colours.Colours:
+def mesh(palette: tuple[str, ...], sheet: Sheet) -> colors.Colors:
     """Return a small mesh gradient, gamma-coded 0..255.
 
-    Each colour owns a point; points stand on a ring, one in the middle, and every pixel
-    takes from each by its distance, bent by slow noise so that no circle shows.
+    Each color has a point, on a ring or, for the last one, in the middle. Every pixel mixes the
+    colors by distance, warped by slow noise so that no circle shows.
     """
-    x, y = sheet.places(SMALL)
-    bent_x = x + 0.35 * sheet.clouds(SMALL, cells=2, octaves=2)
-    bent_y = y + 0.35 * sheet.clouds(SMALL, cells=2, octaves=2)
+    x, y = sheet.places(SMALL_SIDE_PX)
+    bent_x = x + 0.35 * sheet.clouds(SMALL_SIDE_PX, cells=2, octaves=2)
+    bent_y = y + 0.35 * sheet.clouds(SMALL_SIDE_PX, cells=2, octaves=2)
     ring = len(palette) - 1
-    # A third of a step of freedom: each seed looks different, the first colour stays on top.
+    # Points move by up to a third of a step: each seed looks different, the first color stays on
+    # top.
     angles = -np.pi / 2 + (np.arange(ring) + sheet.random.uniform(-0.33, 0.33, ring)) * (
         2 * np.pi / ring
     )
@@ -43,4 +44,4 @@ def mesh(palette: tuple[str, ...], sheet: Sheet) -> colours.Colours:
         axis=-1,
     )
     near /= near.sum(axis=-1, keepdims=True)
-    return colours.mix(colours.read(palette), near.astype(np.float32))
+    return colors.mix(colors.parse_hex(palette), near.astype(np.float32))

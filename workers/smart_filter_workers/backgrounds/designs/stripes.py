@@ -1,50 +1,50 @@
-"""Wide arcs of colour around a corner, as on record sleeves of the seventies.
+"""Wide arcs of color around a corner, as on record sleeves of the seventies.
 
-palette: the ground, then the stripes from the outermost inwards.
+palette: the ground, then the stripes from the outermost inward.
 """
 
 import cv2
 import numpy as np
 
 from smart_filter_shared.presets import Preset
-from smart_filter_workers.backgrounds import colours
+from smart_filter_workers.backgrounds import colors
 from smart_filter_workers.backgrounds.sheet import Sheet
 from smart_filter_workers.results import Srgb8
 
-SMALL = 640
-# cv2 takes fixed-point places: sixteenths of a pixel, for edges without steps.
-SHIFT = 4
+SMALL_SIDE_PX = 640
+# cv2 takes fixed-point coordinates: sixteenths of a pixel, for smooth edges.
+FIXED_POINT_BITS = 4
 
 
 def draw(preset: Preset, sheet: Sheet) -> Srgb8:
     """Draw the preset; (height, width, 3) uint8 sRGB."""
-    ground, *stripes = colours.coded(colours.read(preset.palette)).round().tolist()
+    ground, *stripes = colors.linear_to_srgb(colors.parse_hex(preset.palette)).round().tolist()
     picture = np.empty((sheet.height, sheet.width, 3), np.uint8)
     picture[:] = ground
 
     left = sheet.random.random() < 0.5  # noqa: PLR2004 - a coin
     overhang = sheet.random.uniform(0.02, 0.14)
-    centre_x = (-overhang if left else 1 + overhang) * sheet.width
-    centre_y = (1 + sheet.random.uniform(0.0, 0.1)) * sheet.height
+    center_x = (-overhang if left else 1 + overhang) * sheet.width
+    center_y = (1 + sheet.random.uniform(0.0, 0.1)) * sheet.height
     diagonal = float(np.hypot(sheet.width, sheet.height))
     outermost = sheet.random.uniform(0.88, 0.96) * diagonal
     inmost = 0.22 * diagonal
     step = (outermost - inmost) / len(stripes)
-    for index, colour in enumerate([*stripes, ground]):
-        _fill_disc(picture, colour, (centre_x, centre_y), outermost - index * step)
+    for index, color in enumerate([*stripes, ground]):
+        _fill_disc(picture, color, (center_x, center_y), outermost - index * step)
 
-    x, y = sheet.places(SMALL)
+    x, y = sheet.places(SMALL_SIDE_PX)
     toward = (x if left else -x) / sheet.reach[0] - y / sheet.reach[1]
-    light = 1.0 - 0.055 * toward + 0.012 * sheet.clouds(SMALL, cells=160, octaves=2)
+    light = 1.0 - 0.055 * toward + 0.012 * sheet.clouds(SMALL_SIDE_PX, cells=160, octaves=2)
     return sheet.shade(picture, np.clip(light, 0, 1.04).astype(np.float32))
 
 
 def _fill_disc(
-    picture: Srgb8, colour: list[float], centre: tuple[float, float], radius: float
+    picture: Srgb8, color: list[float], center: tuple[float, float], radius: float
 ) -> None:
-    """Fill a disc; by a polygon, because cv2.circle draws corners every five degrees."""
-    # A chord of 1/720 turn strays from its arc by 4e-6 radii: nothing at any size.
+    """Fill a disc as a polygon, because cv2.circle draws corners every five degrees."""
+    # A chord of 1/720 turn deviates from its arc by 4e-6 radii: invisible at any size.
     angles = np.linspace(0, 2 * np.pi, 720, endpoint=False)
-    points = np.stack([np.cos(angles), np.sin(angles)], axis=-1) * radius + centre
-    fixed = np.round(points * 2**SHIFT).astype(np.int32)
-    cv2.fillConvexPoly(picture, fixed, colour, lineType=cv2.LINE_AA, shift=SHIFT)
+    points = np.stack([np.cos(angles), np.sin(angles)], axis=-1) * radius + center
+    fixed = np.round(points * 2**FIXED_POINT_BITS).astype(np.int32)
+    cv2.fillConvexPoly(picture, fixed, color, lineType=cv2.LINE_AA, shift=FIXED_POINT_BITS)

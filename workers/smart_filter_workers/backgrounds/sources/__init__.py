@@ -1,1 +1,1 @@
-"""Who provides backgrounds: one file a source. Which there are for a job, stock/room.py says."""
+"""Sources of backgrounds, one file each; stock/tenant_backgrounds.py selects them for a job."""

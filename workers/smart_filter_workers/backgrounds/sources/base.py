@@ -1,4 +1,4 @@
-"""What every source of backgrounds keeps to."""
+"""Interface of a source of backgrounds."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -8,21 +8,21 @@ from smart_filter_workers.results import Srgb8
 
 
 class Source(Protocol):
-    """Some of the backgrounds that a tenant can ask for by name."""
+    """Provides some of the backgrounds that a tenant can request by name."""
 
     @property
     def presets(self) -> Sequence[Preset]:
-        """Those that it provides, no name twice."""
+        """The provided presets, with unique names."""
         ...
 
     def has(self, preset: Preset) -> bool:
-        """Whether one of them can be drawn now; raises StorageUnavailable."""
+        """Return whether a preset can be drawn now.  Raises StorageUnavailable."""
         ...
 
     def draw(self, preset: Preset, *, seed: int, width: int, height: int) -> Srgb8:
-        """Return one of them as a new (height, width, 3) uint8 sRGB, which may be drawn on.
+        """Return a preset as a new (height, width, 3) uint8 sRGB, free to be drawn on.
 
-        seed: 0 or more; it decides whatever is left to chance.
-        Raises Unusable when it is not there any more, and StorageUnavailable.
+        seed: 0 or more; it decides all random choices.
+        Raises UnusablePhoto when the picture no longer exists, and StorageUnavailable.
         """
         ...

@@ -1,4 +1,4 @@
-"""The generated designs: drawn by their families."""
+"""The generated designs, drawn by their families."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ from smart_filter_workers.results import Srgb8
 
 
 @dataclass(frozen=True, slots=True)
-class Generated:
-    """Every design, for everybody; a `Source`."""
+class DesignSource:
+    """Provides every design to every tenant; a `Source`."""
 
     @property
     def presets(self) -> Sequence[Preset]:
@@ -18,10 +18,10 @@ class Generated:
         return PRESETS
 
     def has(self, preset: Preset) -> bool:
-        """Say yes: a design is code."""
+        """Return True: a design is code."""
         del preset
         return True
 
     def draw(self, preset: Preset, *, seed: int, width: int, height: int) -> Srgb8:
-        """Draw a design, as `Source.draw` says."""
+        """Return a design; see `Source.draw`."""
         return library.draw(preset.name, seed=seed, width=width, height=height)

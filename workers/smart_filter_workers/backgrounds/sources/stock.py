@@ -1,4 +1,4 @@
-"""Pictures that are kept: the operator's for everybody, and a tenant's own."""
+"""Stored pictures: the operator's, for every tenant, and a tenant's own."""
 
 import zlib
 from collections.abc import Callable, Sequence
@@ -7,22 +7,22 @@ from typing import Final
 
 import numpy as np
 
-from smart_filter_shared.errors import Unusable
+from smart_filter_shared.errors import UnusablePhoto
 from smart_filter_shared.presets import Preset
-from smart_filter_workers.backgrounds import uploaded
+from smart_filter_workers.backgrounds import cover_crop
 from smart_filter_workers.results import Srgb8
 
-# Where a picture is cut, as shares of what is too much: about its middle, so that what it shows
-# stays in view (by taste). Nothing is mirrored or enlarged for variety's sake: it may hold words.
-_LEAST: Final = 0.3
-_MOST: Final = 0.7
+# Position of the crop, as a share of the excess: near the middle, so that the subject stays in view
+# (by taste). Pictures are not mirrored or enlarged for variety: they may contain text.
+_MIN_CROP_SHARE: Final = 0.3
+_MAX_CROP_SHARE: Final = 0.7
 
 
 @dataclass(frozen=True, slots=True)
-class Stock:
-    """Pictures of one tenant and of everybody; a `Source`.
+class StockSource:
+    """Provides pictures of one tenant and of the operator; a `Source`.
 
-    load: returns the pixels of one of them by its name, (H, W, 3) uint8 sRGB, not written to;
+    load: returns the pixels of a picture by name, (H, W, 3) uint8 sRGB, not to be written to;
         raises as `Source.draw` does.
     """
 
@@ -30,20 +30,19 @@ class Stock:
     load: Callable[[str], Srgb8]
 
     def has(self, preset: Preset) -> bool:
-        """Whether a picture can be loaded, as `Source.has` says."""
+        """Return whether a picture can be loaded; see `Source.has`."""
         try:
             self.load(preset.name)
-        except Unusable:
+        except UnusablePhoto:
             return False
         return True
 
     def draw(self, preset: Preset, *, seed: int, width: int, height: int) -> Srgb8:
-        """Return a picture scaled to fill the size, as `Source.draw` says.
+        """Return a picture scaled to fill the size; see `Source.draw`.
 
-        What its shape has too much is cut off, a little more on one side than on the other as
-        the seed decides.
+        The excess is cropped, with a little more from one side than from the other, by the seed.
         """
         random = np.random.default_rng([seed, zlib.crc32(preset.name.encode())])
-        across, down = random.uniform(_LEAST, _MOST, 2)
+        across, down = random.uniform(_MIN_CROP_SHARE, _MAX_CROP_SHARE, 2)
         srgb = self.load(preset.name)
-        return uploaded.cover(srgb, width=width, height=height, at=(across, down))
+        return cover_crop.crop_to_cover(srgb, width=width, height=height, at=(across, down))

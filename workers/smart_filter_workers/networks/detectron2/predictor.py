@@ -1,4 +1,4 @@
-"""A model of detectron2, called in batches of pictures of any sizes, by any thread."""
+"""A detectron2 model, called in batches of pictures of any sizes, from any thread."""
 
 import contextlib
 import importlib
@@ -13,22 +13,23 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from smart_filter_workers.networks.boxes import Box
-from smart_filter_workers.networks.detectron2.building import Built, Classes, Foreign
+from smart_filter_workers.networks.detectron2.model_builder import BuiltModel, ClassNames, Foreign
 from smart_filter_workers.results import Srgb8
 
 Bools: TypeAlias = NDArray[np.bool_]
 
-# detectron2 pads to it whatever it is given (its FPN halves five times).
+# detectron2 pads every input to a multiple of this (its FPN halves five times).
 SIDE_MULTIPLE_PX: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """What may differ from call to call; None: as the configuration says.
+class PredictOptions:
+    """Options that may differ between calls; None uses the configuration's value.
 
     threshold: instances with a lower score, 0..1, are left out.
     short_side_px: pictures are resized to it; most: the most instances in a picture.
-    overlap: of two instances of a class whose boxes overlap more (IoU), the better one stays.
+    overlap: of two instances of a class whose boxes overlap more (IoU), the better-scored one is
+    kept.
     """
 
     threshold: float
@@ -39,10 +40,10 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One thing in a picture.
+    """One object in a picture.
 
     box: in the picture's pixels; score: 0..1.
-    outline: (H, W) bool, where it is; None from a model that only draws boxes.
+    outline: (H, W) bool; None from a model that only returns boxes.
     """
 
     label: str
@@ -52,11 +53,11 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What a model sees of the wanted classes in one picture.
+class Prediction:
+    """The requested classes in one picture, as the model finds them.
 
-    areas: by class, (H, W) bool, where there is something of it that is not counted, such as
-    sky: from panoptic and semantic models only.
+    areas: (H, W) bool by class, for uncountable ones such as sky; from panoptic and semantic models
+    only.
     """
 
     instances: tuple[Instance, ...]
@@ -64,14 +65,14 @@ class Seen:
 
 
 class Predictor:
-    """A model that any thread may call.
+    """A model, callable from any thread.
 
-    One pass at a time: two at once would take twice the memory and no less time, because torch
-    spreads one over the processor's cores or fills the GPU with it. The options are attributes
-    of its modules, which is why they can differ between passes and not within one.
+    It runs one pass at a time: two at once would take twice the memory and no less time, because
+    torch spreads one pass over the processor's cores or fills the GPU with it. Options are
+    attributes of its modules, so they can differ between passes and not within one.
     """
 
-    def __init__(self, built: Built) -> None:
+    def __init__(self, built: BuiltModel) -> None:
         self._torch = importlib.import_module("torch")
         self._model = built.model
         self._config = built.config
@@ -80,58 +81,60 @@ class Predictor:
         self.classes = built.classes
 
     def __call__(
-        self, pictures: Sequence[Srgb8], wanted: Sequence[str], options: Options
-    ) -> list[Seen]:
-        """Return what is seen of the wanted classes in each picture.
+        self, pictures: Sequence[Srgb8], wanted: Sequence[str], options: PredictOptions
+    ) -> list[Prediction]:
+        """Return the instances and areas of the requested classes in each picture.
 
-        pictures: (H, W, 3) uint8 sRGB each, of any sizes; those that are padded to the same size
-        share a pass where there is a GPU: padded further, they would be seen otherwise.
+        pictures: (H, W, 3) uint8 sRGB each, of any sizes. On a GPU, pictures padded to the same
+        size share a pass; padding further would change their results.
         """
         alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
         inputs = [self._input(picture, options) for picture in pictures]
         for index, one in enumerate(inputs):
-            # On a processor a batch takes its memory and gains no time.
+            # On a CPU a batch takes more memory and saves no time.
             shape = tuple(-side // SIDE_MULTIPLE_PX for side in one["image"].shape[1:])
             alike[shape if self._device != "cpu" else (index,)].append(index)
-        seen: dict[int, Seen] = {}
+        seen: dict[int, Prediction] = {}
         for indices in alike.values():
-            outputs = self._pass([inputs[index] for index in indices], options)
+            outputs = self._run_model([inputs[index] for index in indices], options)
             for index, output in zip(indices, outputs, strict=True):
-                seen[index] = _seen(output, self.classes, frozenset(wanted))
+                seen[index] = _read_instances(output, self.classes, frozenset(wanted))
         return [seen[index] for index in range(len(pictures))]
 
-    def _input(self, picture: Srgb8, options: Options) -> dict[str, Foreign]:
+    def _input(self, picture: Srgb8, options: PredictOptions) -> dict[str, Foreign]:
         height, width = picture.shape[:2]
-        told = self._config.INPUT
+        settings = self._config.INPUT
         columns, rows = input_size(
             width,
             height,
-            short_side_px=options.short_side_px or told.MIN_SIZE_TEST,
-            long_side_px=told.MAX_SIZE_TEST,
+            short_side_px=options.short_side_px or settings.MIN_SIZE_TEST,
+            long_side_px=settings.MAX_SIZE_TEST,
         )
-        # Bilinear with Pillow's antialiasing: what the zoo's models were trained with.
+        # Bilinear with Pillow's antialiasing, as in the training of the zoo's models.
         resized = Image.fromarray(picture).resize((columns, rows), Image.Resampling.BILINEAR)
         channels = np.asarray(resized, dtype=np.float32)
-        if told.FORMAT == "BGR":
+        if settings.FORMAT == "BGR":
             channels = channels[:, :, ::-1]
         planes = np.ascontiguousarray(channels.transpose(2, 0, 1))
         return {"image": self._torch.from_numpy(planes), "height": height, "width": width}
 
-    def _pass(self, inputs: list[dict[str, Foreign]], options: Options) -> list[dict[str, Foreign]]:
-        """Run the model; the answers' tensors are the processor's."""
-        # Half precision where it is fast; `.half()` of the model fails in its anchors.
+    def _run_model(
+        self, inputs: list[dict[str, Foreign]], options: PredictOptions
+    ) -> list[dict[str, Foreign]]:
+        """Return the model's outputs; their tensors are on its device."""
+        # Half precision where it is fast; `.half()` on the model fails in its anchors.
         fast = (
             self._torch.autocast("cuda", dtype=self._torch.float16)
             if self._device == "cuda"
             else contextlib.nullcontext()
         )
-        with self._lock, self._torch.inference_mode(), fast, self._set(options):
+        with self._lock, self._torch.inference_mode(), fast, self._apply_options(options):
             outputs: list[dict[str, Foreign]] = self._model(inputs)
         return outputs
 
     @contextlib.contextmanager
-    def _set(self, options: Options) -> Iterator[None]:
-        """Set the options where detectron2's modules look for them, and put back what was."""
+    def _apply_options(self, options: PredictOptions) -> Iterator[None]:
+        """Set the options as attributes of detectron2's modules, and restore them afterwards."""
         values = {
             "test_score_thresh": options.threshold,
             "combine_instances_score_thresh": options.threshold,
@@ -168,10 +171,12 @@ def input_size(
     return max(1, int(width * scale + 0.5)), max(1, int(height * scale + 0.5))
 
 
-def _seen(output: Mapping[str, Foreign], classes: Classes, wanted: frozenset[str]) -> Seen:
-    """Bring what is wanted of one answer to the processor."""
+def _read_instances(
+    output: Mapping[str, Foreign], classes: ClassNames, wanted: frozenset[str]
+) -> Prediction:
+    """Return the requested classes of one output, as NumPy arrays."""
     if "panoptic_seg" in output:
-        return _seen_whole(output, classes, wanted)
+        return _read_panoptic(output, classes, wanted)
     if "instances" in output:
         found = output["instances"]
         labels = [classes.things[index] for index in found.pred_classes.tolist()]
@@ -186,17 +191,19 @@ def _seen(output: Mapping[str, Foreign], classes: Classes, wanted: frozenset[str
             for index, label in enumerate(labels)
             if label in wanted
         )
-        return Seen(tuple(instances), {})
+        return Prediction(tuple(instances), {})
     best = output["sem_seg"].argmax(dim=0)
     areas = {
         label: _bools(best == index) for index, label in enumerate(classes.stuff) if label in wanted
     }
-    return Seen((), areas)
+    return Prediction((), areas)
 
 
-def _seen_whole(output: Mapping[str, Foreign], classes: Classes, wanted: frozenset[str]) -> Seen:
-    """Read a panoptic answer, in which each pixel belongs to one segment at most."""
-    segments, told = output["panoptic_seg"]
+def _read_panoptic(
+    output: Mapping[str, Foreign], classes: ClassNames, wanted: frozenset[str]
+) -> Prediction:
+    """Return a panoptic output, in which each pixel belongs to at most one segment."""
+    segments, entries = output["panoptic_seg"]
     found = output["instances"]
     instances = (
         Instance(
@@ -205,15 +212,15 @@ def _seen_whole(output: Mapping[str, Foreign], classes: Classes, wanted: frozens
             box=_box(found, one["instance_id"]),
             outline=_bools(segments == one["id"]),
         )
-        for one in told
+        for one in entries
         if one["isthing"] and classes.things[one["category_id"]] in wanted
     )
     areas = {
         classes.stuff[one["category_id"]]: _bools(segments == one["id"])
-        for one in told
+        for one in entries
         if not one["isthing"] and classes.stuff[one["category_id"]] in wanted
     }
-    return Seen(tuple(instances), areas)
+    return Prediction(tuple(instances), areas)
 
 
 def _box(found: Foreign, index: int) -> Box:

@@ -1,4 +1,4 @@
-"""The allow-list: which configurations of the model zoo may be asked for by name."""
+"""The allow-list of configurations of the model zoo, by name."""
 
 import tomllib
 from collections.abc import Mapping
@@ -11,8 +11,8 @@ from types import MappingProxyType
 from smart_filter_shared.errors import SetupFailed
 
 
-class Makes(StrEnum):
-    """What a configuration's model answers."""
+class OutputKind(StrEnum):
+    """The kind of output of a configuration's model."""
 
     INSTANCE = "instance"
     PANOPTIC = "panoptic"
@@ -26,37 +26,39 @@ class ZooConfig:
 
     name: its path below the zoo's folder, without `.yaml`.
     checkpoint: the end of its weights' address, "" when its authors give none.
-    person: what its data set calls a person.
+    person: its data set's name of a person.
     """
 
     name: str
-    makes: Makes
+    makes: OutputKind
     checkpoint: str
     person: str
 
     @property
     def weights_name(self) -> str:
-        """Where its weights lie below the weights folder by convention."""
+        """The conventional path of its weights below the weights folder."""
         return f"detectron2/{self.name.replace('/', '-')}.pkl"
 
 
 def find(name: str) -> ZooConfig:
     """Return a configuration by name.  Raises SetupFailed when it is not on the list."""
-    found = configs().get(name)
+    found = list_configs().get(name)
     if found is None:
-        raise SetupFailed(f"{name!r} is no configuration of the zoo: docs/detectron2.md lists them")
+        raise SetupFailed(
+            f"{name!r} is not in the zoo: docs/detectron2.md lists the configurations"
+        )
     return found
 
 
 @cache
-def configs() -> Mapping[str, ZooConfig]:
+def list_configs() -> Mapping[str, ZooConfig]:
     """Return every configuration on the list by name."""
     text = resources(__package__).joinpath("zoo.toml").read_text(encoding="utf-8")
-    told = tomllib.loads(text)
-    persons: dict[str, str] = told["persons"]
+    listed = tomllib.loads(text)
+    persons: dict[str, str] = listed["persons"]
     found = (
         ZooConfig(name, makes, checkpoint, persons.get(name.partition("/")[0], "person"))
-        for makes in Makes
-        for name, checkpoint in told[makes].items()
+        for makes in OutputKind
+        for name, checkpoint in listed[makes].items()
     )
     return MappingProxyType({one.name: one for one in found})

@@ -1,1 +1,1 @@
-"""Composite: put the people on another background, at full resolution."""
+"""Composite stage: put the people on another background, at full resolution."""

@@ -1,8 +1,7 @@
-"""Where people stand in the picture: which part of the photo it shows, how large, and where.
+"""Framing: which part of the photo the picture shows, how large, and where.
 
-What is asked for is one window onto the photo's plane. It may reach beyond the photo, whose
-background is replaced anyway, but not past a border that cuts somebody off: there would be a
-straight edge in the air.
+A request is one window onto the photo's plane. It may extend beyond the photo, whose background is
+replaced, but not past a border that cuts a person off: that would leave a straight edge in the air.
 """
 
 from collections.abc import Sequence
@@ -12,27 +11,28 @@ from typing import Final
 from smart_filter_shared.recipe import Crop, Framing, Length
 from smart_filter_workers.results import Face, Frame
 
-# A subject so near to a border, as a share of that side, is cut off by it.
+# A subject this close to a border, as a share of that side, is cut off by it.
 TOUCHES_WITHIN: Final = 0.004
-# Of the picture's height: a face in a portrait, and its eyes from the top (the upper third).
+# Shares of the picture's height: a face in a portrait, and its eyes from the top (the upper third).
 FACE_SHARE: Final = 0.28
 EYES_FROM_TOP: Final = 0.36
-# In heights of a face: hair above its box, air above the hair, and air beside a group.
-HAIR: Final = 0.45
+# In heights of a face: hair above its box, air above the hair, and air at the sides of a group.
+HAIR_HEIGHT: Final = 0.45
 HEAD_ROOM: Final = 0.25
-BESIDE_GROUP: Final = 0.9
-# Air around a subject that a shape is filled up around, as a share of the subject.
-AIR: Final = 0.04
-# From this shape on, somebody who looks aside stands on a third and looks into the picture.
-WIDE: Final = 1.2
-# Of the distance between the eyes: the nose is so far off their middle when somebody looks aside.
-LOOKS_ASIDE: Final = 0.2
+GROUP_MARGIN: Final = 0.9
+# Air around a subject when a window is fitted to a shape, as a share of the subject.
+AIR_SHARE: Final = 0.04
+# From this shape (width by height) on, a person who looks aside is placed on a third and looks into
+# the picture.
+WIDE_FROM: Final = 1.2
+# In distances of the eyes: a nose farther than this from their middle means looking aside.
+LOOKS_ASIDE_FROM: Final = 0.2
 THIRD: Final = 1 / 3
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A box in pixels of the photo; it may reach beyond it."""
+    """A box in pixels of the photo; it may extend beyond it."""
 
     left: float
     top: float
@@ -41,31 +41,31 @@ class Box:
 
     @property
     def width(self) -> float:
-        """Its width in pixels."""
+        """The width in pixels."""
         return self.right - self.left
 
     @property
     def height(self) -> float:
-        """Its height in pixels."""
+        """The height in pixels."""
         return self.bottom - self.top
 
     @property
     def middle(self) -> tuple[float, float]:
-        """The x and y of its middle."""
+        """The middle's x and y."""
         return (self.left + self.right) / 2, (self.top + self.bottom) / 2
 
     def moved(self, x: float, y: float) -> "Box":
-        """Return it moved by so many pixels."""
+        """Return the box moved by this many pixels."""
         return Box(self.left + x, self.top + y, self.right + x, self.bottom + y)
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What framing goes by.
+class FramingSubject:
+    """The facts of a photo that framing uses.
 
-    photo: the whole of it.  subject: around the people, None when there is nobody.
-    may_extend: whether the picture may show more than the photo does.
-    outline: of a line around the people, which what is cropped has room for.
+    photo: the whole photo.  subject: the box around the people, None without people.
+    may_extend: whether the picture may extend beyond the photo.
+    outline: width of a line around the people, which a crop leaves room for.
     """
 
     photo: Box
@@ -75,7 +75,7 @@ class Seen:
     outline: Length | None = None
 
     def stops(self) -> tuple[bool, bool, bool, bool]:
-        """Return whether the picture must not pass the photo's left, top, right and bottom."""
+        """Return whether the picture must not cross the photo's left, top, right and bottom."""
         if not self.may_extend or self.subject is None:
             return (True,) * 4
         near_x = TOUCHES_WITHIN * self.photo.width + 1
@@ -88,29 +88,29 @@ class Seen:
         )
 
 
-def frame(asked: Framing, seen: Seen) -> Frame:
-    """Return where the photo lies on the picture's canvas."""
+def compute_frame(asked: Framing, seen: FramingSubject) -> Frame:
+    """Return the placement of the photo on the picture's canvas."""
     window = _window(asked, seen)
     shape = _shape(asked, window)
     if shape is not None:
-        window = _shaped(window, shape, asked, seen)
+        window = _fit_to_shape(window, shape, asked, seen)
     width, height = _pixels(asked, window)
-    # Rounded sizes are a little off the window's shape: it is filled, not stretched.
+    # Rounded sizes differ slightly from the window's shape: fill it, do not stretch.
     scale = max(width / window.width, height / window.height)
     x, y = window.middle
     framed = Frame(width, height, scale, left=width / 2 - scale * x, top=height / 2 - scale * y)
     if seen.subject is None or (asked.scale is None and asked.position is None):
         return framed
-    return _placed(framed, asked, seen, seen.subject)
+    return _place_people(framed, asked, seen, seen.subject)
 
 
-def _window(asked: Framing, seen: Seen) -> Box:
-    """Return the part that `crop` asks for, before any shape."""
+def _window(asked: Framing, seen: FramingSubject) -> Box:
+    """Return the window that `crop` asks for, before any shape."""
     if asked.crop == Crop.FACES and seen.faces:
         shape = _shape(asked, seen.photo)
         if shape is None:
             shape = seen.photo.width / seen.photo.height
-        return _within(_portrait(seen, shape), seen)
+        return _keep_within_borders(_portrait(seen, shape), seen)
     if asked.crop == Crop.NONE or seen.subject is None:
         return seen.photo
     box = seen.subject
@@ -132,13 +132,13 @@ def _window(asked: Framing, seen: Seen) -> Box:
 
 
 def _line(outline: Length, box: Box) -> float:
-    """Return how wide a line around a box is in the picture that has room for both."""
+    """Return the width of an outline in a picture that has room for both it and the box."""
     longer = max(box.width, box.height)
     return outline.of(longer) / (1 - outline.of(2)) if outline.percent else outline.value
 
 
 def _shape(asked: Framing, lying_as: Box) -> float | None:
-    """Return width by height as it is asked for; paper is turned as the picture lies."""
+    """Return the requested width by height; paper is turned to match the picture."""
     if asked.size.exact is not None:
         return asked.size.exact[0] / asked.size.exact[1]
     if asked.aspect is not None:
@@ -149,66 +149,68 @@ def _shape(asked: Framing, lying_as: Box) -> float | None:
     return None
 
 
-def _shaped(window: Box, shape: float, asked: Framing, seen: Seen) -> Box:
-    """Bring a window to a shape: the photo is cut down, what was cropped is filled up."""
+def _fit_to_shape(window: Box, shape: float, asked: Framing, seen: FramingSubject) -> Box:
+    """Return a window in a shape: a whole photo is cut down, a crop is extended."""
     if asked.crop != Crop.NONE and seen.subject is not None:
-        return _within(_grown(window, shape), seen)
-    inside = _shrunk(window, shape)
-    must = _must_show(seen)
+        return _keep_within_borders(_smallest_around(window, shape), seen)
+    inside = _largest_inside(window, shape)
+    must = _required_box(seen)
     if must is None:
         return inside
     if (must.width > inside.width or must.height > inside.height) and seen.may_extend:
-        return _within(_grown(must, shape), seen)
-    # It fits into the photo, so that is where it stays.
-    return _within(_around(inside, must, seen), replace(seen, may_extend=False))
+        return _keep_within_borders(_smallest_around(must, shape), seen)
+    # It fits into the photo, so keep it inside.
+    return _keep_within_borders(
+        _position_window(inside, must, seen), replace(seen, may_extend=False)
+    )
 
 
-def _must_show(seen: Seen) -> Box | None:
-    """Return what the picture is about: the people with some air.
+def _required_box(seen: FramingSubject) -> Box | None:
+    """Return the box that the picture must show: the people with some air.
 
-    Where the picture cannot be extended they may not fit; then it is their heads.
+    In a picture that cannot be extended they may not fit; then it is the box of their heads.
     """
     if seen.may_extend and seen.subject is not None:
         box = seen.subject
-        x, y = AIR * box.width, AIR * box.height
+        x, y = AIR_SHARE * box.width, AIR_SHARE * box.height
         return Box(box.left - x, box.top - y, box.right + x, box.bottom + y)
     return _heads(seen.faces) if seen.faces else seen.subject
 
 
-def _around(window: Box, must: Box, seen: Seen) -> Box:
-    """Move a window over what it must show: in the middle across, heads where eyes expect them."""
+def _position_window(window: Box, must: Box, seen: FramingSubject) -> Box:
+    """Return a window over the required box: centered across, with the heads in the upper third."""
     x = must.middle[0] - window.middle[0]
     y = must.middle[1] - window.middle[1]
     if seen.faces:
         heads = _heads(seen.faces)
         x = (heads.middle[0] + must.middle[0]) / 2 - window.middle[0]
-        # A third from the top, but nothing above the heads is cut for it.
+        # A third from the top, without cutting off the heads for it.
         y = min(_eyes(seen.faces) - EYES_FROM_TOP * window.height, heads.top) - window.top
     return window.moved(x, y)
 
 
-def _portrait(seen: Seen, shape: float) -> Box:
-    """Return head and shoulders of one person, or the heads of a group, in a shape.
+def _portrait(seen: FramingSubject, shape: float) -> Box:
+    """Return the window of one person's head and shoulders, or of a group's heads, in a shape.
 
-    It is no larger than the photo, nor so that somebody who is cut off below would sink in it,
-    unless the heads would not fit.
+    The window is no larger than the photo, and not so large that a person who is cut off below
+    would sink in it, unless the heads need the room.
     """
     heads, eyes = _heads(seen.faces), _eyes(seen.faces)
     face_px = _median([face.box[3] for face in seen.faces])
     wanted = max(
         face_px / FACE_SHARE,
         heads.height / (1 - EYES_FROM_TOP),
-        (heads.width + 2 * BESIDE_GROUP * face_px * (len(seen.faces) > 1)) / shape,
+        (heads.width + 2 * GROUP_MARGIN * face_px * (len(seen.faces) > 1)) / shape,
     )
     room = min(seen.photo.height, seen.photo.width / shape)
     *_, stops_below = seen.stops()
     if stops_below:
         room = min(room, (seen.photo.bottom - eyes) / (1 - EYES_FROM_TOP))
-    least = max(heads.height, (1 + 2 * AIR) * heads.width / shape)
+    least = max(heads.height, (1 + 2 * AIR_SHARE) * heads.width / shape)
     height = max(least, min(wanted, room))
     width = height * shape
     across = 0.5
-    if len(seen.faces) == 1 and shape > WIDE:
+    if len(seen.faces) == 1 and shape > WIDE_FROM:
         across = _third(seen.faces[0])
     x = heads.middle[0] - across * width
     y = min(eyes - EYES_FROM_TOP * height, heads.top)
@@ -216,19 +218,19 @@ def _portrait(seen: Seen, shape: float) -> Box:
 
 
 def _third(face: Face) -> float:
-    """Return where a face stands across a wide picture so that it looks into it."""
+    """Return a face's position across a wide picture, 0..1, such that it looks into it."""
     right_eye, left_eye, nose, _, _ = face.landmarks
     between = max(1.0, abs(left_eye[0] - right_eye[0]))
     aside = (nose[0] - (right_eye[0] + left_eye[0]) / 2) / between
-    if abs(aside) < LOOKS_ASIDE:
+    if abs(aside) < LOOKS_ASIDE_FROM:
         return 0.5
     return THIRD if aside > 0 else 1 - THIRD
 
 
 def _heads(faces: Sequence[Face]) -> Box:
-    """Return the box around heads: faces, hair, and the air above it."""
+    """Return the box around all heads: faces, hair, and the air above."""
     boxes = [
-        Box(x, y - (HAIR + HEAD_ROOM) * height, x + width, y + height)
+        Box(x, y - (HAIR_HEIGHT + HEAD_ROOM) * height, x + width, y + height)
         for x, y, width, height in (face.box for face in faces)
     ]
     return Box(
@@ -240,7 +242,7 @@ def _heads(faces: Sequence[Face]) -> Box:
 
 
 def _eyes(faces: Sequence[Face]) -> float:
-    """Return how far down the faces' eyes are, on average, in pixels of the photo."""
+    """Return the mean y of the faces' eyes, in pixels of the photo."""
     heights = [eye[1] for face in faces for eye in face.landmarks[:2]]
     return sum(heights) / len(heights)
 
@@ -249,31 +251,31 @@ def _median(values: Sequence[float]) -> float:
     return sorted(values)[len(values) // 2]
 
 
-def _shrunk(window: Box, shape: float) -> Box:
-    """Return the largest box of a shape within a window, around its middle."""
+def _largest_inside(window: Box, shape: float) -> Box:
+    """Return the largest box of a shape inside a window, with the same middle."""
     width = min(window.width, window.height * shape)
-    return _about(window.middle, width, width / shape)
+    return _centered_box(window.middle, width, width / shape)
 
 
-def _grown(window: Box, shape: float) -> Box:
-    """Return the smallest box of a shape that holds a window, around its middle."""
+def _smallest_around(window: Box, shape: float) -> Box:
+    """Return the smallest box of a shape around a window, with the same middle."""
     width = max(window.width, window.height * shape)
-    return _about(window.middle, width, width / shape)
+    return _centered_box(window.middle, width, width / shape)
 
 
-def _about(middle: tuple[float, float], width: float, height: float) -> Box:
+def _centered_box(middle: tuple[float, float], width: float, height: float) -> Box:
     x, y = middle
     return Box(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
 
 
-def _within(window: Box, seen: Seen) -> Box:
-    """Bring a window inside the borders that it must not pass: moved, and shrunk if need be."""
+def _keep_within_borders(window: Box, seen: FramingSubject) -> Box:
+    """Return a window inside the borders that it must not cross: moved, and shrunk if necessary."""
     left, top, right, bottom = seen.stops()
     most_x = seen.photo.width if left and right else window.width
     most_y = seen.photo.height if top and bottom else window.height
     share = min(1.0, most_x / window.width, most_y / window.height)
     if share < 1:
-        # Toward the heads, not the middle: what is lost is lost below.
+        # Shrink toward the heads, not the middle, so that the lower part is lost.
         anchor = _heads(seen.faces).middle if seen.faces else window.middle
         window = Box(
             anchor[0] + share * (window.left - anchor[0]),
@@ -287,7 +289,7 @@ def _within(window: Box, seen: Seen) -> Box:
 
 
 def _shift(low: float, high: float, end: float, *, stops: tuple[bool, bool]) -> float:
-    """Return how far a span must move so that it passes neither 0 nor `end` where that stops it."""
+    """Return the shift that keeps a span from crossing 0 and `end` where those are borders."""
     if stops[0] and low < 0:
         return -low
     if stops[1] and high > end:
@@ -308,10 +310,10 @@ def _pixels(asked: Framing, window: Box) -> tuple[int, int]:
     return max(1, round(scale * window.width)), max(1, round(scale * window.height))
 
 
-def _placed(framed: Frame, asked: Framing, seen: Seen, subject: Box) -> Frame:
-    """Scale the people within the canvas, and stand them where it is asked for.
+def _place_people(framed: Frame, asked: Framing, seen: FramingSubject, subject: Box) -> Frame:
+    """Return the frame with the people scaled and placed as requested.
 
-    Else in the middle; on the lower border, whoever the photo cuts off below.
+    By default they are in the middle, or on the lower border if the photo cuts them off below.
     """
     scale = framed.scale
     if asked.scale is not None:

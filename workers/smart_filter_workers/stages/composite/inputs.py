@@ -1,32 +1,39 @@
-"""What the composite stage reads of one job."""
+"""The composite stage's inputs for one job."""
 
 from dataclasses import dataclass, field
 from typing import Final
 
 from smart_filter_shared.recipe import Recipe
 from smart_filter_workers.backgrounds.collection import Collection
-from smart_filter_workers.results import Drawn, Faces, Photo, Prepared, Segmented, Smiles
+from smart_filter_workers.results import (
+    Faces,
+    MatteDrawing,
+    Photo,
+    PreparedPhoto,
+    Segmentation,
+    Smiles,
+)
 
-# Less than this share of a photo is nobody: the contract says so.
+# A photo with less than this share of people has no person, by the API contract.
 NOBODY_BELOW: Final = 0.005
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What the stage reads of one job; what the job did not run is None.
+    """The stage's inputs for one job; None for a stage that the job did not run.
 
-    background: the file that was uploaded for it, or fetched from its address, when one was.
-    collection: the backgrounds that whoever asks may name, and that `auto` chooses among.
-    drawn: what people drew to correct the matte, in order.
+    background: the background file that was uploaded or fetched, if any.
+    collection: the backgrounds that the caller may name, and that `auto` chooses from.
+    drawn: the users' corrections of the matte, in order.
     """
 
     photo: Photo
     background: Photo | None
-    prepared: Prepared
-    segmented: Segmented | None
+    prepared: PreparedPhoto
+    segmented: Segmentation | None
     faces: Faces | None
     smiles: Smiles | None
     recipe: Recipe
     seed: int
     collection: Collection = field(default_factory=Collection)
-    drawn: tuple[Drawn, ...] = ()
+    drawn: tuple[MatteDrawing, ...] = ()

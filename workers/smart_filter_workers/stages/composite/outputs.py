@@ -1,4 +1,4 @@
-"""The files that a job asked for, encoded as its recipe wants."""
+"""Encode the files that a job asks for, as its recipe says."""
 
 from dataclasses import replace
 from typing import Final
@@ -9,74 +9,76 @@ import numpy as np
 from smart_filter_shared.recipe import Effort, Format, Output, Recipe
 from smart_filter_shared.recipe.framing import DOTS_PER_INCH
 from smart_filter_workers import images
-from smart_filter_workers.images import Manner, previews
-from smart_filter_workers.results import Composited, Encoded, Matte8, Srgb8
-from smart_filter_workers.stages.composite import ground, persons
+from smart_filter_workers.images import EncodingOptions, previews
+from smart_filter_workers.results import CompositeResult, EncodedFile, Matte8, Srgb8
+from smart_filter_workers.stages.composite import background, persons
 from smart_filter_workers.stages.composite.inputs import Inputs
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, Srgba8
 
-# As remove.bg names them.
-COLOURS, MATTE = "color.jpg", "alpha.png"
+# Names of the files as in remove.bg's archives.
+COLORS_FILE, MATTE_FILE = "color.jpg", "alpha.png"
 _STRIP_ROWS: Final = 128
-# 255 levels in the steps of 65,535: both ends stay where they are.
+# Steps from 255 to 65,535 levels: both ends stay the same.
 _STEPS: Final = 257
 
 
-def with_picture(made: Composited, pixels: Srgb8 | Srgba8, inputs: Inputs) -> Composited:
-    """Add the files that show the people on their background, as far as they are asked for.
+def add_picture_files(
+    made: CompositeResult, pixels: Srgb8 | Srgba8, inputs: Inputs
+) -> CompositeResult:
+    """Return the result with the requested files of the people on their background.
 
-    pixels: (H, W, 3), or (H, W, 4) where something shows through.
+    pixels: (H, W, 3), or (H, W, 4) with transparency.
     """
-    small = previews.preview(pixels)
+    small = previews.make_preview(pixels)
     if Output.IMAGE in inputs.recipe.outputs:
         image = _picture(pixels, inputs)
-        made = replace(made, image=replace(image, blurhash=previews.blurred(small)))
+        made = replace(made, image=replace(image, blurhash=previews.compute_blurhash(small)))
     if Output.THUMBNAIL in inputs.recipe.outputs:
-        made = replace(made, thumbnail=previews.thumbnail(small))
+        made = replace(made, thumbnail=previews.encode_thumbnail(small))
     return made
 
 
-def with_cut_out(
-    made: Composited, compositor: Compositor, cut: CutOut, whole: CutOut, inputs: Inputs
-) -> Composited:
-    """Add the files that show the people alone, as far as they are asked for.
+def add_cut_out_files(
+    made: CompositeResult, compositor: Compositor, cut: CutOut, whole: CutOut, inputs: Inputs
+) -> CompositeResult:
+    """Return the result with the requested files of the people alone.
 
-    cut: on the canvas; whole: the same at the size of the photo.
+    cut: on the canvas; whole: the same at the photo's size.
     """
     recipe, asked = inputs.recipe, set(inputs.recipe.outputs)
     if Output.MATTE in asked:
         made = replace(made, matte=_matte(cut.matte, recipe))
     alone: Srgba8 | None = None
     if {Output.CUTOUT, Output.ZIP} & asked:
-        alone = _alone(compositor, cut)
+        alone = _cut_out_pixels(compositor, cut)
         if Output.CUTOUT in asked:
             made = replace(made, cutout=_picture(alone, inputs))
         if Output.ZIP in asked:
             made = replace(made, zip=_layers(alone, cut, recipe))
     owners = None if inputs.segmented is None else inputs.segmented.owners
     if Output.PERSONS in asked and owners is not None:
-        rgba = alone if alone is not None and cut is whole else _alone(compositor, whole)
-        made = replace(made, persons=persons.archive(rgba, owners, recipe))
+        rgba = alone if alone is not None and cut is whole else _cut_out_pixels(compositor, whole)
+        made = replace(made, persons=persons.zip_persons(rgba, owners, recipe))
     return made
 
 
-def _alone(compositor: Compositor, cut: CutOut) -> Srgba8:
-    """Return the people on nothing, (H, W, 4)."""
+def _cut_out_pixels(compositor: Compositor, cut: CutOut) -> Srgba8:
+    """Return the people on a transparent ground, (H, W, 4)."""
     height, width = cut.matte.shape
-    return compositor.over(cut, ground.nothing(width=width, height=height))
+    return compositor.over(cut, background.make_transparent(width=width, height=height))
 
 
-def _picture(pixels: Srgb8 | Srgba8, inputs: Inputs) -> Encoded:
-    """Encode as the recipe wants, in as many bytes at most.
+def _picture(pixels: Srgb8 | Srgba8, inputs: Inputs) -> EncodedFile:
+    """Return the picture in the recipe's format, within its maximum of bytes.
 
-    What JPEG cannot hold, such as a cut-out, comes as PNG.
+    Transparent pictures, such as a cut-out, are encoded as PNG when JPEG is requested.
     """
     recipe = inputs.recipe
     transparent = pixels.shape[2] > 3  # noqa: PLR2004 - red, green, blue
     format_ = recipe.format
     if format_ == Format.AUTO or (transparent and format_ == Format.JPG):
         format_ = Format.PNG if transparent else Format.JPG
-    manner = Manner(
+    manner = EncodingOptions(
         str(format_),
         quality=recipe.quality,
         small=recipe.files.effort == Effort.SMALL,
@@ -85,31 +87,31 @@ def _picture(pixels: Srgb8 | Srgba8, inputs: Inputs) -> Encoded:
     )
     if recipe.files.max_bytes is None:
         return images.encode(pixels, manner)
-    return images.fitted(pixels, manner, most_bytes=recipe.files.max_bytes)
+    return images.encode_to_fit(pixels, manner, most_bytes=recipe.files.max_bytes)
 
 
-def _matte(coverage: Matte8, recipe: Recipe) -> Encoded:
-    """Encode a matte in as many bits as the recipe wants; it has 255 levels in both."""
+def _matte(coverage: Matte8, recipe: Recipe) -> EncodedFile:
+    """Return the encoded matte in the recipe's bit depth; it has 255 levels in both."""
     small = recipe.files.effort == Effort.SMALL
     if recipe.files.matte_bits == 8:  # noqa: PLR2004 - bits
         return images.encode_png(coverage, small=small)
     return images.encode_png(np.multiply(coverage, _STEPS, dtype=np.uint16))
 
 
-def _layers(alone: Srgba8, cut: CutOut, recipe: Recipe) -> Encoded:
-    """Return a zip of the people's colours, without alpha, and of the matte.
+def _layers(alone: Srgba8, cut: CutOut, recipe: Recipe) -> EncodedFile:
+    """Return a zip of the people's colors, without alpha, and of the matte.
 
-    Where nobody is, the colours near the edge go on: JPEG would let black fray into them.
+    Pixels without people have the nearest edge color: JPEG would smear black into the edges.
     """
     height, width = cut.matte.shape
     near = cv2.resize(cut.people_srgb.astype(np.uint8), (width, height))
-    colours = near.astype(np.uint8, copy=False)
-    for top in range(0, height, _STRIP_ROWS):  # a large picture has no room for copies
+    colors = near.astype(np.uint8, copy=False)
+    for top in range(0, height, _STRIP_ROWS):  # strips, because a large picture leaves no memory
         rows = slice(top, top + _STRIP_ROWS)
-        np.copyto(colours[rows], alone[rows, :, :3], where=alone[rows, :, 3:] > 0)
+        np.copyto(colors[rows], alone[rows, :, :3], where=alone[rows, :, 3:] > 0)
     small = recipe.files.effort == Effort.SMALL
     files = {
-        COLOURS: images.encode_jpeg(colours, quality=recipe.quality, small=small).content,
-        MATTE: images.encode_png(cut.matte, small=small).content,
+        COLORS_FILE: images.encode_jpeg(colors, quality=recipe.quality, small=small).content,
+        MATTE_FILE: images.encode_png(cut.matte, small=small).content,
     }
-    return Encoded(images.archive(files), "application/zip", width, height, "zip")
+    return EncodedFile(images.make_zip(files), "application/zip", width, height, "zip")

@@ -1,4 +1,4 @@
-"""Each person on nothing, in a file of its own, all of them in one archive."""
+"""Write each person on a transparent ground to a file, all in one archive."""
 
 import json
 from collections.abc import Iterator
@@ -10,45 +10,46 @@ import numpy as np
 
 from smart_filter_shared.recipe import Effort, Recipe
 from smart_filter_workers import images
-from smart_filter_workers.results import Encoded, Matte8, Owners
+from smart_filter_workers.results import EncodedFile, InstanceMap, Matte8
 from smart_filter_workers.stages.composite.models.base import Srgba8
 
-INDEX: Final = "persons.json"
-# Less coverage than this, of 255, is no part of a person's outline.
+INDEX_FILE: Final = "persons.json"
+# Pixels with less coverage than this, of 255, are outside a person's outline.
 _SEEN_FROM: Final = 26
 _WHOLE: Final = 255
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One person: the number, 1 the leftmost; x, y, width, height in pixels of the photo."""
+    """One person: number, 1 is the leftmost; x, y, width, height in pixels of the photo."""
 
     number: int
     box: tuple[int, int, int, int]
     rgba: Srgba8
 
 
-def archive(rgba: Srgba8, owners: Owners, recipe: Recipe) -> Encoded:
-    """Return a zip of `person-1.png` and so on, cropped to each, and of where they were.
+def zip_persons(rgba: Srgba8, owners: InstanceMap, recipe: Recipe) -> EncodedFile:
+    """Return a zip of cropped `person-1.png` and so on, and an index of their positions.
 
-    rgba: (H, W, 4), all people on nothing, as large as the photo; owners: (h, w) uint8.
+    rgba: (H, W, 4), all people on a transparent ground, as large as the photo; owners: (h, w)
+    uint8.
     """
     small = recipe.files.effort == Effort.SMALL
     files, index = {}, []
-    for person in apart(rgba, owners):
+    for person in split_persons(rgba, owners):
         name = f"person-{person.number}.png"
         files[name] = images.encode_png(person.rgba, small=small).content
         index.append({"number": person.number, "file": name, "box": person.box})
     height, width = rgba.shape[:2]
     listed = {"photo": {"width": width, "height": height}, "persons": index}
-    files[INDEX] = json.dumps(listed).encode()
-    return Encoded(images.archive(files), "application/zip", width, height, "zip")
+    files[INDEX_FILE] = json.dumps(listed).encode()
+    return EncodedFile(images.make_zip(files), "application/zip", width, height, "zip")
 
 
-def apart(rgba: Srgba8, owners: Owners) -> Iterator[Person]:
-    """Yield each person, by their numbers: its part of what shows all of them.
+def split_persons(rgba: Srgba8, owners: InstanceMap) -> Iterator[Person]:
+    """Yield each person, by number, as a part of the picture of all of them.
 
-    A pixel of the edge that nobody owns is its nearest owner's.
+    An edge pixel without an owner belongs to the nearest one.
     """
     numbers = [int(number) for number in np.unique(owners) if number]
     if not numbers:
@@ -71,14 +72,14 @@ def apart(rgba: Srgba8, owners: Owners) -> Iterator[Person]:
             yield Person(number, (x, y, width, height), cut)
 
 
-def _nearest(owners: Owners) -> Owners:
-    """Return the owner of each pixel, of one that has none the nearest."""
-    nobody = (owners == 0).astype(np.uint8)
+def _nearest(owners: InstanceMap) -> InstanceMap:
+    """Return the owner of each pixel; for a pixel without one, the nearest owner."""
+    unowned = (owners == 0).astype(np.uint8)
     _, labels = cv2.distanceTransformWithLabels(
-        nobody, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+        unowned, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
-    # Labels number the owned pixels; which owner each stands for is read where it lies.
+    # Labels number the owned pixels; map each label to its pixel's owner.
     by_label = np.zeros(int(labels.max()) + 1, np.uint8)
-    owned = nobody == 0
+    owned = unowned == 0
     by_label[labels[owned]] = owners[owned]
     return by_label[labels]

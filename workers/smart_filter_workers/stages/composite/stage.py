@@ -1,4 +1,4 @@
-"""Composite: the picture, cut-out and matte that a job was asked for, at full resolution."""
+"""Composite stage: make a job's picture, cut-out and matte at full resolution."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,28 +8,28 @@ import cv2
 import numpy as np
 
 from smart_filter_shared.printability import Printability
-from smart_filter_shared.recipe import CUT_OUT, PICTURES, BackgroundKind
+from smart_filter_shared.recipe import CUTOUT_OUTPUTS, PICTURE_OUTPUTS, BackgroundKind
 from smart_filter_workers import images
-from smart_filter_workers.results import Chosen, Composited, Face, Frame, Srgb8
+from smart_filter_workers.results import ChosenBackground, CompositeResult, Face, Frame, Srgb8
 from smart_filter_workers.stages.composite import (
-    canvas,
-    choosing,
-    correcting,
+    apply_corrections,
+    background,
+    choose_background,
+    compose,
     framing,
-    ground,
     look,
     outputs,
 )
-from smart_filter_workers.stages.composite.filters import applying
-from smart_filter_workers.stages.composite.framing import Box, Seen
+from smart_filter_workers.stages.composite.filters import apply_filters
+from smart_filter_workers.stages.composite.framing import Box, FramingSubject
 from smart_filter_workers.stages.composite.inputs import NOBODY_BELOW, Inputs
+from smart_filter_workers.stages.composite.matting.cleanup import clean_matte
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, Srgba8
 from smart_filter_workers.stages.composite.printability import assessment
-from smart_filter_workers.stages.composite.tidying import tidied
 
 __all__ = ["Inputs", "Models", "run"]
 
-# Thinner coverage than this, of 255, is no part of the people's outline.
+# Pixels with less coverage than this, of 255, are outside the people's outline.
 _SEEN_FROM = 26
 
 
@@ -39,19 +39,19 @@ class Models(TypedDict):
     composite: Compositor
 
 
-def run(models: Models, batch: Sequence[Inputs]) -> list[Composited]:
-    """Make each job's image, cut-out and matte."""
+def run(models: Models, batch: Sequence[Inputs]) -> list[CompositeResult]:
+    """Return each job's image, cut-out and matte."""
     return [_composite(models["composite"], inputs) for inputs in batch]
 
 
-def _composite(compositor: Compositor, inputs: Inputs) -> Composited:
+def _composite(compositor: Compositor, inputs: Inputs) -> CompositeResult:
     asked = set(inputs.recipe.outputs)
-    inputs = correcting.corrected(_tidied(_upright(inputs)))
-    chosen = choosing.chosen(inputs) if PICTURES & asked else None
+    inputs = apply_corrections.correct_matte(_clean_matte(_turn_upright(inputs)))
+    chosen = choose_background.resolve(inputs) if PICTURE_OUTPUTS & asked else None
     whole = _cut(compositor, inputs, chosen)
-    frame = framing.frame(inputs.recipe.framing, _seen(inputs, whole, chosen))
-    cut = None if whole is None else canvas.framed(whole, frame)
-    made = Composited(
+    frame = framing.compute_frame(inputs.recipe.framing, _framing_subject(inputs, whole, chosen))
+    cut = None if whole is None else compose.frame_cut_out(whole, frame)
+    made = CompositeResult(
         image=None,
         matte=None,
         background=chosen,
@@ -61,15 +61,15 @@ def _composite(compositor: Compositor, inputs: Inputs) -> Composited:
     )
     if chosen is not None:
         picture = _picture(compositor, cut, chosen, inputs, frame)
-        picture, filtered = applying.applied(picture, inputs, chosen, frame)
-        made = outputs.with_picture(replace(made, filters=filtered), picture, inputs)
+        picture, filtered = apply_filters.apply(picture, inputs, chosen, frame)
+        made = outputs.add_picture_files(replace(made, filters=filtered), picture, inputs)
     if cut is not None and whole is not None:
-        made = outputs.with_cut_out(made, compositor, cut, whole, inputs)
+        made = outputs.add_cut_out_files(made, compositor, cut, whole, inputs)
     return made
 
 
 def _printability(inputs: Inputs, frame: Frame) -> Printability | None:
-    """Say how well the picture prints; None when nobody looked at faces and eyes."""
+    """Return how well the picture prints; None when faces and eyes were not read."""
     if inputs.faces is None or inputs.smiles is None:
         return None
     segmented = inputs.segmented
@@ -85,30 +85,30 @@ def _printability(inputs: Inputs, frame: Frame) -> Printability | None:
     )
 
 
-def _upright(inputs: Inputs) -> Inputs:
-    """Return the inputs with the photo as `prepare` has turned it."""
-    srgb = images.turned(inputs.photo.srgb, inputs.prepared.quarter_turns)
+def _turn_upright(inputs: Inputs) -> Inputs:
+    """Return the inputs with the photo turned upright, as `prepare` decided."""
+    srgb = images.rotate_quarter_turns(inputs.photo.srgb, inputs.prepared.quarter_turns)
     return replace(inputs, photo=replace(inputs.photo, srgb=srgb))
 
 
-def _tidied(inputs: Inputs) -> Inputs:
-    """Return the inputs with a matte that shows no slips, and nobody outside of the region."""
+def _clean_matte(inputs: Inputs) -> Inputs:
+    """Return the inputs with faces completed and islands removed in the matte."""
     segmented = inputs.segmented
     if segmented is None:
         return inputs
-    return replace(inputs, segmented=tidied(segmented, inputs.prepared, _faces(inputs)))
+    return replace(inputs, segmented=clean_matte(segmented, inputs.prepared, _faces(inputs)))
 
 
 def _faces(inputs: Inputs) -> tuple[Face, ...]:
-    """Return the faces that were detected, or, when that was not asked for, proposed."""
+    """Return the detected faces, or the proposed ones when the face stage did not run."""
     return inputs.prepared.proposals if inputs.faces is None else inputs.faces.faces
 
 
-def _cut(compositor: Compositor, inputs: Inputs, chosen: Chosen | None) -> CutOut | None:
-    """Cut the people out; None when nothing that is wanted needs it."""
+def _cut(compositor: Compositor, inputs: Inputs, chosen: ChosenBackground | None) -> CutOut | None:
+    """Return the people cut out; None when no requested output needs them."""
     segmented, recipe = inputs.segmented, inputs.recipe
     keeps = chosen is None or chosen.kind == BackgroundKind.KEEP
-    wants_them = CUT_OUT & set(recipe.outputs)
+    wants_them = CUTOUT_OUTPUTS & set(recipe.outputs)
     if segmented is None or (keeps and not wants_them and not recipe.framing.asks_for_people):
         return None
     matte = segmented.matte
@@ -123,13 +123,15 @@ def _cut(compositor: Compositor, inputs: Inputs, chosen: Chosen | None) -> CutOu
     )
 
 
-def _seen(inputs: Inputs, cut: CutOut | None, chosen: Chosen | None) -> Seen:
-    """Return what framing goes by."""
+def _framing_subject(
+    inputs: Inputs, cut: CutOut | None, chosen: ChosenBackground | None
+) -> FramingSubject:
+    """Return the facts of the photo that framing uses."""
     height, width = inputs.photo.srgb.shape[:2]
     box = None if cut is None else _foreground(cut)
     line = inputs.recipe.look.outline
     shows_photo = chosen is not None and chosen.kind in {BackgroundKind.KEEP, BackgroundKind.BLUR}
-    return Seen(
+    return FramingSubject(
         photo=Box(0, 0, width, height),
         subject=None if box is None else Box(box[0], box[1], box[0] + box[2], box[1] + box[3]),
         faces=_faces(inputs),
@@ -139,22 +141,26 @@ def _seen(inputs: Inputs, cut: CutOut | None, chosen: Chosen | None) -> Seen:
 
 
 def _foreground(cut: CutOut) -> tuple[int, int, int, int] | None:
-    """Return x, y, width and height around the people in pixels of the cut-out; None for nobody."""
+    """Return x, y, width and height around the people in the cut-out's pixels; None without any."""
     x, y, width, height = cv2.boundingRect(cv2.inRange(cut.matte, _SEEN_FROM, 255))
     return (x, y, width, height) if width else None
 
 
 def _picture(
-    compositor: Compositor, cut: CutOut | None, chosen: Chosen, inputs: Inputs, frame: Frame
+    compositor: Compositor,
+    cut: CutOut | None,
+    chosen: ChosenBackground,
+    inputs: Inputs,
+    frame: Frame,
 ) -> Srgb8 | Srgba8:
-    """Return the picture, (H, W, 3), or (H, W, 4) where something shows through."""
-    if cut is None or ground.is_photo(chosen, inputs):
-        return ground.kept(inputs, frame)
-    behind = ground.drawn(chosen, inputs, frame)
-    scene = look.Scene(
+    """Return the picture, (H, W, 3), or (H, W, 4) with transparency."""
+    if cut is None or background.is_photo(chosen, inputs):
+        return background.keep_photo(inputs, frame)
+    behind = background.draw(chosen, inputs, frame)
+    scene = look.LookContext(
         drawn=chosen.kind == BackgroundKind.PRESET,
         light=chosen.light,
-        faces=[canvas.on_canvas(face, frame) for face in _faces(inputs)],
+        faces=[compose.face_to_canvas(face, frame) for face in _faces(inputs)],
         photo_ends=frame.place((0, inputs.photo.srgb.shape[0]))[1] / frame.height,
     )
-    return look.joined(compositor, cut, behind, inputs.recipe.look, scene)
+    return look.join_people(compositor, cut, behind, inputs.recipe.look, scene)

@@ -1,11 +1,11 @@
-"""Face: every face of a photo, from left to right."""
+"""Face stage: find every face of a photo, from left to right."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
 from smart_filter_workers.networks.coordinates import to_photo
-from smart_filter_workers.results import Face, Faces, Prepared
+from smart_filter_workers.results import Face, Faces, PreparedPhoto
 from smart_filter_workers.stages.face.models.base import FaceDetector
 
 
@@ -17,9 +17,9 @@ class Models(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What the stage reads of one job."""
+    """The stage's inputs for one job."""
 
-    prepared: Prepared
+    prepared: PreparedPhoto
 
 
 def run(models: Models, batch: Sequence[Inputs]) -> list[Faces]:

@@ -1,1 +1,1 @@
-"""Prepare: shrink the photo for models and propose faces."""
+"""Prepare stage: shrink the photo for models and propose faces."""

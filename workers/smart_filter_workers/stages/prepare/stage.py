@@ -1,4 +1,4 @@
-"""Prepare: the photo upright, a proxy that models can work on, and where faces may be."""
+"""Prepare stage: turn the photo upright, make the models' proxy, and propose faces."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,12 +9,12 @@ import numpy as np
 
 from smart_filter_workers import images
 from smart_filter_workers.networks.coordinates import to_photo
-from smart_filter_workers.results import Face, Photo, Prepared, Srgb8
-from smart_filter_workers.stages.prepare.fingerprint import fingerprint_of
+from smart_filter_workers.results import Face, Photo, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.prepare.models.base import LightDetector, OrientationReader
+from smart_filter_workers.stages.prepare.perceptual_hash import compute_perceptual_hash
 
-# Four times what the default networks look at, so that a closer look gains detail and the
-# matte's edge can follow the picture's.
+# Four times the input of the default networks, so that a closer look gains detail and the matte's
+# edge can follow the picture's.
 PROXY_LONGEST_SIDE_PX: Final = 1024
 _PREVIEW_QUALITY: Final = 85
 
@@ -28,51 +28,51 @@ class Models(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What the stage reads of one job."""
+    """The stage's inputs for one job."""
 
     photo: Photo
 
 
-def run(models: Models, batch: Sequence[Inputs]) -> list[Prepared]:
-    """Shrink each photo to its proxy, propose the faces in it, and turn it upright."""
-    proxies = [proxy_of(inputs.photo.srgb) for inputs in batch]
+def run(models: Models, batch: Sequence[Inputs]) -> list[PreparedPhoto]:
+    """Return each photo upright, with its proxy and its proposed faces."""
+    proxies = [make_proxy(inputs.photo.srgb) for inputs in batch]
     found = models["prepare"](proxies)
     turns = models["orientation"](proxies, found)
     return [
-        _prepared(models["prepare"], inputs.photo, proxy, faces, turn)
+        _prepare_photo(models["prepare"], inputs.photo, proxy, faces, turn)
         for inputs, proxy, faces, turn in zip(batch, proxies, found, turns, strict=True)
     ]
 
 
-def _prepared(
+def _prepare_photo(
     detect: LightDetector, photo: Photo, proxy: Srgb8, faces: tuple[Face, ...], turn: int
-) -> Prepared:
+) -> PreparedPhoto:
     height, width = photo.srgb.shape[:2]
     if turn % 2:
         height, width = width, height
     if turn:
-        proxy = images.turned(proxy, turn)
+        proxy = images.rotate_quarter_turns(proxy, turn)
         (faces,) = detect([proxy])
-    prepared = Prepared(
+    prepared = PreparedPhoto(
         width=width,
         height=height,
         format=photo.format,
         proxy_srgb=proxy,
         proposals=(),
         quarter_turns=turn,
-        fingerprint=fingerprint_of(proxy),
+        fingerprint=compute_perceptual_hash(proxy),
         taken_at=photo.taken_at,
         preview=images.encode_jpeg(proxy, quality=_PREVIEW_QUALITY),
     )
     return replace(prepared, proposals=tuple(to_photo(face, prepared) for face in faces))
 
 
-def proxy_of(photo_srgb: Srgb8) -> Srgb8:
-    """Shrink a photo until no side is above PROXY_LONGEST_SIDE_PX; never enlarge it.
+def make_proxy(photo_srgb: Srgb8) -> Srgb8:
+    """Return the photo shrunk until no side is above PROXY_LONGEST_SIDE_PX; never enlarge it.
 
-    photo_srgb: (H, W, 3) uint8.  Returns (h, w, 3) uint8; the very same array when it is
-    small enough.  Halving by area and a last bilinear step below one half take 4 ms for 12
-    megapixels where area alone takes 27 ms, and differ by 0.2 levels on average.
+    photo_srgb: (H, W, 3) uint8.  Returns (h, w, 3) uint8; the same array if it is small enough.
+    Halving by area plus a last bilinear step takes 4 ms for 12 megapixels; area alone takes 27 ms.
+    They differ by 0.2 levels on average.
     """
     height, width = photo_srgb.shape[:2]
     scale = PROXY_LONGEST_SIDE_PX / max(height, width)
@@ -81,15 +81,15 @@ def proxy_of(photo_srgb: Srgb8) -> Srgb8:
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = photo_srgb
     while small.shape[1] >= 2 * size[0] and small.shape[0] >= 2 * size[1]:
-        small = _halved(small)
+        small = _halve(small)
     return np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
 
 
-def _halved(srgb: Srgb8) -> Srgb8:
-    """Return every two by two pixels as one; a last odd row or column is left out.
+def _halve(srgb: Srgb8) -> Srgb8:
+    """Return each 2 × 2 block of pixels as one; a last odd row or column is left out.
 
-    OpenCV is fast at exactly one half only, and half a pixel of the photo is far below
-    what any model tells apart.
+    OpenCV is fast at exactly one half only, and half a pixel of the photo is far below any model's
+    resolution.
     """
     height, width = srgb.shape[0] // 2, srgb.shape[1] // 2
     even = srgb[: 2 * height, : 2 * width]

@@ -1,1 +1,1 @@
-"""Segmentation: say which pixels are people."""
+"""Segmentation stage: find the pixels that show people."""

@@ -1,7 +1,7 @@
-"""Contours: whoever stands before a plain wall, found by edges alone, without any network.
+"""Contours: cut out a person before a plain wall by edges alone, without a network.
 
-Edges are thickened until they close, what they enclose is filled, and what was added to it is
-taken away again. Nothing here knows what a person is: a busy wall is as good as a face.
+Edges are thickened until they close, their insides are filled, and the thickening is undone. The
+method does not recognize persons: a busy wall yields contours just as well as a face.
 """
 
 from dataclasses import dataclass
@@ -12,23 +12,23 @@ import numpy as np
 
 from smart_filter_workers.results import Matte8, Srgb8
 
-# The longest side that every picture is brought to, so that pixels and iterations mean the
-# same for each. On training portraits the defaults find 0.55 IoU at 1024 px, 0.44 at 640, 0.27
-# at the photos' own 320.
+# Every picture is resized to this longest side, so that pixels and iterations mean the same for
+# each. On training portraits the defaults reach 0.55 IoU at 1024 px, 0.44 at 640, 0.27 at the
+# photos' own 320.
 LONGEST_SIDE_PX: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """How contours are found; lengths in pixels of a picture whose longest side is 1024.
+    """Parameters of the contour search; lengths in pixels of a picture whose longest side is 1024.
 
-    blur_px: side of the Gaussian kernel that the grey picture is blurred with, 1 for none; an
-        even one counts as the next odd one, and so does smooth_px.
-    canny_low, canny_high: thresholds of the gradient: above high is an edge, above low is one
-        where it continues another.
+    blur_px: side of the Gaussian kernel that blurs the gray picture, 1 for none; an even value
+        counts as the next odd one, also in smooth_px.
+    canny_low, canny_high: thresholds of the gradient: above high is an edge, above low is one where
+        it continues another.
     sobel_px: side of the kernel that takes the gradient: 3, 5 or 7.
-    dilations: how often edges grow by a pixel; erosions: how often what they enclose shrinks.
-    least_area, most_area: what is filled encloses so much, as shares of the picture.
+    dilations: how often edges grow by a pixel; erosions: how often the filled area shrinks.
+    least_area, most_area: area that a filled contour encloses, as shares of the picture.
     smooth_px: side of the Gaussian kernel that softens the mask.
     """
 
@@ -44,8 +44,8 @@ class Tuning:
 
 
 @dataclass(frozen=True, slots=True)
-class Steps:
-    """What each step makes: (h, w) uint8, 0 to 255, at the working size."""
+class ContourSteps:
+    """The result of each step: (h, w) uint8, 0 to 255, at the working size."""
 
     blurred: Matte8
     edges: Matte8
@@ -55,50 +55,52 @@ class Steps:
     smooth: Matte8
 
 
-def trace(srgb: Srgb8, tuning: Tuning) -> Steps:
-    """Find what edges enclose in a picture.
+def trace_contours(srgb: Srgb8, tuning: Tuning) -> ContourSteps:
+    """Return the areas that edges enclose in a picture, with every intermediate step.
 
-    srgb: (H, W, 3) uint8.  The matte is `smooth`; it has another size than the picture.
+    srgb: (H, W, 3) uint8.  The matte is `smooth`; its size differs from the picture's.
     Source: Canny 1986, "A computational approach to edge detection", for the edges; Suzuki &
     Abe 1985 for the contours.
     """
-    blurred = _blurred(_grey(srgb), tuning.blur_px)
+    blurred = _blur(_to_gray(srgb), tuning.blur_px)
     edges = np.asarray(
         cv2.Canny(
             blurred,
             min(tuning.canny_low, tuning.canny_high),
             tuning.canny_high,
-            # After a wide blur the usual kernel of 3 sees no slope of 150 anywhere: 0.01 IoU.
+            # After a wide blur the usual kernel of 3 finds no gradient of 150 anywhere: 0.01 IoU.
             apertureSize=tuning.sobel_px,
             L2gradient=True,
         ),
         dtype=np.uint8,
     )
-    dilated = np.asarray(cv2.dilate(edges, _around(), iterations=tuning.dilations), dtype=np.uint8)
-    filled = _filled(dilated, tuning)
-    eroded = _eroded(filled, tuning.erosions)
-    return Steps(blurred, edges, dilated, filled, eroded, _blurred(eroded, tuning.smooth_px))
+    dilated = np.asarray(
+        cv2.dilate(edges, _neighborhood(), iterations=tuning.dilations), dtype=np.uint8
+    )
+    filled = _fill_contours(dilated, tuning)
+    eroded = _erode(filled, tuning.erosions)
+    return ContourSteps(blurred, edges, dilated, filled, eroded, _blur(eroded, tuning.smooth_px))
 
 
-def _grey(srgb: Srgb8) -> Matte8:
+def _to_gray(srgb: Srgb8) -> Matte8:
     """Return the brightness of the picture at the working size."""
     height, width = srgb.shape[:2]
     scale = LONGEST_SIDE_PX / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    grey = cv2.cvtColor(srgb, cv2.COLOR_RGB2GRAY)
-    return np.asarray(cv2.resize(grey, size, interpolation=how), dtype=np.uint8)
+    gray = cv2.cvtColor(srgb, cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.resize(gray, size, interpolation=how), dtype=np.uint8)
 
 
-def _blurred(picture: Matte8, side_px: int) -> Matte8:
+def _blur(picture: Matte8, side_px: int) -> Matte8:
     side = (side_px | 1,) * 2  # a kernel has a middle
     return np.asarray(cv2.GaussianBlur(picture, side, 0), dtype=np.uint8)
 
 
-def _filled(edges: Matte8, tuning: Tuning) -> Matte8:
-    """Fill every outermost contour that encloses as much as it should."""
+def _fill_contours(edges: Matte8, tuning: Tuning) -> Matte8:
+    """Fill every outermost contour whose area is within the limits."""
     closed = cv2.copyMakeBorder(edges, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
-    # People leave a picture at its bottom: an outline that ends there is closed there.
+    # People leave a picture at its bottom: close outlines that end there.
     closed[-1] = 255
     contours, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     least, most = tuning.least_area * edges.size, tuning.most_area * edges.size
@@ -108,14 +110,14 @@ def _filled(edges: Matte8, tuning: Tuning) -> Matte8:
     return np.ascontiguousarray(filled[1:-1, 1:-1])
 
 
-def _eroded(filled: Matte8, times: int) -> Matte8:
-    """Take pixels away, but not from where somebody leaves the picture."""
+def _erode(filled: Matte8, times: int) -> Matte8:
+    """Erode the filled area, except where a person leaves the picture."""
     around = cv2.copyMakeBorder(filled, *(times,) * 4, cv2.BORDER_REPLICATE)
     height, width = filled.shape
-    eroded = cv2.erode(around, _around(), iterations=times)
+    eroded = cv2.erode(around, _neighborhood(), iterations=times)
     return np.asarray(eroded[times : times + height, times : times + width], dtype=np.uint8)
 
 
-def _around() -> Matte8:
-    """Return the pixels around a pixel, and itself."""
+def _neighborhood() -> Matte8:
+    """Return a 3 × 3 structuring element: a pixel and its eight neighbors."""
     return np.ones((3, 3), np.uint8)

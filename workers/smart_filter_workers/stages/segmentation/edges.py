@@ -1,4 +1,4 @@
-"""Edges of a matte that was made much smaller than its picture: sharper, and where they belong.
+"""Refine a matte made at a much smaller size: sharper edges, aligned with the picture's.
 
 A small network leaves three marks when its matte is enlarged: edges that are too soft,
 edges a few pixels off, and ghosts, faint patches far from any edge. Chosen on photos with
@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 
 from smart_filter_workers.results import Matte8, Srgb8
 
-# One pixel of the network is so many of the picture: everything below scales with it.
+# One pixel of the network covers this share of the picture; all radii below scale with it.
 NETWORK_SIDE_PX: Final = 256
 GUIDE_RADIUS: Final = 1.0
 GUIDE_EPSILON: Final = 1e-4
 FIT_RADIUS: Final = 2
-# Coverage below becomes none, above whole.
+# Coverage below the first becomes 0, above the second 1.
 NONE_BELOW, WHOLE_ABOVE = 0.25, 0.75
-# Farther than this from the outline a matte is whole or nothing.
+# Farther than this from the outline a matte is 0 or 1.
 BAND_RADIUS: Final = 2
 OUTLINE: Final = 0.5
-# An island or a hole below the first share of the picture is a mistake, and so is one below
-# the second of which the network is nowhere sure.
+# Remove islands and holes below the first share of the picture. Below the second share remove them
+# too if the network is nowhere sure of them.
 SMALLEST_PART: Final = 0.0005
 SMALLEST_UNSURE_PART: Final = 0.003
 SURE_LEVELS: Final = 13
@@ -32,8 +32,8 @@ SURE_LEVELS: Final = 13
 Floats = NDArray[np.float32]
 
 
-def refine(matte_01: Floats, srgb: Srgb8) -> Matte8:
-    """Return the matte with its edges drawn to the picture's.
+def refine_edges(matte_01: Floats, srgb: Srgb8) -> Matte8:
+    """Return the matte with its edges aligned to the picture's.
 
     matte_01: (H, W) float32, coverage 0..1; srgb: (H, W, 3) uint8.  Returns (H, W) uint8.
     """
@@ -44,9 +44,9 @@ def refine(matte_01: Floats, srgb: Srgb8) -> Matte8:
 
 
 def _guide(matte_01: Floats, srgb: Srgb8, *, radius: int) -> Floats:
-    """Make the matte a local linear function of the picture's brightness.
+    """Return the matte as a local linear function of the picture's brightness.
 
-    The function is found on a smaller picture, where `radius` is FIT_RADIUS pixels: its
+    The function is fitted on a smaller picture, where `radius` is FIT_RADIUS pixels: its
     coefficients are smooth, and a picture of one megapixel takes 11 instead of 17 ms.
     Source: He & Sun 2015, "Fast guided filter", algorithm 2.
     """
@@ -68,10 +68,10 @@ def _guide(matte_01: Floats, srgb: Srgb8, *, radius: int) -> Floats:
 
 
 def _keep_to_band(matte: Matte8, *, network_px: float) -> Matte8:
-    """Make the matte whole inside and nothing outside of a band around its outline.
+    """Set the matte to 1 inside and to 0 outside of a band around its outline.
 
-    The band is drawn where a pixel is about one of the network's: that is fine enough for
-    something that keeps its distance from the outline, and costs next to nothing.
+    The band is computed at about the network's resolution: fine enough for a distance from the
+    outline, and almost free.
     """
     height, width = matte.shape
     small = (max(1, round(width / network_px)), max(1, round(height / network_px)))
@@ -81,7 +81,7 @@ def _keep_to_band(matte: Matte8, *, network_px: float) -> Matte8:
     inside = np.where(holes, np.uint8(0), np.uint8(255))
     side = (2 * BAND_RADIUS + 1,) * 2
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, side)
-    # Blurred, so that the band's own border does not show.
+    # Blur, so that the band's own border does not show.
     reach = cv2.blur(cv2.dilate(inside, disc), side)
     core = cv2.blur(cv2.erode(inside, disc), side)
     least = cv2.resize(core, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -90,11 +90,11 @@ def _keep_to_band(matte: Matte8, *, network_px: float) -> Matte8:
 
 
 def _parts(region: NDArray[np.bool_], *, sure: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the (H, W) region without those of its parts that are mistakes."""
+    """Return the (H, W) region without the parts that are mistakes by size or sureness."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(region.astype(np.uint8))
     is_sure = np.zeros(len(stats), dtype=np.bool_)
     is_sure[labels[sure]] = True
     smallest = np.where(is_sure, SMALLEST_PART, SMALLEST_UNSURE_PART) * region.size
     is_kept = stats[:, cv2.CC_STAT_AREA] >= smallest
-    is_kept[0] = False  # label 0 is all that is not the region
+    is_kept[0] = False  # label 0 is everything outside the region
     return np.asarray(is_kept[labels], dtype=np.bool_)

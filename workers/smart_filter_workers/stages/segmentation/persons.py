@@ -1,8 +1,8 @@
-"""Persons: who is in a picture, and the silhouette of each.
+"""Persons: find the persons in a picture, with a silhouette of each.
 
-Bodies are proposed by the pose detector, which sees those that fill a good part of its
-input, and by faces. It looks at tiles only where nobody is large: that finds the people of
-a wide view, and leaves alone who walks by behind a portrait.
+Bodies are proposed by faces and by the pose detector, which sees people who fill a good part of its
+input. Tiles are searched only where no person is large: this finds the people of a wide view, and
+ignores passers-by behind a portrait.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,30 +13,30 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_workers.networks.boxes import Box, overlaps, size
-from smart_filter_workers.networks.pose import Body, PoseDetector, Silhouettes
+from smart_filter_workers.networks.boxes import Box, box_iou, box_side
+from smart_filter_workers.networks.pose import Body, PoseDetector, SilhouetteNetwork
 from smart_filter_workers.networks.squares import Square
 from smart_filter_workers.results import Srgb8
-from smart_filter_workers.stages.segmentation.regions import Region, holding, tiles
+from smart_filter_workers.stages.segmentation.regions import Region, find_region, make_tiles
 
 Floats = NDArray[np.float32]
 
 # All of these were chosen on training photos: football, street fashion, groups, in the wild.
 BODY_THRESHOLD: Final = 0.5
-# Where the largest person covers less than the first share of the picture for each person
-# that is known, tiles of the second share of its side are searched, and so on.
+# If the largest person covers less than the first share of the picture, for each person found,
+# search tiles of the second share of its side. Each pair is one such search.
 SEARCHES: Final = ((0.08, 0.6), (0.05, 0.35))
 SMALLEST_SIDE_PX: Final = 24
 SAME_HEAD_IOU: Final = 0.3
-# A face belongs to a body whose head it overlaps at least so much (IoU).
+# A face belongs to a body if it overlaps the body's head at least this much (IoU).
 OWN_FACE_IOU: Final = 0.12
-# Hips and size of a body as multiples of its face's: what the detector's bodies have.
+# Hips and size of a body as multiples of its face's, measured on the detector's bodies.
 HIPS_BELOW_FACE, BODY_PER_FACE = 3.6, 11.2
-MOST_PERSONS: Final = 12
+MAX_PERSONS: Final = 12
 # Two silhouettes that overlap more than this (IoU) are one person.
 SAME_PERSON_IOU: Final = 0.65
-# A second look goes by the points of the first, unless they say something very different.
-LEAST_RESIZED, MOST_RESIZED = 0.3, 3.0
+# The second pass uses the points of the first, unless its size changed beyond these factors.
+MIN_RESIZE, MAX_RESIZE = 0.3, 3.0
 MARGIN: Final = 0.15
 MARGIN_PX: Final = 6
 HALF: Final = 0.5
@@ -46,8 +46,8 @@ HALF: Final = 0.5
 class Person:
     """One person in a picture.
 
-    coverage: (H, W) float32, 0..1, the silhouette; outline: (H, W) bool, where it is above
-    one half; region: what holds it with a margin; area_px: how much it holds.
+    coverage: (H, W) float32, 0..1, the silhouette; outline: (H, W) bool, where it is above one
+    half; region: its bounds with a margin; area_px: its area in pixels.
     """
 
     coverage: Floats
@@ -57,50 +57,50 @@ class Person:
 
 
 class PersonFinder:
-    """Tells the persons of a picture apart; any thread may call it."""
+    """Finds the persons of a picture, separated; any thread may call it."""
 
     def __init__(self, weights: Path) -> None:
         self._detect = PoseDetector(weights, threshold=BODY_THRESHOLD)
-        self._silhouettes = Silhouettes(weights)
+        self._silhouettes = SilhouetteNetwork(weights)
 
     def __call__(self, picture: Srgb8, faces: Sequence[Box]) -> list[Person]:
-        """Return the persons of a picture, those of the first search and the largest first.
+        """Return the persons of a picture, in order of search, then of size.
 
         picture: (H, W, 3) uint8 sRGB; faces: in its pixels.
         """
-        found = _Found()
+        found = _FoundPersons()
         whole = (slice(0, picture.shape[0]), slice(0, picture.shape[1]))
         bodies = found.new(self._bodies(picture, [whole]))
-        bodies += found.new_of_faces(faces)
+        bodies += found.new_below_faces(faces)
         self._draw(picture, bodies, found)
         for enough, share in SEARCHES:
             known = max(1, len(found.persons))
             if found.largest_px >= known * enough * picture.shape[0] * picture.shape[1]:
                 break
-            regions = tiles(picture.shape[0], picture.shape[1], share=share)
+            regions = make_tiles(picture.shape[0], picture.shape[1], share=share)
             self._draw(picture, found.new(self._bodies(picture, regions)), found)
         return found.persons
 
     def look(self, picture: Srgb8, square: Square) -> Floats:
-        """Return the (H, W) float32 silhouette of whoever a square of the picture holds."""
+        """Return the (H, W) float32 silhouette of the person in a square of the picture."""
         seen = self._silhouettes(picture, square)
         return square.paste(seen.coverage, picture.shape[0], picture.shape[1])
 
     def _bodies(self, picture: Srgb8, regions: Iterable[Region]) -> list[Body]:
         return [
-            _shifted(body, x=region[1].start, y=region[0].start)
+            _shift_body(body, x=region[1].start, y=region[0].start)
             for region in regions
             for body in self._detect(np.ascontiguousarray(picture[region]))
         ]
 
-    def _draw(self, picture: Srgb8, bodies: Iterable[Body], found: "_Found") -> None:
-        """Add the silhouettes of `bodies`, the largest and surest first."""
+    def _draw(self, picture: Srgb8, bodies: Iterable[Body], found: "_FoundPersons") -> None:
+        """Add the silhouettes of `bodies`, the largest and highest-scored first."""
         for body in sorted(bodies, key=lambda body: -body.square.side * body.score):
-            if len(found.persons) >= MOST_PERSONS:
+            if len(found.persons) >= MAX_PERSONS:
                 return
             first = self._silhouettes(picture, body.square)
             resized = first.square.side / body.square.side
-            agrees = LEAST_RESIZED < resized < MOST_RESIZED
+            agrees = MIN_RESIZE < resized < MAX_RESIZE
             coverage = (
                 self.look(picture, first.square)
                 if agrees
@@ -110,8 +110,8 @@ class PersonFinder:
 
 
 @dataclass(slots=True)
-class _Found:
-    """What is known so far of one picture."""
+class _FoundPersons:
+    """The heads and persons found in one picture up to now."""
 
     heads: list[Box] = field(default_factory=list)
     persons: list[Person] = field(default_factory=list)
@@ -121,7 +121,7 @@ class _Found:
         return max((person.area_px for person in self.persons), default=0)
 
     def new(self, bodies: Iterable[Body]) -> list[Body]:
-        """Return the bodies that were not known; from now on they are."""
+        """Return the bodies that are new, and remember them."""
         new = []
         for body in sorted(bodies, key=lambda body: -body.score):
             is_known = self._overlap(body.head) >= SAME_HEAD_IOU
@@ -130,15 +130,15 @@ class _Found:
                 self.heads.append(body.head)
         return new
 
-    def new_of_faces(self, faces: Iterable[Box]) -> list[Body]:
-        """Return bodies below the faces of which no body was known."""
+    def new_below_faces(self, faces: Iterable[Box]) -> list[Body]:
+        """Return a body below each face that belongs to no known body."""
         alone = [face for face in faces if self._overlap(face) < OWN_FACE_IOU]
         self.heads.extend(alone)
         return [Body(1.0, face, _square_below(face)) for face in alone]
 
     def add(self, coverage: Floats) -> None:
-        """Add the person of a silhouette, unless there is none or it is known."""
-        region = holding(coverage, above=HALF, margin=MARGIN, margin_px=MARGIN_PX)
+        """Add the person of a silhouette, unless it is empty or already known."""
+        region = find_region(coverage, above=HALF, margin=MARGIN, margin_px=MARGIN_PX)
         if region is None:
             return
         outline = coverage > HALF
@@ -151,16 +151,16 @@ class _Found:
 
     def _overlap(self, box: Box) -> float:
         heads = np.array(self.heads, np.float32).reshape(-1, 4)
-        return float(overlaps(box, heads).max(initial=0))
+        return float(box_iou(box, heads).max(initial=0))
 
 
 def _square_below(face: Box) -> Square:
-    face_px = max(1.0, size(face))
+    face_px = max(1.0, box_side(face))
     middle = ((face[0] + face[2]) / 2, (face[1] + face[3]) / 2 + HIPS_BELOW_FACE * face_px)
     return Square(centre=middle, side=BODY_PER_FACE * face_px, angle=0.0)
 
 
-def _shifted(body: Body, *, x: int, y: int) -> Body:
+def _shift_body(body: Body, *, x: int, y: int) -> Body:
     left, top, right, bottom = body.head
     centre = body.square.centre
     square = Square((centre[0] + x, centre[1] + y), body.square.side, body.square.angle)

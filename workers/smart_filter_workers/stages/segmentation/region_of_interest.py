@@ -1,4 +1,4 @@
-"""The region of a photo in which people are looked for; elsewhere there are none."""
+"""Restrict the people of a photo to its region of interest."""
 
 from dataclasses import replace
 from typing import Final, TypeAlias
@@ -6,19 +6,19 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from smart_filter_shared.recipe import Length
-from smart_filter_workers.results import Matte8, Prepared
+from smart_filter_workers.results import Matte8, PreparedPhoto
 from smart_filter_workers.stages.segmentation.models.base import People
 
-# Left, top, right and bottom, in pixels of the photo or percents of its sides.
+# Left, top, right and bottom, in pixels of the photo or percent of its sides.
 Roi: TypeAlias = tuple[Length, Length, Length, Length]
 
 HALF: Final = 127
-# With less than this share of a person inside, it is a neighbour's sleeve, and nobody.
-LEAST_SHARE: Final = 0.02
+# A person with less than this share inside the region is left out: only a sleeve, for example.
+MIN_SHARE: Final = 0.02
 
 
-def within(people: People, roi: Roi, prepared: Prepared) -> People:
-    """Return the people inside of a region, cut at its border; it may lie beyond the photo."""
+def crop_people(people: People, roi: Roi, prepared: PreparedPhoto) -> People:
+    """Return the people inside a region, cut at its border; it may extend beyond the photo."""
     height, width = people.matte.shape
     left, top, right, bottom = (
         round(length.of(side) * pixels / side)
@@ -32,16 +32,18 @@ def within(people: People, roi: Roi, prepared: Prepared) -> People:
     inside = (slice(max(0, top), max(0, bottom)), slice(max(0, left), max(0, right)))
     persons = people.persons
     if persons is not None:
-        persons = tuple(_cut(person, inside) for person in persons if _is_there(person, inside))
-    return replace(people, matte=_cut(people.matte, inside), persons=persons)
+        persons = tuple(
+            _crop_matte(person, inside) for person in persons if _is_inside(person, inside)
+        )
+    return replace(people, matte=_crop_matte(people.matte, inside), persons=persons)
 
 
-def _cut(matte: Matte8, inside: tuple[slice, slice]) -> Matte8:
+def _crop_matte(matte: Matte8, inside: tuple[slice, slice]) -> Matte8:
     cut = np.zeros_like(matte)
     cut[inside] = matte[inside]
     return cut
 
 
-def _is_there(person: Matte8, inside: tuple[slice, slice]) -> bool:
+def _is_inside(person: Matte8, inside: tuple[slice, slice]) -> bool:
     whole = np.count_nonzero(person > HALF)
-    return bool(np.count_nonzero(person[inside] > HALF) > LEAST_SHARE * whole)
+    return bool(np.count_nonzero(person[inside] > HALF) > MIN_SHARE * whole)

@@ -1,6 +1,6 @@
-"""Seeds: what GrabCut is told before it looks, from a box, faces, another matte, or strokes.
+"""Seeds for GrabCut, from a box, faces, another matte, or strokes.
 
-Seeds are (h, w) uint8 of four levels, OpenCV's: surely or probably background or person.
+Seeds are (h, w) uint8 with OpenCV's four levels: surely or probably background or person.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_workers.results import Face, Matte8, Prepared
+from smart_filter_workers.results import Face, Matte8, PreparedPhoto
 
 Seeds = NDArray[np.uint8]
 
@@ -19,24 +19,26 @@ PERSON: Final = cv2.GC_FGD
 MAYBE_BACKGROUND: Final = cv2.GC_PR_BGD
 MAYBE_PERSON: Final = cv2.GC_PR_FGD
 
-# A matte is believed farther than this share of the longest side from its outline. Seeded by
-# selfie's, training portraits have 0.931 IoU with it (0.932 at half of it, 0.917 at four times;
-# 0.935 before), street fashion 0.940 (0.941, 0.909; 0.937).
-BAND: Final = 0.01
-# A stroke says something of what is nearer than this share of the longest side.
-STROKE_REACH: Final = 0.15
+# A matte is trusted farther than this share of the longest side from its outline. Seeded by the
+# matte of `selfie`, training portraits reach 0.931 IoU with it (0.932 with half of it, 0.917 with
+# four times; 0.935 before GrabCut), street fashion 0.940 (0.941, 0.909; 0.937).
+BAND_SHARE: Final = 0.01
+# A stroke affects pixels nearer than this share of the longest side.
+STROKE_REACH_SHARE: Final = 0.15
 HALF: Final = 127
-# Around a face, as multiples of its size (the root of its area) from its middle: where a
-# person probably is, and where surely nobody is any more.
+# Boxes around a face, as multiples of its size (the root of its area) from its middle: where a
+# person probably is, and beyond which there is surely none.
 HEAD_WIDTH, HEAD_ABOVE, HEAD_BELOW = 0.75, 1.0, 0.8
 BODY_WIDTH, BODY_BELOW = 1.6, 7.0
 REACH_BESIDE, REACH_ABOVE, REACH_BELOW = 3.0, 1.6, 9.0
-# This share of a face's box is surely a person's.
-SURE_FACE: Final = 0.6
+# This share of a face's box surely shows a person.
+SURE_FACE_SHARE: Final = 0.6
 
 
-def from_box(box: tuple[int, int, int, int], prepared: Prepared, size: tuple[int, int]) -> Seeds:
-    """Return seeds that look for a person within a box; nobody when none of it is in the photo.
+def from_box(
+    box: tuple[int, int, int, int], prepared: PreparedPhoto, size: tuple[int, int]
+) -> Seeds:
+    """Return seeds for a person within a box; all background when the box is outside the photo.
 
     box: x, y, width, height in pixels of the photo; size: height and width of the seeds.
     """
@@ -46,13 +48,13 @@ def from_box(box: tuple[int, int, int, int], prepared: Prepared, size: tuple[int
     return seeds
 
 
-def from_faces(faces: Iterable[Face], prepared: Prepared, size: tuple[int, int]) -> Seeds:
-    """Return seeds that look for a body below each face.
+def from_faces(faces: Iterable[Face], prepared: PreparedPhoto, size: tuple[int, int]) -> Seeds:
+    """Return seeds for a body below each face.
 
     faces: at least one, in pixels of the photo; size: height and width of the seeds.
     """
     seeds = np.full(size, BACKGROUND, np.uint8)
-    painted = [_around(face) for face in faces]
+    painted = [_boxes_around(face) for face in faces]
     for level in (MAYBE_BACKGROUND, MAYBE_PERSON, PERSON):
         for parts in painted:
             for part in parts[level]:
@@ -61,14 +63,14 @@ def from_faces(faces: Iterable[Face], prepared: Prepared, size: tuple[int, int])
 
 
 def from_matte(matte: Matte8, size: tuple[int, int]) -> Seeds:
-    """Return seeds that look again at a band along the outline of a matte, and nowhere else.
+    """Return seeds that leave only a band along the outline of a matte open.
 
     matte: (H, W) uint8; size: height and width of the seeds.
     """
     height, width = size
     shrunk = cv2.resize(matte, (width, height), interpolation=cv2.INTER_AREA)
     person = (np.asarray(shrunk) > HALF).astype(np.uint8)
-    side = 2 * max(1, round(BAND * max(size))) + 1
+    side = 2 * max(1, round(BAND_SHARE * max(size))) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     seeds = np.where(person > 0, np.uint8(MAYBE_PERSON), np.uint8(MAYBE_BACKGROUND))
     seeds[cv2.dilate(person, disc) == 0] = BACKGROUND
@@ -76,13 +78,13 @@ def from_matte(matte: Matte8, size: tuple[int, int]) -> Seeds:
     return seeds
 
 
-def unknown(size: tuple[int, int]) -> Seeds:
-    """Return seeds, of that height and width, that know nothing but what strokes will say."""
+def make_unknown(size: tuple[int, int]) -> Seeds:
+    """Return seeds of that height and width that are undecided everywhere, for strokes to set."""
     return np.full(size, MAYBE_BACKGROUND, np.uint8)
 
 
-def with_strokes(seeds: Seeds, keep: NDArray[np.bool_], remove: NDArray[np.bool_]) -> Seeds:
-    """Return seeds that strokes changed: sure under them, open to doubt around them.
+def add_strokes(seeds: Seeds, keep: NDArray[np.bool_], remove: NDArray[np.bool_]) -> Seeds:
+    """Return the seeds with strokes added: sure under them, undecided around them.
 
     keep, remove: (h, w) bool, as drawn.
     """
@@ -90,7 +92,7 @@ def with_strokes(seeds: Seeds, keep: NDArray[np.bool_], remove: NDArray[np.bool_
     if not drawn.any():
         return seeds
     nearest = cv2.distanceTransform((~drawn).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
-    near = nearest <= STROKE_REACH * max(seeds.shape)
+    near = nearest <= STROKE_REACH_SHARE * max(seeds.shape)
     changed = seeds.copy()
     changed[near & (seeds == BACKGROUND)] = MAYBE_BACKGROUND
     changed[near & (seeds == PERSON)] = MAYBE_PERSON
@@ -102,14 +104,14 @@ def with_strokes(seeds: Seeds, keep: NDArray[np.bool_], remove: NDArray[np.bool_
 Part = tuple[float, float, float, float]
 
 
-def _around(face: Face) -> dict[int, Sequence[Part]]:
-    """Return the boxes around a face by what they are; left, top, right, bottom."""
+def _boxes_around(face: Face) -> dict[int, Sequence[Part]]:
+    """Return the boxes around a face, by level; left, top, right, bottom."""
     left, top, width, height = face.box
     x, y, size = left + width / 2, top + height / 2, (width * height) ** 0.5
-    sure_x, sure_y = SURE_FACE * width / 2, SURE_FACE * height / 2
+    sure_x, sure_y = SURE_FACE_SHARE * width / 2, SURE_FACE_SHARE * height / 2
 
-    def part(beside: float, above: float, below: float) -> Part:
-        return x - beside * size, y - above * size, x + beside * size, y + below * size
+    def part(sideways: float, above: float, below: float) -> Part:
+        return x - sideways * size, y - above * size, x + sideways * size, y + below * size
 
     return {
         MAYBE_BACKGROUND: [part(REACH_BESIDE, REACH_ABOVE, REACH_BELOW)],
@@ -121,8 +123,8 @@ def _around(face: Face) -> dict[int, Sequence[Part]]:
     }
 
 
-def _paint(seeds: Seeds, prepared: Prepared, part: Part, level: int) -> None:
-    """Set what of a box, in pixels of the photo, lies within it."""
+def _paint(seeds: Seeds, prepared: PreparedPhoto, part: Part, level: int) -> None:
+    """Set a box, in pixels of the photo, to a level, where it lies inside."""
     height, width = seeds.shape
     x_scale, y_scale = width / prepared.width, height / prepared.height
     left, top, right, bottom = part

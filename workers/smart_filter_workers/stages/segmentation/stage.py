@@ -1,4 +1,4 @@
-"""Segmentation: which pixels are people."""
+"""Segmentation stage: find the pixels that show people."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,15 +7,15 @@ from typing import Final, TypedDict
 import numpy as np
 
 from smart_filter_shared.errors import NoPerson
-from smart_filter_shared.recipe import Output, Recipe, Whom
+from smart_filter_shared.recipe import Output, PersonSelection, Recipe
 from smart_filter_workers import images
-from smart_filter_workers.results import Matte8, Prepared, Segmented
-from smart_filter_workers.stages.segmentation import owners, region_of_interest, steps
+from smart_filter_workers.results import Matte8, PreparedPhoto, Segmentation
+from smart_filter_workers.stages.segmentation import instance_map, region_of_interest, step_sheet
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 
-# Less than this share of a photo is nobody: the contract says so.
+# A photo with less than this share of people has no person, by the API contract.
 NOBODY_BELOW: Final = 0.005
-# A pixel is a person's when the matte is above one half.
+# A pixel shows a person when the matte is above one half.
 HALF: Final = 127.5
 
 
@@ -27,55 +27,57 @@ class Models(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What the stage reads of one job."""
+    """The stage's inputs for one job."""
 
-    prepared: Prepared
+    prepared: PreparedPhoto
     recipe: Recipe
 
 
-def run(models: Models, batch: Sequence[Inputs]) -> list[Segmented]:
-    """Cut out the people of each photo.
+def run(models: Models, batch: Sequence[Inputs]) -> list[Segmentation]:
+    """Return the segmentation of each photo.
 
-    Raises NoPerson when a recipe requires a person and nobody is in its photo.
+    Raises NoPerson when a recipe requires a person and its photo shows none.
     """
     found = models["segmentation"]([inputs.prepared for inputs in batch])
     return [_result(people, inputs) for people, inputs in zip(found, batch, strict=True)]
 
 
-def _result(people: People, inputs: Inputs) -> Segmented:
+def _result(people: People, inputs: Inputs) -> Segmentation:
     recipe = inputs.recipe
     if recipe.framing.roi is not None:
-        people = region_of_interest.within(people, recipe.framing.roi, inputs.prepared)
-    kept = owners.kept(people, recipe.persons)
+        people = region_of_interest.crop_people(people, recipe.framing.roi, inputs.prepared)
+    kept = instance_map.select_persons(people, recipe.persons)
     matte = _matte(people, kept, recipe)
-    is_one_by_one = people.persons is not None or recipe.persons != Whom.ALL
-    asked_why = Output.DEBUG in recipe.outputs and people.steps
-    coverage = coverage_of(matte)
+    is_counted = people.persons is not None or recipe.persons != PersonSelection.ALL
+    wants_steps = Output.DEBUG in recipe.outputs and people.steps
+    coverage = measure_coverage(matte)
     if recipe.require_person and coverage < NOBODY_BELOW:
         raise NoPerson(
-            f"nobody was found, and require_person is set: people cover {coverage:.2%} of the "
-            f"photo; from {NOBODY_BELOW:.1%} on somebody is there"
+            f"no person was found, and require_person is set: people cover {coverage:.2%} of the "
+            f"photo, less than the minimum of {NOBODY_BELOW:.1%}"
         )
-    return Segmented(
+    return Segmentation(
         matte=matte,
         coverage=coverage,
-        persons=len(kept) if is_one_by_one else None,
+        persons=len(kept) if is_counted else None,
         confidence=people.confidence,
         needs_review=people.needs_review,
         stronger=people.stronger,
-        debug=images.encode_png(steps.sheet(people.steps)) if asked_why else None,
-        owners=owners.owners(kept, like=matte) if Output.PERSONS in recipe.outputs else None,
-        found=owners.found(people, kept, inputs.prepared),
+        debug=images.encode_png(step_sheet.draw_step_sheet(people.steps)) if wants_steps else None,
+        owners=instance_map.build_instance_map(kept, like=matte)
+        if Output.PERSONS in recipe.outputs
+        else None,
+        found=instance_map.locate_persons(people, kept, inputs.prepared),
     )
 
 
 def _matte(people: People, kept: Mapping[int, Matte8], recipe: Recipe) -> Matte8:
-    """Return the matte of the persons that are wanted."""
-    if recipe.persons == Whom.ALL:
+    """Return the matte of the selected persons."""
+    if recipe.persons == PersonSelection.ALL:
         return people.matte
     return np.maximum.reduce(list(kept.values())) if kept else np.zeros_like(people.matte)
 
 
-def coverage_of(matte: Matte8) -> float:
-    """Return the share, 0..1, of a (h, w) uint8 matte that is above one half."""
+def measure_coverage(matte: Matte8) -> float:
+    """Return the share, 0..1, of an (h, w) uint8 matte that is above one half."""
     return float(np.count_nonzero(matte > HALF)) / matte.size

@@ -1,4 +1,4 @@
-"""Strokes: lines that somebody drew over what to keep and what to remove, and boxes, as text."""
+"""Parse and draw strokes, lines over areas to keep and to remove, and parse boxes."""
 
 import re
 from collections.abc import Iterable
@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_workers.results import Prepared
+from smart_filter_workers.results import PreparedPhoto
 
 _STROKE: Final = r"(?:keep|remove)(?: [0-9]{1,5},[0-9]{1,5})+"
-# What a parameter must look like; the empty text is no strokes, and no box.
+# Pattern of the parameter; the empty text means no strokes, or no box.
 STROKES_PATTERN: Final = rf"(?:{_STROKE}(?:; ?{_STROKE})*;?)?"
 STROKES_FORM: Final = "strokes such as keep 120,80 140,95; remove 10,10 50,50 (photo pixels)"
 BOX_PATTERN: Final = r"(?:[0-9]{1,5},[0-9]{1,5},[1-9][0-9]{0,4},[1-9][0-9]{0,4})?"
@@ -23,21 +23,21 @@ _REMOVED, _UNTOUCHED, _KEPT = 0, 128, 255
 
 @dataclass(frozen=True, slots=True)
 class Stroke:
-    """One line: its corners in pixels of the photo, and whether what it covers is kept."""
+    """One line: its corners in pixels of the photo, and whether the area under it is kept."""
 
     keep: bool
     points: tuple[tuple[int, int], ...]
 
 
 def parse_strokes(text: str) -> tuple[Stroke, ...]:
-    """Read strokes.  Raises ValueError when the text does not match STROKES_PATTERN."""
+    """Return the strokes in a text.  Raises ValueError when it does not match STROKES_PATTERN."""
     if not re.fullmatch(STROKES_PATTERN, text):
         raise ValueError(f"strokes are not {STROKES_FORM}: {text[:60]!r}")
     return tuple(_stroke(part) for part in text.split(";") if part.strip())
 
 
 def parse_box(text: str) -> tuple[int, int, int, int] | None:
-    """Read x, y, width and height; None for the empty text.
+    """Return x, y, width and height of a box; None for the empty text.
 
     Raises ValueError when the text does not match BOX_PATTERN.
     """
@@ -50,13 +50,13 @@ def parse_box(text: str) -> tuple[int, int, int, int] | None:
 
 
 def draw_strokes(
-    strokes: Iterable[Stroke], prepared: Prepared, size: tuple[int, int], *, brush_px: int
+    strokes: Iterable[Stroke], prepared: PreparedPhoto, size: tuple[int, int], *, brush_px: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return what strokes keep and what they remove: (h, w) bool each.
+    """Return the areas that strokes keep and remove: (h, w) bool each.
 
     prepared: the photo that the strokes were drawn on; size: height and width of the result.
-    brush_px: width of the brush in pixels of the photo.  Where both were drawn, the later one
-    counts; what lies outside of the photo is cut off.
+    brush_px: width of the brush in pixels of the photo.  Where strokes overlap, the later one
+    counts; parts outside the photo are cut off.
     """
     height, width = size
     x_scale, y_scale = width / prepared.width, height / prepared.height
@@ -73,5 +73,5 @@ def draw_strokes(
 def _stroke(text: str) -> Stroke:
     word, *corners = text.split()
     points = [(int(x), int(y)) for x, _, y in (corner.partition(",") for corner in corners)]
-    # A dot is a line to itself: OpenCV draws nothing through one point.
+    # A single point becomes a line to itself: OpenCV draws nothing through one point.
     return Stroke(keep=word == "keep", points=tuple(points if len(points) > 1 else points * 2))

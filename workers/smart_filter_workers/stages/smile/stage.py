@@ -1,4 +1,4 @@
-"""Smile: how much each face smiles, and whether its eyes are open."""
+"""Smile stage: rate how much each face smiles, and read whether its eyes are open."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import TypedDict
 
 from smart_filter_workers.networks.coordinates import to_proxy
 from smart_filter_workers.networks.face_mesh import FaceView
-from smart_filter_workers.results import Faces, Prepared, Smiles
+from smart_filter_workers.results import Faces, PreparedPhoto, Smiles
 from smart_filter_workers.stages.smile.models.base import EyeReader, SmileRater
 
 
@@ -19,14 +19,14 @@ class Models(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What the stage reads of one job."""
+    """The stage's inputs for one job."""
 
-    prepared: Prepared
+    prepared: PreparedPhoto
     faces: Faces
 
 
 def run(models: Models, batch: Sequence[Inputs]) -> list[Smiles]:
-    """Rate the smile and read the eyes of every face; both models see the faces of all photos."""
+    """Return smile and eyes of every face; each model gets the faces of all photos at once."""
     views = [
         FaceView(inputs.prepared.proxy_srgb, to_proxy(face, inputs.prepared))
         for inputs in batch

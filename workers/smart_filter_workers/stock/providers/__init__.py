@@ -1,4 +1,4 @@
-"""Where pictures come from: one file for each kind of place, found by looking.
+"""Places from which pictures come: one module for each kind of place, found by its file.
 
-A provider is a module with `opens(address)` and `open_at(address, storage)`, as base.py says.
+A provider is a module with `opens(address)` and `open_at(address, storage)`; see base.py.
 """

@@ -1,4 +1,4 @@
-"""What every provider of pictures keeps to, and what two of them share."""
+"""The interface of every provider of pictures, and code that providers share."""
 
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -6,30 +6,30 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final, Protocol
 
+from smart_filter_shared.config.settings import StorageSettings
 from smart_filter_shared.errors import PictureRefused
-from smart_filter_shared.settings import StorageSettings
-from smart_filter_workers.stock import words
-from smart_filter_workers.stock.words import Words
+from smart_filter_workers.stock import descriptions
+from smart_filter_workers.stock.descriptions import GivenDescription
 
-# A file of this name beside the pictures tells their titles, tags and moods, by their paths.
-NOTES: Final = "backgrounds.toml"
-_ENDINGS: Final = frozenset({".avif", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".webp"})
+# A file of this name next to the pictures gives titles, tags and moods, by path.
+NOTES_FILE: Final = "backgrounds.toml"
+_PICTURE_SUFFIXES: Final = frozenset({".avif", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".webp"})
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A picture where it was found.
+class FoundPicture:
+    """A picture in its place.
 
-    path: within its place, parts parted by slashes; it gives name and tags.
-    length: in bytes.  stamp: changes with the content; "" when only reading tells.
-    told: what is told of it there.
+    path: relative to the place, with slashes; it yields name and tags.
+    length: in bytes.  stamp: changes with the content; "" when only the content itself can tell.
+    told: the description given in the place's notes.
     read: returns its bytes; raises PictureRefused or StorageUnavailable.
     """
 
     path: str
     length: int
     stamp: str
-    told: Words
+    told: GivenDescription
     read: Callable[[], bytes]
 
 
@@ -38,11 +38,11 @@ class Provider(Protocol):
 
     @property
     def origin(self) -> str:
-        """What the place is called, the same each time: pictures are kept in step with it."""
+        """The place's name, the same each time: its pictures are kept in step with it."""
         ...
 
-    def pictures(self) -> Iterator[Found]:
-        """Yield the pictures that are there, by their paths.
+    def pictures(self) -> Iterator[FoundPicture]:
+        """Yield the pictures of the place, by path.
 
         Raises PictureRefused when the place or its notes cannot be read, and StorageUnavailable.
         """
@@ -50,10 +50,10 @@ class Provider(Protocol):
 
 
 class ProviderFile(Protocol):
-    """What a module of this package exposes."""
+    """The interface of a module of this package."""
 
     def opens(self, address: str) -> bool:
-        """Whether an address is of this kind."""
+        """Return whether an address is of this kind."""
         ...
 
     def open_at(self, address: str, storage: StorageSettings) -> Provider:
@@ -62,25 +62,27 @@ class ProviderFile(Protocol):
 
 
 def is_picture(path: str) -> bool:
-    """Whether a file may be a picture, by its name alone; hidden ones are none."""
+    """Return whether a file may be a picture, by its name alone; hidden files never are."""
     place = PurePosixPath(path)
-    return place.suffix.lower() in _ENDINGS and not any(
+    return place.suffix.lower() in _PICTURE_SUFFIXES and not any(
         part.startswith(".") for part in place.parts
     )
 
 
-def notes_of(text: str) -> Mapping[str, Words]:
-    """Return what a `backgrounds.toml` tells, by path.  Raises PictureRefused."""
+def parse_notes(text: str) -> Mapping[str, GivenDescription]:
+    """Return the descriptions of a `backgrounds.toml`, by path.  Raises PictureRefused."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise PictureRefused(f"{NOTES}: {error}") from error
-    told = {}
+        raise PictureRefused(f"{NOTES_FILE}: {error}") from error
+    notes = {}
     for path, entry in document.items():
         if not isinstance(entry, dict):
-            raise PictureRefused(f'{NOTES}: {path}: write ["{path}"], and below it title = "…"')
+            raise PictureRefused(
+                f'{NOTES_FILE}: {path}: write ["{path}"], and below it title = "…"'
+            )
         try:
-            told[path] = words.told_by(entry)
+            notes[path] = descriptions.parse_entry(entry)
         except PictureRefused as error:
-            raise PictureRefused(f"{NOTES}: {path}: {error}") from error
-    return told
+            raise PictureRefused(f"{NOTES_FILE}: {path}: {error}") from error
+    return notes

@@ -1,19 +1,24 @@
-"""A bucket of pictures, or what of it lies under a prefix, on the service's own object store."""
+"""A provider: a bucket of pictures, or a prefix of it, on the service's own object store."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlsplit
 
+from smart_filter_shared.config.settings import StorageSettings
 from smart_filter_shared.errors import BucketMissing, ObjectMissing, PictureRefused
-from smart_filter_shared.settings import StorageSettings
 from smart_filter_shared.storage.objects import ObjectStore
-from smart_filter_workers.stock.providers.base import NOTES, Found, is_picture, notes_of
-from smart_filter_workers.stock.words import Words
+from smart_filter_workers.stock.descriptions import GivenDescription
+from smart_filter_workers.stock.providers.base import (
+    NOTES_FILE,
+    FoundPicture,
+    is_picture,
+    parse_notes,
+)
 
 
 def opens(address: str) -> bool:
-    """Whether an address is of the kind `s3://bucket/prefix`."""
+    """Return whether an address is of the kind `s3://bucket/prefix`."""
     return address.startswith("s3://")
 
 
@@ -32,7 +37,7 @@ def open_at(address: str, storage: StorageSettings) -> "Bucket":
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A bucket; a `Provider`.  prefix: what keys begin with, empty or ending with a slash."""
+    """A bucket; a `Provider`.  prefix: of its keys, empty or ending with a slash."""
 
     store: ObjectStore
     name: str
@@ -43,18 +48,18 @@ class Bucket:
         """Its address."""
         return f"s3://{self.name}/{self.prefix}"
 
-    def pictures(self) -> Iterator[Found]:
-        """Yield its pictures, as `Provider.pictures` says."""
+    def pictures(self) -> Iterator[FoundPicture]:
+        """Yield its pictures; see `Provider.pictures`."""
         try:
-            notes = notes_of(self._notes())
+            notes = parse_notes(self._notes())
             for stored in self.store.stored(self.prefix):
                 path = stored.key.removeprefix(self.prefix)
                 if is_picture(path):
-                    yield Found(
+                    yield FoundPicture(
                         path=path,
                         length=stored.length,
                         stamp=stored.etag,
-                        told=notes.get(path, Words()),
+                        told=notes.get(path, GivenDescription()),
                         read=partial(self._read, stored.key),
                     )
         except BucketMissing as error:
@@ -62,11 +67,11 @@ class Bucket:
 
     def _notes(self) -> str:
         try:
-            return self.store.get(f"{self.prefix}{NOTES}").decode()
+            return self.store.get(f"{self.prefix}{NOTES_FILE}").decode()
         except ObjectMissing:
             return ""
         except UnicodeDecodeError as error:
-            raise PictureRefused(f"{NOTES} is no UTF-8 text") from error
+            raise PictureRefused(f"{NOTES_FILE} is not UTF-8 text") from error
 
     def _read(self, key: str) -> bytes:
         try:

@@ -1,4 +1,4 @@
-/** Charts of what happened step by step: bars for counts, an area for what was seen. */
+/** Charts over time: bars for counts, an area for measured values. */
 
 import { html } from "../html.js";
 import { count } from "./figures.js";
@@ -7,10 +7,10 @@ const HEIGHT = 40;
 const STEP = 4;
 
 /**
- * Bars, one for each step.
+ * Draw a bar per step.
  *
- * values: counts, null where nobody looked. poor: counts of what went wrong, on top of them.
- * told: how a value is written. isSmall: without figures beside it.
+ * values: counts, null for steps without data. poor: counts of failures, stacked on top.
+ * told: formats a value. isSmall: draws without figures.
  */
 export function Bars({ label, values, poor, told = count, isSmall }) {
   const whole = values.map((value, step) => (value ?? 0) + (poor?.[step] ?? 0));
@@ -33,10 +33,10 @@ export function Bars({ label, values, poor, told = count, isSmall }) {
 }
 
 /**
- * The greatest that was seen in each step.
+ * Draw the maximum of each step.
  *
- * values, told: as of Bars. least: what fills the height when nothing was greater, so that trifles
- * look like trifles.
+ * values, told: as for Bars. least: minimum of the axis maximum, so that small values look
+ * small.
  */
 export function Area({ label, values, least, told = count }) {
   const most = Math.max(0, ...values.map((value) => value ?? 0));
@@ -54,7 +54,7 @@ function Drawn({ label, steps, isSmall, children }) {
     <path class="ground" d=${`M0 ${HEIGHT}H${steps * STEP}`} /></svg>`;
 }
 
-/** Return the stretches in which somebody looked. */
+/** Return the runs of consecutive steps with data. */
 function runs(values) {
   const found = [];
   values.forEach((value, step) => {

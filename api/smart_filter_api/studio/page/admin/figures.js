@@ -1,4 +1,4 @@
-/** Figures with their units, as whoever runs the service reads them. */
+/** Formats figures with their units for the admin page. */
 
 import { now } from "./state.js";
 
@@ -24,12 +24,12 @@ export function seconds(number) {
   return `${Math.round(number / DAY)} days`;
 }
 
-/** Return how long ago a moment was, such as "3 min". */
+/** Return the time since a moment, such as "3 min". */
 export function age(moment) {
   return seconds(Math.max(0, Math.round((now.value - Date.parse(moment)) / 1000)));
 }
 
-/** Return a moment as day and time, for a title. */
+/** Return a moment as local date and time, for a title. */
 export function exactly(moment) {
   return new Date(moment).toLocaleString();
 }

@@ -1,4 +1,4 @@
-/** How it was: what was completed and what failed, by capability; and why jobs failed. */
+/** History: completed and failed work by capability, and the problems of failed jobs. */
 
 import { Segmented } from "../controls/choices.js";
 import { html } from "../html.js";
@@ -11,13 +11,13 @@ const SPANS = [
   { value: "day", label: "Day" },
   { value: "month", label: "30 days" },
 ];
-// What a chart is as high as, when all was less.
+// Minimum of each chart's axis maximum.
 const LATE_SECONDS = 60;
 const SOON_SECONDS = 10;
 const FEW = 4;
 const STEPS = { 60: "a minute", 1200: "20 minutes", 28800: "8 hours" };
 
-/** What happened in the time that is chosen. */
+/** History of the chosen time span. */
 export function Past() {
   return html`<section class="stack" aria-labelledby="past">
     <div class="row wrap spread"><h2 id="past">What happened</h2>
@@ -36,8 +36,8 @@ function Whole({ history }) {
     <${Chart} title="Webhooks late by" figure=${`at most ${seconds(most(jobs.webhook_lag_seconds))}`}>
       <${Area} label="Webhooks late by" values=${jobs.webhook_lag_seconds} least=${LATE_SECONDS}
         told=${seconds} /><//>
-    <p class="soft small axis">From ${exactly(history.first)} until now, ${step}. A job
-      that is redriven counts at each of its ends.</p>
+    <p class="soft small axis">From ${exactly(history.first)} until now, ${step}. A
+      redriven job counts at each of its ends.</p>
   </div>`;
 }
 
@@ -52,9 +52,9 @@ function OfQueue({ queue }) {
   const { capability: name, completed, failed, ready } = queue;
   const again = queue.retries.map((value, step) =>
     value === null ? null : value + queue.releases[step] + queue.expiries[step]);
-  const told = `${count(sum(completed))} completed${sum(failed) ? `, ${count(sum(failed))} failed` : ""}`;
+  const summary = `${count(sum(completed))} completed${sum(failed) ? `, ${count(sum(failed))} failed` : ""}`;
   return html`<details class="folded of-queue" open=${sum(failed) > 0}>
-    <summary><span class="name">${name}</span> <span class="soft">${told}</span></summary>
+    <summary><span class="name">${name}</span> <span class="soft">${summary}</span></summary>
     <div class="panel charts">
     <${Chart} title="Completed" figure=${`${count(sum(completed))}, ${count(sum(failed))} failed`}>
       <${Bars} label=${`Completed by ${name}`} values=${completed} poor=${failed} /><//>
@@ -93,11 +93,11 @@ function Problems({ problems }) {
 
 function triedAgain(queue) {
   const parts = [["retries", "failed"], ["expiries", "lost"], ["releases", "handed back"]];
-  const told = parts
+  const counts = parts
     .map(([name, word]) => [sum(queue[name]), word])
     .filter(([times]) => times > 0)
     .map(([times, word]) => `${count(times)} ${word}`);
-  return told.join(", ") || "none";
+  return counts.join(", ") || "none";
 }
 
 function happened(queue) {

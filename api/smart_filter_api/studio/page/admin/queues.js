@@ -1,4 +1,4 @@
-/** Queues: what waits for each capability, who serves it, and whether anybody may. */
+/** Queues: waiting work, workers and pauses of each capability. */
 
 import { Button } from "../controls/button.js";
 import { html } from "../html.js";
@@ -7,7 +7,7 @@ import { Bars } from "./chart.js";
 import { age, count, exactly, seconds } from "./figures.js";
 import { act, past, standing } from "./state.js";
 
-/** All queues; those in which nothing has happened are folded away. */
+/** All queues; idle ones are folded. */
 export function Queues() {
   const { queues } = standing.value;
   const busy = queues.filter(isBusy);
@@ -41,7 +41,7 @@ function Row({ queue }) {
   return html`<tr>
     <th scope="row"><span class="name">${capability}</span>
       ${pausedAt && html` <span class="tag fair" title=${exactly(pausedAt)}>paused for ${age(pausedAt)}</span>`}
-      ${isAlone && html` <span class="tag poor">nobody serves it</span>`}</th>
+      ${isAlone && html` <span class="tag poor">no workers</span>`}</th>
     <td class="number" data-name="Waiting">${count(waiting)}</td>
     <td class="number" data-name="Ready">${count(ready)}</td>
     <td class="number" data-name="Running">${count(running)}</td>

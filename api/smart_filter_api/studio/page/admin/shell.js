@@ -1,4 +1,4 @@
-/** The frame of the admin page, and who may see what is in it. */
+/** Frame of the admin page; shows the sign-in to users without the operator scope. */
 
 import { useEffect } from "preact/hooks";
 import { Button } from "../controls/button.js";
@@ -25,12 +25,12 @@ export function Shell() {
   if (state === "starting") return null;
   if (state === "in" && scopes.includes(SCOPE)) return html`<${Frame} key=${tenant} />`;
   const lacking = state === "in" && {
-    title: "This page is for whoever runs the service",
-    detail: `You are signed in as ${tenant}, with a key that does not show it.`,
+    title: "This page is for the service's operator",
+    detail: `You are signed in as ${tenant}, with a key without the operator scope.`,
     remedy: "Sign in with an operator's key, or go back to the studio.",
   };
   return html`<${SignIn} why=${lacking || why} isAway=${state === "away"}
-    about="How the service stands, for whoever runs it." command=${COMMAND} />`;
+    about="State of the service, for its operator." command=${COMMAND} />`;
 }
 
 function Frame() {
@@ -38,7 +38,7 @@ function Frame() {
   const isKnown = standing.value !== null;
   return html`<div class="shell">
     <div>
-      <a class="skip button unseen" href="#main" onClick=${skip}>Skip to what is not well</a>
+      <a class="skip button unseen" href="#main" onClick=${skip}>Skip to the state of the service</a>
       <header class="topbar">
         <a class="brand" href="/admin"><img src="/studio/icon.svg" alt="" />Smart Filter</a>
         <nav class="places" aria-label="Places">
@@ -51,8 +51,8 @@ function Frame() {
           onClick=${() => signOut().catch(sayTrouble)} />
       </header>
       ${!reachable.value && html`<p class="offline" role="status">
-        <${Icon} name="alert" />The service cannot be reached. What you see is what was known last;
-        the page goes on when it is back.</p>`}
+        <${Icon} name="alert" />The service cannot be reached. The page shows its last known state
+        and continues when it is back.</p>`}
     </div>
     <main class="screen operating" id="main" tabindex="-1">
       ${isKnown && html`<${Verdict} /><${Queues} /><${Workers} /><${Past} /><${Tenants} />`}

@@ -1,4 +1,4 @@
-/** What the admin page knows: how the service stands, how it was, and whose jobs there were. */
+/** State of the admin page: the service's current state, history and tenants. */
 
 import { signal } from "@preact/signals";
 import { sayTrouble } from "../controls/notices.js";
@@ -16,14 +16,14 @@ export const standing = signal(null);
 export const past = signal(null);
 /** `GET /v1/operator/tenants`; null before the first answer. */
 export const tenants = signal(null);
-/** How far back is looked: "hour", "day" or "month". */
+/** Time span of the history: "hour", "day" or "month". */
 export const span = signal("hour");
-/** What the service's clock shows now (ms), by its last answer. */
+/** The service's current time in ms, from the Date header of its last response. */
 export const now = signal(Date.now());
 
 let ahead = 0;
 
-/** Ask again and again while the page is seen; returns a function that stops that. */
+/** Poll while the page is visible; return a function that stops polling. */
 export function start() {
   const timers = [];
   const begin = () => {
@@ -45,13 +45,13 @@ export function start() {
   };
 }
 
-/** Look further back, or less far. */
+/** Change the time span of the history. */
 export function lookOver(chosen) {
   span.value = chosen;
   lookBack();
 }
 
-/** Do something, then look what came of it; says what went wrong. */
+/** Send a request, then refresh; shows an error as a toast. */
 export async function act(method, path) {
   try {
     await call(method, `${PATH}/${path}`);
@@ -61,15 +61,15 @@ export async function act(method, path) {
   await look();
 }
 
-/** Return how many jobs of a tenant could be moved. Throws as `call` does. */
+/** Return the number of jobs of a tenant that can be moved. Throws as `call` does. */
 export async function movable(tenant) {
   return (await call("GET", `${PATH}/tenants/${encodeURIComponent(tenant)}`)).json();
 }
 
 /**
- * Cancel or redrive all jobs of a tenant, part by part.
+ * Cancel or redrive all jobs of a tenant, page by page.
  *
- * move: "cancel" or "redrive". onMoved: told how many have been, so far. Throws as `call` does.
+ * move: "cancel" or "redrive". onMoved: called with the number moved so far. Throws as `call` does.
  */
 export async function moveAll(tenant, move, onMoved) {
   const path = `${PATH}/tenants/${encodeURIComponent(tenant)}/${move}`;
@@ -86,7 +86,7 @@ export async function moveAll(tenant, move, onMoved) {
   return done;
 }
 
-/** Look at everything now. */
+/** Refresh everything now. */
 export function lookAll() {
   look();
   lookBack();
@@ -98,22 +98,22 @@ async function look() {
 
 async function lookBack() {
   const asked = span.value;
-  const [found, whose] = await Promise.all([answer(`history?span=${asked}`), answer("tenants")]);
-  // Somebody may have chosen another span meanwhile.
+  const [found, listed] = await Promise.all([answer(`history?span=${asked}`), answer("tenants")]);
+  // The user may have chosen another span meanwhile.
   if (span.value === asked) past.value = found ?? past.value;
-  tenants.value = whose ?? tenants.value;
+  tenants.value = listed ?? tenants.value;
 }
 
-/** Return an answer, or null when there is none now. */
+/** Return a response's JSON; null on an error. */
 async function answer(path) {
   try {
     const response = await call("GET", `${PATH}/${path}`);
-    const told = Date.parse(response.headers.get("Date"));
-    if (!Number.isNaN(told)) ahead = told - Date.now();
+    const served = Date.parse(response.headers.get("Date"));
+    if (!Number.isNaN(served)) ahead = served - Date.now();
     tick();
     return await response.json();
   } catch (error) {
-    // The frame tells when nobody answers, and who is signed out sees that.
+    // The frame already shows that the service is unreachable or that the user is signed out.
     if (!(error instanceof Away) && session.value.state === "in") sayTrouble(error);
     return null;
   }

@@ -1,4 +1,4 @@
-/** Tenants: how their jobs ended, and what can be done to all jobs of one. */
+/** Tenants: counts of their jobs, and actions on all jobs of a tenant. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Button } from "../controls/button.js";
@@ -15,8 +15,8 @@ const MOVES = {
   cancel: {
     title: (tenant) => `Cancel the jobs of ${tenant}?`,
     of: "unfinished",
-    none: "It has no job that has not ended.",
-    what: "would be withdrawn. This cannot be taken back.",
+    none: "It has no unfinished jobs.",
+    what: "will be canceled. This cannot be undone.",
     deed: "Cancel",
     done: "canceled",
     kind: "danger",
@@ -24,15 +24,15 @@ const MOVES = {
   redrive: {
     title: (tenant) => `Redrive the jobs of ${tenant}?`,
     of: "failed",
-    none: "It has no job that has failed.",
-    what: "would go on from what has succeeded; one whose photo is gone stays failed.",
+    none: "It has no failed jobs.",
+    what: "will continue from their succeeded stages. Jobs whose photo is deleted stay failed.",
     deed: "Redrive",
     done: "redriven",
     kind: "primary",
   },
 };
 
-/** Those that had most jobs. */
+/** Table of the tenants with the most jobs. */
 export function Tenants() {
   const [asked, setAsked] = useState(null);
   if (tenants.value === null) return null;
@@ -70,7 +70,7 @@ function Row({ item, onAsk }) {
   </tr>`;
 }
 
-/** Whoever is not listed is named. */
+/** Form for a tenant that the table does not list. */
 function Another({ onAsk }) {
   const name = useRef(null);
   const ask = (move) => (event) => {
@@ -85,7 +85,7 @@ function Another({ onAsk }) {
   </form>`;
 }
 
-/** Asks whether that is meant, with how many jobs it would move. */
+/** Dialog that asks for confirmation and shows the number of jobs. */
 function Moving({ tenant, move, onClose }) {
   const words = MOVES[move];
   const [jobs, setJobs] = useState(null);
@@ -101,7 +101,7 @@ function Moving({ tenant, move, onClose }) {
     setMoved(0);
     try {
       const done = await moveAll(tenant, move, setMoved);
-      const left = done.left ? `, ${count(done.left)} could not be` : "";
+      const left = done.left ? `, ${count(done.left)} could not` : "";
       say(`${counted(done.moved, "job")} of ${tenant} ${words.done}${left}.`);
       onClose();
     } catch (trouble) {
@@ -111,7 +111,7 @@ function Moving({ tenant, move, onClose }) {
   };
   const more = jobs === COUNTED ? "at least " : "";
   return html`<${Dialog} title=${words.title(tenant)} onClose=${onClose}
-    actions=${html`<${Button} onClick=${onClose}>Leave them<//>
+    actions=${html`<${Button} onClick=${onClose}>Back<//>
       <${Button} kind=${words.kind} disabled=${!jobs || moved !== null} onClick=${go}>
         ${words.deed} ${jobs ? `${more}${counted(jobs, "job")}` : ""}<//>`}>
     ${error && html`<${Trouble} error=${error} />`}
@@ -122,7 +122,7 @@ function Moving({ tenant, move, onClose }) {
   <//>`;
 }
 
-/** The service's words for a tenant that there is none of, without those for programs. */
+/** Return an unknown tenant's error, without the parts meant for programs. */
 function unknown(tenant, { detail }) {
   const rest = detail.split(": ").at(-1);
   return { title: `There is no tenant ${tenant}`, detail: rest[0].toUpperCase() + rest.slice(1) };

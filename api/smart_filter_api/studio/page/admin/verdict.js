@@ -1,4 +1,4 @@
-/** Whether the service is well: what is not comes first, then the figures of now. */
+/** State of the service: concerns first, then the current figures. */
 
 import { Icon } from "../controls/icon.js";
 import { html } from "../html.js";
@@ -18,7 +18,7 @@ export function Verdict() {
   return html`<section class="verdict-head stack" aria-labelledby="verdict">
     <h1 id="verdict" class=${`well ${gravity(concerns)}`}>
       <${Icon} name=${concerns.length ? "alert" : "check"} />${inWords(concerns)}</h1>
-    <ul class="stack concerns" aria-label="What is not well">
+    <ul class="stack concerns" aria-label="Concerns">
       ${concerns.map((one) => html`<${Concern} key=${one.title + one.subject} concern=${one} />`)}
     </ul>
     <${Now} />
@@ -28,7 +28,7 @@ export function Verdict() {
 function Concern({ concern }) {
   const { gravity, title, detail, since } = concern;
   return html`<li class=${`notice ${gravity === "bad" ? "poor" : "fair"}`}>
-    <${Icon} name="alert" label=${gravity === "bad" ? "Bad:" : "To know:"} />
+    <${Icon} name="alert" label=${gravity === "bad" ? "Problem:" : "Warning:"} />
     <div><h2 class="concern">${title}</h2><p>${detail}</p></div>
     ${since && html`<time class="soft small" datetime=${since} title=${exactly(since)}>
       for ${age(since)}</time>`}
@@ -43,7 +43,7 @@ function Now() {
   const ended = past.value?.jobs;
   const all = (name) => (ended ? count(total(ended[name])) : "–");
   return html`<dl class="tiles">
-    <${Tile} term="Photos under way" value=${count(unfinished)} />
+    <${Tile} term="Unfinished photos" value=${count(unfinished)} />
     <${Tile} term="Stages ready" value=${count(sum("ready"))} hint=${`${count(sum("running"))} running`} />
     <${Tile} term="Longest wait" value=${seconds(oldest)} />
     <${Tile} term="Workers" value=${count(workers)} hint=${inStates(states)} />
@@ -66,10 +66,10 @@ function gravity(concerns) {
 }
 
 function inWords(concerns) {
-  if (!concerns.length) return "All is well";
+  if (!concerns.length) return "All systems healthy";
   const bad = concerns.filter((one) => one.gravity === "bad").length;
-  if (!bad) return `It works, with ${counted(concerns.length, "thing")} to know`;
-  return `${counted(bad, "thing needs", "things need")} somebody`;
+  if (!bad) return `Working, with ${counted(concerns.length, "warning")}`;
+  return `${counted(bad, "problem needs", "problems need")} attention`;
 }
 
 function inStates(states) {

@@ -1,4 +1,4 @@
-/** Workers: which processes there are, how each is and why, and which claim no more. */
+/** Workers: the state of each process, and its drain. */
 
 import { Button } from "../controls/button.js";
 import { html } from "../html.js";
@@ -7,7 +7,7 @@ import { act, standing } from "./state.js";
 
 const KINDS = { ready: "good", busy: "accent", starting: "", draining: "fair", unhealthy: "poor", setup_failed: "poor" };
 
-/** All worker processes, those first that are not well. */
+/** All worker processes, unhealthy ones first. */
 export function Workers() {
   const { workers, workers_by_state: states } = standing.value;
   const inAll = Object.values(states).reduce((total, one) => total + one, 0);
@@ -19,7 +19,7 @@ export function Workers() {
       : html`<div class="panel wide"><table class="roll">
           <thead><tr><th scope="col">Process</th><th scope="col">State</th>
             <th scope="col" class="number">Running</th><th scope="col">Serves</th>
-            <th scope="col" class="number">Up for</th><th scope="col" class="number">Heard from</th>
+            <th scope="col" class="number">Up for</th><th scope="col" class="number">Last heartbeat</th>
             <th><span class="unseen">What to do</span></th></tr></thead>
           <tbody>${workers.map((worker) => html`<${Row} key=${worker.worker_id} worker=${worker} />`)}</tbody>
         </table></div>`}
@@ -44,7 +44,7 @@ function Row({ worker }) {
       ${Object.entries(failed).map(([one, why]) => html`<p class="small is-poor" key=${one}>
         Not ${one}: ${why}</p>`)}</td>
     <td class="number" data-name="Up for" title=${exactly(worker.started_at)}>${age(worker.started_at)}</td>
-    <td class="number" data-name="Heard from" title=${exactly(worker.seen_at)}>${age(worker.seen_at)} ago</td>
+    <td class="number" data-name="Last heartbeat" title=${exactly(worker.seen_at)}>${age(worker.seen_at)} ago</td>
     <td class="deed">${state === "draining"
       ? html`<${Button} kind="small primary" onClick=${() => act("DELETE", path)}
           aria-label=${`Resume ${name}`}>Resume<//>`
@@ -53,7 +53,7 @@ function Row({ worker }) {
   </tr>`;
 }
 
-/** Return what a worker serves, or would if its state let it: a drained one that is resumed. */
+/** Return the capabilities that a worker serves, or will serve after a resume. */
 function thereForOf({ wanted, capabilities, failed }) {
   const all = [...new Set([...wanted, ...capabilities])];
   return all.filter((name) => !(name in failed)).sort();

@@ -4,10 +4,10 @@ import { html } from "../html.js";
 import { Icon } from "./icon.js";
 
 /**
- * A button with words, an icon, or both.
+ * A button with text, an icon, or both.
  *
- * kind: "" or any of "primary", "quiet", "danger", "small". icon: a name of icons. label: the
- * words of a button that shows its icon alone. Others go to the element.
+ * kind: "" or any of "primary", "quiet", "danger", "small". icon: an icon's name. label: the
+ * text of a button that shows only an icon. Other properties go to the element.
  */
 export function Button({ kind = "", icon, label, children, ...others }) {
   const isBare = children === undefined;

@@ -1,10 +1,10 @@
-/** One of several: as segments in a row, or as tabs over panels. */
+/** Single-choice controls: segments in a row, or tabs with panels. */
 
 import { useId } from "preact/hooks";
 import { html } from "../html.js";
 import { Icon } from "./icon.js";
 
-/** Radio buttons that look like one control. options: `[{value, label, icon?}]`. */
+/** Radio buttons that look like one segmented control. options: `[{value, label, icon?}]`. */
 export function Segmented({ legend, options, value, onChange }) {
   const name = useId();
   return html`<fieldset class="segmented">
@@ -19,7 +19,7 @@ export function Segmented({ legend, options, value, onChange }) {
   </fieldset>`;
 }
 
-/** Tabs with the panel of the one that is chosen. tabs: `[{id, title, icon, Panel}]`. */
+/** Tabs with the panel of the chosen one. tabs: `[{id, title, icon, Panel}]`. */
 export function Tabs({ label, tabs, chosen, onChoose, ...others }) {
   const prefix = useId();
   const current = tabs.find((tab) => tab.id === chosen) ?? tabs[0];

@@ -1,4 +1,4 @@
-/** A line of text with suggestions (ARIA Authoring Practices: editable combobox with a list). */
+/** A text input with suggestions (ARIA Authoring Practices: editable combobox with a list). */
 
 import { useId, useState } from "preact/hooks";
 import { html } from "../html.js";
@@ -6,9 +6,9 @@ import { html } from "../html.js";
 const SHOWN = 8;
 
 /**
- * Something that is typed, or picked from what begins so. options: `[{value, hint}]`. onPick:
- * called with what was taken, by Enter, a comma or a click. inputRef: a ref of the input. Others
- * go to the input.
+ * A value typed, or picked from the options that start with the text. options: `[{value, hint}]`.
+ * onPick: called with the value on Enter, a comma or a click. inputRef: a ref of the input. Other
+ * properties go to the input.
  */
 export function Combobox({ label, hint, options, onPick, inputRef, ...others }) {
   const id = useId();
@@ -23,7 +23,7 @@ export function Combobox({ label, hint, options, onPick, inputRef, ...others }) 
   const pressed = (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step !== undefined && found.length > 0) {
-      // Above the first and below the last is what is typed.
+      // One more stop than options: the typed text, above the first and below the last.
       reach(((reached + 1 + step + found.length + 1) % (found.length + 1)) - 1);
     } else if (event.key === "Enter" || event.key === ",") take(found[reached]?.value ?? text);
     else if (event.key === "Escape" && text !== "") take("");
@@ -55,7 +55,7 @@ export function Combobox({ label, hint, options, onPick, inputRef, ...others }) 
   </div>`;
 }
 
-/** Return what begins so, then what has a word that does. */
+/** Return the options that start with the text, then those with a later word that does. */
 function matching(options, text) {
   const begins = options.filter(({ value }) => value.startsWith(text));
   const within = options.filter(({ value }) => value.includes(` ${text}`));

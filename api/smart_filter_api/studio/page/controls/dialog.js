@@ -1,10 +1,10 @@
-/** Dialogs, on the browser's own `<dialog>`, which keeps the focus inside and closes by Escape. */
+/** Dialogs on the browser's own `<dialog>`, which traps the focus and closes on Escape. */
 
 import { useEffect, useId, useRef } from "preact/hooks";
 import { html } from "../html.js";
 import { Button } from "./button.js";
 
-/** A dialog that is open for as long as it is there. onClose: it was left. actions: its buttons. */
+/** A dialog, open while it is rendered. onClose: called when it closes. actions: its buttons. */
 export function Dialog({ title, onClose, actions, children }) {
   const element = useRef(null);
   const id = useId();

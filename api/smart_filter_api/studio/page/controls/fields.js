@@ -1,9 +1,9 @@
-/** What is filled in: each with its label, a hint, and what is wrong with it. */
+/** Form fields, each with its label, a hint, and an error message. */
 
 import { useId } from "preact/hooks";
 import { html } from "../html.js";
 
-/** A line of text. wrong: what is wrong with it, in words. Others go to the input. */
+/** A text input. wrong: the error message. Other properties go to the input. */
 export function TextField({ label, hint, wrong, ...others }) {
   const id = useId();
   const said = [hint && `${id}-hint`, wrong && `${id}-wrong`].filter(Boolean).join(" ");
@@ -16,7 +16,7 @@ export function TextField({ label, hint, wrong, ...others }) {
   </div>`;
 }
 
-/** One of a list. options: `[{value, label}]`. */
+/** A select. options: `[{value, label}]`. */
 export function Select({ label, hint, options, value, onChange }) {
   const id = useId();
   return html`<div class="field">
@@ -32,7 +32,7 @@ export function Select({ label, hint, options, value, onChange }) {
   </div>`;
 }
 
-/** A number on a scale. shown: its words, else the number. onInput while it moves, onChange after. */
+/** A slider. shown: text for the value. onInput: called while it moves; onChange: after. */
 export function Range({ label, value, shown, onInput, onChange, ...others }) {
   const id = useId();
   const number = (event) => Number(event.currentTarget.value);
@@ -45,7 +45,7 @@ export function Range({ label, value, shown, onInput, onChange, ...others }) {
   </div>`;
 }
 
-/** Something that is so or not. hint: what it comes to, where a name does not say it. */
+/** A check box. hint: its effect, where the name does not say it. */
 export function Check({ checked, onChange, hint, children }) {
   const id = useId();
   return html`<label class="check">

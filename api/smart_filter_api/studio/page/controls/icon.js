@@ -1,4 +1,4 @@
-/** Icons: one stroke, 24 × 24, drawn for this page. Each stands beside words or has a label. */
+/** Icons: one stroke, 24 × 24, drawn for this page. Each has text next to it, or a label. */
 
 import { html } from "../html.js";
 
@@ -44,7 +44,7 @@ const SHAPES = {
   zoom: "M10.500 17a6.500 6.500 0 1 0 0-13 6.500 6.500 0 0 0 0 13zM15.500 15.500 20.500 20.500",
 };
 
-/** An icon. label: what it says to a screen reader where no words stand beside it. */
+/** An icon. label: the text for screen readers where no text is next to it. */
 export function Icon({ name, label }) {
   return html`<svg class="icon-shape" viewBox="0 0 24 24" role=${label ? "img" : undefined}
     aria-label=${label} aria-hidden=${label ? undefined : "true"}><path d=${SHAPES[name]} /></svg>`;

@@ -1,4 +1,4 @@
-/** What the page has to say: beside what it is about, or in passing at the lower edge. */
+/** Messages: errors next to their subject, and toasts at the lower edge. */
 
 import { signal } from "@preact/signals";
 import { html } from "../html.js";
@@ -9,7 +9,7 @@ const SHOWN_MS = 8000;
 const toasts = signal([]);
 let number = 0;
 
-/** What went wrong, and what to do. error: a Problem, Away, or `{title, detail?, remedy?}`. */
+/** An error and its remedy. error: a Problem, Away, or `{title, detail?, remedy?}`. */
 export function Trouble({ error, children }) {
   return html`<div class="notice poor" role="alert">
     <${Icon} name="alert" />
@@ -22,20 +22,20 @@ export function Trouble({ error, children }) {
   </div>`;
 }
 
-/** Say something in passing. action: `{label, run}`, such as undo. */
+/** Show a toast. action: `{label, run}`, such as undo. */
 export function say(words, action) {
   const toast = { id: ++number, words, action };
   toasts.value = [...toasts.value.slice(-2), toast];
   setTimeout(() => drop(toast), SHOWN_MS);
 }
 
-/** Say in passing what went wrong. */
+/** Show an error as a toast. */
 export function sayTrouble(error) {
   if (error.name === "AbortError") return;
   say([error.title ?? error.message, error.detail, error.remedy].filter(Boolean).join(" — "));
 }
 
-/** Where what is said in passing stands. */
+/** Container of the toasts. */
 export function Toasts() {
   return html`<div class="toasts" role="status" aria-live="polite">
     ${toasts.value.map(

@@ -1,8 +1,8 @@
-/** How far something is. */
+/** Progress bar. */
 
 import { html } from "../html.js";
 
-/** A bar. done: 0 to 1. label: what it is about. */
+/** A bar. done: 0 to 1. label: its subject. */
 export function Progress({ done, label }) {
   const percent = Math.round(100 * done);
   return html`<div class="progress" role="progressbar" aria-label=${label}

@@ -1,18 +1,18 @@
-/** Many things to pick from in a grid: one stop of the Tab key, arrows within. */
+/** A grid of options with one tab stop; arrow keys move within. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
 
 /**
  * A list box in rows. items: `[{id, label, …}]`, each drawn by the child, a function of the item
- * and `isCurrent`. current: the id of what is in use. onPick: called with an id.
+ * and `isCurrent`. current: the id of the chosen item. onPick: called with an id.
  */
 export function RovingGrid({ label, items, current, onPick, children, ...others }) {
   const element = useRef(null);
   const [reached, reach] = useState(null);
   const isThere = (id) => items.some((item) => item.id === id);
   const stop = [reached, current, items[0]?.id].find(isThere);
-  // What is in use is in sight, without moving the page.
+  // Scroll the chosen item into view, without scrolling the page.
   useEffect(() => {
     const chosen = element.current.querySelector('[aria-selected="true"]');
     if (chosen === null) return;
@@ -25,7 +25,7 @@ export function RovingGrid({ label, items, current, onPick, children, ...others 
     const at = options.indexOf(event.target.closest('[role="option"]'));
     const to = nextOf(event.key, at, options);
     if (at < 0 || to === undefined) return;
-    // At its ends, too: nothing beyond the grid is meant.
+    // Also at the ends of the grid, so that the key does not scroll the page.
     event.preventDefault();
     options[to]?.focus();
   };

@@ -1,4 +1,4 @@
-/** Light or dark: as the system has it, until somebody chooses. */
+/** Light or dark theme: the system's until the user chooses. */
 
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
@@ -8,7 +8,7 @@ import { Button } from "./button.js";
 const THEME = "smart-filter.theme";
 const theme = signal(localStorage.getItem(THEME) ?? systemTheme());
 
-/** The button that turns one into the other. */
+/** The button that switches the theme. */
 export function Theme() {
   const isDark = theme.value === "dark";
   useEffect(() => {

@@ -1,6 +1,6 @@
 /**
- * Every screen: `word` is where it is (`#/word/…`), `icon` puts it among the places, `within`
- * names the place that it belongs to, `Screen` gets the further words of the address.
+ * All screens. `word`: its address (`#/word/…`). `icon`: its icon in the navigation. `within`: the
+ * place it belongs to. `Screen` gets the further words of the address.
  */
 
 import { Compare } from "./compare/screen.js";

@@ -1,11 +1,11 @@
-/** What photos are called. */
+/** Names of photos. */
 
 import { momentInWords } from "../words.js";
 
 /**
- * Return what an entry of the sheet is called: one that is being sent, or a photo of state/photos.js.
+ * Return the name of an entry of the sheet: a photo being sent, or one of state/photos.js.
  *
- * What came by a program may have no name: such photos are told apart by when they came.
+ * A photo submitted by a program may have no name; its name is then the time of its submission.
  */
 export function nameOf({ sending, photo }) {
   if (sending) return sending.file.name;

@@ -1,4 +1,4 @@
-/** The first screen of whoever has no session. */
+/** Sign-in screen. */
 
 import { useEffect, useState } from "preact/hooks";
 import { Button } from "../controls/button.js";
@@ -14,8 +14,8 @@ const USUAL = "NAME --scopes submit,read,admin";
 /**
  * Ask for a key.
  *
- * why: a problem that led here. isAway: the service could not be asked at all. about: what for;
- * command: whose key with which scopes will do.
+ * why: the problem that led here. isAway: the service is unreachable. about: purpose of the page;
+ * command: options of the command that makes a suitable key.
  */
 export function SignIn({ why, isAway, about = STUDIO, command = USUAL }) {
   const [error, setError] = useState(null);
@@ -48,8 +48,8 @@ export function SignIn({ why, isAway, about = STUDIO, command = USUAL }) {
             spellcheck="false" hint="It is exchanged for a session; this page does not keep it." />
           <button class="button primary" disabled=${isBusy}>Sign in</button>
         </form>
-        <p class="small soft">No key? Whoever runs this service makes one with
+        <p class="small soft">No key? The operator of this service makes one with
           ${" "}<code>smart-filter keys create --tenant ${command}</code>. The address that <code>smart-filter up</code>
-          ${" "}shows signs in by itself, once.</p>`}
+          ${" "}shows signs in once, without a key.</p>`}
   </div></main>`;
 }

@@ -1,7 +1,7 @@
 /**
- * Requests to the service, with the session's cookie and its token against forgery.
+ * Requests to the service, with the session cookie and its CSRF token.
  *
- * `reachable` is false from the first request that met nobody until one is answered again.
+ * `reachable` is false from the first request without an answer until the next answer.
  */
 
 import { signal } from "@preact/signals";
@@ -16,11 +16,11 @@ let onStale = async () => true;
 export const reachable = signal(true);
 
 /**
- * Let requests carry a session's token.
+ * Set the session's CSRF token for all requests.
  *
- * whenEnded: called when the service knows it no more. whenStale: called, and waited for, when the
- * session is another one by now, as after a signing in in another tab; returns a promise of whether
- * it is the same person's.
+ * whenEnded: called when the service rejects the session. whenStale: called, and awaited, when the
+ * cookie belongs to another session, as after a sign-in in another tab; returns a promise of whether
+ * it is the same user's.
  */
 export function useSession(csrfToken, { whenEnded, whenStale }) {
   token = csrfToken;
@@ -28,16 +28,16 @@ export function useSession(csrfToken, { whenEnded, whenStale }) {
   onStale = whenStale;
 }
 
-/** Return the headers that a request of this method carries. */
+/** Return the headers for a request of this method. */
 export function sessionHeaders(method) {
   return method === "GET" ? {} : { [TOKEN]: token };
 }
 
 /**
- * Return a function that tells whoever holds the session that a request was refused.
+ * Return a function that reports a refused request to the owner of the session.
  *
- * To be asked for before the request is sent: a refusal of a session that another has taken the
- * place of meanwhile says nothing of that one.
+ * Call it before the request is sent: a refusal must not end a session that replaced this one
+ * meanwhile.
  */
 export function refusals() {
   const asked = token;
@@ -50,7 +50,7 @@ export function refusals() {
 /**
  * Send a request; return the Response, whose status is below 400.
  *
- * json: what to send as JSON. form: FormData to send instead. headers: further ones. signal: an AbortSignal.
+ * json: body sent as JSON. form: FormData to send instead. headers: further ones. signal: an AbortSignal.
  * Throws Problem, Away, or AbortError.
  */
 export async function call(method, path, options = {}) {
@@ -58,8 +58,8 @@ export async function call(method, path, options = {}) {
     return await once(method, path, options);
   } catch (error) {
     if (error.code !== STALE) throw error;
-    // What one person asked for is not done in the name of another.
-    if (!(await onStale())) throw new DOMException("Somebody else has signed in.", "AbortError");
+    // Do not repeat one user's request in another user's session.
+    if (!(await onStale())) throw new DOMException("Another user has signed in.", "AbortError");
     return once(method, path, options);
   }
 }
@@ -94,7 +94,7 @@ async function once(method, path, { json, form, headers, signal: aborted }) {
   );
 }
 
-/** Send a request; return the JSON of its answer. Throws as `call` does. */
+/** Send a request; return the JSON of its response. Throws as `call` does. */
 export async function ask(method, path, options) {
   const response = await call(method, path, options);
   try {
@@ -116,7 +116,7 @@ export async function fetchBlob(path, options) {
   }
 }
 
-/** Look whether the session is another one by now, when a request that `call` did not send says so. */
+/** Check for a changed session after a problem of a request that `call` did not send. */
 export function noteStale(problem) {
   if (problem.code === STALE) onStale();
 }

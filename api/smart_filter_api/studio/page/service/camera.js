@@ -1,28 +1,28 @@
-/** The camera: opened, closed, and why a browser does not lend it. */
+/** The camera: opening, closing, and errors. */
 
-/** What the browser's refusals mean. Source: W3C Media Capture and Streams, getUserMedia. */
+/** Messages for the browser's errors. Source: W3C Media Capture and Streams, getUserMedia. */
 const REFUSALS = {
   NotAllowedError: {
     title: "This page may not use the camera",
-    detail: "Allow it in the browser, beside the address, and try again.",
+    detail: "Allow it in the browser, next to the address, and try again.",
   },
   NotFoundError: { title: "No camera was found", detail: "Connect one, and try again." },
   NotReadableError: {
     title: "The camera is busy",
-    detail: "Another program seems to be using it. Close that one, and try again.",
+    detail: "Another program seems to be using it. Close that program, and try again.",
   },
 };
 const INSECURE = {
-  title: "Browsers lend the camera to safe addresses alone",
-  detail: "Open this page by https, or as localhost on the computer that it runs on.",
+  title: "Browsers allow the camera only on secure addresses",
+  detail: "Open this page over https, or as localhost on the computer where it runs.",
 };
 const LARGE = { width: { ideal: 1920 }, height: { ideal: 1080 } };
 
 /**
- * Return a camera's stream, as large as it gives.
+ * Return a camera's stream, at its largest size.
  *
- * id: of one of `cameras()`; without it, or when it is there no more, one that looks at whoever
- * sits before it. Throws `{title, detail}`: what is in the way, and what to do.
+ * id: of one of `cameras()`; without it, or if that camera is missing, the front camera. Throws
+ * `{title, detail}`: the error and its remedy.
  */
 export async function openCamera(id = null) {
   if (navigator.mediaDevices === undefined) throw INSECURE;
@@ -34,12 +34,12 @@ export async function openCamera(id = null) {
   }
 }
 
-/** Let a camera go, so that its light goes out. */
+/** Close a camera, so that its light goes off. */
 export function closeCamera(stream) {
   for (const track of stream.getTracks()) track.stop();
 }
 
-/** Return `[{id, name}]` of all cameras; browsers tell names once one has been opened. */
+/** Return `[{id, name}]` of all cameras; browsers give names only after one has been opened. */
 export async function cameras() {
   const devices = await navigator.mediaDevices.enumerateDevices();
   return devices

@@ -3,27 +3,27 @@
 /**
  * Put a picture on the clipboard. take: returns a promise of its Blob, of any kind.
  *
- * Call it within the click that asks for it, as some browsers insist; the picture may come later.
- * Throws what the promise does, and `{title, remedy}` where the browser refuses.
+ * Call it within the click handler, as some browsers require; the picture may come later. Throws what
+ * the promise throws, and `{title, remedy}` when the browser refuses.
  */
 export async function copyPicture(take) {
   if (!isSecureContext) {
     throw {
-      title: "Browsers copy pictures at safe addresses alone: https, or localhost",
-      remedy: "Save it instead.",
+      title: "Browsers copy pictures only on secure addresses: https, or localhost",
+      remedy: "Save the picture instead.",
     };
   }
   const png = take().then(asPng);
   try {
     await navigator.clipboard.write([new ClipboardItem({ "image/png": png })]);
   } catch {
-    // Where there was no picture to copy, that is what went wrong.
+    // If the picture itself failed, throw that error.
     await png;
-    throw { title: "The browser did not let it be copied", remedy: "Save it instead." };
+    throw { title: "The browser did not allow copying", remedy: "Save the picture instead." };
   }
 }
 
-/** Return a picture as PNG, the one kind that every clipboard takes. */
+/** Return a picture as PNG, the only type that every clipboard accepts. */
 async function asPng(blob) {
   if (blob.type === "image/png") return blob;
   const bitmap = await createImageBitmap(blob);

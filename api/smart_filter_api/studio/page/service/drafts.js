@@ -1,31 +1,31 @@
 /**
- * Photos that the service has not accepted yet, kept by the browser (IndexedDB) over a reload.
+ * Photos that the service has not accepted yet, stored in IndexedDB across reloads.
  *
- * What is kept of each: `{id, tenant, file, fields, addedAt: ms}`, of one that is to go into an
- * album also `album` and `upload` (state/album-drafts.js). Where a browser keeps nothing
- * (some do not in private windows), reading finds nothing and keeping answers false.
+ * Each is `{id, tenant, file, fields, addedAt: ms}`, and for an album also `album` and `upload`
+ * (state/album-drafts.js). Where a browser stores nothing (some do not in private windows), reading
+ * returns nothing and writing returns false.
  */
 
 const STORE = "photos";
-// How long other tabs have to say what they are sending themselves.
+// Time for other tabs to answer with the photos that they are sending.
 const ANSWER_MS = 250;
 const channel = new BroadcastChannel("smart-filter.drafts");
 
 let opening = null;
 
-/** Keep a photo; return whether that worked. */
+/** Store a photo; return whether it worked. */
 export async function keep(draft) {
   return (await change((store) => store.put(draft))) !== null;
 }
 
-/** Keep photos no more. */
+/** Delete stored photos. */
 export async function discard(...ids) {
   await change((store) => {
     for (const id of ids) store.delete(id);
   });
 }
 
-/** Return what is kept of a tenant and no other tab is sending, in the order it was added. */
+/** Return a tenant's stored photos that no other tab is sending, in the order they were added. */
 export async function abandoned(tenant) {
   const database = await opened();
   if (database === null) return [];
@@ -38,7 +38,7 @@ export async function abandoned(tenant) {
     .sort((a, b) => a.addedAt - b.addedAt);
 }
 
-/** Tell other tabs that ask which photos this one holds. held: returns their ids. */
+/** Answer other tabs with the photos of this one. held: returns their ids. */
 export function answerOthers(held) {
   channel.addEventListener("message", ({ data }) => {
     if (data.asking) channel.postMessage({ answering: data.asking, ids: held() });
@@ -61,7 +61,7 @@ function heldElsewhere() {
   });
 }
 
-/** Return true when a change has been written, null when it could not be. */
+/** Return true when a change has been written, null when it failed. */
 async function change(make) {
   const database = await opened();
   if (database === null) return null;

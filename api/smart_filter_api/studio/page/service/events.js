@@ -1,13 +1,13 @@
-/** What happens to a job, as the service tells it (server-sent events). */
+/** Events of a job (server-sent events). */
 
 const TYPES = ["job.queued", "job.running", "job.stage", "job.succeeded", "job.failed", "job.canceled"];
 
 /**
- * Call `onJob` with a job whenever anything happens to it; return a function that stops that.
+ * Call `onJob` with a job at each of its events; return a function that stops that.
  *
- * A stream that is cut, or that ends by itself after five minutes, is opened again by the browser
- * and goes on where it was: `onCut` is called then. `onLost` is called when it is not opened again
- * (the service refuses it, or has no more to tell): then somebody has to ask.
+ * The browser reopens a stream that breaks, or that ends after its five minutes, and continues where
+ * it was; `onCut` is called then. `onLost` is called when the stream is not reopened (the service
+ * refuses it, or has no more events): the caller must then poll.
  */
 export function follow(path, { onJob, onCut, onLost }) {
   const source = new EventSource(path);

@@ -1,20 +1,20 @@
-/** Names of files, made of names that anybody may have given a photo. */
+/** Safe file names from names of photos, which are untrusted text. */
 
-// Line breaks and the like, what turns the direction of writing, and halves of characters.
+// Line breaks and other controls, direction marks, and unpaired surrogates.
 const UNSEEN = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
 const USUAL = "photo";
 
-/** Return what a file made of a photo is called, without an ending: one that every system takes. */
+/** Return a file name without an extension that every system accepts. */
 export function stemOf(name) {
   const stem = withoutUnseen(name)
     .replace(/\.[a-z]{3,4}$/i, "")
     .replace(/[\\/:*?"<>|]/g, ".")
-    // Hidden files begin with a dot, options with a dash; Windows takes no file that ends with a dot.
+    // A leading dot hides files, a leading dash is an option; Windows rejects a trailing dot.
     .replace(/^[-.\s]+|[.\s]+$/g, "");
   return stem || USUAL;
 }
 
-/** Return a photo's name as a path of the folder that one is in: no command takes it for an option. */
+/** Return a photo's name as a relative path that no command mistakes for an option. */
 export function pathOf(name) {
   const last = withoutUnseen(name).split(/[\\/]/).at(-1).trim();
   if (/^\.*$/.test(last)) return `${USUAL}.jpg`;

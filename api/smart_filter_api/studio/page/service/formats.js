@@ -1,26 +1,26 @@
 /**
- * What the service would refuse a file for, as far as a browser can know it before it is sent.
+ * Checks of a file before it is sent, as far as a browser can do them.
  *
- * In the words and with the codes of the service (docs/problems); pixels are its own to judge.
+ * Uses the service's codes and messages (docs/problems); the service checks the pixels.
  */
 
 import { sizeInWords } from "../words.js";
 import { Problem } from "./problems.js";
 
-/** What may be chosen in a file dialog. */
+/** Types for a file dialog. */
 export const ACCEPTED = "image/jpeg,image/png,image/webp,image/avif,image/heic,image/heif";
 
 const MOST_BYTES = 40_000_000;
 const SIGNATURE_BYTES = 32;
 const NAMED_AS_PICTURES = /\.(jpe?g|png|webp|avif|hei[cf])$/i;
-// Brands of ISO/IEC 14496-12 files that hold still pictures: AVIF, and HEIC of ISO/IEC 23008-12.
+// Brands of ISO/IEC 14496-12 files with still pictures: AVIF, and HEIC of ISO/IEC 23008-12.
 const STILLS = ["avif", "avis", "heic", "heix", "heim", "heis", "hevc", "mif1", "msf1"];
 
 /** Return the Problem with a file, or null. Throws when it cannot be read (a folder, say). */
 export async function faultOf(file) {
   const start = new Uint8Array(await file.slice(0, SIGNATURE_BYTES).arrayBuffer());
   if (start.length === 0) return unsupported("The file is empty.");
-  if (!isPicture(start)) return unsupported("This file is no photo that can be read.");
+  if (!isPicture(start)) return unsupported("This file is not a readable photo.");
   if (file.size > MOST_BYTES) {
     return new Problem({
       status: 413,
@@ -33,7 +33,7 @@ export async function faultOf(file) {
   return null;
 }
 
-/** Whether a file of a folder is meant as a photo, by its name. */
+/** Return whether a file of a folder is a photo, by its name. */
 export function looksLikePhoto(file) {
   return NAMED_AS_PICTURES.test(file.name);
 }

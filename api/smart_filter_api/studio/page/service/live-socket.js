@@ -1,4 +1,4 @@
-/** A connection to a live worker (docs/live.md): frames and backgrounds out, what is seen back. */
+/** A connection to a live worker (docs/live.md): sends frames and backgrounds, receives results. */
 
 import { ask } from "./api.js";
 import { Problem } from "./problems.js";
@@ -8,14 +8,14 @@ const NUMBER_BYTES = 4;
 /**
  * Connect; return `{send, change, close}`.
  *
- * background: `{spec, picture}` to begin with. hear: `onReady()`, `onFrame(told, jpeg)`,
+ * background: the initial `{spec, picture}`. hear: `onReady()`, `onFrame(told, jpeg)`,
  * `onShutter(told)`, `onBackground(told)`, `onError(told)`, and `onEnd(end)` once, with `{code,
- * reason, address}` of a connection that ended, or `{error}` of one that never began.
+ * reason, address}` of a connection that ended, or `{error}` of one that was never opened.
  */
 export function connect(background, hear) {
   const stop = new AbortController();
   let socket = null;
-  /** What was told of the frame whose picture is the next binary message. */
+  /** Fields of the frame whose picture is the next binary message. */
   let told = null;
   let hasEnded = false;
   const end = (why) => {
@@ -70,9 +70,9 @@ export function connect(background, hear) {
       header.setUint32(0, number);
       socket.send(new Blob([header, jpeg]));
     },
-    /** Put something else behind people. */
+    /** Change the background. */
     change,
-    /** End it; nothing is heard any more. */
+    /** Close the connection; no callback is called any more. */
     close() {
       hasEnded = true;
       stop.abort();
@@ -86,13 +86,13 @@ function opened(url) {
   try {
     return new WebSocket(url);
   } catch {
-    // Browsers let no page that came by https talk to what is not encrypted.
+    // Browsers block unencrypted connections from an https page.
     throw new Problem({
       status: 0,
       code: "insecure",
-      title: "Live video is not served safely",
-      detail: "This page came by https, but its live video would not be encrypted.",
-      remedy: "Whoever runs the service sets SMART_FILTER_LIVE_URL to an address with wss://.",
+      title: "Live video is not encrypted",
+      detail: "This page uses https, but its live video has an unencrypted address.",
+      remedy: "The operator of the service can set SMART_FILTER_LIVE_URL to an address with wss://.",
     });
   }
 }

@@ -1,7 +1,7 @@
 /**
- * What can go wrong between the page and the service, in words for people.
+ * Errors between the page and the service, with texts for people.
  *
- * The service answers problem documents (RFC 9457); `remedy` there says what to do.
+ * The service returns problem documents (RFC 9457); their `remedy` says what to do.
  */
 
 /** The service refused a request. */
@@ -27,17 +27,17 @@ export class Away extends Error {
     this.code = "away";
     this.title = "The service cannot be reached";
     this.detail = "The connection broke, or the service is not running.";
-    this.remedy = "Nothing is lost. Try again; the page goes on by itself when it is back.";
+    this.remedy = "Nothing is lost. Try again; the page continues automatically when the service is back.";
   }
 }
 
-/** Return the Problem that an answer with an error status tells of. */
+/** Return the Problem of a response with an error status. */
 export function problemFrom(status, text, retryAfter) {
   let told = {};
   try {
     told = JSON.parse(text);
   } catch {
-    // A proxy in between answered in its own words.
+    // A proxy answered in another format.
   }
   const seconds = Number.parseInt(retryAfter ?? "", 10);
   return new Problem({
@@ -49,7 +49,7 @@ export function problemFrom(status, text, retryAfter) {
   });
 }
 
-/** Whether the same request may succeed later, as it is. */
+/** Return whether the same request may succeed later, unchanged. */
 export function isPassing(error) {
   return error instanceof Away || [429, 502, 503, 504].includes(error.status);
 }

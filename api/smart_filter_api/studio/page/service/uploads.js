@@ -1,18 +1,18 @@
-/** Photos on their way to the service, with their progress, which `fetch` does not tell. */
+/** Uploads with progress, which `fetch` does not report. */
 
 import { noteStale, reachable, refusals, sessionHeaders } from "./api.js";
 import { Away, problemFrom } from "./problems.js";
 
-// A line on which nothing moves for so long leads nowhere.
+// A connection without progress for this long counts as broken.
 const STALLED_MS = 60_000;
 
 /**
  * Submit a form as a job; return the job as it was accepted.
  *
- * form: FormData with `photo` and the recipe's fields. idempotencyKey: the same one for each
- * attempt at the same photo, so that a lost answer does not make two jobs. onProgress: called with
- * 0 to 1. signal: an AbortSignal.
- * Throws Problem, Away, or a DOMException called AbortError.
+ * form: FormData with `photo` and the recipe's fields. idempotencyKey: the same one for every attempt
+ * at the same photo, so that a lost response does not create two jobs. onProgress: called with 0 to 1.
+ * signal: an AbortSignal.
+ * Throws Problem, Away, or a DOMException named AbortError.
  */
 export function submit(form, { idempotencyKey, ...watching }) {
   const headers = { "Idempotency-Key": `"${idempotencyKey}"` };
@@ -24,7 +24,7 @@ export async function put(uploadId, file, watching) {
   await send("PUT", `/v1/uploads/${uploadId}`, file, { headers: {}, read: () => true, ...watching });
 }
 
-/** read: makes of an answer's text what is returned; null when it is none of the service's. */
+/** read: parses the response's text; returns null if it is not the service's. */
 function send(method, path, body, { headers, read, onProgress, signal }) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
@@ -84,7 +84,7 @@ function parsed(text) {
   try {
     return JSON.parse(text);
   } catch {
-    // Somebody in between, such as the sign-in page of a hotel's network, answered for the service.
+    // A captive portal or another proxy answered for the service.
     return null;
   }
 }

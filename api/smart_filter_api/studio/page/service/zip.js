@@ -1,7 +1,7 @@
 /**
- * Files put together as a zip, as they are: pictures are compressed already.
+ * Zip archives without compression: pictures are compressed already.
  *
- * Source: PKWARE APPNOTE 6.3.10, 4.3 (without ZIP64, so of less than 4 GB and 65,536 files).
+ * Source: PKWARE APPNOTE 6.3.10, 4.3 (without ZIP64, so for less than 4 GB and 65,536 files).
  */
 
 const MOST_BYTES = 0xffff_ffff;
@@ -18,11 +18,11 @@ const CRC = Uint32Array.from({ length: 256 }, (_, byte) => {
 });
 
 /**
- * Return a zip as a Blob. Browsers keep large ones on the disk, so that one file at a time is in
+ * Return a zip as a Blob. Browsers keep large blobs on disk, so only one file at a time is in
  * memory.
  *
- * files: `[{name, load: () => promise of a Blob}]`. onFile: called after each. Throws what `load`
- * throws, and `{title, …}` when it would be too large.
+ * files: `[{name, load: () => promise of a Blob}]`. onFile: called after each file. Throws what `load`
+ * throws, and `{title, …}` when the archive would be too large.
  */
 export async function zip(files, { onFile }) {
   const parts = [];
@@ -49,7 +49,7 @@ export async function zip(files, { onFile }) {
   return new Blob([...parts, ...directory, end.buffer], { type: "application/zip" });
 }
 
-/** Return names of which no two are the same, for systems that do not tell A from a. */
+/** Return unique names, for file systems that ignore case. */
 export function distinct(names) {
   const taken = new Set();
   return names.map((name) => {
@@ -63,13 +63,13 @@ export function distinct(names) {
   });
 }
 
-/** Return the header of a file, in its place or in the directory at the end. */
+/** Return a file's local header, or its entry in the central directory. */
 function header(kind, about) {
   const { name, offset, moment, crc, size } = about;
   const isCentral = kind === CENTRAL;
   const view = new DataView(new ArrayBuffer((isCentral ? 46 : 30) + name.length));
   view.setUint32(0, kind, true);
-  // The directory says first who has made it; from there on both are the same for a while.
+    // Entries of the directory start with the creator's version; the next fields are the same.
   if (isCentral) view.setUint16(4, VERSION, true);
   const from = isCentral ? 6 : 4;
   view.setUint16(from, VERSION, true);
@@ -91,7 +91,7 @@ function crcOf(buffer) {
   return (crc ^ 0xffff_ffff) >>> 0;
 }
 
-/** Return time and date as MS-DOS had them, in local time, two seconds fine. */
+/** Return time and date in MS-DOS format: local time, with a resolution of two seconds. */
 function dosMoment(then) {
   const time = (then.getHours() << 11) | (then.getMinutes() << 5) | (then.getSeconds() >> 1);
   const date = ((then.getFullYear() - 1980) << 9) | ((then.getMonth() + 1) << 5) | then.getDate();
@@ -101,7 +101,7 @@ function dosMoment(then) {
 function tooLarge() {
   return {
     title: "The pictures are too large for one zip",
-    detail: "Together they have more than 4 GB.",
-    remedy: "Download the winners alone, or single pictures.",
+    detail: "They are more than 4 GB in total.",
+    remedy: "Download only the winners, or single pictures.",
   };
 }

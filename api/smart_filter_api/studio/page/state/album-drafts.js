@@ -1,7 +1,7 @@
 /**
- * Albums whose photos are on their way: each is put into an upload, then all are submitted at once.
+ * Albums being uploaded: each photo is put into an upload, then all are submitted together.
  *
- * They are kept over a reload, with what was sent already, and go on by themselves.
+ * Drafts survive a reload, with the photos already uploaded, and continue automatically.
  */
 
 import { effect, signal } from "@preact/signals";
@@ -16,21 +16,21 @@ import { forgetPreview } from "./previews.js";
 
 const PAUSE_MS = 5000;
 const MOST_BROKEN = 5;
-// An upload is named by the album while it is valid; until the last photo is there it has to be.
+// Minimum validity left of an upload: it must be valid until the last photo is uploaded.
 const SPARE_MS = 5 * 60_000;
-/** What one album holds at most (docs/batches.md). */
+/** Maximum number of photos of an album (docs/batches.md). */
 export const MOST_PHOTOS = 1000;
 
 /**
- * `[{id, name, best, fields, photos, until, error}]`, the newest first; photos: `[{id, file, state:
+ * `[{id, name, best, fields, photos, until, error}]`, newest first; photos: `[{id, file, state:
  * "looking"|"waiting"|"sending"|"sent"|"refused", done: 0 to 1, upload: {id, expiresAt}|null,
- * error}]`. until: the moment (ms) that it waits for, else null; error: why, or why the album was
- * refused.
+ * error}]`. until: time (ms) of the next attempt, else null; error: the reason for it, or why the
+ * album was refused.
  */
 export const albumDrafts = signal([]);
-/** Whether what an earlier visit left is among them. */
+/** Whether the drafts of an earlier visit are loaded. */
 export const areRestored = signal(false);
-/** What was left out of an album, by its id: `[{name, error}]`. */
+/** Files that an album does not include, by its id: `[{name, error}]`. */
 export const leftOut = signal(new Map());
 
 const stops = new Map();
@@ -44,7 +44,7 @@ addEventListener("beforeunload", (event) => {
 });
 answerOthers(() => albumDrafts.value.flatMap((draft) => draft.photos.map((photo) => photo.id)));
 
-/** Send a tenant's albums, those of an earlier visit too; return a function that stops it. */
+/** Upload a tenant's albums, including those of an earlier visit; return a function that stops it. */
 export function startSendingAlbums(whose) {
   if (tenant !== whose) albumDrafts.value = [];
   tenant = whose;
@@ -64,7 +64,7 @@ export function startSendingAlbums(whose) {
 /**
  * Begin an album; return its id.
  *
- * chosen: `[{id, file}]`. best: how many are composed, with fields of a recipe.
+ * chosen: `[{id, file}]`. best: number of composed photos, with fields of a recipe.
  */
 export function beginAlbum(chosen, { name, best, fields }) {
   const photos = chosen.map(({ id, file }) => photoOf({ id, file, upload: null }));
@@ -74,13 +74,13 @@ export function beginAlbum(chosen, { name, best, fields }) {
   return draft.id;
 }
 
-/** Try again now what waits or was refused by the service. */
+/** Retry now, after a wait or a refusal. */
 export function goOnNow(id) {
   changeDraft(id, { until: null, error: null });
   goOn();
 }
 
-/** Give an album up, with all of its photos. */
+/** Discard an album and its photos. */
 export function giveUp(id) {
   const draft = find(id);
   if (draft === undefined) return;
@@ -112,7 +112,7 @@ async function keepPhoto(draftId, id) {
   const album = { id: draftId, name, best };
   const { file, addedAt, upload } = photo;
   change(draftId, id, { isKept: await keep({ id, tenant, file, fields, addedAt, album, upload }) });
-  // It may have been given up, or submitted, while it was being written.
+  // It may have been discarded or submitted while it was being written.
   if (find(draftId) === undefined) discard(id);
 }
 
@@ -136,12 +136,12 @@ async function restore() {
   goOn();
 }
 
-/** Do what is next: one photo on its way at a time, then its album. */
+/** Do the next step: one photo at a time, then its album. */
 function goOn() {
   clearTimeout(timer);
   if (!isSending || !reachable.value || stops.size > 0) return;
   const now = Date.now();
-  // The one that was begun first is done first.
+  // The oldest draft first.
   for (const draft of albumDrafts.value.toReversed()) {
     if (draft.error !== null && draft.until === null) continue;
     if (draft.until !== null && draft.until > now) {
@@ -209,8 +209,8 @@ async function submitAlbum({ id, name, best, fields, photos, attempt = 0 }, stop
       recipe: { background: fields.background, outputs: fields.outputs.split(",") },
       album: { best },
     },
-    // The service remembers what it has refused: then, and when uploads were made anew, it is
-    // another request.
+    // The service remembers refused keys: a retry after a refusal, or with new uploads, needs
+    // another key.
     headers: { "Idempotency-Key": `"${[id, ids[0], attempt].join("-")}"` },
     signal: stop,
   });
@@ -222,11 +222,11 @@ async function submitAlbum({ id, name, best, fields, photos, attempt = 0 }, stop
   putAlbum(batch);
   albumDrafts.value = albumDrafts.value.filter((draft) => draft.id !== id);
   discard(...photos.map((photo) => photo.id));
-  // Whoever looks at the draft looks at the album now; going back does not lead to what is gone.
+  // The draft's page becomes the album's, without an entry in the browser's history.
   if (location.hash === `#/albums/${id}`) location.replace(`#/albums/${batch.id}`);
 }
 
-/** Decide what becomes of an album of which an attempt has failed. */
+/** Decide the next state of an album after a failed attempt. */
 function settle(id, error) {
   const draft = find(id);
   if (draft === undefined || error.name === "AbortError" || error.status === 401) return;
@@ -242,7 +242,7 @@ function settle(id, error) {
   }
 }
 
-/** Return what a file is by its first bytes: names and systems say all kinds of things. */
+/** Return a file's type by its first bytes: names and the system's types are not reliable. */
 async function typeOf(file) {
   const start = new Uint8Array(await file.slice(0, 32).arrayBuffer());
   const text = String.fromCharCode(...start);
@@ -277,19 +277,19 @@ function unreadable() {
   return { title: "The file cannot be read", remedy: "It may have been moved or changed meanwhile." };
 }
 
-/** Say for people what the service says of fields of a request. */
+/** Return an error for people from the service's errors of fields. */
 function notAccepted({ errors }) {
   const [{ detail, pointer }] = errors;
   return {
     title: "The album was not accepted",
     detail: pointer === "/items" ? `It ${detail}.` : `${detail}.`,
-    remedy: "Try again later, or give it up and begin another one.",
+    remedy: "Try again later, or cancel it and create another one.",
   };
 }
 
 function noneLeft() {
   return {
-    title: "No photo is left for this album",
-    remedy: "Give this one up, and begin another with JPEG, PNG, WebP, AVIF or HEIC photos.",
+    title: "This album has no usable photos",
+    remedy: "Cancel it, and create another with JPEG, PNG, WebP, AVIF or HEIC photos.",
   };
 }

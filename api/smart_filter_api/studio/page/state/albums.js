@@ -1,4 +1,4 @@
-/** Albums as the service tells them: batches of photos, ranked. */
+/** Albums of the service: ranked batches of photos. */
 
 import { signal } from "@preact/signals";
 import { ask, call } from "../service/api.js";
@@ -10,19 +10,19 @@ const LISTED = 200;
 const AT_A_TIME = 4;
 const AGAIN_MS = 3000;
 
-/** Albums by id; those that were only listed have no `items`. */
+/** Albums by id; albums from the list have no `items`. */
 export const albums = signal(new Map());
-/** `{isRead, cursor}`: how far the list was read. */
+/** `{isRead, cursor}`: position in the list. */
 export const reading = signal({ isRead: false, cursor: null });
 
-/** Know an album, or what is new of it. */
+/** Store albums, or updates of them. */
 export function putAlbum(...told) {
   const known = new Map(albums.value);
   for (const album of told) known.set(album.id, { ...known.get(album.id), ...album });
   albums.value = known;
 }
 
-/** Forget all of it, as when somebody signs out. */
+/** Forget all albums, as at sign-out. */
 export function forgetAlbums() {
   albums.value = new Map();
   reading.value = { isRead: false, cursor: null };
@@ -31,7 +31,7 @@ export function forgetAlbums() {
 /** Read the newest albums. Throws Problem or Away. */
 export async function readNewest() {
   const page = await listed(null);
-  // What another tab has deleted is not there any more; what is older than this page may be.
+  // Remove albums that another tab has deleted; albums older than this page may still exist.
   const oldest = page.next_cursor === null ? "" : page.items.at(-1).id;
   const known = new Map([...albums.value].filter(([id]) => id < oldest));
   for (const album of page.items) known.set(album.id, { ...albums.value.get(album.id), ...album });
@@ -39,7 +39,7 @@ export async function readNewest() {
   if (!reading.value.isRead) reading.value = { isRead: true, cursor: page.next_cursor };
 }
 
-/** Read older ones. Throws Problem or Away. */
+/** Read the next older albums. Throws Problem or Away. */
 export async function readOlder() {
   const page = await listed(reading.value.cursor);
   putAlbum(...page.items);
@@ -52,9 +52,9 @@ export async function readAlbum(id) {
 }
 
 /**
- * Read an album again whenever something of it has ended; return a function that stops that.
+ * Read an album again whenever one of its jobs ends; return a function that stops that.
  *
- * onError: called with what goes wrong meanwhile.
+ * onError: called with errors meanwhile.
  */
 export function followAlbum(album, onError) {
   let timer = 0;
@@ -66,7 +66,7 @@ export function followAlbum(album, onError) {
     } catch (error) {
       onError(error);
     }
-    // A stream that a proxy holds back, or that nobody opens again, must not stop the page.
+    // Also poll: a proxy may hold the stream back, or the browser may not reopen it.
     if (isOn) timer = setTimeout(look, AGAIN_MS);
   };
   const source = new EventSource(album.links.events);
@@ -79,14 +79,14 @@ export function followAlbum(album, onError) {
   };
 }
 
-/** Know the jobs of an album, and what was derived of them. Throws Problem or Away. */
+/** Read the jobs of an album, and those derived from them. Throws Problem or Away. */
 export async function readJobs(album) {
   const wanted = album.items.filter((item) => item.job_id !== null && !item.deleted);
   const missing = () => wanted.map((item) => item.job_id).filter((id) => !jobs.value.has(id));
   const [first] = wanted;
   if (first === undefined) return;
   const { album: mark } = (await find(first.job_id)).metadata;
-  // Those of the studio bear a mark, and come in few answers; others one by one.
+  // The studio's jobs have a mark and come in lists; others are read one by one.
   if (mark !== undefined) await readMarked(mark);
   const ids = missing();
   const lane = async () => {
@@ -95,13 +95,13 @@ export async function readJobs(album) {
   await Promise.all(Array.from({ length: AT_A_TIME }, lane));
 }
 
-/** Withdraw what has not ended. Throws Problem or Away. */
+/** Cancel the unfinished jobs of an album. Throws Problem or Away. */
 export async function cancelAlbum(id) {
   putAlbum(await ask("POST", `/v1/batches/${id}/cancel`));
   await readJobs(albums.value.get(id));
 }
 
-/** Delete an album and all that was made of its photos, here and on the service. Throws as `call`. */
+/** Delete an album and all its jobs, here and on the service. Throws as `call` does. */
 export async function deleteAlbum(album) {
   const own = new Set(album.items.map((item) => item.job_id));
   const photoIds = new Set([...own].map((id) => jobs.value.get(id)).filter(Boolean).map(photoIdOf));

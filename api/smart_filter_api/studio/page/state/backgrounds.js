@@ -1,4 +1,4 @@
-/** What the service can put behind people: its designs, the words for them, and filters. */
+/** The service's backgrounds, their keywords, and filters. */
 
 import { effect, signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
@@ -7,22 +7,22 @@ import { session } from "./session.js";
 
 const FIRST = ["tenant", "site", "generated"];
 
-/** Designs and pictures, one's own first: as `GET /v1/backgrounds` lists them. */
+/** Designs and pictures, the tenant's own first, from `GET /v1/backgrounds`. */
 export const library = held("/v1/backgrounds", (items) =>
   items.sort((one, other) => FIRST.indexOf(one.source) - FIRST.indexOf(other.source)),
 );
-/** Words that backgrounds are asked for by: `{word, kind, count}`. */
+/** Keywords of backgrounds: `{word, kind, count}`. */
 export const vocabulary = held("/v1/backgrounds/keywords");
 /** Filters: `{name, title, needs, parameters}`. */
 export const filters = held("/v1/filters");
 
-/** Read a list when it is first shown; return `{items: []|null, error, again}`. */
+/** Read a list at its first use; return `{items: []|null, error, again}`. */
 export function useHeld(list) {
   useEffect(list.load, []);
   return { items: list.items.value, error: list.error.value, again: list.load };
 }
 
-/** Return the design of a name, and the one that it is printed on in `rainbow+linen`. */
+/** Return the design of a name, and its surface texture as in `rainbow+linen`. */
 export function designOf(name) {
   const [first, second] = name.split("+");
   const named = (one) => library.items.value?.find((design) => design.name === one);
@@ -44,7 +44,7 @@ function held(path, arranged = (items) => items) {
     }
     asking = null;
   }
-  // Pictures of one's own are of whoever is signed in.
+  // Added pictures belong to the signed-in tenant.
   effect(() => {
     if (session.value.state !== "in") list.items.value = null;
   });

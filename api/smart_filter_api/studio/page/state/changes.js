@@ -1,9 +1,9 @@
 /**
- * Changes to a photo's picture, as fast as somebody clicks: the last one counts.
+ * Changes to a photo's picture; of several quick changes, the last one counts.
  *
- * A change is a derived job. One that comes before the former has ended takes its place and takes
- * over what that asked for; the former's job is deleted, so that a photo has no versions but those
- * that somebody has seen. What fails leaves the picture as it was, and can be tried again.
+ * A change is a derived job. A change made before the previous one has finished replaces it and
+ * includes its changes; the previous job is deleted, so that a photo has only versions that the user
+ * has seen. A failed change leaves the picture as it was, and can be retried.
  */
 
 import { signal } from "@preact/signals";
@@ -15,15 +15,15 @@ import { askToDerive, photos, show } from "./photos.js";
  * job's error}`.
  */
 const changes = signal(new Map());
-/** Photos that the service does not keep any more: nothing can be made of them. */
+/** Photos that have expired on the service: nothing can be derived from them. */
 const gone = signal(new Set());
 
 /**
  * Change the picture.
  *
- * recipe: names that are to be otherwise. file: a background to send along. correction: what was
- * painted; `send(job)` sends it as a correction of a job, and returns its id, `done(job)` is
- * called once there is a picture with it.
+ * recipe: the changed names. file: a background to send along. correction: painted strokes;
+ * `send(job)` sends them as a correction of a job and returns its id; `done(job)` is called once a
+ * picture includes them.
  */
 export function change(photo, recipe, file = null, correction = null) {
   const known = changes.value.get(photo.id);
@@ -37,18 +37,18 @@ export function change(photo, recipe, file = null, correction = null) {
     correction: correction ?? former?.correction ?? null,
   });
   if (former?.job) {
-    // Until there is another to show, it is what both were made of; not the newest.
+    // Until the new version is shown, show the common base, not the newest version.
     show(former.base);
     discard(former.job);
   }
 }
 
-/** Try again what failed. */
+/** Retry a failed change. */
 export function changeAgain(photo) {
   begin(photo, changes.value.get(photo.id));
 }
 
-/** Give up what is being made, or what failed; the picture stays what it was. */
+/** Cancel a change, or drop a failed one; the picture stays as it was. */
 export function giveUp(photo) {
   const known = changes.value.get(photo.id);
   if (known === undefined) return;
@@ -57,22 +57,22 @@ export function giveUp(photo) {
   if (known.job) discard(known.job);
 }
 
-/** Whether a change is on its way. */
+/** Return whether a change is in progress. */
 export function isChanging(photo) {
   return changes.value.get(photo.id)?.error === null;
 }
 
-/** Return what went wrong with the last change, null when nothing did. */
+/** Return the error of the last change, or null. */
 export function troubleOf(photo) {
   return changes.value.get(photo.id)?.error ?? null;
 }
 
-/** Whether the service does not keep the photo any more, as far as it is known. */
+/** Return whether the photo is known to have expired on the service. */
 export function isGone(photo) {
   return gone.value.has(photo.id);
 }
 
-/** Return the recipe of the picture, with what is being made of it; null is as nothing said. */
+/** Return the recipe of the picture with the pending changes; null resets a name. */
 export function recipeOf(photo) {
   const known = changes.value.get(photo.id);
   if (known?.error !== null) return photo.current.recipe;
@@ -122,7 +122,7 @@ function fail(id, told, error) {
   set(id, { ...told, job: null, error });
 }
 
-/** Return what a job can be derived as: it when it has ended well, else what it was made of. */
+/** Return the job to derive from: this one if it has succeeded, else its base. */
 async function settled(job) {
   if (!isFinal(jobs.value.get(job.id) ?? job)) await ended(job.id);
   const known = (id) => photos.value.flatMap(({ versions }) => versions).find((one) => one.id === id);
@@ -132,7 +132,7 @@ async function settled(job) {
   return parent === undefined ? job : settled(parent);
 }
 
-/** Delete a job whose picture nobody waits for; where that fails, it stays as a version. */
+/** Delete a replaced job; if that fails, it stays as a version. */
 function discard(id) {
   remove(id).catch(() => {});
 }

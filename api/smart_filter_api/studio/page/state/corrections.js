@@ -1,8 +1,8 @@
 /**
- * What somebody paints over a cut-out until a picture is made of it, and what they agree to.
+ * Strokes painted over a cutout until a picture includes them, and the consent to train on them.
  *
- * Strokes are `{points: [[x, y]…], width, keep}` in pixels of the upright photo, so that they hold
- * for every version of it. They outlast a reload, and go when somebody signs out.
+ * Strokes are `{points: [[x, y]…], width, keep}` in pixels of the upright photo, so that they are
+ * valid for every version of it. They survive a reload, and are removed at sign-out.
  */
 
 import { effect, signal } from "@preact/signals";
@@ -10,20 +10,20 @@ import { ask } from "../service/api.js";
 import { newId } from "../service/ids.js";
 import { session } from "./session.js";
 
-/** What one correction may hold (docs/contract.md). */
+/** Limit of strokes per correction (docs/contract.md). */
 export const MOST_STROKES = 200;
 export const MOST_POINTS = 20_000;
 
 const STROKES = "smart-filter.strokes";
 const NONE = [];
 
-/** Whether strokes may be kept to train models with; nobody is asked twice, nor taken for granted. */
+/** Whether strokes may be used to train models; false by default, and after a reload. */
 export const hasConsented = signal(false);
 
 const strokes = signal(new Map(JSON.parse(sessionStorage.getItem(STROKES) ?? "[]")));
-/** By photo: what its strokes were before each change, for undo. */
+/** By photo: its strokes before each change, for undo. */
 const former = new Map();
-/** By photo: the correction that was sent last, so that trying again does not make two. */
+/** By photo: the correction sent last, so that a retry does not create a second one. */
 const sent = new Map();
 
 effect(() => {
@@ -39,7 +39,7 @@ export function strokesOf(photoId) {
   return strokes.value.get(photoId) ?? NONE;
 }
 
-/** Whether a photo's strokes are as many as can be sent at once. */
+/** Return whether a photo has the maximum number of strokes. */
 export function isFull(photoId) {
   const drawn = strokesOf(photoId);
   const points = drawn.reduce((sum, stroke) => sum + stroke.points.length, 0);
@@ -51,21 +51,21 @@ export function add(photoId, stroke) {
   change(photoId, [...strokesOf(photoId), stroke]);
 }
 
-/** Take all strokes of a photo away; `stepBack` brings them back. */
+/** Remove all strokes of a photo; `stepBack` restores them. */
 export function clear(photoId) {
   change(photoId, NONE);
 }
 
-/** Undo the last stroke, or clearing; return whether there was anything. */
+/** Undo the last stroke, or clearing; return whether there was anything to undo. */
 export function stepBack(photoId) {
-  // After a reload nothing is known but the strokes themselves.
+  // After a reload, only the strokes are known, not the earlier states.
   const before = former.get(photoId)?.pop() ?? strokesOf(photoId).slice(0, -1);
   if (before.length === 0 && strokesOf(photoId).length === 0) return false;
   put(photoId, before);
   return true;
 }
 
-/** Forget strokes that are in the picture by now; what was painted meanwhile stays. */
+/** Remove strokes that are in the picture now; strokes painted meanwhile stay. */
 export function settle(photoId, applied) {
   former.delete(photoId);
   put(photoId, strokesOf(photoId).filter((stroke) => !applied.includes(stroke)));
@@ -85,7 +85,7 @@ export async function send(photoId, job, drawn) {
   return correction.id;
 }
 
-/** Return the corrections that are kept of jobs, the newest first. Throws Problem or Away. */
+/** Return the corrections of jobs, newest first. Throws Problem or Away. */
 export async function given(jobs) {
   const lists = await Promise.all(jobs.map((job) => ask("GET", `/v1/jobs/${job.id}/corrections`)));
   return lists
@@ -110,6 +110,6 @@ function keep(known) {
   try {
     sessionStorage.setItem(STROKES, JSON.stringify([...known]));
   } catch {
-    // The browser's room is full: strokes then last as long as the page.
+    // The browser's storage is full: strokes then last as long as the page.
   }
 }

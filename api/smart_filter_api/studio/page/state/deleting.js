@@ -1,4 +1,4 @@
-/** Many photos deleted: which jobs go, and their going. */
+/** Deletes many photos with all their jobs. */
 
 import { ask } from "../service/api.js";
 import { forget, hasOlder, jobs, put, remove } from "./jobs.js";
@@ -12,9 +12,9 @@ export async function jobsOf(photos) {
   const found = [];
   for (const { id, versions } of photos) {
     const told = [...versions, ...(await ancestorsOf(versions[0]))];
-    // What was made of a photo long ago may stand further back than this page has read.
+    // Old versions may not be among the jobs that this page has read.
     if (hasOlder.value) told.push(...(await listed({ "metadata.studio": id })));
-    // Others may bear its mark, and stay.
+    // Foreign jobs with the same mark stay.
     const origins = photoIds(told);
     const own = origins.get(versions[0].id);
     found.push([...origins.keys()].filter((one) => origins.get(one) === own));
@@ -22,7 +22,7 @@ export async function jobsOf(photos) {
   return found;
 }
 
-/** Return the same of everything that the service has of this tenant. Throws as `ask` does. */
+/** Return the same for all jobs of this tenant. Throws as `ask` does. */
 export async function jobsOfAll({ signal: aborted } = {}) {
   const byPhoto = new Map();
   for (const [job, id] of photoIds(await listed({}, aborted))) {
@@ -32,11 +32,11 @@ export async function jobsOfAll({ signal: aborted } = {}) {
 }
 
 /**
- * Delete photos, here and on the service. All go from here at once, so that nothing asks for them
- * meanwhile; what was not reached comes back.
+ * Delete photos, here and on the service. All are removed here at once, so that no component
+ * requests them meanwhile; photos that were not deleted are restored.
  *
- * lists: of ids, by photo; those that are done are taken out of it, so that the same list goes on.
- * onDone: called after each photo. signal: stops it after those that are on their way.
+ * lists: of ids, by photo; deleted photos are removed from it, so that the same list can be resumed.
+ * onDone: called after each photo. signal: stops after the requests in progress.
  * Throws the first failure, Problem or Away.
  */
 export async function removeAll(lists, { onDone, signal: aborted }) {
@@ -61,7 +61,7 @@ export async function removeAll(lists, { onDone, signal: aborted }) {
   if (failed !== undefined) throw failed.reason;
 }
 
-/** Return what a job was made of, as far back as that is still there. */
+/** Return the ancestors of a job, as far as they still exist. */
 async function ancestorsOf(job) {
   const found = [];
   try {

@@ -1,9 +1,9 @@
 /**
- * Hears what happens to the jobs that have not ended, and of jobs that came another way.
+ * Follows unfinished jobs, and finds jobs that were submitted elsewhere.
  *
- * A browser opens six connections to a server, for all its tabs together, and uploads, pictures
- * and questions need some. So the two jobs that matter first are followed by events of their own,
- * in the tab that is looked at; all others are asked for together, in lists.
+ * A browser opens six connections to a server, for all its tabs together, and uploads, pictures and
+ * requests need some. So only the two most important jobs are followed by event streams, in the
+ * visible tab; all others are polled together, in lists.
  */
 
 import { computed, effect } from "@preact/signals";
@@ -16,20 +16,20 @@ const FOLLOWED = 2;
 const ASKED_EVERY_MS = 3000;
 const QUIET_EVERY_MS = 15_000;
 const SOON_MS = 500;
-// An answer of 500 jobs is two megabytes: the more there are, the less often they are asked for.
+// Minimum polling interval per job: a response of 500 jobs is two megabytes.
 const PER_JOB_MS = 10;
 const LISTED = 200;
 
 const unfinished = computed(() => [...jobs.value.values()].filter((job) => !isFinal(job)));
 const streams = new Map();
-/** Jobs whose stream the service or a proxy has refused: lists alone tell of them. */
+/** Jobs whose stream the service or a proxy has refused: they are polled. */
 const refused = new Set();
 let timer = 0;
 let isOn = false;
-/** The newest job that was ever known, be it deleted since: what is newer came another way. */
+/** Newest known job, even if deleted since: newer jobs were submitted elsewhere. */
 let newest = null;
 
-/** Begin to hear of jobs; return a function that ends it. */
+/** Start following jobs; return a function that stops it. */
 export function startFollowing() {
   isOn = true;
   newest = null;
@@ -54,7 +54,7 @@ export function startFollowing() {
   };
 }
 
-/** Keep streams of the jobs that matter first, and of no others. */
+/** Keep streams open for exactly the most important jobs. */
 function attend(open, isReachable) {
   const isSeen = isReachable && !document.hidden;
   const wanted = isSeen
@@ -74,7 +74,7 @@ function attend(open, isReachable) {
 function hear(id) {
   return {
     onJob: put,
-    // Whether the service is there at all is known from what answers a question.
+    // Only a request can tell whether the service is reachable.
     onCut: () => askIn(SOON_MS),
     onLost: () => {
       refused.add(id);
@@ -89,9 +89,9 @@ function askIn(pause) {
   timer = setTimeout(look, pause);
 }
 
-/** Ask what is new, and again after a while. */
+/** Poll for news, and again after a while. */
 async function look() {
-  // Whoever is away is asked again when they are back.
+  // While the service is unreachable, polling pauses.
   if (!isOn || !reachable.value || !isLoaded.value) return;
   const isSame = sameVisit();
   const before = jobs.value;
@@ -100,7 +100,7 @@ async function look() {
     const told = [...(await newcomers()), ...(await stateOf(open))];
     if (isSame()) put(...told.filter((job) => isNews(job, before.get(job.id))));
   } catch (error) {
-    // Anything else is no trouble of somebody who has asked for nothing.
+    // Log other errors only: the user did not request anything.
     if (!isPassing(error) && error.status !== 401) console.error(error);
   }
   if (!isSame()) return;
@@ -108,20 +108,20 @@ async function look() {
   askIn(isBusy ? ASKED_EVERY_MS + PER_JOB_MS * unfinished.value.length : QUIET_EVERY_MS);
 }
 
-/** Whether an answer tells anything; what was heard of a job since the question is newer. */
+/** Return whether a response is newer than the events received since its request. */
 function isNews(job, asked) {
   const known = jobs.value.get(job.id);
   return known === asked && (known === undefined || JSON.stringify(job) !== JSON.stringify(known));
 }
 
-/** Remember the newest; ids begin with the time, so their order is the service's own. */
+/** Remember the newest job; ids start with the time, so they sort like the service's lists. */
 function note(known) {
   for (const job of known.values()) {
     if (newest === null || job.id > newest.id) newest = job;
   }
 }
 
-/** Return jobs that came another way: of another tab, a program, the command line. */
+/** Return jobs submitted elsewhere: in another tab, by a program, or the command line. */
 async function newcomers() {
   const query = newest === null ? {} : { created_after: newest.created_at };
   const told = [];
@@ -129,25 +129,25 @@ async function newcomers() {
   return told;
 }
 
-/** Return how jobs are that had not ended; those that are in no list any more one by one. */
+/** Return the current state of unfinished jobs; those missing in the lists are read one by one. */
 async function stateOf(open) {
   const missing = new Set(open.map((job) => job.id));
   const oldest = [...missing].reduce((first, id) => (first < id ? first : id), "~");
   const told = new Map();
-  // In this order, what begins between the two is in both.
+  // In this order, a job that starts between the two requests is in both.
   for (const state of missing.size > 0 ? ["queued", "running"] : []) {
     for await (const job of listed({ state }, oldest)) {
       if (missing.has(job.id)) told.set(job.id, job);
     }
   }
   for (const id of missing) {
-    // Not of one that is being deleted here, which has gone from `jobs` already.
+    // A job that is being deleted here is already missing in `jobs`.
     if (!told.has(id) && jobs.value.has(id)) told.set(id, await alone(id));
   }
   return [...told.values()].filter((job) => job !== null);
 }
 
-/** Yield the jobs of a list, the newest first, page by page to one whose id is the oldest wanted. */
+/** Yield the jobs of a list page by page, newest first, down to the id `oldest`. */
 async function* listed(wanted, oldest) {
   let cursor = null;
   do {
@@ -169,7 +169,7 @@ async function alone(id) {
   }
 }
 
-/** Derived ones first, for somebody is waiting for a change; then what is worked on; then age. */
+/** Derived jobs first, because the user waits for a change; then running jobs; then by age. */
 function byWeight(one, other) {
   return (
     Number(other.parent_id !== null) - Number(one.parent_id !== null) ||

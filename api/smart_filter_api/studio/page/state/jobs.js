@@ -1,4 +1,4 @@
-/** The jobs that the page knows, as the service last told them; state/following.js hears of them. */
+/** Jobs of the page in their latest known state; state/following.js updates them. */
 
 import { signal } from "@preact/signals";
 import { ask, call } from "../service/api.js";
@@ -8,22 +8,22 @@ const PAGE = 60;
 
 /** Jobs by id. */
 export const jobs = signal(new Map());
-/** Whether older ones can be had by `loadOlder`. */
+/** Whether `loadOlder` can read older jobs. */
 export const hasOlder = signal(false);
 /** Whether the first page has been read. */
 export const isLoaded = signal(false);
 
 let cursor = null;
 let visits = 0;
-/** Jobs that were deleted here: a list that was asked for before may still tell of them. */
+/** Jobs deleted here: a list that was requested before may still include them. */
 const deleted = new Set();
 
-/** Whether nothing more happens to a job. */
+/** Return whether a job is finished. */
 export function isFinal(job) {
   return FINAL.has(job.state);
 }
 
-/** Know jobs, or what is new of them; they are followed to their end. */
+/** Store jobs, or updates of them; unfinished ones are followed. */
 export function put(...told) {
   const news = told.filter((job) => !deleted.has(job.id));
   if (news.length === 0) return;
@@ -39,7 +39,7 @@ export function forget(...ids) {
   jobs.value = known;
 }
 
-/** Forget all of it, as when somebody signs out. */
+/** Forget all jobs, as at sign-out. */
 export function forgetAll() {
   visits += 1;
   cursor = null;
@@ -48,13 +48,13 @@ export function forgetAll() {
   jobs.value = new Map();
 }
 
-/** Return a function that tells whether nobody has left since: what they asked for is theirs alone. */
+/** Return a function that tells whether the session is still the same since this call. */
 export function sameVisit() {
   const asked = visits;
   return () => asked === visits;
 }
 
-/** Read the newest jobs, or those behind the last that were read. Throws Problem or Away. */
+/** Read the newest jobs, or the page after the last one read. Throws Problem or Away. */
 export async function loadOlder() {
   const isSame = sameVisit();
   const query = new URLSearchParams({ limit: PAGE });
@@ -67,7 +67,7 @@ export async function loadOlder() {
   put(...page.items.filter((job) => !jobs.value.has(job.id)));
 }
 
-/** Return a job, asked for when it is not known. Throws Problem or Away. */
+/** Return a job, read from the service if unknown. Throws Problem or Away. */
 export async function find(id) {
   const known = jobs.value.get(id);
   if (known !== undefined) return known;
@@ -82,14 +82,14 @@ export async function cancel(id) {
   put(await ask("POST", `/v1/jobs/${id}/cancel`));
 }
 
-/** Let a failed job go on from what has succeeded. Throws Problem or Away. */
+/** Redrive a failed job. Throws Problem or Away. */
 export async function redrive(id) {
   put(await ask("POST", `/v1/jobs/${id}/redrive`));
 }
 
 /**
- * Delete jobs, here and on the service; they are gone from here at once, and come back when that
- * fails. Throws the first failure.
+ * Delete jobs, here and on the service. They are removed here at once, and restored when the
+ * deletion fails. Throws the first failure.
  */
 export async function remove(...ids) {
   for (const id of ids) {
@@ -107,7 +107,7 @@ export async function remove(...ids) {
   }
 }
 
-/** Return a promise of a job that has ended. */
+/** Return a promise of a job once it is finished. */
 export function ended(id) {
   return new Promise((resolve) => {
     let stop = () => {};
@@ -115,7 +115,7 @@ export function ended(id) {
       const job = known.get(id);
       if (job !== undefined && !isFinal(job)) return;
       resolve(job);
-      // The first call comes before there is anything to stop.
+      // The first call comes before `stop` is assigned.
       queueMicrotask(() => stop());
     });
   });

@@ -1,32 +1,32 @@
 /**
- * The camera's frames on their way to the live worker, and those that may become a photo.
+ * Camera frames sent to the live worker, and the originals of those that may become a photo.
  *
- * Two at most are under way, so that what comes back is never old; where it takes long all the
- * same, frames become smaller. What the camera gave is far larger than what is sent: it is kept as
- * it is until the answer has come, and then, as a JPEG, only if somebody smiles in it.
+ * At most two are in flight, so that results are recent; if they still take long, frames get smaller.
+ * The camera's frame is far larger than the sent one. It is kept until the result arrives, and after
+ * that, as a JPEG, only if a face in it smiles.
  */
 
 const UNDER_WAY = 2;
 const QUALITY = 0.8;
 const PHOTO_QUALITY = 0.95;
 const SMILES = new Set(["moderate", "huge"]);
-// The shutter speaks up to a second and a half after its frame (docs/live.md).
+// The shutter message comes up to 1.5 s after its frame (docs/live.md).
 const KEPT_MS = 5000;
-/** What share of the wanted size is sent; one step down after so many slow frames, up after quick. */
+/** Shares of the wanted size: one step down after several slow frames, up after quick ones. */
 const SHARES = [1, 0.75, 0.5];
 const SLOW_MS = 400;
 const QUICK_MS = 150;
 const SLOW_FRAMES = 15;
 const QUICK_FRAMES = 120;
 const FALLBACK_MS = 33;
-// Numbers are unsigned 32 bit on the way; at 30 a second this begins again after four years.
+// Numbers are unsigned 32 bit in the protocol; at 30 per second they wrap after four years.
 let last = 0;
 
 /**
  * Send frames of a playing video; return `{answered, photoOf, stop}`.
  *
- * send: called with a number and a JPEG. side: returns the longest side that is wanted, in pixels.
- * isKeeping: returns whether frames may be asked for by `photoOf`.
+ * send: called with a number and a JPEG. side: returns the wanted longest side, in pixels.
+ * isKeeping: returns whether `photoOf` may ask for frames.
  */
 export function startFrames(video, { send, side, isKeeping }) {
   const underWay = new Map();
@@ -55,7 +55,7 @@ export function startFrames(video, { send, side, isKeeping }) {
     if (!isOn) return;
     if (!isTaking && underWay.size < UNDER_WAY && video.videoWidth > 0) {
       isTaking = true;
-      // A frame of a camera that is just closing cannot be read.
+      // A frame of a camera that is closing cannot be read.
       take().catch(() => {}).finally(() => {
         isTaking = false;
       });
@@ -76,7 +76,7 @@ export function startFrames(video, { send, side, isKeeping }) {
   };
   wait();
   return {
-    /** Take note of an answer; return how long it took, in ms. Frames before it have none. */
+    /** Record a result; return its round-trip time in ms. Earlier frames count as dropped. */
     answered(number, faces) {
       let delay = 0;
       for (const [sent, { original, sentAt }] of underWay) {
@@ -95,11 +95,11 @@ export function startFrames(video, { send, side, isKeeping }) {
       adapt(delay);
       return delay;
     },
-    /** Return what the camera gave as a frame, a JPEG, or null when it is not kept. */
+    /** Return the original of a frame as a JPEG, or null when it is not kept. */
     async photoOf(number) {
       return (await kept.get(number)?.photo) ?? null;
     },
-    /** Send no more. */
+    /** Stop sending. */
     stop() {
       isOn = false;
       for (const { original } of underWay.values()) original.close();
@@ -109,7 +109,7 @@ export function startFrames(video, { send, side, isKeeping }) {
   };
 }
 
-/** Return what a video shows, as a JPEG for a photo; the original is closed by that. */
+/** Return a video's current frame as a JPEG for a photo; closes the original. */
 export async function photoFrom(original) {
   const canvas = document.createElement("canvas");
   canvas.width = original.width;

@@ -1,4 +1,4 @@
-/** What somebody wants of live video; the browser remembers it, but for a picture of one's own. */
+/** The user's settings of live video; the browser stores all but an own picture. */
 
 import { signal } from "@preact/signals";
 
@@ -11,19 +11,19 @@ const FIRST = {
   hasOverlays: true,
   isShutterOn: false,
 };
-/** Until the picture has arrived there. */
+/** Background until the picture has arrived at the live worker. */
 const BEFORE_PICTURE = "blur:0.6";
-// As much as the live worker takes, and more than a frame shows.
+// Limit of the live worker, and more than a frame shows.
 const PICTURE_SIDE = 1600;
 const PICTURE_QUALITY = 0.9;
 
 /**
- * `spec`: the background, as in a recipe. `picture`: of one's own, `{file, small}`, else null.
+ * `spec`: the background, as in a recipe. `picture`: the user's own, `{file, small}`, else null.
  * `side`: the longest side of the frames, in pixels.
  */
 export const wishes = signal({ ...read(), picture: null });
 
-/** Want something else. */
+/** Change settings. */
 export function wish(told) {
   wishes.value = { ...wishes.value, ...told };
   const { picture, ...kept } = wishes.value;
@@ -31,12 +31,12 @@ export function wish(told) {
   localStorage.setItem(PLACE, JSON.stringify(kept));
 }
 
-/** Want another background, as in a recipe. */
+/** Change the background, as in a recipe. */
 export function wishBackground(spec) {
   wish({ spec, picture: null });
 }
 
-/** Want a picture of one's own behind people. Throws what browsers throw of files they cannot read. */
+/** Use the user's own picture as the background. Throws the browser's error for an unreadable file. */
 export async function wishPicture(file) {
   const bitmap = await createImageBitmap(file);
   const scale = Math.min(1, PICTURE_SIDE / Math.max(bitmap.width, bitmap.height));
@@ -51,12 +51,12 @@ export async function wishPicture(file) {
   wish({ spec: "file", picture: { file, small } });
 }
 
-/** Forget a picture of one's own. */
+/** Forget the user's own picture. */
 export function forgetPicture() {
   if (wishes.peek().picture) wishBackground(FIRST.spec);
 }
 
-/** Return the background as a connection takes it. */
+/** Return the background in the form that a connection takes. */
 export function backgroundWished() {
   const { spec, picture } = wishes.value;
   return picture ? { spec: BEFORE_PICTURE, picture: picture.small } : { spec, picture: null };

@@ -1,4 +1,4 @@
-/** Live video: from the camera by way of the live worker onto the stage, and photos out of it. */
+/** Live video: from the camera through the live worker to the stage, and photos from it. */
 
 import { effect, signal } from "@preact/signals";
 import { closeCamera, openCamera } from "../service/camera.js";
@@ -15,30 +15,30 @@ const FIRST_PAUSE_MS = 1000;
 const MOST_PAUSE_MS = 15_000;
 const FULL_PAUSE_MS = 10_000;
 const SMOOTHED = 0.1;
-// Ends of a connection (docs/live.md).
+// Close codes of a connection (docs/live.md).
 const NOT_UNDERSTOOD = 4400;
 const FULL = 4429;
 
 /**
- * `{state, error}`. state: "off", "asking" (for the camera), "connecting", "on", "lost" (it is
- * tried again by itself, and error says what happened), "paused" (nobody looks), "failed".
+ * `{state, error}`. state: "off", "asking" (for the camera), "connecting", "on", "lost" (reconnects
+ * automatically; error says why), "paused" (the page is hidden), "failed".
  */
 export const live = signal({ state: "off", error: null });
-/** What came back last: `{frame, width, height, faces, rating, bitmap}`, else null. */
+/** The latest result: `{frame, width, height, faces, rating, bitmap}`, else null. */
 export const seen = signal(null);
-/** `{perSecond, delayMs}` of what comes back, smoothed. */
+/** `{perSecond, delayMs}` of the results, smoothed. */
 export const pace = signal({ perSecond: 0, delayMs: 0 });
-/** What the service has chosen to stand behind people: `{name, reason}`, else null. */
+/** The background that the service has chosen: `{name, reason}`, else null. */
 export const chosen = signal(null);
-/** Ids of the photos that were taken in this visit, the newest first. */
+/** Ids of the photos taken in this visit, newest first. */
 export const shots = signal([]);
-/** How many were taken: it changes when one is. */
+/** Number of photos taken; changes with each photo. */
 export const taken = signal(0);
 
-/** What runs: `{video, stop}`. */
+/** The running video: `{video, stop}`. */
 let running = null;
 
-// Whoever signs in next sees nothing of it.
+// The next user must not see this session's video.
 effect(() => {
   if (session.value.state === "in") return;
   shots.value = [];
@@ -46,7 +46,7 @@ effect(() => {
   forgetPicture();
 });
 
-/** Begin, with the camera's picture in a video element; return when it has begun or failed. */
+/** Start with the camera's picture in a video element; return when it has started or failed. */
 export async function start(video) {
   stop();
   const ending = new AbortController();
@@ -72,19 +72,19 @@ export async function start(video) {
   for (const track of stream.getTracks()) {
     track.addEventListener("ended", () =>
       fail({
-        title: "The camera is gone",
-        detail: "It was unplugged, or something else has taken it.",
+        title: "The camera is disconnected",
+        detail: "It was unplugged, or another program uses it.",
         remedy: "Connect it, and start again.",
       }),
     );
   }
   video.srcObject = stream;
-  // It rejects when the page is left before it plays.
+  // play() rejects when the page is left before it starts.
   await video.play().catch(() => {});
   return keepConnected(video, ending.signal, { tell, fail });
 }
 
-/** End it; the camera is closed. */
+/** Stop, and close the camera. */
 export function stop(state = "off") {
   running?.stop();
   running = null;
@@ -95,7 +95,7 @@ export function stop(state = "off") {
   live.value = { state, error: null };
 }
 
-/** Take what the camera shows now. */
+/** Take a photo of the current camera picture. */
 export async function shoot() {
   const background = backgroundOfShot();
   const blob = await photoFrom(await createImageBitmap(running.video));
@@ -120,7 +120,7 @@ async function keepConnected(video, ending, { tell, fail }) {
   }
 }
 
-/** Hold one connection; return how it ended. */
+/** Run one connection; return how it ended. */
 function connection(video, ending, onReady) {
   return new Promise((resolve) => {
     let frames = null;
@@ -148,7 +148,7 @@ function connection(video, ending, onReady) {
       async onFrame(told, jpeg) {
         measure(frames.answered(told.frame, told.faces));
         const bitmap = await createImageBitmap(jpeg);
-        // Decoded side by side, they may come out of order, or after the end.
+        // Frames are decoded in parallel, so they may finish out of order, or after the end.
         if (ending.aborted || told.frame < (seen.value?.frame ?? 0)) return bitmap.close();
         seen.value?.bitmap.close();
         seen.value = { ...told, bitmap };
@@ -161,15 +161,15 @@ function connection(video, ending, onReady) {
         if (blob !== null) submit(blob, background);
       },
       onBackground({ background, name, reason }) {
-        // It may be told of a choice when something else is wanted already.
+        // The choice may arrive after the user has changed the background.
         if (background === "auto" && wishes.value.spec === "auto") {
           chosen.value = name && { name, reason };
         }
       },
       onError(told) {
-        // A frame that could not be read is followed by others; a background is worth a word.
+        // An unreadable frame is followed by others; only an error of the background is shown.
         if (told.frame === undefined) {
-          live.value = { state: "on", error: { title: "The background stays as it is", detail: told.detail } };
+          live.value = { state: "on", error: { title: "The background is unchanged", detail: told.detail } };
         }
       },
       onEnd: finish,
@@ -178,7 +178,7 @@ function connection(video, ending, onReady) {
   });
 }
 
-/** Call with the background whenever another one is wanted; return a function that ends that. */
+/** Call with the background whenever the user changes it; return a function that stops that. */
 function whenWishedAnew(change) {
   let former = wishes.peek();
   return effect(() => {
@@ -191,11 +191,11 @@ function whenWishedAnew(change) {
   });
 }
 
-/** Return fields of a recipe that puts the same behind people as is shown. */
+/** Return recipe fields for the background that is shown. */
 function backgroundOfShot() {
   const { spec, picture } = wishes.value;
   if (picture) return { background: "file", background_file: picture.file };
-  // What was chosen for the film is what somebody saw, and smiled before.
+  // Use the design chosen for the video, because the user saw it.
   return { background: chosen.value ? `preset:${chosen.value.name}` : spec };
 }
 
@@ -227,14 +227,14 @@ function errorOf({ error, code, reason, address }, broken) {
       status: error.status,
       code: error.code,
       title: "This service has no live video",
-      detail: "No live worker is set up here. Photos work all the same.",
-      remedy: "Whoever runs the service can add one: smart-filter up starts it by itself.",
+      detail: "No live worker is set up here. Photos still work.",
+      remedy: "The operator of the service can add one: smart-filter up starts one by default.",
     });
   }
   if (error !== undefined) return error instanceof Problem ? error : new Away();
   if (code === FULL) {
     return {
-      title: "All places of live video are taken",
+      title: "The live video limit is reached",
       detail: "Close it in other tabs or windows. This page tries again every ten seconds.",
     };
   }
@@ -242,11 +242,11 @@ function errorOf({ error, code, reason, address }, broken) {
     return { title: "The live worker did not understand this page", detail: reason };
   }
   return {
-    title: broken > 2 ? "The live worker cannot be reached" : "Live video broke off",
+    title: broken > 2 ? "The live worker cannot be reached" : "The live video was interrupted",
     detail:
       broken > 2
-        ? `Nobody answers at ${address}, where the service says that it is. The page goes on trying.`
-        : "The connection to the live worker ended. The page connects again by itself.",
+        ? `No answer from ${address}, the address of the live worker. The page keeps trying.`
+        : "The connection to the live worker ended. The page reconnects automatically.",
   };
 }
 

@@ -1,24 +1,24 @@
 /**
- * What can be asked of this service: the fields of a recipe, its models and its filters.
+ * The service's offer: the fields of a recipe, its models and its filters.
  *
- * All of it is read from the service, so that a model or a field that is new there is here too.
+ * All of it is read from the service, so that its new models and fields appear here.
  */
 
 import { signal } from "@preact/signals";
 import { ask } from "../service/api.js";
 
-/** Parts of the form of `POST /v1/jobs` that are no fields of a recipe. */
+/** Fields of the form of `POST /v1/jobs` that do not belong to the recipe. */
 const NO_RECIPE = /^(photo|background_file|upload_id|webhook_url)/;
 
 /**
  * `{fields: {name: JSON Schema}, tasks: [{name, models: cards}], filters}`, or null until `load`.
  *
- * fields: of a recipe, by their names in a form, parameters apart. tasks: in the order in which they
- * run; the card of the default stands first.
+ * fields: of a recipe, by form name, without parameters. tasks: in pipeline order; the default's
+ * card comes first.
  */
 export const offer = signal(null);
 
-/** Read all of it, once. Throws Problem or Away. */
+/** Load the offer, once. Throws Problem or Away. */
 export async function load() {
   if (offer.value !== null) return;
   const [document, models, filters] = await Promise.all([
@@ -33,13 +33,13 @@ export async function load() {
   };
 }
 
-/** Return the card of the model that a recipe means: the one that it names, or the default. */
+/** Return the card of a recipe's model: the named one, or the default. */
 export function cardOf(task, recipe) {
   const named = recipe[`${task.name}.model`];
   return task.models.find((card) => (named ? card.name === named : card.default));
 }
 
-/** Return the JSON Schema of a name in a recipe; undefined where there is no such thing. */
+/** Return the JSON Schema of a name in a recipe; undefined if there is none. */
 export function schemaOf(name, recipe) {
   const { fields, tasks, filters } = offer.value;
   if (name in fields) return fields[name];

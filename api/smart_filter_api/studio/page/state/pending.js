@@ -1,7 +1,7 @@
 /**
- * Photos that the service does not have yet: looked at, waiting, on their way, or refused.
+ * Photos that the service has not accepted yet: checked, waiting, being sent, or refused.
  *
- * They are kept over a reload, and go on by themselves when the service is back or takes more.
+ * They survive a reload, and continue automatically when the service is back or has room again.
  */
 
 import { effect, signal } from "@preact/signals";
@@ -14,23 +14,23 @@ import { submit } from "../service/uploads.js";
 import { put } from "./jobs.js";
 import { forgetPreview } from "./previews.js";
 
-/** How many are sent at a time; the others wait, so that the first are done first. */
+/** Concurrent uploads; the others wait, so that the first photos finish first. */
 const AT_A_TIME = 2;
-// After so many broken attempts in a row somebody has to look at it.
+// After this many broken attempts in a row, the user has to decide.
 const MOST_BROKEN = 5;
 const MOST_PAUSE_MS = 30_000;
 const USUAL_PAUSE_MS = 5000;
 
 /**
  * `[{id, file, fields, state: "looking"|"waiting"|"sending"|"refused", done: 0 to 1, until, error}]`,
- * the newest first. id: becomes the photo's, and makes repeated attempts one. fields: of the
- * recipe. until: the moment (ms) that a waiting one waits for, else null; error: why, or why it
- * was refused.
+ * newest first. id: becomes the photo's id, and the same for all attempts. fields: of the recipe.
+ * until: time (ms) of the next attempt of a waiting photo, else null; error: the reason for it, or
+ * why the photo was refused.
  */
 export const pending = signal([]);
 
 const stops = new Map();
-/** Photos of whom `pending` holds. */
+/** Tenant of the pending photos. */
 let tenant = null;
 let isSending = false;
 let timer = 0;
@@ -42,7 +42,7 @@ addEventListener("beforeunload", (event) => {
   }
 });
 
-/** Send a tenant's photos, those too that an earlier visit left; return a function that stops it. */
+/** Send a tenant's photos, including those of an earlier visit; return a function that stops it. */
 export function startSending(whose) {
   if (tenant !== whose) pending.value = [];
   tenant = whose;
@@ -61,19 +61,19 @@ export function startSending(whose) {
 /** Send files, with fields of a recipe (`{background: "auto", …}`); return their ids. */
 export function add(files, fields) {
   const added = Array.from(files, (file) => pendingOf({ id: newId(), file, fields }));
-  // The first that was given is the first to be sent, and stands behind those that came later.
+  // The first file is sent first, and shown after the later ones.
   pending.value = [...added.toReversed(), ...pending.value];
   for (const [index, photo] of added.entries()) admit(photo, Date.now() + index / 1000);
   return added.map(({ id }) => id);
 }
 
-/** Try one again, or now, that was refused or waits. */
+/** Retry a refused or waiting photo now. */
 export function again(id) {
   change(id, { state: "waiting", done: 0, until: null, error: null, broken: 0 });
   send();
 }
 
-/** Give photos up. */
+/** Discard photos. */
 export function drop(...ids) {
   const dropped = new Set(ids);
   for (const id of ids) stops.get(id)?.abort();
@@ -83,7 +83,7 @@ export function drop(...ids) {
   send();
 }
 
-/** Look at a file before it is sent, so that what is none is told at once. */
+/** Check a file before it is sent, so that an unusable file is refused at once. */
 async function admit(photo, addedAt) {
   const { id, file, fields } = photo;
   const error = await faultOf(file).catch(() => unreadable());
@@ -94,7 +94,7 @@ async function admit(photo, addedAt) {
   change(id, { state: "waiting" });
   send();
   change(id, { isKept: await keep({ id, tenant, file, fields, addedAt }) });
-  // It may have been accepted, or given up, while it was being written.
+  // It may have been accepted or discarded while it was being written.
   if (!pending.value.some((other) => other.id === id)) discard(id);
 }
 
@@ -103,7 +103,7 @@ async function restore() {
   const drafts = await abandoned(whose);
   if (whose !== tenant || !isSending) return;
   const known = new Set(pending.value.map((photo) => photo.id));
-  // Those of albums go another way (state/album-drafts.js).
+  // Photos of albums are uploaded by state/album-drafts.js.
   const found = drafts.filter((draft) => !known.has(draft.id) && draft.album === undefined);
   const added = found.map((draft) => ({ ...pendingOf(draft), state: "waiting", isKept: true }));
   pending.value = [...pending.value, ...added.reverse()];
@@ -142,11 +142,11 @@ async function send() {
   }
 }
 
-/** Decide what becomes of a photo whose attempt has failed. */
+/** Decide the next state of a photo after a failed attempt. */
 function settle({ id, broken }, error) {
   const wait = (pause, why) =>
     change(id, { state: "waiting", done: 0, until: pause && Date.now() + pause, error: why });
-  // Stopped with everything, as at the end of a session; what was given up is not there any more.
+  // Stopped, as at the end of a session; discarded photos are not in the list any more.
   if (error.name === "AbortError" || error.status === 401) {
     wait(null, null);
   } else if (error instanceof Away) {
@@ -154,14 +154,14 @@ function settle({ id, broken }, error) {
     if (broken + 1 < MOST_BROKEN) wait(Math.min(1000 * 2 ** broken, MOST_PAUSE_MS), error);
     else change(id, { state: "refused", done: 0, error: brokenAgain() });
   } else if (error.code === "job_deleted") {
-    // An attempt had been accepted, and another tab has deleted it.
+    // An earlier attempt was accepted, and another tab has deleted the photo.
     drop(id);
   } else if (["csrf", "idempotency_in_progress"].includes(error.code)) {
     wait(USUAL_PAUSE_MS, null);
   } else if (isPassing(error)) {
     const until = Date.now() + (1000 * error.retryAfterSeconds || USUAL_PAUSE_MS);
     change(id, { state: "waiting", done: 0, until, error });
-    // The service would say the same of the others, after all their bytes.
+    // The service would refuse the others too, after their upload.
     for (const other of pending.value) {
       if (other.state === "waiting" && other.until === null) change(other.id, { until, error });
     }
@@ -202,8 +202,8 @@ function brokenAgain() {
   return new Problem({
     status: 0,
     code: "away",
-    title: "The connection broke again and again",
-    detail: "The photo was never sent to its end.",
+    title: "The connection broke repeatedly",
+    detail: "The photo could not be sent completely.",
     remedy: "Try again, or remove it here and add it again.",
   });
 }

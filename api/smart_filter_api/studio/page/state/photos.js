@@ -1,17 +1,16 @@
 /**
- * Photos as people think of them: one photo, and the versions that were made of it.
+ * Photos and their versions.
  *
- * Each version is a job. Those that the studio submits carry the same `metadata.studio`, which
- * derived jobs inherit (state/origins.js); of a job that came another way, its own id stands for
- * the photo.
+ * Each version is a job. The studio's jobs carry the same `metadata.studio`, which derived jobs
+ * inherit (state/origins.js); for a job that was submitted elsewhere, its own id stands for the photo.
  *
- * Another background leaves the people as they were cut out. So a version that differs in nothing
- * else is made without the pictures of them alone, which take as long again, and has its parent's:
- * `metadata.cut-of` names the parent (of a job that inherits that from such a one, it does not).
+ * Another background does not change the cutout. So a version that differs only in its background is
+ * made without cutout and matte, which would double its time, and uses its parent's:
+ * `metadata.cut-of` names the parent (except in a job that inherited it from such a version).
  *
- * Corrections are handed on to whatever is made of a version, and so is `metadata.corrected`, which
- * tells how many there were: the service keeps them, but lists them with the version they were
- * painted on.
+ * Corrections apply to all versions derived from the corrected one, and so does
+ * `metadata.corrected`, their number: the service keeps corrections, but lists them only with the
+ * version they were painted on.
  */
 
 import { computed, signal } from "@preact/signals";
@@ -24,20 +23,20 @@ const SHOWN = "smart-filter.shown";
 const CUT_OF = "cut-of";
 const CORRECTED = "corrected";
 const OF_PEOPLE = ["cutout", "matte", "persons", "zip"];
-/** What of a recipe leaves the people as they were cut out. */
+/** Recipe fields that do not change the cutout. */
 const BEHIND = new Set("background shadow outline light_wrap harmonise filters seed".split(" "));
 
-/** Which version of a photo is shown, where it is not the newest (after undo). */
+/** Version of each photo that is shown, if it is not the newest (after undo). */
 const shown = signal(JSON.parse(sessionStorage.getItem(SHOWN) ?? "{}"));
 
 const ids = computed(() => photoIds([...jobs.value.values()]));
 
-/** Return what stands for a job's photo; of a job that the page knows no more, its own id. */
+/** Return the id of a job's photo; for a job that the page no longer knows, its own id. */
 export function photoIdOf(job) {
   return ids.value.get(job.id) ?? job.id;
 }
 
-/** Jobs as they are shown, by jobs as the service told them. */
+/** Shown jobs by the jobs of the service. */
 const lent = new WeakMap();
 
 /** Photos, the newest first: `{id, versions: jobs, oldest first, current: job}`. */
@@ -54,7 +53,7 @@ export const photos = computed(() => {
   });
 });
 
-/** Return versions, oldest first, with what their parents have in common with them. */
+/** Return versions, oldest first, with the outputs they share with their parents. */
 function withParents(versions) {
   const byId = new Map();
   for (const job of versions) {
@@ -65,7 +64,7 @@ function withParents(versions) {
   return [...byId.values()];
 }
 
-/** Return a job with its parent's cut-out and matte; the same object for as long as both are. */
+/** Return a job with its parent's cutout and matte; the same object while both are unchanged. */
 function lentBy(parent, job) {
   const known = lent.get(job);
   if (known?.parent === parent) return known.job;
@@ -78,7 +77,7 @@ function peopleOf(outputs) {
   return Object.fromEntries(Object.entries(outputs).filter(([name]) => OF_PEOPLE.includes(name)));
 }
 
-/** Return how often people have corrected by hand what a version was made of, in the studio. */
+/** Return the number of manual corrections in a version, made in the studio. */
 export function timesCorrected({ metadata }) {
   return Number.parseInt(metadata[CORRECTED] ?? "0", 10) || 0;
 }
@@ -90,11 +89,10 @@ export function show(job) {
 }
 
 /**
- * Make another version of a job's photo, whose recipe differs, and show it; return its job.
+ * Derive another version of a job's photo, and show it; return its job.
  *
- * recipe: names that are to be otherwise, as `POST …/derive` takes them. correctionId: of a
- * correction of that job that it applies. file: a background to send along. Throws Problem, Away
- * or AbortError.
+ * recipe: the changed names, as `POST …/derive` takes them. correctionId: a correction of that job to
+ * apply. file: a background to send along. Throws Problem, Away or AbortError.
  */
 export async function derive(job, recipe, options) {
   const derived = await askToDerive(job, recipe, options);
@@ -103,12 +101,12 @@ export async function derive(job, recipe, options) {
   return derived;
 }
 
-/** Ask for another version as `derive` does; return its job, which the page does not know yet. */
+/** Derive a version as `derive` does; return its job without storing it in the page. */
 export async function askToDerive(job, recipe, { correctionId, file, signal: aborted } = {}) {
   const isBehind = !correctionId && Object.keys(recipe).every((name) => BEHIND.has(name));
   const had = Object.keys({ image: 1, thumbnail: 1, ...job.outputs });
   const wanted = {
-    // Somebody looks at it and waits: photos that came by the dozen may go behind.
+    // The user waits for it: photos uploaded in bulk may wait.
     priority: "interactive",
     outputs: isBehind ? had.filter((name) => !OF_PEOPLE.includes(name)) : had,
     ...recipe,
@@ -130,7 +128,7 @@ export async function askToDerive(job, recipe, { correctionId, file, signal: abo
   });
 }
 
-/** Return a recipe as a form has it, with further parts; what is null is not said. */
+/** Return a recipe as form data, with further parts; null values are omitted. */
 function formOf(recipe, parts) {
   const form = new FormData();
   const add = (name, value) => {

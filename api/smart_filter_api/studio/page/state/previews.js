@@ -1,8 +1,8 @@
 /**
- * Small pictures of files, so that a card shows what it is about before the service has it.
+ * Thumbnails of local files, shown on a card before the service has the photo.
  *
- * One at a time is decoded, and at the size of a card: forty photos of 50 megapixels would else
- * take eight gigabytes.
+ * One file at a time is decoded, at the size of a card: forty photos of 50 megapixels would
+ * otherwise take eight gigabytes.
  */
 
 import { signal } from "@preact/signals";
@@ -11,7 +11,7 @@ const SIDE_PX = 480;
 const previews = new Map();
 let last = Promise.resolve();
 
-/** Return a signal of the address of a file's small picture: "" not yet, null cannot be shown. */
+/** Return a signal of the address of a file's thumbnail: "" while loading, null if unreadable. */
 export function previewOf(id, file) {
   if (!previews.has(id)) {
     const address = signal("");
@@ -21,12 +21,12 @@ export function previewOf(id, file) {
   return previews.get(id);
 }
 
-/** Return the same of a photo whose file was given in this visit, else undefined. */
+/** Return the same for a photo whose file was given in this visit, else undefined. */
 export function knownPreview(id) {
   return previews.get(id);
 }
 
-/** Forget the small picture of a photo that is no more. */
+/** Forget the thumbnail of a removed photo. */
 export function forgetPreview(id) {
   if (previews.get(id)?.value) URL.revokeObjectURL(previews.get(id).value);
   previews.delete(id);
@@ -43,7 +43,7 @@ async function draw(file, address) {
     const small = await new Promise((resolve) => canvas.toBlob(resolve, "image/webp", 0.8));
     address.value = URL.createObjectURL(small);
   } catch {
-    // No picture, or one that this browser does not read, as HEIC in most.
+    // Not a picture, or a format that this browser cannot read, as HEIC in most.
     address.value = null;
   }
 }

@@ -1,43 +1,43 @@
 /**
- * Recipes as a form has them, and what somebody is about to change of one.
+ * Recipes in form notation, and drafts of changed recipes.
  *
- * Here a recipe is an object of what differs from the defaults: names as a form has them, with dots
+ * Here a recipe is an object of the values that differ from the defaults: form names with dots
  * (`segmentation.params.blur`), and scalars or lists of words. So it can be sent as a form, as JSON,
  * and by the Python client.
  */
 
 import { signal } from "@preact/signals";
 
-/** What of a job's recipe was for that job alone: a moment that has passed. */
+/** Fields of a job's recipe that apply only to that job: their time has passed. */
 const PASSED = ["run_at", "deadline_ms"];
-/** Lists that name what parameters of their own belong to. */
+/** Name of the list whose entries have parameters of their own. */
 const FILTERS = "filters";
 
-/** By key: `{from, to}`, of which recipe somebody is about to make which. */
+/** Drafts by key: `{from, to}`, the original recipe and the changed one. */
 const drafts = signal({});
 
 /**
- * Return the recipe that is being drafted under a key; base: what it begins with.
+ * Return the recipe drafted under a key; base: the recipe it starts with.
  *
- * Drafts are kept while somebody looks at something else. When another version has come meanwhile,
- * as of another background, they say of that one what they said of the former.
+ * Drafts are kept while other screens are open. When a newer version exists meanwhile, as with another
+ * background, the draft's changes apply to that one.
  */
 export function drafted(key, base) {
   const draft = drafts.value[key];
   if (draft === undefined) return base;
-  // What others belong to goes first, because it puts those aside.
+  // Apply models and the list of filters first, because they reset their parameters.
   const names = differing(draft.from, draft.to).sort((one, other) => isBelow(one) - isBelow(other));
   return names.reduce((recipe, name) => changed(recipe, name, draft.to[name]), base);
 }
 
-/** Keep a draft, or forget it where it says nothing else. */
+/** Store a draft; delete it if it equals the original. */
 export function keepDraft(key, from, to) {
   const draft = differing(from, to).length === 0 ? undefined : { from, to };
   drafts.value = { ...drafts.value, [key]: draft };
 }
 
 /**
- * Return what a job was asked for, and what it has beside that from a version before.
+ * Return the recipe of a job, without fields that apply only to that job.
  *
  * fields: of state/models.js.
  */
@@ -50,7 +50,7 @@ export function asked(job, fields) {
   return withoutDefaults(recipe, fields);
 }
 
-/** Return a recipe as it is nested in JSON, flat. Lists of objects are filters with parameters. */
+/** Return a nested JSON recipe in flat notation. Lists of objects are filters with parameters. */
 export function flat(nested) {
   const recipe = {};
   const add = (name, value) => {
@@ -69,12 +69,12 @@ export function flat(nested) {
   return recipe;
 }
 
-/** Return a recipe as JSON has it: what is below a model or a parameter nested. */
+/** Return a recipe in the nested notation of JSON. */
 export function nested(recipe) {
   const whole = {};
   for (const [name, value] of Object.entries(recipe)) {
     const words = name.split(".");
-    // A list stands where its parameters would be nested.
+    // A list is a leaf; its parameters cannot be nested below it.
     if (words.length === 1 || words[0] === FILTERS) {
       whole[name] = value;
       continue;
@@ -86,7 +86,7 @@ export function nested(recipe) {
   return whole;
 }
 
-/** Return a recipe without what says no more than the default. */
+/** Return a recipe without values that equal the default. */
 export function withoutDefaults(recipe, fields) {
   const isSaid = ([name, value]) => {
     const usual = fields[name]?.default ?? (name.endsWith(".model") ? "auto" : undefined);
@@ -102,10 +102,9 @@ export function differing(one, other) {
 }
 
 /**
- * Return what `POST …/derive` is told to make a recipe of another: null is the default.
+ * Return the body of `POST …/derive` that turns one recipe into another; null is the default.
  *
- * A model and a list of filters put aside what was set for the former, so that they are told with
- * all that belongs to them.
+ * Naming a model or a list of filters resets its parameters, so the body then includes all of them.
  */
 export function difference(from, to) {
   const told = {};
@@ -121,7 +120,7 @@ export function difference(from, to) {
   return told;
 }
 
-/** Return a recipe with another value; undefined is the default. Another model has no parameters. */
+/** Return a recipe with a changed value; undefined is the default. Another model drops parameters. */
 export function changed(recipe, name, value) {
   const next = { ...recipe, [name]: value };
   if (value === undefined) delete next[name];
@@ -133,7 +132,7 @@ export function changed(recipe, name, value) {
   return next;
 }
 
-/** Return the name of a field that a problem points to (RFC 6901), without list indices. */
+/** Return the field name of a problem's pointer (RFC 6901), without list indices. */
 export function nameOf(pointer) {
   return pointer
     .split("/")
@@ -142,14 +141,14 @@ export function nameOf(pointer) {
     .join(".");
 }
 
-/** Return what a name belongs to: a model, the list of filters, or null. */
+/** Return the name that a parameter depends on: a model, the list of filters, or null. */
 function rulerOf(name) {
   if (name.split(".")[0] === FILTERS) return FILTERS;
   const task = /^(\w+)\.(model|params\.)/.exec(name)?.[1];
   return task === undefined ? null : `${task}.model`;
 }
 
-/** Whether a name is a parameter of something that another name asks for. */
+/** Return whether a name is a parameter that depends on another name. */
 function isBelow(name) {
   const head = rulerOf(name);
   return Number(head !== null && head !== name);
@@ -163,7 +162,7 @@ function isSame(one, other) {
   return JSON.stringify(one) === JSON.stringify(other);
 }
 
-/** Return four lengths as CSS writes them when some are the same. */
+/** Return four lengths in CSS shorthand when some are equal. */
 function shortened(text) {
   const [top, right, bottom, left] = text.split(" ");
   if (left !== right) return text;

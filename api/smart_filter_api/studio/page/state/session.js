@@ -1,4 +1,4 @@
-/** Who is signed in. The browser keeps a cookie that no script reads; a key is never kept. */
+/** The session. The browser keeps an HttpOnly cookie; the page never stores a key. */
 
 import { signal } from "@preact/signals";
 import { ask, call, useSession } from "../service/api.js";
@@ -8,20 +8,20 @@ const CODE = /^#code=(.+)$/;
 const WRONG_KEY = {
   title: "This key is not valid",
   detail: "It is unknown, has expired or was revoked.",
-  remedy: "Look whether all of it was copied, or ask whoever runs the service for another.",
+  remedy: "Check that you copied the whole key, or ask the operator of the service for another one.",
 };
 const SPENT_CODE = {
-  title: "This address does not sign in any more",
-  detail: "Each does so once, and for ten minutes.",
+  title: "This sign-in address is not valid any more",
+  detail: "Each address works once, within ten minutes.",
   remedy: "Sign in with a key.",
 };
-/** The cookie is the browser's: tabs tell each other when it has become another one, or none. */
+/** All tabs share the cookie: they tell each other when it changes or is removed. */
 const others = new BroadcastChannel("smart-filter.session");
 
 /** `{state: "starting"|"out"|"in"|"away", tenant?, scopes?, why?: a problem or words}`. */
 export const session = signal({ state: "starting" });
 
-// An address with a code may be opened in a tab that is here already.
+// An address with a code may be opened in an existing tab of the studio.
 addEventListener("hashchange", () => {
   if (CODE.test(location.hash)) begin();
 });
@@ -30,7 +30,7 @@ others.addEventListener("message", () => {
   resume({ title: "You have signed out in another tab. Sign in again." });
 });
 
-/** Sign in with the code in the address, which is forgotten at once, else go on with the cookie. */
+/** Sign in with the code in the address, which is removed at once, else continue with the cookie. */
 export async function begin() {
   const code = CODE.exec(location.hash)?.[1];
   if (code !== undefined) {
@@ -39,7 +39,7 @@ export async function begin() {
       await exchange({ code: decodeURIComponent(code) });
       return;
     } catch (error) {
-      // An address that was opened before: its session may still be there.
+      // The code was used before; its session may still be valid.
       await resume(error);
       return;
     }
@@ -59,12 +59,12 @@ export async function signOut() {
   others.postMessage(null);
 }
 
-/** Exchange a code or a key for a session, which takes the place of any other in this browser. */
+/** Exchange a code or a key for a session, which replaces any other in this browser. */
 async function exchange(proof) {
   try {
     enter(await ask("POST", "/v1/session", { json: proof }));
   } catch (error) {
-    // What the service says is for programs, which send keys in a header.
+    // The service's message is for programs, which send keys in a header.
     if (error.code === "unauthorized") Object.assign(error, "key" in proof ? WRONG_KEY : SPENT_CODE);
     throw error;
   }

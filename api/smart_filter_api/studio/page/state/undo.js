@@ -1,8 +1,8 @@
 /**
- * Steps back and forth through the versions of a photo.
+ * Undo and redo through the versions of a photo.
  *
- * Each version knows what it was made of, so that steps are the same after a reload: back goes to
- * the parent; forth to the child that was left, else to the newest.
+ * Each version knows its parent, so that steps are the same after a reload: undo goes to the parent;
+ * redo goes to the child that was left, else to the newest child.
  */
 
 import { ask } from "../service/api.js";
@@ -10,10 +10,10 @@ import { giveUp, isChanging } from "./changes.js";
 import { find, jobs, put } from "./jobs.js";
 import { show } from "./photos.js";
 
-/** By version: the child from which somebody went back to it. */
+/** By version: the child from which the user went back to it. */
 const left = new Map();
 
-/** Return the version that a step back leads to; undefined where there is none. */
+/** Return the version that undo leads to; undefined if there is none. */
 export function before(photo) {
   let { parent_id: parent } = photo.current;
   while (parent !== null) {
@@ -24,7 +24,7 @@ export function before(photo) {
   return undefined;
 }
 
-/** Return the version that a step forth leads to; undefined where there is none. */
+/** Return the version that redo leads to; undefined if there is none. */
 export function after(photo) {
   const children = photo.versions.filter(
     (job) => job.parent_id === photo.current.id && job.state === "succeeded",
@@ -32,7 +32,7 @@ export function after(photo) {
   return children.find((job) => job.id === left.get(photo.current.id)) ?? children.at(-1);
 }
 
-/** Go a step back, or give up what is being made; return whether there was a step. */
+/** Undo one step, or cancel a change in progress; return whether there was a step. */
 export function undo(photo) {
   if (isChanging(photo)) {
     giveUp(photo);
@@ -45,19 +45,19 @@ export function undo(photo) {
   return true;
 }
 
-/** Go a step forth; return whether there was one. */
+/** Redo one step; return whether there was one. */
 export function redo(photo) {
   const job = isChanging(photo) ? undefined : after(photo);
   if (job !== undefined) show(job);
   return job !== undefined;
 }
 
-/** Read all versions of a photo, which may be older than what the page knows. */
+/** Read all versions of a photo, including those older than the jobs on the page. */
 export async function loadVersions(photo) {
   const query = new URLSearchParams({ "metadata.studio": photo.id, limit: 200 });
   const page = await ask("GET", `/v1/jobs?${query}`);
   put(...page.items.filter((job) => !jobs.value.has(job.id)));
-  // The first of what came another way carries no mark of the studio's: its id stands for it.
+  // The first job of a photo submitted elsewhere has no mark: its id stands for the photo.
   const isFirstUnknown = page.items.some((job) => job.parent_id === photo.id);
   if (isFirstUnknown) await find(photo.id);
 }

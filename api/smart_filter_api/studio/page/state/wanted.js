@@ -1,22 +1,22 @@
-/** What photos get that are added from now on; the browser remembers it. */
+/** Settings for new photos; the browser stores them. */
 
 import { signal } from "@preact/signals";
 
 const PLACE = "smart-filter.wanted";
-/** What the studio shows of each photo. */
+/** Outputs that the studio shows for each photo. */
 export const OUTPUTS = "image,cutout,matte,thumbnail,faces,rating,printability";
 const FIRST = { kind: "auto", color: "#f2c14e", blur: 0.5, keywords: "" };
 
-/** The background: its kind, and what each kind was last given. */
+/** The background: its kind, and the last value of each kind. */
 export const wanted = signal(read());
 
-/** Want something else. */
+/** Change the settings. */
 export function want(told) {
   wanted.value = { ...wanted.value, ...told };
   localStorage.setItem(PLACE, JSON.stringify(wanted.value));
 }
 
-/** Return the fields of a recipe that makes it. */
+/** Return the recipe fields of the settings. */
 export function fieldsWanted() {
   return { background: background(wanted.value), outputs: OUTPUTS };
 }

@@ -17,7 +17,7 @@ from alembic import op
 from sqlalchemy.exc import OperationalError
 
 from smart_filter_shared import ids
-from smart_filter_shared.db import days
+from smart_filter_shared.db import partitions
 
 revision = "0018"
 down_revision = "0017"
@@ -34,19 +34,19 @@ _PAUSE_SECONDS = 1.0
 def upgrade() -> None:
     until = _end_of_first()
     with op.get_context().autocommit_block():
-        for table, key in days.TABLES.items():
+        for table, key in partitions.TABLES.items():
             _patiently(partial(_bind, table, key, until))
             op.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {table}_first")
     _patiently(_lock_alone)
-    for table, key in days.TABLES.items():
+    for table, key in partitions.TABLES.items():
         _move(table, key, until)
-    days.make_ahead(op.get_bind())
-    days.look(op.get_bind(), renew=True)
+    partitions.create_upcoming(op.get_bind())
+    partitions.refresh_views(op.get_bind(), renew=True)
 
 
 def _end_of_first() -> dt.date:
     """Return until when the first partition reaches: a week on, and past all that there is."""
-    week = days.today(op.get_bind()) + _FIRST
+    week = partitions.today(op.get_bind()) + _FIRST
     last = op.get_bind().scalar(sa.text("SELECT id FROM jobs ORDER BY id DESC LIMIT 1"))
     return week if last is None else max(week, ids.day_of(last) + dt.timedelta(days=1))
 
@@ -55,7 +55,7 @@ def _bind(table: str, key: str, until: dt.date) -> None:
     # One may be left of a try that broke off.
     op.execute(f"""
         {_HURRY}; ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {table}_first,
-        ADD CONSTRAINT {table}_first CHECK ({key} < '{days.first_id(until)}') NOT VALID
+        ADD CONSTRAINT {table}_first CHECK ({key} < '{partitions.first_id(until)}') NOT VALID
     """)
 
 
@@ -76,7 +76,7 @@ def _patiently(step: Callable[[], None]) -> None:
 
 
 def _move(table: str, key: str, until: dt.date) -> None:
-    first = f"{table}_{days.until(until)}"
+    first = f"{table}_{partitions.until_suffix(until)}"
     op.execute(f"ALTER TABLE {table} RENAME TO {first}")
     _rename(first, "old || '_first_days'")
     # Constraints, indexes and privileges under the names that they had; of constraints not the one
@@ -114,7 +114,7 @@ def _move(table: str, key: str, until: dt.date) -> None:
     """)  # noqa: S608 - our own names
     op.execute(f"""
         ALTER TABLE {table} ATTACH PARTITION {first}
-        FOR VALUES FROM (MINVALUE) TO ('{days.first_id(until)}')
+        FOR VALUES FROM (MINVALUE) TO ('{partitions.first_id(until)}')
     """)
     op.execute(f"ALTER TABLE {first} DROP CONSTRAINT {table}_first")
 
@@ -147,7 +147,7 @@ def downgrade() -> None:
     """Make the first partition the table again; what came after it is copied into it."""
     op.execute("LOCK TABLE jobs, stages IN ACCESS EXCLUSIVE MODE")
     op.execute("DROP VIEW open_jobs, open_stages")
-    for table in days.TABLES:
+    for table in partitions.TABLES:
         first = op.get_bind().scalar(
             sa.text(f"""
                 SELECT inhrelid::regclass::text FROM pg_inherits

@@ -1,1 +1,1 @@
-"""Extras that go by faces and smiles, drawn on the finished picture when they are asked for."""
+"""Filters: extras based on faces and smiles, drawn on the finished picture on request."""

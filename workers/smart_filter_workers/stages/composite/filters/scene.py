@@ -1,4 +1,4 @@
-"""What filters go by: the heads in a picture, how they smile, where people are."""
+"""The scene that filters read: the heads in a picture, their smiles, and where people are."""
 
 import math
 from collections.abc import Sequence
@@ -8,72 +8,75 @@ from typing import Final
 from smart_filter_shared.presets import Mood
 from smart_filter_workers.results import Eyes, Face, Matte8, Point, Smile
 
-# Of the distance between the eyes, when somebody looks straight ahead. Source: the mean face
-# that face recognisers align to (Deng et al. 2019, "ArcFace", 112 × 112 template).
+# In units of the distance between the eyes of a frontal face. Source: the mean face that face
+# recognizers align to (Deng et al. 2019, "ArcFace", 112 × 112 template).
 EYES_TO_MOUTH: Final = 1.16
-# Eyes so much nearer to each other than their distance to the mouth says belong to a profile.
+# A face is in profile if its eyes are closer together than this share of `Head.unit`.
 PROFILE_BELOW: Final = 0.55
-# A nose so far off the middle of the eyes, in the distance that they are seen apart, hides one.
-# Both by 60 faces of training photos that are turned the most.
+# Or if its nose is farther than this from the middle of the eyes, in their visible distance: the
+# nose then hides one eye. Both chosen on the 60 most turned faces of the training photos.
 PROFILE_FROM: Final = 0.65
-# In the same unit: how far above the eyes a head ends, hair included, and the least and most
-# that is believed. Source: mean of eyes to vertex over mean pupil distance, 115 by 63 mm, and hair.
-CROWN: Final = 2.0
+# In the same unit: the height of a head's top above the eyes, hair included, and the range of
+# measured heights that are accepted. Source: mean of eyes to vertex over mean pupil distance, 115
+# by 63 mm, plus hair.
+CROWN_HEIGHT: Final = 2.0
 CROWN_RANGE: Final = (1.6, 2.6)
-# Heights above the eyes are measured in such steps; how wide a head is, at this one. Half a
-# head beyond _WIDEST is hair that hangs, a whole one below _NARROWEST is no head.
+# Heights above the eyes are measured in steps of _STEP; a head's width at the height _FOREHEAD.
+# Half a head wider than _WIDEST includes hanging hair; a whole one narrower than _NARROWEST is no
+# head.
 _STEP: Final = 0.05
 _FOREHEAD: Final = 1.15
 _WIDEST: Final = 2.1
 _NARROWEST: Final = 1.7
-# Coverage, of 255, from which on something is people.
+# Least coverage, of 255, at which a pixel counts as people.
 _PEOPLE_FROM: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """One head, in pixels of the canvas; "up" and "across" are the head's own.
+    """One head, in pixels of the canvas; "up" and "across" are the head's own directions.
 
-    number: counted from the left, from 1.  smile, eyes: None when nobody was rated.
-    crown: how far above the eyes the head ends, in units of `unit`.
-    beside: how far across from the eyes the middle of the skull is, in the same; None unknown.
+    number: counted from the left, starting at 1.  smile, eyes: None when not rated. crown: height
+    of the head's top above the eyes, in units of `unit`. skull_offset: measured offset of the
+    skull's middle from the eyes along `across`, in units; None when unknown.
     """
 
     number: int
     face: Face
     smile: Smile | None = None
     eyes: Eyes | None = None
-    crown: float = CROWN
-    beside: float | None = None
+    crown: float = CROWN_HEIGHT
+    skull_offset: float | None = None
 
     @property
     def middle(self) -> Point:
         """The point between the eyes."""
-        return _between(self.face.landmarks[0], self.face.landmarks[1])
+        return _midpoint(self.face.landmarks[0], self.face.landmarks[1])
 
     @property
     def mouth(self) -> Point:
         """The point between the corners of the mouth."""
-        return _between(self.face.landmarks[3], self.face.landmarks[4])
+        return _midpoint(self.face.landmarks[3], self.face.landmarks[4])
 
     @property
     def apart(self) -> float:
-        """How far the eyes are from each other in the picture; less from the side."""
+        """The distance of the eyes in the picture, in pixels; shorter from the side."""
         right, left = self.face.landmarks[:2]
         return max(1e-3, math.dist(right, left))
 
     @property
     def unit(self) -> float:
-        """How far the eyes would be apart if the head looked straight ahead: its scale."""
+        """The head's scale: the distance that its eyes would have if it faced the camera."""
         down = math.dist(self.middle, self.mouth) / EYES_TO_MOUTH
-        # A chin that is raised or lowered shortens this, a laughing mouth makes it longer.
+        # A raised or lowered chin shortens this; a laughing mouth lengthens it.
         return max(self.apart, 0.95 * down)
 
     @property
     def up(self) -> Point:
         """The direction from chin to crown, of length 1."""
         right, left = self.face.landmarks[:2]
-        # Across the eyes, turned by 90°, and along the nose: the eyes say less in profile.
+        # Combine the line across the eyes, turned by 90°, with the line of the nose: in profile the
+        # eyes count less.
         share = min(1.0, self.apart / self.unit)
         x = share * (left[1] - right[1]) / self.apart
         y = -share * (left[0] - right[0]) / self.apart
@@ -90,9 +93,9 @@ class Head:
 
     @property
     def aside(self) -> float:
-        """How far the nose is off the middle of the eyes, along `across`, in units.
+        """The offset of the nose from the middle of the eyes, along `across`, in units.
 
-        About 0.35 for a head turned by 45° to its own left; negative to its right.
+        About 0.35 for a head turned 45° to its own left; negative for a turn to its right.
         """
         nose = self.face.landmarks[2]
         x, y = nose[0] - self.middle[0], nose[1] - self.middle[1]
@@ -100,26 +103,26 @@ class Head:
 
     @property
     def skull(self) -> float:
-        """How far across from the eyes the middle of the skull is, in units.
+        """The offset of the skull's middle from the eyes, along `across`, in units.
 
-        The skull lies behind the face: turned aside, it is on the other side of the nose.
+        The skull is behind the face: on a turned head it is on the side opposite to the nose.
         """
-        if self.beside is not None:
-            return self.beside
-        # The nose moves half as far as the skull does (27 faces of training photos whose skull
-        # could be measured), and no further when an eye goes out of sight.
+        if self.skull_offset is not None:
+            return self.skull_offset
+        # The nose moves half as far as the skull (27 faces of training photos whose skull could be
+        # measured), and no farther when an eye goes out of sight.
         behind = 2 * abs(self.aside) + 0.5 * (1 - self.apart / self.unit)
         return -math.copysign(behind, self.aside)
 
     @property
     def in_profile(self) -> bool:
-        """Whether the head is turned so far that only one eye can be seen well."""
+        """Whether the head is turned so far that only one eye is clearly visible."""
         is_narrow = self.apart < PROFILE_BELOW * self.unit
-        # Detectors that guess where the hidden eye is see it apart from the other.
+        # Detectors that guess the hidden eye place it apart from the other one.
         return is_narrow or abs(self.aside) * self.unit > PROFILE_FROM * self.apart
 
     def at(self, across: float, up: float) -> Point:
-        """Return the point so many units across and above the middle of the eyes."""
+        """Return the point this many units across and above the middle of the eyes."""
         x, y = self.middle
         return (
             x + self.unit * (across * self.across[0] + up * self.up[0]),
@@ -129,12 +132,12 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What a filter may know of a picture, all in pixels of its canvas.
+    """The facts of a picture that filters may use, all in pixels of its canvas.
 
     width, height: the canvas.  heads: from the left.
-    mood: what smiles and eyes say; None when nobody looked at them.
-    people: (h, w) uint8, coverage by people, of any size that spans the canvas; None unknown.
-    seed: 0 or more, decides whatever is left to chance.
+    mood: inferred from smiles and eyes; None when they were not rated.
+    people: (h, w) uint8, coverage by people, of any size that spans the canvas; None when unknown.
+    seed: 0 or more, decides all random choices.
     """
 
     width: int
@@ -150,11 +153,11 @@ class Scene:
         return min(self.width, self.height)
 
     def covered(self, point: Point) -> bool:
-        """Whether people are at a point of the canvas; nobody is where that is unknown."""
+        """Return whether people cover a point of the canvas; False where that is unknown."""
         return self.people is not None and _covers(self.people, point, self.width, self.height)
 
     def chosen(self, who: str) -> tuple[Head, ...]:
-        """Return the heads that `all`, `largest` or `1,3` means."""
+        """Return the heads selected by `all`, `largest` or numbers such as `1,3`."""
         if who == "all" or not self.heads:
             return self.heads
         if who == "largest":
@@ -163,7 +166,7 @@ class Scene:
         return tuple(head for head in self.heads if head.number in numbers)
 
 
-def heads(
+def find_heads(
     faces: Sequence[Face],
     *,
     smiles: Sequence[Smile] = (),
@@ -172,10 +175,10 @@ def heads(
     width: int,
     height: int,
 ) -> tuple[Head, ...]:
-    """Return the heads that faces belong to, from the left.
+    """Return the heads of faces, from the left.
 
-    faces, in pixels of the canvas; smiles, eyes: of the same faces in the same order, or empty.
-    people: where they are; a head ends where they do.
+    faces: in pixels of the canvas; smiles, eyes: of the same faces in the same order, or empty.
+    people: their coverage; a head ends where it ends.
     """
     found = []
     for index, face in enumerate(faces):
@@ -186,32 +189,32 @@ def heads(
             eyes=eyes[index] if eyes else None,
         )
         if people is not None:
-            head = _measured(head, people, width, height)
+            head = _measure_head(head, people, width, height)
         found.append(head)
     found.sort(key=lambda head: head.middle[0])
     return tuple(replace(head, number=number) for number, head in enumerate(found, start=1))
 
 
-def _measured(head: Head, people: Matte8, width: int, height: int) -> Head:
-    """Return a head with its crown and the middle of its skull, where people's coverage tells."""
+def _measure_head(head: Head, people: Matte8, width: int, height: int) -> Head:
+    """Return a head with its crown and its skull's middle, where people's coverage shows them."""
 
     def ends(starts_at: float, most: float, step: float, up: float | None) -> float | None:
-        """Return how far one gets along a ray before people end; None when they do not."""
+        """Return the distance along a ray at which people end; None if they do not."""
         for count in range(round((most - starts_at) / abs(step)) + 1):
             far = starts_at + count * abs(step)
             across = math.copysign(far, step)
             point = head.at(head.skull, far) if up is None else head.at(head.skull + across, up)
             if not _covers(people, point, width, height):
                 return far
-        # Somebody stands behind, or it is hair that hangs: nothing can be said.
+        # Another person behind, or hanging hair: the end is unknown.
         return None
 
-    crown = ends(*CROWN_RANGE, _STEP, None) or CROWN
+    crown = ends(*CROWN_RANGE, _STEP, None) or CROWN_HEIGHT
     left, right = (ends(0.0, _WIDEST, side * _STEP, _FOREHEAD) for side in (-1, 1))
-    beside = None
+    skull_offset = None
     if left is not None and right is not None and left + right >= _NARROWEST:
-        beside = head.skull + (right - left) / 2
-    return replace(head, crown=crown, beside=beside)
+        skull_offset = head.skull + (right - left) / 2
+    return replace(head, crown=crown, skull_offset=skull_offset)
 
 
 def _covers(people: Matte8, point: Point, width: int, height: int) -> bool:
@@ -220,5 +223,5 @@ def _covers(people: Matte8, point: Point, width: int, height: int) -> bool:
     return 0 <= x < columns and 0 <= y < rows and bool(people[y, x] >= _PEOPLE_FROM)
 
 
-def _between(one: Point, other: Point) -> Point:
+def _midpoint(one: Point, other: Point) -> Point:
     return (one[0] + other[0]) / 2, (one[1] + other[1]) / 2

@@ -1,4 +1,4 @@
-"""How the people are joined to what stands behind them: light, shadow, outline, one file each."""
+"""Blend the people with the background: light, shadow and outline, one file each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,23 +6,29 @@ from typing import Final
 
 from smart_filter_shared.recipe import Look, Shadow, ShadowKind
 from smart_filter_workers.results import Face, Srgb8
-from smart_filter_workers.stages.composite.ground import levels
-from smart_filter_workers.stages.composite.look import harmonise, light_wrap, maps, outline, shadow
+from smart_filter_workers.stages.composite.background import parse_css_color
+from smart_filter_workers.stages.composite.look import (
+    coarse_grid,
+    harmonize,
+    light_wrap,
+    outline,
+    shadow,
+)
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, Srgba8
 
-NOTHING: Final = Look(Shadow(ShadowKind.NONE), light_wrap=0.0, harmonise=0.0)
+NO_LOOK: Final = Look(Shadow(ShadowKind.NONE), light_wrap=0.0, harmonise=0.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """What the effects go by beside the pictures.
+class LookContext:
+    """The facts that the effects use besides the pictures.
 
-    drawn: whether the service drew the ground: elsewhere `auto` is nothing at all, because who
-        brings a background of their own wants every pixel as it is.
-    light: where the people's light comes from, -1 left to 1 right.
+    drawn: whether the service drew the ground. Otherwise `auto` means no effect, because a client
+        with a background of its own wants every pixel unchanged.
+    light: direction of the people's light, -1 left to 1 right.
     faces: in pixels of the canvas.
-    photo_ends: how far down the canvas, of its height, the photo shows anything: whoever reaches
-        that is cut off there.
+    photo_ends: lower end of the photo on the canvas, as a share of its height: people who reach it
+        are cut off there.
     """
 
     drawn: bool
@@ -31,40 +37,44 @@ class Scene:
     photo_ends: float = 1.0
 
 
-def joined(
-    compositor: Compositor, cut: CutOut, ground: Srgb8 | Srgba8, asked: Look, scene: Scene
+def join_people(
+    compositor: Compositor, cut: CutOut, ground: Srgb8 | Srgba8, asked: Look, scene: LookContext
 ) -> Srgb8 | Srgba8:
-    """Lay the people on a ground of the canvas's size, which is used up for it."""
-    look = decided(asked, scene)
-    people = maps.grid(*cut.matte.shape).coverage(cut.matte)
-    if look == NOTHING or not people.any():
+    """Composite the people onto a ground of the canvas's size; the ground is overwritten."""
+    look = resolve_auto(asked, scene)
+    people = coarse_grid.make_grid(*cut.matte.shape).coverage(cut.matte)
+    if look == NO_LOOK or not people.any():
         return compositor.over(cut, ground)
-    # Before anything is drawn on it: people are not lit by their own shadow.
-    around = light_wrap.light(ground) if look.light_wrap else None
+    # Measure before drawing on the ground: people are not lit by their own shadow.
+    around = light_wrap.measure_light(ground) if look.light_wrap else None
     if look.harmonise:
-        cut = harmonise.toward(cut, ground, strength=look.harmonise, faces=scene.faces)
-    line = None if look.outline is None else outline.around(cut.matte, look.outline)
-    casting = people if line is None else outline.filled(line, people)
-    cast = shadow.of(casting, look.shadow, light=scene.light, photo_ends=scene.photo_ends)
+        cut = harmonize.harmonize_people(cut, ground, strength=look.harmonise, faces=scene.faces)
+    line = None if look.outline is None else outline.find_line(cut.matte, look.outline)
+    casting = people if line is None else outline.add_to_people(line, people)
+    cast = shadow.compute_shadow(
+        casting, look.shadow, light=scene.light, photo_ends=scene.photo_ends
+    )
     if cast is not None:
         shadow.darken(ground, cast, people)
     if line is not None and look.outline is not None:
-        outline.draw(ground, line, levels(look.outline.colour))
+        outline.draw(ground, line, parse_css_color(look.outline.colour))
     picture = compositor.over(cut, ground)
     if look.light_wrap and around is not None:
-        light_wrap.wrap(picture, cut.matte, people, around, strength=look.light_wrap)
+        light_wrap.wrap_light(picture, cut.matte, people, around, strength=look.light_wrap)
     return picture
 
 
-def decided(asked: Look, scene: Scene) -> Look:
-    """Return what is asked for with a number for every `auto`."""
+def resolve_auto(asked: Look, scene: LookContext) -> Look:
+    """Return the look with a number for every `auto`."""
     drawn = scene.drawn
     is_auto = asked.shadow.kind == ShadowKind.AUTO
-    # A sticker is not part of what it is stuck on.
+    # A sticker is not part of the scene behind it: no light wrap with an outline.
     wraps = drawn and asked.outline is None
     return replace(
         asked,
         shadow=Shadow(ShadowKind.NONE) if is_auto and not drawn else asked.shadow,
-        light_wrap=light_wrap.AUTO * wraps if asked.light_wrap is None else asked.light_wrap,
-        harmonise=harmonise.AUTO * drawn if asked.harmonise is None else asked.harmonise,
+        light_wrap=light_wrap.AUTO_STRENGTH * wraps
+        if asked.light_wrap is None
+        else asked.light_wrap,
+        harmonise=harmonize.AUTO_STRENGTH * drawn if asked.harmonise is None else asked.harmonise,
     )

@@ -1,8 +1,8 @@
-"""What people cast onto the background: behind them, or under their feet.
+"""The shadow that people cast onto the background: behind them, or under their feet.
 
-A shadow takes a share of the light away. Multiplying gamma-coded levels by f is multiplying
-light by f to the power of 2.2, whatever stands there: so it is done gamma-coded, and `opacity`
-is that of black laid over, as in every drawing program.
+A shadow takes a share of the light. Multiplying gamma-coded levels by f multiplies light by f to
+the power of 2.2, whatever the level. So shadows are applied to gamma-coded levels, and `opacity` is
+that of black laid over, as in every drawing program.
 """
 
 from typing import Final
@@ -12,32 +12,38 @@ import numpy as np
 
 from smart_filter_shared.recipe import Shadow, ShadowKind
 from smart_filter_workers.results import Srgb8
-from smart_filter_workers.stages.composite.look import feet, maps
+from smart_filter_workers.stages.composite.look import coarse_grid, contact_shadow
 from smart_filter_workers.stages.composite.matting.blocks import Floats
 from smart_filter_workers.stages.composite.models.base import Srgba8
 
-# Chosen by looking. All lengths are shares of the subject's size: the root of the area of the
-# box around the largest person, or group of persons who touch.
+# Chosen by looking. All lengths are shares of the subject's size: the root of the area of the box
+# around the largest person, or group of persons who touch.
 DROP_SOFTNESS: Final = 0.03
-# More than it is soft: else it shows all around, as a dark halo.
+# Larger than the softness; otherwise the shadow shows on all sides, as a dark halo.
 DROP_DOWN: Final = 0.05
-DROP_ASIDE: Final = 0.04  # with the light wholly from one side
+DROP_ASIDE: Final = 0.04  # with the light fully from one side
 AUTO_SOFTNESS: Final = 0.06
 AUTO_DROP: Final = 0.16
 AUTO_CONTACT: Final = 0.55
-# Less than this takes nobody's eye, and not a level of most colours.
+# Weaker shadows are invisible, less than one level of most colors.
 _SEEN_FROM: Final = 0.004
 _WHOLE: Final = 255
 
 
-def of(people: Floats, shadow: Shadow, *, light: float, photo_ends: float = 1.0) -> Floats | None:
-    """Return how much of the light people take from what is behind them; None for none.
+def compute_shadow(
+    people: Floats, shadow: Shadow, *, light: float, photo_ends: float = 1.0
+) -> Floats | None:
+    """Return the share of light that people take from the background; None without a shadow.
 
-    people: (h, w) float32 coverage, 0..1, a small map.  light: where it comes from, -1 left to
-    1 right.  photo_ends: how far down, of the height, the photo shows anything.
+    people: (h, w) float32 coverage, 0..1, a small map.  light: its direction, -1 left to 1 right.
+    photo_ends: lower end of the photo, as a share of the height.
     Returns (h', w') float32, 0..1, a small map that may be smaller.
     """
-    parts = feet.parts(people, photo_ends=photo_ends) if shadow.kind != ShadowKind.NONE else ()
+    parts = (
+        contact_shadow.split_groups(people, photo_ends=photo_ends)
+        if shadow.kind != ShadowKind.NONE
+        else ()
+    )
     if not parts:
         return None
     size_px = parts[0].size_px
@@ -46,9 +52,9 @@ def of(people: Floats, shadow: Shadow, *, light: float, photo_ends: float = 1.0)
             drop = _drop(people, size_px, softness=DROP_SOFTNESS, light=light)
             return drop * np.float32(shadow.opacity)
         case ShadowKind.CONTACT:
-            return feet.shade(parts, opacity=shadow.opacity, light=light)
+            return contact_shadow.compute_shade(parts, opacity=shadow.opacity, light=light)
         case _:
-            under = feet.shade(parts, opacity=AUTO_CONTACT, light=light)
+            under = contact_shadow.compute_shade(parts, opacity=AUTO_CONTACT, light=light)
             if under is not None:
                 return under
             drop = _drop(people, size_px, softness=AUTO_SOFTNESS, light=light)
@@ -56,25 +62,25 @@ def of(people: Floats, shadow: Shadow, *, light: float, photo_ends: float = 1.0)
 
 
 def darken(ground: Srgb8 | Srgba8, share: Floats, people: Floats) -> None:
-    """Take a share of the light from a ground, in place, wherever people do not hide it.
+    """Take a share of the light from a ground, in place, except behind people.
 
-    ground: (H, W, 3), or (H, W, 4) with straight alpha, which the shadow adds to.
-    share: a small map of any size, 0..1; people: one of the ground's grid.
+    ground: (H, W, 3), or (H, W, 4) with straight alpha, which the shadow increases. share: a small
+    map of any size, 0..1; people: a map of the ground's grid.
     """
-    grid = maps.grid(*ground.shape[:2])
+    grid = coarse_grid.make_grid(*ground.shape[:2])
     fitted = grid.fitted(share)
     for block in grid.blocks((fitted[1:-1, 1:-1] > _SEEN_FROM) & (people < 1)):
         part = ground[block]
         taken = grid.part(fitted, block)
         if part.shape[2] > 3:  # noqa: PLR2004 - red, green, blue
-            _darken_some(part, taken)
+            _darken_transparent(part, taken)
         else:
             left = cv2.cvtColor(1 - taken, cv2.COLOR_GRAY2RGB)
             ground[block] = cv2.multiply(part, left, dtype=cv2.CV_8U)
 
 
-def _darken_some(part: Srgba8, taken: Floats) -> None:
-    """Lay black over what something shows through.  Source: Porter & Duff 1984, over."""
+def _darken_transparent(part: Srgba8, taken: Floats) -> None:
+    """Lay black over a transparent ground.  Source: Porter & Duff 1984, over."""
     alpha = part[..., 3].astype(np.float32) / np.float32(_WHOLE)
     through = alpha * (1 - taken)
     covered = through + taken
@@ -84,8 +90,8 @@ def _darken_some(part: Srgba8, taken: Floats) -> None:
 
 
 def _drop(people: Floats, size_px: float, *, softness: float, light: float) -> Floats:
-    """Return the shadow on a wall behind people, 0..1: they themselves, moved and soft."""
-    soft = maps.blurred(people, sigma_px=softness * size_px)
+    """Return the shadow on a wall behind people, 0..1: their coverage, moved and blurred."""
+    soft = coarse_grid.blur_map(people, sigma_px=softness * size_px)
     scale_x, scale_y = soft.shape[1] / people.shape[1], soft.shape[0] / people.shape[0]
     aside, down = -light * DROP_ASIDE * size_px * scale_x, DROP_DOWN * size_px * scale_y
     moved = cv2.warpAffine(

@@ -1,1 +1,1 @@
-"""Matting: the small matte brought to the photo's size, and the people's own colours."""
+"""Matting: bring the small matte to the photo's size, and recover the people's own colors."""

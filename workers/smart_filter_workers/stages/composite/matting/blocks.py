@@ -1,7 +1,7 @@
-"""Blocks: the places of a large picture that are worked on, and what small maps say there.
+"""Blocks: the parts of a large picture to process, and small maps enlarged there.
 
-Only the band where a matte is neither none nor whole is worked on, block by block: for a
-portrait that is a tenth of the pixels, and nothing of the photo's size is ever needed twice.
+Only the band where a matte is neither 0 nor 1 is processed, block by block. For a portrait that is
+a tenth of the pixels, and no second array of the photo's size is needed.
 """
 
 from collections.abc import Iterator
@@ -19,8 +19,8 @@ Block: TypeAlias = tuple[slice, slice]
 BLOCK_PX: Final = 32
 
 
-def band(matte: Matte8) -> Iterator[Block]:
-    """Yield the blocks, joined along rows, in which the matte is neither 0 nor 255 somewhere."""
+def edge_blocks(matte: Matte8) -> Iterator[Block]:
+    """Yield the blocks, joined along rows, in which the matte is somewhere neither 0 nor 255."""
     height, width = matte.shape
     for top in range(0, height, BLOCK_PX):
         rows = slice(top, min(height, top + BLOCK_PX))
@@ -33,11 +33,11 @@ def band(matte: Matte8) -> Iterator[Block]:
             yield rows, slice(int(first) * BLOCK_PX, min(width, int(end) * BLOCK_PX))
 
 
-def enlarged_part(small: Floats, block: Block, size: tuple[int, int]) -> Floats:
-    """Return a block of what `small` would be, enlarged linearly to `size` (height, width)."""
+def enlarge_block(small: Floats, block: Block, size: tuple[int, int]) -> Floats:
+    """Return one block of `small` enlarged linearly to `size` (height, width)."""
     rows, columns = block
     scale_x, scale_y = small.shape[1] / size[1], small.shape[0] / size[0]
-    # Pixel centres: (x + 0.5) · scale − 0.5, from the block's own corner.
+    # Pixel centers: (x + 0.5) · scale − 0.5, from the block's own corner.
     matrix = np.array(
         [
             [scale_x, 0, (columns.start + 0.5) * scale_x - 0.5],

@@ -1,4 +1,4 @@
-"""Islands: parts of a matte that float apart and are nobody."""
+"""Islands: remove detached parts of a matte that show no person."""
 
 from typing import Final
 
@@ -7,15 +7,15 @@ import numpy as np
 
 from smart_filter_workers.results import Face, Matte8
 
-# Parts that are so much smaller than the largest one, and hold no face, are slips.
-ISLAND_SHARE: Final = 0.02
-# Parts are told apart on a coarser grid: a twentieth of the time, and a gap of a pixel or
-# two is none.
+# Parts smaller than this share of the largest one, without a face, are removed.
+MAX_ISLAND_SHARE: Final = 0.02
+# Parts are found on a coarser grid: a twentieth of the time, and gaps of a pixel or two are
+# ignored.
 ISLAND_STEP_PX: Final = 4
 
 
-def without_islands(matte: Matte8, faces: tuple[Face, ...], *, scale: float) -> Matte8:
-    """Return the matte without small parts that float apart and show no face.
+def remove_islands(matte: Matte8, faces: tuple[Face, ...], *, scale: float) -> Matte8:
+    """Return the matte without small detached parts that show no face.
 
     matte: (h, w) uint8.  faces: in pixels of the photo, which is `scale` times as large.
     """
@@ -24,8 +24,8 @@ def without_islands(matte: Matte8, faces: tuple[Face, ...], *, scale: float) -> 
     inside = (cv2.resize(matte, coarse, interpolation=cv2.INTER_AREA) > 0).astype(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
     areas = stats[:, cv2.CC_STAT_AREA].copy()
-    areas[0] = 0  # what is around them
-    slips = (areas < ISLAND_SHARE * areas.max()) & (areas > 0)
+    areas[0] = 0  # label 0 is the background
+    slips = (areas < MAX_ISLAND_SHARE * areas.max()) & (areas > 0)
     for face in faces:
         x, y, across, down = (side / scale / ISLAND_STEP_PX for side in face.box)
         rows = slice(max(0, int(y)), max(0, int(y + down)) + 1)

@@ -1,4 +1,4 @@
-"""Trimap: where a matte is surely people, surely background, or not sure at all."""
+"""Trimap: the pixels of a matte that are surely people, surely background, or unsure."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -24,19 +24,19 @@ class Trimap:
 
     @property
     def sure(self) -> NDArray[np.bool_]:
-        """Where the matte is right as it is, (h, w)."""
+        """The pixels where the matte is right as it is, (h, w)."""
         return self.people | self.backdrop
 
     def is_decided(self) -> bool:
-        """Whether nothing can be learnt: all of it is sure, or one side is nowhere sure."""
+        """Return whether nothing can be learned: all is sure, or one side is nowhere sure."""
         return not self.people.any() or not self.backdrop.any() or bool(self.sure.all())
 
 
-def of(matte: Matte8, *, reach_px: int) -> Trimap:
+def from_matte(matte: Matte8, *, reach_px: int) -> Trimap:
     """Return a matte's trimap.
 
-    matte: (h, w) uint8.  The unsure band is as wide as the matte is soft, and reaches by
-    `reach_px` beyond: so far an edge may lie from where a network saw it.
+    matte: (h, w) uint8.  The unsure band is as wide as the matte is soft, and `reach_px` wider: an
+    edge may be that far from where a network saw it.
     """
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach_px + 1,) * 2)
     people = cv2.erode(cv2.inRange(matte, SURELY_WHOLE, 255), disc)
@@ -44,9 +44,9 @@ def of(matte: Matte8, *, reach_px: int) -> Trimap:
     return Trimap(people > 0, backdrop > 0)
 
 
-def wider(known: Trimap, matte: Matte8, *, where: Floats, reach_px: int) -> Trimap:
+def widen(known: Trimap, matte: Matte8, *, where: Floats, reach_px: int) -> Trimap:
     """Return the trimap with a band of another reach where `where`, (h, w), is above a half."""
-    other = of(matte, reach_px=reach_px)
+    other = from_matte(matte, reach_px=reach_px)
     elsewhere = where <= 0.5  # noqa: PLR2004 - a half
     made = Trimap(
         known.people & (elsewhere | other.people), known.backdrop & (elsewhere | other.backdrop)

@@ -1,4 +1,4 @@
-"""Upsampling: a matte at the size of the photo, drawn by the photo's own colours."""
+"""Upsampling: bring a matte to the size of the photo, guided by the photo's own colors."""
 
 from typing import Final
 
@@ -7,34 +7,34 @@ import numpy as np
 
 from smart_filter_workers.results import Matte8, Srgb8
 from smart_filter_workers.stages.composite.matting import blocks
-from smart_filter_workers.stages.composite.matting.learning import Learnt
+from smart_filter_workers.stages.composite.matting.edge_learning import LearnedEdge
 
 _WHOLE: Final = np.float32(255)
 _SUM: Final = np.ones((1, 4), np.float32)
 
 
-def enlarged(learnt: Learnt, photo_srgb: Srgb8) -> Matte8:
+def upsample(learned: LearnedEdge, photo_srgb: Srgb8) -> Matte8:
     """Return the matte at the photo's size.
 
-    photo_srgb: (H, W, 3) uint8, the picture that `learnt` knows small.  Returns (H, W) uint8.
-    Source: He & Sun 2015, "Fast guided filter": the linear function is found on the small
-    picture and applied to the large one.
+    photo_srgb: (H, W, 3) uint8, the large version of the learned picture.  Returns (H, W) uint8.
+    Source: He & Sun 2015, "Fast guided filter": the linear function is found on the small picture
+    and applied to the large one.
     """
     height, width = photo_srgb.shape[:2]
-    coverage = np.round(learnt.coverage * 255).astype(np.uint8)
+    coverage = np.round(learned.coverage * 255).astype(np.uint8)
     large: Matte8 = np.empty((height, width), np.uint8)
     cv2.resize(coverage, (width, height), dst=large, interpolation=cv2.INTER_LINEAR)
-    if learnt.lines is None:
+    if learned.lines is None:
         return large
-    for block in blocks.band(large):
-        parts = blocks.enlarged_part(learnt.lines, block, (height, width))
-        # A fourth channel of 255 for what lines add; numpy multiplies three of four slowly.
+    for block in blocks.edge_blocks(large):
+        parts = blocks.enlarge_block(learned.lines, block, (height, width))
+        # A fourth channel of 255 adds the lines' offset; numpy is slow on three of four channels.
         levels = cv2.cvtColor(photo_srgb[block], cv2.COLOR_RGB2RGBA).astype(np.float32)
         total = cv2.transform(np.multiply(levels, parts, out=levels), _SUM)
-        if learnt.bounds is not None:
-            bound = blocks.enlarged_part(learnt.bounds, block, (height, width))
+        if learned.bounds is not None:
+            bound = blocks.enlarge_block(learned.bounds, block, (height, width))
             bound *= _WHOLE
             total = cv2.min(cv2.max(total, bound[..., 0]), bound[..., 1])
-        # It takes magnitudes: what is below none is none first.
+        # convertScaleAbs takes absolute values: clip negative ones to 0 first.
         cv2.convertScaleAbs(np.maximum(total, 0), dst=large[block])
     return large

@@ -1,4 +1,4 @@
-"""What a model of the composite stage is."""
+"""Interface of the models of the composite stage, and their cut-out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ Srgba8: TypeAlias = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class CutOut:
-    """The people of one photo, ready to be laid on anything.
+    """The people of one photo, ready for compositing.
 
     photo_srgb: (H, W, 3) uint8; matte: (H, W) uint8.
-    people_srgb, backdrop_srgb: (h, w, 3) float32, 0..255, far smaller than the photo: the
-        colours of the people and of the old background near each place of the edge.
-    curves: (256, 3) uint8, what becomes of each level of the photo's red, green and blue; None:
-        nothing. The photo itself is put through them part by part, when it is laid on.
+    people_srgb, backdrop_srgb: (h, w, 3) float32, 0..255, far smaller than the photo: the colors of
+        the people and of the old background near each point of the edge.
+    curves: (256, 3) uint8, the new level of each level of the photo's red, green and blue; None
+        leaves levels unchanged. They are applied to the photo part by part, when it is composited.
     """
 
     photo_srgb: Srgb8
@@ -33,14 +33,14 @@ class CutOut:
     curves: NDArray[np.uint8] | None = None
 
     def pixels(self, part: slice | tuple[slice, slice]) -> Srgb8:
-        """Return a part of the photo, put through the curves; not to be written to."""
+        """Return a part of the photo with the curves applied; read-only."""
         if self.curves is None:
             return self.photo_srgb[part]
         return np.asarray(cv2.LUT(self.photo_srgb[part], self.curves[np.newaxis]), np.uint8)
 
 
 class Compositor(Protocol):
-    """Cuts people out and lays them on backgrounds; safe to call from several threads."""
+    """Cuts people out and composites them onto backgrounds; safe to call from several threads."""
 
     def cut(
         self,
@@ -51,17 +51,17 @@ class Compositor(Protocol):
         edge: Edge,
         faces: Sequence[Face] = (),
     ) -> CutOut:
-        """Bring a matte to the photo's size, its edges to the photo's edges.
+        """Return the cut-out: the matte at the photo's size, its edges aligned to the photo's.
 
-        photo_srgb: (H, W, 3) uint8; proxy_srgb: (h, w, 3) uint8, the same photo, no larger;
-        matte: (h, w) uint8.  edge: how much work its edge is worth.  faces: in the photo's pixels;
-        hair is looked for around them.
+        photo_srgb: (H, W, 3) uint8; proxy_srgb: (h, w, 3) uint8, the same photo, no larger; matte:
+        (h, w) uint8.  edge: how much work to spend on the edge.  faces: in the photo's pixels; hair
+        is expected around them.
         """
         ...
 
     def over(self, cut: CutOut, ground: Srgb8 | Srgba8) -> Srgb8 | Srgba8:
-        """Lay the people on a ground of the cut-out's size, which is used up for it.
+        """Composite the people onto a ground of the cut-out's size; the ground is overwritten.
 
-        ground: (H, W, 3), or (H, W, 4) with straight alpha, which the result has as well.
+        ground: (H, W, 3), or (H, W, 4) with straight alpha; the result has the same channels.
         """
         ...

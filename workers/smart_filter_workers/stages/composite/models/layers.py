@@ -1,7 +1,7 @@
-"""Layers: the photo's people, with their own colours along the edge, over a background.
+"""Layers: the photo's people, with their own colors along the edge, over a background.
 
-Colours are mixed gamma-coded: in linear light, which physics would ask for, edges of people
-from a bright backdrop keep a bright seam, seen on every photo that was compared.
+Colors are mixed gamma-coded. Linear light would be physically correct, but people cut from a bright
+backdrop then keep a bright seam, on every photo that was compared.
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,16 @@ from typing import Final
 import cv2
 import numpy as np
 
-from smart_filter_shared.cards import ModelCard, TaskName
+from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.recipe import Edge
 from smart_filter_workers.results import Face, Matte8, Srgb8
-from smart_filter_workers.stages.composite.matting import blocks, colours, learning, upsampling
+from smart_filter_workers.stages.composite.matting import (
+    blocks,
+    edge_learning,
+    foreground_colors,
+    upsampling,
+)
 from smart_filter_workers.stages.composite.matting.blocks import Block, Floats
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, Srgba8
 
@@ -23,7 +29,7 @@ CARD: Final = ModelCard(
     version="2",
     task=TaskName.COMPOSITE,
     family="layers",
-    title="Matte learnt from colours, and blur-fused edge colours",
+    title="Matte learned from colors, and blur-fused edge colors",
     source="He & Sun 2015, fast guided filter; Forte 2021, blur fusion",
     licence="Apache-2.0",
     data_terms="",
@@ -34,13 +40,13 @@ STRIP_ROWS: Final = 128
 _RGBA: Final = 4
 
 
-def load(weights: Path) -> Compositor:  # noqa: ARG001 - every model is loaded alike
+def load(weights: Path) -> Compositor:  # noqa: ARG001 - all models share one signature
     """Return the compositor; it has no weights."""
     return _Layers()
 
 
 class _Layers:
-    """Stateless, so any thread may use it."""
+    """Composites layers; stateless, so any thread may use it."""
 
     def cut(
         self,
@@ -51,24 +57,24 @@ class _Layers:
         edge: Edge,
         faces: Sequence[Face] = (),
     ) -> CutOut:
-        """Bring the matte to the photo's size and find the colours along its edge."""
-        effort = learning.EFFORTS[edge]
-        learnt = learning.learnt(
+        """Return the cut-out: the matte at the photo's size, and the colors along its edge."""
+        effort = edge_learning.EFFORTS[edge]
+        learned = edge_learning.learn_edge(
             matte,
             proxy_srgb=proxy_srgb,
             effort=effort,
             faces=faces,
             scale=photo_srgb.shape[1] / matte.shape[1],
         )
-        people, backdrop = colours.estimate(learnt.srgb, learnt.coverage)
-        return CutOut(photo_srgb, upsampling.enlarged(learnt, photo_srgb), people, backdrop)
+        people, backdrop = foreground_colors.estimate_colors(learned.srgb, learned.coverage)
+        return CutOut(photo_srgb, upsampling.upsample(learned, photo_srgb), people, backdrop)
 
     def over(self, cut: CutOut, ground: Srgb8 | Srgba8) -> Srgb8 | Srgba8:
-        """Lay the people on a ground, in place."""
+        """Composite the people onto a ground, in place."""
         if ground.shape[2] == _RGBA:
-            return _over_some(cut, ground)
+            return _lay_over_transparent(cut, ground)
         _lay_whole(cut, ground)
-        for block in blocks.band(cut.matte):
+        for block in blocks.edge_blocks(cut.matte):
             alpha, people = _edge(cut, block)
             # Ground + (people - ground) · alpha, in place.
             behind = ground[block].astype(np.float32)
@@ -80,13 +86,13 @@ class _Layers:
         return ground
 
 
-def _over_some(cut: CutOut, ground: Srgba8) -> Srgba8:
-    """Lay the people on a ground that something shows through.
+def _lay_over_transparent(cut: CutOut, ground: Srgba8) -> Srgba8:
+    """Composite the people onto a transparent ground, in place.
 
     Source: Porter & Duff 1984, "Compositing digital images", over.
     """
     _lay_whole(cut, ground)
-    for block in blocks.band(cut.matte):
+    for block in blocks.edge_blocks(cut.matte):
         alpha, people = _edge(cut, block)
         part = ground[block]
         ground_share = (1 - alpha) * (part[..., 3:] / np.float32(WHOLE))
@@ -98,7 +104,7 @@ def _over_some(cut: CutOut, ground: Srgba8) -> Srgba8:
 
 
 def _lay_whole(cut: CutOut, ground: Srgb8 | Srgba8) -> None:
-    """Copy the people where nothing shows through them, strip by strip: no copy is full-size."""
+    """Copy the people where the matte is 255, strip by strip, to avoid a full-size copy."""
     for top in range(0, len(ground), STRIP_ROWS):
         rows = slice(top, top + STRIP_ROWS)
         whole = cv2.inRange(cut.matte[rows], WHOLE, WHOLE)
@@ -111,13 +117,13 @@ def _lay_whole(cut: CutOut, ground: Srgb8 | Srgba8) -> None:
 
 
 def _edge(cut: CutOut, block: Block) -> tuple[Floats, Floats]:
-    """Return alpha, (h, w, 1), and the people's colours, (h, w, 3), of one block."""
+    """Return alpha, (h, w, 1), and the people's colors, (h, w, 3), of one block."""
     size = cut.matte.shape
     alpha = np.divide(cut.matte[block], 255, dtype=np.float32)[..., np.newaxis]
-    people = colours.unmixed(
+    people = foreground_colors.unmix_foreground(
         cut.pixels(block).astype(np.float32),
         alpha,
-        blocks.enlarged_part(cut.people_srgb, block, size),
-        blocks.enlarged_part(cut.backdrop_srgb, block, size),
+        blocks.enlarge_block(cut.people_srgb, block, size),
+        blocks.enlarge_block(cut.backdrop_srgb, block, size),
     )
     return alpha, people

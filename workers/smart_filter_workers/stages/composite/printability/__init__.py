@@ -1,1 +1,1 @@
-"""How well the finished picture prints: what is measured, and what is said of it."""
+"""Printability: how well the finished picture prints, as measurements and verdicts."""

@@ -1,4 +1,4 @@
-"""What a model of the face stage is."""
+"""Interface of the models of the face stage."""
 
 from collections.abc import Sequence
 from typing import Protocol

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from smart_filter_shared.cards import ENTRY, ModelCard, TaskName
-from smart_filter_shared.errors import ParameterRefused, SetupFailed
-from smart_filter_shared.parameters import (
+from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, ModelCard
+from smart_filter_shared.catalog.parameters import (
     Parameters,
     choice,
     float_of,
@@ -16,15 +15,17 @@ from smart_filter_shared.parameters import (
     number,
     str_of,
 )
-from smart_filter_workers import admitted
-from smart_filter_workers.networks.detectron2 import shelf
-from smart_filter_workers.networks.detectron2.predictor import Instance, Options
-from smart_filter_workers.networks.detectron2.shelf import Shelf
-from smart_filter_workers.networks.shelf import first_that_opens
-from smart_filter_workers.networks.usual_landmarks import landmarks_of
+from smart_filter_shared.errors import ParameterRefused, SetupFailed
+from smart_filter_shared.pipeline import TaskName
+from smart_filter_workers.networks.detectron2 import predictor_cache
+from smart_filter_workers.networks.detectron2.predictor import Instance, PredictOptions
+from smart_filter_workers.networks.detectron2.predictor_cache import PredictorCache
+from smart_filter_workers.networks.mean_landmarks import estimate_landmarks
+from smart_filter_workers.networks.network_cache import open_first
 from smart_filter_workers.results import Face, Srgb8
+from smart_filter_workers.weights import allowlist
 
-FACE: Final = "face"
+FACE_CLASS: Final = "face"
 
 CARD: Final = ModelCard(
     name="detectron2-faces",
@@ -33,7 +34,7 @@ CARD: Final = ModelCard(
     family="detectron2-faces",
     title="Faces by a detectron2 model of your own",
     source="facebookresearch/detectron2; weights are admitted, docs/detectron2.md",
-    # Those of whoever trained the weights.
+    # The license of the admitted weights applies.
     licence="LicenseRef-weights",
     data_terms="those of the photos that the admitted weights were trained on",
     batch_size=4,
@@ -41,10 +42,10 @@ CARD: Final = ModelCard(
     requires=("torch", "detectron2"),
     extra="detectron2",
     parameters=(
-        choice(ENTRY, "", "Configuration that was admitted for faces", choices=()),
+        choice(ENTRY_PARAMETER, "", "Configuration that was admitted for faces", choices=()),
         number("threshold", 0.7, "Least score of a face", least=0.01, most=1),
         integer("short_side", 0, "Shorter side of input in px, 0: as trained", least=0, most=1333),
-        integer("most", 0, "Most faces looked for, 0: as trained", least=0, most=300),
+        integer("most", 0, "Most faces to look for, 0: as trained", least=0, most=300),
     ),
 )
 SHORTEST_SIDE_PX: Final = 32
@@ -57,50 +58,50 @@ def load(weights: Path) -> "Detectron2Faces":
     """
     found = entries(weights)
     if not found:
-        raise SetupFailed(f"no weights of {CARD.name} in {weights}: {admitted.REMEDY}")
-    models = Shelf(weights, kind=shelf.FACES)
-    first_that_opens(found, models.predictor, kind=shelf.FACES)
+        raise SetupFailed(f"no weights of {CARD.name} in {weights}: {allowlist.REMEDY}")
+    models = PredictorCache(weights, kind=predictor_cache.FACES_KIND)
+    open_first(found, models.predictor, kind=predictor_cache.FACES_KIND)
     return Detectron2Faces(models)
 
 
 def entries(weights: Path) -> list[str]:
     """Return the configurations that have weights for faces in the folder."""
-    return sorted(shelf.shelved(weights, kind=shelf.FACES))
+    return sorted(predictor_cache.list_models(weights, kind=predictor_cache.FACES_KIND))
 
 
 @dataclass(frozen=True, slots=True)
 class Detectron2Faces:
     """Finds faces; any thread may call it."""
 
-    models: Shelf
+    models: PredictorCache
 
     def __call__(
         self, pictures: Sequence[Srgb8], *, parameters: Parameters
     ) -> list[tuple[Face, ...]]:
         """Return the faces of each picture, best score first, in its pixels.
 
-        The landmarks are where they usually are in a box: such models draw boxes only.
-        Raises ParameterRefused when the configuration knows no faces.
+        Such models return boxes only: the landmarks are at their mean positions in the box.
+        Raises ParameterRefused when the configuration has no class for faces.
         """
         if not pictures:
             return []
-        address = str_of(parameters, ENTRY)
+        address = str_of(parameters, ENTRY_PARAMETER)
         predictor = self.models.predictor(address)
-        if FACE not in predictor.classes.things:
-            raise ParameterRefused(f"{address} knows no class {FACE}")
+        if FACE_CLASS not in predictor.classes.things:
+            raise ParameterRefused(f"{address} has no class {FACE_CLASS}")
         short_side_px = int_of(parameters, "short_side")
-        options = Options(
+        options = PredictOptions(
             threshold=float_of(parameters, "threshold"),
             short_side_px=max(SHORTEST_SIDE_PX, short_side_px) if short_side_px else None,
             most=int_of(parameters, "most") or None,
         )
         return [
             tuple(_face(one) for one in seen.instances)
-            for seen in predictor(pictures, [FACE], options)
+            for seen in predictor(pictures, [FACE_CLASS], options)
         ]
 
 
 def _face(instance: Instance) -> Face:
     left, top, right, bottom = instance.box
     box = (left, top, right - left, bottom - top)
-    return Face(box=box, score=min(1.0, instance.score), landmarks=landmarks_of(box))
+    return Face(box=box, score=min(1.0, instance.score), landmarks=estimate_landmarks(box))

@@ -1,4 +1,4 @@
-"""Faces by OpenCV's Haar cascade, each drawn by the face mesh: upright ones that look ahead."""
+"""Faces by OpenCV's Haar cascade, refined by the face mesh: upright, frontal faces only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,14 +8,15 @@ from typing import Final
 import cv2
 import numpy as np
 
-from smart_filter_shared.cards import ModelCard, TaskName
-from smart_filter_shared.parameters import Parameters, float_of, int_of, integer, number
+from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.catalog.parameters import Parameters, float_of, int_of, integer, number
+from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks import cascades
-from smart_filter_workers.networks.boxes import Floats, overlaps
-from smart_filter_workers.networks.cascades import Cascade, Looks
-from smart_filter_workers.networks.coordinates import scaled
+from smart_filter_workers.networks.boxes import Floats, box_iou
+from smart_filter_workers.networks.cascades import Cascade, DetectionOptions
+from smart_filter_workers.networks.coordinates import scale_face
 from smart_filter_workers.networks.face_mesh import MESH_WEIGHTS, FaceMesh
-from smart_filter_workers.networks.mesh_faces import face_in
+from smart_filter_workers.networks.mesh_faces import face_from_mesh
 from smart_filter_workers.results import Face, Srgb8
 
 CARD: Final = ModelCard(
@@ -26,25 +27,25 @@ CARD: Final = ModelCard(
     title="Haar cascade frontalface_alt2; box and landmarks by the face mesh",
     source="OpenCV 4, haarcascade_frontalface_alt2.xml, Viola & Jones 2001; mediapipe"
     " 0.10.21, modules/face_landmark, Kartynnik et al. 2019",
-    licence=cascades.LICENCE,
+    licence=cascades.LICENSE,
     data_terms=cascades.DATA_TERMS,
     weights=(MESH_WEIGHTS,),
-    # 90 web photos, matched at IoU 0.4: it is blind to faces that look aside.
+    # 90 web photos, matched at IoU 0.4: it misses faces in profile.
     quality={"precision": 0.982, "recall": 0.762, "f1": 0.858},
     speed={"cpu_ms": 257.0},
     parameters=(
-        number("scale_factor", 1.1, "How much larger each look is", least=1.02, most=2),
+        number("scale_factor", 1.1, "Factor from one scale to the next", least=1.02, most=2),
         integer("neighbours", 2, "Windows that must agree on a face", least=1, most=50),
         number(
-            "least_share", 0.02, "Least face, as a share of the longer side", least=0.01, most=1
+            "least_share", 0.02, "Smallest face, as a share of the longer side", least=0.01, most=1
         ),
         number("threshold", 0.5, "Least score of a face, by its mesh", least=0, most=1),
     ),
 )
 CASCADE: Final = "haarcascade_frontalface_alt2"
 LONGEST_SIDE_PX: Final = 1024
-# The cascade knows faces of 20 pixels.
-LEAST_PX: Final = 20
+# The cascade was trained on faces of 20 pixels.
+MIN_PX: Final = 20
 # Two boxes that overlap more than this (IoU) are one face.
 SAME_FACE_IOU: Final = 0.3
 
@@ -52,14 +53,14 @@ SAME_FACE_IOU: Final = 0.3
 def load(weights: Path) -> "Haar":
     """Load the cascade from OpenCV, and the face mesh from the weights folder.
 
-    Raises SetupFailed when this OpenCV brings no cascades.
+    Raises SetupFailed when this OpenCV build ships no cascades.
     """
     return Haar(Cascade(CASCADE), FaceMesh(weights))
 
 
 @dataclass(frozen=True, slots=True)
 class Haar:
-    """Finds faces that stand upright and look ahead; any thread may call it."""
+    """Finds upright, frontal faces; any thread may call it."""
 
     cascade: Cascade
     mesh: FaceMesh
@@ -71,28 +72,28 @@ class Haar:
         return [self._find(picture, parameters) for picture in pictures]
 
     def _find(self, picture: Srgb8, parameters: Parameters) -> tuple[Face, ...]:
-        small = _shrunk(picture)
+        small = _shrink(picture)
         height, width = small.shape[:2]
         least_px = float_of(parameters, "least_share") * max(height, width)
-        looks = Looks(
+        looks = DetectionOptions(
             scale_factor=float_of(parameters, "scale_factor"),
             neighbours=int_of(parameters, "neighbours"),
-            least_px=max(LEAST_PX, round(least_px)),
+            least_px=max(MIN_PX, round(least_px)),
         )
-        grey = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
-        drawn = (face_in(small, box, self.mesh) for box in self.cascade(grey, looks))
+        gray = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+        drawn = (face_from_mesh(small, box, self.mesh) for box in self.cascade(gray, looks))
         threshold = float_of(parameters, "threshold")
-        faces = _distinct([face for face in drawn if face and face.score >= threshold])
+        faces = _suppress_overlaps([face for face in drawn if face and face.score >= threshold])
         per_x, per_y = picture.shape[1] / width, picture.shape[0] / height
-        return tuple(scaled(face, x=per_x, y=per_y) for face in faces)
+        return tuple(scale_face(face, x=per_x, y=per_y) for face in faces)
 
 
-def _distinct(faces: Sequence[Face]) -> list[Face]:
-    """Return the faces that overlap no surer one, the surest first."""
+def _suppress_overlaps(faces: Sequence[Face]) -> list[Face]:
+    """Return the faces that overlap no higher-scored one, best score first."""
     kept: list[Face] = []
     for face in sorted(faces, key=lambda face: -face.score):
         others = np.array([_corners(other) for other in kept], np.float32).reshape(-1, 4)
-        if not (overlaps(_corners(face), others) > SAME_FACE_IOU).any():
+        if not (box_iou(_corners(face), others) > SAME_FACE_IOU).any():
             kept.append(face)
     return kept
 
@@ -102,7 +103,7 @@ def _corners(face: Face) -> Floats:
     return np.array([left, top, left + width, top + height], np.float32)
 
 
-def _shrunk(picture: Srgb8) -> Srgb8:
+def _shrink(picture: Srgb8) -> Srgb8:
     """Return the picture with no side above LONGEST_SIDE_PX."""
     height, width = picture.shape[:2]
     scale = LONGEST_SIDE_PX / max(height, width)

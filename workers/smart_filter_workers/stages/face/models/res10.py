@@ -8,10 +8,11 @@ from typing import Final
 import cv2
 import numpy as np
 
-from smart_filter_shared.cards import ModelCard, TaskName, WeightsFile
-from smart_filter_shared.parameters import Parameters, float_of, number
+from smart_filter_shared.catalog.model_card import ModelCard, WeightsFile
+from smart_filter_shared.catalog.parameters import Parameters, float_of, number
+from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks.caffe import CaffeNetwork, Floats
-from smart_filter_workers.networks.usual_landmarks import landmarks_of
+from smart_filter_workers.networks.mean_landmarks import estimate_landmarks
 from smart_filter_workers.results import Face, Srgb8
 
 LAYERS: Final = WeightsFile(
@@ -27,7 +28,7 @@ CARD: Final = ModelCard(
     version="1",
     task=TaskName.FACE,
     family="res10",
-    title="SSD on ResNet-10 at 300 × 300 pixels; landmarks where they usually are",
+    title="SSD on ResNet-10 at 300 × 300 pixels; landmarks at their mean positions",
     source="github.com/opencv/opencv_3rdparty, dnn_samples_face_detector_20170830;"
     " Liu et al. 2016, SSD",
     licence="Apache-2.0",
@@ -37,10 +38,10 @@ CARD: Final = ModelCard(
     input_size=(SIZE_PX, SIZE_PX),
     parameters=(number("threshold", 0.5, "Least score of a face", least=0.01, most=1),),
 )
-# Of blue, green and red, in this order. Source: OpenCV's samples/dnn/models.yml, opencv_fd.
+# Blue, green and red, in this order. Source: OpenCV's samples/dnn/models.yml, opencv_fd.
 MEAN_BGR: Final = (104.0, 177.0, 123.0)
-# Its classes are background, 0, and face.
-FACE: Final = 1
+# The network's classes are 0, background, and 1, face.
+FACE_CLASS: Final = 1
 
 
 def load(weights: Path) -> "Res10":
@@ -50,7 +51,7 @@ def load(weights: Path) -> "Res10":
 
 @dataclass(frozen=True, slots=True)
 class Res10:
-    """Finds faces of at least a fifteenth of the picture or so; any thread may call it."""
+    """Finds faces of at least about a fifteenth of the picture; any thread may call it."""
 
     network: CaffeNetwork
 
@@ -61,8 +62,8 @@ class Res10:
         threshold = float_of(parameters, "threshold")
         return [
             tuple(
-                decoded(
-                    self.network(blob_of(picture)),
+                decode_faces(
+                    self.network(to_blob(picture)),
                     width=picture.shape[1],
                     height=picture.shape[0],
                     threshold=threshold,
@@ -72,8 +73,8 @@ class Res10:
         ]
 
 
-def blob_of(picture: Srgb8) -> Floats:
-    """Return the picture as the network takes it: (1, 3, 300, 300) float32, BGR less its mean.
+def to_blob(picture: Srgb8) -> Floats:
+    """Return the network's input: (1, 3, 300, 300) float32, BGR minus its mean.
 
     picture: (H, W, 3) uint8, RGB.
     """
@@ -82,15 +83,15 @@ def blob_of(picture: Srgb8) -> Floats:
     return np.ascontiguousarray(bgr.transpose(2, 0, 1)[np.newaxis])
 
 
-def decoded(rows: Floats, *, width: int, height: int, threshold: float) -> Iterator[Face]:
-    """Yield the faces that the network found, best score first, in pixels of the picture.
+def decode_faces(rows: Floats, *, width: int, height: int, threshold: float) -> Iterator[Face]:
+    """Yield the detected faces, best score first, in pixels of the picture.
 
-    rows: (1, 1, N, 7) float32: picture, class, score, then the corners x1, y1, x2, y2 (not
-    width and height) as shares of the picture, which they may exceed.
+    rows: (1, 1, N, 7) float32: picture, class, score, then the corners x1, y1, x2, y2 (not width
+    and height) as shares of the picture. Corners may lie outside it.
     """
     found = rows.reshape(-1, 7)
     for _, kind, score, *corners in found[np.argsort(-found[:, 2], kind="stable")]:
-        if kind != FACE or score < threshold:
+        if kind != FACE_CLASS or score < threshold:
             continue
         left, top, right, bottom = (
             float(np.clip(corner, 0, 1) * side)
@@ -98,4 +99,4 @@ def decoded(rows: Floats, *, width: int, height: int, threshold: float) -> Itera
         )
         if right > left and bottom > top:
             box = (left, top, right - left, bottom - top)
-            yield Face(box=box, score=min(1.0, float(score)), landmarks=landmarks_of(box))
+            yield Face(box=box, score=min(1.0, float(score)), landmarks=estimate_landmarks(box))

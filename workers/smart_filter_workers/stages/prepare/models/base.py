@@ -1,4 +1,4 @@
-"""What the two models of the prepare stage are."""
+"""Interfaces of the two kinds of models of the prepare stage."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -7,7 +7,7 @@ from smart_filter_workers.results import Face, Srgb8
 
 
 class LightDetector(Protocol):
-    """Proposes faces in pictures, cheaply; safe to call from several threads."""
+    """Proposes faces in pictures at low cost; safe to call from several threads."""
 
     def __call__(self, pictures: Sequence[Srgb8], /) -> Sequence[tuple[Face, ...]]:
         """Return the faces of each picture, in that picture's pixels.
@@ -18,14 +18,14 @@ class LightDetector(Protocol):
 
 
 class OrientationReader(Protocol):
-    """Says how pictures must be turned to stand upright; safe to call from several threads."""
+    """Reads how pictures must be turned to be upright; safe to call from several threads."""
 
     def __call__(
         self, pictures: Sequence[Srgb8], faces: Sequence[tuple[Face, ...]], /
     ) -> Sequence[int]:
-        """Return how often to turn each picture by 90° counter-clockwise, 0 to 3.
+        """Return the counter-clockwise quarter turns (90°) that make each picture upright, 0 to 3.
 
-        pictures: (H, W, 3) uint8 sRGB each; faces: what is found in each as it stands.
-        0 also when it cannot be told: a picture that stands upright must never be turned.
+        pictures: (H, W, 3) uint8 sRGB each; faces: the faces found in each, unturned. 0 also when
+        the turn is uncertain: an upright picture must never be turned.
         """
         ...

@@ -1,9 +1,10 @@
-"""Proposals by CenterFace on a very small picture: quick, and seldom wrong about near faces."""
+"""Face proposals by CenterFace on a very small picture: fast, and reliable for near faces."""
 
 from pathlib import Path
 from typing import Final
 
-from smart_filter_shared.cards import ModelCard, TaskName
+from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks import centerface
 from smart_filter_workers.stages.prepare.models.base import LightDetector
 

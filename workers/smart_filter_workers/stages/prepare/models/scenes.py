@@ -1,14 +1,15 @@
-"""Orientation by faces, and where none tells by what scenes look like upright."""
+"""Orientation by faces; without a usable face, by a network for scenes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from smart_filter_shared.cards import ModelCard, TaskName
-from smart_filter_workers.networks import centerface, scenes
-from smart_filter_workers.networks.scenes import Scenes
-from smart_filter_workers.networks.upright_faces import UprightFaces
+from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.pipeline import TaskName
+from smart_filter_workers.networks import centerface, scene_orientation
+from smart_filter_workers.networks.face_orientation import FaceOrientation
+from smart_filter_workers.networks.scene_orientation import SceneNetwork
 from smart_filter_workers.results import Face, Srgb8
 from smart_filter_workers.stages.prepare.models.base import OrientationReader
 
@@ -23,26 +24,26 @@ CARD: Final = ModelCard(
     licence="MIT AND Apache-2.0",
     data_terms=f"{centerface.DATA_TERMS}; scenes: photos of people from public repositories,"
     " whose terms are not stated or allow research only",
-    weights=(centerface.WEIGHTS, scenes.WEIGHTS),
+    weights=(centerface.WEIGHTS, scene_orientation.WEIGHTS),
     research=True,
-    # 351 crops of training photos without a face, and 70 photos of other things: chance is 0.25.
+    # 351 crops of training photos without a face, and 70 photos of other subjects; chance is 0.25.
     quality={"accuracy_like_trained": 0.519, "accuracy_others": 0.229},
 )
 
 
 def load(weights: Path) -> OrientationReader:
     """Load the detector and the network from the weights folder."""
-    content = (weights / scenes.WEIGHTS.name).read_bytes()
-    return _ByScenes(UprightFaces(weights), Scenes(content))
+    content = (weights / scene_orientation.WEIGHTS.name).read_bytes()
+    return _SceneOrientationReader(FaceOrientation(weights), SceneNetwork(content))
 
 
 @dataclass(frozen=True, slots=True)
-class _ByScenes:
-    by_faces: UprightFaces
-    by_scene: Scenes
+class _SceneOrientationReader:
+    by_faces: FaceOrientation
+    by_scene: SceneNetwork
 
     def __call__(self, pictures: Sequence[Srgb8], faces: Sequence[tuple[Face, ...]]) -> list[int]:
-        """Return the turn of each picture; 0 where neither a face nor the scene tells."""
+        """Return the turn of each picture; 0 where neither a face nor the scene decides it."""
         return [self._turn(picture, found) for picture, found in zip(pictures, faces, strict=True)]
 
     def _turn(self, picture: Srgb8, found: tuple[Face, ...]) -> int:

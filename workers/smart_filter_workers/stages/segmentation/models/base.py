@@ -1,15 +1,15 @@
-"""What a model of the segmentation stage is."""
+"""Interface of the models of the segmentation stage, and its result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from smart_filter_workers.results import Matte8, Prepared, Srgb8
+from smart_filter_workers.results import Matte8, PreparedPhoto, Srgb8
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Something that a model looked at on its way, for people to see.
+    """An intermediate picture of a model, shown to users.
 
     picture: (h, w, 3) uint8 sRGB, or (h, w) uint8, of any size.
     """
@@ -23,10 +23,10 @@ class People:
     """The people in one picture.
 
     matte: (h, w) uint8, 0 none to 255 whole, at the size of the proxy.
-    persons: a (h, w) uint8 matte of each person, from left to right by the middle of their
-        boxes; None when the model does not tell persons apart.
-    steps: how it got there, for a model whose card says that it explains itself.
-    confidence, needs_review, stronger: an ensemble's opinion, as results.Segmented has it.
+    persons: a (h, w) uint8 matte of each person, from left to right by the middle of their boxes;
+        None when the model does not separate persons.
+    steps: intermediate pictures, from a model whose card has `explains`.
+    confidence, needs_review, stronger: set by an ensemble, as in results.Segmented.
     """
 
     matte: Matte8
@@ -38,12 +38,12 @@ class People:
 
 
 class Segmenter(Protocol):
-    """Says which pixels are people; safe to call from several threads.
+    """Finds the pixels that show people; safe to call from several threads.
 
-    A model whose card has parameters takes them as the keyword `parameters` as well; here
-    they are filled in.
+    A model whose card has parameters also takes the keyword `parameters`, with every parameter
+    filled in.
     """
 
-    def __call__(self, batch: Sequence[Prepared], /) -> Sequence[People]:
+    def __call__(self, batch: Sequence[PreparedPhoto], /) -> Sequence[People]:
         """Return the people of each prepared photo, from its proxy and its proposals."""
         ...

@@ -1,4 +1,4 @@
-"""Edges, closed and filled: for whoever stands before a plain wall, with no network at all."""
+"""Edges, closed and filled: cuts out a person before a plain wall, without a network."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,11 +8,12 @@ from typing import Final
 import cv2
 import numpy as np
 
-from smart_filter_shared import parameters as given
-from smart_filter_shared.cards import ModelCard, TaskName
-from smart_filter_shared.parameters import Parameters
-from smart_filter_workers.results import Prepared, Srgb8
-from smart_filter_workers.stages.segmentation.contours import Tuning, trace
+from smart_filter_shared.catalog import parameters as given
+from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.catalog.parameters import Parameters
+from smart_filter_shared.pipeline import TaskName
+from smart_filter_workers.results import PreparedPhoto, Srgb8
+from smart_filter_workers.stages.segmentation.contours import Tuning, trace_contours
 from smart_filter_workers.stages.segmentation.models.base import People, Step
 
 CARD: Final = ModelCard(
@@ -36,7 +37,7 @@ CARD: Final = ModelCard(
         given.integer("canny_high", 150, "Gradient that starts an edge", least=0, most=2000),
         given.choice("sobel", "5", "Kernel of the gradient, px", choices=("3", "5", "7")),
         given.integer("dilate", 10, "Times that edges grow by a pixel", least=0, most=60),
-        given.integer("erode", 10, "Times that what is filled shrinks", least=0, most=60),
+        given.integer("erode", 10, "Times that the filled area shrinks", least=0, most=60),
         given.number("min_area", 0.0005, "Least share of the photo to fill", least=0.0, most=1.0),
         given.number("max_area", 0.95, "Most share of the photo to fill", least=0.0, most=1.0),
         given.integer("smooth", 11, "Gaussian kernel for the mask, px of 1024", least=1, most=101),
@@ -46,17 +47,17 @@ CARD: Final = ModelCard(
 )
 
 
-def load(weights: Path) -> "Classical":  # noqa: ARG001 - every model is loaded alike
+def load(weights: Path) -> "Classical":  # noqa: ARG001 - all models share one signature
     """Return the model; there is nothing to load."""
     return Classical()
 
 
 @dataclass(frozen=True, slots=True)
 class Classical:
-    """What edges enclose."""
+    """Segments by the areas that edges enclose."""
 
-    def __call__(self, batch: Sequence[Prepared], *, parameters: Parameters) -> list[People]:
-        """Return what edges enclose in each picture; nobody is told apart."""
+    def __call__(self, batch: Sequence[PreparedPhoto], *, parameters: Parameters) -> list[People]:
+        """Return the areas that edges enclose in each picture; persons are not separated."""
         if given.bool_of(parameters, "use_default"):
             parameters = CARD.completed({})
         tuning = _tuning(parameters)
@@ -64,18 +65,18 @@ class Classical:
 
 
 def _people(srgb: Srgb8, tuning: Tuning) -> People:
-    way = trace(srgb, tuning)
+    traced = trace_contours(srgb, tuning)
     height, width = srgb.shape[:2]
-    resized = cv2.resize(way.smooth, (width, height), interpolation=cv2.INTER_AREA)
+    resized = cv2.resize(traced.smooth, (width, height), interpolation=cv2.INTER_AREA)
     matte = np.asarray(resized, dtype=np.uint8)
     steps = (
         Step("photo", srgb),
-        Step("grey, blurred", way.blurred),
-        Step("edges", way.edges),
-        Step("edges, dilated", way.dilated),
-        Step("contours, filled", way.filled),
-        Step("eroded", way.eroded),
-        Step("smooth", way.smooth),
+        Step("gray, blurred", traced.blurred),
+        Step("edges", traced.edges),
+        Step("edges, dilated", traced.dilated),
+        Step("contours, filled", traced.filled),
+        Step("eroded", traced.eroded),
+        Step("smooth", traced.smooth),
         Step("cut out", np.asarray(cv2.bitwise_and(srgb, srgb, mask=matte), dtype=np.uint8)),
     )
     return People(matte, persons=None, steps=steps)

@@ -1,7 +1,7 @@
-"""Several models' mattes as one, and whether they agree.
+"""Ensemble: several models' mattes joined into one, with a measure of their agreement.
 
-Models that see the same are seldom all wrong: where they differ, somebody should look, or a
-stronger model.
+Models that agree are rarely all wrong. Where they differ, a person or a stronger model should look
+at the photo.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,17 +10,23 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from smart_filter_shared import parameters as given
-from smart_filter_shared.cards import MEMBERS, STRONGER, WEIGHTS, ModelCard, TaskName
-from smart_filter_shared.parameters import Parameters
-from smart_filter_workers.results import Matte8, Prepared
-from smart_filter_workers.stages.segmentation import apart
-from smart_filter_workers.stages.segmentation.agreement import HALF, joined, mean_agreement
+from smart_filter_shared.catalog import parameters as given
+from smart_filter_shared.catalog.model_card import (
+    MEMBERS_PARAMETER,
+    STRONGER_PARAMETER,
+    WEIGHTS_PARAMETER,
+    ModelCard,
+)
+from smart_filter_shared.catalog.parameters import Parameters
+from smart_filter_shared.pipeline import TaskName
+from smart_filter_workers.results import Matte8, PreparedPhoto
+from smart_filter_workers.stages.segmentation import split_instances
+from smart_filter_workers.stages.segmentation.agreement import HALF, join_mattes, mean_agreement
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 
 
-class Below(StrEnum):
-    """What becomes of a photo over which the members agree too little."""
+class LowAgreementAction(StrEnum):
+    """The action for a photo on which the members' agreement is too low."""
 
     REVIEW = "review"
     ESCALATE = "escalate"
@@ -34,39 +40,44 @@ CARD: Final = ModelCard(
     version="1",
     task=TaskName.SEGMENTATION,
     family="ensemble",
-    title="Several models' mattes as one, and how far they agree",
-    source="the members'",
+    title="Several models' mattes joined into one, with their agreement",
+    source="the members' sources",
     licence="Apache-2.0",
-    data_terms="those of the members",
+    data_terms="the members' terms",
     # Its default members, mean IoU at one half: 41 photos in the wild, 55 of street
     # fashion, 62 portraits.
     quality={"iou_wild": 0.650, "iou_street": 0.947, "iou_portrait": 0.963},
     speed={"cpu_ms": 179.0, "peak_mb": 367.0},
     parameters=(
         given.text(
-            MEMBERS,
+            MEMBERS_PARAMETER,
             "people,selfie,silhouettes",
-            "Whose mattes are joined",
+            "Models whose mattes are joined",
             longest=200,
             pattern=rf"{_NAME}(?:, ?{_NAME}){{1,4}}",
             form="two to five names of models, such as people,selfie,silhouettes",
         ),
         given.text(
-            WEIGHTS,
+            WEIGHTS_PARAMETER,
             "",
-            "How much each counts; empty: all the same",
+            "Weight of each member; empty: all equal",
             longest=60,
             pattern=rf"(?:{_WEIGHT}(?:, ?{_WEIGHT}){{1,4}})?",
             form="a weight for each member, such as 2,1,1",
         ),
-        # On training photos 46 of 49 masks below 0.8 IoU are caught, and 24 of 187 good ones of
-        # portraits and street fashion flagged; others: docs/measurements.md, "Agreement".
+        # On training photos this catches 46 of 49 masks below 0.8 IoU, and flags 24 of 187 good
+        # ones of portraits and street fashion. Other values: docs/measurements.md, "Agreement".
         given.number(
-            "agreement", 0.91, "Mean overlap of each two (IoU) that is enough", least=0.0, most=1.0
+            "agreement", 0.91, "Least mean overlap (IoU) of all pairs", least=0.0, most=1.0
         ),
-        given.choice("below", Below.REVIEW, "What happens when it is not", choices=tuple(Below)),
+        given.choice(
+            "below",
+            LowAgreementAction.REVIEW,
+            "Action when the agreement is lower",
+            choices=tuple(LowAgreementAction),
+        ),
         given.text(
-            STRONGER,
+            STRONGER_PARAMETER,
             "detectron2",
             "The model that escalated photos go to",
             longest=40,
@@ -79,27 +90,27 @@ CARD: Final = ModelCard(
 )
 
 
-def load(weights: Path, others: Callable[[str], Segmenter]) -> "Ensemble":  # noqa: ARG001 - every model is loaded alike
+def load(weights: Path, others: Callable[[str], Segmenter]) -> "Ensemble":  # noqa: ARG001 - all models share one signature
     """Return the model; its members are loaded when a recipe names them."""
     return Ensemble(others)
 
 
 @dataclass(frozen=True, slots=True)
 class Ensemble:
-    """Joins what others see.
+    """Joins the mattes of other models.
 
     others: returns another model of the task by name.
     """
 
     others: Callable[[str], Segmenter]
 
-    def __call__(self, batch: Sequence[Prepared], *, parameters: Parameters) -> list[People]:
-        """Return the joint matte of each picture, with how far the members agree.
+    def __call__(self, batch: Sequence[PreparedPhoto], *, parameters: Parameters) -> list[People]:
+        """Return the joint matte of each picture, with the members' agreement.
 
-        Raises ValueError when there are not as many weights as members, or all are nought.
+        Raises ValueError when the numbers of weights and members differ, or all weights are 0.
         """
-        names = _listed(given.str_of(parameters, MEMBERS))
-        texts = _listed(given.str_of(parameters, WEIGHTS))
+        names = _split_list(given.str_of(parameters, MEMBERS_PARAMETER))
+        texts = _split_list(given.str_of(parameters, WEIGHTS_PARAMETER))
         weights = [float(text) for text in texts] or [1.0] * len(names)
         found = [self.others(name)(batch) for name in names]
         return [_people(list(of_one), weights, parameters) for of_one in zip(*found, strict=True)]
@@ -107,28 +118,30 @@ class Ensemble:
 
 def _people(found: Sequence[People], weights: Sequence[float], parameters: Parameters) -> People:
     mattes = [people.matte for people in found]
-    matte = joined(mattes, weights)
+    matte = join_mattes(mattes, weights)
     confidence = mean_agreement(mattes)
     is_unsure = confidence < given.float_of(parameters, "agreement")
-    escalates = given.str_of(parameters, "below") == Below.ESCALATE
+    escalates = given.str_of(parameters, "below") == LowAgreementAction.ESCALATE
     return People(
         matte,
         persons=_persons(matte, found),
         confidence=confidence,
-        # An escalated photo too: should no pool have the stronger model, somebody looks.
+        # Escalated photos too: if no pool serves the stronger model, a person reviews them.
         needs_review=is_unsure,
-        stronger=given.str_of(parameters, STRONGER) or None if is_unsure and escalates else None,
+        stronger=given.str_of(parameters, STRONGER_PARAMETER) or None
+        if is_unsure and escalates
+        else None,
     )
 
 
 def _persons(matte: Matte8, found: Sequence[People]) -> tuple[Matte8, ...] | None:
-    """Give the joint matte to the persons of the first member that tells them apart."""
-    told_apart = next((people.persons for people in found if people.persons), None)
-    if told_apart is None:
-        nobody = not (matte > HALF).any()
-        return () if nobody and any(people.persons == () for people in found) else None
-    return apart.split(matte, [person > HALF for person in told_apart])
+    """Split the joint matte among the persons of the first member that separates them."""
+    separated = next((people.persons for people in found if people.persons), None)
+    if separated is None:
+        is_empty = not (matte > HALF).any()
+        return () if is_empty and any(people.persons == () for people in found) else None
+    return split_instances.split_by_person(matte, [person > HALF for person in separated])
 
 
-def _listed(text: str) -> list[str]:
+def _split_list(text: str) -> list[str]:
     return [part.strip() for part in text.split(",")] if text else []

@@ -1,7 +1,7 @@
-"""GrabCut: colours of person and background, learned from this one photo.
+"""GrabCut: colors of person and background, learned from the photo itself.
 
-What it is told first decides: a box, faces, another model's matte, or strokes that somebody
-drew. It corrects a matte by hand better than it draws one alone.
+Its seeds decide the result: a box, faces, another model's matte, or drawn strokes. It is better at
+correcting a matte by hand than at making one on its own.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,13 +14,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_shared import parameters as given
-from smart_filter_shared.cards import ModelCard, TaskName
-from smart_filter_shared.parameters import Parameters
+from smart_filter_shared.catalog import parameters as given
+from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.catalog.parameters import Parameters
+from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers import images
-from smart_filter_workers.results import Matte8, Prepared, Srgb8
+from smart_filter_workers.results import Matte8, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation import seeds
-from smart_filter_workers.stages.segmentation.edges import refine
+from smart_filter_workers.stages.segmentation.edges import refine_edges
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter, Step
 from smart_filter_workers.stages.segmentation.seeds import Seeds
 from smart_filter_workers.stages.segmentation.strokes import (
@@ -36,7 +37,7 @@ from smart_filter_workers.stages.segmentation.strokes import (
 
 
 class Seed(StrEnum):
-    """Where the first guess comes from."""
+    """Source of the first guess."""
 
     AUTO = "auto"
     BOX = "box"
@@ -50,16 +51,16 @@ CARD: Final = ModelCard(
     version="1",
     task=TaskName.SEGMENTATION,
     family="grabcut",
-    title="GrabCut, told by a box, faces, another model's matte or strokes",
+    title="GrabCut, seeded by a box, faces, another model's matte or strokes",
     source="OpenCV; Rother, Kolmogorov & Blake 2004, GrabCut",
     licence="Apache-2.0",
-    data_terms="those of the model that gives the matte",
+    data_terms="the terms of the model that makes the matte",
     # From a matte of selfie, mean IoU at one half: 41 photos in the wild, 55 of street
     # fashion, 62 portraits.
     quality={"iou_wild": 0.538, "iou_street": 0.946, "iou_portrait": 0.961},
     speed={"cpu_ms": 279.0, "peak_mb": 176.0},
     parameters=(
-        given.choice("seed", Seed.AUTO, "What it starts from", choices=tuple(Seed)),
+        given.choice("seed", Seed.AUTO, "Source of the first guess", choices=tuple(Seed)),
         given.text(
             "box",
             "",
@@ -71,14 +72,14 @@ CARD: Final = ModelCard(
         given.text(
             "strokes",
             "",
-            "What to keep and to remove: lines in photo pixels",
+            "Areas to keep and to remove: lines in photo pixels",
             longest=4000,
             pattern=STROKES_PATTERN,
             form=STROKES_FORM,
         ),
         given.integer("brush", 16, "Width of strokes, photo pixels", least=1, most=1000),
         given.choice(
-            "matte_model", "selfie", "Whose matte to start from", choices=("selfie", "people")
+            "matte_model", "selfie", "Model whose matte to start from", choices=("selfie", "people")
         ),
         given.integer("iterations", 5, "Rounds of learning and cutting", least=1, most=10),
     ),
@@ -86,22 +87,23 @@ CARD: Final = ModelCard(
     explains=True,
 )
 LONGEST_SIDE_PX: Final = 640
-# A box says most; a matte cuts better than faces do: 0.93 against 0.82 IoU on portraits.
+# A box is the most specific; a matte cuts better than faces: 0.93 against 0.82 IoU on portraits.
 AUTO_ORDER: Final = (Seed.BOX, Seed.MATTE, Seed.FACES)
-# Two models of colour, each of five Gaussians: weight, mean and covariance.
+# Two color models, each of five Gaussians: weight, mean and covariance.
 MODEL_SHAPE: Final = (1, 65)
-# In the picture of seeds: surely and maybe person, maybe and surely background.
+# Gray levels in the picture of seeds: person 255, maybe person 170, maybe background 85; background
+# is 0.
 LEVELS: Final = ((seeds.PERSON, 255), (seeds.MAYBE_PERSON, 170), (seeds.MAYBE_BACKGROUND, 85))
 
 
-def load(weights: Path, others: Callable[[str], Segmenter]) -> "GrabCut":  # noqa: ARG001 - every model is loaded alike
-    """Return the model; what gives the matte is loaded when a photo needs it."""
+def load(weights: Path, others: Callable[[str], Segmenter]) -> "GrabCut":  # noqa: ARG001 - all models share one signature
+    """Return the model; the model that makes the matte is loaded on first use."""
     return GrabCut(others)
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """What a recipe asks for, read once a batch."""
+class _Request:
+    """The recipe's parameters, parsed once for each batch."""
 
     seed: Seed
     box: tuple[int, int, int, int] | None
@@ -113,19 +115,19 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True)
 class GrabCut:
-    """Cuts by colour.
+    """Segments by color.
 
     others: returns another model of the task by name.
     """
 
     others: Callable[[str], Segmenter]
 
-    def __call__(self, batch: Sequence[Prepared], *, parameters: Parameters) -> list[People]:
-        """Return the people of each picture; nobody is told apart.
+    def __call__(self, batch: Sequence[PreparedPhoto], *, parameters: Parameters) -> list[People]:
+        """Return the people of each picture; persons are not separated.
 
         Raises ValueError when box or strokes do not match their patterns.
         """
-        asked = _Asked(
+        asked = _Request(
             seed=Seed(given.str_of(parameters, "seed")),
             box=parse_box(given.str_of(parameters, "box")),
             strokes=parse_strokes(given.str_of(parameters, "strokes")),
@@ -135,28 +137,30 @@ class GrabCut:
         )
         return [self._people(one, asked) for one in batch]
 
-    def _people(self, prepared: Prepared, asked: _Asked) -> People:
+    def _people(self, prepared: PreparedPhoto, asked: _Request) -> People:
         srgb = images.shrink(prepared.proxy_srgb, longest_side=LONGEST_SIDE_PX)
         size = srgb.shape[0], srgb.shape[1]
-        # Nothing to start from is nobody.
+        # Without any seed the photo has no people.
         first = next(self._guesses(prepared, size, asked), np.zeros(size, np.uint8))
         keep, remove = draw_strokes(asked.strokes, prepared, size, brush_px=asked.brush_px)
-        told = seeds.with_strokes(first, keep, remove)
-        person = cut(srgb, told, iterations=asked.iterations)
+        seeded = seeds.add_strokes(first, keep, remove)
+        person = run_grabcut(srgb, seeded, iterations=asked.iterations)
         height, width = prepared.proxy_srgb.shape[:2]
         matte_01 = cv2.resize(person.astype(np.float32), (width, height))
-        matte = refine(np.asarray(matte_01, dtype=np.float32), prepared.proxy_srgb)
-        return People(matte, persons=None, steps=_steps(srgb, told, person, matte))
+        matte = refine_edges(np.asarray(matte_01, dtype=np.float32), prepared.proxy_srgb)
+        return People(matte, persons=None, steps=_steps(srgb, seeded, person, matte))
 
-    def _guesses(self, prepared: Prepared, size: tuple[int, int], asked: _Asked) -> Iterator[Seeds]:
-        """Yield what there is to start from, what was asked for first."""
+    def _guesses(
+        self, prepared: PreparedPhoto, size: tuple[int, int], asked: _Request
+    ) -> Iterator[Seeds]:
+        """Yield the available first guesses, the requested one first."""
         for seed in dict.fromkeys((asked.seed, *AUTO_ORDER)):
             guess = self._guess(seed, prepared, size, asked)
             if guess is not None and np.any(guess != seeds.BACKGROUND):
                 yield guess
 
     def _guess(
-        self, seed: Seed, prepared: Prepared, size: tuple[int, int], asked: _Asked
+        self, seed: Seed, prepared: PreparedPhoto, size: tuple[int, int], asked: _Request
     ) -> Seeds | None:
         match seed:
             case Seed.BOX if asked.box is not None:
@@ -167,48 +171,50 @@ class GrabCut:
                 (people,) = self.others(asked.matte_model)([prepared])
                 return seeds.from_matte(people.matte, size)
             case Seed.STROKES if asked.strokes:
-                return seeds.unknown(size)
+                return seeds.make_unknown(size)
             case _:
                 return None
 
 
-def cut(srgb: Srgb8, told: Seeds, *, iterations: int) -> NDArray[np.bool_]:
-    """Return which pixels are a person's: (h, w) bool.
+def run_grabcut(srgb: Srgb8, seeded: Seeds, *, iterations: int) -> NDArray[np.bool_]:
+    """Return the pixels that show a person: (h, w) bool.
 
-    srgb: (h, w, 3) uint8; told: its seeds.
+    srgb: (h, w, 3) uint8; seeded: its seeds.
     Source: Rother, Kolmogorov & Blake 2004, "GrabCut", section 3.
     """
-    person = _is_person(told)
+    person = _is_person(seeded)
     if person.all() or not person.any():
-        return person  # of one kind there is nothing to learn
-    # The first colours are drawn by chance, from a state that each thread keeps.
+        return person  # GrabCut needs both kinds of pixels
+    # GrabCut initializes its colors with OpenCV's random state, which is kept for each thread.
     cv2.setRNGSeed(0)
-    found = told.copy()
+    found = seeded.copy()
     one, other = np.zeros(MODEL_SHAPE), np.zeros(MODEL_SHAPE)
     cv2.grabCut(srgb, found, (0, 0, 1, 1), one, other, iterations, cv2.GC_INIT_WITH_MASK)
-    return _touching(_is_person(found), person)
+    return _keep_touching(_is_person(found), person)
 
 
-def _touching(found: NDArray[np.bool_], guessed: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return those parts of what was found that the guess knew of: colours recur far away."""
+def _keep_touching(found: NDArray[np.bool_], guessed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the parts of the result that touch the guess: colors recur far away."""
     _, labels = cv2.connectedComponents(found.astype(np.uint8))
     is_kept = np.zeros(int(labels.max()) + 1, np.bool_)
     is_kept[labels[guessed]] = True
-    is_kept[0] = False  # label 0 is all that was not found
+    is_kept[0] = False  # label 0 is everything outside the result
     return np.asarray(is_kept[labels], dtype=np.bool_)
 
 
-def _is_person(told: Seeds) -> NDArray[np.bool_]:
-    return np.isin(told, (seeds.PERSON, seeds.MAYBE_PERSON))
+def _is_person(seeded: Seeds) -> NDArray[np.bool_]:
+    return np.isin(seeded, (seeds.PERSON, seeds.MAYBE_PERSON))
 
 
-def _steps(srgb: Srgb8, told: Seeds, person: NDArray[np.bool_], matte: Matte8) -> tuple[Step, ...]:
-    shown = np.zeros(told.shape, np.uint8)
+def _steps(
+    srgb: Srgb8, seeded: Seeds, person: NDArray[np.bool_], matte: Matte8
+) -> tuple[Step, ...]:
+    shown = np.zeros(seeded.shape, np.uint8)
     for kind, level in LEVELS:
-        shown[told == kind] = level
+        shown[seeded == kind] = level
     return (
         Step("photo", srgb),
-        Step("what it is told", shown),
-        Step("what it cuts", np.where(person, np.uint8(255), np.uint8(0))),
+        Step("seeds", shown),
+        Step("cut", np.where(person, np.uint8(255), np.uint8(0))),
         Step("edges refined", matte),
     )

@@ -1,8 +1,8 @@
-"""Person by person: everybody's silhouette and a closer look at each, fused to one matte.
+"""Segment person by person: a silhouette and a closer look for each, fused into one matte.
 
-The selfie networks alone are good at whoever fills the picture, and lose who does not; the
-pose networks find people of any size and tell them from what they hold, but draw them
-coarsely. Each person is cut out by both.
+The selfie networks alone do well on a person who fills the picture and lose smaller ones. The pose
+networks find people of any size and separate them from held objects, but their outlines are coarse.
+Each person is cut out by both.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,26 +13,36 @@ from typing import Final
 import cv2
 import numpy as np
 
-from smart_filter_shared.cards import ModelCard, TaskName
+from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks import centerface
 from smart_filter_workers.networks.boxes import Box
 from smart_filter_workers.networks.centerface import CenterFace
 from smart_filter_workers.networks.pose import DETECTION_WEIGHTS, SILHOUETTE_WEIGHTS
-from smart_filter_workers.networks.selfie import GENERAL, GENERAL_SIZE_PX, LANDSCAPE, SelfieNetworks
-from smart_filter_workers.results import Face, Prepared, Srgb8
-from smart_filter_workers.stages.segmentation import apart
-from smart_filter_workers.stages.segmentation.bystanders import GROUP, belonging, parted
-from smart_filter_workers.stages.segmentation.closer import in_two_passes
-from smart_filter_workers.stages.segmentation.edges import refine
+from smart_filter_workers.networks.selfie import (
+    GENERAL_SIZE_PX,
+    GENERAL_WEIGHTS,
+    LANDSCAPE_WEIGHTS,
+    SelfieNetworks,
+)
+from smart_filter_workers.results import Face, PreparedPhoto, Srgb8
+from smart_filter_workers.stages.segmentation import split_instances
+from smart_filter_workers.stages.segmentation.edges import refine_edges
 from smart_filter_workers.stages.segmentation.fusion import (
-    Eyes,
+    CloserLook,
     add_faces,
     add_unexplained,
-    union,
-    without,
+    merge_persons,
+    remove_bystanders,
 )
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 from smart_filter_workers.stages.segmentation.persons import PersonFinder
+from smart_filter_workers.stages.segmentation.subject_filter import (
+    GROUP_SIZE,
+    select_subject_faces,
+    split_bystanders,
+)
+from smart_filter_workers.stages.segmentation.two_pass import segment_in_two_passes
 
 CARD: Final = ModelCard(
     name="people",
@@ -47,7 +57,13 @@ CARD: Final = ModelCard(
     licence="Apache-2.0 AND MIT",
     data_terms=f"the face detector: {centerface.DATA_TERMS}",
     default=True,
-    weights=(GENERAL, LANDSCAPE, DETECTION_WEIGHTS, SILHOUETTE_WEIGHTS, centerface.WEIGHTS),
+    weights=(
+        GENERAL_WEIGHTS,
+        LANDSCAPE_WEIGHTS,
+        DETECTION_WEIGHTS,
+        SILHOUETTE_WEIGHTS,
+        centerface.WEIGHTS,
+    ),
     input_size=GENERAL_SIZE_PX,
     instances=True,
     # Mean IoU at one half: 41 photos in the wild (± 0.08), 55 of street fashion (± 0.012), 62
@@ -60,40 +76,41 @@ CARD: Final = ModelCard(
     },
     speed={"cpu_ms": 72.0, "peak_mb": 274.0},  # one photo of 512 pixels, by `models bench`
 )
-# Finer than this, networks of 256 pixels see nothing more of a person that fills a third.
+# A person that fills a third of the photo gains nothing from a larger picture: the networks take
+# 256 pixels.
 LONGEST_SIDE_PX: Final = 640
 FACE_THRESHOLD: Final = 0.5
-# Fewer pixels than this in the matte are nobody.
-FEWEST_PX: Final = 40
+# A matte with fewer pixels than this shows no person.
+MIN_PX: Final = 40
 HALF: Final = 127
 
 
 def load(weights: Path) -> Segmenter:
     """Load the networks from the weights folder."""
-    return _People(
-        Eyes(SelfieNetworks(weights), PersonFinder(weights)),
+    return _PeopleSegmenter(
+        CloserLook(SelfieNetworks(weights), PersonFinder(weights)),
         CenterFace(weights, longest_side_px=LONGEST_SIDE_PX, threshold=FACE_THRESHOLD),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _People:
-    eyes: Eyes
+class _PeopleSegmenter:
+    eyes: CloserLook
     detect_faces: CenterFace
 
-    def __call__(self, batch: Sequence[Prepared]) -> list[People]:
-        """Return the people of each picture, and how many persons were told apart."""
+    def __call__(self, batch: Sequence[PreparedPhoto]) -> list[People]:
+        """Return the people of each picture, separated if possible."""
         return [self._cut_out(one) for one in batch]
 
-    def _cut_out(self, prepared: Prepared) -> People:
+    def _cut_out(self, prepared: PreparedPhoto) -> People:
         proxy = prepared.proxy_srgb
-        srgb = _shrunk(proxy)
-        faces = belonging(self._faces(prepared, srgb))
-        whole = in_two_passes(self.eyes.selfie, srgb)
-        persons, bystanders = parted(self.eyes.finder(srgb, faces), faces)
+        srgb = _shrink_proxy(proxy)
+        faces = select_subject_faces(self._faces(prepared, srgb))
+        whole = segment_in_two_passes(self.eyes.selfie, srgb)
+        persons, bystanders = split_bystanders(self.eyes.finder(srgb, faces), faces)
         if persons:
-            matte_01 = union(self.eyes.selfie, srgb, whole, persons)
-            rest = without(whole, matte_01, bystanders)
+            matte_01 = merge_persons(self.eyes.selfie, srgb, whole, persons)
+            rest = remove_bystanders(whole, matte_01, bystanders)
             outlines = [person.outline for person in persons]
             outlines += add_unexplained(self.eyes, srgb, rest, matte_01)
         else:
@@ -102,15 +119,17 @@ class _People:
         if srgb is not proxy:
             size = (proxy.shape[1], proxy.shape[0])
             matte_01 = np.asarray(cv2.resize(matte_01, size), dtype=np.float32)
-        matte = refine(matte_01, proxy)
-        if np.count_nonzero(matte > HALF) < FEWEST_PX:
+        matte = refine_edges(matte_01, proxy)
+        if np.count_nonzero(matte > HALF) < MIN_PX:
             return People(matte, persons=())
-        # The selfie networks may see somebody whom no silhouette explains: who knows how many.
-        return People(matte, persons=apart.split(matte, outlines) if outlines else None)
+        # The selfie networks may see people without a silhouette; their number is then unknown.
+        return People(
+            matte, persons=split_instances.split_by_person(matte, outlines) if outlines else None
+        )
 
-    def _faces(self, prepared: Prepared, srgb: Srgb8) -> list[Box]:
-        """Return the faces of a picture, searched closer where several are proposed."""
-        if len(prepared.proposals) < GROUP:
+    def _faces(self, prepared: PreparedPhoto, srgb: Srgb8) -> list[Box]:
+        """Return the faces of a picture; with several proposals, detect them again at this size."""
+        if len(prepared.proposals) < GROUP_SIZE:
             return _boxes(
                 prepared.proposals,
                 x=srgb.shape[1] / prepared.width,
@@ -120,7 +139,7 @@ class _People:
         return _boxes(faces, x=1.0, y=1.0)
 
 
-def _shrunk(proxy: Srgb8) -> Srgb8:
+def _shrink_proxy(proxy: Srgb8) -> Srgb8:
     """Return the proxy with no side above LONGEST_SIDE_PX."""
     height, width = proxy.shape[:2]
     scale = LONGEST_SIDE_PX / max(height, width)

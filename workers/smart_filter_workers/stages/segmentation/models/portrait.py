@@ -1,4 +1,4 @@
-"""A small network of our own training for portraits: one look at the whole picture."""
+"""A small network, trained in this project, for portraits: one pass over the whole picture."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_shared.cards import ModelCard, TaskName, WeightsFile
+from smart_filter_shared.catalog.model_card import ModelCard, WeightsFile
+from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks.litert import LiteRtNetwork
-from smart_filter_workers.results import Prepared, Srgb8
-from smart_filter_workers.stages.segmentation.edges import refine
+from smart_filter_workers.results import PreparedPhoto, Srgb8
+from smart_filter_workers.stages.segmentation.edges import refine_edges
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 
 Floats = NDArray[np.float32]
@@ -25,7 +26,7 @@ CARD: Final = ModelCard(
     name="portrait",
     version="1",
     task=TaskName.SEGMENTATION,
-    # Whoever serves the selfie networks serves this one: the same runtime, less time.
+    # A pool that serves the selfie networks serves this one: the same runtime, less time.
     family="selfie",
     title="Portraits, one small network",
     source=(
@@ -56,7 +57,7 @@ def load(weights: Path) -> Segmenter:
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
-    """The model; any thread may call it.
+    """Segments with one network; any thread may call it.
 
     size_px: width and height of the network's input.
     """
@@ -64,25 +65,25 @@ class Portrait:
     network: LiteRtNetwork
     size_px: tuple[int, int] = SIZE_PX
 
-    def __call__(self, batch: Sequence[Prepared]) -> list[People]:
-        """Return the people of each picture; the network does not tell persons apart."""
+    def __call__(self, batch: Sequence[PreparedPhoto]) -> list[People]:
+        """Return the people of each picture; the network does not separate persons."""
         return [
-            People(refine(self.coverage(srgb), srgb), persons=None)
+            People(refine_edges(self.coverage(srgb), srgb), persons=None)
             for srgb in (one.proxy_srgb for one in batch)
         ]
 
     def coverage(self, srgb: Srgb8) -> Floats:
-        """Return the (H, W) float32 coverage, 0..1, that the network sees.
+        """Return the network's (H, W) float32 coverage, 0..1, at the picture's size.
 
         srgb: (H, W, 3) uint8.
         """
-        seen = _resized(srgb, self.size_px)[np.newaxis] / np.float32(255)
+        seen = _resize(srgb, self.size_px)[np.newaxis] / np.float32(255)
         (coverage,) = self.network(seen).values()
-        return _resized(coverage[0, :, :, 0], (srgb.shape[1], srgb.shape[0]))
+        return _resize(coverage[0, :, :, 0], (srgb.shape[1], srgb.shape[0]))
 
 
-def _resized(picture: Srgb8 | Floats, size: tuple[int, int]) -> Floats:
-    """Return the picture stretched to width and height `size`, by area where it shrinks."""
+def _resize(picture: Srgb8 | Floats, size: tuple[int, int]) -> Floats:
+    """Return the picture stretched to (width, height) `size`, by area where it shrinks."""
     shrinks = picture.shape[1] >= size[0] and picture.shape[0] >= size[1]
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(picture, size, interpolation=how), dtype=np.float32)

@@ -1,16 +1,22 @@
-"""Both selfie networks: one look at the whole picture, a closer one at whoever was found."""
+"""Both selfie networks: a pass over the whole picture, then a closer one over the person."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from smart_filter_shared.cards import ModelCard, TaskName
-from smart_filter_workers.networks.selfie import GENERAL, GENERAL_SIZE_PX, LANDSCAPE, SelfieNetworks
-from smart_filter_workers.results import Prepared
-from smart_filter_workers.stages.segmentation.closer import in_two_passes
-from smart_filter_workers.stages.segmentation.edges import refine
+from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.pipeline import TaskName
+from smart_filter_workers.networks.selfie import (
+    GENERAL_SIZE_PX,
+    GENERAL_WEIGHTS,
+    LANDSCAPE_WEIGHTS,
+    SelfieNetworks,
+)
+from smart_filter_workers.results import PreparedPhoto
+from smart_filter_workers.stages.segmentation.edges import refine_edges
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
+from smart_filter_workers.stages.segmentation.two_pass import segment_in_two_passes
 
 CARD: Final = ModelCard(
     name="selfie",
@@ -21,7 +27,7 @@ CARD: Final = ModelCard(
     source="mediapipe 0.10.21, modules/selfie_segmentation",
     licence="Apache-2.0",
     data_terms="",
-    weights=(GENERAL, LANDSCAPE),
+    weights=(GENERAL_WEIGHTS, LANDSCAPE_WEIGHTS),
     input_size=GENERAL_SIZE_PX,
     # Mean IoU at one half: 41 photos in the wild (± 0.05), 55 of street fashion, 62 portraits.
     quality={"iou_wild": 0.540, "iou_street": 0.943, "iou_portrait": 0.964},
@@ -39,9 +45,9 @@ def load(weights: Path) -> Segmenter:
 class _Selfie:
     networks: SelfieNetworks
 
-    def __call__(self, batch: Sequence[Prepared]) -> list[People]:
-        """Return the people of each picture; the networks do not tell persons apart."""
+    def __call__(self, batch: Sequence[PreparedPhoto]) -> list[People]:
+        """Return the people of each picture; the networks do not separate persons."""
         return [
-            People(refine(in_two_passes(self.networks, srgb), srgb), persons=None)
+            People(refine_edges(segment_in_two_passes(self.networks, srgb), srgb), persons=None)
             for srgb in (one.proxy_srgb for one in batch)
         ]

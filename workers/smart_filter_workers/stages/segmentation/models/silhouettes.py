@@ -1,6 +1,6 @@
-"""Silhouettes: whoever has the pose of a person, and nothing that they hold or sit on.
+"""Silhouettes: people found by their pose, without the objects that they hold or sit on.
 
-Coarser than the selfie networks and wrong in other places: a second opinion.
+Coarser than the selfie networks, with different mistakes: a second opinion.
 """
 
 from collections.abc import Sequence
@@ -11,23 +11,24 @@ from typing import Final
 import cv2
 import numpy as np
 
-from smart_filter_shared.cards import ModelCard, TaskName
+from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers import images
 from smart_filter_workers.networks.boxes import Box
 from smart_filter_workers.networks.pose import DETECTION_WEIGHTS, SILHOUETTE_WEIGHTS
-from smart_filter_workers.results import Prepared
-from smart_filter_workers.stages.segmentation import apart
-from smart_filter_workers.stages.segmentation.bystanders import belonging
-from smart_filter_workers.stages.segmentation.edges import refine
+from smart_filter_workers.results import PreparedPhoto
+from smart_filter_workers.stages.segmentation import split_instances
+from smart_filter_workers.stages.segmentation.edges import refine_edges
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 from smart_filter_workers.stages.segmentation.persons import PersonFinder
+from smart_filter_workers.stages.segmentation.subject_filter import select_subject_faces
 
 CARD: Final = ModelCard(
     name="silhouettes",
     version="1",
     task=TaskName.SEGMENTATION,
     family="silhouettes",
-    title="A silhouette for each body and face that is found, and nothing else",
+    title="A silhouette for each body and face found, and nothing else",
     source="mediapipe 0.10.21, modules/pose_detection and pose_landmark",
     licence="Apache-2.0",
     data_terms="",
@@ -50,23 +51,28 @@ def load(weights: Path) -> Segmenter:
 class _Silhouettes:
     finder: PersonFinder
 
-    def __call__(self, batch: Sequence[Prepared]) -> list[People]:
-        """Return the persons of each picture, told apart."""
+    def __call__(self, batch: Sequence[PreparedPhoto]) -> list[People]:
+        """Return the persons of each picture, separated."""
         return [self._people(one) for one in batch]
 
-    def _people(self, prepared: Prepared) -> People:
+    def _people(self, prepared: PreparedPhoto) -> People:
         proxy = prepared.proxy_srgb
         srgb = images.shrink(proxy, longest_side=LONGEST_SIDE_PX)
-        persons = self.finder(srgb, belonging(_faces(prepared, srgb.shape[1], srgb.shape[0])))
+        persons = self.finder(
+            srgb, select_subject_faces(_faces(prepared, srgb.shape[1], srgb.shape[0]))
+        )
         matte_01 = np.zeros(srgb.shape[:2], np.float32)
         for person in persons:
             matte_01 = np.maximum(matte_01, person.coverage)
         enlarged = cv2.resize(matte_01, (proxy.shape[1], proxy.shape[0]))
-        matte = refine(np.asarray(enlarged, dtype=np.float32), proxy)
-        return People(matte, persons=apart.split(matte, [person.outline for person in persons]))
+        matte = refine_edges(np.asarray(enlarged, dtype=np.float32), proxy)
+        return People(
+            matte,
+            persons=split_instances.split_by_person(matte, [person.outline for person in persons]),
+        )
 
 
-def _faces(prepared: Prepared, width: int, height: int) -> list[Box]:
+def _faces(prepared: PreparedPhoto, width: int, height: int) -> list[Box]:
     """Return the proposed faces in pixels of a picture of that size."""
     x_scale, y_scale = width / prepared.width, height / prepared.height
     return [

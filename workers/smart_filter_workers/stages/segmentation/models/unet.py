@@ -1,4 +1,4 @@
-"""A network of our own training, or anybody's, saved by Keras 3 and run by TensorFlow."""
+"""A network saved by Keras 3 and run by TensorFlow, from training here or elsewhere."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,18 +7,19 @@ from typing import Final
 
 import numpy as np
 
-from smart_filter_shared import parameters as read
-from smart_filter_shared.cards import ENTRY, ModelCard, TaskName
-from smart_filter_shared.parameters import Parameters
-from smart_filter_workers import admitted
-from smart_filter_workers.admitted import Admitted
-from smart_filter_workers.networks import keras_network, placing
-from smart_filter_workers.networks.handling import Handling, Task
+from smart_filter_shared.catalog import parameters as read
+from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, ModelCard
+from smart_filter_shared.catalog.parameters import Parameters
+from smart_filter_shared.pipeline import TaskName
+from smart_filter_workers.networks import keras_network, network_input
+from smart_filter_workers.networks.handling import Handling, TrainedTask
 from smart_filter_workers.networks.keras_network import KerasNetwork
-from smart_filter_workers.networks.shelf import Shelf
-from smart_filter_workers.results import Prepared
-from smart_filter_workers.stages.segmentation.edges import refine
+from smart_filter_workers.networks.network_cache import NetworkCache
+from smart_filter_workers.results import PreparedPhoto
+from smart_filter_workers.stages.segmentation.edges import refine_edges
 from smart_filter_workers.stages.segmentation.models.base import People
+from smart_filter_workers.weights import allowlist
+from smart_filter_workers.weights.allowlist import AdmittedFile
 
 KIND: Final = "unet"
 DEFAULT: Final = "unet"
@@ -32,30 +33,30 @@ CARD: Final = ModelCard(
     licence="NOASSERTION",
     data_terms="each file's own",
     devices=("cpu", "cuda"),
-    parameters=(read.choice(ENTRY, DEFAULT, "Which network", choices=()),),
+    parameters=(read.choice(ENTRY_PARAMETER, DEFAULT, "Network to use", choices=()),),
     requires=("tensorflow", "keras"),
     extra="tensorflow",
 )
 
 
 def entries(weights: Path) -> tuple[str, ...]:
-    """Return the names of the networks whose files are there."""
-    return tuple(sorted(admitted.entries(weights, KIND)))
+    """Return the names of the networks whose files are in the weights folder."""
+    return tuple(sorted(allowlist.entries(weights, KIND)))
 
 
 def load(weights: Path) -> "Unet":
-    """Load the default network, or the first that opens; others when they are asked for.
+    """Load the default network, or the first that opens; others load on first use.
 
     Raises ModelNotLoaded when there is none, or none can be opened.
     """
-    shelf = Shelf(weights, KIND, opened)
+    shelf = NetworkCache(weights, KIND, open_network)
     shelf.warm(DEFAULT)
     return Unet(shelf)
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """A network, and how it is used."""
+class OpenedNetwork:
+    """A network with its handling."""
 
     network: KerasNetwork
     handling: Handling
@@ -63,36 +64,36 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Unet:
-    """The model; it needs to be told its parameters."""
+    """Segments with the network that the recipe names."""
 
-    shelf: Shelf[Opened]
+    shelf: NetworkCache[OpenedNetwork]
 
-    def __call__(self, batch: Sequence[Prepared], *, parameters: Parameters) -> list[People]:
-        """Return the people of each picture; such networks do not tell persons apart.
+    def __call__(self, batch: Sequence[PreparedPhoto], *, parameters: Parameters) -> list[People]:
+        """Return the people of each picture; such networks do not separate persons.
 
         Raises ModelNotLoaded when this machine cannot run the entry.
         """
         if not batch:
             return []
-        network = self.shelf.network(read.str_of(parameters, ENTRY))
+        network = self.shelf.network(read.str_of(parameters, ENTRY_PARAMETER))
         return [_people(network, one) for one in batch]
 
 
-def opened(content: bytes, file: Admitted) -> Opened:
+def open_network(content: bytes, file: AdmittedFile) -> OpenedNetwork:
     """Open an admitted file.
 
     content: the file's bytes, whose digest was checked.
-    Raises SetupFailed when it does not load, or how it is used cannot be read.
+    Raises SetupFailed when the file does not load or its handling cannot be read.
     """
     network = KerasNetwork(content)
-    return Opened(network, keras_network.sized(network, file))
+    return OpenedNetwork(network, keras_network.resolve_handling(network, file))
 
 
-def _people(one: Opened, prepared: Prepared) -> People:
+def _people(one: OpenedNetwork, prepared: PreparedPhoto) -> People:
     srgb, used = prepared.proxy_srgb, one.handling
-    placed = placing.place(srgb, used)
-    seen = placing.coverage(one.network(placed.values), used)
-    matte_01 = placing.to_picture(seen, placed, used, srgb)
-    if used.task == Task.SEGMENTATION:
-        return People(refine(matte_01, srgb), persons=None)
+    placed = network_input.prepare(srgb, used)
+    seen = network_input.read_coverage(one.network(placed.values), used)
+    matte_01 = network_input.map_to_picture(seen, placed, used, srgb)
+    if used.task == TrainedTask.SEGMENTATION:
+        return People(refine_edges(matte_01, srgb), persons=None)
     return People(np.rint(np.clip(matte_01, 0, 1) * 255).astype(np.uint8), persons=None)

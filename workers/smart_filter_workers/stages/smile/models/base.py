@@ -1,4 +1,4 @@
-"""What the two models of the smile stage are."""
+"""Interfaces of the two kinds of models of the smile stage."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -8,7 +8,7 @@ from smart_filter_workers.results import Eyes, Smile
 
 
 class SmileRater(Protocol):
-    """Says how much each face smiles; safe to call from several threads."""
+    """Rates how much each face smiles; safe to call from several threads."""
 
     def __call__(self, faces: Sequence[FaceView], /) -> Sequence[Smile]:
         """Return the smile of each face, in the same order."""
@@ -16,7 +16,7 @@ class SmileRater(Protocol):
 
 
 class EyeReader(Protocol):
-    """Says whether the eyes of each face are open; safe to call from several threads."""
+    """Reads whether the eyes of each face are open; safe to call from several threads."""
 
     def __call__(self, faces: Sequence[FaceView], /) -> Sequence[Eyes]:
         """Return the eyes of each face, in the same order."""

@@ -1,4 +1,4 @@
-"""Smiles and emotions as ten raters would vote, by a small network of our own training."""
+"""Smiles and emotions by a small network that predicts the votes of ten raters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,9 +7,10 @@ from typing import Final
 
 import numpy as np
 
-from smart_filter_shared import parameters as read
-from smart_filter_shared.cards import ModelCard, TaskName
-from smart_filter_shared.parameters import Parameters
+from smart_filter_shared.catalog import parameters as read
+from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.catalog.parameters import Parameters
+from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_workers.networks import expression
 from smart_filter_workers.networks.expression import ExpressionNetwork
@@ -40,13 +41,13 @@ CARD: Final = ModelCard(
         "mae_levels": 0.111,
         "emotion_accuracy": 0.817,
     },
-    # A photo of one face, which is cut out too.
+    # A photo of one face, the crop included.
     speed={"cpu_ms": 1.2},
     parameters=(
         read.choice(
             RULE,
             expression.HAPPINESS,
-            "Which votes make a smile",
+            "Votes that count as a smile",
             choices=(expression.HAPPINESS, expression.HAPPINESS_OR_SURPRISE),
         ),
     ),
@@ -54,14 +55,14 @@ CARD: Final = ModelCard(
 LEVELS: Final = tuple(SmileLevel)
 
 
-def load(weights: Path) -> "Expressions":
+def load(weights: Path) -> "ExpressionModel":
     """Load the network from the weights folder.  Raises SetupFailed."""
-    return Expressions(ExpressionNetwork((weights / expression.WEIGHTS.name).read_bytes()))
+    return ExpressionModel(ExpressionNetwork((weights / expression.WEIGHTS.name).read_bytes()))
 
 
 @dataclass(frozen=True, slots=True)
-class Expressions:
-    """The model; it needs to be told its parameters."""
+class ExpressionModel:
+    """Rates faces with the network; the recipe names the rule."""
 
     network: ExpressionNetwork
 
@@ -70,11 +71,11 @@ class Expressions:
         if not faces:
             return []
         rule = read.str_of(parameters, RULE)
-        crops = np.stack([expression.crop_of(view.picture, view.face) for view in faces])
-        said = self.network(crops)
-        scores = said.score(rule)
-        levels = expression.levels(scores, self.network.cuts[rule])
+        crops = np.stack([expression.crop_face(view.picture, view.face) for view in faces])
+        ratings = self.network(crops)
+        scores = ratings.score(rule)
+        levels = expression.to_levels(scores, self.network.cuts[rule])
         return [
             Smile(LEVELS[level], float(score), tuple(map(float, emotion)))
-            for level, score, emotion in zip(levels, scores, said.emotion, strict=True)
+            for level, score, emotion in zip(levels, scores, ratings.emotion, strict=True)
         ]

@@ -1,4 +1,4 @@
-"""Smiles by the shape of the mouth among 468 points: wide, corners high, not merely open."""
+"""Smiles by the shape of the mouth in 468 points: wide, corners high, not merely open."""
 
 import math
 from collections.abc import Sequence
@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_shared.cards import ModelCard, TaskName
+from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_workers.networks.face_mesh import (
     LEFT_EYE,
@@ -29,7 +30,7 @@ CARD: Final = ModelCard(
     title="Shape of the mouth in the face mesh",
     source="mediapipe 0.10.21, modules/face_landmark; Kartynnik et al. 2019",
     licence="Apache-2.0",
-    data_terms="weights: unknown to us; the five numbers and three cuts: fitted to 9,000"
+    data_terms="weights: terms unknown; the five numbers and three cuts: fitted to 9,000"
     " crops of FERPlus (labels MIT, FER2013 pixels without stated terms)",
     stands_in=True,
     weights=(MESH_WEIGHTS,),
@@ -52,22 +53,22 @@ INNER_LIPS: Final = (13, 14)
 UPPER_LIP: Final = 0
 NOSE_BASE: Final = 2
 
-# The share of raters who see happiness, as a logistic function of lengths over the distance
-# of the outer eye corners; least deviance on 9,000 crops of FERPlus's training part.
-WIDTH: Final = 22.08
-LIFT: Final = 9.86
-# An open mouth alone is surprise: it lifts the corners above the middle of the lips.
-OPENING: Final = -3.08
-LIP_TO_NOSE: Final = -25.21
-OFFSET: Final = -10.35
-# The least score of each level. On the same crops other cuts gain at most 0.01 in kappa
-# and call more straight faces mild.
-CUTS: Final = (
+# Share of raters who see happiness, as a logistic function of lengths divided by the distance of
+# the outer eye corners; least deviance on 9,000 crops of FERPlus's training part.
+WIDTH_WEIGHT: Final = 22.08
+LIFT_WEIGHT: Final = 9.86
+# An open mouth alone is surprise: it raises the corners above the middle of the lips.
+OPENING_WEIGHT: Final = -3.08
+LIP_TO_NOSE_WEIGHT: Final = -25.21
+BIAS: Final = -10.35
+# Least score of each level. On the same crops other cuts gain at most 0.01 in kappa and call more
+# straight faces mild.
+LEVEL_THRESHOLDS: Final = (
     (0.65, SmileLevel.HUGE),
     (0.50, SmileLevel.MODERATE),
     (0.35, SmileLevel.MILD),
 )
-# Below this presence the points lie anywhere.
+# Below this presence the points are arbitrary.
 NO_FACE_BELOW: Final = 0.1
 
 
@@ -81,19 +82,19 @@ class _Geometry:
     network: FaceMesh
 
     def __call__(self, faces: Sequence[FaceView]) -> list[Smile]:
-        """Return the smile of each face; one whose points cannot be found does not smile."""
+        """Return the smile of each face; a face whose points are not found does not smile."""
         return [self._rate(face) for face in faces]
 
     def _rate(self, face: FaceView) -> Smile:
         mesh = face.mesh(self.network)
         if mesh.presence < NO_FACE_BELOW:
             return Smile(SmileLevel.NONE, 0.0)
-        score = happiness(mesh.points)
-        return Smile(level_of(score), score)
+        score = predict_happiness(mesh.points)
+        return Smile(to_level(score), score)
 
 
-def happiness(points: NDArray[np.float32]) -> float:
-    """Return the share of people, 0..1, who would call the face happy.
+def predict_happiness(points: NDArray[np.float32]) -> float:
+    """Return the predicted share of raters, 0..1, who would call the face happy.
 
     points: (468, 2) float32 in any unit, x to the right and y down.
     """
@@ -106,10 +107,16 @@ def happiness(points: NDArray[np.float32]) -> float:
     opening = np.linalg.norm(upper_lip - lower_lip) / unit
     lift = ((upper_lip + lower_lip) / 2 - (right_corner + left_corner) / 2) @ down / unit
     lip_to_nose = (points[UPPER_LIP] - points[NOSE_BASE]) @ down / unit
-    logit = WIDTH * width + LIFT * lift + OPENING * opening + LIP_TO_NOSE * lip_to_nose + OFFSET
+    logit = (
+        WIDTH_WEIGHT * width
+        + LIFT_WEIGHT * lift
+        + OPENING_WEIGHT * opening
+        + LIP_TO_NOSE_WEIGHT * lip_to_nose
+        + BIAS
+    )
     return 1 / (1 + math.exp(-max(-50.0, min(50.0, float(logit)))))
 
 
-def level_of(score: float) -> SmileLevel:
-    """Return the level that a score of 0..1 stands for."""
-    return next((level for least, level in CUTS if score >= least), SmileLevel.NONE)
+def to_level(score: float) -> SmileLevel:
+    """Return the level of a score of 0..1."""
+    return next((level for least, level in LEVEL_THRESHOLDS if score >= least), SmileLevel.NONE)

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_shared.cards import ModelCard, TaskName
-from smart_filter_shared.parameters import (
+from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.catalog.parameters import (
     Parameters,
     choice,
     float_of,
@@ -19,9 +19,10 @@ from smart_filter_shared.parameters import (
     number,
     str_of,
 )
+from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks import cascades
 from smart_filter_workers.networks.boxes import Box
-from smart_filter_workers.networks.cascades import Cascade, Looks
+from smart_filter_workers.networks.cascades import Cascade, DetectionOptions
 from smart_filter_workers.networks.face_mesh import (
     LEFT_EYE,
     MESH_WEIGHTS,
@@ -31,7 +32,7 @@ from smart_filter_workers.networks.face_mesh import (
     square_around,
 )
 from smart_filter_workers.results import Eyes
-from smart_filter_workers.stages.smile.sight import sight_of
+from smart_filter_workers.stages.smile.eye_visibility import check_visibility
 
 PLAIN, GLASSES = "eye", "eye_tree_eyeglasses"
 
@@ -43,35 +44,35 @@ CARD: Final = ModelCard(
     title="Haar cascade of open eyes",
     source="OpenCV 4, haarcascade_eye.xml and haarcascade_eye_tree_eyeglasses.xml;"
     " mediapipe 0.10.21, modules/face_landmark",
-    licence=cascades.LICENCE,
+    licence=cascades.LICENSE,
     data_terms=cascades.DATA_TERMS,
     weights=(MESH_WEIGHTS,),
-    # 224 sharp crops of eyes; those of 24 × 24 pixels are below its least width.
+    # 224 sharp crops of eyes; crops of 24 × 24 pixels are below its least width.
     quality={"accuracy": 0.696},
     # A photo of one face of 180 pixels, its mesh included.
     speed={"cpu_ms": 29.0},
     parameters=(
-        choice("cascade", PLAIN, "Which of OpenCV's cascades", choices=(PLAIN, GLASSES)),
-        number("scale_factor", 1.1, "How much larger each look is", least=1.02, most=2),
+        choice("cascade", PLAIN, "OpenCV cascade to use", choices=(PLAIN, GLASSES)),
+        number("scale_factor", 1.1, "Factor from one scale to the next", least=1.02, most=2),
         integer("neighbours", 6, "Windows that must agree on an eye", least=1, most=50),
         integer("least_px", 30, "Least width of an eye with its brow in px", least=20, most=500),
     ),
 )
-# Larger faces show the cascade nothing more.
-LARGEST_FACE_PX: Final = 512
-# What the cascade finds is wider than from corner to corner of an eye: median over 413 open
-# eyes of training photos, of which it finds 377. An eye that would be below the least width
-# is not told; from there on it finds as many as of larger ones.
+# Larger faces give the cascade nothing more.
+MAX_FACE_PX: Final = 512
+# A found box is wider than an eye from corner to corner: median over 413 open eyes of training
+# photos; it finds 377 of them. An eye that would be below the least width is not judged; above it
+# the cascade finds as many as of larger ones.
 FOUND_PER_EYE: Final = 1.35
-# How far from the eye's middle, in lengths of the eye, the middle of what is found may lie; of
-# the same eyes 99 in 100 are within 0.3.
-NEAR: Final = 0.4
+# Most distance of the found box's middle from the eye's, in lengths of the eye; 99 in 100 of the
+# same eyes are within 0.3.
+MAX_OFFSET: Final = 0.4
 
 
 def load(weights: Path) -> "HaarEyes":
     """Load the cascades from OpenCV, and the face mesh from the weights folder.
 
-    Raises SetupFailed when this OpenCV brings no cascades.
+    Raises SetupFailed when this OpenCV build ships no cascades.
     """
     own = {name: Cascade(f"haarcascade_{name}") for name in (PLAIN, GLASSES)}
     return HaarEyes(FaceMesh(weights), own)
@@ -79,32 +80,32 @@ def load(weights: Path) -> "HaarEyes":
 
 @dataclass(frozen=True, slots=True)
 class HaarEyes:
-    """Looks for open eyes where the mesh has them; any thread may call it."""
+    """Searches for open eyes where the mesh places eyes; any thread may call it."""
 
     mesh: FaceMesh
     cascades: dict[str, Cascade]
 
     def __call__(self, faces: Sequence[FaceView], *, parameters: Parameters) -> list[Eyes]:
-        """Return the eyes of each face; None for what is too small, turned away or covered."""
+        """Return the eyes of each face; None for one too small, turned away or covered."""
         return [self._read(face, parameters) for face in faces]
 
     def _read(self, face: FaceView, parameters: Parameters) -> Eyes:
         mesh = face.mesh(self.mesh)
-        sight = sight_of(face.picture, mesh)
+        sight = check_visibility(face.picture, mesh)
         if not (sight.right or sight.left):
             return Eyes(left_open=None, right_open=None)
         square = square_around(mesh.points)
-        size = min(LARGEST_FACE_PX, round(square.side))
-        # Eyes are in the upper half; below it nostrils and mouths look like them.
+        size = min(MAX_FACE_PX, round(square.side))
+        # Search the upper half only: in the lower half nostrils and mouths look like eyes.
         upper = square.cut(face.picture, size)[: size // 2]
-        grey = cv2.cvtColor((upper * 255).astype(np.uint8), cv2.COLOR_RGB2GRAY)
+        gray = cv2.cvtColor((upper * 255).astype(np.uint8), cv2.COLOR_RGB2GRAY)
         least_px = int_of(parameters, "least_px")
-        looks = Looks(
+        looks = DetectionOptions(
             scale_factor=float_of(parameters, "scale_factor"),
             neighbours=int_of(parameters, "neighbours"),
             least_px=least_px,
         )
-        found = self.cascades[str_of(parameters, "cascade")](np.asarray(grey, np.uint8), looks)
+        found = self.cascades[str_of(parameters, "cascade")](np.asarray(gray, np.uint8), looks)
         points = square.to_cut(mesh.points, size)
         read = {
             eye: _verdict(found, points[list(eye)], least_px=least_px, in_the_dark=sight.dark)
@@ -117,11 +118,11 @@ class HaarEyes:
 def _verdict(
     found: Sequence[Box], corners: NDArray[np.float32], *, least_px: int, in_the_dark: bool
 ) -> bool | None:
-    """Return whether the eye between two corners was found; None where it could not have been."""
+    """Return whether the eye between two corners was found; None if it is too small or dark."""
     length = float(np.linalg.norm(corners[0] - corners[1]))
     if FOUND_PER_EYE * length < least_px:
         return None
     middle = corners.mean(axis=0)
     middles = [((left + right) / 2, (top + bottom) / 2) for left, top, right, bottom in found]
-    is_found = any(float(np.linalg.norm(middle - one)) <= NEAR * length for one in middles)
+    is_found = any(float(np.linalg.norm(middle - one)) <= MAX_OFFSET * length for one in middles)
     return True if is_found else (None if in_the_dark else False)

@@ -1,4 +1,4 @@
-"""Open eyes by a small network that looks at a grey patch around each, all eyes in one pass."""
+"""Open eyes by a small network on a gray patch around each eye, all eyes in one pass."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,9 +7,15 @@ from typing import Final
 
 import numpy as np
 
-from smart_filter_shared.cards import ModelCard, TaskName
+from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks import eye_patches
-from smart_filter_workers.networks.eye_patches import Cuts, EyePatches, Floats, patch_of
+from smart_filter_workers.networks.eye_patches import (
+    EyePatchNetwork,
+    EyeThresholds,
+    Floats,
+    crop_eye,
+)
 from smart_filter_workers.networks.face_mesh import (
     LEFT_EYE,
     MESH_WEIGHTS,
@@ -19,18 +25,18 @@ from smart_filter_workers.networks.face_mesh import (
     square_around_eye,
 )
 from smart_filter_workers.results import Eyes
+from smart_filter_workers.stages.smile.eye_visibility import check_visibility
 from smart_filter_workers.stages.smile.models.base import EyeReader
-from smart_filter_workers.stages.smile.sight import sight_of
 
 CARD: Final = ModelCard(
     name="lids",
     version="1",
     task=TaskName.EYES,
     family="lids",
-    title="Small network on a grey patch around each eye",
+    title="Small network on a gray patch around each eye",
     source="trained by smart_filter_training.models.eyes; mediapipe 0.10.21, modules/face_landmark",
     licence="Apache-2.0",
-    data_terms="mesh: unknown to us; patches: CEW (research use) and Eye-State-Detection"
+    data_terms="mesh: terms unknown; patches: CEW (research use) and Eye-State-Detection"
     " (none stated)",
     default=True,
     research=True,
@@ -39,23 +45,23 @@ CARD: Final = ModelCard(
     input_size=(eye_patches.SIZE_PX, eye_patches.SIZE_PX),
     # 224 sharp crops of eyes, and 500 of 24 × 24 pixels, unknown counted as not open.
     quality={"accuracy": 1.0, "accuracy_24px": 0.968},
-    # Two eyes of a face whose mesh the smile has drawn already.
+    # Two eyes of a face whose mesh the smile model has already made.
     speed={"cpu_ms": 1.8},
 )
-# Behind dark glasses the network sees an eye where there is glass, and is less sure of it: of 293
-# such eyes of training photos it is surer of 37, and two or three of those are none.
+# Behind dark glasses the network sees an eye where there is glass, with a lower score. Of 293 such
+# eyes of training photos 37 score above this, and two or three of those are wrong.
 OPEN_IN_THE_DARK_ABOVE: Final = 0.982
 
 
 def load(weights: Path) -> EyeReader:
     """Load the face mesh and the network from the weights folder."""
     content = (weights / eye_patches.WEIGHTS.name).read_bytes()
-    return _Lids(FaceMesh(weights), EyePatches(content))
+    return _Lids(FaceMesh(weights), EyePatchNetwork(content))
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """An eye that can be judged: whose, which, its patch, and whether it is in the dark."""
+class _VisibleEye:
+    """An eye that can be judged: its face's index, its corners, its patch, whether it is dark."""
 
     face: int
     eye: tuple[int, int]
@@ -66,33 +72,35 @@ class _Seen:
 @dataclass(frozen=True, slots=True)
 class _Lids:
     face_mesh: FaceMesh
-    eye_patches: EyePatches
+    eye_patches: EyePatchNetwork
 
     def __call__(self, faces: Sequence[FaceView]) -> list[Eyes]:
-        """Return the eyes of each face; None for what is too small, turned away or covered."""
+        """Return the eyes of each face; None for one too small, turned away or covered."""
         seen = [one for index, face in enumerate(faces) for one in self._seen(index, face)]
-        told: dict[tuple[int, tuple[int, int]], bool | None] = {}
+        is_open: dict[tuple[int, tuple[int, int]], bool | None] = {}
         if seen:
             openness = self.eye_patches(np.stack([one.patch for one in seen])).tolist()
-            told = {
-                (one.face, one.eye): verdict(
+            is_open = {
+                (one.face, one.eye): judge_openness(
                     value, self.eye_patches.cuts, in_the_dark=one.in_the_dark
                 )
                 for one, value in zip(seen, openness, strict=True)
             }
         return [
-            Eyes(left_open=told.get((index, LEFT_EYE)), right_open=told.get((index, RIGHT_EYE)))
+            Eyes(
+                left_open=is_open.get((index, LEFT_EYE)), right_open=is_open.get((index, RIGHT_EYE))
+            )
             for index in range(len(faces))
         ]
 
-    def _seen(self, index: int, face: FaceView) -> list[_Seen]:
+    def _seen(self, index: int, face: FaceView) -> list[_VisibleEye]:
         mesh = face.mesh(self.face_mesh)
-        sight = sight_of(face.picture, mesh)
+        sight = check_visibility(face.picture, mesh)
         return [
-            _Seen(
+            _VisibleEye(
                 index,
                 eye,
-                patch_of(
+                crop_eye(
                     face.picture, square_around_eye(mesh.points, eye, side=eye_patches.MARGIN)
                 ),
                 sight.dark,
@@ -102,8 +110,8 @@ class _Lids:
         ]
 
 
-def verdict(openness: float, cuts: Cuts, *, in_the_dark: bool) -> bool | None:
-    """Return whether an eye is open; None where that cannot be told."""
+def judge_openness(openness: float, cuts: EyeThresholds, *, in_the_dark: bool) -> bool | None:
+    """Return whether an eye is open; None where that is uncertain."""
     if in_the_dark:
         return True if openness > OPEN_IN_THE_DARK_ABOVE else None
     if openness > cuts.open_above:

@@ -1,4 +1,4 @@
-/** One album: while it is rated, and when the best are known. */
+/** One album, while it is rated and after it is ranked. */
 
 import { useEffect, useState } from "preact/hooks";
 import { Button } from "../../controls/button.js";
@@ -101,7 +101,7 @@ function Delete({ album, name, onClose }) {
     try {
       await deleteAlbum(album);
       go("albums");
-      say("The album is deleted, on the service too.");
+      say("The album is deleted from the service.");
     } catch (problem) {
       setError(problem);
       setBusy(false);
@@ -112,8 +112,8 @@ function Delete({ album, name, onClose }) {
       <${Button} kind="danger" icon="clear" disabled=${isBusy} onClick=${remove}>
         ${isBusy ? "Deleting…" : "Delete"}<//>`}>
     ${error && html`<${Trouble} error=${error} />`}
-    <p>${counted(album.total, "photo")} and all that was made of them go from the service too, at
-      once. This cannot be undone.</p>
+    <p>${counted(album.total, "photo")} and all pictures made from them are deleted from the service
+      at once. This cannot be undone.</p>
   <//>`;
 }
 
@@ -121,12 +121,12 @@ function Back() {
   return html`<p><a class="back" href="#/albums"><${Icon} name="arrowLeft" />Albums</a></p>`;
 }
 
-/** Return what stands together: `[{title, about, those}]`. */
+/** Return the sections of the album: `[{title, about, those}]`. */
 function parts(album, members, isRanked) {
   const isBad = ({ item }) => item.deleted || ["failed", "canceled"].includes(item.state);
   const bad = members.filter(isBad);
   const good = members.filter((member) => !isBad(member));
-  const ended = { title: "Left over", about: "These could not be ranked or made.", those: bad };
+  const ended = { title: "Not finished", about: "These could not be ranked or processed.", those: bad };
   if (!isRanked) {
     return [{ title: album.state === "running" ? "Being rated" : "Photos", those: good }, ended];
   }
@@ -137,7 +137,7 @@ function parts(album, members, isRanked) {
     { title: "Close behind", about: "Rated and ranked; each can be composited too.", those: rest.filter(({ better }) => better === null) },
     {
       title: "The same scene again",
-      about: "A better photo of each of these scenes stands above.",
+      about: "A better photo of each of these scenes is above.",
       those: rest.filter(({ better }) => better !== null),
     },
     ended,
@@ -150,24 +150,24 @@ function progressOf(album, done) {
   return `Ranked. Composing the winners: ${done} of ${counted(total, "photo")} done`;
 }
 
-/** first: any job of it that is kept for a time. */
+/** first: any job of the album that has an expiry time. */
 function endOf(album, first) {
   if (first === undefined) return outcome(album);
-  const verb = hasExpired(first) ? "Its pictures were kept" : "Kept";
-  return `${outcome(album)}. ${verb} until ${dayInWords(first.expires_at)}.`;
+  const verb = hasExpired(first) ? "Its pictures expired" : "Kept until";
+  return `${outcome(album)}. ${verb} ${dayInWords(first.expires_at)}.`;
 }
 
 function toldOf(error) {
   if (![404, 410].includes(error.status)) return error;
-  return { title: "This album is not there any more", detail: "It was deleted, or it is of somebody else." };
+  return { title: "This album no longer exists", detail: "It was deleted, or belongs to another user." };
 }
 
-/** Hear of an album as long as something happens to it. */
+/** Follow an album's events while it is running. */
 function useFollowing(album) {
   const isOn = album?.items !== undefined && album.state === "running" && reachable.value;
   useEffect(() => {
     if (!isOn) return undefined;
-    // What goes wrong meanwhile the bar above tells, and the next look makes good.
+    // Ignore errors: the offline bar shows them, and the next read catches up.
     return followAlbum(album, () => {});
   }, [album?.id, isOn]);
 }

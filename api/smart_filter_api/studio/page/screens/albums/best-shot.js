@@ -8,7 +8,7 @@ import { Stars } from "../sheet/stars.js";
 import { Actions, Reasons } from "./member.js";
 import { hasExpired, pictureOf } from "./members.js";
 
-/** member: of members.js. */
+/** member: see members.js. */
 export function BestShot({ member, onShow }) {
   const { job, photo, name, item, terms } = member;
   if (!photo || item.deleted) return null;
@@ -16,7 +16,7 @@ export function BestShot({ member, onShow }) {
   return html`<section class="panel best-shot" aria-label="Best shot">
     <a class="picture" href=${`#/photo/${encodeURIComponent(photo.id)}`} aria-label=${`Open ${name}`}>
       ${hasExpired(photo.current)
-        ? html`<span class="no-picture">Not kept any more</span>`
+        ? html`<span class="no-picture">Expired</span>`
         : html`<img src=${address} alt=${`${name}, the best shot`} />`}</a>
     <div class="stack">
       <p class="tag accent">Best shot${terms && ` of ${counted(terms.of, "photo")}`}</p>

@@ -1,4 +1,4 @@
-/** All albums, the newest first. */
+/** All albums, newest first. */
 
 import { useEffect, useState } from "preact/hooks";
 import { Button } from "../../controls/button.js";
@@ -34,7 +34,7 @@ export function List() {
   return html`
     <div class="albums-head">
       <div class="stack tight"><h1>Albums</h1>
-        <p class="soft">Many photos in, the best ones out: rated, ranked, and given a background.</p></div>
+        <p class="soft">Finds the best of many photos: rated, ranked, and given a background.</p></div>
       <${New} />
     </div>
     ${error && html`<${Trouble} error=${error} />`}
@@ -55,8 +55,8 @@ function New() {
 function Welcome() {
   return html`<section class="intake wide" aria-label="Albums">
     <div class="stack"><h1>The best of many</h1>
-      <p class="soft">Put in the photos of a day. They are rated by smiles and open eyes, those
-        of the same scene are told apart, and the winners get a background.</p></div>
+      <p class="soft">Add the photos of a day. They are rated by smiles and open eyes, photos of the
+        same scene are grouped, and the winners get a background.</p></div>
     <${New} />
   </section>`;
 }
@@ -87,14 +87,14 @@ function DraftCard({ draft }) {
   const words = draft.error ? draft.error.title : `${sent} of ${counted(draft.photos.length, "photo")} sent`;
   return html`<li class="card album-card">
     <a href=${`#/albums/${draft.id}`} aria-label=${`Open ${draft.name}`}>
-      <div class="covers"><span class="no-picture"><${Icon} name="upload" />On its way</span></div></a>
+      <div class="covers"><span class="no-picture"><${Icon} name="upload" />Uploading</span></div></a>
     <div class="about"><h2>${draft.name}</h2>
       <p class="soft figures">${words}</p>
       <${Progress} done=${sent / draft.photos.length} label=${`${draft.name} sent`} /></div>
   </li>`;
 }
 
-/** Return addresses of the pictures of an album's best. */
+/** Return the addresses of the pictures of an album's best photos. */
 function useCovers(album) {
   const [covers, setCovers] = useState([]);
   const isThere = album.items !== undefined;
@@ -102,7 +102,7 @@ function useCovers(album) {
   useEffect(() => {
     let isOn = true;
     const look = async () => {
-      // What the list tells of an album has no items.
+      // An album of the list has no items.
       if (!isThere) await readAlbum(album.id);
       const items = (albums.value.get(album.id)?.items ?? []).filter(
         (item) => item.state === "succeeded" && !item.deleted,
@@ -111,7 +111,7 @@ function useCovers(album) {
       const jobs = await Promise.all(best.map((item) => find(item.job_id)));
       if (isOn) setCovers(jobs.map((job) => job.outputs.thumbnail ?? job.outputs.image ?? job.links.photo));
     };
-    // A cover that cannot be had is none: the card says what there is.
+    // Without its cover, the card still shows the album.
     look().catch(() => {});
     return () => {
       isOn = false;

@@ -14,7 +14,7 @@ import { Picture } from "../sheet/picture.js";
 import { Stars } from "../sheet/stars.js";
 import { hasExpired, pictureOf, reasonsOf } from "./members.js";
 
-/** member: of members.js. onShow: it is to be seen at full size. */
+/** member: see members.js. onShow: called to show it full screen. */
 export function Member({ member, onShow }) {
   const { photo, name, rank, item } = member;
   return html`<li class="card album-member" data-state=${photo?.current.state ?? item.state}>
@@ -30,7 +30,7 @@ export function Member({ member, onShow }) {
 function Body({ member, onShow }) {
   const { item, job, photo } = member;
   if (item.job_id === null) return html`<${Fault} error=${item.error} />`;
-  if (item.deleted) return html`<p class="soft">It was deleted.</p>`;
+  if (item.deleted) return html`<p class="soft">Deleted.</p>`;
   if (!photo) return html`<p class="soft">…</p>`;
   if (!isFinal(photo.current)) return html`<${AtWork} photo=${photo} />`;
   if (photo.current.state !== "succeeded") return html`<${Ended} job=${photo.current} />`;
@@ -40,21 +40,21 @@ function Body({ member, onShow }) {
     <${Actions} member=${member} onShow=${onShow} />`;
 }
 
-/** Why a photo stands where it stands. */
+/** The reasons for a photo's rank. */
 export function Reasons({ member }) {
   const reasons = reasonsOf(member);
   if (reasons.length === 0) return null;
   return html`<ul class="reasons soft">${reasons.map((reason) => html`<li key=${reason}>${reason}</li>`)}</ul>`;
 }
 
-/** What is done with a photo of an album. isLarge: with words. */
+/** Actions on a photo of an album. isLarge: with text on the buttons. */
 export function Actions({ member, onShow, isLarge }) {
   const { name, job, photo } = member;
   const [isBusy, setBusy] = useState(false);
   const picture = pictureOf(member);
   const compose = async () => {
     setBusy(true);
-    // With all its marks, so that it is found with the album.
+    // Keep the metadata, so that the new job belongs to the album.
     await derive(job, { metadata: job.metadata }).catch(sayTrouble);
     setBusy(false);
   };
@@ -65,11 +65,11 @@ export function Actions({ member, onShow, isLarge }) {
     ${isLarge && html`<a class="button primary" href=${`#/photo/${encodeURIComponent(photo.id)}`}>Open it</a>`}
     ${picture && html`<a class=${`button ${isLarge ? "" : "quiet icon"}`} href=${picture} download=${fileNameOf(member)}
       aria-label=${`Download ${name}`} title=${`Download ${name}`}><${Icon} name="download" />${isLarge && "Download"}</a>`}
-    <${Button} kind="quiet" icon="zoom" label=${`Show ${name} on the whole screen`} onClick=${onShow} />
+    <${Button} kind="quiet" icon="zoom" label=${`Show ${name} full screen`} onClick=${onShow} />
   </div>`;
 }
 
-/** Return what a member's picture is called as a file, its rank first. */
+/** Return the file name of a member's picture; its rank comes first. */
 export function fileNameOf({ name, rank, photo }) {
   const place = rank === null ? "" : `${String(rank).padStart(3, "0")} `;
   return `${place}${stemOf(name)}.${photo.current.image.format}`;

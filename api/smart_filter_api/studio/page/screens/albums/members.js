@@ -1,4 +1,4 @@
-/** The photos of an album, each as what the service says of it in one place. */
+/** The photos of an album, with all that the service returns about each. */
 
 import { jobs } from "../../state/jobs.js";
 import { photoIdOf, photos } from "../../state/photos.js";
@@ -6,8 +6,8 @@ import { photoIdOf, photos } from "../../state/photos.js";
 /**
  * Return `[{item, job, photo, name, rank, terms, better}]`, by rank, then in the album's order.
  *
- * item: of the batch; job: its own, undefined while it is not known; photo: with what was derived
- * of it; better: the name of a better one of the same scene, else null.
+ * item: of the batch; job: its own, undefined until it is read; photo: with its derived versions;
+ * better: the name of a better photo of the same scene, else null.
  */
 export function membersOf(album) {
   const byId = new Map(photos.value.map((photo) => [photo.id, photo]));
@@ -34,23 +34,23 @@ export function pictureOf({ photo, item }) {
   return photo.current.outputs.image ?? null;
 }
 
-/** Whether nothing more of a photo is waited for before the album is ranked. */
+/** Return whether a photo has no stages left before the album's ranking. */
 export function isRated({ item, job }) {
   if (["succeeded", "failed", "canceled"].includes(item.state)) return true;
   return job !== undefined && job.stages.every(({ name, state }) => name === "composite" || state === "succeeded");
 }
 
-/** Whether the pictures of a job are not kept any more. */
+/** Return whether the pictures of a job have expired. */
 export function hasExpired(job) {
   return job.expires_at !== null && Date.parse(job.expires_at) <= Date.now();
 }
 
-/** Return why a photo stands where it stands, beyond what its stars say. */
+/** Return the reasons for a photo's rank, except those that its stars show. */
 export function reasonsOf({ terms, better }) {
   if (terms === null) return [];
-  // The service tells the better photo by its id, and the rating in figures, before all else.
-  const told = (terms.better === null ? 0 : 1) + (terms.rating === null ? 0 : 1);
-  const own = terms.reasons.slice(told);
+  // The first reasons repeat the better photo's id and the rating as figures.
+  const shown = (terms.better === null ? 0 : 1) + (terms.rating === null ? 0 : 1);
+  const own = terms.reasons.slice(shown);
   return better === null ? own : [`Same scene as ${better}, which is better.`, ...own];
 }
 

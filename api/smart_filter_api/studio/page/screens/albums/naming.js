@@ -1,9 +1,9 @@
-/** What albums and their photos are called, and what became of them, in words. */
+/** Names and outcomes of albums, as text. */
 
 import { jobs } from "../../state/jobs.js";
 import { counted } from "../../words.js";
 
-/** Return an album's name: that of its photos' metadata, else the day it was made. */
+/** Return an album's name from its photos' metadata, else from its creation time. */
 export function nameOfAlbum(album) {
   for (const item of album.items ?? []) {
     const name = jobs.value.get(item.job_id)?.metadata.album_name;
@@ -12,9 +12,9 @@ export function nameOfAlbum(album) {
   return usualName(album.created_at);
 }
 
-/** Return what an album is called that was given no name: when (ms) it was begun. */
+/** Return the name of an album without one, from its creation time in ms. */
 export function usualName(moment) {
-  // In full, for it is kept with the photos, and is still true on another day.
+  // With the date, because the name is stored with the photos.
   return new Date(moment).toLocaleString([], {
     day: "numeric",
     month: "long",
@@ -23,7 +23,7 @@ export function usualName(moment) {
   });
 }
 
-/** Return what became of an album that has finished. */
+/** Return the outcome of a finished album. */
 export function outcome({ total, failed, canceled, album }) {
   const others = [
     failed > 0 && `${failed} failed`,

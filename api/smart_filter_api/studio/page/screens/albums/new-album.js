@@ -1,4 +1,4 @@
-/** A new album: its photos, how many of them win, and what the winners get. */
+/** A new album: its photos, the number of winners, and their background. */
 
 import { signal } from "@preact/signals";
 import { useRef, useState } from "preact/hooks";
@@ -20,10 +20,10 @@ import { usualName } from "./naming.js";
 
 const USUAL_BEST = 3;
 const MOST_BEST = 50;
-// So many are shown small; a thousand pictures say no more than a number.
+// Maximum number of thumbnails; more only slow the page down.
 const MOST_SHOWN = 60;
 
-/** What was chosen so far: it stays while somebody looks at another screen. `[{id, file}]` */
+/** The chosen photos, kept while another screen is open. `[{id, file}]` */
 const chosen = signal([]);
 
 /** `#/albums/new`. */
@@ -49,7 +49,7 @@ export function NewAlbum() {
         <div class="row wrap spread">
           <div><h2>${photos.length === 0 ? "Add the photos" : counted(photos.length, "photo")}</h2>
             <p class="soft">${photos.length === 0
-              ? `Drop them anywhere on this page, folders too. Up to ${MOST_PHOTOS.toLocaleString()} of them.`
+              ? `Drop photos or folders anywhere on this page, up to ${MOST_PHOTOS.toLocaleString()} photos.`
               : `${sizeInWords(bytes)} in all`}</p></div>
           <${Button} kind=${photos.length === 0 ? "primary" : ""} icon="upload"
             onClick=${() => picker.current.click()}>
@@ -65,13 +65,13 @@ export function NewAlbum() {
           ${photos.length > MOST_SHOWN && html`<li class="more">and ${counted(photos.length - MOST_SHOWN, "more", "more")}</li>`}
         </ul>
       </section>
-      <section class="panel album-wishes stack" aria-label="What is made of them">
+      <section class="panel album-wishes stack" aria-label="Settings">
         <${TextField} label="Name" value=${name} maxlength="100" placeholder=${usualName(Date.now())}
           onInput=${(event) => setName(event.currentTarget.value)} />
         <${Range} label="Winners" min="1" max=${most} value=${winners} disabled=${most < 2}
           shown=${counted(winners, "photo")} onInput=${setBest} />
-        <p class="soft small">All photos are cut out, rated and ranked. The winners are composed;
-          any other one can be later.</p>
+        <p class="soft small">All photos are cut out, rated and ranked. The winners get a background;
+          the others can get one later.</p>
         <${Wanted} label="Winners get" />
         <${Button} kind="primary" icon="album" disabled=${photos.length === 0} onClick=${begin}>
           ${photos.length === 0 ? "Find the best" : `Find the best of ${photos.length}`}<//>
@@ -97,7 +97,7 @@ function Thumb({ id, file }) {
 function take(files) {
   const room = MOST_PHOTOS - chosen.value.length;
   if (files.length > room) {
-    say(`An album has at most ${MOST_PHOTOS.toLocaleString()} photos; the last ${files.length - room} were left out.`);
+    say(`An album has at most ${MOST_PHOTOS.toLocaleString()} photos; the last ${files.length - room} were not added.`);
   }
   const added = files.slice(0, room).map((file) => ({ id: newId(), file }));
   chosen.value = [...chosen.value, ...added];

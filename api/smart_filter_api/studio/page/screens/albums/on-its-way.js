@@ -1,4 +1,4 @@
-/** An album whose photos are being sent. */
+/** An album during its upload. */
 
 import { Button } from "../../controls/button.js";
 import { Icon } from "../../controls/icon.js";
@@ -13,7 +13,7 @@ import { counted, sizeInWords } from "../../words.js";
 
 const MOST_SHOWN = 60;
 
-/** draft: of state/album-drafts.js. */
+/** draft: see state/album-drafts.js. */
 export function OnItsWay({ draft }) {
   const { photos, error, until } = draft;
   const wanted = photos.filter((photo) => photo.state !== "refused");
@@ -29,10 +29,10 @@ export function OnItsWay({ draft }) {
     <p><a class="back" href="#/albums"><${Icon} name="arrowLeft" />Albums</a></p>
     <div class="albums-head"><div class="stack tight"><h1>${draft.name}</h1>
       <p class="soft figures" role="status">${wordsFor(draft, sent, wanted.length)}</p></div>
-      <${Button} icon="close" onClick=${stop}>Give it up<//></div>
+      <${Button} icon="close" onClick=${stop}>Cancel<//></div>
     <${Progress} done=${bytes > 0 ? bytesSent / bytes : 0} label="Photos sent" />
     <p class="soft small figures album-bytes">${sizeInWords(bytesSent)} of ${sizeInWords(bytes)}.
-      You may leave this page or reload it: what was sent stays sent.</p>
+      You can leave or reload this page: uploaded photos stay uploaded.</p>
     ${error && html`<${Trouble} error=${error}>
       <${Button} kind="small" icon="refresh" onClick=${() => goOnNow(draft.id)}>
         ${until === null ? "Try again" : "Try now"}<//><//>`}
@@ -43,10 +43,10 @@ export function OnItsWay({ draft }) {
     </ul>`;
 }
 
-/** Photos that the album goes without. photos: `[{name, error}]`. */
+/** Files that the album does not include. photos: `[{name, error}]`. */
 export function Refused({ photos }) {
   return html`<div class="notice fair"><${Icon} name="alert" />
-    <div class="stack tight"><h3>${counted(photos.length, "file")} left out</h3>
+    <div class="stack tight"><h3>${counted(photos.length, "file")} not added</h3>
       <ul class="stack tight">${photos.map(({ name, error }) => html`<li key=${name}>
         <strong>${name}</strong>: ${error.detail || error.title} ${error.remedy}</li>`)}</ul></div></div>`;
 }
@@ -61,9 +61,9 @@ function Thumb({ id, file, state, done }) {
 }
 
 function wordsFor({ error, until }, sent, total) {
-  if (!reachable.value) return "Waiting for the service. It goes on as soon as the service is back.";
-  if (error && until !== null) return "It goes on by itself in a moment.";
-  if (error) return "It has stopped.";
-  if (sent === total) return "All sent, being accepted";
-  return `Sending: ${sent} of ${counted(total, "photo")} there`;
+  if (!reachable.value) return "Waiting for the service. The upload continues when it is back.";
+  if (error && until !== null) return "The upload continues in a moment.";
+  if (error) return "The upload has stopped.";
+  if (sent === total) return "Uploaded, waiting for the service";
+  return `Uploading: ${sent} of ${counted(total, "photo")} done`;
 }

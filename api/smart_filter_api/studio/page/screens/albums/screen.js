@@ -1,4 +1,4 @@
-/** Albums: the list of them, a new one, one on its way, and one that the service has. */
+/** Albums: the list, a new album, an album during its upload, and an album of the service. */
 
 import { html } from "../../html.js";
 import { albumDrafts, areRestored } from "../../state/album-drafts.js";
@@ -7,7 +7,7 @@ import { List } from "./list.js";
 import { NewAlbum } from "./new-album.js";
 import { OnItsWay } from "./on-its-way.js";
 
-/** words: nothing for the list, `new`, or the id of an album. */
+/** words: empty for the list, `new`, or an album's id. */
 export function Albums({ words: [id] }) {
   if (!id) return html`<${List} />`;
   if (id === "new") return html`<${NewAlbum} />`;

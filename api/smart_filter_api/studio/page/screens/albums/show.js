@@ -1,4 +1,4 @@
-/** The photos of an album on the whole screen, one after the other. */
+/** The photos of an album full screen, one at a time. */
 
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { Button } from "../../controls/button.js";
@@ -7,7 +7,7 @@ import { pictureOf } from "./members.js";
 
 const SWIPE_PX = 50;
 
-/** members: that can be seen. at: which of them. onMove: another is asked for. */
+/** members: the visible photos. at: the index shown. onMove: called with another index. */
 export function Show({ members, at, onMove, onClose }) {
   const element = useRef(null);
   const from = useRef(null);

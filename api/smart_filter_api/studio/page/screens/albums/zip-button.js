@@ -11,10 +11,10 @@ import { counted } from "../../words.js";
 import { fileNameOf } from "./member.js";
 import { pictureOf } from "./members.js";
 
-// So long a browser may take to begin with what it was given.
+// Time until the object URL is revoked; the browser must have started the download.
 const HANDED_OVER_MS = 60_000;
 
-/** members: whose pictures are finished. */
+/** members: those with finished pictures. */
 export function Zip({ name, members }) {
   const [done, setDone] = useState(null);
   const stop = useRef(null);

@@ -1,4 +1,4 @@
-/** One of two recipes: its version of the photo, and the form to try another. */
+/** One of two recipes: its version of the photo, and the form to change it. */
 
 import { useRef } from "preact/hooks";
 import { Button } from "../../controls/button.js";
@@ -16,7 +16,7 @@ import { AtWork, NAMES } from "../photo/viewer/notes.js";
 import { lacking, useShown } from "../photo/viewer/shown.js";
 import { useStage } from "../photo/viewer/view.js";
 
-/** A column. letter: its name. choose: called with the id of another version of the photo. */
+/** A column. letter: its name. choose: called with the id of another version. */
 export function Column({ letter, photo, job, view, choose, hasPicture }) {
   const form = useForm(`${photo.id}/${letter}`, job);
   const make = async (changes) => {
@@ -50,7 +50,7 @@ export function Column({ letter, photo, job, view, choose, hasPicture }) {
 function Pane({ letter, photo, job, view }) {
   const stage = useRef(null);
   const parent = photo.versions.find((one) => one.id === job.parent_id);
-  // While a version is being made, what it is made of stays in sight.
+  // While a version is being made, show the one that it is made from.
   const { shown, error } = useShown({ versions: [parent, job].filter(Boolean), current: job }, view.mode.value);
   const listeners = useGestures(view, stage);
   useStage(view, stage, shown?.space ?? null);
@@ -64,8 +64,8 @@ function Pane({ letter, photo, job, view }) {
     <${AtWork} job=${job} isEmpty=${!isShown && error === null && missing === null} />
     <div class="notes stack">
       ${error && html`<${Trouble} error=${error} />`}
-      ${missing && html`<p class="notice"><span>The ${NAMES[missing]} was not asked for: tick${" "}
-        <code>${missing}</code> among the outputs of recipe ${letter}, and try it.</span></p>`}
+      ${missing && html`<p class="notice"><span>This version has no ${NAMES[missing]}. To get one, tick${" "}
+        <code>${missing}</code> among the outputs of recipe ${letter} and try it.</span></p>`}
     </div>
   </div>`;
 }

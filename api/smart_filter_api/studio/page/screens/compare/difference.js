@@ -1,4 +1,4 @@
-/** Where two pictures differ: bright where much, black where not at all. */
+/** Difference of two pictures: the brighter a pixel, the more it differs. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Button } from "../../controls/button.js";
@@ -11,12 +11,12 @@ import { picture } from "../photo/viewer/pictures.js";
 import { lacking } from "../photo/viewer/shown.js";
 import { useStage } from "../photo/viewer/view.js";
 
-/** More pixels than this are compared at a smaller scale. */
+/** Pictures with more pixels are compared at a smaller scale. */
 const MOST_PIXELS = 4e6;
-/** Less than this, of 255, is what coding the same picture anew may change. */
+/** Differences up to this level, of 255, can come from encoding the same picture again. */
 const NOISE_LEVELS = 8;
 
-/** The absolute difference of what two versions have in the view's mode. */
+/** The absolute difference of two versions in the view's mode. */
 export function Difference({ one, other, view }) {
   const stage = useRef(null);
   const [gain, setGain] = useState(4);
@@ -87,7 +87,7 @@ function useDifference(one, other, mode) {
 /**
  * Return `{pixels: ImageData, share: 0 to 1 of pixels that differ, space (see View)}`.
  *
- * Pictures of one frame are compared as they are, others where the photo is.
+ * Pictures of the same frame are compared whole, others within the photo's area.
  */
 function differenceOf(one, other, mode) {
   const { photo } = one.job;
@@ -102,7 +102,7 @@ function differenceOf(one, other, mode) {
   return { pixels, share, space: { mode, photo, frame } };
 }
 
-/** Return a picture's pixels as `frame` sees them, in `size`. own: where its photo lies in it. */
+/** Return a picture's pixels within `frame`, at `size`. own: the picture's own frame. */
 function drawn(element, own, frame, [width, height]) {
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
@@ -117,7 +117,7 @@ function drawn(element, own, frame, [width, height]) {
   return context.getImageData(0, 0, width, height);
 }
 
-/** Subtract pixels, each as strong as it is opaque, so that what is transparent has no colour. */
+/** Subtract pixels weighted by their opacity, so that transparent pixels have no color. */
 function subtracted(one, other) {
   const pixels = new ImageData(one.width, one.height);
   let differing = 0;
@@ -138,7 +138,7 @@ function subtracted(one, other) {
 }
 
 function said(share) {
-  if (share === 0) return "The two pictures are the same to the eye.";
+  if (share === 0) return "The two pictures do not differ visibly.";
   const percent = 100 * share;
   return `${percent < 0.1 ? "Less than 0.1" : percent.toFixed(1)} % of the pixels differ visibly.`;
 }

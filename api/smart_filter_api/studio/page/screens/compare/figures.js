@@ -1,4 +1,4 @@
-/** What two versions of a photo came to: found, rated, how long it took, and how they were asked. */
+/** Figures of two versions of a photo: findings, rating, durations and recipes. */
 
 import { html } from "../../html.js";
 import { offer } from "../../state/models.js";
@@ -7,14 +7,14 @@ import { asked, differing } from "../../state/recipes.js";
 import { timeOf } from "../photo/panels/expert/ran.js";
 import { TITLES } from "../photo/panels/expert/task.js";
 
-/** A table of two versions. */
+/** Table of the figures of two versions. */
 export function Figures({ one, other }) {
   const recipes = [one, other].map((job) => asked(job, offer.value.fields));
   const parts = [
-    { title: "What differs in the recipes", isCode: true, rows: differing(...recipes).sort().map((name) => [
+    { title: "Differences of the recipes", isCode: true, rows: differing(...recipes).sort().map((name) => [
       name, ...recipes.map((recipe) => (name in recipe ? [recipe[name]].flat().join(", ") : "default")),
     ]) },
-    { title: "What came of it", rows: FOUND.map(([title, of]) => [title, of(one), of(other)]) },
+    { title: "Results", rows: FOUND.map(([title, of]) => [title, of(one), of(other)]) },
     { title: "Time", rows: timeRows(one, other) },
   ];
   return html`<section class="panel figures-panel"><table class="figures">
@@ -22,7 +22,7 @@ export function Figures({ one, other }) {
     <thead><tr><td /><th scope="col">A</th><th scope="col">B</th></tr></thead>
     ${parts.map(({ title, rows, isCode }) => html`<tbody key=${title}>
       <tr><th colspan="3" scope="rowgroup" class="part">${title}</th></tr>
-      ${rows.length === 0 && html`<tr><td colspan="3" class="soft">Nothing: both ask for the same.</td></tr>`}
+      ${rows.length === 0 && html`<tr><td colspan="3" class="soft">None: the recipes are the same.</td></tr>`}
       ${rows.filter(([, a, b]) => a !== "" || b !== "").map(([name, a, b]) => html`<tr key=${name}
         class=${a === b ? "" : "differs"}>
         <th scope="row">${isCode ? html`<code>${name}</code>` : name}</th><td>${a || "–"}</td><td>${b || "–"}</td></tr>`)}

@@ -1,4 +1,4 @@
-/** Two recipes side by side on one photo: both pictures at one place, and what differs. */
+/** Two recipes for one photo side by side: both pictures in one view, and their differences. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Segmented } from "../../controls/choices.js";
@@ -15,15 +15,15 @@ import { Figures } from "./figures.js";
 
 const MODES = [
   { value: "image", label: "Result" },
-  { value: "cutout", label: "Cut-out" },
+  { value: "cutout", label: "Cutout" },
   { value: "matte", label: "Matte" },
 ];
 const WAYS = [
-  { value: "beside", label: "Side by side" },
+  { value: "columns", label: "Side by side" },
   { value: "difference", label: "Difference" },
 ];
 
-/** The screen. words: a photo's id, and those of the two versions that were looked at. */
+/** The screen. words: the id of a photo, and those of the two versions. */
 export function Compare({ words: [id, ...versions] }) {
   const photo = photos.value.find((one) => one.id === id);
   const { error, again } = useFinding(id, photo);
@@ -34,17 +34,17 @@ export function Compare({ words: [id, ...versions] }) {
 function Two({ photo, named }) {
   const [ids, setIds] = useState(() => begin(photo, named));
   const [views] = useState(makeViews);
-  const [way, setWay] = useState("beside");
+  const [way, setWay] = useState("columns");
   const figure = useRef(null);
   useEffect(() => {
-    // What is tried here is not the photo's picture until somebody says so.
+    // A recipe tried here becomes the photo's picture only when the user chooses it.
     show(photo.current);
   }, []);
   useEffect(() => {
     history.replaceState(null, "", `#/compare/${[photo.id, ...ids].map(encodeURIComponent).join("/")}`);
   }, [photo.id, ids]);
   const [one, other] = ids.map((id) => photo.versions.find((job) => job.id === id) ?? photo.current);
-  const isBeside = way === "beside";
+  const isBeside = way === "columns";
   const columns = [
     { letter: "A", job: one, view: views.one, choose: (id) => setIds([id, ids[1]]) },
     { letter: "B", job: other, view: views.other, choose: (id) => setIds([ids[0], id]) },
@@ -55,11 +55,11 @@ function Two({ photo, named }) {
         title="Back to the photo"><${Icon} name="arrowLeft" /></a>
       <h1>Two recipes, one photo</h1>
     </header>
-    ${one === other && html`<p class="soft">Both show the same version as yet. Change one recipe and try it.</p>`}
+    ${one === other && html`<p class="soft">Both show the same version. Change one recipe and try it.</p>`}
     <div class="compare-tools row wrap spread">
       <div class="row wrap">
         <${Segmented} legend="How to compare" options=${WAYS} value=${way} onChange=${setWay} />
-        <${Segmented} legend="What to look at" options=${MODES} value=${views.one.mode.value}
+        <${Segmented} legend="View" options=${MODES} value=${views.one.mode.value}
           onChange=${(mode) => {
             views.one.mode.value = mode;
           }} />
@@ -77,7 +77,7 @@ function Two({ photo, named }) {
   </div>`;
 }
 
-/** Return the versions to begin with: those of the address, else the picture and what it came of. */
+/** Return the initial versions: those of the address, else the current one and its parent. */
 function begin({ versions, current }, named) {
   const known = named.filter((id) => versions.some((job) => job.id === id));
   if (known.length === 2) return known;
@@ -85,7 +85,7 @@ function begin({ versions, current }, named) {
   return [(parent ?? current).id, current.id];
 }
 
-/** Three views at one place: of either picture, and of their difference. */
+/** Return views with a common position: one per picture, and one for their difference. */
 function makeViews() {
   const one = new View();
   one.mode.value = "image";

@@ -1,4 +1,4 @@
-/** What stands behind people, live. */
+/** Choice of the live background. */
 
 import { useRef, useState } from "preact/hooks";
 import { Button } from "../../controls/button.js";
@@ -13,12 +13,12 @@ import { wishBackground, wishPicture, wishes } from "../../state/live-wishes.js"
 import { designName, split } from "../photo/panels/background/names.js";
 import { Thumbnail } from "../photo/panels/background/thumbnail.js";
 
-// Browsers read these; HEIC most do not.
+// Formats that browsers decode; most browsers do not decode HEIC.
 const ACCEPTED = "image/jpeg,image/png,image/webp,image/avif";
 const KINDS = [
   { value: "auto", label: "Choose for me", spec: "auto" },
   { value: "preset", label: "Designs" },
-  { value: "color", label: "Colour", spec: "color:#f2c14e" },
+  { value: "color", label: "Color", spec: "color:#f2c14e" },
   { value: "blur", label: "Blur", spec: "blur:0.5" },
   { value: "file", label: "My picture" },
   { value: "keep", label: "Original", spec: "keep" },
@@ -45,7 +45,7 @@ function Auto() {
   const name = chosen.value?.name;
   return html`<p class="soft small" role="status">${name
     ? `${designName(name)}. ${chosen.value.reason ?? ""}`
-    : "One that goes with the faces, the clothes and the light."}</p>`;
+    : "One that matches the faces, the clothes and the light."}</p>`;
 }
 
 function Designs() {
@@ -54,7 +54,7 @@ function Designs() {
     return html`<${Trouble} error=${error}><${Button} kind="small" icon="refresh"
       onClick=${again}>Try again<//><//>`;
   }
-  // The live worker has the service's designs, and no pictures of anybody.
+  // Live workers have only the generated designs, no added pictures.
   const found = (items ?? []).filter(({ source }) => source === "generated");
   const [, name] = split(wishes.value.spec);
   return html`<${RovingGrid} label="Designs" class="designs" current=${name}
@@ -70,7 +70,7 @@ function Colour() {
   return html`<label class="row">
     <input class="input live-colour" type="color" value=${colour}
       onInput=${(event) => wishBackground(`color:${event.currentTarget.value}`)} />
-    Any colour</label>`;
+    Any color</label>`;
 }
 
 function Blur() {
@@ -107,5 +107,5 @@ const BODIES = {
   color: Colour,
   blur: Blur,
   file: Own,
-  keep: () => html`<p class="soft small">What is really behind you.</p>`,
+  keep: () => html`<p class="soft small">Your real background.</p>`,
 };

@@ -1,4 +1,4 @@
-/** How the camera is shown. */
+/** Options of the camera and its picture. */
 
 import { useEffect, useState } from "preact/hooks";
 import { Check, Select } from "../../controls/fields.js";
@@ -12,7 +12,7 @@ const SIDES = [
   { value: "960", label: "960 × 540, finer" },
 ];
 
-/** onCamera: another camera is wanted. */
+/** onCamera: called when the user chooses another camera. */
 export function Options({ onCamera }) {
   const { isMirrored, hasOverlays, side, cameraId } = wishes.value;
   const found = useCameras();
@@ -37,7 +37,7 @@ function useCameras() {
   const [found, setFound] = useState([]);
   const isOn = live.value.state === "on";
   useEffect(() => {
-    // Without a list there is the one that the browser gave.
+    // On an error the list holds only the browser's camera.
     if (isOn) cameras().then(setFound, () => {});
   }, [isOn]);
   return found;

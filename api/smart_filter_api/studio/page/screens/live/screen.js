@@ -1,4 +1,4 @@
-/** The live page: the camera with another background, and photos out of it. */
+/** The live page: the camera with another background, and photos taken from it. */
 
 import { useEffect, useRef } from "preact/hooks";
 import { Button } from "../../controls/button.js";
@@ -37,8 +37,8 @@ export function Live() {
           onClick=${() => stop()} />`}
       </div>
       <p class="soft small">${wishes.value.isShutterOn
-        ? "When everybody smiles with open eyes, the best moment becomes a photo by itself."
-        : "Turn on the smile shutter, and smiles become photos by themselves."}</p>
+        ? "When all people smile with open eyes, the best moment is taken as a photo automatically."
+        : "Turn on the smile shutter to take photos of smiles automatically."}</p>
       <${Shots} />
       <${Summary} />
     </div>
@@ -53,7 +53,7 @@ function take() {
   shoot().catch(sayTrouble);
 }
 
-/** Let the camera go while nobody looks at the page, and go on afterwards. */
+/** Stop the camera while the page is hidden, and start it again afterwards. */
 function usePause(begin) {
   useEffect(() => {
     const turned = () => {
@@ -66,7 +66,7 @@ function usePause(begin) {
   }, []);
 }
 
-/** Space takes a photo, but where it presses or writes something. */
+/** Take a photo on Space, except where Space presses a button or types a character. */
 function useSpace(isOn) {
   useEffect(() => {
     if (!isOn) return undefined;

@@ -1,4 +1,4 @@
-/** Photos that were taken in this visit, and what becomes of them. */
+/** Photos taken in this visit, and their state. */
 
 import { Icon } from "../../controls/icon.js";
 import { html } from "../../html.js";
@@ -18,7 +18,7 @@ export function Shots() {
   </section>`;
 }
 
-/** Return where a photo is; in neither when it was deleted meanwhile. */
+/** Return a pending or stored photo; neither when it was deleted meanwhile. */
 function shotOf(id) {
   const sending = pending.value.find((one) => one.id === id);
   return { id, sending, job: photos.value.find((one) => one.id === id)?.current };

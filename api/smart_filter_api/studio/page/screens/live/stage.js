@@ -1,4 +1,4 @@
-/** The stage: what comes back from the live worker, and over it what was seen. */
+/** The stage: composited frames from the live worker, with the detected faces over them. */
 
 import { useEffect, useRef } from "preact/hooks";
 import { Button } from "../../controls/button.js";
@@ -10,13 +10,13 @@ import { SMILES, TONES, eyesInWords } from "./words.js";
 
 const FLASH_MS = 420;
 const WAITING = {
-  asking: "Opening the camera. Your browser may ask whether it may.",
+  asking: "Opening the camera. Your browser may ask for permission.",
   connecting: "Connecting to the live worker…",
   paused: "Paused while you were away.",
   lost: "Connecting again…",
 };
 
-/** video: where the camera's own picture goes; it is seen until the first frame has come back. */
+/** video: element of the camera's own picture, visible until the first composited frame arrives. */
 export function Stage({ video, onStart }) {
   const { state } = live.value;
   const { isMirrored, hasOverlays } = wishes.value;
@@ -27,20 +27,20 @@ export function Stage({ video, onStart }) {
     <video ref=${video} class=${isMirrored ? "mirrored" : ""} muted playsinline aria-hidden="true"
       hidden=${isOff} />
     <canvas ref=${canvas} hidden=${seen.value === null} role="img"
-      aria-label="You, before the background that you chose" />
+      aria-label="You in front of the chosen background" />
     ${hasOverlays && html`<${Overlays} />`}
     <${Flash} />
     ${WAITING[state] && html`<p class="stage-words" role="status">${WAITING[state]}</p>`}
     ${isOff && html`<div class="stage-start stack">
       <p class="stage-title">Your camera, somewhere else</p>
-      <p>See yourself before another background, with smiles and eyes rated as you move. What the
-        camera shows is kept nowhere; only photos that you take are.</p>
+      <p>See yourself in front of another background, with smiles and eyes rated as you move. The
+        camera's picture is not stored; only photos that you take are.</p>
       <${Button} kind="primary" icon="live" onClick=${onStart}>Start the camera<//>
     </div>`}
   </div>`;
 }
 
-/** Draw what comes back; drawn mirrored, for the boxes over it have words that must not be. */
+/** Draw the composited frames. Mirrors the drawing, not the element, so that labels stay readable. */
 function useDrawing(isMirrored) {
   const canvas = useRef(null);
   useEffect(
@@ -91,7 +91,7 @@ function Face({ face, width, height }) {
   </div>`;
 }
 
-/** A flash when a photo was taken; where nothing shall move, the photo in its row says so alone. */
+/** A flash when a photo is taken; with reduced motion, only the new photo in the row shows it. */
 function Flash() {
   const element = useRef(null);
   useEffect(

@@ -1,4 +1,4 @@
-/** What is seen, for those who do not see it: a sentence now and then. */
+/** Periodic summary of the detected faces for screen readers. */
 
 import { useEffect, useState } from "preact/hooks";
 import { html } from "../../html.js";
@@ -6,7 +6,7 @@ import { live, seen, taken } from "../../state/live.js";
 import { counted } from "../../words.js";
 import { facesInWords } from "./words.js";
 
-// More often it would talk over everything else.
+// Minimum interval; more often it would interrupt all other announcements.
 const EVERY_MS = 5000;
 
 export function Summary() {

@@ -1,4 +1,4 @@
-/** The name of a photo, the way to its neighbours and back, and what ends it: delete, save. */
+/** Head of a photo's screen: its name, links to its neighbors, delete and save. */
 
 import { useLayoutEffect, useState } from "preact/hooks";
 import { Button } from "../../controls/button.js";
@@ -13,7 +13,7 @@ import { nameOf } from "../naming.js";
 import { download } from "./save/download.js";
 import { pictured } from "./viewer/shown.js";
 
-/** The head of the photo's screen. children: what goes back to former versions. */
+/** children: undo and redo. */
 export function Header({ photo, children }) {
   const [isAsking, ask] = useState(false);
   const [isSaving, setSaving] = useState(false);
@@ -51,7 +51,7 @@ function Deleting({ photo, onClose }) {
     setBusy(true);
     try {
       await remove(...photo.versions.map((job) => job.id));
-      say("Deleted, on the service too.");
+      say("Deleted from the service.");
       go("");
     } catch (problem) {
       setError(problem);
@@ -62,7 +62,7 @@ function Deleting({ photo, onClose }) {
   return html`<${Dialog} title="Delete this photo?" onClose=${onClose} actions=${html`
     <${Button} onClick=${onClose}>Keep it<//>
     <${Button} kind="danger" icon="clear" disabled=${isBusy} onClick=${erase}>Delete<//>`}>
-    <p>The photo and what was made of it${many > 1 ? `, all ${many} versions,` : ""} go from this
+    <p>The photo and its pictures${many > 1 ? `, all ${many} versions,` : ""} are deleted from this
       page and from the service. This cannot be undone.</p>
     ${error && html`<${Trouble} error=${error} />`}
   <//>`;
@@ -74,7 +74,7 @@ function neighbours(photo) {
   return { before: all[index - 1], after: all[index + 1] };
 }
 
-/** Leaf by arrows where nothing else makes use of them. */
+/** Go to the previous or next photo by arrow keys, unless another control uses them. */
 function useArrows(before, after) {
   useLayoutEffect(() => {
     const leaf = (event) => {

@@ -1,4 +1,4 @@
-/** What a job was not asked for, and the way to have it made. */
+/** Notice about an output that a job did not produce, with a button to produce it. */
 
 import { useState } from "preact/hooks";
 import { Button } from "../../controls/button.js";
@@ -7,7 +7,7 @@ import { html } from "../../html.js";
 import { derive } from "../../state/photos.js";
 import { useFocusHandedOn } from "./viewer/focus.js";
 
-/** Say that something was not asked for, in the words of children, and make these outputs. */
+/** children: the text about the missing outputs. outputs: those to produce. */
 export function Lacking({ job, outputs, children }) {
   const [isBusy, setBusy] = useState(false);
   const [error, setError] = useState(null);
@@ -31,7 +31,7 @@ export function Lacking({ job, outputs, children }) {
     ${error && html`<${Trouble} error=${error} />`}`;
 }
 
-/** Whether the time of a job's results is over. */
+/** Return whether the results of a job have expired. */
 export function isOver(job) {
   return job.expires_at !== null && Date.parse(job.expires_at) <= Date.now();
 }

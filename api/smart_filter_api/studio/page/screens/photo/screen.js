@@ -1,4 +1,4 @@
-/** One photo: the picture at large, and panels with all that can be told and changed. */
+/** One photo: the picture at large, and panels with findings and settings. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Button } from "../../controls/button.js";
@@ -16,11 +16,11 @@ import { Viewer } from "./viewer.js";
 import { View } from "./viewer/view.js";
 
 const GONE = {
-  title: "This photo is not here any more",
-  detail: "It was deleted, or belongs to somebody else.",
+  title: "This photo no longer exists",
+  detail: "It was deleted, or belongs to another user.",
 };
 
-/** The screen of a photo. words: its id. Panels are given `photo` and the viewer's `view`. */
+/** The screen of a photo. words: its id. Panels get `photo` and the viewer's `view`. */
 export function PhotoScreen({ words: [id] }) {
   const photo = photos.value.find((one) => one.id === id);
   const { error, again } = useFinding(id, photo);
@@ -30,17 +30,17 @@ export function PhotoScreen({ words: [id] }) {
   return html`<div class="photo-screen">
     <${Header} photo=${photo}><${UndoButtons} photo=${photo} /><//>
     <${Viewer} photo=${photo} view=${view} />
-    <aside class="panel photo-panels" aria-label="What to do with the photo">
+    <aside class="panel photo-panels" aria-label="Photo tools">
       <${Tabs} label="Panels" tabs=${panels} chosen=${chosen} onChoose=${choose}
         photo=${photo} view=${view} />
     </aside>
   </div>`;
 }
 
-/** A photo that is not there, or not yet. */
+/** Message about a photo that does not exist or is not loaded yet. */
 export function Missing({ error, again }) {
   if (error === null) {
-    return html`<p class="soft" role="status">Looking for the photo</p>`;
+    return html`<p class="soft" role="status">Loading the photo</p>`;
   }
   const isGone = [404, 410].includes(error.status);
   return html`<${Trouble} error=${isGone ? GONE : error}>
@@ -49,7 +49,7 @@ export function Missing({ error, again }) {
   <//>`;
 }
 
-/** Ask for all versions of a photo, older ones too; `error`: why it is not there. */
+/** Load all versions of a photo. `error`: why it is missing. */
 export function useFinding(id, photo) {
   const [error, setError] = useState(null);
   const [attempt, setAttempt] = useState(0);
@@ -59,7 +59,7 @@ export function useFinding(id, photo) {
   useEffect(() => {
     if (!isLoaded.value) return;
     if (isGone && wasThere.current) {
-      // Deleted, here or elsewhere: there is nothing to ask for.
+      // Deleted, here or elsewhere: no request is needed.
       setError(new Problem({ ...GONE, status: 410, code: "job_deleted" }));
       return;
     }
@@ -69,12 +69,12 @@ export function useFinding(id, photo) {
   return { error, again: () => setAttempt(attempt + 1) };
 }
 
-/** Read all versions of a photo. isUnknown: none is known yet. Throws Problem or Away. */
+/** Read all versions of a photo. isUnknown: no version is known yet. Throws Problem or Away. */
 async function findAll(id, isUnknown) {
   const query = new URLSearchParams({ "metadata.studio": id, limit: 200 });
   const { items } = await ask("GET", `/v1/jobs?${query}`);
   put(...items);
-  // Of a job that was submitted elsewhere, its own id stands for the photo. One that was known when
-  // this was asked may be deleted by now.
+  // For a job submitted elsewhere, its own id stands for the photo. A photo that was known before
+  // this request may have been deleted meanwhile.
   if (isUnknown && items.every((job) => photoIdOf(job) !== id)) await find(id);
 }

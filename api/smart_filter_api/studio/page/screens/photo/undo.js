@@ -1,4 +1,4 @@
-/** Undo and redo, as buttons and by keys. */
+/** Undo and redo by buttons and keys. */
 
 import { useEffect, useRef } from "preact/hooks";
 import { Button } from "../../controls/button.js";
@@ -6,20 +6,20 @@ import { html } from "../../html.js";
 import { isChanging } from "../../state/changes.js";
 import { after, before, loadVersions, redo, undo } from "../../state/undo.js";
 
-// Where a key writes something, its undo is the browser's.
+// Elements with text input, where the browser's own undo applies.
 const WRITTEN_IN = "textarea, select, [contenteditable], input:not([type=range], [type=checkbox], "
   + "[type=radio], [type=color], [type=file])";
 
-/** Both buttons; Ctrl+Z and Ctrl+Shift+Z (on a Mac ⌘) do the same wherever nothing is written. */
+/** Both buttons; Ctrl+Z and Ctrl+Shift+Z (⌘ on a Mac) do the same outside text inputs. */
 export function UndoButtons({ photo }) {
   useKeys(photo);
   useEffect(() => {
-    // The steps that are known stay when older ones cannot be read.
+    // On an error, the known steps stay available.
     loadVersions(photo).catch(() => {});
   }, [photo.id]);
   const canUndo = isChanging(photo) || before(photo) !== undefined;
   const canRedo = !isChanging(photo) && after(photo) !== undefined;
-  // A button that is disabled would lose the focus of whoever has just pressed it.
+  // A disabled button would lose the focus of the user who just pressed it.
   return html`<div class="row" role="group" aria-label="Versions">
     <${Button} kind="quiet" icon="undo" label="Undo" aria-keyshortcuts="Control+Z"
       aria-disabled=${canUndo ? undefined : "true"} onClick=${() => undo(photo)} />

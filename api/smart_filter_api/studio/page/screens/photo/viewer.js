@@ -1,4 +1,4 @@
-/** The picture at large: before and after, pixels, matte and cut-out, and what panels lay over it. */
+/** The picture at large: before and after, pixels, matte and cutout, with the panels' overlays. */
 
 import { useRef } from "preact/hooks";
 import { Button } from "../../controls/button.js";
@@ -13,7 +13,7 @@ import { Slider } from "./viewer/slider.js";
 import { Grounds, Modes, Zoom } from "./viewer/toolbar.js";
 import { useStage } from "./viewer/view.js";
 
-/** What is shown of a photo (state/photos.js), as a view (viewer/view.js) looks at it. */
+/** The viewer of a photo (state/photos.js), through a view (viewer/view.js). */
 export function Viewer({ photo, view }) {
   const figure = useRef(null);
   const stage = useRef(null);
@@ -37,9 +37,9 @@ export function Viewer({ photo, view }) {
         ${error && html`<${Trouble} error=${error}>
           <${Button} kind="small" icon="refresh" onClick=${again}>Try again<//><//>`}
         ${missing && html`<${Lacking} job=${job} outputs=${[missing]}>The ${NAMES[missing]} was
-          not asked for when this photo was sent.<//>`}
+          not requested for this photo.<//>`}
         ${shown?.photoError && view.mode.value === "compare" && html`<p class="notice">There is
-          nothing to compare with: the photo itself is not kept any more.</p>`}
+          nothing to compare with: the photo itself has expired.</p>`}
         <${Ended} photo=${photo} former=${job} />
       </div>
     </div>

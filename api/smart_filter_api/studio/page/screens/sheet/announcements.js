@@ -1,4 +1,4 @@
-/** What happens on the sheet, for those who do not see it. */
+/** Announcements of events on the sheet for screen readers. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { html } from "../../html.js";
@@ -9,7 +9,7 @@ import { nameOf } from "../naming.js";
 
 const ENDS = { succeeded: "is finished", failed: "has failed" };
 
-/** Says, one line at a time, what has ended since. */
+/** Announces finished jobs, one line at a time. */
 export function Announcements() {
   const [said, say] = useState("");
   const before = useRef(null);

@@ -1,4 +1,4 @@
-/** What a card says of a photo that is being worked on: its steps, and how long it waits. */
+/** Card of a photo in progress: its stages, position and ETA. */
 
 import { useState } from "preact/hooks";
 import { Button } from "../../controls/button.js";
@@ -7,16 +7,16 @@ import { html } from "../../html.js";
 import { cancel } from "../../state/jobs.js";
 import { durationInWords } from "../../words.js";
 
-/** What each stage does, for people. */
+/** Text for each stage. */
 const DOING = {
-  prepare: "Looking at the photo",
+  prepare: "Analyzing the photo",
   segmentation: "Cutting people out",
   face: "Finding faces",
   smile: "Rating smiles",
   composite: "Composing the picture",
 };
 
-/** photo: of state/photos.js, whose current version has not ended. */
+/** photo: see state/photos.js; its current version is unfinished. */
 export function AtWork({ photo }) {
   const job = photo.current;
   const [isStopping, setStopping] = useState(false);
@@ -25,7 +25,7 @@ export function AtWork({ photo }) {
     try {
       await cancel(job.id);
     } catch (error) {
-      // It has ended in the same moment: then there is nothing to be stopped.
+      // The job finished meanwhile: there is nothing to cancel.
       if (error.code !== "job_final") sayTrouble(error);
       setStopping(false);
     }
@@ -39,7 +39,7 @@ function Steps({ job }) {
   const { stages } = job;
   const done = stages.filter(({ state }) => state === "succeeded").length;
   const doing = stages.find(({ state }) => state === "running");
-  const words = doing ? DOING[doing.name] : done > 0 ? "Going on in a moment" : waitOf(job);
+  const words = doing ? DOING[doing.name] : done > 0 ? "Continuing in a moment" : waitOf(job);
   return html`
     <p class="soft">${words}</p>
     <div class="steps" role="progressbar" aria-label="Steps" aria-valuemin="0"
@@ -49,7 +49,7 @@ function Steps({ job }) {
 }
 
 function waitOf({ queue }) {
-  if (!queue) return "Waiting for its turn";
+  if (!queue) return "Waiting in the queue";
   const soon = queue.eta_p50_s === null ? "" : `, ready in ${durationInWords(queue.eta_p50_s)}`;
   return queue.position > 1 ? `Number ${queue.position.toLocaleString()} in the queue${soon}` : `Next in the queue${soon}`;
 }

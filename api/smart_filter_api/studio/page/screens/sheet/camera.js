@@ -1,4 +1,4 @@
-/** A photo from the camera of a computer. */
+/** Takes a photo with a computer's camera. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Button } from "../../controls/button.js";
@@ -10,7 +10,7 @@ import { momentInWords } from "../../words.js";
 
 const QUALITY = 0.95;
 
-/** Look, take, use. onTaken: called with the photo's file. */
+/** Dialog to take and use a photo. onTaken: called with the photo's file. */
 export function Camera({ onTaken, onClose }) {
   const video = useRef(null);
   const [error, setError] = useState(null);
@@ -22,7 +22,7 @@ export function Camera({ onTaken, onClose }) {
     let stream = null;
     const open = async () => {
       stream = await openCamera();
-      // Closed while the browser was still asking.
+      // The dialog was closed before the browser gave the camera.
       if (!isOpen) return closeCamera(stream);
       video.current.srcObject = stream;
       await video.current.play();
@@ -54,8 +54,8 @@ export function Camera({ onTaken, onClose }) {
       <${Button} kind="small" icon="refresh" onClick=${() => setAttempt(attempt + 1)}>Try again<//>
     <//>`}
     <div class="camera" hidden=${error !== null}>
-      <video ref=${video} muted playsinline hidden=${taken !== null} aria-label="What the camera sees" />
-      ${taken && html`<img src=${taken.address} alt="The photo that was taken" />`}
+      <video ref=${video} muted playsinline hidden=${taken !== null} aria-label="Camera picture" />
+      ${taken && html`<img src=${taken.address} alt="The photo you took" />`}
       ${!isLive && !taken && html`<p role="status">Opening the camera…</p>`}
     </div>
   <//>`;

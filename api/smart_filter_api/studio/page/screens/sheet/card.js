@@ -1,4 +1,4 @@
-/** A photo on the sheet, from the moment it is added to what became of it. */
+/** A card of the sheet, from adding a photo to its result. */
 
 import { html } from "../../html.js";
 import { isFinal } from "../../state/jobs.js";
@@ -11,8 +11,8 @@ import { isSelecting, selected, toggle } from "./selection.js";
 import { Sending } from "./sending.js";
 
 /**
- * One entry of the sheet (entries.js). It stays the same element when the service has accepted the
- * photo, so that its picture does not flicker and the focus is not lost.
+ * One entry of the sheet (entries.js). It stays the same element when the service accepts the photo,
+ * so that its picture does not flicker and the focus is not lost.
  */
 export function Card({ id, sending, photo }) {
   const entry = { id, sending, photo };

@@ -1,4 +1,4 @@
-/** The question before photos are deleted, and their going. */
+/** Confirmation and progress of deleting photos. */
 
 import { signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
@@ -14,23 +14,23 @@ import { counted } from "../../words.js";
 import { nameOf } from "../naming.js";
 import { stopSelecting } from "./selection.js";
 
-/** What is asked about: `{entries}`, or `{entries: null}` for all there is; null: nothing is. */
+/** Photos to confirm: `{entries}`, `{entries: null}` for all photos; null: no dialog. */
 export const deleting = signal(null);
 
-/** Ask whether these are to be deleted. */
+/** Ask for confirmation to delete these photos. */
 export function deleteThese(entries) {
   const isUnsent = entries.every((entry) => entry.photo === undefined);
-  // What nobody else has seen goes without a question.
+  // Photos that were not sent need no confirmation.
   if (isUnsent) drop(...entries.map(({ id }) => id));
   else deleting.value = { entries };
 }
 
-/** Ask whether everything is. */
+/** Ask for confirmation to delete all photos. */
 export function deleteAll() {
   deleting.value = { entries: null };
 }
 
-/** The dialog. */
+/** The confirmation dialog. */
 export function Deleting({ entries }) {
   const [lists, setLists] = useState(null);
   const [error, setError] = useState(null);
@@ -66,11 +66,11 @@ export function Deleting({ entries }) {
       return;
     }
     if (stop.current.signal.aborted) return;
-    end(`${counted(total.current + unsent.length, "photo")} deleted, on the service too.`);
+    end(`${counted(total.current + unsent.length, "photo")} deleted from the service.`);
   };
   const close = () => {
     if (done !== null && lists.length > 0) {
-      say(`Stopped: ${counted(lists.length, "photo")} left as they were.`);
+      say(`Stopped: ${counted(lists.length, "photo")} not deleted.`);
     }
     deleting.value = null;
   };
@@ -98,10 +98,10 @@ function titleOf(entries) {
 function whatGoes(lists, unsent) {
   const versions = lists.reduce((sum, ids) => sum + ids.length, 0);
   const photos = counted(lists.length, "photo");
-  const pictures = versions > lists.length ? `, with ${versions.toLocaleString()} versions of them` : "";
+  const pictures = versions > lists.length ? `, with ${versions.toLocaleString()} versions` : "";
   const others = unsent > 0 ? `, and ${unsent} that ${unsent === 1 ? "was" : "were"} not sent yet` : "";
-  return `${photos}${pictures}${others}: the photos and all that was made of them go from the
-    service too, at once. This cannot be undone.`;
+  return `${photos}${pictures}${others}: the photos and their pictures are deleted from the service
+    at once. This cannot be undone.`;
 }
 
 function end(words) {

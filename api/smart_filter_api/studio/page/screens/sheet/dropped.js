@@ -1,11 +1,11 @@
-/** The files of a drop, those in folders too. */
+/** Files of a drop, including those in folders. */
 
 import { looksLikePhoto } from "../../service/formats.js";
 
 /**
- * Return a promise of `{files, isFolder}`: what was dropped as it is, and of folders their photos.
+ * Return a promise of `{files, isFolder}`: the dropped files, and the photos in dropped folders.
  *
- * transfer: of a drop event, read before the event ends, for after that it is empty.
+ * transfer: of a drop event; call before the event ends, because it is empty afterwards.
  */
 export async function filesOf(transfer) {
   const entries = Array.from(transfer.items, (item) => item.webkitGetAsEntry?.() ?? null);
@@ -24,7 +24,7 @@ async function inside(folder) {
   const files = [];
   const reader = folder.createReader();
   for (;;) {
-    // A hundred at a time, until there are none.
+    // Browsers return up to a hundred entries per call, and none at the end.
     const entries = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
     if (entries.length === 0) break;
     for (const entry of entries) {

@@ -1,4 +1,4 @@
-/** What a card says of a photo that came to nothing, and what can be done. */
+/** Card of a photo that failed or was canceled, with the possible actions. */
 
 import { useState } from "preact/hooks";
 import { Button } from "../../controls/button.js";
@@ -8,25 +8,25 @@ import { redrive } from "../../state/jobs.js";
 import { derive } from "../../state/photos.js";
 import { deleteThese } from "./deleting.js";
 
-/** What to do about a job's error, by its code (docs/contract.md, failure codes). */
+/** Remedies by error code (docs/contract.md, failure codes). */
 export const REMEDIES = {
-  image_unreadable: "Save the photo anew, or add another copy of it.",
+  image_unreadable: "Save the photo again, or add another copy of it.",
   image_too_large: "Make the photo smaller, and add it again.",
   photo_unreachable: "Check its address, and submit it again.",
   inputs_expired: "Add the photo again.",
   no_person: "",
 };
-/** The same where a code has no words of its own. */
-export const USUAL_REMEDY = "Try again. If it fails again, tell whoever runs this service.";
-/** What would fail in the same way again. */
+/** Remedy for other codes. */
+export const USUAL_REMEDY = "Try again. If it fails again, contact the operator of this service.";
+/** Errors that a retry cannot fix. */
 const FOREVER = ["image_unreadable", "image_too_large", "inputs_expired"];
 
-/** Whether the same may succeed when it is tried again. */
+/** Return whether a retry can succeed. */
 export function mayGoOn(error) {
   return !FOREVER.includes(error.code);
 }
 
-/** What went wrong, in a card. error: a Problem, or `{title, detail?, remedy?}`. */
+/** An error in a card. error: a Problem, or `{title, detail?, remedy?}`. */
 export function Fault({ error }) {
   return html`<div class="fault">
     <p><strong>${error.title}</strong></p>
@@ -34,7 +34,7 @@ export function Fault({ error }) {
   </div>`;
 }
 
-/** photo: of state/photos.js, whose current version has failed or was canceled. */
+/** photo: see state/photos.js; its current version has failed or was canceled. */
 export function Ended({ photo, ...entry }) {
   const job = photo.current;
   const [isBusy, setBusy] = useState(false);
@@ -59,7 +59,7 @@ export function Ended({ photo, ...entry }) {
 function wayOut(job) {
   if (job.error === null) return { words: "Start again", run: () => derive(job, {}) };
   if (job.error.code === "no_person") {
-    return { words: "Make it all the same", run: () => derive(job, { require_person: false }) };
+    return { words: "Process it anyway", run: () => derive(job, { require_person: false }) };
   }
   if (!mayGoOn(job.error)) return {};
   return { words: "Try again", run: () => redrive(job.id) };

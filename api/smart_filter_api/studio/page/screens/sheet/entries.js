@@ -1,4 +1,4 @@
-/** What stands on the sheet: photos on their way and photos of the service, narrowed and by day. */
+/** Entries of the sheet: photos being sent and photos of the service, filtered and by day. */
 
 import { computed, signal } from "@preact/signals";
 import { jobs } from "../../state/jobs.js";
@@ -7,7 +7,7 @@ import { photos } from "../../state/photos.js";
 import { dayInWords } from "../../words.js";
 import { nameOf } from "../naming.js";
 
-/** Ways to narrow the sheet; `shows` is asked of an entry. */
+/** Filters of the sheet; `shows` is called with an entry. */
 export const KINDS = [
   { value: "all", label: "All", shows: () => true },
   { value: "finished", label: "Finished", shows: ({ photo }) => photo?.current.state === "succeeded" },
@@ -15,14 +15,14 @@ export const KINDS = [
   { value: "review", label: "Needs review", shows: ({ photo }) => photo?.current.needs_review },
 ];
 
-/** Which of `KINDS` is shown, and what its names have in them. */
+/** The chosen filter of `KINDS`, and the search words for names. */
 export const kind = signal("all");
 export const words = signal("");
 
-/** The entries of photos as they were before: a card of which nothing is new is not drawn again. */
+/** The previous entries; a card whose entry did not change is not rendered again. */
 let former = new Map();
 
-/** `[{id, sending, photo}]`, the newest first: one of the two, as state/ has it. */
+/** `[{id, sending, photo}]`, newest first: each with `sending` or `photo`, as in state/. */
 const entries = computed(() => {
   const known = former;
   former = new Map();
@@ -41,7 +41,7 @@ const entries = computed(() => {
 
 export const isNarrowed = computed(() => kind.value !== "all" || words.value.trim() !== "");
 
-/** Those that are shown. */
+/** The entries that pass the filter. */
 export const narrowed = computed(() => {
   const { shows } = KINDS.find((one) => one.value === kind.value);
   const sought = words.value.trim().toLowerCase();
@@ -50,13 +50,13 @@ export const narrowed = computed(() => {
   );
 });
 
-/** Show all of them again. */
+/** Remove the filter. */
 export function widen() {
   kind.value = "all";
   words.value = "";
 }
 
-/** Return `[{day, members}]` of entries. */
+/** Return `[{day, members}]` of entries, grouped by day. */
 export function byDay(shown) {
   const days = new Map();
   for (const entry of shown) {
@@ -71,7 +71,7 @@ function hasFailed({ sending, photo }) {
   return sending?.state === "refused" || photo?.current.state === "failed";
 }
 
-/** Whether a photo is shown in the same version, and its jobs tell nothing else than before. */
+/** Return whether a photo's card would be rendered unchanged. */
 function isSame(before, photo, told) {
   return (
     before?.photo.current.id === photo.current.id &&

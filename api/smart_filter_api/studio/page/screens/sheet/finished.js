@@ -1,4 +1,4 @@
-/** What a card says of a finished picture, and what is done with it most often. */
+/** Card of a finished picture, with the most common actions. */
 
 import { Button } from "../../controls/button.js";
 import { Icon } from "../../controls/icon.js";
@@ -14,17 +14,17 @@ import { hasExpired } from "./picture.js";
 import { Stars } from "./stars.js";
 
 const SMILES = { none: "No smile", mild: "Slight smile", moderate: "Smile", huge: "Big smile" };
-// How it prints is a note, no fault: many photos are small, and most of them are for screens.
+// Printability is a note, not a fault: many photos are small, and most are for screens.
 const PRINTS = { good: "Prints well", fair: "Prints fairly well", poor: "Prints poorly" };
 
-/** photo: of state/photos.js, whose current version has succeeded. */
+/** photo: see state/photos.js; its current version has succeeded. */
 export function Finished({ photo, ...entry }) {
   const job = photo.current;
   const name = nameOf({ photo });
   const remove = html`<${Button} kind="quiet" icon="clear" label=${`Delete ${name}`}
     onClick=${() => deleteThese([{ ...entry, photo }])} />`;
   if (hasExpired(job)) {
-    return html`<p class="soft">Its pictures were kept until ${dayInWords(job.expires_at).toLowerCase()}.</p>
+    return html`<p class="soft">Its pictures expired ${dayInWords(job.expires_at).toLowerCase()}.</p>
       <div class="row actions">${remove}</div>`;
   }
   const { image } = job.outputs;
@@ -42,14 +42,14 @@ export function Finished({ photo, ...entry }) {
     </div>`;
 }
 
-/** Return `{words, tone, why}` of what is worth knowing at a glance. */
+/** Return the tags of a picture: `{words, tone, why}`. */
 function tagsOf(job) {
   const tags = [];
   if (job.needs_review) {
-    tags.push({ words: "Needs review", tone: "fair", why: "The models do not agree on the cut-out." });
+    tags.push({ words: "Needs review", tone: "fair", why: "The models disagree on the cutout." });
   }
-  if (job.people === 0) tags.push({ words: "Nobody found", tone: "fair" });
-  // Where faces were found that belong to nobody who was cut out, the faces are what is told of.
+  if (job.people === 0) tags.push({ words: "No person found", tone: "fair" });
+  // When there are more faces than cut-out people, show the number of faces.
   if (job.people > 1 && job.people >= (job.faces?.length ?? 0)) tags.push({ words: counted(job.people, "person", "people") });
   if (job.faces?.length) tags.push({ words: smilesOf(job.faces) });
   if (job.faces?.length === 0 && job.people !== 0) tags.push({ words: "No face found" });
@@ -66,7 +66,7 @@ function smilesOf(faces) {
   if (levels.length === 1) return SMILES[levels[0]];
   const smiling = levels.filter((level) => level !== "none").length;
   if (smiling === levels.length) return levels.length === 2 ? "Both smile" : "All smile";
-  return smiling === 0 ? "Nobody smiles" : `${smiling} of ${levels.length} faces ${smiling === 1 ? "smiles" : "smile"}`;
+  return smiling === 0 ? "No smiles" : `${smiling} of ${levels.length} faces ${smiling === 1 ? "smiles" : "smile"}`;
 }
 
 async function copy(address) {

@@ -1,4 +1,4 @@
-/** Ways in for photos: drop, paste, pick, shoot. */
+/** Ways to add photos: drop, paste, choose, take. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Button } from "../../controls/button.js";
@@ -13,7 +13,7 @@ import { Camera } from "./camera.js";
 import { filesOf } from "./dropped.js";
 import { Wanted } from "./wanted.js";
 
-/** The place where photos come in. isWide: nothing else is there yet. */
+/** The intake area. isWide: the sheet is empty. */
 export function Intake({ isWide }) {
   const picker = useRef(null);
   const shooter = useRef(null);
@@ -23,14 +23,14 @@ export function Intake({ isWide }) {
     take([...event.currentTarget.files]);
     event.currentTarget.value = "";
   };
-  // A phone has an app for it, which is better than anything in a page.
+  // On a phone, use its own camera app.
   const shoot = () => (isHandheld() ? shooter.current.click() : setShooting(true));
   return html`<section class=${`intake ${isWide ? "wide" : ""}`} aria-label="Add photos">
     <div class="stack tight">
       <h1>${isWide ? "Drop photos of people here" : "Add photos"}</h1>
       <p class="soft">${isWide
-        ? "People are cut out, smiles are rated, and a background is found that suits the picture. JPEG, PNG, WebP, AVIF or HEIC, up to 40\u00a0MB each."
-        : "Drop or paste them anywhere on this page, folders too."}</p>
+        ? "People are cut out, smiles are rated, and a matching background is chosen. JPEG, PNG, WebP, AVIF or HEIC, up to 40\u00a0MB each."
+        : "Drop or paste photos or folders anywhere on this page."}</p>
     </div>
     ${!isWide && html`<${Wanted} />`}
     <div class="row wrap">
@@ -54,7 +54,7 @@ function take(files) {
   if (files.length > 0) add(files, fieldsWanted());
 }
 
-/** Take what is dropped or pasted anywhere; return whether something is held over the page. */
+/** Accept files dropped or pasted anywhere; return whether a file is dragged over the page. */
 export function useWholePage(take) {
   const [isOver, setOver] = useState(false);
   useEffect(() => {
@@ -75,7 +75,7 @@ export function useWholePage(take) {
         take(files);
         if (isFolder && files.length === 0) say("There is no photo in this folder.");
       } catch {
-        say("What was dropped cannot be read. Choose the photos with the button instead.");
+        say("The dropped files cannot be read. Choose the photos with the button instead.");
       }
     };
     const pasted = (event) => take(Array.from(event.clipboardData.files, named));
@@ -88,7 +88,7 @@ export function useWholePage(take) {
   return isOver;
 }
 
-/** Every picture that is pasted is called the same by browsers; say rather when it came. */
+/** Browsers give every pasted picture the same name; use the time instead. */
 function named(file) {
   if (file.name !== "image.png") return file;
   return new File([file], `Pasted at ${momentInWords(Date.now())}.png`, { type: file.type });

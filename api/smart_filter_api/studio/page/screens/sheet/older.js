@@ -1,4 +1,4 @@
-/** What is older than what was read: it comes by itself when somebody scrolls to it. */
+/** Loads older photos when the end of the sheet is scrolled into view. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Button } from "../../controls/button.js";
@@ -7,7 +7,7 @@ import { html } from "../../html.js";
 import { hasOlder, loadOlder } from "../../state/jobs.js";
 import { isNarrowed } from "./entries.js";
 
-/** shown: how many cards there are; more are looked for as long as the end is in sight. */
+/** shown: the number of cards; more are loaded while the end of the sheet is visible. */
 export function Older({ shown }) {
   const element = useRef(null);
   const [isReading, setReading] = useState(false);
@@ -21,7 +21,7 @@ export function Older({ shown }) {
     setReading(false);
   };
   const reads = hasOlder.value && !isReading;
-  // A narrowed sheet may show nothing of a hundred pages: there somebody has to ask.
+  // A filter may hide all of many pages: load them only on request.
   const readsAlone = reads && !isNarrowed.value;
   useEffect(() => {
     if (!readsAlone) return undefined;
@@ -37,6 +37,6 @@ export function Older({ shown }) {
   if (!hasOlder.value) return null;
   return html`<p class="row older" ref=${element}>
     <${Button} disabled=${isReading} onClick=${read}>
-      ${isReading ? "Reading…" : isNarrowed.value ? "Look further back" : "Show older ones"}<//>
+      ${isReading ? "Reading…" : isNarrowed.value ? "Search older ones" : "Show older ones"}<//>
   </p>`;
 }

@@ -1,4 +1,4 @@
-/** The picture of a card: the file's own, the photo's, or what was made of it. */
+/** Picture of a card: the local file's, the photo's, or the result's. */
 
 import { useEffect, useState } from "preact/hooks";
 import { Icon } from "../../controls/icon.js";
@@ -8,12 +8,12 @@ import { knownPreview, previewOf } from "../../state/previews.js";
 import { nameOf } from "../naming.js";
 import { isSelecting } from "./selection.js";
 
-// A transparent picture is shown itself, for a thumbnail has white behind it; larger ones are not.
+// Largest transparent picture shown itself; thumbnails have a white background.
 const MOST_BYTES_SHOWN = 3_000_000;
-// Shapes that lose more than half of the picture in a square are shown whole.
+// Pictures with a larger aspect ratio are shown whole; a square would crop more than half.
 const WIDEST = 2;
 
-/** entry: of entries.js. A finished picture leads to its photo. */
+/** entry: of entries.js. A finished picture links to its photo. */
 export function Picture({ entry }) {
   const { id, sending, photo } = entry;
   const local = sending ? previewOf(id, sending.file) : knownPreview(id);
@@ -33,7 +33,7 @@ export function Picture({ entry }) {
   return html`<a class=${look} href=${`#/photo/${encodeURIComponent(id)}`} aria-label=${`Open ${name}`}>${inside}</a>`;
 }
 
-/** Return where a job's picture is, and which part of it a square shows. */
+/** Return the address of a job's picture, and the part that a square shows. */
 function shownOf(job, local) {
   if (job.state !== "succeeded") {
     const address = local || (job.photo && job.links.photo);
@@ -41,7 +41,7 @@ function shownOf(job, local) {
   }
   if (hasExpired(job)) return { isExpired: true };
   const { thumbnail, image } = job.outputs;
-  // Of an album the best alone are composed.
+  // In an album, only the best photos are composed.
   if (!thumbnail && !image) return { address: job.links.photo, ...part(job.photo, peopleOf(job)) };
   const isTransparent =
     job.background.kind === "transparent" && image !== undefined && job.image?.bytes < MOST_BYTES_SHOWN;
@@ -52,18 +52,18 @@ function shownOf(job, local) {
   };
 }
 
-/** Whether a job's pictures are not kept any more. */
+/** Return whether a job's pictures have expired. */
 export function hasExpired(job) {
   return job.expires_at !== null && Date.parse(job.expires_at) <= Date.now();
 }
 
-/** Return the part of a picture that a square shows: around the people, else the middle. */
+/** Return the part of a picture that a square shows: around the people, else the center. */
 function part(size, people) {
   if (!size) return {};
   const { width, height } = size;
   const side = Math.min(width, height);
   const [left, top, wide, high] = people ?? [width / 2, height / 2, 0, 0];
-  // Nobody of a group is cut away.
+  // Show wide groups whole, so that no person is cropped.
   const isTooWide = Math.max(wide, high) > side || Math.max(width, height) > WIDEST * side;
   if (isTooWide) return { isWhole: true };
   const along = (middle, length) => {
@@ -85,7 +85,7 @@ function peopleOf(job) {
   return [left, top, right - left, bottom - top];
 }
 
-/** Return a box of the photo where it lies in the picture. */
+/** Convert a box of the photo to the picture's frame. */
 function placed(box, frame) {
   if (box === null || !frame) return box ?? frame?.foreground ?? null;
   const [x, y, width, height] = box;
@@ -98,8 +98,8 @@ function isFinished(photo) {
 }
 
 function wordsFor({ address, isExpired }, broken) {
-  if (isExpired) return "Not kept any more";
+  if (isExpired) return "Expired";
   if (broken !== null) return "The picture cannot be shown";
-  // null: this browser does not read such files. "" or undefined: it is not there yet.
+  // null: the browser cannot read the file. "" or undefined: not loaded yet.
   return address === null ? "No preview" : "";
 }

@@ -1,4 +1,4 @@
-/** The contact sheet: where photos are added, and what became of each. */
+/** The contact sheet: intake of photos, and their cards. */
 
 import { useEffect, useLayoutEffect } from "preact/hooks";
 import { Button } from "../../controls/button.js";
@@ -15,7 +15,7 @@ import { Older } from "./older.js";
 import { stopSelecting } from "./selection.js";
 import { Toolbar } from "./toolbar.js";
 
-/** Where on the sheet somebody was who comes back from a photo. */
+/** Scroll position, restored on return from a photo. */
 let leftAt = 0;
 
 /** The first screen of the studio. */
@@ -49,16 +49,16 @@ export function Sheet() {
     ${deleting.value && html`<${Deleting} ...${deleting.value} />`}`;
 }
 
-/** What is seen for the moment in which the history is read. */
+/** Placeholder while the history is loading. */
 function Skeleton() {
-  return html`<ul class="sheet skeleton" aria-label="Reading what was there before" aria-busy="true">
+  return html`<ul class="sheet skeleton" aria-label="Loading the photos" aria-busy="true">
     ${Array.from({ length: 5 }, (_, index) => html`<li key=${index} class="card" />`)}
   </ul>`;
 }
 
 function Nothing() {
   return html`<div class="nothing stack">
-    <p class="soft">${isNarrowed.value ? "Nothing here is like that." : "Nothing here."}</p>
+    <p class="soft">${isNarrowed.value ? "No photo matches." : "No photos."}</p>
     <p><${Button} onClick=${widen}>Show all photos<//></p>
   </div>`;
 }

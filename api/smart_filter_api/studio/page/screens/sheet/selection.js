@@ -1,27 +1,27 @@
-/** Several photos chosen at once, to be deleted together. */
+/** Selection of several photos, to delete them together. */
 
 import { computed, signal } from "@preact/signals";
 
-/** Ids of those that are chosen; null while nobody is choosing. */
+/** Ids of the selected photos; null outside selection mode. */
 export const selected = signal(null);
 export const isSelecting = computed(() => selected.value !== null);
 
-/** Begin to choose. */
+/** Start selection mode. */
 export function startSelecting() {
   selected.value = new Set();
 }
 
-/** Choose no more. */
+/** End selection mode. */
 export function stopSelecting() {
   selected.value = null;
 }
 
-/** Choose these, and no others. */
+/** Select exactly these photos. */
 export function select(ids) {
   selected.value = new Set(ids);
 }
 
-/** Choose one, or not any more. */
+/** Toggle the selection of a photo. */
 export function toggle(id) {
   const next = new Set(selected.value);
   if (!next.delete(id)) next.add(id);

@@ -1,4 +1,4 @@
-/** What a card says of a photo that the service does not have yet. */
+/** Card of a photo that the service has not accepted yet. */
 
 import { useEffect, useState } from "preact/hooks";
 import { Button } from "../../controls/button.js";
@@ -11,7 +11,7 @@ import { Fault } from "./ended.js";
 
 const SOON_MS = 90_000;
 
-/** sending: of state/pending.js. */
+/** sending: see state/pending.js. */
 export function Sending({ sending }) {
   const { id, state, error } = sending;
   if (state === "refused") {
@@ -35,7 +35,7 @@ export function Sending({ sending }) {
 function OnItsWay({ file, done }) {
   const sent = done < 1
     ? `${sizeInWords(done * file.size)} of ${sizeInWords(file.size)}`
-    : "Sent, being accepted";
+    : "Uploaded, waiting for the service";
   return html`<p class="soft figures">${done < 1 && "Sending "}${sent}</p>
     <${Progress} done=${done} label=${`Sending ${file.name}`} />`;
 }
@@ -43,21 +43,21 @@ function OnItsWay({ file, done }) {
 function Waiting({ state, until, error, file }) {
   const now = useClock(until !== null);
   if (!reachable.value) {
-    return html`<p class="soft"><strong>Waiting for the service.</strong> It is sent as soon as the
+    return html`<p class="soft"><strong>Waiting for the service.</strong> The upload starts when the
       service is back.</p>`;
   }
   if (until === null) {
-    return html`<p class="soft">${state === "looking" ? "Looking at the file" : "Waiting to be sent"}
+    return html`<p class="soft">${state === "looking" ? "Checking the file" : "Waiting to be sent"}
       <span class="figures">${` (${sizeInWords(file.size)})`}</span></p>`;
   }
   const left = until - now;
   const when = left < SOON_MS
     ? `in ${durationInWords(Math.max(0, left / 1000))}`
     : `at ${momentInWords(until)}`;
-  return html`<p class="soft"><strong>Goes on by itself ${when}.</strong> ${error?.detail}</p>`;
+  return html`<p class="soft"><strong>Continues automatically ${when}.</strong> ${error?.detail}</p>`;
 }
 
-/** Return the time, every second of it while somebody waits. */
+/** Return the time, updated every second while a photo waits. */
 function useClock(isWaiting) {
   const [now, setNow] = useState(Date.now());
   useEffect(() => {

@@ -1,4 +1,4 @@
-/** A rating as five stars, as full as the rating is. */
+/** A rating as five partially filled stars. */
 
 import { html } from "../../html.js";
 

@@ -1,4 +1,4 @@
-/** What is done with the sheet as a whole: narrow it, choose several, delete. */
+/** Toolbar of the sheet: filter, selection, delete. */
 
 import { useEffect, useId, useRef } from "preact/hooks";
 import { Button } from "../../controls/button.js";

@@ -1,4 +1,4 @@
-/** What new photos get: a line that says it and changes it. */
+/** Background of new photos: shows and changes it. */
 
 import { useId } from "preact/hooks";
 import { html } from "../../html.js";
@@ -8,12 +8,12 @@ const KINDS = [
   { value: "auto", label: "A background chosen for me" },
   { value: "keep", label: "Their own background" },
   { value: "transparent", label: "A transparent background" },
-  { value: "color", label: "A colour" },
+  { value: "color", label: "A color" },
   { value: "blur", label: "Their own background, blurred" },
   { value: "keywords", label: "A background by keywords" },
 ];
 
-/** label: whom it is for. */
+/** label: text before the choice. */
 export function Wanted({ label = "New photos get" }) {
   const id = useId();
   const { kind, color, blur, keywords } = wanted.value;
@@ -23,7 +23,7 @@ export function Wanted({ label = "New photos get" }) {
       ${KINDS.map(({ value, label }) => html`<option key=${value} value=${value}
         selected=${value === kind}>${label}</option>`)}
     </select>
-    ${kind === "color" && html`<input class="input swatch" type="color" aria-label="Colour"
+    ${kind === "color" && html`<input class="input swatch" type="color" aria-label="Color"
       value=${color} onInput=${(event) => want({ color: event.currentTarget.value })} />`}
     ${kind === "blur" && html`<input class="range" type="range" aria-label="Blur" min="0.1" max="1"
       step="0.1" value=${blur} onInput=${(event) => want({ blur: Number(event.currentTarget.value) })} />`}

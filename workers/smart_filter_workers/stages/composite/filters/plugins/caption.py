@@ -1,4 +1,4 @@
-"""A line or a few of text at the bottom or the top, on a plate or outlined, so it can be read."""
+"""Caption: a few lines of text at the bottom or top, on a plate or outlined for legibility."""
 
 import itertools
 import math
@@ -10,56 +10,56 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from smart_filter_shared.parameters import Parameters, str_of
+from smart_filter_shared.catalog.parameters import Parameters, str_of
 from smart_filter_workers.results import Matte8, Srgb8
-from smart_filter_workers.stages.composite.filters import lettering, pasting
-from smart_filter_workers.stages.composite.filters.base import Verdict
+from smart_filter_workers.stages.composite.filters import text_rendering, tiles
+from smart_filter_workers.stages.composite.filters.base import FilterVerdict
 from smart_filter_workers.stages.composite.filters.scene import Scene
 from smart_filter_workers.stages.composite.models.base import Srgba8
 
-# Of the shorter side: letters of a short text, the smallest that are tried, air to the border.
+# Shares of the shorter side: size of letters at first, the smallest size tried, and the margin.
 _LARGEST, _SMALLEST, _MARGIN = 0.075, 0.026, 0.05
-_SMALLER: Final = 0.9  # from one try to the next
-_MOST_LINES: Final = 4
-_MOST_HEIGHT: Final = 0.3  # of the picture's
-_LINE: Final = 1.22  # from one line to the next, in sizes of letters
-_BOLD: Final = 0.018  # what letters are thickened by, in their size; the face has one weight
+_SHRINK_STEP: Final = 0.9  # from one try to the next
+_MAX_LINES: Final = 4
+_MAX_HEIGHT_SHARE: Final = 0.3  # share of the picture's height
+_LINE: Final = 1.22  # distance of lines, in letter sizes
+_BOLD: Final = 0.018  # added weight of strokes, in letter sizes; the typeface has one weight
 _OUTLINE: Final = 0.075
-_PAD: Final = 0.85  # beside letters, in their size; half of it above and below
-_EVEN: Final = 0.2  # lines are as long as each other to within this, in sizes of letters
-# A ground is busy when its brightness, 0..1, varies by more than this.
+_PAD: Final = 0.85  # left and right of the letters, in letter sizes; half of it above and below
+_BALANCE_TOLERANCE: Final = 0.2  # difference in length between lines, in letter sizes
+# A ground is busy when the standard deviation of its brightness, 0..1, is above this.
 _BUSY_FROM: Final = 0.13
 _LIGHT_FROM: Final = 0.56
-_LEAST_LETTER_PX: Final = 6.0
-_LEAST_PX: Final = 24  # of the shorter side, for anything to be read
+_MIN_LETTER_PX: Final = 6.0
+_MIN_SIDE_PX: Final = 24  # shorter side below which no text is legible
 
 
 @dataclass(frozen=True, slots=True)
-class _Set:
-    """A text in lines, the size of its letters and the longest line, in pixels."""
+class _TextLayout:
+    """A text in lines, with its letters' size and its longest line's length, in pixels."""
 
     lines: tuple[str, ...]
     size: float
     width: float
 
 
-def draw(picture: Srgb8 | Srgba8, scene: Scene, parameters: Parameters) -> Verdict:
-    """Write a caption; letters that the typeface lacks are left out, and named."""
-    if scene.side < _LEAST_PX:
-        return Verdict(applied=False, reason="the picture is too small for letters")
-    text, missing = lettering.writable(str_of(parameters, "text"))
+def draw(picture: Srgb8 | Srgba8, scene: Scene, parameters: Parameters) -> FilterVerdict:
+    """Write a caption; letters missing from the typeface are left out and named in the verdict."""
+    if scene.side < _MIN_SIDE_PX:
+        return FilterVerdict(applied=False, reason="the picture is too small for letters")
+    text, missing = text_rendering.to_writable(str_of(parameters, "text"))
     left_out = f"{' '.join(missing)} left out: only Latin letters can be written" if missing else ""
     if not text:
-        return Verdict(applied=False, reason=left_out or "there is no text")
-    setting = _fitted(text, scene)
+        return FilterVerdict(applied=False, reason=left_out or "there is no text")
+    setting = _fit_text(text, scene)
     at_top = str_of(parameters, "place") == "top"
     _write(picture, scene, setting, at_top=at_top, style=str_of(parameters, "style"))
-    told = f"at the {'top' if at_top else 'bottom'}"
-    return Verdict(applied=True, reason=f"{told}; {left_out}" if left_out else told)
+    place = f"at the {'top' if at_top else 'bottom'}"
+    return FilterVerdict(applied=True, reason=f"{place}; {left_out}" if left_out else place)
 
 
 def _write(
-    picture: Srgb8 | Srgba8, scene: Scene, setting: _Set, *, at_top: bool, style: str
+    picture: Srgb8 | Srgba8, scene: Scene, setting: _TextLayout, *, at_top: bool, style: str
 ) -> None:
     step = _LINE * setting.size
     pad = _PAD * setting.size
@@ -78,7 +78,7 @@ def _write(
     ink, behind = ((24, 24, 28), (255, 255, 255)) if dark_letters else ((255,) * 3, (10, 10, 14))
     shape = (bottom - top, right - left)
     if style == "plate":
-        plate = _rounded(shape, pad)
+        plate = _rounded_plate(shape, pad)
         _tint(ground, plate, behind, 0.66 if dark_letters else 0.5)
     else:
         halo = _letters(setting, shape, thick=_OUTLINE * setting.size)
@@ -88,8 +88,8 @@ def _write(
     _tint(ground, _letters(setting, shape, thick=_BOLD * setting.size), ink, 1.0)
 
 
-def _letters(setting: _Set, shape: tuple[int, int], *, thick: float) -> Matte8:
-    return lettering.written(
+def _letters(setting: _TextLayout, shape: tuple[int, int], *, thick: float) -> Matte8:
+    return text_rendering.render_lines(
         setting.lines,
         shape,
         size=setting.size,
@@ -98,8 +98,8 @@ def _letters(setting: _Set, shape: tuple[int, int], *, thick: float) -> Matte8:
     )
 
 
-def _rounded(shape: tuple[int, int], radius: float) -> Matte8:
-    """Return a plate with round corners, drawn large and shrunk for smooth edges."""
+def _rounded_plate(shape: tuple[int, int], radius: float) -> Matte8:
+    """Return a plate with round corners, drawn at double size and shrunk for smooth edges."""
     height, width = shape
     sheet = Image.new("L", (2 * width, 2 * height))
     reach = min(2 * radius, height)
@@ -109,43 +109,44 @@ def _rounded(shape: tuple[int, int], radius: float) -> Matte8:
     return np.asarray(sheet.resize((width, height), Image.Resampling.BOX))
 
 
-def _tint(ground: Srgb8 | Srgba8, mask: Matte8, colour: Sequence[int], opacity: float) -> None:
+def _tint(ground: Srgb8 | Srgba8, mask: Matte8, color: Sequence[int], opacity: float) -> None:
     alpha = cv2.convertScaleAbs(mask, alpha=opacity)
-    colours = [cv2.convertScaleAbs(alpha, alpha=level / 255) for level in colour]
-    pasting.over(ground, np.asarray(cv2.merge([*colours, alpha]), np.uint8))
+    colors = [cv2.convertScaleAbs(alpha, alpha=level / 255) for level in color]
+    tiles.composite_over(ground, np.asarray(cv2.merge([*colors, alpha]), np.uint8))
 
 
 def _ground(part: Srgb8 | Srgba8) -> tuple[float, float, bool]:
-    """Return how bright a ground is and how much that varies, 0..1; and whether one is there."""
+    """Return mean and deviation of a ground's brightness, 0..1, and whether it is opaque."""
     step = max(1, part.shape[0] // 40)
     pixels = part[::step, ::step].reshape(-1, part.shape[2]).astype(np.float32) / 255
-    if pixels.shape[1] > 3:  # noqa: PLR2004 - what shows through may be anything
-        if float(pixels[:, 3].mean()) < 0.9:  # noqa: PLR2004 - nearly all is covered
+    if pixels.shape[1] > 3:  # noqa: PLR2004 - the ground behind transparency is unknown
+        if float(pixels[:, 3].mean()) < 0.9:  # noqa: PLR2004 - nearly opaque
             return 0.0, 1.0, False
         pixels = pixels[:, :3]
     luma = pixels @ np.array((0.2126, 0.7152, 0.0722), np.float32)
     return float(luma.mean()), float(luma.std()), True
 
 
-def _fitted(text: str, scene: Scene) -> _Set:
-    """Set a text as large as fits: few lines, within the margins."""
-    advances = lettering.advances(text)
+def _fit_text(text: str, scene: Scene) -> _TextLayout:
+    """Return the text laid out as large as fits: few lines, within the margins."""
+    advances = text_rendering.measure_advances(text)
     room = max(1.0, scene.width - 2 * _MARGIN * scene.side)
     size = _LARGEST * scene.side
     while True:
-        # In sizes of letters, less what the plate adds on both sides.
-        lines = _wrapped(text, advances, room / size - 2 * _PAD)
+        # In letter sizes, minus the plate's padding on both sides.
+        lines = _wrap_lines(text, advances, room / size - 2 * _PAD)
         fits = (
-            len(lines) <= _MOST_LINES and _LINE * size * len(lines) <= _MOST_HEIGHT * scene.height
+            len(lines) <= _MAX_LINES
+            and _LINE * size * len(lines) <= _MAX_HEIGHT_SHARE * scene.height
         )
-        if fits or size * _SMALLER < max(_SMALLEST * scene.side, _LEAST_LETTER_PX):
-            lines = _evened(text, advances, lines)
-            return _Set(lines, size, max(_length(line, advances) for line in lines) * size)
-        size *= _SMALLER
+        if fits or size * _SHRINK_STEP < max(_SMALLEST * scene.side, _MIN_LETTER_PX):
+            lines = _balance_lines(text, advances, lines)
+            return _TextLayout(lines, size, max(_length(line, advances) for line in lines) * size)
+        size *= _SHRINK_STEP
 
 
-def _wrapped(text: str, advances: Mapping[str, float], room: float) -> tuple[str, ...]:
-    """Break a text into lines that fit, inside of words only when one alone does not."""
+def _wrap_lines(text: str, advances: Mapping[str, float], room: float) -> tuple[str, ...]:
+    """Return the text in lines that fit; a word is broken only if it does not fit alone."""
     lines: list[str] = []
     line = ""
     for word in text.split(" "):
@@ -164,15 +165,17 @@ def _wrapped(text: str, advances: Mapping[str, float], room: float) -> tuple[str
     return (*lines, line) if line else tuple(lines)
 
 
-def _evened(text: str, advances: Mapping[str, float], lines: tuple[str, ...]) -> tuple[str, ...]:
-    """Return as many lines, as long as each other where words allow: no word stands alone."""
+def _balance_lines(
+    text: str, advances: Mapping[str, float], lines: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return the same number of lines with similar lengths, so that no word stands alone."""
     if " ".join(lines) != text:  # a word was broken
         return lines
     low, high = 0.0, max(_length(line, advances) for line in lines)
     best = lines
-    while high - low > _EVEN:
+    while high - low > _BALANCE_TOLERANCE:
         middle = (low + high) / 2
-        tried = _wrapped(text, advances, middle)
+        tried = _wrap_lines(text, advances, middle)
         if " ".join(tried) == text and len(tried) <= len(lines):
             best, high = tried, middle
         else:

@@ -1,4 +1,4 @@
-"""Glasses before the eyes of each face: round ones, cat-eyes, or shades."""
+"""Glasses on each face: round, cat-eye, or shades."""
 
 import functools
 from collections.abc import Mapping
@@ -6,62 +6,65 @@ from typing import Final
 
 import numpy as np
 
-from smart_filter_shared.parameters import Parameters, str_of
+from smart_filter_shared.catalog.parameters import Parameters, str_of
 from smart_filter_workers.results import Srgb8
-from smart_filter_workers.stages.composite.filters import wearing
-from smart_filter_workers.stages.composite.filters.base import Verdict
-from smart_filter_workers.stages.composite.filters.colours import COLOURS, lighter
+from smart_filter_workers.stages.composite.filters import wearables
+from smart_filter_workers.stages.composite.filters.base import FilterVerdict
 from smart_filter_workers.stages.composite.filters.drawing import (
     Field,
     Outline,
     Relief,
     Rgb,
-    Sheet,
+    StickerSheet,
     ellipse,
-    moved,
-    smooth,
+    smooth_curve,
+    translate,
 )
-from smart_filter_workers.stages.composite.filters.pasting import Place, Tile
+from smart_filter_workers.stages.composite.filters.palette import COLORS, lighten
 from smart_filter_workers.stages.composite.filters.scene import Head, Scene
+from smart_filter_workers.stages.composite.filters.tiles import Tile, TilePlacement
 from smart_filter_workers.stages.composite.models.base import Srgba8
 
 REACH: Final = 1.5
-# A little below the pupils, in distances of eyes, and how much of a turned head's nose they
-# follow: they sit on its bridge, before the eyes.
-_LOWER: Final = 0.05
-_FOLLOWS: Final = 0.22
+# Glasses sit on the bridge of the nose, before the eyes: this far below the pupils, in distances of
+# the eyes, and shifted by this share of a turned head's nose.
+_BELOW_PUPILS: Final = 0.05
+_NOSE_FOLLOW_SHARE: Final = 0.22
 _WORDS: Final = {"round": "round glasses", "cat-eye": "cat-eye glasses", "shades": "shades"}
 _RIM: Final = {"round": 0.06, "cat-eye": 0.085, "shades": 0.075}
 
 
-def draw(picture: Srgb8 | Srgba8, scene: Scene, parameters: Parameters) -> Verdict:
-    """Put glasses on everybody who is meant and shows both eyes."""
-    kind, colour = str_of(parameters, "kind"), str_of(parameters, "colour")
+def draw(picture: Srgb8 | Srgba8, scene: Scene, parameters: Parameters) -> FilterVerdict:
+    """Put glasses on each selected person who shows both eyes."""
+    kind, color = str_of(parameters, "kind"), str_of(parameters, "colour")
 
-    def worn(head: Head) -> tuple[Tile, Place] | None:
+    def worn(head: Head) -> tuple[Tile, TilePlacement] | None:
         if head.in_profile:
             return None
         place = _place(head)
-        return _tile(kind, colour, wearing.tile_px(place, REACH)), place
+        return _tile(kind, color, wearables.choose_tile_px(place, REACH)), place
 
-    return wearing.put_on(picture, scene, str_of(parameters, "who"), worn, what=_WORDS[kind])
+    return wearables.paste_on_heads(
+        picture, scene, str_of(parameters, "who"), worn, what=_WORDS[kind]
+    )
 
 
-def _place(head: Head) -> Place:
-    # As far apart as the eyes are seen, as high as the head is large: so they turn with it.
+def _place(head: Head) -> TilePlacement:
+    # Width follows the visible distance of the eyes, height the size of the head, so that glasses
+    # turn with the head.
     right_eye, left_eye = head.face.landmarks[:2]
     right = (left_eye[0] - right_eye[0], left_eye[1] - right_eye[1])
     down = (-head.unit * head.up[0], -head.unit * head.up[1])
-    return Place(head.at(_FOLLOWS * head.aside, -_LOWER), right, down)
+    return TilePlacement(head.at(_NOSE_FOLLOW_SHARE * head.aside, -_BELOW_PUPILS), right, down)
 
 
-@functools.lru_cache(maxsize=wearing.KEPT_TILES)
-def _tile(kind: str, colour: str, size: int) -> Tile:
-    sheet = Sheet(size, REACH)
-    frame, rim = COLOURS[colour], _RIM[kind]
+@functools.lru_cache(maxsize=wearables.MAX_CACHED_TILES)
+def _tile(kind: str, color: str, size: int) -> Tile:
+    sheet = StickerSheet(size, REACH)
+    frame, rim = COLORS[color], _RIM[kind]
     sheet.fill(_shadow(kind), (20, 10, 10), opacity=0.28, soft=0.06)
     for mirrored in (1, -1):
-        lens = moved(_LENSES[kind] * (mirrored, 1), mirrored * 0.5, 0)
+        lens = translate(_LENSES[kind] * (mirrored, 1), mirrored * 0.5, 0)
         sheet.erase(lens)
         _glass(sheet, kind, lens)
         _temple(sheet, mirrored, kind, frame)
@@ -70,7 +73,7 @@ def _tile(kind: str, colour: str, size: int) -> Tile:
     return sheet.tile()
 
 
-def _glass(sheet: Sheet, kind: str, lens: Outline) -> None:
+def _glass(sheet: StickerSheet, kind: str, lens: Outline) -> None:
     if kind != "shades":
         sheet.fill(lens, (214, 230, 240), opacity=0.1)
         low, high = lens.min(axis=0), lens.max(axis=0)
@@ -92,7 +95,7 @@ def _glass(sheet: Sheet, kind: str, lens: Outline) -> None:
 
 
 def _glare(low: Outline, high: Outline, start: float, wide: float) -> Outline:
-    """Return a slanting band across a lens, from and of so much of its width."""
+    """Return a slanting band across a lens; its start and width as shares of the lens's width."""
     width = high[0] - low[0]
     left, slant = low[0] + start * width, 0.3 * width
     upper, lower = low[1], high[1]
@@ -100,16 +103,16 @@ def _glare(low: Outline, high: Outline, start: float, wide: float) -> Outline:
     return np.array([(left + slant, upper), (right + slant, upper), (right, lower), (left, lower)])
 
 
-def _rim(sheet: Sheet, lens: Outline, width: float, colour: Rgb) -> None:
-    """Draw the frame around a lens: what lies between its outline and a wider one."""
+def _rim(sheet: StickerSheet, lens: Outline, width: float, color: Rgb) -> None:
+    """Draw the frame around a lens: the ring between its outline and a wider one."""
     middle = lens.mean(axis=0)
     size = (lens.max(axis=0) - lens.min(axis=0)) / 2
     wider = middle + (lens - middle) * (1 + width / size)
     ring = np.concatenate([wider, wider[:1], lens[:1], lens[::-1]])
-    sheet.fill(ring, lighter(colour, 0.06), relief=Relief(width * 0.8, 0.7))
+    sheet.fill(ring, lighten(color, 0.06), relief=Relief(width * 0.8, 0.7))
 
 
-def _bridge(sheet: Sheet, kind: str, rim: float, colour: Rgb) -> None:
+def _bridge(sheet: StickerSheet, kind: str, rim: float, color: Rgb) -> None:
     inner = 0.5 - float(
         _LENSES[kind][:, 0].max() if kind == "round" else -_LENSES[kind][:, 0].min()
     )
@@ -117,31 +120,31 @@ def _bridge(sheet: Sheet, kind: str, rim: float, colour: Rgb) -> None:
     rise = -0.06 if kind == "round" else -0.1
     x = np.linspace(-inner, inner, 21)
     arch = np.stack([x, rise - 0.06 * np.cos(x / inner * np.pi / 2)], axis=1)
-    bridge = np.concatenate([moved(arch, 0, -0.035), moved(arch, 0, 0.035)[::-1]])
-    sheet.fill(bridge, lighter(colour, 0.06), relief=Relief(0.045, 0.6))
+    bridge = np.concatenate([translate(arch, 0, -0.035), translate(arch, 0, 0.035)[::-1]])
+    sheet.fill(bridge, lighten(color, 0.06), relief=Relief(0.045, 0.6))
 
 
-def _temple(sheet: Sheet, mirrored: int, kind: str, colour: Rgb) -> None:
-    """Draw the beginning of an arm, which goes back around the head and out of sight."""
+def _temple(sheet: StickerSheet, mirrored: int, kind: str, color: Rgb) -> None:
+    """Draw the visible beginning of an arm, which then goes back around the head."""
     outer = 0.5 + float(_LENSES[kind][:, 0].max())
     places = [(outer, -0.2), (outer + 0.22, -0.17), (outer + 0.22, -0.1), (outer, -0.08)]
     arm = np.array(places) * (mirrored, 1)
 
-    sheet.fill(arm, colour, relief=Relief(0.05, 0.3), soft=0.008)
+    sheet.fill(arm, color, relief=Relief(0.05, 0.3), soft=0.008)
 
 
 def _shadow(kind: str) -> Outline:
     outline = _LENSES[kind]
-    both = np.concatenate([moved(outline, 0.5, 0.09), moved(outline * (-1, 1), -0.5, 0.09)])
-    # Around both lenses at once: the bridge throws one, too.
+    both = np.concatenate([translate(outline, 0.5, 0.09), translate(outline * (-1, 1), -0.5, 0.09)])
+    # Around both lenses at once, because the bridge casts a shadow, too.
     angle = np.arctan2(both[:, 1] * 2, both[:, 0])
     return np.asarray(both[np.argsort(angle)] * 1.04)
 
 
-# The lens before the left eye, which is on the right of the picture; its middle at 0, 0.
+# The lens of the left eye, which is on the right of the picture; its middle at 0, 0.
 _LENSES: Final[Mapping[str, Outline]] = {
     "round": ellipse(0, 0.02, 0.355, 0.37),
-    "cat-eye": smooth(
+    "cat-eye": smooth_curve(
         [
             (-0.36, -0.14),
             (-0.1, -0.23),
@@ -154,7 +157,7 @@ _LENSES: Final[Mapping[str, Outline]] = {
             (-0.37, 0.03),
         ]
     ),
-    "shades": smooth(
+    "shades": smooth_curve(
         [
             (-0.38, -0.2),
             (-0.32, -0.27),

@@ -1,4 +1,4 @@
-"""Colours graded as a whole, people and background alike: a look that suits the mood."""
+"""Color grading of the whole picture, people and background alike, in a look for the mood."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_shared.parameters import Parameters, float_of, str_of
+from smart_filter_shared.catalog.parameters import Parameters, float_of, str_of
 from smart_filter_shared.presets import Mood
 from smart_filter_workers.results import Srgb8
-from smart_filter_workers.stages.composite.filters.base import Verdict
+from smart_filter_workers.stages.composite.filters.base import FilterVerdict
 from smart_filter_workers.stages.composite.filters.scene import Scene
 from smart_filter_workers.stages.composite.models.base import Srgba8
 
 _RGBA: Final = 4
-# So many rows at a time: what lies between two steps stays in the processor's cache.
+# Rows processed at a time: intermediate results stay in the processor's cache.
 _ROWS: Final = 64
 # ITU-R BT.709.
 _LUMA: Final = (0.2126, 0.7152, 0.0722)
@@ -24,11 +24,11 @@ _LUMA: Final = (0.2126, 0.7152, 0.0722)
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """How levels change; colours are shifts of red, green and blue, in levels of 255.
+    """How levels change; color shifts of red, green and blue are in levels of 255.
 
-    contrast: 0 as it is, 1 a strong S-curve, below 0 flatter.  lift: what black becomes, in
-    levels.  bend: of middle tones, in levels, upward is brighter.  saturation: 1 as it is.
-    shadows, lights: what is added to dark and to light tones.
+    contrast: 0 unchanged, 1 a strong S-curve, below 0 flatter.  lift: level of black.  bend: change
+    of middle tones, in levels; positive is brighter.  saturation: 1 unchanged. shadows, lights:
+    shifts of dark and of light tones.
     """
 
     title: str
@@ -52,7 +52,7 @@ _LOOKS: Final[Mapping[str, _Look]] = {
     "steel": _Look("hard and cold", 0.36, 0, -5, 0.64, (-6, 0, 5), (-3, 2, 3)),
     "mono": _Look("black and white", 0.24, 3, 3, 0.0, (2, 1, 0), (3, 2, -1)),
 }
-_OF_MOOD: Final[Mapping[Mood, str]] = {
+_GRADE_BY_MOOD: Final[Mapping[Mood, str]] = {
     Mood.JOYFUL: "sunny",
     Mood.CALM: "airy",
     Mood.TENDER: "blush",
@@ -63,51 +63,51 @@ _OF_MOOD: Final[Mapping[Mood, str]] = {
 }
 
 
-def draw(picture: Srgb8 | Srgba8, scene: Scene, parameters: Parameters) -> Verdict:
-    """Grade a picture in the look that is asked for, or that suits the mood."""
+def draw(picture: Srgb8 | Srgba8, scene: Scene, parameters: Parameters) -> FilterVerdict:
+    """Grade a picture in the requested look, or in the one that suits the mood."""
     name, why = str_of(parameters, "look"), ""
     if name == "auto":
         if scene.mood is None:
-            return Verdict(applied=False, reason="the mood was not read")
-        name = _OF_MOOD[scene.mood]
+            return FilterVerdict(applied=False, reason="the mood was not read")
+        name = _GRADE_BY_MOOD[scene.mood]
         why = f", for a {scene.mood} mood"
     strength = float_of(parameters, "strength")
     look = _LOOKS[name]
-    saturation = _saturated(1 + strength * (look.saturation - 1))
+    saturation = _saturation_matrix(1 + strength * (look.saturation - 1))
     curves = _curves(look, strength)
     if picture.shape[2] == _RGBA:  # alpha stays
         saturation = np.pad(saturation, ((0, 1), (0, 1)))
         saturation[3, 3] = 1
         curves = np.dstack([curves, np.arange(256, dtype=np.uint8)[:, None]])
     for row in range(0, picture.shape[0], _ROWS):
-        _graded(picture[row : row + _ROWS], saturation, curves)
-    return Verdict(applied=True, reason=f"{name}: {look.title}{why}")
+        _apply_grade(picture[row : row + _ROWS], saturation, curves)
+    return FilterVerdict(applied=True, reason=f"{name}: {look.title}{why}")
 
 
-def _graded(
+def _apply_grade(
     part: Srgb8 | Srgba8, saturation: NDArray[np.float32], curves: NDArray[np.uint8]
 ) -> None:
-    """Change some rows in place; what is wholly transparent stays nothing."""
+    """Grade some rows in place; fully transparent pixels stay 0."""
     cv2.LUT(cv2.transform(part, saturation), curves, dst=part)
     if part.shape[2] == _RGBA:
         cv2.copyTo(np.zeros_like(part), cv2.inRange(part[..., 3], 0, 0), part)
 
 
-def _saturated(share: float) -> NDArray[np.float32]:
-    """Return the matrix that moves colours away from their grey, or toward it."""
-    grey = np.tile(np.array(_LUMA, np.float32), (3, 1))
-    return np.asarray(share * np.eye(3) + (1 - share) * grey, np.float32)
+def _saturation_matrix(share: float) -> NDArray[np.float32]:
+    """Return the matrix that moves colors away from their gray, or toward it."""
+    gray = np.tile(np.array(_LUMA, np.float32), (3, 1))
+    return np.asarray(share * np.eye(3) + (1 - share) * gray, np.float32)
 
 
 def _curves(look: _Look, strength: float) -> NDArray[np.uint8]:
-    """Return what each level of red, green and blue becomes, (256, 1, 3)."""
+    """Return the new level for each level of red, green and blue, (256, 1, 3)."""
     level = np.linspace(0, 1, 256)
-    # Toward a smooth step, which is steepest in the middle, or away from it.
+    # Move toward a smooth step, which is steepest in the middle, or away from it.
     toned = level + look.contrast * (level * level * (3 - 2 * level) - level)
     toned += look.bend / 255 * 4 * level * (1 - level)
     toned = look.lift / 255 * (1 - toned) + toned
-    # Full strength a third in from black and from white, nothing at the ends: black stays
-    # black and white white, but for the lift.
+    # Full strength a third of the way from black and from white, and 0 at the ends: black and white
+    # stay, except for the lift.
     shadows = 6.75 * level * (1 - level) ** 2
     lights = 6.75 * level**2 * (1 - level)
     tinted = [

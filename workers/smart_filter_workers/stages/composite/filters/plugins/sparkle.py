@@ -1,4 +1,4 @@
-"""Glints of light around the people, when everybody smiles."""
+"""Glints of light around the people, if every person smiles."""
 
 import functools
 import math
@@ -7,55 +7,55 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_shared.parameters import Parameters, float_of
+from smart_filter_shared.catalog.parameters import Parameters, float_of
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_workers.results import Point, Srgb8
-from smart_filter_workers.stages.composite.filters import pasting, wearing
-from smart_filter_workers.stages.composite.filters.base import Verdict
-from smart_filter_workers.stages.composite.filters.pasting import Place, Tile
+from smart_filter_workers.stages.composite.filters import tiles, wearables
+from smart_filter_workers.stages.composite.filters.base import FilterVerdict
 from smart_filter_workers.stages.composite.filters.scene import Head, Scene
+from smart_filter_workers.stages.composite.filters.tiles import Tile, TilePlacement
 from smart_filter_workers.stages.composite.models.base import Srgba8
 
-# How many there are with an amount of 0 and of 1.
-_FEWEST, _MOST = 8, 46
-# Half the length of a ray, as a share of the shorter side: few are large.
-_SHORTEST, _LONGEST = 0.026, 0.125
-# Of those that are round and dim, as lights out of focus.
+# Number of glints with an amount of 0 and of 1.
+_MIN_COUNT, _MAX_COUNT = 8, 46
+# Half the length of a ray, as a share of the shorter side; most are short.
+_MIN_LENGTH, _MAX_LENGTH = 0.026, 0.125
+# Share of glints that are round and dim, like lights out of focus.
 _ROUND_SHARE: Final = 0.3
-# Of those that are sought around a head; the others may be anywhere.
+# Share of glints placed around a head; the others may be anywhere.
 _NEAR_SHARE: Final = 0.65
 _TRIES: Final = 12
-# Less of a glow cannot be seen, and costs as much as more.
+# A weaker glow is invisible and costs as much to draw.
 _SEEN_FROM: Final = 0.016
-# Brighter than this, 0..1, white could not be seen.
+# On a brighter ground than this, 0..1, a white glint is invisible.
 _LIGHT_FROM: Final = 0.86
 _WHITE: Final = ((255, 252, 240), (255, 238, 200))
 _GOLD: Final = ((255, 246, 205), (240, 170, 30))
 
 
-def draw(picture: Srgb8 | Srgba8, scene: Scene, parameters: Parameters) -> Verdict:
-    """Scatter glints when everybody smiles; say who does not otherwise."""
+def draw(picture: Srgb8 | Srgba8, scene: Scene, parameters: Parameters) -> FilterVerdict:
+    """Scatter glints if every face smiles; otherwise name the faces that do not."""
     if not scene.heads:
-        return Verdict(applied=False, reason="no face was found")
-    sober = [head.number for head in scene.heads if not _smiles(head)]
+        return FilterVerdict(applied=False, reason="no face was found")
+    sober = [head.number for head in scene.heads if not _is_smiling(head)]
     if sober:
-        return Verdict(applied=False, reason=_who(sober, of=len(scene.heads)))
+        return FilterVerdict(applied=False, reason=_describe_unsmiling(sober, of=len(scene.heads)))
     random = np.random.default_rng([scene.seed, 0x5BA4])
-    count = round(_FEWEST + float_of(parameters, "amount") * (_MOST - _FEWEST))
-    # Turned alike, as one lens makes them.
+    count = round(_MIN_COUNT + float_of(parameters, "amount") * (_MAX_COUNT - _MIN_COUNT))
+    # One tilt for all, as one lens makes it.
     tilt = random.uniform(-0.2, 0.2)
     drawn = 0
     for _ in range(count):
-        # All is drawn from the generator first, so that one picture's size or matte does not
-        # shift what follows.
+        # Draw all random numbers first, so that the picture's size and matte do not shift the next
+        # ones.
         spots = random.random((_TRIES, 4))
         rank, is_round = random.random(2)
         spot = _spot(spots, scene)
         if spot is None:
             continue
-        length = scene.side * (_SHORTEST + (_LONGEST - _SHORTEST) * rank**2.8)
+        length = scene.side * (_MIN_LENGTH + (_MAX_LENGTH - _MIN_LENGTH) * rank**2.8)
         drawn += _glint(picture, spot, length, tilt, round_=is_round < _ROUND_SHARE)
-    return Verdict(applied=drawn > 0, reason=_everybody(len(scene.heads)))
+    return FilterVerdict(applied=drawn > 0, reason=_describe_all(len(scene.heads)))
 
 
 def _glint(
@@ -67,18 +67,18 @@ def _glint(
     round_: bool,
 ) -> bool:
     right = (length * math.cos(tilt), length * math.sin(tilt))
-    place = Place(spot, right, (-right[1], right[0]))
+    place = TilePlacement(spot, right, (-right[1], right[0]))
     light = _level(picture, spot) >= _LIGHT_FROM
-    # A dim light on a light ground would be a stain.
-    tile = _tile(wearing.tile_px(place, 1.0), light, round_ and not light)
-    return pasting.paste(picture, tile, place)
+    # A dim glint on a light ground would look like a stain.
+    tile = _tile(wearables.choose_tile_px(place, 1.0), light, round_ and not light)
+    return tiles.paste(picture, tile, place)
 
 
 def _spot(spots: NDArray[np.float64], scene: Scene) -> Point | None:
-    """Return the first place that is neither on people nor on a face."""
+    """Return the first spot that is neither on people nor on a face."""
     for near, which, along, far in spots:
         if near < _NEAR_SHARE:
-            # Around a head: from just beside it outward.
+            # Around a head, from its edge outward.
             head = scene.heads[int(which * len(scene.heads))]
             angle = 2 * math.pi * along
             away = 2.0 + 2.8 * far
@@ -86,23 +86,27 @@ def _spot(spots: NDArray[np.float64], scene: Scene) -> Point | None:
         else:
             point = (along * scene.width, far * scene.height)
         inside = 0 <= point[0] < scene.width and 0 <= point[1] < scene.height
-        if inside and not scene.covered(point) and not any(_on(point, one) for one in scene.heads):
+        if (
+            inside
+            and not scene.covered(point)
+            and not any(_is_on_head(point, one) for one in scene.heads)
+        ):
             return point
     return None
 
 
-def _on(point: Point, head: Head) -> bool:
+def _is_on_head(point: Point, head: Head) -> bool:
     return math.dist(point, head.at(0, -0.2)) < 1.8 * head.unit
 
 
 def _level(picture: Srgb8 | Srgba8, point: Point) -> float:
-    """Return how bright a picture is at a place, 0..1; dark where nothing is."""
+    """Return the brightness of a picture at a point, 0..1; 0 where it is transparent."""
     pixel = picture[int(point[1]), int(point[0])]
     return float(pixel[:3].astype(float) @ (0.2126, 0.7152, 0.0722)) / 255
 
 
-@functools.lru_cache(maxsize=wearing.KEPT_TILES)
-def _tile(size: int, light: bool, round_: bool) -> Tile:  # noqa: FBT001 - the cache's keys
+@functools.lru_cache(maxsize=wearables.MAX_CACHED_TILES)
+def _tile(size: int, light: bool, round_: bool) -> Tile:  # noqa: FBT001 - keys of the cache
     """Return a glint: four rays and a glow, or a round dim light."""
     axis = (np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1
     x, y = np.meshgrid(axis, axis)
@@ -129,19 +133,19 @@ def _tile(size: int, light: bool, round_: bool) -> Tile:  # noqa: FBT001 - the c
     return Tile(rgba, 1.0, size)
 
 
-def _smiles(head: Head) -> bool:
+def _is_smiling(head: Head) -> bool:
     return head.smile is not None and head.smile.level != SmileLevel.NONE
 
 
-def _everybody(count: int) -> str:
+def _describe_all(count: int) -> str:
     return {1: "the one face smiles", 2: "both faces smile"}.get(count, f"all {count} faces smile")
 
 
-def _who(numbers: list[int], *, of: int) -> str:
+def _describe_unsmiling(numbers: list[int], *, of: int) -> str:
     if of == 1:
         return "the one face does not smile"
     if len(numbers) == of:
-        return "nobody smiles"
+        return "no face smiles"
     if len(numbers) == 1:
         return f"face {numbers[0]} of {of} does not smile"
     named = f"{', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"

@@ -8,26 +8,26 @@ from typing import Final
 
 import numpy as np
 
-from smart_filter_shared.parameters import Parameters, str_of
+from smart_filter_shared.catalog.parameters import Parameters, str_of
 from smart_filter_workers.results import Srgb8
-from smart_filter_workers.stages.composite.filters import wearing
-from smart_filter_workers.stages.composite.filters.base import Verdict
-from smart_filter_workers.stages.composite.filters.colours import darker, lighter
+from smart_filter_workers.stages.composite.filters import wearables
+from smart_filter_workers.stages.composite.filters.base import FilterVerdict
 from smart_filter_workers.stages.composite.filters.drawing import (
     Field,
     Relief,
     Rgb,
-    Sheet,
+    StickerSheet,
     ellipse,
-    grain,
     heart,
-    moved,
-    rotated,
-    smooth,
+    rotate,
+    smooth_curve,
     star,
+    translate,
+    value_noise,
 )
-from smart_filter_workers.stages.composite.filters.pasting import Place, Tile
+from smart_filter_workers.stages.composite.filters.palette import darken, lighten
 from smart_filter_workers.stages.composite.filters.scene import Head, Scene
+from smart_filter_workers.stages.composite.filters.tiles import Tile, TilePlacement
 from smart_filter_workers.stages.composite.models.base import Srgba8
 
 _HEART: Final[Rgb] = (232, 38, 86)
@@ -46,14 +46,14 @@ _PETALS: Final[tuple[Rgb, ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """How one is drawn and where it goes.
+    """How one kind of sticker is drawn, and where it is placed.
 
-    reach: from its middle to its tile's sides, in distances of eyes.
-    across, up: where its middle is, from the middle of the eyes; up from the crown if `crown`.
+    reach: distance from its middle to its tile's sides, in distances of the eyes. across, up:
+    position of its middle from the middle of the eyes; up from the crown if `crown`.
     """
 
     what: str
-    paint: Callable[[Sheet], None]
+    paint: Callable[[StickerSheet], None]
     reach: float
     across: float
     up: float
@@ -61,73 +61,73 @@ class _Kind:
     leans: float = 0.0
 
 
-def draw(picture: Srgb8 | Srgba8, scene: Scene, parameters: Parameters) -> Verdict:
-    """Put a sticker on everybody who is meant."""
+def draw(picture: Srgb8 | Srgba8, scene: Scene, parameters: Parameters) -> FilterVerdict:
+    """Put a sticker on each selected person."""
     name = str_of(parameters, "kind")
     kind = _KINDS[name]
 
-    def worn(head: Head) -> tuple[Tile, Place] | None:
+    def worn(head: Head) -> tuple[Tile, TilePlacement] | None:
         if name == "moustache" and head.in_profile:
             return None
-        place = _under_the_nose(head) if name == "moustache" else _place(head, kind)
-        return _tile(name, wearing.tile_px(place, kind.reach)), place
+        place = _place_under_nose(head) if name == "moustache" else _place(head, kind)
+        return _tile(name, wearables.choose_tile_px(place, kind.reach)), place
 
-    return wearing.put_on(picture, scene, str_of(parameters, "who"), worn, what=kind.what)
+    return wearables.paste_on_heads(picture, scene, str_of(parameters, "who"), worn, what=kind.what)
 
 
-def _place(head: Head, kind: _Kind) -> Place:
+def _place(head: Head, kind: _Kind) -> TilePlacement:
     up = kind.up + (head.crown if kind.crown else 0.5 * (head.crown - 2.0))
     middle = head.at(kind.across + head.skull, up)
     cos, sin = head.unit * math.cos(kind.leans), head.unit * math.sin(kind.leans)
     across, above = head.across, head.up
     right = (cos * across[0] - sin * above[0], cos * across[1] - sin * above[1])
     down = (-cos * above[0] - sin * across[0], -cos * above[1] - sin * across[1])
-    return Place(middle, right, down)
+    return TilePlacement(middle, right, down)
 
 
-def _under_the_nose(head: Head) -> Place:
+def _place_under_nose(head: Head) -> TilePlacement:
     nose, mouth = head.face.landmarks[2], head.mouth
-    # Nearer to the mouth than to the tip of the nose, which stands out.
+    # Closer to the mouth than to the tip of the nose, which sticks out.
     middle = (0.42 * nose[0] + 0.58 * mouth[0], 0.42 * nose[1] + 0.58 * mouth[1])
     right_eye, left_eye = head.face.landmarks[:2]
     right = (left_eye[0] - right_eye[0], left_eye[1] - right_eye[1])
-    return Place(middle, right, (-head.unit * head.up[0], -head.unit * head.up[1]))
+    return TilePlacement(middle, right, (-head.unit * head.up[0], -head.unit * head.up[1]))
 
 
-@functools.lru_cache(maxsize=wearing.KEPT_TILES)
+@functools.lru_cache(maxsize=wearables.MAX_CACHED_TILES)
 def _tile(name: str, size: int) -> Tile:
-    sheet = Sheet(size, _KINDS[name].reach)
+    sheet = StickerSheet(size, _KINDS[name].reach)
     _KINDS[name].paint(sheet)
     return sheet.tile()
 
 
-def _hearts(sheet: Sheet) -> None:
-    for place in _above():
+def _hearts(sheet: StickerSheet) -> None:
+    for place in _arc_above_head():
         _heart(sheet, *place)
 
 
-def _heart(sheet: Sheet, x: float, y: float, size: float, turned: float) -> None:
-    outline = moved(rotated(heart(0, 0, size), turned), x, y)
-    sheet.fill(moved(outline, 0.02, 0.05), (60, 0, 20), opacity=0.25, soft=0.04)
+def _heart(sheet: StickerSheet, x: float, y: float, size: float, turned: float) -> None:
+    outline = translate(rotate(heart(0, 0, size), turned), x, y)
+    sheet.fill(translate(outline, 0.02, 0.05), (60, 0, 20), opacity=0.25, soft=0.04)
     sheet.fill(outline, _HEART, relief=Relief(size * 0.6, 0.9))
 
 
-def _stars(sheet: Sheet) -> None:
-    for place in _above():
+def _stars(sheet: StickerSheet) -> None:
+    for place in _arc_above_head():
         _star(sheet, *place)
 
 
-def _star(sheet: Sheet, x: float, y: float, size: float, turned: float) -> None:
+def _star(sheet: StickerSheet, x: float, y: float, size: float, turned: float) -> None:
     corners = star(0, 0, 1.2 * size, inner=0.52)
-    # Corners rounded: a spline would bulge, so each is cut off and smoothed a little.
+    # Round the corners: a spline would bulge, so each corner is cut off and smoothed a little.
     blunt = np.stack([0.82 * corners + 0.18 * np.roll(corners, shift, axis=0) for shift in (1, -1)])
-    outline = moved(rotated(blunt.transpose(1, 0, 2).reshape(-1, 2), turned), x, y)
-    sheet.fill(moved(outline, 0.02, 0.05), (70, 40, 0), opacity=0.25, soft=0.04)
+    outline = translate(rotate(blunt.transpose(1, 0, 2).reshape(-1, 2), turned), x, y)
+    sheet.fill(translate(outline, 0.02, 0.05), (70, 40, 0), opacity=0.25, soft=0.04)
     sheet.fill(outline, _STAR, relief=Relief(size * 0.55, 0.8))
 
 
-def _above() -> Iterator[tuple[float, float, float, float]]:
-    """Yield x, y, size and turn of five in an arc over the head, the largest in the middle."""
+def _arc_above_head() -> Iterator[tuple[float, float, float, float]]:
+    """Yield x, y, size and turn of five stickers in an arc over the head, largest in the middle."""
     for angle, far, size in (
         (-62, 1.75, 0.2),
         (62, 1.78, 0.22),
@@ -139,7 +139,7 @@ def _above() -> Iterator[tuple[float, float, float, float]]:
         yield far * math.sin(turn), 1.3 - far * math.cos(turn), size, 0.6 * turn
 
 
-def _flowers(sheet: Sheet) -> None:
+def _flowers(sheet: StickerSheet) -> None:
     """Draw a wreath around the front of the head."""
     half, sag = 1.16, 0.4
     places = []
@@ -151,10 +151,10 @@ def _flowers(sheet: Sheet) -> None:
         for side in (-1, 1):
             turned = side * 0.6 + 0.5 * x
             long = 0.17 + 0.08 * facing
-            leaf = rotated(ellipse(0, -long, 0.085, long), turned)
+            leaf = rotate(ellipse(0, -long, 0.085, long), turned)
             sheet.fill(
-                moved(leaf, x + 0.1 * side, y),
-                darker(_LEAF, 0.85 + 0.15 * (index % 2)),
+                translate(leaf, x + 0.1 * side, y),
+                darken(_LEAF, 0.85 + 0.15 * (index % 2)),
                 relief=Relief(0.09),
             )
     order = sorted(range(len(places)), key=lambda index: places[index][2])
@@ -165,19 +165,21 @@ def _flowers(sheet: Sheet) -> None:
         _flower(sheet, x, y + lift, size, _PETALS[index % len(_PETALS)], narrow=0.6 + 0.4 * facing)
 
 
-def _flower(sheet: Sheet, x: float, y: float, size: float, colour: Rgb, *, narrow: float) -> None:
+def _flower(
+    sheet: StickerSheet, x: float, y: float, size: float, color: Rgb, *, narrow: float
+) -> None:
     squeeze = np.array([narrow, 1.0])
     for ring, (count, far, light) in enumerate(((6, 0.58, 0.93), (5, 0.36, 1.0))):
         for step in range(count):
             angle = 2 * math.pi * (step + 0.5 * ring) / count
-            petal = rotated(ellipse(0, -far * size, 0.36 * size, 0.46 * size), angle) * squeeze
-            sheet.fill(moved(petal, x, y), darker(colour, light), relief=Relief(size * 0.28))
+            petal = rotate(ellipse(0, -far * size, 0.36 * size, 0.46 * size), angle) * squeeze
+            sheet.fill(translate(petal, x, y), darken(color, light), relief=Relief(size * 0.28))
     heartwood = ellipse(x, y, 0.24 * size * narrow, 0.24 * size)
     sheet.fill(heartwood, (242, 188, 70), relief=Relief(size * 0.2))
 
 
-def _bow(sheet: Sheet) -> None:
-    loop = smooth(
+def _bow(sheet: StickerSheet) -> None:
+    loop = smooth_curve(
         [
             (0.1, -0.08),
             (0.45, -0.42),
@@ -192,37 +194,41 @@ def _bow(sheet: Sheet) -> None:
         [(0.0, 0.05), (0.42, 0.62), (0.5, 0.86), (0.28, 0.8), (0.12, 0.9), (-0.05, 0.3)]
     )
     for side in (1, -1):
-        sheet.fill(moved(loop * (side, 1), 0.03, 0.07), (60, 0, 25), opacity=0.22, soft=0.06)
+        sheet.fill(translate(loop * (side, 1), 0.03, 0.07), (60, 0, 25), opacity=0.22, soft=0.06)
     for side in (1, -1):
-        sheet.fill(tail * (side, 1), darker(_BOW, 0.8), relief=Relief(0.16))
+        sheet.fill(tail * (side, 1), darken(_BOW, 0.8), relief=Relief(0.16))
     for side in (1, -1):
         sheet.fill(loop * (side, 1), _BOW, relief=Relief(0.34, 0.25))
-        inside = smooth([(0.62, -0.22), (0.84, -0.3), (0.92, -0.04), (0.82, 0.18), (0.6, 0.12)])
-        sheet.fill(inside * (side, 1), darker(_BOW, 0.62), soft=0.03, opacity=0.75)
+        inside = smooth_curve(
+            [(0.62, -0.22), (0.84, -0.3), (0.92, -0.04), (0.82, 0.18), (0.6, 0.12)]
+        )
+        sheet.fill(inside * (side, 1), darken(_BOW, 0.62), soft=0.03, opacity=0.75)
         for rise in (-0.1, 0.06):
-            fold = smooth([(0.14, rise * 0.4), (0.34, rise), (0.56, rise * 1.6)], closed=False)
-            sheet.line(fold * (side, 1), 0.022, darker(_BOW, 0.6), opacity=0.35)
-    knot = smooth(
+            fold = smooth_curve(
+                [(0.14, rise * 0.4), (0.34, rise), (0.56, rise * 1.6)], closed=False
+            )
+            sheet.line(fold * (side, 1), 0.022, darken(_BOW, 0.6), opacity=0.35)
+    knot = smooth_curve(
         [(-0.17, -0.17), (0.17, -0.17), (0.2, 0.0), (0.17, 0.19), (-0.17, 0.19), (-0.2, 0)]
     )
-    sheet.fill(knot, lighter(_BOW, 0.08), relief=Relief(0.18, 0.25))
+    sheet.fill(knot, lighten(_BOW, 0.08), relief=Relief(0.18, 0.25))
 
 
-def _ears(sheet: Sheet) -> None:
-    band = smooth([(-1.3, 0.98), (-1.16, 0.34), (-0.6, -0.12), (0, -0.24)], closed=False)
+def _ears(sheet: StickerSheet) -> None:
+    band = smooth_curve([(-1.3, 0.98), (-1.16, 0.34), (-0.6, -0.12), (0, -0.24)], closed=False)
     band = np.concatenate([band, (band * (-1, 1))[::-1][1:]])
-    inner = moved(band * (0.945, 1), 0, 0.075)
+    inner = translate(band * (0.945, 1), 0, 0.075)
     sheet.fill(np.concatenate([band, inner[::-1]]), (36, 32, 34), relief=Relief(0.05, 0.4))
 
     def fur(x: Field, y: Field) -> Field:
-        hairs = 1 + 0.1 * grain(x * 26, y * 7) + 0.08 * grain(x * 9, y * 5)
+        hairs = 1 + 0.1 * value_noise(x * 26, y * 7) + 0.08 * value_noise(x * 9, y * 5)
         return np.asarray(hairs[..., None] * np.array(_FUR), np.float32)
 
     def velvet(x: Field, y: Field) -> Field:
-        hairs = 1 + 0.06 * grain(x * 26, y * 7) - 0.2 * np.clip(y + 0.2, 0, 1)
+        hairs = 1 + 0.06 * value_noise(x * 26, y * 7) - 0.2 * np.clip(y + 0.2, 0, 1)
         return np.asarray(hairs[..., None] * np.array((244, 160, 170)), np.float32)
 
-    ear = smooth(
+    ear = smooth_curve(
         [
             (-0.46, 0.42),
             (-0.36, -0.1),
@@ -234,16 +240,16 @@ def _ears(sheet: Sheet) -> None:
             (0.0, 0.5),
         ]
     )
-    pink = moved(ear * (0.62, 0.66), 0.01, 0.1)
+    pink = translate(ear * (0.62, 0.66), 0.01, 0.1)
     for side in (-1, 1):
-        placed = moved(rotated(ear, 0.3) * (side, 1), side * 0.84, -0.3)
-        inside = moved(rotated(pink, 0.3) * (side, 1), side * 0.84, -0.3)
+        placed = translate(rotate(ear, 0.3) * (side, 1), side * 0.84, -0.3)
+        inside = translate(rotate(pink, 0.3) * (side, 1), side * 0.84, -0.3)
         sheet.fill(placed, fur, relief=Relief(0.2), soft=0.012)
         sheet.fill(inside, velvet, relief=Relief(0.1), soft=0.04)
 
 
-def _moustache(sheet: Sheet) -> None:
-    half = smooth(
+def _moustache(sheet: StickerSheet) -> None:
+    half = smooth_curve(
         [
             (0.0, -0.07),
             (0.16, -0.12),
@@ -260,12 +266,12 @@ def _moustache(sheet: Sheet) -> None:
         closed=False,
     )
     whole = np.concatenate([half, (half * (-1, 1))[::-1]])
-    sheet.fill(moved(whole, 0.01, 0.05), (30, 10, 5), opacity=0.25, soft=0.04)
+    sheet.fill(translate(whole, 0.01, 0.05), (30, 10, 5), opacity=0.25, soft=0.04)
 
     def hair(x: Field, y: Field) -> Field:
-        # Hairs run outward and a little down.
+        # Hairs run outward and slightly down.
         out: Field = np.abs(x)
-        strands = 1 + 0.3 * grain(out * 4 + y * 3, (y - out / 8) * 55)
+        strands = 1 + 0.3 * value_noise(out * 4 + y * 3, (y - out / 8) * 55)
         parting = 1 - 0.35 * np.exp(-((x / 0.05) ** 2))
         return np.asarray((strands * parting)[..., None] * np.array(_HAIR), np.float32)
 

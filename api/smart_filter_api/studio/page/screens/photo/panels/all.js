@@ -1,4 +1,4 @@
-/** The panels beside a photo, in their order; each is given `photo` (state/photos.js). */
+/** The panels next to a photo, in order; each gets `photo` (state/photos.js). */
 
 import { background } from "./background.js";
 import { cutout } from "./cutout.js";

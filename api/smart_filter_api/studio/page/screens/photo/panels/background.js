@@ -1,4 +1,4 @@
-/** What stands behind the people, and how they are joined to it. */
+/** Background of the people, and how they are blended with it. */
 
 import { useEffect, useState } from "preact/hooks";
 import { Button } from "../../../controls/button.js";
@@ -29,13 +29,13 @@ import { Words } from "./background/words.js";
 
 export const background = { id: "background", title: "Background", icon: "swatch", Panel };
 
-// Before their own background people can neither be joined to it nor moved.
+// Recipe fields that need a new background.
 const JOINED = ["shadow", "outline", "light_wrap", "harmonise"];
 const MOVED = ["scale", "position"];
 
 /**
- * Ways to a background. `asks`: what a click asks for at once; others show what there is to
- * choose. `has`: whether a recipe's background is of this kind.
+ * Kinds of background. `asks`: the background that a click requests at once; other kinds first
+ * show a choice. `has`: returns whether a recipe's background is of this kind.
  */
 const KINDS = [
   {
@@ -62,7 +62,7 @@ const KINDS = [
   },
   {
     id: "colour",
-    title: "Colour",
+    title: "Color",
     icon: "swatch",
     has: (background) => background.startsWith("color:"),
     Body: Colour,
@@ -91,8 +91,8 @@ const KINDS = [
       background: "transparent",
       ...(format === "jpg" ? { format: "auto" } : {}),
     }),
-    Body: () => html`<p class="soft small">The people alone, on nothing. It is saved as a PNG, to be
-      put on anything.</p>`,
+    Body: () => html`<p class="soft small">The people alone, with transparency. Saved as a PNG, for
+      any use.</p>`,
   },
   {
     id: "keep",
@@ -111,8 +111,8 @@ function Panel({ photo }) {
   const recipe = recipeOf(photo);
   const inUse = KINDS.find((kind) => kind.has(recipe.background)) ?? KINDS[0];
   const [openId, open] = useState(inUse.id);
-  // Undo and other panels change the kind too; what is open goes along. But whoever takes one of
-  // those that were chosen stays among them, and whoever failed where that was.
+  // Undo and other panels also change the kind; the open kind follows. A candidate picked from
+  // "Choose for me" keeps that kind open, and so does a failed request.
   useEffect(() => {
     const isAmongChosen = openId === "auto" && inUse.id === "designs";
     if (!isAmongChosen && troubleOf(photo) === null) open(inUse.id);
@@ -129,7 +129,7 @@ function Panel({ photo }) {
     <${Failure} photo=${photo} />
     ${why && html`<div class="notice"><${Icon} name="alert" /><p>${why}</p></div>`}
     <fieldset class="stack" disabled=${why !== null}>
-      <div class="kinds" role="group" aria-label="What stands behind the people">
+      <div class="kinds" role="group" aria-label="Kind of background">
         ${KINDS.map(
           (kind) => html`<button type="button" class="kind" key=${kind.id}
             aria-pressed=${kind.id === openId ? "true" : "false"} onClick=${() => pick(kind)}>
@@ -148,15 +148,15 @@ function Panel({ photo }) {
   </div>`;
 }
 
-/** What the picture is, and why; or what is being made. */
+/** The current background and its reason, or the version being made. */
 function Told({ photo, recipe }) {
   const { reason } = photo.current.background ?? {};
-  // Of what somebody asked for by name there is no more to say.
+  // A background that the user named needs no reason.
   const isChosen = /^(auto$|keywords:)/.test(recipe.background);
   return html`<div class="told" role="status">
     <p><strong>${nameOf(photo.current, recipe)}</strong></p>
     ${isChanging(photo)
-      ? html`<p class="row soft small"><span class="busy" aria-hidden="true" />Making it</p>`
+      ? html`<p class="row soft small"><span class="busy" aria-hidden="true" />In progress</p>`
       : isChosen && reason && html`<p class="soft small">${sentence(reason)}</p>`}
   </div>`;
 }
@@ -164,12 +164,12 @@ function Told({ photo, recipe }) {
 function Failure({ photo }) {
   const error = troubleOf(photo);
   if (error === null) return null;
-  // What the service refused as it is, it refuses again.
+  // The service would refuse an unchanged request again.
   const isHopeless = error.status !== undefined && !isPassing(error);
   return html`<${Trouble} error=${error}>
     ${!isHopeless && html`<${Button} kind="small" icon="refresh"
       onClick=${() => changeAgain(photo)}>Try again<//>`}
-    <${Button} kind="small quiet" onClick=${() => giveUp(photo)}>Leave it as it is<//>
+    <${Button} kind="small quiet" onClick=${() => giveUp(photo)}>Keep the current one<//>
   <//>`;
 }
 
@@ -179,8 +179,8 @@ function asIfUnsaid(names) {
 
 function whyNot(photo) {
   if (isGone(photo)) {
-    return "The service does not keep this photo any more, so its background cannot be changed. "
-      + "What was made of it stays for a while. Add the photo again to go on.";
+    return "The photo has expired on the service, so its background cannot be changed. "
+      + "Its pictures stay for a while. Add the photo again to continue.";
   }
   const [first] = photo.versions;
   if (photo.versions.some((job) => job.state === "succeeded")) return null;

@@ -1,4 +1,4 @@
-/** The cut-out: who stays, what a brush keeps or removes, and how fine the edge is. */
+/** The cutout: which people stay, brush corrections, and the edge quality. */
 
 import { useEffect, useState } from "preact/hooks";
 import { Button } from "../../../controls/button.js";
@@ -28,7 +28,7 @@ import { Painting } from "./cutout/painting.js";
 import { Persons } from "./cutout/persons.js";
 import { brushWidth, resize, size } from "./cutout/width.js";
 
-export const cutout = { id: "cutout", title: "Cut-out", icon: "brush", Panel };
+export const cutout = { id: "cutout", title: "Cutout", icon: "brush", Panel };
 
 const TOOLS = [
   { value: "persons", label: "People", icon: "people" },
@@ -57,7 +57,7 @@ function Correcting({ photo, view, job }) {
   const trouble = troubleOf(photo);
   const count = strokesOf(photo.id).length;
   return html`<div class="cutout-panel stack">
-    <${Segmented} legend="What a click on the picture does" options=${TOOLS} value=${tool}
+    <${Segmented} legend="Tool" options=${TOOLS} value=${tool}
       onChange=${take} />
     ${count > 0 && html`<${Strokes} count=${count} photo=${photo} view=${view} />`}
     ${tool === "persons"
@@ -72,7 +72,7 @@ function Correcting({ photo, view, job }) {
       ${job.outputs.matte && html`<${Check} checked=${view.mode.value === "photo"}
         onChange=${(isChecked) => {
           view.mode.value = isChecked ? "photo" : "image";
-        }}>Show on the photo what is kept<//>`}
+        }}>Show the mask on the photo<//>`}
     </div>
     <hr />
     <div class="field"><span class="label" aria-hidden="true">Edge of the people</span>
@@ -83,7 +83,7 @@ function Correcting({ photo, view, job }) {
   </div>`;
 }
 
-/** The brush, while it is taken. */
+/** The brush, while it is the chosen tool. */
 function Painter({ keeps, photo, view, painting }) {
   const [brush] = useState(() => new Brush(view, painting));
   brush.keeps = keeps;
@@ -96,9 +96,9 @@ function Painter({ keeps, photo, view, painting }) {
       onInput=${(value) => {
         size.value = value;
       }} />
-    ${isFull(photo.id) && html`<p class="notice fair">No more strokes fit in at once. Apply these,
-      then go on.</p>`}
-    <p class="soft small">${keeps ? "Paint over what belongs to the people." : "Paint over what should go."}
+    ${isFull(photo.id) && html`<p class="notice fair">The maximum number of strokes is reached. Apply
+      these first.</p>`}
+    <p class="soft small">${keeps ? "Paint over what belongs to the people." : "Paint over what to remove."}
       ${" "}<span class="by-finger">Two fingers move and zoom the picture.</span>
       <span class="by-mouse">The wheel zooms; hold the space bar to move the picture. <kbd>[</kbd>
         ${" "}and <kbd>]</kbd> change the size.</span></p>
@@ -106,13 +106,13 @@ function Painter({ keeps, photo, view, painting }) {
       <${Button} kind="small" id="by-keys" aria-describedby="crosshair-keys"
         onClick=${() => document.getElementById("crosshair")?.focus()}>Paint by keyboard<//>
       <p class="soft small" id="crosshair-keys">Arrows move the brush, with Shift further. Enter
-        keeps, Backspace removes, Escape comes back.</p>
+        keeps, Backspace removes, Escape leaves the brush.</p>
     </div>
     <p class="unseen" role="status">${said.value}</p>
   </div>`;
 }
 
-/** What was painted and is not applied yet. */
+/** The painted strokes that are not applied yet. */
 function Strokes({ count, photo, view }) {
   const isBusy = isChanging(photo);
   const element = useFocusHandedOn();
@@ -120,7 +120,7 @@ function Strokes({ count, photo, view }) {
     clear(photo.id);
     say("The strokes are cleared.", { label: "Undo", run: () => stepBack(photo.id) });
   };
-  return html`<div class="strokes row" role="group" aria-label="What you painted" ref=${element}>
+  return html`<div class="strokes row" role="group" aria-label="Painted strokes" ref=${element}>
     <span class="small figures" role="status">${count === 1 ? "1 stroke" : `${count} strokes`}</span>
     <${Button} kind="quiet" icon="undo" label="Undo the last stroke" aria-keyshortcuts="Control+Z"
       onClick=${() => stepBack(photo.id)} />
@@ -130,7 +130,7 @@ function Strokes({ count, photo, view }) {
   </div>`;
 }
 
-/** Show what is kept on the photo, for as long as the panel is there. */
+/** Show the mask on the photo while the panel is open. */
 function useKeptShown(view, job) {
   useEffect(() => {
     if (!job.outputs.matte) return undefined;
@@ -142,7 +142,7 @@ function useKeptShown(view, job) {
   }, [view]);
 }
 
-/** Ctrl+Z steps back strokes, not versions, while there are any; brackets change the brush. */
+/** Ctrl+Z undoes strokes before versions; brackets change the brush size. */
 function useBrushKeys(photo) {
   useEffect(() => {
     const pressed = (event) => {
@@ -157,19 +157,19 @@ function useBrushKeys(photo) {
       event.preventDefault();
       event.stopImmediatePropagation();
     };
-    // Before those who undo versions hear of it.
+    // Capture: runs before the handler that undoes versions.
     addEventListener("keydown", pressed, { capture: true });
     return () => removeEventListener("keydown", pressed, { capture: true });
   }, [photo.id]);
 }
 
-/** Why there is nothing to correct, in words; null when there is. */
+/** Return why the cutout cannot be corrected; null when it can. */
 function whyNot(photo, job) {
-  if (job.state !== "succeeded") return "As soon as there is a picture, its cut-out can be corrected.";
+  if (job.state !== "succeeded") return "The cutout can be corrected once the picture is finished.";
   const hasCut = job.stages.some((one) => one.name === "segmentation" && one.state === "succeeded");
   if (!hasCut) {
-    return "This picture keeps the background that the photo has, so nothing is cut out. Choose another background first.";
+    return "This picture keeps the photo's own background, so nothing is cut out. Choose another background first.";
   }
-  if (isGone(photo)) return "The photo is not kept any more, so nothing can be made of it. Add it once more.";
+  if (isGone(photo)) return "The photo has expired, so it cannot be processed. Add it again.";
   return null;
 }

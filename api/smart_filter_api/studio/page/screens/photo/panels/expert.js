@@ -1,4 +1,4 @@
-/** Every model and every value of a recipe: change them, look at what ran, take it all along. */
+/** Every model and field of a recipe: change them, see what ran, copy and paste recipes. */
 
 import { useRef, useState } from "preact/hooks";
 import { Button } from "../../../controls/button.js";
@@ -40,9 +40,9 @@ function Expert({ photo }) {
 }
 
 /**
- * The bar that makes a picture by what was changed.
+ * The bar that makes a picture with the changed recipe.
  *
- * make: given what `POST …/derive` is told, returns a promise of its job. label: of its button.
+ * make: called with the body of `POST …/derive`; returns a promise of its job. label: of its button.
  */
 export function Applying({ form, make, label = "Apply" }) {
   const [isBusy, setBusy] = useState(false);
@@ -51,11 +51,11 @@ export function Applying({ form, make, label = "Apply" }) {
   const apply = async () => {
     if (isBusy) return;
     if (changes.length === 0) {
-      say("Nothing is changed yet.");
+      say("There are no changes.");
       return;
     }
     if (!isFinal(job)) {
-      say("The picture is still being made. Apply again when it is there.");
+      say("The picture is still in progress. Apply again when it is finished.");
       return;
     }
     setBusy(true);
@@ -64,7 +64,7 @@ export function Applying({ form, make, label = "Apply" }) {
       form.settle(recipe);
     } catch (problem) {
       form.fail(problem);
-      // Once its part of the form has opened.
+        // After the group with the error has opened.
       requestAnimationFrame(() => requestAnimationFrame(() => lookAtFirst(element.current)));
     }
     setBusy(false);
@@ -81,7 +81,7 @@ export function Applying({ form, make, label = "Apply" }) {
   </div>`;
 }
 
-/** What was refused; what is told at fields is not told here again. */
+/** The service's refusal, without the errors that fields show. */
 function Refusal({ error, recipe }) {
   const errors = (error.errors ?? []).map(({ pointer, detail }) => ({ name: nameOf(pointer), detail }));
   const atFields = errors.filter(({ name }) => schemaOf(name, recipe) !== undefined);

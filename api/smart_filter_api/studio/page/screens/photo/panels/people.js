@@ -1,4 +1,4 @@
-/** Who is in the photo: smiles, moods and eyes, and the rating that comes of them. */
+/** People in the photo: smiles, moods, eyes, and the rating. */
 
 import { useState } from "preact/hooks";
 import { html } from "../../../html.js";
@@ -21,8 +21,8 @@ function Panel({ photo, view }) {
   if (job.faces === null) return html`<${Unknown} job=${job} />`;
   if (job.faces.length === 0) {
     return html`<div class="notice"><div><h3>No face was found</h3>
-      <p>Faces that are turned away, covered or very small are not seen. Without one there is
-        nothing to rate.</p></div></div>`;
+      <p>Faces that are turned away, covered or very small are not detected. Without a face there is
+        no rating.</p></div></div>`;
   }
   return html`<div class="stack people">
     ${job.rating && html`<${Rating} job=${job} />`}
@@ -30,14 +30,14 @@ function Panel({ photo, view }) {
       ${job.faces.map((face, index) => html`<${Person} key=${index} face=${face} number=${index + 1}
         job=${job} preview=${preview} view=${view} faces=${faces} />`)}
     </ol>
-    <p class="small soft">Left and right are the person's own. Models read faces, not minds: take
-      moods as a hint.</p>
+    <p class="small soft">Left and right are the person's own. Models estimate moods from faces: take
+      them as a hint.</p>
   </div>`;
 }
 
 function Unknown({ job }) {
-  if (isOver(job)) return html`<p class="soft">What was found is not kept any more.</p>`;
-  if (job.state !== "succeeded") return html`<p class="soft">Nobody has looked for faces yet.</p>`;
-  return html`<${Lacking} job=${job} outputs=${["faces", "rating"]}>Nobody asked for faces and smiles
-    when this photo was sent.<//>`;
+  if (isOver(job)) return html`<p class="soft">The findings have expired.</p>`;
+  if (job.state !== "succeeded") return html`<p class="soft">The faces are not detected yet.</p>`;
+  return html`<${Lacking} job=${job} outputs=${["faces", "rating"]}>Faces and smiles were not
+    requested for this photo.<//>`;
 }

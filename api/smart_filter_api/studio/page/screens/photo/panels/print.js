@@ -1,4 +1,4 @@
-/** How well the picture prints, term by term, and how large. */
+/** Printability of the picture, term by term, and its print sizes. */
 
 import { html } from "../../../html.js";
 import { Icon } from "../../../controls/icon.js";
@@ -32,16 +32,16 @@ function Panel({ photo }) {
   </div>`;
 }
 
-/** The models do not agree on who is in the photo and who is not. */
+/** Warning that the models disagree on the cutout. */
 function Review({ job }) {
   const percent = Math.round(100 * job.confidence);
-  return html`<div class="notice fair"><${Icon} name="alert" /><p>Look closely at the edges of the
-    people before you print: the models agree on only ${percent} % of the cut-out.</p></div>`;
+  return html`<div class="notice fair"><${Icon} name="alert" /><p>Check the edges of the people before
+    you print: the models agree on only ${percent} % of the cutout.</p></div>`;
 }
 
 function Unknown({ job }) {
-  if (isOver(job)) return html`<p class="soft">What was found is not kept any more.</p>`;
-  if (job.state !== "succeeded") return html`<p class="soft">This is known when the picture is done.</p>`;
-  return html`<${Lacking} job=${job} outputs=${["printability"]}>Nobody asked how this picture prints
-    when the photo was sent.<//>`;
+  if (isOver(job)) return html`<p class="soft">The findings have expired.</p>`;
+  if (job.state !== "succeeded") return html`<p class="soft">Available when the picture is finished.</p>`;
+  return html`<${Lacking} job=${job} outputs=${["printability"]}>The printability was not requested
+    for this photo.<//>`;
 }

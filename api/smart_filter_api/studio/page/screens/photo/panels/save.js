@@ -1,4 +1,4 @@
-/** Everything that can be taken away: files, other formats and shapes, the clipboard, sharing. */
+/** Ways to save: files, other formats and shapes, the clipboard, sharing. */
 
 import { html } from "../../../html.js";
 import { Files } from "../save/files.js";
@@ -12,7 +12,7 @@ export const save = { id: "save", title: "Save", icon: "download", Panel };
 function Panel({ photo }) {
   const job = pictured(photo);
   if (job.state !== "succeeded") return html`<p class="soft">There is nothing to save yet.</p>`;
-  if (isOver(job)) return html`<p class="soft">The pictures are not kept any more.</p>`;
+  if (isOver(job)) return html`<p class="soft">The pictures have expired.</p>`;
   return html`<div class="stack saving">
     ${job.outputs.image && html`<${Handing} job=${job} />`}
     <${Files} job=${job} />

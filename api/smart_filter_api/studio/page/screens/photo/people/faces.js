@@ -1,4 +1,4 @@
-/** Faces outlined on the picture: the one that is pointed at, in the list or on the picture. */
+/** Outlines of faces on the picture, highlighted from the list or the picture. */
 
 import { signal } from "@preact/signals";
 import { html } from "../../../html.js";
@@ -6,13 +6,13 @@ import { html } from "../../../html.js";
 const LABEL_PX = 13;
 const PADDING_PX = 7;
 
-/** An overlay (viewer/view.js) that outlines `known` faces, and tells of which is pointed at. */
+/** An overlay (viewer/view.js) that outlines the `known` faces and tracks the marked one. */
 export class Faces {
-  /** Faces as a job tells them. */
+  /** Faces of the job. */
   known = [];
-  /** The index of the face that is pointed at, or null. */
+  /** Index of the face under the pointer, or null. */
   marked = signal(null);
-  /** Whether somebody points at the picture; then all are hinted at. */
+  /** Whether the pointer is over the picture; all faces are then outlined faintly. */
   #isNear = signal(false);
 
   Layer = ({ view, job }) => {

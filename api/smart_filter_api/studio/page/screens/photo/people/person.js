@@ -21,10 +21,10 @@ const MOODS = {
 };
 const MOODS_SHOWN = 3;
 const LEAST_SHARE = 0.02;
-// Of the larger side of a face's box: with hair and chin.
+// Side of the crop, as a multiple of the face box's larger side: includes hair and chin.
 const CROP = 1.5;
 
-/** A row of the list. faces: people/faces.js, to point at each other. */
+/** A row of the list. faces: overlay of people/faces.js, for highlighting. */
 export function Person({ face, number, job, preview, view, faces }) {
   const index = number - 1;
   const isMarked = faces.marked.value === index;
@@ -77,7 +77,7 @@ function eyesInWords({ left_open: left, right_open: right }) {
 }
 
 function eye(isOpen) {
-  if (isOpen === null) return "not seen well enough";
+  if (isOpen === null) return "not visible enough";
   return isOpen ? "open" : "closed";
 }
 

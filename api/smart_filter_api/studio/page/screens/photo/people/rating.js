@@ -1,4 +1,4 @@
-/** How the rating comes about, with the numbers of this photo. */
+/** Explanation of the rating with the numbers of this photo. */
 
 import { html } from "../../../html.js";
 
@@ -16,7 +16,7 @@ export function Rating({ job }) {
     <${Term} title="Open eyes" got=${shares.eyes * eyes} most=${shares.eyes}>
       ${open} of ${2 * faces} are open.
     <//>
-    <details class="small"><summary>How it is counted</summary>
+    <details class="small"><summary>How it is calculated</summary>
       <div class="stack tight soft">
         <p>A smile counts ${levels(job.rating.weights)}.
           ${faces > 1 && ` Here: (${each.join(" + ")}) ÷ ${faces} = ${smiles.toFixed(2)}.`}</p>
@@ -51,6 +51,6 @@ function levels({ none, mild, moderate, huge }) {
     `${huge.toFixed(1)} when big`,
     `${moderate.toFixed(1)} when clear`,
     `${mild.toFixed(1)} when slight`,
-    `and ${none.toFixed(1)} when there is none`,
+    `and ${none.toFixed(1)} without a smile`,
   ].join(", ");
 }

@@ -1,20 +1,20 @@
-/** How large the picture prints, drawn to scale. */
+/** Print sizes of the picture, drawn to scale. */
 
 import { html } from "../../../html.js";
 import { usePicture } from "../viewer/pictures.js";
 
-// ISO/IEC 7810 ID-1, in cm: something that everybody knows the size of.
+// ISO/IEC 7810 ID-1, in cm: a size that most people know.
 const CARD = [8.56, 5.398];
-const SEEN = { 300: "seen closely, as in an album", 200: "seen from arm's length, as on a wall" };
+const SEEN = { 300: "for close viewing, as in an album", 200: "for viewing at arm's length, as on a wall" };
 const GAP_CM = 1;
 
-/** The largest prints, one within the other, beside a bank card. image: what is printed. */
+/** The largest prints, nested, next to a bank card. image: the printed picture. */
 export function Sizes({ size, image }) {
   const picture = usePicture(image);
   const prints = [...size.prints].sort((one, other) => other.width_cm - one.width_cm);
   const widest = prints[0].width_cm;
   const highest = Math.max(prints[0].height_cm, CARD[1]);
-  // A pixel of the screen in centimetres of the drawing, as panels.css bounds it.
+  // Size of a screen pixel in the drawing, in cm; panels.css limits the drawing to 330 × 240 px.
   const px = Math.max((widest + GAP_CM + CARD[0]) / 330, highest / 240);
   const viewBox = [-px, -px, widest + GAP_CM + CARD[0] + 2 * px, highest + 2 * px].join(" ");
   return html`<figure class="sizes stack">

@@ -1,29 +1,29 @@
-/** The terms of printability, each with its figures in words. */
+/** Terms of printability, each with its figures as text. */
 
 const WORST_FIRST = ["poor", "fair", "good"];
 
-/** Return `[{title, verdict, text, figures?}]` of a job's `printability`, the worst first. */
+/** Return `[{title, verdict, text, figures?}]` of a job's `printability`, worst first. */
 export function termsOf(told) {
   return [
     term("Size", told.size, ({ width, height, detail }) => [
       `${width} × ${height} pixels of the photo`,
-      detail < 1 && `as sharp as ${percent(detail)} of each side would be`,
+      detail < 1 && `effective resolution ${percent(detail)} of each side`,
     ]),
     term("Sharpness", told.sharpness, ({ blur_px: blur }) => [
-      `Edges of the face are ${blur.toFixed(1)} pixels soft; from 1.8 on it shows`,
+      `Edges of the face are ${blur.toFixed(1)} pixels soft; visible from 1.8`,
     ]),
     term("Light", told.exposure, (light) => [
       light.brightness !== null && `Faces are ${percent(light.brightness)} bright`,
-      light.brightest !== null && `at their lightest ${percent(light.brightest)}`,
-      light.faces_bright !== null && `${percent(light.faces_bright)} of them burnt out`,
+      light.brightest !== null && `brightest ${percent(light.brightest)}`,
+      light.faces_bright !== null && `${percent(light.faces_bright)} of them overexposed`,
       light.faces_dark !== null && `${percent(light.faces_dark)} black`,
       `of the whole photo ${percent(light.photo_bright)} and ${percent(light.photo_dark)}`,
     ]),
     term("Noise", told.noise, ({ sigma }) => [
-      `${sigma.toFixed(1)} of 255 levels; from 4 on it shows`,
+      `${sigma.toFixed(1)} of 255 levels; visible from 4`,
     ]),
     term("Head room", told.head_room, ({ share }) => [
-      `${percent(share)} of the height are free above the topmost head`,
+      `${percent(share)} of the height is free above the topmost head`,
     ]),
     term("Looks", told.looks, ({ blinking, one_eye_closed: winking, turned_away: away }) => [
       who(blinking, "with closed eyes"),

@@ -1,4 +1,4 @@
-/** Outputs as files on the visitor's machine. */
+/** Downloads outputs as files. */
 
 import { fetchBlob } from "../../../service/api.js";
 import { stemOf } from "../../../service/file-names.js";
@@ -12,7 +12,7 @@ const ENDINGS = {
   "image/webp": "webp",
 };
 
-/** Fetch an output of a job as a File with a name that says what it is. Throws Problem or Away. */
+/** Fetch an output of a job as a File with a descriptive name. Throws Problem or Away. */
 export async function fetchFile(job, output) {
   const blob = await fetchBlob(job.outputs[output]);
   return new File([blob], fileName(job, output, blob.type), { type: blob.type });
@@ -25,11 +25,11 @@ export async function download(job, output) {
   link.href = URL.createObjectURL(file);
   link.download = file.name;
   link.click();
-  // The browser reads it in its own time.
+  // Time for the browser to start the download.
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-/** Return what a file is called: after the photo, and after the output unless it is the image. */
+/** Return a file name: the photo's name, followed by the output's unless it is the image. */
 export function fileName(job, output, type) {
   const stem = stemOf(job.metadata.name ?? "");
   const ending = ENDINGS[type.split(";")[0]] ?? "bin";

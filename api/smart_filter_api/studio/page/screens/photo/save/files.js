@@ -1,4 +1,4 @@
-/** The files that were made of a photo. */
+/** Files of a photo. */
 
 import { useEffect, useState } from "preact/hooks";
 import { Button } from "../../../controls/button.js";
@@ -9,10 +9,10 @@ import { download } from "./download.js";
 
 const FILES = [
   { output: "image", title: "Finished picture" },
-  { output: "cutout", title: "Cut-out", about: "the people on nothing" },
-  { output: "matte", title: "Matte", about: "who is kept in white, the rest in black" },
+  { output: "cutout", title: "Cutout", about: "the people with transparency" },
+  { output: "matte", title: "Matte", about: "people in white, the rest in black" },
   { output: "persons", title: "Each person", about: "cut out one by one" },
-  { output: "zip", title: "Colours and matte", about: "two files, for editing programs" },
+  { output: "zip", title: "Colors and matte", about: "two files, for editing programs" },
   { output: "thumbnail", title: "Thumbnail", about: "256 pixels at most" },
 ];
 const DATA = [
@@ -29,7 +29,7 @@ const KINDS = {
   "image/webp": "WebP",
 };
 
-/** A list of files, each with what it is, how large, and a way to have it. */
+/** A list of files with type, size and a download button. */
 export function Files({ job }) {
   const data = DATA.filter(({ output }) => job.outputs[output]);
   return html`<div>
@@ -62,7 +62,7 @@ function File({ job, output, title, about }) {
   </li>`;
 }
 
-/** Ask what a file is without fetching it: `{kind, bytes}`, null until that is known. */
+/** Request the type and size of a file without downloading it: `{kind, bytes}`, null until known. */
 function useFacts(path) {
   const [facts, setFacts] = useState(null);
   useEffect(() => {
@@ -73,7 +73,7 @@ function useFacts(path) {
         setFacts({ kind: KINDS[type] ?? type, bytes: Number(headers.get("Content-Length")) });
       },
       () => {
-        // The file may be had all the same; if not, whoever takes it is told why.
+        // The download may still work; otherwise it shows the error.
       },
     );
     return () => stop.abort();

@@ -1,4 +1,4 @@
-/** The finished picture, handed on: to the disk, the clipboard, or another app. */
+/** Ways to hand on the finished picture: save, copy, share. */
 
 import { useState } from "preact/hooks";
 import { Button } from "../../../controls/button.js";
@@ -12,7 +12,7 @@ const NOT_SHARED = {
   remedy: "Try once more, or save the picture.",
 };
 
-/** Buttons for what this browser can do. */
+/** Buttons for the ways that this browser supports. */
 export function Handing({ job }) {
   const [busy, setBusy] = useState(null);
   const during = (name, run) => async () => {
@@ -30,7 +30,7 @@ export function Handing({ job }) {
     ${canShare && html`<${Button} icon="share" aria-disabled=${busy === "share"}
       onClick=${during("share", share)}>Share<//>`}
     ${!isSecureContext && html`<p class="small soft">Browsers let pages copy and share pictures only
-      over https. Save it instead.</p>`}
+      over https. Save the picture instead.</p>`}
   </div>`;
 }
 
@@ -42,7 +42,7 @@ async function copy(job) {
 async function share(job) {
   const files = [await fetchFile(job, "image")];
   if (!navigator.canShare?.({ files })) {
-    throw { title: "This browser cannot share pictures of this kind", remedy: "Save it instead." };
+    throw { title: "This browser cannot share pictures of this format", remedy: "Save the picture instead." };
   }
   await navigator.share({ files }).catch((error) => {
     throw error.name === "NotAllowedError" ? NOT_SHARED : error;

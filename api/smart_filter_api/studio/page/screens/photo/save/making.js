@@ -1,4 +1,4 @@
-/** The picture once more: in another shape, size or format. */
+/** A version of the picture in another shape, size or format. */
 
 import { useState } from "preact/hooks";
 import { Button } from "../../../controls/button.js";
@@ -10,7 +10,7 @@ import { derive, show } from "../../../state/photos.js";
 import { download } from "./download.js";
 
 const SHAPES = [
-  { value: "", label: "As it is" },
+  { value: "", label: "Unchanged" },
   { value: "1080x1080", label: "Square post, 1080 × 1080" },
   { value: "1080x1350", label: "Portrait post 4:5, 1080 × 1350" },
   { value: "1080x1920", label: "Story 9:16, 1080 × 1920" },
@@ -29,11 +29,11 @@ const FRAMINGS = [
   { value: "faces", label: "A portrait of the faces" },
 ];
 const FORMATS = [
-  { value: "auto", label: "What suits it best" },
+  { value: "auto", label: "Best for this picture" },
   { value: "jpg", label: "JPEG" },
-  { value: "png", label: "PNG, without loss" },
+  { value: "png", label: "PNG, lossless" },
   { value: "webp", label: "WebP" },
-  { value: "avif", label: "AVIF, the smallest" },
+  { value: "avif", label: "AVIF, smallest file" },
 ];
 
 /** A form that makes a version and saves it. */
@@ -60,18 +60,18 @@ export function Making({ job }) {
   return html`<section class="stack" aria-label="Another shape, size or format">
     <h2>Another shape, size or format</h2>
     <${Select} label="Shape and size" options=${SHAPES} value=${shape} onChange=${setShape} />
-    <${Select} label="What is in it" options=${FRAMINGS} value=${framing} onChange=${setFraming} />
+    <${Select} label="Framing" options=${FRAMINGS} value=${framing} onChange=${setFraming} />
     <${Select} label="Format" options=${formats} value=${format} onChange=${setFormat}
-      hint=${isTransparent ? "JPEG is not among them: it cannot be transparent." : undefined} />
+      hint=${isTransparent ? "JPEG is not available: it has no transparency." : undefined} />
     ${format !== "png" && html`<${Range} label="Quality" min="40" max="100" value=${quality}
       onInput=${setQuality} />`}
     ${error && html`<${Trouble} error=${error} />`}
     <div class="row"><${Button} kind="primary" icon="download" aria-disabled=${isBusy}
-      onClick=${make}>${isBusy ? "Making it" : "Make and save"}<//></div>
+      onClick=${make}>${isBusy ? "In progress" : "Make and save"}<//></div>
   </section>`;
 }
 
-/** Return what a version is to have otherwise; null is as if nothing were said. */
+/** Return the recipe changes of a version; null resets a field. */
 function recipe({ job, shape, framing, format, quality }) {
   return {
     ...(shape === "" ? {} : { size: shape, aspect: null }),
@@ -89,5 +89,5 @@ async function makeAndSave(job, otherwise) {
   }
   await download(made, "image");
   const { width, height } = made.image;
-  say(`Saved, ${width} × ${height} pixels.`, { label: "Show the former picture", run: () => show(job) });
+  say(`Saved, ${width} × ${height} pixels.`, { label: "Show the previous picture", run: () => show(job) });
 }

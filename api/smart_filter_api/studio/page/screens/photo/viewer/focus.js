@@ -1,10 +1,10 @@
-/** Where the focus goes when what has it goes. */
+/** Moves the focus when its element is removed. */
 
 import { useLayoutEffect, useRef } from "preact/hooks";
 
 /**
- * Return the ref of an element that may go while it has the focus, as when its button was pressed:
- * the picture has it then, and nobody is left nowhere.
+ * Return the ref of an element that may be removed while it has the focus, as when its button was
+ * pressed: the picture then gets the focus, so that it is not lost.
  */
 export function useFocusHandedOn() {
   const element = useRef(null);

@@ -1,4 +1,4 @@
-/** Pointers, wheel and keys on the stage: slide, pan, zoom, or what an overlay makes of them. */
+/** Pointers, wheel and keys on the stage: slide, pan, zoom, or input of an overlay. */
 
 import { useEffect, useState } from "preact/hooks";
 
@@ -17,11 +17,11 @@ const KEYS = {
   ArrowDown: (view) => view.pan(0, -PAN_PX),
 };
 
-/** Let somebody handle the picture in an element; return listeners for it. */
+/** Handle input on an element; return listeners for it. */
 export function useGestures(view, element) {
   const [hands] = useState(() => new Hands(view));
   useEffect(() => {
-    // Preact listens passively to wheels; the page would scroll as well.
+    // Preact adds passive wheel listeners, which cannot stop the page from scrolling.
     const stage = element.current;
     const turned = (event) => wheel(view, event);
     stage.addEventListener("wheel", turned, { passive: false });
@@ -45,7 +45,7 @@ export function useGestures(view, element) {
   };
 }
 
-/** Fingers, mouse and pen on the stage, and what each does. */
+/** Fingers, mouse and pen on the stage. */
 class Hands {
   isSpaceDown = false;
   #view;
@@ -65,7 +65,7 @@ class Hands {
     if (this.#pointers.size > 1) {
       this.#claimed?.cancel?.();
       this.#claimed = null;
-      // The first finger of two did not mean to slide.
+      // A pinch began with a slide: restore the slider.
       if (this.#isSliding) this.#view.split.value = this.#splitBefore;
       this.#isSliding = false;
       return;
@@ -80,7 +80,7 @@ class Hands {
       this.#view.isFit.value;
     this.#splitBefore = this.#view.split.value;
     if (this.#isSliding) slide(this.#view, event);
-    // Else the middle button scrolls the page, and a drag selects pictures.
+    // Otherwise the middle button scrolls the page, and a drag selects pictures.
     if (event.button === 1) event.preventDefault();
   }
 
@@ -100,7 +100,7 @@ class Hands {
 
   up(event) {
     if (!this.#pointers.delete(event.pointerId)) return;
-    // Of a quick finger the last move may never have been told.
+    // The last move event of a quick finger may be missing.
     if (this.#isSliding) slide(this.#view, event);
     this.#claimed?.up?.(this.#at(event), event);
     this.#claimed = null;
@@ -136,7 +136,7 @@ class Hands {
       event.preventDefault();
       return;
     }
-    // Arrows leaf through photos where there is nothing to pan, and belong to the slider on it.
+    // When nothing can be panned, arrows change the photo; on the slider, they move it.
     if (event.key.startsWith("Arrow") && (this.#view.isFit.value || !isOnStage)) return;
     const act = KEYS[event.key];
     if (act === undefined) return;
@@ -170,11 +170,11 @@ function slide(view, event) {
 }
 
 function wheel(view, event) {
-  // Where there is nothing further away, the page scrolls on.
+  // Where zooming out is impossible, the page scrolls.
   if (view.space.value === null || (view.isFit.value && event.deltaY > 0 && !event.ctrlKey)) return;
   event.preventDefault();
   const px = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? event.deltaY * LINE_PX : event.deltaY;
-  // What a trackpad's pinch says is small.
+  // A trackpad's pinch reports small deltas.
   const factor = Math.exp(-px * WHEEL_STEP * (event.ctrlKey ? 6 : 1));
   view.magnify(view.magnification.value * factor, [event.clientX, event.clientY]);
 }

@@ -1,4 +1,4 @@
-/** The picture's layers, one above the other, registered to the pixel, and overlays on top. */
+/** The picture's layers, registered to the pixel, with overlays on top. */
 
 import { useEffect, useState } from "preact/hooks";
 import { html } from "../../../html.js";
@@ -10,7 +10,7 @@ const SAID = {
   cutout: "The people, cut out",
 };
 
-/** What `useShown` has found, as the view looks at it. */
+/** shown: the result of `useShown`, drawn through the view. */
 export function Layers({ view, shown }) {
   const { job, space, pictures } = shown;
   const { frame, mode } = space;
@@ -41,9 +41,9 @@ export function Layers({ view, shown }) {
     </div>`;
 }
 
-/** The photo, sharper than the service's preview of it once somebody looks so closely. */
+/** The photo; above the preview's resolution, the original file. */
 function Photo({ view, job, space, preview }) {
-  // Dots of the screen for one pixel of the preview.
+  // Screen pixels per pixel of the preview.
   const stretched = (view.scale.value * view.stage.value.dots * space.photo.width) / preview.width;
   const wantsMore = preview.width < space.photo.width && stretched > 1.05;
   const original = useOriginal(job, wantsMore);
@@ -56,7 +56,7 @@ function Photo({ view, job, space, preview }) {
     alt="The photo" draggable=${false} /></div>`;
 }
 
-/** Return the photo as it was sent, where a browser can show it, else null. */
+/** Return the original photo if the browser can show it, else null. */
 function useOriginal(job, isWanted) {
   const [found, setFound] = useState(null);
   useEffect(() => {
@@ -65,18 +65,18 @@ function useOriginal(job, isWanted) {
     const lies = turns % 2 === 1 ? [height, width] : [width, height];
     picture(`${job.links.photo}?original=1`).then(
       (one) => {
-        // A browser that heeds EXIF less than the service would show it lying.
+        // A browser that ignores the EXIF orientation would show it rotated.
         if (one.width === lies[0] && one.height === lies[1]) setFound(one);
       },
       () => {
-        // The preview stays: not every browser shows HEIC.
+        // The preview stays: many browsers do not show HEIC.
       },
     );
   }, [job.id, isWanted]);
   return found;
 }
 
-/** Return the style that turns the photo as it was sent upright: counter-clockwise by quarters. */
+/** Return the style that turns the original photo upright: counterclockwise by quarter turns. */
 function turned({ quarter_turns: turns }, { photo, frame }) {
   const width = photo.width * frame.scale;
   const height = photo.height * frame.scale;
@@ -90,7 +90,7 @@ function turned({ quarter_turns: turns }, { photo, frame }) {
   };
 }
 
-/** What lies behind what is transparent; as large on the screen at any zoom. */
+/** Background of transparent areas; its pattern has the same size on the screen at any zoom. */
 function Ground({ view, shown: { job, space }, from }) {
   const { mode } = space;
   const isCutout = mode === "cutout";
@@ -108,13 +108,13 @@ function Ground({ view, shown: { job, space }, from }) {
   return html`<div class=${`ground ${ground}`} style=${place} />`;
 }
 
-/** Return where between photo and result the line runs, in frame pixels. */
+/** Return the position of the slider's line, in frame pixels. */
 function lineOf(view) {
   const { x, zoom } = view.transform.value;
   return (slideX(view) - x) / zoom;
 }
 
-/** Return where the line of the slider stands, in stage pixels, on the grid of dots. */
+/** Return the position of the slider's line in stage pixels, aligned to device pixels. */
 export function slideX(view) {
   const { left, right } = view.visible.value;
   const { dots } = view.stage.value;

@@ -1,4 +1,4 @@
-/** What the viewer says on the picture. */
+/** Messages of the viewer, over the picture. */
 
 import { Button } from "../../../controls/button.js";
 import { Trouble, sayTrouble } from "../../../controls/notices.js";
@@ -6,23 +6,23 @@ import { html } from "../../../html.js";
 import { isFinal, redrive } from "../../../state/jobs.js";
 import { show } from "../../../state/photos.js";
 
-/** What each output is called. */
-export const NAMES = { image: "finished picture", matte: "matte", cutout: "cut-out" };
+/** Names of outputs. */
+export const NAMES = { image: "finished picture", matte: "matte", cutout: "cutout" };
 
-/** Says that something is on its way. isEmpty: there is no picture yet. */
+/** Message about work in progress. isEmpty: no picture is shown yet. */
 export function AtWork({ job, isEmpty }) {
   const words = isFinal(job)
     ? isEmpty && job.state === "succeeded" && "Loading the picture"
-    : job.state === "running" ? "Working on the picture" : "Waiting for its turn";
+    : job.state === "running" ? "Working on the picture" : "Waiting in the queue";
   return html`<div class="at-work" role="status">
     ${words && html`<span class="line" /><span class="tag">${words}</span>`}
   </div>`;
 }
 
-/** Says that the version somebody wanted was not made. former: the one that is shown instead. */
+/** Message about a version that failed. former: the version shown instead. */
 export function Ended({ photo: { current }, former }) {
   const back = former !== current && html`<${Button} kind="small" icon="undo"
-    onClick=${() => show(former)}>Keep the picture as it was<//>`;
+    onClick=${() => show(former)}>Keep the previous picture<//>`;
   if (current.state === "canceled") {
     return html`<div class="notice row spread wrap"><p>This was canceled.</p>${back}</div>`;
   }

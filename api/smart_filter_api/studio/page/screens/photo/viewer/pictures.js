@@ -1,16 +1,16 @@
-/** Pictures of the service, fetched once, decoded before they are shown, kept while there is room. */
+/** Cache of pictures: fetched once, decoded before they are shown, evicted least recently used. */
 
 import { useEffect, useState } from "preact/hooks";
 import { fetchBlob } from "../../../service/api.js";
 
 const ROOM_BYTES = 192e6;
-/** By path, the one used last at the end: `{coming: a promise, picture: null until it is there}`. */
+/** By path, least recently used first: `{coming: a promise, picture: null until loaded}`. */
 const kept = new Map();
 
 /**
- * Return a picture: `{address, width, height, blob}`; `address` can be shown at once.
+ * Return a picture: `{address, width, height, blob}`; `address` is decoded and can be shown at once.
  *
- * path: of an output or a photo. Throws Problem, Away, or what says that it cannot be decoded.
+ * path: of an output or a photo. Throws Problem, Away, or Undecodable.
  */
 export function picture(path) {
   const known = kept.get(path) ?? { coming: null, picture: null };
@@ -30,7 +30,7 @@ export function picture(path) {
   return known.coming;
 }
 
-/** Return a picture once it is there, else null; a component shows it when it comes. */
+/** Return a picture once it is loaded, else null; the component renders again when it is. */
 export function usePicture(path) {
   const [found, setFound] = useState(null);
   useEffect(() => {
@@ -51,7 +51,7 @@ export function usePicture(path) {
 async function decoded(path) {
   const blob = await fetchBlob(path);
   const address = URL.createObjectURL(blob);
-  // Kept, because a browser may forget what it has decoded when no element shows it.
+  // Keep the element: a browser may drop decoded data that no element holds.
   const element = new Image();
   element.src = address;
   try {
@@ -69,7 +69,7 @@ class Undecodable extends Error {
   remedy = "Save it, or choose another format in the panel Save.";
 }
 
-/** Let pictures go that were not used for longest. What is on the page stays there. */
+/** Evict the least recently used pictures. Elements on the page keep theirs. */
 function makeRoom() {
   let left = ROOM_BYTES;
   for (const [path, { picture: one }] of [...kept].reverse()) {

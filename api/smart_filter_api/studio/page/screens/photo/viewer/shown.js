@@ -1,11 +1,11 @@
-/** What the viewer shows while versions come and go: never less than the last that was whole. */
+/** Chooses what the viewer shows while versions load: the last complete one stays until then. */
 
 import { useEffect, useState } from "preact/hooks";
 import { reachable } from "../../../service/api.js";
 import { forget } from "../../../state/jobs.js";
 import { picture } from "./pictures.js";
 
-/** The pictures that a mode is made of; `photo` is the job's, others are outputs. */
+/** The pictures of each mode; `photo` is the job's photo, others are outputs. */
 const MADE_OF = {
   compare: ["photo", "image"],
   image: ["image"],
@@ -14,10 +14,10 @@ const MADE_OF = {
   cutout: ["cutout"],
 };
 
-/** Return the version to be looked at: the current one, or while it is not done what it was made of. */
+/** Return the version to show: the current one, or its nearest finished ancestor. */
 export function pictured({ versions, current }) {
   let job = current;
-  // After undo the newest before it may be another one.
+  // After undo, the version before it in the list may be another branch.
   while (job !== undefined && job.state !== "succeeded") {
     const { parent_id: parent } = job;
     job = versions.find((one) => one.id === parent);
@@ -28,7 +28,7 @@ export function pictured({ versions, current }) {
 /**
  * Return the output that a mode needs and the job does not have, else null.
  *
- * A job that was submitted elsewhere may have been asked for less.
+ * A job that was submitted elsewhere may have fewer outputs.
  */
 export function lacking(job, mode) {
   if (job.state !== "succeeded") return null;
@@ -36,11 +36,11 @@ export function lacking(job, mode) {
 }
 
 /**
- * Fetch and decode what a mode shows of a photo; return it when all of it can be put up at once.
+ * Load what a mode shows of a photo; return it when all its pictures are decoded.
  *
- * `shown`: `{job, space (see View), pictures: {name: picture}, photoError?}` or null; it stays until the
- * next is whole. In the mode compare `photoError` says why there is nothing to compare with.
- * `error`: why nothing came. `again`: try once more.
+ * `shown`: `{job, space (see View), pictures: {name: picture}, photoError?}` or null; it stays until
+ * the next one is complete. In the mode compare, `photoError` says why the photo is missing.
+ * `error`: why loading failed. `again`: retry.
  */
 export function useShown(photo, mode) {
   const [shown, setShown] = useState(null);
@@ -48,7 +48,7 @@ export function useShown(photo, mode) {
   const [attempt, setAttempt] = useState(0);
   const job = pictured(photo);
   const isDone = job.state === "succeeded";
-  // Before anything is made, the photo can be looked at.
+  // Without a finished version, only the photo can be shown.
   const wanted = isDone ? mode : "photo";
   const canLoad = job.photo !== null && lacking(job, wanted) === null;
   useEffect(() => {
@@ -60,9 +60,9 @@ export function useShown(photo, mode) {
         if (isWanted) setShown(whole);
       },
       (reason) => {
-        // Of what is not done, the photo is an extra.
+        // For an unfinished version, the photo is optional.
         if (!isWanted || !isDone) return;
-        // Somebody deleted it elsewhere: another version may be there, or the screen says so.
+        // Deleted elsewhere: show another version, or the screen's message.
         if (reason.code === "job_deleted") forget(job.id);
         else setError(reason);
       },
@@ -93,7 +93,7 @@ async function load(job, mode) {
   return { job, space: spaceOf(job, possible), pictures, photoError };
 }
 
-/** Return what a view is told; of a job that composed nothing, the photo is the frame. */
+/** Return the view's space; without a composed image, the photo is the frame. */
 function spaceOf(job, mode) {
   const { width, height } = job.photo;
   const frame = job.frame ?? { width, height, scale: 1, left: 0, top: 0 };

@@ -1,4 +1,4 @@
-/** The line between photo and result. */
+/** The slider between photo and result. */
 
 import { useRef } from "preact/hooks";
 import { html } from "../../../html.js";
@@ -7,7 +7,7 @@ import { slideX } from "./layers.js";
 const STEP = 0.02;
 const LEAP = 0.1;
 
-/** A handle that is dragged, or moved by arrows, Page Up and Down, Home and End. */
+/** A handle moved by dragging, arrows, Page Up and Down, Home and End. */
 export function Slider({ view }) {
   const { top, bottom } = view.visible.value;
   const percent = Math.round(100 * view.split.value);
@@ -24,7 +24,7 @@ export function Slider({ view }) {
     if (event.button !== 0) return;
     event.currentTarget.setPointerCapture(event.pointerId);
     event.stopPropagation();
-    // Wherever the handle is grabbed, the line does not jump.
+    // Keep the offset between pointer and line, so that the line does not jump.
     grabbed.current = event.clientX - stageLeft(event) - slideX(view);
   };
   const drag = (event) => {
@@ -71,7 +71,7 @@ function moved(key, now) {
 }
 
 function said(percent) {
-  if (percent === 0) return "The result alone";
-  if (percent === 100) return "The photo alone";
+  if (percent === 0) return "Only the result";
+  if (percent === 100) return "Only the photo";
   return `${percent} % photo, ${100 - percent} % result`;
 }

@@ -1,4 +1,4 @@
-/** What is shown, and how near. */
+/** Toolbar: mode, background of the cutout, and zoom. */
 
 import { useEffect, useState } from "preact/hooks";
 import { Button } from "../../../controls/button.js";
@@ -9,7 +9,7 @@ const MODES = [
   { value: "compare", label: "Compare" },
   { value: "image", label: "Result" },
   { value: "photo", label: "Photo" },
-  { value: "cutout", label: "Cut-out" },
+  { value: "cutout", label: "Cutout" },
   { value: "matte", label: "Matte" },
 ];
 
@@ -17,23 +17,23 @@ const GROUNDS = [
   { value: "checkerboard", label: "On a checkerboard" },
   { value: "white", label: "On white" },
   { value: "black", label: "On black" },
-  { value: "accent", label: "On a bright colour" },
+  { value: "accent", label: "On a bright color" },
 ];
 
-/** What to look at. */
+/** Choice of the mode. */
 export function Modes({ view }) {
   return html`<div class="modes">
-    <${Segmented} legend="What to look at" options=${MODES} value=${view.mode.value}
+    <${Segmented} legend="View" options=${MODES} value=${view.mode.value}
       onChange=${(mode) => {
         view.mode.value = mode;
       }} />
   </div>`;
 }
 
-/** What people who are cut out lie on. */
+/** Choice of the color behind a cutout. */
 export function Grounds({ view }) {
   return html`<fieldset class="grounds">
-    <legend class="unseen">What the people lie on</legend>
+    <legend class="unseen">Background of the cutout</legend>
     ${GROUNDS.map(
       ({ value, label }) => html`<label key=${value} title=${label}>
         <input type="radio" name="ground" aria-label=${label}
@@ -47,7 +47,7 @@ export function Grounds({ view }) {
   </fieldset>`;
 }
 
-/** Nearer and further away. figure: a ref of what fills the screen. */
+/** Zoom buttons. figure: a ref of the element for full screen. */
 export function Zoom({ view, figure }) {
   const percent = Math.round(100 * view.magnification.value);
   return html`<div class=${`zoom ${hasRoomBeside(view) ? "upright" : ""}`} role="group" aria-label="Zoom">
@@ -62,7 +62,7 @@ export function Zoom({ view, figure }) {
   </div>`;
 }
 
-/** Whether a picture that fits leaves more room beside it than below. */
+/** Return whether the fitted picture leaves more room at its sides than below. */
 function hasRoomBeside(view) {
   if (view.space.value === null) return false;
   const { width, height } = view.stage.value;
@@ -78,7 +78,7 @@ function Full({ figure }) {
     return () => removeEventListener("fullscreenchange", turned, { capture: true });
   }, []);
   const turn = () => {
-    // Refused, as within somebody's frame, it changes nothing.
+    // A refusal, as inside a foreign frame, is ignored.
     const turning = isFull ? document.exitFullscreen() : figure.current.requestFullscreen();
     turning.catch(() => {});
   };

@@ -1,18 +1,18 @@
 /**
- * What a viewer shows of a picture, and how: mode, zoom, place, and what is laid over it.
+ * State of a viewer: mode, zoom, position and overlays.
  *
- * Three spaces meet here. Photo: pixels of the upright photo, in which the service tells all its
- * coordinates. Frame: pixels of image, cut-out and matte, in which `job.frame` says where the photo
- * lies. Stage: CSS pixels from the top left of the element that shows it all.
+ * There are three coordinate spaces. Photo: pixels of the upright photo, in which the service gives
+ * all coordinates. Frame: pixels of image, cutout and matte; `job.frame` gives the position of the
+ * photo in it. Stage: CSS pixels from the top left of the element that shows the picture.
  *
- * A panel is given the view of the viewer beside it. To draw on the picture, or to be told of
- * pointers on it, a panel lays an overlay over it for as long as the panel is there:
+ * A panel gets the view of the viewer next to it. To draw on the picture, or to receive its pointer
+ * events, a panel adds an overlay for as long as the panel is rendered:
  *
  *     const [brush] = useState(makeBrush);   // the same object each time
  *     useOverlay(view, brush);
  *
- * See `useOverlay` for what an overlay is. `view.mode.value = "photo"` turns the viewer to what the
- * overlay is about; `view.toPhoto`, `view.scale` and `view.transform` tell where things are.
+ * See `useOverlay` for the parts of an overlay. `view.mode.value = "photo"` shows the photo;
+ * `view.toPhoto`, `view.scale` and `view.transform` convert coordinates.
  */
 
 import { computed, signal } from "@preact/signals";
@@ -20,50 +20,50 @@ import { useEffect, useLayoutEffect } from "preact/hooks";
 
 const STEPS = [0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32];
 const NEAR = 1.2;
-// A small picture is enlarged to fit, but not to a blur.
+// Maximum enlargement of a small picture that fits; more would look blurred.
 const FIT_AT_MOST = 3;
 const MARGIN_PX = 12;
-// From here on pixels are to be seen as squares.
+// From this magnification on, pixels are drawn as squares.
 const PIXELS_FROM = 2;
 
-/** How one viewer looks at its picture. */
+/** The view of one viewer. */
 export class View {
-  /** What somebody wants to see: "compare", "image", "photo", "matte" or "cutout". */
+  /** The mode that the user chose: "compare", "image", "photo", "matte" or "cutout". */
   mode = signal("compare");
-  /** What a cut-out lies on: "checkerboard", "white", "black" or "accent". */
+  /** Background of a cutout: "checkerboard", "white", "black" or "accent". */
   ground = signal("checkerboard");
-  /** Of what is seen of the picture: the share, from the left, that shows the photo. */
+  /** Position of the slider: the share of the visible picture, from the left, that shows the photo. */
   split = signal(0.5);
   /**
-   * What is shown by now, or null: `{mode, photo: {width, height}, frame: {width, height, scale,
-   * left, top}}`; `mode` is the former one until the pictures of another are there.
+   * The shown picture, or null: `{mode, photo: {width, height}, frame: {width, height, scale, left,
+   * top}}`; `mode` is the previous one until the pictures of another are loaded.
    */
   space = signal(null);
-  /** Overlays, the lowest first; `useOverlay` adds to them. */
+  /** Overlays, lowest first; `useOverlay` adds them. */
   overlays = signal([]);
-  /** The stage: `{width, height}` in CSS pixels, and how many dots one of them has. */
+  /** The stage: `{width, height}` in CSS pixels, and device pixels per CSS pixel. */
   stage = signal({ width: 0, height: 0, dots: 1 });
 
-  /** Where somebody has gone: `{x, y}` photo pixels in the middle, `scale`; null: all of it fits. */
+  /** Position set by the user: `{x, y}` photo pixels at the center, `scale`; null: all of it fits. */
   #gone = signal(null);
   #element = null;
 
-  /** beside: a view whose place, mode and ground this one shares, as of a picture to compare with. */
-  constructor(beside) {
-    if (beside === undefined) return;
-    this.mode = beside.mode;
-    this.ground = beside.ground;
-    this.#gone = beside.#gone;
+  /** linked: a view whose position, mode and ground this one shares, for comparing pictures. */
+  constructor(linked) {
+    if (linked === undefined) return;
+    this.mode = linked.mode;
+    this.ground = linked.ground;
+    this.#gone = linked.#gone;
   }
 
-  /** What is there to be seen, in frame pixels: `[left, top, width, height]`. */
+  /** The visible content, in frame pixels: `[left, top, width, height]`. */
   extent = computed(() => {
     const { photo, frame, mode } = this.space.value;
     if (mode !== "photo") return [0, 0, frame.width, frame.height];
     return [frame.left, frame.top, photo.width * frame.scale, photo.height * frame.scale];
   });
 
-  /** From frame to stage: a point (x, y) is at (x₀ + zoom · x, y₀ + zoom · y); `{x, y, zoom}`. */
+  /** Frame to stage: a point (x, y) is at (x₀ + zoom · x, y₀ + zoom · y); `{x, y, zoom}`. */
   transform = computed(() => {
     if (this.space.value === null) return { x: 0, y: 0, zoom: 1 };
     const { frame } = this.space.value;
@@ -75,22 +75,22 @@ export class View {
       gone === null
         ? [left + across / 2, top + down / 2]
         : [frame.left + frame.scale * gone.x, frame.top + frame.scale * gone.y];
-    // On the grid of dots, so that at 100 % each pixel is one dot.
+    // Aligned to device pixels, so that at 100 % each pixel is one device pixel.
     const onGrid = (px) => Math.round(px * dots) / dots;
     const x = onGrid(width / 2 - held(middle[0], left, across, width / zoom) * zoom);
     const y = onGrid(height / 2 - held(middle[1], top, down, height / zoom) * zoom);
     return { x, y, zoom };
   });
 
-  /** CSS pixels of the stage for one pixel of the photo. */
+  /** CSS pixels of the stage per pixel of the photo. */
   scale = computed(() => this.transform.value.zoom * (this.space.value?.frame.scale ?? 1));
-  /** Dots of the screen for one pixel of the picture; 1 is 100 %. */
+  /** Device pixels per pixel of the picture; 1 is 100 %. */
   magnification = computed(() => this.transform.value.zoom * this.stage.value.dots);
-  /** Whether all of the picture is shown as large as fits. */
+  /** Whether the whole picture is shown at the size that fits. */
   isFit = computed(() => this.#gone.value === null);
-  /** Whether pixels are to be seen as squares. */
+  /** Whether pixels are drawn as squares. */
   showsPixels = computed(() => !this.isFit.value && this.magnification.value >= PIXELS_FROM);
-  /** The part of the picture that the stage shows, in stage pixels: `{left, top, right, bottom}`. */
+  /** The visible part of the picture, in stage pixels: `{left, top, right, bottom}`. */
   visible = computed(() => {
     const { x, y, zoom } = this.transform.value;
     const { width, height } = this.stage.value;
@@ -110,13 +110,13 @@ export class View {
     return Math.max(Math.min(room, FIT_AT_MOST / dots), 1e-3);
   });
 
-  /** Return the point of the photo, in its pixels, that is shown at a place of the window. */
+  /** Return the point of the photo, in its pixels, at a position in the window. */
   toPhoto(clientX, clientY) {
     const { left, top } = this.#element.getBoundingClientRect();
     return this.#photoAt(clientX - left, clientY - top);
   }
 
-  /** Return where in the window a point of the photo is shown, as `{x, y}`. */
+  /** Return the position in the window of a point of the photo, as `{x, y}`. */
   toClient(x, y) {
     const { left, top } = this.#element.getBoundingClientRect();
     const { frame } = this.space.value;
@@ -127,12 +127,12 @@ export class View {
     };
   }
 
-  /** Show all of it. */
+  /** Fit the whole picture. */
   fit() {
     this.#gone.value = null;
   }
 
-  /** Show so many dots for each pixel. about: `[clientX, clientY]` that stay where they are. */
+  /** Set the device pixels per pixel. about: `[clientX, clientY]` of the fixed point. */
   magnify(magnification, about) {
     if (this.space.value === null) return;
     const { width, height, dots } = this.stage.value;
@@ -149,11 +149,11 @@ export class View {
     this.#go(kept.x + (width / 2 - stageX) / scale, kept.y + (height / 2 - stageY) / scale, scale);
   }
 
-  /** Go a step nearer (1) or away (-1). */
+  /** Zoom in (1) or out (-1) by one step. */
   step(direction) {
     const now = this.magnification.value;
     const fitting = this.#fitting.value * this.stage.value.dots;
-    // Where all of it fits is a stop too, unless a round number is near.
+    // The fitting zoom is a step too, unless a round number is near.
     const isNear = STEPS.some((step) => Math.max(step, fitting) < NEAR * Math.min(step, fitting));
     const steps = [...STEPS, ...(isNear ? [] : [fitting])].sort((one, other) => one - other);
     const next =
@@ -163,7 +163,7 @@ export class View {
     if (next !== undefined) this.magnify(next);
   }
 
-  /** Move what is shown by so many CSS pixels. */
+  /** Pan by CSS pixels. */
   pan(x, y) {
     if (this.space.value === null || this.isFit.value) return;
     const scale = this.scale.value;
@@ -172,7 +172,7 @@ export class View {
     this.#go(middle.x, middle.y, scale);
   }
 
-  /** Show a box of the photo, `[x, y, width, height]`, with some room around it. */
+  /** Zoom to a box of the photo, `[x, y, width, height]`, with a margin. */
   show([x, y, width, height]) {
     const { width: stageWidth, height: stageHeight, dots } = this.stage.value;
     const room = 0.45 * Math.min(stageWidth / width, stageHeight / height);
@@ -180,14 +180,14 @@ export class View {
     this.#go(x + width / 2, y + height / 2, Math.max(Math.min(room, most), this.scale.value));
   }
 
-  /** Know the element that is the stage, and its size. */
+  /** Set the element of the stage, and its size. */
   settle(element) {
     this.#element = element;
     const { width, height } = element.getBoundingClientRect();
     this.stage.value = { width, height, dots: devicePixelRatio };
   }
 
-  /** Note where somebody has gone, held to the picture, so that a way back begins at once. */
+  /** Set the position, limited to the picture, so that moving back takes effect at once. */
   #go(x, y, scale) {
     const { frame } = this.space.value;
     const { width, height } = this.stage.value;
@@ -218,9 +218,9 @@ export class View {
 }
 
 /**
- * Let an element be the stage of a view, as large as it is by now.
+ * Make an element the stage of a view, and track its size.
  *
- * stage: a ref of the element. space: what is shown (see View), or null for none as yet.
+ * stage: a ref of the element. space: the shown picture (see View), or null.
  */
 export function useStage(view, stage, space) {
   useLayoutEffect(() => {
@@ -235,20 +235,20 @@ export function useStage(view, stage, space) {
 }
 
 /**
- * Lay an overlay over the picture for as long as the calling component is there.
+ * Add an overlay to the picture for as long as the calling component is rendered.
  *
- * overlay: the same object at each call, of any of
- * - `Layer`: a component, given `view` and `job` (the one that is shown). It stands in a box that
- *   covers the photo exactly and moves with zoom and pan: draw with
- *   `<svg viewBox="0 0 ${photo.width} ${photo.height}">` or a canvas of that size, both are
- *   stretched to fit it. Lines of a fixed width: `vector-effect="non-scaling-stroke"`; other sizes:
- *   divide CSS pixels by `view.scale.value`. It gets no pointers of its own.
+ * overlay: the same object at each call, with any of
+ * - `Layer`: a component that gets `view` and `job` (the shown one). Its box covers the photo exactly
+ *   and moves with zoom and pan: draw with
+ *   `<svg viewBox="0 0 ${photo.width} ${photo.height}">` or a canvas of that size; both are
+ *   stretched to the box. Lines of a fixed width: `vector-effect="non-scaling-stroke"`; other
+ *   sizes: divide CSS pixels by `view.scale.value`. It gets no pointer events of its own.
  * - `down(point, event)`: a pointer was pressed at `{x, y}` of the photo. Return true to claim it:
- *   then `move(point, event)` and `up(point, event)` follow, the picture stays where it is, and
- *   `cancel()` comes in place of `up` when a second finger makes it a pinch. The uppermost overlay
- *   is asked first. The middle button, and the space bar held down, always move the picture.
- * - `hover(point, event)`: a mouse or pen is above that point, pressed nothing; null when it left.
- * - `cursor`: of the mouse over the picture, as CSS has it.
+ *   then `move(point, event)` and `up(point, event)` follow, the picture does not move, and
+ *   `cancel()` replaces `up` when a second finger starts a pinch. The topmost overlay is asked
+ *   first. The middle button, and the space bar held down, always pan the picture.
+ * - `hover(point, event)`: a mouse or pen is over that point, without a button; null when it left.
+ * - `cursor`: CSS cursor over the picture.
  */
 export function useOverlay(view, overlay) {
   useEffect(() => {
@@ -259,7 +259,7 @@ export function useOverlay(view, overlay) {
   }, [view, overlay]);
 }
 
-/** Return where the middle may be so that the stage shows nothing beside, or it all in the middle. */
+/** Return the center limited so that the stage is filled, or centered if the picture is smaller. */
 function held(middle, start, length, room) {
   if (length <= room) return start + length / 2;
   return Math.min(Math.max(middle, start + room / 2), start + length - room / 2);

@@ -1,4 +1,4 @@
-/** The photo's own background, out of focus. */
+/** The photo's own background, blurred. */
 
 import { useEffect, useState } from "preact/hooks";
 import { Range } from "../../../../controls/fields.js";
@@ -6,7 +6,7 @@ import { html } from "../../../../html.js";
 import { change } from "../../../../state/changes.js";
 import { split } from "./names.js";
 
-/** How much; the picture follows when the handle is let go. */
+/** Amount of blur; the picture updates when the slider is released. */
 export function Blur({ photo, recipe }) {
   const [kind, said] = split(recipe.background);
   const strength = kind === "blur" ? Number(said) : 0.5;

@@ -1,4 +1,4 @@
-/** "Choose for me": what was chosen and why, and the next best. */
+/** "Choose for me": the chosen background with its reason, and the next best. */
 
 import { Button } from "../../../../controls/button.js";
 import { html } from "../../../../html.js";
@@ -14,13 +14,13 @@ const TERMS = [
   ["variety", "Surprise"],
 ];
 
-/** The five that suit the photo best, with what speaks for each. */
+/** The five best candidates for the photo, with their reasons. */
 export function Chosen({ photo, recipe }) {
   const { candidates } = chosenLast(photo) ?? { candidates: [] };
   const shown = shownName(photo, recipe);
   if (candidates.length === 0) {
-    return html`<p class="soft small">Five backgrounds that go with the faces, the clothes and the
-      light of the photo; the best is taken.</p>`;
+    return html`<p class="soft small">Five backgrounds that match the faces, the clothes and the
+      light of the photo; the best is used.</p>`;
   }
   return html`<div class="stack">
     <ol class="candidates">
@@ -51,7 +51,7 @@ export function Chosen({ photo, recipe }) {
   </div>`;
 }
 
-/** Return the choice that was made last for the photo; it holds for versions made of it, too. */
+/** Return the latest choice for the photo; it also holds for versions derived from it. */
 function chosenLast(photo) {
   const choices = [photo.current, ...photo.versions.toReversed()];
   return choices.map((job) => job.background).find((choice) => choice?.candidates.length > 0);

@@ -1,4 +1,4 @@
-/** One colour: of the photo, of the design, any. */
+/** A single color: from the photo, from the design, or any other. */
 
 import { useEffect, useId, useState } from "preact/hooks";
 import { Button } from "../../../../controls/button.js";
@@ -12,7 +12,7 @@ import { coloursOf } from "./photo-colours.js";
 
 const PLAIN = ["#ffffff", "#efefef", "#9b9b9b", "#000000", "#f4e9dc", "#dbe7f3", "#c8d8c4", "#ff6f61"];
 
-/** Swatches, the browser's own picker, and a field for those who know their code. */
+/** Swatches, the browser's color picker, and a text field for a color code. */
 export function Colour({ photo, recipe }) {
   const [kind, said] = split(recipe.background);
   const chosen = kind === "color" ? hexOf(said) : null;
@@ -52,14 +52,14 @@ function AnyColour({ chosen, said, onPick }) {
     event.preventDefault();
     const colour = text.trim();
     const isColour = colour !== "" && CSS.supports("color", colour);
-    setWrong(isColour ? "" : "That is no colour. Try tomato, #ff6347 or rgb(255 99 71).");
+    setWrong(isColour ? "" : "This is not a color. Try tomato, #ff6347 or rgb(255 99 71).");
     if (isColour) onPick(colour);
   };
   return html`<form class="any-colour" onSubmit=${take}>
-    <label class="well"><span class="unseen">Pick a colour</span>
+    <label class="well"><span class="unseen">Pick a color</span>
       <input type="color" value=${chosen} onChange=${(event) => onPick(event.currentTarget.value)} />
     </label>
-    <${TextField} label="Any colour" value=${text} wrong=${wrong} spellcheck="false"
+    <${TextField} label="Any color" value=${text} wrong=${wrong} spellcheck="false"
       autocomplete="off" autocapitalize="off" placeholder="#ff6347 or tomato"
       onInput=${(event) => setText(event.currentTarget.value)} />
     <${Button} type="submit">Use<//>
@@ -70,13 +70,13 @@ function usePhotoColours(photo) {
   const { photo: address } = photo.current.links;
   const [colours, setColours] = useState([]);
   useEffect(() => {
-    // Without them there are other swatches: no reason to say anything.
+    // The other swatches remain; no error is needed.
     if (address) coloursOf(address).then(setColours, () => {});
   }, [address]);
   return colours;
 }
 
-/** Return a CSS colour as #rrggbb, null for what is none. */
+/** Return a CSS color as #rrggbb, or null if it is invalid. */
 function hexOf(colour) {
   if (!CSS.supports("color", colour)) return null;
   const context = document.createElement("canvas").getContext("2d");
@@ -84,7 +84,7 @@ function hexOf(colour) {
   return context.fillStyle;
 }
 
-/** Return black or white, whichever is read on a colour (WCAG 2.2, relative luminance). */
+/** Return black or white, whichever is readable on a color (WCAG 2.2, relative luminance). */
 function inkOn(hex) {
   const [red, green, blue] = [1, 3, 5].map((at) => {
     const value = Number.parseInt(hex.slice(at, at + 2), 16) / 255;

@@ -1,4 +1,4 @@
-/** All designs and pictures, to look through. */
+/** All designs and pictures, with a search. */
 
 import { useState } from "preact/hooks";
 import { Button } from "../../../../controls/button.js";
@@ -14,7 +14,7 @@ import { Palette, Thumbnail } from "./thumbnail.js";
 
 const SOURCES = { tenant: "Your pictures", site: "Pictures of this service" };
 
-/** A grid of what there is, with ways to narrow it, and what it is printed on. */
+/** A grid of the designs, with filters, and the choice of a surface texture. */
 export function Designs({ photo, recipe }) {
   const { items, error, again } = useHeld(library);
   const [group, setGroup] = useState("");
@@ -36,7 +36,7 @@ export function Designs({ photo, recipe }) {
       <${Select} label="Show" options=${groupsOf(items)} value=${group} onChange=${setGroup} />
     </div>
     <p class="soft small" role="status">${found.length === 0
-      ? "Nothing is called so. Try another word, or show all."
+      ? "No matches. Try another word, or show all."
       : `${found.length} ${found.length === 1 ? "background" : "backgrounds"}`}</p>
     <${RovingGrid} label="Designs" class="designs" current=${chosen}
       items=${found.map((design) => ({ id: design.name, label: design.title, design }))}
@@ -47,18 +47,18 @@ export function Designs({ photo, recipe }) {
         ${isCurrent && html`<span class="in-use"><${Icon} name="check" /></span>`}`}
     <//>
     <${Select} label="Printed on" value=${surface} hint="A texture under the design."
-      options=${[{ value: "", label: "Nothing, as it is" }, ...surfacesOf(items)]}
+      options=${[{ value: "", label: "No texture" }, ...surfacesOf(items)]}
       onChange=${(on) => (chosen ? take(chosen, on) : undefined)} />
   </div>`;
 }
 
 function Waiting() {
-  return html`<div class="designs" aria-label="Designs are coming">
+  return html`<div class="designs" aria-label="Loading designs">
     ${Array.from({ length: 9 }, (_, index) => html`<span key=${index} class="thumbnail" />`)}
   </div>`;
 }
 
-/** Return the design that was chosen for the photo, where one was. */
+/** Return the design chosen for the photo, if any. */
 function shownOf(photo) {
   return photo.current.background?.name?.split("+")[0];
 }
@@ -70,7 +70,7 @@ function isIn(design, group) {
   return by === "" || design.family === value;
 }
 
-/** Whether each word begins a word that is said of a design. */
+/** Return whether each word is a prefix of one of a design's words. */
 function answers(design, words) {
   const said = [design.title, design.family, ...design.tags, ...design.moods]
     .join(" ")

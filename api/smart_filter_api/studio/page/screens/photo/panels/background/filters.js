@@ -1,4 +1,4 @@
-/** Filters: what is drawn on the picture, each with what it can be told. */
+/** Filters drawn on the picture, each with its parameters. */
 
 import { useEffect, useState } from "preact/hooks";
 import { Button } from "../../../../controls/button.js";
@@ -9,7 +9,7 @@ import { filters as list, useHeld } from "../../../../state/backgrounds.js";
 import { change } from "../../../../state/changes.js";
 import { Share } from "./share.js";
 
-/** Every filter that the service has. */
+/** All filters of the service. */
 export function Filters({ photo, recipe }) {
   const { items, error, again } = useHeld(list);
   if (error !== null) {
@@ -32,10 +32,10 @@ export function Filters({ photo, recipe }) {
   </div>`;
 }
 
-/** One of them. params: null when it is not asked for. told: what came of it. */
+/** One filter. params: null when it is off. told: its result in the current version. */
 function Filter({ filter, params, told, onChange }) {
   const { properties, required = [] } = filter.parameters;
-  // One that needs to be told something is asked for only then.
+  // A filter with required parameters is requested only once they are set.
   const [isOpen, open] = useState(params !== null);
   useEffect(() => open(params !== null), [params !== null]);
   const turn = (isOn) => {
@@ -55,7 +55,7 @@ function Filter({ filter, params, told, onChange }) {
         ([name, schema]) => html`<${Parameter} key=${name} name=${name} schema=${schema}
           value=${params?.[name] ?? schema.default} onChange=${(value) => set(name, value)} />`,
       )}
-      ${params !== null && told?.applied === false && html`<p class="soft small">Nothing was drawn:
+      ${params !== null && told?.applied === false && html`<p class="soft small">Not applied:
         ${told.reason}.</p>`}
     </div>`}
   </div>`;
@@ -76,6 +76,6 @@ function Parameter({ name, schema, value, onChange }) {
 }
 
 function title(word) {
-  if (word === "auto") return "As it fits";
+  if (word === "auto") return "Automatic";
   return `${word[0].toUpperCase()}${word.slice(1)}`.replaceAll("-", " ");
 }

@@ -1,4 +1,4 @@
-/** How the people are joined to what stands behind them, and what is drawn on top. */
+/** How the people are blended with the background, and filters on top. */
 
 import { Button } from "../../../../controls/button.js";
 import { Check, Select } from "../../../../controls/fields.js";
@@ -8,25 +8,25 @@ import { Filters } from "./filters.js";
 import { Share } from "./share.js";
 
 const SHADOWS = [
-  { value: "auto", label: "As it fits" },
+  { value: "auto", label: "Automatic" },
   { value: "none", label: "None" },
   { value: "drop", label: "Soft, behind the people" },
   { value: "contact", label: "Under the feet" },
 ];
-// What the service takes by itself.
+// The service's own default.
 const SHADOW = 0.5;
 const LIGHT_WRAP = 0.15;
 const HARMONISE = 0.5;
 const OUTLINE = { width: 1.5, unit: "%", colour: "#ffffff" };
 
-/** Shadow, outline, light, and filters; folded until somebody wants them. */
+/** Shadow, outline, light and filters; folded at first. */
 export function Look({ photo, recipe }) {
   return html`<details class="look">
     <summary><h3>Look</h3><span class="soft small">Shadow, outline, light, extras</span></summary>
     <div class="stack">
       ${recipe.background === "keep"
-        ? html`<p class="soft small">Shadow, outline and light join people to a new background; this
-            picture has its own.</p>`
+        ? html`<p class="soft small">Shadow, outline and light blend people with a new background;
+            this picture keeps its own.</p>`
         : html`<${Joined} photo=${photo} recipe=${recipe} />`}
       <${Filters} photo=${photo} recipe=${recipe} />
     </div>
@@ -45,7 +45,7 @@ function Joined({ photo, recipe }) {
       onChange=${(outline) => change(photo, { outline })} />
     <${FittingShare} label="Light on the edges" value=${recipe.light_wrap} fitting=${LIGHT_WRAP}
       onChange=${(value) => change(photo, { light_wrap: value })} />
-    <${FittingShare} label="Colours toward the background" value=${recipe.harmonise}
+    <${FittingShare} label="Colors toward the background" value=${recipe.harmonise}
       fitting=${HARMONISE} onChange=${(value) => change(photo, { harmonise: value })} />`;
 }
 
@@ -56,7 +56,7 @@ function OutlineFields({ said, onChange }) {
     <${Check} checked=${outline !== null}
       onChange=${(isOn) => (isOn ? write(OUTLINE) : onChange("none"))}>Outline around the people<//>
     ${outline !== null && html`<div class="outline-fields">
-      <label class="well"><span class="unseen">Colour of the outline</span>
+      <label class="well"><span class="unseen">Color of the outline</span>
         <input type="color" value=${outline.colour}
           onChange=${(event) => write({ ...outline, colour: event.currentTarget.value })} /></label>
       <${Share} label="How wide" value=${outline.width} min="0.2" max=${outline.unit === "%" ? 5 : 100}
@@ -66,13 +66,13 @@ function OutlineFields({ said, onChange }) {
   </div>`;
 }
 
-/** A share that the service finds by itself until somebody moves it. */
+/** A share that the service chooses until the user sets it. */
 function FittingShare({ value, fitting, onChange, ...others }) {
   const isOwn = value !== null && value !== undefined && value !== "auto";
   return html`<div class="fitting">
     <${Share} value=${isOwn ? Number(value) : fitting} onChange=${onChange} ...${others}
-      atRest=${isOwn ? null : "as it fits"} />
-    ${isOwn && html`<${Button} kind="small quiet" onClick=${() => onChange("auto")}>As it fits<//>`}
+      atRest=${isOwn ? null : "automatic"} />
+    ${isOwn && html`<${Button} kind="small quiet" onClick=${() => onChange("auto")}>Automatic<//>`}
   </div>`;
 }
 

@@ -1,4 +1,4 @@
-/** A picture of one's own behind the people. */
+/** The user's own picture as the background. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Button } from "../../../../controls/button.js";
@@ -8,7 +8,7 @@ import { change } from "../../../../state/changes.js";
 const ACCEPTED = "image/jpeg,image/png,image/webp,image/avif,image/heic,image/heif";
 const MOST_BYTES = 40_000_000;
 
-/** A place to drop or pick it. */
+/** A place to drop or choose the picture. */
 export function OwnPicture({ photo, recipe }) {
   const picker = useRef(null);
   const [wrong, setWrong] = useState("");
@@ -21,7 +21,7 @@ export function OwnPicture({ photo, recipe }) {
   const isOver = useDrop(take);
   const isInUse = recipe.background === "file";
   return html`<div class=${`own-picture stack ${isOver ? "over" : ""}`}>
-    <p>${isInUse ? "Your picture stands behind the people." : "Drop a picture here, or choose one."}</p>
+    <p>${isInUse ? "Your picture is the background." : "Drop a picture here, or choose one."}</p>
     <${Button} icon="upload" onClick=${() => picker.current.click()}>
       ${isInUse ? "Choose another" : "Choose a picture"}<//>
     <input ref=${picker} type="file" accept=${ACCEPTED} hidden aria-label="Picture for the background"
@@ -34,14 +34,14 @@ export function OwnPicture({ photo, recipe }) {
   </div>`;
 }
 
-/** Return why a file cannot be sent, where the browser knows already. */
+/** Return why a file cannot be used, as far as the browser can tell. */
 function whyNot(file) {
-  if (file.size > MOST_BYTES) return `${file.name} is too large: up to 40 MB are taken.`;
+  if (file.size > MOST_BYTES) return `${file.name} is too large: the limit is 40 MB.`;
   if (file.size === 0) return `${file.name} is empty.`;
   return "";
 }
 
-/** Take what is dropped anywhere on the page; return whether something is held over it. */
+/** Accept files dropped anywhere on the page; return whether a file is dragged over it. */
 function useDrop(take) {
   const [isOver, setOver] = useState(false);
   const latest = useRef(take);

@@ -1,17 +1,17 @@
-/** The colours that a photo is made of. */
+/** Main colors of a photo. */
 
 import { fetchBlob } from "../../../../service/api.js";
 
 const SIDE = 64;
 const MOST = 8;
-// Colours are counted in boxes of a cube with so many along each edge.
+// Boxes per edge of the RGB cube in which colors are counted.
 const BOXES = 8;
-// The least distance in red, green and blue, 0 to 255 each, at which two are worth showing.
+// Minimum distance in RGB, 0 to 255 per channel, of two swatches.
 const APART = 48;
 
 const known = new Map();
 
-/** Return the colours of the photo at an address, the most frequent first, as #rrggbb. */
+/** Return the main colors of the photo at an address, most frequent first, as #rrggbb. */
 export function coloursOf(address) {
   if (!known.has(address)) {
     const found = read(address);
@@ -32,7 +32,7 @@ async function read(address) {
   return apart(counted(context.getImageData(0, 0, SIDE, SIDE).data)).map(hex);
 }
 
-/** Return the mean colour of each box that holds any, the fullest first. */
+/** Return the mean color of each non-empty box, the fullest first. */
 function counted(rgba) {
   const boxes = new Map();
   for (let at = 0; at < rgba.length; at += 4) {

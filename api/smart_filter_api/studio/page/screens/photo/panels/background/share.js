@@ -1,10 +1,10 @@
-/** A number on a scale that is asked for when the handle is let go. */
+/** A slider whose value is sent when it is released. */
 
 import { useEffect, useState } from "preact/hooks";
 import { Range } from "../../../../controls/fields.js";
 import { html } from "../../../../html.js";
 
-/** words: how the number is told; atRest: what is told instead while nobody moves the handle. */
+/** words: formats the value. atRest: text shown instead while the slider does not move. */
 export function Share({ value, onChange, words = percent, atRest = null, ...others }) {
   const [moving, move] = useState(null);
   useEffect(() => move(null), [value]);

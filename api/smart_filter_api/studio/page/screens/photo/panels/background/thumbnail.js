@@ -1,8 +1,8 @@
-/** What a design looks like, small. */
+/** Small preview of a design. */
 
 import { html } from "../../../../html.js";
 
-/** A design's picture; its colours stand there until it has come, and where there is none. */
+/** A design's picture; its colors until the picture is loaded, or when there is none. */
 export function Thumbnail({ design }) {
   if (design === undefined) return html`<span class="thumbnail" />`;
   const [first, second = first] = design.palette;
@@ -13,7 +13,7 @@ export function Thumbnail({ design }) {
   </span>`;
 }
 
-/** The colours of a design. */
+/** The colors of a design. */
 export function Palette({ design }) {
   return html`<span class="palette" aria-hidden="true">
     ${design.palette.map((colour) => html`<span key=${colour} style=${{ background: colour }} />`)}

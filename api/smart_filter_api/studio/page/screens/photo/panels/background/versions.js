@@ -1,4 +1,4 @@
-/** The versions that were made of a photo, the oldest first. */
+/** The versions of a photo, oldest first. */
 
 import { useEffect, useRef } from "preact/hooks";
 import { html } from "../../../../html.js";
@@ -6,12 +6,12 @@ import { giveUp, isChanging } from "../../../../state/changes.js";
 import { show } from "../../../../state/photos.js";
 import { nameOf } from "./names.js";
 
-/** A strip of small pictures; each goes back to its version. */
+/** A strip of thumbnails; each returns to its version. */
 export function Versions({ photo }) {
   const strip = useRef(null);
   useEffect(() => {
     const button = strip.current?.querySelector("[aria-current]");
-    // Without moving the page, as scrollIntoView might.
+    // scrollIntoView could also scroll the page.
     if (button) strip.current.scrollLeft = button.offsetLeft - strip.current.clientWidth / 2;
   }, [photo.current.id, photo.versions.length]);
   const made = photo.versions.filter((job) => job.state === "succeeded" && pictureOf(job));

@@ -1,4 +1,4 @@
-/** A background by words, with suggestions. */
+/** A background found by keywords, with suggestions. */
 
 import { useRef } from "preact/hooks";
 import { Combobox } from "../../../../controls/combobox.js";
@@ -8,11 +8,11 @@ import { useHeld, vocabulary } from "../../../../state/backgrounds.js";
 import { change } from "../../../../state/changes.js";
 import { split } from "./names.js";
 
-// As many, and as long, as the service reads.
+// The service's limits on keywords.
 const MOST = 12;
 const LONGEST = 40;
 
-/** Words as chips, and a field for another. */
+/** Keywords as chips, and a field to add one. */
 export function Words({ photo, recipe }) {
   const { items } = useHeld(vocabulary);
   const field = useRef(null);
@@ -44,7 +44,7 @@ export function Words({ photo, recipe }) {
     <${Combobox} label=${words.length > 0 ? "Another word" : "What should it be like?"}
       inputRef=${field} options=${offered} maxlength=${LONGEST} onPick=${add}
       placeholder="sunset, soft, pink …" disabled=${words.length >= MOST}
-      hint="Things, colours, moods. Enter or a comma takes a word; of several, the background that answers most is taken." />
+      hint="Things, colors, moods. Enter or a comma adds a word; the background that matches most words is used." />
   </div>`;
 }
 

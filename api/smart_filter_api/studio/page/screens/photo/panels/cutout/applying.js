@@ -1,20 +1,20 @@
-/** From strokes to a picture. */
+/** Applies strokes to a picture. */
 
 import { change } from "../../../../state/changes.js";
 import { send, settle, strokesOf } from "../../../../state/corrections.js";
 import { picture } from "../../viewer/pictures.js";
 
-// What refusals point to (docs/contract.md).
+// JSON pointers of the refusals (docs/contract.md).
 const TOO_MANY_HERE = "";
 const TOO_MANY_IN_ALL = "/correction_id";
 
-/** Make a picture with what was painted; until it is there, nothing of that is forgotten. */
+/** Make a picture with the painted strokes; keeps them until it is finished. */
 export function apply(photo, view) {
   const drawn = strokesOf(photo.id);
   change(photo, {}, null, {
     send: (job) => send(photo.id, job, drawn),
     done: async (job) => {
-      // Strokes go when what they ask for can be seen in their place.
+      // Remove the strokes only when their result is loaded.
       const { image, matte } = job.outputs;
       await Promise.allSettled([image, matte].filter(Boolean).map(picture));
       settle(photo.id, drawn);
@@ -23,22 +23,22 @@ export function apply(photo, view) {
   });
 }
 
-/** Return what went wrong, in the words of whoever paints. */
+/** Return an error in the words of the painting tool. */
 export function inWords(error) {
   const pointers = (error.errors ?? []).map(({ pointer }) => pointer);
   if (error.code !== "invalid_request") return error;
   if (pointers.includes(TOO_MANY_IN_ALL)) {
     return {
-      title: "This picture holds as many corrections as it can",
-      detail: "A picture carries 16 rounds of corrections, or 20,000 points of strokes.",
-      remedy: "Step back to an earlier version, and paint what is missing there in one go.",
+      title: "This picture has the maximum number of corrections",
+      detail: "The limits are 16 rounds of corrections and 20,000 points of strokes.",
+      remedy: "Go back to an earlier version, and paint all corrections there at once.",
     };
   }
   if (pointers.includes(TOO_MANY_HERE)) {
     return {
       title: "This version was corrected 20 times",
-      detail: "More corrections are not kept of one version. Your strokes are still here.",
-      remedy: "Step back to an earlier version, and apply them there.",
+      detail: "This is the limit for one version. Your strokes are still here.",
+      remedy: "Go back to an earlier version, and apply them there.",
     };
   }
   return error;

@@ -1,4 +1,4 @@
-/** The brush: what pointers paint, how wide it is, and where it is. */
+/** The brush: pointer input, width and position. */
 
 import { batch, signal } from "@preact/signals";
 import { html } from "../../../../html.js";
@@ -7,12 +7,12 @@ import { Crosshair } from "./crosshair.js";
 import { simplified } from "./lines.js";
 import { brushWidth } from "./width.js";
 
-/** An overlay (viewer/view.js) that paints. */
+/** An overlay (viewer/view.js) that paints strokes. */
 export class Brush {
   cursor = "crosshair";
-  /** Whether it keeps what it covers, or removes it. */
+  /** Whether it keeps the painted area or removes it. */
   keeps = true;
-  /** Where the mouse is above the photo, or null. */
+  /** Position of the mouse over the photo, or null. */
   above = signal(null);
   #painting;
   #view;
@@ -35,7 +35,7 @@ export class Brush {
 
   move(point, event) {
     const { drawing } = this.#painting;
-    // Between two frames a quick hand goes around corners.
+    // Coalesced events keep corners of fast movements between two frames.
     const passed = event.getCoalescedEvents?.() ?? [];
     const places = passed.map(({ clientX, clientY }) => this.#view.toPhoto(clientX, clientY));
     const points = [...(places.length > 0 ? places : [point])].map((one) => this.#within(one));
@@ -44,7 +44,7 @@ export class Brush {
   }
 
   up(point, event) {
-    // A finger that is lifted is nowhere.
+    // A lifted finger has no position.
     if (event.pointerType === "touch") this.above.value = null;
     const { drawing, photoId } = this.#painting;
     batch(() => {
@@ -66,7 +66,7 @@ export class Brush {
     return this.#view.space.value.photo;
   }
 
-  /** Return where on the photo a place is; beside it, the nearest on its border. */
+  /** Return a position in photo coordinates, clamped to the photo. */
   #within({ x, y }) {
     const { width, height } = this.#photo;
     return [Math.min(Math.max(x, 0), width), Math.min(Math.max(y, 0), height)];

@@ -1,4 +1,4 @@
-/** Whether models may learn from what is painted; what was given, and how it is taken back. */
+/** Consent to train models on corrections; lists what was given, and explains how to revoke it. */
 
 import { useEffect, useState } from "preact/hooks";
 import { Button } from "../../../../controls/button.js";
@@ -10,7 +10,7 @@ import { given, hasConsented } from "../../../../state/corrections.js";
 
 const WHEN = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
-/** Asks; off until somebody says yes, and again after the page is left. */
+/** The consent box; off until the user agrees, and again after the page is left. */
 export function Consent({ photo }) {
   const [isOpen, open] = useState(false);
   const isOf = photo.current.recipe.persons !== "all";
@@ -19,13 +19,13 @@ export function Consent({ photo }) {
       onChange=${(isChecked) => {
         hasConsented.value = isChecked;
       }}
-      hint=${`With what you apply next, your strokes and a small copy of the photo are kept on this
-        service to train its models, also after the photo's own time is over, until you delete the
-        photo. Only say yes if the people in it may be used so. Without it, strokes go with the
-        photo.`}><strong>Let the models learn from this</strong><//>
-    ${isOf && html`<p class="soft small">While somebody is dropped, nothing is learned of this
-      photo.</p>`}
-    <div><${Button} kind="small quiet" onClick=${() => open(true)}>See what was given<//></div>
+      hint=${`With the next corrections that you apply, your strokes and a small copy of the photo are
+        stored on this service to train its models. They stay after the photo expires, until you
+        delete the photo. Agree only if the people in it may be used this way. Without consent,
+        strokes expire with the photo.`}><strong>Train models on this</strong><//>
+    ${isOf && html`<p class="soft small">While a person is removed, this photo is not used for
+      training.</p>`}
+    <div><${Button} kind="small quiet" onClick=${() => open(true)}>Show given corrections<//></div>
     ${isOpen && html`<${Given} photo=${photo} onClose=${() => open(false)} />`}
   </section>`;
 }
@@ -41,19 +41,18 @@ function Given({ photo, onClose }) {
   return html`<${Dialog} title="Corrections of this photo" onClose=${onClose}>
     ${error && html`<${Trouble} error=${error}><${Button} kind="small" icon="refresh"
       onClick=${() => setAttempt(attempt + 1)}>Try again<//><//>`}
-    ${!error && told === null && html`<p class="soft" role="status">Looking</p>`}
-    ${told?.length === 0 && html`<p>None so far. What you paint is listed here once it is
-      applied.</p>`}
+    ${!error && told === null && html`<p class="soft" role="status">Loading</p>`}
+    ${told?.length === 0 && html`<p>None so far. Applied corrections are listed here.</p>`}
     ${told?.length > 0 && html`<ul class="given">
       ${told.map((one) => html`<li key=${one.id} class="row spread wrap">
         <span>${WHEN.format(new Date(one.created_at))}</span>
         ${one.consent
-          ? html`<span class="tag accent">Kept to learn from</span>`
-          : html`<span class="tag">Goes ${WHEN.format(new Date(one.expires_at))}</span>`}
+          ? html`<span class="tag accent">Used for training</span>`
+          : html`<span class="tag">Expires ${WHEN.format(new Date(one.expires_at))}</span>`}
       </li>`)}
     </ul>`}
-    <p class="soft small">To take it back, delete the photo (the bin at the top of the page). All of
-      it goes at once, from every data set too; models that have been trained with it say so for ever.
-      </p>
+    <p class="soft small">To revoke the consent, delete the photo (the bin at the top of the page). That
+      deletes the corrections at once, also from every data set. Models that were trained on them stay
+      marked as such.</p>
   <//>`;
 }

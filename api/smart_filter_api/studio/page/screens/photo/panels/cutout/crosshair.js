@@ -1,4 +1,4 @@
-/** A brush for hands that do not point: arrows move it, keys keep or remove what is below it. */
+/** A brush for the keyboard: arrows move it, keys keep or remove the area below it. */
 
 import { signal } from "@preact/signals";
 import { html } from "../../../../html.js";
@@ -11,12 +11,12 @@ const MARGIN_PX = 48;
 const WAYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const ACTS = { Enter: true, Backspace: false, Delete: false };
 
-/** Where it stands, in shares of the photo. */
+/** Its position, as shares of the photo's width and height. */
 const stands = signal([0.5, 0.5]);
-/** What a screen reader says of it; the panel has the live region. */
+/** Its announcement for screen readers; the panel has the live region. */
 export const said = signal("");
 
-/** The element that takes the keys; it is seen while it has the focus. */
+/** The element that takes the keys; visible while focused. */
 export function Crosshair({ view, painting }) {
   const { photo } = view.space.value;
   const width = brushWidth(photo);
@@ -57,7 +57,7 @@ function move([across, down], step, { width, height }) {
   stands.value = [within(x + (across * step) / width), within(y + (down * step) / height)];
 }
 
-/** Bring the crosshair back onto the stage. */
+/** Move the view so that the crosshair is visible. */
 function follow(view, photo) {
   const { frame } = view.space.value;
   const at = view.transform.value;
@@ -73,7 +73,7 @@ function missing(place, length) {
 
 function dab(painting, stroke) {
   if (isFull(painting.photoId)) {
-    said.value = "No more strokes fit in. Apply them first.";
+    said.value = "The maximum number of strokes is reached. Apply them first.";
     return;
   }
   add(painting.photoId, simplified(stroke));
@@ -88,5 +88,5 @@ function placeWords() {
 function stateWords(painting) {
   const isKept = painting.isKept(stands.value);
   if (isKept === null) return "the brush is on the photo";
-  return isKept ? "this stays" : "this goes";
+  return isKept ? "this is kept" : "this is removed";
 }

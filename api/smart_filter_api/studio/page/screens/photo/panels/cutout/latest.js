@@ -1,11 +1,11 @@
-/** Pictures that stay until the next is there. */
+/** Pictures that stay visible until the next one is loaded. */
 
 import { useRef } from "preact/hooks";
 import { usePicture } from "../../viewer/pictures.js";
 
 /**
- * Return the latest picture that has come, with what was said of it then: `{picture, about}`, or
- * null before there is any. A version that is being fetched does not leave a hole meanwhile.
+ * Return the latest loaded picture with its `about` of that time: `{picture, about}`, or null
+ * before the first. While a version is loading, the previous one stays.
  */
 export function useLatestPicture(path, about) {
   const picture = usePicture(path);

@@ -1,12 +1,12 @@
-/** Lines as hands draw them, with as few points as they need. */
+/** Simplifies hand-drawn lines to few points. */
 
-/** What one stroke may hold (docs/contract.md). */
+/** Limit of points per stroke (docs/contract.md). */
 const MOST_POINTS = 2_000;
-// A brush hides what its line leaves out by so small a share of its width.
+// Tolerance as a share of the brush's width; the brush hides smaller deviations.
 const LEFT_OUT = 1 / 40;
 const LEAST_PX = 0.5;
 
-/** Return a stroke as it is sent: points that matter, in tenths of a pixel. */
+/** Return a stroke as it is sent: simplified, in tenths of a pixel. */
 export function simplified({ points, width, keep }) {
   let tolerance = Math.max(LEAST_PX, width * LEFT_OUT);
   let fewer = mattering(points, tolerance);
@@ -18,7 +18,7 @@ export function simplified({ points, width, keep }) {
 }
 
 /**
- * Return the points of a line without which it would run elsewhere by more than a tolerance.
+ * Return the points of a line that keep it within a tolerance.
  *
  * Source: Douglas and Peucker 1973.
  */
@@ -40,7 +40,7 @@ function mattering(points, tolerance) {
   return points.filter((_, index) => matters.has(index));
 }
 
-/** Return how far a point is from the line between two others. */
+/** Return the distance of a point from the line through two others. */
 function distance([x, y], [startX, startY], [endX, endY]) {
   const across = endX - startX;
   const down = endY - startY;

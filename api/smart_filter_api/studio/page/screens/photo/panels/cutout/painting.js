@@ -1,4 +1,4 @@
-/** What is painted, and what is kept, as they lie on the picture. */
+/** Drawing of strokes and of the mask on the picture. */
 
 import { signal } from "@preact/signals";
 import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
@@ -9,28 +9,28 @@ import { useLatestPicture } from "./latest.js";
 const KEEP = "#21c173";
 const REMOVE = "#ff4d4f";
 const REMOVE_STRIPE = "#8f1020";
-// What goes is dimmed; the stripes tell it from what is dark itself.
+// Removed areas are dimmed; stripes distinguish them from dark parts of the photo.
 const FILM = "#17120f";
 const FILM_STRIPE = "#4a423b";
-// As sharp as most screens show it, and quick to paint on.
+// Longest side of the canvas: sharp on most screens, and quick to paint on.
 const SIDE_PX = 1600;
 const MOST_ENLARGED = 3;
 const TILE_PX = 16;
 
 /**
- * An overlay (viewer/view.js) that shows the strokes of a photo, and, where the photo is looked at,
- * a film over all that is not kept.
+ * An overlay (viewer/view.js) that shows the strokes of a photo, and, over the photo, a film on
+ * everything that is removed.
  */
 export class Painting {
-  /** The stroke that is being drawn, or null. */
+  /** The stroke being drawn, or null. */
   drawing = signal(null);
-  /** Of the photo, set by whoever shows it. */
+  /** Id of the photo; set by the component that shows it. */
   photoId = null;
   #film = null;
 
   Layer = (props) => html`<${Painted} painting=${this} ...${props} />`;
 
-  /** Return whether a point, in shares of the photo, is kept; null where nobody knows. */
+  /** Return whether a point, in shares of the photo, is kept; null if unknown. */
   isKept([across, down]) {
     const film = this.#film?.current;
     if (!film) return null;
@@ -39,7 +39,7 @@ export class Painting {
     return film.getContext("2d").getImageData(x, y, 1, 1).data[3] < 128;
   }
 
-  /** Know the canvas that has the film. */
+  /** Set the canvas with the film. */
   settle(film) {
     this.#film = film;
   }
@@ -73,7 +73,7 @@ function Painted({ painting, view, job }) {
   }, [strokes, bare, drawing === null, width, height]);
   useLayoutEffect(() => {
     if (drawing === null) return;
-    // Only what is new: a long line stays as quick as a short one.
+    // Draw only new points, so that long lines stay quick.
     paint(lines.current.getContext("2d"), film.current.getContext("2d"), drawing, zoom, done.current);
     done.current = drawing.points.length - 1;
   }, [drawing]);
@@ -84,7 +84,7 @@ function Painted({ painting, view, job }) {
   </div>`;
 }
 
-/** Return a canvas with the film over all that a matte does not keep. */
+/** Return a canvas with the film over everything outside a matte. */
 function filmOf({ picture, about: frame }, { width, height, zoom }) {
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
@@ -99,7 +99,7 @@ function filmOf({ picture, about: frame }, { width, height, zoom }) {
   const pixels = context.getImageData(0, 0, width, height);
   const { data } = pixels;
   for (let at = 0; at < data.length; at += 4) {
-    // Beyond the frame nothing is kept; there the canvas is bare, which is black too.
+    // Outside the frame the canvas is transparent black, which means removed too.
     data[at + 3] = 255 - data[at];
   }
   context.putImageData(pixels, 0, 0);
@@ -109,7 +109,7 @@ function filmOf({ picture, about: frame }, { width, height, zoom }) {
   return canvas;
 }
 
-/** Paint a stroke, from one of its points on, as line and as what it does to the film. */
+/** Draw a stroke from one of its points on, as a line and as a change of the film. */
 function paint(onLines, onFilm, stroke, zoom, from = 0) {
   onLines.strokeStyle = stroke.keep ? KEEP : striped(onLines, REMOVE, REMOVE_STRIPE, 3);
   trace(onLines, stroke, zoom, from);
@@ -125,13 +125,13 @@ function trace(context, { points, width }, zoom, from) {
   context.beginPath();
   const [startX, startY] = points[from];
   context.moveTo(startX * zoom, startY * zoom);
-  // A canvas draws nothing of a line without length; this much nobody sees.
+  // A canvas does not draw a line of zero length; this offset is invisible.
   if (from === points.length - 1) context.lineTo(startX * zoom + 0.01, startY * zoom);
   for (const [x, y] of points.slice(from + 1)) context.lineTo(x * zoom, y * zoom);
   context.stroke();
 }
 
-/** Return a colour with stripes: they are told apart without colours, too. */
+/** Return a color with stripes, which stay distinguishable without color. */
 function striped(context, colour, stripe, width) {
   const tile = new OffscreenCanvas(TILE_PX, TILE_PX);
   const pen = tile.getContext("2d");

@@ -1,4 +1,4 @@
-/** Who stays: boxes on the picture to click, and a list with the same for keys and ears. */
+/** Choice of the kept people: boxes to click on the picture, and a list for the keyboard. */
 
 import { signal } from "@preact/signals";
 import { useState } from "preact/hooks";
@@ -11,10 +11,10 @@ import { useLatestPicture } from "./latest.js";
 
 const LABEL_PX = 13;
 const PADDING_PX = 7;
-// A hand that clicks moves a little.
+// Largest pointer movement of a click.
 const STILL_PX = 6;
 
-/** The tool: whom a click, or a check box, keeps and drops. */
+/** The tool: a click or a check box keeps or removes a person. */
 export function Persons({ photo, view }) {
   const job = pictured(photo);
   const [boxes] = useState(() => new Boxes(view));
@@ -31,19 +31,19 @@ export function Persons({ photo, view }) {
   boxes.toggle = toggle;
   useOverlay(view, boxes);
   if (job.persons === null) {
-    return html`<p class="notice">The model that cut out this photo sees people as a whole, so it
-      cannot drop one of them. Paint over whoever should go with Remove.</p>`;
+    return html`<p class="notice">The model of this cutout does not tell people apart, so it cannot
+      remove one of them. Paint over a person with Remove instead.</p>`;
   }
   if (persons.length === 0) {
-    return html`<p class="notice">Nobody was found in this photo. If somebody is there, paint over
+    return html`<p class="notice">No person was found in this photo. If there is one, paint over
       them with Keep.</p>`;
   }
   if (persons.length === 1) {
-    return html`<p class="soft small">One person was found, so there is nobody to drop. Paint with
-      Keep and Remove to change what belongs to them.</p>`;
+    return html`<p class="soft small">Only one person was found. Paint with Keep and Remove to
+      change their outline.</p>`;
   }
   return html`<div class="stack">
-    <p class="soft small">Click people in the picture, or here, to keep or drop them.</p>
+    <p class="soft small">Click people in the picture, or here, to keep or remove them.</p>
     <ul class="whom">
       ${persons.map(({ number, box }) => html`<${Row} key=${number} number=${number} box=${box}
         job=${job} isKept=${kept.includes(number)} isLast=${kept.length === 1} boxes=${boxes}
@@ -52,7 +52,7 @@ export function Persons({ photo, view }) {
     <div class="row wrap">
       <${Button} kind="small" icon="people" aria-disabled=${kept.length === persons.length}
         onClick=${() => kept.length < persons.length && keep(persons.map(({ number }) => number))}>
-        Everybody<//>
+        All people<//>
       <${Button} kind="small" icon="face" aria-pressed=${recipeOf(photo).persons === "largest"}
         onClick=${() => change(photo, { persons: "largest" })}>Only the largest<//>
     </div>
@@ -62,7 +62,7 @@ export function Persons({ photo, view }) {
 function Row({ number, box, job, isKept, isLast, boxes, onToggle }) {
   const preview = useLatestPicture(job.links.photo)?.picture;
   const [x, y, width, height] = box;
-  // Their face is in the upper part of them.
+  // A person's face is in the upper part of the box.
   const side = 0.6 * Math.min(width, height);
   const portrait = [x + (width - side) / 2, y, side, side].join(" ");
   const mark = () => {
@@ -85,7 +85,7 @@ function Row({ number, box, job, isKept, isLast, boxes, onToggle }) {
       <span class="name"><strong>Person ${number}</strong>
         <span class="small soft">${isKept ? "kept" : "dropped"}</span></span>
     </label>
-    ${isHeld && html`<span class="small soft" id=${`last-${number}`}>Somebody has to stay</span>`}
+    ${isHeld && html`<span class="small soft" id=${`last-${number}`}>At least one person must stay</span>`}
   </li>`;
 }
 
@@ -93,9 +93,9 @@ function Row({ number, box, job, isKept, isLast, boxes, onToggle }) {
 class Boxes {
   cursor = "pointer";
   persons = [];
-  /** Numbers of those who stay. */
+  /** Numbers of the kept people. */
   kept = signal([]);
-  /** The number of whom somebody points at, or null. */
+  /** Number of the person under the pointer, or null. */
   marked = signal(null);
   toggle = () => {};
   #view;
@@ -129,7 +129,7 @@ class Boxes {
   move = (point, { clientX, clientY }) => {
     const { x, y, isStill } = this.#pressed;
     if (isStill && Math.hypot(clientX - x, clientY - y) < STILL_PX) return;
-    // It was no click: the picture moves, as it does beside people.
+    // A drag pans the picture, as it does outside the boxes.
     this.#view.pan(clientX - x, clientY - y);
     Object.assign(this.#pressed, { x: clientX, y: clientY, isStill: false });
   };
@@ -138,7 +138,7 @@ class Boxes {
     if (this.#pressed.isStill) this.toggle(this.#pressed.number);
   };
 
-  /** Return the number of the smallest box around a point: in a crowd, boxes overlap. */
+  /** Return the number of the smallest box around a point; in a crowd, boxes overlap. */
   #at({ x, y }) {
     const around = this.persons.filter(({ box: [left, top, width, height] }) =>
       x >= left && x <= left + width && y >= top && y <= top + height);
@@ -161,20 +161,20 @@ function Box({ number, box: [x, y, width, height], scale, isKept, isMarked }) {
   </g>`;
 }
 
-/** Return the numbers that a recipe's `persons` keeps. */
+/** Return the numbers of the people that a recipe's `persons` keeps. */
 function keptOf(persons, said) {
   if (said === "all") return persons.map(({ number }) => number);
   if (said === "largest") {
     const told = persons.filter(({ kept }) => kept);
     if (told.length === 1) return [told[0].number];
-    // Not made yet: the largest box is as good a guess.
+    // The version is not finished: guess the largest box.
     const area = ({ box }) => box[2] * box[3];
     return [...persons].sort((one, other) => area(other) - area(one)).slice(0, 1).map(({ number }) => number);
   }
   return said.split(",").map(Number);
 }
 
-/** Return what a recipe says to keep these. */
+/** Return the recipe's `persons` that keeps these people. */
 function textOf(numbers, persons) {
   return numbers.length === persons.length ? "all" : numbers.join(",");
 }

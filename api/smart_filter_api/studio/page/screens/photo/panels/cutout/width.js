@@ -1,16 +1,16 @@
-/** How wide the brush is. */
+/** Width of the brush. */
 
 import { signal } from "@preact/signals";
 
-/** Of the photo's longer side. */
+/** Narrowest brush, as a share of the photo's longer side. */
 const NARROWEST = 0.004;
 const WIDEST = 0.3;
-/** What one stroke may be wide (docs/contract.md). */
+/** Widest brush that the service accepts (docs/contract.md). */
 const MOST_PX = 2_000;
 const LEAST_PX = 1;
 const STEP = 5;
 
-/** In steps of 0 to 100, each wider than the last by the same share. */
+/** In steps of 0 to 100, on a logarithmic scale. */
 export const size = signal(55);
 
 /** Make the brush wider (1) or narrower (-1). */

@@ -1,22 +1,22 @@
-/** What a model's card says, in a list. */
+/** A model card as a list. */
 
 import { html } from "../../../../html.js";
 
-const UNITS = { cpu_ms: "ms on one core", peak_mb: "MB of memory at most" };
+const UNITS = { cpu_ms: "ms on one core", peak_mb: "MB peak memory" };
 
 /** A card of `GET /v1/models`. */
 export function Card({ card }) {
   const lines = [
-    ["What it is", card.title],
+    ["Title", card.title],
     ["Version", card.digest ? `${card.version}, weights ${card.digest.slice(0, 8)}` : card.version],
-    ["Licence", card.licence],
+    ["License", card.licence],
     ["Learned from", card.data_terms],
-    ["Research", card.research && "Its weights come of data that is for research only, or of unknown terms"],
+    ["Research", card.research && "Trained on data for research only, or with unknown terms"],
     ["Needs", needs(card)],
     ["Measured", figures(card.quality)],
     ["Takes", speed(card.speed)],
     ["Runs on", card.devices.join(", ")],
-    ["Persons", card.tells_persons_apart && "Told apart, one by one"],
+    ["Persons", card.tells_persons_apart && "Separated"],
     ["Source", card.source],
   ];
   return html`<dl class="card-lines">
@@ -30,7 +30,7 @@ function needs({ needs: { packages, extra } }) {
   return extra ? `${packages.join(", ")} (smart-filter[${extra}])` : packages.join(", ");
 }
 
-/** Names of figures are the card's own: what they count is in docs/evaluation.md. */
+/** Names of figures are those of the card; docs/evaluation.md defines them. */
 function figures(quality) {
   return Object.entries(quality)
     .map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`)

@@ -1,8 +1,8 @@
-/** A recipe as code that runs: a shell's curl, Python, or JSON. */
+/** A recipe as runnable code: curl, Python, or JSON. */
 
 import { nested } from "../../../../state/recipes.js";
 
-/** `{id: {title, write(recipe, fileName)}}`; the key and the address are the environment's. */
+/** `{id: {title, write(recipe, fileName)}}`; the code reads key and address from the environment. */
 export const LANGUAGES = {
   curl: { title: "curl", write: curl },
   python: { title: "Python", write: python },
@@ -17,7 +17,7 @@ function curl(recipe, fileName) {
     `-F ${quoted(`photo=@${curlName(fileName)}`)}`,
   ];
   for (const [name, value] of Object.entries(recipe)) {
-    // Unlike -F, --form-string gives @, < and ; no meaning.
+    // With --form-string, unlike -F, the characters @, < and ; have no meaning.
     lines.push(`--form-string ${quoted(`${name}=${[value].flat().join(",")}`)}`);
     if (name === "background" && value === "file") lines.push(`-F ${quoted("background_file=@background.jpg")}`);
   }
@@ -49,7 +49,7 @@ with Client(os.environ["SMART_FILTER_URL"], os.environ["SMART_FILTER_API_KEY"]) 
 `;
 }
 
-/** Return a scalar or a list of words as Python writes it; its strings are JSON's. */
+/** Return a scalar or a list of words as a Python literal; strings are written as in JSON. */
 function literal(value) {
   if (value === true) return "True";
   if (value === false) return "False";
@@ -57,12 +57,12 @@ function literal(value) {
   return JSON.stringify(value);
 }
 
-/** Return a word that a POSIX shell takes as it is. */
+/** Return a word quoted for a POSIX shell. */
 function quoted(word) {
   return `'${word.replaceAll("'", "'\\''")}'`;
 }
 
-/** Return a file's name as curl reads it within -F, where commas and semicolons mean something. */
+/** Return a file name escaped for curl's -F, where commas and semicolons have a meaning. */
 function curlName(name) {
   if (!/["\\,;]/.test(name)) return name;
   return `"${name.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;

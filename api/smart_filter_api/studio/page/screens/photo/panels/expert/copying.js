@@ -1,4 +1,4 @@
-/** A recipe to take along, as code that runs elsewhere. */
+/** A recipe as code to copy. */
 
 import { useRef, useState } from "preact/hooks";
 import { Button } from "../../../../controls/button.js";
@@ -11,7 +11,7 @@ import { LANGUAGES } from "./code.js";
 
 const OPTIONS = Object.entries(LANGUAGES).map(([value, { title }]) => ({ value, label: title }));
 
-/** A dialog with the code that makes of a photo what job was asked for. */
+/** A dialog with the code that repeats a job for another photo. */
 export function Copying({ job, recipe, onClose }) {
   const [language, setLanguage] = useState("curl");
   const [isSeeded, setSeeded] = useState(true);
@@ -22,12 +22,12 @@ export function Copying({ job, recipe, onClose }) {
   const copy = async () => {
     text.current.select();
     try {
-      // Not there by plain http, but on the service's own machine.
+      // Missing on plain http pages, except on localhost.
       await navigator.clipboard.writeText(code);
       setSaid("Copied.");
     } catch {
       text.current.focus();
-      setSaid("It is selected: press Ctrl+C, or ⌘C on a Mac. Browsers copy by themselves over https only.");
+      setSaid("The code is selected: press Ctrl+C, or ⌘C on a Mac. Browsers allow automatic copying only over https.");
     }
   };
   const choose = (next) => {
@@ -39,11 +39,11 @@ export function Copying({ job, recipe, onClose }) {
     <div><${Segmented} legend="Language" options=${OPTIONS} value=${language} onChange=${choose} /></div>
     <textarea class="textarea code" ref=${text} readonly rows="14" spellcheck="false" wrap="off"
       aria-label=${`The recipe as ${LANGUAGES[language].title}`} value=${code} />
-    <${Check} checked=${isSeeded} onChange=${setSeeded}>Make the same choices again: take this picture's seed along<//>
+    <${Check} checked=${isSeeded} onChange=${setSeeded}>Repeat the same choices: include this picture's seed<//>
     ${language === "json"
-      ? html`<p class="small soft">The <code>recipe</code> of a request, or to be pasted here.</p>`
+      ? html`<p class="small soft">The <code>recipe</code> of a request; can also be pasted here.</p>`
       : html`<p class="small soft">Set <code>SMART_FILTER_URL</code> to <code>${location.origin}</code> and${" "}
-          <code>SMART_FILTER_API_KEY</code> to a key of yours; the page knows none.</p>`}
+          <code>SMART_FILTER_API_KEY</code> to one of your keys; the page does not know any.</p>`}
     <p class="small" role="status">${said}</p>
   <//>`;
 }

@@ -1,4 +1,4 @@
-/** One value of a recipe, filled in as its JSON Schema has it. */
+/** One field of a recipe, rendered from its JSON Schema. */
 
 import { useId, useState } from "preact/hooks";
 import { Button } from "../../../../controls/button.js";
@@ -6,17 +6,17 @@ import { Check } from "../../../../controls/fields.js";
 import { html } from "../../../../html.js";
 
 const SLIDER_STEPS = 200;
-/** Where on its slider a default stands at least that is small beside the greatest value. */
+/** Lowest position on the slider of a default that is small relative to the maximum. */
 const DEFAULT_AT = 1 / 3;
-/** Text that may be longer than this, and follows no pattern, may have several lines. */
+/** Text with a larger maximum length, and without a pattern, gets several lines. */
 const ONE_LINE = 99;
 
 /**
- * A field with its name, hint, and the way back to its default.
+ * A field with its name, hint, and a button to reset it.
  *
- * name: of the recipe. label: what of it is shown. schema: JSON Schema. value: undefined for the
- * default. onChange: called with a value, undefined for the default, or as text what cannot be
- * one, for the service to say what is wrong with it. wrong: that, in words.
+ * name: in the recipe. label: the shown name. schema: JSON Schema. value: undefined for the default.
+ * onChange: called with a value; with undefined for the default; with text for an invalid value,
+ * so that the service returns the error. wrong: that error's message.
  */
 export function Field(props) {
   const { schema } = props;
@@ -28,7 +28,7 @@ export function Field(props) {
   return html`<${Line} ...${props} />`;
 }
 
-/** Text of the service's, in which names stand between backticks. */
+/** Text of the service, in which names stand between backticks. */
 export function Coded({ text }) {
   return text.split("`").map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : part));
 }
@@ -137,7 +137,7 @@ function Several({ name, label, schema, value, wrong, onChange }) {
   </fieldset>`;
 }
 
-/** What is typed stays as it was typed until the field is left: "0." is on its way to 0.5. */
+/** Keep the typed text until the field is left: "0." is on its way to 0.5. */
 function useTyping(value, onText) {
   const [text, setText] = useState(null);
   return {
@@ -174,7 +174,7 @@ function isSlidable({ default: usual, minimum, maximum }) {
   return usual !== undefined && minimum !== undefined && maximum !== undefined;
 }
 
-/** Return how places on a slider and values belong together; finer below where defaults are small. */
+/** Return the mapping between slider and values; finer at the low end where defaults are small. */
 function scaleOf({ type, default: usual, minimum, maximum }) {
   const room = maximum - minimum;
   const share = (usual - minimum) / room;

@@ -1,4 +1,4 @@
-/** A whole recipe to fill in: a part for each task's models, and parts for the other fields. */
+/** Form of a whole recipe: a group for each task's models, and groups for the other fields. */
 
 import { useEffect, useState } from "preact/hooks";
 import { Button } from "../../../../controls/button.js";
@@ -11,7 +11,7 @@ import { Field } from "./field.js";
 import { Group } from "./group.js";
 import { TITLES, Task } from "./task.js";
 
-/** Which fields stand together; any other that the service has is under "More". */
+/** Groups of fields; all other fields of the service are under "More". */
 const PARTS = [
   { title: "Picture", names: ["background", "outputs", "persons", "require_person", "seed"] },
   { title: "Frame", names: ["crop", "margin", "aspect", "size", "scale", "position", "roi"] },
@@ -23,11 +23,12 @@ const PARTS = [
 const MODEL = /\.model$/;
 
 /**
- * Return what a form shows and does with the recipe of a job, as it is drafted under a key.
+ * Return the state and actions of a form for a job's recipe, drafted under a key.
  *
- * `recipe`: as it is drafted; `base`: as the job has it; `changes`: the names that differ. `set`:
- * give a name a value, undefined for its default. `replace`: draft another recipe. `forget`: draft
- * nothing. `settle`: a recipe was made; what was drafted since then stays. `wrong`: what is wrong, by name; `error`: why it was refused, or null; `fail`: take one.
+ * `recipe`: the draft; `base`: the job's recipe; `changes`: the names that differ. `set`: set a
+ * name's value, undefined for its default. `replace`: replace the draft. `forget`: discard the draft.
+ * `settle`: a recipe was applied; later changes stay. `wrong`: errors by name; `error`: the refusal,
+ * or null; `fail`: store a refusal.
  */
 export function useForm(key, job) {
   const [error, setError] = useState(null);
@@ -62,7 +63,7 @@ export function useForm(key, job) {
   };
 }
 
-/** Read what the service has before showing what is made of it; children: a function. */
+/** Load the service's offer, then render the children, a function. */
 export function Offered({ children }) {
   const [error, setError] = useState(null);
   const read = () => {
@@ -74,11 +75,11 @@ export function Offered({ children }) {
     return html`<${Trouble} error=${error}><${Button} kind="small" icon="refresh" onClick=${read}>Try
       again<//><//>`;
   }
-  if (offer.value === null) return html`<p class="soft" role="status">Reading what this service can do</p>`;
+  if (offer.value === null) return html`<p class="soft" role="status">Loading the models and fields of this service</p>`;
   return children();
 }
 
-/** All that can be asked for. form: of `useForm`. */
+/** All fields of a recipe. form: see `useForm`. */
 export function Form({ form }) {
   const { fields, tasks } = offer.value;
   const isChosen = (task) => `${task.name}.model` in fields;
@@ -112,7 +113,7 @@ function Of({ name, label = name, schema, form: { job, recipe, wrong, set } }) {
     onChange=${(value) => set(name, value)} />`;
 }
 
-/** What belongs to each filter that is asked for. */
+/** Parameters of each requested filter. */
 function Filters({ form }) {
   const chosen = form.recipe.filters ?? [];
   return offer.value.filters.filter((filter) => chosen.includes(filter.name)).map(
@@ -124,10 +125,10 @@ function Filters({ form }) {
   );
 }
 
-/** Models that no recipe names: what they are, all the same. */
+/** Models that recipes cannot name, with their cards. */
 function ByThemselves({ tasks }) {
   const cards = tasks.flatMap((task) => task.models);
-  return html`<${Group} title="What runs by itself" told=${html`<span class="tag">${cards.length}</span>`}>
+  return html`<${Group} title="Automatic models" told=${html`<span class="tag">${cards.length}</span>`}>
     <p class="small soft">The service's operator chooses these; a recipe does not name them.</p>
     ${cards.map((card) => html`<details key=${`${card.task}/${card.name}`} class="more">
       <summary>${TITLES[card.task] ?? card.task}: ${card.name}${card.default ? "" : ", not in use"}</summary>
@@ -135,7 +136,7 @@ function ByThemselves({ tasks }) {
   <//>`;
 }
 
-/** Return an error without what it says of a field that is being mended. */
+/** Return an error without the part about a field that is being edited. */
 function without(error, name) {
   const errors = (error.errors ?? []).filter((one) => recipes.nameOf(one.pointer) !== name);
   return errors.length === 0 ? null : Object.assign(Object.create(error), { errors });

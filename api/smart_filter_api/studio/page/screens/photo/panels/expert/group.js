@@ -1,9 +1,9 @@
-/** A part of the form that opens and closes. */
+/** A collapsible group of the form. */
 
 import { useEffect, useState } from "preact/hooks";
 import { html } from "../../../../html.js";
 
-/** children: what is in it. told: what stands beside its title. isWrong: it opens by itself. */
+/** children: its content. told: text next to its title. isWrong: opens it. */
 export function Group({ title, told, isWrong, children }) {
   const [isOpen, setOpen] = useState(false);
   useEffect(() => {

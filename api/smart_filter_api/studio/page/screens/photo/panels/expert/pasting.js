@@ -1,4 +1,4 @@
-/** A recipe that comes from elsewhere: as it was copied, or out of a job. */
+/** Pasting a recipe: one from "Copy as code", or from a job. */
 
 import { useId, useState } from "preact/hooks";
 import { Button } from "../../../../controls/button.js";
@@ -8,7 +8,7 @@ import { html } from "../../../../html.js";
 import { offer, schemaOf } from "../../../../state/models.js";
 import { flat, withoutDefaults } from "../../../../state/recipes.js";
 
-/** A dialog that reads a recipe; onRead: is given it. before: the recipe whose place it takes. */
+/** A dialog that parses a recipe. onRead: called with it. before: the recipe that it replaces. */
 export function Pasting({ before, onRead, onClose }) {
   const [text, setText] = useState("");
   const [wrong, setWrong] = useState("");
@@ -16,25 +16,25 @@ export function Pasting({ before, onRead, onClose }) {
   const read = () => {
     try {
       const { recipe, unknown } = recipeIn(text);
-      // How a picture is made says nothing of what else somebody wants to have.
+      // A pasted recipe without outputs keeps the current ones.
       onRead(before.outputs === undefined ? recipe : { outputs: before.outputs, ...recipe });
       onClose();
-      say(unknown.length === 0 ? "The recipe is filled in. Apply makes the picture."
-        : `The recipe is filled in without ${unknown.join(", ")}: this service does not know that.`);
+      say(unknown.length === 0 ? "The recipe is loaded. Use Apply to make the picture."
+        : `The recipe is loaded without ${unknown.join(", ")}, which this service does not know.`);
     } catch (error) {
       if (!(error instanceof NoRecipe)) throw error;
       setWrong(error.message);
     }
   };
   return html`<${Dialog} title="Paste a recipe" onClose=${onClose} actions=${html`
-    <${Button} kind="primary" icon="check" onClick=${read}>Fill it in<//>`}>
+    <${Button} kind="primary" icon="check" onClick=${read}>Load<//>`}>
     <div class="field">
       <label for=${id}>Recipe as JSON</label>
       <textarea class="textarea code" id=${id} rows="10" spellcheck="false" aria-describedby=${`${id}-said`}
         aria-invalid=${wrong ? "true" : undefined} value=${text}
         onInput=${(event) => { setText(event.currentTarget.value); setWrong(""); }} />
       <span class=${wrong ? "wrong" : "hint"} id=${`${id}-said`} role=${wrong ? "alert" : undefined}>
-        ${wrong || "As “Copy as code” gives it, or a whole job of the API. It takes the place of what is set; without outputs, these stay."}</span>
+        ${wrong || "A recipe from “Copy as code”, or a whole job of the API. It replaces all settings; without outputs, the current outputs stay."}</span>
     </div>
   <//>`;
 }
@@ -64,7 +64,7 @@ function recipeIn(text) {
   return { recipe: withoutDefaults(recipe, offer.value.fields), unknown };
 }
 
-/** Return a value as the form holds it: JSON may write `"true"`, `true`, `"a,b"` and `["a", "b"]`. */
+/** Return a value in the form's type: JSON may have `"true"`, `true`, `"a,b"` and `["a", "b"]`. */
 function shaped(value, { type }) {
   if (type === "array") return [value].flat().flatMap((one) => String(one).split(",").map((word) => word.trim()));
   if (type === "string") return String(value);

@@ -1,4 +1,4 @@
-/** What ran to make a version: stages, models and seconds, and the steps that a model shows. */
+/** Stages of a version with models and seconds, and the debug sheet of its model. */
 
 import { useState } from "preact/hooks";
 import { Button } from "../../../../controls/button.js";
@@ -8,7 +8,7 @@ import { isOver } from "../../lacking.js";
 import { usePicture } from "../../viewer/pictures.js";
 import { TITLES } from "./task.js";
 
-/** A table of a job's stages, and below it its steps where it has `debug`. */
+/** A table of a job's stages, and its debug steps if it has the output `debug`. */
 export function Ran({ job }) {
   const total = job.stages.reduce((sum, stage) => sum + (stage.seconds ?? 0), 0);
   return html`<section class="stack ran">
@@ -25,23 +25,23 @@ export function Ran({ job }) {
       <tfoot><tr><th scope="row" colspan="2">In all</th><td class="number">${total.toFixed(2)} s</td></tr></tfoot>
     </table>
     ${job.stages.some((stage) => stage.attempt === 0 && stage.seconds !== null) && html`<p class="small soft">Kept:
-      taken over from a version before, where the same was done.</p>`}
+      reused from an earlier version with the same inputs.</p>`}
     ${job.outputs.debug && !isOver(job) && html`<${Steps} path=${job.outputs.debug} />`}
   </section>`;
 }
 
-/** Return how long a stage took, or why it took no time. */
+/** Return the duration of a stage, or why it has none. */
 export function timeOf(stage) {
   if (stage.seconds === null) return stage.state;
   return stage.attempt === 0 ? "kept" : `${stage.seconds.toFixed(2)} s`;
 }
 
-/** The sheet on which a model shows how it came to its answer. */
+/** The debug sheet: intermediate results of the model. */
 function Steps({ path }) {
   const [isLarge, setLarge] = useState(false);
   const found = usePicture(path);
   if (found === null) return html`<p class="soft" role="status">Loading the steps</p>`;
-  const alt = "The steps by which the model cut the people out, side by side";
+  const alt = "The model's intermediate steps, side by side";
   return html`<figure class="stack tight debug-steps">
     <figcaption class="row spread"><h3>Steps</h3>
       <${Button} kind="small" icon="full" onClick=${() => setLarge(true)}>Look closer<//></figcaption>

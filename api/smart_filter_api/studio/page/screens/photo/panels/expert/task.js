@@ -1,4 +1,4 @@
-/** The models of one task: which one runs, what its card says, and its parameters. */
+/** The models of one task: the choice, its card, and its parameters. */
 
 import { useId } from "preact/hooks";
 import { Icon } from "../../../../controls/icon.js";
@@ -8,9 +8,9 @@ import { Card } from "./card.js";
 import { Field } from "./field.js";
 import { Group } from "./group.js";
 
-/** How tasks are called; one that is new has its own name. */
+/** Titles of tasks; a new task shows its own name. */
 export const TITLES = {
-  orientation: "Which way is up",
+  orientation: "Orientation",
   prepare: "Preparing",
   segmentation: "Cutting out",
   face: "Faces",
@@ -18,10 +18,10 @@ export const TITLES = {
   eyes: "Eyes",
   composite: "Composing",
 };
-/** By this name a model has a switch that puts the values beside it aside. */
+/** Name of the parameter that makes a model ignore its other parameters. */
 const SWITCH = "use_default";
 
-/** A choice of the task's models. form: see `useForm`. */
+/** The choice of the task's models. form: see `useForm`. */
 export function Task({ task, form }) {
   const { recipe, set, wrong } = form;
   const name = `${task.name}.model`;
@@ -59,10 +59,10 @@ function Choice({ group, name, title, card, isChosen, onChoose }) {
   </label>`;
 }
 
-/** The form of a model's parameters, as its card lists them. */
+/** Form of a model's parameters from its card. */
 function Parameters({ card, form: { recipe, set, wrong } }) {
   const all = Object.entries(card.parameters.properties);
-  if (all.length === 0) return html`<p class="small soft">${card.name} has nothing to set.</p>`;
+  if (all.length === 0) return html`<p class="small soft">${card.name} has no parameters.</p>`;
   const prefix = `${card.task}.params.`;
   const isOff = recipe[`${prefix}${SWITCH}`] === true;
   return html`<div class="stack">
@@ -73,7 +73,7 @@ function Parameters({ card, form: { recipe, set, wrong } }) {
   </div>`;
 }
 
-/** Models that cannot run here, why not, and what could be set if they did. */
+/** Models that cannot run here, the reasons, and their parameters. */
 function Elsewhere({ cards }) {
   return html`<details class="more"><summary>Not available here: ${cards.map((card) => card.name).join(", ")}</summary>
     <div class="stack">
@@ -81,7 +81,7 @@ function Elsewhere({ cards }) {
         <h4>${card.name}</h4>
         <p class="small soft">${card.title}</p>
         <p class="notice fair small">${card.fault ?? "No worker offers it."}</p>
-        <details class="more"><summary>What ${card.name} would let you set</summary>
+        <details class="more"><summary>Parameters of ${card.name}</summary>
           <fieldset disabled class="stack">
             ${Object.entries(card.parameters.properties).map(([label, schema]) => html`<${Field}
               key=${label} name=${label} label=${label} schema=${schema} onChange=${() => {}} />`)}

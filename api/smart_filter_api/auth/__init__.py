@@ -1,0 +1,1 @@
+"""Authenticate and authorize requests: API keys, sessions, CSRF, CORS and rate limits."""

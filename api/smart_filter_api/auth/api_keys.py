@@ -1,0 +1,327 @@
+"""Issue, check, list and revoke API keys.
+
+A key is shown once, when it is issued; the table holds its SHA-256. A fast digest is enough:
+a key has 256 random bits, so a slow hash would add no protection against guessing.
+"""
+
+import datetime as dt
+import hashlib
+import re
+import secrets
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, and_, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from smart_filter_shared.artifacts.retention import RetentionOverrides
+from smart_filter_shared.db import tables
+from smart_filter_shared.errors import InsufficientScope, NotFound, Unauthorized
+from smart_filter_shared.ids import Tenant
+from smart_filter_shared.tenants.quotas import LimitOverrides, Limits
+
+_PREFIX = "sf_live_"
+_SECRET_BYTES = 32
+_INVALID_KEY = "the key is not valid: unknown, expired or revoked"
+_KEY_COLUMNS = tuple(
+    tables.keys.c[name]
+    for name in "id tenant scopes created_at expires_at revoked_at parent max_jobs jobs".split()
+)
+
+
+class Scope(StrEnum):
+    """What a key allows.
+
+    submit: submit and cancel jobs.  read: read them.  admin: administer its own tenant; a key of
+    the operator's tenant administers any tenant.  operator: see and stop the whole service; this
+    scope cannot be granted over HTTP.
+    """
+
+    SUBMIT = "submit"
+    READ = "read"
+    ADMIN = "admin"
+    OPERATOR = "operator"
+
+
+ALL_SCOPES = tuple(Scope)
+# Tenant names are part of object keys and of command lines.
+TENANT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+_NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """A stored key, without its secret.
+
+    parent: for a device key, the key that issued it; else None.  max_jobs: for a device key, the
+    jobs that it may submit in all.  jobs: the jobs that it has submitted.
+    """
+
+    key_id: uuid.UUID
+    tenant: Tenant
+    scopes: tuple[Scope, ...]
+    created_at: dt.datetime
+    expires_at: dt.datetime | None
+    revoked_at: dt.datetime | None
+    parent: uuid.UUID | None
+    max_jobs: int | None
+    jobs: int
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedKey:
+    """A new key; `key` cannot be recovered from the table later."""
+
+    row: KeyRow
+    key: str = field(repr=False)
+
+    @property
+    def key_id(self) -> uuid.UUID:
+        """Return the id of the key."""
+        return self.row.key_id
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The sender of a request: its key, scopes and tenant settings.
+
+    recipe: the tenant's default recipe fields, as in a JSON body.
+    """
+
+    key_id: uuid.UUID
+    tenant: Tenant
+    scopes: frozenset[str]
+    is_device: bool = False
+    limits: Limits = _NO_LIMITS
+    keeping: RetentionOverrides = RetentionOverrides()  # noqa: RUF009 - frozen
+    recipe: Mapping[str, object] = field(default_factory=dict)
+
+
+def issue(
+    connection: Connection,
+    *,
+    tenant: Tenant,
+    scopes: Collection[Scope],
+    valid_for: dt.timedelta | None = None,
+) -> IssuedKey:
+    """Insert a new key and return it; without valid_for it does not expire."""
+    now = func.statement_timestamp()
+    key = _generate_key()
+    row = connection.execute(
+        tables.keys.insert()
+        .values(
+            id=uuid.uuid4(),
+            tenant=tenant,
+            digest=hash_key(key),
+            scopes=[str(scope) for scope in scopes],
+            created_at=now,
+            expires_at=None if valid_for is None else now + valid_for,
+        )
+        .returning(*_KEY_COLUMNS)
+    ).one()
+    return IssuedKey(_row(row), key)
+
+
+def issue_for_device(
+    connection: Connection, parent: Caller, *, valid_for: dt.timedelta, max_jobs: int
+) -> IssuedKey:
+    """Insert a key that may only submit max_jobs jobs, and return it.
+
+    The key is revoked with its parent and expires no later.
+    Raises Unauthorized when the parent was revoked a moment ago.
+    """
+    now = func.statement_timestamp()
+    keys = tables.keys
+    # Lock the parent: a concurrent revocation waits, then finds the child and revokes it too.
+    live = connection.execute(
+        select(keys.c.expires_at)
+        .where(keys.c.id == parent.key_id, keys.c.revoked_at.is_(None))
+        .with_for_update(read=True)
+    ).one_or_none()
+    if live is None:
+        raise Unauthorized(_INVALID_KEY)
+    key = _generate_key()
+    row = connection.execute(
+        keys.insert()
+        .values(
+            id=uuid.uuid4(),
+            tenant=parent.tenant,
+            digest=hash_key(key),
+            scopes=[str(Scope.SUBMIT)],
+            created_at=now,
+            expires_at=func.least(now + valid_for, live.expires_at),
+            parent=parent.key_id,
+            max_jobs=max_jobs,
+        )
+        .returning(*_KEY_COLUMNS)
+    ).one()
+    return IssuedKey(_row(row), key)
+
+
+def ensure(connection: Connection, key: str, *, tenant: Tenant, scopes: Collection[Scope]) -> None:
+    """Insert or reactivate a key that was generated elsewhere, for this tenant and these scopes."""
+    row = insert(tables.keys).values(
+        id=uuid.uuid4(),
+        tenant=tenant,
+        digest=hash_key(key),
+        scopes=[str(scope) for scope in scopes],
+        created_at=func.statement_timestamp(),
+    )
+    connection.execute(
+        row.on_conflict_do_update(
+            index_elements=["digest"],
+            set_={
+                "tenant": row.excluded.tenant,
+                "scopes": row.excluded.scopes,
+                "expires_at": None,
+                "revoked_at": None,
+            },
+        )
+    )
+
+
+def authenticate(connection: Connection, digest: bytes, *, usual: Limits = _NO_LIMITS) -> Caller:
+    """Return the caller whose key has this digest.
+
+    usual: the limits of a tenant without overrides.
+    Raises Unauthorized. Unknown, expired and revoked keys take the same code path, so neither
+    the message nor the timing distinguishes them.
+    """
+    row = connection.execute(select_callers().where(tables.keys.c.digest == digest)).one_or_none()
+    if row is None:
+        raise Unauthorized(_INVALID_KEY)
+    return caller_from_row(row, usual)
+
+
+def select_callers() -> Select[Any]:
+    """Return the query for all callers with a valid key, for `caller_from_row`."""
+    keys, tenants = tables.keys, tables.tenants
+    return (
+        select(
+            *(keys.c.id, keys.c.tenant, keys.c.scopes, keys.c.max_jobs),
+            *(tenants.c.requests_per_minute, tenants.c.jobs_waiting, tenants.c.megapixels_per_day),
+            *(tenants.c.keep_input_seconds, tenants.c.keep_result_seconds),
+            *(tenants.c.keep_nothing, tenants.c.recipe),
+        )
+        .outerjoin_from(keys, tenants, tenants.c.name == keys.c.tenant)
+        .where(
+            keys.c.revoked_at.is_(None),
+            or_(keys.c.expires_at.is_(None), keys.c.expires_at > func.statement_timestamp()),
+        )
+    )
+
+
+def caller_from_row(row: Row[Any], usual: Limits) -> Caller:
+    """Return the caller of a row of `select_callers`; usual: as in `authenticate`."""
+    own = LimitOverrides(row.requests_per_minute, row.jobs_waiting, row.megapixels_per_day)
+    tenant = Tenant(row.tenant)
+    return Caller(
+        key_id=row.id,
+        tenant=tenant,
+        scopes=frozenset(row.scopes),
+        is_device=row.max_jobs is not None,
+        limits=own.within(tenant, usual),
+        keeping=RetentionOverrides(
+            row.keep_input_seconds, row.keep_result_seconds, nothing=bool(row.keep_nothing)
+        ),
+        recipe=row.recipe or {},
+    )
+
+
+def count_job(connection: Connection, caller: Caller) -> None:
+    """Count a job that a device key submits, in the transaction that inserts the job.
+
+    Raises InsufficientScope when the key has used up its jobs.
+    """
+    if not caller.is_device:
+        return
+    keys = tables.keys
+    counted = connection.execute(
+        update(keys)
+        .where(keys.c.id == caller.key_id, keys.c.jobs < keys.c.max_jobs)
+        .values(jobs=keys.c.jobs + 1)
+    )
+    if not counted.rowcount:
+        raise InsufficientScope("the key has submitted its maximum number of jobs; issue another")
+
+
+def list_keys(
+    connection: Connection, tenant: Tenant | None, *, after: uuid.UUID | None, limit: int
+) -> Sequence[KeyRow]:
+    """Return a page of keys in order of their ids, including expired and revoked ones.
+
+    tenant: only this tenant's keys; None: all tenants'.  after: the last id of the previous page.
+    """
+    keys = tables.keys
+    query = select(*_KEY_COLUMNS).order_by(keys.c.id).limit(limit)
+    if tenant is not None:
+        query = query.where(keys.c.tenant == tenant)
+    if after is not None:
+        query = query.where(keys.c.id > after)
+    return [_row(row) for row in connection.execute(query)]
+
+
+def revoke(
+    connection: Connection,
+    key_id: uuid.UUID,
+    *,
+    tenant: Tenant | None,
+    spare_operators: bool = False,
+) -> None:
+    """Revoke a key and the device keys that it issued, from now on.
+
+    tenant: the tenant that must own the key; None: any.  spare_operators: refuse to revoke a key
+    with the operator scope.  Revoking a key twice changes nothing.
+    Raises NotFound, InsufficientScope.
+    """
+    keys = tables.keys
+    mine = keys.c.id == key_id
+    if tenant is not None:
+        mine = and_(mine, keys.c.tenant == tenant)
+    found = connection.execute(select(keys.c.scopes).where(mine)).one_or_none()
+    if found is None:
+        raise NotFound(f"key {key_id}")
+    if spare_operators and Scope.OPERATOR in found.scopes:
+        raise InsufficientScope(
+            f"an operator key can only be revoked on the server: smart-filter keys revoke {key_id}"
+        )
+    now = func.statement_timestamp()
+    connection.execute(
+        update(keys).where(mine).values(revoked_at=func.coalesce(keys.c.revoked_at, now))
+    )
+    connection.execute(
+        update(keys)
+        .where(keys.c.parent == key_id)
+        .values(revoked_at=func.coalesce(keys.c.revoked_at, now))
+    )
+
+
+def is_tenant_name(name: str) -> bool:
+    """Whether this is a valid tenant name: letters, digits, `.`, `_` and `-`, at most 100."""
+    return re.fullmatch(TENANT_PATTERN, name) is not None
+
+
+def _row(row: Row[Any]) -> KeyRow:
+    return KeyRow(
+        key_id=row.id,
+        tenant=Tenant(row.tenant),
+        scopes=tuple(Scope(scope) for scope in row.scopes),
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        revoked_at=row.revoked_at,
+        parent=row.parent,
+        max_jobs=row.max_jobs,
+        jobs=row.jobs,
+    )
+
+
+def _generate_key() -> str:
+    return _PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
+
+
+def hash_key(key: str) -> bytes:
+    """Return the SHA-256 of a key, which is what the table stores."""
+    return hashlib.sha256(key.encode()).digest()

@@ -1,0 +1,38 @@
+"""CORS: allow pages of other origins to call the API, with a key and never with a cookie.
+
+Source: WHATWG Fetch, 3.2 (the CORS protocol).
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+_METHODS: Final = ("GET", "POST", "PATCH", "DELETE")
+# Request headers beyond the CORS-safelisted ones.
+_REQUEST_HEADERS: Final = (
+    *("Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID"),
+    "Prefer",
+)
+# Response headers beyond the CORS-safelisted ones.
+_EXPOSED_HEADERS: Final = (
+    *("ETag", "Location", "Retry-After", "RateLimit", "RateLimit-Policy", "Preference-Applied"),
+    *("Link", "Idempotency-Replayed", "WWW-Authenticate", "X-Request-Id"),
+)
+_PREFLIGHT_MAX_AGE_SECONDS: Final = 600
+
+
+def install(app: FastAPI, origins: Sequence[str]) -> None:
+    """Let pages of these origins call an app: `*` allows all, an empty list none."""
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(origins),
+            # Session cookies are for the service's own pages only.
+            allow_credentials=False,
+            allow_methods=_METHODS,
+            allow_headers=_REQUEST_HEADERS,
+            expose_headers=_EXPOSED_HEADERS,
+            max_age=_PREFLIGHT_MAX_AGE_SECONDS,
+        )

@@ -1,0 +1,95 @@
+"""Session cookies and their protection against cross-site request forgery (CSRF).
+
+Three checks protect a session against requests of other pages. The cookie is SameSite=Strict, so
+browsers leave it out of them. Sec-Fetch-Site or Origin, which a page cannot set, must name this
+site. Requests that change something carry a token, derived from the cookie, that only pages of
+this site can read.
+Source: OWASP Cross-Site Request Forgery Prevention Cheat Sheet: HMAC-based token bound to the
+session in a custom header; Fetch Metadata; verifying origin with standard headers.
+"""
+
+import hashlib
+import hmac
+from typing import Final
+from urllib.parse import urlsplit
+
+from fastapi import Request, Response
+
+from smart_filter_shared.errors import CsrfRejected
+
+TOKEN_HEADER: Final = "X-CSRF-Token"  # noqa: S105 - the name of a header
+# With the prefix `__Host-`, browsers accept the cookie only over https, from this host, for the
+# path `/`.  Source: RFC 6265bis, 4.1.3.2.
+SECURE_COOKIE: Final = "__Host-smart-filter"
+PLAIN_COOKIE: Final = "smart-filter"
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_TOKEN_CONTEXT: Final = b"smart-filter: what changes something"
+
+
+def read_cookie(request: Request, *, always_secure: bool) -> str | None:
+    """Return the session cookie of a request; None without one."""
+    return request.cookies.get(_cookie_name(request, always_secure=always_secure))
+
+
+def set_cookie(
+    request: Request, answer: Response, cookie: str, *, seconds: int, always_secure: bool
+) -> None:
+    """Set the session cookie on an answer.
+
+    seconds: lifetime of the cookie; 0 deletes it.
+    always_secure: restrict it to https even when the request came by http.
+    """
+    name = _cookie_name(request, always_secure=always_secure)
+    answer.set_cookie(
+        name,
+        cookie,
+        max_age=seconds,
+        path="/",
+        secure=name == SECURE_COOKIE,
+        httponly=True,
+        samesite="strict",
+    )
+
+
+def derive_token(cookie: str) -> str:
+    """Return the CSRF token of a cookie; requests that change something carry both."""
+    return hmac.new(cookie.encode(), _TOKEN_CONTEXT, hashlib.sha256).hexdigest()
+
+
+def verify_request(request: Request, cookie: str) -> None:
+    """Reject a request that a page of another site may have sent.  Raises CsrfRejected."""
+    verify_origin(request)
+    if request.method in _SAFE_METHODS:
+        return
+    sent = request.headers.get(TOKEN_HEADER, "")
+    if not hmac.compare_digest(sent.encode(), derive_token(cookie).encode()):
+        raise CsrfRejected(
+            f"the header {TOKEN_HEADER} must hold the `csrf_token` of GET /v1/session"
+        )
+
+
+def verify_origin(request: Request) -> None:
+    """Reject a request that names another site as its origin.  Raises CsrfRejected."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        is_own = site in {"same-origin", "none"}
+    else:
+        origin = request.headers.get("Origin")
+        is_own = origin is None or _is_same_origin(request, origin)
+    if not is_own:
+        raise CsrfRejected("the request comes from a page of another site; use an API key there")
+
+
+def _is_same_origin(request: Request, origin: str) -> bool:
+    try:
+        named = urlsplit(origin)
+    except ValueError:
+        return False
+    # Behind a proxy that terminates TLS, this process sees http where the browser saw https.
+    schemes = {"https"} if request.url.scheme == "https" else {"http", "https"}
+    own = request.headers.get("Host", "").lower()
+    return named.scheme in schemes and named.netloc.lower() == own
+
+
+def _cookie_name(request: Request, *, always_secure: bool) -> str:
+    return SECURE_COOKIE if always_secure or request.url.scheme == "https" else PLAIN_COOKIE

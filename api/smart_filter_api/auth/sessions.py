@@ -1,0 +1,170 @@
+"""Browser sessions: a cookie stands for an API key, so that no page has to hold the key.
+
+The cookie is a random text; the table holds its SHA-256. A session has the scopes of its key. It
+ends when the key is revoked or expires, when the session is idle for too long, and in any case
+after some hours. A short-lived code can open one session in place of the key.
+Source: OWASP Session Management Cheat Sheet (random identifiers of at least 128 bits, renewed at
+each sign-in; idle and absolute time-outs enforced by the server).
+"""
+
+import datetime as dt
+import hashlib
+import secrets
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
+
+from smart_filter_api.auth import api_keys
+from smart_filter_api.auth.api_keys import Caller
+from smart_filter_shared.db import tables
+from smart_filter_shared.db.browser_tables import browser_codes, browser_sessions
+from smart_filter_shared.errors import InsufficientScope, Unauthorized
+from smart_filter_shared.tenants.quotas import Limits
+
+_SECRET_BYTES = 32
+# Least time between two writes of `used_at`, so that most requests only read.
+_TOUCH_INTERVAL = dt.timedelta(minutes=1)
+_INVALID_SESSION = "the session is not valid: unknown, ended or expired; sign in again"
+_INVALID_CODE = "the code is not valid: unknown, used or expired; use a new code or a key"
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """The idle and the absolute time-out of a session."""
+
+    idle: dt.timedelta
+    whole: dt.timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session and its caller; expires_at is the absolute end, whether it is used or not."""
+
+    caller: Caller
+    created_at: dt.datetime
+    expires_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """A new session; cookie: the secret that the browser sends with each request."""
+
+    session: Session
+    cookie: str = field(repr=False)
+
+
+def open_with_key(connection: Connection, key: str, lifetimes: Lifetimes) -> NewSession:
+    """Open a session for a key and return it.
+
+    Raises Unauthorized, and InsufficientScope for a device key.
+    """
+    return _create_session(
+        connection, api_keys.authenticate(connection, api_keys.hash_key(key)).key_id, lifetimes
+    )
+
+
+def open_with_code(connection: Connection, code: str, lifetimes: Lifetimes) -> NewSession:
+    """Open a session with a code, which works once, and return it.  Raises Unauthorized."""
+    used = connection.execute(
+        delete(browser_codes)
+        .where(
+            browser_codes.c.digest == _digest(code),
+            browser_codes.c.expires_at > func.statement_timestamp(),
+        )
+        .returning(browser_codes.c.key_id)
+    ).one_or_none()
+    if used is None:
+        raise Unauthorized(_INVALID_CODE)
+    return _create_session(connection, used.key_id, lifetimes)
+
+
+def allow_code(connection: Connection, code: str, *, key: str, valid_for: dt.timedelta) -> None:
+    """Let a code that was generated elsewhere open one session of a key.  Raises Unauthorized."""
+    now = func.statement_timestamp()
+    connection.execute(delete(browser_codes).where(browser_codes.c.expires_at <= now))
+    connection.execute(
+        insert(browser_codes).values(
+            digest=_digest(code),
+            key_id=api_keys.authenticate(connection, api_keys.hash_key(key)).key_id,
+            expires_at=now + valid_for,
+        )
+    )
+
+
+def find(
+    connection: Connection, cookie: str, lifetimes: Lifetimes, *, usual: Limits | None = None
+) -> Session:
+    """Return the session of a cookie and record its use.
+
+    usual: the limits of a tenant without overrides.  Raises Unauthorized.
+    """
+    now, used_at = func.statement_timestamp(), browser_sessions.c.used_at
+    is_late: ColumnElement[bool] = used_at < now - _TOUCH_INTERVAL
+    row = connection.execute(
+        api_keys.select_callers()
+        .add_columns(
+            browser_sessions.c.created_at,
+            func.least(browser_sessions.c.expires_at, tables.keys.c.expires_at).label("expires_at"),
+            is_late.label("is_late"),
+        )
+        .join(browser_sessions, browser_sessions.c.key_id == tables.keys.c.id)
+        .where(
+            browser_sessions.c.digest == _digest(cookie),
+            browser_sessions.c.expires_at > now,
+            used_at > now - lifetimes.idle,
+        )
+    ).one_or_none()
+    if row is None:
+        raise Unauthorized(_INVALID_SESSION)
+    if row.is_late:
+        mine = browser_sessions.c.digest == _digest(cookie)
+        connection.execute(update(browser_sessions).where(mine).values(used_at=now))
+    return _session(row, usual or Limits())
+
+
+def end(connection: Connection, cookie: str) -> None:
+    """Delete the session of a cookie, if there is one."""
+    mine = browser_sessions.c.digest == _digest(cookie)
+    connection.execute(delete(browser_sessions).where(mine))
+
+
+def _create_session(connection: Connection, key_id: uuid.UUID, lifetimes: Lifetimes) -> NewSession:
+    now = func.statement_timestamp()
+    _delete_expired(connection)
+    cookie = secrets.token_urlsafe(_SECRET_BYTES)
+    connection.execute(
+        insert(browser_sessions).values(
+            digest=_digest(cookie),
+            key_id=key_id,
+            created_at=now,
+            used_at=now,
+            expires_at=now + lifetimes.whole,
+        )
+    )
+    # Fails when the key was revoked after the code was issued.
+    session = find(connection, cookie, lifetimes)
+    if session.caller.is_device:
+        raise InsufficientScope("a device key can only submit photos; it opens no session")
+    return NewSession(session, cookie)
+
+
+def _delete_expired(connection: Connection) -> None:
+    """Delete up to 100 expired sessions; each new session cleans up after older ones."""
+    over = (
+        select(browser_sessions.c.digest)
+        .where(browser_sessions.c.expires_at <= func.statement_timestamp())
+        .limit(100)
+        .with_for_update(skip_locked=True)
+    )
+    connection.execute(delete(browser_sessions).where(browser_sessions.c.digest.in_(over)))
+
+
+def _session(row: Row[Any], usual: Limits) -> Session:
+    return Session(api_keys.caller_from_row(row, usual), row.created_at, row.expires_at)
+
+
+def _digest(text: str) -> bytes:
+    # A fast hash is enough: the text has 256 random bits.
+    return hashlib.sha256(text.encode()).digest()

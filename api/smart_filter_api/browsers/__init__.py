@@ -1,1 +1,0 @@
-"""What browsers need: sessions by cookie, and pages of other origins."""

@@ -1,0 +1,1 @@
+"""HTTP mechanics: server configuration, middleware, ETags, strict parsing and latency metrics."""

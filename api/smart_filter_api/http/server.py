@@ -1,0 +1,61 @@
+"""Configure and run the HTTP server, with its limits for unauthenticated clients."""
+
+import socket
+import sys
+from collections.abc import Sequence
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.lifespan.on import LifespanOn
+
+from smart_filter_api.http.strict_h11 import StrictH11Protocol
+
+# Size limit of a request's line and headers; larger ones are refused before authentication.
+_MAX_HEAD_BYTES = 64 * 1024
+# Time for open requests at shutdown. Clients that follow a job are cut off and reconnect; other
+# requests are faster.
+_SHUTDOWN_SECONDS = 5
+
+
+def build_config(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0) -> uvicorn.Config:
+    """Return the uvicorn configuration for the application."""
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        # httptools, uvicorn's faster parser, does not limit the size of a head.
+        http=StrictH11Protocol,
+        h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
+        access_log=False,
+        log_config=None,  # keep the logging set up by the process
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+    )
+
+
+class Server(uvicorn.Server):
+    """A server that stops when a long-lived task of its application has failed.
+
+    uvicorn itself would continue to accept requests that can no longer be answered.
+    has_failed: whether the application's lifespan ended while requests were served.
+    """
+
+    has_failed = False
+
+    async def on_tick(self, counter: int) -> bool:
+        """Return whether to stop; uvicorn calls this ten times a second."""
+        lifespan = self.lifespan
+        self.has_failed = isinstance(lifespan, LifespanOn) and lifespan.shutdown_event.is_set()
+        return self.has_failed or await super().on_tick(counter)
+
+
+def serve(config: uvicorn.Config, *, listeners: Sequence[socket.socket] | None = None) -> None:
+    """Serve until a signal stops the server; exit with status 1 when the application fails.
+
+    listeners: bound sockets; None: use the host and port of the configuration.
+    """
+    server = Server(config)
+    server.run(sockets=None if listeners is None else list(listeners))
+    if server.has_failed:
+        sys.exit(1)

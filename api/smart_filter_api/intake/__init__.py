@@ -1,0 +1,1 @@
+"""Read request bodies into spooled pictures and form fields, within limits."""

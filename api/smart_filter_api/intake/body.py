@@ -1,0 +1,320 @@
+"""Receive uploads: spool and hash the body, then check the picture's header without decoding."""
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import ExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass
+from tempfile import SpooledTemporaryFile
+from typing import IO, TypeAlias
+
+import anyio.to_thread
+from fastapi import Request
+from python_multipart.multipart import parse_options_header
+
+from smart_filter_api.intake import json_body, multipart, photo_header
+from smart_filter_api.intake.multipart import (
+    BACKGROUND,
+    PHOTO,
+    PHOTO_REFERENCES,
+    PHOTO_URL,
+    PICTURES,
+    UPLOAD_ID,
+    WEBHOOK_URL,
+)
+from smart_filter_api.intake.photo_header import PhotoHeader
+from smart_filter_shared.errors import (
+    FieldError,
+    InvalidRecipe,
+    MalformedRequest,
+    UnsupportedMedia,
+)
+from smart_filter_shared.security import urls
+
+# Memory for one picture; the rest goes to a temporary file.
+_MEMORY_BYTES = 1_000_000
+_READ_TIMEOUT_SECONDS = 20.0
+# Least average rate of a body, 128 kbit/s, a poor mobile line: a photo of 3 MB takes three minutes.
+# Slower clients would hold memory and files for too long.
+_MIN_BYTES_PER_SECOND = 16_000
+# The rate is not checked during this time, which allows for small bodies and slow starts.
+_GRACE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledPicture:
+    """A received picture whose header is valid.
+
+    file: its bytes, at position 0; closed when `receive_photo_request` ends.
+    digest: lower-case hex SHA-256 of them.
+    """
+
+    file: IO[bytes]
+    length: int
+    digest: str
+    header: PhotoHeader
+
+    @property
+    def identity(self) -> str:
+        """Return a text that is unique to this photo."""
+        return self.digest
+
+
+@dataclass(frozen=True, slots=True)
+class RemotePhoto:
+    """A photo that a worker fetches from a URL, which is normalized."""
+
+    url: str
+
+    @property
+    def identity(self) -> str:
+        """Return a text that is unique to this photo."""
+        return f"{PHOTO_URL} {self.url}"
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedPhoto:
+    """A photo that the client uploaded straight to storage; upload_id: as the client sent it."""
+
+    upload_id: str
+
+    @property
+    def identity(self) -> str:
+        """Return a text that is unique to this photo."""
+        return f"{UPLOAD_ID} {self.upload_id}"
+
+
+PhotoSource: TypeAlias = SpooledPicture | RemotePhoto | UploadedPhoto
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoRequest:
+    """The pictures and form fields of a request; each name's values are in order.
+
+    webhook_url: an additional address, besides the tenant's webhooks, for the job's final event.
+    """
+
+    photo: PhotoSource
+    background: SpooledPicture | None
+    fields: Mapping[str, Sequence[str]]
+    webhook_url: str | None = None
+
+    @property
+    def fingerprint(self) -> bytes:
+        """Return bytes that are equal only for identical requests."""
+        background = None if self.background is None else self.background.digest
+        fields = sorted((name, list(texts)) for name, texts in self.fields.items())
+        return json.dumps([self.photo.identity, background, fields, self.webhook_url]).encode()
+
+
+@asynccontextmanager
+async def receive_photo_request(request: Request) -> AsyncIterator[PhotoRequest]:
+    """Receive the body of a request; its files are deleted when the block ends.
+
+    Raises MalformedRequest, PhotoTooLarge, UnsupportedMedia; InvalidRecipe and its kinds for
+    JSON; ClientDisconnect when the body ends early.
+    """
+    refuse_compressed(request)
+    content_type = request.headers.get("content-type")
+    if parse_options_header(content_type)[0] == b"application/json":
+        async with _receive_json(request) as upload:
+            yield upload
+        return
+    form = multipart.Form(content_type)
+    refuse_oversized(request, multipart.MAX_BODY_BYTES)
+    with ExitStack() as open_files:
+        spools: dict[str, Spool] = {}
+        async with aclosing(form.pieces(read_chunks(request))) as pieces:
+            async for name, piece in pieces:
+                if name not in spools:
+                    spools[name] = open_spool(open_files)
+                await spools[name].take(piece)
+        own = (WEBHOOK_URL, *PHOTO_REFERENCES)
+        texts = {name: _single_value(name, form.fields.get(name, [])) for name in own}
+        webhook_url = _parse_url(WEBHOOK_URL, texts[WEBHOOK_URL])
+        pictures = {name: await spools[name].judged(PICTURES[name], name) for name in spools}
+        photo = pictures.get(PHOTO) or resolve_reference(texts[PHOTO_URL], texts[UPLOAD_ID])
+        fields = {name: texts for name, texts in form.fields.items() if name not in own}
+        yield PhotoRequest(photo, pictures.get(BACKGROUND), fields, webhook_url)
+
+
+@asynccontextmanager
+async def _receive_json(request: Request) -> AsyncIterator[PhotoRequest]:
+    with ExitStack() as open_files:
+        raw = await spool_body(request, open_files, most=json_body.MAX_BODY_BYTES)
+        # A document is parsed in memory, so parse only one at a time, once it is complete.
+        async with request.app.state.services.json_bodies:
+            sent = await anyio.to_thread.run_sync(lambda: json_body.parse_submission(raw.read()))
+            webhook_url = _parse_url(WEBHOOK_URL, sent.webhook_url)
+            photo = (
+                resolve_reference(sent.photo_url, sent.upload_id)
+                if sent.photo is None
+                else await spool_photo(sent.photo, open_files, sent_as=json_body.PHOTO)
+            )
+            fields = sent.fields
+            del sent  # free its photo, which is spooled now
+        yield PhotoRequest(photo, None, fields, webhook_url)
+
+
+async def spool_photo(
+    photo: bytes, open_files: ExitStack, *, sent_as: str = PHOTO
+) -> SpooledPicture:
+    """Spool a photo from memory and check its header; open_files closes its file.
+
+    sent_as: the field that errors point to.  Raises PhotoTooLarge, UnsupportedMedia.
+    """
+    arrived = open_spool(open_files)
+    await arrived.take(photo)
+    return await arrived.judged(PICTURES[PHOTO], sent_as)
+
+
+def resolve_reference(photo_url: str | None, upload_id: str | None) -> RemotePhoto | UploadedPhoto:
+    """Return the photo that one of the two fields refers to.
+
+    Raises InvalidRecipe for an invalid URL; the URL is not fetched here.
+    """
+    url = _parse_url(PHOTO_URL, photo_url)
+    if url is not None:
+        return RemotePhoto(url)
+    if upload_id is None:
+        raise MalformedRequest("there is no photo")
+    return UploadedPhoto(upload_id)
+
+
+def _single_value(name: str, texts: Sequence[str]) -> str | None:
+    if len(texts) > 1:
+        raise InvalidRecipe([FieldError(f"/{name}", "is given more than once")])
+    return texts[0] if texts else None
+
+
+def _parse_url(name: str, text: str | None) -> str | None:
+    """Return a URL in normalized form.  Raises InvalidRecipe."""
+    if text is None:
+        return None
+    try:
+        return str(urls.parse(text))
+    except ValueError as error:
+        raise InvalidRecipe([FieldError(f"/{name}", str(error))]) from error
+
+
+async def spool_body(request: Request, open_files: ExitStack, *, most: int) -> IO[bytes]:
+    """Spool a body and return its file at position 0.  Raises MalformedRequest, PhotoTooLarge."""
+    refuse_oversized(request, most)
+    raw: IO[bytes] = SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # noqa: SIM115 - closed by open_files
+    open_files.enter_context(raw)
+    length = 0
+    async for chunk in read_chunks(request):
+        length += len(chunk)
+        if length > most:
+            raise multipart.picture_too_large()
+        await anyio.to_thread.run_sync(raw.write, chunk)
+    raw.seek(0)
+    return raw
+
+
+def refuse_oversized(request: Request, most: int) -> None:
+    """Reject a body whose Content-Length is over the limit.  Raises PhotoTooLarge."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > most:
+        raise multipart.picture_too_large()
+
+
+def open_spool(open_files: ExitStack) -> "Spool":
+    """Return a spool for a picture; open_files closes its file."""
+    return Spool(open_files.enter_context(SpooledTemporaryFile(max_size=_MEMORY_BYTES)))
+
+
+def read_chunks(request: Request) -> AsyncIterator[bytes]:
+    """Yield a body's chunks as they arrive.
+
+    Raises MalformedRequest when the client stops sending or sends too slowly.
+    """
+    return read_with_timeout(request.stream(), seconds=_READ_TIMEOUT_SECONDS)
+
+
+def refuse_compressed(request: Request) -> None:
+    """Raise UnsupportedMedia for a compressed body.  Source: RFC 9110, 8.4."""
+    coding = request.headers.get("content-encoding", "identity")
+    if coding.strip().lower() not in {"identity", ""}:
+        raise UnsupportedMedia(
+            "the body is compressed; send it uncompressed, without Content-Encoding",
+            pointer="/Content-Encoding",
+        )
+
+
+async def read_with_timeout(
+    body: AsyncIterator[bytes],
+    *,
+    seconds: float,
+    clock: Callable[[], float] = anyio.current_time,
+) -> AsyncIterator[bytes]:
+    """Yield a body's chunks; cut off clients that stop sending or send too slowly.
+
+    seconds: time-out for each chunk.  clock: monotonic seconds, to measure the average rate.
+    Raises MalformedRequest for such a client.
+    """
+    # Only the time spent waiting for the client counts, not the time to process a chunk.
+    waited, length = 0.0, 0
+    while True:
+        began = clock()
+        try:
+            with anyio.fail_after(seconds):
+                chunk = await anext(body)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as error:
+            raise MalformedRequest(f"no data of the body arrived for {seconds:g} s") from error
+        waited += clock() - began
+        length += len(chunk)
+        if waited > _GRACE_SECONDS and length < waited * _MIN_BYTES_PER_SECOND:
+            raise MalformedRequest(
+                f"the body arrives too slowly: after {_GRACE_SECONDS:g} s the minimum is"
+                f" {_MIN_BYTES_PER_SECOND} bytes per second; use a faster connection"
+            )
+        yield chunk
+
+
+class Spool:
+    """A picture that is being received, and its digest so far."""
+
+    def __init__(self, file: SpooledTemporaryFile[bytes]) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+        self._length = 0
+
+    @property
+    def length(self) -> int:
+        """Return the number of bytes received so far."""
+        return self._length
+
+    def content(self) -> bytes:
+        """Return the bytes received so far."""
+        self._file.seek(0)
+        return self._file.read()
+
+    async def take(self, piece: bytes) -> None:
+        """Append received bytes."""
+        self._digest.update(piece)
+        self._length += len(piece)
+        if self._length <= _MEMORY_BYTES:
+            self._file.write(piece)
+        else:  # the spool is a file on disk now, and writing may block
+            await anyio.to_thread.run_sync(self._file.write, piece)
+
+    async def judged(self, called: str, sent_as: str = PHOTO) -> SpooledPicture:
+        """Check the header of the complete picture and return the picture.
+
+        called: its name in error messages.  sent_as: the field that they point to.
+        Raises UnsupportedMedia, PhotoTooLarge.
+        """
+        if self._length <= _MEMORY_BYTES:
+            header = _read_header(self._file, called, sent_as)
+        else:
+            header = await anyio.to_thread.run_sync(_read_header, self._file, called, sent_as)
+        self._file.seek(0)
+        return SpooledPicture(self._file, self._length, self._digest.hexdigest(), header)
+
+
+def _read_header(file: IO[bytes], called: str, sent_as: str) -> PhotoHeader:
+    heic = photo_header.reads_heic()
+    return photo_header.read(file, called=called, sent_as=sent_as, heic=heic)

@@ -1,0 +1,243 @@
+"""Parse multipart bodies as they arrive, with limits on every count and length.
+
+RFC 7578 with python-multipart's streaming parser. Starlette's own form reader does not
+limit the size of a file.
+"""
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
+from enum import Enum, auto
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from smart_filter_shared.errors import MalformedRequest, PhotoTooLarge
+from smart_filter_shared.recipe.fields import BACKGROUND_FILE
+from smart_filter_shared.recipe.words import json_pointer
+
+MAX_PHOTO_BYTES = 40_000_000
+# Base64 encodes three bytes as four characters.  Source: RFC 4648, 4.
+MAX_BASE64_BYTES = -(-MAX_PHOTO_BYTES // 3) * 4
+# Size limit of everything besides the pictures: boundaries, headers, fields and other files.
+MAX_OTHER_BYTES = 1_000_000
+MAX_PARTS = 128
+MAX_NAME_BYTES = 200
+MAX_VALUE_BYTES = 4096
+
+PHOTO = "photo"
+BACKGROUND = BACKGROUND_FILE
+# Fields that are not part of the recipe; the last two refer to the photo.
+WEBHOOK_URL = "webhook_url"
+PHOTO_URL = "photo_url"
+UPLOAD_ID = "upload_id"
+PHOTO_REFERENCES = (PHOTO_URL, UPLOAD_ID)
+# Parts that are pictures, each of at most MAX_PHOTO_BYTES, and their names in error messages.
+PICTURES = {PHOTO: "photo", BACKGROUND: "background"}
+MAX_BODY_BYTES = len(PICTURES) * MAX_PHOTO_BYTES + MAX_OTHER_BYTES
+
+
+class Form:
+    """The fields of a multipart body, and its pictures' bytes as they arrive.
+
+    fields: the values of each name, filled while `pieces` is iterated; a file part that is
+        not one of the pictures counts as a field with an empty value.
+    """
+
+    def __init__(
+        self,
+        content_type: str | None,
+        pictures: Mapping[str, str] = PICTURES,
+        *,
+        in_base64: Collection[str] = (),
+    ) -> None:
+        """Raise MalformedRequest unless the content type is multipart/form-data.
+
+        pictures: the parts that are pictures, and their names in error messages.
+        in_base64: the pictures encoded as base64; their limit is that of the decoded bytes.
+        """
+        self.fields: dict[str, list[str]] = {}
+        self._pictures = pictures
+        self._parts = _PartHandler(self.fields, pictures, in_base64)
+        self._parser = _make_parser(content_type, self._parts, next(iter(pictures)))
+
+    async def pieces(self, body: AsyncIterator[bytes]) -> AsyncGenerator[tuple[str, bytes], None]:
+        """Read a body to its end; yield the pictures' bytes, each piece with its part's name.
+
+        An empty picture yields one empty piece. Raises MalformedRequest when the body is
+        broken, has no photo, or repeats a picture, and PhotoTooLarge as soon as a limit is
+        exceeded; the rest of the body is not read then.
+        """
+        received = 0
+        async for chunk in body:
+            received += len(chunk)
+            try:
+                self._parser.write(chunk)
+            except FormParserError as error:
+                raise MalformedRequest(f"the multipart body is broken: {error}") from error
+            if received - self._parts.picture_bytes > MAX_OTHER_BYTES:
+                raise PhotoTooLarge(
+                    f"the body is too large; without the pictures at most {MAX_OTHER_BYTES} bytes"
+                    " are accepted"
+                )
+            for piece in self._parts.taken():
+                yield piece
+        if not self._parts.ended:
+            raise MalformedRequest("the multipart body is broken: its last boundary is missing")
+        if PHOTO not in self._pictures:  # the caller of another form checks it
+            return
+        given = [name for name in PHOTO_REFERENCES if name in self.fields]
+        if PHOTO not in self._parts.pictures and not given:
+            raise MalformedRequest(
+                f"there is no photo: send it as the part named {PHOTO!r}",
+                pointer=json_pointer(PHOTO),
+            )
+        if len(given) + (PHOTO in self._parts.pictures) > 1:
+            raise MalformedRequest(f"send exactly one of {PHOTO}, {', '.join(PHOTO_REFERENCES)}")
+
+
+def picture_too_large(called: str = PICTURES[PHOTO], *, part: str = PHOTO) -> PhotoTooLarge:
+    """Return the error for a picture over the size limit; part: the field that holds it."""
+    return PhotoTooLarge(
+        f"the {called} is too large; at most {MAX_PHOTO_BYTES // 1_000_000} MB "
+        f"({MAX_PHOTO_BYTES} bytes) are accepted",
+        pointer=json_pointer(part),
+    )
+
+
+class _PartKind(Enum):
+    PICTURE = auto()
+    FIELD = auto()
+    OTHER_FILE = auto()
+
+
+class _PartHandler:
+    """Collect fields and pictures from the parser's callbacks."""
+
+    def __init__(
+        self,
+        fields: dict[str, list[str]],
+        called: Mapping[str, str],
+        in_base64: Collection[str],
+    ) -> None:
+        self.ended = False
+        self.pictures: dict[str, int] = {}  # bytes received so far, by part name
+        self._fields = fields
+        self._called = called
+        self._in_base64 = in_base64
+        self._pieces: list[tuple[str, bytes]] = []
+        self._count = 0
+        self._header_name = b""
+        self._header_value = b""
+        self._disposition = b""
+        self._kind = _PartKind.FIELD
+        self._name = ""
+        self._value = bytearray()
+
+    @property
+    def picture_bytes(self) -> int:
+        return sum(self.pictures.values())
+
+    def taken(self) -> list[tuple[str, bytes]]:
+        """Return the pieces of pictures that arrived since the last call."""
+        pieces, self._pieces = self._pieces, []
+        return pieces
+
+    def part_begin(self) -> None:
+        self._count += 1
+        if self._count > MAX_PARTS:
+            raise MalformedRequest(f"the body has more than {MAX_PARTS} parts")
+        self._disposition = b""
+        self._value = bytearray()
+
+    def header_begin(self) -> None:
+        self._header_name = self._header_value = b""
+
+    def header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header_name += data[start:end]
+
+    def header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header_value += data[start:end]
+
+    def header_end(self) -> None:
+        if self._header_name.lower() == b"content-disposition":
+            self._disposition = self._header_value
+
+    def headers_finished(self) -> None:
+        kind, options = parse_options_header(self._disposition)
+        if kind != b"form-data" or b"name" not in options:
+            raise MalformedRequest("a part has no Content-Disposition: form-data with a name")
+        if len(options[b"name"]) > MAX_NAME_BYTES:
+            raise MalformedRequest(f"a field's name is longer than {MAX_NAME_BYTES} bytes")
+        self._name = _decode_text(options[b"name"], "a field's name")
+        if self._name in self._called:
+            if self._name in self.pictures:
+                what = self._called[self._name]
+                raise MalformedRequest(
+                    f"there is more than one {what}; send one per request",
+                    pointer=json_pointer(self._name),
+                )
+            self.pictures[self._name] = 0
+            self._pieces.append((self._name, b""))
+            self._kind = _PartKind.PICTURE
+        else:
+            self._kind = _PartKind.OTHER_FILE if b"filename" in options else _PartKind.FIELD
+
+    def part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._kind is _PartKind.PICTURE:
+            self.pictures[self._name] += end - start
+            most = MAX_BASE64_BYTES if self._name in self._in_base64 else MAX_PHOTO_BYTES
+            if self.pictures[self._name] > most:
+                raise picture_too_large(self._called[self._name], part=self._name)
+            self._pieces.append((self._name, data[start:end]))
+        elif self._kind is _PartKind.FIELD:
+            if len(self._value) + end - start > MAX_VALUE_BYTES:
+                raise MalformedRequest(
+                    f"the value of {self._name!r} is longer than {MAX_VALUE_BYTES} bytes",
+                    pointer=json_pointer(self._name),
+                )
+            self._value += data[start:end]
+
+    def part_end(self) -> None:
+        if self._kind is not _PartKind.PICTURE:
+            what = f"the value of {self._name!r}"
+            value = _decode_text(bytes(self._value), what, json_pointer(self._name))
+            self._fields.setdefault(self._name, []).append(value)
+
+    def end(self) -> None:
+        self.ended = True
+
+
+def _make_parser(content_type: str | None, parts: _PartHandler, picture: str) -> MultipartParser:
+    kind, options = parse_options_header(content_type)
+    boundary = options.get(b"boundary", b"")
+    if kind != b"multipart/form-data" or not boundary:
+        raise MalformedRequest(
+            f"the body is not a form: send multipart/form-data with a part named {picture!r}"
+        )
+    try:
+        parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": parts.part_begin,
+                "on_part_data": parts.part_data,
+                "on_part_end": parts.part_end,
+                "on_header_begin": parts.header_begin,
+                "on_header_field": parts.header_field,
+                "on_header_value": parts.header_value,
+                "on_header_end": parts.header_end,
+                "on_headers_finished": parts.headers_finished,
+                "on_end": parts.end,
+            },
+        )
+    except FormParserError as error:
+        raise MalformedRequest(f"the multipart body is broken: {error}") from error
+    # The parser also logs the errors that it raises; malformed requests would flood the log.
+    parser.logger = logging.Logger(__name__, logging.CRITICAL)  # noqa: LOG001 - not the shared one
+    return parser
+
+
+def _decode_text(content: bytes, what: str, where: str = "") -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise MalformedRequest(f"{what} is not UTF-8", pointer=where) from error

@@ -1,0 +1,220 @@
+"""Read the format and size of a photo from its header, without decoding pixels.
+
+A general library would read a WebP completely, and a broken EXIF block or profile could make it
+fail; only the bytes below are needed. Corrupt pixels are found later, by the stage `prepare`.
+"""
+
+import importlib.util
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from typing import IO
+
+from smart_filter_shared.errors import PhotoTooLarge, SizeUnreadable, UnsupportedMedia
+from smart_filter_shared.security import isobmff
+
+MAX_PIXELS = 50_000_000
+ACCEPTED = "accepted are JPEG, PNG, WebP and AVIF"
+ACCEPTED_WITH_HEIC = "accepted are JPEG, PNG, WebP, AVIF and HEIC"
+NO_HEIC = "a HEIC; this server reads HEIC only with the extra: pip install 'smart-filter[heic]'"
+
+# Depth maps and long profiles fill hundreds of segments; more suggest a malicious file.
+_MAX_JPEG_SEGMENTS = 2000
+_MAX_JPEG_FILL_BYTES = 64
+
+# Markers: ITU-T T.81, table B.1. Frame headers are SOF0 to SOF15 except the markers DHT, JPG
+# and DAC in the same range; TEM and RST have no length.
+_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_JPEG_STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
+# Start of image, end of image and start of scan: no frame header follows.
+_JPEG_NO_HEADER = frozenset({0xD8, 0xD9, 0xDA})
+_JPEG_FILL = b"\xff"
+_JPEG_LENGTH_BYTES = 2
+_PNG_FIRST_CHUNK = (13, b"IHDR")
+_WEBP_LOSSLESS_SIGNATURE = 0x2F
+_WEBP_LOSSY_START = b"\x9d\x01\x2a"
+_14_BITS = 0x3FFF
+
+
+class PhotoFormat(StrEnum):
+    """The accepted media types of a photo."""
+
+    JPEG = "image/jpeg"
+    PNG = "image/png"
+    WEBP = "image/webp"
+    AVIF = "image/avif"
+    HEIC = "image/heic"
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoHeader:
+    """Format and size of a photo; width and height in pixels as stored, before EXIF rotation."""
+
+    format: PhotoFormat
+    width: int
+    height: int
+
+
+def read(
+    file: IO[bytes], *, called: str = "photo", sent_as: str = "photo", heic: bool = False
+) -> PhotoHeader:
+    """Read and return the header of a photo; the file is left at any position.
+
+    called: its name in error messages.  sent_as: the field that they point to.
+    heic: whether HEIC is accepted.
+    Raises UnsupportedMedia for a file of another type, its subclass SizeUnreadable for a broken
+    header or no pixels, and PhotoTooLarge for more than MAX_PIXELS.
+    """
+    accepted = ACCEPTED_WITH_HEIC if heic else ACCEPTED
+    pointer = f"/{sent_as}"
+    file.seek(0)
+    start = file.read(isobmff.SIGNATURE_BYTES)
+    if not start:
+        raise UnsupportedMedia(f"the {called} is empty; {accepted}", pointer=pointer)
+    format_ = _format_of(start)
+    if format_ is None:
+        raise UnsupportedMedia(
+            f"the {called} is {_describe_type(start)}; {accepted}", pointer=pointer
+        )
+    if format_ == PhotoFormat.HEIC and not heic:
+        raise UnsupportedMedia(f"the {called} is {NO_HEIC}; {accepted}", pointer=pointer)
+    try:
+        width, height = _SIZES[format_](file)
+    except (_BrokenHeader, struct.error):
+        name = format_.name
+        raise SizeUnreadable(
+            f"the {called}'s {name} header is broken; {accepted}", pointer=pointer
+        ) from None
+    if width == 0 or height == 0:
+        raise SizeUnreadable(
+            f"the {called} is {width} × {height} pixels; {accepted}", pointer=pointer
+        )
+    if width * height > MAX_PIXELS:
+        raise PhotoTooLarge(
+            f"the {called} is {width} × {height} pixels; "
+            f"at most {MAX_PIXELS // 1_000_000} megapixels are accepted",
+            pointer=pointer,
+        )
+    return PhotoHeader(format_, width, height)
+
+
+@cache
+def reads_heic() -> bool:
+    """Whether HEIC is accepted: the API has the extra `heic`, and its workers should too."""
+    return importlib.util.find_spec("pi_heif") is not None
+
+
+class _BrokenHeader(Exception):
+    """The header does not follow its format."""
+
+
+def _format_of(start: bytes) -> PhotoFormat | None:
+    if start.startswith(b"\xff\xd8\xff"):
+        return PhotoFormat.JPEG
+    if start.startswith(b"\x89PNG\r\n\x1a\n"):
+        return PhotoFormat.PNG
+    if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
+        return PhotoFormat.WEBP
+    still = isobmff.detect_format(start)
+    return None if still is None else PhotoFormat(f"image/{still}")
+
+
+def _describe_type(start: bytes) -> str:
+    """Return the name of a file type that is not accepted, from its first bytes."""
+    known = {
+        b"%PDF": "a PDF",
+        b"PK\x03\x04": "a zip file",
+        b"GIF8": "a GIF",
+        b"BM": "a BMP",
+        b"II*\0": "a TIFF",
+        b"MM\0*": "a TIFF",
+        b"<svg": "an SVG",
+        b"<?xml": "XML or an SVG",
+    }
+    if start[4:8] == b"ftyp":
+        return "a video"
+    return next((name for magic, name in known.items() if start.startswith(magic)), "not a picture")
+
+
+def _jpeg_size(file: IO[bytes]) -> tuple[int, int]:
+    """Walk the segments up to the frame header. Source: ITU-T T.81, B.1.1 and B.2.2."""
+    file.seek(2)
+    for _ in range(_MAX_JPEG_SEGMENTS):
+        marker = _jpeg_marker(file)
+        if marker in _JPEG_FRAMES:
+            height, width = struct.unpack(">3xHH", file.read(7))
+            return width, height
+        if marker in _JPEG_STANDALONE:
+            continue
+        if marker in _JPEG_NO_HEADER:
+            raise _BrokenHeader
+        (length,) = struct.unpack(">H", file.read(2))
+        if length < _JPEG_LENGTH_BYTES:
+            raise _BrokenHeader
+        file.seek(length - _JPEG_LENGTH_BYTES, 1)
+    raise _BrokenHeader
+
+
+def _jpeg_marker(file: IO[bytes]) -> int:
+    read = file.read(1 + _MAX_JPEG_FILL_BYTES)
+    # At least one 0xFF precedes a marker; more are fill bytes.
+    marker = read.lstrip(_JPEG_FILL)
+    if not marker or len(marker) == len(read):
+        raise _BrokenHeader
+    file.seek(1 - len(marker), 1)
+    return marker[0]
+
+
+def _png_size(file: IO[bytes]) -> tuple[int, int]:
+    """Read the first chunk. Source: PNG (third edition), 11.2.1."""
+    file.seek(8)
+    length, kind, width, height = struct.unpack(">I4sII", file.read(16))
+    if (length, kind) != _PNG_FIRST_CHUNK:
+        raise _BrokenHeader
+    return width, height
+
+
+def _webp_size(file: IO[bytes]) -> tuple[int, int]:
+    """Read the first chunk. Source: RFC 9649, 2.5 to 2.7; RFC 6386, 9.1; RFC 9649, 3.4."""
+    file.seek(12)
+    kind = file.read(4)
+    file.seek(4, 1)  # the chunk's length
+    if kind == b"VP8X":  # the canvas, less one, in 24 bits each
+        data = struct.unpack("<4x3s3s", file.read(10))
+        width, height = (int.from_bytes(value, "little") + 1 for value in data)
+        return width, height
+    if kind == b"VP8L":  # 14 bits each, less one
+        signature, bits = struct.unpack("<BI", file.read(5))
+        if signature != _WEBP_LOSSLESS_SIGNATURE:
+            raise _BrokenHeader
+        return (bits & _14_BITS) + 1, (bits >> 14 & _14_BITS) + 1
+    if kind == b"VP8 ":  # 14 bits each under two bits of scaling
+        start_code, width, height = struct.unpack("<3x3sHH", file.read(10))
+        if start_code != _WEBP_LOSSY_START:
+            raise _BrokenHeader
+        return width & _14_BITS, height & _14_BITS
+    raise _BrokenHeader
+
+
+def _largest_size(file: IO[bytes]) -> tuple[int, int]:
+    """Return the largest size of the pictures in the file: the photo, tiles, a thumbnail.
+
+    Source: ISO/IEC 23008-12, 6.5.3 (ispe).
+    """
+    boxes = isobmff.find(file, b"meta", b"iprp", b"ipco", b"ispe")
+    sizes = [struct.unpack_from(">4xII", box.read(file)) for box in boxes]
+    if not sizes:
+        raise _BrokenHeader
+    width, height = max(sizes, key=lambda size: size[0] * size[1])
+    return width, height
+
+
+_SIZES: dict[PhotoFormat, Callable[[IO[bytes]], tuple[int, int]]] = {
+    PhotoFormat.JPEG: _jpeg_size,
+    PhotoFormat.PNG: _png_size,
+    PhotoFormat.WEBP: _webp_size,
+    PhotoFormat.AVIF: _largest_size,
+    PhotoFormat.HEIC: _largest_size,
+}

@@ -1,0 +1,1 @@
+"""Render database rows as the API's response documents."""

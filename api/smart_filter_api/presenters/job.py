@@ -1,0 +1,348 @@
+"""Render jobs, models, backgrounds and filters as API answers.
+
+The fields of a job are null until the stage that produces them has succeeded.
+"""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from smart_filter_api.schemas.choices import (
+    FilterAnswer,
+    ModelAnswer,
+    NeedsAnswer,
+    PresetAnswer,
+    VersionAnswer,
+    WeightsAnswer,
+)
+from smart_filter_api.schemas.jobs import (
+    BackgroundAnswer,
+    FaceAnswer,
+    FailureAnswer,
+    FilteredAnswer,
+    FrameAnswer,
+    ImageAnswer,
+    JobAnswer,
+    LinksAnswer,
+    PhotoAnswer,
+    QueueAnswer,
+    RankTermsAnswer,
+    RatingAnswer,
+    RecipeAnswer,
+)
+from smart_filter_api.schemas.stages import StageAnswer, StageModelAnswer
+from smart_filter_shared.artifacts.retention import ArtifactKind, RetentionPolicy
+from smart_filter_shared.catalog import parameters
+from smart_filter_shared.catalog.emotions import EMOTIONS
+from smart_filter_shared.catalog.filters import FilterCard
+from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.eta.estimate import CompletionEstimate
+from smart_filter_shared.ids import Capability
+from smart_filter_shared.jobs.queries import JobRow, Json, StageRow
+from smart_filter_shared.model_registry.published import RegisteredModel
+from smart_filter_shared.model_registry.weight_versions import VersionState, WeightVersion
+from smart_filter_shared.pipeline import LEADING_TASK, StageName, TaskName
+from smart_filter_shared.presets import SURFACE_FAMILIES, Preset
+from smart_filter_shared.printability import Printability
+from smart_filter_shared.queue.states import JobState, StageState
+from smart_filter_shared.rating import EYES_SHARE, LEVEL_WEIGHTS, SMILE_SHARE, rate
+from smart_filter_shared.recipe import COMPOSED_OUTPUTS, BackgroundKind, Output, Recipe
+
+# A matte that covers a smaller share of the photo counts as noise: no people.
+MIN_PERSON_COVERAGE = 0.005
+_PRINTABILITY = TypeAdapter(Printability)
+
+
+def render_job(
+    row: JobRow, keeping: RetentionPolicy, foreseen: CompletionEstimate | None = None
+) -> JobAnswer:
+    """Return the answer for a job.
+
+    keeping: retention of results for jobs without their own.  foreseen: its place in the queue and
+    its estimated completion; None when the job has ended.
+    """
+    found = render_faces(row)
+    path = f"/v1/jobs/{row.id}"
+    return JobAnswer(
+        id=row.id,
+        state=row.state,
+        parent_id=row.parent_id,
+        batch_id=row.batch_id,
+        created_at=row.created_at,
+        finished_at=row.finished_at,
+        expires_at=_expires_at(row, keeping),
+        recipe=RecipeAnswer.model_validate(row.recipe.as_json()),
+        seed=row.seed,
+        metadata=dict(row.recipe.metadata),
+        photo=_photo(_stage_facts(row, StageName.PREPARE)),
+        people=_count_people(row),
+        persons=_segmentation_fact(row, "found"),
+        confidence=_segmentation_fact(row, "confidence"),
+        needs_review=bool(_segmentation_fact(row, "needs_review")),
+        image=_image(find_output_file(row, Output.IMAGE)),
+        faces=found,
+        rating=None if found is None else render_rating(found),
+        rating_reason=_rating_reason(row.recipe, found),
+        printability=render_printability(row),
+        background=_background(row),
+        filters=_filters(row),
+        frame=_frame(row),
+        stages=[_stage(stage) for stage in row.stages],
+        queue=render_queue_position(foreseen),
+        degraded=list(row.degraded),
+        rank=row.rank,
+        rank_terms=None
+        if row.rank_terms is None
+        else RankTermsAnswer.model_validate(row.rank_terms),
+        outputs={output: f"{path}/outputs/{output}" for output in _available_outputs(row)},
+        links=LinksAnswer(
+            self=path, photo=f"{path}/photo", events=f"{path}/events", cancel=f"{path}/cancel"
+        ),
+        error=None if row.error is None else FailureAnswer.model_validate(row.error),
+    )
+
+
+def render_queue_position(foreseen: CompletionEstimate | None) -> QueueAnswer | None:
+    """Return a job's place in the queue and its ETA; None when it has ended."""
+    if foreseen is None:
+        return None
+    return QueueAnswer(
+        position=foreseen.position,
+        eta_p50_s=None if foreseen.is_held else round(foreseen.p50_seconds, 2),
+        eta_p90_s=None if foreseen.is_held else round(foreseen.p90_seconds, 2),
+    )
+
+
+def render_model(
+    known: RegisteredModel, failed: Mapping[Capability, str], trained: Sequence[WeightVersion]
+) -> ModelAnswer:
+    """Return the answer for a model.
+
+    failed: capabilities that no live worker serves because their models do not load, and why.
+    trained: weight versions, of this model and of others.
+    """
+    card = known.card
+    fault = failed.get(card.capability) if known.offered else known.fault
+    return ModelAnswer(
+        name=card.name,
+        version=card.version,
+        task=card.task,
+        stage=card.stage,
+        family=card.family,
+        title=card.title,
+        source=card.source,
+        licence=card.licence,
+        data_terms=card.data_terms,
+        research=card.research,
+        default=card.default,
+        weights=[WeightsAnswer(name=file.name, sha256=file.sha256) for file in card.weights],
+        digest=known.live or card.digest,
+        versions=[_version(one) for one in trained if _is_version_of(one, card)],
+        input_size=None if card.input_size is None else list(card.input_size),
+        batch_size=card.batch_size,
+        quality=dict(card.quality),
+        speed=dict(card.speed),
+        devices=list(card.devices),
+        parameters=parameters.schema(card.parameters),
+        needs=NeedsAnswer(packages=list(card.requires), extra=card.extra or None),
+        capability=card.capability,
+        tells_persons_apart=card.instances,
+        offered=known.offered,
+        fault=fault,
+    )
+
+
+def _is_version_of(version: WeightVersion, card: ModelCard) -> bool:
+    place = version.trained.task, version.trained.model
+    return place == (card.task, card.name) and version.state != VersionState.RETIRED
+
+
+def _version(version: WeightVersion) -> VersionAnswer:
+    trained = version.trained
+    return VersionAnswer(
+        digest=trained.digest,
+        state=version.state,
+        data_set=trained.data_set,
+        trained_on=trained.trained_on,
+        trained_at=trained.trained_at,
+        deletions=version.deletions,
+    )
+
+
+def render_preset(known: Preset) -> PresetAnswer:
+    """Return the answer for a background."""
+    return PresetAnswer(
+        name=known.name,
+        title=known.title,
+        source=known.source,
+        family=known.family,
+        tags=list(known.tags),
+        moods=list(known.moods),
+        palette=list(known.palette),
+        brightness=known.brightness,
+        surface=known.family in SURFACE_FAMILIES,
+        thumbnail=f"/v1/backgrounds/{known.name}/thumbnail",
+    )
+
+
+def render_filter(known: FilterCard) -> FilterAnswer:
+    """Return the answer for a filter."""
+    schema = parameters.schema(known.parameters)
+    if known.required:
+        schema["required"] = list(known.required)
+    return FilterAnswer(name=known.name, title=known.title, needs=known.needs, parameters=schema)
+
+
+def render_faces(row: JobRow) -> list[FaceAnswer] | None:
+    """Return the faces of a job; None when they were not requested or are not rated yet."""
+    detected = _stage_facts(row, StageName.FACE)
+    rated = _stage_facts(row, StageName.SMILE)
+    if detected is None or rated is None:
+        return None
+    return [
+        FaceAnswer.model_validate(
+            {**face, "smile": smile, "eyes": eyes, "emotion": _emotion(smile)}
+        )
+        for face, smile, eyes in zip(detected["faces"], rated["smiles"], rated["eyes"], strict=True)
+    ]
+
+
+def find_output_file(row: JobRow, output: Output) -> Json | None:
+    """Return the file entry of an output; None when no stage has stored one."""
+    results = (row.result(stage.name) for stage in row.stages)
+    found = [result["files"].get(str(output)) for result in results if result is not None]
+    return next((one for one in found if one is not None), None)
+
+
+def render_rating(found: list[FaceAnswer]) -> RatingAnswer | None:
+    """Return the rating of a photo with these faces; None without faces."""
+    if not found:
+        return None
+    open_eyes = sum(
+        is_open is True for face in found for is_open in (face.eyes.left_open, face.eyes.right_open)
+    )
+    rated = rate([face.smile.level for face in found], open_eyes)
+    return RatingAnswer(
+        score=rated.score,
+        avg_smiling_score=rated.avg_smiling_score,
+        open_eye_ratio=rated.open_eye_ratio,
+        faces=rated.faces,
+        open_eyes=rated.open_eyes,
+        weights=dict(LEVEL_WEIGHTS),
+        shares={"smile": SMILE_SHARE, "eyes": EYES_SHARE},
+    )
+
+
+def render_printability(row: JobRow) -> Printability | None:
+    """Return how well the picture prints; None until it is composed, or without rated people."""
+    composed = _stage_facts(row, StageName.COMPOSITE)
+    judged = None if composed is None else composed.get("printability")
+    return None if judged is None else _PRINTABILITY.validate_python(judged)
+
+
+def list_outputs(row: JobRow) -> tuple[Output, ...]:
+    """Return the outputs of a job; a photo that its album does not compose has fewer."""
+    if any(stage.name == StageName.COMPOSITE for stage in row.stages):
+        return row.recipe.outputs
+    return tuple(output for output in row.recipe.outputs if output not in COMPOSED_OUTPUTS)
+
+
+def _emotion(smile: Json) -> dict[str, float] | None:
+    # None where no model rates emotions; results of older workers lack the field.
+    shares = smile.get("emotion")
+    return shares and {name: round(share, 4) for name, share in zip(EMOTIONS, shares, strict=True)}
+
+
+def _expires_at(row: JobRow, keeping: RetentionPolicy) -> dt.datetime | None:
+    if row.finished_at is None or row.state != JobState.SUCCEEDED:
+        return None
+    return row.expires_at or row.finished_at + dt.timedelta(
+        seconds=keeping.seconds(ArtifactKind.RESULT)
+    )
+
+
+def _rating_reason(recipe: Recipe, found: list[FaceAnswer] | None) -> str | None:
+    if not recipe.rates_people:
+        return "not_requested"
+    return "no_face" if found == [] else None
+
+
+def _count_people(row: JobRow) -> int | None:
+    """Return the number of persons from the model, or an estimate from matte and faces."""
+    segmented = _stage_facts(row, StageName.SEGMENTATION)
+    if not row.recipe.rates_people or segmented is None:
+        return None
+    if segmented.get("persons") is not None:
+        return int(segmented["persons"])
+    if segmented["coverage"] < MIN_PERSON_COVERAGE:
+        return 0
+    detected = _stage_facts(row, StageName.FACE)
+    return None if detected is None else max(1, len(detected["faces"]))
+
+
+def _segmentation_fact(row: JobRow, fact: str) -> Any:  # noqa: ANN401 - JSON; the answer's type checks it
+    """Return one fact of the segmentation result; None when it is absent or not there yet."""
+    segmented = _stage_facts(row, StageName.SEGMENTATION)
+    return None if segmented is None else segmented.get(fact)
+
+
+def _background(row: JobRow) -> BackgroundAnswer:
+    composed = _stage_facts(row, StageName.COMPOSITE)
+    if composed is not None and composed.get("background") is not None:
+        return BackgroundAnswer.model_validate(composed["background"])
+    asked = row.recipe.background
+    name = asked.value if asked.kind == BackgroundKind.PRESET else None
+    return BackgroundAnswer(kind=asked.kind, name=name, keywords=[], reason=None)
+
+
+def _frame(row: JobRow) -> FrameAnswer | None:
+    composed = _stage_facts(row, StageName.COMPOSITE) or {}
+    if composed.get("frame") is None:
+        return None
+    return FrameAnswer.model_validate(
+        {**composed["frame"], "foreground": composed.get("foreground")}
+    )
+
+
+def _filters(row: JobRow) -> list[FilteredAnswer]:
+    composed = _stage_facts(row, StageName.COMPOSITE)
+    if composed is not None and composed.get("filters"):
+        return [FilteredAnswer.model_validate(one) for one in composed["filters"]]
+    return [FilteredAnswer(name=one.name, applied=None, reason=None) for one in row.recipe.filters]
+
+
+def _stage(row: StageRow) -> StageAnswer:
+    leading = LEADING_TASK[row.name]
+    # Results of older workers lack digests.
+    digests = (row.result or {}).get("digests", {})
+    return StageAnswer(
+        name=row.name,
+        model=row.models[leading],
+        digest=digests.get(leading),
+        models=[
+            StageModelAnswer(task=TaskName(task), name=name, digest=digests.get(task))
+            for task, name in sorted(row.models.items(), key=lambda one: one[0] != leading)
+        ],
+        state=StageState(row.state),
+        attempt=row.attempt,
+        seconds=row.seconds,
+    )
+
+
+def _available_outputs(row: JobRow) -> tuple[Output, ...]:
+    return list_outputs(row) if row.state == JobState.SUCCEEDED else ()
+
+
+def _image(known: Json | None) -> ImageAnswer | None:
+    return None if known is None else ImageAnswer.model_validate(known)
+
+
+def _photo(known: Json | None) -> PhotoAnswer | None:
+    return None if known is None else PhotoAnswer.model_validate(known)
+
+
+def _stage_facts(row: JobRow, stage: StageName) -> Json | None:
+    result = row.result(stage)
+    return None if result is None else result["facts"]

@@ -1,0 +1,126 @@
+"""Render the state and history of the service as answers for operators."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Final
+
+from smart_filter_api.schemas.operating import (
+    ConcernAnswer,
+    HistoryAnswer,
+    JobsHistory,
+    ProblemsAnswer,
+    QueueAnswer,
+    QueueHistory,
+    StandingAnswer,
+    WorkerAnswer,
+)
+from smart_filter_shared.operations import issues
+from smart_filter_shared.operations.dead_letters import FailureCount
+from smart_filter_shared.operations.overview import Overview
+from smart_filter_shared.operations.queue_stats import QueueStats
+from smart_filter_shared.operations.timeseries import History, TimeRange
+from smart_filter_shared.operations.worker_stats import WorkerInfo
+from smart_filter_shared.queue.worker_registry import WorkerState
+
+# Workers listed in an overview; `workers_by_state` counts all of them.
+_MAX_WORKERS: Final = 200
+_MAX_ISSUES: Final = 50
+_UNHEALTHY_STATES: Final = (WorkerState.SETUP_FAILED, WorkerState.UNHEALTHY)
+_DECIMALS: Final = 3
+# Maximum length of a DNS name (RFC 1035, 2.3.4).
+_MAX_HOST_CHARACTERS: Final = 253
+_MAX_REASON_CHARACTERS: Final = 500
+
+
+def render_overview(standing: Overview) -> StandingAnswer:
+    """Return the answer for the current state of the service."""
+    standing = replace(standing, workers=[_truncate_worker(one) for one in standing.workers])
+    workers = sorted(
+        standing.workers, key=lambda one: (one.state not in _UNHEALTHY_STATES, not one.failed)
+    )
+    return StandingAnswer(
+        concerns=[
+            ConcernAnswer(**asdict(one)) for one in issues.find_issues(standing)[:_MAX_ISSUES]
+        ],
+        queues=[render_queue(one) for one in standing.queues],
+        workers=[render_worker(one) for one in workers[:_MAX_WORKERS]],
+        workers_by_state=dict(Counter(one.state for one in standing.workers)),
+        unfinished=standing.unfinished,
+        webhook_lag_seconds=round(standing.webhook_lag_seconds, _DECIMALS),
+    )
+
+
+def render_queue(found: QueueStats) -> QueueAnswer:
+    """Return the answer for a queue."""
+    length = found.length
+    return QueueAnswer(
+        capability=found.capability,
+        waiting=length.waiting,
+        ready=length.ready,
+        running=length.running,
+        oldest_wait_seconds=round(length.oldest_wait_seconds, _DECIMALS),
+        workers=found.workers,
+        threads=found.threads,
+        paused_at=found.paused_at,
+    )
+
+
+def render_worker(member: WorkerInfo) -> WorkerAnswer:
+    """Return the answer for a worker."""
+    member = _truncate_worker(member)
+    return WorkerAnswer(
+        worker_id=member.id,
+        host=member.host,
+        pid=member.pid,
+        state=member.state,
+        running=member.running,
+        threads=member.threads,
+        capabilities=sorted(member.capabilities),
+        wanted=sorted(member.wanted),
+        failed={str(name): why for name, why in member.failed.items()},
+        started_at=member.started_at,
+        seen_at=member.seen_at,
+    )
+
+
+def render_history(
+    span: TimeRange, found: History, problems: Sequence[FailureCount]
+) -> HistoryAnswer:
+    """Return the answer for a time range: its history, and why jobs failed in it."""
+    return HistoryAnswer(
+        span=span,
+        first=found.steps.first,
+        step_seconds=int(found.steps.long.total_seconds()),
+        jobs=JobsHistory(**asdict(found.jobs)),
+        queues=[
+            QueueHistory(capability=name, **asdict(found.queues[name]))
+            for name in sorted(found.queues)
+        ],
+        problems=[
+            ProblemsAnswer(
+                capability=one.capability,
+                code=one.code,
+                is_dead=one.is_dead,
+                jobs=one.jobs,
+                last_at=one.last_at,
+                last_job_id=one.last_job_id,
+            )
+            for one in problems
+        ],
+    )
+
+
+def _truncate_worker(member: WorkerInfo) -> WorkerInfo:
+    """Return a worker with its host name and error messages shortened."""
+    return replace(
+        member,
+        host=_truncate(member.host, _MAX_HOST_CHARACTERS),
+        failed={
+            name: _truncate(why, _MAX_REASON_CHARACTERS) for name, why in member.failed.items()
+        },
+    )
+
+
+def _truncate(words: str, most: int) -> str:
+    return words if len(words) <= most else words[: most - 1] + "…"

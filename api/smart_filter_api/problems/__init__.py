@@ -1,0 +1,1 @@
+"""Problem documents (RFC 9457): the table of codes, their pages and their responses."""

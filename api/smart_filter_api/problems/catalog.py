@@ -1,0 +1,246 @@
+"""The catalog of problem types: meaning, causes, remedy and an example for each code.
+
+Problem documents take `remedy` from it; /problems/CODE and docs/problems/CODE.md show the rest.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_HEADER_OF_KEY = "`Authorization: Bearer KEY`"
+_IMAGE = "JPEG, PNG, WebP or AVIF (HEIC where the server reads it)"
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemPage:
+    """One problem type.
+
+    meaning: what happened.  causes: what usually leads to it.  remedy: what to do, in a sentence.
+    detail, pointers: of the example that the page shows.
+    """
+
+    meaning: str
+    causes: tuple[str, ...]
+    remedy: str
+    detail: str
+    pointers: tuple[str, ...] = ()
+
+
+PAGES: Mapping[str, ProblemPage] = {
+    "malformed_request": ProblemPage(
+        "The request cannot be parsed; nothing was done.",
+        (
+            "The multipart body is truncated, or its boundary is not the one in `Content-Type`.",
+            "The JSON body does not follow RFC 8259, or names a field twice.",
+            "There is no photo, or more than one.",
+            "A query parameter or a header has an invalid value.",
+        ),
+        "Fix what `errors` points to and send the request again. Let an HTTP library build the "
+        "body.",
+        "there is no photo: send it as the part named 'photo'",
+        ("/photo",),
+    ),
+    "unauthorized": ProblemPage(
+        "The request has no valid API key.",
+        (
+            f"The header {_HEADER_OF_KEY} is missing or malformed.",
+            "The key is unknown, has expired or was revoked.",
+        ),
+        f"Send {_HEADER_OF_KEY} with a valid key; the operator creates keys with "
+        "`smart-filter keys create`.",
+        "the API key is unknown, expired or revoked",
+        ("/Authorization",),
+    ),
+    "scope": ProblemPage(
+        "The key is valid but does not allow this operation.",
+        (
+            "The key lacks the scope that the operation requires: `submit`, `read` or `admin`.",
+            "The key is a device token, which can only submit photos.",
+            "A device token has submitted its maximum number of jobs.",
+            "The request names another tenant.",
+            "The key to revoke belongs to the operator; use `smart-filter keys revoke`.",
+        ),
+        "Use a key with the required scope; `GET /v1/keys` lists the scopes of each key.",
+        "the key lacks the scope admin",
+    ),
+    "csrf": ProblemPage(
+        "The request may have been forged by a page of another site; nothing was done.",
+        (
+            "The header `X-CSRF-Token` is missing or does not match the session.",
+            "The request comes from another origin.",
+        ),
+        "Send `csrf_token` from `GET /v1/session` as `X-CSRF-Token`. Pages of other origins use an "
+        "API key.",
+        "the header X-CSRF-Token must hold the `csrf_token` of GET /v1/session",
+    ),
+    "not_found": ProblemPage(
+        "Nothing exists at this URL for this key.",
+        (
+            "The id is wrong, or belongs to another tenant (both get the same answer).",
+            "The path is misspelled.",
+            "The job did not request this output, or did not succeed.",
+        ),
+        "Use ids and links from responses of this service, such as `links` of a job.",
+        "job 019a9d3c-5d64-7c1e-8a2b-6f0e3d2c1b0a",
+    ),
+    "method_not_allowed": ProblemPage(
+        "The URL exists but does not support this method.",
+        ("`GET` was sent instead of `POST`, or the reverse.",),
+        "Use a method listed in the response header `Allow`.",
+        "there is no PUT /v1/jobs",
+    ),
+    "job_final": ProblemPage(
+        "The job has already ended; the operation requires an unfinished or a failed job.",
+        (
+            "The job ended before the cancel request arrived.",
+            "The redrive request names a job that did not fail.",
+        ),
+        "Read the job; `state` and `error` say how it ended.",
+        "job 019a9d3c-5d64-7c1e-8a2b-6f0e3d2c1b0a has succeeded",
+    ),
+    "job_not_finished": ProblemPage(
+        "The requested resource exists only after the job has ended.",
+        ("The request fetches an output or redrives a job that is still running.",),
+        "Wait for the job to end: use `Prefer: wait=60`, the event stream, or a webhook.",
+        "job 019a9d3c-5d64-7c1e-8a2b-6f0e3d2c1b0a is running; try again when it has succeeded",
+    ),
+    "upload_missing": ProblemPage(
+        "The job refers to an upload that has no photo yet.",
+        ("The PUT to `put_url` was not sent, failed, or is still in progress.",),
+        "PUT the photo to `put_url` with the upload's `headers`, then send the request again.",
+        "the upload has no photo yet; PUT the photo to its put_url, with its headers, and send "
+        "this request again",
+    ),
+    "job_deleted": ProblemPage(
+        "The job and its files were deleted.",
+        ("A client with a key of this tenant deleted the job.",),
+        "Submit the photo again, without the old `Idempotency-Key`.",
+        "job 019a9d3c-5d64-7c1e-8a2b-6f0e3d2c1b0a was deleted",
+    ),
+    "inputs_expired": ProblemPage(
+        "The photo or its intermediate files have expired.",
+        ("Photos are kept for one day by default.",),
+        "Submit the photo again.",
+        "the photo of job 019a9d3c-5d64-7c1e-8a2b-6f0e3d2c1b0a has expired",
+    ),
+    "output_expired": ProblemPage(
+        "The output has expired and was deleted.",
+        ("Results are kept for one week by default.",),
+        "Submit the photo again, and download outputs before the job's `expires_at`.",
+        "the output has expired and was deleted; submit the photo again",
+    ),
+    "idempotency_in_progress": ProblemPage(
+        "Another request with the same `Idempotency-Key` is still in progress.",
+        (
+            "The client sent a slow request again.",
+            "The process that handled the first request died. The key is free after a minute.",
+        ),
+        "Retry the same request after one second, with the same key.",
+        "the first request with this key is still in progress",
+    ),
+    "idempotency_mismatch": ProblemPage(
+        "The `Idempotency-Key` was used for another request within the last 24 hours.",
+        ("The body, path or method differs from the first request.",),
+        "Generate a new key for every new request; reuse it only to retry the same request.",
+        "this key was used for another request; generate a new one",
+        ("/Idempotency-Key",),
+    ),
+    "photo_too_large": ProblemPage(
+        "An image or the whole body exceeds a size limit.",
+        (
+            "The image has more than 40,000,000 bytes.",
+            "The image has more than 50,000,000 pixels.",
+            "The other form fields have more than 1,000,000 bytes.",
+        ),
+        "Scale the image down, or encode it with a lower quality.",
+        "the photo is 10000 × 5001 pixels; at most 50 megapixels are accepted",
+        ("/photo",),
+    ),
+    "unsupported_media": ProblemPage(
+        "The image format or the content encoding of the body is not supported.",
+        (
+            "The file is empty, or is text, SVG, PDF, ZIP, or an image in another format.",
+            "The image header is truncated or declares zero pixels.",
+            "The body is compressed (`Content-Encoding`).",
+        ),
+        f"Send {_IMAGE}, without `Content-Encoding`.",
+        "the photo is a GIF; accepted are JPEG, PNG, WebP and AVIF",
+        ("/photo",),
+    ),
+    "invalid_recipe": ProblemPage(
+        "A recipe field is unknown or has an invalid value.",
+        (
+            "A field name is misspelled or given twice.",
+            "A number is out of range, or a value is not one of the allowed values.",
+            "The recipe names a model, background or filter that this server does not have.",
+        ),
+        "Fix every field that `errors` points to. `GET /v1/models`, `/v1/backgrounds` and "
+        "`/v1/filters` list the valid names.",
+        "/quality: is not a whole number from 1 to 100",
+        ("/quality",),
+    ),
+    "contradiction": ProblemPage(
+        "Each field is valid, but their combination is not.",
+        (
+            "`format=jpg` with a transparent background.",
+            "A background file together with another background.",
+        ),
+        "Remove one of the fields that `errors` points to.",
+        "/background, /format: jpg has no transparency; ask for png or webp",
+        ("/background", "/format"),
+    ),
+    "invalid_request": ProblemPage(
+        "A field of the JSON body has an invalid value.",
+        ("A field is misspelled, missing, of the wrong type, or out of range.",),
+        "Fix every field that `errors` points to.",
+        "/scopes: List should have at least 1 item after validation, not 0",
+        ("/scopes",),
+    ),
+    "webhook_disabled": ProblemPage(
+        "The webhook is disabled; nothing is delivered to it.",
+        (
+            "Its owner paused it.",
+            "Its server answered 410 Gone.",
+        ),
+        'Enable it first: `PATCH /v1/webhooks/{id}` with `{"enabled": true}`.',
+        "webhook 5b1f9a52-3d0e-4a57-9d2c-1f6f0a7b8c9d is disabled (paused); PATCH it with "
+        '{"enabled": true} first',
+    ),
+    "not_available": ProblemPage(
+        "The field or value is valid, but this server does not support it.",
+        (
+            "A later version introduces the field.",
+            "No worker of this server runs the model.",
+            "A required setting is missing, such as the key that encrypts secrets.",
+        ),
+        "Remove what `errors` points to, or ask the operator to enable it.",
+        "/webhook_url: webhooks need the setting SMART_FILTER_SECRETS_KEY here",
+        ("/webhook_url",),
+    ),
+    "rate_limited": ProblemPage(
+        "The tenant exceeded a rate limit.",
+        (
+            "More requests per minute than allowed: see the header `RateLimit-Policy`.",
+            "More megapixels per day than allowed.",
+        ),
+        "Retry after the number of seconds in `Retry-After`.",
+        "6000 requests per minute are allowed; retry in 1 s",
+    ),
+    "queue_full": ProblemPage(
+        "The tenant has its maximum number of unfinished jobs.",
+        ("Photos are submitted faster than they are processed.",),
+        "Retry after the number of seconds in `Retry-After`.",
+        "you have 10000 unfinished jobs, the maximum",
+    ),
+    "internal": ProblemPage(
+        "The service has an internal error; the request is not at fault.",
+        ("A bug. The server log has its traceback under the id in `instance`.",),
+        "Report `instance` to the operator. A request with an `Idempotency-Key` can be retried.",
+        "an internal error; the server log has it under `instance`",
+    ),
+    "unavailable": ProblemPage(
+        "The database or the object storage cannot be reached.",
+        ("The database or the object storage is restarting, overloaded or down.",),
+        "Retry after the number of seconds in `Retry-After`, with the same `Idempotency-Key`.",
+        "database or storage is unavailable; retry the request",
+    ),
+}

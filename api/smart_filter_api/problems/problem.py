@@ -1,0 +1,250 @@
+"""Answer every error with a problem document (RFC 9457); the one table of HTTP statuses.
+
+A document has `code` (stable, for programs), `detail` and `remedy` (for people). `instance` is the
+id of the request, under which an operator finds it in the log. `type` is the same in every
+installation; the header `Link` leads to its page in this one.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+
+from smart_filter_api.problems.catalog import PAGES
+from smart_filter_shared.errors import (
+    Error,
+    FieldError,
+    InvalidInput,
+    RetryAfter,
+    TryAgain,
+    Unauthorized,
+)
+from smart_filter_shared.telemetry import logs
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_BASE = "https://smart-filter.dev/problems/"
+# Path below which the service shows a page for each code.
+PAGES_PATH = "/problems"
+RETRY_AFTER_SECONDS = 2
+
+_INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemKind:
+    """The HTTP status and title of all problems with one code."""
+
+    status: HTTPStatus
+    title: str
+
+
+KINDS: Mapping[str, ProblemKind] = {
+    "malformed_request": ProblemKind(HTTPStatus.BAD_REQUEST, "Malformed request"),
+    "unauthorized": ProblemKind(HTTPStatus.UNAUTHORIZED, "Valid API key required"),
+    "scope": ProblemKind(HTTPStatus.FORBIDDEN, "Insufficient scope"),
+    "csrf": ProblemKind(HTTPStatus.FORBIDDEN, "CSRF check failed"),
+    "not_found": ProblemKind(HTTPStatus.NOT_FOUND, "Not found"),
+    "method_not_allowed": ProblemKind(HTTPStatus.METHOD_NOT_ALLOWED, "Method not allowed"),
+    "job_final": ProblemKind(HTTPStatus.CONFLICT, "Job has already ended"),
+    "job_not_finished": ProblemKind(HTTPStatus.CONFLICT, "Job has not finished"),
+    "job_deleted": ProblemKind(HTTPStatus.GONE, "Job was deleted"),
+    "inputs_expired": ProblemKind(HTTPStatus.GONE, "Photo has expired"),
+    "output_expired": ProblemKind(HTTPStatus.GONE, "Output has expired"),
+    "idempotency_in_progress": ProblemKind(
+        HTTPStatus.CONFLICT, "Request with this idempotency key is in progress"
+    ),
+    "idempotency_mismatch": ProblemKind(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "Idempotency key was used for another request"
+    ),
+    "photo_too_large": ProblemKind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Photo is too large"),
+    "unsupported_media": ProblemKind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Unsupported image"),
+    "invalid_recipe": ProblemKind(HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid recipe"),
+    "contradiction": ProblemKind(HTTPStatus.UNPROCESSABLE_ENTITY, "Recipe fields conflict"),
+    "invalid_request": ProblemKind(HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid request body"),
+    "upload_missing": ProblemKind(HTTPStatus.CONFLICT, "Upload is empty"),
+    "webhook_disabled": ProblemKind(HTTPStatus.CONFLICT, "Webhook is disabled"),
+    "not_available": ProblemKind(HTTPStatus.UNPROCESSABLE_ENTITY, "Not available on this server"),
+    "rate_limited": ProblemKind(HTTPStatus.TOO_MANY_REQUESTS, "Too many requests"),
+    "queue_full": ProblemKind(HTTPStatus.TOO_MANY_REQUESTS, "Queue is full"),
+    _INTERNAL: ProblemKind(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error"),
+    "unavailable": ProblemKind(HTTPStatus.SERVICE_UNAVAILABLE, "Service unavailable"),
+}
+# All methods of this API; every GET also serves HEAD (http/middleware.py).
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+_CODE_OF_STATUS = {
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
+}
+
+
+class ProblemError(BaseModel):
+    """One invalid field: its JSON Pointer and what is expected."""
+
+    detail: str
+    pointer: str
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    type: str = Field(description="URI of the problem type; ends with `code`")
+    title: str = Field(description="Short name of the problem type")
+    status: int
+    detail: str
+    instance: str = Field(description="Id of this request, also in X-Request-Id")
+    code: str
+    remedy: str = Field(description="What to do about problems of this type")
+    errors: list[ProblemError] | None = Field(default=None, description="Every invalid field")
+
+
+def install(app: FastAPI) -> None:
+    """Register handlers that answer the errors of routes with problem documents."""
+    app.add_exception_handler(Error, _handle_error)
+    app.add_exception_handler(HTTPException, respond_to_framework_error)
+    app.add_exception_handler(RequestValidationError, _handle_invalid_parameters)
+
+
+def problem_response(
+    request: Request,
+    code: str,
+    detail: str,
+    *,
+    errors: Iterable[FieldError] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return a response with a problem document; code: one of KINDS."""
+    return Response(
+        build_problem(code, detail, request.state.request_id, errors).model_dump_json(
+            exclude_none=True
+        ),
+        status_code=KINDS[code].status,
+        media_type=MEDIA_TYPE,
+        headers={"Link": help_link(code), **(headers or {})},
+    )
+
+
+def help_link(code: str) -> str:
+    """Return the `Link` header to the page of a code.  Source: RFC 8288; `rel=help` of HTML."""
+    return f'<{PAGES_PATH}/{code}>; rel="help"'
+
+
+def build_problem(
+    code: str, detail: str, request_id: str, errors: Iterable[FieldError] = ()
+) -> Problem:
+    """Return a problem document; code: one of KINDS."""
+    kind = KINDS[code]
+    page = PAGES.get(code)
+    return Problem(
+        type=TYPE_BASE + code,
+        title=kind.title,
+        status=kind.status,
+        detail=detail,
+        instance=f"urn:uuid:{request_id}",
+        code=code,
+        remedy="" if page is None else page.remedy,
+        errors=[ProblemError(detail=one.detail, pointer=one.pointer) for one in errors] or None,
+    )
+
+
+def internal_error(request: Request) -> Response:
+    """Return the response for an internal error, which the caller has logged."""
+    return problem_response(
+        request, _INTERNAL, "an internal error; the server log has it under `instance`"
+    )
+
+
+def describe_responses(*codes: str) -> dict[int | str, dict[str, Any]]:  # FastAPI's type
+    """Return the OpenAPI description of the responses with these codes."""
+    codes_by_status: dict[int | str, list[str]] = {}
+    # Operations that need a key also have a rate limit and accept a session.
+    for code in (*codes, "csrf", "rate_limited") if "unauthorized" in codes else codes:
+        codes_by_status.setdefault(int(KINDS[code].status), []).append(code)
+    return {
+        status: {
+            "description": "; ".join(f"`{code}`: {KINDS[code].title}" for code in those),
+            "content": {
+                MEDIA_TYPE: {
+                    "schema": {"$ref": "#/components/schemas/Problem"},
+                    "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in those},
+                }
+            },
+        }
+        for status, those in codes_by_status.items()
+    }
+
+
+def plain_message(message: str) -> str:
+    """Return a pydantic message reworded for API clients."""
+    if message == "Extra inputs are not permitted":
+        return "is not a field of this document"
+    if message.startswith("String should match pattern"):
+        return message.replace("String should match pattern", "does not match the pattern")
+    return message.removeprefix("Value error, ")
+
+
+async def _handle_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, Error):
+        raise error
+    return respond_to_error(request, error)
+
+
+def respond_to_error(request: Request, error: Error) -> Response:
+    """Return the response for an error; raise the error when clients must not see it."""
+    if error.code not in KINDS or error.code == _INTERNAL:
+        raise error  # a bug
+    errors = error.errors if isinstance(error, InvalidInput) else []
+    if isinstance(error, RetryAfter):
+        headers = {"Retry-After": str(max(1, math.ceil(error.retry_after_seconds)))}
+        return problem_response(request, error.code, str(error), headers=headers)
+    if isinstance(error, TryAgain):
+        # The message may hold addresses and user names, so only the operator's log gets it.
+        logs.logger("api").warning("unavailable", reason=str(error))
+        detail = "database or storage is unavailable; retry the request"
+        headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+        return problem_response(request, error.code, detail, headers=headers)
+    headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthorized) else {}
+    return problem_response(request, error.code, str(error), errors=errors, headers=headers)
+
+
+async def respond_to_framework_error(request: Request, error: Exception) -> Response:
+    """Return the response for an unknown path or an unsupported method."""
+    if not isinstance(error, HTTPException) or error.status_code not in _CODE_OF_STATUS:
+        raise error
+    code = _CODE_OF_STATUS[HTTPStatus(error.status_code)]
+    headers = {"Allow": _allowed_methods(request)} if code == "method_not_allowed" else {}
+    return problem_response(
+        request, code, f"there is no {request.method} {request.url.path}", headers=headers
+    )
+
+
+def _allowed_methods(request: Request) -> str:
+    # Starlette lists only the methods of the first route with the path, not those of the others.
+    return ", ".join(
+        method
+        for method in _METHODS
+        if any(
+            route.matches({**request.scope, "method": "GET" if method == "HEAD" else method})[0]
+            == Match.FULL
+            for route in request.app.routes
+        )
+    )
+
+
+async def _handle_invalid_parameters(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    # The first part of a location, such as `query`, is not part of a pointer.
+    errors = [
+        FieldError("/" + "/".join(map(str, wrong["loc"][1:])), plain_message(str(wrong["msg"])))
+        for wrong in error.errors()
+    ]
+    detail = "; ".join(f"{wrong.pointer}: {wrong.detail}" for wrong in errors)
+    return problem_response(request, "malformed_request", detail, errors=errors)

@@ -1,0 +1,1 @@
+"""Build responses that several routes share: jobs, files, long polls and event streams."""

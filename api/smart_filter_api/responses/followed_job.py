@@ -1,0 +1,72 @@
+"""Read a job and its events for long polls and event streams."""
+
+import contextlib
+from dataclasses import dataclass
+
+from fastapi.sse import format_sse_event
+from sqlalchemy import Connection
+
+from smart_filter_api.responses import job as responses_job
+from smart_filter_api.responses.long_poll import EventPage
+from smart_filter_api.schemas.jobs import EventAnswer
+from smart_filter_api.services.container import Services
+from smart_filter_shared.errors import DatabaseUnavailable, JobDeleted
+from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.jobs import queries
+from smart_filter_shared.jobs.queries import JobRow
+from smart_filter_shared.queue import events
+from smart_filter_shared.queue.events import FINAL_TYPES, Event
+
+
+@dataclass(frozen=True, slots=True)
+class FollowedJob:
+    """A tenant's job that existed a moment ago; implements `long_poll.Followed`."""
+
+    tenant: Tenant
+    watched_id: JobId
+
+    async def read(self, services: Services) -> JobRow:
+        """Return the job.  Raises JobDeleted, DatabaseUnavailable."""
+        async with services.reading() as connection:
+            return await connection.run_sync(_find, self)
+
+    async def read_events(self, services: Services, *, after: int) -> EventPage:
+        """Return the events after one of them.  Raises JobDeleted, DatabaseUnavailable."""
+        async with services.reading() as connection:
+            found, row = await connection.run_sync(_find_events, self, after)
+        if found and row.finished_at is None:
+            with contextlib.suppress(DatabaseUnavailable):
+                await services.forecasts.refresh()
+        return EventPage(
+            [_format_event(event, row, services) for event in found],
+            last_id=found[-1].id if found else after,
+            is_last=row.finished_at is not None and (not found or found[-1].type in FINAL_TYPES),
+        )
+
+
+def _find(connection: Connection, job: FollowedJob) -> JobRow:
+    row = queries.find(connection, job.watched_id, job.tenant)
+    if row is None:
+        raise JobDeleted(f"job {job.watched_id} was deleted")
+    return row
+
+
+def _find_events(
+    connection: Connection, job: FollowedJob, after: int
+) -> tuple[list[Event], JobRow]:
+    # Read the job after its events, so it is at least as new. If it ended in between, read the
+    # events again.
+    found = events.list_for_job(connection, job.watched_id, after=after)
+    row = _find(connection, job)
+    if row.finished_at is not None:
+        found = events.list_for_job(connection, job.watched_id, after=after)
+    return found, row
+
+
+def _format_event(event: Event, row: JobRow, services: Services) -> bytes:
+    answer = EventAnswer(
+        type=event.type, timestamp=event.at, data=responses_job.render_job_with_queue(row, services)
+    )
+    return format_sse_event(
+        event=str(event.type), id=str(event.id), data_str=answer.model_dump_json()
+    )

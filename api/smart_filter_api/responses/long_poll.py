@@ -1,0 +1,131 @@
+"""Wait for jobs and batches: long polls with `Prefer: wait=n`, and event streams (SSE)."""
+
+import datetime as dt
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar
+
+import anyio
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+
+from smart_filter_api.services.container import Services
+from smart_filter_shared.errors import DatabaseUnavailable, JobDeleted
+from smart_filter_shared.ids import JobId
+
+APPLIED_HEADER: Final = "Preference-Applied"
+MAX_WAIT_SECONDS: Final = 60
+# Interval of keep-alive comments; proxies close connections that are silent for about a minute.
+KEEP_ALIVE_SECONDS: Final = 15.0
+# Longest stream; the client then reconnects, and its key is checked again.
+_MAX_STREAM_SECONDS: Final = 300.0
+_RECONNECT_MS: Final = 1000
+# Pause of a stream after the database was unavailable.
+_RETRY_SECONDS: Final = 1.0
+
+_WAIT = re.compile(r'(?:^|,)\s*wait\s*=\s*"?([0-9]{1,9})"?\s*(?:$|[,;])', re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Events of a job or batch as SSE messages.
+
+    last_id: the id to continue after.  is_last: whether no more events will follow.
+    """
+
+    messages: Sequence[bytes]
+    last_id: int
+    is_last: bool
+
+
+class EndingRow(Protocol):
+    """A job or batch as stored; finished_at: None until it has ended."""
+
+    @property
+    def finished_at(self) -> dt.datetime | None:
+        """When it ended."""
+
+
+Row_co = TypeVar("Row_co", bound=EndingRow, covariant=True)
+Row = TypeVar("Row", bound=EndingRow)
+
+
+class Followed(Protocol[Row_co]):
+    """A job or batch that a request follows."""
+
+    @property
+    def watched_id(self) -> JobId:
+        """The id under which its changes are announced."""
+
+    async def read(self, services: Services) -> Row_co:
+        """Return its current state.  Raises JobDeleted, DatabaseUnavailable."""
+
+    async def read_events(self, services: Services, *, after: int) -> EventPage:
+        """Return the events after one of them.  Raises JobDeleted, DatabaseUnavailable."""
+
+
+def preferred_seconds(prefer: str | None) -> int | None:
+    """Return the seconds of `Prefer: wait=n`, at most 60; None without it.
+
+    Source: RFC 7240, 4.3; unknown preferences are ignored (2).
+    """
+    found = _WAIT.search(prefer or "")
+    return None if found is None else min(int(found[1]), MAX_WAIT_SECONDS)
+
+
+async def wait_for_end(
+    services: Services,
+    followed: Followed[Row],
+    *,
+    seconds: float,
+    changed_from: Row | None = None,
+) -> Row:
+    """Wait until a job or batch has ended, at most `seconds`, and return it.
+
+    changed_from: the row as the caller knows it; the wait then ends as soon as it differs.
+    Raises JobDeleted as soon as it is deleted, DatabaseUnavailable.
+    """
+    deadline = anyio.current_time() + seconds
+    with services.watching.of(followed.watched_id, ends_only=changed_from is None) as watch:
+        while True:
+            row = await followed.read(services)
+            if row.finished_at is not None or (changed_from is not None and row != changed_from):
+                return row
+            with anyio.move_on_at(deadline) as waited:
+                await watch.woken()
+            if waited.cancelled_caught:
+                # Read it again: it may have started, and only its end wakes this watch.
+                return await followed.read(services)
+
+
+async def stream_events(
+    services: Services, followed: Followed[EndingRow], *, after: int
+) -> AsyncIterator[bytes]:
+    """Yield the events after one of them, as SSE, until the last one or five minutes.
+
+    Source: WHATWG HTML, 9.2 Server-sent events.
+    """
+    ends_at = anyio.current_time() + _MAX_STREAM_SECONDS
+    yield format_sse_event(retry=_RECONNECT_MS)
+    with services.watching.of(followed.watched_id) as watch:
+        while anyio.current_time() < ends_at:
+            try:
+                page = await followed.read_events(services, after=after)
+            except DatabaseUnavailable:
+                yield KEEPALIVE_COMMENT
+                await anyio.sleep(_RETRY_SECONDS)
+                continue
+            except JobDeleted:  # deleted meanwhile: end the stream
+                return
+            for message in page.messages:
+                yield message
+            if page.is_last:
+                return
+            after = page.last_id
+            # Keep-alive comments need no query.
+            while anyio.current_time() < ends_at:
+                with anyio.move_on_after(KEEP_ALIVE_SECONDS) as quiet:
+                    await watch.woken()
+                if not quiet.cancelled_caught:
+                    break
+                yield KEEPALIVE_COMMENT

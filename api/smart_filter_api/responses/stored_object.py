@@ -1,0 +1,68 @@
+"""Stream objects of the store as answers; an object that the client has is answered with 304."""
+
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from dataclasses import dataclass
+
+from fastapi import Response
+from fastapi.concurrency import iterate_in_threadpool
+from fastapi.responses import StreamingResponse
+
+from smart_filter_api.http import etags
+from smart_filter_api.services.container import Services
+
+# Wraps the pieces of an object to do something after they are sent.
+StreamWrapper = Callable[[Iterator[bytes]], AsyncIterator[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """Key and media type of an object in the store; length: in bytes, None if unknown."""
+
+    key: str
+    media_type: str
+    length: int | None = None
+
+
+def is_known(key: str, if_none_match: str | None) -> bool:
+    """Whether the client's If-None-Match names the object of a key."""
+    return etags.is_known(_object_etag(key), if_none_match)
+
+
+async def serve_object(
+    services: Services,
+    file: StoredObject,
+    if_none_match: str | None,
+    *,
+    sent: StreamWrapper | None = None,
+) -> Response:
+    """Return a streaming answer with an object, or 304 when the client already has it.
+
+    sent: wraps the pieces, to do something after the last one.
+    Raises ObjectMissing, StorageUnavailable.
+    """
+    tag = _object_etag(file.key)
+    if etags.is_known(tag, if_none_match):
+        return etags.not_modified(tag)
+    pieces = await services.in_thread(services.storage.stream, file.key)
+    headers = etags.caching_headers(tag)
+    if file.length is not None:
+        headers["Content-Length"] = str(file.length)
+    whole = iterate_in_threadpool(pieces) if sent is None else sent(pieces)
+    return StreamingResponse(_closing(whole, pieces), media_type=file.media_type, headers=headers)
+
+
+async def _closing(
+    whole: AsyncIterator[bytes], pieces: Generator[bytes, None, None]
+) -> AsyncIterator[bytes]:
+    """Yield an answer, and close the storage connection even when the client disconnects."""
+    try:
+        async for piece in whole:
+            yield piece
+    finally:
+        pieces.close()
+
+
+def _object_etag(key: str) -> str:
+    # A key is written once, so it identifies its content. It is hashed, since it holds a lease
+    # token.
+    return etags.etag(key.encode())

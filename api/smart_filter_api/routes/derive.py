@@ -1,0 +1,193 @@
+"""Endpoints to derive jobs from others, and for corrections that derived jobs apply."""
+
+from tempfile import SpooledTemporaryFile
+
+from fastapi import APIRouter, Request, Response, status
+from sqlalchemy import Connection
+
+from smart_filter_api.auth.api_keys import Caller
+from smart_filter_api.http import spans
+from smart_filter_api.intake import json_document
+from smart_filter_api.openapi import bodies as openapi_bodies
+from smart_filter_api.problems.problem import describe_responses
+from smart_filter_api.responses import submission as responses_submission
+from smart_filter_api.routes import jobs
+from smart_filter_api.schemas.deriving import (
+    CorrectionAnswer,
+    CorrectionPage,
+    CorrectionRequest,
+)
+from smart_filter_api.schemas.jobs import JobAnswer
+from smart_filter_api.services import idempotency
+from smart_filter_api.services.container import OpenServices, Reader, Services, Submitter
+from smart_filter_api.services.idempotency import IdempotencyKey
+from smart_filter_api.submission import correct as submission_correct
+from smart_filter_api.submission import derive as submission_derive
+from smart_filter_api.submission import derive_request
+from smart_filter_shared.feedback import corrections
+from smart_filter_shared.feedback.corrections import MAX_MASK_BYTES, Correction
+
+router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["jobs"])
+
+_SUBMISSION_PROBLEMS = (
+    *("malformed_request", "unsupported_media"),
+    *("idempotency_in_progress", "idempotency_mismatch"),
+)
+_COMMON_PROBLEMS = ("unauthorized", "scope", "not_found", "job_deleted", "unavailable")
+# Base64 encodes three bytes as four characters; the rest of the body is small.
+_MAX_BODY_BYTES = -(-MAX_MASK_BYTES // 3) * 4 + 10_000
+
+
+@router.post(
+    "/derive",
+    status_code=status.HTTP_202_ACCEPTED,
+    summary="Derive a job with another recipe",
+    description="Creates a job for the same photo, with the parent's recipe except for the given "
+    "fields. Only stages whose work differs run. A form can include a background file. The "
+    "corrections of the parent apply to the new job too.",
+    response_model=JobAnswer,
+    openapi_extra={"requestBody": openapi_bodies.DERIVATION},
+    responses=describe_responses(
+        *_COMMON_PROBLEMS,
+        *_SUBMISSION_PROBLEMS,
+        "photo_too_large",
+        "job_not_finished",
+        "inputs_expired",
+        "invalid_request",
+        "invalid_recipe",
+        "contradiction",
+        "not_available",
+        "queue_full",
+    )
+    | {status.HTTP_200_OK: {"model": JobAnswer, "description": "Ended within `Prefer: wait`"}},
+)
+async def derive(
+    job_id: str,
+    request: Request,
+    services: OpenServices,
+    caller: Submitter,
+    *,
+    prefer: jobs.Preferences = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Create a job for the photo of another job."""
+    async with services.reading() as connection:
+        parent = await connection.run_sync(jobs.find_job, job_id, caller.tenant)
+    async with (
+        derive_request.receive_derive_request(request) as sent,
+        idempotency.once(
+            services, request, caller.tenant, idempotency_key, sent.fingerprint
+        ) as once,
+    ):
+        if once.replayed is not None:
+            return once.replayed
+        submission = await submission_derive.prepare_derivation(
+            services, caller, parent, sent.read()
+        )
+        accepted = await jobs.write_submission(services, caller, submission, once)
+    services.ringer.ring(accepted.ringing)
+    await spans.record_submission(request, jobs=[accepted.job.id])
+    return await responses_submission.respond_or_wait(
+        services, caller, accepted, remembered=once.remembered, prefer=prefer
+    )
+
+
+@router.post(
+    "/corrections",
+    status_code=status.HTTP_201_CREATED,
+    summary="Add a correction of a job's results",
+    description="Apply it with `derive`, whose `correction_id` is the correction's id.",
+    response_model=CorrectionAnswer,
+    openapi_extra=json_document.describe_body(CorrectionRequest),
+    responses=describe_responses(
+        *_COMMON_PROBLEMS,
+        *_SUBMISSION_PROBLEMS,
+        "job_not_finished",
+        "inputs_expired",
+        "invalid_request",
+    ),
+)
+async def correct(
+    job_id: str,
+    request: Request,
+    services: OpenServices,
+    caller: Submitter,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Store a correction."""
+    async with services.reading() as connection:
+        await connection.run_sync(jobs.find_job, job_id, caller.tenant)
+    with SpooledTemporaryFile(max_size=json_document.MAX_BYTES) as spool:
+        await json_document.read_large(request, spool, most=_MAX_BODY_BYTES)
+        # A mask can be as large as a photo in JSON, so only one at a time is read into memory.
+        async with services.json_bodies:
+            body = await services.in_thread(spool.read)
+            return await _store_correction(
+                job_id, request, services, caller, idempotency_key=idempotency_key, body=body
+            )
+
+
+async def _store_correction(
+    job_id: str,
+    request: Request,
+    services: Services,
+    caller: Caller,
+    *,
+    idempotency_key: str | None,
+    body: bytes,
+) -> Response:
+    async with idempotency.once(services, request, caller.tenant, idempotency_key, body) as once:
+        if once.replayed is not None:
+            return once.replayed
+        async with services.reading() as connection:
+            job = await connection.run_sync(jobs.find_job, job_id, caller.tenant)
+        asked = await services.in_thread(json_document.parse, CorrectionRequest, body)
+        async with (
+            submission_correct.store_correction(services, job, asked) as new,
+            services.transaction() as connection,
+        ):
+            correction = await connection.run_sync(
+                submission_correct.insert_correction, services, caller, job, new
+            )
+            answer = Response(
+                _render_correction(correction).model_dump_json(),
+                status_code=status.HTTP_201_CREATED,
+                media_type="application/json",
+            )
+            await connection.run_sync(once.remember, answer, job_id=job.id)
+            return answer
+
+
+@router.get(
+    "/corrections",
+    summary="List a job's corrections",
+    responses=describe_responses(*_COMMON_PROBLEMS),
+)
+async def list_corrections(job_id: str, services: OpenServices, caller: Reader) -> CorrectionPage:
+    """Return the stored corrections of a job."""
+
+    def look(connection: Connection) -> list[Correction]:
+        return corrections.list_for_job(
+            connection, jobs.find_job(connection, job_id, caller.tenant).id
+        )
+
+    async with services.reading() as connection:
+        kept = await connection.run_sync(look)
+    return CorrectionPage(items=[_render_correction(one) for one in kept])
+
+
+def _render_correction(correction: Correction) -> CorrectionAnswer:
+    return CorrectionAnswer.model_validate(
+        {
+            "id": correction.id,
+            "job_id": correction.job_id,
+            "kind": correction.kind,
+            "stage": correction.stage,
+            "form": correction.form,
+            "label": correction.label,
+            "consent": correction.consent,
+            "models": correction.provenance["models"],
+            "created_at": correction.created_at,
+            "expires_at": correction.expires_at,
+        }
+    )

@@ -1,0 +1,312 @@
+"""Endpoints for operators: state and history of the service, queues, workers and failed jobs."""
+
+import datetime as dt
+import uuid
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Response
+from sqlalchemy import Connection
+
+from smart_filter_api.auth import api_keys
+from smart_filter_api.auth.api_keys import Caller
+from smart_filter_api.http import etags
+from smart_filter_api.presenters import operations
+from smart_filter_api.problems.problem import describe_responses
+from smart_filter_api.schemas.operating import (
+    HistoryAnswer,
+    MovableAnswer,
+    MovedAnswer,
+    QueueAnswer,
+    StandingAnswer,
+    TenantJobs,
+    TenantsAnswer,
+    WorkerAnswer,
+)
+from smart_filter_api.services.container import OpenServices, Operator, Services
+from smart_filter_shared.errors import NotFound
+from smart_filter_shared.ids import Capability, JobId, Tenant, WorkerId
+from smart_filter_shared.operations import (
+    bulk,
+    dead_letters,
+    overview,
+    queue_stats,
+    timeseries,
+    worker_stats,
+)
+from smart_filter_shared.operations.bulk import BulkAction
+from smart_filter_shared.operations.queue_stats import QueueStats
+from smart_filter_shared.operations.timeseries import TimeRange
+from smart_filter_shared.queue import pauses, worker_registry
+from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
+from smart_filter_shared.telemetry.logs import logger
+from smart_filter_shared.tenants import settings, usage
+
+router = APIRouter(prefix="/v1/operator", tags=["operator"])
+_log = logger("operator")
+
+_MAX_TENANTS = 50
+_TENANTS_DAYS = dt.timedelta(days=30)
+_MAX_PROBLEMS = 50
+_MAX_COUNTED_JOBS = 10_000
+# Jobs that one request cancels or redrives, each in a transaction of its own, to bound its time.
+_MOVE_CHUNK_JOBS = 100
+_CHUNK_DESCRIPTION = (
+    f"At most {_MOVE_CHUNK_JOBS} jobs per request, each in a transaction of its own. Repeat with "
+    "`next_cursor` until it is null; starting again without it handles the remaining jobs."
+)
+_COMMON_PROBLEMS = ("unauthorized", "scope", "unavailable")
+_LOOKUP_PROBLEMS = (*_COMMON_PROBLEMS, "not_found")
+
+IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match")]
+
+
+@router.get(
+    "/standing",
+    summary="Get the state of the service",
+    description="Current issues, queues and workers. With `If-None-Match` the answer is 304 while "
+    "nothing has changed.",
+    response_model=StandingAnswer,
+    responses=describe_responses(*_COMMON_PROBLEMS),
+)
+async def show(
+    services: OpenServices, caller: Operator, if_none_match: IfNoneMatch = None
+) -> Response:
+    """Return the current state of the service."""
+    del caller
+    read = partial(overview.read, cell=DEFAULT_CELL, silent_seconds=services.silent_seconds)
+    async with services.reading() as connection:
+        found = await connection.run_sync(read)
+    return etags.json_response(
+        operations.render_overview(found).model_dump_json().encode(), if_none_match
+    )
+
+
+@router.get(
+    "/history",
+    summary="Get the history of the service",
+    description="In steps of 1 minute for an hour, 20 minutes for a day, 8 hours for 30 days.",
+    response_model=HistoryAnswer,
+    responses=describe_responses("malformed_request", *_COMMON_PROBLEMS),
+)
+async def look_back(
+    services: OpenServices,
+    caller: Operator,
+    *,
+    span: TimeRange = TimeRange.HOUR,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Return the history of jobs and queues."""
+    del caller
+    steps = timeseries.make_steps(span, dt.datetime.now(dt.UTC))
+    async with services.reading() as connection:
+        found = await connection.run_sync(timeseries.read_history, steps)
+        problems = await connection.run_sync(
+            dead_letters.list_since, steps.first, most=_MAX_PROBLEMS
+        )
+    answer = operations.render_history(span, found, problems)
+    return etags.json_response(answer.model_dump_json().encode(), if_none_match)
+
+
+@router.get(
+    "/tenants",
+    summary="List the busiest tenants",
+    description="Ended jobs of the last 30 days and of today, in UTC, by their final state.",
+    responses=describe_responses(*_COMMON_PROBLEMS),
+)
+async def list_tenants(services: OpenServices, caller: Operator) -> TenantsAnswer:
+    """Return the number of ended jobs of each of the busiest tenants."""
+    del caller
+    today = dt.datetime.now(dt.UTC).date()
+    first = today - _TENANTS_DAYS
+    async with services.reading() as connection:
+        busy = await connection.run_sync(usage.list_busiest, first, today, tenants=_MAX_TENANTS)
+    items = [
+        TenantJobs(tenant=one.tenant, today=dict(one.last_day), days=dict(one.jobs)) for one in busy
+    ]
+    return TenantsAnswer(first_day=first, items=items)
+
+
+@router.get(
+    "/tenants/{tenant}",
+    summary="Count a tenant's jobs to cancel or redrive",
+    description="The jobs that `cancel` and `redrive` would change, to confirm before the call.",
+    responses=describe_responses(*_LOOKUP_PROBLEMS),
+)
+async def count(tenant: str, services: OpenServices, caller: Operator) -> MovableAnswer:
+    """Return how many jobs would be canceled or redriven."""
+    del caller
+
+    def look(connection: Connection) -> MovableAnswer:
+        name = _require_tenant(connection, tenant)
+        unfinished, failed = (
+            bulk.count(connection, move, name, most=_MAX_COUNTED_JOBS)
+            for move in (BulkAction.CANCEL, BulkAction.REDRIVE)
+        )
+        return MovableAnswer(tenant=name, unfinished=unfinished, failed=failed)
+
+    async with services.reading() as connection:
+        return await connection.run_sync(look)
+
+
+@router.post(
+    "/tenants/{tenant}/cancel",
+    summary="Cancel a tenant's jobs",
+    description=f"Cancels unfinished jobs. {_CHUNK_DESCRIPTION}",
+    responses=describe_responses("malformed_request", *_LOOKUP_PROBLEMS),
+)
+async def cancel(
+    tenant: str, services: OpenServices, caller: Operator, cursor: uuid.UUID | None = None
+) -> MovedAnswer:
+    """Cancel the next unfinished jobs of a tenant."""
+    return await _move_jobs(services, caller, BulkAction.CANCEL, tenant, cursor)
+
+
+@router.post(
+    "/tenants/{tenant}/redrive",
+    summary="Redrive a tenant's jobs",
+    description=f"Continues failed jobs after their succeeded stages. {_CHUNK_DESCRIPTION}",
+    responses=describe_responses("malformed_request", *_LOOKUP_PROBLEMS),
+)
+async def redrive(
+    tenant: str, services: OpenServices, caller: Operator, cursor: uuid.UUID | None = None
+) -> MovedAnswer:
+    """Redrive the next failed jobs of a tenant."""
+    return await _move_jobs(services, caller, BulkAction.REDRIVE, tenant, cursor)
+
+
+@router.put(
+    "/queues/{capability}/pause",
+    summary="Pause a queue",
+    description="Workers stop claiming from it. Running stages finish; new stages wait.",
+    responses=describe_responses(*_LOOKUP_PROBLEMS),
+)
+async def pause(capability: str, services: OpenServices, caller: Operator) -> QueueAnswer:
+    """Pause a queue, so that workers stop claiming from it."""
+    answer = await _change_queue(services, capability, pauses.pause)
+    _log_action(caller, "pause", capability)
+    return answer
+
+
+@router.delete(
+    "/queues/{capability}/pause",
+    summary="Resume a queue",
+    responses=describe_responses(*_LOOKUP_PROBLEMS),
+)
+async def resume(capability: str, services: OpenServices, caller: Operator) -> QueueAnswer:
+    """Resume a queue, so that workers claim from it again."""
+    answer = await _change_queue(services, capability, pauses.resume)
+    _log_action(caller, "resume", capability)
+    return answer
+
+
+@router.put(
+    "/workers/{worker_id}/drain",
+    summary="Drain a worker",
+    description="From its next heartbeat, the worker finishes its stages and claims no more.",
+    responses=describe_responses(*_LOOKUP_PROBLEMS),
+)
+async def drain(worker_id: str, services: OpenServices, caller: Operator) -> WorkerAnswer:
+    """Drain a worker, so that it claims no more."""
+    answer = await _change_worker(services, worker_id, worker_registry.drain)
+    _log_action(caller, "drain", str(answer.worker_id))
+    return answer
+
+
+@router.delete(
+    "/workers/{worker_id}/drain",
+    summary="Resume a drained worker",
+    responses=describe_responses(*_LOOKUP_PROBLEMS),
+)
+async def undrain(worker_id: str, services: OpenServices, caller: Operator) -> WorkerAnswer:
+    """Let a drained worker claim again."""
+    answer = await _change_worker(services, worker_id, worker_registry.resume)
+    _log_action(caller, "resume", str(answer.worker_id))
+    return answer
+
+
+async def _change_queue(
+    services: Services, name: str, change: Callable[[Connection, Capability], bool]
+) -> QueueAnswer:
+    def find(connection: Connection) -> QueueStats:
+        for one in queue_stats.list_queues(connection, silent_seconds=services.silent_seconds):
+            if one.capability == name:
+                return one
+        raise NotFound(f"queue {name}")
+
+    def make(connection: Connection) -> QueueAnswer:
+        change(connection, find(connection).capability)
+        return operations.render_queue(find(connection))
+
+    async with services.transaction() as connection:
+        return await connection.run_sync(make)
+
+
+async def _change_worker(
+    services: Services, named: str, change: Callable[[Connection, WorkerId], bool]
+) -> WorkerAnswer:
+    def make(connection: Connection) -> WorkerAnswer:
+        worker_id = _parse_worker_id(named)
+        if change(connection, worker_id):
+            for one in worker_stats.list_workers(
+                connection, silent_seconds=services.silent_seconds
+            ):
+                if one.id == worker_id:
+                    return operations.render_worker(one)
+        raise NotFound(f"worker {named}")
+
+    async with services.transaction() as connection:
+        return await connection.run_sync(make)
+
+
+def _log_action(caller: Caller, what: str, whom: str, **more: int) -> None:
+    """Log an operator's action after it is done."""
+    _log.info("operator_action", key_id=str(caller.key_id), what=what, whom=whom, **more)
+
+
+async def _move_jobs(
+    services: Services, caller: Caller, move: BulkAction, tenant: str, cursor: uuid.UUID | None
+) -> MovedAnswer:
+    after = None if cursor is None else JobId(cursor)
+
+    def look(connection: Connection) -> tuple[Tenant, list[JobId]]:
+        name = _require_tenant(connection, tenant)
+        return name, bulk.find(connection, move, name, after=after, most=_MOVE_CHUNK_JOBS)
+
+    async with services.reading() as connection:
+        name, found = await connection.run_sync(look)
+    moved = 0
+    try:
+        for job_id in found:
+            try:
+                async with services.transaction() as connection:
+                    await connection.run_sync(bulk.apply, move, name, job_id)
+            except bulk.SKIP_ERRORS:
+                continue
+            moved += 1
+    finally:  # log the jobs that were moved, even when the rest failed or the client left
+        _log_action(caller, str(move), name, jobs=moved)
+    is_all = len(found) < _MOVE_CHUNK_JOBS
+    return MovedAnswer(
+        moved=moved, left=len(found) - moved, next_cursor=None if is_all else found[-1]
+    )
+
+
+def _require_tenant(connection: Connection, named: str) -> Tenant:
+    if not api_keys.is_tenant_name(named):
+        raise NotFound(
+            "not a tenant name: expected letters, digits, dots, underscores, hyphens, at most 100"
+        )
+    if not settings.is_known(connection, Tenant(named)):
+        near = settings.suggest_tenant(connection, named)
+        remedy = f"did you mean {near}?" if near else "no tenant has a similar name"
+        raise NotFound(f"there is no tenant {named}; {remedy}")
+    return Tenant(named)
+
+
+def _parse_worker_id(named: str) -> WorkerId:
+    try:
+        return WorkerId(uuid.UUID(named))
+    except ValueError:
+        raise NotFound(f"worker {named}") from None

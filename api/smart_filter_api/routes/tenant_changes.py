@@ -1,0 +1,86 @@
+"""Authorize, validate and apply changes of a tenant's settings."""
+
+from dataclasses import replace
+from typing import Final
+
+from sqlalchemy import Connection
+
+from smart_filter_api.auth.api_keys import Caller
+from smart_filter_api.schemas.defaults import TenantAnswer, TenantChange
+from smart_filter_api.submission import tenant_defaults
+from smart_filter_shared.artifacts.retention import RetentionPolicy
+from smart_filter_shared.errors import FieldError, InsufficientScope, InvalidRecipe
+from smart_filter_shared.ids import OPERATOR, Tenant
+from smart_filter_shared.tenants import settings
+from smart_filter_shared.tenants.settings import TenantOverrides
+
+_LIMITS: Final = ("requests_per_minute", "jobs_waiting", "megapixels_per_day")
+_RECIPE: Final = "/recipe"
+
+
+def refuse_unauthorized(caller: Caller, change: TenantChange, usual: RetentionPolicy) -> None:
+    """Check that a caller may make this change to its own tenant; the operator may make any.
+
+    usual: the retention of tenants without overrides.
+    Raises InsufficientScope for limits, and for a retention longer than the usual one.
+    """
+    if caller.tenant == OPERATOR:
+        return
+    limited = [name for name in _LIMITS if name in change.model_fields_set]
+    if limited:
+        raise InsufficientScope(f"{', '.join(limited)}: only the operator can change limits")
+    for name, wanted, most in (
+        ("keep_input_seconds", change.keep_input_seconds, usual.input_seconds),
+        ("keep_result_seconds", change.keep_result_seconds, usual.result_seconds),
+    ):
+        if wanted is not None and wanted > most:
+            raise InsufficientScope(f"{name}: only the operator can set more than {most:g} seconds")
+
+
+def apply_change(
+    connection: Connection, tenant: Tenant, change: TenantChange, *, pools: tuple[str, ...]
+) -> TenantOverrides:
+    """Change a tenant's overrides in this transaction and return the new ones.
+
+    Raises InvalidRecipe or a subclass for an invalid default recipe.
+    """
+    before = settings.lock_overrides(connection, tenant)
+    wanted = change.model_dump(include=change.model_fields_set)
+    own = TenantOverrides(
+        replace(before.limits, **{name: wanted[name] for name in _LIMITS if name in wanted}),
+        replace(
+            before.keeping,
+            **{
+                name: wanted[f"keep_{name}"]
+                for name in ("input_seconds", "result_seconds", "nothing")
+                if f"keep_{name}" in wanted
+            },
+        ),
+        (wanted["recipe"] or {}) if "recipe" in wanted else before.recipe,
+    )
+    if wanted.get("recipe"):
+        try:
+            tenant_defaults.validate_defaults(connection, tenant, own.recipe, pools=pools)
+        except InvalidRecipe as error:
+            raise type(error)([_prefix_pointer(one) for one in error.errors]) from None
+    settings.write_overrides(connection, tenant, own)
+    return own
+
+
+def render_tenant(tenant: Tenant, own: TenantOverrides) -> TenantAnswer:
+    """Return the answer for a tenant."""
+    return TenantAnswer(
+        tenant=tenant,
+        requests_per_minute=own.limits.requests_per_minute,
+        jobs_waiting=own.limits.jobs_waiting,
+        megapixels_per_day=own.limits.megapixels_per_day,
+        keep_input_seconds=own.keeping.input_seconds,
+        keep_result_seconds=own.keeping.result_seconds,
+        keep_nothing=own.keeping.nothing,
+        recipe=dict(own.recipe),
+    )
+
+
+def _prefix_pointer(error: FieldError) -> FieldError:
+    inside = error.pointer.removeprefix(_RECIPE)
+    return FieldError(_RECIPE + inside, error.detail)

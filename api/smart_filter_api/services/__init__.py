@@ -1,0 +1,1 @@
+"""The state of one API process: connections, caches, the ETA estimator and background loops."""

@@ -1,0 +1,427 @@
+"""Dependencies of routes: the services of the process, and the caller of the request."""
+
+import datetime as dt
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Annotated, ParamSpec, TypeVar
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+from fastapi import Depends, Request
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from smart_filter_api.auth import api_keys, csrf
+from smart_filter_api.auth import sessions as browser_sessions
+from smart_filter_api.auth.api_keys import Caller, Scope
+from smart_filter_api.auth.rate_limit import Allowance, RateLimiter
+from smart_filter_api.auth.sessions import Lifetimes, Session
+from smart_filter_api.services.doorbell import Ringer
+from smart_filter_api.services.eta import EtaEstimator
+from smart_filter_api.services.event_poller import EventPoller
+from smart_filter_api.services.job_cache import JobCache
+from smart_filter_api.services.partition_maker import PartitionMaker
+from smart_filter_api.services.queue_capacity import QueueCapacity
+from smart_filter_api.services.recipe_cache import RecipeCache
+from smart_filter_api.services.ttl_cache import KeyedTtlCache, TtlCache
+from smart_filter_shared import stock
+from smart_filter_shared.artifacts.retention import RetentionPolicy
+from smart_filter_shared.config.settings import Settings
+from smart_filter_shared.db import sessions
+from smart_filter_shared.doorbell import Doorbell
+from smart_filter_shared.errors import (
+    DatabaseUnavailable,
+    InsufficientScope,
+    RateLimited,
+    Unauthorized,
+)
+from smart_filter_shared.eta import default_times, snapshot
+from smart_filter_shared.eta.snapshot import QueueSnapshot
+from smart_filter_shared.ids import Tenant
+from smart_filter_shared.model_registry import registry
+from smart_filter_shared.model_registry.published import RegisteredModel
+from smart_filter_shared.operations.counters import ServiceMetrics
+from smart_filter_shared.presets import PRESETS, Preset
+from smart_filter_shared.queue import events
+from smart_filter_shared.queue.events import JobChanges
+from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
+from smart_filter_shared.security.secretbox import SecretBox
+from smart_filter_shared.stock import Picture
+from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.tenants import quotas
+from smart_filter_shared.tenants.quotas import Limits
+
+# Database connections of one process. More did not raise the photos per second, since the
+# interpreter is busier than the connections (docs/measurements.md).
+_DATABASE_CONNECTIONS = 4
+_STORAGE_THREADS = 16
+# Concurrent multipart uploads to storage; each holds two parts of 5 MB in memory.
+_MAX_LARGE_PICTURES = 4
+# JSON bodies in memory at once; each may take 150 MB for a moment.
+_MAX_JSON_BODIES = 1
+# `/metrics` is unauthenticated, so the query behind it is cached.
+_METRICS_TTL_SECONDS = 2.0
+# A new model or picture is listed at most this much later.
+_MODELS_TTL_SECONDS = 1.0
+_STOCK_TTL_SECONDS = 1.0
+# TTL of the global queue length; the limit can be exceeded by one TTL of submissions.
+_UNFINISHED_TTL_SECONDS = 1.0
+# A revoked key, or a changed limit of a tenant, takes effect at most this much later.
+_CALLER_TTL_SECONDS = 1.0
+_MAX_CALLERS = 10_000
+# Tenants whose picture lists are cached, a few kB each.
+_MAX_STOCK_TENANTS = 1000
+
+_BEARER = HTTPBearer(auto_error=False, description="An API key: `sf_live_…`")
+_COOKIE = APIKeyCookie(
+    name=csrf.SECURE_COOKIE,
+    scheme_name="Session",
+    auto_error=False,
+    description="A browser session from POST /v1/session. Requests that change something send its "
+    f"`csrf_token` in the header {csrf.TOKEN_HEADER}. Over http the cookie is {csrf.PLAIN_COOKIE}",
+)
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The services and settings of one API process.
+
+    patience_seconds: time-out for an answer of a server, after which it counts as unavailable.
+    threads: limits concurrent blocking calls to storage.
+    large_pictures: limits concurrent multipart uploads to storage.
+    keeping: retention of tenants without overrides.
+    silent_seconds: a worker without a heartbeat for this long counts as dead.
+    pools: capabilities that are declared to have workers, even when none is running.
+    models: all known models.  stock: the pictures that each tenant may use.
+    measured: metrics from the database.
+    watching: wakes requests that wait for jobs.
+    json_bodies: limits the JSON bodies in memory at once.
+    seal: encrypts secrets; None when the operator has set no key.
+    limits: limits of tenants without overrides.  rates: their rate limiter.
+    callers: callers by the digest of their key.
+    room: remembered lengths of tenants' queues.
+    jobs_in_all: limit of unfinished jobs of all tenants; 0: none.  unfinished: their number.
+    lifetimes: of browser sessions.  session_secure: whether their cookies are for https only.
+    removebg_seconds: how long a remove.bg request waits for its job.
+    remember: whether results are reused when a photo is submitted again.
+    forecasts: places of jobs in the queue, and their ETA.
+    tagged: cached answers for polled jobs.  orders: cached parsed recipes.
+    """
+
+    database: AsyncEngine
+    reader: AsyncEngine
+    storage: ObjectStore
+    doorbell: Doorbell
+    ringer: Ringer
+    patience_seconds: float
+    threads: anyio.CapacityLimiter
+    large_pictures: anyio.CapacityLimiter
+    keeping: RetentionPolicy
+    silent_seconds: float
+    pools: tuple[str, ...]
+    models: TtlCache[list[RegisteredModel]]
+    stock: KeyedTtlCache[Tenant, list[Picture]]
+    measured: TtlCache[ServiceMetrics]
+    watching: EventPoller
+    json_bodies: anyio.CapacityLimiter
+    seal: SecretBox | None
+    limits: Limits
+    rates: RateLimiter
+    callers: KeyedTtlCache[bytes, Caller]
+    room: QueueCapacity
+    jobs_in_all: int
+    unfinished: TtlCache[int]
+    lifetimes: Lifetimes
+    session_secure: bool
+    removebg_seconds: float
+    remember: bool
+    forecasts: EtaEstimator
+    tagged: JobCache
+    orders: RecipeCache
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction that commits when the block succeeds, else rolls back.
+
+        Raises DatabaseUnavailable, also when the whole block takes too long: a network that
+        drops packets silently would block the request forever.
+        """
+        async with (
+            _database_timeout(self.patience_seconds),
+            sessions.async_transaction(self.database) as connection,
+        ):
+            yield connection
+
+    @asynccontextmanager
+    async def autocommit(self) -> AsyncIterator[AsyncConnection]:
+        """Open a connection for one statement that is its own transaction.
+
+        It saves the two round trips of BEGIN and COMMIT.  Raises DatabaseUnavailable.
+        """
+        async with self.reading() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Open a connection on which each statement sees the data committed before it.
+
+        Raises DatabaseUnavailable, as `transaction` does.
+        """
+        async with (
+            _database_timeout(self.patience_seconds),
+            sessions.async_connection(self.reader) as connection,
+        ):
+            yield connection
+
+    async def presets(self, tenant: Tenant) -> list[Preset]:
+        """Return the backgrounds that a tenant may name: designs, the operator's, its own."""
+        return [*PRESETS, *(picture.preset for picture in await self.pictures(tenant))]
+
+    async def pictures(self, tenant: Tenant) -> list[Picture]:
+        """Return the pictures that a tenant may use: the operator's and its own."""
+        return await self.stock.get(tenant, lambda: self._load_pictures(tenant))
+
+    async def _load_pictures(self, tenant: Tenant) -> list[Picture]:
+        async with self.reading() as connection:
+            return await connection.run_sync(stock.list_usable, tenant)
+
+    async def refuse_when_full(self, *, jobs: int = 1) -> None:
+        """Check that the global queue has room for this many more jobs.  Raises ServiceFull."""
+        if self.jobs_in_all:
+            unfinished = await self.unfinished.get(self._count_unfinished)
+            quotas.check_service_capacity(
+                unfinished + jobs - 1,
+                self.jobs_in_all,
+                full_seconds=self.forecasts.seconds_until_room(self.jobs_in_all),
+            )
+
+    async def _count_unfinished(self) -> int:
+        async with self.reading() as connection:
+            return await connection.run_sync(quotas.count_all_unfinished, most=self.jobs_in_all)
+
+    async def in_thread(
+        self, function: Callable[Given, Result], *args: Given.args, **options: Given.kwargs
+    ) -> Result:
+        """Run a blocking storage call in a thread and return its result."""
+        return await anyio.to_thread.run_sync(
+            partial(function, *args, **options), limiter=self.threads
+        )
+
+
+@asynccontextmanager
+async def _database_timeout(seconds: float) -> AsyncIterator[None]:
+    """Limit the time of a block that uses a connection.  Raises DatabaseUnavailable.
+
+    A client that disconnects cancels all awaits of its request, including those in which
+    SQLAlchemy returns the connection to the pool; the connection would be lost until garbage
+    collection. The block is therefore shielded, and the cancellation takes effect after it.
+    """
+    await anyio.lowlevel.checkpoint_if_cancelled()
+    try:
+        with anyio.fail_after(seconds, shield=True):
+            yield
+    except TimeoutError as error:
+        raise DatabaseUnavailable(f"no answer within {seconds} s") from error
+
+
+@asynccontextmanager
+async def open_services(
+    settings: Settings,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> AsyncIterator[Services]:
+    """Open the services of a process and close them at the end; no server is contacted yet."""
+    doorbell = Doorbell(settings.broker)
+    database = sessions.open_async_engine(
+        settings.database, connections=_DATABASE_CONNECTIONS, clock=clock
+    )
+    reader = sessions.reader(database)
+    patience_seconds = settings.database.patience_seconds
+    silent_seconds = settings.engine.lease_seconds
+    keeping = RetentionPolicy(settings.keep.input_seconds, settings.keep.result_seconds)
+    services = Services(
+        database=database,
+        reader=reader,
+        storage=ObjectStore(settings.storage, connections=_STORAGE_THREADS),
+        doorbell=doorbell,
+        ringer=Ringer(doorbell.ring),
+        patience_seconds=patience_seconds,
+        threads=anyio.CapacityLimiter(_STORAGE_THREADS),
+        large_pictures=anyio.CapacityLimiter(_MAX_LARGE_PICTURES),
+        keeping=keeping,
+        silent_seconds=silent_seconds,
+        pools=settings.engine.pools,
+        models=TtlCache(_MODELS_TTL_SECONDS, clock=clock),
+        stock=KeyedTtlCache(_STOCK_TTL_SECONDS, most=_MAX_STOCK_TENANTS, clock=clock),
+        measured=TtlCache(_METRICS_TTL_SECONDS, clock=clock),
+        watching=EventPoller(partial(_poll_events, reader, patience_seconds)),
+        json_bodies=anyio.CapacityLimiter(_MAX_JSON_BODIES),
+        seal=_make_seal(settings),
+        limits=Limits(
+            requests_per_minute=settings.limits.requests_per_minute,
+            jobs_waiting=settings.limits.jobs_waiting,
+            megapixels_per_day=settings.limits.megapixels_per_day,
+        ),
+        rates=RateLimiter(settings.broker),
+        callers=KeyedTtlCache(_CALLER_TTL_SECONDS, most=_MAX_CALLERS, clock=clock),
+        room=QueueCapacity(clock=clock),
+        jobs_in_all=settings.limits.jobs_in_all,
+        unfinished=TtlCache(_UNFINISHED_TTL_SECONDS, clock=clock),
+        lifetimes=Lifetimes(
+            idle=dt.timedelta(seconds=settings.browser.session_idle_seconds),
+            whole=dt.timedelta(seconds=settings.browser.session_seconds),
+        ),
+        session_secure=settings.browser.session_secure,
+        removebg_seconds=settings.removebg.seconds,
+        remember=settings.engine.remember,
+        forecasts=EtaEstimator(
+            partial(_take_snapshot, reader, patience_seconds, silent_seconds), clock=clock
+        ),
+        tagged=JobCache(keeping),
+        orders=RecipeCache(),
+    )
+    partition_maker = PartitionMaker(database)
+    try:
+        async with anyio.create_task_group() as loops:
+            loops.start_soon(partition_maker.run)
+            loops.start_soon(services.ringer.run)
+            loops.start_soon(services.watching.run)
+            loops.start_soon(services.rates.run)
+            try:
+                yield services
+            finally:
+                partition_maker.end()
+                services.ringer.end()
+                services.watching.end()
+                services.rates.end()
+    finally:
+        await services.rates.close()
+        doorbell.close()
+        await database.dispose()
+
+
+def _make_seal(settings: Settings) -> SecretBox | None:
+    keys = [key.get_secret_value() for key in settings.secrets.key]
+    return SecretBox(keys) if keys else None
+
+
+async def _poll_events(
+    reader: AsyncEngine, patience_seconds: float, horizon: str | None
+) -> JobChanges:
+    async with _database_timeout(patience_seconds), sessions.async_connection(reader) as connection:
+        return await connection.run_sync(events.read_changes, horizon)
+
+
+async def _take_snapshot(
+    reader: AsyncEngine, patience_seconds: float, silent_seconds: float
+) -> QueueSnapshot:
+    def look(connection: Connection) -> QueueSnapshot:
+        found = snapshot.read(
+            connection,
+            cell=DEFAULT_CELL,
+            silent_seconds=silent_seconds,
+            now=dt.datetime.now(dt.UTC),
+        )
+        cards = [one.card for one in registry.list_models(connection)]
+        return replace(found, paces=default_times.add_defaults(found.paces, cards))
+
+    async with _database_timeout(patience_seconds), sessions.async_connection(reader) as connection:
+        return await connection.run_sync(look)
+
+
+async def _get_services(request: Request) -> Services:
+    # Async although it awaits nothing: FastAPI would run a plain function in a thread.
+    services: Services = request.app.state.services
+    return services
+
+
+OpenServices = Annotated[Services, Depends(_get_services)]
+
+
+def _require_scope(scope: Scope, *, also_devices: bool = False) -> Callable[..., Awaitable[Caller]]:
+    async def authenticated(
+        request: Request,
+        services: OpenServices,
+        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
+        _: Annotated[str | None, Depends(_COOKIE)],
+    ) -> Caller:
+        if credentials is None:
+            caller = (await find_browser_session(request, services)).caller
+            await _count_request(request, services, caller)
+        else:
+            caller = await identify_caller(request, services, credentials.credentials)
+        if scope not in caller.scopes:
+            raise InsufficientScope(f"the key lacks the scope {scope}")
+        if caller.is_device and not also_devices:
+            raise InsufficientScope("a device key can only submit photos")
+        return caller
+
+    return authenticated
+
+
+async def identify_caller(request: Request, services: Services, key: str) -> Caller:
+    """Return the caller of a key, and count the request.  Raises Unauthorized, RateLimited."""
+    digest = api_keys.hash_key(key)
+    caller = await services.callers.get(digest, lambda: _authenticate(services, digest))
+    await _count_request(request, services, caller)
+    return caller
+
+
+async def _authenticate(services: Services, digest: bytes) -> Caller:
+    async with services.reading() as connection:
+        return await connection.run_sync(api_keys.authenticate, digest, usual=services.limits)
+
+
+async def find_browser_session(request: Request, services: Services) -> Session:
+    """Return the session of a request's browser.  Raises Unauthorized, CsrfRejected."""
+    cookie = csrf.read_cookie(request, always_secure=services.session_secure)
+    if cookie is None:
+        raise Unauthorized("the header `Authorization: Bearer KEY` is missing")
+    csrf.verify_request(request, cookie)
+    async with services.reading() as connection:
+        return await connection.run_sync(
+            browser_sessions.find, cookie, services.lifetimes, usual=services.limits
+        )
+
+
+async def _count_request(request: Request, services: Services, caller: Caller) -> None:
+    """Count a request against its tenant's limit; answers show the remaining allowance."""
+    per_minute = caller.limits.requests_per_minute
+    if not per_minute:
+        return
+    allowance = await services.rates.take(caller.tenant, per_minute)
+    request.state.allowance = allowance
+    request.state.rate_limit = allowance.headers()
+    require_allowance(allowance, f"{per_minute} requests per minute are allowed")
+
+
+def require_allowance(allowance: Allowance, bound: str) -> None:
+    """Raise RateLimited when the allowance is used up; bound: the limit, for the message."""
+    if not allowance.is_granted:
+        raise RateLimited(
+            f"{bound}; retry in {allowance.more_in_seconds} s",
+            retry_after_seconds=allowance.more_in_seconds,
+        )
+
+
+async def _require_browser_session(
+    request: Request, services: OpenServices, _: Annotated[str | None, Depends(_COOKIE)]
+) -> Session:
+    return await find_browser_session(request, services)
+
+
+BrowserSession = Annotated[Session, Depends(_require_browser_session)]
+# Device keys of end users may only submit photos; everything else needs a key of the tenant.
+PhotoSender = Annotated[Caller, Depends(_require_scope(Scope.SUBMIT, also_devices=True))]
+Submitter = Annotated[Caller, Depends(_require_scope(Scope.SUBMIT))]
+Reader = Annotated[Caller, Depends(_require_scope(Scope.READ))]
+Administrator = Annotated[Caller, Depends(_require_scope(Scope.ADMIN))]
+Operator = Annotated[Caller, Depends(_require_scope(Scope.OPERATOR))]

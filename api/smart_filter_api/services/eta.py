@@ -1,0 +1,161 @@
+"""Estimate when jobs will end, from a snapshot of the queues at most once a second."""
+
+import datetime as dt
+import math
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from smart_filter_api.services.ttl_cache import TtlCache
+from smart_filter_shared.eta import estimate
+from smart_filter_shared.eta.backlog import Backlog
+from smart_filter_shared.eta.estimate import CompletionEstimate, PendingJob, PendingStage
+from smart_filter_shared.eta.snapshot import QueueSnapshot, SampledStage
+from smart_filter_shared.ids import Tenant
+from smart_filter_shared.jobs.queries import JobRow
+from smart_filter_shared.model_registry.registry import StagePlan
+from smart_filter_shared.pipeline import PIPELINE, StageName, needs_within
+from smart_filter_shared.queue.states import StageState
+from smart_filter_shared.recipe import Edge, Recipe
+from smart_filter_shared.tenants.quotas import RETRY_AFTER_SECONDS
+
+# Maximum age of a snapshot for polled jobs, whatever the number of clients that poll.
+_SNAPSHOT_TTL_SECONDS = 1.0
+# Maximum age of a snapshot for jobs with deadlines, while reading one is fast.
+_DEADLINE_SNAPSHOT_TTL_SECONDS = 0.1
+# Share of time that snapshots for deadlines may take. With 10,000 jobs queued a snapshot takes
+# 45 ms, most of it in PostgreSQL, and 6 ms of the event loop.
+_MAX_SNAPSHOT_TIME_SHARE = 0.05
+# Factor of each edge on the time of the whole composite, which is mostly measured with `balanced`.
+# Source: docs/measurements.md, Composite and Edges of the matte.
+_EDGE_TIME_FACTORS: Mapping[Edge, float] = {Edge.FAST: 0.8, Edge.BALANCED: 1.0, Edge.BEST: 2.5}
+# Maximum Retry-After of a full queue, in seconds.
+_MAX_RETRY_AFTER_SECONDS = 600.0
+_UNFINISHED = frozenset({StageState.WAITING, StageState.READY, StageState.RUNNING})
+
+
+class EtaEstimator:
+    """Estimates places in the queue and completion times of jobs; for one event loop.
+
+    read: takes a snapshot of the queues.  now: the time in UTC.  clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], Awaitable[QueueSnapshot]],
+        *,
+        now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._read = read
+        self._now = now
+        self._remembered: TtlCache[Backlog] = TtlCache(_SNAPSHOT_TTL_SECONDS, clock=clock)
+        self._ahead = Backlog(QueueSnapshot())
+        self._clock = clock
+        self._looked_at = -math.inf
+        self._look_seconds = 0.0
+
+    @property
+    def outlook(self) -> QueueSnapshot:
+        """Return the last snapshot."""
+        return self._ahead.outlook
+
+    async def refresh(self) -> None:
+        """Renew the snapshot if it is older than a second.  Raises DatabaseUnavailable."""
+        await self._refresh(_SNAPSHOT_TTL_SECONDS)
+
+    async def refresh_for_deadline(self) -> None:
+        """Renew the snapshot if it is older than a tenth of a second.
+
+        Jobs that ended since the snapshot could cause the rejection of others. With long queues it
+        may be up to a second old, so that snapshots take at most a twentieth of the time.
+        Raises DatabaseUnavailable.
+        """
+        bounded = max(_DEADLINE_SNAPSHOT_TTL_SECONDS, self._look_seconds / _MAX_SNAPSHOT_TIME_SHARE)
+        await self._refresh(min(bounded, _SNAPSHOT_TTL_SECONDS))
+
+    async def _refresh(self, seconds: float) -> None:
+        if self._clock() - self._looked_at > seconds:
+            self._remembered.forget()
+        self._ahead = await self._remembered.get(self._look)
+
+    def accept(self, job: PendingJob) -> None:
+        """Add a job that was just accepted, until the next snapshot includes it."""
+        first, *behind = job.steps
+        capabilities = tuple(step.capability for step in behind)
+        if not job.starts_in_seconds:
+            self._ahead.add(SampledStage(first.capability, job.rank, job.megapixels, capabilities))
+
+    def of(self, job: PendingJob) -> CompletionEstimate:
+        """Return the completion estimate of a job."""
+        return estimate.estimate_completion(self._ahead, job)
+
+    def estimate_row(self, row: JobRow) -> CompletionEstimate | None:
+        """Return the completion estimate of a stored job; None when it has ended."""
+        steps = [
+            PendingStage(stage.name, stage.capability, StageState(stage.state))
+            for stage in row.stages
+            if stage.state in _UNFINISHED
+        ]
+        if row.finished_at is not None or not steps:
+            return None
+        rank = next(stage.rank for stage in row.stages)
+        return self.of(self._pending_job(row.tenant, row.recipe, rank, row.megapixels, steps))
+
+    def planned(
+        self,
+        tenant: Tenant,
+        recipe: Recipe,
+        plans: Mapping[StageName, StagePlan],
+        *,
+        rank: float,
+        megapixels: float,
+    ) -> PendingJob:
+        """Return the pending work of a job that is about to be accepted."""
+        steps = [
+            PendingStage(
+                stage.name,
+                plans[stage.name].capability,
+                StageState.WAITING if needs_within(stage, plans) else StageState.READY,
+            )
+            for stage in PIPELINE
+            if stage.name in plans
+        ]
+        return self._pending_job(tenant, recipe, rank, megapixels, steps)
+
+    def seconds_until_room(self, most_jobs: int) -> float:
+        """Return the estimated seconds until a twentieth of a full queue is done."""
+        seconds = estimate.estimate_drain_seconds(self.outlook, max(1, most_jobs // 20))
+        return RETRY_AFTER_SECONDS if seconds is None else min(seconds, _MAX_RETRY_AFTER_SECONDS)
+
+    def seconds_until(self, run_at: dt.datetime | None) -> float:
+        """Return the seconds until a time; 0 when it has passed or is None."""
+        return 0.0 if run_at is None else max(0.0, (run_at - self._now()).total_seconds())
+
+    def _pending_job(
+        self,
+        tenant: Tenant,
+        recipe: Recipe,
+        rank: float,
+        megapixels: float,
+        steps: Sequence[PendingStage],
+    ) -> PendingJob:
+        return PendingJob(
+            tenant=tenant,
+            priority=recipe.priority,
+            rank=rank,
+            megapixels=megapixels,
+            steps=steps,
+            starts_in_seconds=self.seconds_until(recipe.run_at),
+            stretched={StageName.COMPOSITE: _EDGE_TIME_FACTORS[recipe.edge]},
+        )
+
+    async def _look(self) -> Backlog:
+        self._looked_at = self._clock()
+        known = self._ahead
+        before = known.added
+        ahead = Backlog(await self._read())
+        self._look_seconds = self._clock() - self._looked_at
+        # Jobs accepted while the snapshot was taken may be missing from it, so add them.
+        for work in known.added_since(before):
+            ahead.add(work)
+        return ahead

@@ -1,0 +1,114 @@
+"""Wake requests that wait for jobs: one poll of the database serves all waiters of the process.
+
+While requests wait, one task polls every few hundredths of a second for new events and wakes the
+waiters concerned. The cost of a poll depends on the number of events, not of waiters: two thousand
+waiters load the database no more than twenty.
+"""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+import anyio
+
+from smart_filter_shared.ids import JobId
+from smart_filter_shared.queue.events import JobChanges
+from smart_filter_shared.supervision import SupervisedLoop
+
+# Poll interval, which bounds the delay that it adds for each waiter.
+_POLL_SECONDS = 0.03
+# Longest pause between failing polls. Each failure wakes all watches, whose requests then read the
+# job themselves.
+_MAX_PAUSE_SECONDS = 5.0
+
+PollEvents = Callable[[str | None], Awaitable[JobChanges]]
+
+
+class JobWatch:
+    """One waiter for a job; for one task."""
+
+    def __init__(self, *, ends_only: bool) -> None:
+        self.ends_only = ends_only
+        self._woken = anyio.Event()
+
+    def wake(self) -> None:
+        """Let `woken` return."""
+        self._woken.set()
+
+    async def woken(self) -> None:
+        """Wait until an event may have happened since the start or the last return."""
+        await self._woken.wait()
+        self._woken = anyio.Event()
+
+
+class EventPoller:
+    """All watches of one process; for one event loop.
+
+    look: reads the changes of jobs since a horizon from the database.
+    """
+
+    def __init__(self, look: PollEvents) -> None:
+        self._look = look
+        self._watches: defaultdict[JobId, set[JobWatch]] = defaultdict(set)
+        self._begun = anyio.Event()
+        self._scope = anyio.CancelScope()
+        self._looks = SupervisedLoop(
+            "news", every_seconds=_POLL_SECONDS, longest_pause_seconds=_MAX_PAUSE_SECONDS
+        )
+
+    @contextmanager
+    def of(self, job_id: JobId, *, ends_only: bool = False) -> Iterator[JobWatch]:
+        """Watch a job; each event committed from now on wakes the watch.
+
+        ends_only: wake only when the job ends.  Spurious wakes are possible: read the job, then
+        wait again.
+        """
+        watch = JobWatch(ends_only=ends_only)
+        self._watches[job_id].add(watch)
+        self._begun.set()
+        try:
+            yield watch
+        finally:
+            self._watches[job_id].discard(watch)
+            if not self._watches[job_id]:
+                del self._watches[job_id]
+
+    def end(self) -> None:
+        """Let `run` return; no watch is woken afterwards."""
+        self._scope.cancel()
+
+    async def run(self) -> None:
+        """Poll while there are watches, until `end` is called.
+
+        Raises the last error when too many unexpected ones follow each other.
+        """
+        with self._scope:
+            while True:
+                await self._begun.wait()
+                await self._poll_while_watched()
+                self._begun = anyio.Event()
+
+    async def _poll_while_watched(self) -> None:
+        horizon: str | None = None
+        while self._watches:
+            with self._looks.step():
+                news = await self._look(horizon)
+                if news.is_first:
+                    # The first poll misses events committed since the first watch started.
+                    self._wake_all()
+                for job_id, ends in news.jobs.items():
+                    for watch in self._watches.get(job_id, ()):
+                        if ends or not watch.ends_only:
+                            watch.wake()
+                horizon = news.horizon
+            if self._looks.is_failing:
+                # Each waiter then reads its job, which reports the error to its client.
+                self._wake_all()
+                # A server that crashed may have lost commits and reuse their ids.
+                horizon = None
+            await anyio.sleep(self._looks.pause_seconds)
+
+    def _wake_all(self) -> None:
+        for watches in self._watches.values():
+            for watch in watches:
+                watch.wake()

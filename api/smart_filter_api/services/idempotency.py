@@ -1,0 +1,255 @@
+"""Idempotency-Key: a repeated request gets the stored answer and is executed only once.
+
+A key belongs to a tenant and is kept for a day. The first request claims it. The changes of the
+request and its answer are committed together: a stored answer means that the request was executed,
+and the key of a process that died becomes free again.
+Source: draft-ietf-httpapi-idempotency-key-header.
+"""
+
+import base64
+import contextlib
+import hashlib
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Final
+
+import anyio
+from fastapi import Header, Request, Response
+from sqlalchemy import Connection, text
+
+from smart_filter_api.problems import problem
+from smart_filter_api.schemas.parameters import (
+    IDEMPOTENCY_KEY_CHARACTERS,
+    IDEMPOTENCY_KEY_SCHEMA,
+)
+from smart_filter_api.services.container import Services
+from smart_filter_shared.artifacts.retention import IDEMPOTENCY_KEY_HOURS
+from smart_filter_shared.errors import (
+    Conflict,
+    Error,
+    IdempotencyInProgress,
+    IdempotencyMismatch,
+    JobDeleted,
+    JobNotFinished,
+    MalformedRequest,
+    NotAvailable,
+    OutputExpired,
+    Rejected,
+    TryAgain,
+    WebhookDisabled,
+)
+from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.security.secretbox import SecretBox
+
+REPLAYED_HEADER: Final = "Idempotency-Replayed"
+# A claim without an answer is abandoned after this time: no request takes longer once its body has
+# arrived, so its process has died.
+_ABANDONED_SECONDS: Final = 60
+# Rejections that can end without a change of the request: the job ends, a worker pool starts, the
+# webhook is enabled. The same request with the same key may then succeed.
+_TRANSIENT_REFUSALS: Final = (JobNotFinished, NotAvailable, WebhookDisabled)
+# Marks encrypted bodies; no JSON document starts with it.
+_SEALED_PREFIX: Final = b"sealed:"
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        description="A unique name of this request among your tenant's requests of a day, at most "
+        "255 characters",
+        json_schema_extra=IDEMPOTENCY_KEY_SCHEMA,
+    ),
+]
+
+# A structured-field string (RFC 9651, 3.3.3), or the same without its quotes.
+_QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
+_BARE = re.compile(r"[!#-~]+")
+
+_CLAIM = text("""
+    INSERT INTO requests (tenant, key, fingerprint, claimed_at)
+    VALUES (:tenant, :key, :fingerprint, statement_timestamp())
+    ON CONFLICT (tenant, key) DO UPDATE SET
+        fingerprint = excluded.fingerprint, claimed_at = excluded.claimed_at,
+        status = NULL, media_type = NULL, location = NULL, body = NULL, job_id = NULL
+    WHERE requests.claimed_at < statement_timestamp() - make_interval(hours => :kept_hours)
+        OR requests.status IS NULL AND requests.claimed_at
+            < statement_timestamp() - make_interval(secs => :abandoned_seconds)
+    RETURNING claimed_at
+""")
+_FIND = text("""
+    SELECT fingerprint, status, media_type, location, body, job_id,
+        EXISTS (SELECT FROM jobs WHERE jobs.id = requests.job_id) AS has_job
+    FROM requests
+    WHERE tenant = :tenant AND key = :key
+""")
+_STORE = text("""
+    UPDATE requests SET status = :status, media_type = :media_type, location = :location,
+        body = :body, job_id = :job_id
+    WHERE tenant = :tenant AND key = :key AND claimed_at = :claimed_at
+""")
+_FREE = text("""
+    DELETE FROM requests
+    WHERE tenant = :tenant AND key = :key AND claimed_at = :claimed_at AND status IS NULL
+""")
+
+
+class IdempotentRequest:
+    """One request with its idempotency key; without a key no answer is stored.
+
+    replayed: the stored answer of an earlier request; then there is nothing to do.
+    remembered: the answer that was stored for repeated requests.
+    """
+
+    def __init__(
+        self,
+        named: dict[str, object] | None,
+        replayed: Response | None,
+        seal: SecretBox | None = None,
+    ) -> None:
+        self.replayed = replayed
+        self.remembered: Response | None = None
+        self._named = named
+        self._seal = seal
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the request has a key, so that its answer is stored."""
+        return self._named is not None
+
+    def remember(
+        self,
+        connection: Connection,
+        answer: Response,
+        *,
+        job_id: JobId | None = None,
+        secret: bool = False,
+    ) -> None:
+        """Store the answer, in the transaction that executes the request.
+
+        secret: whether the answer holds a secret; it is then stored encrypted.
+        Raises IdempotencyInProgress when another request has taken over the claim.
+        """
+        if self._named is not None:
+            body = bytes(answer.body)
+            if secret:
+                assert self._seal is not None, "an answer with a secret needs a secrets key"
+                about = _seal_context(self._named)
+                body = _SEALED_PREFIX + base64.b64encode(self._seal.close(body, about=about))
+            stored = connection.execute(
+                _STORE,
+                {
+                    **self._named,
+                    "status": answer.status_code,
+                    "media_type": answer.media_type,
+                    "location": answer.headers.get("Location"),
+                    "body": body.decode(),
+                    "job_id": job_id,
+                },
+            )
+            if not stored.rowcount:
+                raise IdempotencyInProgress("another request has taken over this key")
+            self.remembered = answer
+
+
+@asynccontextmanager
+async def once(
+    services: Services, request: Request, tenant: Tenant, key: str | None, payload: bytes = b""
+) -> AsyncIterator[IdempotentRequest]:
+    """Execute a request once: yield its stored answer, or claim the key for the block.
+
+    key: the header as received.  payload: bytes that identify the request's body.
+    A rejection is stored as well. Other errors, and rejections that can end by themselves, free
+    the key.
+    Raises MalformedRequest, IdempotencyMismatch, IdempotencyInProgress, JobDeleted.
+    """
+    if key is None:
+        yield IdempotentRequest(None, None)
+        return
+    asked = f"{request.method} {request.url.path}\n".encode() + payload
+    named: dict[str, object] = {
+        "tenant": tenant,
+        "key": parse_key(key),
+        "fingerprint": hashlib.sha256(asked).hexdigest(),
+    }
+    replayed = await _claim_or_replay(services, named)
+    if replayed is not None:
+        yield IdempotentRequest(named, replayed)
+        return
+    claim = IdempotentRequest(named, None, services.seal)
+    try:
+        yield claim
+    except BaseException as error:
+        if isinstance(error, (Rejected, Conflict)) and not isinstance(error, _TRANSIENT_REFUSALS):
+            answer = problem.respond_to_error(request, error)
+            async with services.transaction() as connection:
+                await connection.run_sync(claim.remember, answer)
+            raise
+        with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):
+            async with services.transaction() as connection:
+                await connection.run_sync(lambda open_one: open_one.execute(_FREE, named))
+        raise
+
+
+def parse_key(key: str) -> str:
+    """Return the key in a header.  Raises MalformedRequest."""
+    quoted = _QUOTED.fullmatch(key.strip())
+    if quoted is not None:
+        found = re.sub(r'\\(["\\])', r"\1", quoted[1])
+    else:
+        found = key.strip() if _BARE.fullmatch(key.strip()) else ""
+    if not 0 < len(found) <= IDEMPOTENCY_KEY_CHARACTERS:
+        raise MalformedRequest(
+            f"Idempotency-Key is not a string of 1 to {IDEMPOTENCY_KEY_CHARACTERS} printable "
+            "characters",
+            pointer="/Idempotency-Key",
+        )
+    return found
+
+
+async def _claim_or_replay(services: Services, named: dict[str, object]) -> Response | None:
+    """Claim a key and set `claimed_at`, or return its stored answer."""
+
+    def claim(connection: Connection) -> Response | Error | None:
+        limits = {"kept_hours": IDEMPOTENCY_KEY_HOURS, "abandoned_seconds": _ABANDONED_SECONDS}
+        claimed = connection.execute(_CLAIM, {**named, **limits}).one_or_none()
+        if claimed is not None:
+            named["claimed_at"] = claimed.claimed_at
+            return None
+        before = connection.execute(_FIND, named).one_or_none()
+        if before is None or (before.status is None and before.fingerprint == named["fingerprint"]):
+            return IdempotencyInProgress("the first request with this key is still in progress")
+        if before.fingerprint != named["fingerprint"]:
+            return IdempotencyMismatch("this key was used for another request; generate a new one")
+        if before.body is None and before.has_job:
+            return OutputExpired(f"the job {before.job_id} of the first request has expired")
+        if before.body is None:
+            return JobDeleted("the job of the first request was deleted")
+        headers = {REPLAYED_HEADER: "true"}
+        if before.location is not None:
+            headers["Location"] = before.location
+        return Response(
+            _unseal(before.body, named, services.seal),
+            status_code=before.status,
+            media_type=before.media_type,
+            headers=headers,
+        )
+
+    async with services.transaction() as connection:
+        found = await connection.run_sync(claim)
+    if isinstance(found, Error):
+        raise found
+    return found
+
+
+def _unseal(stored: str, named: dict[str, object], seal: SecretBox | None) -> bytes:
+    body = stored.encode()
+    if seal is None or not body.startswith(_SEALED_PREFIX):
+        return body
+    return seal.open(
+        base64.b64decode(body.removeprefix(_SEALED_PREFIX)), about=_seal_context(named)
+    )
+
+
+def _seal_context(named: dict[str, object]) -> str:
+    return f"request {named['key']} of {named['tenant']}"

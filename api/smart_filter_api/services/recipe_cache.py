@@ -1,0 +1,78 @@
+"""Cache parsed recipes: equal fields give equal recipes while models and pictures are the same."""
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from smart_filter_shared.ids import Tenant
+from smart_filter_shared.model_registry.published import RegisteredModel
+from smart_filter_shared.model_registry.registry import StagePlan
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.recipe import Recipe
+from smart_filter_shared.stock import Picture
+
+Plans = Mapping[StageName, StagePlan]
+
+_MAX_ENTRIES: Final = 256
+# Larger forms rarely repeat; do not cache them.
+_MAX_KEY_BYTES: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedRecipe:
+    """A recipe, its stage plans, and the cache keys of its stages (jobs/result_cache.py).
+
+    known: the models that its models were chosen from.
+    """
+
+    recipe: Recipe
+    plans: Plans
+    works: Mapping[StageName, str]
+    known: Sequence[RegisteredModel]
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeCacheKey:
+    """All inputs of a parsed recipe: the submitted fields, the models and the pictures.
+
+    known: every published model.  pictures: those that the tenant may use.
+    """
+
+    tenant: Tenant
+    fields: Mapping[str, Sequence[str]]
+    defaults: Mapping[str, object]
+    with_background_file: bool
+    known: Sequence[RegisteredModel]
+    pictures: Sequence[Picture]
+
+    @property
+    def sent(self) -> str:
+        """Return the submitted fields as one text."""
+        return json.dumps(
+            [self.tenant, self.with_background_file, dict(self.fields), dict(self.defaults)]
+        )
+
+    def shares_snapshot_with(self, other: "RecipeCacheKey") -> bool:
+        """Whether both use the same snapshot of models and pictures."""
+        return self.known is other.known and self.pictures is other.pictures
+
+
+class RecipeCache:
+    """The recipes that were parsed last."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, tuple[RecipeCacheKey, ParsedRecipe]] = OrderedDict()
+
+    def get(self, asked: RecipeCacheKey, read: Callable[[], ParsedRecipe]) -> ParsedRecipe:
+        """Return the cached recipe of a key, or call `read` and cache it.  Raises its errors."""
+        sent = asked.sent
+        known = self._kept.pop(sent, None)
+        if known is None or not asked.shares_snapshot_with(known[0]):
+            known = asked, read()
+        if len(sent) <= _MAX_KEY_BYTES:
+            self._kept[sent] = known
+            if len(self._kept) > _MAX_ENTRIES:
+                self._kept.popitem(last=False)
+        return known[1]

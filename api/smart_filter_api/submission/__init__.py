@@ -1,0 +1,1 @@
+"""Turn an accepted request into a job or batch: recipe, admission, storage and rows."""

@@ -1,0 +1,265 @@
+"""Admit jobs: check their quotas, reserve their places in the queues, and fit them to deadlines."""
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from smart_filter_api.auth.api_keys import Caller
+from smart_filter_api.services.container import Services
+from smart_filter_api.services.eta import EtaEstimator
+from smart_filter_api.services.recipe_cache import ParsedRecipe, Plans
+from smart_filter_api.submission import deadline_policy
+from smart_filter_api.submission.deadline_policy import RunOption
+from smart_filter_shared.artifacts import retention
+from smart_filter_shared.errors import InputsExpired
+from smart_filter_shared.eta.estimate import CompletionEstimate, PendingJob
+from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.jobs import result_cache
+from smart_filter_shared.jobs.queries import JobRow
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.queue import fair_queueing
+from smart_filter_shared.queue.fair_queueing import Reservation
+from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
+from smart_filter_shared.recipe import Recipe
+from smart_filter_shared.tenants import quotas
+
+Sources = Mapping[StageName, JobId]
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionRequest:
+    """A job to admit: its recipe and the facts of its photo.
+
+    charged_megapixels: counts against the tenant's daily limit.
+    digest: of the photo; None when its results are not reused.
+    parent: the job that it is derived from, whose photo must still be available.
+    """
+
+    order: ParsedRecipe
+    megapixels: float
+    charged_megapixels: float
+    digest: str | None
+    parent: JobRow | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AdmittedJob:
+    """A job with a reserved place, and how it will run.
+
+    works: cache keys of its stages.  sources: earlier jobs whose results those stages reuse.
+    degraded: recipe fields that were reduced to meet its deadline.
+    foreseen: estimated seconds to completion, median and 90th percentile, before correction; None
+        for a scheduled or paused job, whose time does not depend on the queues.
+    forecast: the estimate that clients see.
+    outstanding: its pending work, which counts for the estimates of other jobs.
+    has_room: whether it certainly fits into its tenant's queue; else the write must count again.
+    """
+
+    place: Reservation
+    recipe: Recipe
+    plans: Plans
+    works: Mapping[StageName, str]
+    sources: Sources
+    degraded: tuple[str, ...]
+    foreseen: tuple[float, float] | None
+    forecast: CompletionEstimate
+    outstanding: PendingJob
+    has_room: bool
+
+
+async def admit_job(services: Services, caller: Caller, request: AdmissionRequest) -> AdmittedJob:
+    """Check quotas and reserve a place for a job of the caller; return the admitted job.
+
+    Raises Contradiction, QueueFull, RateLimited, DeadlineInfeasible, and InputsExpired when the
+    photo of the parent has expired.
+    """
+    order, forecasts = request.order, services.forecasts
+    asked = order.recipe
+    starts_in_seconds = forecasts.seconds_until(asked.run_at)
+    deadline_policy.refuse_contradiction(asked, starts_in_seconds=starts_in_seconds)
+    if asked.deadline_ms is not None:
+        await forecasts.refresh_for_deadline()
+    has_room = await _has_room(services, caller)
+    is_bounded = bool(not has_room or caller.limits.megapixels_per_day)
+    # A deadline needs one transaction: a rejected job is not charged and keeps no place.
+    is_atomic = asked.deadline_ms is not None
+    if is_bounded and not is_atomic:
+        async with services.transaction() as connection:
+            await connection.run_sync(_charge_job, services, caller, request, has_room=has_room)
+    async with services.transaction() if is_atomic else services.autocommit() as connection:
+        if is_bounded and is_atomic:
+            await connection.run_sync(_charge_job, services, caller, request, has_room=has_room)
+        place, done = await connection.run_sync(_reserve_place, services, caller, request)
+        options = _estimate_options(forecasts, caller.tenant, request, place, done)
+        choice = deadline_policy.choose_option(options, deadline_ms=asked.deadline_ms)
+    works = order.works
+    if choice.degraded:
+        works = result_cache.cache_keys(choice.recipe, choice.plans, order.known)
+    sources = {stage: job for stage, job in done.items() if works[stage] == order.works[stage]}
+    # Estimates must not learn from scheduled times and pauses, which do not depend on the queues.
+    is_guess = asked.run_at is not None or choice.forecast.is_held
+    foreseen = None if is_guess else (choice.forecast.raw_p50, choice.forecast.raw_p90)
+    return AdmittedJob(
+        place=place,
+        recipe=choice.recipe,
+        plans=choice.plans,
+        works=works,
+        sources=sources,
+        degraded=choice.degraded,
+        foreseen=foreseen,
+        forecast=choice.forecast,
+        outstanding=_pending_job(
+            forecasts,
+            caller.tenant,
+            request,
+            place=place,
+            recipe=choice.recipe,
+            plans=choice.plans,
+            done=sources,
+        ),
+        has_room=has_room,
+    )
+
+
+async def admit_batch(
+    services: Services, caller: Caller, orders: Sequence[ParsedRecipe], *, megapixels: float
+) -> list[Reservation]:
+    """Check quotas and reserve a place for each job of a batch; return the places in order.
+
+    megapixels: of all its photos.  Raises QueueFull, RateLimited.
+    """
+    if caller.limits.jobs_waiting or caller.limits.megapixels_per_day:
+        async with services.transaction() as connection:
+            await connection.run_sync(
+                _charge_batch, caller, jobs=len(orders), megapixels=megapixels
+            )
+    async with services.autocommit() as connection:
+        return await connection.run_sync(_reserve_places, caller.tenant, orders)
+
+
+async def _has_room(services: Services, caller: Caller) -> bool:
+    async def count(most: int) -> int:
+        async with services.reading() as connection:
+            return await connection.run_sync(quotas.count_unfinished, caller.tenant, most=most)
+
+    return await services.room.admit(caller.tenant, caller.limits.jobs_waiting, count)
+
+
+def _charge_job(
+    connection: Connection,
+    services: Services,
+    caller: Caller,
+    request: AdmissionRequest,
+    *,
+    has_room: bool,
+) -> None:
+    if not has_room:
+        full_seconds = services.forecasts.seconds_until_room(caller.limits.jobs_waiting)
+        quotas.check_queue_quota(
+            connection, caller.tenant, caller.limits, exactly=False, full_seconds=full_seconds
+        )
+    quotas.charge(connection, caller.tenant, request.charged_megapixels, caller.limits)
+
+
+def _charge_batch(connection: Connection, caller: Caller, *, jobs: int, megapixels: float) -> None:
+    quotas.check_queue_quota(connection, caller.tenant, caller.limits, exactly=False, jobs=jobs)
+    quotas.charge(connection, caller.tenant, megapixels, caller.limits)
+
+
+def _reserve_place(
+    connection: Connection, services: Services, caller: Caller, request: AdmissionRequest
+) -> tuple[Reservation, Sources]:
+    """Reserve a place for the stages that cannot be reused; return it with the reusable ones."""
+    tenant, plans = caller.tenant, request.order.plans
+    since = result_cache.first_cached_id(caller.keeping.within(services.keeping))
+    if request.order.recipe.run_at is not None:
+        later = fair_queueing.provisional_reservation(connection, cell=DEFAULT_CELL)
+        return later, _find_sources(connection, tenant, request, since=since)
+    if request.digest is not None and request.parent is None:
+        # For most photos, which are new, one statement is enough.
+        wanted = [plan.capability for plan in plans.values()]
+        place = fair_queueing.reserve_for_new_photo(
+            connection, tenant, wanted, cell=DEFAULT_CELL, digest=request.digest, since=since
+        )
+        if place is not None:
+            return place, {}
+    done = _find_sources(connection, tenant, request, since=since)
+    wanted = [plan.capability for stage, plan in plans.items() if stage not in done]
+    return fair_queueing.reserve(connection, tenant, wanted, cell=DEFAULT_CELL), done
+
+
+def _find_sources(
+    connection: Connection, tenant: Tenant, request: AdmissionRequest, *, since: uuid.UUID
+) -> Sources:
+    """Return the earlier jobs whose results can be reused.  Raises InputsExpired."""
+    parent = request.parent
+    if parent is not None and not (
+        parent.photo_key and retention.is_available(connection, tenant, parent.photo_key)
+    ):
+        raise InputsExpired(f"the photo of job {parent.id} has expired")
+    return result_cache.lookup(
+        connection,
+        tenant,
+        request.digest,
+        request.order.works,
+        running=request.order.plans,
+        since=since,
+        parent=None if parent is None else parent.id,
+    )
+
+
+def _reserve_places(
+    connection: Connection, tenant: Tenant, orders: Sequence[ParsedRecipe]
+) -> list[Reservation]:
+    """Reserve a place for each job; scheduled jobs get a provisional one until they are due."""
+    later = fair_queueing.provisional_reservation(connection, cell=DEFAULT_CELL)
+    wanted = [
+        [plan.capability for plan in order.plans.values()]
+        for order in orders
+        if order.recipe.run_at is None
+    ]
+    taken = iter(
+        fair_queueing.reserve_many(connection, tenant, wanted, cell=DEFAULT_CELL) if wanted else ()
+    )
+    return [next(taken) if order.recipe.run_at is None else later for order in orders]
+
+
+def _estimate_options(
+    forecasts: EtaEstimator,
+    tenant: Tenant,
+    request: AdmissionRequest,
+    place: Reservation,
+    done: Sources,
+) -> Iterator[RunOption]:
+    """Yield the ways to run a job with their estimates, the requested one first."""
+    order = request.order
+    variants = deadline_policy.list_variants(
+        order.recipe, order.plans, known=order.known, outlook=forecasts.outlook
+    )
+    for recipe, plans, degraded in variants:
+        pending = _pending_job(
+            forecasts, tenant, request, place=place, recipe=recipe, plans=plans, done=done
+        )
+        yield RunOption(recipe, plans, degraded, forecasts.of(pending))
+
+
+def _pending_job(
+    forecasts: EtaEstimator,
+    tenant: Tenant,
+    request: AdmissionRequest,
+    *,
+    place: Reservation,
+    recipe: Recipe,
+    plans: Plans,
+    done: Sources,
+) -> PendingJob:
+    """Return the work of a job without the stages that reuse results."""
+    left = {
+        stage: plan
+        for stage, plan in plans.items()
+        if stage not in done or plan != request.order.plans[stage]
+    }
+    rank = fair_queueing.rank(place, recipe.priority)
+    return forecasts.planned(tenant, recipe, left, rank=rank, megapixels=request.megapixels)

@@ -1,0 +1,203 @@
+"""Parse the JSON body of a batch: items, each with a photo and its own fields, and common fields.
+
+As for a single photo, the base64 texts of photos are cut out of the body before parsing.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from smart_filter_api.http import strict_json
+from smart_filter_api.intake import json_body
+from smart_filter_api.intake.multipart import (
+    MAX_PARTS,
+    MAX_PHOTO_BYTES,
+    PHOTO_URL,
+    UPLOAD_ID,
+    WEBHOOK_URL,
+)
+from smart_filter_shared.errors import (
+    FieldError,
+    InvalidRecipe,
+    InvalidRequest,
+    MalformedRequest,
+    PhotoTooLarge,
+    Rejected,
+)
+from smart_filter_shared.queue.batches import MAX_ITEMS
+from smart_filter_shared.recipe import Output
+from smart_filter_shared.recipe.words import json_pointer
+
+# Size limit without the photos: a thousand items, each with a URL or a recipe of its own.
+MAX_OTHER_BYTES: Final = 4_000_000
+# All photos together have the size limit of one.
+MAX_BODY_BYTES: Final = -(-MAX_PHOTO_BYTES // 3) * 4 + MAX_OTHER_BYTES
+
+_PHOTO: Final = "photo_base64"
+_SOURCES: Final = (_PHOTO, PHOTO_URL, UPLOAD_ID)
+_NAMES: Final = ("items", "recipe", "album", WEBHOOK_URL)
+_ITEM_NAMES: Final = (*_SOURCES, "recipe", "metadata")
+_METADATA: Final = "metadata."
+_OUTPUTS: Final = "outputs"
+# Base64 has no quotes, and other JSON strings escape theirs, so this cannot match inside them.
+_PHOTO_TEXT: Final = re.compile(rb'("photo_base64"[ \t\r\n]*:[ \t\r\n]*")([^"]*)"')
+# Replaces the text of a photo in the body; the number is its index among the photos.
+_PHOTO_PLACEHOLDER: Final = re.compile(r"#([0-9]{1,7})")
+
+Fields = Mapping[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class SentItem:
+    """A photo and its recipe as form fields: the common ones merged with its own.
+
+    photo: its bytes; None when photo_url or upload_id refers to it.
+    """
+
+    photo: bytes | None
+    fields: Fields
+    photo_url: str | None = None
+    upload_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SentBatch:
+    """A parsed body; an invalid item is represented by its error.
+
+    best: number of photos that an album composes; None without an album.
+    webhook_url: as the client sent it, not validated.
+    """
+
+    items: Sequence[SentItem | Rejected]
+    best: int | None
+    webhook_url: str | None
+
+
+def parse(body: bytes) -> SentBatch:
+    """Parse a body and return its items and common fields.
+
+    Raises MalformedRequest for another document, PhotoTooLarge for the whole body, InvalidRequest
+    and InvalidRecipe for the common fields; the error of an item takes its place in `items`.
+    """
+    photos: list[tuple[int, int]] = []
+
+    def cut(found: re.Match[bytes]) -> bytes:
+        photos.append(found.span(2))
+        return b'%b#%d"' % (found[1], len(photos) - 1)
+
+    rest = _PHOTO_TEXT.sub(cut, body)
+    if len(rest) > MAX_OTHER_BYTES:
+        raise PhotoTooLarge(
+            f"the body is too large; without the photos at most {MAX_OTHER_BYTES} bytes are "
+            "accepted"
+        )
+    document = strict_json.read_object(rest)
+    _refuse_unknown_names(document, _NAMES, InvalidRequest)
+    items = document.get("items")
+    if not isinstance(items, list) or not 0 < len(items) <= MAX_ITEMS:
+        raise InvalidRequest(
+            [FieldError("/items", f"is not a list of 1 to {MAX_ITEMS} photos and their recipes")]
+        )
+    common = json_body.to_form_fields(document.get("recipe"))
+    webhook_url = document.get(WEBHOOK_URL)
+    if webhook_url is not None and not isinstance(webhook_url, str):
+        raise InvalidRequest([FieldError(json_pointer(WEBHOOK_URL), "is not a string")])
+    best = _parse_best(document.get("album"))
+    texts = [memoryview(body)[start:end] for start, end in photos]
+    return SentBatch(
+        [_parse_item(one, texts, common, is_ranked=best is not None) for one in items],
+        best,
+        webhook_url,
+    )
+
+
+def _parse_best(album: object) -> int | None:
+    if album is None:
+        return None
+    unknown = (
+        [name for name in album if name != "best"][:MAX_PARTS] if isinstance(album, dict) else []
+    )
+    if unknown:
+        raise InvalidRequest(
+            [FieldError("/album" + json_pointer(name), "is not `best`") for name in unknown]
+        )
+    best = album.get("best") if isinstance(album, dict) else None
+    if isinstance(best, bool) or not isinstance(best, int) or not 0 <= best <= MAX_ITEMS:
+        raise InvalidRequest(
+            [FieldError("/album/best", f"is not a whole number from 0 to {MAX_ITEMS}")]
+        )
+    return best
+
+
+def _parse_item(
+    item: object, texts: Sequence[memoryview], common: Fields, *, is_ranked: bool
+) -> SentItem | Rejected:
+    try:
+        if not isinstance(item, dict):
+            raise MalformedRequest('the item is not an object such as {"photo_base64": …}')
+        _refuse_unknown_names(item, _ITEM_NAMES, InvalidRecipe)
+        given = [name for name in _SOURCES if item.get(name) is not None]
+        if len(given) != 1:
+            raise MalformedRequest(f"send exactly one of {', '.join(_SOURCES)}")
+        fields = _merge_fields(common, json_body.to_form_fields(item.get("recipe")))
+        fields |= _metadata_fields(item.get("metadata"))
+        fields = _with_rating(fields) if is_ranked else fields
+        if given == [_PHOTO]:
+            return SentItem(_decode_photo(item[_PHOTO], texts), fields)
+        if not isinstance(item[given[0]], str):
+            raise InvalidRecipe([FieldError(json_pointer(given[0]), "is not a string")])
+        return SentItem(None, fields, item.get(PHOTO_URL), item.get(UPLOAD_ID))
+    except Rejected as error:
+        return error
+
+
+def _decode_photo(mark: object, texts: Sequence[memoryview]) -> bytes:
+    found = _PHOTO_PLACEHOLDER.fullmatch(mark) if isinstance(mark, str) else None
+    if found is None or int(found[1]) >= len(texts):
+        raise MalformedRequest(f"{_PHOTO} is not a base64 string", pointer=json_pointer(_PHOTO))
+    return json_body.decode_base64(bytes(texts[int(found[1])]))
+
+
+def _merge_fields(common: Fields, own: Fields) -> dict[str, list[str]]:
+    """Merge the fields of an item into the common ones; the item's take precedence.
+
+    If the item names its own model or filters, the common parameters of these are dropped.
+    """
+    replaced = tuple(
+        f"{name.removesuffix('.model')}.params." for name in own if name.endswith(".model")
+    )
+    if "filters" in own:
+        replaced += ("filters.",)
+    kept = {name: texts for name, texts in common.items() if not name.startswith(replaced or "\0")}
+    return {**kept, **own}
+
+
+def _metadata_fields(metadata: object) -> dict[str, list[str]]:
+    if metadata is None:
+        return {}
+    if not isinstance(metadata, dict):
+        raise InvalidRecipe([FieldError("/metadata", "is not an object of strings")])
+    fields = json_body.to_form_fields({"metadata": metadata})
+    return {name: texts for name, texts in fields.items() if name.startswith(_METADATA)}
+
+
+def _with_rating(fields: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Return the fields of a photo of an album, with `rating` added to its outputs."""
+    outputs = fields.get(_OUTPUTS, [str(Output.IMAGE)])
+    if any(str(Output.RATING) in text.split(",") for text in outputs):
+        return fields
+    return {**fields, _OUTPUTS: [*outputs, str(Output.RATING)]}
+
+
+def _refuse_unknown_names(
+    document: Mapping[str, Any], names: Sequence[str], kind: type[InvalidRecipe]
+) -> None:
+    unknown = [name for name in document if name not in names][:MAX_PARTS]
+    if unknown:
+        raise kind(
+            [
+                FieldError(json_pointer(name), f"is not one of {', '.join(names)}")
+                for name in unknown
+            ]
+        )

@@ -1,0 +1,286 @@
+"""Store the pictures of a submission, write its jobs, and commit.
+
+Single jobs, derived jobs and batches take this path: `open_submission` stores the pictures and
+opens the transaction, in which the caller inserts the job or the batch and writes what belongs to
+it, such as the stored answer of a request with an Idempotency-Key.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import BinaryIO, Final, cast
+
+import anyio
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from smart_filter_api.auth import api_keys
+from smart_filter_api.auth.api_keys import Caller
+from smart_filter_api.intake.body import SpooledPicture
+from smart_filter_api.services.container import Services
+from smart_filter_api.submission import photo_source
+from smart_filter_api.submission.admission import AdmittedJob
+from smart_filter_shared.artifacts import uploads
+from smart_filter_shared.errors import FieldError, NotAvailable, StorageUnavailable, TryAgain
+from smart_filter_shared.eta.estimate import CompletionEstimate
+from smart_filter_shared.ids import Capability, JobId
+from smart_filter_shared.jobs import queries
+from smart_filter_shared.jobs.queries import JobRow
+from smart_filter_shared.jobs.submission import (
+    NewPhotoBatch,
+    NewPhotoJob,
+    submit_batch,
+    submit_job,
+)
+from smart_filter_shared.queue import batches
+from smart_filter_shared.queue.batches import BatchRow
+from smart_filter_shared.storage.objects import PART_BYTES
+from smart_filter_shared.tenants import quotas
+from smart_filter_shared.webhooks import endpoints
+
+# Detail of the problem for a webhook when the operator has set no secrets key.
+WEBHOOKS_DISABLED: Final = "webhooks need the setting SMART_FILTER_SECRETS_KEY"
+# Photos of one batch that are read or stored concurrently.
+_MAX_CONCURRENT: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class JobSubmission:
+    """An admitted job that is ready to be written.
+
+    pictures: stored before the job is written, by their keys.
+    charged_megapixels: refunded when the job cannot be written.
+    """
+
+    job: NewPhotoJob
+    admitted: AdmittedJob
+    pictures: Mapping[str, SpooledPicture]
+    charged_megapixels: float
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSubmission:
+    """A batch with its admitted jobs, ready to be written; fields as in `JobSubmission`."""
+
+    batch: NewPhotoBatch
+    pictures: Mapping[str, SpooledPicture]
+    charged_megapixels: float
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedJob:
+    """A job that was written.
+
+    ringing: capabilities to ring after the commit.  forecast: its estimate at admission.
+    """
+
+    job: JobRow
+    ringing: list[Capability]
+    forecast: CompletionEstimate
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedBatch:
+    """A batch that was written.
+
+    jobs: the jobs of its photos.  ringing: capabilities to ring after the commit.
+    """
+
+    batch: BatchRow
+    jobs: Sequence[JobId]
+    ringing: list[Capability]
+
+
+def refuse_webhook_without_key(services: Services, webhook_url: str | None) -> None:
+    """Reject a webhook when the operator has set no secrets key.  Raises NotAvailable."""
+    if webhook_url is not None and services.seal is None:
+        raise NotAvailable([FieldError("/webhook_url", WEBHOOKS_DISABLED)])
+
+
+@asynccontextmanager
+async def open_submission(
+    services: Services,
+    caller: Caller,
+    submission: JobSubmission | BatchSubmission,
+    *,
+    adds_rows: bool = True,
+) -> AsyncIterator[AsyncConnection]:
+    """Store the pictures, yield a connection to insert the rows with, and commit.
+
+    The pictures are stored first, so that no committed row lacks its objects. When the block
+    fails, no row is left, and no object unless the storage has just failed.
+    adds_rows: whether the block writes rows in addition to `insert_job`.
+    Raises StorageUnavailable, DatabaseUnavailable.
+    """
+    commits_itself = not adds_rows and _is_one_statement(caller, submission)
+    async with contextlib.AsyncExitStack() as undo:
+        undo.push_async_callback(_refund, services, caller, submission.charged_megapixels)
+        begun: list[str] = []
+        undo.push_async_callback(_remove_pictures, services, begun)
+        await _store_pictures(services, submission.pictures, begun)
+        async with (
+            services.autocommit() if commits_itself else services.transaction() as connection
+        ):
+            if isinstance(submission, JobSubmission):
+                services.forecasts.accept(submission.admitted.outstanding)
+            try:
+                yield connection
+            except BaseException as error:
+                if commits_itself and not _has_certainly_failed(error):
+                    undo.pop_all()
+                raise
+            if isinstance(submission, JobSubmission) and submission.job.webhook_url is not None:
+                await connection.run_sync(_ensure_webhook_secret, services, caller)
+            # A commit that seems to fail may have happened, so the pictures stay; retention removes
+            # them if no row references them.
+            undo.pop_all()
+    if isinstance(submission, BatchSubmission):
+        services.room.forget(caller.tenant)
+
+
+def insert_job(connection: Connection, caller: Caller, submission: JobSubmission) -> AcceptedJob:
+    """Insert a job and return it.
+
+    Raises QueueFull, InsufficientScope, InvalidRequest for an upload that has expired, and
+    InputsExpired when a borrowed artifact has expired.
+    """
+    job, admitted = submission.job, submission.admitted
+    _hold_room(connection, caller, [job], has_room=admitted.has_room)
+    written = submit_job(connection, job)
+    return AcceptedJob(queries.from_submission(job, written), written.ringing, admitted.forecast)
+
+
+def insert_batch(
+    connection: Connection, services: Services, caller: Caller, submission: BatchSubmission
+) -> AcceptedBatch:
+    """Insert a batch with all its jobs and return it.
+
+    Raises QueueFull, and InvalidRequest for an upload that has expired.
+    """
+    batch = submission.batch
+    _hold_room(connection, caller, batch.jobs, has_room=False)
+    ringing = submit_batch(connection, batch)
+    if batch.webhook_url is not None:
+        _ensure_webhook_secret(connection, services, caller)
+    row = batches.find(connection, batch.batch_id, batch.tenant)
+    if row is None:
+        raise RuntimeError(f"batch {batch.batch_id} was written and cannot be read")
+    return AcceptedBatch(row, [job.job_id for job in batch.jobs], ringing)
+
+
+async def store_picture(services: Services, key: str, picture: SpooledPicture) -> None:
+    """Store a picture.  Raises StorageUnavailable."""
+    large = services.large_pictures if picture.length > PART_BYTES else contextlib.nullcontext()
+    async with large:
+        await services.in_thread(
+            services.storage.put,
+            key,
+            # A spooled file behaves like BinaryIO but is not declared as such.
+            cast("BinaryIO", picture.file),
+            length=picture.length,
+            media_type=picture.header.format,
+        )
+
+
+async def remove_picture(services: Services, key: str) -> None:
+    """Remove a picture that no row will reference, if the storage is available."""
+    # If the storage has failed, retention removes the object later.
+    with anyio.CancelScope(shield=True), contextlib.suppress(StorageUnavailable):
+        await services.in_thread(services.storage.remove, key)
+
+
+async def run_concurrently(work: Callable[[], Awaitable[None]], *, tasks: int) -> None:
+    """Run copies of `work` concurrently, at most 8; raise the error of the first that fails."""
+    if tasks <= 1:
+        await work()
+        return
+    failures: list[Exception] = []
+
+    async def until_one_fails() -> None:
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - raised below, without the group around it
+            failures.append(error)
+            group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        for _ in range(min(tasks, _MAX_CONCURRENT)):
+            group.start_soon(until_one_fails)
+    if failures:
+        raise failures[0]
+
+
+def _is_one_statement(caller: Caller, submission: JobSubmission | BatchSubmission) -> bool:
+    """Whether the single statement of `transitions.submit` writes everything."""
+    if isinstance(submission, BatchSubmission):
+        return False
+    job = submission.job
+    return submission.admitted.has_room and not (
+        caller.is_device or job.webhook_url or job.upload or job.sources or job.borrows
+    )
+
+
+def _has_certainly_failed(error: BaseException) -> bool:
+    """Whether a statement that commits itself has written nothing."""
+    # A canceled statement and one whose connection broke may have been executed.
+    return isinstance(error, Exception) and not (
+        isinstance(error, DBAPIError) and error.connection_invalidated
+    )
+
+
+def _hold_room(
+    connection: Connection, caller: Caller, jobs: Sequence[NewPhotoJob], *, has_room: bool
+) -> None:
+    """Check the quotas of the jobs before any write, and lock their uploads until the commit.
+
+    Raises QueueFull, InsufficientScope, InvalidRequest.
+    """
+    if not has_room:
+        # Near the limit, a tenant's submissions take turns here.
+        quotas.check_queue_quota(
+            connection, caller.tenant, caller.limits, exactly=True, jobs=len(jobs)
+        )
+    for _ in jobs:
+        api_keys.count_job(connection, caller)
+    # A fixed order avoids deadlocks with other transactions that lock or mark some of them.
+    for upload_id in sorted({job.upload.id for job in jobs if job.upload is not None}):
+        if not uploads.lock(connection, upload_id, caller.tenant):
+            raise photo_source.unknown_upload()
+
+
+def _ensure_webhook_secret(connection: Connection, services: Services, caller: Caller) -> None:
+    assert services.seal is not None, "`refuse_webhook_without_key` was called"
+    endpoints.ensure_default(connection, services.seal, caller.tenant)
+
+
+async def _store_pictures(
+    services: Services, pictures: Mapping[str, SpooledPicture], begun: list[str]
+) -> None:
+    """Store pictures, a few at a time.  Raises StorageUnavailable for the first that fails.
+
+    begun: gets the key of each picture before it is stored.
+    """
+    left = iter(pictures.items())
+
+    async def store_some() -> None:
+        for key, picture in left:
+            begun.append(key)
+            await store_picture(services, key, picture)
+
+    await run_concurrently(store_some, tasks=len(pictures))
+
+
+async def _remove_pictures(services: Services, keys: Sequence[str]) -> None:
+    for key in keys:
+        await remove_picture(services, key)
+
+
+async def _refund(services: Services, caller: Caller, megapixels: float) -> None:
+    """Refund the megapixels of a failed submission to the tenant's daily limit."""
+    if not megapixels or not caller.limits.megapixels_per_day:
+        return
+    with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):
+        async with services.transaction() as connection:
+            await connection.run_sync(quotas.refund, caller.tenant, megapixels)

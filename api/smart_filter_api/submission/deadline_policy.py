@@ -1,0 +1,144 @@
+"""Fit jobs to their deadlines: reduce a recipe that would miss its deadline, or reject the job.
+
+The reductions are a faster edge, then models that measurably take less time, the slowest of them
+first. A model that the recipe names is never replaced.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.errors import Contradiction, DeadlineInfeasible, FieldError, InvalidRecipe
+from smart_filter_shared.eta.estimate import CompletionEstimate
+from smart_filter_shared.eta.snapshot import QueueSnapshot
+from smart_filter_shared.model_registry import registry
+from smart_filter_shared.model_registry.published import RegisteredModel
+from smart_filter_shared.model_registry.registry import StagePlan
+from smart_filter_shared.pipeline import LEADING_TASK, StageName, TaskName
+from smart_filter_shared.recipe import AUTO, CHOOSABLE_TASKS, Edge, Output, PersonSelection, Recipe
+
+# A substitute takes at most this share of the model's time; a smaller gain is not worth another
+# result.
+_MAX_TIME_SHARE = 0.75
+# A substitute has at least this share of each quality figure that both model cards state.
+_MIN_QUALITY_SHARE = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class RunOption:
+    """One way to run a job: recipe, stage plans, reduced fields and completion estimate."""
+
+    recipe: Recipe
+    plans: Mapping[StageName, StagePlan]
+    degraded: tuple[str, ...]
+    forecast: CompletionEstimate
+
+
+def refuse_contradiction(recipe: Recipe, *, starts_in_seconds: float) -> None:
+    """Reject a job whose start time is after its deadline.  Raises Contradiction."""
+    if recipe.deadline_ms is not None and starts_in_seconds * 1000 >= recipe.deadline_ms:
+        remedy = "the deadline passes before the job may start; omit one of them or extend it"
+        raise Contradiction([FieldError("/deadline_ms", remedy), FieldError("/run_at", remedy)])
+
+
+def list_variants(
+    recipe: Recipe,
+    plans: Mapping[StageName, StagePlan],
+    *,
+    known: Sequence[RegisteredModel],
+    outlook: QueueSnapshot,
+) -> Iterator[tuple[Recipe, Mapping[StageName, StagePlan], tuple[str, ...]]]:
+    """Yield a recipe with its plans, then lighter ones, each with the fields that it reduces."""
+    yield recipe, plans, ()
+    for lighter, degraded in _lighter_recipes(recipe, plans, known, outlook):
+        try:
+            lighter_plans = registry.plan_stages(known, lighter)
+        except InvalidRecipe:
+            continue
+        yield lighter, lighter_plans, degraded
+
+
+def choose_option(options: Iterable[RunOption], *, deadline_ms: int | None) -> RunOption:
+    """Return the first option whose 90th percentile estimate meets a deadline.
+
+    options: at least one, with the requested recipe first; the rest are read only as needed.
+    Raises DeadlineInfeasible when even the fastest option would miss the deadline.
+    """
+    best: RunOption | None = None
+    for option in options:
+        if best is None or option.forecast.p90_seconds < best.forecast.p90_seconds:
+            best = option
+        if deadline_ms is None or best.forecast.p90_seconds <= deadline_ms / 1000:
+            return best
+    assert best is not None, "the requested recipe is an option"
+    raise DeadlineInfeasible(
+        f"the deadline of {deadline_ms} ms would be missed; estimated completion:"
+        f" p50 {best.forecast.p50_seconds:.1f} s, p90 {best.forecast.p90_seconds:.1f} s;"
+        " retry later or extend the deadline",
+        retry_after_seconds=best.forecast.p50_seconds,
+    )
+
+
+def _lighter_recipes(
+    recipe: Recipe,
+    plans: Mapping[StageName, StagePlan],
+    known: Sequence[RegisteredModel],
+    outlook: QueueSnapshot,
+) -> Iterator[tuple[Recipe, tuple[str, ...]]]:
+    """Yield lighter and lighter recipes, each with the fields that it reduces."""
+    degraded: tuple[str, ...] = ()
+    if StageName.COMPOSITE in plans and recipe.edge != Edge.FAST:
+        recipe = dataclasses.replace(recipe, edge=Edge.FAST)
+        degraded = ("edge=fast",)
+        yield recipe, degraded
+    # Only leading models: the times of a stage's other models are not measured separately.
+    for task in (one for one in CHOOSABLE_TASKS if one in LEADING_TASK.values()):
+        given_up = degraded
+        chosen = recipe
+        for card in _substitutes(recipe, task, plans, known, outlook):
+            chosen = dataclasses.replace(recipe, models={**recipe.models, task: card.name})
+            given_up = (*degraded, f"{task}.model={card.name}")
+            yield chosen, given_up
+        recipe, degraded = chosen, given_up
+
+
+def _substitutes(
+    recipe: Recipe,
+    task: TaskName,
+    plans: Mapping[StageName, StagePlan],
+    known: Sequence[RegisteredModel],
+    outlook: QueueSnapshot,
+) -> list[ModelCard]:
+    """Return the models that may replace the default model of a task, the slowest first."""
+    if recipe.models[task] != AUTO or recipe.params.get(task):
+        return []
+    offered = [one.card for one in known if one.offered and one.card.task == task]
+    usual = next((card for card in offered if card.default), None)
+    if usual is None or usual.stage not in plans:
+        return []
+    most = outlook.pace(usual.capability).of(None).mean
+    lighter = [
+        (found, card)
+        for card in offered
+        if (found := outlook.pace(card.capability).of(None).mean) <= _MAX_TIME_SHARE * most
+        and _supports_recipe(card, recipe)
+        and _has_similar_quality(card, usual)
+        and outlook.serves(card.capability)
+    ]
+    return [card for _, card in sorted(lighter, key=lambda pair: -pair[0])]
+
+
+def _supports_recipe(card: ModelCard, recipe: Recipe) -> bool:
+    if card.task != TaskName.SEGMENTATION:
+        return True
+    apart = recipe.persons != PersonSelection.ALL or Output.PERSONS in recipe.outputs
+    return (card.instances or not apart) and (card.explains or Output.DEBUG not in recipe.outputs)
+
+
+def _has_similar_quality(card: ModelCard, usual: ModelCard) -> bool:
+    return all(
+        card.quality[figure] >= _MIN_QUALITY_SHARE * value
+        for figure, value in usual.quality.items()
+        if figure in card.quality
+    )

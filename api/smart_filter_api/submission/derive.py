@@ -1,0 +1,221 @@
+"""Derive a job from another one of the same photo; only stages whose work differs run."""
+
+import secrets
+import uuid
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from smart_filter_api.auth.api_keys import Caller
+from smart_filter_api.intake import json_body
+from smart_filter_api.services.container import Services
+from smart_filter_api.services.recipe_cache import ParsedRecipe
+from smart_filter_api.submission import admission, commit, recipe_parser
+from smart_filter_api.submission.admission import AdmissionRequest, AdmittedJob
+from smart_filter_api.submission.commit import JobSubmission
+from smart_filter_api.submission.derive_request import DeriveRecipe
+from smart_filter_shared.artifacts.retention import RetentionPolicy
+from smart_filter_shared.errors import (
+    Contradiction,
+    FieldError,
+    InputsExpired,
+    InvalidRequest,
+    JobNotFinished,
+)
+from smart_filter_shared.feedback import corrections
+from smart_filter_shared.feedback.corrections import Correction
+from smart_filter_shared.ids import OPERATOR, CorrectionId, new_job_id
+from smart_filter_shared.jobs.queries import JobRow
+from smart_filter_shared.jobs.submission import NewPhotoJob
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.recipe import BackgroundKind, Recipe
+from smart_filter_shared.recipe.fields import MAX_SEED
+from smart_filter_shared.storage import keys
+
+# Fields that only make sense for the parent's own submission.
+_NOT_INHERITED: Final = ("run_at", "deadline_ms")
+# Parameters with the given prefix are dropped when the field changes.
+_DEPENDENT_FIELDS: Final[Mapping[str, str]] = {
+    "filters": "filters.",
+    **{f"{task}.model": f"{task}.params." for task in ("segmentation", "face", "smile", "eyes")},
+}
+
+
+async def prepare_derivation(
+    services: Services, caller: Caller, parent: JobRow, asked: DeriveRecipe
+) -> JobSubmission:
+    """Check the changes to the parent's recipe, admit the job, and return it ready to be written.
+
+    Raises JobNotFinished, InputsExpired when the photo has expired, InvalidRequest for an unknown
+    correction, InvalidRecipe and its subclasses, QueueFull and DatabaseUnavailable.
+    """
+    commit.refuse_webhook_without_key(services, asked.webhook_url)
+    if parent.finished_at is None:
+        raise JobNotFinished(f"job {parent.id} is {parent.state}; derive from it when it has ended")
+    if parent.photo_key is None:
+        raise InputsExpired(f"the photo of job {parent.id} was never received; submit it again")
+    if caller.tenant != OPERATOR:
+        await services.refuse_when_full()
+    correction = await _find_correction(services, parent, asked.correction_id)
+    fields = merge_fields(parent, asked.given, asked.named)
+    with_file = asked.background is not None or (
+        parent.background_key is not None and fields.get("background") == [str(BackgroundKind.FILE)]
+    )
+    # The parent's recipe is complete, so the tenant's defaults do not apply.
+    order = await recipe_parser.read_recipe(
+        services, caller, fields, defaults={}, with_background_file=with_file
+    )
+    applied = _combine_corrections(parent, correction)
+    _refuse_other_faces(parent, order, applied)
+    admitted = await admission.admit_job(
+        services,
+        caller,
+        AdmissionRequest(
+            order,
+            parent.megapixels,
+            charged_megapixels=0.0,  # the photo was charged when it was submitted
+            digest=parent.photo_digest,
+            parent=parent,
+        ),
+    )
+    return _build_submission(
+        parent,
+        admitted,
+        photo_key=parent.photo_key,
+        keeping=caller.keeping.within(services.keeping),
+        applied=applied,
+        asked=asked,
+    )
+
+
+def merge_fields(
+    parent: JobRow, given: Mapping[str, list[str]], named: Collection[str]
+) -> dict[str, list[str]]:
+    """Merge the given fields into those of the parent's recipe.
+
+    named: names of parent fields to drop; those not in `given` return to their defaults.
+    """
+    base = fields_of_recipe(parent.recipe, seed=parent.seed)
+    for name in named:
+        below = _DEPENDENT_FIELDS.get(name, f"{name}.")
+        for other in [one for one in base if one == name or one.startswith(below)]:
+            del base[other]
+    return base | dict(given)
+
+
+def fields_of_recipe(recipe: Recipe, *, seed: int) -> dict[str, list[str]]:
+    """Return the form fields that reproduce a recipe."""
+    fields = json_body.to_form_fields(recipe.as_json())
+    for name in _NOT_INHERITED:
+        fields.pop(name, None)
+    return {
+        **fields,
+        "seed": [str(seed)],
+        **{f"metadata.{name}": [text] for name, text in recipe.metadata.items()},
+    }
+
+
+async def _find_correction(
+    services: Services, parent: JobRow, correction_id: str | None
+) -> Correction | None:
+    if correction_id is None:
+        return None
+    try:
+        wanted = CorrectionId(uuid.UUID(correction_id))
+    except ValueError:
+        found = None
+    else:
+        async with services.reading() as connection:
+            found = await connection.run_sync(corrections.find, parent.id, wanted)
+    if found is None:
+        raise InvalidRequest(
+            [FieldError("/correction_id", f"is not a correction of job {parent.id}")]
+        )
+    return found
+
+
+def _combine_corrections(
+    parent: JobRow, correction: Correction | None
+) -> tuple[Mapping[str, Any], ...]:
+    """Return the parent's corrections and the new one, without those that a mask replaces."""
+    before = list(parent.corrections)
+    if correction is None:
+        return tuple(before)
+    if correction.form == "mask":
+        before = [one for one in before if one["stage"] != correction.stage]
+    applied = (*before, correction.as_json())
+    if len(applied) > corrections.MAX_APPLIED:
+        raise InvalidRequest(
+            [
+                FieldError(
+                    "/correction_id",
+                    f"exceeds the maximum of {corrections.MAX_APPLIED} corrections per job; "
+                    "combine them into one",
+                )
+            ]
+        )
+    # Corrections stored before points were counted lack the field.
+    points = sum(one.get("points", 0) for one in applied)
+    if points > corrections.MAX_POINTS_DRAWN:
+        detail = (
+            f"gives the job {points} stroke points, but the maximum is "
+            f"{corrections.MAX_POINTS_DRAWN}; send a mask instead"
+        )
+        raise InvalidRequest([FieldError("/correction_id", detail)])
+    return applied
+
+
+def _refuse_other_faces(
+    parent: JobRow, order: ParsedRecipe, applied: tuple[Mapping[str, Any], ...]
+) -> None:
+    """Reject another face model for labels, which number the parent's faces.
+
+    Raises Contradiction.
+    """
+    labels = any(one["form"] == "label" for one in applied)
+    plan = order.plans.get(StageName.FACE)
+    before = next((stage.models for stage in parent.stages if stage.name == StageName.FACE), None)
+    if labels and plan is not None and before is not None and dict(plan.models) != dict(before):
+        detail = "labels number the faces that the parent's model found; omit the labels or this"
+        raise Contradiction([FieldError("/face/model", detail)])
+
+
+def _build_submission(
+    parent: JobRow,
+    admitted: AdmittedJob,
+    *,
+    photo_key: str,
+    keeping: RetentionPolicy,
+    applied: tuple[Mapping[str, Any], ...],
+    asked: DeriveRecipe,
+) -> JobSubmission:
+    recipe = admitted.recipe
+    job_id = new_job_id()
+    own_file = lent_file = None
+    pictures = {}
+    if asked.background is not None:
+        own_file = keys.background(parent.tenant, job_id)
+        pictures[own_file] = asked.background
+    elif recipe.background.kind == BackgroundKind.FILE:
+        lent_file = parent.background_key
+    masks = [one["key"] for one in applied if one["key"] is not None]
+    job = NewPhotoJob(
+        job_id=job_id,
+        tenant=parent.tenant,
+        recipe=recipe,
+        seed=secrets.randbelow(MAX_SEED + 1) if recipe.seed is None else recipe.seed,
+        place=admitted.place,
+        photo_key=photo_key,
+        photo_digest=parent.photo_digest,
+        background_key=own_file or lent_file,
+        keeping=keeping,
+        plans=admitted.plans,
+        webhook_url=asked.webhook_url,
+        works=admitted.works,
+        sources=admitted.sources,
+        degraded=admitted.degraded,
+        foreseen=admitted.foreseen,
+        parent_id=parent.id,
+        borrows=tuple(dict.fromkeys(key for key in (photo_key, lent_file, *masks) if key)),
+        corrections=applied,
+    )
+    return JobSubmission(job, admitted, pictures, 0.0)

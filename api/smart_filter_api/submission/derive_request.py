@@ -1,0 +1,97 @@
+"""Receive the request for a derived job: a JSON document, or a form with a background file.
+
+Both have the same fields; only a form can hold a file.
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import ExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from fastapi import Request
+from python_multipart.multipart import parse_options_header
+
+from smart_filter_api.intake import body as intake_body
+from smart_filter_api.intake import json_body, json_document, multipart
+from smart_filter_api.intake.body import SpooledPicture
+from smart_filter_api.intake.multipart import BACKGROUND, PICTURES
+from smart_filter_api.schemas.deriving import DeriveRequest
+
+_MULTIPART: Final = b"multipart/form-data"
+# Fields of a form that are not part of the recipe.
+_NON_RECIPE_FIELDS: Final = ("correction_id", "webhook_url")
+
+
+@dataclass(frozen=True, slots=True)
+class DeriveRecipe:
+    """The changes to the parent's recipe.
+
+    given: recipe fields that replace the parent's.  named: names of all changed fields: those of
+    `given`, and those that return to their defaults.
+    background: the background picture; its file is closed when `receive_derive_request` ends.
+    """
+
+    given: Mapping[str, list[str]]
+    named: Collection[str]
+    background: SpooledPicture | None
+    correction_id: str | None
+    webhook_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeriveBody:
+    """A received body.
+
+    fingerprint: bytes that are equal only for identical bodies.  read: parses the body; it raises
+    MalformedRequest, InvalidRequest, InvalidRecipe.
+    """
+
+    fingerprint: bytes
+    read: Callable[[], DeriveRecipe]
+
+
+@asynccontextmanager
+async def receive_derive_request(request: Request) -> AsyncIterator[DeriveBody]:
+    """Receive the body of a request; its files are deleted when the block ends.
+
+    Raises MalformedRequest, PhotoTooLarge, UnsupportedMedia.
+    """
+    content_type = request.headers.get("content-type")
+    if parse_options_header(content_type)[0] != _MULTIPART:
+        body = await json_document.read(request)
+        yield DeriveBody(body, partial(_parse_document, body))
+        return
+    intake_body.refuse_compressed(request)
+    called = {BACKGROUND: PICTURES[BACKGROUND]}
+    form = multipart.Form(content_type, called)
+    with ExitStack() as open_files:
+        spool = None
+        async with aclosing(form.pieces(intake_body.read_chunks(request))) as pieces:
+            async for _, piece in pieces:
+                spool = spool or intake_body.open_spool(open_files)
+                await spool.take(piece)
+        picture = None if spool is None else await spool.judged(called[BACKGROUND], BACKGROUND)
+        digest = None if picture is None else picture.digest
+        fingerprint = json.dumps([digest, sorted(form.fields.items())]).encode()
+        yield DeriveBody(fingerprint, partial(_parse_form, form.fields, picture))
+
+
+def _parse_document(body: bytes) -> DeriveRecipe:
+    asked = json_document.parse(DeriveRequest, body)
+    recipe = asked.recipe or {}
+    given = json_body.to_form_fields(recipe)
+    named = {*given, *json_body.list_names(recipe)}
+    return DeriveRecipe(given, named, None, asked.correction_id, asked.webhook_url)
+
+
+def _parse_form(fields: Mapping[str, list[str]], background: SpooledPicture | None) -> DeriveRecipe:
+    # A repeated field becomes a list, which the model rejects as not being a string.
+    own = {name: fields[name] for name in _NON_RECIPE_FIELDS if name in fields}
+    single = {name: texts[0] if len(texts) == 1 else texts for name, texts in own.items()}
+    asked = json_document.parse(DeriveRequest, json.dumps(single).encode())
+    given = {name: texts for name, texts in fields.items() if name not in own}
+    # A submitted file replaces the parent's background.
+    named = {*given, *(() if background is None else ("background",))}
+    return DeriveRecipe(given, named, background, asked.correction_id, asked.webhook_url)

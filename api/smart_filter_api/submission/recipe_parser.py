@@ -1,0 +1,80 @@
+"""Parse the recipe of a request with the tenant's defaults, and choose its models."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from smart_filter_api.auth.api_keys import Caller
+from smart_filter_api.services.container import Services
+from smart_filter_api.services.recipe_cache import ParsedRecipe, RecipeCacheKey
+from smart_filter_api.submission import tenant_defaults
+from smart_filter_shared.errors import InvalidRecipe
+from smart_filter_shared.jobs import result_cache
+from smart_filter_shared.model_registry import registry
+from smart_filter_shared.model_registry.published import RegisteredModel
+from smart_filter_shared.presets import PRESETS
+from smart_filter_shared.recipe import fields as recipe_fields
+
+
+async def read_recipe(
+    services: Services,
+    caller: Caller,
+    fields: Mapping[str, Sequence[str]],
+    *,
+    defaults: Mapping[str, object],
+    with_background_file: bool,
+) -> ParsedRecipe:
+    """Parse a recipe and choose its models.  Raises InvalidRecipe and its subclasses.
+
+    defaults: the tenant's defaults for fields that are not given (see tenant_defaults.py).
+    """
+    reading = partial(
+        _parse_recipe,
+        services,
+        caller,
+        fields,
+        defaults=defaults,
+        with_background_file=with_background_file,
+    )
+    try:
+        return await reading()
+    except InvalidRecipe:
+        # The requested model or picture may be newer than the cache: reload and try again.
+        services.models.forget()
+        services.stock.forget(caller.tenant)
+        return await reading()
+
+
+async def _parse_recipe(
+    services: Services,
+    caller: Caller,
+    fields: Mapping[str, Sequence[str]],
+    *,
+    defaults: Mapping[str, object],
+    with_background_file: bool,
+) -> ParsedRecipe:
+    known = await services.models.get(lambda: _read_models(services))
+    pictures = await services.pictures(caller.tenant)
+    asked = RecipeCacheKey(caller.tenant, fields, defaults, with_background_file, known, pictures)
+    return services.orders.get(asked, partial(_parse_fields, asked))
+
+
+def _parse_fields(asked: RecipeCacheKey) -> ParsedRecipe:
+    parse = partial(
+        recipe_fields.parse,
+        offered=registry.list_offered(asked.known),
+        faults=registry.list_faults(asked.known),
+        presets=[*PRESETS, *(picture.preset for picture in asked.pictures)],
+        with_background_file=asked.with_background_file,
+    )
+    recipe = tenant_defaults.apply_defaults(
+        asked.defaults, asked.fields, parse, with_background_file=asked.with_background_file
+    )
+    plans = registry.plan_stages(asked.known, recipe)
+    return ParsedRecipe(
+        recipe, plans, result_cache.cache_keys(recipe, plans, asked.known), asked.known
+    )
+
+
+async def _read_models(services: Services) -> list[RegisteredModel]:
+    async with services.reading() as connection:
+        return await connection.run_sync(registry.list_models, pools=services.pools)

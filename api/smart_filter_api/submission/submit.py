@@ -1,0 +1,81 @@
+"""Prepare the submission of one photo: choose its models and admit its job."""
+
+from smart_filter_api.auth.api_keys import Caller
+from smart_filter_api.intake.body import PhotoRequest
+from smart_filter_api.services.container import Services
+from smart_filter_api.submission import admission, commit, photo_source, recipe_parser
+from smart_filter_api.submission.admission import AdmissionRequest
+from smart_filter_api.submission.commit import JobSubmission
+from smart_filter_shared.ids import OPERATOR, new_job_id
+from smart_filter_shared.jobs.submission import NewPhotoJob
+from smart_filter_shared.recipe import fields as recipe_fields
+from smart_filter_shared.storage import keys
+
+
+async def prepare_submission(
+    services: Services, caller: Caller, upload: PhotoRequest
+) -> JobSubmission:
+    """Check a photo and its recipe, admit the job, and return it ready to be written.
+
+    Raises InvalidRecipe, Contradiction, NotAvailable, InvalidRequest, UploadMissing,
+    PhotoTooLarge, UnsupportedMedia, QueueFull, ServiceFull, RateLimited, DeadlineInfeasible,
+    DatabaseUnavailable and StorageUnavailable.
+    """
+    tenant = caller.tenant
+    commit.refuse_webhook_without_key(services, upload.webhook_url)
+    if tenant != OPERATOR:
+        await services.refuse_when_full()
+    await services.forecasts.refresh()
+    order = await recipe_parser.read_recipe(
+        services,
+        caller,
+        upload.fields,
+        defaults=caller.recipe,
+        with_background_file=upload.background is not None,
+    )
+    photo = await photo_source.resolve_photo(services, tenant, upload.photo)
+    digest = None if photo.spooled is None else photo.spooled.digest
+    admitted = await admission.admit_job(
+        services,
+        caller,
+        AdmissionRequest(
+            order,
+            photo.megapixels,
+            charged_megapixels=photo.megapixels,
+            digest=digest if services.remember else None,
+        ),
+    )
+    recipe = admitted.recipe
+    job_id = new_job_id()
+    # The low bits of the id are random; asking the system for more random bytes is slower.
+    seed = job_id.int & recipe_fields.MAX_SEED if recipe.seed is None else recipe.seed
+    photo_key = background_key = None
+    pictures = {}
+    if photo.spooled is not None:
+        photo_key = keys.photo(tenant, job_id)
+        pictures[photo_key] = photo.spooled
+    if upload.background is not None:
+        background_key = keys.background(tenant, job_id)
+        pictures[background_key] = upload.background
+    job = NewPhotoJob(
+        job_id=job_id,
+        tenant=tenant,
+        recipe=recipe,
+        seed=seed,
+        place=admitted.place,
+        photo_key=photo_key,
+        photo_digest=digest,
+        background_key=background_key,
+        keeping=caller.keeping.within(services.keeping),
+        plans=admitted.plans,
+        webhook_url=upload.webhook_url,
+        megapixels=photo.megapixels,
+        photo_url=photo.url,
+        upload=photo.upload,
+        works=admitted.works,
+        sources=admitted.sources,
+        degraded=admitted.degraded,
+        # The time includes a download from a remote server, so estimates must not learn from it.
+        foreseen=None if photo.url is not None else admitted.foreseen,
+    )
+    return JobSubmission(job, admitted, pictures, photo.megapixels)

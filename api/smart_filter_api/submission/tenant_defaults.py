@@ -1,0 +1,120 @@
+"""Apply a tenant's default recipe fields to requests, and validate them when they are set.
+
+Fields of the request take precedence over defaults. A `background`, `filters` or a task's `model`
+in the request also drops all defaults about the same subject, and a default that contradicts the
+request is dropped. Defaults are validated when they are set, by the same rules as any recipe.
+"""
+
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+from sqlalchemy import Connection
+
+from smart_filter_api.intake import json_body
+from smart_filter_shared import stock
+from smart_filter_shared.errors import Contradiction, FieldError, InvalidRecipe
+from smart_filter_shared.ids import Tenant
+from smart_filter_shared.model_registry import registry
+from smart_filter_shared.presets import PRESETS
+from smart_filter_shared.recipe import Recipe
+from smart_filter_shared.recipe import fields as recipe_fields
+from smart_filter_shared.recipe.words import json_pointer
+
+# A recipe as form fields: the values of each name in order.
+Fields = Mapping[str, Sequence[str]]
+# Fields that cannot be defaults, and why.
+_NOT_ALLOWED = {"run_at": "is a point in time and cannot be a default; omit it"}
+_FILTERS = "filters"
+_MODEL = ".model"
+_HINT = " (this is one of your tenant's defaults; `GET /v1/tenants/NAME` lists them)"
+
+
+def apply_defaults(
+    defaults: Mapping[str, object],
+    sent: Fields,
+    read: Callable[[Fields], Recipe],
+    *,
+    with_background_file: bool = False,
+) -> Recipe:
+    """Merge defaults into the fields of a request and return the recipe.
+
+    defaults: validated by `validate_defaults`.  sent: fields of the request.  read: parses fields.
+    with_background_file: whether the request has a background file, which drops that default.
+    Raises the errors of `read`; their details mention when a default is at fault.
+    """
+    left = dict(
+        _remaining_defaults(
+            json_body.to_form_fields(defaults), sent, with_background_file=with_background_file
+        )
+    )
+    while True:
+        try:
+            return read({**left, **sent})
+        except Contradiction as error:
+            giving_way = _defaults_at_fault(left, error)
+            if not giving_way:
+                raise
+            for name in giving_way:
+                del left[name]
+        except InvalidRecipe as error:
+            theirs = {json_pointer(name) for name in _defaults_at_fault(left, error)}
+            raise type(error)(
+                [
+                    FieldError(one.pointer, one.detail + (_HINT if one.pointer in theirs else ""))
+                    for one in error.errors
+                ]
+            ) from None
+
+
+def validate_defaults(
+    connection: Connection, tenant: Tenant, defaults: object, *, pools: Collection[str]
+) -> None:
+    """Check that fields are valid as a tenant's defaults.
+
+    pools: capabilities that are declared to have workers.
+    Raises InvalidRecipe and its subclasses, MalformedRequest.
+    """
+    if not _can_be_stored(defaults):
+        raise InvalidRecipe([FieldError("", "contains NUL or lone surrogates; remove them")])
+    known = registry.list_models(connection, pools=pools)
+    fields = json_body.to_form_fields(defaults)
+    never = [
+        FieldError(json_pointer(name), why) for name, why in _NOT_ALLOWED.items() if name in fields
+    ]
+    if never:
+        raise InvalidRecipe(never)
+    recipe_fields.parse(
+        fields,
+        offered=registry.list_offered(known),
+        faults=registry.list_faults(known),
+        presets=[*PRESETS, *(picture.preset for picture in stock.list_usable(connection, tenant))],
+    )
+
+
+def _remaining_defaults(
+    defaults: Fields, sent: Fields, *, with_background_file: bool
+) -> Iterator[tuple[str, Sequence[str]]]:
+    """Yield the defaults that the request does not override."""
+    for name, texts in defaults.items():
+        task = name.partition(".")[0]
+        is_put_aside = (
+            name in sent
+            or (name == "background" and with_background_file)
+            or (task == _FILTERS and _FILTERS in sent)
+            or task + _MODEL in sent
+        )
+        if not is_put_aside:
+            yield name, texts
+
+
+def _can_be_stored(defaults: object) -> bool:
+    try:
+        return b"\\u0000" not in json.dumps(defaults, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+
+
+def _defaults_at_fault(defaults: Fields, error: InvalidRecipe) -> list[str]:
+    """Return the names of the defaults that an error points to."""
+    pointers = {one.pointer for one in error.errors}
+    return [name for name in defaults if json_pointer(name) in pointers]

@@ -1,0 +1,81 @@
+"""The models and the backgrounds of a server."""
+
+from dataclasses import dataclass, field
+
+from smart_filter_client.fields import Fields, JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model of the server for a task; `default`: `auto` means this one.
+
+    research: whether its weights were trained on data that is for research only, or of unknown
+        terms: `document["data_terms"]`.
+    offered: whether a recipe can name it.  fault: why it is not offered, or, for an offered model,
+        why no live worker can load it, so that its jobs wait.
+    """
+
+    task: str
+    name: str
+    version: str
+    title: str
+    licence: str
+    default: bool
+    offered: bool
+    fault: str | None
+    research: bool = field(default=False, kw_only=True)
+    document: JsonObject = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A background that a recipe names as `preset:NAME`.
+
+    source: `generated`, `site` (the operator's) or `tenant` (your own).
+    moods: the moods it suits.  palette: its colors as #rrggbb.  brightness: 0 black to 1 white.
+    surface: whether others can be printed on it, as in `preset:rainbow+linen`.
+    """
+
+    name: str
+    title: str
+    source: str
+    family: str
+    tags: tuple[str, ...]
+    moods: tuple[str, ...]
+    palette: tuple[str, ...]
+    brightness: float | None
+    surface: bool
+
+
+def preset_from(document: object) -> Preset:
+    """Parse a background.  Raises UnexpectedAnswer."""
+    fields = Fields(document, "a background")
+    return Preset(
+        name=fields.text("name"),
+        title=fields.text_or_none("title") or "",
+        source=fields.text_or_none("source") or "",
+        family=fields.text_or_none("family") or "",
+        tags=fields.texts("tags"),
+        moods=fields.texts("moods"),
+        palette=fields.texts("palette"),
+        brightness=fields.number_or_none("brightness"),
+        surface=fields.boolean_or_none("surface") is True,
+    )
+
+
+def model_from(document: object) -> Model:
+    """Parse a model.  Raises UnexpectedAnswer."""
+    fields = Fields(document, "a model")
+    return Model(
+        task=fields.text("task"),
+        name=fields.text("name"),
+        version=fields.text_or_none("version") or "",
+        title=fields.text_or_none("title") or "",
+        licence=fields.text_or_none("licence") or "",
+        default=fields.boolean_or_none("default") is True,
+        # An older server lists only offered models.
+        offered=fields.boolean_or_none("offered") is not False,
+        fault=fields.text_or_none("fault"),
+        research=fields.boolean_or_none("research") is True,
+        document=fields.document,
+    )

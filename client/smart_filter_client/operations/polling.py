@@ -1,0 +1,210 @@
+"""Wait until jobs, or a batch, have ended.
+
+For one job the client uses `Prefer: wait`: the server responds when the job has ended, or, if the
+caller wants progress, whenever the job has changed. Several jobs, and a job on
+a server that does not wait, are polled: often at first and then less often.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import httpx
+
+from smart_filter_client import exchange
+from smart_filter_client.errors import NotFinishedInTime, ServerUnreachable, TryLater
+from smart_filter_client.flows import Emit, Feed, Flow, Server, Sleep
+from smart_filter_client.models import FINAL_STATES, Batch, Job, batch_from, job_from
+from smart_filter_client.requests import Request, path
+
+# A small photo takes about 0.2 s, so short first pauses add little to it; a long wait costs the
+# server four polls a second. A job in its last stage is polled often again: else the last pause
+# could add a fifth to its time.
+FIRST_PAUSE_SECONDS = 0.03
+MAX_PAUSE_SECONDS = 0.25
+_PAUSE_GROWTH = 1.3
+# Limits the polls between two pauses, for any number of awaited jobs.
+_MAX_POLLS_PER_ROUND = 8
+# A restarted server is back within seconds; this limits how long an outage is tolerated.
+_MAX_AWAY_SECONDS = 15.0
+# Below the limit of servers, and the idle timeout of proxies.
+_LONG_POLL_SECONDS = 25
+_APPLIED_HEADER = "Preference-Applied"
+
+T = TypeVar("T", Job, Batch)
+OnProgress = Callable[[T], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Resource(Generic[T]):
+    """The kind of awaited resource: its path on the server, and its parser."""
+
+    folder: str
+    read: Callable[[object], T]
+
+
+_JOBS = _Resource("jobs", job_from)
+_BATCHES = _Resource("batches", batch_from)
+
+
+def wait(
+    server: Server,
+    job_id: str,
+    timeout: float | None = None,
+    on_progress: OnProgress[Job] | None = None,
+) -> Flow[Job]:
+    """Return a job when it is final.
+
+    timeout: seconds, None: no limit.  on_progress: called with the job after each poll.
+    Tolerates a server that is unreachable for some seconds.  Raises NotFinishedInTime.
+    """
+    return (yield from _next(_begin(server, _JOBS, [job_id], timeout, on_progress)))
+
+
+def finished(
+    server: Server,
+    job_ids: Sequence[str],
+    timeout: float | None = None,
+    on_progress: OnProgress[Job] | None = None,
+) -> Feed[Job]:
+    """Yield each of the jobs when it is final, in the order of their ends.
+
+    Tolerates a server that is unreachable for some seconds.
+    Raises NotFinishedInTime for those that are unfinished after `timeout` seconds.
+    """
+    waiting = _begin(server, _JOBS, job_ids, timeout, on_progress)
+    while waiting.left:
+        yield Emit((yield from _next(waiting)))
+        waiting.last_heard = server.clock()  # the caller may have taken long over the result
+
+
+def wait_batch(
+    server: Server,
+    batch_id: str,
+    timeout: float | None = None,
+    on_progress: OnProgress[Batch] | None = None,
+) -> Flow[Batch]:
+    """Return a batch when all of its photos have ended.
+
+    timeout: seconds, None: no limit.  on_progress: called with the batch after each poll.
+    Raises NotFinishedInTime.
+    """
+    return (yield from _next(_begin(server, _BATCHES, [batch_id], timeout, on_progress)))
+
+
+@dataclass(slots=True)
+class _WaitState(Generic[T]):
+    """The awaited ids and their state; times by `server.clock`."""
+
+    server: Server
+    kind: _Resource[T]
+    left: deque[str]
+    timeout: float | None
+    on_progress: OnProgress[T] | None
+    started: float
+    last_heard: float
+    pause: float = FIRST_PAUSE_SECONDS
+    ending: set[str] = field(default_factory=set)
+    tag: str | None = None  # ETag of the last remaining resource
+
+    def seconds_left(self) -> float:
+        if self.timeout is None:
+            return float("inf")
+        return self.started + self.timeout - self.server.clock()
+
+
+@dataclass(frozen=True, slots=True)
+class _PollResult(Generic[T]):
+    """Result of one poll: the resource, None if unchanged; whether the server held the request."""
+
+    found: T | None
+    was_held: bool
+
+
+def _begin(
+    server: Server,
+    kind: _Resource[T],
+    ids: Sequence[str],
+    timeout: float | None,
+    on_progress: OnProgress[T] | None,
+) -> _WaitState[T]:
+    now = server.clock()
+    return _WaitState(server, kind, deque(ids), timeout, on_progress, started=now, last_heard=now)
+
+
+def _next(waiting: _WaitState[T]) -> Flow[T]:
+    """Wait for the next final resource; remove it from the awaited ids and return it."""
+    while True:
+        was_held = False
+        asked_pause = 0.0
+        try:
+            for _ in range(min(_MAX_POLLS_PER_ROUND, len(waiting.left))):
+                look = yield from _poll(waiting)
+                was_held = look.was_held
+                if look.found is not None and _record_state(waiting, look.found):
+                    return look.found
+        except (ServerUnreachable, TryLater) as error:
+            asked_pause = getattr(error, "retry_after", None) or 0.0
+            if waiting.server.clock() - waiting.last_heard > _MAX_AWAY_SECONDS:
+                raise
+        seconds_left = waiting.seconds_left()
+        if seconds_left <= 0:
+            raise NotFinishedInTime(list(waiting.left), waiting.timeout or 0.0)
+        if was_held:
+            continue
+        yield Sleep(min(max(waiting.pause, asked_pause), seconds_left))
+        waiting.pause = min(MAX_PAUSE_SECONDS, waiting.pause * _PAUSE_GROWTH)
+
+
+def _record_state(waiting: _WaitState[T], found: T) -> bool:
+    """Record the state of a resource; return whether it is final."""
+    if waiting.on_progress is not None:
+        waiting.on_progress(found)
+    if found.is_final:
+        waiting.left.popleft()
+        waiting.pause = FIRST_PAUSE_SECONDS
+        waiting.tag = None
+        return True
+    waiting.left.rotate(-1)
+    if found.id not in waiting.ending and _is_in_last_stage(found):
+        waiting.ending.add(found.id)
+        waiting.pause = FIRST_PAUSE_SECONDS
+    return False
+
+
+def _poll(waiting: _WaitState[T]) -> Flow[_PollResult[T]]:
+    """Poll the first awaited id; with a long poll if it is the only one."""
+    headers: dict[str, str] = {}
+    seconds = 0
+    # For progress the first poll returns at once; later ones wait for a change.
+    sees_progress = waiting.on_progress is not None
+    if len(waiting.left) == 1 and not (sees_progress and waiting.tag is None):
+        seconds = int(min(_LONG_POLL_SECONDS, waiting.seconds_left()))
+        if seconds >= 1:
+            headers["Prefer"] = f"wait={seconds}"
+        if sees_progress and waiting.tag is not None:
+            headers["If-None-Match"] = waiting.tag
+    request = Request(
+        method="GET",
+        path=path(waiting.kind.folder, waiting.left[0]),
+        headers=headers,
+        patience=seconds,
+    )
+    # One attempt: the caller decides what happens while the server is unreachable.
+    response = yield from exchange.ask(waiting.server, request, attempts=1)
+    waiting.last_heard = waiting.server.clock()
+    was_held = _APPLIED_HEADER in response.headers
+    if response.status_code == httpx.codes.NOT_MODIFIED:
+        return _PollResult(None, was_held)
+    waiting.tag = response.headers.get("ETag") if len(waiting.left) == 1 else None
+    return _PollResult(
+        waiting.kind.read(exchange.parse_document(waiting.server, response)), was_held
+    )
+
+
+def _is_in_last_stage(found: Job | Batch) -> bool:
+    if isinstance(found, Batch):
+        return False
+    left = [stage for stage in found.stages if stage.state not in FINAL_STATES]
+    return len(left) == 1 and left[0].state == "running"

@@ -1,0 +1,197 @@
+"""Journal of a batch: the state of each photo, in the output folder, to resume from.
+
+One line of JSON for every step of a photo; the last line of a photo is valid. Lines are only
+appended, so a killed process leaves at worst an incomplete last line.
+"""
+
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from smart_filter_deploy.cli.batch.watch import FoundPhoto
+from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
+
+FILE_NAME = ".smart-filter-batch.jsonl"
+WAITING, SENT, SUCCEEDED = "waiting", "sent", "succeeded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalEntry:
+    """The recorded state of one photo.
+
+    photo: its name below the folder.  place: path of its pictures, below the output folder and
+        without the suffix that `OutputPaths` adds; unique per photo.
+    bytes, modified_ns, digest: of the file as read; SHA-256 in hexadecimal.
+    recipe: digest of the recipe.  again: "" for the first try, random for each retry.
+    state: waiting, sent, or the final state of its job.  outputs: files below the output folder,
+        by name.
+    smile: one level per face.  seconds: from reading the photo to the written picture.
+    code, error: why there is no picture.
+    """
+
+    photo: str
+    place: str
+    bytes: int
+    modified_ns: int
+    digest: str
+    recipe: str
+    again: str = ""
+    job_id: str | None = None
+    state: str = WAITING
+    people: int | None = None
+    faces: int | None = None
+    smile: tuple[str, ...] = ()
+    rating: float | None = None
+    printability: str | None = None
+    seconds: float | None = None
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    code: str | None = None
+    error: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The Idempotency-Key: a photo and a recipe are one job however often they are sent."""
+        text = f"{self.digest} {self.recipe} {self.again}"
+        return f"batch-{hashlib.sha256(text.encode()).hexdigest()[:40]}"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether no work is left for the photo."""
+        return self.state not in {WAITING, SENT}
+
+
+class Journal:
+    """The journal of an output folder; one process holds it. Thread-safe."""
+
+    def __init__(self, folder: Path, file: int, entries: dict[str, JournalEntry]) -> None:
+        self.folder: Final = folder
+        self._file = file
+        self._entries = entries
+        self._places = {entry.place for entry in entries.values()}
+        self._lock = threading.Lock()
+
+    @classmethod
+    @contextmanager
+    def opened(cls, folder: Path) -> Iterator["Journal"]:
+        """Open the journal of an existing folder.
+
+        Raises CommandError when another process holds it or the file cannot be written.
+        """
+        path = folder / FILE_NAME
+        try:
+            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise CommandError(
+                f"cannot write {path} ({error.strerror}); choose another folder with -o",
+                WRONG_USAGE,
+            ) from error
+        try:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise CommandError(
+                    f"another batch writes into {folder}; choose another folder with -o",
+                    WRONG_USAGE,
+                ) from error
+            text = path.read_bytes().decode(errors="replace")
+            if text and not text.endswith("\n"):
+                # The last write was interrupted: start a new line.
+                os.write(file, b"\n")
+            yield cls(folder, file, {entry.photo: entry for entry in _parse_lines(text)})
+        finally:
+            os.close(file)
+
+    def entry(self, photo: str) -> JournalEntry | None:
+        """Return the state of a photo, or None."""
+        return self._entries.get(photo)
+
+    def entries(self) -> list[JournalEntry]:
+        """Return the states of all photos, ordered by name."""
+        with self._lock:
+            return sorted(self._entries.values(), key=lambda entry: entry.photo)
+
+    def is_done(self, found: FoundPhoto, recipe: str) -> bool:
+        """Return whether no work is left for a photo, judged by its size and modification time."""
+        entry = self.entry(found.name)
+        return (
+            entry is not None
+            and entry.recipe == recipe
+            and entry.is_final
+            and (entry.bytes, entry.modified_ns) == found.version
+            and (entry.state != SUCCEEDED or self.has_pictures(entry))
+        )
+
+    def has_pictures(self, entry: JournalEntry) -> bool:
+        """Return whether all outputs of a photo still exist in the folder."""
+        return all((self.folder / path).is_file() for path in entry.outputs.values())
+
+    def note(self, entry: JournalEntry) -> None:
+        """Append the state of a photo.  Raises OSError."""
+        line = json.dumps(dataclasses.asdict(entry)) + "\n"
+        with self._lock:
+            # One write per line, and no fsync: after a power loss the last lines may be missing,
+            # and their photos are processed again under the same Idempotency-Key.
+            os.write(self._file, line.encode())
+            self._entries[entry.photo] = entry
+
+    def place(self, photo: str) -> str:
+        """Return the output path of a photo; later photos of the same name get a number."""
+        known = self._entries.get(photo)
+        if known is not None:
+            return known.place
+        path = PurePosixPath(photo)
+        with self._lock:
+            place, number = path.with_suffix(""), 1
+            while str(place) in self._places:
+                number += 1
+                place = path.with_name(f"{path.stem}-{number}")
+            self._places.add(str(place))
+        return str(place)
+
+
+def _parse_lines(text: str) -> Iterator[JournalEntry]:
+    for line in text.split("\n"):
+        try:
+            yield _parse_entry(json.loads(line))
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            # An incomplete or foreign line: its photo counts as new.
+            continue
+
+
+def _parse_entry(line: Mapping[str, object]) -> JournalEntry:
+    """Return the entry of a line.
+
+    Raises ValueError, TypeError or AttributeError if the line is damaged.
+    """
+    kinds = {one.name: one.type for one in dataclasses.fields(JournalEntry)}
+    known = {name: value for name, value in line.items() if name in kinds}
+    smile, outputs = known.pop("smile", []), known.pop("outputs", {})
+    if not (isinstance(smile, list) and isinstance(outputs, dict)):
+        raise TypeError("expected a list in smile and an object in outputs")
+    for name, value in known.items():
+        # JSON has no float type: a whole number is an int.
+        kind = float | int | None if kinds[name] == float | None else kinds[name]
+        if not isinstance(value, kind):  # type: ignore[arg-type]  # Field.type may be a str
+            raise TypeError(f"{name} is not {kind}")
+    if not all(isinstance(level, str) for level in smile):
+        raise TypeError("expected a string for each smile level")
+    for path in (known.get("place"), *outputs.values()):
+        _refuse_outside_path(path)
+    return JournalEntry(**known, smile=tuple(smile), outputs=outputs)  # type: ignore[arg-type]  # as checked
+
+
+def _refuse_outside_path(path: object) -> None:
+    """Reject a path outside the folder: another program may have written the journal."""
+    if not isinstance(path, str):
+        raise TypeError("expected a string as path")
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts or b"\0" in os.fsencode(path):
+        raise ValueError(f"{path!r} is not a path below the folder")

@@ -1,0 +1,118 @@
+"""Scans a folder for photos, and tells complete files from those still being written."""
+
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+# File extensions of photos; the server rejects a file that is not one.
+PHOTO_SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .png .webp .avif .heic .heif".split())
+# Part of the names of pictures that this program wrote; they are not input.
+_OUTPUT_MARK = ".smart-filter."
+# A file unchanged for this long is complete; programs that copy or save write more often.
+SETTLE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPhoto:
+    """A photo in a folder.
+
+    name: path below the folder, with `/`.  version: size in bytes, and modification time in ns.
+    """
+
+    name: str
+    path: Path
+    version: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class FolderScan:
+    """Result of one scan.
+
+    photos: complete photos, by name.  unfinished: number of photos still being written.
+    skipped: number of files that are not photos, or links out of the folder.
+    closed: folders that cannot be read.
+    """
+
+    photos: list[FoundPhoto]
+    unfinished: int
+    skipped: int
+    closed: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class WatchedFolder:
+    """A folder that is scanned repeatedly.
+
+    without: a folder in it to exclude: the output folder.
+    monotonic, now: clocks in seconds; files are dated by `now`.
+    """
+
+    root: Path
+    without: Path
+    recursive: bool
+    monotonic: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
+    _since: dict[str, tuple[tuple[int, int], float]] = field(default_factory=dict)
+
+    def look(self) -> FolderScan:
+        """Scan every file, except hidden ones and this program's outputs."""
+        photos: list[FoundPhoto] = []
+        unfinished = skipped = 0
+        closed: list[str] = []
+        for path in self._files(closed):
+            if path.suffix.lower() not in PHOTO_SUFFIXES:
+                skipped += 1
+                continue
+            try:
+                status = path.stat()
+            except OSError:  # deleted since the listing
+                continue
+            if not stat.S_ISREG(status.st_mode) or self._links_outside(path):
+                skipped += 1
+                continue
+            name = path.relative_to(self.root).as_posix()
+            found = FoundPhoto(name, path, (status.st_size, status.st_mtime_ns))
+            if self._is_settled(found):
+                photos.append(found)
+            else:
+                unfinished += 1
+        photos.sort(key=lambda found: found.name)
+        return FolderScan(photos, unfinished, skipped, tuple(closed))
+
+    def _files(self, closed: list[str]) -> Iterator[Path]:
+        def note(error: OSError) -> None:
+            closed.append(f"{error.filename} ({error.strerror})")
+
+        without = self.without.resolve()
+        for folder, folders, files in os.walk(self.root, onerror=note):
+            here = Path(folder)
+            folders[:] = [
+                name
+                for name in sorted(folders)
+                if self.recursive
+                and not name.startswith(".")
+                and (here / name).resolve() != without
+            ]
+            yield from (
+                here / name
+                for name in files
+                if not name.startswith(".") and _OUTPUT_MARK not in name
+            )
+
+    def _links_outside(self, path: Path) -> bool:
+        """Return whether the file is a link out of the folder, which must not be sent."""
+        return path.is_symlink() and not path.resolve().is_relative_to(self.root.resolve())
+
+    def _is_settled(self, found: FoundPhoto) -> bool:
+        """Return whether a file is unchanged for a while, by its date or by our own scans."""
+        moment = self.monotonic()
+        version, since = self._since.get(found.name, (None, moment))
+        if version != found.version:
+            since = moment
+        self._since[found.name] = (found.version, since)
+        # A date in the future comes from another clock.
+        is_old = self.now() - found.version[1] / 1e9 >= SETTLE_SECONDS
+        return is_old or moment - since >= SETTLE_SECONDS

@@ -1,0 +1,248 @@
+"""Processes photos of a folder, several at once, and records every step in the journal."""
+
+import dataclasses
+import errno
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import PurePosixPath
+from typing import Final
+
+from smart_filter_client import Client, Job
+from smart_filter_client.errors import Gone, InvalidRequest, NotFinishedInTime, NotFound, Refused
+from smart_filter_client.models import Failure
+from smart_filter_deploy.cli.batch.journal import SENT, SUCCEEDED, Journal, JournalEntry
+from smart_filter_deploy.cli.batch.retry import RetryingClient, StoppedWhileAway
+from smart_filter_deploy.cli.batch.watch import FoundPhoto
+from smart_filter_deploy.cli.server import submit_and_fetch
+from smart_filter_deploy.cli.server.connection import is_about_usage, to_command_error
+from smart_filter_deploy.cli.server.submit_and_fetch import PhotoRequest
+from smart_filter_deploy.cli.terminal.exit_codes import PHOTO_FAILED, CommandError
+from smart_filter_deploy.cli.terminal.outputs import OutputPaths
+from smart_filter_deploy.cli.terminal.signals import StopFlag
+
+# The servers' limit (docs/contract.md); larger files are not read into memory.
+_MAX_PHOTO_BYTES = 40_000_000
+# Long-poll time of one request; a second Ctrl-C takes effect after it.
+_POLL_SECONDS = 2.0
+# Write errors that every other photo would meet too.
+_FATAL_WRITE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+_IMAGE = "image"
+
+
+class PhotoWorker:
+    """Processes one photo: read, submit, wait, write.
+
+    journal: of the output folder.  wanted: the recipe.
+    tell: called from any thread with a photo's name and its current step, in one or two words.
+    """
+
+    def __init__(
+        self,
+        patience: RetryingClient,
+        journal: Journal,
+        wanted: PhotoRequest,
+        *,
+        stop: StopFlag,
+        tell: Callable[[str, str], None],
+    ) -> None:
+        self._patience = patience
+        self._journal = journal
+        self._wanted = wanted
+        self.recipe: Final = recipe_digest(wanted)
+        self._stop = stop
+        self._tell = tell
+
+    def take(self, found: FoundPhoto, *, again: bool) -> JournalEntry:
+        """Process a photo; return its final entry.
+
+        again: whether to retry a photo that failed before.
+        Raises StoppedWhileAway, and CommandError for an error that every photo would meet.
+        """
+        started = time.monotonic()
+        self._tell(found.name, "reading")
+        entry, content = self._begin(found, again=again)
+        if entry.is_final:
+            return entry
+        try:
+            entry, job = self._finish(entry, content)
+        except Refused as error:
+            if is_about_usage(error):
+                raise to_command_error(error) from error
+            return self._end(entry, None, submit_and_fetch.refusal_failure(error), started)
+        except OSError as error:
+            if error.errno in _FATAL_WRITE_ERRORS:
+                raise CommandError(
+                    f"cannot write into {self._journal.folder} ({error.strerror}): free some"
+                    " space and run the command again; it continues where it stopped",
+                    PHOTO_FAILED,
+                ) from error
+            return self._end(entry, None, submit_and_fetch.write_failure(error), started)
+        return self._end(entry, job, submit_and_fetch.find_failure(job), started)
+
+    def _begin(self, found: FoundPhoto, *, again: bool) -> tuple[JournalEntry, bytes]:
+        """Read a photo; return its recorded entry, or a new one."""
+        size, modified_ns = found.version
+        content, failure = _read_photo(found)
+        known = self._journal.entry(found.name)
+        entry = JournalEntry(
+            photo=found.name,
+            place=self._journal.place(found.name),
+            bytes=size,
+            modified_ns=modified_ns,
+            digest=hashlib.sha256(content).hexdigest(),
+            recipe=self.recipe,
+        )
+        if failure is not None:
+            return self._end(entry, None, failure, time.monotonic()), b""
+        if known is None or (known.digest, known.recipe) != (entry.digest, entry.recipe):
+            return self._noted(entry), content
+        entry = dataclasses.replace(known, bytes=size, modified_ns=modified_ns)
+        if entry.state == SUCCEEDED and not self._journal.has_pictures(entry):
+            entry = dataclasses.replace(entry, state=SENT)  # its job may still have the outputs
+        elif entry.is_final and entry.state != SUCCEEDED and again:
+            entry = _restart_entry(entry)
+        return self._noted(entry), content
+
+    def _finish(self, entry: JournalEntry, content: bytes) -> tuple[JournalEntry, Job]:
+        """Submit a photo unless its job exists, wait for the job, and write its outputs."""
+        is_new = False
+        while True:
+            try:
+                if entry.job_id is None:
+                    entry = self._sent(entry, content)
+                job = self._awaited(entry)
+                return self._fetched(entry, job), job
+            except (Gone, NotFound, InvalidRequest) as error:
+                # The job expired, or belongs to another server.
+                may_be_old = not isinstance(error, InvalidRequest)
+                if is_new or not (may_be_old or error.code == "idempotency_mismatch"):
+                    raise
+                is_new = True
+                entry = self._noted(_restart_entry(entry))
+
+    def _sent(self, entry: JournalEntry, content: bytes) -> JournalEntry:
+        def submit(client: Client) -> Job:
+            return client.submit(
+                content,
+                self._wanted.recipe,
+                background_file=self._wanted.background_file,
+                idempotency_key=entry.key,
+            )
+
+        self._tell(entry.photo, "sending")
+        job = self._patience.ask(submit)
+        return self._noted(dataclasses.replace(entry, job_id=job.id, state=SENT))
+
+    def _awaited(self, entry: JournalEntry) -> Job:
+        job_id = entry.job_id or ""
+        looks = 0
+
+        def look(job: Job) -> None:
+            nonlocal looks
+            looks += 1
+            self._tell(entry.photo, _current_stage(job))
+
+        while True:
+            before = looks
+            try:
+                return self._patience.ask(lambda client: client.wait(job_id, _POLL_SECONDS, look))
+            except NotFinishedInTime:
+                if looks == before:
+                    # The server did not answer at all; this request raises the reason.
+                    self._patience.ask(lambda client: client.job(job_id))
+            if self._stop.at_once:
+                raise StoppedWhileAway
+
+    def _fetched(self, entry: JournalEntry, job: Job) -> JournalEntry:
+        """Write the outputs of a job; return the entry with their paths."""
+        if not job.succeeded:
+            return entry
+        self._tell(entry.photo, "fetching")
+        place = PurePosixPath(entry.place)
+        folder = self._journal.folder / place.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        where = OutputPaths(self._journal.folder / entry.photo, folder, place.name, None)
+        image, others = self._patience.ask(
+            lambda client: submit_and_fetch.fetch_outputs(client, job, where)
+        )
+        files = others if image is None else {_IMAGE: image, **others}
+        outputs = {
+            name: path.relative_to(self._journal.folder).as_posix() for name, path in files.items()
+        }
+        return dataclasses.replace(entry, outputs=outputs)
+
+    def _end(
+        self, entry: JournalEntry, job: Job | None, failure: Failure | None, started: float
+    ) -> JournalEntry:
+        """Record the outcome of a photo; return its entry."""
+        result = entry if job is None else _with_findings(entry, job)
+        return self._noted(
+            dataclasses.replace(
+                result,
+                state="failed" if job is None else job.state,
+                seconds=round(time.monotonic() - started, 3),
+                code=None if failure is None else failure.code,
+                error=None if failure is None else failure.detail or failure.title,
+            )
+        )
+
+    def _noted(self, entry: JournalEntry) -> JournalEntry:
+        if entry != self._journal.entry(entry.photo):
+            self._journal.note(entry)
+        return entry
+
+
+def recipe_digest(wanted: PhotoRequest) -> str:
+    """Return a digest of the recipe, background file included: SHA-256 in hexadecimal.
+
+    Raises OSError when that file cannot be read.
+    """
+    digest = hashlib.sha256(json.dumps(dict(wanted.recipe), sort_keys=True).encode())
+    if wanted.background_file is not None:
+        digest.update(wanted.background_file.read_bytes())
+    return digest.hexdigest()
+
+
+def _read_photo(found: FoundPhoto) -> tuple[bytes, Failure | None]:
+    """Return a photo's bytes, or why they cannot be read."""
+    size, _ = found.version
+    if size > _MAX_PHOTO_BYTES:
+        detail = f"{size / 1e6:.0f} MB; the limit is {_MAX_PHOTO_BYTES / 1e6:.0f} MB"
+        return b"", Failure("photo_too_large", "The photo is too large", detail, None)
+    try:
+        return found.path.read_bytes(), None
+    except OSError as error:
+        return b"", submit_and_fetch.read_failure(error)
+
+
+def _restart_entry(entry: JournalEntry) -> JournalEntry:
+    """Return the entry of a photo that starts over, under a new Idempotency-Key."""
+    return JournalEntry(
+        **{
+            name: getattr(entry, name)
+            for name in ("photo", "place", "bytes", "modified_ns", "digest", "recipe")
+        },
+        again=secrets.token_hex(8),
+    )
+
+
+def _with_findings(entry: JournalEntry, job: Job) -> JournalEntry:
+    faces = job.faces
+    levels = [face.smile.level for face in faces or () if face.smile is not None]
+    return dataclasses.replace(
+        entry,
+        people=job.people,
+        faces=None if faces is None else len(faces),
+        smile=tuple(levels),
+        rating=None if job.rating is None else round(job.rating.score, 4),
+        printability=None if job.printability is None else job.printability.verdict,
+    )
+
+
+def _current_stage(job: Job) -> str:
+    """Return the running stage of a job, else its state."""
+    running = [stage.name for stage in job.stages if stage.state == "running"]
+    return running[0] if running else job.state

@@ -1,0 +1,1 @@
+"""A camera or video file sent through a live worker, frame by frame."""

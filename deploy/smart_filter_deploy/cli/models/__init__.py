@@ -1,0 +1,1 @@
+"""Weights, model cards, measurements and versions for the models commands."""

@@ -1,0 +1,149 @@
+"""Measures the time and memory of models on this machine, and prints the figures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.status import Status
+from rich.table import Table
+from rich.text import Text
+
+from smart_filter_deploy.cli.models import local as local_models
+from smart_filter_deploy.cli.terminal.console import EscapingConsole
+from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
+from smart_filter_deploy.cli.terminal.report import print_table
+from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, Offer
+from smart_filter_shared.catalog.parameters import Parameters
+from smart_filter_shared.errors import FolderUnreadable, SetupFailed
+from smart_filter_training.evaluation import timing
+from smart_filter_training.evaluation.tasks import TASKS
+from smart_filter_training.evaluation.timing import Sample, Timing
+
+
+@dataclass(frozen=True, slots=True)
+class BenchResult:
+    """Measured cost of a model, or why it did not run.
+
+    name: of the model, with its entry when one was named.
+    """
+
+    task: str
+    name: str
+    version: str
+    timing: Timing | None
+    fault: str | None = None
+
+    @property
+    def document(self) -> dict[str, object]:
+        """The --json document."""
+        facts: dict[str, object] = {"task": self.task, "name": self.name, "version": self.version}
+        if self.timing is None:
+            return {**facts, "fault": self.fault}
+        return {
+            **facts,
+            "cpu_ms": round(self.timing.cpu_ms, 2),
+            "cpu_ms_p90": round(self.timing.slowest_cpu_ms, 2),
+            "ms": round(self.timing.ms, 2),
+            "peak_mb": round(self.timing.peak_mb, 1),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _BenchTarget:
+    offer: Offer
+    name: str
+    parameters: Parameters
+
+
+def measure(
+    folder: Path, names: Sequence[str], *, photo: Path | None, runs: int
+) -> list[BenchResult]:
+    """Measure the named models, or all that can run here.
+
+    names: `MODEL`, for every task that has such a model, or `MODEL/ENTRY`.
+    Ends the command when a name is unknown or the photo cannot be read.
+    """
+    # `prepare` always runs first, because it finds the faces that models work on.
+    local_models.fetch_weights("", (), folder)
+    offers = [one for one in local_models.load_catalog().offers(folder) if one.card.task in TASKS]
+    wanted = [one for name in names for one in _select_targets(offers, name)]
+    if not names:
+        wanted = [_BenchTarget(one, one.card.name, {}) for one in offers if one.fault is None]
+    try:
+        with (
+            timing.open_sample(photo, folder) as sample,
+            Status("", console=_stderr_console()) as status,
+        ):
+            measured = []
+            for one in wanted:
+                status.update(f"{one.offer.card.task} {one.name}")
+                measured.append(_measure_one(one, sample, folder, runs))
+            return measured
+    except FolderUnreadable as error:
+        raise CommandError(str(error), WRONG_USAGE) from error
+
+
+def print_results(console: EscapingConsole, measured: Sequence[BenchResult]) -> None:
+    """Print the measurements as a table."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("task", no_wrap=True)
+    table.add_column("model", no_wrap=True)
+    for column in ("CPU ms", "p90", "ms", "peak MB"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for one in measured:
+        if one.timing is None:
+            table.add_row(one.task, Text(one.name, "bold red"), Text(one.fault or "", "red"))
+            continue
+        figures = (one.timing.cpu_ms, one.timing.slowest_cpu_ms, one.timing.ms)
+        table.add_row(
+            one.task,
+            Text(one.name, "bold"),
+            *(f"{figure:.1f}" for figure in figures),
+            f"{one.timing.peak_mb:.0f}",
+        )
+    print_table(console, table)
+
+
+def _measure_one(wanted: _BenchTarget, sample: Sample, folder: Path, runs: int) -> BenchResult:
+    card, fault = wanted.offer.card, wanted.offer.fault
+    if fault is not None:
+        return BenchResult(card.task, wanted.name, card.version, None, fault)
+    entry = card.parameter(ENTRY_PARAMETER)
+    parameters = {ENTRY_PARAMETER: entry.default} if entry is not None else {}
+    try:
+        took = timing.time_model(
+            card.task,
+            card.name,
+            {**parameters, **wanted.parameters},
+            sample,
+            weights=folder,
+            runs=runs,
+        )
+    except SetupFailed as error:
+        return BenchResult(card.task, wanted.name, card.version, None, str(error))
+    return BenchResult(card.task, wanted.name, card.version, took)
+
+
+def _select_targets(offers: Sequence[Offer], name: str) -> list[_BenchTarget]:
+    model, slash, entry = name.partition("/")
+    found = [one for one in offers if one.card.name == model]
+    if not found:
+        known = ", ".join(sorted({one.card.name for one in offers}))
+        raise CommandError(f"there is no model {model!r}; there are {known}", WRONG_USAGE)
+    if not slash:
+        return [_BenchTarget(one, name, {}) for one in found]
+    choosing = [one for one in found if _has_entry(one, entry)]
+    if not choosing:
+        raise CommandError(
+            f"{name} has no weights here: `smart-filter models pull {name}`", WRONG_USAGE
+        )
+    return [_BenchTarget(one, name, {ENTRY_PARAMETER: entry}) for one in choosing]
+
+
+def _has_entry(offer: Offer, entry: str) -> bool:
+    parameter = offer.card.parameter(ENTRY_PARAMETER)
+    return parameter is not None and entry in parameter.choices
+
+
+def _stderr_console() -> EscapingConsole:
+    return EscapingConsole(stderr=True)

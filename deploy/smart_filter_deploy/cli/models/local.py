@@ -1,0 +1,126 @@
+"""Models that a command runs on this machine, without a server."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from smart_filter_deploy.cli.models import fetch as weights_fetch
+from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
+from smart_filter_deploy.cli.terminal.text import print_line
+from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, ModelCard, Offer
+from smart_filter_shared.catalog.parameters import Parameters, Scalar
+from smart_filter_shared.config import settings
+from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.pipeline import StageName, TaskName
+from smart_filter_workers.models import catalog
+from smart_filter_workers.models.catalog import ModelCatalog
+
+AUTO = "auto"
+
+
+def load_catalog() -> ModelCatalog:
+    """Return the models of this installation that its settings allow.  Raises SetupFailed."""
+    return catalog.discover_models(research=settings.load_engine().research_weights)
+
+
+def parse_task(task: str) -> TaskName:
+    """Return the task of this name."""
+    return TaskName(task)
+
+
+def list_default_first(task: str, models: str | None) -> list[str]:
+    """Return a task's default model, then those of a comma-separated list, without repeats.
+
+    Ends the command when a name is unknown, and lists the known ones.
+    """
+    cards = _list_cards(task)
+    default = next(card.name for card in cards if card.default)
+    return list(dict.fromkeys([default, *parse_models(task, models or AUTO)]))
+
+
+def parse_models(task: str, models: str) -> list[str]:
+    """Return the models of a comma-separated list, without repeats; `auto` is the default.
+
+    Ends the command when a name is unknown, with a list of the known ones, or when a model is
+    turned off.
+    """
+    cards = _list_cards(task)
+    there_are = {card.name for card in cards}
+    refusals = {card.name: load_catalog().refusal(card) for card in cards}
+    default = next(card.name for card in cards if card.default)
+    names = [name.strip() for name in models.split(",")]
+    for name in names:
+        if name != AUTO and name not in there_are:
+            listed = ", ".join(sorted(there_are))
+            raise CommandError(f"{task} has no model {name!r}; there are {listed}", WRONG_USAGE)
+        if refusals.get(name) is not None:
+            raise CommandError(f"{name} is {refusals[name]}", WRONG_USAGE)
+    return list(dict.fromkeys(default if name == AUTO else name for name in names))
+
+
+def list_runnable(task: str, folder: Path) -> list[str]:
+    """Return the models of a task that can run on this machine, the default first."""
+    able = [offer.card for offer in _list_offers(task, folder) if offer.fault is None]
+    return [card.name for card in sorted(able, key=lambda card: (not card.default, card.name))]
+
+
+def fetch_weights(task: str, models: Iterable[str], folder: Path) -> Path:
+    """Download the missing weights of the models and of `prepare`; return the weights folder."""
+    wanted = {*models}
+    needed = [
+        weight
+        for card in load_catalog().cards
+        if (card.task == task and card.name in wanted) or card.stage == StageName.PREPARE
+        for weight in card.weights
+    ]
+    if any(not (folder / weight.name).is_file() for weight in needed):
+        weights_fetch.fetch_missing(folder, lambda message: print_line(message, err=True))
+    return folder
+
+
+def parse_parameters(
+    task: str, models: Iterable[str], assignments: Iterable[str], folder: Path
+) -> dict[str, Parameters]:
+    """Return the given parameters of each model; others keep their defaults.
+
+    assignments: as `MODEL.PARAMETER=VALUE`.  Ends the command when one of them fits no model.
+    """
+    offers = {offer.card.name: offer.card for offer in _list_offers(task, folder)}
+    given: dict[str, dict[str, Scalar]] = {name: _default_entry(offers[name]) for name in models}
+    for text in assignments:
+        place, equals, value = text.partition("=")
+        name, _, wanted = place.partition(".")
+        parameter = offers[name].parameter(wanted) if name in given else None
+        if not equals or parameter is None:
+            there_are = [f"{one}.{each.name}" for one in given for each in offers[one].parameters]
+            listed = ", ".join(there_are) or "nothing"
+            raise CommandError(
+                f"--set {text}: expected MODEL.PARAMETER=VALUE of {listed}", WRONG_USAGE
+            )
+        try:
+            given[name][wanted] = parameter.read(value)
+        except ValueError as error:
+            raise CommandError(f"--set {place}: {error}", WRONG_USAGE) from error
+    return dict(given)
+
+
+def ensure_runnable(task: str, models: Iterable[str], folder: Path) -> None:
+    """Raise SetupFailed, with the remedy, for the first model that cannot run here."""
+    faults = {offer.card.name: offer.fault for offer in _list_offers(task, folder)}
+    for name in models:
+        fault = faults[name]
+        if fault is not None:
+            raise SetupFailed(fault)
+
+
+def _default_entry(card: ModelCard) -> dict[str, Scalar]:
+    """Return the default entry of a model that has several weights files, else {}."""
+    entry = card.parameter(ENTRY_PARAMETER)
+    return {} if entry is None else {ENTRY_PARAMETER: entry.default}
+
+
+def _list_offers(task: str, folder: Path) -> list[Offer]:
+    return [offer for offer in load_catalog().offers(folder) if offer.card.task == task]
+
+
+def _list_cards(task: str) -> list[ModelCard]:
+    return [card for card in load_catalog().cards if card.task == task]

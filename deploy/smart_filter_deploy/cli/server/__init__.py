@@ -1,0 +1,1 @@
+"""Finds or starts the server of a command, and sends requests to it."""

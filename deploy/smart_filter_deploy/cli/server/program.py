@@ -1,0 +1,21 @@
+"""Builds the command lines of this program's child processes."""
+
+import sys
+import sysconfig
+from pathlib import Path
+
+from smart_filter_deploy.cli.terminal.exit_codes import PROGRAM
+from smart_filter_shared.errors import SetupFailed
+
+
+def command(*arguments: str) -> tuple[str, ...]:
+    """Return the command line of another `smart-filter`, such as `… smart-filter worker`.
+
+    Raises SetupFailed when the console script is missing.
+    """
+    folders = (sysconfig.get_path("scripts"), str(Path(sys.argv[0]).absolute().parent))
+    for folder in folders:
+        script = Path(folder) / PROGRAM
+        if script.is_file():
+            return (sys.executable, str(script), *arguments)
+    raise SetupFailed(f"no {PROGRAM} in {folders[0]}: reinstall smart-filter there with pip")

@@ -1,0 +1,178 @@
+"""Submits photos together, waits for their jobs, and downloads the outputs."""
+
+import functools
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from smart_filter_client import Client, Job
+from smart_filter_client import errors as client_errors
+from smart_filter_client.errors import NotFinishedInTime, Refused, TryLater
+from smart_filter_client.models import Failure
+from smart_filter_deploy.cli.server.connection import is_about_usage
+from smart_filter_deploy.cli.terminal.outcome import Outcome
+from smart_filter_deploy.cli.terminal.outputs import OutputPaths
+from smart_filter_deploy.cli.terminal.progress import Progress
+
+# Outputs that are separate files.
+SEPARATE_FILES = {"cutout", "matte", "persons", "zip", "thumbnail", "debug"}
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoRequest:
+    """The request for every photo: recipe fields, and the background's file."""
+
+    recipe: Mapping[str, Sequence[str]]
+    background_file: Path | None = None
+
+
+def process_photos(
+    client: Client,
+    places: Sequence[OutputPaths],
+    wanted: PhotoRequest,
+    *,
+    timeout: float | None,
+    progress: Progress,
+    on_outcome: Callable[[int, Outcome], None],
+) -> None:
+    """Process every photo; report the outcome of each by its index in `places`.
+
+    timeout: seconds for all photos together, once they are sent; None waits without limit.
+    Cancels unfinished jobs when it ends early, also by Ctrl-C.
+    Raises the client's errors that do not concern a single photo.
+    """
+    sent: dict[str, tuple[int, float]] = {}  # by job id: index, and when on the monotonic clock
+
+    def end(index: int, started: float, job: Job | None, failure: Failure | None) -> None:
+        image: Path | None = None
+        others: dict[str, Path] = {}
+        if job is not None and failure is None:
+            try:
+                image, others = fetch_outputs(client, job, places[index])
+            except OSError as error:
+                failure = write_failure(error)
+            except Refused as error:
+                failure = refusal_failure(error)
+        took = time.monotonic() - started
+        on_outcome(index, Outcome(places[index], job, image, others, failure, took))
+
+    with _cancel_on_error(client, sent):
+        for index, place in enumerate(places):
+            started = time.monotonic()
+            job, failure = submit_photo(client, place.photo, wanted)
+            if job is None:
+                end(index, started, None, failure)
+                continue
+            sent[job.id] = (index, started)
+            progress.add(place.photo.name, job)
+        try:
+            for job in client.finished(list(sent), timeout, progress.update):
+                index, started = sent.pop(job.id)
+                end(index, started, job, find_failure(job))
+        except NotFinishedInTime as error:
+            for job_id in error.job_ids:
+                index, started = sent.pop(job_id)
+                end(index, started, *_cancel_late(client, job_id, error.seconds))
+
+
+def submit_photo(
+    client: Client, photo: Path, wanted: PhotoRequest
+) -> tuple[Job | None, Failure | None]:
+    """Submit one photo; return its job, or why it was refused.
+
+    Raises the client's errors that do not concern this photo alone.
+    """
+    try:
+        return client.submit(photo, wanted.recipe, background_file=wanted.background_file), None
+    except TryLater:
+        raise
+    except Refused as error:
+        if is_about_usage(error):
+            raise
+        return None, refusal_failure(error)
+    except OSError as error:
+        return None, read_failure(error)
+
+
+def find_failure(job: Job) -> Failure | None:
+    """Return why a finished job has no result; None when it succeeded."""
+    if job.succeeded:
+        return None
+    return job.error or Failure(job.state, f"The job was {job.state}", "", None)
+
+
+def to_document(job: Job | None, failure: Failure | None) -> dict[str, object]:
+    """Return the JSON document of a photo: the API's job, or an error."""
+    line: dict[str, object] = {"id": None, "state": "failed", "image": None, "outputs": {}}
+    if job is not None:
+        line = dict(job.document)
+    if failure is not None and not line.get("error"):
+        line["error"] = {
+            "code": failure.code,
+            "title": failure.title,
+            "detail": failure.detail,
+            "stage": failure.stage,
+        }
+    return line
+
+
+def fetch_outputs(
+    client: Client, job: Job, place: OutputPaths
+) -> tuple[Path | None, dict[str, Path]]:
+    """Download the outputs of a job; return the picture's path, and the other paths by name.
+
+    Raises the client's errors, and OSError when a file cannot be written.
+    """
+    image, others = None, {}
+    if "image" in job.outputs and job.image is not None:
+        image = place.image(job.image.format)
+        client.download(job.id, "image", image)
+    for name in sorted(SEPARATE_FILES & set(job.outputs)):
+        # The response's media type decides the file's extension.
+        others[name] = client.download(job.id, name, functools.partial(place.other, name))
+    return image, others
+
+
+def refusal_failure(error: Refused) -> Failure:
+    """Return a refusal as the failure of a photo."""
+    return Failure(error.code, error.title, error.detail, None)
+
+
+def read_failure(error: OSError) -> Failure:
+    """Return the failure of a photo that cannot be read."""
+    return Failure("unreadable", "The photo cannot be read", str(error), None)
+
+
+def write_failure(error: OSError) -> Failure:
+    """Return the failure of a result that cannot be written."""
+    return Failure("unwritable", "The result cannot be written", str(error), None)
+
+
+def _cancel_late(client: Client, job_id: str, seconds: float) -> tuple[Job, Failure | None]:
+    """Cancel a job after the timeout; return it without a failure if it has succeeded meanwhile."""
+    try:
+        job = client.cancel(job_id)
+    except Refused:
+        job = client.job(job_id)
+    if job.succeeded:
+        return job, None
+    detail = f"not finished within {seconds:g} s, and canceled"
+    return job, job.error or Failure("timeout", "It took too long", detail, None)
+
+
+@contextmanager
+def _cancel_on_error(client: Client, sent: Mapping[str, object]) -> Iterator[None]:
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, client_errors.Error):
+        for job_id in sent:
+            # Best effort: the server itself may be unreachable.
+            try:
+                client.cancel(job_id)
+            except Refused:
+                continue
+            except (client_errors.Error, KeyboardInterrupt):
+                break
+        raise

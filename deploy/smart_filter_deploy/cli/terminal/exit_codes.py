@@ -1,0 +1,93 @@
+"""Exit codes, and errors printed as one line."""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import click
+
+from smart_filter_deploy.cli.terminal.text import print_line
+from smart_filter_shared.errors import DatabaseUnavailable, Error
+
+PROGRAM = "smart-filter"
+
+ALL_SUCCEEDED = 0
+PHOTO_FAILED = 1
+WRONG_USAGE = 2
+NO_SERVER = 3
+INTERRUPTED = 130  # 128 + SIGINT, the shells' convention
+
+
+class CommandError(click.ClickException):
+    """Ends the command with one line on standard error and this exit status."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def run_command_line(program: click.Command, arguments: Sequence[str] | None) -> int:
+    """Run a command line; print expected errors as one line, and return the exit status."""
+    try:
+        # Not standalone: click would print three lines for an error, and return 1 for Ctrl-C.
+        ended = program.main(arguments, prog_name=PROGRAM, standalone_mode=False)
+    except click.Abort:
+        return INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return WRONG_USAGE
+    except click.ClickException as error:
+        print_error(_usage_message(error))
+        return error.status if isinstance(error, CommandError) else WRONG_USAGE
+    except Error as error:
+        print_error(_describe_error(error))
+        return NO_SERVER
+    except BrokenPipeError:
+        # The reader of our output closed the pipe, like `head`. Without the redirect, the
+        # interpreter would report the error again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PHOTO_FAILED
+    return ended if isinstance(ended, int) else ALL_SUCCEEDED
+
+
+def print_error(message: str) -> None:
+    """Print a message in one line on standard error."""
+    print_line(f"{PROGRAM}: {' '.join(message.split())}", err=True)
+
+
+@contextmanager
+def require_extra(extra: str) -> Iterator[None]:
+    """Name the missing extra when an import inside the block finds no package."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name == "smart_filter_training":
+            raise CommandError(
+                "this needs the distribution smart-filter-training: in a checkout,"
+                " pip install ./workers/smart_filter_training",
+                NO_SERVER,
+            ) from error
+        if (error.name or "").startswith("smart_filter_"):
+            raise
+        raise CommandError(
+            f"a package is not installed ({error.name}): pip install 'smart-filter[{extra}]'",
+            NO_SERVER,
+        ) from error
+
+
+def _describe_error(error: Error) -> str:
+    if isinstance(error, DatabaseUnavailable):
+        # Raised where this may be a server that waits for its own database to come back.
+        return (
+            f"the database does not answer ({error}); start it, or correct"
+            " SMART_FILTER_DATABASE_URL"
+        )
+    return str(error)
+
+
+def _usage_message(error: click.ClickException) -> str:
+    if not isinstance(error, click.UsageError):
+        return error.format_message()
+    path = PROGRAM if error.ctx is None else error.ctx.command_path
+    return f"{error.format_message().rstrip('.')} (see {path} --help)"

@@ -1,0 +1,125 @@
+"""Plans the output path of each photo before any work starts."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+_OUTPUT_MARK = "smart-filter"
+_CHECKOUT = Path(__file__).parents[4]
+# Format by the output file's extension, when no format is given.
+_FORMAT_OF_SUFFIX = {".png": "png", ".jpg": "jpg", ".jpeg": "jpg", ".webp": "webp", ".avif": "avif"}
+# Media subtypes whose file extension differs.
+_SUFFIX_OF_SUBTYPE = {"jpeg": "jpg"}
+
+
+@dataclass(frozen=True, slots=True)
+class OutputPaths:
+    """Paths for the outputs of one photo.
+
+    folder: exists.  stem: unique among the photos of this run.
+    exact: the picture's own path, when the user named one.
+    """
+
+    photo: Path
+    folder: Path
+    stem: str
+    exact: Path | None
+
+    def image(self, image_format: str) -> Path:
+        """Return the picture's path for a format."""
+        return (
+            self.exact or self.folder / f"{self.stem}.{_OUTPUT_MARK}.{_safe_suffix(image_format)}"
+        )
+
+    def other(self, output: str, media_type: str) -> Path:
+        """Return the path of an output other than the picture, such as its matte.
+
+        media_type: the output's, such as `image/png`.
+        """
+        _, _, kind = media_type.partition("/")
+        ending = _safe_suffix(_SUFFIX_OF_SUBTYPE.get(kind, kind))
+        name = ending if output == ending else f"{output}.{ending}"
+        return self.folder / f"{self.stem}.{_OUTPUT_MARK}.{name}"
+
+
+def plan_outputs(photos: Sequence[Path], destination: str | None) -> list[OutputPaths]:
+    """Return a place for each photo, in order; photos of the same stem are numbered.
+
+    destination: a file, or a folder (an existing one, or a name that ends with a slash);
+        None: the working directory.
+    Raises click.UsageError when a picture could not be written.
+    """
+    if destination is None:
+        return _plan_in_folder(Path(), photos)
+    path = Path(destination)
+    if path.is_dir() or destination.endswith("/"):
+        _make_folder(path)
+        return _plan_in_folder(path, photos)
+    if len(photos) > 1:
+        raise click.BadParameter(
+            f"{destination} is a file, and there are {len(photos)} photos; name a folder"
+            f" that exists, or {destination}/ to create one",
+            param_hint="-o",
+        )
+    if not path.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {path.parent}", param_hint="-o")
+    if path.exists() and path.samefile(photos[0]):
+        raise click.BadParameter("the input photo would be overwritten", param_hint="-o")
+    _refuse_unwritable(path.parent)
+    return [OutputPaths(photos[0], path.parent, photos[0].stem, path)]
+
+
+def format_from_name(destination: str | None) -> str | None:
+    """Return the format of a file name's extension, or None."""
+    return None if destination is None else _FORMAT_OF_SUFFIX.get(Path(destination).suffix.lower())
+
+
+def sample_photo() -> Path:
+    """Return the sample photo, used when no photo is given.
+
+    Raises click.UsageError outside a checkout of the project.
+    """
+    photo = _CHECKOUT / "tests" / "data" / "astronaut.png"
+    if not photo.is_file():
+        raise click.UsageError("give a photo; the sample exists only in a checkout of the project")
+    return photo
+
+
+def _safe_suffix(suffix: str) -> str:
+    """Return a server's format as a file extension."""
+    # Not trusted as part of a path: anything else becomes an extension that no program opens.
+    return suffix if re.fullmatch(r"[a-z0-9]{1,8}", suffix) else "bin"
+
+
+def _plan_in_folder(folder: Path, photos: Sequence[Path]) -> list[OutputPaths]:
+    _refuse_unwritable(folder)
+    taken: set[str] = set()
+    found = []
+    for photo in photos:
+        stem, number = photo.stem, 1
+        while stem in taken:
+            number += 1
+            stem = f"{photo.stem}-{number}"
+        taken.add(stem)
+        found.append(OutputPaths(photo, folder, stem, None))
+    return found
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.BadParameter(
+            f"cannot create {folder} ({error.strerror})", param_hint="-o"
+        ) from error
+
+
+def _refuse_unwritable(folder: Path) -> None:
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise click.UsageError(
+            f"cannot write into {folder.absolute()}; choose another folder with -o"
+        )

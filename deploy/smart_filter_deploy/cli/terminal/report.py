@@ -1,0 +1,236 @@
+"""Prints the findings and outputs of jobs."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from smart_filter_client.models import (
+    Background,
+    Eyes,
+    Face,
+    Failure,
+    Filtered,
+    Job,
+    Picture,
+    Rating,
+)
+from smart_filter_client.printability import Printability
+from smart_filter_deploy.cli.terminal import eta
+from smart_filter_deploy.cli.terminal.outcome import Outcome
+
+STATE_STYLES = {
+    "succeeded": "green",
+    "failed": "red",
+    "canceled": "yellow",
+    "running": "cyan",
+    "queued": "dim",
+}
+_MARKS = {
+    "succeeded": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "canceled": ("–", "yellow"),
+    "running": ("›", "cyan"),
+}
+_MAX_FACES = 12
+# Outputs that include the background.
+_OUTPUTS_WITH_BACKGROUND = frozenset({"image", "thumbnail"})
+_KILO = 1000
+
+
+def print_outcome(console: Console, outcome: Outcome) -> None:
+    """Print the outcome of a photo: findings and output files."""
+    console.print(Text(str(outcome.place.photo), style="bold"), soft_wrap=True)
+    lines = [] if outcome.job is None else _finding_rows(outcome.job)
+    lines += [
+        (label, _file_text(path, outcome.job.image if outcome.job and label == "picture" else None))
+        for label, path in (("picture", outcome.image), *outcome.others.items())
+        if path is not None
+    ]
+    if outcome.failure is not None:
+        lines.append(("failed", _failure(outcome.failure)))
+    lines.append(("time", Text(format_seconds(outcome.seconds))))
+    print_table(console, _table(lines))
+
+
+def print_findings(console: Console, job: Job) -> None:
+    """Print the findings of a job: people, faces, rating, background, or its error."""
+    lines = _finding_rows(job)
+    if job.error is not None:
+        lines.append(("failed", _failure(job.error)))
+    print_table(console, _table(lines))
+
+
+def print_stages(console: Console, job: Job) -> None:
+    """Print the state of each stage of a job."""
+    table = Table.grid(padding=(0, 1))
+    for stage in job.stages:
+        model = stage.model if stage.model not in {None, stage.name} else ""
+        table.add_row(
+            " ",
+            state_mark(stage.state),
+            Text(stage.name),
+            Text(format_seconds(stage.seconds), style="dim", justify="right"),
+            Text(model or "", style="dim"),
+        )
+    print_table(console, table)
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table; in a pipe, its lines are not fitted to a width."""
+    if console.is_terminal:
+        console.print(table)
+    else:
+        for line in _render_unwrapped(console, table):
+            console.print(line, soft_wrap=True, markup=False)
+
+
+def state_mark(state: str) -> Text:
+    """Return the symbol of a stage's state."""
+    sign, style = _MARKS.get(state, ("·", "dim"))
+    return Text(sign, style=style)
+
+
+def format_seconds(value: float | None) -> str:
+    """Return a duration with three digits at most."""
+    if value is None:
+        return ""
+    return f"{value:.2f} s" if value < 10 else f"{value:.0f} s"  # noqa: PLR2004 - three digits
+
+
+def format_bytes(count: int) -> str:
+    """Return a number of bytes as text, such as `1.25 MB`."""
+    power = 0 if count < _KILO else min(2, int(math.log(count, _KILO)))
+    digits = 1 if power == 2 else 0  # noqa: PLR2004 - megabytes are few
+    return f"{count / _KILO**power:.{digits}f} {('bytes', 'kB', 'MB')[power]}"
+
+
+def _table(lines: Sequence[tuple[str, Text]]) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for label, text in lines:
+        table.add_row(f"  {label}", text)
+    return table
+
+
+def _finding_rows(job: Job) -> list[tuple[str, Text]]:
+    queue = {"queue": eta.describe_position(job), "degraded": eta.describe_degraded(job)}
+    lines = [(label, Text(text)) for label, text in queue.items() if text is not None]
+    if job.people is not None:
+        lines.append(("people", Text(_people(job))))
+    if job.confidence is not None:
+        review = ": needs review" if job.needs_review else ""
+        lines.append(("agreement", Text(f"{job.confidence:.2f} of 1{review}")))
+    shown = (job.faces or ())[:_MAX_FACES]
+    for number, face in enumerate(shown, start=1):
+        label = "face" if len(shown) == 1 else f"face {number}"
+        lines.append((label, Text(_face(face))))
+    left = len(job.faces or ()) - len(shown)
+    if left > 0:
+        lines.append(("", Text(f"and {left} more", style="dim")))
+    if job.rating is not None:
+        lines.append(("rating", _rating(job.rating)))
+    if job.printability is not None:
+        lines.append(("print", _print(job.printability)))
+    # Before it is chosen, and where no output shows it, it is only the requested one.
+    if job.background is not None and job.succeeded and _shows_background(job.background, job):
+        lines.append(("background", _background(job.background)))
+        others = [one.name for one in job.background.candidates[1:]]
+        if others:
+            lines.append(("", Text(f"also good: {', '.join(others)}", style="dim")))
+    lines += [("filter", _filters_text(one)) for one in job.filters if one.applied is not None]
+    return lines
+
+
+def _failure(failure: Failure) -> Text:
+    where = f", in {failure.stage}" if failure.stage else ""
+    what = failure.detail or failure.title or failure.code
+    return Text.assemble((what, "red"), (f"  ({failure.code}{where})", "dim"))
+
+
+def _file_text(path: Path, picture: Picture | None) -> Text:
+    facts = [format_bytes(path.stat().st_size)] if path.is_file() else []
+    if picture is not None:
+        facts.insert(0, f"{picture.width} × {picture.height} {picture.format}")
+    return Text.assemble((str(path), "bold"), (f"  {', '.join(facts)}", "dim"))
+
+
+def _people(job: Job) -> str:
+    if not job.people:
+        return "none"
+    people = "1 person" if job.people == 1 else f"{job.people} people"
+    if job.faces is None:
+        return people
+    faces = {0: "no face", 1: "1 face"}.get(len(job.faces), f"{len(job.faces)} faces")
+    return f"{people}, {faces}"
+
+
+def _face(face: Face) -> str:
+    parts = []
+    if face.smile is not None:
+        parts.append("no smile" if face.smile.level == "none" else f"{face.smile.level} smile")
+    if face.eyes is not None:
+        parts.append(_eyes(face.eyes))
+    if len(face.box) == 4:  # noqa: PLR2004 - x, y, width, height
+        x, y, width, height = face.box
+        parts.append(f"{width:.0f} × {height:.0f} px at {x:.0f}, {y:.0f}")
+    return ", ".join(parts)
+
+
+def _eyes(eyes: Eyes) -> str:
+    states = (eyes.left_open, eyes.right_open)
+    if states == (True, True):
+        return "both eyes open"
+    if states == (False, False):
+        return "both eyes closed"
+    if states == (None, None):
+        return "eyes not seen"
+    return f"left eye {_eye(eyes.left_open)}, right eye {_eye(eyes.right_open)}"
+
+
+def _eye(is_open: bool | None) -> str:  # noqa: FBT001 - the value to print
+    return "not seen" if is_open is None else ("open" if is_open else "closed")
+
+
+def _rating(rating: Rating) -> Text:
+    smiles = rating.shares.get("smile", 0.0)
+    eyes = rating.shares.get("eyes", 0.0)
+    return Text.assemble(
+        (f"{rating.score:.2f}", "bold"),
+        f" = {smiles:g} × {rating.avg_smiling_score:.2f} smiles"
+        f" + {eyes:g} × {rating.open_eye_ratio:.2f} open eyes",
+    )
+
+
+def _print(printable: Printability) -> Text:
+    size = printable.parts.get("size")
+    reasons = [*printable.reasons]
+    if size is not None and size.text not in reasons:
+        reasons.append(size.text)
+    return Text.assemble((printable.verdict, "bold"), f" – {' '.join(reasons)}")
+
+
+def _shows_background(background: Background, job: Job) -> bool:
+    return background.reason is not None or not _OUTPUTS_WITH_BACKGROUND.isdisjoint(job.outputs)
+
+
+def _background(background: Background) -> Text:
+    name = background.name or background.kind
+    reason = f" – {background.reason}" if background.reason else ""
+    return Text.assemble((name, "bold"), reason)
+
+
+def _filters_text(filtered: Filtered) -> Text:
+    left_out = "" if filtered.applied else " skipped"
+    reason = f" – {filtered.reason}" if filtered.reason else ""
+    return Text.assemble((filtered.name, "bold"), (left_out, "yellow"), reason)
+
+
+def _render_unwrapped(console: Console, table: Table) -> Sequence[str]:
+    wide = console.options.update_width(10_000)
+    rendered = console.render_lines(table, wide, pad=False)
+    return ["".join(segment.text for segment in line).rstrip() for line in rendered]

@@ -1,0 +1,221 @@
+"""Run child processes that end when this process ends.
+
+Each child leads a process group of its own, so Ctrl-C in a terminal reaches only this process.
+`parent_death` ties the child to this process: when this process ends, even by SIGKILL, the kernel
+sends the child its death signal. The kernel considers the *thread* that started a child its parent,
+so only the main thread starts children.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from smart_filter_deploy.embedded import parent_death
+from smart_filter_deploy.embedded.folder import DataFolder
+from smart_filter_deploy.embedded.signals import StopRequest
+from smart_filter_shared.errors import SetupFailed
+
+# A longer log is renamed to `.log.1` at the next start, and replaces the previous one.
+_MAX_LOG_BYTES = 10_000_000
+_TAIL_BYTES = 4_000
+_TAIL_LINES = 3
+_TAIL_CHARACTERS = 400
+_POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The user and group of a process, when they differ from this process's."""
+
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A program to run, with its readiness probe and its stop signals.
+
+    name: unique within a stack; its log is `logs/NAME.log`.
+    env: environment variables: the whole environment of a server; additions to the stack's
+        environment for a command of `Stack.start`.
+    ready: readiness probe; called every 20 ms, must return within about a second.
+    once: the program ends by itself; it is ready when it has ended with status 0.
+    stop_signal, stop_seconds: the signal that asks it to stop, and the time until it is killed.
+    death_signal: the signal when this process ends. SIGKILL suits a program without state except
+        leases.
+    """
+
+    name: str
+    argv: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ready: Callable[[], bool] = lambda: True
+    once: bool = False
+    ready_seconds: float = 60.0
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_seconds: float = 15.0
+    death_signal: signal.Signals = signal.SIGKILL
+    identity: Identity | None = None
+    cwd: Path | None = None
+    inherit: tuple[int, ...] = ()
+
+
+class Child:
+    """The process of a command; after its end the same child can be started again."""
+
+    def __init__(self, command: Command, folder: DataFolder, held: int) -> None:
+        self.command = command
+        self.log = folder.log(command.name)
+        self._log_start = 0
+        self._inherit = (held, *command.inherit)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started_at = 0.0
+        self._ended_at: float | None = None
+
+    def start(self) -> None:
+        """Start the process, without waiting until it is ready."""
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError(f"{self.command.name}: only the main thread can start children")
+        if self.log.exists() and self.log.stat().st_size > _MAX_LOG_BYTES:
+            self.log.replace(self.log.with_suffix(".log.1"))
+        with self.log.open("ab") as log:
+            self._log_start = log.tell()
+            self._process = subprocess.Popen(  # noqa: S603  no untrusted program or argument
+                _launcher_arguments(self.command),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=dict(self.command.env),
+                cwd=self.command.cwd,
+                process_group=0,
+                pass_fds=self._inherit,
+            )
+        self._started_at, self._ended_at = time.monotonic(), None
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, or None when the process does not run."""
+        return None if self._process is None or self.ended() else self._process.pid
+
+    @property
+    def lived_seconds(self) -> float:
+        """Seconds from the start until now, or until `ended` noticed the end."""
+        return (self._ended_at or time.monotonic()) - self._started_at
+
+    @property
+    def exit_status(self) -> int | None:
+        """The exit status as in subprocess (negative: a signal's number); None before the end."""
+        return None if self._process is None else self._process.returncode
+
+    def ended(self) -> bool:
+        """Return whether the process and its whole process group have ended.
+
+        When the process has ended, kills the rest of its group.
+        """
+        process = self._process
+        if process is None or process.returncode is not None:
+            return True
+        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        if os.waitid(os.P_PID, process.pid, options) is None:
+            return False
+        # Before `wait` frees the process id, which another group could then get.
+        self.send_to_group(signal.SIGKILL)
+        process.wait()
+        self._ended_at = time.monotonic()
+        return True
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the process, if it runs."""
+        if self._process is not None and not self.ended():
+            self._process.send_signal(number)
+
+    def send_to_group(self, number: signal.Signals) -> None:
+        """Send a signal to the process group."""
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+
+    def ask_to_stop(self) -> None:
+        """Send the stop signal, and SIGCONT for a process that SIGSTOP has stopped."""
+        self.send(self.command.stop_signal)
+        self.send_to_group(signal.SIGCONT)
+
+    def log_tail(self) -> str:
+        """Return the last lines that it printed since its start, joined to one line."""
+        with self.log.open("rb") as log:
+            log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            lines = log.read().decode(errors="replace").split("\n")
+        tail = [line.strip() for line in lines if line.strip()][-_TAIL_LINES:]
+        return " | ".join(tail)[-_TAIL_CHARACTERS:] or "it printed nothing"
+
+
+def wait_until_ready(children: Sequence[Child], stop: StopRequest) -> None:
+    """Wait until every child is ready.
+
+    Raises SetupFailed when a child ends, or is not ready within its time, and KeyboardInterrupt
+    when a stop is requested meanwhile.
+    """
+    waiting = list(children)
+    while waiting:
+        stop.check()
+        waiting = [child for child in waiting if not _is_ready(child)]
+        if waiting:
+            stop.wait(_POLL_SECONDS)
+
+
+def wait_until_ended(children: Sequence[Child], stop: StopRequest) -> None:
+    """Wait until every child has ended; kill a child that exceeds its stop time."""
+    waiting = [(child, time.monotonic() + child.command.stop_seconds) for child in children]
+    while waiting := [entry for entry in waiting if not entry[0].ended()]:
+        for child, deadline in waiting:
+            if stop.forced or time.monotonic() >= deadline:
+                child.send_to_group(signal.SIGKILL)
+        stop.wait(_POLL_SECONDS)
+
+
+def process_tree(pid: int) -> tuple[int, ...]:
+    """Return the ids of a process and its descendants, except those reparented to another."""
+    parents = dict(_list_parents())
+    members = [pid]
+    for member in members:
+        members += [child for child, parent in parents.items() if parent == member]
+    return tuple(members)
+
+
+def _list_parents() -> Iterator[tuple[int, int]]:
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            # `PID (NAME) STATE PARENT …`; NAME can contain any character. Source: proc(5).
+            yield int(stat.parent.name), int(stat.read_text().rpartition(")")[2].split()[1])
+
+
+def _is_ready(child: Child) -> bool:
+    command = child.command
+    if child.ended():
+        if command.once and child.exit_status == 0:
+            return True
+        problem = "failed" if command.once else "did not start"
+        raise SetupFailed(f"{command.name} {problem}: {child.log_tail()}")
+    if not command.once and command.ready():
+        return True
+    if child.lived_seconds > command.ready_seconds:
+        raise SetupFailed(
+            f"{command.name} was not ready within {command.ready_seconds:g} s: {child.log_tail()}"
+        )
+    return False
+
+
+def _launcher_arguments(command: Command) -> list[str]:
+    user = command.identity
+    return [
+        *(sys.executable, "-I", "-S", parent_death.__file__),
+        *(str(os.getpid()), str(int(command.death_signal))),
+        *(("-", "-") if user is None else (str(user.uid), str(user.gid))),
+        *("--", *map(str, command.argv)),
+    ]

@@ -1,0 +1,1 @@
+"""Albums: the inputs of their ranking, and the ranking itself."""

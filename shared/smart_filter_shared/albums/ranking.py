@@ -1,0 +1,235 @@
+"""Rank an album: group near-duplicates, choose the best of each group, and rank all photos.
+
+The inputs come from the jobs of the photos; the caller decides which photos are an album. The
+order of the given photos does not matter.
+"""
+
+import datetime as dt
+import heapq
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations, count
+from typing import Final
+
+from smart_filter_shared.printability import Printability, Verdict
+
+# Differing bits, of 64, up to which two photos show the same scene. Of 214,832 pairs of different
+# photos one pair is within the limit: two frames of one broadcast. Of photos cropped by up to 5 %,
+# one in forty is beyond it (docs/measurements.md).
+MAX_HAMMING_BITS: Final = 12
+# The limit within BURST_WINDOW: people move, but two photos of one moment likely show one scene.
+MAX_HAMMING_BITS_IN_BURST: Final = 18
+BURST_WINDOW: Final = dt.timedelta(seconds=30)
+# Ratings (0 to 1) are rounded to this step: smaller differences are not visible in a face.
+RATING_STEP: Final = 0.05
+# Blur is rounded to this step, in pixels.
+BLUR_STEP_PX: Final = 0.1
+_UNKNOWN_BLUR: Final = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class AlbumPhoto:
+    """One photo of an album, with the known inputs of its ranking.
+
+    fingerprint: 64 bits; None for a photo that is in no group.
+    taken_at: by the camera's clock.
+    rating: 0..1, None when no face is rated.
+    """
+
+    id: str
+    fingerprint: int | None = None
+    taken_at: dt.datetime | None = None
+    rating: float | None = None
+    people: int | None = None
+    printability: Printability | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Photos of one scene, the best first."""
+
+    ids: tuple[str, ...]
+
+    @property
+    def best(self) -> str:
+        """The id of the best photo."""
+        return self.ids[0]
+
+
+@dataclass(frozen=True, slots=True)
+class RankedPhoto:
+    """The rank of a photo in its album.
+
+    rank: 1 is the best.
+    better: the best photo of the same scene; None when this is the best.
+    reasons: sentences for people.
+    """
+
+    id: str
+    rank: int
+    better: str | None
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Album:
+    """A ranked album.
+
+    groups: in the order of their best photos.
+    ranking: the best photo of each group first, then the rest.
+    """
+
+    groups: tuple[Group, ...]
+    ranking: tuple[RankedPhoto, ...]
+
+
+def rank_album(shots: Sequence[AlbumPhoto]) -> Album:
+    """Group and rank the photos of an album; return the ranked album.
+
+    Raises ValueError when two photos have the same id.
+    """
+    if len({shot.id for shot in shots}) < len(shots):
+        raise ValueError("two photos of an album have the same id")
+    by_merit = sorted(shots, key=_sort_key)
+    scenes = sorted(_group_scenes(by_merit))
+    groups = [[by_merit[place] for place in scene] for scene in scenes]
+    better = {shot.id: group[0].id for group in groups for shot in group[1:]}
+    ranking = sorted(by_merit, key=lambda shot: shot.id in better)
+    return Album(
+        groups=tuple(Group(tuple(shot.id for shot in group)) for group in groups),
+        ranking=tuple(
+            RankedPhoto(shot.id, rank, better.get(shot.id), _reasons(shot, better.get(shot.id)))
+            for rank, shot in enumerate(ranking, start=1)
+        ),
+    )
+
+
+def distance(one: AlbumPhoto, other: AlbumPhoto) -> float:
+    """Return the distance of two photos; up to 1 they count as one scene.
+
+    It is the number of differing bits divided by the allowed number; infinite without a
+    fingerprint.
+    """
+    if one.fingerprint is None or other.fingerprint is None:
+        return math.inf
+    differing = (one.fingerprint ^ other.fingerprint).bit_count()
+    is_one_moment = (
+        one.taken_at is not None
+        and other.taken_at is not None
+        and abs(one.taken_at - other.taken_at) <= BURST_WINDOW
+    )
+    return differing / (MAX_HAMMING_BITS_IN_BURST if is_one_moment else MAX_HAMMING_BITS)
+
+
+def _sort_key(shot: AlbumPhoto) -> tuple[object, ...]:
+    """Return the sort key of a photo, smallest for the best; its last two items break ties."""
+    print_ = shot.printability
+    blinking, distracted, blur, dark, pixels = 0, 0, _UNKNOWN_BLUR, 0, 0
+    poor_parts = 0
+    if print_ is not None:
+        parts = [part for part in (print_.sharpness, print_.exposure) if part is not None]
+        poor_parts = sum(part.verdict == Verdict.POOR for part in parts)
+        dark = int(print_.exposure.verdict != Verdict.GOOD)
+        pixels = print_.size.width * print_.size.height
+        if print_.looks is not None:
+            blinking = len(print_.looks.blinking)
+            distracted = len({*print_.looks.one_eye_closed, *print_.looks.turned_away})
+        if print_.sharpness is not None:
+            blur = round(print_.sharpness.blur_px / BLUR_STEP_PX)
+    rating = -1 if shot.rating is None else round(shot.rating / RATING_STEP)
+    taken = math.inf if shot.taken_at is None else shot.taken_at.timestamp()
+    faults = blinking + poor_parts
+    return (faults, -rating, distracted, blur, dark, -pixels, taken, shot.id)
+
+
+def _group_scenes(shots: Sequence[AlbumPhoto]) -> list[list[int]]:
+    """Return the indices of the photos of each scene, each scene in ascending order."""
+    known = [
+        (place, shot.fingerprint)
+        for place, shot in enumerate(shots)
+        if shot.fingerprint is not None
+    ]
+    # A thousand photos have half a million pairs; this cheap test removes nearly all of them.
+    candidates = [
+        (first, second)
+        for (first, one), (second, other) in combinations(known, 2)
+        if (one ^ other).bit_count() <= MAX_HAMMING_BITS_IN_BURST
+    ]
+    near = {
+        (first, second): unlike
+        for first, second in candidates
+        if (unlike := distance(shots[first], shots[second])) <= 1
+    }
+    return [
+        scene
+        for component in _connected_components(len(shots), near)
+        for scene in _split_by_average_linkage(component, shots)
+    ]
+
+
+def _connected_components(how_many: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
+    """Return the indices that pairs connect, directly or through others, by component."""
+    parents = list(range(how_many))
+
+    def root(place: int) -> int:
+        while parents[place] != place:
+            parents[place] = parents[parents[place]]
+            place = parents[place]
+        return place
+
+    for first, second in pairs:
+        parents[root(second)] = root(first)
+    joined: dict[int, list[int]] = {}
+    for place in range(how_many):
+        joined.setdefault(root(place), []).append(place)
+    return list(joined.values())
+
+
+def _split_by_average_linkage(
+    places: Sequence[int], shots: Sequence[AlbumPhoto]
+) -> list[list[int]]:
+    """Split a connected component into groups whose photos are similar on average; return them.
+
+    Source: Sokal & Michener 1958, average linkage. Single linkage would join the ends of a chain
+    of similar photos, however different they are. Complete linkage would split bursts in which
+    people walk.
+    """
+    groups = {number: [place] for number, place in enumerate(places)}
+    numbers = count(len(places))
+    between = {
+        (first, second): distance(shots[places[first]], shots[places[second]])
+        for first, second in combinations(groups, 2)
+    }
+    closest = [(unlike, pair) for pair, unlike in between.items() if unlike <= 1]
+    heapq.heapify(closest)
+    while closest:
+        _, (first, second) = heapq.heappop(closest)
+        if first not in groups or second not in groups:
+            continue
+        number = next(numbers)
+        one, other = groups.pop(first), groups.pop(second)
+        for third in groups:
+            unlike = (
+                len(one) * between[min(first, third), max(first, third)]
+                + len(other) * between[min(second, third), max(second, third)]
+            ) / (len(one) + len(other))
+            between[third, number] = unlike
+            if unlike <= 1:
+                heapq.heappush(closest, (unlike, (third, number)))
+        groups[number] = one + other
+    return [sorted(group) for group in groups.values()]
+
+
+def _reasons(shot: AlbumPhoto, better: str | None) -> tuple[str, ...]:
+    """Return the reasons for a photo's rank, as sentences for people."""
+    reasons = []
+    if better is not None:
+        reasons.append(f"Photo {better} shows the same scene and is better.")
+    if shot.rating is not None:
+        reasons.append(f"It is rated {shot.rating:.2f}.")
+    elif shot.people == 0:
+        reasons.append("No person is in it.")
+    if shot.printability is not None:
+        reasons += shot.printability.reasons or ("It is suitable for printing.",)
+    return tuple(reasons)

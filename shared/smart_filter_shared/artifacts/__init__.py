@@ -1,0 +1,1 @@
+"""Stored files of jobs: uploads, references, the result cache, expiry and retention."""

@@ -1,0 +1,1 @@
+"""Names that recipes can use: emotions, filters, model cards and their parameters."""

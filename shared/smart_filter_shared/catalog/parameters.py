@@ -1,0 +1,178 @@
+"""Parameters of models and filters: data on a card, read from a recipe, shown as JSON Schema.
+
+A model is called with all of its parameters, defaults filled in. Recipes and rows hold only the
+parameters that were set.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+Scalar: TypeAlias = float | int | bool | str
+Parameters: TypeAlias = Mapping[str, Scalar]
+
+MAX_DIGITS = 20
+
+
+class ParameterKind(StrEnum):
+    """The type of a parameter's values, as JSON Schema names it."""
+
+    NUMBER = "number"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    STRING = "string"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One value that a recipe can set for a model or a filter.
+
+    title: its meaning in a few words, with the unit.
+    least, most: inclusive bounds of a number.  longest: maximum characters of a string.
+    choices: the only strings allowed; empty for any.  pattern: a regular expression that a
+        whole string must match, "" for none.  form: the pattern's meaning, for people.
+    """
+
+    name: str
+    kind: ParameterKind
+    default: Scalar
+    title: str
+    least: float | None = None
+    most: float | None = None
+    longest: int | None = None
+    choices: tuple[str, ...] = ()
+    pattern: str = ""
+    form: str = ""
+
+    def read(self, text: str) -> Scalar:
+        """Parse a form's text; return the value.  Raises ValueError, which says what is allowed."""
+        match self.kind:
+            case ParameterKind.BOOLEAN:
+                if text not in {"true", "false"}:
+                    raise ValueError(f"{_quote(text)} is neither true nor false")
+                return text == "true"
+            case ParameterKind.STRING:
+                return self._string(text)
+            case _:
+                return self._number(text)
+
+    @property
+    def schema(self) -> dict[str, object]:
+        """The parameter in JSON Schema (2020-12)."""
+        keywords = {
+            "minimum": self.least,
+            "maximum": self.most,
+            "maxLength": self.longest,
+            "enum": list(self.choices) or None,
+            "pattern": f"^(?:{self.pattern})$" if self.pattern else None,
+        }
+        bounds = {name: value for name, value in keywords.items() if value is not None}
+        return {"type": str(self.kind), "title": self.title, "default": self.default, **bounds}
+
+    def _number(self, text: str) -> Scalar:
+        read = int if self.kind == ParameterKind.INTEGER else float
+        # Python also parses 1_000 and digits of other scripts; recipes allow ASCII digits only.
+        plain = len(text) <= MAX_DIGITS and text.isascii() and "_" not in text
+        try:
+            value = read(text) if plain else math.nan
+        except ValueError:
+            value = math.nan
+        least = -math.inf if self.least is None else self.least
+        most = math.inf if self.most is None else self.most
+        if not least <= value <= most:  # also rejects NaN
+            what = "an integer" if self.kind == ParameterKind.INTEGER else "a number"
+            raise ValueError(f"{_quote(text)} is not {what} from {least:g} to {most:g}")
+        return value
+
+    def _string(self, text: str) -> str:
+        if self.choices and text not in self.choices:
+            raise ValueError(f"{_quote(text)} is not one of {', '.join(self.choices)}")
+        if "\0" in text or (self.longest is not None and len(text) > self.longest):
+            raise ValueError(f"is not a text of at most {self.longest} characters")
+        if self.pattern and not re.fullmatch(self.pattern, text):
+            raise ValueError(f"{_quote(text)} is not {self.form}")
+        return text
+
+
+def number(name: str, default: float, title: str, *, least: float, most: float) -> Parameter:
+    """Return a parameter that is a real number from least to most."""
+    return Parameter(name, ParameterKind.NUMBER, default, title, least=least, most=most)
+
+
+def integer(name: str, default: int, title: str, *, least: int, most: int) -> Parameter:
+    """Return a parameter that is a whole number from least to most."""
+    return Parameter(name, ParameterKind.INTEGER, default, title, least=least, most=most)
+
+
+def boolean(name: str, default: bool, title: str) -> Parameter:  # noqa: FBT001 - as its siblings
+    """Return a parameter that is true or false."""
+    return Parameter(name, ParameterKind.BOOLEAN, default, title)
+
+
+def choice(name: str, default: str, title: str, *, choices: Iterable[str]) -> Parameter:
+    """Return a parameter that is one of `choices`."""
+    return Parameter(name, ParameterKind.STRING, default, title, choices=tuple(choices))
+
+
+def text(
+    name: str, default: str, title: str, *, longest: int, pattern: str = "", form: str = ""
+) -> Parameter:
+    """Return a parameter that is a text; `form` describes `pattern` for people.
+
+    The default must match the pattern, because a client may send it.
+    """
+    return Parameter(
+        name, ParameterKind.STRING, default, title, longest=longest, pattern=pattern, form=form
+    )
+
+
+def fill_defaults(parameters: Iterable[Parameter], given: Parameters) -> dict[str, Scalar]:
+    """Return every parameter's value: the given value, or the default."""
+    return {one.name: given.get(one.name, one.default) for one in parameters}
+
+
+def schema(parameters: Iterable[Parameter]) -> dict[str, object]:
+    """Return the parameters as one JSON Schema object."""
+    properties = {one.name: one.schema for one in parameters}
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def float_of(parameters: Parameters, name: str) -> float:
+    """Return a number.  Raises TypeError when the parameter is not a number."""
+    value = parameters[name]
+    if isinstance(value, bool | str):
+        raise TypeError(f"parameter {name} is {value!r}, not a number")
+    return float(value)
+
+
+def int_of(parameters: Parameters, name: str) -> int:
+    """Return an integer.  Raises TypeError when the parameter is not an integer."""
+    value = parameters[name]
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"parameter {name} is {value!r}, not an integer")
+    return value
+
+
+def bool_of(parameters: Parameters, name: str) -> bool:
+    """Return a boolean.  Raises TypeError when the parameter is not a boolean."""
+    value = parameters[name]
+    if not isinstance(value, bool):
+        raise TypeError(f"parameter {name} is {value!r}, not true or false")
+    return value
+
+
+def str_of(parameters: Parameters, name: str) -> str:
+    """Return a string.  Raises TypeError when the parameter is not a string."""
+    value = parameters[name]
+    if not isinstance(value, str):
+        raise TypeError(f"parameter {name} is {value!r}, not a string")
+    return value
+
+
+def _quote(text: str) -> str:
+    """Return a client's text quoted, and cut short enough for an error message."""
+    most = 60
+    return repr(text if len(text) <= most else text[:most] + "…")

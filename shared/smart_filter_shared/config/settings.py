@@ -1,0 +1,314 @@
+"""Settings from the environment; `load` reads them once and callers pass them on as values.
+
+Every variable starts with SMART_FILTER_; docs/settings.md lists them.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar, get_type_hints
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from smart_filter_shared.config import paths, values
+from smart_filter_shared.config.values import Seconds
+from smart_filter_shared.errors import SetupFailed
+
+_Group = TypeVar("_Group", bound=BaseSettings)
+
+
+def _config(prefix: str = "") -> SettingsConfigDict:
+    # Deployments often set a variable to an empty text to leave it out.
+    return SettingsConfigDict(
+        env_prefix=f"SMART_FILTER_{prefix}", env_ignore_empty=True, frozen=True
+    )
+
+
+class DatabaseSettings(BaseSettings):
+    """Connection to the database.
+
+    url: `postgresql+psycopg://user:password@host:port/database`.  patience_seconds: how long a
+    request waits for a free connection or an answer, and how long a transaction may idle.
+    """
+
+    model_config = _config("DATABASE_")
+
+    url: values.DatabaseUrl
+    patience_seconds: float = Field(default=5.0, ge=0.1, le=600)
+
+
+class BrokerSettings(BaseSettings):
+    """Connection to the broker, which carries the doorbell's rings.
+
+    url: `redis://:password@host:port/0`.
+    """
+
+    model_config = _config("BROKER_")
+
+    url: values.BrokerUrl
+
+
+class StorageSettings(BaseSettings):
+    """Connection to the object store.
+
+    url: the S3 endpoint, `http(s)://host[:port]`.  public_url: the endpoint in presigned URLs;
+    None: `url`.
+    """
+
+    model_config = _config("STORAGE_")
+
+    url: values.HttpEndpoint
+    access_key: SecretStr
+    secret_key: SecretStr
+    public_url: values.HttpEndpoint | None = Field(
+        default=None, examples=["https://s3.example.com"]
+    )
+    bucket: values.Bucket = "smart-filter"
+    region: values.Region = "us-east-1"
+
+
+class EngineSettings(BaseSettings):
+    """Timeouts of the engine, and what its workers run.
+
+    lease_seconds: a worker that sends no heartbeat for this long loses its stages.
+    heartbeat_seconds: interval of a worker's heartbeats.
+    sweep_seconds: interval of the sweeps for expired leases, due retries and lost messages.
+    max_attempts: how often a stage may raise or lose its worker.
+    give_up_seconds: how long a stage waits for infrastructure before its job fails.
+    stage_seconds: how long one run of a stage may take before its process is killed.
+    drain_seconds: how long a stopping worker has to finish its running stages.
+    memory_mb: above this memory use, a worker unloads its least recently used models; the default
+        is four fifths of the memory of the machine or container.
+    pools: capabilities such as `segmentation.detectron2` that count as served although no worker
+        of theirs was seen yet: jobs for them are accepted and wait.
+    remember: whether the artifacts of a photo serve its tenant's later submissions of it (the
+        result cache).
+    research_weights: whether models run whose weights were trained on data for research only, or
+        on data of unknown terms.
+    collect: whether workers make training examples of corrections with consent.
+    device: `cuda`: models that can use a GPU do not run without one; `auto`: they run on the best
+        device of the machine.
+    """
+
+    model_config = _config()
+
+    lease_seconds: Seconds = 30
+    heartbeat_seconds: Seconds = 5
+    sweep_seconds: Seconds = 1
+    max_attempts: int = Field(default=3, ge=1, le=100)
+    give_up_seconds: Seconds = 3600
+    stage_seconds: Seconds = 120
+    drain_seconds: float = Field(default=5, ge=0, le=24 * 3600)
+    memory_mb: float | None = Field(default=None, gt=0, allow_inf_nan=False, examples=[8000])
+    pools: values.Capabilities = ()
+    remember: bool = True
+    research_weights: bool = True
+    collect: bool = True
+    device: Literal["auto", "cuda"] = "auto"
+
+
+class RetentionSettings(BaseSettings):
+    """Retention times.
+
+    input_seconds: of photos and intermediate artifacts.  result_seconds: of results.
+    record_seconds: of the rows of jobs, after the day of submission; None: until the job is
+        deleted.
+    """
+
+    model_config = _config("KEEP_")
+
+    input_seconds: Seconds = 24 * 3600
+    result_seconds: Seconds = 7 * 24 * 3600
+    record_seconds: float | None = Field(
+        default=None, ge=24 * 3600, le=100 * 366 * 24 * 3600, examples=[90 * 24 * 3600]
+    )
+
+
+class OutboundSettings(BaseSettings):
+    """Targets of URLs that clients send.
+
+    allow: hosts and networks that may be reached on any port although they are not public.
+    """
+
+    model_config = _config("OUTBOUND_")
+
+    allow: values.HostsAndNetworks = ()
+
+
+class SecretsSettings(BaseSettings):
+    """Keys that encrypt stored secrets of tenants.
+
+    key: one or more texts of at least 32 characters, separated by commas. The first encrypts, all
+        decrypt. Without a key there are no webhooks.
+    """
+
+    model_config = _config("SECRETS_")
+
+    key: values.Secrets = ()
+
+
+class LimitSettings(BaseSettings):
+    """Default quotas of a tenant, which its row in `tenants` can override; 0: no limit.
+
+    jobs_in_all: limit of unfinished jobs of all tenants together.
+    """
+
+    model_config = _config("LIMIT_")
+
+    requests_per_minute: int = Field(default=6000, ge=0, le=10_000_000)
+    jobs_waiting: int = Field(default=10_000, ge=0, le=10_000_000)
+    megapixels_per_day: float = Field(default=0, ge=0, allow_inf_nan=False)
+    jobs_in_all: int = Field(default=100_000, ge=0, le=10_000_000)
+
+
+class BrowserSettings(BaseSettings):
+    """CORS and sessions of browsers.
+
+    cors_origins: origins whose pages may call the API with a key of their own, such as
+        `https://app.example.com`; `*`: any.
+    session_idle_seconds: a session ends after this time without use.  session_seconds: lifetime
+        of a session even when it is used.
+    session_secure: whether cookies are for https only although requests arrive by http, as behind
+        a proxy that terminates TLS.
+    """
+
+    model_config = _config()
+
+    cors_origins: values.Origins = ()
+    session_idle_seconds: int = Field(default=3600, ge=60, le=30 * 24 * 3600)
+    session_seconds: int = Field(default=12 * 3600, ge=60, le=30 * 24 * 3600)
+    session_secure: bool = False
+
+
+class RemovebgSettings(BaseSettings):
+    """The endpoint that is compatible with remove.bg.
+
+    seconds: how long a request waits for its picture; clients of remove.bg give up after 20 s.
+    """
+
+    model_config = _config("REMOVEBG_")
+
+    seconds: float = Field(default=18, gt=0, le=300)
+
+
+class OtlpSettings(BaseSettings):
+    """Export of traces.
+
+    url: a collector that speaks OTLP over HTTP, `http(s)://host[:port]`; None: no traces.
+    """
+
+    model_config = _config("OTLP_")
+
+    url: values.CollectorEndpoint | None = Field(default=None, examples=["http://collector:4318"])
+
+
+class LiveSettings(BaseSettings):
+    """Live video.
+
+    url: where clients reach a live worker, `ws(s)://host[:port]`.
+    secret: one or more texts of at least 32 characters, separated by commas, the same for API
+        and live workers. The first signs tokens, all verify them. Without it, or without url,
+        there is no live video.
+    connections: limit of connections of a live worker.  connections_each: limit for one tenant.
+    """
+
+    model_config = _config("LIVE_")
+
+    url: values.SocketEndpoint | None = Field(default=None, examples=["wss://live.example.com"])
+    secret: values.Secrets = ()
+    connections: int = Field(default=8, ge=1, le=1000)
+    connections_each: int = Field(default=4, ge=1, le=1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of a server process."""
+
+    database: DatabaseSettings
+    broker: BrokerSettings
+    storage: StorageSettings
+    engine: EngineSettings
+    keep: RetentionSettings
+    outbound: OutboundSettings
+    secrets: SecretsSettings
+    limits: LimitSettings
+    browser: BrowserSettings
+    removebg: RemovebgSettings
+    live: LiveSettings
+    otlp: OtlpSettings
+    data: Path
+
+    @property
+    def weights(self) -> Path:
+        """The folder that holds weights."""
+        return self.data / "weights"
+
+
+def load() -> Settings:
+    """Read the settings of this process.
+
+    Raises SetupFailed with one line that names the variable, what is wrong, and the remedy.
+    """
+    return Settings(
+        database=_read(DatabaseSettings),
+        broker=_read(BrokerSettings),
+        storage=_read(StorageSettings),
+        engine=load_engine(),
+        keep=_read(RetentionSettings),
+        outbound=_read(OutboundSettings),
+        secrets=_read(SecretsSettings),
+        limits=_read(LimitSettings),
+        browser=load_browser(),
+        removebg=_read(RemovebgSettings),
+        live=load_live(),
+        otlp=_read(OtlpSettings),
+        data=paths.data_folder(),
+    )
+
+
+def ensure_readable() -> None:
+    """Raise SetupFailed, as `load` does, unless all settings except the servers' are valid."""
+    load_engine()
+    servers = {DatabaseSettings, BrokerSettings, StorageSettings}
+    for group in get_type_hints(Settings).values():
+        if issubclass(group, BaseSettings) and group not in servers:
+            _read(group)
+
+
+def load_engine() -> EngineSettings:
+    """Read only the engine's settings.  Raises SetupFailed, as `load` does."""
+    read = _read(EngineSettings)
+    if read.heartbeat_seconds * 2 > read.lease_seconds:
+        raise SetupFailed(
+            "SMART_FILTER_HEARTBEAT_SECONDS must be at most half of SMART_FILTER_LEASE_SECONDS, "
+            "else one lost heartbeat loses the lease; lower it or raise the lease"
+        )
+    return read
+
+
+def load_live() -> LiveSettings:
+    """Read only the settings of live video.  Raises SetupFailed, as `load` does."""
+    return _read(LiveSettings)
+
+
+def load_browser() -> BrowserSettings:
+    """Read only the browser settings.  Raises SetupFailed, as `load` does."""
+    return _read(BrowserSettings)
+
+
+def load_database() -> DatabaseSettings:
+    """Read only the database settings.  Raises SetupFailed, as `load` does."""
+    return _read(DatabaseSettings)
+
+
+def load_backends() -> tuple[DatabaseSettings, StorageSettings]:
+    """Read only the settings of database and object store.  Raises SetupFailed, as `load` does."""
+    return _read(DatabaseSettings), _read(StorageSettings)
+
+
+def _read(group: type[_Group]) -> _Group:
+    try:
+        return group()
+    except ValidationError as error:
+        # The original error would show secrets.
+        raise SetupFailed(values.describe_error(group, error)) from None

@@ -1,0 +1,231 @@
+"""Validate the values of settings, and describe invalid ones.
+
+No error message repeats a value that can be secret: a password in a URL, or a key.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Final
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode
+
+from smart_filter_shared.security import urls
+
+# Upper bound of every duration; a longer one is a typing error.
+_TEN_YEARS: Final = 10 * 366 * 24 * 3600.0
+_MIN_SECRET_CHARACTERS: Final = 32
+_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_REGION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+# The host becomes part of the studio's Content-Security-Policy, where `;` and `,` are separators.
+_HOST: Final = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
+_CAPABILITY: Final = re.compile(r"[a-z]+\.[a-z0-9][a-z0-9_-]*")
+
+
+def _split_commas(listed: object) -> object:
+    """Return the comma-separated words of a variable; return any other value unchanged."""
+    if not isinstance(listed, str):
+        return listed
+    return tuple(word.strip() for word in listed.split(",") if word.strip())
+
+
+def _parse_host_or_network(entry: str) -> str:
+    """Return a network in CIDR notation or a host name, each in its canonical form."""
+    try:
+        return str(ipaddress.ip_network(entry))
+    except ValueError:
+        pass
+    try:
+        return urls.parse_host(entry)
+    except ValueError:
+        raise ValueError("is neither a host nor a network") from None
+
+
+def _origin(entry: str) -> str:
+    """Return an origin as browsers write it, or `*`."""
+    if entry == "*":
+        return entry
+    scheme, _, place = entry.partition("://")
+    if scheme not in {"http", "https"} or not place or set(place) & set("/?#@*"):
+        raise ValueError("is not an origin")
+    default = ":443" if scheme == "https" else ":80"
+    return f"{scheme}://{place.lower().removesuffix(default)}"
+
+
+def _capability(entry: str) -> str:
+    if _CAPABILITY.fullmatch(entry) is None:
+        raise ValueError("is not a capability, which is a stage, a dot and a family of models")
+    return entry
+
+
+def _database(url: SecretStr) -> SecretStr:
+    parts = _split(url.get_secret_value(), "postgresql+psycopg")
+    if parts.netloc.count("@") > 1:
+        # The text after the first @ would be parsed as the host, and errors would show it.
+        raise ValueError("has more than one @; in a password write @ as %40")
+    if len(parts.path) < len("/d"):
+        raise ValueError("has no database name after the host")
+    return url
+
+
+def _broker(url: SecretStr) -> SecretStr:
+    parts = _split(url.get_secret_value(), "redis", "rediss")
+    if not parts.hostname:
+        raise ValueError("has no host")
+    if re.fullmatch(r"/?[0-9]*", parts.path) is None:
+        raise ValueError("has a database that is not a number")
+    return url
+
+
+def _endpoint(*schemes: str) -> Callable[[str], str]:
+    """Return a validator of URLs without path and credentials, which have settings of their own."""
+
+    def read(url: str) -> str:
+        parts = _split(url, *schemes)
+        if "@" in parts.netloc:
+            raise ValueError("has a user or a password; leave them out")
+        if _HOST.fullmatch(re.sub(r":[0-9]+$", "", parts.netloc)) is None:
+            raise ValueError("has no valid host")
+        if parts.path not in {"", "/"} or parts.query:
+            raise ValueError("has a path or a query after the host; leave it out")
+        return url
+
+    return read
+
+
+def _collector(url: str) -> str:
+    """Return a URL without a slash at its end, to which a path can be added."""
+    parts = _split(url, "http", "https")
+    if "@" in parts.netloc:
+        raise ValueError("has a user or a password; leave them out")
+    if not parts.hostname:
+        raise ValueError("has no host")
+    if parts.query:
+        raise ValueError("has a query; leave out the ? and the text after it")
+    return url.rstrip("/")
+
+
+def _split(url: str, *schemes: str) -> SplitResult:
+    """Return the parts of a URL.  Raises ValueError, whose message repeats no part of it."""
+    expected = " or ".join(f"{scheme}://" for scheme in schemes)
+    if any(one.isspace() or not one.isprintable() for one in url):
+        raise ValueError("has a space or an unprintable character")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        # The usual cause is a password with a slash or a bracket.
+        raise ValueError(
+            "has no valid port, 1 to 65535; in a password write / as %2F, # as %23, [ as %5B"
+        ) from None
+    if parts.scheme not in schemes or not url.startswith(f"{parts.scheme}://"):
+        raise ValueError(f"does not begin with {expected}")
+    if port == 0:
+        raise ValueError("has port 0, on which no server listens")
+    if parts.fragment:
+        raise ValueError("has a #; in a password write it as %23")
+    return parts
+
+
+def _matching(pattern: re.Pattern[str], wrong: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if pattern.fullmatch(text) is None:
+            raise ValueError(wrong)
+        return text
+
+    return read
+
+
+def _check_secret_length(secret: SecretStr) -> SecretStr:
+    length = len(secret.get_secret_value())
+    if length < _MIN_SECRET_CHARACTERS:
+        raise ValueError(f"has {length} characters; it needs at least {_MIN_SECRET_CHARACTERS}")
+    return secret
+
+
+Seconds = Annotated[float, Field(gt=0, le=_TEN_YEARS, allow_inf_nan=False)]
+DatabaseUrl = Annotated[
+    SecretStr,
+    AfterValidator(_database),
+    Field(examples=["postgresql+psycopg://user:password@host:5432/smart_filter"]),
+]
+BrokerUrl = Annotated[
+    SecretStr, AfterValidator(_broker), Field(examples=["redis://:password@host:6379/0"])
+]
+HttpEndpoint = Annotated[
+    str, AfterValidator(_endpoint("http", "https")), Field(examples=["https://s3.example.com"])
+]
+CollectorEndpoint = Annotated[str, AfterValidator(_collector)]
+SocketEndpoint = Annotated[
+    str, AfterValidator(_endpoint("ws", "wss")), Field(examples=["wss://live.example.com"])
+]
+Bucket = Annotated[
+    str,
+    AfterValidator(_matching(_BUCKET, "is not a valid S3 bucket name: 3 to 63 of a-z 0-9 . -")),
+]
+Region = Annotated[str, AfterValidator(_matching(_REGION, "is not a valid region name"))]
+Capabilities = Annotated[
+    tuple[Annotated[str, AfterValidator(_capability)], ...],
+    NoDecode,
+    BeforeValidator(_split_commas),
+    Field(examples=["segmentation.detectron2,smile.geometry"]),
+]
+HostsAndNetworks = Annotated[
+    tuple[Annotated[str, AfterValidator(_parse_host_or_network)], ...],
+    NoDecode,
+    BeforeValidator(_split_commas),
+    Field(examples=["media.internal,10.1.0.0/16"]),
+]
+Origins = Annotated[
+    tuple[Annotated[str, AfterValidator(_origin)], ...],
+    NoDecode,
+    BeforeValidator(_split_commas),
+    Field(examples=["https://app.example.com, or * for any"]),
+]
+Secrets = Annotated[
+    tuple[Annotated[SecretStr, AfterValidator(_check_secret_length)], ...],
+    NoDecode,
+    BeforeValidator(_split_commas),
+    Field(examples=["the output of `openssl rand -hex 32`"]),
+]
+
+_MESSAGES: Final[Mapping[str, str]] = {
+    "float_parsing": "is not a number",
+    "finite_number": "is not a finite number",
+    "int_parsing": "is not an integer",
+    "int_parsing_size": "is too large an integer",
+    "literal_error": "must be {expected}",
+    "bool_parsing": "is neither true nor false",
+    "greater_than": "must be more than {gt:.15g}",
+    "greater_than_equal": "must be {ge:.15g} or more",
+    "less_than_equal": "must be {le:.15g} or less",
+}
+
+
+def describe_error(group: type[BaseSettings], error: ValidationError) -> str:
+    """Return one line with the variable, its error and the remedy."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    name, *entry = first["loc"]
+    field = group.model_fields[str(name)]
+    variable = f"{group.model_config.get('env_prefix', '')}{name}".upper()
+    if first["type"] == "missing":
+        example = f" to a value such as {field.examples[0]}" if field.examples else ""
+        return (
+            f"{variable} is not set; set it{example}, or use `smart-filter up`, which starts"
+            " servers of its own"
+        )
+    message = _MESSAGES.get(first["type"], first["msg"].removeprefix("Value error, "))
+    message = message.format_map(first.get("ctx", {}))
+    position = f", entry {int(entry[0]) + 1}," if entry else ""
+    return f"{variable}{position} {message}; set it to {_describe_expected(field)}"
+
+
+def _describe_expected(field: FieldInfo) -> str:
+    if isinstance(field.default, bool):
+        return "true or false"
+    if field.examples:
+        return f"a value such as {field.examples[0]}"
+    return f"a value such as {field.default}, the default"

@@ -1,0 +1,270 @@
+"""Daily partitions: jobs and stages of one UTC day share a partition.
+
+A job's id is a UUIDv7, which begins with the creation time, so a day is a range of ids. The
+partition's name says which: `jobs_2026_11_21` is that day, `jobs_until_2026_11_28` holds all rows
+before that date, from the time before the table was partitioned. Every migration and every API
+process create partitions ahead. A job whose day has no partition cannot be written: there is no
+default partition, as PostgreSQL would scan it for each new day.
+
+Workers and sweeps read and write jobs through `open_jobs` and `open_stages`: views of today, of
+every later day, and of the days that hold an unfinished job. The bounds are constants in the views,
+so plans name those days only: a transition reads and locks them alone, however many days are kept.
+The sweeper refreshes the views from the rows, each second if needed. A stale view shows too many
+days, never too few, with one exception: a job that is reopened on a closed day can be claimed after
+the next sweep.
+
+Each view is replaced in a transaction of its own (VIEW_STEPS). A claim reads `open_stages` and then
+`open_jobs`; a completion begins with `open_jobs`. One transaction that locks both views deadlocks
+with them as soon as more than a few workers are busy. Between two steps `open_jobs` shows more days
+than `open_stages`, never fewer, so a stage that is found has its job.
+"""
+
+import datetime as dt
+import re
+import uuid
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+TABLES: Final = {"jobs": "id", "stages": "job_id"}
+# Every API process creates tomorrow's partitions each hour: 23 tries fail before a submission does.
+# Each further day is empty, and costs every transition four to eight locks.
+DAYS_AHEAD: Final = 1
+# Bits of a UUIDv7 after its timestamp, which is in milliseconds since 1970.
+_TIMESTAMP_SHIFT: Final = 80
+_DAY_MS: Final = 86_400_000
+_PARTITION_NAME: Final = re.compile(r"_(until_)?(\d{4}_\d{2}_\d{2})$")
+# Every claim uses the views, so replacing one times out quickly; the next sweep retries, a second
+# later.
+_LOCK_TIMEOUT: Final = "200ms"
+# How long after midnight the day before stays open. A submission creates its ids, stores up to
+# 1,000 photos, and then writes its jobs. A batch written after midnight with ids of the day before
+# must find that day open; else its jobs of the new day would count as the whole batch.
+_GRACE: Final = dt.timedelta(hours=2)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Partition:
+    """The range of days of a partition.
+
+    until: the day after its last.  since: its first day; None for a partition without a lower
+    bound.  name: the suffix of the partition's name, the same for both tables.
+    """
+
+    until: dt.date
+    since: dt.date | None
+    name: str
+
+
+def first_id(day: dt.date) -> uuid.UUID:
+    """Return the lowest UUID that a job of a UTC day can have."""
+    midnight = dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC)
+    return _id_at(int(midnight.timestamp() * 1000))
+
+
+def day_condition(key: str, ids: Collection[uuid.UUID]) -> str:
+    """Return the SQL condition that a column is an id of one of the days of these ids.
+
+    The bounds are constants, so every plan, even a generic one, names only the partitions of these
+    days.  ids: at least one.
+    """
+    numbers = sorted({(one.int >> _TIMESTAMP_SHIFT) // _DAY_MS for one in ids})
+    days = [(_id_at(number * _DAY_MS), _id_at((number + 1) * _DAY_MS)) for number in numbers]
+    ranges = " OR ".join(f"{key} >= '{first}' AND {key} < '{after}'" for first, after in days)
+    return f"({ranges})"
+
+
+def until_suffix(day: dt.date) -> str:
+    """Return the name suffix of the partitions of all rows before a day."""
+    return f"until_{day:%Y_%m_%d}"
+
+
+def today(connection: Connection) -> dt.date:
+    """Return the current UTC day by the database's clock."""
+    found = connection.scalar(text("SELECT (statement_timestamp() AT TIME ZONE 'UTC')::date"))
+    assert isinstance(found, dt.date)
+    return found
+
+
+def create_upcoming(connection: Connection) -> list[dt.date]:
+    """Create the missing partitions of today and the next `DAYS_AHEAD` days; return their days.
+
+    Readers and writers do not wait: the table is created first and then attached, with a lock that
+    does not conflict with theirs.
+    """
+    first = today(connection)
+    days = [first + dt.timedelta(days=ahead) for ahead in range(DAYS_AHEAD + 1)]
+    if not (missing := _missing(connection, days)):
+        return []
+    # Concurrent callers wait here, and then find the partitions.
+    connection.execute(text("LOCK TABLE ONLY jobs, ONLY stages IN SHARE UPDATE EXCLUSIVE MODE"))
+    missing = _missing(connection, days)
+    for day in missing:
+        create_day(connection, day)
+    return missing
+
+
+def create_day(connection: Connection, day: dt.date) -> None:
+    """Create the partitions of a day that has none."""
+    for table in TABLES:
+        name = f"{table}_{day:%Y_%m_%d}"
+        first, after = first_id(day), first_id(day + dt.timedelta(days=1))
+        connection.execute(
+            text(f"CREATE TABLE {name} (LIKE {table} INCLUDING ALL) WITH (fillfactor = 70)")
+        )
+        connection.execute(
+            text(f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES"
+                 f" FROM ('{first}') TO ('{after}')")
+        )  # fmt: skip
+
+
+def list_partitions(connection: Connection) -> list[Partition]:
+    """Return the existing partitions, the oldest first."""
+    rows = connection.execute(
+        text("SELECT inhrelid::regclass::text AS name FROM pg_inherits"
+             " WHERE inhparent = 'jobs'::regclass AND NOT inhdetachpending")
+    )  # fmt: skip
+    return sorted(_parse_partition_name(row.name) for row in rows)
+
+
+def refresh_views(connection: Connection, *, renew: bool = False) -> None:
+    """Make the views show every day that holds an unfinished job, all in one transaction.
+
+    A job that has ended and is not settled yet counts as unfinished.  For a database without busy
+    workers; VIEW_STEPS do the same in a transaction each.
+    renew: replace the views in any case, because columns may have been added to the tables.
+    Raises DatabaseUnavailable, through the transaction, when a view stays in use too long.
+    """
+    if renew or not are_views_current(connection):
+        for step in VIEW_STEPS:
+            step(connection)
+
+
+def are_views_current(connection: Connection) -> bool:
+    """Return whether both views show the days that they should."""
+    spans = _list_open(connection)
+    return all(_read_shown(connection, table) == spans for table in TABLES)
+
+
+def widen_jobs_view(connection: Connection) -> None:
+    """Replace `open_jobs` by a view of the days to open and the days that it already shows."""
+    _replace_view(
+        connection, "jobs", {*_list_open(connection), *(_read_shown(connection, "jobs") or ())}
+    )
+
+
+def replace_stages_view(connection: Connection) -> None:
+    """Replace `open_stages` by a view of the open days, among those that `open_jobs` shows."""
+    known = set(_read_shown(connection, "jobs") or ())
+    shown: set[Partition] | None = None
+    # Read again after the view is replaced: the replacement waits for every claim that used the old
+    # view, so claims have committed and no stage of a closed day runs.
+    while (spans := known & set(_list_open(connection)) or known) != shown:
+        _replace_view(connection, "stages", spans)
+        shown = spans
+
+
+def narrow_jobs_view(connection: Connection) -> None:
+    """Replace `open_jobs` by a view of the days that `open_stages` shows."""
+    spans = _read_shown(connection, "stages")
+    if spans is not None and spans != _read_shown(connection, "jobs"):
+        _replace_view(connection, "jobs", spans)
+
+
+# Each in a transaction of its own, in this order.
+VIEW_STEPS: Final = (widen_jobs_view, replace_stages_view, narrow_jobs_view)
+
+
+def _id_at(milliseconds: int) -> uuid.UUID:
+    """Return the lowest UUIDv7 of a time, in milliseconds since 1970; at most the highest UUID."""
+    return uuid.UUID(int=min(milliseconds << _TIMESTAMP_SHIFT, (1 << 128) - 1))
+
+
+def _missing(connection: Connection, days: Collection[dt.date]) -> list[dt.date]:
+    spans = list_partitions(connection)
+    return [
+        day
+        for day in days
+        if not any(day < one.until and (one.since is None or one.since <= day) for one in spans)
+    ]
+
+
+def _parse_partition_name(table: str) -> Partition:
+    named = _PARTITION_NAME.search(table)
+    assert named is not None, table
+    day = dt.datetime.strptime(named[2], "%Y_%m_%d").replace(tzinfo=dt.UTC).date()
+    name = table.removeprefix("jobs_")
+    if named[1]:
+        return Partition(day, None, name)
+    return Partition(day + dt.timedelta(days=1), day, name)
+
+
+def _list_open(connection: Connection) -> list[Partition]:
+    """Return the partitions that the views should show; the last stands for all later ones too."""
+    # The lock keeps a partition from being dropped before it is read.
+    connection.execute(text("LOCK TABLE ONLY jobs IN ACCESS SHARE MODE"))
+    spans, since = list_partitions(connection), first_recent_day(connection)
+    recent = [span for span in spans if span.until > since]
+    # Later days are empty; the last partition shown stands for them.
+    last = next(span for span in recent if span.until > today(connection))
+    past = [span for span in spans if span < recent[0]]
+    return [*_filter_unfinished(connection, past), *(span for span in recent if span <= last)]
+
+
+def first_recent_day(connection: Connection, *, grace: dt.timedelta = _GRACE) -> dt.date:
+    """Return the first day that the views show even when it holds no unfinished job.
+
+    grace: how long after midnight the day before still counts as today.
+    """
+    found = connection.scalar(
+        text("SELECT ((statement_timestamp() - :grace) AT TIME ZONE 'UTC')::date"),
+        {"grace": grace},
+    )
+    assert isinstance(found, dt.date)
+    return found
+
+
+def _read_shown(connection: Connection, table: str) -> list[Partition] | None:
+    """Return the partitions that a view shows, from the comment that `_replace_view` wrote.
+
+    None: the view does not exist or has no comment.
+    """
+    found = connection.scalar(
+        text("SELECT obj_description(to_regclass(:view), 'pg_class')"), {"view": f"open_{table}"}
+    )
+    return None if found is None else [_parse_partition_name(name) for name in str(found).split()]
+
+
+def _filter_unfinished(connection: Connection, spans: Collection[Partition]) -> list[Partition]:
+    """Return the partitions with an unfinished job: two probes of partial indexes each."""
+    if not spans:
+        return []
+    each = ", ".join(
+        f"""
+            EXISTS (SELECT FROM jobs_{span.name} WHERE outcome IS NULL)
+            OR EXISTS (SELECT FROM jobs_{span.name} WHERE outcome IS NOT NULL AND NOT settled)
+        """  # noqa: S608 - constant names
+        for span in spans
+    )
+    found = connection.execute(text(f"SELECT {each}")).one()
+    return [span for span, is_open in zip(spans, found, strict=True) if is_open]
+
+
+def _replace_view(connection: Connection, table: str, days: Collection[Partition]) -> None:
+    spans = sorted(days)
+    connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
+    ranges = [*((span.since, span.until) for span in spans[:-1]), (spans[-1].since, None)]
+    which = " OR ".join(_range_condition(TABLES[table], *one) for one in ranges)
+    connection.execute(
+        text(f"CREATE OR REPLACE VIEW open_{table} AS SELECT * FROM {table} WHERE {which}")  # noqa: S608 - constant names
+    )
+    names = " ".join(f"jobs_{span.name}" for span in spans)
+    connection.execute(text(f"COMMENT ON VIEW open_{table} IS '{names}'"))
+
+
+def _range_condition(key: str, since: dt.date | None, end: dt.date | None) -> str:
+    bounds = [f"{key} >= '{first_id(since)}'"] if since is not None else []
+    bounds += [f"{key} < '{first_id(end)}'"] if end is not None else []
+    return f"({' AND '.join(bounds) or 'true'})"

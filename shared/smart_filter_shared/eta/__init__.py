@@ -1,0 +1,1 @@
+"""Estimates of when a job ends, from the backlog and measured stage times."""

@@ -1,0 +1,1 @@
+"""User corrections, and the datasets built from those given with consent."""

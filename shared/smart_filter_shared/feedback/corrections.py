@@ -1,0 +1,176 @@
+"""User corrections of a job's results.
+
+A mask or strokes correct the matte; a label says how faces smile and whether eyes are open. A
+correction is applied by a job that is derived from the corrected one. It is kept as long as its
+photo. With consent it is kept as training material until its job is deleted; the deletion
+withdraws the consent.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, RowMapping, func, select, text
+
+from smart_filter_shared.artifacts import retention
+from smart_filter_shared.artifacts.retention import ArtifactKind, RetentionPolicy
+from smart_filter_shared.db import reuse_tables
+from smart_filter_shared.ids import CorrectionId, JobId, Tenant
+
+# Size of a mask file. A gray PNG of 50 megapixels with soft edges everywhere takes about 5 MB.
+MAX_MASK_BYTES: Final = 10_000_000
+MAX_STROKES: Final = 200
+MAX_POINTS: Final = 2_000
+MAX_WIDTH_PX: Final = 2_000
+MAX_FACES: Final = 200
+# Corrections stored for one job, and corrections applied to one derived job.
+MAX_PER_JOB: Final = 20
+MAX_APPLIED: Final = 16
+# Points of all strokes of one correction, and of all corrections applied to one job: a worker
+# paints them in less than a second.
+MAX_POINTS_DRAWN: Final = 20_000
+
+# Every transition of the job takes this lock too.
+_LOCK_JOB = text("SELECT FROM jobs WHERE id = :job_id FOR NO KEY UPDATE")
+
+Json = Mapping[str, Any]  # what a JSONB column holds
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A correction of one stage of a job.
+
+    form: `mask`, `strokes` or `label`.
+    key: the object key of the mask or strokes; None for a label.
+    provenance: {"key_id": the API key that sent it, "models": the corrected models, by task,
+        "points": the number of points of its strokes}.
+    expires_at: when it is deleted; None when it is kept with consent.
+    """
+
+    id: CorrectionId
+    job_id: JobId
+    kind: str
+    stage: str
+    form: str
+    key: str | None
+    label: Json | None
+    consent: bool
+    provenance: Json
+    created_at: dt.datetime
+    expires_at: dt.datetime | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the JSON that a derived job stores of the correction."""
+        return {
+            "id": str(self.id),
+            "stage": self.stage,
+            "form": self.form,
+            "key": self.key,
+            "label": None if self.label is None else dict(self.label),
+            # Rows written before points were counted have none.
+            "points": int(self.provenance.get("points", 0)),
+        }
+
+
+def lock_job(connection: Connection, job_id: JobId) -> bool:
+    """Lock a job against moves and other corrections until this transaction ends.
+
+    Returns whether the job exists. A later deletion sees the rows that this transaction writes.
+    """
+    held = connection.execute(_LOCK_JOB, {"job_id": job_id})
+    return held.one_or_none() is not None
+
+
+def create(
+    connection: Connection,
+    tenant: Tenant,
+    *,
+    correction_id: CorrectionId,
+    job_id: JobId,
+    stage: str,
+    form: str,
+    key: str | None,
+    label: Json | None,
+    consent: bool,
+    provenance: Json,
+    keeping: RetentionPolicy,
+) -> Correction:
+    """Write and return a correction; its mask or strokes are already stored under `key`."""
+    table = reuse_tables.corrections
+    seconds = keeping.seconds(ArtifactKind.PHOTO)
+    now = func.statement_timestamp()
+    if key is not None:
+        retention.record(connection, tenant, job_id, {key: ArtifactKind.PHOTO}, keeping)
+    row = connection.execute(
+        table.insert()
+        .values(
+            id=correction_id,
+            tenant=tenant,
+            job_id=job_id,
+            kind="label" if form == "label" else "matte",
+            stage=stage,
+            form=form,
+            key=key,
+            # None is NULL here, not JSON's null.
+            **({} if label is None else {"label": dict(label)}),
+            consent=consent,
+            provenance=dict(provenance),
+            created_at=now,
+            expires_at=None if consent else now + dt.timedelta(seconds=seconds),
+        )
+        .returning(table)
+    )
+    return _read(row.mappings().one())
+
+
+def list_for_job(connection: Connection, job_id: JobId) -> list[Correction]:
+    """Return the unexpired corrections of a job, the oldest first."""
+    table = reuse_tables.corrections
+    query = select(table).where(table.c.job_id == job_id, _is_kept()).order_by(table.c.id)
+    return [_read(row) for row in connection.execute(query).mappings()]
+
+
+def find(connection: Connection, job_id: JobId, correction_id: CorrectionId) -> Correction | None:
+    """Return a correction of a job, or None when the job does not have it."""
+    found = list_for_job(connection, job_id)
+    return next((one for one in found if one.id == correction_id), None)
+
+
+def delete_expired(connection: Connection, *, most: int) -> int:
+    """Delete expired corrections, at most `most`; return their number.
+
+    Masks and strokes are deleted as artifacts.
+    """
+    return connection.execute(
+        text("""
+            DELETE FROM corrections USING (
+                SELECT id FROM corrections WHERE expires_at <= statement_timestamp()
+                ORDER BY expires_at LIMIT :most
+                FOR UPDATE SKIP LOCKED
+            ) AS old
+            WHERE corrections.id = old.id
+        """),
+        {"most": most},
+    ).rowcount
+
+
+def _is_kept() -> Any:  # noqa: ANN401 - SQLAlchemy's clauses share no simpler type
+    expires_at = reuse_tables.corrections.c.expires_at
+    return expires_at.is_(None) | (expires_at > func.statement_timestamp())
+
+
+def _read(row: RowMapping) -> Correction:
+    return Correction(
+        id=CorrectionId(row["id"]),
+        job_id=JobId(row["job_id"]),
+        kind=row["kind"],
+        stage=row["stage"],
+        form=row["form"],
+        key=row["key"],
+        label=row["label"],
+        consent=row["consent"],
+        provenance=row["provenance"],
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+    )

@@ -1,0 +1,70 @@
+"""What albums and feedback do when the queue moves a photo job."""
+
+import json
+
+from sqlalchemy import Connection, text
+
+from smart_filter_shared.albums import inputs
+from smart_filter_shared.albums.ranking import rank_album
+from smart_filter_shared.feedback import examples
+from smart_filter_shared.ids import BatchId, JobId
+from smart_filter_shared.pipeline import StageName
+
+# The inputs of the ranking; failed and canceled jobs are not ranked.
+_RATING_RESULTS = text("""
+    SELECT jobs.id, prepared.result AS prepared, faces.result AS faces, smiled.result AS smiled,
+        segmented.result AS segmented
+    FROM open_jobs AS jobs
+    LEFT JOIN open_stages AS prepared ON prepared.job_id = jobs.id AND prepared.stage = 'prepare'
+    LEFT JOIN open_stages AS faces ON faces.job_id = jobs.id AND faces.stage = 'face'
+    LEFT JOIN open_stages AS smiled ON smiled.job_id = jobs.id AND smiled.stage = 'smile'
+    LEFT JOIN open_stages AS segmented
+        ON segmented.job_id = jobs.id AND segmented.stage = 'segmentation'
+    WHERE jobs.batch_id = :id AND jobs.outcome IS NULL
+        -- While a day is opened, its jobs are visible before its stages (db/partitions.py).
+        AND EXISTS (SELECT FROM open_stages WHERE job_id = jobs.id)
+""")
+
+_STORE_RANKS = text("""
+    UPDATE open_jobs AS jobs
+    SET album_rank = ranked.rank, album_terms = CAST(ranked.terms AS jsonb)
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:ranks AS integer[]), CAST(:terms AS text[]))
+        AS ranked (id, rank, terms)
+    WHERE jobs.id = ANY(:ids) AND jobs.id = ranked.id
+""")
+
+
+class PhotoJobHooks:
+    """The hooks of photo jobs (queue/hooks.py)."""
+
+    def rank_album(self, connection: Connection, batch_id: BatchId) -> list[JobId]:
+        """Rank the unfinished jobs of an album, store their ranks, and return them, best first."""
+        rows = connection.execute(_RATING_RESULTS, {"id": batch_id}).all()
+        photos = {
+            str(row.id): inputs.build_album_photo(
+                JobId(row.id),
+                {
+                    StageName.PREPARE: row.prepared,
+                    StageName.FACE: row.faces,
+                    StageName.SMILE: row.smiled,
+                    StageName.SEGMENTATION: row.segmented,
+                },
+            )
+            for row in rows
+        }
+        album = rank_album(list(photos.values()))
+        ids = {str(row.id): JobId(row.id) for row in rows}
+        ranked = [ids[photo.id] for photo in album.ranking]
+        connection.execute(
+            _STORE_RANKS,
+            {
+                "ids": ranked,
+                "ranks": [photo.rank for photo in album.ranking],
+                "terms": [json.dumps(terms) for terms in inputs.describe_ranks(album, photos)],
+            },
+        )
+        return ranked
+
+    def forget_job(self, connection: Connection, job_id: JobId) -> None:
+        """Remove a job's training examples from every dataset: consent ends with the job."""
+        examples.delete_for_job(connection, job_id)

@@ -1,0 +1,212 @@
+"""The result cache per tenant: a stage is not run twice for the same photo and cache key.
+
+A stage's cache key (column `work`) covers everything but the photo that its result depends on:
+models and their weights, parameters, the recipe fields it reads, and the keys of the stages it
+needs. The cache has no storage of its own: it is the succeeded stages of the tenant's latest jobs
+with the same photo whose artifacts still exist. Retention and DELETE therefore also clear it.
+`composite` is never cached: only this stage uses the seed and background pictures.
+"""
+
+import datetime as dt
+import hashlib
+import json
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, text
+
+from smart_filter_shared.artifacts import references
+from smart_filter_shared.artifacts.retention import RetentionPolicy
+from smart_filter_shared.db import partitions
+from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.model_registry.published import RegisteredModel
+from smart_filter_shared.model_registry.registry import StagePlan
+from smart_filter_shared.pipeline import PIPELINE, StageName, TaskName, needs_within
+from smart_filter_shared.recipe import Output, Recipe, format_persons
+
+# Part of every key. Increase it when a stage's code gives other results with the same models.
+_CACHE_VERSION: Final = 2
+# Read at most this many of the photo's latest jobs.
+_LATEST_JOBS: Final = 32
+
+Result = Mapping[str, Any]  # what a stage stored, as JSON of any shape
+
+# Row-wise comparison (equivalent to two equalities) lets `jobs_by_photo` satisfy ORDER BY. With
+# plain equalities the planner scans the primary key when it believes the digest is common.
+# The bound is a literal that changes once a day, so that the planner prunes older partitions.
+_FIND_EARLIER_JOBS = """
+    SELECT id FROM jobs
+    WHERE (tenant, photo_digest) >= (CAST(:tenant AS text), CAST(:digest AS text))
+        AND (tenant, photo_digest) <= (CAST(:tenant AS text), CAST(:digest AS text))
+        AND id >= '{since}'
+    ORDER BY tenant DESC, photo_digest DESC, id DESC LIMIT :most
+"""
+_LOOKUP = text("""
+    SELECT DISTINCT ON (stage) stages.stage, stages.job_id
+    FROM stages JOIN unnest(CAST(:stages AS text[]), CAST(:works AS text[])) AS wanted (stage, work)
+        USING (stage, work)
+    WHERE stages.job_id = ANY(:before) AND stages.state = 'succeeded' AND result IS NOT NULL
+    ORDER BY stage, job_id IS NOT DISTINCT FROM CAST(:parent AS uuid) DESC, job_id DESC
+""")
+_RESULTS = text("""
+    SELECT stages.stage, stages.result
+    FROM stages JOIN unnest(
+        CAST(:job_ids AS uuid[]), CAST(:stages AS text[])
+    ) AS made (job_id, stage) USING (job_id, stage)
+    WHERE stages.job_id = ANY(:job_ids)
+        AND stages.state = 'succeeded' AND stages.result IS NOT NULL
+""")
+
+
+def cache_keys(
+    recipe: Recipe, plans: Mapping[StageName, StagePlan], known: Sequence[RegisteredModel]
+) -> dict[StageName, str]:
+    """Return the cache key of each stage that can be cached, as a SHA-256 in lower-case hex.
+
+    plans: the models and parameters of each stage.  known: every published model.
+    """
+    models = {(one.card.task, one.card.name): one for one in known}
+    found: dict[StageName, str] = {}
+    for stage in PIPELINE:
+        if stage.name not in plans or not stage.cacheable:
+            continue
+        plan = plans[stage.name]
+        reads = _RECIPE_INPUTS.get(stage.name)
+        asked = {
+            "generation": _CACHE_VERSION,
+            "stage": stage.name,
+            "models": {task: _versions(models, task, name) for task, name in plan.models.items()},
+            "parameters": plan.parameters,
+            "recipe": None if reads is None else reads(recipe),
+            "needs": [found[need] for need in needs_within(stage, plans)],
+        }
+        text_ = json.dumps(asked, sort_keys=True, default=str)
+        found[stage.name] = hashlib.sha256(text_.encode()).hexdigest()
+    return found
+
+
+def first_cached_id(keeping: RetentionPolicy) -> uuid.UUID:
+    """Return the smallest id of the jobs whose artifacts may still exist under this retention.
+
+    The retention begins when an artifact is made, up to a day after the job was submitted.
+    """
+    kept = dt.timedelta(seconds=max(keeping.input_seconds, keeping.result_seconds), days=1)
+    return partitions.first_id((dt.datetime.now(dt.UTC) - kept).date())
+
+
+def lookup(
+    connection: Connection,
+    tenant: Tenant,
+    digest: str | None,
+    wanted: Mapping[StageName, str],
+    *,
+    running: Mapping[StageName, StagePlan],
+    since: uuid.UUID,
+    parent: JobId | None = None,
+) -> dict[StageName, JobId]:
+    """Return the earlier job of each stage whose result a new job can reuse.
+
+    digest: of the photo, None while it is unknown.  wanted: the cache keys of the job's stages.
+    since: the smallest job id to consider, from `first_cached_id`.
+    parent: a job of the same tenant whose results are preferred.
+    The last stage of a job always runs, so that every job ends by the same transition.
+    """
+    where = {"tenant": tenant, "digest": digest, "most": _LATEST_JOBS}
+    latest = text(_FIND_EARLIER_JOBS.format(since=since))
+    before = [] if digest is None else list(connection.execute(latest, where).scalars())
+    before += [] if parent is None else [parent]
+    if not before:  # most photos are new
+        return {}
+    rows = connection.execute(
+        _LOOKUP,
+        {
+            "before": before,
+            "parent": parent,
+            "stages": [str(stage) for stage in wanted],
+            "works": list(wanted.values()),
+        },
+    )
+    found = {StageName(row.stage): JobId(row.job_id) for row in rows}
+    last = max(running, key=list(StageName).index)
+    found.pop(last, None)
+    return {stage: found[stage] for stage in _keep_complete(found, running)}
+
+
+def reuse(
+    connection: Connection,
+    tenant: Tenant,
+    job_id: JobId,
+    sources: Mapping[StageName, JobId],
+    *,
+    running: Mapping[StageName, StagePlan],
+    keeping: RetentionPolicy,
+) -> dict[StageName, Result]:
+    """Return the results that a new job reuses, and let the job borrow their artifacts.
+
+    sources: from `lookup`; results that have been deleted since are left out.
+    """
+    if not sources:
+        return {}
+    rows = connection.execute(
+        _RESULTS,
+        {
+            "job_ids": list(sources.values()),
+            "stages": [str(stage) for stage in sources],
+        },
+    )
+    results: dict[StageName, Result] = {StageName(row.stage): row.result for row in rows}
+    named = {stage: references.artifact_keys(result) for stage, result in results.items()}
+    available = references.add_references(
+        connection, tenant, job_id, [key for keys in named.values() for key in keys], keeping
+    )
+    whole = [stage for stage in results if named[stage] <= available]
+    return {stage: results[stage] for stage in _keep_complete(whole, running)}
+
+
+def _keep_complete(
+    found: "Mapping[StageName, object] | Sequence[StageName]",
+    running: Mapping[StageName, StagePlan],
+) -> list[StageName]:
+    """Return the found stages whose needs are found too, because a stage may read any of them."""
+    whole: list[StageName] = []
+    for stage in PIPELINE:
+        if stage.name in found and all(need in whole for need in needs_within(stage, running)):
+            whole.append(stage.name)
+    return whole
+
+
+def _versions(
+    models: Mapping[tuple[TaskName, str], RegisteredModel], task: TaskName, name: str
+) -> list[object]:
+    """Return the versions of a model and of the models that it may call."""
+    model = models.get((task, name))
+    if model is None:
+        return [name]
+    called: list[RegisteredModel] = []
+    if model.card.combines:
+        others = (one for one in models.values() if one.card.task == task and one is not model)
+        called = sorted(others, key=lambda one: one.card.name)
+    return [_version(one) for one in (model, *called)]
+
+
+def _version(model: RegisteredModel) -> list[object]:
+    card = model.card
+    trained = [] if model.live is None else [model.live]
+    return [card.name, card.version, [file.sha256 for file in card.weights], *trained]
+
+
+def _segmentation_inputs(recipe: Recipe) -> list[object]:
+    asked = {Output.DEBUG, Output.PERSONS} & set(recipe.outputs)
+    return [
+        recipe.framing.as_json()["roi"],
+        format_persons(recipe.persons),
+        recipe.require_person,
+        sorted(asked),
+    ]
+
+
+# The recipe fields that stages read; stages not listed here read only pictures.
+_RECIPE_INPUTS: Final[Mapping[StageName, Callable[[Recipe], list[object]]]] = {
+    StageName.SEGMENTATION: _segmentation_inputs,
+}

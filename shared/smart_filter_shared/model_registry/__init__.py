@@ -1,0 +1,1 @@
+"""Models that workers offer: cards, versions of weights, shadow results and promotion."""

@@ -1,0 +1,75 @@
+"""Version skew between workers and API, capability by capability.
+
+Recipes are validated against the cards in the table `models`. A worker with another card of the
+same model would make other pictures, so it claims nothing of that capability.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+
+from sqlalchemy import Connection, text
+
+from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.ids import Capability
+from smart_filter_shared.queue.leases import VersionGuard
+
+
+def select_cards(capability: Capability, known: Iterable[ModelCard]) -> VersionGuard:
+    """Return the cards that decide a capability's results, with its stage's light models."""
+    return to_guard(
+        card
+        for card in known
+        if card.capability == capability or capability.startswith(f"{card.capability}.")
+    )
+
+
+def to_guard(cards: Iterable[ModelCard]) -> VersionGuard:
+    """Return cards as the arrays that statements take."""
+    listed = list(cards)
+    return VersionGuard(
+        [str(card.task) for card in listed],
+        [card.name for card in listed],
+        [card.fingerprint for card in listed],
+    )
+
+
+def current_release() -> tuple[int, ...]:
+    """Return the version of this code as a tuple of numbers, which compare like versions."""
+    return tuple(int(part) for part in re.findall(r"[0-9]+", version("smart-filter"))[:3])
+
+
+def reset_release(connection: Connection) -> None:
+    """Let cards of this version replace those of a later one, as after a rollback."""
+    connection.execute(
+        text("UPDATE models SET release = :own WHERE release > CAST(:own AS integer[])"),
+        {"own": list(current_release())},
+    )
+
+
+def find_skew(connection: Connection, own: Sequence[ModelCard]) -> dict[Capability, str]:
+    """Return the capabilities whose published cards differ from one's own, with the remedy."""
+    rows = connection.execute(
+        text("""
+            SELECT task, name, models.card ->> 'version' AS version
+            FROM models JOIN unnest(
+                CAST(:tasks AS text[]), CAST(:names AS text[]), CAST(:fingerprints AS text[])
+            ) AS own (task, name, fingerprint) USING (task, name)
+            WHERE models.fingerprint <> own.fingerprint
+            ORDER BY task, name
+        """),
+        asdict(to_guard(own)),
+    )
+    found: dict[Capability, str] = {}
+    for row in rows:
+        card = next(one for one in own if (one.task, one.name) == (row.task, row.name))
+        why = (
+            f"{card.task} {card.name} has version {card.version} here, but jobs are accepted for"
+            f" version {row.version} with other parameters or weights: run workers and API of one"
+            " version"
+        )
+        for capability in {one.capability for one in own if one.stage == card.stage}:
+            if not card.leads or capability == card.capability:
+                found.setdefault(capability, why)
+    return found

@@ -1,0 +1,1 @@
+"""What operators see and do: statistics, issues, consistency checks and bulk changes."""

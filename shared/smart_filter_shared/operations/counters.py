@@ -1,0 +1,200 @@
+"""Service metrics: counters that workers add up in the database, and current queue lengths."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import Connection, text
+
+from smart_filter_shared.artifacts import retention
+from smart_filter_shared.ids import Capability
+from smart_filter_shared.queue import pauses
+from smart_filter_shared.queue import worker_registry as queue_workers
+from smart_filter_shared.queue.worker_registry import WorkerState
+from smart_filter_shared.telemetry.metrics import WorkerStep
+
+
+class CounterName(StrEnum):
+    """The counters without a time.
+
+    By capability: attempts, retries, releases, expiries, dead (dead letters: stages that failed
+    for good, and not because of their photos), batches, and batched (stages in batches).
+    By outcome: ended jobs.
+    """
+
+    ATTEMPTS = "attempts"
+    RETRIES = "retries"
+    RELEASES = "releases"
+    EXPIRIES = "expiries"
+    DEAD = "dead"
+    BATCHES = "batches"
+    BATCHED = "batched"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class CounterKey:
+    """The key of a counter.
+
+    subject: the capability; for ended jobs, the outcome.
+    """
+
+    what: WorkerStep | CounterName
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class CounterValue:
+    """The value of a counter: number of events, and their total seconds."""
+
+    count: int
+    seconds: float = 0.0
+
+    def __add__(self, more: "CounterValue") -> "CounterValue":
+        """Return the sum of both."""
+        return CounterValue(self.count + more.count, self.seconds + more.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLength:
+    """The current number of stages of a capability by state.
+
+    oldest_wait_seconds: age of the oldest ready stage; 0 without any.
+    """
+
+    waiting: int
+    ready: int
+    running: int
+    oldest_wait_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceMetrics:
+    """All metrics of the service.
+
+    queues: by capability.
+    paused: the paused capabilities.
+    totals: the counters since the database was created.
+    workers: number of workers by capability and state.
+    webhook_lag_seconds: how long the oldest waiting delivery has been due.
+    retention_lag_seconds: how long the deletion of the oldest artifact or upload is overdue.
+    """
+
+    queues: Mapping[str, QueueLength]
+    paused: frozenset[Capability]
+    totals: Mapping[CounterKey, CounterValue]
+    workers: Mapping[tuple[Capability, WorkerState], int]
+    webhook_lag_seconds: float
+    retention_lag_seconds: float
+
+
+def add(connection: Connection, amounts: Mapping[CounterKey, CounterValue]) -> None:
+    """Add amounts to the counters; rows are locked in the order of their keys."""
+    if not amounts:
+        return
+    measures = sorted(amounts, key=lambda measure: (measure.what, measure.subject))
+    connection.execute(
+        text("""
+            INSERT INTO measures (what, subject, count, seconds)
+            SELECT * FROM unnest(
+                CAST(:what AS text[]), CAST(:subjects AS text[]),
+                CAST(:counts AS bigint[]), CAST(:seconds AS float8[])
+            )
+            ON CONFLICT (what, subject) DO UPDATE SET
+                count = measures.count + excluded.count,
+                seconds = measures.seconds + excluded.seconds
+        """),
+        {
+            "what": [str(measure.what) for measure in measures],
+            "subjects": [measure.subject for measure in measures],
+            "counts": [amounts[measure].count for measure in measures],
+            "seconds": [amounts[measure].seconds for measure in measures],
+        },
+    )
+
+
+def read(connection: Connection, *, silent_seconds: float) -> ServiceMetrics:
+    """Return the current metrics of the service.
+
+    silent_seconds: a worker without a heartbeat for this long is unhealthy.
+    """
+    return ServiceMetrics(
+        queues=read_queue_lengths(connection),
+        paused=pauses.list_paused(connection),
+        totals=read_totals(connection),
+        workers=queue_workers.count_by_state(connection, silent_seconds=silent_seconds),
+        webhook_lag_seconds=webhook_lag_seconds(connection),
+        retention_lag_seconds=retention.lag_seconds(connection),
+    )
+
+
+def read_totals(connection: Connection) -> dict[CounterKey, CounterValue]:
+    """Return all counters since the database was created."""
+    rows = connection.execute(text("SELECT what, subject, count AS times, seconds FROM measures"))
+    kinds: dict[str, WorkerStep | CounterName] = {
+        str(what): what for what in (*WorkerStep, *CounterName)
+    }
+    return {
+        CounterKey(kinds[row.what], row.subject): CounterValue(row.times, row.seconds)
+        for row in rows
+        if row.what in kinds  # a newer version may count more
+    }
+
+
+def read_queue_lengths(connection: Connection) -> dict[str, QueueLength]:
+    """Return the queue length of every capability that has stages or has ever run one.
+
+    One scan of each partial index; ended stages are not read.
+    """
+    rows = connection.execute(
+        text("""
+            SELECT capability, sum(waiting) AS waiting, sum(ready) AS ready,
+                sum(running) AS running, coalesce(max(wait), 0) AS wait
+            FROM (
+                SELECT name AS capability, 0 AS waiting, 0 AS ready, 0 AS running,
+                    CAST(NULL AS float8) AS wait
+                FROM capabilities
+                UNION ALL
+                SELECT capability, count(*), 0, 0, NULL
+                FROM open_stages WHERE state = 'waiting' GROUP BY capability
+                UNION ALL
+                SELECT capability, 0, count(*), 0,
+                    extract(epoch FROM statement_timestamp() - min(ready_at))
+                FROM open_stages WHERE state = 'ready' GROUP BY capability
+                UNION ALL
+                SELECT capability, 0, 0, count(*), NULL
+                FROM open_stages WHERE state = 'running' GROUP BY capability
+            ) AS counted
+            GROUP BY capability
+        """)
+    )
+    return {
+        row.capability: QueueLength(
+            waiting=int(row.waiting),
+            ready=int(row.ready),
+            running=int(row.running),
+            oldest_wait_seconds=float(row.wait),
+        )
+        for row in rows
+    }
+
+
+def webhook_lag_seconds(connection: Connection) -> float:
+    """Return how long the oldest waiting delivery has been due, in seconds; 0 without any."""
+    # Jumps from lane to lane in the index, as claims do, so the size of a lane does not matter.
+    found = connection.execute(
+        text("""
+            WITH RECURSIVE heads AS (
+                (SELECT lane, due_at FROM deliveries WHERE state = 'waiting'
+                    ORDER BY lane, due_at LIMIT 1)
+                UNION ALL
+                SELECT next.lane, next.due_at FROM heads, LATERAL (
+                    SELECT lane, due_at FROM deliveries
+                    WHERE state = 'waiting' AND deliveries.lane > heads.lane
+                    ORDER BY lane, due_at LIMIT 1
+                ) AS next
+            )
+            SELECT coalesce(extract(epoch FROM statement_timestamp() - min(due_at)), 0) FROM heads
+        """)
+    ).scalar_one()
+    return max(0.0, float(found))

@@ -1,0 +1,109 @@
+"""Failure counts by minute, capability and error code; they contain nothing about the photos.
+
+Settlement counts a failed job (settlement.py), so that reads scan no jobs. A job that is
+redriven and fails again is counted again.
+"""
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from smart_filter_shared.ids import Capability, JobId
+
+# Error codes of dead letters: no fault of the photo is known, so an operator must look into them
+# and can redrive the jobs.
+_DEAD_LETTER_CODES: Final = frozenset({"model_failed", "internal", "poison", "unavailable"})
+# The capability of a job that failed before any stage.
+_NO_CAPABILITY: Final = Capability("")
+
+_COUNT = text("""
+    INSERT INTO failures (minute, capability, code, jobs, last_job_id, last_at)
+    SELECT date_trunc('minute', statement_timestamp()), capability, code, count(*),
+        (array_agg(job_id ORDER BY job_id DESC))[1], statement_timestamp()
+    FROM unnest(
+        CAST(:capabilities AS text[]), CAST(:codes AS text[]), CAST(:jobs AS uuid[])
+    ) AS failed (capability, code, job_id)
+    GROUP BY capability, code ORDER BY capability, code
+    ON CONFLICT (minute, capability, code) DO UPDATE SET
+        jobs = failures.jobs + excluded.jobs,
+        last_job_id = excluded.last_job_id, last_at = excluded.last_at
+""")
+_LIST_SINCE = text("""
+    SELECT capability, code, sum(jobs) AS jobs, max(last_at) AS last_at,
+        (array_agg(last_job_id ORDER BY last_at DESC))[1] AS last_job_id
+    FROM failures WHERE minute >= :since
+    GROUP BY capability, code ORDER BY max(last_at) DESC
+    LIMIT :most
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class JobFailure:
+    """Why a job failed, and in which capability."""
+
+    job_id: JobId
+    code: str
+    capability: Capability
+
+    @classmethod
+    def of(cls, stored: Mapping[str, str | None]) -> "JobFailure":
+        """Return the failure of the JSON that settlement reads."""
+        return cls(
+            JobId(uuid.UUID(str(stored["job_id"]))),
+            stored["code"] or "internal",
+            Capability(stored["capability"] or _NO_CAPABILITY),
+        )
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the failure is a dead letter: no fault of the photo is known."""
+        return is_dead(self.capability, self.code)
+
+
+@dataclass(frozen=True, slots=True)
+class FailureCount:
+    """The failures of a capability with one error code: their number, and the last one."""
+
+    capability: Capability
+    code: str
+    jobs: int
+    last_at: dt.datetime
+    last_job_id: JobId
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the failures are dead letters."""
+        return is_dead(self.capability, self.code)
+
+
+def count_failures(connection: Connection, failures: Sequence[JobFailure]) -> None:
+    """Count jobs that have failed."""
+    if not failures:
+        return
+    connection.execute(
+        _COUNT,
+        {
+            "capabilities": [one.capability for one in failures],
+            "codes": [one.code for one in failures],
+            "jobs": [one.job_id for one in failures],
+        },
+    )
+
+
+def list_since(connection: Connection, moment: dt.datetime, *, most: int) -> list[FailureCount]:
+    """Return the failure counts since a moment, the latest failure first."""
+    return [
+        FailureCount(
+            Capability(row.capability), row.code, int(row.jobs), row.last_at, JobId(row.last_job_id)
+        )
+        for row in connection.execute(_LIST_SINCE, {"since": moment, "most": most})
+    ]
+
+
+def is_dead(capability: Capability, code: str) -> bool:
+    """Return whether a failure is a dead letter: a stage failed without a known photo fault."""
+    return code in _DEAD_LETTER_CODES and capability != _NO_CAPABILITY

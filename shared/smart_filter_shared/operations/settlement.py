@@ -1,0 +1,129 @@
+"""Settle ended jobs: correct the accounts of their tenants, and count what happened.
+
+A job is charged an estimate when it is submitted (queue/fair_queueing.py). Once it has ended, its
+measured cost is known, and it counts in usage, forecasts and failures.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from smart_filter_shared.eta import calibration
+from smart_filter_shared.eta.calibration import Observation
+from smart_filter_shared.ids import Tenant
+from smart_filter_shared.operations.dead_letters import JobFailure
+from smart_filter_shared.priority import Priority
+from smart_filter_shared.queue.states import JobState
+from smart_filter_shared.tenants import usage
+from smart_filter_shared.tenants.usage import UsageTotals
+
+# Jobs that one call settles; bounds how long their locks are held.
+_MAX_SETTLED: Final = 500
+
+_SETTLE = text("""
+    WITH ended AS MATERIALIZED (
+        SELECT id, tenant, outcome, estimated_seconds, megapixels, counted_seconds,
+            CAST(finished_at AT TIME ZONE 'UTC' AS date) AS day,
+            -- Forecasts are calibrated with jobs that succeeded at the first end, without redrive.
+            CASE WHEN outcome = 'succeeded' AND counted_seconds IS NULL
+                AND foreseen_p50 IS NOT NULL
+                THEN json_build_array(
+                    recipe ->> 'priority', foreseen_p50, foreseen_p90,
+                    extract(epoch FROM finished_at - created_at)
+                )
+            END AS foreseen,
+            CASE WHEN outcome = 'failed' THEN json_build_object(
+                'job_id', id, 'code', error ->> 'code', 'capability', (
+                    SELECT capability FROM open_stages AS stages
+                    WHERE stages.job_id = jobs.id AND stages.stage = jobs.error ->> 'stage'
+                )
+            ) END AS failure
+        FROM open_jobs AS jobs
+        -- While a day is opened, its jobs are visible before its stages (db/partitions.py).
+        WHERE outcome IS NOT NULL AND NOT settled
+            AND EXISTS (SELECT FROM open_stages WHERE job_id = jobs.id)
+        ORDER BY id LIMIT :most
+        FOR NO KEY UPDATE SKIP LOCKED
+    ), ran AS MATERIALIZED (
+        SELECT ended.*, coalesce((
+            SELECT sum(seconds) FROM open_stages WHERE job_id = ended.id
+        ), 0) AS seconds
+        FROM ended
+    ), graves AS MATERIALIZED (
+        SELECT * FROM tombstones WHERE owed IS NOT NULL
+        ORDER BY job_id LIMIT :most
+        FOR NO KEY UPDATE SKIP LOCKED
+    ), settled AS (
+        UPDATE open_jobs AS jobs SET settled = true, counted_seconds = ran.seconds
+        FROM ran WHERE jobs.id = ran.id
+    ), closed AS (
+        UPDATE tombstones SET
+            owed = NULL, outcome = NULL, ended_on = NULL, megapixels = NULL, seconds = NULL
+        FROM graves WHERE tombstones.job_id = graves.job_id
+    ), due AS MATERIALIZED (
+        SELECT tenant, day, outcome, seconds - estimated_seconds AS owed,
+            -- A job that ends again after a redrive brings no new photo.
+            CASE WHEN counted_seconds IS NULL THEN megapixels ELSE 0 END AS megapixels,
+            seconds - coalesce(counted_seconds, 0) AS seconds, foreseen, failure
+        FROM ran
+        UNION ALL
+        SELECT tenant, ended_on, outcome, owed, megapixels, seconds, NULL, NULL FROM graves
+    ), measured AS MATERIALIZED (
+        -- Tenant rows are locked by name, as everywhere (transitions/sql.py).
+        SELECT name, (SELECT sum(owed) FROM due WHERE due.tenant = tenants.name) AS more
+        FROM tenants WHERE name IN (SELECT tenant FROM due)
+        ORDER BY name FOR NO KEY UPDATE
+    ), charged AS (
+        UPDATE tenants SET finish = finish + measured.more / weight
+        FROM measured WHERE tenants.name = measured.name
+    )
+    SELECT tenant, day, outcome, count(*) AS jobs, sum(megapixels) AS megapixels,
+        sum(seconds) AS seconds, json_agg(foreseen) FILTER (WHERE foreseen IS NOT NULL) AS foreseen,
+        json_agg(failure) FILTER (WHERE failure IS NOT NULL) AS failures
+    FROM due GROUP BY tenant, day, outcome
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The settled jobs: how many of each outcome, and the failures."""
+
+    ended: Mapping[JobState, int]
+    failures: Sequence[JobFailure]
+
+
+def settle(connection: Connection) -> Settlement:
+    """Settle ended jobs and return them: correct `finish`, count usage, calibrate forecasts.
+
+    The difference between estimated and measured cost is added to the `finish` of the tenant.
+    A deleted job left this difference on its tombstone: writing it at the deletion would make a
+    tenant's deletions wait for each other.
+    Each end of a job is settled once.
+    """
+    rows = connection.execute(_SETTLE, {"most": _MAX_SETTLED}).all()
+    usage.add(
+        connection,
+        {
+            (Tenant(row.tenant), row.day, JobState(row.outcome)): UsageTotals(
+                row.jobs, row.megapixels, row.seconds
+            )
+            for row in rows
+        },
+    )
+    calibration.learn(
+        connection,
+        [
+            (Priority(priority), Observation(p50, p90, seconds))
+            for row in rows
+            for priority, p50, p90, seconds in row.foreseen or ()
+        ],
+    )
+    ended: Counter[JobState] = Counter()
+    failures: list[JobFailure] = []
+    for row in rows:
+        ended[JobState(row.outcome)] += row.jobs
+        failures += [JobFailure.of(failure) for failure in row.failures or ()]
+    return Settlement(ended, failures)

@@ -1,0 +1,1 @@
+"""The job queue: states, leases, transitions, fair queueing, events and workers."""

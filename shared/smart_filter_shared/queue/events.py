@@ -1,0 +1,288 @@
+"""The events of jobs and batches: transitions write them, waiting clients read them.
+
+The types are part of the HTTP contract: `job.queued`, `job.running`, `job.stage` and the three
+ends of a job; `batch.progress` each time a job of the batch ends, and `batch.finished`.
+"""
+
+import datetime as dt
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from smart_filter_shared.ids import BatchId, JobId
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.queue.states import JobState, StageState
+
+
+class EventType(StrEnum):
+    """The type of an event."""
+
+    QUEUED = "job.queued"
+    RUNNING = "job.running"
+    STAGE = "job.stage"
+    SUCCEEDED = "job.succeeded"
+    FAILED = "job.failed"
+    CANCELED = "job.canceled"
+    BATCH_PROGRESS = "batch.progress"
+    BATCH_FINISHED = "batch.finished"
+
+
+FINAL_TYPES = frozenset({EventType.SUCCEEDED, EventType.FAILED, EventType.CANCELED})
+# The last event of a job or a batch: a client that waits for it can stop.
+_ENDING_TYPES = FINAL_TYPES | {EventType.BATCH_FINISHED}
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event that a transition is about to write; stage: None for an event of the job."""
+
+    job_id: JobId
+    type: EventType
+    stage: StageName | None
+    state: JobState | StageState
+
+    @staticmethod
+    def for_job(job_id: JobId, state: JobState) -> "NewEvent":
+        """Return the event of a job that has entered a state."""
+        return NewEvent(job_id, EventType(f"job.{state}"), None, state)
+
+    @staticmethod
+    def for_stage(job_id: JobId, stage: StageName) -> "NewEvent":
+        """Return the event of a stage that has succeeded."""
+        return NewEvent(job_id, EventType.STAGE, stage, StageState.SUCCEEDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of a job; ids rise in the order of the job's events."""
+
+    id: int
+    type: EventType
+    stage: StageName | None
+    state: str
+    at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class JobChanges:
+    """The jobs and batches with events that were committed since the last read.
+
+    horizon: where the next read begins.
+    jobs: the ids with new events; True when one of these events is an end.
+    is_first: whether events before the horizon may have been missed.
+    """
+
+    horizon: str
+    jobs: dict[JobId, bool]
+    is_first: bool = False
+
+
+# Events that are passed as parallel arrays.
+_PARAMETER_ROWS = """
+    SELECT * FROM unnest(
+        CAST(:job_ids AS uuid[]), CAST(:types AS text[]), CAST(:stages AS text[]),
+        CAST(:states AS text[])
+    )
+"""
+
+
+def _insert(happened: str) -> str:
+    # The transaction id is stored as bigint, so that reads can compare it with a snapshot.
+    return f"""
+        INSERT INTO events (job_id, type, stage, state, at, written_in)
+        SELECT happened.*, statement_timestamp(),
+            CAST(CAST(pg_current_xact_id() AS text) AS bigint)
+        FROM ({happened}) AS happened
+    """  # noqa: S608 - all parts stand in this package
+
+
+def insert_with_deliveries(happened: str, *, among: str) -> str:
+    """Return the SQL of a WITH that writes events, and the webhook deliveries of ends.
+
+    happened: a query of (job_id, type, stage, state), in order.
+    among: a query of the jobs that the events belong to.
+    The statement takes the parameter `finals`: FINAL_TYPE_NAMES.
+    """
+    # Events and deliveries commit together (transactional outbox): one delivery for each webhook,
+    # and one for the address that the job names. Deliveries of one lane may delay each other,
+    # deliveries of different lanes never do.
+    return f"""
+        recorded AS ({_insert(happened)} RETURNING job_id, type, at),
+        told AS (
+            INSERT INTO deliveries (
+                id, tenant, webhook, url, lane, job_id, type, happened_at, due_at
+            )
+            SELECT gen_random_uuid(), jobs.tenant, told.*, jobs.id, recorded.type, at, at
+            FROM recorded JOIN ({among}) AS jobs ON jobs.id = recorded.job_id, LATERAL (
+                SELECT CAST(id AS text), NULL, CAST(id AS text) FROM webhooks
+                WHERE webhooks.tenant = jobs.tenant AND recorded.type = ANY(webhooks.events)
+                    AND webhooks.disabled IS NULL
+                UNION ALL
+                SELECT 'default', webhook_url, jobs.tenant || ' ' || split_part(webhook_url, '/', 3)
+                WHERE webhook_url IS NOT NULL
+            ) AS told (webhook, url, lane)
+            WHERE recorded.type = ANY(:finals)
+        )
+    """  # noqa: S608 - all parts stand in this package
+
+
+FINAL_TYPE_NAMES: Final = [str(one) for one in FINAL_TYPES]
+_RECORD = text(_insert(_PARAMETER_ROWS))
+_OPEN_JOBS = "SELECT * FROM open_jobs WHERE id = ANY(:job_ids)"
+_RECORD_ENDS = text(f"WITH {insert_with_deliveries(_PARAMETER_ROWS, among=_OPEN_JOBS)} SELECT")
+_JOBS_OF_ANY_DAY = "SELECT * FROM jobs WHERE id = ANY(:job_ids)"
+_RECORD_ENDS_OF_ANY_DAY = text(
+    f"WITH {insert_with_deliveries(_PARAMETER_ROWS, among=_JOBS_OF_ANY_DAY)} SELECT"
+)
+# The same for batches: the column `job_id` of `events` then holds the batch's id.
+_RECORD_BATCHES = text(f"""
+    WITH recorded AS ({_insert(_PARAMETER_ROWS)} RETURNING job_id, type, at)
+    INSERT INTO deliveries (id, tenant, webhook, url, lane, batch_id, type, happened_at, due_at)
+    SELECT gen_random_uuid(), batches.tenant, told.*, batches.id, recorded.type, at, at
+    FROM recorded JOIN batches ON batches.id = recorded.job_id, LATERAL (
+        SELECT CAST(id AS text), NULL, CAST(id AS text) FROM webhooks
+        WHERE webhooks.tenant = batches.tenant AND recorded.type = ANY(webhooks.events)
+            AND webhooks.disabled IS NULL
+        UNION ALL
+        SELECT 'default', webhook_url, batches.tenant || ' ' || split_part(webhook_url, '/', 3)
+        WHERE webhook_url IS NOT NULL
+    ) AS told (webhook, url, lane)
+    WHERE recorded.type = 'batch.finished'
+""")  # noqa: S608 - both parts stand here
+
+_LIST_FOR_JOB = text("""
+    SELECT id, type, stage, state, at FROM events
+    WHERE job_id = :job_id AND id > :after ORDER BY id
+""")
+
+# See `read_changes`.
+_XMAX = "CAST(CAST(pg_snapshot_xmax({}) AS text) AS bigint)"
+_CURRENT_SNAPSHOT = "pg_current_snapshot()"
+_HORIZON_SNAPSHOT = "CAST(:horizon AS pg_snapshot)"
+# Transactions that ran at the last read and have ended since; those still running are skipped.
+_ENDED = f"""
+    SELECT CAST(CAST(id AS text) AS bigint) FROM pg_snapshot_xip({_HORIZON_SNAPSHOT}) AS ran (id)
+    WHERE pg_visible_in_snapshot(id, {_CURRENT_SNAPSHOT})
+"""  # noqa: S608 - both parts stand here
+
+
+def _written_since(columns: str, table: str) -> str:
+    # UNION ALL gives two index scans; with OR the planner may read the whole table.
+    return f"""
+        SELECT {columns} FROM {table}
+        WHERE written_in >= {_XMAX.format(_HORIZON_SNAPSHOT)}
+            AND written_in < {_XMAX.format(_CURRENT_SNAPSHOT)}
+        UNION ALL
+        SELECT {columns} FROM {table} WHERE written_in = ANY(ARRAY({_ENDED}))
+    """  # noqa: S608 - all parts stand in this package
+
+
+_FIRST = text(f"SELECT CAST({_CURRENT_SNAPSHOT} AS text)")
+# A deleted job has no events left; its tombstone stands for its end.
+_READ_CHANGES = text(f"""
+    SELECT CAST({_CURRENT_SNAPSHOT} AS text) AS horizon,
+        {_XMAX.format(_CURRENT_SNAPSHOT)} < {_XMAX.format(_HORIZON_SNAPSHOT)} AS is_behind,
+            new.job_id, new.ends
+    FROM (VALUES (1)) AS one (row) LEFT JOIN (
+        SELECT job_id, bool_or(is_end) AS ends FROM (
+            {_written_since("job_id, type = ANY(:finals) AS is_end", "events")}
+            UNION ALL
+            {_written_since("job_id, true", "tombstones")}
+        ) AS happened GROUP BY job_id
+    ) AS new ON true
+""")  # noqa: S608 - all parts stand here
+
+
+def record(
+    connection: Connection, happened: Sequence[NewEvent], *, of_any_day: bool = False
+) -> None:
+    """Write events in this order, and the webhook deliveries of those that are ends.
+
+    of_any_day: whether jobs that have ended may be in closed partitions (db/partitions.py).
+    """
+    if not happened:
+        return
+    ends = _RECORD_ENDS_OF_ANY_DAY if of_any_day else _RECORD_ENDS
+    connection.execute(
+        ends if any(one.type in FINAL_TYPES for one in happened) else _RECORD,
+        {
+            "finals": FINAL_TYPE_NAMES,
+            "job_ids": [one.job_id for one in happened],
+            "types": [str(one.type) for one in happened],
+            "stages": [None if one.stage is None else str(one.stage) for one in happened],
+            "states": [str(one.state) for one in happened],
+        },
+    )
+
+
+def record_batches(
+    connection: Connection, *, moved: Collection[BatchId], finished: Collection[BatchId]
+) -> None:
+    """Write the progress and finish events of batches, and the webhook deliveries of finishes."""
+    batches = [*moved, *finished]
+    if not batches:
+        return
+    progress, end = EventType.BATCH_PROGRESS, EventType.BATCH_FINISHED
+    connection.execute(
+        _RECORD_BATCHES,
+        {
+            "job_ids": batches,
+            "types": [str(progress)] * len(moved) + [str(end)] * len(finished),
+            "stages": [None] * len(batches),
+            "states": ["running"] * len(moved) + ["finished"] * len(finished),
+        },
+    )
+
+
+def list_for_batch(connection: Connection, batch_id: BatchId, *, after: int = 0) -> list[Event]:
+    """Return the events of a batch after the event `after`, in order."""
+    return list_for_job(connection, JobId(batch_id), after=after)
+
+
+def list_for_job(connection: Connection, job_id: JobId, *, after: int = 0) -> list[Event]:
+    """Return the events of a job after the event `after`, in order."""
+    rows = connection.execute(_LIST_FOR_JOB, {"job_id": job_id, "after": after})
+    return [
+        Event(
+            id=row.id,
+            type=EventType(row.type),
+            stage=None if row.stage is None else StageName(row.stage),
+            state=row.state,
+            at=row.at,
+        )
+        for row in rows
+    ]
+
+
+def read_changes(connection: Connection, horizon: str | None) -> JobChanges:
+    """Return the events committed since the read that returned this horizon; None: a first read.
+
+    A horizon is the snapshot of the earlier read. A row was invisible to that snapshot when the
+    transaction that wrote it had an id at or above the snapshot's `xmax`, or was in its list of
+    running transactions. The row is visible now when that id is below the current `xmax`. So each
+    event is returned by exactly one read, and a long transaction costs nothing until it ends:
+
+    * `xmax` is one above the highest id that has ended. A running transaction with a higher id is
+      not in the list, and is found by its id later.
+    * An event carries the id of its top-level transaction, and the list holds top-level ids
+      only: a savepoint changes neither.
+    * A prepared transaction is in the list until it is committed.
+    * A row of another cluster, restored by `pg_restore`, may carry an id that this cluster has
+      not reached. It is at or above the current `xmax` and is not read. `migrate.upgrade` resets
+      these ids. Without that, the row is returned once, when the ids catch up.
+    * A replica lists no running transactions, so reads must go to the primary.
+
+    When ids have gone back, as after a failover that lost commits, this is a first read again.
+    """
+    if horizon is None:
+        return JobChanges(connection.execute(_FIRST).scalar_one(), {}, is_first=True)
+    where = {"horizon": horizon, "finals": [str(one) for one in _ENDING_TYPES]}
+    rows = connection.execute(_READ_CHANGES, where).all()
+    jobs = {
+        JobId(uuid.UUID(str(row.job_id))): bool(row.ends) for row in rows if row.job_id is not None
+    }
+    return JobChanges(rows[0].horizon, jobs, is_first=rows[0].is_behind)

@@ -1,0 +1,22 @@
+"""What the queue asks of the jobs that it moves; it knows nothing else of their content."""
+
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from smart_filter_shared.ids import BatchId, JobId
+
+
+class JobHooks(Protocol):
+    """Called within a transition, with the jobs locked."""
+
+    def rank_album(self, connection: Connection, batch_id: BatchId) -> list[JobId]:
+        """Rank the unfinished jobs of an album, store their ranks, and return them, best first.
+
+        The queue then lets the best run their gated stage, and ends the others.
+        """
+        ...
+
+    def forget_job(self, connection: Connection, job_id: JobId) -> None:
+        """Delete what was derived from a job, which is about to be deleted."""
+        ...

@@ -1,0 +1,280 @@
+"""Claim stages, renew and charge their leases, and expire leases that were not renewed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from sqlalchemy import Connection, Row, text
+
+from smart_filter_shared.ids import BatchId, Capability, JobId, LeaseToken, WorkerId
+from smart_filter_shared.pipeline import StageName, get_stage
+from smart_filter_shared.queue import events
+from smart_filter_shared.queue.events import NewEvent
+from smart_filter_shared.queue.hooks import JobHooks
+from smart_filter_shared.queue.leases import (
+    NO_GUARD,
+    UNAVAILABLE,
+    Lease,
+    VersionGuard,
+    as_arrays,
+)
+from smart_filter_shared.queue.states import JobState
+from smart_filter_shared.queue.transitions import batches, locks, sql
+from smart_filter_shared.queue.transitions.batches import Jobs
+from smart_filter_shared.queue.transitions.finish import fail_job
+
+# Batch sizes past the head within which a claim looks for rows with the same batch key.
+_LOOKAHEAD_BATCHES = 8
+# Expired stages read by one sweep; the next sweep comes in a second.
+_MAX_ROWS_PER_SWEEP = 500
+
+# One statement, so that no other transaction sees a row that is chosen but not yet running.
+# MATERIALIZED keeps the planner from joining before the limit: the head is one probe of
+# `stages_ready`, and its mates are searched, unlocked, among the first `near` entries only. A row
+# on its last attempt is claimed alone. A row past its deadline is skipped: `fail_overdue` ends it
+# within a second. A paused capability (pauses.py) has no head: one probe of a small table.
+# A worker whose cards differ from the published ones, which validate recipes, claims nothing.
+_CLAIM = text("""
+    WITH head AS MATERIALIZED (
+        SELECT job_id, stage, batch_key, attempt FROM open_stages
+        WHERE capability = :capability AND state = 'ready'
+            AND coalesce(deadline_at > statement_timestamp(), true)
+            AND NOT EXISTS (
+                SELECT FROM models JOIN unnest(
+                    CAST(:tasks AS text[]), CAST(:names AS text[]), CAST(:fingerprints AS text[])
+                ) AS own (task, name, fingerprint) USING (task, name)
+                WHERE models.fingerprint <> own.fingerprint
+            )
+            AND NOT EXISTS (SELECT FROM pauses WHERE pauses.capability = :capability)
+        ORDER BY rank LIMIT 1
+        FOR UPDATE SKIP LOCKED
+    ), near AS MATERIALIZED (
+        SELECT job_id, stage, batch_key, rank FROM open_stages
+        WHERE capability = :capability AND state = 'ready' AND :mates > 0
+        ORDER BY rank LIMIT :near
+    ), mates AS MATERIALIZED (
+        SELECT stages.job_id, stages.stage FROM open_stages AS stages
+        JOIN near USING (job_id, stage) JOIN head ON head.batch_key = near.batch_key
+        WHERE stages.state = 'ready' AND (near.job_id, near.stage) <> (head.job_id, head.stage)
+            AND coalesce(stages.deadline_at > statement_timestamp(), true)
+            AND greatest(stages.attempt, head.attempt) < :max_attempts - 1
+        ORDER BY near.rank LIMIT :mates
+        FOR UPDATE OF stages SKIP LOCKED
+    ), chosen AS (
+        SELECT job_id, stage FROM head UNION ALL SELECT job_id, stage FROM mates
+    )
+    UPDATE open_stages AS stages SET
+        state = 'running',
+        attempt = attempt + 1,
+        lease_token = gen_random_uuid(),
+        leased_until = statement_timestamp() + make_interval(secs => :lease_seconds),
+        worker = :worker,
+        started_at = coalesce(started_at, statement_timestamp()),
+        not_before = NULL
+    FROM chosen
+    WHERE stages.job_id = chosen.job_id AND stages.stage = chosen.stage
+    RETURNING stages.job_id, stages.stage, stages.capability, stages.models, stages.parameters,
+        stages.digests, stages.shadows,
+        stages.attempt, stages.releases, stages.lease_token, stages.album,
+        -- The first claim of any of its stages makes a job run. Two claims can be first at the
+        -- same moment: see _find_first_claims.
+        stages.started_at = statement_timestamp() AND NOT EXISTS (
+            SELECT FROM open_stages AS begun
+            WHERE begun.job_id = stages.job_id AND begun.started_at IS NOT NULL
+        ) AS begins_job,
+        least(stages.rank, stages.rank + stages.head_start) AS mark
+""")
+
+_RENEW = text(f"""
+    WITH held AS MATERIALIZED (
+        SELECT stages.job_id, stages.stage
+        FROM open_stages AS stages JOIN unnest(
+            CAST(:job_ids AS uuid[]), CAST(:stages AS text[]), CAST(:tokens AS uuid[])
+        ) AS lease (job_id, stage, token) USING (job_id, stage)
+        WHERE {sql.STATE_NO_INDEX} = 'running' AND stages.lease_token = lease.token
+        ORDER BY stages.job_id, stages.stage
+        FOR UPDATE OF stages
+    )
+    UPDATE open_stages AS stages
+    SET leased_until = statement_timestamp() + make_interval(secs => :lease_seconds)
+    FROM held
+    WHERE stages.job_id = held.job_id AND stages.stage = held.stage
+    RETURNING stages.lease_token
+""")  # noqa: S608 - both parts stand here
+
+_CHARGE = text(f"""
+    UPDATE open_stages AS stages SET seconds = coalesce(seconds, 0) + :seconds
+    WHERE job_id = :job_id AND stage = :stage
+        AND {sql.STATE_NO_INDEX} = 'running' AND lease_token = :token
+""")  # noqa: S608 - the part stands here
+
+_FIND_EXPIRED = text("""
+    SELECT DISTINCT job_id, album FROM open_stages
+    WHERE state = 'running' AND leased_until < statement_timestamp() LIMIT :most
+""")
+
+_EXPIRED_STAGES = text("""
+    SELECT job_id, stage, capability, lease_token, attempt FROM open_stages
+    WHERE job_id = ANY(:ids) AND state = 'running' AND leased_until < statement_timestamp()
+    ORDER BY job_id, stage
+""")
+
+# not_before is now, so `wake` in the same sweep makes the row ready and rings. The last attempt
+# runs in a child process whose death fails the job, so a lease that expires on it means that the
+# machine failed, not the photo: the attempt is refunded, and give_up_seconds bounds how often.
+_EXPIRE = text("""
+    UPDATE open_stages SET
+        state = 'waiting', not_before = statement_timestamp(),
+        attempt = least(attempt, :max_attempts - 1),
+        releases = releases + CAST(attempt >= :max_attempts AS int),
+        patience_since = CASE WHEN attempt >= :max_attempts
+            THEN coalesce(patience_since, statement_timestamp()) ELSE patience_since END,
+        lease_token = NULL, leased_until = NULL
+    WHERE job_id = :job_id AND stage = :stage AND state = 'running'
+        AND coalesce(
+            patience_since > statement_timestamp() - make_interval(secs => :give_up_seconds), true
+        )
+    RETURNING stage
+""")
+
+_LOCK_JOBS = text("""
+    SELECT pg_advisory_xact_lock(hashtextextended('begins ' || id, 0))
+    FROM (SELECT id FROM unnest(CAST(:ids AS uuid[])) AS job (id) ORDER BY id) AS job
+""")
+_LIST_STARTED = text("""
+    SELECT DISTINCT job_id FROM open_stages JOIN unnest(
+        CAST(:ids AS uuid[]), CAST(:stages AS text[])
+    ) AS own (job_id, claimed) USING (job_id)
+    WHERE job_id = ANY(:ids) AND stage <> own.claimed AND started_at IS NOT NULL
+""")
+
+
+def claim(
+    connection: Connection,
+    capability: Capability,
+    *,
+    worker: WorkerId,
+    batch_size: int,
+    lease_seconds: float,
+    max_attempts: int,
+    guard: VersionGuard = NO_GUARD,
+) -> list[Lease]:
+    """Claim the head of a queue and up to batch_size − 1 rows of its batch key; return the leases.
+
+    guard: what the worker would run the stages with; nothing is claimed when others are published.
+    """
+    rows = connection.execute(
+        _CLAIM,
+        {
+            "capability": capability,
+            "mates": batch_size - 1,
+            "near": _LOOKAHEAD_BATCHES * batch_size,
+            "lease_seconds": lease_seconds,
+            "worker": worker,
+            "max_attempts": max_attempts,
+            **asdict(guard),
+        },
+    ).all()
+    perhaps = {JobId(row.job_id): StageName(row.stage) for row in rows if row.begins_job}
+    begun = _find_first_claims(connection, perhaps)
+    events.record(connection, [NewEvent.for_job(job_id, JobState.RUNNING) for job_id in begun])
+    return [_lease(row) for row in rows]
+
+
+def _find_first_claims(connection: Connection, perhaps: Mapping[JobId, StageName]) -> list[JobId]:
+    """Return the jobs that begin with the stages that were just claimed.
+
+    While `prepare` is unfinished, no other stage can be claimed. A job that reuses another job's
+    `prepare` can have two stages claimed at the same moment: the second claim then waits until
+    the first has committed, and sees it. No transaction that holds a job waits for a claim, so
+    these locks cannot deadlock.
+    """
+    first = {
+        job_id: stage for job_id, stage in perhaps.items() if not get_stage(stage).imports_photo
+    }
+    if not first:
+        return list(perhaps)
+    ids = list(first)
+    connection.execute(_LOCK_JOBS, {"ids": ids})
+    # A separate statement, so that its snapshot is taken after the wait.
+    others = connection.execute(
+        _LIST_STARTED, {"ids": ids, "stages": [str(one) for one in first.values()]}
+    )
+    begun = {row.job_id for row in others}
+    return [job_id for job_id in perhaps if job_id not in begun]
+
+
+def _lease(row: Row[tuple[object, ...]]) -> Lease:
+    return Lease(
+        job_id=JobId(row.job_id),
+        stage=StageName(row.stage),
+        token=LeaseToken(row.lease_token),
+        attempt=row.attempt,
+        releases=row.releases,
+        mark=row.mark,
+        capability=Capability(row.capability),
+        models=row.models,
+        parameters=row.parameters,
+        digests=row.digests,
+        shadows=row.shadows,
+        album=None if row.album is None else BatchId(row.album),
+    )
+
+
+def renew(
+    connection: Connection, leases: Sequence[Lease], *, lease_seconds: float
+) -> set[LeaseToken]:
+    """Renew leases; return the tokens of those that still hold."""
+    rows = connection.execute(_RENEW, {**as_arrays(leases), "lease_seconds": lease_seconds})
+    return {LeaseToken(row.lease_token) for row in rows}
+
+
+def charge(connection: Connection, lease: Lease, seconds: float) -> None:
+    """Add seconds to the cost of a stage, however it ends; do nothing when the lease is lost."""
+    connection.execute(_CHARGE, {**locks.lease_parameters(lease), "seconds": seconds})
+
+
+def expire(
+    connection: Connection,
+    *,
+    max_attempts: int,
+    give_up_seconds: float,
+    hooks: JobHooks,
+) -> list[Capability]:
+    """Expire leases that were not renewed; return their capabilities, one entry for each.
+
+    Their rows wait with `not_before` = now, so that `wake` makes them ready. The last attempt is
+    refunded. A job whose workers have died for give_up_seconds fails as `unavailable`.
+    """
+    found = connection.execute(_FIND_EXPIRED, {"most": _MAX_ROWS_PER_SWEEP}).all()
+    job_ids = sorted({JobId(row.job_id) for row in found})
+
+    def move(jobs: Jobs) -> list[Capability]:
+        return _expire(connection, jobs, max_attempts=max_attempts, give_up_seconds=give_up_seconds)
+
+    albums = [None if row.album is None else BatchId(row.album) for row in found]
+    expired, _ = batches.with_locked_jobs(
+        connection, job_ids, move, hooks=hooks, albums=albums, lock=locks.lock_idle
+    )
+    return expired
+
+
+def _expire(
+    connection: Connection, jobs: Jobs, *, max_attempts: int, give_up_seconds: float
+) -> list[Capability]:
+    expired = connection.execute(_EXPIRED_STAGES, {"ids": list(jobs)}).all()
+    for row in expired:
+        where = {
+            "job_id": row.job_id,
+            "stage": row.stage,
+            "token": row.lease_token,
+            "max_attempts": max_attempts,
+            "give_up_seconds": give_up_seconds,
+        }
+        waits = connection.execute(_EXPIRE, where).one_or_none()
+        # An earlier row of this loop may have ended the same job.
+        if (
+            waits is None
+            and connection.execute(sql.FIND_HELD_STAGE, where).one_or_none() is not None
+        ):
+            fail_job(connection, JobId(row.job_id), StageName(row.stage), UNAVAILABLE)
+    return [Capability(row.capability) for row in expired]

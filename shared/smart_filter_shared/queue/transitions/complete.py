@@ -1,0 +1,149 @@
+"""Complete stages: store their results, make their dependents ready, end their jobs.
+
+After the locks, one statement does all of it. It runs for every stage of every job, and five
+separate statements took five round trips.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Final
+
+from sqlalchemy import Connection, text
+
+from smart_filter_shared.artifacts import retention
+from smart_filter_shared.artifacts.retention import NewArtifact, RetentionPolicy
+from smart_filter_shared.ids import Capability, JobId, Tenant
+from smart_filter_shared.pipeline import PIPELINE
+from smart_filter_shared.queue import events
+from smart_filter_shared.queue.events import EventType
+from smart_filter_shared.queue.hooks import JobHooks
+from smart_filter_shared.queue.leases import CompleteResult, StageOutcome, as_arrays
+from smart_filter_shared.queue.transitions import batches, sql
+from smart_filter_shared.queue.transitions.batches import Jobs
+
+# Pairs of (needed stage, dependent stage).
+_NEEDS: Final = [(str(need), str(stage.name)) for stage in PIPELINE for need in stage.needs]
+
+_MET = """
+    SELECT completed.job_id, need.stage FROM completed JOIN unnest(
+        CAST(:needs AS text[]), CAST(:dependents AS text[])
+    ) AS need (name, stage) ON need.name = completed.stage
+"""
+# The end of a job is ordered after the stages that ended it.
+_EVENT_ROWS = """
+    SELECT job_id, type, stage, state FROM (
+        SELECT 0, job_id, CAST(:stage_event AS text), stage, 'succeeded' FROM completed
+        UNION ALL SELECT 1, id, CAST(:end_event AS text), NULL, 'succeeded' FROM finished
+    ) AS happened (turn, job_id, type, stage, state)
+    ORDER BY turn
+"""
+
+# `completed` is guarded by state and token: a worker whose lease expired cannot overwrite its
+# successor. All CTEs see the snapshot from before this statement; the rows are already locked, so
+# it is current. Stages completed here are therefore excluded by hand where the job is checked for
+# unfinished stages. Running stages are always in an open partition (db/partitions.py).
+_COMPLETE = text(f"""
+    WITH completed AS (
+        UPDATE open_stages AS stages SET
+            state = 'succeeded', lease_token = NULL, leased_until = NULL, patience_since = NULL,
+            finished_at = statement_timestamp(), error = NULL,
+            seconds = coalesce(stages.seconds, 0) + done.seconds,
+            result = CAST(done.result AS jsonb)
+        FROM unnest(
+            CAST(:job_ids AS uuid[]), CAST(:stages AS text[]), CAST(:tokens AS uuid[]),
+            CAST(:seconds AS float8[]), CAST(:results AS text[])
+        ) AS done (job_id, stage, token, seconds, result)
+        WHERE stages.job_id = done.job_id AND stages.stage = done.stage
+            AND {sql.STATE_NO_INDEX} = 'running' AND stages.lease_token = done.token
+        RETURNING stages.job_id, stages.stage
+    ), met AS ({sql.decrement_needs(_MET)}), finished AS (
+        UPDATE open_jobs AS jobs SET outcome = 'succeeded', finished_at = statement_timestamp(),
+            expires_at = statement_timestamp() + make_interval(
+                secs => coalesce(keep_result_seconds, CAST(:result_seconds AS float8))
+            )
+        FROM (SELECT DISTINCT job_id FROM completed) AS moved
+        WHERE jobs.id = moved.job_id AND {sql.UNFINISHED_NO_INDEX} AND NOT EXISTS (
+            SELECT FROM open_stages AS stages
+            WHERE stages.job_id = jobs.id AND stages.state <> 'succeeded'
+                AND (stages.job_id, stages.stage) NOT IN (SELECT job_id, stage FROM completed)
+        )
+        RETURNING jobs.id
+    ), {events.insert_with_deliveries(_EVENT_ROWS, among="SELECT * FROM open_jobs")}
+    SELECT 'completed' AS what, job_id, stage AS name FROM completed
+    UNION ALL SELECT 'ready', NULL, capability FROM met WHERE state = 'ready'
+    UNION ALL SELECT 'finished', id, NULL FROM finished
+""")  # noqa: S608 - all parts stand in this package
+
+# The photo's address may contain credentials, and is not needed any more.
+_RECORD_PHOTO = text("""
+    UPDATE open_jobs SET photo_key = :key, photo_digest = :digest, megapixels = :megapixels,
+        photo_url = NULL
+    WHERE id = :job_id
+""")
+
+
+def complete(
+    connection: Connection,
+    batch: Sequence[StageOutcome],
+    keeping: RetentionPolicy,
+    *,
+    hooks: JobHooks,
+) -> CompleteResult:
+    """Complete the stages whose leases hold; return the rows made ready, ended jobs, lost leases.
+
+    keeping: the retention of their artifacts when a job has none of its own.
+    """
+    leases = [done.lease for done in batch]
+    job_ids = sorted({lease.job_id for lease in leases})
+    completion, followed = batches.with_locked_jobs(
+        connection,
+        job_ids,
+        lambda jobs: _complete(connection, batch, jobs, keeping),
+        hooks=hooks,
+        albums=[lease.album for lease in leases],
+    )
+    return replace(
+        completion,
+        ready=[*completion.ready, *followed.ready],
+        succeeded=[*completion.succeeded, *followed.succeeded],
+    )
+
+
+def _complete(
+    connection: Connection, batch: Sequence[StageOutcome], jobs: Jobs, keeping: RetentionPolicy
+) -> CompleteResult:
+    leases = [done.lease for done in batch]
+    rows = connection.execute(
+        _COMPLETE,
+        {
+            **as_arrays(leases),
+            "seconds": [done.seconds + done.fetching_seconds for done in batch],
+            "results": [json.dumps(done.result) for done in batch],
+            "needs": [need for need, _ in _NEEDS],
+            "dependents": [dependent for _, dependent in _NEEDS],
+            "result_seconds": keeping.result_seconds,
+            "stage_event": str(EventType.STAGE),
+            "end_event": str(EventType.SUCCEEDED),
+            "finals": events.FINAL_TYPE_NAMES,
+        },
+    ).all()
+    completed = {(row.job_id, row.name) for row in rows if row.what == "completed"}
+    made: dict[tuple[Tenant, RetentionPolicy], list[NewArtifact]] = defaultdict(list)
+    for done in batch:
+        job_id = done.lease.job_id
+        if (job_id, done.lease.stage) in completed:
+            job = jobs[job_id]
+            made[job.tenant, job.keeping or keeping] += [
+                NewArtifact(job_id, key, kind) for key, kind in done.artifacts.items()
+            ]
+            if done.photo is not None:
+                connection.execute(_RECORD_PHOTO, {"job_id": job_id, **asdict(done.photo)})
+    for (tenant, kept), artifacts in made.items():
+        retention.record_many(connection, tenant, artifacts, kept)
+    return CompleteResult(
+        ready=[Capability(row.name) for row in rows if row.what == "ready"],
+        succeeded=[JobId(row.job_id) for row in rows if row.what == "finished"],
+        lost=[lease for lease in leases if (lease.job_id, lease.stage) not in completed],
+    )

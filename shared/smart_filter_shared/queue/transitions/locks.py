@@ -1,0 +1,108 @@
+"""The row locks of transitions, always taken in one order (see sql.py)."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Row, text
+
+from smart_filter_shared.artifacts.retention import RetentionPolicy
+from smart_filter_shared.errors import (
+    LeaseLost,
+    NotFound,
+)
+from smart_filter_shared.ids import BatchId, JobId, Tenant, UploadId
+from smart_filter_shared.queue.leases import Lease
+from smart_filter_shared.queue.transitions import sql
+
+# The phrase for each outcome in error messages.
+OUTCOME_PHRASES = {"succeeded": "succeeded", "failed": "failed", "canceled": "was canceled"}
+
+# album: the batch that the job is ranked in, if any.
+_FIND_JOB = text("""
+    SELECT photo_key, upload_id, expired_at, batches.id AS album
+    FROM jobs LEFT JOIN batches ON batches.id = jobs.batch_id AND batches.best IS NOT NULL
+    WHERE jobs.id = :job_id AND jobs.tenant = :tenant
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class LockedJob:
+    """The fields read when a job is locked; keeping: None when its row has no retention."""
+
+    tenant: Tenant
+    outcome: str | None
+    keeping: RetentionPolicy | None
+    batch_id: BatchId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnlockedJob:
+    """The fields read before a job is locked; album: the batch that it is ranked in, if any."""
+
+    photo_key: str | None
+    upload_id: UploadId | None
+    is_expired: bool
+    album: BatchId | None
+
+
+def lock(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, LockedJob]:
+    """Lock jobs in open partitions, then their stages, in the global order; return the jobs."""
+    rows = connection.execute(sql.LOCK, {"ids": list(job_ids)})
+    return {JobId(row.id): _read(row) for row in rows}
+
+
+def lock_of_any_day(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, LockedJob]:
+    """Lock jobs as `lock` does, also in closed partitions; return the jobs."""
+    rows = connection.execute(sql.LOCK_OF_ANY_DAY, {"ids": list(job_ids)})
+    return {JobId(row.id): _read(row) for row in rows}
+
+
+def lock_idle(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, LockedJob]:
+    """Lock the jobs that no other transaction holds, then all their stages; return these jobs.
+
+    All stages are locked, because a job that ends also changes the siblings of the moved stage.
+    """
+    rows = connection.execute(sql.LOCK_IDLE, {"ids": list(job_ids)})
+    return {JobId(row.id): _read(row) for row in rows}
+
+
+def get_owned(connection: Connection, job_id: JobId, tenant: Tenant) -> UnlockedJob:
+    """Return a tenant's job without locking it.  Raises NotFound."""
+    where = {"job_id": job_id, "tenant": tenant}
+    found = connection.execute(_FIND_JOB, where).one_or_none()
+    if found is None:
+        raise NotFound(f"job {job_id}")
+    return UnlockedJob(
+        found.photo_key,
+        None if found.upload_id is None else UploadId(found.upload_id),
+        found.expired_at is not None,
+        None if found.album is None else BatchId(found.album),
+    )
+
+
+def require(jobs: Mapping[JobId, LockedJob], job_id: JobId) -> LockedJob:
+    """Return a locked job.  Raises NotFound when it was deleted before it could be locked."""
+    if job_id not in jobs:
+        raise NotFound(f"job {job_id}")
+    return jobs[job_id]
+
+
+def lease_lost(lease: Lease) -> LeaseLost:
+    """Return the LeaseLost error of a lease that does not hold."""
+    return LeaseLost(f"{lease.stage} of job {lease.job_id}, attempt {lease.attempt}")
+
+
+def _read(row: Row[tuple[object, ...]]) -> LockedJob:
+    return LockedJob(
+        Tenant(row.tenant),
+        row.outcome,
+        None
+        if row.keep_input_seconds is None
+        else RetentionPolicy(row.keep_input_seconds, row.keep_result_seconds),
+        None if row.batch_id is None else BatchId(row.batch_id),
+    )
+
+
+def lease_parameters(lease: Lease) -> dict[str, object]:
+    """Return the SQL parameters that identify one lease."""
+    return {"job_id": lease.job_id, "stage": str(lease.stage), "token": lease.token}

@@ -1,0 +1,311 @@
+"""The registry of worker processes: heartbeats, draining, and who sweeps the cell."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sqlalchemy import Connection, delete, func, text, update
+from sqlalchemy.dialects.postgresql import insert
+
+from smart_filter_shared.db import tables
+from smart_filter_shared.ids import Capability, WorkerId
+
+# Missed sweeps before the sweeper counts as having been down.
+_LATE_SWEEPS = 5
+# Name of the cell (the stack of servers) that this process belongs to; only one for now.
+DEFAULT_CELL = "default"
+# Pseudo-capability under which webhook senders register; it is never claimed.
+SENDER_ROLE = Capability("webhooks")
+_NOW = func.statement_timestamp()
+_STATE = """
+    CASE WHEN seen_at < statement_timestamp() - make_interval(secs => :silent_seconds)
+        THEN 'unhealthy' ELSE state END
+"""
+
+
+class WorkerState(StrEnum):
+    """The state of a worker.
+
+    starting: it loads its models.  ready: it waits for work.  busy: it runs stages.
+    draining: it finishes its stages and claims no more.
+    unhealthy: it has not heard from the broker lately, or its heartbeats have stopped.
+    setup_failed: it can serve nothing.
+    """
+
+    STARTING = "starting"
+    READY = "ready"
+    BUSY = "busy"
+    DRAINING = "draining"
+    UNHEALTHY = "unhealthy"
+    SETUP_FAILED = "setup_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker process, or a sender: its `wanted` is SENDER_ROLE and it serves no capability.
+
+    capabilities: the capabilities that it claims from now.
+    threads: how many stages it runs at once.
+    failed: the capabilities that it should serve and cannot, with the reason.
+    wanted: the capabilities that it was started for.
+    draining: whether it claims no more.
+    """
+
+    id: WorkerId
+    host: str
+    pid: int
+    capabilities: Sequence[Capability]
+    threads: int
+    failed: Mapping[Capability, str] = field(default_factory=dict)
+    wanted: Sequence[Capability] = ()
+    state: WorkerState = WorkerState.READY
+    draining: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LastHeartbeat:
+    """The last heartbeat of a worker process on one host.
+
+    state: `unhealthy` when the heartbeat is too old.  age_seconds: its age.
+    """
+
+    pid: int
+    state: WorkerState
+    age_seconds: float
+    failed: Mapping[Capability, str]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDemand:
+    """The ready rows of a capability and the threads that serve it.
+
+    threads: of live workers.  ready: rows that could be claimed now, counted up to `threads`.
+    """
+
+    capability: Capability
+    threads: int
+    ready: int
+
+
+@dataclass(frozen=True, slots=True)
+class SweepGrant:
+    """The right to sweep a cell once.
+
+    may_expire: whether leases that were not renewed in time may be expired.
+    """
+
+    may_expire: bool
+
+
+def record_heartbeat(connection: Connection, worker: Worker) -> bool:
+    """Record a worker's heartbeat; return whether the worker must drain.
+
+    The row holds that order, written by an operator. A row that was deleted during a silence is
+    written again with the worker's own state.
+    """
+    row = insert(tables.workers).values(
+        id=worker.id,
+        host=worker.host,
+        pid=worker.pid,
+        capabilities=list(worker.capabilities),
+        failed=dict(worker.failed),
+        wanted=list(worker.wanted),
+        state=worker.state,
+        threads=worker.threads,
+        started_at=_NOW,
+        seen_at=_NOW,
+        drained_from=_NOW if worker.draining else None,
+    )
+    drained_from = connection.execute(
+        row.on_conflict_do_update(
+            index_elements=["id"],
+            set_={
+                name: row.excluded[name]
+                for name in ("seen_at", "capabilities", "failed", "wanted", "state")
+            },
+        ).returning(tables.workers.c.drained_from)
+    )
+    return drained_from.scalar_one() is not None
+
+
+def drain(connection: Connection, worker: WorkerId) -> bool:
+    """Order a worker to finish its stages and claim no more; return whether the worker exists.
+
+    The worker reads the order at its next heartbeat.
+    """
+    return _set_drained_from(connection, worker, func.coalesce(tables.workers.c.drained_from, _NOW))
+
+
+def resume(connection: Connection, worker: WorkerId) -> bool:
+    """Let a drained worker claim again; return whether the worker exists."""
+    return _set_drained_from(connection, worker, None)
+
+
+def deregister(connection: Connection, worker: WorkerId) -> None:
+    """Delete the row of a worker that has ended."""
+    connection.execute(delete(tables.workers).where(tables.workers.c.id == worker))
+
+
+def list_served(connection: Connection, *, silent_seconds: float) -> set[Capability]:
+    """Return the capabilities that live workers serve."""
+    rows = connection.execute(
+        text("""
+            SELECT DISTINCT unnest(capabilities) AS capability FROM workers
+            WHERE seen_at >= statement_timestamp() - make_interval(secs => :silent_seconds)
+        """),
+        {"silent_seconds": silent_seconds},
+    )
+    return {Capability(row.capability) for row in rows}
+
+
+def list_failed(connection: Connection, *, silent_seconds: float) -> dict[Capability, str]:
+    """Return the capabilities that live workers fail to set up, each with one worker's reason."""
+    rows = connection.execute(
+        text("""
+            SELECT DISTINCT ON (key) key, value
+            FROM workers, jsonb_each_text(failed)
+            WHERE seen_at >= statement_timestamp() - make_interval(secs => :silent_seconds)
+            ORDER BY key, seen_at DESC
+        """),
+        {"silent_seconds": silent_seconds},
+    )
+    return {Capability(row.key): row.value for row in rows}
+
+
+def count_by_state(
+    connection: Connection, *, silent_seconds: float
+) -> dict[tuple[Capability, WorkerState], int]:
+    """Return the number of workers by capability and state.
+
+    A worker counts as `setup_failed` for each capability that it cannot serve, whatever its state.
+    """
+    rows = connection.execute(
+        text(f"""
+            SELECT capability, CASE WHEN jsonb_exists(failed, capability) THEN 'setup_failed'
+                ELSE {_STATE} END AS state, count(*) AS workers
+            FROM workers, LATERAL (
+                SELECT DISTINCT unnest(wanted || capabilities) AS capability
+            ) AS served
+            GROUP BY 1, 2
+        """),  # noqa: S608 - one of our own constants
+        {"silent_seconds": silent_seconds},
+    )
+    return {(Capability(row.capability), WorkerState(row.state)): row.workers for row in rows}
+
+
+def last_seen(connection: Connection, host: str, *, silent_seconds: float) -> list[LastHeartbeat]:
+    """Return the last heartbeat of every worker process of a host.
+
+    Processes with the same process id, as after a container restart, count once: the newest.
+    """
+    rows = connection.execute(
+        text(f"""
+            SELECT DISTINCT ON (pid) pid, {_STATE} AS state, failed,
+                extract(epoch FROM statement_timestamp() - seen_at) AS age_seconds
+            FROM workers WHERE host = :host ORDER BY pid, started_at DESC
+        """),  # noqa: S608 - one of our own constants
+        {"host": host, "silent_seconds": silent_seconds},
+    )
+    return [
+        LastHeartbeat(row.pid, WorkerState(row.state), float(row.age_seconds), row.failed)
+        for row in rows
+    ]
+
+
+def delete_silent(connection: Connection, *, silent_seconds: float) -> None:
+    """Delete the rows of workers that have sent no heartbeat for silent_seconds."""
+    connection.execute(
+        text("""
+            DELETE FROM workers
+            WHERE seen_at < statement_timestamp() - make_interval(secs => :silent_seconds)
+        """),
+        {"silent_seconds": silent_seconds},
+    )
+
+
+def acquire_sweep(
+    connection: Connection, *, cell: str, every_seconds: float, heartbeat_seconds: float
+) -> SweepGrant | None:
+    """Acquire the right to sweep a cell, at most once in every_seconds; None when not acquired.
+
+    When no sweep ran for a heartbeat and for several sweep intervals, the database or all workers
+    were down. Live workers then get two heartbeats to renew their leases before any expires.
+    """
+    won = connection.execute(
+        text("""
+            UPDATE cells SET
+                swept_at = statement_timestamp(),
+                expires_from = CASE
+                    WHEN swept_at < statement_timestamp() - make_interval(secs => :unswept)
+                    THEN statement_timestamp() + make_interval(secs => 2 * :heartbeat)
+                    ELSE expires_from
+                END
+            WHERE name = (
+                SELECT name FROM cells
+                WHERE name = :cell
+                    AND swept_at <= statement_timestamp() - make_interval(secs => :every_seconds)
+                FOR UPDATE SKIP LOCKED
+            )
+            RETURNING expires_from <= statement_timestamp() AS may_expire
+        """),
+        {
+            "cell": cell,
+            "every_seconds": every_seconds,
+            "heartbeat": heartbeat_seconds,
+            # A sweep that is a little late must not count as an outage: that would stop expiry.
+            "unswept": max(heartbeat_seconds, _LATE_SWEEPS * every_seconds),
+        },
+    ).one_or_none()
+    return None if won is None else SweepGrant(may_expire=won.may_expire)
+
+
+def acquire_orphan_scan(connection: Connection, *, cell: str, every_seconds: float) -> bool:
+    """Acquire the right to scan for orphaned objects; return whether it was acquired.
+
+    The scan lists the object store, so it runs rarely: at most once in every_seconds.
+    """
+    won = connection.execute(
+        text("""
+            UPDATE cells SET cleared_at = statement_timestamp()
+            WHERE name = :cell
+                AND cleared_at <= statement_timestamp() - make_interval(secs => :every_seconds)
+            RETURNING name
+        """),
+        {"cell": cell, "every_seconds": every_seconds},
+    )
+    return won.one_or_none() is not None
+
+
+def queues_needing_wakeup(connection: Connection, *, silent_seconds: float) -> list[QueueDemand]:
+    """Return the demand of each capability with live workers and ready rows that is not paused.
+
+    Counting stops at the number of threads: more rings would wake no further thread.
+    """
+    rows = connection.execute(
+        text("""
+            SELECT served.capability, served.threads, head.ready
+            FROM (
+                SELECT capability, sum(threads) AS threads
+                FROM workers, unnest(capabilities) AS capability
+                WHERE seen_at >= statement_timestamp() - make_interval(secs => :silent_seconds)
+                GROUP BY capability
+            ) AS served, LATERAL (
+                SELECT count(*) AS ready FROM (
+                    SELECT FROM open_stages AS stages
+                    WHERE stages.capability = served.capability AND state = 'ready'
+                        AND coalesce(deadline_at > statement_timestamp(), true)
+                    LIMIT served.threads
+                ) AS first
+            ) AS head
+            WHERE head.ready > 0 AND NOT EXISTS (
+                SELECT FROM pauses WHERE pauses.capability = served.capability
+            )
+        """),
+        {"silent_seconds": silent_seconds},
+    )
+    return [QueueDemand(Capability(row.capability), row.threads, row.ready) for row in rows]
+
+
+def _set_drained_from(connection: Connection, worker: WorkerId, drained_from: object) -> bool:
+    statement = update(tables.workers).where(tables.workers.c.id == worker)
+    return connection.execute(statement.values(drained_from=drained_from)).rowcount > 0

@@ -1,0 +1,1 @@
+"""Parsing of untrusted input and encryption of secrets."""

@@ -1,0 +1,110 @@
+"""Find the boxes of an ISO base media file (AVIF, HEIC) without reading their content.
+
+A box that does not fit into its parent ends the walk, and so do more boxes than a photo has. A
+caller that misses a box then reports the file as broken.
+Source: ISO/IEC 14496-12, 4.2 (boxes) and 8.11.1 (meta).
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import IO
+
+# Limit of box headers that one search reads. Grids of a hundred tiles have a few hundred boxes; a
+# file with more than this limit is malicious.
+MAX_BOXES = 2000
+
+# Bytes that `detect_format` reads: room for more brands than a photo has.
+SIGNATURE_BYTES = 64
+
+_HEADER = struct.Struct(">I4s")
+_LARGE = struct.Struct(">Q")
+# Special sizes: the size follows the kind as 64 bits, or the box extends to the end.
+_LARGE_SIZE, _TO_THE_END = 1, 0
+_VERSION_AND_FLAGS = 4
+
+
+class StillFormat(StrEnum):
+    """Formats of still pictures in ISO base media files."""
+
+    AVIF = "avif"
+    HEIC = "heic"
+
+
+# Source: ISO/IEC 23000-22, 7 (AVIF) and ISO/IEC 23008-12, 10 and annex B. A file with only a
+# generic HEIF brand counts as HEIC: the decoder checks its content.
+_BRANDS = {
+    StillFormat.AVIF: frozenset({b"avif", b"avis"}),
+    StillFormat.HEIC: frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1"}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A box's kind and the byte range of its content: from `start` to before `end`."""
+
+    kind: bytes
+    start: int
+    end: int
+
+    def read(self, file: IO[bytes]) -> bytes:
+        """Return the content, shorter when the file is truncated."""
+        file.seek(self.start)
+        return file.read(self.end - self.start)
+
+
+def detect_format(start: bytes) -> StillFormat | None:
+    """Return the format that a file declares; None for any other file.
+
+    start: the file's first SIGNATURE_BYTES or more.  Source: ISO/IEC 14496-12, 4.3 (ftyp).
+    """
+    if start[4:8] != b"ftyp":
+        return None
+    listed = start[: min(int.from_bytes(start[:4]), SIGNATURE_BYTES)]
+    brands = {listed[8:12], *(listed[at : at + 4] for at in range(16, len(listed), 4))}
+    return next((kind for kind, known in _BRANDS.items() if known & brands), None)
+
+
+def find(file: IO[bytes], *path: bytes) -> Iterator[Box]:
+    """Yield every box at a path of kinds, such as `meta`, `iprp`, `ipco`, `ispe`.
+
+    Moves the file's position.
+    """
+    yield from _walk_path(file, Box(b"", 0, file.seek(0, 2)), path, iter(range(MAX_BOXES)))
+
+
+def children(file: IO[bytes], parent: Box) -> Iterator[Box]:
+    """Yield the child boxes of a box that contains only boxes."""
+    return _children(file, parent, iter(range(MAX_BOXES)))
+
+
+def _walk_path(
+    file: IO[bytes], parent: Box, path: tuple[bytes, ...], turns: Iterator[int]
+) -> Iterator[Box]:
+    if not path:
+        yield parent
+        return
+    for child in _children(file, parent, turns):
+        if child.kind == path[0]:
+            yield from _walk_path(file, child, path[1:], turns)
+
+
+def _children(file: IO[bytes], parent: Box, turns: Iterator[int]) -> Iterator[Box]:
+    """Yield child boxes, using up one turn for each; one search shares its turns."""
+    at = parent.start + (_VERSION_AND_FLAGS if parent.kind == b"meta" else 0)
+    for _ in turns:
+        file.seek(at)
+        header = file.read(_HEADER.size + _LARGE.size)
+        if at + _HEADER.size > parent.end or len(header) < _HEADER.size:
+            return
+        size, kind = _HEADER.unpack_from(header)
+        start = at + _HEADER.size
+        if size == _LARGE_SIZE and len(header) == _HEADER.size + _LARGE.size:
+            (size,) = _LARGE.unpack_from(header, _HEADER.size)
+            start += _LARGE.size
+        end = parent.end if size == _TO_THE_END else at + size
+        if not start <= end <= parent.end:
+            return
+        yield Box(kind, start, end)
+        at = end

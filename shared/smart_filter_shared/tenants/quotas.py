@@ -1,0 +1,192 @@
+"""Quotas of tenants: requests per minute, unfinished jobs, megapixels per day.
+
+The settings hold the defaults; tenants/settings.py holds overrides of single tenants. The
+operator's own tenant has no quotas. The API counts requests (auth/rate_limit.py); jobs and
+megapixels are counted here, in the transactions of a submission.
+"""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sqlalchemy import Connection, text
+
+from smart_filter_shared.errors import QueueFull, RateLimited, ServiceFull
+from smart_filter_shared.ids import OPERATOR, Tenant
+
+# Retry-After of a full queue when no estimate is known: some jobs will have ended.
+RETRY_AFTER_SECONDS = 5.0
+# Within this many jobs of its quota, a tenant's submissions commit one after the other. The quota
+# is then exact, unless more submissions than this run at once.
+_EXACT_WITHIN_JOBS = 64
+
+# Both queries read at most :most entries of the index `jobs_unfinished`.
+_COUNT_UNFINISHED = text("""
+    SELECT count(*) FROM (
+        SELECT FROM open_jobs WHERE tenant = :tenant AND outcome IS NULL LIMIT :most
+    ) AS unfinished
+""")
+_COUNT_ALL_UNFINISHED = text("""
+    SELECT count(*) FROM (SELECT FROM open_jobs WHERE outcome IS NULL LIMIT :most) AS unfinished
+""")
+_LOCK_TENANT = text("SELECT pg_advisory_xact_lock(hashtextextended(:tenant, 0))")
+# A tenant without submissions has finish 0: its first job starts at V (queue/fair_queueing.py).
+_ENSURE_TENANT = text(
+    "INSERT INTO tenants (name, finish) VALUES (:tenant, 0) ON CONFLICT DO NOTHING"
+)
+# The counter resets at midnight UTC. It is computed from the locked row, not from an earlier
+# SELECT, so that concurrent submissions see each other.
+_CHARGE = text("""
+    UPDATE tenants SET spent_on = today.day, spent_megapixels = :megapixels
+        + CASE WHEN tenants.spent_on = today.day THEN tenants.spent_megapixels ELSE 0 END
+    FROM (
+        SELECT CAST(statement_timestamp() AT TIME ZONE 'UTC' AS date) AS day
+    ) AS today
+    WHERE tenants.name = :tenant AND :most >= :megapixels
+        + CASE WHEN tenants.spent_on = today.day THEN tenants.spent_megapixels ELSE 0 END
+    RETURNING tenants.name
+""")
+# Charged for a photo of unknown size: at least one pixel of the quota must be left.
+_ONE_PIXEL = 1e-6
+_CHARGE_IMPORTED = text("""
+    UPDATE tenants SET
+        spent_megapixels = :megapixels + CASE WHEN spent_on = today.day
+            THEN spent_megapixels ELSE 0 END,
+        spent_on = today.day
+    FROM (SELECT CAST(statement_timestamp() AT TIME ZONE 'UTC' AS date)) AS today (day)
+    WHERE name = :tenant
+""")
+_SECONDS_UNTIL_MIDNIGHT = text("""
+    SELECT extract(epoch FROM
+        date_trunc('day', statement_timestamp() AT TIME ZONE 'UTC') + interval '1 day'
+        - statement_timestamp() AT TIME ZONE 'UTC'
+    )
+""")
+_REFUND = text("""
+    UPDATE tenants SET spent_megapixels = greatest(0, spent_megapixels - :megapixels)
+    WHERE name = :tenant AND spent_on = CAST(statement_timestamp() AT TIME ZONE 'UTC' AS date)
+""")
+_READ_CHARGED = text("""
+    SELECT spent_megapixels FROM tenants
+    WHERE name = :tenant AND spent_on = CAST(statement_timestamp() AT TIME ZONE 'UTC' AS date)
+""")
+
+Number = TypeVar("Number", int, float)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The quotas of a tenant; a day is in UTC; 0: no limit."""
+
+    requests_per_minute: int = 0
+    jobs_waiting: int = 0
+    megapixels_per_day: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LimitOverrides:
+    """The quota overrides of one tenant; None: the value of the settings applies."""
+
+    requests_per_minute: int | None = None
+    jobs_waiting: int | None = None
+    megapixels_per_day: float | None = None
+
+    def within(self, tenant: Tenant, usual: Limits) -> Limits:
+        """Return the quotas that apply to the tenant."""
+        if tenant == OPERATOR:
+            return Limits()
+        return Limits(
+            _override_or_default(self.requests_per_minute, usual.requests_per_minute),
+            _override_or_default(self.jobs_waiting, usual.jobs_waiting),
+            _override_or_default(self.megapixels_per_day, usual.megapixels_per_day),
+        )
+
+
+def check_queue_quota(
+    connection: Connection,
+    tenant: Tenant,
+    limits: Limits,
+    *,
+    exactly: bool,
+    jobs: int = 1,
+    full_seconds: float = RETRY_AFTER_SECONDS,
+) -> None:
+    """Check that a tenant's quota has room for `jobs` more unfinished jobs.
+
+    exactly: whether the tenant's other exact submissions wait for this transaction when the quota
+    is near, or when `jobs` is above 1.
+    full_seconds: the Retry-After of a refusal.
+    Raises QueueFull.
+    """
+    most = limits.jobs_waiting
+    if not most:
+        return
+    waiting = count_unfinished(connection, tenant, most=most)
+    # Two batches may fit one by one and exceed the quota together.
+    if exactly and (jobs > 1 or most - waiting <= _EXACT_WITHIN_JOBS):
+        connection.execute(_LOCK_TENANT, {"tenant": f"jobs_waiting {tenant}"})
+        waiting = count_unfinished(connection, tenant, most=most)
+    if waiting + jobs > most:
+        raise QueueFull(
+            f"you have {waiting} unfinished jobs of at most {most}; retry when some have ended",
+            retry_after_seconds=full_seconds,
+        )
+
+
+def check_service_capacity(
+    unfinished: int, most: int, *, full_seconds: float = RETRY_AFTER_SECONDS
+) -> None:
+    """Check that the service has room for one more job of any tenant.  Raises ServiceFull."""
+    if most and unfinished >= most:
+        raise ServiceFull(
+            "the server has the maximum number of unfinished jobs; retry when some have ended",
+            retry_after_seconds=full_seconds,
+        )
+
+
+def count_unfinished(connection: Connection, tenant: Tenant, *, most: int) -> int:
+    """Return the number of a tenant's unfinished jobs, counted up to `most`."""
+    return int(connection.execute(_COUNT_UNFINISHED, {"tenant": tenant, "most": most}).scalar_one())
+
+
+def count_all_unfinished(connection: Connection, *, most: int) -> int:
+    """Return the number of unfinished jobs of all tenants, counted up to `most`."""
+    return int(connection.execute(_COUNT_ALL_UNFINISHED, {"most": most}).scalar_one())
+
+
+def charge(connection: Connection, tenant: Tenant, megapixels: float, limits: Limits) -> None:
+    """Charge megapixels to a tenant's quota of today.
+
+    megapixels: 0 for a photo of unknown size; `charge_imported` charges it once it is imported.
+    Raises RateLimited, until midnight UTC, when the quota is exceeded.
+    """
+    most = limits.megapixels_per_day
+    if not most:
+        return
+    where = {"tenant": tenant, "megapixels": megapixels or _ONE_PIXEL, "most": most}
+    connection.execute(_ENSURE_TENANT, {"tenant": tenant})
+    if connection.execute(_CHARGE, where).one_or_none() is None:
+        left = connection.execute(_SECONDS_UNTIL_MIDNIGHT).scalar_one()
+        raise RateLimited(
+            f"{most:g} megapixels per day are allowed, and today's are used up; the next day"
+            " begins at midnight UTC",
+            retry_after_seconds=float(left),
+        )
+
+
+def charge_imported(connection: Connection, tenant: Tenant, megapixels: float) -> None:
+    """Charge an imported photo whose size was unknown when it was submitted."""
+    connection.execute(_CHARGE_IMPORTED, {"tenant": tenant, "megapixels": megapixels})
+
+
+def read_charged_today(connection: Connection, tenant: Tenant) -> float:
+    """Return the megapixels charged to a tenant today."""
+    return float(connection.execute(_READ_CHARGED, {"tenant": tenant}).scalar_one_or_none() or 0)
+
+
+def refund(connection: Connection, tenant: Tenant, megapixels: float) -> None:
+    """Refund the charge of a photo that could not be submitted."""
+    connection.execute(_REFUND, {"tenant": tenant, "megapixels": megapixels})
+
+
+def _override_or_default(own: Number | None, usual: Number) -> Number:
+    return usual if own is None else own

@@ -1,0 +1,1 @@
+"""Webhook endpoints, their signatures, and the outbox of deliveries."""

@@ -1,0 +1,45 @@
+"""Words that code, documents and texts of the interface do not use (plain American English)."""
+
+import re
+import subprocess
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[2]
+# Each has a plain replacement: a subject that is a thing of the system, or the field's term.
+WORDS = (
+    "whoever", "whomever", "whosever", "nobody", "somebody", "anybody", "everybody", "nought",
+    "anew", "so many", "so much", "beside", "is told", "are told", "was told", "told of",
+    "taken for", "by then", "of which", "of whom", "of what", "goes by", "hence", "lest",
+)  # fmt: skip
+PATTERN = re.compile(rf"\b({'|'.join(WORDS)})\b", re.IGNORECASE)
+# The name of a Unix user.
+EXCEPTIONS = {
+    "deploy/smart_filter_deploy/embedded/server_user.py",
+    "tests/integration/test_embedded_lifetime.py",
+}
+SUFFIXES = {".css", ".html", ".js", ".md", ".mjs", ".py", ".sh", ".toml", ".yaml", ".yml"}
+
+
+def test_texts_use_plain_words() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=CHECKOUT, check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+    paths = [
+        path
+        for name in listed
+        if (path := CHECKOUT / name).suffix in SUFFIXES
+        and path != Path(__file__)
+        and name not in EXCEPTIONS
+        and "/vendor/" not in name
+        and path.is_file()
+    ]
+
+    found = [
+        f"{path.relative_to(CHECKOUT)}:{number}: {match[0]}"
+        for path in paths
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1)
+        for match in PATTERN.finditer(line)
+    ]
+
+    assert len(paths) > 1000
+    assert found == []

@@ -1,0 +1,98 @@
+"""Finished jobs of a real portrait, and corrections of them with consent."""
+
+import base64
+import dataclasses
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from smart_filter_shared.config.settings import OutboundSettings
+from smart_filter_shared.ids import JobId
+from smart_filter_shared.jobs.photo_queue import WORKER
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.queue.leases import StageOutcome
+from smart_filter_tests import portrait
+from smart_filter_tests.bench import KEEPING
+from smart_filter_tests.serving import Api
+from smart_filter_workers.artifacts.store import ArtifactStore
+from smart_filter_workers.fetcher import Fetcher
+from smart_filter_workers.results import CompositeResult, Faces, Segmentation, Smiles, Srgb8
+from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds
+from smart_filter_workers.system.lru_cache import LruCache
+
+SIDE = 512
+DIGEST = "d" * 64  # the digest of the weights of every model of these jobs
+
+
+def artifacts_of(api: Api) -> ArtifactStore:
+    """Return a store that loads and stores as a worker does."""
+    recent, bench = LruCache(0), api.bench
+    room = TenantBackgrounds(bench.engine, bench.store, recent)
+    return ArtifactStore(bench.store, recent, room, Fetcher(OutboundSettings()))
+
+
+def photo_of(scene: int, shot: int) -> bytes:
+    """Return the file of a photo to send; its stage results are those of the portrait."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (SIDE, SIDE), (scene, shot, 0)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def submit_finished(
+    api: Api, scene: int = 0, shot: int = 0, *, proxy_srgb: Srgb8 | None = None, **fields: str
+) -> str:
+    """Submit the portrait and complete all stages with its known results.
+
+    scene, shot: another shot is another photo of the same scene.  proxy_srgb: the picture that
+    models saw instead, of the same size.  fields: of the recipe.
+    """
+    answer = api.post(
+        photo_of(scene, shot), {"background": "auto", "outputs": "image,faces", **fields}
+    )
+    assert answer.status_code == 202, answer.text
+    job_id = JobId(api.bench.job(answer.json()["id"]).id)
+    known = portrait.a_portrait(SIDE)
+    # Scenes differ from each other in more bits than photos of one scene.
+    fingerprint = int.from_bytes(np.random.default_rng(scene).bytes(8), "big")
+    prepared = dataclasses.replace(known.prepared, fingerprint=fingerprint)
+    if proxy_srgb is not None:
+        prepared = dataclasses.replace(prepared, proxy_srgb=proxy_srgb)
+    made: Mapping[StageName, object] = {
+        StageName.PREPARE: prepared,
+        StageName.SEGMENTATION: Segmentation(known.segmented.matte.copy(), 0.4, 1),
+        StageName.FACE: Faces(known.faces),
+        StageName.SMILE: Smiles(known.smiles, known.eyes),
+        StageName.COMPOSITE: CompositeResult(None, None, None),
+    }
+    artifacts = artifacts_of(api)
+    for stage, result in made.items():
+        lease = api.bench.claim_one(stage)
+        kept = artifacts.store(api.bench.job(job_id), lease, result)
+        digests = dict.fromkeys(lease.models, DIGEST)
+        done = StageOutcome(lease, {**kept.row, "digests": digests}, 0.1, kept.artifacts)
+        api.bench.do(WORKER.complete, [done], KEEPING)
+    return str(job_id)
+
+
+def correct(api: Api, job_id: str, **correction: Any) -> str:  # noqa: ANN401 - JSON
+    body = {"consent": True, **correction}
+    answer = api.client.post(f"/v1/jobs/{job_id}/corrections", json=body)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+def correct_matte(api: Api, job_id: str, mask: NDArray[np.uint8], **more: object) -> str:
+    """Correct the matte to `mask`, (512, 512) uint8."""
+    buffer = io.BytesIO()
+    Image.fromarray(mask).save(buffer, "PNG")
+    text = base64.b64encode(buffer.getvalue()).decode()
+    return correct(api, job_id, kind="matte", stage="segmentation", mask=text, **more)
+
+
+def label(api: Api, job_id: str, **face: object) -> str:
+    faces = {"faces": [{"number": 1, **face}]}
+    return correct(api, job_id, kind="label", stage="smile", label=faces)

@@ -1,0 +1,177 @@
+"""A whole stack for tests: servers, the API, and a worker with models that misbehave."""
+
+import io
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import redis
+from numpy.typing import NDArray
+from PIL import Image
+
+import smart_filter_tests
+from smart_filter_deploy import wiring
+from smart_filter_deploy.cli.server import program
+from smart_filter_deploy.embedded.addresses import Addresses
+from smart_filter_deploy.embedded.child_processes import Command
+from smart_filter_deploy.embedded.folder import DataFolder
+from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
+from smart_filter_deploy.embedded.stack import Stack
+from smart_filter_shared.pipeline import StageName
+from smart_filter_tests import faults, trainable_model
+from smart_filter_tests.bench import settings_of
+
+PHOTO = Path(__file__).parents[1] / "data" / "astronaut.png"
+KEY = "sf_local_tests"
+WORKER = "worker-1"
+# Quick, so that a test of a dead worker takes seconds.
+ENGINE = {
+    "SMART_FILTER_LEASE_SECONDS": "2",
+    "SMART_FILTER_HEARTBEAT_SECONDS": "0.5",
+    "SMART_FILTER_SWEEP_SECONDS": "0.2",
+    "SMART_FILTER_DRAIN_SECONDS": "1",
+    "SMART_FILTER_OUTBOUND_ALLOW": LOOPBACK,
+    # One photo is submitted repeatedly, each time to see all of its stages run.
+    "SMART_FILTER_REMEMBER": "false",
+}
+_PATIENCE_SECONDS = 240.0
+# Starting workers import and load everything; many test processes share two cores.
+_READY_SECONDS = 110.0
+_LOOK_SECONDS = 0.03
+
+
+@dataclass(slots=True)
+class RunningStack:
+    stack: Stack
+    client: httpx.Client
+    faults: Path
+    broker: redis.Redis
+
+    def submit(self, photo: bytes | None = None, **fields: str) -> str:
+        """Submit a photo and return the job's id; in names of fields `__` stands for a dot."""
+        answer = self.client.post(
+            "/v1/jobs",
+            files={"photo": photo or PHOTO.read_bytes()},
+            data={name.replace("__", "."): value for name, value in fields.items()},
+        )
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["id"])
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        answer = self.client.get(f"/v1/jobs/{job_id}")
+        assert answer.status_code == 200, answer.text
+        job: dict[str, Any] = answer.json()
+        return job
+
+    def wait(self, job_id: str) -> dict[str, Any]:
+        """Wait for a job's end and return it; meanwhile, restart dead children."""
+        self.until(lambda: self.job(job_id)["finished_at"] is not None)
+        return self.job(job_id)
+
+    def run(self, photo: bytes | None = None, **fields: str) -> dict[str, Any]:
+        return self.wait(self.submit(photo, **fields))
+
+    def output(self, job_id: str, name: str) -> bytes:
+        answer = self.client.get(f"/v1/jobs/{job_id}/outputs/{name}")
+        assert answer.status_code == 200, answer.text
+        return answer.content
+
+    def pixels(self, job_id: str, name: str = "image") -> NDArray[np.uint8]:
+        return np.asarray(Image.open(io.BytesIO(self.output(job_id, name))))
+
+    def until(self, holds: Callable[[], bool], *, seconds: float = _PATIENCE_SECONDS) -> None:
+        """Wait until a condition holds, supervising the stack meanwhile; fail after `seconds`."""
+        gives_up_at = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < gives_up_at, f"it did not happen within {seconds:g} s"
+            self.stack.tend()
+            time.sleep(_LOOK_SECONDS)
+
+    @contextmanager
+    def arm(self, name: str) -> Iterator[Path]:
+        """Arm a fault model while the block lasts; yields the file that arms it."""
+        flag = self.faults / name
+        flag.touch()
+        try:
+            yield flag
+        finally:
+            flag.unlink(missing_ok=True)
+
+
+@contextmanager
+def run_stack(
+    folder: Path,
+    weights: Path,
+    environment: Mapping[str, str],
+    *,
+    workers: int = 1,
+    detour: Callable[[Addresses], Mapping[str, str]] = lambda _: {},
+) -> Iterator[RunningStack]:
+    """Run a stack in a new folder, with workers that serve every stage.
+
+    detour: server variables that differ for API and workers.
+    """
+    data = DataFolder.at(folder)
+    trainable_model.link_weights(data.path / "weights", weights)
+    flags = data.part("faults")
+    port = free_port()
+    url = f"http://{LOOPBACK}:{port}"
+    tests_folder = Path(smart_filter_tests.__file__).parents[1]
+    with Stack(data) as stack:
+        environment = {**environment, **detour(stack.addresses)}
+        settings = settings_of(stack.addresses, SMART_FILTER_DATA=str(folder))
+        wiring.prepare_servers(settings, local_key=KEY)
+        api = Command(
+            name="api",
+            argv=program.command("api", "--port", str(port)),
+            env=environment,
+            ready=lambda: _answers(f"{url}/readyz"),
+            ready_seconds=_READY_SECONDS,
+        )
+        commands = [
+            Command(
+                name=f"worker-{number}",
+                argv=(
+                    *(sys.executable, "-m", "smart_filter_tests.worker"),
+                    *(",".join(StageName), "4"),
+                ),
+                env={
+                    **environment,
+                    faults.FOLDER: str(flags),
+                    "PYTHONPATH": os.pathsep.join([str(tests_folder), *sys.path[1:]]),
+                },
+                ready=lambda: _offers(url, "raises"),
+                ready_seconds=_READY_SECONDS,
+            )
+            for number in range(1, workers + 1)
+        ]
+        # Start them at once: each takes seconds to be ready.
+        stack.start(api, *commands)
+        headers = {"Authorization": f"Bearer {KEY}"}
+        broker = redis.Redis.from_url(stack.addresses.broker_url)
+        with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
+            yield RunningStack(stack, client, flags, broker)
+        broker.close()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=1).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
+
+
+def _offers(url: str, model: str) -> bool:
+    headers = {"Authorization": f"Bearer {KEY}"}
+    try:
+        answer = httpx.get(f"{url}/v1/models", headers=headers, timeout=5)
+    except httpx.TransportError:
+        return False
+    return answer.is_success and any(one["name"] == model for one in answer.json()["items"])

@@ -1,0 +1,144 @@
+"""A live worker in its own process, and clients of it."""
+
+import datetime as dt
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
+from smart_filter_shared.ids import Tenant
+from smart_filter_shared.live.tokens import LIFETIME_SECONDS, Tokens
+from smart_filter_workers.live import frames
+from smart_filter_workers.results import Srgb8
+
+SECRET = "l" * 32
+_PATIENCE_SECONDS = 90.0
+_LOOK_SECONDS = 0.05
+_NUMBER = struct.Struct(">I")
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    said: Json
+    srgb: Srgb8
+
+
+@dataclass(slots=True)
+class Viewer:
+    socket: ClientConnection
+    said: list[Json] = field(default_factory=list)
+
+    def show(self, number: int, content: bytes) -> None:
+        self.socket.send(_NUMBER.pack(number) + content)
+
+    def tell(self, **message: object) -> None:
+        self.socket.send(json.dumps(message))
+
+    def hear(self) -> Json:
+        message = self.socket.recv(timeout=_PATIENCE_SECONDS)
+        assert isinstance(message, str)
+        said: Json = json.loads(message)
+        return said
+
+    def see(self) -> Answer:
+        """Return the next frame; note messages that come before it."""
+        while (said := self.hear())["type"] != "frame":
+            self.said.append(said)
+        content = self.socket.recv(timeout=_PATIENCE_SECONDS)
+        assert isinstance(content, bytes)
+        assert _NUMBER.unpack_from(content)[0] == said["frame"]
+        return Answer(said, frames.decode_frame(content[_NUMBER.size :]))
+
+    def closing(self) -> tuple[int, str]:
+        """Return the code and reason with which the connection ends."""
+        try:
+            while True:
+                self.socket.recv(timeout=_PATIENCE_SECONDS)
+        except ConnectionClosed as closed:
+            assert closed.rcvd is not None
+            return closed.rcvd.code, closed.rcvd.reason
+
+    def ask(self, number: int, srgb: Srgb8) -> Answer:
+        """Send a frame, and return the answer to it."""
+        self.show(number, frames.encode_frame(srgb))
+        return self.see()
+
+
+@dataclass(slots=True)
+class LiveWorker:
+    process: subprocess.Popen[bytes]
+    host: str
+
+    def token(self, tenant: str = "ann", *, background: str | None = None, old: int = 0) -> str:
+        """Return a token whose age exceeds its lifetime by `old` seconds."""
+        now = dt.datetime.now(dt.UTC)
+        if old:
+            now -= dt.timedelta(seconds=LIFETIME_SECONDS + old)
+        return Tokens([SECRET]).issue(Tenant(tenant), background=background, now=now)[0]
+
+    @contextmanager
+    def connect(self) -> Iterator[Viewer]:
+        url = f"ws://{self.host}/v1/live/socket"
+        with connect(url, compression=None, max_size=None, close_timeout=1) as socket:
+            yield Viewer(socket)
+
+    @contextmanager
+    def viewer(self, tenant: str = "ann", **hello: object) -> Iterator[Viewer]:
+        with self.connect() as viewer:
+            viewer.tell(token=self.token(tenant), **hello)
+            assert viewer.hear()["type"] == "ready"
+            yield viewer
+
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(f"http://{self.host}{path}", timeout=_PATIENCE_SECONDS)
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(_PATIENCE_SECONDS)
+
+    def __enter__(self) -> Self:
+        """Return when it serves."""
+        gives_up_at = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                if self.get("/readyz").is_success:
+                    return self
+            except httpx.TransportError:
+                assert self.process.poll() is None, "it has ended"
+                assert time.monotonic() < gives_up_at, "it does not answer"
+            time.sleep(_LOOK_SECONDS)
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def live_worker(weights: Path, **environment: str) -> LiveWorker:
+    """Start a live worker; it serves from the beginning of the `with` block."""
+    port = free_port()
+    variables = {
+        "SMART_FILTER_DATA": str(weights.parent),
+        "SMART_FILTER_LIVE_SECRET": SECRET,
+        **environment,
+    }
+    command = (sys.executable, "-m", "smart_filter_deploy.cli", "live-worker")
+    process = subprocess.Popen(
+        (*command, "--host", LOOPBACK, "--port", str(port), "--threads", "2"),
+        env={**os.environ, **variables},
+    )
+    return LiveWorker(process, f"{LOOPBACK}:{port}")

@@ -1,0 +1,92 @@
+"""Fill past days with expired jobs and batches, and drop those days."""
+
+import datetime as dt
+import uuid
+from typing import Final
+
+from sqlalchemy import text
+
+from smart_filter_shared.artifacts import expiry, partition_pruning
+from smart_filter_shared.db import partitions
+from smart_filter_shared.db.partitions import Partition
+from smart_filter_shared.ids import BatchId, JobId
+from smart_filter_shared.jobs.photo_queue import CLIENT
+from smart_filter_shared.operations import settlement
+from smart_filter_tests.bench import TENANT, Bench
+from smart_filter_tests.partitioned_database import today_of
+
+# Days between today and the past day.
+BACK: Final = 20
+
+
+def empty_past_days(bench: Bench) -> Bench:
+    """Empty a bench and recreate the past days that tests drop; return it."""
+    bench.empty()
+    with bench.transaction() as connection:
+        for back in (BACK, BACK + 1):
+            day = today_of(bench.engine) - dt.timedelta(days=back)
+            if not any(one.since == day for one in partitions.list_partitions(connection)):
+                partitions.create_day(connection, day)
+        partitions.refresh_views(connection)
+    return bench
+
+
+def partition_of(bench: Bench, *, back: int = BACK) -> Partition:
+    day = today_of(bench.engine) - dt.timedelta(days=back)
+    return Partition(day + dt.timedelta(days=1), day, f"{day:%Y_%m_%d}")
+
+
+def past_id(bench: Bench, number: int = 0, *, back: int = BACK) -> uuid.UUID:
+    """Return the id that job `number` of a past day has."""
+    since = partition_of(bench, back=back).since
+    assert since is not None
+    return uuid.UUID(int=partitions.first_id(since).int + number)
+
+
+def write_expired_job(bench: Bench, number: int = 0, *, back: int = BACK) -> JobId:
+    """Write a job of a past day that was canceled, counted and has expired."""
+    job_id = bench.submit(job_id=JobId(past_id(bench, number, back=back)))
+    bench.do(CLIENT.cancel, job_id, TENANT)
+    bench.do(partitions.refresh_views)
+    bench.do(settlement.settle)
+    expire_all(bench)
+    return job_id
+
+
+def expire_all(bench: Bench) -> None:
+    """Expire everything that has ended, objects included."""
+    with bench.transaction() as connection:
+        connection.execute(text("UPDATE jobs SET expires_at = statement_timestamp()"))
+        connection.execute(text("DELETE FROM artifacts"))  # as retention does
+        expiry.expire_results(connection, most=100)
+
+
+def partitions_exist(bench: Bench, *, back: int = BACK) -> bool:
+    """Return whether both partitions of a past day exist; else neither does."""
+    name = partition_of(bench, back=back).name
+    with bench.transaction() as connection:
+        found = connection.execute(
+            text("SELECT to_regclass(:jobs) IS NOT NULL, to_regclass(:stages) IS NOT NULL"),
+            {"jobs": f"jobs_{name}", "stages": f"stages_{name}"},
+        ).one()
+    assert found[0] == found[1]
+    return bool(found[0])
+
+
+def drop(bench: Bench, *, back: int = BACK) -> list[str]:
+    """Drop a past day; return the reasons that hold it, if any."""
+    return bench.do(partition_pruning.drop, partition_of(bench, back=back))
+
+
+def write_expired_batch(bench: Bench, *where: tuple[int, int]) -> BatchId:
+    """Write an ended and expired batch whose jobs have these days and numbers."""
+    batch_id, job_ids = bench.submit_batch(len(where))
+    bench.do(CLIENT.cancel_batch, batch_id, TENANT)
+    bench.do(settlement.settle)
+    expire_all(bench)
+    with bench.transaction() as connection:
+        for job_id, (back, number) in zip(job_ids, where, strict=True):
+            to = {"old": job_id, "new": past_id(bench, number, back=back)}
+            connection.execute(text("UPDATE jobs SET id = :new WHERE id = :old"), to)
+            connection.execute(text("UPDATE stages SET job_id = :new WHERE job_id = :old"), to)
+    return batch_id

@@ -1,0 +1,73 @@
+"""Run jobs by hand over HTTP, with stored results that other jobs can take over."""
+
+from typing import Any
+
+from smart_filter_shared.artifacts.retention import ArtifactKind
+from smart_filter_shared.jobs.photo_queue import WORKER
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.queue.leases import Lease, StageOutcome
+from smart_filter_tests.bench import KEEPING, Bench
+from smart_filter_tests.serving import Api
+
+PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
+FACTS: dict[StageName, dict[str, Any]] = {
+    PREPARE: {"width": 48, "height": 32, "format": "jpg"},
+    SEGMENTATION: {
+        "coverage": 0.5,
+        "found": [{"number": 1, "box": [1.0, 2.0, 3.0, 4.0], "kept": True}],
+    },
+    FACE: {"faces": [{"box": [1, 1, 9, 9], "score": 0.9, "landmarks": [[2, 2]] * 5}]},
+    SMILE: {
+        "smiles": [{"level": "none", "score": 0.1}],
+        "eyes": [{"left_open": True, "right_open": None}],
+    },
+    COMPOSITE: {"background": None},
+}
+ARRAYS = {PREPARE: "proxy_srgb", SEGMENTATION: "matte"}
+
+
+def run_stages(api: Api, *stages: StageName) -> None:
+    """Complete the head of each stage's queue, with arrays and files in storage."""
+    for stage in stages:
+        lease = api.bench.claim_one(stage)
+        complete(api.bench, lease, f"2026-01-01/tests/{lease.job_id}/{stage}/", b"made")
+
+
+def complete(bench: Bench, lease: Lease, folder: str, content: bytes) -> None:
+    """Complete a stage; its arrays and files have this content, below a folder in storage."""
+    arrays, files = {}, {}
+    if lease.stage in ARRAYS:
+        arrays[ARRAYS[lease.stage]] = f"{folder}array.npy"
+    if lease.stage == COMPOSITE:
+        shape = {"width": 1, "height": 1, "format": "png", "bytes": len(content)}
+        files["image"] = {"key": f"{folder}image.png", "media_type": "image/png", **shape}
+    kinds = dict.fromkeys(arrays.values(), ArtifactKind.INTERMEDIATE)
+    kinds |= {str(file["key"]): ArtifactKind.RESULT for file in files.values()}
+    for key in kinds:
+        bench.store.put(key, content, length=len(content), media_type="image/png")
+    result = {"facts": FACTS[lease.stage], "arrays": arrays, "files": files}
+    bench.do(WORKER.complete, [StageOutcome(lease, result, 0.25, kinds)], KEEPING)
+
+
+def run_whole_job(api: Api, **fields: str) -> str:
+    job_id = api.submit(**fields)
+    run_stages(api, PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE)
+    return job_id
+
+
+def derive(api: Api, job_id: str, **asked: object) -> dict[str, Any]:
+    answer = api.client.post(f"/v1/jobs/{job_id}/derive", json=asked)
+    assert answer.status_code == 202, answer.text
+    job: dict[str, Any] = answer.json()
+    return job
+
+
+def objects(api: Api) -> set[str]:
+    return {stored.key for stored in api.bench.store.stored()}
+
+
+def pass_time(api: Api, *, hours: float) -> None:
+    """Make artifacts `hours` older."""
+    api.bench.execute(
+        "UPDATE artifacts SET expires_at = expires_at - make_interval(hours => :hours)", hours=hours
+    )

@@ -1,0 +1,70 @@
+"""Color statistics and moods of people, as the choice of a background reads them."""
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import numpy as np
+
+from smart_filter_shared.catalog.emotions import EMOTIONS
+from smart_filter_shared.presets import Mood
+from smart_filter_shared.rating import SmileLevel
+from smart_filter_workers.backgrounds import color_names, colors, moods
+from smart_filter_workers.backgrounds.color_names import NamedColor
+from smart_filter_workers.backgrounds.moods import InferredMood
+from smart_filter_workers.backgrounds.subject_stats import SubjectStats
+from smart_filter_workers.results import Emotion, Eyes, Smile, Smiles
+
+# The share of each emotion by name; absent names are 0.
+Shares: TypeAlias = Mapping[str, float]
+
+OPEN, SHUT = Eyes(left_open=True, right_open=True), Eyes(left_open=False, right_open=False)
+SKIN = "#d8a488"
+PLACES = 40
+
+
+def a_tone(colour: str, share: float = 1.0) -> NamedColor:
+    return color_names.to_named_color(colors.linear_to_oklab(colors.parse_hex([colour]))[0], share)
+
+
+def a_subject(
+    *, hair: str | None = "#2a211c", clothes: str = "#5b5d61", light: float = 0.0
+) -> SubjectStats:
+    """Return a person in the middle: hair in the upper half of the outline, clothes below."""
+    down = np.linspace(0.2, 0.95, PLACES, dtype=np.float32)
+    side = np.where(np.arange(PLACES) % 2, 0.3, 0.7).astype(np.float32)
+    upper, lower = colors.linear_to_oklab(colors.parse_hex([hair or clothes, clothes]))
+    return SubjectStats(
+        outline_lab=np.where((down < 0.5)[:, None], upper, lower).astype(np.float32),
+        outline_at=np.stack([side, down], axis=-1),
+        hair=None if hair is None else a_tone(hair),
+        skin=None if hair is None else a_tone(SKIN),
+        clothes=(a_tone(clothes),),
+        pattern=0.0,
+        light=light,
+    )
+
+
+def smiles_of(*levels: SmileLevel, eyes: Eyes = OPEN) -> Smiles:
+    """Return faces with these smiles."""
+    return Smiles(tuple(Smile(level, 0.5) for level in levels), (eyes,) * len(levels))
+
+
+def emotion_of(named: Shares) -> Emotion:
+    return tuple(named.get(one, 0.0) for one in EMOTIONS)
+
+
+def faces_showing(*faces: Shares | None) -> Smiles:
+    """Return faces that do not smile, have open eyes, and show these emotions."""
+    smiles = [
+        Smile(SmileLevel.NONE, 0.1, None if one is None else emotion_of(one)) for one in faces
+    ]
+    return Smiles(tuple(smiles), (OPEN,) * len(smiles))
+
+
+def mood_of(*levels: SmileLevel, people: int | None = None) -> InferredMood:
+    """Return the mood of people with these smiles and open eyes."""
+    return moods.infer_mood(smiles_of(*levels), people=people or max(1, len(levels)))
+
+
+def mood_named(mood: Mood) -> InferredMood:
+    return InferredMood(mood, "1 person")

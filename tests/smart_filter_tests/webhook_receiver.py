@@ -1,0 +1,168 @@
+"""Webhook receivers: real servers on the loopback, and a sender that is run by hand."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import anyio
+import anyio.from_thread
+import anyio.lowlevel
+
+from smart_filter_api.presenters import webhook_payload
+from smart_filter_shared.config.settings import OutboundSettings
+from smart_filter_shared.db import sessions
+from smart_filter_shared.jobs.queries import JobRow
+from smart_filter_shared.queue.batches import BatchRow
+from smart_filter_shared.security.secretbox import SecretBox
+from smart_filter_shared.webhooks.outbox import ClaimedDelivery
+from smart_filter_tests.bench import KEEPING, Bench
+from smart_filter_workers.sender.delivery_loop import Sender, SendLimits
+from smart_filter_workers.sender.http_client import HttpClient
+from smart_filter_workers.sender.transport import WebhookTransport
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedRequest:
+    """A received request; names of headers in lower case."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    status: int = 204
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Receiver:
+    """A receiver; got: the requests, in order.  answer: makes the answer to a request.
+
+    closing: set when it closes, for an answer that would not come.
+    """
+
+    url: str
+    answer: Callable[[ReceivedRequest], Reply]
+    got: list[ReceivedRequest] = field(default_factory=list)
+    closing: threading.Event = field(default_factory=threading.Event)
+
+    def hang(self, _: ReceivedRequest) -> Reply:
+        """Answer nothing until the receiver closes."""
+        self.closing.wait(30)
+        return Reply()
+
+
+@contextlib.contextmanager
+def a_receiver(
+    answer: Callable[[ReceivedRequest], Reply] = lambda _: Reply(),
+) -> Iterator[Receiver]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            got = ReceivedRequest(self.path, headers, body)
+            receiver.got.append(got)
+            says = receiver.answer(got)
+            with contextlib.suppress(OSError):  # the sender may have gone
+                self.send_response(says.status)
+                for name, value in says.headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(says.body)))
+                self.end_headers()
+                self.wfile.write(says.body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer((LOOPBACK, 0), Handler)
+    server.daemon_threads = False  # so that closing waits for answers in progress
+    receiver = Receiver(f"http://{LOOPBACK}:{server.server_port}/hook", answer)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+    )
+    thread.start()
+    try:
+        yield receiver
+    finally:
+        receiver.closing.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def seal_of(bench: Bench) -> SecretBox:
+    return SecretBox([key.get_secret_value() for key in bench.settings.secrets.key])
+
+
+def send_due(
+    bench: Bench, *, times: int = 1, allow: tuple[str, ...] = (LOOPBACK,), seconds: float = 15.0
+) -> list[int]:
+    """Let one sender send due deliveries `times` times; return the number of each time."""
+
+    async def send() -> list[int]:
+        database = sessions.open_async_engine(bench.settings.database, connections=4)
+        outbound = HttpClient(OutboundSettings(allow=allow), at_once=8, seconds=seconds)
+        sender = Sender(
+            database,
+            outbound,
+            seal=seal_of(bench),
+            render=_render,
+            pace=SendLimits(recover_seconds=60),
+        )
+        try:
+            return [await sender.send_due() for _ in range(times)]
+        finally:
+            await database.dispose()
+
+    return anyio.run(send)
+
+
+def _render(claimed: ClaimedDelivery, job: JobRow | BatchRow | None) -> bytes:
+    return webhook_payload.render_payload(claimed, job, KEEPING)
+
+
+@contextlib.contextmanager
+def sending(
+    bench: Bench, pace: SendLimits, outbound: WebhookTransport | None = None
+) -> Iterator[Callable[[], None]]:
+    """Run a sender in a thread while the block lasts; yields the event that stops it.
+
+    outbound: by default it reaches receivers on the loopback.
+    """
+    loop_ready = threading.Event()
+    started: list[tuple[anyio.lowlevel.EventLoopToken, anyio.Event]] = []
+
+    async def run() -> None:
+        database = sessions.open_async_engine(bench.settings.database, connections=4)
+        reaching = outbound or HttpClient(OutboundSettings(allow=(LOOPBACK,)), at_once=8)
+        stopping = anyio.Event()
+        started.append((anyio.lowlevel.current_token(), stopping))
+        loop_ready.set()
+        sender = Sender(database, reaching, seal=seal_of(bench), render=_render, pace=pace)
+        try:
+            await sender.run(stopping)
+        finally:
+            await database.dispose()
+
+    thread = threading.Thread(target=anyio.run, args=(run,), daemon=True)
+    thread.start()
+    loop_ready.wait()
+    token, stopping = started[0]
+
+    def stop() -> None:
+        if thread.is_alive():
+            with contextlib.suppress(anyio.RunFinishedError):
+                anyio.from_thread.run_sync(stopping.set, token=token)
+        thread.join()
+
+    try:
+        yield stop
+    finally:
+        stop()

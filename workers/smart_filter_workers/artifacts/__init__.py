@@ -1,0 +1,1 @@
+"""Import photos, load the inputs of stages and store their results."""

@@ -1,0 +1,74 @@
+"""Import photos that a job names: from an address on the web, or from a client's upload.
+
+An imported photo is stored under a key of the lease. Later stages read only that object, so they
+do not depend on the source any more.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+from smart_filter_shared.artifacts.uploads import UploadRef
+from smart_filter_shared.errors import (
+    ImageTooLarge,
+    InputsExpired,
+    ObjectMissing,
+    PhotoUnreachable,
+    PictureTemporarilyUnreachable,
+)
+from smart_filter_shared.jobs.queries import JobRow
+from smart_filter_shared.queue.leases import Lease
+from smart_filter_shared.storage import keys
+from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_workers.fetcher import Fetcher
+
+# The content has not been inspected yet, and the server's own statement is not trusted.
+_MEDIA_TYPE = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPhoto:
+    """An imported photo in storage.  digest: lower-case hex SHA-256 of its bytes."""
+
+    key: str
+    digest: str
+
+
+def import_photo(store: ObjectStore, fetcher: Fetcher, job: JobRow, lease: Lease) -> StoredPhoto:
+    """Store the photo that a job names, and return its key and digest.
+
+    Raises PhotoUnreachable, PictureTemporarilyUnreachable or ImageTooLarge for a photo at a URL,
+    InputsExpired when an upload is gone or was replaced, StorageUnavailable. Their messages hold no
+    URL.
+    """
+    if job.photo_url is not None:
+        content = _fetch_url(fetcher, job.photo_url)
+    elif job.upload is not None:
+        content = _read_upload(store, job, job.upload)
+    else:
+        raise InputsExpired(f"job {job.id} names no photo")
+    key = keys.artifact(job.tenant, job.id, lease.stage, lease.token, "photo")
+    store.put(key, content, length=len(content), media_type=_MEDIA_TYPE)
+    return StoredPhoto(key, hashlib.sha256(content).hexdigest())
+
+
+def _fetch_url(fetcher: Fetcher, url: str) -> bytes:
+    try:
+        return fetcher.fetch(url).content
+    except (PhotoUnreachable, PictureTemporarilyUnreachable, ImageTooLarge) as error:
+        # Without the address: that of a presigned link is as good as a password.
+        raise type(error)(f"the photo at its address: {error}") from error
+
+
+def _read_upload(store: ObjectStore, job: JobRow, upload: UploadRef) -> bytes:
+    try:
+        found = store.get_tagged(keys.upload(job.tenant, upload.id))
+    except ObjectMissing as error:
+        raise InputsExpired(
+            f"upload {upload.id} no longer exists; put the photo into a new one and submit that"
+        ) from error
+    if found.etag != upload.etag:
+        raise InputsExpired(
+            f"upload {upload.id} was replaced after this job was submitted; put the photo into "
+            "a new one and submit that"
+        )
+    return found.content

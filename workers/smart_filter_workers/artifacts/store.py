@@ -1,0 +1,278 @@
+"""Move inputs and results of stages between memory, storage and rows.
+
+A stage names its inputs by the fields of its `Inputs`, and its outputs by the fields of its
+result. Arrays become `.npy` objects, encoded files objects of their own, and everything else
+JSON in the stage's row:
+
+    {"facts": {field: JSON}, "arrays": {field: key}, "files": {field: {"key", …}}}
+
+Recent arrays and decoded photos stay in a bounded memory cache, so that a worker that
+serves several stages decodes a photo once.
+"""
+
+import dataclasses
+import functools
+import io
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+
+from smart_filter_shared.artifacts.retention import ArtifactKind
+from smart_filter_shared.errors import (
+    ArtifactsGone,
+    ImageTooLarge,
+    ImageUnreadable,
+    InputsExpired,
+    ObjectMissing,
+    PhotoUnreachable,
+    PictureTemporarilyUnreachable,
+)
+from smart_filter_shared.jobs.queries import JobRow, Json
+from smart_filter_shared.pipeline import PIPELINE, StageName
+from smart_filter_shared.queue.leases import Lease
+from smart_filter_shared.recipe import PICTURE_OUTPUTS, BackgroundKind, Output
+from smart_filter_shared.storage import keys
+from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_workers import images
+from smart_filter_workers.artifacts import photo_import
+from smart_filter_workers.artifacts.photo_import import StoredPhoto
+from smart_filter_workers.fetcher import Fetcher
+from smart_filter_workers.results import (
+    RESULT_TYPES,
+    EncodedFile,
+    MatteDrawing,
+    Photo,
+    Stroke,
+)
+from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds
+from smart_filter_workers.system.lru_cache import LruCache
+
+# The field of an `Inputs` that requests a stage's result, with the stage and the result's type.
+_RESULTS: Mapping[str, tuple[StageName, type]] = {
+    stage.result: (stage.name, RESULT_TYPES[stage.name]) for stage in PIPELINE
+}
+_ARRAY_TYPE = "application/x-npy"
+_STROKES = TypeAdapter(tuple[Stroke, ...])
+
+Inputs = TypeVar("Inputs")
+Value = TypeVar("Value")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StoredResult:
+    """The stored form of a result: the JSON for its row, and the objects by their keys."""
+
+    row: Mapping[str, object]
+    artifacts: Mapping[str, ArtifactKind]
+
+
+class ArtifactStore:
+    """Loads inputs of stages and stores their results; safe for threads.
+
+    recent: the cache of decoded photos and arrays.  room: reads backgrounds that are pictures.
+    fetcher: fetches files that a job names by an address.
+    """
+
+    def __init__(
+        self, store: ObjectStore, recent: LruCache, room: TenantBackgrounds, fetcher: Fetcher
+    ) -> None:
+        self._store = store
+        self._cache = recent
+        self._room = room
+        self._fetcher = fetcher
+
+    def import_photo(self, job: JobRow, lease: Lease) -> StoredPhoto:
+        """Store the photo that a job names elsewhere.  Raises what `import_photo` raises."""
+        return photo_import.import_photo(self._store, self._fetcher, job, lease)
+
+    def load(self, job: JobRow, wanted: type[Inputs]) -> Inputs:
+        """Return the inputs of a stage for one job, its fields filled by their names.
+
+        Raises ImageUnreadable or ImageTooLarge for the photo or its background,
+        PhotoUnreachable or PictureTemporarilyUnreachable for a background at an address,
+        InputsExpired when the photo is gone, ArtifactsGone when an object is missing that a stage
+        can make again, StorageUnavailable, DatabaseUnavailable.
+        """
+        given: dict[str, Callable[[], object]] = {
+            "photo": lambda: self._photo(_require_photo_key(job)),
+            "background": lambda: self._background(job),
+            "collection": lambda: self._room.collection(job.tenant, job.recipe.background),
+            "recipe": lambda: job.recipe,
+            "seed": lambda: job.seed,
+            "drawn": lambda: self._drawn(job),
+            **{
+                name: functools.partial(self._result, job, stage, made)
+                for name, (stage, made) in _RESULTS.items()
+            },
+        }
+        # mypy cannot see that `wanted` is a dataclass; every stage's Inputs is.
+        fields = dataclasses.fields(wanted)  # type: ignore[arg-type]
+        try:
+            return wanted(**{field.name: given[field.name]() for field in fields})
+        except ObjectMissing as error:
+            raise self._missing_objects_error(job, str(error)) from error
+
+    def _missing_objects_error(self, job: JobRow, missed: str) -> InputsExpired:
+        """Return the error for a missing object; it lists all missing objects that stages made."""
+        made = {
+            key for stage in job.stages for key in (stage.result or {}).get("arrays", {}).values()
+        }
+        message = f"{missed} of job {job.id} is gone"
+        if missed not in made:
+            return InputsExpired(message)
+        return ArtifactsGone(message, sorted(key for key in made if not self._store.has(key)))
+
+    def store(self, job: JobRow, lease: Lease, result: object) -> StoredResult:
+        """Store the result of a stage under its lease, and return its stored form.
+
+        Raises StorageUnavailable; no row names the objects stored before, so the garbage collector
+        removes them later.
+        """
+        facts: dict[str, object] = {}
+        arrays: dict[str, str] = {}
+        files: dict[str, dict[str, object]] = {}
+        made: type = type(result)
+        # mypy cannot see that `result` is a dataclass; every result is.
+        for field in dataclasses.fields(result):  # type: ignore[arg-type]
+            value = getattr(result, field.name)
+            key = functools.partial(keys.artifact, job.tenant, job.id, lease.stage, lease.token)
+            if isinstance(value, np.ndarray):
+                arrays[field.name] = key(f"{field.name}.npy")
+                self._store_array(arrays[field.name], value)
+            elif isinstance(value, EncodedFile):
+                files[field.name] = self._store_file(key(f"{field.name}.{value.format}"), value)
+            elif value is not None:
+                adapter = _adapter(made, field.name)
+                facts[field.name] = adapter.dump_python(value, mode="json")
+        kinds = dict.fromkeys(arrays.values(), ArtifactKind.INTERMEDIATE)
+        # Files that are no outputs show the photo, so they expire with it.
+        kinds |= {
+            str(file["key"]): ArtifactKind.RESULT
+            if name in set(Output)
+            else ArtifactKind.INTERMEDIATE
+            for name, file in files.items()
+        }
+        return StoredResult(row={"facts": facts, "arrays": arrays, "files": files}, artifacts=kinds)
+
+    def discard(self, keys_unnamed: Iterable[str]) -> None:
+        """Remove objects that no row names.  Raises StorageUnavailable."""
+        for key in keys_unnamed:
+            self._store.remove(key)
+
+    def _photo(self, key: str) -> Photo:
+        return self._cache.get(key, lambda: _decode_photo(self._store.get(key)))
+
+    def _background(self, job: JobRow) -> Photo | None:
+        asked = job.recipe.background
+        if asked.kind == BackgroundKind.URL and PICTURE_OUTPUTS & set(job.recipe.outputs):
+            return self._fetched(job, asked.value or "")
+        if job.background_key is None:
+            return None
+        try:
+            return self._photo(job.background_key)
+        except (ImageUnreadable, ImageTooLarge) as error:
+            raise type(error)(f"the background file: {error}") from error
+
+    def _fetched(self, job: JobRow, url: str) -> Photo:
+        """Return the background at an address; the memory cache keeps it for its job."""
+        try:
+            return self._cache.get(
+                f"{job.id} {url}", lambda: _decode_photo(self._fetcher.fetch(url).content)
+            )
+        except (
+            PhotoUnreachable,
+            PictureTemporarilyUnreachable,
+            ImageUnreadable,
+            ImageTooLarge,
+        ) as error:
+            # Without the address: that of a presigned link is as good as a password.
+            raise type(error)(f"the background at its address: {error}") from error
+
+    def _drawn(self, job: JobRow) -> tuple[MatteDrawing, ...]:
+        """Return the drawn corrections of the matte, in order."""
+        return tuple(
+            _drawing(one["form"], self._store.get(one["key"]))
+            for one in job.corrections
+            if one["key"] is not None
+        )
+
+    def _result(self, job: JobRow, stage: StageName, made: type) -> object | None:
+        stored = job.result(stage)
+        if stored is None:
+            return None
+        fields = {
+            field.name: self._field(stored, made, field.name)
+            for field in dataclasses.fields(made)
+            # A field that an older worker did not store has its default.
+            if _can_fill(stored, field)
+        }
+        value: object = made(**fields)
+        return value
+
+    def _field(self, stored: Json, made: type, name: str) -> object | None:
+        if name in stored["arrays"]:
+            return self._array(stored["arrays"][name])
+        value: object | None = _adapter(made, name).validate_python(stored["facts"].get(name))
+        return value
+
+    def _array(self, key: str) -> NDArray[Any]:
+        def fetch() -> tuple[NDArray[Any], int]:
+            array = np.load(io.BytesIO(self._store.get(key)), allow_pickle=False)
+            array.flags.writeable = False
+            return array, array.nbytes
+
+        return self._cache.get(key, fetch)
+
+    def _store_array(self, key: str, array: NDArray[Any]) -> None:
+        buffer = io.BytesIO()
+        np.save(buffer, array, allow_pickle=False)
+        content = buffer.getvalue()
+        self._store.put(key, content, length=len(content), media_type=_ARRAY_TYPE)
+        array.flags.writeable = False
+        self._cache.put(key, array, array.nbytes)
+
+    def _store_file(self, key: str, file: EncodedFile) -> dict[str, object]:
+        self._store.put(key, file.content, length=len(file.content), media_type=file.media_type)
+        return {
+            "key": key,
+            "media_type": file.media_type,
+            "width": file.width,
+            "height": file.height,
+            "format": file.format,
+            "bytes": len(file.content),
+            "quality": file.quality,
+            "blurhash": file.blurhash,
+        }
+
+
+def _require_photo_key(job: JobRow) -> str:
+    if job.photo_key is None:
+        raise InputsExpired(f"the photo of job {job.id} was never imported")
+    return job.photo_key
+
+
+def _can_fill(stored: Json, field: "dataclasses.Field[object]") -> bool:
+    is_stored = field.name in stored["facts"] or field.name in stored["arrays"]
+    return is_stored or field.default is dataclasses.MISSING
+
+
+def _decode_photo(content: bytes) -> tuple[Photo, int]:
+    """Return a read-only picture, and its size in bytes."""
+    photo = images.decode(content)
+    photo.srgb.flags.writeable = False
+    return photo, photo.srgb.nbytes
+
+
+def _drawing(form: str, content: bytes) -> MatteDrawing:
+    if form == "mask":
+        return MatteDrawing(mask=images.decode_mask(content))
+    return MatteDrawing(strokes=_STROKES.validate_json(content))
+
+
+@functools.cache
+def _adapter(made: type, name: str) -> TypeAdapter[Any]:
+    return TypeAdapter(typing.get_type_hints(made)[name])

@@ -1,0 +1,121 @@
+"""The SSRF guard: looks up host names and checks where this machine may connect for clients.
+
+A name is looked up once per connection, and the connection goes to an address of that very
+answer. If one component checked the name and another connected to it, the name would be looked up
+twice, and its DNS server could answer `8.8.8.8` first and `127.0.0.1` next ("DNS rebinding").
+"""
+
+import ipaddress
+import queue
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from smart_filter_shared.config.settings import OutboundSettings
+from smart_filter_shared.errors import PictureTemporarilyUnreachable
+from smart_filter_workers.fetcher.public_ranges import IpAddress, IpNetwork, is_public
+
+# The usual ports of the web. Services on other ports speak other protocols, and an HTTP request
+# can trigger some of them; also, clients must not scan the ports of others from here.
+ALLOWED_PORTS: Final = frozenset({80, 443, 8080, 8443})
+
+# Returns the IP addresses of a host's name; none when there is no such name. Raises OSError.
+Resolve = Callable[[str], Sequence[str]]
+
+
+class SsrfGuard:
+    """Decides which IP addresses of a host may be connected to; safe for threads.
+
+    outbound: the non-public hosts that the operator allows.
+    """
+
+    def __init__(self, outbound: OutboundSettings, resolve: Resolve) -> None:
+        self._hosts = frozenset(host for host in outbound.allow if _network(host) is None)
+        networks = (_network(text) for text in outbound.allow)
+        self._networks = tuple(network for network in networks if network is not None)
+        self._resolve = resolve
+
+    def addresses(self, host: str, port: int, *, seconds: float) -> list[IpAddress]:
+        """Return the addresses to which a connection to a host may go; none if it is not public.
+
+        Addresses that the operator allows come first. Otherwise every address of a name must be
+        public: a mix is an attack or a mistake.  The answer does not reveal whether a name exists
+        that is not public.
+        seconds: the time limit of the lookup.
+        Raises PictureTemporarilyUnreachable when it takes longer, or no name server answers.
+        """
+        found = _parse_addresses(self._answers(host, seconds))
+        if host in self._hosts:
+            return found
+        opened = [one for one in found if self._is_allowed(one)]
+        if opened:
+            return opened
+        is_fine = port in ALLOWED_PORTS and all(is_public(one) for one in found)
+        return found if is_fine else []
+
+    def _is_allowed(self, address: IpAddress) -> bool:
+        return any(
+            address.version == network.version and address in network for network in self._networks
+        )
+
+    def _answers(self, host: str, seconds: float) -> Sequence[str]:
+        if _address(host) is not None:
+            return [host]
+        # getaddrinfo has no time limit: a thread waits for it, and is abandoned when it is late.
+        answers: queue.SimpleQueue[Sequence[str] | OSError] = queue.SimpleQueue()
+
+        def ask() -> None:
+            try:
+                answers.put(self._resolve(host))
+            except OSError as error:
+                answers.put(error)
+
+        threading.Thread(target=ask, name="look-up", daemon=True).start()
+        try:
+            answer = answers.get(timeout=max(0.0, seconds))
+        except queue.Empty:
+            raise PictureTemporarilyUnreachable(
+                "the name of its host was not looked up in time"
+            ) from None
+        if isinstance(answer, OSError):
+            raise PictureTemporarilyUnreachable(
+                "the name of its host cannot be looked up now"
+            ) from answer
+        return answer
+
+
+def resolve_host(host: str) -> Sequence[str]:
+    """Return the IP addresses of a name, by this machine's resolver; none if there are none.
+
+    Raises OSError when no name server answers now.
+    """
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        if error.errno == socket.EAI_AGAIN:
+            raise
+        return []
+    except UnicodeError:  # a label that is too long for the codec
+        return []
+    return list(dict.fromkeys(str(place[0]) for *_, place in found))
+
+
+def _parse_addresses(answers: Sequence[str]) -> list[IpAddress]:
+    """Return the parsed addresses; if one is invalid, return none."""
+    found = [_address(one) for one in answers]
+    return [] if None in found else [one for one in found if one is not None]
+
+
+def _address(text: str) -> IpAddress | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+def _network(text: str) -> IpNetwork | None:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        return None

@@ -1,0 +1,185 @@
+"""Export data sets as folders, in the layouts that training and `smart-filter eval` read.
+
+DIR/manifest.json
+DIR/train, DIR/frozen:
+segmentation    images/ID.jpg, masks/ID.png                   255 people
+smile           smile.npz (images, name), smile_labels.csv     like FERPlus's
+eyes            open/ID.png, closed/ID.png
+smile, eyes     faces.npz: the faces as they are stored (examples.py), for other crops
+"""
+
+import csv
+import hashlib
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Engine
+
+from smart_filter_shared.db import sessions
+from smart_filter_shared.errors import ObjectMissing, SetupFailed
+from smart_filter_shared.feedback import datasets
+from smart_filter_shared.feedback.datasets import Dataset
+from smart_filter_shared.feedback.examples import Split, TrainingExample
+from smart_filter_shared.pipeline import TaskName
+from smart_filter_shared.rating import SmileLevel
+from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_workers import images
+from smart_filter_workers.learning import examples, manifests
+from smart_filter_workers.networks import expression
+from smart_filter_workers.networks.squares import Square
+from smart_filter_workers.results import Face
+
+Archive = dict[str, NDArray[Any]]  # the arrays that examples.from_faces packs, by name
+
+PATCH_PX: Final = 48
+# Side of a patch around an eye, as a share of the distance between both eyes; as in `eval eyes`.
+_EYE_SIDE: Final = 0.75
+# Votes for happiness among ten raters: the middle of the range that a level stands for.
+# Source: Barsoum et al. 2016 for the raters; the bins are [-1, 3, 6, 8, 10].
+_HAPPY_VOTES_OF_TEN: Final[Mapping[SmileLevel, int]] = {
+    SmileLevel.NONE: 0,
+    SmileLevel.MILD: 5,
+    SmileLevel.MODERATE: 7,
+    SmileLevel.HUGE: 10,
+}
+_VOTES: Final = (
+    *("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"),
+    *("unknown", "NF"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedDataset:
+    """A version of a data set in a folder."""
+
+    data_set: Dataset
+    folder: Path
+
+
+def export_dataset(
+    engine: Engine, store: ObjectStore, task: TaskName, version: int, folder: Path
+) -> ExportedDataset:
+    """Write a version of a data set into a folder, which must be new or empty.
+
+    Raises SetupFailed in one line, and TryAgain while servers are away.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        raise SetupFailed(f"{folder} is not empty: name a new folder")
+    with sessions.transaction(engine) as connection:
+        found = datasets.list_datasets(connection, task=task, version=version)
+        items = datasets.list_examples(connection, task, version)
+    if not found:
+        raise SetupFailed(
+            f"there is no data set {task} {version}: see `smart-filter feedback list`"
+        )
+    for part in Split:
+        below = folder / part
+        below.mkdir(parents=True, exist_ok=True)
+        of_part = [item for item in items if item.part == part]
+        if task == TaskName.SEGMENTATION:
+            _write_mattes(store, of_part, below)
+        elif of_part:
+            _write_faces(task, _faces(store, of_part), below)
+    manifest = json.dumps(manifests.build_document(found[0], items), indent=1)
+    (folder / "manifest.json").write_text(manifest + "\n", encoding="utf-8")
+    return ExportedDataset(found[0], folder)
+
+
+def _content(store: ObjectStore, item: TrainingExample, name: str) -> bytes:
+    file = item.example.files[name]
+    try:
+        content = store.get(file.key)
+    except ObjectMissing as error:
+        # Its job has just been deleted, so nothing may be learned from it any more.
+        raise SetupFailed(f"{item.correction_id} was deleted meanwhile: export again") from error
+    if hashlib.sha256(content).hexdigest() != file.sha256:
+        raise SetupFailed(f"{file.key} has another SHA-256 than the stored file")
+    return content
+
+
+def _write_mattes(store: ObjectStore, items: Sequence[TrainingExample], folder: Path) -> None:
+    for kind, name in (("images", examples.PHOTO_FILE), ("masks", examples.MASK_FILE)):
+        (folder / kind).mkdir()
+        for item in items:
+            path = folder / kind / f"{item.correction_id}{Path(name).suffix}"
+            path.write_bytes(_content(store, item, name))
+
+
+def _faces(store: ObjectStore, items: Sequence[TrainingExample]) -> Archive:
+    """Return all faces with their `name`s; a face that was labeled twice has the later label."""
+    latest: dict[tuple[str, int], tuple[str, Archive]] = {}
+    for item in items:
+        content = _content(store, item, examples.FACES_FILE)
+        with np.load(io.BytesIO(content), allow_pickle=False) as packed:
+            arrays = {name: packed[name] for name in packed.files}
+        for row, number in enumerate(arrays["number"].tolist()):
+            one = {name: values[row] for name, values in arrays.items()}
+            latest[str(item.job_id), number] = f"{item.correction_id}-{number}", one
+    rows = list(latest.values())
+    stacked = {name: np.stack([one[name] for _, one in rows]) for name in rows[0][1]}
+    return {**stacked, "name": np.array([name for name, _ in rows])}
+
+
+def _write_faces(task: TaskName, faces: Archive, folder: Path) -> None:
+    with (folder / examples.FACES_FILE).open("wb") as stream:
+        examples.write_npz(stream, faces)
+    if task == TaskName.SMILE:
+        _write_smiles(faces, folder)
+    else:
+        _write_eyes(faces, folder)
+
+
+def _write_smiles(faces: Archive, folder: Path) -> None:
+    pairs = zip(faces["faces"], faces["landmarks"], strict=True)
+    # The crops that the model itself uses.
+    gray = np.stack([expression.crop_face(crop, _face(points)) for crop, points in pairs])
+    names = [f"{name}.png" for name in faces["name"].tolist()]
+    np.savez_compressed(folder / "smile.npz", images=gray, name=np.array(names))
+    with (folder / "smile_labels.csv").open("w", encoding="utf-8", newline="") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(["Image name", *_VOTES, "level", "level_seed"])
+        for name, smile in zip(names, faces["smile"].tolist(), strict=True):
+            level = examples.LEVELS[smile]
+            happy = _HAPPY_VOTES_OF_TEN[level]
+            votes = {"happiness": happy, "neutral": 10 - happy}
+            rows.writerow([name, *(votes.get(one, 0) for one in _VOTES), level, level])
+
+
+def _write_eyes(faces: Archive, folder: Path) -> None:
+    for kind in ("open", "closed"):
+        (folder / kind).mkdir()
+    for place, name in enumerate(faces["name"].tolist()):
+        points = faces["landmarks"][place]
+        side = _EYE_SIDE * float(np.linalg.norm(points[1] - points[0]))
+        for eye, letter in enumerate("RL"):
+            label = int(faces["open"][place, eye])
+            if label == examples.UNLABELED or side < 1:
+                continue
+            x, y = points[eye].tolist()
+            patch = _cut(faces["faces"][place], Square((x, y), side, _tilt(points)), PATCH_PX)
+            kind = "open" if label else "closed"
+            content = images.encode_png(patch).content
+            (folder / kind / f"{name}_{letter}.png").write_bytes(content)
+
+
+def _face(points: NDArray[np.float32]) -> Face:
+    """Return the face with these landmarks in a crop; its box is not used."""
+    right_eye, left_eye, nose, right_mouth, left_mouth = ((float(x), float(y)) for x, y in points)
+    side = float(examples.FACE_SIDE_PX)
+    return Face((0.0, 0.0, side, side), 1.0, (right_eye, left_eye, nose, right_mouth, left_mouth))
+
+
+def _tilt(points: NDArray[np.float32]) -> float:
+    across = points[1] - points[0]
+    return math.atan2(float(across[1]), float(across[0]))
+
+
+def _cut(picture: NDArray[np.uint8], square: Square, size: int) -> NDArray[np.uint8]:
+    return np.rint(square.cut(picture, size) * 255).astype(np.uint8)

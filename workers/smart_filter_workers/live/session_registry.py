@@ -1,0 +1,140 @@
+"""The registry of connected clients, and what all connections of a process share."""
+
+import asyncio
+import datetime as dt
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from typing import Final, ParamSpec, TypeVar
+
+from smart_filter_shared.errors import RateLimited, ServiceFull, Unauthorized
+from smart_filter_shared.ids import Tenant
+from smart_filter_shared.live.tokens import TokenClaims, Tokens
+from smart_filter_workers.live.metrics import LiveMetrics
+from smart_filter_workers.live.models import LiveModels
+
+# Limit of connections without a token: each may be sending 4 MB.
+_MAX_UNAUTHENTICATED: Final = 16
+_RETRY_AFTER_SECONDS: Final = 10.0
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+
+class SessionRegistry:
+    """The state that connections of a process share; for one event loop.
+
+    load: loads the models, at the first connection.  threads: how many models run at once.
+    most, most_each: limits of simultaneous connections, for all tenants and for one.
+    """
+
+    def __init__(
+        self,
+        tokens: Tokens,
+        load: Callable[[], LiveModels],
+        *,
+        threads: int,
+        most: int,
+        most_each: int,
+    ) -> None:
+        self.measures = LiveMetrics()
+        # The timeouts of connections without a token, the oldest first.
+        self._strangers: deque[asyncio.Timeout] = deque()
+        self._tokens = tokens
+        self._load = load
+        self._loading: asyncio.Future[LiveModels] | None = None
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="live")
+        self._most = most
+        self._most_each = most_each
+        self._connected: Counter[Tenant] = Counter()
+        # The expiry of used tokens, by nonce.
+        self._used: dict[str, dt.datetime] = {}
+
+    @property
+    def connections(self) -> int:
+        """The number of authenticated clients."""
+        return self._connected.total()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further client may connect now."""
+        return self.connections >= self._most
+
+    def admit(self, token: str) -> TokenClaims:
+        """Return the claims of a token, and mark it as used.  Raises Unauthorized."""
+        now = dt.datetime.now(dt.UTC)
+        admission = self._tokens.read(token, now=now)
+        self._used = {nonce: until for nonce, until in self._used.items() if until > now}
+        if admission.nonce in self._used:
+            raise Unauthorized(
+                "the token was used: it opens one connection; get a new one by POST /v1/live",
+                pointer="/token",
+            )
+        self._used[admission.nonce] = admission.expires_at
+        return admission
+
+    @contextmanager
+    def place(self, tenant: Tenant) -> Iterator[None]:
+        """Hold a place for a tenant while the block runs.  Raises RetryAfter."""
+        if self.is_full:
+            raise ServiceFull(
+                "all places of this live worker are taken; try again later",
+                retry_after_seconds=_RETRY_AFTER_SECONDS,
+            )
+        if self._connected[tenant] >= self._most_each:
+            raise RateLimited(
+                f"you have {self._most_each} connections, the maximum; close one",
+                retry_after_seconds=_RETRY_AFTER_SECONDS,
+            )
+        self._connected[tenant] += 1
+        try:
+            yield
+        finally:
+            self._connected[tenant] -= 1
+            self._connected += Counter()  # removes tenants with a count of 0
+
+    @asynccontextmanager
+    async def unauthenticated_slot(self, *, seconds: float) -> AsyncIterator[None]:
+        """Limit the time and number of connections without a token while the block runs.
+
+        When too many wait, the oldest one is dropped: an honest client sends its token at once,
+        and clients that only hold places must not lock others out.  Raises TimeoutError for the
+        dropped one, and when the time is over.
+        """
+        if len(self._strangers) >= _MAX_UNAUTHENTICATED:
+            oldest = self._strangers.popleft()
+            if not oldest.expired():
+                oldest.reschedule(asyncio.get_running_loop().time())
+        async with asyncio.timeout(seconds) as patience:
+            self._strangers.append(patience)
+            try:
+                yield
+            finally:
+                if patience in self._strangers:
+                    self._strangers.remove(patience)
+
+    async def sight(self) -> LiveModels:
+        """Return the models, loaded once.  Raises SetupFailed."""
+        if self._loading is None:
+            self._loading = asyncio.ensure_future(self.in_thread(self._load))
+        try:
+            # `shield`: a client that leaves during the loading must not cancel it for others.
+            return await asyncio.shield(self._loading)
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            self._loading = None  # the next client tries again
+            raise
+
+    async def in_thread(
+        self, function: Callable[Given, Result], *args: Given.args, **options: Given.kwargs
+    ) -> Result:
+        """Run a slow function in one of the threads, in order of arrival; return its result."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, partial(function, *args, **options))
+
+    def close(self) -> None:
+        """Wait for the threads to finish their current calls."""
+        self._pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,1 @@
+"""Periodic work of every worker: the sweeper and the garbage collector."""

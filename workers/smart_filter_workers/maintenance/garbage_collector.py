@@ -1,0 +1,296 @@
+"""Remove expired artifacts and uploads, and objects that no row names.
+
+One thread removes what has expired, a page at a time: mark, commit, remove the objects, delete the
+rows, until less than a page is left. Processes share that work: each claims its own pages.
+
+A second thread does the slow work, so that it never delays the first. It makes examples of
+corrections. Once an hour it drops partitions past the record retention and removes objects that no
+row names: uploads whose commit failed, results stored under a lost lease, pictures of the stock
+that were replaced or whose row was never written, and weights without a version. Pictures of the
+stock that a row names stay until an operator removes them.
+"""
+
+import datetime as dt
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+from sqlalchemy import Connection, Engine, text
+
+from smart_filter_shared import installation, stock
+from smart_filter_shared.artifacts import expiry, partition_pruning, retention, uploads
+from smart_filter_shared.db import sessions
+from smart_filter_shared.errors import TryAgain
+from smart_filter_shared.feedback import corrections
+from smart_filter_shared.jobs.photo_queue import CLIENT
+from smart_filter_shared.model_registry import shadow_results, weight_versions
+from smart_filter_shared.queue import worker_registry
+from smart_filter_shared.storage import keys
+from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.supervision import SupervisedLoop
+from smart_filter_shared.telemetry.logs import logger
+from smart_filter_shared.webhooks import outbox
+from smart_filter_workers.learning import manifests
+from smart_filter_workers.learning.example_collector import ExampleCollector
+
+# Rows per transaction, which holds their locks for some milliseconds.
+_ROWS_PER_TRANSACTION = 200
+# Objects per request: the limit of DeleteObjects.
+_PAGE_OBJECTS = 1000
+# Pages per turn: every kind of row gets its turn, and a stopping process notices soon.
+_PAGES_PER_TURN = 10
+# A batch deletion that has stalled this long is continued by a sweep.
+_ABANDONED_AFTER_SECONDS = 60.0
+_BATCHES_PER_SWEEP = 10
+_JOBS_PER_STEP = 50
+# Corrections per turn: one takes 11 ms of CPU for a matte, 18 ms for a face, plus storage requests.
+_CORRECTIONS_PER_TURN = 10
+_CLEAR_EVERY_SECONDS = 3600.0
+# Newer objects are spared: a commit under way may name them. (The day of a key is that of its job.)
+_UNREFERENCED_GRACE = dt.timedelta(hours=1)
+# Listing costs a request per thousand stored objects. New objects lie in the folders of today and
+# yesterday. Older days only get objects of jobs that are redone or corrected: each such day is
+# listed once in this number of turns, which are hours.
+_OLD_DAY_TURNS = 24
+_SECONDS_PER_TURN = 3600
+# The functions that delete rows past their retention.
+_ROW_CLEANUPS = (
+    retention.delete_old_requests,
+    outbox.delete_old,
+    corrections.delete_expired,
+    shadow_results.delete_old,
+    expiry.expire_results,
+)
+_log = logger("retention")
+
+
+class GarbageCollector:
+    """Removes objects in threads of its own, so that slow storage delays no sweep.
+
+    collecting: makes examples of corrections before their artifacts are removed; None: no
+        examples are made.
+    record_seconds: how long records of jobs are kept after their day; None: until the jobs are
+        deleted.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        store: ObjectStore,
+        *,
+        cell: str,
+        collecting: ExampleCollector | None = None,
+        record_seconds: float | None = None,
+    ) -> None:
+        self._engine = engine
+        self._store = store
+        self._cell = cell
+        self._collecting = collecting
+        self._record_seconds = record_seconds
+        self._due = threading.Event()
+        self._slow_due = threading.Event()
+
+    def request_run(self) -> None:
+        """Wake both threads, because this process has won a sweep."""
+        self._due.set()
+        self._slow_due.set()
+
+    def run(self, stopping: threading.Event) -> None:
+        """Remove when due, until `stopping` is set.  Raises after too many errors in a row."""
+        turns = SupervisedLoop("retention", every_seconds=0.0)
+        while not stopping.wait(turns.pause_seconds):
+            if not self._due.wait(timeout=0.5):
+                continue
+            self._due.clear()
+            with turns.step():
+                self.remove_expired()
+
+    def run_slow(self, stopping: threading.Event) -> None:
+        """Collect examples and clear when due, until `stopping` is set; for its own thread.
+
+        Raises the last of too many errors in a row.
+        """
+        turns = SupervisedLoop("clearing", every_seconds=0.0)
+        while not stopping.wait(turns.pause_seconds):
+            if not self._slow_due.wait(timeout=0.5):
+                continue
+            self._slow_due.clear()
+            with turns.step():
+                if self._acquire_clearing():
+                    self.drop_partitions()
+                    self.clear()
+                self.learn()
+
+    def learn(self) -> None:
+        """Make examples of corrections, and update the manifests after deletions."""
+        if self._collecting is not None:
+            self._collecting.collect(most=_CORRECTIONS_PER_TURN)
+        manifests.write_stale(self._engine, self._store, most=_ROWS_PER_TRANSACTION)
+
+    def remove_expired(self) -> int:
+        """Mark what has expired and remove what is marked; return how many objects were removed.
+
+        This covers artifacts and uploads. It also deletes request keys older than a day, deliveries
+        older than a week, and what was read from photos of expired jobs, and it continues batch
+        deletions. If anything is left, the next turn follows at once.
+        """
+        self._continue_deletions()
+        forgotten = [self._forget(forget) for forget in _ROW_CLEANUPS]
+        removed, is_done = 0, False
+        for _ in range(_PAGES_PER_TURN):
+            of_page, is_done = self._remove_page()
+            removed += of_page
+            if is_done:
+                break
+        if not (is_done and all(forgotten)):
+            self._due.set()
+        return removed
+
+    def _remove_page(self) -> tuple[int, bool]:
+        """Remove a page of objects; return how many, and whether it was the last one for now."""
+        with sessions.transaction(self._engine) as connection:
+            made = retention.claim(connection, most=_PAGE_OBJECTS)
+            put = uploads.claim(connection, most=_PAGE_OBJECTS)
+            # Mark only what fits into this page, however long storage is unavailable.
+            room, room_put = _PAGE_OBJECTS - len(made), _PAGE_OBJECTS - len(put)
+            is_done = retention.mark_expired(connection, most=room) < room
+            is_done &= uploads.mark_expired(connection, most=room_put) < room_put
+            made += retention.claim(connection, most=room)
+            put += uploads.claim(connection, most=room_put)
+        if not made and not put:
+            return 0, is_done
+        refused = self._store.remove_many([one.key for one in (*made, *put)])
+        with sessions.transaction(self._engine) as connection:
+            retention.delete_rows(connection, [one for one in made if one.key not in refused])
+            uploads.delete_rows(connection, [one for one in put if one.key not in refused])
+        if refused:
+            # They are tried again when their claim ends.
+            key, code = next(iter(refused.items()))
+            _log.warning("objects_not_removed", objects=len(refused), key=key, code=code)
+        removed = len(made) + len(put) - len(refused)
+        # If storage refuses everything, try again at the next sweep.
+        return removed, is_done or removed == 0
+
+    def _forget(self, forget: Callable[..., int]) -> bool:
+        """Delete rows in transactions of their own; return whether all are deleted."""
+        for _ in range(_PAGES_PER_TURN):
+            with sessions.transaction(self._engine) as connection:
+                if forget(connection, most=_ROWS_PER_TRANSACTION) < _ROWS_PER_TRANSACTION:
+                    return True
+        return False
+
+    def _continue_deletions(self) -> None:
+        """Delete some jobs of batches whose deletion has stalled."""
+        with sessions.transaction(self._engine) as connection:
+            batches = CLIENT.list_stalled_deletions(
+                connection, seconds=_ABANDONED_AFTER_SECONDS, most=_BATCHES_PER_SWEEP
+            )
+        for batch_id, tenant in batches:
+            with sessions.transaction(self._engine) as connection:
+                CLIENT.continue_batch_deletion(connection, batch_id, tenant, most=_JOBS_PER_STEP)
+
+    def clear(self, *, older_than: dt.timedelta = _UNREFERENCED_GRACE) -> int:
+        """Remove objects that no row names, if the bucket is this database's; return how many.
+
+        Only objects older than `older_than`, and written before the bucket was last confirmed.
+        """
+        confirmed_at = installation.confirm(self._engine, self._store)
+        with sessions.transaction(self._engine) as connection:
+            if (fault := installation.read_fault(connection)) is not None:
+                _log.error("orphan_removal_disabled", reason=fault)
+            now = _database_now(connection)
+        if confirmed_at is None:
+            return 0
+        turn = int(now.timestamp()) // _SECONDS_PER_TURN
+        return self._clear_written_before(min(now - older_than, confirmed_at), now, turn)
+
+    def clear_unreferenced(self, *, older_than: dt.timedelta, turn: int | None = None) -> int:
+        """Remove old objects that no row names; return how many.
+
+        turn: the number of this turn, which selects some of the older days; None: all days.
+        """
+        with sessions.transaction(self._engine) as connection:
+            now = _database_now(connection)
+        return self._clear_written_before(now - older_than, now, turn)
+
+    def _clear_written_before(self, moment: dt.datetime, now: dt.datetime, turn: int | None) -> int:
+        """Remove objects written before a moment that no row of any kind names; return how many."""
+        removed = self._clear(self._folders(now.date(), turn), moment, retention.unreferenced)
+        removed += self._clear([keys.BACKGROUND_PREFIX], moment, stock.unreferenced)
+        removed += self._clear([keys.WEIGHTS_PREFIX], moment, weight_versions.unreferenced)
+        if removed:
+            _log.info("orphans_removed", objects=removed)
+        return removed
+
+    def _folders(self, today: dt.date, turn: int | None) -> list[str]:
+        """Return the day folders that a turn lists; the service does not own any other folder."""
+        days = {folder: keys.day_of_folder(folder) for folder in self._store.folders()}
+        return [
+            folder
+            for folder, day in days.items()
+            if day is not None
+            and (
+                turn is None
+                or today - day <= dt.timedelta(days=1)
+                or (day.toordinal() - turn) % _OLD_DAY_TURNS == 0
+            )
+        ]
+
+    def drop_partitions(self) -> None:
+        """Drop the partitions past the record retention; log what holds the others."""
+        if self._record_seconds is None:
+            return
+        with sessions.transaction(self._engine) as connection:
+            over = partition_pruning.list_droppable(connection, kept_seconds=self._record_seconds)
+        for span in over:
+            try:
+                with sessions.transaction(self._engine) as connection:
+                    held = partition_pruning.drop(connection, span)
+            except TryAgain as error:
+                # A long query holds the partition, and other queries have waited: try again later.
+                _log.info("partition_drop_postponed", reason=str(error))
+                return
+            if held:
+                _log.info("partition_kept", day=span.name, held_by=held)
+            else:
+                _log.info("partition_dropped", day=span.name)
+
+    def _clear(
+        self,
+        folders: Sequence[str],
+        moment: dt.datetime,
+        unnamed_among: Callable[[Connection, list[str]], list[str]],
+    ) -> int:
+        """Remove objects written before a moment that no row names; return how many."""
+        removed = 0
+        for piece in self._keys_written_before(folders, moment):
+            with sessions.transaction(self._engine) as connection:
+                unnamed = unnamed_among(connection, piece)
+            removed += len(unnamed) - len(self._store.remove_many(unnamed))
+        return removed
+
+    def _keys_written_before(
+        self, folders: Sequence[str], moment: dt.datetime
+    ) -> Iterator[list[str]]:
+        """Yield the keys of objects written before a moment, in lists of at most a page."""
+        for folder in folders:
+            piece: list[str] = []
+            for stored in self._store.stored(folder):
+                if stored.written_at < moment:
+                    piece.append(stored.key)
+                if len(piece) == _PAGE_OBJECTS:
+                    yield piece
+                    piece = []
+            yield piece
+
+    def _acquire_clearing(self) -> bool:
+        with sessions.transaction(self._engine) as connection:
+            return worker_registry.acquire_orphan_scan(
+                connection, cell=self._cell, every_seconds=_CLEAR_EVERY_SECONDS
+            )
+
+
+def _database_now(connection: Connection) -> dt.datetime:
+    """Return the database's time in UTC; the clock of a worker may be wrong."""
+    now = connection.execute(text("SELECT statement_timestamp()")).scalar_one()
+    assert isinstance(now, dt.datetime)
+    return now.astimezone(dt.UTC)

@@ -1,0 +1,155 @@
+"""The sweeper: once a second, one worker of the cell does the periodic work of the queue.
+
+It handles lost leases, due retries, measured costs of jobs, virtual time, samples once a minute,
+and rings that were lost. Each step is a short transaction of its own; rings go out last.
+"""
+
+import contextlib
+import threading
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from sqlalchemy import Connection, Engine
+
+from smart_filter_shared.config.settings import EngineSettings
+from smart_filter_shared.db import partitions, sessions
+from smart_filter_shared.doorbell import Doorbell
+from smart_filter_shared.errors import TryAgain
+from smart_filter_shared.jobs.photo_queue import WORKER
+from smart_filter_shared.operations import counters, dead_letters, settlement, timeseries
+from smart_filter_shared.operations.counters import CounterKey, CounterName, CounterValue
+from smart_filter_shared.queue import fair_queueing, worker_registry
+from smart_filter_shared.supervision import SupervisedLoop
+from smart_filter_shared.telemetry.logs import logger
+from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
+from smart_filter_workers.runtime.counters import WorkerCounters
+
+_log = logger("sweeper")
+
+
+class Sweeper:
+    """Sweeps when it acquires the right to; every worker process has one."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        doorbell: Doorbell,
+        settings: EngineSettings,
+        *,
+        tally: WorkerCounters,
+        retention: GarbageCollector,
+        cell: str,
+    ) -> None:
+        self._engine = engine
+        self._doorbell = doorbell
+        self._settings = settings
+        self._tally = tally
+        self._retention = retention
+        self._cell = cell
+        self._steps: dict[str, SupervisedLoop] = {}
+
+    def sweep(self) -> bool:
+        """Sweep unless another worker has in the last second; return whether this one swept.
+
+        Raises DatabaseUnavailable before the first step; each step contains its own errors.
+        """
+        self._tally.publish(self._engine)
+        with sessions.transaction(self._engine) as connection:
+            won = worker_registry.acquire_sweep(
+                connection,
+                cell=self._cell,
+                every_seconds=self._settings.sweep_seconds,
+                heartbeat_seconds=self._settings.heartbeat_seconds,
+            )
+        if won is None:
+            return False
+        with self._step("days"):
+            self._look()
+        if won.may_expire:
+            self._alone("expire", self._expire)
+        self._alone("lapse", WORKER.fail_overdue)
+        self._alone("wake", WORKER.wake)
+        self._alone("settle", _settle)
+        self._alone("refresh", self._refresh)
+        self._alone("history", timeseries.record_sample)
+        self._retention.request_run()
+        with self._step("ring"):
+            self._ring()
+        return True
+
+    def run(self, stopping: threading.Event) -> None:
+        """Sweep until `stopping` is set.  Raises the last of too many errors in a row."""
+        # Trying twice as often as sweeps are due bounds the delay of a sweep.
+        sweeps = SupervisedLoop("sweeper", every_seconds=self._settings.sweep_seconds / 2)
+        while not stopping.wait(sweeps.pause_seconds):
+            with sweeps.step():
+                self.sweep()
+        with contextlib.suppress(TryAgain):
+            self._tally.publish(self._engine)
+
+    def _look(self) -> None:
+        """Bring the views up to date with the days that hold unfinished jobs."""
+        with sessions.transaction(self._engine) as connection:
+            if partitions.are_views_current(connection):
+                return
+        for step in partitions.VIEW_STEPS:
+            with sessions.transaction(self._engine) as connection:
+                step(connection)
+
+    def _alone(self, name: str, step: Callable[[Connection], object]) -> None:
+        """Take a step in a transaction of its own; if it fails, later steps still run."""
+        with self._step(name), sessions.transaction(self._engine) as connection:
+            step(connection)
+
+    def _step(self, name: str) -> AbstractContextManager[None]:
+        # No failure limit: a row that a step cannot read would still be there after a restart.
+        return self._steps.setdefault(
+            name, SupervisedLoop(f"sweeper: {name}", every_seconds=0.0, most_failures=None)
+        ).step()
+
+    def _expire(self, connection: Connection) -> None:
+        lost = WORKER.expire(
+            connection,
+            max_attempts=self._settings.max_attempts,
+            give_up_seconds=self._settings.give_up_seconds,
+        )
+        if lost:
+            _log.warning("leases_expired", leases=len(lost))
+        counted = {
+            CounterKey(CounterName.EXPIRIES, one): CounterValue(lost.count(one))
+            for one in set(lost)
+        }
+        counters.add(connection, counted)
+        worker_registry.delete_silent(connection, silent_seconds=self._settings.lease_seconds)
+
+    def _refresh(self, connection: Connection) -> None:
+        fair_queueing.advance_virtual_time(
+            connection, cell=self._cell, silent_seconds=self._settings.lease_seconds
+        )
+
+    def _ring(self) -> None:
+        with sessions.transaction(self._engine) as connection:
+            demands = worker_registry.queues_needing_wakeup(
+                connection, silent_seconds=self._settings.lease_seconds
+            )
+        for demand in demands:
+            queued = self._doorbell.waiting(demand.capability)
+            if queued is None:
+                return  # the broker is unavailable: the next sweep tries again
+            short = min(demand.ready, demand.threads - queued)
+            self._doorbell.ring([demand.capability] * max(0, short))
+
+
+def _settle(connection: Connection) -> None:
+    settled = settlement.settle(connection)
+    ended = {
+        CounterKey(CounterName.ENDED, one): CounterValue(jobs)
+        for one, jobs in settled.ended.items()
+    }
+    given_up = Counter(one.capability for one in settled.failures if one.is_dead)
+    dead = {
+        CounterKey(CounterName.DEAD, one): CounterValue(stages) for one, stages in given_up.items()
+    }
+    counters.add(connection, ended | dead)
+    dead_letters.count_failures(connection, settled.failures)

@@ -1,0 +1,1 @@
+"""Find, load and cache models, and admit weights of operators."""

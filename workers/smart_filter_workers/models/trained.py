@@ -1,0 +1,107 @@
+"""Fetch trained weights by their digest, and overlay them on the weights folder for one model.
+
+A model's `load` takes a folder. For trained weights this is an overlay: links to everything in
+the weights folder, except for the one file that the model learns. So no model handles versions.
+
+    <weights>/.trained/<digest>               the file, fetched once a machine
+    <weights>/.trained/<digest>.over/         the overlay, made of links
+"""
+
+import hashlib
+import os
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.errors import ObjectMissing, SetupFailed
+from smart_filter_shared.storage import keys
+from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_workers.weights import packaged
+
+FOLDER: Final = ".trained"
+
+
+class TrainedWeights:
+    """The trained weights that this machine needs; safe for threads.
+
+    folder: the weights folder.  store: where the files are kept; None if there is no storage.
+    """
+
+    def __init__(self, folder: Path, store: ObjectStore | None) -> None:
+        self._folder = folder
+        self._store = store
+
+    def folder_of(self, card: ModelCard, digest: str) -> Path:
+        """Return a folder from which a model loads with trained weights, all files verified.
+
+        digest: of the file that replaces the one that the card learns.
+        Raises SetupFailed, and StorageUnavailable.
+        """
+        if not card.learns:
+            raise SetupFailed(f"{card.task} {card.name} has no weights that are trained here")
+        file = self._file(digest)
+        over = make_overlay(self._folder, card.learns, file)
+        packaged.verify(over, card.with_weights(digest))
+        return over
+
+    def keep(self, content: bytes) -> str:
+        """Put a file of weights on this machine; return its digest."""
+        digest = hashlib.sha256(content).hexdigest()
+        place = self._folder / FOLDER / digest
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with packaged.scratch_folder(place.parent, "pull") as scratch:
+            partial = scratch / "partial"
+            partial.write_bytes(content)
+            packaged.move_into_place(partial, place)
+        return digest
+
+    def _file(self, digest: str) -> Path:
+        """Return the file on this machine; fetch it if it is missing or damaged."""
+        place = self._folder / FOLDER / digest
+        if place.is_file() and _digest_of(place) == digest:
+            return place
+        if self._store is None:
+            raise SetupFailed(f"weights {digest} are not on this machine")
+        try:
+            content = self._store.get(keys.weights(digest))
+        except ObjectMissing as error:
+            raise SetupFailed(f"weights {digest} are no longer in storage") from error
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise SetupFailed(f"weights {digest} differ in storage: register them again")
+        self.keep(content)
+        return place
+
+
+def make_overlay(folder: Path, name: str, file: Path) -> Path:
+    """Make or update a folder like `folder`, but with `file` under `name`; return it.
+
+    name: a path below the folder.  Concurrent calls make the same links.
+    """
+    over = folder / FOLDER / f"{file.name}.over"
+    here, there = folder, over
+    for part in PurePosixPath(name).parts:
+        there.mkdir(parents=True, exist_ok=True)
+        if here.is_dir():
+            for one in here.iterdir():
+                if one.name not in {part, FOLDER}:
+                    _link(there / one.name, one)
+        here, there = here / part, there / part
+    _link(there, file)
+    return over
+
+
+def _link(link: Path, target: Path) -> None:
+    # Relative, so that the folder can be moved or mounted elsewhere.
+    text = os.path.relpath(target, link.parent)
+    if link.is_symlink() and str(link.readlink()) == text:
+        return
+    if link.is_symlink():
+        link.unlink(missing_ok=True)
+    with suppress(FileExistsError):
+        link.symlink_to(text)
+
+
+def _digest_of(path: Path) -> str:
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

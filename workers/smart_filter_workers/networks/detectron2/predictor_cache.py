@@ -1,0 +1,149 @@
+"""The runnable configurations: those with admitted weights, loaded on first use."""
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files as resources
+from pathlib import Path
+from typing import Final
+
+from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
+from smart_filter_workers.networks.detectron2 import (
+    checkpoints,
+    config_documents,
+    config_keys,
+    model_builder,
+    zoo,
+)
+from smart_filter_workers.networks.detectron2.config_documents import Document
+from smart_filter_workers.networks.detectron2.predictor import Predictor
+from smart_filter_workers.weights import allowlist
+from smart_filter_workers.weights.allowlist import ADDRESS_LENGTH, DIGEST_PREFIX, AdmittedFile
+
+# Kinds in `admitted.json`: weights for segmentation, own configurations, weights for faces.
+WEIGHTS_KIND: Final = "detectron2"
+CONFIG_KIND: Final = "detectron2-config"
+FACES_KIND: Final = "detectron2-faces"
+# Each loaded model takes 0.2 to 0.6 GB.
+MAX_LOADED: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class AdmittedModel:
+    """A configuration with weights.
+
+    own: the operator's file; None for a configuration of the zoo, which `weights` names.
+    """
+
+    weights: AdmittedFile
+    own: AdmittedFile | None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The unique key: the configuration and the digest of its weights."""
+        return self.weights.config, self.weights.sha256
+
+
+class PredictorCache:
+    """Caches loaded configurations of a weights folder; any thread may call it.
+
+    kind: the kind of admitted weights to use.
+    """
+
+    def __init__(self, folder: Path, *, kind: str = WEIGHTS_KIND) -> None:
+        self._folder = folder
+        self._kind = kind
+        # Least recently used first.
+        self._loaded: OrderedDict[tuple[str, str], Predictor] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def predictor(self, address: str) -> Predictor:
+        """Return the model of a configuration, loading it if necessary.
+
+        address: a name of the zoo, or `sha256:` and the first letters of an own file's digest.
+        Raises ModelNotLoaded when this machine lacks its weights, or its files differ from the
+        admitted ones: another worker may have good ones.
+        """
+        try:
+            return self._predictor(self._found(address))
+        except SetupFailed as error:
+            raise ModelNotLoaded(f"{self._kind}: {error}", leads=False) from error
+
+    def _found(self, address: str) -> AdmittedModel:
+        found = list_models(self._folder, kind=self._kind).get(address)
+        if found is None:
+            raise SetupFailed(f"no weights for {address} here: {allowlist.REMEDY}")
+        return found
+
+    def _predictor(self, found: AdmittedModel) -> Predictor:
+        # Load one at a time: two at once would take twice the memory.
+        with self._lock:
+            if found.key not in self._loaded:
+                while len(self._loaded) >= MAX_LOADED:
+                    self._loaded.popitem(last=False)
+                self._loaded[found.key] = self._load(found)
+            self._loaded.move_to_end(found.key)
+            return self._loaded[found.key]
+
+    def _load(self, found: AdmittedModel) -> Predictor:
+        document = (
+            load_zoo_config(found.weights.config)
+            if found.own is None
+            else load_own_config(self._folder, found.own)
+        )
+        device = model_builder.choose_device()
+        names = found.weights.classes or (found.own.classes if found.own else ())
+        built = model_builder.build_model(document, device=device, names=names)
+        model_builder.load_weights(built, checkpoints.read(self._folder, found.weights.file))
+        return Predictor(built)
+
+
+def list_models(folder: Path, *, kind: str = WEIGHTS_KIND) -> Mapping[str, AdmittedModel]:
+    """Return the models by address.  Raises SetupFailed for an unreadable list."""
+    files = [one for one in allowlist.read(folder) if (folder / one.name).is_file()]
+    configs = {f"{DIGEST_PREFIX}{one.sha256}": one for one in files if one.kind == CONFIG_KIND}
+    found: dict[str, AdmittedModel] = {}
+    for one in files:
+        if one.kind != kind:
+            continue
+        if one.config in configs:
+            found[address_of(configs[one.config].sha256)] = AdmittedModel(one, configs[one.config])
+        elif one.config in zoo.list_configs():
+            found[one.config] = AdmittedModel(one, None)
+    return found
+
+
+def address_of(sha256: str) -> str:
+    """Return the address of an own configuration."""
+    return f"{DIGEST_PREFIX}{sha256}"[:ADDRESS_LENGTH]
+
+
+def load_zoo_config(name: str) -> Document:
+    """Return a configuration of the zoo that is on the list.  Raises SetupFailed."""
+    return config_documents.strip_training(
+        config_documents.load_zoo_document(f"{zoo.find(name).name}.yaml", read_packaged_config)
+    )
+
+
+def load_own_config(folder: Path, file: AdmittedFile) -> Document:
+    """Return an operator's own configuration.  Raises SetupFailed when it was changed."""
+    path = folder / file.name
+    content = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != file.sha256:
+        raise SetupFailed(f"configuration {path} is not the admitted file: admit it again")
+    return parse_own_config(content.decode("utf-8"), str(path))
+
+
+def parse_own_config(text: str, title: str) -> Document:
+    """Return an operator's configuration, each key checked.  Raises SetupFailed."""
+    config_keys.check(config_documents.parse(text, title), title)
+    whole = config_documents.load_own_document(text, title, read_packaged_config)
+    return config_documents.strip_training(whole)
+
+
+def read_packaged_config(path: str) -> str:
+    """Return the text of a zoo file of the installed detectron2; raises FileNotFoundError."""
+    configs = resources("detectron2").joinpath("model_zoo", "configs")
+    return configs.joinpath(*path.split("/")).read_text(encoding="utf-8")

@@ -1,0 +1,99 @@
+"""Cache of networks for a model with many weights files: opened on first use, a few kept."""
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final, Generic, TypeVar
+
+from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
+from smart_filter_shared.telemetry.logs import logger
+from smart_filter_workers.weights import allowlist
+from smart_filter_workers.weights.allowlist import AdmittedFile
+
+# Most open networks. One takes 5 MB to a gigabyte; recipes of one tenant name one or two.
+MAX_OPEN: Final = 2
+
+Network = TypeVar("Network")
+
+_log = logger("models")
+
+
+class NetworkCache(Generic[Network]):
+    """Opens networks by entry and keeps the last few open; thread-safe.
+
+    folder: the weights folder; kind: the kind of admitted files to use. open_network: called with a
+    file's bytes, whose digest was checked, and the file's entry.
+    """
+
+    def __init__(
+        self, folder: Path, kind: str, open_network: Callable[[bytes, AdmittedFile], Network]
+    ) -> None:
+        self._folder = folder
+        self._kind = kind
+        self._open_network = open_network
+        # Least recently used first.
+        self._open: OrderedDict[str, Network] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def network(self, entry: str) -> Network:
+        """Return the network of an entry.
+
+        Raises ModelNotLoaded when this machine lacks the file, the file was changed, or it does not
+        load: another worker may have a good one.
+        """
+        # Hold one lock for all entries, so that a network is opened only once.
+        with self._lock:
+            if entry not in self._open:
+                try:
+                    opened = self._load(entry)
+                except SetupFailed as error:
+                    raise ModelNotLoaded(f"{self._kind} {entry}: {error}", leads=False) from error
+                while len(self._open) >= MAX_OPEN:
+                    self._open.popitem(last=False)
+                self._open[entry] = opened
+            self._open.move_to_end(entry)
+            return self._open[entry]
+
+    def warm(self, default: str) -> None:
+        """Open the default network, or the first that opens.
+
+        One bad file must not disable the good ones: only jobs that name it fail.
+        Raises ModelNotLoaded when there is none, or none can be opened.
+        """
+        there = allowlist.entries(self._folder, self._kind)
+        names = sorted(there, key=lambda name: (name != default, name))
+        open_first(names or [default], self.network, kind=self._kind)
+
+    def _load(self, entry: str) -> Network:
+        file = allowlist.entries(self._folder, self._kind).get(entry)
+        if file is None:
+            raise SetupFailed(
+                f"has no weights here: run `smart-filter models pull {self._kind}/{entry}`"
+            )
+        try:
+            content = (self._folder / file.name).read_bytes()
+        except OSError as error:
+            raise SetupFailed(f"weights file {error.filename}: {error.strerror}") from error
+        # Hash the same bytes that are loaded, so that a concurrent write cannot slip through.
+        if hashlib.sha256(content).hexdigest() != file.sha256:
+            raise SetupFailed(f"weights file {self._folder / file.name} has a wrong SHA-256")
+        return self._open_network(content, file)
+
+
+def open_first(names: Iterable[str], open_network: Callable[[str], object], *, kind: str) -> None:
+    """Open networks in turn until one opens; log the reason of each failure.
+
+    Raises ModelNotLoaded, with every reason, when none opens.
+    """
+    faults: list[str] = []
+    for name in names:
+        try:
+            open_network(name)
+        except ModelNotLoaded as error:
+            faults.append(str(error))
+            _log.error("network_open_failed", model=kind, entry=name, reason=str(error))
+        else:
+            return
+    raise ModelNotLoaded("; ".join(faults), leads=False)

@@ -1,0 +1,78 @@
+"""Scene orientation: which way up a photo without faces is, by a network trained here."""
+
+import json
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smart_filter_shared.catalog.model_card import WeightsFile
+from smart_filter_shared.errors import SetupFailed
+from smart_filter_workers.networks import onnx_runtime
+from smart_filter_workers.results import Srgb8
+
+Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
+
+WEIGHTS: Final = WeightsFile(
+    "orientation.onnx", "fb875d270213065cafa61ce35774c0d54db3a44a74b8eb39c0c6a9c7ae3fc6a0"
+)
+SIZE_PX: Final = 64
+QUARTER_TURNS: Final = 4
+INPUT_NAME: Final = "scene"
+# Key in the file's metadata of the cut, as JSON.
+THRESHOLD_KEY: Final = "sure_above"
+
+
+class SceneNetwork:
+    """The network, by ONNX Runtime; any thread may call it.
+
+    content: the file's bytes, whose digest was checked.  Raises SetupFailed when it does not load,
+    or has no cut.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        onnxruntime = onnx_runtime.load()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1  # the worker's own threads already share the cores
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                content, options, providers=["CPUExecutionProvider"]
+            )
+            self.sure_above = float(
+                json.loads(self._session.get_modelmeta().custom_metadata_map[THRESHOLD_KEY])
+            )
+        except Exception as error:
+            # ONNX Runtime has an error class for each kind of failure, and no common one.
+            raise SetupFailed(f"this is not a scene network: {error}") from error
+
+    def __call__(self, scenes: Bytes) -> Floats:
+        """Return the probability of each turn to upright, (N, QUARTER_TURNS) float32, sum 1.
+
+        scenes: (N, SIZE_PX, SIZE_PX, 3) uint8 sRGB, from `resize_scene`; turns are
+        counter-clockwise quarters.
+        """
+        (shares,) = self._session.run(None, {INPUT_NAME: scenes.astype(np.float32)})
+        return np.asarray(shares, dtype=np.float32)
+
+    def turn(self, picture: Srgb8) -> int | None:
+        """Return the counter-clockwise quarter turns of a picture; None when not sure.
+
+        picture: (H, W, 3) uint8 sRGB.
+        """
+        (shares,) = self(resize_scene(picture)[np.newaxis])
+        best = int(shares.argmax())
+        return best if shares[best] >= self.sure_above else None
+
+
+def resize_scene(picture: Srgb8) -> Bytes:
+    """Return a picture stretched for the network: (SIZE_PX, SIZE_PX, 3) uint8 sRGB.
+
+    Stretching hides whether the picture is wide or high, which would reveal how the camera was
+    held.
+    """
+    shrinks = min(picture.shape[:2]) >= SIZE_PX
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(picture, (SIZE_PX, SIZE_PX), interpolation=how), dtype=np.uint8)

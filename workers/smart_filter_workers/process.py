@@ -1,0 +1,295 @@
+"""A worker process: Celery with a pool of threads that answer the rings for its stages."""
+
+import contextlib
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+
+from celery import Celery, signals
+from celery.exceptions import SecurityWarning
+from kombu.entity import Queue
+from sqlalchemy import Engine
+
+from smart_filter_shared.artifacts.retention import RetentionPolicy
+from smart_filter_shared.config.settings import Settings
+from smart_filter_shared.db import sessions
+from smart_filter_shared.doorbell import RING_TASK, Doorbell, queue_name
+from smart_filter_shared.errors import TryAgain
+from smart_filter_shared.ids import Capability, new_worker_id
+from smart_filter_shared.model_registry import registry as model_table
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
+from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.telemetry.logs import logger
+from smart_filter_shared.telemetry.tracing import NULL_TRACES, Traces
+from smart_filter_workers.artifacts.store import ArtifactStore
+from smart_filter_workers.fetcher import Fetcher
+from smart_filter_workers.learning.example_collector import ExampleCollector
+from smart_filter_workers.learning.shadow_run import ShadowRunner
+from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
+from smart_filter_workers.maintenance.sweeper import Sweeper
+from smart_filter_workers.models import catalog
+from smart_filter_workers.models.cache import ModelCache
+from smart_filter_workers.models.catalog import ModelCatalog
+from smart_filter_workers.models.trained import TrainedWeights
+from smart_filter_workers.runtime import capabilities, runner
+from smart_filter_workers.runtime.capabilities import CapabilitySetup
+from smart_filter_workers.runtime.celery_queues import QueueSubscriptions
+from smart_filter_workers.runtime.celery_transport import TRANSPORT_OPTIONS, NoAckTransport
+from smart_filter_workers.runtime.context import WorkerContext
+from smart_filter_workers.runtime.counters import WorkerCounters
+from smart_filter_workers.runtime.heartbeat import Heartbeat
+from smart_filter_workers.runtime.shutdown import GracefulShutdown
+from smart_filter_workers.runtime.tracing import BatchTracer
+from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds
+from smart_filter_workers.system import gpu, memory
+from smart_filter_workers.system import threads as system_threads
+from smart_filter_workers.system.lru_cache import LruCache
+
+# A 12 MP photo takes 36 MB decoded: room for the photos that two threads have under way.
+_CACHE_BYTES = 96 * 1024 * 1024
+# For all threads: transactions are short compared with a stage. The heartbeat has a connection of
+# its own and never waits for one of these.
+_SHARED_CONNECTIONS = 2
+_log = logger("worker")
+
+
+def serve(
+    settings: Settings,
+    *,
+    stages: Sequence[StageName],
+    models: Sequence[str] = (),
+    threads: int,
+    traces: Traces = NULL_TRACES,
+    extra_models: Iterable[ModuleType] = (),
+) -> None:
+    """Run a worker until SIGTERM or SIGINT; work under way is finished first.
+
+    stages: the stages to serve.  models: which of their leading models; all when empty.
+    threads: how many stages run at once; download, decoding and upload overlap the forward pass.
+    traces: receives the spans; closed at the end.
+    A worker that can serve none of the stages reports `setup_failed`, claims nothing, and waits
+    for the stop signal.  Raises SetupFailed for unknown model names, and DatabaseUnavailable at
+    the start.
+    """
+    memory.configure_malloc()
+    system_threads.limit_native_threads()
+    known = catalog.discover_models(extra_models, research=settings.engine.research_weights)
+    parts = _wire(settings, known, stages, models, threads=threads, traces=traces)
+    services = parts.services
+    stopping = threading.Event()
+    side_threads: list[threading.Thread] = []
+
+    def begin(name: str, run: Callable[[threading.Event], None]) -> None:
+        side_threads.append(threading.Thread(target=_run, args=(run, parts, stopping), name=name))
+        side_threads[-1].start()
+
+    services.heartbeat.beat()
+    begin("Heartbeat", services.heartbeat.run)
+    try:
+        parts.setup.load(services.models)
+        with contextlib.suppress(TryAgain):  # the next heartbeat announces it
+            services.heartbeat.announce()
+        if not services.serving.able:
+            _log.error("no_capability_served", failed=services.serving.failed)
+            _wait_for_stop_signal()
+            return
+        begin("Sweeper", parts.sweeper.run)
+        begin("Retention", parts.retention.run)
+        begin("Clearing", parts.retention.run_slow)
+        _log.info("worker_ready", capabilities=services.serving.capabilities, threads=threads)
+        _consume(settings, parts, threads)
+    finally:
+        stopping.set()
+        for thread in side_threads:
+            thread.join()
+        services.heartbeat.leave()
+        traces.close()
+        for engine in (services.engine, parts.beating):
+            engine.dispose()
+        services.doorbell.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """The parts that `serve` starts.  beating: the engine of the heartbeat's own connection."""
+
+    services: WorkerContext
+    beating: Engine
+    setup: CapabilitySetup
+    sweeper: Sweeper
+    retention: GarbageCollector
+    draining: GracefulShutdown
+    listening: QueueSubscriptions
+
+
+def _wire(
+    settings: Settings,
+    known: ModelCatalog,
+    stages: Sequence[StageName],
+    models: Sequence[str],
+    *,
+    threads: int,
+    traces: Traces,
+) -> _Parts:
+    offers = [one for one in known.offers(settings.weights) if one.card.stage in stages]
+    beating = sessions.open_engine(settings.database, connections=1)
+    shared = sessions.open_engine(settings.database, connections=_SHARED_CONNECTIONS)
+    by_key = sessions.for_key_lookups(shared)
+    with sessions.transaction(shared) as connection:
+        model_table.publish(connection, offers)
+    doorbell = Doorbell(settings.broker)
+    store = ObjectStore(settings.storage, connections=threads + 1)
+    recent = LruCache(_CACHE_BYTES)
+    worker = new_worker_id()
+    room = memory.get_limit(settings.engine.memory_mb)
+    trained = TrainedWeights(settings.weights, store)
+    loaded = ModelCache(known, settings.weights, room=room, trained=trained)
+    gpu_fault = gpu.find_gpu_fault()
+    demanded = gpu_fault if settings.engine.device == gpu.GPU else None
+    setup = capabilities.plan_capabilities(offers, stages=stages, models=models, gpu_fault=demanded)
+    draining = GracefulShutdown(shared, doorbell, settings.engine, traces)
+    listening = QueueSubscriptions(setup.serving)
+    heartbeat = Heartbeat(
+        beating,
+        settings.engine,
+        worker=worker,
+        serving=setup.serving,
+        threads=threads,
+        draining=draining.begun,
+        broker_answers=doorbell.answers,
+        on_hang=lambda: draining.drain_after_failure(heartbeat),
+        on_change=listening.follow,
+    )
+    services = WorkerContext(
+        engine=by_key,
+        doorbell=doorbell,
+        artifacts=ArtifactStore(
+            store, recent, TenantBackgrounds(by_key, store, recent), Fetcher(settings.outbound)
+        ),
+        catalogue=known,
+        models=loaded,
+        heartbeat=heartbeat,
+        tally=WorkerCounters(),
+        trails=BatchTracer(
+            traces, worker, on_gpu=known.on_gpu if gpu_fault is None else frozenset()
+        ),
+        trying=ShadowRunner(by_key, loaded, settings=settings, extra_models=known.extra),
+        settings=settings,
+        keeping=RetentionPolicy(settings.keep.input_seconds, settings.keep.result_seconds),
+        worker=worker,
+        serving=setup.serving,
+        draining=draining.begun,
+        extra_models=known.extra,
+    )
+    collecting = (
+        ExampleCollector(shared, store, services.artifacts) if settings.engine.collect else None
+    )
+    retention = GarbageCollector(
+        shared,
+        store,
+        cell=DEFAULT_CELL,
+        collecting=collecting,
+        record_seconds=settings.keep.record_seconds,
+    )
+    sweeper = Sweeper(
+        shared,
+        doorbell,
+        settings.engine,
+        tally=services.tally,
+        retention=retention,
+        cell=DEFAULT_CELL,
+    )
+    return _Parts(services, beating, setup, sweeper, retention, draining, listening)
+
+
+def _run(run: Callable[[threading.Event], None], parts: _Parts, stopping: threading.Event) -> None:
+    """Run a part until `stopping` is set; if the part gives up before, end the process."""
+    try:
+        run(stopping)
+    finally:
+        if not stopping.is_set():
+            heartbeat = parts.services.heartbeat
+            # Without a heartbeat, leases would run out during a drain: return them at once.
+            is_heartbeat = run == heartbeat.run
+            parts.draining.drain_after_failure(heartbeat, seconds=0 if is_heartbeat else None)
+
+
+def _wait_for_stop_signal() -> None:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    stop.wait()
+
+
+def _consume(settings: Settings, parts: _Parts, threads: int) -> None:
+    """Run Celery in this thread until it is stopped."""
+    services = parts.services
+    served = services.serving.able
+    celery = _celery(settings, served)
+
+    @celery.task(name=RING_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
+    def ring(capability: str) -> None:
+        if not services.serving.serves_all:  # a change from before the connection to the broker
+            parts.listening.follow()
+        runner.run(services, Capability(capability))
+
+    def drain(**_: object) -> None:
+        parts.draining.drain_after_signal(services.heartbeat)
+
+    signals.worker_shutting_down.connect(drain, weak=False)
+    with warnings.catch_warnings():
+        # Celery warns about running as root, which containers do, because of pickled messages.
+        # These messages are JSON.
+        warnings.simplefilter("ignore", SecurityWarning)
+        worker = celery.Worker(
+            pool="threads",
+            concurrency=threads,
+            hostname=f"{services.worker}@%h",
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+            loglevel="WARNING",
+            quiet=True,
+        )
+    parts.listening.begin(worker, served)
+    worker.start()
+    if worker.exitcode:  # Celery has logged why
+        sys.exit(worker.exitcode)
+
+
+def _celery(settings: Settings, served: Sequence[Capability]) -> Celery:
+    celery = Celery("smart-filter-worker", set_as_current=False)
+    queues = [Queue(queue_name(one), routing_key=queue_name(one)) for one in served]
+    celery.conf.update(
+        broker_url=settings.broker.url.get_secret_value(),
+        broker_transport=NoAckTransport,
+        result_backend=None,
+        task_ignore_result=True,
+        task_serializer="json",
+        accept_content=["json"],
+        task_queues=queues,
+        task_default_queue=queues[0].name,
+        task_create_missing_queues=False,
+        # A ring counts as held until its work is done: a worker without a free thread takes none.
+        task_acks_late=True,
+        worker_prefetch_multiplier=1,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            **TRANSPORT_OPTIONS,
+            "socket_timeout": 5,
+            "socket_connect_timeout": 2,
+            "socket_keepalive": True,
+            "health_check_interval": 15,
+        },
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_send_task_events=False,
+    )
+    return celery

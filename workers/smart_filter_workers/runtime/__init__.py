@@ -1,0 +1,1 @@
+"""Claim stages, run them in batches, and complete or return them."""

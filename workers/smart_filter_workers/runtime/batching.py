@@ -1,0 +1,78 @@
+"""Run a batch in one forward pass; split it when the pass raises, so only the cause fails."""
+
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
+
+from smart_filter_shared.telemetry.logs import logger
+
+Task = TypeVar("Task")
+Answer = TypeVar("Answer")
+
+# Names of the out-of-memory errors of torch and TensorFlow. Their classes cannot be imported
+# here. ONNX Runtime and older CUDA libraries report it only in the message.
+_MEMORY_ERROR_CLASSES: Final = frozenset({"OutOfMemoryError", "ResourceExhaustedError"})
+_MEMORY_ERROR_WORDS: Final = (
+    "out of memory",
+    "failed to allocate",
+    "insufficient memory",
+    "bad_alloc",
+)
+# Libraries whose error messages may be searched for these words.
+_TRUSTED_LIBRARIES: Final = frozenset({"cv2", "onnxruntime", "tensorflow", "torch"})
+_log = logger("runner")
+
+
+def run_in_passes(
+    tasks: Sequence[Task],
+    run: Callable[[Sequence[Task]], list[Answer]],
+    *,
+    alone: Callable[[Task, Callable[[], Answer]], Answer | None],
+    relieve: Callable[[], None],
+) -> list[Answer]:
+    """Run a batch, in one pass if possible, and return the answers of the tasks that succeeded.
+
+    run: one pass over the given tasks.  alone: runs a single task and settles what it raises.
+    relieve: frees memory after an out-of-memory error.
+    """
+    if len(tasks) == 1:
+        answer = alone(tasks[0], lambda: _retry_with_free_memory(tasks[0], run, relieve))
+        return [] if answer is None else [answer]
+    try:
+        return run(tasks)
+    except Exception as error:  # noqa: BLE001 - the smaller passes find the task that caused it
+        if not is_out_of_memory(error):
+            _log.info("batch_failed_running_singly", size=len(tasks), reason=str(error))
+            parts = [[task] for task in tasks]
+        else:
+            _log.warning("out_of_memory_batch_split", size=len(tasks))
+            relieve()
+            parts = [list(tasks[: len(tasks) // 2]), list(tasks[len(tasks) // 2 :])]
+    return [
+        answer
+        for part in parts
+        for answer in run_in_passes(part, run, alone=alone, relieve=relieve)
+    ]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that the memory of the machine or of a device ran out."""
+    if isinstance(error, MemoryError):
+        return True
+    if {kind.__name__ for kind in type(error).__mro__} & _MEMORY_ERROR_CLASSES:
+        return True
+    library = type(error).__module__.partition(".")[0]
+    is_theirs = isinstance(error, RuntimeError) or library in _TRUSTED_LIBRARIES
+    return is_theirs and any(words in str(error).lower() for words in _MEMORY_ERROR_WORDS)
+
+
+def _retry_with_free_memory(
+    task: Task, run: Callable[[Sequence[Task]], list[Answer]], relieve: Callable[[], None]
+) -> Answer:
+    try:
+        return run([task])[0]
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        _log.warning("out_of_memory_retrying")
+        relieve()
+    return run([task])[0]

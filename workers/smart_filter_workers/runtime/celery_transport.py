@@ -1,0 +1,26 @@
+"""A kombu Redis transport without acknowledgments: a message is gone once it is received.
+
+A ring is a hint, and the sweeper repeats rings that are lost. Acknowledging rings to Redis
+gained nothing, and it stopped workers for good: when Redis does not answer an acknowledgment in
+time, kombu logs that and gives up, but the ring still counts against the prefetch limit of its
+worker. A standstill of 20 s cost a worker all of its threads that way.
+
+So an acknowledgment only forgets the ring in memory, which cannot fail. Rings that a worker
+holds when it ends, or when it loses its connection, are not put back: that would be another
+request to a broker that may not answer, and kombu writes messages that it cannot put back into
+files.
+"""
+
+from kombu.transport import redis
+
+TRANSPORT_OPTIONS = {"ack_emulation": False}
+
+
+class _Channel(redis.Channel):
+    do_restore = False
+
+
+class NoAckTransport(redis.Transport):
+    """kombu's Redis transport for workers; needs `TRANSPORT_OPTIONS` as its options."""
+
+    Channel = _Channel

@@ -1,0 +1,128 @@
+"""Run a stage in a child process that may die: a last attempt, or unproven weights.
+
+The child loads, decodes and runs as the worker would. The worker kills it at its time limit,
+and the kernel kills it when its parent dies. Both ends are the same program; they exchange
+pickle over pipes that no other process holds.
+"""
+
+import importlib
+import os
+import pickle
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from smart_filter_shared.config.settings import Settings
+from smart_filter_shared.db import sessions
+from smart_filter_shared.errors import Poison
+from smart_filter_shared.jobs.queries import JobRow
+from smart_filter_shared.queue.leases import Lease
+from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.telemetry import logs
+from smart_filter_workers.artifacts.store import ArtifactStore
+from smart_filter_workers.fetcher import Fetcher
+from smart_filter_workers.models import catalog
+from smart_filter_workers.models.cache import ModelCache
+from smart_filter_workers.models.trained import TrainedWeights
+from smart_filter_workers.stages import registry
+from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds
+from smart_filter_workers.system import memory, parent_death
+from smart_filter_workers.system.lru_cache import LruCache
+
+
+@dataclass(frozen=True, slots=True)
+class ChildRequest:
+    """A stage for the child to run.
+
+    extra_models: names of modules with models besides those in the stages' own folders.
+    inputs: the inputs of the stage; None: the child loads those of the job.
+    """
+
+    settings: Settings
+    extra_models: Sequence[str]
+    lease: Lease
+    job: JobRow | None
+    inputs: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChildResult:
+    """The result of the child, or the error that it raised.
+
+    seconds: the time in the stage's code.  loading_seconds: the time to load the inputs, also
+    when that failed.
+    """
+
+    result: object = None
+    seconds: float = 0.0
+    loading_seconds: float = 0.0
+    error: Exception | None = None
+
+
+def run(request: ChildRequest, *, limit_seconds: float) -> ChildResult:
+    """Run a stage in a child.  Raises Poison when the child dies or exceeds its time limit."""
+    what = f"{request.lease.stage} of job {request.lease.job_id}"
+    try:
+        child = subprocess.run(  # noqa: S603 - this very program
+            # Not `-m`: what is pickled must name this module, and not `__main__`.
+            [sys.executable, "-c", f"from {__name__} import serve; serve()", str(os.getpid())],
+            input=pickle.dumps(request),
+            stdout=subprocess.PIPE,
+            timeout=limit_seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Poison(f"{what} outlasted {limit_seconds:g} s") from error
+    if child.returncode != 0:
+        raise Poison(f"{what} ended its process with status {child.returncode}")
+    answer: ChildResult = pickle.loads(child.stdout)  # noqa: S301 - written by our own child
+    return answer
+
+
+def serve() -> None:
+    """Answer one request as the child process."""
+    parent_death.exit_with_parent(parent=int(sys.argv[1]))
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    # Keep the output of libraries out of the answer.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    logs.configure("worker")
+    request: ChildRequest = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by our own parent
+    with answers:
+        pickle.dump(_answer(request), answers)
+
+
+def _answer(request: ChildRequest) -> ChildResult:
+    known = catalog.discover_models(
+        (importlib.import_module(name) for name in request.extra_models),
+        research=request.settings.engine.research_weights,
+    )
+    room = memory.get_limit(request.settings.engine.memory_mb)
+    store = ObjectStore(request.settings.storage, connections=1)
+    trained = TrainedWeights(request.settings.weights, store)
+    models = ModelCache(known, request.settings.weights, room=room, trained=trained)
+    engine = sessions.open_engine(request.settings.database, connections=1)
+    nothing = LruCache(0)
+    fetcher = Fetcher(request.settings.outbound)
+    artifacts = ArtifactStore(store, nothing, TenantBackgrounds(engine, store, nothing), fetcher)
+    code = registry.get_stage(request.lease.stage)
+    loading, loading_seconds = time.perf_counter(), 0.0
+    try:
+        inputs = request.inputs
+        try:
+            if request.job is not None:
+                inputs = artifacts.load(request.job, code.Inputs)
+        finally:
+            loading_seconds = time.perf_counter() - loading
+        loaded = models.for_stage(
+            request.lease.models, request.lease.parameters, request.lease.digests
+        )
+        started = time.perf_counter()
+        (result,) = code.run(loaded, [inputs])
+    except Exception as error:  # noqa: BLE001 - the parent decides by its family
+        return ChildResult(error=error, loading_seconds=loading_seconds)
+    finally:
+        engine.dispose()
+    seconds = time.perf_counter() - started
+    return ChildResult(result=result, seconds=seconds, loading_seconds=loading_seconds)

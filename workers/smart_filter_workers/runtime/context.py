@@ -1,0 +1,45 @@
+"""The services of a worker process, passed on as one value."""
+
+import threading
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from smart_filter_shared.artifacts.retention import RetentionPolicy
+from smart_filter_shared.config.settings import Settings
+from smart_filter_shared.doorbell import Doorbell
+from smart_filter_shared.ids import WorkerId
+from smart_filter_workers.artifacts.store import ArtifactStore
+from smart_filter_workers.learning.shadow_run import ShadowRunner
+from smart_filter_workers.models.cache import ModelCache
+from smart_filter_workers.models.catalog import ModelCatalog
+from smart_filter_workers.runtime.capabilities import ServedCapabilities
+from smart_filter_workers.runtime.counters import WorkerCounters
+from smart_filter_workers.runtime.heartbeat import Heartbeat
+from smart_filter_workers.runtime.tracing import BatchTracer
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerContext:
+    """The services of a worker process.
+
+    trying: runs shadow weights next to the live ones.
+    serving: the capabilities it claims from.  draining: set when it should claim no more.
+    extra_models: modules with models besides those in the stages' own folders.
+    """
+
+    engine: Engine
+    doorbell: Doorbell
+    artifacts: ArtifactStore
+    catalogue: ModelCatalog
+    models: ModelCache
+    heartbeat: Heartbeat
+    tally: WorkerCounters
+    trails: BatchTracer
+    trying: ShadowRunner
+    settings: Settings
+    keeping: RetentionPolicy
+    worker: WorkerId
+    serving: ServedCapabilities
+    draining: threading.Event
+    extra_models: tuple[str, ...]

@@ -1,0 +1,196 @@
+"""Settle a lease whose work raised, by the family of the error.
+
+An unusable photo fails its job. Unavailable infrastructure returns the stage with its attempt
+refunded. A lost lease drops the work. Any other error spends the attempt, an unavailable server
+of a third party included.
+"""
+
+import contextlib
+import random
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+from smart_filter_shared.artifacts import retention
+from smart_filter_shared.db import sessions
+from smart_filter_shared.errors import (
+    ArtifactsGone,
+    Conflict,
+    DatabaseUnavailable,
+    Error,
+    InputsExpired,
+    ModelNotLoaded,
+    PictureTemporarilyUnreachable,
+    RowUnreadable,
+    TryAgain,
+    UnusablePhoto,
+)
+from smart_filter_shared.ids import Capability
+from smart_filter_shared.jobs.photo_queue import WORKER
+from smart_filter_shared.operations.counters import CounterName
+from smart_filter_shared.queue.leases import UNAVAILABLE, UNREADABLE, Failure, Lease
+from smart_filter_shared.telemetry.logs import logger
+from smart_filter_workers.runtime.context import WorkerContext
+from smart_filter_workers.runtime.heartbeat import HeldLease
+
+_MAX_BACKOFF_SECONDS = 60.0
+_log = logger("runner")
+
+Answer = TypeVar("Answer")
+
+
+def guarded(
+    services: WorkerContext, held: Sequence[HeldLease], code: str, step: Callable[[], Answer]
+) -> Answer | None:
+    """Return what a step returns; when it raises, settle its leases by the error's family.
+
+    code: the code that a job fails with when the error is a defect and no attempt is left.
+    """
+    try:
+        with _record_trouble(held, code):
+            return step()
+    except Conflict as error:
+        _log.warning("lease_lost", reason=str(error))
+    except ArtifactsGone as error:
+        _log.warning("artifact_missing_rerun", reason=str(error), **log_fields(held[0].lease))
+        gone = error.keys
+        _move_leases(services, held, lambda lease: _rerun(services, lease, gone))
+    except UnusablePhoto as error:
+        failure = Failure(error.code, _title(error), str(error))
+        _move_leases(services, held, lambda lease: _fail(services, lease, failure))
+    except PictureTemporarilyUnreachable as error:
+        _log.warning("background_unavailable", reason=str(error), **log_fields(held[0].lease))
+        failure = Failure(error.code, _title(error), str(error))
+        _move_leases(services, held, lambda lease: _retry(services, lease, failure))
+    except TryAgain as error:
+        if isinstance(error, ModelNotLoaded) and error.leads:
+            failed = Capability(error.capability) or held[0].lease.capability
+            services.serving.fail(failed, str(error))
+        _log.warning("stage_released", reason=str(error))
+        given_up = UNREADABLE if isinstance(error, RowUnreadable) else UNAVAILABLE
+        _move_leases(services, held, lambda lease: _release(services, lease, given_up))
+    except Exception as error:  # noqa: BLE001 - the top of a worker: defects end here
+        _log.exception("stage_failed", **log_fields(held[0].lease))
+        title = "A model failed" if code == "model_failed" else "Internal error"
+        failure = Failure(code, title, f"{type(error).__name__} in {held[0].lease.stage}")
+        _move_leases(services, held, lambda lease: _retry(services, lease, failure))
+    return None
+
+
+@contextmanager
+def _record_trouble(held: Sequence[HeldLease], code: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        for one in held:
+            one.trouble = error.code if isinstance(error, Error) else code
+        raise
+
+
+def _move_leases(
+    services: WorkerContext, held: Sequence[HeldLease], move: Callable[[Lease], None]
+) -> None:
+    for one in held:
+        try:
+            retry_until_lease_ends(services, lambda one=one: _charge(services, one))  # type: ignore[misc]  # binds the loop's variable
+            retry_until_lease_ends(services, lambda one=one: move(one.lease))  # type: ignore[misc]  # binds the loop's variable
+        except Conflict as error:
+            _log.warning("lease_lost", reason=str(error))
+        except TryAgain as error:
+            _log.warning("left_to_sweeper", reason=str(error), **log_fields(one.lease))
+
+
+def _charge(services: WorkerContext, held: HeldLease) -> None:
+    """Charge the time of a failed fetch, so that a slow address costs its own tenant."""
+    if held.fetching_seconds:
+        with sessions.transaction(services.engine) as connection:
+            WORKER.charge(connection, held.lease, held.fetching_seconds)
+
+
+def _fail(services: WorkerContext, lease: Lease, failure: Failure) -> None:
+    with sessions.transaction(services.engine) as connection:
+        WORKER.fail(connection, lease, failure)
+
+
+def _rerun(services: WorkerContext, lease: Lease, gone: Sequence[str]) -> None:
+    try:
+        with sessions.transaction(services.engine) as connection:
+            ready = WORKER.rerun(connection, lease, gone)
+    except InputsExpired as error:
+        _fail(services, lease, Failure(error.code, _title(error), str(error)))
+    else:
+        services.tally.count(CounterName.RELEASES, lease.capability)
+        services.doorbell.ring(ready)
+
+
+def _release(services: WorkerContext, lease: Lease, given_up: Failure) -> None:
+    with sessions.transaction(services.engine) as connection:
+        ready = WORKER.release(
+            connection,
+            lease,
+            delay_seconds=_backoff(lease.releases),
+            give_up_seconds=services.settings.engine.give_up_seconds,
+            failure=given_up,
+        )
+    services.tally.count(CounterName.RELEASES, lease.capability)
+    services.doorbell.ring(ready)
+
+
+def _retry(services: WorkerContext, lease: Lease, failure: Failure) -> None:
+    with sessions.transaction(services.engine) as connection:
+        WORKER.retry(
+            connection,
+            lease,
+            failure,
+            delay_seconds=_backoff(lease.attempt - 1),
+            max_attempts=services.settings.engine.max_attempts,
+        )
+    services.tally.count(CounterName.RETRIES, lease.capability)
+
+
+def retry_until_lease_ends(services: WorkerContext, move: Callable[[], Answer]) -> Answer:
+    """Move a row and return the answer; retry an unavailable database while the lease may hold."""
+    gives_up_at = time.monotonic() + services.settings.engine.lease_seconds
+    pause_seconds = 0.1
+    while True:
+        try:
+            return move()
+        except DatabaseUnavailable:
+            if time.monotonic() > gives_up_at:
+                raise
+            time.sleep(pause_seconds)
+            pause_seconds = min(2.0, 2 * pause_seconds)
+
+
+def remove_unreferenced(services: WorkerContext, stored: Collection[str]) -> None:
+    """Remove the objects that no row names; objects that storage cannot delete now expire later.
+
+    When the answer to a committed completion is lost, its repetition finds the lease gone.
+    Therefore objects that a row names stay.
+    """
+    if not stored:
+        return
+    with contextlib.suppress(TryAgain):
+        with sessions.transaction(services.engine) as connection:
+            unnamed = retention.unreferenced(connection, stored)
+        services.artifacts.discard(unnamed)
+
+
+def _backoff(times: int) -> float:
+    """Return the seconds to wait before a stage is tried again: exponential, with jitter.
+
+    Source: M. Brooker, "Exponential Backoff And Jitter", 2015; here jitter takes off at most half.
+    """
+    longest = min(_MAX_BACKOFF_SECONDS, 0.5 * 2.0 ** min(times, 10))
+    return random.uniform(longest / 2, longest)  # noqa: S311 - spreads load, hides nothing
+
+
+def _title(error: Error) -> str:
+    documentation = type(error).__doc__ or ""
+    return documentation.partition("\n")[0].rstrip(".")
+
+
+def log_fields(lease: Lease) -> dict[str, str]:
+    """Return the fields that identify a lease in a log entry."""
+    return {"job": str(lease.job_id), "stage": lease.stage, "attempt": str(lease.attempt)}

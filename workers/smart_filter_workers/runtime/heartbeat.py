@@ -1,0 +1,257 @@
+"""The heartbeat: one thread per process that renews the leases of the process.
+
+It proves progress, not life: a lease whose work exceeds its time limit is no longer renewed.
+The process then returns the rest of its work and ends itself. If an extension holds the
+interpreter, so that no Python code runs, a timer in C ends the process.
+"""
+
+import faulthandler
+import math
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from sqlalchemy import Engine
+
+from smart_filter_shared.config.settings import EngineSettings
+from smart_filter_shared.db import sessions
+from smart_filter_shared.errors import TryAgain
+from smart_filter_shared.ids import LeaseToken, WorkerId
+from smart_filter_shared.jobs.photo_queue import WORKER
+from smart_filter_shared.queue import worker_registry
+from smart_filter_shared.queue.leases import Lease
+from smart_filter_shared.queue.worker_registry import WorkerState
+from smart_filter_shared.supervision import SupervisedLoop
+from smart_filter_shared.telemetry.logs import logger
+from smart_filter_workers.runtime.capabilities import ServedCapabilities
+
+# Failures in a row: they take 37 s, and all leases have run out after that.
+_MAX_FAILURES = 10
+# Time of the heartbeat to end the process in order after a time limit.
+_GRACE_SECONDS = 15.0
+_log = logger("heartbeat")
+
+
+@dataclass(slots=True)
+class HeldLease:
+    """A lease that this process holds.
+
+    overdue_at: when its work exceeds the time limit, on the monotonic clock.
+    trouble: the error code, if the work did not succeed.
+    fetching_seconds: how long fetches from addresses that its job names have kept its thread.
+    """
+
+    lease: Lease
+    overdue_at: float
+    trouble: str = ""
+    fetching_seconds: float = 0.0
+    lost: threading.Event = field(default_factory=threading.Event)
+
+    @contextmanager
+    def measure_fetch(self, is_fetching: bool) -> Iterator[None]:  # noqa: FBT001 - named by the method
+        """Add the time that the block takes, however it ends, if it fetches from an address."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            if is_fetching:
+                self.fetching_seconds += time.monotonic() - started
+
+
+class Heartbeat:
+    """Renews the leases of a process, and publishes the state of the worker.
+
+    draining: set when it claims no more.  broker_answers: whether the broker answers.
+    on_hang: called once, when work has exceeded its time limit. It should make the process end,
+        and must return at once: the leases of other stages are renewed until then.
+    on_change: called when the served capabilities change, for example because an operator
+        drains the worker.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: EngineSettings,
+        *,
+        worker: WorkerId,
+        serving: ServedCapabilities,
+        threads: int,
+        draining: threading.Event,
+        broker_answers: Callable[[], bool],
+        on_hang: Callable[[], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._present = worker_registry.Worker(
+            id=worker,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            capabilities=(),
+            threads=threads,
+        )
+        self._serving = serving
+        self._draining = draining
+        self._broker_answers = broker_answers
+        self._broker_heard_at = time.monotonic()
+        self._on_hang = on_hang
+        self._on_change = on_change
+        self._held: dict[LeaseToken, HeldLease] = {}
+        self._overdue_at: dict[int, float] = {}  # by thread, for the threads at work
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Mark this thread as claiming or working while the block runs.
+
+        Between a claim and `holding`, only the thread itself knows of its leases.
+        """
+        thread = threading.get_ident()
+        with self._lock:
+            self._overdue_at[thread] = math.inf
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._overdue_at[thread]
+
+    @contextmanager
+    def holding(
+        self, leases: Sequence[Lease], *, limit_seconds: float
+    ) -> Iterator[list[HeldLease]]:
+        """Keep leases alive while the block runs, at most limit_seconds; within `at_work`."""
+        overdue_at = time.monotonic() + limit_seconds
+        held = [HeldLease(lease, overdue_at) for lease in leases]
+        thread = threading.get_ident()
+        with self._lock:
+            self._overdue_at[thread] = overdue_at
+            self._held.update({one.lease.token: one for one in held})
+            self._arm()
+        try:
+            yield held
+        finally:
+            with self._lock:
+                self._overdue_at[thread] = math.inf
+                for one in held:
+                    self._held.pop(one.lease.token, None)
+                self._arm()
+
+    def is_at_work(self) -> bool:
+        """Return whether any thread is at work within its time limit."""
+        now = time.monotonic()
+        with self._lock:
+            return any(overdue_at > now for overdue_at in self._overdue_at.values())
+
+    def in_time(self) -> list[HeldLease]:
+        """Return the held leases whose work is within its time limit."""
+        now = time.monotonic()
+        with self._lock:
+            return [one for one in self._held.values() if one.overdue_at > now]
+
+    def beat(self) -> None:
+        """Renew the held leases that are in time; mark those that this process has lost.
+
+        Raises DatabaseUnavailable.
+        """
+        if self._broker_answers():
+            self._broker_heard_at = time.monotonic()
+        held = self.in_time()
+        self.announce()
+        if not held:
+            return
+        with sessions.transaction(self._engine) as connection:
+            alive = WORKER.renew(
+                connection,
+                [one.lease for one in held],
+                lease_seconds=self._settings.lease_seconds,
+            )
+        for one in held:
+            if one.lease.token not in alive:
+                one.lost.set()
+
+    def announce(self) -> None:
+        """Publish the state of the worker.  Raises DatabaseUnavailable."""
+        serving = self._serving
+        served = serving.capabilities
+        with sessions.transaction(self._engine) as connection:
+            serving.compare(connection)
+            serving.renew(connection)
+            present = replace(
+                self._present,
+                # A draining worker must not be counted among those that serve a capability.
+                capabilities=() if self._draining.is_set() else serving.capabilities,
+                failed=serving.failed,
+                wanted=serving.wanted,
+                state=self.state(),
+                draining=serving.resting,
+            )
+            resting = worker_registry.record_heartbeat(connection, present)
+        if serving.set_drained(resting=resting):
+            _log.info("worker_drained" if resting else "worker_resumed")
+            # The state published above is out of date, and counts until the next heartbeat.
+            self.announce()
+        if serving.capabilities != served:
+            self._on_change()
+
+    def state(self) -> WorkerState:
+        """Return the state of the worker."""
+        if not self._serving.is_open:
+            return WorkerState.STARTING
+        if self._draining.is_set() or self._serving.resting:
+            return WorkerState.DRAINING
+        if not self._serving.capabilities:
+            return WorkerState.SETUP_FAILED
+        if time.monotonic() - self._broker_heard_at > self._settings.lease_seconds:
+            return WorkerState.UNHEALTHY
+        return WorkerState.BUSY if self._held else WorkerState.READY
+
+    def run(self, stopping: threading.Event) -> None:
+        """Beat until `stopping` is set, also while the process drains after a hang.
+
+        Raises the last of too many defects in a row.
+        """
+        seconds = self._settings.heartbeat_seconds
+        beats = SupervisedLoop(
+            "heartbeat",
+            every_seconds=seconds,
+            longest_pause_seconds=seconds,
+            most_failures=_MAX_FAILURES,
+        )
+        hangs = False
+        while not stopping.wait(beats.pause_seconds):
+            with beats.step():
+                self.beat()
+            if not hangs and self._has_overdue():
+                hangs = True
+                _log.error("stage_timeout_process_exits")
+                self._on_hang()
+
+    def leave(self) -> None:
+        """Deregister the worker; if the database is away, its silence tells instead."""
+        try:
+            with sessions.transaction(self._engine) as connection:
+                worker_registry.deregister(connection, self._present.id)
+        except TryAgain as error:
+            _log.warning("deregister_failed", reason=str(error))
+
+    def _has_overdue(self) -> bool:
+        now = time.monotonic()
+        with self._lock:
+            return any(one.overdue_at <= now for one in self._held.values())
+
+    def _arm(self) -> None:
+        """Set the timer in C to the first time limit that can be exceeded."""
+        if not self._held:
+            faulthandler.cancel_dump_traceback_later()
+            return
+        first = min(one.overdue_at for one in self._held.values())
+        seconds = max(0.0, first - time.monotonic()) + _GRACE_SECONDS
+        faulthandler.dump_traceback_later(
+            seconds + self._settings.heartbeat_seconds + self._settings.drain_seconds,
+            exit=True,
+            file=2,  # standard error, even if `sys.stderr` was replaced
+        )

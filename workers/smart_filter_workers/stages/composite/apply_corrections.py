@@ -1,0 +1,95 @@
+"""Corrections of a matte: what users drew replaces what the model found."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smart_filter_workers.results import Matte8, MatteDrawing, PreparedPhoto, Segmentation, Stroke
+from smart_filter_workers.stages.composite.inputs import Inputs
+
+# A pixel shows a person when the matte is above one half.
+_HALF: Final = 127.5
+# Fractional bits of the corners' coordinates: sixteenths of a pixel.
+_FIXED_POINT_BITS: Final = 4
+# Softness of a stroke's edge, in pixels of the matte: that of the models' mattes.
+_RIM_PX: Final = 0.8
+# Values of a canvas: untouched, or removed or kept by the last stroke over the pixel.
+_UNTOUCHED: Final = 0
+_REMOVED: Final = 1
+_KEPT: Final = 2
+
+Canvas = NDArray[np.uint8]  # (h, w), the matte's size
+
+
+def correct_matte(inputs: Inputs) -> Inputs:
+    """Return the inputs with the users' corrections applied to the matte."""
+    segmented = inputs.segmented
+    if segmented is None or not inputs.drawn:
+        return inputs
+    return replace(inputs, segmented=draw_over_matte(segmented, inputs.drawn, inputs.prepared))
+
+
+def draw_over_matte(
+    segmented: Segmentation, drawn: Sequence[MatteDrawing], prepared: PreparedPhoto
+) -> Segmentation:
+    """Return the segmentation with the users' drawings applied over the model's matte."""
+    matte = segmented.matte
+    canvas = np.full(matte.shape, _UNTOUCHED, np.uint8)
+    for one in drawn:
+        if one.mask is not None:
+            matte = _shrink_mask(one.mask, like=matte)
+            canvas[:] = _UNTOUCHED
+        for stroke in one.strokes:
+            _paint(canvas, stroke, prepared)
+    matte = _apply_strokes(matte, canvas)
+    coverage = float(np.count_nonzero(matte > _HALF)) / matte.size
+    return replace(segmented, matte=matte, coverage=coverage)
+
+
+def _shrink_mask(mask: Matte8, *, like: Matte8) -> Matte8:
+    """Return a mask of the photo's size, (H, W) uint8, shrunk to the size of a matte."""
+    size = (like.shape[1], like.shape[0])
+    return np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _paint(canvas: Canvas, stroke: Stroke, prepared: PreparedPhoto) -> None:
+    """Paint a stroke over the canvas.
+
+    The edge is hard: a job may have thousands of strokes, so painting only touches the pixels that
+    a stroke covers.
+    """
+    height, width = canvas.shape
+    scale = np.array([width / prepared.width, height / prepared.height])
+    # The center of the first pixel is 0 in OpenCV and one half here.
+    corners = np.round((np.array(stroke.points, np.float64) * scale - 0.5) * 2**_FIXED_POINT_BITS)
+    # A single point becomes a line to itself: OpenCV draws nothing through one point.
+    line = np.concatenate([corners, corners[-1:]]).astype(np.int32).reshape(-1, 1, 2)
+    cv2.polylines(
+        canvas,
+        [line],
+        isClosed=False,
+        color=_KEPT if stroke.keep else _REMOVED,
+        thickness=max(1, round(stroke.width * float(scale.max()))),
+        lineType=cv2.LINE_8,
+        shift=_FIXED_POINT_BITS,
+    )
+
+
+def _apply_strokes(matte: Matte8, canvas: Canvas) -> Matte8:
+    """Return the matte, (h, w) uint8, fully kept or removed under the strokes."""
+    if not canvas.any():
+        return matte
+    drawn = _soften(canvas != _UNTOUCHED)
+    kept = _soften(canvas == _KEPT)
+    mixed = matte * (1 - drawn) + 255 * kept
+    return np.asarray(np.clip(np.rint(mixed), 0, 255), dtype=np.uint8)
+
+
+def _soften(where: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return the coverage, 0..1, of each pixel, with an edge as soft as a model's."""
+    blurred = cv2.GaussianBlur(where.astype(np.float32), (0, 0), _RIM_PX)
+    return np.asarray(blurred, dtype=np.float32)

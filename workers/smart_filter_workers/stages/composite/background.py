@@ -1,0 +1,105 @@
+"""Draw the background behind the people at the size of the picture."""
+
+from dataclasses import replace
+from typing import Final
+
+import cv2
+import numpy as np
+from coloraide import Color
+
+from smart_filter_shared.recipe import Background, BackgroundKind
+from smart_filter_workers.backgrounds import blur, cover_crop, library, side_light
+from smart_filter_workers.results import ChosenBackground, Frame, Matte8, Srgb8
+from smart_filter_workers.stages.composite import compose
+from smart_filter_workers.stages.composite.inputs import Inputs
+from smart_filter_workers.stages.composite.models.base import Srgba8
+
+_TRANSPARENT: Final = (0, 0, 0, 0)
+
+
+def draw(chosen: ChosenBackground, inputs: Inputs, frame: Frame) -> Srgb8 | Srgba8:
+    """Return the chosen background, (H, W, 3), or (H, W, 4) if it has transparency.
+
+    The array is new, so the caller may draw on it.
+    """
+    width, height = frame.width, frame.height
+    match chosen.kind:
+        case BackgroundKind.PRESET if chosen.name is not None:
+            return _preset(chosen.name, chosen.light, inputs, frame)
+        case BackgroundKind.FILE | BackgroundKind.URL:
+            if inputs.background is None:
+                raise ValueError(f"background {chosen.kind} needs a background")
+            return cover_crop.crop_to_cover(inputs.background.srgb, width=width, height=height)
+        case BackgroundKind.BLUR if inputs.segmented is not None:
+            return _draw_blurred(inputs, inputs.segmented.matte, frame)
+        case _:
+            return fill_color(_color_levels(inputs.recipe.background), width=width, height=height)
+
+
+def _preset(name: str, light: float, inputs: Inputs, frame: Frame) -> Srgb8:
+    width, height = frame.width, frame.height
+    drawing = inputs.collection.draw(name, seed=inputs.seed, width=width, height=height)
+    preset, _ = inputs.collection.get(name)
+    if preset.family not in side_light.SIDE_LIT_FAMILIES:
+        return drawing
+    return side_light.mirror_to_match(drawing, light=light)
+
+
+def is_photo(chosen: ChosenBackground, inputs: Inputs) -> bool:
+    """Return whether the chosen background is the photo itself, so nothing is drawn."""
+    blurred_by = inputs.recipe.background.value
+    return chosen.kind == BackgroundKind.KEEP or (
+        chosen.kind == BackgroundKind.BLUR and not float(blurred_by or 0)
+    )
+
+
+def keep_photo(inputs: Inputs, frame: Frame) -> Srgb8:
+    """Return the photo placed on the canvas; the same array if the canvas is the photo."""
+    srgb = inputs.photo.srgb
+    height, width = srgb.shape[:2]
+    if compose.is_whole(frame, width=width, height=height):
+        return srgb
+    return compose.place_photo(srgb, frame, beyond=cv2.BORDER_REPLICATE)
+
+
+def fill_color(rgba: tuple[int, int, int, int], *, width: int, height: int) -> Srgb8 | Srgba8:
+    """Return one color, levels 0..255; without alpha if it is opaque."""
+    if rgba[3] == 255:  # noqa: PLR2004 - opaque
+        plain = np.empty((height, width, 3), np.uint8)
+        plain[:] = rgba[:3]
+        return plain
+    # Fill whole words: byte by byte takes six times as long.
+    word = np.array(rgba, np.uint8).view(np.uint32)
+    return np.full((height, width), word, np.uint32).view(np.uint8).reshape(height, width, 4)
+
+
+def make_transparent(*, width: int, height: int) -> Srgba8:
+    """Return a fully transparent canvas."""
+    return fill_color(_TRANSPARENT, width=width, height=height)
+
+
+def _draw_blurred(inputs: Inputs, matte: Matte8, frame: Frame) -> Srgb8:
+    strength = float(inputs.recipe.background.value or 0)
+    height, width = inputs.photo.srgb.shape[:2]
+    sheet = library.new_sheet("blur", seed=inputs.seed, width=width, height=height)
+    whole = blur.draw(inputs.prepared.proxy_srgb, matte, strength=strength, sheet=sheet)
+    asked = inputs.recipe.framing
+    if asked.scale is not None or asked.position is not None:
+        # The people have moved, so the background no longer fits behind them: fill the frame.
+        return cover_crop.crop_to_cover(whole, width=frame.width, height=frame.height)
+    return keep_photo(replace(inputs, photo=replace(inputs.photo, srgb=whole)), frame)
+
+
+def _color_levels(background: Background) -> tuple[int, int, int, int]:
+    """Return the levels of a `color` background, fitted into sRGB; 0 for `transparent`."""
+    if background.kind != BackgroundKind.COLOR or background.value is None:
+        return _TRANSPARENT
+    return parse_css_color(background.value)
+
+
+def parse_css_color(css_color: str) -> tuple[int, int, int, int]:
+    """Return red, green, blue and alpha, 0..255, of a CSS color, fitted into sRGB."""
+    color = Color(css_color).convert("srgb").fit()
+    red, green, blue = (round(255 * level) for level in color.coords(nans=False))
+    alpha = round(255 * color.alpha(nans=False))
+    return (red, green, blue, alpha) if alpha else _TRANSPARENT

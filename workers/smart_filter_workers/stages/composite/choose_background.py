@@ -1,0 +1,81 @@
+"""Choose the background: the one that the recipe asks for, or one that suits the people."""
+
+from dataclasses import replace
+from functools import partial
+
+from smart_filter_shared.recipe import SUBJECT_MATCHED_KINDS, Background, BackgroundKind
+from smart_filter_workers.backgrounds import keywords, moods, selection, subject_stats
+from smart_filter_workers.backgrounds.collection import Collection
+from smart_filter_workers.backgrounds.moods import InferredMood
+from smart_filter_workers.results import ChosenBackground
+from smart_filter_workers.stages.composite.inputs import NOBODY_BELOW, Inputs
+
+
+def resolve(inputs: Inputs) -> ChosenBackground:
+    """Return the background to use, with the reason.
+
+    A stored picture that has been deleted is skipped, unless the recipe names it. Raises
+    InputsExpired in that case, and StorageUnavailable.
+    """
+    choice = _choose_kind(inputs)
+    is_free = inputs.recipe.background.kind in SUBJECT_MATCHED_KINDS
+    while is_free and choice.name is not None and not inputs.collection.has(choice.name):
+        inputs = replace(inputs, collection=inputs.collection.excluding(choice.name))
+        choice = _choose_kind(inputs)
+    return choice
+
+
+def infer_mood(inputs: Inputs) -> InferredMood:
+    """Return the mood of a photo with at least one person."""
+    faces = inputs.faces.faces if inputs.faces is not None else ()
+    persons = inputs.segmented.persons if inputs.segmented is not None else None
+    sizes = [face.box[2] * face.box[3] for face in faces]
+    return moods.infer_mood(
+        inputs.smiles, people=persons or max(1, len(faces)), sizes=sizes or None
+    )
+
+
+def _choose_kind(inputs: Inputs) -> ChosenBackground:
+    asked, segmented = inputs.recipe.background, inputs.segmented
+    if asked.kind == BackgroundKind.KEEP:
+        return ChosenBackground(asked.kind, None, (), "asked for: the photo's own background")
+    if segmented is None:
+        raise ValueError(f"background {asked} needs the people's matte")
+    if segmented.coverage < NOBODY_BELOW:
+        seen = f"no person was found ({segmented.coverage:.1%} of the photo)"
+        return ChosenBackground(
+            BackgroundKind.KEEP, None, (), f"{seen}, so the photo is kept as it is"
+        )
+    if asked.kind not in SUBJECT_MATCHED_KINDS:
+        return _use_requested(asked, inputs.collection)
+    by_words = asked.kind == BackgroundKind.KEYWORDS
+    choice = (
+        partial(keywords.choose_by_keywords, str(asked.value))
+        if by_words
+        else selection.choose_preset
+    )
+    return choice(
+        infer_mood(inputs),
+        subject_stats.measure_subjects(
+            inputs.prepared.proxy_srgb,
+            segmented.matte,
+            inputs.faces.faces if inputs.faces is not None else (),
+            scale=inputs.prepared.width / segmented.matte.shape[1],
+        ),
+        seed=inputs.seed,
+        among=inputs.collection.presets,
+    )
+
+
+def _use_requested(asked: Background, collection: Collection) -> ChosenBackground:
+    if asked.kind == BackgroundKind.PRESET and asked.value is not None:
+        preset, surface = collection.get(asked.value)
+        title = preset.title if surface is None else f"{preset.title} on {surface.title}"
+        return ChosenBackground(asked.kind, asked.value, preset.tags, f"asked for: {title}")
+    what = {
+        BackgroundKind.COLOR: f"{asked.value}",
+        BackgroundKind.BLUR: f"the photo's own background, blurred by {asked.value} of 1",
+        BackgroundKind.FILE: "the uploaded background",
+        BackgroundKind.URL: "the background at its address",
+    }.get(asked.kind, "no background")
+    return ChosenBackground(asked.kind, None, (), f"asked for: {what}")

@@ -1,0 +1,177 @@
+"""Learn the people's edge from a small matte and a small photo together.
+
+Every number here was chosen by benchmarks/edges.py, which shows the effect and cost of each step.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+
+from smart_filter_shared.recipe import Edge
+from smart_filter_workers.results import Face, Matte8, Srgb8
+from smart_filter_workers.stages.composite.matting import (
+    bounds,
+    closed_form,
+    color_lines,
+    head_regions,
+    trimap,
+)
+from smart_filter_workers.stages.composite.matting.blocks import Floats
+from smart_filter_workers.stages.composite.matting.bounds import Bounds
+from smart_filter_workers.stages.composite.matting.color_lines import ColorLines
+from smart_filter_workers.stages.composite.matting.trimap import Trimap
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """Settings of one level of work on an edge.
+
+    small_px: longest side of the picture that coverage is learned on; radius: of its windows;
+    rounds: repetitions, each learning from the last result; last_radius: windows of a final round,
+    closer to the photo; None skips it.  solved_px: longest side of the picture for solving in
+    closed form before that; None skips it. doubts: whether results are ignored where colors cannot
+    decide.  veil: coverage this close to 0 or 1 is set to it; the rest would be noise that shows as
+    a veil.  binds: whether the edge stays close to the matte's where hair is unlikely.
+    """
+
+    small_px: int
+    radius: int
+    rounds: int
+    last_radius: int | None
+    solved_px: int | None = None
+    doubts: bool = True
+    veil: float = 0.05
+    binds: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedEdge:
+    """The edge of a matte as learned on the small picture.
+
+    srgb: (h, w, 3) uint8; coverage: (h, w) float32, 0..1; lines: (h, w, 4) float32, from
+    ColorLines.drawn, None without an edge.  bounds: limits of the lines' coverage, from
+    bounds.compute_bounds, of any size; None for no limits.
+    """
+
+    srgb: Srgb8
+    coverage: Floats
+    lines: Floats | None
+    bounds: Bounds | None = None
+
+
+EFFORTS: Final = {
+    Edge.FAST: Effort(small_px=256, radius=3, rounds=2, last_radius=None),
+    Edge.BALANCED: Effort(small_px=320, radius=4, rounds=4, last_radius=2),
+    Edge.BEST: Effort(small_px=320, radius=4, rounds=4, last_radius=2, solved_px=640),
+}
+# Most distance of an edge from its place in the matte, in pixels of the small picture.
+REACH_PX: Final = 1
+# The same near heads: networks draw hair with some of the background.
+HAIR_REACH_PX: Final = 3
+# Weight of the matte where it is unsure.
+UNSURE_WEIGHT: Final = 0.3
+# Shares of explained variance below which colors are ignored and above which they are fully used.
+DOUBTED, BELIEVED = 0.25, 0.8
+# Where colors are ignored the matte's own edge is used, this much steeper: haze is worse than an
+# edge that is a pixel off.
+EDGE_STEEPNESS: Final = 3.0
+
+
+def learn_edge(
+    matte: Matte8,
+    *,
+    proxy_srgb: Srgb8,
+    effort: Effort,
+    faces: Sequence[Face] = (),
+    scale: float = 1,
+) -> LearnedEdge:
+    """Return the edge of a matte as learned from colors.
+
+    matte: (h, w) uint8; proxy_srgb: (h, w, 3) uint8; faces: in pixels of a photo that is `scale`
+    times as large.
+    """
+    small, srgb = _shrink(matte, effort.small_px), _shrink(proxy_srgb, effort.small_px)
+    coverage = np.divide(small, 255, dtype=np.float32)
+    known = trimap.from_matte(small, reach_px=REACH_PX)
+    if known.is_decided():
+        return LearnedEdge(srgb, coverage, None)
+    scale *= matte.shape[1] / small.shape[1]
+    if effort.binds:
+        hair = head_regions.hair_likelihood(
+            faces, scale=scale, size=(coverage.shape[0], coverage.shape[1])
+        )
+        openness = np.maximum(
+            hair, head_regions.fur_likelihood(faces, scale=scale, sure=known.sure)
+        )
+        known = trimap.widen(known, small, where=hair, reach_px=HAIR_REACH_PX)
+    coverage[known.people] = 1
+    coverage[known.backdrop] = 0
+    lines, doubt = _lines(coverage, srgb, known, effort)
+    coverage = color_lines.evaluate_lines(lines, srgb)
+    bound = None
+    if effort.binds:
+        bound = bounds.compute_bounds(coverage, small, openness)
+        coverage = bounds.clip_coverage(coverage, bound)
+    if effort.solved_px is not None:
+        srgb = _shrink(proxy_srgb, effort.solved_px)
+        size = (srgb.shape[1], srgb.shape[0])
+        coverage = closed_form.solve(_resize(coverage, size), srgb, doubt=_resize(doubt, size))
+    if effort.last_radius is not None:
+        everywhere = np.ones_like(coverage)
+        lines = ColorLines(srgb, everywhere, radius=effort.last_radius).drawn(coverage)
+    lines = _remove_veil(lines, effort.veil)
+    coverage = color_lines.evaluate_lines(lines, srgb)
+    if bound is not None:
+        size = (coverage.shape[1], coverage.shape[0])
+        coverage = bounds.clip_coverage(coverage, _resize(bound, size))
+    return LearnedEdge(srgb, coverage, lines, bound)
+
+
+def _lines(coverage: Floats, srgb: Srgb8, known: Trimap, effort: Effort) -> tuple[Floats, Floats]:
+    """Return (h, w, 4) lines, and where colors cannot decide, (h, w), 0..1; changes `coverage`."""
+    sure = known.sure
+    weight = np.where(sure, np.float32(1), np.float32(UNSURE_WEIGHT))
+    fitted = ColorLines(srgb, weight, radius=effort.radius)
+    otherwise = np.clip((coverage - 0.5) * EDGE_STEEPNESS + 0.5, 0, 1)
+    for _ in range(effort.rounds):
+        lines = fitted.drawn(coverage)
+        np.copyto(coverage, fitted.told(lines), where=~sure)
+    if not effort.doubts:
+        return lines, np.zeros_like(coverage)
+    doubt = (BELIEVED - fitted.explained(coverage)) / (BELIEVED - DOUBTED)
+    np.clip(doubt, 0, 1, out=doubt)
+    lines *= (1 - doubt)[..., np.newaxis]
+    lines[..., 3] += otherwise * doubt
+    return lines, doubt
+
+
+def _remove_veil(lines: Floats, veil: float) -> Floats:
+    """Return lines that reach coverage 0 and 1 a little earlier."""
+    lines /= 1 - 2 * veil
+    lines[..., 3] -= veil / (1 - 2 * veil)
+    return lines
+
+
+def _resize(plane: Floats, size: tuple[int, int]) -> Floats:
+    """Return (h, w[, n]) float32 resized to (width, height)."""
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _shrink(pixels: Srgb8 | Matte8, longest_px: int) -> Srgb8 | Matte8:
+    """Return (h, w[, 3]) uint8 with no side above `longest_px`.
+
+    Halving by area plus a last bilinear step takes a fifth of the time of area alone.
+    """
+    while max(pixels.shape[:2]) >= 2 * longest_px and min(pixels.shape[:2]) > 1:
+        height, width = pixels.shape[0] // 2, pixels.shape[1] // 2
+        even = pixels[: 2 * height, : 2 * width]
+        pixels = np.asarray(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA))
+    height, width = pixels.shape[:2]
+    scale = longest_px / max(height, width)
+    if scale >= 1:
+        return pixels
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), np.uint8)

@@ -1,0 +1,93 @@
+"""Paper sizes: how large a picture may be printed, by its pixels."""
+
+from typing import Final
+
+from smart_filter_shared.printability import Print, PrintSize, Verdict
+
+CM_PER_INCH: Final = 2.54
+# Printers' practice: 300 dots per inch look sharp in the hand, 200 at arm's length.
+FINE_DPI, COARSE_DPI = 300, 200
+# Common sizes, the smallest first: name, short and long side in centimeters.
+PAPERS: Final = (
+    ("9×13", 9, 13),
+    ("10×15", 10, 15),
+    ("13×18", 13, 18),
+    ("15×20", 15, 20),
+    ("20×30", 20, 30),
+    ("A4", 21, 29.7),
+    ("30×40", 30, 40),
+    ("30×45", 30, 45),
+    ("40×60", 40, 60),
+    ("50×75", 50, 75),
+)
+SMALLEST_PAPER: Final = PAPERS[0][0]
+# The usual size of a print in an album: smaller ones at FINE_DPI are fair.
+ALBUM_PAPER: Final = "10×15"
+# Share of a picture's pixels along a side: with less real detail, its edges are called soft.
+SOFT_BELOW: Final = 0.9
+
+
+def judge_size(width: int, height: int, *, detail: float = 1.0) -> PrintSize:
+    """Return how large a picture of this many pixels may be printed.
+
+    detail: share of the pixels along a side that its edges resolve, above 0 to 1.
+    """
+    shown = round(detail * width), round(detail * height)
+    fine, coarse = (_print(*shown, dpi) for dpi in (FINE_DPI, COARSE_DPI))
+    verdict, text = _judge(shown, (width, height), fine, coarse)
+    return PrintSize(verdict, text, width, height, (fine, coarse), detail=round(detail, 2))
+
+
+def _print(width: int, height: int, dpi: int) -> Print:
+    short, long = sorted((width, height))
+    filled = [
+        name
+        for name, paper_short, paper_long in PAPERS
+        if short >= _px(paper_short, dpi) and long >= _px(paper_long, dpi)
+    ]
+    return Print(
+        dpi=dpi,
+        width_cm=round(width / dpi * CM_PER_INCH, 1),
+        height_cm=round(height / dpi * CM_PER_INCH, 1),
+        width_in=round(width / dpi, 1),
+        height_in=round(height / dpi, 1),
+        paper=filled[-1] if filled else None,
+    )
+
+
+def _px(centimeters: float, dpi: int) -> int:
+    return round(centimeters / CM_PER_INCH * dpi)
+
+
+def _judge(
+    shown: tuple[int, int], pixels: tuple[int, int], fine: Print, coarse: Print
+) -> tuple[Verdict, str]:
+    # Ignore a small loss of detail.
+    is_soft = shown[0] < SOFT_BELOW * pixels[0]
+    too_soft = f", as its edges are soft for {_format_pixels(pixels)} pixels" if is_soft else ""
+    if coarse.paper is None:
+        few = f"too few for a print of {format_paper(SMALLEST_PAPER)}"
+        if _print(*pixels, COARSE_DPI).paper is not None:
+            soft = (
+                f"{_format_pixels(pixels)} pixels show no more than {_format_pixels(shown)} would"
+            )
+            return Verdict.POOR, f"Its edges are soft: its {soft}, {few}."
+        return Verdict.POOR, f"{_format_pixels(pixels)} pixels are {few}."
+    if fine.paper is None:
+        larger = "larger ones look soft"
+        up_to = f"{format_paper(coarse.paper)} at {COARSE_DPI} dpi"
+        return Verdict.FAIR, f"It prints up to {up_to}; {larger}{too_soft}."
+    names = [name for name, *_ in PAPERS]
+    verdict = Verdict.GOOD if names.index(fine.paper) >= names.index(ALBUM_PAPER) else Verdict.FAIR
+    up_to = f"{format_paper(fine.paper)} at {FINE_DPI} dpi"
+    up_to_coarse = f"{format_paper(coarse.paper)} at {COARSE_DPI} dpi"
+    return verdict, f"It prints up to {up_to}, {up_to_coarse}{too_soft}."
+
+
+def _format_pixels(pixels: tuple[int, int]) -> str:
+    return f"{pixels[0]} × {pixels[1]}"
+
+
+def format_paper(paper: str) -> str:
+    """Return a paper's name with its unit, such as `10×15 cm` or `A4`."""
+    return f"{paper} cm" if "×" in paper else paper

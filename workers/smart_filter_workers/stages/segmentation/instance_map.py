@@ -1,0 +1,69 @@
+"""Select the persons to keep, locate all, and map each pixel to its person."""
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+import cv2
+import numpy as np
+
+from smart_filter_shared.recipe import PersonSelection
+from smart_filter_workers.networks.coordinates import photo_per_proxy
+from smart_filter_workers.results import DetectedPerson, InstanceMap, Matte8, PreparedPhoto
+from smart_filter_workers.stages.segmentation.models.base import People
+
+_MAX_PERSONS: Final = 255
+# Pixels below this level are more background than person and do not extend a box.
+_SEEN_FROM, _WHOLE = 128, 255
+
+
+def select_persons(people: People, wanted: PersonSelection | tuple[int, ...]) -> dict[int, Matte8]:
+    """Return the matte of each selected person by its number; 1 is the leftmost.
+
+    If the model could not separate the persons of this photo, all of them count as one. A number
+    that no person has selects nothing.
+    """
+    mattes = (people.matte,) if people.persons is None else people.persons
+    numbered = dict(enumerate(mattes, start=1))
+    if wanted == PersonSelection.ALL or not numbered:
+        return numbered
+    if wanted == PersonSelection.LARGEST:
+        sizes = {number: int(matte.sum(dtype=np.int64)) for number, matte in numbered.items()}
+        # Of two equal ones take the right one.
+        largest = max(reversed(sizes), key=sizes.__getitem__)
+        return {largest: numbered[largest]}
+    return {number: matte for number, matte in numbered.items() if number in wanted}
+
+
+def locate_persons(
+    people: People, wanted: Collection[int], prepared: PreparedPhoto
+) -> tuple[DetectedPerson, ...] | None:
+    """Return the place of each person that the model separates; None when it separates none.
+
+    wanted: the numbers of the persons that are kept.
+    """
+    if people.persons is None:
+        return None
+    per_x, per_y = photo_per_proxy(prepared)
+    boxes = (cv2.boundingRect(cv2.inRange(matte, _SEEN_FROM, _WHOLE)) for matte in people.persons)
+    return tuple(
+        DetectedPerson(
+            number, (per_x * x, per_y * y, per_x * width, per_y * height), number in wanted
+        )
+        for number, (x, y, width, height) in enumerate(boxes, start=1)
+        if width
+    )
+
+
+def build_instance_map(mattes: Mapping[int, Matte8], *, like: Matte8) -> InstanceMap:
+    """Return the owner of each pixel: the person with the highest coverage, the left of two equal.
+
+    mattes: (h, w) uint8 each, like `like`, by person number; numbers above 255 own nothing.
+    """
+    found = np.zeros(like.shape, np.uint8)
+    strongest = np.zeros(like.shape, np.uint8)
+    for number, matte in mattes.items():
+        if number <= _MAX_PERSONS:
+            stronger = matte > strongest
+            found[stronger] = number
+            strongest[stronger] = matte[stronger]
+    return found

@@ -1,0 +1,121 @@
+"""The backgrounds that a job may use, cached for a moment, and their pixels."""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+from sqlalchemy import Engine
+
+from smart_filter_shared import stock
+from smart_filter_shared.db import sessions
+from smart_filter_shared.errors import (
+    ImageTooLarge,
+    ImageUnreadable,
+    InputsExpired,
+    ObjectMissing,
+)
+from smart_filter_shared.ids import Tenant
+from smart_filter_shared.recipe import SUBJECT_MATCHED_KINDS, Background, BackgroundKind
+from smart_filter_shared.stock import Picture
+from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_workers import images
+from smart_filter_workers.backgrounds.collection import Collection
+from smart_filter_workers.backgrounds.sources.generated import DesignSource
+from smart_filter_workers.backgrounds.sources.stock import StockSource
+from smart_filter_workers.results import Srgb8
+from smart_filter_workers.system.lru_cache import LruCache
+
+# Longest side of a decoded picture in the cache, 50 MB at most. It serves many jobs, whose photos
+# need the memory. Behind larger photos it is enlarged.
+_MAX_CACHED_PX: Final = 4096
+# The same as in the API: a new picture can be chosen after at most a second.
+_REFRESH_SECONDS: Final = 1.0
+# Tenants in the cache: a few kB each.
+_MAX_TENANTS: Final = 1000
+
+
+class TenantBackgrounds:
+    """Reads the table of backgrounds, at most once a second per tenant; safe for threads.
+
+    recent: the cache of decoded pictures.  clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        store: ObjectStore,
+        recent: LruCache,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._engine = engine
+        self._store = store
+        self._recent = recent
+        self._clock = clock
+        self._known: OrderedDict[Tenant, tuple[float, dict[str, Picture]]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def collection(self, tenant: Tenant, asked: Background) -> Collection:
+        """Return the backgrounds that a job may use; a picture is loaded when it is drawn.
+
+        asked: the background of the job's recipe; if it cannot be a picture, none is looked up.
+        Raises DatabaseUnavailable.
+        """
+        name = (asked.value or "").partition("+")[0]
+        names_a_picture = asked.kind == BackgroundKind.PRESET and "/" in name
+        if asked.kind not in SUBJECT_MATCHED_KINDS and not names_a_picture:
+            return Collection()
+        pictures = self._seen_by(tenant)
+        if names_a_picture and name not in pictures:
+            # The API has accepted the name, so the picture is newer than the cache.
+            pictures = self._look(tenant)
+        presets = [one.preset for one in pictures.values()]
+        return Collection(
+            (
+                DesignSource(),
+                StockSource(presets, lambda name: self._loaded(tenant, pictures[name])),
+            )
+        )
+
+    def _loaded(self, tenant: Tenant, picture: Picture) -> Srgb8:
+        name = picture.preset.name
+        try:
+            try:
+                return self._decoded(picture.key)
+            except ObjectMissing:
+                # The picture was replaced, or removed and added again, since the last look.
+                return self._decoded(self._look(tenant)[name].key)
+        except (ObjectMissing, KeyError) as error:
+            raise InputsExpired(f"the background {name} does not exist any more") from error
+        except (ImageUnreadable, ImageTooLarge) as error:
+            raise type(error)(f"the background {name}: {error}") from error
+
+    def _decoded(self, key: str) -> Srgb8:
+        def fetch() -> tuple[Srgb8, int]:
+            whole = images.decode(self._store.get(key)).srgb
+            srgb = images.shrink(whole, longest_side=_MAX_CACHED_PX)
+            srgb.flags.writeable = False
+            return srgb, srgb.nbytes
+
+        return self._recent.get(key, fetch)
+
+    def _seen_by(self, tenant: Tenant) -> dict[str, Picture]:
+        """Return the pictures that a tenant may use, by their presets' names."""
+        with self._lock:
+            known = self._known.get(tenant)
+        if known is not None and self._clock() - known[0] < _REFRESH_SECONDS:
+            return known[1]
+        return self._look(tenant)
+
+    def _look(self, tenant: Tenant) -> dict[str, Picture]:
+        now = self._clock()
+        with sessions.transaction(self._engine) as connection:
+            pictures = {one.preset.name: one for one in stock.list_usable(connection, tenant)}
+        with self._lock:
+            self._known[tenant] = (now, pictures)
+            self._known.move_to_end(tenant)
+            while len(self._known) > _MAX_TENANTS:
+                self._known.popitem(last=False)
+        return pictures

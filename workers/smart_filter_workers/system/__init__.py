@@ -1,0 +1,1 @@
+"""Operating system: GPU, memory, threads and the life of child processes."""

