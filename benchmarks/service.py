@@ -27,6 +27,7 @@ _MARKS = {
 }
 # Source: proc(5), stat: user and system time, counted after the name, which can contain spaces.
 _USER_TICKS, _SYSTEM_TICKS = 11, 12
+_TICKS_WITH_CHILDREN = slice(11, 15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,10 @@ class Service:
             for pid in process_tree(self.pid)
             if _MARKS[kind] in _command_line(pid)
         )
+
+    def all_processor_seconds(self) -> float:
+        """Return the processor seconds of all processes and their ended children."""
+        return sum(map(_ticks_with_children, process_tree(self.pid))) / os.sysconf("SC_CLK_TCK")
 
     def processor_seconds(self, kind: str) -> float:
         """Return the processor seconds that processes of a kind have used."""
@@ -123,6 +128,14 @@ def _ticks(pid: int) -> int:
     except OSError:
         return 0
     return int(fields[_USER_TICKS]) + int(fields[_SYSTEM_TICKS])
+
+
+def _ticks_with_children(pid: int) -> int:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return sum(map(int, fields[_TICKS_WITH_CHILDREN]))
 
 
 def _status_kb(pid: int, field: str) -> int:

@@ -74,7 +74,7 @@ def test_exceptions_of_the_fuzz_tests_name_operations_of_the_api(document: dict[
         one.get("include-operation-id", [])
         for one in tomllib.loads(FUZZ_SETTINGS.read_text())["operations"]
     ]
-    named = {id for ids in listed for id in ([ids] if isinstance(ids, str) else ids)}
+    named = {name for ids in listed for name in ([ids] if isinstance(ids, str) else ids)}
 
     assert named
     assert named <= {operation["operationId"] for _, operation in operations(document)}
