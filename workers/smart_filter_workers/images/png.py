@@ -6,10 +6,12 @@ Measured on photos with designs as background: docs/measurements.md, "Files".
 import io
 import struct
 import zlib
+from collections.abc import Iterator
 from typing import Final
 
 import cv2
 import numpy as np
+from isal import isal_zlib
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -20,20 +22,15 @@ _RGBA: Final = 4
 _METERS_PER_INCH: Final = 0.0254
 # Zlib's default: a photo's grain barely compresses, and higher levels take five times as long.
 _LEVEL_SMALL: Final = 6
-# Matches of distance 1 only: photos have hardly any others, and it takes a quarter of the time. One
-# filter for all rows takes half the time of trying five. For varied pictures, skipping the search
-# for matches saves a quarter of the rest.
-_REPETITIVE_OPTIONS: Final = {
-    cv2.IMWRITE_PNG_STRATEGY: cv2.IMWRITE_PNG_STRATEGY_RLE,
-    cv2.IMWRITE_PNG_FILTER: cv2.IMWRITE_PNG_FILTER_UP,
-}
-_VARIED_OPTIONS: Final = {
-    cv2.IMWRITE_PNG_STRATEGY: cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY,
-    cv2.IMWRITE_PNG_FILTER: cv2.IMWRITE_PNG_FILTER_AVG,
-}
-# Share of pixels equal to the one above from which matches pay off.
-_REPETITIVE_FROM: Final = 0.2
-_SAMPLED_ROWS: Final = 24
+# ISA-L's levels end at 3, which takes twice the time of 2 for no fewer bytes.
+_LEVEL_FAST: Final = 2
+# Source: third edition of PNG, 9.2: each row is stored as its difference to the row above. Of the
+# five filters it makes the smallest files here, and it needs one subtraction.
+_FILTER_UP: Final = 2
+_STRIP_ROWS: Final = 256  # bounds the memory for filtered rows
+# Third edition of PNG, 11.2.1: the color type by the number of channels.
+_COLOR_TYPES: Final = {1: 0, 3: 2, 4: 6}
+_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 
 
 def encode(
@@ -61,41 +58,52 @@ def encode(
     return b"".join((plain[:_HEADER_BYTES], *extra, plain[_HEADER_BYTES:]))
 
 
-def _encode_fast(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> memoryview:
-    manner = _REPETITIVE_OPTIONS
-    if pixels.ndim == 2:  # noqa: PLR2004 - gray
-        ordered = pixels
-    elif pixels.shape[2] == _RGBA:
-        ordered = cv2.cvtColor(pixels, cv2.COLOR_RGBA2BGRA).astype(np.uint8, copy=False)
-        _clear_transparent(ordered)
-    else:
-        ordered = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR).astype(np.uint8, copy=False)
-        manner = _REPETITIVE_OPTIONS if _is_repetitive(pixels) else _VARIED_OPTIONS
-    options = [int(one) for pair in manner.items() for one in pair]
-    _, encoded = cv2.imencode(".png", ordered, [cv2.IMWRITE_PNG_COMPRESSION, 1, *options])
-    return encoded.reshape(-1).data
+def _encode_fast(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
+    """Return a PNG, compressed by ISA-L: a fifth of zlib's time for fewer bytes."""
+    height, width = pixels.shape[:2]
+    channels = pixels.shape[2] if pixels.ndim == 3 else 1  # noqa: PLR2004 - axes
+    color_type, bits = _COLOR_TYPES[channels], 8 * pixels.dtype.itemsize
+    header = struct.pack(">IIBBBBB", width, height, bits, color_type, 0, 0, 0)
+    return b"".join(
+        (
+            _SIGNATURE,
+            _chunk(b"IHDR", header),
+            *(_chunk(b"IDAT", content) for content in _compress(pixels)),
+            _chunk(b"IEND", b""),
+        )
+    )
 
 
-def _is_repetitive(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bool:
-    step = max(1, len(pixels) // _SAMPLED_ROWS)
-    below, above = pixels[1::step], pixels[::step]
-    alike = (below == above[: len(below)]).all(axis=2)
-    return alike.size > 0 and float(alike.mean()) >= _REPETITIVE_FROM
+def _compress(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> Iterator[bytes]:
+    """Yield the compressed rows, strip by strip."""
+    compressor = isal_zlib.compressobj(_LEVEL_FAST)
+    above = np.zeros((1, pixels[:1].nbytes), np.uint8)
+    for top in range(0, len(pixels), _STRIP_ROWS):
+        rows = _row_bytes(pixels[top : top + _STRIP_ROWS])
+        filtered = np.empty((len(rows), 1 + rows.shape[1]), np.uint8)
+        filtered[:, 0] = _FILTER_UP
+        np.subtract(rows[:1], above, out=filtered[:1, 1:])
+        np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+        above = rows[-1:]
+        yield compressor.compress(filtered)
+    yield compressor.flush()
 
 
-def _encode_small(pixels: NDArray[np.uint8]) -> memoryview:
+def _row_bytes(strip: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """Return the rows' bytes, (h, bytes): the high byte first, and black under alpha 0."""
+    if strip.ndim == 3 and strip.shape[2] == _RGBA:  # noqa: PLR2004 - axes
+        strip = np.asarray(cv2.copyTo(strip, strip[..., 3]), np.uint8)
+    if strip.dtype == np.uint16:
+        strip = strip.astype(">u2")
+    return np.ascontiguousarray(strip).reshape(len(strip), -1).view(np.uint8)
+
+
+def _encode_small(pixels: NDArray[np.uint8]) -> bytes:
     if pixels.ndim == 3 and pixels.shape[2] == _RGBA:  # noqa: PLR2004 - axes
-        pixels = pixels.copy()
-        _clear_transparent(pixels)
+        pixels = np.asarray(cv2.copyTo(pixels, pixels[..., 3]), np.uint8)
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG", compress_level=_LEVEL_SMALL)
-    return file.getbuffer()
-
-
-def _clear_transparent(pixels: NDArray[np.uint8]) -> None:
-    """Set colors under alpha 0 to black, in place."""
-    unseen = (pixels[..., 3] == 0).astype(np.uint8)
-    cv2.bitwise_xor(pixels, pixels, dst=pixels, mask=unseen)
+    return file.getvalue()
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:
