@@ -14,28 +14,25 @@ _BLURHASH_PX: Final = 32
 _RGB: Final = 3
 
 
-def encode_thumbnail(small: Srgb8) -> EncodedFile:
-    """Return the result of `make_preview` as JPEG."""
-    return encode_jpeg(small, quality=_THUMBNAIL_QUALITY)
+def encode_thumbnail(pixels: Srgb8) -> EncodedFile:
+    """Return a picture, (H, W, 3) or (H, W, 4) uint8, as a small JPEG."""
+    return encode_jpeg(_shrink(pixels, longest_side=THUMBNAIL_PX), quality=_THUMBNAIL_QUALITY)
 
 
-def compute_blurhash(small: Srgb8) -> str:
-    """Return the BlurHash of the result of `make_preview`."""
-    return blurhash.encode(shrink(small, longest_side=_BLURHASH_PX))
+def compute_blurhash(pixels: Srgb8) -> str:
+    """Return the BlurHash of a picture, (H, W, 3) or (H, W, 4) uint8."""
+    return blurhash.encode(_shrink(pixels, longest_side=_BLURHASH_PX))
 
 
-def make_preview(pixels: Srgb8) -> Srgb8:
-    """Return a picture, (H, W, 3) or (H, W, 4) uint8, with no side above THUMBNAIL_PX.
-
-    Returns (h, w, 3) uint8; transparent pixels are on white.
-    """
+def _shrink(pixels: Srgb8, *, longest_side: int) -> Srgb8:
+    """Return a picture, (h, w, 3) uint8, with no side above `longest_side`, on white."""
     if pixels.shape[2] == _RGB:
-        return shrink(pixels, longest_side=THUMBNAIL_PX)
+        return shrink(pixels, longest_side=longest_side)
     # Weighting colors by alpha is slow: four pixels for each preview pixel are enough.
-    step = max(1, round(max(pixels.shape[:2]) / (2 * THUMBNAIL_PX)))
+    step = max(1, round(max(pixels.shape[:2]) / (2 * longest_side)))
     pixels = pixels[::step, ::step]
     height, width = pixels.shape[:2]
-    scale = min(1.0, THUMBNAIL_PX / max(height, width))
+    scale = min(1.0, longest_side / max(height, width))
     small = downscale(
         pixels, width=max(1, round(scale * width)), height=max(1, round(scale * height))
     )

@@ -29,12 +29,11 @@ def add_picture_files(
 
     pixels: (H, W, 3), or (H, W, 4) with transparency.
     """
-    small = previews.make_preview(pixels)
     if Output.IMAGE in inputs.recipe.outputs:
         image = _picture(pixels, inputs)
-        made = replace(made, image=replace(image, blurhash=previews.compute_blurhash(small)))
+        made = replace(made, image=replace(image, blurhash=previews.compute_blurhash(pixels)))
     if Output.THUMBNAIL in inputs.recipe.outputs:
-        made = replace(made, thumbnail=previews.encode_thumbnail(small))
+        made = replace(made, thumbnail=previews.encode_thumbnail(pixels))
     return made
 
 
