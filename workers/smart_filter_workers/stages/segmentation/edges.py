@@ -11,8 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_workers import images
 from smart_filter_workers.results import Matte8, Srgb8
 
+# Longest side of the picture that a matte is refined on. Small networks see nothing finer, and the
+# composite stage learns the edge again from the photo.
+REFINED_PX: Final = 512
 # One pixel of the network covers this share of the picture; all radii below scale with it.
 NETWORK_SIDE_PX: Final = 256
 GUIDE_RADIUS: Final = 1.0
@@ -33,21 +37,37 @@ Floats = NDArray[np.float32]
 
 
 def refine_edges(matte_01: Floats, srgb: Srgb8) -> Matte8:
-    """Return the matte with its edges aligned to the picture's.
+    """Return the matte at the picture's size, with its edges aligned to the picture's.
 
-    matte_01: (H, W) float32, coverage 0..1; srgb: (H, W, 3) uint8.  Returns (H, W) uint8.
+    matte_01: (h, w) float32, coverage 0..1, of any size; srgb: (H, W, 3) uint8.  Returns (H, W)
+    uint8.
     """
-    network_px = max(1.0, max(srgb.shape) / NETWORK_SIDE_PX)
-    guided = _guide(matte_01, srgb, radius=round(GUIDE_RADIUS * network_px))
+    small = images.shrink(srgb, longest_side=REFINED_PX)
+    matte_01 = np.asarray(_resize(matte_01, small), np.float32)
+    network_px = max(1.0, max(small.shape) / NETWORK_SIDE_PX)
+    guided = _guide(matte_01, small, radius=round(GUIDE_RADIUS * network_px))
     sharp = np.clip((guided - NONE_BELOW) * (255 / (WHOLE_ABOVE - NONE_BELOW)), 0, 255)
-    return _keep_to_band(sharp.astype(np.uint8), network_px=network_px)
+    refined = _keep_to_band(sharp.astype(np.uint8), network_px=network_px)
+    return np.asarray(_resize(refined, srgb), np.uint8)
+
+
+def _resize(matte: Floats | Matte8, picture: Srgb8) -> Floats | Matte8:
+    """Return the matte at the picture's size; the same array if it has that size."""
+    height, width = picture.shape[:2]
+    if matte.shape == (height, width):
+        return matte
+    shrinks = matte.shape[0] >= height and matte.shape[1] >= width
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    resized: Floats | Matte8 = np.empty((height, width), matte.dtype)
+    cv2.resize(matte, (width, height), dst=resized, interpolation=how)
+    return resized
 
 
 def _guide(matte_01: Floats, srgb: Srgb8, *, radius: int) -> Floats:
     """Return the matte as a local linear function of the picture's brightness.
 
     The function is fitted on a smaller picture, where `radius` is FIT_RADIUS pixels: its
-    coefficients are smooth, and a picture of one megapixel takes 11 instead of 17 ms.
+    coefficients are smooth, and the rest takes two thirds of the time.
     Source: He & Sun 2015, "Fast guided filter", algorithm 2.
     """
     guide = np.divide(cv2.cvtColor(srgb, cv2.COLOR_RGB2GRAY), 255, dtype=np.float32)

@@ -7,14 +7,15 @@ from typing import Final
 
 from smart_filter_shared.catalog.model_card import ModelCard
 from smart_filter_shared.pipeline import TaskName
+from smart_filter_workers import images
 from smart_filter_workers.networks.selfie import (
     GENERAL_SIZE_PX,
     GENERAL_WEIGHTS,
     LANDSCAPE_WEIGHTS,
     SelfieNetworks,
 )
-from smart_filter_workers.results import PreparedPhoto
-from smart_filter_workers.stages.segmentation.edges import refine_edges
+from smart_filter_workers.results import PreparedPhoto, Srgb8
+from smart_filter_workers.stages.segmentation.edges import REFINED_PX, refine_edges
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 from smart_filter_workers.stages.segmentation.two_pass import segment_in_two_passes
 
@@ -47,7 +48,11 @@ class _Selfie:
 
     def __call__(self, batch: Sequence[PreparedPhoto]) -> list[People]:
         """Return the people of each picture; the networks do not separate persons."""
-        return [
-            People(refine_edges(segment_in_two_passes(self.networks, srgb), srgb), persons=None)
-            for srgb in (one.proxy_srgb for one in batch)
-        ]
+        return [self._cut_out(one.proxy_srgb) for one in batch]
+
+    def _cut_out(self, proxy_srgb: Srgb8) -> People:
+        # The networks take half of this, so a closer look at half the picture loses nothing.
+        srgb = images.shrink(proxy_srgb, longest_side=REFINED_PX)
+        return People(
+            refine_edges(segment_in_two_passes(self.networks, srgb), proxy_srgb), persons=None
+        )

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 
 from smart_filter_shared.catalog.model_card import ModelCard
@@ -64,8 +63,7 @@ class _Silhouettes:
         matte_01 = np.zeros(srgb.shape[:2], np.float32)
         for person in persons:
             matte_01 = np.maximum(matte_01, person.coverage)
-        enlarged = cv2.resize(matte_01, (proxy.shape[1], proxy.shape[0]))
-        matte = refine_edges(np.asarray(enlarged, dtype=np.float32), proxy)
+        matte = refine_edges(matte_01, proxy)
         return People(
             matte,
             persons=split_instances.split_by_person(matte, [person.outline for person in persons]),
