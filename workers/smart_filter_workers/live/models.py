@@ -101,7 +101,7 @@ def load(folder: Path, *, research: bool) -> LiveModels:
     detector = CenterFace(folder, longest_side_px=FINDING_SIDE_PX, threshold=centerface.THRESHOLD)
     return LiveModels(
         people=SelfieNetworks(folder),
-        faces=face_stage.Models(face=detector),
+        faces=face_stage.Models(face=centerface.CenterFaceDetector(detector)),
         smiles=smile_stage.Models(
             smile=_default(TaskName.SMILE, known, folder),
             eyes=_default(TaskName.EYES, known, folder),

@@ -36,6 +36,10 @@ SIDE_MULTIPLE_PX = 32
 CELL_PX = 4
 # Two boxes that overlap more than this (IoU) are one face.
 SAME_FACE_IOU = 0.3
+# If no face at 256 pixels is smaller than this share of the picture's longest side, a look at 640
+# pixels finds no others. Of 90 web photos 73 are such; with a second look at the other 17, F1 is
+# 0.986 (all at 640: 0.983), and 0.810 on 116 photos with crowds (0.814).
+NEAR_SHARE = 0.1
 # Names in the file of the input, and of the heat map, scale, offset and landmarks.
 INPUT = "input.1"
 OUTPUTS = ("537", "538", "539", "540")
@@ -88,6 +92,15 @@ class CenterFace:
         sides = (math.ceil(round(side * scale) / SIDE_MULTIPLE_PX) for side in (width, height))
         columns, rows = (max(1, side) * SIDE_MULTIPLE_PX for side in sides)
         return columns, rows
+
+
+def are_near(faces: Sequence[Face], picture: Srgb8) -> bool:
+    """Return whether there are faces and none is too small to be found at 256 pixels.
+
+    faces: in pixels of the picture, (H, W, 3).
+    """
+    least = min((max(face.box[2:]) for face in faces), default=0.0)
+    return bool(least > 0 and least >= NEAR_SHARE * max(picture.shape))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import numpy as np
 from smart_filter_workers.networks.centerface import CenterFace
 from smart_filter_workers.results import Face, Srgb8
 
-LONGEST_SIDE_PX: Final = 320
+LONGEST_SIDE_PX: Final = 256
 CLOSER_SIDE_PX: Final = 640
 # A face with this score is upright for certain: skip the other turns.
 UPRIGHT_ABOVE: Final = 0.75

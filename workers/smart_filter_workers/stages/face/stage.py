@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
-from smart_filter_workers.networks.coordinates import to_photo
+from smart_filter_workers.networks.coordinates import to_photo, to_proxy
 from smart_filter_workers.results import Face, Faces, PreparedPhoto
 from smart_filter_workers.stages.face.models.base import FaceDetector
 
@@ -24,10 +24,14 @@ class Inputs:
 
 def run(models: Models, batch: Sequence[Inputs]) -> list[Faces]:
     """Find the faces of each photo."""
-    found = models["face"]([inputs.prepared.proxy_srgb for inputs in batch])
+    photos = [inputs.prepared for inputs in batch]
+    found = models["face"](
+        [photo.proxy_srgb for photo in photos],
+        [tuple(to_proxy(face, photo) for face in photo.proposals) for photo in photos],
+    )
     return [
-        Faces(tuple(sorted((to_photo(face, inputs.prepared) for face in faces), key=_middle)))
-        for faces, inputs in zip(found, batch, strict=True)
+        Faces(tuple(sorted((to_photo(face, photo) for face in faces), key=_middle)))
+        for faces, photo in zip(found, photos, strict=True)
     ]
 
 

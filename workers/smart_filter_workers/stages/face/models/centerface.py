@@ -1,11 +1,19 @@
-"""CenterFace at 640 pixels: a larger input finds no more faces and takes twice the time."""
+"""CenterFace at 640 pixels: a larger input finds no more faces and takes twice the time.
 
+Near faces are found at 256 pixels too, and `prepare` has done that: such a picture is not searched
+again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from smart_filter_shared.catalog.model_card import ModelCard
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks import centerface
+from smart_filter_workers.networks.centerface import CenterFace
+from smart_filter_workers.results import Face, Srgb8
 from smart_filter_workers.stages.face.models.base import FaceDetector
 
 CARD: Final = ModelCard(
@@ -30,4 +38,27 @@ THRESHOLD: Final = 0.5
 
 def load(weights: Path) -> FaceDetector:
     """Load the detector from the weights folder."""
-    return centerface.CenterFace(weights, longest_side_px=LONGEST_SIDE_PX, threshold=THRESHOLD)
+    return CenterFaceDetector(
+        CenterFace(weights, longest_side_px=LONGEST_SIDE_PX, threshold=THRESHOLD)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CenterFaceDetector:
+    """Finds faces by CenterFace, unless all proposals are near; any thread may call it."""
+
+    detect: CenterFace
+
+    def __call__(
+        self, pictures: Sequence[Srgb8], proposals: Sequence[tuple[Face, ...]] = ()
+    ) -> list[tuple[Face, ...]]:
+        """Return the faces of each picture: the proposed ones where all of them are near."""
+        found = {
+            index: faces
+            for index, (picture, faces) in enumerate(zip(pictures, proposals, strict=False))
+            if centerface.are_near(faces, picture)
+        }
+        others = [index for index in range(len(pictures)) if index not in found]
+        searched = self.detect([pictures[index] for index in others])
+        found |= dict(zip(others, searched, strict=True))
+        return [found[index] for index in range(len(pictures))]

@@ -76,7 +76,11 @@ class Detectron2Faces:
     models: PredictorCache
 
     def __call__(
-        self, pictures: Sequence[Srgb8], *, parameters: Parameters
+        self,
+        pictures: Sequence[Srgb8],
+        proposals: Sequence[tuple[Face, ...]] = (),  # noqa: ARG002 - finds its own faces
+        *,
+        parameters: Parameters,
     ) -> list[tuple[Face, ...]]:
         """Return the faces of each picture, best score first, in its pixels.
 

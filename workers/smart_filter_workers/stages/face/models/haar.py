@@ -66,7 +66,11 @@ class Haar:
     mesh: FaceMesh
 
     def __call__(
-        self, pictures: Sequence[Srgb8], *, parameters: Parameters
+        self,
+        pictures: Sequence[Srgb8],
+        proposals: Sequence[tuple[Face, ...]] = (),  # noqa: ARG002 - finds its own faces
+        *,
+        parameters: Parameters,
     ) -> list[tuple[Face, ...]]:
         """Return the faces of each picture, best score first, in its pixels."""
         return [self._find(picture, parameters) for picture in pictures]

@@ -5,7 +5,7 @@ networks find people of any size and separate them from held objects, but their 
 Each person is cut out by both.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,7 @@ from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks import centerface
 from smart_filter_workers.networks.boxes import Box
 from smart_filter_workers.networks.centerface import CenterFace
+from smart_filter_workers.networks.coordinates import scale_face
 from smart_filter_workers.networks.pose import DETECTION_WEIGHTS, SILHOUETTE_WEIGHTS
 from smart_filter_workers.networks.selfie import (
     GENERAL_SIZE_PX,
@@ -116,9 +117,6 @@ class _PeopleSegmenter:
         else:
             matte_01, outlines = whole, []
         outlines += add_faces(self.eyes.selfie, srgb, faces, matte_01)
-        if srgb is not proxy:
-            size = (proxy.shape[1], proxy.shape[0])
-            matte_01 = np.asarray(cv2.resize(matte_01, size), dtype=np.float32)
         matte = refine_edges(matte_01, proxy)
         if np.count_nonzero(matte > HALF) < MIN_PX:
             return People(matte, persons=())
@@ -128,15 +126,15 @@ class _PeopleSegmenter:
         )
 
     def _faces(self, prepared: PreparedPhoto, srgb: Srgb8) -> list[Box]:
-        """Return the faces of a picture; with several proposals, detect them again at this size."""
-        if len(prepared.proposals) < GROUP_SIZE:
-            return _boxes(
-                prepared.proposals,
-                x=srgb.shape[1] / prepared.width,
-                y=srgb.shape[0] / prepared.height,
-            )
-        (faces,) = self.detect_faces([srgb])
-        return _boxes(faces, x=1.0, y=1.0)
+        """Return the faces of a picture; detect those of a group again at this size."""
+        x, y = srgb.shape[1] / prepared.width, srgb.shape[0] / prepared.height
+        faces: Sequence[Face] = [scale_face(face, x=x, y=y) for face in prepared.proposals]
+        if len(faces) >= GROUP_SIZE and not centerface.are_near(faces, srgb):
+            (faces,) = self.detect_faces([srgb])
+        return [
+            (left, top, left + width, top + height)
+            for left, top, width, height in (face.box for face in faces)
+        ]
 
 
 def _shrink_proxy(proxy: Srgb8) -> Srgb8:
@@ -147,11 +145,3 @@ def _shrink_proxy(proxy: Srgb8) -> Srgb8:
         return proxy
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return np.asarray(cv2.resize(proxy, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-
-
-def _boxes(faces: Iterable[Face], *, x: float, y: float) -> list[Box]:
-    """Return the boxes of faces, with their coordinates multiplied by `x` and `y`."""
-    return [
-        (left * x, top * y, (left + width) * x, (top + height) * y)
-        for left, top, width, height in (face.box for face in faces)
-    ]
