@@ -6,7 +6,8 @@ from collections.abc import Collection
 import numpy as np
 from sqlalchemy import Connection, Engine, Table, text
 
-from smart_filter_shared.db import sessions, tables
+from smart_filter_shared.db import sessions
+from smart_filter_shared.db.tables import queue as tables
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.pipeline import StageName

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from smart_filter_shared.db import tables
+from smart_filter_shared.db.tables import objects as tables
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.presets import PICTURE, Mood, Preset, Source
 from smart_filter_shared.storage.keys import THUMBNAIL_SUFFIX

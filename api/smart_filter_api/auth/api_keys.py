@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Row, Select, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from smart_filter_shared.artifacts.retention import RetentionOverrides
-from smart_filter_shared.db import tables
+from smart_filter_shared.db.tables import tenants as tables
 from smart_filter_shared.errors import InsufficientScope, NotFound, Unauthorized
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.tenants.quotas import LimitOverrides, Limits

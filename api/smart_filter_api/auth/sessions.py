@@ -18,8 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, sel
 
 from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_shared.db import tables
-from smart_filter_shared.db.browser_tables import browser_codes, browser_sessions
+from smart_filter_shared.db.tables.tenants import browser_codes, browser_sessions, keys
 from smart_filter_shared.errors import InsufficientScope, Unauthorized
 from smart_filter_shared.tenants.quotas import Limits
 
@@ -106,10 +105,10 @@ def find(
         api_keys.select_callers()
         .add_columns(
             browser_sessions.c.created_at,
-            func.least(browser_sessions.c.expires_at, tables.keys.c.expires_at).label("expires_at"),
+            func.least(browser_sessions.c.expires_at, keys.c.expires_at).label("expires_at"),
             is_late.label("is_late"),
         )
-        .join(browser_sessions, browser_sessions.c.key_id == tables.keys.c.id)
+        .join(browser_sessions, browser_sessions.c.key_id == keys.c.id)
         .where(
             browser_sessions.c.digest == _digest(cookie),
             browser_sessions.c.expires_at > now,

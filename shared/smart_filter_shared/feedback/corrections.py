@@ -15,7 +15,7 @@ from sqlalchemy import Connection, RowMapping, func, select, text
 
 from smart_filter_shared.artifacts import retention
 from smart_filter_shared.artifacts.retention import ArtifactKind, RetentionPolicy
-from smart_filter_shared.db import reuse_tables
+from smart_filter_shared.db.tables import objects as tables
 from smart_filter_shared.ids import CorrectionId, JobId, Tenant
 
 # Size of a mask file. A gray PNG of 50 megapixels with soft edges everywhere takes about 5 MB.
@@ -97,7 +97,7 @@ def create(
     keeping: RetentionPolicy,
 ) -> Correction:
     """Write and return a correction; its mask or strokes are already stored under `key`."""
-    table = reuse_tables.corrections
+    table = tables.corrections
     seconds = keeping.seconds(ArtifactKind.PHOTO)
     now = func.statement_timestamp()
     if key is not None:
@@ -126,7 +126,7 @@ def create(
 
 def list_for_job(connection: Connection, job_id: JobId) -> list[Correction]:
     """Return the unexpired corrections of a job, the oldest first."""
-    table = reuse_tables.corrections
+    table = tables.corrections
     query = select(table).where(table.c.job_id == job_id, _is_kept()).order_by(table.c.id)
     return [_read(row) for row in connection.execute(query).mappings()]
 
@@ -156,7 +156,7 @@ def delete_expired(connection: Connection, *, most: int) -> int:
 
 
 def _is_kept() -> Any:  # noqa: ANN401 - SQLAlchemy's clauses share no simpler type
-    expires_at = reuse_tables.corrections.c.expires_at
+    expires_at = tables.corrections.c.expires_at
     return expires_at.is_(None) | (expires_at > func.statement_timestamp())
 
 

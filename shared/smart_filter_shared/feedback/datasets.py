@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, select, text
 
-from smart_filter_shared.db import model_tables
+from smart_filter_shared.db.tables import models as model_tables
 from smart_filter_shared.feedback import examples
 from smart_filter_shared.feedback.examples import Split, TrainingExample
 from smart_filter_shared.pipeline import TaskName

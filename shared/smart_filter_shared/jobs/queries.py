@@ -13,7 +13,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping, and_, exists, literal_column, select, text
 
 from smart_filter_shared.artifacts.uploads import UploadRef
-from smart_filter_shared.db import partitions, tables
+from smart_filter_shared.db import partitions
+from smart_filter_shared.db.tables import queue as tables
 from smart_filter_shared.errors import RowUnreadable
 from smart_filter_shared.feedback import labels
 from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant, UploadId

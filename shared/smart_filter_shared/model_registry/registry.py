@@ -23,7 +23,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, ModelCard, Offer
 from smart_filter_shared.catalog.parameters import Parameters
-from smart_filter_shared.db import model_tables
+from smart_filter_shared.db.tables import models as model_tables
 from smart_filter_shared.errors import FieldError, NotAvailable
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.model_registry import card_codec, ensembles, version_skew

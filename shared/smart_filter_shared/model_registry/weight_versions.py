@@ -19,7 +19,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, RowMapping, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from smart_filter_shared.db import model_tables
+from smart_filter_shared.db.tables import models as model_tables
 from smart_filter_shared.errors import VersionRefused
 from smart_filter_shared.model_registry import promotion
 from smart_filter_shared.pipeline import TaskName

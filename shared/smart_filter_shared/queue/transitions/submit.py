@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, func, text
 
 from smart_filter_shared.artifacts.retention import ArtifactKind
-from smart_filter_shared.db import batch_tables
+from smart_filter_shared.db.tables import queue as tables
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.pipeline import StageName, get_stage
 from smart_filter_shared.queue.hooks import JobHooks
@@ -90,7 +90,7 @@ def submit(connection: Connection, job: NewJob) -> WrittenJob:
 def submit_batch(connection: Connection, batch: NewBatch, *, hooks: JobHooks) -> list[Capability]:
     """Write a batch, its jobs and its rejected items; return the capabilities to ring."""
     connection.execute(
-        batch_tables.batches.insert().values(
+        tables.batches.insert().values(
             id=batch.batch_id,
             tenant=batch.tenant,
             total=len(batch.jobs) + len(batch.gaps),
@@ -101,7 +101,7 @@ def submit_batch(connection: Connection, batch: NewBatch, *, hooks: JobHooks) ->
     )
     if batch.gaps:
         connection.execute(
-            batch_tables.batch_gaps.insert(),
+            tables.batch_gaps.insert(),
             [
                 {
                     "batch_id": batch.batch_id,

@@ -4,7 +4,6 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
-    DateTime,
     Double,
     Identity,
     Index,
@@ -16,9 +15,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from smart_filter_shared.db.tables import metadata
-
-_Moment = DateTime(timezone=True)
+from smart_filter_shared.db.tables import Moment, metadata
 
 # Model cards that workers publish: see model_registry/registry.py.
 models = Table(
@@ -34,9 +31,9 @@ models = Table(
     Column("release", ARRAY(Integer)),
     # Why the publishing process cannot run the model; null when it can.
     Column("fault", Text),
-    Column("seen_at", _Moment, nullable=False),
+    Column("seen_at", Moment, nullable=False),
     # When a process that can run the model last published it; null when none has.
-    Column("offered_at", _Moment),
+    Column("offered_at", Moment),
 )
 
 # Trained weights of models: see model_registry/weight_versions.py.
@@ -57,9 +54,9 @@ model_versions = Table(
     # Version of the task's data set that it was trained on, if any; other training data; time.
     Column("data_set", Integer),
     Column("trained_on", Text, nullable=False),
-    Column("trained_at", _Moment, nullable=False),
-    Column("created_at", _Moment, nullable=False),
-    Column("moved_at", _Moment, nullable=False),
+    Column("trained_at", Moment, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("moved_at", Moment, nullable=False),
     # The weights that it replaced as live; null: the model's own.
     Column("replaced", Text),
     CheckConstraint(
@@ -91,7 +88,7 @@ shadow_results = Table(
     Column("digest", Text, nullable=False),
     # Digest of the weights that produced the result; null for a model without weights.
     Column("against", Text),
-    Column("at", _Moment, nullable=False),
+    Column("at", Moment, nullable=False),
     # Null when the shadow run raised; `error` has the reason.
     Column("agreement", JSONB),
     Column("error", Text),
@@ -116,7 +113,7 @@ data_items = Table(
     # Number of examples by label: {"huge": 2}.
     Column("counts", JSONB, nullable=False),
     Column("provenance", JSONB, nullable=False),
-    Column("corrected_at", _Moment, nullable=False),
+    Column("corrected_at", Moment, nullable=False),
     # Versions of its task's data set that contain it.
     Column("versions", ARRAY(Integer), nullable=False, server_default=text("'{}'")),
     CheckConstraint("part IN ('train', 'frozen')", name="data_items_part"),
@@ -129,13 +126,13 @@ data_sets = Table(
     Column("task", Text, primary_key=True),
     Column("version", Integer, primary_key=True),
     Column("parent", Integer),
-    Column("created_at", _Moment, nullable=False),
+    Column("created_at", Moment, nullable=False),
     # Digest of the stored manifest, null before there is one; and the number of removals that
     # the manifest lists.
     Column("manifest_digest", Text),
     Column("removals_told", Integer, nullable=False, server_default=text("0")),
     # Lease: only one process writes the manifest before this time.
-    Column("leased_until", _Moment),
+    Column("leased_until", Moment),
 )
 
 # Removals from data sets, with their time; the removed content is not recorded.
@@ -145,6 +142,6 @@ data_removals = Table(
     Column("id", Uuid, primary_key=True),
     Column("task", Text, primary_key=True),
     Column("version", Integer, primary_key=True),
-    Column("removed_at", _Moment, nullable=False),
+    Column("removed_at", Moment, nullable=False),
     Index("data_removals_by_set", "task", "version"),
 )

@@ -1,8 +1,8 @@
-"""SQLAlchemy Core tables of jobs, stages, workers and tenants; `migrations/` creates them.
+"""Tables of the queue: jobs, stages, batches, events, workers, and measured times.
 
-The hot tables (`jobs`, `stages`) are partitioned by day (partitions.py). Their primary keys are as
-declared here, `stages` has no foreign key to `jobs`, and any other unique value has a table of its
-own. Pages are filled to 70 %, so that updates stay on the page (HOT).
+The hot tables (`jobs`, `stages`) are partitioned by day (db/partitions.py). Their primary keys are
+as declared here, `stages` has no foreign key to `jobs`, and any other unique value has a table of
+its own. Pages are filled to 70 %, so that updates stay on the page (HOT).
 """
 
 from sqlalchemy import (
@@ -11,25 +11,19 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
-    DateTime,
     Double,
     Identity,
     Index,
     Integer,
-    LargeBinary,
-    MetaData,
     SmallInteger,
     Table,
     Text,
-    UniqueConstraint,
     Uuid,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-metadata = MetaData()
-
-_Moment = DateTime(timezone=True)
+from smart_filter_shared.db.tables import Moment, metadata
 
 jobs = Table(
     "jobs",
@@ -54,7 +48,7 @@ jobs = Table(
     Column("reopened", SmallInteger, nullable=False, server_default=text("0")),
     # Storage key of the uploaded background, when the recipe uses one.
     Column("background_key", Text),
-    Column("created_at", _Moment, nullable=False),
+    Column("created_at", Moment, nullable=False),
     # Estimated cost in model seconds; `settled` once replaced by the measured cost.
     Column("estimated_seconds", Double, nullable=False),
     Column("settled", Boolean, nullable=False, server_default=text("false")),
@@ -64,7 +58,7 @@ jobs = Table(
     Column("counted_seconds", Double),
     # How and when the job ended. Queued or running is derived from its stages, not stored.
     Column("outcome", Text),
-    Column("finished_at", _Moment),
+    Column("finished_at", Moment),
     Column("error", JSONB),
     # Receives the end event, in addition to the tenant's webhooks.
     Column("webhook_url", Text),
@@ -77,10 +71,10 @@ jobs = Table(
     Column("keep_nothing", Boolean, nullable=False, server_default=text("false")),
     Column("handed_over", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     # When its results expire, null before its end; and when its stages' results were deleted.
-    Column("expires_at", _Moment),
-    Column("expired_at", _Moment),
+    Column("expires_at", Moment),
+    Column("expired_at", Moment),
     # Deadline; and the recipe changes made to meet it, such as `edge=fast`.
-    Column("deadline_at", _Moment),
+    Column("deadline_at", Moment),
     Column("degraded", ARRAY(Text)),
     # Estimated seconds to the end, before calibration; null when the job does not train the
     # calibration.  See eta/calibration.py.
@@ -143,19 +137,19 @@ stages = Table(
     Column("rank", Double, nullable=False),
     Column("head_start", Double, nullable=False),
     # Copy of the job's deadline, so that a claim does not read `jobs`.
-    Column("deadline_at", _Moment),
+    Column("deadline_at", Moment),
     Column("open_needs", SmallInteger, nullable=False),
-    Column("not_before", _Moment),
+    Column("not_before", Moment),
     # When the stage became ready; meaningless in any other state.
-    Column("ready_at", _Moment, server_default=text("statement_timestamp()")),
+    Column("ready_at", Moment, server_default=text("statement_timestamp()")),
     Column("attempt", SmallInteger, nullable=False, server_default=text("0")),
     Column("releases", Integer, nullable=False, server_default=text("0")),
-    Column("patience_since", _Moment),
+    Column("patience_since", Moment),
     Column("lease_token", Uuid),
-    Column("leased_until", _Moment),
+    Column("leased_until", Moment),
     Column("worker", Uuid),
-    Column("started_at", _Moment),
-    Column("finished_at", _Moment),
+    Column("started_at", Moment),
+    Column("finished_at", Moment),
     Column("seconds", Double),
     Column("result", JSONB),
     Column("error", JSONB),
@@ -190,125 +184,38 @@ stages = Table(
     postgresql_with={"fillfactor": 70},
 )
 
-workers = Table(
-    "workers",
+# Photos that were submitted together. Progress is counted from the rows of `jobs`.
+batches = Table(
+    "batches",
     metadata,
     Column("id", Uuid, primary_key=True),
-    Column("host", Text, nullable=False),
-    Column("pid", Integer, nullable=False),
-    Column("capabilities", ARRAY(Text), nullable=False),
-    Column("wanted", ARRAY(Text), nullable=False, server_default=text("'{}'")),
-    Column("state", Text, nullable=False, server_default=text("'ready'")),
-    # Wanted capabilities that it cannot serve, with the reason:
-    # {"segmentation.people": "weights file …"}.
-    Column("failed", JSONB, nullable=False, server_default=text("'{}'")),
-    Column("threads", SmallInteger, nullable=False),
-    Column("started_at", _Moment, nullable=False),
-    Column("seen_at", _Moment, nullable=False),
-    Column("drained_from", _Moment),  # from this time on the worker claims no more
+    Column("tenant", Text, nullable=False),
+    Column("total", Integer, nullable=False),
+    # Album: number of best photos to compose; null for a plain batch.  ranked_at: time of the
+    # ranking.
+    Column("best", Integer),
+    Column("ranked_at", Moment),
+    Column("created_at", Moment, nullable=False),
+    # When the last unfinished job ended; null again after a redrive.
+    Column("finished_at", Moment),
+    # When the tenant deleted the batch; its jobs are being deleted.
+    Column("deleted_at", Moment),
+    Column("webhook_url", Text),
+    CheckConstraint("best >= 0", name="batches_best"),
+    Index("batches_by_tenant", "tenant", "id"),
+    Index("batches_deleted", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
 )
 
-cells = Table(
-    "cells",
+# Batch items without a job: rejected at submission, or deleted later.
+batch_gaps = Table(
+    "batch_gaps",
     metadata,
-    Column("name", Text, primary_key=True),
-    Column("swept_at", _Moment, nullable=False),
-    # Virtual time of fair queueing, in model seconds; see queue/fair_queueing.py.
-    Column("virtual_time", Double, nullable=False, server_default=text("0")),
-    # Leases do not expire before this time: after a sweeper outage, workers get the time for one
-    # heartbeat.
-    Column("expires_from", _Moment, nullable=False),
-    # When the garbage collector last looked for objects that no row names.
-    Column("cleared_at", _Moment, nullable=False),
-)
-
-tenants = Table(
-    "tenants",
-    metadata,
-    Column("name", Text, primary_key=True),
-    Column("weight", Double, nullable=False, server_default=text("1")),
-    # Virtual finish time of its submitted work.
-    Column("finish", Double, nullable=False),
-    # Quotas; null: the setting applies, 0: no limit.  See tenants/quotas.py.
-    Column("requests_per_minute", Integer),
-    Column("jobs_waiting", Integer),
-    Column("megapixels_per_day", Double),
-    # Megapixels submitted on the UTC day `spent_on`; counted only while that quota is set.
-    Column("spent_on", Date),
-    Column("spent_megapixels", Double, nullable=False, server_default=text("0")),
-    # Default recipe fields, as in a JSON request body.
-    Column("recipe", JSONB),
-    # Retention of its jobs' artifacts; null: the setting applies.  See artifacts/retention.py.
-    Column("keep_input_seconds", Double),
-    Column("keep_result_seconds", Double),
-    Column("keep_nothing", Boolean, nullable=False, server_default=text("false")),
-    CheckConstraint("weight > 0", name="tenants_weight"),
-)
-
-capabilities = Table(
-    "capabilities",
-    metadata,
-    Column("name", Text, primary_key=True),
-    # Virtual time of the latest claim.
-    Column("mark", Double, nullable=False),
-    # Moving average of one stage's cost in seconds; null before the first run.
-    Column("mean_seconds", Double),
-)
-
-# Counters that workers report: see operations/counters.py.
-measures = Table(
-    "measures",
-    metadata,
-    Column("what", Text, primary_key=True),
-    Column("subject", Text, primary_key=True),
-    Column("count", BigInteger, nullable=False),
-    Column("seconds", Double, nullable=False),
-)
-
-artifacts = Table(
-    "artifacts",
-    metadata,
-    Column("tenant", Text, primary_key=True),
-    Column("key", Text, primary_key=True),
-    Column("job_id", Uuid, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("expires_at", _Moment, nullable=False),
-    # Once set, the artifact is not served: its object is being removed.
-    Column("marked_at", _Moment),
-    # Lease: only one process removes the object before this time.
-    Column("leased_until", _Moment),
-    # When it expired while still referenced. It is not served, and retention checks it again at
-    # `expires_at`.
-    Column("held_since", _Moment),
-    CheckConstraint("kind IN ('photo', 'intermediate', 'result')", name="artifacts_kind"),
-    Index("artifacts_by_job", "job_id"),
-    Index("artifacts_expiring", "expires_at", postgresql_where=text("marked_at IS NULL")),
-    Index("artifacts_marked", "marked_at", postgresql_where=text("marked_at IS NOT NULL")),
-)
-
-# Backgrounds that are pictures: see stock.py. Generated backgrounds are code, not rows.
-backgrounds = Table(
-    "backgrounds",
-    metadata,
-    # Owner; empty for the operator's backgrounds, which every tenant may use.
-    Column("tenant", Text, primary_key=True),
-    Column("name", Text, primary_key=True),
-    Column("title", Text, nullable=False),
-    Column("tags", ARRAY(Text), nullable=False),
-    Column("moods", ARRAY(Text), nullable=False),
-    Column("palette", ARRAY(Text), nullable=False),
-    Column("brightness", Double, nullable=False),
-    Column("impression", Text, nullable=False),
-    Column("key", Text, nullable=False),
-    Column("digest", Text, nullable=False),
-    Column("width", Integer, nullable=False),
-    Column("height", Integer, nullable=False),
-    # The folder or bucket that it is synced from, empty when it was added by hand; and the change
-    # stamp there, which shows a change without reading the file.
-    Column("origin", Text, nullable=False),
-    Column("stamp", Text, nullable=False),
-    Column("created_at", _Moment, nullable=False),
-    UniqueConstraint("key", name="backgrounds_key"),
+    Column("batch_id", Uuid, primary_key=True),
+    Column("index", Integer, primary_key=True),
+    Column("job_id", Uuid),
+    # The outcome that the batch's progress counts it as.
+    Column("outcome", Text, nullable=False),
+    Column("error", JSONB),
 )
 
 # Events of jobs.  id: increases in the order in which a job's events happened.
@@ -321,7 +228,7 @@ events = Table(
     # The stage, for a stage's event; state: that of the job or stage after the event.
     Column("stage", Text),
     Column("state", Text, nullable=False),
-    Column("at", _Moment, nullable=False),
+    Column("at", Moment, nullable=False),
     # Transaction id, by which a poll finds rows committed since the last one; `id` does not serve,
     # as it is drawn before the commit.
     Column("written_in", BigInteger, nullable=False),
@@ -336,7 +243,7 @@ requests = Table(
     Column("key", Text, primary_key=True),
     # SHA-256 of the request.
     Column("fingerprint", Text, nullable=False),
-    Column("claimed_at", _Moment, nullable=False),
+    Column("claimed_at", Moment, nullable=False),
     # The stored response; null while the request is in progress.
     Column("status", SmallInteger),
     Column("media_type", Text),
@@ -353,9 +260,9 @@ tombstones = Table(
     metadata,
     Column("job_id", Uuid, primary_key=True),
     Column("tenant", Text, nullable=False),
-    Column("deleted_at", _Moment, nullable=False),
+    Column("deleted_at", Moment, nullable=False),
     # Usage of the deleted job that is not counted yet; null once counted.  See
-    # fair_queueing.settle.
+    # operations/settlement.py.
     Column("outcome", Text),
     Column("ended_on", Date),
     Column("owed", Double),
@@ -367,35 +274,124 @@ tombstones = Table(
     Index("tombstones_new", "written_in", postgresql_where=text("written_in IS NOT NULL")),
 )
 
-keys = Table(
-    "keys",
+workers = Table(
+    "workers",
     metadata,
     Column("id", Uuid, primary_key=True),
-    Column("tenant", Text, nullable=False),
-    # SHA-256 of the key; the key itself is shown once and never stored.
-    Column("digest", LargeBinary, nullable=False, unique=True),
-    Column("scopes", ARRAY(Text), nullable=False),
-    Column("created_at", _Moment, nullable=False),
-    Column("expires_at", _Moment),
-    Column("revoked_at", _Moment),
-    # For a key of an end user's device: the key that made it, its job limit, and its job count.
-    Column("parent", Uuid),
-    Column("max_jobs", Integer),
-    Column("jobs", Integer, nullable=False, server_default=text("0")),
-    Index("keys_by_tenant", "tenant", "id"),
-    Index("keys_by_parent", "parent", postgresql_where=text("parent IS NOT NULL")),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("capabilities", ARRAY(Text), nullable=False),
+    Column("wanted", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+    Column("state", Text, nullable=False, server_default=text("'ready'")),
+    # Wanted capabilities that it cannot serve, with the reason:
+    # {"segmentation.people": "weights file …"}.
+    Column("failed", JSONB, nullable=False, server_default=text("'{}'")),
+    Column("threads", SmallInteger, nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+    Column("drained_from", Moment),  # from this time on the worker claims no more
 )
 
-# Usage of tenants by the day on which jobs ended: see tenants/usage.py.
-usage = Table(
-    "usage",
+cells = Table(
+    "cells",
     metadata,
-    Column("tenant", Text, primary_key=True),
-    Column("day", Date, primary_key=True),
-    Column("state", Text, primary_key=True),
-    Column("jobs", BigInteger, nullable=False),
+    Column("name", Text, primary_key=True),
+    Column("swept_at", Moment, nullable=False),
+    # Virtual time of fair queueing, in model seconds; see queue/fair_queueing.py.
+    Column("virtual_time", Double, nullable=False, server_default=text("0")),
+    # Leases do not expire before this time: after a sweeper outage, workers get the time for one
+    # heartbeat.
+    Column("expires_from", Moment, nullable=False),
+    # When the garbage collector last looked for objects that no row names.
+    Column("cleared_at", Moment, nullable=False),
+)
+
+capabilities = Table(
+    "capabilities",
+    metadata,
+    Column("name", Text, primary_key=True),
+    # Virtual time of the latest claim.
+    Column("mark", Double, nullable=False),
+    # Moving average of one stage's cost in seconds; null before the first run.
+    Column("mean_seconds", Double),
+)
+
+# Paused capabilities, whose stages no worker claims: see queue/pauses.py.
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("capability", Text, primary_key=True),
+    Column("paused_at", Moment, nullable=False),
+)
+
+# Running means of stage durations: see eta/stage_times.py.
+paces = Table(
+    "paces",
+    metadata,
+    Column("capability", Text, primary_key=True),
+    Column("runs", BigInteger, nullable=False),
+    Column("seconds", Double, nullable=False),
+    Column("squares", Double, nullable=False),
     Column("megapixels", Double, nullable=False),
-    Column("model_seconds", Double, nullable=False),
-    # For queries over all tenants, which are by day.
-    Index("usage_by_day", "day"),
+    Column("megapixels_squares", Double, nullable=False),
+    Column("products", Double, nullable=False),
+)
+
+# Correction factors of ETA estimates, as logarithms: see eta/calibration.py.
+foresight = Table(
+    "foresight",
+    metadata,
+    Column("priority", Text, primary_key=True),
+    Column("jobs", BigInteger, nullable=False),
+    Column("p50_log", Double, nullable=False),
+    Column("p90_log", Double, nullable=False),
+)
+
+# Counters that workers report: see operations/counters.py.
+measures = Table(
+    "measures",
+    metadata,
+    Column("what", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("seconds", Double, nullable=False),
+)
+
+# One sample each minute: see operations/timeseries.py. Counters only grow; the difference of two
+# samples is the count of the time between them.
+samples = Table(
+    "samples",
+    metadata,
+    Column("at", Moment, primary_key=True),
+    Column("succeeded", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+    Column("canceled", BigInteger, nullable=False),
+    Column("webhook_lag_seconds", Double, nullable=False),
+)
+
+queue_samples = Table(
+    "queue_samples",
+    metadata,
+    Column("at", Moment, primary_key=True),
+    Column("capability", Text, primary_key=True),
+    Column("waiting", Integer, nullable=False),
+    Column("ready", Integer, nullable=False),
+    Column("running", Integer, nullable=False),
+    Column("oldest_wait_seconds", Double, nullable=False),
+    Column("completed", BigInteger, nullable=False),
+    Column("retries", BigInteger, nullable=False),
+    Column("releases", BigInteger, nullable=False),
+    Column("expiries", BigInteger, nullable=False),
+)
+
+# Failed jobs by minute, capability and error code: see operations/dead_letters.py.
+failures = Table(
+    "failures",
+    metadata,
+    Column("minute", Moment, primary_key=True),
+    Column("capability", Text, primary_key=True),
+    Column("code", Text, primary_key=True),
+    Column("jobs", BigInteger, nullable=False),
+    Column("last_job_id", Uuid, nullable=False),
+    Column("last_at", Moment, nullable=False),
 )
