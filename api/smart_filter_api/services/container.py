@@ -40,7 +40,7 @@ from smart_filter_shared.errors import (
     RateLimited,
     Unauthorized,
 )
-from smart_filter_shared.eta import default_times, snapshot
+from smart_filter_shared.eta import snapshot, stage_times
 from smart_filter_shared.eta.snapshot import QueueSnapshot
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.model_registry import registry
@@ -331,7 +331,7 @@ async def _take_snapshot(
             now=dt.datetime.now(dt.UTC),
         )
         cards = [one.card for one in registry.list_models(connection)]
-        return replace(found, paces=default_times.add_defaults(found.paces, cards))
+        return replace(found, paces=stage_times.add_defaults(found.paces, cards))
 
     async with _database_timeout(patience_seconds), sessions.async_connection(reader) as connection:
         return await connection.run_sync(look)

@@ -152,10 +152,10 @@ class EtaEstimator:
     async def _look(self) -> Backlog:
         self._looked_at = self._clock()
         known = self._ahead
-        before = known.added
+        before = len(known.added)
         ahead = Backlog(await self._read())
         self._look_seconds = self._clock() - self._looked_at
         # Jobs accepted while the snapshot was taken may be missing from it, so add them.
-        for work in known.added_since(before):
+        for work in known.added[before:]:
             ahead.add(work)
         return ahead

@@ -23,7 +23,7 @@ CapabilitySet = frozenset[Capability]
 _MAX_OVERTAKING_LOAD: Final = 0.85
 # Ranks closer than this, in model seconds, count as equal.
 _RANK_TOLERANCE: Final = 1e-9
-# Entries of each duration cache; its keys contain megapixels, so photos add ever new ones.
+# Entries of the duration cache; its keys contain megapixels, so photos add ever new ones.
 _MAX_CACHED_SHAPES: Final = 1000
 
 
@@ -49,34 +49,27 @@ class OvertakingLoad:
 
 
 class Backlog:
-    """The work of a queue snapshot, summed by rank, plus the jobs submitted since."""
+    """The work of a queue snapshot, summed by rank, plus the jobs submitted since.
+
+    added: the work of those jobs.
+    """
 
     def __init__(self, outlook: QueueSnapshot) -> None:
         self.outlook = outlook
+        self.added: list[SampledStage] = []
         self._sums: dict[CapabilitySet, _SetTotals] = {}
         self._linked = _connected_pools(outlook)
         self._bottlenecks: dict[CapabilitySet, list[CapabilitySet]] = {}
         self._overtaking: dict[Hashable, OvertakingLoad] = {}
         self._own: dict[Hashable, Duration] = {}
-        self._costs: dict[Hashable, Duration] = {}
-        self._added: list[SampledStage] = []
         self._ranks: dict[Capability, list[float]] = defaultdict(list)
 
     def add(self, work: SampledStage) -> None:
         """Add the work of a job that was submitted after the snapshot."""
-        self._added.append(work)
+        self.added.append(work)
         insort(self._ranks[work.capability], work.rank)
         for some, sums in self._sums.items():
-            sums.add(work.rank, self._cost(work, some))
-
-    def added_since(self, count: int) -> list[SampledStage]:
-        """Return the work added after the first `count` additions."""
-        return self._added[count:]
-
-    @property
-    def added(self) -> int:
-        """The number of jobs added."""
-        return len(self._added)
+            sums.add(work.rank, self.outlook.cost(work.steps, work.megapixels, some))
 
     def rows(self, capability: Capability, rank: float) -> int:
         """Return the number of rows of a queue that are claimed before this rank."""
@@ -128,7 +121,12 @@ class Backlog:
 
     def own(self, shape: Hashable, compute: Callable[[], Duration]) -> Duration:
         """Return the duration of a job's own stages from the cache, or compute it."""
-        return _get_or_compute(self._own, shape, compute)
+        known = self._own.get(shape)
+        if known is None:
+            if len(self._own) >= _MAX_CACHED_SHAPES:
+                self._own.clear()
+            known = self._own[shape] = compute()
+        return known
 
     def _compute_overtaking_load(
         self, some: CapabilitySet, tenant: Tenant, priority: Priority, passing: Sequence[Priority]
@@ -145,16 +143,11 @@ class Backlog:
             min(max(total.load, 0.0), _MAX_OVERTAKING_LOAD), max(total.squares, 0.0)
         )
 
-    def _cost(self, work: SampledStage, some: CapabilitySet) -> Duration:
-        """Return the cost of work in these capabilities, cached because many jobs are alike."""
-        key = (work.capability, work.behind, work.megapixels, some)
-        return _get_or_compute(self._costs, key, lambda: _cost_within(self.outlook, work, some))
-
     def _of(self, some: CapabilitySet) -> "_SetTotals":
         if some not in self._sums:
             made = _build_totals(self.outlook, some)
-            for work in self._added:
-                made.add(work.rank, self._cost(work, some))
+            for work in self.added:
+                made.add(work.rank, self.outlook.cost(work.steps, work.megapixels, some))
             self._sums[some] = made
         return self._sums[some]
 
@@ -237,7 +230,7 @@ def _build_totals(outlook: QueueSnapshot, some: CapabilitySet) -> _SetTotals:
     running = [work for work in outlook.running if work.capability in some]
     behind = _PrefixSums()
     for work in outlook.running:
-        cost = _later_stages_cost(outlook, work, some)
+        cost = outlook.cost(work.behind, work.megapixels, some)
         if cost.mean:
             behind.add(work.rank, cost)
     own: dict[tuple[Tenant, Priority], OvertakingLoad] = defaultdict(OvertakingLoad)
@@ -255,7 +248,10 @@ def _build_totals(outlook: QueueSnapshot, some: CapabilitySet) -> _SetTotals:
     return _SetTotals(
         queues=[pair for pair in queues if pair[1].means and pair[1].means[-1]],
         busy=len(running),
-        left=_sum_durations(_remaining_time(outlook, work) for work in running),
+        left=sum(
+            (outlook.pace(work.capability).of(work.megapixels).left() for work in running),
+            start=Duration(),
+        ),
         behind=behind,
         arrivals=dict(arrivals),
         own=dict(own),
@@ -266,24 +262,13 @@ def _accumulate_costs(
     outlook: QueueSnapshot, works: Iterable[SampledStage], some: CapabilitySet
 ) -> _CumulativeCosts:
     ordered = sorted(works, key=lambda work: work.rank)
-    costs = [(work.weight, _cost_within(outlook, work, some)) for work in ordered]
+    costs = [(work.weight, outlook.cost(work.steps, work.megapixels, some)) for work in ordered]
     return _CumulativeCosts(
         ranks=[work.rank for work in ordered],
         weights=list(accumulate(weight for weight, _ in costs)),
         means=list(accumulate(weight * cost.mean for weight, cost in costs)),
         squares=list(accumulate(weight * (cost.variance + cost.mean**2) for weight, cost in costs)),
     )
-
-
-def _get_or_compute(
-    cache: dict[Hashable, Duration], key: Hashable, compute: Callable[[], Duration]
-) -> Duration:
-    known = cache.get(key)
-    if known is None:
-        if len(cache) >= _MAX_CACHED_SHAPES:
-            cache.clear()
-        known = cache[key] = compute()
-    return known
 
 
 def _connected_pools(outlook: QueueSnapshot) -> list[CapabilitySet]:
@@ -293,24 +278,3 @@ def _connected_pools(outlook: QueueSnapshot) -> list[CapabilitySet]:
         linked = [one for one in linked if one not in touching]
         linked.append(pool.capabilities.union(*touching))
     return linked
-
-
-def _cost_within(outlook: QueueSnapshot, work: SampledStage, some: CapabilitySet) -> Duration:
-    here = outlook.pace(work.capability).of(work.megapixels)
-    return (here if work.capability in some else Duration()) + _later_stages_cost(
-        outlook, work, some
-    )
-
-
-def _later_stages_cost(outlook: QueueSnapshot, work: SampledStage, some: CapabilitySet) -> Duration:
-    return _sum_durations(
-        outlook.pace(one).of(work.megapixels) for one in work.behind if one in some
-    )
-
-
-def _remaining_time(outlook: QueueSnapshot, work: SampledStage) -> Duration:
-    return outlook.pace(work.capability).of(work.megapixels).left()
-
-
-def _sum_durations(spans: Iterable[Duration]) -> Duration:
-    return sum(spans, start=Duration())

@@ -121,7 +121,7 @@ def estimate_drain_seconds(outlook: QueueSnapshot, jobs: int) -> float | None:
     seconds = sum(
         work.weight * outlook.pace(one).of(work.megapixels).mean
         for work in outlook.waiting
-        for one in (work.capability, *work.behind)
+        for one in work.steps
     )
     threads = sum(pool.threads for pool in outlook.pools)
     return jobs * seconds / total / max(1, threads)

@@ -7,14 +7,14 @@ MAX_COUNTED, and the remaining stages are read for an even sample of its jobs.
 import datetime as dt
 import uuid
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, text
 
 from smart_filter_shared.eta import calibration, stage_times
 from smart_filter_shared.eta.calibration import Calibration
-from smart_filter_shared.eta.stage_times import StageTime
+from smart_filter_shared.eta.stage_times import Duration, StageTime
 from smart_filter_shared.ids import Capability, Tenant
 from smart_filter_shared.pipeline import PIPELINE
 from smart_filter_shared.priority import Priority
@@ -132,6 +132,11 @@ class SampledStage:
     behind: tuple[Capability, ...] = ()
     weight: float = 1.0
 
+    @property
+    def steps(self) -> tuple[Capability, ...]:
+        """The capabilities of this stage and of the later ones."""
+        return (self.capability, *self.behind)
+
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
@@ -164,6 +169,14 @@ class QueueSnapshot:
     def pace(self, capability: Capability) -> StageTime:
         """Return the stage time of a capability, or the default when it was never measured."""
         return self.paces.get(capability) or StageTime()
+
+    def cost(
+        self, steps: Iterable[Capability], megapixels: float, among: frozenset[Capability]
+    ) -> Duration:
+        """Return the duration of those stages of a photo that are among these capabilities."""
+        return sum(
+            (self.pace(one).of(megapixels) for one in steps if one in among), start=Duration()
+        )
 
     def threads(self, capabilities: frozenset[Capability]) -> int:
         """Return the number of threads that serve any of these, at least 1."""

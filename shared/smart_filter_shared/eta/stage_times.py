@@ -3,14 +3,16 @@
 The time is from claim to completion, with loading and storing, as one photo's share of its batch:
 that decides when the next stage gets the thread. Stored are moving averages (EWMA) of the seconds,
 the photo's megapixels, their squares and their product. They are enough to fit a line and the
-spread around it.
+spread around it. A capability without measurements gets a default from its model card.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import operator
+from collections.abc import Iterable, Mapping
+from dataclasses import astuple, dataclass, replace
 
 from sqlalchemy import Connection, text
 
+from smart_filter_shared.catalog.model_card import ModelCard
 from smart_filter_shared.ids import Capability
 
 # EWMA weight of one run: about the last fifty stages count, or all while there are fewer.
@@ -24,6 +26,11 @@ _PRIOR_RUNS = 4
 # their megapixels must exceed this share of the squared mean.
 _MIN_FIT_RUNS = 8
 _MIN_SIZE_VARIANCE = 0.01
+# Added to the time on a model card, for claiming, loading and storing, in seconds: about the time
+# of a light model. Its relative standard deviation is _DEFAULT_SPREAD too: a card's time says
+# little about this machine.
+_OVERHEAD_SECONDS = 0.05
+_MEANS = ("seconds", "squares", "megapixels", "megapixels_squares", "products")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +51,7 @@ class Moments:
 
     def __add__(self, more: "Moments") -> "Moments":
         """Return the sum of both."""
-        return Moments(
-            self.runs + more.runs,
-            self.seconds + more.seconds,
-            self.squares + more.squares,
-            self.megapixels + more.megapixels,
-            self.megapixels_squares + more.megapixels_squares,
-            self.products + more.products,
-        )
+        return Moments(*map(operator.add, astuple(self), astuple(more)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +118,43 @@ def fit_stage_time(means: Moments) -> StageTime:
     )
 
 
+def add_defaults(
+    measured: Mapping[Capability, StageTime], cards: Iterable[ModelCard]
+) -> dict[Capability, StageTime]:
+    """Return the measured stage times, and a default for each other model whose card has a cost.
+
+    Where the task's default model was measured, its stage time is scaled by the ratio of the two
+    cards' costs.
+    """
+    leading = [card for card in cards if card.leads]
+    default_cards = {card.task: card for card in leading if card.default}
+    times = dict(measured)
+    for card in leading:
+        cost = card.speed.get("cpu_ms")
+        if cost is None or card.capability in measured:
+            continue
+        times[card.capability] = StageTime(cost / 1000 + _OVERHEAD_SECONDS)
+        reference = default_cards.get(card.task)
+        known = None if reference is None else measured.get(reference.capability)
+        if reference is not None and known is not None and reference.speed.get("cpu_ms"):
+            scale = cost / reference.speed["cpu_ms"]
+            times[card.capability] = replace(
+                known,
+                seconds=known.seconds * scale,
+                seconds_per_megapixel=known.seconds_per_megapixel * scale,
+            )
+    return times
+
+
 def add(connection: Connection, timed: Mapping[Capability, Moments]) -> None:
     """Add measured runs to the stored averages; rows are locked in the order of their keys."""
     if not timed:
         return
     names = sorted(timed)
-    runs = [timed[name].runs for name in names]
-
-    def means(field: str) -> list[float]:
-        return [float(getattr(timed[name], field)) / timed[name].runs for name in names]
-
+    means = {
+        field: [float(getattr(timed[name], field)) / timed[name].runs for name in names]
+        for field in _MEANS
+    }
     connection.execute(
         text("""
             WITH made AS (
@@ -164,13 +191,9 @@ def add(connection: Connection, timed: Mapping[Capability, Moments]) -> None:
         """),
         {
             "names": names,
-            "runs": runs,
-            "seconds": means("seconds"),
-            "squares": means("squares"),
-            "megapixels": means("megapixels"),
-            "megapixels_squares": means("megapixels_squares"),
-            "products": means("products"),
+            "runs": [timed[name].runs for name in names],
             "smoothing": _SMOOTHING,
+            **means,
         },
     )
 
