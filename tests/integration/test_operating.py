@@ -12,7 +12,7 @@ from sqlalchemy import text
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_shared.ids import Capability, JobId, Tenant, WorkerId
 from smart_filter_shared.jobs.photo_queue import WORKER
-from smart_filter_shared.operations import counters, dead_letters, settlement, timeseries
+from smart_filter_shared.operations import counters, settlement, timeseries
 from smart_filter_shared.operations.counters import CounterKey, CounterName, CounterValue
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import worker_registry
@@ -68,7 +68,7 @@ def fail_one(bench: Bench) -> JobId:
 
 def settle(api: Api) -> None:
     with api.bench.transaction() as connection:
-        dead_letters.count_failures(connection, settlement.settle(connection).failures)
+        settlement.settle(connection)
 
 
 def age(api: Api, minutes: int) -> None:
@@ -239,7 +239,6 @@ def test_history_ends_with_the_newest_unsampled_counts(api: Api) -> None:
     fail_one(api.bench)
     settle(api)
     operator_actions(api, WorkerStep.INFER, 2)
-    api.bench.do(counters.add, {CounterKey(CounterName.ENDED, "failed"): CounterValue(1)})
 
     queue, jobs = history_of_queue(api), asked(api, "history")["jobs"]
 

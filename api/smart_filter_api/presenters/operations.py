@@ -92,9 +92,9 @@ def render_history(
         span=span,
         first=found.steps.first,
         step_seconds=int(found.steps.long.total_seconds()),
-        jobs=JobsHistory(**asdict(found.jobs)),
+        jobs=JobsHistory.model_validate(found.jobs),
         queues=[
-            QueueHistory(capability=name, **asdict(found.queues[name]))
+            QueueHistory.model_validate({"capability": name, **found.queues[name]})
             for name in sorted(found.queues)
         ],
         problems=[

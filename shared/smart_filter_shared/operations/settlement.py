@@ -14,6 +14,8 @@ from sqlalchemy import Connection, text
 from smart_filter_shared.eta import calibration
 from smart_filter_shared.eta.calibration import Observation
 from smart_filter_shared.ids import Tenant
+from smart_filter_shared.operations import counters, dead_letters
+from smart_filter_shared.operations.counters import CounterKey, CounterName, CounterValue
 from smart_filter_shared.operations.dead_letters import JobFailure
 from smart_filter_shared.priority import Priority
 from smart_filter_shared.queue.states import JobState
@@ -96,7 +98,7 @@ class Settlement:
 
 
 def settle(connection: Connection) -> Settlement:
-    """Settle ended jobs and return them: correct `finish`, count usage, calibrate forecasts.
+    """Settle ended jobs and return them: correct `finish`, calibrate forecasts, count what ended.
 
     The difference between estimated and measured cost is added to the `finish` of the tenant.
     A deleted job left this difference on its tombstone: writing it at the deletion would make a
@@ -126,4 +128,14 @@ def settle(connection: Connection) -> Settlement:
     for row in rows:
         ended[JobState(row.outcome)] += row.jobs
         failures += [JobFailure.of(failure) for failure in row.failures or ()]
+    dead = Counter(one.capability for one in failures if one.is_dead)
+    counters.add(
+        connection,
+        {
+            CounterKey(what, subject): CounterValue(jobs)
+            for what, counted in ((CounterName.ENDED, ended), (CounterName.DEAD, dead))
+            for subject, jobs in counted.items()
+        },
+    )
+    dead_letters.count_failures(connection, failures)
     return Settlement(ended, failures)

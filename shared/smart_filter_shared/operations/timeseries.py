@@ -24,7 +24,11 @@ _MINUTE: Final = dt.timedelta(minutes=1)
 _NOTHING: Final = CounterValue(0)
 # The values of one sample, by column name.
 _Values = Mapping[Any, Any]  # rows of SQLAlchemy have keys of several types
-_END_STATES: Final = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED)
+# The columns of `samples` and `queue_samples`: sums only grow, levels rise and fall.
+_JOB_SUMS: Final = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED)
+_JOB_LEVELS: Final = ("webhook_lag_seconds",)
+_QUEUE_SUMS: Final = ("completed", "retries", "releases", "expiries")
+_QUEUE_LEVELS: Final = ("ready", "running", "oldest_wait_seconds")
 # The step number of the base sample, from which the first difference is taken.
 _BASE_STEP: Final = -1
 
@@ -108,41 +112,18 @@ class TimeSteps:
 
 
 @dataclass(frozen=True, slots=True)
-class JobSeries:
-    """Ended jobs and the largest webhook lag in each step; None: not sampled."""
+class History:
+    """The time series of jobs, and of each capability: by name, one value for each step.
 
-    succeeded: Sequence[int | None]
-    failed: Sequence[int | None]
-    canceled: Sequence[int | None]
-    webhook_lag_seconds: Sequence[float | None]
-
-
-@dataclass(frozen=True, slots=True)
-class QueueSeries:
-    """The events and queue lengths of a capability in each step; None: not sampled.
-
-    completed, retries, releases, expiries: increases of the counters.
-    failed: jobs that failed in this capability.
-    ready, running, oldest_wait_seconds: the largest sample of the step.
+    jobs: the increases of _JOB_SUMS, and the largest samples of _JOB_LEVELS.
+    queues: the increases of _QUEUE_SUMS, the largest samples of _QUEUE_LEVELS, and `failed`, the
+    jobs that failed in the capability.
+    A value is None in a step without a sample.
     """
 
-    completed: Sequence[int | None]
-    failed: Sequence[int | None]
-    retries: Sequence[int | None]
-    releases: Sequence[int | None]
-    expiries: Sequence[int | None]
-    ready: Sequence[int | None]
-    running: Sequence[int | None]
-    oldest_wait_seconds: Sequence[float | None]
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """The time series of jobs, and of each capability."""
-
     steps: TimeSteps
-    jobs: JobSeries
-    queues: Mapping[Capability, QueueSeries]
+    jobs: Mapping[str, Sequence[float | None]]
+    queues: Mapping[Capability, Mapping[str, Sequence[float | None]]]
 
 
 # Step length and number of steps: as many as are distinguishable in a small chart.
@@ -207,9 +188,15 @@ def read_history(connection: Connection, steps: TimeSteps) -> History:
             _merge_current(now, by_name.setdefault(Capability(name), {}), steps)
     return History(
         steps,
-        _job_series(jobs, steps),
+        _series(jobs, steps, sums=_JOB_SUMS, levels=_JOB_LEVELS),
         {
-            name: _queue_series(rows, {step: failed.get((name, step), 0) for step in rows}, steps)
+            name: {
+                **_series(rows, steps, sums=_QUEUE_SUMS, levels=_QUEUE_LEVELS),
+                "failed": [
+                    failed.get((name, step), 0) if step in rows else None
+                    for step in range(steps.count)
+                ],
+            }
             for name, rows in by_name.items()
         },
     )
@@ -217,7 +204,7 @@ def read_history(connection: Connection, steps: TimeSteps) -> History:
 
 def _jobs_now(connection: Connection, totals: Mapping[CounterKey, CounterValue]) -> _Values:
     return {
-        **{str(state): _count(totals, CounterName.ENDED, state) for state in _END_STATES},
+        **{str(state): _count(totals, CounterName.ENDED, state) for state in _JOB_SUMS},
         "webhook_lag_seconds": counters.webhook_lag_seconds(connection),
     }
 
@@ -244,41 +231,26 @@ def _merge_current(now: _Values, rows: dict[int, _Values], steps: TimeSteps) -> 
     rows[last] = {name: max(value, sampled.get(name, value)) for name, value in now.items()}
 
 
-def _job_series(rows: Mapping[int, _Values], steps: TimeSteps) -> JobSeries:
-    return JobSeries(
-        succeeded=_increases(rows, "succeeded", steps),
-        failed=_increases(rows, "failed", steps),
-        canceled=_increases(rows, "canceled", steps),
-        webhook_lag_seconds=_values_by_step(rows, "webhook_lag_seconds", steps),
-    )
-
-
-def _queue_series(
-    rows: Mapping[int, _Values], failed: Mapping[int, int], steps: TimeSteps
-) -> QueueSeries:
-    return QueueSeries(
-        completed=_increases(rows, "completed", steps),
-        failed=[failed.get(step) for step in range(steps.count)],
-        retries=_increases(rows, "retries", steps),
-        releases=_increases(rows, "releases", steps),
-        expiries=_increases(rows, "expiries", steps),
-        ready=_values_by_step(rows, "ready", steps),
-        running=_values_by_step(rows, "running", steps),
-        oldest_wait_seconds=_values_by_step(rows, "oldest_wait_seconds", steps),
-    )
+def _series(
+    rows: Mapping[int, _Values], steps: TimeSteps, *, sums: Sequence[str], levels: Sequence[str]
+) -> dict[str, list[float | None]]:
+    return {
+        **{name: _increases(rows, name, steps) for name in sums},
+        **{name: _values_by_step(rows, name, steps) for name in levels},
+    }
 
 
 def _values_by_step(rows: Mapping[int, _Values], name: str, steps: TimeSteps) -> list[Any]:
     return [rows[step][name] if step in rows else None for step in range(steps.count)]
 
 
-def _increases(rows: Mapping[int, _Values], name: str, steps: TimeSteps) -> list[int | None]:
+def _increases(rows: Mapping[int, _Values], name: str, steps: TimeSteps) -> list[float | None]:
     """Return the increase of a sum in each step since its previous sample.
 
     A sum that has no base sample started at 0.
     """
     before = rows[_BASE_STEP][name] if _BASE_STEP in rows else 0
-    grown: list[int | None] = []
+    grown: list[float | None] = []
     for now in _values_by_step(rows, name, steps):
         # A restored database may have smaller sums.
         grown.append(None if now is None else max(0, now - before))

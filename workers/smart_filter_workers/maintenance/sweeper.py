@@ -6,7 +6,6 @@ and rings that were lost. Each step is a short transaction of its own; rings go 
 
 import contextlib
 import threading
-from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -17,7 +16,7 @@ from smart_filter_shared.db import partitions, sessions
 from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.errors import TryAgain
 from smart_filter_shared.jobs.photo_queue import WORKER
-from smart_filter_shared.operations import counters, dead_letters, settlement, timeseries
+from smart_filter_shared.operations import counters, settlement, timeseries
 from smart_filter_shared.operations.counters import CounterKey, CounterName, CounterValue
 from smart_filter_shared.queue import fair_queueing, worker_registry
 from smart_filter_shared.supervision import SupervisedLoop
@@ -70,7 +69,7 @@ class Sweeper:
             self._alone("expire", self._expire)
         self._alone("lapse", WORKER.fail_overdue)
         self._alone("wake", WORKER.wake)
-        self._alone("settle", _settle)
+        self._alone("settle", settlement.settle)
         self._alone("refresh", self._refresh)
         self._alone("history", timeseries.record_sample)
         self._retention.request_run()
@@ -139,17 +138,3 @@ class Sweeper:
                 return  # the broker is unavailable: the next sweep tries again
             short = min(demand.ready, demand.threads - queued)
             self._doorbell.ring([demand.capability] * max(0, short))
-
-
-def _settle(connection: Connection) -> None:
-    settled = settlement.settle(connection)
-    ended = {
-        CounterKey(CounterName.ENDED, one): CounterValue(jobs)
-        for one, jobs in settled.ended.items()
-    }
-    given_up = Counter(one.capability for one in settled.failures if one.is_dead)
-    dead = {
-        CounterKey(CounterName.DEAD, one): CounterValue(stages) for one, stages in given_up.items()
-    }
-    counters.add(connection, ended | dead)
-    dead_letters.count_failures(connection, settled.failures)
