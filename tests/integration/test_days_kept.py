@@ -21,7 +21,7 @@ from smart_filter_shared.eta import snapshot
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.jobs import queries, result_cache
 from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
-from smart_filter_shared.operations import counters, queue_stats, settlement, worker_stats
+from smart_filter_shared.operations import counters, overview, settlement
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import fair_queueing, heads, worker_registry
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
@@ -209,8 +209,8 @@ def test_statistics_read_open_days_alone(bench: Bench) -> None:
         counters.read(connection, **SILENT)
         quotas.count_all_unfinished(connection, most=10)
         snapshot.read(connection, cell=DEFAULT_CELL, now=dt.datetime.now(dt.UTC), **SILENT)
-        queue_stats.list_queues(connection, **SILENT)
-        worker_stats.list_workers(connection, **SILENT)
+        overview.list_queues(connection, **SILENT)
+        overview.list_workers(connection, **SILENT)
 
     assert len(plans) > 7
     # The outlook also reads the last minutes, which may belong to yesterday.

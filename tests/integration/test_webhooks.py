@@ -27,8 +27,8 @@ from smart_filter_deploy.cli.server import program
 from smart_filter_shared.config.settings import SecretsSettings
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.operations import worker_stats
-from smart_filter_shared.operations.worker_stats import WorkerInfo
+from smart_filter_shared.operations import overview
+from smart_filter_shared.operations.overview import WorkerInfo
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import worker_registry
 from smart_filter_shared.queue.leases import Failure
@@ -437,7 +437,7 @@ def test_sender_is_listed_and_drained_like_workers(
     api: Api, sender: "subprocess.Popen[bytes]"
 ) -> None:
     def members() -> list[WorkerInfo]:
-        return api.bench.do(worker_stats.list_workers, silent_seconds=30)
+        return api.bench.do(overview.list_workers, silent_seconds=30)
 
     sent = threading.Event()
 

@@ -7,9 +7,7 @@ import pytest
 from smart_filter_shared.ids import Capability, JobId, WorkerId
 from smart_filter_shared.operations import counters, issues
 from smart_filter_shared.operations.dead_letters import FailureCount
-from smart_filter_shared.operations.overview import Overview
-from smart_filter_shared.operations.queue_stats import QueueStats
-from smart_filter_shared.operations.worker_stats import WorkerInfo
+from smart_filter_shared.operations.overview import Overview, QueueStats, WorkerInfo
 from smart_filter_shared.queue.worker_registry import SENDER_ROLE, WorkerState
 
 NOW = dt.datetime(2026, 5, 4, 12, tzinfo=dt.UTC)

@@ -17,10 +17,8 @@ from smart_filter_api.schemas.operating import (
 )
 from smart_filter_shared.operations import issues
 from smart_filter_shared.operations.dead_letters import FailureCount
-from smart_filter_shared.operations.overview import Overview
-from smart_filter_shared.operations.queue_stats import QueueStats
+from smart_filter_shared.operations.overview import Overview, QueueStats, WorkerInfo
 from smart_filter_shared.operations.timeseries import History, TimeRange
-from smart_filter_shared.operations.worker_stats import WorkerInfo
 from smart_filter_shared.queue.worker_registry import WorkerState
 
 # Workers listed in an overview; `workers_by_state` counts all of them.

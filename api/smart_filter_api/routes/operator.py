@@ -31,12 +31,10 @@ from smart_filter_shared.operations import (
     bulk,
     dead_letters,
     overview,
-    queue_stats,
     timeseries,
-    worker_stats,
 )
 from smart_filter_shared.operations.bulk import BulkAction
-from smart_filter_shared.operations.queue_stats import QueueStats
+from smart_filter_shared.operations.overview import QueueStats
 from smart_filter_shared.operations.timeseries import TimeRange
 from smart_filter_shared.queue import pauses, worker_registry
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
@@ -230,7 +228,7 @@ async def _change_queue(
     services: Services, name: str, change: Callable[[Connection, Capability], bool]
 ) -> QueueAnswer:
     def find(connection: Connection) -> QueueStats:
-        for one in queue_stats.list_queues(connection, silent_seconds=services.silent_seconds):
+        for one in overview.list_queues(connection, silent_seconds=services.silent_seconds):
             if one.capability == name:
                 return one
         raise NotFound(f"queue {name}")
@@ -249,9 +247,7 @@ async def _change_worker(
     def make(connection: Connection) -> WorkerAnswer:
         worker_id = _parse_worker_id(named)
         if change(connection, worker_id):
-            for one in worker_stats.list_workers(
-                connection, silent_seconds=services.silent_seconds
-            ):
+            for one in overview.list_workers(connection, silent_seconds=services.silent_seconds):
                 if one.id == worker_id:
                     return operations.render_worker(one)
         raise NotFound(f"worker {named}")

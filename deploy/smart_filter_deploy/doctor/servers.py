@@ -20,8 +20,8 @@ from smart_filter_shared.errors import (
     SetupFailed,
     StorageUnavailable,
 )
-from smart_filter_shared.operations import worker_stats
-from smart_filter_shared.operations.worker_stats import WorkerInfo
+from smart_filter_shared.operations import overview
+from smart_filter_shared.operations.overview import WorkerInfo
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import heads, pauses, worker_registry
 from smart_filter_shared.queue.worker_registry import SENDER_ROLE, WorkerState
@@ -97,7 +97,7 @@ def _database_findings(connection: Connection) -> Iterator[Finding]:
     if (fault := installation.read_fault(connection)) is not None:
         said, _, fix = fault.partition(": ")
         yield warn("bucket", f"unreferenced objects are not removed, because {said}", fix)
-    members = worker_stats.list_workers(connection, silent_seconds=silent_seconds)
+    members = overview.list_workers(connection, silent_seconds=silent_seconds)
     yield from _unhealthy_processes(members)
     served = worker_registry.list_served(connection, silent_seconds=silent_seconds)
     stages = {heads.stage_of(capability) for capability in served}

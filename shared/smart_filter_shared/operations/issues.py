@@ -11,8 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.operations.overview import Overview
-from smart_filter_shared.operations.worker_stats import WorkerInfo
+from smart_filter_shared.operations.overview import Overview, WorkerInfo
 from smart_filter_shared.queue.worker_registry import SENDER_ROLE, WorkerState
 
 # A sweep runs once a second.

@@ -15,8 +15,8 @@ from smart_filter_deploy.cli.terminal.report import print_table
 from smart_filter_deploy.cli.terminal.text import print_line
 from smart_filter_shared.config import settings
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.operations import queue_stats as queue_table
-from smart_filter_shared.operations.queue_stats import QueueStats
+from smart_filter_shared.operations import overview
+from smart_filter_shared.operations.overview import QueueStats
 from smart_filter_shared.queue import pauses, worker_registry
 
 
@@ -51,7 +51,7 @@ def print_head(name: str, *, limit: int, as_json: bool) -> None:
     """Print the stages that are claimed next."""
     with database.transaction() as connection:
         capability = _require_queue(connection, name)
-        head = queue_table.peek(connection, capability, most=limit)
+        head = overview.peek(connection, capability, most=limit)
     items = [
         {
             "job_id": str(one.job_id),
@@ -102,7 +102,7 @@ def _print_change(capability: Capability, words: str, *, paused: bool, as_json: 
 
 
 def _list_queues(connection: Connection) -> list[QueueStats]:
-    return queue_table.list_queues(connection, silent_seconds=settings.load_engine().lease_seconds)
+    return overview.list_queues(connection, silent_seconds=settings.load_engine().lease_seconds)
 
 
 def _require_queue(connection: Connection, name: str) -> Capability:

@@ -15,8 +15,8 @@ from smart_filter_deploy.cli.terminal.report import print_table
 from smart_filter_deploy.cli.terminal.text import print_line
 from smart_filter_shared.config import settings
 from smart_filter_shared.ids import WorkerId
-from smart_filter_shared.operations import worker_stats
-from smart_filter_shared.operations.worker_stats import WorkerInfo
+from smart_filter_shared.operations import overview
+from smart_filter_shared.operations.overview import WorkerInfo
 from smart_filter_shared.queue import worker_registry
 
 
@@ -52,7 +52,7 @@ def print_worker(begins: str, *, as_json: bool) -> None:
     """
     with database.transaction() as connection:
         member = _require_worker(connection, begins)
-        at_hand = worker_stats.list_held_leases(connection, member.id)
+        at_hand = overview.list_held_leases(connection, member.id)
     stages = [
         {
             "job_id": str(one.job_id),
@@ -103,9 +103,7 @@ def _print_change(worker: WorkerId, words: str, *, drains: bool, as_json: bool) 
 
 
 def _list_workers(connection: Connection) -> list[WorkerInfo]:
-    return worker_stats.list_workers(
-        connection, silent_seconds=settings.load_engine().lease_seconds
-    )
+    return overview.list_workers(connection, silent_seconds=settings.load_engine().lease_seconds)
 
 
 def _require_worker(connection: Connection, begins: str) -> WorkerInfo:
