@@ -14,8 +14,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from smart_filter_shared.albums import ranking
-from smart_filter_shared.albums.ranking import AlbumPhoto
+from smart_filter_shared import albums
+from smart_filter_shared.albums import AlbumPhoto
 from smart_filter_workers import images
 from smart_filter_workers.results import Matte8, Srgb8
 from smart_filter_workers.stages.prepare.perceptual_hash import compute_perceptual_hash
@@ -45,7 +45,7 @@ def main(photos: Sequence[Path]) -> None:
             missed["burst"].append((frames[0] ^ originals[-1]).bit_count())
             bursts.append([originals[-1], *frames])
     distances = [(one ^ other).bit_count() for one, other in itertools.combinations(originals, 2)]
-    limits = (ranking.MAX_HAMMING_BITS, ranking.MAX_HAMMING_BITS_IN_BURST)
+    limits = (albums.MAX_HAMMING_BITS, albums.MAX_HAMMING_BITS_IN_BURST)
     for limit in limits:
         within = sum(bits <= limit for bits in distances)
         print(f"{within} of {len(distances)} pairs within {limit} bits")
@@ -67,9 +67,7 @@ def _print_groups(bursts: Sequence[Sequence[int]], *, with_time: bool) -> None:
         for scene, burst in enumerate(bursts)
         for frame, fingerprint in enumerate(burst)
     ]
-    groups = [
-        [one.split("-")[0] for one in group.ids] for group in ranking.rank_album(shots).groups
-    ]
+    groups = [[one.split("-")[0] for one in group.ids] for group in albums.rank_album(shots).groups]
     whole = sum(len(scenes) == FRAMES and len(set(scenes)) == 1 for scenes in groups)
     mixed = sum(len(set(scenes)) > 1 for scenes in groups)
     times = "with times" if with_time else "without times"

@@ -301,10 +301,6 @@ class RowUnreadable(TryAgain):
     """A later version wrote the row, and this one cannot read it, such as after a rollback."""
 
 
-class BrokerUnavailable(TryAgain):
-    """The broker did not accept the message; the sweeper rings again."""
-
-
 class PictureTemporarilyUnreachable(TryAgain):
     """A picture's server did not deliver it, but may do so later.
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from smart_filter_shared.albums.ranking import (
+from smart_filter_shared.albums import (
     MAX_HAMMING_BITS,
     MAX_HAMMING_BITS_IN_BURST,
     Album,

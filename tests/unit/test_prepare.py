@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from smart_filter_shared.albums.ranking import MAX_HAMMING_BITS
+from smart_filter_shared.albums import MAX_HAMMING_BITS
 from smart_filter_tests.drawn_portrait import a_face, a_portrait
 from smart_filter_tests.pictures import a_photo, noise
 from smart_filter_workers.results import Face, Photo, Srgb8

@@ -133,7 +133,7 @@ class PreparedPhoto:
     quarter_turns: how often the decoded photo was turned by 90° counter-clockwise to stand
         upright, 0 to 3.
     fingerprint: 64 bits that are alike for photos of one scene
-        (smart_filter_shared.albums.ranking); None in results of older workers.
+        (smart_filter_shared.albums); None in results of older workers.
     taken_at: by the camera's clock.
     preview: the proxy as a JPEG without metadata, for display; None in results of older workers.
     """

@@ -257,18 +257,6 @@ def delete_old_requests(connection: Connection, *, most: int) -> int:
     ).rowcount
 
 
-def list_marked(connection: Connection, *, most: int) -> list[MarkedArtifact]:
-    """Return at most `most` marked artifacts, the oldest mark first."""
-    rows = connection.execute(
-        text("""
-            SELECT tenant, key FROM artifacts WHERE marked_at IS NOT NULL
-            ORDER BY marked_at LIMIT :most
-        """),
-        {"most": most},
-    )
-    return [MarkedArtifact(Tenant(row.tenant), row.key) for row in rows]
-
-
 def delete_rows(connection: Connection, removed: Collection[MarkedArtifact]) -> None:
     """Delete the rows of artifacts whose objects are gone."""
     connection.execute(

@@ -7,7 +7,7 @@ withdraws the consent.
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +17,8 @@ from smart_filter_shared.artifacts import retention
 from smart_filter_shared.artifacts.retention import ArtifactKind, RetentionPolicy
 from smart_filter_shared.db.tables import objects as tables
 from smart_filter_shared.ids import CorrectionId, JobId, Tenant
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.rating import LEVEL_WEIGHTS, SmileLevel
 
 # Size of a mask file. A gray PNG of 50 megapixels with soft edges everywhere takes about 5 MB.
 MAX_MASK_BYTES: Final = 10_000_000
@@ -30,6 +32,7 @@ MAX_APPLIED: Final = 16
 # Points of all strokes of one correction, and of all corrections applied to one job: a worker
 # paints them in less than a second.
 MAX_POINTS_DRAWN: Final = 20_000
+_EYES: Final = ("left_open", "right_open")
 
 # Every transition of the job takes this lock too.
 _LOCK_JOB = text("SELECT FROM jobs WHERE id = :job_id FOR NO KEY UPDATE")
@@ -135,6 +138,27 @@ def find(connection: Connection, job_id: JobId, correction_id: CorrectionId) -> 
     """Return a correction of a job, or None when the job does not have it."""
     found = list_for_job(connection, job_id)
     return next((one for one in found if one.id == correction_id), None)
+
+
+def apply_labels(stage: StageName, result: Json | None, corrections: Sequence[Json]) -> Json | None:
+    """Return a stage's stored result with user labels applied; only `smile` has labels.
+
+    The score of a labeled smile becomes the weight of its level.
+    """
+    labels = [one["label"] for one in corrections if one["form"] == "label"]
+    if result is None or stage != StageName.SMILE or not labels:
+        return result
+    facts = dict(result["facts"])
+    smiles, eyes = list(facts["smiles"]), list(facts["eyes"])
+    for face in (face for label in labels for face in label["faces"]):
+        at = face["number"] - 1
+        if at >= len(smiles):
+            continue
+        if face.get("smile") is not None:
+            level = SmileLevel(face["smile"])
+            smiles[at] = {"level": str(level), "score": LEVEL_WEIGHTS[level]}
+        eyes[at] = {**eyes[at], **{eye: face[eye] for eye in _EYES if face.get(eye) is not None}}
+    return {**result, "facts": {**facts, "smiles": smiles, "eyes": eyes}}
 
 
 def delete_expired(connection: Connection, *, most: int) -> int:

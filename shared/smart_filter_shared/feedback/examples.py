@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, text
 
-from smart_filter_shared.albums.ranking import MAX_HAMMING_BITS
+from smart_filter_shared.albums import MAX_HAMMING_BITS
 from smart_filter_shared.artifacts import retention
 from smart_filter_shared.artifacts.retention import ArtifactKind, RetentionPolicy
 from smart_filter_shared.feedback import corrections

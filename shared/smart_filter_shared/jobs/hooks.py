@@ -4,8 +4,7 @@ import json
 
 from sqlalchemy import Connection, text
 
-from smart_filter_shared.albums import inputs
-from smart_filter_shared.albums.ranking import rank_album
+from smart_filter_shared import albums
 from smart_filter_shared.feedback import examples
 from smart_filter_shared.ids import BatchId, JobId
 from smart_filter_shared.pipeline import StageName
@@ -41,7 +40,7 @@ class PhotoJobHooks:
         """Rank the unfinished jobs of an album, store their ranks, and return them, best first."""
         rows = connection.execute(_RATING_RESULTS, {"id": batch_id}).all()
         photos = {
-            str(row.id): inputs.build_album_photo(
+            str(row.id): albums.build_album_photo(
                 JobId(row.id),
                 {
                     StageName.PREPARE: row.prepared,
@@ -52,7 +51,7 @@ class PhotoJobHooks:
             )
             for row in rows
         }
-        album = rank_album(list(photos.values()))
+        album = albums.rank_album(list(photos.values()))
         ids = {str(row.id): JobId(row.id) for row in rows}
         ranked = [ids[photo.id] for photo in album.ranking]
         connection.execute(
@@ -60,7 +59,7 @@ class PhotoJobHooks:
             {
                 "ids": ranked,
                 "ranks": [photo.rank for photo in album.ranking],
-                "terms": [json.dumps(terms) for terms in inputs.describe_ranks(album, photos)],
+                "terms": [json.dumps(terms) for terms in albums.describe_ranks(album, photos)],
             },
         )
         return ranked

@@ -16,7 +16,7 @@ from smart_filter_shared.artifacts.uploads import UploadRef
 from smart_filter_shared.db import partitions
 from smart_filter_shared.db.tables import queue as tables
 from smart_filter_shared.errors import RowUnreadable
-from smart_filter_shared.feedback import labels
+from smart_filter_shared.feedback import corrections
 from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant, UploadId
 from smart_filter_shared.jobs.submission import NewPhotoJob
 from smart_filter_shared.pipeline import StageName, stage_index
@@ -144,7 +144,7 @@ class JobRow:
         None when the stage has stored nothing, or the job does not run it.
         """
         stored = next((row.result for row in self.stages if row.name == stage), None)
-        return labels.apply_labels(stage, stored, self.corrections)
+        return corrections.apply_labels(stage, stored, self.corrections)
 
 
 @dataclass(frozen=True, slots=True)

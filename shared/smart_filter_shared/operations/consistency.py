@@ -129,21 +129,7 @@ def _iterate_artifacts(engine: Engine) -> Iterator[Sequence[tuple[Tenant, str]]]
 
 def _find_orphans(engine: Engine, store: ObjectStore, before: dt.datetime) -> Iterator[str]:
     for folder in store.folders():
-        if (
-            keys.day_of_folder(folder) is not None
-        ):  # other folders hold objects that belong to no job
-            for page in _iterate_old_keys(store, folder, before):
+        if keys.day_of_folder(folder) is not None:  # other folders belong to no job
+            for page in store.pages_written_before(folder, before, most=_PAGE):
                 with sessions.transaction(engine) as connection:
                     yield from retention.unreferenced(connection, page)
-
-
-def _iterate_old_keys(store: ObjectStore, folder: str, before: dt.datetime) -> Iterator[list[str]]:
-    page: list[str] = []
-    for stored in store.stored(folder):
-        if stored.written_at < before:
-            page.append(stored.key)
-        if len(page) == _PAGE:
-            yield page
-            page = []
-    if page:
-        yield page

@@ -11,6 +11,7 @@ from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import islice
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
@@ -206,6 +207,14 @@ class ObjectStore:
                         length=found.size or 0,
                         etag=found.etag or "",
                     )
+
+    def pages_written_before(
+        self, prefix: str, moment: dt.datetime, *, most: int
+    ) -> Iterator[list[str]]:
+        """Yield the keys of objects that were written before a moment, at most `most` at a time."""
+        old = (stored.key for stored in self.stored(prefix) if stored.written_at < moment)
+        while page := list(islice(old, most)):
+            yield page
 
     def presigned_get(self, key: str, *, seconds: int) -> str:
         """Return a presigned URL to read a key, valid for `seconds`."""

@@ -12,7 +12,7 @@ stock that a row names stay until an operator removes them.
 
 import datetime as dt
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, Engine, text
 
@@ -262,25 +262,12 @@ class GarbageCollector:
     ) -> int:
         """Remove objects written before a moment that no row names; return how many."""
         removed = 0
-        for piece in self._keys_written_before(folders, moment):
-            with sessions.transaction(self._engine) as connection:
-                unnamed = unnamed_among(connection, piece)
-            removed += len(unnamed) - len(self._store.remove_many(unnamed))
-        return removed
-
-    def _keys_written_before(
-        self, folders: Sequence[str], moment: dt.datetime
-    ) -> Iterator[list[str]]:
-        """Yield the keys of objects written before a moment, in lists of at most a page."""
         for folder in folders:
-            piece: list[str] = []
-            for stored in self._store.stored(folder):
-                if stored.written_at < moment:
-                    piece.append(stored.key)
-                if len(piece) == _PAGE_OBJECTS:
-                    yield piece
-                    piece = []
-            yield piece
+            for page in self._store.pages_written_before(folder, moment, most=_PAGE_OBJECTS):
+                with sessions.transaction(self._engine) as connection:
+                    unnamed = unnamed_among(connection, page)
+                removed += len(unnamed) - len(self._store.remove_many(unnamed))
+        return removed
 
     def _acquire_clearing(self) -> bool:
         with sessions.transaction(self._engine) as connection:

@@ -16,7 +16,7 @@ def compute_perceptual_hash(proxy_srgb: Srgb8) -> int:
     """Return the signs of the photo's 64 longest DCT waves as 64 bits.
 
     proxy_srgb: (h, w, 3) uint8 sRGB, upright.  Photos of one scene differ in few bits, others in
-    half of them: see `smart_filter_shared.albums.ranking`.  A sign does not change with brightness.
+    half of them: see `smart_filter_shared.albums`.  A sign does not change with brightness.
     Source: Zauner 2010, "Implementation and benchmarking of perceptual image hash functions",
     3.2.1, the DCT hash. Here the bits are signs, which need no median, and the waves are chosen by
     length, because the longest survive cropping best.

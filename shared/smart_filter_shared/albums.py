@@ -1,18 +1,21 @@
 """Rank an album: group near-duplicates, choose the best of each group, and rank all photos.
 
-The inputs come from the jobs of the photos; the caller decides which photos are an album. The
-order of the given photos does not matter.
+The inputs come from the stored results of the photos' jobs; the caller decides which photos are an
+album. The order of the given photos does not matter.
 """
 
 import datetime as dt
 import heapq
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, count
-from typing import Final
+from typing import Any, Final
 
+from smart_filter_shared.ids import JobId
+from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.printability import Printability, Verdict
+from smart_filter_shared.rating import SmileLevel, rate
 
 # Differing bits, of 64, up to which two photos show the same scene. Of 214,832 pairs of different
 # photos one pair is within the limit: two frames of one broadcast. Of photos cropped by up to 5 %,
@@ -26,6 +29,8 @@ RATING_STEP: Final = 0.05
 # Blur is rounded to this step, in pixels.
 BLUR_STEP_PX: Final = 0.1
 _UNKNOWN_BLUR: Final = math.inf
+
+Results = Mapping[StageName, Mapping[str, Any] | None]  # what JSONB columns hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,19 @@ class Album:
     ranking: tuple[RankedPhoto, ...]
 
 
+def build_album_photo(job_id: JobId, results: Results) -> AlbumPhoto:
+    """Return the album photo of a job, from the results of the stages before `composite`."""
+    prepared = _facts(results, StageName.PREPARE)
+    taken_at = prepared.get("taken_at")
+    return AlbumPhoto(
+        str(job_id),
+        fingerprint=prepared.get("fingerprint"),
+        taken_at=None if taken_at is None else dt.datetime.fromisoformat(taken_at),
+        rating=_rating(_facts(results, StageName.SMILE)),
+        people=_people(results),
+    )
+
+
 def rank_album(shots: Sequence[AlbumPhoto]) -> Album:
     """Group and rank the photos of an album; return the ranked album.
 
@@ -103,6 +121,25 @@ def rank_album(shots: Sequence[AlbumPhoto]) -> Album:
             for rank, shot in enumerate(ranking, start=1)
         ),
     )
+
+
+def describe_ranks(album: Album, known: Mapping[str, AlbumPhoto]) -> list[dict[str, object]]:
+    """Return the terms of each photo's rank, as JSON, in the order of the ranking.
+
+    known: the album's photos by id.
+    """
+    # A count, not a list of ids: all photos of an album may show one scene.
+    alike = {id_: len(group.ids) for group in album.groups for id_ in group.ids}
+    return [
+        {
+            "rating": known[ranked.id].rating,
+            "of": len(album.ranking),
+            "alike": alike[ranked.id],
+            "better": ranked.better,
+            "reasons": list(ranked.reasons),
+        }
+        for ranked in album.ranking
+    ]
 
 
 def distance(one: AlbumPhoto, other: AlbumPhoto) -> float:
@@ -233,3 +270,21 @@ def _reasons(shot: AlbumPhoto, better: str | None) -> tuple[str, ...]:
     if shot.printability is not None:
         reasons += shot.printability.reasons or ("It is suitable for printing.",)
     return tuple(reasons)
+
+
+def _rating(smiled: Mapping[str, Any]) -> float | None:
+    levels = [SmileLevel(smile["level"]) for smile in smiled.get("smiles", ())]
+    eyes = [eye for face in smiled.get("eyes", ()) for eye in face.values()]
+    return rate(levels, sum(eye is True for eye in eyes)).score if levels else None
+
+
+def _people(results: Results) -> int | None:
+    persons = _facts(results, StageName.SEGMENTATION).get("persons")
+    faces = _facts(results, StageName.FACE).get("faces", ())
+    return int(persons) if persons is not None else len(faces) or None
+
+
+def _facts(results: Results, stage: StageName) -> Mapping[str, Any]:
+    result = results.get(stage) or {}
+    facts: Mapping[str, Any] = result.get("facts", {})
+    return facts

@@ -1,1 +1,0 @@
-"""Albums: the inputs of their ranking, and the ranking itself."""
