@@ -10,8 +10,7 @@ import pytest
 from smart_filter_shared.config.settings import OutboundSettings
 from smart_filter_tests import web
 from smart_filter_tests.web import LOOPBACK, a_site
-from smart_filter_workers.sender import transport
-from smart_filter_workers.sender.http_client import HttpClient
+from smart_filter_workers.sender.http_client import EndpointAnswer, HttpClient, NoAnswer
 
 HOSTILE = [
     "http://169.254.169.254/latest/meta-data/",
@@ -37,8 +36,8 @@ def look_up(host: str) -> Sequence[str]:
 
 def post(
     url: str, *, allow: tuple[str, ...] = (LOOPBACK,), seconds: float = 60.0
-) -> transport.EndpointAnswer | transport.NoAnswer:
-    async def send() -> transport.EndpointAnswer | transport.NoAnswer:
+) -> EndpointAnswer | NoAnswer:
+    async def send() -> EndpointAnswer | NoAnswer:
         posting = HttpClient(
             OutboundSettings(allow=allow), at_once=4, seconds=seconds, resolve=look_up
         )
@@ -49,7 +48,7 @@ def post(
 
 def silence(url: str, **how: float) -> str:
     came = post(url, **how)  # type: ignore[arg-type]  # seconds alone
-    assert isinstance(came, transport.NoAnswer)
+    assert isinstance(came, NoAnswer)
     return came.why
 
 
@@ -57,7 +56,7 @@ def silence(url: str, **how: float) -> str:
 def test_only_public_addresses_are_reached(url: str) -> None:
     came = post(url, allow=())
 
-    assert isinstance(came, transport.NoAnswer)
+    assert isinstance(came, NoAnswer)
     assert "public internet" in came.why or came.why.startswith("the address")
 
 
@@ -65,7 +64,7 @@ def test_body_and_headers_are_sent_to_the_requested_name() -> None:
     with a_site({"/hook?a=1": web.answer(201, b"thanks", content__length="6")}) as site:
         came = post(f"http://site.test:{site.port}/hook?a=1", allow=("site.test",))
 
-    assert came == transport.EndpointAnswer(201, b"thanks")
+    assert came == EndpointAnswer(201, b"thanks")
     (head,) = site.requests
     assert head.startswith(b"POST /hook?a=1 HTTP/1.1\r\n")
     assert f"Host: site.test:{site.port}\r\n".encode() in head
@@ -81,7 +80,7 @@ def test_first_kilobyte_of_an_endless_answer_is_enough() -> None:
             yield b"y" * 10_000
 
     with a_site({"/": endless}) as site:
-        assert post(f"{site.url}/") == transport.EndpointAnswer(200, b"y" * 1024)
+        assert post(f"{site.url}/") == EndpointAnswer(200, b"y" * 1024)
 
 
 def test_unreachable_site_and_other_protocol_count_as_no_answer() -> None:

@@ -49,7 +49,7 @@ from smart_filter_tests.webhook_receiver import (
 )
 from smart_filter_workers.sender import process
 from smart_filter_workers.sender.delivery_loop import SendLimits
-from smart_filter_workers.sender.transport import EndpointAnswer, NoAnswer
+from smart_filter_workers.sender.http_client import EndpointAnswer, NoAnswer
 
 PREPARE = StageName.PREPARE
 BROKEN = Failure("internal", "It broke", "why")

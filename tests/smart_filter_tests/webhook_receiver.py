@@ -19,8 +19,7 @@ from smart_filter_shared.security.secretbox import SecretBox
 from smart_filter_shared.webhooks.outbox import ClaimedDelivery
 from smart_filter_tests.bench import KEEPING, Bench
 from smart_filter_workers.sender.delivery_loop import Sender, SendLimits
-from smart_filter_workers.sender.http_client import HttpClient
-from smart_filter_workers.sender.transport import WebhookTransport
+from smart_filter_workers.sender.http_client import HttpClient, WebhookTransport
 
 LOOPBACK = "127.0.0.1"
 

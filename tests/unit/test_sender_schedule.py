@@ -3,14 +3,14 @@ import datetime as dt
 import pytest
 
 from smart_filter_shared.webhooks.outbox import TEST_EVENT, DeliveryState
-from smart_filter_workers.sender import endpoint_lanes as lanes_module
-from smart_filter_workers.sender.endpoint_lanes import EndpointLanes
+from smart_filter_workers.sender.http_client import EndpointAnswer, NoAnswer
 from smart_filter_workers.sender.retry_policy import (
+    SLOW_SECONDS,
+    EndpointLanes,
     RetryDecision,
     decide_retry,
     retry_after_seconds,
 )
-from smart_filter_workers.sender.transport import EndpointAnswer, NoAnswer
 
 NOW = dt.datetime(2026, 3, 1, 12, 0, tzinfo=dt.UTC)
 END = "job.failed"
@@ -81,7 +81,7 @@ def test_lane_is_in_trouble_until_a_delivery_succeeds() -> None:
     lanes = EndpointLanes()
 
     lanes.record("a", well=False, seconds=0.1, now=0)
-    lanes.record("b", well=True, seconds=lanes_module.SLOW_SECONDS, now=0)
+    lanes.record("b", well=True, seconds=SLOW_SECONDS, now=0)
     lanes.record("c", well=True, seconds=0.1, now=0)
     assert lanes.failing == {"a", "b"}
     lanes.record("a", well=True, seconds=0.1, now=1)

@@ -4,7 +4,7 @@ import datetime as dt
 import random
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,9 +14,11 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from smart_filter_shared.db import sessions
-from smart_filter_shared.errors import TryAgain
+from smart_filter_shared.errors import SetupFailed, TryAgain
 from smart_filter_shared.ids import DeliveryId, WebhookId
+from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.queries import JobRow
+from smart_filter_shared.queue import batches
 from smart_filter_shared.queue.batches import BatchRow
 from smart_filter_shared.security.secretbox import SecretBox
 from smart_filter_shared.supervision import SupervisedLoop
@@ -29,19 +31,17 @@ from smart_filter_shared.telemetry.tracing import (
     SpanKind,
     Traces,
 )
-from smart_filter_shared.webhooks import endpoints, signatures
-from smart_filter_shared.webhooks import outbox as webhooks_outbox
-from smart_filter_shared.webhooks.outbox import AttemptResult, ClaimedDelivery
-from smart_filter_workers.sender import outbox as sender_outbox
+from smart_filter_shared.webhooks import endpoints, outbox, signatures
+from smart_filter_shared.webhooks.endpoints import Webhook
+from smart_filter_shared.webhooks.outbox import AttemptResult, ClaimedDelivery, DeliveryState
 from smart_filter_workers.sender import retry_policy
-from smart_filter_workers.sender.endpoint_lanes import EndpointLanes
-from smart_filter_workers.sender.outbox import ClaimLimits, PendingDelivery
-from smart_filter_workers.sender.retry_policy import RetryDecision
-from smart_filter_workers.sender.transport import EndpointAnswer, NoAnswer, WebhookTransport
+from smart_filter_workers.sender.http_client import EndpointAnswer, NoAnswer, WebhookTransport
+from smart_filter_workers.sender.retry_policy import EndpointLanes, RetryDecision
 
 _log = logger("sender")
 
 _WRITE_SECONDS: Final = 5.0
+_UNDELIVERABLE = AttemptResult(0.0, error="the webhook is disabled, or it or the job is gone")
 
 # Returns the body of a delivery; a test delivery has no job.
 Render = Callable[[ClaimedDelivery, JobRow | BatchRow | None], bytes]
@@ -67,6 +67,33 @@ class SendLimits:
     lease_seconds: float = 60.0
     recover_seconds: float = 5.0
     drain_seconds: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class PendingDelivery:
+    """A delivery about to be sent.
+
+    keys: the keys that sign it.  job: the current job or batch; None for a test, and for a job
+    that this version cannot read.
+    """
+
+    claimed: ClaimedDelivery
+    url: str
+    keys: Sequence[bytes]
+    job: JobRow | BatchRow | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimLimits:
+    """Limits of one claim.
+
+    most: in total.  few: per lane.  only: claim from these lanes only; never: from none of these.
+    """
+
+    most: int
+    few: int
+    only: Collection[str] | None = None
+    never: Collection[str] = ()
 
 
 class Sender:
@@ -128,7 +155,7 @@ class Sender:
             left = list(self._in_flight.values())
             sending.cancel_scope.cancel()
         if left:
-            await self._write(webhooks_outbox.release, left)
+            await self._write(outbox.release, left)
 
     async def send_due(self) -> int:
         """Send what is due now, wait until all of it has ended, and return how many were sent."""
@@ -143,7 +170,7 @@ class Sender:
             return 0
         async with sessions.async_transaction(self._database) as connection:
             claimed = await connection.run_sync(
-                sender_outbox.claim_due, self._seal, shares, lease_seconds=self._pace.lease_seconds
+                _claim_due, self._seal, shares, lease_seconds=self._pace.lease_seconds
             )
         for letter in claimed:
             self._in_flight[letter.claimed.id] = letter.claimed
@@ -185,7 +212,7 @@ class Sender:
 
     async def _deliver(self, letter: PendingDelivery) -> EndpointAnswer | NoAnswer:
         claimed = letter.claimed
-        if letter.job is None and claimed.type != webhooks_outbox.TEST_EVENT:
+        if letter.job is None and claimed.type != outbox.TEST_EVENT:
             return NoAnswer(
                 "a later version of the service wrote the job, which this one cannot read"
             )
@@ -246,7 +273,7 @@ class Sender:
         while True:
             with looks.step():
                 async with sessions.async_transaction(self._database) as connection:
-                    lost = await connection.run_sync(webhooks_outbox.recover)
+                    lost = await connection.run_sync(outbox.recover)
                 if lost:
                     _log.warning("deliveries_recovered", deliveries=lost)
             await anyio.sleep(looks.pause_seconds)
@@ -263,6 +290,69 @@ class Sender:
             waiting.start_soon(wait, stopping)
 
 
+def _claim_due(
+    connection: Connection, seal: SecretBox, shares: Sequence[ClaimLimits], *, lease_seconds: float
+) -> list[PendingDelivery]:
+    """Claim what is due; deliveries that cannot be sent any more fail at once."""
+    claimed = [
+        one
+        for share in shares
+        for one in outbox.claim(
+            connection,
+            most=share.most,
+            few=share.few,
+            lease_seconds=lease_seconds,
+            only=share.only,
+            never=share.never,
+        )
+    ]
+    if not claimed:
+        return []
+    known = endpoints.get_many(
+        connection,
+        {
+            WebhookId(uuid.UUID(one.webhook))
+            for one in claimed
+            if one.webhook != endpoints.DEFAULT_WEBHOOK
+        },
+    )
+    jobs = queries.get_many(connection, {one.job_id for one in claimed if one.job_id is not None})
+    ended = batches.get_many(
+        connection, {one.batch_id for one in claimed if one.batch_id is not None}
+    )
+    secrets = endpoints.read_secrets(connection, [(one.tenant, one.webhook) for one in claimed])
+    letters = []
+    for one in claimed:
+        url = one.url or _url_of(one, known)
+        job: JobRow | BatchRow | None = None
+        if one.job_id is not None:
+            job = jobs.get(one.job_id)
+        elif one.batch_id is not None:
+            job = ended.get(one.batch_id)
+        keys = _keys(seal, one, secrets.get((one.tenant, one.webhook), []))
+        is_there = job is not None or one.job_id in jobs or one.type == outbox.TEST_EVENT
+        if url is None or not keys or not is_there:
+            outbox.record_attempt(connection, one, _UNDELIVERABLE, DeliveryState.FAILED)
+        else:
+            letters.append(PendingDelivery(one, url, keys, job))
+    return letters
+
+
+def _url_of(claimed: ClaimedDelivery, known: dict[WebhookId, Webhook]) -> str | None:
+    if claimed.webhook == endpoints.DEFAULT_WEBHOOK:
+        return None
+    webhook = known.get(WebhookId(uuid.UUID(claimed.webhook)))
+    return None if webhook is None or webhook.disabled is not None else webhook.url
+
+
+def _keys(seal: SecretBox, claimed: ClaimedDelivery, sealed: Sequence[bytes]) -> list[bytes]:
+    try:
+        return endpoints.open_secrets(seal, claimed.tenant, claimed.webhook, sealed)
+    except SetupFailed as error:
+        _log.error("delivery_not_signed", delivery=str(claimed.id), reason=str(error))
+        return []
+
+
 def _conclude(
     connection: Connection, claimed: ClaimedDelivery, tried: AttemptResult, verdict: RetryDecision
 ) -> None:
@@ -271,7 +361,7 @@ def _conclude(
         endpoints.disable(
             connection, claimed.tenant, WebhookId(uuid.UUID(claimed.webhook)), why=endpoints.GONE
         )
-    webhooks_outbox.record_attempt(
+    outbox.record_attempt(
         connection, claimed, tried, verdict.state, wait_seconds=verdict.wait_seconds
     )
 

@@ -5,8 +5,9 @@ It uses httpcore for the same reasons as the fetcher: no proxy, no cookies, no r
 
 import ssl
 from collections.abc import AsyncIterable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 import anyio
 import anyio.to_thread
@@ -18,7 +19,6 @@ from smart_filter_shared.errors import PictureTemporarilyUnreachable
 from smart_filter_shared.security import urls
 from smart_filter_shared.security.urls import WebUrl
 from smart_filter_workers.fetcher.ssrf_guard import Resolve, SsrfGuard, resolve_host
-from smart_filter_workers.sender.transport import EndpointAnswer, NoAnswer
 
 POST_TIMEOUT_SECONDS: Final = 15.0
 MAX_ANSWER_BYTES: Final = 1024
@@ -26,6 +26,38 @@ MAX_ANSWER_BYTES: Final = 1024
 _ANSWER_SECONDS: Final = 2.0
 _CONNECT_SECONDS: Final = 5.0
 _MAX_ADDRESSES: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointAnswer:
+    """The answer of a receiver.
+
+    content: its first kilobyte.  retry_after: the unparsed header, or None.
+    """
+
+    status: int
+    content: bytes
+    retry_after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """A receiver that gave no answer.
+
+    why: a reason for the webhook's owner; it reveals nothing of our internal network.
+    """
+
+    why: str
+
+
+class WebhookTransport(Protocol):
+    """Sends to addresses that tenants have named."""
+
+    async def post(
+        self, url: str, *, headers: Mapping[str, str], body: bytes
+    ) -> EndpointAnswer | NoAnswer:
+        """Send a body and return the outcome, within the transport's own time limit."""
+        ...
 
 
 class HttpClient:

@@ -1,20 +1,30 @@
 """The process `smart-filter sender`: runs the delivery loop and its heartbeat."""
 
+import os
 import signal
+import socket
 from typing import Final
 
 import anyio
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from smart_filter_shared.config.settings import Settings
+from smart_filter_shared.config.settings import EngineSettings, Settings
 from smart_filter_shared.db import sessions
-from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.errors import SetupFailed, TryAgain
+from smart_filter_shared.ids import new_worker_id
+from smart_filter_shared.queue import worker_registry
+from smart_filter_shared.queue.worker_registry import SENDER_ROLE, Worker, WorkerState
 from smart_filter_shared.security.secretbox import SecretBox
+from smart_filter_shared.supervision import SupervisedLoop
+from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.tracing import NULL_TRACES, Traces
 from smart_filter_workers.sender.delivery_loop import Render, Sender, SendLimits
-from smart_filter_workers.sender.heartbeat import Heartbeat
 from smart_filter_workers.sender.http_client import HttpClient
 
 _DATABASE_CONNECTIONS: Final = 2
+# Limits the wait for a database that may itself be the reason for the stop.
+_LEAVE_SECONDS: Final = 2.0
+_log = logger("sender")
 
 
 def serve(settings: Settings, *, render: Render, traces: Traces = NULL_TRACES) -> None:
@@ -46,7 +56,7 @@ async def _serve(settings: Settings, seal: SecretBox, render: Render, traces: Tr
                 sender = Sender(
                     database, posting, seal=seal, render=render, pace=pace, traces=traces
                 )
-                heartbeat = Heartbeat(database, settings.engine, sender)
+                heartbeat = _Heartbeat(database, settings.engine, sender)
                 tasks.start_soon(sender.run, stopping)
                 tasks.start_soon(heartbeat.run, stopping)
                 async for _ in signals:
@@ -55,3 +65,58 @@ async def _serve(settings: Settings, seal: SecretBox, render: Render, traces: Tr
         await heartbeat.leave()
     finally:
         await database.dispose()
+
+
+class _Heartbeat:
+    """Publishes a sender's state as workers do, and learns whether an operator drains it."""
+
+    def __init__(self, database: AsyncEngine, settings: EngineSettings, sender: Sender) -> None:
+        self._database = database
+        self._settings = settings
+        self._sender = sender
+        self._id = new_worker_id()
+
+    async def run(self, stopping: anyio.Event) -> None:
+        """Beat until `stopping` is set.  Raises the last of too many errors in a row."""
+        beats = SupervisedLoop("heartbeat", every_seconds=self._settings.heartbeat_seconds)
+        while True:
+            is_last = stopping.is_set()
+            with beats.step():
+                await self._beat(is_last=is_last)
+            if is_last:
+                return
+            with anyio.move_on_after(beats.pause_seconds):
+                await stopping.wait()
+
+    async def leave(self) -> None:
+        """Deregister the sender; if the database is away, its silence tells instead."""
+        with anyio.move_on_after(_LEAVE_SECONDS):
+            try:
+                async with sessions.async_transaction(self._database) as connection:
+                    await connection.run_sync(worker_registry.deregister, self._id)
+            except TryAgain as error:
+                _log.warning("deregister_failed", reason=str(error))
+
+    async def _beat(self, *, is_last: bool) -> None:
+        sender = self._sender
+        present = Worker(
+            id=self._id,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            capabilities=(),
+            threads=0,
+            wanted=(SENDER_ROLE,),
+            state=_state(sender, is_last=is_last),
+            draining=sender.resting,
+        )
+        async with sessions.async_transaction(self._database) as connection:
+            resting = await connection.run_sync(worker_registry.record_heartbeat, present)
+        if resting != sender.resting:
+            _log.info("sender_drained" if resting else "sender_resumed")
+        sender.resting = resting
+
+
+def _state(sender: Sender, *, is_last: bool) -> WorkerState:
+    if is_last or sender.resting:
+        return WorkerState.DRAINING
+    return WorkerState.BUSY if sender.is_busy else WorkerState.READY
