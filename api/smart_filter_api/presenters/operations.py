@@ -95,17 +95,7 @@ def render_history(
             QueueHistory.model_validate({"capability": name, **found.queues[name]})
             for name in sorted(found.queues)
         ],
-        problems=[
-            ProblemsAnswer(
-                capability=one.capability,
-                code=one.code,
-                is_dead=one.is_dead,
-                jobs=one.jobs,
-                last_at=one.last_at,
-                last_job_id=one.last_job_id,
-            )
-            for one in problems
-        ],
+        problems=[ProblemsAnswer.model_validate(one, from_attributes=True) for one in problems],
     )
 
 

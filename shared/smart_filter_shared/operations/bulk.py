@@ -4,7 +4,7 @@ One transaction for a tenant's whole queue would block all claims from it, and w
 of order.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -17,14 +17,6 @@ from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs.photo_queue import CLIENT
 
 _PAGE_JOBS = 200
-_UNFINISHED = text("""
-    SELECT id FROM jobs WHERE tenant = :tenant AND outcome IS NULL AND id > :after
-    ORDER BY id LIMIT :most
-""")
-_FAILED = text("""
-    SELECT id FROM jobs WHERE tenant = :tenant AND outcome = 'failed' AND id > :after
-    ORDER BY id LIMIT :most
-""")
 _FIRST = "00000000-0000-0000-0000-000000000000"
 
 
@@ -44,8 +36,14 @@ class BulkAction(StrEnum):
 
 
 _FIND_BY_ACTION: Final[Mapping[BulkAction, TextClause]] = {
-    BulkAction.CANCEL: _UNFINISHED,
-    BulkAction.REDRIVE: _FAILED,
+    BulkAction.CANCEL: text("""
+        SELECT id FROM jobs WHERE tenant = :tenant AND outcome IS NULL AND id > :after
+        ORDER BY id LIMIT :most
+    """),
+    BulkAction.REDRIVE: text("""
+        SELECT id FROM jobs WHERE tenant = :tenant AND outcome = 'failed' AND id > :after
+        ORDER BY id LIMIT :most
+    """),
 }
 
 
@@ -81,23 +79,18 @@ def count(connection: Connection, move: BulkAction, tenant: Tenant, *, most: int
 def apply_all(engine: Engine, move: BulkAction, tenant: Tenant) -> BulkResult:
     """Apply a bulk change to all matching jobs of a tenant.  Raises DatabaseUnavailable."""
     moved = left = 0
-    for job_id in _iterate_jobs(engine, move, tenant):
-        try:
-            with sessions.transaction(engine) as connection:
-                apply(connection, move, tenant, job_id)
-        except SKIP_ERRORS:
-            left += 1
-        else:
-            moved += 1
-    return BulkResult(moved, left)
-
-
-def _iterate_jobs(engine: Engine, move: BulkAction, tenant: Tenant) -> Iterator[JobId]:
     after: JobId | None = None
     while True:
         with sessions.transaction(engine) as connection:
             page = find(connection, move, tenant, after=after, most=_PAGE_JOBS)
-        yield from page
+        for job_id in page:
+            try:
+                with sessions.transaction(engine) as connection:
+                    apply(connection, move, tenant, job_id)
+            except SKIP_ERRORS:
+                left += 1
+            else:
+                moved += 1
         if len(page) < _PAGE_JOBS:
-            return
+            return BulkResult(moved, left)
         after = page[-1]

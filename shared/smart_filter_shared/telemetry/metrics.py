@@ -207,7 +207,7 @@ PROXIED_REQUESTS = Metric(
     "Duration from the request head to the last byte of the response, in this cell router.",
 )
 
-# Metrics of the API; then those of a live worker, and those of a cell router.
+# Metrics of the API; then those of a live worker.
 METRICS = (
     DATABASE_UP,
     STAGES,
@@ -227,4 +227,3 @@ METRICS = (
     REQUESTS,
 )
 LIVE_METRICS = (LIVE_CONNECTIONS, LIVE_FRAMES, LIVE_FRAME)
-ROUTER_METRICS = (CELL_UP, PROXIED_REQUESTS)

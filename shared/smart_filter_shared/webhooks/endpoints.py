@@ -13,14 +13,11 @@ from sqlalchemy import Connection, Row, text
 
 from smart_filter_shared.errors import FieldError, InvalidRequest, NotFound
 from smart_filter_shared.ids import Tenant, WebhookId, new_webhook_id
-from smart_filter_shared.queue.events import FINAL_TYPES
 from smart_filter_shared.security.secretbox import SecretBox
 from smart_filter_shared.webhooks import signatures
 
 # The webhook name of deliveries to addresses that jobs name.
 DEFAULT_WEBHOOK: Final = "default"
-# The event types that a webhook can subscribe to.
-EVENT_TYPES: Final = (*sorted(FINAL_TYPES), "batch.finished")
 # Webhooks per tenant.
 MAX_WEBHOOKS: Final = 50
 # How long a replaced secret also signs, so that receivers can change over.
@@ -98,7 +95,7 @@ _SECRETS = text("""
 class Webhook:
     """A webhook: the address of a tenant, and the event types that are sent to it.
 
-    events: a subset of EVENT_TYPES.  disabled: PAUSED or GONE; None while it is enabled.
+    events: ends of jobs, and `batch.finished`.  disabled: PAUSED or GONE; None while it is enabled.
     """
 
     id: WebhookId
