@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import figures
-from smart_filter_shared.catalog.parameters import Scalar
+from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_shared.recipe import Filter
 from smart_filter_tests.filter_scenes import a_face, a_picture, a_scene
 from smart_filter_workers.stages.composite.filters import apply_filters

@@ -7,7 +7,7 @@ from typing import cast
 import numpy as np
 import pytest
 
-from smart_filter_shared.catalog.parameters import Scalar
+from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_tests.pictures import ODD_SIZES, noise

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from smart_filter_shared.catalog.filters import FILTERS, FilterCard, Need
-from smart_filter_shared.catalog.parameters import Scalar
+from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_tests.filter_scenes import a_face, a_picture, a_scene, changed_pixels, draw
 from smart_filter_workers.stages.composite.filters import apply_filters
 

@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from smart_filter_shared.catalog.parameters import ParameterKind, Scalar
+from smart_filter_shared.catalog.parameters import ParameterKind
+from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_tests import networks
 from smart_filter_tests.pictures import ODD_SIZES, a_figure, noise, prepared_photo, red_figure

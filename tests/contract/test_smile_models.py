@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from smart_filter_shared.catalog.parameters import Scalar
+from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_tests.pictures import ODD_SIZES, noise

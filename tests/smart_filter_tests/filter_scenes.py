@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_shared.catalog.parameters import Scalar
+from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_shared.presets import Mood
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.recipe import Filter

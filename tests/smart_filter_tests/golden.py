@@ -45,8 +45,7 @@ RECIPES: Mapping[str, Mapping[str, str]] = {
 
 def job(fields: Mapping[str, str], *, seed: int = SEED) -> stage.Inputs:
     """Return the portrait as a job with these recipe fields."""
-    written = {name: [value] for name, value in {"format": "png", **fields}.items()}
-    return as_job(parse(written, offered={}), side=SIDE, seed=seed)
+    return as_job(parse({"format": "png", **fields}, offered={}), side=SIDE, seed=seed)
 
 
 def render(jobs: Sequence[stage.Inputs]) -> list[EncodedFile]:

@@ -48,10 +48,7 @@ OFFERED = {
 
 def parse_fields(**fields: str | list[str]) -> Recipe:
     """Parse fields; `__` in names stands for a dot, and the value `file` for an uploaded file."""
-    given_fields = {
-        name.replace("__", "."): [value] if isinstance(value, str) else value
-        for name, value in fields.items()
-    }
+    given_fields = {name.replace("__", "."): value for name, value in fields.items()}
     with_file = fields.get("background") == "file"
     return parse(given_fields, offered=OFFERED, with_background_file=with_file)
 

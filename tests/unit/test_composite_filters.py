@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from smart_filter_shared.catalog.parameters import Scalar
+from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.recipe import Filter, Format
 from smart_filter_tests.composite_jobs import HEIGHT, WIDTH, a_job, composite, decode_pixels

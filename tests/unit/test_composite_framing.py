@@ -17,7 +17,7 @@ WHOLE = Box(500, 250, 700, 750)
 
 
 def asked(**fields: str) -> Framing:
-    return parse({name: [value] for name, value in fields.items()}, offered={}).framing
+    return parse(fields, offered={}).framing
 
 
 def a_face(x: float, y: float, side: float = 80, *, nose: float = 0.5) -> Face:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smart_filter_shared.catalog.filters import FILTERS
+from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.recipe import (
     Background,
@@ -120,6 +121,36 @@ def test_parameters_of_the_chosen_model_are_parsed_by_their_kinds() -> None:
 )
 def test_persons_are_parsed(text: str, expected: object) -> None:
     assert parse_fields(persons=text).persons == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("quality", 80, "80"),
+        ("quality", 80.0, "80"),
+        ("require_person", True, "true"),
+        ("matte_bits", 8, "8"),
+        ("max_bytes", 200_000, "200000"),
+        ("crop", True, "true"),
+        ("persons", 2, "2"),
+        ("light_wrap", 0.25, "0.25"),
+        ("metadata.year", 2026, "2026"),
+        ("segmentation.params.threshold", 1, "1"),
+        ("segmentation.params.threshold", 1e-05, "0.00001"),
+        ("segmentation.params.steps", 4, "4"),
+        ("segmentation.params.mirrored", False, "false"),
+    ],
+)
+def test_value_of_json_equals_its_text_in_a_form(name: str, value: Scalar, text: str) -> None:
+    assert parse({name: value}, offered=OFFERED) == parse({name: [text]}, offered=OFFERED)
+
+
+def test_number_of_json_may_have_many_digits() -> None:
+    digits = 1.2345678901234568e-05
+
+    recipe = parse({"segmentation.params.threshold": digits}, offered=OFFERED)
+
+    assert recipe.params[TaskName.SEGMENTATION] == {"threshold": digits}
 
 
 @pytest.mark.parametrize(
@@ -358,9 +389,11 @@ def test_row_of_an_older_version_has_the_defaults() -> None:
     assert from_json(old, seed=1, metadata={}) == Recipe(seed=1)
 
 
-@pytest.mark.parametrize("part", [{"outputs": "image"}, {"quality": "90"}, {"face": "auto"}])
-def test_malformed_row_is_not_a_recipe(part: dict[str, str]) -> None:
-    with pytest.raises(TypeError, match="not a stored recipe"):
+@pytest.mark.parametrize(
+    "part", [{"outputs": ["hologram"]}, {"quality": "high"}, {"face": "auto"}, {"background": "x"}]
+)
+def test_malformed_row_is_not_a_recipe(part: dict[str, object]) -> None:
+    with pytest.raises((TypeError, ValueError)):
         from_json({**Recipe().as_json(), **part}, seed=1, metadata={})
 
 

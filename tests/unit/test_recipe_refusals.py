@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_shared.errors import Contradiction, InvalidRecipe, NotAvailable
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.recipe import Recipe
@@ -71,6 +72,25 @@ def test_wrong_value_is_named(name: str, value: str) -> None:
     assert len(refusal.value.errors[0].detail) > 20
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "detail"),
+    [
+        ("quality", True, "true is not an integer from 1 to 100"),
+        ("quality", 9.5, "9.5 is not an integer from 1 to 100"),
+        ("quality", 10**400, f"1{'0' * 59}… is not an integer from 1 to 100"),
+        ("require_person", 1, "1 is neither true nor false"),
+        ("segmentation.params.threshold", 1.5, "1.5 is not a number from 0 to 1"),
+        ("segmentation.params.threshold", False, "false is not a number from 0 to 1"),
+        ("segmentation.params.threshold", float("nan"), "NaN is not a number from 0 to 1"),
+    ],
+)
+def test_wrong_value_of_json_is_shown_as_json(name: str, value: Scalar, detail: str) -> None:
+    with pytest.raises(InvalidRecipe) as refusal:
+        parse({name: value}, offered=OFFERED)
+
+    assert [one.detail for one in refusal.value.errors] == [detail]
+
+
 @pytest.mark.parametrize("value", ["a,b", ["image", "nope"], "image,"])
 def test_wrong_output_is_named(value: str | list[str]) -> None:
     assert set(refused_fields(outputs=value)) == {"/outputs"}
@@ -110,14 +130,14 @@ def test_caption_needs_a_text_that_fits(text: str | None) -> None:
 
 def test_missing_background_file_is_named() -> None:
     with pytest.raises(InvalidRecipe) as refusal:
-        parse({"background": ["file"]}, offered=OFFERED)
+        parse({"background": "file"}, offered=OFFERED)
 
     assert error_fields(refusal.value) == ["/background_file"]
 
 
 def test_background_file_with_another_background_is_a_contradiction() -> None:
     with pytest.raises(Contradiction) as refusal:
-        parse({"background": ["keep"]}, offered=OFFERED, with_background_file=True)
+        parse({"background": "keep"}, offered=OFFERED, with_background_file=True)
 
     assert error_fields(refusal.value) == ["/background", "/background_file"]
 
@@ -225,7 +245,7 @@ FAULTS = {(TaskName.FACE, "retina"): "its weights are missing"}
 
 def test_known_model_without_a_worker_is_unavailable() -> None:
     with pytest.raises(NotAvailable) as refusal:
-        parse({"face.model": ["retina"]}, offered=OFFERED, faults=FAULTS)
+        parse({"face.model": "retina"}, offered=OFFERED, faults=FAULTS)
 
     assert error_fields(refusal.value) == ["/face/model"]
     assert refusal.value.errors[0].detail == (
@@ -235,7 +255,7 @@ def test_known_model_without_a_worker_is_unavailable() -> None:
 
 def test_wrong_value_outweighs_an_unavailable_model() -> None:
     with pytest.raises(InvalidRecipe) as refusal:
-        parse({"face.model": ["retina"], "quality": ["0"]}, offered=OFFERED, faults=FAULTS)
+        parse({"face.model": "retina", "quality": "0"}, offered=OFFERED, faults=FAULTS)
 
     assert refusal.value.code == "invalid_recipe"
     assert error_fields(refusal.value) == ["/quality", "/face/model"]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from smart_filter_shared.catalog.parameters import Scalar
+from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_shared.errors import NoPerson
 from smart_filter_shared.recipe import Framing, Output, PersonSelection, Recipe
 from smart_filter_shared.recipe.framing import read_roi

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
@@ -23,12 +23,14 @@ from smart_filter_api.intake.multipart import (
     WEBHOOK_URL,
 )
 from smart_filter_api.intake.photo_header import PhotoHeader
+from smart_filter_shared.catalog.scalars import as_list, as_text
 from smart_filter_shared.errors import (
     FieldError,
     InvalidRecipe,
     MalformedRequest,
     UnsupportedMedia,
 )
+from smart_filter_shared.recipe.fields import Fields
 from smart_filter_shared.security import urls
 
 # Memory for one picture; the rest goes to a temporary file.
@@ -89,21 +91,25 @@ PhotoSource: TypeAlias = SpooledPicture | RemotePhoto | UploadedPhoto
 
 @dataclass(frozen=True, slots=True)
 class PhotoRequest:
-    """The pictures and form fields of a request; each name's values are in order.
+    """The pictures of a request, and the fields of its recipe.
 
     webhook_url: an additional address, besides the tenant's webhooks, for the job's final event.
     """
 
     photo: PhotoSource
     background: SpooledPicture | None
-    fields: Mapping[str, Sequence[str]]
+    fields: Fields
     webhook_url: str | None = None
 
     @property
     def fingerprint(self) -> bytes:
         """Return bytes that are equal only for identical requests."""
         background = None if self.background is None else self.background.digest
-        fields = sorted((name, list(texts)) for name, texts in self.fields.items())
+        # As text, so that JSON and a form with the same recipe are the same request.
+        fields = sorted(
+            (name, [as_text(value) for value in as_list(values)])
+            for name, values in self.fields.items()
+        )
         return json.dumps([self.photo.identity, background, fields, self.webhook_url]).encode()
 
 

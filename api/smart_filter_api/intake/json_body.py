@@ -9,7 +9,6 @@ import binascii
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Final
 
 from smart_filter_api.http import strict_json
@@ -25,12 +24,14 @@ from smart_filter_api.intake.multipart import (
     WEBHOOK_URL,
     picture_too_large,
 )
+from smart_filter_shared.catalog.scalars import Scalar, as_text
 from smart_filter_shared.errors import (
     FieldError,
     InvalidRecipe,
     MalformedRequest,
     PhotoTooLarge,
 )
+from smart_filter_shared.recipe.fields import Fields
 from smart_filter_shared.recipe.words import json_pointer
 
 MAX_BODY_BYTES: Final = MAX_BASE64_BYTES + MAX_OTHER_BYTES
@@ -47,14 +48,14 @@ _DATA_URL = re.compile(rb"data:[^,]{0,100};base64,")
 
 @dataclass(frozen=True, slots=True)
 class JsonSubmission:
-    """A parsed JSON body: the photo, and the recipe as form fields.
+    """A parsed JSON body: the photo, and the recipe's fields.
 
     photo: its bytes; None when photo_url or upload_id refers to it.
     photo_url, upload_id, webhook_url: as the client sent them, not validated.
     """
 
     photo: bytes | None
-    fields: Mapping[str, list[str]]
+    fields: Fields
     webhook_url: str | None
     photo_url: str | None = None
     upload_id: str | None = None
@@ -82,7 +83,7 @@ def parse_submission(body: bytes) -> JsonSubmission:
     wrong = [name for name, text in texts.items() if text is not None and not isinstance(text, str)]
     if wrong:
         raise InvalidRecipe([FieldError(json_pointer(name), "is not a string") for name in wrong])
-    fields = to_form_fields(document.get("recipe"))
+    fields = read_fields(document.get("recipe"))
     if given != [PHOTO]:
         return JsonSubmission(None, fields, **texts)
     if photo is None:
@@ -105,17 +106,48 @@ def split_base64(body: bytes, name: str) -> tuple[dict[str, Any], bytes | None]:
     return document, found[2] if found is not None and document.get(name) == "" else None
 
 
-def to_form_fields(recipe: object) -> dict[str, list[str]]:
-    """Return the form fields of a recipe as JSON.
+def read_fields(recipe: object) -> dict[str, list[Scalar]]:
+    """Return the fields of a recipe as JSON, by dotted names; those that are null are left out.
 
     Raises InvalidRecipe for a wrong structure, MalformedRequest for a recipe that is too large.
     """
-    return _FormFields().read(recipe)
+    if recipe is None:
+        return {}
+    if not isinstance(recipe, dict):
+        raise InvalidRecipe([FieldError("/recipe", "is not an object of recipe fields")])
+    fields: dict[str, list[Scalar]] = {}
+    wrong: list[FieldError] = []
+    for name, value in _spell_out(recipe):
+        if value is None:
+            continue
+        if name in fields:
+            wrong.append(FieldError(json_pointer(name), "is given more than once"))
+            continue
+        if len(fields) >= MAX_PARTS or len(name.encode()) > MAX_NAME_BYTES:
+            raise MalformedRequest(
+                f"a recipe has at most {MAX_PARTS} names, each of at most {MAX_NAME_BYTES} bytes",
+                pointer="/recipe",
+            )
+        given = value if isinstance(value, list) else [value]
+        fields[name] = [one for one in given[: MAX_PARTS + 1] if isinstance(one, str | int | float)]
+        if len(fields[name]) < len(given[: MAX_PARTS + 1]):
+            wrong.append(FieldError(json_pointer(name), "is not a string, number or Boolean"))
+        elif len(given) > MAX_PARTS or any(
+            len(as_text(one).encode()) > MAX_VALUE_BYTES for one in fields[name]
+        ):
+            raise MalformedRequest(
+                f"{name} has more than {MAX_PARTS} values, or one of more than {MAX_VALUE_BYTES}"
+                " bytes",
+                pointer=json_pointer(name),
+            )
+    if wrong:
+        raise InvalidRecipe(wrong)
+    return fields
 
 
 def list_names(recipe: Mapping[str, object]) -> list[str]:
     """Return the dotted names in a recipe as JSON, including those that are null."""
-    return [name for name, _ in _flatten(recipe, "", 0)]
+    return [name for name, _ in _spell_out(recipe)]
 
 
 def decode_base64(text: bytes, name: str = PHOTO) -> bytes:
@@ -142,85 +174,29 @@ def decode_base64(text: bytes, name: str = PHOTO) -> bytes:
     return photo
 
 
-class _FormFields:
-    """Convert nested names to form fields, collecting every error."""
+def _spell_out(
+    values: Mapping[str, object], prefix: str = "", depth: int = 0
+) -> Iterator[tuple[str, object]]:
+    """Yield dotted names and their values.
 
-    def __init__(self) -> None:
-        self._fields: dict[str, list[str]] = {}
-        self._wrong: list[FieldError] = []
-
-    def read(self, recipe: object) -> dict[str, list[str]]:
-        """Return the form fields of a recipe; null values are left out."""
-        if recipe is None:
-            return {}
-        if not isinstance(recipe, dict):
-            raise InvalidRecipe([FieldError("/recipe", "is not an object of recipe fields")])
-        for name, value in _flatten(recipe, "", 0):
-            if name == _FILTERS and isinstance(value, list):
-                self._filters(value)
-            elif value is not None:
-                self._add(name, value if isinstance(value, list) else [value])
-        if self._wrong:
-            raise InvalidRecipe(self._wrong)
-        return self._fields
-
-    def _filters(self, filters: list[object]) -> None:
-        """Add filters, given by name or with parameters as in the recipe of a job's answer."""
-        for one in filters:
-            if isinstance(one, dict) and isinstance(one.get("name"), str):
-                self._fields.setdefault(_FILTERS, []).append(one["name"])
-                params = one.get("params")
-                for name, value in params.items() if isinstance(params, dict) else ():
-                    self._add(f"{_FILTERS}.{one['name']}.{name}", [value])
-            else:
-                self._fields.setdefault(_FILTERS, []).extend(self._texts(_FILTERS, [one]))
-
-    def _add(self, name: str, values: list[object]) -> None:
-        if name in self._fields:
-            self._wrong.append(FieldError(json_pointer(name), "is given more than once"))
-            return
-        if len(self._fields) >= MAX_PARTS or len(name.encode()) > MAX_NAME_BYTES:
-            raise MalformedRequest(
-                f"a recipe has at most {MAX_PARTS} names, each of at most {MAX_NAME_BYTES} bytes",
-                pointer="/recipe",
-            )
-        self._fields[name] = self._texts(name, values)
-
-    def _texts(self, name: str, values: list[object]) -> list[str]:
-        texts = [to_text(value) for value in values[: MAX_PARTS + 1]]
-        if not all(isinstance(one, str) for one in texts):
-            detail = "is not a string, number or Boolean"
-            self._wrong.append(FieldError(json_pointer(name), detail))
-        elif (
-            len(texts) > MAX_PARTS
-            or max((len(one.encode()) for one in texts if one), default=0) > MAX_VALUE_BYTES
-        ):
-            raise MalformedRequest(
-                f"{name[:MAX_NAME_BYTES]} has more than {MAX_PARTS} values, or one of more than "
-                f"{MAX_VALUE_BYTES} bytes",
-                pointer=json_pointer(name[:MAX_NAME_BYTES]),
-            )
-        return [one for one in texts if one is not None]
-
-
-def _flatten(values: Mapping[str, object], prefix: str, depth: int) -> Iterator[tuple[str, object]]:
-    """Yield dotted names and their values."""
-    for name, value in values.items():
+    Filters with parameters, as in the recipe of a job's answer, become names and parameters.
+    """
+    for nested_name, value in values.items():
+        name = prefix + nested_name
         if isinstance(value, dict) and depth < _MAX_DEPTH:
-            yield from _flatten(value, f"{prefix}{name}.", depth + 1)
+            yield from _spell_out(value, f"{name}.", depth + 1)
+        elif name == _FILTERS and isinstance(value, list):
+            names = [_filter_name(one) for one in value]
+            yield name, names
+            for called, one in zip(names, value, strict=True):
+                params = one.get("params") if called is not one else None
+                for parameter, setting in params.items() if isinstance(params, dict) else ():
+                    yield f"{name}.{called}.{parameter}", [setting]
         else:
-            yield prefix + name, value
+            yield name, value
 
 
-def to_text(value: object) -> str | None:
-    """Return a value as a form field's text; None for null, lists and objects."""
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case float():
-            # Form fields do not accept exponents.
-            return f"{value:.0f}" if value.is_integer() else f"{Decimal(repr(value)):f}"
-        case str() | int():
-            return str(value)
-        case _:
-            return None
+def _filter_name(one: object) -> object:
+    """Return the name of a filter that is given with parameters; anything else is unchanged."""
+    name = one.get("name") if isinstance(one, dict) else None
+    return name if isinstance(name, str) else one

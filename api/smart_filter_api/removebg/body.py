@@ -15,6 +15,7 @@ from smart_filter_api.intake import body, json_body, multipart
 from smart_filter_api.intake.body import Spool, SpooledPicture
 from smart_filter_api.removebg.errors import refusal
 from smart_filter_api.removebg.fields import BACKGROUND_FILE, IMAGE_BASE64, IMAGE_FILE
+from smart_filter_shared.catalog.scalars import as_text
 from smart_filter_shared.errors import MalformedRequest, PhotoTooLarge
 
 # Parts that are pictures, and their names in error messages.
@@ -168,11 +169,14 @@ async def _read_json(request: Request, open_files: ExitStack) -> _ParsedBody:
         spool = await _decode_image(text, open_files)
     fields = {}
     for name, value in document.items():
-        written_value = "" if value is None else json_body.to_text(value)
-        if written_value is None or len(written_value.encode()) > multipart.MAX_VALUE_BYTES:
+        given = "" if value is None else value
+        if (
+            not isinstance(given, str | int | float)
+            or len(as_text(given).encode()) > multipart.MAX_VALUE_BYTES
+        ):
             raise MalformedRequest(f"{name[: multipart.MAX_NAME_BYTES]} is not a short string")
         if name not in PICTURES:
-            fields[name] = [written_value]
+            fields[name] = [as_text(given)]
     return _ParsedBody({IMAGE_BASE64: spool}, fields)
 
 

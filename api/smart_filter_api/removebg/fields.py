@@ -15,10 +15,12 @@ from coloraide import Color
 from smart_filter_api.removebg import region
 from smart_filter_api.removebg.errors import Fault, RequestRefused
 from smart_filter_api.removebg.region import Region
+from smart_filter_shared.catalog.scalars import format_number, quote_value
 from smart_filter_shared.priority import Priority
 from smart_filter_shared.recipe import Output, framing
+from smart_filter_shared.recipe.fields import Fields
 from smart_filter_shared.recipe.recipe import has_alpha
-from smart_filter_shared.recipe.words import format_number, is_color, quote_value
+from smart_filter_shared.recipe.words import is_color
 from smart_filter_shared.security import urls
 
 IMAGE_FILE: Final = "image_file"
@@ -68,13 +70,13 @@ Value = TypeVar("Value")
 class RemovalOptions:
     """The parsed options of a request.
 
-    recipe: form fields of the equivalent recipe.  output: the job's output that is answered.
+    recipe: fields of the equivalent recipe.  output: the job's output that is answered.
     region: where to look for people.  tells_type: whether the answer has the header X-Type.
     image_url: normalized URL of the photo; empty when the request holds the photo itself.
     takes_background: whether the request's background file is used.
     """
 
-    recipe: Mapping[str, list[str]]
+    recipe: Fields
     output: Output
     region: Region
     tells_type: bool
@@ -118,26 +120,27 @@ def parse(
     if "roi" in sent:
         wanted = reader.read("roi", region.parse_region, wanted)
         reader.add(wanted.fault_in_any_orientation(size))
-    recipe = {
+    recipe: Fields = {
         **_framing(reader),
         "roi": str(wanted),
         "background": background if output == Output.IMAGE else "transparent",
         "shadow": _shadow(reader),
-        "outputs": str(output),
+        "outputs": output,
         "format": "auto" if output != Output.IMAGE else format_,
         "size": SIZES[reader.read("size", _choice_reader(SIZES), "preview")],
-        "require_person": "true",
-        "priority": str(Priority.INTERACTIVE),
+        "require_person": True,
+        "priority": Priority.INTERACTIVE,
         # Set explicitly, so that the tenant's defaults do not apply.
         "outline": "none",
-        "light_wrap": "0",
-        "harmonise": "0",
+        "light_wrap": 0,
+        "harmonise": 0,
         "aspect": "original",
+        "filters": [],
     }
     tells_type = reader.read("type_level", _choice_reader(TYPE_LEVELS), TYPE_LEVELS[0]) != "none"
     reader.raise_errors()
     return RemovalOptions(
-        recipe={**{name: [text] for name, text in recipe.items()}, "filters": []},
+        recipe=recipe,
         output=output,
         region=wanted,
         tells_type=tells_type,
@@ -198,7 +201,7 @@ def _background(reader: _FieldReader, format_: str, *, has_background: bool) -> 
     return color if color == "transparent" else f"color:{color}"
 
 
-def _framing(reader: _FieldReader) -> dict[str, str]:
+def _framing(reader: _FieldReader) -> Fields:
     crops = reader.read("crop", _read_boolean, default=False)
     margin = reader.read("crop_margin", _checked_text(framing.read_margin), "0px")
     scale = reader.read("scale", _checked_text(framing.read_scale), "original")
@@ -206,7 +209,7 @@ def _framing(reader: _FieldReader) -> dict[str, str]:
     if scale != "original" and position == "original":
         position = "center"
     return {
-        "crop": "true" if crops else "false",
+        "crop": crops,
         # The margin has no effect without a crop.
         "margin": margin if crops else "0px",
         "scale": scale,

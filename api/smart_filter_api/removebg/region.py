@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from smart_filter_api.removebg.errors import Fault
+from smart_filter_shared.catalog.scalars import quote_value
 from smart_filter_shared.recipe import Length
-from smart_filter_shared.recipe.words import quote_value
 
 _LENGTH: Final = re.compile(r"([+-]?[0-9]{1,5}(?:\.[0-9]{1,4})?)(px|%)?")
 _WHOLE: Final = "0% 0% 100% 100%"

@@ -11,10 +11,10 @@ from smart_filter_api.responses import stored_object
 from smart_filter_api.responses.stored_object import StoredObject
 from smart_filter_api.schemas.choices import PresetPage, WordAnswer, WordPage
 from smart_filter_api.services.container import OpenServices, Reader
+from smart_filter_shared.catalog.scalars import quote_value
 from smart_filter_shared.errors import NotFound, ObjectMissing
 from smart_filter_shared.presets import PRESETS, thumbnails, words
 from smart_filter_shared.recipe.background import MAX_KEYWORD_CHARACTERS
-from smart_filter_shared.recipe.words import quote_value
 from smart_filter_shared.storage import keys
 
 router = APIRouter(prefix="/v1/backgrounds", tags=["backgrounds"])

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from smart_filter_api.schemas.moments import UtcDatetime
 from smart_filter_api.schemas.stages import StageAnswer
-from smart_filter_shared.catalog.parameters import Scalar
+from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.printability import Printability
 from smart_filter_shared.priority import Priority

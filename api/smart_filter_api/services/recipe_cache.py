@@ -11,6 +11,7 @@ from smart_filter_shared.model_registry.published import RegisteredModel
 from smart_filter_shared.model_registry.registry import StagePlan
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Recipe
+from smart_filter_shared.recipe.fields import Fields
 from smart_filter_shared.stock import Picture
 
 Plans = Mapping[StageName, StagePlan]
@@ -41,7 +42,7 @@ class RecipeCacheKey:
     """
 
     tenant: Tenant
-    fields: Mapping[str, Sequence[str]]
+    fields: Fields
     defaults: Mapping[str, object]
     with_background_file: bool
     known: Sequence[RegisteredModel]

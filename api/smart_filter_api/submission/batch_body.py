@@ -17,6 +17,7 @@ from smart_filter_api.intake.multipart import (
     UPLOAD_ID,
     WEBHOOK_URL,
 )
+from smart_filter_shared.catalog.scalars import Value, as_list, as_text
 from smart_filter_shared.errors import (
     FieldError,
     InvalidRecipe,
@@ -27,6 +28,7 @@ from smart_filter_shared.errors import (
 )
 from smart_filter_shared.queue.batches import MAX_ITEMS
 from smart_filter_shared.recipe import Output
+from smart_filter_shared.recipe.fields import Fields
 from smart_filter_shared.recipe.words import json_pointer
 
 # Size limit without the photos: a thousand items, each with a URL or a recipe of its own.
@@ -45,12 +47,10 @@ _PHOTO_TEXT: Final = re.compile(rb'("photo_base64"[ \t\r\n]*:[ \t\r\n]*")([^"]*)
 # Replaces the text of a photo in the body; the number is its index among the photos.
 _PHOTO_PLACEHOLDER: Final = re.compile(r"#([0-9]{1,7})")
 
-Fields = Mapping[str, list[str]]
-
 
 @dataclass(frozen=True, slots=True)
 class SentItem:
-    """A photo and its recipe as form fields: the common ones merged with its own.
+    """A photo and the fields of its recipe: the common ones merged with its own.
 
     photo: its bytes; None when photo_url or upload_id refers to it.
     """
@@ -99,7 +99,7 @@ def parse(body: bytes) -> SentBatch:
         raise InvalidRequest(
             [FieldError("/items", f"is not a list of 1 to {MAX_ITEMS} photos and their recipes")]
         )
-    common = json_body.to_form_fields(document.get("recipe"))
+    common = json_body.read_fields(document.get("recipe"))
     webhook_url = document.get(WEBHOOK_URL)
     if webhook_url is not None and not isinstance(webhook_url, str):
         raise InvalidRequest([FieldError(json_pointer(WEBHOOK_URL), "is not a string")])
@@ -140,7 +140,7 @@ def _parse_item(
         given = [name for name in _SOURCES if item.get(name) is not None]
         if len(given) != 1:
             raise MalformedRequest(f"send exactly one of {', '.join(_SOURCES)}")
-        fields = _merge_fields(common, json_body.to_form_fields(item.get("recipe")))
+        fields = _merge_fields(common, json_body.read_fields(item.get("recipe")))
         fields |= _metadata_fields(item.get("metadata"))
         fields = _with_rating(fields) if is_ranked else fields
         if given == [_PHOTO]:
@@ -159,7 +159,7 @@ def _decode_photo(mark: object, texts: Sequence[memoryview]) -> bytes:
     return json_body.decode_base64(bytes(texts[int(found[1])]))
 
 
-def _merge_fields(common: Fields, own: Fields) -> dict[str, list[str]]:
+def _merge_fields(common: Fields, own: Fields) -> dict[str, Value]:
     """Merge the fields of an item into the common ones; the item's take precedence.
 
     If the item names its own model or filters, the common parameters of these are dropped.
@@ -169,25 +169,25 @@ def _merge_fields(common: Fields, own: Fields) -> dict[str, list[str]]:
     )
     if "filters" in own:
         replaced += ("filters.",)
-    kept = {name: texts for name, texts in common.items() if not name.startswith(replaced or "\0")}
+    kept = {name: value for name, value in common.items() if not name.startswith(replaced or "\0")}
     return {**kept, **own}
 
 
-def _metadata_fields(metadata: object) -> dict[str, list[str]]:
+def _metadata_fields(metadata: object) -> dict[str, Value]:
     if metadata is None:
         return {}
     if not isinstance(metadata, dict):
         raise InvalidRecipe([FieldError("/metadata", "is not an object of strings")])
-    fields = json_body.to_form_fields({"metadata": metadata})
-    return {name: texts for name, texts in fields.items() if name.startswith(_METADATA)}
+    fields = json_body.read_fields({"metadata": metadata})
+    return {name: value for name, value in fields.items() if name.startswith(_METADATA)}
 
 
-def _with_rating(fields: dict[str, list[str]]) -> dict[str, list[str]]:
+def _with_rating(fields: dict[str, Value]) -> dict[str, Value]:
     """Return the fields of a photo of an album, with `rating` added to its outputs."""
-    outputs = fields.get(_OUTPUTS, [str(Output.IMAGE)])
-    if any(str(Output.RATING) in text.split(",") for text in outputs):
+    outputs = as_list(fields.get(_OUTPUTS, Output.IMAGE))
+    if any(Output.RATING in as_text(value).split(",") for value in outputs):
         return fields
-    return {**fields, _OUTPUTS: [*outputs, str(Output.RATING)]}
+    return {**fields, _OUTPUTS: [*outputs, Output.RATING]}
 
 
 def _refuse_unknown_names(

@@ -14,6 +14,7 @@ from smart_filter_api.submission.admission import AdmissionRequest, AdmittedJob
 from smart_filter_api.submission.commit import JobSubmission
 from smart_filter_api.submission.derive_request import DeriveRecipe
 from smart_filter_shared.artifacts.retention import RetentionPolicy
+from smart_filter_shared.catalog.scalars import Value
 from smart_filter_shared.errors import (
     Contradiction,
     FieldError,
@@ -27,8 +28,8 @@ from smart_filter_shared.ids import OPERATOR, CorrectionId, new_job_id
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.submission import NewPhotoJob
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.recipe import BackgroundKind, Recipe
-from smart_filter_shared.recipe.fields import MAX_SEED
+from smart_filter_shared.recipe import BackgroundKind
+from smart_filter_shared.recipe.fields import MAX_SEED, Fields
 from smart_filter_shared.storage import keys
 
 # Fields that only make sense for the parent's own submission.
@@ -87,31 +88,21 @@ async def prepare_derivation(
     )
 
 
-def merge_fields(
-    parent: JobRow, given: Mapping[str, list[str]], named: Collection[str]
-) -> dict[str, list[str]]:
+def merge_fields(parent: JobRow, given: Fields, named: Collection[str]) -> dict[str, Value]:
     """Merge the given fields into those of the parent's recipe.
 
     named: names of parent fields to drop; those not in `given` return to their defaults.
     """
-    base = fields_of_recipe(parent.recipe, seed=parent.seed)
-    for name in named:
+    base: dict[str, Value] = {
+        **json_body.read_fields(parent.recipe.as_json()),
+        "seed": parent.seed,
+        **{f"metadata.{name}": text for name, text in parent.recipe.metadata.items()},
+    }
+    for name in {*named, *_NOT_INHERITED}:
         below = _DEPENDENT_FIELDS.get(name, f"{name}.")
         for other in [one for one in base if one == name or one.startswith(below)]:
             del base[other]
     return base | dict(given)
-
-
-def fields_of_recipe(recipe: Recipe, *, seed: int) -> dict[str, list[str]]:
-    """Return the form fields that reproduce a recipe."""
-    fields = json_body.to_form_fields(recipe.as_json())
-    for name in _NOT_INHERITED:
-        fields.pop(name, None)
-    return {
-        **fields,
-        "seed": [str(seed)],
-        **{f"metadata.{name}": [text] for name, text in recipe.metadata.items()},
-    }
 
 
 async def _find_correction(

@@ -18,6 +18,7 @@ from smart_filter_api.intake import json_body, json_document, multipart
 from smart_filter_api.intake.body import SpooledPicture
 from smart_filter_api.intake.multipart import BACKGROUND, PICTURES
 from smart_filter_api.schemas.deriving import DeriveRequest
+from smart_filter_shared.recipe.fields import Fields
 
 _MULTIPART: Final = b"multipart/form-data"
 # Fields of a form that are not part of the recipe.
@@ -33,7 +34,7 @@ class DeriveRecipe:
     background: the background picture; its file is closed when `receive_derive_request` ends.
     """
 
-    given: Mapping[str, list[str]]
+    given: Fields
     named: Collection[str]
     background: SpooledPicture | None
     correction_id: str | None
@@ -81,7 +82,7 @@ async def receive_derive_request(request: Request) -> AsyncIterator[DeriveBody]:
 def _parse_document(body: bytes) -> DeriveRecipe:
     asked = json_document.parse(DeriveRequest, body)
     recipe = asked.recipe or {}
-    given = json_body.to_form_fields(recipe)
+    given = json_body.read_fields(recipe)
     named = {*given, *json_body.list_names(recipe)}
     return DeriveRecipe(given, named, None, asked.correction_id, asked.webhook_url)
 

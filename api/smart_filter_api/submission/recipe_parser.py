@@ -1,6 +1,6 @@
 """Parse the recipe of a request with the tenant's defaults, and choose its models."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 
 from smart_filter_api.auth.api_keys import Caller
@@ -13,12 +13,13 @@ from smart_filter_shared.model_registry import registry
 from smart_filter_shared.model_registry.published import RegisteredModel
 from smart_filter_shared.presets import PRESETS
 from smart_filter_shared.recipe import fields as recipe_fields
+from smart_filter_shared.recipe.fields import Fields
 
 
 async def read_recipe(
     services: Services,
     caller: Caller,
-    fields: Mapping[str, Sequence[str]],
+    fields: Fields,
     *,
     defaults: Mapping[str, object],
     with_background_file: bool,
@@ -47,7 +48,7 @@ async def read_recipe(
 async def _parse_recipe(
     services: Services,
     caller: Caller,
-    fields: Mapping[str, Sequence[str]],
+    fields: Fields,
     *,
     defaults: Mapping[str, object],
     with_background_file: bool,

@@ -6,22 +6,22 @@ request is dropped. Defaults are validated when they are set, by the same rules 
 """
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 from sqlalchemy import Connection
 
 from smart_filter_api.intake import json_body
 from smart_filter_shared import stock
+from smart_filter_shared.catalog.scalars import Value
 from smart_filter_shared.errors import Contradiction, FieldError, InvalidRecipe
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.model_registry import registry
 from smart_filter_shared.presets import PRESETS
 from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.recipe import fields as recipe_fields
+from smart_filter_shared.recipe.fields import Fields
 from smart_filter_shared.recipe.words import json_pointer
 
-# A recipe as form fields: the values of each name in order.
-Fields = Mapping[str, Sequence[str]]
 # Fields that cannot be defaults, and why.
 _NOT_ALLOWED = {"run_at": "is a point in time and cannot be a default; omit it"}
 _FILTERS = "filters"
@@ -44,7 +44,7 @@ def apply_defaults(
     """
     left = dict(
         _remaining_defaults(
-            json_body.to_form_fields(defaults), sent, with_background_file=with_background_file
+            json_body.read_fields(defaults), sent, with_background_file=with_background_file
         )
     )
     while True:
@@ -77,7 +77,7 @@ def validate_defaults(
     if not _can_be_stored(defaults):
         raise InvalidRecipe([FieldError("", "contains NUL or lone surrogates; remove them")])
     known = registry.list_models(connection, pools=pools)
-    fields = json_body.to_form_fields(defaults)
+    fields = json_body.read_fields(defaults)
     never = [
         FieldError(json_pointer(name), why) for name, why in _NOT_ALLOWED.items() if name in fields
     ]
@@ -93,9 +93,9 @@ def validate_defaults(
 
 def _remaining_defaults(
     defaults: Fields, sent: Fields, *, with_background_file: bool
-) -> Iterator[tuple[str, Sequence[str]]]:
+) -> Iterator[tuple[str, Value]]:
     """Yield the defaults that the request does not override."""
-    for name, texts in defaults.items():
+    for name, value in defaults.items():
         task = name.partition(".")[0]
         is_put_aside = (
             name in sent
@@ -104,7 +104,7 @@ def _remaining_defaults(
             or task + _MODEL in sent
         )
         if not is_put_aside:
-            yield name, texts
+            yield name, value
 
 
 def _can_be_stored(defaults: object) -> bool:

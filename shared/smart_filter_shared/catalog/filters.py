@@ -11,12 +11,12 @@ from typing import Final
 from smart_filter_shared.catalog.parameters import (
     Parameter,
     Parameters,
-    Scalar,
     choice,
     fill_defaults,
     number,
     text,
 )
+from smart_filter_shared.catalog.scalars import Scalar
 
 MAX_CAPTION_CHARACTERS: Final = 120
 

@@ -9,7 +9,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from smart_filter_shared.catalog.parameters import Parameter, Parameters, Scalar, fill_defaults
+from smart_filter_shared.catalog.parameters import Parameter, Parameters, fill_defaults
+from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.pipeline import LEADING_TASK, STAGE_OF_TASK, StageName, TaskName
 

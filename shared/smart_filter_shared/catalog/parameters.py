@@ -11,10 +11,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-Scalar: TypeAlias = float | int | bool | str
-Parameters: TypeAlias = Mapping[str, Scalar]
+from smart_filter_shared.catalog.scalars import (
+    Scalar,
+    as_text,
+    quote_value,
+    read_boolean,
+    read_integer,
+    read_number,
+)
 
-MAX_DIGITS = 20
+Parameters: TypeAlias = Mapping[str, Scalar]
 
 
 class ParameterKind(StrEnum):
@@ -47,17 +53,22 @@ class Parameter:
     pattern: str = ""
     form: str = ""
 
-    def read(self, text: str) -> Scalar:
-        """Parse a form's text; return the value.  Raises ValueError, which says what is allowed."""
+    def read(self, value: Scalar) -> Scalar:
+        """Return a client's value in the parameter's type.
+
+        Raises ValueError, which says what is allowed.
+        """
+        least = -math.inf if self.least is None else self.least
+        most = math.inf if self.most is None else self.most
         match self.kind:
             case ParameterKind.BOOLEAN:
-                if text not in {"true", "false"}:
-                    raise ValueError(f"{_quote(text)} is neither true nor false")
-                return text == "true"
+                return read_boolean(value)
+            case ParameterKind.INTEGER:
+                return read_integer(value, least=least, most=most)
+            case ParameterKind.NUMBER:
+                return read_number(value, least=least, most=most)
             case ParameterKind.STRING:
-                return self._string(text)
-            case _:
-                return self._number(text)
+                return self._string(as_text(value))
 
     @property
     def schema(self) -> dict[str, object]:
@@ -72,28 +83,13 @@ class Parameter:
         bounds = {name: value for name, value in keywords.items() if value is not None}
         return {"type": str(self.kind), "title": self.title, "default": self.default, **bounds}
 
-    def _number(self, text: str) -> Scalar:
-        read = int if self.kind == ParameterKind.INTEGER else float
-        # Python also parses 1_000 and digits of other scripts; recipes allow ASCII digits only.
-        plain = len(text) <= MAX_DIGITS and text.isascii() and "_" not in text
-        try:
-            value = read(text) if plain else math.nan
-        except ValueError:
-            value = math.nan
-        least = -math.inf if self.least is None else self.least
-        most = math.inf if self.most is None else self.most
-        if not least <= value <= most:  # also rejects NaN
-            what = "an integer" if self.kind == ParameterKind.INTEGER else "a number"
-            raise ValueError(f"{_quote(text)} is not {what} from {least:g} to {most:g}")
-        return value
-
     def _string(self, text: str) -> str:
         if self.choices and text not in self.choices:
-            raise ValueError(f"{_quote(text)} is not one of {', '.join(self.choices)}")
+            raise ValueError(f"{quote_value(text)} is not one of {', '.join(self.choices)}")
         if "\0" in text or (self.longest is not None and len(text) > self.longest):
             raise ValueError(f"is not a text of at most {self.longest} characters")
         if self.pattern and not re.fullmatch(self.pattern, text):
-            raise ValueError(f"{_quote(text)} is not {self.form}")
+            raise ValueError(f"{quote_value(text)} is not {self.form}")
         return text
 
 
@@ -170,9 +166,3 @@ def str_of(parameters: Parameters, name: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f"parameter {name} is {value!r}, not a string")
     return value
-
-
-def _quote(text: str) -> str:
-    """Return a client's text quoted, and cut short enough for an error message."""
-    most = 60
-    return repr(text if len(text) <= most else text[:most] + "…")

@@ -4,6 +4,7 @@
 values of their part.
 """
 
+from smart_filter_shared.recipe.fields import from_json
 from smart_filter_shared.recipe.files import Effort, Files
 from smart_filter_shared.recipe.filters import Filter
 from smart_filter_shared.recipe.framing import Crop, Framing, Length, OutputSize
@@ -22,9 +23,7 @@ from smart_filter_shared.recipe.recipe import (
     PersonSelection,
     Recipe,
     format_persons,
-    from_json,
     has_alpha,
-    parse_persons,
     required_stages,
 )
 from smart_filter_shared.recipe.words import AUTO
@@ -57,6 +56,5 @@ __all__ = [
     "format_persons",
     "from_json",
     "has_alpha",
-    "parse_persons",
     "required_stages",
 ]

@@ -4,9 +4,10 @@ import difflib
 import re
 from collections.abc import Iterable
 
+from smart_filter_shared.catalog.scalars import quote_value
 from smart_filter_shared.presets import PRESETS, Preset, find_preset
 from smart_filter_shared.recipe.recipe import Background, BackgroundKind
-from smart_filter_shared.recipe.words import is_color, quote_value
+from smart_filter_shared.recipe.words import is_color
 from smart_filter_shared.security import urls
 
 # Characters of an unknown name that are compared with known names for a suggestion; bounds the

@@ -1,41 +1,50 @@
-"""Parse a recipe from the fields of a form or a command line, collecting every error.
+"""Parse a recipe from its fields, collecting every error, and read stored recipes again.
 
-Names, values and defaults are those of docs/contract.md.
+Names, values and defaults are those of docs/contract.md. A value is what JSON has for it, or the
+text of a form, which `catalog.scalars` reads by the field's type.
 """
 
 import datetime as dt
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from functools import partial
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from smart_filter_shared.catalog.filters import FilterCard
 from smart_filter_shared.catalog.model_card import ModelCard
-from smart_filter_shared.catalog.parameters import Scalar
+from smart_filter_shared.catalog.scalars import (
+    Scalar,
+    Value,
+    as_list,
+    as_text,
+    quote_value,
+    read_boolean,
+    read_integer,
+)
 from smart_filter_shared.errors import FieldError, InvalidRecipe, NotAvailable
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.presets import PRESETS, Preset
-from smart_filter_shared.priority import Priority
 from smart_filter_shared.recipe import background, files, filters, framing, look
 from smart_filter_shared.recipe.contradictions import find_card, reject_contradictions
-from smart_filter_shared.recipe.files import Effort, Files
+from smart_filter_shared.recipe.files import Files
 from smart_filter_shared.recipe.filters import Filter
-from smart_filter_shared.recipe.framing import Crop, Framing
+from smart_filter_shared.recipe.framing import Framing
 from smart_filter_shared.recipe.look import Look
 from smart_filter_shared.recipe.recipe import (
     CHOOSABLE_TASKS,
     Background,
     BackgroundKind,
-    Edge,
-    Format,
     Output,
     PersonSelection,
     Recipe,
-    parse_persons,
 )
-from smart_filter_shared.recipe.words import AUTO, NotServedYet, json_pointer, quote_value
+from smart_filter_shared.recipe.words import AUTO, json_pointer
+
+# The values of a recipe's fields, by name as the contract writes it, dots included.
+Fields: TypeAlias = Mapping[str, Value]
 
 # JSON numbers above this lose digits in JavaScript clients (ECMA-262 Number.MAX_SAFE_INTEGER).
 MAX_SEED = 2**53 - 1
@@ -50,20 +59,18 @@ MAX_METADATA_CHARACTERS = 256
 _FILTER_PREFIX = "filters."
 _METADATA = re.compile(r"metadata\.([A-Za-z0-9_.-]{1,64})")
 _PERSONS = re.compile(r"all|largest|[1-9][0-9]{0,2}( ?, ?[1-9][0-9]{0,2}){0,99}")
-_INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
 
 
 def parse(
-    fields: Mapping[str, Sequence[str]],
+    fields: Fields,
     *,
     offered: Mapping[TaskName, Sequence[ModelCard]],
     faults: Mapping[tuple[TaskName, str], str] = MappingProxyType({}),
     presets: Sequence[Preset] = PRESETS,
     with_background_file: bool = False,
 ) -> Recipe:
-    """Parse the fields of a form or the options of a command line.
+    """Parse the fields of a JSON recipe, of a form or of a command line.
 
-    fields: values in order, by name as the contract writes it, dots included.
     offered: by task, the models that a pool of workers serves.
     faults: why other known models are not offered, by task and name.
     presets: backgrounds that the caller may name.
@@ -72,34 +79,21 @@ def parse(
     contradicts another, or NotAvailable when every error is a value that is not served now.
     """
     reader = _Reader(fields)
-    models = {
-        task: reader.one(f"{task}.model", _model_of(task, offered.get(task, ()), faults), AUTO)
-        for task in CHOOSABLE_TASKS
-    }
-    recipe = Recipe(
+    models = {task: reader.model(task, offered.get(task, ()), faults) for task in CHOOSABLE_TASKS}
+    recipe = replace(
+        _read_own_fields(reader),
         background=reader.background(presets, with_file=with_background_file),
-        outputs=reader.listed("outputs", _output, (Output.IMAGE,)),
-        format=reader.one("format", _format, Format.AUTO),
-        quality=reader.one("quality", _integer_within(1, 100), 90),
-        files=_files(reader),
-        edge=reader.one("edge", _edge, Edge.BALANCED),
-        framing=_framing(reader),
-        look=_look(reader),
         filters=reader.filters(),
-        require_person=reader.one("require_person", _boolean, False),
-        priority=reader.one("priority", _priority, Priority.STANDARD),
-        run_at=reader.one("run_at", _moment, None),
-        deadline_ms=reader.one("deadline_ms", _integer_within(1, MAX_DEADLINE_MS), None),
-        seed=reader.one("seed", _integer_within(0, MAX_SEED), None),
         models=models,
         params={
             task: given
             for task, name in models.items()
-            if (given := reader.parameters(task, find_card(offered.get(task, ()), name)))
+            if (card := find_card(offered.get(task, ()), name)) is not None
+            and (given := reader.parameters(f"{task}.params.", card))
         },
-        persons=reader.one("persons", _persons, PersonSelection.ALL),
         metadata=reader.metadata(),
     )
+    reader.refuse_rest()
     reader.raise_errors()
     reject_contradictions(
         recipe,
@@ -109,33 +103,128 @@ def parse(
     return recipe
 
 
-Value = TypeVar("Value")
+def from_json(
+    stored: Mapping[str, Any],  # JSON; a value of another type raises
+    *,
+    seed: int,
+    metadata: Mapping[str, str],
+) -> Recipe:
+    """Return the recipe that `Recipe.as_json` wrote; fields that an older version lacks default.
+
+    What may have gone since is not looked up: background, filters, models and their parameters.
+    Raises ValueError, LookupError or TypeError for what only a later version can read.
+    """
+    # Unset fields are null; rows of version 0.1 may have an empty `roi`.
+    reader = _Reader({name: value for name, value in stored.items() if value not in (None, "")})
+    kind, _, value = str(stored["background"]).partition(":")
+    choices = {task: stored[task] for task in CHOOSABLE_TASKS}
+    recipe = replace(
+        _read_own_fields(reader),
+        background=Background(BackgroundKind(kind), value or None),
+        filters=tuple(Filter(one["name"], one["params"]) for one in stored.get("filters", ())),
+        models={task: choice["model"] for task, choice in choices.items()},
+        # Rows of version 0.1 have no `params`.
+        params={task: given for task, one in choices.items() if (given := one.get("params"))},
+        seed=seed,
+        metadata=metadata,
+    )
+    try:
+        reader.raise_errors()
+    except InvalidRecipe as error:
+        raise ValueError(f"not a stored recipe: {error}") from error
+    return recipe
+
+
+def _read_own_fields(reader: "_Reader") -> Recipe:
+    """Return a recipe with the fields whose values do not depend on what is offered."""
+    default = Recipe()
+    return Recipe(
+        outputs=reader.listed("outputs", partial(_member, Output), default.outputs),
+        format=reader.choice("format", default.format),
+        quality=reader.one("quality", partial(read_integer, least=1, most=100), default.quality),
+        files=_files(reader),
+        edge=reader.choice("edge", default.edge),
+        framing=_framing(reader),
+        look=_look(reader),
+        require_person=reader.one("require_person", read_boolean, default.require_person),
+        priority=reader.choice("priority", default.priority),
+        run_at=reader.text("run_at", _moment, None),
+        deadline_ms=reader.one(
+            "deadline_ms", partial(read_integer, least=1, most=MAX_DEADLINE_MS), None
+        ),
+        seed=reader.one("seed", partial(read_integer, least=0, most=MAX_SEED), None),
+        persons=reader.text("persons", _persons, default.persons),
+    )
+
+
+def _files(reader: "_Reader") -> Files:
+    default = Files()
+    return Files(
+        matte_bits=reader.text("matte_bits", files.read_matte_bits, default.matte_bits),
+        max_bytes=reader.text("max_bytes", files.read_max_bytes, None),
+        keep_metadata=reader.one("keep_metadata", read_boolean, default.keep_metadata),
+        effort=reader.choice("effort", default.effort),
+    )
+
+
+def _framing(reader: "_Reader") -> Framing:
+    default = Framing()
+    return Framing(
+        crop=reader.choice("crop", default.crop),
+        margin=reader.text("margin", framing.read_margin, default.margin),
+        scale=reader.text("scale", framing.read_scale, default.scale),
+        position=reader.text("position", framing.read_position, default.position),
+        roi=reader.text("roi", framing.read_roi, default.roi),
+        size=reader.text("size", framing.read_size, default.size),
+        aspect=reader.text("aspect", framing.read_aspect, default.aspect),
+    )
+
+
+def _look(reader: "_Reader") -> Look:
+    default = Look()
+    return Look(
+        shadow=reader.text("shadow", look.read_shadow, default.shadow),
+        outline=reader.text("outline", look.read_outline, default.outline),
+        light_wrap=reader.text("light_wrap", look.read_share, default.light_wrap),
+        harmonise=reader.text("harmonise", look.read_share, default.harmonise),
+    )
+
+
+Given = TypeVar("Given")
+Parsed = TypeVar("Parsed")
 Default = TypeVar("Default")
+Member = TypeVar("Member", bound=StrEnum)
 
 
 class _Reader:
-    """Reads values from a form and collects every error."""
+    """Reads the values of fields and collects every error."""
 
-    def __init__(self, fields: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, fields: Fields) -> None:
         self._left = dict(fields)
         self._wrong: list[FieldError] = []
         self._later: list[FieldError] = []
 
-    def one(self, name: str, read: Callable[[str], Value], default: Default) -> Value | Default:
-        """Return the single value of `name`, or the default when it is absent or wrong."""
-        texts = self._left.pop(name, ())
-        if not texts:
-            return default
-        if len(texts) > 1:
-            self._complain(name, "is given more than once; give it once")
-            return default
-        return self._read(name, read, texts[0].strip(), default)
+    def one(
+        self, name: str, read: Callable[[Scalar], Parsed], default: Default
+    ) -> Parsed | Default:
+        """Return the value of a field, or the default when it is absent or wrong."""
+        value = self._take(name)
+        return default if value is None else self._read(name, read, value, default)
+
+    def text(self, name: str, read: Callable[[str], Parsed], default: Default) -> Parsed | Default:
+        """Return the value of a field that is a text, or the default when it is absent or wrong."""
+        value = self._take(name)
+        return default if value is None else self._read(name, read, as_text(value), default)
+
+    def choice(self, name: str, default: Member) -> Member:
+        """Return the value of a field that is a word of the default's enumeration."""
+        return self.text(name, partial(_member, type(default)), default)
 
     def listed(
-        self, name: str, read: Callable[[str], Value], default: tuple[Value, ...]
-    ) -> tuple[Value, ...]:
-        """Return the values of a field that is repeated or separated by commas, each once."""
-        texts = self._left.pop(name, ())
+        self, name: str, read: Callable[[str], Parsed], default: tuple[Parsed, ...]
+    ) -> tuple[Parsed, ...]:
+        """Return the values of a field that is a list or has commas, each value once."""
+        texts = [as_text(value) for value in as_list(self._left.pop(name, ()))]
         # Without duplicates, so that a repeated word gives one error.
         parts = dict.fromkeys(part.strip() for text in texts for part in text.split(","))
         values = [self._read(name, read, part, None) for part in parts]
@@ -144,19 +233,18 @@ class _Reader:
     def background(self, presets: Sequence[Preset], *, with_file: bool) -> Background:
         """Return the background; by default an uploaded file, when there is one."""
         default = Background(BackgroundKind.FILE) if with_file else Background()
-        asked = self.one("background", partial(background.read, presets=presets), default)
+        asked = self.text("background", partial(background.read, presets=presets), default)
         if asked.kind == BackgroundKind.FILE and not with_file:
-            self._complain(BACKGROUND_FILE, "is missing; send the background as this part")
+            self._refuse(BACKGROUND_FILE, "is missing; send the background as this part")
         return asked
 
     def filters(self) -> tuple[Filter, ...]:
         """Return the filters of the recipe, in order, with the parameters that were set."""
         asked = self.listed("filters", filters.read_name, ())
         found = tuple(Filter(name, self._filter_parameters(Filter(name).card)) for name in asked)
-        for field in [name for name in self._left if name.startswith(_FILTER_PREFIX)]:
+        for field in self._names_below(_FILTER_PREFIX):
             name = field.removeprefix(_FILTER_PREFIX).partition(".")[0]
-            self._left.pop(field)
-            self._complain(
+            self._refuse(
                 field, f"is set, but `filters` does not include {quote_value(name)}: add it there"
             )
         return found
@@ -164,132 +252,108 @@ class _Reader:
     def _filter_parameters(self, card: FilterCard) -> dict[str, Scalar]:
         prefix = f"{_FILTER_PREFIX}{card.name}."
         for name in card.required:
-            if not "".join(self._left.get(f"{prefix}{name}", ())).strip():
-                self._left.pop(f"{prefix}{name}", None)
-                self._complain(f"{prefix}{name}", f"is missing; {card.name} needs it")
+            values = as_list(self._left.get(f"{prefix}{name}", ()))
+            if not "".join(map(as_text, values)).strip():
+                self._refuse(f"{prefix}{name}", f"is missing; {card.name} needs it")
+        return self.parameters(prefix, card)
+
+    def model(
+        self,
+        task: TaskName,
+        cards: Sequence[ModelCard],
+        faults: Mapping[tuple[TaskName, str], str],
+    ) -> str:
+        """Return the model of a task: `auto`, or the name of one of the cards."""
+        field = f"{task}.model"
+        name = self.text(field, str, AUTO)
+        names = [card.name for card in cards]
+        if name == AUTO or name in names:
+            return name
+        choices = ", ".join([AUTO, *sorted(names)])
+        if (task, name) in faults:
+            detail = (
+                f"no pool of workers offers {name} ({faults[task, name]}); use one of {choices}"
+            )
+            self._later.append(FieldError(json_pointer(field), detail))
+        else:
+            self._refuse(
+                field, f"{quote_value(name)} is not a model that is served; use one of {choices}"
+            )
+        return AUTO
+
+    def parameters(self, prefix: str, card: ModelCard | FilterCard) -> dict[str, Scalar]:
+        """Return the parameters of a model or a filter that were set."""
         values = {}
-        for field in [name for name in self._left if name.startswith(prefix)]:
+        for field in self._names_below(prefix):
             known = card.parameter(field.removeprefix(prefix))
             if known is not None:
                 values[known.name] = self.one(field, known.read, known.default)
             else:
-                self._left.pop(field)
-                names = ", ".join(one.name for one in card.parameters)
-                self._complain(field, f"is not a parameter of {card.name}; it has {names}")
+                names = ", ".join(one.name for one in card.parameters) or "none"
+                self._refuse(field, f"is not a parameter of {card.name}; it has {names}")
         return values
 
     def metadata(self) -> dict[str, str]:
         """Return the metadata strings, by name without the prefix `metadata.`."""
         names = [name for name in self._left if _METADATA.fullmatch(name)]
-        texts = {
-            match[1]: self.one(name, _metadata_text, "")
-            for name in names
-            if (match := _METADATA.fullmatch(name))
+        if len(names) > MAX_METADATA:
+            self._refuse("metadata", f"has {len(names)} names; the limit is {MAX_METADATA}")
+        return {
+            name.removeprefix("metadata."): self.text(name, _metadata_text, "") for name in names
         }
-        if len(texts) > MAX_METADATA:
-            self._complain("metadata", f"has {len(texts)} names; the limit is {MAX_METADATA}")
-        return texts
 
-    def parameters(self, task: TaskName, card: ModelCard | None) -> dict[str, Scalar]:
-        """Return the parameters that were set for the model of a task."""
-        prefix = f"{task}.params."
-        values = {}
-        for field in [name for name in self._left if name.startswith(prefix)]:
-            known = None if card is None else card.parameter(field.removeprefix(prefix))
-            if known is not None:
-                values[known.name] = self.one(field, known.read, known.default)
-            elif card is not None:
-                self._left.pop(field)
-                names = ", ".join(one.name for one in card.parameters) or "none"
-                self._complain(field, f"is not a parameter of {card.name}; it has {names}")
-        return values
+    def refuse_rest(self) -> None:
+        """Record an error for each field that was not read."""
+        for name in list(self._left):
+            self._refuse(name, "is not a field of a recipe; see the contract for the names")
 
     def raise_errors(self) -> None:
-        """Raise the collected errors, and one for each unknown field."""
-        for name in self._left:
-            self._complain(name, "is not a field of a recipe; see the contract for the names")
+        """Raise the collected errors."""
         if self._wrong:
             raise InvalidRecipe(self._wrong + self._later)
         if self._later:
             raise NotAvailable(self._later)
 
-    def _read(
-        self, name: str, read: Callable[[str], Value], text: str, default: Default
-    ) -> Value | Default:
-        try:
-            return read(text)
-        except NotServedYet as later:
-            detail = str(later) or f"{quote_value(text)} is not available yet; choose another"
-            self._later.append(FieldError(json_pointer(name), detail))
-        except ValueError as error:
-            self._complain(name, str(error))
-        return default
+    def _names_below(self, prefix: str) -> list[str]:
+        return [name for name in self._left if name.startswith(prefix)]
 
-    def _complain(self, name: str, detail: str) -> None:
+    def _take(self, name: str) -> Scalar | None:
+        """Return the single value of a field, without the spaces around it; None for no value."""
+        values = as_list(self._left.pop(name, ()))
+        if len(values) > 1:
+            self._refuse(name, "is given more than once; give it once")
+        if len(values) != 1:
+            return None
+        (value,) = values
+        return value.strip() if isinstance(value, str) else value
+
+    def _read(
+        self, name: str, read: Callable[[Given], Parsed], value: Given, default: Default
+    ) -> Parsed | Default:
+        try:
+            return read(value)
+        except ValueError as error:
+            self._refuse(name, str(error))
+            return default
+
+    def _refuse(self, name: str, detail: str) -> None:
+        self._left.pop(name, None)
         self._wrong.append(FieldError(json_pointer(name), detail))
 
 
-def _files(reader: _Reader) -> Files:
-    default = Files()
-    return Files(
-        matte_bits=reader.one("matte_bits", files.read_matte_bits, default.matte_bits),
-        max_bytes=reader.one("max_bytes", files.read_max_bytes, None),
-        keep_metadata=reader.one("keep_metadata", _boolean, default.keep_metadata),
-        effort=reader.one("effort", _effort, default.effort),
-    )
-
-
-def _framing(reader: _Reader) -> Framing:
-    default = Framing()
-    return Framing(
-        crop=reader.one("crop", _crop, default.crop),
-        margin=reader.one("margin", framing.read_margin, default.margin),
-        scale=reader.one("scale", framing.read_scale, default.scale),
-        position=reader.one("position", framing.read_position, default.position),
-        roi=reader.one("roi", framing.read_roi, default.roi),
-        size=reader.one("size", framing.read_size, default.size),
-        aspect=reader.one("aspect", framing.read_aspect, default.aspect),
-    )
-
-
-def _look(reader: _Reader) -> Look:
-    default = Look()
-    return Look(
-        shadow=reader.one("shadow", look.read_shadow, default.shadow),
-        outline=reader.one("outline", look.read_outline, default.outline),
-        light_wrap=reader.one("light_wrap", look.read_share, default.light_wrap),
-        harmonise=reader.one("harmonise", look.read_share, default.harmonise),
-    )
+def _member(kind: type[Member], text: str) -> Member:
+    try:
+        return kind(text)
+    except ValueError:
+        raise ValueError(f"{quote_value(text)} is not one of {', '.join(kind)}") from None
 
 
 def _persons(text: str) -> PersonSelection | tuple[int, ...]:
     if not _PERSONS.fullmatch(text):
         raise ValueError(f"{quote_value(text)} is not all, largest, or numbers such as 1,3")
-    return parse_persons(text)
-
-
-def _output(text: str) -> Output:
-    return _member(Output, text)
-
-
-def _edge(text: str) -> Edge:
-    return _member(Edge, text)
-
-
-def _effort(text: str) -> Effort:
-    return _member(Effort, text)
-
-
-def _crop(text: str) -> Crop:
-    return _member(Crop, text)
-
-
-def _format(text: str) -> Format:
-    return _member(Format, text)
-
-
-def _priority(text: str) -> Priority:
-    return _member(Priority, text)
+    if text in set(PersonSelection):
+        return PersonSelection(text)
+    return tuple(sorted({int(part) for part in text.split(",")}))
 
 
 def _moment(text: str) -> dt.datetime:
@@ -300,52 +364,6 @@ def _moment(text: str) -> dt.datetime:
     except (ValueError, OverflowError):
         pass
     raise ValueError(f"{quote_value(text)} is not a time such as 2030-01-31T12:00:00Z (RFC 3339)")
-
-
-Member = TypeVar("Member", bound=StrEnum)
-
-
-def _member(kind: type[Member], text: str) -> Member:
-    try:
-        return kind(text)
-    except ValueError:
-        raise ValueError(f"{quote_value(text)} is not one of {', '.join(kind)}") from None
-
-
-def _model_of(
-    task: TaskName, cards: Sequence[ModelCard], faults: Mapping[tuple[TaskName, str], str]
-) -> Callable[[str], str]:
-    names = [card.name for card in cards]
-
-    def read(text: str) -> str:
-        if text != AUTO and text not in names:
-            choices = ", ".join([AUTO, *sorted(names)])
-            if (task, text) in faults:
-                reason = faults[task, text]
-                raise NotServedYet(
-                    f"no pool of workers offers {text} ({reason}); use one of {choices}"
-                )
-            raise ValueError(
-                f"{quote_value(text)} is not a model that is served; use one of {choices}"
-            )
-        return text
-
-    return read
-
-
-def _integer_within(least: int, most: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not _INTEGER.fullmatch(text) or not least <= int(text) <= most:
-            raise ValueError(f"{quote_value(text)} is not an integer from {least} to {most}")
-        return int(text)
-
-    return read
-
-
-def _boolean(text: str) -> bool:
-    if text not in {"true", "false"}:
-        raise ValueError(f"{quote_value(text)} is neither true nor false")
-    return text == "true"
 
 
 def _metadata_text(text: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from smart_filter_shared.recipe.words import quote_value
+from smart_filter_shared.catalog.scalars import quote_value
 
 MAX_BYTES_LOWER_BOUND: Final = 10_000
 MAX_BYTES_UPPER_BOUND: Final = 1_000_000_000
@@ -48,18 +48,6 @@ class Files:
             "keep_metadata": self.keep_metadata,
             "effort": str(self.effort),
         }
-
-
-def from_json(recipe: Mapping[str, object]) -> Files:
-    """Return the properties that `as_json` wrote; rows of version 0.1 lack these keys."""
-    given = {**Files().as_json(), **recipe}
-    most = given["max_bytes"]
-    return Files(
-        matte_bits=int(str(given["matte_bits"])),
-        max_bytes=None if most is None else int(str(most)),
-        keep_metadata=given["keep_metadata"] is True,
-        effort=Effort(str(given["effort"])),
-    )
 
 
 def read_matte_bits(text: str) -> int:

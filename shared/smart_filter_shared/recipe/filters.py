@@ -1,11 +1,12 @@
 """The filters of a recipe, in drawing order, with the parameters that were set."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from smart_filter_shared.catalog import filters
 from smart_filter_shared.catalog.filters import FilterCard, Need
-from smart_filter_shared.catalog.parameters import Parameters, Scalar
+from smart_filter_shared.catalog.parameters import Parameters
+from smart_filter_shared.catalog.scalars import Scalar, quote_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +37,9 @@ def as_json(asked: Sequence[Filter]) -> list[dict[str, object]]:
     return [{"name": one.name, "params": dict(one.params)} for one in asked]
 
 
-def from_json(recipe: Mapping[str, object]) -> tuple[Filter, ...]:
-    """Return the filters that `as_json` wrote; rows of version 0.1 have none."""
-    stored = recipe.get("filters", [])
-    if not isinstance(stored, list):
-        raise TypeError(f"not a stored recipe: {recipe}")
-    return tuple(Filter(str(one["name"]), dict(one["params"])) for one in stored)
-
-
 def read_name(text: str) -> str:
     """Return a filter's name.  Raises ValueError, which lists the filters, for an unknown name."""
     names = [card.name for card in filters.FILTERS]
     if text not in names:
-        raise ValueError(f"{text[:60]!r} is not a filter; use one of {', '.join(names)}")
+        raise ValueError(f"{quote_value(text)} is not a filter; use one of {', '.join(names)}")
     return text

@@ -12,7 +12,7 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Final
 
-from smart_filter_shared.recipe.words import format_number, quote_value
+from smart_filter_shared.catalog.scalars import format_number, quote_value
 
 MAX_MARGIN_PX: Final = 500
 MAX_MARGIN_PERCENT: Final = 50
@@ -129,22 +129,6 @@ class Framing:
             "size": str(self.size),
             "aspect": "original" if self.aspect is None else "{}:{}".format(*self.aspect),
         }
-
-
-def from_json(recipe: Mapping[str, object]) -> Framing:
-    """Return the framing that `as_json` wrote; rows of version 0.1 lack these keys."""
-    default = Framing().as_json()
-    text = {name: str(recipe.get(name, default[name])) for name in default}
-    return Framing(
-        crop=Crop(text["crop"]),
-        margin=read_margin(text["margin"]),
-        scale=read_scale(text["scale"]),
-        position=read_position(text["position"]),
-        # Rows of version 0.1 may have an empty `roi`.
-        roi=read_roi(text["roi"] or _WHOLE_PHOTO),
-        size=read_size(text["size"]),
-        aspect=read_aspect(text["aspect"]),
-    )
 
 
 def read_margin(text: str) -> tuple[Length, Length, Length, Length]:

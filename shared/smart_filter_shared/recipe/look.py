@@ -1,13 +1,13 @@
 """Parse and format how people are blended with the background: shadow, outline, light."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from smart_filter_shared.catalog.scalars import format_number, quote_value
 from smart_filter_shared.recipe.framing import Length
-from smart_filter_shared.recipe.words import AUTO, format_number, is_color, quote_value
+from smart_filter_shared.recipe.words import AUTO, is_color
 
 MAX_OUTLINE_PERCENT: Final = 10
 MAX_OUTLINE_PX: Final = 200
@@ -76,18 +76,6 @@ class Look:
             "light_wrap": AUTO if self.light_wrap is None else format_number(self.light_wrap),
             "harmonise": AUTO if self.harmonise is None else format_number(self.harmonise),
         }
-
-
-def from_json(recipe: Mapping[str, object]) -> Look:
-    """Return the look that `as_json` wrote; rows of version 0.1 lack these keys."""
-    default = Look().as_json()
-    text = {name: str(recipe.get(name, default[name])) for name in default}
-    return Look(
-        shadow=read_shadow(text["shadow"]),
-        outline=read_outline(text["outline"]),
-        light_wrap=read_share(text["light_wrap"]),
-        harmonise=read_share(text["harmonise"]),
-    )
 
 
 def read_shadow(text: str) -> Shadow:

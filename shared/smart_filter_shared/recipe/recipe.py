@@ -1,7 +1,7 @@
 """The recipe of a job, as a validated value.
 
-`fields.parse` makes a recipe of a client's fields; `Recipe.as_json` and `from_json` carry it
-through the database; `required_stages` returns the part of the pipeline that it needs.
+`fields.parse` makes a recipe of a client's fields; `Recipe.as_json` and `fields.from_json` carry
+it through the database; `required_stages` returns the part of the pipeline that it needs.
 """
 
 import datetime as dt
@@ -15,7 +15,7 @@ from smart_filter_shared.catalog.filters import Need
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.pipeline import PIPELINE, StageName, TaskName
 from smart_filter_shared.priority import Priority
-from smart_filter_shared.recipe import files, filters, framing, look
+from smart_filter_shared.recipe import filters
 from smart_filter_shared.recipe.files import Files
 from smart_filter_shared.recipe.filters import Filter
 from smart_filter_shared.recipe.framing import Framing
@@ -189,53 +189,6 @@ def required_stages(recipe: Recipe) -> tuple[StageName, ...]:
     ):
         asked.add(Output.DEBUG)  # the one output that needs segmentation alone
     return tuple(stage.name for stage in PIPELINE if stage.imports_photo or stage.outputs & asked)
-
-
-def from_json(recipe: Mapping[str, object], *, seed: int, metadata: Mapping[str, str]) -> Recipe:
-    """Return the recipe that `as_json` wrote; stored recipes are trusted, not validated."""
-    background, _, value = str(recipe["background"]).partition(":")
-    run_at = recipe["run_at"]
-    outputs = recipe["outputs"]
-    quality = recipe["quality"]
-    deadline_ms = recipe.get("deadline_ms")
-    if not isinstance(outputs, list) or not isinstance(quality, int):
-        raise TypeError(f"not a stored recipe: {recipe}")
-    models, params = {}, {}
-    for task in CHOOSABLE_TASKS:
-        choice = recipe[task]
-        if not isinstance(choice, dict):
-            raise TypeError(f"not a stored recipe: {recipe}")
-        models[task] = str(choice["model"])
-        # Rows of version 0.1 have neither `params` nor `persons`.
-        if choice.get("params"):
-            params[task] = choice["params"]
-    return Recipe(
-        background=Background(BackgroundKind(background), value or None),
-        outputs=tuple(Output(output) for output in outputs),
-        format=Format(str(recipe["format"])),
-        quality=quality,
-        files=files.from_json(recipe),
-        edge=Edge(str(recipe.get("edge", Edge.BALANCED))),
-        framing=framing.from_json(recipe),
-        look=look.from_json(recipe),
-        filters=filters.from_json(recipe),
-        require_person=recipe["require_person"] is True,
-        priority=Priority(str(recipe["priority"])),
-        run_at=None if run_at is None else dt.datetime.fromisoformat(str(run_at)),
-        deadline_ms=deadline_ms if isinstance(deadline_ms, int) else None,
-        seed=seed,
-        models=models,
-        params=params,
-        persons=parse_persons(str(recipe.get("persons", PersonSelection.ALL))),
-        metadata=metadata,
-    )
-
-
-def parse_persons(text: str) -> PersonSelection | tuple[int, ...]:
-    """Parse `all`, `largest` or `1,3`; return the persons.  Raises ValueError for other texts."""
-    if text in set(PersonSelection):
-        return PersonSelection(text)
-    return tuple(sorted({int(part) for part in text.split(",")}))
 
 
 def format_persons(persons: PersonSelection | tuple[int, ...]) -> str:

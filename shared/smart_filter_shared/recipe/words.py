@@ -1,27 +1,11 @@
-"""Shared parts of the recipe parsers: quoting, numbers, colors and JSON pointers."""
+"""Shared parts of the recipe parsers: the word `auto`, colors and JSON pointers."""
 
 import math
-from decimal import Decimal
 from typing import Final
 
 from coloraide import Color
 
 AUTO: Final = "auto"
-
-
-class NotServedYet(Exception):
-    """The contract or a card has this name or value, but no worker serves it now."""
-
-
-def quote_value(text: str) -> str:
-    """Return a client's text quoted, and cut short enough for an error message."""
-    most = 60
-    return repr(text if len(text) <= most else text[:most] + "…")
-
-
-def format_number(number: float) -> str:
-    """Return a number as recipes write it: the shortest exact form, without an exponent."""
-    return f"{Decimal(repr(number)).normalize():f}"
 
 
 def is_color(text: str) -> bool:

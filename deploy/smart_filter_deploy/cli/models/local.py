@@ -7,7 +7,8 @@ from smart_filter_deploy.cli.models import fetch as weights_fetch
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
 from smart_filter_deploy.cli.terminal.text import print_line
 from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, ModelCard, Offer
-from smart_filter_shared.catalog.parameters import Parameters, Scalar
+from smart_filter_shared.catalog.parameters import Parameters
+from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_shared.config import settings
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.pipeline import StageName, TaskName
