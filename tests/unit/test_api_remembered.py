@@ -152,11 +152,12 @@ def asked(
     with_file: bool = False,
 ) -> RecipeCacheKey:
     return RecipeCacheKey(
-        Tenant(tenant), {"edge": [edge]}, defaults or {}, with_file, known, pictures
+        Tenant(tenant), {"edge": edge}, defaults or {}, with_file, known, pictures
     )
 
 
-def an_order() -> ParsedRecipe:
+def an_order(asked: RecipeCacheKey) -> ParsedRecipe:
+    del asked
     return ParsedRecipe(Recipe(), {}, {}, KNOWN)
 
 

@@ -13,6 +13,7 @@ from fastapi import Request
 from python_multipart.multipart import parse_options_header
 
 from smart_filter_api.intake import json_body, multipart, photo_header
+from smart_filter_api.intake.json_body import JsonSubmission
 from smart_filter_api.intake.multipart import (
     BACKGROUND,
     PHOTO,
@@ -151,27 +152,24 @@ async def _receive_json(request: Request) -> AsyncIterator[PhotoRequest]:
         # A document is parsed in memory, so parse only one at a time, once it is complete.
         async with request.app.state.services.json_bodies:
             sent = await anyio.to_thread.run_sync(lambda: json_body.parse_submission(raw.read()))
-            webhook_url = _parse_url(WEBHOOK_URL, sent.webhook_url)
-            photo = (
-                resolve_reference(sent.photo_url, sent.upload_id)
-                if sent.photo is None
-                else await spool_photo(sent.photo, open_files, sent_as=json_body.PHOTO)
-            )
-            fields = sent.fields
+            upload = await spool_submission(sent, open_files)
             del sent  # free its photo, which is spooled now
-        yield PhotoRequest(photo, None, fields, webhook_url)
+        yield upload
 
 
-async def spool_photo(
-    photo: bytes, open_files: ExitStack, *, sent_as: str = PHOTO
-) -> SpooledPicture:
-    """Spool a photo from memory and check its header; open_files closes its file.
+async def spool_submission(sent: JsonSubmission, open_files: ExitStack) -> PhotoRequest:
+    """Spool the photo of a JSON submission and check its header; open_files closes its file.
 
-    sent_as: the field that errors point to.  Raises PhotoTooLarge, UnsupportedMedia.
+    Raises PhotoTooLarge, UnsupportedMedia, MalformedRequest, InvalidRecipe.
     """
+    webhook_url = _parse_url(WEBHOOK_URL, sent.webhook_url)
+    if sent.photo is None:
+        reference = resolve_reference(sent.photo_url, sent.upload_id)
+        return PhotoRequest(reference, None, sent.fields, webhook_url)
     arrived = open_spool(open_files)
-    await arrived.take(photo)
-    return await arrived.judged(PICTURES[PHOTO], sent_as)
+    await arrived.take(sent.photo)
+    photo = await arrived.judged(PICTURES[PHOTO], json_body.PHOTO)
+    return PhotoRequest(photo, None, sent.fields, webhook_url)
 
 
 def resolve_reference(photo_url: str | None, upload_id: str | None) -> RemotePhoto | UploadedPhoto:

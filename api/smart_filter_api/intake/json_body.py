@@ -7,7 +7,7 @@ fields, in total and for each name.
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -37,8 +37,8 @@ from smart_filter_shared.recipe.words import json_pointer
 MAX_BODY_BYTES: Final = MAX_BASE64_BYTES + MAX_OTHER_BYTES
 _MAX_DEPTH: Final = 8
 PHOTO: Final = "photo_base64"
-_SOURCES: Final = (PHOTO, PHOTO_URL, UPLOAD_ID)
-_NAMES: Final = (*_SOURCES, WEBHOOK_URL, "recipe")
+SOURCES: Final = (PHOTO, PHOTO_URL, UPLOAD_ID)
+_NAMES: Final = (*SOURCES, WEBHOOK_URL, "recipe")
 _FILTERS: Final = "filters"
 
 # Base64 has no quotes, and other JSON strings escape theirs, so this cannot match inside them.
@@ -48,7 +48,7 @@ _DATA_URL = re.compile(rb"data:[^,]{0,100};base64,")
 
 @dataclass(frozen=True, slots=True)
 class JsonSubmission:
-    """A parsed JSON body: the photo, and the recipe's fields.
+    """A photo and the fields of its recipe, parsed from JSON.
 
     photo: its bytes; None when photo_url or upload_id refers to it.
     photo_url, upload_id, webhook_url: as the client sent them, not validated.
@@ -56,9 +56,9 @@ class JsonSubmission:
 
     photo: bytes | None
     fields: Fields
-    webhook_url: str | None
     photo_url: str | None = None
     upload_id: str | None = None
+    webhook_url: str | None = None
 
 
 def parse_submission(body: bytes) -> JsonSubmission:
@@ -68,27 +68,42 @@ def parse_submission(body: bytes) -> JsonSubmission:
     with a wrong structure; each names the field.
     """
     document, photo = split_base64(body, PHOTO)
-    unknown = [name for name in document if name not in _NAMES][:MAX_PARTS]
-    if unknown:
-        raise InvalidRecipe(
-            [
-                FieldError(json_pointer(name), f"is not one of {', '.join(_NAMES)}")
-                for name in unknown
-            ]
-        )
-    given = [name for name in _SOURCES if document.get(name) is not None]
-    if len(given) != 1:
-        raise MalformedRequest(f"send exactly one of {', '.join(_SOURCES)}")
-    texts = {name: document.get(name) for name in (PHOTO_URL, UPLOAD_ID, WEBHOOK_URL)}
-    wrong = [name for name, text in texts.items() if text is not None and not isinstance(text, str)]
-    if wrong:
-        raise InvalidRecipe([FieldError(json_pointer(name), "is not a string") for name in wrong])
+    refuse_unknown_names(document, _NAMES, InvalidRecipe)
+    source = require_one_source(document)
+    texts = read_texts(document, (PHOTO_URL, UPLOAD_ID, WEBHOOK_URL))
     fields = read_fields(document.get("recipe"))
-    if given != [PHOTO]:
+    if source != PHOTO:
         return JsonSubmission(None, fields, **texts)
     if photo is None:
         raise MalformedRequest(f"{PHOTO} is not a base64 string", pointer=json_pointer(PHOTO))
     return JsonSubmission(decode_base64(photo), fields, **texts)
+
+
+def refuse_unknown_names(
+    document: Mapping[str, object], names: Collection[str], kind: type[InvalidRecipe]
+) -> None:
+    """Raise an error of this kind, which lists every name that is not one of `names`."""
+    unknown = [name for name in document if name not in names][:MAX_PARTS]
+    if unknown:
+        detail = f"is not one of {', '.join(names)}"
+        raise kind([FieldError(json_pointer(name), detail) for name in unknown])
+
+
+def require_one_source(document: Mapping[str, object]) -> str:
+    """Return the field that names the photo.  Raises MalformedRequest unless there is one."""
+    given = [name for name in SOURCES if document.get(name) is not None]
+    if len(given) != 1:
+        raise MalformedRequest(f"send exactly one of {', '.join(SOURCES)}")
+    return given[0]
+
+
+def read_texts(document: Mapping[str, Any], names: Collection[str]) -> dict[str, str | None]:
+    """Return the texts of these fields, None where absent.  Raises InvalidRecipe."""
+    texts = {name: document.get(name) for name in names}
+    wrong = [name for name, text in texts.items() if not isinstance(text, str | None)]
+    if wrong:
+        raise InvalidRecipe([FieldError(json_pointer(name), "is not a string") for name in wrong])
+    return texts
 
 
 def split_base64(body: bytes, name: str) -> tuple[dict[str, Any], bytes | None]:

@@ -26,7 +26,7 @@ async def read(request: Request) -> bytes:
     Raises MalformedRequest when it is too large or its Content-Type is not JSON, UnsupportedMedia
     when it is compressed.
     """
-    _refuse_other_types(request)
+    refuse_other_types(request)
     body = bytearray()
     async for piece in read_with_timeout(request.stream(), seconds=_READ_TIMEOUT_SECONDS):
         body += piece
@@ -37,7 +37,7 @@ async def read(request: Request) -> bytes:
 
 async def read_large(request: Request, file: IO[bytes], *, most: int) -> None:
     """Read the body of a request into a file, with the checks of `read`."""
-    _refuse_other_types(request)
+    refuse_other_types(request)
     length = 0
     async for piece in read_with_timeout(request.stream(), seconds=_READ_TIMEOUT_SECONDS):
         length += len(piece)
@@ -47,7 +47,8 @@ async def read_large(request: Request, file: IO[bytes], *, most: int) -> None:
     file.seek(0)
 
 
-def _refuse_other_types(request: Request) -> None:
+def refuse_other_types(request: Request) -> None:
+    """Raise UnsupportedMedia for a compressed body, MalformedRequest for one that is not JSON."""
     refuse_compressed(request)
     if parse_options_header(request.headers.get("content-type"))[0] != b"application/json":
         raise MalformedRequest(

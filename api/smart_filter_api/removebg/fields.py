@@ -6,8 +6,9 @@ so that old and new clients work.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeVar
 
 from coloraide import Color
@@ -108,13 +109,10 @@ def parse(
         reader.add_fault("multiple_sources", "send one of image_file, image_file_b64, image_url")
     if has_background + (BACKGROUND_COLOR in sent) + (BACKGROUND_URL in sent) > 1:
         reader.add_fault("multiple_bg_sources", "send one of bg_color, bg_image_url, bg_image_file")
-    for name, choices in (("type", TYPES), ("semitransparency", None), ("shadow_method", ())):
-        if choices is None:
-            reader.read(name, _read_boolean, default=True)
-        elif choices:
-            reader.read(name, _choice_reader(choices), choices[0])
-    format_ = reader.read("format", _choice_reader(FORMATS), FORMATS[0])
-    output = _output(format_, reader.read("channels", _choice_reader(CHANNELS), CHANNELS[0]))
+    reader.choice("type", TYPES)
+    reader.read("semitransparency", _read_boolean, default=True)
+    format_ = reader.choice("format", FORMATS)
+    output = _output(format_, reader.choice("channels", CHANNELS))
     background = _background(reader, format_, has_background=has_background)
     wanted = region.parse_region("")
     if "roi" in sent:
@@ -127,7 +125,7 @@ def parse(
         "shadow": _shadow(reader),
         "outputs": output,
         "format": "auto" if output != Output.IMAGE else format_,
-        "size": SIZES[reader.read("size", _choice_reader(SIZES), "preview")],
+        "size": SIZES[reader.choice("size", SIZES)],
         "require_person": True,
         "priority": Priority.INTERACTIVE,
         # Set explicitly, so that the tenant's defaults do not apply.
@@ -137,7 +135,7 @@ def parse(
         "aspect": "original",
         "filters": [],
     }
-    tells_type = reader.read("type_level", _choice_reader(TYPE_LEVELS), TYPE_LEVELS[0]) != "none"
+    tells_type = reader.choice("type_level", TYPE_LEVELS) != "none"
     reader.raise_errors()
     return RemovalOptions(
         recipe=recipe,
@@ -165,6 +163,10 @@ class _FieldReader:
         except ValueError as error:
             self.add_fault(f"invalid_{name}", str(error))
             return default
+
+    def choice(self, name: str, choices: Collection[str]) -> str:
+        """Return one of the choices in any case, by default the first."""
+        return self.read(name, partial(_read_choice, choices), next(iter(choices)))
 
     def add_fault(self, code: str, detail: str) -> None:
         """Record a fault."""
@@ -218,21 +220,18 @@ def _framing(reader: _FieldReader) -> Fields:
 
 
 def _shadow(reader: _FieldReader) -> str:
-    kind = SHADOWS[reader.read("shadow_type", _choice_reader(SHADOWS), "none")]
+    kind = SHADOWS[reader.choice("shadow_type", SHADOWS)]
     opacity = reader.read("shadow_opacity", _read_opacity, _DEFAULT_OPACITY)
     if reader.read("add_shadow", _read_boolean, default=False) and kind == "none":
         kind = _GROUND_SHADOWS
     return kind if kind == "none" else f"{kind}:{format_number(opacity / _MAX_OPACITY)}"
 
 
-def _choice_reader(choices: Mapping[str, str] | tuple[str, ...]) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        for one in choices:
-            if one.lower() == text.lower():
-                return one
-        raise ValueError(f"{quote_value(text)} is not one of {', '.join(choices)}")
-
-    return read
+def _read_choice(choices: Collection[str], text: str) -> str:
+    for one in choices:
+        if one.lower() == text.lower():
+            return one
+    raise ValueError(f"{quote_value(text)} is not one of {', '.join(choices)}")
 
 
 def _checked_text(read: Callable[[str], object]) -> Callable[[str], str]:

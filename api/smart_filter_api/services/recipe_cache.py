@@ -66,12 +66,14 @@ class RecipeCache:
     def __init__(self) -> None:
         self._kept: OrderedDict[str, tuple[RecipeCacheKey, ParsedRecipe]] = OrderedDict()
 
-    def get(self, asked: RecipeCacheKey, read: Callable[[], ParsedRecipe]) -> ParsedRecipe:
+    def get(
+        self, asked: RecipeCacheKey, read: Callable[[RecipeCacheKey], ParsedRecipe]
+    ) -> ParsedRecipe:
         """Return the cached recipe of a key, or call `read` and cache it.  Raises its errors."""
         sent = asked.sent
         known = self._kept.pop(sent, None)
         if known is None or not asked.shares_snapshot_with(known[0]):
-            known = asked, read()
+            known = asked, read(asked)
         if len(sent) <= _MAX_KEY_BYTES:
             self._kept[sent] = known
             if len(self._kept) > _MAX_ENTRIES:

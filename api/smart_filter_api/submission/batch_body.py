@@ -4,12 +4,13 @@ As for a single photo, the base64 texts of photos are cut out of the body before
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from smart_filter_api.http import strict_json
 from smart_filter_api.intake import json_body
+from smart_filter_api.intake.json_body import PHOTO, SOURCES, JsonSubmission
 from smart_filter_api.intake.multipart import (
     MAX_PARTS,
     MAX_PHOTO_BYTES,
@@ -36,29 +37,14 @@ MAX_OTHER_BYTES: Final = 4_000_000
 # All photos together have the size limit of one.
 MAX_BODY_BYTES: Final = -(-MAX_PHOTO_BYTES // 3) * 4 + MAX_OTHER_BYTES
 
-_PHOTO: Final = "photo_base64"
-_SOURCES: Final = (_PHOTO, PHOTO_URL, UPLOAD_ID)
 _NAMES: Final = ("items", "recipe", "album", WEBHOOK_URL)
-_ITEM_NAMES: Final = (*_SOURCES, "recipe", "metadata")
+_ITEM_NAMES: Final = (*SOURCES, "recipe", "metadata")
 _METADATA: Final = "metadata."
 _OUTPUTS: Final = "outputs"
 # Base64 has no quotes, and other JSON strings escape theirs, so this cannot match inside them.
 _PHOTO_TEXT: Final = re.compile(rb'("photo_base64"[ \t\r\n]*:[ \t\r\n]*")([^"]*)"')
 # Replaces the text of a photo in the body; the number is its index among the photos.
 _PHOTO_PLACEHOLDER: Final = re.compile(r"#([0-9]{1,7})")
-
-
-@dataclass(frozen=True, slots=True)
-class SentItem:
-    """A photo and the fields of its recipe: the common ones merged with its own.
-
-    photo: its bytes; None when photo_url or upload_id refers to it.
-    """
-
-    photo: bytes | None
-    fields: Fields
-    photo_url: str | None = None
-    upload_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +55,7 @@ class SentBatch:
     webhook_url: as the client sent it, not validated.
     """
 
-    items: Sequence[SentItem | Rejected]
+    items: Sequence[JsonSubmission | Rejected]
     best: int | None
     webhook_url: str | None
 
@@ -93,7 +79,7 @@ def parse(body: bytes) -> SentBatch:
             "accepted"
         )
     document = strict_json.read_object(rest)
-    _refuse_unknown_names(document, _NAMES, InvalidRequest)
+    json_body.refuse_unknown_names(document, _NAMES, InvalidRequest)
     items = document.get("items")
     if not isinstance(items, list) or not 0 < len(items) <= MAX_ITEMS:
         raise InvalidRequest(
@@ -131,32 +117,28 @@ def _parse_best(album: object) -> int | None:
 
 
 def _parse_item(
-    item: object, texts: Sequence[memoryview], common: Fields, *, is_ranked: bool
-) -> SentItem | Rejected:
+    item: object, photos: Sequence[memoryview], common: Fields, *, is_ranked: bool
+) -> JsonSubmission | Rejected:
     try:
         if not isinstance(item, dict):
             raise MalformedRequest('the item is not an object such as {"photo_base64": …}')
-        _refuse_unknown_names(item, _ITEM_NAMES, InvalidRecipe)
-        given = [name for name in _SOURCES if item.get(name) is not None]
-        if len(given) != 1:
-            raise MalformedRequest(f"send exactly one of {', '.join(_SOURCES)}")
+        json_body.refuse_unknown_names(item, _ITEM_NAMES, InvalidRecipe)
+        source = json_body.require_one_source(item)
+        texts = json_body.read_texts(item, (PHOTO_URL, UPLOAD_ID))
         fields = _merge_fields(common, json_body.read_fields(item.get("recipe")))
         fields |= _metadata_fields(item.get("metadata"))
         fields = _with_rating(fields) if is_ranked else fields
-        if given == [_PHOTO]:
-            return SentItem(_decode_photo(item[_PHOTO], texts), fields)
-        if not isinstance(item[given[0]], str):
-            raise InvalidRecipe([FieldError(json_pointer(given[0]), "is not a string")])
-        return SentItem(None, fields, item.get(PHOTO_URL), item.get(UPLOAD_ID))
+        photo = _decode_photo(item[PHOTO], photos) if source == PHOTO else None
+        return JsonSubmission(photo, fields, **texts)
     except Rejected as error:
         return error
 
 
-def _decode_photo(mark: object, texts: Sequence[memoryview]) -> bytes:
+def _decode_photo(mark: object, photos: Sequence[memoryview]) -> bytes:
     found = _PHOTO_PLACEHOLDER.fullmatch(mark) if isinstance(mark, str) else None
-    if found is None or int(found[1]) >= len(texts):
-        raise MalformedRequest(f"{_PHOTO} is not a base64 string", pointer=json_pointer(_PHOTO))
-    return json_body.decode_base64(bytes(texts[int(found[1])]))
+    if found is None or int(found[1]) >= len(photos):
+        raise MalformedRequest(f"{PHOTO} is not a base64 string", pointer=json_pointer(PHOTO))
+    return json_body.decode_base64(bytes(photos[int(found[1])]))
 
 
 def _merge_fields(common: Fields, own: Fields) -> dict[str, Value]:
@@ -188,16 +170,3 @@ def _with_rating(fields: dict[str, Value]) -> dict[str, Value]:
     if any(Output.RATING in as_text(value).split(",") for value in outputs):
         return fields
     return {**fields, _OUTPUTS: [*outputs, Output.RATING]}
-
-
-def _refuse_unknown_names(
-    document: Mapping[str, Any], names: Sequence[str], kind: type[InvalidRecipe]
-) -> None:
-    unknown = [name for name in document if name not in names][:MAX_PARTS]
-    if unknown:
-        raise kind(
-            [
-                FieldError(json_pointer(name), f"is not one of {', '.join(names)}")
-                for name in unknown
-            ]
-        )

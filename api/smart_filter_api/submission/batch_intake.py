@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 import anyio.to_thread
 from fastapi import Request
-from python_multipart.multipart import parse_options_header
 
-from smart_filter_api.intake import body, json_body
+from smart_filter_api.intake import body, json_document
 from smart_filter_api.intake.body import PhotoRequest
+from smart_filter_api.intake.json_body import JsonSubmission
 from smart_filter_api.intake.multipart import WEBHOOK_URL
 from smart_filter_api.submission import batch_body
-from smart_filter_api.submission.batch_body import SentItem
-from smart_filter_shared.errors import FieldError, InvalidRequest, MalformedRequest, Rejected
+from smart_filter_shared.errors import FieldError, InvalidRequest, Rejected
 from smart_filter_shared.recipe.words import json_pointer
 from smart_filter_shared.security import urls
 
@@ -49,11 +48,7 @@ async def receive_batch(request: Request) -> AsyncIterator[UploadedBatch]:
     the common fields, UnsupportedMedia for a compressed body, and ClientDisconnect when the body
     ends early.
     """
-    body.refuse_compressed(request)
-    if parse_options_header(request.headers.get("content-type"))[0] != b"application/json":
-        raise MalformedRequest(
-            "send a document with Content-Type: application/json", pointer="/Content-Type"
-        )
+    json_document.refuse_other_types(request)
     with ExitStack() as open_files:
         raw = await body.spool_body(request, open_files, most=batch_body.MAX_BODY_BYTES)
         # A document is parsed in memory, so parse only one at a time, once it is complete.
@@ -67,17 +62,12 @@ async def receive_batch(request: Request) -> AsyncIterator[UploadedBatch]:
 
 
 async def _receive_item(
-    item: SentItem | Rejected, open_files: ExitStack
+    item: JsonSubmission | Rejected, open_files: ExitStack
 ) -> PhotoRequest | Rejected:
     if isinstance(item, Rejected):
         return item
     try:
-        photo = (
-            body.resolve_reference(item.photo_url, item.upload_id)
-            if item.photo is None
-            else await body.spool_photo(item.photo, open_files, sent_as=json_body.PHOTO)
-        )
-        return PhotoRequest(photo, None, item.fields)
+        return await body.spool_submission(item, open_files)
     except Rejected as error:
         return error
 

@@ -1,6 +1,7 @@
 """Parse the recipe of a request with the tenant's defaults, and choose its models."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from smart_filter_api.auth.api_keys import Caller
@@ -8,12 +9,14 @@ from smart_filter_api.services.container import Services
 from smart_filter_api.services.recipe_cache import ParsedRecipe, RecipeCacheKey
 from smart_filter_api.submission import tenant_defaults
 from smart_filter_shared.errors import InvalidRecipe
+from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs import result_cache
 from smart_filter_shared.model_registry import registry
 from smart_filter_shared.model_registry.published import RegisteredModel
 from smart_filter_shared.presets import PRESETS
 from smart_filter_shared.recipe import fields as recipe_fields
 from smart_filter_shared.recipe.fields import Fields
+from smart_filter_shared.stock import Picture
 
 
 async def read_recipe(
@@ -28,35 +31,24 @@ async def read_recipe(
 
     defaults: the tenant's defaults for fields that are not given (see tenant_defaults.py).
     """
-    reading = partial(
-        _parse_recipe,
-        services,
-        caller,
-        fields,
-        defaults=defaults,
-        with_background_file=with_background_file,
-    )
+    known, pictures = await _read_snapshot(services, caller.tenant)
+    asked = RecipeCacheKey(caller.tenant, fields, defaults, with_background_file, known, pictures)
     try:
-        return await reading()
+        return services.orders.get(asked, _parse_fields)
     except InvalidRecipe:
         # The requested model or picture may be newer than the cache: reload and try again.
         services.models.forget()
         services.stock.forget(caller.tenant)
-        return await reading()
+    known, pictures = await _read_snapshot(services, caller.tenant)
+    return services.orders.get(replace(asked, known=known, pictures=pictures), _parse_fields)
 
 
-async def _parse_recipe(
-    services: Services,
-    caller: Caller,
-    fields: Fields,
-    *,
-    defaults: Mapping[str, object],
-    with_background_file: bool,
-) -> ParsedRecipe:
+async def _read_snapshot(
+    services: Services, tenant: Tenant
+) -> tuple[Sequence[RegisteredModel], Sequence[Picture]]:
+    """Return every published model and the pictures that a tenant may use."""
     known = await services.models.get(lambda: _read_models(services))
-    pictures = await services.pictures(caller.tenant)
-    asked = RecipeCacheKey(caller.tenant, fields, defaults, with_background_file, known, pictures)
-    return services.orders.get(asked, partial(_parse_fields, asked))
+    return known, await services.pictures(tenant)
 
 
 def _parse_fields(asked: RecipeCacheKey) -> ParsedRecipe:

@@ -6,13 +6,12 @@ request is dropped. Defaults are validated when they are set, by the same rules 
 """
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from sqlalchemy import Connection
 
 from smart_filter_api.intake import json_body
 from smart_filter_shared import stock
-from smart_filter_shared.catalog.scalars import Value
 from smart_filter_shared.errors import Contradiction, FieldError, InvalidRecipe
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.model_registry import registry
@@ -42,11 +41,11 @@ def apply_defaults(
     with_background_file: whether the request has a background file, which drops that default.
     Raises the errors of `read`; their details mention when a default is at fault.
     """
-    left = dict(
-        _remaining_defaults(
-            json_body.read_fields(defaults), sent, with_background_file=with_background_file
-        )
-    )
+    left = {
+        name: value
+        for name, value in json_body.read_fields(defaults).items()
+        if not _is_overridden(name, sent, with_background_file=with_background_file)
+    }
     while True:
         try:
             return read({**left, **sent})
@@ -91,20 +90,15 @@ def validate_defaults(
     )
 
 
-def _remaining_defaults(
-    defaults: Fields, sent: Fields, *, with_background_file: bool
-) -> Iterator[tuple[str, Value]]:
-    """Yield the defaults that the request does not override."""
-    for name, value in defaults.items():
-        task = name.partition(".")[0]
-        is_put_aside = (
-            name in sent
-            or (name == "background" and with_background_file)
-            or (task == _FILTERS and _FILTERS in sent)
-            or task + _MODEL in sent
-        )
-        if not is_put_aside:
-            yield name, value
+def _is_overridden(name: str, sent: Fields, *, with_background_file: bool) -> bool:
+    """Return whether the request sets a default's field, or what its field belongs to."""
+    task = name.partition(".")[0]
+    return (
+        name in sent
+        or (name == "background" and with_background_file)
+        or (task == _FILTERS and _FILTERS in sent)
+        or task + _MODEL in sent
+    )
 
 
 def _can_be_stored(defaults: object) -> bool:
