@@ -1,5 +1,6 @@
 """Read and parse small JSON bodies; their size is checked while they arrive."""
 
+from collections.abc import AsyncIterator
 from typing import IO, Any, Final, TypeVar
 
 import anyio.to_thread
@@ -26,25 +27,24 @@ async def read(request: Request) -> bytes:
     Raises MalformedRequest when it is too large or its Content-Type is not JSON, UnsupportedMedia
     when it is compressed.
     """
-    refuse_other_types(request)
-    body = bytearray()
-    async for piece in read_with_timeout(request.stream(), seconds=_READ_TIMEOUT_SECONDS):
-        body += piece
-        if len(body) > MAX_BYTES:
-            raise MalformedRequest(f"the document is larger than {MAX_BYTES} bytes")
-    return bytes(body)
+    return b"".join([piece async for piece in _read_pieces(request, most=MAX_BYTES)])
 
 
 async def read_large(request: Request, file: IO[bytes], *, most: int) -> None:
     """Read the body of a request into a file, with the checks of `read`."""
+    async for piece in _read_pieces(request, most=most):
+        await anyio.to_thread.run_sync(file.write, piece)
+    file.seek(0)
+
+
+async def _read_pieces(request: Request, *, most: int) -> AsyncIterator[bytes]:
     refuse_other_types(request)
     length = 0
     async for piece in read_with_timeout(request.stream(), seconds=_READ_TIMEOUT_SECONDS):
         length += len(piece)
         if length > most:
             raise MalformedRequest(f"the document is larger than {most} bytes")
-        await anyio.to_thread.run_sync(file.write, piece)
-    file.seek(0)
+        yield piece
 
 
 def refuse_other_types(request: Request) -> None:

@@ -29,7 +29,7 @@ from smart_filter_shared.errors import (
 )
 from smart_filter_shared.queue.batches import MAX_ITEMS
 from smart_filter_shared.recipe import Output
-from smart_filter_shared.recipe.fields import Fields
+from smart_filter_shared.recipe.fields import Fields, drop_replaced
 from smart_filter_shared.recipe.words import json_pointer
 
 # Size limit without the photos: a thousand items, each with a URL or a recipe of its own.
@@ -124,10 +124,10 @@ def _parse_item(
             raise MalformedRequest('the item is not an object such as {"photo_base64": …}')
         json_body.refuse_unknown_names(item, _ITEM_NAMES, InvalidRecipe)
         source = json_body.require_one_source(item)
-        texts = json_body.read_texts(item, (PHOTO_URL, UPLOAD_ID))
-        fields = _merge_fields(common, json_body.read_fields(item.get("recipe")))
-        fields |= _metadata_fields(item.get("metadata"))
+        own = json_body.read_fields(item.get("recipe"))
+        fields = {**drop_replaced(common, own), **own, **_metadata_fields(item.get("metadata"))}
         fields = _with_rating(fields) if is_ranked else fields
+        texts = json_body.read_texts(item, (PHOTO_URL, UPLOAD_ID))
         photo = _decode_photo(item[PHOTO], photos) if source == PHOTO else None
         return JsonSubmission(photo, fields, **texts)
     except Rejected as error:
@@ -139,20 +139,6 @@ def _decode_photo(mark: object, photos: Sequence[memoryview]) -> bytes:
     if found is None or int(found[1]) >= len(photos):
         raise MalformedRequest(f"{PHOTO} is not a base64 string", pointer=json_pointer(PHOTO))
     return json_body.decode_base64(bytes(photos[int(found[1])]))
-
-
-def _merge_fields(common: Fields, own: Fields) -> dict[str, Value]:
-    """Merge the fields of an item into the common ones; the item's take precedence.
-
-    If the item names its own model or filters, the common parameters of these are dropped.
-    """
-    replaced = tuple(
-        f"{name.removesuffix('.model')}.params." for name in own if name.endswith(".model")
-    )
-    if "filters" in own:
-        replaced += ("filters.",)
-    kept = {name: value for name, value in common.items() if not name.startswith(replaced or "\0")}
-    return {**kept, **own}
 
 
 def _metadata_fields(metadata: object) -> dict[str, Value]:

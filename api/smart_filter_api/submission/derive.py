@@ -29,16 +29,11 @@ from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.submission import NewPhotoJob
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import BackgroundKind
-from smart_filter_shared.recipe.fields import MAX_SEED, Fields
+from smart_filter_shared.recipe.fields import MAX_SEED, Fields, drop_replaced
 from smart_filter_shared.storage import keys
 
 # Fields that only make sense for the parent's own submission.
 _NOT_INHERITED: Final = ("run_at", "deadline_ms")
-# Parameters with the given prefix are dropped when the field changes.
-_DEPENDENT_FIELDS: Final[Mapping[str, str]] = {
-    "filters": "filters.",
-    **{f"{task}.model": f"{task}.params." for task in ("segmentation", "face", "smile", "eyes")},
-}
 
 
 async def prepare_derivation(
@@ -98,11 +93,7 @@ def merge_fields(parent: JobRow, given: Fields, named: Collection[str]) -> dict[
         "seed": parent.seed,
         **{f"metadata.{name}": text for name, text in parent.recipe.metadata.items()},
     }
-    for name in {*named, *_NOT_INHERITED}:
-        below = _DEPENDENT_FIELDS.get(name, f"{name}.")
-        for other in [one for one in base if one == name or one.startswith(below)]:
-            del base[other]
-    return base | dict(given)
+    return drop_replaced(base, {*named, *_NOT_INHERITED}) | dict(given)
 
 
 async def _find_correction(

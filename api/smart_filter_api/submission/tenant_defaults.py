@@ -23,8 +23,6 @@ from smart_filter_shared.recipe.words import json_pointer
 
 # Fields that cannot be defaults, and why.
 _NOT_ALLOWED = {"run_at": "is a point in time and cannot be a default; omit it"}
-_FILTERS = "filters"
-_MODEL = ".model"
 _HINT = " (this is one of your tenant's defaults; `GET /v1/tenants/NAME` lists them)"
 
 
@@ -41,11 +39,8 @@ def apply_defaults(
     with_background_file: whether the request has a background file, which drops that default.
     Raises the errors of `read`; their details mention when a default is at fault.
     """
-    left = {
-        name: value
-        for name, value in json_body.read_fields(defaults).items()
-        if not _is_overridden(name, sent, with_background_file=with_background_file)
-    }
+    replaced = {*sent, "background"} if with_background_file else {*sent}
+    left = recipe_fields.drop_replaced(json_body.read_fields(defaults), replaced)
     while True:
         try:
             return read({**left, **sent})
@@ -87,17 +82,6 @@ def validate_defaults(
         offered=registry.list_offered(known),
         faults=registry.list_faults(known),
         presets=[*PRESETS, *(picture.preset for picture in stock.list_usable(connection, tenant))],
-    )
-
-
-def _is_overridden(name: str, sent: Fields, *, with_background_file: bool) -> bool:
-    """Return whether the request sets a default's field, or what its field belongs to."""
-    task = name.partition(".")[0]
-    return (
-        name in sent
-        or (name == "background" and with_background_file)
-        or (task == _FILTERS and _FILTERS in sent)
-        or task + _MODEL in sent
     )
 
 

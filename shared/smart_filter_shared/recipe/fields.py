@@ -6,7 +6,7 @@ text of a form, which `catalog.scalars` reads by the field's type.
 
 import datetime as dt
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from functools import partial
@@ -57,6 +57,7 @@ MAX_METADATA_CHARACTERS = 256
 
 # Prefix of the names of filter parameters.
 _FILTER_PREFIX = "filters."
+_METADATA_PREFIX = "metadata."
 _METADATA = re.compile(r"metadata\.([A-Za-z0-9_.-]{1,64})")
 _PERSONS = re.compile(r"all|largest|[1-9][0-9]{0,2}( ?, ?[1-9][0-9]{0,2}){0,99}")
 
@@ -133,6 +134,24 @@ def from_json(
     except InvalidRecipe as error:
         raise ValueError(f"not a stored recipe: {error}") from error
     return recipe
+
+
+def drop_replaced(fields: Fields, names: Collection[str]) -> dict[str, Value]:
+    """Return the fields without those of these names and what belongs to them.
+
+    Its parameters belong to a model, and to any other name what is below it, such as
+    `filters.hat.kind` to `filters`.
+    """
+    below = tuple(
+        f"{name.removesuffix('model')}params." if name.endswith(".model") else f"{name}."
+        for name in names
+        if not name.startswith(_METADATA_PREFIX)  # dots of these names mean nothing
+    )
+    return {
+        name: value
+        for name, value in fields.items()
+        if name not in names and not name.startswith(below)
+    }
 
 
 def _read_own_fields(reader: "_Reader") -> Recipe:
@@ -299,7 +318,8 @@ class _Reader:
         if len(names) > MAX_METADATA:
             self._refuse("metadata", f"has {len(names)} names; the limit is {MAX_METADATA}")
         return {
-            name.removeprefix("metadata."): self.text(name, _metadata_text, "") for name in names
+            name.removeprefix(_METADATA_PREFIX): self.text(name, _metadata_text, "")
+            for name in names
         }
 
     def refuse_rest(self) -> None:
