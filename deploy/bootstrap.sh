@@ -1,9 +1,9 @@
 #!/bin/sh
 # Sets up .venv with everything that `make run` (run) or `make test` (dev) needs, Chromium too for
-# `make test-browser` (browser), PgBouncer too for `.ci/run` (pooler), or .venv-models with what `make test-models` needs (models).
+# `make test-browser` (browser), PgBouncer and nginx too for `.ci/run` (proxies), or .venv-models with what `make test-models` needs (models).
 # If nothing is to do it takes a few milliseconds; an interrupted setup is repeated.
 #
-#   deploy/bootstrap.sh run|dev|browser|pooler|models
+#   deploy/bootstrap.sh run|dev|browser|proxies|models
 #
 # PYTHON names the interpreter to build on; without it the first Python >= 3.11 is used.
 # SMART_FILTER_CHROMIUM names the browser; without it the system's is used, and for root on
@@ -12,14 +12,14 @@ set -u
 
 kind=${1:-run}
 venv=.venv
-with_browser= with_pooler=
+with_browser= with_proxies=
 case $kind in
   run) lock=requirements.lock ;;
   dev) lock=requirements-dev.lock ;;
   browser) kind=dev lock=requirements-dev.lock with_browser=yes ;;
-  pooler) kind=dev lock=requirements-dev.lock with_pooler=yes ;;
+  proxies) kind=dev lock=requirements-dev.lock with_proxies=yes ;;
   models) lock=requirements-models.lock venv=.venv-models ;;
-  *) echo "usage: deploy/bootstrap.sh run|dev|browser|pooler|models" >&2; exit 2 ;;
+  *) echo "usage: deploy/bootstrap.sh run|dev|browser|proxies|models" >&2; exit 2 ;;
 esac
 # Not in a lock file: its builds for CPU and for CUDA share a version, so pip's configuration decides.
 torch=torch==2.13.0
@@ -133,10 +133,13 @@ ensure_browser() {
   install_package chromium Chromium "SMART_FILTER_CHROMIUM=/path/to/chrome"
 }
 
-# tests/smart_filter_tests/pgbouncer.py looks for the same; without it its tests are skipped.
-ensure_pooler() {
-  PATH=$PATH:/usr/sbin command -v "${PGBOUNCER:-pgbouncer}" > /dev/null && return 0
-  install_package pgbouncer PgBouncer "PGBOUNCER=/path/to/pgbouncer"
+# tests/smart_filter_tests/pgbouncer.py and tests/integration/test_cells_nginx.py look for the same;
+# without them their tests are skipped.
+ensure_proxies() {
+  PATH=$PATH:/usr/sbin command -v "${PGBOUNCER:-pgbouncer}" > /dev/null ||
+    install_package pgbouncer PgBouncer "PGBOUNCER=/path/to/pgbouncer"
+  PATH=$PATH:/usr/sbin command -v "${NGINX:-nginx}" > /dev/null ||
+    install_package nginx-light nginx "NGINX=/path/to/nginx"
 }
 
 # Arguments: the package, the program's name, and the variable that names another.
@@ -162,4 +165,4 @@ fail() {
 
 main
 [ -z "$with_browser" ] || ensure_browser
-[ -z "$with_pooler" ] || ensure_pooler
+[ -z "$with_proxies" ] || ensure_proxies

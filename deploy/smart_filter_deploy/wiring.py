@@ -6,7 +6,6 @@ import socket
 from collections.abc import Iterable, Sequence
 from functools import partial
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.catalog.model_card import Offer
@@ -22,9 +21,6 @@ from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.telemetry import logs, tracing
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.tracing import Traces
-
-if TYPE_CHECKING:  # a worker's image has no API in it
-    from smart_filter_api.cells.rendezvous import Cells
 
 # Lifetime of the sign-in code: time for the workers to start and the user to open a browser.
 _CODE_VALID_FOR = dt.timedelta(minutes=10)
@@ -165,34 +161,6 @@ def _verify_storage(settings: StorageSettings) -> None:
     except StorageUnavailable as error:
         # `/readyz` reports it too, and so does every stage that a worker releases.
         logger("storage").warning("unavailable", reason=str(error))
-
-
-def serve_router(
-    domain: str, cells: "Cells", *, at: tuple[str, int], watch: tuple[str, int] | None
-) -> None:
-    """Route requests to the cells of their tenants until a stop signal.
-
-    domain: the domain below which each tenant has a host, in lower case.
-    at: host and port for tenants.  watch: host and port for operators; another port than `at`.
-    Raises SetupFailed when an address or port is not available.
-    """
-    from smart_filter_api.cells import router  # noqa: PLC0415
-    from smart_filter_api.http import server  # noqa: PLC0415 - a worker's image has no API in it
-
-    logs.configure("router")
-    app = router.create_router(domain, cells, watch_port=watch[1] if watch else None)
-    listeners = [_listener(*one) for one in (at, watch) if one]
-    server.serve(server.build_config(app), listeners=listeners)
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        raise SetupFailed(
-            f"cannot listen on {host} port {port} ({error.strerror}); use another address or port"
-        ) from error
 
 
 def _open_traces(settings: Settings, process: str) -> Traces:

@@ -156,18 +156,15 @@ def serve_api(settings: Settings, *, clock: Callable[[], float] = time.monotonic
 
 
 @contextlib.contextmanager
-def serve_application(application: ASGIApp, *also: socket.socket) -> Iterator[str]:
-    """Serve an application as the API is served while the block lasts; yields its URL.
-
-    also: further listeners, which close with it.
-    """
+def serve_application(application: ASGIApp) -> Iterator[str]:
+    """Serve an application as the API is served while the block lasts; yields its URL."""
     # As the process does: structlog's default draws tracebacks with every local variable, which
     # takes seconds.
     logs.configure("api")
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(server_module.build_config(application))
     # A daemon thread: a test process that ends early must not wait for it.
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener, *also]}, daemon=True)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()  # until it is up, connections wait in the listener's queue
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -1,20 +1,21 @@
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from smart_filter_api.cells import config
-from smart_filter_api.cells.rendezvous import Cell, Cells, parse_tenant
+from smart_filter_deploy import cells
+from smart_filter_deploy.cells import Cell
 from smart_filter_deploy.cli import main
 
 TENANTS = [f"tenant-{number}" for number in range(2000)]
-CELLS = [Cell(name, f"http://{name}:8000") for name in "amber basil cedar delta elder".split()]
+CELLS = [Cell(name, "http", name, "8000") for name in "amber basil cedar delta elder".split()]
 
 OPTIONS = ("--cell", "amber=http://10.0.0.5:8000", "--cell", "basil=https://basil.internal")
 
 
-def of(tenant: str, cells: Sequence[Cell]) -> Cell:
-    return Cells(cells).of(tenant)
+def of(tenant: str, every: Sequence[Cell]) -> Cell:
+    return cells.choose_cell(tenant, every, pins={})
 
 
 def test_cell_of_a_tenant_is_the_same_on_every_machine_and_version() -> None:
@@ -39,41 +40,67 @@ def test_lost_cell_moves_only_its_own_tenants_and_spreads_them(lost: Cell) -> No
     assert {of(one, left) for one in moved} == set(left)
 
 
-@pytest.mark.parametrize(
-    ("host", "tenant"),
-    [
-        ("acme.photos.example.com", "acme"),
-        ("Acme.Photos.Example.COM:8443", "acme"),
-        ("a-1.photos.example.com", "a-1"),
-        ("photos.example.com", None),
-        ("acme.evil-photos.example.com", None),
-        ("two.labels.photos.example.com", None),
-        (".photos.example.com", None),
-        ("-a.photos.example.com", None),
-        (f"{'a' * 64}.photos.example.com", None),
-        ("a/b.photos.example.com", None),
-        ("acme.photos.example.com.", None),
-        ("[::1]:8000", None),
-        ("", None),
-    ],
-)
-def test_host_names_a_tenant_by_one_label_below_the_domain(host: str, tenant: str | None) -> None:
-    assert parse_tenant(host, "photos.example.com") == tenant
-
-
 def test_output_of_where_pins_tenants_to_their_cells(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tenants = tmp_path / "tenants"
     tenants.write_text("Acme\n\nglobex\ninitech\n")
-    cells = config.parse_cells(OPTIONS[1::2])
+    every = cells.parse_cells(OPTIONS[1::2])
 
     with pytest.raises(SystemExit) as ended:
         main(("router", *OPTIONS, "--where", str(tenants)))
 
     assert ended.value.code == 0
-    pins = config.parse_pins(capsys.readouterr().out.splitlines(), cells)
-    assert pins == {one: of(one, cells) for one in ("acme", "globex", "initech")}
+    pins = cells.parse_pins(capsys.readouterr().out.splitlines(), every)
+    assert pins == {one: of(one, every) for one in ("acme", "globex", "initech")}
+
+
+def test_nginx_gets_the_cell_of_each_tenant_but_the_operator(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tenants, pins = tmp_path / "tenants", tmp_path / "pins"
+    tenants.write_text("acme\nACME\ninitech\nlocal\n")
+    pins.write_text("acme amber\ninitech basil\n")
+
+    with pytest.raises(SystemExit):
+        main(
+            (
+                "router",
+                *OPTIONS,
+                "--pins",
+                str(pins),
+                "--where",
+                str(tenants),
+                "--nginx",
+                "Example.com",
+            )
+        )
+
+    assert (
+        capsys.readouterr().out
+        == """\
+upstream amber {
+    zone amber 64k;
+    server 10.0.0.5:8000 max_conns=1000;
+    keepalive 50;
+    keepalive_timeout 2s;
+}
+upstream basil {
+    zone basil 64k;
+    server basil.internal:443 max_conns=1000;
+    keepalive 50;
+    keepalive_timeout 2s;
+}
+map $host $cell_url {
+    acme.example.com http://amber;
+    initech.example.com https://basil;
+}
+map $cell_url $cell_tls_name {
+    http://amber 10.0.0.5;
+    https://basil basil.internal;
+}
+"""
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,29 +114,24 @@ def test_output_of_where_pins_tenants_to_their_cells(
         ("--cell a=http://a/v1", "the URL of a is not http(s)://host[:port]"),
         ("--cell a=http://u:hush@a", "the URL of a is not http(s)://host[:port]"),
         ("--cell a=http://[a", "the URL of a is not http(s)://host[:port]"),
-        ("--cell a=http://a..b", "the URL of a is not http(s)://host[:port]"),
+        ("--cell a=http://a;b", "the URL of a is not http(s)://host[:port]"),
         ("--cell a=http://a --cell a=http://b", "two cells are named a"),
-        ("--cell a=http://a", "--domain is missing"),
-        ("--cell a=http://a --domain photos..com", "photos..com is not a domain"),
-        ("--cell a=http://a --domain https://photos.com", "is not a domain"),
-        ("--cell a=http://a --domain d --pins PINS", "line 2: no --cell is named basil"),
-        ("--cell basil=http://a --domain d --pins PINS", "line 3: expected TENANT CELL"),
+        ("--cell a=http://a --nginx photos..com", "photos..com is not a domain"),
+        ("--cell a=http://a --nginx https://photos.com", "is not a domain"),
+        ("--cell a=http://a --pins PINS", "line 2: no --cell is named basil"),
+        ("--cell basil=http://a --pins PINS", "line 3: expected TENANT CELL"),
         ("--cell a=http://a --where PINS", "acme basil cannot be a host name"),
-        ("--cell a=http://a --domain d --watch 8001", "expected HOST:PORT"),
-        ("--cell a=http://a --domain d --watch http://a:1", "expected HOST:PORT"),
-        ("--cell a=http://a --domain d --watch a:0", "expected HOST:PORT"),
-        ("--cell a=http://a --domain d --watch 127.0.0.1:8000", "8000 is already --port"),
-        ("--domain d", "--cell"),
     ],
 )
-def test_wrong_option_ends_the_router_in_one_line_without_secrets(
+def test_wrong_option_ends_the_command_in_one_line_without_secrets(
     options: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pins = tmp_path / "pins"
     pins.write_text("\nacme basil\nglobex\n")
+    given = options.replace("PINS", str(pins)).split()
 
     with pytest.raises(SystemExit) as ended:
-        main(("router", *options.replace("PINS", str(pins)).split()))
+        main(("router", "--where", os.devnull, *given))
 
     shown = capsys.readouterr()
     assert (ended.value.code, shown.out, shown.err.count("\n")) == (2, "", 1)

@@ -1,8 +1,6 @@
 """Configure and run the HTTP server, with its limits for unauthenticated clients."""
 
-import socket
 import sys
-from collections.abc import Sequence
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -50,12 +48,9 @@ class Server(uvicorn.Server):
         return self.has_failed or await super().on_tick(counter)
 
 
-def serve(config: uvicorn.Config, *, listeners: Sequence[socket.socket] | None = None) -> None:
-    """Serve until a signal stops the server; exit with status 1 when the application fails.
-
-    listeners: bound sockets; None: use the host and port of the configuration.
-    """
+def serve(config: uvicorn.Config) -> None:
+    """Serve until a signal stops the server; exit with status 1 when the application fails."""
     server = Server(config)
-    server.run(sockets=None if listeners is None else list(listeners))
+    server.run()
     if server.has_failed:
         sys.exit(1)

@@ -49,7 +49,7 @@ SECTIONS = (
             "live-worker": CommandEntry(
                 "processes:live_worker", "Run the process that serves live video."
             ),
-            "router": CommandEntry("router:router", "Route one address to several installations."),
+            "router": CommandEntry("router:router", "Print which cell each tenant belongs to."),
             "worker-health": CommandEntry(
                 "worker_health:worker_health", "Check this machine's workers and senders."
             ),

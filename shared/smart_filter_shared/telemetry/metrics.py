@@ -192,20 +192,6 @@ LIVE_FRAME = Metric(
     (),
     "Duration from the arrival of a frame to the last byte of its answer, for shown frames.",
 )
-CELL_UP = Metric(
-    "smart_filter_cell_up",
-    MetricKind.GAUGE,
-    "1 or 0",
-    ("cell",),
-    "1 if the cell answers this router; while it is 0, its tenants get 503.",
-)
-PROXIED_REQUESTS = Metric(
-    "smart_filter_passed_seconds",
-    MetricKind.SUMMARY,
-    "seconds",
-    ("cell", "status"),
-    "Duration from the request head to the last byte of the response, in this cell router.",
-)
 
 # Metrics of the API; then those of a live worker.
 METRICS = (
