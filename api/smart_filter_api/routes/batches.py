@@ -21,7 +21,7 @@ from smart_filter_api.schemas.batches import BatchAnswer, BatchPage
 from smart_filter_api.schemas.parameters import Cursor
 from smart_filter_api.services import idempotency, object_cleanup
 from smart_filter_api.services.container import OpenServices, Reader, Services, Submitter
-from smart_filter_api.services.idempotency import IdempotencyKey
+from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
 from smart_filter_api.submission import batch_intake, commit, submit_batch
 from smart_filter_shared.artifacts.retention import MarkedArtifact
 from smart_filter_shared.errors import JobDeleted, NotFound
@@ -228,7 +228,7 @@ async def cancel(
 ) -> Response:
     """Cancel all jobs of a batch that have not ended."""
 
-    def move(connection: Connection) -> Response:
+    def move(connection: Connection, once: IdempotentRequest) -> Response:
         row = _find_batch(connection, batch_id, caller.tenant)
         CLIENT.cancel_batch(connection, row.id, caller.tenant)
         row = _find_batch(connection, batch_id, caller.tenant)
@@ -236,11 +236,7 @@ async def cancel(
         once.remember(connection, answer, job_id=JobId(row.id))
         return answer
 
-    async with idempotency.once(services, request, caller.tenant, idempotency_key) as once:
-        if once.replayed is not None:
-            return once.replayed
-        async with services.transaction() as connection:
-            return await connection.run_sync(move)
+    return await idempotency.write_once(services, request, caller.tenant, idempotency_key, move)
 
 
 @router.delete(

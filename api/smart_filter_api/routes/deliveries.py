@@ -4,15 +4,14 @@ import uuid
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response, status
-from pydantic import BaseModel
 from sqlalchemy import Connection
 
+from smart_filter_api.http.documents import json_response
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.routes.webhooks import (
     IDEMPOTENCY_PROBLEMS,
     find_webhook,
     resolve_name,
-    run_once,
 )
 from smart_filter_api.schemas.webhooks import (
     AttemptAnswer,
@@ -20,8 +19,9 @@ from smart_filter_api.schemas.webhooks import (
     DeliveryPage,
     Replayed,
 )
+from smart_filter_api.services import idempotency
 from smart_filter_api.services.container import Administrator, OpenServices, Reader
-from smart_filter_api.services.idempotency import IdempotencyKey
+from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
 from smart_filter_shared.errors import NotFound, WebhookDisabled
 from smart_filter_shared.ids import DeliveryId, Tenant
 from smart_filter_shared.webhooks import outbox
@@ -52,13 +52,15 @@ async def send_test(
 ) -> Response:
     """Queue a test event for a webhook; its deliveries show the result."""
 
-    def write(connection: Connection) -> tuple[BaseModel, int]:
+    def write(connection: Connection, once: IdempotentRequest) -> Response:
         webhook = find_webhook(connection, webhook_id, caller.tenant)
         _require_enabled(connection, webhook_id, caller.tenant)
         delivery = outbox.write_test(connection, caller.tenant, str(webhook.id))
-        return _render_delivery(delivery), status.HTTP_202_ACCEPTED
+        answer = json_response(_render_delivery(delivery), status.HTTP_202_ACCEPTED)
+        once.remember(connection, answer)
+        return answer
 
-    return await run_once(services, request, caller.tenant, idempotency_key, write)
+    return await idempotency.write_once(services, request, caller.tenant, idempotency_key, write)
 
 
 @router.get(
@@ -116,12 +118,14 @@ async def replay_failed(
 ) -> Response:
     """Queue all failed deliveries again, those that wait for another attempt included."""
 
-    def write(connection: Connection) -> tuple[BaseModel, int]:
+    def write(connection: Connection, once: IdempotentRequest) -> Response:
         named = _require_enabled(connection, webhook_id, caller.tenant)
         replayed = outbox.replay_failed(connection, caller.tenant, named)
-        return Replayed(replayed=replayed), status.HTTP_202_ACCEPTED
+        answer = json_response(Replayed(replayed=replayed), status.HTTP_202_ACCEPTED)
+        once.remember(connection, answer)
+        return answer
 
-    return await run_once(services, request, caller.tenant, idempotency_key, write)
+    return await idempotency.write_once(services, request, caller.tenant, idempotency_key, write)
 
 
 @router.post(
@@ -144,12 +148,14 @@ async def replay(
 ) -> Response:
     """Queue one delivery again."""
 
-    def write(connection: Connection) -> tuple[BaseModel, int]:
+    def write(connection: Connection, once: IdempotentRequest) -> Response:
         named = _require_enabled(connection, webhook_id, caller.tenant)
         again = outbox.replay(connection, caller.tenant, named, _parse_delivery_id(delivery_id))
-        return _render_delivery(again), status.HTTP_202_ACCEPTED
+        answer = json_response(_render_delivery(again), status.HTTP_202_ACCEPTED)
+        once.remember(connection, answer)
+        return answer
 
-    return await run_once(services, request, caller.tenant, idempotency_key, write)
+    return await idempotency.write_once(services, request, caller.tenant, idempotency_key, write)
 
 
 def _require_enabled(connection: Connection, webhook_id: str, tenant: Tenant) -> str:

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.http import spans
+from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import json_document
 from smart_filter_api.openapi import bodies as openapi_bodies
 from smart_filter_api.problems.problem import describe_responses
@@ -149,11 +150,7 @@ async def _store_correction(
             correction = await connection.run_sync(
                 submission_correct.insert_correction, services, caller, job, new
             )
-            answer = Response(
-                _render_correction(correction).model_dump_json(),
-                status_code=status.HTTP_201_CREATED,
-                media_type="application/json",
-            )
+            answer = json_response(_render_correction(correction), status.HTTP_201_CREATED)
             await connection.run_sync(once.remember, answer, job_id=job.id)
             return answer
 

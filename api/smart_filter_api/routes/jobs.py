@@ -250,18 +250,14 @@ async def cancel(
 ) -> Response:
     """Cancel a job that has not ended."""
 
-    def move(connection: Connection) -> Response:
+    def move(connection: Connection, once: IdempotentRequest) -> Response:
         _move_job(connection, job_id, caller.tenant, CLIENT.cancel)
         row = find_job(connection, job_id, caller.tenant)
         answer = _job_response(row, services, status.HTTP_200_OK)
         once.remember(connection, answer, job_id=row.id)
         return answer
 
-    async with idempotency.once(services, request, caller.tenant, idempotency_key) as once:
-        if once.replayed is not None:
-            return once.replayed
-        async with services.transaction() as connection:
-            return await connection.run_sync(move)
+    return await idempotency.write_once(services, request, caller.tenant, idempotency_key, move)
 
 
 @router.post(

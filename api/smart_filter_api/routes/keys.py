@@ -2,7 +2,6 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ from sqlalchemy import Connection
 
 from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import TENANT_PATTERN, Caller, IssuedKey, KeyRow
+from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.tenants import (
@@ -21,8 +21,8 @@ from smart_filter_api.schemas.tenants import (
     TokenWish,
 )
 from smart_filter_api.services import idempotency
-from smart_filter_api.services.container import Administrator, OpenServices, Services, Submitter
-from smart_filter_api.services.idempotency import IdempotencyKey
+from smart_filter_api.services.container import Administrator, OpenServices, Submitter
+from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
 from smart_filter_shared.errors import InsufficientScope, NotFound
 from smart_filter_shared.ids import OPERATOR, Tenant
 
@@ -61,11 +61,12 @@ async def issue(
         None if wish.expires_in_seconds is None else dt.timedelta(seconds=wish.expires_in_seconds)
     )
 
-    def write(connection: Connection) -> IssuedKey:
-        return api_keys.issue(connection, tenant=tenant, scopes=wish.scopes, valid_for=valid_for)
+    def write(connection: Connection, once: IdempotentRequest) -> Response:
+        made = api_keys.issue(connection, tenant=tenant, scopes=wish.scopes, valid_for=valid_for)
+        return _remember_key(connection, once, made, can_seal=services.seal is not None)
 
-    return await _issue_once(
-        services, request, caller, idempotency_key=idempotency_key, body=body, write=write
+    return await idempotency.write_once(
+        services, request, caller.tenant, idempotency_key, write, payload=body
     )
 
 
@@ -96,16 +97,17 @@ async def issue_for_device(
     body = await json_document.read(request)
     wish = json_document.parse(TokenWish, body)
 
-    def write(connection: Connection) -> IssuedKey:
-        return api_keys.issue_for_device(
+    def write(connection: Connection, once: IdempotentRequest) -> Response:
+        made = api_keys.issue_for_device(
             connection,
             caller,
             valid_for=dt.timedelta(seconds=wish.ttl_seconds),
             max_jobs=wish.max_jobs,
         )
+        return _remember_key(connection, once, made, can_seal=services.seal is not None)
 
-    return await _issue_once(
-        services, request, caller, idempotency_key=idempotency_key, body=body, write=write
+    return await idempotency.write_once(
+        services, request, caller.tenant, idempotency_key, write, payload=body
     )
 
 
@@ -165,38 +167,20 @@ def _resolve_tenant(caller: Caller, named: str | None) -> Tenant:
     return Tenant(named)
 
 
-async def _issue_once(
-    services: Services,
-    request: Request,
-    caller: Caller,
-    *,
-    idempotency_key: str | None,
-    body: bytes,
-    write: Callable[[Connection], IssuedKey],
+def _remember_key(
+    connection: Connection, once: IdempotentRequest, made: IssuedKey, *, can_seal: bool
 ) -> Response:
-    def issued(connection: Connection) -> Response:
-        made = write(connection)
-        answer = _key_response(made.row, made.key)
-        # A client that lost the answer gets it again, so the key is stored encrypted. Without a
-        # secrets key the stored answer lacks the API key.
-        can_seal = services.seal is not None
-        kept = answer if can_seal else _key_response(made.row, None)
-        once.remember(connection, kept, secret=can_seal)
-        return answer
-
-    async with idempotency.once(services, request, caller.tenant, idempotency_key, body) as once:
-        if once.replayed is not None:
-            return once.replayed
-        async with services.transaction() as connection:
-            return await connection.run_sync(issued)
+    """Return the answer with a new key, and store it for repeated requests."""
+    answer = _key_response(made.row, made.key)
+    # A client that lost the answer gets it again, so the key is stored encrypted. Without a secrets
+    # key the stored answer lacks the API key.
+    kept = answer if can_seal else _key_response(made.row, None)
+    once.remember(connection, kept, secret=can_seal)
+    return answer
 
 
 def _key_response(row: KeyRow, key: str | None) -> Response:
-    return Response(
-        NewKeyAnswer(**_key_fields(row), key=key).model_dump_json(),
-        status_code=status.HTTP_201_CREATED,
-        media_type="application/json",
-    )
+    return json_response(NewKeyAnswer(**_key_fields(row), key=key), status.HTTP_201_CREATED)
 
 
 def _key_fields(row: KeyRow) -> dict[str, Any]:  # the fields of KeyAnswer

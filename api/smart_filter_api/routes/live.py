@@ -5,12 +5,13 @@ import datetime as dt
 from fastapi import APIRouter, Request, Response, status
 from sqlalchemy import Connection
 
+from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.live import LiveAnswer, LiveWish
 from smart_filter_api.services import idempotency
 from smart_filter_api.services.container import OpenServices, Submitter
-from smart_filter_api.services.idempotency import IdempotencyKey
+from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
 from smart_filter_api.services.live_access import NOT_SET, LiveEndpoint
 from smart_filter_shared.errors import FieldError, InvalidRequest, NotAvailable
 from smart_filter_shared.ids import Tenant
@@ -45,31 +46,25 @@ async def begin(
 
     live: LiveEndpoint | None = request.app.state.live
 
-    def write(connection: Connection) -> Response:
+    def write(connection: Connection, once: IdempotentRequest) -> Response:
+        if wish.background is not None:
+            _validate_background(wish.background)
         if live is None:
             raise NotAvailable([FieldError("", NOT_SET)])
         answer = _token_response(live, caller.tenant, wish)
         once.remember(connection, answer, secret=services.seal is not None)
         return answer
 
-    async with idempotency.once(services, request, caller.tenant, idempotency_key, body) as once:
-        if once.replayed is not None:
-            return once.replayed
-        if wish.background is not None:
-            _validate_background(wish.background)
-        async with services.transaction() as connection:
-            return await connection.run_sync(write)
+    return await idempotency.write_once(
+        services, request, caller.tenant, idempotency_key, write, payload=body
+    )
 
 
 def _token_response(live: LiveEndpoint, tenant: Tenant, wish: LiveWish) -> Response:
     now = dt.datetime.now(dt.UTC)
     token, admission = live.tokens.issue(tenant, background=wish.background, now=now)
-    answer = LiveAnswer(url=live.url, token=token, expires_at=admission.expires_at)
-    return Response(
-        answer.model_dump_json(),
-        status_code=status.HTTP_201_CREATED,
-        media_type="application/json",
-    )
+    shown = LiveAnswer(url=live.url, token=token, expires_at=admission.expires_at)
+    return json_response(shown, status.HTTP_201_CREATED)
 
 
 def _validate_background(background: str) -> None:

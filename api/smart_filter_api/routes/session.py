@@ -7,6 +7,7 @@ from smart_filter_api.auth import csrf
 from smart_filter_api.auth import sessions as browser_sessions
 from smart_filter_api.auth.client_network import client_network
 from smart_filter_api.auth.sessions import NewSession, Session
+from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.sessions import SessionAnswer, SessionWish
@@ -113,4 +114,4 @@ def _session_response(session: Session, cookie: str, code: int) -> Response:
         expires_at=session.expires_at,
         csrf_token=csrf.derive_token(cookie),
     )
-    return Response(shown.model_dump_json(), status_code=code, media_type="application/json")
+    return json_response(shown, code)

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from fastapi import APIRouter, Request, Response, status
 from sqlalchemy import Connection
 
+from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import body as intake_body
 from smart_filter_api.intake import json_document, photo_header
 from smart_filter_api.intake.body import SpooledPicture
@@ -16,7 +17,7 @@ from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.uploads import UploadAnswer, UploadWish
 from smart_filter_api.services import idempotency
 from smart_filter_api.services.container import OpenServices, Services, Submitter
-from smart_filter_api.services.idempotency import IdempotencyKey
+from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
 from smart_filter_api.submission import commit
 from smart_filter_shared.artifacts import uploads
 from smart_filter_shared.artifacts.uploads import Upload
@@ -50,7 +51,8 @@ async def create(
     body = await json_document.read(request)
     wish = json_document.parse(UploadWish, body)
 
-    def write(connection: Connection) -> Response:
+    def write(connection: Connection, once: IdempotentRequest) -> Response:
+        _validate_announcement(wish)
         upload = uploads.create(
             connection,
             caller.tenant,
@@ -63,12 +65,9 @@ async def create(
         once.remember(connection, answer, secret=services.seal is not None)
         return answer
 
-    async with idempotency.once(services, request, caller.tenant, idempotency_key, body) as once:
-        if once.replayed is not None:
-            return once.replayed
-        _validate_announcement(wish)
-        async with services.transaction() as connection:
-            return await connection.run_sync(write)
+    return await idempotency.write_once(
+        services, request, caller.tenant, idempotency_key, write, payload=body
+    )
 
 
 @router.put(
@@ -152,21 +151,13 @@ def _validate_announcement(wish: UploadWish) -> None:
 
 def _upload_response(services: Services, upload: Upload) -> Response:
     signed = {"content-type": upload.media_type, "content-length": str(upload.length)}
-    answer = UploadAnswer(
+    shown = UploadAnswer(
         upload_id=upload.id,
         put_url=services.storage.presigned_put(
             upload.key, headers=signed, seconds=uploads.LIFETIME_SECONDS
         ),
-        headers=_put_headers(upload),
+        # HTTP clients add Content-Length themselves.
+        headers={"Content-Type": upload.media_type},
         expires_at=upload.expires_at,
     )
-    return Response(
-        answer.model_dump_json(),
-        status_code=status.HTTP_201_CREATED,
-        media_type="application/json",
-    )
-
-
-def _put_headers(upload: Upload) -> dict[str, str]:
-    """Return the headers of the PUT; HTTP clients add Content-Length themselves."""
-    return {"Content-Type": upload.media_type}
+    return json_response(shown, status.HTTP_201_CREATED)

@@ -1,13 +1,11 @@
 """Endpoints for webhooks: create, list, change and delete them, and rotate their secrets."""
 
 import uuid
-from collections.abc import Callable
-from typing import TypeVar
 
 from fastapi import APIRouter, Request, Response, status
-from pydantic import BaseModel
 from sqlalchemy import Connection
 
+from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.webhooks import (
@@ -20,7 +18,7 @@ from smart_filter_api.schemas.webhooks import (
 )
 from smart_filter_api.services import idempotency
 from smart_filter_api.services.container import Administrator, OpenServices, Reader, Services
-from smart_filter_api.services.idempotency import IdempotencyKey
+from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
 from smart_filter_api.submission.commit import WEBHOOKS_DISABLED
 from smart_filter_shared.errors import FieldError, NotAvailable, NotFound
 from smart_filter_shared.ids import Tenant, WebhookId
@@ -32,8 +30,6 @@ router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 
 IDEMPOTENCY_PROBLEMS = ("malformed_request", "idempotency_in_progress", "idempotency_mismatch")
 _COMMON_PROBLEMS = ("unauthorized", "scope", "unavailable")
-
-Answer = TypeVar("Answer")
 
 
 @router.post(
@@ -60,7 +56,7 @@ async def create(
     seal = require_seal(services, "/url")
     body = await json_document.read(request)
 
-    def write(connection: Connection) -> Response:
+    def write(connection: Connection, once: IdempotentRequest) -> Response:
         asked = json_document.parse(WebhookRequest, body)
         made, secret = endpoints.create(
             connection, seal, caller.tenant, url=asked.url, events=asked.events
@@ -71,11 +67,9 @@ async def create(
         once.remember(connection, answer, secret=True)
         return answer
 
-    async with idempotency.once(services, request, caller.tenant, idempotency_key, body) as once:
-        if once.replayed is not None:
-            return once.replayed
-        async with services.transaction() as connection:
-            return await connection.run_sync(write)
+    return await idempotency.write_once(
+        services, request, caller.tenant, idempotency_key, write, payload=body
+    )
 
 
 @router.get("", summary="List webhooks", responses=describe_responses(*_COMMON_PROBLEMS))
@@ -160,43 +154,15 @@ async def rotate(
     """Generate a new secret, which is shown only in this answer."""
     seal = require_seal(services, "/id")
 
-    def write(connection: Connection) -> Response:
+    def write(connection: Connection, once: IdempotentRequest) -> Response:
         named = resolve_name(connection, webhook_id, caller.tenant)
         rotated = endpoints.rotate(connection, seal, caller.tenant, named)
         shown = RotatedSecret(id=named, secret=rotated.secret, former_until=rotated.former_until)
-        answer = json_response(shown, status.HTTP_200_OK)
+        answer = json_response(shown)
         once.remember(connection, answer, secret=True)
         return answer
 
-    async with idempotency.once(services, request, caller.tenant, idempotency_key) as once:
-        if once.replayed is not None:
-            return once.replayed
-        async with services.transaction() as connection:
-            return await connection.run_sync(write)
-
-
-async def run_once(
-    services: Services,
-    request: Request,
-    tenant: Tenant,
-    key: str | None,
-    write: Callable[[Connection], tuple[BaseModel, int]],
-) -> Response:
-    """Run `write` once for an idempotency key and return its answer.
-
-    write: returns the document to answer and its HTTP status, in a transaction.
-    """
-    async with idempotency.once(services, request, tenant, key) as once:
-        if once.replayed is not None:
-            return once.replayed
-
-        def write_and_remember(connection: Connection) -> Response:
-            answer = json_response(*write(connection))
-            once.remember(connection, answer)
-            return answer
-
-        async with services.transaction() as connection:
-            return await connection.run_sync(write_and_remember)
+    return await idempotency.write_once(services, request, caller.tenant, idempotency_key, write)
 
 
 def find_webhook(connection: Connection, webhook_id: str, tenant: Tenant) -> Webhook:
@@ -222,11 +188,6 @@ def require_seal(services: Services, field: str) -> SecretBox:
     if services.seal is None:
         raise NotAvailable([FieldError(field, WEBHOOKS_DISABLED)])
     return services.seal
-
-
-def json_response(shown: BaseModel, code: int) -> Response:
-    """Return a JSON response with this status code."""
-    return Response(shown.model_dump_json(), status_code=code, media_type="application/json")
 
 
 def _render_webhook(webhook: Webhook) -> WebhookAnswer:

@@ -10,7 +10,7 @@ import base64
 import contextlib
 import hashlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated, Final
 
@@ -189,6 +189,26 @@ async def once(
             async with services.transaction() as connection:
                 await connection.run_sync(lambda open_one: open_one.execute(_FREE, named))
         raise
+
+
+async def write_once(
+    services: Services,
+    request: Request,
+    tenant: Tenant,
+    key: str | None,
+    write: Callable[[Connection, IdempotentRequest], Response],
+    *,
+    payload: bytes = b"",
+) -> Response:
+    """Execute a request that is one transaction once, and return its answer.
+
+    write: executes the request, remembers its answer and returns it.  Others as in `once`.
+    """
+    async with once(services, request, tenant, key, payload) as claimed:
+        if claimed.replayed is not None:
+            return claimed.replayed
+        async with services.transaction() as connection:
+            return await connection.run_sync(write, claimed)
 
 
 def parse_key(key: str) -> str:
