@@ -75,7 +75,7 @@ async def watched(look: PollEvents, times: int) -> None:
             with anyio.fail_after(60):
                 for _ in range(times):
                     await watch.woken()
-            watching.end()
+            group.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize(

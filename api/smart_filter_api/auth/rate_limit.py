@@ -111,7 +111,6 @@ class RateLimiter:
         self._clock = clock
         self._wait_seconds = wait_seconds
         self._buckets: OrderedDict[Tenant, Bucket] = OrderedDict()
-        self._scope = anyio.CancelScope()
         # Until the first check: the first request does not wait for a connection either.
         self.is_away = True
 
@@ -137,21 +136,16 @@ class RateLimiter:
             self.is_away = False
 
     async def run(self) -> None:
-        """Check once a second while Redis is down, until `end` is called.
+        """Check once a second while Redis is down, until canceled.
 
         Raises the last error when too many unexpected ones follow each other.
         """
         looks = SupervisedLoop("rates", every_seconds=_PROBE_SECONDS)
-        with self._scope:
-            while True:
-                if self.is_away:
-                    with looks.step():
-                        await self.look()
-                await anyio.sleep(looks.pause_seconds)
-
-    def end(self) -> None:
-        """Let `run` return."""
-        self._scope.cancel()
+        while True:
+            if self.is_away:
+                with looks.step():
+                    await self.look()
+            await anyio.sleep(looks.pause_seconds)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -1,11 +1,13 @@
 """Endpoints for the session of a browser: sign in, read the session, sign out."""
 
+import ipaddress
+
 from fastapi import APIRouter, Request, Response, status
 from sqlalchemy import Connection
+from starlette.datastructures import Address
 
 from smart_filter_api.auth import csrf
 from smart_filter_api.auth import sessions as browser_sessions
-from smart_filter_api.auth.client_network import client_network
 from smart_filter_api.auth.sessions import NewSession, Session
 from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import json_document
@@ -23,6 +25,8 @@ router = APIRouter(prefix="/v1/session", tags=["session"])
 
 # Limit per client network. Guessing is hopeless; the limit bounds the cost of hashing and queries.
 _ATTEMPTS_PER_MINUTE = 30
+# IPv6 prefix length in bits: a client that has one address usually has its whole /64.
+_NETWORK_BITS = 64
 
 
 @router.post(
@@ -99,9 +103,20 @@ async def sign_out(request: Request, services: OpenServices, session: BrowserSes
 async def _count_attempt(request: Request, services: Services) -> None:
     """Count an attempt to sign in against its network.  Raises RateLimited."""
     # No tenant name contains spaces, so the bucket cannot clash with a tenant's.
-    network = Tenant(f"sign in from {client_network(request.client)}")
+    network = Tenant(f"sign in from {_client_network(request.client)}")
     allowance = await services.rates.take(network, _ATTEMPTS_PER_MINUTE)
     require_allowance(allowance, f"{_ATTEMPTS_PER_MINUTE} attempts per minute are allowed")
+
+
+def _client_network(client: Address | None) -> str:
+    """Return the unit that one client controls: an IPv4 address, or an IPv6 network."""
+    host = "" if client is None else client.host
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    bits = _NETWORK_BITS if address.version == 6 else address.max_prefixlen  # noqa: PLR2004
+    return str(ipaddress.ip_network((address, bits), strict=False))
 
 
 def _session_response(session: Session, cookie: str, code: int) -> Response:

@@ -290,18 +290,18 @@ async def open_services(
     )
     partition_maker = PartitionMaker(database)
     try:
-        async with anyio.create_task_group() as loops:
-            loops.start_soon(partition_maker.run)
-            loops.start_soon(services.ringer.run)
-            loops.start_soon(services.watching.run)
-            loops.start_soon(services.rates.run)
+        async with anyio.create_task_group() as ringing:
+            ringing.start_soon(services.ringer.run)
             try:
-                yield services
+                async with anyio.create_task_group() as loops:
+                    loops.start_soon(partition_maker.run)
+                    loops.start_soon(services.watching.run)
+                    loops.start_soon(services.rates.run)
+                    yield services
+                    loops.cancel_scope.cancel()
             finally:
-                partition_maker.end()
+                # Not canceled: pending rings are sent first.
                 services.ringer.end()
-                services.watching.end()
-                services.rates.end()
     finally:
         await services.rates.close()
         doorbell.close()

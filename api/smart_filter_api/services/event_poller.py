@@ -51,7 +51,6 @@ class EventPoller:
         self._look = look
         self._watches: defaultdict[JobId, set[JobWatch]] = defaultdict(set)
         self._begun = anyio.Event()
-        self._scope = anyio.CancelScope()
         self._looks = SupervisedLoop(
             "news", every_seconds=_POLL_SECONDS, longest_pause_seconds=_MAX_PAUSE_SECONDS
         )
@@ -73,20 +72,15 @@ class EventPoller:
             if not self._watches[job_id]:
                 del self._watches[job_id]
 
-    def end(self) -> None:
-        """Let `run` return; no watch is woken afterwards."""
-        self._scope.cancel()
-
     async def run(self) -> None:
-        """Poll while there are watches, until `end` is called.
+        """Poll while there are watches, until canceled.
 
         Raises the last error when too many unexpected ones follow each other.
         """
-        with self._scope:
-            while True:
-                await self._begun.wait()
-                await self._poll_while_watched()
-                self._begun = anyio.Event()
+        while True:
+            await self._begun.wait()
+            await self._poll_while_watched()
+            self._begun = anyio.Event()
 
     async def _poll_while_watched(self) -> None:
         horizon: str | None = None

@@ -29,23 +29,17 @@ class PartitionMaker:
         self._database = database
         self._clock = clock
         self._made_at: float | None = None
-        self._scope = anyio.CancelScope()
-
-    def end(self) -> None:
-        """Let `run` return."""
-        self._scope.cancel()
 
     async def run(self) -> None:
-        """Create missing partitions until `end` is called.
+        """Create missing partitions until canceled.
 
         Raises the last error when too many unexpected ones follow each other.
         """
         turns = SupervisedLoop("days", every_seconds=_POLL_SECONDS)
-        with self._scope:
-            while True:
-                with turns.step():
-                    await self.look()
-                await anyio.sleep(turns.pause_seconds)
+        while True:
+            with turns.step():
+                await self.look()
+            await anyio.sleep(turns.pause_seconds)
 
     async def look(self) -> None:
         """Create missing partitions, unless it was done within the last hour.
