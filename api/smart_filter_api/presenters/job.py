@@ -31,8 +31,9 @@ from smart_filter_api.schemas.jobs import (
     RankTermsAnswer,
     RatingAnswer,
     RecipeAnswer,
+    StageAnswer,
+    StageModelAnswer,
 )
-from smart_filter_api.schemas.stages import StageAnswer, StageModelAnswer
 from smart_filter_shared.artifacts.retention import ArtifactKind, RetentionPolicy
 from smart_filter_shared.catalog import parameters
 from smart_filter_shared.catalog.emotions import EMOTIONS

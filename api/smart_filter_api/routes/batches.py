@@ -18,7 +18,7 @@ from smart_filter_api.responses import long_poll
 from smart_filter_api.responses.followed_batch import FollowedBatch
 from smart_filter_api.routes.jobs import Preferences
 from smart_filter_api.schemas.batches import BatchAnswer, BatchPage
-from smart_filter_api.schemas.parameters import Cursor
+from smart_filter_api.schemas.parameters import Cursor, parse_id
 from smart_filter_api.services import idempotency, object_cleanup
 from smart_filter_api.services.container import OpenServices, Reader, Services, Submitter
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
@@ -250,11 +250,12 @@ async def delete(batch_id: str, services: OpenServices, caller: Submitter) -> No
     """Delete a batch, its jobs and their files."""
 
     def begin(connection: Connection) -> BatchId:
+        named = BatchId(parse_id(batch_id, "batch"))
         try:
-            CLIENT.begin_batch_deletion(connection, _parse_batch_id(batch_id), caller.tenant)
+            CLIENT.begin_batch_deletion(connection, named, caller.tenant)
         except NotFound:
             raise _missing_batch_error(connection, batch_id, caller.tenant) from None
-        return _parse_batch_id(batch_id)
+        return named
 
     def go_on(connection: Connection) -> dict[JobId, list[MarkedArtifact]]:
         return CLIENT.continue_batch_deletion(
@@ -306,7 +307,7 @@ def _find_batch(connection: Connection, batch_id: str, tenant: Tenant) -> BatchR
     Raises JobDeleted, and the same NotFound for a malformed id, an unknown one and another
     tenant's.
     """
-    row = batches.find(connection, _parse_batch_id(batch_id), tenant)
+    row = batches.find(connection, BatchId(parse_id(batch_id, "batch")), tenant)
     if row is None:
         raise _missing_batch_error(connection, batch_id, tenant)
     return row
@@ -315,16 +316,9 @@ def _find_batch(connection: Connection, batch_id: str, tenant: Tenant) -> BatchR
 def _missing_batch_error(
     connection: Connection, batch_id: str, tenant: Tenant
 ) -> JobDeleted | NotFound:
-    if batches.is_deleted(connection, _parse_batch_id(batch_id), tenant):
+    if batches.is_deleted(connection, BatchId(parse_id(batch_id, "batch")), tenant):
         return JobDeleted(f"batch {batch_id} was deleted")
     return NotFound(f"batch {batch_id}")
-
-
-def _parse_batch_id(batch_id: str) -> BatchId:
-    try:
-        return BatchId(uuid.UUID(batch_id))
-    except ValueError:
-        raise NotFound(f"batch {batch_id}") from None
 
 
 def _encode_cursor(batch_id: BatchId) -> str:

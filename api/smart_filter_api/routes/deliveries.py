@@ -1,6 +1,5 @@
 """Endpoints for webhook deliveries: list, test and replay them."""
 
-import uuid
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response, status
@@ -13,6 +12,7 @@ from smart_filter_api.routes.webhooks import (
     find_webhook,
     resolve_name,
 )
+from smart_filter_api.schemas.parameters import parse_id
 from smart_filter_api.schemas.webhooks import (
     AttemptAnswer,
     DeliveryAnswer,
@@ -22,7 +22,7 @@ from smart_filter_api.schemas.webhooks import (
 from smart_filter_api.services import idempotency
 from smart_filter_api.services.container import Administrator, OpenServices, Reader
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
-from smart_filter_shared.errors import NotFound, WebhookDisabled
+from smart_filter_shared.errors import WebhookDisabled
 from smart_filter_shared.ids import DeliveryId, Tenant
 from smart_filter_shared.webhooks import outbox
 from smart_filter_shared.webhooks.endpoints import DEFAULT_WEBHOOK
@@ -150,7 +150,9 @@ async def replay(
 
     def write(connection: Connection, once: IdempotentRequest) -> Response:
         named = _require_enabled(connection, webhook_id, caller.tenant)
-        again = outbox.replay(connection, caller.tenant, named, _parse_delivery_id(delivery_id))
+        again = outbox.replay(
+            connection, caller.tenant, named, DeliveryId(parse_id(delivery_id, "delivery"))
+        )
         answer = json_response(_render_delivery(again), status.HTTP_202_ACCEPTED)
         once.remember(connection, answer)
         return answer
@@ -172,13 +174,6 @@ def _require_enabled(connection: Connection, webhook_id: str, tenant: Tenant) ->
             '{"enabled": true} first'
         )
     return str(webhook.id)
-
-
-def _parse_delivery_id(delivery_id: str) -> DeliveryId:
-    try:
-        return DeliveryId(uuid.UUID(delivery_id))
-    except ValueError:
-        raise NotFound(f"delivery {delivery_id}") from None
 
 
 def _render_delivery(delivery: Delivery) -> DeliveryAnswer:

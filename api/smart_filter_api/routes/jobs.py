@@ -20,7 +20,7 @@ from smart_filter_api.responses import long_poll
 from smart_filter_api.responses import submission as responses_submission
 from smart_filter_api.responses.followed_job import FollowedJob
 from smart_filter_api.schemas.jobs import JobAnswer, JobPage
-from smart_filter_api.schemas.parameters import Cursor, Instant
+from smart_filter_api.schemas.parameters import Cursor, Instant, parse_id
 from smart_filter_api.services import idempotency, object_cleanup
 from smart_filter_api.services.container import (
     OpenServices,
@@ -326,7 +326,7 @@ async def delete(job_id: str, services: OpenServices, caller: Submitter) -> None
     async with services.transaction() as connection:
         marked = await connection.run_sync(move)
     await object_cleanup.remove_job_objects(
-        services, caller.tenant, JobId(uuid.UUID(job_id)), marked
+        services, caller.tenant, JobId(parse_id(job_id, "job")), marked
     )
 
 
@@ -353,7 +353,7 @@ def find_job(connection: Connection, job_id: str, tenant: Tenant) -> JobRow:
     Raises JobDeleted, and the same NotFound for a malformed id, an unknown one and another
     tenant's.
     """
-    row = queries.find(connection, _parse_job_id(job_id), tenant)
+    row = queries.find(connection, JobId(parse_id(job_id, "job")), tenant)
     if row is None:
         raise _missing_job_error(connection, job_id, tenant)
     return row
@@ -372,7 +372,7 @@ def _move_job(
 ) -> Answer:
     """Apply a transition to a tenant's job.  Raises NotFound, JobDeleted, and its own errors."""
     try:
-        return move(connection, _parse_job_id(job_id), tenant)
+        return move(connection, JobId(parse_id(job_id, "job")), tenant)
     except NotFound:
         raise _missing_job_error(connection, job_id, tenant) from None
 
@@ -380,16 +380,9 @@ def _move_job(
 def _missing_job_error(
     connection: Connection, job_id: str, tenant: Tenant
 ) -> JobDeleted | NotFound:
-    if queries.is_deleted(connection, _parse_job_id(job_id), tenant):
+    if queries.is_deleted(connection, JobId(parse_id(job_id, "job")), tenant):
         return JobDeleted(f"job {job_id} was deleted")
     return NotFound(f"job {job_id}")
-
-
-def _parse_job_id(job_id: str) -> JobId:
-    try:
-        return JobId(uuid.UUID(job_id))
-    except ValueError:
-        raise NotFound(f"job {job_id}") from None
 
 
 def _metadata_filters(request: Request) -> dict[str, str]:

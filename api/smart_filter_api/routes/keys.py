@@ -13,6 +13,7 @@ from smart_filter_api.auth.api_keys import TENANT_PATTERN, Caller, IssuedKey, Ke
 from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
+from smart_filter_api.schemas.parameters import parse_id
 from smart_filter_api.schemas.tenants import (
     KeyAnswer,
     KeyPage,
@@ -23,7 +24,7 @@ from smart_filter_api.schemas.tenants import (
 from smart_filter_api.services import idempotency
 from smart_filter_api.services.container import Administrator, OpenServices, Submitter
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
-from smart_filter_shared.errors import InsufficientScope, NotFound
+from smart_filter_shared.errors import InsufficientScope
 from smart_filter_shared.ids import OPERATOR, Tenant
 
 router = APIRouter(tags=["tenants"])
@@ -146,10 +147,7 @@ async def list_keys(
 )
 async def revoke(key_id: str, services: OpenServices, caller: Administrator) -> None:
     """Revoke a key of the caller's tenant; the operator may revoke any tenant's."""
-    try:
-        named = uuid.UUID(key_id)
-    except ValueError:
-        raise NotFound(f"key {key_id}") from None
+    named = parse_id(key_id, "key")
     tenant = None if caller.tenant == OPERATOR else caller.tenant
     async with services.transaction() as connection:
         await connection.run_sync(api_keys.revoke, named, tenant=tenant, spare_operators=True)

@@ -24,6 +24,7 @@ from smart_filter_api.schemas.operating import (
     TenantsAnswer,
     WorkerAnswer,
 )
+from smart_filter_api.schemas.parameters import parse_id
 from smart_filter_api.services.container import OpenServices, Operator, Services
 from smart_filter_shared.errors import NotFound
 from smart_filter_shared.ids import Capability, JobId, Tenant, WorkerId
@@ -245,7 +246,7 @@ async def _change_worker(
     services: Services, named: str, change: Callable[[Connection, WorkerId], bool]
 ) -> WorkerAnswer:
     def make(connection: Connection) -> WorkerAnswer:
-        worker_id = _parse_worker_id(named)
+        worker_id = WorkerId(parse_id(named, "worker"))
         if change(connection, worker_id):
             for one in overview.list_workers(connection, silent_seconds=services.silent_seconds):
                 if one.id == worker_id:
@@ -299,10 +300,3 @@ def _require_tenant(connection: Connection, named: str) -> Tenant:
         remedy = f"did you mean {near}?" if near else "no tenant has a similar name"
         raise NotFound(f"there is no tenant {named}; {remedy}")
     return Tenant(named)
-
-
-def _parse_worker_id(named: str) -> WorkerId:
-    try:
-        return WorkerId(uuid.UUID(named))
-    except ValueError:
-        raise NotFound(f"worker {named}") from None

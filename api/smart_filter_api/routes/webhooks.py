@@ -1,13 +1,12 @@
 """Endpoints for webhooks: create, list, change and delete them, and rotate their secrets."""
 
-import uuid
-
 from fastapi import APIRouter, Request, Response, status
 from sqlalchemy import Connection
 
 from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
+from smart_filter_api.schemas.parameters import parse_id
 from smart_filter_api.schemas.webhooks import (
     CreatedWebhook,
     RotatedSecret,
@@ -20,7 +19,7 @@ from smart_filter_api.services import idempotency
 from smart_filter_api.services.container import Administrator, OpenServices, Reader, Services
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
 from smart_filter_api.submission.commit import WEBHOOKS_DISABLED
-from smart_filter_shared.errors import FieldError, NotAvailable, NotFound
+from smart_filter_shared.errors import FieldError, NotAvailable
 from smart_filter_shared.ids import Tenant, WebhookId
 from smart_filter_shared.security.secretbox import SecretBox
 from smart_filter_shared.webhooks import endpoints
@@ -167,11 +166,7 @@ async def rotate(
 
 def find_webhook(connection: Connection, webhook_id: str, tenant: Tenant) -> Webhook:
     """Return a tenant's webhook.  Raises NotFound, also for a malformed id or another tenant's."""
-    try:
-        parsed = WebhookId(uuid.UUID(webhook_id))
-    except ValueError:
-        raise NotFound(f"webhook {webhook_id}") from None
-    return endpoints.find(connection, tenant, parsed)
+    return endpoints.find(connection, tenant, WebhookId(parse_id(webhook_id, "webhook")))
 
 
 def resolve_name(connection: Connection, webhook_id: str, tenant: Tenant) -> str:

@@ -6,13 +6,12 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, Field
 
 from smart_filter_api.schemas.moments import UtcDatetime
-from smart_filter_api.schemas.stages import StageAnswer
 from smart_filter_shared.catalog.scalars import Scalar
-from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_shared.printability import Printability
 from smart_filter_shared.priority import Priority
 from smart_filter_shared.queue.events import EventType
-from smart_filter_shared.queue.states import JobState
+from smart_filter_shared.queue.states import JobState, StageState
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.recipe import Crop, Edge, Effort, Format, Output
 
@@ -271,6 +270,33 @@ class FailureAnswer(BaseModel):
     title: str
     detail: str
     stage: StageName
+
+
+class StageModelAnswer(BaseModel):
+    """A model that a stage runs, and the digest of its weights."""
+
+    task: TaskName
+    name: str
+    digest: str | None
+
+
+class StageAnswer(BaseModel):
+    """The state of one stage; seconds: how long its code ran.
+
+    model: the leading model.  models: all models of the stage, the leading one included.
+    """
+
+    name: StageName
+    model: str
+    digest: str | None = Field(
+        default=None,
+        description="SHA-256 of the leading model's weights that produced the result; null until "
+        "then, and for a model without weights (docs/learning.md)",
+    )
+    models: list[StageModelAnswer] = []
+    state: StageState
+    attempt: int
+    seconds: float | None
 
 
 class JobAnswer(BaseModel):

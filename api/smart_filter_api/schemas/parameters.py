@@ -1,10 +1,13 @@
-"""Types of query parameters and headers that several endpoints share, parsed strictly."""
+"""Ids in paths, query parameters and headers that several endpoints share, parsed strictly."""
 
 import datetime as dt
 import re
+import uuid
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
+
+from smart_filter_shared.errors import NotFound
 
 _INSTANT_PATTERN = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
@@ -19,6 +22,17 @@ IDEMPOTENCY_KEY_SCHEMA: Final = {
     "maxLength": IDEMPOTENCY_KEY_CHARACTERS,
     "pattern": r'^([!#-~]+|"[!#-\[\]-~]+")$',
 }
+
+
+def parse_id(named: str, kind: str) -> uuid.UUID:
+    """Return the id that a path names; kind: what it is the id of, for the message.
+
+    Raises NotFound for a malformed id, as for an unknown one.
+    """
+    try:
+        return uuid.UUID(named)
+    except ValueError:
+        raise NotFound(f"{kind} {named}") from None
 
 
 def _parse_instant(text: object) -> object:
