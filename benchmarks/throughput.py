@@ -12,7 +12,7 @@ from benchmarks import figures, photos, service
 from benchmarks.figures import Figure
 from benchmarks.one_process import OneProcess
 from smart_filter_client import Client
-from smart_filter_deploy.cli.commands.processes import default_threads
+from smart_filter_deploy.cli.commands.options import default_threads
 
 _CLIENTS = 8
 _ROUNDS = 4

@@ -40,6 +40,8 @@ EXTRAS = {
     "api --port 8000": "api",
     "models pull": "worker",
     "keys list": "api",
+    "jobs cancel --tenant acme": "api",
+    "queues --help": "api",
     "tenants list": "api",
     "eval smile --data .": "worker",
     f"compare {__file__}": "worker",

@@ -8,11 +8,10 @@ from rich.console import Console
 
 from smart_filter_client import Client, errors
 from smart_filter_client.models import job_from
-from smart_filter_deploy.cli.commands import run
+from smart_filter_deploy.cli.commands.pictures import run
 from smart_filter_deploy.cli.server import submit_and_fetch
 from smart_filter_deploy.cli.server.submit_and_fetch import PhotoRequest
-from smart_filter_deploy.cli.terminal.outcome import Outcome
-from smart_filter_deploy.cli.terminal.outputs import OutputPaths
+from smart_filter_deploy.cli.terminal.outputs import Outcome, OutputPaths
 from smart_filter_deploy.cli.terminal.progress import Progress
 
 PHOTO = Path(__file__)  # the server below does not read it

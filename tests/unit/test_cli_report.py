@@ -1,4 +1,5 @@
 import io
+import json
 from typing import Any
 
 import click
@@ -11,10 +12,11 @@ from smart_filter_client import errors
 from smart_filter_client.models import Job, job_from
 from smart_filter_deploy.cli.batch.dashboard import Dashboard
 from smart_filter_deploy.cli.batch.retry import RetryingClient, StoppedWhileAway
-from smart_filter_deploy.cli.commands import background_list
+from smart_filter_deploy.cli.commands.pictures import backgrounds
 from smart_filter_deploy.cli.server.connection import Server
 from smart_filter_deploy.cli.terminal import report
 from smart_filter_deploy.cli.terminal.console import EscapingConsole as OurConsole
+from smart_filter_deploy.cli.terminal.console import print_table
 from smart_filter_deploy.cli.terminal.exit_codes import CommandError, run_command_line
 from smart_filter_deploy.cli.terminal.progress import Progress
 from smart_filter_deploy.cli.terminal.signals import StopFlag
@@ -191,16 +193,20 @@ def test_progress_on_a_terminal_keeps_a_line_for_each_stage() -> None:
 
 
 def test_every_design_is_listed_under_its_family_and_as_json(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    background_list.print_backgrounds([])
+    # Added pictures need a server; the designs do not.
+    monkeypatch.setenv("SMART_FILTER_DATA", "/nonexistent")
+    backgrounds.print_backgrounds([])
 
     shown = capsys.readouterr().out
-    background_list.print_backgrounds(None)
+    backgrounds.print_backgrounds(None)
     assert all(preset.family in shown and preset.name in shown for preset in PRESETS)
     assert "backgrounds add" in shown
     assert "pictures" not in capsys.readouterr().out
-    rainbow = next(one for one in background_list.to_documents([]) if one["name"] == "rainbow")
+    run_command_line(backgrounds.backgrounds, ["list", "--json"])
+    listed = json.loads(capsys.readouterr().out)["items"]
+    rainbow = next(one for one in listed if one["name"] == "rainbow")
     assert rainbow["source"] == "generated"
     assert rainbow["tags"]
 
@@ -363,7 +369,7 @@ def test_console_shows_text_in_brackets_literally(*, terminal: bool) -> None:
     table.add_column(HOSTILE)
     table.add_row(Text(HOSTILE), HOSTILE)
 
-    report.print_table(console, table)
+    print_table(console, table)
     console.print(HOSTILE, markup=False, soft_wrap=True)
     console.print(Text.assemble(("x", "bold"), HOSTILE))
 

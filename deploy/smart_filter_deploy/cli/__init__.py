@@ -1,6 +1,6 @@
 """The command `smart-filter`.
 
-commands/   one module for each command, imported when the command runs
+commands/   one module for each command or group, imported when it is called; folders by purpose
 batch/      what `batch` does: a folder of photos, with a journal to resume from
 live/       what `live` does: a camera or video file, frame by frame
 models/     what `models` does: weights, cards, versions, measurements
@@ -18,71 +18,68 @@ import click
 
 from smart_filter_deploy.cli import secret_files
 from smart_filter_deploy.cli.terminal import exit_codes
-from smart_filter_deploy.cli.terminal.examples import examples
 from smart_filter_deploy.cli.terminal.lazy_group import (
     COMPLETE_VARIABLE,
     CommandEntry,
     LazyGroup,
-    Section,
 )
+from smart_filter_deploy.cli.terminal.text import examples
 
-SECTIONS = (
-    Section(
-        "Pictures",
-        {
-            "run": CommandEntry("run:run", "Composite photos and save the pictures."),
-            "submit": CommandEntry("submit:submit", "Submit photos without waiting."),
-            "batch": CommandEntry("batch:batch", "Process a whole folder; can be resumed."),
-            "live": CommandEntry("live:live", "Replace the background of a camera or video."),
-            "jobs": CommandEntry("jobs:jobs", "List, show, cancel and redrive jobs."),
-            "backgrounds": CommandEntry(
-                "backgrounds:backgrounds", "List backgrounds; upload and delete your own."
-            ),
-        },
-    ),
-    Section(
-        "Server",
-        {
-            "up": CommandEntry("up:up", "Run the whole service on this machine until Ctrl-C."),
-            "worker": CommandEntry("processes:worker", "Run a worker for some pipeline stages."),
-            "sender": CommandEntry("processes:sender", "Run the process that sends webhooks."),
-            "live-worker": CommandEntry(
-                "processes:live_worker", "Run the process that serves live video."
-            ),
-            "router": CommandEntry("router:router", "Print which cell each tenant belongs to."),
-            "worker-health": CommandEntry(
-                "worker_health:worker_health", "Check this machine's workers and senders."
-            ),
-        },
-    ),
-    Section(
-        "Models",
-        {
-            "models": CommandEntry("models:models", "List, measure and download models."),
-            "compare": CommandEntry("compare:compare", "Cut out one photo with several models."),
-            "eval": CommandEntry("eval:evaluate", "Measure models on photos with known answers."),
-            "train": CommandEntry("train:train", "Train a model's weights from pictures."),
-            "feedback": CommandEntry("feedback:feedback", "Build datasets from corrections."),
-        },
-    ),
-    Section(
-        "Operating",
-        {
-            "prepare": CommandEntry(
-                "processes:prepare", "Migrate the database, create the bucket."
-            ),
-            "doctor": CommandEntry("doctor:doctor", "Check the installation and explain fixes."),
-            "queues": CommandEntry("queues:queues", "Show, pause and resume queues."),
-            "workers": CommandEntry("workers:workers", "Show, drain and resume workers."),
-            "audit": CommandEntry("audit:audit", "Find lost, duplicated or orphaned work."),
-            "keys": CommandEntry("keys:keys", "Issue, list and revoke API keys."),
-            "tenants": CommandEntry("tenants:tenants", "Show and set tenants' quotas."),
-            "completion": CommandEntry("completion:completion", "Print a shell completion script."),
-        },
-    ),
-)
+SECTIONS = {
+    "Pictures": {
+        "run": CommandEntry("pictures.run", "Composite photos and save the pictures."),
+        "submit": CommandEntry("pictures.submit", "Submit photos without waiting."),
+        "batch": CommandEntry("pictures.batch", "Process a whole folder; can be resumed."),
+        "live": CommandEntry(
+            "pictures.live", "Replace the background of a camera or video.", "live"
+        ),
+        "jobs": CommandEntry("pictures.jobs", "List, show, cancel and redrive jobs.", "api"),
+        "backgrounds": CommandEntry(
+            "pictures.backgrounds", "List backgrounds; upload and delete your own.", "worker"
+        ),
+    },
+    "Server": {
+        "up": CommandEntry(
+            "servers.up", "Run the whole service on this machine until Ctrl-C.", "embedded"
+        ),
+        "worker": CommandEntry(
+            "servers.processes", "Run a worker for some pipeline stages.", "worker"
+        ),
+        "sender": CommandEntry("servers.processes", "Run the process that sends webhooks.", "api"),
+        "live-worker": CommandEntry(
+            "servers.processes", "Run the process that serves live video.", "live"
+        ),
+        "router": CommandEntry("servers.router", "Print which cell each tenant belongs to."),
+        "worker-health": CommandEntry(
+            "operating.workers", "Check this machine's workers and senders.", "worker"
+        ),
+    },
+    "Models": {
+        "models": CommandEntry("models", "List, measure and download models.", "worker"),
+        "compare": CommandEntry(
+            "training.compare", "Cut out one photo with several models.", "worker"
+        ),
+        "eval": CommandEntry(
+            "training.eval:evaluate", "Measure models on photos with known answers.", "worker"
+        ),
+        "train": CommandEntry("training.train", "Train a model's weights from pictures.", "worker"),
+        "feedback": CommandEntry("training.feedback", "Build datasets from corrections.", "worker"),
+    },
+    "Operating": {
+        "prepare": CommandEntry(
+            "servers.processes", "Migrate the database, create the bucket.", "embedded"
+        ),
+        "doctor": CommandEntry("operating.doctor", "Check the installation and explain fixes."),
+        "queues": CommandEntry("operating.queues", "Show, pause and resume queues.", "api"),
+        "workers": CommandEntry("operating.workers", "Show, drain and resume workers.", "api"),
+        "audit": CommandEntry("operating.audit", "Find lost, duplicated or orphaned work.", "api"),
+        "keys": CommandEntry("operating.keys", "Issue, list and revoke API keys.", "api"),
+        "tenants": CommandEntry("operating.tenants", "Show and set tenants' quotas.", "api"),
+        "completion": CommandEntry("operating.completion", "Print a shell completion script."),
+    },
+}
 # Started by `up` and by the container images.
-HIDDEN = {"api": "processes:api"}
+HIDDEN = {"api": CommandEntry("servers.processes", "Run the API.", "api")}
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -94,7 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # Print a replacement for characters that the terminal cannot encode.
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # they are text files
     if COMPLETE_VARIABLE in os.environ:
-        from smart_filter_deploy.cli.commands import completion  # noqa: PLC0415 - for shells only
+        # Only shells need it.
+        from smart_filter_deploy.cli.commands.operating import completion  # noqa: PLC0415
 
         sys.exit(completion.answer_shell(smart_filter))
     sys.exit(exit_codes.run_command_line(smart_filter, arguments))

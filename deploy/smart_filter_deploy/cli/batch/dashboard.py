@@ -13,9 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from smart_filter_deploy.cli.batch.journal import SUCCEEDED, JournalEntry
-from smart_filter_deploy.cli.terminal.display import can_redraw, live_display
-from smart_filter_deploy.cli.terminal.eta import format_duration
-from smart_filter_deploy.cli.terminal.report import format_seconds, state_mark
+from smart_filter_deploy.cli.terminal.console import can_redraw, live_display
+from smart_filter_deploy.cli.terminal.report import format_duration, format_seconds, state_mark
 
 _BAR_WIDTH = 40
 # Minimum of finished photos for an ETA; an average over fewer is too noisy.

@@ -25,7 +25,6 @@ from smart_filter_deploy.cli.server.connection import (
 )
 from smart_filter_deploy.cli.server.find import open_server
 from smart_filter_deploy.cli.server.submit_and_fetch import PhotoRequest
-from smart_filter_deploy.cli.terminal import eta
 from smart_filter_deploy.cli.terminal.exit_codes import (
     ALL_SUCCEEDED,
     INTERRUPTED,
@@ -34,6 +33,7 @@ from smart_filter_deploy.cli.terminal.exit_codes import (
     CommandError,
     print_error,
 )
+from smart_filter_deploy.cli.terminal.report import format_duration
 from smart_filter_deploy.cli.terminal.signals import StopFlag, stop_on_signals
 
 # Photos in progress at once: enough to keep one machine's workers busy during uploads and
@@ -223,7 +223,7 @@ class BatchRunner:
         }
         summary = ", ".join(text for text, is_shown in parts.items() if is_shown)
         photos = "1 photo" if len(self._seen) == 1 else f"{len(self._seen)} photos"
-        lines = [f"{photos} in {eta.format_duration(seconds)}: {summary}; {self._journal.folder}"]
+        lines = [f"{photos} in {format_duration(seconds)}: {summary}; {self._journal.folder}"]
         # Failures of this run were printed when they happened.
         before = [entry for entry in failed if entry.photo not in self._told]
         lines += [f"  {summary_line(entry)}" for entry in before[:_MAX_LISTED_FAILURES]]

@@ -12,8 +12,7 @@ from smart_filter_deploy.cli.commands import completion_values
 from smart_filter_deploy.cli.models import card as model_card
 from smart_filter_deploy.cli.models import versions as model_versions
 from smart_filter_deploy.cli.server.connection import open_client
-from smart_filter_deploy.cli.terminal.console import EscapingConsole
-from smart_filter_deploy.cli.terminal.examples import examples
+from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_table
 from smart_filter_deploy.cli.terminal.exit_codes import (
     ALL_SUCCEEDED,
     PHOTO_FAILED,
@@ -21,8 +20,7 @@ from smart_filter_deploy.cli.terminal.exit_codes import (
     CommandError,
     require_extra,
 )
-from smart_filter_deploy.cli.terminal.report import print_table
-from smart_filter_deploy.cli.terminal.text import print_line
+from smart_filter_deploy.cli.terminal.text import examples, print_line
 from smart_filter_shared.config.paths import data_folder
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -15,7 +15,7 @@ from smart_filter_deploy.cli.live.frames import FrameLoop, FrameStats
 from smart_filter_deploy.cli.live.moments import MomentPicture, MomentRecorder
 from smart_filter_deploy.cli.live.session import LiveSession
 from smart_filter_deploy.cli.server.connection import open_client
-from smart_filter_deploy.cli.terminal.display import can_redraw
+from smart_filter_deploy.cli.terminal.console import can_redraw
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
 from smart_filter_deploy.cli.terminal.signals import StopFlag, stop_on_signals
 

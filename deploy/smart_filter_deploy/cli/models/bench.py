@@ -9,9 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from smart_filter_deploy.cli.models import local as local_models
-from smart_filter_deploy.cli.terminal.console import EscapingConsole
+from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_table
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
-from smart_filter_deploy.cli.terminal.report import print_table
 from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, Offer
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.errors import FolderUnreadable, SetupFailed

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from smart_filter_client.models import Model
-from smart_filter_deploy.cli.terminal.report import print_table
+from smart_filter_deploy.cli.terminal.console import print_table
 
 
 def print_card(console: Console, model: Model) -> None:

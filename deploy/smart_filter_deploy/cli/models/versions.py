@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from smart_filter_deploy.cli.terminal.examples import examples
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError, require_extra
-from smart_filter_deploy.cli.terminal.text import print_line
+from smart_filter_deploy.cli.terminal.text import examples, print_line
 from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.errors import VersionRefused
 from smart_filter_shared.pipeline import TaskName

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from smart_filter_deploy.cli.server import own_stack
 from smart_filter_deploy.cli.server.connection import Server, server_from_environment
-from smart_filter_deploy.cli.terminal.display import can_redraw
+from smart_filter_deploy.cli.terminal.console import can_redraw
 
 
 @contextmanager

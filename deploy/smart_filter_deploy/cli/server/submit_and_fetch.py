@@ -12,8 +12,7 @@ from smart_filter_client import errors as client_errors
 from smart_filter_client.errors import NotFinishedInTime, Refused, TryLater
 from smart_filter_client.models import Failure
 from smart_filter_deploy.cli.server.connection import is_about_usage
-from smart_filter_deploy.cli.terminal.outcome import Outcome
-from smart_filter_deploy.cli.terminal.outputs import OutputPaths
+from smart_filter_deploy.cli.terminal.outputs import Outcome, OutputPaths
 from smart_filter_deploy.cli.terminal.progress import Progress
 
 # Outputs that are separate files.

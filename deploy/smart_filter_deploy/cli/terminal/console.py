@@ -1,13 +1,20 @@
-"""A rich console that escapes control characters in every text."""
+"""The console of every command: tables and live displays, with control characters escaped."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import rich.console
-from rich.console import ConsoleOptions, RenderableType
+from rich.console import ConsoleOptions, JustifyMethod, RenderableType
+from rich.live import Live
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
 from smart_filter_deploy.cli.terminal.text import escape_unprintable
+
+_FRAMES_PER_SECOND = 12
+# Width of a table in a pipe, where its lines are not fitted to a screen.
+_UNLIMITED_WIDTH = 10_000
 
 
 class EscapingConsole(rich.console.Console):
@@ -23,3 +30,73 @@ class EscapingConsole(rich.console.Console):
             # Escaping moves the spans' offsets, so only the style of the whole text is kept.
             renderable = renderable.blank_copy(escape_unprintable(renderable.plain))
         return super().render(renderable, options)
+
+
+def can_redraw(console: rich.console.Console) -> bool:
+    """Return whether the console can redraw lines: not in a pipe or on a dumb terminal."""
+    return console.is_terminal and not console.is_dumb_terminal
+
+
+@contextmanager
+def live_display(
+    console: rich.console.Console,
+    picture: Callable[[], RenderableType],
+    *,
+    transient: bool = False,
+) -> Iterator[None]:
+    """Redraw a picture below the printed lines while the block lasts.
+
+    transient: whether to remove it afterwards.
+    """
+    if not can_redraw(console):
+        yield
+        return
+    with Live(
+        console=console,
+        get_renderable=picture,
+        refresh_per_second=_FRAMES_PER_SECOND,
+        transient=transient,
+    ):
+        yield
+
+
+def print_columns(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Text | str]],
+    *,
+    right: Collection[str] = (),
+    wrapped: Collection[str] = (),
+) -> None:
+    """Print rows below column titles on standard output.
+
+    right: columns of numbers.  wrapped: columns whose cells may take several lines.
+    """
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        justify: JustifyMethod = "right" if column in right else "left"
+        table.add_column(column, no_wrap=column not in wrapped, justify=justify)
+    for row in rows:
+        # As Text, brackets in a cell are not markup.
+        table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
+    print_table(EscapingConsole(highlight=False), table)
+
+
+def facts_table(rows: Iterable[tuple[str, Text | str]]) -> Table:
+    """Return a table of two columns: labels, and texts that are folded."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for label, text in rows:
+        table.add_row(f"  {label}", text if isinstance(text, Text) else Text(text))
+    return table
+
+
+def print_table(console: rich.console.Console, table: Table) -> None:
+    """Print a table; in a pipe, its lines are not fitted to a width."""
+    if console.is_terminal:
+        console.print(table)
+        return
+    wide = console.options.update_width(_UNLIMITED_WIDTH)
+    for line in console.render_lines(table, wide, pad=False):
+        text = "".join(segment.text for segment in line).rstrip()
+        console.print(text, soft_wrap=True, markup=False)

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import NoReturn
 
 import click
 
@@ -62,18 +63,23 @@ def require_extra(extra: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if error.name == "smart_filter_training":
-            raise CommandError(
-                "this needs the distribution smart-filter-training: in a checkout,"
-                " pip install ./workers/smart_filter_training",
-                NO_SERVER,
-            ) from error
-        if (error.name or "").startswith("smart_filter_"):
-            raise
+        raise_for_missing_package(error, extra)
+
+
+def raise_for_missing_package(error: ModuleNotFoundError, extra: str) -> NoReturn:
+    """Raise CommandError with the extra to install; the error itself if a module is ours."""
+    name = error.name or ""
+    if name == "smart_filter_training":
         raise CommandError(
-            f"a package is not installed ({error.name}): pip install 'smart-filter[{extra}]'",
+            "this needs the distribution smart-filter-training: in a checkout,"
+            " pip install ./workers/smart_filter_training",
             NO_SERVER,
         ) from error
+    if name.startswith("smart_filter_") or not extra:
+        raise error
+    raise CommandError(
+        f"a package is not installed ({name}): pip install 'smart-filter[{extra}]'", NO_SERVER
+    ) from error
 
 
 def _describe_error(error: Error) -> str:

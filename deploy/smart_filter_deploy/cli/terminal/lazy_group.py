@@ -2,68 +2,81 @@
 
 import difflib
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import click
 from click.shell_completion import CompletionItem
 
+from smart_filter_deploy.cli.terminal.exit_codes import raise_for_missing_package
+
 # The completion script sets it when Tab is pressed.
 COMPLETE_VARIABLE = "_SMART_FILTER_COMPLETE"
 
 
+# Key of the called command's extra in click's context.
+_EXTRA_KEY = f"{__name__}.extra"
+
+
 @dataclass(frozen=True, slots=True)
 class CommandEntry:
-    """Where a command is, as `module:name`, and its summary in the help."""
+    """Where a command is, its summary in the help, and the extra that it needs.
+
+    location: its module, and `:name` if the command has another name there.
+    extra: "" if the command runs in a bare install.
+    """
 
     location: str
     summary: str
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A section of the help: a title, and commands by name."""
-
-    title: str
-    commands: Mapping[str, CommandEntry]
+    extra: str = ""
 
 
 class LazyGroup(click.Group):
     """A group that lists its commands without importing them.
 
+    A command whose packages are not installed ends with one line that names its extra.
+
     package: the package of the commands' modules.
-    sections: the commands, in the order of the help.
-    hidden: locations of commands that the help does not list.
+    sections: the commands by title, in the order of the help.
+    hidden: commands that the help does not list.
     """
 
     def __init__(
         self,
         *,
         package: str,
-        sections: Sequence[Section],
-        hidden: Mapping[str, str],
+        sections: Mapping[str, Mapping[str, CommandEntry]],
+        hidden: Mapping[str, CommandEntry],
         **rest: object,
     ) -> None:
         super().__init__(**rest)  # type: ignore[arg-type]  # click's own options
         self._package = package
         self._sections = sections
-        self._hidden = hidden
+        self._listed = {name: one for each in sections.values() for name, one in each.items()}
+        self._entries = {**self._listed, **hidden}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the listed commands, in the order of the help."""
         del ctx
-        return [name for section in self._sections for name in section.commands]
+        return list(self._listed)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command and return it; None when there is none of this name."""
-        del ctx
-        listed = {name: one for section in self._sections for name, one in section.commands.items()}
-        location = listed[cmd_name].location if cmd_name in listed else self._hidden.get(cmd_name)
-        if location is None:
+        entry = self._entries.get(cmd_name)
+        if entry is None:
             return None
-        module, _, name = location.partition(":")
-        command: click.Command = getattr(importlib.import_module(f"{self._package}.{module}"), name)
+        ctx.meta[_EXTRA_KEY] = entry.extra
+        module, _, name = entry.location.partition(":")
+        imported = importlib.import_module(f"{self._package}.{module}")
+        command: click.Command = getattr(imported, name or cmd_name.replace("-", "_"))
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command of this line; end with one line when a package is not installed."""
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            raise_for_missing_package(error, ctx.meta.get(_EXTRA_KEY, ""))
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -79,16 +92,15 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the sections of the help."""
         del ctx
-        for section in self._sections:
-            with formatter.section(section.title):
-                formatter.write_dl([(name, one.summary) for name, one in section.commands.items()])
+        for title, entries in self._sections.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, one.summary) for name, one in entries.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
         """Return the commands that complete a word; click's own method would import them all."""
         commands = [
             CompletionItem(name, help=one.summary)
-            for section in self._sections
-            for name, one in section.commands.items()
+            for name, one in self._listed.items()
             if name.startswith(incomplete)
         ]
         return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]

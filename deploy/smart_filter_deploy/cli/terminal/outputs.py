@@ -1,12 +1,14 @@
-"""Plans the output path of each photo before any work starts."""
+"""The output paths of each photo, planned before any work starts, and its outcome."""
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
+
+from smart_filter_client.models import Failure, Job
 
 _OUTPUT_MARK = "smart-filter"
 _CHECKOUT = Path(__file__).parents[4]
@@ -44,6 +46,24 @@ class OutputPaths:
         ending = _safe_suffix(_SUFFIX_OF_SUBTYPE.get(kind, kind))
         name = ending if output == ending else f"{output}.{ending}"
         return self.folder / f"{self.stem}.{_OUTPUT_MARK}.{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Outcome of one photo.
+
+    job: None when the server refused the photo.  image: path of the picture.
+    others: paths of the other outputs, by name.
+    failure: why there is no result, including the job's own error.
+    seconds: from submitting the photo to the written result.
+    """
+
+    place: OutputPaths
+    job: Job | None
+    image: Path | None
+    others: Mapping[str, Path]
+    failure: Failure | None
+    seconds: float
 
 
 def plan_outputs(photos: Sequence[Path], destination: str | None) -> list[OutputPaths]:

@@ -11,9 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from smart_filter_client.models import Job, Stage
-from smart_filter_deploy.cli.terminal import eta
-from smart_filter_deploy.cli.terminal.display import can_redraw, live_display
-from smart_filter_deploy.cli.terminal.report import format_seconds, state_mark
+from smart_filter_deploy.cli.terminal.console import can_redraw, live_display
+from smart_filter_deploy.cli.terminal.report import (
+    describe_completion,
+    describe_position,
+    format_seconds,
+    state_mark,
+)
 
 _FINAL_STATES = frozenset({"succeeded", "failed", "canceled"})
 _BAR_WIDTH = 24
@@ -78,7 +82,7 @@ class Progress:
                 Text(format_seconds(stage.seconds), style="dim", justify="right"),
                 Text(attempt, style="yellow"),
             )
-        return _with_line(table, eta.describe_position(job))
+        return _with_line(table, describe_position(job))
 
     def _all_stages(self) -> RenderableType:
         jobs = list(self._jobs.values())
@@ -100,7 +104,7 @@ class Progress:
                 Text(f"{done}/{total}", justify="right"),
                 Text(f"{failed} failed" if failed else "", style="red"),
             )
-        return _with_line(table, eta.describe_completion(jobs))
+        return _with_line(table, describe_completion(jobs))
 
 
 def _with_line(table: Table, line: str | None) -> RenderableType:

@@ -1,13 +1,15 @@
-"""Prints the findings and outputs of jobs."""
+"""Prints the findings and outputs of jobs, and describes when they will have ended."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from smart_filter_client.fields import Fields
 from smart_filter_client.models import (
     Background,
     Eyes,
@@ -19,8 +21,8 @@ from smart_filter_client.models import (
     Rating,
 )
 from smart_filter_client.printability import Printability
-from smart_filter_deploy.cli.terminal import eta
-from smart_filter_deploy.cli.terminal.outcome import Outcome
+from smart_filter_deploy.cli.terminal.console import facts_table, print_table
+from smart_filter_deploy.cli.terminal.outputs import Outcome
 
 STATE_STYLES = {
     "succeeded": "green",
@@ -39,6 +41,8 @@ _MAX_FACES = 12
 # Outputs that include the background.
 _OUTPUTS_WITH_BACKGROUND = frozenset({"image", "thumbnail"})
 _KILO = 1000
+_MINUTE_SECONDS = 60
+_HOUR_SECONDS = 3600
 
 
 def print_outcome(console: Console, outcome: Outcome) -> None:
@@ -53,7 +57,7 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
     if outcome.failure is not None:
         lines.append(("failed", _failure(outcome.failure)))
     lines.append(("time", Text(format_seconds(outcome.seconds))))
-    print_table(console, _table(lines))
+    print_table(console, facts_table(lines))
 
 
 def print_findings(console: Console, job: Job) -> None:
@@ -61,7 +65,7 @@ def print_findings(console: Console, job: Job) -> None:
     lines = _finding_rows(job)
     if job.error is not None:
         lines.append(("failed", _failure(job.error)))
-    print_table(console, _table(lines))
+    print_table(console, facts_table(lines))
 
 
 def print_stages(console: Console, job: Job) -> None:
@@ -77,15 +81,6 @@ def print_stages(console: Console, job: Job) -> None:
             Text(model or "", style="dim"),
         )
     print_table(console, table)
-
-
-def print_table(console: Console, table: Table) -> None:
-    """Print a table; in a pipe, its lines are not fitted to a width."""
-    if console.is_terminal:
-        console.print(table)
-    else:
-        for line in _render_unwrapped(console, table):
-            console.print(line, soft_wrap=True, markup=False)
 
 
 def state_mark(state: str) -> Text:
@@ -108,17 +103,46 @@ def format_bytes(count: int) -> str:
     return f"{count / _KILO**power:.{digits}f} {('bytes', 'kB', 'MB')[power]}"
 
 
-def _table(lines: Sequence[tuple[str, Text]]) -> Table:
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for label, text in lines:
-        table.add_row(f"  {label}", text)
-    return table
+def describe_position(job: Job) -> str | None:
+    """Return a job's position and ETA, such as `3 before it, done in about 4 s, 9 s at most`.
+
+    None when the job is finished, or the server gives no position.
+    """
+    queue = _parse_queue(job)
+    if queue is None:
+        return None
+    before = f"{queue.position - 1} before it, " if queue.position > 1 else ""
+    if queue.ends is None:
+        return f"{before}paused by the operator"
+    return f"{before}done in {_format_range(*queue.ends)}"
+
+
+def describe_completion(jobs: Iterable[Job]) -> str | None:
+    """Return the ETA of the last job; None when it is unknown."""
+    queues = [queue for job in jobs if (queue := _parse_queue(job)) is not None]
+    ends = [queue.ends for queue in queues if queue.ends is not None]
+    if not queues or len(ends) < len(queues):
+        return None
+    return f"all done in {_format_range(max(one[0] for one in ends), max(one[1] for one in ends))}"
+
+
+def describe_degraded(job: Job) -> str | None:
+    """Return the quality settings reduced to meet a job's deadline; None when there are none."""
+    given_up = Fields(job.document, "a job").texts("degraded")
+    return ", ".join(given_up) or None
+
+
+def format_duration(seconds: float) -> str:
+    """Return a rounded duration, such as `3 min`."""
+    if seconds < _MINUTE_SECONDS:
+        return f"{max(1, round(seconds))} s"
+    if seconds < _HOUR_SECONDS:
+        return f"{round(seconds / _MINUTE_SECONDS)} min"
+    return f"{round(seconds / _HOUR_SECONDS)} h"
 
 
 def _finding_rows(job: Job) -> list[tuple[str, Text]]:
-    queue = {"queue": eta.describe_position(job), "degraded": eta.describe_degraded(job)}
+    queue = {"queue": describe_position(job), "degraded": describe_degraded(job)}
     lines = [(label, Text(text)) for label, text in queue.items() if text is not None]
     if job.people is not None:
         lines.append(("people", Text(_people(job))))
@@ -230,7 +254,23 @@ def _filters_text(filtered: Filtered) -> Text:
     return Text.assemble((filtered.name, "bold"), (left_out, "yellow"), reason)
 
 
-def _render_unwrapped(console: Console, table: Table) -> Sequence[str]:
-    wide = console.options.update_width(10_000)
-    rendered = console.render_lines(table, wide, pad=False)
-    return ["".join(segment.text for segment in line).rstrip() for line in rendered]
+@dataclass(frozen=True, slots=True)
+class _QueuePosition:
+    """Position in the queue, and the ETA in seconds as p50 and p90; None if unknown."""
+
+    position: int
+    ends: tuple[float, float] | None
+
+
+def _parse_queue(job: Job) -> _QueuePosition | None:
+    fields = Fields(job.document, "a job").object_or_none("queue")
+    if fields is None or job.is_final:
+        return None
+    half, most = fields.number_or_none("eta_p50_s"), fields.number_or_none("eta_p90_s")
+    ends = None if half is None or most is None else (half, most)
+    return _QueuePosition(fields.integer_or_none("position") or 0, ends)
+
+
+def _format_range(half: float, most: float) -> str:
+    about, at_most = format_duration(half), format_duration(most)
+    return f"about {about}" if about == at_most else f"about {about}, {at_most} at most"

@@ -1,8 +1,27 @@
-"""Escapes text from files and servers, so that it cannot control the terminal."""
+"""Text that commands print: escaped lines, JSON, times, and the examples of a help text."""
+
+import datetime as dt
+import json
 
 import click
 
 _LATIN, _BASIC = 0xFF, 0xFFFF
+
+
+def examples(*lines: str) -> str:
+    """Return the help's examples section: one command line per line."""
+    # A line with \b keeps click from rewrapping the paragraph.
+    return "\n".join(("\b", "Examples:", *(f"  {line}" for line in lines)))
+
+
+def print_json(document: object) -> None:
+    """Print a JSON document in one line on standard output."""
+    click.echo(json.dumps(document))
+
+
+def print_line(line: str, *, err: bool = False) -> None:
+    """Print one line for people on standard output, or on standard error."""
+    click.echo(escape_unprintable(line), err=err)
 
 
 def escape_unprintable(words: str) -> str:
@@ -14,9 +33,11 @@ def escape_unprintable(words: str) -> str:
     return words if words.isprintable() else "".join(map(_escape_character, words))
 
 
-def print_line(line: str, *, err: bool = False) -> None:
-    """Print one line for people on standard output, or on standard error."""
-    click.echo(escape_unprintable(line), err=err)
+def format_utc(moment: dt.datetime | None) -> str | None:
+    """Return a moment in RFC 3339 form, such as 2026-11-20T09:30:00Z; None for None."""
+    if moment is None:
+        return None
+    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _escape_character(sign: str) -> str:

@@ -1,0 +1,169 @@
+"""`smart-filter queues`: shows, pauses and resumes the queue of each capability."""
+
+import difflib
+
+import click
+from sqlalchemy import Connection
+
+from smart_filter_deploy.cli.commands.options import json_option
+from smart_filter_deploy.cli.server import database
+from smart_filter_deploy.cli.terminal.console import print_columns
+from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
+from smart_filter_deploy.cli.terminal.text import examples, format_utc, print_json, print_line
+from smart_filter_shared.config import settings
+from smart_filter_shared.ids import Capability
+from smart_filter_shared.operations import queue_stats
+from smart_filter_shared.operations.overview import QueueStats
+from smart_filter_shared.queue import pauses, worker_registry
+
+_capability_argument = click.argument("name", metavar="CAPABILITY")
+
+
+@click.group(
+    epilog=examples(
+        "smart-filter queues list",
+        "smart-filter queues pause segmentation.people",
+    )
+)
+def queues() -> None:
+    """Show, pause and resume queues; each capability has one.
+
+    Uses the database in SMART_FILTER_DATABASE_URL, else that of the local stack that
+    `smart-filter up` runs on the data folder.
+    """
+
+
+@queues.command(
+    "list",
+    short_help="List queues.",
+    epilog=examples(
+        "smart-filter queues list",
+        "smart-filter queues list --json | jq '.items[] | select(.paused_at)'",
+    ),
+)
+@json_option
+def list_(*, as_json: bool) -> None:
+    """List queues with their waiting, ready and running stages, workers and pauses."""
+    with database.transaction() as connection:
+        listed = _list_queues(connection)
+    if as_json:
+        print_json({"items": [_document(queue) for queue in listed]})
+    elif not listed:
+        click.echo("no queues: no worker has published a model yet")
+    else:
+        numbers = ("waiting", "ready", "running", "oldest", "workers", "threads")
+        columns = ("capability", *numbers, "paused")
+        print_columns(columns, map(_table_row, listed), right=numbers)
+
+
+@queues.command(epilog=examples("smart-filter queues show face.centerface --limit 50"))
+@_capability_argument
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 1000),
+    default=20,
+    show_default=True,
+    help="Maximum number of stages.",
+)
+@json_option
+def show(name: str, *, limit: int, as_json: bool) -> None:
+    """Show the next stages of a queue in claim order."""
+    with database.transaction() as connection:
+        capability = _require_queue(connection, name)
+        head = queue_stats.peek(connection, capability, most=limit)
+    items = [
+        {
+            "job_id": str(one.job_id),
+            "tenant": one.tenant,
+            "attempts_spent": one.attempt,
+            "ready_at": format_utc(one.ready_at),
+        }
+        for one in head
+    ]
+    if as_json:
+        print_json({"items": items})
+    elif not items:
+        print_line(f"nothing is ready in {capability}")
+    else:
+        columns = ("job", "tenant", "attempts", "ready")
+        print_columns(columns, [[*map(str, item.values())] for item in items], wrapped=columns)
+
+
+@queues.command(
+    short_help="Stop workers from claiming from a queue.",
+    epilog=examples("smart-filter queues pause segmentation.people"),
+)
+@_capability_argument
+@json_option
+def pause(name: str, *, as_json: bool) -> None:
+    """Stop workers from claiming from a queue until it is resumed.
+
+    Running stages finish. New jobs are accepted and wait. Deadlines still apply.
+    """
+    with database.transaction() as connection:
+        capability = _require_queue(connection, name)
+        changed = pauses.pause(connection, capability)
+    words = "paused" if changed else "was already paused"
+    _print_change(capability, words, paused=True, as_json=as_json)
+
+
+@queues.command(epilog=examples("smart-filter queues resume segmentation.people"))
+@_capability_argument
+@json_option
+def resume(name: str, *, as_json: bool) -> None:
+    """Let workers claim from a queue again."""
+    with database.transaction() as connection:
+        capability = _require_queue(connection, name)
+        changed = pauses.resume(connection, capability)
+    words = "resumed" if changed else "was not paused"
+    _print_change(capability, words, paused=False, as_json=as_json)
+
+
+def _print_change(capability: Capability, words: str, *, paused: bool, as_json: bool) -> None:
+    if as_json:
+        print_json({"capability": capability, "paused": paused})
+    else:
+        print_line(f"{capability} {words}")
+
+
+def _list_queues(connection: Connection) -> list[QueueStats]:
+    return queue_stats.list_queues(connection, silent_seconds=settings.load_engine().lease_seconds)
+
+
+def _require_queue(connection: Connection, name: str) -> Capability:
+    if name == worker_registry.SENDER_ROLE:
+        raise CommandError(
+            "webhooks have no queue: `smart-filter workers drain ID` drains a sender", WRONG_USAGE
+        )
+    known = [queue.capability for queue in _list_queues(connection)]
+    if name not in known:
+        near = difflib.get_close_matches(name[:100], known, n=1)
+        remedy = (
+            f"did you mean {near[0]}?" if near else f"there are {', '.join(known) or 'none yet'}"
+        )
+        raise CommandError(f"there is no queue {name[:100]!r}: {remedy}", WRONG_USAGE)
+    return Capability(name)
+
+
+def _table_row(queue: QueueStats) -> tuple[str, ...]:
+    length = queue.length
+    return (
+        queue.capability,
+        *map(str, (length.waiting, length.ready, length.running)),
+        f"{length.oldest_wait_seconds:.1f} s" if length.ready else "",
+        *map(str, (queue.workers, queue.threads)),
+        "" if queue.paused_at is None else f"since {format_utc(queue.paused_at)}",
+    )
+
+
+def _document(queue: QueueStats) -> dict[str, object]:
+    return {
+        "capability": queue.capability,
+        "waiting": queue.length.waiting,
+        "ready": queue.length.ready,
+        "running": queue.length.running,
+        "oldest_wait_seconds": queue.length.oldest_wait_seconds,
+        "workers": queue.workers,
+        "threads": queue.threads,
+        "paused_at": format_utc(queue.paused_at),
+    }

@@ -1,0 +1,239 @@
+"""`smart-filter tenants`: shows and changes settings of tenants; changes all jobs of a tenant."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from sqlalchemy import Engine
+
+from smart_filter_api.routes import tenant_changes
+from smart_filter_api.schemas.defaults import TenantChange
+from smart_filter_deploy.cli.commands.operating.keys import validate_tenant
+from smart_filter_deploy.cli.commands.options import json_option
+from smart_filter_deploy.cli.server import database
+from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
+from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
+from smart_filter_shared.config import settings
+from smart_filter_shared.db import sessions
+from smart_filter_shared.errors import InvalidRecipe, MalformedRequest
+from smart_filter_shared.ids import OPERATOR, Tenant
+from smart_filter_shared.operations import bulk
+from smart_filter_shared.operations.bulk import BulkAction, BulkResult
+from smart_filter_shared.tenants import settings as tenant_settings
+
+# Given instead of a value, it restores the server's setting.
+_DEFAULT = "default"
+_DEFAULT_DESCRIPTION = "server defaults"
+_MAX_SECONDS = 10 * 365 * 24 * 3600
+# Cap on the count in the question; "at least 10,000" is precise enough.
+_MAX_COUNTED: Final = 10_000
+_QUESTIONS: Final[Mapping[BulkAction, str]] = {
+    BulkAction.CANCEL: "cancel all unfinished jobs, {}?",
+    BulkAction.REDRIVE: "retry all failed jobs, {}?",
+}
+
+
+class _OverrideType(click.ParamType[tuple[Any]]):
+    """A value, or `default` for None; wrapped in a tuple, because None means not given."""
+
+    name = "value"
+
+    def __init__(self, inner: click.ParamType[Any]) -> None:
+        self._inner = inner
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[Any]:
+        if value == _DEFAULT:
+            return (None,)
+        return (self._inner.convert(value, param, ctx),)
+
+
+class _RecipeType(click.ParamType[dict[str, Any]]):
+    """A recipe as JSON, or `@` and the path of a file with one."""
+
+    name = "recipe"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dict[str, Any]:
+        text = str(value)
+        try:
+            if text.startswith("@"):
+                text = Path(text[1:]).read_text(encoding="utf-8")
+            recipe = json.loads(text)
+        except (OSError, ValueError, RecursionError) as error:
+            self.fail(f"is not JSON: {error}", param, ctx)
+        if not isinstance(recipe, dict):
+            self.fail('is not an object such as {"outputs": ["image", "faces"]}', param, ctx)
+        return recipe
+
+
+_bound_type = _OverrideType(click.IntRange(0, 10_000_000))
+
+
+@click.group(
+    epilog=examples(
+        "smart-filter tenants list",
+        "smart-filter tenants set acme --jobs-waiting 500",
+    )
+)
+def tenants() -> None:
+    """Show and change the settings of tenants.
+
+    Uses the database in SMART_FILTER_DATABASE_URL, else that of the local stack that
+    `smart-filter up` runs on the data folder.
+    """
+
+
+@tenants.command(
+    "list",
+    short_help="List tenants and their settings.",
+    epilog=examples("smart-filter tenants list"),
+)
+@json_option
+def list_(*, as_json: bool) -> None:
+    """List tenants that have submitted a job or have settings."""
+    with database.transaction() as connection:
+        listed = tenant_settings.list_tenants(connection)
+    items = [tenant_changes.render_tenant(name, own).model_dump() for name, own in listed.items()]
+    if as_json:
+        print_json({"items": items})
+        return
+    for item in items:
+        name = item.pop("tenant")
+        overrides = [
+            f"{one.replace('_', '-')} {_format_value(value)}"
+            for one, value in item.items()
+            if value is not None and value is not False and value != {}
+        ]
+        # The operator has no limits, neither the settings' nor its own.
+        usual = "no limits; lifetimes from the server" if name == OPERATOR else _DEFAULT_DESCRIPTION
+        print_line(f"{name}: {', '.join(overrides) or usual}")
+
+
+@tenants.command(
+    "set",
+    epilog=examples(
+        "smart-filter tenants set acme --requests-per-minute 600 --keep-nothing",
+        "smart-filter tenants set acme --jobs-waiting default",
+        'smart-filter tenants set acme --recipe \'{"outputs": ["image", "faces"]}\'',
+    ),
+)
+@click.argument("name", metavar="NAME")
+@click.option(
+    "--requests-per-minute", type=_bound_type, metavar="N", help="Maximum requests per minute."
+)
+@click.option(
+    "--jobs-waiting", type=_bound_type, metavar="N", help="Maximum number of unfinished jobs."
+)
+@click.option(
+    "--megapixels-per-day",
+    type=_OverrideType(click.FloatRange(0, 1e12)),
+    metavar="N",
+    help="Maximum megapixels of photos per day.",
+)
+@click.option(
+    "--keep-input-seconds",
+    type=_OverrideType(click.IntRange(0, _MAX_SECONDS)),
+    metavar="S",
+    help="Lifetime of photos and intermediate files.",
+)
+@click.option(
+    "--keep-result-seconds",
+    type=_OverrideType(click.IntRange(60, _MAX_SECONDS)),
+    metavar="S",
+    help="Lifetime of results.",
+)
+@click.option(
+    "--keep-nothing/--keep-something",
+    default=None,
+    help="Delete all files of a job when its outputs were downloaded, or after an hour.",
+)
+@click.option(
+    "--recipe",
+    type=_OverrideType(_RecipeType()),
+    metavar="JSON|@FILE",
+    help="Default recipe fields, as JSON.",
+)
+@json_option
+def set_(name: str, *, as_json: bool, **options: tuple[object] | bool | None) -> None:
+    """Change the settings of a tenant.
+
+    Options that are not given do not change. `default` restores the server's setting; 0 removes a
+    limit.
+    """
+    tenant = validate_tenant(name)
+    change = TenantChange.model_validate(
+        {
+            option: given[0] if isinstance(given, tuple) else given
+            for option, given in options.items()
+            if given is not None
+        }
+    )
+    pools = settings.load_engine().pools
+    try:
+        with database.transaction() as connection:
+            changed = tenant_changes.apply_change(connection, tenant, change, pools=pools)
+    except (InvalidRecipe, MalformedRequest) as error:
+        raise CommandError(f"--recipe: {error}", WRONG_USAGE) from error
+    if as_json:
+        print_json(tenant_changes.render_tenant(tenant, changed).model_dump())
+
+
+def cancel_jobs(name: str, *, asks: bool, as_json: bool) -> None:
+    """Cancel all unfinished jobs of a tenant, and print how many.
+
+    asks: whether to ask for confirmation on a terminal; here and below.
+    """
+    owner, done = _apply_to_jobs(name, BulkAction.CANCEL, asks=asks)
+    if as_json:
+        print_json({"tenant": owner, "canceled": done.moved, "left": done.left})
+    else:
+        print_line(f"{owner}: {done.moved} canceled, {done.left} had already ended")
+
+
+def redrive_jobs(name: str, *, asks: bool, as_json: bool) -> None:
+    """Redrive all failed jobs of a tenant, and print how many."""
+    owner, done = _apply_to_jobs(name, BulkAction.REDRIVE, asks=asks)
+    if as_json:
+        print_json({"tenant": owner, "redriven": done.moved, "left": done.left})
+    else:
+        print_line(f"{owner}: {done.moved} redriven, {done.left} not: their photos are deleted")
+
+
+def _apply_to_jobs(name: str, move: BulkAction, *, asks: bool) -> tuple[Tenant, BulkResult]:
+    owner = validate_tenant(name)
+    with database.open_engine() as engine:
+        _require_tenant(engine, owner)
+        if asks and sys.stdin.isatty():
+            _confirm(engine, owner, move)
+        return owner, bulk.apply_all(engine, move, owner)
+
+
+def _confirm(engine: Engine, tenant: Tenant, move: BulkAction) -> None:
+    """Ask for confirmation with the number of jobs; ends the command when declined."""
+    with sessions.transaction(engine) as connection:
+        jobs = bulk.count(connection, move, tenant, most=_MAX_COUNTED)
+    many = f"{'at least ' * (jobs == _MAX_COUNTED)}{jobs:,}"
+    if jobs:
+        click.confirm(f"{tenant}: {_QUESTIONS[move].format(many)}", abort=True, err=True)
+
+
+def _require_tenant(engine: Engine, tenant: Tenant) -> None:
+    """End the command when there is no such tenant, so that a typing error is noticed."""
+    with sessions.transaction(engine) as connection:
+        if tenant_settings.is_known(connection, tenant):
+            return
+        near = tenant_settings.suggest_tenant(connection, tenant)
+    remedy = f"did you mean {near}?" if near else "see `smart-filter keys list`"
+    raise CommandError(f"there is no tenant {tenant!r}: {remedy}", WRONG_USAGE)
+
+
+def _format_value(value: object) -> str:
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)
+    return f"{value:g}" if isinstance(value, float) else str(value).lower()

@@ -1,0 +1,234 @@
+"""`smart-filter workers`: shows, drains and resumes worker processes; `worker-health`."""
+
+import os
+import socket
+
+import click
+from sqlalchemy import Connection
+
+from smart_filter_deploy.cli.commands.options import json_option
+from smart_filter_deploy.cli.server import database
+from smart_filter_deploy.cli.terminal.console import print_columns
+from smart_filter_deploy.cli.terminal.exit_codes import (
+    ALL_SUCCEEDED,
+    PHOTO_FAILED,
+    WRONG_USAGE,
+    CommandError,
+)
+from smart_filter_deploy.cli.terminal.text import examples, format_utc, print_json, print_line
+from smart_filter_shared.config import settings
+from smart_filter_shared.ids import WorkerId
+from smart_filter_shared.operations import overview
+from smart_filter_shared.operations.overview import WorkerInfo
+from smart_filter_shared.queue import worker_registry
+from smart_filter_shared.queue.worker_registry import WorkerState
+
+_worker_argument = click.argument("begins", metavar="ID")
+
+
+@click.group(
+    epilog=examples(
+        "smart-filter workers list",
+        "smart-filter workers drain ID",
+    )
+)
+def workers() -> None:
+    """Show, drain and resume worker processes.
+
+    Uses the database in SMART_FILTER_DATABASE_URL, else that of the local stack that
+    `smart-filter up` runs on the data folder.
+    A unique prefix of an ID is enough.
+    """
+
+
+@workers.command(
+    "list",
+    short_help="List worker processes.",
+    epilog=examples(
+        "smart-filter workers list",
+        "smart-filter workers list --json | jq -r '.items[].state'",
+    ),
+)
+@json_option
+def list_(*, as_json: bool) -> None:
+    """List worker processes with their state, capabilities and running stages."""
+    with database.transaction() as connection:
+        listed = _list_workers(connection)
+    if as_json:
+        print_json({"items": [_document(member) for member in listed]})
+    elif not listed:
+        click.echo("no workers")
+    else:
+        columns = ("id", "host", "pid", "state", "running", "serves")
+        print_columns(columns, map(_table_row, listed), wrapped=("serves",))
+
+
+@workers.command(epilog=examples("smart-filter workers show ID"))
+@_worker_argument
+@json_option
+def show(begins: str, *, as_json: bool) -> None:
+    """Show the stages that a worker is running."""
+    with database.transaction() as connection:
+        member = _require_worker(connection, begins)
+        at_hand = overview.list_held_leases(connection, member.id)
+    stages = [
+        {
+            "job_id": str(one.job_id),
+            "stage": str(one.stage),
+            "attempt": one.attempt,
+            "leased_until": format_utc(one.leased_until),
+        }
+        for one in at_hand
+    ]
+    if as_json:
+        print_json({**_document(member), "stages": stages})
+        return
+    print_line(
+        f"{member.id} on {member.host} (process {member.pid}): {member.state},"
+        f" started {format_utc(member.started_at)},"
+        f" last heartbeat {format_utc(member.seen_at)}"
+    )
+    print_line(f"serves {', '.join(_format_served(member)) or 'nothing'}")
+    for name, why in member.failed.items():
+        print_line(f"cannot serve {name}: {why}")
+    for stage in stages:
+        print_line("  ".join(map(str, stage.values())))
+    if not stages:
+        print_line("runs nothing")
+
+
+@workers.command(
+    short_help="Let a worker finish its stages and claim no more.",
+    epilog=examples("smart-filter workers drain ID"),
+)
+@_worker_argument
+@json_option
+def drain(begins: str, *, as_json: bool) -> None:
+    """Let a worker finish its stages and claim no more, until it is resumed or stopped.
+
+    Takes effect within a heartbeat. The process keeps running, so that no supervisor restarts it;
+    the drain is complete when `workers list` shows it draining with nothing running.
+    """
+    with database.transaction() as connection:
+        worker = _require_worker(connection, begins).id
+        worker_registry.drain(connection, worker)
+    _print_change(worker, "finishes its stages and claims no more", drains=True, as_json=as_json)
+
+
+@workers.command(epilog=examples("smart-filter workers resume ID"))
+@_worker_argument
+@json_option
+def resume(begins: str, *, as_json: bool) -> None:
+    """Let a worker claim again."""
+    with database.transaction() as connection:
+        worker = _require_worker(connection, begins).id
+        worker_registry.resume(connection, worker)
+    _print_change(worker, "claims again", drains=False, as_json=as_json)
+
+
+@click.command(epilog=examples("smart-filter worker-health"))
+@json_option
+def worker_health(*, as_json: bool) -> None:
+    """Check the health of the workers and senders of this machine or container.
+
+    A process is healthy if it sent a recent heartbeat and reaches the broker and the database; a
+    sender needs no broker. Exits with 1 if one is not. Reads SMART_FILTER_DATABASE_URL.
+    """
+    with database.transaction() as connection:
+        signs = worker_registry.last_seen(
+            connection, socket.gethostname(), silent_seconds=settings.load_engine().lease_seconds
+        )
+    # A killed process stays in the database until its lease time passes.
+    here = [one for one in signs if _is_alive(one.pid)]
+    well = {WorkerState.READY, WorkerState.BUSY, WorkerState.DRAINING}
+    is_well = bool(here) and all(one.state in well for one in here)
+    if as_json:
+        workers = [
+            {
+                "pid": one.pid,
+                "state": one.state,
+                "age_seconds": round(one.age_seconds, 1),
+                "failed": dict(one.failed),
+            }
+            for one in here
+        ]
+        print_json({"well": is_well, "workers": workers})
+        raise click.exceptions.Exit(ALL_SUCCEEDED if is_well else PHOTO_FAILED)
+    if not here:
+        raise CommandError(
+            "no worker or sender of this machine has reached the database", PHOTO_FAILED
+        )
+    lines = [
+        f"worker {one.pid}: {one.state}, last heartbeat {one.age_seconds:.0f} s ago"
+        + "".join(f"; {capability}: {why}" for capability, why in sorted(one.failed.items()))
+        for one in here
+    ]
+    if not is_well:
+        raise CommandError("; ".join(lines), PHOTO_FAILED)
+    for line in lines:
+        print_line(line)
+
+
+def _print_change(worker: WorkerId, words: str, *, drains: bool, as_json: bool) -> None:
+    if as_json:
+        print_json({"id": str(worker), "draining": drains})
+    else:
+        print_line(f"{worker} {words}")
+
+
+def _list_workers(connection: Connection) -> list[WorkerInfo]:
+    return overview.list_workers(
+        connection, silent_seconds=settings.load_engine().lease_seconds
+    )
+
+
+def _require_worker(connection: Connection, begins: str) -> WorkerInfo:
+    """Return the worker of an id, or of a unique prefix of one."""
+    start = begins.replace("-", "").lower()
+    # An empty prefix, as from an unset shell variable, would match every worker.
+    found = [one for one in _list_workers(connection) if start and one.id.hex.startswith(start)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        message = f"{len(found)} worker ids begin with {begins}: give more characters"
+    else:
+        remedy = "see `smart-filter workers list`"
+        message = f"there is no worker {begins[:100]!r}: {remedy}"
+    raise CommandError(message, WRONG_USAGE)
+
+
+def _format_served(member: WorkerInfo) -> list[str]:
+    """Return the capabilities that a worker should serve, and the failed ones as `not NAME`."""
+    return [*member.intended_capabilities, *(f"not {name}" for name in member.failed)]
+
+
+def _table_row(member: WorkerInfo) -> tuple[str, ...]:
+    running = f"{member.running}/{member.threads}" if member.threads else ""
+    served = ", ".join(_format_served(member))
+    return (str(member.id), member.host, str(member.pid), member.state, running, served)
+
+
+def _document(member: WorkerInfo) -> dict[str, object]:
+    return {
+        "id": str(member.id),
+        "host": member.host,
+        "pid": member.pid,
+        "state": str(member.state),
+        "running": member.running,
+        "threads": member.threads,
+        "capabilities": list(member.capabilities),
+        "wanted": list(member.wanted),
+        "failed": dict(member.failed),
+        "started_at": format_utc(member.started_at),
+        "seen_at": format_utc(member.seen_at),
+    }
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,1 @@
+"""Commands that process pictures, and show jobs and backgrounds."""

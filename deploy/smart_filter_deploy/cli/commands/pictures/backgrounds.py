@@ -1,0 +1,359 @@
+"""`smart-filter backgrounds`: lists and changes backgrounds."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.text import Text
+
+from smart_filter_deploy.cli.commands.options import json_option
+from smart_filter_deploy.cli.server.backends import open_backends
+from smart_filter_deploy.cli.terminal.console import (
+    EscapingConsole,
+    facts_table,
+    print_columns,
+    print_table,
+)
+from smart_filter_deploy.cli.terminal.exit_codes import (
+    ALL_SUCCEEDED,
+    PHOTO_FAILED,
+    WRONG_USAGE,
+    CommandError,
+    print_error,
+)
+from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
+from smart_filter_shared import stock
+from smart_filter_shared.db import sessions
+from smart_filter_shared.errors import PictureRefused, UnusablePhoto
+from smart_filter_shared.ids import Tenant
+from smart_filter_shared.presets import PRESETS, Preset
+from smart_filter_shared.stock import Picture, StoredPicture
+from smart_filter_workers.stock import descriptions, ingest, syncing
+from smart_filter_workers.stock import files as stored_files
+from smart_filter_workers.stock.descriptions import GivenDescription
+from smart_filter_workers.stock.ingest import Outcome
+from smart_filter_workers.stock.syncing import SyncReport
+
+# Smallest side without a warning; larger photos need the picture enlarged behind them.
+_MIN_SIDE_PX = 1080
+_replace_option = click.option(
+    "--replace", "may_replace", is_flag=True, help="Replace an existing picture of the same name."
+)
+_MAX_TENANT_CHARACTERS = 100
+
+
+def _parse_tenant(_: click.Context, __: click.Parameter, text: str | None) -> Tenant | None:
+    """Parse a tenant's name; None is the operator, whose pictures all tenants can use."""
+    if text is not None and not (
+        text and text.isprintable() and len(text) <= _MAX_TENANT_CHARACTERS and "/" not in text
+    ):
+        raise click.BadParameter(f"{text[:_MAX_TENANT_CHARACTERS]!r} is not a tenant's name")
+    return None if text is None else Tenant(text)
+
+
+_tenant_option = click.option(
+    "--tenant",
+    callback=_parse_tenant,
+    metavar="NAME",
+    help="Owner: `preset:tenant/…`. Default: all tenants, `preset:site/…`.",
+)
+
+
+@click.group(
+    epilog=examples(
+        "smart-filter backgrounds list",
+        "smart-filter backgrounds add lobby.jpg --tags office,glass",
+        "smart-filter run me.jpg --background preset:site/lobby",
+    )
+)
+def backgrounds() -> None:
+    """List backgrounds; add your own pictures, for all tenants or for one.
+
+    Uses SMART_FILTER_DATABASE_URL and SMART_FILTER_STORAGE_URL, else the local stack of
+    `smart-filter up`.
+    """
+
+
+@backgrounds.command(
+    short_help="Add pictures as backgrounds.",
+    epilog=examples(
+        "smart-filter backgrounds add lobby.jpg",
+        "smart-filter backgrounds add beach/*.jpg --tenant acme --tags beach,sea --moods calm",
+    ),
+)
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    metavar="FILE...",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
+@_tenant_option
+@click.option(
+    "--name", metavar="NAME", help="Name, for a single file. Default: from the file name."
+)
+@click.option("--title", metavar="TEXT", help="Title, for a single file. Default: the file name.")
+@click.option(
+    "--tags", metavar="A,B", help="Keywords for the content. Default: the words of the file name."
+)
+@click.option(
+    "--moods", metavar="A,B", help="Moods that fit. Default: estimated from brightness and color."
+)
+@_replace_option
+@json_option
+@click.pass_context
+def add(
+    ctx: click.Context,
+    files: tuple[Path, ...],
+    *,
+    tenant: Tenant | None,
+    name: str | None,
+    title: str | None,
+    tags: str | None,
+    moods: str | None,
+    may_replace: bool,
+    as_json: bool,
+) -> None:
+    """Add pictures as backgrounds; adding the same picture again updates its metadata.
+
+    Accepts JPEG, PNG, WebP or AVIF within the limits for photos. Transparent areas become white.
+    """
+    given = _parse_words(files, name=name, title=title, tags=tags, moods=moods)
+    done = SyncReport()
+    with open_backends() as there:
+        for file in files:
+            try:
+                kept = ingest.store_picture(
+                    there.servers,
+                    stored_files.read(file),
+                    descriptions.describe(file.name, given),
+                    tenant=tenant,
+                    may_replace=may_replace,
+                )
+            except (PictureRefused, UnusablePhoto) as error:
+                done.refused[str(file)] = str(error)
+                continue
+            done.done[kept.outcome].append(kept.picture.preset.name)
+            _warn_when_small(kept.picture)
+    _end(ctx, done, as_json=as_json)
+
+
+@backgrounds.command(
+    short_help="Synchronize backgrounds with a folder or a bucket.",
+    epilog=examples(
+        "smart-filter backgrounds sync our-pictures/ --delete",
+        "smart-filter backgrounds sync s3://pictures/office --tenant acme",
+    ),
+)
+@click.argument("address", metavar="DIR|s3://BUCKET/PREFIX")
+@_tenant_option
+@click.option("--delete", is_flag=True, help="Delete backgrounds whose source file is gone.")
+@_replace_option
+@json_option
+@click.pass_context
+def sync(
+    ctx: click.Context,
+    address: str,
+    *,
+    tenant: Tenant | None,
+    delete: bool,
+    may_replace: bool,
+    as_json: bool,
+) -> None:
+    """Synchronize backgrounds with a folder of pictures, or a bucket on the same object store.
+
+    Names and tags come from the paths; a backgrounds.toml next to the pictures overrides them
+    (docs/backgrounds.md). Only changed files are processed.
+    """
+    with open_backends() as there:
+        try:
+            done = syncing.sync_pictures(
+                there.servers,
+                syncing.find_provider(address, there.storage),
+                tenant=tenant,
+                delete=delete,
+                may_replace=may_replace,
+            )
+        except PictureRefused as error:
+            raise CommandError(str(error), WRONG_USAGE) from error
+    _end(ctx, done, as_json=as_json)
+
+
+@backgrounds.command(
+    "list",
+    epilog=examples(
+        "smart-filter backgrounds list",
+        "smart-filter backgrounds list --tenant acme --json | jq -r '.items[].name'",
+    ),
+)
+@click.option(
+    "--tenant", callback=_parse_tenant, metavar="NAME", help="List only what this tenant can use."
+)
+@json_option
+def list_(*, tenant: Tenant | None, as_json: bool) -> None:
+    """List generated designs and added pictures.
+
+    With --json also titles, tags, moods, colors and the source: generated, site (all tenants) or
+    tenant.
+    """
+    pictures = None
+    try:
+        pictures = _list_pictures(tenant)
+    except CommandError as ending:
+        # Designs need no server.
+        print_error(f"added pictures are not listed: {ending.message}")
+    if as_json:
+        print_json({"items": [*map(_picture, pictures or ()), *map(_design, PRESETS)]})
+    else:
+        print_backgrounds(pictures)
+
+
+@backgrounds.command(
+    epilog=examples(
+        "smart-filter backgrounds remove lobby",
+        "smart-filter backgrounds remove beach --tenant acme",
+    )
+)
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@_tenant_option
+@json_option
+@click.pass_context
+def remove(
+    ctx: click.Context, names: tuple[str, ...], *, tenant: Tenant | None, as_json: bool
+) -> None:
+    """Remove pictures by their names, such as beach or site/beach.
+
+    Unfinished jobs that name a removed background fail with a clear error.
+    """
+    prefix = "site/" if tenant is None else "tenant/"
+    wanted = [name.removeprefix(prefix) for name in names]
+    with open_backends() as there:
+        gone = ingest.remove_pictures(there.servers, tenant, wanted)
+    removed = {picture.name: picture.preset.name for picture in gone}
+    done = SyncReport(
+        removed=list(removed.values()),
+        refused={name: "no picture has this name" for name in wanted if name not in removed},
+    )
+    _end(ctx, done, as_json=as_json)
+
+
+def print_backgrounds(pictures: Sequence[StoredPicture] | None) -> None:
+    """Print the names of the designs by family, and a table of the added pictures.
+
+    pictures: None if they could not be read.
+    """
+    click.echo(f"{len(PRESETS)} designs, by family; use as background=preset:NAME")
+    families: dict[str, list[str]] = {}
+    for preset in PRESETS:
+        families.setdefault(preset.family, []).append(preset.name)
+    rows = [(family, ", ".join(names)) for family, names in sorted(families.items())]
+    print_table(EscapingConsole(highlight=False), facts_table(rows))
+    if pictures is None:
+        return
+    click.echo()
+    if not pictures:
+        click.echo("no pictures added; add some with `smart-filter backgrounds add FILE`")
+        return
+    click.echo("added pictures; use as background=preset:NAME")
+    columns = ("  name", "owner", "size", "moods", "tags")
+    print_columns(columns, map(_table_row, pictures), wrapped=("tags",))
+
+
+def _parse_words(
+    files: Sequence[Path],
+    *,
+    name: str | None,
+    title: str | None,
+    tags: str | None,
+    moods: str | None,
+) -> GivenDescription:
+    """Return the description that the options give; ends the command when one is invalid."""
+    if len(files) > 1 and (name is not None or title is not None):
+        raise CommandError("--name and --title apply to one picture: give one file", WRONG_USAGE)
+    listed = None if moods is None else descriptions.split_tags(moods)
+    try:
+        return GivenDescription(
+            name=None if name is None else descriptions.check_name(name),
+            title=title,
+            tags=None if tags is None else descriptions.split_tags(tags),
+            moods=None if listed is None else tuple(descriptions.parse_mood(one) for one in listed),
+        )
+    except PictureRefused as error:
+        raise CommandError(str(error), WRONG_USAGE) from error
+
+
+def _list_pictures(tenant: Tenant | None) -> list[StoredPicture]:
+    """Return the pictures that a tenant can use; None: all pictures."""
+    with open_backends() as there, sessions.transaction(there.servers.engine) as connection:
+        listed = stock.list_all(connection)
+    if tenant is None:
+        return listed
+    return [one for one in listed if one.picture.tenant in {None, tenant}]
+
+
+def _end(ctx: click.Context, done: SyncReport, *, as_json: bool) -> None:
+    """Print the changes and the refused pictures, and exit with 1 if there is one."""
+    if as_json:
+        document = {
+            **{str(outcome): names for outcome, names in done.done.items()},
+            "removed": done.removed,
+            "refused": [{"path": path, "why": why} for path, why in done.refused.items()],
+        }
+        print_json(document)
+    else:
+        changes = [
+            (Outcome.ADDED, done.done[Outcome.ADDED]),
+            (Outcome.CHANGED, done.done[Outcome.CHANGED]),
+            ("removed", done.removed),
+        ]
+        for what, names in changes:
+            for name in names:
+                print_line(f"{what} {name}")
+        if unchanged := len(done.done[Outcome.UNCHANGED]):
+            click.echo(f"unchanged: {unchanged}")
+    for path, why in done.refused.items():
+        print_error(f"{path}: {why}")
+    ctx.exit(PHOTO_FAILED if done.refused else ALL_SUCCEEDED)
+
+
+def _warn_when_small(picture: Picture) -> None:
+    if min(picture.width, picture.height) < _MIN_SIDE_PX:
+        size = f"{picture.width}×{picture.height}"
+        print_error(f"{picture.preset.name} is small ({size}): it is enlarged behind larger photos")
+
+
+def _table_row(listed: StoredPicture) -> tuple[Text | str, ...]:
+    picture = listed.picture
+    return (
+        Text(f"  {picture.preset.name}", "bold"),
+        picture.tenant or "all tenants",
+        f"{picture.width}×{picture.height}",
+        ", ".join(picture.moods),
+        ", ".join(picture.tags),
+    )
+
+
+def _design(preset: Preset) -> dict[str, object]:
+    return {
+        "name": preset.name,
+        "source": str(preset.source),
+        "family": preset.family,
+        "title": preset.title,
+        "tags": list(preset.tags),
+        "moods": list(preset.moods),
+        "palette": list(preset.palette),
+        "brightness": preset.brightness,
+    }
+
+
+def _picture(listed: StoredPicture) -> dict[str, object]:
+    picture = listed.picture
+    return {
+        **_design(picture.preset),
+        "tenant": picture.tenant,
+        "width": picture.width,
+        "height": picture.height,
+        "sha256": picture.digest,
+        "origin": picture.origin or None,
+        "created_at": listed.created_at.isoformat(),
+    }

@@ -1,0 +1,122 @@
+"""`smart-filter run`: processes photos and saves the pictures."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from smart_filter_deploy.cli.commands.options import RecipeOptions, recipe_options
+from smart_filter_deploy.cli.server import submit_and_fetch
+from smart_filter_deploy.cli.server.connection import open_client_for
+from smart_filter_deploy.cli.server.find import open_server
+from smart_filter_deploy.cli.server.submit_and_fetch import PhotoRequest
+from smart_filter_deploy.cli.terminal import outputs, report
+from smart_filter_deploy.cli.terminal.console import EscapingConsole
+from smart_filter_deploy.cli.terminal.exit_codes import ALL_SUCCEEDED, PHOTO_FAILED
+from smart_filter_deploy.cli.terminal.outputs import Outcome
+from smart_filter_deploy.cli.terminal.progress import Progress
+from smart_filter_deploy.cli.terminal.signals import exit_on_signals
+from smart_filter_deploy.cli.terminal.text import examples, print_json
+
+
+@click.command(
+    epilog=examples(
+        "smart-filter run",
+        "smart-filter run me.jpg --background preset:studio -o me-in-studio.jpg",
+        "smart-filter run *.jpg -o cut-out/ --background transparent --format png --json",
+    )
+)
+@click.argument(
+    "photos_given",
+    nargs=-1,
+    metavar="[PHOTO]...",
+    type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
+)
+@click.option(
+    "-o",
+    "destination",
+    metavar="FILE|DIR",
+    help="Output file. Default: <photo>.smart-filter.<format> in this folder.",
+)
+@recipe_options
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Cancel jobs that are not finished after this many seconds.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line per photo.")
+@click.pass_context
+def run(
+    ctx: click.Context,
+    photos_given: tuple[Path, ...],
+    destination: str | None,
+    timeout: float | None,
+    *,
+    asked: RecipeOptions,
+    as_json: bool,
+) -> None:
+    """Cut people out of photos, rate their smiles, and replace the background.
+
+    Without PHOTO, uses a sample. Uses the server in SMART_FILTER_URL (with SMART_FILTER_API_KEY),
+    else the local stack of `smart-filter up`, else starts a temporary one.
+    """
+    places = outputs.plan_outputs(photos_given or (outputs.sample_photo(),), destination)
+    named_format = None if asked.image_format else outputs.format_from_name(destination)
+    # The printed report shows faces, whatever the background is.
+    recipe = asked.recipe(
+        image_format=named_format, outputs="" if as_json else "image,faces,rating"
+    )
+    # Error messages name the option that the user typed.
+    called = {"format": f"-o {destination}"} if named_format else {}
+    # With --json, standard output is for programs.
+    console = EscapingConsole(stderr=as_json, highlight=False)
+    outcomes: list[Outcome | None] = [None] * len(places)
+    printed = 0
+
+    def on_outcome(index: int, outcome: Outcome) -> None:
+        nonlocal printed
+        outcomes[index] = outcome
+        while as_json and printed < len(outcomes) and (ready := outcomes[printed]) is not None:
+            print_json(to_document(ready))
+            printed += 1
+
+    started = time.monotonic()
+    with exit_on_signals(), open_server(console) as server:
+        with open_client_for(server, called) as client, Progress(console) as progress:
+            submit_and_fetch.process_photos(
+                client,
+                places,
+                PhotoRequest(recipe, asked.background_file),
+                timeout=timeout,
+                progress=progress,
+                on_outcome=on_outcome,
+            )
+        ended = [outcome for outcome in outcomes if outcome is not None]
+        if not as_json:
+            _print_report(console, ended, time.monotonic() - started)
+    failed = any(outcome.failure is not None for outcome in ended)
+    ctx.exit(PHOTO_FAILED if failed else ALL_SUCCEEDED)
+
+
+def to_document(outcome: Outcome) -> dict[str, object]:
+    """Return the JSON document of an outcome: the API's job, with the path of the picture."""
+    line = submit_and_fetch.to_document(outcome.job, outcome.failure)
+    image = line.get("image")
+    if isinstance(image, dict) and outcome.image is not None:
+        line["image"] = {**image, "path": str(outcome.image.absolute())}
+    return line
+
+
+def _print_report(console: EscapingConsole, outcomes: Sequence[Outcome], seconds: float) -> None:
+    for outcome in outcomes:
+        console.print()
+        report.print_outcome(console, outcome)
+    if len(outcomes) > 1:
+        failed = sum(outcome.failure is not None for outcome in outcomes)
+        console.print()
+        console.print(
+            f"{len(outcomes)} photos in {report.format_seconds(seconds)}"
+            + (f", {failed} failed" if failed else "")
+        )

@@ -1,0 +1,52 @@
+"""`smart-filter submit`: submits photos without waiting for results."""
+
+from pathlib import Path
+
+import click
+
+from smart_filter_deploy.cli.commands.options import RecipeOptions, recipe_options
+from smart_filter_deploy.cli.server import submit_and_fetch
+from smart_filter_deploy.cli.server.connection import open_client
+from smart_filter_deploy.cli.server.submit_and_fetch import PhotoRequest
+from smart_filter_deploy.cli.terminal.exit_codes import ALL_SUCCEEDED, PHOTO_FAILED, print_error
+from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
+
+
+@click.command(
+    epilog=examples(
+        "smart-filter submit me.jpg you.jpg --background keywords:beach",
+        "smart-filter submit me.jpg --json | jq -r .id",
+        "smart-filter jobs show ID",
+    )
+)
+@click.argument(
+    "photos",
+    nargs=-1,
+    required=True,
+    metavar="PHOTO...",
+    type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
+)
+@recipe_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line per photo.")
+@click.pass_context
+def submit(
+    ctx: click.Context, photos: tuple[Path, ...], *, asked: RecipeOptions, as_json: bool
+) -> None:
+    """Submit photos and print their job ids, without waiting for results.
+
+    Uses the server in SMART_FILTER_URL (with SMART_FILTER_API_KEY), else the local stack of
+    `smart-filter up`. Exits with 1 if a photo was rejected.
+    """
+    wanted = PhotoRequest(asked.recipe(outputs=""), asked.background_file)
+    refused = False
+    with open_client() as client:
+        for photo in photos:
+            job, failure = submit_and_fetch.submit_photo(client, photo, wanted)
+            refused = refused or failure is not None
+            if as_json:
+                print_json(submit_and_fetch.to_document(job, failure))
+            elif job is not None:
+                print_line(f"{job.id}  {photo}")
+            elif failure is not None:
+                print_error(f"{photo}: {failure.detail or failure.title} ({failure.code})")
+    ctx.exit(PHOTO_FAILED if refused else ALL_SUCCEEDED)

@@ -1,0 +1,208 @@
+"""`smart-filter eval`: measures quality and cost of a task's models on your own photos."""
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from smart_filter_deploy.cli.commands.options import json_option
+from smart_filter_deploy.cli.models import local as local_models
+from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_table
+from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
+from smart_filter_deploy.cli.terminal.text import examples, print_json
+from smart_filter_shared.config.paths import data_folder
+from smart_filter_shared.errors import FolderUnreadable
+from smart_filter_training.evaluation import html_report, measure
+from smart_filter_training.evaluation.base import Metric
+from smart_filter_training.evaluation.confidence_intervals import Figure
+from smart_filter_training.evaluation.measure import Evaluation, ModelResult, ProgressCallback
+from smart_filter_training.evaluation.tasks import TASKS
+
+
+@click.command(
+    "eval",
+    epilog=examples(
+        "smart-filter eval segmentation --data photos-with-masks --models people,selfie",
+        "smart-filter eval smile --data faces --json",
+        "smart-filter eval segmentation --data photos-with-masks --html worst.html",
+    ),
+)
+@click.argument("task", type=click.Choice([str(task) for task in TASKS]))
+@click.option("--models", metavar="A,B", help="Models to measure in addition to the default model.")
+@click.option(
+    "--data",
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder with photos and ground truth (docs/evaluation.md).",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="MODEL.PARAMETER=VALUE",
+    help="Set a model parameter; can be repeated.",
+)
+@json_option
+@click.option(
+    "--html",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE",
+    help="Write an HTML report with the worst photos.",
+)
+@click.option("--limit", type=click.IntRange(1), help="Maximum number of photos.")
+def evaluate(
+    *,
+    task: str,
+    models: str | None,
+    data: Path,
+    html: Path | None,
+    limit: int | None,
+    settings: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Measure models on photos with ground truth, on this machine.
+
+    The default model comes first. Sends nothing to a server.
+    """
+    named = local_models.list_default_first(task, models)
+    weights = local_models.fetch_weights(task, named, data_folder() / "weights")
+    local_models.ensure_runnable(task, named, weights)
+    given = local_models.parse_parameters(task, named, settings, weights)
+    if html is not None and not html.absolute().parent.is_dir():
+        raise CommandError(f"{html.parent} is not a folder", WRONG_USAGE)
+    try:
+        with _progress() as tell:
+            evaluation = measure.evaluate(
+                local_models.parse_task(task),
+                given,
+                data=data,
+                weights=weights,
+                limit=limit,
+                show=html_report.MAX_PHOTOS if html is not None else 0,
+                tell=tell,
+            )
+    except FolderUnreadable as error:
+        raise CommandError(str(error), WRONG_USAGE) from error
+    if html is not None:
+        html.write_text(html_report.render_page(evaluation), encoding="utf-8")
+    if as_json:
+        print_json(_document(evaluation))
+        return
+    _print(EscapingConsole(highlight=False), evaluation)
+    if html is not None:
+        click.echo(f"pictures: {html}")
+
+
+@contextmanager
+def _progress() -> Iterator[ProgressCallback]:
+    """Give a callback that shows a model's progress on a terminal; elsewhere it does nothing."""
+    console = EscapingConsole(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console, transient=True,
+        disable=not console.is_terminal,
+    ) as progress:  # fmt: skip
+        bars = {}
+
+        def tell(name: str, done: int, total: int) -> None:
+            if name not in bars:
+                bars[name] = progress.add_task(name, total=total)
+            progress.update(bars[name], completed=done)
+
+        yield tell
+
+
+def _document(evaluation: Evaluation) -> dict[str, object]:
+    return {
+        "task": str(evaluation.task),
+        "data": str(evaluation.data),
+        "count": evaluation.count,
+        "models": [_entry(evaluation, measured) for measured in evaluation.models],
+    }
+
+
+def _entry(evaluation: Evaluation, measured: ModelResult) -> dict[str, object]:
+    """Return a model's results: the metrics of the contract, and further ones under `more`."""
+    contract = [metric.name for metric in evaluation.metrics if metric.contract]
+    more = [metric.name for metric in evaluation.metrics if not metric.contract]
+    entry: dict[str, object] = {
+        "name": measured.card.name,
+        "version": measured.card.version,
+        "parameters": dict(measured.parameters),
+        "metrics": {name: _json_number(measured.figures[name].value) for name in contract},
+        "cpu_ms": round(measured.cpu_ms, 2),
+        "peak_mb": round(measured.peak_mb, 1),
+        "intervals": _intervals(measured.figures),
+        "more": {name: _json_number(measured.figures[name].value) for name in more},
+        "parts": {
+            group.name: {
+                "count": group.count,
+                "metrics": {name: _json_number(one.value) for name, one in group.figures.items()},
+                "intervals": _intervals(group.figures),
+            }
+            for group in measured.groups
+        },
+    }
+    if measured.against:
+        entry["less_default"] = {
+            "metrics": {name: _json_number(one.value) for name, one in measured.against.items()},
+            "intervals": _intervals(measured.against),
+        }
+    if measured.confusion is not None:
+        confusion = measured.confusion
+        entry["confusion"] = {
+            "truths": confusion.truths,
+            "answers": confusion.answers,
+            "counts": confusion.counts,
+        }
+    return entry
+
+
+def _intervals(figures: Mapping[str, Figure]) -> dict[str, list[float | None]]:
+    return {name: [_json_number(one.low), _json_number(one.high)] for name, one in figures.items()}
+
+
+def _json_number(value: float) -> float | None:
+    """Return a rounded number; None for NaN and infinity, which JSON lacks."""
+    return round(value, 5) if math.isfinite(value) else None
+
+
+def _print(console: EscapingConsole, evaluation: Evaluation) -> None:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column(f"{evaluation.count} photos", no_wrap=True)
+    for metric in evaluation.metrics:
+        table.add_column(metric.title, justify="right", no_wrap=True)
+    table.add_column("CPU", justify="right", no_wrap=True)
+    table.add_column("memory", justify="right", no_wrap=True)
+    for measured in evaluation.models:
+        cost = (Text(f"{measured.cpu_ms:.1f} ms"), Text(f"{measured.peak_mb:.0f} MB"))
+        name = Text.assemble((measured.card.name, "bold"), f" {measured.card.version}")
+        table.add_row(name, *_figure_cells(evaluation.metrics, measured.figures), *cost)
+        for group in measured.groups:
+            part = Text(f"  {group.name} {group.count}", style="dim")
+            table.add_row(part, *_figure_cells(evaluation.metrics, group.figures))
+        if measured.against:
+            part = Text(f"  less {evaluation.models[0].card.name}", style="dim")
+            table.add_row(part, *_figure_cells(evaluation.metrics, measured.against, sign="+"))
+    print_table(console, table)
+    console.print(
+        "[dim]figures with 95 % intervals over photos; CPU time per photo, on one thread[/]"
+    )
+
+
+def _figure_cells(
+    metrics: tuple[Metric, ...], figures: Mapping[str, Figure], *, sign: str = ""
+) -> list[Text]:
+    return [_format_figure(figures[metric.name], sign) for metric in metrics]
+
+
+def _format_figure(figure: Figure, sign: str) -> Text:
+    if math.isnan(figure.value):
+        return Text("–", style="dim")
+    between = f" {figure.low:{sign}.3f}…{figure.high:{sign}.3f}"
+    return Text.assemble(f"{figure.value:{sign}.3f}", (between, "dim"))
