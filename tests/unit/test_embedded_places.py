@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from smart_filter_deploy.embedded.addresses import Addresses, StackAddress
-from smart_filter_deploy.embedded.backoff import Backoff
 from smart_filter_deploy.embedded.binaries import list_system_postgres
+from smart_filter_deploy.embedded.child_processes import Backoff
 
 ADDRESSES = Addresses(
     database_url="postgresql+psycopg://u:secret@127.0.0.1:1/d",

@@ -6,13 +6,12 @@ Needs only the standard library.
 import importlib.util
 import platform
 import shutil
-import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from smart_filter_deploy.doctor.findings import Finding, fail, ok, warn
-from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
+from smart_filter_deploy.embedded.ports import LOOPBACK, find_fault, free_port
 
 _MIN_PYTHON = (3, 11)
 # Packages that only the extras install: for all servers, for the API, for workers.
@@ -106,15 +105,12 @@ def check_port(number: int | None) -> Iterator[Finding]:
         free_port()
         yield ok("port", f"{LOOPBACK} has free ports; `up` uses one of them, or --port")
         return
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, number))
-        except OSError as error:
-            fix = "stop that process, or choose another port with --port"
-            yield fail("port", f"{number}: {error.strerror}{_find_listener(number)}", fix)
-            return
-    yield ok("port", f"{number} is free")
+    fault = find_fault(number)
+    if fault is not None:
+        fix = "stop that process, or choose another port with --port"
+        yield fail("port", f"{number}: {fault}{_find_listener(number)}", fix)
+    else:
+        yield ok("port", f"{number} is free")
 
 
 def _find_listener(number: int) -> str:

@@ -1,13 +1,12 @@
 """Check the data folder without changing it: owner, access, lock."""
 
-import fcntl
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from smart_filter_deploy.doctor.findings import Finding, fail, ok, warn
-from smart_filter_deploy.embedded.folder import is_held, running_stack
+from smart_filter_deploy.embedded.folder import is_held, is_locked, running_stack
 from smart_filter_deploy.embedded.server_user import find_inaccessible, server_user
 
 _CHOOSE_ANOTHER_FOLDER = "choose another folder with --data or SMART_FILTER_DATA"
@@ -73,7 +72,7 @@ def check_stack(path: Path) -> Iterator[Finding]:
 
 def _find_lock_holders(lock: Path) -> list[str]:
     """Return the ids of processes with a lock file open, when a process holds the lock."""
-    if not _is_locked(lock):
+    if not is_locked(lock):
         return []
     found = []
     for link in Path("/proc").glob("[0-9]*/fd/*"):
@@ -84,14 +83,3 @@ def _find_lock_holders(lock: Path) -> list[str]:
         if same:
             found.append(link.parts[2])
     return sorted(set(found), key=int) or ["unknown"]
-
-
-def _is_locked(lock: Path) -> bool:
-    try:
-        with lock.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False

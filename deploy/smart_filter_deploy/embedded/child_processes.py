@@ -7,6 +7,7 @@ so only the main thread starts children.
 """
 
 import contextlib
+import logging
 import os
 import signal
 import subprocess
@@ -28,6 +29,10 @@ _TAIL_BYTES = 4_000
 _TAIL_LINES = 3
 _TAIL_CHARACTERS = 400
 _POLL_SECONDS = 0.02
+_HEALTHY_SECONDS = 2.0
+_FIRST_PAUSE_SECONDS = 0.1
+_MAX_PAUSE_SECONDS = 10.0
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,25 @@ class Command:
     inherit: tuple[int, ...] = ()
 
 
+@dataclass(slots=True)
+class Backoff:
+    """The restart backoff of one child.
+
+    A child that lived for at least 2 s is restarted at once. After a shorter life the pause is
+    0.1 s, then twice as long each time, at most 10 s, without an end.
+    """
+
+    _seconds: float = 0.0
+
+    def after(self, lived_seconds: float) -> float:
+        """Return the seconds to wait after the child died, `lived_seconds` after its start."""
+        if lived_seconds >= _HEALTHY_SECONDS:
+            self._seconds = 0.0
+        else:
+            self._seconds = min(_MAX_PAUSE_SECONDS, max(_FIRST_PAUSE_SECONDS, 2 * self._seconds))
+        return self._seconds
+
+
 class Child:
     """The process of a command; after its end the same child can be started again."""
 
@@ -77,6 +101,9 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
         self._ended_at: float | None = None
+        self._backoff = Backoff()
+        # When it is restarted, on the monotonic clock; None while it runs.
+        self._restart_at: float | None = None
 
     def start(self) -> None:
         """Start the process, without waiting until it is ready."""
@@ -129,6 +156,25 @@ class Child:
         process.wait()
         self._ended_at = time.monotonic()
         return True
+
+    def restart_if_dead(self) -> None:
+        """Start the process again after its backoff, if it has died."""
+        if self.command.once or not self.ended():
+            return
+        name = self.command.name
+        if self._restart_at is None:
+            pause = self._backoff.after(self.lived_seconds)
+            self._restart_at = time.monotonic() + pause
+            _log.warning(
+                "%s ended (%s) after %.1f s; restarting it in %.1f s; its log: %s",
+                *(name, self.exit_status, self.lived_seconds, pause, self.log),
+            )
+        if time.monotonic() >= self._restart_at:
+            self._restart_at = None
+            try:
+                self.start()
+            except OSError as error:  # a full disk, no memory: the next call tries again
+                _log.warning("%s cannot be started: %s", name, error)
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the process, if it runs."""

@@ -152,8 +152,13 @@ def running_stack(path: Path | None = None) -> StackAddress | None:
 
 def is_held(folder: Path) -> bool:
     """Return whether a stack runs, starts or stops on this folder."""
+    return is_locked(folder / _LOCK)
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether a process holds this lock file."""
     try:
-        with (folder / _LOCK).open("rb") as lock:
+        with path.open("rb") as lock:
             return not _try_lock(lock.fileno(), 0.0, kind=fcntl.LOCK_SH)
     except OSError:
         return False

@@ -1,5 +1,6 @@
-"""Find free TCP ports on the loopback interface."""
+"""Find free TCP ports on the loopback interface, and ask whether a server answers."""
 
+import http.client
 import secrets
 import socket
 
@@ -13,6 +14,7 @@ LOOPBACK = "127.0.0.1"
 _FIRST_PORT = 15_000
 _LAST_PORT = 32_000
 _MAX_TRIES = 200
+_RESPONSE_TIMEOUT_SECONDS = 1.0
 
 
 def free_port() -> int:
@@ -25,16 +27,33 @@ def free_port() -> int:
     """
     for _ in range(_MAX_TRIES):
         port = _FIRST_PORT + secrets.randbelow(_LAST_PORT - _FIRST_PORT)
-        with socket.socket() as probe:
-            # Like the servers do: a port with only closed connections counts as free.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((LOOPBACK, port))
-            except OSError:
-                continue
-        if _claim(port):
+        if find_fault(port) is None and _claim(port):
             return port
     raise SetupFailed(f"no free port on {LOOPBACK}: is the loopback interface up?")
+
+
+def find_fault(port: int) -> str | None:
+    """Return why a server cannot listen on this port of 127.0.0.1; None when it is free."""
+    with socket.socket() as probe:
+        # Like the servers do: a port with only closed connections counts as free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as error:
+            return error.strerror or str(error)
+    return None
+
+
+def http_status(port: int, path: str) -> int | None:
+    """Return the status that a server on 127.0.0.1 answers; None while it does not answer."""
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=_RESPONSE_TIMEOUT_SECONDS)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
 
 
 def _claim(port: int) -> bool:

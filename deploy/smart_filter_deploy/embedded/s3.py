@@ -10,10 +10,9 @@ import signal
 from smart_filter_deploy.embedded.binaries import rclone_program
 from smart_filter_deploy.embedded.child_processes import Command
 from smart_filter_deploy.embedded.folder import DataFolder
-from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
+from smart_filter_deploy.embedded.ports import LOOPBACK, free_port, http_status
 
 ACCESS_KEY = "smart-filter"
-_PROBE_TIMEOUT_SECONDS = 1.0
 
 
 def prepare(folder: DataFolder) -> tuple[Command, str, str]:
@@ -44,12 +43,5 @@ def prepare(folder: DataFolder) -> tuple[Command, str, str]:
 
 
 def _is_ready(port: int) -> bool:
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=_PROBE_TIMEOUT_SECONDS)
-    try:
-        connection.request("GET", "/")
-        # The server must reject unsigned requests: a server that accepts them is another one.
-        return connection.getresponse().status >= http.client.BAD_REQUEST
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    # The server must reject unsigned requests: a server that accepts them is another one.
+    return (http_status(port, "/") or 0) >= http.client.BAD_REQUEST

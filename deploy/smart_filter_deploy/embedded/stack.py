@@ -1,19 +1,14 @@
 """Run an embedded stack: three servers, then the caller's commands, supervised together."""
 
 import dataclasses
-import logging
 import os
 import signal
-import time
-from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
 from smart_filter_deploy.embedded import postgres, s3, valkey
 from smart_filter_deploy.embedded.addresses import Addresses, StackAddress
-from smart_filter_deploy.embedded.backoff import Backoff
 from smart_filter_deploy.embedded.child_processes import (
     Child,
     Command,
@@ -25,7 +20,6 @@ from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.signals import StopRequest
 
 _POLL_SECONDS = 0.2  # the end of a child ends a wait sooner
-_log = logging.getLogger(__name__)
 
 
 class Stack:
@@ -44,7 +38,7 @@ class Stack:
         self._stop = stop or StopRequest()
         self._held = ExitStack()
         self._children_lock = -1
-        self._tiers: list[list[_SupervisedChild]] = []
+        self._tiers: list[list[Child]] = []
 
     def __enter__(self) -> Self:
         """Raise SetupFailed when a server does not start or another stack holds the folder."""
@@ -81,9 +75,14 @@ class Stack:
         Raises SetupFailed when one ends or is not ready in time.
         """
         base = {**os.environ, **self.environment}
-        self._start_tier(
-            dataclasses.replace(command, env={**base, **command.env}) for command in commands
-        )
+        tier = [
+            self._new_child(dataclasses.replace(command, env={**base, **command.env}))
+            for command in commands
+        ]
+        self._tiers.append(tier)
+        for child in tier:
+            child.start()
+        wait_until_ready(tier, self._stop)
 
     def announce(self, *, url: str, api_key: str) -> StackAddress:
         """Let other processes find this stack with `running_stack`; call it when all is ready."""
@@ -99,14 +98,14 @@ class Stack:
 
     def tend(self) -> None:
         """Check every child once, and restart those that died and whose backoff is over."""
-        for watched in self._find_supervised():
-            watched.tend()
+        for child in self._children():
+            child.restart_if_dead()
 
     def stop(self) -> None:
         """Stop all processes, the last started first, and release the folder."""
         self.folder.withdraw()
         while self._tiers:
-            children = [watched.child for watched in self._tiers.pop()]
+            children = self._tiers.pop()
             for child in children:
                 child.ask_to_stop()
             wait_until_ended(children, self._stop)
@@ -124,7 +123,7 @@ class Stack:
     @property
     def names(self) -> tuple[str, ...]:
         """The names of all children, in the order of their start."""
-        return tuple(watched.child.command.name for watched in self._find_supervised())
+        return tuple(child.command.name for child in self._children())
 
     def send(self, name: str, number: signal.Signals) -> None:
         """Send a signal to the child of that name."""
@@ -154,13 +153,13 @@ class Stack:
         s3_command, storage_url, secret_key = s3.prepare(self.folder)
         broker, storage = self._new_child(valkey_command), self._new_child(s3_command)
         self._tiers = [[], [broker], [storage]]
-        broker.child.start()
-        storage.child.start()
+        broker.start()
+        storage.start()
         server = postgres.prepare(self.folder, self._children_lock, self._stop)
         database = self._new_child(server.command)
         self._tiers[0].append(database)
-        database.child.start()
-        wait_until_ready([watched.child for watched in self._find_supervised()], self._stop)
+        database.start()
+        wait_until_ready(self._children(), self._stop)
         server.create_database()
         return Addresses(
             database_url=server.url,
@@ -170,50 +169,11 @@ class Stack:
             storage_secret_key=secret_key,
         )
 
-    def _start_tier(self, commands: Iterable[Command]) -> None:
-        tier = [self._new_child(command) for command in commands]
-        self._tiers.append(tier)
-        for watched in tier:
-            watched.child.start()
-        wait_until_ready([watched.child for watched in tier], self._stop)
+    def _new_child(self, command: Command) -> Child:
+        return Child(command, self.folder, self._children_lock)
 
-    def _new_child(self, command: Command) -> "_SupervisedChild":
-        return _SupervisedChild(Child(command, self.folder, self._children_lock))
-
-    def _find_supervised(self) -> "list[_SupervisedChild]":
-        return [watched for tier in self._tiers for watched in tier]
+    def _children(self) -> list[Child]:
+        return [child for tier in self._tiers for child in tier]
 
     def _child(self, name: str) -> Child:
-        return next(
-            watched.child
-            for watched in self._find_supervised()
-            if watched.child.command.name == name
-        )
-
-
-@dataclass(slots=True)
-class _SupervisedChild:
-    """A child that is restarted when it dies."""
-
-    child: Child
-    backoff: Backoff = field(default_factory=Backoff)
-    due: float | None = None  # on the monotonic clock; None while it runs
-
-    def tend(self) -> None:
-        if self.child.command.once or not self.child.ended():
-            return
-        name = self.child.command.name
-        if self.due is None:
-            pause = self.backoff.after(self.child.lived_seconds)
-            self.due = time.monotonic() + pause
-            _log.warning(
-                "%s ended (%s) after %.1f s; restarting it in %.1f s; its log: %s",
-                *(name, self.child.exit_status, self.child.lived_seconds, pause),
-                self.child.log,
-            )
-        if time.monotonic() >= self.due:
-            self.due = None
-            try:
-                self.child.start()
-            except OSError as error:  # a full disk, no memory: the next `tend` tries again
-                _log.warning("%s cannot be started: %s", name, error)
+        return next(child for child in self._children() if child.command.name == name)

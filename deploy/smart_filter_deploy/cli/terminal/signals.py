@@ -10,6 +10,19 @@ _SIGNAL_STATUS = 128  # plus the signal's number, the shells' convention
 
 
 @contextmanager
+def handle_signals(
+    numbers: tuple[signal.Signals, ...], handler: Callable[[int, FrameType | None], None]
+) -> Iterator[None]:
+    """Handle these signals inside the block."""
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, one in before.items():
+            signal.signal(number, one)
+
+
+@contextmanager
 def exit_on_signals() -> Iterator[None]:
     """Let SIGTERM and SIGHUP end the block by an exception, as Ctrl-C does."""
 
@@ -17,7 +30,7 @@ def exit_on_signals() -> Iterator[None]:
         del frame
         raise SystemExit(_SIGNAL_STATUS + number)
 
-    with _handle_signals((signal.SIGTERM, signal.SIGHUP), end):
+    with handle_signals((signal.SIGTERM, signal.SIGHUP), end):
         yield
 
 
@@ -65,17 +78,5 @@ def stop_on_signals(stop: StopFlag) -> Iterator[None]:
         del number, frame
         stop.request()
 
-    with _handle_signals((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), ask):
+    with handle_signals((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), ask):
         yield
-
-
-@contextmanager
-def _handle_signals(
-    numbers: tuple[signal.Signals, ...], handler: Callable[[int, FrameType | None], None]
-) -> Iterator[None]:
-    before = {number: signal.signal(number, handler) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, one in before.items():
-            signal.signal(number, one)

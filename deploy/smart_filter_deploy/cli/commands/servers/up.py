@@ -7,11 +7,10 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 
 import click
 
@@ -19,18 +18,18 @@ from smart_filter_deploy.cli.commands.options import default_threads
 from smart_filter_deploy.cli.models import fetch as weights_fetch
 from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.cli.terminal.exit_codes import PROGRAM
+from smart_filter_deploy.cli.terminal.signals import handle_signals
 from smart_filter_deploy.cli.terminal.text import examples, print_line
 from smart_filter_deploy.embedded.addresses import StackAddress
 from smart_filter_deploy.embedded.child_processes import Command
 from smart_filter_deploy.embedded.folder import DataFolder, running_stack
-from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
+from smart_filter_deploy.embedded.ports import LOOPBACK, find_fault, free_port, http_status
 from smart_filter_deploy.embedded.signals import StopRequest
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.config import settings
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.pipeline import StageName
 
-_RESPONSE_TIMEOUT_SECONDS = 1.0
 _MIN_THREADS = 2
 _CODE_BYTES = 24
 _SECRET_BYTES = 32
@@ -74,23 +73,19 @@ def up(data: Path | None, port: int | None, workers: int, *, live: bool, as_json
     if port is not None:
         _refuse_used_port(port)
     try:
-        with _sigterm_as_sigint():
+        # SIGTERM then also ends the child process pip, as Ctrl-C does.
+        with handle_signals((signal.SIGTERM,), signal.default_int_handler):
             weights_fetch.fetch_missing(folder.part("weights"), _print_progress)
     except KeyboardInterrupt:
         return
     with StopRequest() as stop:
         _print_progress("starting PostgreSQL, Valkey and the object store")
         with _listen_for_live(wanted=live) as video, Stack(folder, stop=stop) as stack:
+            stop.check()
             code = secrets.token_urlsafe(_CODE_BYTES)
-            address = (
-                None
-                if stop.requested
-                else _start_processes(
-                    stack, stop, port=port, workers=workers, live=video, code=code
-                )
+            address = _start_processes(
+                stack, stop, port=port or free_port(), workers=workers, live=video, code=code
             )
-            if address is None:
-                return
             _print_addresses(address, code, folder, for_people=not as_json)
             stack.supervise()
             _print_progress("stopping")
@@ -137,71 +132,40 @@ def _start_processes(
     stack: Stack,
     stop: StopRequest,
     *,
-    port: int | None,
+    port: int,
     workers: int,
     live: _LiveVideo | None,
     code: str,
-) -> StackAddress | None:
-    """Start API and workers; return the API's address, or None when a stop was requested."""
+) -> StackAddress:
+    """Start API and workers; return the API's address."""
     _print_progress("preparing the database, starting the API")
     api_key = f"sf_local_{stack.folder.secret('api-key')}"
-    port = port or free_port()
-    stack.start(
-        _prepare_command(api_key, code),
-        _api_command(port, {} if live is None else live.environment),
-    )
-    _print_progress("starting the workers" if workers > 1 else "starting a worker")
-    # Started after the database is prepared, in a tier of its own: workers stop before the API,
-    # so that clients waiting for a photo still get an answer.
-    others = [_sender_command()] if live is None else [_sender_command(), live.worker()]
-    stack.start(*(_worker_command(number, workers) for number in range(1, workers + 1)), *others)
-    if stop.requested:
-        return None
-    return stack.announce(url=f"http://{LOOPBACK}:{port}", api_key=api_key)
-
-
-def _prepare_command(api_key: str, code: str) -> Command:
     # A separate process, because it imports modules that should not stay in memory.
-    return Command(
+    prepare = Command(
         name="prepare",
         argv=program.command("prepare"),
         env={"SMART_FILTER_LOCAL_KEY": api_key, "SMART_FILTER_LOCAL_CODE": code},
         once=True,
     )
-
-
-def _api_command(port: int, environment: Mapping[str, str]) -> Command:
-    return Command(
+    api = Command(
         name="api",
         argv=program.command("api", "--host", LOOPBACK, "--port", str(port)),
-        env=environment,
-        ready=lambda: _is_ready(port),
+        env={} if live is None else live.environment,
+        ready=lambda: http_status(port, "/readyz") == http.client.OK,
     )
-
-
-def _worker_command(number: int, workers: int) -> Command:
+    stack.start(prepare, api)
+    _print_progress("starting the workers" if workers > 1 else "starting a worker")
     threads = max(_MIN_THREADS, -(-default_threads() // workers))
-    return Command(
-        name=f"worker-{number}",
-        argv=program.command(
-            *("worker", "--stages", ",".join(StageName), "--threads", str(threads))
-        ),
-    )
-
-
-def _sender_command() -> Command:
-    return Command(name="sender", argv=program.command("sender"))
-
-
-def _is_ready(port: int) -> bool:
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=_RESPONSE_TIMEOUT_SECONDS)
-    try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    serving = program.command("worker", "--stages", ",".join(StageName), "--threads", str(threads))
+    commands = [Command(name=f"worker-{number}", argv=serving) for number in range(1, workers + 1)]
+    commands.append(Command(name="sender", argv=program.command("sender")))
+    if live is not None:
+        commands.append(live.worker())
+    # Started after the database is prepared, in a tier of its own: workers stop before the API,
+    # so that clients waiting for a photo still get an answer.
+    stack.start(*commands)
+    stop.check()
+    return stack.announce(url=f"http://{LOOPBACK}:{port}", api_key=api_key)
 
 
 def _print_addresses(
@@ -246,25 +210,6 @@ def _refuse_second_stack(folder: DataFolder) -> None:
 
 
 def _refuse_used_port(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError as error:
-            raise SetupFailed(
-                f"port {port} is not available ({error.strerror}): choose another with --port"
-            ) from error
-
-
-@contextmanager
-def _sigterm_as_sigint() -> Iterator[None]:
-    # SIGTERM then also ends the child process pip, as Ctrl-C does.
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    fault = find_fault(port)
+    if fault is not None:
+        raise SetupFailed(f"port {port} is not available ({fault}): choose another with --port")
