@@ -153,9 +153,7 @@ def test_unreadable_setting_is_named(
     monkeypatch.setenv("SMART_FILTER_LEASE_SECONDS", "soon")
     database, _, _ = servers_of_a_stack.settings_of(servers.addresses)
 
-    found = list(
-        checkup.guard_check("servers", lambda: servers_of_a_stack.check_database(database))
-    )
+    found = list(checkup.guard_check("servers", servers_of_a_stack.check_database(database)))
 
     del bench  # it has emptied them
     assert found[-1].level == Level.FAIL

@@ -67,7 +67,7 @@ def test_failing_check_is_a_finding_with_its_remedy(
         yield findings.ok("thing", "well so far")
         raise error
 
-    first, broken = checkup.guard_check("thing", check)
+    first, broken = checkup.guard_check("thing", check())
 
     assert (first.level, broken.level) == (Level.OK, level)
     assert said in broken.said

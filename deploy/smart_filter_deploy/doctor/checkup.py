@@ -2,17 +2,14 @@
 
 import os
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
-from smart_filter_deploy.doctor import findings, machine, programs, stack_folder
+from smart_filter_deploy.doctor import findings, machine, programs, service, stack_folder
 from smart_filter_deploy.doctor.findings import Finding, Level, fail
 from smart_filter_deploy.embedded.addresses import Addresses
 from smart_filter_deploy.embedded.folder import running_stack
 from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.errors import Error
-
-Check = Callable[[], Iterator[Finding]]
 
 _SERVER_VARIABLES = tuple(
     f"SMART_FILTER_{name}"
@@ -34,62 +31,52 @@ def run_checks(
         yield from findings.redact(guard_check(name, check), secrets)
 
 
-def _checks(data: Path | None, port: int | None, secrets: set[str]) -> Iterator[tuple[str, Check]]:
-    yield "python", machine.check_python
-    yield "packages", machine.check_packages
-    yield "variables", _check_variables
+def _checks(
+    data: Path | None, port: int | None, secrets: set[str]
+) -> Iterator[tuple[str, Iterator[Finding]]]:
+    """Yield every check by its name; a check does nothing before its findings are read."""
+    yield "python", machine.check_python()
+    yield "packages", machine.check_packages()
+    yield "variables", _check_variables()
     path = (data or data_folder()).absolute()
     up = running_stack(path)
-    yield "data folder", partial(stack_folder.check_folder, path)
-    yield "permissions", partial(stack_folder.check_postgres_user, path)
-    yield "stack", partial(stack_folder.check_stack, path)
-    yield "disk", partial(machine.check_disk, path)
-    yield "memory", machine.check_memory
-    yield "gpu", machine.check_gpu
-    yield "port", partial(machine.check_port, port)
+    yield "data folder", stack_folder.check_folder(path)
+    yield "permissions", stack_folder.check_postgres_user(path)
+    yield "stack", stack_folder.check_stack(path)
+    yield "disk", machine.check_disk(path)
+    yield "memory", machine.check_memory()
+    yield "gpu", machine.check_gpu()
+    yield "port", machine.check_port(port)
     managed = any(os.environ.get(name) for name in _SERVER_VARIABLES)
-    yield "programs", partial(programs.check_servers, needed=not managed)
-    yield "weights", partial(programs.check_weights, path / "weights")
+    yield "programs", programs.check_servers(needed=not managed)
+    yield "weights", programs.check_weights(path / "weights")
     if up is not None:
         secrets |= {up.api_key, up.servers.storage_secret_key}
         for url in (up.servers.database_url, up.servers.broker_url):
             secrets |= findings.find_passwords(url)
     named = os.environ.get("SMART_FILTER_URL")
     if named:
-        yield "api", partial(_check_api, named, os.environ.get("SMART_FILTER_API_KEY", ""))
+        yield "api", service.check_api(named, os.environ.get("SMART_FILTER_API_KEY", ""))
     elif up is not None:
-        yield "api", partial(_check_api, up.url, up.api_key)
+        yield "api", service.check_api(up.url, up.api_key)
     if named or managed or up is not None:
-        yield "browsers", partial(_check_browsers, named or (None if up is None else up.url))
-        yield "outbound", _check_outbound
+        yield "browsers", _check_browsers(named or (None if up is None else up.url))
+        yield "outbound", service.check_outbound()
     if managed or up is not None:
-        yield "servers", partial(_check_servers, None if managed or up is None else up.servers)
+        yield "servers", _check_servers(None if managed or up is None else up.servers)
 
 
 def _check_variables() -> Iterator[Finding]:
     # Imported here, as in the functions below: a bare install lacks its dependencies.
     from smart_filter_deploy.doctor import environment  # noqa: PLC0415
 
-    return environment.check_variables()
-
-
-def _check_api(url: str, api_key: str) -> Iterator[Finding]:
-    from smart_filter_deploy.doctor import service  # noqa: PLC0415
-
-    return service.check_api(url, api_key)
+    yield from environment.check_variables()
 
 
 def _check_browsers(url: str | None) -> Iterator[Finding]:
-    from smart_filter_deploy.doctor import service  # noqa: PLC0415
     from smart_filter_shared.config import settings  # noqa: PLC0415
 
-    return service.check_browsers(settings.load_browser(), url)
-
-
-def _check_outbound() -> Iterator[Finding]:
-    from smart_filter_deploy.doctor import service  # noqa: PLC0415
-
-    return service.check_outbound()
+    yield from service.check_browsers(settings.load_browser(), url)
 
 
 def _check_servers(addresses: Addresses | None) -> Iterator[Finding]:
@@ -108,10 +95,10 @@ def _check_servers(addresses: Addresses | None) -> Iterator[Finding]:
     yield from servers.check_storage(storage)
 
 
-def guard_check(name: str, check: Check) -> Iterator[Finding]:
+def guard_check(name: str, check: Iterator[Finding]) -> Iterator[Finding]:
     """Yield the findings of a check; turn an exception into a finding."""
     try:
-        yield from check()
+        yield from check
     except ModuleNotFoundError as error:
         fix = "pip install 'smart-filter[embedded]'"
         yield Finding(Level.WARN, name, f"cannot be checked ({error.name} is missing)", fix)

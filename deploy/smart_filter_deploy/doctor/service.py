@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpx
@@ -11,7 +12,9 @@ import httpx
 from smart_filter_client import Client
 from smart_filter_client import errors as client_errors
 from smart_filter_deploy.doctor.findings import Finding, fail, ok, warn
-from smart_filter_shared.config.settings import BrowserSettings
+
+if TYPE_CHECKING:  # a bare install lacks the settings' packages
+    from smart_filter_shared.config.settings import BrowserSettings
 
 _TIMEOUT_SECONDS = 3.0
 # The API builds its OpenAPI document at the first request for it, which took 4 s on a machine with
@@ -116,7 +119,7 @@ def _check_live(url: str, api_key: str) -> Iterator[Finding]:
         yield warn("live", f"the live worker at {at} accepts no more clients", fix)
 
 
-def check_browsers(settings: BrowserSettings, url: str | None) -> Iterator[Finding]:
+def check_browsers(settings: "BrowserSettings", url: str | None) -> Iterator[Finding]:
     """Check cookies and CORS of browsers, and whether users can sign in.
 
     url: the API's URL; None when it is not known.

@@ -94,13 +94,12 @@ def cancel(job_id: str | None, tenant: str | None, *, yes: bool, as_json: bool) 
     SMART_FILTER_DATABASE_URL, else on that of the local stack of `smart-filter up`; on a terminal
     it prints the number of jobs and asks for confirmation.
     """
+    named = _parse_job_id(job_id, tenant)
     if tenant is None:
-        named = _require_job_id(job_id)
         with open_client() as client:
             job = client.cancel(named)
         _print(job, as_json=as_json)
         return
-    _refuse_job_id(job_id)
     # A bare install has only jobs of the API, here and below.
     from smart_filter_deploy.cli.commands.operating import tenants  # noqa: PLC0415
 
@@ -123,27 +122,24 @@ def redrive(job_id: str | None, tenant: str | None, *, yes: bool, as_json: bool)
 
     Uses the same servers, and asks for confirmation, as `cancel` does.
     """
+    named = _parse_job_id(job_id, tenant)
     if tenant is None:
-        named = _require_job_id(job_id)
         with open_client() as client:
             job = client.redrive(named)
         _print(job, as_json=as_json)
         return
-    _refuse_job_id(job_id)
     from smart_filter_deploy.cli.commands.operating import tenants  # noqa: PLC0415
 
     tenants.redrive_jobs(tenant, asks=not yes, as_json=as_json)
 
 
-def _require_job_id(job_id: str | None) -> str:
-    if job_id is None:
-        raise click.UsageError("give a job ID, or --tenant NAME for all jobs of a tenant")
-    return job_id
-
-
-def _refuse_job_id(job_id: str | None) -> None:
-    if job_id is not None:
+def _parse_job_id(job_id: str | None, tenant: str | None) -> str:
+    """Return the job's id, or "" with a tenant; ends the command unless one of both is given."""
+    if job_id is not None and tenant is not None:
         raise click.UsageError("give ID or --tenant, not both")
+    if job_id is None and tenant is None:
+        raise click.UsageError("give a job ID, or --tenant NAME for all jobs of a tenant")
+    return job_id or ""
 
 
 def _print(job: Job, *, as_json: bool) -> None:
