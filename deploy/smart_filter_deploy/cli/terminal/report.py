@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -56,7 +55,7 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
     ]
     if outcome.failure is not None:
         lines.append(("failed", _failure(outcome.failure)))
-    lines.append(("time", Text(format_seconds(outcome.seconds))))
+    lines.append(("time", format_seconds(outcome.seconds)))
     print_table(console, facts_table(lines))
 
 
@@ -108,19 +107,20 @@ def describe_position(job: Job) -> str | None:
 
     None when the job is finished, or the server gives no position.
     """
-    queue = _parse_queue(job)
+    queue = _queue_fields(job)
     if queue is None:
         return None
-    before = f"{queue.position - 1} before it, " if queue.position > 1 else ""
-    if queue.ends is None:
+    position, ends = queue.integer_or_none("position") or 0, _parse_range(queue)
+    before = f"{position - 1} before it, " if position > 1 else ""
+    if ends is None:
         return f"{before}paused by the operator"
-    return f"{before}done in {_format_range(*queue.ends)}"
+    return f"{before}done in {_format_range(*ends)}"
 
 
 def describe_completion(jobs: Iterable[Job]) -> str | None:
     """Return the ETA of the last job; None when it is unknown."""
-    queues = [queue for job in jobs if (queue := _parse_queue(job)) is not None]
-    ends = [queue.ends for queue in queues if queue.ends is not None]
+    queues = [queue for job in jobs if (queue := _queue_fields(job)) is not None]
+    ends = [eta for queue in queues if (eta := _parse_range(queue)) is not None]
     if not queues or len(ends) < len(queues):
         return None
     return f"all done in {_format_range(max(one[0] for one in ends), max(one[1] for one in ends))}"
@@ -141,18 +141,20 @@ def format_duration(seconds: float) -> str:
     return f"{round(seconds / _HOUR_SECONDS)} h"
 
 
-def _finding_rows(job: Job) -> list[tuple[str, Text]]:
+def _finding_rows(job: Job) -> list[tuple[str, Text | str]]:
     queue = {"queue": describe_position(job), "degraded": describe_degraded(job)}
-    lines = [(label, Text(text)) for label, text in queue.items() if text is not None]
+    lines: list[tuple[str, Text | str]] = [
+        (label, text) for label, text in queue.items() if text is not None
+    ]
     if job.people is not None:
-        lines.append(("people", Text(_people(job))))
+        lines.append(("people", _people(job)))
     if job.confidence is not None:
         review = ": needs review" if job.needs_review else ""
-        lines.append(("agreement", Text(f"{job.confidence:.2f} of 1{review}")))
+        lines.append(("agreement", f"{job.confidence:.2f} of 1{review}"))
     shown = (job.faces or ())[:_MAX_FACES]
     for number, face in enumerate(shown, start=1):
         label = "face" if len(shown) == 1 else f"face {number}"
-        lines.append((label, Text(_face(face))))
+        lines.append((label, _face(face)))
     left = len(job.faces or ()) - len(shown)
     if left > 0:
         lines.append(("", Text(f"and {left} more", style="dim")))
@@ -254,21 +256,15 @@ def _filters_text(filtered: Filtered) -> Text:
     return Text.assemble((filtered.name, "bold"), (left_out, "yellow"), reason)
 
 
-@dataclass(frozen=True, slots=True)
-class _QueuePosition:
-    """Position in the queue, and the ETA in seconds as p50 and p90; None if unknown."""
-
-    position: int
-    ends: tuple[float, float] | None
+def _queue_fields(job: Job) -> Fields | None:
+    """Return the position of a job that has not ended; None if the server gives none."""
+    return None if job.is_final else Fields(job.document, "a job").object_or_none("queue")
 
 
-def _parse_queue(job: Job) -> _QueuePosition | None:
-    fields = Fields(job.document, "a job").object_or_none("queue")
-    if fields is None or job.is_final:
-        return None
-    half, most = fields.number_or_none("eta_p50_s"), fields.number_or_none("eta_p90_s")
-    ends = None if half is None or most is None else (half, most)
-    return _QueuePosition(fields.integer_or_none("position") or 0, ends)
+def _parse_range(queue: Fields) -> tuple[float, float] | None:
+    """Return the ETA in seconds as p50 and p90; None if unknown."""
+    half, most = queue.number_or_none("eta_p50_s"), queue.number_or_none("eta_p90_s")
+    return None if half is None or most is None else (half, most)
 
 
 def _format_range(half: float, most: float) -> str:
