@@ -12,7 +12,7 @@ from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandErro
 from smart_filter_deploy.cli.terminal.text import examples, format_utc, print_json, print_line
 from smart_filter_shared.config import settings
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.operations import queue_stats
+from smart_filter_shared.operations import overview
 from smart_filter_shared.operations.overview import QueueStats
 from smart_filter_shared.queue import pauses, worker_registry
 
@@ -70,7 +70,7 @@ def show(name: str, *, limit: int, as_json: bool) -> None:
     """Show the next stages of a queue in claim order."""
     with database.transaction() as connection:
         capability = _require_queue(connection, name)
-        head = queue_stats.peek(connection, capability, most=limit)
+        head = overview.peek(connection, capability, most=limit)
     items = [
         {
             "job_id": str(one.job_id),
@@ -127,7 +127,7 @@ def _print_change(capability: Capability, words: str, *, paused: bool, as_json: 
 
 
 def _list_queues(connection: Connection) -> list[QueueStats]:
-    return queue_stats.list_queues(connection, silent_seconds=settings.load_engine().lease_seconds)
+    return overview.list_queues(connection, silent_seconds=settings.load_engine().lease_seconds)
 
 
 def _require_queue(connection: Connection, name: str) -> Capability:

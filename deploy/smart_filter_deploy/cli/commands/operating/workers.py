@@ -177,9 +177,7 @@ def _print_change(worker: WorkerId, words: str, *, drains: bool, as_json: bool) 
 
 
 def _list_workers(connection: Connection) -> list[WorkerInfo]:
-    return overview.list_workers(
-        connection, silent_seconds=settings.load_engine().lease_seconds
-    )
+    return overview.list_workers(connection, silent_seconds=settings.load_engine().lease_seconds)
 
 
 def _require_worker(connection: Connection, begins: str) -> WorkerInfo:
