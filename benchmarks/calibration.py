@@ -32,7 +32,7 @@ from smart_filter_shared.catalog.model_card import Offer
 from smart_filter_shared.config.settings import Settings
 from smart_filter_shared.db import migrate, sessions
 from smart_filter_shared.ids import OPERATOR
-from smart_filter_shared.model_registry import registry
+from smart_filter_shared.model_registry import published_models
 from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests.bench import capability, settings_of
@@ -156,7 +156,7 @@ def _prepare(settings: Settings, engine: Engine) -> str:
     migrate.upgrade(engine)
     ObjectStore(settings.storage, connections=1).ensure_bucket()
     with sessions.transaction(engine) as connection:
-        registry.publish(connection, [Offer(a_card(task)) for task in TaskName])
+        published_models.publish(connection, [Offer(a_card(task)) for task in TaskName])
         return api_keys.issue(connection, tenant=OPERATOR, scopes=api_keys.ALL_SCOPES).key
 
 

@@ -14,8 +14,7 @@ from smart_filter_shared.config.settings import LiveSettings, Settings, StorageS
 from smart_filter_shared.db import schema, sessions
 from smart_filter_shared.errors import SetupFailed, StorageMisconfigured, StorageUnavailable
 from smart_filter_shared.ids import OPERATOR
-from smart_filter_shared.model_registry import registry as model_table
-from smart_filter_shared.model_registry import version_skew
+from smart_filter_shared.model_registry import published_models, version_skew
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.telemetry import logs, tracing
@@ -51,7 +50,7 @@ def prepare_servers(
         with sessions.transaction(engine) as connection:
             # The version that runs this becomes the serving one, also an earlier one in a rollback.
             version_skew.reset_release(connection)
-            model_table.publish(connection, offered)
+            published_models.publish(connection, offered)
             if local_key is not None:
                 api_keys.ensure(connection, local_key, tenant=OPERATOR, scopes=api_keys.ALL_SCOPES)
             if local_key is not None and local_code is not None:

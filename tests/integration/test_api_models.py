@@ -18,7 +18,7 @@ from smart_filter_shared.catalog.model_card import (
     Offer,
 )
 from smart_filter_shared.ids import Capability, JobId, Tenant
-from smart_filter_shared.model_registry import registry
+from smart_filter_shared.model_registry import published_models
 from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_shared.presets import PRESETS, Mood
 from smart_filter_shared.queue import worker_registry
@@ -36,7 +36,7 @@ OTHER = Tenant("others")
 def publish(api: Api, *offers: Offer, days_ago: int = 0) -> None:
     """Publish models, dated `days_ago` days back."""
     with api.bench.transaction() as connection:
-        registry.publish(connection, offers)
+        published_models.publish(connection, offers)
         connection.execute(
             text("UPDATE models SET offered_at = offered_at - make_interval(days => :days)"
                  " WHERE name = ANY(:names)"),

@@ -18,7 +18,7 @@ from smart_filter_shared.catalog.model_card import Offer
 from smart_filter_shared.errors import RateLimited
 from smart_filter_shared.ids import OPERATOR, JobId, Tenant
 from smart_filter_shared.jobs.photo_queue import CLIENT
-from smart_filter_shared.model_registry import registry
+from smart_filter_shared.model_registry import published_models
 from smart_filter_shared.operations import settlement
 from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_shared.queue.leases import Failure
@@ -111,7 +111,7 @@ def test_default_that_contradicts_a_request_is_ignored(api: Api) -> None:
 
 
 def test_default_that_is_no_longer_served_is_named_as_a_default(api: Api, clock: Clock) -> None:
-    api.bench.do(registry.publish, [Offer(a_card(TaskName.SMILE, "passing"))])
+    api.bench.do(published_models.publish, [Offer(a_card(TaskName.SMILE, "passing"))])
     change(api, recipe={"smile": {"model": "passing"}, "outputs": ["rating"]})
     with api.bench.transaction() as connection:
         connection.exec_driver_sql("DELETE FROM models WHERE name = 'passing'")

@@ -23,7 +23,7 @@ from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_shared.catalog.model_card import Offer
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.model_registry import registry
+from smart_filter_shared.model_registry import published_models
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import pauses
 from smart_filter_shared.telemetry.metrics import WorkerStep
@@ -137,7 +137,7 @@ def reported(
     with _bench.transaction() as connection:
         # As `up` does, so that photos are accepted before a worker exists.
         offers = wiring.list_offers(dataclasses.replace(_bench.settings, data=data))
-        registry.publish(connection, [*offers, Offer(gathers.CARD)])
+        published_models.publish(connection, [*offers, Offer(gathers.CARD)])
     with a_receiver(lambda _: Reply(200)) as collector, a_receiver() as receiver:
         collector_url = collector.url.removesuffix("/hook")
         environment = _environment(_bench, data, collector_url)

@@ -13,7 +13,7 @@ from smart_filter_shared.errors import InputsExpired, JobFinal, NotFound
 from smart_filter_shared.ids import BatchId, JobId, Tenant
 from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
 from smart_filter_shared.jobs.submission import stage_payload
-from smart_filter_shared.model_registry.registry import StagePlan
+from smart_filter_shared.model_registry.stage_plan import StagePlan
 from smart_filter_shared.operations import settlement
 from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_shared.priority import Priority

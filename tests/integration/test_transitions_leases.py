@@ -23,7 +23,7 @@ from smart_filter_shared.ids import Tenant, new_batch_id, new_job_id, new_upload
 from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
 from smart_filter_shared.jobs.submission import BatchMember, NewPhotoJob, submit_job
-from smart_filter_shared.model_registry.registry import StagePlan
+from smart_filter_shared.model_registry.stage_plan import StagePlan
 from smart_filter_shared.pipeline import LEADING_TASK, StageName, TaskName
 from smart_filter_shared.priority import Priority
 from smart_filter_shared.queue.fair_queueing import DEFAULT_COST_SECONDS, Reservation

@@ -20,7 +20,7 @@ from smart_filter_shared.feedback import datasets
 from smart_filter_shared.ids import Capability, JobId
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.model_registry import (
-    registry,
+    published_models,
     shadow_results,
     version_skew,
     weight_versions,
@@ -133,7 +133,7 @@ def test_register_command_reports_weights_that_were_registered_before(
     file.write_bytes(again.SerializeToString())
     metrics.write_text(json.dumps(trainable_model.BETTER), encoding="utf-8")
     monkeypatch.setenv("SMART_FILTER_DATA", str(tmp_path))
-    api.bench.do(registry.publish, [Offer(expression.CARD)])
+    api.bench.do(published_models.publish, [Offer(expression.CARD)])
     given = ("models", "register", str(file), "--model", "smile/expression", "--metrics")
 
     said = [command.output(*given, str(metrics)) for _ in range(2)]
@@ -162,7 +162,7 @@ def test_metrics_that_are_not_numbers_are_refused_in_one_line(
 @pytest.fixture
 def api(api: Api) -> Api:
     """The API, with workers that offer a trainable model."""
-    api.bench.do(registry.publish, [Offer(trainable_model.CARD)])
+    api.bench.do(published_models.publish, [Offer(trainable_model.CARD)])
     return api
 
 
@@ -415,7 +415,7 @@ def test_shadow_results_are_compared_with_the_live_ones(api: Api, command: Comma
 
 
 def publish(bench: Bench, *cards: ModelCard, release: tuple[int, ...] | None = None) -> None:
-    bench.do(registry.publish, [Offer(card) for card in cards], release=release)
+    bench.do(published_models.publish, [Offer(card) for card in cards], release=release)
 
 
 def compared(bench: Bench, *cards: ModelCard) -> ServedCapabilities:
@@ -456,7 +456,7 @@ def test_worker_that_runs_for_a_month_offers_its_served_models(
 
     for now[0] in (0.0, 25 * 3600.0):
         bench.do(serving.renew)
-        known = bench.do(registry.list_models)
+        known = bench.do(published_models.list_models)
         offered += [one.offered for one in known if one.card.task == TaskName.PREPARE]
 
     assert offered == [False, again]

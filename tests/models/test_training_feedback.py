@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.catalog.model_card import Offer
-from smart_filter_shared.model_registry import registry
+from smart_filter_shared.model_registry import published_models
 from smart_filter_tests import corrected_jobs, drawn_faces, portrait
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.commands import Command
@@ -55,7 +55,7 @@ def test_corrections_become_a_candidate_without_leaving_pictures(
 ) -> None:
     jobs = [labelled(api, number) for number in range(JOBS)]
     with api.bench.transaction() as connection:
-        registry.publish(connection, [Offer(expression_model.CARD)])
+        published_models.publish(connection, [Offer(expression_model.CARD)])
 
     command("train", "expression", "--from-feedback", "--set", "epochs=1")
 

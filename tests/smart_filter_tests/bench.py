@@ -39,7 +39,7 @@ from smart_filter_shared.jobs.submission import (
     submit_batch,
     submit_job,
 )
-from smart_filter_shared.model_registry.registry import StagePlan
+from smart_filter_shared.model_registry.stage_plan import StagePlan
 from smart_filter_shared.pipeline import LEADING_TASK, StageName
 from smart_filter_shared.queue import batches, fair_queueing
 from smart_filter_shared.queue.batches import BatchRow

@@ -20,7 +20,7 @@ from smart_filter_shared.artifacts.retention import RetentionOverrides
 from smart_filter_shared.catalog.model_card import Offer
 from smart_filter_shared.db import partitions
 from smart_filter_shared.ids import OPERATOR, Tenant
-from smart_filter_shared.model_registry import registry
+from smart_filter_shared.model_registry import published_models
 from smart_filter_shared.tenants import settings
 from smart_filter_tests import aging, job_copies, sample_jobs, trainable_model
 from smart_filter_tests.bench import Bench, open_bench, settings_of
@@ -81,7 +81,7 @@ def fill(addresses: Addresses, folder: Path) -> None:
         wiring.prepare_servers(bench.settings, local_key=None)
         with bench.transaction() as connection:
             _begin_days(connection)
-            registry.publish(connection, _offers(bench))
+            published_models.publish(connection, _offers(bench))
             said = settings.lock_overrides(connection, OPERATOR)
             settings.write_overrides(
                 connection, OPERATOR, dataclasses.replace(said, keeping=_OPERATOR_KEEPS)
@@ -219,7 +219,7 @@ def _schedule(api: Api) -> None:
 def _pass_days(bench: Bench, number: int) -> None:
     with bench.transaction() as connection:
         aging.pass_days(connection, number)
-        registry.publish(connection, _offers(bench))  # workers do this all the time
+        published_models.publish(connection, _offers(bench))  # workers do this all the time
     aging.clean_up(bench)
 
 

@@ -16,7 +16,7 @@ from smart_filter_shared.errors import Error
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
 from smart_filter_shared.jobs.submission import stage_payload
-from smart_filter_shared.model_registry.registry import StagePlan
+from smart_filter_shared.model_registry.stage_plan import StagePlan
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.leases import Failure, Lease
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe

@@ -29,7 +29,7 @@ from smart_filter_shared.config import settings as settings_module
 from smart_filter_shared.config.settings import Settings
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs.photo_queue import WORKER
-from smart_filter_shared.model_registry import registry
+from smart_filter_shared.model_registry import published_models
 from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_shared.queue.leases import Failure, StageOutcome
 from smart_filter_shared.telemetry import logs
@@ -187,7 +187,7 @@ def serve_with(bench: Bench, **environment: str) -> Iterator[str]:
 def an_api(url: str, bench: Bench) -> Iterator[Api]:
     """Yield the API with a key, and with a model for each task that only the bench serves."""
     with bench.transaction() as connection:
-        registry.publish(connection, [Offer(a_card(task)) for task in TaskName])
+        published_models.publish(connection, [Offer(a_card(task)) for task in TaskName])
         key = api_keys.issue(connection, tenant=TENANT, scopes=api_keys.ALL_SCOPES).key
     headers = {"Authorization": f"Bearer {key}"}
     with httpx.Client(base_url=url, headers=headers, timeout=_TIMEOUT_SECONDS) as client:

@@ -9,7 +9,7 @@ from smart_filter_api.services.recipe_cache import ParsedRecipe, RecipeCache, Re
 from smart_filter_api.services.ttl_cache import KeyedTtlCache, TtlCache
 from smart_filter_shared.eta.snapshot import QueueSnapshot
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.model_registry.published import RegisteredModel
+from smart_filter_shared.model_registry.published_models import PublishedModel
 from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.stock import Picture
 
@@ -138,7 +138,7 @@ def test_outlook_is_refreshed(
     assert looks(*steps, look_seconds=look_seconds) == taken
 
 
-KNOWN: list[RegisteredModel] = []
+KNOWN: list[PublishedModel] = []
 PICTURES: list[Picture] = []
 
 
@@ -147,7 +147,7 @@ def asked(
     *,
     edge: str = "best",
     defaults: dict[str, object] | None = None,
-    known: list[RegisteredModel] = KNOWN,
+    known: list[PublishedModel] = KNOWN,
     pictures: list[Picture] = PICTURES,
     with_file: bool = False,
 ) -> RecipeCacheKey:

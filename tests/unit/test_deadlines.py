@@ -11,9 +11,9 @@ from smart_filter_shared.eta.estimate import CompletionEstimate
 from smart_filter_shared.eta.snapshot import Pool, QueueSnapshot
 from smart_filter_shared.eta.stage_times import StageTime
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.model_registry import registry
-from smart_filter_shared.model_registry.published import RegisteredModel
-from smart_filter_shared.model_registry.registry import StagePlan
+from smart_filter_shared.model_registry import stage_plan
+from smart_filter_shared.model_registry.published_models import PublishedModel
+from smart_filter_shared.model_registry.stage_plan import StagePlan
 from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_shared.recipe import Edge, Output, PersonSelection, Recipe
 from smart_filter_tests import recipes
@@ -31,7 +31,7 @@ CARDS = [
     *(a_card(TaskName.SEGMENTATION, name, default=name == "people") for name in MODELS),
     *(a_card(task, f"the-{task}") for task in TaskName if task != TaskName.SEGMENTATION),
 ]
-KNOWN = [RegisteredModel(card, offered=True) for card in CARDS]
+KNOWN = [PublishedModel(card, offered=True) for card in CARDS]
 OUTLOOK = QueueSnapshot(
     pools=[Pool(frozenset(card.capability for card in CARDS), 2)],
     paces={
@@ -49,7 +49,7 @@ def estimate(recipe: Recipe, plans: Mapping[StageName, StagePlan]) -> Completion
 
 
 def chosen(recipe: Recipe, outlook: QueueSnapshot = OUTLOOK) -> RunOption:
-    plans = registry.plan_stages(KNOWN, recipe)
+    plans = stage_plan.plan_stages(KNOWN, recipe)
     options = (
         RunOption(variant, variant_plans, degraded, estimate(variant, variant_plans))
         for variant, variant_plans, degraded in deadline_policy.list_variants(

@@ -6,8 +6,8 @@ import pytest
 from smart_filter_shared.catalog import parameters
 from smart_filter_shared.catalog.model_card import ModelCard, WeightsFile
 from smart_filter_shared.jobs import result_cache
-from smart_filter_shared.model_registry import registry
-from smart_filter_shared.model_registry.published import RegisteredModel
+from smart_filter_shared.model_registry import stage_plan
+from smart_filter_shared.model_registry.published_models import PublishedModel
 from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_shared.recipe import Background, BackgroundKind, Output, PersonSelection, Recipe
 from smart_filter_tests.serving import a_card
@@ -19,8 +19,8 @@ ASKED = Recipe(background=Background(BackgroundKind.AUTO))
 def cache_keys_of(recipe: Recipe = ASKED, **changed: ModelCard) -> dict[StageName, str]:
     """Return the cache keys of a recipe's stages; changed: other cards, by their tasks."""
     cards = [changed.get(task, a_card(task)) for task in TaskName]
-    known = [RegisteredModel(card, offered=True) for card in cards]
-    return result_cache.cache_keys(recipe, registry.plan_stages(known, recipe), known)
+    known = [PublishedModel(card, offered=True) for card in cards]
+    return result_cache.cache_keys(recipe, stage_plan.plan_stages(known, recipe), known)
 
 
 def differing(other: dict[StageName, str]) -> set[StageName]:

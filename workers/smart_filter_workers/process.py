@@ -20,7 +20,7 @@ from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import RING_TASK, Doorbell, queue_name
 from smart_filter_shared.errors import TryAgain
 from smart_filter_shared.ids import Capability, new_worker_id
-from smart_filter_shared.model_registry import registry as model_table
+from smart_filter_shared.model_registry import published_models
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.storage.objects import ObjectStore
@@ -141,7 +141,7 @@ def _wire(
     shared = sessions.open_engine(settings.database, connections=_SHARED_CONNECTIONS)
     by_key = sessions.for_key_lookups(shared)
     with sessions.transaction(shared) as connection:
-        model_table.publish(connection, offers)
+        published_models.publish(connection, offers)
     doorbell = Doorbell(settings.broker)
     store = ObjectStore(settings.storage, connections=threads + 1)
     recent = LruCache(_CACHE_BYTES)

@@ -42,7 +42,7 @@ from smart_filter_shared.catalog.model_card import ModelCard
 from smart_filter_shared.eta.estimate import CompletionEstimate
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.jobs.queries import JobRow, Json, StageRow
-from smart_filter_shared.model_registry.published import RegisteredModel
+from smart_filter_shared.model_registry.published_models import PublishedModel
 from smart_filter_shared.model_registry.weight_versions import VersionState, WeightVersion
 from smart_filter_shared.pipeline import LEADING_TASK, StageName, TaskName
 from smart_filter_shared.presets import SURFACE_FAMILIES, Preset
@@ -117,7 +117,7 @@ def render_queue_position(foreseen: CompletionEstimate | None) -> QueueAnswer | 
 
 
 def render_model(
-    known: RegisteredModel, failed: Mapping[Capability, str], trained: Sequence[WeightVersion]
+    known: PublishedModel, failed: Mapping[Capability, str], trained: Sequence[WeightVersion]
 ) -> ModelAnswer:
     """Return the answer for a model.
 

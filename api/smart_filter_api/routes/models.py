@@ -8,7 +8,7 @@ from smart_filter_api.presenters import job
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.choices import ModelPage
 from smart_filter_api.services.container import OpenServices, Reader
-from smart_filter_shared.model_registry import registry, weight_versions
+from smart_filter_shared.model_registry import published_models, weight_versions
 from smart_filter_shared.queue import worker_registry
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
@@ -31,7 +31,7 @@ async def list_models(
     del caller
     silent_seconds = services.silent_seconds
     async with services.reading() as connection:
-        known = await connection.run_sync(registry.list_models, pools=services.pools)
+        known = await connection.run_sync(published_models.list_models, pools=services.pools)
         trained = await connection.run_sync(weight_versions.list_versions)
         failed = await connection.run_sync(
             worker_registry.list_failed, silent_seconds=silent_seconds

@@ -43,8 +43,8 @@ from smart_filter_shared.errors import (
 from smart_filter_shared.eta import snapshot, stage_times
 from smart_filter_shared.eta.snapshot import QueueSnapshot
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.model_registry import registry
-from smart_filter_shared.model_registry.published import RegisteredModel
+from smart_filter_shared.model_registry import published_models
+from smart_filter_shared.model_registry.published_models import PublishedModel
 from smart_filter_shared.operations.counters import ServiceMetrics
 from smart_filter_shared.presets import PRESETS, Preset
 from smart_filter_shared.queue import events
@@ -127,7 +127,7 @@ class Services:
     keeping: RetentionPolicy
     silent_seconds: float
     pools: tuple[str, ...]
-    models: TtlCache[list[RegisteredModel]]
+    models: TtlCache[list[PublishedModel]]
     stock: KeyedTtlCache[Tenant, list[Picture]]
     measured: TtlCache[ServiceMetrics]
     watching: EventPoller
@@ -330,7 +330,7 @@ async def _take_snapshot(
             silent_seconds=silent_seconds,
             now=dt.datetime.now(dt.UTC),
         )
-        cards = [one.card for one in registry.list_models(connection)]
+        cards = [one.card for one in published_models.list_models(connection)]
         return replace(found, paces=stage_times.add_defaults(found.paces, cards))
 
     async with _database_timeout(patience_seconds), sessions.async_connection(reader) as connection:

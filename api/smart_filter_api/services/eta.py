@@ -12,7 +12,7 @@ from smart_filter_shared.eta.estimate import CompletionEstimate, PendingJob, Pen
 from smart_filter_shared.eta.snapshot import QueueSnapshot, SampledStage
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs.queries import JobRow
-from smart_filter_shared.model_registry.registry import StagePlan
+from smart_filter_shared.model_registry.stage_plan import StagePlan
 from smart_filter_shared.pipeline import PIPELINE, StageName, needs_within
 from smart_filter_shared.queue.states import StageState
 from smart_filter_shared.recipe import Edge, Recipe

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.model_registry.published import RegisteredModel
-from smart_filter_shared.model_registry.registry import StagePlan
+from smart_filter_shared.model_registry.published_models import PublishedModel
+from smart_filter_shared.model_registry.stage_plan import StagePlan
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.recipe.fields import Fields
@@ -31,7 +31,7 @@ class ParsedRecipe:
     recipe: Recipe
     plans: Plans
     works: Mapping[StageName, str]
-    known: Sequence[RegisteredModel]
+    known: Sequence[PublishedModel]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class RecipeCacheKey:
     fields: Fields
     defaults: Mapping[str, object]
     with_background_file: bool
-    known: Sequence[RegisteredModel]
+    known: Sequence[PublishedModel]
     pictures: Sequence[Picture]
 
     @property

@@ -12,9 +12,9 @@ from smart_filter_shared.catalog.model_card import ModelCard
 from smart_filter_shared.errors import Contradiction, DeadlineInfeasible, FieldError, InvalidRecipe
 from smart_filter_shared.eta.estimate import CompletionEstimate
 from smart_filter_shared.eta.snapshot import QueueSnapshot
-from smart_filter_shared.model_registry import registry
-from smart_filter_shared.model_registry.published import RegisteredModel
-from smart_filter_shared.model_registry.registry import StagePlan
+from smart_filter_shared.model_registry import stage_plan
+from smart_filter_shared.model_registry.published_models import PublishedModel
+from smart_filter_shared.model_registry.stage_plan import StagePlan
 from smart_filter_shared.pipeline import LEADING_TASK, StageName, TaskName
 from smart_filter_shared.recipe import AUTO, CHOOSABLE_TASKS, Edge, Output, PersonSelection, Recipe
 
@@ -46,14 +46,14 @@ def list_variants(
     recipe: Recipe,
     plans: Mapping[StageName, StagePlan],
     *,
-    known: Sequence[RegisteredModel],
+    known: Sequence[PublishedModel],
     outlook: QueueSnapshot,
 ) -> Iterator[tuple[Recipe, Mapping[StageName, StagePlan], tuple[str, ...]]]:
     """Yield a recipe with its plans, then lighter ones, each with the fields that it reduces."""
     yield recipe, plans, ()
     for lighter, degraded in _lighter_recipes(recipe, plans, known, outlook):
         try:
-            lighter_plans = registry.plan_stages(known, lighter)
+            lighter_plans = stage_plan.plan_stages(known, lighter)
         except InvalidRecipe:
             continue
         yield lighter, lighter_plans, degraded
@@ -83,7 +83,7 @@ def choose_option(options: Iterable[RunOption], *, deadline_ms: int | None) -> R
 def _lighter_recipes(
     recipe: Recipe,
     plans: Mapping[StageName, StagePlan],
-    known: Sequence[RegisteredModel],
+    known: Sequence[PublishedModel],
     outlook: QueueSnapshot,
 ) -> Iterator[tuple[Recipe, tuple[str, ...]]]:
     """Yield lighter and lighter recipes, each with the fields that it reduces."""
@@ -107,7 +107,7 @@ def _substitutes(
     recipe: Recipe,
     task: TaskName,
     plans: Mapping[StageName, StagePlan],
-    known: Sequence[RegisteredModel],
+    known: Sequence[PublishedModel],
     outlook: QueueSnapshot,
 ) -> list[ModelCard]:
     """Return the models that may replace the default model of a task, the slowest first."""

@@ -11,8 +11,8 @@ from smart_filter_api.submission import tenant_defaults
 from smart_filter_shared.errors import InvalidRecipe
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs import result_cache
-from smart_filter_shared.model_registry import registry
-from smart_filter_shared.model_registry.published import RegisteredModel
+from smart_filter_shared.model_registry import published_models, stage_plan
+from smart_filter_shared.model_registry.published_models import PublishedModel
 from smart_filter_shared.presets import PRESETS
 from smart_filter_shared.recipe import fields as recipe_fields
 from smart_filter_shared.recipe.fields import Fields
@@ -54,20 +54,20 @@ async def _read_snapshot(
 def _parse_fields(asked: RecipeCacheKey) -> ParsedRecipe:
     parse = partial(
         recipe_fields.parse,
-        offered=registry.list_offered(asked.known),
-        faults=registry.list_faults(asked.known),
+        offered=published_models.list_offered(asked.known),
+        faults=published_models.list_faults(asked.known),
         presets=[*PRESETS, *(picture.preset for picture in asked.pictures)],
         with_background_file=asked.with_background_file,
     )
     recipe = tenant_defaults.apply_defaults(
         asked.defaults, asked.fields, parse, with_background_file=asked.with_background_file
     )
-    plans = registry.plan_stages(asked.known, recipe)
+    plans = stage_plan.plan_stages(asked.known, recipe)
     return ParsedRecipe(
         recipe, plans, result_cache.cache_keys(recipe, plans, asked.known), asked.known
     )
 
 
-async def _read_models(services: Services) -> list[RegisteredModel]:
+async def _read_models(services: Services) -> list[PublishedModel]:
     async with services.reading() as connection:
-        return await connection.run_sync(registry.list_models, pools=services.pools)
+        return await connection.run_sync(published_models.list_models, pools=services.pools)

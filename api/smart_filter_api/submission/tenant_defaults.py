@@ -14,7 +14,7 @@ from smart_filter_api.intake import json_body
 from smart_filter_shared import stock
 from smart_filter_shared.errors import Contradiction, FieldError, InvalidRecipe
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.model_registry import registry
+from smart_filter_shared.model_registry import published_models
 from smart_filter_shared.presets import PRESETS
 from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.recipe import fields as recipe_fields
@@ -70,7 +70,7 @@ def validate_defaults(
     """
     if not _can_be_stored(defaults):
         raise InvalidRecipe([FieldError("", "contains NUL or lone surrogates; remove them")])
-    known = registry.list_models(connection, pools=pools)
+    known = published_models.list_models(connection, pools=pools)
     fields = json_body.read_fields(defaults)
     never = [
         FieldError(json_pointer(name), why) for name, why in _NOT_ALLOWED.items() if name in fields
@@ -79,8 +79,8 @@ def validate_defaults(
         raise InvalidRecipe(never)
     recipe_fields.parse(
         fields,
-        offered=registry.list_offered(known),
-        faults=registry.list_faults(known),
+        offered=published_models.list_offered(known),
+        faults=published_models.list_faults(known),
         presets=[*PRESETS, *(picture.preset for picture in stock.list_usable(connection, tenant))],
     )
 

@@ -20,8 +20,8 @@ from smart_filter_shared.artifacts import references
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.db import partitions
 from smart_filter_shared.ids import JobId, Tenant
-from smart_filter_shared.model_registry.published import RegisteredModel
-from smart_filter_shared.model_registry.registry import StagePlan
+from smart_filter_shared.model_registry.published_models import PublishedModel
+from smart_filter_shared.model_registry.stage_plan import StagePlan
 from smart_filter_shared.pipeline import PIPELINE, StageName, TaskName, needs_within
 from smart_filter_shared.recipe import Output, Recipe, format_persons
 
@@ -60,7 +60,7 @@ _RESULTS = text("""
 
 
 def cache_keys(
-    recipe: Recipe, plans: Mapping[StageName, StagePlan], known: Sequence[RegisteredModel]
+    recipe: Recipe, plans: Mapping[StageName, StagePlan], known: Sequence[PublishedModel]
 ) -> dict[StageName, str]:
     """Return the cache key of each stage that can be cached, as a SHA-256 in lower-case hex.
 
@@ -177,20 +177,20 @@ def _keep_complete(
 
 
 def _versions(
-    models: Mapping[tuple[TaskName, str], RegisteredModel], task: TaskName, name: str
+    models: Mapping[tuple[TaskName, str], PublishedModel], task: TaskName, name: str
 ) -> list[object]:
     """Return the versions of a model and of the models that it may call."""
     model = models.get((task, name))
     if model is None:
         return [name]
-    called: list[RegisteredModel] = []
+    called: list[PublishedModel] = []
     if model.card.combines:
         others = (one for one in models.values() if one.card.task == task and one is not model)
         called = sorted(others, key=lambda one: one.card.name)
     return [_version(one) for one in (model, *called)]
 
 
-def _version(model: RegisteredModel) -> list[object]:
+def _version(model: PublishedModel) -> list[object]:
     card = model.card
     trained = [] if model.live is None else [model.live]
     return [card.name, card.version, [file.sha256 for file in card.weights], *trained]

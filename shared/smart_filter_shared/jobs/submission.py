@@ -13,7 +13,7 @@ from smart_filter_shared.errors import InputsExpired
 from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant
 from smart_filter_shared.jobs import result_cache
 from smart_filter_shared.jobs.photo_queue import CLIENT
-from smart_filter_shared.model_registry.registry import StagePlan
+from smart_filter_shared.model_registry.stage_plan import StagePlan
 from smart_filter_shared.pipeline import PIPELINE, Stage, StageName, get_stage, needs_within
 from smart_filter_shared.queue import fair_queueing
 from smart_filter_shared.queue.fair_queueing import Reservation

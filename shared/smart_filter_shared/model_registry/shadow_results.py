@@ -15,35 +15,6 @@ from sqlalchemy import Connection, text
 MAX_ROWS: Final = 100_000
 KEPT_DAYS: Final = 30
 
-_RECORD = text("""
-    INSERT INTO shadow_results (digest, against, at, agreement, error)
-    VALUES (:digest, :against, statement_timestamp(), CAST(:agreement AS jsonb), :error)
-""")
-_DELETE_OLD = text("""
-    DELETE FROM shadow_results USING (
-        SELECT id FROM shadow_results
-        WHERE at < statement_timestamp() - make_interval(days => :days)
-            OR id <= (SELECT max(id) FROM shadow_results) - :rows
-        ORDER BY id LIMIT :most
-        FOR UPDATE SKIP LOCKED
-    ) AS old
-    WHERE shadow_results.id = old.id
-""")
-_COUNTS = text("""
-    SELECT count(*) AS photos, count(error) AS errors, max(error) AS error
-    FROM shadow_results
-    WHERE digest = :digest AND against IS NOT DISTINCT FROM CAST(:against AS text)
-""")
-# 95 % confidence interval, normal approximation.
-_FIGURES = text("""
-    SELECT figure.key AS name, avg(number) AS mean, min(number) AS least, max(number) AS most,
-        1.96 * coalesce(stddev_samp(number), 0) / sqrt(count(*)) AS half
-    FROM shadow_results, jsonb_each_text(agreement) AS figure,
-        LATERAL (SELECT CAST(figure.value AS float8) AS number) AS told
-    WHERE digest = :digest AND against IS NOT DISTINCT FROM CAST(:against AS text)
-    GROUP BY figure.key ORDER BY figure.key
-""")
-
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -69,6 +40,12 @@ class ShadowReport:
     figures: Mapping[str, Figure]
 
 
+_RECORD = text("""
+    INSERT INTO shadow_results (digest, against, at, agreement, error)
+    VALUES (:digest, :against, statement_timestamp(), CAST(:agreement AS jsonb), :error)
+""")
+
+
 def record(
     connection: Connection,
     digest: str,
@@ -83,6 +60,22 @@ def record(
     connection.execute(_RECORD, where)
 
 
+_COUNTS = text("""
+    SELECT count(*) AS photos, count(error) AS errors, max(error) AS error
+    FROM shadow_results
+    WHERE digest = :digest AND against IS NOT DISTINCT FROM CAST(:against AS text)
+""")
+# 95 % confidence interval, normal approximation.
+_FIGURES = text("""
+    SELECT figure.key AS name, avg(number) AS mean, min(number) AS least, max(number) AS most,
+        1.96 * coalesce(stddev_samp(number), 0) / sqrt(count(*)) AS half
+    FROM shadow_results, jsonb_each_text(agreement) AS figure,
+        LATERAL (SELECT CAST(figure.value AS float8) AS number) AS told
+    WHERE digest = :digest AND against IS NOT DISTINCT FROM CAST(:against AS text)
+    GROUP BY figure.key ORDER BY figure.key
+""")
+
+
 def read_report(connection: Connection, digest: str, *, against: str | None) -> ShadowReport:
     """Return the comparison of shadow weights with the weights `against`; None: a model's own."""
     where = {"digest": digest, "against": against}
@@ -92,6 +85,18 @@ def read_report(connection: Connection, digest: str, *, against: str | None) -> 
         for row in connection.execute(_FIGURES, where)
     }
     return ShadowReport(counts.photos, counts.errors, counts.error, figures)
+
+
+_DELETE_OLD = text("""
+    DELETE FROM shadow_results USING (
+        SELECT id FROM shadow_results
+        WHERE at < statement_timestamp() - make_interval(days => :days)
+            OR id <= (SELECT max(id) FROM shadow_results) - :rows
+        ORDER BY id LIMIT :most
+        FOR UPDATE SKIP LOCKED
+    ) AS old
+    WHERE shadow_results.id = old.id
+""")
 
 
 def delete_old(connection: Connection, *, most: int) -> int:

@@ -9,17 +9,17 @@ are written when the job is submitted, so moving a version changes no existing j
 model's versions are serialized by the lock of its row in `models`.
 """
 
+import dataclasses
 import datetime as dt
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, func, select, text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, Row, text
 
-from smart_filter_shared.db.tables import models as model_tables
 from smart_filter_shared.errors import VersionRefused
 from smart_filter_shared.model_registry import promotion
 from smart_filter_shared.pipeline import TaskName
@@ -110,12 +110,6 @@ _LIST = text("""
         AND starts_with(digest, CAST(:digits AS text))
     ORDER BY task, model, created_at DESC, digest
 """)
-# Every move of a model's versions holds this lock until its transaction ends.
-_LOCK_MODEL = text("SELECT card FROM models WHERE task = :task AND name = :model FOR NO KEY UPDATE")
-_MOVE = text("""
-    UPDATE model_versions SET state = :state, share = :share, moved_at = statement_timestamp()
-    WHERE digest = :digest
-""")
 
 
 def list_versions(
@@ -130,7 +124,7 @@ def list_versions(
     digits: the leading hex digits of their digests.
     """
     where = {"task": task, "model": model, "digits": digits}
-    return [_read(row) for row in connection.execute(_LIST, where).mappings()]
+    return [_read(row) for row in connection.execute(_LIST, where)]
 
 
 def find(connection: Connection, digits: str) -> WeightVersion:
@@ -174,28 +168,27 @@ def check(connection: Connection, trained: TrainingRecord) -> None:
         _check_owner(trained, before.trained)
 
 
+_REGISTER = text("""
+    INSERT INTO model_versions (
+        digest, task, model, key, state, metrics, parent, data_set, trained_on, trained_at,
+        created_at, moved_at
+    ) VALUES (
+        :digest, :task, :model, :key, 'candidate', CAST(:metrics AS jsonb), :parent, :data_set,
+        :trained_on, :trained_at, statement_timestamp(), statement_timestamp()
+    )
+    ON CONFLICT DO NOTHING
+""")
+
+
 def register(connection: Connection, trained: TrainingRecord) -> WeightVersion:
     """Register a candidate whose file is stored, and return it; a second call changes nothing.
 
     Raises VersionRefused as `check` does.
     """
     check(connection, trained)
-    now = func.statement_timestamp()
-    row = insert(model_tables.model_versions).values(
-        digest=trained.digest,
-        task=str(trained.task),
-        model=trained.model,
-        key=trained.key,
-        state=str(VersionState.CANDIDATE),
-        metrics=dict(trained.metrics),
-        parent=trained.parent,
-        data_set=trained.data_set,
-        trained_on=trained.trained_on,
-        trained_at=trained.trained_at,
-        created_at=now,
-        moved_at=now,
+    connection.execute(
+        _REGISTER, {**dataclasses.asdict(trained), "metrics": json.dumps(dict(trained.metrics))}
     )
-    connection.execute(row.on_conflict_do_nothing())
     (version,) = list_versions(connection, digits=trained.digest)
     # Another process may have registered them for another model a moment ago.
     _check_owner(trained, version.trained)
@@ -287,10 +280,11 @@ def _check_owner(trained: TrainingRecord, before: TrainingRecord) -> None:
 def _check_origin(connection: Connection, trained: TrainingRecord, card: Mapping[str, Any]) -> None:
     """Raise VersionRefused for an unknown dataset or parent: `deletions` is counted by them."""
     if trained.data_set is not None:
-        table = model_tables.data_sets
-        where = (table.c.task == str(trained.task)) & (table.c.version == trained.data_set)
         fits = 0 < trained.data_set <= _MAX_VERSION
-        if not fits or connection.execute(select(table).where(where)).one_or_none() is None:
+        if not fits or not connection.scalar(
+            text("SELECT true FROM data_sets WHERE task = :task AND version = :version"),
+            {"task": trained.task, "version": trained.data_set},
+        ):
             raise VersionRefused(f"there is no data set {trained.task} {trained.data_set}")
     own = {file["sha256"] for file in card["weights"]}
     if trained.parent is not None and trained.parent not in own:
@@ -298,8 +292,7 @@ def _check_origin(connection: Connection, trained: TrainingRecord, card: Mapping
             raise VersionRefused(
                 f"the parent {trained.parent!r:.80} is not a digest of 64 hex digits"
             )
-        found = list_versions(connection, task=trained.task, digits=trained.parent)
-        if trained.parent not in {one.digest for one in found}:
+        if not list_versions(connection, task=trained.task, digits=trained.parent):
             raise VersionRefused(f"the parent {trained.parent} was never registered")
 
 
@@ -308,6 +301,10 @@ def _find_locked(connection: Connection, digits: str) -> WeightVersion:
     version = find(connection, digits)
     _lock_model(connection, version.trained.task, version.trained.model)
     return find(connection, version.digest)
+
+
+# Every move of a model's versions holds this lock until its transaction ends.
+_LOCK_MODEL = text("SELECT card FROM models WHERE task = :task AND name = :model FOR NO KEY UPDATE")
 
 
 def _lock_model(connection: Connection, task: TaskName, model: str) -> Mapping[str, Any]:
@@ -325,6 +322,12 @@ def _find_in_state(
     return next((one for one in versions if one.state == state), None)
 
 
+_MOVE = text("""
+    UPDATE model_versions SET state = :state, share = :share, moved_at = statement_timestamp()
+    WHERE digest = :digest
+""")
+
+
 def _move(
     connection: Connection, digest: str, state: VersionState, *, share: float | None = None
 ) -> None:
@@ -332,28 +335,20 @@ def _move(
 
 
 def _replace(connection: Connection, digest: str, replaced: str | None) -> None:
-    table = model_tables.model_versions
-    connection.execute(table.update().where(table.c.digest == digest).values(replaced=replaced))
-
-
-def _read(row: RowMapping) -> WeightVersion:
-    trained = TrainingRecord(
-        task=TaskName(row["task"]),
-        model=row["model"],
-        digest=row["digest"],
-        key=row["key"],
-        metrics=row["metrics"],
-        parent=row["parent"],
-        data_set=row["data_set"],
-        trained_on=row["trained_on"],
-        trained_at=row["trained_at"],
+    connection.execute(
+        text("UPDATE model_versions SET replaced = :replaced WHERE digest = :digest"),
+        {"digest": digest, "replaced": replaced},
     )
+
+
+def _read(row: Row[Any]) -> WeightVersion:
+    trained = {one.name: getattr(row, one.name) for one in dataclasses.fields(TrainingRecord)}
     return WeightVersion(
-        trained=trained,
-        state=VersionState(row["state"]),
-        share=row["share"],
-        created_at=row["created_at"],
-        moved_at=row["moved_at"],
-        replaced=row["replaced"],
-        deletions=row["deletions"],
+        trained=TrainingRecord(**{**trained, "task": TaskName(row.task)}),
+        state=VersionState(row.state),
+        share=row.share,
+        created_at=row.created_at,
+        moved_at=row.moved_at,
+        replaced=row.replaced,
+        deletions=row.deletions,
     )

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from smart_filter_shared.catalog.model_card import ModelCard, Offer
 from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
 from smart_filter_shared.ids import Capability
-from smart_filter_shared.model_registry import registry, version_skew
+from smart_filter_shared.model_registry import published_models, version_skew
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.leases import VersionGuard
 from smart_filter_shared.telemetry.logs import logger
@@ -126,7 +126,7 @@ class ServedCapabilities:
         if now - self._offered_at < _RENEW_SECONDS:
             return
         able = self.able
-        registry.renew(
+        published_models.renew(
             connection,
             [
                 card

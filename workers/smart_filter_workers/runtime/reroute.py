@@ -3,8 +3,8 @@
 from sqlalchemy import Connection
 
 from smart_filter_shared.config.settings import EngineSettings
-from smart_filter_shared.model_registry import ensembles, registry
-from smart_filter_shared.model_registry.registry import StagePlan
+from smart_filter_shared.model_registry import published_models, stage_plan
+from smart_filter_shared.model_registry.stage_plan import StagePlan
 from smart_filter_shared.pipeline import LEADING_TASK
 from smart_filter_shared.queue import worker_registry
 from smart_filter_shared.queue.leases import Lease
@@ -28,18 +28,19 @@ def plan_reroute(
     """
     task = LEADING_TASK[lease.stage]
     served = worker_registry.list_served(connection, silent_seconds=settings.lease_seconds)
-    for known in registry.list_models(connection, pools=settings.pools):
+    for known in published_models.list_models(connection, pools=settings.pools):
         card = known.card
-        if card.task != task or card.name != name or ensembles.is_ensemble(card):
+        if card.task != task or card.name != name or stage_plan.is_ensemble(card):
             continue
         comes = card.capability in served or card.capability in settings.pools
         if known.offered and comes and (card.instances or recipe.persons == PersonSelection.ALL):
-            given = registry.with_entry(card, {})
-            other_parameters = {
-                other: values for other, values in lease.parameters.items() if other != task
-            }
-            parameters = {**other_parameters, **({task: given} if given else {})}
-            others = {other: digest for other, digest in lease.digests.items() if other != task}
-            digests = {**others, **registry.trained_digests(known)}
-            return StagePlan(card.capability, {**lease.models, task: name}, parameters, digests)
+            given = stage_plan.with_entry(card, {})
+            parameters = {**lease.parameters, task: given}
+            digests = {**lease.digests, task: known.live}
+            return StagePlan(
+                card.capability,
+                {**lease.models, task: name},
+                {one: values for one, values in parameters.items() if values},
+                {one: digest for one, digest in digests.items() if digest is not None},
+            )
     return None

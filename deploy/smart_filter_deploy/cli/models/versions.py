@@ -185,13 +185,13 @@ def compare_shadow(digest: str, *, as_json: bool) -> None:
     """Show how far shadow results agree with the live weights."""
     with require_extra("worker"):
         from smart_filter_deploy.cli.server import database  # noqa: PLC0415 - no part of a bare install
-        from smart_filter_shared.model_registry import registry, shadow_results  # noqa: PLC0415
+        from smart_filter_shared.model_registry import published_models, shadow_results  # noqa: PLC0415
         from smart_filter_shared.model_registry import weight_versions as table  # noqa: PLC0415
 
     with _translate_refusals(), database.transaction() as connection:
         version = table.find(connection, digest)
         place = version.trained.task, version.trained.model
-        known = registry.list_models(connection)
+        known = published_models.list_models(connection)
         against = next(
             (
                 one.live or one.card.digest

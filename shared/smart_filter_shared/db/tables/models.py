@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from smart_filter_shared.db.tables import Moment, metadata
 
-# Model cards that workers publish: see model_registry/registry.py.
+# Model cards that workers publish: see model_registry/published_models.py.
 models = Table(
     "models",
     metadata,

@@ -1,0 +1,254 @@
+"""The table `models`: workers publish the cards of their models, the API reads them."""
+
+import dataclasses
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, text
+
+from smart_filter_shared.catalog.model_card import ModelCard, Offer, WeightsFile
+from smart_filter_shared.catalog.parameters import Parameter, ParameterKind
+from smart_filter_shared.ids import JobId
+from smart_filter_shared.model_registry import version_skew
+from smart_filter_shared.pipeline import TaskName
+
+# A pool seen within this many days still counts as declared (it may be scaled to zero).
+POOL_TTL_DAYS: Final = 30
+_NEWER_VERSION_FAULT = "published by a later version that this API cannot read: upgrade the API"
+# Leading digest bits used for sampling.
+_SAMPLING_BITS: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowWeights:
+    """Weights that run in shadow of the live ones; share: of jobs, 0 to 1."""
+
+    digest: str
+    share: float
+
+    def follows(self, job_id: JobId) -> bool:
+        """Return whether the weights run for a job; every process gets the same answer."""
+        drawn = hashlib.sha256(job_id.bytes + self.digest.encode()).hexdigest()
+        return int(drawn[: _SAMPLING_BITS // 4], 16) < self.share * (1 << _SAMPLING_BITS)
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedModel:
+    """A row of the table, with the model's trained weights.
+
+    offered: whether a declared pool of workers runs it, even one scaled to zero.
+    fault: why the process that published it last could not run it, with the remedy.
+    live: the digest of the trained weights that it runs with; None: its own weights.
+    shadow: the weights that run in shadow.
+    """
+
+    card: ModelCard
+    offered: bool
+    fault: str | None = None
+    live: str | None = None
+    shadow: ShadowWeights | None = None
+
+
+_PUBLISH = text("""
+    INSERT INTO models AS known (
+        task, name, capability, card, fingerprint, release, fault, seen_at, offered_at
+    ) VALUES (
+        :task, :name, :capability, CAST(:card AS jsonb), :fingerprint, CAST(:release AS integer[]),
+        :fault, statement_timestamp(), CASE WHEN :runs THEN statement_timestamp() END
+    )
+    ON CONFLICT (task, name) DO UPDATE SET
+        capability = excluded.capability,
+        card = excluded.card,
+        fingerprint = excluded.fingerprint,
+        release = greatest(known.release, excluded.release),
+        fault = excluded.fault,
+        seen_at = excluded.seen_at,
+        offered_at = CASE WHEN :decides THEN excluded.offered_at ELSE known.offered_at END
+    WHERE (
+        coalesce(known.release <= excluded.release, true)
+        OR coalesce(known.fingerprint = excluded.fingerprint, false)
+    ) AND (
+        :decides OR coalesce(
+            known.offered_at <= statement_timestamp() - make_interval(days => :pool_days), true
+        )
+    )
+""")
+
+
+def publish(
+    connection: Connection, offers: Iterable[Offer], *, release: Sequence[int] | None = None
+) -> None:
+    """Publish model cards; a newer card replaces an older one.
+
+    release: the version of the code that the cards belong to; None: this one. A card of a later
+    version stays, unless the cards are equal: a restart of a worker that was not upgraded yet must
+    not undo the upgrade.
+
+    A worker that cannot run a model does not replace the card of a worker that could within
+    POOL_TTL_DAYS, because its card may list other choices. A withdrawn model is no longer offered,
+    even if some workers can run it. Rows are written in the order of their keys, so that two
+    publishers cannot deadlock.
+    """
+    for offer in sorted(offers, key=lambda offer: (offer.card.task, offer.card.name)):
+        card = offer.card
+        runs = offer.fault is None
+        connection.execute(
+            _PUBLISH,
+            {
+                "task": str(card.task),
+                "name": card.name,
+                "capability": card.capability,
+                "card": json.dumps(dataclasses.asdict(card)),
+                "fingerprint": card.fingerprint,
+                "release": list(version_skew.current_release() if release is None else release),
+                "fault": offer.fault,
+                "runs": runs,
+                "decides": runs or offer.withdrawn,
+                "pool_days": POOL_TTL_DAYS,
+            },
+        )
+
+
+_RENEW = text("""
+    UPDATE models SET offered_at = statement_timestamp(), seen_at = statement_timestamp()
+    WHERE (task, name) IN (
+        SELECT models.task, models.name FROM models JOIN unnest(
+            CAST(:tasks AS text[]), CAST(:names AS text[]), CAST(:fingerprints AS text[])
+        ) AS own (task, name, fingerprint) USING (task, name, fingerprint)
+        WHERE models.offered_at < statement_timestamp() - interval '12 hours'
+        ORDER BY task, name FOR UPDATE OF models SKIP LOCKED
+    )
+""")
+
+
+def renew(connection: Connection, cards: Collection[ModelCard]) -> None:
+    """Renew the offers of models, for a worker that published these cards.
+
+    In a whole fleet one worker writes, at most twice a day: rows locked by another are skipped.
+    """
+    connection.execute(_RENEW, dataclasses.asdict(version_skew.to_guard(cards)))
+
+
+# At most one version of a model is live, and at most one in shadow.
+_LIST = text("""
+    SELECT models.task, CAST(models.card AS text) AS card, models.capability, models.fault,
+        coalesce(
+            models.offered_at > statement_timestamp() - make_interval(days => :pool_days), false
+        ) AS offered,
+        live.digest AS live, shadow.digest AS shadow, shadow.share
+    FROM models
+        LEFT JOIN model_versions AS live ON live.state = 'live'
+            AND live.task = models.task AND live.model = models.name
+        LEFT JOIN model_versions AS shadow ON shadow.state = 'shadow'
+            AND shadow.task = models.task AND shadow.model = models.name
+    ORDER BY models.task, models.name
+""")
+
+
+def list_models(connection: Connection, *, pools: Collection[str] = ()) -> list[PublishedModel]:
+    """Return all published models, ordered by task and name.
+
+    pools: capabilities that the configuration declares; they count as offered without a worker.
+    """
+    return [
+        _read_model(row, pools)
+        for row in connection.execute(_LIST, {"pool_days": POOL_TTL_DAYS})
+        # Tasks of a later version are skipped.
+        if row.task in set(TaskName)
+    ]
+
+
+def list_offered(known: Iterable[PublishedModel]) -> dict[TaskName, list[ModelCard]]:
+    """Return the offered models of each task."""
+    found: dict[TaskName, list[ModelCard]] = defaultdict(list)
+    for one in known:
+        if one.offered:
+            found[one.card.task].append(one.card)
+    return found
+
+
+def list_faults(known: Iterable[PublishedModel]) -> dict[tuple[TaskName, str], str]:
+    """Return the reason why each model that is not offered is not, by task and name."""
+    return {
+        (one.card.task, one.card.name): one.fault or "no worker offered it for a month"
+        for one in known
+        if not one.offered
+    }
+
+
+def _read_model(row: Row[Any], pools: Collection[str]) -> PublishedModel:
+    try:
+        card = _decode_card(row.card)
+    except (KeyError, TypeError, ValueError):
+        return PublishedModel(_decode_identity(row.card), offered=False, fault=_NEWER_VERSION_FAULT)
+    return PublishedModel(
+        card,
+        # Models that do not lead a stage, such as those of eyes, are stored under the stage alone
+        # and run wherever the stage is served.
+        row.offered or any(row.capability in {pool, pool.partition(".")[0]} for pool in pools),
+        row.fault,
+        live=row.live,
+        shadow=None if row.shadow is None else ShadowWeights(row.shadow, row.share),
+    )
+
+
+# Cards are read once a second or more often, and they rarely change.
+@lru_cache(maxsize=256)
+def _decode_card(card: str) -> ModelCard:
+    """Return the card of a stored JSON text, which another version may have written.
+
+    Raises KeyError, TypeError or ValueError when this version cannot read it.
+    """
+    stored = _known_fields(ModelCard, json.loads(card))
+    size = stored["input_size"]
+    # A card of an older version lacks later fields; these have defaults.
+    return ModelCard(
+        **{
+            **stored,
+            "task": TaskName(stored["task"]),
+            "weights": tuple(WeightsFile(**file) for file in stored["weights"]),
+            "input_size": None if size is None else (size[0], size[1]),
+            "devices": tuple(stored["devices"]),
+            "requires": tuple(stored.get("requires", ())),
+            "ascending": tuple((low, high) for low, high in stored.get("ascending", ())),
+            "parameters": tuple(_decode_parameter(one) for one in stored.get("parameters", ())),
+        }
+    )
+
+
+def _decode_parameter(stored: Mapping[str, Any]) -> Parameter:
+    kind, choices = ParameterKind(stored["kind"]), tuple(stored["choices"])
+    return Parameter(**{**_known_fields(Parameter, stored), "kind": kind, "choices": choices})
+
+
+def _known_fields(kind: type[ModelCard | Parameter], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that this version has.  Raises ValueError for another non-empty field.
+
+    An empty field of a later version has no effect, so it is ignored.
+    """
+    names = {one.name for one in dataclasses.fields(kind)}
+    unknown = sorted(name for name in stored.keys() - names if stored[name])
+    if unknown:
+        raise ValueError(f"this version does not know the fields {', '.join(unknown)}")
+    return {name: value for name, value in stored.items() if name in names}
+
+
+def _decode_identity(card: str) -> ModelCard:
+    """Return the identity of a stored card, which every version can read."""
+    stored = json.loads(card)
+    return ModelCard(
+        name=stored["name"],
+        version=str(stored.get("version", "")),
+        task=TaskName(stored["task"]),
+        family=str(stored.get("family", "")),
+        title=str(stored.get("title", "")),
+        source=str(stored.get("source", "")),
+        licence=str(stored.get("licence", "")),
+        data_terms=str(stored.get("data_terms", "")),
+        default=bool(stored.get("default")),
+    )
