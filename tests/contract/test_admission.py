@@ -20,7 +20,7 @@ from smart_filter_tests.full_stack import PHOTO
 from smart_filter_tests.threads import run_in_threads
 from smart_filter_workers.models import admission, upstream
 from smart_filter_workers.networks.handling import Handling
-from smart_filter_workers.weights import allowlist, untrusted_file
+from smart_filter_workers.weights import allowlist, files
 from smart_filter_workers.weights.allowlist import AdmittedFile
 
 NETWORK = networks.red_matte_network()
@@ -125,16 +125,16 @@ def test_pipe_and_device_are_not_files_of_weights(tmp_path: Path) -> None:
 
     for path in (tmp_path / "pipe.onnx", Path("/dev/zero")):
         with pytest.raises(SetupFailed, match="not a regular file"):
-            untrusted_file.sha256_of(path)
+            files.sha256_of(path)
 
 
 def test_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "sparse.onnx"
     with path.open("wb") as file:
-        file.truncate(untrusted_file.MAX_BYTES + 1)
+        file.truncate(files.MAX_BYTES + 1)
 
     with pytest.raises(SetupFailed, match="more than 2,000,000,000 bytes"):
-        next(untrusted_file.read_chunks(path))
+        next(files.read_chunks(path))
 
 
 ONE = AdmittedFile("detectron2/a.npz", "a" * 64, "detectron2", config="x/y", classes=("face",))

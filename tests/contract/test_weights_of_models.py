@@ -17,12 +17,12 @@ from smart_filter_shared.pipeline import TaskName
 from smart_filter_tests import networks, serving, web
 from smart_filter_tests.threads import run_in_threads
 from smart_filter_tests.web import Site
-from smart_filter_workers.models import catalog, trained, upstream
-from smart_filter_workers.models.trained import TrainedWeights
+from smart_filter_workers.models import catalog, upstream
 from smart_filter_workers.models.upstream import RemoteFile, UpstreamWeights
 from smart_filter_workers.networks.handling import Handling
-from smart_filter_workers.weights import allowlist, download, packaged
+from smart_filter_workers.weights import allowlist, files, packaged, trained_weights
 from smart_filter_workers.weights.packaged import BundledFile, Package, PackagedFile
+from smart_filter_workers.weights.trained_weights import TrainedWeights
 
 CONTENT = b"a very small network"
 TRAINED = Path(packaged.__file__).parent / "trained"
@@ -244,7 +244,7 @@ def test_every_entry_of_the_manifest_has_terms_a_known_model_and_https_addresses
     models = {card.name for card in catalog.discover_models().cards}
     assert {entry.model for entry in entries.values()} <= models
     files = [file for entry in entries.values() for file in entry.files]
-    assert all(download.is_https(httpx.URL(file.address)) for file in files if file.address)
+    assert all(upstream.is_https(httpx.URL(file.address)) for file in files if file.address)
 
 
 def test_pulled_network_is_offered_and_listed_with_its_terms(folder: Path, site: Site) -> None:
@@ -346,7 +346,7 @@ def test_model_of_fixed_files_has_them_in_their_places(folder: Path, site: Site)
     assert pull(folder, entry) == [digest]
     assert pull(folder, entry) == []
     assert left_in(folder) == ["faces/face.bin"]
-    assert packaged.find_fault(folder, packaged.WeightsFile("faces/face.bin", digest)) is None
+    assert files.find_fault(folder, WeightsFile("faces/face.bin", digest)) is None
 
 
 def test_entry_without_an_address_names_the_way_to_make_its_file(folder: Path) -> None:
@@ -360,7 +360,7 @@ def test_leftovers_of_killed_commands_are_removed_after_a_day(folder: Path, site
     for path in left:
         path.mkdir()
         (path / "partial").touch()
-    two_days_ago = left[0].stat().st_mtime - 2 * packaged.LEFTOVER_SECONDS
+    two_days_ago = left[0].stat().st_mtime - 2 * files.LEFTOVER_SECONDS
     for path in left:
         if path.name != ".pull-new":
             os.utime(path, (two_days_ago, two_days_ago))
@@ -417,7 +417,7 @@ def test_modified_file_is_not_loaded(tmp_path: Path, name: str, reason: str) -> 
     card = a_card(tmp_path, "top.bin")
     weights = TrainedWeights(tmp_path, None)
     digest = weights.keep(b"trained")
-    (tmp_path / (name or f"{trained.FOLDER}/{digest}")).write_bytes(b"changed")
+    (tmp_path / (name or f"{trained_weights.FOLDER}/{digest}")).write_bytes(b"changed")
 
     with pytest.raises(SetupFailed, match=reason):
         weights.folder_of(card, digest)

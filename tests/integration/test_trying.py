@@ -20,10 +20,10 @@ from smart_filter_training.models.unet import pairs, teaching
 from smart_filter_workers.learning.shadow_run import CompletedStage, ShadowRunner
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
-from smart_filter_workers.models.trained import TrainedWeights
 from smart_filter_workers.results import PreparedPhoto, Segmentation
 from smart_filter_workers.stages.segmentation import stage
 from smart_filter_workers.system.memory import get_limit
+from smart_filter_workers.weights.trained_weights import TrainedWeights
 
 SEGMENTATION = TaskName.SEGMENTATION
 # For hangs: a child imports everything first, which takes a minute on a busy machine.

@@ -145,7 +145,7 @@ def test_faces_have_boxes_in_the_picture_and_landmarks_in_the_boxes(
 ) -> None:
     config = tmp_path / "faces.yaml"
     config.write_text(SMALL.format(base="Base-RCNN-FPN.yaml", masks="false"))
-    address = admission.admit_config(config, tmp_path, names=("face", "mask"))
+    address = admission.admit_config(config, tmp_path, names=("face", "mask")).address
     stream = io.BytesIO()
     pickle.dump({"model": random_arrays(address, tmp_path)}, stream, protocol=2)
     (tmp_path / "faces.pkl").write_bytes(stream.getvalue())

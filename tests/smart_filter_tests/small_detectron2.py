@@ -65,7 +65,7 @@ def make(folder: Path) -> AdmittedModels:
     for kind, base in BASES.items():
         config = folder / f"{kind}.yaml"
         config.write_text(SMALL.format(base=base, masks="true"))
-        addresses[kind] = admission.admit_config(config, folder, names=NAMES[kind])
+        addresses[kind] = admission.admit_config(config, folder, names=NAMES[kind]).address
         weights = write(folder / f"{kind}.npz", random_arrays(addresses[kind], folder))
         admission.admit_weights(weights, folder, config=addresses[kind])
     return AdmittedModels(folder, addresses)
@@ -103,6 +103,5 @@ def own_config(address: str, folder: Path) -> AdmittedFile:
     return next(
         one
         for one in allowlist.read(folder)
-        if one.kind == predictor_cache.CONFIG_KIND
-        and predictor_cache.address_of(one.sha256) == address
+        if one.kind == predictor_cache.CONFIG_KIND and one.address == address
     )

@@ -10,11 +10,11 @@ from onnx import TensorProto, helper, numpy_helper
 from smart_filter_shared.catalog.model_card import ModelCard, WeightsFile
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.rating import SmileLevel
-from smart_filter_workers.models import trained
 from smart_filter_workers.networks.face_mesh import FaceView
 from smart_filter_workers.networks.onnx_session import OnnxNetwork
 from smart_filter_workers.results import Smile
 from smart_filter_workers.stages.smile.models.base import SmileRater
+from smart_filter_workers.weights import trained_weights
 
 FILE = "learned/smile.onnx"
 # Metrics with which a candidate may replace the live weights.
@@ -84,7 +84,7 @@ def link_weights(folder: Path, weights: Path) -> None:
     folder.mkdir(parents=True)
     own = Path(FILE).parent
     for one in weights.iterdir():
-        if one.name not in {trained.FOLDER, own.name}:
+        if one.name not in {trained_weights.FOLDER, own.name}:
             (folder / one.name).symlink_to(one)
     (folder / own).mkdir()
     (folder / FILE).write_bytes(OWN)

@@ -35,7 +35,6 @@ from smart_filter_workers.maintenance.sweeper import Sweeper
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.models.catalog import ModelCatalog
-from smart_filter_workers.models.trained import TrainedWeights
 from smart_filter_workers.runtime import capabilities, runner
 from smart_filter_workers.runtime.capabilities import CapabilitySetup
 from smart_filter_workers.runtime.celery_queues import QueueSubscriptions
@@ -49,6 +48,7 @@ from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds
 from smart_filter_workers.system import gpu, memory
 from smart_filter_workers.system import threads as system_threads
 from smart_filter_workers.system.lru_cache import LruCache
+from smart_filter_workers.weights.trained_weights import TrainedWeights
 
 # A 12 MP photo takes 36 MB decoded: room for the photos that two threads have under way.
 _CACHE_BYTES = 96 * 1024 * 1024

@@ -37,18 +37,18 @@ def check_servers(*, needed: bool) -> Iterator[Finding]:
 def check_weights(path: Path) -> Iterator[Finding]:
     """Check the digest of every file of weights."""
     # Imported here: a bare install lacks the workers' packages.
-    from smart_filter_workers.weights import packaged as known  # noqa: PLC0415
+    from smart_filter_workers.weights import files, packaged  # noqa: PLC0415
 
-    files = known.list_files()
-    faults = {file.name: fault for file in files if (fault := known.find_fault(path, file))}
+    listed = packaged.list_files()
+    faults = {file.name: fault for file in listed if (fault := files.find_fault(path, file))}
     if not faults:
-        yield ok("weights", f"{len(files)} files in {path}, each with the right digest")
-    elif not any((path / file.name).exists() for file in files):
-        fix = f"`smart-filter up` fetches them, or {known.REMEDY}"
+        yield ok("weights", f"{len(listed)} files in {path}, each with the right digest")
+    elif not any((path / file.name).exists() for file in listed):
+        fix = f"`smart-filter up` fetches them, or {files.REMEDY}"
         yield warn("weights", "not fetched yet", fix)
     for name, fault in faults.items():
-        if any((path / file.name).exists() for file in files):
-            yield fail("weights", f"{path / name} {fault}", known.REMEDY)
+        if any((path / file.name).exists() for file in listed):
+            yield fail("weights", f"{path / name} {fault}", files.REMEDY)
 
 
 def _read_version(program: Path) -> str:

@@ -24,7 +24,7 @@ from smart_filter_workers.stages.face.models import centerface
 from smart_filter_workers.stages.segmentation.models import selfie
 from smart_filter_workers.stages.segmentation.two_pass import Floats, segment_in_two_passes
 from smart_filter_workers.stages.smile import stage as smile_stage
-from smart_filter_workers.weights import packaged
+from smart_filter_workers.weights import files
 
 # Faces are analyzed, and detected, in frames of at most this size. At 320 pixels the detector found
 # 97 of the 99 faces that it finds at 640 pixels, at 256 pixels 96; that takes 12 ms instead of 63.
@@ -86,7 +86,7 @@ def _largest(found: Faces) -> Faces:
 def check_weights(folder: Path) -> None:
     """Check that the weights folder has what is needed.  Raises SetupFailed."""
     for card in (selfie.CARD, centerface.CARD):
-        packaged.verify(folder, card.weights)
+        files.verify(folder, card.weights)
 
 
 def load(folder: Path, *, research: bool) -> LiveModels:
@@ -113,6 +113,6 @@ def load(folder: Path, *, research: bool) -> LiveModels:
 def _default(task: TaskName, known: ModelCatalog, folder: Path) -> Any:  # noqa: ANN401 - by task
     """Return a task's default model, which has the type of the task's Protocol."""
     card = next(card for card in known.cards if card.task == task and card.default)
-    packaged.verify(folder, card.weights)
+    files.verify(folder, card.weights)
     model: Any = known.files[task, card.name].load(folder)  # the Protocol depends on the task
     return partial(model, parameters=card.completed({})) if card.parameters else model

@@ -1,7 +1,11 @@
-"""Admit a foreign file of weights: inspect it, run it once, install it, and pin its digest.
+"""Admit a foreign file of weights, so that models of this machine load it.
 
-No code in a file is executed: ONNX and Keras files are read as data, and a file that refers to
-other files is refused. detectron2 has an admission module of its own.
+    named ─▶ fetched ─▶ checked ─▶ probed ─▶ installed ─▶ listed ─▶ loaded
+    (upstream, or a path)  (digest)   (child)     (move)  (allowlist)
+
+A file that fails at any step leaves nothing behind. No code in a file is executed: ONNX and Keras
+files are read as data, and a file that refers to other files is refused. Files of detectron2 take
+the same steps in an admission module of their own.
 """
 
 import re
@@ -12,8 +16,10 @@ from typing import Final
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.models import catalog, probe
 from smart_filter_workers.networks import handling
+from smart_filter_workers.networks.detectron2 import admission as detectron2_admission
+from smart_filter_workers.networks.detectron2 import predictor_cache
 from smart_filter_workers.stages.segmentation.models import unet
-from smart_filter_workers.weights import allowlist, packaged, untrusted_file
+from smart_filter_workers.weights import allowlist, files
 from smart_filter_workers.weights.allowlist import AdmittedFile
 
 # The file name suffix of each kind.
@@ -27,33 +33,50 @@ def admit_file(
     """Copy a file of weights into the weights folder and onto its list; return its list entry.
 
     file: what is known about the file; the final name is made from its digest.
-    limit_seconds: time limit to inspect it and run it once.
+    limit_seconds: time limit to inspect it and run it once; not for files of detectron2.
     Raises SetupFailed when the digest differs, when its kind cannot read it, when it does not
     run, or when another file has its entry.
     """
+    if file.kind in predictor_cache.KINDS:
+        return _admit_for_detectron2(folder, source, file)
     _check_entry(folder, file)
     _check_handling(file)
     ensure_runs_here(file.kind)
-    folder.mkdir(parents=True, exist_ok=True)
     listed = replace(file, name=f"{file.kind}/{file.sha256}{SUFFIXES[file.kind]}")
-    with packaged.scratch_folder(folder, "admit") as scratch:
+    with files.scratch_folder(folder) as scratch:
         copy = scratch / listed.name
         copy.parent.mkdir(parents=True)
-        if untrusted_file.copy_file(source, copy) != file.sha256:
+        if files.copy_file(source, copy) != file.sha256:
             raise SetupFailed(f"{source} was changed while it was read")
         probe.ensure_works(scratch, listed, limit_seconds=limit_seconds)
-        packaged.move_into_place(copy, folder / listed.name)
+        files.move_into_place(copy, folder / listed.name)
     allowlist.add(folder, listed)
     return listed
 
 
 def ensure_runs_here(kind: str) -> None:
     """Raise SetupFailed, with the remedy, when the model of a kind of weights cannot run here."""
-    cards = [card for card in catalog.discover_models().cards if card.name == kind]
-    for card in cards:
-        lacking = catalog.missing_packages(card)
+    model = predictor_cache.WEIGHTS_KIND if kind == predictor_cache.CONFIG_KIND else kind
+    for card in catalog.discover_models().cards:
+        lacking = catalog.missing_packages(card) if card.name == model else None
         if lacking is not None:
             raise SetupFailed(lacking)
+
+
+def _admit_for_detectron2(folder: Path, source: Path, file: AdmittedFile) -> AdmittedFile:
+    ensure_runs_here(file.kind)
+    if file.kind == predictor_cache.CONFIG_KIND:
+        return detectron2_admission.admit_config(source, folder, names=file.classes)
+    return detectron2_admission.admit_weights(
+        source,
+        folder,
+        config=file.config,
+        names=file.classes,
+        kind=file.kind,
+        source=file.source,
+        licence=file.licence,
+        data_terms=file.data_terms,
+    )
 
 
 def _check_entry(folder: Path, file: AdmittedFile) -> None:

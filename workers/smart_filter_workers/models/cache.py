@@ -13,9 +13,9 @@ from smart_filter_shared.errors import ModelNotLoaded, TryAgain
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.models.catalog import ModelCatalog, ModelFile
-from smart_filter_workers.models.trained import TrainedWeights
 from smart_filter_workers.system.memory import MemoryLimit
-from smart_filter_workers.weights import packaged
+from smart_filter_workers.weights import files
+from smart_filter_workers.weights.trained_weights import TrainedWeights
 
 # Task, model name, and digest of trained weights; "" for the model's own weights.
 ModelKey = tuple[TaskName, str, str]
@@ -125,7 +125,7 @@ class ModelCache:
             if digest:
                 folder = self._trained.folder_of(file.CARD, digest)
             else:
-                packaged.verify(folder, file.CARD.weights)
+                files.verify(folder, file.CARD.weights)
             return _load_file(file, folder, lambda other: self._complete(task, other, {}))
         except TryAgain:
             raise

@@ -19,7 +19,7 @@ from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.pipeline import PIPELINE, StageName, TaskName
 from smart_filter_workers.system.gpu import GPU
-from smart_filter_workers.weights import allowlist, packaged
+from smart_filter_workers.weights import allowlist, files, packaged
 
 # Default for the license, or the terms, of an admitted file. Source: SPDX 2.3, section 7.
 NO_ASSERTION: Final = "NOASSERTION"
@@ -103,7 +103,7 @@ class ModelCatalog:
         if card.parameter(ENTRY_PARAMETER) is None:
             return card.digest
         entry = card.completed(given)[ENTRY_PARAMETER]
-        there = {allowlist.full_name(one): one.sha256 for one in allowlist.read(weights_folder)}
+        there = {one.full_name: one.sha256 for one in allowlist.read(weights_folder)}
         return there.get(f"{name}/{entry}", card.digest)
 
     def batch_size(self, capability: Capability) -> int:
@@ -173,7 +173,7 @@ def _entries(file: ModelFile, weights_folder: Path) -> tuple[str, ...] | None:
 def _remedy(card: ModelCard, absent: str) -> str:
     """Return how to get a file: from the weights packages, or by the name of its model."""
     brought = {file.name for file in packaged.list_files()}
-    return packaged.REMEDY if absent in brought else f"run `smart-filter models pull {card.name}`"
+    return files.REMEDY if absent in brought else f"run `smart-filter models pull {card.name}`"
 
 
 def _restrict_choices(card: ModelCard, entries: tuple[str, ...], weights_folder: Path) -> ModelCard:
@@ -183,7 +183,7 @@ def _restrict_choices(card: ModelCard, entries: tuple[str, ...], weights_folder:
     """
     if not entries:
         return card
-    listed = {allowlist.full_name(one): one for one in allowlist.read(weights_folder)}
+    listed = {one.full_name: one for one in allowlist.read(weights_folder)}
     files = {name: listed.get(f"{card.name}/{name}") for name in entries}
     licences = {
         name: file.licence or NO_ASSERTION for name, file in files.items() if file is not None

@@ -1,6 +1,5 @@
 """Cache of networks for a model with many weights files: opened on first use, a few kept."""
 
-import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -9,7 +8,7 @@ from typing import Final, Generic, TypeVar
 
 from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
 from smart_filter_shared.telemetry.logs import logger
-from smart_filter_workers.weights import allowlist
+from smart_filter_workers.weights import allowlist, files
 from smart_filter_workers.weights.allowlist import AdmittedFile
 
 # Most open networks. One takes 5 MB to a gigabyte; recipes of one tenant name one or two.
@@ -72,14 +71,7 @@ class NetworkCache(Generic[Network]):
             raise SetupFailed(
                 f"has no weights here: run `smart-filter models pull {self._kind}/{entry}`"
             )
-        try:
-            content = (self._folder / file.name).read_bytes()
-        except OSError as error:
-            raise SetupFailed(f"weights file {error.filename}: {error.strerror}") from error
-        # Hash the same bytes that are loaded, so that a concurrent write cannot slip through.
-        if hashlib.sha256(content).hexdigest() != file.sha256:
-            raise SetupFailed(f"weights file {self._folder / file.name} has a wrong SHA-256")
-        return self._open_network(content, file)
+        return self._open_network(files.read_verified(self._folder, file.file), file)
 
 
 def open_first(names: Iterable[str], open_network: Callable[[str], object], *, kind: str) -> None:

@@ -25,11 +25,11 @@ from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
-from smart_filter_workers.models.trained import TrainedWeights
 from smart_filter_workers.stages import registry
 from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds
 from smart_filter_workers.system import memory, parent_death
 from smart_filter_workers.system.lru_cache import LruCache
+from smart_filter_workers.weights.trained_weights import TrainedWeights
 
 
 @dataclass(frozen=True, slots=True)

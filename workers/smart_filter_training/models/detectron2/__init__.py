@@ -56,7 +56,7 @@ from smart_filter_workers.networks.detectron2.predictor import Instance, Predict
 from smart_filter_workers.results import Matte8
 from smart_filter_workers.stages.face.models import detectron2_faces
 from smart_filter_workers.stages.segmentation.models import detectron2
-from smart_filter_workers.weights import untrusted_file
+from smart_filter_workers.weights import files
 
 # The IoU from which two boxes match.
 # Source: Everingham et al. 2010, "The PASCAL visual object classes challenge", section 4.2.
@@ -138,7 +138,7 @@ class DetectorModel:
         labels = network.built.classes.things
         loaded = build_network(config.read_text(encoding="utf-8"), labels)
         model_builder.load_weights(
-            loaded, checkpoints.parse(untrusted_file.read_content(weights), weights.name)
+            loaded, checkpoints.parse(files.read_content(weights), weights.name)
         )
         trained, exported = Predictor(network.built), Predictor(loaded)
         options = PredictOptions(threshold=_COMPARED_SCORE)
@@ -175,7 +175,8 @@ class DetectorModel:
         names = (self.LABEL,)
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
-            address = admission.admit_config(file.with_suffix(".yaml"), folder, names=names)
+            config = file.with_suffix(".yaml")
+            address = admission.admit_config(config, folder, names=names).address
             admission.admit_weights(file, folder, config=address, names=names, kind=self.kind)
             yield folder, {ENTRY_PARAMETER: address}
 

@@ -27,7 +27,7 @@ from smart_filter_workers.networks.detectron2 import checkpoints
 from smart_filter_workers.networks.detectron2.model_builder import BuiltModel, Foreign
 from smart_filter_workers.networks.detectron2.predictor import input_size
 from smart_filter_workers.results import Srgb8
-from smart_filter_workers.weights import untrusted_file
+from smart_filter_workers.weights import files
 
 Bools: TypeAlias = NDArray[np.bool_]
 Floats: TypeAlias = NDArray[np.float32]
@@ -264,7 +264,7 @@ def _load_weights(network: BuiltModel, path: Path) -> tuple[str, ...]:
     Raises SetupFailed when it cannot be read, or lacks a part of the backbone.
     """
     torch = importlib.import_module("torch")
-    checkpoint = checkpoints.parse(untrusted_file.read_content(path), path.name)
+    checkpoint = checkpoints.parse(files.read_content(path), path.name)
     state = network.model.state_dict()
     weights = {name: torch.from_numpy(array) for name, array in checkpoint.arrays.items()}
     if checkpoint.by_likeness:

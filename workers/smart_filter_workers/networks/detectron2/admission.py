@@ -21,21 +21,21 @@ from smart_filter_workers.networks.detectron2 import (
 )
 from smart_filter_workers.networks.detectron2.model_builder import BuiltModel
 from smart_filter_workers.networks.detectron2.predictor import PredictOptions, Predictor
-from smart_filter_workers.weights import allowlist, packaged, untrusted_file
+from smart_filter_workers.weights import allowlist, files
 from smart_filter_workers.weights.allowlist import AdmittedFile
 
 FOLDER: Final = "detectron2"
 PROBE_SIDE_PX: Final = 64
 
 
-def admit_config(path: Path, folder: Path, *, names: Sequence[str] = ()) -> str:
-    """Admit a configuration, and return its address for requests; it still needs weights.
+def admit_config(path: Path, folder: Path, *, names: Sequence[str] = ()) -> AdmittedFile:
+    """Admit a configuration, and return its entry; it still needs weights.
 
     path: a YAML file whose `_BASE_`, if any, is a file of the zoo; folder: the weights folder.
     names: of its classes, countable ones first; needed unless detectron2 knows its data set. Raises
     SetupFailed naming the forbidden entry, or why no model can be built from it.
     """
-    content = untrusted_file.read_content(path, most_bytes=config_documents.MAX_BYTES)
+    content = files.read_content(path, most_bytes=config_documents.MAX_BYTES)
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -43,12 +43,12 @@ def admit_config(path: Path, folder: Path, *, names: Sequence[str] = ()) -> str:
     document = predictor_cache.parse_own_config(text, path.name)
     probe(model_builder.build_model(document, device=model_builder.choose_device(), names=names))
     digest = hashlib.sha256(content).hexdigest()
-    name = f"{FOLDER}/{digest}.yaml"
-    _write_file(folder, name, content)
-    allowlist.add(
-        folder, AdmittedFile(name, digest, predictor_cache.CONFIG_KIND, classes=tuple(names))
+    listed = AdmittedFile(
+        f"{FOLDER}/{digest}.yaml", digest, predictor_cache.CONFIG_KIND, classes=tuple(names)
     )
-    return predictor_cache.address_of(digest)
+    files.write_file(folder, listed.name, content)
+    allowlist.add(folder, listed)
+    return listed
 
 
 def admit_weights(
@@ -58,30 +58,27 @@ def admit_weights(
     config: str,
     names: Sequence[str] = (),
     kind: str = predictor_cache.WEIGHTS_KIND,
+    source: str = "",
+    licence: str = "",
+    data_terms: str = "",
 ) -> AdmittedFile:
     """Admit a file of weights for a configuration, and return its entry.
 
     path: an `.npz` of arrays, or a pickle as in the zoo; folder: the weights folder.
     config: a name of the zoo, or the address of an admitted configuration.
     names: of its classes, countable ones first; needed unless detectron2 knows its data set.
+    source, licence, data_terms: its origin and its terms, for the list.
     Raises SetupFailed when the file holds more than arrays, or does not fit the configuration.
     """
-    own = next(
-        (
-            one
-            for one in allowlist.read(folder)
-            if one.kind == predictor_cache.CONFIG_KIND
-            and predictor_cache.address_of(one.sha256) == config
-        ),
-        None,
-    )
+    configs = [one for one in allowlist.read(folder) if one.kind == predictor_cache.CONFIG_KIND]
+    own = next((one for one in configs if one.address == config), None)
     document = (
         predictor_cache.load_zoo_config(config)
         if own is None
         else predictor_cache.load_own_config(folder, own)
     )
     classes = tuple(names) or (own.classes if own else ())
-    content = untrusted_file.read_content(path)
+    content = files.read_content(path)
     checkpoint = checkpoints.parse(content, path.name)
     built = model_builder.build_model(document, device=model_builder.choose_device(), names=classes)
     model_builder.load_weights(built, checkpoint)
@@ -96,9 +93,12 @@ def admit_weights(
         kind,
         config=config if own is None else f"{allowlist.DIGEST_PREFIX}{own.sha256}",
         classes=classes,
+        source=source,
+        licence=licence,
+        data_terms=data_terms,
     )
     _refuse_replacement(folder, let_in)
-    _write_file(folder, let_in.name, content)
+    files.write_file(folder, let_in.name, content)
     allowlist.add(folder, let_in)
     return let_in
 
@@ -121,12 +121,5 @@ def _refuse_replacement(folder: Path, file: AdmittedFile) -> None:
         if is_same_use and one.sha256 != file.sha256 and (folder / one.name).is_file():
             raise SetupFailed(
                 f"{file.config} has other weights here: results under one name must not change;"
-                f" `smart-filter models remove {allowlist.full_name(one)}` first"
+                f" `smart-filter models remove {one.full_name}` first"
             )
-
-
-def _write_file(folder: Path, name: str, content: bytes) -> None:
-    """Write a file and move it into place atomically."""
-    with packaged.scratch_folder(folder, "admit") as scratch:
-        (scratch / "whole").write_bytes(content)
-        packaged.move_into_place(scratch / "whole", folder / name)

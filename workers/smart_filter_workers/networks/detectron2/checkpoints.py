@@ -5,19 +5,16 @@ that holds numbers only, and refuses all others.
 """
 
 import collections
-import hashlib
 import io
 import pickle
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_shared.errors import SetupFailed
 
 # Keys are names of parameters, such as `backbone.bottom_up.stem.conv1.weight`.
@@ -41,24 +38,6 @@ class Checkpoint:
 _TYPES: Final = frozenset(("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"))
 _ORDERS: Final = frozenset("<>=|")
 MAX_AXES: Final = 8
-
-
-def read(folder: Path, file: WeightsFile) -> Checkpoint:
-    """Return the content of a file of weights.
-
-    Raises SetupFailed when it is missing, has another SHA-256, or holds more than arrays.
-    """
-    path = folder / file.name
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise SetupFailed(f"weights file {path} is missing: run `smart-filter models pull`") from (
-            error
-        )
-    # Hash the same bytes that are parsed, so that a concurrent write cannot slip through.
-    if hashlib.sha256(content).hexdigest() != file.sha256:
-        raise SetupFailed(f"weights file {path} has a wrong SHA-256: pull or admit it again")
-    return parse(content, str(path))
 
 
 def parse(content: bytes, title: str) -> Checkpoint:

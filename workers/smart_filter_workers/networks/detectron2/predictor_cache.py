@@ -1,6 +1,5 @@
 """The runnable configurations: those with admitted weights, loaded on first use."""
 
-import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -19,13 +18,14 @@ from smart_filter_workers.networks.detectron2 import (
 )
 from smart_filter_workers.networks.detectron2.config_documents import Document
 from smart_filter_workers.networks.detectron2.predictor import Predictor
-from smart_filter_workers.weights import allowlist
-from smart_filter_workers.weights.allowlist import ADDRESS_LENGTH, DIGEST_PREFIX, AdmittedFile
+from smart_filter_workers.weights import allowlist, files
+from smart_filter_workers.weights.allowlist import DIGEST_PREFIX, AdmittedFile
 
 # Kinds in `admitted.json`: weights for segmentation, own configurations, weights for faces.
 WEIGHTS_KIND: Final = "detectron2"
 CONFIG_KIND: Final = "detectron2-config"
 FACES_KIND: Final = "detectron2-faces"
+KINDS: Final = frozenset({WEIGHTS_KIND, CONFIG_KIND, FACES_KIND})
 # Each loaded model takes 0.2 to 0.6 GB.
 MAX_LOADED: Final = 2
 
@@ -96,28 +96,24 @@ class PredictorCache:
         device = model_builder.choose_device()
         names = found.weights.classes or (found.own.classes if found.own else ())
         built = model_builder.build_model(document, device=device, names=names)
-        model_builder.load_weights(built, checkpoints.read(self._folder, found.weights.file))
+        content = files.read_verified(self._folder, found.weights.file)
+        model_builder.load_weights(built, checkpoints.parse(content, found.weights.name))
         return Predictor(built)
 
 
 def list_models(folder: Path, *, kind: str = WEIGHTS_KIND) -> Mapping[str, AdmittedModel]:
     """Return the models by address.  Raises SetupFailed for an unreadable list."""
-    files = [one for one in allowlist.read(folder) if (folder / one.name).is_file()]
-    configs = {f"{DIGEST_PREFIX}{one.sha256}": one for one in files if one.kind == CONFIG_KIND}
+    there = [one for one in allowlist.read(folder) if (folder / one.name).is_file()]
+    configs = {f"{DIGEST_PREFIX}{one.sha256}": one for one in there if one.kind == CONFIG_KIND}
     found: dict[str, AdmittedModel] = {}
-    for one in files:
+    for one in there:
         if one.kind != kind:
             continue
         if one.config in configs:
-            found[address_of(configs[one.config].sha256)] = AdmittedModel(one, configs[one.config])
+            found[one.address] = AdmittedModel(one, configs[one.config])
         elif one.config in zoo.list_configs():
             found[one.config] = AdmittedModel(one, None)
     return found
-
-
-def address_of(sha256: str) -> str:
-    """Return the address of an own configuration."""
-    return f"{DIGEST_PREFIX}{sha256}"[:ADDRESS_LENGTH]
 
 
 def load_zoo_config(name: str) -> Document:
@@ -129,11 +125,8 @@ def load_zoo_config(name: str) -> Document:
 
 def load_own_config(folder: Path, file: AdmittedFile) -> Document:
     """Return an operator's own configuration.  Raises SetupFailed when it was changed."""
-    path = folder / file.name
-    content = path.read_bytes() if path.is_file() else b""
-    if hashlib.sha256(content).hexdigest() != file.sha256:
-        raise SetupFailed(f"configuration {path} is not the admitted file: admit it again")
-    return parse_own_config(content.decode("utf-8"), str(path))
+    content = files.read_verified(folder, file.file)
+    return parse_own_config(content.decode("utf-8"), str(folder / file.name))
 
 
 def parse_own_config(text: str, title: str) -> Document:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import click
 
+from smart_filter_deploy.cli import local_models
 from smart_filter_deploy.cli.commands.options import default_threads
-from smart_filter_deploy.cli.models import fetch as weights_fetch
 from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.cli.terminal.exit_codes import PROGRAM
 from smart_filter_deploy.cli.terminal.signals import handle_signals
@@ -75,7 +75,7 @@ def up(data: Path | None, port: int | None, workers: int, *, live: bool, as_json
     try:
         # SIGTERM then also ends the child process pip, as Ctrl-C does.
         with handle_signals((signal.SIGTERM,), signal.default_int_handler):
-            weights_fetch.fetch_missing(folder.part("weights"), _print_progress)
+            local_models.fetch_missing(folder.part("weights"))
     except KeyboardInterrupt:
         return
     with StopRequest() as stop:

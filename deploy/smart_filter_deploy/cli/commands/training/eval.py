@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from smart_filter_deploy.cli.commands.options import json_option
-from smart_filter_deploy.cli.models import local as local_models
+from smart_filter_deploy.cli import local_models
 from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_table
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
 from smart_filter_deploy.cli.terminal.text import examples, print_json
@@ -78,7 +78,7 @@ def evaluate(
     try:
         with _progress() as tell:
             evaluation = measure.evaluate(
-                local_models.parse_task(task),
+                TaskName(task),
                 given,
                 data=data,
                 weights=weights,

@@ -34,7 +34,7 @@ from smart_filter_training.trainable_models import RunSettings, TrainableModel
 from smart_filter_workers.learning import feedback, register
 from smart_filter_workers.learning.register import RegistrationContext, TrainingInfo
 from smart_filter_workers.models import catalog
-from smart_filter_workers.models.trained import TrainedWeights
+from smart_filter_workers.weights.trained_weights import TrainedWeights
 
 # Fewer photos outside of all training do not show which weights are better.
 MIN_FROZEN_PHOTOS: Final = 10

@@ -1,19 +1,19 @@
-"""Models that a command runs on this machine, without a server."""
+"""Models that a command runs on this machine, without a server, and their weights."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
-from smart_filter_deploy.cli.models import fetch as weights_fetch
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
 from smart_filter_deploy.cli.terminal.text import print_line
-from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, ModelCard, Offer
+from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, Offer, WeightsFile
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_shared.config import settings
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_shared.pipeline import StageName, TaskName
+from smart_filter_shared.pipeline import StageName
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.catalog import ModelCatalog
+from smart_filter_workers.weights import packaged
 
 AUTO = "auto"
 
@@ -23,19 +23,12 @@ def load_catalog() -> ModelCatalog:
     return catalog.discover_models(research=settings.load_engine().research_weights)
 
 
-def parse_task(task: str) -> TaskName:
-    """Return the task of this name."""
-    return TaskName(task)
-
-
 def list_default_first(task: str, models: str | None) -> list[str]:
     """Return a task's default model, then those of a comma-separated list, without repeats.
 
     Ends the command when a name is unknown, and lists the known ones.
     """
-    cards = _list_cards(task)
-    default = next(card.name for card in cards if card.default)
-    return list(dict.fromkeys([default, *parse_models(task, models or AUTO)]))
+    return parse_models(task, f"{AUTO},{models or AUTO}")
 
 
 def parse_models(task: str, models: str) -> list[str]:
@@ -44,18 +37,18 @@ def parse_models(task: str, models: str) -> list[str]:
     Ends the command when a name is unknown, with a list of the known ones, or when a model is
     turned off.
     """
-    cards = _list_cards(task)
-    there_are = {card.name for card in cards}
-    refusals = {card.name: load_catalog().refusal(card) for card in cards}
-    default = next(card.name for card in cards if card.default)
-    names = [name.strip() for name in models.split(",")]
+    known = load_catalog()
+    cards = {card.name: card for card in known.cards if card.task == task}
+    default = next(card.name for card in cards.values() if card.default)
+    names = [default if name.strip() == AUTO else name.strip() for name in models.split(",")]
     for name in names:
-        if name != AUTO and name not in there_are:
-            listed = ", ".join(sorted(there_are))
+        if name not in cards:
+            listed = ", ".join(sorted(cards))
             raise CommandError(f"{task} has no model {name!r}; there are {listed}", WRONG_USAGE)
-        if refusals.get(name) is not None:
-            raise CommandError(f"{name} is {refusals[name]}", WRONG_USAGE)
-    return list(dict.fromkeys(default if name == AUTO else name for name in names))
+        refusal = known.refusal(cards[name])
+        if refusal is not None:
+            raise CommandError(f"{name} is {refusal}", WRONG_USAGE)
+    return list(dict.fromkeys(names))
 
 
 def list_runnable(task: str, folder: Path) -> list[str]:
@@ -74,8 +67,20 @@ def fetch_weights(task: str, models: Iterable[str], folder: Path) -> Path:
         for weight in card.weights
     ]
     if any(not (folder / weight.name).is_file() for weight in needed):
-        weights_fetch.fetch_missing(folder, lambda message: print_line(message, err=True))
+        fetch_missing(folder)
     return folder
+
+
+def fetch_missing(folder: Path) -> list[WeightsFile]:
+    """Download the weights of the default models that `folder` lacks; return the files.
+
+    Raises SetupFailed.
+    """
+    lacking = ", ".join(file.name for file in packaged.find_missing(folder))
+    if not lacking:
+        return []
+    print_line(f"downloading weights (once): {lacking}", err=True)
+    return packaged.pull(folder)
 
 
 def parse_parameters(
@@ -86,7 +91,11 @@ def parse_parameters(
     assignments: as `MODEL.PARAMETER=VALUE`.  Ends the command when one of them fits no model.
     """
     offers = {offer.card.name: offer.card for offer in _list_offers(task, folder)}
-    given: dict[str, dict[str, Scalar]] = {name: _default_entry(offers[name]) for name in models}
+    given: dict[str, dict[str, Scalar]] = {}
+    for name in models:
+        entry = offers[name].parameter(ENTRY_PARAMETER)
+        # A model that chooses among files of weights runs with its default entry.
+        given[name] = {} if entry is None else {ENTRY_PARAMETER: entry.default}
     for text in assignments:
         place, equals, value = text.partition("=")
         name, _, wanted = place.partition(".")
@@ -113,15 +122,5 @@ def ensure_runnable(task: str, models: Iterable[str], folder: Path) -> None:
             raise SetupFailed(fault)
 
 
-def _default_entry(card: ModelCard) -> dict[str, Scalar]:
-    """Return the default entry of a model that has several weights files, else {}."""
-    entry = card.parameter(ENTRY_PARAMETER)
-    return {} if entry is None else {ENTRY_PARAMETER: entry.default}
-
-
 def _list_offers(task: str, folder: Path) -> list[Offer]:
     return [offer for offer in load_catalog().offers(folder) if offer.card.task == task]
-
-
-def _list_cards(task: str) -> list[ModelCard]:
-    return [card for card in load_catalog().cards if card.task == task]

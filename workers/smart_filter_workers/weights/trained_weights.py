@@ -13,11 +13,11 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.catalog.model_card import ModelCard, WeightsFile
 from smart_filter_shared.errors import ObjectMissing, SetupFailed
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
-from smart_filter_workers.weights import packaged
+from smart_filter_workers.weights import files
 
 FOLDER: Final = ".trained"
 
@@ -42,24 +42,19 @@ class TrainedWeights:
             raise SetupFailed(f"{card.task} {card.name} has no weights that are trained here")
         file = self._file(digest)
         over = make_overlay(self._folder, card.learns, file)
-        packaged.verify(over, card.with_weights(digest))
+        files.verify(over, card.with_weights(digest))
         return over
 
     def keep(self, content: bytes) -> str:
         """Put a file of weights on this machine; return its digest."""
         digest = hashlib.sha256(content).hexdigest()
-        place = self._folder / FOLDER / digest
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with packaged.scratch_folder(place.parent, "pull") as scratch:
-            partial = scratch / "partial"
-            partial.write_bytes(content)
-            packaged.move_into_place(partial, place)
+        files.write_file(self._folder / FOLDER, digest, content)
         return digest
 
     def _file(self, digest: str) -> Path:
         """Return the file on this machine; fetch it if it is missing or damaged."""
         place = self._folder / FOLDER / digest
-        if place.is_file() and _digest_of(place) == digest:
+        if files.find_fault(place.parent, WeightsFile(digest, digest)) is None:
             return place
         if self._store is None:
             raise SetupFailed(f"weights {digest} are not on this machine")
@@ -100,8 +95,3 @@ def _link(link: Path, target: Path) -> None:
         link.unlink(missing_ok=True)
     with suppress(FileExistsError):
         link.symlink_to(text)
-
-
-def _digest_of(path: Path) -> str:
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""Measures the time and memory of models on this machine, and prints the figures."""
+"""Measure the time and memory of models on this machine, and print the figures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from smart_filter_deploy.cli.models import local as local_models
+from smart_filter_deploy.cli import local_models
 from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_table
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
 from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, Offer

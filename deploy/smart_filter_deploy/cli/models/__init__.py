@@ -1,1 +1,0 @@
-"""Weights, model cards, measurements and versions for the models commands."""
