@@ -9,7 +9,6 @@ Redis is back.
 
 import math
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -22,6 +21,7 @@ from redis.backoff import NoBackoff
 
 from smart_filter_shared.config.settings import BrokerSettings
 from smart_filter_shared.ids import Tenant
+from smart_filter_shared.lru_dict import LruDict
 from smart_filter_shared.supervision import SupervisedLoop
 
 WINDOW_SECONDS: Final = 60
@@ -110,7 +110,7 @@ class RateLimiter:
         self._take = self._redis.register_script(_TAKE_SCRIPT)
         self._clock = clock
         self._wait_seconds = wait_seconds
-        self._buckets: OrderedDict[Tenant, Bucket] = OrderedDict()
+        self._buckets: LruDict[Tenant, Bucket] = LruDict(_MAX_BUCKETS)
         # Until the first check: the first request does not wait for a connection either.
         self.is_away = True
 
@@ -123,7 +123,7 @@ class RateLimiter:
             self.is_away = True
         now = self._clock()
         bucket, is_granted = take_token(self._buckets.get(tenant), now, per_minute)
-        self._keep(tenant, bucket)
+        self._buckets.put(tenant, bucket)
         return _allowance(bucket.tokens, per_minute, is_granted=is_granted)
 
     async def look(self) -> None:
@@ -164,14 +164,8 @@ class RateLimiter:
         if reply is None:
             return None
         tokens = float(reply[1])
-        self._keep(tenant, Bucket(tokens, self._clock()))
+        self._buckets.put(tenant, Bucket(tokens, self._clock()))
         return _allowance(tokens, per_minute, is_granted=bool(reply[0]))
-
-    def _keep(self, tenant: Tenant, bucket: Bucket) -> None:
-        self._buckets[tenant] = bucket
-        self._buckets.move_to_end(tenant)
-        while len(self._buckets) > _MAX_BUCKETS:
-            self._buckets.popitem(last=False)
 
 
 def take_token(bucket: Bucket | None, now: float, per_minute: int) -> tuple[Bucket, bool]:

@@ -1,6 +1,5 @@
 """Cache the answers and ETags of polled jobs while the jobs do not change."""
 
-from collections import OrderedDict
 from typing import Final
 
 from smart_filter_api.http import etags
@@ -9,6 +8,7 @@ from smart_filter_api.schemas.jobs import JobAnswer
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs.queries import JobRow
+from smart_filter_shared.lru_dict import LruDict
 
 _MAX_ENTRIES: Final = 512
 
@@ -21,21 +21,21 @@ class JobCache:
 
     def __init__(self, keeping: RetentionPolicy) -> None:
         self._keeping = keeping
-        self._kept: OrderedDict[JobId, tuple[JobRow, str, JobAnswer]] = OrderedDict()
+        self._kept: LruDict[JobId, tuple[JobRow, str, JobAnswer]] = LruDict(_MAX_ENTRIES)
 
     def of(self, row: JobRow) -> tuple[str, JobAnswer]:
         """Return a job's ETag, and its answer without a queue; the answer must not be changed.
 
         The ETA changes every second, so it is not part of the ETag.
         """
-        known = self._kept.pop(row.id, None)
+        known = self._kept.get(row.id)
         if known is None or known[0] is not row:
             answer = job.render_job(row, self._keeping)
             named_by = answer.model_dump_json().encode()
             tag = etags.etag(named_by) if row.finished_at else etags.weak_etag(named_by)
             known = row, tag, answer
         if row.finished_at is None:
-            self._kept[row.id] = known
-            if len(self._kept) > _MAX_ENTRIES:
-                self._kept.popitem(last=False)
+            self._kept.put(row.id, known)
+        else:
+            self._kept.drop(row.id)
         return known[1:]

@@ -1,12 +1,12 @@
 """Cache parsed recipes: equal fields give equal recipes while models and pictures are the same."""
 
 import json
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from smart_filter_shared.ids import Tenant
+from smart_filter_shared.lru_dict import LruDict
 from smart_filter_shared.model_registry.published_models import PublishedModel
 from smart_filter_shared.model_registry.stage_plan import StagePlan
 from smart_filter_shared.pipeline import StageName
@@ -64,18 +64,16 @@ class RecipeCache:
     """The recipes that were parsed last."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, tuple[RecipeCacheKey, ParsedRecipe]] = OrderedDict()
+        self._kept: LruDict[str, tuple[RecipeCacheKey, ParsedRecipe]] = LruDict(_MAX_ENTRIES)
 
     def get(
         self, asked: RecipeCacheKey, read: Callable[[RecipeCacheKey], ParsedRecipe]
     ) -> ParsedRecipe:
         """Return the cached recipe of a key, or call `read` and cache it.  Raises its errors."""
         sent = asked.sent
-        known = self._kept.pop(sent, None)
+        known = self._kept.get(sent)
         if known is None or not asked.shares_snapshot_with(known[0]):
             known = asked, read(asked)
         if len(sent) <= _MAX_KEY_BYTES:
-            self._kept[sent] = known
-            if len(self._kept) > _MAX_ENTRIES:
-                self._kept.popitem(last=False)
+            self._kept.put(sent, known)
         return known[1]

@@ -1,11 +1,12 @@
 """Caches of values with a TTL; concurrent callers share one refresh."""
 
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 import anyio
+
+from smart_filter_shared.lru_dict import LruDict
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -57,21 +58,20 @@ class KeyedTtlCache(Generic[Key, Value]):
         self, seconds: float, *, most: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._seconds = seconds
-        self._most = most
         self._clock = clock
-        self._each: OrderedDict[Key, TtlCache[Value]] = OrderedDict()
+        self._each: LruDict[Key, TtlCache[Value]] = LruDict(most)
 
     async def get(self, key: Key, ask: Callable[[], Awaitable[Value]]) -> Value:
         """Return the fresh value of a key, or call `ask`, as `TtlCache.get` does."""
-        remembered = self._each.pop(key, None) or TtlCache(self._seconds, clock=self._clock)
-        self._each[key] = remembered
-        while len(self._each) > self._most:
-            self._each.popitem(last=False)
+        remembered = self._each.get(key)
+        if remembered is None:
+            remembered = TtlCache(self._seconds, clock=self._clock)
+            self._each.put(key, remembered)
         return await remembered.get(ask)
 
     def forget(self, key: Key) -> None:
         """Discard the value of a key."""
-        self._each.pop(key, None)
+        self._each.drop(key)
 
     def forget_all(self) -> None:
         """Discard the values of all keys."""

@@ -45,7 +45,7 @@ async def read_recipe(
 
 async def _read_snapshot(
     services: Services, tenant: Tenant
-) -> tuple[Sequence[RegisteredModel], Sequence[Picture]]:
+) -> tuple[Sequence[PublishedModel], Sequence[Picture]]:
     """Return every published model and the pictures that a tenant may use."""
     known = await services.models.get(lambda: _read_models(services))
     return known, await services.pictures(tenant)

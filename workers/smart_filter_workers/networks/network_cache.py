@@ -1,12 +1,12 @@
 """Cache of networks for a model with many weights files: opened on first use, a few kept."""
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
+from smart_filter_shared.lru_dict import LruDict
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.weights import allowlist, files
 from smart_filter_workers.weights.allowlist import AdmittedFile
@@ -32,8 +32,7 @@ class NetworkCache(Generic[Network]):
         self._folder = folder
         self._kind = kind
         self._open_network = open_network
-        # Least recently used first.
-        self._open: OrderedDict[str, Network] = OrderedDict()
+        self._open: LruDict[str, Network] = LruDict(MAX_OPEN)
         self._lock = threading.Lock()
 
     def network(self, entry: str) -> Network:
@@ -44,16 +43,14 @@ class NetworkCache(Generic[Network]):
         """
         # Hold one lock for all entries, so that a network is opened only once.
         with self._lock:
-            if entry not in self._open:
+            opened = self._open.get(entry)
+            if opened is None:
                 try:
                     opened = self._load(entry)
                 except SetupFailed as error:
                     raise ModelNotLoaded(f"{self._kind} {entry}: {error}", leads=False) from error
-                while len(self._open) >= MAX_OPEN:
-                    self._open.popitem(last=False)
-                self._open[entry] = opened
-            self._open.move_to_end(entry)
-            return self._open[entry]
+                self._open.put(entry, opened)
+            return opened
 
     def warm(self, default: str) -> None:
         """Open the default network, or the first that opens.

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
@@ -17,6 +16,7 @@ from smart_filter_shared.errors import (
     ObjectMissing,
 )
 from smart_filter_shared.ids import Tenant
+from smart_filter_shared.lru_dict import LruDict
 from smart_filter_shared.recipe import SUBJECT_MATCHED_KINDS, Background, BackgroundKind
 from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage.objects import ObjectStore
@@ -54,7 +54,7 @@ class TenantBackgrounds:
         self._store = store
         self._recent = recent
         self._clock = clock
-        self._known: OrderedDict[Tenant, tuple[float, dict[str, Picture]]] = OrderedDict()
+        self._known: LruDict[Tenant, tuple[float, dict[str, Picture]]] = LruDict(_MAX_TENANTS)
         self._lock = threading.Lock()
 
     def collection(self, tenant: Tenant, asked: Background) -> Collection:
@@ -114,8 +114,5 @@ class TenantBackgrounds:
         with sessions.transaction(self._engine) as connection:
             pictures = {one.preset.name: one for one in stock.list_usable(connection, tenant)}
         with self._lock:
-            self._known[tenant] = (now, pictures)
-            self._known.move_to_end(tenant)
-            while len(self._known) > _MAX_TENANTS:
-                self._known.popitem(last=False)
+            self._known.put(tenant, (now, pictures))
         return pictures

@@ -1,7 +1,6 @@
 """The runnable configurations: those with admitted weights, loaded on first use."""
 
 import threading
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files as resources
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
+from smart_filter_shared.lru_dict import LruDict
 from smart_filter_workers.networks.detectron2 import (
     checkpoints,
     config_documents,
@@ -55,8 +55,7 @@ class PredictorCache:
     def __init__(self, folder: Path, *, kind: str = WEIGHTS_KIND) -> None:
         self._folder = folder
         self._kind = kind
-        # Least recently used first.
-        self._loaded: OrderedDict[tuple[str, str], Predictor] = OrderedDict()
+        self._loaded: LruDict[tuple[str, str], Predictor] = LruDict(MAX_LOADED)
         self._lock = threading.Lock()
 
     def predictor(self, address: str) -> Predictor:
@@ -80,12 +79,12 @@ class PredictorCache:
     def _predictor(self, found: AdmittedModel) -> Predictor:
         # Load one at a time: two at once would take twice the memory.
         with self._lock:
-            if found.key not in self._loaded:
-                while len(self._loaded) >= MAX_LOADED:
-                    self._loaded.popitem(last=False)
-                self._loaded[found.key] = self._load(found)
-            self._loaded.move_to_end(found.key)
-            return self._loaded[found.key]
+            predictor = self._loaded.get(found.key)
+            if predictor is None:
+                self._loaded.make_room()
+                predictor = self._load(found)
+                self._loaded.put(found.key, predictor)
+            return predictor
 
     def _load(self, found: AdmittedModel) -> Predictor:
         document = (

@@ -8,8 +8,8 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from smart_filter_deploy.cli.commands.options import json_option
 from smart_filter_deploy.cli import local_models
+from smart_filter_deploy.cli.commands.options import json_option
 from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_table
 from smart_filter_deploy.cli.terminal.exit_codes import (
     ALL_SUCCEEDED,

@@ -10,13 +10,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from smart_filter_deploy.cli.commands.options import json_option
 from smart_filter_deploy.cli import local_models
+from smart_filter_deploy.cli.commands.options import json_option
 from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_table
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
 from smart_filter_deploy.cli.terminal.text import examples, print_json
 from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.errors import FolderUnreadable
+from smart_filter_shared.pipeline import TaskName
 from smart_filter_training.evaluation import html_report, measure
 from smart_filter_training.evaluation.base import Metric
 from smart_filter_training.evaluation.confidence_intervals import Figure
