@@ -171,7 +171,7 @@ def test_artifacts_of_a_deleted_parent_go_with_its_derived_job(api: Api) -> None
     api.client.delete(f"/v1/jobs/{parent}")
 
     left = {key.partition(parent)[2] for key in objects(api)}
-    assert left == {"/photo", "/prepare/array.npy", "/segmentation/array.npy"}
+    assert left == {"/photo", "/prepare/preview.jpg", "/segmentation/array.png"}
     run_stages(api, COMPOSITE)
     assert api.job(child)["state"] == "succeeded"
     api.client.delete(f"/v1/jobs/{child}")

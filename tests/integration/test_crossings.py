@@ -333,7 +333,7 @@ def _written(bench: Bench, job_id: JobId, kind: str) -> object:
 
 
 def _finds_no_face() -> ModuleType:
-    def no_face(batch: Sequence[Srgb8]) -> list[tuple[Face, ...]]:
+    def no_face(batch: Sequence[Srgb8], _proposals: object) -> list[tuple[Face, ...]]:
         return [() for _ in batch]
 
     made = ModuleType("finds_nobody")

@@ -121,7 +121,7 @@ def test_correction_whose_photo_or_job_is_gone_is_skipped(api: Api) -> None:
         corrected_jobs.correct_matte(api, job_id, EVERYWHERE)
     api.bench.execute("DELETE FROM jobs WHERE id = :id", id=jobs[0])
     for key in objects(api):
-        if key.endswith(".npy"):
+        if key.endswith("/photo"):
             api.bench.store.remove(key)
 
     sweep(api)

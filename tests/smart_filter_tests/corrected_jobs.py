@@ -35,10 +35,12 @@ def artifacts_of(api: Api) -> ArtifactStore:
     return ArtifactStore(bench.store, recent, room, Fetcher(OutboundSettings()))
 
 
-def photo_of(scene: int, shot: int) -> bytes:
-    """Return the file of a photo to send; its stage results are those of the portrait."""
+def photo_of(scene: int, shot: int, srgb: Srgb8 | None = None) -> bytes:
+    """Return the file of the portrait or of another picture, marked in its first pixel."""
+    pixels = (portrait.a_portrait(SIDE).prepared.proxy_srgb if srgb is None else srgb).copy()
+    pixels[0, 0] = scene, shot, 0
     buffer = io.BytesIO()
-    Image.new("RGB", (SIDE, SIDE), (scene, shot, 0)).save(buffer, "PNG")
+    Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -51,7 +53,8 @@ def submit_finished(
     models saw instead, of the same size.  fields: of the recipe.
     """
     answer = api.post(
-        photo_of(scene, shot), {"background": "auto", "outputs": "image,faces", **fields}
+        photo_of(scene, shot, proxy_srgb),
+        {"background": "auto", "outputs": "image,faces", **fields},
     )
     assert answer.status_code == 202, answer.text
     job_id = JobId(api.bench.job(answer.json()["id"]).id)
@@ -59,8 +62,6 @@ def submit_finished(
     # Scenes differ from each other in more bits than photos of one scene.
     fingerprint = int.from_bytes(np.random.default_rng(scene).bytes(8), "big")
     prepared = dataclasses.replace(known.prepared, fingerprint=fingerprint)
-    if proxy_srgb is not None:
-        prepared = dataclasses.replace(prepared, proxy_srgb=proxy_srgb)
     made: Mapping[StageName, object] = {
         StageName.PREPARE: prepared,
         StageName.SEGMENTATION: Segmentation(known.segmented.matte.copy(), 0.4, 1),

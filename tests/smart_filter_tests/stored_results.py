@@ -23,7 +23,8 @@ FACTS: dict[StageName, dict[str, Any]] = {
     },
     COMPOSITE: {"background": None},
 }
-ARRAYS = {PREPARE: "proxy_srgb", SEGMENTATION: "matte"}
+JPEG = {"media_type": "image/jpeg", "width": 1, "height": 1, "format": "jpg"}
+ARRAYS = {SEGMENTATION: "matte"}
 
 
 def run_stages(api: Api, *stages: StageName) -> None:
@@ -37,12 +38,15 @@ def complete(bench: Bench, lease: Lease, folder: str, content: bytes) -> None:
     """Complete a stage; its arrays and files have this content, below a folder in storage."""
     arrays, files = {}, {}
     if lease.stage in ARRAYS:
-        arrays[ARRAYS[lease.stage]] = f"{folder}array.npy"
+        arrays[ARRAYS[lease.stage]] = f"{folder}array.png"
     if lease.stage == COMPOSITE:
         shape = {"width": 1, "height": 1, "format": "png", "bytes": len(content)}
         files["image"] = {"key": f"{folder}image.png", "media_type": "image/png", **shape}
     kinds = dict.fromkeys(arrays.values(), ArtifactKind.INTERMEDIATE)
     kinds |= {str(file["key"]): ArtifactKind.RESULT for file in files.values()}
+    if lease.stage == PREPARE:
+        files["preview"] = {**JPEG, "key": f"{folder}preview.jpg", "bytes": len(content)}
+        kinds[f"{folder}preview.jpg"] = ArtifactKind.INTERMEDIATE
     for key in kinds:
         bench.store.put(key, content, length=len(content), media_type="image/png")
     result = {"facts": FACTS[lease.stage], "arrays": arrays, "files": files}

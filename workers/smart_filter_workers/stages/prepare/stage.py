@@ -67,6 +67,14 @@ def _prepare_photo(
     return replace(prepared, proposals=tuple(to_photo(face, prepared) for face in faces))
 
 
+def make_upright_proxy(photo_srgb: Srgb8, quarter_turns: int) -> Srgb8:
+    """Return the proxy of a photo that is turned counter-clockwise by quarter turns, 0 to 3.
+
+    photo_srgb: (H, W, 3) uint8.  Returns (h, w, 3) uint8, as in PreparedPhoto.
+    """
+    return images.rotate_quarter_turns(make_proxy(photo_srgb), quarter_turns)
+
+
 def make_proxy(photo_srgb: Srgb8) -> Srgb8:
     """Return the photo shrunk until no side is above PROXY_LONGEST_SIDE_PX; never enlarge it.
 
