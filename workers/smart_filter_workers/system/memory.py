@@ -7,8 +7,11 @@ from pathlib import Path
 
 # Share of the available memory; the rest is for the system and for unusually large pictures.
 _SHARE = 0.8
-_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # Source: glibc's malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # Source: glibc's malloc.h
 _PICTURE_BYTES = 4 * 1024 * 1024
+# Free bytes that each arena keeps. With glibc's 128 KB the pages of a stage's small arrays returned
+# to the system and were cleared again at the next allocation: a sixth of a cut-out's time.
+_KEPT_BYTES = 32 * 1024 * 1024
 _ARENAS = 2
 
 
@@ -23,6 +26,7 @@ def configure_malloc() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _PICTURE_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
         mallopt(_M_ARENA_MAX, _ARENAS)
 
 
