@@ -25,6 +25,7 @@ server's virtual time; the marks of several queues are our extension.
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sqlalchemy import Connection, TextClause, text
 
@@ -175,7 +176,13 @@ def reserve_for_new_photo(
     Returns None, and reserves nothing, when a job since then has the same photo: it may cost less.
     """
     asked = {**_reserve_parameters(tenant, capabilities, cell, is_durable=False), "digest": digest}
-    return _execute_reserve(connection, text(_RESERVE_FOR_NEW.format(since=since)), asked)
+    return _execute_reserve(connection, _reserve_for_new_statement(since), asked)
+
+
+@lru_cache(maxsize=8)
+def _reserve_for_new_statement(since: uuid.UUID) -> TextClause:
+    # Parsing the text takes as long as the rest of the call; `since` changes once a day.
+    return text(_RESERVE_FOR_NEW.format(since=since))
 
 
 def _reserve_parameters(
