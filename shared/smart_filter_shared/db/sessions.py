@@ -100,7 +100,8 @@ def reader(source: AsyncEngine) -> AsyncEngine:
 
     BEGIN and COMMIT cost two round trips, most of the time that reading one row takes.
     """
-    return source.execution_options(isolation_level="AUTOCOMMIT")
+    # SQLAlchemy's isolation level would be set at each checkout and reset at each checkin.
+    return source.execution_options(**{_BEGIN_WITH: ""})
 
 
 @contextmanager
@@ -164,16 +165,15 @@ def _listen(source: Engine, clock: Callable[[], float]) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    """Begin a transaction with its settings, unless the connection is in autocommit mode.
+    """Begin a transaction with its settings, except on a `reader` and in autocommit mode.
 
     On a connection with another isolation level the driver sends the BEGIN. Alembic sets such a
     level after a migration has run statements outside of transactions.
     """
     options = connection.get_execution_options()
-    level = options.get("isolation_level")
-    if level == "AUTOCOMMIT":
+    level, settings = options.get("isolation_level"), options[_BEGIN_WITH]
+    if level == "AUTOCOMMIT" or not settings:
         return
-    settings = options[_BEGIN_WITH]
     connection.exec_driver_sql(f"BEGIN; {settings}" if level is None else settings)
 
 
