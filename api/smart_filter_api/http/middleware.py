@@ -11,7 +11,6 @@ from typing import Any
 import anyio
 import structlog
 import uuid_utils
-from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,12 +19,12 @@ from smart_filter_api.problems import problem
 from smart_filter_shared.telemetry import logs
 
 # Forbid browsers to store, embed or interpret an answer, unless a route sets other headers.
-_DEFAULT_HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
+_DEFAULT_HEADERS = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _QUIET_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 
@@ -40,6 +39,8 @@ class RequestMiddleware:
     def __init__(self, app: ASGIApp, latencies: LatencyHistogram) -> None:
         self._app = app
         self._latencies = latencies
+        # Kept: making a logger for each request takes half as long as logging the line.
+        self._log = logs.logger("api")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -48,7 +49,6 @@ class RequestMiddleware:
             return
         request_id = str(uuid_utils.uuid4())
         scope.setdefault("state", {}).update(request_id=request_id, began_ns=time.time_ns())
-        log = logs.logger("api")
         started = time.perf_counter()
         status: int | None = None
         seconds = 0.0
@@ -66,18 +66,20 @@ class RequestMiddleware:
             try:
                 await app(scope, receive, send_wrapped)
             except ClientDisconnect:
-                log.info("client_disconnected", path=_loggable_path(scope))
+                self._log.info("client_disconnected", path=_loggable_path(scope))
                 return
             except Exception:
                 if status is not None:
                     raise  # the server logs it and cuts the connection, so the client notices
-                log.exception("request_failed", method=scope["method"], path=_loggable_path(scope))
+                self._log.exception(
+                    "request_failed", method=scope["method"], path=_loggable_path(scope)
+                )
                 answer = problem.internal_error(Request(scope))
                 await answer(scope, receive, send_wrapped)
             if status is not None:
                 self._latencies.observe(scope["method"], _route(scope), status, seconds)
             if scope["path"] not in _QUIET_PATHS:
-                log.info(
+                self._log.info(
                     "request",
                     method=scope["method"],
                     path=_loggable_path(scope),
@@ -138,8 +140,9 @@ def _add_headers(
     message: MutableMapping[str, Any],  # an ASGI message
     own: Mapping[str, str],
 ) -> None:
-    headers = MutableHeaders(scope=message)
-    for name, value in own.items():
-        headers[name] = value
-    for name, value in _DEFAULT_HEADERS.items():
-        headers.setdefault(name, value)
+    set_here = [(name.lower().encode(), value.encode()) for name, value in own.items()]
+    names = {name for name, _ in set_here}
+    headers = [header for header in message["headers"] if header[0] not in names]
+    present = {name for name, _ in headers}
+    defaults = [header for header in _DEFAULT_HEADERS if header[0] not in present]
+    message["headers"] = headers + set_here + defaults
