@@ -9,6 +9,11 @@ throughput  eight clients, compared with the same stages called in one process
 memory      memory of the API, of a worker that serves all stages, and of `up`
 broker      submissions while the broker accepts bytes and never answers
 
+`make bench` does not run these, which compare the service in paired rounds (`benchmarks.paired`):
+
+photo_cpu   processor time of a photo, next to a bare function (`benchmarks.bare_cut_out`)
+peers       the same next to Mosec, LitServe, FastAPI, BentoML, Ray Serve and rembg's server
+
 Every submission has different bytes, so no result comes from a cache. Absolute times depend on the
 machine and its other load; ratios of paired rounds depend on the service alone.
 """

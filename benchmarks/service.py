@@ -25,8 +25,8 @@ _MARKS = {
     "up": "smart-filter up",
     "database": "postgres",
 }
-# Source: proc(5), stat: user and system time, counted after the name, which can contain spaces.
-_USER_TICKS, _SYSTEM_TICKS = 11, 12
+# Source: proc(5), stat: user and system time of the process and of its ended children, counted
+# after the name, which can contain spaces.
 _TICKS_WITH_CHILDREN = slice(11, 15)
 
 
@@ -53,16 +53,10 @@ class Service:
             if _MARKS[kind] in _command_line(pid)
         )
 
-    def all_processor_seconds(self) -> float:
-        """Return the processor seconds of all processes and their ended children."""
-        return sum(map(_ticks_with_children, process_tree(self.pid))) / os.sysconf("SC_CLK_TCK")
 
-    def processor_seconds(self, kind: str) -> float:
-        """Return the processor seconds that processes of a kind have used."""
-        ticks = sum(
-            _ticks(pid) for pid in process_tree(self.pid) if _MARKS[kind] in _command_line(pid)
-        )
-        return ticks / os.sysconf("SC_CLK_TCK")
+def processor_seconds(pid: int) -> float:
+    """Return the processor seconds of a process, its descendants and their ended children."""
+    return sum(map(_ticks, process_tree(pid))) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
@@ -123,14 +117,6 @@ def _command_line(pid: int) -> str:
 
 
 def _ticks(pid: int) -> int:
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0
-    return int(fields[_USER_TICKS]) + int(fields[_SYSTEM_TICKS])
-
-
-def _ticks_with_children(pid: int) -> int:
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

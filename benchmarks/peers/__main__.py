@@ -1,0 +1,150 @@
+"""Compare the peers named on the command line, or all, with the bare function."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import figures, paired, photos, service
+from benchmarks.bare_cut_out import BareCutOut
+from benchmarks.figures import Figure
+from benchmarks.paired import NoFigures, Server
+from benchmarks.peers import environments, serving
+from benchmarks.peers.serving import Peer
+from benchmarks.photo_cpu import CUT_OUT, Jobs
+
+# Mean absolute difference of the alpha, in levels of 255. Peers run the same code and differ by
+# nothing. Ours also refines the edge: 8.5 levels, and 0.5 % of the pixels are on the other side.
+_MAX_DIFFERENCE_OF_PEERS = 1.0
+_MAX_DIFFERENCE_OF_OURS = 10.0
+_OURS = "ours"
+_REMBG = "rembg"
+_REMBG_MODEL = "u2netp"
+_DOWNLOAD_SECONDS = 120  # 4.7 MB
+
+_PEERS = (
+    Peer(
+        name="mosec",
+        command=tuple(
+            "python -m benchmarks.peers.with_mosec --address 127.0.0.1 --port PORT "
+            "--timeout 60000 --log-level warning".split()
+        ),
+    ),
+    Peer(
+        name="litserve",
+        command=("python", "-m", "benchmarks.peers.with_litserve", "PORT"),
+        upload="request",
+    ),
+    Peer(
+        name="fastapi",
+        command=tuple(
+            "uvicorn benchmarks.peers.with_fastapi:app --port PORT --workers CORES "
+            "--loop uvloop --http httptools --no-access-log --log-level warning".split()
+        ),
+    ),
+    Peer(
+        name="bentoml",
+        command=tuple(
+            "bentoml serve benchmarks.peers.with_bentoml:CutOut --host 127.0.0.1 "
+            "--port PORT".split()
+        ),
+    ),
+    Peer(
+        name="ray",
+        command=("python", "-m", "benchmarks.peers.with_ray_serve", "PORT"),
+        variables={
+            "RAY_SERVE_ENABLE_HA_PROXY": "1",
+            "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+            # A busy machine starts the proxy in more than the 5 s and 10 s of the defaults.
+            "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "120",
+            "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "120",
+            "RAY_AUTH_MODE": "disabled",  # else it writes a token to the home folder
+            "RAY_USAGE_STATS_ENABLED": "0",
+        },
+    ),
+    Peer(
+        name=_REMBG,
+        command=tuple("rembg s --host 127.0.0.1 --port PORT --log_level warning --no-ui".split()),
+        path="/api/remove",
+        upload="file",
+        form={"model": _REMBG_MODEL},
+    ),
+)
+
+
+def main() -> None:
+    """Print the figures of each server that can be measured, and the reasons of the others."""
+    names = sys.argv[1:] or [_OURS, *(peer.name for peer in _PEERS)]
+    selfies = photos.selfies(photos.SIDE_OF_1_MP)
+    found: list[Figure] = []
+    with service.folder() as data:
+        bare = BareCutOut(data / "weights")
+        for name in names:
+            print(f"{name} …", file=sys.stderr, flush=True)
+            try:
+                with _up(name, data, next(selfies)) as server:
+                    if name != _REMBG:
+                        limit = (
+                            _MAX_DIFFERENCE_OF_OURS if name == _OURS else _MAX_DIFFERENCE_OF_PEERS
+                        )
+                        _compare_pictures(bare, server, next(selfies), limit)
+                    found += paired.compare(name, paired.measure_pairs(bare, server, selfies))
+            except NoFigures as error:
+                print(f"{name}: {error}", flush=True)
+    figures.print_figures(found)
+
+
+@contextmanager
+def _up(name: str, data: Path, photo: bytes) -> Iterator[Server]:
+    """Run a server while the block lasts. Raises NoFigures when it cannot run here."""
+    if name == _OURS:
+        with service.up(data) as running:
+            yield Server(running.pid, Jobs(running.client, CUT_OUT))
+        return
+    peer = next(peer for peer in _PEERS if peer.name == name)
+    if name == _REMBG:
+        _download_rembg_weights()
+    with serving.up(peer, data / "weights", photo) as server:
+        yield server
+
+
+def _download_rembg_weights() -> None:
+    program = environments.install(_REMBG) / "bin" / "rembg"
+    try:
+        subprocess.run(
+            [program, "d", _REMBG_MODEL],
+            capture_output=True,
+            check=True,
+            timeout=_DOWNLOAD_SECONDS,
+        )
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        raise NoFigures(
+            f"not measured: the weights of {_REMBG_MODEL} could not be downloaded from GitHub"
+        ) from error
+
+
+def _compare_pictures(bare: BareCutOut, server: Server, photo: bytes, limit: float) -> None:
+    expected, actual = _alpha(bare(photo)), _alpha(server.cut_out(photo))
+    if expected.shape != actual.shape:
+        raise NoFigures(f"not reported: its picture is {actual.shape}, not {expected.shape}")
+    difference = float(np.mean(cv2.absdiff(expected, actual)))
+    print(f"  alpha differs by {difference:.3f} levels", file=sys.stderr, flush=True)
+    if difference > limit:
+        raise NoFigures(f"not reported: its alpha differs by {difference:.2f} levels of 255")
+
+
+def _alpha(content: bytes) -> NDArray[np.uint8]:
+    """Return the (H, W) uint8 alpha of a PNG."""
+    picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if picture is None or picture.shape[2:] != (4,):
+        raise NoFigures("not reported: its answer is no picture with transparency")
+    return np.ascontiguousarray(picture[:, :, 3], dtype=np.uint8)
+
+
+if __name__ == "__main__":
+    main()
