@@ -36,8 +36,7 @@ from smart_filter_workers.fetcher import Fetcher, FetchLimits
 from smart_filter_workers.fetcher.ssrf_guard import resolve_host
 from smart_filter_workers.runtime import error_policy, runner
 from smart_filter_workers.runtime.context import WorkerContext
-from smart_filter_workers.runtime.heartbeat import HeldLease
-from smart_filter_workers.runtime.tracing import BatchTrace
+from smart_filter_workers.runtime.task import Task
 
 # The certificate is for this name.
 NAME = "photos.test"
@@ -259,11 +258,12 @@ def test_worker_charges_the_time_of_a_slow_address_that_failed(running_stack: Ru
 
 def test_failed_fetch_is_settled_despite_a_lost_database_connection(bench: Bench) -> None:
     job_id = bench.submit_elsewhere(photo_url="https://example.com/a")
-    held = HeldLease(bench.claim_one(StageName.PREPARE), overdue_at=math.inf, fetching_seconds=30.0)
+    task = Task(bench.claim_one(StageName.PREPARE), overdue_at=math.inf, fetching_seconds=30.0)
 
     with dead_connection(bench) as engine:
         services = cast(WorkerContext, SimpleNamespace(engine=engine, settings=bench.settings))
-        error_policy.guarded(services, [held], "internal", fetch_in_vain)
+        with error_policy.settling(services, [task], "internal"):
+            fetch_in_vain()
 
     assert (bench.job(job_id).error or {})["code"] == "photo_unreachable"
     assert bench.row(job_id, StageName.PREPARE)["seconds"] == 30.0
@@ -273,15 +273,15 @@ def test_start_of_a_child_process_is_not_charged_as_fetching(bench: Bench) -> No
     background = Background(kind=BackgroundKind.URL, value="https://example.com/b")
     job_id = bench.submit(Recipe(background=background), photo="photo that is gone")
     bench.advance(StageName.PREPARE, StageName.SEGMENTATION)
-    held = HeldLease(bench.claim_one(StageName.COMPOSITE), overdue_at=math.inf)
-    task = runner._Task(held, bench.job(job_id), BatchTrace())  # noqa: SLF001 - one step of a run
+    lease = bench.claim_one(StageName.COMPOSITE)
+    task = Task(lease, overdue_at=math.inf, row=bench.job(job_id))
     services = cast(WorkerContext, SimpleNamespace(settings=bench.settings, extra_models=()))
 
     with pytest.raises(InputsExpired):
-        runner._run_in_child(services, task)  # noqa: SLF001
+        runner._run_in_child(services, task)  # noqa: SLF001 - one step of a run
 
-    (infer,) = task.trail.steps_of(held.lease)
-    assert 0 < held.fetching_seconds < (infer.ended_ns - infer.began_ns) / 1e9 - CHILD_SECONDS
+    (infer,) = task.trail.steps_of(task.lease)
+    assert 0 < task.fetching_seconds < (infer.ended_ns - infer.began_ns) / 1e9 - CHILD_SECONDS
 
 
 def test_failed_fetch_is_not_refunded(bench: Bench) -> None:

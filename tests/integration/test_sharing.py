@@ -31,7 +31,7 @@ from smart_filter_workers.results import PreparedPhoto
 from smart_filter_workers.runtime import error_policy
 from smart_filter_workers.runtime.context import WorkerContext
 from smart_filter_workers.runtime.counters import WorkerCounters
-from smart_filter_workers.runtime.heartbeat import HeldLease
+from smart_filter_workers.runtime.task import Task
 from smart_filter_workers.stages.face import stage as face_stage
 from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds
 from smart_filter_workers.system.lru_cache import LruCache
@@ -383,18 +383,12 @@ def test_worker_that_misses_an_object_has_it_made_again(bench: Bench) -> None:
             "tally": WorkerCounters(),
         }
     )
-    missed = []
+    with pytest.raises(ArtifactsGone) as missed:
+        artifacts(bench).load(bench.job(job_id), face_stage.Inputs)
+    with error_policy.settling(services, [Task(reader, overdue_at=0.0)], "internal"):
+        raise missed.value
 
-    def load() -> object:
-        try:
-            return artifacts(bench).load(bench.job(job_id), face_stage.Inputs)
-        except ArtifactsGone as error:
-            missed.append(error.keys)
-            raise
-
-    error_policy.guarded(services, [HeldLease(reader, overdue_at=0.0)], "internal", load)
-
-    assert missed == [(key,)]
+    assert missed.value.keys == (key,)
     assert bench.states(job_id)["prepare"] == "ready"
     assert bench.states(job_id)["face"] == "waiting"
     assert bench.rings(PREPARE) >= 1

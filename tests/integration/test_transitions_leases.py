@@ -36,7 +36,7 @@ from smart_filter_tests.scenarios import KEEP_BACKGROUND, RAISED
 from smart_filter_workers.runtime import error_policy
 from smart_filter_workers.runtime.context import WorkerContext
 from smart_filter_workers.runtime.counters import WorkerCounters
-from smart_filter_workers.runtime.heartbeat import HeldLease
+from smart_filter_workers.runtime.task import Task
 
 PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 TOMORROW = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
@@ -152,17 +152,15 @@ def lose_worker(bench: Bench) -> None:
 
 
 def let_worker_meet(bench: Bench, trouble: Error) -> None:
-    def step() -> None:
-        raise trouble
-
     services = SimpleNamespace(
         engine=bench.engine,
         settings=bench.settings,
         doorbell=bench.doorbell,
         tally=WorkerCounters(),
     )
-    held = HeldLease(bench.claim_one(PREPARE), overdue_at=math.inf)
-    error_policy.guarded(cast(WorkerContext, services), [held], "internal", step)
+    task = Task(bench.claim_one(PREPARE), overdue_at=math.inf)
+    with error_policy.settling(cast(WorkerContext, services), [task], "internal"):
+        raise trouble
 
 
 def lose_storage(bench: Bench) -> None:

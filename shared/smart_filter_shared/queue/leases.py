@@ -61,11 +61,12 @@ class ImportedPhoto:
     """A photo that `prepare` has imported from an address or an upload.
 
     key: its object key.  digest: lower-case hex SHA-256 of its bytes.
+    megapixels: 0 until `prepare` has decoded it.
     """
 
     key: str
     digest: str
-    megapixels: float
+    megapixels: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ do not depend on the source any more.
 """
 
 import hashlib
-from dataclasses import dataclass
 
 from smart_filter_shared.artifacts.uploads import UploadRef
 from smart_filter_shared.errors import (
@@ -16,7 +15,7 @@ from smart_filter_shared.errors import (
     PictureTemporarilyUnreachable,
 )
 from smart_filter_shared.jobs.queries import JobRow
-from smart_filter_shared.queue.leases import Lease
+from smart_filter_shared.queue.leases import ImportedPhoto, Lease
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_workers.fetcher import Fetcher
@@ -25,15 +24,7 @@ from smart_filter_workers.fetcher import Fetcher
 _MEDIA_TYPE = "application/octet-stream"
 
 
-@dataclass(frozen=True, slots=True)
-class StoredPhoto:
-    """An imported photo in storage.  digest: lower-case hex SHA-256 of its bytes."""
-
-    key: str
-    digest: str
-
-
-def import_photo(store: ObjectStore, fetcher: Fetcher, job: JobRow, lease: Lease) -> StoredPhoto:
+def import_photo(store: ObjectStore, fetcher: Fetcher, job: JobRow, lease: Lease) -> ImportedPhoto:
     """Store the photo that a job names, and return its key and digest.
 
     Raises PhotoUnreachable, PictureTemporarilyUnreachable or ImageTooLarge for a photo at a URL,
@@ -48,7 +39,7 @@ def import_photo(store: ObjectStore, fetcher: Fetcher, job: JobRow, lease: Lease
         raise InputsExpired(f"job {job.id} names no photo")
     key = keys.artifact(job.tenant, job.id, lease.stage, lease.token, "photo")
     store.put(key, content, length=len(content), media_type=_MEDIA_TYPE)
-    return StoredPhoto(key, hashlib.sha256(content).hexdigest())
+    return ImportedPhoto(key, hashlib.sha256(content).hexdigest())
 
 
 def _fetch_url(fetcher: Fetcher, url: str) -> bytes:

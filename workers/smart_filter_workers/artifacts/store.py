@@ -34,13 +34,12 @@ from smart_filter_shared.errors import (
 )
 from smart_filter_shared.jobs.queries import JobRow, Json
 from smart_filter_shared.pipeline import PIPELINE, StageName
-from smart_filter_shared.queue.leases import Lease
+from smart_filter_shared.queue.leases import ImportedPhoto, Lease
 from smart_filter_shared.recipe import PICTURE_OUTPUTS, BackgroundKind, Output
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_workers import images
 from smart_filter_workers.artifacts import photo_import
-from smart_filter_workers.artifacts.photo_import import StoredPhoto
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.results import (
     RESULT_TYPES,
@@ -95,7 +94,7 @@ class ArtifactStore:
         self._room = room
         self._fetcher = fetcher
 
-    def import_photo(self, job: JobRow, lease: Lease) -> StoredPhoto:
+    def import_photo(self, job: JobRow, lease: Lease) -> ImportedPhoto:
         """Store the photo that a job names elsewhere.  Raises what `import_photo` raises."""
         return photo_import.import_photo(self._store, self._fetcher, job, lease)
 

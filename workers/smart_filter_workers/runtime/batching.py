@@ -6,7 +6,6 @@ from typing import Final, TypeVar
 from smart_filter_shared.telemetry.logs import logger
 
 Task = TypeVar("Task")
-Answer = TypeVar("Answer")
 
 # Names of the out-of-memory errors of torch and TensorFlow. Their classes cannot be imported
 # here. ONNX Runtime and older CUDA libraries report it only in the message.
@@ -23,23 +22,19 @@ _log = logger("runner")
 
 
 def run_in_passes(
-    tasks: Sequence[Task],
-    run: Callable[[Sequence[Task]], list[Answer]],
-    *,
-    alone: Callable[[Task, Callable[[], Answer]], Answer | None],
-    relieve: Callable[[], None],
-) -> list[Answer]:
-    """Run a batch, in one pass if possible, and return the answers of the tasks that succeeded.
+    tasks: Sequence[Task], run: Callable[[Sequence[Task]], None], *, relieve: Callable[[], None]
+) -> list[tuple[Task, Exception | None]]:
+    """Run a batch, in one pass if possible; return each task with what it raised when run alone.
 
-    run: one pass over the given tasks.  alone: runs a single task and settles what it raises.
-    relieve: frees memory after an out-of-memory error.
+    run: one pass over the given tasks.  relieve: frees memory after an out-of-memory error.
     """
-    if len(tasks) == 1:
-        answer = alone(tasks[0], lambda: _retry_with_free_memory(tasks[0], run, relieve))
-        return [] if answer is None else [answer]
+    if not tasks:
+        return []
     try:
-        return run(tasks)
+        run(tasks)
     except Exception as error:  # noqa: BLE001 - the smaller passes find the task that caused it
+        if len(tasks) == 1:
+            return [(tasks[0], _retry_with_free_memory(tasks, run, relieve, error))]
         if not is_out_of_memory(error):
             _log.info("batch_failed_running_singly", size=len(tasks), reason=str(error))
             parts = [[task] for task in tasks]
@@ -47,11 +42,9 @@ def run_in_passes(
             _log.warning("out_of_memory_batch_split", size=len(tasks))
             relieve()
             parts = [list(tasks[: len(tasks) // 2]), list(tasks[len(tasks) // 2 :])]
-    return [
-        answer
-        for part in parts
-        for answer in run_in_passes(part, run, alone=alone, relieve=relieve)
-    ]
+    else:
+        return [(task, None) for task in tasks]
+    return [ran for part in parts for ran in run_in_passes(part, run, relieve=relieve)]
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -66,13 +59,18 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def _retry_with_free_memory(
-    task: Task, run: Callable[[Sequence[Task]], list[Answer]], relieve: Callable[[], None]
-) -> Answer:
+    tasks: Sequence[Task],
+    run: Callable[[Sequence[Task]], None],
+    relieve: Callable[[], None],
+    error: Exception,
+) -> Exception | None:
+    """Run a task again if memory ran out; return the error that is left, or None."""
+    if not is_out_of_memory(error):
+        return error
+    _log.warning("out_of_memory_retrying")
+    relieve()
     try:
-        return run([task])[0]
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        _log.warning("out_of_memory_retrying")
-        relieve()
-    return run([task])[0]
+        run(tasks)
+    except Exception as again:  # noqa: BLE001 - the caller settles it
+        return again
+    return None

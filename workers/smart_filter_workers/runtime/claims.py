@@ -1,4 +1,4 @@
-"""Claim the next batch of a thread, and read the jobs of its leases.
+"""Claim the next batch of a thread, and make its tasks readable.
 
 A thread that has work claims in the transaction that completes its previous batch: one wait for
 the disk instead of two, and fewer round trips to the database.
@@ -7,16 +7,16 @@ the disk instead of two, and fewer round trips to the database.
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import Connection
 
 from smart_filter_shared.db import sessions
-from smart_filter_shared.errors import RowUnreadable
-from smart_filter_shared.ids import Capability, JobId
+from smart_filter_shared.ids import Capability
 from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.photo_queue import WORKER
-from smart_filter_shared.jobs.queries import JobRow, StoredJobs
+from smart_filter_shared.jobs.queries import StoredJobs
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.queue import heads
 from smart_filter_shared.queue.leases import Lease
@@ -27,38 +27,45 @@ from smart_filter_workers.runtime.tracing import BatchTrace
 _TASKS: Final = frozenset[str](TaskName)
 
 
+class ClaimKind(StrEnum):
+    """The result of a claim.
+
+    work: it holds leases.  empty: nothing is ready.
+    contended: another worker was faster, or newer models are published; claim again.
+    """
+
+    WORK = "work"
+    EMPTY = "empty"
+    CONTENDED = "contended"
+
+
 @dataclass(frozen=True, slots=True)
-class ClaimedBatch:
+class Claim:
     """Leases of one batch, and the rows of their jobs, read in the same transaction.
 
+    leases, rows: empty unless the claim found work.
     begun_at: when this thread began to claim them, by `time.perf_counter`.
     """
 
+    kind: ClaimKind
     leases: list[Lease]
     rows: StoredJobs
     begun_at: float
     trail: BatchTrace
 
 
-# No answer yet on whether anything is ready.
-NOT_ASKED: Final = ClaimedBatch([], [], 0.0, BatchTrace())
-
-
-def claim_and_commit(services: WorkerContext, capability: Capability | None) -> ClaimedBatch | None:
+def claim_and_commit(services: WorkerContext, capability: Capability | None) -> Claim:
     """Claim in a transaction of its own; return what `claim` returns."""
     with sessions.transaction(services.engine) as connection:
-        batch = claim(services, connection, capability)
-    return record_claim(services, batch)
+        made = claim(services, connection, capability)
+    services.tally.record_claims(made.leases)
+    return made
 
 
 def claim(
     services: WorkerContext, connection: Connection, capability: Capability | None = None
-) -> ClaimedBatch | None:
-    """Claim from a capability, or from the one whose first stage has the lowest rank.
-
-    Returns None when nothing is ready. Returns NOT_ASKED when another worker was faster; then
-    try again.
-    """
+) -> Claim:
+    """Claim from a capability, or from the one whose first stage has the lowest rank."""
     begun_at = time.perf_counter()
     trail = BatchTrace()
     served = services.serving.capabilities
@@ -66,7 +73,7 @@ def claim(
     only = served[0] if len(served) == 1 else None
     chosen = capability or only or heads.next_capability(connection, served)
     if chosen is None:
-        return None
+        return Claim(ClaimKind.EMPTY, [], [], begun_at, trail)
     with services.tally.timed(WorkerStep.CLAIM, chosen), trail.claiming():
         leases = WORKER.claim(
             connection,
@@ -80,26 +87,13 @@ def claim(
     if not leases:
         # Another worker was faster, or another version of the models has been published.
         services.serving.compare(connection)
-        return None if chosen == only else NOT_ASKED
-    return ClaimedBatch(leases, queries.read_for_leases(connection, leases), begun_at, trail)
+        kind = ClaimKind.EMPTY if chosen == only else ClaimKind.CONTENDED
+        return Claim(kind, [], [], begun_at, trail)
+    rows = queries.read_for_leases(connection, leases)
+    return Claim(ClaimKind.WORK, leases, rows, begun_at, trail)
 
 
-def record_claim(services: WorkerContext, batch: ClaimedBatch | None) -> ClaimedBatch | None:
-    """Count a claimed batch once its claim is committed; return the batch."""
-    if batch is not None:
-        services.tally.record_claims(batch.leases)
-    return batch
-
-
-def get_job(lease: Lease, jobs: Mapping[JobId, JobRow | None]) -> JobRow:
-    """Return the job of a lease.  Raises RowUnreadable when this version cannot read its rows."""
-    job = jobs[lease.job_id]
-    if job is None or not _is_readable(lease):
-        raise RowUnreadable(f"{lease.stage} of job {lease.job_id} is of a later version")
-    return job
-
-
-def _is_readable(lease: Lease) -> bool:
+def is_readable(lease: Lease) -> bool:
     """Return whether this version knows every task that a lease names."""
     named = (lease.models, lease.parameters, lease.digests, lease.shadows)
     return all(isinstance(one, Mapping) and set(one) <= _TASKS for one in named)

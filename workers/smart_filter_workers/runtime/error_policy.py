@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from smart_filter_shared.artifacts import retention
 from smart_filter_shared.db import sessions
@@ -32,80 +32,78 @@ from smart_filter_shared.operations.counters import CounterName
 from smart_filter_shared.queue.leases import UNAVAILABLE, UNREADABLE, Failure, Lease
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.runtime.context import WorkerContext
-from smart_filter_workers.runtime.heartbeat import HeldLease
+from smart_filter_workers.runtime.task import Task
 
 _MAX_BACKOFF_SECONDS = 60.0
 _log = logger("runner")
 
 Answer = TypeVar("Answer")
+Reason = TypeVar("Reason")
+Parameters = ParamSpec("Parameters")
 
 
-def guarded(
-    services: WorkerContext, held: Sequence[HeldLease], code: str, step: Callable[[], Answer]
-) -> Answer | None:
-    """Return what a step returns; when it raises, settle its leases by the error's family.
+@contextmanager
+def settling(services: WorkerContext, tasks: Sequence[Task], code: str) -> Iterator[None]:
+    """Settle the leases of tasks when the block raises, by the error's family; the error ends here.
 
     code: the code that a job fails with when the error is a defect and no attempt is left.
     """
     try:
-        with _record_trouble(held, code):
-            return step()
-    except Conflict as error:
-        _log.warning("lease_lost", reason=str(error))
-    except ArtifactsGone as error:
-        _log.warning("artifact_missing_rerun", reason=str(error), **log_fields(held[0].lease))
-        gone = error.keys
-        _move_leases(services, held, lambda lease: _rerun(services, lease, gone))
-    except UnusablePhoto as error:
-        failure = Failure(error.code, _title(error), str(error))
-        _move_leases(services, held, lambda lease: _fail(services, lease, failure))
-    except PictureTemporarilyUnreachable as error:
-        _log.warning("background_unavailable", reason=str(error), **log_fields(held[0].lease))
-        failure = Failure(error.code, _title(error), str(error))
-        _move_leases(services, held, lambda lease: _retry(services, lease, failure))
-    except TryAgain as error:
-        if isinstance(error, ModelNotLoaded) and error.leads:
-            failed = Capability(error.capability) or held[0].lease.capability
-            services.serving.fail(failed, str(error))
-        _log.warning("stage_released", reason=str(error))
-        given_up = UNREADABLE if isinstance(error, RowUnreadable) else UNAVAILABLE
-        _move_leases(services, held, lambda lease: _release(services, lease, given_up))
-    except Exception as error:  # noqa: BLE001 - the top of a worker: defects end here
-        _log.exception("stage_failed", **log_fields(held[0].lease))
-        title = "A model failed" if code == "model_failed" else "Internal error"
-        failure = Failure(code, title, f"{type(error).__name__} in {held[0].lease.stage}")
-        _move_leases(services, held, lambda lease: _retry(services, lease, failure))
-    return None
-
-
-@contextmanager
-def _record_trouble(held: Sequence[HeldLease], code: str) -> Iterator[None]:
-    try:
         yield
-    except Exception as error:
-        for one in held:
-            one.trouble = error.code if isinstance(error, Error) else code
-        raise
+    except Exception as error:  # noqa: BLE001 - the top of a worker: defects end here
+        for task in tasks:
+            task.trouble = error.code if isinstance(error, Error) else code
+        _settle(services, tasks, code, error)
+
+
+def _settle(services: WorkerContext, tasks: Sequence[Task], code: str, error: Exception) -> None:
+    first = tasks[0].lease
+    match error:
+        case Conflict():
+            _log.warning("lease_lost", reason=str(error))
+        case ArtifactsGone():
+            _log.warning("artifact_missing_rerun", reason=str(error), **log_fields(first))
+            _move_leases(services, tasks, _rerun, error.keys)
+        case UnusablePhoto():
+            _move_leases(services, tasks, _fail, _failure(error))
+        case PictureTemporarilyUnreachable():
+            _log.warning("background_unavailable", reason=str(error), **log_fields(first))
+            _move_leases(services, tasks, _retry, _failure(error))
+        case TryAgain():
+            if isinstance(error, ModelNotLoaded) and error.leads:
+                failed = Capability(error.capability) or first.capability
+                services.serving.fail(failed, str(error))
+            _log.warning("stage_released", reason=str(error))
+            given_up = UNREADABLE if isinstance(error, RowUnreadable) else UNAVAILABLE
+            _move_leases(services, tasks, _release, given_up)
+        case _:
+            _log.error("stage_failed", exc_info=error, **log_fields(first))
+            title = "A model failed" if code == "model_failed" else "Internal error"
+            failure = Failure(code, title, f"{type(error).__name__} in {first.stage}")
+            _move_leases(services, tasks, _retry, failure)
 
 
 def _move_leases(
-    services: WorkerContext, held: Sequence[HeldLease], move: Callable[[Lease], None]
+    services: WorkerContext,
+    tasks: Sequence[Task],
+    move: Callable[[WorkerContext, Lease, Reason], None],
+    reason: Reason,
 ) -> None:
-    for one in held:
+    for task in tasks:
         try:
-            retry_until_lease_ends(services, lambda one=one: _charge(services, one))  # type: ignore[misc]  # binds the loop's variable
-            retry_until_lease_ends(services, lambda one=one: move(one.lease))  # type: ignore[misc]  # binds the loop's variable
+            retry_until_lease_ends(services, _charge, task)
+            retry_until_lease_ends(services, move, task.lease, reason)
         except Conflict as error:
             _log.warning("lease_lost", reason=str(error))
         except TryAgain as error:
-            _log.warning("left_to_sweeper", reason=str(error), **log_fields(one.lease))
+            _log.warning("left_to_sweeper", reason=str(error), **log_fields(task.lease))
 
 
-def _charge(services: WorkerContext, held: HeldLease) -> None:
+def _charge(services: WorkerContext, task: Task) -> None:
     """Charge the time of a failed fetch, so that a slow address costs its own tenant."""
-    if held.fetching_seconds:
+    if task.fetching_seconds:
         with sessions.transaction(services.engine) as connection:
-            WORKER.charge(connection, held.lease, held.fetching_seconds)
+            WORKER.charge(connection, task.lease, task.fetching_seconds)
 
 
 def _fail(services: WorkerContext, lease: Lease, failure: Failure) -> None:
@@ -118,7 +116,7 @@ def _rerun(services: WorkerContext, lease: Lease, gone: Sequence[str]) -> None:
         with sessions.transaction(services.engine) as connection:
             ready = WORKER.rerun(connection, lease, gone)
     except InputsExpired as error:
-        _fail(services, lease, Failure(error.code, _title(error), str(error)))
+        _fail(services, lease, _failure(error))
     else:
         services.tally.count(CounterName.RELEASES, lease.capability)
         services.doorbell.ring(ready)
@@ -149,13 +147,18 @@ def _retry(services: WorkerContext, lease: Lease, failure: Failure) -> None:
     services.tally.count(CounterName.RETRIES, lease.capability)
 
 
-def retry_until_lease_ends(services: WorkerContext, move: Callable[[], Answer]) -> Answer:
+def retry_until_lease_ends(
+    services: WorkerContext,
+    move: Callable[Concatenate[WorkerContext, Parameters], Answer],
+    *given: Parameters.args,
+    **more: Parameters.kwargs,
+) -> Answer:
     """Move a row and return the answer; retry an unavailable database while the lease may hold."""
     gives_up_at = time.monotonic() + services.settings.engine.lease_seconds
     pause_seconds = 0.1
     while True:
         try:
-            return move()
+            return move(services, *given, **more)
         except DatabaseUnavailable:
             if time.monotonic() > gives_up_at:
                 raise
@@ -186,9 +189,10 @@ def _backoff(times: int) -> float:
     return random.uniform(longest / 2, longest)  # noqa: S311 - spreads load, hides nothing
 
 
-def _title(error: Error) -> str:
+def _failure(error: Error) -> Failure:
+    """Return the failure of a job that ends with this error; its class has the title."""
     documentation = type(error).__doc__ or ""
-    return documentation.partition("\n")[0].rstrip(".")
+    return Failure(error.code, documentation.partition("\n")[0].rstrip("."), str(error))
 
 
 def log_fields(lease: Lease) -> dict[str, str]:

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from sqlalchemy import Engine
 
@@ -28,38 +28,13 @@ from smart_filter_shared.queue.worker_registry import WorkerState
 from smart_filter_shared.supervision import SupervisedLoop
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.runtime.capabilities import ServedCapabilities
+from smart_filter_workers.runtime.task import Task
 
 # Failures in a row: they take 37 s, and all leases have run out after that.
 _MAX_FAILURES = 10
 # Time of the heartbeat to end the process in order after a time limit.
 _GRACE_SECONDS = 15.0
 _log = logger("heartbeat")
-
-
-@dataclass(slots=True)
-class HeldLease:
-    """A lease that this process holds.
-
-    overdue_at: when its work exceeds the time limit, on the monotonic clock.
-    trouble: the error code, if the work did not succeed.
-    fetching_seconds: how long fetches from addresses that its job names have kept its thread.
-    """
-
-    lease: Lease
-    overdue_at: float
-    trouble: str = ""
-    fetching_seconds: float = 0.0
-    lost: threading.Event = field(default_factory=threading.Event)
-
-    @contextmanager
-    def measure_fetch(self, is_fetching: bool) -> Iterator[None]:  # noqa: FBT001 - named by the method
-        """Add the time that the block takes, however it ends, if it fetches from an address."""
-        started = time.monotonic()
-        try:
-            yield
-        finally:
-            if is_fetching:
-                self.fetching_seconds += time.monotonic() - started
 
 
 class Heartbeat:
@@ -100,7 +75,7 @@ class Heartbeat:
         self._broker_heard_at = time.monotonic()
         self._on_hang = on_hang
         self._on_change = on_change
-        self._held: dict[LeaseToken, HeldLease] = {}
+        self._held: dict[LeaseToken, Task] = {}
         self._overdue_at: dict[int, float] = {}  # by thread, for the threads at work
         self._lock = threading.Lock()
 
@@ -120,12 +95,10 @@ class Heartbeat:
                 del self._overdue_at[thread]
 
     @contextmanager
-    def holding(
-        self, leases: Sequence[Lease], *, limit_seconds: float
-    ) -> Iterator[list[HeldLease]]:
+    def holding(self, leases: Sequence[Lease], *, limit_seconds: float) -> Iterator[list[Task]]:
         """Keep leases alive while the block runs, at most limit_seconds; within `at_work`."""
         overdue_at = time.monotonic() + limit_seconds
-        held = [HeldLease(lease, overdue_at) for lease in leases]
+        held = [Task(lease, overdue_at) for lease in leases]
         thread = threading.get_ident()
         with self._lock:
             self._overdue_at[thread] = overdue_at
@@ -146,8 +119,8 @@ class Heartbeat:
         with self._lock:
             return any(overdue_at > now for overdue_at in self._overdue_at.values())
 
-    def in_time(self) -> list[HeldLease]:
-        """Return the held leases whose work is within its time limit."""
+    def in_time(self) -> list[Task]:
+        """Return the tasks whose work is within its time limit."""
         now = time.monotonic()
         with self._lock:
             return [one for one in self._held.values() if one.overdue_at > now]

@@ -5,39 +5,27 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import TypeVar
 
-from smart_filter_shared.artifacts.retention import ArtifactKind
 from smart_filter_shared.db import sessions
-from smart_filter_shared.errors import (
-    LeaseLost,
-    TryAgain,
-)
-from smart_filter_shared.ids import Capability
+from smart_filter_shared.errors import LeaseLost, TryAgain
+from smart_filter_shared.ids import Capability, Tenant
 from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.photo_queue import WORKER
-from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.submission import stage_payload
-from smart_filter_shared.pipeline import StageName, get_stage
+from smart_filter_shared.pipeline import get_stage
 from smart_filter_shared.queue import heads
-from smart_filter_shared.queue.leases import CompleteResult, ImportedPhoto, Lease, StageOutcome
-from smart_filter_shared.recipe import BackgroundKind
+from smart_filter_shared.queue.leases import CompleteResult, ImportedPhoto, StageOutcome
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.metrics import WorkerStep
 from smart_filter_shared.tenants import quotas
-from smart_filter_workers.artifacts.photo_import import StoredPhoto
-from smart_filter_workers.artifacts.store import StoredResult
 from smart_filter_workers.learning.shadow_run import CompletedStage
-from smart_filter_workers.results import PreparedPhoto
-from smart_filter_workers.runtime import batching, child_process, error_policy, reroute
-from smart_filter_workers.runtime import claims as runtime_claims
-from smart_filter_workers.runtime.claims import NOT_ASKED, ClaimedBatch
+from smart_filter_workers.runtime import batching, child_process, claims, error_policy, reroute
+from smart_filter_workers.runtime.claims import Claim, ClaimKind
 from smart_filter_workers.runtime.context import WorkerContext
-from smart_filter_workers.runtime.heartbeat import HeldLease
-from smart_filter_workers.runtime.tracing import BatchTrace
+from smart_filter_workers.runtime.task import Task
 from smart_filter_workers.stages import registry
 
 # Limit of one ring's task, so that a worker can be shut down and other rings get a turn.
@@ -49,8 +37,6 @@ _LOCKED_RETRY_SECONDS = 0.02
 _CHILD_OVERHEAD_SECONDS = 30.0
 _log = logger("runner")
 
-Answer = TypeVar("Answer")
-
 
 def run(services: WorkerContext, rung: Capability) -> None:
     """Work until nothing is ready in any capability that this process serves.
@@ -60,42 +46,38 @@ def run(services: WorkerContext, rung: Capability) -> None:
     Raises DatabaseUnavailable: the sweeper rings again.
     """
     with services.heartbeat.at_work():
-        _run_turn(services, rung)
+        _run_turn(services, rung, ends_at=time.monotonic() + _TURN_SECONDS)
 
 
-def _run_turn(services: WorkerContext, rung: Capability) -> None:
-    ends_at = time.monotonic() + _TURN_SECONDS
-
-    def goes_on() -> bool:
-        return time.monotonic() < ends_at and not services.draining.is_set()
-
+def _run_turn(services: WorkerContext, rung: Capability, *, ends_at: float) -> None:
     capability: Capability | None = rung if rung in services.serving.capabilities else None
     unrung: list[Capability] = []  # capabilities with stages that this thread has made ready
-    batch: ClaimedBatch | None = NOT_ASKED
-    while True:
-        if batch is NOT_ASKED:
-            if not goes_on():
-                break
-            batch, capability = runtime_claims.claim_and_commit(services, capability), None
-        if batch is None:
-            services.doorbell.ring(_filter_unserved(services, unrung))
-            unrung = []
-            # Shadow runs come last: no job waits for them.
-            if not services.trying.run_next():
-                break
-            batch = NOT_ASKED
-            continue
-        services.doorbell.ring(
-            exclude_claimed(unrung, [lease.capability for lease in batch.leases])
-        )
-        if batch.leases:
-            unrung, batch = _work(services, batch, goes_on)
-        else:
-            services.draining.wait(_LOCKED_RETRY_SECONDS)
-            unrung, batch = [], NOT_ASKED
-    if batch is NOT_ASKED and not services.draining.is_set():
+    claim: Claim | None = None  # None: nothing is claimed, and whether anything is ready is open
+    while claim is not None or _goes_on(services, ends_at):
+        if claim is None:
+            claim, capability = claims.claim_and_commit(services, capability), None
+        match claim.kind:
+            case ClaimKind.WORK:
+                claimed = [lease.capability for lease in claim.leases]
+                services.doorbell.ring(exclude_claimed(unrung, claimed))
+                unrung, claim = _work(services, claim, ends_at)
+            case ClaimKind.CONTENDED:
+                services.doorbell.ring(unrung)
+                services.draining.wait(_LOCKED_RETRY_SECONDS)
+                unrung, claim = [], None
+            case ClaimKind.EMPTY:
+                services.doorbell.ring(_filter_unserved(services, unrung))
+                # Shadow runs come last: no job waits for them.
+                if not services.trying.run_next():
+                    return
+                unrung, claim = [], None
+    if not services.draining.is_set():
         unrung = [*_filter_unserved(services, unrung), *_list_ready(services)]
     services.doorbell.ring(unrung)
+
+
+def _goes_on(services: WorkerContext, ends_at: float) -> bool:
+    return time.monotonic() < ends_at and not services.draining.is_set()
 
 
 def exclude_claimed(ready: Sequence[Capability], claimed: Sequence[Capability]) -> list[Capability]:
@@ -123,211 +105,145 @@ def _list_ready(services: WorkerContext) -> list[Capability]:
         return heads.list_ready(connection, services.serving.capabilities)
 
 
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """One lease on its way through the steps.
-
-    loading_seconds: its share of the time to load models, which the next batch does not need.
-    landed: the photo, if this stage imported it.
-    """
-
-    held: HeldLease
-    job: JobRow
-    trail: BatchTrace
-    inputs: object = None
-    result: object = None
-    seconds: float = 0.0
-    loading_seconds: float = 0.0
-    kept: StoredResult | None = None
-    landed: StoredPhoto | None = None
-
-    @property
-    def lease(self) -> Lease:
-        return self.held.lease
-
-    @property
-    def brought(self) -> ImportedPhoto | None:
-        """The imported photo, for the row of the job."""
-        if self.landed is None or not isinstance(self.result, PreparedPhoto):
-            return None
-        megapixels = self.result.width * self.result.height / 1_000_000
-        return ImportedPhoto(self.landed.key, self.landed.digest, megapixels)
-
-    @property
-    def artifacts(self) -> dict[str, ArtifactKind]:
-        """All objects that this task has stored."""
-        stored = {} if self.kept is None else dict(self.kept.artifacts)
-        return stored if self.landed is None else {**stored, self.landed.key: ArtifactKind.PHOTO}
-
-
 def _work(
-    services: WorkerContext, batch: ClaimedBatch, goes_on: Callable[[], bool]
-) -> tuple[list[Capability], ClaimedBatch | None]:
+    services: WorkerContext, claim: Claim, ends_at: float
+) -> tuple[list[Capability], Claim | None]:
     """Take a batch from its claim to its completion; every error is settled here.
 
-    Returns the capabilities to ring for, and the next claimed batch.
+    Returns the capabilities to ring for, and the next claim if one was made.
     """
     engine = services.settings.engine
-    leases = batch.leases
-    last = leases[0].attempt >= engine.max_attempts  # a last attempt is claimed alone
-    limit_seconds = engine.stage_seconds + (_CHILD_OVERHEAD_SECONDS if last else 0)
-    with (
-        services.heartbeat.holding(leases, limit_seconds=limit_seconds) as held,
-        _trace_batch(services, batch, held),
-    ):
-        tasks = _load_jobs(services, batch, held)
-        tasks = _map_guarded(
-            services, tasks, "internal", lambda task: _import_photo(services, task)
-        )
-        if last:
-            ran = _map_guarded(
-                services, tasks, "model_failed", lambda task: _run_in_child(services, task)
-            )
-        else:
-            loaded = _map_guarded(services, tasks, "internal", lambda task: _load(services, task))
-            ran = _run(services, loaded)
-        kept = _map_guarded(
-            services, ran, "internal", lambda task: _reroute_if_asked(services, task)
-        )
-        ours = [task for task in kept if task.result is not None]
-        stored = _map_guarded(services, ours, "internal", lambda task: _store(services, task))
-        holders = [task.held for task in stored]
-        error_policy.remove_unreferenced(services, _unused_photo_keys(tasks, holders))
-        if not stored:
-            return [], NOT_ASKED
-        completed = error_policy.guarded(
-            services, holders, "internal", lambda: _complete(services, stored, goes_on)
-        )
-        if completed is None:
-            return [], NOT_ASKED
-        # The times of a last attempt in a child process do not apply to other runs.
-        if not last:
-            _note(services, batch, stored)
-        return completed
+    is_last = claim.leases[0].attempt >= engine.max_attempts  # a last attempt is claimed alone
+    limit_seconds = engine.stage_seconds + (_CHILD_OVERHEAD_SECONDS if is_last else 0)
+    with services.heartbeat.holding(claim.leases, limit_seconds=limit_seconds) as tasks:
+        try:
+            return _run_steps(services, claim, tasks, ends_at, is_last=is_last)
+        finally:
+            services.trails.export(claim.trail, [(task.lease, task.trouble) for task in tasks])
 
 
-def _load_jobs(
-    services: WorkerContext, batch: ClaimedBatch, held: Sequence[HeldLease]
-) -> list[_Task]:
+def _run_steps(
+    services: WorkerContext, claim: Claim, tasks: list[Task], ends_at: float, *, is_last: bool
+) -> tuple[list[Capability], Claim | None]:
     # Not in the claiming transaction: an unreadable row would be claimed again and again.
-    jobs = queries.parse_jobs(batch.rows)
-    # One by one: only an unreadable job waits for a version that can read it.
-    read = [
-        error_policy.guarded(
-            services, [one], "internal", partial(runtime_claims.get_job, one.lease, jobs)
-        )
-        for one in held
-    ]
-    together = zip(held, read, strict=True)
-    return [_Task(one, job, batch.trail) for one, job in together if job is not None]
+    jobs = queries.parse_jobs(claim.rows)
+    for task in tasks:
+        task.trail = claim.trail
+        task.row = jobs[task.lease.job_id] if claims.is_readable(task.lease) else None
+    imported = _advance(services, tasks, _import_photo)
+    if is_last:
+        ran = _advance(services, imported, _run_in_child, code="model_failed")
+    else:
+        ran = _run(services, _advance(services, imported, _load))
+    kept = _advance(services, ran, _reroute_if_asked)
+    stored = _advance(services, [task for task in kept if task.result is not None], _store)
+    # Photos that were imported for stages that will not complete.
+    unused = [task.photo.key for task in tasks if task.photo is not None and task not in stored]
+    error_policy.remove_unreferenced(services, unused)
+    if not stored:
+        return [], None
+    ready: list[Capability] = []
+    following: Claim | None = None
+    with error_policy.settling(services, stored, "internal"):
+        ready, following = _complete(services, stored, ends_at)
+        # The times of a last attempt in a child process do not apply to other runs.
+        if not is_last:
+            _record_durations(services, claim, stored)
+    return ready, following
+
+
+def _advance(
+    services: WorkerContext,
+    tasks: Sequence[Task],
+    step: Callable[[WorkerContext, Task], None],
+    *,
+    code: str = "internal",
+) -> list[Task]:
+    """Take each task one step further; return the tasks whose step succeeded."""
+    advanced = []
+    for task in tasks:
+        with error_policy.settling(services, [task], code):
+            step(services, task)
+            advanced.append(task)
+    return advanced
 
 
 @contextlib.contextmanager
-def _trace_batch(
-    services: WorkerContext, batch: ClaimedBatch, held: Sequence[HeldLease]
-) -> Iterator[None]:
-    """Add the block to the traces of the jobs."""
-    try:
-        yield
-    finally:
-        services.trails.export(batch.trail, held)
-
-
-@contextlib.contextmanager
-def _time_step(services: WorkerContext, step: WorkerStep, task: _Task) -> Iterator[None]:
+def _time_step(services: WorkerContext, step: WorkerStep, task: Task) -> Iterator[None]:
     with services.tally.timed(step, task.lease.capability), task.trail.step(step, task.lease):
         yield
 
 
-def _fetches_background(task: _Task) -> bool:
-    is_composed = task.lease.stage == StageName.COMPOSITE
-    return is_composed and task.job.recipe.background.kind == BackgroundKind.URL
-
-
-def _import_photo(services: WorkerContext, task: _Task) -> _Task:
+def _import_photo(services: WorkerContext, task: Task) -> None:
     """Import the photo when the job names it elsewhere; such a stage is claimed alone."""
     if task.job.photo_key is not None or not get_stage(task.lease.stage).imports_photo:
-        return task
+        return
     with (
         _time_step(services, WorkerStep.LOAD, task),
-        task.held.measure_fetch(task.job.photo_url is not None),
+        task.measure_fetch(task.job.photo_url is not None),
     ):
-        landed = services.artifacts.import_photo(task.job, task.lease)
-    return replace(task, landed=landed, job=replace(task.job, photo_key=landed.key))
+        task.photo = services.artifacts.import_photo(task.job, task.lease)
+    task.row = replace(task.job, photo_key=task.photo.key)
 
 
-def _unused_photo_keys(tasks: Sequence[_Task], stored: Sequence[HeldLease]) -> list[str]:
-    """Return the keys of photos that were imported for stages that will not complete."""
-    return [
-        task.landed.key
-        for task in tasks
-        if task.landed is not None and not any(task.held is held for held in stored)
-    ]
-
-
-def _load(services: WorkerContext, task: _Task) -> _Task:
+def _load(services: WorkerContext, task: Task) -> None:
     code = registry.get_stage(task.lease.stage)
     with (
         _time_step(services, WorkerStep.LOAD, task),
-        task.held.measure_fetch(_fetches_background(task)),
+        task.measure_fetch(task.fetches_background),
     ):
-        return replace(task, inputs=services.artifacts.load(task.job, code.Inputs))
+        task.inputs = services.artifacts.load(task.job, code.Inputs)
 
 
-def _run(services: WorkerContext, tasks: list[_Task]) -> list[_Task]:
-    """Run a batch in as few passes as possible."""
-    if not tasks:
-        return []
+def _run(services: WorkerContext, tasks: Sequence[Task]) -> list[Task]:
+    """Run a batch in as few passes as possible; return the tasks that have a result."""
+    ran = []
+    run_pass = partial(_run_pass, services)
+    for task, error in batching.run_in_passes(tasks, run_pass, relieve=services.models.relieve):
+        with error_policy.settling(services, [task], "model_failed"):
+            if error is not None:
+                raise error
+            ran.append(task)
+    return ran
+
+
+def _run_pass(services: WorkerContext, tasks: Sequence[Task]) -> None:
     lease = tasks[0].lease
     code = registry.get_stage(lease.stage)
-
-    def in_one_pass(some: Sequence[_Task]) -> list[_Task]:
-        loading = time.perf_counter()
-        models = services.models.for_stage(lease.models, lease.parameters, lease.digests)
-        started = time.perf_counter()
-        with some[0].trail.step(WorkerStep.INFER, *(task.lease for task in some)):
-            results = code.run(models, [task.inputs for task in some])
-        seconds = (time.perf_counter() - started) / len(some)
-        return [
-            replace(
-                task,
-                result=result,
-                seconds=seconds,
-                loading_seconds=(started - loading) / len(some),
-            )
-            for task, result in zip(some, results, strict=True)
-        ]
-
-    return batching.run_in_passes(
-        tasks,
-        in_one_pass,
-        alone=lambda task, run: error_policy.guarded(services, [task.held], "model_failed", run),
-        relieve=services.models.relieve,
-    )
+    loading = time.perf_counter()
+    models = services.models.for_stage(lease.models, lease.parameters, lease.digests)
+    started = time.perf_counter()
+    with tasks[0].trail.step(WorkerStep.INFER, *(task.lease for task in tasks)):
+        results = code.run(models, [task.inputs for task in tasks])
+    seconds = (time.perf_counter() - started) / len(tasks)
+    for task, result in zip(tasks, results, strict=True):
+        task.result = result
+        task.seconds = seconds
+        task.loading_seconds = (started - loading) / len(tasks)
 
 
-def _run_in_child(services: WorkerContext, task: _Task) -> _Task:
+def _run_in_child(services: WorkerContext, task: Task) -> None:
     """Load and run in a child process, which may die."""
     request = child_process.ChildRequest(
         services.settings, services.extra_models, task.lease, task.job
     )
     limit_seconds = services.settings.engine.stage_seconds
-    is_fetching = _fetches_background(task)
-    with task.trail.step(WorkerStep.INFER, task.lease), task.held.measure_fetch(is_fetching):
+    is_fetching = task.fetches_background
+    with task.trail.step(WorkerStep.INFER, task.lease), task.measure_fetch(is_fetching):
         answer = child_process.run(request, limit_seconds=limit_seconds)
     if is_fetching:
         # A child that died is charged all its time; one that answers reports its loading time.
-        task.held.fetching_seconds = answer.loading_seconds
+        task.fetching_seconds = answer.loading_seconds
     if answer.error is not None:
         raise answer.error
-    return replace(task, result=answer.result, seconds=answer.seconds)
+    task.result, task.seconds = answer.result, answer.seconds
 
 
-def _reroute_if_asked(services: WorkerContext, task: _Task) -> _Task:
+def _reroute_if_asked(services: WorkerContext, task: Task) -> None:
     """Hand a stage on to a stronger model when its result asks for it, and drop the result."""
     stronger = reroute.stronger_model(task.result)
     if stronger is None:
-        return task
+        return
     with sessions.transaction(services.engine) as connection:
         plan = reroute.plan_reroute(
             connection, task.lease, task.job.recipe, stronger, settings=services.settings.engine
@@ -335,96 +251,77 @@ def _reroute_if_asked(services: WorkerContext, task: _Task) -> _Task:
         if plan is None or not WORKER.reroute(
             connection, task.lease, plan.capability, stage_payload(plan)
         ):
-            return task
+            return
     _log.info("stage_rerouted", to=plan.capability, **error_policy.log_fields(task.lease))
     services.doorbell.ring([plan.capability])
-    return replace(task, result=None)
+    task.result = None
 
 
-def _store(services: WorkerContext, task: _Task) -> _Task:
-    if task.held.lost.is_set():
+def _store(services: WorkerContext, task: Task) -> None:
+    if task.lost.is_set():
         raise LeaseLost(f"{task.lease.stage} of job {task.lease.job_id}")
     with _time_step(services, WorkerStep.STORE, task):
-        return replace(task, kept=services.artifacts.store(task.job, task.lease, task.result))
+        task.stored = services.artifacts.store(task.job, task.lease, task.result)
 
 
 def _complete(
-    services: WorkerContext, tasks: list[_Task], goes_on: Callable[[], bool]
-) -> tuple[list[Capability], ClaimedBatch | None]:
-    """Complete stages and claim the next batch; return what to ring for, and that batch."""
-    done = [
-        StageOutcome(
-            *(task.lease, _row(services, task), task.seconds, task.artifacts, task.brought),
-            fetching_seconds=task.held.fetching_seconds,
-        )
-        for task in tasks
-        if task.kept is not None
-    ]
-
-    def commit(*, claims: bool) -> tuple[CompleteResult, ClaimedBatch | None]:
-        with sessions.transaction(services.engine) as connection:
-            completion = WORKER.complete(connection, done, services.keeping)
-            # One transaction: one wait for the disk instead of two.
-            return completion, runtime_claims.claim(services, connection) if claims else NOT_ASKED
-
+    services: WorkerContext, tasks: Sequence[Task], ends_at: float
+) -> tuple[list[Capability], Claim | None]:
+    """Complete stages and claim the next batch; return what to ring for, and that claim."""
+    outcomes = []
+    for task in tasks:
+        lease = task.lease
+        digests = services.models.digests(lease.models, lease.parameters, lease.digests)
+        outcomes.append(task.outcome(digests))
     try:
         completion, following = error_policy.retry_until_lease_ends(
-            services, lambda: commit(claims=goes_on())
+            services, _commit, outcomes, claim_until=ends_at
         )
     except TryAgain:
         raise
     except Exception:  # noqa: BLE001 - a failed claim must not undo the completion
         completion, following = error_policy.retry_until_lease_ends(
-            services, lambda: commit(claims=False)
+            services, _commit, outcomes, claim_until=None
         )
-    services.tally.record_runs(done)
-    for task in tasks:
-        if task.lease in completion.lost and task.kept is not None:
+    services.tally.record_runs(outcomes)
+    for task, outcome in zip(tasks, outcomes, strict=True):
+        if task.lease in completion.lost:
             _log.warning("lease_lost", **error_policy.log_fields(task.lease))
-            task.held.trouble = LeaseLost.code
-            error_policy.remove_unreferenced(services, task.artifacts)
-        elif task.job.photo_url is not None and task.brought is not None:
-            _count(services, task.job, task.brought)
-        if task.lease not in completion.lost:
-            services.trying.offer(CompletedStage(task.lease, task.inputs, task.result))
-    return completion.ready, runtime_claims.record_claim(services, following)
+            task.trouble = LeaseLost.code
+            error_policy.remove_unreferenced(services, outcome.artifacts)
+            continue
+        if task.job.photo_url is not None and outcome.photo is not None:
+            _charge_photo(services, task.job.tenant, outcome.photo)
+        services.trying.offer(CompletedStage(task.lease, task.inputs, task.result))
+    if following is not None:
+        services.tally.record_claims(following.leases)
+    return completion.ready, following
 
 
-def _row(services: WorkerContext, task: _Task) -> Mapping[str, object]:
-    """Return the document for the stage's row: its result, and the digests of the weights."""
-    lease = task.lease
-    digests = services.models.digests(lease.models, lease.parameters, lease.digests)
-    return {**(task.kept.row if task.kept else {}), "digests": digests}
+def _commit(
+    services: WorkerContext, outcomes: Sequence[StageOutcome], *, claim_until: float | None
+) -> tuple[CompleteResult, Claim | None]:
+    """Complete stages, and claim the next batch while the turn lasts; None: claim nothing."""
+    with sessions.transaction(services.engine) as connection:
+        completion = WORKER.complete(connection, outcomes, services.keeping)
+        if claim_until is None or not _goes_on(services, claim_until):
+            return completion, None
+        # One transaction: one wait for the disk instead of two.
+        return completion, claims.claim(services, connection)
 
 
-def _count(services: WorkerContext, job: JobRow, photo: ImportedPhoto) -> None:
+def _charge_photo(services: WorkerContext, tenant: Tenant, photo: ImportedPhoto) -> None:
     """Charge an imported photo to its tenant's day; its size was unknown at submission."""
     # A transaction of its own: submissions of the tenant wait for this row.
     with contextlib.suppress(TryAgain), sessions.transaction(services.engine) as connection:
-        quotas.charge_imported(connection, job.tenant, photo.megapixels)
+        quotas.charge_imported(connection, tenant, photo.megapixels)
 
 
-def _note(services: WorkerContext, batch: ClaimedBatch, tasks: Sequence[_Task]) -> None:
-    """Note how long each photo of known size in a batch kept this thread busy."""
-    share = (time.perf_counter() - batch.begun_at) / len(batch.leases)
+def _record_durations(services: WorkerContext, claim: Claim, tasks: Sequence[Task]) -> None:
+    """Record how long each photo of known size in a batch kept this thread busy."""
+    share = (time.perf_counter() - claim.begun_at) / len(claim.leases)
     for task in tasks:
-        if not task.job.megapixels:
-            continue
-        services.tally.record_duration(
-            task.lease.capability, max(0.0, share - task.loading_seconds), task.job.megapixels
-        )
-
-
-def _map_guarded(
-    services: WorkerContext,
-    tasks: Iterable[_Task],
-    code: str,
-    step: Callable[[_Task], Answer],
-) -> list[Answer]:
-    """Take each task one step further; return the answers of the tasks that succeeded."""
-    answers = []
-    for task in tasks:
-        answer = error_policy.guarded(services, [task.held], code, lambda task=task: step(task))  # type: ignore[misc]  # binds the loop's variable
-        if answer is not None:
-            answers.append(answer)
-    return answers
+        if task.job.megapixels:
+            services.tally.record_duration(
+                task.lease.capability, max(0.0, share - task.loading_seconds), task.job.megapixels
+            )

@@ -19,7 +19,8 @@ from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.supervision import SupervisedLoop
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.tracing import Traces
-from smart_filter_workers.runtime.heartbeat import Heartbeat, HeldLease
+from smart_filter_workers.runtime.heartbeat import Heartbeat
+from smart_filter_workers.runtime.task import Task
 
 _POLL_SECONDS = 0.05
 _log = logger("worker")
@@ -69,9 +70,9 @@ class GracefulShutdown:
             time.sleep(_POLL_SECONDS)
         if not heartbeat.is_at_work() and status == 0:
             return
-        for held in heartbeat.in_time():
+        for task in heartbeat.in_time():
             with steps.step():
-                self._release_lease(held)
+                self._release_lease(task)
         with steps.step():
             self._traces.close()
         # Last, because the heartbeat goes on until the process ends and would announce it again.
@@ -79,18 +80,18 @@ class GracefulShutdown:
             heartbeat.leave()
         os._exit(status)
 
-    def _release_lease(self, held: HeldLease) -> None:
-        held.lost.set()
+    def _release_lease(self, task: Task) -> None:
+        task.lost.set()
         try:
             with sessions.transaction(self._engine) as connection:
                 ready: list[Capability] = WORKER.release(
                     connection,
-                    held.lease,
+                    task.lease,
                     delay_seconds=0,
                     give_up_seconds=self._settings.give_up_seconds,
                 )
         except (Conflict, TryAgain) as error:
             _log.warning("lease_release_failed", reason=str(error))
             return
-        _log.info("lease_released", job=str(held.lease.job_id), stage=held.lease.stage)
+        _log.info("lease_released", job=str(task.lease.job_id), stage=task.lease.stage)
         self._doorbell.ring(ready)

@@ -16,7 +16,6 @@ from smart_filter_shared.telemetry.tracing import (
     SpanKind,
     Traces,
 )
-from smart_filter_workers.runtime.heartbeat import HeldLease
 from smart_filter_workers.system.gpu import GPU
 
 _CPU: Final = "cpu"
@@ -33,38 +32,41 @@ class BatchTracer:
         self._worker = worker
         self._on_gpu = on_gpu
 
-    def export(self, trail: "BatchTrace", held: Sequence[HeldLease]) -> None:
-        """Add a batch that has ended, whether it succeeded or not."""
+    def export(self, trail: "BatchTrace", runs: Sequence[tuple[Lease, str]]) -> None:
+        """Add a batch that has ended.
+
+        runs: its leases, each with the error code, empty if the work succeeded.
+        """
         ended_ns = time.time_ns()
         members = [
             (
-                one.lease.job_id,
+                lease.job_id,
                 Span(
-                    one.lease.stage,
+                    lease.stage,
                     trail.began_ns,
                     ended_ns,
                     SpanKind.CONSUMER,
                     {
-                        **self._of_batch(one.lease, len(held)),
-                        Attribute.JOB: str(one.lease.job_id),
-                        Attribute.ATTEMPT: one.lease.attempt,
+                        **self._of_batch(lease, len(runs)),
+                        Attribute.JOB: str(lease.job_id),
+                        Attribute.ATTEMPT: lease.attempt,
                     },
-                    one.trouble,
-                    trail.steps_of(one.lease),
+                    trouble,
+                    trail.steps_of(lease),
                 ),
             )
-            for one in held
+            for lease, trouble in runs
         ]
         if len(members) == 1:
             self._traces.add(*members[0])
             return
-        first = held[0].lease
+        first, _ = runs[0]
         batch = Span(
             f"{first.stage} batch",
             trail.began_ns,
             ended_ns,
             SpanKind.CONSUMER,
-            self._of_batch(first, len(held)),
+            self._of_batch(first, len(runs)),
         )
         self._traces.add_batch(batch, members)
 
