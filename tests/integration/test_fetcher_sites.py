@@ -262,7 +262,7 @@ def test_failed_fetch_is_settled_despite_a_lost_database_connection(bench: Bench
 
     with dead_connection(bench) as engine:
         services = cast(WorkerContext, SimpleNamespace(engine=engine, settings=bench.settings))
-        with error_policy.settling(services, [task], "internal"):
+        with error_policy.settle_errors(services, [task], "internal"):
             fetch_in_vain()
 
     assert (bench.job(job_id).error or {})["code"] == "photo_unreachable"

@@ -385,7 +385,7 @@ def test_worker_that_misses_an_object_has_it_made_again(bench: Bench) -> None:
     )
     with pytest.raises(ArtifactsGone) as missed:
         artifacts(bench).load(bench.job(job_id), face_stage.Inputs)
-    with error_policy.settling(services, [Task(reader, overdue_at=0.0)], "internal"):
+    with error_policy.settle_errors(services, [Task(reader, overdue_at=0.0)], "internal"):
         raise missed.value
 
     assert missed.value.keys == (key,)

@@ -159,7 +159,7 @@ def let_worker_meet(bench: Bench, trouble: Error) -> None:
         tally=WorkerCounters(),
     )
     task = Task(bench.claim_one(PREPARE), overdue_at=math.inf)
-    with error_policy.settling(cast(WorkerContext, services), [task], "internal"):
+    with error_policy.settle_errors(cast(WorkerContext, services), [task], "internal"):
         raise trouble
 
 

@@ -8,7 +8,7 @@ a dead process is claimed again when the lease ends. Orphaned objects (a crash b
 committing) are found by listing the object store by day.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -162,13 +162,27 @@ class MarkedArtifact:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class NewArtifact:
-    """An object that a row of a job names."""
+def insert_artifacts(made: str) -> str:
+    """Return the SQL that inserts the artifact rows of objects that this transaction's rows name.
 
-    job_id: JobId
-    key: str
-    kind: ArtifactKind
+    made: a query of (tenant, key, job_id, kind, kept_seconds).
+    """
+    return f"""
+        INSERT INTO artifacts (tenant, key, job_id, kind, expires_at)
+        SELECT tenant, key, job_id, kind,
+            statement_timestamp() + make_interval(secs => kept_seconds)
+        FROM ({made}) AS made
+    """  # noqa: S608 - queries of our own
+
+
+_RECORD = text(
+    insert_artifacts("""
+        SELECT :tenant AS tenant, key, CAST(:job_id AS uuid) AS job_id, kind, kept_seconds
+        FROM unnest(
+            CAST(:keys AS text[]), CAST(:kinds AS text[]), CAST(:kept_seconds AS float8[])
+        ) AS object (key, kind, kept_seconds)
+    """)
+)
 
 
 def record(
@@ -179,32 +193,14 @@ def record(
     keeping: RetentionPolicy,
 ) -> None:
     """Insert the artifact rows of objects that this transaction's rows name."""
-    made = [NewArtifact(job_id, key, kind) for key, kind in artifacts.items()]
-    record_many(connection, tenant, made, keeping)
-
-
-def record_many(
-    connection: Connection, tenant: Tenant, made: Sequence[NewArtifact], keeping: RetentionPolicy
-) -> None:
-    """Insert the artifact rows of objects of several jobs of one tenant."""
-    if not made:
-        return
     connection.execute(
-        text("""
-            INSERT INTO artifacts (tenant, key, job_id, kind, expires_at)
-            SELECT :tenant, key, job_id, kind,
-                statement_timestamp() + make_interval(secs => kept_seconds)
-            FROM unnest(
-                CAST(:job_ids AS uuid[]), CAST(:keys AS text[]), CAST(:kinds AS text[]),
-                CAST(:kept AS float8[])
-            ) AS made (job_id, key, kind, kept_seconds)
-        """),
+        _RECORD,
         {
             "tenant": tenant,
-            "job_ids": [one.job_id for one in made],
-            "keys": [one.key for one in made],
-            "kinds": [str(one.kind) for one in made],
-            "kept": [keeping.seconds(one.kind) for one in made],
+            "job_id": job_id,
+            "keys": list(artifacts),
+            "kinds": [str(kind) for kind in artifacts.values()],
+            "kept_seconds": [keeping.seconds(kind) for kind in artifacts.values()],
         },
     )
 

@@ -32,6 +32,7 @@ class EventType(StrEnum):
 
 
 FINAL_TYPES = frozenset({EventType.SUCCEEDED, EventType.FAILED, EventType.CANCELED})
+_FINAL_NAMES: Final = ", ".join(f"'{one}'" for one in sorted(FINAL_TYPES))
 # The last event of a job or a batch: a client that waits for it can stop.
 _ENDING_TYPES = FINAL_TYPES | {EventType.BATCH_FINISHED}
 
@@ -90,7 +91,8 @@ _PARAMETER_ROWS = """
 """
 
 
-def _insert(happened: str) -> str:
+def insert(happened: str) -> str:
+    """Return the SQL that writes events; happened: a query of (job_id, type, stage, state)."""
     # The transaction id is stored as bigint, so that reads can compare it with a snapshot.
     return f"""
         INSERT INTO events (job_id, type, stage, state, at, written_in)
@@ -105,13 +107,12 @@ def insert_with_deliveries(happened: str, *, among: str) -> str:
 
     happened: a query of (job_id, type, stage, state), in order.
     among: a query of the jobs that the events belong to.
-    The statement takes the parameter `finals`: FINAL_TYPE_NAMES.
     """
     # Events and deliveries commit together (transactional outbox): one delivery for each webhook,
     # and one for the address that the job names. Deliveries of one lane may delay each other,
     # deliveries of different lanes never do.
     return f"""
-        recorded AS ({_insert(happened)} RETURNING job_id, type, at),
+        recorded AS ({insert(happened)} RETURNING job_id, type, at),
         told AS (
             INSERT INTO deliveries (
                 id, tenant, webhook, url, lane, job_id, type, happened_at, due_at
@@ -125,13 +126,12 @@ def insert_with_deliveries(happened: str, *, among: str) -> str:
                 SELECT 'default', webhook_url, jobs.tenant || ' ' || split_part(webhook_url, '/', 3)
                 WHERE webhook_url IS NOT NULL
             ) AS told (webhook, url, lane)
-            WHERE recorded.type = ANY(:finals)
+            WHERE recorded.type IN ({_FINAL_NAMES})
         )
     """  # noqa: S608 - all parts stand in this package
 
 
-FINAL_TYPE_NAMES: Final = [str(one) for one in FINAL_TYPES]
-_RECORD = text(_insert(_PARAMETER_ROWS))
+_RECORD = text(insert(_PARAMETER_ROWS))
 _OPEN_JOBS = "SELECT * FROM open_jobs WHERE id = ANY(:job_ids)"
 _RECORD_ENDS = text(f"WITH {insert_with_deliveries(_PARAMETER_ROWS, among=_OPEN_JOBS)} SELECT")
 _JOBS_OF_ANY_DAY = "SELECT * FROM jobs WHERE id = ANY(:job_ids)"
@@ -140,7 +140,7 @@ _RECORD_ENDS_OF_ANY_DAY = text(
 )
 # The same for batches: the column `job_id` of `events` then holds the batch's id.
 _RECORD_BATCHES = text(f"""
-    WITH recorded AS ({_insert(_PARAMETER_ROWS)} RETURNING job_id, type, at)
+    WITH recorded AS ({insert(_PARAMETER_ROWS)} RETURNING job_id, type, at)
     INSERT INTO deliveries (id, tenant, webhook, url, lane, batch_id, type, happened_at, due_at)
     SELECT gen_random_uuid(), batches.tenant, told.*, batches.id, recorded.type, at, at
     FROM recorded JOIN batches ON batches.id = recorded.job_id, LATERAL (
@@ -210,7 +210,6 @@ def record(
     connection.execute(
         ends if any(one.type in FINAL_TYPES for one in happened) else _RECORD,
         {
-            "finals": FINAL_TYPE_NAMES,
             "job_ids": [one.job_id for one in happened],
             "types": [str(one.type) for one in happened],
             "stages": [None if one.stage is None else str(one.stage) for one in happened],

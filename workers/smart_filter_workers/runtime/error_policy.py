@@ -43,7 +43,7 @@ Parameters = ParamSpec("Parameters")
 
 
 @contextmanager
-def settling(services: WorkerContext, tasks: Sequence[Task], code: str) -> Iterator[None]:
+def settle_errors(services: WorkerContext, tasks: Sequence[Task], code: str) -> Iterator[None]:
     """Settle the leases of tasks when the block raises, by the error's family; the error ends here.
 
     code: the code that a job fails with when the error is a defect and no attempt is left.

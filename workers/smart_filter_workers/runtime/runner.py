@@ -144,7 +144,7 @@ def _run_steps(
         return [], None
     ready: list[Capability] = []
     following: Claim | None = None
-    with error_policy.settling(services, stored, "internal"):
+    with error_policy.settle_errors(services, stored, "internal"):
         ready, following = _complete(services, stored, ends_at)
         # The times of a last attempt in a child process do not apply to other runs.
         if not is_last:
@@ -162,7 +162,7 @@ def _advance(
     """Take each task one step further; return the tasks whose step succeeded."""
     advanced = []
     for task in tasks:
-        with error_policy.settling(services, [task], code):
+        with error_policy.settle_errors(services, [task], code):
             step(services, task)
             advanced.append(task)
     return advanced
@@ -200,7 +200,7 @@ def _run(services: WorkerContext, tasks: Sequence[Task]) -> list[Task]:
     ran = []
     run_pass = partial(_run_pass, services)
     for task, error in batching.run_in_passes(tasks, run_pass, relieve=services.models.relieve):
-        with error_policy.settling(services, [task], "model_failed"):
+        with error_policy.settle_errors(services, [task], "model_failed"):
             if error is not None:
                 raise error
             ran.append(task)

@@ -6,9 +6,9 @@ from dataclasses import asdict
 from sqlalchemy import Connection, Row, text
 
 from smart_filter_shared.ids import BatchId, Capability, JobId, LeaseToken, WorkerId
-from smart_filter_shared.pipeline import StageName, get_stage
+from smart_filter_shared.pipeline import PIPELINE, StageName
 from smart_filter_shared.queue import events
-from smart_filter_shared.queue.events import NewEvent
+from smart_filter_shared.queue.events import EventType, NewEvent
 from smart_filter_shared.queue.hooks import JobHooks
 from smart_filter_shared.queue.leases import (
     NO_GUARD,
@@ -27,13 +27,21 @@ _LOOKAHEAD_BATCHES = 8
 # Expired stages read by one sweep; the next sweep comes in a second.
 _MAX_ROWS_PER_SWEEP = 500
 
+# While this stage is unfinished, no other stage of its job can be claimed. So its first claim is
+# certainly the first of the job, and the claim itself writes the event.
+(_IMPORTING_STAGE,) = (stage.name for stage in PIPELINE if stage.imports_photo)
+_FIRST_RUNS = f"""
+    SELECT job_id, '{EventType.RUNNING}', NULL, '{JobState.RUNNING}' FROM claimed
+    WHERE begins_job AND stage = '{_IMPORTING_STAGE}'
+"""  # noqa: S608 - names of our own
+
 # One statement, so that no other transaction sees a row that is chosen but not yet running.
 # MATERIALIZED keeps the planner from joining before the limit: the head is one probe of
 # `stages_ready`, and its mates are searched, unlocked, among the first `near` entries only. A row
 # on its last attempt is claimed alone. A row past its deadline is skipped: `fail_overdue` ends it
 # within a second. A paused capability (pauses.py) has no head: one probe of a small table.
 # A worker whose cards differ from the published ones, which validate recipes, claims nothing.
-_CLAIM = text("""
+_CLAIM = text(f"""
     WITH head AS MATERIALIZED (
         SELECT job_id, stage, batch_key, attempt FROM open_stages
         WHERE capability = :capability AND state = 'ready'
@@ -61,28 +69,30 @@ _CLAIM = text("""
         FOR UPDATE OF stages SKIP LOCKED
     ), chosen AS (
         SELECT job_id, stage FROM head UNION ALL SELECT job_id, stage FROM mates
-    )
-    UPDATE open_stages AS stages SET
-        state = 'running',
-        attempt = attempt + 1,
-        lease_token = gen_random_uuid(),
-        leased_until = statement_timestamp() + make_interval(secs => :lease_seconds),
-        worker = :worker,
-        started_at = coalesce(started_at, statement_timestamp()),
-        not_before = NULL
-    FROM chosen
-    WHERE stages.job_id = chosen.job_id AND stages.stage = chosen.stage
-    RETURNING stages.job_id, stages.stage, stages.capability, stages.models, stages.parameters,
-        stages.digests, stages.shadows,
-        stages.attempt, stages.releases, stages.lease_token, stages.album,
-        -- The first claim of any of its stages makes a job run. Two claims can be first at the
-        -- same moment: see _find_first_claims.
-        stages.started_at = statement_timestamp() AND NOT EXISTS (
-            SELECT FROM open_stages AS begun
-            WHERE begun.job_id = stages.job_id AND begun.started_at IS NOT NULL
-        ) AS begins_job,
-        least(stages.rank, stages.rank + stages.head_start) AS mark
-""")
+    ), claimed AS (
+        UPDATE open_stages AS stages SET
+            state = 'running',
+            attempt = attempt + 1,
+            lease_token = gen_random_uuid(),
+            leased_until = statement_timestamp() + make_interval(secs => :lease_seconds),
+            worker = :worker,
+            started_at = coalesce(started_at, statement_timestamp()),
+            not_before = NULL
+        FROM chosen
+        WHERE stages.job_id = chosen.job_id AND stages.stage = chosen.stage
+        RETURNING stages.job_id, stages.stage, stages.capability, stages.models, stages.parameters,
+            stages.digests, stages.shadows,
+            stages.attempt, stages.releases, stages.lease_token, stages.album,
+            -- The first claim of any of its stages makes a job run. Two claims can be first at the
+            -- same moment: see _find_first_claims.
+            stages.started_at = statement_timestamp() AND NOT EXISTS (
+                SELECT FROM open_stages AS begun
+                WHERE begun.job_id = stages.job_id AND begun.started_at IS NOT NULL
+            ) AS begins_job,
+            least(stages.rank, stages.rank + stages.head_start) AS mark
+    ), recorded AS ({events.insert(_FIRST_RUNS)})
+    SELECT * FROM claimed
+""")  # noqa: S608 - all parts stand in this package
 
 _RENEW = text(f"""
     WITH held AS MATERIALIZED (
@@ -174,8 +184,12 @@ def claim(
             **asdict(guard),
         },
     ).all()
-    perhaps = {JobId(row.job_id): StageName(row.stage) for row in rows if row.begins_job}
-    begun = _find_first_claims(connection, perhaps)
+    perhaps = {
+        JobId(row.job_id): StageName(row.stage)
+        for row in rows
+        if row.begins_job and row.stage != _IMPORTING_STAGE
+    }
+    begun = _find_first_claims(connection, perhaps) if perhaps else []
     events.record(connection, [NewEvent.for_job(job_id, JobState.RUNNING) for job_id in begun])
     return [_lease(row) for row in rows]
 
@@ -183,24 +197,18 @@ def claim(
 def _find_first_claims(connection: Connection, perhaps: Mapping[JobId, StageName]) -> list[JobId]:
     """Return the jobs that begin with the stages that were just claimed.
 
-    While `prepare` is unfinished, no other stage can be claimed. A job that reuses another job's
-    `prepare` can have two stages claimed at the same moment: the second claim then waits until
-    the first has committed, and sees it. No transaction that holds a job waits for a claim, so
-    these locks cannot deadlock.
+    A job that reuses another job's `prepare` can have two stages claimed at the same moment: the
+    second claim then waits until the first has committed, and sees it. No transaction that holds
+    a job waits for a claim, so these locks cannot deadlock.
     """
-    first = {
-        job_id: stage for job_id, stage in perhaps.items() if not get_stage(stage).imports_photo
-    }
-    if not first:
-        return list(perhaps)
-    ids = list(first)
+    ids = list(perhaps)
     connection.execute(_LOCK_JOBS, {"ids": ids})
     # A separate statement, so that its snapshot is taken after the wait.
     others = connection.execute(
-        _LIST_STARTED, {"ids": ids, "stages": [str(one) for one in first.values()]}
+        _LIST_STARTED, {"ids": ids, "stages": [str(one) for one in perhaps.values()]}
     )
     begun = {row.job_id for row in others}
-    return [job_id for job_id in perhaps if job_id not in begun]
+    return [job_id for job_id in ids if job_id not in begun]
 
 
 def _lease(row: Row[tuple[object, ...]]) -> Lease:

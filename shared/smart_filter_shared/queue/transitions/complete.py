@@ -5,7 +5,6 @@ separate statements took five round trips.
 """
 
 import json
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Final
@@ -13,8 +12,8 @@ from typing import Final
 from sqlalchemy import Connection, text
 
 from smart_filter_shared.artifacts import retention
-from smart_filter_shared.artifacts.retention import NewArtifact, RetentionPolicy
-from smart_filter_shared.ids import Capability, JobId, Tenant
+from smart_filter_shared.artifacts.retention import RetentionPolicy
+from smart_filter_shared.ids import Capability, JobId
 from smart_filter_shared.pipeline import PIPELINE
 from smart_filter_shared.queue import events
 from smart_filter_shared.queue.events import EventType
@@ -24,21 +23,28 @@ from smart_filter_shared.queue.transitions import batches, sql
 from smart_filter_shared.queue.transitions.batches import Jobs
 
 # Pairs of (needed stage, dependent stage).
-_NEEDS: Final = [(str(need), str(stage.name)) for stage in PIPELINE for need in stage.needs]
+_NEEDS: Final = ", ".join(
+    f"('{need}', '{stage.name}')" for stage in PIPELINE for need in stage.needs
+)
 
-_MET = """
-    SELECT completed.job_id, need.stage FROM completed JOIN unnest(
-        CAST(:needs AS text[]), CAST(:dependents AS text[])
-    ) AS need (name, stage) ON need.name = completed.stage
+_MET = f"""
+    SELECT completed.job_id, need.stage FROM completed
+    JOIN (VALUES {_NEEDS}) AS need (name, stage) ON need.name = completed.stage
+"""  # noqa: S608 - names of our own
+# One JSON text in place of six arrays, each of which psycopg would have to adapt.
+_MADE = """
+    SELECT made.* FROM json_to_recordset(CAST(:made AS json)) AS made (
+        tenant text, key text, job_id uuid, kind text, kept_seconds float8, token uuid
+    ) JOIN completed ON completed.token = made.token
 """
 # The end of a job is ordered after the stages that ended it.
-_EVENT_ROWS = """
+_EVENT_ROWS = f"""
     SELECT job_id, type, stage, state FROM (
-        SELECT 0, job_id, CAST(:stage_event AS text), stage, 'succeeded' FROM completed
-        UNION ALL SELECT 1, id, CAST(:end_event AS text), NULL, 'succeeded' FROM finished
+        SELECT 0, job_id, '{EventType.STAGE}', stage, 'succeeded' FROM completed
+        UNION ALL SELECT 1, id, '{EventType.SUCCEEDED}', NULL, 'succeeded' FROM finished
     ) AS happened (turn, job_id, type, stage, state)
     ORDER BY turn
-"""
+"""  # noqa: S608 - names of our own
 
 # `completed` is guarded by state and token: a worker whose lease expired cannot overwrite its
 # successor. All CTEs see the snapshot from before this statement; the rows are already locked, so
@@ -57,7 +63,8 @@ _COMPLETE = text(f"""
         ) AS done (job_id, stage, token, seconds, result)
         WHERE stages.job_id = done.job_id AND stages.stage = done.stage
             AND {sql.STATE_NO_INDEX} = 'running' AND stages.lease_token = done.token
-        RETURNING stages.job_id, stages.stage
+        RETURNING stages.job_id, stages.stage, done.token
+    ), made AS ({retention.insert_artifacts(_MADE)}
     ), met AS ({sql.decrement_needs(_MET)}), finished AS (
         UPDATE open_jobs AS jobs SET outcome = 'succeeded', finished_at = statement_timestamp(),
             expires_at = statement_timestamp() + make_interval(
@@ -115,33 +122,34 @@ def _complete(
     connection: Connection, batch: Sequence[StageOutcome], jobs: Jobs, keeping: RetentionPolicy
 ) -> CompleteResult:
     leases = [done.lease for done in batch]
+    made = [
+        {
+            "tenant": job.tenant,
+            "key": key,
+            "job_id": str(done.lease.job_id),
+            "kind": kind,
+            "kept_seconds": (job.keeping or keeping).seconds(kind),
+            "token": str(done.lease.token),
+        }
+        for done in batch
+        if (job := jobs.get(done.lease.job_id)) is not None
+        for key, kind in done.artifacts.items()
+    ]
     rows = connection.execute(
         _COMPLETE,
         {
             **as_arrays(leases),
+            "made": json.dumps(made),
             "seconds": [done.seconds + done.fetching_seconds for done in batch],
             "results": [json.dumps(done.result) for done in batch],
-            "needs": [need for need, _ in _NEEDS],
-            "dependents": [dependent for _, dependent in _NEEDS],
             "result_seconds": keeping.result_seconds,
-            "stage_event": str(EventType.STAGE),
-            "end_event": str(EventType.SUCCEEDED),
-            "finals": events.FINAL_TYPE_NAMES,
         },
     ).all()
     completed = {(row.job_id, row.name) for row in rows if row.what == "completed"}
-    made: dict[tuple[Tenant, RetentionPolicy], list[NewArtifact]] = defaultdict(list)
     for done in batch:
         job_id = done.lease.job_id
-        if (job_id, done.lease.stage) in completed:
-            job = jobs[job_id]
-            made[job.tenant, job.keeping or keeping] += [
-                NewArtifact(job_id, key, kind) for key, kind in done.artifacts.items()
-            ]
-            if done.photo is not None:
-                connection.execute(_RECORD_PHOTO, {"job_id": job_id, **asdict(done.photo)})
-    for (tenant, kept), artifacts in made.items():
-        retention.record_many(connection, tenant, artifacts, kept)
+        if done.photo is not None and (job_id, done.lease.stage) in completed:
+            connection.execute(_RECORD_PHOTO, {"job_id": job_id, **asdict(done.photo)})
     return CompleteResult(
         ready=[Capability(row.name) for row in rows if row.what == "ready"],
         succeeded=[JobId(row.job_id) for row in rows if row.what == "finished"],
