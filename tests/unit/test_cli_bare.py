@@ -39,6 +39,7 @@ EXTRAS = {
     "worker --stages prepare": "worker",
     "api --port 8000": "api",
     "models pull": "worker",
+    "models versions": "worker",
     "keys list": "api",
     "jobs cancel --tenant acme": "api",
     "queues --help": "api",

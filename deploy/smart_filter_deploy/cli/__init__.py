@@ -3,7 +3,6 @@
 commands/   one module for each command or group, imported when it is called; folders by purpose
 batch/      what `batch` does: a folder of photos, with a journal to resume from
 live/       what `live` does: a camera or video file, frame by frame
-models/     what `models` does: weights, cards, versions, measurements
 server/     which server a command uses, and how it is started and asked
 terminal/   output, exit codes, signals, and the lazy command group
 secret_files  settings read from files
@@ -55,7 +54,7 @@ SECTIONS = {
         ),
     },
     "Models": {
-        "models": CommandEntry("models", "List, measure and download models.", "worker"),
+        "models": CommandEntry("models", "List, measure and download models."),
         "compare": CommandEntry(
             "training.compare", "Cut out one photo with several models.", "worker"
         ),

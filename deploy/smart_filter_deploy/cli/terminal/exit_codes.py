@@ -2,8 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import NoReturn
 
 import click
@@ -55,15 +54,6 @@ def run_command_line(program: click.Command, arguments: Sequence[str] | None) ->
 def print_error(message: str) -> None:
     """Print a message in one line on standard error."""
     print_line(f"{PROGRAM}: {' '.join(message.split())}", err=True)
-
-
-@contextmanager
-def require_extra(extra: str) -> Iterator[None]:
-    """Name the missing extra when an import inside the block finds no package."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise_for_missing_package(error, extra)
 
 
 def raise_for_missing_package(error: ModuleNotFoundError, extra: str) -> NoReturn:

@@ -38,7 +38,7 @@ class LazyGroup(click.Group):
 
     package: the package of the commands' modules.
     sections: the commands by title, in the order of the help.
-    hidden: commands that the help does not list.
+    hidden: commands that the help does not list; None when there are none.
     """
 
     def __init__(
@@ -46,14 +46,14 @@ class LazyGroup(click.Group):
         *,
         package: str,
         sections: Mapping[str, Mapping[str, CommandEntry]],
-        hidden: Mapping[str, CommandEntry],
+        hidden: Mapping[str, CommandEntry] | None = None,
         **rest: object,
     ) -> None:
         super().__init__(**rest)  # type: ignore[arg-type]  # click's own options
         self._package = package
         self._sections = sections
         self._listed = {name: one for each in sections.values() for name, one in each.items()}
-        self._entries = {**self._listed, **hidden}
+        self._entries = {**self._listed, **(hidden or {})}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the listed commands, in the order of the help."""

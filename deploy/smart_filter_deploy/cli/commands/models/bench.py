@@ -1,26 +1,70 @@
-"""Measure the time and memory of models on this machine, and print the figures."""
+"""`smart-filter models bench`: measures the time and memory of models on this machine."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
 from smart_filter_deploy.cli import local_models
+from smart_filter_deploy.cli.commands.options import json_option
 from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_table
-from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
+from smart_filter_deploy.cli.terminal.exit_codes import (
+    ALL_SUCCEEDED,
+    PHOTO_FAILED,
+    WRONG_USAGE,
+    CommandError,
+)
+from smart_filter_deploy.cli.terminal.text import examples
 from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, Offer
 from smart_filter_shared.catalog.parameters import Parameters
+from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.errors import FolderUnreadable, SetupFailed
 from smart_filter_training.evaluation import timing
 from smart_filter_training.evaluation.tasks import TASKS
 from smart_filter_training.evaluation.timing import Sample, Timing
 
 
+@click.command(
+    short_help="Measure time and memory of models.",
+    epilog=examples(
+        "smart-filter models bench people selfie",
+        "smart-filter models bench --photo me.jpg --runs 20 --json",
+    ),
+)
+@click.argument("names", nargs=-1, metavar="[MODEL[/ENTRY]]...")
+@click.option(
+    "--photo",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Photo to run on. Default: a generated picture without people.",
+)
+@click.option(
+    "--runs", type=click.IntRange(1, 1000), default=10, show_default=True, help="Runs per model."
+)
+@json_option
+@click.pass_context
+def bench(
+    ctx: click.Context, names: tuple[str, ...], *, photo: Path | None, runs: int, as_json: bool
+) -> None:
+    """Measure CPU time per photo on one thread, and memory.
+
+    Each model runs in its own process; its first run is not counted. Without a name: all models
+    that can run here. Exits with 1 if one could not run.
+    """
+    timings = _measure(data_folder() / "weights", names, photo=photo, runs=runs)
+    if as_json:
+        click.echo(json.dumps({"runs": runs, "models": [one.document for one in timings]}))
+    else:
+        _print_results(EscapingConsole(highlight=False), timings)
+    ctx.exit(PHOTO_FAILED if any(one.fault for one in timings) else ALL_SUCCEEDED)
+
+
 @dataclass(frozen=True, slots=True)
-class BenchResult:
+class _BenchResult:
     """Measured cost of a model, or why it did not run.
 
     name: of the model, with its entry when one was named.
@@ -54,9 +98,9 @@ class _BenchTarget:
     parameters: Parameters
 
 
-def measure(
+def _measure(
     folder: Path, names: Sequence[str], *, photo: Path | None, runs: int
-) -> list[BenchResult]:
+) -> list[_BenchResult]:
     """Measure the named models, or all that can run here.
 
     names: `MODEL`, for every task that has such a model, or `MODEL/ENTRY`.
@@ -82,7 +126,7 @@ def measure(
         raise CommandError(str(error), WRONG_USAGE) from error
 
 
-def print_results(console: EscapingConsole, measured: Sequence[BenchResult]) -> None:
+def _print_results(console: EscapingConsole, measured: Sequence[_BenchResult]) -> None:
     """Print the measurements as a table."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("task", no_wrap=True)
@@ -103,10 +147,10 @@ def print_results(console: EscapingConsole, measured: Sequence[BenchResult]) -> 
     print_table(console, table)
 
 
-def _measure_one(wanted: _BenchTarget, sample: Sample, folder: Path, runs: int) -> BenchResult:
+def _measure_one(wanted: _BenchTarget, sample: Sample, folder: Path, runs: int) -> _BenchResult:
     card, fault = wanted.offer.card, wanted.offer.fault
     if fault is not None:
-        return BenchResult(card.task, wanted.name, card.version, None, fault)
+        return _BenchResult(card.task, wanted.name, card.version, None, fault)
     entry = card.parameter(ENTRY_PARAMETER)
     parameters = {ENTRY_PARAMETER: entry.default} if entry is not None else {}
     try:
@@ -119,8 +163,8 @@ def _measure_one(wanted: _BenchTarget, sample: Sample, folder: Path, runs: int) 
             runs=runs,
         )
     except SetupFailed as error:
-        return BenchResult(card.task, wanted.name, card.version, None, str(error))
-    return BenchResult(card.task, wanted.name, card.version, took)
+        return _BenchResult(card.task, wanted.name, card.version, None, str(error))
+    return _BenchResult(card.task, wanted.name, card.version, took)
 
 
 def _select_targets(offers: Sequence[Offer], name: str) -> list[_BenchTarget]:

@@ -7,22 +7,25 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
+from sqlalchemy import Connection
 
-from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError, require_extra
+from smart_filter_deploy.cli.commands.options import json_option
+from smart_filter_deploy.cli.server import backends, database
+from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
 from smart_filter_deploy.cli.terminal.text import examples, print_line
 from smart_filter_shared.config.paths import data_folder
+from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import VersionRefused
+from smart_filter_shared.model_registry import published_models, shadow_results, weight_versions
+from smart_filter_shared.model_registry.weight_versions import WeightVersion
 from smart_filter_shared.pipeline import TaskName
+from smart_filter_workers.learning import register as learning_register
+from smart_filter_workers.learning.register import RegistrationContext, TrainingInfo
+from smart_filter_workers.models import catalog
 
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-    from smart_filter_shared.model_registry.weight_versions import WeightVersion
-
-_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _DIGEST_PREFIX_CHARACTERS: Final = 12
 # Meaning of a shadow's figures, per photo (smart_filter_workers.learning.shadow_run).
 _FIGURE_MEANINGS: Final = {
@@ -37,17 +40,14 @@ _FIGURE_MEANINGS: Final = {
 }
 
 
-class _ModelType(click.ParamType["tuple[TaskName, str]"]):
+class _ModelType(click.ParamType[tuple[TaskName, str]]):
     """A model as TASK/NAME."""
 
     name = "task/name"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> "tuple[TaskName, str]":
-        with require_extra("worker"):
-            pass
-
+    ) -> tuple[TaskName, str]:
         task, _, name = str(value).partition("/")
         if task not in set(TaskName) or not name:
             tasks = ", ".join(TaskName)
@@ -64,20 +64,16 @@ class _ModelType(click.ParamType["tuple[TaskName, str]"]):
 @click.option(
     "--model", type=_ModelType(), metavar="TASK/NAME", help="Only versions of this model."
 )
-@_json_option
-def versions(*, model: "tuple[TaskName, str] | None", as_json: bool) -> None:
+@json_option
+def versions(*, model: tuple[TaskName, str] | None, as_json: bool) -> None:
     """List trained weights, latest first.
 
     This and the commands that change versions use the database in SMART_FILTER_DATABASE_URL, else
     that of the local stack of `smart-filter up`.
     """
-    with require_extra("worker"):
-        from smart_filter_deploy.cli.server import database  # noqa: PLC0415 - no part of a bare install
-        from smart_filter_shared.model_registry import weight_versions as table  # noqa: PLC0415
-
     task, name = model or (None, None)
     with database.transaction() as connection:
-        found = table.list_versions(connection, task=task, model=name)
+        found = weight_versions.list_versions(connection, task=task, model=name)
     if as_json:
         click.echo(json.dumps({"items": [_document(one) for one in found]}))
         return
@@ -111,11 +107,11 @@ def versions(*, model: "tuple[TaskName, str] | None", as_json: bool) -> None:
 )
 @click.option("--data-set", type=click.IntRange(1), metavar="N", help="Version of the data set.")
 @click.option("--parent", metavar="DIGEST", help="Weights that training started from.")
-@_json_option
+@json_option
 def register(
     file: Path,
     *,
-    model: "tuple[TaskName, str]",
+    model: tuple[TaskName, str],
     metrics: Path,
     trained_on: str,
     data_set: int | None,
@@ -126,13 +122,6 @@ def register(
 
     Loads the model with the weights, runs it once, and uploads the file for all workers.
     """
-    with require_extra("worker"):
-        # The server's packages are not part of a bare install.
-        from smart_filter_deploy.cli.server import backends  # noqa: PLC0415
-        from smart_filter_workers.learning import register as learning_register  # noqa: PLC0415
-        from smart_filter_workers.learning.register import RegistrationContext, TrainingInfo  # noqa: PLC0415
-        from smart_filter_workers.models import catalog  # noqa: PLC0415
-
     figures = _metrics(metrics)
     task, name = model
     training = TrainingInfo(figures, trained_on, dt.datetime.now(dt.UTC), data_set, parent)
@@ -163,14 +152,11 @@ def register(
     show_default=True,
     help="Share of jobs to shadow; 0 stops.",
 )
-@_json_option
+@json_option
 def shadow(digest: str, *, share: float, as_json: bool) -> None:
     """Run weights in shadow on a share of jobs; their results are recorded, not returned."""
-    with require_extra("worker"):
-        from smart_filter_shared.model_registry import weight_versions as table  # noqa: PLC0415
-
     with _open_version(digest, is_run=share > 0) as (connection, whole):
-        version = table.set_shadow(connection, whole, share=share)
+        version = weight_versions.set_shadow(connection, whole, share=share)
     _print_version(version, as_json=as_json)
 
 
@@ -180,16 +166,11 @@ def shadow(digest: str, *, share: float, as_json: bool) -> None:
     epilog=examples("smart-filter models compare-shadow 3f2a91bc"),
 )
 @click.argument("digest")
-@_json_option
+@json_option
 def compare_shadow(digest: str, *, as_json: bool) -> None:
     """Show how far shadow results agree with the live weights."""
-    with require_extra("worker"):
-        from smart_filter_deploy.cli.server import database  # noqa: PLC0415 - no part of a bare install
-        from smart_filter_shared.model_registry import published_models, shadow_results  # noqa: PLC0415
-        from smart_filter_shared.model_registry import weight_versions as table  # noqa: PLC0415
-
     with _translate_refusals(), database.transaction() as connection:
-        version = table.find(connection, digest)
+        version = weight_versions.find(connection, digest)
         place = version.trained.task, version.trained.model
         known = published_models.list_models(connection)
         against = next(
@@ -229,14 +210,11 @@ def compare_shadow(digest: str, *, as_json: bool) -> None:
 )
 @click.argument("digest")
 @click.option("--anyway", is_flag=True, help="Promote even if worse or not compared.")
-@_json_option
+@json_option
 def promote(digest: str, *, anyway: bool, as_json: bool) -> None:
     """Make weights live for jobs submitted from now on."""
-    with require_extra("worker"):
-        from smart_filter_shared.model_registry import weight_versions as table  # noqa: PLC0415
-
     with _open_version(digest) as (connection, whole):
-        version = table.promote(connection, whole, anyway=anyway)
+        version = weight_versions.promote(connection, whole, anyway=anyway)
     _print_version(version, as_json=as_json)
 
 
@@ -245,16 +223,12 @@ def promote(digest: str, *, anyway: bool, as_json: bool) -> None:
     epilog=examples("smart-filter models rollback smile/expression"),
 )
 @click.argument("model", type=_ModelType(), metavar="TASK/NAME")
-@_json_option
-def rollback(model: "tuple[TaskName, str]", *, as_json: bool) -> None:
+@json_option
+def rollback(model: tuple[TaskName, str], *, as_json: bool) -> None:
     """Replace the live weights of a model with the previous ones."""
-    with require_extra("worker"):
-        from smart_filter_deploy.cli.server import database  # noqa: PLC0415 - no part of a bare install
-        from smart_filter_shared.model_registry import weight_versions as table  # noqa: PLC0415
-
     task, name = model
     with _translate_refusals(), database.transaction() as connection:
-        retired, now = table.rollback(connection, task, name)
+        retired, now = weight_versions.rollback(connection, task, name)
     if as_json:
         click.echo(
             json.dumps({"task": task, "model": name, "retired": retired.digest, "live": now})
@@ -266,9 +240,6 @@ def rollback(model: "tuple[TaskName, str]", *, as_json: bool) -> None:
     )
 
 
-COMMANDS: Final = (versions, register, shadow, compare_shadow, promote, rollback)
-
-
 @contextmanager
 def _translate_refusals() -> Iterator[None]:
     try:
@@ -278,23 +249,16 @@ def _translate_refusals() -> Iterator[None]:
 
 
 @contextmanager
-def _open_version(digest: str, *, is_run: bool = True) -> "Iterator[tuple[Connection, str]]":
+def _open_version(digest: str, *, is_run: bool = True) -> Iterator[tuple[Connection, str]]:
     """Open a transaction that changes a version, and give its full digest.
 
     is_run: whether workers will run it. Its file must then be in storage, because workers wait for
     a file that they cannot download.
     """
-    with require_extra("worker"):
-        # The server's packages are not part of a bare install.
-        from smart_filter_deploy.cli.server import backends  # noqa: PLC0415
-        from smart_filter_shared.db import sessions  # noqa: PLC0415
-        from smart_filter_shared.model_registry import weight_versions as table  # noqa: PLC0415
-        from smart_filter_workers.learning import register as learning_register  # noqa: PLC0415
-
     with backends.open_backends() as reached, _translate_refusals():
         engine, store = reached.servers.engine, reached.servers.store
         with sessions.transaction(engine) as connection:
-            version = table.find(connection, digest)
+            version = weight_versions.find(connection, digest)
         if is_run:
             learning_register.ensure_stored(store, version)
         with sessions.transaction(engine) as connection:
@@ -311,11 +275,11 @@ def _metrics(path: Path) -> dict[str, Any]:
     return figures
 
 
-def _print_version(version: "WeightVersion", *, as_json: bool) -> None:
+def _print_version(version: WeightVersion, *, as_json: bool) -> None:
     print_line(json.dumps(_document(version)) if as_json else _format_version(version))
 
 
-def _document(version: "WeightVersion") -> dict[str, object]:
+def _document(version: WeightVersion) -> dict[str, object]:
     trained = version.trained
     return {
         "task": trained.task,
@@ -334,7 +298,7 @@ def _document(version: "WeightVersion") -> dict[str, object]:
     }
 
 
-def _format_version(version: "WeightVersion") -> str:
+def _format_version(version: WeightVersion) -> str:
     trained = version.trained
     share = "" if version.share is None else f" of {version.share:.0%} of jobs"
     on = f", data set {trained.data_set}" if trained.data_set is not None else ""

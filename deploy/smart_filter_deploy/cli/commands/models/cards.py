@@ -1,0 +1,146 @@
+"""`smart-filter models list` and `show`: the models of the server."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import cast
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from smart_filter_client.models import Model
+from smart_filter_deploy.cli.commands import completion_values
+from smart_filter_deploy.cli.commands.options import json_option
+from smart_filter_deploy.cli.server.connection import open_client
+from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_table
+from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
+from smart_filter_deploy.cli.terminal.text import examples
+
+
+@click.command(
+    "list",
+    epilog=examples(
+        "smart-filter models list",
+        "smart-filter models list --all --json | jq -r '.items[].name'",
+    ),
+)
+@click.option(
+    "--all", "every", is_flag=True, help="Include models that no worker can run, with the reason."
+)
+@json_option
+def list_(*, every: bool, as_json: bool) -> None:
+    """List the models of the server."""
+    with open_client() as client:
+        known = client.models(every=every)
+    if as_json:
+        click.echo(json.dumps({"items": [model.document for model in known]}))
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("task", "model", "version", "license"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("title or fault")
+    for model in known:
+        title = Text(model.title)
+        if model.fault is not None:
+            title = Text(model.fault, style="yellow")
+        table.add_row(
+            Text(model.task), _full_name(model), Text(model.version), Text(model.licence), title
+        )
+    console = EscapingConsole(highlight=False)
+    print_table(console, table)
+    console.print("[dim]*: the default (`auto`); see `models show NAME`[/]")
+
+
+@click.command(
+    short_help="Show a model card.",
+    epilog=examples("smart-filter models show people"),
+)
+@click.argument("name", shell_complete=completion_values.complete_model_names)
+@json_option
+def show(name: str, *, as_json: bool) -> None:
+    """Show the cards of all models with this name."""
+    with open_client() as client:
+        known = client.models(every=True)
+    found = [model for model in known if model.name == name]
+    if not found:
+        names = ", ".join(sorted({model.name for model in known}))
+        raise CommandError(f"there is no model {name!r}; there are {names}", WRONG_USAGE)
+    if as_json:
+        click.echo(json.dumps({"items": [model.document for model in found]}))
+        return
+    for model in found:
+        _print_card(EscapingConsole(highlight=False), model)
+
+
+def _full_name(model: Model) -> Text:
+    return Text.assemble((model.name, "bold"), " *") if model.default else Text(model.name)
+
+
+def _print_card(console: EscapingConsole, model: Model) -> None:
+    """Print a model's card and its parameters."""
+    document = model.document
+    console.print(Text.assemble((model.name, "bold"), f"  {model.title}"), soft_wrap=True)
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    lines = {
+        "task": model.task + (" (the default, `auto`)" if model.default else ""),
+        "version": model.version,
+        "license": model.licence,
+        "source": document.get("source"),
+        "data": document.get("data_terms"),
+        "weights": document.get("digest"),
+        "quality": _format_figures(document.get("quality")),
+        "speed": _format_figures(document.get("speed")),
+        "runs on": _join_words(document.get("devices")),
+        "needs": _describe_needs(document.get("needs")),
+        "not offered": None if model.offered else (model.fault or "by no worker"),
+        "setup failed": model.fault if model.offered else None,
+    }
+    for label, value in lines.items():
+        if value:
+            table.add_row(f"  {label}", Text(str(value)))
+    for version in _describe_versions(document.get("versions")):
+        table.add_row("  trained", Text(version))
+    for name, schema in _parameter_schemas(document.get("parameters")).items():
+        table.add_row(f"  {model.task}.params.{name}", Text(_describe_parameter(schema)))
+    print_table(console, table)
+
+
+def _describe_versions(versions: object) -> Iterator[str]:
+    """Yield one line per version of trained weights."""
+    for one in versions if isinstance(versions, list) else []:
+        on = f"data set {one['data_set']}" if one.get("data_set") else one.get("trained_on", "")
+        deletions = one.get("deletions")
+        before = f", trained before {deletions} of its photos were deleted" if deletions else ""
+        yield f"{one.get('digest')}: {one.get('state')}, on {on or 'unknown data'}{before}"
+
+
+def _parameter_schemas(schema: object) -> Mapping[str, Mapping[str, object]]:
+    if not isinstance(schema, Mapping):
+        return {}
+    return cast("Mapping[str, Mapping[str, object]]", schema.get("properties", {}))
+
+
+def _describe_parameter(schema: Mapping[str, object]) -> str:
+    least, most, choices = (schema.get(name) for name in ("minimum", "maximum", "enum"))
+    allowed = f", {least} to {most}" if most is not None else ""
+    if isinstance(choices, list):
+        allowed = f", one of {', '.join(str(one) for one in choices)}"
+    return f"{schema.get('title', '')} ({schema.get('default')}{allowed})"
+
+
+def _describe_needs(needs: object) -> str:
+    if not isinstance(needs, Mapping) or not needs.get("packages"):
+        return ""
+    return f"{_join_words(needs['packages'])} (smart-filter[{needs.get('extra')}])"
+
+
+def _format_figures(figures: object) -> str:
+    if not isinstance(figures, Mapping):
+        return ""
+    return ", ".join(f"{name} {value:g}" for name, value in figures.items())
+
+
+def _join_words(words: object) -> str:
+    return ", ".join(str(one) for one in words) if isinstance(words, list) else ""
