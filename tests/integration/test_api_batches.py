@@ -13,21 +13,9 @@ from standardwebhooks import Webhook
 from smart_filter_shared.artifacts import retention
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
-from smart_filter_tests.batches import (
-    COMPOSITE,
-    FACE,
-    KEEP,
-    PHOTO,
-    PREPARE,
-    SEGMENTATION,
-    SMILE,
-    batch,
-    finish,
-    items,
-    post,
-    submit,
-)
+from smart_filter_tests.batches import KEEP, PHOTO, batch, finish, items, post, submit
 from smart_filter_tests.serving import Api, a_photo
+from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_tests.webhook_receiver import a_receiver, send_due
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 

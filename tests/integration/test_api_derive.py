@@ -26,6 +26,7 @@ from smart_filter_tests.batches import items
 from smart_filter_tests.bench import KEEPING, TENANT, Bench
 from smart_filter_tests.retention_api import RetentionApi
 from smart_filter_tests.serving import Api, a_photo, an_api, serve_api
+from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_tests.stored_results import (
     FACTS,
     derive,
@@ -36,7 +37,6 @@ from smart_filter_tests.stored_results import (
 )
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 
-PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 # The stages of a job whose matte and faces are reused.
 ONLY_COMPOSITE = {**dict.fromkeys(StageName, "succeeded"), COMPOSITE: "ready"}
 HOUR = 3600

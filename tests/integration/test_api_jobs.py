@@ -28,11 +28,11 @@ from smart_filter_tests.outages import wait_until
 from smart_filter_tests.print_results import PRINTABILITY
 from smart_filter_tests.retention_api import retention_seconds
 from smart_filter_tests.serving import Api, Clock, a_photo
+from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_tests.stored_results import run_stages
 
 PHOTO = a_photo()
 BASE64 = base64.b64encode(PHOTO).decode()
-PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 FAILURE = Failure("model_failed", "A model failed", "ValueError in face")
 IMAGE = b"\x89PNG and so on" * 20_000
 MADE = "2026-01-01/tests/made/image.png"

@@ -27,14 +27,13 @@ from smart_filter_shared.telemetry.tracing import NULL_TRACES
 from smart_filter_tests import invariants, races, scenarios
 from smart_filter_tests.bench import KEEPING, TENANT, Bench, capability
 from smart_filter_tests.scenarios import Scenario
+from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_workers import process as worker_process
 from smart_filter_workers.models import catalog
 from smart_filter_workers.results import Face, PreparedPhoto, Srgb8
 from smart_filter_workers.runtime import runner
 from smart_filter_workers.runtime.capabilities import ServedCapabilities
 from smart_filter_workers.runtime.context import WorkerContext
-
-PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 
 
 def types(bench: Bench, thing: JobId | BatchId) -> list[EventType]:

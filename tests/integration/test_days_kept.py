@@ -29,7 +29,8 @@ from smart_filter_shared.tenants import quotas
 from smart_filter_tests import partitioned_database, scenarios
 from smart_filter_tests.bench import KEEPING, TENANT, Bench, capability, stage_result
 from smart_filter_tests.partitioned_database import HALF_A_YEAR, today_of
-from smart_filter_tests.scenarios import FACE, PREPARE, SEGMENTATION, Scenario
+from smart_filter_tests.scenarios import Scenario
+from smart_filter_tests.stages import FACE, PREPARE, SEGMENTATION
 
 Act = Callable[[Connection, Scenario], object]
 SILENT: Final = {"silent_seconds": 30.0}

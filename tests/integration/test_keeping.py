@@ -27,19 +27,15 @@ from smart_filter_tests.bench import KEEPING, TENANT, Bench
 from smart_filter_tests.databases import an_empty_database, connect
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.retention_api import (
-    COMPOSITE,
     DAY,
-    FACE,
     HOUR,
     MINUTE,
     PICTURE,
-    PREPARE,
-    SEGMENTATION,
-    SMILE,
     RetentionApi,
     retention_seconds,
 )
 from smart_filter_tests.serving import Api, a_photo, fetch_and_disconnect
+from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_workers.learning import manifests
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 

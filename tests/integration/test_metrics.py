@@ -14,7 +14,6 @@ from smart_filter_shared.operations.counters import (
     CounterValue,
     ServiceMetrics,
 )
-from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import fair_queueing, pauses, worker_registry
 from smart_filter_shared.queue.leases import Failure
 from smart_filter_shared.queue.worker_registry import Worker
@@ -22,11 +21,11 @@ from smart_filter_shared.telemetry.metrics import METRICS, MetricKind, WorkerSte
 from smart_filter_tests.bench import TENANT, Bench, capability
 from smart_filter_tests.outages import without_table
 from smart_filter_tests.serving import Api, an_api, serve_api
+from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.maintenance.sweeper import Sweeper
 from smart_filter_workers.runtime.counters import WorkerCounters
 
-PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 RAISED = Failure("model_failed", "A model failed", "ValueError in face")
 PREPARED = (CounterName.ATTEMPTS, CounterName.BATCHES, CounterName.BATCHED)
 LINE = re.compile(r"([a-z_]+)(?:\{(.*)\})? (\S+)")

@@ -25,6 +25,7 @@ from smart_filter_shared.tenants import quotas
 from smart_filter_tests import invariants, races, scenarios
 from smart_filter_tests.bench import KEEPING, TENANT, Bench
 from smart_filter_tests.scenarios import KEEP_BACKGROUND, Action, Scenario
+from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.results import PreparedPhoto
@@ -41,7 +42,6 @@ FETCHED = ImportedPhoto("a/key", "digest", 12.5)
 URL = "https://example.com/a?secret"
 PHOTO = "2026-01-01/tests/parent/photo"
 AGE = text("UPDATE artifacts SET expires_at = statement_timestamp() - interval '1 hour'")
-PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 
 
 def promised(bench: Bench) -> UploadId:

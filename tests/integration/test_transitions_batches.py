@@ -8,7 +8,6 @@ from sqlalchemy import Connection, text
 
 from smart_filter_shared.ids import BatchId, JobId
 from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
-from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import events
 from smart_filter_shared.queue.batches import BatchState
 from smart_filter_shared.queue.events import EventType
@@ -18,8 +17,8 @@ from smart_filter_shared.recipe import Output, Recipe
 from smart_filter_tests import invariants, races
 from smart_filter_tests.bench import KEEPING, TENANT, Bench
 from smart_filter_tests.scenarios import KEEP_BACKGROUND, RAISED
+from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 
-PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 RECIPE = Recipe(outputs=(Output.IMAGE, Output.RATING))
 
 

@@ -26,8 +26,8 @@ from smart_filter_shared.recipe import Output, Recipe
 from smart_filter_tests import races, scenarios
 from smart_filter_tests.bench import KEEPING, TENANT, Bench, capability, stage_result
 from smart_filter_tests.scenarios import KEEP_BACKGROUND, RAISED
+from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 
-PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 OTHER = Tenant("another")
 PAST_DEADLINE = "UPDATE jobs SET deadline_at = now() - interval '1 second'"
 

@@ -24,7 +24,7 @@ from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
 from smart_filter_shared.jobs.submission import BatchMember, NewPhotoJob, submit_job
 from smart_filter_shared.model_registry.stage_plan import StagePlan
-from smart_filter_shared.pipeline import LEADING_TASK, StageName, TaskName
+from smart_filter_shared.pipeline import LEADING_TASK, TaskName
 from smart_filter_shared.priority import Priority
 from smart_filter_shared.queue.fair_queueing import DEFAULT_COST_SECONDS, Reservation
 from smart_filter_shared.queue.leases import Lease
@@ -33,12 +33,12 @@ from smart_filter_shared.recipe import Filter, Recipe, required_stages
 from smart_filter_tests import races, scenarios
 from smart_filter_tests.bench import TENANT, Bench, capability
 from smart_filter_tests.scenarios import KEEP_BACKGROUND, RAISED
+from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_workers.runtime import error_policy
 from smart_filter_workers.runtime.context import WorkerContext
 from smart_filter_workers.runtime.counters import WorkerCounters
 from smart_filter_workers.runtime.task import Task
 
-PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 TOMORROW = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
 
 

@@ -13,12 +13,11 @@ from sqlalchemy import text
 from smart_filter_shared.errors import NotFound
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
-from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.leases import Lease
 from smart_filter_tests import races
 from smart_filter_tests.bench import TENANT, Bench
+from smart_filter_tests.stages import FACE, PREPARE, SEGMENTATION
 
-PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 JOBS = 6
 ROUNDS = 4
 

@@ -7,9 +7,9 @@ import httpx
 
 from smart_filter_shared.pipeline import StageName
 from smart_filter_tests.serving import Api, a_photo
+from smart_filter_tests.stages import COMPOSITE
 from smart_filter_tests.stored_results import FACTS
 
-PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 PHOTO = base64.b64encode(a_photo()).decode()
 KEEP = {"background": "keep"}
 

@@ -13,10 +13,10 @@ from smart_filter_shared.queue.leases import StageOutcome
 from smart_filter_shared.storage import keys
 from smart_filter_tests.bench import KEEPING, TENANT
 from smart_filter_tests.serving import Api
+from smart_filter_tests.stages import COMPOSITE
 from smart_filter_tests.stored_results import FACTS
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 
-PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 PICTURE = b"a picture" * 50_000
 

@@ -21,8 +21,8 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.leases import Failure, Lease
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_tests.bench import KEEPING, TENANT, Bench, capability, stage_result
+from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 
-PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 RAISED = Failure("model_failed", "A model failed", "ValueError in face")
 KEEP_BACKGROUND = Recipe(background=Background(BackgroundKind.KEEP))
 # Transitions that skip rows locked by another session; the next sweep or ring retries them.

@@ -8,8 +8,8 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.leases import Lease, StageOutcome
 from smart_filter_tests.bench import KEEPING, Bench
 from smart_filter_tests.serving import Api
+from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 
-PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 FACTS: dict[StageName, dict[str, Any]] = {
     PREPARE: {"width": 48, "height": 32, "format": "jpg"},
     SEGMENTATION: {

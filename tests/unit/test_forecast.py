@@ -19,8 +19,8 @@ from smart_filter_shared.ids import Capability, Tenant
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.priority import Priority
 from smart_filter_shared.queue.states import StageState
+from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 
-PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 HERE = Tenant("here")
 SECONDS = {PREPARE: 1.0, SEGMENTATION: 4.0, FACE: 1.0, SMILE: 2.0, COMPOSITE: 3.0}
 LONGEST_WAY = 1.0 + 4.0 + 3.0

@@ -11,8 +11,8 @@ from smart_filter_shared.model_registry.published_models import PublishedModel
 from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_shared.recipe import Background, BackgroundKind, Output, PersonSelection, Recipe
 from smart_filter_tests.serving import a_card
+from smart_filter_tests.stages import FACE, SEGMENTATION, SMILE
 
-PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE = StageName
 ASKED = Recipe(background=Background(BackgroundKind.AUTO))
 
 
