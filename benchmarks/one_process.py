@@ -33,7 +33,7 @@ class OneProcess:
         memory.configure_malloc()
         threads.limit_native_threads()
         known = catalog.discover_models()
-        self._models = ModelCache(known, weights, room=memory.get_limit(None))
+        self._models = ModelCache(known, weights, memory_limit=memory.get_limit(None))
         self._defaults: dict[StageName, dict[TaskName, str]] = defaultdict(dict)
         for card in known.cards:
             if card.default:

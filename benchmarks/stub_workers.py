@@ -50,7 +50,7 @@ class StubWorkers:
     capabilities: tuple[Capability, ...]
     threads: int
     spread: float
-    tally: WorkerCounters
+    counters: WorkerCounters
 
     @contextmanager
     def working(self, seed: int) -> Iterator[None]:
@@ -88,7 +88,7 @@ class StubWorkers:
                 connection, chosen, worker=worker.id, batch_size=1, lease_seconds=60, max_attempts=3
             )
             jobs = queries.parse_jobs(queries.read_for_leases(connection, leases))
-        self.tally.record_claims(leases)
+        self.counters.record_claims(leases)
         for lease in leases:
             job = jobs[lease.job_id]
             assert job is not None
@@ -101,12 +101,14 @@ class StubWorkers:
         outcomes = [StageOutcome(lease, {}, seconds, {})]
         with sessions.transaction(self.engine) as connection:
             WORKER.complete(connection, outcomes, _KEEPING)
-        self.tally.record_runs(outcomes)
-        self.tally.record_duration(lease.capability, time.perf_counter() - started_at, megapixels)
+        self.counters.record_runs(outcomes)
+        self.counters.record_duration(
+            lease.capability, time.perf_counter() - started_at, megapixels
+        )
 
     def _sweep(self, worker: Worker, stop: threading.Event) -> None:
         while not stop.wait(1):
-            self.tally.publish(self.engine)
+            self.counters.publish(self.engine)
             for step in (WORKER.fail_overdue, settlement.settle):
                 with sessions.transaction(self.engine) as connection:
                     step(connection)

@@ -17,7 +17,7 @@ from smart_filter_training.capacity.answers import Answers, SpikeResult
 from smart_filter_training.capacity.fleet import Figures
 
 # Told apart in grey too, and by those who see no red or no green. Source: Okabe & Ito 2008.
-COLOURS: Final = ("#c23a15", "#0072b2", "#009e73", "#8f6a00", "#8a4f7d", "#5f554c")
+COLORS: Final = ("#c23a15", "#0072b2", "#009e73", "#8f6a00", "#8a4f7d", "#5f554c")
 WIDTH, TOP, BOTTOM, LEFT, RIGHT = 980, 64, 56, 66, 130
 # Which rules are drawn, of those in the table.
 CROWDS: Final = (1, 2, 3, 5)
@@ -49,7 +49,7 @@ class Curve:
 
     name: str
     points: Sequence[Point]
-    colour: str
+    color: str
     is_dashed: bool = False
 
 
@@ -71,16 +71,16 @@ class Panel:
             return x, top + height * (1 - self.up.part(point[1]))
 
         parts = [words(self.title, (left, top - 34), px=15, weight=600, anchor="start")]
-        parts.append(words(self.up.says, (left, top - 14), colour=SOFT, anchor="start"))
+        parts.append(words(self.up.says, (left, top - 14), color=SOFT, anchor="start"))
         for value, says in self.up.ticks:
             _, y = place((self.across.least, value))
             parts.append(_line((left, y), (left + width, y)))
-            parts.append(words(says, (left - 8, y + 4), colour=SOFT, anchor="end"))
+            parts.append(words(says, (left - 8, y + 4), color=SOFT, anchor="end"))
         for value, says in self.across.ticks:
             x, y = place((value, self.up.least))
             parts.append(_line((x, y), (x, y + 5)))
-            parts.append(words(says, (x, y + 20), colour=SOFT))
-        parts.append(words(self.across.says, (left + width / 2, top + height + 42), colour=SOFT))
+            parts.append(words(says, (x, y + 20), color=SOFT))
+        parts.append(words(self.across.says, (left + width / 2, top + height + 42), color=SOFT))
         parts += [self._curve(curve, place) for curve in self.curves]
         right = left + width
         names = self._list(right, top) if self.has_list else self._names(place, right)
@@ -90,7 +90,7 @@ class Panel:
         path = " L".join("{:.1f} {:.1f}".format(*place(point)) for point in curve.points)
         dashes = ' stroke-dasharray="6 4"' if curve.is_dashed else ""
         return (
-            f'<path d="M{path}" fill="none" stroke="{curve.colour}" stroke-width="2.25"'
+            f'<path d="M{path}" fill="none" stroke="{curve.color}" stroke-width="2.25"'
             f' stroke-linejoin="round" stroke-linecap="round"{dashes}/>'
         )
 
@@ -102,7 +102,7 @@ class Panel:
         for y, curve in wanted:
             last = max(y + 4, last + 17)
             at = (right + 10, last)
-            names.append(words(curve.name, at, colour=curve.colour, weight=600, anchor="start"))
+            names.append(words(curve.name, at, color=curve.color, weight=600, anchor="start"))
         return names
 
     def _list(self, right: float, top: float) -> list[str]:
@@ -110,7 +110,7 @@ class Panel:
         parts = []
         for row, curve in enumerate(self.curves):
             y = top + 14 + 18 * row
-            line = Curve("", [(right - 200, y), (right - 172, y)], curve.colour)
+            line = Curve("", [(right - 200, y), (right - 172, y)], curve.color)
             parts.append(self._curve(line, lambda point: point))
             parts.append(words(curve.name, (right - 164, y + 4), anchor="start"))
         return parts
@@ -128,9 +128,9 @@ def main() -> None:
 def _gpus(figures: Figures) -> None:
     rates = [10 ** (power / 20) for power in range(20, 75)]
     curves = []
-    for colour, kind in zip(COLOURS, figures.kinds, strict=True):
+    for color, kind in zip(COLORS, figures.kinds, strict=True):
         points = [(rate, float(sizing.size_fleet(figures, kind, rate).gpus)) for rate in rates]
-        curves.append(Curve(kind, points, colour))
+        curves.append(Curve(kind, points, color))
     across = Axis(
         "photos a second",
         rates[0],
@@ -152,9 +152,9 @@ def _p95(found: Answers) -> None:
         Curve(
             f"{one.rate:,.0f} photos/s",
             [(100 * load, p95) for load, _, p95 in one.points],
-            colour,
+            color,
         )
-        for colour, one in zip(COLOURS, found.curves, strict=False)
+        for color, one in zip(COLORS, found.curves, strict=False)
     ]
     highest = max(p95 for curve in curves for _, p95 in curve.points)
     across = Axis(
@@ -172,8 +172,8 @@ def _p95(found: Answers) -> None:
 
 def _crowd(found: Answers) -> None:
     chosen: list[tuple[str, str, SpikeResult]] = [
-        (_told(crowd), colour, crowd)
-        for colour, crowd in zip(COLOURS, (found.crowds[number] for number in CROWDS), strict=False)
+        (_told(crowd), color, crowd)
+        for color, crowd in zip(COLORS, (found.crowds[number] for number in CROWDS), strict=False)
     ]
     across = Axis(
         "minutes since the crowd began to come; it ends after 15",
@@ -182,14 +182,14 @@ def _crowd(found: Answers) -> None:
         [(x, f"{x}") for x in range(0, 31, 5)],
     )
     thousands = [
-        Curve(name, [(at / 60, rows / 1000) for at, rows, _ in crowd.moments], colour)
-        for name, colour, crowd in chosen
+        Curve(name, [(at / 60, rows / 1000) for at, rows, _ in crowd.moments], color)
+        for name, color, crowd in chosen
     ]
     most = 5 * math.ceil(max(y for curve in thousands for _, y in curve.points) / 5)
     rows = Axis("rows, thousands", 0, most, [(y, f"{y}") for y in range(0, most + 1, 5)])
     gpus = [
-        Curve("", [(at / 60, float(gpus)) for at, _, gpus in crowd.moments], colour)
-        for _, colour, crowd in chosen
+        Curve("", [(at / 60, float(gpus)) for at, _, gpus in crowd.moments], color)
+        for _, color, crowd in chosen
     ]
     ticks = [(1.0, "1"), (10.0, "10"), (100.0, "100"), (1000.0, "1,000")]
     told = (
@@ -218,11 +218,11 @@ def _validated() -> None:
     ):
         curves = []
         some = [one for one in validation.read_comparisons() if one.fleet == name and one.load < 1]
-        for colour, one in zip(COLOURS, some, strict=False):
+        for color, one in zip(COLORS, some, strict=False):
             for told, is_dashed in ((one.seen, False), (one.foretold, True)):
                 points = [(percent + 1.0, one_s) for percent, one_s in enumerate(told.percentiles)]
                 curves.append(
-                    Curve("" if is_dashed else f"load {one.load:g}", points, colour, is_dashed)
+                    Curve("" if is_dashed else f"load {one.load:g}", points, color, is_dashed)
                 )
         highest = math.ceil(2 * max(y for curve in curves for _, y in curve.points)) / 2
         ticks = [(y / 2, f"{y / 2:g}") for y in range(int(2 * highest) + 1)]

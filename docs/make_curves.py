@@ -70,10 +70,10 @@ class Panel:
                 words(self.title, (self.left + 20, 38), px=15, weight=600, anchor="start"),
                 *(self._line_at(tick) for tick in self.up.ticks),
                 *(self._named_at(tick) for tick in self.across.ticks),
-                words(self.up.title, (self.left + 20, 58), colour=SOFT, anchor="start"),
-                words(self.across.title, (self._middle(), HEIGHT - 18), colour=SOFT),
+                words(self.up.title, (self.left + 20, 58), color=SOFT, anchor="start"),
+                words(self.across.title, (self._middle(), HEIGHT - 18), color=SOFT),
                 f'<path d="M{dashed}" fill="none" stroke="{ARROW}" stroke-dasharray="5 4"/>',
-                words(self.reference_label, (end[0] - 8, end[1] - 10), colour=SOFT, anchor="end"),
+                words(self.reference_label, (end[0] - 8, end[1] - 10), color=SOFT, anchor="end"),
                 f'<path d="M{curve}" fill="none" stroke="{ACCENT}" stroke-width="2"/>',
                 *map(self._dot, self.points, self.labels),
             ]
@@ -91,11 +91,11 @@ class Panel:
         begin, end = self.left + LEFT - 6, self.left + PANEL_WIDTH - RIGHT + 6
         y = self._at((self.across.ticks[0], tick))[1]
         line = f'<path d="M{begin:g} {y:.1f} H{end:g}" stroke="{LINE}"/>'
-        return line + words(f"{tick:,.0f}", (begin - 8, y + 4), colour=SOFT, anchor="end")
+        return line + words(f"{tick:,.0f}", (begin - 8, y + 4), color=SOFT, anchor="end")
 
     def _named_at(self, tick: float) -> str:
         x = self._at((tick, self.up.ticks[0]))[0]
-        return words(f"{tick:,.0f}", (x, HEIGHT - BOTTOM + 20), colour=SOFT)
+        return words(f"{tick:,.0f}", (x, HEIGHT - BOTTOM + 20), color=SOFT)
 
     def _dot(self, point: Point, label: str) -> str:
         x, y = self._at(point)
@@ -195,7 +195,7 @@ def claims(document: Document) -> str:
             )
             name = "median" if percent == 50 else "p99"  # noqa: PLR2004 - the median
             at = (left + wide + 10, y + BAR_PX - 5)
-            parts.append(words(f"{times[percent]:.1f}  {name}", at, colour=INK, anchor="start"))
+            parts.append(words(f"{times[percent]:.1f}  {name}", at, color=INK, anchor="start"))
     return card(
         "Time of a claim, median and 99th percentile, among few rows, among five million, and"
         " among five million with a snapshot held open.",

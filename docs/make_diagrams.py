@@ -47,7 +47,7 @@ class Box:
                 frame,
                 words(self.title, (self.x, first), px=TITLE_PX, weight=600),
                 *(
-                    words(note, (self.x, first + (row + 1) * LEADING_PX), colour=SOFT)
+                    words(note, (self.x, first + (row + 1) * LEADING_PX), color=SOFT)
                     for row, note in enumerate(notes)
                 ),
             ]
@@ -77,9 +77,7 @@ class Arrow:
         )
         lines = self.says.split("\n") if self.says else []
         return arrow + "".join(
-            words(
-                line, (self.at[0], self.at[1] + row * LEADING_PX), colour=SOFT, anchor=self.anchor
-            )
+            words(line, (self.at[0], self.at[1] + row * LEADING_PX), color=SOFT, anchor=self.anchor)
             for row, line in enumerate(lines)
         )
 
@@ -101,7 +99,7 @@ class Field:
             f' height="{self.height:g}" rx="14" fill="none" stroke="{LINE}" stroke-width="1.5"/>'
         )
         place = (self.left + 16, self.top + 24)
-        return frame + words(self.title, place, px=13, weight=600, colour=SOFT, anchor="start")
+        return frame + words(self.title, place, px=13, weight=600, color=SOFT, anchor="start")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +111,7 @@ class Label:
 
     def drawn(self) -> str:
         """Return it as SVG."""
-        return words(self.text, self.at, px=13, weight=600, colour=SOFT, anchor="start")
+        return words(self.text, self.at, px=13, weight=600, color=SOFT, anchor="start")
 
 
 def words(
@@ -122,13 +120,13 @@ def words(
     *,
     px: float = NOTE_PX,
     weight: int = 400,
-    colour: str = INK,
+    color: str = INK,
     anchor: str = "middle",
 ) -> str:
     """Return a line of text as SVG; at: its place on the base line, by `anchor`."""
     return (
         f'<text x="{at[0]:g}" y="{at[1]:g}" font-size="{px:g}" font-weight="{weight}"'
-        f' fill="{colour}" text-anchor="{anchor}">{escape(text)}</text>'
+        f' fill="{color}" text-anchor="{anchor}">{escape(text)}</text>'
     )
 
 

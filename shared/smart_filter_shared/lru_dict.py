@@ -24,10 +24,10 @@ class LruDict(Generic[Key, Value]):
     def put(self, key: Key, value: Value) -> None:
         """Keep a value, in place of the least recently used ones."""
         self._values.pop(key, None)
-        self.make_room()
+        self.free_slot()
         self._values[key] = value
 
-    def make_room(self) -> None:
+    def free_slot(self) -> None:
         """Drop values until another one fits, for a value whose making needs their memory."""
         while self._values and len(self._values) >= self._most:
             self._values.popitem(last=False)

@@ -77,7 +77,7 @@ def test_choice_is_explained_and_can_be_changed_with_a_click(
     page: Page, visitor: Visitor, photo: dict[str, Any]
 ) -> None:
     _made(page, "Chosen for you")
-    expect(page.locator(".told")).to_contain_text("smiling")
+    expect(page.locator(".background-shown")).to_contain_text("smiling")
     candidates = page.locator(".candidate")
     expect(candidates).to_have_count(5)
 
@@ -104,7 +104,7 @@ def test_words_find_a_background_and_unknown_ones_are_named(page: Page, visitor:
     field.press_sequentially("flubber,")
 
     _made(page, "“sunset, flubber”: ")
-    expect(page.locator(".told")).to_contain_text('unknown: "flubber"')
+    expect(page.locator(".background-shown")).to_contain_text('unknown: "flubber"')
     page.get_by_role("button", name="Remove flubber").press("Enter")
     expect(field).to_be_focused()
     _made(page, "“sunset”: ")
@@ -128,9 +128,9 @@ def test_own_picture_is_drawn_behind_the_people(
 @pytest.mark.usefixtures("photo")
 def test_undo_and_redo_restore_the_exact_pictures(page: Page, visitor: Visitor) -> None:
     _kind(page, "Color").click()
-    for colour in ("#ffffff", "#000000"):
-        page.get_by_role("button", name=colour, exact=True).first.click()
-        _made(page, f"Color {colour}")
+    for color in ("#ffffff", "#000000"):
+        page.get_by_role("button", name=color, exact=True).first.click()
+        _made(page, f"Color {color}")
 
     page.keyboard.press("Control+z")
 
@@ -215,11 +215,13 @@ def _designs(page: Page) -> Locator:
 
 def _made(page: Page, name: str) -> None:
     """Wait until the shown picture is the one with this name in the panel."""
-    expect(page.locator(".told strong")).to_have_text(re.compile(rf"^{re.escape(name)}"))
-    expect(page.locator(".told .busy")).to_have_count(0)
+    expect(page.locator(".background-shown strong")).to_have_text(
+        re.compile(rf"^{re.escape(name)}")
+    )
+    expect(page.locator(".background-shown .busy")).to_have_count(0)
     wait_until(page, lambda: page.evaluate(_ALL_LOADED))
 
 
-def _share(shown: npt.NDArray[np.uint8], colour: tuple[int, int, int]) -> float:
+def _share(shown: npt.NDArray[np.uint8], color: tuple[int, int, int]) -> float:
     """Return the share of pixels with this color, within the loss of scaling and coding."""
-    return float((np.abs(shown.astype(int) - colour).max(axis=2) <= _JPEG_LEVELS).mean())
+    return float((np.abs(shown.astype(int) - color).max(axis=2) <= _JPEG_LEVELS).mean())

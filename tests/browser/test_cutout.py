@@ -309,9 +309,9 @@ def _middle(box: list[float]) -> tuple[int, int]:
     return round(x + width / 2), round(y + height / 2)
 
 
-def _away_from(region: Pixels, colour: tuple[float, float, float]) -> float:
+def _away_from(region: Pixels, color: tuple[float, float, float]) -> float:
     """Return the difference of the pixels' mean from a color, in levels."""
-    return max(abs(a - b) for a, b in zip(mean_color(region), colour, strict=True))
+    return max(abs(a - b) for a, b in zip(mean_color(region), color, strict=True))
 
 
 def _is_made(visitor: Visitor, count: int) -> bool:

@@ -31,9 +31,9 @@ def _open(page: Page) -> None:
     expect(page.locator(".live-stage > canvas")).to_be_visible()
 
 
-def _colour(page: Page, colour: str) -> None:
+def _choose_color(page: Page, color: str) -> None:
     page.get_by_role("radio", name="Color").check(force=True)
-    page.locator("input[type=color]").fill(colour)
+    page.locator("input[type=color]").fill(color)
 
 
 def _at(page: Page, place: tuple[float, float]) -> tuple[float, float, float]:
@@ -44,15 +44,15 @@ def _at(page: Page, place: tuple[float, float]) -> tuple[float, float, float]:
     return mean_color(shown[y : y + 12, x : x + 12])
 
 
-def _is_blue(colour: tuple[float, float, float]) -> bool:
-    return bool(np.abs(np.subtract(colour, _BLUE)).max() < 30)
+def _is_blue(color: tuple[float, float, float]) -> bool:
+    return bool(np.abs(np.subtract(color, _BLUE)).max() < 30)
 
 
 @on_screens(DESKTOP, PHONE_DARK)
 def test_camera_is_shown_on_another_background(page: Page) -> None:
     _open(page)
 
-    _colour(page, "#143cf0")
+    _choose_color(page, "#143cf0")
 
     wait_until(page, lambda: _is_blue(_at(page, _CORNER)))
     assert not _is_blue(_at(page, _FACE))
@@ -63,7 +63,7 @@ def test_camera_is_shown_on_another_background(page: Page) -> None:
 
 def test_photo_is_taken_by_hand_at_full_size(page: Page, visitor: Visitor) -> None:
     _open(page)
-    _colour(page, "#143cf0")
+    _choose_color(page, "#143cf0")
     wait_until(page, lambda: _is_blue(_at(page, _CORNER)))
 
     page.locator("main").focus()
@@ -80,7 +80,7 @@ def test_photo_is_taken_by_hand_at_full_size(page: Page, visitor: Visitor) -> No
 
 def test_each_smile_becomes_one_photo(page: Page, visitor: Visitor) -> None:
     _open(page)
-    _colour(page, "#143cf0")
+    _choose_color(page, "#143cf0")
     began_at = time.monotonic()
     page.get_by_role("button", name="Smile shutter").click()
 

@@ -116,9 +116,9 @@ def test_matte_and_cutout_are_shown_unchanged(
         )
         < 4
     )
-    for ground, colour in (("white", (255, 255, 255)), ("black", (0, 0, 0))):
+    for ground, color in (("white", (255, 255, 255)), ("black", (0, 0, 0))):
         page.get_by_role("radio", name=f"On {ground}").check()
-        assert mean_color(picture_pixels(page)[corner]) == colour
+        assert mean_color(picture_pixels(page)[corner]) == color
 
 
 def test_faces_are_outlined_in_place(page: Page, visitor: Visitor, photos: Photos) -> None:

@@ -22,4 +22,6 @@ def astronaut() -> Srgb8:
 @pytest.fixture(scope="session")
 def models(weights_folder: Path) -> ModelCache:
     """Every model whose weights are in the default folder."""
-    return ModelCache(catalog.discover_models(), weights_folder, room=memory.get_limit(None))
+    return ModelCache(
+        catalog.discover_models(), weights_folder, memory_limit=memory.get_limit(None)
+    )

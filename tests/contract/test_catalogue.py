@@ -51,7 +51,7 @@ def test_model_file_of_the_docs_works(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "bright.py").write_text(textwrap.dedent("\n".join(indented)))
     monkeypatch.setattr(models, "__path__", [*models.__path__, str(tmp_path)])
 
-    known = ModelCache(catalog.discover_models(), tmp_path, room=memory.get_limit(None))
+    known = ModelCache(catalog.discover_models(), tmp_path, memory_limit=memory.get_limit(None))
     task = TaskName.SEGMENTATION
     model = cast("Segmenter", known.for_stage({task: "bright"}, {task: {"least": 0.2}})[task])
     (people,) = model([prepared_photo(np.full((8, 8, 3), 60, np.uint8))])

@@ -19,7 +19,7 @@ from smart_filter_workers.stages.segmentation.models.base import People
 from smart_filter_workers.weights import allowlist
 
 SQUARE = {"width": networks.SIDE_PX, "height": networks.SIDE_PX}
-CENTRED = {**SQUARE, "fit": "centred", "padding": 114, "answer": "yolo"}
+CENTERED = {**SQUARE, "fit": "centred", "padding": 114, "answer": "yolo"}
 CORNER = {**SQUARE, "fit": "corner", "padding": 114, "order": "bgr", "answer": "rtmdet"}
 # Levels of 255: rounding of the picture's own levels.
 ROUNDED = 2
@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
     """A weights folder with one network of each kind of answer."""
     folder = tmp_path / "weights"
     networks.put_network(folder, "onnx", "red", networks.red_matte_network(), SQUARE)
-    networks.put_network(folder, "yolo", "two-persons", two_persons(), CENTRED)
+    networks.put_network(folder, "yolo", "two-persons", two_persons(), CENTERED)
     networks.put_network(folder, "yolo", "rtm", three_things(), CORNER)
     return folder
 
@@ -137,13 +137,13 @@ def test_threshold_leaves_uncertain_persons_out(folder: Path, threshold: float, 
 def test_only_the_last_few_networks_stay_open(folder: Path) -> None:
     for number in range(MAX_OPEN + 1):
         other = networks.yolo(np.ones((7, number + 1), np.float32), np.ones((1, 4, 4), np.float32))
-        networks.put_network(folder, "yolo", f"other-{number}", other, CENTRED)
+        networks.put_network(folder, "yolo", f"other-{number}", other, CENTERED)
     model = yolo.load(folder)
 
-    opened = [model.shelf.network(f"other-{number}") for number in (0, 1, 0, 2, 0)]
+    opened = [model.networks.network(f"other-{number}") for number in (0, 1, 0, 2, 0)]
 
     assert opened[0] is opened[2] is opened[4], "used again and again, it stays"
-    assert model.shelf.network("other-1") is not opened[1], "the least recently used was closed"
+    assert model.networks.network("other-1") is not opened[1], "the least recently used was closed"
 
 
 def test_broken_network_leaves_the_others_in_service(folder: Path) -> None:

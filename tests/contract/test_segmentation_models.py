@@ -67,7 +67,7 @@ IN_RED = replace(ON_A_PLAIN_WALL, srgb=red_figure())
 @pytest.fixture(scope="module")
 def models_with_made_networks(tmp_path_factory: pytest.TempPathFactory) -> ModelCache:
     folder = networks.a_folder(tmp_path_factory.mktemp("made"))
-    return ModelCache(catalog.discover_models(), folder, room=memory.get_limit(None))
+    return ModelCache(catalog.discover_models(), folder, memory_limit=memory.get_limit(None))
 
 
 @pytest.fixture(scope="module", params=[*FOUND, *MADE])

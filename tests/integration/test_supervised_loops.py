@@ -102,7 +102,7 @@ class Parts:
             self.engine,
             self.bench.doorbell,
             quick,
-            tally=WorkerCounters(),
+            counters=WorkerCounters(),
             retention=self.retention,
             cell=DEFAULT_CELL,
         )

@@ -332,7 +332,7 @@ UNSUCCESSFUL = (end_by_cancel, fail, end_by_deadline)
 
 
 @pytest.mark.parametrize(
-    ("end", "input_seconds", "result_seconds", "kept_seconds"),
+    ("end", "input_seconds", "result_seconds", "retention_seconds"),
     [
         # The photo and its results are kept as long as the job can be redriven.
         *((end, 7200, 60, 7200) for end in UNSUCCESSFUL),
@@ -347,7 +347,7 @@ def test_ended_job_expires_after_its_retention_time(
     end: Callable[[Bench, Lease], object],
     input_seconds: int | None,
     result_seconds: int | None,
-    kept_seconds: int,
+    retention_seconds: int,
 ) -> None:
     bench.submit(KEEP_BACKGROUND)
     bench.advance(PREPARE)
@@ -360,7 +360,7 @@ def test_ended_job_expires_after_its_retention_time(
     end(bench, bench.claim_one(COMPOSITE))
 
     kept = bench.scalar("SELECT extract(epoch FROM expires_at - finished_at) FROM jobs")
-    assert kept == kept_seconds
+    assert kept == retention_seconds
 
 
 @pytest.mark.parametrize(

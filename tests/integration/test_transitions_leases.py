@@ -156,7 +156,7 @@ def let_worker_meet(bench: Bench, trouble: Error) -> None:
         engine=bench.engine,
         settings=bench.settings,
         doorbell=bench.doorbell,
-        tally=WorkerCounters(),
+        counters=WorkerCounters(),
     )
     task = Task(bench.claim_one(PREPARE), overdue_at=math.inf)
     with error_policy.settle_errors(cast(WorkerContext, services), [task], "internal"):

@@ -72,7 +72,7 @@ class Trial:
         models = ModelCache(
             catalog.discover_models([unproven]),
             settings.weights,
-            room=get_limit(None),
+            memory_limit=get_limit(None),
             trained=trained,
         )
         return ShadowRunner(

@@ -31,8 +31,8 @@ DIGEST = "d" * 64  # the digest of the weights of every model of these jobs
 def artifacts_of(api: Api) -> ArtifactStore:
     """Return a store that loads and stores as a worker does."""
     recent, bench = LruCache(0), api.bench
-    room = TenantBackgrounds(bench.engine, bench.store, recent)
-    return ArtifactStore(bench.store, recent, room, Fetcher(OutboundSettings()))
+    backgrounds = TenantBackgrounds(bench.engine, bench.store, recent)
+    return ArtifactStore(bench.store, recent, backgrounds, Fetcher(OutboundSettings()))
 
 
 def photo_of(scene: int, shot: int, srgb: Srgb8 | None = None) -> bytes:

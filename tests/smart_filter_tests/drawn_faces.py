@@ -20,8 +20,8 @@ def crop(rng: np.random.Generator, *, happy: bool) -> NDArray[np.uint8]:
     cv2.ellipse(picture, (24 + x, 24 + y), (18, 23), 0, 0, 360, skin, -1)
     for eye in (15, 33):
         cv2.circle(picture, (eye + x, 18 + y), 3, dark, -1)
-    start, centre = (20, 31) if happy else (200, 41)
-    cv2.ellipse(picture, (24 + x, centre + y), (9, 6), 0, start, start + 140, dark, 2)
+    start, center = (20, 31) if happy else (200, 41)
+    cv2.ellipse(picture, (24 + x, center + y), (9, 6), 0, start, start + 140, dark, 2)
     noise = rng.normal(0, 6, picture.shape)
     return np.clip(picture + noise, 0, 255).astype(np.uint8)
 

@@ -60,8 +60,8 @@ def a_figure() -> Srgb8:
 def red_figure() -> Srgb8:
     """Return (480, 360, 3) sRGB: the outline of `a_figure` in red in front of a gray wall."""
     picture = np.full((480, 360, 3), 128, np.uint8)
-    for centre, axes in (((180, 480), (120, 210)), ((180, 160), (62, 84))):
-        cv2.ellipse(picture, centre, axes, 0, 0, 360, (240, 20, 20), cv2.FILLED)
+    for center, axes in (((180, 480), (120, 210)), ((180, 160), (62, 84))):
+        cv2.ellipse(picture, center, axes, 0, 0, 360, (240, 20, 20), cv2.FILLED)
     return picture
 
 

@@ -34,10 +34,10 @@ class OutOfMemoryError(RuntimeError):
 
 
 class Pass:
-    """A model with room for a number of photos; some photos make it fail."""
+    """A model with memory for a number of photos; some photos make it fail."""
 
-    def __init__(self, room: int, guilty: Sequence[int] = ()) -> None:
-        self.room = room
+    def __init__(self, capacity: int, guilty: Sequence[int] = ()) -> None:
+        self.capacity = capacity
         self.guilty = guilty
         self.sizes: list[int] = []
         self.relieved = 0
@@ -45,7 +45,7 @@ class Pass:
 
     def __call__(self, tasks: Sequence[int]) -> None:
         self.sizes.append(len(tasks))
-        if len(tasks) > self.room:
+        if len(tasks) > self.capacity:
             raise OutOfMemoryError("CUDA out of memory")
         if set(tasks) & set(self.guilty):
             raise ValueError("cannot be run")
@@ -61,7 +61,7 @@ class Pass:
 
 
 def test_batch_that_is_too_large_is_halved_until_it_fits() -> None:
-    model = Pass(room=2)
+    model = Pass(capacity=2)
 
     assert model.run(1, 2, 3, 4, 5) == [1, 2, 3, 4, 5]
     assert model.sizes == [5, 2, 3, 1, 2]
@@ -70,14 +70,14 @@ def test_batch_that_is_too_large_is_halved_until_it_fits() -> None:
 
 
 def test_one_bad_photo_fails_alone() -> None:
-    model = Pass(room=8, guilty=[2])
+    model = Pass(capacity=8, guilty=[2])
 
     assert model.run(1, 2, 3) == [1, 3]
     assert model.failed == [2]
 
 
-def test_photo_that_never_fits_is_tried_once_more_with_room_and_fails_alone() -> None:
-    model = Pass(room=0)
+def test_photo_that_never_fits_is_tried_once_more_with_memory_and_fails_alone() -> None:
+    model = Pass(capacity=0)
 
     assert model.run(1, 2) == []
     assert model.failed == [1, 2]

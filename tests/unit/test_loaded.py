@@ -1,4 +1,4 @@
-"""Models in memory: loaded once, dropped when room is short; a broken one harms only itself.
+"""Models in memory: loaded once, dropped when memory is short; a broken one harms only itself.
 
 Models with research weights can be turned off: others replace them, and they never run.
 """
@@ -28,8 +28,8 @@ SEGMENTATION, EYES, SMILE = TaskName.SEGMENTATION, TaskName.EYES, TaskName.SMILE
 WEIGHTS = Path("nowhere")
 
 
-class UnlimitedRoom(MemoryLimit):
-    """Room for any number of models."""
+class UnlimitedMemory(MemoryLimit):
+    """Memory for any number of models."""
 
     def is_exceeded(self) -> bool:
         return False
@@ -47,9 +47,11 @@ class Files:
         self.loads: list[str] = []
         self.broken = broken
 
-    def loaded(self, room: "MemoryLimit | LimitedRoom | None" = None) -> ModelCache:
+    def loaded(self, memory_limit: "MemoryLimit | LimitedMemory | None" = None) -> ModelCache:
         files = {(card.task, card.name): self._file(card) for card in self.cards}
-        return ModelCache(ModelCatalog(files), WEIGHTS, room=room or UnlimitedRoom(0))
+        return ModelCache(
+            ModelCatalog(files), WEIGHTS, memory_limit=memory_limit or UnlimitedMemory(0)
+        )
 
     def _file(self, card: ModelCard) -> ModelFile:
         def load(*given: object) -> object:
@@ -62,8 +64,8 @@ class Files:
         return types.SimpleNamespace(CARD=card, load=load)
 
 
-class LimitedRoom:
-    """Room for a number of models; only loaded models count."""
+class LimitedMemory:
+    """Memory for a number of models; only loaded models count."""
 
     def __init__(self, files: Files, most: int) -> None:
         self.most = most
@@ -96,8 +98,8 @@ def test_model_is_loaded_once_however_many_threads_ask() -> None:
     assert files.loads == ["one"]
 
 
-def test_least_recently_used_model_is_dropped_when_room_is_short() -> None:
-    models = LimitedRoom(Files(a_card("a"), a_card("b"), a_card("c")), most=2).models
+def test_least_recently_used_model_is_dropped_when_memory_is_short() -> None:
+    models = LimitedMemory(Files(a_card("a"), a_card("b"), a_card("c")), most=2).models
 
     for name in ("a", "b", "a", "c"):
         models.model(SEGMENTATION, name)
@@ -105,8 +107,8 @@ def test_least_recently_used_model_is_dropped_when_room_is_short() -> None:
     assert [name for _, name, _ in models.names()] == ["a", "c"]
 
 
-def test_single_model_larger_than_the_room_is_kept() -> None:
-    models = LimitedRoom(Files(a_card("huge")), most=0).models
+def test_single_model_larger_than_the_limit_is_kept() -> None:
+    models = LimitedMemory(Files(a_card("huge")), most=0).models
 
     models.model(SEGMENTATION, "huge")
 
@@ -183,7 +185,7 @@ def test_disabled_model_is_withdrawn_with_the_reason() -> None:
 
 
 def test_older_job_does_not_run_a_disabled_model() -> None:
-    models = ModelCache(known(), NOWHERE, room=memory.get_limit(None))
+    models = ModelCache(known(), NOWHERE, memory_limit=memory.get_limit(None))
 
     assert models.model(SMILE, "measured") == "measured"
     with pytest.raises(ModelNotLoaded, match=f"learned is {RESEARCH_WEIGHTS_OFF}") as caught:

@@ -34,6 +34,6 @@ def test_room_is_made_before_a_value_is_put() -> None:
     values: LruDict[str, int] = LruDict(1)
     values.put("a", 1)
 
-    values.make_room()
+    values.free_slot()
 
     assert values.get("a") is None

@@ -15,12 +15,13 @@ from smart_filter_workers.networks.handling import (
     Layout,
     OutputKind,
 )
+from smart_filter_workers.results import Srgb8
 
 # Rounding of sizes moves an edge by at most a pixel.
 ONE_PX = 1.01
 
 
-def a_picture(height: int = 40, width: int = 80) -> network_input.Srgb8:
+def a_picture(height: int = 40, width: int = 80) -> Srgb8:
     """Make a picture with a red left half and a blue right half."""
     srgb = np.zeros((height, width, 3), np.uint8)
     srgb[:, : width // 2, 0] = 255
@@ -28,7 +29,7 @@ def a_picture(height: int = 40, width: int = 80) -> network_input.Srgb8:
     return srgb
 
 
-def black(height: int, width: int) -> network_input.Srgb8:
+def black(height: int, width: int) -> Srgb8:
     return np.zeros((height, width, 3), np.uint8)
 
 
@@ -140,7 +141,7 @@ def yolo_answers() -> list[network_input.Floats]:
 
 
 def found_by_yolo(width: int, *, threshold: float) -> list[instances.Instance]:
-    used, srgb = Handling(64, 64, fit=Fit.CENTRED, answer=OutputKind.YOLO), black(64, width)
+    used, srgb = Handling(64, 64, fit=Fit.CENTERED, answer=OutputKind.YOLO), black(64, width)
     placed = network_input.prepare(srgb, used)
     return instances.find_persons(yolo_answers(), placed, used, srgb, threshold=threshold)
 

@@ -11,7 +11,7 @@ from smart_filter_tests import drawn_people
 from smart_filter_tests.pictures import a_png
 from smart_filter_training.models import unet
 from smart_filter_training.models.unet import augmentation, batches, pairs, teaching
-from smart_filter_training.models.unet.batches import Shelf
+from smart_filter_training.models.unet.batches import PairCache
 from smart_filter_training.models.unet.pairs import Example
 from smart_filter_training.preflight import Finding
 
@@ -175,7 +175,7 @@ def test_people_on_a_new_background_keep_their_matte_and_colors() -> None:
 
 def test_full_cache_reads_again_with_the_same_result(tmp_path: Path) -> None:
     found = pairs.find_pairs(drawn_people.folder(tmp_path, 3))
-    roomy, narrow = Shelf(found), Shelf(found, max_bytes=0)
+    roomy, narrow = PairCache(found), PairCache(found, max_bytes=0)
 
     assert roomy.example(1) is roomy.example(1)
     assert narrow.example(1) is not narrow.example(1)

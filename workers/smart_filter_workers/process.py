@@ -146,9 +146,9 @@ def _wire(
     store = ObjectStore(settings.storage, connections=threads + 1)
     recent = LruCache(_CACHE_BYTES)
     worker = new_worker_id()
-    room = memory.get_limit(settings.engine.memory_mb)
+    memory_limit = memory.get_limit(settings.engine.memory_mb)
     trained = TrainedWeights(settings.weights, store)
-    loaded = ModelCache(known, settings.weights, room=room, trained=trained)
+    loaded = ModelCache(known, settings.weights, memory_limit=memory_limit, trained=trained)
     gpu_fault = gpu.find_gpu_fault()
     demanded = gpu_fault if settings.engine.device == gpu.GPU else None
     setup = capabilities.plan_capabilities(offers, stages=stages, models=models, gpu_fault=demanded)
@@ -171,14 +171,14 @@ def _wire(
         artifacts=ArtifactStore(
             store, recent, TenantBackgrounds(by_key, store, recent), Fetcher(settings.outbound)
         ),
-        catalogue=known,
+        catalog=known,
         models=loaded,
         heartbeat=heartbeat,
-        tally=WorkerCounters(),
-        trails=BatchTracer(
+        counters=WorkerCounters(),
+        batch_tracer=BatchTracer(
             traces, worker, on_gpu=known.on_gpu if gpu_fault is None else frozenset()
         ),
-        trying=ShadowRunner(by_key, loaded, settings=settings, extra_models=known.extra),
+        shadow_runner=ShadowRunner(by_key, loaded, settings=settings, extra_models=known.extra),
         settings=settings,
         keeping=RetentionPolicy(settings.keep.input_seconds, settings.keep.result_seconds),
         worker=worker,
@@ -200,7 +200,7 @@ def _wire(
         shared,
         doorbell,
         settings.engine,
-        tally=services.tally,
+        counters=services.counters,
         retention=retention,
         cell=DEFAULT_CELL,
     )

@@ -47,7 +47,7 @@ _BACKGROUND_CODES: Final = {
 async def render_result(
     services: Services,
     job: JobRow,
-    wish: RemovalOptions,
+    payload: RemovalOptions,
     *,
     as_json: bool,
     price: float,
@@ -64,10 +64,10 @@ async def render_result(
         raise _result_expired()
     shown = presenters_job.render_job(job, services.keeping)
     if shown.photo is not None:
-        fault = wish.region.fault(shown.photo.width, shown.photo.height)
+        fault = payload.region.fault(shown.photo.width, shown.photo.height)
         if fault is not None:
             raise RequestRefused([fault])
-    file = presenters_job.find_output_file(job, wish.output)
+    file = presenters_job.find_output_file(job, payload.output)
     where = _foreground(shown)
     if file is None or where is None:
         raise refusal("unknown_foreground", "no person was found in the image")
@@ -79,7 +79,7 @@ async def render_result(
         **_size_headers(shown, file),
         **{f"X-Foreground-{name.capitalize()}": str(value) for name, value in where.items()},
         "X-Credits-Charged": str(_charged_credits(shown, price)),
-        **({"X-Type": PERSON} if wish.tells_type else {}),
+        **({"X-Type": PERSON} if payload.tells_type else {}),
         "Vary": "Accept",
     }
     length = int(file["bytes"])

@@ -77,14 +77,14 @@ async def remove(request: Request, services: OpenServices, caller: Authenticated
         ends_at = anyio.current_time() + services.removebg_seconds
         image = sent.image
         header = None if image is None else image.header
-        wish = fields.parse(
+        payload = fields.parse(
             sent.fields,
             has_image=image is not None,
             has_background=sent.background is not None,
             size=None if header is None else (header.width, header.height),
         )
-        background = sent.background if wish.takes_background else None
-        upload = PhotoRequest(image or RemotePhoto(wish.image_url), background, wish.recipe)
+        background = sent.background if payload.takes_background else None
+        upload = PhotoRequest(image or RemotePhoto(payload.image_url), background, payload.recipe)
         try:
             seat = await coalescing.join_or_submit(services, caller, upload, ends_at=ends_at)
         except (
@@ -106,11 +106,11 @@ async def remove(request: Request, services: OpenServices, caller: Authenticated
         job = ended
     # With `keep_nothing`, the last request that waits for the job ends the retention of its files.
     ends_it = job.keep_nothing and await coalescing.is_last(services, seat)
-    then = partial(mark_downloaded, services, job, wish.output)
+    then = partial(mark_downloaded, services, job, payload.output)
     return await answer.render_result(
         services,
         job,
-        wish,
+        payload,
         sent=partial(stream_then, request, then) if ends_it else None,
         as_json=answer.wants_json(", ".join(request.headers.getlist("accept"))),
         price=removebg_account.credits_per_megapixel(caller) if seat.is_first else 0.0,

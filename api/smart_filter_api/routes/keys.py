@@ -56,14 +56,16 @@ async def issue(
 ) -> Response:
     """Issue a key for the caller's tenant; the operator may name another tenant."""
     body = await json_document.read(request)
-    wish = json_document.parse(KeyWish, body)
-    tenant = _resolve_tenant(caller, wish.tenant)
+    payload = json_document.parse(KeyWish, body)
+    tenant = _resolve_tenant(caller, payload.tenant)
     valid_for = (
-        None if wish.expires_in_seconds is None else dt.timedelta(seconds=wish.expires_in_seconds)
+        None
+        if payload.expires_in_seconds is None
+        else dt.timedelta(seconds=payload.expires_in_seconds)
     )
 
     def write(connection: Connection, once: IdempotentRequest) -> Response:
-        made = api_keys.issue(connection, tenant=tenant, scopes=wish.scopes, valid_for=valid_for)
+        made = api_keys.issue(connection, tenant=tenant, scopes=payload.scopes, valid_for=valid_for)
         return _remember_key(connection, once, made, can_seal=services.seal is not None)
 
     return await idempotency.write_once(
@@ -96,14 +98,14 @@ async def issue_for_device(
 ) -> Response:
     """Issue a short-lived key that may submit a limited number of jobs."""
     body = await json_document.read(request)
-    wish = json_document.parse(TokenWish, body)
+    payload = json_document.parse(TokenWish, body)
 
     def write(connection: Connection, once: IdempotentRequest) -> Response:
         made = api_keys.issue_for_device(
             connection,
             caller,
-            valid_for=dt.timedelta(seconds=wish.ttl_seconds),
-            max_jobs=wish.max_jobs,
+            valid_for=dt.timedelta(seconds=payload.ttl_seconds),
+            max_jobs=payload.max_jobs,
         )
         return _remember_key(connection, once, made, can_seal=services.seal is not None)
 

@@ -42,16 +42,16 @@ async def begin(
 ) -> Response:
     """Return a token that opens one connection within a minute."""
     body = await json_document.read(request)
-    wish = json_document.parse(LiveWish, body)
+    payload = json_document.parse(LiveWish, body)
 
     live: LiveEndpoint | None = request.app.state.live
 
     def write(connection: Connection, once: IdempotentRequest) -> Response:
-        if wish.background is not None:
-            _validate_background(wish.background)
+        if payload.background is not None:
+            _validate_background(payload.background)
         if live is None:
             raise NotAvailable([FieldError("", NOT_SET)])
-        answer = _token_response(live, caller.tenant, wish)
+        answer = _token_response(live, caller.tenant, payload)
         once.remember(connection, answer, secret=services.seal is not None)
         return answer
 
@@ -60,9 +60,9 @@ async def begin(
     )
 
 
-def _token_response(live: LiveEndpoint, tenant: Tenant, wish: LiveWish) -> Response:
+def _token_response(live: LiveEndpoint, tenant: Tenant, payload: LiveWish) -> Response:
     now = dt.datetime.now(dt.UTC)
-    token, admission = live.tokens.issue(tenant, background=wish.background, now=now)
+    token, admission = live.tokens.issue(tenant, background=payload.background, now=now)
     shown = LiveAnswer(url=live.url, token=token, expires_at=admission.expires_at)
     return json_response(shown, status.HTTP_201_CREATED)
 

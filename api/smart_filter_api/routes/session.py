@@ -46,16 +46,16 @@ async def sign_in(request: Request, services: OpenServices) -> Response:
     """Open a session; the browser's previous session ends."""
     csrf.verify_origin(request)
     await _count_attempt(request, services)
-    wish = json_document.parse(SessionWish, await json_document.read(request))
+    payload = json_document.parse(SessionWish, await json_document.read(request))
     lifetimes, secure = services.lifetimes, services.session_secure
     former = csrf.read_cookie(request, always_secure=secure)
 
     def begun(connection: Connection) -> NewSession:
         if former is not None:
             browser_sessions.end(connection, former)
-        if wish.key is not None:
-            return browser_sessions.open_with_key(connection, wish.key, lifetimes)
-        return browser_sessions.open_with_code(connection, str(wish.code), lifetimes)
+        if payload.key is not None:
+            return browser_sessions.open_with_key(connection, payload.key, lifetimes)
+        return browser_sessions.open_with_code(connection, str(payload.code), lifetimes)
 
     async with services.transaction() as connection:
         opened = await connection.run_sync(begun)

@@ -55,11 +55,11 @@ async def change(
 ) -> TenantAnswer:
     """Change the overrides of the caller's tenant; the operator may name another tenant."""
     name = _resolve_tenant(caller, tenant)
-    wish = json_document.parse(TenantChange, await json_document.read(request))
-    tenant_changes.refuse_unauthorized(caller, wish, services.keeping)
+    payload = json_document.parse(TenantChange, await json_document.read(request))
+    tenant_changes.refuse_unauthorized(caller, payload, services.keeping)
     async with services.transaction() as connection:
         own = await connection.run_sync(
-            tenant_changes.apply_change, name, wish, pools=services.pools
+            tenant_changes.apply_change, name, payload, pools=services.pools
         )
     services.callers.forget_all()
     return tenant_changes.render_tenant(name, own)

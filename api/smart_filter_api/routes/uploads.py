@@ -49,16 +49,16 @@ async def create(
 ) -> Response:
     """Return a link to upload a photo, valid for an hour."""
     body = await json_document.read(request)
-    wish = json_document.parse(UploadWish, body)
+    payload = json_document.parse(UploadWish, body)
 
     def write(connection: Connection, once: IdempotentRequest) -> Response:
-        _validate_announcement(wish)
+        _validate_announcement(payload)
         upload = uploads.create(
             connection,
             caller.tenant,
             new_upload_id(),
-            media_type=wish.content_type,
-            length=wish.bytes,
+            media_type=payload.content_type,
+            length=payload.bytes,
         )
         answer = _upload_response(services, upload)
         # The link itself authorizes the upload, so it is stored as a secret.
@@ -137,15 +137,15 @@ def _refuse_other_type(upload: Upload, photo: SpooledPicture) -> None:
         )
 
 
-def _validate_announcement(wish: UploadWish) -> None:
+def _validate_announcement(payload: UploadWish) -> None:
     """Raise PhotoTooLarge or UnsupportedMedia for a photo that jobs would not accept."""
-    if wish.bytes > MAX_PHOTO_BYTES:
+    if payload.bytes > MAX_PHOTO_BYTES:
         raise picture_too_large(part="bytes")
     heic = photo_header.reads_heic()
-    if wish.content_type not in {one for one in PhotoFormat if heic or one != PhotoFormat.HEIC}:
+    if payload.content_type not in {one for one in PhotoFormat if heic or one != PhotoFormat.HEIC}:
         accepted = photo_header.ACCEPTED_WITH_HEIC if heic else photo_header.ACCEPTED
         raise UnsupportedMedia(
-            f"{wish.content_type!r} is not accepted; {accepted}", pointer="/content_type"
+            f"{payload.content_type!r} is not accepted; {accepted}", pointer="/content_type"
         )
 
 

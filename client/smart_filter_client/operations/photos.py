@@ -49,9 +49,13 @@ def upload(server: Server, photo: Picture) -> Flow[Upload]:
 def upload_photo(server: Server, photo: Path | bytes) -> Flow[Upload]:
     """Upload a photo to the server's storage.  Raises OSError."""
     size, head = yield from measure_photo(photo)
-    wish = {"content_type": media_type(head), "bytes": size}
+    payload = {"content_type": media_type(head), "bytes": size}
     fields = Fields(
-        (yield from exchange.post(server, Request(method="POST", path=path("uploads"), json=wish))),
+        (
+            yield from exchange.post(
+                server, Request(method="POST", path=path("uploads"), json=payload)
+            )
+        ),
         "an upload",
     )
     yield from exchange.ask(

@@ -25,8 +25,8 @@ def issue_key(
     idempotency_key: a repetition with the same key within a day returns the same result.
     Raises KeyLost.
     """
-    wish = {"expires_in_seconds": expires_in_seconds, "tenant": tenant}
-    given = {name: value for name, value in wish.items() if value is not None}
+    payload = {"expires_in_seconds": expires_in_seconds, "tenant": tenant}
+    given = {name: value for name, value in payload.items() if value is not None}
     request = Request(method="POST", path=path("keys"), json={"scopes": list(scopes), **given})
     return new_key_from((yield from exchange.post(server, request, idempotency_key)))
 
@@ -53,8 +53,8 @@ def issue_token(
 
     idempotency_key: as for `issue_key`.  Raises KeyLost.
     """
-    wish = {"scopes": ["submit"], "ttl_seconds": ttl_seconds, "max_jobs": max_jobs}
-    request = Request(method="POST", path=path("tokens"), json=wish)
+    payload = {"scopes": ["submit"], "ttl_seconds": ttl_seconds, "max_jobs": max_jobs}
+    request = Request(method="POST", path=path("tokens"), json=payload)
     return new_key_from((yield from exchange.post(server, request, idempotency_key)))
 
 

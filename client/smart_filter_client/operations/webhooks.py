@@ -51,11 +51,11 @@ def change_webhook(
     enabled: bool | None = None,
 ) -> Flow[Webhook]:
     """Change the given fields of a webhook; enabled: whether deliveries are sent."""
-    wish = {"url": url, "events": None if events is None else list(events), "enabled": enabled}
+    payload = {"url": url, "events": None if events is None else list(events), "enabled": enabled}
     request = Request(
         method="PATCH",
         path=path("webhooks", webhook_id),
-        json={name: value for name, value in wish.items() if value is not None},
+        json={name: value for name, value in payload.items() if value is not None},
     )
     return webhook_from((yield from exchange.ask_json(server, request)))
 

@@ -154,9 +154,9 @@ def check_outbound() -> Iterator[Finding]:
             failures[:] = [error.strerror or str(error)]
 
     # In a thread, because a DNS lookup has no timeout.
-    trying = threading.Thread(target=try_it, daemon=True)
-    trying.start()
-    trying.join(_TIMEOUT_SECONDS)
+    attempt = threading.Thread(target=try_it, daemon=True)
+    attempt.start()
+    attempt.join(_TIMEOUT_SECONDS)
     if failures:
         # Not a failure: an internal service may have no outbound access.
         said = f"this machine does not reach public hosts ({failures[0]})"

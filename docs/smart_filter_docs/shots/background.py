@@ -44,8 +44,8 @@ def _kind(scene: Scene, title: str) -> None:
 
 
 def _made(scene: Scene, name: str) -> None:
-    expect(scene.page.locator(".told strong")).to_contain_text(name)
-    expect(scene.page.locator(".told .busy")).to_have_count(0)
+    expect(scene.page.locator(".background-shown strong")).to_contain_text(name)
+    expect(scene.page.locator(".background-shown .busy")).to_have_count(0)
 
 
 def _in_sight(scene: Scene) -> None:

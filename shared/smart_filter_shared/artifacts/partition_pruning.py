@@ -87,9 +87,9 @@ _PRUNE_BEFORE: Final = text("""
 """)
 
 
-def list_droppable(connection: Connection, *, kept_seconds: float) -> list[Partition]:
+def list_droppable(connection: Connection, *, retention_seconds: float) -> list[Partition]:
     """Return the partitions of days that ended over kept_seconds ago, the oldest first."""
-    until = connection.scalar(_PRUNE_BEFORE, {"seconds": kept_seconds})
+    until = connection.scalar(_PRUNE_BEFORE, {"seconds": retention_seconds})
     assert isinstance(until, dt.date)
     return [span for span in partitions.list_partitions(connection) if span.until <= until]
 
@@ -110,19 +110,19 @@ def drop(connection: Connection, span: Partition) -> list[str]:
     )
     if held:
         return held
-    trying = connection.begin_nested()
+    savepoint = connection.begin_nested()
     held = _delete_batches(connection, span)
     if not held:
         # No job can move from here on. The second check sees rows written since the first one.
         connection.execute(text("LOCK TABLE ONLY jobs, ONLY stages IN ACCESS EXCLUSIVE MODE"))
         held = _find_blockers(connection, span, _BLOCKERS)
     if held:
-        trying.rollback()
+        savepoint.rollback()
     else:
         connection.execute(
             text(f"DROP TABLE {', '.join(f'{table}_{span.name}' for table in partitions.TABLES)}")
         )
-        trying.commit()
+        savepoint.commit()
     return held
 
 

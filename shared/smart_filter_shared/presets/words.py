@@ -23,7 +23,7 @@ class WordKind(StrEnum):
     name: the name of a background.
     """
 
-    COLOUR = "colour"
+    COLOR = "colour"
     TONE = "tone"
     MOOD = "mood"
     TAG = "tag"
@@ -58,7 +58,7 @@ def list_words(among: Iterable[Preset]) -> list[Word]:
 
     def count(word: str, kind: WordKind) -> int | None:
         match kind:
-            case WordKind.COLOUR | WordKind.TONE:
+            case WordKind.COLOR | WordKind.TONE:
                 return None
             case WordKind.MOOD:
                 return moods[synonyms.MOODS[word]]
@@ -114,5 +114,5 @@ def _classify_words(presets: Sequence[Preset]) -> Mapping[str, WordKind]:
         **dict.fromkeys(tags, WordKind.TAG),
         **dict.fromkeys(synonyms.MOODS, WordKind.MOOD),
         **dict.fromkeys(TONES, WordKind.TONE),
-        **dict.fromkeys(synonyms.COLOR_WORDS, WordKind.COLOUR),
+        **dict.fromkeys(synonyms.COLOR_WORDS, WordKind.COLOR),
     }

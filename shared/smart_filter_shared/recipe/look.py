@@ -43,15 +43,15 @@ class Shadow:
 class Outline:
     """A line around the people, like a sticker's border.
 
-    width: in pixels, or in percent of the picture's longer side.  colour: a CSS color.
+    width: in pixels, or in percent of the picture's longer side.  color: a CSS color.
     """
 
     width: Length
-    colour: str = "white"
+    color: str = "white"
 
     def __str__(self) -> str:
         """Return the outline as a recipe writes it."""
-        return f"{self.width} {self.colour}"
+        return f"{self.width} {self.color}"
 
 
 @dataclass(frozen=True, slots=True)

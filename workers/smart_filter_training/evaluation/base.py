@@ -46,14 +46,14 @@ class Score:
     group: the part of the folder that it belongs to, or "".
     numbers: input of the task's figures; the same count for every photo.
     badness: reports show the photos with the highest value first; at 0 or less, nothing is wrong.
-    told: the result in words.
+    summary: the result in words.
     """
 
     photo: str
     group: str
     numbers: tuple[float, ...]
     badness: float
-    told: str
+    summary: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,7 +160,7 @@ def _photo(rank: int, shown: ReportedPhoto) -> str:
     cells = "".join(f"<div>{_cell(cell, name, px)}</div>" for cell, name in named)
     return (
         f'<figure><div class="row">{cells}</div><figcaption><b>{rank}</b> '
-        f"{escape(shown.score.photo)} <span>{escape(shown.score.told)}</span>"
+        f"{escape(shown.score.photo)} <span>{escape(shown.score.summary)}</span>"
         f"</figcaption></figure>"
     )
 

@@ -109,7 +109,7 @@ def _serve(
     # Messages of native libraries do not belong into the figures.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     try:
-        models = ModelCache(catalog.discover_models(), weights, room=memory.get_limit(None))
+        models = ModelCache(catalog.discover_models(), weights, memory_limit=memory.get_limit(None))
         model = models.for_stage({task: name}, {task: parameters})[task]
         threads.limit_native_threads()
         code = tasks.get_task(task)

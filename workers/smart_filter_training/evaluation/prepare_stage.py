@@ -33,7 +33,7 @@ def open_prepare_stage(
     cv2.setNumThreads(1)
     try:
         known = catalog.discover_models(research=research)
-        loaded = ModelCache(known, weights, room=memory.get_limit(None))
+        loaded = ModelCache(known, weights, memory_limit=memory.get_limit(None))
         tasks = [TaskName.PREPARE, TaskName.ORIENTATION] if turning else [TaskName.PREPARE]
         yield partial(_prepare, loaded, {task: default_model_name(task, known) for task in tasks})
     finally:

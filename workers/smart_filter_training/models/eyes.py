@@ -198,7 +198,7 @@ def augment(rng: Rng, crops: Bytes) -> Floats:
 def to_inputs(crops: Bytes) -> Floats:
     """Return whole crops as the network takes them: (N, SIZE_PX, SIZE_PX, 1) float32 in 0..1."""
     side = crops.shape[1]
-    whole = Square(centre=(side / 2, side / 2), side=float(side), angle=0.0)
+    whole = Square(center=(side / 2, side / 2), side=float(side), angle=0.0)
     return np.stack([whole.cut(crop, SIZE_PX) for crop in crops])[..., np.newaxis]
 
 
@@ -356,7 +356,7 @@ def _check_size(name: str, height: int, width: int) -> Iterator[Finding]:
 def _to_gray_square(srgb: Bytes) -> Bytes:
     """Return the whole of a crop as (SIDE_PX, SIDE_PX) uint8 gray, its shorter edges repeated."""
     height, width = srgb.shape[:2]
-    square = Square(centre=(width / 2, height / 2), side=float(max(height, width)), angle=0.0)
+    square = Square(center=(width / 2, height / 2), side=float(max(height, width)), angle=0.0)
     gray = cv2.cvtColor(square.cut(srgb, SIDE_PX), cv2.COLOR_RGB2GRAY)
     return np.asarray(np.rint(gray * 255), dtype=np.uint8)
 
@@ -380,7 +380,7 @@ def _augment_crop(rng: Rng, crop: Bytes) -> Floats:
 def _shift(rng: Rng, crop: Bytes) -> Floats:
     side = len(crop)
     square = Square(
-        centre=(
+        center=(
             side * (0.5 + float(rng.normal(0, SHIFT_ACROSS))),
             side * (0.5 + float(rng.normal(0, SHIFT_DOWN))),
         ),

@@ -61,7 +61,7 @@ MIN_PHOTOS: Final = 20
 # Faces are detected at this size, by OpenCV's cascade: it comes with the package.
 _DETECTION_PX: Final = 480
 _CASCADE: Final = "haarcascade_frontalface_alt2"
-_DETECTION: Final = DetectionOptions(scale_factor=1.1, neighbours=3, least_px=24)
+_DETECTION: Final = DetectionOptions(scale_factor=1.1, neighbors=3, least_px=24)
 # How far hair, chin and neck reach beyond a face's box, in its widths and heights.
 _ASIDE, _ABOVE, _BELOW = 0.4, 0.5, 0.35
 # A crop's sides as shares of the photo's, their highest ratio, and the attempts for each crop.

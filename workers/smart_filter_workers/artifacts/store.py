@@ -82,16 +82,17 @@ class StoredResult:
 class ArtifactStore:
     """Loads inputs of stages and stores their results; safe for threads.
 
-    recent: the cache of decoded photos and arrays.  room: reads backgrounds that are pictures.
+    recent: the cache of decoded photos and arrays.
+    backgrounds: reads backgrounds that are pictures.
     fetcher: fetches files that a job names by an address.
     """
 
     def __init__(
-        self, store: ObjectStore, recent: LruCache, room: TenantBackgrounds, fetcher: Fetcher
+        self, store: ObjectStore, recent: LruCache, backgrounds: TenantBackgrounds, fetcher: Fetcher
     ) -> None:
         self._store = store
         self._cache = recent
-        self._room = room
+        self._backgrounds = backgrounds
         self._fetcher = fetcher
 
     def import_photo(self, job: JobRow, lease: Lease) -> ImportedPhoto:
@@ -109,7 +110,7 @@ class ArtifactStore:
         given: dict[str, Callable[[], object]] = {
             "photo": lambda: self._photo(_require_photo_key(job)),
             "background": lambda: self._background(job),
-            "collection": lambda: self._room.collection(job.tenant, job.recipe.background),
+            "collection": lambda: self._backgrounds.collection(job.tenant, job.recipe.background),
             "recipe": lambda: job.recipe,
             "seed": lambda: job.seed,
             "drawn": lambda: self._drawn(job),

@@ -50,9 +50,9 @@ def encode_to_fit(pixels: Srgb8, manner: EncodingOptions, *, most_bytes: int) ->
     Raises ImageTooLarge when a side is above what the format can hold.
     """
     best: EncodedFile | None = None
-    room, files = float(most_bytes), 0
+    budget_bytes, files = float(most_bytes), 0
     while True:
-        plan = _plan_encoding(pixels, manner, room)
+        plan = _plan_encoding(pixels, manner, budget_bytes)
         file = plan.file or encode(plan.pixels, plan.manner)
         size, files = len(file.content), files + 1
         if size <= most_bytes:
@@ -64,24 +64,26 @@ def encode_to_fit(pixels: Srgb8, manner: EncodingOptions, *, most_bytes: int) ->
         if (best is not None and files >= _MAX_FILES) or max(plan.pixels.shape[:2]) == 1:
             return best or file  # it cannot get smaller
         # Correct the target by the error of the pieces' prediction.
-        room *= _TARGET_SHARE * most_bytes / size
+        budget_bytes *= _TARGET_SHARE * most_bytes / size
 
 
-def _plan_encoding(pixels: Srgb8, manner: EncodingOptions, room: float) -> _Plan:
-    """Return the size and options at which the picture should fit into `room` bytes.
+def _plan_encoding(pixels: Srgb8, manner: EncodingOptions, budget_bytes: float) -> _Plan:
+    """Return the size and options at which the picture should fit into `budget_bytes` bytes.
 
     The search uses fast encoders, even if the final one is slower and makes smaller files.
     """
     sample, share = _sample_tiles(pixels)
     fast = replace(manner, small=False)
     whole = encode(sample, fast)
-    if len(whole.content) <= share * room:
+    if len(whole.content) <= share * budget_bytes:
         return _plan(pixels, manner, whole, share)
-    found = _lower_quality(sample, fast, whole, share * room)
+    found = _lower_quality(sample, fast, whole, share * budget_bytes)
     if found is not None:
         return _plan(pixels, manner, found, share)
     least = min(manner.quality, MIN_QUALITY)
-    return _shrink_to_fit(pixels, replace(manner, quality=least), room, len(whole.content) / share)
+    return _shrink_to_fit(
+        pixels, replace(manner, quality=least), budget_bytes, len(whole.content) / share
+    )
 
 
 def _lower_quality(
@@ -115,7 +117,9 @@ def _lower_quality(
     return coarsest if len(coarsest.content) <= most_bytes else None
 
 
-def _shrink_to_fit(pixels: Srgb8, manner: EncodingOptions, room: float, size: float) -> _Plan:
+def _shrink_to_fit(
+    pixels: Srgb8, manner: EncodingOptions, budget_bytes: float, size: float
+) -> _Plan:
     """Return the plan with about the largest size that fits.
 
     size: bytes of its file unscaled, or at a higher quality.
@@ -125,7 +129,7 @@ def _shrink_to_fit(pixels: Srgb8, manner: EncodingOptions, room: float, size: fl
     scale, fitting, failing = 1.0, 0.0, 1.0
     for trial in range(2 * _MAX_TRIALS):
         # Bytes grow with the area, a little more slowly.
-        scale *= math.sqrt(_TARGET_SHARE * room / size)
+        scale *= math.sqrt(_TARGET_SHARE * budget_bytes / size)
         if not fitting < scale < failing:
             scale = (fitting + failing) / 2
         scale = max(scale, 1 / max(height, width))
@@ -138,11 +142,11 @@ def _shrink_to_fit(pixels: Srgb8, manner: EncodingOptions, room: float, size: fl
             scaled = replace(manner, dots_per_inch=max(1, round(scale * manner.dots_per_inch)))
         file = encode(sample, replace(scaled, small=False))
         size = len(file.content) / share
-        if size <= room:
+        if size <= budget_bytes:
             fits, fitting = _plan(sized, scaled, file, share), scale
         else:
             failing = scale
-        is_near = fits is not None and (size >= _CLOSE_SHARE * room or trial >= _MAX_TRIALS)
+        is_near = fits is not None and (size >= _CLOSE_SHARE * budget_bytes or trial >= _MAX_TRIALS)
         if is_near or max(sized.shape[:2]) == 1:
             break
     return fits or _plan(sized, scaled, file, share)

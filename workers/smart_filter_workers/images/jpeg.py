@@ -94,36 +94,36 @@ def decode(content: bytes, header: Header) -> NDArray[np.uint8]:
         raise ImageUnreadable(f"JPEG with more than {MAX_SCANS} scans")
     space = _COLOR_SPACES[header.components]
     # libjpeg may find another frame than the walk: it must fit into this buffer.
-    room = np.empty(header.width * header.height * header.components, np.uint8)
-    pixels = _decompress(content, space, room)
-    if pixels.size != room.size:
+    buffer = np.empty(header.width * header.height * header.components, np.uint8)
+    pixels = _decompress(content, space, buffer)
+    if pixels.size != buffer.size:
         raise ImageUnreadable("JPEG: two frames of different size")
     if space == "CMYK" and header.adobe:
         np.invert(pixels, out=pixels)  # Adobe stores CMYK inverted: 255 is no ink
     return pixels
 
 
-def _decompress(content: bytes, space: str, room: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _decompress(content: bytes, space: str, buffer: NDArray[np.uint8]) -> NDArray[np.uint8]:
     try:
-        return _simplejpeg(content, space, room, strict=True)
+        return _simplejpeg(content, space, buffer, strict=True)
     except ValueError as error:
         if _HARMLESS_WARNING not in str(error):
             raise ImageUnreadable(f"JPEG: {error}") from error
     try:
-        return _simplejpeg(content, space, room, strict=False)
+        return _simplejpeg(content, space, buffer, strict=False)
     except ValueError as error:
         raise ImageUnreadable(f"JPEG: {error}") from error
 
 
 def _simplejpeg(
-    content: bytes, space: str, room: NDArray[np.uint8], *, strict: bool
+    content: bytes, space: str, buffer: NDArray[np.uint8], *, strict: bool
 ) -> NDArray[np.uint8]:
     pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
         content,
         colorspace=space,
         fastdct=False,
         fastupsample=False,
-        buffer=room,
+        buffer=buffer,
         strict=strict,
     )
     return pixels

@@ -27,9 +27,9 @@ def collect_examples(engine: Engine, store: ObjectStore) -> None:
     Workers also do this, a few corrections a second.  Raises TryAgain while servers are away.
     """
     nothing = LruCache(0)
-    room = TenantBackgrounds(engine, store, nothing)
+    backgrounds = TenantBackgrounds(engine, store, nothing)
     # Corrected photos and results are in storage: nothing is fetched from the web.
-    artifacts = ArtifactStore(store, nothing, room, Fetcher(OutboundSettings()))
+    artifacts = ArtifactStore(store, nothing, backgrounds, Fetcher(OutboundSettings()))
     collecting = ExampleCollector(engine, store, artifacts)
     with sessions.transaction(engine) as connection:
         left = examples.count_uncollected(connection)

@@ -115,7 +115,7 @@ def _run(place: RegistrationContext, card: ModelCard, content: bytes) -> None:
             onnx_session.check(content)
         digests = {card.task: trained.keep(content)}
         loaded = ModelCache(
-            place.known, place.weights, room=memory.get_limit(None), trained=trained
+            place.known, place.weights, memory_limit=memory.get_limit(None), trained=trained
         )
         models = loaded.for_stage({card.task: card.name}, {}, digests)
     except (ModelNotLoaded, SetupFailed) as error:

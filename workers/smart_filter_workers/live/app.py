@@ -13,22 +13,22 @@ from smart_filter_workers.live.session_registry import SessionRegistry
 PATH = "/v1/live/socket"
 
 
-def create_app(house: SessionRegistry) -> Starlette:
-    """Return the application of a process with the registry `house`."""
+def create_app(registry: SessionRegistry) -> Starlette:
+    """Return the application of a process with the registry `registry`."""
 
     async def socket(websocket: WebSocket) -> None:
-        await connection.serve(websocket, house)
+        await connection.serve(websocket, registry)
 
     async def livez(_: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
     async def readyz(_: Request) -> Response:
         # A load balancer sends new clients elsewhere after this; connected clients stay.
-        status, code = ("full", 503) if house.is_full else ("ok", 200)
+        status, code = ("full", 503) if registry.is_full else ("ok", 200)
         return JSONResponse({"status": status}, status_code=code)
 
     async def metrics(_: Request) -> Response:
-        text = house.measures.text(connections=house.connections)
+        text = registry.measures.text(connections=registry.connections)
         return Response(text, media_type=exposition.MEDIA_TYPE)
 
     return Starlette(

@@ -46,10 +46,10 @@ class _CloseConnection(Exception):
         self.reason = reason
 
 
-async def serve(websocket: WebSocket, house: SessionRegistry) -> None:
+async def serve(websocket: WebSocket, registry: SessionRegistry) -> None:
     """Serve one client until it leaves or reaches a limit of docs/live.md."""
     try:
-        await _serve_client(websocket, house)
+        await _serve_client(websocket, registry)
     except WebSocketDisconnect:
         pass
     except _CloseConnection as over:
@@ -59,24 +59,26 @@ async def serve(websocket: WebSocket, house: SessionRegistry) -> None:
         await _close(websocket, CloseCode.DEFECT, "internal error; connect again")
 
 
-async def _serve_client(websocket: WebSocket, house: SessionRegistry) -> None:
-    hello, admission = await _receive_hello(websocket, house)
+async def _serve_client(websocket: WebSocket, registry: SessionRegistry) -> None:
+    hello, admission = await _receive_hello(websocket, registry)
     try:
-        with house.place(admission.tenant):
-            sight = await house.sight()
+        with registry.place(admission.tenant):
+            sight = await registry.sight()
             asked = hello.background or messages.parse_background(admission.background or "auto")
-            client = _Client(websocket, house, FramePipeline(sight), hello, _backdrop(asked))
+            client = _Client(websocket, registry, FramePipeline(sight), hello, _backdrop(asked))
             _log.info("live_connection_opened", tenant=admission.tenant)
             await client.run()
     except RetryAfter as limited:
         raise _CloseConnection(CloseCode.FULL, str(limited)) from None
 
 
-async def _receive_hello(websocket: WebSocket, house: SessionRegistry) -> tuple[Hello, TokenClaims]:
+async def _receive_hello(
+    websocket: WebSocket, registry: SessionRegistry
+) -> tuple[Hello, TokenClaims]:
     """Return the first message and the claims of its token.  Raises _CloseConnection."""
     try:
         await websocket.accept()
-        async with house.unauthenticated_slot(seconds=messages.HELLO_SECONDS):
+        async with registry.unauthenticated_slot(seconds=messages.HELLO_SECONDS):
             first = await websocket.receive()
     except TimeoutError:
         late = f"no token in time: send it at once, within {messages.HELLO_SECONDS:g} s"
@@ -87,7 +89,7 @@ async def _receive_hello(websocket: WebSocket, house: SessionRegistry) -> tuple[
         if first.get("text") is None:
             raise MalformedRequest('the first message must be text: {"token": "…"}')
         hello = messages.parse_hello(first["text"])
-        return hello, house.admit(hello.token)
+        return hello, registry.admit(hello.token)
     except Unauthorized as error:
         raise _CloseConnection(CloseCode.UNAUTHORIZED, str(error)) from None
     except Rejected as error:
@@ -107,13 +109,13 @@ class _Client:
     def __init__(
         self,
         websocket: WebSocket,
-        house: SessionRegistry,
+        registry: SessionRegistry,
         film: FramePipeline,
         hello: Hello,
         backdrop: Backdrop,
     ) -> None:
         self._websocket = websocket
-        self._house = house
+        self._registry = registry
         self._film = film
         self._max_side_px = hello.max_side_px
         self._rate = hello.rate
@@ -169,7 +171,7 @@ class _Client:
         return False
 
     async def _set_background_picture(self, content: bytes) -> None:
-        picture = await self._house.in_thread(frames.decode_picture, content)
+        picture = await self._registry.in_thread(frames.decode_picture, content)
         await self._set_background(messages.FILE_BACKGROUND, picture)
 
     async def _set_background(self, asked: Background, picture: Srgb8 | None = None) -> None:
@@ -182,7 +184,7 @@ class _Client:
         # A recording is sent as fast as it is processed, so its times come from the frame numbers.
         filmed_at = now if self._rate is None else number / self._rate
         if self._newest.put(ReceivedFrame(number, content, now, filmed_at)):
-            self._house.measures.frames[FrameOutcome.DROPPED] += 1
+            self._registry.measures.frames[FrameOutcome.DROPPED] += 1
 
     async def _show(self) -> None:
         """Answer frames, one after another.  Raises _CloseConnection when no more come."""
@@ -198,12 +200,12 @@ class _Client:
                 seconds = _MAX_STEP_SECONDS if before is None else arrived.filmed_at - before
                 await self._answer(arrived, seconds=seconds)
             except UnusablePhoto as error:
-                self._house.measures.frames[FrameOutcome.REFUSED] += 1
+                self._registry.measures.frames[FrameOutcome.REFUSED] += 1
                 await self._send(messages.format_error(error, number=arrived.number))
             before = arrived.filmed_at
 
     async def _answer(self, arrived: ReceivedFrame, *, seconds: float) -> None:
-        in_thread, film = self._house.in_thread, self._film
+        in_thread, film = self._registry.in_thread, self._film
         # A background that is requested from now on applies to the next frame.
         backdrop = self._backdrop
         shot = await in_thread(films.prepare_frame, arrived.content, max_side_px=self._max_side_px)
@@ -232,7 +234,7 @@ class _Client:
         async with self._sending:
             await self._websocket.send_text(text)
             await self._websocket.send_bytes(messages.join_frame(arrived.number, developed.content))
-        self._house.measures.shown(asyncio.get_running_loop().time() - arrived.at)
+        self._registry.measures.shown(asyncio.get_running_loop().time() - arrived.at)
 
     async def _send(self, message: str) -> None:
         async with self._sending:

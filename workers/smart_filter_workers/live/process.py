@@ -49,7 +49,7 @@ def serve(
     memory.configure_malloc()
     system_threads.limit_native_threads()
     models.check_weights(weights)
-    house = SessionRegistry(
+    registry = SessionRegistry(
         Tokens(keys),
         partial(models.load, weights, research=research),
         threads=threads,
@@ -57,7 +57,7 @@ def serve(
         most_each=settings.connections_each,
     )
     config = uvicorn.Config(
-        app.create_app(house),
+        app.create_app(registry),
         access_log=False,
         log_config=None,  # the service's own log settings apply
         log_level="warning",
@@ -80,7 +80,7 @@ def serve(
     try:
         uvicorn.Server(config).run(sockets=[listening])
     finally:
-        house.close()
+        registry.close()
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -151,11 +151,11 @@ class GarbageCollector:
             made = retention.claim(connection, most=_PAGE_OBJECTS)
             put = uploads.claim(connection, most=_PAGE_OBJECTS)
             # Mark only what fits into this page, however long storage is unavailable.
-            room, room_put = _PAGE_OBJECTS - len(made), _PAGE_OBJECTS - len(put)
-            is_done = retention.mark_expired(connection, most=room) < room
-            is_done &= uploads.mark_expired(connection, most=room_put) < room_put
-            made += retention.claim(connection, most=room)
-            put += uploads.claim(connection, most=room_put)
+            max_made, max_put = _PAGE_OBJECTS - len(made), _PAGE_OBJECTS - len(put)
+            is_done = retention.mark_expired(connection, most=max_made) < max_made
+            is_done &= uploads.mark_expired(connection, most=max_put) < max_put
+            made += retention.claim(connection, most=max_made)
+            put += uploads.claim(connection, most=max_put)
         if not made and not put:
             return 0, is_done
         refused = self._store.remove_many([one.key for one in (*made, *put)])
@@ -240,7 +240,9 @@ class GarbageCollector:
         if self._record_seconds is None:
             return
         with sessions.transaction(self._engine) as connection:
-            over = partition_pruning.list_droppable(connection, kept_seconds=self._record_seconds)
+            over = partition_pruning.list_droppable(
+                connection, retention_seconds=self._record_seconds
+            )
         for span in over:
             try:
                 with sessions.transaction(self._engine) as connection:

@@ -36,14 +36,14 @@ class Sweeper:
         doorbell: Doorbell,
         settings: EngineSettings,
         *,
-        tally: WorkerCounters,
+        counters: WorkerCounters,
         retention: GarbageCollector,
         cell: str,
     ) -> None:
         self._engine = engine
         self._doorbell = doorbell
         self._settings = settings
-        self._tally = tally
+        self._tally = counters
         self._retention = retention
         self._cell = cell
         self._steps: dict[str, SupervisedLoop] = {}

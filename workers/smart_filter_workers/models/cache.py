@@ -28,21 +28,21 @@ _log = logger("models")
 class ModelCache:
     """Models by task, name and weights, loaded at their first use; safe for threads.
 
-    room: the memory limit of the process.  A thread that uses a dropped model keeps it until it
-    is done.  trained: the source of trained weights; None: no source.
+    memory_limit: of the process.  A thread that uses a dropped model keeps it until it is done.
+    trained: the source of trained weights; None: no source.
     """
 
     def __init__(
         self,
-        catalogue: ModelCatalog,
+        catalog: ModelCatalog,
         weights_folder: Path,
         *,
-        room: MemoryLimit,
+        memory_limit: MemoryLimit,
         trained: TrainedWeights | None = None,
     ) -> None:
-        self._catalogue = catalogue
+        self._catalog = catalog
         self._folder = weights_folder
-        self._room = room
+        self._memory_limit = memory_limit
         self._trained = trained or TrainedWeights(weights_folder, None)
         # In order of use: the least recent is first.
         self._loaded: OrderedDict[ModelKey, Model] = OrderedDict()
@@ -74,7 +74,7 @@ class ModelCache:
         """Return the digests of the weights that `of` would use, for models that have any."""
         found = {
             task: digests.get(task)
-            or self._catalogue.digest(task, name, parameters.get(task, {}), self._folder)
+            or self._catalog.digest(task, name, parameters.get(task, {}), self._folder)
             for task, name in names.items()
         }
         return {task: digest for task, digest in found.items() if digest is not None}
@@ -99,7 +99,7 @@ class ModelCache:
     def relieve(self, *, keeping: Iterable[ModelKey] = ()) -> None:
         """Drop the least recently used models while the process exceeds its memory limit."""
         kept = set(keeping)
-        while self._room.is_exceeded():
+        while self._memory_limit.is_exceeded():
             with self._lock:
                 oldest = next((place for place in self._loaded if place not in kept), None)
                 if oldest is None:
@@ -107,7 +107,7 @@ class ModelCache:
                 del self._loaded[oldest]
             _log.info("model_unloaded_low_memory", task=oldest[0], model=oldest[1])
             gc.collect()
-            self._room.give_back()
+            self._memory_limit.give_back()
 
     def names(self) -> list[ModelKey]:
         """Return the keys of the loaded models, the least recently used first."""
@@ -116,11 +116,11 @@ class ModelCache:
 
     def _load(self, place: ModelKey) -> Model:
         task, name, digest = place
-        file = self._catalogue.files.get((task, name))
+        file = self._catalog.files.get((task, name))
         if file is None:
             raise ModelNotLoaded(f"{task} {name}: this version has no such model", leads=True)
         try:
-            self._catalogue.ensure_may_run(file.CARD)
+            self._catalog.ensure_may_run(file.CARD)
             folder = self._folder
             if digest:
                 folder = self._trained.folder_of(file.CARD, digest)
@@ -142,7 +142,7 @@ class ModelCache:
     def _complete(self, task: TaskName, name: str, given: Parameters, digest: str = "") -> Model:
         """Return a model bound to the given parameters, with defaults for the others."""
         model = self.model(task, name, digest)
-        card = self._catalogue.card(task, name, self._folder)
+        card = self._catalog.card(task, name, self._folder)
         if not card.parameters:
             return model
         return functools.partial(model, parameters=card.completed(given))

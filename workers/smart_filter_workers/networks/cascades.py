@@ -30,12 +30,12 @@ class DetectionOptions:
     """How a cascade searches a picture.
 
     scale_factor: factor from one scale to the next, above 1.
-    neighbours: number of windows that must agree on a detection.
+    neighbors: number of windows that must agree on a detection.
     least_px: least width and height of a detection.
     """
 
     scale_factor: float
-    neighbours: int
+    neighbors: int
     least_px: int
 
 
@@ -59,7 +59,7 @@ class Cascade:
         found = self._classifier().detectMultiScale(
             gray,
             scaleFactor=looks.scale_factor,
-            minNeighbors=looks.neighbours,
+            minNeighbors=looks.neighbors,
             minSize=(looks.least_px, looks.least_px),
         )
         squares = [tuple(int(value) for value in square) for square in found]

@@ -134,8 +134,8 @@ def face_square(face: Face) -> Square:
     length = float(np.hypot(np.linalg.norm(across), np.linalg.norm(down)))
     side = max(1.0, CROP_PX * length / float(np.hypot(_EYE_DISTANCE_PX, _EYES_TO_MOUTH_PX)))
     up = np.array([np.sin(angle), -np.cos(angle)])
-    centre = (eyes + mouth) / 2 + up * side * _BELOW_MIDDLE_PX / CROP_PX
-    return Square(centre=(float(centre[0]), float(centre[1])), side=side, angle=angle)
+    center = (eyes + mouth) / 2 + up * side * _BELOW_MIDDLE_PX / CROP_PX
+    return Square(center=(float(center[0]), float(center[1])), side=side, angle=angle)
 
 
 def _read(cuts: list[float]) -> LevelThresholds:

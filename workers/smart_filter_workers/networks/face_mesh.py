@@ -93,9 +93,9 @@ def square_around(points: Floats) -> Square:
     axes = np.stack([along, [-along[1], along[0]]])
     upright = points @ axes.T
     low, high = upright.min(axis=0), upright.max(axis=0)
-    centre = (low + high) / 2 @ axes
+    center = (low + high) / 2 @ axes
     return Square(
-        centre=(float(centre[0]), float(centre[1])),
+        center=(float(center[0]), float(center[1])),
         side=max(1.0, FACE_MARGIN * float(max(high - low))),
         angle=angle,
     )
@@ -109,7 +109,7 @@ def square_around_eye(points: Floats, eye: tuple[int, int], *, side: float) -> S
     outer, inner = points[eye[0]], points[eye[1]]
     start, end = (outer, inner) if eye == RIGHT_EYE else (inner, outer)
     return Square(
-        centre=(float(outer[0] + inner[0]) / 2, float(outer[1] + inner[1]) / 2),
+        center=(float(outer[0] + inner[0]) / 2, float(outer[1] + inner[1]) / 2),
         side=max(1.0, side * float(np.linalg.norm(end - start))),
         angle=math.atan2(end[1] - start[1], end[0] - start[0]),
     )
@@ -119,7 +119,7 @@ def _square_of(face: Face) -> Square:
     left, top, width, height = face.box
     right_eye, left_eye = face.landmarks[:2]
     return Square(
-        centre=(left + width / 2, top + height / 2),
+        center=(left + width / 2, top + height / 2),
         side=max(1.0, FACE_MARGIN * max(width, height)),
         angle=math.atan2(left_eye[1] - right_eye[1], left_eye[0] - right_eye[0]),
     )

@@ -25,11 +25,11 @@ Word = TypeVar("Word", bound=StrEnum)
 class Fit(StrEnum):
     """How a picture is fitted to the input's size.
 
-    CENTRED and CORNER keep its shape and pad the rest, on all sides or right and below.
+    CENTERED and CORNER keep its shape and pad the rest, on all sides or right and below.
     """
 
     STRETCH = "stretch"
-    CENTRED = "centred"
+    CENTERED = "centred"
     CORNER = "corner"
 
 

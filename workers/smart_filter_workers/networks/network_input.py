@@ -44,7 +44,7 @@ def prepare(srgb: Srgb8, handling: Handling) -> NetworkInput:
         scale = min(handling.width / width, handling.height / height)
         across = min(handling.width, max(1, round(width * scale)))
         down = min(handling.height, max(1, round(height * scale)))
-    if handling.fit == Fit.CENTRED:
+    if handling.fit == Fit.CENTERED:
         left, top = (handling.width - across) // 2, (handling.height - down) // 2
     shrinks = across <= width and down <= height
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR

@@ -156,7 +156,7 @@ def _square_around(hips: Floats, on_circle: Floats) -> Square:
     """Return the square around a body, turned so that the head is at its top."""
     across, down = float(on_circle[0] - hips[0]), float(on_circle[1] - hips[1])
     return Square(
-        centre=(float(hips[0]), float(hips[1])),
+        center=(float(hips[0]), float(hips[1])),
         side=max(1.0, 2 * BODY_MARGIN * math.hypot(across, down)),
         angle=math.pi / 2 + math.atan2(down, across),
     )

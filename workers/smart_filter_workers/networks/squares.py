@@ -19,11 +19,11 @@ MAX_BILINEAR_SHRINK = 2.0
 class Square:
     """A square in a picture, in the picture's pixels.
 
-    centre: x and y; side: its length in pixels; angle: radians from the picture's x axis to the
+    center: x and y; side: its length in pixels; angle: radians from the picture's x axis to the
     square's, clockwise on the picture.
     """
 
-    centre: Point
+    center: Point
     side: float
     angle: float
 
@@ -55,12 +55,12 @@ class Square:
         """
         height, width = picture.shape[:2]
         reach = self.side * math.sqrt(1 / 2) + MAX_BILINEAR_SHRINK
-        left = min(width - 1, max(0, math.floor(self.centre[0] - reach)))
-        top = min(height - 1, max(0, math.floor(self.centre[1] - reach)))
-        right = max(left + 1, math.ceil(self.centre[0] + reach))
-        bottom = max(top + 1, math.ceil(self.centre[1] + reach))
-        centre = (self.centre[0] - left, self.centre[1] - top)
-        return picture[top:bottom, left:right], replace(self, centre=centre)
+        left = min(width - 1, max(0, math.floor(self.center[0] - reach)))
+        top = min(height - 1, max(0, math.floor(self.center[1] - reach)))
+        right = max(left + 1, math.ceil(self.center[0] + reach))
+        bottom = max(top + 1, math.ceil(self.center[1] + reach))
+        center = (self.center[0] - left, self.center[1] - top)
+        return picture[top:bottom, left:right], replace(self, center=center)
 
     def to_picture(self, points: Floats, size: int) -> Floats:
         """Return (N, 2) float32 points of a crop of `size` pixels in the picture's pixels."""
@@ -87,7 +87,7 @@ class Square:
         """Return the (2, 3) matrix from pixels of the crop to pixels of the picture."""
         along = np.array([math.cos(self.angle), math.sin(self.angle)]) * self.side / size
         down = np.array([-along[1], along[0]])
-        corner = np.array(self.centre) - (along + down) * size / 2
+        corner = np.array(self.center) - (along + down) * size / 2
         return np.asarray(np.stack([along, down, corner], axis=1), dtype=np.float64)
 
 

@@ -98,10 +98,10 @@ def _answer(request: ChildRequest) -> ChildResult:
         (importlib.import_module(name) for name in request.extra_models),
         research=request.settings.engine.research_weights,
     )
-    room = memory.get_limit(request.settings.engine.memory_mb)
+    memory_limit = memory.get_limit(request.settings.engine.memory_mb)
     store = ObjectStore(request.settings.storage, connections=1)
     trained = TrainedWeights(request.settings.weights, store)
-    models = ModelCache(known, request.settings.weights, room=room, trained=trained)
+    models = ModelCache(known, request.settings.weights, memory_limit=memory_limit, trained=trained)
     engine = sessions.open_engine(request.settings.database, connections=1)
     nothing = LruCache(0)
     fetcher = Fetcher(request.settings.outbound)

@@ -58,7 +58,7 @@ def claim_and_commit(services: WorkerContext, capability: Capability | None) -> 
     """Claim in a transaction of its own; return what `claim` returns."""
     with sessions.transaction(services.engine) as connection:
         made = claim(services, connection, capability)
-    services.tally.record_claims(made.leases)
+    services.counters.record_claims(made.leases)
     return made
 
 
@@ -74,12 +74,12 @@ def claim(
     chosen = capability or only or heads.next_capability(connection, served)
     if chosen is None:
         return Claim(ClaimKind.EMPTY, [], [], begun_at, trail)
-    with services.tally.timed(WorkerStep.CLAIM, chosen), trail.claiming():
+    with services.counters.timed(WorkerStep.CLAIM, chosen), trail.claiming():
         leases = WORKER.claim(
             connection,
             chosen,
             worker=services.worker,
-            batch_size=services.catalogue.batch_size(chosen),
+            batch_size=services.catalog.batch_size(chosen),
             lease_seconds=services.settings.engine.lease_seconds,
             max_attempts=services.settings.engine.max_attempts,
             guard=services.serving.cards_of(chosen),

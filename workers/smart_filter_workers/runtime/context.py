@@ -23,7 +23,7 @@ from smart_filter_workers.runtime.tracing import BatchTracer
 class WorkerContext:
     """The services of a worker process.
 
-    trying: runs shadow weights next to the live ones.
+    shadow_runner: runs shadow weights next to the live ones.
     serving: the capabilities it claims from.  draining: set when it should claim no more.
     extra_models: modules with models besides those in the stages' own folders.
     """
@@ -31,12 +31,12 @@ class WorkerContext:
     engine: Engine
     doorbell: Doorbell
     artifacts: ArtifactStore
-    catalogue: ModelCatalog
+    catalog: ModelCatalog
     models: ModelCache
     heartbeat: Heartbeat
-    tally: WorkerCounters
-    trails: BatchTracer
-    trying: ShadowRunner
+    counters: WorkerCounters
+    batch_tracer: BatchTracer
+    shadow_runner: ShadowRunner
     settings: Settings
     keeping: RetentionPolicy
     worker: WorkerId

@@ -118,7 +118,7 @@ def _rerun(services: WorkerContext, lease: Lease, gone: Sequence[str]) -> None:
     except InputsExpired as error:
         _fail(services, lease, _failure(error))
     else:
-        services.tally.count(CounterName.RELEASES, lease.capability)
+        services.counters.count(CounterName.RELEASES, lease.capability)
         services.doorbell.ring(ready)
 
 
@@ -131,7 +131,7 @@ def _release(services: WorkerContext, lease: Lease, given_up: Failure) -> None:
             give_up_seconds=services.settings.engine.give_up_seconds,
             failure=given_up,
         )
-    services.tally.count(CounterName.RELEASES, lease.capability)
+    services.counters.count(CounterName.RELEASES, lease.capability)
     services.doorbell.ring(ready)
 
 
@@ -144,7 +144,7 @@ def _retry(services: WorkerContext, lease: Lease, failure: Failure) -> None:
             delay_seconds=_backoff(lease.attempt - 1),
             max_attempts=services.settings.engine.max_attempts,
         )
-    services.tally.count(CounterName.RETRIES, lease.capability)
+    services.counters.count(CounterName.RETRIES, lease.capability)
 
 
 def retry_until_lease_ends(

@@ -68,7 +68,7 @@ def _run_turn(services: WorkerContext, rung: Capability, *, ends_at: float) -> N
             case ClaimKind.EMPTY:
                 services.doorbell.ring(_filter_unserved(services, unrung))
                 # Shadow runs come last: no job waits for them.
-                if not services.trying.run_next():
+                if not services.shadow_runner.run_next():
                     return
                 unrung, claim = [], None
     if not services.draining.is_set():
@@ -119,7 +119,7 @@ def _work(
         try:
             return _run_steps(services, claim, tasks, ends_at, is_last=is_last)
         finally:
-            services.trails.export(claim.trail, [(task.lease, task.trouble) for task in tasks])
+            services.batch_tracer.export(claim.trail, [(task.lease, task.trouble) for task in tasks])
 
 
 def _run_steps(
@@ -170,7 +170,7 @@ def _advance(
 
 @contextlib.contextmanager
 def _time_step(services: WorkerContext, step: WorkerStep, task: Task) -> Iterator[None]:
-    with services.tally.timed(step, task.lease.capability), task.trail.step(step, task.lease):
+    with services.counters.timed(step, task.lease.capability), task.trail.step(step, task.lease):
         yield
 
 
@@ -283,7 +283,7 @@ def _complete(
         completion, following = error_policy.retry_until_lease_ends(
             services, _commit, outcomes, claim_until=None
         )
-    services.tally.record_runs(outcomes)
+    services.counters.record_runs(outcomes)
     for task, outcome in zip(tasks, outcomes, strict=True):
         if task.lease in completion.lost:
             _log.warning("lease_lost", **error_policy.log_fields(task.lease))
@@ -292,9 +292,9 @@ def _complete(
             continue
         if task.job.photo_url is not None and outcome.photo is not None:
             _charge_photo(services, task.job.tenant, outcome.photo)
-        services.trying.offer(CompletedStage(task.lease, task.inputs, task.result))
+        services.shadow_runner.offer(CompletedStage(task.lease, task.inputs, task.result))
     if following is not None:
-        services.tally.record_claims(following.leases)
+        services.counters.record_claims(following.leases)
     return completion.ready, following
 
 
@@ -322,6 +322,6 @@ def _record_durations(services: WorkerContext, claim: Claim, tasks: Sequence[Tas
     share = (time.perf_counter() - claim.begun_at) / len(claim.leases)
     for task in tasks:
         if task.job.megapixels:
-            services.tally.record_duration(
+            services.counters.record_duration(
                 task.lease.capability, max(0.0, share - task.loading_seconds), task.job.megapixels
             )

@@ -178,15 +178,17 @@ class Sender:
         return len(claimed)
 
     def _shares(self) -> list[ClaimLimits]:
-        room = self._pace.most - len(self._in_flight)
+        free_slots = self._pace.most - len(self._in_flight)
         troubled = self._lanes.failing
         of_troubled = sum(one.lane in troubled for one in self._in_flight.values())
-        theirs = min(room, self._pace.most // 2 - of_troubled)
+        theirs = min(free_slots, self._pace.most // 2 - of_troubled)
         again = self._lanes.due_for_retry(time.monotonic())
         shares = []
-        if room > 0:
+        if free_slots > 0:
             shares.append(
-                ClaimLimits(most=min(room, self._pace.at_once), few=self._pace.few, never=troubled)
+                ClaimLimits(
+                    most=min(free_slots, self._pace.at_once), few=self._pace.few, never=troubled
+                )
             )
         if theirs > 0 and again:
             shares.append(ClaimLimits(most=min(theirs, self._pace.at_once), few=1, only=again))

@@ -67,7 +67,7 @@ def sync_pictures(
     for found in provider.pictures():
         is_empty = False
         try:
-            its = describe(found.path, found.told)
+            its = describe(found.path, found.given)
             _take_name(paths, its.name, found.path)
             was = known.get(its.name)
             kept = _store_found(

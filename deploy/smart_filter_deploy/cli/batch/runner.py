@@ -79,7 +79,7 @@ class BatchRunner:
         self._before = 0
         self._due: deque[FoundPhoto] = deque()
         self._under_way: dict[Future[JournalEntry], FoundPhoto] = {}
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def do(self) -> int:
         """Run the batch; return the exit status.  Raises CommandError."""
@@ -187,7 +187,7 @@ class BatchRunner:
                 dashboard.left(found.name)
                 continue
             dashboard.ended(entry)
-            self._told.add(entry.photo)
+            self._reported.add(entry.photo)
             if self._as_json:
                 click.echo(json.dumps(batch_report.to_row(entry, self._journal.folder)))
         return bool(ended)
@@ -225,7 +225,7 @@ class BatchRunner:
         photos = "1 photo" if len(self._seen) == 1 else f"{len(self._seen)} photos"
         lines = [f"{photos} in {format_duration(seconds)}: {summary}; {self._journal.folder}"]
         # Failures of this run were printed when they happened.
-        before = [entry for entry in failed if entry.photo not in self._told]
+        before = [entry for entry in failed if entry.photo not in self._reported]
         lines += [f"  {summary_line(entry)}" for entry in before[:_MAX_LISTED_FAILURES]]
         if len(before) > _MAX_LISTED_FAILURES:
             lines.append(f"  and {len(before) - _MAX_LISTED_FAILURES} more; --report lists all")

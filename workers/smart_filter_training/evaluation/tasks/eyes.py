@@ -77,7 +77,7 @@ def score(example: Example, answer: Eyes) -> Score:
         group="colour" if (crop[..., 0] != crop[..., 2]).any() else "grey",
         numbers=(example.is_open, 2 if found is None else found),
         badness=2.0 if is_wrong else float(example.is_open and not is_answered),
-        told="",
+        summary="",
     )
 
 

@@ -81,7 +81,7 @@ def score(example: Example, answer: Faces) -> Score:
         group=dataset_files.group_prefix(example.name),
         numbers=(right, wrong, missed),
         badness=wrong + missed,
-        told=f"{right} found · {missed} missed · {wrong} false",
+        summary=f"{right} found · {missed} missed · {wrong} false",
     )
 
 

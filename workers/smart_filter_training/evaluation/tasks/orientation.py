@@ -97,7 +97,7 @@ def score(example: Example, answer: Answer) -> Score:
         numbers=(sum(right), left, sum(turned), turned_right, harmed),
         # Turning an upright photo is the worst error, then turning wrongly; abstaining is harmless.
         badness=8.0 * harmed + 2 * (sum(turned) - turned_right) + left,
-        told=f"{sum(right)} of {LOOKS} right · {left} left as they were",
+        summary=f"{sum(right)} of {LOOKS} right · {left} left as they were",
     )
 
 

@@ -75,7 +75,7 @@ def score(example: Example, answer: Segmentation) -> Score:
         group=dataset_files.group_prefix(example.name),
         numbers=(overlap, outline, difference),
         badness=1 - overlap,
-        told=f"IoU {overlap:.3f} · boundary F {outline:.3f} · MAD {difference:.3f}",
+        summary=f"IoU {overlap:.3f} · boundary F {outline:.3f} · MAD {difference:.3f}",
     )
 
 

@@ -89,7 +89,7 @@ def score(example: Example, answer: Smile) -> Score:
         group="",
         numbers=(truth, found, answer.score),
         badness=abs(truth - found) + sureness if truth != found else 0.0,
-        told=f"score {answer.score:.2f}",
+        summary=f"score {answer.score:.2f}",
     )
 
 

@@ -34,7 +34,7 @@ from smart_filter_training.evaluation import (
 from smart_filter_training.evaluation.base import Floats as Numbers
 from smart_filter_training.evaluation.confidence_intervals import Figure
 from smart_filter_training.models.unet import batches, pairs, teaching
-from smart_filter_training.models.unet.batches import AugmentedPairs, Shelf
+from smart_filter_training.models.unet.batches import AugmentedPairs, PairCache
 from smart_filter_training.models.unet.pairs import Example, Pair
 from smart_filter_training.onnx_export import PARITY, Exported
 from smart_filter_training.preflight import Finding
@@ -132,8 +132,8 @@ class Data:
     runs for the figures of the mean.
     """
 
-    train: Shelf
-    validation: Shelf
+    train: PairCache
+    validation: PairCache
     digest: str
     joined: tuple[Path, ...] = ()
 
@@ -158,8 +158,8 @@ def read(folder: Path, configuration: Configuration) -> Data:
     if not learning or not checking:
         raise FolderUnreadable(f"{folder} {pairs.describe_too_few(found)}")
     return Data(
-        train=Shelf([*learning, *taught]),
-        validation=Shelf(checking),
+        train=PairCache([*learning, *taught]),
+        validation=PairCache(checking),
         digest=_compute_digest([*found, *taught]),
         joined=tuple(Path(run) for run in configuration.join.split(",") if run),
     )
@@ -266,7 +266,7 @@ def export(network: Network, data: Data, folder: Path) -> Exported:
     """
     covering = _add_sigmoid(network)
     size_px = int(network.input_shape[1])
-    sample = Shelf(data.validation.pairs[:: max(1, len(data.validation) // _COMPARED)])
+    sample = PairCache(data.validation.pairs[:: max(1, len(data.validation) // _COMPARED)])
     expected = _predict(network, sample)
     facts: dict[str, dict[str, float]] = {}
     for name in (FILE, _HALF, _BYTES):
@@ -323,23 +323,23 @@ def _compute_digest(found: Iterable[Pair]) -> str:
     return whole.hexdigest()
 
 
-def _predict(network: Network, shelf: Shelf) -> list[Floats]:
+def _predict(network: Network, pairs: PairCache) -> list[Floats]:
     """Return the coverage of each photo by a network: (S, S) float32, 0..1."""
     size_px = int(network.input_shape[1])
     coverages: list[Floats] = []
-    for start in range(0, len(shelf), _PREDICT_BATCH):
-        numbers = range(start, min(start + _PREDICT_BATCH, len(shelf)))
-        logits = network.predict_on_batch(batches.to_inputs(shelf, numbers, size_px))
+    for start in range(0, len(pairs), _PREDICT_BATCH):
+        numbers = range(start, min(start + _PREDICT_BATCH, len(pairs)))
+        logits = network.predict_on_batch(batches.to_inputs(pairs, numbers, size_px))
         coverages += list(to_probability(np.asarray(logits, np.float32)[..., 0]))
     return coverages
 
 
-def _predict_litert(file: Path, shelf: Shelf, size_px: int) -> list[Floats]:
+def _predict_litert(file: Path, pairs: PairCache, size_px: int) -> list[Floats]:
     """Return the coverage of each photo by a LiteRT file: (S, S) float32, 0..1."""
     network = LiteRtNetwork(file)
     coverages = []
-    for number in range(len(shelf)):
-        (coverage,) = network(batches.to_inputs(shelf, [number], size_px)).values()
+    for number in range(len(pairs)):
+        (coverage,) = network(batches.to_inputs(pairs, [number], size_px)).values()
         coverages.append(coverage[0, :, :, 0])
     return coverages
 
@@ -351,11 +351,11 @@ def _to_matte(coverage: Floats, example: Example) -> Matte8:
     return refine_edges(np.asarray(resized, dtype=np.float32), example.srgb)
 
 
-def _coverage_figures(coverages: Sequence[Floats], shelf: Shelf) -> dict[str, Figure]:
-    """Return the figures of the coverages of a shelf's photos, with the product's edges."""
+def _coverage_figures(coverages: Sequence[Floats], pairs: PairCache) -> dict[str, Figure]:
+    """Return the figures of the coverages of the pairs' photos, with the product's edges."""
     rows = []
     for number, coverage in enumerate(coverages):
-        example = shelf.example(number)
+        example = pairs.example(number)
         compared = _to_matte(coverage, example), example.matte, example.counted
         rows.append(
             (
@@ -364,11 +364,11 @@ def _coverage_figures(coverages: Sequence[Floats], shelf: Shelf) -> dict[str, Fi
                 metrics.mean_difference(*compared),
             )
         )
-    return _figures_by_source(np.array(rows, np.float64), [pair.source for pair in shelf.pairs])
+    return _figures_by_source(np.array(rows, np.float64), [pair.source for pair in pairs.pairs])
 
 
-def _compute_iou(coverages: list[Floats], shelf: Shelf) -> float:
-    return _coverage_figures(coverages, shelf)["iou"].value
+def _compute_iou(coverages: list[Floats], pairs: PairCache) -> float:
+    return _coverage_figures(coverages, pairs)["iou"].value
 
 
 def _figures_by_source(numbers: Numbers, sources: Sequence[str]) -> dict[str, Figure]:
@@ -416,15 +416,15 @@ def _convert(network: Network, name: str) -> bytes:
         return bytes(converter.convert())
 
 
-def _write_sheet(file: Path, shelf: Shelf, coverages: Sequence[Floats]) -> None:
+def _write_sheet(file: Path, pairs: PairCache, coverages: Sequence[Floats]) -> None:
     """Write a PNG of at most SHEET_PHOTOS photos: half are the worst, others are spread evenly.
 
     coverages: (S, S) float32, 0..1, of each photo.  Each photo has four cells: the photo, the
     truth, the answer, and over the faint photo what the answer adds and misses.
     """
-    mattes = [_to_matte(one, shelf.example(n)) for n, one in enumerate(coverages)]
+    mattes = [_to_matte(one, pairs.example(n)) for n, one in enumerate(coverages)]
     overlaps = [
-        metrics.matte_iou(matte, shelf.example(n).matte, shelf.example(n).counted)
+        metrics.matte_iou(matte, pairs.example(n).matte, pairs.example(n).counted)
         for n, matte in enumerate(mattes)
     ]
     worst = [int(number) for number in np.argsort(overlaps)[: SHEET_PHOTOS // 2]]
@@ -432,7 +432,7 @@ def _write_sheet(file: Path, shelf: Shelf, coverages: Sequence[Floats]) -> None:
     chosen = worst + others[:: max(1, len(others) // (SHEET_PHOTOS - len(worst)))]
     rows: list[Srgb8] = []
     for number in chosen[:SHEET_PHOTOS]:
-        example = shelf.example(number)
+        example = pairs.example(number)
         cells = (
             example.srgb,
             drawing.draw_matte(example.matte),

@@ -18,7 +18,7 @@ Floats = NDArray[np.float32]
 MAX_BYTES: Final = 4_000_000_000
 
 
-class Shelf:
+class PairCache:
     """Reads pairs by number and caches them while there is room.
 
     The cache evicts nothing: all pairs are read equally often.
@@ -67,7 +67,7 @@ class AugmentedPairs:
     How a pair looks depends on the seed, the epoch and its number alone.
     """
 
-    shelf: Shelf
+    pairs: PairCache
     size_px: int
     cut_out_share: float
     seed: int
@@ -81,9 +81,9 @@ class AugmentedPairs:
 
     def _augment(self, epoch: int, number: int) -> Sample:
         rng = np.random.default_rng((self.seed, epoch, number))
-        sample = augmentation.reframe(rng, self.shelf.example(number), self.size_px)
+        sample = augmentation.reframe(rng, self.pairs.example(number), self.size_px)
         if rng.random() < self.cut_out_share:
-            background = self.shelf.background(int(rng.integers(len(self.shelf))))
+            background = self.pairs.background(int(rng.integers(len(self.pairs))))
             if background is not None:
                 sample = augmentation.replace_background(rng, sample, background)
         return Sample(augmentation.relight(rng, sample.srgb), sample.matte, sample.weight)
@@ -100,12 +100,12 @@ def stack(samples: Sequence[Sample]) -> tuple[Floats, Floats]:
     return inputs, targets
 
 
-def stack_all(shelf: Shelf, size_px: int) -> tuple[Floats, Floats]:
-    """Return all pairs of a shelf as one batch, without augmentation."""
-    return stack([augmentation.to_sample(shelf.example(n), size_px) for n in range(len(shelf))])
+def stack_all(pairs: PairCache, size_px: int) -> tuple[Floats, Floats]:
+    """Return all pairs as one batch, without augmentation."""
+    return stack([augmentation.to_sample(pairs.example(n), size_px) for n in range(len(pairs))])
 
 
-def to_inputs(shelf: Shelf, numbers: Iterable[int], size_px: int) -> Floats:
+def to_inputs(pairs: PairCache, numbers: Iterable[int], size_px: int) -> Floats:
     """Return photos as a network takes them: (N, S, S, 3) float32, 0..1."""
-    photos = [augmentation.stretch(shelf.example(number).srgb, size_px) for number in numbers]
+    photos = [augmentation.stretch(pairs.example(number).srgb, size_px) for number in numbers]
     return np.stack(photos).astype(np.float32) / np.float32(255)

@@ -170,7 +170,7 @@ def _add_if_seen(
     rows, columns = region
     height, width = rows.stop - rows.start, columns.stop - columns.start
     square = Square(
-        centre=(columns.start + width / 2, rows.start + height / 2),
+        center=(columns.start + width / 2, rows.start + height / 2),
         side=SQUARE_PER_PART * max(height, width),
         angle=0.0,
     )

@@ -157,11 +157,11 @@ class _FoundPersons:
 def _square_below(face: Box) -> Square:
     face_px = max(1.0, box_side(face))
     middle = ((face[0] + face[2]) / 2, (face[1] + face[3]) / 2 + HIPS_BELOW_FACE * face_px)
-    return Square(centre=middle, side=BODY_PER_FACE * face_px, angle=0.0)
+    return Square(center=middle, side=BODY_PER_FACE * face_px, angle=0.0)
 
 
 def _shift_body(body: Body, *, x: int, y: int) -> Body:
     left, top, right, bottom = body.head
-    centre = body.square.centre
-    square = Square((centre[0] + x, centre[1] + y), body.square.side, body.square.angle)
+    center = body.square.center
+    square = Square((center[0] + x, center[1] + y), body.square.side, body.square.angle)
     return Body(body.score, (left + x, top + y, right + x, bottom + y), square)

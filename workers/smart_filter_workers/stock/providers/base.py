@@ -22,14 +22,14 @@ class FoundPicture:
 
     path: relative to the place, with slashes; it yields name and tags.
     length: in bytes.  stamp: changes with the content; "" when only the content itself can tell.
-    told: the description given in the place's notes.
+    given: the description given in the place's notes.
     read: returns its bytes; raises PictureRefused or StorageUnavailable.
     """
 
     path: str
     length: int
     stamp: str
-    told: GivenDescription
+    given: GivenDescription
     read: Callable[[], bytes]
 
 

@@ -59,7 +59,7 @@ class Bucket:
                         path=path,
                         length=stored.length,
                         stamp=stored.etag,
-                        told=notes.get(path, GivenDescription()),
+                        given=notes.get(path, GivenDescription()),
                         read=partial(self._read, stored.key),
                     )
         except BucketMissing as error:

@@ -52,7 +52,7 @@ class Folder:
                     path=name,
                     length=path.stat().st_size,
                     stamp="",
-                    told=notes.get(name, GivenDescription()),
+                    given=notes.get(name, GivenDescription()),
                     read=partial(files.read, path),
                 )
 

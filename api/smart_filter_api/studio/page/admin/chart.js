@@ -10,19 +10,19 @@ const STEP = 4;
  * Draw a bar per step.
  *
  * values: counts, null for steps without data. poor: counts of failures, stacked on top.
- * told: formats a value. isSmall: draws without figures.
+ * format: formats a value. isSmall: draws without figures.
  */
-export function Bars({ label, values, poor, told = count, isSmall }) {
+export function Bars({ label, values, poor, format = count, isSmall }) {
   const whole = values.map((value, step) => (value ?? 0) + (poor?.[step] ?? 0));
   const most = Math.max(0, ...whole);
   const high = (value) => (most ? (HEIGHT * value) / most : 0);
-  const said = `${label}: ${told(sum(values))}${poor ? `, ${told(sum(poor))} failed` : ""} in all,
-    at most ${told(most)} at once`;
+  const said = `${label}: ${format(sum(values))}${poor ? `, ${format(sum(poor))} failed` : ""} in all,
+    at most ${format(most)} at once`;
   return html`<${Drawn} label=${said} steps=${values.length} isSmall=${isSmall}>
     ${values.map((value, step) =>
       value === null
         ? html`<rect class="unknown" x=${step * STEP} width=${STEP} y=${HEIGHT - 1} height="1" />`
-        : html`<g><title>${told(value)}${poor ? `, ${told(poor[step] ?? 0)} failed` : ""}</title>
+        : html`<g><title>${format(value)}${poor ? `, ${format(poor[step] ?? 0)} failed` : ""}</title>
             <rect class="catch" x=${step * STEP} width=${STEP} y="0" height=${HEIGHT} />
             <rect class="bar-good" x=${step * STEP + 0.4} width=${STEP - 0.8}
               y=${HEIGHT - high(value)} height=${high(value)} />
@@ -35,15 +35,15 @@ export function Bars({ label, values, poor, told = count, isSmall }) {
 /**
  * Draw the maximum of each step.
  *
- * values, told: as for Bars. least: minimum of the axis maximum, so that small values look
+ * values, format: as for Bars. least: minimum of the axis maximum, so that small values look
  * small.
  */
-export function Area({ label, values, least, told = count }) {
+export function Area({ label, values, least, format = count }) {
   const most = Math.max(0, ...values.map((value) => value ?? 0));
   const level = (value) => HEIGHT - (HEIGHT * value) / Math.max(most, least);
-  return html`<${Drawn} label=${`${label}: at most ${told(most)}`} steps=${values.length}>
+  return html`<${Drawn} label=${`${label}: at most ${format(most)}`} steps=${values.length}>
     ${runs(values).map(({ from, run }) => html`<path class="area" d=${outline(from, run, level)} />`)}
-    ${values.map((value, step) => value !== null && html`<g><title>${told(value)}</title>
+    ${values.map((value, step) => value !== null && html`<g><title>${format(value)}</title>
       <rect class="catch" x=${step * STEP} width=${STEP} y="0" height=${HEIGHT} /></g>`)}
   <//>`;
 }

@@ -35,7 +35,7 @@ function Whole({ history }) {
       <${Bars} label="Photos finished" values=${jobs.succeeded} poor=${jobs.failed} /><//>
     <${Chart} title="Webhooks late by" figure=${`at most ${seconds(most(jobs.webhook_lag_seconds))}`}>
       <${Area} label="Webhooks late by" values=${jobs.webhook_lag_seconds} least=${LATE_SECONDS}
-        told=${seconds} /><//>
+        format=${seconds} /><//>
     <p class="soft small axis">From ${exactly(history.first)} until now, ${step}. A
       redriven job counts at each of its ends.</p>
   </div>`;
@@ -64,7 +64,7 @@ function OfQueue({ queue }) {
       <${Area} label=${`Ready for ${name}`} values=${ready} least=${FEW} /><//>
     <${Chart} title="Oldest wait" figure=${`at most ${seconds(most(queue.oldest_wait_seconds))}`}>
       <${Area} label=${`Oldest wait for ${name}`} values=${queue.oldest_wait_seconds}
-        least=${SOON_SECONDS} told=${seconds} /><//>
+        least=${SOON_SECONDS} format=${seconds} /><//>
     </div></details>`;
 }
 

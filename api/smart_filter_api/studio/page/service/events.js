@@ -11,8 +11,8 @@ const TYPES = ["job.queued", "job.running", "job.stage", "job.succeeded", "job.f
  */
 export function follow(path, { onJob, onCut, onLost }) {
   const source = new EventSource(path);
-  const told = (event) => onJob(JSON.parse(event.data).data);
-  for (const type of TYPES) source.addEventListener(type, told);
+  const deliver = (event) => onJob(JSON.parse(event.data).data);
+  for (const type of TYPES) source.addEventListener(type, deliver);
   source.addEventListener("error", () => {
     if (source.readyState === EventSource.CLOSED) onLost();
     else onCut();

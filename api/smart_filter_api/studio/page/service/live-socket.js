@@ -8,39 +8,39 @@ const NUMBER_BYTES = 4;
 /**
  * Connect; return `{send, change, close}`.
  *
- * background: the initial `{spec, picture}`. hear: `onReady()`, `onFrame(told, jpeg)`,
- * `onShutter(told)`, `onBackground(told)`, `onError(told)`, and `onEnd(end)` once, with `{code,
+ * background: the initial `{spec, picture}`. handlers: `onReady()`, `onFrame(fields, jpeg)`,
+ * `onShutter(fields)`, `onBackground(fields)`, `onError(fields)`, and `onEnd(end)` once, with `{code,
  * reason, address}` of a connection that ended, or `{error}` of one that was never opened.
  */
-export function connect(background, hear) {
+export function connect(background, handlers) {
   const stop = new AbortController();
   let socket = null;
   /** Fields of the frame whose picture is the next binary message. */
-  let told = null;
+  let fields = null;
   let hasEnded = false;
   const end = (why) => {
     if (hasEnded) return;
     hasEnded = true;
-    hear.onEnd(why);
+    handlers.onEnd(why);
   };
   const answers = {
     ready: () => {
-      hear.onReady();
+      handlers.onReady();
       if (background.picture) change(background);
     },
     frame: (message) => {
-      told = message;
+      fields = message;
     },
-    shutter: hear.onShutter,
-    background: hear.onBackground,
-    error: hear.onError,
+    shutter: handlers.onShutter,
+    background: handlers.onBackground,
+    error: handlers.onError,
   };
   const listen = ({ data }) => {
     if (typeof data === "string") {
       const message = JSON.parse(data);
       answers[message.type]?.(message);
     } else {
-      hear.onFrame(told, new Blob([new Uint8Array(data, NUMBER_BYTES)], { type: "image/jpeg" }));
+      handlers.onFrame(fields, new Blob([new Uint8Array(data, NUMBER_BYTES)], { type: "image/jpeg" }));
     }
   };
   const begin = async () => {

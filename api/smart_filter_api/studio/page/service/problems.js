@@ -7,16 +7,16 @@
 /** The service refused a request. */
 export class Problem extends Error {
   /** @param {{status: number, code: string, title: string, detail?: string, remedy?: string,
-   *    errors?: {detail: string, pointer: string}[], retryAfterSeconds?: number|null}} told */
-  constructor(told) {
-    super(told.detail || told.title);
-    this.status = told.status;
-    this.code = told.code;
-    this.title = told.title;
-    this.detail = told.detail ?? "";
-    this.remedy = told.remedy ?? "";
-    this.errors = told.errors ?? [];
-    this.retryAfterSeconds = told.retryAfterSeconds ?? null;
+   *    errors?: {detail: string, pointer: string}[], retryAfterSeconds?: number|null}} fields */
+  constructor(fields) {
+    super(fields.detail || fields.title);
+    this.status = fields.status;
+    this.code = fields.code;
+    this.title = fields.title;
+    this.detail = fields.detail ?? "";
+    this.remedy = fields.remedy ?? "";
+    this.errors = fields.errors ?? [];
+    this.retryAfterSeconds = fields.retryAfterSeconds ?? null;
   }
 }
 
@@ -33,9 +33,9 @@ export class Away extends Error {
 
 /** Return the Problem of a response with an error status. */
 export function problemFrom(status, text, retryAfter) {
-  let told = {};
+  let fields = {};
   try {
-    told = JSON.parse(text);
+    fields = JSON.parse(text);
   } catch {
     // A proxy answered in another format.
   }
@@ -43,7 +43,7 @@ export function problemFrom(status, text, retryAfter) {
   return new Problem({
     title: "Something went wrong",
     code: "internal",
-    ...told,
+    ...fields,
     status,
     retryAfterSeconds: Number.isNaN(seconds) ? null : seconds,
   });

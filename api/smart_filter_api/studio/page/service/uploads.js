@@ -61,9 +61,9 @@ function send(method, path, body, { headers, read, onProgress, signal }) {
     request.addEventListener("error", away);
     request.addEventListener("load", () => {
       reachable.value = true;
-      const told = request.status < 300 ? read(request.responseText) : null;
-      if (told !== null) {
-        end(resolve, told);
+      const answer = request.status < 300 ? read(request.responseText) : null;
+      if (answer !== null) {
+        end(resolve, answer);
         return;
       }
       const problem = problemFrom(

@@ -237,8 +237,8 @@ function settle(id, error) {
     const until = Date.now() + (1000 * error.retryAfterSeconds || PAUSE_MS);
     changeDraft(id, { until, error });
   } else {
-    const told = error.code === "invalid_request" ? notAccepted(error) : error;
-    changeDraft(id, { until: null, error: told, broken: 0, attempt: newId() });
+    const shown = error.code === "invalid_request" ? notAccepted(error) : error;
+    changeDraft(id, { until: null, error: shown, broken: 0, attempt: newId() });
   }
 }
 
@@ -260,16 +260,16 @@ function find(id) {
   return albumDrafts.value.find((draft) => draft.id === id);
 }
 
-function changeDraft(id, told) {
+function changeDraft(id, changed) {
   albumDrafts.value = albumDrafts.value.map((draft) =>
-    draft.id === id ? { ...draft, ...told } : draft,
+    draft.id === id ? { ...draft, ...changed } : draft,
   );
 }
 
-function change(id, photoId, told) {
+function change(id, photoId, changed) {
   const draft = find(id);
   if (draft === undefined) return;
-  const photos = draft.photos.map((photo) => (photo.id === photoId ? { ...photo, ...told } : photo));
+  const photos = draft.photos.map((photo) => (photo.id === photoId ? { ...photo, ...changed } : photo));
   changeDraft(id, { photos });
 }
 

@@ -16,9 +16,9 @@ export const albums = signal(new Map());
 export const reading = signal({ isRead: false, cursor: null });
 
 /** Store albums, or updates of them. */
-export function putAlbum(...told) {
+export function putAlbum(...received) {
   const known = new Map(albums.value);
-  for (const album of told) known.set(album.id, { ...known.get(album.id), ...album });
+  for (const album of received) known.set(album.id, { ...known.get(album.id), ...album });
   albums.value = known;
 }
 

@@ -81,45 +81,45 @@ export function recipeOf(photo) {
 }
 
 function begin(photo, { base, recipe, file, correction }) {
-  const told = { base, recipe, file, correction, job: null, error: null };
-  set(photo.id, told);
-  make(photo.id, told);
+  const entry = { base, recipe, file, correction, job: null, error: null };
+  set(photo.id, entry);
+  make(photo.id, entry);
 }
 
-async function make(id, told) {
-  const isLast = () => changes.value.get(id) === told;
+async function make(id, entry) {
+  const isLast = () => changes.value.get(id) === entry;
   try {
-    told.base = await settled(told.base);
+    entry.base = await settled(entry.base);
     if (!isLast()) return;
-    const correctionId = await told.correction?.send(told.base);
+    const correctionId = await entry.correction?.send(entry.base);
     if (!isLast()) return;
-    const job = await askToDerive(told.base, told.recipe, { file: told.file, correctionId });
+    const job = await askToDerive(entry.base, entry.recipe, { file: entry.file, correctionId });
     if (!isLast()) {
       discard(job.id);
       return;
     }
-    told.job = job.id;
+    entry.job = job.id;
     put(job);
     show(job);
     const done = await ended(job.id);
     if (!isLast()) return;
-    if (done?.state === "failed") fail(id, told, done.error);
+    if (done?.state === "failed") fail(id, entry, done.error);
     else set(id, undefined);
-    if (done?.state === "succeeded") told.correction?.done(done);
+    if (done?.state === "succeeded") entry.correction?.done(done);
     if (done?.state === "canceled") {
-      show(told.base);
+      show(entry.base);
       discard(done.id);
     }
   } catch (error) {
-    if (isLast()) fail(id, told, error);
+    if (isLast()) fail(id, entry, error);
   }
 }
 
-function fail(id, told, error) {
+function fail(id, entry, error) {
   if (error.code === "inputs_expired") gone.value = new Set([...gone.value, id]);
-  show(told.base);
-  if (told.job) discard(told.job);
-  set(id, { ...told, job: null, error });
+  show(entry.base);
+  if (entry.job) discard(entry.job);
+  set(id, { ...entry, job: null, error });
 }
 
 /** Return the job to derive from: this one if it has succeeded, else its base. */
@@ -137,9 +137,9 @@ function discard(id) {
   remove(id).catch(() => {});
 }
 
-function set(id, told) {
+function set(id, entry) {
   const known = new Map(changes.value);
-  if (told === undefined) known.delete(id);
-  else known.set(id, told);
+  if (entry === undefined) known.delete(id);
+  else known.set(id, entry);
   changes.value = known;
 }

@@ -11,11 +11,11 @@ const AT_A_TIME = 4;
 export async function jobsOf(photos) {
   const found = [];
   for (const { id, versions } of photos) {
-    const told = [...versions, ...(await ancestorsOf(versions[0]))];
+    const related = [...versions, ...(await ancestorsOf(versions[0]))];
     // Old versions may not be among the jobs that this page has read.
-    if (hasOlder.value) told.push(...(await listed({ "metadata.studio": id })));
+    if (hasOlder.value) related.push(...(await listed({ "metadata.studio": id })));
     // Foreign jobs with the same mark stay.
-    const origins = photoIds(told);
+    const origins = photoIds(related);
     const own = origins.get(versions[0].id);
     found.push([...origins.keys()].filter((one) => origins.get(one) === own));
   }

@@ -97,8 +97,8 @@ async function look() {
   const before = jobs.value;
   const open = unfinished.value;
   try {
-    const told = [...(await newcomers()), ...(await stateOf(open))];
-    if (isSame()) put(...told.filter((job) => isNews(job, before.get(job.id))));
+    const received = [...(await newcomers()), ...(await stateOf(open))];
+    if (isSame()) put(...received.filter((job) => isNews(job, before.get(job.id))));
   } catch (error) {
     // Log other errors only: the user did not request anything.
     if (!isPassing(error) && error.status !== 401) console.error(error);
@@ -124,27 +124,27 @@ function note(known) {
 /** Return jobs submitted elsewhere: in another tab, by a program, or the command line. */
 async function newcomers() {
   const query = newest === null ? {} : { created_after: newest.created_at };
-  const told = [];
-  for await (const job of listed(query, "")) told.push(job);
-  return told;
+  const received = [];
+  for await (const job of listed(query, "")) received.push(job);
+  return received;
 }
 
 /** Return the current state of unfinished jobs; those missing in the lists are read one by one. */
 async function stateOf(open) {
   const missing = new Set(open.map((job) => job.id));
   const oldest = [...missing].reduce((first, id) => (first < id ? first : id), "~");
-  const told = new Map();
+  const received = new Map();
   // In this order, a job that starts between the two requests is in both.
   for (const state of missing.size > 0 ? ["queued", "running"] : []) {
     for await (const job of listed({ state }, oldest)) {
-      if (missing.has(job.id)) told.set(job.id, job);
+      if (missing.has(job.id)) received.set(job.id, job);
     }
   }
   for (const id of missing) {
     // A job that is being deleted here is already missing in `jobs`.
-    if (!told.has(id) && jobs.value.has(id)) told.set(id, await alone(id));
+    if (!received.has(id) && jobs.value.has(id)) received.set(id, await alone(id));
   }
-  return [...told.values()].filter((job) => job !== null);
+  return [...received.values()].filter((job) => job !== null);
 }
 
 /** Yield the jobs of a list page by page, newest first, down to the id `oldest`. */

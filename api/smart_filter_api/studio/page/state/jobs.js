@@ -24,8 +24,8 @@ export function isFinal(job) {
 }
 
 /** Store jobs, or updates of them; unfinished ones are followed. */
-export function put(...told) {
-  const news = told.filter((job) => !deleted.has(job.id));
+export function put(...received) {
+  const news = received.filter((job) => !deleted.has(job.id));
   if (news.length === 0) return;
   const known = new Map(jobs.value);
   for (const job of news) known.set(job.id, job);

@@ -6,7 +6,7 @@ import { connect } from "../service/live-socket.js";
 import { Away, Problem, isPassing } from "../service/problems.js";
 import { momentInWords } from "../words.js";
 import { photoFrom, startFrames } from "./live-frames.js";
-import { backgroundWished, forgetPicture, wishes } from "./live-wishes.js";
+import { backgroundToSend, forgetPicture, settings } from "./live-settings.js";
 import { add } from "./pending.js";
 import { session } from "./session.js";
 import { OUTPUTS } from "./wanted.js";
@@ -62,7 +62,7 @@ export async function start(video) {
   tell("asking");
   let stream;
   try {
-    stream = await openCamera(wishes.value.cameraId);
+    stream = await openCamera(settings.value.cameraId);
   } catch (error) {
     fail(error);
     return undefined;
@@ -134,42 +134,42 @@ function connection(video, ending, onReady) {
       resolve({ ...end, wasReady });
     };
     const leave = () => finish({});
-    const socket = connect(backgroundWished(), {
+    const socket = connect(backgroundToSend(), {
       onReady() {
         wasReady = true;
         onReady();
         frames = startFrames(video, {
           send: socket.send,
-          side: () => wishes.value.side,
-          isKeeping: () => wishes.value.isShutterOn,
+          side: () => settings.value.side,
+          isKeeping: () => settings.value.isShutterOn,
         });
-        stopListening = whenWishedAnew(socket.change);
+        stopListening = onBackgroundChange(socket.change);
       },
-      async onFrame(told, jpeg) {
-        measure(frames.answered(told.frame, told.faces));
+      async onFrame(fields, jpeg) {
+        measure(frames.answered(fields.frame, fields.faces));
         const bitmap = await createImageBitmap(jpeg);
         // Frames are decoded in parallel, so they may finish out of order, or after the end.
-        if (ending.aborted || told.frame < (seen.value?.frame ?? 0)) return bitmap.close();
+        if (ending.aborted || fields.frame < (seen.value?.frame ?? 0)) return bitmap.close();
         seen.value?.bitmap.close();
-        seen.value = { ...told, bitmap };
+        seen.value = { ...fields, bitmap };
         return undefined;
       },
       async onShutter({ frame }) {
-        if (!wishes.value.isShutterOn) return;
+        if (!settings.value.isShutterOn) return;
         const background = backgroundOfShot();
         const blob = await frames.photoOf(frame);
         if (blob !== null) submit(blob, background);
       },
       onBackground({ background, name, reason }) {
         // The choice may arrive after the user has changed the background.
-        if (background === "auto" && wishes.value.spec === "auto") {
+        if (background === "auto" && settings.value.spec === "auto") {
           chosen.value = name && { name, reason };
         }
       },
-      onError(told) {
+      onError(fields) {
         // An unreadable frame is followed by others; only an error of the background is shown.
-        if (told.frame === undefined) {
-          live.value = { state: "on", error: { title: "The background is unchanged", detail: told.detail } };
+        if (fields.frame === undefined) {
+          live.value = { state: "on", error: { title: "The background is unchanged", detail: fields.detail } };
         }
       },
       onEnd: finish,
@@ -179,12 +179,12 @@ function connection(video, ending, onReady) {
 }
 
 /** Call with the background whenever the user changes it; return a function that stops that. */
-function whenWishedAnew(change) {
-  let former = wishes.peek();
+function onBackgroundChange(change) {
+  let former = settings.peek();
   return effect(() => {
-    const { spec, picture } = wishes.value;
+    const { spec, picture } = settings.value;
     if (spec === former.spec && picture === former.picture) return;
-    former = wishes.peek();
+    former = settings.peek();
     chosen.value = null;
     if (live.peek().error) live.value = { state: "on", error: null };
     change(picture ? { picture: picture.small } : { spec });
@@ -193,7 +193,7 @@ function whenWishedAnew(change) {
 
 /** Return recipe fields for the background that is shown. */
 function backgroundOfShot() {
-  const { spec, picture } = wishes.value;
+  const { spec, picture } = settings.value;
   if (picture) return { background: "file", background_file: picture.file };
   // Use the design chosen for the video, because the user saw it.
   return { background: chosen.value ? `preset:${chosen.value.name}` : spec };

@@ -184,8 +184,8 @@ function pendingOf({ id, file, fields }) {
   return { id, file, fields, state: "looking", ...nothing };
 }
 
-function change(id, told) {
-  pending.value = pending.value.map((photo) => (photo.id === id ? { ...photo, ...told } : photo));
+function change(id, changed) {
+  pending.value = pending.value.map((photo) => (photo.id === id ? { ...photo, ...changed } : photo));
 }
 
 function unreadable() {

@@ -47,8 +47,8 @@ export const photos = computed(() => {
     const id = photoIdOf(job);
     byPhoto.set(id, [job, ...(byPhoto.get(id) ?? [])]);
   }
-  return [...byPhoto].map(([id, told]) => {
-    const versions = withParents(told);
+  return [...byPhoto].map(([id, ofPhoto]) => {
+    const versions = withParents(ofPhoto);
     return { id, versions, current: currentOf(id, versions) };
   });
 });

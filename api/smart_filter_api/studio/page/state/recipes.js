@@ -107,17 +107,17 @@ export function differing(one, other) {
  * Naming a model or a list of filters resets its parameters, so the body then includes all of them.
  */
 export function difference(from, to) {
-  const told = {};
+  const body = {};
   for (const name of differing(from, to)) {
     const head = rulerOf(name);
     if (head === null) {
-      told[name] = to[name] ?? null;
+      body[name] = to[name] ?? null;
       continue;
     }
-    told[head] = to[head] ?? null;
-    for (const [other, value] of Object.entries(to)) if (rulerOf(other) === head) told[other] = value;
+    body[head] = to[head] ?? null;
+    for (const [other, value] of Object.entries(to)) if (rulerOf(other) === head) body[other] = value;
   }
-  return told;
+  return body;
 }
 
 /** Return a recipe with a changed value; undefined is the default. Another model drops parameters. */

@@ -80,8 +80,8 @@ async function resume(why) {
   }
 }
 
-function enter(told) {
-  useSession(told.csrf_token, {
+function enter(opened) {
+  useSession(opened.csrf_token, {
     whenEnded: () => {
       if (session.value.state === "in") {
         session.value = { state: "out", why: { title: "Your session has ended. Sign in again." } };
@@ -89,8 +89,8 @@ function enter(told) {
     },
     whenStale: async () => {
       await resume({ title: "You have signed out. Sign in again." });
-      return session.value.tenant === told.tenant;
+      return session.value.tenant === opened.tenant;
     },
   });
-  session.value = { state: "in", tenant: told.tenant, scopes: told.scopes };
+  session.value = { state: "in", tenant: opened.tenant, scopes: opened.scopes };
 }

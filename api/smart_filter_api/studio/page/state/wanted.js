@@ -11,8 +11,8 @@ const FIRST = { kind: "auto", color: "#f2c14e", blur: 0.5, keywords: "" };
 export const wanted = signal(read());
 
 /** Change the settings. */
-export function want(told) {
-  wanted.value = { ...wanted.value, ...told };
+export function want(fields) {
+  wanted.value = { ...wanted.value, ...fields };
   localStorage.setItem(PLACE, JSON.stringify(wanted.value));
 }
 

@@ -57,7 +57,7 @@ def join_people(
     if cast is not None:
         shadow.darken(ground, cast, people)
     if line is not None and look.outline is not None:
-        outline.draw(ground, line, parse_css_color(look.outline.colour))
+        outline.draw(ground, line, parse_css_color(look.outline.color))
     picture = compositor.over(cut, ground)
     if look.light_wrap and around is not None:
         light_wrap.wrap_light(picture, cut.matte, people, around, strength=look.light_wrap)

@@ -81,7 +81,7 @@ class Haar:
         least_px = float_of(parameters, "least_share") * max(height, width)
         looks = DetectionOptions(
             scale_factor=float_of(parameters, "scale_factor"),
-            neighbours=int_of(parameters, "neighbours"),
+            neighbors=int_of(parameters, "neighbours"),
             least_px=max(MIN_PX, round(least_px)),
         )
         gray = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)

@@ -47,16 +47,16 @@ def load(weights: Path) -> "Onnx":
 
     Raises ModelNotLoaded when there is none, or none can be opened.
     """
-    shelf = NetworkCache(weights, KIND, onnx_session.open_network)
-    shelf.warm(DEFAULT)
-    return Onnx(shelf)
+    networks = NetworkCache(weights, KIND, onnx_session.open_network)
+    networks.warm(DEFAULT)
+    return Onnx(networks)
 
 
 @dataclass(frozen=True, slots=True)
 class Onnx:
     """Segments with the network that the recipe names."""
 
-    shelf: NetworkCache[ConfiguredNetwork]
+    networks: NetworkCache[ConfiguredNetwork]
 
     def __call__(self, batch: Sequence[PreparedPhoto], *, parameters: Parameters) -> list[People]:
         """Return the people of each picture; such networks do not separate persons.
@@ -66,7 +66,7 @@ class Onnx:
         """
         if not batch:
             return []
-        opened = self.shelf.network(read.str_of(parameters, ENTRY_PARAMETER))
+        opened = self.networks.network(read.str_of(parameters, ENTRY_PARAMETER))
         return [_people(opened, one) for one in batch]
 
 

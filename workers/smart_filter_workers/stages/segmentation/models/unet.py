@@ -49,9 +49,9 @@ def load(weights: Path) -> "Unet":
 
     Raises ModelNotLoaded when there is none, or none can be opened.
     """
-    shelf = NetworkCache(weights, KIND, open_network)
-    shelf.warm(DEFAULT)
-    return Unet(shelf)
+    networks = NetworkCache(weights, KIND, open_network)
+    networks.warm(DEFAULT)
+    return Unet(networks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class OpenedNetwork:
 class Unet:
     """Segments with the network that the recipe names."""
 
-    shelf: NetworkCache[OpenedNetwork]
+    networks: NetworkCache[OpenedNetwork]
 
     def __call__(self, batch: Sequence[PreparedPhoto], *, parameters: Parameters) -> list[People]:
         """Return the people of each picture; such networks do not separate persons.
@@ -75,7 +75,7 @@ class Unet:
         """
         if not batch:
             return []
-        network = self.shelf.network(read.str_of(parameters, ENTRY_PARAMETER))
+        network = self.networks.network(read.str_of(parameters, ENTRY_PARAMETER))
         return [_people(network, one) for one in batch]
 
 

@@ -53,16 +53,16 @@ def load(weights: Path) -> "Yolo":
 
     Raises ModelNotLoaded when there is none, or none can be opened.
     """
-    shelf = NetworkCache(weights, KIND, onnx_session.open_network)
-    shelf.warm(DEFAULT)
-    return Yolo(shelf)
+    networks = NetworkCache(weights, KIND, onnx_session.open_network)
+    networks.warm(DEFAULT)
+    return Yolo(networks)
 
 
 @dataclass(frozen=True, slots=True)
 class Yolo:
     """Segments with the network that the recipe names."""
 
-    shelf: NetworkCache[ConfiguredNetwork]
+    networks: NetworkCache[ConfiguredNetwork]
 
     def __call__(self, batch: Sequence[PreparedPhoto], *, parameters: Parameters) -> list[People]:
         """Return the people of each picture, with a matte for each person.
@@ -71,7 +71,7 @@ class Yolo:
         """
         if not batch:
             return []
-        opened = self.shelf.network(read.str_of(parameters, ENTRY_PARAMETER))
+        opened = self.networks.network(read.str_of(parameters, ENTRY_PARAMETER))
         threshold = read.float_of(parameters, THRESHOLD)
         return [_people(opened, one, threshold) for one in batch]
 

@@ -102,7 +102,7 @@ class HaarEyes:
         least_px = int_of(parameters, "least_px")
         looks = DetectionOptions(
             scale_factor=float_of(parameters, "scale_factor"),
-            neighbours=int_of(parameters, "neighbours"),
+            neighbors=int_of(parameters, "neighbours"),
             least_px=least_px,
         )
         found = self.cascades[str_of(parameters, "cascade")](np.asarray(gray, np.uint8), looks)

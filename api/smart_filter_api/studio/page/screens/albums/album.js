@@ -35,7 +35,7 @@ export function Album({ id }) {
   useFollowing(album);
   if (album?.items === undefined) {
     return html`<${Back} />${error
-      ? html`<${Trouble} error=${toldOf(error)}><${Button} kind="small" onClick=${read}>Try again<//><//>`
+      ? html`<${Trouble} error=${explain(error)}><${Button} kind="small" onClick=${read}>Try again<//><//>`
       : html`<p class="soft" role="status">Reading the album…</p>`}`;
   }
   return html`<${Back} />
@@ -157,7 +157,7 @@ function endOf(album, first) {
   return `${outcome(album)}. ${verb} ${dayInWords(first.expires_at)}.`;
 }
 
-function toldOf(error) {
+function explain(error) {
   if (![404, 410].includes(error.status)) return error;
   return { title: "This album no longer exists", detail: "It was deleted, or belongs to another user." };
 }

@@ -65,7 +65,7 @@ export function NewAlbum() {
           ${photos.length > MOST_SHOWN && html`<li class="more">and ${counted(photos.length - MOST_SHOWN, "more", "more")}</li>`}
         </ul>
       </section>
-      <section class="panel album-wishes stack" aria-label="Settings">
+      <section class="panel album-settings stack" aria-label="Settings">
         <${TextField} label="Name" value=${name} maxlength="100" placeholder=${usualName(Date.now())}
           onInput=${(event) => setName(event.currentTarget.value)} />
         <${Range} label="Winners" min="1" max=${most} value=${winners} disabled=${most < 2}

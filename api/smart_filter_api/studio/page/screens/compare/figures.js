@@ -44,13 +44,13 @@ const FOUND = [
 
 function timeRows(one, other) {
   const names = [...new Set([...one.stages, ...other.stages].map((stage) => stage.name))];
-  const told = (job, name) => {
+  const durationOf = (job, name) => {
     const stage = job.stages.find((candidate) => candidate.name === name);
     return stage === undefined ? "" : `${timeOf(stage)} · ${stage.model}`;
   };
   const sum = (job) => job.stages.reduce((seconds, stage) => seconds + (stage.seconds ?? 0), 0);
   return [
-    ...names.map((name) => [TITLES[name] ?? name, told(one, name), told(other, name)]),
+    ...names.map((name) => [TITLES[name] ?? name, durationOf(one, name), durationOf(other, name)]),
     ["In all", `${sum(one).toFixed(2)} s`, `${sum(other).toFixed(2)} s`],
   ];
 }

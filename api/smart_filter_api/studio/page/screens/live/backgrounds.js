@@ -9,7 +9,7 @@ import { RovingGrid } from "../../controls/roving.js";
 import { html } from "../../html.js";
 import { library, useHeld } from "../../state/backgrounds.js";
 import { chosen } from "../../state/live.js";
-import { wishBackground, wishPicture, wishes } from "../../state/live-wishes.js";
+import { setBackground, setPicture, settings } from "../../state/live-settings.js";
 import { designName, split } from "../photo/panels/background/names.js";
 import { Thumbnail } from "../photo/panels/background/thumbnail.js";
 
@@ -25,12 +25,12 @@ const KINDS = [
 ];
 
 export function Backgrounds() {
-  const [kind] = split(wishes.value.spec);
+  const [kind] = split(settings.value.spec);
   const [open, setOpen] = useState(kind);
   const pick = (value) => {
     setOpen(value);
     const { spec } = KINDS.find((one) => one.value === value);
-    if (spec) wishBackground(spec);
+    if (spec) setBackground(spec);
   };
   const Body = BODIES[open];
   return html`<section class="stack" aria-labelledby="live-background">
@@ -56,38 +56,38 @@ function Designs() {
   }
   // Live workers have only the generated designs, no added pictures.
   const found = (items ?? []).filter(({ source }) => source === "generated");
-  const [, name] = split(wishes.value.spec);
+  const [, name] = split(settings.value.spec);
   return html`<${RovingGrid} label="Designs" class="designs" current=${name}
     items=${found.map((design) => ({ id: design.name, label: design.title, design }))}
-    onPick=${(id) => wishBackground(`preset:${id}`)}>
+    onPick=${(id) => setBackground(`preset:${id}`)}>
     ${({ design }) => html`<${Thumbnail} design=${design} />
       <span class="title">${design.title}</span>`}
   <//>`;
 }
 
-function Colour() {
-  const [, colour] = split(wishes.value.spec);
+function Color() {
+  const [, color] = split(settings.value.spec);
   return html`<label class="row">
-    <input class="input live-colour" type="color" value=${colour}
-      onInput=${(event) => wishBackground(`color:${event.currentTarget.value}`)} />
+    <input class="input live-color" type="color" value=${color}
+      onInput=${(event) => setBackground(`color:${event.currentTarget.value}`)} />
     Any color</label>`;
 }
 
 function Blur() {
-  const [, strength] = split(wishes.value.spec);
+  const [, strength] = split(settings.value.spec);
   return html`<${Range} label="How much" min="0" max="1" step="0.05" value=${strength}
     shown=${`${Math.round(100 * Number(strength))} %`}
-    onInput=${(value) => wishBackground(`blur:${value}`)} />`;
+    onInput=${(value) => setBackground(`blur:${value}`)} />`;
 }
 
 function Own() {
   const picker = useRef(null);
-  const name = wishes.value.picture?.file.name;
+  const name = settings.value.picture?.file.name;
   const take = async (event) => {
     const [file] = event.currentTarget.files;
     event.currentTarget.value = "";
     try {
-      await wishPicture(file);
+      await setPicture(file);
     } catch {
       say(`This browser cannot read ${file.name}. Choose a JPEG, PNG, WebP or AVIF picture.`);
     }
@@ -104,7 +104,7 @@ function Own() {
 const BODIES = {
   auto: Auto,
   preset: Designs,
-  color: Colour,
+  color: Color,
   blur: Blur,
   file: Own,
   keep: () => html`<p class="soft small">Your real background.</p>`,

@@ -5,7 +5,7 @@ import { Check, Select } from "../../controls/fields.js";
 import { html } from "../../html.js";
 import { cameras } from "../../service/camera.js";
 import { live } from "../../state/live.js";
-import { wish, wishes } from "../../state/live-wishes.js";
+import { changeSettings, settings } from "../../state/live-settings.js";
 
 const SIDES = [
   { value: "640", label: "640 × 360, quick" },
@@ -14,10 +14,10 @@ const SIDES = [
 
 /** onCamera: called when the user chooses another camera. */
 export function Options({ onCamera }) {
-  const { isMirrored, hasOverlays, side, cameraId } = wishes.value;
+  const { isMirrored, hasOverlays, side, cameraId } = settings.value;
   const found = useCameras();
   const turn = (id) => {
-    wish({ cameraId: id });
+    changeSettings({ cameraId: id });
     onCamera();
   };
   return html`<section class="stack tight" aria-labelledby="live-view">
@@ -26,9 +26,9 @@ export function Options({ onCamera }) {
       options=${found.map(({ id, name }) => ({ value: id, label: name }))} />`}
     <${Select} label="Size of the live picture" value=${String(side)} options=${SIDES}
       hint="Photos are taken at the camera's full size."
-      onChange=${(value) => wish({ side: Number(value) })} />
-    <${Check} checked=${isMirrored} onChange=${(on) => wish({ isMirrored: on })}>Like a mirror<//>
-    <${Check} checked=${hasOverlays} onChange=${(on) => wish({ hasOverlays: on })}>
+      onChange=${(value) => changeSettings({ side: Number(value) })} />
+    <${Check} checked=${isMirrored} onChange=${(on) => changeSettings({ isMirrored: on })}>Like a mirror<//>
+    <${Check} checked=${hasOverlays} onChange=${(on) => changeSettings({ hasOverlays: on })}>
       Show smiles, eyes and rating<//>
   </section>`;
 }

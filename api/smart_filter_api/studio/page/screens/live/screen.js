@@ -5,7 +5,7 @@ import { Button } from "../../controls/button.js";
 import { Trouble, sayTrouble } from "../../controls/notices.js";
 import { html } from "../../html.js";
 import { live, shoot, start, stop } from "../../state/live.js";
-import { wish, wishes } from "../../state/live-wishes.js";
+import { changeSettings, settings } from "../../state/live-settings.js";
 import { Backgrounds } from "./backgrounds.js";
 import { Options } from "./options.js";
 import { Shots } from "./shots.js";
@@ -31,12 +31,12 @@ export function Live() {
       <div class="live-bar row wrap">
         <${Button} kind="primary" icon="camera" disabled=${state !== "on"} aria-keyshortcuts="Space"
           onClick=${take}>Take a photo<//>
-        <${Button} icon="face" aria-pressed=${String(wishes.value.isShutterOn)}
-          onClick=${() => wish({ isShutterOn: !wishes.value.isShutterOn })}>Smile shutter<//>
+        <${Button} icon="face" aria-pressed=${String(settings.value.isShutterOn)}
+          onClick=${() => changeSettings({ isShutterOn: !settings.value.isShutterOn })}>Smile shutter<//>
         ${isRunning && html`<${Button} kind="quiet" icon="close" label="Stop the camera"
           onClick=${() => stop()} />`}
       </div>
-      <p class="soft small">${wishes.value.isShutterOn
+      <p class="soft small">${settings.value.isShutterOn
         ? "When all people smile with open eyes, the best moment is taken as a photo automatically."
         : "Turn on the smile shutter to take photos of smiles automatically."}</p>
       <${Shots} />

@@ -5,7 +5,7 @@ import { Button } from "../../controls/button.js";
 import { Icon } from "../../controls/icon.js";
 import { html } from "../../html.js";
 import { live, pace, seen, taken } from "../../state/live.js";
-import { wishes } from "../../state/live-wishes.js";
+import { settings } from "../../state/live-settings.js";
 import { SMILES, TONES, eyesInWords } from "./words.js";
 
 const FLASH_MS = 420;
@@ -19,7 +19,7 @@ const WAITING = {
 /** video: element of the camera's own picture, visible until the first composited frame arrives. */
 export function Stage({ video, onStart }) {
   const { state } = live.value;
-  const { isMirrored, hasOverlays } = wishes.value;
+  const { isMirrored, hasOverlays } = settings.value;
   const canvas = useDrawing(isMirrored);
   const isOff = state === "off" || state === "failed";
   const { width, height } = seen.value ?? { width: 16, height: 9 };
@@ -78,7 +78,7 @@ function Overlays() {
 
 function Face({ face, width, height }) {
   const [x, y, wide, high] = face.box;
-  const left = wishes.value.isMirrored ? width - x - wide : x;
+  const left = settings.value.isMirrored ? width - x - wide : x;
   const { level } = face.smile;
   const style = {
     left: `${(100 * left) / width}%`,

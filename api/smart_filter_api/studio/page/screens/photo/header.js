@@ -17,7 +17,7 @@ import { pictured } from "./viewer/shown.js";
 export function Header({ photo, children }) {
   const [isAsking, ask] = useState(false);
   const [isSaving, setSaving] = useState(false);
-  const { before, after } = neighbours(photo);
+  const { before, after } = neighbors(photo);
   useArrows(before, after);
   const job = pictured(photo);
   const save = async () => {
@@ -68,7 +68,7 @@ function Deleting({ photo, onClose }) {
   <//>`;
 }
 
-function neighbours(photo) {
+function neighbors(photo) {
   const all = photos.value;
   const index = all.findIndex((one) => one.id === photo.id);
   return { before: all[index - 1], after: all[index + 1] };

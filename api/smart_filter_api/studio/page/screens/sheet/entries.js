@@ -27,9 +27,9 @@ const entries = computed(() => {
   const known = former;
   former = new Map();
   for (const photo of photos.value) {
-    const told = photo.versions.map(({ id }) => jobs.value.get(id));
+    const photoJobs = photo.versions.map(({ id }) => jobs.value.get(id));
     const before = known.get(photo.id);
-    former.set(photo.id, isSame(before, photo, told) ? before : { photo, told });
+    former.set(photo.id, isSame(before, photo, photoJobs) ? before : { photo, photoJobs });
   }
   return [
     ...pending.value
@@ -72,10 +72,10 @@ function hasFailed({ sending, photo }) {
 }
 
 /** Return whether a photo's card would be rendered unchanged. */
-function isSame(before, photo, told) {
+function isSame(before, photo, photoJobs) {
   return (
     before?.photo.current.id === photo.current.id &&
-    before.told.length === told.length &&
-    told.every((job, index) => job === before.told[index])
+    before.photoJobs.length === photoJobs.length &&
+    photoJobs.every((job, index) => job === before.photoJobs[index])
   );
 }

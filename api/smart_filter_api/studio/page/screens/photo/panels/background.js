@@ -19,7 +19,7 @@ import {
 import { isFinal } from "../../../state/jobs.js";
 import { Blur } from "./background/blur.js";
 import { Chosen } from "./background/chosen.js";
-import { Colour } from "./background/colour.js";
+import { Color } from "./background/color.js";
 import { Designs } from "./background/designs.js";
 import { Look } from "./background/look.js";
 import { nameOf } from "./background/names.js";
@@ -61,11 +61,11 @@ const KINDS = [
     Body: Words,
   },
   {
-    id: "colour",
+    id: "color",
     title: "Color",
     icon: "swatch",
     has: (background) => background.startsWith("color:"),
-    Body: Colour,
+    Body: Color,
   },
   {
     id: "blur",
@@ -125,7 +125,7 @@ function Panel({ photo }) {
     if (kind.asks && kind !== inUse) change(photo, kind.asks(recipe));
   };
   return html`<div class="background-panel stack">
-    <div class="now"><${Told} photo=${photo} recipe=${recipe} /></div>
+    <div class="now"><${BackgroundShown} photo=${photo} recipe=${recipe} /></div>
     <${Failure} photo=${photo} />
     ${why && html`<div class="notice"><${Icon} name="alert" /><p>${why}</p></div>`}
     <fieldset class="stack" disabled=${why !== null}>
@@ -149,11 +149,11 @@ function Panel({ photo }) {
 }
 
 /** The current background and its reason, or the version being made. */
-function Told({ photo, recipe }) {
+function BackgroundShown({ photo, recipe }) {
   const { reason } = photo.current.background ?? {};
   // A background that the user named needs no reason.
   const isChosen = /^(auto$|keywords:)/.test(recipe.background);
-  return html`<div class="told" role="status">
+  return html`<div class="background-shown" role="status">
     <p><strong>${nameOf(photo.current, recipe)}</strong></p>
     ${isChanging(photo)
       ? html`<p class="row soft small"><span class="busy" aria-hidden="true" />In progress</p>`

@@ -14,15 +14,15 @@ const WORDS = { good: "Good", fair: "Fair", poor: "Poor" };
 
 function Panel({ photo }) {
   const job = pictured(photo);
-  const told = job.printability;
-  if (told === null) return html`<${Unknown} job=${job} />`;
+  const printability = job.printability;
+  if (printability === null) return html`<${Unknown} job=${job} />`;
   return html`<div class="stack prints">
-    <h2 class=${`verdict ${told.verdict}`}><${Icon} name=${told.verdict === "good" ? "check" : "alert"} />
-      ${VERDICTS[told.verdict]}</h2>
+    <h2 class=${`verdict ${printability.verdict}`}><${Icon} name=${printability.verdict === "good" ? "check" : "alert"} />
+      ${VERDICTS[printability.verdict]}</h2>
     ${job.needs_review && html`<${Review} job=${job} />`}
-    <${Sizes} size=${told.size} image=${job.outputs.thumbnail ?? job.outputs.image} />
+    <${Sizes} size=${printability.size} image=${job.outputs.thumbnail ?? job.outputs.image} />
     <ul class="verdicts">
-      ${termsOf(told).map((term) => html`<li key=${term.title} class=${term.verdict}>
+      ${termsOf(printability).map((term) => html`<li key=${term.title} class=${term.verdict}>
         <div class="row spread"><h3>${term.title}</h3>
           <span class=${`tag ${term.verdict}`}>${WORDS[term.verdict]}</span></div>
         <p>${term.text}</p>

@@ -54,9 +54,9 @@ function File({ job, output, title, about }) {
     await download(job, output).catch(sayTrouble);
     setBusy(false);
   };
-  const told = [about, facts?.kind, pixelsOf(job, output), facts && size(facts.bytes)];
+  const details = [about, facts?.kind, pixelsOf(job, output), facts && size(facts.bytes)];
   return html`<li class="row spread">
-    <div><h3>${title}</h3><p class="small soft figures">${told.filter(Boolean).join(" · ")}</p></div>
+    <div><h3>${title}</h3><p class="small soft figures">${details.filter(Boolean).join(" · ")}</p></div>
     <${Button} kind="quiet" icon="download" label=${`Save: ${title}`} aria-disabled=${isBusy}
       onClick=${take} />
   </li>`;

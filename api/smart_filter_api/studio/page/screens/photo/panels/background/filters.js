@@ -26,14 +26,14 @@ export function Filters({ photo, recipe }) {
     ${(items ?? []).map(
       (filter) => html`<${Filter} key=${filter.name} filter=${filter}
         params=${asked.find((one) => one.name === filter.name)?.params ?? null}
-        told=${photo.current.filters?.find((one) => one.name === filter.name)}
+        result=${photo.current.filters?.find((one) => one.name === filter.name)}
         onChange=${(params) => set(filter.name, params)} />`,
     )}
   </div>`;
 }
 
-/** One filter. params: null when it is off. told: its result in the current version. */
-function Filter({ filter, params, told, onChange }) {
+/** One filter. params: null when it is off. result: its result in the current version. */
+function Filter({ filter, params, result, onChange }) {
   const { properties, required = [] } = filter.parameters;
   // A filter with required parameters is requested only once they are set.
   const [isOpen, open] = useState(params !== null);
@@ -55,8 +55,8 @@ function Filter({ filter, params, told, onChange }) {
         ([name, schema]) => html`<${Parameter} key=${name} name=${name} schema=${schema}
           value=${params?.[name] ?? schema.default} onChange=${(value) => set(name, value)} />`,
       )}
-      ${params !== null && told?.applied === false && html`<p class="soft small">Not applied:
-        ${told.reason}.</p>`}
+      ${params !== null && result?.applied === false && html`<p class="soft small">Not applied:
+        ${result.reason}.</p>`}
     </div>`}
   </div>`;
 }

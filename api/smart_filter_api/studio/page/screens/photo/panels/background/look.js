@@ -17,7 +17,7 @@ const SHADOWS = [
 const SHADOW = 0.5;
 const LIGHT_WRAP = 0.15;
 const HARMONISE = 0.5;
-const OUTLINE = { width: 1.5, unit: "%", colour: "#ffffff" };
+const OUTLINE = { width: 1.5, unit: "%", color: "#ffffff" };
 
 /** Shadow, outline, light and filters; folded at first. */
 export function Look({ photo, recipe }) {
@@ -51,14 +51,14 @@ function Joined({ photo, recipe }) {
 
 function OutlineFields({ said, onChange }) {
   const outline = outlineOf(said);
-  const write = ({ width, unit, colour }) => onChange(`${width}${unit} ${colour}`);
+  const write = ({ width, unit, color }) => onChange(`${width}${unit} ${color}`);
   return html`<div class="stack tight">
     <${Check} checked=${outline !== null}
       onChange=${(isOn) => (isOn ? write(OUTLINE) : onChange("none"))}>Outline around the people<//>
     ${outline !== null && html`<div class="outline-fields">
       <label class="well"><span class="unseen">Color of the outline</span>
-        <input type="color" value=${outline.colour}
-          onChange=${(event) => write({ ...outline, colour: event.currentTarget.value })} /></label>
+        <input type="color" value=${outline.color}
+          onChange=${(event) => write({ ...outline, color: event.currentTarget.value })} /></label>
       <${Share} label="How wide" value=${outline.width} min="0.2" max=${outline.unit === "%" ? 5 : 100}
         step="0.1" words=${(value) => `${value} ${outline.unit}`}
         onChange=${(width) => write({ ...outline, width })} />
@@ -77,7 +77,7 @@ function FittingShare({ value, fitting, onChange, ...others }) {
 }
 
 function outlineOf(said) {
-  const [, width, unit, colour] = /^([\d.]+)(px|%) ?(.*)$/.exec(said) ?? [];
+  const [, width, unit, color] = /^([\d.]+)(px|%) ?(.*)$/.exec(said) ?? [];
   if (width === undefined) return null;
-  return { width: Number(width), unit, colour: /^#[0-9a-f]{6}$/i.test(colour) ? colour : "#ffffff" };
+  return { width: Number(width), unit, color: /^#[0-9a-f]{6}$/i.test(color) ? color : "#ffffff" };
 }

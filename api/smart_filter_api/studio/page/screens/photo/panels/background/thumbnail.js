@@ -16,6 +16,6 @@ export function Thumbnail({ design }) {
 /** The colors of a design. */
 export function Palette({ design }) {
   return html`<span class="palette" aria-hidden="true">
-    ${design.palette.map((colour) => html`<span key=${colour} style=${{ background: colour }} />`)}
+    ${design.palette.map((color) => html`<span key=${color} style=${{ background: color }} />`)}
   </span>`;
 }

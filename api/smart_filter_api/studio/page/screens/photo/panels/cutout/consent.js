@@ -31,20 +31,20 @@ export function Consent({ photo }) {
 }
 
 function Given({ photo, onClose }) {
-  const [told, setTold] = useState(null);
+  const [list, setList] = useState(null);
   const [error, setError] = useState(null);
   const [attempt, setAttempt] = useState(0);
   useEffect(() => {
     setError(null);
-    given(photo.versions).then(setTold, setError);
+    given(photo.versions).then(setList, setError);
   }, [attempt]);
   return html`<${Dialog} title="Corrections of this photo" onClose=${onClose}>
     ${error && html`<${Trouble} error=${error}><${Button} kind="small" icon="refresh"
       onClick=${() => setAttempt(attempt + 1)}>Try again<//><//>`}
-    ${!error && told === null && html`<p class="soft" role="status">Loading</p>`}
-    ${told?.length === 0 && html`<p>None so far. Applied corrections are listed here.</p>`}
-    ${told?.length > 0 && html`<ul class="given">
-      ${told.map((one) => html`<li key=${one.id} class="row spread wrap">
+    ${!error && list === null && html`<p class="soft" role="status">Loading</p>`}
+    ${list?.length === 0 && html`<p>None so far. Applied corrections are listed here.</p>`}
+    ${list?.length > 0 && html`<ul class="given">
+      ${list.map((one) => html`<li key=${one.id} class="row spread wrap">
         <span>${WHEN.format(new Date(one.created_at))}</span>
         ${one.consent
           ? html`<span class="tag accent">Used for training</span>`

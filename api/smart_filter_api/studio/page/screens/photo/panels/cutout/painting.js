@@ -132,10 +132,10 @@ function trace(context, { points, width }, zoom, from) {
 }
 
 /** Return a color with stripes, which stay distinguishable without color. */
-function striped(context, colour, stripe, width) {
+function striped(context, color, stripe, width) {
   const tile = new OffscreenCanvas(TILE_PX, TILE_PX);
   const pen = tile.getContext("2d");
-  pen.fillStyle = colour;
+  pen.fillStyle = color;
   pen.fillRect(0, 0, TILE_PX, TILE_PX);
   pen.strokeStyle = stripe;
   pen.lineWidth = width;

@@ -44,7 +44,7 @@ export function Persons({ photo, view }) {
   }
   return html`<div class="stack">
     <p class="soft small">Click people in the picture, or here, to keep or remove them.</p>
-    <ul class="whom">
+    <ul class="person-list">
       ${persons.map(({ number, box }) => html`<${Row} key=${number} number=${number} box=${box}
         job=${job} isKept=${kept.includes(number)} isLast=${kept.length === 1} boxes=${boxes}
         onToggle=${() => toggle(number)} />`)}
@@ -165,8 +165,8 @@ function Box({ number, box: [x, y, width, height], scale, isKept, isMarked }) {
 function keptOf(persons, said) {
   if (said === "all") return persons.map(({ number }) => number);
   if (said === "largest") {
-    const told = persons.filter(({ kept }) => kept);
-    if (told.length === 1) return [told[0].number];
+    const named = persons.filter(({ kept }) => kept);
+    if (named.length === 1) return [named[0].number];
     // The version is not finished: guess the largest box.
     const area = ({ box }) => box[2] * box[3];
     return [...persons].sort((one, other) => area(other) - area(one)).slice(0, 1).map(({ number }) => number);

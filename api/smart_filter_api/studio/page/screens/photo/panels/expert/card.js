@@ -37,8 +37,8 @@ function figures(quality) {
     .join(", ");
 }
 
-function speed(told) {
-  return Object.entries(told)
+function speed(quantities) {
+  return Object.entries(quantities)
     .map(([name, value]) => `${value} ${UNITS[name] ?? name}`)
     .join(", ");
 }

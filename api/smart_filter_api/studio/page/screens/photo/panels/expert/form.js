@@ -47,7 +47,7 @@ export function useForm(key, job) {
     setError(error && without(error, name));
     recipes.keepDraft(key, base, recipes.changed(recipe, name, value));
   };
-  const told = (error?.errors ?? []).map((one) => [recipes.nameOf(one.pointer), one.detail]);
+  const faults = (error?.errors ?? []).map((one) => [recipes.nameOf(one.pointer), one.detail]);
   return {
     job,
     recipe,
@@ -59,7 +59,7 @@ export function useForm(key, job) {
     settle,
     error,
     fail: setError,
-    wrong: Object.fromEntries(told),
+    wrong: Object.fromEntries(faults),
   };
 }
 
@@ -100,7 +100,7 @@ function Part({ title, names, form }) {
   const isIn = (name) => names.includes(name.split(".")[0]);
   const count = Object.keys(recipe).filter(isIn).length;
   return html`<${Group} title=${title} isWrong=${Object.keys(wrong).some(isIn)}
-    told=${count > 0 && html`<span class="tag accent">${count} set</span>`}>
+    badge=${count > 0 && html`<span class="tag accent">${count} set</span>`}>
     ${names.filter((name) => name in offer.value.fields).map((name) => html`<${Of} key=${name}
       name=${name} schema=${offer.value.fields[name]} form=${form} />`)}
     ${title === "Filters" && html`<${Filters} form=${form} />`}
@@ -128,7 +128,7 @@ function Filters({ form }) {
 /** Models that recipes cannot name, with their cards. */
 function ByThemselves({ tasks }) {
   const cards = tasks.flatMap((task) => task.models);
-  return html`<${Group} title="Automatic models" told=${html`<span class="tag">${cards.length}</span>`}>
+  return html`<${Group} title="Automatic models" badge=${html`<span class="tag">${cards.length}</span>`}>
     <p class="small soft">The service's operator chooses these; a recipe does not name them.</p>
     ${cards.map((card) => html`<details key=${`${card.task}/${card.name}`} class="more">
       <summary>${TITLES[card.task] ?? card.task}: ${card.name}${card.default ? "" : ", not in use"}</summary>

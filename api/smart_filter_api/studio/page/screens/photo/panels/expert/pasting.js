@@ -42,13 +42,13 @@ export function Pasting({ before, onRead, onClose }) {
 class NoRecipe extends Error {}
 
 function recipeIn(text) {
-  let told;
+  let parsed;
   try {
-    told = JSON.parse(text);
+    parsed = JSON.parse(text);
   } catch (error) {
     throw new NoRecipe(`This is not JSON: ${error.message}`);
   }
-  const given = told?.recipe ?? told;
+  const given = parsed?.recipe ?? parsed;
   if (typeof given !== "object" || given === null || Array.isArray(given)) {
     throw new NoRecipe("A recipe is an object, such as {\"background\": \"color:navy\"}.");
   }

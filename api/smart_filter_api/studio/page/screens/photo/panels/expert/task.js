@@ -33,7 +33,7 @@ export function Task({ task, form }) {
   const chosen = recipe[name];
   const isSet = Object.keys(recipe).some((one) => one.startsWith(`${task.name}.`));
   return html`<${Group} title=${TITLES[task.name] ?? task.name} isWrong=${isWrong}
-    told=${html`<span class=${`tag ${isSet ? "accent" : ""}`}>${chosen ?? card?.name ?? "auto"}</span>`}>
+    badge=${html`<span class=${`tag ${isSet ? "accent" : ""}`}>${chosen ?? card?.name ?? "auto"}</span>`}>
     <fieldset class="models" data-name=${name}>
       <legend class="unseen">Model</legend>
       <${Choice} group=${group} name="auto" title=${`The service chooses${card?.default ? `: ${card.name}` : ""}`}

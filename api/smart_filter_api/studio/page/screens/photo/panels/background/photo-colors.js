@@ -12,7 +12,7 @@ const APART = 48;
 const known = new Map();
 
 /** Return the main colors of the photo at an address, most frequent first, as #rrggbb. */
-export function coloursOf(address) {
+export function colorsOf(address) {
   if (!known.has(address)) {
     const found = read(address);
     found.catch(() => known.delete(address));
@@ -36,11 +36,11 @@ async function read(address) {
 function counted(rgba) {
   const boxes = new Map();
   for (let at = 0; at < rgba.length; at += 4) {
-    const colour = [rgba[at], rgba[at + 1], rgba[at + 2]];
-    const key = colour.map((value) => Math.floor((value * BOXES) / 256)).join();
+    const color = [rgba[at], rgba[at + 1], rgba[at + 2]];
+    const key = color.map((value) => Math.floor((value * BOXES) / 256)).join();
     const box = boxes.get(key) ?? { count: 0, sum: [0, 0, 0] };
     box.count += 1;
-    box.sum = box.sum.map((value, index) => value + colour[index]);
+    box.sum = box.sum.map((value, index) => value + color[index]);
     boxes.set(key, box);
   }
   return [...boxes.values()]
@@ -48,11 +48,11 @@ function counted(rgba) {
     .map(({ count, sum }) => sum.map((value) => value / count));
 }
 
-function apart(colours) {
+function apart(colors) {
   const taken = [];
-  for (const colour of colours) {
+  for (const color of colors) {
     if (taken.length === MOST) break;
-    if (taken.every((other) => distance(colour, other) >= APART)) taken.push(colour);
+    if (taken.every((other) => distance(color, other) >= APART)) taken.push(color);
   }
   return taken;
 }
@@ -61,6 +61,6 @@ function distance(one, other) {
   return Math.hypot(...one.map((value, index) => value - other[index]));
 }
 
-function hex(colour) {
-  return `#${colour.map((value) => Math.round(value).toString(16).padStart(2, "0")).join("")}`;
+function hex(color) {
+  return `#${color.map((value) => Math.round(value).toString(16).padStart(2, "0")).join("")}`;
 }

@@ -8,54 +8,54 @@ import { html } from "../../../../html.js";
 import { designOf } from "../../../../state/backgrounds.js";
 import { change } from "../../../../state/changes.js";
 import { split } from "./names.js";
-import { coloursOf } from "./photo-colours.js";
+import { colorsOf } from "./photo-colors.js";
 
 const PLAIN = ["#ffffff", "#efefef", "#9b9b9b", "#000000", "#f4e9dc", "#dbe7f3", "#c8d8c4", "#ff6f61"];
 
 /** Swatches, the browser's color picker, and a text field for a color code. */
-export function Colour({ photo, recipe }) {
+export function Color({ photo, recipe }) {
   const [kind, said] = split(recipe.background);
   const chosen = kind === "color" ? hexOf(said) : null;
-  const take = (colour) => change(photo, { background: `color:${colour}` });
-  const ofPhoto = usePhotoColours(photo);
+  const take = (color) => change(photo, { background: `color:${color}` });
+  const ofPhoto = usePhotoColors(photo);
   const name = photo.versions.findLast((job) => job.background?.name)?.background.name;
   const ofDesign = name ? (designOf(name).design?.palette ?? []) : [];
   return html`<div class="stack">
-    <${Swatches} title="Plain" colours=${PLAIN} chosen=${chosen} onPick=${take} />
-    <${Swatches} title="From the photo" colours=${ofPhoto} chosen=${chosen} onPick=${take} />
-    <${Swatches} title="From the design" colours=${ofDesign} chosen=${chosen} onPick=${take} />
-    <${AnyColour} chosen=${chosen ?? "#c23a15"} said=${kind === "color" ? said : ""} onPick=${take} />
+    <${Swatches} title="Plain" colors=${PLAIN} chosen=${chosen} onPick=${take} />
+    <${Swatches} title="From the photo" colors=${ofPhoto} chosen=${chosen} onPick=${take} />
+    <${Swatches} title="From the design" colors=${ofDesign} chosen=${chosen} onPick=${take} />
+    <${AnyColor} chosen=${chosen ?? "#c23a15"} said=${kind === "color" ? said : ""} onPick=${take} />
   </div>`;
 }
 
-function Swatches({ title, colours, chosen, onPick }) {
+function Swatches({ title, colors, chosen, onPick }) {
   const id = useId();
-  if (colours.length === 0) return null;
+  if (colors.length === 0) return null;
   return html`<div class="stack tight" role="group" aria-labelledby=${id}>
     <span class="small" id=${id}>${title}</span>
     <div class="swatches">
-      ${colours.map(
-        (colour) => html`<button type="button" class="swatch" key=${colour} title=${colour}
-          aria-label=${colour} aria-pressed=${String(colour === chosen)}
-          style=${{ background: colour, color: inkOn(colour) }} onClick=${() => onPick(colour)}>
-          ${colour === chosen && html`<${Icon} name="check" />`}</button>`,
+      ${colors.map(
+        (color) => html`<button type="button" class="swatch" key=${color} title=${color}
+          aria-label=${color} aria-pressed=${String(color === chosen)}
+          style=${{ background: color, color: inkOn(color) }} onClick=${() => onPick(color)}>
+          ${color === chosen && html`<${Icon} name="check" />`}</button>`,
       )}
     </div>
   </div>`;
 }
 
-function AnyColour({ chosen, said, onPick }) {
+function AnyColor({ chosen, said, onPick }) {
   const [text, setText] = useState(said);
   const [wrong, setWrong] = useState("");
   useEffect(() => setText(said), [said]);
   const take = (event) => {
     event.preventDefault();
-    const colour = text.trim();
-    const isColour = colour !== "" && CSS.supports("color", colour);
-    setWrong(isColour ? "" : "This is not a color. Try tomato, #ff6347 or rgb(255 99 71).");
-    if (isColour) onPick(colour);
+    const color = text.trim();
+    const isColor = color !== "" && CSS.supports("color", color);
+    setWrong(isColor ? "" : "This is not a color. Try tomato, #ff6347 or rgb(255 99 71).");
+    if (isColor) onPick(color);
   };
-  return html`<form class="any-colour" onSubmit=${take}>
+  return html`<form class="any-color" onSubmit=${take}>
     <label class="well"><span class="unseen">Pick a color</span>
       <input type="color" value=${chosen} onChange=${(event) => onPick(event.currentTarget.value)} />
     </label>
@@ -66,21 +66,21 @@ function AnyColour({ chosen, said, onPick }) {
   </form>`;
 }
 
-function usePhotoColours(photo) {
+function usePhotoColors(photo) {
   const { photo: address } = photo.current.links;
-  const [colours, setColours] = useState([]);
+  const [colors, setColors] = useState([]);
   useEffect(() => {
     // The other swatches remain; no error is needed.
-    if (address) coloursOf(address).then(setColours, () => {});
+    if (address) colorsOf(address).then(setColors, () => {});
   }, [address]);
-  return colours;
+  return colors;
 }
 
 /** Return a CSS color as #rrggbb, or null if it is invalid. */
-function hexOf(colour) {
-  if (!CSS.supports("color", colour)) return null;
+function hexOf(color) {
+  if (!CSS.supports("color", color)) return null;
   const context = document.createElement("canvas").getContext("2d");
-  context.fillStyle = colour;
+  context.fillStyle = color;
   return context.fillStyle;
 }
 

@@ -21,23 +21,23 @@ const PICTURE_QUALITY = 0.9;
  * `spec`: the background, as in a recipe. `picture`: the user's own, `{file, small}`, else null.
  * `side`: the longest side of the frames, in pixels.
  */
-export const wishes = signal({ ...read(), picture: null });
+export const settings = signal({ ...read(), picture: null });
 
 /** Change settings. */
-export function wish(told) {
-  wishes.value = { ...wishes.value, ...told };
-  const { picture, ...kept } = wishes.value;
+export function changeSettings(changed) {
+  settings.value = { ...settings.value, ...changed };
+  const { picture, ...kept } = settings.value;
   if (picture) kept.spec = FIRST.spec;
   localStorage.setItem(PLACE, JSON.stringify(kept));
 }
 
 /** Change the background, as in a recipe. */
-export function wishBackground(spec) {
-  wish({ spec, picture: null });
+export function setBackground(spec) {
+  changeSettings({ spec, picture: null });
 }
 
 /** Use the user's own picture as the background. Throws the browser's error for an unreadable file. */
-export async function wishPicture(file) {
+export async function setPicture(file) {
   const bitmap = await createImageBitmap(file);
   const scale = Math.min(1, PICTURE_SIDE / Math.max(bitmap.width, bitmap.height));
   const canvas = document.createElement("canvas");
@@ -48,17 +48,17 @@ export async function wishPicture(file) {
   const small = await new Promise((resolve) => {
     canvas.toBlob(resolve, "image/jpeg", PICTURE_QUALITY);
   });
-  wish({ spec: "file", picture: { file, small } });
+  changeSettings({ spec: "file", picture: { file, small } });
 }
 
 /** Forget the user's own picture. */
 export function forgetPicture() {
-  if (wishes.peek().picture) wishBackground(FIRST.spec);
+  if (settings.peek().picture) setBackground(FIRST.spec);
 }
 
 /** Return the background in the form that a connection takes. */
-export function backgroundWished() {
-  const { spec, picture } = wishes.value;
+export function backgroundToSend() {
+  const { spec, picture } = settings.value;
   return picture ? { spec: BEFORE_PICTURE, picture: picture.small } : { spec, picture: null };
 }
 
