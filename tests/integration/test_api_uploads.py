@@ -324,7 +324,7 @@ def test_head_of_a_request_is_bounded(api: Api) -> None:
 HOST = b"Host: x\r\n"
 
 
-def send_raw(api: Api, raw: bytes) -> tuple[bytes, dict[str, str]]:
+def send_raw(api: Api, raw: bytes) -> tuple[bytes, dict[str, Any]]:
     """Send bytes; return the head of the answer and its document."""
     address = urlsplit(api.url)
     with socket.create_connection((address.hostname, address.port or 80), timeout=60) as client:

@@ -55,7 +55,7 @@ def claim(stage: StageName) -> scenarios.Action:
             lease.stage
             for lease in WORKER.claim(
                 connection,
-                scenarios.capability(stage),
+                capability(stage),
                 worker=scenario.bench.worker,
                 batch_size=8,
                 lease_seconds=30,
@@ -260,7 +260,7 @@ def submit(bench: Bench, services: WorkerContext) -> Callable[[], JobId]:
     """Write a job whose photo is prepared and whose face stage is ready."""
 
     def write() -> JobId:
-        job_id = bench.submit(Recipe(outputs=frozenset({Output.FACES})))
+        job_id = bench.submit(Recipe(outputs=(Output.FACES,)))
         lease = bench.claim_one(PREPARE)
         proxy = np.zeros((8, 8, 3), np.uint8)
         result = PreparedPhoto(8, 8, "jpg", proxy, ())

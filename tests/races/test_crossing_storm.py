@@ -76,7 +76,12 @@ def ride_out(bench: Bench, kinds: Mapping[str, int], *, steps: int, seed: int) -
 
     def session(number: int) -> Callable[[], None]:
         chance = random.Random(f"{seed} {number}")
-        return lambda: [step(bench, chance, kinds) for _ in range(steps)] and None
+
+        def take_steps() -> None:
+            for _ in range(steps):
+                step(bench, chance, kinds)
+
+        return take_steps
 
     deadlocks = races.deadlocks(bench)
     races.at_once([session(number) for number in range(SESSIONS)])

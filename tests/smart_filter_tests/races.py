@@ -1,6 +1,7 @@
 """Make two transitions on one job at the same time: forced to overlap, or run freely."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 from sqlalchemy import text
 
@@ -42,7 +43,7 @@ def deadlocks(bench: Bench) -> int:
         )
 
 
-def wait_for_lock_waiters(bench: Bench, other: Future[object], *, sessions: int = 1) -> None:
+def wait_for_lock_waiters(bench: Bench, other: Future[Any], *, sessions: int = 1) -> None:
     """Wait until `sessions` sessions wait for locks, or the other thread has ended."""
     for _ in range(int(_PATIENCE_SECONDS / _LOOK_SECONDS)):
         with bench.transaction() as connection:

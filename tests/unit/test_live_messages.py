@@ -30,11 +30,11 @@ from smart_filter_tests.serving import a_photo
 from smart_filter_workers.live import frames, messages, refocus
 from smart_filter_workers.live.latest_slot import LatestSlot, ReceivedFrame
 from smart_filter_workers.live.metrics import LiveMetrics
-from smart_filter_workers.live.refocus import Floats
 from smart_filter_workers.live.session_registry import SessionRegistry
 from smart_filter_workers.live.shutter import FrameSummary, Shutter, SmilingFrame, summarize_frame
 from smart_filter_workers.live.smoothing import MatteSmoother
 from smart_filter_workers.results import Eyes, Matte8, Smile, Srgb8
+from smart_filter_workers.stages.segmentation.two_pass import Floats
 
 KEYS = ["k" * 32]
 
