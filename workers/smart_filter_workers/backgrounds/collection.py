@@ -1,14 +1,35 @@
 """All backgrounds that one tenant can request by name, from all sources."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from smart_filter_shared.errors import InputsExpired
 from smart_filter_shared.presets import Preset, find_preset
 from smart_filter_workers.backgrounds import library
-from smart_filter_workers.backgrounds.sources.base import Source
 from smart_filter_workers.backgrounds.sources.generated import DesignSource
 from smart_filter_workers.results import Srgb8
+
+
+class Source(Protocol):
+    """Provides some of the backgrounds that a tenant can request by name."""
+
+    @property
+    def presets(self) -> Sequence[Preset]:
+        """The provided presets, with unique names."""
+        ...
+
+    def has(self, preset: Preset) -> bool:
+        """Return whether a preset can be drawn now.  Raises StorageUnavailable."""
+        ...
+
+    def draw(self, preset: Preset, *, seed: int, width: int, height: int) -> Srgb8:
+        """Return a preset as a new (height, width, 3) uint8 sRGB, free to be drawn on.
+
+        seed: 0 or more; it decides all random choices.
+        Raises UnusablePhoto when the picture no longer exists, and StorageUnavailable.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)

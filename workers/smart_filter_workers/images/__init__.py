@@ -1,7 +1,7 @@
 """Decode bytes to upright sRGB pixels, and encode pixels to files; no other package does either."""
 
 from smart_filter_workers.images.archives import make_zip
-from smart_filter_workers.images.decoding import MAX_PIXELS, decode
+from smart_filter_workers.images.decoding import MAX_PIXELS, decode, decode_mask
 from smart_filter_workers.images.encoding import (
     FULL_CHROMA_QUALITY,
     MAX_AVIF_SIDE_PX,
@@ -15,7 +15,6 @@ from smart_filter_workers.images.encoding import (
     encode_webp,
 )
 from smart_filter_workers.images.fit_bytes import encode_to_fit
-from smart_filter_workers.images.masks import decode_mask
 from smart_filter_workers.images.resize import (
     downscale,
     downscale_by_area,

@@ -1,4 +1,4 @@
-"""Decode bytes to upright sRGB pixels.
+"""Decode photos to upright sRGB pixels, and masks to levels.
 
 JPEG is read by `jpeg`; PNG, WebP and AVIF by Pillow, restricted to these formats; HEIC by `heic`.
 Every function may be called from several threads. There are few full copies of a picture, because a
@@ -10,6 +10,9 @@ import struct
 import zlib
 from typing import Final
 
+import cv2
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
@@ -66,6 +69,19 @@ def decode(content: bytes) -> Photo:
             return _photo(pixels, format_, tags, orientation=exif.read_orientation(oriented))
     pixels, tags, format_ = _decode_with_pillow(content)
     return _photo(pixels, format_, tags, orientation=exif.read_orientation(tags))
+
+
+def decode_mask(content: bytes) -> NDArray[np.uint8]:
+    """Return an uploaded mask, (H, W) uint8: a gray PNG whose levels are coverage, not light.
+
+    The levels are unchanged by any gamma in the file.
+
+    Raises ImageUnreadable.
+    """
+    found = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
+    if found is None:
+        raise ImageUnreadable("the mask of a correction is truncated or corrupt")
+    return np.asarray(found, dtype=np.uint8)
 
 
 def _photo(pixels: Srgb8, format_: str, tags: bytes, *, orientation: int) -> Photo:

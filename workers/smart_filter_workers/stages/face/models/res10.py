@@ -1,5 +1,6 @@
 """Faces by the detector of OpenCV's samples: a single-shot detector on ResNet-10."""
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,13 +8,15 @@ from typing import Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import ModelCard, WeightsFile
 from smart_filter_shared.catalog.parameters import Parameters, float_of, number
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers.networks.caffe import CaffeNetwork, Floats
 from smart_filter_workers.networks.mean_landmarks import estimate_landmarks
 from smart_filter_workers.results import Face, Srgb8
+
+Floats = NDArray[np.float32]
 
 LAYERS: Final = WeightsFile(
     "res10.prototxt", "dcd661dc48fc9de0a341db1f666a2164ea63a67265c7f779bc12d6b3f2fa67e9"
@@ -53,7 +56,7 @@ def load(weights: Path) -> "Res10":
 class Res10:
     """Finds faces of at least about a fifteenth of the picture; any thread may call it."""
 
-    network: CaffeNetwork
+    network: "CaffeNetwork"
 
     def __call__(
         self,
@@ -75,6 +78,34 @@ class Res10:
             )
             for picture in pictures
         ]
+
+
+class CaffeNetwork:
+    """A Caffe network with one input and one output, run by OpenCV; each thread has its own copy.
+
+    layers: the .prototxt file; weights: the .caffemodel file.
+    Such a network keeps its input and its layers' outputs between calls, so it must not be shared.
+    Raises cv2.error when the files are no network that OpenCV supports.
+    """
+
+    def __init__(self, *, layers: Path, weights: Path) -> None:
+        self._layers = np.frombuffer(layers.read_bytes(), np.uint8)
+        self._weights = np.frombuffer(weights.read_bytes(), np.uint8)
+        self._own = threading.local()
+        self._network()  # a file that cannot run fails here, not with the first photo
+
+    def __call__(self, blob: Floats) -> Floats:
+        """Return the network's output for blob, (N, C, H, W) float32.  The array is a new copy."""
+        network = self._network()
+        network.setInput(blob)
+        return np.array(network.forward(), dtype=np.float32)
+
+    def _network(self) -> cv2.dnn.Net:
+        own: cv2.dnn.Net | None = getattr(self._own, "network", None)
+        if own is None:
+            own = cv2.dnn.readNetFromCaffe(self._layers, self._weights)
+            self._own.network = own
+        return own
 
 
 def to_blob(picture: Srgb8) -> Floats:
