@@ -119,7 +119,9 @@ def _work(
         try:
             return _run_steps(services, claim, tasks, ends_at, is_last=is_last)
         finally:
-            services.batch_tracer.export(claim.trail, [(task.lease, task.trouble) for task in tasks])
+            services.batch_tracer.export(
+                claim.trail, [(task.lease, task.trouble) for task in tasks]
+            )
 
 
 def _run_steps(
