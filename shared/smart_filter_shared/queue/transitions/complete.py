@@ -31,7 +31,7 @@ _MET = f"""
     SELECT completed.job_id, need.stage FROM completed
     JOIN (VALUES {_NEEDS}) AS need (name, stage) ON need.name = completed.stage
 """  # noqa: S608 - names of our own
-# One JSON text in place of six arrays, each of which psycopg would have to adapt.
+# One JSON text in place of six arrays, which psycopg would have to adapt one by one.
 _MADE = """
     SELECT made.* FROM json_to_recordset(CAST(:made AS json)) AS made (
         tenant text, key text, job_id uuid, kind text, kept_seconds float8, token uuid
