@@ -105,7 +105,7 @@ def _run(servers: Servers, pool: Pool, jobs: int) -> _Run:
         while copies.count_unfinished(bench.engine, template):
             time.sleep(_LOOK_SECONDS)
         used = {name: servers.processor_seconds(name) - before[name] for name in _SERVERS}
-    ends = [one.ends for one in copies.read_job_times(bench.engine, template)]
+    ends = [one.ended for one in copies.read_job_times(bench.engine, template)]
     cut = int(len(ends) * _EDGE)
     middle = ends[cut : len(ends) - cut]
     return _Run(

@@ -42,6 +42,11 @@ class Service:
     pid: int
     started_at: float
 
+    def processor_seconds(self, kind: str) -> float:
+        """Return the processor seconds that processes of a kind have used."""
+        pids = (pid for pid in process_tree(self.pid) if _MARKS[kind] in _command_line(pid))
+        return sum(_ticks(pid) for pid in pids) / os.sysconf("SC_CLK_TCK")
+
     def memory_mb(self, kind: str, field: str) -> float:
         """Return the memory in MB of all processes of a kind together.
 
