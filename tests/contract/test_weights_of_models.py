@@ -6,6 +6,7 @@ import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -400,13 +401,14 @@ def test_only_the_trained_file_differs(tmp_path: Path, learns: str) -> None:
 def test_folder_with_links_shows_later_files_for_all_its_makers(tmp_path: Path) -> None:
     card = a_card(tmp_path, "deep/learned.bin")
     weights = TrainedWeights(tmp_path, None)
-    digest = weights.keep(b"trained")
-    run_in_threads(8, lambda: weights.folder_of(card, digest))
+    for n in range(20):  # Each time, all begin with a folder that nobody has made yet.
+        digest = weights.keep(b"trained %d" % n)
+        run_in_threads(8, partial(weights.folder_of, card, digest))
     (tmp_path / "later.bin").write_bytes(b"later")
 
     over = weights.folder_of(card, digest)
 
-    assert (over / "deep" / "learned.bin").read_bytes() == b"trained"
+    assert (over / "deep" / "learned.bin").read_bytes() == b"trained 19"
     assert (over / "later.bin").read_bytes() == b"later"
 
 

@@ -9,7 +9,6 @@ the weights folder, except for the one file that the model learns. So no model h
 
 import hashlib
 import os
-from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -89,9 +88,11 @@ def make_overlay(folder: Path, name: str, file: Path) -> Path:
 def _link(link: Path, target: Path) -> None:
     # Relative, so that the folder can be moved or mounted elsewhere.
     text = os.path.relpath(target, link.parent)
-    if link.is_symlink() and str(link.readlink()) == text:
-        return
-    if link.is_symlink():
-        link.unlink(missing_ok=True)
-    with suppress(FileExistsError):
+    try:
         link.symlink_to(text)
+    except FileExistsError:
+        if link.is_symlink() and str(link.readlink()) != text:
+            # Replaced, not removed: other processes read through it, or make the same link.
+            with files.scratch_folder(link.parent) as scratch:
+                (scratch / link.name).symlink_to(text)
+                (scratch / link.name).replace(link)
