@@ -299,15 +299,16 @@ def test_ended_jobs_are_settled_once_for_each_tenant(bench: Bench) -> None:
         run_and_fail(bench, SECOND, PREPARE),
     ]
     unfinished = run(bench, THIRD)
-    bench.execute("UPDATE jobs SET finished_at = :day WHERE finished_at IS NOT NULL", day=DAY)
+    ended_at = dt.datetime.combine(DAY, dt.time(12), dt.UTC)
+    bench.execute("UPDATE jobs SET finished_at = :at WHERE finished_at IS NOT NULL", at=ended_at)
     bench.execute("UPDATE tombstones SET ended_on = :day", day=DAY)
 
     settled = [bench.do(settlement.settle) for _ in range(2)]
 
     assert settled[0].ended == {JobState.SUCCEEDED: 1, JobState.CANCELED: 3, JobState.FAILED: 2}
     assert sorted(settled[0].failures, key=lambda one: one.job_id) == [
-        JobFailure(failed[0], "model_failed", capability(COMPOSITE)),
-        JobFailure(failed[1], "model_failed", capability(PREPARE)),
+        JobFailure(failed[0], "model_failed", capability(COMPOSITE), ended_at),
+        JobFailure(failed[1], "model_failed", capability(PREPARE), ended_at),
     ]
     assert settled[1] == Settlement({}, [])
     # The first tenant's jobs ran for 0.5 s instead of 2 s, at twice the weight; the second's for

@@ -212,6 +212,18 @@ def test_failure_is_listed_without_the_photo_and_redriven(
     assert api.bench.job(job_id).state != "failed"
 
 
+def test_failure_settled_late_is_listed_when_it_happened(api: Api) -> None:
+    fail_one(api.bench)
+    api.bench.execute("UPDATE jobs SET finished_at = finished_at - interval '2 hours'")
+    settle(api)
+
+    hour = asked(api, "history")["problems"]
+    (day,) = asked(api, "history", span="day")["problems"]
+
+    assert hour == []
+    assert day["jobs"] == 1
+
+
 def test_history_includes_events_between_sweeps_of_any_worker(api: Api) -> None:
     api.bench.submit()
     a_new_worker_sweeps(api.bench)

@@ -135,8 +135,6 @@ def clean_up(bench: Bench) -> None:
     """Count ended jobs, and let retention remove everything that has expired."""
     bench.do(partitions.refresh_views)
     bench.do(settlement.settle)
-    # These jobs failed days ago, not within the hour in which they are settled here.
-    bench.execute("DELETE FROM measures WHERE what = 'dead'")
     retention = GarbageCollector(bench.engine, bench.store, cell=DEFAULT_CELL)
     for _ in range(3):  # a mark, a removed object, a removed row
         while retention.remove_expired():

@@ -1,7 +1,7 @@
 """Failure counts by minute, capability and error code; they contain nothing about the photos.
 
-Settlement counts a failed job (settlement.py), so that reads scan no jobs. A job that is
-redriven and fails again is counted again.
+Settlement counts a failed job (settlement.py) in the minute in which it failed, so that reads scan
+no jobs. A job that is redriven and fails again is counted again.
 """
 
 import datetime as dt
@@ -22,15 +22,17 @@ _NO_CAPABILITY: Final = Capability("")
 
 _COUNT = text("""
     INSERT INTO failures (minute, capability, code, jobs, last_job_id, last_at)
-    SELECT date_trunc('minute', statement_timestamp()), capability, code, count(*),
-        (array_agg(job_id ORDER BY job_id DESC))[1], statement_timestamp()
+    SELECT date_trunc('minute', failed_at) AS minute, capability, code, count(*),
+        (array_agg(job_id ORDER BY failed_at DESC))[1], max(failed_at)
     FROM unnest(
-        CAST(:capabilities AS text[]), CAST(:codes AS text[]), CAST(:jobs AS uuid[])
-    ) AS failed (capability, code, job_id)
-    GROUP BY capability, code ORDER BY capability, code
+        CAST(:capabilities AS text[]), CAST(:codes AS text[]), CAST(:jobs AS uuid[]),
+        CAST(:failed_at AS timestamptz[])
+    ) AS failed (capability, code, job_id, failed_at)
+    GROUP BY minute, capability, code ORDER BY minute, capability, code
     ON CONFLICT (minute, capability, code) DO UPDATE SET
         jobs = failures.jobs + excluded.jobs,
-        last_job_id = excluded.last_job_id, last_at = excluded.last_at
+        last_job_id = excluded.last_job_id,
+        last_at = greatest(failures.last_at, excluded.last_at)
 """)
 _LIST_SINCE = text("""
     SELECT capability, code, sum(jobs) AS jobs, max(last_at) AS last_at,
@@ -43,11 +45,12 @@ _LIST_SINCE = text("""
 
 @dataclass(frozen=True, slots=True)
 class JobFailure:
-    """Why a job failed, and in which capability."""
+    """Why a job failed, in which capability, and when."""
 
     job_id: JobId
     code: str
     capability: Capability
+    failed_at: dt.datetime
 
     @classmethod
     def of(cls, stored: Mapping[str, str | None]) -> "JobFailure":
@@ -56,6 +59,7 @@ class JobFailure:
             JobId(uuid.UUID(str(stored["job_id"]))),
             stored["code"] or "internal",
             Capability(stored["capability"] or _NO_CAPABILITY),
+            dt.datetime.fromisoformat(str(stored["failed_at"])),
         )
 
     @property
@@ -90,6 +94,7 @@ def count_failures(connection: Connection, failures: Sequence[JobFailure]) -> No
             "capabilities": [one.capability for one in failures],
             "codes": [one.code for one in failures],
             "jobs": [one.job_id for one in failures],
+            "failed_at": [one.failed_at for one in failures],
         },
     )
 

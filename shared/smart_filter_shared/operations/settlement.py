@@ -38,7 +38,7 @@ _SETTLE = text("""
                 )
             END AS foreseen,
             CASE WHEN outcome = 'failed' THEN json_build_object(
-                'job_id', id, 'code', error ->> 'code', 'capability', (
+                'job_id', id, 'code', error ->> 'code', 'failed_at', finished_at, 'capability', (
                     SELECT capability FROM open_stages AS stages
                     WHERE stages.job_id = jobs.id AND stages.stage = jobs.error ->> 'stage'
                 )
