@@ -401,7 +401,7 @@ def test_only_the_trained_file_differs(tmp_path: Path, learns: str) -> None:
 def test_folder_with_links_shows_later_files_for_all_its_makers(tmp_path: Path) -> None:
     card = a_card(tmp_path, "deep/learned.bin")
     weights = TrainedWeights(tmp_path, None)
-    for n in range(20):  # Each time, all begin with a folder that nobody has made yet.
+    for n in range(20):  # Each time, no thread finds a link.
         digest = weights.keep(b"trained %d" % n)
         run_in_threads(8, partial(weights.folder_of, card, digest))
     (tmp_path / "later.bin").write_bytes(b"later")

@@ -110,7 +110,8 @@ def age_jobs(
 ) -> list[JobId]:
     """Make jobs, and every row about them, `number` days older; return their new ids.
 
-    A job that was derived from one of them names it only when it is among them.
+    A job that was derived from one of them names it only when it is among them. The views of open
+    days are left to the sweeper: replacing them needs more patience while workers run.
     """
     which = [uuid.UUID(str(one)) for one in job_ids]
     by = f"interval '{number} days'"
@@ -127,7 +128,6 @@ def age_jobs(
             continue
         if changes := _shift_columns_sql(found, by):
             connection.execute(text(f"UPDATE {table} SET {changes} WHERE {where}"), {"ids": which})
-    partitions.refresh_views(connection)
     return [older_id(one, number=number) for one in which]
 
 
