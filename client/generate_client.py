@@ -48,7 +48,7 @@ def _method(name: str, place: str) -> str:
     gives = ast.unparse(operation.returns or ast.Constant(None))
     is_listing = gives.startswith("AsyncGenerator[")
     returns = gives.replace("AsyncGenerator", "Iterator")
-    runs = "iterate" if is_listing else "run"
+    runs = "iterate_operation" if is_listing else "run_operation"
     docstring = (ast.get_docstring(operation, clean=False) or "").replace("\n", "\n    ")
     return (
         f"    def {name}({ast.unparse(takes)}) -> {returns}:\n"

@@ -16,7 +16,7 @@ from smart_filter_client.requests import Request
 T = TypeVar("T")
 
 
-def run(operation: Coroutine[Any, Any, T]) -> T:  # Any: nothing is sent or yielded
+def run_operation(operation: Coroutine[Any, Any, T]) -> T:  # Any: nothing is sent or yielded
     """Run an operation of a blocking client; return its result, raise its error."""
     try:
         operation.send(None)
@@ -27,17 +27,17 @@ def run(operation: Coroutine[Any, Any, T]) -> T:  # Any: nothing is sent or yiel
     raise AssertionError("an operation of the blocking client suspended")
 
 
-def iterate(items: AsyncGenerator[T]) -> Iterator[T]:
+def iterate_operation(items: AsyncGenerator[T]) -> Iterator[T]:
     """Yield the results of an operation of a blocking client; raise its error."""
     try:
         while True:
             try:
-                item = run(anext(items))
+                item = run_operation(anext(items))
             except StopAsyncIteration:
                 return
             yield item
     finally:
-        run(items.aclose())
+        run_operation(items.aclose())
 
 
 @dataclass(frozen=True, slots=True)

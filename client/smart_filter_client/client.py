@@ -10,7 +10,7 @@ from typing import Final, Self
 import httpx
 
 from smart_filter_client import http_requests, operations
-from smart_filter_client.blocking_backend import BlockingBackend, iterate, run
+from smart_filter_client.blocking_backend import BlockingBackend, iterate_operation, run_operation
 from smart_filter_client.models import (
     Batch,
     Correction,
@@ -110,7 +110,7 @@ class Client:
         A failed job is returned too, see `job.succeeded`; its `save` raises NoOutput.
         Raises NotFinishedInTime, and OSError when a file cannot be read.
         """
-        return run(
+        return run_operation(
             operations.run.run(
                 self,
                 photo,
@@ -150,7 +150,7 @@ class Client:
             another process; without it every call makes one job, even if it had to be retried.
         Raises OSError when a file cannot be read.
         """
-        return run(
+        return run_operation(
             operations.jobs.submit(
                 self,
                 photo,
@@ -169,7 +169,7 @@ class Client:
         photo: a file, read while it is sent; bytes, or an open binary file.
         Raises OSError when a file cannot be read.
         """
-        return run(operations.photos.upload(self, photo))
+        return run_operation(operations.photos.upload(self, photo))
 
     def derive(
         self,
@@ -190,7 +190,7 @@ class Client:
         webhook_url, wait, idempotency_key: as for `submit`.
         Raises OSError when a file cannot be read.
         """
-        return run(
+        return run_operation(
             operations.jobs.derive(
                 self,
                 job_id,
@@ -205,7 +205,7 @@ class Client:
 
     def job(self, job_id: str) -> Job:
         """Return a job as it is now."""
-        return run(operations.jobs.job(self, job_id))
+        return run_operation(operations.jobs.job(self, job_id))
 
     def jobs(
         self,
@@ -219,7 +219,7 @@ class Client:
 
         state, created_after, metadata: filters.  limit: maximum number; None: all.
         """
-        return iterate(
+        return iterate_operation(
             operations.jobs.jobs(
                 self, state=state, created_after=created_after, metadata=metadata, limit=limit
             )
@@ -227,18 +227,18 @@ class Client:
 
     def cancel(self, job_id: str) -> Job:
         """Cancel a job; return it afterward.  Raises Conflict when it has ended."""
-        return run(operations.jobs.cancel(self, job_id))
+        return run_operation(operations.jobs.cancel(self, job_id))
 
     def redrive(self, job_id: str) -> Job:
         """Continue a failed job after its succeeded stages; return it afterward."""
-        return run(operations.jobs.redrive(self, job_id))
+        return run_operation(operations.jobs.redrive(self, job_id))
 
     def delete(self, job_id: str) -> None:
         """Delete a job, its photo and its results; an unfinished job is canceled first.
 
         Deleting twice is no error.
         """
-        return run(operations.jobs.delete(self, job_id))
+        return run_operation(operations.jobs.delete(self, job_id))
 
     def wait(
         self, job_id: str, timeout: float | None = None, on_progress: OnProgress[Job] | None = None
@@ -248,7 +248,7 @@ class Client:
         timeout: seconds, None: no limit.  on_progress: called with the job after each poll.
         Tolerates a server that is unreachable for some seconds.  Raises NotFinishedInTime.
         """
-        return run(operations.polling.wait(self, job_id, timeout, on_progress))
+        return run_operation(operations.polling.wait(self, job_id, timeout, on_progress))
 
     def finished(
         self,
@@ -261,7 +261,7 @@ class Client:
         Tolerates a server that is unreachable for some seconds.
         Raises NotFinishedInTime for those that are unfinished after `timeout` seconds.
         """
-        return iterate(operations.polling.finished(self, job_ids, timeout, on_progress))
+        return iterate_operation(operations.polling.finished(self, job_ids, timeout, on_progress))
 
     def stream(self, job_id: str, after: str | None = None) -> Iterator[Event]:
         """Yield the events of a job, from its beginning to its end.
@@ -269,7 +269,7 @@ class Client:
         A broken connection is reopened after the last event: no event is missed or repeated.
         after: the id of the event after which to begin.
         """
-        return iterate(operations.events.stream(self, job_id, after))
+        return iterate_operation(operations.events.stream(self, job_id, after))
 
     def correct_matte(
         self,
@@ -284,7 +284,7 @@ class Client:
         mask: a gray PNG, white is people.  consent: whether it can be kept as a training example.
         Raises OSError when a file cannot be read.
         """
-        return run(
+        return run_operation(
             operations.corrections.correct_matte(
                 self, job_id, mask=mask, strokes=strokes, consent=consent
             )
@@ -297,11 +297,13 @@ class Client:
 
         consent: whether it can be kept as a training example.
         """
-        return run(operations.corrections.correct_faces(self, job_id, faces, consent=consent))
+        return run_operation(
+            operations.corrections.correct_faces(self, job_id, faces, consent=consent)
+        )
 
     def corrections(self, job_id: str) -> list[Correction]:
         """Return the corrections of a job, the oldest first."""
-        return run(operations.corrections.corrections(self, job_id))
+        return run_operation(operations.corrections.corrections(self, job_id))
 
     def submit_batch(
         self,
@@ -324,7 +326,7 @@ class Client:
         An error of one photo is in its item, and the others run.
         Raises OSError when a file cannot be read.
         """
-        return run(
+        return run_operation(
             operations.batches.submit_batch(
                 self,
                 items,
@@ -338,11 +340,11 @@ class Client:
 
     def batch(self, batch_id: str) -> Batch:
         """Return a batch as it is now."""
-        return run(operations.batches.batch(self, batch_id))
+        return run_operation(operations.batches.batch(self, batch_id))
 
     def batches(self, *, limit: int | None = None) -> Iterator[Batch]:
         """Yield batches without their items, newest first; at most `limit`."""
-        return iterate(operations.batches.batches(self, limit=limit))
+        return iterate_operation(operations.batches.batches(self, limit=limit))
 
     def wait_batch(
         self,
@@ -355,23 +357,23 @@ class Client:
         timeout: seconds, None: no limit.  on_progress: called with the batch after each poll.
         Raises NotFinishedInTime.
         """
-        return run(operations.polling.wait_batch(self, batch_id, timeout, on_progress))
+        return run_operation(operations.polling.wait_batch(self, batch_id, timeout, on_progress))
 
     def stream_batch(self, batch_id: str, after: str | None = None) -> Iterator[Event]:
         """Yield the events of a batch as a whole, like `stream` for a job."""
-        return iterate(operations.events.stream_batch(self, batch_id, after))
+        return iterate_operation(operations.events.stream_batch(self, batch_id, after))
 
     def cancel_batch(self, batch_id: str) -> Batch:
         """Cancel all unfinished jobs of a batch; return the batch afterward."""
-        return run(operations.batches.cancel_batch(self, batch_id))
+        return run_operation(operations.batches.cancel_batch(self, batch_id))
 
     def delete_batch(self, batch_id: str) -> None:
         """Delete a batch, its jobs and their results; a deleted batch is no error."""
-        return run(operations.batches.delete_batch(self, batch_id))
+        return run_operation(operations.batches.delete_batch(self, batch_id))
 
     def output(self, job_id: str, name: OutputName) -> Output:
         """Return an output of a job, such as `image`, in memory."""
-        return run(operations.outputs.output(self, job_id, name))
+        return run_operation(operations.outputs.output(self, job_id, name))
 
     def photo(self, job_id: str, *, original: bool = False) -> Output:
         """Return the photo of a job, upright and small enough for a screen, as JPEG.
@@ -379,7 +381,7 @@ class Client:
         original: the submitted bytes, with all their metadata; to turn them upright, apply the EXIF
         orientation and then the job's `photo.quarter_turns`.
         """
-        return run(operations.outputs.photo(self, job_id, original=original))
+        return run_operation(operations.outputs.photo(self, job_id, original=original))
 
     def download(self, job_id: str, name: OutputName, to: Path | Callable[[str], Path]) -> Path:
         """Write an output of a job, such as `image`, to a file; return its path.
@@ -388,22 +390,22 @@ class Client:
         to: the file, or a function that returns it for a media type such as `image/jpeg`.
         Raises OSError when it cannot be written.
         """
-        return run(operations.outputs.download(self, job_id, name, to))
+        return run_operation(operations.outputs.download(self, job_id, name, to))
 
     def create_webhook(self, url: str, events: Sequence[WebhookEvent] | None = None) -> NewWebhook:
         """Create a webhook for the ends of jobs; its secret is shown only once.
 
         events: None: all.
         """
-        return run(operations.webhooks.create_webhook(self, url, events))
+        return run_operation(operations.webhooks.create_webhook(self, url, events))
 
     def webhooks(self) -> list[Webhook]:
         """Return all webhooks, the oldest first."""
-        return run(operations.webhooks.webhooks(self))
+        return run_operation(operations.webhooks.webhooks(self))
 
     def webhook(self, webhook_id: str) -> Webhook:
         """Return a webhook as it is now."""
-        return run(operations.webhooks.webhook(self, webhook_id))
+        return run_operation(operations.webhooks.webhook(self, webhook_id))
 
     def change_webhook(
         self,
@@ -414,7 +416,7 @@ class Client:
         enabled: bool | None = None,
     ) -> Webhook:
         """Change the given fields of a webhook; enabled: whether deliveries are sent."""
-        return run(
+        return run_operation(
             operations.webhooks.change_webhook(
                 self, webhook_id, url=url, events=events, enabled=enabled
             )
@@ -422,15 +424,15 @@ class Client:
 
     def delete_webhook(self, webhook_id: str) -> None:
         """Delete a webhook, its secret and its deliveries."""
-        return run(operations.webhooks.delete_webhook(self, webhook_id))
+        return run_operation(operations.webhooks.delete_webhook(self, webhook_id))
 
     def rotate_webhook(self, webhook_id: str) -> NewSecret:
         """Generate a new secret, shown only once; the former one also signs for a day."""
-        return run(operations.webhooks.rotate_webhook(self, webhook_id))
+        return run_operation(operations.webhooks.rotate_webhook(self, webhook_id))
 
     def test_webhook(self, webhook_id: str) -> Delivery:
         """Send a `webhook.test`, once; return the delivery."""
-        return run(operations.webhooks.test_webhook(self, webhook_id))
+        return run_operation(operations.webhooks.test_webhook(self, webhook_id))
 
     def deliveries(
         self, webhook_id: str, *, state: DeliveryState | None = None, limit: int | None = None
@@ -439,15 +441,17 @@ class Client:
 
         state: only those in this state.
         """
-        return iterate(operations.webhooks.deliveries(self, webhook_id, state=state, limit=limit))
+        return iterate_operation(
+            operations.webhooks.deliveries(self, webhook_id, state=state, limit=limit)
+        )
 
     def replay(self, webhook_id: str, delivery_id: str) -> Delivery:
         """Send a delivery again; return it."""
-        return run(operations.webhooks.replay(self, webhook_id, delivery_id))
+        return run_operation(operations.webhooks.replay(self, webhook_id, delivery_id))
 
     def replay_failed(self, webhook_id: str) -> int:
         """Send all failed deliveries again; return their number."""
-        return run(operations.webhooks.replay_failed(self, webhook_id))
+        return run_operation(operations.webhooks.replay_failed(self, webhook_id))
 
     def issue_key(
         self,
@@ -463,7 +467,7 @@ class Client:
         idempotency_key: a repetition with the same key within a day returns the same result.
         Raises KeyLost.
         """
-        return run(
+        return run_operation(
             operations.tenants.issue_key(
                 self,
                 scopes,
@@ -475,11 +479,11 @@ class Client:
 
     def keys(self, *, tenant: str | None = None) -> Iterator[Key]:
         """Yield keys, including expired and revoked ones."""
-        return iterate(operations.tenants.keys(self, tenant=tenant))
+        return iterate_operation(operations.tenants.keys(self, tenant=tenant))
 
     def revoke_key(self, key_id: str) -> None:
         """Revoke a key, and the tokens that it issued, from now on."""
-        return run(operations.tenants.revoke_key(self, key_id))
+        return run_operation(operations.tenants.revoke_key(self, key_id))
 
     def issue_token(
         self, *, ttl_seconds: int = 600, max_jobs: int = 1, idempotency_key: str | None = None
@@ -488,7 +492,7 @@ class Client:
 
         idempotency_key: as for `issue_key`.  Raises KeyLost.
         """
-        return run(
+        return run_operation(
             operations.tenants.issue_token(
                 self, ttl_seconds=ttl_seconds, max_jobs=max_jobs, idempotency_key=idempotency_key
             )
@@ -499,42 +503,42 @@ class Client:
 
         first, last: both included; None: 30 days ago, and today.
         """
-        return run(operations.tenants.usage(self, first, last))
+        return run_operation(operations.tenants.usage(self, first, last))
 
     def tenant(self, name: str) -> TenantSettings:
         """Return the settings of a tenant; only the operator can name another than its own."""
-        return run(operations.tenants.tenant(self, name))
+        return run_operation(operations.tenants.tenant(self, name))
 
     def change_tenant(self, name: str, changes: TenantChange) -> TenantSettings:
         """Change the given settings of a tenant; return all of them.
 
         Only the operator can change limits, or set a retention longer than the server's.
         """
-        return run(operations.tenants.change_tenant(self, name, changes))
+        return run_operation(operations.tenants.change_tenant(self, name, changes))
 
     def models(self, *, every: bool = False) -> list[Model]:
         """Return the offered models, or with `every` all known ones."""
-        return run(operations.catalog.models(self, every=every))
+        return run_operation(operations.catalog.models(self, every=every))
 
     def backgrounds(self) -> list[Preset]:
         """Return the backgrounds that `preset:NAME` can name."""
-        return run(operations.catalog.backgrounds(self))
+        return run_operation(operations.catalog.backgrounds(self))
 
     def background_keywords(self) -> list[Keyword]:
         """Return the words that `keywords:WORD` understands."""
-        return run(operations.catalog.background_keywords(self))
+        return run_operation(operations.catalog.background_keywords(self))
 
     def thumbnail(self, name: str) -> Output:
         """Return the thumbnail of a background such as `sunrise` or `site/lobby`."""
-        return run(operations.catalog.thumbnail(self, name))
+        return run_operation(operations.catalog.thumbnail(self, name))
 
     def filters(self) -> list[Filter]:
         """Return the filters that `filters` of a recipe can name."""
-        return run(operations.catalog.filters(self))
+        return run_operation(operations.catalog.filters(self))
 
     def open_live(self, background: str | None = None) -> LiveTicket:
         """Return the address for live video, and a token for one connection within a minute.
 
         background: the initial background, as in a recipe.
         """
-        return run(operations.live.open_live(self, background))
+        return run_operation(operations.live.open_live(self, background))

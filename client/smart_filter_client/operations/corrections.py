@@ -31,7 +31,7 @@ async def correct_matte(
         drawn = [dataclasses.asdict(stroke) for stroke in strokes or ()]
         content_field: dict[str, object] = {"strokes": drawn}
     else:
-        content = await photos.read_photo(client, (await photos.make_resendable(client, mask)))
+        content = await photos.read_photo(client, await photos.make_resendable(client, mask))
         content_field = {"mask": base64.b64encode(content).decode()}
     body = {"kind": "matte", "stage": "segmentation", **content_field, "consent": consent}
     return await _post_correction(client, job_id, body)

@@ -87,7 +87,7 @@ async def derive(
         request = Request(method="POST", path=where, json={"recipe": fields, **extra})
     else:
         background = await photos.make_resendable(client, background_file)
-        parts = {"background_file": (await photos.read_photo(client, background))}
+        parts = {"background_file": await photos.read_photo(client, background)}
         form = dict(fields) | {name: [text] for name, text in extra.items()}
         request = Request(method="POST", path=where, fields=form, parts=parts)
     return job_from(await exchange.post(client, with_wait(request, wait), idempotency_key))

@@ -53,4 +53,4 @@ async def fetch_list(
 
 async def _fetch_page(client: Connection, path: str, params: Mapping[str, str | int]) -> Fields:
     request = Request(method="GET", path=path, params=params)
-    return Fields((await exchange.ask_json(client, request)), "a list")
+    return Fields(await exchange.ask_json(client, request), "a list")

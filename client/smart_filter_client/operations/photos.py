@@ -43,7 +43,7 @@ async def upload(client: Connection, photo: Picture) -> Upload:
     photo: a file, read while it is sent; bytes, or an open binary file.
     Raises OSError when a file cannot be read.
     """
-    return await upload_photo(client, (await make_resendable(client, photo)))
+    return await upload_photo(client, await make_resendable(client, photo))
 
 
 async def upload_photo(client: Connection, photo: Path | bytes) -> Upload:
@@ -51,7 +51,7 @@ async def upload_photo(client: Connection, photo: Path | bytes) -> Upload:
     size, head = await measure_photo(client, photo)
     payload = {"content_type": media_type(head), "bytes": size}
     fields = Fields(
-        (await exchange.post(client, Request(method="POST", path=path("uploads"), json=payload))),
+        await exchange.post(client, Request(method="POST", path=path("uploads"), json=payload)),
         "an upload",
     )
     await exchange.ask(

@@ -110,5 +110,5 @@ async def replay(client: Connection, webhook_id: str, delivery_id: str) -> Deliv
 async def replay_failed(client: Connection, webhook_id: str) -> int:
     """Send all failed deliveries again; return their number."""
     request = Request(method="POST", path=path("webhooks", webhook_id, "deliveries", "replay"))
-    answer = Fields((await exchange.post(client, request)), "a replay")
+    answer = Fields(await exchange.post(client, request), "a replay")
     return answer.integer_or_none("replayed") or 0
