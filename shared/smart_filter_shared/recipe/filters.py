@@ -7,6 +7,7 @@ from smart_filter_shared.catalog import filters
 from smart_filter_shared.catalog.filters import FilterCard, Need
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.catalog.scalars import Scalar, quote_value
+from smart_filter_shared.suggestions import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,5 +42,8 @@ def read_name(text: str) -> str:
     """Return a filter's name.  Raises ValueError, which lists the filters, for an unknown name."""
     names = [card.name for card in filters.FILTERS]
     if text not in names:
-        raise ValueError(f"{quote_value(text)} is not a filter; use one of {', '.join(names)}")
+        raise ValueError(
+            f"{quote_value(text)} is not a filter; use one of {', '.join(names)}"
+            f"{did_you_mean(text, names)}"
+        )
     return text

@@ -1,6 +1,5 @@
 """Overrides of the settings for single tenants."""
 
-import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
+from smart_filter_shared import suggestions
 from smart_filter_shared.artifacts.retention import RetentionOverrides
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.tenants.quotas import LimitOverrides
@@ -69,7 +69,7 @@ def is_known(connection: Connection, tenant: Tenant) -> bool:
 def suggest_tenant(connection: Connection, name: str) -> Tenant | None:
     """Return the known tenant whose name is most similar to an unknown name, if any."""
     known = connection.execute(_FIND_SIMILAR, {"tenant": name}).scalars().all()
-    return next(map(Tenant, difflib.get_close_matches(name, known, n=1)), None)
+    return next(map(Tenant, suggestions.find_nearest(name, known)), None)
 
 
 def lock_overrides(connection: Connection, tenant: Tenant) -> TenantOverrides:
