@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from smart_filter_shared.artifacts.retention import RetentionOverrides
 from smart_filter_shared.db.tables import tenants as tables
-from smart_filter_shared.errors import InsufficientScope, NotFound, Unauthorized
+from smart_filter_shared.errors import InsufficientScope, NotFound, TokenUsedUp, Unauthorized
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.tenants.quotas import LimitOverrides, Limits
 
@@ -234,7 +234,7 @@ def caller_from_row(row: Row[Any], usual: Limits) -> Caller:
 def count_job(connection: Connection, caller: Caller) -> None:
     """Count a job that a device key submits, in the transaction that inserts the job.
 
-    Raises InsufficientScope when the key has used up its jobs.
+    Raises TokenUsedUp when the key has used up its jobs.
     """
     if not caller.is_device:
         return
@@ -245,7 +245,7 @@ def count_job(connection: Connection, caller: Caller) -> None:
         .values(jobs=keys.c.jobs + 1)
     )
     if not counted.rowcount:
-        raise InsufficientScope("the key has submitted its maximum number of jobs; issue another")
+        raise TokenUsedUp("the device token has submitted its maximum number of jobs (max_jobs)")
 
 
 def list_keys(
@@ -283,7 +283,7 @@ def revoke(
         mine = and_(mine, keys.c.tenant == tenant)
     found = connection.execute(select(keys.c.scopes).where(mine)).one_or_none()
     if found is None:
-        raise NotFound(f"key {key_id}")
+        raise NotFound(f"there is no key {key_id}")
     if spare_operators and Scope.OPERATOR in found.scopes:
         raise InsufficientScope(
             f"an operator key can only be revoked on the server: smart-filter keys revoke {key_id}"

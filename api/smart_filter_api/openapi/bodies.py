@@ -80,7 +80,7 @@ _APPEARANCE: Schema = {
     "light_wrap": _string_schema(
         "auto", "How much light of the background falls on the people's edge, 0 to 1"
     ),
-    "harmonise": _string_schema(
+    "harmonize": _string_schema(
         "auto", "How far the people's colors move toward the background's light, 0 to 1"
     ),
 }

@@ -64,6 +64,8 @@ _BATCH_PROBLEMS = ("unauthorized", "scope", "not_found", "job_deleted", "unavail
         "contradiction",
         "not_available",
         "invalid_request",
+        "invalid_photo_url",
+        "invalid_webhook_url",
         "upload_missing",
         *_IDEMPOTENCY_PROBLEMS,
         "job_deleted",
@@ -318,7 +320,7 @@ def _missing_batch_error(
 ) -> JobDeleted | NotFound:
     if batches.is_deleted(connection, BatchId(parse_id(batch_id, "batch")), tenant):
         return JobDeleted(f"batch {batch_id} was deleted")
-    return NotFound(f"batch {batch_id}")
+    return NotFound(f"there is no batch {batch_id}")
 
 
 def _encode_cursor(batch_id: BatchId) -> str:

@@ -55,6 +55,7 @@ _MAX_BODY_BYTES = -(-MAX_MASK_BYTES // 3) * 4 + 10_000
         "job_not_finished",
         "inputs_expired",
         "invalid_request",
+        "invalid_webhook_url",
         "invalid_recipe",
         "contradiction",
         "not_available",

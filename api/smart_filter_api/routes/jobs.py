@@ -5,12 +5,13 @@ import uuid
 from collections.abc import Callable
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Header, Query, Request, Response, status
+from fastapi import APIRouter, Depends, Header, Query, Request, Response, status
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.http import etags, spans
+from smart_filter_api.http.request_checks import PrefixedParameters
 from smart_filter_api.intake import body
 from smart_filter_api.openapi import bodies as openapi_bodies
 from smart_filter_api.presenters import job as presenters_job
@@ -33,7 +34,7 @@ from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequ
 from smart_filter_api.submission import commit, submit
 from smart_filter_api.submission.commit import AcceptedJob, JobSubmission
 from smart_filter_shared.artifacts.retention import MarkedArtifact
-from smart_filter_shared.errors import JobDeleted, MalformedRequest, NotFound
+from smart_filter_shared.errors import JobDeleted, NotFound
 from smart_filter_shared.ids import OPERATOR, Capability, JobId, Tenant
 from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.photo_queue import CLIENT
@@ -74,6 +75,9 @@ Answer = TypeVar("Answer")
         "contradiction",
         "not_available",
         "invalid_request",
+        "invalid_photo_url",
+        "invalid_webhook_url",
+        "token_used_up",
         "upload_missing",
         *_IDEMPOTENCY_PROBLEMS,
         "job_deleted",
@@ -114,7 +118,6 @@ async def create(
     responses=describe_responses("malformed_request", "unauthorized", "scope", "unavailable"),
 )
 async def list_jobs(
-    request: Request,
     services: OpenServices,
     caller: Reader,
     *,
@@ -122,13 +125,14 @@ async def list_jobs(
     created_after: Instant | None = None,
     limit: Annotated[int, Query(ge=1, le=_MAX_PAGE_SIZE)] = 50,
     cursor: Cursor | None = None,
+    metadata: Annotated[dict[str, str], Depends(PrefixedParameters(_METADATA))],
 ) -> JobPage:
     """Return a page of the tenant's jobs."""
     listing = JobFilter(
         tenant=caller.tenant,
         state=state,
         created_after=created_after,
-        metadata=_metadata_filters(request),
+        metadata=metadata,
         before=None if cursor is None else _decode_cursor(cursor),
         limit=limit + 1,  # one more row shows whether there is another page
     )
@@ -382,21 +386,7 @@ def _missing_job_error(
 ) -> JobDeleted | NotFound:
     if queries.is_deleted(connection, JobId(parse_id(job_id, "job")), tenant):
         return JobDeleted(f"job {job_id} was deleted")
-    return NotFound(f"job {job_id}")
-
-
-def _metadata_filters(request: Request) -> dict[str, str]:
-    narrowed = {
-        name.removeprefix(_METADATA): value
-        for name, value in request.query_params.multi_items()
-        if name.startswith(_METADATA)
-    }
-    for name, value in narrowed.items():
-        if "\0" in name + value:
-            raise MalformedRequest(
-                "metadata cannot contain NUL characters", pointer=f"/{_METADATA}{name}"
-            )
-    return narrowed
+    return NotFound(f"there is no job {job_id}")
 
 
 def _encode_cursor(job_id: JobId) -> str:

@@ -232,7 +232,7 @@ async def _change_queue(
         for one in overview.list_queues(connection, silent_seconds=services.silent_seconds):
             if one.capability == name:
                 return one
-        raise NotFound(f"queue {name}")
+        raise NotFound(f"there is no queue {name}")
 
     def make(connection: Connection) -> QueueAnswer:
         change(connection, find(connection).capability)
@@ -251,7 +251,7 @@ async def _change_worker(
             for one in overview.list_workers(connection, silent_seconds=services.silent_seconds):
                 if one.id == worker_id:
                     return operations.render_worker(one)
-        raise NotFound(f"worker {named}")
+        raise NotFound(f"there is no worker {named}")
 
     async with services.transaction() as connection:
         return await connection.run_sync(make)

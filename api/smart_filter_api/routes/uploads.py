@@ -23,6 +23,7 @@ from smart_filter_shared.artifacts import uploads
 from smart_filter_shared.artifacts.uploads import Upload
 from smart_filter_shared.errors import FieldError, InvalidRequest, NotFound, UnsupportedMedia
 from smart_filter_shared.ids import Tenant, UploadId, new_upload_id
+from smart_filter_shared.suggestions import did_you_mean
 
 router = APIRouter(prefix="/v1/uploads", tags=["jobs"])
 
@@ -145,7 +146,9 @@ def _validate_announcement(payload: UploadWish) -> None:
     if payload.content_type not in {one for one in PhotoFormat if heic or one != PhotoFormat.HEIC}:
         accepted = photo_header.ACCEPTED_WITH_HEIC if heic else photo_header.ACCEPTED
         raise UnsupportedMedia(
-            f"{payload.content_type!r} is not accepted; {accepted}", pointer="/content_type"
+            f"{payload.content_type!r} is not accepted; {accepted}"
+            f"{did_you_mean(payload.content_type, PhotoFormat)}",
+            pointer="/content_type",
         )
 
 

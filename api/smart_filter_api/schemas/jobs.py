@@ -69,7 +69,7 @@ class RecipeAnswer(BaseModel):
     shadow: str
     outline: str
     light_wrap: str
-    harmonise: str
+    harmonize: str
     filters: list[FilterChoice]
     require_person: bool
     persons: str = Field(description="`all`, `largest`, or numbers such as `1,3`")

@@ -1,14 +1,21 @@
 """Request and answer models of uploads."""
 
 import uuid
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt
 
 from smart_filter_api.intake.multipart import MAX_PHOTO_BYTES
 from smart_filter_api.intake.photo_header import PhotoFormat
 from smart_filter_api.schemas.moments import UtcDatetime
 
 _MAX_TYPE_CHARACTERS = 100
+# Not registered with IANA, but common for JPEG.
+_OTHER_JPEG = "image/jpg"
+
+
+def _to_registered_type(content_type: str) -> str:
+    return str(PhotoFormat.JPEG) if content_type == _OTHER_JPEG else content_type
 
 
 class UploadWish(BaseModel):
@@ -16,7 +23,7 @@ class UploadWish(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    content_type: str = Field(
+    content_type: Annotated[str, AfterValidator(_to_registered_type)] = Field(
         max_length=_MAX_TYPE_CHARACTERS,
         json_schema_extra={"enum": [str(one) for one in PhotoFormat]},
         description="Type of the photo: `image/jpeg`, `image/png`, `image/webp`, `image/avif`, or "

@@ -98,7 +98,7 @@ FILTERS: Final = (
         Need.FACES,
         (
             choice("kind", "round", "kind", choices="round cat-eye shades".split()),
-            choice("colour", "black", "color of the frame", choices=_COLOR_WORDS),
+            choice("color", "black", "color of the frame", choices=_COLOR_WORDS),
             _WHO,
         ),
     ),
@@ -109,7 +109,7 @@ FILTERS: Final = (
         (
             choice("kind", "party", "kind", choices="party santa crown beanie".split()),
             choice(
-                "colour",
+                "color",
                 "auto",
                 "color of a party hat or a beanie; auto gives each person another color",
                 choices=("auto", *_COLOR_WORDS),

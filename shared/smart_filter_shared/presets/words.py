@@ -23,7 +23,7 @@ class WordKind(StrEnum):
     name: the name of a background.
     """
 
-    COLOR = "colour"
+    COLOR = "color"
     TONE = "tone"
     MOOD = "mood"
     TAG = "tag"
