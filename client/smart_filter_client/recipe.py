@@ -32,10 +32,10 @@ _FilterParameters = TypedDict(
         "filters.grade.strength": float,
         "filters.sparkle.amount": float,
         "filters.glasses.kind": Literal["round", "cat-eye", "shades"],
-        "filters.glasses.colour": _Color,
+        "filters.glasses.color": _Color,
         "filters.glasses.who": str,
         "filters.hat.kind": Literal["party", "santa", "crown", "beanie"],
-        "filters.hat.colour": Literal["auto", _Color],
+        "filters.hat.color": Literal["auto", _Color],
         "filters.hat.who": str,
         "filters.sticker.kind": Literal["heart", "star", "flower", "bow", "cat-ears", "moustache"],
         "filters.sticker.who": str,
@@ -82,7 +82,7 @@ class Recipe(_FilterParameters, total=False):
     shadow: str
     outline: str
     light_wrap: float | Literal["auto"]
-    harmonise: float | Literal["auto"]
+    harmonize: float | Literal["auto"]
     filters: FilterName | Sequence[FilterName]
     segmentation: ModelChoice
     face: ModelChoice
