@@ -7,7 +7,7 @@ import pytest
 
 from smart_filter_api.presenters import job as presenters_job
 from smart_filter_api.presenters import webhook_payload
-from smart_filter_api.schemas.jobs import JobAnswer
+from smart_filter_api.schemas.jobs import Job
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.ids import BatchId, DeliveryId, JobId, LeaseToken, Tenant
 from smart_filter_shared.jobs.queries import JobRow
@@ -22,11 +22,11 @@ SEGMENTATION, COMPOSITE = StageName.SEGMENTATION, StageName.COMPOSITE
 FACE, SMILE = StageName.FACE, StageName.SMILE
 
 
-def render(row: JobRow) -> JobAnswer:
+def render(row: JobRow) -> Job:
     return presenters_job.render_job(row, RetentionPolicy(input_seconds=10, result_seconds=60))
 
 
-def answer_with(facts: Facts, recipe: Recipe | None = None) -> JobAnswer:
+def answer_with(facts: Facts, recipe: Recipe | None = None) -> Job:
     return render(a_job_row(facts, recipe=recipe))
 
 

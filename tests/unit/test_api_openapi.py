@@ -1,4 +1,5 @@
 import json
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +47,20 @@ def test_only_these_endpoints_need_no_key(document: dict[str, Any]) -> None:
         "POST /v1/session",
         "GET /problems/{code}",
     }
+
+
+def test_schemas_have_plain_names(document: dict[str, Any]) -> None:
+    names = set(document["components"]["schemas"])
+
+    assert not {name for name in names if not re.fullmatch(r"([A-Z][a-z]+)+", name)}
+    assert not {name for name in names if name.endswith(("Answer", "Wish"))}
+    assert {"Job", "Face", "Background", "Batch", "Webhook", "Delivery"} <= names
+
+
+def test_descriptions_name_no_internals(document: dict[str, Any]) -> None:
+    written = json.dumps(document)
+
+    assert not re.findall(r"\w+\.py\b|smart_filter_\w+", written)
 
 
 def test_every_body_has_examples_that_match_its_schema(document: dict[str, Any]) -> None:

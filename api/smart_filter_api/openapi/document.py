@@ -12,9 +12,9 @@ from smart_filter_api.openapi import answers as openapi_answers
 from smart_filter_api.openapi import examples as openapi_examples
 from smart_filter_api.openapi import links as openapi_links
 from smart_filter_api.problems.problem import Problem
-from smart_filter_api.schemas.batches import BatchEventAnswer
+from smart_filter_api.schemas.batches import BatchEvent
 from smart_filter_api.schemas.deriving import CorrectionRequest
-from smart_filter_api.schemas.jobs import EventAnswer
+from smart_filter_api.schemas.jobs import JobEvent
 from smart_filter_shared.queue.events import FINAL_TYPES, EventType
 from smart_filter_shared.webhooks import signatures
 
@@ -56,8 +56,8 @@ def build_document(app: FastAPI) -> Schema:
         routes=app.routes,
     )
     ends: list[tuple[EventType, type[BaseModel]]] = [
-        *((type_, EventAnswer) for type_ in sorted(FINAL_TYPES)),
-        (EventType.BATCH_FINISHED, BatchEventAnswer),
+        *((type_, JobEvent) for type_ in sorted(FINAL_TYPES)),
+        (EventType.BATCH_FINISHED, BatchEvent),
     ]
     document["webhooks"] = {
         str(type_): {"post": _webhook_operation(type_, of)} for type_, of in ends
@@ -74,8 +74,8 @@ def build_document(app: FastAPI) -> Schema:
     _, problem = models_json_schema(
         [
             (Problem, "serialization"),
-            (EventAnswer, "serialization"),
-            (BatchEventAnswer, "serialization"),
+            (JobEvent, "serialization"),
+            (BatchEvent, "serialization"),
             (CorrectionRequest, "validation"),
         ],
         ref_template="#/components/schemas/{model}",

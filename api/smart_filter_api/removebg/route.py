@@ -13,7 +13,7 @@ from smart_filter_api.http import spans
 from smart_filter_api.intake.body import PhotoRequest, RemotePhoto
 from smart_filter_api.removebg import account as removebg_account
 from smart_filter_api.removebg import answer, body, coalescing, fields, openapi
-from smart_filter_api.removebg.account import Account
+from smart_filter_api.removebg.account import RemoveBgAccount
 from smart_filter_api.removebg.errors import PREFIX, Route, describe_responses, refusal
 from smart_filter_api.responses import long_poll
 from smart_filter_api.responses.followed_job import FollowedJob
@@ -132,7 +132,7 @@ async def remove(request: Request, services: OpenServices, caller: Authenticated
         ),
     },
 )
-async def account(services: OpenServices, caller: AuthenticatedCaller) -> Account:
+async def account(services: OpenServices, caller: AuthenticatedCaller) -> RemoveBgAccount:
     """Return the credits that the caller's tenant has left today."""
     return await removebg_account.get_account(services, caller)
 

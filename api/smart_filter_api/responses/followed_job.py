@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from smart_filter_api.responses import job as responses_job
 from smart_filter_api.responses.long_poll import EventPage
-from smart_filter_api.schemas.jobs import EventAnswer
+from smart_filter_api.schemas.jobs import JobEvent
 from smart_filter_api.services.container import Services
 from smart_filter_shared.errors import DatabaseUnavailable, JobDeleted
 from smart_filter_shared.ids import JobId, Tenant
@@ -64,7 +64,7 @@ def _find_events(
 
 
 def _format_event(event: Event, row: JobRow, services: Services) -> bytes:
-    answer = EventAnswer(
+    answer = JobEvent(
         type=event.type, timestamp=event.at, data=responses_job.render_job_with_queue(row, services)
     )
     return format_sse_event(

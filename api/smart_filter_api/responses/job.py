@@ -1,7 +1,7 @@
 """Render jobs with their current place in the queue."""
 
 from smart_filter_api.presenters import job as presenters_job
-from smart_filter_api.schemas.jobs import JobAnswer
+from smart_filter_api.schemas.jobs import Job
 from smart_filter_api.services.container import Services
 from smart_filter_shared.eta.estimate import CompletionEstimate
 from smart_filter_shared.jobs.queries import JobRow
@@ -9,7 +9,7 @@ from smart_filter_shared.jobs.queries import JobRow
 
 def render_job_with_queue(
     row: JobRow, services: Services, forecast: CompletionEstimate | None = None
-) -> JobAnswer:
+) -> Job:
     """Return the answer for a job, with an estimate from the last snapshot of the queues.
 
     forecast: the estimate to use in place of that one.

@@ -17,7 +17,7 @@ from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import long_poll
 from smart_filter_api.responses.followed_batch import FollowedBatch
 from smart_filter_api.routes.jobs import Preferences
-from smart_filter_api.schemas.batches import BatchAnswer, BatchPage
+from smart_filter_api.schemas.batches import Batch, BatchPage
 from smart_filter_api.schemas.parameters import Cursor, parse_id
 from smart_filter_api.services import idempotency, object_cleanup
 from smart_filter_api.services.container import OpenServices, Reader, Services, Submitter
@@ -53,7 +53,7 @@ _BATCH_PROBLEMS = ("unauthorized", "scope", "not_found", "job_deleted", "unavail
     summary="Submit photos together",
     description="An invalid item gets an `error` and the others run. When no item is valid, the "
     "whole batch is rejected.",
-    response_model=BatchAnswer,
+    response_model=Batch,
     openapi_extra={"requestBody": openapi_bodies.BATCH},
     responses=describe_responses(
         "unauthorized",
@@ -72,7 +72,7 @@ _BATCH_PROBLEMS = ("unauthorized", "scope", "not_found", "job_deleted", "unavail
         "queue_full",
         "unavailable",
     )
-    | {status.HTTP_200_OK: {"model": BatchAnswer, "description": "Finished within `Prefer: wait`"}},
+    | {status.HTTP_200_OK: {"model": Batch, "description": "Finished within `Prefer: wait`"}},
 )
 async def create(
     request: Request,
@@ -144,7 +144,7 @@ async def list_batches(
     summary="Get a batch",
     description="With `Prefer: wait=n` the answer comes when the batch has finished, or after n "
     "seconds; with `If-None-Match` in addition, as soon as the batch differs from that version.",
-    response_model=BatchAnswer,
+    response_model=Batch,
     responses={
         status.HTTP_304_NOT_MODIFIED: {
             "description": "Not modified: `If-None-Match` names the current version"
@@ -218,7 +218,7 @@ async def follow(
 @router.post(
     "/{batch_id}/cancel",
     summary="Cancel a batch",
-    response_model=BatchAnswer,
+    response_model=Batch,
     responses=describe_responses(*_IDEMPOTENCY_PROBLEMS, *_BATCH_PROBLEMS, "job_final"),
 )
 async def cancel(

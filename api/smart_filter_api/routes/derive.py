@@ -13,12 +13,12 @@ from smart_filter_api.openapi import bodies as openapi_bodies
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import submission as responses_submission
 from smart_filter_api.routes import jobs
+from smart_filter_api.schemas import deriving as schemas_deriving
 from smart_filter_api.schemas.deriving import (
-    CorrectionAnswer,
     CorrectionPage,
     CorrectionRequest,
 )
-from smart_filter_api.schemas.jobs import JobAnswer
+from smart_filter_api.schemas.jobs import Job
 from smart_filter_api.services import idempotency
 from smart_filter_api.services.container import OpenServices, Reader, Services, Submitter
 from smart_filter_api.services.idempotency import IdempotencyKey
@@ -46,7 +46,7 @@ _MAX_BODY_BYTES = -(-MAX_MASK_BYTES // 3) * 4 + 10_000
     description="Creates a job for the same photo, with the parent's recipe except for the given "
     "fields. Only stages whose work differs run. A form can include a background file. The "
     "corrections of the parent apply to the new job too.",
-    response_model=JobAnswer,
+    response_model=Job,
     openapi_extra={"requestBody": openapi_bodies.DERIVATION},
     responses=describe_responses(
         *_COMMON_PROBLEMS,
@@ -61,7 +61,7 @@ _MAX_BODY_BYTES = -(-MAX_MASK_BYTES // 3) * 4 + 10_000
         "not_available",
         "queue_full",
     )
-    | {status.HTTP_200_OK: {"model": JobAnswer, "description": "Ended within `Prefer: wait`"}},
+    | {status.HTTP_200_OK: {"model": Job, "description": "Ended within `Prefer: wait`"}},
 )
 async def derive(
     job_id: str,
@@ -99,7 +99,7 @@ async def derive(
     status_code=status.HTTP_201_CREATED,
     summary="Add a correction of a job's results",
     description="Apply it with `derive`, whose `correction_id` is the correction's id.",
-    response_model=CorrectionAnswer,
+    response_model=schemas_deriving.Correction,
     openapi_extra=json_document.describe_body(CorrectionRequest),
     responses=describe_responses(
         *_COMMON_PROBLEMS,
@@ -174,8 +174,8 @@ async def list_corrections(job_id: str, services: OpenServices, caller: Reader) 
     return CorrectionPage(items=[_render_correction(one) for one in kept])
 
 
-def _render_correction(correction: Correction) -> CorrectionAnswer:
-    return CorrectionAnswer.model_validate(
+def _render_correction(correction: Correction) -> schemas_deriving.Correction:
+    return schemas_deriving.Correction.model_validate(
         {
             "id": correction.id,
             "job_id": correction.job_id,

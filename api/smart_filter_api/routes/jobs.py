@@ -20,7 +20,7 @@ from smart_filter_api.responses import job as responses_job
 from smart_filter_api.responses import long_poll
 from smart_filter_api.responses import submission as responses_submission
 from smart_filter_api.responses.followed_job import FollowedJob
-from smart_filter_api.schemas.jobs import JobAnswer, JobPage
+from smart_filter_api.schemas.jobs import Job, JobPage
 from smart_filter_api.schemas.parameters import Cursor, Instant, parse_id
 from smart_filter_api.services import idempotency, object_cleanup
 from smart_filter_api.services.container import (
@@ -64,7 +64,7 @@ Answer = TypeVar("Answer")
     "",
     status_code=status.HTTP_202_ACCEPTED,
     summary="Submit a photo",
-    response_model=JobAnswer,
+    response_model=Job,
     openapi_extra={"requestBody": openapi_bodies.SUBMISSION},
     responses=describe_responses(
         "unauthorized",
@@ -84,7 +84,7 @@ Answer = TypeVar("Answer")
         "queue_full",
         "unavailable",
     )
-    | {status.HTTP_200_OK: {"model": JobAnswer, "description": "Ended within `Prefer: wait`"}},
+    | {status.HTTP_200_OK: {"model": Job, "description": "Ended within `Prefer: wait`"}},
 )
 async def create(
     request: Request,
@@ -152,7 +152,7 @@ async def list_jobs(
     summary="Get a job",
     description="With `Prefer: wait=n` the answer comes when the job has ended, or after n "
     "seconds; with `If-None-Match` in addition, as soon as the job differs from that version.",
-    response_model=JobAnswer,
+    response_model=Job,
     responses={
         status.HTTP_304_NOT_MODIFIED: {
             "description": "Not modified: `If-None-Match` names the current version"
@@ -234,7 +234,7 @@ async def follow(
 @router.post(
     "/{job_id}/cancel",
     summary="Cancel a job",
-    response_model=JobAnswer,
+    response_model=Job,
     responses=describe_responses(
         *_IDEMPOTENCY_PROBLEMS,
         "unauthorized",
@@ -268,7 +268,7 @@ async def cancel(
     "/{job_id}/redrive",
     status_code=status.HTTP_202_ACCEPTED,
     summary="Redrive a failed job",
-    response_model=JobAnswer,
+    response_model=Job,
     responses=describe_responses(
         *_IDEMPOTENCY_PROBLEMS,
         "unauthorized",

@@ -19,7 +19,7 @@ from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import stored_object
 from smart_filter_api.responses.stored_object import StoredObject, StreamWrapper
 from smart_filter_api.routes import jobs
-from smart_filter_api.schemas.jobs import FaceAnswer, RatingAnswer
+from smart_filter_api.schemas.jobs import Face, Rating
 from smart_filter_api.services.container import OpenServices, Reader, Services
 from smart_filter_shared.artifacts import expiry, retention
 from smart_filter_shared.errors import (
@@ -40,8 +40,8 @@ _LINK_SECONDS = 60
 _NOT_MODIFIED = 304
 _REDIRECT = 307
 _JSON_OUTPUTS = frozenset({Output.FACES, Output.RATING, Output.PRINTABILITY})
-_FACES = TypeAdapter(list[FaceAnswer] | None)
-_RATING = TypeAdapter(RatingAnswer | None)
+_FACES = TypeAdapter(list[Face] | None)
+_RATING = TypeAdapter(Rating | None)
 _PRINTABILITY = TypeAdapter(Printability | None)
 
 # Called after an output was sent completely.

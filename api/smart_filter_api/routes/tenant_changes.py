@@ -6,7 +6,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.schemas.defaults import TenantAnswer, TenantChange
+from smart_filter_api.schemas.defaults import TenantChange, TenantSettings
 from smart_filter_api.submission import tenant_defaults
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.errors import FieldError, InsufficientScope, InvalidRecipe
@@ -67,9 +67,9 @@ def apply_change(
     return own
 
 
-def render_tenant(tenant: Tenant, own: TenantOverrides) -> TenantAnswer:
+def render_tenant(tenant: Tenant, own: TenantOverrides) -> TenantSettings:
     """Return the answer for a tenant."""
-    return TenantAnswer(
+    return TenantSettings(
         tenant=tenant,
         requests_per_minute=own.limits.requests_per_minute,
         jobs_waiting=own.limits.jobs_waiting,

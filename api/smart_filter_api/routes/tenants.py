@@ -8,7 +8,7 @@ from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.intake import json_body, json_document
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.routes import tenant_changes
-from smart_filter_api.schemas.defaults import TenantAnswer, TenantChange
+from smart_filter_api.schemas.defaults import TenantChange, TenantSettings
 from smart_filter_api.services.container import Administrator, OpenServices
 from smart_filter_shared.errors import NotFound
 from smart_filter_shared.ids import OPERATOR, Tenant
@@ -24,7 +24,7 @@ router = APIRouter(prefix="/v1/tenants/{tenant}", tags=["tenants"])
     summary="Get a tenant",
     responses=describe_responses("unauthorized", "scope", "not_found", "unavailable"),
 )
-async def show(tenant: str, services: OpenServices, caller: Administrator) -> TenantAnswer:
+async def show(tenant: str, services: OpenServices, caller: Administrator) -> TenantSettings:
     """Return the overrides of the caller's tenant; the operator may name another tenant."""
     name = _resolve_tenant(caller, tenant)
 
@@ -53,7 +53,7 @@ async def show(tenant: str, services: OpenServices, caller: Administrator) -> Te
 )
 async def change(
     tenant: str, request: Request, services: OpenServices, caller: Administrator
-) -> TenantAnswer:
+) -> TenantSettings:
     """Change the overrides of the caller's tenant; the operator may name another tenant."""
     name = _resolve_tenant(caller, tenant)
     payload = json_document.parse(TenantChange, await json_document.read(request))

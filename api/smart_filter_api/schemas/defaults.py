@@ -1,4 +1,4 @@
-"""Request and answer models of a tenant's overrides: limits, retention and default recipe."""
+"""Request and response models of a tenant's overrides: limits, retention and default recipe."""
 
 from typing import Annotated, Any
 
@@ -31,7 +31,7 @@ class TenantChange(BaseModel):
     recipe: Defaults | None = None
 
 
-class TenantAnswer(BaseModel):
+class TenantSettings(BaseModel):
     """The overrides of a tenant; null: the server's setting applies."""
 
     tenant: str

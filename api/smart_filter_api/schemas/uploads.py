@@ -1,4 +1,4 @@
-"""Request and answer models of uploads."""
+"""Request and response models of uploads."""
 
 import uuid
 from typing import Annotated
@@ -18,7 +18,7 @@ def _to_registered_type(content_type: str) -> str:
     return str(PhotoFormat.JPEG) if content_type == _OTHER_JPEG else content_type
 
 
-class UploadWish(BaseModel):
+class UploadRequest(BaseModel):
     """An announcement of a photo that the client uploads straight to storage."""
 
     model_config = ConfigDict(extra="forbid")
@@ -36,7 +36,7 @@ class UploadWish(BaseModel):
     )
 
 
-class UploadAnswer(BaseModel):
+class Upload(BaseModel):
     """An upload: where to PUT the photo."""
 
     upload_id: uuid.UUID = Field(description="Reference to the photo for `POST /v1/jobs`")

@@ -4,7 +4,7 @@ from typing import Final
 
 from smart_filter_api.http import etags
 from smart_filter_api.presenters import job
-from smart_filter_api.schemas.jobs import JobAnswer
+from smart_filter_api.schemas.jobs import Job
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs.queries import JobRow
@@ -21,9 +21,9 @@ class JobCache:
 
     def __init__(self, keeping: RetentionPolicy) -> None:
         self._keeping = keeping
-        self._kept: LruDict[JobId, tuple[JobRow, str, JobAnswer]] = LruDict(_MAX_ENTRIES)
+        self._kept: LruDict[JobId, tuple[JobRow, str, Job]] = LruDict(_MAX_ENTRIES)
 
-    def of(self, row: JobRow) -> tuple[str, JobAnswer]:
+    def of(self, row: JobRow) -> tuple[str, Job]:
         """Return a job's ETag, and its answer without a queue; the answer must not be changed.
 
         The ETA changes every second, so it is not part of the ETag.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from smart_filter_shared.catalog import filters
-from smart_filter_shared.catalog.filters import FilterCard, Need
+from smart_filter_shared.catalog.filters import FilterCard, FilterNeed
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.catalog.scalars import Scalar, quote_value
 from smart_filter_shared.suggestions import did_you_mean
@@ -23,7 +23,7 @@ class Filter:
         return filters.get_card(self.name)
 
     @property
-    def need(self) -> Need | None:
+    def need(self) -> FilterNeed | None:
         """What the filter needs to know of the people, with these parameters."""
         return self.card.need(self.params)
 
