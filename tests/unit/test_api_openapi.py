@@ -57,10 +57,21 @@ def test_schemas_have_plain_names(document: dict[str, Any]) -> None:
     assert {"Job", "Face", "Background", "Batch", "Webhook", "Delivery"} <= names
 
 
-def test_descriptions_name_no_internals(document: dict[str, Any]) -> None:
-    written = json.dumps(document)
+def test_schemas_describe_no_internals(document: dict[str, Any]) -> None:
+    written = json.dumps(document["components"]["schemas"])
 
     assert not re.findall(r"\w+\.py\b|smart_filter_\w+", written)
+
+
+def test_operation_ids_start_with_a_verb(document: dict[str, Any]) -> None:
+    verbs = (
+        *("cancel", "count", "create", "delete", "derive", "drain", "explain", "get", "list"),
+        *("pause", "redrive", "remove", "replay", "resume", "revoke", "rotate", "send", "sign"),
+        *("start", "stream", "submit", "undrain", "update", "upload"),
+    )
+
+    for _, operation in operations(document):
+        assert re.fullmatch(rf"({'|'.join(verbs)})([A-Z][a-z]+)+", operation["operationId"])
 
 
 def test_every_body_has_examples_that_match_its_schema(document: dict[str, Any]) -> None:

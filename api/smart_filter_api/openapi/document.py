@@ -97,12 +97,9 @@ def build_document(app: FastAPI) -> Schema:
 
 
 def operation_id(route: APIRoute) -> str:
-    """Return the operationId of a route, such as `jobs_create`, for generated clients.
-
-    It is the module and the function name; a suffix that repeats the module is dropped.
-    """
-    module = route.endpoint.__module__.rpartition(".")[2]
-    return f"{module}_{route.name.removesuffix(f'_{module}')}"
+    """Return the operationId of a route: its function's name in camel case, such as `submitJob`."""
+    first, *others = route.name.split("_")
+    return first + "".join(map(str.capitalize, others))
 
 
 def _without_null(schema: Schema) -> Schema:

@@ -53,7 +53,6 @@ AuthenticatedCaller = Annotated[Caller, Depends(_authenticate)]
     description="For programs written for remove.bg v1.0; `POST /v1/jobs` offers more. The answer "
     "comes within 18 seconds, or is a 503 when the job takes longer. An identical request sent "
     "meanwhile waits for the same job.",
-    operation_id="removebg_remove",
     response_class=Response,
     openapi_extra={"requestBody": openapi.BODY},
     responses={
@@ -68,7 +67,9 @@ AuthenticatedCaller = Annotated[Caller, Depends(_authenticate)]
         ),
     },
 )
-async def remove(request: Request, services: OpenServices, caller: AuthenticatedCaller) -> Response:
+async def remove_background(
+    request: Request, services: OpenServices, caller: AuthenticatedCaller
+) -> Response:
     """Cut the people out of an image and return the result."""
     if Scope.SUBMIT not in caller.scopes:
         raise InsufficientScope(f"the key lacks the scope {Scope.SUBMIT}")
@@ -121,7 +122,6 @@ async def remove(request: Request, services: OpenServices, caller: Authenticated
     "/account",
     summary="Show the remaining credits, remove.bg compatible",
     description="One credit is one megapixel of the tenant's daily limit.",
-    operation_id="removebg_account",
     responses={
         HTTPStatus.OK: openapi.ACCOUNT,
         **describe_responses(
@@ -132,7 +132,9 @@ async def remove(request: Request, services: OpenServices, caller: Authenticated
         ),
     },
 )
-async def account(services: OpenServices, caller: AuthenticatedCaller) -> RemoveBgAccount:
+async def get_remove_bg_account(
+    services: OpenServices, caller: AuthenticatedCaller
+) -> RemoveBgAccount:
     """Return the credits that the caller's tenant has left today."""
     return await removebg_account.get_account(services, caller)
 

@@ -64,7 +64,7 @@ async def list_keywords(services: OpenServices, caller: Reader) -> KeywordPage:
         **describe_responses("unauthorized", "scope", "not_found", "unavailable"),
     },
 )
-async def fetch_thumbnail(
+async def get_background_thumbnail(
     name: str,
     services: OpenServices,
     caller: Reader,

@@ -74,7 +74,7 @@ _BATCH_PROBLEMS = ("unauthorized", "scope", "not_found", "job_deleted", "unavail
     )
     | {status.HTTP_200_OK: {"model": Batch, "description": "Finished within `Prefer: wait`"}},
 )
-async def create(
+async def create_batch(
     request: Request,
     services: OpenServices,
     caller: Submitter,
@@ -152,7 +152,7 @@ async def list_batches(
         **describe_responses(*_BATCH_PROBLEMS),
     },
 )
-async def show(
+async def get_batch(
     batch_id: str,
     services: OpenServices,
     caller: Reader,
@@ -194,7 +194,7 @@ async def show(
         **describe_responses(*_BATCH_PROBLEMS, "malformed_request"),
     },
 )
-async def follow(
+async def stream_batch_events(
     batch_id: str,
     services: OpenServices,
     caller: Reader,
@@ -221,7 +221,7 @@ async def follow(
     response_model=Batch,
     responses=describe_responses(*_IDEMPOTENCY_PROBLEMS, *_BATCH_PROBLEMS, "job_final"),
 )
-async def cancel(
+async def cancel_batch(
     batch_id: str,
     request: Request,
     services: OpenServices,
@@ -248,7 +248,7 @@ async def cancel(
     description="Deletes the batch and all its jobs in any state, with their photos and results.",
     responses=describe_responses(*_BATCH_PROBLEMS),
 )
-async def delete(batch_id: str, services: OpenServices, caller: Submitter) -> None:
+async def delete_batch(batch_id: str, services: OpenServices, caller: Submitter) -> None:
     """Delete a batch, its jobs and their files."""
 
     def begin(connection: Connection) -> BatchId:

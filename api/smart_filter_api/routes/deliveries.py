@@ -43,7 +43,7 @@ _MAX_PAGE_SIZE = 200
     response_model=schemas_webhooks.Delivery,
     responses=describe_responses(*_COMMON_PROBLEMS, *IDEMPOTENCY_PROBLEMS, "webhook_disabled"),
 )
-async def send_test(
+async def send_test_event(
     webhook_id: str,
     request: Request,
     services: OpenServices,
@@ -109,7 +109,7 @@ async def list_deliveries(
     response_model=ReplayedDeliveries,
     responses=describe_responses(*_COMMON_PROBLEMS, *IDEMPOTENCY_PROBLEMS, "webhook_disabled"),
 )
-async def replay_failed(
+async def replay_failed_deliveries(
     webhook_id: str,
     request: Request,
     services: OpenServices,
@@ -137,7 +137,7 @@ async def replay_failed(
     response_model=schemas_webhooks.Delivery,
     responses=describe_responses(*_COMMON_PROBLEMS, *IDEMPOTENCY_PROBLEMS, "webhook_disabled"),
 )
-async def replay(
+async def replay_delivery(
     webhook_id: str,
     delivery_id: str,
     request: Request,

@@ -63,7 +63,7 @@ _MAX_BODY_BYTES = -(-MAX_MASK_BYTES // 3) * 4 + 10_000
     )
     | {status.HTTP_200_OK: {"model": Job, "description": "Ended within `Prefer: wait`"}},
 )
-async def derive(
+async def derive_job(
     job_id: str,
     request: Request,
     services: OpenServices,
@@ -109,7 +109,7 @@ async def derive(
         "invalid_request",
     ),
 )
-async def correct(
+async def create_correction(
     job_id: str,
     request: Request,
     services: OpenServices,

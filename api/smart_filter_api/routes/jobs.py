@@ -86,7 +86,7 @@ Answer = TypeVar("Answer")
     )
     | {status.HTTP_200_OK: {"model": Job, "description": "Ended within `Prefer: wait`"}},
 )
-async def create(
+async def submit_job(
     request: Request,
     services: OpenServices,
     caller: PhotoSender,
@@ -160,7 +160,7 @@ async def list_jobs(
         **describe_responses("unauthorized", "scope", "not_found", "job_deleted", "unavailable"),
     },
 )
-async def show(
+async def get_job(
     job_id: str,
     services: OpenServices,
     caller: Reader,
@@ -210,7 +210,7 @@ async def show(
         ),
     },
 )
-async def follow(
+async def stream_job_events(
     job_id: str,
     services: OpenServices,
     caller: Reader,
@@ -245,7 +245,7 @@ async def follow(
         "unavailable",
     ),
 )
-async def cancel(
+async def cancel_job(
     job_id: str,
     request: Request,
     services: OpenServices,
@@ -282,7 +282,7 @@ async def cancel(
         "unavailable",
     ),
 )
-async def redrive(
+async def redrive_job(
     job_id: str,
     request: Request,
     services: OpenServices,
@@ -321,7 +321,7 @@ async def redrive(
         "unauthorized", "scope", "not_found", "job_deleted", "unavailable"
     ),
 )
-async def delete(job_id: str, services: OpenServices, caller: Submitter) -> None:
+async def delete_job(job_id: str, services: OpenServices, caller: Submitter) -> None:
     """Delete a job and its files."""
 
     def move(connection: Connection) -> list[MarkedArtifact]:

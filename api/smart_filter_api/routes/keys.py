@@ -48,7 +48,7 @@ _IDEMPOTENCY_PROBLEMS = ("malformed_request", "idempotency_in_progress", "idempo
         "unavailable",
     ),
 )
-async def issue(
+async def create_key(
     request: Request,
     services: OpenServices,
     caller: Administrator,
@@ -90,7 +90,7 @@ async def issue(
         "unavailable",
     ),
 )
-async def issue_for_device(
+async def create_token(
     request: Request,
     services: OpenServices,
     caller: Submitter,
@@ -147,7 +147,7 @@ async def list_keys(
     "A key with the scope `operator` can only be revoked with `smart-filter keys revoke`.",
     responses=describe_responses("unauthorized", "scope", "not_found", "unavailable"),
 )
-async def revoke(key_id: str, services: OpenServices, caller: Administrator) -> None:
+async def revoke_key(key_id: str, services: OpenServices, caller: Administrator) -> None:
     """Revoke a key of the caller's tenant; the operator may revoke any tenant's."""
     named = parse_id(key_id, "key")
     tenant = None if caller.tenant == OPERATOR else caller.tenant

@@ -34,7 +34,7 @@ router = APIRouter(prefix="/v1/live", tags=["jobs"])
         *("unauthorized", "scope", "unavailable"),
     ),
 )
-async def begin(
+async def start_live(
     request: Request,
     services: OpenServices,
     caller: Submitter,

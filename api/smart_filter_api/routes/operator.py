@@ -69,7 +69,7 @@ IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match")]
     response_model=ServiceState,
     responses=describe_responses(*_COMMON_PROBLEMS),
 )
-async def show(
+async def get_service_state(
     services: OpenServices, caller: Operator, if_none_match: IfNoneMatch = None
 ) -> Response:
     """Return the current state of the service."""
@@ -89,7 +89,7 @@ async def show(
     response_model=ServiceHistory,
     responses=describe_responses("malformed_request", *_COMMON_PROBLEMS),
 )
-async def look_back(
+async def get_service_history(
     services: OpenServices,
     caller: Operator,
     *,
@@ -114,7 +114,7 @@ async def look_back(
     description="Ended jobs of the last 30 days and of today, in UTC, by their final state.",
     responses=describe_responses(*_COMMON_PROBLEMS),
 )
-async def list_tenants(services: OpenServices, caller: Operator) -> BusiestTenants:
+async def list_busiest_tenants(services: OpenServices, caller: Operator) -> BusiestTenants:
     """Return the number of ended jobs of each of the busiest tenants."""
     del caller
     today = dt.datetime.now(dt.UTC).date()
@@ -133,7 +133,7 @@ async def list_tenants(services: OpenServices, caller: Operator) -> BusiestTenan
     description="The jobs that `cancel` and `redrive` would change, to confirm before the call.",
     responses=describe_responses(*_LOOKUP_PROBLEMS),
 )
-async def count(tenant: str, services: OpenServices, caller: Operator) -> MovableJobs:
+async def count_movable_jobs(tenant: str, services: OpenServices, caller: Operator) -> MovableJobs:
     """Return how many jobs would be canceled or redriven."""
     del caller
 
@@ -155,7 +155,7 @@ async def count(tenant: str, services: OpenServices, caller: Operator) -> Movabl
     description=f"Cancels unfinished jobs. {_CHUNK_DESCRIPTION}",
     responses=describe_responses("malformed_request", *_LOOKUP_PROBLEMS),
 )
-async def cancel(
+async def cancel_tenant_jobs(
     tenant: str, services: OpenServices, caller: Operator, cursor: uuid.UUID | None = None
 ) -> MovedJobs:
     """Cancel the next unfinished jobs of a tenant."""
@@ -168,7 +168,7 @@ async def cancel(
     description=f"Continues failed jobs after their succeeded stages. {_CHUNK_DESCRIPTION}",
     responses=describe_responses("malformed_request", *_LOOKUP_PROBLEMS),
 )
-async def redrive(
+async def redrive_tenant_jobs(
     tenant: str, services: OpenServices, caller: Operator, cursor: uuid.UUID | None = None
 ) -> MovedJobs:
     """Redrive the next failed jobs of a tenant."""
@@ -181,7 +181,7 @@ async def redrive(
     description="Workers stop claiming from it. Running stages finish; new stages wait.",
     responses=describe_responses(*_LOOKUP_PROBLEMS),
 )
-async def pause(capability: str, services: OpenServices, caller: Operator) -> Queue:
+async def pause_queue(capability: str, services: OpenServices, caller: Operator) -> Queue:
     """Pause a queue, so that workers stop claiming from it."""
     answer = await _change_queue(services, capability, pauses.pause)
     _log_action(caller, "pause", capability)
@@ -193,7 +193,7 @@ async def pause(capability: str, services: OpenServices, caller: Operator) -> Qu
     summary="Resume a queue",
     responses=describe_responses(*_LOOKUP_PROBLEMS),
 )
-async def resume(capability: str, services: OpenServices, caller: Operator) -> Queue:
+async def resume_queue(capability: str, services: OpenServices, caller: Operator) -> Queue:
     """Resume a queue, so that workers claim from it again."""
     answer = await _change_queue(services, capability, pauses.resume)
     _log_action(caller, "resume", capability)
@@ -206,7 +206,7 @@ async def resume(capability: str, services: OpenServices, caller: Operator) -> Q
     description="From its next heartbeat, the worker finishes its stages and claims no more.",
     responses=describe_responses(*_LOOKUP_PROBLEMS),
 )
-async def drain(worker_id: str, services: OpenServices, caller: Operator) -> Worker:
+async def drain_worker(worker_id: str, services: OpenServices, caller: Operator) -> Worker:
     """Drain a worker, so that it claims no more."""
     answer = await _change_worker(services, worker_id, worker_registry.drain)
     _log_action(caller, "drain", str(answer.worker_id))
@@ -218,7 +218,7 @@ async def drain(worker_id: str, services: OpenServices, caller: Operator) -> Wor
     summary="Resume a drained worker",
     responses=describe_responses(*_LOOKUP_PROBLEMS),
 )
-async def undrain(worker_id: str, services: OpenServices, caller: Operator) -> Worker:
+async def undrain_worker(worker_id: str, services: OpenServices, caller: Operator) -> Worker:
     """Let a drained worker claim again."""
     answer = await _change_worker(services, worker_id, worker_registry.resume)
     _log_action(caller, "resume", str(answer.worker_id))

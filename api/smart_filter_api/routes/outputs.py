@@ -79,7 +79,7 @@ OnComplete = Callable[[], Awaitable[None]]
         ),
     },
 )
-async def fetch(
+async def get_output(
     job_id: str,
     name: str,
     request: Request,

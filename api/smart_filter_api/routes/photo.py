@@ -53,7 +53,7 @@ _MEDIA_SUBTYPES = {"jpg": "jpeg"}  # other subtypes equal the name of the format
         ),
     },
 )
-async def fetch(
+async def get_photo(
     job_id: str,
     services: OpenServices,
     caller: Reader,

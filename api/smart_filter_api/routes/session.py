@@ -77,7 +77,9 @@ async def sign_in(request: Request, services: OpenServices) -> Response:
     response_model=schemas_sessions.Session,
     responses=describe_responses("unauthorized", "unavailable"),
 )
-async def show(request: Request, services: OpenServices, session: BrowserSession) -> Response:
+async def get_session(
+    request: Request, services: OpenServices, session: BrowserSession
+) -> Response:
     """Return the session and its CSRF token."""
     cookie = csrf.read_cookie(request, always_secure=services.session_secure)
     return _session_response(session, str(cookie), status.HTTP_200_OK)

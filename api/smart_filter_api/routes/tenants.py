@@ -24,7 +24,7 @@ router = APIRouter(prefix="/v1/tenants/{tenant}", tags=["tenants"])
     summary="Get a tenant",
     responses=describe_responses("unauthorized", "scope", "not_found", "unavailable"),
 )
-async def show(tenant: str, services: OpenServices, caller: Administrator) -> TenantSettings:
+async def get_tenant(tenant: str, services: OpenServices, caller: Administrator) -> TenantSettings:
     """Return the overrides of the caller's tenant; the operator may name another tenant."""
     name = _resolve_tenant(caller, tenant)
 
@@ -51,7 +51,7 @@ async def show(tenant: str, services: OpenServices, caller: Administrator) -> Te
         *("not_available", "unauthorized", "scope", "not_found", "unavailable"),
     ),
 )
-async def change(
+async def update_tenant(
     tenant: str, request: Request, services: OpenServices, caller: Administrator
 ) -> TenantSettings:
     """Change the overrides of the caller's tenant; the operator may name another tenant."""

@@ -43,7 +43,7 @@ router = APIRouter(prefix="/v1/uploads", tags=["jobs"])
         *("unauthorized", "scope", "unavailable"),
     ),
 )
-async def create(
+async def create_upload(
     request: Request,
     services: OpenServices,
     caller: Submitter,
@@ -85,7 +85,9 @@ async def create(
         *("unauthorized", "scope", "not_found", "unavailable"),
     ),
 )
-async def put(upload_id: str, request: Request, services: OpenServices, caller: Submitter) -> None:
+async def upload_photo(
+    upload_id: str, request: Request, services: OpenServices, caller: Submitter
+) -> None:
     """Store the photo of an upload."""
     upload = await _find_upload(services, caller.tenant, upload_id)
     intake_body.refuse_compressed(request)

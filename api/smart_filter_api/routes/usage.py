@@ -27,7 +27,7 @@ _DECIMALS = 6
     f"seconds. The range includes both days and has at most {_MAX_DAYS} days.",
     responses=describe_responses("malformed_request", "unauthorized", "scope", "unavailable"),
 )
-async def show(
+async def get_usage(
     services: OpenServices,
     caller: Reader,
     *,

@@ -45,7 +45,7 @@ _COMMON_PROBLEMS = ("unauthorized", "scope", "unavailable")
         "unsupported_media",
     ),
 )
-async def create(
+async def create_webhook(
     request: Request,
     services: OpenServices,
     caller: Administrator,
@@ -84,7 +84,9 @@ async def list_webhooks(services: OpenServices, caller: Reader) -> WebhookPage:
     summary="Get a webhook",
     responses=describe_responses(*_COMMON_PROBLEMS, "not_found"),
 )
-async def show(webhook_id: str, services: OpenServices, caller: Reader) -> schemas_webhooks.Webhook:
+async def get_webhook(
+    webhook_id: str, services: OpenServices, caller: Reader
+) -> schemas_webhooks.Webhook:
     """Return a webhook, without its secret."""
     async with services.reading() as connection:
         return _render_webhook(await connection.run_sync(find_webhook, webhook_id, caller.tenant))
@@ -98,7 +100,7 @@ async def show(webhook_id: str, services: OpenServices, caller: Reader) -> schem
         *_COMMON_PROBLEMS, "malformed_request", "not_found", "invalid_request", "unsupported_media"
     ),
 )
-async def change(
+async def update_webhook(
     webhook_id: str, request: Request, services: OpenServices, caller: Administrator
 ) -> schemas_webhooks.Webhook:
     """Change the given fields; `enabled: false` fails waiting deliveries, which can be replayed."""
@@ -123,7 +125,7 @@ async def change(
     summary="Delete a webhook",
     responses=describe_responses(*_COMMON_PROBLEMS, "not_found"),
 )
-async def delete(webhook_id: str, services: OpenServices, caller: Administrator) -> None:
+async def delete_webhook(webhook_id: str, services: OpenServices, caller: Administrator) -> None:
     """Delete a webhook, its secret and its deliveries."""
 
     def write(connection: Connection) -> None:
@@ -143,7 +145,7 @@ async def delete(webhook_id: str, services: OpenServices, caller: Administrator)
         *_COMMON_PROBLEMS, *IDEMPOTENCY_PROBLEMS, "not_found", "not_available"
     ),
 )
-async def rotate(
+async def rotate_webhook_secret(
     webhook_id: str,
     request: Request,
     services: OpenServices,
