@@ -202,7 +202,7 @@ def _batches(tour: Tour) -> dict[str, Any]:
     ranked = tour.stop("createBatch", "album", json_body=album, headers=waits).json()
     tour.stop("getBatch", "ranked_album", batch_id=ranked["id"])
     follows = tour.stop("streamBatchEvents", "events", batch_id=ranked["id"])
-    refused = {"photo_url": "https://example.org/a.jpg", "recipe": {"quality": 0}}
+    refused = {"photo_url": "https://example.org/a.jpg", "recipe": {"margin": "wide"}}
     later = {"items": [items[0], refused], "recipe": {"run_at": "2099-01-31T12:00:00Z"}}
     late_id = tour.stop("createBatch", "one_refused", json_body=later).json()["id"]
     tour.stop("cancelBatch", "canceled", batch_id=late_id)

@@ -30,7 +30,7 @@ def _picture(format_: str, *, mode: str = "RGB") -> bytes:
 
 
 _KEY = "Idempotency-Key"
-_PREFER = "prefer"
+_PREFER = "Prefer"
 _VALID_KEY = re.compile(r"[!#-~]{1,200}")
 _PHOTO = base64.b64encode(_picture("JPEG")).decode()
 _MASK = base64.b64encode(_picture("PNG", mode="L")).decode()
@@ -51,6 +51,7 @@ _CORRECTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 
 for _media_type, _format in {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP"}.items():
     schemathesis.openapi.media_type(f"image/{_media_type}", strategies.just(_picture(_format)))
+schemathesis.openapi.media_type("application/octet-stream", strategies.just(_picture("JPEG")))
 # Reserved names (RFC 2606): requests to them reach no server.
 schemathesis.openapi.format(
     "uri",

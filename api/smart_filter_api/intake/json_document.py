@@ -25,7 +25,7 @@ from smart_filter_shared.errors import (
 MAX_BYTES: Final = 65_536
 _READ_TIMEOUT_SECONDS: Final = 10.0
 _WEBHOOK_POINTER: Final = "/webhook_url"
-_REFERENCE: Final = "#/components/schemas/{model}"
+REFERENCE: Final = "#/components/schemas/{model}"
 
 Document = TypeVar("Document", bound=BaseModel)
 
@@ -84,7 +84,9 @@ def parse(kind: type[Document], body: bytes) -> Document:
 
 
 def describe_body(kind: type[BaseModel]) -> dict[str, Any]:  # OpenAPI's own type
-    """Return the OpenAPI description of a body; openapi/document.py adds the referenced schemas."""
-    schema = kind.model_json_schema(ref_template=_REFERENCE)
-    schema.pop("$defs", None)
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    """Return the OpenAPI description of a body; openapi/document.py lifts its `$defs`."""
+    schema = kind.model_json_schema(ref_template=REFERENCE)
+    named = {**schema.pop("$defs", {}), kind.__name__: schema}
+    reference = {"$ref": REFERENCE.format(model=kind.__name__), "$defs": named}
+    content = {"application/json": {"schema": reference}}
+    return {"requestBody": {"required": True, "content": content}}

@@ -13,7 +13,6 @@ from smart_filter_api.openapi import examples as openapi_examples
 from smart_filter_api.openapi import links as openapi_links
 from smart_filter_api.problems.problem import Problem
 from smart_filter_api.schemas.batches import BatchEvent
-from smart_filter_api.schemas.deriving import CorrectionRequest
 from smart_filter_api.schemas.jobs import JobEvent
 from smart_filter_shared.queue.events import FINAL_TYPES, EventType
 from smart_filter_shared.webhooks import signatures
@@ -50,6 +49,7 @@ def build_document(app: FastAPI) -> Schema:
         version=app.version,
         summary=app.summary,
         description=_DESCRIPTION,
+        contact={"name": "The operator of this server"},
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         servers=[{"url": "/", "description": "The service that serves this document"}],
         tags=[{"name": name, "description": about} for name, about in TAGS.items()],
@@ -76,7 +76,6 @@ def build_document(app: FastAPI) -> Schema:
             (Problem, "serialization"),
             (JobEvent, "serialization"),
             (BatchEvent, "serialization"),
-            (CorrectionRequest, "validation"),
         ],
         ref_template="#/components/schemas/{model}",
     )
@@ -90,6 +89,8 @@ def build_document(app: FastAPI) -> Schema:
         _lift_definitions(operation, schemas)
         for parameter in operation.get("parameters", []):
             parameter["schema"] = _without_null(parameter["schema"])
+            if parameter["in"] == "header":
+                parameter["name"] = parameter["name"].title()
     openapi_answers.add_shared_responses(document, operations.values())
     openapi_links.add_links(operations)
     openapi_examples.add_examples(document, operations)

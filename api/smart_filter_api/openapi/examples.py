@@ -11,7 +11,6 @@ from importlib import resources
 from typing import Any
 
 from smart_filter_api.problems import render
-from smart_filter_api.problems.catalog import PAGES
 from smart_filter_api.problems.problem import KINDS
 
 Json = Any  # a JSON value of any shape
@@ -58,13 +57,14 @@ def add_examples(document: dict[str, Any], operations: Mapping[str, dict[str, An
         for content, example in _pair_examples(operation, exchanges.get(operation_id, {})):
             value = _fill_defaults(example["value"], content.get("schema", {}), schemas)
             content.setdefault("examples", {})[example["name"]] = {"value": value}
+    paths = json.dumps(document["paths"])
     document["components"]["examples"] = {
         code: {
             "summary": kind.title,
             "value": render.example_problem(code).model_dump(mode="json", exclude_none=True),
         }
         for code, kind in KINDS.items()
-        if code in PAGES
+        if f'"#/components/examples/{code}"' in paths
     }
     for type_ in document["webhooks"]:
         event = exchanges.get("webhooks", {}).get(type_)

@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
+from smart_filter_api.schemas.submissions import RecipeFields
+
 _MAX_COUNT = 10_000_000
 _MAX_MEGAPIXELS = 1e12
 _MAX_SECONDS = 10 * 365 * 24 * 3600
@@ -14,7 +16,6 @@ Count = Annotated[int, Field(strict=True, ge=0, le=_MAX_COUNT)]
 Megapixels = Annotated[float, Field(strict=True, ge=0, le=_MAX_MEGAPIXELS)]
 InputSeconds = Annotated[int, Field(strict=True, ge=0, le=_MAX_SECONDS)]
 ResultSeconds = Annotated[int, Field(strict=True, ge=_MIN_RESULT_SECONDS, le=_MAX_SECONDS)]
-Defaults = dict[str, Any]  # a recipe as JSON bodies write it
 
 
 class TenantChange(BaseModel):
@@ -28,7 +29,7 @@ class TenantChange(BaseModel):
     keep_input_seconds: InputSeconds | None = None
     keep_result_seconds: ResultSeconds | None = None
     keep_nothing: StrictBool = False
-    recipe: Defaults | None = None
+    recipe: RecipeFields | None = None
 
 
 class TenantSettings(BaseModel):
@@ -45,4 +46,6 @@ class TenantSettings(BaseModel):
     keep_nothing: bool = Field(
         description="Delete all files of a job once its outputs are downloaded, or after an hour"
     )
-    recipe: Defaults = Field(description="Default recipe fields of the tenant's jobs")
+    recipe: dict[str, Any] = Field(
+        description="Default recipe fields of the tenant's jobs, as they were set"
+    )

@@ -1,11 +1,12 @@
 """Request and response models of derived jobs and corrections."""
 
 import uuid
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from smart_filter_api.schemas.moments import UtcDatetime
+from smart_filter_api.schemas.submissions import RecipeFields
 from smart_filter_api.schemas.webhooks import Address
 from smart_filter_shared.feedback.corrections import (
     MAX_FACES,
@@ -25,9 +26,7 @@ class DeriveRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    recipe: dict[str, Any] | None = Field(
-        default=None, description="As in the JSON body of `POST /v1/jobs`"
-    )
+    recipe: RecipeFields | None = None
     correction_id: str | None = Field(default=None, max_length=100)
     webhook_url: Address | None = None
 

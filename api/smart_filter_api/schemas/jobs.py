@@ -33,14 +33,14 @@ _DURATION_DESCRIPTION = (
 )
 
 
-class RequestedModel(BaseModel):
+class ResolvedModel(BaseModel):
     """The requested model, `auto` or a name, and its parameters."""
 
     model: str
     params: dict[str, Scalar] = {}
 
 
-class RequestedFilter(BaseModel):
+class ResolvedFilter(BaseModel):
     """A requested filter and its parameters."""
 
     name: str
@@ -70,16 +70,16 @@ class ResolvedRecipe(BaseModel):
     outline: str
     light_wrap: str
     harmonize: str
-    filters: list[RequestedFilter]
+    filters: list[ResolvedFilter]
     require_person: bool
     persons: str = Field(description="`all`, `largest`, or numbers such as `1,3`")
     priority: Priority
     run_at: UtcDatetime | None
     deadline_ms: int | None = Field(description="From the acceptance of the job")
-    segmentation: RequestedModel
-    face: RequestedModel
-    smile: RequestedModel
-    eyes: RequestedModel
+    segmentation: ResolvedModel
+    face: ResolvedModel
+    smile: ResolvedModel
+    eyes: ResolvedModel
 
 
 class Picture(BaseModel):

@@ -11,12 +11,9 @@ _MAX_CHARACTERS = 200
 
 
 class SessionRequest(BaseModel):
-    """Credentials for a session: a key, or a one-time code."""
+    """Credentials for a session; send either a key or a one-time code."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"oneOf": [{"required": ["key"]}, {"required": ["code"]}]},
-    )
+    model_config = ConfigDict(extra="forbid")
 
     key: str | None = Field(default=None, min_length=1, max_length=_MAX_CHARACTERS)
     code: str | None = Field(default=None, min_length=1, max_length=_MAX_CHARACTERS)

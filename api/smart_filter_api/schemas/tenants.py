@@ -73,7 +73,12 @@ class TokenRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     scopes: Annotated[list[Scope], AfterValidator(_only_submit)] = Field(
-        default=[Scope.SUBMIT], json_schema_extra={"const": [Scope.SUBMIT]}
+        default=[Scope.SUBMIT],
+        json_schema_extra={
+            "items": {"type": "string", "enum": [Scope.SUBMIT]},
+            "minItems": 1,
+            "maxItems": 1,
+        },
     )
     ttl_seconds: StrictInt = Field(default=600, ge=1, le=_MAX_TOKEN_SECONDS)
     max_jobs: StrictInt = Field(default=1, ge=1, le=_MAX_TOKEN_JOBS)
