@@ -425,6 +425,11 @@ def test_malformed_row_is_not_a_recipe(part: dict[str, object]) -> None:
         from_json({**Recipe().as_json(), **part}, seed=1, metadata={})
 
 
+@pytest.mark.parametrize(("text", "value"), [("True", True), ("False", False), ("true", True)])
+def test_boolean_of_a_form_may_be_written_as_in_python(text: str, value: bool) -> None:
+    assert parse_fields(keep_metadata=text).files.keep_metadata is value
+
+
 def test_files_and_filters_are_parsed_and_restored() -> None:
     asked = "matte_bits=16 max_bytes=200000 keep_metadata=true effort=small outputs=image,matte"
 
