@@ -104,6 +104,15 @@ def test_form_has_the_fields_of_a_recipe(document: dict[str, Any]) -> None:
     assert {f"{task}.model" for task in nested - {"metadata"}} <= set(form["schema"]["properties"])
 
 
+def test_ids_in_paths_have_the_format_of_ids_in_bodies(document: dict[str, Any]) -> None:
+    parameters = document["paths"]["/v1/jobs/{job_id}"]["get"]["parameters"]
+    (job_id,) = (one["schema"] for one in parameters if one["name"] == "job_id")
+
+    assert (
+        job_id["format"] == document["components"]["schemas"]["Job"]["properties"]["id"]["format"]
+    )
+
+
 def test_every_body_has_examples_that_match_its_schema(document: dict[str, Any]) -> None:
     webhooks = [one for methods in document["webhooks"].values() for one in methods.values()]
     for operation in (*(one for _, one in operations(document)), *webhooks):
