@@ -426,7 +426,7 @@ def test_malformed_row_is_not_a_recipe(part: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize(("text", "value"), [("True", True), ("False", False), ("true", True)])
-def test_boolean_of_a_form_may_be_written_as_in_python(text: str, value: bool) -> None:
+def test_boolean_of_a_form_may_be_written_as_in_python(text: str, *, value: bool) -> None:
     assert parse_fields(keep_metadata=text).files.keep_metadata is value
 
 
