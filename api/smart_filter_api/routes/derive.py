@@ -20,7 +20,13 @@ from smart_filter_api.schemas.deriving import (
 )
 from smart_filter_api.schemas.jobs import JobAnswer
 from smart_filter_api.services import idempotency
-from smart_filter_api.services.container import OpenServices, Reader, Services, Submitter
+from smart_filter_api.services.container import (
+    LinkOptions,
+    OpenServices,
+    Reader,
+    Services,
+    Submitter,
+)
 from smart_filter_api.services.idempotency import IdempotencyKey
 from smart_filter_api.submission import correct as submission_correct
 from smart_filter_api.submission import derive as submission_derive
@@ -68,6 +74,7 @@ async def derive(
     request: Request,
     services: OpenServices,
     caller: Submitter,
+    links: LinkOptions,
     *,
     prefer: jobs.Preferences = None,
     idempotency_key: IdempotencyKey = None,
@@ -90,7 +97,7 @@ async def derive(
     services.ringer.ring(accepted.ringing)
     await spans.record_submission(request, jobs=[accepted.job.id])
     return await responses_submission.respond_or_wait(
-        services, caller, accepted, remembered=once.remembered, prefer=prefer
+        services, caller, accepted, remembered=once.remembered, prefer=prefer, links=links
     )
 
 

@@ -24,6 +24,7 @@ from smart_filter_api.schemas.jobs import JobAnswer, JobPage
 from smart_filter_api.schemas.parameters import Cursor, Instant, parse_id
 from smart_filter_api.services import idempotency, object_cleanup
 from smart_filter_api.services.container import (
+    LinkOptions,
     OpenServices,
     PhotoSender,
     Reader,
@@ -90,6 +91,8 @@ async def create(
     request: Request,
     services: OpenServices,
     caller: PhotoSender,
+    links: LinkOptions,
+    *,
     prefer: Preferences = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
@@ -107,7 +110,7 @@ async def create(
     services.ringer.ring(accepted.ringing)
     await spans.record_submission(request, jobs=[accepted.job.id])
     return await responses_submission.respond_or_wait(
-        services, caller, accepted, remembered=once.remembered, prefer=prefer
+        services, caller, accepted, remembered=once.remembered, prefer=prefer, links=links
     )
 
 
@@ -120,6 +123,7 @@ async def create(
 async def list_jobs(
     services: OpenServices,
     caller: Reader,
+    links: LinkOptions,
     *,
     state: JobState | None = None,
     created_after: Instant | None = None,
@@ -142,7 +146,9 @@ async def list_jobs(
         await services.forecasts.refresh()
     more = len(rows) > limit
     return JobPage(
-        items=[responses_job.render_job_with_queue(row, services) for row in rows[:limit]],
+        items=[
+            responses_job.render_job_with_queue(row, services, links=links) for row in rows[:limit]
+        ],
         next_cursor=_encode_cursor(rows[limit - 1].id) if more else None,
     )
 
@@ -164,6 +170,7 @@ async def show(
     job_id: str,
     services: OpenServices,
     caller: Reader,
+    links: LinkOptions,
     *,
     prefer: Preferences = None,
     if_none_match: Annotated[str | None, Header()] = None,
@@ -172,17 +179,17 @@ async def show(
     async with services.reading() as connection:
         row = await connection.run_sync(find_job, job_id, caller.tenant)
     seconds = long_poll.preferred_seconds(prefer)
-    tag, answer = services.tagged.of(row)
+    tag, answer = services.tagged.of(row, links)
     known = etags.is_known(tag, if_none_match)
     # A client whose ETag is outdated gets the current version without waiting.
     if seconds is not None and row.finished_at is None and (known or if_none_match is None):
         row = await long_poll.wait_for_end(
             services,
-            FollowedJob(caller.tenant, row.id),
+            FollowedJob(caller.tenant, row.id, links),
             seconds=seconds,
             changed_from=row if known else None,
         )
-        tag, answer = services.tagged.of(row)
+        tag, answer = services.tagged.of(row, links)
     if row.finished_at is None:
         await services.forecasts.refresh()
         queue = presenters_job.render_queue_position(services.forecasts.estimate_row(row))
@@ -214,6 +221,7 @@ async def follow(
     job_id: str,
     services: OpenServices,
     caller: Reader,
+    links: LinkOptions,
     last_event_id: Annotated[int, Header(ge=0, le=_MAX_EVENT_ID)] = 0,
 ) -> Response:
     """Stream the events of a job as they happen."""
@@ -226,7 +234,7 @@ async def follow(
         row, behind = await connection.run_sync(look)
     if row.finished_at is not None and not behind:
         return Response(status_code=status.HTTP_204_NO_CONTENT)
-    followed = FollowedJob(caller.tenant, row.id)
+    followed = FollowedJob(caller.tenant, row.id, links)
     stream = long_poll.stream_events(services, followed, after=last_event_id)
     return StreamingResponse(stream, media_type=_EVENTS, headers={"X-Accel-Buffering": "no"})
 
@@ -364,7 +372,8 @@ def find_job(connection: Connection, job_id: str, tenant: Tenant) -> JobRow:
 
 
 def _job_response(row: JobRow, services: Services, code: int) -> Response:
-    content = responses_job.render_job_json(row, services)
+    # Canceled and redriven jobs have no outputs.
+    content = responses_job.render_job_json(row, services, links=None)
     return Response(content, status_code=code, media_type="application/json")
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, and_, exists, literal_column, select, text
+from sqlalchemy import Connection, RowMapping, and_, exists, literal_column, select, text, union_all
 
 from smart_filter_shared.artifacts.uploads import UploadRef
 from smart_filter_shared.db import partitions
@@ -219,6 +219,17 @@ def is_deleted(connection: Connection, job_id: JobId, tenant: Tenant) -> bool:
         tombstones.c.job_id == job_id, tombstones.c.tenant == tenant
     )
     return connection.execute(query).one_or_none() is not None
+
+
+def find_owner(connection: Connection, job_id: JobId) -> Tenant | None:
+    """Return the tenant that has, or has deleted, a job; None for an unknown id."""
+    jobs, tombstones = tables.jobs, tables.tombstones
+    query = union_all(
+        select(jobs.c.tenant).where(jobs.c.id == job_id),
+        select(tombstones.c.tenant).where(tombstones.c.job_id == job_id),
+    )
+    found = connection.execute(query).scalars().first()
+    return None if found is None else Tenant(found)
 
 
 def list_jobs(connection: Connection, listing: JobFilter) -> list[JobRow]:
