@@ -258,6 +258,35 @@ def test_jobs_have_no_links_without_a_secrets_key(bench: Bench) -> None:
     assert refusal(answer)[:2] == (403, "link_invalid")
 
 
+def lifetime(job: dict[str, Any]) -> float:
+    """Return the days from a job's end to the end of its links."""
+    ends = dt.datetime.fromisoformat(job["output_links_expire_at"])
+    return (ends - dt.datetime.fromisoformat(job["finished_at"])) / dt.timedelta(days=1)
+
+
+def test_lifetime_is_the_requested_one_else_the_jobs_else_the_tenants(api: Api) -> None:
+    path, usual = f"/v1/tenants/{TENANT}", run_whole_job(api)
+    changed = api.client.patch(path, json={"link_seconds": 2 * DAY})
+    of_tenant = run_whole_job(api)
+    answer = api.client.post("/v1/jobs", files={"photo": a_photo()}, params={"expires_in": 3 * DAY})
+    run_stages(api, *STAGES)
+    of_job = answer.json()["id"]
+
+    lifetimes = [round(lifetime(api.job(job_id))) for job_id in (usual, of_tenant, of_job)]
+
+    assert changed.json()["link_seconds"] == 2 * DAY
+    assert lifetimes == [0, 2, 3]
+    wished = api.client.get(f"/v1/jobs/{of_job}", params={"expires_in": 5 * DAY}).json()
+    assert round(lifetime(wished)) == 5
+
+
+@pytest.mark.parametrize("seconds", [59, 7 * DAY + 1, "60", True])
+def test_lifetime_outside_a_minute_to_a_week_is_no_default(api: Api, seconds: object) -> None:
+    answer = api.client.patch(f"/v1/tenants/{TENANT}", json={"link_seconds": seconds})
+
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/link_seconds")
+
+
 @pytest.mark.parametrize("derived", [False, True])
 def test_submission_that_waits_answers_links_of_the_requested_lifetime(
     api: Api, *, derived: bool
@@ -276,6 +305,5 @@ def test_submission_that_waits_answers_links_of_the_requested_lifetime(
         run_stages(api, *((COMPOSITE,) if derived else STAGES))
         job = asking.result().json()
 
-    ends = dt.datetime.fromisoformat(job["output_links_expire_at"])
-    assert ends - dt.datetime.fromisoformat(job["finished_at"]) > dt.timedelta(days=6.9)
+    assert round(lifetime(job)) == 7
     assert opened(job["output_links"]["image"]).content == OUTPUT

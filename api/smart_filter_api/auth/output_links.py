@@ -93,10 +93,19 @@ class LinkTerms:
     clock: Callable[[], dt.datetime] = _utc_now
 
     def sign(
-        self, tenant: Tenant, job_id: JobId, outputs: Iterable[Output], *, finished_at: dt.datetime
+        self,
+        tenant: Tenant,
+        job_id: JobId,
+        outputs: Iterable[Output],
+        *,
+        finished_at: dt.datetime,
+        job_seconds: int | None,
     ) -> SignedLinks:
-        """Return the signed URLs of outputs of a job."""
-        seconds = self.seconds or self.default_seconds
+        """Return the signed URLs of outputs of a job.
+
+        job_seconds: the lifetime of the job's links, unless the request asks for another.
+        """
+        seconds = self.seconds or job_seconds or self.default_seconds
         step = seconds // _STEPS
         since = int(finished_at.timestamp())
         passed = int(self.clock().timestamp()) - since

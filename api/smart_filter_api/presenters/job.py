@@ -73,7 +73,13 @@ def render_job(
     outputs = _available_outputs(row)
     signed = None
     if links is not None and outputs and row.finished_at is not None:
-        signed = links.sign(row.tenant, row.id, outputs, finished_at=row.finished_at)
+        signed = links.sign(
+            row.tenant,
+            row.id,
+            outputs,
+            finished_at=row.finished_at,
+            job_seconds=row.link_seconds,
+        )
     found = render_faces(row)
     path = f"/v1/jobs/{row.id}"
     return JobAnswer(

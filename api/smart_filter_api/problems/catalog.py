@@ -55,7 +55,7 @@ PAGES: Mapping[str, ProblemPage] = {
         "The key is valid but does not allow this operation.",
         (
             "The key lacks the scope that the operation requires: `submit`, `read` or `admin`.",
-            "The key is a device token, which can only submit photos.",
+            "The key is a device token, which can only submit photos and read its own jobs.",
             "The request names another tenant.",
             "The key to revoke belongs to the operator; use `smart-filter keys revoke`.",
         ),

@@ -91,7 +91,11 @@ async def derive(
         if once.replayed is not None:
             return once.replayed
         submission = await submission_derive.prepare_derivation(
-            services, caller, parent, sent.read()
+            services,
+            caller,
+            parent,
+            sent.read(),
+            link_seconds=None if links is None else links.seconds,
         )
         accepted = await jobs.write_submission(services, caller, submission, once)
     services.ringer.ring(accepted.ringing)

@@ -24,6 +24,7 @@ from smart_filter_api.schemas.jobs import JobAnswer, JobPage
 from smart_filter_api.schemas.parameters import Cursor, Instant, parse_id
 from smart_filter_api.services import idempotency, object_cleanup
 from smart_filter_api.services.container import (
+    JobReader,
     LinkOptions,
     OpenServices,
     PhotoSender,
@@ -105,7 +106,9 @@ async def create(
     ):
         if once.replayed is not None:
             return once.replayed
-        submission = await submit.prepare_submission(services, caller, upload)
+        submission = await submit.prepare_submission(
+            services, caller, upload, link_seconds=None if links is None else links.seconds
+        )
         accepted = await write_submission(services, caller, submission, once)
     services.ringer.ring(accepted.ringing)
     await spans.record_submission(request, jobs=[accepted.job.id])
@@ -169,7 +172,7 @@ async def list_jobs(
 async def show(
     job_id: str,
     services: OpenServices,
-    caller: Reader,
+    caller: JobReader,
     links: LinkOptions,
     *,
     prefer: Preferences = None,
@@ -177,7 +180,9 @@ async def show(
 ) -> Response:
     """Return the current state of a job."""
     async with services.reading() as connection:
-        row = await connection.run_sync(find_job, job_id, caller.tenant)
+        row = await connection.run_sync(
+            find_job, job_id, caller.tenant, device_key_id=caller.device_key_id
+        )
     seconds = long_poll.preferred_seconds(prefer)
     tag, answer = services.tagged.of(row, links)
     known = etags.is_known(tag, if_none_match)
@@ -220,14 +225,14 @@ async def show(
 async def follow(
     job_id: str,
     services: OpenServices,
-    caller: Reader,
+    caller: JobReader,
     links: LinkOptions,
     last_event_id: Annotated[int, Header(ge=0, le=_MAX_EVENT_ID)] = 0,
 ) -> Response:
     """Stream the events of a job as they happen."""
 
     def look(connection: Connection) -> tuple[JobRow, list[Event]]:
-        row = find_job(connection, job_id, caller.tenant)
+        row = find_job(connection, job_id, caller.tenant, device_key_id=caller.device_key_id)
         return row, events.list_for_job(connection, row.id, after=last_event_id)
 
     async with services.reading() as connection:
@@ -359,13 +364,22 @@ async def write_submission(
     return accepted
 
 
-def find_job(connection: Connection, job_id: str, tenant: Tenant) -> JobRow:
+def find_job(
+    connection: Connection,
+    job_id: str,
+    tenant: Tenant,
+    *,
+    device_key_id: uuid.UUID | None = None,
+) -> JobRow:
     """Return a tenant's job.
 
-    Raises JobDeleted, and the same NotFound for a malformed id, an unknown one and another
-    tenant's.
+    device_key_id: the device key that must have submitted it; None: any key can have.
+    Raises JobDeleted, and the same NotFound for a malformed id, an unknown one, another tenant's
+    and, for a device, any job that it has not submitted; its deleted ones are not told apart.
     """
     row = queries.find(connection, JobId(parse_id(job_id, "job")), tenant)
+    if device_key_id is not None and (row is None or row.device_key_id != device_key_id):
+        raise NotFound(f"job {job_id}")
     if row is None:
         raise _missing_job_error(connection, job_id, tenant)
     return row

@@ -73,11 +73,13 @@ class _Access:
 
     download: as in `LinkTarget`.
     link_ends: Unix time at which its signed link ends; None for a request with a key.
+    device_key_id: the device key that must have submitted the job; None: any key can have.
     """
 
     tenant: Tenant
     download: str | None
     link_ends: int | None = None
+    device_key_id: uuid.UUID | None = None
 
 
 async def _authorize(
@@ -107,9 +109,9 @@ async def _authorize(
     """
     if signature is None and expires is None:
         caller = await container.authorize(
-            request, services, credentials, Scope.READ, also_devices=False
+            request, services, credentials, Scope.READ, also_devices=True
         )
-        return _Access(caller.tenant, download)
+        return _Access(caller.tenant, download, device_key_id=caller.device_key_id)
     async with services.reading() as connection:
         target = await connection.run_sync(_find_target, job_id, name, expires or "", download)
     signer = services.links
@@ -184,7 +186,7 @@ async def fetch(
     """Return one output of a succeeded job."""
 
     def look(connection: Connection) -> tuple[JobRow, Output, Json | None]:
-        job = jobs.find_job(connection, job_id, access.tenant)
+        job = jobs.find_job(connection, job_id, access.tenant, device_key_id=access.device_key_id)
         output = _parse_output(job, name)
         return job, output, _find_file(connection, job, output)
 

@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
+from smart_filter_api.auth import output_links
+
 _MAX_COUNT = 10_000_000
 _MAX_MEGAPIXELS = 1e12
 _MAX_SECONDS = 10 * 365 * 24 * 3600
@@ -14,6 +16,9 @@ Count = Annotated[int, Field(strict=True, ge=0, le=_MAX_COUNT)]
 Megapixels = Annotated[float, Field(strict=True, ge=0, le=_MAX_MEGAPIXELS)]
 InputSeconds = Annotated[int, Field(strict=True, ge=0, le=_MAX_SECONDS)]
 ResultSeconds = Annotated[int, Field(strict=True, ge=_MIN_RESULT_SECONDS, le=_MAX_SECONDS)]
+LinkSeconds = Annotated[
+    int, Field(strict=True, ge=output_links.MIN_SECONDS, le=output_links.MAX_SECONDS)
+]
 Defaults = dict[str, Any]  # a recipe as JSON bodies write it
 
 
@@ -29,6 +34,7 @@ class TenantChange(BaseModel):
     keep_result_seconds: ResultSeconds | None = None
     keep_nothing: StrictBool = False
     recipe: Defaults | None = None
+    link_seconds: LinkSeconds | None = None
 
 
 class TenantAnswer(BaseModel):
@@ -46,3 +52,6 @@ class TenantAnswer(BaseModel):
         description="Delete all files of a job once its outputs are downloaded, or after an hour"
     )
     recipe: Defaults = Field(description="Default recipe fields of the tenant's jobs")
+    link_seconds: int | None = Field(
+        description="Lifetime of signed links of its jobs, unless a request sets `expires_in`"
+    )

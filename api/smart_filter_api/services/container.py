@@ -410,7 +410,8 @@ async def authorize(
 ) -> Caller:
     """Return the caller of a request, and count the request.
 
-    credentials: its API key; None: the browser session decides.
+    credentials: its API key; None: the browser session decides.  also_devices: whether device keys
+    are accepted, whatever the scope.
     Raises Unauthorized, CsrfRejected, RateLimited, InsufficientScope.
     """
     if credentials is None:
@@ -418,10 +419,11 @@ async def authorize(
         await _count_request(request, services, caller)
     else:
         caller = await identify_caller(request, services, credentials.credentials)
-    if scope not in caller.scopes:
+    if caller.is_device:
+        if not also_devices:
+            raise InsufficientScope("a device key can only submit photos and read its own jobs")
+    elif scope not in caller.scopes:
         raise InsufficientScope(f"the key lacks the scope {scope}")
-    if caller.is_device and not also_devices:
-        raise InsufficientScope("a device key can only submit photos")
     return caller
 
 
@@ -477,9 +479,11 @@ async def _require_browser_session(
 
 
 BrowserSession = Annotated[Session, Depends(_require_browser_session)]
-# Device keys of end users may only submit photos; everything else needs a key of the tenant.
+# Device keys of end users may only submit photos and read the jobs of these; a route that accepts
+# them compares the job's `device_key_id`. Everything else needs a key of the tenant.
 PhotoSender = Annotated[Caller, Depends(_require_scope(Scope.SUBMIT, also_devices=True))]
 Submitter = Annotated[Caller, Depends(_require_scope(Scope.SUBMIT))]
+JobReader = Annotated[Caller, Depends(_require_scope(Scope.READ, also_devices=True))]
 Reader = Annotated[Caller, Depends(_require_scope(Scope.READ))]
 Administrator = Annotated[Caller, Depends(_require_scope(Scope.ADMIN))]
 Operator = Annotated[Caller, Depends(_require_scope(Scope.OPERATOR))]
