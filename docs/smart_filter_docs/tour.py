@@ -35,6 +35,7 @@ _SECRETS = (
     (re.compile(r'(?<="token": ")[^"]+'), "x" * 43 + "." + "x" * 43),
     (re.compile(r"sf_live_[A-Za-z0-9_-]{43}"), "sf_live_" + "x" * 43),
     (re.compile(r"(?<=X-Amz-)(Credential|Signature|Security-Token)=[^&\"]+"), r"\1=example"),
+    (re.compile(r"(?<=&signature=)[A-Za-z0-9_-]+"), "x" * 43),
     (re.compile(r"http://127\.0\.0\.1:[0-9]+/"), "https://storage.example.org/"),
     (re.compile(r"whsec_[A-Za-z0-9+/=]{20,}"), "whsec_" + base64.b64encode(b"x" * 32).decode()),
 )
@@ -295,6 +296,7 @@ def main() -> None:
     settings = {
         **ENGINE,
         "SMART_FILTER_SECRETS_KEY": "s" * 32,
+        "SMART_FILTER_PUBLIC_URL": "https://photos.example.org",
         "SMART_FILTER_LIVE_URL": "wss://live.example.org",
         "SMART_FILTER_LIVE_SECRET": "l" * 32,
     }

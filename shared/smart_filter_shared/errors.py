@@ -129,6 +129,18 @@ class OutputExpired(Rejected):
     code = "output_expired"
 
 
+class LinkInvalid(Rejected):
+    """The signed link does not grant what the request asks for."""
+
+    code = "link_invalid"
+
+
+class LinkExpired(Rejected):
+    """The signed link was valid and has ended."""
+
+    code = "link_expired"
+
+
 class PhotoTooLarge(InvalidInput):
     """The photo has too many bytes, or too many pixels according to its header."""
 

@@ -89,6 +89,7 @@ class Caller:
     """The sender of a request: its key, scopes and tenant settings.
 
     recipe: the tenant's default recipe fields, as in a JSON body.
+    link_seconds: lifetime of signed links of its jobs; None: the setting applies.
     """
 
     key_id: uuid.UUID
@@ -98,6 +99,12 @@ class Caller:
     limits: Limits = _NO_LIMITS
     keeping: RetentionOverrides = RetentionOverrides()  # noqa: RUF009 - frozen
     recipe: Mapping[str, object] = field(default_factory=dict)
+    link_seconds: int | None = None
+
+    @property
+    def device_key_id(self) -> uuid.UUID | None:
+        """The id of a device key, which can read only its own jobs; None for any other key."""
+        return self.key_id if self.is_device else None
 
 
 def issue(
@@ -128,7 +135,7 @@ def issue(
 def issue_for_device(
     connection: Connection, parent: Caller, *, valid_for: dt.timedelta, max_jobs: int
 ) -> IssuedKey:
-    """Insert a key that may only submit max_jobs jobs, and return it.
+    """Insert a key that may only submit max_jobs jobs and read them, and return it.
 
     The key is revoked with its parent and expires no later.
     Raises Unauthorized when the parent was revoked a moment ago.
@@ -204,7 +211,7 @@ def select_callers() -> Select[Any]:
             *(keys.c.id, keys.c.tenant, keys.c.scopes, keys.c.max_jobs),
             *(tenants.c.requests_per_minute, tenants.c.jobs_waiting, tenants.c.megapixels_per_day),
             *(tenants.c.keep_input_seconds, tenants.c.keep_result_seconds),
-            *(tenants.c.keep_nothing, tenants.c.recipe),
+            *(tenants.c.keep_nothing, tenants.c.recipe, tenants.c.link_seconds),
         )
         .outerjoin_from(keys, tenants, tenants.c.name == keys.c.tenant)
         .where(
@@ -228,6 +235,7 @@ def caller_from_row(row: Row[Any], usual: Limits) -> Caller:
             row.keep_input_seconds, row.keep_result_seconds, nothing=bool(row.keep_nothing)
         ),
         recipe=row.recipe or {},
+        link_seconds=row.link_seconds,
     )
 
 

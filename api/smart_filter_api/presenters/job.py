@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from smart_filter_api.auth.output_links import LinkTerms
 from smart_filter_api.schemas.choices import (
     Background,
     Filter,
@@ -57,13 +58,28 @@ _PRINTABILITY = TypeAdapter(Printability)
 
 
 def render_job(
-    row: JobRow, keeping: RetentionPolicy, foreseen: CompletionEstimate | None = None
+    row: JobRow,
+    keeping: RetentionPolicy,
+    foreseen: CompletionEstimate | None = None,
+    *,
+    links: LinkTerms | None,
 ) -> Job:
     """Return the answer for a job.
 
     keeping: retention of results for jobs without their own.  foreseen: its place in the queue and
-    its estimated completion; None when the job has ended.
+    its estimated completion; None when the job has ended.  links: how its outputs' links are
+    signed; None: not at all.
     """
+    outputs = _available_outputs(row)
+    signed = None
+    if links is not None and outputs and row.finished_at is not None:
+        signed = links.sign(
+            row.tenant,
+            row.id,
+            outputs,
+            finished_at=row.finished_at,
+            job_seconds=row.link_seconds,
+        )
     found = render_faces(row)
     path = f"/v1/jobs/{row.id}"
     return Job(
@@ -95,7 +111,9 @@ def render_job(
         degraded=list(row.degraded),
         rank=row.rank,
         rank_terms=None if row.rank_terms is None else RankTerms.model_validate(row.rank_terms),
-        outputs={output: f"{path}/outputs/{output}" for output in _available_outputs(row)},
+        outputs={output: f"{path}/outputs/{output}" for output in outputs},
+        output_links={} if signed is None else signed.urls,
+        output_links_expire_at=None if signed is None else signed.expires_at,
         links=JobLinks(
             self=path, photo=f"{path}/photo", events=f"{path}/events", cancel=f"{path}/cancel"
         ),

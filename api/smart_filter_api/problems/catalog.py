@@ -55,7 +55,7 @@ PAGES: Mapping[str, ProblemPage] = {
         "The key is valid but does not allow this operation.",
         (
             "The key lacks the scope that the operation requires: `submit`, `read` or `admin`.",
-            "The key is a device token, which can only submit photos.",
+            "The key is a device token, which can only submit photos and read its own jobs.",
             "The request names another tenant.",
             "The key to revoke belongs to the operator; use `smart-filter keys revoke`.",
         ),
@@ -78,6 +78,16 @@ PAGES: Mapping[str, ProblemPage] = {
         "Send `csrf_token` from `GET /v1/session` as `X-CSRF-Token`. Pages of other origins use an "
         "API key.",
         "the header X-CSRF-Token must hold the `csrf_token` of GET /v1/session",
+    ),
+    "link_invalid": ProblemPage(
+        "The signed link does not open anything.",
+        (
+            "The link was cut off or changed, for example by a mail program.",
+            "Its signature belongs to another job or output.",
+            "The operator has replaced the key that signs links.",
+        ),
+        "Get a new link: `output_links` of `GET /v1/jobs/{id}`.",
+        "the link is not valid",
     ),
     "not_found": ProblemPage(
         "Nothing exists at this URL for this key.",
@@ -134,6 +144,12 @@ PAGES: Mapping[str, ProblemPage] = {
         ("Results are kept for one week by default.",),
         "Submit the photo again, and download outputs before the job's `expires_at`.",
         "the output has expired and was deleted; submit the photo again",
+    ),
+    "link_expired": ProblemPage(
+        "The signed link has ended; the output may still exist.",
+        ("Links are valid for an hour by default; see `output_links_expire_at` of the job.",),
+        "Get a new link: `output_links` of `GET /v1/jobs/{id}`, which takes `expires_in`.",
+        "the link has expired",
     ),
     "idempotency_in_progress": ProblemPage(
         "Another request with the same `Idempotency-Key` is still in progress.",

@@ -54,6 +54,7 @@ KINDS: Mapping[str, ProblemKind] = {
     "scope": ProblemKind(HTTPStatus.FORBIDDEN, "Insufficient scope"),
     "token_used_up": ProblemKind(HTTPStatus.FORBIDDEN, "Device token is used up"),
     "csrf": ProblemKind(HTTPStatus.FORBIDDEN, "CSRF check failed"),
+    "link_invalid": ProblemKind(HTTPStatus.FORBIDDEN, "Link is not valid"),
     "not_found": ProblemKind(HTTPStatus.NOT_FOUND, "Not found"),
     "method_not_allowed": ProblemKind(HTTPStatus.METHOD_NOT_ALLOWED, "Method not allowed"),
     "job_final": ProblemKind(HTTPStatus.CONFLICT, "Job has already ended"),
@@ -61,6 +62,7 @@ KINDS: Mapping[str, ProblemKind] = {
     "job_deleted": ProblemKind(HTTPStatus.GONE, "Job was deleted"),
     "inputs_expired": ProblemKind(HTTPStatus.GONE, "Photo has expired"),
     "output_expired": ProblemKind(HTTPStatus.GONE, "Output has expired"),
+    "link_expired": ProblemKind(HTTPStatus.GONE, "Link has expired"),
     "idempotency_in_progress": ProblemKind(
         HTTPStatus.CONFLICT, "Request with this idempotency key is in progress"
     ),

@@ -62,7 +62,7 @@ async def render_result(
         raise _error_of_job(job)
     if job.expired_at is not None:
         raise _result_expired()
-    shown = presenters_job.render_job(job, services.keeping)
+    shown = presenters_job.render_job(job, services.keeping, links=None)
     if shown.photo is not None:
         fault = payload.region.fault(shown.photo.width, shown.photo.height)
         if fault is not None:

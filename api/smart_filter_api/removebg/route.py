@@ -96,7 +96,7 @@ async def remove_background(
         await spans.record_submission(request, jobs=[seat.job_id])
     job = await long_poll.wait_for_end(
         services,
-        FollowedJob(caller.tenant, seat.job_id),
+        FollowedJob(caller.tenant, seat.job_id, None),
         seconds=max(0.0, ends_at - anyio.current_time()),
     )
     if job.finished_at is None:

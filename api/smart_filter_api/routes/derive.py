@@ -20,7 +20,13 @@ from smart_filter_api.schemas.deriving import (
 )
 from smart_filter_api.schemas.jobs import Job
 from smart_filter_api.services import idempotency
-from smart_filter_api.services.container import OpenServices, Reader, Services, Submitter
+from smart_filter_api.services.container import (
+    LinkOptions,
+    OpenServices,
+    Reader,
+    Services,
+    Submitter,
+)
 from smart_filter_api.services.idempotency import IdempotencyKey
 from smart_filter_api.submission import correct as submission_correct
 from smart_filter_api.submission import derive as submission_derive
@@ -68,6 +74,7 @@ async def derive_job(
     request: Request,
     services: OpenServices,
     caller: Submitter,
+    links: LinkOptions,
     *,
     prefer: jobs.Preferences = None,
     idempotency_key: IdempotencyKey = None,
@@ -84,13 +91,17 @@ async def derive_job(
         if once.replayed is not None:
             return once.replayed
         submission = await submission_derive.prepare_derivation(
-            services, caller, parent, sent.read()
+            services,
+            caller,
+            parent,
+            sent.read(),
+            link_seconds=None if links is None else links.seconds,
         )
         accepted = await jobs.write_submission(services, caller, submission, once)
     services.ringer.ring(accepted.ringing)
     await spans.record_submission(request, jobs=[accepted.job.id])
     return await responses_submission.respond_or_wait(
-        services, caller, accepted, remembered=once.remembered, prefer=prefer
+        services, caller, accepted, remembered=once.remembered, prefer=prefer, links=links
     )
 
 

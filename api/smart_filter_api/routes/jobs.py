@@ -24,6 +24,8 @@ from smart_filter_api.schemas.jobs import Job, JobPage
 from smart_filter_api.schemas.parameters import Cursor, Instant, parse_id
 from smart_filter_api.services import idempotency, object_cleanup
 from smart_filter_api.services.container import (
+    JobReader,
+    LinkOptions,
     OpenServices,
     PhotoSender,
     Reader,
@@ -90,6 +92,8 @@ async def submit_job(
     request: Request,
     services: OpenServices,
     caller: PhotoSender,
+    links: LinkOptions,
+    *,
     prefer: Preferences = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
@@ -102,12 +106,14 @@ async def submit_job(
     ):
         if once.replayed is not None:
             return once.replayed
-        submission = await submit.prepare_submission(services, caller, upload)
+        submission = await submit.prepare_submission(
+            services, caller, upload, link_seconds=None if links is None else links.seconds
+        )
         accepted = await write_submission(services, caller, submission, once)
     services.ringer.ring(accepted.ringing)
     await spans.record_submission(request, jobs=[accepted.job.id])
     return await responses_submission.respond_or_wait(
-        services, caller, accepted, remembered=once.remembered, prefer=prefer
+        services, caller, accepted, remembered=once.remembered, prefer=prefer, links=links
     )
 
 
@@ -120,6 +126,7 @@ async def submit_job(
 async def list_jobs(
     services: OpenServices,
     caller: Reader,
+    links: LinkOptions,
     *,
     state: JobState | None = None,
     created_after: Instant | None = None,
@@ -142,7 +149,9 @@ async def list_jobs(
         await services.forecasts.refresh()
     more = len(rows) > limit
     return JobPage(
-        items=[responses_job.render_job_with_queue(row, services) for row in rows[:limit]],
+        items=[
+            responses_job.render_job_with_queue(row, services, links=links) for row in rows[:limit]
+        ],
         next_cursor=_encode_cursor(rows[limit - 1].id) if more else None,
     )
 
@@ -163,26 +172,29 @@ async def list_jobs(
 async def get_job(
     job_id: str,
     services: OpenServices,
-    caller: Reader,
+    caller: JobReader,
+    links: LinkOptions,
     *,
     prefer: Preferences = None,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Return the current state of a job."""
     async with services.reading() as connection:
-        row = await connection.run_sync(find_job, job_id, caller.tenant)
+        row = await connection.run_sync(
+            find_job, job_id, caller.tenant, device_key_id=caller.device_key_id
+        )
     seconds = long_poll.preferred_seconds(prefer)
-    tag, answer = services.tagged.of(row)
+    tag, answer = services.tagged.of(row, links)
     known = etags.is_known(tag, if_none_match)
     # A client whose ETag is outdated gets the current version without waiting.
     if seconds is not None and row.finished_at is None and (known or if_none_match is None):
         row = await long_poll.wait_for_end(
             services,
-            FollowedJob(caller.tenant, row.id),
+            FollowedJob(caller.tenant, row.id, links),
             seconds=seconds,
             changed_from=row if known else None,
         )
-        tag, answer = services.tagged.of(row)
+        tag, answer = services.tagged.of(row, links)
     if row.finished_at is None:
         await services.forecasts.refresh()
         queue = presenters_job.render_queue_position(services.forecasts.estimate_row(row))
@@ -213,20 +225,21 @@ async def get_job(
 async def stream_job_events(
     job_id: str,
     services: OpenServices,
-    caller: Reader,
+    caller: JobReader,
+    links: LinkOptions,
     last_event_id: Annotated[int, Header(ge=0, le=_MAX_EVENT_ID)] = 0,
 ) -> Response:
     """Stream the events of a job as they happen."""
 
     def look(connection: Connection) -> tuple[JobRow, list[Event]]:
-        row = find_job(connection, job_id, caller.tenant)
+        row = find_job(connection, job_id, caller.tenant, device_key_id=caller.device_key_id)
         return row, events.list_for_job(connection, row.id, after=last_event_id)
 
     async with services.reading() as connection:
         row, behind = await connection.run_sync(look)
     if row.finished_at is not None and not behind:
         return Response(status_code=status.HTTP_204_NO_CONTENT)
-    followed = FollowedJob(caller.tenant, row.id)
+    followed = FollowedJob(caller.tenant, row.id, links)
     stream = long_poll.stream_events(services, followed, after=last_event_id)
     return StreamingResponse(stream, media_type=_EVENTS, headers={"X-Accel-Buffering": "no"})
 
@@ -351,20 +364,30 @@ async def write_submission(
     return accepted
 
 
-def find_job(connection: Connection, job_id: str, tenant: Tenant) -> JobRow:
+def find_job(
+    connection: Connection,
+    job_id: str,
+    tenant: Tenant,
+    *,
+    device_key_id: uuid.UUID | None = None,
+) -> JobRow:
     """Return a tenant's job.
 
-    Raises JobDeleted, and the same NotFound for a malformed id, an unknown one and another
-    tenant's.
+    device_key_id: the device key that must have submitted it; None: any key can have.
+    Raises JobDeleted, and the same NotFound for a malformed id, an unknown one, another tenant's
+    and, for a device, any job that it has not submitted; its deleted ones are not told apart.
     """
     row = queries.find(connection, JobId(parse_id(job_id, "job")), tenant)
+    if device_key_id is not None and (row is None or row.device_key_id != device_key_id):
+        raise NotFound(f"job {job_id}")
     if row is None:
         raise _missing_job_error(connection, job_id, tenant)
     return row
 
 
 def _job_response(row: JobRow, services: Services, code: int) -> Response:
-    content = responses_job.render_job_json(row, services)
+    # Canceled and redriven jobs have no outputs.
+    content = responses_job.render_job_json(row, services, links=None)
     return Response(content, status_code=code, media_type="application/json")
 
 

@@ -77,8 +77,9 @@ async def create_key(
     "/v1/tokens",
     status_code=status.HTTP_201_CREATED,
     summary="Issue a device key",
-    description="A short-lived key for an end user's device, which can only submit photos. Its "
-    "jobs belong to the tenant. It is revoked with the key that issued it.",
+    description="A short-lived key for an end user's device, which can only submit photos and "
+    "read the jobs of these. Its jobs belong to the tenant. It is revoked with the key that issued "
+    "it.",
     response_model=NewApiKey,
     openapi_extra=json_document.describe_body(TokenRequest),
     responses=describe_responses(

@@ -57,6 +57,7 @@ def apply_change(
             },
         ),
         (wanted["recipe"] or {}) if "recipe" in wanted else before.recipe,
+        wanted.get("link_seconds", before.link_seconds),
     )
     if wanted.get("recipe"):
         try:
@@ -78,6 +79,7 @@ def render_tenant(tenant: Tenant, own: TenantOverrides) -> TenantSettings:
         keep_result_seconds=own.keeping.result_seconds,
         keep_nothing=own.keeping.nothing,
         recipe=dict(own.recipe),
+        link_seconds=own.link_seconds,
     )
 
 

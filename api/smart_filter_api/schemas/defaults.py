@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
+from smart_filter_api.auth import output_links
 from smart_filter_api.schemas.submissions import RecipeFields
 
 _MAX_COUNT = 10_000_000
@@ -16,6 +17,9 @@ Count = Annotated[int, Field(strict=True, ge=0, le=_MAX_COUNT)]
 Megapixels = Annotated[float, Field(strict=True, ge=0, le=_MAX_MEGAPIXELS)]
 InputSeconds = Annotated[int, Field(strict=True, ge=0, le=_MAX_SECONDS)]
 ResultSeconds = Annotated[int, Field(strict=True, ge=_MIN_RESULT_SECONDS, le=_MAX_SECONDS)]
+LinkSeconds = Annotated[
+    int, Field(strict=True, ge=output_links.MIN_SECONDS, le=output_links.MAX_SECONDS)
+]
 
 
 class TenantChange(BaseModel):
@@ -30,6 +34,7 @@ class TenantChange(BaseModel):
     keep_result_seconds: ResultSeconds | None = None
     keep_nothing: StrictBool = False
     recipe: RecipeFields | None = None
+    link_seconds: LinkSeconds | None = None
 
 
 class TenantSettings(BaseModel):
@@ -48,4 +53,7 @@ class TenantSettings(BaseModel):
     )
     recipe: dict[str, Any] = Field(
         description="Default recipe fields of the tenant's jobs, as they were set"
+    )
+    link_seconds: int | None = Field(
+        description="Lifetime of signed links of its jobs, unless a request sets `expires_in`"
     )

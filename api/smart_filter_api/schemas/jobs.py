@@ -331,6 +331,14 @@ class Job(BaseModel):
     frame: Frame | None
     stages: list[Stage]
     outputs: dict[Output, str]
+    output_links: dict[Output, str] = Field(
+        default={},
+        description="Signed URLs of the outputs, which need no key; empty while there are no "
+        "outputs, and when the server has no secrets key",
+    )
+    output_links_expire_at: UtcDatetime | None = Field(
+        default=None, description="When `output_links` end; null without any"
+    )
     rank: int | None = Field(default=None, description="Rank in its album, 1 for the best")
     rank_terms: RankTerms | None = None
     queue: QueuePosition | None = Field(default=None, description="Null once the job has ended")

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from smart_filter_api.auth.output_links import LinkTerms
 from smart_filter_api.http import etags
 from smart_filter_api.presenters import job
 from smart_filter_api.schemas.jobs import Job
@@ -23,14 +24,15 @@ class JobCache:
         self._keeping = keeping
         self._kept: LruDict[JobId, tuple[JobRow, str, Job]] = LruDict(_MAX_ENTRIES)
 
-    def of(self, row: JobRow) -> tuple[str, Job]:
+    def of(self, row: JobRow, links: LinkTerms | None) -> tuple[str, Job]:
         """Return a job's ETag, and its answer without a queue; the answer must not be changed.
 
+        links: how its outputs' links are signed; only ended jobs, which are not cached, have any.
         The ETA changes every second, so it is not part of the ETag.
         """
         known = self._kept.get(row.id)
         if known is None or known[0] is not row:
-            answer = job.render_job(row, self._keeping)
+            answer = job.render_job(row, self._keeping, links=links)
             named_by = answer.model_dump_json().encode()
             tag = etags.etag(named_by) if row.finished_at else etags.weak_etag(named_by)
             known = row, tag, answer

@@ -219,6 +219,7 @@ def _build_batch(
                 upload=item.photo.upload,
                 # A batch does not reuse earlier results; later jobs can reuse its results.
                 works=item.order.works,
+                link_seconds=caller.link_seconds,
                 membership=BatchMember(batch_id, item.index, sent.best is not None),
             )
         )

@@ -154,6 +154,7 @@ class Job:
     needs_review: whether that is below the recipe's threshold.
     outputs: the path on the server of each available output.
     files: the outputs in memory, of a job that `run` returned.
+    output_links: signed URLs of the outputs, which need no key, until output_links_expire_at.
     document: the unparsed JSON.
     """
 
@@ -189,6 +190,8 @@ class Job:
     rank_terms: RankTerms | None = None
     persons: tuple[Person, ...] | None = None
     files: Mapping[OutputName, Output] = field(default_factory=dict, repr=False, compare=False)
+    output_links: Mapping[str, str] = field(default_factory=dict, repr=False)
+    output_links_expire_at: dt.datetime | None = None
 
     @property
     def is_final(self) -> bool:
@@ -258,6 +261,8 @@ def job_from(document: object) -> Job:
         rank=fields.integer_or_none("rank"),
         rank_terms=rank_terms_from(fields.object_or_none("rank_terms")),
         persons=None if persons is None else tuple(person_from(person) for person in persons),
+        output_links=fields.texts_by_name("output_links"),
+        output_links_expire_at=fields.time_or_none("output_links_expire_at"),
     )
 
 

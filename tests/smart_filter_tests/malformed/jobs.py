@@ -282,7 +282,7 @@ LISTS = (
     *parameter_rows(_LIST, "state", "faild", tells="did you mean failed?"),
     *parameter_rows(_LIST, "sate", "failed", tells="did you mean state?"),
     *parameter_rows(_LIST, "metdata.order", "17", tells="did you mean metadata.order?"),
-    *parameter_rows(_JOBS, "wait", "30", tells="which has none"),
+    *parameter_rows(_JOBS, "wait", "30", tells="it has expires_in, download"),
     *parameter_rows("GET /v1/jobs/{job_id}/events", "last_event_id", "1"),
     *parameter_rows("GET /readyz", "verbose", "1"),
     *parameter_rows("GET /v1/usage", "form", "2026-01-01", tells="did you mean from?"),
