@@ -94,11 +94,11 @@ def create(
     for resource in (
         *(jobs, derive, outputs, photo, models, backgrounds, filters, webhooks, deliveries),
         *(uploads, live_video, batches, keys, session, tenants, usage, operator),
-        *(health, metrics, routes_problems, former_names, routes_openapi),
+        *(routes_problems, former_names, routes_openapi),
     ):
         app.include_router(resource.router, dependencies=checks)
-    # Programs written for remove.bg, and browsers, may send parameters that are not read.
-    for resource in (removebg, studio):
+    # Probes, browsers and programs written for remove.bg may send parameters that are not read.
+    for resource in (health, metrics, removebg, studio):
         app.include_router(resource.router)
     app.openapi = cache(partial(openapi.build_document, app))  # type: ignore[method-assign]  # documented by FastAPI
     app.state.description = cache(partial(_description_file, app))

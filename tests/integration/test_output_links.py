@@ -104,6 +104,12 @@ def test_lists_events_and_webhooks_have_links_that_open(api: Api) -> None:
     assert f"{api.url}/v1/jobs/{job_id}/outputs/image?expires=" in followed
 
 
+def test_link_opens_with_parameters_that_other_programs_add(api: Api) -> None:
+    link = link_of(api, run_whole_job(api))
+
+    assert opened(f"{link}&utm_source=mail&fbclid=1").content == OUTPUT
+
+
 def test_expired_link_is_gone(api: Api) -> None:
     job_id = run_whole_job(api)
     query = signed(api.bench, job_id, expires=int(time.time()) - 1)

@@ -3,6 +3,7 @@
 A misspelled parameter would otherwise be ignored, and a list would be returned unfiltered.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -62,13 +63,18 @@ async def refuse_unknown_parameters(request: Request) -> None:
     prefixes = tuple(
         one.call.prefix for one in dependants if isinstance(one.call, PrefixedParameters)
     )
-    unknown = [
-        FieldError(f"/{name}", _describe_unknown(name, known, prefixes))
-        for name in request.query_params
-        if name not in known and not name.startswith(prefixes)
+    if "signature" in known and "signature" in request.query_params:
+        return  # mail programs and social networks add parameters to the links that they show
+    unknown = (
+        name for name in request.query_params if name not in known and not name.startswith(prefixes)
+    )
+    # Only the first ones are described: a request line has room for thousands.
+    errors = [
+        FieldError(f"/{name[:_MAX_NAME_CHARACTERS]}", _describe_unknown(name, known, prefixes))
+        for name in itertools.islice(unknown, _MAX_ERRORS)
     ]
-    if unknown:
-        raise MalformedRequest.of_fields(unknown[:_MAX_ERRORS])
+    if errors:
+        raise MalformedRequest.of_fields(errors)
 
 
 def _flatten(dependant: Dependant) -> Iterator[Dependant]:

@@ -1,6 +1,7 @@
 """Receive uploads: spool and hash the body, then check the picture's header without decoding."""
 
 import hashlib
+import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import ExitStack, aclosing, asynccontextmanager
@@ -39,7 +40,7 @@ from smart_filter_shared.recipe import spellings
 from smart_filter_shared.recipe.fields import NAMES, Fields
 from smart_filter_shared.recipe.words import json_pointer
 from smart_filter_shared.security import urls
-from smart_filter_shared.suggestions import did_you_mean, find_nearest
+from smart_filter_shared.suggestions import find_nearest
 
 MULTIPART: Final = "multipart/form-data"
 JSON: Final = "application/json"
@@ -52,6 +53,8 @@ _READ_TIMEOUT_SECONDS = 20.0
 _MIN_BYTES_PER_SECOND = 16_000
 # The rate is not checked during this time, which allows for small bodies and slow starts.
 _GRACE_SECONDS = 30.0
+# Unknown fields for which a similar name is searched, a millisecond each.
+_MAX_SUGGESTIONS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +165,15 @@ async def receive_photo_request(request: Request) -> AsyncIterator[PhotoRequest]
 
 def _refuse_misspelled_names(fields: Fields, own: Collection[str]) -> None:
     """Raise InvalidRecipe for names that are more similar to the form's own than to a recipe's."""
+    unknown = (name for name in fields if not validation.is_recipe_name(name))
+    nearest = {
+        name: find_nearest(name, [*own, *NAMES])
+        for name in itertools.islice(unknown, _MAX_SUGGESTIONS)
+    }
     wrong = [
-        FieldError(
-            json_pointer(name), f"is not a field of this form{did_you_mean(name, [*own, *NAMES])}"
-        )
-        for name in fields
-        if not validation.is_recipe_name(name)
-        and any(near in own for near in find_nearest(name, [*own, *NAMES]))
+        FieldError(json_pointer(name), f"is not a field of this form; did you mean {near[0]}?")
+        for name, near in nearest.items()
+        if near and near[0] in own
     ]
     if wrong:
         raise InvalidRecipe(wrong)

@@ -1,5 +1,6 @@
 """Read and parse small JSON bodies; their size is checked while they arrive."""
 
+import itertools
 from collections.abc import AsyncIterator
 from typing import IO, Any, Final, TypeVar
 
@@ -24,6 +25,8 @@ from smart_filter_shared.errors import (
 
 MAX_BYTES: Final = 65_536
 _READ_TIMEOUT_SECONDS: Final = 10.0
+# Errors that one answer names.
+_MAX_ERRORS: Final = 50
 _WEBHOOK_POINTER: Final = "/webhook_url"
 REFERENCE: Final = "#/components/schemas/{model}"
 
@@ -76,7 +79,7 @@ def parse(kind: type[Document], body: bytes) -> Document:
     except ValidationError as error:
         found = [
             validation.describe_document_error(wrong, kind)
-            for wrong in error.errors(include_url=False)
+            for wrong in itertools.islice(error.errors(include_url=False), _MAX_ERRORS)
         ]
         only_webhook = all(one.pointer == _WEBHOOK_POINTER for one in found)
         # pydantic's error would repeat the client's values.

@@ -54,6 +54,10 @@ MAX_SEED = 2**53 - 1
 BACKGROUND_FILE = "background_file"
 # Longest deadline: a week.
 MAX_DEADLINE_MS = 7 * 24 * 3600 * 1000
+# Values of one list, more than any list of the recipe has use for; and unknown fields for which a
+# similar name is searched, half a millisecond each.
+_MAX_LISTED = 64
+_MAX_SUGGESTIONS = 10
 MAX_METADATA = 16
 MAX_METADATA_CHARACTERS = 256
 
@@ -259,6 +263,9 @@ class _Reader:
         texts = [as_text(value) for value in as_list(self._left.pop(name, ()))]
         # Without duplicates, so that a repeated word gives one error.
         parts = dict.fromkeys(part.strip() for text in texts for part in text.split(","))
+        if len(parts) > _MAX_LISTED:
+            self._refuse(name, f"has {len(parts)} values; at most {_MAX_LISTED} are allowed")
+            return default
         values = [self._read(name, read, part, None) for part in parts]
         return tuple(dict.fromkeys(value for value in values if value is not None)) or default
 
@@ -347,13 +354,14 @@ class _Reader:
 
     def refuse_rest(self) -> None:
         """Record an error for each field that was not read."""
-        for name in list(self._left):
+        for index, name in enumerate(list(self._left)):
+            hint = did_you_mean(name, _KNOWN_NAMES) if index < _MAX_SUGGESTIONS else ""
             self._refuse(
                 name,
                 f"is not a name of metadata: after `{_METADATA_PREFIX}`, use 1 to 64 of the "
                 "characters A-Z a-z 0-9 . _ -"
                 if name.startswith(_METADATA_PREFIX)
-                else f"is not a field of a recipe{did_you_mean(name, _KNOWN_NAMES)}",
+                else f"is not a field of a recipe{hint}",
             )
 
     def raise_errors(self) -> None:

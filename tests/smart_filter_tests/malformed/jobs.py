@@ -284,7 +284,6 @@ LISTS = (
     *parameter_rows(_LIST, "metdata.order", "17", tells="did you mean metadata.order?"),
     *parameter_rows(_JOBS, "wait", "30", tells="it has expires_in, download"),
     *parameter_rows("GET /v1/jobs/{job_id}/events", "last_event_id", "1"),
-    *parameter_rows("GET /readyz", "verbose", "1"),
     *parameter_rows("GET /v1/usage", "form", "2026-01-01", tells="did you mean from?"),
     *parameter_rows(
         _LIST, "created_after", "yesterday", "2026-01-01T00:00:00", "0001-01-01T00:00:00+23:59"
