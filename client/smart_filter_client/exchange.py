@@ -4,16 +4,12 @@ A retry is the same request: POSTs carry an Idempotency-Key, so that a request w
 lost is not executed twice.
 """
 
-import contextlib
 import dataclasses
-import random
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import httpx
 
 from smart_filter_client import error_responses
-from smart_filter_client.connection import Connection
 from smart_filter_client.errors import (
     Conflict,
     Error,
@@ -23,6 +19,7 @@ from smart_filter_client.errors import (
     TryLater,
     UnexpectedAnswer,
 )
+from smart_filter_client.flows import Flow, Open, Send, Server, Sleep
 from smart_filter_client.requests import Request
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
@@ -35,40 +32,31 @@ _MAX_PAUSE_SECONDS = 8.0
 _MAX_RETRY_AFTER_SECONDS = 30.0
 
 
-async def ask(
-    client: Connection, request: Request, *, attempts: int | None = None
-) -> httpx.Response:
+def ask(server: Server, request: Request, *, attempts: int | None = None) -> Flow[httpx.Response]:
     """Return the response to a request: 2xx or 304.
 
-    attempts: maximum attempts; None: those of the client.
+    attempts: maximum attempts; None: those of the server.
     Raises ServerUnreachable, Refused, UnexpectedAnswer.
     """
-    return await _send_with_retries(
-        client, client.backend.send, request, attempts or client.attempts
-    )
+    return (yield from _send_with_retries(server, Send(request), attempts or server.attempts))
 
 
-@contextlib.asynccontextmanager
-async def open_response(client: Connection, request: Request) -> AsyncGenerator[httpx.Response]:
-    """Give the response to a request once its headers are there; raises what `ask` raises."""
-    response = await _send_with_retries(client, client.backend.open, request, client.attempts)
-    try:
-        yield response
-    finally:
-        await client.backend.close(response)
+def open_response(server: Server, request: Request) -> Flow[httpx.Response]:
+    """Return the response to a request once its headers are there; raises what `ask` raises."""
+    return (yield from _send_with_retries(server, Open(request), server.attempts))
 
 
-async def ask_json(client: Connection, request: Request, *, attempts: int | None = None) -> object:
+def ask_json(server: Server, request: Request, *, attempts: int | None = None) -> Flow[object]:
     """Return the JSON document of the response; raises what `ask` raises."""
-    return parse_document(client, await ask(client, request, attempts=attempts))
+    return parse_document(server, (yield from ask(server, request, attempts=attempts)))
 
 
-async def post(client: Connection, request: Request, key: str | None = None) -> object:
+def post(server: Server, request: Request, key: str | None = None) -> Flow[object]:
     """Return the JSON document of a POST, which is executed once even if it is retried.
 
     key: its Idempotency-Key; None: a random one.  Raises what `ask` raises.
     """
-    return await ask_json(client, with_idempotency_key(request, key))
+    return (yield from ask_json(server, with_idempotency_key(request, key)))
 
 
 def with_idempotency_key(request: Request, key: str | None = None) -> Request:
@@ -82,55 +70,50 @@ def with_idempotency_key(request: Request, key: str | None = None) -> Request:
     return dataclasses.replace(request, headers=headers)
 
 
-def parse_document(client: Connection, response: httpx.Response) -> object:
+def parse_document(server: Server, response: httpx.Response) -> object:
     """Return the JSON of a response.  Raises UnexpectedAnswer."""
     try:
         return response.json()
     except ValueError as error:
         raise UnexpectedAnswer(
-            f"{client.url} does not answer in JSON: is it a Smart Filter server?"
+            f"{server.url} does not answer in JSON: is it a Smart Filter server?"
         ) from error
 
 
-def pause_seconds(attempt: int) -> float:
+def pause_seconds(server: Server, attempt: int) -> float:
     """Return how long to wait before the next attempt; attempt: number of attempts so far."""
     longest = min(_MAX_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** (attempt - 1))
-    return random.uniform(0, longest)  # noqa: S311  # spreads load, no secret
+    return server.chance() * longest
 
 
-def translate_error(client: Connection, request: Request, error: httpx.HTTPError) -> Error:
+def translate_error(server: Server, request: Request, error: httpx.HTTPError) -> Error:
     """Return the client's own error for an error of httpx."""
     if isinstance(error, httpx.TransportError):
         # A presigned address holds a signature, so only its host is shown.
-        url = client.url if request.is_for_server else httpx.URL(request.path).host
+        url = server.url if request.is_for_server else httpx.URL(request.path).host
         return ServerUnreachable(f"no answer from {url} ({str(error) or type(error).__name__})")
-    return UnexpectedAnswer(f"{client.url} does not speak HTTP as expected ({error})")
+    return UnexpectedAnswer(f"{server.url} does not speak HTTP as expected ({error})")
 
 
-async def _send_with_retries(
-    client: Connection,
-    send: Callable[[Request], Awaitable[httpx.Response]],
-    request: Request,
-    attempts: int,
-) -> httpx.Response:
+def _send_with_retries(server: Server, effect: Send | Open, attempts: int) -> Flow[httpx.Response]:
     attempt = 0
     while True:
         attempt += 1
         failure, cause = None, None
         try:
-            response = await send(request)
+            response: httpx.Response = yield effect
         except httpx.HTTPError as error:
-            failure, cause = translate_error(client, request, error), error
+            failure, cause = translate_error(server, effect.request, error), error
         else:
             if response.is_success or response.status_code == httpx.codes.NOT_MODIFIED:
                 return response
-            failure = _read_error(request, response)
-            if request.method == "DELETE" and attempt > 1 and _is_gone(failure):
+            failure = _read_error(effect.request, response)
+            if effect.request.method == "DELETE" and attempt > 1 and _is_gone(failure):
                 return response  # the response to the first attempt was lost
-        pause = _pause_after(failure, attempt) if attempt < attempts else None
+        pause = _pause_after(server, failure, attempt) if attempt < attempts else None
         if pause is None:
             raise failure from cause
-        await client.backend.sleep(pause)
+        yield Sleep(pause)
 
 
 def _read_error(request: Request, response: httpx.Response) -> Error:
@@ -141,9 +124,9 @@ def _read_error(request: Request, response: httpx.Response) -> Error:
     return failure
 
 
-def _pause_after(failure: Error, attempt: int) -> float | None:
+def _pause_after(server: Server, failure: Error, attempt: int) -> float | None:
     """Return how long to wait before a retry; None when a retry would not help."""
-    pause = pause_seconds(attempt)
+    pause = pause_seconds(server, attempt)
     match failure:
         case ServerUnreachable() | Conflict(code="idempotency_in_progress"):
             return pause

@@ -13,7 +13,7 @@ codes. The message is for the operator and says what failed, which id, and what 
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, Final, Self
+from typing import ClassVar
 
 
 class Error(Exception):
@@ -36,9 +36,6 @@ class TryAgain(Error):
     code = "unavailable"
 
 
-# How the detail of a field's error begins when the field is its subject.
-_VERBS: Final = ("is ", "are ", "has ", "does ", "contains ")
-
 # --- rejected requests ------------------------------------------------------------------
 
 
@@ -54,12 +51,6 @@ class FieldError:
     pointer: str
     detail: str
 
-    @property
-    def sentence(self) -> str:
-        """The error as a sentence; one that begins with its verb gets the field as its subject."""
-        subject = self.pointer.removeprefix("/").replace("/", ".") or "the body"
-        return f"{subject} {self.detail}" if self.detail.startswith(_VERBS) else self.detail
-
 
 class InvalidInput(Rejected):
     """Part of the request is invalid; `errors` lists every place."""
@@ -70,16 +61,9 @@ class InvalidInput(Rejected):
         super().__init__(message)
         self.errors = [FieldError(pointer, message)]
 
-    @classmethod
-    def of_fields(cls, errors: list[FieldError]) -> Self:
-        """Return the error for several places."""
-        made = cls("; ".join(f"{one.pointer}: {one.detail}" for one in errors))
-        made.errors = errors
-        return made
-
 
 class MalformedRequest(InvalidInput):
-    """The request cannot be parsed: broken multipart or JSON, no photo, or a wrong parameter."""
+    """The request cannot be parsed: broken multipart or JSON, or no photo."""
 
     code = "malformed_request"
 
@@ -97,12 +81,6 @@ class InsufficientScope(Rejected):
     """The key is valid, but lacks the scope for this request."""
 
     code = "scope"
-
-
-class TokenUsedUp(Rejected):
-    """The device token has submitted its maximum number of jobs."""
-
-    code = "token_used_up"
 
 
 class CsrfRejected(Rejected):
@@ -127,18 +105,6 @@ class OutputExpired(Rejected):
     """The retention time of the output is over, and the output is deleted."""
 
     code = "output_expired"
-
-
-class LinkInvalid(Rejected):
-    """The signed link does not grant what the request asks for."""
-
-    code = "link_invalid"
-
-
-class LinkExpired(Rejected):
-    """The signed link was valid and has ended."""
-
-    code = "link_expired"
 
 
 class PhotoTooLarge(InvalidInput):
@@ -173,11 +139,6 @@ class InvalidRecipe(InvalidInput):
         super().__init__("; ".join(sentences))
         self.errors = errors
 
-    @classmethod
-    def of_fields(cls, errors: list[FieldError]) -> Self:
-        """Return the error for several fields."""
-        return cls(errors)
-
 
 class IdempotencyMismatch(InvalidInput):
     """The idempotency key was used for another request."""
@@ -204,18 +165,6 @@ class InvalidRequest(InvalidRecipe):
     """One or more fields of a body other than a recipe are invalid; `errors` lists every one."""
 
     code = "invalid_request"
-
-
-class InvalidPhotoUrl(InvalidRequest):
-    """The URL of the photo is not valid."""
-
-    code = "invalid_photo_url"
-
-
-class InvalidWebhookUrl(InvalidRequest):
-    """The URL that receives the final event of a job or batch is not valid."""
-
-    code = "invalid_webhook_url"
 
 
 class WebhookDisabled(Conflict):

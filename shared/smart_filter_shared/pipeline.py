@@ -11,7 +11,7 @@ from typing import Final
 
 
 class StageName(StrEnum):
-    """A stage of a job's processing."""
+    """The name of a stage; the queue treats it as an opaque string."""
 
     PREPARE = "prepare"
     SEGMENTATION = "segmentation"
@@ -21,7 +21,7 @@ class StageName(StrEnum):
 
 
 class TaskName(StrEnum):
-    """The task of a model."""
+    """What a model does; names of models are unique within a task."""
 
     PREPARE = "prepare"
     ORIENTATION = "orientation"

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """How well a picture suits printing in one respect."""
+    """A verdict, as a person who prints pictures would give it."""
 
     GOOD = "good"
     FAIR = "fair"

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Priority(StrEnum):
-    """The priority of a job: `interactive` overtakes `standard`, and `batch` yields to it."""
+    """How much of a head start a job gets over other jobs (queue/fair_queueing.py)."""
 
     STANDARD = "standard"
     INTERACTIVE = "interactive"

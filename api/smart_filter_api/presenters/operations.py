@@ -6,14 +6,14 @@ from dataclasses import asdict, replace
 from typing import Final
 
 from smart_filter_api.schemas.operating import (
-    FailureGroup,
+    ConcernAnswer,
+    HistoryAnswer,
     JobsHistory,
-    Queue,
+    ProblemsAnswer,
+    QueueAnswer,
     QueueHistory,
-    ServiceHistory,
-    ServiceIssue,
-    ServiceState,
-    Worker,
+    StandingAnswer,
+    WorkerAnswer,
 )
 from smart_filter_shared.operations import issues
 from smart_filter_shared.operations.dead_letters import FailureCount
@@ -31,15 +31,15 @@ _MAX_HOST_CHARACTERS: Final = 253
 _MAX_REASON_CHARACTERS: Final = 500
 
 
-def render_overview(standing: Overview) -> ServiceState:
+def render_overview(standing: Overview) -> StandingAnswer:
     """Return the answer for the current state of the service."""
     standing = replace(standing, workers=[_truncate_worker(one) for one in standing.workers])
     workers = sorted(
         standing.workers, key=lambda one: (one.state not in _UNHEALTHY_STATES, not one.failed)
     )
-    return ServiceState(
+    return StandingAnswer(
         concerns=[
-            ServiceIssue(**asdict(one)) for one in issues.find_issues(standing)[:_MAX_ISSUES]
+            ConcernAnswer(**asdict(one)) for one in issues.find_issues(standing)[:_MAX_ISSUES]
         ],
         queues=[render_queue(one) for one in standing.queues],
         workers=[render_worker(one) for one in workers[:_MAX_WORKERS]],
@@ -49,10 +49,10 @@ def render_overview(standing: Overview) -> ServiceState:
     )
 
 
-def render_queue(found: QueueStats) -> Queue:
+def render_queue(found: QueueStats) -> QueueAnswer:
     """Return the answer for a queue."""
     length = found.length
-    return Queue(
+    return QueueAnswer(
         capability=found.capability,
         waiting=length.waiting,
         ready=length.ready,
@@ -64,10 +64,10 @@ def render_queue(found: QueueStats) -> Queue:
     )
 
 
-def render_worker(member: WorkerInfo) -> Worker:
+def render_worker(member: WorkerInfo) -> WorkerAnswer:
     """Return the answer for a worker."""
     member = _truncate_worker(member)
-    return Worker(
+    return WorkerAnswer(
         worker_id=member.id,
         host=member.host,
         pid=member.pid,
@@ -84,9 +84,9 @@ def render_worker(member: WorkerInfo) -> Worker:
 
 def render_history(
     span: TimeRange, found: History, problems: Sequence[FailureCount]
-) -> ServiceHistory:
+) -> HistoryAnswer:
     """Return the answer for a time range: its history, and why jobs failed in it."""
-    return ServiceHistory(
+    return HistoryAnswer(
         span=span,
         first=found.steps.first,
         step_seconds=int(found.steps.long.total_seconds()),
@@ -95,7 +95,7 @@ def render_history(
             QueueHistory.model_validate({"capability": name, **found.queues[name]})
             for name in sorted(found.queues)
         ],
-        problems=[FailureGroup.model_validate(one, from_attributes=True) for one in problems],
+        problems=[ProblemsAnswer.model_validate(one, from_attributes=True) for one in problems],
     )
 
 

@@ -121,7 +121,7 @@ _CODE_OF_ERROR: Final[tuple[tuple[type[Error], str], ...]] = (
 )
 
 
-class RemoveBgError(BaseModel):
+class OneError(BaseModel):
     """One error; the title is for people, the code for programs."""
 
     title: str
@@ -129,10 +129,10 @@ class RemoveBgError(BaseModel):
     detail: str | None = None
 
 
-class RemoveBgErrors(BaseModel):
+class Errors(BaseModel):
     """The body of every error response."""
 
-    errors: list[RemoveBgError] = Field(min_length=1)
+    errors: list[OneError] = Field(min_length=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +248,7 @@ def describe_responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]
         codes = [code for code, kind in KINDS.items() if kind.status == status]
         examples = {code: {"value": _example(code)} for code in codes[:1]}
         described[int(status)] = {
-            "model": RemoveBgErrors,
+            "model": Errors,
             "description": ", ".join(f"`{code}`" for code in codes),
             "content": {_JSON: {"examples": examples}},
         }
@@ -265,9 +265,9 @@ def _example(code: str) -> dict[str, Any]:
 
 
 def _render_faults(faults: Sequence[Fault], *, retry_after_seconds: int | None = None) -> Response:
-    document = RemoveBgErrors(
+    document = Errors(
         errors=[
-            RemoveBgError(title=KINDS[one.code].title, code=one.code, detail=one.detail)
+            OneError(title=KINDS[one.code].title, code=one.code, detail=one.detail)
             for one in faults
         ]
     )

@@ -12,12 +12,12 @@ from smart_filter_api.routes.webhooks import (
     find_webhook,
     resolve_name,
 )
-from smart_filter_api.schemas import webhooks as schemas_webhooks
 from smart_filter_api.schemas.parameters import parse_id
 from smart_filter_api.schemas.webhooks import (
-    DeliveryAttempt,
+    AttemptAnswer,
+    DeliveryAnswer,
     DeliveryPage,
-    ReplayedDeliveries,
+    Replayed,
 )
 from smart_filter_api.services import idempotency
 from smart_filter_api.services.container import Administrator, OpenServices, Reader
@@ -40,10 +40,10 @@ _MAX_PAGE_SIZE = 200
     summary="Send a test event",
     description='Sends `{"type":"webhook.test","timestamp","data":{"webhook_id"}}`, without '
     "retries.",
-    response_model=schemas_webhooks.Delivery,
+    response_model=DeliveryAnswer,
     responses=describe_responses(*_COMMON_PROBLEMS, *IDEMPOTENCY_PROBLEMS, "webhook_disabled"),
 )
-async def send_test_event(
+async def send_test(
     webhook_id: str,
     request: Request,
     services: OpenServices,
@@ -106,10 +106,10 @@ async def list_deliveries(
     summary="Replay all failed deliveries",
     description="Deliveries that have failed for good start again with all their attempts; those "
     "that wait for another attempt are sent at once.",
-    response_model=ReplayedDeliveries,
+    response_model=Replayed,
     responses=describe_responses(*_COMMON_PROBLEMS, *IDEMPOTENCY_PROBLEMS, "webhook_disabled"),
 )
-async def replay_failed_deliveries(
+async def replay_failed(
     webhook_id: str,
     request: Request,
     services: OpenServices,
@@ -121,7 +121,7 @@ async def replay_failed_deliveries(
     def write(connection: Connection, once: IdempotentRequest) -> Response:
         named = _require_enabled(connection, webhook_id, caller.tenant)
         replayed = outbox.replay_failed(connection, caller.tenant, named)
-        answer = json_response(ReplayedDeliveries(replayed=replayed), status.HTTP_202_ACCEPTED)
+        answer = json_response(Replayed(replayed=replayed), status.HTTP_202_ACCEPTED)
         once.remember(connection, answer)
         return answer
 
@@ -134,10 +134,10 @@ async def replay_failed_deliveries(
     summary="Replay a delivery",
     description="It keeps its id and starts again with all its attempts; one that waits for "
     "another attempt is sent at once.",
-    response_model=schemas_webhooks.Delivery,
+    response_model=DeliveryAnswer,
     responses=describe_responses(*_COMMON_PROBLEMS, *IDEMPOTENCY_PROBLEMS, "webhook_disabled"),
 )
-async def replay_delivery(
+async def replay(
     webhook_id: str,
     delivery_id: str,
     request: Request,
@@ -176,9 +176,9 @@ def _require_enabled(connection: Connection, webhook_id: str, tenant: Tenant) ->
     return str(webhook.id)
 
 
-def _render_delivery(delivery: Delivery) -> schemas_webhooks.Delivery:
+def _render_delivery(delivery: Delivery) -> DeliveryAnswer:
     waits = delivery.state is DeliveryState.WAITING
-    return schemas_webhooks.Delivery(
+    return DeliveryAnswer(
         id=delivery.id,
         type=delivery.type,
         job_id=delivery.job_id,
@@ -188,7 +188,7 @@ def _render_delivery(delivery: Delivery) -> schemas_webhooks.Delivery:
         timestamp=delivery.happened_at,
         next_at=delivery.due_at if waits else None,
         attempts=[
-            DeliveryAttempt(
+            AttemptAnswer(
                 at=one.at,
                 seconds=one.tried.seconds,
                 status=one.tried.status,

@@ -15,11 +15,11 @@ from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.parameters import parse_id
 from smart_filter_api.schemas.tenants import (
-    ApiKey,
-    ApiKeyPage,
-    KeyRequest,
-    NewApiKey,
-    TokenRequest,
+    KeyAnswer,
+    KeyPage,
+    KeyWish,
+    NewKeyAnswer,
+    TokenWish,
 )
 from smart_filter_api.services import idempotency
 from smart_filter_api.services.container import Administrator, OpenServices, Submitter
@@ -37,8 +37,8 @@ _IDEMPOTENCY_PROBLEMS = ("malformed_request", "idempotency_in_progress", "idempo
     "/v1/keys",
     status_code=status.HTTP_201_CREATED,
     summary="Issue a key",
-    response_model=NewApiKey,
-    openapi_extra=json_document.describe_body(KeyRequest),
+    response_model=NewKeyAnswer,
+    openapi_extra=json_document.describe_body(KeyWish),
     responses=describe_responses(
         *_IDEMPOTENCY_PROBLEMS,
         "invalid_request",
@@ -48,7 +48,7 @@ _IDEMPOTENCY_PROBLEMS = ("malformed_request", "idempotency_in_progress", "idempo
         "unavailable",
     ),
 )
-async def create_key(
+async def issue(
     request: Request,
     services: OpenServices,
     caller: Administrator,
@@ -56,7 +56,7 @@ async def create_key(
 ) -> Response:
     """Issue a key for the caller's tenant; the operator may name another tenant."""
     body = await json_document.read(request)
-    payload = json_document.parse(KeyRequest, body)
+    payload = json_document.parse(KeyWish, body)
     tenant = _resolve_tenant(caller, payload.tenant)
     valid_for = (
         None
@@ -77,11 +77,10 @@ async def create_key(
     "/v1/tokens",
     status_code=status.HTTP_201_CREATED,
     summary="Issue a device key",
-    description="A short-lived key for an end user's device, which can only submit photos and "
-    "read the jobs of these. Its jobs belong to the tenant. It is revoked with the key that issued "
-    "it.",
-    response_model=NewApiKey,
-    openapi_extra=json_document.describe_body(TokenRequest),
+    description="A short-lived key for an end user's device, which can only submit photos. Its "
+    "jobs belong to the tenant. It is revoked with the key that issued it.",
+    response_model=NewKeyAnswer,
+    openapi_extra=json_document.describe_body(TokenWish),
     responses=describe_responses(
         *_IDEMPOTENCY_PROBLEMS,
         "invalid_request",
@@ -91,7 +90,7 @@ async def create_key(
         "unavailable",
     ),
 )
-async def create_token(
+async def issue_for_device(
     request: Request,
     services: OpenServices,
     caller: Submitter,
@@ -99,7 +98,7 @@ async def create_token(
 ) -> Response:
     """Issue a short-lived key that may submit a limited number of jobs."""
     body = await json_document.read(request)
-    payload = json_document.parse(TokenRequest, body)
+    payload = json_document.parse(TokenWish, body)
 
     def write(connection: Connection, once: IdempotentRequest) -> Response:
         made = api_keys.issue_for_device(
@@ -128,14 +127,14 @@ async def list_keys(
     tenant: Annotated[str | None, Query(pattern=TENANT_PATTERN)] = None,
     limit: Annotated[int, Query(ge=1, le=_MAX_PAGE_SIZE)] = 50,
     cursor: uuid.UUID | None = None,
-) -> ApiKeyPage:
+) -> KeyPage:
     """Return a page of the keys of the caller's tenant; the operator may name another tenant."""
     whose = _resolve_tenant(caller, tenant)
     async with services.reading() as connection:
         rows = await connection.run_sync(api_keys.list_keys, whose, after=cursor, limit=limit + 1)
     more = len(rows) > limit
-    return ApiKeyPage(
-        items=[ApiKey(**_key_fields(row)) for row in rows[:limit]],
+    return KeyPage(
+        items=[KeyAnswer(**_key_fields(row)) for row in rows[:limit]],
         next_cursor=rows[limit - 1].key_id if more else None,
     )
 
@@ -148,7 +147,7 @@ async def list_keys(
     "A key with the scope `operator` can only be revoked with `smart-filter keys revoke`.",
     responses=describe_responses("unauthorized", "scope", "not_found", "unavailable"),
 )
-async def revoke_key(key_id: str, services: OpenServices, caller: Administrator) -> None:
+async def revoke(key_id: str, services: OpenServices, caller: Administrator) -> None:
     """Revoke a key of the caller's tenant; the operator may revoke any tenant's."""
     named = parse_id(key_id, "key")
     tenant = None if caller.tenant == OPERATOR else caller.tenant
@@ -181,9 +180,9 @@ def _remember_key(
 
 
 def _key_response(row: KeyRow, key: str | None) -> Response:
-    return json_response(NewApiKey(**_key_fields(row), key=key), status.HTTP_201_CREATED)
+    return json_response(NewKeyAnswer(**_key_fields(row), key=key), status.HTTP_201_CREATED)
 
 
-def _key_fields(row: KeyRow) -> dict[str, Any]:  # the fields of ApiKey
+def _key_fields(row: KeyRow) -> dict[str, Any]:  # the fields of KeyAnswer
     is_device = row.max_jobs is not None
     return {**asdict(row), "jobs": row.jobs if is_device else None}

@@ -1,4 +1,4 @@
-"""Response models of batches and albums."""
+"""Answer models of batches and albums."""
 
 import uuid
 
@@ -12,7 +12,7 @@ from smart_filter_shared.queue.events import EventType
 from smart_filter_shared.queue.states import JobState
 
 
-class BatchItemError(BaseModel):
+class ItemErrorAnswer(BaseModel):
     """Why an item failed: the error of its job, or of its submission.
 
     stage: null for an item that was rejected at submission.
@@ -26,7 +26,7 @@ class BatchItemError(BaseModel):
     errors: list[ProblemError] | None = None
 
 
-class BatchItem(BaseModel):
+class BatchItemAnswer(BaseModel):
     """One photo of a batch.
 
     job_id: null for a rejected item.  rank: in an album, once the album is ranked.
@@ -36,19 +36,19 @@ class BatchItem(BaseModel):
     index: int
     job_id: uuid.UUID | None
     state: JobState
-    error: BatchItemError | None
+    error: ItemErrorAnswer | None
     rank: int | None
     deleted: bool
 
 
-class Album(BaseModel):
+class AlbumAnswer(BaseModel):
     """How many photos of an album are composed, and when it was ranked."""
 
     best: int
     ranked_at: UtcDatetime | None
 
 
-class BatchLinks(BaseModel):
+class BatchLinksAnswer(BaseModel):
     """Links of a batch."""
 
     self: str
@@ -65,16 +65,16 @@ class BatchSummary(BaseModel):
     succeeded: int
     failed: int
     canceled: int
-    album: Album | None
+    album: AlbumAnswer | None
     created_at: UtcDatetime
     finished_at: UtcDatetime | None
-    links: BatchLinks
+    links: BatchLinksAnswer
 
 
-class Batch(BatchSummary):
+class BatchAnswer(BatchSummary):
     """A batch: photos that were submitted together."""
 
-    items: list[BatchItem]
+    items: list[BatchItemAnswer]
 
 
 class BatchPage(BaseModel):
@@ -84,7 +84,7 @@ class BatchPage(BaseModel):
     next_cursor: str | None
 
 
-class BatchEvent(BaseModel):
+class BatchEventAnswer(BaseModel):
     """An event of a batch.
 
     data: the batch when the event is sent, without its items until it has finished.
@@ -92,4 +92,4 @@ class BatchEvent(BaseModel):
 
     type: EventType = Field(description="`batch.progress` or `batch.finished`")
     timestamp: UtcDatetime
-    data: Batch | BatchSummary
+    data: BatchAnswer | BatchSummary

@@ -1,32 +1,32 @@
-"""Response models of models, backgrounds and filters, which a recipe can name."""
+"""Answer models of models, backgrounds and filters, which a recipe can name."""
 
 from typing import Any
 
 from pydantic import BaseModel, Field
 
 from smart_filter_api.schemas.moments import UtcDatetime
-from smart_filter_shared.catalog.filters import FilterNeed
+from smart_filter_shared.catalog.filters import Need
 from smart_filter_shared.model_registry.weight_versions import VersionState
 from smart_filter_shared.pipeline import StageName, TaskName
-from smart_filter_shared.presets import BackgroundSource, Mood
-from smart_filter_shared.presets.words import KeywordKind
+from smart_filter_shared.presets import Mood, Source
+from smart_filter_shared.presets.words import WordKind
 
 
-class ModelWeights(BaseModel):
+class WeightsAnswer(BaseModel):
     """A file of weights and the SHA-256 of its bytes."""
 
     name: str
     sha256: str
 
 
-class ModelRequirements(BaseModel):
+class NeedsAnswer(BaseModel):
     """Requirements of a model: Python packages, and the extra that installs them."""
 
     packages: list[str]
     extra: str | None
 
 
-class ModelVersion(BaseModel):
+class VersionAnswer(BaseModel):
     """Trained weights of a model: live, a shadow that runs for comparison, or a candidate.
 
     data_set: version of the data set of corrections that they were trained on.
@@ -41,7 +41,7 @@ class ModelVersion(BaseModel):
     deletions: int
 
 
-class Model(BaseModel):
+class ModelAnswer(BaseModel):
     """The card of a model.
 
     research: whether its weights were trained on data for research only or of unknown terms.
@@ -62,16 +62,16 @@ class Model(BaseModel):
     data_terms: str
     research: bool
     default: bool
-    weights: list[ModelWeights]
+    weights: list[WeightsAnswer]
     digest: str | None
-    versions: list[ModelVersion]
+    versions: list[VersionAnswer]
     input_size: list[int] | None
     batch_size: int
     quality: dict[str, float]
     speed: dict[str, float]
     devices: list[str]
     parameters: dict[str, Any]
-    needs: ModelRequirements
+    needs: NeedsAnswer
     capability: str
     tells_persons_apart: bool
     offered: bool
@@ -81,11 +81,11 @@ class Model(BaseModel):
 class ModelPage(BaseModel):
     """All offered models, on one page."""
 
-    items: list[Model]
+    items: list[ModelAnswer]
     next_cursor: str | None = None
 
 
-class Background(BaseModel):
+class PresetAnswer(BaseModel):
     """A named background; palette: its colors, brightness: from 0, black, to 1, white.
 
     source: `generated`, or the owner of the picture: `site`, the operator; `tenant`, the caller.
@@ -94,7 +94,7 @@ class Background(BaseModel):
 
     name: str
     title: str
-    source: BackgroundSource
+    source: Source
     family: str
     tags: list[str]
     moods: list[Mood]
@@ -104,7 +104,7 @@ class Background(BaseModel):
     thumbnail: str = Field(description="Path of a WebP of 240 × 160 pixels")
 
 
-class Keyword(BaseModel):
+class WordAnswer(BaseModel):
     """A word that `keywords:` understands; the kind `name` stands for one background.
 
     count: how many of the caller's backgrounds match it; null for colors and tones, which every
@@ -112,25 +112,25 @@ class Keyword(BaseModel):
     """
 
     word: str
-    kind: KeywordKind
+    kind: WordKind
     count: int | None
 
 
-class KeywordPage(BaseModel):
+class WordPage(BaseModel):
     """All keywords in order, on one page."""
 
-    items: list[Keyword]
+    items: list[WordAnswer]
     next_cursor: str | None = None
 
 
-class BackgroundPage(BaseModel):
+class PresetPage(BaseModel):
     """All named backgrounds, on one page."""
 
-    items: list[Background]
+    items: list[PresetAnswer]
     next_cursor: str | None = None
 
 
-class Filter(BaseModel):
+class FilterAnswer(BaseModel):
     """A named filter.
 
     needs: the results it needs, `faces` or `smiles`; null for neither.
@@ -139,12 +139,12 @@ class Filter(BaseModel):
 
     name: str
     title: str
-    needs: FilterNeed | None
+    needs: Need | None
     parameters: dict[str, Any]
 
 
 class FilterPage(BaseModel):
     """All filters, on one page."""
 
-    items: list[Filter]
+    items: list[FilterAnswer]
     next_cursor: str | None = None

@@ -1,12 +1,11 @@
-"""Request and response models of derived jobs and corrections."""
+"""Request and answer models of derived jobs and corrections."""
 
 import uuid
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from smart_filter_api.schemas.moments import UtcDatetime
-from smart_filter_api.schemas.submissions import RecipeFields
 from smart_filter_api.schemas.webhooks import Address
 from smart_filter_shared.feedback.corrections import (
     MAX_FACES,
@@ -26,7 +25,9 @@ class DeriveRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    recipe: RecipeFields | None = None
+    recipe: dict[str, Any] | None = Field(
+        default=None, description="As in the JSON body of `POST /v1/jobs`"
+    )
     correction_id: str | None = Field(default=None, max_length=100)
     webhook_url: Address | None = None
 
@@ -34,7 +35,7 @@ class DeriveRequest(BaseModel):
 Point = Annotated[list[float], Field(min_length=2, max_length=2, description="x, y")]
 
 
-class Stroke(BaseModel):
+class StrokeRequest(BaseModel):
     """A line drawn on the photo, in pixels of the upright photo.
 
     keep: true where the line covers people, false where it covers background.
@@ -61,7 +62,7 @@ class FaceLabel(BaseModel):
     right_open: StrictBool | None = None
 
 
-class Label(BaseModel):
+class LabelRequest(BaseModel):
     """Correct labels of a photo's faces."""
 
     model_config = ConfigDict(extra="forbid")
@@ -84,12 +85,12 @@ class CorrectionRequest(BaseModel):
         max_length=-(-MAX_MASK_BYTES // 3) * 4,
         description="A grayscale PNG in base64 with the size of the photo; white is people",
     )
-    strokes: list[Stroke] | None = Field(default=None, min_length=1, max_length=MAX_STROKES)
-    label: Label | None = None
+    strokes: list[StrokeRequest] | None = Field(default=None, min_length=1, max_length=MAX_STROKES)
+    label: LabelRequest | None = None
     consent: StrictBool
 
 
-class Correction(BaseModel):
+class CorrectionAnswer(BaseModel):
     """A stored correction.
 
     form: mask, strokes or label.  label: as submitted.  models: the corrected models, by task.
@@ -101,7 +102,7 @@ class Correction(BaseModel):
     kind: Literal["matte", "label"]
     stage: Literal["segmentation", "smile"]
     form: Literal["mask", "strokes", "label"]
-    label: Label | None
+    label: LabelRequest | None
     consent: bool
     models: dict[str, str]
     created_at: UtcDatetime
@@ -111,5 +112,5 @@ class Correction(BaseModel):
 class CorrectionPage(BaseModel):
     """The corrections of a job, the oldest first."""
 
-    items: list[Correction]
+    items: list[CorrectionAnswer]
     next_cursor: str | None = None

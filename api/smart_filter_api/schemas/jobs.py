@@ -1,4 +1,4 @@
-"""Response models of jobs and their events."""
+"""Answer models of jobs and their events."""
 
 import uuid
 from typing import Annotated
@@ -33,21 +33,21 @@ _DURATION_DESCRIPTION = (
 )
 
 
-class ResolvedModel(BaseModel):
+class ModelChoice(BaseModel):
     """The requested model, `auto` or a name, and its parameters."""
 
     model: str
     params: dict[str, Scalar] = {}
 
 
-class ResolvedFilter(BaseModel):
+class FilterChoice(BaseModel):
     """A requested filter and its parameters."""
 
     name: str
     params: dict[str, Scalar] = {}
 
 
-class ResolvedRecipe(BaseModel):
+class RecipeAnswer(BaseModel):
     """The recipe of the job, with defaults filled in."""
 
     background: str
@@ -69,17 +69,17 @@ class ResolvedRecipe(BaseModel):
     shadow: str
     outline: str
     light_wrap: str
-    harmonize: str
-    filters: list[ResolvedFilter]
+    harmonise: str
+    filters: list[FilterChoice]
     require_person: bool
     persons: str = Field(description="`all`, `largest`, or numbers such as `1,3`")
     priority: Priority
     run_at: UtcDatetime | None
     deadline_ms: int | None = Field(description="From the acceptance of the job")
-    segmentation: ResolvedModel
-    face: ResolvedModel
-    smile: ResolvedModel
-    eyes: ResolvedModel
+    segmentation: ModelChoice
+    face: ModelChoice
+    smile: ModelChoice
+    eyes: ModelChoice
 
 
 class Picture(BaseModel):
@@ -90,7 +90,7 @@ class Picture(BaseModel):
     format: str
 
 
-class Photo(Picture):
+class PhotoAnswer(Picture):
     """The photo, upright."""
 
     quarter_turns: int = Field(
@@ -102,7 +102,7 @@ class Photo(Picture):
     )
 
 
-class Image(Picture):
+class ImageAnswer(Picture):
     """Size and encoding of the image file.
 
     quality: null for a png.  blurhash: a blurred preview in a few characters (blurha.sh).
@@ -113,21 +113,21 @@ class Image(Picture):
     blurhash: str | None = None
 
 
-class Smile(BaseModel):
+class SmileAnswer(BaseModel):
     """How much a face smiles; score: 0 to 1."""
 
     level: SmileLevel
     score: float
 
 
-class Eyes(BaseModel):
+class EyesAnswer(BaseModel):
     """Whether the person's own left and right eye are open; null when it cannot be determined."""
 
     left_open: bool | None
     right_open: bool | None
 
 
-class Face(BaseModel):
+class FaceAnswer(BaseModel):
     """One face, in pixels of the upright photo.
 
     Landmarks: right eye, left eye, nose, right and left mouth corner.
@@ -140,12 +140,12 @@ class Face(BaseModel):
     landmarks: list[Annotated[list[Pixels], Field(min_length=2, max_length=2)]] = Field(
         min_length=5, max_length=5
     )
-    smile: Smile
+    smile: SmileAnswer
     emotion: dict[str, float] | None = None
-    eyes: Eyes
+    eyes: EyesAnswer
 
 
-class Person(BaseModel):
+class PersonAnswer(BaseModel):
     """A person whom the model separates from the others, in pixels of the upright photo.
 
     number: the number for `persons` of a recipe, 1 for the leftmost; the same in derived jobs with
@@ -157,7 +157,7 @@ class Person(BaseModel):
     kept: bool = Field(description="Whether the recipe's `persons` includes this person")
 
 
-class Rating(BaseModel):
+class RatingAnswer(BaseModel):
     """The rating with every term: score = shares.smile × … + shares.eyes × …."""
 
     score: float
@@ -169,7 +169,7 @@ class Rating(BaseModel):
     shares: dict[str, float]
 
 
-class BackgroundTerms(BaseModel):
+class TermsAnswer(BaseModel):
     """The terms of a background's score, each 0 to 1."""
 
     mood: float = Field(description="How well it matches the mood of the faces")
@@ -178,29 +178,29 @@ class BackgroundTerms(BaseModel):
     variety: float = Field(description="Random, from the seed")
 
 
-class BackgroundCandidate(BaseModel):
+class CandidateAnswer(BaseModel):
     """A background that was considered; request it with `preset:NAME`."""
 
     name: str
     score: float
-    terms: BackgroundTerms
+    terms: TermsAnswer
 
 
-class ChosenBackground(BaseModel):
+class BackgroundAnswer(BaseModel):
     """The background and why it was chosen; until then, the requested one."""
 
     kind: str
     name: str | None
     keywords: list[str]
     reason: str | None
-    candidates: list[BackgroundCandidate] = Field(
+    candidates: list[CandidateAnswer] = Field(
         default=[],
         description="The five best backgrounds when it was chosen automatically, the chosen one "
         "first",
     )
 
 
-class Frame(BaseModel):
+class FrameAnswer(BaseModel):
     """Position of the photo in the picture: photo (x, y) is at (left + scale·x, top + scale·y).
 
     foreground: x, y, width and height of the box around the people in the picture; null without
@@ -215,7 +215,7 @@ class Frame(BaseModel):
     foreground: list[int] | None = Field(min_length=4, max_length=4)
 
 
-class AppliedFilter(BaseModel):
+class FilteredAnswer(BaseModel):
     """The result of a requested filter; null until it is known.
 
     reason: what was drawn, or why nothing was, as text for people.
@@ -226,7 +226,7 @@ class AppliedFilter(BaseModel):
     reason: str | None
 
 
-class QueuePosition(BaseModel):
+class QueueAnswer(BaseModel):
     """Place of a job in the queue and its estimated completion: median and 90th percentile."""
 
     position: int = Field(
@@ -238,7 +238,7 @@ class QueuePosition(BaseModel):
     eta_p90_s: float | None = Field(ge=0, description=_DURATION_DESCRIPTION)
 
 
-class RankTerms(BaseModel):
+class RankTermsAnswer(BaseModel):
     """The reasons for a photo's rank in its album.
 
     of: number of ranked photos.  alike: number of photos that show the same scene, this one
@@ -252,7 +252,7 @@ class RankTerms(BaseModel):
     reasons: list[str]
 
 
-class JobLinks(BaseModel):
+class LinksAnswer(BaseModel):
     """Links of a job."""
 
     self: str
@@ -263,7 +263,7 @@ class JobLinks(BaseModel):
     cancel: str
 
 
-class JobError(BaseModel):
+class FailureAnswer(BaseModel):
     """Why a job failed: a stable code for programs, and a text for people."""
 
     code: str
@@ -272,7 +272,7 @@ class JobError(BaseModel):
     stage: StageName
 
 
-class StageModel(BaseModel):
+class StageModelAnswer(BaseModel):
     """A model that a stage runs, and the digest of its weights."""
 
     task: TaskName
@@ -280,7 +280,7 @@ class StageModel(BaseModel):
     digest: str | None
 
 
-class Stage(BaseModel):
+class StageAnswer(BaseModel):
     """The state of one stage; seconds: how long its code ran.
 
     model: the leading model.  models: all models of the stage, the leading one included.
@@ -293,13 +293,13 @@ class Stage(BaseModel):
         description="SHA-256 of the leading model's weights that produced the result; null until "
         "then, and for a model without weights (docs/learning.md)",
     )
-    models: list[StageModel] = []
+    models: list[StageModelAnswer] = []
     state: StageState
     attempt: int
     seconds: float | None
 
 
-class Job(BaseModel):
+class JobAnswer(BaseModel):
     """A job: the processing of one photo."""
 
     id: uuid.UUID
@@ -309,57 +309,49 @@ class Job(BaseModel):
     created_at: UtcDatetime
     finished_at: UtcDatetime | None
     expires_at: UtcDatetime | None = None
-    recipe: ResolvedRecipe
+    recipe: RecipeAnswer
     seed: int
     metadata: dict[str, str]
-    photo: Photo | None
+    photo: PhotoAnswer | None
     people: int | None
-    persons: list[Person] | None = Field(
+    persons: list[PersonAnswer] | None = Field(
         description="The persons in the photo; null when the model does not separate persons"
     )
     confidence: float | None = Field(
         description="Agreement of an ensemble's members, 0 to 1: intersection over union"
     )
     needs_review: bool = Field(description="Whether the agreement is below the recipe's threshold")
-    image: Image | None
-    faces: list[Face] | None
-    rating: Rating | None
+    image: ImageAnswer | None
+    faces: list[FaceAnswer] | None
+    rating: RatingAnswer | None
     rating_reason: str | None = Field(description="`no_face`, `not_requested` or null")
     printability: Printability | None
-    background: ChosenBackground
-    filters: list[AppliedFilter]
-    frame: Frame | None
-    stages: list[Stage]
+    background: BackgroundAnswer
+    filters: list[FilteredAnswer]
+    frame: FrameAnswer | None
+    stages: list[StageAnswer]
     outputs: dict[Output, str]
-    output_links: dict[Output, str] = Field(
-        default={},
-        description="Signed URLs of the outputs, which need no key; empty while there are no "
-        "outputs, and when the server has no secrets key",
-    )
-    output_links_expire_at: UtcDatetime | None = Field(
-        default=None, description="When `output_links` end; null without any"
-    )
     rank: int | None = Field(default=None, description="Rank in its album, 1 for the best")
-    rank_terms: RankTerms | None = None
-    queue: QueuePosition | None = Field(default=None, description="Null once the job has ended")
+    rank_terms: RankTermsAnswer | None = None
+    queue: QueueAnswer | None = Field(default=None, description="Null once the job has ended")
     degraded: list[str] = Field(
         default=[],
         description="Recipe fields that were reduced to meet the deadline, such as `edge=fast`",
     )
-    links: JobLinks
-    error: JobError | None
+    links: LinksAnswer
+    error: FailureAnswer | None
 
 
-class JobEvent(BaseModel):
+class EventAnswer(BaseModel):
     """An event of a job; data: the job when the event is sent."""
 
     type: EventType
     timestamp: UtcDatetime
-    data: Job
+    data: JobAnswer
 
 
 class JobPage(BaseModel):
     """A page of jobs, newest first; next_cursor: `cursor` of the next page."""
 
-    items: list[Job]
+    items: list[JobAnswer]
     next_cursor: str | None

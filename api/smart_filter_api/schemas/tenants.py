@@ -1,4 +1,4 @@
-"""Request and response models of tenants: keys, device keys, usage."""
+"""Request and answer models of tenants: keys, device keys, usage."""
 
 import datetime as dt
 import uuid
@@ -22,7 +22,7 @@ def _only_submit(scopes: list[Scope]) -> list[Scope]:
     return scopes
 
 
-class KeyRequest(BaseModel):
+class KeyWish(BaseModel):
     """A request for a key; without expires_in_seconds it does not expire."""
 
     model_config = ConfigDict(extra="forbid")
@@ -37,7 +37,7 @@ class KeyRequest(BaseModel):
     )
 
 
-class ApiKey(BaseModel):
+class KeyAnswer(BaseModel):
     """A key without its secret; parent, max_jobs and jobs are set only for device keys."""
 
     key_id: uuid.UUID
@@ -51,7 +51,7 @@ class ApiKey(BaseModel):
     jobs: int | None = Field(description="Jobs submitted so far")
 
 
-class NewApiKey(ApiKey):
+class NewKeyAnswer(KeyAnswer):
     """A new key."""
 
     key: str | None = Field(
@@ -60,31 +60,26 @@ class NewApiKey(ApiKey):
     )
 
 
-class ApiKeyPage(BaseModel):
+class KeyPage(BaseModel):
     """A page of keys."""
 
-    items: list[ApiKey]
+    items: list[KeyAnswer]
     next_cursor: uuid.UUID | None
 
 
-class TokenRequest(BaseModel):
+class TokenWish(BaseModel):
     """A request for a device key of an end user."""
 
     model_config = ConfigDict(extra="forbid")
 
     scopes: Annotated[list[Scope], AfterValidator(_only_submit)] = Field(
-        default=[Scope.SUBMIT],
-        json_schema_extra={
-            "items": {"type": "string", "enum": [Scope.SUBMIT]},
-            "minItems": 1,
-            "maxItems": 1,
-        },
+        default=[Scope.SUBMIT], json_schema_extra={"const": [Scope.SUBMIT]}
     )
     ttl_seconds: StrictInt = Field(default=600, ge=1, le=_MAX_TOKEN_SECONDS)
     max_jobs: StrictInt = Field(default=1, ge=1, le=_MAX_TOKEN_JOBS)
 
 
-class Usage(BaseModel):
+class UsedAnswer(BaseModel):
     """Usage: number of jobs, megapixels of their photos, and run time of models for them."""
 
     jobs: int
@@ -92,15 +87,15 @@ class Usage(BaseModel):
     model_seconds: float
 
 
-class DayUsage(Usage):
+class DayAnswer(UsedAnswer):
     """Usage of one day in UTC: in total, and by the final state of the jobs."""
 
     day: dt.date
-    by_state: dict[JobState, Usage]
+    by_state: dict[JobState, UsedAnswer]
 
 
 class UsagePage(BaseModel):
     """Usage of the days on which jobs ended, in order."""
 
-    items: list[DayUsage]
+    items: list[DayAnswer]
     next_cursor: None = None

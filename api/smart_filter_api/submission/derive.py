@@ -37,16 +37,10 @@ _NOT_INHERITED: Final = ("run_at", "deadline_ms")
 
 
 async def prepare_derivation(
-    services: Services,
-    caller: Caller,
-    parent: JobRow,
-    asked: DeriveRecipe,
-    *,
-    link_seconds: int | None,
+    services: Services, caller: Caller, parent: JobRow, asked: DeriveRecipe
 ) -> JobSubmission:
     """Check the changes to the parent's recipe, admit the job, and return it ready to be written.
 
-    link_seconds: lifetime of its signed links; None: the tenant's.
     Raises JobNotFinished, InputsExpired when the photo has expired, InvalidRequest for an unknown
     correction, InvalidRecipe and its subclasses, QueueFull and DatabaseUnavailable.
     """
@@ -86,7 +80,6 @@ async def prepare_derivation(
         keeping=caller.keeping.within(services.keeping),
         applied=applied,
         asked=asked,
-        link_seconds=link_seconds or caller.link_seconds,
     )
 
 
@@ -176,7 +169,6 @@ def _build_submission(
     keeping: RetentionPolicy,
     applied: tuple[Mapping[str, Any], ...],
     asked: DeriveRecipe,
-    link_seconds: int | None,
 ) -> JobSubmission:
     recipe = admitted.recipe
     job_id = new_job_id()
@@ -207,6 +199,5 @@ def _build_submission(
         parent_id=parent.id,
         borrows=tuple(dict.fromkeys(key for key in (photo_key, lent_file, *masks) if key)),
         corrections=applied,
-        link_seconds=link_seconds,
     )
     return JobSubmission(job, admitted, pictures, 0.0)

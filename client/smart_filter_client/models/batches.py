@@ -2,12 +2,9 @@
 
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import Literal, cast
 
 from smart_filter_client.fields import Fields, JsonObject
-from smart_filter_client.models.jobs import Failure, JobState, failure_from
-
-BatchState = Literal["running", "finished"]
+from smart_filter_client.models.jobs import Failure, failure_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +17,7 @@ class BatchItem:
 
     index: int
     job_id: str | None
-    state: JobState
+    state: str
     error: Failure | None
     rank: int | None
 
@@ -42,7 +39,7 @@ class Batch:
     """
 
     id: str
-    state: BatchState
+    state: str
     total: int
     succeeded: int
     failed: int
@@ -66,7 +63,7 @@ def batch_from(document: object) -> Batch:
     fields = Fields(document, "a batch")
     return Batch(
         id=fields.text("id"),
-        state=cast("BatchState", fields.text("state")),
+        state=fields.text("state"),
         total=fields.integer("total"),
         succeeded=fields.integer("succeeded"),
         failed=fields.integer("failed"),
@@ -83,7 +80,7 @@ def _item_from(fields: Fields) -> BatchItem:
     return BatchItem(
         index=fields.integer("index"),
         job_id=fields.text_or_none("job_id"),
-        state=cast("JobState", fields.text("state")),
+        state=fields.text("state"),
         error=failure_from(fields.object_or_none("error")),
         rank=fields.integer_or_none("rank"),
     )

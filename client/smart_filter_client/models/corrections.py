@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from smart_filter_client.fields import Fields, JsonObject
-from smart_filter_client.models.faces import SmileLevel
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +23,11 @@ class Stroke:
 class FaceLabel:
     """The right labels of one face; None keeps the models' result.
 
-    number: as a job's `faces` are listed, 1 the first.
+    number: as a job's `faces` are listed, 1 the first.  smile: none, mild, moderate or huge.
     """
 
     number: int
-    smile: SmileLevel | None = None
+    smile: str | None = None
     left_open: bool | None = None
     right_open: bool | None = None
 

@@ -2,12 +2,8 @@
 
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import Literal, cast
 
 from smart_filter_client.fields import Fields
-
-DeliveryState = Literal["waiting", "sending", "succeeded", "failed"]
-WebhookEvent = Literal["job.succeeded", "job.failed", "job.canceled", "batch.finished"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +55,7 @@ class Attempt:
 class Delivery:
     """A delivery to a webhook; id: its `webhook-id`.
 
-    url: the one that the job named, else None.
+    state: waiting, sending, succeeded or failed.  url: the one that the job named, else None.
     next_at: for a waiting delivery, when it is sent.
     """
 
@@ -67,7 +63,7 @@ class Delivery:
     type: str
     job_id: str | None
     url: str | None
-    state: DeliveryState
+    state: str
     timestamp: dt.datetime | None
     next_at: dt.datetime | None
     attempts: tuple[Attempt, ...]
@@ -115,7 +111,7 @@ def delivery_from(document: object) -> Delivery:
         type=fields.text("type"),
         job_id=fields.text_or_none("job_id"),
         url=fields.text_or_none("url"),
-        state=cast("DeliveryState", fields.text("state")),
+        state=fields.text("state"),
         timestamp=fields.time_or_none("timestamp"),
         next_at=fields.time_or_none("next_at"),
         attempts=tuple(map(_attempt, fields.objects_or_none("attempts") or ())),

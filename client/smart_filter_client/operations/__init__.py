@@ -1,16 +1,15 @@
-"""The operations of the clients: one function for each method.
+"""The operations of the clients: one flow for each method.
 
 jobs         submit, read, list, cancel, redrive, derive, delete
 batches      many photos in one submission, albums
 corrections  corrections of a job's results
 photos       photos as files, bytes or URLs; presigned uploads
-run          submit, wait and fetch, in one call
 polling      wait until jobs have ended
 events       the events of a job, as they happen
 outputs      the outputs and the photo of a job, as files
 webhooks     the endpoints that are notified when jobs end
-tenants      keys, tokens, usage, settings
-catalog      models, backgrounds, filters
+tenants      keys, tokens, usage
+catalog      models, backgrounds
 live         tokens for live video connections
 """
 
@@ -24,7 +23,6 @@ from smart_filter_client.operations import (
     outputs,
     photos,
     polling,
-    run,
     tenants,
     webhooks,
 )
@@ -39,7 +37,6 @@ __all__ = [
     "outputs",
     "photos",
     "polling",
-    "run",
     "tenants",
     "webhooks",
 ]

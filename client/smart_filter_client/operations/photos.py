@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import IO
 
 from smart_filter_client import exchange
-from smart_filter_client.connection import Connection
 from smart_filter_client.fields import Fields
+from smart_filter_client.flows import CallBlocking, Flow, Server
 from smart_filter_client.requests import Request, path
 
 # A form is held in memory while it is sent; an upload is not, and bypasses the API.
@@ -37,25 +37,29 @@ Picture = Path | bytes | IO[bytes]
 Photo = Picture | str | Upload
 
 
-async def upload(client: Connection, photo: Picture) -> Upload:
+def upload(server: Server, photo: Picture) -> Flow[Upload]:
     """Upload a photo straight to the server's storage; jobs can then name it.
 
     photo: a file, read while it is sent; bytes, or an open binary file.
     Raises OSError when a file cannot be read.
     """
-    return await upload_photo(client, await make_resendable(client, photo))
+    return (yield from upload_photo(server, (yield from make_resendable(photo))))
 
 
-async def upload_photo(client: Connection, photo: Path | bytes) -> Upload:
+def upload_photo(server: Server, photo: Path | bytes) -> Flow[Upload]:
     """Upload a photo to the server's storage.  Raises OSError."""
-    size, head = await measure_photo(client, photo)
+    size, head = yield from measure_photo(photo)
     payload = {"content_type": media_type(head), "bytes": size}
     fields = Fields(
-        await exchange.post(client, Request(method="POST", path=path("uploads"), json=payload)),
+        (
+            yield from exchange.post(
+                server, Request(method="POST", path=path("uploads"), json=payload)
+            )
+        ),
         "an upload",
     )
-    await exchange.ask(
-        client,
+    yield from exchange.ask(
+        server,
         Request(
             method="PUT",
             path=fields.text("put_url"),
@@ -76,25 +80,28 @@ def photo_reference(photo: str | Upload) -> dict[str, str]:
     raise ValueError("a text is a photo's address, http:// or https://; name a file by a Path")
 
 
-async def make_resendable(client: Connection, photo: Picture) -> Path | bytes:
+def make_resendable(photo: Picture) -> Flow[Path | bytes]:
     """Return a photo in a form that can be sent more than once."""
     if isinstance(photo, Path | bytes):
         return photo
-    return await client.backend.call(photo.read)
+    content: bytes = yield CallBlocking(photo.read)
+    return content
 
 
-async def read_photo(client: Connection, photo: Path | bytes) -> bytes:
+def read_photo(photo: Path | bytes) -> Flow[bytes]:
     """Return a photo's bytes.  Raises OSError."""
     if isinstance(photo, bytes):
         return photo
-    return await client.backend.call(photo.read_bytes)
+    content: bytes = yield CallBlocking(photo.read_bytes)
+    return content
 
 
-async def measure_photo(client: Connection, photo: Path | bytes) -> tuple[int, bytes]:
+def measure_photo(photo: Path | bytes) -> Flow[tuple[int, bytes]]:
     """Return the size of a photo and its first bytes.  Raises OSError."""
     if isinstance(photo, bytes):
         return len(photo), photo[:_HEAD_BYTES]
-    return await client.backend.call(functools.partial(_stat_and_head, photo))
+    found: tuple[int, bytes] = yield CallBlocking(functools.partial(_stat_and_head, photo))
+    return found
 
 
 def media_type(head: bytes) -> str:

@@ -48,15 +48,12 @@ def quote_value(value: Scalar) -> str:
 
 
 def read_boolean(value: Scalar) -> bool:
-    """Return a Boolean.  Raises ValueError for anything else.
-
-    Clients in Python write `True` and `False` into forms.
-    """
+    """Return a Boolean.  Raises ValueError for anything else."""
     if isinstance(value, bool):
         return value
-    if value not in {"true", "false", "True", "False"}:
+    if value not in {"true", "false"}:
         raise ValueError(f"{quote_value(value)} is neither true nor false")
-    return value in {"true", "True"}
+    return value == "true"
 
 
 def read_integer(value: Scalar, *, least: float, most: float) -> int:

@@ -17,7 +17,7 @@ class Mood(StrEnum):
     TENSE = "tense"
 
 
-class BackgroundSource(StrEnum):
+class Source(StrEnum):
     """The provider of a background, which its name has before a slash, except a generated one's.
 
     generated: drawn.  site: a picture of the operator's, for all tenants.  tenant: a tenant's own
@@ -56,7 +56,7 @@ class Preset:
     impression: str = field(default="", repr=False)
 
     @property
-    def source(self) -> BackgroundSource:
+    def source(self) -> Source:
         """The provider of the background."""
         before, slash, _ = self.name.partition("/")
-        return BackgroundSource(before) if slash else BackgroundSource.GENERATED
+        return Source(before) if slash else Source.GENERATED

@@ -20,6 +20,7 @@ from smart_filter_workers.images.resize import (
     downscale_by_area,
     flatten_on_white,
     rotate_quarter_turns,
+    shrink,
 )
 
 __all__ = [
@@ -42,4 +43,5 @@ __all__ = [
     "flatten_on_white",
     "make_zip",
     "rotate_quarter_turns",
+    "shrink",
 ]
