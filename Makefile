@@ -7,7 +7,7 @@
 
 .PHONY: help run setup setup-dev setup-browser setup-models clean check lint format test test-all \
 	test-slow test-contract test-races test-chaos test-aged test-fuzz test-browser test-alerts \
-	test-docs test-models nightly coverage bench docs docs-serve openapi examples golden gallery \
+	test-docs test-models nightly coverage bench docs docs-serve openapi client examples golden gallery \
 	images thumbnails screenshots
 
 # Exported unexpanded, so that a blank, a quote, # or $ arrives as typed.
@@ -126,6 +126,9 @@ docs-serve: docs ## Serve the site on port 8766.
 
 openapi: setup-dev ## Write docs/openapi.json and docs/problems from the code.
 	@PYTHONPATH=docs:tests .venv/bin/python -m smart_filter_docs.api_documents
+
+client: setup-dev ## Write the blocking client's methods from the operations.
+	@.venv/bin/python client/generate_client.py
 
 examples: setup-dev ## Record the examples of docs/openapi.json from a running service.
 	@PYTHONPATH=docs:tests .venv/bin/python -m smart_filter_docs.tour

@@ -93,7 +93,7 @@ def _runner(picture: NDArray[np.uint8], scene: Scene, wanted: Filter) -> Callabl
 
 def _first() -> float:
     scene = a_scene([a_face(600, 400, 91)], width=1200, height=834)
-    run = _runner(a_picture(1200, 834), scene, Filter("hat", {"colour": "brown"}))
+    run = _runner(a_picture(1200, 834), scene, Filter("hat", {"color": "brown"}))
     start = time.process_time()
     run()
     return 1000 * (time.process_time() - start)

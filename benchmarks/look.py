@@ -28,7 +28,7 @@ SIZES = (((1200, 834), 8.0), ((4000, 3000), 60.0))
 DESIGN = LookContext(drawn=True, light=-0.4)
 LOOKS = {
     "all of auto": Look(),
-    "harmonise": replace(look.NO_LOOK, harmonise=0.5),
+    "harmonize": replace(look.NO_LOOK, harmonize=0.5),
     "light_wrap": replace(look.NO_LOOK, light_wrap=0.15),
     "shadow=drop": replace(look.NO_LOOK, shadow=Shadow(ShadowKind.DROP)),
     "shadow=contact": replace(look.NO_LOOK, shadow=Shadow(ShadowKind.CONTACT)),

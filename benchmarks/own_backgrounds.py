@@ -13,7 +13,7 @@ from benchmarks import figures
 from smart_filter_shared.presets import PICTURE, Mood, Preset
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_tests.subjects import a_subject, mood_of
-from smart_filter_workers import images
+from smart_filter_workers import images, resampling
 from smart_filter_workers.backgrounds import appearance, library, selection
 from smart_filter_workers.backgrounds.collection import Collection
 from smart_filter_workers.backgrounds.sources.generated import DesignSource
@@ -51,7 +51,7 @@ def _like_a_photo(width: int, height: int) -> Srgb8:
 
 def _decode_and_shrink(file: bytes) -> Srgb8:
     """Return a file's picture, shrunk to the size that a worker keeps."""
-    return images.shrink(images.decode(file).srgb, longest_side=KEPT_PX)
+    return resampling.shrink(images.decode(file).srgb, longest_side=KEPT_PX)
 
 
 def _with_pictures(count: int, picture: Srgb8) -> Collection:

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sets up .venv with everything that `make run` (run) or `make test` (dev) needs, Chromium too for
-# `make test-browser` (browser), PgBouncer and nginx too for `.ci/run` (proxies), or .venv-models with what `make test-models` needs (models).
+# `make test-browser` (browser), PgBouncer, nginx and npm too for `.ci/run` (proxies), or .venv-models with what `make test-models` needs (models).
 # If nothing is to do it takes a few milliseconds; an interrupted setup is repeated.
 #
 #   deploy/bootstrap.sh run|dev|browser|proxies|models
@@ -133,13 +133,15 @@ ensure_browser() {
   install_package chromium Chromium "SMART_FILTER_CHROMIUM=/path/to/chrome"
 }
 
-# tests/smart_filter_tests/pgbouncer.py and tests/integration/test_cells_nginx.py look for the same;
+# tests/smart_filter_tests/pgbouncer.py and tests/integration/test_cells_nginx.py look for the same, tests/docs for npm;
 # without them their tests are skipped.
 ensure_proxies() {
   PATH=$PATH:/usr/sbin command -v "${PGBOUNCER:-pgbouncer}" > /dev/null ||
     install_package pgbouncer PgBouncer "PGBOUNCER=/path/to/pgbouncer"
   PATH=$PATH:/usr/sbin command -v "${NGINX:-nginx}" > /dev/null ||
     install_package nginx-light nginx "NGINX=/path/to/nginx"
+  command -v npm > /dev/null ||
+    install_package npm "Node.js with npm" "a PATH that contains it"
 }
 
 # Arguments: the package, the program's name, and the variable that names another.

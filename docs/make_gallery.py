@@ -88,7 +88,7 @@ ENTRIES: Final = (
     Entry(
         "light",
         "In the background's light",
-        fields={"background": "preset:ember", "light_wrap": "0.8", "harmonise": "0.8"},
+        fields={"background": "preset:ember", "light_wrap": "0.8", "harmonize": "0.8"},
     ),
     Entry("shadow", "With a shadow", fields={"background": "color:ivory", "shadow": "drop:0.5"}),
     Entry(

@@ -8,10 +8,10 @@ from functools import cache, partial
 from importlib.metadata import version
 
 import anyio.to_thread
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from smart_filter_api.auth import cors
-from smart_filter_api.http import static_content
+from smart_filter_api.http import request_checks, static_content
 from smart_filter_api.http.latency import LatencyHistogram
 from smart_filter_api.http.middleware import RequestMiddleware
 from smart_filter_api.openapi import document as openapi
@@ -24,6 +24,7 @@ from smart_filter_api.routes import (
     deliveries,
     derive,
     filters,
+    former_names,
     health,
     jobs,
     keys,
@@ -79,6 +80,7 @@ def create(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        dependencies=[Depends(request_checks.refuse_repeated_authorization)],
         generate_unique_id_function=openapi.operation_id,
     )
     problem.install(app)
@@ -88,11 +90,15 @@ def create(
     app.state.live = live_access.from_settings(settings.live)
     app.add_middleware(RequestMiddleware, latencies=app.state.latencies)
     cors.install(app, settings.browser.cors_origins)
+    checks = [Depends(request_checks.refuse_unknown_parameters)]
     for resource in (
         *(jobs, derive, outputs, photo, models, backgrounds, filters, webhooks, deliveries),
         *(uploads, live_video, batches, keys, session, tenants, usage, operator),
-        *(removebg, health, metrics, routes_problems, routes_openapi, studio),
+        *(routes_problems, former_names, routes_openapi),
     ):
+        app.include_router(resource.router, dependencies=checks)
+    # Probes, browsers and programs written for remove.bg may send parameters that are not read.
+    for resource in (health, metrics, removebg, studio):
         app.include_router(resource.router)
     app.openapi = cache(partial(openapi.build_document, app))  # type: ignore[method-assign]  # documented by FastAPI
     app.state.description = cache(partial(_description_file, app))

@@ -1,19 +1,20 @@
 """The Python client of a Smart Filter server; needs only httpx.
 
     with Client("http://127.0.0.1:8000", api_key) as client:
-        job = client.submit(Path("photo.jpg"), {"background": "color:navy"})
-        job = client.wait(job.id)
-        client.download(job.id, "image", Path("cut-out.jpg"))
+        job = client.run(Path("photo.jpg"), {"background": "color:navy"})
+        job.save("photo-navy.jpg")
 
 `AsyncClient` has the same methods, awaited; docs/client.md describes them.
 
 client, async_client          the two clients: one method for each operation of the server
-operations                    the implementation of the methods, shared by both, as flows
-flows                         the effects that flows yield
-sync_runner, async_runner     perform the effects; the only code that exists twice
+operations                    the operations as async functions, the methods of AsyncClient
+connection                    what operations use of a client, and the backend that they await
+blocking_backend, async_backend   requests, files and pauses; the only code that exists twice
 exchange                      sends requests and retries: backoff, Retry-After, Idempotency-Key
-requests, connection          requests, and their conversion to httpx
+requests, http_requests       requests, and their conversion to httpx
+recipe                        what a job asks for, as a type
 error_responses, fields, sse  parse responses
+files                         writes files that appear complete or not at all
 models, printability          the contents of responses, as frozen values
 webhook_signature             verifies requests to a webhook
 errors                        what is raised: ServerUnreachable, Refused with the server's `code`, …
@@ -21,10 +22,19 @@ errors                        what is raised: ServerUnreachable, Refused with th
 
 from smart_filter_client.async_client import AsyncClient
 from smart_filter_client.client import Client
-from smart_filter_client.models import Batch, Event, FaceLabel, Job, Stroke
+from smart_filter_client.models import (
+    Batch,
+    Event,
+    FaceLabel,
+    Job,
+    JobState,
+    Output,
+    StageState,
+    Stroke,
+)
 from smart_filter_client.operations.batches import Item
-from smart_filter_client.operations.outputs import Output
 from smart_filter_client.operations.photos import Upload
+from smart_filter_client.recipe import FilterName, Format, OutputName, Recipe
 from smart_filter_client.webhook_signature import verify_webhook
 
 __all__ = [
@@ -33,9 +43,15 @@ __all__ = [
     "Client",
     "Event",
     "FaceLabel",
+    "FilterName",
+    "Format",
     "Item",
     "Job",
+    "JobState",
     "Output",
+    "OutputName",
+    "Recipe",
+    "StageState",
     "Stroke",
     "Upload",
     "verify_webhook",

@@ -8,16 +8,16 @@ from typing import Final, Self
 import anyio
 import httpx
 
-from smart_filter_client import connection, operations
-from smart_filter_client.async_runner import AsyncRunner, Listing, Operation
-from smart_filter_client.flows import Server
+from smart_filter_client import http_requests, operations
+from smart_filter_client.async_backend import AsyncBackend
 
 
 class AsyncClient:
     """A connection to one server; shared by tasks, closed by `async with` or `aclose`.
 
     It has the methods of Client, with the same parameters and errors. Methods that return there are
-    awaited here, and generators are used with `async for`.
+    awaited here, and generators are used with `async for`. The operations are the methods: their
+    first parameter is the client.
     """
 
     def __init__(
@@ -31,14 +31,14 @@ class AsyncClient:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
-        address = connection.parse_address(url, api_key)
+        address = http_requests.parse_address(url, api_key)
         self.url: Final = url.rstrip("/")
+        self.attempts: Final = attempts
+        self.clock: Final = clock
         self._http = httpx.AsyncClient(
-            base_url=address, transport=transport, trust_env=connection.uses_proxies(address)
+            base_url=address, transport=transport, trust_env=http_requests.uses_proxies(address)
         )
-        self._does = AsyncRunner(
-            Server(self.url, attempts, clock), self._http, api_key, timeout, sleep
-        )
+        self.backend: Final = AsyncBackend(self._http, api_key, timeout, sleep)
 
     async def __aenter__(self) -> Self:
         return self
@@ -55,53 +55,59 @@ class AsyncClient:
         """Close the connections."""
         await self._http.aclose()
 
-    submit = Operation(operations.jobs.submit)
-    upload = Operation(operations.photos.upload)
-    derive = Operation(operations.jobs.derive)
-    job = Operation(operations.jobs.job)
-    jobs = Listing(operations.jobs.jobs)
-    cancel = Operation(operations.jobs.cancel)
-    redrive = Operation(operations.jobs.redrive)
-    delete = Operation(operations.jobs.delete)
+    run = operations.run.run
+    submit = operations.jobs.submit
+    upload = operations.photos.upload
+    derive = operations.jobs.derive
+    job = operations.jobs.job
+    jobs = operations.jobs.jobs
+    cancel = operations.jobs.cancel
+    redrive = operations.jobs.redrive
+    delete = operations.jobs.delete
 
-    wait = Operation(operations.polling.wait)
-    finished = Listing(operations.polling.finished)
-    stream = Listing(operations.events.stream)
+    wait = operations.polling.wait
+    finished = operations.polling.finished
+    stream = operations.events.stream
 
-    correct_matte = Operation(operations.corrections.correct_matte)
-    correct_faces = Operation(operations.corrections.correct_faces)
-    corrections = Operation(operations.corrections.corrections)
+    correct_matte = operations.corrections.correct_matte
+    correct_faces = operations.corrections.correct_faces
+    corrections = operations.corrections.corrections
 
-    submit_batch = Operation(operations.batches.submit_batch)
-    batch = Operation(operations.batches.batch)
-    batches = Listing(operations.batches.batches)
-    wait_batch = Operation(operations.polling.wait_batch)
-    stream_batch = Listing(operations.events.stream_batch)
-    cancel_batch = Operation(operations.batches.cancel_batch)
-    delete_batch = Operation(operations.batches.delete_batch)
+    submit_batch = operations.batches.submit_batch
+    batch = operations.batches.batch
+    batches = operations.batches.batches
+    wait_batch = operations.polling.wait_batch
+    stream_batch = operations.events.stream_batch
+    cancel_batch = operations.batches.cancel_batch
+    delete_batch = operations.batches.delete_batch
 
-    output = Operation(operations.outputs.output)
-    photo = Operation(operations.outputs.photo)
-    download = Operation(operations.outputs.download)
+    output = operations.outputs.output
+    photo = operations.outputs.photo
+    download = operations.outputs.download
 
-    create_webhook = Operation(operations.webhooks.create_webhook)
-    webhooks = Operation(operations.webhooks.webhooks)
-    webhook = Operation(operations.webhooks.webhook)
-    change_webhook = Operation(operations.webhooks.change_webhook)
-    delete_webhook = Operation(operations.webhooks.delete_webhook)
-    rotate_webhook = Operation(operations.webhooks.rotate_webhook)
-    test_webhook = Operation(operations.webhooks.test_webhook)
-    deliveries = Listing(operations.webhooks.deliveries)
-    replay = Operation(operations.webhooks.replay)
-    replay_failed = Operation(operations.webhooks.replay_failed)
+    create_webhook = operations.webhooks.create_webhook
+    webhooks = operations.webhooks.webhooks
+    webhook = operations.webhooks.webhook
+    change_webhook = operations.webhooks.change_webhook
+    delete_webhook = operations.webhooks.delete_webhook
+    rotate_webhook = operations.webhooks.rotate_webhook
+    test_webhook = operations.webhooks.test_webhook
+    deliveries = operations.webhooks.deliveries
+    replay = operations.webhooks.replay
+    replay_failed = operations.webhooks.replay_failed
 
-    issue_key = Operation(operations.tenants.issue_key)
-    keys = Listing(operations.tenants.keys)
-    revoke_key = Operation(operations.tenants.revoke_key)
-    issue_token = Operation(operations.tenants.issue_token)
-    usage = Operation(operations.tenants.usage)
-    models = Operation(operations.catalog.models)
-    backgrounds = Operation(operations.catalog.backgrounds)
-    thumbnail = Operation(operations.catalog.thumbnail)
+    issue_key = operations.tenants.issue_key
+    keys = operations.tenants.keys
+    revoke_key = operations.tenants.revoke_key
+    issue_token = operations.tenants.issue_token
+    usage = operations.tenants.usage
+    tenant = operations.tenants.tenant
+    change_tenant = operations.tenants.change_tenant
 
-    open_live = Operation(operations.live.open_live)
+    models = operations.catalog.models
+    backgrounds = operations.catalog.backgrounds
+    background_keywords = operations.catalog.background_keywords
+    thumbnail = operations.catalog.thumbnail
+    filters = operations.catalog.filters
+
+    open_live = operations.live.open_live

@@ -1,15 +1,47 @@
 """The blocking client."""
 
+import datetime as dt
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 import httpx
 
-from smart_filter_client import connection, operations
-from smart_filter_client.flows import Server
-from smart_filter_client.sync_runner import Listing, Operation, SyncRunner
+from smart_filter_client import http_requests, operations
+from smart_filter_client.blocking_backend import BlockingBackend, iterate_operation, run_operation
+from smart_filter_client.models import (
+    Batch,
+    Correction,
+    Delivery,
+    DeliveryState,
+    Event,
+    FaceLabel,
+    Filter,
+    Job,
+    JobState,
+    Key,
+    Keyword,
+    LiveTicket,
+    Model,
+    NewKey,
+    NewSecret,
+    NewWebhook,
+    Output,
+    Preset,
+    Scope,
+    Stroke,
+    TenantChange,
+    TenantSettings,
+    UsedDay,
+    Webhook,
+    WebhookEvent,
+)
+from smart_filter_client.operations.batches import Item
+from smart_filter_client.operations.photos import Photo, Picture, Upload
+from smart_filter_client.operations.polling import OnProgress
+from smart_filter_client.recipe import OutputName, Recipe
 
 
 class Client:
@@ -35,14 +67,14 @@ class Client:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        address = connection.parse_address(url, api_key)
+        address = http_requests.parse_address(url, api_key)
         self.url: Final = url.rstrip("/")
+        self.attempts: Final = attempts
+        self.clock: Final = clock
         self._http = httpx.Client(
-            base_url=address, transport=transport, trust_env=connection.uses_proxies(address)
+            base_url=address, transport=transport, trust_env=http_requests.uses_proxies(address)
         )
-        self._does = SyncRunner(
-            Server(self.url, attempts, clock), self._http, api_key, timeout, sleep
-        )
+        self.backend: Final = BlockingBackend(self._http, api_key, timeout, sleep)
 
     def __enter__(self) -> Self:
         return self
@@ -59,53 +91,454 @@ class Client:
         """Close the connections."""
         self._http.close()
 
-    submit = Operation(operations.jobs.submit)
-    upload = Operation(operations.photos.upload)
-    derive = Operation(operations.jobs.derive)
-    job = Operation(operations.jobs.job)
-    jobs = Listing(operations.jobs.jobs)
-    cancel = Operation(operations.jobs.cancel)
-    redrive = Operation(operations.jobs.redrive)
-    delete = Operation(operations.jobs.delete)
+    # client/generate_client.py writes the methods below: change the operations instead.
 
-    wait = Operation(operations.polling.wait)
-    finished = Listing(operations.polling.finished)
-    stream = Listing(operations.events.stream)
+    def run(
+        self,
+        photo: Photo,
+        recipe: Recipe | None = None,
+        *,
+        background_file: Picture | None = None,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """Submit a photo, wait for its job and fetch its outputs; return the job.
 
-    correct_matte = Operation(operations.corrections.correct_matte)
-    correct_faces = Operation(operations.corrections.correct_faces)
-    corrections = Operation(operations.corrections.corrections)
+        job.save("out.jpg") writes its image, job.save("out.png", "cutout") another output.
+        photo, recipe, background_file, idempotency_key: as for `submit`.
+        timeout: seconds for the job after its submission, None: no limit.
+        A failed job is returned too, see `job.succeeded`; its `save` raises NoOutput.
+        Raises NotFinishedInTime, and OSError when a file cannot be read.
+        """
+        return run_operation(
+            operations.run.run(
+                self,
+                photo,
+                recipe,
+                background_file=background_file,
+                timeout=timeout,
+                idempotency_key=idempotency_key,
+            )
+        )
 
-    submit_batch = Operation(operations.batches.submit_batch)
-    batch = Operation(operations.batches.batch)
-    batches = Listing(operations.batches.batches)
-    wait_batch = Operation(operations.polling.wait_batch)
-    stream_batch = Listing(operations.events.stream_batch)
-    cancel_batch = Operation(operations.batches.cancel_batch)
-    delete_batch = Operation(operations.batches.delete_batch)
+    def submit(
+        self,
+        photo: Photo,
+        recipe: Recipe | None = None,
+        *,
+        background_file: Picture | None = None,
+        webhook_url: str | None = None,
+        wait: float | None = None,
+        upload: bool | None = None,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """Submit a photo with a recipe; return the job, which is queued.
 
-    output = Operation(operations.outputs.output)
-    photo = Operation(operations.outputs.photo)
-    download = Operation(operations.outputs.download)
+        photo: a file, its bytes, an open binary file, an address (`https://…`) that the server
+            fetches, or an Upload.
+        recipe: fields by name, such as {"background": "auto", "outputs": ["image", "matte"],
+            "metadata": {"album": "beach"}}.
+        background_file: a picture as background; it sets the background `file`
+            unless the recipe names one.
+        webhook_url: an address that is notified when the job has ended, in addition to the
+            webhooks.
+        wait: return the job when it is final, or after this many seconds, 60 at most.
+        upload: whether the photo is uploaded straight to the storage instead of through the API;
+            None: if it is large, and the server and its storage support that. Not with an
+            idempotency_key of your own: each upload is another, so a repeated request would differ.
+        idempotency_key: a repetition with the same key within a day returns the same job, also from
+            another process; without it every call makes one job, even if it had to be retried.
+        Raises OSError when a file cannot be read.
+        """
+        return run_operation(
+            operations.jobs.submit(
+                self,
+                photo,
+                recipe,
+                background_file=background_file,
+                webhook_url=webhook_url,
+                wait=wait,
+                upload=upload,
+                idempotency_key=idempotency_key,
+            )
+        )
 
-    create_webhook = Operation(operations.webhooks.create_webhook)
-    webhooks = Operation(operations.webhooks.webhooks)
-    webhook = Operation(operations.webhooks.webhook)
-    change_webhook = Operation(operations.webhooks.change_webhook)
-    delete_webhook = Operation(operations.webhooks.delete_webhook)
-    rotate_webhook = Operation(operations.webhooks.rotate_webhook)
-    test_webhook = Operation(operations.webhooks.test_webhook)
-    deliveries = Listing(operations.webhooks.deliveries)
-    replay = Operation(operations.webhooks.replay)
-    replay_failed = Operation(operations.webhooks.replay_failed)
+    def upload(self, photo: Picture) -> Upload:
+        """Upload a photo straight to the server's storage; jobs can then name it.
 
-    issue_key = Operation(operations.tenants.issue_key)
-    keys = Listing(operations.tenants.keys)
-    revoke_key = Operation(operations.tenants.revoke_key)
-    issue_token = Operation(operations.tenants.issue_token)
-    usage = Operation(operations.tenants.usage)
-    models = Operation(operations.catalog.models)
-    backgrounds = Operation(operations.catalog.backgrounds)
-    thumbnail = Operation(operations.catalog.thumbnail)
+        photo: a file, read while it is sent; bytes, or an open binary file.
+        Raises OSError when a file cannot be read.
+        """
+        return run_operation(operations.photos.upload(self, photo))
 
-    open_live = Operation(operations.live.open_live)
+    def derive(
+        self,
+        job_id: str,
+        recipe: Recipe | None = None,
+        *,
+        background_file: Picture | None = None,
+        correction_id: str | None = None,
+        webhook_url: str | None = None,
+        wait: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """Make another picture of a job's photo; stages with the same work do not run again.
+
+        recipe: the fields that differ from the job's own recipe.
+        background_file: a picture as background.
+        correction_id: a correction of the job to apply.
+        webhook_url, wait, idempotency_key: as for `submit`.
+        Raises OSError when a file cannot be read.
+        """
+        return run_operation(
+            operations.jobs.derive(
+                self,
+                job_id,
+                recipe,
+                background_file=background_file,
+                correction_id=correction_id,
+                webhook_url=webhook_url,
+                wait=wait,
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    def job(self, job_id: str) -> Job:
+        """Return a job as it is now."""
+        return run_operation(operations.jobs.job(self, job_id))
+
+    def jobs(
+        self,
+        *,
+        state: JobState | None = None,
+        created_after: dt.datetime | None = None,
+        metadata: Mapping[str, str] | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Job]:
+        """Yield jobs, newest first.
+
+        state, created_after, metadata: filters.  limit: maximum number; None: all.
+        """
+        return iterate_operation(
+            operations.jobs.jobs(
+                self, state=state, created_after=created_after, metadata=metadata, limit=limit
+            )
+        )
+
+    def cancel(self, job_id: str) -> Job:
+        """Cancel a job; return it afterward.  Raises Conflict when it has ended."""
+        return run_operation(operations.jobs.cancel(self, job_id))
+
+    def redrive(self, job_id: str) -> Job:
+        """Continue a failed job after its succeeded stages; return it afterward."""
+        return run_operation(operations.jobs.redrive(self, job_id))
+
+    def delete(self, job_id: str) -> None:
+        """Delete a job, its photo and its results; an unfinished job is canceled first.
+
+        Deleting twice is no error.
+        """
+        return run_operation(operations.jobs.delete(self, job_id))
+
+    def wait(
+        self, job_id: str, timeout: float | None = None, on_progress: OnProgress[Job] | None = None
+    ) -> Job:
+        """Return a job when it is final.
+
+        timeout: seconds, None: no limit.  on_progress: called with the job after each poll.
+        Tolerates a server that is unreachable for some seconds.  Raises NotFinishedInTime.
+        """
+        return run_operation(operations.polling.wait(self, job_id, timeout, on_progress))
+
+    def finished(
+        self,
+        job_ids: Sequence[str],
+        timeout: float | None = None,
+        on_progress: OnProgress[Job] | None = None,
+    ) -> Iterator[Job]:
+        """Yield each of the jobs when it is final, in the order of their ends.
+
+        Tolerates a server that is unreachable for some seconds.
+        Raises NotFinishedInTime for those that are unfinished after `timeout` seconds.
+        """
+        return iterate_operation(operations.polling.finished(self, job_ids, timeout, on_progress))
+
+    def stream(self, job_id: str, after: str | None = None) -> Iterator[Event]:
+        """Yield the events of a job, from its beginning to its end.
+
+        A broken connection is reopened after the last event: no event is missed or repeated.
+        after: the id of the event after which to begin.
+        """
+        return iterate_operation(operations.events.stream(self, job_id, after))
+
+    def correct_matte(
+        self,
+        job_id: str,
+        *,
+        mask: Picture | None = None,
+        strokes: Sequence[Stroke] | None = None,
+        consent: bool = False,
+    ) -> Correction:
+        """Correct a matte, by a mask of the photo's size or by strokes.
+
+        mask: a gray PNG, white is people.  consent: whether it can be kept as a training example.
+        Raises OSError when a file cannot be read.
+        """
+        return run_operation(
+            operations.corrections.correct_matte(
+                self, job_id, mask=mask, strokes=strokes, consent=consent
+            )
+        )
+
+    def correct_faces(
+        self, job_id: str, faces: Sequence[FaceLabel], *, consent: bool = False
+    ) -> Correction:
+        """Correct smiles and open eyes of faces.
+
+        consent: whether it can be kept as a training example.
+        """
+        return run_operation(
+            operations.corrections.correct_faces(self, job_id, faces, consent=consent)
+        )
+
+    def corrections(self, job_id: str) -> list[Correction]:
+        """Return the corrections of a job, the oldest first."""
+        return run_operation(operations.corrections.corrections(self, job_id))
+
+    def submit_batch(
+        self,
+        items: Sequence[Photo | Item],
+        recipe: Recipe | None = None,
+        *,
+        best: int | None = None,
+        webhook_url: str | None = None,
+        wait: float | None = None,
+        idempotency_key: str | None = None,
+    ) -> Batch:
+        """Submit photos together; return their batch, whose jobs are queued.
+
+        items: at most 1,000 photos as for `submit`.  Files and bytes are sent in the request if
+            they are few and small; else they are uploaded one after the other.  To upload
+            concurrently, call `upload` for each photo, and pass the Uploads here.
+        best: makes the batch an album: the photos are ranked, and only the first `best` composed.
+        idempotency_key: as for `submit`; for large photos pass Uploads, because each upload is
+            another.
+        An error of one photo is in its item, and the others run.
+        Raises OSError when a file cannot be read.
+        """
+        return run_operation(
+            operations.batches.submit_batch(
+                self,
+                items,
+                recipe,
+                best=best,
+                webhook_url=webhook_url,
+                wait=wait,
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    def batch(self, batch_id: str) -> Batch:
+        """Return a batch as it is now."""
+        return run_operation(operations.batches.batch(self, batch_id))
+
+    def batches(self, *, limit: int | None = None) -> Iterator[Batch]:
+        """Yield batches without their items, newest first; at most `limit`."""
+        return iterate_operation(operations.batches.batches(self, limit=limit))
+
+    def wait_batch(
+        self,
+        batch_id: str,
+        timeout: float | None = None,
+        on_progress: OnProgress[Batch] | None = None,
+    ) -> Batch:
+        """Return a batch when all of its photos have ended.
+
+        timeout: seconds, None: no limit.  on_progress: called with the batch after each poll.
+        Raises NotFinishedInTime.
+        """
+        return run_operation(operations.polling.wait_batch(self, batch_id, timeout, on_progress))
+
+    def stream_batch(self, batch_id: str, after: str | None = None) -> Iterator[Event]:
+        """Yield the events of a batch as a whole, like `stream` for a job."""
+        return iterate_operation(operations.events.stream_batch(self, batch_id, after))
+
+    def cancel_batch(self, batch_id: str) -> Batch:
+        """Cancel all unfinished jobs of a batch; return the batch afterward."""
+        return run_operation(operations.batches.cancel_batch(self, batch_id))
+
+    def delete_batch(self, batch_id: str) -> None:
+        """Delete a batch, its jobs and their results; a deleted batch is no error."""
+        return run_operation(operations.batches.delete_batch(self, batch_id))
+
+    def output(self, job_id: str, name: OutputName) -> Output:
+        """Return an output of a job, such as `image`, in memory."""
+        return run_operation(operations.outputs.output(self, job_id, name))
+
+    def photo(self, job_id: str, *, original: bool = False) -> Output:
+        """Return the photo of a job, upright and small enough for a screen, as JPEG.
+
+        original: the submitted bytes, with all their metadata; to turn them upright, apply the EXIF
+        orientation and then the job's `photo.quarter_turns`.
+        """
+        return run_operation(operations.outputs.photo(self, job_id, original=original))
+
+    def download(self, job_id: str, name: OutputName, to: Path | Callable[[str], Path]) -> Path:
+        """Write an output of a job, such as `image`, to a file; return its path.
+
+        The file appears complete or not at all; the output is never in memory as a whole.
+        to: the file, or a function that returns it for a media type such as `image/jpeg`.
+        Raises OSError when it cannot be written.
+        """
+        return run_operation(operations.outputs.download(self, job_id, name, to))
+
+    def create_webhook(self, url: str, events: Sequence[WebhookEvent] | None = None) -> NewWebhook:
+        """Create a webhook for the ends of jobs; its secret is shown only once.
+
+        events: None: all.
+        """
+        return run_operation(operations.webhooks.create_webhook(self, url, events))
+
+    def webhooks(self) -> list[Webhook]:
+        """Return all webhooks, the oldest first."""
+        return run_operation(operations.webhooks.webhooks(self))
+
+    def webhook(self, webhook_id: str) -> Webhook:
+        """Return a webhook as it is now."""
+        return run_operation(operations.webhooks.webhook(self, webhook_id))
+
+    def change_webhook(
+        self,
+        webhook_id: str,
+        *,
+        url: str | None = None,
+        events: Sequence[WebhookEvent] | None = None,
+        enabled: bool | None = None,
+    ) -> Webhook:
+        """Change the given fields of a webhook; enabled: whether deliveries are sent."""
+        return run_operation(
+            operations.webhooks.change_webhook(
+                self, webhook_id, url=url, events=events, enabled=enabled
+            )
+        )
+
+    def delete_webhook(self, webhook_id: str) -> None:
+        """Delete a webhook, its secret and its deliveries."""
+        return run_operation(operations.webhooks.delete_webhook(self, webhook_id))
+
+    def rotate_webhook(self, webhook_id: str) -> NewSecret:
+        """Generate a new secret, shown only once; the former one also signs for a day."""
+        return run_operation(operations.webhooks.rotate_webhook(self, webhook_id))
+
+    def test_webhook(self, webhook_id: str) -> Delivery:
+        """Send a `webhook.test`, once; return the delivery."""
+        return run_operation(operations.webhooks.test_webhook(self, webhook_id))
+
+    def deliveries(
+        self, webhook_id: str, *, state: DeliveryState | None = None, limit: int | None = None
+    ) -> Iterator[Delivery]:
+        """Yield the deliveries of the last days to a webhook, newest first.
+
+        state: only those in this state.
+        """
+        return iterate_operation(
+            operations.webhooks.deliveries(self, webhook_id, state=state, limit=limit)
+        )
+
+    def replay(self, webhook_id: str, delivery_id: str) -> Delivery:
+        """Send a delivery again; return it."""
+        return run_operation(operations.webhooks.replay(self, webhook_id, delivery_id))
+
+    def replay_failed(self, webhook_id: str) -> int:
+        """Send all failed deliveries again; return their number."""
+        return run_operation(operations.webhooks.replay_failed(self, webhook_id))
+
+    def issue_key(
+        self,
+        scopes: Sequence[Scope],
+        *,
+        expires_in_seconds: int | None = None,
+        tenant: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> NewKey:
+        """Issue a key; it is shown only once.
+
+        tenant: its tenant; only the operator can name another.
+        idempotency_key: a repetition with the same key within a day returns the same result.
+        Raises KeyLost.
+        """
+        return run_operation(
+            operations.tenants.issue_key(
+                self,
+                scopes,
+                expires_in_seconds=expires_in_seconds,
+                tenant=tenant,
+                idempotency_key=idempotency_key,
+            )
+        )
+
+    def keys(self, *, tenant: str | None = None) -> Iterator[Key]:
+        """Yield keys, including expired and revoked ones."""
+        return iterate_operation(operations.tenants.keys(self, tenant=tenant))
+
+    def revoke_key(self, key_id: str) -> None:
+        """Revoke a key, and the tokens that it issued, from now on."""
+        return run_operation(operations.tenants.revoke_key(self, key_id))
+
+    def issue_token(
+        self, *, ttl_seconds: int = 600, max_jobs: int = 1, idempotency_key: str | None = None
+    ) -> NewKey:
+        """Issue a short-lived key for an end user's device, which can submit `max_jobs` jobs.
+
+        idempotency_key: as for `issue_key`.  Raises KeyLost.
+        """
+        return run_operation(
+            operations.tenants.issue_token(
+                self, ttl_seconds=ttl_seconds, max_jobs=max_jobs, idempotency_key=idempotency_key
+            )
+        )
+
+    def usage(self, first: dt.date | None = None, last: dt.date | None = None) -> list[UsedDay]:
+        """Return the usage of each day, in UTC, on which jobs ended.
+
+        first, last: both included; None: 30 days ago, and today.
+        """
+        return run_operation(operations.tenants.usage(self, first, last))
+
+    def tenant(self, name: str) -> TenantSettings:
+        """Return the settings of a tenant; only the operator can name another than its own."""
+        return run_operation(operations.tenants.tenant(self, name))
+
+    def change_tenant(self, name: str, changes: TenantChange) -> TenantSettings:
+        """Change the given settings of a tenant; return all of them.
+
+        Only the operator can change limits, or set a retention longer than the server's.
+        """
+        return run_operation(operations.tenants.change_tenant(self, name, changes))
+
+    def models(self, *, every: bool = False) -> list[Model]:
+        """Return the offered models, or with `every` all known ones."""
+        return run_operation(operations.catalog.models(self, every=every))
+
+    def backgrounds(self) -> list[Preset]:
+        """Return the backgrounds that `preset:NAME` can name."""
+        return run_operation(operations.catalog.backgrounds(self))
+
+    def background_keywords(self) -> list[Keyword]:
+        """Return the words that `keywords:WORD` understands."""
+        return run_operation(operations.catalog.background_keywords(self))
+
+    def thumbnail(self, name: str) -> Output:
+        """Return the thumbnail of a background such as `sunrise` or `site/lobby`."""
+        return run_operation(operations.catalog.thumbnail(self, name))
+
+    def filters(self) -> list[Filter]:
+        """Return the filters that `filters` of a recipe can name."""
+        return run_operation(operations.catalog.filters(self))
+
+    def open_live(self, background: str | None = None) -> LiveTicket:
+        """Return the address for live video, and a token for one connection within a minute.
+
+        background: the initial background, as in a recipe.
+        """
+        return run_operation(operations.live.open_live(self, background))

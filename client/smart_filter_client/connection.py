@@ -1,88 +1,60 @@
-"""Build httpx requests for both clients: addresses, headers, timeouts, bodies."""
+"""The connection that an operation uses, and the backend that it awaits.
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from pathlib import Path
-from typing import Any
+An operation is an `async` function. Everything that takes time is a method of the backend:
+`async_backend` awaits it, `blocking_backend` blocks and never suspends. So requests, retries,
+parsing and errors are written once.
+"""
 
-import anyio
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol, TypeVar
+
 import httpx
 
-from smart_filter_client.errors import InvalidAddress
 from smart_filter_client.requests import Request
 
-CONNECT_TIMEOUT_SECONDS = 5.0
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-_BINARY_TYPE = "application/octet-stream"
-_PIECE_BYTES = 256 * 1024
+T = TypeVar("T")
 
 
-def parse_address(url: str, api_key: str) -> httpx.URL:
-    """Return a server's address.  Raises InvalidAddress when it or the key is malformed."""
-    try:
-        address = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise InvalidAddress(f"{url!r} is not a URL ({error})") from error
-    if address.scheme not in {"http", "https"} or not address.host:
-        raise InvalidAddress(f"{url!r} is not a server's URL; write http://HOST:PORT")
-    if not (api_key.isascii() and api_key.isprintable()):
-        raise InvalidAddress("the API key holds characters that are not allowed in a key")
-    return address
+class Backend(Protocol):
+    """Sends requests, reads responses, sleeps, and calls functions that block on a disk."""
+
+    async def send(self, request: Request) -> httpx.Response:
+        """Return the response with its body.  Raises httpx.HTTPError."""
+
+    async def open(self, request: Request) -> httpx.Response:
+        """Return the response before its body is read, unless it is an error.
+
+        Raises httpx.HTTPError.
+        """
+
+    def pieces(self, response: httpx.Response) -> AsyncIterator[bytes]:
+        """Yield the body of an opened response.  Raises httpx.HTTPError."""
+
+    async def close(self, response: httpx.Response) -> None:
+        """Close an opened response."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for `seconds`."""
+
+    async def call(self, work: Callable[[], T]) -> T:
+        """Call a function that blocks on a disk; return its result."""
 
 
-def uses_proxies(address: httpx.URL) -> bool:
-    """Whether to use the environment's proxies: they cannot reach loopback addresses."""
-    return address.host not in _LOOPBACK
+class Connection(Protocol):
+    """The server of the operations, and the retry limits; each client is one."""
 
+    @property
+    def url(self) -> str:
+        """The address of the server."""
 
-def build_request(
-    http: httpx.Client | httpx.AsyncClient,
-    request: Request,
-    api_key: str,
-    seconds: float,
-    body: Mapping[str, Any],
-) -> httpx.Request:
-    """Convert a request to httpx.
+    @property
+    def attempts(self) -> int:
+        """Maximum attempts of a request."""
 
-    api_key: sent only to the server itself.  seconds: timeout of one step.
-    Raises OSError when the length of a file cannot be read.
-    """
-    headers = httpx.Headers(request.headers)  # the server may have named them in any case
-    if api_key and request.is_for_server:
-        headers["Authorization"] = f"Bearer {api_key}"
-    if request.file is not None:
-        headers["Content-Length"] = str(request.file.stat().st_size)
-    return http.build_request(
-        request.method,
-        request.path,
-        params=dict(request.params) or None,
-        headers=headers,
-        timeout=httpx.Timeout(
-            seconds, connect=min(seconds, CONNECT_TIMEOUT_SECONDS), read=seconds + request.patience
-        ),
-        **body,
-    )
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Return seconds, for timeouts."""
 
-
-def body_arguments(request: Request) -> Mapping[str, Any]:  # httpx's own keyword arguments
-    """Return a request's body as keyword arguments of httpx, without that of a file."""
-    if request.json is not None:
-        return {"json": request.json}
-    if request.content is not None:
-        return {"content": request.content}
-    # File names are private; only the bytes are sent.
-    files = {name: (name, part, _BINARY_TYPE) for name, part in request.parts.items()}
-    return {"data": dict(request.fields), "files": files} if files else {}
-
-
-def read_pieces(file: Path) -> Iterator[bytes]:
-    """Yield the content of a file in pieces."""
-    with file.open("rb") as source:
-        while piece := source.read(_PIECE_BYTES):
-            yield piece
-
-
-async def read_pieces_async(file: Path) -> AsyncIterator[bytes]:
-    """Yield the content of a file in pieces, without blocking the event loop."""
-    async with await anyio.open_file(file, "rb") as source:
-        while piece := await source.read(_PIECE_BYTES):
-            yield piece
+    @property
+    def backend(self) -> Backend:
+        """Send requests, read responses, wait."""

@@ -5,6 +5,7 @@ Error
 ├── ServerUnreachable   no response, or the connection broke
 ├── UnexpectedAnswer    a response, but not from a Smart Filter server
 ├── NotFinishedInTime   the timeout passed before the jobs ended
+├── NoOutput            a job does not have the output, or not in memory
 ├── NotGenuine          a webhook request without a valid signature
 ├── KeyLost             a key was issued, and the response that showed it was lost
 └── Refused             the server refuses, with the reason: `code` is stable
@@ -37,6 +38,10 @@ class ServerUnreachable(Error):
 
 class UnexpectedAnswer(Error):
     """The response is not one of a Smart Filter server."""
+
+
+class NoOutput(Error):
+    """A job does not have the output, or not in memory."""
 
 
 class NotFinishedInTime(Error):

@@ -4,12 +4,16 @@ A retry is the same request: POSTs carry an Idempotency-Key, so that a request w
 lost is not executed twice.
 """
 
+import contextlib
 import dataclasses
+import random
 import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import httpx
 
 from smart_filter_client import error_responses
+from smart_filter_client.connection import Connection
 from smart_filter_client.errors import (
     Conflict,
     Error,
@@ -19,7 +23,6 @@ from smart_filter_client.errors import (
     TryLater,
     UnexpectedAnswer,
 )
-from smart_filter_client.flows import Flow, Open, Send, Server, Sleep
 from smart_filter_client.requests import Request
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
@@ -32,31 +35,40 @@ _MAX_PAUSE_SECONDS = 8.0
 _MAX_RETRY_AFTER_SECONDS = 30.0
 
 
-def ask(server: Server, request: Request, *, attempts: int | None = None) -> Flow[httpx.Response]:
+async def ask(
+    client: Connection, request: Request, *, attempts: int | None = None
+) -> httpx.Response:
     """Return the response to a request: 2xx or 304.
 
-    attempts: maximum attempts; None: those of the server.
+    attempts: maximum attempts; None: those of the client.
     Raises ServerUnreachable, Refused, UnexpectedAnswer.
     """
-    return (yield from _send_with_retries(server, Send(request), attempts or server.attempts))
+    return await _send_with_retries(
+        client, client.backend.send, request, attempts or client.attempts
+    )
 
 
-def open_response(server: Server, request: Request) -> Flow[httpx.Response]:
-    """Return the response to a request once its headers are there; raises what `ask` raises."""
-    return (yield from _send_with_retries(server, Open(request), server.attempts))
+@contextlib.asynccontextmanager
+async def open_response(client: Connection, request: Request) -> AsyncGenerator[httpx.Response]:
+    """Give the response to a request once its headers are there; raises what `ask` raises."""
+    response = await _send_with_retries(client, client.backend.open, request, client.attempts)
+    try:
+        yield response
+    finally:
+        await client.backend.close(response)
 
 
-def ask_json(server: Server, request: Request, *, attempts: int | None = None) -> Flow[object]:
+async def ask_json(client: Connection, request: Request, *, attempts: int | None = None) -> object:
     """Return the JSON document of the response; raises what `ask` raises."""
-    return parse_document(server, (yield from ask(server, request, attempts=attempts)))
+    return parse_document(client, await ask(client, request, attempts=attempts))
 
 
-def post(server: Server, request: Request, key: str | None = None) -> Flow[object]:
+async def post(client: Connection, request: Request, key: str | None = None) -> object:
     """Return the JSON document of a POST, which is executed once even if it is retried.
 
     key: its Idempotency-Key; None: a random one.  Raises what `ask` raises.
     """
-    return (yield from ask_json(server, with_idempotency_key(request, key)))
+    return await ask_json(client, with_idempotency_key(request, key))
 
 
 def with_idempotency_key(request: Request, key: str | None = None) -> Request:
@@ -70,50 +82,55 @@ def with_idempotency_key(request: Request, key: str | None = None) -> Request:
     return dataclasses.replace(request, headers=headers)
 
 
-def parse_document(server: Server, response: httpx.Response) -> object:
+def parse_document(client: Connection, response: httpx.Response) -> object:
     """Return the JSON of a response.  Raises UnexpectedAnswer."""
     try:
         return response.json()
     except ValueError as error:
         raise UnexpectedAnswer(
-            f"{server.url} does not answer in JSON: is it a Smart Filter server?"
+            f"{client.url} does not answer in JSON: is it a Smart Filter server?"
         ) from error
 
 
-def pause_seconds(server: Server, attempt: int) -> float:
+def pause_seconds(attempt: int) -> float:
     """Return how long to wait before the next attempt; attempt: number of attempts so far."""
     longest = min(_MAX_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** (attempt - 1))
-    return server.chance() * longest
+    return random.uniform(0, longest)  # noqa: S311  # spreads load, no secret
 
 
-def translate_error(server: Server, request: Request, error: httpx.HTTPError) -> Error:
+def translate_error(client: Connection, request: Request, error: httpx.HTTPError) -> Error:
     """Return the client's own error for an error of httpx."""
     if isinstance(error, httpx.TransportError):
         # A presigned address holds a signature, so only its host is shown.
-        url = server.url if request.is_for_server else httpx.URL(request.path).host
+        url = client.url if request.is_for_server else httpx.URL(request.path).host
         return ServerUnreachable(f"no answer from {url} ({str(error) or type(error).__name__})")
-    return UnexpectedAnswer(f"{server.url} does not speak HTTP as expected ({error})")
+    return UnexpectedAnswer(f"{client.url} does not speak HTTP as expected ({error})")
 
 
-def _send_with_retries(server: Server, effect: Send | Open, attempts: int) -> Flow[httpx.Response]:
+async def _send_with_retries(
+    client: Connection,
+    send: Callable[[Request], Awaitable[httpx.Response]],
+    request: Request,
+    attempts: int,
+) -> httpx.Response:
     attempt = 0
     while True:
         attempt += 1
         failure, cause = None, None
         try:
-            response: httpx.Response = yield effect
+            response = await send(request)
         except httpx.HTTPError as error:
-            failure, cause = translate_error(server, effect.request, error), error
+            failure, cause = translate_error(client, request, error), error
         else:
             if response.is_success or response.status_code == httpx.codes.NOT_MODIFIED:
                 return response
-            failure = _read_error(effect.request, response)
-            if effect.request.method == "DELETE" and attempt > 1 and _is_gone(failure):
+            failure = _read_error(request, response)
+            if request.method == "DELETE" and attempt > 1 and _is_gone(failure):
                 return response  # the response to the first attempt was lost
-        pause = _pause_after(server, failure, attempt) if attempt < attempts else None
+        pause = _pause_after(failure, attempt) if attempt < attempts else None
         if pause is None:
             raise failure from cause
-        yield Sleep(pause)
+        await client.backend.sleep(pause)
 
 
 def _read_error(request: Request, response: httpx.Response) -> Error:
@@ -124,9 +141,9 @@ def _read_error(request: Request, response: httpx.Response) -> Error:
     return failure
 
 
-def _pause_after(server: Server, failure: Error, attempt: int) -> float | None:
+def _pause_after(failure: Error, attempt: int) -> float | None:
     """Return how long to wait before a retry; None when a retry would not help."""
-    pause = pause_seconds(server, attempt)
+    pause = pause_seconds(attempt)
     match failure:
         case ServerUnreachable() | Conflict(code="idempotency_in_progress"):
             return pause

@@ -117,15 +117,22 @@ def serve_sender(settings: Settings) -> None:
     does not fit this code.
     """
     # The image of the API lacks one of these packages, the image of workers the other.
+    from smart_filter_api.auth.output_links import LinkSigner, LinkTerms  # noqa: PLC0415
     from smart_filter_api.presenters import webhook_payload  # noqa: PLC0415
     from smart_filter_workers.sender import process  # noqa: PLC0415
 
     logs.configure("sender")
     schema.ensure_compatible(settings.database)
     keeping = RetentionPolicy(settings.keep.input_seconds, settings.keep.result_seconds)
+    keys = [key.get_secret_value() for key in settings.secrets.key]
+    links = LinkTerms(
+        LinkSigner(keys),
+        base_url=settings.links.public_url or "",
+        default_seconds=settings.links.link_seconds,
+    )
     process.serve(
         settings,
-        render=partial(webhook_payload.render_payload, keeping=keeping),
+        render=partial(webhook_payload.render_payload, keeping=keeping, links=links),
         traces=_open_traces(settings, "sender"),
     )
 

@@ -35,6 +35,7 @@ _SECRETS = (
     (re.compile(r'(?<="token": ")[^"]+'), "x" * 43 + "." + "x" * 43),
     (re.compile(r"sf_live_[A-Za-z0-9_-]{43}"), "sf_live_" + "x" * 43),
     (re.compile(r"(?<=X-Amz-)(Credential|Signature|Security-Token)=[^&\"]+"), r"\1=example"),
+    (re.compile(r"(?<=&signature=)[A-Za-z0-9_-]+"), "x" * 43),
     (re.compile(r"http://127\.0\.0\.1:[0-9]+/"), "https://storage.example.org/"),
     (re.compile(r"whsec_[A-Za-z0-9+/=]{20,}"), "whsec_" + base64.b64encode(b"x" * 32).decode()),
 )
@@ -146,28 +147,28 @@ def _jobs(tour: Tour, stack: RunningStack) -> list[dict[str, Any]]:
     outputs = ["image", "faces", "rating"]
     wanted = {"background": "keywords:sunset", "outputs": outputs, "seed": 7}
     photo = {"photo": _jpeg(PHOTO.read_bytes())}
-    job_id = tour.stop("jobs_create", "form", files=photo, form=wanted).json()["id"]
+    job_id = tour.stop("submitJob", "form", files=photo, form=wanted).json()["id"]
     stack.wait(job_id)
-    ended = tour.stop("jobs_show", "succeeded", job_id=job_id).json()
-    tour.stop("jobs_follow", "events", job_id=job_id)
-    tour.stop("outputs_fetch", "faces", job_id=job_id, name="faces")
-    tour.stop("outputs_fetch", "rating", job_id=job_id, name="rating")
-    tour.stop("photo_fetch", "upright", job_id=job_id)
+    ended = tour.stop("getJob", "succeeded", job_id=job_id).json()
+    tour.stop("streamJobEvents", "events", job_id=job_id)
+    tour.stop("getOutput", "faces", job_id=job_id, name="faces")
+    tour.stop("getOutput", "rating", job_id=job_id, name="rating")
+    tour.stop("getPhoto", "upright", job_id=job_id)
     speck = base64.b64encode(_jpeg(PHOTO.read_bytes(), side=8)).decode()
     body = {"photo_base64": speck, "recipe": {"background": "keep", "crop": False}}
     waits = {"Prefer": "wait=10"}
-    tour.stop("jobs_create", "json_and_wait", json_body=body, headers=waits)
+    tour.stop("submitJob", "json_and_wait", json_body=body, headers=waits)
     later = {"photo_base64": speck, "recipe": {"run_at": "2099-01-31T12:00:00Z"}}
     late_id = stack.client.post("/v1/jobs", json=later).json()["id"]
-    canceled = tour.stop("jobs_cancel", "canceled", job_id=late_id).json()
+    canceled = tour.stop("cancelJob", "canceled", job_id=late_id).json()
     person_required = {"background": "keep", "require_person": "true"}
     files = {"photo": _jpeg(PHOTO.read_bytes(), side=8)}
     failed_id = stack.client.post("/v1/jobs", files=files, data=person_required).json()["id"]
     failed = stack.wait(failed_id)
-    tour.stop("jobs_redrive", "again", job_id=failed_id)
+    tour.stop("redriveJob", "again", job_id=failed_id)
     stack.wait(failed_id)
-    tour.stop("jobs_list", "newest", params={"limit": "1"})
-    tour.stop("jobs_delete", "deleted", job_id=failed_id)
+    tour.stop("listJobs", "newest", params={"limit": "1"})
+    tour.stop("deleteJob", "deleted", job_id=failed_id)
     return [ended, failed, canceled]
 
 
@@ -178,18 +179,18 @@ def _deriving(tour: Tour, stack: RunningStack) -> None:
     stack.wait(job_id)
     strokes = [{"points": [[150, 90], [165, 120.5]], "width": 12, "keep": False}]
     lines = {"kind": "matte", "stage": "segmentation", "strokes": strokes, "consent": False}
-    tour.stop("derive_correct", "strokes", job_id=job_id, json_body=lines)
+    tour.stop("createCorrection", "strokes", job_id=job_id, json_body=lines)
     label = {"faces": [{"number": 1, "smile": "mild", "left_open": True}]}
     smile = {"kind": "label", "stage": "smile", "label": label, "consent": True}
-    correction = tour.stop("derive_correct", "label", job_id=job_id, json_body=smile).json()
-    tour.stop("derive_list_corrections", "both", job_id=job_id)
+    correction = tour.stop("createCorrection", "label", job_id=job_id, json_body=smile).json()
+    tour.stop("listCorrections", "both", job_id=job_id)
     blurred = {"recipe": {"background": "blur:0.5"}}
-    tour.stop("derive_derive", "other_background", job_id=job_id, json_body=blurred)
+    tour.stop("deriveJob", "other_background", job_id=job_id, json_body=blurred)
     file = {"background_file": _jpeg(PHOTO.read_bytes(), side=8)}
-    tour.stop("derive_derive", "own_background", job_id=job_id, files=file)
+    tour.stop("deriveJob", "own_background", job_id=job_id, files=file)
     corrected = {"correction_id": correction["id"]}
     waits = {"Prefer": "wait=30"}
-    tour.stop("derive_derive", "corrected", job_id=job_id, json_body=corrected, headers=waits)
+    tour.stop("deriveJob", "corrected", job_id=job_id, json_body=corrected, headers=waits)
 
 
 def _batches(tour: Tour) -> dict[str, Any]:
@@ -199,15 +200,15 @@ def _batches(tour: Tour) -> dict[str, Any]:
     own = {"metadata": {"who": "ann"}, "recipe": {"background": "keep", "quality": 80}}
     album = {"items": [items[0] | own, items[1]], "album": {"best": 1}}
     waits = {"Prefer": "wait=30"}
-    ranked = tour.stop("batches_create", "album", json_body=album, headers=waits).json()
-    tour.stop("batches_show", "ranked_album", batch_id=ranked["id"])
-    follows = tour.stop("batches_follow", "events", batch_id=ranked["id"])
-    refused = {"photo_url": "https://example.org/a.jpg", "recipe": {"quality": 0}}
+    ranked = tour.stop("createBatch", "album", json_body=album, headers=waits).json()
+    tour.stop("getBatch", "ranked_album", batch_id=ranked["id"])
+    follows = tour.stop("streamBatchEvents", "events", batch_id=ranked["id"])
+    refused = {"photo_url": "https://example.org/a.jpg", "recipe": {"margin": "wide"}}
     later = {"items": [items[0], refused], "recipe": {"run_at": "2099-01-31T12:00:00Z"}}
-    late_id = tour.stop("batches_create", "one_refused", json_body=later).json()["id"]
-    tour.stop("batches_cancel", "canceled", batch_id=late_id)
-    tour.stop("batches_list", "newest")
-    tour.stop("batches_delete", "deleted", batch_id=late_id)
+    late_id = tour.stop("createBatch", "one_refused", json_body=later).json()["id"]
+    tour.stop("cancelBatch", "canceled", batch_id=late_id)
+    tour.stop("listBatches", "newest")
+    tour.stop("deleteBatch", "deleted", batch_id=late_id)
     last = [line for line in follows.text.splitlines() if line.startswith("data: ")][-1]
     event: dict[str, Any] = json.loads(last.removeprefix("data: "))
     return event
@@ -215,71 +216,71 @@ def _batches(tour: Tour) -> dict[str, Any]:
 
 def _lists(tour: Tour) -> None:
     for operation_id in (
-        *("models_list", "backgrounds_list", "backgrounds_list_keywords", "filters_list"),
-        "usage_show",
-        *("health_live", "health_ready", "metrics_show"),
+        *("listModels", "listBackgrounds", "listKeywords", "listFilters"),
+        "getUsage",
+        *("getLiveness", "getReadiness", "getMetrics"),
     ):
         tour.stop(operation_id, "all")
-    tour.stop("backgrounds_fetch_thumbnail", "design", name="sunrise")
-    tour.stop("problems_explain", "not_found", code="not_found")
+    tour.stop("getBackgroundThumbnail", "design", name="sunrise")
+    tour.stop("explainProblem", "not_found", code="not_found")
 
 
 def _uploads(tour: Tour) -> None:
     photo = _jpeg(PHOTO.read_bytes())
     wish = {"content_type": "image/jpeg", "bytes": len(photo)}
-    upload = tour.stop("uploads_create", "jpeg", json_body=wish).json()
+    upload = tour.stop("createUpload", "jpeg", json_body=wish).json()
     httpx.put(upload["put_url"], content=photo, headers=upload["headers"]).raise_for_status()
-    tour.stop("uploads_put", "through_the_service", upload_id=upload["upload_id"], content=photo)
+    tour.stop("uploadPhoto", "through_the_service", upload_id=upload["upload_id"], content=photo)
     body = {"upload_id": upload["upload_id"], "recipe": {"background": "blur:0.5"}}
-    tour.stop("jobs_create", "upload", json_body=body)
-    tour.stop("live_begin", "studio", json_body={"background": "preset:studio"})
+    tour.stop("submitJob", "upload", json_body=body)
+    tour.stop("startLive", "studio", json_body={"background": "preset:studio"})
 
 
 def _webhooks(tour: Tour) -> None:
     wish = {"url": "https://example.org/told", "events": ["job.succeeded", "job.failed"]}
-    webhook_id = tour.stop("webhooks_create", "two_events", json_body=wish).json()["id"]
-    tour.stop("webhooks_list", "all")
-    tour.stop("webhooks_show", "enabled", webhook_id=webhook_id)
-    tour.stop("webhooks_rotate", "rotated", webhook_id=webhook_id)
-    delivery_id = tour.stop("deliveries_send_test", "test", webhook_id=webhook_id).json()["id"]
-    tour.stop("deliveries_list", "newest", webhook_id=webhook_id)
-    tour.stop("deliveries_replay", "one", webhook_id=webhook_id, delivery_id=delivery_id)
-    tour.stop("deliveries_replay_failed", "all_failed", webhook_id=webhook_id)
-    tour.stop("webhooks_change", "pause", webhook_id=webhook_id, json_body={"enabled": False})
-    tour.stop("webhooks_delete", "deleted", webhook_id=webhook_id)
+    webhook_id = tour.stop("createWebhook", "two_events", json_body=wish).json()["id"]
+    tour.stop("listWebhooks", "all")
+    tour.stop("getWebhook", "enabled", webhook_id=webhook_id)
+    tour.stop("rotateWebhookSecret", "rotated", webhook_id=webhook_id)
+    delivery_id = tour.stop("sendTestEvent", "test", webhook_id=webhook_id).json()["id"]
+    tour.stop("listDeliveries", "newest", webhook_id=webhook_id)
+    tour.stop("replayDelivery", "one", webhook_id=webhook_id, delivery_id=delivery_id)
+    tour.stop("replayFailedDeliveries", "all_failed", webhook_id=webhook_id)
+    tour.stop("updateWebhook", "pause", webhook_id=webhook_id, json_body={"enabled": False})
+    tour.stop("deleteWebhook", "deleted", webhook_id=webhook_id)
 
 
 def _tenants(tour: Tour) -> None:
-    tour.stop("tenants_show", "own", tenant="local")
+    tour.stop("getTenant", "own", tenant="local")
     change = {"recipe": {"background": "keep", "format": "webp"}, "keep_result_seconds": 3600}
-    tour.stop("tenants_change", "defaults", tenant="local", json_body=change)
-    tour.stop("session_sign_in", "with_a_key", json_body={"key": KEY})
-    token = {"X-CSRF-Token": tour.stop("session_show", "own").json()["csrf_token"]}
-    tour.stop("session_sign_out", "ended", headers=token)
+    tour.stop("updateTenant", "defaults", tenant="local", json_body=change)
+    tour.stop("signIn", "with_a_key", json_body={"key": KEY})
+    token = {"X-CSRF-Token": tour.stop("getSession", "own").json()["csrf_token"]}
+    tour.stop("signOut", "ended", headers=token)
 
 
 def _operating(tour: Tour) -> None:
-    standing = tour.stop("operator_show", "now").json()
-    tour.stop("operator_look_back", "hour", params={"span": "hour"})
-    tour.stop("operator_list_tenants", "all")
-    tour.stop("operator_count", "own", tenant="local")
-    tour.stop("operator_cancel", "all", tenant="local")
-    tour.stop("operator_redrive", "all", tenant="local")
+    standing = tour.stop("getServiceState", "now").json()
+    tour.stop("getServiceHistory", "hour", params={"span": "hour"})
+    tour.stop("listBusiestTenants", "all")
+    tour.stop("countMovableJobs", "own", tenant="local")
+    tour.stop("cancelTenantJobs", "all", tenant="local")
+    tour.stop("redriveTenantJobs", "all", tenant="local")
     queue = standing["queues"][0]["capability"]
-    tour.stop("operator_pause", "paused", capability=queue)
-    tour.stop("operator_resume", "resumed", capability=queue)
+    tour.stop("pauseQueue", "paused", capability=queue)
+    tour.stop("resumeQueue", "resumed", capability=queue)
     worker = standing["workers"][0]["worker_id"]
-    tour.stop("operator_drain", "draining", worker_id=worker)
-    tour.stop("operator_undrain", "ready", worker_id=worker)
+    tour.stop("drainWorker", "draining", worker_id=worker)
+    tour.stop("undrainWorker", "ready", worker_id=worker)
 
 
 def _keys(tour: Tour) -> None:
     wish = {"scopes": ["submit", "read"], "expires_in_seconds": 2_592_000}
-    key_id = tour.stop("keys_issue", "a_month", json_body=wish).json()["key_id"]
+    key_id = tour.stop("createKey", "a_month", json_body=wish).json()["key_id"]
     phone = {"scopes": ["submit"], "ttl_seconds": 600, "max_jobs": 3}
-    tour.stop("keys_issue_for_device", "phone", json_body=phone)
-    tour.stop("keys_list", "all")
-    tour.stop("keys_revoke", "revoked", key_id=key_id)
+    tour.stop("createToken", "phone", json_body=phone)
+    tour.stop("listKeys", "all")
+    tour.stop("revokeKey", "revoked", key_id=key_id)
 
 
 def _jpeg(photo: bytes, *, side: int = 512) -> bytes:
@@ -295,6 +296,7 @@ def main() -> None:
     settings = {
         **ENGINE,
         "SMART_FILTER_SECRETS_KEY": "s" * 32,
+        "SMART_FILTER_PUBLIC_URL": "https://photos.example.org",
         "SMART_FILTER_LIVE_URL": "wss://live.example.org",
         "SMART_FILTER_LIVE_SECRET": "l" * 32,
     }

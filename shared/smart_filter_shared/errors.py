@@ -13,7 +13,7 @@ codes. The message is for the operator and says what failed, which id, and what 
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Final, Self
 
 
 class Error(Exception):
@@ -36,6 +36,9 @@ class TryAgain(Error):
     code = "unavailable"
 
 
+# How the detail of a field's error begins when the field is its subject.
+_VERBS: Final = ("is ", "are ", "has ", "does ", "contains ")
+
 # --- rejected requests ------------------------------------------------------------------
 
 
@@ -51,6 +54,12 @@ class FieldError:
     pointer: str
     detail: str
 
+    @property
+    def sentence(self) -> str:
+        """The error as a sentence; one that begins with its verb gets the field as its subject."""
+        subject = self.pointer.removeprefix("/").replace("/", ".") or "the body"
+        return f"{subject} {self.detail}" if self.detail.startswith(_VERBS) else self.detail
+
 
 class InvalidInput(Rejected):
     """Part of the request is invalid; `errors` lists every place."""
@@ -61,9 +70,16 @@ class InvalidInput(Rejected):
         super().__init__(message)
         self.errors = [FieldError(pointer, message)]
 
+    @classmethod
+    def of_fields(cls, errors: list[FieldError]) -> Self:
+        """Return the error for several places."""
+        made = cls("; ".join(f"{one.pointer}: {one.detail}" for one in errors))
+        made.errors = errors
+        return made
+
 
 class MalformedRequest(InvalidInput):
-    """The request cannot be parsed: broken multipart or JSON, or no photo."""
+    """The request cannot be parsed: broken multipart or JSON, no photo, or a wrong parameter."""
 
     code = "malformed_request"
 
@@ -81,6 +97,12 @@ class InsufficientScope(Rejected):
     """The key is valid, but lacks the scope for this request."""
 
     code = "scope"
+
+
+class TokenUsedUp(Rejected):
+    """The device token has submitted its maximum number of jobs."""
+
+    code = "token_used_up"
 
 
 class CsrfRejected(Rejected):
@@ -105,6 +127,18 @@ class OutputExpired(Rejected):
     """The retention time of the output is over, and the output is deleted."""
 
     code = "output_expired"
+
+
+class LinkInvalid(Rejected):
+    """The signed link does not grant what the request asks for."""
+
+    code = "link_invalid"
+
+
+class LinkExpired(Rejected):
+    """The signed link was valid and has ended."""
+
+    code = "link_expired"
 
 
 class PhotoTooLarge(InvalidInput):
@@ -139,6 +173,11 @@ class InvalidRecipe(InvalidInput):
         super().__init__("; ".join(sentences))
         self.errors = errors
 
+    @classmethod
+    def of_fields(cls, errors: list[FieldError]) -> Self:
+        """Return the error for several fields."""
+        return cls(errors)
+
 
 class IdempotencyMismatch(InvalidInput):
     """The idempotency key was used for another request."""
@@ -165,6 +204,18 @@ class InvalidRequest(InvalidRecipe):
     """One or more fields of a body other than a recipe are invalid; `errors` lists every one."""
 
     code = "invalid_request"
+
+
+class InvalidPhotoUrl(InvalidRequest):
+    """The URL of the photo is not valid."""
+
+    code = "invalid_photo_url"
+
+
+class InvalidWebhookUrl(InvalidRequest):
+    """The URL that receives the final event of a job or batch is not valid."""
+
+    code = "invalid_webhook_url"
 
 
 class WebhookDisabled(Conflict):

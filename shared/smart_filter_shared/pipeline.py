@@ -11,7 +11,7 @@ from typing import Final
 
 
 class StageName(StrEnum):
-    """The name of a stage; the queue treats it as an opaque string."""
+    """A stage of a job's processing."""
 
     PREPARE = "prepare"
     SEGMENTATION = "segmentation"
@@ -21,7 +21,7 @@ class StageName(StrEnum):
 
 
 class TaskName(StrEnum):
-    """What a model does; names of models are unique within a task."""
+    """The task of a model."""
 
     PREPARE = "prepare"
     ORIENTATION = "orientation"

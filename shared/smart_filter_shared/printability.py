@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """A verdict, as a person who prints pictures would give it."""
+    """How well a picture suits printing in one respect."""
 
     GOOD = "good"
     FAIR = "fair"

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class Priority(StrEnum):
-    """How much of a head start a job gets over other jobs (queue/fair_queueing.py)."""
+    """The priority of a job: `interactive` overtakes `standard`, and `batch` yields to it."""
 
     STANDARD = "standard"
     INTERACTIVE = "interactive"

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from smart_filter_shared.db.tables import objects as tables
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.presets import PICTURE, Mood, Preset, Source
+from smart_filter_shared.presets import PICTURE, BackgroundSource, Mood, Preset
 from smart_filter_shared.storage.keys import THUMBNAIL_SUFFIX
 
 # Pattern of a name after `site/` or `tenant/`: without slash and plus, which join names.
@@ -56,7 +56,7 @@ class Picture:
     @property
     def preset(self) -> Preset:
         """The picture as a preset, which recipes can name and workers can choose."""
-        source = Source.SITE if self.tenant is None else Source.TENANT
+        source = BackgroundSource.SITE if self.tenant is None else BackgroundSource.TENANT
         return Preset(
             name=f"{source}/{self.name}",
             title=self.title,

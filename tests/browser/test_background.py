@@ -52,7 +52,7 @@ def test_color_is_drawn_behind_the_people(page: Page, visitor: Visitor) -> None:
 
 @on_screens(DESKTOP_DARK, PHONE)
 def test_design_changes_only_the_background(page: Page, visitor: Visitor, photos: Photos) -> None:
-    plain = {"harmonise": "0", "light_wrap": "0", "shadow": "none", "format": "png"}
+    plain = {"harmonize": "0", "light_wrap": "0", "shadow": "none", "format": "png"}
     photo = _submitted(visitor, photos.smiling, background="color:white", **plain)
     _open(page, photo)
     _kind(page, "Designs").click()

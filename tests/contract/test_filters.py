@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from smart_filter_shared.catalog.filters import FILTERS, FilterCard, Need
+from smart_filter_shared.catalog.filters import FILTERS, FilterCard, FilterNeed
 from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_tests.filter_scenes import a_face, a_picture, a_scene, changed_pixels, draw
 from smart_filter_workers.stages.composite.filters import apply_filters
@@ -101,7 +101,7 @@ def test_undrawn_transparent_pixels_stay_transparent(card: FilterCard) -> None:
 
 
 @pytest.mark.parametrize(
-    "card", [one for one in FILTERS if one.needs == Need.FACES], ids=lambda card: card.name
+    "card", [one for one in FILTERS if one.needs == FilterNeed.FACES], ids=lambda card: card.name
 )
 def test_worn_filter_follows_the_heads_rotation(card: FilterCard) -> None:
     flat = np.full_like(a_picture(201, 201), 128)

@@ -30,7 +30,7 @@ def _picture(format_: str, *, mode: str = "RGB") -> bytes:
 
 
 _KEY = "Idempotency-Key"
-_PREFER = "prefer"
+_PREFER = "Prefer"
 _VALID_KEY = re.compile(r"[!#-~]{1,200}")
 _PHOTO = base64.b64encode(_picture("JPEG")).decode()
 _MASK = base64.b64encode(_picture("PNG", mode="L")).decode()
@@ -51,6 +51,7 @@ _CORRECTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 
 for _media_type, _format in {"jpeg": "JPEG", "png": "PNG", "webp": "WEBP"}.items():
     schemathesis.openapi.media_type(f"image/{_media_type}", strategies.just(_picture(_format)))
+schemathesis.openapi.media_type("application/octet-stream", strategies.just(_picture("JPEG")))
 # Reserved names (RFC 2606): requests to them reach no server.
 schemathesis.openapi.format(
     "uri",
@@ -114,23 +115,23 @@ def map_case(_: schemathesis.HookContext, case: schemathesis.Case[Any]) -> schem
     apply to another tenant, and an operator stops only unused queues.
     """
     name = case.operation.definition.raw.get("operationId")
-    if name in ("tenants_change", "operator_cancel"):
+    if name in ("updateTenant", "cancelTenantJobs"):
         if case.path_parameters.get("tenant") == _OWN_TENANT:
             case.path_parameters["tenant"] = _SPARE_TENANT
-    elif name == "operator_pause" and _QUEUE.fullmatch(str(case.path_parameters.get("capability"))):
+    elif name == "pauseQueue" and _QUEUE.fullmatch(str(case.path_parameters.get("capability"))):
         case.path_parameters["capability"] = _SPARE_QUEUE
-    elif name == "operator_drain" and _is_id(case.path_parameters.get("worker_id")):
+    elif name == "drainWorker" and _is_id(case.path_parameters.get("worker_id")):
         case.path_parameters["worker_id"] = str(uuid.uuid4())
     if not isinstance(case.body, dict) or not _is_meant_well(case):
         return case
-    if name == "derive_correct":
+    if name == "createCorrection":
         case.body = _fitting(case.body)
-    if name in ("jobs_create", "batches_create") and "webhook_url" in case.body:
+    if name in ("submitJob", "createBatch") and "webhook_url" in case.body:
         # A job to cancel.
         later = {"run_at": "2099-01-31T12:00:00Z"}
         in_json = case.media_type == "application/json"
         case.body = {**case.body, **({"recipe": later} if in_json else later)}
-    if name == "session_sign_in" and "key" in case.body:
+    if name == "signIn" and "key" in case.body:
         case.body = {"key": os.environ[OWN_KEY]}
     return case
 

@@ -66,7 +66,7 @@ def test_refused_item_is_shown_and_the_others_run(api: Api) -> None:
         *(None, "unsupported_media", "malformed_request", "invalid_recipe", "invalid_recipe"),
         *("malformed_request", "malformed_request"),
     ]
-    assert batch_["items"][3]["error"]["errors"][0]["pointer"] == "/quality"
+    assert batch_["items"][3]["error"]["errors"][0]["pointer"] == "/items/3/quality"
     assert [item["job_id"] is None for item in batch_["items"]] == [False] + [True] * 6
     assert (batch_["total"], batch_["failed"], batch_["state"]) == (7, 6, "running")
     finish(api, 1, PREPARE, COMPOSITE)
@@ -93,8 +93,8 @@ def test_items_can_be_uploads_and_addresses(api: Api) -> None:
 
     reported = [item["error"] and item["error"]["code"] for item in batch_["items"]]
     assert reported == [
-        *(None, None, None, "upload_missing", "invalid_request", "invalid_recipe"),
-        "invalid_recipe",
+        *(None, None, None, "upload_missing", "invalid_request"),
+        *("invalid_photo_url", "invalid_photo_url"),
     ]
     with api.bench.transaction() as connection:
         rows = connection.execute(

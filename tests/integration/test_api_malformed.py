@@ -243,3 +243,19 @@ def test_every_path_refuses_other_methods_and_names_the_right_ones(place: Place)
             allowed = {*methods, *(["head"] if "get" in methods else [])}
             assert set(answer.headers["allow"].lower().split(", ")) == allowed
     assert place.stored() == place.before
+
+
+def test_long_lists_of_faults_are_cut(api: Api) -> None:
+    many = [f"{number:03}" for number in range(1000)]
+
+    queried = api.client.get("/v1/jobs", params=dict.fromkeys(many, "1"))
+    listed = api.client.post(
+        "/v1/jobs", json={"photo_url": "https://e.org/a.jpg", "recipe": {"outputs": ",".join(many)}}
+    )
+    document = api.client.post("/v1/webhooks", json=dict.fromkeys(many, 1))
+
+    assert (queried.status_code, len(queried.json()["errors"])) == (400, 20)
+    assert listed.json()["errors"] == [
+        {"pointer": "/outputs", "detail": "outputs has 1000 values; at most 64 are allowed"}
+    ]
+    assert (document.status_code, len(document.json()["errors"])) == (422, 50)

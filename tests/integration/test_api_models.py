@@ -243,7 +243,7 @@ def test_tenant_sees_shared_pictures_and_its_own_with_their_words(api: Api) -> N
     assert pictures == [("site/lobby", "site", "picture"), ("tenant/quay", "tenant", "picture")]
     seen = {one["word"]: (one["kind"], one["count"]) for one in words}
     assert (seen["zeppelin"], seen["quay"]) == (("tag", 1), ("name", 1))
-    assert seen["turquoise"] == ("colour", None)
+    assert seen["turquoise"] == ("color", None)
     assert seen.keys().isdisjoint({"cave", "stalactite"})
 
 

@@ -18,6 +18,8 @@ from smart_filter_shared.ids import OPERATOR
 from smart_filter_shared.live.tokens import TokenClaims, Tokens
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.serving import Api, Clock, a_photo, an_api, serve_with
+from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
+from smart_filter_tests.stored_results import run_stages
 
 COOKIE = "smart-filter"
 APP = "https://app.example.com"
@@ -266,7 +268,7 @@ def test_wrong_credentials_open_no_session(
 def test_form_of_another_page_is_not_a_document(api: Api, browser: Browser) -> None:
     answer = httpx.post(f"{api.url}/v1/session", data={"key": browser.key}, timeout=60)
 
-    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_request")
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media")
 
 
 def test_attempts_are_bounded(api: Api) -> None:
@@ -439,7 +441,7 @@ def test_neither_a_refused_photo_nor_a_repeated_request_is_counted(api: Api) -> 
     assert [answer.status_code for answer in answers] == [202, 202]
 
 
-def test_device_can_only_submit(api: Api) -> None:
+def test_device_can_only_submit_and_read_its_jobs(api: Api) -> None:
     key = issued(api, "/v1/tokens", max_jobs=1)["key"]
     job = submitted(api, key).json()["id"]
 
@@ -447,14 +449,58 @@ def test_device_can_only_submit(api: Api) -> None:
         api.client.request(method, f"/v1/{path}", headers=as_bearer(key))
         for method, path in (
             *(("POST", f"jobs/{job}/cancel"), ("POST", f"jobs/{job}/redrive")),
-            *(("DELETE", f"jobs/{job}"), ("GET", f"jobs/{job}"), ("GET", "jobs")),
-            *(("GET", "usage"), ("GET", "keys")),
+            *(("DELETE", f"jobs/{job}"), ("POST", f"jobs/{job}/derive"), ("GET", "jobs")),
+            *(("GET", f"jobs/{job}/corrections"), ("GET", "usage"), ("GET", "keys")),
+            *(("GET", "backgrounds"), ("GET", "models"), ("GET", "webhooks"), ("GET", "batches")),
             *(("POST", "tokens"), ("POST", "uploads"), ("POST", "live")),
         )
     ]
 
     assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(403, "scope")}
     assert api.job(job)["state"] == "queued"
+
+
+def test_device_reads_the_job_that_it_submitted(api: Api) -> None:
+    key = issued(api, "/v1/tokens", max_jobs=1)["key"]
+    job = submitted(api, key).json()["id"]
+    run_stages(api, PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE)
+
+    answers = {
+        path: api.client.get(f"/v1/jobs/{job}{path}", headers=as_bearer(key))
+        for path in ("", "/events", "/outputs/image", "/photo")
+    }
+
+    assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(
+        answers, 200
+    )
+    assert answers["/outputs/image"].content == answers["/photo"].content == b"made"
+    assert "event: job.succeeded" in answers["/events"].text
+    link = answers[""].json()["output_links"]["image"]
+    assert httpx.get(link, timeout=60).content == b"made"
+
+
+def test_job_of_another_key_does_not_exist_for_a_device(api: Api) -> None:
+    mine, other = (issued(api, "/v1/tokens", max_jobs=1)["key"] for _ in range(2))
+    deleted = submitted(api, mine).json()["id"]
+    api.client.delete(f"/v1/jobs/{deleted}")
+    jobs = [submitted(api, other).json()["id"], api.submit(), deleted, str(uuid.uuid4())]
+
+    answers = [
+        api.client.get(f"/v1/jobs/{job}{path}", headers=as_bearer(mine))
+        for job in jobs
+        for path in (
+            "",
+            "/events",
+            "/outputs/image",
+            "/outputs/none",
+            "/photo",
+            "/photo?original=1",
+        )
+    ]
+
+    assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {
+        (404, "not_found")
+    }
 
 
 def test_device_key_ends_with_the_key_that_issued_it(api: Api) -> None:

@@ -1,15 +1,18 @@
 """Both clients against the service: every method."""
 
 import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from smart_filter_api.auth.api_keys import Scope
-from smart_filter_client import Item, errors, verify_webhook
+from smart_filter_client import Item, Recipe, errors, verify_webhook
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.leases import Failure
+from smart_filter_tests.bench import TENANT
 from smart_filter_tests.clients import ClientDriver
+from smart_filter_tests.outages import wait_until
 from smart_filter_tests.serving import Api, a_photo
 from smart_filter_tests.stored_results import run_stages
 from smart_filter_tests.webhook_receiver import a_receiver, send_due
@@ -173,3 +176,51 @@ def test_batch_is_submitted_canceled_and_followed_to_its_end(client: ClientDrive
     assert events[-1].type == "batch.finished"
     assert events[-1].batch.canceled == 2
     assert [one.id for one in client.all("batches")] == [batch.id]
+
+
+def test_run_waits_and_its_picture_is_saved(client: ClientDriver, api: Api, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as background:
+        running = background.submit(client.do, "run", PHOTO, KEEP, timeout=60)
+        wait_until(lambda: bool(client.all("jobs")))
+        finish(api)
+        job = running.result()
+
+    assert job.succeeded
+    assert job.save(tmp_path / "out.png").read_bytes() == b"made"
+
+
+def test_filters_and_keywords_are_listed(client: ClientDriver) -> None:
+    filters = {one.name: one for one in client.do("filters")}
+    keywords = {one.word: one for one in client.do("background_keywords")}
+
+    assert filters["hat"].needs == "faces"
+    assert "kind" in filters["hat"].parameters["properties"]
+    assert keywords["rainbow"].count > 0
+
+
+def test_recipe_with_nested_and_dotted_names_is_accepted(client: ClientDriver) -> None:
+    recipe: Recipe = {
+        "background": "keep",
+        "filters": ["caption"],
+        "filters.caption.text": "hello",
+        "crop": False,
+        "metadata": {"album": "beach"},
+    }
+
+    job = client.do("submit", PHOTO, recipe)
+
+    assert job.recipe["filters"] == [{"name": "caption", "params": {"text": "hello"}}]
+    assert job.metadata == {"album": "beach"}
+
+
+def test_settings_of_a_tenant_are_changed_and_restored(client: ClientDriver) -> None:
+    changed = client.do(
+        "change_tenant", TENANT, {"keep_nothing": True, "recipe": {"background": "keep"}}
+    )
+    restored = client.do("change_tenant", TENANT, {"recipe": None, "keep_nothing": False})
+
+    assert (changed.keep_nothing, changed.recipe) == (True, {"background": "keep"})
+    assert (restored.keep_nothing, restored.recipe) == (False, {})
+    assert client.do("tenant", TENANT) == restored
+    with pytest.raises(errors.Forbidden):
+        client.do("change_tenant", TENANT, {"jobs_waiting": 5})

@@ -17,7 +17,7 @@ from smart_filter_shared import stock
 from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable, InputsExpired, PictureRefused
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.presets import PRESETS, Mood, Source
+from smart_filter_shared.presets import PRESETS, BackgroundSource, Mood
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_shared.stock import Picture
@@ -153,7 +153,7 @@ def collection(
 
 
 def names(found: Collection) -> list[str]:
-    return [preset.name for preset in found.presets if preset.source != Source.GENERATED]
+    return [preset.name for preset in found.presets if preset.source != BackgroundSource.GENERATED]
 
 
 def test_job_has_designs_shared_pictures_and_those_of_its_tenant(bench: Bench) -> None:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
-from smart_filter_workers import images
+from smart_filter_workers import resampling
 from smart_filter_workers.results import (
     CompositeResult,
     EncodedFile,
@@ -35,7 +35,7 @@ def a_job(background: str = "keep", **recipe: object) -> stage.Inputs:
     matte = np.zeros((HEIGHT // SCALE, WIDTH // SCALE), np.uint8)
     matte[25:, 35:85] = 255
     matte[24, 35:85] = matte[24:, 34] = matte[24:, 85] = 128
-    proxy = images.shrink(srgb, longest_side=WIDTH // SCALE)
+    proxy = resampling.shrink(srgb, longest_side=WIDTH // SCALE)
     return stage.Inputs(
         photo=Photo(srgb, "jpg"),
         background=None,

@@ -39,7 +39,7 @@ RECIPES: Mapping[str, Mapping[str, str]] = {
     "story": {"background": "preset:lagoon", "size": "270x480"},
     "corner": {"background": "preset:paper", "scale": "55%", "position": "100% 100%"},
     "drop-shadow": {"background": "color:ivory", "shadow": "drop:0.6"},
-    "in-the-light": {"background": "preset:ember", "light_wrap": "1", "harmonise": "1"},
+    "in-the-light": {"background": "preset:ember", "light_wrap": "1", "harmonize": "1"},
 }
 
 

@@ -4,21 +4,20 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import anyio
 import anyio.from_thread
 import anyio.lowlevel
 
+from smart_filter_api.auth.output_links import LinkSigner, LinkTerms
 from smart_filter_api.presenters import webhook_payload
 from smart_filter_shared.config.settings import OutboundSettings
 from smart_filter_shared.db import sessions
-from smart_filter_shared.jobs.queries import JobRow
-from smart_filter_shared.queue.batches import BatchRow
 from smart_filter_shared.security.secretbox import SecretBox
-from smart_filter_shared.webhooks.outbox import ClaimedDelivery
 from smart_filter_tests.bench import KEEPING, Bench
-from smart_filter_workers.sender.delivery_loop import Sender, SendLimits
+from smart_filter_workers.sender.delivery_loop import Render, Sender, SendLimits
 from smart_filter_workers.sender.http_client import HttpClient, WebhookTransport
 
 LOOPBACK = "127.0.0.1"
@@ -112,7 +111,7 @@ def send_due(
             database,
             outbound,
             seal=seal_of(bench),
-            render=_render,
+            render=_render_for(bench),
             pace=SendLimits(recover_seconds=60),
         )
         try:
@@ -123,8 +122,10 @@ def send_due(
     return anyio.run(send)
 
 
-def _render(claimed: ClaimedDelivery, job: JobRow | BatchRow | None) -> bytes:
-    return webhook_payload.render_payload(claimed, job, KEEPING)
+def _render_for(bench: Bench) -> Render:
+    keys = [key.get_secret_value() for key in bench.settings.secrets.key]
+    links = LinkTerms(LinkSigner(keys), base_url="", default_seconds=3600)
+    return partial(webhook_payload.render_payload, keeping=KEEPING, links=links)
 
 
 @contextlib.contextmanager
@@ -144,7 +145,9 @@ def sending(
         stopping = anyio.Event()
         started.append((anyio.lowlevel.current_token(), stopping))
         loop_ready.set()
-        sender = Sender(database, reaching, seal=seal_of(bench), render=_render, pace=pace)
+        sender = Sender(
+            database, reaching, seal=seal_of(bench), render=_render_for(bench), pace=pace
+        )
         try:
             await sender.run(stopping)
         finally:

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from smart_filter_api.auth.output_links import LinkSigner, LinkTerms
 from smart_filter_api.presenters import job as presenters_job
 from smart_filter_api.presenters import webhook_payload
-from smart_filter_api.schemas.jobs import JobAnswer
+from smart_filter_api.schemas.jobs import Job
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.ids import BatchId, DeliveryId, JobId, LeaseToken, Tenant
 from smart_filter_shared.jobs.queries import JobRow
@@ -22,11 +23,13 @@ SEGMENTATION, COMPOSITE = StageName.SEGMENTATION, StageName.COMPOSITE
 FACE, SMILE = StageName.FACE, StageName.SMILE
 
 
-def render(row: JobRow) -> JobAnswer:
-    return presenters_job.render_job(row, RetentionPolicy(input_seconds=10, result_seconds=60))
+def render(row: JobRow) -> Job:
+    return presenters_job.render_job(
+        row, RetentionPolicy(input_seconds=10, result_seconds=60), links=None
+    )
 
 
-def answer_with(facts: Facts, recipe: Recipe | None = None) -> JobAnswer:
+def answer_with(facts: Facts, recipe: Recipe | None = None) -> Job:
     return render(a_job_row(facts, recipe=recipe))
 
 
@@ -98,6 +101,12 @@ def test_filters_are_unknown_until_they_are_drawn() -> None:
 
 
 KEEPING = RetentionPolicy(1, 1)
+LINKS = LinkTerms(
+    LinkSigner(["s" * 32]),
+    base_url="https://photos.example.com",
+    default_seconds=3600,
+    clock=lambda: CREATED_AT,
+)
 A_FACE = {"box": [1.25, 2.25, 30.125, 40.125], "score": 0.987654, "landmarks": [[1.123, 2.123]] * 5}
 
 
@@ -127,7 +136,7 @@ def a_claimed(job: JobRow | None) -> ClaimedDelivery:
 
 
 def payload_of(job: JobRow | None) -> tuple[int, dict[str, Any]]:
-    body = webhook_payload.render_payload(a_claimed(job), job, KEEPING)
+    body = webhook_payload.render_payload(a_claimed(job), job, KEEPING, links=LINKS)
     return len(body), json.loads(body)
 
 
@@ -137,8 +146,16 @@ def test_webhook_contains_the_job_as_get_shows_it() -> None:
     assert payload_of(job)[1] == {
         "type": "job.succeeded",
         "timestamp": "2026-01-01T08:30:00Z",
-        "data": json.loads(presenters_job.render_job(job, KEEPING).model_dump_json()),
+        "data": json.loads(presenters_job.render_job(job, KEEPING, links=LINKS).model_dump_json()),
     }
+
+
+def test_webhook_has_absolute_links_to_the_outputs() -> None:
+    data = payload_of(a_job(faces=1))[1]["data"]
+
+    assert data["output_links"].keys() == data["outputs"].keys()
+    for name, path in data["outputs"].items():
+        assert data["output_links"][name].startswith(f"https://photos.example.com{path}?expires=")
 
 
 @pytest.mark.parametrize("letter", ["x", "ü", "😀", "\x01", '"'])
@@ -174,7 +191,7 @@ def test_items_of_a_large_batch_become_a_count_and_a_link() -> None:
     batch = a_batch(items=1000)
     claimed = dataclasses.replace(a_claimed(None), type="batch.finished", batch_id=batch.id)
 
-    body = webhook_payload.render_payload(claimed, batch, KEEPING)
+    body = webhook_payload.render_payload(claimed, batch, KEEPING, links=LINKS)
 
     document, link = json.loads(body), f"/v1/batches/{batch.id}"
     assert len(body) < webhook_payload.MAX_BYTES

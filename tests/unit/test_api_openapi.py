@@ -1,4 +1,5 @@
 import json
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,8 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from smart_filter_api.schemas.jobs import ResolvedRecipe
+from smart_filter_api.schemas.submissions import Recipe
 from smart_filter_tests import openapi_document
 
 
@@ -28,7 +31,7 @@ def contents(operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for one in (operation.get("requestBody", {}), *operation["responses"].values()):
         for media_type, content in one.get("content", {}).items():
             # JSON bodies have no example of a picture.
-            if not media_type.startswith(("image/", "application/zip")):
+            if not media_type.startswith(("image/", "application/zip", "application/octet-stream")):
                 yield content
 
 
@@ -46,6 +49,68 @@ def test_only_these_endpoints_need_no_key(document: dict[str, Any]) -> None:
         "POST /v1/session",
         "GET /problems/{code}",
     }
+
+
+def test_schemas_have_plain_names(document: dict[str, Any]) -> None:
+    names = set(document["components"]["schemas"])
+
+    assert not {name for name in names if not re.fullmatch(r"([A-Z][a-z]+)+", name)}
+    assert not {name for name in names if name.endswith(("Answer", "Wish"))}
+    assert {"Job", "Recipe", "Face", "Background", "Batch", "Webhook", "Delivery"} <= names
+
+
+def test_schemas_describe_no_internals(document: dict[str, Any]) -> None:
+    written = json.dumps(document["components"]["schemas"])
+
+    assert not re.findall(r"\w+\.py\b|smart_filter_\w+", written)
+
+
+def test_operation_ids_start_with_a_verb(document: dict[str, Any]) -> None:
+    verbs = (
+        *("cancel", "count", "create", "delete", "derive", "drain", "explain", "get", "list"),
+        *("pause", "redrive", "remove", "replay", "resume", "revoke", "rotate", "send", "sign"),
+        *("start", "stream", "submit", "undrain", "update", "upload"),
+    )
+
+    for _, operation in operations(document):
+        assert re.fullmatch(rf"({'|'.join(verbs)})([A-Z][a-z]+)+", operation["operationId"])
+
+
+def test_schemas_hold_nothing_that_generators_refuse(document: dict[str, Any]) -> None:
+    written = json.dumps([document["paths"], document["components"]["schemas"]])
+
+    assert not re.findall(r'"const"|"oneOf"|"image/\*"', written)
+
+
+def test_recipe_of_a_request_has_every_field_of_a_resolved_recipe() -> None:
+    resolved = set(ResolvedRecipe.model_fields)
+
+    assert set(Recipe.model_fields) == resolved | {"seed", "metadata"}
+
+
+def test_every_field_of_a_recipe_is_described(document: dict[str, Any]) -> None:
+    fields = document["components"]["schemas"]["Recipe"]["properties"]
+
+    assert [name for name, field in fields.items() if not field.get("description")] == []
+    assert [name for name, field in fields.items() if "default" in field] == []
+
+
+def test_form_has_the_fields_of_a_recipe(document: dict[str, Any]) -> None:
+    fields = set(document["components"]["schemas"]["Recipe"]["properties"])
+    form = document["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]["multipart/form-data"]
+
+    nested = {"segmentation", "face", "smile", "eyes", "metadata"}
+    assert fields - nested <= set(form["schema"]["properties"])
+    assert {f"{task}.model" for task in nested - {"metadata"}} <= set(form["schema"]["properties"])
+
+
+def test_ids_in_paths_have_the_format_of_ids_in_bodies(document: dict[str, Any]) -> None:
+    parameters = document["paths"]["/v1/jobs/{job_id}"]["get"]["parameters"]
+    (job_id,) = (one["schema"] for one in parameters if one["name"] == "job_id")
+
+    assert (
+        job_id["format"] == document["components"]["schemas"]["Job"]["properties"]["id"]["format"]
+    )
 
 
 def test_every_body_has_examples_that_match_its_schema(document: dict[str, Any]) -> None:

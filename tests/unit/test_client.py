@@ -1,7 +1,9 @@
+import asyncio
 import base64
 import datetime as dt
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -412,3 +414,80 @@ def test_batch_wait_ends_when_all_photos_have_ended(make_client: MakeClient) -> 
 
     assert batch.is_final
     assert seen == [0, 1, 1]
+
+
+def test_run_returns_a_job_whose_outputs_can_be_saved(
+    make_client: MakeClient, tmp_path: Path
+) -> None:
+    outputs = {name: f"/v1/jobs/j1/outputs/{name}" for name in ("image", "cutout", "rating")}
+    server = Script(
+        job_answer("queued", 202),
+        job_answer(outputs=outputs),
+        httpx.Response(200, content=b"an image"),
+        httpx.Response(200, content=b"a cutout"),
+    )
+
+    job = make_client(server).do("run", b"photo", {"background": "keep"}, timeout=60)
+
+    assert [one.url.path for one in server.seen] == [
+        *("/v1/jobs", "/v1/jobs/j1", outputs["image"], outputs["cutout"])
+    ]
+    assert job.save(tmp_path / "a.jpg").read_bytes() == b"an image"
+    assert job.save(str(tmp_path / "b.png"), "cutout").read_bytes() == b"a cutout"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["a.jpg", "b.png"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "name", "message"),
+    [
+        (
+            job_answer("failed", error={"code": "no_person", "detail": "there is no one"}),
+            "image",
+            "j1 failed: no_person, there is no one",
+        ),
+        (job_answer("running"), "image", "j1 .running. has no output 'image'; it has none"),
+        (job_answer(outputs={"matte": "/"}), "cutout", "no output 'cutout'; it has matte"),
+        (job_answer(outputs={"image": "/"}), "image", "image of job j1 .* use .*download"),
+    ],
+    ids=["failed", "unfinished", "not requested", "not fetched"],
+)
+def test_job_without_the_output_says_why_it_cannot_be_saved(
+    make_client: MakeClient, tmp_path: Path, answer: httpx.Response, name: str, message: str
+) -> None:
+    job = make_client(Script(answer)).do("job", "j1")
+
+    with pytest.raises(errors.NoOutput, match=message):
+        job.save(tmp_path / "out.jpg", name)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_blocking_client_works_inside_an_event_loop() -> None:
+    page = httpx.Response(200, json={"items": [{"id": "j1", "state": "queued"}] * 2})
+
+    async def notebook() -> str:
+        with Client("http://photos.test", transport=httpx.MockTransport(Script(page))) as client:
+            return next(iter(client.jobs())).id
+
+    assert asyncio.run(notebook()) == "j1"
+
+
+def test_stream_that_is_closed_early_closes_its_connection() -> None:
+    class Endless(httpx.SyncByteStream):
+        is_closed = False
+
+        def __iter__(self) -> Iterator[bytes]:
+            while True:
+                yield b'data: {"type": "job.queued", "data": {"id": "j", "state": "queued"}}\n\n'
+
+        def close(self) -> None:
+            self.is_closed = True
+
+    body = Endless()
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=body))
+    with Client("http://photos.test", transport=transport) as client:
+        events = client.stream("j")
+        next(events)
+        events.close()
+
+        assert body.is_closed

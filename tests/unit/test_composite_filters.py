@@ -76,7 +76,7 @@ def test_hat_on_a_cutout_covers_transparent_pixels() -> None:
 
 
 def test_filters_are_drawn_in_the_requested_order() -> None:
-    grey, hat = Filter("grade", {"look": "mono", "strength": 1}), Filter("hat", {"colour": "red"})
+    grey, hat = Filter("grade", {"look": "mono", "strength": 1}), Filter("hat", {"color": "red"})
 
     hat_greyed = decode_pixels(composite(filter_job(hat, grey)).image)
     hat_in_colour = decode_pixels(composite(filter_job(grey, hat)).image)

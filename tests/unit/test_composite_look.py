@@ -19,7 +19,7 @@ ALONE = LookContext(drawn=False)
 DESIGN = LookContext(drawn=True)
 HEIGHT, WIDTH = 240, 200
 # All effects at full strength.
-ALL = Look(Shadow(ShadowKind.DROP, 1.0), read_outline("3%"), light_wrap=1.0, harmonise=1.0)
+ALL = Look(Shadow(ShadowKind.DROP, 1.0), read_outline("3%"), light_wrap=1.0, harmonize=1.0)
 
 
 def a_cut(matte: Matte8) -> CutOut:

@@ -1,4 +1,5 @@
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -26,8 +27,10 @@ from smart_filter_shared.recipe import (
     Recipe,
     Shadow,
     ShadowKind,
+    fields,
     from_json,
     required_stages,
+    spellings,
 )
 from smart_filter_shared.recipe.fields import parse
 from smart_filter_tests.recipes import OFFERED, parse_fields, split_fields
@@ -234,7 +237,7 @@ def test_filter_keeps_the_values_sent_and_has_defaults_for_the_rest() -> None:
     ).filters
 
     assert hat == Filter("hat", {"kind": "crown", "who": "1,3"})
-    assert hat.parameters == {"kind": "crown", "who": "1,3", "colour": "auto"}
+    assert hat.parameters == {"kind": "crown", "who": "1,3", "color": "auto"}
 
 
 def test_every_default_of_a_filter_can_be_sent() -> None:
@@ -373,12 +376,37 @@ def test_recipe_is_restored_from_the_database(
         shadow="drop:0.35",
         outline="1.5% rgb(1 2 3 / 50%)",
         light_wrap="0.25",
-        harmonise="1",
+        harmonize="1",
         seed="5",
         metadata__a="b",
     )
 
     assert from_json(recipe.as_json(), seed=5, metadata={"a": "b"}) == recipe
+
+
+def test_row_with_former_names_is_read() -> None:
+    recipe = parse_fields(
+        harmonize="0.4",
+        filters="hat,caption",
+        filters__hat__color="red",
+        filters__caption__text="a",
+    )
+    stored = recipe.as_json()
+    former = {
+        **{name: value for name, value in stored.items() if name != "harmonize"},
+        "harmonise": stored["harmonize"],
+        "filters": [
+            {"name": "hat", "params": {"colour": "red"}},
+            {"name": "caption", "params": {"text": "a"}},
+        ],
+    }
+
+    assert from_json(former, seed=1, metadata={}) == replace(recipe, seed=1)
+
+
+def test_names_are_those_of_a_recipe_as_json() -> None:
+    assert set(fields.NAMES) == {*Recipe().as_json(), "seed", "metadata"}
+    assert not set(fields.NAMES) & set(spellings.CURRENT_NAMES)
 
 
 def test_row_of_an_older_version_has_the_defaults() -> None:
@@ -395,6 +423,11 @@ def test_row_of_an_older_version_has_the_defaults() -> None:
 def test_malformed_row_is_not_a_recipe(part: dict[str, object]) -> None:
     with pytest.raises((TypeError, ValueError)):
         from_json({**Recipe().as_json(), **part}, seed=1, metadata={})
+
+
+@pytest.mark.parametrize(("text", "value"), [("True", True), ("False", False), ("true", True)])
+def test_boolean_of_a_form_may_be_written_as_in_python(text: str, *, value: bool) -> None:
+    assert parse_fields(keep_metadata=text).files.keep_metadata is value
 
 
 def test_files_and_filters_are_parsed_and_restored() -> None:

@@ -54,7 +54,7 @@ WRONG = {
     "shadow": "auto:0.5|none:0.5|drop:2",
     "outline": "0px|201px|11%|2% nope",
     "light_wrap": "1.1",
-    "harmonise": "-0.1",
+    "harmonize": "-0.1",
 }
 
 
@@ -94,6 +94,37 @@ def test_wrong_value_of_json_is_shown_as_json(name: str, value: Scalar, detail: 
 @pytest.mark.parametrize("value", ["a,b", ["image", "nope"], "image,"])
 def test_wrong_output_is_named(value: str | list[str]) -> None:
     assert set(refused_fields(outputs=value)) == {"/outputs"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "suggested"),
+    [
+        ("segmentation.model", "selfi", "selfie"),
+        ("segmentation.params.threshhold", "0.5", "threshold"),
+        ("segmentation.modle", "auto", "segmentation.model"),
+        ("filters.hatt.kind", "party", "hat"),
+        ("outputs", "image,mate", "matte"),
+        ("format", "JPG", "jpg"),
+        ("priority", "interactiv", "interactive"),
+        ("background", "Color:red", "color:red"),
+        ("background", "presets:rainbow", "preset:rainbow"),
+    ],
+)
+def test_misspelled_name_or_value_suggests_the_nearest(
+    name: str, value: str, suggested: str
+) -> None:
+    with pytest.raises(InvalidRecipe) as refusal:
+        parse({name: value}, offered=OFFERED)
+
+    (error,) = refusal.value.errors
+    assert error.detail.endswith(f"did you mean {suggested}?")
+
+
+def test_nothing_is_suggested_for_a_value_that_is_far_from_all() -> None:
+    with pytest.raises(InvalidRecipe) as refusal:
+        parse({"format": "quicktime"}, offered=OFFERED)
+
+    assert "did you mean" not in str(refusal.value)
 
 
 def test_unknown_names_and_wrong_values_are_all_named_together() -> None:
@@ -169,8 +200,8 @@ def test_background_file_with_another_background_is_a_contradiction() -> None:
             )
         ),
         (
-            "background=keep shadow=drop outline=1% harmonise=0.5 light_wrap=0 scale=50%",
-            ["/shadow", "/outline", "/harmonise", "/scale", "/background"],
+            "background=keep shadow=drop outline=1% harmonize=0.5 light_wrap=0 scale=50%",
+            ["/shadow", "/outline", "/harmonize", "/scale", "/background"],
         ),
         (
             "background=transparent format=jpg margin=10px size=1000x1000 aspect=4:5",

@@ -20,7 +20,7 @@ CUT_OUT = {
     "shadow": "none",
     "outline": "none",
     "light_wrap": 0,
-    "harmonise": 0,
+    "harmonize": 0,
     "require_person": True,
     "priority": "interactive",
 }

@@ -91,6 +91,8 @@ WRONG: dict[str, tuple[str, ...]] = {
         *("app.example.com", "https://app.example.com/page", "https://*.example.com"),
         "https://u:hush@app.example.com",
     ),
+    "SMART_FILTER_PUBLIC_URL": NO_STORAGE,
+    "SMART_FILTER_LINK_SECONDS": (*NO_NUMBER, "59", "604801"),
     "SMART_FILTER_SESSION_IDLE_SECONDS": (*NO_NUMBER, "0"),
     "SMART_FILTER_SESSION_SECONDS": (*NO_NUMBER, "0"),
     "SMART_FILTER_SESSION_SECURE": NO_SWITCH,

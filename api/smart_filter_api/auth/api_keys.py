@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from smart_filter_shared.artifacts.retention import RetentionOverrides
 from smart_filter_shared.db.tables import tenants as tables
-from smart_filter_shared.errors import InsufficientScope, NotFound, Unauthorized
+from smart_filter_shared.errors import InsufficientScope, NotFound, TokenUsedUp, Unauthorized
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.tenants.quotas import LimitOverrides, Limits
 
@@ -89,6 +89,7 @@ class Caller:
     """The sender of a request: its key, scopes and tenant settings.
 
     recipe: the tenant's default recipe fields, as in a JSON body.
+    link_seconds: lifetime of signed links of its jobs; None: the setting applies.
     """
 
     key_id: uuid.UUID
@@ -98,6 +99,12 @@ class Caller:
     limits: Limits = _NO_LIMITS
     keeping: RetentionOverrides = RetentionOverrides()  # noqa: RUF009 - frozen
     recipe: Mapping[str, object] = field(default_factory=dict)
+    link_seconds: int | None = None
+
+    @property
+    def device_key_id(self) -> uuid.UUID | None:
+        """The id of a device key, which can read only its own jobs; None for any other key."""
+        return self.key_id if self.is_device else None
 
 
 def issue(
@@ -128,7 +135,7 @@ def issue(
 def issue_for_device(
     connection: Connection, parent: Caller, *, valid_for: dt.timedelta, max_jobs: int
 ) -> IssuedKey:
-    """Insert a key that may only submit max_jobs jobs, and return it.
+    """Insert a key that may only submit max_jobs jobs and read them, and return it.
 
     The key is revoked with its parent and expires no later.
     Raises Unauthorized when the parent was revoked a moment ago.
@@ -204,7 +211,7 @@ def select_callers() -> Select[Any]:
             *(keys.c.id, keys.c.tenant, keys.c.scopes, keys.c.max_jobs),
             *(tenants.c.requests_per_minute, tenants.c.jobs_waiting, tenants.c.megapixels_per_day),
             *(tenants.c.keep_input_seconds, tenants.c.keep_result_seconds),
-            *(tenants.c.keep_nothing, tenants.c.recipe),
+            *(tenants.c.keep_nothing, tenants.c.recipe, tenants.c.link_seconds),
         )
         .outerjoin_from(keys, tenants, tenants.c.name == keys.c.tenant)
         .where(
@@ -228,13 +235,14 @@ def caller_from_row(row: Row[Any], usual: Limits) -> Caller:
             row.keep_input_seconds, row.keep_result_seconds, nothing=bool(row.keep_nothing)
         ),
         recipe=row.recipe or {},
+        link_seconds=row.link_seconds,
     )
 
 
 def count_job(connection: Connection, caller: Caller) -> None:
     """Count a job that a device key submits, in the transaction that inserts the job.
 
-    Raises InsufficientScope when the key has used up its jobs.
+    Raises TokenUsedUp when the key has used up its jobs.
     """
     if not caller.is_device:
         return
@@ -245,7 +253,7 @@ def count_job(connection: Connection, caller: Caller) -> None:
         .values(jobs=keys.c.jobs + 1)
     )
     if not counted.rowcount:
-        raise InsufficientScope("the key has submitted its maximum number of jobs; issue another")
+        raise TokenUsedUp("the device token has submitted its maximum number of jobs (max_jobs)")
 
 
 def list_keys(
@@ -283,7 +291,7 @@ def revoke(
         mine = and_(mine, keys.c.tenant == tenant)
     found = connection.execute(select(keys.c.scopes).where(mine)).one_or_none()
     if found is None:
-        raise NotFound(f"key {key_id}")
+        raise NotFound(f"there is no key {key_id}")
     if spare_operators and Scope.OPERATOR in found.scopes:
         raise InsufficientScope(
             f"an operator key can only be revoked on the server: smart-filter keys revoke {key_id}"

@@ -25,6 +25,17 @@ _DEFAULT_HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
 )
+# Path of the page that lists former spellings.
+FORMER_NAMES_PATH = "/former-names"
+# For answers to requests that use a former spelling: since when they are deprecated, and the page
+# that lists them.  Source: RFC 9745, 2 and 3.
+_DEPRECATION_HEADERS = (
+    (b"deprecation", b"@1795305600"),  # 2026-11-22
+    (
+        b"link",
+        f'<{FORMER_NAMES_PATH}>; rel="deprecation"; type="text/html"'.encode(),
+    ),
+)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _QUIET_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 
@@ -32,7 +43,8 @@ _QUIET_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
 class RequestMiddleware:
     """An ASGI application around another.
 
-    Sets `request.state.request_id` and `request.state.began_ns`, nanoseconds of Unix time. An
+    Sets `request.state.request_id`, `request.state.began_ns`, nanoseconds of Unix time, and
+    `request.state.former_names`, the former spellings that the request is found to use. An
     exception that no other handler caught is logged once and answered with a problem document.
     """
 
@@ -48,7 +60,9 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         request_id = str(uuid_utils.uuid4())
-        scope.setdefault("state", {}).update(request_id=request_id, began_ns=time.time_ns())
+        scope.setdefault("state", {}).update(
+            request_id=request_id, began_ns=time.time_ns(), former_names=set()
+        )
         started = time.perf_counter()
         status: int | None = None
         seconds = 0.0
@@ -58,6 +72,8 @@ class RequestMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 _add_headers(message, {"X-Request-Id": request_id, **_rate_limit_headers(scope)})
+                if scope["state"]["former_names"]:
+                    message["headers"] = [*message["headers"], *_DEPRECATION_HEADERS]
             await send(message)
             seconds = time.perf_counter() - started
 

@@ -1,12 +1,13 @@
 """Receive uploads: spool and hash the body, then check the picture's header without decoding."""
 
 import hashlib
+import itertools
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import ExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from tempfile import SpooledTemporaryFile
-from typing import IO, TypeAlias
+from typing import IO, Final, TypeAlias
 
 import anyio.to_thread
 from fastapi import Request
@@ -24,15 +25,25 @@ from smart_filter_api.intake.multipart import (
     WEBHOOK_URL,
 )
 from smart_filter_api.intake.photo_header import PhotoHeader
-from smart_filter_shared.catalog.scalars import as_list, as_text
+from smart_filter_api.problems import validation
+from smart_filter_shared.catalog.scalars import as_list, as_text, quote_value
 from smart_filter_shared.errors import (
     FieldError,
+    InvalidPhotoUrl,
     InvalidRecipe,
+    InvalidRequest,
+    InvalidWebhookUrl,
     MalformedRequest,
     UnsupportedMedia,
 )
-from smart_filter_shared.recipe.fields import Fields
+from smart_filter_shared.recipe import spellings
+from smart_filter_shared.recipe.fields import NAMES, Fields
+from smart_filter_shared.recipe.words import json_pointer
 from smart_filter_shared.security import urls
+from smart_filter_shared.suggestions import find_nearest
+
+MULTIPART: Final = "multipart/form-data"
+JSON: Final = "application/json"
 
 # Memory for one picture; the rest goes to a temporary file.
 _MEMORY_BYTES = 1_000_000
@@ -42,6 +53,8 @@ _READ_TIMEOUT_SECONDS = 20.0
 _MIN_BYTES_PER_SECOND = 16_000
 # The rate is not checked during this time, which allows for small bodies and slow starts.
 _GRACE_SECONDS = 30.0
+# Unknown fields for which a similar name is searched, a millisecond each.
+_MAX_SUGGESTIONS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +131,17 @@ class PhotoRequest:
 async def receive_photo_request(request: Request) -> AsyncIterator[PhotoRequest]:
     """Receive the body of a request; its files are deleted when the block ends.
 
-    Raises MalformedRequest, PhotoTooLarge, UnsupportedMedia; InvalidRecipe and its kinds for
-    JSON; ClientDisconnect when the body ends early.
+    Raises MalformedRequest, PhotoTooLarge, UnsupportedMedia, InvalidPhotoUrl, InvalidWebhookUrl;
+    InvalidRecipe and its kinds for JSON; ClientDisconnect when the body ends early.
     """
     refuse_compressed(request)
     content_type = request.headers.get("content-type")
-    if parse_options_header(content_type)[0] == b"application/json":
+    if parse_options_header(content_type)[0] == JSON.encode():
         async with _receive_json(request) as upload:
             yield upload
         return
+    if parse_options_header(content_type)[0] != MULTIPART.encode():
+        raise unsupported_type(content_type, (MULTIPART, JSON))
     form = multipart.Form(content_type)
     refuse_oversized(request, multipart.MAX_BODY_BYTES)
     with ExitStack() as open_files:
@@ -138,11 +153,36 @@ async def receive_photo_request(request: Request) -> AsyncIterator[PhotoRequest]
                 await spools[name].take(piece)
         own = (WEBHOOK_URL, *PHOTO_REFERENCES)
         texts = {name: _single_value(name, form.fields.get(name, [])) for name in own}
-        webhook_url = _parse_url(WEBHOOK_URL, texts[WEBHOOK_URL])
+        webhook_url = parse_webhook_url(texts[WEBHOOK_URL])
         pictures = {name: await spools[name].judged(PICTURES[name], name) for name in spools}
         photo = pictures.get(PHOTO) or resolve_reference(texts[PHOTO_URL], texts[UPLOAD_ID])
-        fields = {name: texts for name, texts in form.fields.items() if name not in own}
+        fields = _current_fields(
+            request, {name: texts for name, texts in form.fields.items() if name not in own}
+        )
+        _refuse_misspelled_names(fields, (PHOTO, BACKGROUND, *own))
         yield PhotoRequest(photo, pictures.get(BACKGROUND), fields, webhook_url)
+
+
+def _refuse_misspelled_names(fields: Fields, own: Collection[str]) -> None:
+    """Raise InvalidRecipe for names that are more similar to the form's own than to a recipe's."""
+    unknown = (name for name in fields if not validation.is_recipe_name(name))
+    nearest = {
+        name: find_nearest(name, [*own, *NAMES])
+        for name in itertools.islice(unknown, _MAX_SUGGESTIONS)
+    }
+    wrong = [
+        FieldError(json_pointer(name), f"is not a field of this form; did you mean {near[0]}?")
+        for name, near in nearest.items()
+        if near and near[0] in own
+    ]
+    if wrong:
+        raise InvalidRecipe(wrong)
+
+
+def _current_fields(request: Request, fields: Fields) -> Fields:
+    """Return the fields by their current names; the answer will say if former ones were used."""
+    request.state.former_names.update(spellings.find_former_names(fields))
+    return spellings.to_current_names(fields)
 
 
 @asynccontextmanager
@@ -152,8 +192,9 @@ async def _receive_json(request: Request) -> AsyncIterator[PhotoRequest]:
         # A document is parsed in memory, so parse only one at a time, once it is complete.
         async with request.app.state.services.json_bodies:
             sent = await anyio.to_thread.run_sync(lambda: json_body.parse_submission(raw.read()))
-            upload = await spool_submission(sent, open_files)
-            del sent  # free its photo, which is spooled now
+            current = replace(sent, fields=_current_fields(request, sent.fields))
+            upload = await spool_submission(current, open_files)
+            del sent, current  # free its photo, which is spooled now
         yield upload
 
 
@@ -162,7 +203,7 @@ async def spool_submission(sent: JsonSubmission, open_files: ExitStack) -> Photo
 
     Raises PhotoTooLarge, UnsupportedMedia, MalformedRequest, InvalidRecipe.
     """
-    webhook_url = _parse_url(WEBHOOK_URL, sent.webhook_url)
+    webhook_url = parse_webhook_url(sent.webhook_url)
     if sent.photo is None:
         reference = resolve_reference(sent.photo_url, sent.upload_id)
         return PhotoRequest(reference, None, sent.fields, webhook_url)
@@ -175,9 +216,9 @@ async def spool_submission(sent: JsonSubmission, open_files: ExitStack) -> Photo
 def resolve_reference(photo_url: str | None, upload_id: str | None) -> RemotePhoto | UploadedPhoto:
     """Return the photo that one of the two fields refers to.
 
-    Raises InvalidRecipe for an invalid URL; the URL is not fetched here.
+    Raises InvalidPhotoUrl; the URL is not fetched here.
     """
-    url = _parse_url(PHOTO_URL, photo_url)
+    url = _parse_url(PHOTO_URL, photo_url, InvalidPhotoUrl)
     if url is not None:
         return RemotePhoto(url)
     if upload_id is None:
@@ -185,20 +226,25 @@ def resolve_reference(photo_url: str | None, upload_id: str | None) -> RemotePho
     return UploadedPhoto(upload_id)
 
 
+def parse_webhook_url(text: str | None) -> str | None:
+    """Return the URL for the final event in normalized form.  Raises InvalidWebhookUrl."""
+    return _parse_url(WEBHOOK_URL, text, InvalidWebhookUrl)
+
+
 def _single_value(name: str, texts: Sequence[str]) -> str | None:
     if len(texts) > 1:
-        raise InvalidRecipe([FieldError(f"/{name}", "is given more than once")])
+        kind = json_body.KIND_OF_NAME[name]
+        raise kind([FieldError(f"/{name}", "is given more than once; give it once")])
     return texts[0] if texts else None
 
 
-def _parse_url(name: str, text: str | None) -> str | None:
-    """Return a URL in normalized form.  Raises InvalidRecipe."""
+def _parse_url(name: str, text: str | None, kind: type[InvalidRequest]) -> str | None:
     if text is None:
         return None
     try:
         return str(urls.parse(text))
     except ValueError as error:
-        raise InvalidRecipe([FieldError(f"/{name}", str(error))]) from error
+        raise kind([FieldError(f"/{name}", str(error))]) from error
 
 
 async def spool_body(request: Request, open_files: ExitStack, *, most: int) -> IO[bytes]:
@@ -244,6 +290,14 @@ def refuse_compressed(request: Request) -> None:
             "the body is compressed; send it uncompressed, without Content-Encoding",
             pointer="/Content-Encoding",
         )
+
+
+def unsupported_type(content_type: str | None, accepted: Collection[str]) -> UnsupportedMedia:
+    """Return the error for a body whose Content-Type is missing or not one of the accepted."""
+    what = "is missing" if content_type is None else f"{quote_value(content_type)} is not accepted"
+    return UnsupportedMedia(
+        f"Content-Type {what}; send the body as {' or '.join(accepted)}", pointer="/Content-Type"
+    )
 
 
 async def read_with_timeout(

@@ -7,7 +7,7 @@ fields, in total and for each name.
 import base64
 import binascii
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,10 +24,14 @@ from smart_filter_api.intake.multipart import (
     WEBHOOK_URL,
     picture_too_large,
 )
+from smart_filter_api.problems import validation
 from smart_filter_shared.catalog.scalars import Scalar, as_text
 from smart_filter_shared.errors import (
     FieldError,
+    InvalidPhotoUrl,
     InvalidRecipe,
+    InvalidRequest,
+    InvalidWebhookUrl,
     MalformedRequest,
     PhotoTooLarge,
 )
@@ -39,6 +43,12 @@ _MAX_DEPTH: Final = 8
 PHOTO: Final = "photo_base64"
 SOURCES: Final = (PHOTO, PHOTO_URL, UPLOAD_ID)
 _NAMES: Final = (*SOURCES, WEBHOOK_URL, "recipe")
+# The error of each field that is not part of the recipe.
+KIND_OF_NAME: Final[Mapping[str, type[InvalidRequest]]] = {
+    PHOTO_URL: InvalidPhotoUrl,
+    UPLOAD_ID: InvalidRequest,
+    WEBHOOK_URL: InvalidWebhookUrl,
+}
 _FILTERS: Final = "filters"
 
 # Base64 has no quotes, and other JSON strings escape theirs, so this cannot match inside them.
@@ -80,13 +90,17 @@ def parse_submission(body: bytes) -> JsonSubmission:
 
 
 def refuse_unknown_names(
-    document: Mapping[str, object], names: Collection[str], kind: type[InvalidRecipe]
+    document: Mapping[str, object], names: Sequence[str], kind: type[InvalidRecipe]
 ) -> None:
     """Raise an error of this kind, which lists every name that is not one of `names`."""
     unknown = [name for name in document if name not in names][:MAX_PARTS]
     if unknown:
-        detail = f"is not one of {', '.join(names)}"
-        raise kind([FieldError(json_pointer(name), detail) for name in unknown])
+        raise kind(
+            [
+                FieldError(json_pointer(name), validation.describe_unknown_name(name, names))
+                for name in unknown
+            ]
+        )
 
 
 def require_one_source(document: Mapping[str, object]) -> str:
@@ -98,11 +112,15 @@ def require_one_source(document: Mapping[str, object]) -> str:
 
 
 def read_texts(document: Mapping[str, Any], names: Collection[str]) -> dict[str, str | None]:
-    """Return the texts of these fields, None where absent.  Raises InvalidRecipe."""
+    """Return the texts of these fields, None where absent.
+
+    Raises InvalidRequest, or its kind for the field that is wrong.
+    """
     texts = {name: document.get(name) for name in names}
     wrong = [name for name, text in texts.items() if not isinstance(text, str | None)]
     if wrong:
-        raise InvalidRecipe([FieldError(json_pointer(name), "is not a string") for name in wrong])
+        kind = KIND_OF_NAME[wrong[0]] if len(wrong) == 1 else InvalidRequest
+        raise kind([FieldError(json_pointer(name), "is not a string") for name in wrong])
     return texts
 
 

@@ -1,5 +1,6 @@
 """Read and parse small JSON bodies; their size is checked while they arrive."""
 
+import itertools
 from collections.abc import AsyncIterator
 from typing import IO, Any, Final, TypeVar
 
@@ -9,14 +10,25 @@ from pydantic import BaseModel, ValidationError
 from python_multipart.multipart import parse_options_header
 
 from smart_filter_api.http import strict_json
-from smart_filter_api.intake.body import read_with_timeout, refuse_compressed
-from smart_filter_api.problems import problem
-from smart_filter_shared.errors import FieldError, InvalidRequest, MalformedRequest
-from smart_filter_shared.recipe.words import json_pointer
+from smart_filter_api.intake.body import (
+    JSON,
+    read_with_timeout,
+    refuse_compressed,
+    unsupported_type,
+)
+from smart_filter_api.problems import validation
+from smart_filter_shared.errors import (
+    InvalidRequest,
+    InvalidWebhookUrl,
+    MalformedRequest,
+)
 
 MAX_BYTES: Final = 65_536
 _READ_TIMEOUT_SECONDS: Final = 10.0
-_REFERENCE: Final = "#/components/schemas/{model}"
+# Errors that one answer names.
+_MAX_ERRORS: Final = 50
+_WEBHOOK_POINTER: Final = "/webhook_url"
+REFERENCE: Final = "#/components/schemas/{model}"
 
 Document = TypeVar("Document", bound=BaseModel)
 
@@ -24,8 +36,8 @@ Document = TypeVar("Document", bound=BaseModel)
 async def read(request: Request) -> bytes:
     """Return the body of a request.
 
-    Raises MalformedRequest when it is too large or its Content-Type is not JSON, UnsupportedMedia
-    when it is compressed.
+    Raises MalformedRequest when it is too large, UnsupportedMedia when it is compressed or its
+    Content-Type is not JSON.
     """
     return b"".join([piece async for piece in _read_pieces(request, most=MAX_BYTES)])
 
@@ -48,36 +60,36 @@ async def _read_pieces(request: Request, *, most: int) -> AsyncIterator[bytes]:
 
 
 def refuse_other_types(request: Request) -> None:
-    """Raise UnsupportedMedia for a compressed body, MalformedRequest for one that is not JSON."""
+    """Raise UnsupportedMedia for a body that is compressed or is not JSON."""
     refuse_compressed(request)
-    if parse_options_header(request.headers.get("content-type"))[0] != b"application/json":
-        raise MalformedRequest(
-            "send a document with Content-Type: application/json", pointer="/Content-Type"
-        )
+    content_type = request.headers.get("content-type")
+    if parse_options_header(content_type)[0] != JSON.encode():
+        raise unsupported_type(content_type, (JSON,))
 
 
 def parse(kind: type[Document], body: bytes) -> Document:
     """Parse a body and return its document.
 
-    Raises MalformedRequest when it is not JSON, and InvalidRequest, which names each invalid field.
+    Raises MalformedRequest when it is not JSON, and InvalidRequest, which names each invalid field,
+    or InvalidWebhookUrl when only that is invalid.
     """
     values = strict_json.read_object(body)
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise InvalidRequest(
-            [
-                FieldError(
-                    "".join(json_pointer(str(part)) for part in wrong["loc"]),
-                    problem.plain_message(wrong["msg"]),
-                )
-                for wrong in error.errors(include_url=False, include_input=False)
-            ]
-        ) from None  # pydantic's error would repeat the client's values
+        found = [
+            validation.describe_document_error(wrong, kind)
+            for wrong in itertools.islice(error.errors(include_url=False), _MAX_ERRORS)
+        ]
+        only_webhook = all(one.pointer == _WEBHOOK_POINTER for one in found)
+        # pydantic's error would repeat the client's values.
+        raise (InvalidWebhookUrl if only_webhook else InvalidRequest)(found) from None
 
 
 def describe_body(kind: type[BaseModel]) -> dict[str, Any]:  # OpenAPI's own type
-    """Return the OpenAPI description of a body; openapi/document.py adds the referenced schemas."""
-    schema = kind.model_json_schema(ref_template=_REFERENCE)
-    schema.pop("$defs", None)
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    """Return the OpenAPI description of a body; openapi/document.py lifts its `$defs`."""
+    schema = kind.model_json_schema(ref_template=REFERENCE)
+    named = {**schema.pop("$defs", {}), kind.__name__: schema}
+    reference = {"$ref": REFERENCE.format(model=kind.__name__), "$defs": named}
+    content = {"application/json": {"schema": reference}}
+    return {"requestBody": {"required": True, "content": content}}

@@ -14,6 +14,7 @@ _DESCRIPTIONS: Mapping[str, str] = {
     "202": "Accepted; processing continues in the background",
     "204": "Done; the response has no body",
 }
+_BINARY_TYPES = ("image/", "application/zip")
 _RETRYABLE_STATUSES = {
     str(int(HTTPStatus.TOO_MANY_REQUESTS)),
     str(int(HTTPStatus.SERVICE_UNAVAILABLE)),
@@ -38,7 +39,7 @@ HEADERS: Mapping[str, Any] = {
 
 
 def add_shared_responses(document: dict[str, Any], operations: Iterable[dict[str, Any]]) -> None:
-    """Add the shared headers, the 500 problem and default descriptions to every operation."""
+    """Add to all responses what they share: headers, descriptions, the 500, the type of files."""
     document["components"]["headers"] = dict(HEADERS)
     for operation in operations:
         answers = operation["responses"]
@@ -52,5 +53,8 @@ def add_shared_responses(document: dict[str, Any], operations: Iterable[dict[str
                 names.append("Link")
             if status in _RETRYABLE_STATUSES:
                 names.append("Retry-After")
+            for media_type, content in answer.get("content", {}).items():
+                if media_type.startswith(_BINARY_TYPES):
+                    content.setdefault("schema", {"type": "string", "format": "binary"})
             shared = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
             answer["headers"] = {**shared, **answer.get("headers", {})}

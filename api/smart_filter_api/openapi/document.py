@@ -12,9 +12,8 @@ from smart_filter_api.openapi import answers as openapi_answers
 from smart_filter_api.openapi import examples as openapi_examples
 from smart_filter_api.openapi import links as openapi_links
 from smart_filter_api.problems.problem import Problem
-from smart_filter_api.schemas.batches import BatchEventAnswer
-from smart_filter_api.schemas.deriving import CorrectionRequest
-from smart_filter_api.schemas.jobs import EventAnswer
+from smart_filter_api.schemas.batches import BatchEvent
+from smart_filter_api.schemas.jobs import JobEvent
 from smart_filter_shared.queue.events import FINAL_TYPES, EventType
 from smart_filter_shared.webhooks import signatures
 
@@ -50,14 +49,15 @@ def build_document(app: FastAPI) -> Schema:
         version=app.version,
         summary=app.summary,
         description=_DESCRIPTION,
+        contact={"name": "The operator of this server"},
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         servers=[{"url": "/", "description": "The service that serves this document"}],
         tags=[{"name": name, "description": about} for name, about in TAGS.items()],
         routes=app.routes,
     )
     ends: list[tuple[EventType, type[BaseModel]]] = [
-        *((type_, EventAnswer) for type_ in sorted(FINAL_TYPES)),
-        (EventType.BATCH_FINISHED, BatchEventAnswer),
+        *((type_, JobEvent) for type_ in sorted(FINAL_TYPES)),
+        (EventType.BATCH_FINISHED, BatchEvent),
     ]
     document["webhooks"] = {
         str(type_): {"post": _webhook_operation(type_, of)} for type_, of in ends
@@ -74,9 +74,8 @@ def build_document(app: FastAPI) -> Schema:
     _, problem = models_json_schema(
         [
             (Problem, "serialization"),
-            (EventAnswer, "serialization"),
-            (BatchEventAnswer, "serialization"),
-            (CorrectionRequest, "validation"),
+            (JobEvent, "serialization"),
+            (BatchEvent, "serialization"),
         ],
         ref_template="#/components/schemas/{model}",
     )
@@ -90,6 +89,8 @@ def build_document(app: FastAPI) -> Schema:
         _lift_definitions(operation, schemas)
         for parameter in operation.get("parameters", []):
             parameter["schema"] = _without_null(parameter["schema"])
+            if parameter["in"] == "header":
+                parameter["name"] = parameter["name"].title()
     openapi_answers.add_shared_responses(document, operations.values())
     openapi_links.add_links(operations)
     openapi_examples.add_examples(document, operations)
@@ -97,12 +98,9 @@ def build_document(app: FastAPI) -> Schema:
 
 
 def operation_id(route: APIRoute) -> str:
-    """Return the operationId of a route, such as `jobs_create`, for generated clients.
-
-    It is the module and the function name; a suffix that repeats the module is dropped.
-    """
-    module = route.endpoint.__module__.rpartition(".")[2]
-    return f"{module}_{route.name.removesuffix(f'_{module}')}"
+    """Return the operationId of a route: its function's name in camel case, such as `submitJob`."""
+    first, *others = route.name.split("_")
+    return first + "".join(map(str.capitalize, others))
 
 
 def _without_null(schema: Schema) -> Schema:

@@ -11,7 +11,6 @@ from importlib import resources
 from typing import Any
 
 from smart_filter_api.problems import render
-from smart_filter_api.problems.catalog import PAGES
 from smart_filter_api.problems.problem import KINDS
 
 Json = Any  # a JSON value of any shape
@@ -37,6 +36,8 @@ PARAMETERS: Mapping[str, tuple[str, str]] = {
     "name": ("Name of an output that the job's recipe requests", "image"),
     "code": ("`code` of a problem", "not_found"),
 }
+# Routes parse these themselves, because a malformed id is not found, as an unknown one.
+_UUIDS = {"job_id", "batch_id", "delivery_id", "upload_id", "key_id", "worker_id"}
 
 
 def load_exchanges() -> dict[str, Any]:
@@ -55,16 +56,19 @@ def add_examples(document: dict[str, Any], operations: Mapping[str, dict[str, An
         for parameter in operation.get("parameters", []):
             if parameter["in"] == "path" and parameter["name"] in PARAMETERS:
                 parameter["description"], parameter["example"] = PARAMETERS[parameter["name"]]
+                if parameter["name"] in _UUIDS:
+                    parameter["schema"]["format"] = "uuid"
         for content, example in _pair_examples(operation, exchanges.get(operation_id, {})):
             value = _fill_defaults(example["value"], content.get("schema", {}), schemas)
             content.setdefault("examples", {})[example["name"]] = {"value": value}
+    paths = json.dumps(document["paths"])
     document["components"]["examples"] = {
         code: {
             "summary": kind.title,
             "value": render.example_problem(code).model_dump(mode="json", exclude_none=True),
         }
         for code, kind in KINDS.items()
-        if code in PAGES
+        if f'"#/components/examples/{code}"' in paths
     }
     for type_ in document["webhooks"]:
         event = exchanges.get("webhooks", {}).get(type_)

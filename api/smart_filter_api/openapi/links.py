@@ -29,58 +29,58 @@ class Link:
 
 
 _JOB_OPERATIONS = tuple(
-    "jobs_show jobs_follow jobs_cancel jobs_redrive photo_fetch outputs_fetch jobs_delete".split()
+    "getJob streamJobEvents cancelJob redriveJob getPhoto getOutput deleteJob".split()
 )
-_DERIVE_OPERATIONS = ("derive_derive", "derive_correct", "derive_list_corrections")
-_BATCH_OPERATIONS = ("batches_show", "batches_follow", "batches_cancel", "batches_delete")
+_DERIVE_OPERATIONS = ("deriveJob", "createCorrection", "listCorrections")
+_BATCH_OPERATIONS = ("getBatch", "streamBatchEvents", "cancelBatch", "deleteBatch")
 
 LINKS: Sequence[Link] = (
-    Link("jobs_create", (200, 202), _JOB_OPERATIONS, _JOB),
-    Link("jobs_create", (200, 202), _DERIVE_OPERATIONS, _JOB),
+    Link("submitJob", (200, 202), _JOB_OPERATIONS, _JOB),
+    Link("submitJob", (200, 202), _DERIVE_OPERATIONS, _JOB),
     # These operations need an ended job, which is most likely when a client reads it.
-    Link("jobs_show", (200,), _DERIVE_OPERATIONS, _JOB),
+    Link("getJob", (200,), _DERIVE_OPERATIONS, _JOB),
     Link(
-        "derive_correct",
+        "createCorrection",
         (201,),
-        ("derive_derive",),
+        ("deriveJob",),
         {"job_id": f"{_BODY}/job_id"},
         {"correction_id": f"{_BODY}/id"},
     ),
-    Link("derive_correct", (201,), ("derive_list_corrections",), {"job_id": f"{_BODY}/job_id"}),
-    Link("derive_derive", (200, 202), ("jobs_show", "outputs_fetch", "jobs_delete"), _JOB),
-    Link("uploads_create", (201,), ("uploads_put",), {"upload_id": f"{_BODY}/upload_id"}),
-    Link("uploads_create", (201,), ("jobs_create",), {}, {"upload_id": f"{_BODY}/upload_id"}),
-    Link("batches_create", (200, 202), _BATCH_OPERATIONS, _BATCH),
+    Link("createCorrection", (201,), ("listCorrections",), {"job_id": f"{_BODY}/job_id"}),
+    Link("deriveJob", (200, 202), ("getJob", "getOutput", "deleteJob"), _JOB),
+    Link("createUpload", (201,), ("uploadPhoto",), {"upload_id": f"{_BODY}/upload_id"}),
+    Link("createUpload", (201,), ("submitJob",), {}, {"upload_id": f"{_BODY}/upload_id"}),
+    Link("createBatch", (200, 202), _BATCH_OPERATIONS, _BATCH),
     Link(
-        "batches_create",
+        "createBatch",
         (200, 202),
-        ("jobs_show", "jobs_delete"),
+        ("getJob", "deleteJob"),
         {"job_id": f"{_BODY}/items/0/job_id"},
     ),
-    Link("batches_cancel", (200,), ("batches_show", "batches_delete"), _BATCH),
-    Link("jobs_redrive", (202,), ("jobs_show", "jobs_cancel"), _JOB),
-    Link("jobs_cancel", (200,), ("jobs_show", "jobs_delete"), _JOB),
+    Link("cancelBatch", (200,), ("getBatch", "deleteBatch"), _BATCH),
+    Link("redriveJob", (202,), ("getJob", "cancelJob"), _JOB),
+    Link("cancelJob", (200,), ("getJob", "deleteJob"), _JOB),
     Link(
-        "webhooks_create",
+        "createWebhook",
         (201,),
         (
-            *("webhooks_show", "webhooks_change", "webhooks_rotate", "webhooks_delete"),
-            *("deliveries_send_test", "deliveries_list", "deliveries_replay_failed"),
+            *("getWebhook", "updateWebhook", "rotateWebhookSecret", "deleteWebhook"),
+            *("sendTestEvent", "listDeliveries", "replayFailedDeliveries"),
         ),
         _WEBHOOK,
     ),
     Link(
-        "deliveries_send_test",
+        "sendTestEvent",
         (202,),
-        ("deliveries_replay",),
+        ("replayDelivery",),
         {**_SAME_WEBHOOK, "delivery_id": f"{_BODY}/id"},
     ),
-    Link("deliveries_send_test", (202,), ("deliveries_list",), _SAME_WEBHOOK),
-    Link("keys_issue", (201,), ("keys_revoke",), {"key_id": f"{_BODY}/key_id"}),
-    Link("keys_issue_for_device", (201,), ("keys_revoke",), {"key_id": f"{_BODY}/key_id"}),
+    Link("sendTestEvent", (202,), ("listDeliveries",), _SAME_WEBHOOK),
+    Link("createKey", (201,), ("revokeKey",), {"key_id": f"{_BODY}/key_id"}),
+    Link("createToken", (201,), ("revokeKey",), {"key_id": f"{_BODY}/key_id"}),
 )
 # Path parameters that are not ids.
-_FIXED_PARAMETERS: Mapping[str, Mapping[str, str]] = {"outputs_fetch": {"name": "image"}}
+_FIXED_PARAMETERS: Mapping[str, Mapping[str, str]] = {"getOutput": {"name": "image"}}
 
 
 def add_links(operations: Mapping[str, dict[str, Any]]) -> None:

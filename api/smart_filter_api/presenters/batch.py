@@ -1,21 +1,21 @@
 """Render batches as API answers."""
 
+from smart_filter_api.schemas import batches as schemas_batches
 from smart_filter_api.schemas.batches import (
-    AlbumAnswer,
-    BatchAnswer,
-    BatchItemAnswer,
-    BatchLinksAnswer,
+    Album,
+    Batch,
+    BatchItemError,
+    BatchLinks,
     BatchSummary,
-    ItemErrorAnswer,
 )
 from smart_filter_shared.queue.batches import BatchItem, BatchRow
 from smart_filter_shared.queue.states import JobState
 
 
-def render_batch(row: BatchRow) -> BatchAnswer:
+def render_batch(row: BatchRow) -> Batch:
     """Return the answer for a batch whose items were loaded."""
     items = [_item(one) for one in row.items or ()]
-    return BatchAnswer(**dict(render_summary(row)), items=items)
+    return Batch(**dict(render_summary(row)), items=items)
 
 
 def render_summary(row: BatchRow) -> BatchSummary:
@@ -28,19 +28,19 @@ def render_summary(row: BatchRow) -> BatchSummary:
         succeeded=row.counts.get(JobState.SUCCEEDED, 0),
         failed=row.counts.get(JobState.FAILED, 0),
         canceled=row.counts.get(JobState.CANCELED, 0),
-        album=None if row.best is None else AlbumAnswer(best=row.best, ranked_at=row.ranked_at),
+        album=None if row.best is None else Album(best=row.best, ranked_at=row.ranked_at),
         created_at=row.created_at,
         finished_at=row.finished_at,
-        links=BatchLinksAnswer(self=path, events=f"{path}/events", cancel=f"{path}/cancel"),
+        links=BatchLinks(self=path, events=f"{path}/events", cancel=f"{path}/cancel"),
     )
 
 
-def _item(item: BatchItem) -> BatchItemAnswer:
-    return BatchItemAnswer(
+def _item(item: BatchItem) -> schemas_batches.BatchItem:
+    return schemas_batches.BatchItem(
         index=item.index,
         job_id=item.job_id,
         state=item.state,
-        error=None if item.error is None else ItemErrorAnswer.model_validate(item.error),
+        error=None if item.error is None else BatchItemError.model_validate(item.error),
         rank=item.rank,
         deleted=item.is_deleted,
     )

@@ -9,30 +9,31 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from smart_filter_api.auth.output_links import LinkTerms
 from smart_filter_api.schemas.choices import (
-    FilterAnswer,
-    ModelAnswer,
-    NeedsAnswer,
-    PresetAnswer,
-    VersionAnswer,
-    WeightsAnswer,
+    Background,
+    Filter,
+    Model,
+    ModelRequirements,
+    ModelVersion,
+    ModelWeights,
 )
 from smart_filter_api.schemas.jobs import (
-    BackgroundAnswer,
-    FaceAnswer,
-    FailureAnswer,
-    FilteredAnswer,
-    FrameAnswer,
-    ImageAnswer,
-    JobAnswer,
-    LinksAnswer,
-    PhotoAnswer,
-    QueueAnswer,
-    RankTermsAnswer,
-    RatingAnswer,
-    RecipeAnswer,
-    StageAnswer,
-    StageModelAnswer,
+    AppliedFilter,
+    ChosenBackground,
+    Face,
+    Frame,
+    Image,
+    Job,
+    JobError,
+    JobLinks,
+    Photo,
+    QueuePosition,
+    RankTerms,
+    Rating,
+    ResolvedRecipe,
+    Stage,
+    StageModel,
 )
 from smart_filter_shared.artifacts.retention import ArtifactKind, RetentionPolicy
 from smart_filter_shared.catalog import parameters
@@ -57,16 +58,31 @@ _PRINTABILITY = TypeAdapter(Printability)
 
 
 def render_job(
-    row: JobRow, keeping: RetentionPolicy, foreseen: CompletionEstimate | None = None
-) -> JobAnswer:
+    row: JobRow,
+    keeping: RetentionPolicy,
+    foreseen: CompletionEstimate | None = None,
+    *,
+    links: LinkTerms | None,
+) -> Job:
     """Return the answer for a job.
 
     keeping: retention of results for jobs without their own.  foreseen: its place in the queue and
-    its estimated completion; None when the job has ended.
+    its estimated completion; None when the job has ended.  links: how its outputs' links are
+    signed; None: not at all.
     """
+    outputs = _available_outputs(row)
+    signed = None
+    if links is not None and outputs and row.finished_at is not None:
+        signed = links.sign(
+            row.tenant,
+            row.id,
+            outputs,
+            finished_at=row.finished_at,
+            job_seconds=row.link_seconds,
+        )
     found = render_faces(row)
     path = f"/v1/jobs/{row.id}"
-    return JobAnswer(
+    return Job(
         id=row.id,
         state=row.state,
         parent_id=row.parent_id,
@@ -74,7 +90,7 @@ def render_job(
         created_at=row.created_at,
         finished_at=row.finished_at,
         expires_at=_expires_at(row, keeping),
-        recipe=RecipeAnswer.model_validate(row.recipe.as_json()),
+        recipe=ResolvedRecipe.model_validate(row.recipe.as_json()),
         seed=row.seed,
         metadata=dict(row.recipe.metadata),
         photo=_photo(_stage_facts(row, StageName.PREPARE)),
@@ -94,22 +110,22 @@ def render_job(
         queue=render_queue_position(foreseen),
         degraded=list(row.degraded),
         rank=row.rank,
-        rank_terms=None
-        if row.rank_terms is None
-        else RankTermsAnswer.model_validate(row.rank_terms),
-        outputs={output: f"{path}/outputs/{output}" for output in _available_outputs(row)},
-        links=LinksAnswer(
+        rank_terms=None if row.rank_terms is None else RankTerms.model_validate(row.rank_terms),
+        outputs={output: f"{path}/outputs/{output}" for output in outputs},
+        output_links={} if signed is None else signed.urls,
+        output_links_expire_at=None if signed is None else signed.expires_at,
+        links=JobLinks(
             self=path, photo=f"{path}/photo", events=f"{path}/events", cancel=f"{path}/cancel"
         ),
-        error=None if row.error is None else FailureAnswer.model_validate(row.error),
+        error=None if row.error is None else JobError.model_validate(row.error),
     )
 
 
-def render_queue_position(foreseen: CompletionEstimate | None) -> QueueAnswer | None:
+def render_queue_position(foreseen: CompletionEstimate | None) -> QueuePosition | None:
     """Return a job's place in the queue and its ETA; None when it has ended."""
     if foreseen is None:
         return None
-    return QueueAnswer(
+    return QueuePosition(
         position=foreseen.position,
         eta_p50_s=None if foreseen.is_held else round(foreseen.p50_seconds, 2),
         eta_p90_s=None if foreseen.is_held else round(foreseen.p90_seconds, 2),
@@ -118,7 +134,7 @@ def render_queue_position(foreseen: CompletionEstimate | None) -> QueueAnswer | 
 
 def render_model(
     known: PublishedModel, failed: Mapping[Capability, str], trained: Sequence[WeightVersion]
-) -> ModelAnswer:
+) -> Model:
     """Return the answer for a model.
 
     failed: capabilities that no live worker serves because their models do not load, and why.
@@ -126,7 +142,7 @@ def render_model(
     """
     card = known.card
     fault = failed.get(card.capability) if known.offered else known.fault
-    return ModelAnswer(
+    return Model(
         name=card.name,
         version=card.version,
         task=card.task,
@@ -138,7 +154,7 @@ def render_model(
         data_terms=card.data_terms,
         research=card.research,
         default=card.default,
-        weights=[WeightsAnswer(name=file.name, sha256=file.sha256) for file in card.weights],
+        weights=[ModelWeights(name=file.name, sha256=file.sha256) for file in card.weights],
         digest=known.live or card.digest,
         versions=[_version(one) for one in trained if _is_version_of(one, card)],
         input_size=None if card.input_size is None else list(card.input_size),
@@ -147,7 +163,7 @@ def render_model(
         speed=dict(card.speed),
         devices=list(card.devices),
         parameters=parameters.schema(card.parameters),
-        needs=NeedsAnswer(packages=list(card.requires), extra=card.extra or None),
+        needs=ModelRequirements(packages=list(card.requires), extra=card.extra or None),
         capability=card.capability,
         tells_persons_apart=card.instances,
         offered=known.offered,
@@ -160,9 +176,9 @@ def _is_version_of(version: WeightVersion, card: ModelCard) -> bool:
     return place == (card.task, card.name) and version.state != VersionState.RETIRED
 
 
-def _version(version: WeightVersion) -> VersionAnswer:
+def _version(version: WeightVersion) -> ModelVersion:
     trained = version.trained
-    return VersionAnswer(
+    return ModelVersion(
         digest=trained.digest,
         state=version.state,
         data_set=trained.data_set,
@@ -172,9 +188,9 @@ def _version(version: WeightVersion) -> VersionAnswer:
     )
 
 
-def render_preset(known: Preset) -> PresetAnswer:
+def render_preset(known: Preset) -> Background:
     """Return the answer for a background."""
-    return PresetAnswer(
+    return Background(
         name=known.name,
         title=known.title,
         source=known.source,
@@ -188,24 +204,22 @@ def render_preset(known: Preset) -> PresetAnswer:
     )
 
 
-def render_filter(known: FilterCard) -> FilterAnswer:
+def render_filter(known: FilterCard) -> Filter:
     """Return the answer for a filter."""
     schema = parameters.schema(known.parameters)
     if known.required:
         schema["required"] = list(known.required)
-    return FilterAnswer(name=known.name, title=known.title, needs=known.needs, parameters=schema)
+    return Filter(name=known.name, title=known.title, needs=known.needs, parameters=schema)
 
 
-def render_faces(row: JobRow) -> list[FaceAnswer] | None:
+def render_faces(row: JobRow) -> list[Face] | None:
     """Return the faces of a job; None when they were not requested or are not rated yet."""
     detected = _stage_facts(row, StageName.FACE)
     rated = _stage_facts(row, StageName.SMILE)
     if detected is None or rated is None:
         return None
     return [
-        FaceAnswer.model_validate(
-            {**face, "smile": smile, "eyes": eyes, "emotion": _emotion(smile)}
-        )
+        Face.model_validate({**face, "smile": smile, "eyes": eyes, "emotion": _emotion(smile)})
         for face, smile, eyes in zip(detected["faces"], rated["smiles"], rated["eyes"], strict=True)
     ]
 
@@ -217,7 +231,7 @@ def find_output_file(row: JobRow, output: Output) -> Json | None:
     return next((one for one in found if one is not None), None)
 
 
-def render_rating(found: list[FaceAnswer]) -> RatingAnswer | None:
+def render_rating(found: list[Face]) -> Rating | None:
     """Return the rating of a photo with these faces; None without faces."""
     if not found:
         return None
@@ -225,7 +239,7 @@ def render_rating(found: list[FaceAnswer]) -> RatingAnswer | None:
         is_open is True for face in found for is_open in (face.eyes.left_open, face.eyes.right_open)
     )
     rated = rate([face.smile.level for face in found], open_eyes)
-    return RatingAnswer(
+    return Rating(
         score=rated.score,
         avg_smiling_score=rated.avg_smiling_score,
         open_eye_ratio=rated.open_eye_ratio,
@@ -264,7 +278,7 @@ def _expires_at(row: JobRow, keeping: RetentionPolicy) -> dt.datetime | None:
     )
 
 
-def _rating_reason(recipe: Recipe, found: list[FaceAnswer] | None) -> str | None:
+def _rating_reason(recipe: Recipe, found: list[Face] | None) -> str | None:
     if not recipe.rates_people:
         return "not_requested"
     return "no_face" if found == [] else None
@@ -289,41 +303,39 @@ def _segmentation_fact(row: JobRow, fact: str) -> Any:  # noqa: ANN401 - JSON; t
     return None if segmented is None else segmented.get(fact)
 
 
-def _background(row: JobRow) -> BackgroundAnswer:
+def _background(row: JobRow) -> ChosenBackground:
     composed = _stage_facts(row, StageName.COMPOSITE)
     if composed is not None and composed.get("background") is not None:
-        return BackgroundAnswer.model_validate(composed["background"])
+        return ChosenBackground.model_validate(composed["background"])
     asked = row.recipe.background
     name = asked.value if asked.kind == BackgroundKind.PRESET else None
-    return BackgroundAnswer(kind=asked.kind, name=name, keywords=[], reason=None)
+    return ChosenBackground(kind=asked.kind, name=name, keywords=[], reason=None)
 
 
-def _frame(row: JobRow) -> FrameAnswer | None:
+def _frame(row: JobRow) -> Frame | None:
     composed = _stage_facts(row, StageName.COMPOSITE) or {}
     if composed.get("frame") is None:
         return None
-    return FrameAnswer.model_validate(
-        {**composed["frame"], "foreground": composed.get("foreground")}
-    )
+    return Frame.model_validate({**composed["frame"], "foreground": composed.get("foreground")})
 
 
-def _filters(row: JobRow) -> list[FilteredAnswer]:
+def _filters(row: JobRow) -> list[AppliedFilter]:
     composed = _stage_facts(row, StageName.COMPOSITE)
     if composed is not None and composed.get("filters"):
-        return [FilteredAnswer.model_validate(one) for one in composed["filters"]]
-    return [FilteredAnswer(name=one.name, applied=None, reason=None) for one in row.recipe.filters]
+        return [AppliedFilter.model_validate(one) for one in composed["filters"]]
+    return [AppliedFilter(name=one.name, applied=None, reason=None) for one in row.recipe.filters]
 
 
-def _stage(row: StageRow) -> StageAnswer:
+def _stage(row: StageRow) -> Stage:
     leading = LEADING_TASK[row.name]
     # Results of older workers lack digests.
     digests = (row.result or {}).get("digests", {})
-    return StageAnswer(
+    return Stage(
         name=row.name,
         model=row.models[leading],
         digest=digests.get(leading),
         models=[
-            StageModelAnswer(task=TaskName(task), name=name, digest=digests.get(task))
+            StageModel(task=TaskName(task), name=name, digest=digests.get(task))
             for task, name in sorted(row.models.items(), key=lambda one: one[0] != leading)
         ],
         state=StageState(row.state),
@@ -336,12 +348,12 @@ def _available_outputs(row: JobRow) -> tuple[Output, ...]:
     return list_outputs(row) if row.state == JobState.SUCCEEDED else ()
 
 
-def _image(known: Json | None) -> ImageAnswer | None:
-    return None if known is None else ImageAnswer.model_validate(known)
+def _image(known: Json | None) -> Image | None:
+    return None if known is None else Image.model_validate(known)
 
 
-def _photo(known: Json | None) -> PhotoAnswer | None:
-    return None if known is None else PhotoAnswer.model_validate(known)
+def _photo(known: Json | None) -> Photo | None:
+    return None if known is None else Photo.model_validate(known)
 
 
 def _stage_facts(row: JobRow, stage: StageName) -> Json | None:

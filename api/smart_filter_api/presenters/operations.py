@@ -6,14 +6,14 @@ from dataclasses import asdict, replace
 from typing import Final
 
 from smart_filter_api.schemas.operating import (
-    ConcernAnswer,
-    HistoryAnswer,
+    FailureGroup,
     JobsHistory,
-    ProblemsAnswer,
-    QueueAnswer,
+    Queue,
     QueueHistory,
-    StandingAnswer,
-    WorkerAnswer,
+    ServiceHistory,
+    ServiceIssue,
+    ServiceState,
+    Worker,
 )
 from smart_filter_shared.operations import issues
 from smart_filter_shared.operations.dead_letters import FailureCount
@@ -31,15 +31,15 @@ _MAX_HOST_CHARACTERS: Final = 253
 _MAX_REASON_CHARACTERS: Final = 500
 
 
-def render_overview(standing: Overview) -> StandingAnswer:
+def render_overview(standing: Overview) -> ServiceState:
     """Return the answer for the current state of the service."""
     standing = replace(standing, workers=[_truncate_worker(one) for one in standing.workers])
     workers = sorted(
         standing.workers, key=lambda one: (one.state not in _UNHEALTHY_STATES, not one.failed)
     )
-    return StandingAnswer(
+    return ServiceState(
         concerns=[
-            ConcernAnswer(**asdict(one)) for one in issues.find_issues(standing)[:_MAX_ISSUES]
+            ServiceIssue(**asdict(one)) for one in issues.find_issues(standing)[:_MAX_ISSUES]
         ],
         queues=[render_queue(one) for one in standing.queues],
         workers=[render_worker(one) for one in workers[:_MAX_WORKERS]],
@@ -49,10 +49,10 @@ def render_overview(standing: Overview) -> StandingAnswer:
     )
 
 
-def render_queue(found: QueueStats) -> QueueAnswer:
+def render_queue(found: QueueStats) -> Queue:
     """Return the answer for a queue."""
     length = found.length
-    return QueueAnswer(
+    return Queue(
         capability=found.capability,
         waiting=length.waiting,
         ready=length.ready,
@@ -64,10 +64,10 @@ def render_queue(found: QueueStats) -> QueueAnswer:
     )
 
 
-def render_worker(member: WorkerInfo) -> WorkerAnswer:
+def render_worker(member: WorkerInfo) -> Worker:
     """Return the answer for a worker."""
     member = _truncate_worker(member)
-    return WorkerAnswer(
+    return Worker(
         worker_id=member.id,
         host=member.host,
         pid=member.pid,
@@ -84,9 +84,9 @@ def render_worker(member: WorkerInfo) -> WorkerAnswer:
 
 def render_history(
     span: TimeRange, found: History, problems: Sequence[FailureCount]
-) -> HistoryAnswer:
+) -> ServiceHistory:
     """Return the answer for a time range: its history, and why jobs failed in it."""
-    return HistoryAnswer(
+    return ServiceHistory(
         span=span,
         first=found.steps.first,
         step_seconds=int(found.steps.long.total_seconds()),
@@ -95,7 +95,7 @@ def render_history(
             QueueHistory.model_validate({"capability": name, **found.queues[name]})
             for name in sorted(found.queues)
         ],
-        problems=[ProblemsAnswer.model_validate(one, from_attributes=True) for one in problems],
+        problems=[FailureGroup.model_validate(one, from_attributes=True) for one in problems],
     )
 
 

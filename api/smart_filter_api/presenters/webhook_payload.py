@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
+from smart_filter_api.auth.output_links import LinkTerms
 from smart_filter_api.presenters import batch as batch_answers
 from smart_filter_api.presenters import job as presenters_job
 from smart_filter_api.schemas.moments import UtcDatetime
@@ -30,14 +31,21 @@ Job = dict[str, Any]  # a job's answer as JSON
 
 
 def render_payload(
-    claimed: ClaimedDelivery, job: JobRow | BatchRow | None, keeping: RetentionPolicy
+    claimed: ClaimedDelivery,
+    job: JobRow | BatchRow | None,
+    keeping: RetentionPolicy,
+    *,
+    links: LinkTerms | None,
 ) -> bytes:
-    """Return the body of a delivery; without a job or a batch it is a test event."""
+    """Return the body of a delivery; without a job or a batch it is a test event.
+
+    links: as in `render_job`.
+    """
     if isinstance(job, BatchRow):
         return _render_batch_payload(claimed, job)
     if job is None:
         return _encode_event(claimed, {"webhook_id": claimed.webhook})
-    shown = presenters_job.render_job(job, keeping).model_dump(mode="json")
+    shown = presenters_job.render_job(job, keeping, links=links).model_dump(mode="json")
     written = _encode_event(claimed, shown)
     limit = MAX_FULL_BYTES
     for smaller in _REDUCTIONS:

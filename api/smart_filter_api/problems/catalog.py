@@ -32,7 +32,8 @@ PAGES: Mapping[str, ProblemPage] = {
             "The multipart body is truncated, or its boundary is not the one in `Content-Type`.",
             "The JSON body does not follow RFC 8259, or names a field twice.",
             "There is no photo, or more than one.",
-            "A query parameter or a header has an invalid value.",
+            "A query parameter is unknown or misspelled, or has an invalid value.",
+            "A header has an invalid value, or `Authorization` is given twice.",
         ),
         "Fix what `errors` points to and send the request again. Let an HTTP library build the "
         "body.",
@@ -54,13 +55,19 @@ PAGES: Mapping[str, ProblemPage] = {
         "The key is valid but does not allow this operation.",
         (
             "The key lacks the scope that the operation requires: `submit`, `read` or `admin`.",
-            "The key is a device token, which can only submit photos.",
-            "A device token has submitted its maximum number of jobs.",
+            "The key is a device token, which can only submit photos and read its own jobs.",
             "The request names another tenant.",
             "The key to revoke belongs to the operator; use `smart-filter keys revoke`.",
         ),
         "Use a key with the required scope; `GET /v1/keys` lists the scopes of each key.",
         "the key lacks the scope admin",
+    ),
+    "token_used_up": ProblemPage(
+        "The device token has submitted all the jobs that it allows.",
+        ("`max_jobs` of the token was reached; deleted and failed jobs count too.",),
+        "Issue another token with `POST /v1/tokens`, with a larger `max_jobs` if the device needs "
+        "it.",
+        "the device token has submitted its maximum number of jobs (max_jobs)",
     ),
     "csrf": ProblemPage(
         "The request may have been forged by a page of another site; nothing was done.",
@@ -72,6 +79,16 @@ PAGES: Mapping[str, ProblemPage] = {
         "API key.",
         "the header X-CSRF-Token must hold the `csrf_token` of GET /v1/session",
     ),
+    "link_invalid": ProblemPage(
+        "The signed link does not open anything.",
+        (
+            "The link was cut off or changed, for example by a mail program.",
+            "Its signature belongs to another job or output.",
+            "The operator has replaced the key that signs links.",
+        ),
+        "Get a new link: `output_links` of `GET /v1/jobs/{id}`.",
+        "the link is not valid",
+    ),
     "not_found": ProblemPage(
         "Nothing exists at this URL for this key.",
         (
@@ -80,7 +97,7 @@ PAGES: Mapping[str, ProblemPage] = {
             "The job did not request this output, or did not succeed.",
         ),
         "Use ids and links from responses of this service, such as `links` of a job.",
-        "job 019a9d3c-5d64-7c1e-8a2b-6f0e3d2c1b0a",
+        "there is no job 019a9d3c-5d64-7c1e-8a2b-6f0e3d2c1b0a",
     ),
     "method_not_allowed": ProblemPage(
         "The URL exists but does not support this method.",
@@ -111,9 +128,9 @@ PAGES: Mapping[str, ProblemPage] = {
         "this request again",
     ),
     "job_deleted": ProblemPage(
-        "The job and its files were deleted.",
-        ("A client with a key of this tenant deleted the job.",),
-        "Submit the photo again, without the old `Idempotency-Key`.",
+        "The job or batch and its files were deleted.",
+        ("A client with a key of this tenant deleted the job, or its batch.",),
+        "Submit the photo or the batch again, without the old `Idempotency-Key`.",
         "job 019a9d3c-5d64-7c1e-8a2b-6f0e3d2c1b0a was deleted",
     ),
     "inputs_expired": ProblemPage(
@@ -128,20 +145,27 @@ PAGES: Mapping[str, ProblemPage] = {
         "Submit the photo again, and download outputs before the job's `expires_at`.",
         "the output has expired and was deleted; submit the photo again",
     ),
+    "link_expired": ProblemPage(
+        "The signed link has ended; the output may still exist.",
+        ("Links are valid for an hour by default; see `output_links_expire_at` of the job.",),
+        "Get a new link: `output_links` of `GET /v1/jobs/{id}`, which takes `expires_in`.",
+        "the link has expired",
+    ),
     "idempotency_in_progress": ProblemPage(
         "Another request with the same `Idempotency-Key` is still in progress.",
         (
             "The client sent a slow request again.",
             "The process that handled the first request died. The key is free after a minute.",
         ),
-        "Retry the same request after one second, with the same key.",
-        "the first request with this key is still in progress",
+        "Retry the same request after one second, with the same `Idempotency-Key`.",
+        "the first request with this Idempotency-Key is still in progress",
     ),
     "idempotency_mismatch": ProblemPage(
         "The `Idempotency-Key` was used for another request within the last 24 hours.",
         ("The body, path or method differs from the first request.",),
-        "Generate a new key for every new request; reuse it only to retry the same request.",
-        "this key was used for another request; generate a new one",
+        "Generate a new `Idempotency-Key` for every new request; reuse one only to retry the same "
+        "request.",
+        "this Idempotency-Key was used for another request; generate a new one",
         ("/Idempotency-Key",),
     ),
     "photo_too_large": ProblemPage(
@@ -156,13 +180,15 @@ PAGES: Mapping[str, ProblemPage] = {
         ("/photo",),
     ),
     "unsupported_media": ProblemPage(
-        "The image format or the content encoding of the body is not supported.",
+        "The image format, or the type or encoding of the body, is not supported.",
         (
+            "The operation does not accept the `Content-Type` of the body.",
             "The file is empty, or is text, SVG, PDF, ZIP, or an image in another format.",
             "The image header is truncated or declares zero pixels.",
             "The body is compressed (`Content-Encoding`).",
         ),
-        f"Send {_IMAGE}, without `Content-Encoding`.",
+        f"Send {_IMAGE}, without `Content-Encoding`. Operations that take a photo accept "
+        "`multipart/form-data` and `application/json`, others `application/json`.",
         "the photo is a GIF; accepted are JPEG, PNG, WebP and AVIF",
         ("/photo",),
     ),
@@ -173,9 +199,9 @@ PAGES: Mapping[str, ProblemPage] = {
             "A number is out of range, or a value is not one of the allowed values.",
             "The recipe names a model, background or filter that this server does not have.",
         ),
-        "Fix every field that `errors` points to. `GET /v1/models`, `/v1/backgrounds` and "
-        "`/v1/filters` list the valid names.",
-        "/quality: is not a whole number from 1 to 100",
+        "Fix every field that `errors` points to. `GET /openapi.json` describes every field of a "
+        "recipe; `/v1/models`, `/v1/backgrounds` and `/v1/filters` list what it can name.",
+        "/quality: 0 is not an integer from 1 to 100",
         ("/quality",),
     ),
     "contradiction": ProblemPage(
@@ -192,8 +218,28 @@ PAGES: Mapping[str, ProblemPage] = {
         "A field of the JSON body has an invalid value.",
         ("A field is misspelled, missing, of the wrong type, or out of range.",),
         "Fix every field that `errors` points to.",
-        "/scopes: List should have at least 1 item after validation, not 0",
+        "/scopes: has fewer than 1 item",
         ("/scopes",),
+    ),
+    "invalid_photo_url": ProblemPage(
+        "`photo_url` is not a URL that can be fetched.",
+        (
+            "It is not a complete `http` or `https` URL.",
+            "It contains a user name or a password, or the host is written in an unusual form.",
+        ),
+        "Send the complete public URL of the photo, or send the photo itself.",
+        "/photo_url: is not a web address; write https://HOST/PATH, or http://",
+        ("/photo_url",),
+    ),
+    "invalid_webhook_url": ProblemPage(
+        "`webhook_url` is not a URL that events can be sent to.",
+        (
+            "It is not a complete `http` or `https` URL.",
+            "It contains a user name or a password, or the host is written in an unusual form.",
+        ),
+        "Send the complete public URL of your receiver.",
+        "/webhook_url: is not a web address; write https://HOST/PATH, or http://",
+        ("/webhook_url",),
     ),
     "webhook_disabled": ProblemPage(
         "The webhook is disabled; nothing is delivered to it.",

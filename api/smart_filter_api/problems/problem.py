@@ -18,11 +18,13 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from smart_filter_api.problems import validation
 from smart_filter_api.problems.catalog import PAGES
 from smart_filter_shared.errors import (
     Error,
     FieldError,
     InvalidInput,
+    MalformedRequest,
     RetryAfter,
     TryAgain,
     Unauthorized,
@@ -50,7 +52,9 @@ KINDS: Mapping[str, ProblemKind] = {
     "malformed_request": ProblemKind(HTTPStatus.BAD_REQUEST, "Malformed request"),
     "unauthorized": ProblemKind(HTTPStatus.UNAUTHORIZED, "Valid API key required"),
     "scope": ProblemKind(HTTPStatus.FORBIDDEN, "Insufficient scope"),
+    "token_used_up": ProblemKind(HTTPStatus.FORBIDDEN, "Device token is used up"),
     "csrf": ProblemKind(HTTPStatus.FORBIDDEN, "CSRF check failed"),
+    "link_invalid": ProblemKind(HTTPStatus.FORBIDDEN, "Link is not valid"),
     "not_found": ProblemKind(HTTPStatus.NOT_FOUND, "Not found"),
     "method_not_allowed": ProblemKind(HTTPStatus.METHOD_NOT_ALLOWED, "Method not allowed"),
     "job_final": ProblemKind(HTTPStatus.CONFLICT, "Job has already ended"),
@@ -58,6 +62,7 @@ KINDS: Mapping[str, ProblemKind] = {
     "job_deleted": ProblemKind(HTTPStatus.GONE, "Job was deleted"),
     "inputs_expired": ProblemKind(HTTPStatus.GONE, "Photo has expired"),
     "output_expired": ProblemKind(HTTPStatus.GONE, "Output has expired"),
+    "link_expired": ProblemKind(HTTPStatus.GONE, "Link has expired"),
     "idempotency_in_progress": ProblemKind(
         HTTPStatus.CONFLICT, "Request with this idempotency key is in progress"
     ),
@@ -65,10 +70,12 @@ KINDS: Mapping[str, ProblemKind] = {
         HTTPStatus.UNPROCESSABLE_ENTITY, "Idempotency key was used for another request"
     ),
     "photo_too_large": ProblemKind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Photo is too large"),
-    "unsupported_media": ProblemKind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Unsupported image"),
+    "unsupported_media": ProblemKind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Unsupported media type"),
     "invalid_recipe": ProblemKind(HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid recipe"),
     "contradiction": ProblemKind(HTTPStatus.UNPROCESSABLE_ENTITY, "Recipe fields conflict"),
     "invalid_request": ProblemKind(HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid request body"),
+    "invalid_photo_url": ProblemKind(HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid photo URL"),
+    "invalid_webhook_url": ProblemKind(HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid webhook URL"),
     "upload_missing": ProblemKind(HTTPStatus.CONFLICT, "Upload is empty"),
     "webhook_disabled": ProblemKind(HTTPStatus.CONFLICT, "Webhook is disabled"),
     "not_available": ProblemKind(HTTPStatus.UNPROCESSABLE_ENTITY, "Not available on this server"),
@@ -150,7 +157,7 @@ def build_problem(
         instance=f"urn:uuid:{request_id}",
         code=code,
         remedy="" if page is None else page.remedy,
-        errors=[ProblemError(detail=one.detail, pointer=one.pointer) for one in errors] or None,
+        errors=[ProblemError(detail=one.sentence, pointer=one.pointer) for one in errors] or None,
     )
 
 
@@ -164,8 +171,10 @@ def internal_error(request: Request) -> Response:
 def describe_responses(*codes: str) -> dict[int | str, dict[str, Any]]:  # FastAPI's type
     """Return the OpenAPI description of the responses with these codes."""
     codes_by_status: dict[int | str, list[str]] = {}
-    # Operations that need a key also have a rate limit and accept a session.
-    for code in (*codes, "csrf", "rate_limited") if "unauthorized" in codes else codes:
+    # Operations that need a key also have a rate limit and accept a session; every operation
+    # refuses unknown query parameters.
+    extra = ("malformed_request", *(("csrf", "rate_limited") if "unauthorized" in codes else ()))
+    for code in dict.fromkeys((*codes, *extra)):
         codes_by_status.setdefault(int(KINDS[code].status), []).append(code)
     return {
         status: {
@@ -179,15 +188,6 @@ def describe_responses(*codes: str) -> dict[int | str, dict[str, Any]]:  # FastA
         }
         for status, those in codes_by_status.items()
     }
-
-
-def plain_message(message: str) -> str:
-    """Return a pydantic message reworded for API clients."""
-    if message == "Extra inputs are not permitted":
-        return "is not a field of this document"
-    if message.startswith("String should match pattern"):
-        return message.replace("String should match pattern", "does not match the pattern")
-    return message.removeprefix("Value error, ")
 
 
 async def _handle_error(request: Request, error: Exception) -> Response:
@@ -241,10 +241,7 @@ def _allowed_methods(request: Request) -> str:
 async def _handle_invalid_parameters(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
-    # The first part of a location, such as `query`, is not part of a pointer.
-    errors = [
-        FieldError("/" + "/".join(map(str, wrong["loc"][1:])), plain_message(str(wrong["msg"])))
-        for wrong in error.errors()
-    ]
-    detail = "; ".join(f"{wrong.pointer}: {wrong.detail}" for wrong in errors)
-    return problem_response(request, "malformed_request", detail, errors=errors)
+    found = MalformedRequest.of_fields(
+        [validation.describe_parameter_error(wrong) for wrong in error.errors()]
+    )
+    return respond_to_error(request, found)

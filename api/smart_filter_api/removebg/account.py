@@ -20,7 +20,7 @@ from smart_filter_shared.tenants import quotas
 UNLIMITED: Final = 1_000_000
 
 
-class Credits(BaseModel):
+class RemoveBgCredits(BaseModel):
     """Megapixels that the tenant may still submit today, all reported as subscription credits."""
 
     total: float
@@ -29,33 +29,33 @@ class Credits(BaseModel):
     enterprise: float = 0
 
 
-class Calls(BaseModel):
+class RemoveBgCalls(BaseModel):
     """The number of free calls, always 0, and the sizes that a client may request."""
 
     free_calls: int = 0
     sizes: str = "all"
 
 
-class Attributes(BaseModel):
+class RemoveBgAttributes(BaseModel):
     """The attributes of an account."""
 
-    credits: Credits
-    api: Calls = Calls()
+    credits: RemoveBgCredits
+    api: RemoveBgCalls = RemoveBgCalls()
 
 
-class AccountData(BaseModel):
+class RemoveBgAccountData(BaseModel):
     """The account inside the envelope `data`."""
 
-    attributes: Attributes
+    attributes: RemoveBgAttributes
 
 
-class Account(BaseModel):
+class RemoveBgAccount(BaseModel):
     """The answer of GET /v1.0/account."""
 
-    data: AccountData
+    data: RemoveBgAccountData
 
 
-async def get_account(services: Services, caller: Caller) -> Account:
+async def get_account(services: Services, caller: Caller) -> RemoveBgAccount:
     """Return the credits that the caller's tenant has left today."""
     most = caller.limits.megapixels_per_day
     left = float(UNLIMITED)
@@ -63,8 +63,8 @@ async def get_account(services: Services, caller: Caller) -> Account:
         async with services.reading() as connection:
             spent = await connection.run_sync(quotas.read_charged_today, caller.tenant)
         left = round(max(0.0, most - spent), 2)
-    credit = Credits(total=left, subscription=left)
-    return Account(data=AccountData(attributes=Attributes(credits=credit)))
+    credit = RemoveBgCredits(total=left, subscription=left)
+    return RemoveBgAccount(data=RemoveBgAccountData(attributes=RemoveBgAttributes(credits=credit)))
 
 
 def credits_per_megapixel(caller: Caller) -> float:

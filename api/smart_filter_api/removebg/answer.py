@@ -12,7 +12,7 @@ from smart_filter_api.presenters import job as presenters_job
 from smart_filter_api.removebg.errors import RequestRefused, refusal
 from smart_filter_api.removebg.fields import RemovalOptions
 from smart_filter_api.responses.stored_object import StreamWrapper
-from smart_filter_api.schemas.jobs import JobAnswer
+from smart_filter_api.schemas.jobs import Job
 from smart_filter_api.services.container import Services
 from smart_filter_shared.errors import ObjectMissing
 from smart_filter_shared.jobs.queries import JobRow, Json
@@ -62,7 +62,7 @@ async def render_result(
         raise _error_of_job(job)
     if job.expired_at is not None:
         raise _result_expired()
-    shown = presenters_job.render_job(job, services.keeping)
+    shown = presenters_job.render_job(job, services.keeping, links=None)
     if shown.photo is not None:
         fault = payload.region.fault(shown.photo.width, shown.photo.height)
         if fault is not None:
@@ -137,12 +137,12 @@ def _error_of_job(job: JobRow) -> RequestRefused:
     return refusal(named, str(error["detail"]))
 
 
-def _charged_credits(shown: JobAnswer, price: float) -> float:
+def _charged_credits(shown: Job, price: float) -> float:
     photo = shown.photo
     return 0.0 if photo is None else round(price * photo.width * photo.height / 1_000_000, 2)
 
 
-def _foreground(shown: JobAnswer) -> dict[str, int] | None:
+def _foreground(shown: Job) -> dict[str, int] | None:
     """Return the box around the people, in pixels of the upright photo; None without people."""
     frame = shown.frame
     if frame is None or frame.foreground is None:
@@ -156,7 +156,7 @@ def _foreground(shown: JobAnswer) -> dict[str, int] | None:
     }
 
 
-def _size_headers(shown: JobAnswer, file: Json) -> dict[str, str]:
+def _size_headers(shown: Job, file: Json) -> dict[str, str]:
     """Return headers with the size of the picture, and its size with `size=full`."""
     width, height = _full_size(shown, file)
     return {
@@ -167,7 +167,7 @@ def _size_headers(shown: JobAnswer, file: Json) -> dict[str, str]:
     }
 
 
-def _full_size(shown: JobAnswer, file: Json) -> tuple[int, int]:
+def _full_size(shown: Job, file: Json) -> tuple[int, int]:
     """Return the size with `size=full`: that of the photo, or of the crop."""
     width, height = int(file["width"]), int(file["height"])
     if shown.photo is None or shown.frame is None:

@@ -121,7 +121,7 @@ _CODE_OF_ERROR: Final[tuple[tuple[type[Error], str], ...]] = (
 )
 
 
-class OneError(BaseModel):
+class RemoveBgError(BaseModel):
     """One error; the title is for people, the code for programs."""
 
     title: str
@@ -129,10 +129,10 @@ class OneError(BaseModel):
     detail: str | None = None
 
 
-class Errors(BaseModel):
+class RemoveBgErrors(BaseModel):
     """The body of every error response."""
 
-    errors: list[OneError] = Field(min_length=1)
+    errors: list[RemoveBgError] = Field(min_length=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +248,7 @@ def describe_responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]
         codes = [code for code, kind in KINDS.items() if kind.status == status]
         examples = {code: {"value": _example(code)} for code in codes[:1]}
         described[int(status)] = {
-            "model": Errors,
+            "model": RemoveBgErrors,
             "description": ", ".join(f"`{code}`" for code in codes),
             "content": {_JSON: {"examples": examples}},
         }
@@ -265,9 +265,9 @@ def _example(code: str) -> dict[str, Any]:
 
 
 def _render_faults(faults: Sequence[Fault], *, retry_after_seconds: int | None = None) -> Response:
-    document = Errors(
+    document = RemoveBgErrors(
         errors=[
-            OneError(title=KINDS[one.code].title, code=one.code, detail=one.detail)
+            RemoveBgError(title=KINDS[one.code].title, code=one.code, detail=one.detail)
             for one in faults
         ]
     )

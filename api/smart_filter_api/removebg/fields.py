@@ -131,7 +131,7 @@ def parse(
         # Set explicitly, so that the tenant's defaults do not apply.
         "outline": "none",
         "light_wrap": 0,
-        "harmonise": 0,
+        "harmonize": 0,
         "aspect": "original",
         "filters": [],
     }

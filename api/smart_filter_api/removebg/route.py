@@ -13,7 +13,7 @@ from smart_filter_api.http import spans
 from smart_filter_api.intake.body import PhotoRequest, RemotePhoto
 from smart_filter_api.removebg import account as removebg_account
 from smart_filter_api.removebg import answer, body, coalescing, fields, openapi
-from smart_filter_api.removebg.account import Account
+from smart_filter_api.removebg.account import RemoveBgAccount
 from smart_filter_api.removebg.errors import PREFIX, Route, describe_responses, refusal
 from smart_filter_api.responses import long_poll
 from smart_filter_api.responses.followed_job import FollowedJob
@@ -53,7 +53,6 @@ AuthenticatedCaller = Annotated[Caller, Depends(_authenticate)]
     description="For programs written for remove.bg v1.0; `POST /v1/jobs` offers more. The answer "
     "comes within 18 seconds, or is a 503 when the job takes longer. An identical request sent "
     "meanwhile waits for the same job.",
-    operation_id="removebg_remove",
     response_class=Response,
     openapi_extra={"requestBody": openapi.BODY},
     responses={
@@ -68,7 +67,9 @@ AuthenticatedCaller = Annotated[Caller, Depends(_authenticate)]
         ),
     },
 )
-async def remove(request: Request, services: OpenServices, caller: AuthenticatedCaller) -> Response:
+async def remove_background(
+    request: Request, services: OpenServices, caller: AuthenticatedCaller
+) -> Response:
     """Cut the people out of an image and return the result."""
     if Scope.SUBMIT not in caller.scopes:
         raise InsufficientScope(f"the key lacks the scope {Scope.SUBMIT}")
@@ -95,7 +96,7 @@ async def remove(request: Request, services: OpenServices, caller: Authenticated
         await spans.record_submission(request, jobs=[seat.job_id])
     job = await long_poll.wait_for_end(
         services,
-        FollowedJob(caller.tenant, seat.job_id),
+        FollowedJob(caller.tenant, seat.job_id, None),
         seconds=max(0.0, ends_at - anyio.current_time()),
     )
     if job.finished_at is None:
@@ -121,7 +122,6 @@ async def remove(request: Request, services: OpenServices, caller: Authenticated
     "/account",
     summary="Show the remaining credits, remove.bg compatible",
     description="One credit is one megapixel of the tenant's daily limit.",
-    operation_id="removebg_account",
     responses={
         HTTPStatus.OK: openapi.ACCOUNT,
         **describe_responses(
@@ -132,7 +132,9 @@ async def remove(request: Request, services: OpenServices, caller: Authenticated
         ),
     },
 )
-async def account(services: OpenServices, caller: AuthenticatedCaller) -> Account:
+async def get_remove_bg_account(
+    services: OpenServices, caller: AuthenticatedCaller
+) -> RemoveBgAccount:
     """Return the credits that the caller's tenant has left today."""
     return await removebg_account.get_account(services, caller)
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from smart_filter_api.presenters import batch as batch_answers
 from smart_filter_api.responses.long_poll import EventPage
-from smart_filter_api.schemas.batches import BatchEventAnswer
+from smart_filter_api.schemas.batches import BatchEvent
 from smart_filter_api.services.container import Services
 from smart_filter_shared.errors import JobDeleted
 from smart_filter_shared.ids import BatchId, JobId, Tenant
@@ -68,7 +68,7 @@ def _find_events(
 def _format_event(event: Event, row: BatchRow) -> bytes:
     is_end = event.type == EventType.BATCH_FINISHED
     shown = batch_answers.render_batch(row) if is_end else batch_answers.render_summary(row)
-    answer = BatchEventAnswer(type=event.type, timestamp=event.at, data=shown)
+    answer = BatchEvent(type=event.type, timestamp=event.at, data=shown)
     return format_sse_event(
         event=str(event.type), id=str(event.id), data_str=answer.model_dump_json()
     )

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from fastapi.sse import format_sse_event
 from sqlalchemy import Connection
 
+from smart_filter_api.auth.output_links import LinkTerms
 from smart_filter_api.responses import job as responses_job
 from smart_filter_api.responses.long_poll import EventPage
-from smart_filter_api.schemas.jobs import EventAnswer
+from smart_filter_api.schemas.jobs import JobEvent
 from smart_filter_api.services.container import Services
 from smart_filter_shared.errors import DatabaseUnavailable, JobDeleted
 from smart_filter_shared.ids import JobId, Tenant
@@ -20,10 +21,14 @@ from smart_filter_shared.queue.events import FINAL_TYPES, Event
 
 @dataclass(frozen=True, slots=True)
 class FollowedJob:
-    """A tenant's job that existed a moment ago; implements `long_poll.Followed`."""
+    """A tenant's job that existed a moment ago; implements `long_poll.Followed`.
+
+    links: how the links to its outputs are signed in its events, as in `render_job`.
+    """
 
     tenant: Tenant
     watched_id: JobId
+    links: LinkTerms | None
 
     async def read(self, services: Services) -> JobRow:
         """Return the job.  Raises JobDeleted, DatabaseUnavailable."""
@@ -38,7 +43,7 @@ class FollowedJob:
             with contextlib.suppress(DatabaseUnavailable):
                 await services.forecasts.refresh()
         return EventPage(
-            [_format_event(event, row, services) for event in found],
+            [_format_event(event, row, services, self.links) for event in found],
             last_id=found[-1].id if found else after,
             is_last=row.finished_at is not None and (not found or found[-1].type in FINAL_TYPES),
         )
@@ -63,10 +68,9 @@ def _find_events(
     return found, row
 
 
-def _format_event(event: Event, row: JobRow, services: Services) -> bytes:
-    answer = EventAnswer(
-        type=event.type, timestamp=event.at, data=responses_job.render_job_with_queue(row, services)
-    )
+def _format_event(event: Event, row: JobRow, services: Services, links: LinkTerms | None) -> bytes:
+    shown = responses_job.render_job_with_queue(row, services, links=links)
+    answer = JobEvent(type=event.type, timestamp=event.at, data=shown)
     return format_sse_event(
         event=str(event.type), id=str(event.id), data_str=answer.model_dump_json()
     )

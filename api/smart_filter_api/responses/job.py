@@ -1,26 +1,35 @@
-"""Render jobs with their current place in the queue."""
+"""Render jobs with their current place in the queue and signed links to their outputs."""
 
+from smart_filter_api.auth.output_links import LinkTerms
 from smart_filter_api.presenters import job as presenters_job
-from smart_filter_api.schemas.jobs import JobAnswer
+from smart_filter_api.schemas.jobs import Job
 from smart_filter_api.services.container import Services
 from smart_filter_shared.eta.estimate import CompletionEstimate
 from smart_filter_shared.jobs.queries import JobRow
 
 
 def render_job_with_queue(
-    row: JobRow, services: Services, forecast: CompletionEstimate | None = None
-) -> JobAnswer:
+    row: JobRow,
+    services: Services,
+    forecast: CompletionEstimate | None = None,
+    *,
+    links: LinkTerms | None,
+) -> Job:
     """Return the answer for a job, with an estimate from the last snapshot of the queues.
 
-    forecast: the estimate to use in place of that one.
+    forecast: the estimate to use in place of that one.  links: as in `render_job`.
     """
     return presenters_job.render_job(
-        row, services.keeping, forecast or services.forecasts.estimate_row(row)
+        row, services.keeping, forecast or services.forecasts.estimate_row(row), links=links
     )
 
 
 def render_job_json(
-    row: JobRow, services: Services, forecast: CompletionEstimate | None = None
+    row: JobRow,
+    services: Services,
+    forecast: CompletionEstimate | None = None,
+    *,
+    links: LinkTerms | None,
 ) -> bytes:
     """Return the answer for a job as JSON; parameters as in `render_job_with_queue`."""
-    return render_job_with_queue(row, services, forecast).model_dump_json().encode()
+    return render_job_with_queue(row, services, forecast, links=links).model_dump_json().encode()

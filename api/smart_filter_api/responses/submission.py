@@ -3,6 +3,7 @@
 from fastapi import Response, status
 
 from smart_filter_api.auth.api_keys import Caller
+from smart_filter_api.auth.output_links import LinkTerms
 from smart_filter_api.responses import job, long_poll
 from smart_filter_api.responses.followed_job import FollowedJob
 from smart_filter_api.services.container import Services
@@ -12,15 +13,19 @@ from smart_filter_shared.jobs.queries import JobRow
 
 
 def respond(
-    row: JobRow, services: Services, forecast: CompletionEstimate | None = None
+    row: JobRow,
+    services: Services,
+    forecast: CompletionEstimate | None = None,
+    *,
+    links: LinkTerms | None = None,
 ) -> Response:
     """Return the answer to a submission: 202, or 200 when the job has already ended.
 
-    forecast: the estimate to show; None: as in `render_job_with_queue`.
+    forecast: the estimate to show; None: as in `render_job_with_queue`.  links: as in `render_job`.
     """
     ended = row.finished_at is not None
     return Response(
-        job.render_job_json(row, services, forecast),
+        job.render_job_json(row, services, forecast, links=links),
         status_code=status.HTTP_200_OK if ended else status.HTTP_202_ACCEPTED,
         media_type="application/json",
         headers={"Location": f"/v1/jobs/{row.id}"},
@@ -34,19 +39,21 @@ async def respond_or_wait(
     *,
     remembered: Response | None,
     prefer: str | None,
+    links: LinkTerms | None,
 ) -> Response:
     """Return the answer to a submission; with `Prefer: wait`, wait for the job's end first.
 
     remembered: the stored answer to the same request; returned when `Prefer` does not ask to wait.
+    links: as in `render_job`.
     Raises JobDeleted as soon as the job is deleted, DatabaseUnavailable.
     """
     seconds = long_poll.preferred_seconds(prefer)
     if seconds is None:
         return remembered or respond(accepted.job, services, accepted.forecast)
     row = await long_poll.wait_for_end(
-        services, FollowedJob(caller.tenant, accepted.job.id), seconds=seconds
+        services, FollowedJob(caller.tenant, accepted.job.id, links), seconds=seconds
     )
     await services.forecasts.refresh()
-    answer = respond(row, services)
+    answer = respond(row, services, links=links)
     answer.headers[long_poll.APPLIED_HEADER] = f"wait={seconds}"
     return answer

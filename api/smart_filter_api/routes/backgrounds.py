@@ -9,7 +9,7 @@ from smart_filter_api.presenters import job
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import stored_object
 from smart_filter_api.responses.stored_object import StoredObject
-from smart_filter_api.schemas.choices import PresetPage, WordAnswer, WordPage
+from smart_filter_api.schemas.choices import BackgroundPage, Keyword, KeywordPage
 from smart_filter_api.services.container import OpenServices, Reader
 from smart_filter_shared.catalog.scalars import quote_value
 from smart_filter_shared.errors import NotFound, ObjectMissing
@@ -30,10 +30,10 @@ _MAX_AGE_SECONDS: Final = 86_400
     summary="List the backgrounds",
     responses=describe_responses("unauthorized", "scope", "unavailable"),
 )
-async def list_backgrounds(services: OpenServices, caller: Reader) -> PresetPage:
+async def list_backgrounds(services: OpenServices, caller: Reader) -> BackgroundPage:
     """Return every background that the caller's recipes can name as `preset:NAME`."""
     presets = await services.presets(caller.tenant)
-    return PresetPage(items=[job.render_preset(preset) for preset in presets])
+    return BackgroundPage(items=[job.render_preset(preset) for preset in presets])
 
 
 @router.get(
@@ -41,12 +41,12 @@ async def list_backgrounds(services: OpenServices, caller: Reader) -> PresetPage
     summary="List the background keywords",
     responses=describe_responses("unauthorized", "scope", "unavailable"),
 )
-async def list_keywords(services: OpenServices, caller: Reader) -> WordPage:
+async def list_keywords(services: OpenServices, caller: Reader) -> KeywordPage:
     """Return the words that `keywords:` understands, for the caller's backgrounds."""
     known = words.list_words(await services.presets(caller.tenant))
-    return WordPage(
+    return KeywordPage(
         items=[
-            WordAnswer(word=one.word, kind=one.kind, count=one.count)
+            Keyword(word=one.word, kind=one.kind, count=one.count)
             for one in known
             if len(one.word) <= MAX_KEYWORD_CHARACTERS
         ]
@@ -64,7 +64,7 @@ async def list_keywords(services: OpenServices, caller: Reader) -> WordPage:
         **describe_responses("unauthorized", "scope", "not_found", "unavailable"),
     },
 )
-async def fetch_thumbnail(
+async def get_background_thumbnail(
     name: str,
     services: OpenServices,
     caller: Reader,

@@ -17,7 +17,7 @@ from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import long_poll
 from smart_filter_api.responses.followed_batch import FollowedBatch
 from smart_filter_api.routes.jobs import Preferences
-from smart_filter_api.schemas.batches import BatchAnswer, BatchPage
+from smart_filter_api.schemas.batches import Batch, BatchPage
 from smart_filter_api.schemas.parameters import Cursor, parse_id
 from smart_filter_api.services import idempotency, object_cleanup
 from smart_filter_api.services.container import OpenServices, Reader, Services, Submitter
@@ -53,7 +53,7 @@ _BATCH_PROBLEMS = ("unauthorized", "scope", "not_found", "job_deleted", "unavail
     summary="Submit photos together",
     description="An invalid item gets an `error` and the others run. When no item is valid, the "
     "whole batch is rejected.",
-    response_model=BatchAnswer,
+    response_model=Batch,
     openapi_extra={"requestBody": openapi_bodies.BATCH},
     responses=describe_responses(
         "unauthorized",
@@ -64,15 +64,17 @@ _BATCH_PROBLEMS = ("unauthorized", "scope", "not_found", "job_deleted", "unavail
         "contradiction",
         "not_available",
         "invalid_request",
+        "invalid_photo_url",
+        "invalid_webhook_url",
         "upload_missing",
         *_IDEMPOTENCY_PROBLEMS,
         "job_deleted",
         "queue_full",
         "unavailable",
     )
-    | {status.HTTP_200_OK: {"model": BatchAnswer, "description": "Finished within `Prefer: wait`"}},
+    | {status.HTTP_200_OK: {"model": Batch, "description": "Finished within `Prefer: wait`"}},
 )
-async def create(
+async def create_batch(
     request: Request,
     services: OpenServices,
     caller: Submitter,
@@ -142,7 +144,7 @@ async def list_batches(
     summary="Get a batch",
     description="With `Prefer: wait=n` the answer comes when the batch has finished, or after n "
     "seconds; with `If-None-Match` in addition, as soon as the batch differs from that version.",
-    response_model=BatchAnswer,
+    response_model=Batch,
     responses={
         status.HTTP_304_NOT_MODIFIED: {
             "description": "Not modified: `If-None-Match` names the current version"
@@ -150,7 +152,7 @@ async def list_batches(
         **describe_responses(*_BATCH_PROBLEMS),
     },
 )
-async def show(
+async def get_batch(
     batch_id: str,
     services: OpenServices,
     caller: Reader,
@@ -192,7 +194,7 @@ async def show(
         **describe_responses(*_BATCH_PROBLEMS, "malformed_request"),
     },
 )
-async def follow(
+async def stream_batch_events(
     batch_id: str,
     services: OpenServices,
     caller: Reader,
@@ -216,10 +218,10 @@ async def follow(
 @router.post(
     "/{batch_id}/cancel",
     summary="Cancel a batch",
-    response_model=BatchAnswer,
+    response_model=Batch,
     responses=describe_responses(*_IDEMPOTENCY_PROBLEMS, *_BATCH_PROBLEMS, "job_final"),
 )
-async def cancel(
+async def cancel_batch(
     batch_id: str,
     request: Request,
     services: OpenServices,
@@ -246,7 +248,7 @@ async def cancel(
     description="Deletes the batch and all its jobs in any state, with their photos and results.",
     responses=describe_responses(*_BATCH_PROBLEMS),
 )
-async def delete(batch_id: str, services: OpenServices, caller: Submitter) -> None:
+async def delete_batch(batch_id: str, services: OpenServices, caller: Submitter) -> None:
     """Delete a batch, its jobs and their files."""
 
     def begin(connection: Connection) -> BatchId:
@@ -318,7 +320,7 @@ def _missing_batch_error(
 ) -> JobDeleted | NotFound:
     if batches.is_deleted(connection, BatchId(parse_id(batch_id, "batch")), tenant):
         return JobDeleted(f"batch {batch_id} was deleted")
-    return NotFound(f"batch {batch_id}")
+    return NotFound(f"there is no batch {batch_id}")
 
 
 def _encode_cursor(batch_id: BatchId) -> str:

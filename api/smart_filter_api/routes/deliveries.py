@@ -12,12 +12,12 @@ from smart_filter_api.routes.webhooks import (
     find_webhook,
     resolve_name,
 )
+from smart_filter_api.schemas import webhooks as schemas_webhooks
 from smart_filter_api.schemas.parameters import parse_id
 from smart_filter_api.schemas.webhooks import (
-    AttemptAnswer,
-    DeliveryAnswer,
+    DeliveryAttempt,
     DeliveryPage,
-    Replayed,
+    ReplayedDeliveries,
 )
 from smart_filter_api.services import idempotency
 from smart_filter_api.services.container import Administrator, OpenServices, Reader
@@ -40,10 +40,10 @@ _MAX_PAGE_SIZE = 200
     summary="Send a test event",
     description='Sends `{"type":"webhook.test","timestamp","data":{"webhook_id"}}`, without '
     "retries.",
-    response_model=DeliveryAnswer,
+    response_model=schemas_webhooks.Delivery,
     responses=describe_responses(*_COMMON_PROBLEMS, *IDEMPOTENCY_PROBLEMS, "webhook_disabled"),
 )
-async def send_test(
+async def send_test_event(
     webhook_id: str,
     request: Request,
     services: OpenServices,
@@ -106,10 +106,10 @@ async def list_deliveries(
     summary="Replay all failed deliveries",
     description="Deliveries that have failed for good start again with all their attempts; those "
     "that wait for another attempt are sent at once.",
-    response_model=Replayed,
+    response_model=ReplayedDeliveries,
     responses=describe_responses(*_COMMON_PROBLEMS, *IDEMPOTENCY_PROBLEMS, "webhook_disabled"),
 )
-async def replay_failed(
+async def replay_failed_deliveries(
     webhook_id: str,
     request: Request,
     services: OpenServices,
@@ -121,7 +121,7 @@ async def replay_failed(
     def write(connection: Connection, once: IdempotentRequest) -> Response:
         named = _require_enabled(connection, webhook_id, caller.tenant)
         replayed = outbox.replay_failed(connection, caller.tenant, named)
-        answer = json_response(Replayed(replayed=replayed), status.HTTP_202_ACCEPTED)
+        answer = json_response(ReplayedDeliveries(replayed=replayed), status.HTTP_202_ACCEPTED)
         once.remember(connection, answer)
         return answer
 
@@ -134,10 +134,10 @@ async def replay_failed(
     summary="Replay a delivery",
     description="It keeps its id and starts again with all its attempts; one that waits for "
     "another attempt is sent at once.",
-    response_model=DeliveryAnswer,
+    response_model=schemas_webhooks.Delivery,
     responses=describe_responses(*_COMMON_PROBLEMS, *IDEMPOTENCY_PROBLEMS, "webhook_disabled"),
 )
-async def replay(
+async def replay_delivery(
     webhook_id: str,
     delivery_id: str,
     request: Request,
@@ -176,9 +176,9 @@ def _require_enabled(connection: Connection, webhook_id: str, tenant: Tenant) ->
     return str(webhook.id)
 
 
-def _render_delivery(delivery: Delivery) -> DeliveryAnswer:
+def _render_delivery(delivery: Delivery) -> schemas_webhooks.Delivery:
     waits = delivery.state is DeliveryState.WAITING
-    return DeliveryAnswer(
+    return schemas_webhooks.Delivery(
         id=delivery.id,
         type=delivery.type,
         job_id=delivery.job_id,
@@ -188,7 +188,7 @@ def _render_delivery(delivery: Delivery) -> DeliveryAnswer:
         timestamp=delivery.happened_at,
         next_at=delivery.due_at if waits else None,
         attempts=[
-            AttemptAnswer(
+            DeliveryAttempt(
                 at=one.at,
                 seconds=one.tried.seconds,
                 status=one.tried.status,

@@ -13,14 +13,20 @@ from smart_filter_api.openapi import bodies as openapi_bodies
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import submission as responses_submission
 from smart_filter_api.routes import jobs
+from smart_filter_api.schemas import deriving as schemas_deriving
 from smart_filter_api.schemas.deriving import (
-    CorrectionAnswer,
     CorrectionPage,
     CorrectionRequest,
 )
-from smart_filter_api.schemas.jobs import JobAnswer
+from smart_filter_api.schemas.jobs import Job
 from smart_filter_api.services import idempotency
-from smart_filter_api.services.container import OpenServices, Reader, Services, Submitter
+from smart_filter_api.services.container import (
+    LinkOptions,
+    OpenServices,
+    Reader,
+    Services,
+    Submitter,
+)
 from smart_filter_api.services.idempotency import IdempotencyKey
 from smart_filter_api.submission import correct as submission_correct
 from smart_filter_api.submission import derive as submission_derive
@@ -46,7 +52,7 @@ _MAX_BODY_BYTES = -(-MAX_MASK_BYTES // 3) * 4 + 10_000
     description="Creates a job for the same photo, with the parent's recipe except for the given "
     "fields. Only stages whose work differs run. A form can include a background file. The "
     "corrections of the parent apply to the new job too.",
-    response_model=JobAnswer,
+    response_model=Job,
     openapi_extra={"requestBody": openapi_bodies.DERIVATION},
     responses=describe_responses(
         *_COMMON_PROBLEMS,
@@ -55,18 +61,20 @@ _MAX_BODY_BYTES = -(-MAX_MASK_BYTES // 3) * 4 + 10_000
         "job_not_finished",
         "inputs_expired",
         "invalid_request",
+        "invalid_webhook_url",
         "invalid_recipe",
         "contradiction",
         "not_available",
         "queue_full",
     )
-    | {status.HTTP_200_OK: {"model": JobAnswer, "description": "Ended within `Prefer: wait`"}},
+    | {status.HTTP_200_OK: {"model": Job, "description": "Ended within `Prefer: wait`"}},
 )
-async def derive(
+async def derive_job(
     job_id: str,
     request: Request,
     services: OpenServices,
     caller: Submitter,
+    links: LinkOptions,
     *,
     prefer: jobs.Preferences = None,
     idempotency_key: IdempotencyKey = None,
@@ -83,13 +91,17 @@ async def derive(
         if once.replayed is not None:
             return once.replayed
         submission = await submission_derive.prepare_derivation(
-            services, caller, parent, sent.read()
+            services,
+            caller,
+            parent,
+            sent.read(),
+            link_seconds=None if links is None else links.seconds,
         )
         accepted = await jobs.write_submission(services, caller, submission, once)
     services.ringer.ring(accepted.ringing)
     await spans.record_submission(request, jobs=[accepted.job.id])
     return await responses_submission.respond_or_wait(
-        services, caller, accepted, remembered=once.remembered, prefer=prefer
+        services, caller, accepted, remembered=once.remembered, prefer=prefer, links=links
     )
 
 
@@ -98,7 +110,7 @@ async def derive(
     status_code=status.HTTP_201_CREATED,
     summary="Add a correction of a job's results",
     description="Apply it with `derive`, whose `correction_id` is the correction's id.",
-    response_model=CorrectionAnswer,
+    response_model=schemas_deriving.Correction,
     openapi_extra=json_document.describe_body(CorrectionRequest),
     responses=describe_responses(
         *_COMMON_PROBLEMS,
@@ -108,7 +120,7 @@ async def derive(
         "invalid_request",
     ),
 )
-async def correct(
+async def create_correction(
     job_id: str,
     request: Request,
     services: OpenServices,
@@ -173,8 +185,8 @@ async def list_corrections(job_id: str, services: OpenServices, caller: Reader) 
     return CorrectionPage(items=[_render_correction(one) for one in kept])
 
 
-def _render_correction(correction: Correction) -> CorrectionAnswer:
-    return CorrectionAnswer.model_validate(
+def _render_correction(correction: Correction) -> schemas_deriving.Correction:
+    return schemas_deriving.Correction.model_validate(
         {
             "id": correction.id,
             "job_id": correction.job_id,

@@ -28,7 +28,7 @@ class Health(BaseModel):
 
 
 @router.get("/livez", summary="Check liveness")
-async def live() -> Health:
+async def get_liveness() -> Health:
     """Return `ok` while the process answers requests."""
     return Health()
 
@@ -39,7 +39,7 @@ async def live() -> Health:
     response_model=Health,
     responses=describe_responses("unavailable"),
 )
-async def ready(request: Request, services: OpenServices) -> Health | Response:
+async def get_readiness(request: Request, services: OpenServices) -> Health | Response:
     """Check database, storage and broker concurrently; only the broker may be unreachable."""
     faults: dict[str, str] = {}
 

@@ -5,12 +5,13 @@ import uuid
 from collections.abc import Callable
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Header, Query, Request, Response, status
+from fastapi import APIRouter, Depends, Header, Query, Request, Response, status
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.http import etags, spans
+from smart_filter_api.http.request_checks import PrefixedParameters
 from smart_filter_api.intake import body
 from smart_filter_api.openapi import bodies as openapi_bodies
 from smart_filter_api.presenters import job as presenters_job
@@ -19,10 +20,12 @@ from smart_filter_api.responses import job as responses_job
 from smart_filter_api.responses import long_poll
 from smart_filter_api.responses import submission as responses_submission
 from smart_filter_api.responses.followed_job import FollowedJob
-from smart_filter_api.schemas.jobs import JobAnswer, JobPage
+from smart_filter_api.schemas.jobs import Job, JobPage
 from smart_filter_api.schemas.parameters import Cursor, Instant, parse_id
 from smart_filter_api.services import idempotency, object_cleanup
 from smart_filter_api.services.container import (
+    JobReader,
+    LinkOptions,
     OpenServices,
     PhotoSender,
     Reader,
@@ -33,7 +36,7 @@ from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequ
 from smart_filter_api.submission import commit, submit
 from smart_filter_api.submission.commit import AcceptedJob, JobSubmission
 from smart_filter_shared.artifacts.retention import MarkedArtifact
-from smart_filter_shared.errors import JobDeleted, MalformedRequest, NotFound
+from smart_filter_shared.errors import JobDeleted, NotFound
 from smart_filter_shared.ids import OPERATOR, Capability, JobId, Tenant
 from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.photo_queue import CLIENT
@@ -63,7 +66,7 @@ Answer = TypeVar("Answer")
     "",
     status_code=status.HTTP_202_ACCEPTED,
     summary="Submit a photo",
-    response_model=JobAnswer,
+    response_model=Job,
     openapi_extra={"requestBody": openapi_bodies.SUBMISSION},
     responses=describe_responses(
         "unauthorized",
@@ -74,18 +77,23 @@ Answer = TypeVar("Answer")
         "contradiction",
         "not_available",
         "invalid_request",
+        "invalid_photo_url",
+        "invalid_webhook_url",
+        "token_used_up",
         "upload_missing",
         *_IDEMPOTENCY_PROBLEMS,
         "job_deleted",
         "queue_full",
         "unavailable",
     )
-    | {status.HTTP_200_OK: {"model": JobAnswer, "description": "Ended within `Prefer: wait`"}},
+    | {status.HTTP_200_OK: {"model": Job, "description": "Ended within `Prefer: wait`"}},
 )
-async def create(
+async def submit_job(
     request: Request,
     services: OpenServices,
     caller: PhotoSender,
+    links: LinkOptions,
+    *,
     prefer: Preferences = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
@@ -98,12 +106,14 @@ async def create(
     ):
         if once.replayed is not None:
             return once.replayed
-        submission = await submit.prepare_submission(services, caller, upload)
+        submission = await submit.prepare_submission(
+            services, caller, upload, link_seconds=None if links is None else links.seconds
+        )
         accepted = await write_submission(services, caller, submission, once)
     services.ringer.ring(accepted.ringing)
     await spans.record_submission(request, jobs=[accepted.job.id])
     return await responses_submission.respond_or_wait(
-        services, caller, accepted, remembered=once.remembered, prefer=prefer
+        services, caller, accepted, remembered=once.remembered, prefer=prefer, links=links
     )
 
 
@@ -114,21 +124,22 @@ async def create(
     responses=describe_responses("malformed_request", "unauthorized", "scope", "unavailable"),
 )
 async def list_jobs(
-    request: Request,
     services: OpenServices,
     caller: Reader,
+    links: LinkOptions,
     *,
     state: JobState | None = None,
     created_after: Instant | None = None,
     limit: Annotated[int, Query(ge=1, le=_MAX_PAGE_SIZE)] = 50,
     cursor: Cursor | None = None,
+    metadata: Annotated[dict[str, str], Depends(PrefixedParameters(_METADATA))],
 ) -> JobPage:
     """Return a page of the tenant's jobs."""
     listing = JobFilter(
         tenant=caller.tenant,
         state=state,
         created_after=created_after,
-        metadata=_metadata_filters(request),
+        metadata=metadata,
         before=None if cursor is None else _decode_cursor(cursor),
         limit=limit + 1,  # one more row shows whether there is another page
     )
@@ -138,7 +149,9 @@ async def list_jobs(
         await services.forecasts.refresh()
     more = len(rows) > limit
     return JobPage(
-        items=[responses_job.render_job_with_queue(row, services) for row in rows[:limit]],
+        items=[
+            responses_job.render_job_with_queue(row, services, links=links) for row in rows[:limit]
+        ],
         next_cursor=_encode_cursor(rows[limit - 1].id) if more else None,
     )
 
@@ -148,7 +161,7 @@ async def list_jobs(
     summary="Get a job",
     description="With `Prefer: wait=n` the answer comes when the job has ended, or after n "
     "seconds; with `If-None-Match` in addition, as soon as the job differs from that version.",
-    response_model=JobAnswer,
+    response_model=Job,
     responses={
         status.HTTP_304_NOT_MODIFIED: {
             "description": "Not modified: `If-None-Match` names the current version"
@@ -156,29 +169,32 @@ async def list_jobs(
         **describe_responses("unauthorized", "scope", "not_found", "job_deleted", "unavailable"),
     },
 )
-async def show(
+async def get_job(
     job_id: str,
     services: OpenServices,
-    caller: Reader,
+    caller: JobReader,
+    links: LinkOptions,
     *,
     prefer: Preferences = None,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Return the current state of a job."""
     async with services.reading() as connection:
-        row = await connection.run_sync(find_job, job_id, caller.tenant)
+        row = await connection.run_sync(
+            find_job, job_id, caller.tenant, device_key_id=caller.device_key_id
+        )
     seconds = long_poll.preferred_seconds(prefer)
-    tag, answer = services.tagged.of(row)
+    tag, answer = services.tagged.of(row, links)
     known = etags.is_known(tag, if_none_match)
     # A client whose ETag is outdated gets the current version without waiting.
     if seconds is not None and row.finished_at is None and (known or if_none_match is None):
         row = await long_poll.wait_for_end(
             services,
-            FollowedJob(caller.tenant, row.id),
+            FollowedJob(caller.tenant, row.id, links),
             seconds=seconds,
             changed_from=row if known else None,
         )
-        tag, answer = services.tagged.of(row)
+        tag, answer = services.tagged.of(row, links)
     if row.finished_at is None:
         await services.forecasts.refresh()
         queue = presenters_job.render_queue_position(services.forecasts.estimate_row(row))
@@ -206,23 +222,24 @@ async def show(
         ),
     },
 )
-async def follow(
+async def stream_job_events(
     job_id: str,
     services: OpenServices,
-    caller: Reader,
+    caller: JobReader,
+    links: LinkOptions,
     last_event_id: Annotated[int, Header(ge=0, le=_MAX_EVENT_ID)] = 0,
 ) -> Response:
     """Stream the events of a job as they happen."""
 
     def look(connection: Connection) -> tuple[JobRow, list[Event]]:
-        row = find_job(connection, job_id, caller.tenant)
+        row = find_job(connection, job_id, caller.tenant, device_key_id=caller.device_key_id)
         return row, events.list_for_job(connection, row.id, after=last_event_id)
 
     async with services.reading() as connection:
         row, behind = await connection.run_sync(look)
     if row.finished_at is not None and not behind:
         return Response(status_code=status.HTTP_204_NO_CONTENT)
-    followed = FollowedJob(caller.tenant, row.id)
+    followed = FollowedJob(caller.tenant, row.id, links)
     stream = long_poll.stream_events(services, followed, after=last_event_id)
     return StreamingResponse(stream, media_type=_EVENTS, headers={"X-Accel-Buffering": "no"})
 
@@ -230,7 +247,7 @@ async def follow(
 @router.post(
     "/{job_id}/cancel",
     summary="Cancel a job",
-    response_model=JobAnswer,
+    response_model=Job,
     responses=describe_responses(
         *_IDEMPOTENCY_PROBLEMS,
         "unauthorized",
@@ -241,7 +258,7 @@ async def follow(
         "unavailable",
     ),
 )
-async def cancel(
+async def cancel_job(
     job_id: str,
     request: Request,
     services: OpenServices,
@@ -264,7 +281,7 @@ async def cancel(
     "/{job_id}/redrive",
     status_code=status.HTTP_202_ACCEPTED,
     summary="Redrive a failed job",
-    response_model=JobAnswer,
+    response_model=Job,
     responses=describe_responses(
         *_IDEMPOTENCY_PROBLEMS,
         "unauthorized",
@@ -278,7 +295,7 @@ async def cancel(
         "unavailable",
     ),
 )
-async def redrive(
+async def redrive_job(
     job_id: str,
     request: Request,
     services: OpenServices,
@@ -317,7 +334,7 @@ async def redrive(
         "unauthorized", "scope", "not_found", "job_deleted", "unavailable"
     ),
 )
-async def delete(job_id: str, services: OpenServices, caller: Submitter) -> None:
+async def delete_job(job_id: str, services: OpenServices, caller: Submitter) -> None:
     """Delete a job and its files."""
 
     def move(connection: Connection) -> list[MarkedArtifact]:
@@ -347,20 +364,30 @@ async def write_submission(
     return accepted
 
 
-def find_job(connection: Connection, job_id: str, tenant: Tenant) -> JobRow:
+def find_job(
+    connection: Connection,
+    job_id: str,
+    tenant: Tenant,
+    *,
+    device_key_id: uuid.UUID | None = None,
+) -> JobRow:
     """Return a tenant's job.
 
-    Raises JobDeleted, and the same NotFound for a malformed id, an unknown one and another
-    tenant's.
+    device_key_id: the device key that must have submitted it; None: any key can have.
+    Raises JobDeleted, and the same NotFound for a malformed id, an unknown one, another tenant's
+    and, for a device, any job that it has not submitted; its deleted ones are not told apart.
     """
     row = queries.find(connection, JobId(parse_id(job_id, "job")), tenant)
+    if device_key_id is not None and (row is None or row.device_key_id != device_key_id):
+        raise NotFound(f"job {job_id}")
     if row is None:
         raise _missing_job_error(connection, job_id, tenant)
     return row
 
 
 def _job_response(row: JobRow, services: Services, code: int) -> Response:
-    content = responses_job.render_job_json(row, services)
+    # Canceled and redriven jobs have no outputs.
+    content = responses_job.render_job_json(row, services, links=None)
     return Response(content, status_code=code, media_type="application/json")
 
 
@@ -382,21 +409,7 @@ def _missing_job_error(
 ) -> JobDeleted | NotFound:
     if queries.is_deleted(connection, JobId(parse_id(job_id, "job")), tenant):
         return JobDeleted(f"job {job_id} was deleted")
-    return NotFound(f"job {job_id}")
-
-
-def _metadata_filters(request: Request) -> dict[str, str]:
-    narrowed = {
-        name.removeprefix(_METADATA): value
-        for name, value in request.query_params.multi_items()
-        if name.startswith(_METADATA)
-    }
-    for name, value in narrowed.items():
-        if "\0" in name + value:
-            raise MalformedRequest(
-                "metadata cannot contain NUL characters", pointer=f"/{_METADATA}{name}"
-            )
-    return narrowed
+    return NotFound(f"there is no job {job_id}")
 
 
 def _encode_cursor(job_id: JobId) -> str:

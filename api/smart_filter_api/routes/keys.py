@@ -15,11 +15,11 @@ from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.parameters import parse_id
 from smart_filter_api.schemas.tenants import (
-    KeyAnswer,
-    KeyPage,
-    KeyWish,
-    NewKeyAnswer,
-    TokenWish,
+    ApiKey,
+    ApiKeyPage,
+    KeyRequest,
+    NewApiKey,
+    TokenRequest,
 )
 from smart_filter_api.services import idempotency
 from smart_filter_api.services.container import Administrator, OpenServices, Submitter
@@ -37,8 +37,8 @@ _IDEMPOTENCY_PROBLEMS = ("malformed_request", "idempotency_in_progress", "idempo
     "/v1/keys",
     status_code=status.HTTP_201_CREATED,
     summary="Issue a key",
-    response_model=NewKeyAnswer,
-    openapi_extra=json_document.describe_body(KeyWish),
+    response_model=NewApiKey,
+    openapi_extra=json_document.describe_body(KeyRequest),
     responses=describe_responses(
         *_IDEMPOTENCY_PROBLEMS,
         "invalid_request",
@@ -48,7 +48,7 @@ _IDEMPOTENCY_PROBLEMS = ("malformed_request", "idempotency_in_progress", "idempo
         "unavailable",
     ),
 )
-async def issue(
+async def create_key(
     request: Request,
     services: OpenServices,
     caller: Administrator,
@@ -56,7 +56,7 @@ async def issue(
 ) -> Response:
     """Issue a key for the caller's tenant; the operator may name another tenant."""
     body = await json_document.read(request)
-    payload = json_document.parse(KeyWish, body)
+    payload = json_document.parse(KeyRequest, body)
     tenant = _resolve_tenant(caller, payload.tenant)
     valid_for = (
         None
@@ -77,10 +77,11 @@ async def issue(
     "/v1/tokens",
     status_code=status.HTTP_201_CREATED,
     summary="Issue a device key",
-    description="A short-lived key for an end user's device, which can only submit photos. Its "
-    "jobs belong to the tenant. It is revoked with the key that issued it.",
-    response_model=NewKeyAnswer,
-    openapi_extra=json_document.describe_body(TokenWish),
+    description="A short-lived key for an end user's device, which can only submit photos and "
+    "read the jobs of these. Its jobs belong to the tenant. It is revoked with the key that issued "
+    "it.",
+    response_model=NewApiKey,
+    openapi_extra=json_document.describe_body(TokenRequest),
     responses=describe_responses(
         *_IDEMPOTENCY_PROBLEMS,
         "invalid_request",
@@ -90,7 +91,7 @@ async def issue(
         "unavailable",
     ),
 )
-async def issue_for_device(
+async def create_token(
     request: Request,
     services: OpenServices,
     caller: Submitter,
@@ -98,7 +99,7 @@ async def issue_for_device(
 ) -> Response:
     """Issue a short-lived key that may submit a limited number of jobs."""
     body = await json_document.read(request)
-    payload = json_document.parse(TokenWish, body)
+    payload = json_document.parse(TokenRequest, body)
 
     def write(connection: Connection, once: IdempotentRequest) -> Response:
         made = api_keys.issue_for_device(
@@ -127,14 +128,14 @@ async def list_keys(
     tenant: Annotated[str | None, Query(pattern=TENANT_PATTERN)] = None,
     limit: Annotated[int, Query(ge=1, le=_MAX_PAGE_SIZE)] = 50,
     cursor: uuid.UUID | None = None,
-) -> KeyPage:
+) -> ApiKeyPage:
     """Return a page of the keys of the caller's tenant; the operator may name another tenant."""
     whose = _resolve_tenant(caller, tenant)
     async with services.reading() as connection:
         rows = await connection.run_sync(api_keys.list_keys, whose, after=cursor, limit=limit + 1)
     more = len(rows) > limit
-    return KeyPage(
-        items=[KeyAnswer(**_key_fields(row)) for row in rows[:limit]],
+    return ApiKeyPage(
+        items=[ApiKey(**_key_fields(row)) for row in rows[:limit]],
         next_cursor=rows[limit - 1].key_id if more else None,
     )
 
@@ -147,7 +148,7 @@ async def list_keys(
     "A key with the scope `operator` can only be revoked with `smart-filter keys revoke`.",
     responses=describe_responses("unauthorized", "scope", "not_found", "unavailable"),
 )
-async def revoke(key_id: str, services: OpenServices, caller: Administrator) -> None:
+async def revoke_key(key_id: str, services: OpenServices, caller: Administrator) -> None:
     """Revoke a key of the caller's tenant; the operator may revoke any tenant's."""
     named = parse_id(key_id, "key")
     tenant = None if caller.tenant == OPERATOR else caller.tenant
@@ -180,9 +181,9 @@ def _remember_key(
 
 
 def _key_response(row: KeyRow, key: str | None) -> Response:
-    return json_response(NewKeyAnswer(**_key_fields(row), key=key), status.HTTP_201_CREATED)
+    return json_response(NewApiKey(**_key_fields(row), key=key), status.HTTP_201_CREATED)
 
 
-def _key_fields(row: KeyRow) -> dict[str, Any]:  # the fields of KeyAnswer
+def _key_fields(row: KeyRow) -> dict[str, Any]:  # the fields of ApiKey
     is_device = row.max_jobs is not None
     return {**asdict(row), "jobs": row.jobs if is_device else None}

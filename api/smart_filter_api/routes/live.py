@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
-from smart_filter_api.schemas.live import LiveAnswer, LiveWish
+from smart_filter_api.schemas.live import LiveConnection, LiveRequest
 from smart_filter_api.services import idempotency
 from smart_filter_api.services.container import OpenServices, Submitter
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
@@ -26,15 +26,15 @@ router = APIRouter(prefix="/v1/live", tags=["jobs"])
     summary="Start live video",
     description="Connect to `url` by WebSocket within a minute and send `token` as the first "
     "message. Then send camera frames; they come back with another background.",
-    response_model=LiveAnswer,
-    openapi_extra=json_document.describe_body(LiveWish),
+    response_model=LiveConnection,
+    openapi_extra=json_document.describe_body(LiveRequest),
     responses=describe_responses(
         *("malformed_request", "idempotency_in_progress", "idempotency_mismatch"),
         *("invalid_request", "not_available", "unsupported_media"),
         *("unauthorized", "scope", "unavailable"),
     ),
 )
-async def begin(
+async def start_live(
     request: Request,
     services: OpenServices,
     caller: Submitter,
@@ -42,7 +42,7 @@ async def begin(
 ) -> Response:
     """Return a token that opens one connection within a minute."""
     body = await json_document.read(request)
-    payload = json_document.parse(LiveWish, body)
+    payload = json_document.parse(LiveRequest, body)
 
     live: LiveEndpoint | None = request.app.state.live
 
@@ -60,10 +60,10 @@ async def begin(
     )
 
 
-def _token_response(live: LiveEndpoint, tenant: Tenant, payload: LiveWish) -> Response:
+def _token_response(live: LiveEndpoint, tenant: Tenant, payload: LiveRequest) -> Response:
     now = dt.datetime.now(dt.UTC)
     token, admission = live.tokens.issue(tenant, background=payload.background, now=now)
-    shown = LiveAnswer(url=live.url, token=token, expires_at=admission.expires_at)
+    shown = LiveConnection(url=live.url, token=token, expires_at=admission.expires_at)
     return json_response(shown, status.HTTP_201_CREATED)
 
 

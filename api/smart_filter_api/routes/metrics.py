@@ -37,7 +37,7 @@ _OUTCOMES = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED)
     response_class=Response,
     responses={200: {"description": "All metrics", "content": {"text/plain": {}}}},
 )
-async def show(request: Request, services: OpenServices) -> Response:
+async def get_metrics(request: Request, services: OpenServices) -> Response:
     """Return every metric of `metrics.METRICS`, in that order."""
     latencies: LatencyHistogram = request.app.state.latencies
     try:

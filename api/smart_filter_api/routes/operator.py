@@ -15,14 +15,14 @@ from smart_filter_api.http import etags
 from smart_filter_api.presenters import operations
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.operating import (
-    HistoryAnswer,
-    MovableAnswer,
-    MovedAnswer,
-    QueueAnswer,
-    StandingAnswer,
+    BusiestTenants,
+    MovableJobs,
+    MovedJobs,
+    Queue,
+    ServiceHistory,
+    ServiceState,
     TenantJobs,
-    TenantsAnswer,
-    WorkerAnswer,
+    Worker,
 )
 from smart_filter_api.schemas.parameters import parse_id
 from smart_filter_api.services.container import OpenServices, Operator, Services
@@ -66,10 +66,10 @@ IfNoneMatch = Annotated[str | None, Header(alias="If-None-Match")]
     summary="Get the state of the service",
     description="Current issues, queues and workers. With `If-None-Match` the answer is 304 while "
     "nothing has changed.",
-    response_model=StandingAnswer,
+    response_model=ServiceState,
     responses=describe_responses(*_COMMON_PROBLEMS),
 )
-async def show(
+async def get_service_state(
     services: OpenServices, caller: Operator, if_none_match: IfNoneMatch = None
 ) -> Response:
     """Return the current state of the service."""
@@ -86,10 +86,10 @@ async def show(
     "/history",
     summary="Get the history of the service",
     description="In steps of 1 minute for an hour, 20 minutes for a day, 8 hours for 30 days.",
-    response_model=HistoryAnswer,
+    response_model=ServiceHistory,
     responses=describe_responses("malformed_request", *_COMMON_PROBLEMS),
 )
-async def look_back(
+async def get_service_history(
     services: OpenServices,
     caller: Operator,
     *,
@@ -114,7 +114,7 @@ async def look_back(
     description="Ended jobs of the last 30 days and of today, in UTC, by their final state.",
     responses=describe_responses(*_COMMON_PROBLEMS),
 )
-async def list_tenants(services: OpenServices, caller: Operator) -> TenantsAnswer:
+async def list_busiest_tenants(services: OpenServices, caller: Operator) -> BusiestTenants:
     """Return the number of ended jobs of each of the busiest tenants."""
     del caller
     today = dt.datetime.now(dt.UTC).date()
@@ -124,7 +124,7 @@ async def list_tenants(services: OpenServices, caller: Operator) -> TenantsAnswe
     items = [
         TenantJobs(tenant=one.tenant, today=dict(one.last_day), days=dict(one.jobs)) for one in busy
     ]
-    return TenantsAnswer(first_day=first, items=items)
+    return BusiestTenants(first_day=first, items=items)
 
 
 @router.get(
@@ -133,17 +133,17 @@ async def list_tenants(services: OpenServices, caller: Operator) -> TenantsAnswe
     description="The jobs that `cancel` and `redrive` would change, to confirm before the call.",
     responses=describe_responses(*_LOOKUP_PROBLEMS),
 )
-async def count(tenant: str, services: OpenServices, caller: Operator) -> MovableAnswer:
+async def count_movable_jobs(tenant: str, services: OpenServices, caller: Operator) -> MovableJobs:
     """Return how many jobs would be canceled or redriven."""
     del caller
 
-    def look(connection: Connection) -> MovableAnswer:
+    def look(connection: Connection) -> MovableJobs:
         name = _require_tenant(connection, tenant)
         unfinished, failed = (
             bulk.count(connection, move, name, most=_MAX_COUNTED_JOBS)
             for move in (BulkAction.CANCEL, BulkAction.REDRIVE)
         )
-        return MovableAnswer(tenant=name, unfinished=unfinished, failed=failed)
+        return MovableJobs(tenant=name, unfinished=unfinished, failed=failed)
 
     async with services.reading() as connection:
         return await connection.run_sync(look)
@@ -155,9 +155,9 @@ async def count(tenant: str, services: OpenServices, caller: Operator) -> Movabl
     description=f"Cancels unfinished jobs. {_CHUNK_DESCRIPTION}",
     responses=describe_responses("malformed_request", *_LOOKUP_PROBLEMS),
 )
-async def cancel(
+async def cancel_tenant_jobs(
     tenant: str, services: OpenServices, caller: Operator, cursor: uuid.UUID | None = None
-) -> MovedAnswer:
+) -> MovedJobs:
     """Cancel the next unfinished jobs of a tenant."""
     return await _move_jobs(services, caller, BulkAction.CANCEL, tenant, cursor)
 
@@ -168,9 +168,9 @@ async def cancel(
     description=f"Continues failed jobs after their succeeded stages. {_CHUNK_DESCRIPTION}",
     responses=describe_responses("malformed_request", *_LOOKUP_PROBLEMS),
 )
-async def redrive(
+async def redrive_tenant_jobs(
     tenant: str, services: OpenServices, caller: Operator, cursor: uuid.UUID | None = None
-) -> MovedAnswer:
+) -> MovedJobs:
     """Redrive the next failed jobs of a tenant."""
     return await _move_jobs(services, caller, BulkAction.REDRIVE, tenant, cursor)
 
@@ -181,7 +181,7 @@ async def redrive(
     description="Workers stop claiming from it. Running stages finish; new stages wait.",
     responses=describe_responses(*_LOOKUP_PROBLEMS),
 )
-async def pause(capability: str, services: OpenServices, caller: Operator) -> QueueAnswer:
+async def pause_queue(capability: str, services: OpenServices, caller: Operator) -> Queue:
     """Pause a queue, so that workers stop claiming from it."""
     answer = await _change_queue(services, capability, pauses.pause)
     _log_action(caller, "pause", capability)
@@ -193,7 +193,7 @@ async def pause(capability: str, services: OpenServices, caller: Operator) -> Qu
     summary="Resume a queue",
     responses=describe_responses(*_LOOKUP_PROBLEMS),
 )
-async def resume(capability: str, services: OpenServices, caller: Operator) -> QueueAnswer:
+async def resume_queue(capability: str, services: OpenServices, caller: Operator) -> Queue:
     """Resume a queue, so that workers claim from it again."""
     answer = await _change_queue(services, capability, pauses.resume)
     _log_action(caller, "resume", capability)
@@ -206,7 +206,7 @@ async def resume(capability: str, services: OpenServices, caller: Operator) -> Q
     description="From its next heartbeat, the worker finishes its stages and claims no more.",
     responses=describe_responses(*_LOOKUP_PROBLEMS),
 )
-async def drain(worker_id: str, services: OpenServices, caller: Operator) -> WorkerAnswer:
+async def drain_worker(worker_id: str, services: OpenServices, caller: Operator) -> Worker:
     """Drain a worker, so that it claims no more."""
     answer = await _change_worker(services, worker_id, worker_registry.drain)
     _log_action(caller, "drain", str(answer.worker_id))
@@ -218,7 +218,7 @@ async def drain(worker_id: str, services: OpenServices, caller: Operator) -> Wor
     summary="Resume a drained worker",
     responses=describe_responses(*_LOOKUP_PROBLEMS),
 )
-async def undrain(worker_id: str, services: OpenServices, caller: Operator) -> WorkerAnswer:
+async def undrain_worker(worker_id: str, services: OpenServices, caller: Operator) -> Worker:
     """Let a drained worker claim again."""
     answer = await _change_worker(services, worker_id, worker_registry.resume)
     _log_action(caller, "resume", str(answer.worker_id))
@@ -227,14 +227,14 @@ async def undrain(worker_id: str, services: OpenServices, caller: Operator) -> W
 
 async def _change_queue(
     services: Services, name: str, change: Callable[[Connection, Capability], bool]
-) -> QueueAnswer:
+) -> Queue:
     def find(connection: Connection) -> QueueStats:
         for one in overview.list_queues(connection, silent_seconds=services.silent_seconds):
             if one.capability == name:
                 return one
-        raise NotFound(f"queue {name}")
+        raise NotFound(f"there is no queue {name}")
 
-    def make(connection: Connection) -> QueueAnswer:
+    def make(connection: Connection) -> Queue:
         change(connection, find(connection).capability)
         return operations.render_queue(find(connection))
 
@@ -244,14 +244,14 @@ async def _change_queue(
 
 async def _change_worker(
     services: Services, named: str, change: Callable[[Connection, WorkerId], bool]
-) -> WorkerAnswer:
-    def make(connection: Connection) -> WorkerAnswer:
+) -> Worker:
+    def make(connection: Connection) -> Worker:
         worker_id = WorkerId(parse_id(named, "worker"))
         if change(connection, worker_id):
             for one in overview.list_workers(connection, silent_seconds=services.silent_seconds):
                 if one.id == worker_id:
                     return operations.render_worker(one)
-        raise NotFound(f"worker {named}")
+        raise NotFound(f"there is no worker {named}")
 
     async with services.transaction() as connection:
         return await connection.run_sync(make)
@@ -264,7 +264,7 @@ def _log_action(caller: Caller, what: str, whom: str, **more: int) -> None:
 
 async def _move_jobs(
     services: Services, caller: Caller, move: BulkAction, tenant: str, cursor: uuid.UUID | None
-) -> MovedAnswer:
+) -> MovedJobs:
     after = None if cursor is None else JobId(cursor)
 
     def look(connection: Connection) -> tuple[Tenant, list[JobId]]:
@@ -285,7 +285,7 @@ async def _move_jobs(
     finally:  # log the jobs that were moved, even when the rest failed or the client left
         _log_action(caller, str(move), name, jobs=moved)
     is_all = len(found) < _MOVE_CHUNK_JOBS
-    return MovedAnswer(
+    return MovedJobs(
         moved=moved, left=len(found) - moved, next_cursor=None if is_all else found[-1]
     )
 

@@ -1,34 +1,51 @@
 """Endpoint for the outputs of a job: pictures from storage, others as JSON documents."""
 
 import contextlib
+import math
+import re
+import time
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
 import anyio
 import anyio.lowlevel
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import iterate_in_threadpool
 from fastapi.responses import RedirectResponse, StreamingResponse
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
-from smart_filter_api.http import etags
+from smart_filter_api.auth.api_keys import Scope
+from smart_filter_api.auth.output_links import MAX_SECONDS, LinkTarget
+from smart_filter_api.http import attachments, etags
 from smart_filter_api.presenters import job as presenters_job
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import stored_object
 from smart_filter_api.responses.stored_object import StoredObject, StreamWrapper
 from smart_filter_api.routes import jobs
-from smart_filter_api.schemas.jobs import FaceAnswer, RatingAnswer
-from smart_filter_api.services.container import OpenServices, Reader, Services
+from smart_filter_api.schemas.jobs import Face, Rating
+from smart_filter_api.services import container
+from smart_filter_api.services.container import (
+    Credentials,
+    OpenServices,
+    Services,
+    SessionCookie,
+)
 from smart_filter_shared.artifacts import expiry, retention
 from smart_filter_shared.errors import (
     JobNotFinished,
+    LinkExpired,
+    LinkInvalid,
     NotFound,
     ObjectMissing,
     OutputExpired,
     TryAgain,
 )
+from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.queries import JobRow, Json
 from smart_filter_shared.printability import Printability
 from smart_filter_shared.queue.states import JobState
@@ -36,22 +53,97 @@ from smart_filter_shared.recipe import Output
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/outputs", tags=["jobs"])
 
-_LINK_SECONDS = 60
+_REDIRECT_SECONDS = 60
 _NOT_MODIFIED = 304
 _REDIRECT = 307
 _JSON_OUTPUTS = frozenset({Output.FACES, Output.RATING, Output.PRINTABILITY})
-_FACES = TypeAdapter(list[FaceAnswer] | None)
-_RATING = TypeAdapter(RatingAnswer | None)
+_FACES = TypeAdapter(list[Face] | None)
+_RATING = TypeAdapter(Rating | None)
 _PRINTABILITY = TypeAdapter(Printability | None)
+
+_UNIX_TIME = re.compile("[0-9]{1,12}")
 
 # Called after an output was sent completely.
 OnComplete = Callable[[], Awaitable[None]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Access:
+    """Whose outputs a request may read.
+
+    download: as in `LinkTarget`.
+    link_ends: Unix time at which its signed link ends; None for a request with a key.
+    device_key_id: the device key that must have submitted the job; None: any key can have.
+    """
+
+    tenant: Tenant
+    download: str | None
+    link_ends: int | None = None
+    device_key_id: uuid.UUID | None = None
+
+
+async def _authorize(
+    job_id: str,
+    name: str,
+    request: Request,
+    services: OpenServices,
+    credentials: Credentials,
+    _: SessionCookie,
+    *,
+    signature: Annotated[
+        str | None,
+        Query(description="Of a signed link, which needs no key: see `output_links` of a job"),
+    ] = None,
+    expires: Annotated[
+        str | None, Query(description="When the signed link ends, in seconds of Unix time")
+    ] = None,
+    download: Annotated[
+        str | None,
+        Query(description="Browsers save the output: `1`, or a file name to use"),
+    ] = None,
+) -> _Access:
+    """Return what a request may read, by its signed link or by its key.
+
+    A link is not counted against the tenant's requests per minute, which the people that it is
+    shared with could use up.
+    """
+    if signature is None and expires is None:
+        caller = await container.authorize(
+            request, services, credentials, Scope.READ, also_devices=True
+        )
+        return _Access(caller.tenant, download, device_key_id=caller.device_key_id)
+    async with services.reading() as connection:
+        target = await connection.run_sync(_find_target, job_id, name, expires or "", download)
+    signer = services.links
+    if target is None or signer is None or not signer.is_valid(target, signature or ""):
+        raise LinkInvalid("the link is not valid")
+    if target.expires - time.time() < 1:
+        raise LinkExpired("the link has expired")
+    return _Access(target.tenant, download, target.expires)
+
+
+def _find_target(
+    connection: Connection, job_id: str, name: str, expires: str, download: str | None
+) -> LinkTarget | None:
+    """Return what a link names; None when there is no such job, deleted ones included."""
+    try:
+        named = JobId(uuid.UUID(job_id))
+    except ValueError:
+        return None
+    tenant = queries.find_owner(connection, named)
+    if tenant is None or not _UNIX_TIME.fullmatch(expires):
+        return None
+    return LinkTarget(tenant, named, name, int(expires), download)
+
+
 @router.get(
     "/{name}",
     summary="Download an output",
-    description="`redirect=1` redirects to a link valid for one minute, if the output is a file.",
+    description="With a key, or with a signed link from `output_links` of the job, whose `expires` "
+    "and `signature` replace the key. `redirect=1` redirects to the storage, for at most one "
+    "minute, if the output is a file.",
+    # The link replaces the key.
+    openapi_extra={"security": [{}]},
     response_class=Response,
     responses={
         200: {
@@ -71,6 +163,8 @@ OnComplete = Callable[[], Awaitable[None]]
             "malformed_request",
             "unauthorized",
             "scope",
+            "link_invalid",
+            "link_expired",
             "not_found",
             "job_not_finished",
             "job_deleted",
@@ -79,12 +173,12 @@ OnComplete = Callable[[], Awaitable[None]]
         ),
     },
 )
-async def fetch(
+async def get_output(
     job_id: str,
     name: str,
     request: Request,
     services: OpenServices,
-    caller: Reader,
+    access: Annotated[_Access, Depends(_authorize)],
     *,
     redirect: bool = False,
     if_none_match: Annotated[str | None, Header()] = None,
@@ -92,19 +186,57 @@ async def fetch(
     """Return one output of a succeeded job."""
 
     def look(connection: Connection) -> tuple[JobRow, Output, Json | None]:
-        job = jobs.find_job(connection, job_id, caller.tenant)
+        job = jobs.find_job(connection, job_id, access.tenant, device_key_id=access.device_key_id)
         output = _parse_output(job, name)
         return job, output, _find_file(connection, job, output)
 
     async with services.reading() as connection:
         job, output, file = await connection.run_sync(look)
+    disposition = _disposition(job, output, file, access.download)
+    # With `keep_nothing` the service must know when the download ends, which a link would hide.
+    if file is not None and redirect and not job.keep_nothing:
+        key = str(file["key"])
+        if not stored_object.is_known(key, if_none_match):
+            seconds = min(_REDIRECT_SECONDS, _seconds_left(job, access))
+            link = services.storage.presigned_get(key, seconds=seconds, disposition=disposition)
+            return RedirectResponse(link, status_code=_REDIRECT)
     then = partial(mark_downloaded, services, job, output) if job.keep_nothing else None
     sent = None if then is None else partial(stream_then, request, then)
     if file is None:
-        return _json_response(job, output, if_none_match, sent)
-    # With `keep_nothing` the service must know when the download ends, which a link would hide.
-    by_link = redirect and not job.keep_nothing
-    return await _picture_response(services, file, redirect=by_link, known=if_none_match, sent=sent)
+        answer = _json_response(job, output, if_none_match, sent)
+    else:
+        answer = await _picture_response(services, file, known=if_none_match, sent=sent)
+    if disposition is not None:
+        answer.headers["Content-Disposition"] = disposition
+    if access.link_ends is not None:
+        answer.headers["Cache-Control"] = (
+            "no-store"
+            if job.keep_nothing
+            else f"public, max-age={_seconds_left(job, access)}, immutable"
+        )
+    return answer
+
+
+def _seconds_left(job: JobRow, access: _Access) -> int:
+    """Return the seconds until a request's link ends, or the output does; at least 1."""
+    link_ends = math.inf if access.link_ends is None else access.link_ends
+    output_ends = math.inf if job.expires_at is None else job.expires_at.timestamp()
+    return max(1, int(min(link_ends - time.time(), output_ends - time.time(), MAX_SECONDS)))
+
+
+def _disposition(
+    job: JobRow, output: Output, file: Json | None, download: str | None
+) -> str | None:
+    """Return the header that makes browsers save an output; None without `download`."""
+    if download is None:
+        return None
+    return attachments.attachment(
+        "" if download == "1" else download,
+        fallback=str(job.id),
+        # Several outputs of one job can be saved into one folder.
+        suffix="" if output == Output.IMAGE else f"-{output}",
+        media_type="application/json" if file is None else str(file["media_type"]),
+    )
 
 
 def _parse_output(job: JobRow, name: str) -> Output:
@@ -156,13 +288,9 @@ def _render_json(job: JobRow, output: Output) -> bytes:
 
 
 async def _picture_response(
-    services: Services, file: Json, *, redirect: bool, known: str | None, sent: StreamWrapper | None
+    services: Services, file: Json, *, known: str | None, sent: StreamWrapper | None
 ) -> Response:
-    key = str(file["key"])
-    if redirect and not stored_object.is_known(key, known):
-        link = services.storage.presigned_get(key, seconds=_LINK_SECONDS)
-        return RedirectResponse(link, status_code=_REDIRECT)
-    stored = StoredObject(key, str(file["media_type"]), int(file["bytes"]))
+    stored = StoredObject(str(file["key"]), str(file["media_type"]), int(file["bytes"]))
     try:
         return await stored_object.serve_object(services, stored, known, sent=sent)
     except ObjectMissing as error:

@@ -21,7 +21,7 @@ router = APIRouter(prefix=PAGES_PATH, tags=["problems"])
         **describe_responses("not_found"),
     },
 )
-async def explain(code: str) -> HTMLResponse:
+async def explain_problem(code: str) -> HTMLResponse:
     """Return the page of a problem code."""
     if code not in PAGES:
         raise NotFound(f"no problem has the code {code}; the codes are {', '.join(sorted(PAGES))}")

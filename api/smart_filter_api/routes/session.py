@@ -12,7 +12,8 @@ from smart_filter_api.auth.sessions import NewSession, Session
 from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
-from smart_filter_api.schemas.sessions import SessionAnswer, SessionWish
+from smart_filter_api.schemas import sessions as schemas_sessions
+from smart_filter_api.schemas.sessions import SessionRequest
 from smart_filter_api.services.container import (
     BrowserSession,
     OpenServices,
@@ -35,8 +36,8 @@ _NETWORK_BITS = 64
     summary="Sign in",
     description="Sign in with a key, or with a one-time code such as `smart-filter up` shows. The "
     "answer sets a cookie with the permissions of the key.",
-    response_model=SessionAnswer,
-    openapi_extra=json_document.describe_body(SessionWish),
+    response_model=schemas_sessions.Session,
+    openapi_extra=json_document.describe_body(SessionRequest),
     responses=describe_responses(
         *("malformed_request", "unsupported_media", "invalid_request"),
         *("unauthorized", "scope", "unavailable"),
@@ -46,7 +47,7 @@ async def sign_in(request: Request, services: OpenServices) -> Response:
     """Open a session; the browser's previous session ends."""
     csrf.verify_origin(request)
     await _count_attempt(request, services)
-    payload = json_document.parse(SessionWish, await json_document.read(request))
+    payload = json_document.parse(SessionRequest, await json_document.read(request))
     lifetimes, secure = services.lifetimes, services.session_secure
     former = csrf.read_cookie(request, always_secure=secure)
 
@@ -73,10 +74,12 @@ async def sign_in(request: Request, services: OpenServices) -> Response:
 @router.get(
     "",
     summary="Get the session",
-    response_model=SessionAnswer,
+    response_model=schemas_sessions.Session,
     responses=describe_responses("unauthorized", "unavailable"),
 )
-async def show(request: Request, services: OpenServices, session: BrowserSession) -> Response:
+async def get_session(
+    request: Request, services: OpenServices, session: BrowserSession
+) -> Response:
     """Return the session and its CSRF token."""
     cookie = csrf.read_cookie(request, always_secure=services.session_secure)
     return _session_response(session, str(cookie), status.HTTP_200_OK)
@@ -121,7 +124,7 @@ def _client_network(client: Address | None) -> str:
 
 def _session_response(session: Session, cookie: str, code: int) -> Response:
     caller = session.caller
-    shown = SessionAnswer(
+    shown = schemas_sessions.Session(
         tenant=caller.tenant,
         key_id=caller.key_id,
         scopes=sorted(caller.scopes),  # type: ignore[arg-type]  # the model accepts strings too

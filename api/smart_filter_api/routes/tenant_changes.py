@@ -6,7 +6,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.schemas.defaults import TenantAnswer, TenantChange
+from smart_filter_api.schemas.defaults import TenantChange, TenantSettings
 from smart_filter_api.submission import tenant_defaults
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.errors import FieldError, InsufficientScope, InvalidRecipe
@@ -57,6 +57,7 @@ def apply_change(
             },
         ),
         (wanted["recipe"] or {}) if "recipe" in wanted else before.recipe,
+        wanted.get("link_seconds", before.link_seconds),
     )
     if wanted.get("recipe"):
         try:
@@ -67,9 +68,9 @@ def apply_change(
     return own
 
 
-def render_tenant(tenant: Tenant, own: TenantOverrides) -> TenantAnswer:
+def render_tenant(tenant: Tenant, own: TenantOverrides) -> TenantSettings:
     """Return the answer for a tenant."""
-    return TenantAnswer(
+    return TenantSettings(
         tenant=tenant,
         requests_per_minute=own.limits.requests_per_minute,
         jobs_waiting=own.limits.jobs_waiting,
@@ -78,6 +79,7 @@ def render_tenant(tenant: Tenant, own: TenantOverrides) -> TenantAnswer:
         keep_result_seconds=own.keeping.result_seconds,
         keep_nothing=own.keeping.nothing,
         recipe=dict(own.recipe),
+        link_seconds=own.link_seconds,
     )
 
 

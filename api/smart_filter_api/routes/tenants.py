@@ -5,13 +5,14 @@ from sqlalchemy import Connection
 
 from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.intake import json_document
+from smart_filter_api.intake import json_body, json_document
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.routes import tenant_changes
-from smart_filter_api.schemas.defaults import TenantAnswer, TenantChange
+from smart_filter_api.schemas.defaults import TenantChange, TenantSettings
 from smart_filter_api.services.container import Administrator, OpenServices
 from smart_filter_shared.errors import NotFound
 from smart_filter_shared.ids import OPERATOR, Tenant
+from smart_filter_shared.recipe import spellings
 from smart_filter_shared.tenants import settings
 from smart_filter_shared.tenants.settings import TenantOverrides
 
@@ -23,13 +24,13 @@ router = APIRouter(prefix="/v1/tenants/{tenant}", tags=["tenants"])
     summary="Get a tenant",
     responses=describe_responses("unauthorized", "scope", "not_found", "unavailable"),
 )
-async def show(tenant: str, services: OpenServices, caller: Administrator) -> TenantAnswer:
+async def get_tenant(tenant: str, services: OpenServices, caller: Administrator) -> TenantSettings:
     """Return the overrides of the caller's tenant; the operator may name another tenant."""
     name = _resolve_tenant(caller, tenant)
 
     def look(connection: Connection) -> TenantOverrides:
         if not settings.is_known(connection, name):
-            raise NotFound(f"tenant {name}")
+            raise NotFound(f"there is no tenant {name}")
         return settings.read_overrides(connection, name)
 
     async with services.reading() as connection:
@@ -50,12 +51,15 @@ async def show(tenant: str, services: OpenServices, caller: Administrator) -> Te
         *("not_available", "unauthorized", "scope", "not_found", "unavailable"),
     ),
 )
-async def change(
+async def update_tenant(
     tenant: str, request: Request, services: OpenServices, caller: Administrator
-) -> TenantAnswer:
+) -> TenantSettings:
     """Change the overrides of the caller's tenant; the operator may name another tenant."""
     name = _resolve_tenant(caller, tenant)
     payload = json_document.parse(TenantChange, await json_document.read(request))
+    request.state.former_names.update(
+        spellings.find_former_names(json_body.list_names(payload.recipe or {}))
+    )
     tenant_changes.refuse_unauthorized(caller, payload, services.keeping)
     async with services.transaction() as connection:
         own = await connection.run_sync(
@@ -72,5 +76,5 @@ def _resolve_tenant(caller: Caller, name: str) -> Tenant:
     """
     own = name == caller.tenant
     if not own and (caller.tenant != OPERATOR or not api_keys.is_tenant_name(name)):
-        raise NotFound(f"tenant {name}")
+        raise NotFound(f"there is no tenant {name}")
     return Tenant(name)

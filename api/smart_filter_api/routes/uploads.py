@@ -14,7 +14,8 @@ from smart_filter_api.intake.multipart import MAX_PHOTO_BYTES, PHOTO, PICTURES, 
 from smart_filter_api.intake.photo_header import PhotoFormat
 from smart_filter_api.openapi import bodies
 from smart_filter_api.problems.problem import describe_responses
-from smart_filter_api.schemas.uploads import UploadAnswer, UploadWish
+from smart_filter_api.schemas import uploads as schemas_uploads
+from smart_filter_api.schemas.uploads import UploadRequest
 from smart_filter_api.services import idempotency
 from smart_filter_api.services.container import OpenServices, Services, Submitter
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
@@ -23,6 +24,7 @@ from smart_filter_shared.artifacts import uploads
 from smart_filter_shared.artifacts.uploads import Upload
 from smart_filter_shared.errors import FieldError, InvalidRequest, NotFound, UnsupportedMedia
 from smart_filter_shared.ids import Tenant, UploadId, new_upload_id
+from smart_filter_shared.suggestions import did_you_mean
 
 router = APIRouter(prefix="/v1/uploads", tags=["jobs"])
 
@@ -33,15 +35,15 @@ router = APIRouter(prefix="/v1/uploads", tags=["jobs"])
     summary="Create an upload to storage",
     description="PUT the photo to `put_url` with `headers`, then submit `upload_id` with "
     "`POST /v1/jobs`. The link accepts only the announced type and number of bytes.",
-    response_model=UploadAnswer,
-    openapi_extra=json_document.describe_body(UploadWish),
+    response_model=schemas_uploads.Upload,
+    openapi_extra=json_document.describe_body(UploadRequest),
     responses=describe_responses(
         *("malformed_request", "idempotency_in_progress", "idempotency_mismatch"),
         *("invalid_request", "photo_too_large", "unsupported_media"),
         *("unauthorized", "scope", "unavailable"),
     ),
 )
-async def create(
+async def create_upload(
     request: Request,
     services: OpenServices,
     caller: Submitter,
@@ -49,7 +51,7 @@ async def create(
 ) -> Response:
     """Return a link to upload a photo, valid for an hour."""
     body = await json_document.read(request)
-    payload = json_document.parse(UploadWish, body)
+    payload = json_document.parse(UploadRequest, body)
 
     def write(connection: Connection, once: IdempotentRequest) -> Response:
         _validate_announcement(payload)
@@ -83,7 +85,9 @@ async def create(
         *("unauthorized", "scope", "not_found", "unavailable"),
     ),
 )
-async def put(upload_id: str, request: Request, services: OpenServices, caller: Submitter) -> None:
+async def upload_photo(
+    upload_id: str, request: Request, services: OpenServices, caller: Submitter
+) -> None:
     """Store the photo of an upload."""
     upload = await _find_upload(services, caller.tenant, upload_id)
     intake_body.refuse_compressed(request)
@@ -137,7 +141,7 @@ def _refuse_other_type(upload: Upload, photo: SpooledPicture) -> None:
         )
 
 
-def _validate_announcement(payload: UploadWish) -> None:
+def _validate_announcement(payload: UploadRequest) -> None:
     """Raise PhotoTooLarge or UnsupportedMedia for a photo that jobs would not accept."""
     if payload.bytes > MAX_PHOTO_BYTES:
         raise picture_too_large(part="bytes")
@@ -145,13 +149,15 @@ def _validate_announcement(payload: UploadWish) -> None:
     if payload.content_type not in {one for one in PhotoFormat if heic or one != PhotoFormat.HEIC}:
         accepted = photo_header.ACCEPTED_WITH_HEIC if heic else photo_header.ACCEPTED
         raise UnsupportedMedia(
-            f"{payload.content_type!r} is not accepted; {accepted}", pointer="/content_type"
+            f"{payload.content_type!r} is not accepted; {accepted}"
+            f"{did_you_mean(payload.content_type, PhotoFormat)}",
+            pointer="/content_type",
         )
 
 
 def _upload_response(services: Services, upload: Upload) -> Response:
     signed = {"content-type": upload.media_type, "content-length": str(upload.length)}
-    shown = UploadAnswer(
+    shown = schemas_uploads.Upload(
         upload_id=upload.id,
         put_url=services.storage.presigned_put(
             upload.key, headers=signed, seconds=uploads.LIFETIME_SECONDS

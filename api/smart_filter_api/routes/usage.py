@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.parameters import Day
-from smart_filter_api.schemas.tenants import DayAnswer, UsagePage, UsedAnswer
+from smart_filter_api.schemas.tenants import DayUsage, Usage, UsagePage
 from smart_filter_api.services.container import OpenServices, Reader
 from smart_filter_shared.errors import MalformedRequest
 from smart_filter_shared.tenants import usage
@@ -27,7 +27,7 @@ _DECIMALS = 6
     f"seconds. The range includes both days and has at most {_MAX_DAYS} days.",
     responses=describe_responses("malformed_request", "unauthorized", "scope", "unavailable"),
 )
-async def show(
+async def get_usage(
     services: OpenServices,
     caller: Reader,
     *,
@@ -50,11 +50,11 @@ async def show(
     return UsagePage(items=[_render_day(day) for day in days])
 
 
-def _render_day(day: usage.DailyUsage) -> DayAnswer:
-    by_state = {state: UsedAnswer(**_round_usage(used)) for state, used in day.by_state.items()}
-    return DayAnswer(day=day.day, by_state=by_state, **_round_usage(day.whole))
+def _render_day(day: usage.DailyUsage) -> DayUsage:
+    by_state = {state: Usage(**_round_usage(used)) for state, used in day.by_state.items()}
+    return DayUsage(day=day.day, by_state=by_state, **_round_usage(day.whole))
 
 
-def _round_usage(used: usage.UsageTotals) -> dict[str, Any]:  # the fields of UsedAnswer
+def _round_usage(used: usage.UsageTotals) -> dict[str, Any]:  # the fields of Usage
     # Round to the pixel and the microsecond: sums of floats give 3.6863999999999995.
     return {name: round(value, _DECIMALS) for name, value in asdict(used).items()}

@@ -6,14 +6,14 @@ from sqlalchemy import Connection
 from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
+from smart_filter_api.schemas import webhooks as schemas_webhooks
 from smart_filter_api.schemas.parameters import parse_id
 from smart_filter_api.schemas.webhooks import (
-    CreatedWebhook,
-    RotatedSecret,
-    WebhookAnswer,
+    NewWebhook,
     WebhookChange,
     WebhookPage,
     WebhookRequest,
+    WebhookSecret,
 )
 from smart_filter_api.services import idempotency
 from smart_filter_api.services.container import Administrator, OpenServices, Reader, Services
@@ -35,7 +35,7 @@ _COMMON_PROBLEMS = ("unauthorized", "scope", "unavailable")
     "",
     status_code=status.HTTP_201_CREATED,
     summary="Create a webhook",
-    response_model=CreatedWebhook,
+    response_model=NewWebhook,
     openapi_extra=json_document.describe_body(WebhookRequest),
     responses=describe_responses(
         *_COMMON_PROBLEMS,
@@ -45,7 +45,7 @@ _COMMON_PROBLEMS = ("unauthorized", "scope", "unavailable")
         "unsupported_media",
     ),
 )
-async def create(
+async def create_webhook(
     request: Request,
     services: OpenServices,
     caller: Administrator,
@@ -60,7 +60,7 @@ async def create(
         made, secret = endpoints.create(
             connection, seal, caller.tenant, url=asked.url, events=asked.events
         )
-        shown = CreatedWebhook(id=made.id, url=made.url, events=list(made.events), secret=secret)
+        shown = NewWebhook(id=made.id, url=made.url, events=list(made.events), secret=secret)
         answer = json_response(shown, status.HTTP_201_CREATED)
         answer.headers["Location"] = f"{router.prefix}/{made.id}"
         once.remember(connection, answer, secret=True)
@@ -84,7 +84,9 @@ async def list_webhooks(services: OpenServices, caller: Reader) -> WebhookPage:
     summary="Get a webhook",
     responses=describe_responses(*_COMMON_PROBLEMS, "not_found"),
 )
-async def show(webhook_id: str, services: OpenServices, caller: Reader) -> WebhookAnswer:
+async def get_webhook(
+    webhook_id: str, services: OpenServices, caller: Reader
+) -> schemas_webhooks.Webhook:
     """Return a webhook, without its secret."""
     async with services.reading() as connection:
         return _render_webhook(await connection.run_sync(find_webhook, webhook_id, caller.tenant))
@@ -98,9 +100,9 @@ async def show(webhook_id: str, services: OpenServices, caller: Reader) -> Webho
         *_COMMON_PROBLEMS, "malformed_request", "not_found", "invalid_request", "unsupported_media"
     ),
 )
-async def change(
+async def update_webhook(
     webhook_id: str, request: Request, services: OpenServices, caller: Administrator
-) -> WebhookAnswer:
+) -> schemas_webhooks.Webhook:
     """Change the given fields; `enabled: false` fails waiting deliveries, which can be replayed."""
     asked = json_document.parse(WebhookChange, await json_document.read(request))
 
@@ -123,7 +125,7 @@ async def change(
     summary="Delete a webhook",
     responses=describe_responses(*_COMMON_PROBLEMS, "not_found"),
 )
-async def delete(webhook_id: str, services: OpenServices, caller: Administrator) -> None:
+async def delete_webhook(webhook_id: str, services: OpenServices, caller: Administrator) -> None:
     """Delete a webhook, its secret and its deliveries."""
 
     def write(connection: Connection) -> None:
@@ -138,12 +140,12 @@ async def delete(webhook_id: str, services: OpenServices, caller: Administrator)
     summary="Rotate a webhook's secret",
     description="`default` rotates the secret for addresses that jobs name. For a day, deliveries "
     "carry the signatures of both the new and the former secret.",
-    response_model=RotatedSecret,
+    response_model=WebhookSecret,
     responses=describe_responses(
         *_COMMON_PROBLEMS, *IDEMPOTENCY_PROBLEMS, "not_found", "not_available"
     ),
 )
-async def rotate(
+async def rotate_webhook_secret(
     webhook_id: str,
     request: Request,
     services: OpenServices,
@@ -156,7 +158,7 @@ async def rotate(
     def write(connection: Connection, once: IdempotentRequest) -> Response:
         named = resolve_name(connection, webhook_id, caller.tenant)
         rotated = endpoints.rotate(connection, seal, caller.tenant, named)
-        shown = RotatedSecret(id=named, secret=rotated.secret, former_until=rotated.former_until)
+        shown = WebhookSecret(id=named, secret=rotated.secret, former_until=rotated.former_until)
         answer = json_response(shown)
         once.remember(connection, answer, secret=True)
         return answer
@@ -185,8 +187,8 @@ def require_seal(services: Services, field: str) -> SecretBox:
     return services.seal
 
 
-def _render_webhook(webhook: Webhook) -> WebhookAnswer:
-    return WebhookAnswer(
+def _render_webhook(webhook: Webhook) -> schemas_webhooks.Webhook:
+    return schemas_webhooks.Webhook(
         id=webhook.id,
         url=webhook.url,
         events=list(webhook.events),

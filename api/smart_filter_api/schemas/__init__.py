@@ -1,4 +1,4 @@
-"""Pydantic models of requests and answers, from which the OpenAPI document is built.
+"""Pydantic models of requests and responses, from which the OpenAPI document is built.
 
 One module per resource.
 """

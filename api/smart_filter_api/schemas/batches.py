@@ -1,4 +1,4 @@
-"""Answer models of batches and albums."""
+"""Response models of batches and albums."""
 
 import uuid
 
@@ -12,7 +12,7 @@ from smart_filter_shared.queue.events import EventType
 from smart_filter_shared.queue.states import JobState
 
 
-class ItemErrorAnswer(BaseModel):
+class BatchItemError(BaseModel):
     """Why an item failed: the error of its job, or of its submission.
 
     stage: null for an item that was rejected at submission.
@@ -26,7 +26,7 @@ class ItemErrorAnswer(BaseModel):
     errors: list[ProblemError] | None = None
 
 
-class BatchItemAnswer(BaseModel):
+class BatchItem(BaseModel):
     """One photo of a batch.
 
     job_id: null for a rejected item.  rank: in an album, once the album is ranked.
@@ -36,19 +36,19 @@ class BatchItemAnswer(BaseModel):
     index: int
     job_id: uuid.UUID | None
     state: JobState
-    error: ItemErrorAnswer | None
+    error: BatchItemError | None
     rank: int | None
     deleted: bool
 
 
-class AlbumAnswer(BaseModel):
+class Album(BaseModel):
     """How many photos of an album are composed, and when it was ranked."""
 
     best: int
     ranked_at: UtcDatetime | None
 
 
-class BatchLinksAnswer(BaseModel):
+class BatchLinks(BaseModel):
     """Links of a batch."""
 
     self: str
@@ -65,16 +65,16 @@ class BatchSummary(BaseModel):
     succeeded: int
     failed: int
     canceled: int
-    album: AlbumAnswer | None
+    album: Album | None
     created_at: UtcDatetime
     finished_at: UtcDatetime | None
-    links: BatchLinksAnswer
+    links: BatchLinks
 
 
-class BatchAnswer(BatchSummary):
+class Batch(BatchSummary):
     """A batch: photos that were submitted together."""
 
-    items: list[BatchItemAnswer]
+    items: list[BatchItem]
 
 
 class BatchPage(BaseModel):
@@ -84,7 +84,7 @@ class BatchPage(BaseModel):
     next_cursor: str | None
 
 
-class BatchEventAnswer(BaseModel):
+class BatchEvent(BaseModel):
     """An event of a batch.
 
     data: the batch when the event is sent, without its items until it has finished.
@@ -92,4 +92,4 @@ class BatchEventAnswer(BaseModel):
 
     type: EventType = Field(description="`batch.progress` or `batch.finished`")
     timestamp: UtcDatetime
-    data: BatchAnswer | BatchSummary
+    data: Batch | BatchSummary

@@ -1,32 +1,32 @@
-"""Answer models of models, backgrounds and filters, which a recipe can name."""
+"""Response models of models, backgrounds and filters, which a recipe can name."""
 
 from typing import Any
 
 from pydantic import BaseModel, Field
 
 from smart_filter_api.schemas.moments import UtcDatetime
-from smart_filter_shared.catalog.filters import Need
+from smart_filter_shared.catalog.filters import FilterNeed
 from smart_filter_shared.model_registry.weight_versions import VersionState
 from smart_filter_shared.pipeline import StageName, TaskName
-from smart_filter_shared.presets import Mood, Source
-from smart_filter_shared.presets.words import WordKind
+from smart_filter_shared.presets import BackgroundSource, Mood
+from smart_filter_shared.presets.words import KeywordKind
 
 
-class WeightsAnswer(BaseModel):
+class ModelWeights(BaseModel):
     """A file of weights and the SHA-256 of its bytes."""
 
     name: str
     sha256: str
 
 
-class NeedsAnswer(BaseModel):
+class ModelRequirements(BaseModel):
     """Requirements of a model: Python packages, and the extra that installs them."""
 
     packages: list[str]
     extra: str | None
 
 
-class VersionAnswer(BaseModel):
+class ModelVersion(BaseModel):
     """Trained weights of a model: live, a shadow that runs for comparison, or a candidate.
 
     data_set: version of the data set of corrections that they were trained on.
@@ -41,7 +41,7 @@ class VersionAnswer(BaseModel):
     deletions: int
 
 
-class ModelAnswer(BaseModel):
+class Model(BaseModel):
     """The card of a model.
 
     research: whether its weights were trained on data for research only or of unknown terms.
@@ -62,16 +62,16 @@ class ModelAnswer(BaseModel):
     data_terms: str
     research: bool
     default: bool
-    weights: list[WeightsAnswer]
+    weights: list[ModelWeights]
     digest: str | None
-    versions: list[VersionAnswer]
+    versions: list[ModelVersion]
     input_size: list[int] | None
     batch_size: int
     quality: dict[str, float]
     speed: dict[str, float]
     devices: list[str]
     parameters: dict[str, Any]
-    needs: NeedsAnswer
+    needs: ModelRequirements
     capability: str
     tells_persons_apart: bool
     offered: bool
@@ -81,11 +81,11 @@ class ModelAnswer(BaseModel):
 class ModelPage(BaseModel):
     """All offered models, on one page."""
 
-    items: list[ModelAnswer]
+    items: list[Model]
     next_cursor: str | None = None
 
 
-class PresetAnswer(BaseModel):
+class Background(BaseModel):
     """A named background; palette: its colors, brightness: from 0, black, to 1, white.
 
     source: `generated`, or the owner of the picture: `site`, the operator; `tenant`, the caller.
@@ -94,7 +94,7 @@ class PresetAnswer(BaseModel):
 
     name: str
     title: str
-    source: Source
+    source: BackgroundSource
     family: str
     tags: list[str]
     moods: list[Mood]
@@ -104,7 +104,7 @@ class PresetAnswer(BaseModel):
     thumbnail: str = Field(description="Path of a WebP of 240 × 160 pixels")
 
 
-class WordAnswer(BaseModel):
+class Keyword(BaseModel):
     """A word that `keywords:` understands; the kind `name` stands for one background.
 
     count: how many of the caller's backgrounds match it; null for colors and tones, which every
@@ -112,25 +112,25 @@ class WordAnswer(BaseModel):
     """
 
     word: str
-    kind: WordKind
+    kind: KeywordKind
     count: int | None
 
 
-class WordPage(BaseModel):
+class KeywordPage(BaseModel):
     """All keywords in order, on one page."""
 
-    items: list[WordAnswer]
+    items: list[Keyword]
     next_cursor: str | None = None
 
 
-class PresetPage(BaseModel):
+class BackgroundPage(BaseModel):
     """All named backgrounds, on one page."""
 
-    items: list[PresetAnswer]
+    items: list[Background]
     next_cursor: str | None = None
 
 
-class FilterAnswer(BaseModel):
+class Filter(BaseModel):
     """A named filter.
 
     needs: the results it needs, `faces` or `smiles`; null for neither.
@@ -139,12 +139,12 @@ class FilterAnswer(BaseModel):
 
     name: str
     title: str
-    needs: Need | None
+    needs: FilterNeed | None
     parameters: dict[str, Any]
 
 
 class FilterPage(BaseModel):
     """All filters, on one page."""
 
-    items: list[FilterAnswer]
+    items: list[Filter]
     next_cursor: str | None = None

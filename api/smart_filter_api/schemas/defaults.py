@@ -1,8 +1,11 @@
-"""Request and answer models of a tenant's overrides: limits, retention and default recipe."""
+"""Request and response models of a tenant's overrides: limits, retention and default recipe."""
 
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
+
+from smart_filter_api.auth import output_links
+from smart_filter_api.schemas.submissions import RecipeFields
 
 _MAX_COUNT = 10_000_000
 _MAX_MEGAPIXELS = 1e12
@@ -14,7 +17,9 @@ Count = Annotated[int, Field(strict=True, ge=0, le=_MAX_COUNT)]
 Megapixels = Annotated[float, Field(strict=True, ge=0, le=_MAX_MEGAPIXELS)]
 InputSeconds = Annotated[int, Field(strict=True, ge=0, le=_MAX_SECONDS)]
 ResultSeconds = Annotated[int, Field(strict=True, ge=_MIN_RESULT_SECONDS, le=_MAX_SECONDS)]
-Defaults = dict[str, Any]  # a recipe as JSON bodies write it
+LinkSeconds = Annotated[
+    int, Field(strict=True, ge=output_links.MIN_SECONDS, le=output_links.MAX_SECONDS)
+]
 
 
 class TenantChange(BaseModel):
@@ -28,10 +33,11 @@ class TenantChange(BaseModel):
     keep_input_seconds: InputSeconds | None = None
     keep_result_seconds: ResultSeconds | None = None
     keep_nothing: StrictBool = False
-    recipe: Defaults | None = None
+    recipe: RecipeFields | None = None
+    link_seconds: LinkSeconds | None = None
 
 
-class TenantAnswer(BaseModel):
+class TenantSettings(BaseModel):
     """The overrides of a tenant; null: the server's setting applies."""
 
     tenant: str
@@ -45,4 +51,9 @@ class TenantAnswer(BaseModel):
     keep_nothing: bool = Field(
         description="Delete all files of a job once its outputs are downloaded, or after an hour"
     )
-    recipe: Defaults = Field(description="Default recipe fields of the tenant's jobs")
+    recipe: dict[str, Any] = Field(
+        description="Default recipe fields of the tenant's jobs, as they were set"
+    )
+    link_seconds: int | None = Field(
+        description="Lifetime of signed links of its jobs, unless a request sets `expires_in`"
+    )

@@ -1,11 +1,12 @@
-"""Request and answer models of derived jobs and corrections."""
+"""Request and response models of derived jobs and corrections."""
 
 import uuid
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from smart_filter_api.schemas.moments import UtcDatetime
+from smart_filter_api.schemas.submissions import RecipeFields
 from smart_filter_api.schemas.webhooks import Address
 from smart_filter_shared.feedback.corrections import (
     MAX_FACES,
@@ -25,9 +26,7 @@ class DeriveRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    recipe: dict[str, Any] | None = Field(
-        default=None, description="As in the JSON body of `POST /v1/jobs`"
-    )
+    recipe: RecipeFields | None = None
     correction_id: str | None = Field(default=None, max_length=100)
     webhook_url: Address | None = None
 
@@ -35,7 +34,7 @@ class DeriveRequest(BaseModel):
 Point = Annotated[list[float], Field(min_length=2, max_length=2, description="x, y")]
 
 
-class StrokeRequest(BaseModel):
+class Stroke(BaseModel):
     """A line drawn on the photo, in pixels of the upright photo.
 
     keep: true where the line covers people, false where it covers background.
@@ -62,7 +61,7 @@ class FaceLabel(BaseModel):
     right_open: StrictBool | None = None
 
 
-class LabelRequest(BaseModel):
+class Label(BaseModel):
     """Correct labels of a photo's faces."""
 
     model_config = ConfigDict(extra="forbid")
@@ -85,12 +84,12 @@ class CorrectionRequest(BaseModel):
         max_length=-(-MAX_MASK_BYTES // 3) * 4,
         description="A grayscale PNG in base64 with the size of the photo; white is people",
     )
-    strokes: list[StrokeRequest] | None = Field(default=None, min_length=1, max_length=MAX_STROKES)
-    label: LabelRequest | None = None
+    strokes: list[Stroke] | None = Field(default=None, min_length=1, max_length=MAX_STROKES)
+    label: Label | None = None
     consent: StrictBool
 
 
-class CorrectionAnswer(BaseModel):
+class Correction(BaseModel):
     """A stored correction.
 
     form: mask, strokes or label.  label: as submitted.  models: the corrected models, by task.
@@ -102,7 +101,7 @@ class CorrectionAnswer(BaseModel):
     kind: Literal["matte", "label"]
     stage: Literal["segmentation", "smile"]
     form: Literal["mask", "strokes", "label"]
-    label: LabelRequest | None
+    label: Label | None
     consent: bool
     models: dict[str, str]
     created_at: UtcDatetime
@@ -112,5 +111,5 @@ class CorrectionAnswer(BaseModel):
 class CorrectionPage(BaseModel):
     """The corrections of a job, the oldest first."""
 
-    items: list[CorrectionAnswer]
+    items: list[Correction]
     next_cursor: str | None = None

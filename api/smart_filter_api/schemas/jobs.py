@@ -1,4 +1,4 @@
-"""Answer models of jobs and their events."""
+"""Response models of jobs and their events."""
 
 import uuid
 from typing import Annotated
@@ -33,21 +33,21 @@ _DURATION_DESCRIPTION = (
 )
 
 
-class ModelChoice(BaseModel):
+class ResolvedModel(BaseModel):
     """The requested model, `auto` or a name, and its parameters."""
 
     model: str
     params: dict[str, Scalar] = {}
 
 
-class FilterChoice(BaseModel):
+class ResolvedFilter(BaseModel):
     """A requested filter and its parameters."""
 
     name: str
     params: dict[str, Scalar] = {}
 
 
-class RecipeAnswer(BaseModel):
+class ResolvedRecipe(BaseModel):
     """The recipe of the job, with defaults filled in."""
 
     background: str
@@ -69,17 +69,17 @@ class RecipeAnswer(BaseModel):
     shadow: str
     outline: str
     light_wrap: str
-    harmonise: str
-    filters: list[FilterChoice]
+    harmonize: str
+    filters: list[ResolvedFilter]
     require_person: bool
     persons: str = Field(description="`all`, `largest`, or numbers such as `1,3`")
     priority: Priority
     run_at: UtcDatetime | None
     deadline_ms: int | None = Field(description="From the acceptance of the job")
-    segmentation: ModelChoice
-    face: ModelChoice
-    smile: ModelChoice
-    eyes: ModelChoice
+    segmentation: ResolvedModel
+    face: ResolvedModel
+    smile: ResolvedModel
+    eyes: ResolvedModel
 
 
 class Picture(BaseModel):
@@ -90,7 +90,7 @@ class Picture(BaseModel):
     format: str
 
 
-class PhotoAnswer(Picture):
+class Photo(Picture):
     """The photo, upright."""
 
     quarter_turns: int = Field(
@@ -102,7 +102,7 @@ class PhotoAnswer(Picture):
     )
 
 
-class ImageAnswer(Picture):
+class Image(Picture):
     """Size and encoding of the image file.
 
     quality: null for a png.  blurhash: a blurred preview in a few characters (blurha.sh).
@@ -113,21 +113,21 @@ class ImageAnswer(Picture):
     blurhash: str | None = None
 
 
-class SmileAnswer(BaseModel):
+class Smile(BaseModel):
     """How much a face smiles; score: 0 to 1."""
 
     level: SmileLevel
     score: float
 
 
-class EyesAnswer(BaseModel):
+class Eyes(BaseModel):
     """Whether the person's own left and right eye are open; null when it cannot be determined."""
 
     left_open: bool | None
     right_open: bool | None
 
 
-class FaceAnswer(BaseModel):
+class Face(BaseModel):
     """One face, in pixels of the upright photo.
 
     Landmarks: right eye, left eye, nose, right and left mouth corner.
@@ -140,12 +140,12 @@ class FaceAnswer(BaseModel):
     landmarks: list[Annotated[list[Pixels], Field(min_length=2, max_length=2)]] = Field(
         min_length=5, max_length=5
     )
-    smile: SmileAnswer
+    smile: Smile
     emotion: dict[str, float] | None = None
-    eyes: EyesAnswer
+    eyes: Eyes
 
 
-class PersonAnswer(BaseModel):
+class Person(BaseModel):
     """A person whom the model separates from the others, in pixels of the upright photo.
 
     number: the number for `persons` of a recipe, 1 for the leftmost; the same in derived jobs with
@@ -157,7 +157,7 @@ class PersonAnswer(BaseModel):
     kept: bool = Field(description="Whether the recipe's `persons` includes this person")
 
 
-class RatingAnswer(BaseModel):
+class Rating(BaseModel):
     """The rating with every term: score = shares.smile × … + shares.eyes × …."""
 
     score: float
@@ -169,7 +169,7 @@ class RatingAnswer(BaseModel):
     shares: dict[str, float]
 
 
-class TermsAnswer(BaseModel):
+class BackgroundTerms(BaseModel):
     """The terms of a background's score, each 0 to 1."""
 
     mood: float = Field(description="How well it matches the mood of the faces")
@@ -178,29 +178,29 @@ class TermsAnswer(BaseModel):
     variety: float = Field(description="Random, from the seed")
 
 
-class CandidateAnswer(BaseModel):
+class BackgroundCandidate(BaseModel):
     """A background that was considered; request it with `preset:NAME`."""
 
     name: str
     score: float
-    terms: TermsAnswer
+    terms: BackgroundTerms
 
 
-class BackgroundAnswer(BaseModel):
+class ChosenBackground(BaseModel):
     """The background and why it was chosen; until then, the requested one."""
 
     kind: str
     name: str | None
     keywords: list[str]
     reason: str | None
-    candidates: list[CandidateAnswer] = Field(
+    candidates: list[BackgroundCandidate] = Field(
         default=[],
         description="The five best backgrounds when it was chosen automatically, the chosen one "
         "first",
     )
 
 
-class FrameAnswer(BaseModel):
+class Frame(BaseModel):
     """Position of the photo in the picture: photo (x, y) is at (left + scale·x, top + scale·y).
 
     foreground: x, y, width and height of the box around the people in the picture; null without
@@ -215,7 +215,7 @@ class FrameAnswer(BaseModel):
     foreground: list[int] | None = Field(min_length=4, max_length=4)
 
 
-class FilteredAnswer(BaseModel):
+class AppliedFilter(BaseModel):
     """The result of a requested filter; null until it is known.
 
     reason: what was drawn, or why nothing was, as text for people.
@@ -226,7 +226,7 @@ class FilteredAnswer(BaseModel):
     reason: str | None
 
 
-class QueueAnswer(BaseModel):
+class QueuePosition(BaseModel):
     """Place of a job in the queue and its estimated completion: median and 90th percentile."""
 
     position: int = Field(
@@ -238,7 +238,7 @@ class QueueAnswer(BaseModel):
     eta_p90_s: float | None = Field(ge=0, description=_DURATION_DESCRIPTION)
 
 
-class RankTermsAnswer(BaseModel):
+class RankTerms(BaseModel):
     """The reasons for a photo's rank in its album.
 
     of: number of ranked photos.  alike: number of photos that show the same scene, this one
@@ -252,7 +252,7 @@ class RankTermsAnswer(BaseModel):
     reasons: list[str]
 
 
-class LinksAnswer(BaseModel):
+class JobLinks(BaseModel):
     """Links of a job."""
 
     self: str
@@ -263,7 +263,7 @@ class LinksAnswer(BaseModel):
     cancel: str
 
 
-class FailureAnswer(BaseModel):
+class JobError(BaseModel):
     """Why a job failed: a stable code for programs, and a text for people."""
 
     code: str
@@ -272,7 +272,7 @@ class FailureAnswer(BaseModel):
     stage: StageName
 
 
-class StageModelAnswer(BaseModel):
+class StageModel(BaseModel):
     """A model that a stage runs, and the digest of its weights."""
 
     task: TaskName
@@ -280,7 +280,7 @@ class StageModelAnswer(BaseModel):
     digest: str | None
 
 
-class StageAnswer(BaseModel):
+class Stage(BaseModel):
     """The state of one stage; seconds: how long its code ran.
 
     model: the leading model.  models: all models of the stage, the leading one included.
@@ -293,13 +293,13 @@ class StageAnswer(BaseModel):
         description="SHA-256 of the leading model's weights that produced the result; null until "
         "then, and for a model without weights (docs/learning.md)",
     )
-    models: list[StageModelAnswer] = []
+    models: list[StageModel] = []
     state: StageState
     attempt: int
     seconds: float | None
 
 
-class JobAnswer(BaseModel):
+class Job(BaseModel):
     """A job: the processing of one photo."""
 
     id: uuid.UUID
@@ -309,49 +309,57 @@ class JobAnswer(BaseModel):
     created_at: UtcDatetime
     finished_at: UtcDatetime | None
     expires_at: UtcDatetime | None = None
-    recipe: RecipeAnswer
+    recipe: ResolvedRecipe
     seed: int
     metadata: dict[str, str]
-    photo: PhotoAnswer | None
+    photo: Photo | None
     people: int | None
-    persons: list[PersonAnswer] | None = Field(
+    persons: list[Person] | None = Field(
         description="The persons in the photo; null when the model does not separate persons"
     )
     confidence: float | None = Field(
         description="Agreement of an ensemble's members, 0 to 1: intersection over union"
     )
     needs_review: bool = Field(description="Whether the agreement is below the recipe's threshold")
-    image: ImageAnswer | None
-    faces: list[FaceAnswer] | None
-    rating: RatingAnswer | None
+    image: Image | None
+    faces: list[Face] | None
+    rating: Rating | None
     rating_reason: str | None = Field(description="`no_face`, `not_requested` or null")
     printability: Printability | None
-    background: BackgroundAnswer
-    filters: list[FilteredAnswer]
-    frame: FrameAnswer | None
-    stages: list[StageAnswer]
+    background: ChosenBackground
+    filters: list[AppliedFilter]
+    frame: Frame | None
+    stages: list[Stage]
     outputs: dict[Output, str]
+    output_links: dict[Output, str] = Field(
+        default={},
+        description="Signed URLs of the outputs, which need no key; empty while there are no "
+        "outputs, and when the server has no secrets key",
+    )
+    output_links_expire_at: UtcDatetime | None = Field(
+        default=None, description="When `output_links` end; null without any"
+    )
     rank: int | None = Field(default=None, description="Rank in its album, 1 for the best")
-    rank_terms: RankTermsAnswer | None = None
-    queue: QueueAnswer | None = Field(default=None, description="Null once the job has ended")
+    rank_terms: RankTerms | None = None
+    queue: QueuePosition | None = Field(default=None, description="Null once the job has ended")
     degraded: list[str] = Field(
         default=[],
         description="Recipe fields that were reduced to meet the deadline, such as `edge=fast`",
     )
-    links: LinksAnswer
-    error: FailureAnswer | None
+    links: JobLinks
+    error: JobError | None
 
 
-class EventAnswer(BaseModel):
+class JobEvent(BaseModel):
     """An event of a job; data: the job when the event is sent."""
 
     type: EventType
     timestamp: UtcDatetime
-    data: JobAnswer
+    data: Job
 
 
 class JobPage(BaseModel):
     """A page of jobs, newest first; next_cursor: `cursor` of the next page."""
 
-    items: list[JobAnswer]
+    items: list[Job]
     next_cursor: str | None

@@ -1,4 +1,4 @@
-"""Request and answer models of live video."""
+"""Request and response models of live video."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -7,7 +7,7 @@ from smart_filter_api.schemas.moments import UtcDatetime
 _MAX_BACKGROUND_CHARACTERS = 1000
 
 
-class LiveWish(BaseModel):
+class LiveRequest(BaseModel):
     """A request for a live video connection."""
 
     model_config = ConfigDict(extra="forbid")
@@ -20,7 +20,7 @@ class LiveWish(BaseModel):
     )
 
 
-class LiveAnswer(BaseModel):
+class LiveConnection(BaseModel):
     """The address of live video, and a token that opens one connection there."""
 
     url: str = Field(description="URL of a WebSocket: `ws://` or `wss://`")

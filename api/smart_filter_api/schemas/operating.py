@@ -1,4 +1,4 @@
-"""Answer models of the operator's endpoints."""
+"""Response models of the operator's endpoints."""
 
 import datetime as dt
 import uuid
@@ -12,7 +12,7 @@ from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.queue.worker_registry import WorkerState
 
 
-class ConcernAnswer(BaseModel):
+class ServiceIssue(BaseModel):
     """An issue of the service; the gravity `bad` means that photos wait or fail because of it."""
 
     gravity: Severity
@@ -22,7 +22,7 @@ class ConcernAnswer(BaseModel):
     since: UtcDatetime | None
 
 
-class QueueAnswer(BaseModel):
+class Queue(BaseModel):
     """The queue of a capability and the workers that serve it."""
 
     capability: str
@@ -35,7 +35,7 @@ class QueueAnswer(BaseModel):
     paused_at: UtcDatetime | None
 
 
-class WorkerAnswer(BaseModel):
+class Worker(BaseModel):
     """A worker process; failed: capabilities that it cannot serve, and why."""
 
     worker_id: uuid.UUID
@@ -53,7 +53,7 @@ class WorkerAnswer(BaseModel):
     seen_at: UtcDatetime
 
 
-class ProblemsAnswer(BaseModel):
+class FailureGroup(BaseModel):
     """Failures of jobs in one capability with one problem code."""
 
     capability: str = Field(description="Empty: before any stage ran")
@@ -66,12 +66,12 @@ class ProblemsAnswer(BaseModel):
     last_job_id: uuid.UUID
 
 
-class StandingAnswer(BaseModel):
+class ServiceState(BaseModel):
     """The current state of the service."""
 
-    concerns: list[ConcernAnswer] = Field(description="Current issues, the worst first")
-    queues: list[QueueAnswer]
-    workers: list[WorkerAnswer] = Field(description="Unhealthy workers first")
+    concerns: list[ServiceIssue] = Field(description="Current issues, the worst first")
+    queues: list[Queue]
+    workers: list[Worker] = Field(description="Unhealthy workers first")
     workers_by_state: dict[WorkerState, int]
     unfinished: int = Field(description="Unfinished jobs, counted up to a million")
     webhook_lag_seconds: float
@@ -106,7 +106,7 @@ class QueueHistory(BaseModel):
     oldest_wait_seconds: list[float | None]
 
 
-class HistoryAnswer(BaseModel):
+class ServiceHistory(BaseModel):
     """The history of the service in steps of equal length; the last step ends now."""
 
     span: TimeRange
@@ -114,7 +114,7 @@ class HistoryAnswer(BaseModel):
     step_seconds: int
     jobs: JobsHistory
     queues: list[QueueHistory]
-    problems: list[ProblemsAnswer] = Field(description="Why jobs failed, the latest first")
+    problems: list[FailureGroup] = Field(description="Why jobs failed, the latest first")
 
 
 class TenantJobs(BaseModel):
@@ -125,14 +125,14 @@ class TenantJobs(BaseModel):
     days: dict[JobState, int]
 
 
-class TenantsAnswer(BaseModel):
+class BusiestTenants(BaseModel):
     """The tenants with the most jobs."""
 
     first_day: dt.date
     items: list[TenantJobs]
 
 
-class MovableAnswer(BaseModel):
+class MovableJobs(BaseModel):
     """How many jobs of a tenant could be canceled or redriven; counted up to 10,000."""
 
     tenant: str
@@ -142,7 +142,7 @@ class MovableAnswer(BaseModel):
     )
 
 
-class MovedAnswer(BaseModel):
+class MovedJobs(BaseModel):
     """How many jobs were canceled or redriven, and how many were skipped.
 
     left: jobs that ended meanwhile or whose photo has expired.

@@ -32,7 +32,7 @@ def parse_id(named: str, kind: str) -> uuid.UUID:
     try:
         return uuid.UUID(named)
     except ValueError:
-        raise NotFound(f"{kind} {named}") from None
+        raise NotFound(f"there is no {kind} {named}") from None
 
 
 def _parse_instant(text: object) -> object:

@@ -1,4 +1,4 @@
-"""Request and answer models of browser sessions."""
+"""Request and response models of browser sessions."""
 
 import uuid
 
@@ -10,25 +10,22 @@ from smart_filter_api.schemas.moments import UtcDatetime
 _MAX_CHARACTERS = 200
 
 
-class SessionWish(BaseModel):
-    """Credentials for a session: a key, or a one-time code."""
+class SessionRequest(BaseModel):
+    """Credentials for a session; send either a key or a one-time code."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"oneOf": [{"required": ["key"]}, {"required": ["code"]}]},
-    )
+    model_config = ConfigDict(extra="forbid")
 
     key: str | None = Field(default=None, min_length=1, max_length=_MAX_CHARACTERS)
     code: str | None = Field(default=None, min_length=1, max_length=_MAX_CHARACTERS)
 
     @model_validator(mode="after")
-    def _one_of_both(self) -> "SessionWish":
+    def _one_of_both(self) -> "SessionRequest":
         if (self.key is None) == (self.code is None):
             raise ValueError("send either key or code")
         return self
 
 
-class SessionAnswer(BaseModel):
+class Session(BaseModel):
     """A session; requests that change something send csrf_token in the header X-CSRF-Token."""
 
     tenant: str

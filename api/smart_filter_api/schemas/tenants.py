@@ -1,4 +1,4 @@
-"""Request and answer models of tenants: keys, device keys, usage."""
+"""Request and response models of tenants: keys, device keys, usage."""
 
 import datetime as dt
 import uuid
@@ -22,7 +22,7 @@ def _only_submit(scopes: list[Scope]) -> list[Scope]:
     return scopes
 
 
-class KeyWish(BaseModel):
+class KeyRequest(BaseModel):
     """A request for a key; without expires_in_seconds it does not expire."""
 
     model_config = ConfigDict(extra="forbid")
@@ -37,7 +37,7 @@ class KeyWish(BaseModel):
     )
 
 
-class KeyAnswer(BaseModel):
+class ApiKey(BaseModel):
     """A key without its secret; parent, max_jobs and jobs are set only for device keys."""
 
     key_id: uuid.UUID
@@ -51,7 +51,7 @@ class KeyAnswer(BaseModel):
     jobs: int | None = Field(description="Jobs submitted so far")
 
 
-class NewKeyAnswer(KeyAnswer):
+class NewApiKey(ApiKey):
     """A new key."""
 
     key: str | None = Field(
@@ -60,26 +60,31 @@ class NewKeyAnswer(KeyAnswer):
     )
 
 
-class KeyPage(BaseModel):
+class ApiKeyPage(BaseModel):
     """A page of keys."""
 
-    items: list[KeyAnswer]
+    items: list[ApiKey]
     next_cursor: uuid.UUID | None
 
 
-class TokenWish(BaseModel):
+class TokenRequest(BaseModel):
     """A request for a device key of an end user."""
 
     model_config = ConfigDict(extra="forbid")
 
     scopes: Annotated[list[Scope], AfterValidator(_only_submit)] = Field(
-        default=[Scope.SUBMIT], json_schema_extra={"const": [Scope.SUBMIT]}
+        default=[Scope.SUBMIT],
+        json_schema_extra={
+            "items": {"type": "string", "enum": [Scope.SUBMIT]},
+            "minItems": 1,
+            "maxItems": 1,
+        },
     )
     ttl_seconds: StrictInt = Field(default=600, ge=1, le=_MAX_TOKEN_SECONDS)
     max_jobs: StrictInt = Field(default=1, ge=1, le=_MAX_TOKEN_JOBS)
 
 
-class UsedAnswer(BaseModel):
+class Usage(BaseModel):
     """Usage: number of jobs, megapixels of their photos, and run time of models for them."""
 
     jobs: int
@@ -87,15 +92,15 @@ class UsedAnswer(BaseModel):
     model_seconds: float
 
 
-class DayAnswer(UsedAnswer):
+class DayUsage(Usage):
     """Usage of one day in UTC: in total, and by the final state of the jobs."""
 
     day: dt.date
-    by_state: dict[JobState, UsedAnswer]
+    by_state: dict[JobState, Usage]
 
 
 class UsagePage(BaseModel):
     """Usage of the days on which jobs ended, in order."""
 
-    items: list[DayAnswer]
+    items: list[DayUsage]
     next_cursor: None = None

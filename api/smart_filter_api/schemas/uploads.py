@@ -1,22 +1,29 @@
-"""Request and answer models of uploads."""
+"""Request and response models of uploads."""
 
 import uuid
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictInt
 
 from smart_filter_api.intake.multipart import MAX_PHOTO_BYTES
 from smart_filter_api.intake.photo_header import PhotoFormat
 from smart_filter_api.schemas.moments import UtcDatetime
 
 _MAX_TYPE_CHARACTERS = 100
+# Not registered with IANA, but common for JPEG.
+_OTHER_JPEG = "image/jpg"
 
 
-class UploadWish(BaseModel):
+def _to_registered_type(content_type: str) -> str:
+    return str(PhotoFormat.JPEG) if content_type == _OTHER_JPEG else content_type
+
+
+class UploadRequest(BaseModel):
     """An announcement of a photo that the client uploads straight to storage."""
 
     model_config = ConfigDict(extra="forbid")
 
-    content_type: str = Field(
+    content_type: Annotated[str, AfterValidator(_to_registered_type)] = Field(
         max_length=_MAX_TYPE_CHARACTERS,
         json_schema_extra={"enum": [str(one) for one in PhotoFormat]},
         description="Type of the photo: `image/jpeg`, `image/png`, `image/webp`, `image/avif`, or "
@@ -29,7 +36,7 @@ class UploadWish(BaseModel):
     )
 
 
-class UploadAnswer(BaseModel):
+class Upload(BaseModel):
     """An upload: where to PUT the photo."""
 
     upload_id: uuid.UUID = Field(description="Reference to the photo for `POST /v1/jobs`")

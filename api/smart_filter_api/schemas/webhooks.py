@@ -1,4 +1,4 @@
-"""Request and answer models of webhooks and their deliveries."""
+"""Request and response models of webhooks and their deliveries."""
 
 import uuid
 from typing import Annotated, Literal, get_args
@@ -56,7 +56,7 @@ class WebhookChange(BaseModel):
         return value
 
 
-class WebhookAnswer(BaseModel):
+class Webhook(BaseModel):
     """A webhook: an address and the events that it receives.
 
     disabled: why nothing is sent: `paused` by its owner, `gone` after it answered 410, or null.
@@ -70,7 +70,7 @@ class WebhookAnswer(BaseModel):
     created_at: UtcDatetime
 
 
-class CreatedWebhook(BaseModel):
+class NewWebhook(BaseModel):
     """A new webhook; secret: `whsec_…`, shown once."""
 
     id: uuid.UUID
@@ -82,11 +82,11 @@ class CreatedWebhook(BaseModel):
 class WebhookPage(BaseModel):
     """All webhooks of a tenant, on one page, the oldest first."""
 
-    items: list[WebhookAnswer]
+    items: list[Webhook]
     next_cursor: str | None = None
 
 
-class RotatedSecret(BaseModel):
+class WebhookSecret(BaseModel):
     """A new secret, shown once; former_until: until then the former secret signs too."""
 
     id: str
@@ -94,7 +94,7 @@ class RotatedSecret(BaseModel):
     former_until: UtcDatetime | None
 
 
-class AttemptAnswer(BaseModel):
+class DeliveryAttempt(BaseModel):
     """One delivery attempt.
 
     status: HTTP status of the receiver.  answer: first kilobyte of its answer.
@@ -108,7 +108,7 @@ class AttemptAnswer(BaseModel):
     error: str | None
 
 
-class DeliveryAnswer(BaseModel):
+class Delivery(BaseModel):
     """An event sent to a webhook; id: the value of the header `webhook-id`.
 
     url: the address that the job named, else null.  next_at: time of the next attempt, while the
@@ -123,17 +123,17 @@ class DeliveryAnswer(BaseModel):
     state: DeliveryState
     timestamp: UtcDatetime
     next_at: UtcDatetime | None
-    attempts: list[AttemptAnswer]
+    attempts: list[DeliveryAttempt]
 
 
 class DeliveryPage(BaseModel):
     """A page of deliveries, newest first; next_cursor: `cursor` of the next page."""
 
-    items: list[DeliveryAnswer]
+    items: list[Delivery]
     next_cursor: str | None
 
 
-class Replayed(BaseModel):
+class ReplayedDeliveries(BaseModel):
     """Number of deliveries that are sent again."""
 
     replayed: int

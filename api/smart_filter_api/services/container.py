@@ -11,16 +11,18 @@ from typing import Annotated, ParamSpec, TypeVar
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from smart_filter_api.auth import api_keys, csrf
+from smart_filter_api.auth import api_keys, csrf, output_links
 from smart_filter_api.auth import sessions as browser_sessions
 from smart_filter_api.auth.api_keys import Caller, Scope
+from smart_filter_api.auth.output_links import LinkSigner, LinkTerms
 from smart_filter_api.auth.rate_limit import Allowance, RateLimiter
 from smart_filter_api.auth.sessions import Lifetimes, Session
+from smart_filter_api.http import attachments
 from smart_filter_api.services.doorbell import Ringer
 from smart_filter_api.services.eta import EtaEstimator
 from smart_filter_api.services.event_poller import EventPoller
@@ -105,6 +107,8 @@ class Services:
     watching: wakes requests that wait for jobs.
     json_bodies: limits the JSON bodies in memory at once.
     seal: encrypts secrets; None when the operator has set no key.
+    links: signs links to outputs; None when the operator has set no key.  public_url: their scheme
+    and host; None: those of the request.  link_seconds: their usual lifetime.
     limits: limits of tenants without overrides.  rates: their rate limiter.
     callers: callers by the digest of their key.
     room: remembered lengths of tenants' queues.
@@ -133,6 +137,9 @@ class Services:
     watching: EventPoller
     json_bodies: anyio.CapacityLimiter
     seal: SecretBox | None
+    links: LinkSigner | None
+    public_url: str | None
+    link_seconds: int
     limits: Limits
     rates: RateLimiter
     callers: KeyedTtlCache[bytes, Caller]
@@ -247,6 +254,7 @@ async def open_services(
     patience_seconds = settings.database.patience_seconds
     silent_seconds = settings.engine.lease_seconds
     keeping = RetentionPolicy(settings.keep.input_seconds, settings.keep.result_seconds)
+    secret_keys = [key.get_secret_value() for key in settings.secrets.key]
     services = Services(
         database=database,
         reader=reader,
@@ -264,7 +272,10 @@ async def open_services(
         measured=TtlCache(_METRICS_TTL_SECONDS, clock=clock),
         watching=EventPoller(partial(_poll_events, reader, patience_seconds)),
         json_bodies=anyio.CapacityLimiter(_MAX_JSON_BODIES),
-        seal=_make_seal(settings),
+        seal=SecretBox(secret_keys) if secret_keys else None,
+        links=LinkSigner(secret_keys) if secret_keys else None,
+        public_url=settings.links.public_url,
+        link_seconds=settings.links.link_seconds,
         limits=Limits(
             requests_per_minute=settings.limits.requests_per_minute,
             jobs_waiting=settings.limits.jobs_waiting,
@@ -308,11 +319,6 @@ async def open_services(
         await database.dispose()
 
 
-def _make_seal(settings: Settings) -> SecretBox | None:
-    keys = [key.get_secret_value() for key in settings.secrets.key]
-    return SecretBox(keys) if keys else None
-
-
 async def _poll_events(
     reader: AsyncEngine, patience_seconds: float, horizon: str | None
 ) -> JobChanges:
@@ -346,25 +352,79 @@ async def _get_services(request: Request) -> Services:
 OpenServices = Annotated[Services, Depends(_get_services)]
 
 
+async def _link_terms(
+    request: Request,
+    services: OpenServices,
+    expires_in: Annotated[
+        int | None,
+        Query(
+            ge=output_links.MIN_SECONDS,
+            le=output_links.MAX_SECONDS,
+            description="Lifetime of `output_links` in seconds",
+        ),
+    ] = None,
+    download: Annotated[
+        str | None,
+        Query(
+            min_length=1,
+            max_length=attachments.MAX_NAME_CHARACTERS,
+            description="Browsers save what `output_links` open: `1`, or a file name to use",
+        ),
+    ] = None,
+) -> LinkTerms | None:
+    """Return how the links of the answer to a request are made; None without a secrets key."""
+    if services.links is None:
+        return None
+    return LinkTerms(
+        services.links,
+        base_url=services.public_url or str(request.base_url).rstrip("/"),
+        default_seconds=services.link_seconds,
+        seconds=expires_in,
+        download=download,
+    )
+
+
+LinkOptions = Annotated[LinkTerms | None, Depends(_link_terms)]
+
+# The API key or the session of a request; None without one.
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
+SessionCookie = Annotated[str | None, Depends(_COOKIE)]
+
+
 def _require_scope(scope: Scope, *, also_devices: bool = False) -> Callable[..., Awaitable[Caller]]:
     async def authenticated(
-        request: Request,
-        services: OpenServices,
-        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
-        _: Annotated[str | None, Depends(_COOKIE)],
+        request: Request, services: OpenServices, credentials: Credentials, _: SessionCookie
     ) -> Caller:
-        if credentials is None:
-            caller = (await find_browser_session(request, services)).caller
-            await _count_request(request, services, caller)
-        else:
-            caller = await identify_caller(request, services, credentials.credentials)
-        if scope not in caller.scopes:
-            raise InsufficientScope(f"the key lacks the scope {scope}")
-        if caller.is_device and not also_devices:
-            raise InsufficientScope("a device key can only submit photos")
-        return caller
+        return await authorize(request, services, credentials, scope, also_devices=also_devices)
 
     return authenticated
+
+
+async def authorize(
+    request: Request,
+    services: Services,
+    credentials: HTTPAuthorizationCredentials | None,
+    scope: Scope,
+    *,
+    also_devices: bool,
+) -> Caller:
+    """Return the caller of a request, and count the request.
+
+    credentials: its API key; None: the browser session decides.  also_devices: whether device keys
+    are accepted, whatever the scope.
+    Raises Unauthorized, CsrfRejected, RateLimited, InsufficientScope.
+    """
+    if credentials is None:
+        caller = (await find_browser_session(request, services)).caller
+        await _count_request(request, services, caller)
+    else:
+        caller = await identify_caller(request, services, credentials.credentials)
+    if caller.is_device:
+        if not also_devices:
+            raise InsufficientScope("a device key can only submit photos and read its own jobs")
+    elif scope not in caller.scopes:
+        raise InsufficientScope(f"the key lacks the scope {scope}")
+    return caller
 
 
 async def identify_caller(request: Request, services: Services, key: str) -> Caller:
@@ -419,9 +479,11 @@ async def _require_browser_session(
 
 
 BrowserSession = Annotated[Session, Depends(_require_browser_session)]
-# Device keys of end users may only submit photos; everything else needs a key of the tenant.
+# Device keys of end users may only submit photos and read the jobs of these; a route that accepts
+# them compares the job's `device_key_id`. Everything else needs a key of the tenant.
 PhotoSender = Annotated[Caller, Depends(_require_scope(Scope.SUBMIT, also_devices=True))]
 Submitter = Annotated[Caller, Depends(_require_scope(Scope.SUBMIT))]
+JobReader = Annotated[Caller, Depends(_require_scope(Scope.READ, also_devices=True))]
 Reader = Annotated[Caller, Depends(_require_scope(Scope.READ))]
 Administrator = Annotated[Caller, Depends(_require_scope(Scope.ADMIN))]
 Operator = Annotated[Caller, Depends(_require_scope(Scope.OPERATOR))]

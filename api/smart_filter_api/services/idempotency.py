@@ -148,7 +148,7 @@ class IdempotentRequest:
                 },
             )
             if not stored.rowcount:
-                raise IdempotencyInProgress("another request has taken over this key")
+                raise IdempotencyInProgress("another request has taken over this Idempotency-Key")
             self.remembered = answer
 
 
@@ -220,8 +220,8 @@ def parse_key(key: str) -> str:
         found = key.strip() if _BARE.fullmatch(key.strip()) else ""
     if not 0 < len(found) <= IDEMPOTENCY_KEY_CHARACTERS:
         raise MalformedRequest(
-            f"Idempotency-Key is not a string of 1 to {IDEMPOTENCY_KEY_CHARACTERS} printable "
-            "characters",
+            f"Idempotency-Key is not 1 to {IDEMPOTENCY_KEY_CHARACTERS} printable ASCII characters; "
+            "spaces need quotes around the key",
             pointer="/Idempotency-Key",
         )
     return found
@@ -238,9 +238,13 @@ async def _claim_or_replay(services: Services, named: dict[str, object]) -> Resp
             return None
         before = connection.execute(_FIND, named).one_or_none()
         if before is None or (before.status is None and before.fingerprint == named["fingerprint"]):
-            return IdempotencyInProgress("the first request with this key is still in progress")
+            return IdempotencyInProgress(
+                "the first request with this Idempotency-Key is still in progress"
+            )
         if before.fingerprint != named["fingerprint"]:
-            return IdempotencyMismatch("this key was used for another request; generate a new one")
+            return IdempotencyMismatch(
+                "this Idempotency-Key was used for another request; generate a new one"
+            )
         if before.body is None and before.has_job:
             return OutputExpired(f"the job {before.job_id} of the first request has expired")
         if before.body is None:

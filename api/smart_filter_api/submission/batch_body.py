@@ -4,7 +4,8 @@ As for a single photo, the base64 texts of photos are cut out of the body before
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +19,7 @@ from smart_filter_api.intake.multipart import (
     UPLOAD_ID,
     WEBHOOK_URL,
 )
+from smart_filter_api.problems import validation
 from smart_filter_shared.catalog.scalars import Value, as_list, as_text
 from smart_filter_shared.errors import (
     FieldError,
@@ -28,7 +30,7 @@ from smart_filter_shared.errors import (
     Rejected,
 )
 from smart_filter_shared.queue.batches import MAX_ITEMS
-from smart_filter_shared.recipe import Output
+from smart_filter_shared.recipe import Output, spellings
 from smart_filter_shared.recipe.fields import Fields, drop_replaced
 from smart_filter_shared.recipe.words import json_pointer
 
@@ -51,11 +53,17 @@ _PHOTO_PLACEHOLDER: Final = re.compile(r"#([0-9]{1,7})")
 class SentBatch:
     """A parsed body; an invalid item is represented by its error.
 
+    common: the common recipe, which the items' recipes include.
+    former_names: the former spellings that the recipes use.
+    faults: the errors of the common fields, which reject the batch.
     best: number of photos that an album composes; None without an album.
     webhook_url: as the client sent it, not validated.
     """
 
     items: Sequence[JsonSubmission | Rejected]
+    common: Fields
+    former_names: Collection[str]
+    faults: Sequence[InvalidRecipe]
     best: int | None
     webhook_url: str | None
 
@@ -63,8 +71,8 @@ class SentBatch:
 def parse(body: bytes) -> SentBatch:
     """Parse a body and return its items and common fields.
 
-    Raises MalformedRequest for another document, PhotoTooLarge for the whole body, InvalidRequest
-    and InvalidRecipe for the common fields; the error of an item takes its place in `items`.
+    Raises MalformedRequest for another document, PhotoTooLarge for the whole body. The error of an
+    item takes its place in `items`; those of the common fields are `faults`.
     """
     photos: list[tuple[int, int]] = []
 
@@ -79,23 +87,45 @@ def parse(body: bytes) -> SentBatch:
             "accepted"
         )
     document = strict_json.read_object(rest)
-    json_body.refuse_unknown_names(document, _NAMES, InvalidRequest)
+    former_names: set[str] = set()
+    faults: list[InvalidRecipe] = []
+    with _collect(faults):
+        json_body.refuse_unknown_names(document, _NAMES, InvalidRequest)
     items = document.get("items")
     if not isinstance(items, list) or not 0 < len(items) <= MAX_ITEMS:
-        raise InvalidRequest(
-            [FieldError("/items", f"is not a list of 1 to {MAX_ITEMS} photos and their recipes")]
-        )
-    common = json_body.read_fields(document.get("recipe"))
-    webhook_url = document.get(WEBHOOK_URL)
-    if webhook_url is not None and not isinstance(webhook_url, str):
-        raise InvalidRequest([FieldError(json_pointer(WEBHOOK_URL), "is not a string")])
-    best = _parse_best(document.get("album"))
+        detail = f"is not a list of 1 to {MAX_ITEMS} photos and their recipes"
+        faults.append(InvalidRequest([FieldError("/items", detail)]))
+        items = []
+    common: Fields = {}
+    with _collect(faults):
+        common = _read_recipe(document.get("recipe"), former_names)
+    webhook_url = None
+    with _collect(faults):
+        webhook_url = json_body.read_texts(document, (WEBHOOK_URL,))[WEBHOOK_URL]
+    best = None
+    with _collect(faults):
+        best = _parse_best(document.get("album"))
     texts = [memoryview(body)[start:end] for start, end in photos]
     return SentBatch(
-        [_parse_item(one, texts, common, is_ranked=best is not None) for one in items],
+        [
+            _parse_item(one, texts, common, former_names, is_ranked=best is not None)
+            for one in items
+        ],
+        common,
+        former_names,
+        faults,
         best,
         webhook_url,
     )
+
+
+@contextmanager
+def _collect(faults: list[InvalidRecipe]) -> Iterator[None]:
+    """Add the errors of fields that a block raises to `faults`."""
+    try:
+        yield
+    except InvalidRecipe as error:
+        faults.append(error)
 
 
 def _parse_best(album: object) -> int | None:
@@ -106,7 +136,12 @@ def _parse_best(album: object) -> int | None:
     )
     if unknown:
         raise InvalidRequest(
-            [FieldError("/album" + json_pointer(name), "is not `best`") for name in unknown]
+            [
+                FieldError(
+                    "/album" + json_pointer(name), validation.describe_unknown_name(name, ("best",))
+                )
+                for name in unknown
+            ]
         )
     best = album.get("best") if isinstance(album, dict) else None
     if isinstance(best, bool) or not isinstance(best, int) or not 0 <= best <= MAX_ITEMS:
@@ -117,14 +152,19 @@ def _parse_best(album: object) -> int | None:
 
 
 def _parse_item(
-    item: object, photos: Sequence[memoryview], common: Fields, *, is_ranked: bool
+    item: object,
+    photos: Sequence[memoryview],
+    common: Fields,
+    former_names: set[str],
+    *,
+    is_ranked: bool,
 ) -> JsonSubmission | Rejected:
     try:
         if not isinstance(item, dict):
             raise MalformedRequest('the item is not an object such as {"photo_base64": …}')
         json_body.refuse_unknown_names(item, _ITEM_NAMES, InvalidRecipe)
         source = json_body.require_one_source(item)
-        own = json_body.read_fields(item.get("recipe"))
+        own = _read_recipe(item.get("recipe"), former_names)
         fields = {**drop_replaced(common, own), **own, **_metadata_fields(item.get("metadata"))}
         fields = _with_rating(fields) if is_ranked else fields
         texts = json_body.read_texts(item, (PHOTO_URL, UPLOAD_ID))
@@ -132,6 +172,13 @@ def _parse_item(
         return JsonSubmission(photo, fields, **texts)
     except Rejected as error:
         return error
+
+
+def _read_recipe(recipe: object, former_names: set[str]) -> dict[str, Value]:
+    """Return the fields of a recipe by their current names; add its former ones to the set."""
+    fields = json_body.read_fields(recipe)
+    former_names.update(spellings.find_former_names(fields))
+    return spellings.to_current_names(fields)
 
 
 def _decode_photo(mark: object, photos: Sequence[memoryview]) -> bytes:

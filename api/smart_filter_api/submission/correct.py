@@ -12,7 +12,7 @@ from typing import Any, Final, NoReturn
 from sqlalchemy import Connection
 
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.schemas.deriving import CorrectionRequest, StrokeRequest
+from smart_filter_api.schemas.deriving import CorrectionRequest, Stroke
 from smart_filter_api.services.container import Services
 from smart_filter_api.submission import commit
 from smart_filter_shared.artifacts import retention
@@ -172,7 +172,7 @@ def _decode_mask(text: str, size: tuple[int, int]) -> bytes:
     return content
 
 
-def _encode_strokes(strokes: list[StrokeRequest], size: tuple[int, int]) -> bytes:
+def _encode_strokes(strokes: list[Stroke], size: tuple[int, int]) -> bytes:
     if sum(len(stroke.points) for stroke in strokes) > MAX_POINTS_DRAWN:
         _refuse("/strokes", f"have more than {MAX_POINTS_DRAWN} points in total")
     for number, stroke in enumerate(strokes):

@@ -37,10 +37,16 @@ _NOT_INHERITED: Final = ("run_at", "deadline_ms")
 
 
 async def prepare_derivation(
-    services: Services, caller: Caller, parent: JobRow, asked: DeriveRecipe
+    services: Services,
+    caller: Caller,
+    parent: JobRow,
+    asked: DeriveRecipe,
+    *,
+    link_seconds: int | None,
 ) -> JobSubmission:
     """Check the changes to the parent's recipe, admit the job, and return it ready to be written.
 
+    link_seconds: lifetime of its signed links; None: the tenant's.
     Raises JobNotFinished, InputsExpired when the photo has expired, InvalidRequest for an unknown
     correction, InvalidRecipe and its subclasses, QueueFull and DatabaseUnavailable.
     """
@@ -80,6 +86,7 @@ async def prepare_derivation(
         keeping=caller.keeping.within(services.keeping),
         applied=applied,
         asked=asked,
+        link_seconds=link_seconds or caller.link_seconds,
     )
 
 
@@ -169,6 +176,7 @@ def _build_submission(
     keeping: RetentionPolicy,
     applied: tuple[Mapping[str, Any], ...],
     asked: DeriveRecipe,
+    link_seconds: int | None,
 ) -> JobSubmission:
     recipe = admitted.recipe
     job_id = new_job_id()
@@ -199,5 +207,6 @@ def _build_submission(
         parent_id=parent.id,
         borrows=tuple(dict.fromkeys(key for key in (photo_key, lent_file, *masks) if key)),
         corrections=applied,
+        link_seconds=link_seconds,
     )
     return JobSubmission(job, admitted, pictures, 0.0)

@@ -13,10 +13,15 @@ from smart_filter_shared.storage import keys
 
 
 async def prepare_submission(
-    services: Services, caller: Caller, upload: PhotoRequest
+    services: Services,
+    caller: Caller,
+    upload: PhotoRequest,
+    *,
+    link_seconds: int | None = None,
 ) -> JobSubmission:
     """Check a photo and its recipe, admit the job, and return it ready to be written.
 
+    link_seconds: lifetime of its signed links; None: the tenant's.
     Raises InvalidRecipe, Contradiction, NotAvailable, InvalidRequest, UploadMissing,
     PhotoTooLarge, UnsupportedMedia, QueueFull, ServiceFull, RateLimited, DeadlineInfeasible,
     DatabaseUnavailable and StorageUnavailable.
@@ -75,6 +80,8 @@ async def prepare_submission(
         works=admitted.works,
         sources=admitted.sources,
         degraded=admitted.degraded,
+        link_seconds=link_seconds or caller.link_seconds,
+        device_key_id=caller.device_key_id,
         # The time includes a download from a remote server, so estimates must not learn from it.
         foreseen=None if photo.url is not None else admitted.foreseen,
     )

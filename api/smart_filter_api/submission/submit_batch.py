@@ -1,7 +1,7 @@
 """Prepare a batch: a job for each valid item, and an error for each invalid one."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from smart_filter_api.auth.api_keys import Caller
@@ -16,6 +16,7 @@ from smart_filter_shared.errors import (
     Contradiction,
     Error,
     FieldError,
+    InvalidInput,
     InvalidRecipe,
     InvalidRequest,
     Rejected,
@@ -27,8 +28,11 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.fair_queueing import Reservation
 from smart_filter_shared.queue.submission import RejectedItem
 from smart_filter_shared.recipe import fields as recipe_fields
+from smart_filter_shared.recipe.fields import Fields
 from smart_filter_shared.storage import keys
 
+# Errors that one answer lists; a thousand items would make an answer of hundreds of kilobytes.
+_MAX_ERRORS = 50
 _NOTHING_TO_COMPOSE = "an album composes its best photos; request a picture, such as `image`"
 
 
@@ -75,12 +79,16 @@ async def _read_items(
 ) -> tuple[list[_Item], list[RejectedItem]]:
     """Parse every recipe; return the valid items and the rejected ones.
 
-    Raises the common error when no item is valid.
+    Raises one error for everything that is wrong when a common field is, or when no item is valid.
     """
     read, refused = await _read_each_item(services, caller, sent)
-    if not read:
-        raise _combine_refusals(refused)
-    return read, [RejectedItem(index, _error_document(error)) for index, error in refused.items()]
+    if sent.faults or not read:
+        common = await _check_common_recipe(services, caller, sent)
+        raise _combine_errors(sent.faults, refused, common)
+    return read, [
+        RejectedItem(index, _error_document(error, f"/items/{index}"))
+        for index, error in refused.items()
+    ]
 
 
 async def _read_each_item(
@@ -95,15 +103,7 @@ async def _read_each_item(
             try:
                 if isinstance(item, Rejected):
                     raise item
-                order = await recipe_parser.read_recipe(
-                    services,
-                    caller,
-                    item.fields,
-                    defaults=caller.recipe,
-                    with_background_file=False,
-                )
-                if sent.best is not None and StageName.COMPOSITE not in order.plans:
-                    raise Contradiction([FieldError("/outputs", _NOTHING_TO_COMPOSE)])
+                order = await _read_recipe(services, caller, sent, item.fields)
                 photo = await photo_source.resolve_photo(services, caller.tenant, item.photo)
             except (Rejected, UploadMissing) as error:
                 refused[index] = error
@@ -115,17 +115,60 @@ async def _read_each_item(
     return read, dict(sorted(refused.items()))
 
 
-def _combine_refusals(refused: dict[int, Error]) -> Error:
-    """Return the error for a batch without valid items: the common one, or one per item."""
-    errors = list(refused.values())
-    if len({(type(error), str(error)) for error in errors}) == 1:
-        return errors[0]
-    return InvalidRequest(
-        [FieldError(f"/items/{index}", str(error)) for index, error in refused.items()]
+async def _check_common_recipe(
+    services: Services, caller: Caller, sent: UploadedBatch
+) -> list[FieldError]:
+    """Return the errors of the common recipe alone."""
+    try:
+        await _read_recipe(services, caller, sent, sent.common)
+    except InvalidRecipe as error:
+        return error.errors
+    return []
+
+
+async def _read_recipe(
+    services: Services, caller: Caller, sent: UploadedBatch, fields: Fields
+) -> ParsedRecipe:
+    order = await recipe_parser.read_recipe(
+        services, caller, fields, defaults=caller.recipe, with_background_file=False
     )
+    if sent.best is not None and StageName.COMPOSITE not in order.plans:
+        raise Contradiction([FieldError("/outputs", _NOTHING_TO_COMPOSE)])
+    return order
 
 
-def _error_document(error: Error) -> dict[str, object]:
+def _combine_errors(
+    faults: Sequence[InvalidRecipe], refused: Mapping[int, Error], common: Sequence[FieldError]
+) -> Error:
+    """Return the error of a rejected batch, which names everything that is wrong.
+
+    common: the errors of the common recipe, which its items have too; each is named once.
+    """
+    errors = [*faults, *refused.values()]
+    kinds = {type(error) for error in errors}
+    kind = kinds.pop() if len(kinds) == 1 else InvalidRequest
+    if not issubclass(kind, InvalidInput):
+        return errors[0]
+    found = [one for fault in faults for one in fault.errors]
+    shared = {one.pointer: one for one in common}
+    for index, error in refused.items():
+        own = error.errors if isinstance(error, InvalidInput) else [FieldError("", str(error))]
+        found += [one for one in own if shared.get(one.pointer) == one]
+        left = [one for one in own if shared.get(one.pointer) != one]
+        found += _place_below(left, f"/items/{index}")
+    found = list(dict.fromkeys(found))
+    more = len(found) - _MAX_ERRORS
+    if more > 0:
+        found = [*found[:_MAX_ERRORS], FieldError("", f"{more} more errors are not listed")]
+    return kind.of_fields(found)
+
+
+def _place_below(errors: Sequence[FieldError], prefix: str) -> list[FieldError]:
+    """Return the errors of an item with pointers that start at the body."""
+    return [FieldError(prefix + one.pointer, one.detail) for one in errors]
+
+
+def _error_document(error: Error, prefix: str) -> dict[str, object]:
     """Return an error in the format of a failed job's, with the invalid fields."""
     document: dict[str, object] = {
         "code": error.code,
@@ -133,10 +176,10 @@ def _error_document(error: Error) -> dict[str, object]:
         "detail": _replace_nul(str(error)),
         "stage": None,
     }
-    if isinstance(error, InvalidRecipe):
+    if isinstance(error, InvalidInput):
         document["errors"] = [
-            {"detail": _replace_nul(one.detail), "pointer": _replace_nul(one.pointer)}
-            for one in error.errors
+            {"detail": _replace_nul(one.sentence), "pointer": _replace_nul(one.pointer)}
+            for one in _place_below(error.errors, prefix)
         ]
     return document
 
@@ -176,6 +219,7 @@ def _build_batch(
                 upload=item.photo.upload,
                 # A batch does not reuse earlier results; later jobs can reuse its results.
                 works=item.order.works,
+                link_seconds=caller.link_seconds,
                 membership=BatchMember(batch_id, item.index, sent.best is not None),
             )
         )

@@ -1,7 +1,8 @@
 """The server's responses as frozen values.
 
 Additional fields of a newer server are not an error; missing fields of an older one are
-None or empty. `document` keeps the unparsed JSON.
+None or empty. A state of a newer server can be none of its type's. `document` keeps the unparsed
+JSON.
 
 jobs, batches  jobs and batches
 ranking        the reasons for a photo's rank in an album
@@ -9,16 +10,23 @@ faces          what was found about the people in a photo
 corrections    corrections of a job's results
 events         events of a job or a batch
 webhooks       webhooks and their deliveries
-tenants        keys, tokens, usage
-catalog        the models and the backgrounds of a server
+tenants        keys, tokens, usage, settings
+catalog        the models, backgrounds and filters of a server
 live           tickets for live video connections
 """
 
-from smart_filter_client.models.batches import Album, Batch, BatchItem, batch_from
-from smart_filter_client.models.catalog import Model, Preset, model_from, preset_from
+from smart_filter_client.models.batches import Album, Batch, BatchItem, BatchState, batch_from
+from smart_filter_client.models.catalog import (
+    Filter,
+    Keyword,
+    Model,
+    Preset,
+    model_from,
+    preset_from,
+)
 from smart_filter_client.models.corrections import Correction, FaceLabel, Stroke
 from smart_filter_client.models.events import FINAL_EVENTS, Event, event_from
-from smart_filter_client.models.faces import Eyes, Face, Person, Rating, Smile
+from smart_filter_client.models.faces import Eyes, Face, Person, Rating, Smile, SmileLevel
 from smart_filter_client.models.jobs import (
     FINAL_STATES,
     Background,
@@ -27,20 +35,33 @@ from smart_filter_client.models.jobs import (
     Filtered,
     Frame,
     Job,
+    JobState,
+    Output,
     Picture,
     Queue,
     Stage,
+    StageState,
     job_from,
 )
 from smart_filter_client.models.live import LiveTicket
 from smart_filter_client.models.ranking import RankTerms
-from smart_filter_client.models.tenants import Key, NewKey, Used, UsedDay
+from smart_filter_client.models.tenants import (
+    Key,
+    NewKey,
+    Scope,
+    TenantChange,
+    TenantSettings,
+    Used,
+    UsedDay,
+)
 from smart_filter_client.models.webhooks import (
     Attempt,
     Delivery,
+    DeliveryState,
     NewSecret,
     NewWebhook,
     Webhook,
+    WebhookEvent,
 )
 from smart_filter_client.printability import Part, Printability
 
@@ -52,23 +73,29 @@ __all__ = [
     "Background",
     "Batch",
     "BatchItem",
+    "BatchState",
     "Candidate",
     "Correction",
     "Delivery",
+    "DeliveryState",
     "Event",
     "Eyes",
     "Face",
     "FaceLabel",
     "Failure",
+    "Filter",
     "Filtered",
     "Frame",
     "Job",
+    "JobState",
     "Key",
+    "Keyword",
     "LiveTicket",
     "Model",
     "NewKey",
     "NewSecret",
     "NewWebhook",
+    "Output",
     "Part",
     "Person",
     "Picture",
@@ -77,12 +104,18 @@ __all__ = [
     "Queue",
     "RankTerms",
     "Rating",
+    "Scope",
     "Smile",
+    "SmileLevel",
     "Stage",
+    "StageState",
     "Stroke",
+    "TenantChange",
+    "TenantSettings",
     "Used",
     "UsedDay",
     "Webhook",
+    "WebhookEvent",
     "batch_from",
     "event_from",
     "job_from",

@@ -2,9 +2,12 @@
 
 import datetime as dt
 from dataclasses import dataclass, field
+from typing import Literal, cast
 
 from smart_filter_client.fields import Fields, JsonObject
-from smart_filter_client.models.jobs import Failure, failure_from
+from smart_filter_client.models.jobs import Failure, JobState, failure_from
+
+BatchState = Literal["running", "finished"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +20,7 @@ class BatchItem:
 
     index: int
     job_id: str | None
-    state: str
+    state: JobState
     error: Failure | None
     rank: int | None
 
@@ -39,7 +42,7 @@ class Batch:
     """
 
     id: str
-    state: str
+    state: BatchState
     total: int
     succeeded: int
     failed: int
@@ -63,7 +66,7 @@ def batch_from(document: object) -> Batch:
     fields = Fields(document, "a batch")
     return Batch(
         id=fields.text("id"),
-        state=fields.text("state"),
+        state=cast("BatchState", fields.text("state")),
         total=fields.integer("total"),
         succeeded=fields.integer("succeeded"),
         failed=fields.integer("failed"),
@@ -80,7 +83,7 @@ def _item_from(fields: Fields) -> BatchItem:
     return BatchItem(
         index=fields.integer("index"),
         job_id=fields.text_or_none("job_id"),
-        state=fields.text("state"),
+        state=cast("JobState", fields.text("state")),
         error=failure_from(fields.object_or_none("error")),
         rank=fields.integer_or_none("rank"),
     )

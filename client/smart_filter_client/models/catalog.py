@@ -1,4 +1,4 @@
-"""The models and the backgrounds of a server."""
+"""The models, backgrounds and filters of a server."""
 
 from dataclasses import dataclass, field
 
@@ -45,6 +45,50 @@ class Preset:
     palette: tuple[str, ...]
     brightness: float | None
     surface: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Keyword:
+    """A word that `keywords:` in a recipe understands.
+
+    kind: tag, name (of one background), synonym, mood, tone or color.
+    count: how many backgrounds match it; None for tones and colors.
+    """
+
+    word: str
+    kind: str
+    count: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A filter that a recipe can name.
+
+    needs: what it must know of the people: `faces`, `smiles` or None.
+    parameters: JSON Schema of its parameters.
+    """
+
+    name: str
+    title: str
+    needs: str | None
+    parameters: JsonObject
+
+
+def keyword_from(document: object) -> Keyword:
+    """Parse a keyword.  Raises UnexpectedAnswer."""
+    fields = Fields(document, "a keyword")
+    return Keyword(fields.text("word"), fields.text("kind"), fields.integer_or_none("count"))
+
+
+def filter_from(document: object) -> Filter:
+    """Parse a filter.  Raises UnexpectedAnswer."""
+    fields = Fields(document, "a filter")
+    return Filter(
+        name=fields.text("name"),
+        title=fields.text_or_none("title") or "",
+        needs=fields.text_or_none("needs"),
+        parameters=fields.mapping("parameters"),
+    )
 
 
 def preset_from(document: object) -> Preset:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from smart_filter_client.fields import Fields, JsonObject
+from smart_filter_client.models.faces import SmileLevel
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +24,11 @@ class Stroke:
 class FaceLabel:
     """The right labels of one face; None keeps the models' result.
 
-    number: as a job's `faces` are listed, 1 the first.  smile: none, mild, moderate or huge.
+    number: as a job's `faces` are listed, 1 the first.
     """
 
     number: int
-    smile: str | None = None
+    smile: SmileLevel | None = None
     left_open: bool | None = None
     right_open: bool | None = None
 

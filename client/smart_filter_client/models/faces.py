@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, cast
 
 from smart_filter_client.fields import Fields
+
+SmileLevel = Literal["none", "mild", "moderate", "huge"]
 
 
 @dataclass(frozen=True, slots=True)
 class Smile:
-    """How much a person smiles: level none, mild, moderate or huge; score of the model."""
+    """How much a person smiles; score of the model."""
 
-    level: str
+    level: SmileLevel
     score: float | None
 
 
@@ -108,7 +111,7 @@ def rating_from(fields: Fields | None) -> Rating | None:
 
 
 def _smile(fields: Fields) -> Smile:
-    return Smile(fields.text("level"), fields.number_or_none("score"))
+    return Smile(cast("SmileLevel", fields.text("level")), fields.number_or_none("score"))
 
 
 def _eyes(fields: Fields) -> Eyes:

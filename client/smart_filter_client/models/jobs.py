@@ -3,7 +3,11 @@
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, cast
 
+from smart_filter_client import files
+from smart_filter_client.errors import NoOutput
 from smart_filter_client.fields import Fields, JsonObject
 from smart_filter_client.models.faces import (
     Face,
@@ -15,8 +19,11 @@ from smart_filter_client.models.faces import (
 )
 from smart_filter_client.models.ranking import RankTerms, rank_terms_from
 from smart_filter_client.printability import Printability, printability_from
+from smart_filter_client.recipe import OutputName
 
-FINAL_STATES = frozenset({"succeeded", "failed", "canceled"})
+JobState = Literal["queued", "running", "succeeded", "failed", "canceled"]
+StageState = Literal["waiting", "ready", "running", "succeeded", "failed", "canceled"]
+FINAL_STATES = frozenset[JobState]({"succeeded", "failed", "canceled"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +78,14 @@ class Filtered:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stage of a job: waiting, ready, running, succeeded, failed or canceled.
+    """One stage of a job.
 
     digest: identifies the weights that made its result; None until then.
     """
 
     name: str
     model: str | None
-    state: str
+    state: StageState
     attempt: int
     seconds: float | None
     digest: str | None = None
@@ -113,6 +120,14 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
+class Output:
+    """An output; media_type: such as `image/jpeg`."""
+
+    media_type: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """Why a job failed; `code` is stable, `stage` is where."""
 
@@ -126,7 +141,6 @@ class Failure:
 class Job:
     """One photo with its recipe, state and results.
 
-    state: queued, running, succeeded, failed or canceled.
     parent_id: the job that it was derived from.  batch_id: the batch that it belongs to.
     rank, rank_terms: in a ranked album: 1 is the best, and the reasons.
     expires_at: when its pictures expire.
@@ -139,11 +153,13 @@ class Job:
     confidence: the agreement of an ensemble's members, 0 to 1; None for a single model.
     needs_review: whether that is below the recipe's threshold.
     outputs: the path on the server of each available output.
+    files: the outputs in memory, of a job that `run` returned.
+    output_links: signed URLs of the outputs, which need no key, until output_links_expire_at.
     document: the unparsed JSON.
     """
 
     id: str
-    state: str
+    state: JobState
     created_at: dt.datetime | None
     finished_at: dt.datetime | None
     seed: int | None
@@ -160,7 +176,7 @@ class Job:
     background: Background | None
     filters: tuple[Filtered, ...]
     stages: tuple[Stage, ...]
-    outputs: Mapping[str, str]
+    outputs: Mapping[OutputName, str]
     error: Failure | None
     document: JsonObject = field(repr=False, compare=False)
     parent_id: str | None = None
@@ -173,6 +189,9 @@ class Job:
     rank: int | None = None
     rank_terms: RankTerms | None = None
     persons: tuple[Person, ...] | None = None
+    files: Mapping[OutputName, Output] = field(default_factory=dict, repr=False, compare=False)
+    output_links: Mapping[str, str] = field(default_factory=dict, repr=False)
+    output_links_expire_at: dt.datetime | None = None
 
     @property
     def is_final(self) -> bool:
@@ -184,6 +203,26 @@ class Job:
         """Whether the job succeeded."""
         return self.state == "succeeded"
 
+    def save(self, to: Path | str, name: OutputName = "image") -> Path:
+        """Write an output of a job that `run` returned to a file; return its path.
+
+        The file appears complete or not at all.
+        Raises NoOutput when the job has no such output in memory, and OSError.
+        """
+        place = Path(to)
+        files.write_file(place, self._file(name).content)
+        return place
+
+    def _file(self, name: OutputName) -> Output:
+        if name in self.files:
+            return self.files[name]
+        if self.error is not None:
+            raise NoOutput(f"job {self.id} {self.state}: {self.error.code}, {self.error.detail}")
+        if name in self.outputs:
+            raise NoOutput(f"{name} of job {self.id} is on the server: use the client's `download`")
+        known = ", ".join(self.outputs) or "none"
+        raise NoOutput(f"job {self.id} ({self.state}) has no output {name!r}; it has {known}")
+
 
 def job_from(document: object) -> Job:
     """Parse a job.  Raises UnexpectedAnswer."""
@@ -192,7 +231,7 @@ def job_from(document: object) -> Job:
     persons = fields.objects_or_none("persons")
     return Job(
         id=fields.text("id"),
-        state=fields.text("state"),
+        state=cast("JobState", fields.text("state")),
         created_at=fields.time_or_none("created_at"),
         finished_at=fields.time_or_none("finished_at"),
         seed=fields.integer_or_none("seed"),
@@ -209,7 +248,7 @@ def job_from(document: object) -> Job:
         background=_background(fields.object_or_none("background")),
         filters=tuple(_filtered(one) for one in fields.objects_or_none("filters") or ()),
         stages=tuple(_stage(stage) for stage in fields.objects_or_none("stages") or ()),
-        outputs=fields.texts_by_name("outputs"),
+        outputs=cast("Mapping[OutputName, str]", fields.texts_by_name("outputs")),
         error=failure_from(fields.object_or_none("error")),
         document=fields.document,
         parent_id=fields.text_or_none("parent_id"),
@@ -222,6 +261,8 @@ def job_from(document: object) -> Job:
         rank=fields.integer_or_none("rank"),
         rank_terms=rank_terms_from(fields.object_or_none("rank_terms")),
         persons=None if persons is None else tuple(person_from(person) for person in persons),
+        output_links=fields.texts_by_name("output_links"),
+        output_links_expire_at=fields.time_or_none("output_links_expire_at"),
     )
 
 
@@ -283,7 +324,7 @@ def _stage(fields: Fields) -> Stage:
     return Stage(
         name=fields.text("name"),
         model=fields.text_or_none("model"),
-        state=fields.text("state"),
+        state=cast("StageState", fields.text("state")),
         attempt=fields.integer_or_none("attempt") or 0,
         seconds=fields.number_or_none("seconds"),
         digest=fields.text_or_none("digest"),

@@ -3,9 +3,13 @@
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal, TypedDict
 
 from smart_filter_client.errors import KeyLost
-from smart_filter_client.fields import Fields
+from smart_filter_client.fields import Fields, JsonObject
+from smart_filter_client.recipe import Recipe
+
+Scope = Literal["submit", "read", "admin"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,53 @@ class UsedDay:
     day: dt.date
     whole: Used
     by_state: Mapping[str, Used]
+
+
+@dataclass(frozen=True, slots=True)
+class TenantSettings:
+    """The settings of a tenant; None: the server's setting applies.
+
+    requests_per_minute, jobs_waiting, megapixels_per_day: limits; 0: no limit.
+    keep_input_seconds, keep_result_seconds: retention of photos, and of results.
+    keep_nothing: whether files are deleted once the outputs are downloaded.
+    recipe: default fields of the tenant's recipes.
+    """
+
+    tenant: str
+    requests_per_minute: int | None
+    jobs_waiting: int | None
+    megapixels_per_day: float | None
+    keep_input_seconds: float | None
+    keep_result_seconds: float | None
+    keep_nothing: bool
+    recipe: JsonObject
+
+
+class TenantChange(TypedDict, total=False):
+    """Changes to the settings of a tenant; None restores the server's setting."""
+
+    requests_per_minute: int | None
+    jobs_waiting: int | None
+    megapixels_per_day: float | None
+    keep_input_seconds: int | None
+    keep_result_seconds: int | None
+    keep_nothing: bool
+    recipe: Recipe | None
+
+
+def tenant_settings_from(document: object) -> TenantSettings:
+    """Parse the settings of a tenant.  Raises UnexpectedAnswer."""
+    fields = Fields(document, "a tenant")
+    return TenantSettings(
+        tenant=fields.text("tenant"),
+        requests_per_minute=fields.integer_or_none("requests_per_minute"),
+        jobs_waiting=fields.integer_or_none("jobs_waiting"),
+        megapixels_per_day=fields.number_or_none("megapixels_per_day"),
+        keep_input_seconds=fields.number_or_none("keep_input_seconds"),
+        keep_result_seconds=fields.number_or_none("keep_result_seconds"),
+        keep_nothing=fields.boolean_or_none("keep_nothing") is True,
+        recipe=fields.mapping("recipe"),
+    )
 
 
 def key_from(document: object) -> Key:

@@ -2,8 +2,12 @@
 
 import datetime as dt
 from dataclasses import dataclass, field
+from typing import Literal, cast
 
 from smart_filter_client.fields import Fields
+
+DeliveryState = Literal["waiting", "sending", "succeeded", "failed"]
+WebhookEvent = Literal["job.succeeded", "job.failed", "job.canceled", "batch.finished"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class Attempt:
 class Delivery:
     """A delivery to a webhook; id: its `webhook-id`.
 
-    state: waiting, sending, succeeded or failed.  url: the one that the job named, else None.
+    url: the one that the job named, else None.
     next_at: for a waiting delivery, when it is sent.
     """
 
@@ -63,7 +67,7 @@ class Delivery:
     type: str
     job_id: str | None
     url: str | None
-    state: str
+    state: DeliveryState
     timestamp: dt.datetime | None
     next_at: dt.datetime | None
     attempts: tuple[Attempt, ...]
@@ -111,7 +115,7 @@ def delivery_from(document: object) -> Delivery:
         type=fields.text("type"),
         job_id=fields.text_or_none("job_id"),
         url=fields.text_or_none("url"),
-        state=fields.text("state"),
+        state=cast("DeliveryState", fields.text("state")),
         timestamp=fields.time_or_none("timestamp"),
         next_at=fields.time_or_none("next_at"),
         attempts=tuple(map(_attempt, fields.objects_or_none("attempts") or ())),

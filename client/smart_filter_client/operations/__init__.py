@@ -1,15 +1,16 @@
-"""The operations of the clients: one flow for each method.
+"""The operations of the clients: one function for each method.
 
 jobs         submit, read, list, cancel, redrive, derive, delete
 batches      many photos in one submission, albums
 corrections  corrections of a job's results
 photos       photos as files, bytes or URLs; presigned uploads
+run          submit, wait and fetch, in one call
 polling      wait until jobs have ended
 events       the events of a job, as they happen
 outputs      the outputs and the photo of a job, as files
 webhooks     the endpoints that are notified when jobs end
-tenants      keys, tokens, usage
-catalog      models, backgrounds
+tenants      keys, tokens, usage, settings
+catalog      models, backgrounds, filters
 live         tokens for live video connections
 """
 
@@ -23,6 +24,7 @@ from smart_filter_client.operations import (
     outputs,
     photos,
     polling,
+    run,
     tenants,
     webhooks,
 )
@@ -37,6 +39,7 @@ __all__ = [
     "outputs",
     "photos",
     "polling",
+    "run",
     "tenants",
     "webhooks",
 ]

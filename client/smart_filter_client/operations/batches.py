@@ -1,18 +1,19 @@
 """Batches and albums: many photos in one submission."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from smart_filter_client import exchange
+from smart_filter_client.connection import Connection
 from smart_filter_client.errors import Gone
-from smart_filter_client.flows import Feed, Flow, Server
 from smart_filter_client.models import Batch, batch_from
 from smart_filter_client.operations import photos
 from smart_filter_client.operations.pagination import iterate_list
 from smart_filter_client.operations.photos import Photo, Upload
-from smart_filter_client.operations.recipes import Recipe, to_form_fields, with_wait
+from smart_filter_client.operations.recipes import to_form_fields, with_wait
+from smart_filter_client.recipe import Recipe
 from smart_filter_client.requests import Request, path
 
 
@@ -24,8 +25,8 @@ class Item:
     recipe: Recipe | None = None
 
 
-def submit_batch(
-    server: Server,
+async def submit_batch(
+    client: Connection,
     items: Sequence[Photo | Item],
     recipe: Recipe | None = None,
     *,
@@ -33,14 +34,15 @@ def submit_batch(
     webhook_url: str | None = None,
     wait: float | None = None,
     idempotency_key: str | None = None,
-) -> Flow[Batch]:
+) -> Batch:
     """Submit photos together; return their batch, whose jobs are queued.
 
-    items: at most 1,000 photos as for `submit`.  Files and bytes are sent in the request if they
-        are few and small; else they are uploaded one after the other.  To upload concurrently, call
-        `upload` for each photo, and pass the Uploads here.
-    best: makes the batch an album: the photos are ranked, and only the first `best` are composed.
-    idempotency_key: as for `submit`; for large photos pass Uploads, because each upload is another.
+    items: at most 1,000 photos as for `submit`.  Files and bytes are sent in the request if
+        they are few and small; else they are uploaded one after the other.  To upload
+        concurrently, call `upload` for each photo, and pass the Uploads here.
+    best: makes the batch an album: the photos are ranked, and only the first `best` composed.
+    idempotency_key: as for `submit`; for large photos pass Uploads, because each upload is
+        another.
     An error of one photo is in its item, and the others run.
     Raises OSError when a file cannot be read.
     """
@@ -50,12 +52,12 @@ def submit_batch(
     for item in wanted:
         photo = item.photo
         if not isinstance(photo, str | Upload):
-            photo = yield from photos.make_resendable(photo)
-            size += (yield from photos.measure_photo(photo))[0]
+            photo = await photos.make_resendable(client, photo)
+            size += (await photos.measure_photo(client, photo))[0]
         held.append(photo)
     shown: list[dict[str, object]] = []
     for item, photo in zip(wanted, held, strict=True):
-        source = yield from _photo_source(server, photo, is_uploaded=size > photos.LARGE_BYTES)
+        source = await _photo_source(client, photo, is_uploaded=size > photos.LARGE_BYTES)
         own = {} if item.recipe is None else {"recipe": to_form_fields(item.recipe)}
         shown.append({**source, **own})
     body: dict[str, object] = {"items": shown, "recipe": to_form_fields(recipe)}
@@ -64,41 +66,41 @@ def submit_batch(
     if webhook_url is not None:
         body["webhook_url"] = webhook_url
     request = with_wait(Request(method="POST", path=path("batches"), json=body), wait)
-    return batch_from((yield from exchange.post(server, request, idempotency_key)))
+    return batch_from(await exchange.post(client, request, idempotency_key))
 
 
-def batch(server: Server, batch_id: str) -> Flow[Batch]:
+async def batch(client: Connection, batch_id: str) -> Batch:
     """Return a batch as it is now."""
     request = Request(method="GET", path=path("batches", batch_id))
-    return batch_from((yield from exchange.ask_json(server, request)))
+    return batch_from(await exchange.ask_json(client, request))
 
 
-def batches(server: Server, *, limit: int | None = None) -> Feed[Batch]:
+def batches(client: Connection, *, limit: int | None = None) -> AsyncGenerator[Batch]:
     """Yield batches without their items, newest first; at most `limit`."""
-    yield from iterate_list(server, path("batches"), batch_from, limit=limit)
+    return iterate_list(client, path("batches"), batch_from, limit=limit)
 
 
-def cancel_batch(server: Server, batch_id: str) -> Flow[Batch]:
+async def cancel_batch(client: Connection, batch_id: str) -> Batch:
     """Cancel all unfinished jobs of a batch; return the batch afterward."""
     request = Request(method="POST", path=path("batches", batch_id, "cancel"))
-    return batch_from((yield from exchange.post(server, request)))
+    return batch_from(await exchange.post(client, request))
 
 
-def delete_batch(server: Server, batch_id: str) -> Flow[None]:
+async def delete_batch(client: Connection, batch_id: str) -> None:
     """Delete a batch, its jobs and their results; a deleted batch is no error."""
     try:
-        yield from exchange.ask(server, Request(method="DELETE", path=path("batches", batch_id)))
+        await exchange.ask(client, Request(method="DELETE", path=path("batches", batch_id)))
     except Gone:
         return
 
 
-def _photo_source(
-    server: Server, photo: Path | bytes | str | Upload, *, is_uploaded: bool
-) -> Flow[dict[str, str]]:
+async def _photo_source(
+    client: Connection, photo: Path | bytes | str | Upload, *, is_uploaded: bool
+) -> dict[str, str]:
     """Return the fields that name an item's photo."""
     if isinstance(photo, str | Upload):
         return photos.photo_reference(photo)
     if is_uploaded:
-        return photos.photo_reference((yield from photos.upload_photo(server, photo)))
-    content = yield from photos.read_photo(photo)
+        return photos.photo_reference(await photos.upload_photo(client, photo))
+    content = await photos.read_photo(client, photo)
     return {"photo_base64": base64.b64encode(content).decode()}

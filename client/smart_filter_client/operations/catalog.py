@@ -1,25 +1,42 @@
-"""The models and the backgrounds of a server."""
+"""The models, backgrounds and filters of a server."""
 
-from smart_filter_client.flows import Flow, Server
-from smart_filter_client.models import Model, Preset, model_from, preset_from
-from smart_filter_client.operations.outputs import Output, fetch_file
+from smart_filter_client.connection import Connection
+from smart_filter_client.models import (
+    Filter,
+    Keyword,
+    Model,
+    Output,
+    Preset,
+    model_from,
+    preset_from,
+)
+from smart_filter_client.models.catalog import filter_from, keyword_from
+from smart_filter_client.operations.outputs import fetch_file
 from smart_filter_client.operations.pagination import fetch_list
 from smart_filter_client.requests import path
 
 
-def models(server: Server, *, every: bool = False) -> Flow[list[Model]]:
+async def models(client: Connection, *, every: bool = False) -> list[Model]:
     """Return the offered models, or with `every` all known ones."""
-    return (
-        yield from fetch_list(server, path("models"), model_from, {"all": "true"} if every else {})
-    )
+    return await fetch_list(client, path("models"), model_from, {"all": "true"} if every else {})
 
 
-def backgrounds(server: Server) -> Flow[list[Preset]]:
+async def backgrounds(client: Connection) -> list[Preset]:
     """Return the backgrounds that `preset:NAME` can name."""
-    return (yield from fetch_list(server, path("backgrounds"), preset_from, {}))
+    return await fetch_list(client, path("backgrounds"), preset_from, {})
 
 
-def thumbnail(server: Server, name: str) -> Flow[Output]:
+async def thumbnail(client: Connection, name: str) -> Output:
     """Return the thumbnail of a background such as `sunrise` or `site/lobby`."""
     # Some proxies refuse a slash in a name as %2F, so it stays a path separator.
-    return (yield from fetch_file(server, path("backgrounds", *name.split("/"), "thumbnail")))
+    return await fetch_file(client, path("backgrounds", *name.split("/"), "thumbnail"))
+
+
+async def background_keywords(client: Connection) -> list[Keyword]:
+    """Return the words that `keywords:WORD` understands."""
+    return await fetch_list(client, path("backgrounds", "keywords"), keyword_from)
+
+
+async def filters(client: Connection) -> list[Filter]:
+    """Return the filters that `filters` of a recipe can name."""
+    return await fetch_list(client, path("filters"), filter_from)

@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from smart_filter_client import exchange
-from smart_filter_client.flows import Flow, Server
+from smart_filter_client.connection import Connection
 from smart_filter_client.models import Correction, FaceLabel, Stroke
 from smart_filter_client.models.corrections import correction_from
 from smart_filter_client.operations import photos
@@ -14,14 +14,14 @@ from smart_filter_client.operations.photos import Picture
 from smart_filter_client.requests import Request, path
 
 
-def correct_matte(
-    server: Server,
+async def correct_matte(
+    client: Connection,
     job_id: str,
     *,
     mask: Picture | None = None,
     strokes: Sequence[Stroke] | None = None,
     consent: bool = False,
-) -> Flow[Correction]:
+) -> Correction:
     """Correct a matte, by a mask of the photo's size or by strokes.
 
     mask: a gray PNG, white is people.  consent: whether it can be kept as a training example.
@@ -31,15 +31,15 @@ def correct_matte(
         drawn = [dataclasses.asdict(stroke) for stroke in strokes or ()]
         content_field: dict[str, object] = {"strokes": drawn}
     else:
-        content = yield from photos.read_photo((yield from photos.make_resendable(mask)))
+        content = await photos.read_photo(client, await photos.make_resendable(client, mask))
         content_field = {"mask": base64.b64encode(content).decode()}
     body = {"kind": "matte", "stage": "segmentation", **content_field, "consent": consent}
-    return (yield from _post_correction(server, job_id, body))
+    return await _post_correction(client, job_id, body)
 
 
-def correct_faces(
-    server: Server, job_id: str, faces: Sequence[FaceLabel], *, consent: bool = False
-) -> Flow[Correction]:
+async def correct_faces(
+    client: Connection, job_id: str, faces: Sequence[FaceLabel], *, consent: bool = False
+) -> Correction:
     """Correct smiles and open eyes of faces.
 
     consent: whether it can be kept as a training example.
@@ -50,14 +50,14 @@ def correct_faces(
     ]
     label = {"faces": labels}
     body = {"kind": "label", "stage": "smile", "label": label, "consent": consent}
-    return (yield from _post_correction(server, job_id, body))
+    return await _post_correction(client, job_id, body)
 
 
-def corrections(server: Server, job_id: str) -> Flow[list[Correction]]:
+async def corrections(client: Connection, job_id: str) -> list[Correction]:
     """Return the corrections of a job, the oldest first."""
-    return (yield from fetch_list(server, path("jobs", job_id, "corrections"), correction_from))
+    return await fetch_list(client, path("jobs", job_id, "corrections"), correction_from)
 
 
-def _post_correction(server: Server, job_id: str, body: dict[str, object]) -> Flow[Correction]:
+async def _post_correction(client: Connection, job_id: str, body: dict[str, object]) -> Correction:
     request = Request(method="POST", path=path("jobs", job_id, "corrections"), json=body)
-    return correction_from((yield from exchange.post(server, request)))
+    return correction_from(await exchange.post(client, request))

@@ -1,12 +1,13 @@
 """Follow the events of a job or a batch."""
 
 import json
+from collections.abc import AsyncGenerator
 
 import httpx
 
 from smart_filter_client import exchange
+from smart_filter_client.connection import Connection
 from smart_filter_client.errors import UnexpectedAnswer
-from smart_filter_client.flows import Close, Emit, Feed, Read, Server, Sleep
 from smart_filter_client.models import Event, event_from
 from smart_filter_client.requests import Request, path
 from smart_filter_client.sse import Message, Parser
@@ -15,46 +16,47 @@ _MEDIA_TYPE = "text/event-stream"
 _RECONNECT_SECONDS = 1.0
 
 
-def stream(server: Server, job_id: str, after: str | None = None) -> Feed[Event]:
+def stream(client: Connection, job_id: str, after: str | None = None) -> AsyncGenerator[Event]:
     """Yield the events of a job, from its beginning to its end.
 
     A broken connection is reopened after the last event: no event is missed or repeated.
     after: the id of the event after which to begin.
     """
-    yield from _stream(server, path("jobs", job_id, "events"), after)
+    return _stream(client, path("jobs", job_id, "events"), after)
 
 
-def stream_batch(server: Server, batch_id: str, after: str | None = None) -> Feed[Event]:
+def stream_batch(
+    client: Connection, batch_id: str, after: str | None = None
+) -> AsyncGenerator[Event]:
     """Yield the events of a batch as a whole, like `stream` for a job."""
-    yield from _stream(server, path("batches", batch_id, "events"), after)
+    return _stream(client, path("batches", batch_id, "events"), after)
 
 
-def _stream(server: Server, place: str, after: str | None) -> Feed[Event]:
+async def _stream(client: Connection, place: str, after: str | None) -> AsyncGenerator[Event]:
     last_id = after or ""
     failed = 0
     while True:
         headers = {"Accept": _MEDIA_TYPE} | ({"Last-Event-ID": last_id} if last_id else {})
         request = Request(method="GET", path=place, headers=headers)
-        response = yield from exchange.open_response(server, request)
-        if response.status_code == httpx.codes.NO_CONTENT:
-            return
         parser = Parser(last_id)
         has_ended = False
-        try:
-            while (piece := (yield Read(response))) is not None:
-                for message in parser.feed(piece):
-                    event = _event(message)
-                    last_id, has_ended, failed = event.id, event.is_final, 0
-                    yield Emit(event)
-        except httpx.HTTPError as error:
-            failed += 1
-            if failed >= server.attempts:
-                raise exchange.translate_error(server, request, error) from error
-        else:
-            if has_ended:  # by its last event: a redriven job goes on after an earlier end
+        async with exchange.open_response(client, request) as response:
+            if response.status_code == httpx.codes.NO_CONTENT:
                 return
-        yield Close(response)
-        yield Sleep(parser.retry_seconds or _RECONNECT_SECONDS)
+            try:
+                async for piece in client.backend.pieces(response):
+                    for message in parser.feed(piece):
+                        event = _event(message)
+                        last_id, has_ended, failed = event.id, event.is_final, 0
+                        yield event
+            except httpx.HTTPError as error:
+                failed += 1
+                if failed >= client.attempts:
+                    raise exchange.translate_error(client, request, error) from error
+            else:
+                if has_ended:  # by its last event: a redriven job goes on after an earlier end
+                    return
+        await client.backend.sleep(parser.retry_seconds or _RECONNECT_SECONDS)
 
 
 def _event(message: Message) -> Event:

@@ -1,22 +1,23 @@
 """Jobs: submit, read, list, cancel, redrive, derive, delete."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 
 from smart_filter_client import exchange
+from smart_filter_client.connection import Connection
 from smart_filter_client.errors import Forbidden, Gone, NotFound, ServerUnreachable
-from smart_filter_client.flows import Feed, Flow, Server
-from smart_filter_client.models import Job, job_from
+from smart_filter_client.models import Job, JobState, job_from
 from smart_filter_client.operations import photos
 from smart_filter_client.operations.pagination import iterate_list
 from smart_filter_client.operations.photos import Photo, Picture, Upload
-from smart_filter_client.operations.recipes import Recipe, to_form_fields, with_wait
+from smart_filter_client.operations.recipes import to_form_fields, with_wait
+from smart_filter_client.recipe import Recipe
 from smart_filter_client.requests import Request, path
 
 
-def submit(
-    server: Server,
+async def submit(
+    client: Connection,
     photo: Photo,
     recipe: Recipe | None = None,
     *,
@@ -25,20 +26,21 @@ def submit(
     wait: float | None = None,
     upload: bool | None = None,
     idempotency_key: str | None = None,
-) -> Flow[Job]:
+) -> Job:
     """Submit a photo with a recipe; return the job, which is queued.
 
-    photo: a file, its bytes, an open binary file, an address (`https://…`) that the server fetches,
-        or an Upload.
+    photo: a file, its bytes, an open binary file, an address (`https://…`) that the server
+        fetches, or an Upload.
     recipe: fields by name, such as {"background": "auto", "outputs": ["image", "matte"],
-        "metadata.album": "beach"}; {"metadata": {"album": "beach"}} is the same.
+        "metadata": {"album": "beach"}}.
     background_file: a picture as background; it sets the background `file`
         unless the recipe names one.
-    webhook_url: an address that is notified when the job has ended, in addition to the webhooks.
+    webhook_url: an address that is notified when the job has ended, in addition to the
+        webhooks.
     wait: return the job when it is final, or after this many seconds, 60 at most.
-    upload: whether the photo is uploaded straight to the storage instead of through the API; None:
-        if it is large, and the server and its storage support that. Not with an idempotency_key of
-        your own: each upload is another, so a repeated request would differ.
+    upload: whether the photo is uploaded straight to the storage instead of through the API;
+        None: if it is large, and the server and its storage support that. Not with an
+        idempotency_key of your own: each upload is another, so a repeated request would differ.
     idempotency_key: a repetition with the same key within a day returns the same job, also from
         another process; without it every call makes one job, even if it had to be retried.
     Raises OSError when a file cannot be read.
@@ -47,19 +49,19 @@ def submit(
     if not isinstance(photo, str | Upload):
         if upload is None and idempotency_key is not None:
             upload = False
-        photo = yield from _upload_when_large(server, photo, upload=upload)
+        photo = await _upload_when_large(client, photo, upload=upload)
     if background_file is None and isinstance(photo, str | Upload):
         body: dict[str, object] = {**photos.photo_reference(photo), "recipe": fields}
         if webhook_url is not None:
             body["webhook_url"] = webhook_url
         request = Request(method="POST", path=path("jobs"), json=body)
     else:
-        request = yield from _with_files(photo, background_file, fields, webhook_url)
-    return job_from((yield from exchange.post(server, with_wait(request, wait), idempotency_key)))
+        request = await _with_files(client, photo, background_file, fields, webhook_url)
+    return job_from(await exchange.post(client, with_wait(request, wait), idempotency_key))
 
 
-def derive(
-    server: Server,
+async def derive(
+    client: Connection,
     job_id: str,
     recipe: Recipe | None = None,
     *,
@@ -68,7 +70,7 @@ def derive(
     webhook_url: str | None = None,
     wait: float | None = None,
     idempotency_key: str | None = None,
-) -> Flow[Job]:
+) -> Job:
     """Make another picture of a job's photo; stages with the same work do not run again.
 
     recipe: the fields that differ from the job's own recipe.
@@ -84,27 +86,27 @@ def derive(
     if background_file is None:
         request = Request(method="POST", path=where, json={"recipe": fields, **extra})
     else:
-        background = yield from photos.make_resendable(background_file)
-        parts = {"background_file": (yield from photos.read_photo(background))}
+        background = await photos.make_resendable(client, background_file)
+        parts = {"background_file": await photos.read_photo(client, background)}
         form = dict(fields) | {name: [text] for name, text in extra.items()}
         request = Request(method="POST", path=where, fields=form, parts=parts)
-    return job_from((yield from exchange.post(server, with_wait(request, wait), idempotency_key)))
+    return job_from(await exchange.post(client, with_wait(request, wait), idempotency_key))
 
 
-def job(server: Server, job_id: str) -> Flow[Job]:
+async def job(client: Connection, job_id: str) -> Job:
     """Return a job as it is now."""
     request = Request(method="GET", path=path("jobs", job_id))
-    return job_from((yield from exchange.ask_json(server, request)))
+    return job_from(await exchange.ask_json(client, request))
 
 
 def jobs(
-    server: Server,
+    client: Connection,
     *,
-    state: str | None = None,
+    state: JobState | None = None,
     created_after: dt.datetime | None = None,
     metadata: Mapping[str, str] | None = None,
     limit: int | None = None,
-) -> Feed[Job]:
+) -> AsyncGenerator[Job]:
     """Yield jobs, newest first.
 
     state, created_after, metadata: filters.  limit: maximum number; None: all.
@@ -114,64 +116,65 @@ def jobs(
         params["state"] = state
     if created_after is not None:
         params["created_after"] = created_after.isoformat()
-    yield from iterate_list(server, path("jobs"), job_from, params=params, limit=limit)
+    return iterate_list(client, path("jobs"), job_from, params=params, limit=limit)
 
 
-def cancel(server: Server, job_id: str) -> Flow[Job]:
+async def cancel(client: Connection, job_id: str) -> Job:
     """Cancel a job; return it afterward.  Raises Conflict when it has ended."""
     request = Request(method="POST", path=path("jobs", job_id, "cancel"))
-    return job_from((yield from exchange.post(server, request)))
+    return job_from(await exchange.post(client, request))
 
 
-def redrive(server: Server, job_id: str) -> Flow[Job]:
+async def redrive(client: Connection, job_id: str) -> Job:
     """Continue a failed job after its succeeded stages; return it afterward."""
     request = Request(method="POST", path=path("jobs", job_id, "redrive"))
-    return job_from((yield from exchange.post(server, request)))
+    return job_from(await exchange.post(client, request))
 
 
-def delete(server: Server, job_id: str) -> Flow[None]:
+async def delete(client: Connection, job_id: str) -> None:
     """Delete a job, its photo and its results; an unfinished job is canceled first.
 
     Deleting twice is no error.
     """
     try:
-        yield from exchange.ask(server, Request(method="DELETE", path=path("jobs", job_id)))
+        await exchange.ask(client, Request(method="DELETE", path=path("jobs", job_id)))
     except Gone:
         return
 
 
-def _upload_when_large(
-    server: Server, photo: Picture, *, upload: bool | None
-) -> Flow[Path | bytes | Upload]:
+async def _upload_when_large(
+    client: Connection, photo: Picture, *, upload: bool | None
+) -> Path | bytes | Upload:
     """Return a photo's upload, or the photo itself to send in the request."""
-    content = yield from photos.make_resendable(photo)
+    content = await photos.make_resendable(client, photo)
     if upload:
-        return (yield from photos.upload_photo(server, content))
-    size, _ = yield from photos.measure_photo(content)
+        return await photos.upload_photo(client, content)
+    size, _ = await photos.measure_photo(client, content)
     if upload is None and size > photos.LARGE_BYTES:
         try:
-            return (yield from photos.upload_photo(server, content))
+            return await photos.upload_photo(client, content)
         except (Forbidden, NotFound, ServerUnreachable):
             # A device token, an older server, or a storage that only the server can reach.
             return content
     return content
 
 
-def _with_files(
+async def _with_files(
+    client: Connection,
     photo: Path | bytes | str | Upload,
     background_file: Picture | None,
     fields: Mapping[str, list[str]],
     webhook_url: str | None,
-) -> Flow[Request]:
+) -> Request:
     """Return a submission with its files."""
     form, parts = dict(fields), {}
     if isinstance(photo, str | Upload):
         form |= {name: [value] for name, value in photos.photo_reference(photo).items()}
     else:
-        parts["photo"] = yield from photos.read_photo(photo)
+        parts["photo"] = await photos.read_photo(client, photo)
     if background_file is not None:
-        background = yield from photos.make_resendable(background_file)
-        parts["background_file"] = yield from photos.read_photo(background)
+        background = await photos.make_resendable(client, background_file)
+        parts["background_file"] = await photos.read_photo(client, background)
         form.setdefault("background", ["file"])
     if webhook_url is not None:
         form["webhook_url"] = [webhook_url]

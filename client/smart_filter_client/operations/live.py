@@ -1,16 +1,16 @@
 """Live video: tokens for connections; frames use a WebSocket (docs/live.md)."""
 
 from smart_filter_client import exchange
-from smart_filter_client.flows import Flow, Server
+from smart_filter_client.connection import Connection
 from smart_filter_client.models.live import LiveTicket, live_ticket_from
 from smart_filter_client.requests import Request, path
 
 
-def open_live(server: Server, background: str | None = None) -> Flow[LiveTicket]:
+async def open_live(client: Connection, background: str | None = None) -> LiveTicket:
     """Return the address for live video, and a token for one connection within a minute.
 
     background: the initial background, as in a recipe.
     """
     body = {} if background is None else {"background": background}
     request = Request(method="POST", path=path("live"), json=body)
-    return live_ticket_from((yield from exchange.post(server, request)))
+    return live_ticket_from(await exchange.post(client, request))

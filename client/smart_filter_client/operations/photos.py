@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import IO
 
 from smart_filter_client import exchange
+from smart_filter_client.connection import Connection
 from smart_filter_client.fields import Fields
-from smart_filter_client.flows import CallBlocking, Flow, Server
 from smart_filter_client.requests import Request, path
 
 # A form is held in memory while it is sent; an upload is not, and bypasses the API.
@@ -37,29 +37,25 @@ Picture = Path | bytes | IO[bytes]
 Photo = Picture | str | Upload
 
 
-def upload(server: Server, photo: Picture) -> Flow[Upload]:
+async def upload(client: Connection, photo: Picture) -> Upload:
     """Upload a photo straight to the server's storage; jobs can then name it.
 
     photo: a file, read while it is sent; bytes, or an open binary file.
     Raises OSError when a file cannot be read.
     """
-    return (yield from upload_photo(server, (yield from make_resendable(photo))))
+    return await upload_photo(client, await make_resendable(client, photo))
 
 
-def upload_photo(server: Server, photo: Path | bytes) -> Flow[Upload]:
+async def upload_photo(client: Connection, photo: Path | bytes) -> Upload:
     """Upload a photo to the server's storage.  Raises OSError."""
-    size, head = yield from measure_photo(photo)
+    size, head = await measure_photo(client, photo)
     payload = {"content_type": media_type(head), "bytes": size}
     fields = Fields(
-        (
-            yield from exchange.post(
-                server, Request(method="POST", path=path("uploads"), json=payload)
-            )
-        ),
+        await exchange.post(client, Request(method="POST", path=path("uploads"), json=payload)),
         "an upload",
     )
-    yield from exchange.ask(
-        server,
+    await exchange.ask(
+        client,
         Request(
             method="PUT",
             path=fields.text("put_url"),
@@ -80,28 +76,25 @@ def photo_reference(photo: str | Upload) -> dict[str, str]:
     raise ValueError("a text is a photo's address, http:// or https://; name a file by a Path")
 
 
-def make_resendable(photo: Picture) -> Flow[Path | bytes]:
+async def make_resendable(client: Connection, photo: Picture) -> Path | bytes:
     """Return a photo in a form that can be sent more than once."""
     if isinstance(photo, Path | bytes):
         return photo
-    content: bytes = yield CallBlocking(photo.read)
-    return content
+    return await client.backend.call(photo.read)
 
 
-def read_photo(photo: Path | bytes) -> Flow[bytes]:
+async def read_photo(client: Connection, photo: Path | bytes) -> bytes:
     """Return a photo's bytes.  Raises OSError."""
     if isinstance(photo, bytes):
         return photo
-    content: bytes = yield CallBlocking(photo.read_bytes)
-    return content
+    return await client.backend.call(photo.read_bytes)
 
 
-def measure_photo(photo: Path | bytes) -> Flow[tuple[int, bytes]]:
+async def measure_photo(client: Connection, photo: Path | bytes) -> tuple[int, bytes]:
     """Return the size of a photo and its first bytes.  Raises OSError."""
     if isinstance(photo, bytes):
         return len(photo), photo[:_HEAD_BYTES]
-    found: tuple[int, bytes] = yield CallBlocking(functools.partial(_stat_and_head, photo))
-    return found
+    return await client.backend.call(functools.partial(_stat_and_head, photo))
 
 
 def media_type(head: bytes) -> str:

@@ -6,15 +6,15 @@ a server that does not wait, are polled: often at first and then less often.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import httpx
 
 from smart_filter_client import exchange
+from smart_filter_client.connection import Connection
 from smart_filter_client.errors import NotFinishedInTime, ServerUnreachable, TryLater
-from smart_filter_client.flows import Emit, Feed, Flow, Server, Sleep
 from smart_filter_client.models import FINAL_STATES, Batch, Job, batch_from, job_from
 from smart_filter_client.requests import Request, path
 
@@ -48,56 +48,56 @@ _JOBS = _Resource("jobs", job_from)
 _BATCHES = _Resource("batches", batch_from)
 
 
-def wait(
-    server: Server,
+async def wait(
+    client: Connection,
     job_id: str,
     timeout: float | None = None,
     on_progress: OnProgress[Job] | None = None,
-) -> Flow[Job]:
+) -> Job:
     """Return a job when it is final.
 
     timeout: seconds, None: no limit.  on_progress: called with the job after each poll.
     Tolerates a server that is unreachable for some seconds.  Raises NotFinishedInTime.
     """
-    return (yield from _next(_begin(server, _JOBS, [job_id], timeout, on_progress)))
+    return await _next(_begin(client, _JOBS, [job_id], timeout, on_progress))
 
 
-def finished(
-    server: Server,
+async def finished(
+    client: Connection,
     job_ids: Sequence[str],
     timeout: float | None = None,
     on_progress: OnProgress[Job] | None = None,
-) -> Feed[Job]:
+) -> AsyncGenerator[Job]:
     """Yield each of the jobs when it is final, in the order of their ends.
 
     Tolerates a server that is unreachable for some seconds.
     Raises NotFinishedInTime for those that are unfinished after `timeout` seconds.
     """
-    waiting = _begin(server, _JOBS, job_ids, timeout, on_progress)
+    waiting = _begin(client, _JOBS, job_ids, timeout, on_progress)
     while waiting.left:
-        yield Emit((yield from _next(waiting)))
-        waiting.last_heard = server.clock()  # the caller may have taken long over the result
+        yield await _next(waiting)
+        waiting.last_heard = client.clock()  # the caller may have taken long over the result
 
 
-def wait_batch(
-    server: Server,
+async def wait_batch(
+    client: Connection,
     batch_id: str,
     timeout: float | None = None,
     on_progress: OnProgress[Batch] | None = None,
-) -> Flow[Batch]:
+) -> Batch:
     """Return a batch when all of its photos have ended.
 
     timeout: seconds, None: no limit.  on_progress: called with the batch after each poll.
     Raises NotFinishedInTime.
     """
-    return (yield from _next(_begin(server, _BATCHES, [batch_id], timeout, on_progress)))
+    return await _next(_begin(client, _BATCHES, [batch_id], timeout, on_progress))
 
 
 @dataclass(slots=True)
 class _WaitState(Generic[T]):
-    """The awaited ids and their state; times by `server.clock`."""
+    """The awaited ids and their state; times by `client.clock`."""
 
-    server: Server
+    client: Connection
     kind: _Resource[T]
     left: deque[str]
     timeout: float | None
@@ -111,7 +111,7 @@ class _WaitState(Generic[T]):
     def seconds_left(self) -> float:
         if self.timeout is None:
             return float("inf")
-        return self.started + self.timeout - self.server.clock()
+        return self.started + self.timeout - self.client.clock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,37 +123,37 @@ class _PollResult(Generic[T]):
 
 
 def _begin(
-    server: Server,
+    client: Connection,
     kind: _Resource[T],
     ids: Sequence[str],
     timeout: float | None,
     on_progress: OnProgress[T] | None,
 ) -> _WaitState[T]:
-    now = server.clock()
-    return _WaitState(server, kind, deque(ids), timeout, on_progress, started=now, last_heard=now)
+    now = client.clock()
+    return _WaitState(client, kind, deque(ids), timeout, on_progress, started=now, last_heard=now)
 
 
-def _next(waiting: _WaitState[T]) -> Flow[T]:
+async def _next(waiting: _WaitState[T]) -> T:
     """Wait for the next final resource; remove it from the awaited ids and return it."""
     while True:
         was_held = False
         asked_pause = 0.0
         try:
             for _ in range(min(_MAX_POLLS_PER_ROUND, len(waiting.left))):
-                look = yield from _poll(waiting)
+                look = await _poll(waiting)
                 was_held = look.was_held
                 if look.found is not None and _record_state(waiting, look.found):
                     return look.found
         except (ServerUnreachable, TryLater) as error:
             asked_pause = getattr(error, "retry_after", None) or 0.0
-            if waiting.server.clock() - waiting.last_heard > _MAX_AWAY_SECONDS:
+            if waiting.client.clock() - waiting.last_heard > _MAX_AWAY_SECONDS:
                 raise
         seconds_left = waiting.seconds_left()
         if seconds_left <= 0:
             raise NotFinishedInTime(list(waiting.left), waiting.timeout or 0.0)
         if was_held:
             continue
-        yield Sleep(min(max(waiting.pause, asked_pause), seconds_left))
+        await waiting.client.backend.sleep(min(max(waiting.pause, asked_pause), seconds_left))
         waiting.pause = min(MAX_PAUSE_SECONDS, waiting.pause * _PAUSE_GROWTH)
 
 
@@ -173,7 +173,7 @@ def _record_state(waiting: _WaitState[T], found: T) -> bool:
     return False
 
 
-def _poll(waiting: _WaitState[T]) -> Flow[_PollResult[T]]:
+async def _poll(waiting: _WaitState[T]) -> _PollResult[T]:
     """Poll the first awaited id; with a long poll if it is the only one."""
     headers: dict[str, str] = {}
     seconds = 0
@@ -192,14 +192,14 @@ def _poll(waiting: _WaitState[T]) -> Flow[_PollResult[T]]:
         patience=seconds,
     )
     # One attempt: the caller decides what happens while the server is unreachable.
-    response = yield from exchange.ask(waiting.server, request, attempts=1)
-    waiting.last_heard = waiting.server.clock()
+    response = await exchange.ask(waiting.client, request, attempts=1)
+    waiting.last_heard = waiting.client.clock()
     was_held = _APPLIED_HEADER in response.headers
     if response.status_code == httpx.codes.NOT_MODIFIED:
         return _PollResult(None, was_held)
     waiting.tag = response.headers.get("ETag") if len(waiting.left) == 1 else None
     return _PollResult(
-        waiting.kind.read(exchange.parse_document(waiting.server, response)), was_held
+        waiting.kind.read(exchange.parse_document(waiting.client, response)), was_held
     )
 
 

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from smart_filter_client.requests import Request
 
-FieldValue = str | int | float | bool | Sequence[str]
-# Names with dots, {"metadata.album": "beach"}, or nested, {"metadata": {"album": …}}.
-Recipe = Mapping[str, "FieldValue | Recipe"]
 
+def to_form_fields(recipe: Mapping[str, object] | None) -> dict[str, list[str]]:
+    """Return a recipe's fields by dotted names, with their values as form texts.
 
-def to_form_fields(recipe: Recipe | None) -> dict[str, list[str]]:
-    """Return a recipe's fields by dotted names, with their values as form texts."""
+    Its names can be nested, {"metadata": {"album": …}}, or have dots, {"metadata.album": …}.
+    """
     fields: dict[str, list[str]] = {}
     for name, value in (recipe or {}).items():
         if isinstance(value, Mapping):
@@ -31,9 +30,11 @@ def with_wait(request: Request, seconds: float | None) -> Request:
     return dataclasses.replace(request, headers=headers, patience=whole)
 
 
-def _to_texts(value: FieldValue) -> list[str]:
+def _to_texts(value: object) -> list[str]:
     if isinstance(value, bool):
         return ["true" if value else "false"]
     if isinstance(value, str | int | float):
         return [str(value)]
-    return list(value)
+    if isinstance(value, Sequence):
+        return [str(one) for one in value]
+    raise TypeError(f"{value!r} is not a value of a recipe")

@@ -1,6 +1,5 @@
 """Find variables SMART_FILTER_… that no program reads."""
 
-import difflib
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -9,6 +8,7 @@ from typing import Final, get_type_hints
 from pydantic_settings import BaseSettings
 
 from smart_filter_deploy.doctor.findings import Finding, ok, warn
+from smart_filter_shared import suggestions
 from smart_filter_shared.config.settings import Settings
 
 _PREFIX: Final = "SMART_FILTER_"
@@ -34,7 +34,7 @@ def check_variables(environ: Mapping[str, str] = os.environ) -> Iterator[Finding
         and not _FOREIGN_NAMES.fullmatch(name.upper())
     ]
     for name in unknown:
-        near = difflib.get_close_matches(name.upper().removeprefix(_PREFIX), known, n=1)
+        near = suggestions.find_nearest(name.upper().removeprefix(_PREFIX), known)
         fix = f"did you mean {_PREFIX}{near[0]}?" if near else "docs/settings.md lists all names"
         yield warn("variables", f"{name} is not read by any program", fix)
     if not unknown:

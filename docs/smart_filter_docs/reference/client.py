@@ -3,24 +3,22 @@
 import dataclasses
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FunctionType
-from typing import Final
+from typing import Final, Literal, get_args, get_origin, get_type_hints
 
 import smart_filter_client
-from smart_filter_client import Client, errors, models
+from smart_filter_client import Client, Recipe, errors, models
 from smart_filter_docs.markdown import block, code, sections, table
 
 # Longest signature in characters that stays on one line.
 _WIDTH: Final = 88
-# Rewrites of annotations: modules before class names are cut, and generators that implement a
-# method are shown as the type that the method returns.
+# Rewrites of annotations: modules before class names are cut.
 _HOME: Final = re.compile(r"\b(?:[a-z_]+\.)+(?=[A-Z])")
+_OPTIONAL: Final = re.compile(r"\bOptional\[([^\[\]]+)\]")
 _UNION: Final = re.compile(r"\bUnion\[((?:[^\[\]]|\[[^\[\]]*\])*)\]")
-_FEED: Final = re.compile(r"^Generator\[.*\bItem\[([^\]]+)\].*\]$")
 # The second of two `name: meaning` pairs in one line of a docstring.
 _NEXT: Final = re.compile(r"(?<=[.;])  ?(?=[a-z_, ]+: )")
-_FLOW: Final = re.compile(r"^Generator\[.*, (.+)\]$")
 
 
 def page() -> str:
@@ -34,6 +32,20 @@ def page() -> str:
         block(_spread("Client", inspect.signature(Client)), "python"),
         *_paragraphs(inspect.getdoc(Client)),
         *(part for name in _methods() for part in _callable(name, vars(Client)[name])),
+        "## Recipe",
+        *_paragraphs(inspect.getdoc(Recipe)),
+        table(
+            ("name", "type"),
+            ((code(name), code(_annotation(kind))) for name, kind in _fields(Recipe)),
+        ),
+        "## Words",
+        table(
+            ("type", "words"),
+            (
+                (code(name), " ".join(map(code, get_args(words))))
+                for name, words in _literals().items()
+            ),
+        ),
         "## Results",
         *(part for name in _values() for part in _value(getattr(_home(name), name))),
         "## Webhook verification",
@@ -44,34 +56,34 @@ def page() -> str:
 
 
 def _methods() -> list[str]:
-    """Return the names of the public methods and operations of the client."""
+    """Return the names of the public methods of the client."""
     return [
         name
         for name, value in vars(Client).items()
-        if not name.startswith("_") and (isinstance(value, FunctionType) or _is_operation(value))
+        if not name.startswith("_") and isinstance(value, FunctionType)
     ]
 
 
-def _is_operation(value: object) -> bool:
-    return hasattr(value, "__signature__")
+def _fields(kind: type) -> list[tuple[str, object]]:
+    """Return the fields of a TypedDict, those with dots last."""
+    return sorted(get_type_hints(kind).items(), key=lambda field: "." in field[0])
 
 
 def _values() -> list[str]:
     """Return the names of the dataclasses of the client, then those of its models."""
-    named = [*smart_filter_client.__all__, *models.__all__]
-    return [
-        name
-        for name in dict.fromkeys(named)
-        if dataclasses.is_dataclass(getattr(_home(name), name))
-    ]
+    return [name for name in _names() if dataclasses.is_dataclass(getattr(_home(name), name))]
+
+
+def _names() -> list[str]:
+    return list(dict.fromkeys([*smart_filter_client.__all__, *models.__all__]))
 
 
 def _home(name: str) -> object:
     return smart_filter_client if hasattr(smart_filter_client, name) else models
 
 
-def _callable(name: str, method: object) -> Iterator[str]:
-    signature = getattr(method, "__signature__", None) or inspect.signature(method)  # type: ignore[arg-type]
+def _callable(name: str, method: Callable[..., object]) -> Iterator[str]:
+    signature = inspect.signature(method)
     yield f"### {name}"
     yield block(_spread(name, signature), "python")
     yield from _paragraphs(inspect.getdoc(method))
@@ -137,7 +149,14 @@ def _default(value: object) -> str:
 
 def _annotation(annotation: object) -> str:
     text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
-    text = _HOME.sub("", text).replace("'", "").replace("NoneType", "None")
+    for name, words in _literals().items():
+        text = text.replace(inspect.formatannotation(words), name)
+    text = _HOME.sub("", text).replace("NoneType", "None")
     text = _UNION.sub(lambda union: union[1].replace(", ", " | "), text)
-    text = _FEED.sub(r"Iterator[\1]", text)
-    return _FLOW.sub(r"\1", text)
+    return _OPTIONAL.sub(r"\1 | None", text)
+
+
+def _literals() -> dict[str, object]:
+    """Return the sets of words that the client names, by name."""
+    named = {name: getattr(_home(name), name) for name in _names()}
+    return {name: kind for name, kind in named.items() if get_origin(kind) is Literal}

@@ -14,7 +14,7 @@ _REFERENCE: Final = "#/components/schemas/"
 def fields(schema: Schema, *, from_page: str) -> str:
     """Return a table of an object's fields; an empty text when it names none.
 
-    from_page: the page of the table, for its links.
+    from_page: the objects' page itself, or the folder from the table's page to it.
     """
     required = set(schema.get("required", ()))
     rows = [
@@ -53,7 +53,7 @@ def named(reference: str) -> str:
 def _kinds(schema: Schema, from_page: str) -> Iterator[str]:
     if "$ref" in schema:
         name = named(schema["$ref"])
-        page = "" if from_page == OBJECTS else OBJECTS
+        page = "" if from_page == OBJECTS else f"{from_page}{OBJECTS}"
         yield f"[{name}]({page}#{anchor(name)})"
         return
     for choices in ("anyOf", "oneOf", "allOf"):

@@ -31,8 +31,8 @@ _WHO: Final = text(
 _COLOR_WORDS: Final = "black red navy teal green purple pink gold white brown".split()
 
 
-class Need(StrEnum):
-    """What a filter must know of the people: the places of faces, or also their smiles."""
+class FilterNeed(StrEnum):
+    """The results that a filter needs: the places of faces, or also their smiles."""
 
     FACES = "faces"
     SMILES = "smiles"
@@ -49,7 +49,7 @@ class FilterCard:
 
     name: str
     title: str
-    needs: Need | None
+    needs: FilterNeed | None
     parameters: tuple[Parameter, ...]
     required: tuple[str, ...] = ()
     needs_with: tuple[str, Scalar] | None = None
@@ -62,7 +62,7 @@ class FilterCard:
         """Return the value of every parameter: the given value, or the default."""
         return fill_defaults(self.parameters, given)
 
-    def need(self, given: Parameters) -> Need | None:
+    def need(self, given: Parameters) -> FilterNeed | None:
         """Return what the filter must know of the people with these parameters; None: nothing."""
         if self.needs_with is None:
             return self.needs
@@ -74,7 +74,7 @@ FILTERS: Final = (
     FilterCard(
         "grade",
         "Colors graded by the mood, or in a named look",
-        Need.SMILES,
+        FilterNeed.SMILES,
         (
             choice(
                 "look",
@@ -89,27 +89,27 @@ FILTERS: Final = (
     FilterCard(
         "sparkle",
         "Glints of light around the people, when all of them smile",
-        Need.SMILES,
+        FilterNeed.SMILES,
         (number("amount", 0.5, "amount, from 0 to 1", least=0, most=1),),
     ),
     FilterCard(
         "glasses",
         "Glasses",
-        Need.FACES,
+        FilterNeed.FACES,
         (
             choice("kind", "round", "kind", choices="round cat-eye shades".split()),
-            choice("colour", "black", "color of the frame", choices=_COLOR_WORDS),
+            choice("color", "black", "color of the frame", choices=_COLOR_WORDS),
             _WHO,
         ),
     ),
     FilterCard(
         "hat",
         "A hat",
-        Need.FACES,
+        FilterNeed.FACES,
         (
             choice("kind", "party", "kind", choices="party santa crown beanie".split()),
             choice(
-                "colour",
+                "color",
                 "auto",
                 "color of a party hat or a beanie; auto gives each person another color",
                 choices=("auto", *_COLOR_WORDS),
@@ -120,7 +120,7 @@ FILTERS: Final = (
     FilterCard(
         "sticker",
         "A sticker on or above the head",
-        Need.FACES,
+        FilterNeed.FACES,
         (
             choice(
                 "kind",

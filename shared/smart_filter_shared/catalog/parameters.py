@@ -19,6 +19,7 @@ from smart_filter_shared.catalog.scalars import (
     read_integer,
     read_number,
 )
+from smart_filter_shared.suggestions import did_you_mean
 
 Parameters: TypeAlias = Mapping[str, Scalar]
 
@@ -85,7 +86,10 @@ class Parameter:
 
     def _string(self, text: str) -> str:
         if self.choices and text not in self.choices:
-            raise ValueError(f"{quote_value(text)} is not one of {', '.join(self.choices)}")
+            raise ValueError(
+                f"{quote_value(text)} is not one of {', '.join(self.choices)}"
+                f"{did_you_mean(text, self.choices)}"
+            )
         if "\0" in text or (self.longest is not None and len(text) > self.longest):
             raise ValueError(f"is not a text of at most {self.longest} characters")
         if self.pattern and not re.fullmatch(self.pattern, text):

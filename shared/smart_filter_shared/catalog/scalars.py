@@ -48,12 +48,15 @@ def quote_value(value: Scalar) -> str:
 
 
 def read_boolean(value: Scalar) -> bool:
-    """Return a Boolean.  Raises ValueError for anything else."""
+    """Return a Boolean.  Raises ValueError for anything else.
+
+    Clients in Python write `True` and `False` into forms.
+    """
     if isinstance(value, bool):
         return value
-    if value not in {"true", "false"}:
+    if value not in {"true", "false", "True", "False"}:
         raise ValueError(f"{quote_value(value)} is neither true nor false")
-    return value == "true"
+    return value in {"true", "True"}
 
 
 def read_integer(value: Scalar, *, least: float, most: float) -> int:

@@ -136,10 +136,10 @@ class OutboundSettings(BaseSettings):
 
 
 class SecretsSettings(BaseSettings):
-    """Keys that encrypt stored secrets of tenants.
+    """Keys that encrypt stored secrets of tenants and sign links to outputs.
 
-    key: one or more texts of at least 32 characters, separated by commas. The first encrypts, all
-        decrypt. Without a key there are no webhooks.
+    key: one or more texts of at least 32 characters, separated by commas. The first encrypts and
+        signs, all decrypt and verify. Without a key there are no webhooks and no signed links.
     """
 
     model_config = _config("SECRETS_")
@@ -159,6 +159,22 @@ class LimitSettings(BaseSettings):
     jobs_waiting: int = Field(default=10_000, ge=0, le=10_000_000)
     megapixels_per_day: float = Field(default=0, ge=0, allow_inf_nan=False)
     jobs_in_all: int = Field(default=100_000, ge=0, le=10_000_000)
+
+
+class LinkSettings(BaseSettings):
+    """Signed links to outputs.
+
+    public_url: where clients reach the API, `http(s)://host[:port]`; None: links have the host of
+        the request that asks for them, and those in webhooks have none.
+    link_seconds: lifetime of links for jobs without their own.
+    """
+
+    model_config = _config()
+
+    public_url: values.HttpEndpoint | None = Field(
+        default=None, examples=["https://photos.example.com"]
+    )
+    link_seconds: int = Field(default=3600, ge=60, le=7 * 24 * 3600)
 
 
 class BrowserSettings(BaseSettings):
@@ -233,6 +249,7 @@ class Settings:
     secrets: SecretsSettings
     limits: LimitSettings
     browser: BrowserSettings
+    links: LinkSettings
     removebg: RemovebgSettings
     live: LiveSettings
     otlp: OtlpSettings
@@ -259,6 +276,7 @@ def load() -> Settings:
         secrets=_read(SecretsSettings),
         limits=_read(LimitSettings),
         browser=load_browser(),
+        links=_read(LinkSettings),
         removebg=_read(RemovebgSettings),
         live=load_live(),
         otlp=_read(OtlpSettings),

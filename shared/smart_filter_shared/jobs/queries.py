@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, and_, exists, literal_column, select, text
+from sqlalchemy import Connection, RowMapping, and_, exists, literal_column, select, text, union_all
 
 from smart_filter_shared.artifacts.uploads import UploadRef
 from smart_filter_shared.db import partitions
@@ -52,6 +52,7 @@ _JOB_COLUMNS: Final = (
     *("upload_id", "upload_etag", "batch_id", "album_rank", "album_terms", "created_at"),
     *("finished_at", "outcome", "error", "keep_nothing", "expires_at", "expired_at"),
     *("megapixels", "degraded", "photo_digest", "parent_id", "corrections"),
+    *("link_seconds", "device_key_id"),
 )
 _RECIPE = "CAST(jobs.recipe AS text)"
 _WITH_STAGES = select(
@@ -75,7 +76,7 @@ _FIND_FOR_LEASES = text(f"""
     SELECT {_JOB.format(stages="open_stages", own="")} AS job
     FROM open_jobs AS jobs WHERE id = ANY(:ids)
 """)  # noqa: S608 - as above
-_IDS: Final = ("id", "parent_id", "batch_id", "upload_id")
+_IDS: Final = ("id", "parent_id", "batch_id", "upload_id", "device_key_id")
 _MOMENTS: Final = ("created_at", "finished_at", "expires_at", "expired_at")
 _STAGE_ORDER: Final[Mapping[str, int]] = {stage: stage_index(stage) for stage in StageName}
 
@@ -111,6 +112,8 @@ class JobRow:
     megapixels: of the photo.
     degraded: the recipe features that were dropped to meet the deadline.
     rank, rank_terms: its rank in its album and the reasons; None before the album is ranked.
+    link_seconds: lifetime of its signed links; None: the setting applies.
+    device_key_id: the device key that submitted it; None for any other key.
     """
 
     id: JobId
@@ -137,6 +140,8 @@ class JobRow:
     batch_id: BatchId | None = None
     rank: int | None = None
     rank_terms: Json | None = None
+    link_seconds: int | None = None
+    device_key_id: uuid.UUID | None = None
 
     def result(self, stage: StageName) -> Json | None:
         """Return the stored result of a stage, with the labels that people corrected.
@@ -193,6 +198,8 @@ def from_submission(job: NewPhotoJob, written: WrittenJob) -> JobRow:
         megapixels=job.megapixels,
         degraded=job.degraded,
         batch_id=None if job.membership is None else job.membership.batch_id,
+        link_seconds=job.link_seconds,
+        device_key_id=job.device_key_id,
     )
 
 
@@ -219,6 +226,17 @@ def is_deleted(connection: Connection, job_id: JobId, tenant: Tenant) -> bool:
         tombstones.c.job_id == job_id, tombstones.c.tenant == tenant
     )
     return connection.execute(query).one_or_none() is not None
+
+
+def find_owner(connection: Connection, job_id: JobId) -> Tenant | None:
+    """Return the tenant that has, or has deleted, a job; None for an unknown id."""
+    jobs, tombstones = tables.jobs, tables.tombstones
+    query = union_all(
+        select(jobs.c.tenant).where(jobs.c.id == job_id),
+        select(tombstones.c.tenant).where(tombstones.c.job_id == job_id),
+    )
+    found = connection.execute(query).scalars().first()
+    return None if found is None else Tenant(found)
 
 
 def list_jobs(connection: Connection, listing: JobFilter) -> list[JobRow]:
@@ -364,4 +382,6 @@ def _read_job(job: Row) -> JobRow:
         photo_digest=job["photo_digest"],
         parent_id=None if job["parent_id"] is None else JobId(job["parent_id"]),
         corrections=tuple(job["corrections"]),
+        link_seconds=job["link_seconds"],
+        device_key_id=job["device_key_id"],
     )

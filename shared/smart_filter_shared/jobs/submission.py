@@ -1,6 +1,7 @@
 """Photo jobs and batches about to be written, and how they become rows of the queue."""
 
 import json
+import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -50,6 +51,8 @@ class NewPhotoJob:
     parent_id: the job that it was derived from.  borrows: keys of other jobs' objects it needs.
     corrections: the user corrections that apply to it (feedback/corrections.py).
     degraded: the recipe features that were dropped to meet the deadline.
+    link_seconds: lifetime of its signed links; None: the setting applies.
+    device_key_id: the device key that submits it; None for any other key.
     foreseen: the forecast p50 and p90, in seconds until its end; None when the forecast is not
     used for calibration.
     """
@@ -76,6 +79,8 @@ class NewPhotoJob:
     degraded: tuple[str, ...] = ()
     foreseen: tuple[float, float] | None = None
     membership: BatchMember | None = None
+    link_seconds: int | None = None
+    device_key_id: uuid.UUID | None = None
 
     @property
     def album(self) -> BatchId | None:
@@ -230,6 +235,8 @@ def _job_row(job: NewPhotoJob) -> dict[str, object]:
         "foreseen_p50": p50,
         "foreseen_p90": p90,
         "deadline_ms": recipe.deadline_ms,
+        "link_seconds": job.link_seconds,
+        "device_key_id": job.device_key_id,
     }
 
 

@@ -9,12 +9,20 @@ among the workers' background designs.
 from collections.abc import Iterable
 
 from smart_filter_shared.presets.patterns import PATTERNS
-from smart_filter_shared.presets.preset import PICTURE, Mood, Preset, Source
+from smart_filter_shared.presets.preset import PICTURE, BackgroundSource, Mood, Preset
 from smart_filter_shared.presets.scenes import SCENES
 from smart_filter_shared.presets.soft import SOFT
 from smart_filter_shared.presets.surfaces import SURFACES
 
-__all__ = ["PICTURE", "PRESETS", "SURFACE_FAMILIES", "Mood", "Preset", "Source", "find_preset"]
+__all__ = [
+    "PICTURE",
+    "PRESETS",
+    "SURFACE_FAMILIES",
+    "BackgroundSource",
+    "Mood",
+    "Preset",
+    "find_preset",
+]
 
 PRESETS: tuple[Preset, ...] = (*SOFT, *SCENES, *SURFACES, *PATTERNS)
 

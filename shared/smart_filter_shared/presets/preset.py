@@ -17,7 +17,7 @@ class Mood(StrEnum):
     TENSE = "tense"
 
 
-class Source(StrEnum):
+class BackgroundSource(StrEnum):
     """The provider of a background, which its name has before a slash, except a generated one's.
 
     generated: drawn.  site: a picture of the operator's, for all tenants.  tenant: a tenant's own
@@ -56,7 +56,7 @@ class Preset:
     impression: str = field(default="", repr=False)
 
     @property
-    def source(self) -> Source:
+    def source(self) -> BackgroundSource:
         """The provider of the background."""
         before, slash, _ = self.name.partition("/")
-        return Source(before) if slash else Source.GENERATED
+        return BackgroundSource(before) if slash else BackgroundSource.GENERATED

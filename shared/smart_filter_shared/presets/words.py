@@ -17,13 +17,13 @@ TONES: Final = frozenset("dark light bright pastel vivid muted neutral".split())
 _MAX_TAGS: Final = 4
 
 
-class WordKind(StrEnum):
-    """The kind of a word; a word of several kinds counts as the first of them.
+class KeywordKind(StrEnum):
+    """The kind of a keyword; a word of several kinds counts as the first of them.
 
     name: the name of a background.
     """
 
-    COLOR = "colour"
+    COLOR = "color"
     TONE = "tone"
     MOOD = "mood"
     TAG = "tag"
@@ -40,7 +40,7 @@ class Word:
     """
 
     word: str
-    kind: WordKind
+    kind: KeywordKind
     count: int | None
 
 
@@ -56,11 +56,11 @@ def list_words(among: Iterable[Preset]) -> list[Word]:
             answering[word].add(number)
     moods = Counter(mood for preset in presets for mood in preset.moods)
 
-    def count(word: str, kind: WordKind) -> int | None:
+    def count(word: str, kind: KeywordKind) -> int | None:
         match kind:
-            case WordKind.COLOR | WordKind.TONE:
+            case KeywordKind.COLOR | KeywordKind.TONE:
                 return None
-            case WordKind.MOOD:
+            case KeywordKind.MOOD:
                 return moods[synonyms.MOODS[word]]
             case _:
                 wanted = expand_word(word, answering.keys())
@@ -105,14 +105,14 @@ def _tags_of(preset: Preset) -> set[str]:
     return {*preset.tags, preset.family} | surface
 
 
-def _classify_words(presets: Sequence[Preset]) -> Mapping[str, WordKind]:
+def _classify_words(presets: Sequence[Preset]) -> Mapping[str, KeywordKind]:
     """Return the kind of each word; for a word of several kinds the last entry below wins."""
     tags = {tag for preset in presets for tag in _tags_of(preset)}
     return {
-        **dict.fromkeys(synonyms.SYNONYMS, WordKind.SYNONYM),
-        **dict.fromkeys(map(base_name, presets), WordKind.NAME),
-        **dict.fromkeys(tags, WordKind.TAG),
-        **dict.fromkeys(synonyms.MOODS, WordKind.MOOD),
-        **dict.fromkeys(TONES, WordKind.TONE),
-        **dict.fromkeys(synonyms.COLOR_WORDS, WordKind.COLOR),
+        **dict.fromkeys(synonyms.SYNONYMS, KeywordKind.SYNONYM),
+        **dict.fromkeys(map(base_name, presets), KeywordKind.NAME),
+        **dict.fromkeys(tags, KeywordKind.TAG),
+        **dict.fromkeys(synonyms.MOODS, KeywordKind.MOOD),
+        **dict.fromkeys(TONES, KeywordKind.TONE),
+        **dict.fromkeys(synonyms.COLOR_WORDS, KeywordKind.COLOR),
     }

@@ -1,6 +1,5 @@
 """Parse the background of a recipe."""
 
-import difflib
 import re
 from collections.abc import Iterable
 
@@ -9,11 +8,11 @@ from smart_filter_shared.presets import PRESETS, Preset, find_preset
 from smart_filter_shared.recipe.recipe import Background, BackgroundKind
 from smart_filter_shared.recipe.words import is_color
 from smart_filter_shared.security import urls
+from smart_filter_shared.suggestions import did_you_mean, find_nearest
 
-# Characters of an unknown name that are compared with known names for a suggestion; bounds the
-# time that takes. No name is as long.
-MAX_NAME_CHARACTERS = 200
 MAX_KEYWORDS = 12
+# Longest value of a background that a suggestion repeats.
+_MAX_SHOWN_CHARACTERS = 60
 MAX_KEYWORD_CHARACTERS = 40
 
 _COLOR_CODE = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})", re.IGNORECASE)
@@ -33,7 +32,8 @@ def read(text: str, presets: Iterable[Preset] = PRESETS) -> Background:
             "auto, keep, transparent, color:CSS-COLOR, preset:NAME, keywords:WORD,WORD, "
             "blur:0..1, file or url:https://HOST/PATH"
         )
-        raise ValueError(f"{quote_value(text)} is not a background; use {kinds}")
+        hint = _suggest_background(text, presets)
+        raise ValueError(f"{quote_value(text)} is not a background; use {kinds}{hint}")
     kind = BackgroundKind(word)
     if kind == BackgroundKind.COLOR:
         if not is_color(value):
@@ -54,13 +54,27 @@ def read(text: str, presets: Iterable[Preset] = PRESETS) -> Background:
     return Background(kind)
 
 
+def _suggest_background(text: str, presets: Iterable[Preset]) -> str:
+    """Return the end of a sentence that suggests the whole background, empty without one."""
+    word, colon, value = text.partition(":")
+    suggested = ""
+    if text.startswith(("http://", "https://")):
+        suggested = f"{BackgroundKind.URL}:https://…"
+    elif is_color(text):
+        suggested = f"{BackgroundKind.COLOR}:{text}"
+    elif any(preset.name == text for preset in presets):
+        suggested = f"{BackgroundKind.PRESET}:{text}"
+    elif near := find_nearest(word, BackgroundKind):
+        suggested = f"{near[0]}{colon}{value}" if len(value) <= _MAX_SHOWN_CHARACTERS else near[0]
+    return f"; did you mean {suggested}?" if suggested else ""
+
+
 def _preset(name: str, presets: Iterable[Preset]) -> str:
     known = {preset.name: preset for preset in presets}
     try:
         find_preset(name, known.values())
     except KeyError:
-        near = difflib.get_close_matches(name[:MAX_NAME_CHARACTERS], known, n=3)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        hint = did_you_mean(name, known, most=3)
         detail = f"{quote_value(name)} is not a preset that GET /v1/backgrounds lists{hint}"
         raise ValueError(detail) from None
     return name

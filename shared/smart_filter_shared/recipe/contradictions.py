@@ -93,7 +93,7 @@ def _kept_background(recipe: Recipe) -> Iterator[FieldError]:
         "shadow": look.shadow.kind in {ShadowKind.DROP, ShadowKind.CONTACT},
         "outline": look.outline is not None,
         "light_wrap": bool(look.light_wrap),
-        "harmonise": bool(look.harmonise),
+        "harmonize": bool(look.harmonize),
         "scale": recipe.framing.scale is not None,
         "position": recipe.framing.position is not None,
     }

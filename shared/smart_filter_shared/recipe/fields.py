@@ -13,7 +13,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 
-from smart_filter_shared.catalog.filters import FilterCard
+from smart_filter_shared.catalog.filters import FILTERS, FilterCard
 from smart_filter_shared.catalog.model_card import ModelCard
 from smart_filter_shared.catalog.scalars import (
     Scalar,
@@ -27,7 +27,7 @@ from smart_filter_shared.catalog.scalars import (
 from smart_filter_shared.errors import FieldError, InvalidRecipe, NotAvailable
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.presets import PRESETS, Preset
-from smart_filter_shared.recipe import background, files, filters, framing, look
+from smart_filter_shared.recipe import background, files, filters, framing, look, spellings
 from smart_filter_shared.recipe.contradictions import find_card, reject_contradictions
 from smart_filter_shared.recipe.files import Files
 from smart_filter_shared.recipe.filters import Filter
@@ -37,11 +37,13 @@ from smart_filter_shared.recipe.recipe import (
     CHOOSABLE_TASKS,
     Background,
     BackgroundKind,
+    Format,
     Output,
     PersonSelection,
     Recipe,
 )
 from smart_filter_shared.recipe.words import AUTO, json_pointer
+from smart_filter_shared.suggestions import did_you_mean
 
 # The values of a recipe's fields, by name as the contract writes it, dots included.
 Fields: TypeAlias = Mapping[str, Value]
@@ -52,6 +54,10 @@ MAX_SEED = 2**53 - 1
 BACKGROUND_FILE = "background_file"
 # Longest deadline: a week.
 MAX_DEADLINE_MS = 7 * 24 * 3600 * 1000
+# Values of one list, more than any list of the recipe has use for; and unknown fields for which a
+# similar name is searched, half a millisecond each.
+_MAX_LISTED = 64
+_MAX_SUGGESTIONS = 10
 MAX_METADATA = 16
 MAX_METADATA_CHARACTERS = 256
 
@@ -59,6 +65,16 @@ MAX_METADATA_CHARACTERS = 256
 _FILTER_PREFIX = "filters."
 _METADATA_PREFIX = "metadata."
 _METADATA = re.compile(r"metadata\.([A-Za-z0-9_.-]{1,64})")
+# The names at the top of a recipe in JSON.
+NAMES = (*Recipe().as_json(), "seed", "metadata")
+_TASK_NAMES = tuple(str(task) for task in CHOOSABLE_TASKS)
+# The names that are compared with an unknown one; those of parameters depend on the model.
+_KNOWN_NAMES = (
+    *(name for name in NAMES if name not in _TASK_NAMES),
+    *(f"{task}.model" for task in _TASK_NAMES),
+)
+# The other usual name of the format jpg.
+_JPEG = "jpeg"
 _PERSONS = re.compile(r"all|largest|[1-9][0-9]{0,2}( ?, ?[1-9][0-9]{0,2}){0,99}")
 
 
@@ -115,6 +131,7 @@ def from_json(
     What may have gone since is not looked up: background, filters, models and their parameters.
     Raises ValueError, LookupError or TypeError for what only a later version can read.
     """
+    stored = spellings.read_stored(stored)
     # Unset fields are null; rows of version 0.1 may have an empty `roi`.
     reader = _Reader({name: value for name, value in stored.items() if value not in (None, "")})
     kind, _, value = str(stored["background"]).partition(":")
@@ -159,7 +176,7 @@ def _read_own_fields(reader: "_Reader") -> Recipe:
     default = Recipe()
     return Recipe(
         outputs=reader.listed("outputs", partial(_member, Output), default.outputs),
-        format=reader.choice("format", default.format),
+        format=reader.text("format", _format, default.format),
         quality=reader.one("quality", partial(read_integer, least=1, most=100), default.quality),
         files=_files(reader),
         edge=reader.choice("edge", default.edge),
@@ -205,7 +222,7 @@ def _look(reader: "_Reader") -> Look:
         shadow=reader.text("shadow", look.read_shadow, default.shadow),
         outline=reader.text("outline", look.read_outline, default.outline),
         light_wrap=reader.text("light_wrap", look.read_share, default.light_wrap),
-        harmonise=reader.text("harmonise", look.read_share, default.harmonise),
+        harmonize=reader.text("harmonize", look.read_share, default.harmonize),
     )
 
 
@@ -246,6 +263,9 @@ class _Reader:
         texts = [as_text(value) for value in as_list(self._left.pop(name, ()))]
         # Without duplicates, so that a repeated word gives one error.
         parts = dict.fromkeys(part.strip() for text in texts for part in text.split(","))
+        if len(parts) > _MAX_LISTED:
+            self._refuse(name, f"has {len(parts)} values; at most {_MAX_LISTED} are allowed")
+            return default
         values = [self._read(name, read, part, None) for part in parts]
         return tuple(dict.fromkeys(value for value in values if value is not None)) or default
 
@@ -261,10 +281,15 @@ class _Reader:
         """Return the filters of the recipe, in order, with the parameters that were set."""
         asked = self.listed("filters", filters.read_name, ())
         found = tuple(Filter(name, self._filter_parameters(Filter(name).card)) for name in asked)
+        names = [card.name for card in FILTERS]
         for field in self._names_below(_FILTER_PREFIX):
             name = field.removeprefix(_FILTER_PREFIX).partition(".")[0]
             self._refuse(
-                field, f"is set, but `filters` does not include {quote_value(name)}: add it there"
+                field,
+                f"is set, but `filters` does not include {quote_value(name)}: add it there"
+                if name in names
+                else f"is a parameter of {quote_value(name)}, which is not a filter"
+                f"{did_you_mean(name, names) or '; use one of ' + ', '.join(names)}",
             )
         return found
 
@@ -296,7 +321,9 @@ class _Reader:
             self._later.append(FieldError(json_pointer(field), detail))
         else:
             self._refuse(
-                field, f"{quote_value(name)} is not a model that is served; use one of {choices}"
+                field,
+                f"{quote_value(name)} is not a model that is served; use one of {choices}"
+                f"{did_you_mean(name, names)}",
             )
         return AUTO
 
@@ -309,7 +336,10 @@ class _Reader:
                 values[known.name] = self.one(field, known.read, known.default)
             else:
                 names = ", ".join(one.name for one in card.parameters) or "none"
-                self._refuse(field, f"is not a parameter of {card.name}; it has {names}")
+                near = did_you_mean(
+                    field.removeprefix(prefix), (one.name for one in card.parameters)
+                )
+                self._refuse(field, f"is not a parameter of {card.name}; it has {names}{near}")
         return values
 
     def metadata(self) -> dict[str, str]:
@@ -324,8 +354,15 @@ class _Reader:
 
     def refuse_rest(self) -> None:
         """Record an error for each field that was not read."""
-        for name in list(self._left):
-            self._refuse(name, "is not a field of a recipe; see the contract for the names")
+        for index, name in enumerate(list(self._left)):
+            hint = did_you_mean(name, _KNOWN_NAMES) if index < _MAX_SUGGESTIONS else ""
+            self._refuse(
+                name,
+                f"is not a name of metadata: after `{_METADATA_PREFIX}`, use 1 to 64 of the "
+                "characters A-Z a-z 0-9 . _ -"
+                if name.startswith(_METADATA_PREFIX)
+                else f"is not a field of a recipe{hint}",
+            )
 
     def raise_errors(self) -> None:
         """Raise the collected errors."""
@@ -365,12 +402,21 @@ def _member(kind: type[Member], text: str) -> Member:
     try:
         return kind(text)
     except ValueError:
-        raise ValueError(f"{quote_value(text)} is not one of {', '.join(kind)}") from None
+        raise ValueError(
+            f"{quote_value(text)} is not one of {', '.join(kind)}{did_you_mean(text, kind)}"
+        ) from None
+
+
+def _format(text: str) -> Format:
+    return Format.JPG if text == _JPEG else _member(Format, text)
 
 
 def _persons(text: str) -> PersonSelection | tuple[int, ...]:
     if not _PERSONS.fullmatch(text):
-        raise ValueError(f"{quote_value(text)} is not all, largest, or numbers such as 1,3")
+        raise ValueError(
+            f"{quote_value(text)} is not all, largest, or numbers such as 1,3"
+            f"{did_you_mean(text, PersonSelection)}"
+        )
     if text in set(PersonSelection):
         return PersonSelection(text)
     return tuple(sorted({int(part) for part in text.split(",")}))

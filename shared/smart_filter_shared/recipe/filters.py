@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from smart_filter_shared.catalog import filters
-from smart_filter_shared.catalog.filters import FilterCard, Need
+from smart_filter_shared.catalog.filters import FilterCard, FilterNeed
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.catalog.scalars import Scalar, quote_value
+from smart_filter_shared.suggestions import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Filter:
         return filters.get_card(self.name)
 
     @property
-    def need(self) -> Need | None:
+    def need(self) -> FilterNeed | None:
         """What the filter needs to know of the people, with these parameters."""
         return self.card.need(self.params)
 
@@ -41,5 +42,8 @@ def read_name(text: str) -> str:
     """Return a filter's name.  Raises ValueError, which lists the filters, for an unknown name."""
     names = [card.name for card in filters.FILTERS]
     if text not in names:
-        raise ValueError(f"{quote_value(text)} is not a filter; use one of {', '.join(names)}")
+        raise ValueError(
+            f"{quote_value(text)} is not a filter; use one of {', '.join(names)}"
+            f"{did_you_mean(text, names)}"
+        )
     return text

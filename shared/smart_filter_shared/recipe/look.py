@@ -8,6 +8,7 @@ from typing import Final
 from smart_filter_shared.catalog.scalars import format_number, quote_value
 from smart_filter_shared.recipe.framing import Length
 from smart_filter_shared.recipe.words import AUTO, is_color
+from smart_filter_shared.suggestions import did_you_mean
 
 MAX_OUTLINE_PERCENT: Final = 10
 MAX_OUTLINE_PX: Final = 200
@@ -59,14 +60,14 @@ class Look:
     """How the people are blended with the background.
 
     light_wrap: share of the background's light on the people's edge, 0 to 1.
-    harmonise: how far the people's colors move toward the background's light, 0 to 1.
+    harmonize: how far the people's colors move toward the background's light, 0 to 1.
     None, for both: chosen to suit the background.
     """
 
     shadow: Shadow = Shadow()
     outline: Outline | None = None
     light_wrap: float | None = None
-    harmonise: float | None = None
+    harmonize: float | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return each value as a recipe writes it."""
@@ -74,7 +75,7 @@ class Look:
             "shadow": str(self.shadow),
             "outline": "none" if self.outline is None else str(self.outline),
             "light_wrap": AUTO if self.light_wrap is None else format_number(self.light_wrap),
-            "harmonise": AUTO if self.harmonise is None else format_number(self.harmonise),
+            "harmonize": AUTO if self.harmonize is None else format_number(self.harmonize),
         }
 
 
@@ -89,7 +90,7 @@ def read_shadow(text: str) -> Shadow:
             return Shadow(kind, float(value))
     raise ValueError(
         f"{quote_value(text)} is not auto, none, drop or contact,"
-        " the last two with an opacity: drop:0.4"
+        f" the last two with an opacity: drop:0.4{did_you_mean(word, ShadowKind)}"
     )
 
 

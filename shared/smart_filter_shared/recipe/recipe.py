@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from coloraide import Color
 
-from smart_filter_shared.catalog.filters import Need
+from smart_filter_shared.catalog.filters import FilterNeed
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.pipeline import PIPELINE, StageName, TaskName
 from smart_filter_shared.priority import Priority
@@ -151,7 +151,7 @@ class Recipe:
             or Output.FACES in self.outputs
             or Output.RATING in self.outputs
             or Output.PRINTABILITY in self.outputs
-            or any(one.need == Need.SMILES for one in self.filters)
+            or any(one.need == FilterNeed.SMILES for one in self.filters)
         )
 
     def as_json(self) -> dict[str, object]:

@@ -216,10 +216,18 @@ class ObjectStore:
         while page := list(islice(old, most)):
             yield page
 
-    def presigned_get(self, key: str, *, seconds: int) -> str:
-        """Return a presigned URL to read a key, valid for `seconds`."""
+    def presigned_get(self, key: str, *, seconds: int, disposition: str | None = None) -> str:
+        """Return a presigned URL to read a key, valid for `seconds`.
+
+        disposition: the header Content-Disposition that the server sends.
+        """
         return self._public.presigned_get_object(
-            bucket_name=self._bucket, object_name=key, expires=dt.timedelta(seconds=seconds)
+            bucket_name=self._bucket,
+            object_name=key,
+            expires=dt.timedelta(seconds=seconds),
+            response_headers=None
+            if disposition is None
+            else {"response-content-disposition": disposition},
         )
 
     def presigned_put(self, key: str, *, headers: Mapping[str, str], seconds: int) -> str:

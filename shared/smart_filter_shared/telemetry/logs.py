@@ -15,18 +15,21 @@ def configure(process: str) -> None:
     process: name of this process, such as api or worker.  The process's entry point calls this
     once.
     """
+    processors = structlog.get_config()["processors"]
+    # In place, because loggers that have been used hold this list.
+    processors[:] = [
+        structlog.contextvars.merge_contextvars,
+        _add_process(process),
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        # Local variables of frames contain keys, recipes and metadata, so they are left out.
+        structlog.processors.ExceptionRenderer(
+            structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        ),
+        structlog.processors.JSONRenderer(),
+    ]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            _add_process(process),
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            # Local variables of frames contain keys, recipes and metadata, so they are left out.
-            structlog.processors.ExceptionRenderer(
-                structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-            ),
-            structlog.processors.JSONRenderer(),
-        ],
+        processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,

@@ -1,6 +1,5 @@
 """Overrides of the settings for single tenants."""
 
-import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
+from smart_filter_shared import suggestions
 from smart_filter_shared.artifacts.retention import RetentionOverrides
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.tenants.quotas import LimitOverrides
@@ -18,7 +18,7 @@ _ENSURE = text("""
 """)
 _COLUMNS = """
     name, requests_per_minute, jobs_waiting, megapixels_per_day,
-    keep_input_seconds, keep_result_seconds, keep_nothing, recipe
+    keep_input_seconds, keep_result_seconds, keep_nothing, recipe, link_seconds
 """
 _FIND = text(f"SELECT {_COLUMNS} FROM tenants WHERE name = :tenant")  # noqa: S608 - stands here
 # A tenant with a key may not have submitted anything yet.
@@ -38,7 +38,7 @@ _WRITE = text("""
         requests_per_minute = :requests_per_minute, jobs_waiting = :jobs_waiting,
         megapixels_per_day = :megapixels_per_day, keep_input_seconds = :keep_input_seconds,
         keep_result_seconds = :keep_result_seconds, keep_nothing = :keep_nothing,
-        recipe = CAST(:recipe AS jsonb)
+        recipe = CAST(:recipe AS jsonb), link_seconds = :link_seconds
     WHERE name = :tenant
 """)
 
@@ -48,11 +48,13 @@ class TenantOverrides:
     """The overrides of one tenant.
 
     recipe: its default recipe fields, in the JSON form of request bodies.
+    link_seconds: lifetime of signed links of its jobs.
     """
 
     limits: LimitOverrides = field(default_factory=LimitOverrides)
     keeping: RetentionOverrides = field(default_factory=RetentionOverrides)
     recipe: Mapping[str, object] = field(default_factory=dict)
+    link_seconds: int | None = None
 
 
 def read_overrides(connection: Connection, tenant: Tenant) -> TenantOverrides:
@@ -69,7 +71,7 @@ def is_known(connection: Connection, tenant: Tenant) -> bool:
 def suggest_tenant(connection: Connection, name: str) -> Tenant | None:
     """Return the known tenant whose name is most similar to an unknown name, if any."""
     known = connection.execute(_FIND_SIMILAR, {"tenant": name}).scalars().all()
-    return next(map(Tenant, difflib.get_close_matches(name, known, n=1)), None)
+    return next(map(Tenant, suggestions.find_nearest(name, known)), None)
 
 
 def lock_overrides(connection: Connection, tenant: Tenant) -> TenantOverrides:
@@ -92,6 +94,7 @@ def write_overrides(connection: Connection, tenant: Tenant, own: TenantOverrides
             "keep_result_seconds": own.keeping.result_seconds,
             "keep_nothing": own.keeping.nothing,
             "recipe": json.dumps(own.recipe) if own.recipe else None,
+            "link_seconds": own.link_seconds,
         },
     )
 
@@ -106,4 +109,5 @@ def _read_row(row: Row[Any]) -> TenantOverrides:
         LimitOverrides(row.requests_per_minute, row.jobs_waiting, row.megapixels_per_day),
         RetentionOverrides(row.keep_input_seconds, row.keep_result_seconds, row.keep_nothing),
         row.recipe or {},
+        row.link_seconds,
     )

@@ -152,7 +152,7 @@ def find(connection: Connection, tenant: Tenant, webhook_id: WebhookId) -> Webho
     """
     row = connection.execute(_FIND, {"tenant": tenant, "id": webhook_id}).one_or_none()
     if row is None:
-        raise NotFound(f"webhook {webhook_id}")
+        raise NotFound(f"there is no webhook {webhook_id}")
     return _webhook(row)
 
 

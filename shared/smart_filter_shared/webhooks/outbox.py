@@ -342,7 +342,7 @@ def replay(connection: Connection, tenant: Tenant, webhook: str, id_: DeliveryId
     connection.execute(_REPLAY, where)
     row = connection.execute(_FIND, where).one_or_none()
     if row is None:
-        raise NotFound(f"delivery {id_}")
+        raise NotFound(f"there is no delivery {id_}")
     return _delivery(row, _attempts(connection, [row.id]))
 
 

@@ -24,7 +24,9 @@ _URL = {"url": "https://example.org/told"}
 
 def _mistyped(name: str, type_: str) -> Row:
     headers = {"Content-Type": type_}
-    return raw_row(_KEYS, name, b"{}", "/Content-Type", tells="application/json", headers=headers)
+    return raw_row(
+        *(_KEYS, name, b"{}", "/Content-Type", MEDIA), tells="application/json", headers=headers
+    )
 
 
 def unread(operation: str, *, path: str = "") -> Row:

@@ -10,7 +10,9 @@ from smart_filter_tests.malformed.rows import (
     LARGE,
     MALFORMED,
     MEDIA,
+    PHOTO_URL,
     RECIPE,
+    WEBHOOK_URL,
     Row,
     compressed_row,
     header_rows,
@@ -36,8 +38,9 @@ def _wrong(name: str, *pointers: str, answer: tuple[int, str] = INVALID, **body:
 def _item(
     name: str, item: object, pointer: str, answer: tuple[int, str] = MALFORMED, tells: str = ""
 ) -> Row:
-    """Make a row in which one refused item refuses the whole batch."""
-    return json_row(_CREATE, name, {"items": [item]}, pointer, answer=answer, tells=tells)
+    """Make a row in which one refused item refuses the whole batch; pointer: into the item."""
+    where = f"/items/0{pointer}"
+    return json_row(_CREATE, name, {"items": [item]}, where, answer=answer, tells=tells)
 
 
 def _items(name: str, items: object) -> Row:
@@ -48,7 +51,11 @@ BATCHES = (
     raw_row(_CREATE, "cut off", b'{"items": ['),
     compressed_row(_CREATE, JSON),
     raw_row(_CREATE, "large", b'{"items": [], "x": "%s"}' % (b"x" * 4_000_000), answer=LARGE),
-    raw_row(_CREATE, "text", b"{}", "/Content-Type", headers={"Content-Type": "text/plain"}),
+    raw_row(
+        *(_CREATE, "text", b"{}", "/Content-Type", MEDIA),
+        tells="send the body as application/json",
+        headers={"Content-Type": "text/plain"},
+    ),
     json_row(_CREATE, "nothing", {}, "/items"),
     _items("1001 items", [{}] * 1001),
     _wrong("unknown name", "/photos", photos=1),
@@ -59,8 +66,8 @@ BATCHES = (
         recipe={"format": "jpg", "background": "transparent"},
         answer=CONTRADICTION,
     ),
-    _wrong("webhook of a number", "/webhook_url", webhook_url=1),
-    _wrong("webhook of no web", "/webhook_url", webhook_url="ftp://a/"),
+    _wrong("webhook of a number", "/webhook_url", webhook_url=1, answer=WEBHOOK_URL),
+    _wrong("webhook of no web", "/webhook_url", webhook_url="ftp://a/", answer=WEBHOOK_URL),
     _wrong("album with another name", "/album/worst", album={"best": 1, "worst": 1}),
     *(
         _wrong(f"best {best}", "/album/best", album={"best": best})
@@ -77,7 +84,7 @@ BATCHES = (
     _item("photo of a number", {"photo_base64": 1}, "/photo_base64"),
     _item("photo of a mark", {"photo_base64": "#0"}, "/photo_base64"),
     _item("photo of no letters", {"photo_base64": ""}, "/photo_base64", MEDIA),
-    _item("address of a list", {"photo_url": []}, "/photo_url", RECIPE),
+    _item("address of a list", {"photo_url": []}, "/photo_url", PHOTO_URL),
     _item("unknown upload", {"upload_id": str(uuid.UUID(int=7))}, "/upload_id", INVALID),
     _item("unknown name of an item", {**_ITEM, "album": 1}, "/album", RECIPE),
     _item("recipe of a number", {**_ITEM, "recipe": 1}, "/recipe", RECIPE),
@@ -87,7 +94,34 @@ BATCHES = (
         _CREATE,
         "items that are wrong each in its way",
         {"items": [{**_ITEM, "recipe": {"quality": 0}}, {"upload_id": "mine"}, 3]},
-        *("/items/0", "/items/1", "/items/2"),
+        *("/items/0/quality", "/items/1/upload_id", "/items/2"),
+    ),
+    json_row(
+        _CREATE,
+        "everything wrong at once",
+        {
+            "items": [{**_ITEM, "recipie": {}}, {**_ITEM, "background": "keep"}, _ITEM],
+            "recipe": {"backgroud": "keep"},
+            "album": {"best": -1},
+            "webhook": "https://example.org/",
+        },
+        *("/webhook", "/album/best", "/items/0/recipie", "/items/1/background", "/backgroud"),
+        tells="put it under `recipe`",
+    ),
+    json_row(
+        _CREATE,
+        "recipe field at the top",
+        {"items": [_ITEM], "background": "keep"},
+        "/background",
+        tells="put it under `recipe`",
+    ),
+    json_row(
+        _CREATE,
+        "more faults than are listed",
+        {"items": [{**_ITEM, "recipe": {"quality": 0}}] * 60},
+        *(*(f"/items/{index}/quality" for index in range(50)), ""),
+        answer=RECIPE,
+        tells="10 more errors are not listed",
     ),
     *header_rows(_CREATE, "Idempotency-Key", "a b", content=text({"items": [_ITEM]})),
     *parameter_rows(_LIST, "limit", "0", "101"),

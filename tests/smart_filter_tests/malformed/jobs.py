@@ -21,7 +21,9 @@ from smart_filter_tests.malformed.rows import (
     LARGE,
     MALFORMED,
     MEDIA,
+    PHOTO_URL,
     RECIPE,
+    WEBHOOK_URL,
     Row,
     compressed_row,
     fields,
@@ -78,6 +80,19 @@ FORMS = (
         tells="the photo is a GIF; accepted are JPEG, PNG, WebP, AVIF and HEIC",
     ),
     compressed_row(_JOBS, FORM, _WHOLE),
+    *(
+        raw_row(
+            *(_JOBS, f"a body of {content_type}", body, "/Content-Type", MEDIA),
+            tells="send the body as multipart/form-data or application/json",
+            headers={"Content-Type": content_type},
+        )
+        for content_type, body in (
+            ("text/plain", b"{}"),
+            ("image/jpeg", a_photo()),
+            ("application/x-www-form-urlencoded", b"photo_url=https://a.example/"),
+            ("", _WHOLE),
+        )
+    ),
 )
 
 
@@ -106,11 +121,51 @@ RECIPES = (
         "/qu\u0430lity",
         RECIPE,
     ),
+    *(
+        _row(
+            f"{name} {value}",
+            photo() + part(name, value) + END,
+            f"/{name.replace('.', '/')}",
+            RECIPE,
+            tells=tells,
+        )
+        for name, value, tells in (
+            ("backgroud", "keep", "did you mean background?"),
+            ("webhook_ulr", "https://example.org/", "did you mean webhook_url?"),
+            ("shadow", "dropp", "did you mean drop?"),
+            ("persons", "larges", "did you mean largest?"),
+            ("harmony", "1", "did you mean harmonize?"),
+            ("segmentation.modle", "auto", "did you mean segmentation.model?"),
+            ("metadata.order id", "1", "A-Z a-z 0-9 . _ -"),
+            ("format", "jpgg", "did you mean jpg?"),
+            ("outputs", "imag", "did you mean image?"),
+            ("filters", "glases", "did you mean glasses?"),
+            ("background", "colour:red", "did you mean color:red?"),
+            ("background", "#ff0000", "did you mean color:#ff0000?"),
+            ("background", "rainbow", "did you mean preset:rainbow?"),
+            ("background", "https://example.org/a.jpg", "did you mean url:https://…?"),
+            ("background", "preset:rainbo", "did you mean rainbow"),
+        )
+    ),
+    _row(
+        "both spellings",
+        photo() + part("harmonise", "1") + part("harmonize", "1") + END,
+        "/harmonise",
+        RECIPE,
+        tells="is the former spelling of harmonize",
+    ),
+    _row(
+        "parameter of a filter",
+        photo() + part("filters", "hat") + part("filters.hat.colr", "red") + END,
+        "/filters/hat/colr",
+        RECIPE,
+        tells="did you mean color?",
+    ),
     _faulty("preset of a path", background="preset:../../etc/passwd"),
     _faulty("file that did not come", background="file", pointers=["/background_file"]),
     _faulty("background at a password", background="url:https://user:secret@example.org/a.jpg"),
-    _faulty("webhook at a file", webhook_url="file:///etc/passwd"),
-    _faulty("webhook twice", webhook_url=["https://example.org/", "https://example.org/"]),
+    _faulty("webhook at a file", WEBHOOK_URL, webhook_url="file:///etc/passwd"),
+    _faulty("webhook twice", WEBHOOK_URL, webhook_url=["https://example.org/"] * 2),
     _faulty("model of a path", face__model="../../weights"),
     _faulty("several faults", quality="0", seed="x", format="gif", persons="0"),
     _faulty(
@@ -176,10 +231,30 @@ JSON_BODIES = (
         *("/quality", "/recipes"),
         answer=RECIPE,
     ),
-    _elsewhere("webhook of no web", RECIPE, "/webhook_url", photo_base64=_PHOTO, webhook_url="x"),
-    _elsewhere("photo at a number", RECIPE, "/photo_url", photo_url=1),
-    _elsewhere("photo at no web", RECIPE, "/photo_url", photo_url="file:///etc/passwd"),
-    _elsewhere("photo at a password", RECIPE, "/photo_url", photo_url="https://user:secret@a.b/"),
+    json_row(
+        _JOBS,
+        "recipe fields at the top",
+        {"photo_base64": _PHOTO, "background": "auto"},
+        "/background",
+        answer=RECIPE,
+        tells="put it under `recipe`",
+    ),
+    json_row(
+        _JOBS,
+        "misspelled name",
+        {"photo_url": _ADDRESS, "recipie": {}},
+        "/recipie",
+        answer=RECIPE,
+        tells="did you mean recipe?",
+    ),
+    _elsewhere(
+        "webhook of no web", WEBHOOK_URL, "/webhook_url", photo_base64=_PHOTO, webhook_url="x"
+    ),
+    _elsewhere("photo at a number", PHOTO_URL, "/photo_url", photo_url=1),
+    _elsewhere("photo at no web", PHOTO_URL, "/photo_url", photo_url="file:///etc/passwd"),
+    _elsewhere(
+        "photo at a password", PHOTO_URL, "/photo_url", photo_url="https://user:secret@a.b/"
+    ),
     _elsewhere("upload with a NUL", INVALID, "/upload_id", upload_id="\0"),
     _elsewhere("unknown upload", INVALID, "/upload_id", upload_id=str(uuid.UUID(int=7))),
     _elsewhere("address and faults", RECIPE, "/quality", photo_url=_ADDRESS, recipe={"quality": 0}),
@@ -203,7 +278,13 @@ _NONE = (404, "not_found")
 
 LISTS = (
     *parameter_rows(_LIST, "limit", "0", "201", "\uff11", "9" * 5000, ""),
-    *parameter_rows(_LIST, "state", "lost", "QUEUED"),
+    *parameter_rows(_LIST, "state", "lost", "QUEUED", tells="is not one of queued, running"),
+    *parameter_rows(_LIST, "state", "faild", tells="did you mean failed?"),
+    *parameter_rows(_LIST, "sate", "failed", tells="did you mean state?"),
+    *parameter_rows(_LIST, "metdata.order", "17", tells="did you mean metadata.order?"),
+    *parameter_rows(_JOBS, "wait", "30", tells="it has expires_in, download"),
+    *parameter_rows("GET /v1/jobs/{job_id}/events", "last_event_id", "1"),
+    *parameter_rows("GET /v1/usage", "form", "2026-01-01", tells="did you mean from?"),
     *parameter_rows(
         _LIST, "created_after", "yesterday", "2026-01-01T00:00:00", "0001-01-01T00:00:00+23:59"
     ),
@@ -229,7 +310,8 @@ LISTS = (
         Row(f"output {name}", _OUTPUT, *_NONE, path=f"/v1/jobs/{{job_id}}/outputs/{name}")
         for name in ("hologram", "matte", "..%2Fimage")
     ),
-    *parameter_rows(_OUTPUT, "redirect", "maybe"),
+    *parameter_rows(_OUTPUT, "redirect", "maybe", tells="is neither true nor false"),
+    *parameter_rows(_OUTPUT, "redirct", "1", tells="did you mean redirect?"),
     *parameter_rows("GET /v1/jobs/{job_id}/photo", "original", "maybe"),
     *parameter_rows("GET /v1/models", "all", "maybe"),
     *(
@@ -331,6 +413,20 @@ DERIVING = (
         _FILE + part("background", "color:red"),
     ),
     _derive("unknown name", {"photo_base64": "/9j/"}, "/photo_base64"),
+    json_row(
+        _DERIVE,
+        "recipe field at the top",
+        {"background": "keep"},
+        "/background",
+        tells="put it under `recipe`",
+        path=_DERIVED,
+    ),
+    raw_row(
+        *(_DERIVE, "text", b"{}", "/Content-Type", MEDIA),
+        tells="send the body as application/json or multipart/form-data",
+        path=_DERIVED,
+        headers={"Content-Type": "text/plain"},
+    ),
     _derive(
         "jpg that shows through",
         {"recipe": {"format": "jpg", "background": "transparent"}},
@@ -341,7 +437,12 @@ DERIVING = (
         _derive(f"correction {ascii(value)[:20]}", {"correction_id": value}, "/correction_id")
         for value in ("mine", "c" * 101, str(uuid.UUID(int=7)))
     ),
-    _derive("webhook of no web", {"webhook_url": "ftp://example.org/"}, "/webhook_url"),
+    _derive(
+        "webhook of no web",
+        {"webhook_url": "ftp://example.org/"},
+        "/webhook_url",
+        answer=WEBHOOK_URL,
+    ),
     *header_rows(_DERIVE, "Idempotency-Key", "a b", content=b"{}"),
     unread(_CORRECT, path=_CORRECTED),
     _correct("nothing", {}, "/kind", "/stage", "/consent"),

@@ -11,6 +11,8 @@ MEDIA = (415, "unsupported_media")
 LARGE = (413, "photo_too_large")
 INVALID = (422, "invalid_request")
 RECIPE = (422, "invalid_recipe")
+PHOTO_URL = (422, "invalid_photo_url")
+WEBHOOK_URL = (422, "invalid_webhook_url")
 CONTRADICTION = (422, "contradiction")
 
 BOUNDARY = "cut"

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.presets import Mood
-from smart_filter_workers import images
 from smart_filter_workers.backgrounds import color_layout, colors
 from smart_filter_workers.backgrounds.colors import Colors
+from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import Srgb8
 
 PALETTE_SIZE: Final = 5
@@ -44,7 +44,7 @@ class Appearance:
 
 def describe(srgb: Srgb8) -> Appearance:
     """Return the appearance of a picture, (H, W, 3) uint8 sRGB; deterministic."""
-    small = images.shrink(srgb, longest_side=_SIDE_PX)
+    small = shrink(srgb, longest_side=_SIDE_PX)
     red, green, blue, _ = cv2.mean(srgb)
     brightness = (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255  # ITU-R BT.709
     light = colors.srgb_to_linear(small.reshape(-1, 3).astype(np.float32))

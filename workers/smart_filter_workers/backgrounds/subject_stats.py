@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from smart_filter_workers.backgrounds import color_names, colors
 from smart_filter_workers.backgrounds.color_names import NamedColor
 from smart_filter_workers.backgrounds.colors import Colors
+from smart_filter_workers.resampling import resize, shrink
 from smart_filter_workers.results import Face, Matte8, Srgb8
 
 Field = NDArray[np.float32]  # (h, w)
@@ -135,13 +136,12 @@ def _shrink_photo(
 ) -> _SmallPhoto:
     height, width = matte.shape
     ratio = min(1.0, LONGEST_SIDE_PX / max(height, width))
-    size = max(1, round(width * ratio)), max(1, round(height * ratio))
-    srgb = cv2.resize(proxy_srgb, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    srgb = shrink(proxy_srgb, longest_side=LONGEST_SIDE_PX)
     boxes = [tuple(one * ratio / scale for one in face.box) for face in faces]
     boxes.sort(key=lambda box: -box[2] * box[3])
     return _SmallPhoto(
         lab=colors.linear_to_oklab(colors.picture_to_linear(srgb)),
-        matte=cv2.resize(matte, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False),
+        matte=resize(matte, width=srgb.shape[1], height=srgb.shape[0]),
         faces=tuple((x, y, w, h) for x, y, w, h in boxes),
     )
 

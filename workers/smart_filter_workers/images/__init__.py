@@ -20,7 +20,6 @@ from smart_filter_workers.images.resize import (
     downscale_by_area,
     flatten_on_white,
     rotate_quarter_turns,
-    shrink,
 )
 
 __all__ = [
@@ -43,5 +42,4 @@ __all__ = [
     "flatten_on_white",
     "make_zip",
     "rotate_quarter_turns",
-    "shrink",
 ]

@@ -4,7 +4,8 @@ from typing import Final
 
 from smart_filter_workers.images import blurhash
 from smart_filter_workers.images.encoding import encode_jpeg
-from smart_filter_workers.images.resize import downscale, flatten_on_white, shrink
+from smart_filter_workers.images.resize import downscale, flatten_on_white
+from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import EncodedFile, Srgb8
 
 THUMBNAIL_PX: Final = 256

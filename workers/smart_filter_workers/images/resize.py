@@ -6,20 +6,6 @@ import numpy as np
 from smart_filter_workers.results import Srgb8
 
 
-def shrink(srgb: Srgb8, *, longest_side: int) -> Srgb8:
-    """Return the photo with no side above `longest_side` px; the same array if none is.
-
-    srgb: (H, W, 3) uint8.  Every output pixel is the mean of the area it covers.
-    """
-    height, width = srgb.shape[:2]
-    scale = longest_side / max(height, width)
-    if scale >= 1:
-        return srgb
-    return downscale_by_area(
-        srgb, width=max(1, round(width * scale)), height=max(1, round(height * scale))
-    )
-
-
 def downscale_by_area(srgb: Srgb8, *, width: int, height: int) -> Srgb8:
     """Return a picture at a size not larger on either side; the same array if unchanged.
 

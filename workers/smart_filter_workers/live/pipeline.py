@@ -7,12 +7,12 @@ import numpy as np
 
 from smart_filter_shared.rating import Rating, rate
 from smart_filter_shared.recipe import Edge
-from smart_filter_workers import images
 from smart_filter_workers.live import frames
 from smart_filter_workers.live.backdrop import Backdrop, BackgroundChoice
 from smart_filter_workers.live.models import FACES_SIDE_PX, PEOPLE_SIDE_PX, FrameFaces, LiveModels
 from smart_filter_workers.live.smoothing import MatteSmoother
 from smart_filter_workers.networks.coordinates import to_proxy
+from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import Face, Matte8, PreparedPhoto, Segmentation, Srgb8
 from smart_filter_workers.stages.composite.inputs import NOBODY_BELOW
 from smart_filter_workers.stages.composite.matting.cleanup import clean_matte
@@ -138,7 +138,7 @@ class FramePipeline:
 
 def _shrink_frame(srgb: Srgb8, longest_side_px: int) -> PreparedPhoto:
     height, width = srgb.shape[:2]
-    small = images.shrink(srgb, longest_side=longest_side_px)
+    small = shrink(srgb, longest_side=longest_side_px)
     return PreparedPhoto(width, height, "jpg", small, proposals=())
 
 

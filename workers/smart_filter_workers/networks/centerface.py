@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_workers.networks import onnx_runtime
+from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Face, Point, Srgb8
 
 # Source: the authors' README; the data set's card.
@@ -76,7 +76,11 @@ class CenterFace:
             alike[self._input_size(picture)].append(index)
         found: dict[int, tuple[Face, ...]] = {}
         for size, indices in alike.items():
-            inputs = np.stack([_resize(pictures[index], size) for index in indices])
+            inputs = np.stack(
+                [resize(pictures[index], width=size[0], height=size[1]) for index in indices],
+                dtype=np.float32,
+                casting="unsafe",
+            )
             with self._network.at_once:
                 outputs = self._network.session.run(OUTPUTS, {INPUT: inputs.transpose(0, 3, 1, 2)})
             for index, *maps in zip(indices, *outputs, strict=True):
@@ -227,13 +231,6 @@ def _open(path: Path) -> Any:  # noqa: ANN401 - ONNX Runtime ships no types
     return onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-
-
-def _resize(picture: Srgb8, size: tuple[int, int]) -> Floats:
-    """Return the picture stretched to `size`, (H, W, 3) float32 RGB 0..255."""
-    shrinks = picture.shape[1] >= size[0] and picture.shape[0] >= size[1]
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(picture, size, interpolation=how), dtype=np.float32)
 
 
 def _points(points: Floats) -> tuple[Point, Point, Point, Point, Point]:

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Final, assert_never
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.networks.handling import Activation, ChannelOrder, Fit, Handling, Layout
+from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Srgb8
 
 Floats = NDArray[np.float32]
@@ -46,12 +46,8 @@ def prepare(srgb: Srgb8, handling: Handling) -> NetworkInput:
         down = min(handling.height, max(1, round(height * scale)))
     if handling.fit == Fit.CENTERED:
         left, top = (handling.width - across) // 2, (handling.height - down) // 2
-    shrinks = across <= width and down <= height
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     canvas = np.full((handling.height, handling.width, 3), handling.padding, np.uint8)
-    canvas[top : top + down, left : left + across] = cv2.resize(
-        srgb, (across, down), interpolation=how
-    )
+    canvas[top : top + down, left : left + across] = resize(srgb, width=across, height=down)
     return NetworkInput(_values(canvas, handling), left, top, across, down)
 
 
@@ -84,10 +80,7 @@ def map_to_picture(map_01: Floats, placed: NetworkInput, handling: Handling, srg
     right = max(left + 1, round((placed.left + placed.width) * across))
     bottom = max(top + 1, round((placed.top + placed.height) * down))
     part = np.ascontiguousarray(map_01[top:bottom, left:right])
-    size = (srgb.shape[1], srgb.shape[0])
-    shrinks = part.shape[1] >= size[0] and part.shape[0] >= size[1]
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(part, size, interpolation=how), dtype=np.float32)
+    return resize(part, width=srgb.shape[1], height=srgb.shape[0])
 
 
 def _values(canvas: Srgb8, handling: Handling) -> Floats:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +18,7 @@ from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_workers.networks.boxes import Box, box_iou
 from smart_filter_workers.networks.litert import LiteRtNetwork
 from smart_filter_workers.networks.squares import Square
+from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Srgb8
 
 Floats = NDArray[np.float32]
@@ -83,11 +83,8 @@ class PoseDetector:
         columns, rows = max(1, round(width * scale)), max(1, round(height * scale))
         left, top = (DETECTION_SIZE_PX - columns) // 2, (DETECTION_SIZE_PX - rows) // 2
         boxed = np.zeros((DETECTION_SIZE_PX, DETECTION_SIZE_PX, 3), np.uint8)
-        shrinks = width >= columns and height >= rows
-        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        boxed[top : top + rows, left : left + columns] = cv2.resize(
-            picture, (columns, rows), interpolation=how
-        )
+        small = resize(picture, width=columns, height=rows)
+        boxed[top : top + rows, left : left + columns] = small
         outputs = self._network(
             np.divide(boxed[np.newaxis], 127.5, dtype=np.float32) - np.float32(1)
         )

@@ -3,13 +3,13 @@
 import json
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.networks import onnx_runtime
+from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Srgb8
 
 Floats = NDArray[np.float32]
@@ -73,6 +73,4 @@ def resize_scene(picture: Srgb8) -> Bytes:
     Stretching hides whether the picture is wide or high, which would reveal how the camera was
     held.
     """
-    shrinks = min(picture.shape[:2]) >= SIZE_PX
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(picture, (SIZE_PX, SIZE_PX), interpolation=how), dtype=np.uint8)
+    return resize(picture, width=SIZE_PX, height=SIZE_PX)

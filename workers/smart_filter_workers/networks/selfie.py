@@ -7,12 +7,12 @@ the package mediapipe.
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_workers.networks.litert import LiteRtNetwork
+from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Srgb8
 
 Floats = NDArray[np.float32]
@@ -41,17 +41,12 @@ class SelfieNetworks:
         """
         general = _ask(self._general, srgb, GENERAL_SIZE_PX)
         landscape = _ask(self._landscape, srgb, LANDSCAPE_SIZE_PX)
-        both = (general + _resize(landscape, GENERAL_SIZE_PX)) * np.float32(0.5)
-        return _resize(both, (srgb.shape[1], srgb.shape[0]))
+        width, height = GENERAL_SIZE_PX
+        both = (general + resize(landscape, width=width, height=height)) * np.float32(0.5)
+        return resize(both, width=srgb.shape[1], height=srgb.shape[0])
 
 
 def _ask(network: LiteRtNetwork, srgb: Srgb8, size: tuple[int, int]) -> Floats:
-    (coverage,) = network(_resize(srgb, size)[np.newaxis] / np.float32(255)).values()
+    picture = resize(srgb, width=size[0], height=size[1])
+    (coverage,) = network(np.divide(picture[np.newaxis], 255, dtype=np.float32)).values()
     return coverage[0, :, :, 0]
-
-
-def _resize(picture: Srgb8 | Floats, size: tuple[int, int]) -> Floats:
-    """Return the picture stretched to (width, height) `size`, by area where it shrinks."""
-    shrinks = picture.shape[1] >= size[0] and picture.shape[0] >= size[1]
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(picture, size, interpolation=how), dtype=np.float32)

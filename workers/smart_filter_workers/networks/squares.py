@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Point, Srgb8
 
 Floats = NDArray[np.float32]
@@ -92,8 +93,7 @@ class Square:
 
 
 def _shrink(picture: Srgb8, scale: float) -> tuple[Srgb8, float, float]:
-    """Return the picture shrunk by area to about `scale`, and its exact scale along x and y."""
+    """Return the picture shrunk to about `scale`, and its exact scale along x and y."""
     height, width = picture.shape[:2]
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    return np.asarray(small, dtype=np.uint8), size[0] / width, size[1] / height
+    across, down = max(1, round(width * scale)), max(1, round(height * scale))
+    return resize(picture, width=across, height=down), across / width, down / height

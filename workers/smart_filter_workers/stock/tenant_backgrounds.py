@@ -24,6 +24,7 @@ from smart_filter_workers import images
 from smart_filter_workers.backgrounds.collection import Collection
 from smart_filter_workers.backgrounds.sources.generated import DesignSource
 from smart_filter_workers.backgrounds.sources.stock import StockSource
+from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.system.lru_cache import LruCache
 
@@ -95,7 +96,7 @@ class TenantBackgrounds:
     def _decoded(self, key: str) -> Srgb8:
         def fetch() -> tuple[Srgb8, int]:
             whole = images.decode(self._store.get(key)).srgb
-            srgb = images.shrink(whole, longest_side=_MAX_CACHED_PX)
+            srgb = shrink(whole, longest_side=_MAX_CACHED_PX)
             srgb.flags.writeable = False
             return srgb, srgb.nbytes
 

@@ -5,10 +5,11 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
+from smart_filter_client import Recipe
 from smart_filter_deploy.cli.commands import completion_values
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -32,7 +33,7 @@ class RecipeOptions:
     outputs: str | None
     settings: Sequence[str]
 
-    def recipe(self, *, image_format: str | None = None, outputs: str) -> dict[str, list[str]]:
+    def recipe(self, *, image_format: str | None = None, outputs: str) -> Recipe:
         """Return the fields of the recipe.
 
         image_format, outputs: defaults when the options were not given; outputs of "" sets none.
@@ -54,7 +55,7 @@ class RecipeOptions:
             recipe.setdefault(name, []).append(value)
         if outputs:
             recipe.setdefault("outputs", [outputs])
-        return recipe
+        return cast("Recipe", recipe)
 
 
 # Any: arguments and result belong to the command.

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from smart_filter_client import Recipe
 from smart_filter_deploy.cli.live import video
 from smart_filter_deploy.cli.live.frames import FrameLoop, FrameStats
 from smart_filter_deploy.cli.live.moments import MomentPicture, MomentRecorder
@@ -109,8 +110,9 @@ def film_video(
         session.open()
         moments = None
         if shutter is not None:
-            recipe = {"outputs": ["image,faces,rating"]}
-            recipe |= {} if background is None else {"background": [background]}
+            recipe: Recipe = {"outputs": ["image", "faces", "rating"]}
+            if background is not None:
+                recipe["background"] = background
             moments = stack.enter_context(MomentRecorder(client, shutter, recipe, rate=read.rate))
         made = stack.enter_context(video.VideoWriter(path, rate=read.rate, size=size))
         stack.enter_context(stop_on_signals(stop))

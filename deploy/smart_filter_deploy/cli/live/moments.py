@@ -1,14 +1,13 @@
 """Makes pictures at full quality of the smile shutter's moments, from the original frames."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from smart_filter_client import Client
+from smart_filter_client import Client, Recipe
 from smart_filter_client import errors as client_errors
 from smart_filter_deploy.cli.live.session import Moment
 from smart_filter_deploy.cli.server import submit_and_fetch
@@ -53,7 +52,7 @@ class MomentRecorder:
         self,
         client: Client,
         folder: Path,
-        recipe: Mapping[str, Sequence[str]],
+        recipe: Recipe,
         *,
         rate: float,
     ) -> None:

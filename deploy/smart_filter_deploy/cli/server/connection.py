@@ -22,7 +22,7 @@ from smart_filter_shared.config.paths import data_folder
 _USAGE_CODES = frozenset(
     (
         "unauthorized scope invalid_recipe invalid_request contradiction not_available"
-        " malformed_request"
+        " malformed_request invalid_photo_url invalid_webhook_url token_used_up"
     ).split()
 )
 # Fewer than a program would make: a person waits for the error message.
@@ -118,12 +118,12 @@ def describe_refusal(
     """
     if error.code == "unauthorized":
         return f"the server rejects the API key; set SMART_FILTER_API_KEY ({error})"
-    if error.code == "not_found":
-        return f"not found: {error}"
     names: dict[str, list[str]] = {}
     for wrong in error.errors:
         name = ".".join(wrong.pointer.split("/")[1:])
-        names.setdefault(wrong.detail, []).append(called.get(name, name))
+        # The option that the user typed is the subject here, not the field.
+        detail = wrong.detail.removeprefix(f"{name} ")
+        names.setdefault(detail, []).append(called.get(name, name))
     # Fields with the same error share one message.
     fields = [f"{', '.join(dict.fromkeys(of))}: {detail}" for detail, of in names.items()]
     return "; ".join(fields) or str(error)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from smart_filter_client import Client, Job
+from smart_filter_client import Client, Job, OutputName, Recipe
 from smart_filter_client import errors as client_errors
 from smart_filter_client.errors import NotFinishedInTime, Refused, TryLater
 from smart_filter_client.models import Failure
@@ -16,14 +16,16 @@ from smart_filter_deploy.cli.terminal.outputs import Outcome, OutputPaths
 from smart_filter_deploy.cli.terminal.progress import Progress
 
 # Outputs that are separate files.
-SEPARATE_FILES = {"cutout", "matte", "persons", "zip", "thumbnail", "debug"}
+SEPARATE_FILES: frozenset[OutputName] = frozenset(
+    {"cutout", "matte", "persons", "zip", "thumbnail", "debug"}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class PhotoRequest:
     """The request for every photo: recipe fields, and the background's file."""
 
-    recipe: Mapping[str, Sequence[str]]
+    recipe: Recipe
     background_file: Path | None = None
 
 
@@ -124,7 +126,8 @@ def fetch_outputs(
 
     Raises the client's errors, and OSError when a file cannot be written.
     """
-    image, others = None, {}
+    image: Path | None = None
+    others: dict[str, Path] = {}
     if "image" in job.outputs and job.image is not None:
         image = place.image(job.image.format)
         client.download(job.id, "image", image)

@@ -1,6 +1,5 @@
 """A click group whose commands are imported when they are run."""
 
-import difflib
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from smart_filter_deploy.cli.terminal.exit_codes import raise_for_missing_package
+from smart_filter_shared import suggestions
 
 # The completion script sets it when Tab is pressed.
 COMPLETE_VARIABLE = "_SMART_FILTER_COMPLETE"
@@ -84,7 +84,7 @@ class LazyGroup(click.Group):
         """Resolve a command line, and suggest a similar name for an unknown command."""
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             # click itself suggests only commands that were registered with it.
-            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            near = suggestions.find_nearest(args[0], self.list_commands(ctx))
             if near:
                 ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]!r}?")
         return super().resolve_command(ctx, args)

@@ -85,6 +85,10 @@ jobs = Table(
     Column("batch_index", Integer),
     Column("album_rank", Integer),
     Column("album_terms", JSONB),
+    # Lifetime of its signed links; null: the setting applies.
+    Column("link_seconds", Integer),
+    # The device key that submitted it, and can read it; null for any other key.
+    Column("device_key_id", Uuid),
     CheckConstraint("outcome IN ('succeeded', 'failed', 'canceled')", name="jobs_outcome"),
     CheckConstraint("(outcome IS NULL) = (finished_at IS NULL)", name="jobs_finished"),
     CheckConstraint(

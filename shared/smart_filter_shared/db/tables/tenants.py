@@ -41,6 +41,8 @@ tenants = Table(
     Column("keep_input_seconds", Double),
     Column("keep_result_seconds", Double),
     Column("keep_nothing", Boolean, nullable=False, server_default=text("false")),
+    # Lifetime of its signed links; null: the setting applies.
+    Column("link_seconds", Integer),
     CheckConstraint("weight > 0", name="tenants_weight"),
 )
 

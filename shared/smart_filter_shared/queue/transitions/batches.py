@@ -369,4 +369,4 @@ def _require_batch(connection: Connection, batch_id: BatchId, tenant: Tenant) ->
     where = {"id": batch_id, "tenant": tenant}
     found = connection.execute(_FIND_BATCH, where).one_or_none()
     if found is None or found.deleted:
-        raise NotFound(f"batch {batch_id}")
+        raise NotFound(f"there is no batch {batch_id}")

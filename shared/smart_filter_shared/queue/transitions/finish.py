@@ -201,7 +201,7 @@ def begin_batch_deletion(connection: Connection, batch_id: BatchId, tenant: Tena
     """
     where = {"id": batch_id, "tenant": tenant}
     if connection.execute(_MARK_DELETED, where).one_or_none() is None:
-        raise NotFound(f"batch {batch_id}")
+        raise NotFound(f"there is no batch {batch_id}")
 
 
 def continue_batch_deletion(

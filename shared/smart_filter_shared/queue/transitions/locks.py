@@ -71,7 +71,7 @@ def get_owned(connection: Connection, job_id: JobId, tenant: Tenant) -> Unlocked
     where = {"job_id": job_id, "tenant": tenant}
     found = connection.execute(_FIND_JOB, where).one_or_none()
     if found is None:
-        raise NotFound(f"job {job_id}")
+        raise NotFound(f"there is no job {job_id}")
     return UnlockedJob(
         found.photo_key,
         None if found.upload_id is None else UploadId(found.upload_id),
@@ -83,7 +83,7 @@ def get_owned(connection: Connection, job_id: JobId, tenant: Tenant) -> Unlocked
 def require(jobs: Mapping[JobId, LockedJob], job_id: JobId) -> LockedJob:
     """Return a locked job.  Raises NotFound when it was deleted before it could be locked."""
     if job_id not in jobs:
-        raise NotFound(f"job {job_id}")
+        raise NotFound(f"there is no job {job_id}")
     return jobs[job_id]
 
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Srgb8
 
 SIDE_PX: Final = 32
@@ -21,7 +22,7 @@ def compute_perceptual_hash(proxy_srgb: Srgb8) -> int:
     3.2.1, the DCT hash. Here the bits are signs, which need no median, and the waves are chosen by
     length, because the longest survive cropping best.
     """
-    small = cv2.resize(proxy_srgb, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
+    small = resize(proxy_srgb, width=SIDE_PX, height=SIDE_PX)
     waves = cv2.dct(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32))
     bits = waves[_longest_waves()] > 0
     return int.from_bytes(np.packbits(bits).tobytes())

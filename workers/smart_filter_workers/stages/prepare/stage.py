@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypedDict
 
-import cv2
-import numpy as np
-
 from smart_filter_workers import images
 from smart_filter_workers.networks.coordinates import to_photo
+from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import Face, Photo, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.prepare.models.base import LightDetector, OrientationReader
 from smart_filter_workers.stages.prepare.perceptual_hash import compute_perceptual_hash
@@ -79,28 +77,5 @@ def make_proxy(photo_srgb: Srgb8) -> Srgb8:
     """Return the photo shrunk until no side is above PROXY_LONGEST_SIDE_PX; never enlarge it.
 
     photo_srgb: (H, W, 3) uint8.  Returns (h, w, 3) uint8; the same array if it is small enough.
-    Halving by area plus a last bilinear step takes 4 ms for 12 megapixels; area alone takes 27 ms.
-    They differ by 0.2 levels on average.
     """
-    height, width = photo_srgb.shape[:2]
-    scale = PROXY_LONGEST_SIDE_PX / max(height, width)
-    if scale >= 1:
-        return photo_srgb
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = photo_srgb
-    while small.shape[1] >= 2 * size[0] and small.shape[0] >= 2 * size[1]:
-        small = _halve(small)
-    return np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
-
-
-def _halve(srgb: Srgb8) -> Srgb8:
-    """Return each 2 × 2 block of pixels as one; a last odd row or column is left out.
-
-    OpenCV is fast at exactly one half only, and half a pixel of the photo is far below any model's
-    resolution.
-    """
-    height, width = srgb.shape[0] // 2, srgb.shape[1] // 2
-    even = srgb[: 2 * height, : 2 * width]
-    return np.asarray(
-        cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8
-    )
+    return shrink(photo_srgb, longest_side=PROXY_LONGEST_SIDE_PX)

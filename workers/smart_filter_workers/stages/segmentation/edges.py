@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_workers import images
+from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import Matte8, Srgb8
 
 # Longest side of the picture that a matte is refined on. Small networks see nothing finer, and the
@@ -42,7 +42,7 @@ def refine_edges(matte_01: Floats, srgb: Srgb8) -> Matte8:
     matte_01: (h, w) float32, coverage 0..1, of any size; srgb: (H, W, 3) uint8.  Returns (H, W)
     uint8.
     """
-    small = images.shrink(srgb, longest_side=REFINED_PX)
+    small = shrink(srgb, longest_side=REFINED_PX)
     matte_01 = np.asarray(_resize(matte_01, small), np.float32)
     network_px = max(1.0, max(small.shape) / NETWORK_SIDE_PX)
     guided = _guide(matte_01, small, radius=round(GUIDE_RADIUS * network_px))

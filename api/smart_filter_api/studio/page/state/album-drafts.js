@@ -282,7 +282,7 @@ function notAccepted({ errors }) {
   const [{ detail, pointer }] = errors;
   return {
     title: "The album was not accepted",
-    detail: pointer === "/items" ? `It ${detail}.` : `${detail}.`,
+    detail: pointer === "/items" ? `It ${detail.replace(/^items /, "")}.` : `${detail}.`,
     remedy: "Try again later, or cancel it and create another one.",
   };
 }

@@ -24,7 +24,7 @@ const CUT_OF = "cut-of";
 const CORRECTED = "corrected";
 const OF_PEOPLE = ["cutout", "matte", "persons", "zip"];
 /** Recipe fields that do not change the cutout. */
-const BEHIND = new Set("background shadow outline light_wrap harmonise filters seed".split(" "));
+const BEHIND = new Set("background shadow outline light_wrap harmonize filters seed".split(" "));
 
 /** Version of each photo that is shown, if it is not the newest (after undo). */
 const shown = signal(JSON.parse(sessionStorage.getItem(SHOWN) ?? "{}"));

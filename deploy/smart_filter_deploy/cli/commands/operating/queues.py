@@ -1,7 +1,5 @@
 """`smart-filter queues`: shows, pauses and resumes the queue of each capability."""
 
-import difflib
-
 import click
 from sqlalchemy import Connection
 
@@ -10,6 +8,7 @@ from smart_filter_deploy.cli.server import database
 from smart_filter_deploy.cli.terminal.console import print_columns
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
 from smart_filter_deploy.cli.terminal.text import examples, format_utc, print_json, print_line
+from smart_filter_shared import suggestions
 from smart_filter_shared.config import settings
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.operations import overview
@@ -137,7 +136,7 @@ def _require_queue(connection: Connection, name: str) -> Capability:
         )
     known = [queue.capability for queue in _list_queues(connection)]
     if name not in known:
-        near = difflib.get_close_matches(name[:100], known, n=1)
+        near = suggestions.find_nearest(name, known)
         remedy = (
             f"did you mean {near[0]}?" if near else f"there are {', '.join(known) or 'none yet'}"
         )

@@ -9,6 +9,7 @@ from typing import Any, Final
 import click
 from sqlalchemy import Engine
 
+from smart_filter_api.auth import output_links
 from smart_filter_api.routes import tenant_changes
 from smart_filter_api.schemas.defaults import TenantChange
 from smart_filter_deploy.cli.commands.operating.keys import validate_tenant
@@ -158,6 +159,12 @@ def list_(*, as_json: bool) -> None:
     type=_OverrideType(_RecipeType()),
     metavar="JSON|@FILE",
     help="Default recipe fields, as JSON.",
+)
+@click.option(
+    "--link-seconds",
+    type=_OverrideType(click.IntRange(output_links.MIN_SECONDS, output_links.MAX_SECONDS)),
+    metavar="S",
+    help="Lifetime of signed links to outputs.",
 )
 @json_option
 def set_(name: str, *, as_json: bool, **options: tuple[object] | bool | None) -> None:

@@ -5,7 +5,7 @@ import datetime as dt
 import click
 from rich.text import Text
 
-from smart_filter_client import Job
+from smart_filter_client import Job, JobState
 from smart_filter_deploy.cli.commands import completion_values
 from smart_filter_deploy.cli.server.connection import open_client
 from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_columns
@@ -48,7 +48,7 @@ def jobs() -> None:
     "--limit", type=click.IntRange(1), default=20, show_default=True, help="Maximum number of jobs."
 )
 @_json_option
-def list_(state: str | None, limit: int, *, as_json: bool) -> None:
+def list_(state: JobState | None, limit: int, *, as_json: bool) -> None:
     """List jobs, newest first."""
     with open_client() as client:
         listed = list(client.jobs(state=state, limit=limit))

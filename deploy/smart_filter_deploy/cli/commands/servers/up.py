@@ -3,6 +3,7 @@
 import http.client
 import json
 import logging
+import os
 import secrets
 import signal
 import socket
@@ -158,14 +159,17 @@ def _start_processes(
     threads = max(_MIN_THREADS, -(-default_threads() // workers))
     serving = program.command("worker", "--stages", ",".join(StageName), "--threads", str(threads))
     commands = [Command(name=f"worker-{number}", argv=serving) for number in range(1, workers + 1)]
-    commands.append(Command(name="sender", argv=program.command("sender")))
+    url = f"http://{LOOPBACK}:{port}"
+    # For the signed links in webhooks; the API takes the host of each request.
+    public = {"SMART_FILTER_PUBLIC_URL": os.environ.get("SMART_FILTER_PUBLIC_URL") or url}
+    commands.append(Command(name="sender", argv=program.command("sender"), env=public))
     if live is not None:
         commands.append(live.worker())
     # Started after the database is prepared, in a tier of its own: workers stop before the API,
     # so that clients waiting for a photo still get an answer.
     stack.start(*commands)
     stop.check()
-    return stack.announce(url=f"http://{LOOPBACK}:{port}", api_key=api_key)
+    return stack.announce(url=url, api_key=api_key)
 
 
 def _print_addresses(

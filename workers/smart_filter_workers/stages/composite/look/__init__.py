@@ -16,7 +16,7 @@ from smart_filter_workers.stages.composite.look import (
 )
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, Srgba8
 
-NO_LOOK: Final = Look(Shadow(ShadowKind.NONE), light_wrap=0.0, harmonise=0.0)
+NO_LOOK: Final = Look(Shadow(ShadowKind.NONE), light_wrap=0.0, harmonize=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,8 @@ def join_people(
         return compositor.over(cut, ground)
     # Measure before drawing on the ground: people are not lit by their own shadow.
     around = light_wrap.measure_light(ground) if look.light_wrap else None
-    if look.harmonise:
-        cut = harmonize.harmonize_people(cut, ground, strength=look.harmonise, faces=scene.faces)
+    if look.harmonize:
+        cut = harmonize.harmonize_people(cut, ground, strength=look.harmonize, faces=scene.faces)
     line = None if look.outline is None else outline.find_line(cut.matte, look.outline)
     casting = people if line is None else outline.add_to_people(line, people)
     cast = shadow.compute_shadow(
@@ -76,5 +76,5 @@ def resolve_auto(asked: Look, scene: LookContext) -> Look:
         light_wrap=light_wrap.AUTO_STRENGTH * wraps
         if asked.light_wrap is None
         else asked.light_wrap,
-        harmonise=harmonize.AUTO_STRENGTH * drawn if asked.harmonise is None else asked.harmonise,
+        harmonize=harmonize.AUTO_STRENGTH * drawn if asked.harmonize is None else asked.harmonize,
     )

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from smart_filter_shared.recipe import Edge
+from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import Face, Matte8, Srgb8
 from smart_filter_workers.stages.composite.matting import (
     bounds,
@@ -93,7 +94,8 @@ def learn_edge(
     matte: (h, w) uint8; proxy_srgb: (h, w, 3) uint8; faces: in pixels of a photo that is `scale`
     times as large.
     """
-    small, srgb = _shrink(matte, effort.small_px), _shrink(proxy_srgb, effort.small_px)
+    small = shrink(matte, longest_side=effort.small_px)
+    srgb = shrink(proxy_srgb, longest_side=effort.small_px)
     coverage = np.divide(small, 255, dtype=np.float32)
     known = trimap.from_matte(small, reach_px=REACH_PX)
     if known.is_decided():
@@ -116,7 +118,7 @@ def learn_edge(
         bound = bounds.compute_bounds(coverage, small, openness)
         coverage = bounds.clip_coverage(coverage, bound)
     if effort.solved_px is not None:
-        srgb = _shrink(proxy_srgb, effort.solved_px)
+        srgb = shrink(proxy_srgb, longest_side=effort.solved_px)
         size = (srgb.shape[1], srgb.shape[0])
         coverage = closed_form.solve(_resize(coverage, size), srgb, doubt=_resize(doubt, size))
     if effort.last_radius is not None:
@@ -158,20 +160,3 @@ def _remove_veil(lines: Floats, veil: float) -> Floats:
 def _resize(plane: Floats, size: tuple[int, int]) -> Floats:
     """Return (h, w[, n]) float32 resized to (width, height)."""
     return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR), np.float32)
-
-
-def _shrink(pixels: Srgb8 | Matte8, longest_px: int) -> Srgb8 | Matte8:
-    """Return (h, w[, 3]) uint8 with no side above `longest_px`.
-
-    Halving by area plus a last bilinear step takes a fifth of the time of area alone.
-    """
-    while max(pixels.shape[:2]) >= 2 * longest_px and min(pixels.shape[:2]) > 1:
-        height, width = pixels.shape[0] // 2, pixels.shape[1] // 2
-        even = pixels[: 2 * height, : 2 * width]
-        pixels = np.asarray(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA))
-    height, width = pixels.shape[:2]
-    scale = longest_px / max(height, width)
-    if scale >= 1:
-        return pixels
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), np.uint8)

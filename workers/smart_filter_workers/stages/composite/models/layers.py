@@ -95,12 +95,23 @@ def _lay_over_transparent(cut: CutOut, ground: Srgba8) -> Srgba8:
     for block in blocks.edge_blocks(cut.matte):
         alpha, people = _edge(cut, block)
         part = ground[block]
+        if not part[..., 3].any():
+            _draw_straight(people, cut.matte[block], part)
+            continue
         ground_share = (1 - alpha) * (part[..., 3:] / np.float32(WHOLE))
         covered = alpha + ground_share
         mixed = people * alpha + part[..., :3] * ground_share
         part[..., :3] = mixed / np.maximum(covered, 1e-6) + 0.5
         part[..., 3:] = covered * WHOLE + 0.5
     return ground
+
+
+def _draw_straight(people: Floats, matte: Matte8, part: Srgba8) -> None:
+    """Draw people, (h, w, 3), on fully transparent pixels, which take no share in the colors."""
+    people += 0.5
+    rgba = cv2.cvtColor(people.astype(np.uint8), cv2.COLOR_RGB2RGBA)
+    rgba[..., 3] = matte
+    cv2.copyTo(rgba, matte, part)
 
 
 def _lay_whole(cut: CutOut, ground: Srgb8 | Srgba8) -> None:

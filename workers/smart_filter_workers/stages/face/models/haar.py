@@ -17,6 +17,7 @@ from smart_filter_workers.networks.cascades import Cascade, DetectionOptions
 from smart_filter_workers.networks.coordinates import scale_face
 from smart_filter_workers.networks.face_mesh import MESH_WEIGHTS, FaceMesh
 from smart_filter_workers.networks.mesh_faces import face_from_mesh
+from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import Face, Srgb8
 
 CARD: Final = ModelCard(
@@ -76,7 +77,7 @@ class Haar:
         return [self._find(picture, parameters) for picture in pictures]
 
     def _find(self, picture: Srgb8, parameters: Parameters) -> tuple[Face, ...]:
-        small = _shrink(picture)
+        small = shrink(picture, longest_side=LONGEST_SIDE_PX)
         height, width = small.shape[:2]
         least_px = float_of(parameters, "least_share") * max(height, width)
         looks = DetectionOptions(
@@ -105,13 +106,3 @@ def _suppress_overlaps(faces: Sequence[Face]) -> list[Face]:
 def _corners(face: Face) -> Floats:
     left, top, width, height = face.box
     return np.array([left, top, left + width, top + height], np.float32)
-
-
-def _shrink(picture: Srgb8) -> Srgb8:
-    """Return the picture with no side above LONGEST_SIDE_PX."""
-    height, width = picture.shape[:2]
-    scale = LONGEST_SIDE_PX / max(height, width)
-    if scale >= 1:
-        return picture
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)

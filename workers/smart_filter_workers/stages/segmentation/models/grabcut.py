@@ -18,7 +18,7 @@ from smart_filter_shared.catalog import parameters as given
 from smart_filter_shared.catalog.model_card import ModelCard
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers import images
+from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import Matte8, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation import seeds
 from smart_filter_workers.stages.segmentation.edges import refine_edges
@@ -138,7 +138,7 @@ class GrabCut:
         return [self._people(one, asked) for one in batch]
 
     def _people(self, prepared: PreparedPhoto, asked: _Request) -> People:
-        srgb = images.shrink(prepared.proxy_srgb, longest_side=LONGEST_SIDE_PX)
+        srgb = shrink(prepared.proxy_srgb, longest_side=LONGEST_SIDE_PX)
         size = srgb.shape[0], srgb.shape[1]
         # Without any seed the photo has no people.
         first = next(self._guesses(prepared, size, asked), np.zeros(size, np.uint8))

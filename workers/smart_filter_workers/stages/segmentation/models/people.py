@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 
 from smart_filter_shared.catalog.model_card import ModelCard
@@ -26,6 +25,7 @@ from smart_filter_workers.networks.selfie import (
     LANDSCAPE_WEIGHTS,
     SelfieNetworks,
 )
+from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import Face, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation import split_instances
 from smart_filter_workers.stages.segmentation.edges import refine_edges
@@ -105,7 +105,7 @@ class _PeopleSegmenter:
 
     def _cut_out(self, prepared: PreparedPhoto) -> People:
         proxy = prepared.proxy_srgb
-        srgb = _shrink_proxy(proxy)
+        srgb = shrink(proxy, longest_side=LONGEST_SIDE_PX)
         faces = select_subject_faces(self._faces(prepared, srgb))
         whole = segment_in_two_passes(self.eyes.selfie, srgb)
         persons, bystanders = split_bystanders(self.eyes.finder(srgb, faces), faces)
@@ -135,13 +135,3 @@ class _PeopleSegmenter:
             (left, top, left + width, top + height)
             for left, top, width, height in (face.box for face in faces)
         ]
-
-
-def _shrink_proxy(proxy: Srgb8) -> Srgb8:
-    """Return the proxy with no side above LONGEST_SIDE_PX."""
-    height, width = proxy.shape[:2]
-    scale = LONGEST_SIDE_PX / max(height, width)
-    if scale >= 1:
-        return proxy
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(proxy, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import ModelCard, WeightsFile
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks.litert import LiteRtNetwork
+from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation.edges import refine_edges
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
@@ -77,13 +77,7 @@ class Portrait:
 
         srgb: (H, W, 3) uint8.
         """
-        seen = _resize(srgb, self.size_px)[np.newaxis] / np.float32(255)
-        (coverage,) = self.network(seen).values()
-        return _resize(coverage[0, :, :, 0], (srgb.shape[1], srgb.shape[0]))
-
-
-def _resize(picture: Srgb8 | Floats, size: tuple[int, int]) -> Floats:
-    """Return the picture stretched to (width, height) `size`, by area where it shrinks."""
-    shrinks = picture.shape[1] >= size[0] and picture.shape[0] >= size[1]
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(picture, size, interpolation=how), dtype=np.float32)
+        width, height = self.size_px
+        seen = resize(srgb, width=width, height=height)[np.newaxis]
+        (coverage,) = self.network(np.divide(seen, 255, dtype=np.float32)).values()
+        return resize(coverage[0, :, :, 0], width=srgb.shape[1], height=srgb.shape[0])

@@ -7,13 +7,13 @@ from typing import Final
 
 from smart_filter_shared.catalog.model_card import ModelCard
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers import images
 from smart_filter_workers.networks.selfie import (
     GENERAL_SIZE_PX,
     GENERAL_WEIGHTS,
     LANDSCAPE_WEIGHTS,
     SelfieNetworks,
 )
+from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation.edges import REFINED_PX, refine_edges
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
@@ -52,7 +52,7 @@ class _Selfie:
 
     def _cut_out(self, proxy_srgb: Srgb8) -> People:
         # The networks take half of this, so a closer look at half the picture loses nothing.
-        srgb = images.shrink(proxy_srgb, longest_side=REFINED_PX)
+        srgb = shrink(proxy_srgb, longest_side=REFINED_PX)
         return People(
             refine_edges(segment_in_two_passes(self.networks, srgb), proxy_srgb), persons=None
         )

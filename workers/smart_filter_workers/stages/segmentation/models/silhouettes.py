@@ -12,9 +12,9 @@ import numpy as np
 
 from smart_filter_shared.catalog.model_card import ModelCard
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers import images
 from smart_filter_workers.networks.boxes import Box
 from smart_filter_workers.networks.pose import DETECTION_WEIGHTS, SILHOUETTE_WEIGHTS
+from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import PreparedPhoto
 from smart_filter_workers.stages.segmentation import split_instances
 from smart_filter_workers.stages.segmentation.edges import refine_edges
@@ -56,7 +56,7 @@ class _Silhouettes:
 
     def _people(self, prepared: PreparedPhoto) -> People:
         proxy = prepared.proxy_srgb
-        srgb = images.shrink(proxy, longest_side=LONGEST_SIDE_PX)
+        srgb = shrink(proxy, longest_side=LONGEST_SIDE_PX)
         persons = self.finder(
             srgb, select_subject_faces(_faces(prepared, srgb.shape[1], srgb.shape[0]))
         )

@@ -36,7 +36,7 @@ _RIM: Final = {"round": 0.06, "cat-eye": 0.085, "shades": 0.075}
 
 def draw(picture: Srgb8 | Srgba8, scene: Scene, parameters: Parameters) -> FilterVerdict:
     """Put glasses on each selected person who shows both eyes."""
-    kind, color = str_of(parameters, "kind"), str_of(parameters, "colour")
+    kind, color = str_of(parameters, "kind"), str_of(parameters, "color")
 
     def worn(head: Head) -> tuple[Tile, TilePlacement] | None:
         if head.in_profile:

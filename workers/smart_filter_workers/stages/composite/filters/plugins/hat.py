@@ -56,7 +56,7 @@ _RED: Final[Rgb] = (196, 24, 32)
 def draw(picture: Srgb8 | Srgba8, scene: Scene, parameters: Parameters) -> FilterVerdict:
     """Put a hat on each selected person."""
     kind = str_of(parameters, "kind")
-    asked = str_of(parameters, "colour")
+    asked = str_of(parameters, "color")
 
     def worn(head: Head) -> tuple[Tile, TilePlacement]:
         auto = AUTO_ORDER[(head.number + scene.seed) % len(AUTO_ORDER)]

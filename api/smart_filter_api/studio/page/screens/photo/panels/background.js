@@ -30,7 +30,7 @@ import { Words } from "./background/words.js";
 export const background = { id: "background", title: "Background", icon: "swatch", Panel };
 
 // Recipe fields that need a new background.
-const JOINED = ["shadow", "outline", "light_wrap", "harmonise"];
+const JOINED = ["shadow", "outline", "light_wrap", "harmonize"];
 const MOVED = ["scale", "position"];
 
 /**

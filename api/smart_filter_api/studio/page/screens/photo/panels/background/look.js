@@ -45,8 +45,8 @@ function Joined({ photo, recipe }) {
       onChange=${(outline) => change(photo, { outline })} />
     <${FittingShare} label="Light on the edges" value=${recipe.light_wrap} fitting=${LIGHT_WRAP}
       onChange=${(value) => change(photo, { light_wrap: value })} />
-    <${FittingShare} label="Colors toward the background" value=${recipe.harmonise}
-      fitting=${HARMONISE} onChange=${(value) => change(photo, { harmonise: value })} />`;
+    <${FittingShare} label="Colors toward the background" value=${recipe.harmonize}
+      fitting=${HARMONISE} onChange=${(value) => change(photo, { harmonize: value })} />`;
 }
 
 function OutlineFields({ said, onChange }) {

@@ -15,7 +15,7 @@ import { TITLES, Task } from "./task.js";
 const PARTS = [
   { title: "Picture", names: ["background", "outputs", "persons", "require_person", "seed"] },
   { title: "Frame", names: ["crop", "margin", "aspect", "size", "scale", "position", "roi"] },
-  { title: "Edge and light", names: ["edge", "shadow", "outline", "light_wrap", "harmonise"] },
+  { title: "Edge and light", names: ["edge", "shadow", "outline", "light_wrap", "harmonize"] },
   { title: "File", names: ["format", "quality", "max_bytes", "effort", "matte_bits", "keep_metadata"] },
   { title: "Filters", names: ["filters"] },
   { title: "When it runs", names: ["priority", "deadline_ms", "run_at"] },

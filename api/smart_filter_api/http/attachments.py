@@ -1,0 +1,37 @@
+"""The header Content-Disposition, which makes browsers save an answer under a name.
+
+Source: RFC 6266, 4.3 and appendix D: a name beyond plain ASCII is sent as `filename*`.
+"""
+
+import re
+from typing import Final
+from urllib.parse import quote
+
+MAX_NAME_CHARACTERS: Final = 100
+
+_EXTENSIONS: Final = {
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/webp": "webp",
+    "image/avif": "avif",
+    "application/zip": "zip",
+    "application/json": "json",
+}
+_KNOWN_EXTENSION: Final = re.compile(r"\.(?:jpe?g|png|webp|avif|zip|json)$", re.IGNORECASE)
+# Characters that a file system or a shell gives a meaning of their own.
+_RESERVED: Final = frozenset('/\\:*?"<>|%')
+
+
+def attachment(name: str, *, fallback: str, suffix: str, media_type: str) -> str:
+    """Return the header's value for a file of a media type.
+
+    name: as the client wishes it; characters that a file name cannot have are dropped, and its
+    extension is replaced by that of the media type.  fallback: used when nothing of it is left.
+    suffix: added before the extension.
+    """
+    allowed = "".join(one for one in name if one.isprintable() and one not in _RESERVED)
+    stem = _KNOWN_EXTENSION.sub("", allowed)[:MAX_NAME_CHARACTERS].strip(". ")
+    file_name = f"{stem or fallback}{suffix}.{_EXTENSIONS.get(media_type.partition(';')[0], 'bin')}"
+    if file_name.isascii():
+        return f'attachment; filename="{file_name}"'
+    return f"attachment; filename*=UTF-8''{quote(file_name)}"

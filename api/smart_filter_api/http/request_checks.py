@@ -1,0 +1,92 @@
+"""Checks of every request before its route: known query parameters, and one Authorization header.
+
+A misspelled parameter would otherwise be ignored, and a list would be returned unfiltered.
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from fastapi import Request
+from fastapi.dependencies.models import Dependant
+
+from smart_filter_shared.errors import FieldError, MalformedRequest
+from smart_filter_shared.suggestions import did_you_mean
+
+# Parameters that one answer names, and characters of a name that a suggestion repeats.
+_MAX_ERRORS: Final = 20
+_MAX_NAME_CHARACTERS: Final = 100
+
+
+class PrefixedParameters:
+    """A dependency that returns the query parameters whose names begin with a prefix.
+
+    The keys of the result are without the prefix; of a repeated parameter the last value counts.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+
+    async def __call__(self, request: Request) -> dict[str, str]:
+        """Return the parameters of a request.  Raises MalformedRequest for NUL characters."""
+        found = {}
+        for name, value in request.query_params.multi_items():
+            if name.startswith(self.prefix):
+                if "\0" in name + value:
+                    raise MalformedRequest(
+                        f"{self.prefix}* cannot contain NUL characters", pointer=f"/{name}"
+                    )
+                found[name.removeprefix(self.prefix)] = value
+        return found
+
+
+async def refuse_repeated_authorization(request: Request) -> None:
+    """Raise MalformedRequest for two Authorization headers; a dependency of every route.
+
+    A proxy may have checked the header that is not read here.
+    """
+    if len(request.headers.getlist("authorization")) > 1:
+        raise MalformedRequest(
+            "there is more than one Authorization header; send one", pointer="/Authorization"
+        )
+
+
+async def refuse_unknown_parameters(request: Request) -> None:
+    """Raise MalformedRequest for query parameters that the route does not have.
+
+    Each error names the nearest known one.
+    """
+    if not request.query_params:
+        return
+    dependants = list(_flatten(request.scope["route"].dependant))
+    known = [parameter.alias for one in dependants for parameter in one.query_params]
+    prefixes = tuple(
+        one.call.prefix for one in dependants if isinstance(one.call, PrefixedParameters)
+    )
+    if "signature" in known and "signature" in request.query_params:
+        return  # mail programs and social networks add parameters to the links that they show
+    unknown = (
+        name for name in request.query_params if name not in known and not name.startswith(prefixes)
+    )
+    # Only the first ones are described: a request line has room for thousands.
+    errors = [
+        FieldError(f"/{name[:_MAX_NAME_CHARACTERS]}", _describe_unknown(name, known, prefixes))
+        for name in itertools.islice(unknown, _MAX_ERRORS)
+    ]
+    if errors:
+        raise MalformedRequest.of_fields(errors)
+
+
+def _flatten(dependant: Dependant) -> Iterator[Dependant]:
+    yield dependant
+    for one in dependant.dependencies:
+        yield from _flatten(one)
+
+
+def _describe_unknown(name: str, known: Sequence[str], prefixes: Sequence[str]) -> str:
+    if not known and not prefixes:
+        return "is not a query parameter of this operation, which has none"
+    rest = name[:_MAX_NAME_CHARACTERS].partition(".")[2]
+    hint = did_you_mean(name, [*known, *(f"{prefix}{rest}" for prefix in prefixes)])
+    names = ", ".join([*known, *(f"{prefix}NAME" for prefix in prefixes)])
+    return f"is not a query parameter of this operation{hint or f'; it has {names}'}"

@@ -1,0 +1,135 @@
+"""Describe the errors that pydantic finds in parameters and JSON documents, for API clients."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Literal, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from smart_filter_shared.catalog.scalars import quote_value
+from smart_filter_shared.errors import FieldError
+from smart_filter_shared.recipe.fields import NAMES as RECIPE_NAMES
+from smart_filter_shared.recipe.spellings import CURRENT_NAMES
+from smart_filter_shared.recipe.words import json_pointer
+from smart_filter_shared.suggestions import did_you_mean
+
+UNDER_RECIPE: Final = "is a recipe field: put it under `recipe`"
+
+
+def describe_parameter_error(error: Mapping[str, Any]) -> FieldError:  # as FastAPI reports it
+    """Return an error of a path, a query parameter or a header."""
+    # The first part of a location, such as `query`, is not part of a pointer.
+    return FieldError("/" + "/".join(map(str, error["loc"][1:])), _describe(error))
+
+
+def describe_document_error(error: ErrorDetails, kind: type[BaseModel]) -> FieldError:
+    """Return an error of a JSON document; kind: the model of the document."""
+    pointer = "".join(json_pointer(str(part)) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        *path, name = error["loc"]
+        return FieldError(pointer, describe_unknown_name(str(name), _names_at(kind, path)))
+    return FieldError(pointer, _describe(error))
+
+
+def describe_unknown_name(name: str, known: Sequence[str]) -> str:
+    """Return the error of a name that an object of a document does not have.
+
+    known: the names that it has; when `recipe` is one of them, recipe fields belong there.
+    """
+    if "recipe" in known and is_recipe_name(name):
+        return UNDER_RECIPE
+    hint = did_you_mean(name, known)
+    return f"is not a field of this document{hint or '; it has ' + ', '.join(known)}"
+
+
+def is_recipe_name(name: str) -> bool:
+    """Whether a name, which may have dots, is or begins with a field of a recipe."""
+    return name.partition(".")[0] in RECIPE_NAMES or name in CURRENT_NAMES
+
+
+def _names_at(kind: type[BaseModel], path: list[int | str]) -> list[str]:
+    """Return the names of the object at a location of a document."""
+    models = [kind]
+    for part in path:
+        if isinstance(part, str):
+            models = [
+                found
+                for model in models
+                if part in model.model_fields
+                for found in _models_in(model.model_fields[part].annotation)
+            ]
+    return [field.alias or name for model in models for name, field in model.model_fields.items()]
+
+
+def _models_in(annotation: object) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) is Literal:
+        return []
+    return [found for part in get_args(annotation) for found in _models_in(part)]
+
+
+def _describe(error: Mapping[str, Any]) -> str:  # as pydantic reports it
+    context: Mapping[str, Any] = error.get("ctx", {})
+    describe = _SENTENCES.get(error["type"])
+    if describe is not None:
+        return describe(error["input"], context)
+    message = str(error["msg"])
+    if error["type"] == "value_error":
+        return message.removeprefix("Value error, ")
+    return f"is not valid: {message[:1].lower()}{message[1:]}"
+
+
+def _shown(value: object) -> str:
+    return quote_value(value) if isinstance(value, str | int | float) else "the value"
+
+
+def _not_one_of(value: object, context: Mapping[str, Any]) -> str:
+    # pydantic has the expected values as text: `'a', 'b' or 'c'`, or `<Scope.READ: 'read'>, …`.
+    known = re.findall("'([^']*)'", str(context["expected"]))
+    hint = did_you_mean(value, known) if isinstance(value, str) else ""
+    return f"{_shown(value)} is not one of {', '.join(known)}{hint}"
+
+
+def _count(number: object, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def _constant(sentence: str) -> Callable[[object, Mapping[str, Any]], str]:
+    return lambda _value, _context: sentence
+
+
+# A sentence for each type of error of pydantic that the API's models can cause.
+# Source: https://docs.pydantic.dev/latest/errors/validation_errors/
+_SENTENCES: Final[Mapping[str, Callable[[Any, Mapping[str, Any]], str]]] = {
+    "missing": _constant("is missing"),
+    "literal_error": _not_one_of,
+    "enum": _not_one_of,
+    "less_than_equal": lambda value, context: f"is {value}; the maximum is {context['le']}",
+    "greater_than_equal": lambda value, context: f"is {value}; the minimum is {context['ge']}",
+    "greater_than": lambda value, context: f"is {value}; it must be more than {context['gt']}",
+    "string_too_long": lambda _, context: (
+        f"has more than {_count(context['max_length'], 'character')}"
+    ),
+    "string_too_short": lambda _, context: (
+        f"has fewer than {_count(context['min_length'], 'character')}"
+    ),
+    "too_long": lambda _, context: f"has more than {_count(context['max_length'], 'item')}",
+    "too_short": lambda _, context: f"has fewer than {_count(context['min_length'], 'item')}",
+    "string_pattern_mismatch": lambda _, context: (
+        f"does not match the pattern {context['pattern']!r}"
+    ),
+    **dict.fromkeys(
+        ("int_type", "int_parsing", "int_parsing_size", "int_from_float"),
+        _constant("is not an integer"),
+    ),
+    **dict.fromkeys(("float_type", "float_parsing", "finite_number"), _constant("is not a number")),
+    **dict.fromkeys(("bool_type", "bool_parsing"), _constant("is neither true nor false")),
+    "string_type": _constant("is not a string"),
+    "list_type": _constant("is not a list"),
+    **dict.fromkeys(
+        ("dict_type", "model_type", "model_attributes_type"), _constant("is not an object")
+    ),
+    **dict.fromkeys(("uuid_parsing", "uuid_type"), _constant("is not a UUID")),
+}

@@ -1,0 +1,88 @@
+"""Build httpx requests for both clients: addresses, headers, timeouts, bodies."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+
+from smart_filter_client.errors import InvalidAddress
+from smart_filter_client.requests import Request
+
+CONNECT_TIMEOUT_SECONDS = 5.0
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_BINARY_TYPE = "application/octet-stream"
+_PIECE_BYTES = 256 * 1024
+
+
+def parse_address(url: str, api_key: str) -> httpx.URL:
+    """Return a server's address.  Raises InvalidAddress when it or the key is malformed."""
+    try:
+        address = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise InvalidAddress(f"{url!r} is not a URL ({error})") from error
+    if address.scheme not in {"http", "https"} or not address.host:
+        raise InvalidAddress(f"{url!r} is not a server's URL; write http://HOST:PORT")
+    if not (api_key.isascii() and api_key.isprintable()):
+        raise InvalidAddress("the API key holds characters that are not allowed in a key")
+    return address
+
+
+def uses_proxies(address: httpx.URL) -> bool:
+    """Whether to use the environment's proxies: they cannot reach loopback addresses."""
+    return address.host not in _LOOPBACK
+
+
+def build_request(
+    http: httpx.Client | httpx.AsyncClient,
+    request: Request,
+    api_key: str,
+    seconds: float,
+    body: Mapping[str, Any],
+) -> httpx.Request:
+    """Convert a request to httpx.
+
+    api_key: sent only to the server itself.  seconds: timeout of one step.
+    Raises OSError when the length of a file cannot be read.
+    """
+    headers = httpx.Headers(request.headers)  # the server may have named them in any case
+    if api_key and request.is_for_server:
+        headers["Authorization"] = f"Bearer {api_key}"
+    if request.file is not None:
+        headers["Content-Length"] = str(request.file.stat().st_size)
+    return http.build_request(
+        request.method,
+        request.path,
+        params=dict(request.params) or None,
+        headers=headers,
+        timeout=httpx.Timeout(
+            seconds, connect=min(seconds, CONNECT_TIMEOUT_SECONDS), read=seconds + request.patience
+        ),
+        **body,
+    )
+
+
+def body_arguments(request: Request) -> Mapping[str, Any]:  # httpx's own keyword arguments
+    """Return a request's body as keyword arguments of httpx, without that of a file."""
+    if request.json is not None:
+        return {"json": request.json}
+    if request.content is not None:
+        return {"content": request.content}
+    # File names are private; only the bytes are sent.
+    files = {name: (name, part, _BINARY_TYPE) for name, part in request.parts.items()}
+    return {"data": dict(request.fields), "files": files} if files else {}
+
+
+def read_pieces(file: Path) -> Iterator[bytes]:
+    """Yield the content of a file in pieces."""
+    with file.open("rb") as source:
+        while piece := source.read(_PIECE_BYTES):
+            yield piece
+
+
+async def read_pieces_async(file: Path) -> AsyncIterator[bytes]:
+    """Yield the content of a file in pieces, without blocking the event loop."""
+    async with await anyio.open_file(file, "rb") as source:
+        while piece := await source.read(_PIECE_BYTES):
+            yield piece

@@ -1,0 +1,27 @@
+"""Find the known names that are most similar to an unknown one, for error messages."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Final
+
+# Characters of an unknown name that are compared; bounds the time that takes. No name is as long.
+_MAX_CHARACTERS: Final = 200
+
+
+def find_nearest(name: str, known: Iterable[str], *, most: int = 1) -> list[str]:
+    """Return up to `most` known names that are similar to a name, the most similar first.
+
+    Upper and lower case are the same.
+    """
+    by_folded = {one.casefold(): one for one in known}
+    found = difflib.get_close_matches(name[:_MAX_CHARACTERS].casefold(), by_folded, n=most)
+    return [by_folded[one] for one in found]
+
+
+def did_you_mean(name: str, known: Iterable[str], *, most: int = 1) -> str:
+    """Return the end of a sentence that suggests known names, such as `; did you mean jpg?`.
+
+    It is empty when no known name is similar.
+    """
+    near = find_nearest(name, known, most=most)
+    return f"; did you mean {' or '.join(near)}?" if near else ""

@@ -1,0 +1,94 @@
+"""What a type checker, an editor and `help` see of the client."""
+
+import importlib.util
+import inspect
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+import pytest
+
+import smart_filter_client
+from smart_filter_client import AsyncClient, Client, FilterName, Format, JobState, OutputName
+from smart_filter_client import Recipe as ClientRecipe
+from smart_filter_client.models import StageState
+from smart_filter_shared.catalog.filters import FILTERS
+from smart_filter_shared.queue import states
+from smart_filter_shared.recipe import CHOOSABLE_TASKS, Effort, Output, Recipe
+from smart_filter_shared.recipe import Format as ServerFormat
+
+CLIENT = Path(smart_filter_client.__file__).parents[1]
+
+
+def methods(client: type) -> dict[str, object]:
+    return {
+        name: value
+        for name, value in vars(client).items()
+        if inspect.isfunction(value) and not name.startswith("_")
+    }
+
+
+def test_blocking_client_is_what_its_generator_writes() -> None:
+    place = CLIENT / "generate_client.py"
+    spec = importlib.util.spec_from_file_location("generate_client", place)
+    assert spec is not None
+    assert spec.loader is not None
+    generator = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generator)
+
+    written = (CLIENT / "smart_filter_client" / "client.py").read_text()
+    assert written == generator.generate(), "run: make client"
+
+
+def test_both_clients_have_the_same_methods() -> None:
+    blocking, awaited = methods(Client), methods(AsyncClient)
+
+    assert blocking.keys() - {"close"} == awaited.keys() - {"aclose"}
+    for name in blocking.keys() - {"close"}:
+        _, *mine = inspect.signature(blocking[name]).parameters.values()
+        _, *theirs = inspect.signature(awaited[name]).parameters.values()
+        assert mine == theirs, name
+        assert inspect.getdoc(blocking[name]) == inspect.getdoc(awaited[name])
+
+
+@pytest.mark.parametrize("client", [Client, AsyncClient])
+def test_signature_shows_parameters_and_what_is_returned(client: type) -> None:
+    signature = inspect.signature(client.submit)
+
+    _, photo, recipe, *rest = signature.parameters
+    assert [photo, recipe] == ["photo", "recipe"]
+    assert "idempotency_key" in rest
+    assert signature.return_annotation is smart_filter_client.Job
+
+
+def test_recipe_has_every_field_of_the_service() -> None:
+    known = get_type_hints(ClientRecipe)
+
+    parameters = {
+        f"filters.{card.name}.{one.name}": one for card in FILTERS for one in card.parameters
+    }
+    dotted = {name: kind for name, kind in known.items() if "." in name}
+    assert dotted.keys() == parameters.keys()
+    for name, parameter in parameters.items():
+        if parameter.choices:
+            assert get_args(dotted[name]) == parameter.choices
+    plain = known.keys() - dotted.keys() - {"metadata"}
+    assert plain == Recipe().as_json().keys() | {"seed"} | set(CHOOSABLE_TASKS)
+
+
+@pytest.mark.parametrize(
+    ("words", "service"),
+    [
+        (JobState, states.JobState),
+        (StageState, states.StageState),
+        (OutputName, Output),
+        (Format, ServerFormat),
+        (get_type_hints(ClientRecipe)["effort"], Effort),
+    ],
+    ids=lambda one: getattr(one, "__name__", None),
+)
+def test_words_are_those_of_the_service(words: object, service: type) -> None:
+    assert set(get_args(words)) == {str(one) for one in service}
+
+
+def test_filters_are_those_of_the_service() -> None:
+    assert get_args(FilterName) == tuple(card.name for card in FILTERS)
