@@ -13,8 +13,9 @@ from smart_filter_api.schemas.submissions import (
     Recipe,
     SubmitJobRequest,
 )
+from smart_filter_shared import recipe
 from smart_filter_shared.catalog.filters import FILTERS
-from smart_filter_shared.recipe import CHOOSABLE_TASKS
+from smart_filter_shared.recipe import AUTO, CHOOSABLE_TASKS
 from smart_filter_shared.recipe.fields import MAX_METADATA, MAX_METADATA_CHARACTERS
 
 Schema = dict[str, Any]  # a JSON schema: JSON of any shape
@@ -22,6 +23,7 @@ Schema = dict[str, Any]  # a JSON schema: JSON of any shape
 _NULL: Schema = {"type": "null"}
 # Fields of a recipe that a form writes with dotted names.
 _NESTED_FIELDS = {*CHOOSABLE_TASKS, "metadata"}
+_DEFAULTS = recipe.Recipe().as_json()
 
 
 def _binary(description: str) -> Schema:
@@ -46,9 +48,15 @@ def _as_form_field(field: Schema) -> Schema:
 
 
 def _recipe_form_fields() -> Schema:
-    """Return the fields of a recipe as a form has them: nested names become dotted."""
+    """Return the fields of a recipe as a form has them: nested names become dotted.
+
+    `x-default` is the value of an absent field. `default` would make generated clients send it.
+    """
     fields = _properties(Recipe)
     filter_name = _properties(FilterChoice)["name"]
+    for name, value in _DEFAULTS.items():
+        if value is not None:
+            fields[name]["x-default"] = value
     return {
         **{name: field for name, field in fields.items() if name not in _NESTED_FIELDS},
         "outputs": {
@@ -61,8 +69,12 @@ def _recipe_form_fields() -> Schema:
             "items": filter_name,
             "description": f"{fields['filters']['description']}; repeat the field, or separate "
             "values by commas",
+            "x-default": fields["filters"]["x-default"],
         },
-        **{f"{task}.model": _properties(ModelChoice)["model"] for task in CHOOSABLE_TASKS},
+        **{
+            f"{task}.model": {**_properties(ModelChoice)["model"], "x-default": AUTO}
+            for task in CHOOSABLE_TASKS
+        },
     }
 
 

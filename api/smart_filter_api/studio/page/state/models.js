@@ -6,6 +6,7 @@
 
 import { signal } from "@preact/signals";
 import { ask } from "../service/api.js";
+import { shortened } from "./recipes.js";
 
 /** Fields of the form of `POST /v1/jobs` that do not belong to the recipe. */
 const NO_RECIPE = /^(photo|background_file|upload_id|webhook_url)/;
@@ -55,7 +56,25 @@ export function schemaOf(name, recipe) {
 function fieldsOf(document) {
   const { content } = document.paths["/v1/jobs"].post.requestBody;
   const { properties } = content["multipart/form-data"].schema;
-  return Object.fromEntries(Object.entries(properties).filter(([name]) => !NO_RECIPE.test(name)));
+  const names = Object.keys(properties).filter((name) => !NO_RECIPE.test(name));
+  return Object.fromEntries(names.map((name) => [name, fieldOf(name, properties[name], document)]));
+}
+
+/** Return a form field's schema with references replaced and its default. */
+function fieldOf(name, property, document) {
+  const schema = resolved(property, document);
+  const usual = schema["x-default"];
+  return {
+    ...schema,
+    ...(schema.items && { items: resolved(schema.items, document) }),
+    ...(usual !== undefined && { default: name === "margin" ? shortened(usual) : usual }),
+  };
+}
+
+function resolved({ $ref: reference, ...schema }, document) {
+  if (reference === undefined) return schema;
+  const { title, ...target } = document.components.schemas[reference.split("/").at(-1)];
+  return { ...target, ...schema };
 }
 
 function tasksOf(cards) {

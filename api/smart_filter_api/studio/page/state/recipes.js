@@ -162,8 +162,8 @@ function isSame(one, other) {
   return JSON.stringify(one) === JSON.stringify(other);
 }
 
-/** Return four lengths in CSS shorthand when some are equal. */
-function shortened(text) {
+/** Return four lengths in CSS shorthand when some are equal: `1px 2px`. */
+export function shortened(text) {
   const [top, right, bottom, left] = text.split(" ");
   if (left !== right) return text;
   if (top !== bottom) return `${top} ${right} ${bottom}`;
