@@ -1,11 +1,15 @@
 """Find the known names that are most similar to an unknown one, for error messages."""
 
 import difflib
+import functools
 from collections.abc import Iterable
 from typing import Final
 
 # Characters of an unknown name that are compared; bounds the time that takes. No name is as long.
 _MAX_CHARACTERS: Final = 200
+# Searches that are remembered: the items of a batch often share their errors, and a search takes
+# a millisecond.
+_MAX_REMEMBERED: Final = 256
 
 
 def find_nearest(name: str, known: Iterable[str], *, most: int = 1) -> list[str]:
@@ -13,9 +17,7 @@ def find_nearest(name: str, known: Iterable[str], *, most: int = 1) -> list[str]
 
     Upper and lower case are the same.
     """
-    by_folded = {one.casefold(): one for one in known}
-    found = difflib.get_close_matches(name[:_MAX_CHARACTERS].casefold(), by_folded, n=most)
-    return [by_folded[one] for one in found]
+    return list(_search(name[:_MAX_CHARACTERS].casefold(), tuple(known), most))
 
 
 def did_you_mean(name: str, known: Iterable[str], *, most: int = 1) -> str:
@@ -25,3 +27,10 @@ def did_you_mean(name: str, known: Iterable[str], *, most: int = 1) -> str:
     """
     near = find_nearest(name, known, most=most)
     return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+@functools.lru_cache(maxsize=_MAX_REMEMBERED)
+def _search(folded: str, known: tuple[str, ...], most: int) -> tuple[str, ...]:
+    by_folded = {one.casefold(): one for one in known}
+    found = difflib.get_close_matches(folded, by_folded, n=most)
+    return tuple(by_folded[one] for one in found)

@@ -7,6 +7,7 @@ import pytest
 from smart_filter_api.services.eta import EtaEstimator
 from smart_filter_api.services.recipe_cache import ParsedRecipe, RecipeCache, RecipeCacheKey
 from smart_filter_api.services.ttl_cache import KeyedTtlCache, TtlCache
+from smart_filter_shared.errors import Contradiction, FieldError
 from smart_filter_shared.eta.snapshot import QueueSnapshot
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.model_registry.published_models import PublishedModel
@@ -181,3 +182,18 @@ def test_only_identical_requests_are_parsed_once(
     first, second = orders.get(asked(), an_order), orders.get(other, an_order)
 
     assert (first is not second) == is_read_again
+
+
+def test_invalid_recipe_is_parsed_once() -> None:
+    orders = RecipeCache()
+    parsed: list[RecipeCacheKey] = []
+
+    def refuse(key: RecipeCacheKey) -> ParsedRecipe:
+        parsed.append(key)
+        raise Contradiction([FieldError("/edge", "is wrong")])
+
+    for _ in range(2):
+        with pytest.raises(Contradiction, match="is wrong"):
+            orders.get(asked(), refuse)
+
+    assert len(parsed) == 1

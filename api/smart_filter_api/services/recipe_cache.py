@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from smart_filter_shared.errors import InvalidRecipe
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.lru_dict import LruDict
 from smart_filter_shared.model_registry.published_models import PublishedModel
@@ -61,19 +62,35 @@ class RecipeCacheKey:
 
 
 class RecipeCache:
-    """The recipes that were parsed last."""
+    """The recipes that were parsed last, and the errors of invalid ones."""
 
     def __init__(self) -> None:
-        self._kept: LruDict[str, tuple[RecipeCacheKey, ParsedRecipe]] = LruDict(_MAX_ENTRIES)
+        self._kept: LruDict[str, tuple[RecipeCacheKey, ParsedRecipe | InvalidRecipe]] = LruDict(
+            _MAX_ENTRIES
+        )
 
     def get(
         self, asked: RecipeCacheKey, read: Callable[[RecipeCacheKey], ParsedRecipe]
     ) -> ParsedRecipe:
-        """Return the cached recipe of a key, or call `read` and cache it.  Raises its errors."""
+        """Return the cached recipe of a key, or call `read` and cache it.
+
+        Raises the InvalidRecipe that `read` raises, which is cached as well.
+        """
         sent = asked.sent
         known = self._kept.get(sent)
         if known is None or not asked.shares_snapshot_with(known[0]):
-            known = asked, read(asked)
+            known = asked, _outcome(asked, read)
         if len(sent) <= _MAX_KEY_BYTES:
             self._kept.put(sent, known)
+        if isinstance(known[1], InvalidRecipe):
+            raise type(known[1]).of_fields(known[1].errors)
         return known[1]
+
+
+def _outcome(
+    asked: RecipeCacheKey, read: Callable[[RecipeCacheKey], ParsedRecipe]
+) -> ParsedRecipe | InvalidRecipe:
+    try:
+        return read(asked)
+    except InvalidRecipe as error:
+        return error.with_traceback(None)  # whose frames hold the request

@@ -26,16 +26,20 @@ async def read_recipe(
     *,
     defaults: Mapping[str, object],
     with_background_file: bool,
+    may_reload: bool = True,
 ) -> ParsedRecipe:
     """Parse a recipe and choose its models.  Raises InvalidRecipe and its subclasses.
 
     defaults: the tenant's defaults for fields that are not given (see tenant_defaults.py).
+    may_reload: whether an invalid recipe is parsed again with the newest models and pictures.
     """
     known, pictures = await _read_snapshot(services, caller.tenant)
     asked = RecipeCacheKey(caller.tenant, fields, defaults, with_background_file, known, pictures)
     try:
         return services.orders.get(asked, _parse_fields)
     except InvalidRecipe:
+        if not may_reload:
+            raise
         # The requested model or picture may be newer than the cache: reload and try again.
         services.models.forget()
         services.stock.forget(caller.tenant)

@@ -4,6 +4,8 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import anyio.lowlevel
+
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.problems import problem
 from smart_filter_api.services.container import Services
@@ -103,7 +105,11 @@ async def _read_each_item(
             try:
                 if isinstance(item, Rejected):
                     raise item
-                order = await _read_recipe(services, caller, sent, item.fields)
+                # The first invalid item reloads models and pictures; a thousand need not.
+                order = await _read_recipe(
+                    services, caller, sent, item.fields, may_reload=not refused
+                )
+                await anyio.lowlevel.checkpoint()  # other requests have a turn
                 photo = await photo_source.resolve_photo(services, caller.tenant, item.photo)
             except (Rejected, UploadMissing) as error:
                 refused[index] = error
@@ -120,17 +126,22 @@ async def _check_common_recipe(
 ) -> list[FieldError]:
     """Return the errors of the common recipe alone."""
     try:
-        await _read_recipe(services, caller, sent, sent.common)
+        await _read_recipe(services, caller, sent, sent.common, may_reload=False)
     except InvalidRecipe as error:
         return error.errors
     return []
 
 
 async def _read_recipe(
-    services: Services, caller: Caller, sent: UploadedBatch, fields: Fields
+    services: Services, caller: Caller, sent: UploadedBatch, fields: Fields, *, may_reload: bool
 ) -> ParsedRecipe:
     order = await recipe_parser.read_recipe(
-        services, caller, fields, defaults=caller.recipe, with_background_file=False
+        services,
+        caller,
+        fields,
+        defaults=caller.recipe,
+        with_background_file=False,
+        may_reload=may_reload,
     )
     if sent.best is not None and StageName.COMPOSITE not in order.plans:
         raise Contradiction([FieldError("/outputs", _NOTHING_TO_COMPOSE)])
