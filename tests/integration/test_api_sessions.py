@@ -450,7 +450,8 @@ def test_device_can_only_submit_and_read_its_jobs(api: Api) -> None:
         for method, path in (
             *(("POST", f"jobs/{job}/cancel"), ("POST", f"jobs/{job}/redrive")),
             *(("DELETE", f"jobs/{job}"), ("POST", f"jobs/{job}/derive"), ("GET", "jobs")),
-            *(("GET", f"jobs/{job}/corrections"), ("GET", "usage"), ("GET", "keys")),
+            *(("GET", f"jobs/{job}/corrections"), ("GET", f"jobs/{job}/photo")),
+            *(("GET", "usage"), ("GET", "keys")),
             *(("GET", "backgrounds"), ("GET", "models"), ("GET", "webhooks"), ("GET", "batches")),
             *(("POST", "tokens"), ("POST", "uploads"), ("POST", "live")),
         )
@@ -467,16 +468,32 @@ def test_device_reads_the_job_that_it_submitted(api: Api) -> None:
 
     answers = {
         path: api.client.get(f"/v1/jobs/{job}{path}", headers=as_bearer(key))
-        for path in ("", "/events", "/outputs/image", "/photo")
+        for path in ("", "/events", "/outputs/image")
     }
 
     assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(
         answers, 200
     )
-    assert answers["/outputs/image"].content == answers["/photo"].content == b"made"
+    assert answers["/outputs/image"].content == b"made"
     assert "event: job.succeeded" in answers["/events"].text
     link = answers[""].json()["output_links"]["image"]
     assert httpx.get(link, timeout=60).content == b"made"
+
+
+def test_devices_do_not_share_idempotency_keys(api: Api) -> None:
+    keys = [issued(api, "/v1/tokens", max_jobs=1)["key"] for _ in range(2)]
+    photo = a_photo()
+
+    jobs = [
+        api.client.post(
+            "/v1/jobs",
+            headers={**as_bearer(key), "Idempotency-Key": "photo-1"},
+            files={"photo": photo},
+        ).json()["id"]
+        for key in (keys[0], keys[1], keys[0])
+    ]
+
+    assert jobs[0] == jobs[2] != jobs[1]
 
 
 def test_job_of_another_key_does_not_exist_for_a_device(api: Api) -> None:
@@ -488,14 +505,7 @@ def test_job_of_another_key_does_not_exist_for_a_device(api: Api) -> None:
     answers = [
         api.client.get(f"/v1/jobs/{job}{path}", headers=as_bearer(mine))
         for job in jobs
-        for path in (
-            "",
-            "/events",
-            "/outputs/image",
-            "/outputs/none",
-            "/photo",
-            "/photo?original=1",
-        )
+        for path in ("", "/events", "/outputs/image", "/outputs/none")
     ]
 
     assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {

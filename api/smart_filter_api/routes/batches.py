@@ -84,9 +84,7 @@ async def create_batch(
     """Create a job for each photo; the jobs are queued when the answer is sent."""
     async with (
         batch_intake.receive_batch(request) as sent,
-        idempotency.once(
-            services, request, caller.tenant, idempotency_key, sent.fingerprint
-        ) as once,
+        idempotency.once(services, request, caller, idempotency_key, sent.fingerprint) as once,
     ):
         if once.replayed is not None:
             return once.replayed
@@ -238,7 +236,7 @@ async def cancel_batch(
         once.remember(connection, answer, job_id=JobId(row.id))
         return answer
 
-    return await idempotency.write_once(services, request, caller.tenant, idempotency_key, move)
+    return await idempotency.write_once(services, request, caller, idempotency_key, move)
 
 
 @router.delete(

@@ -60,7 +60,7 @@ async def send_test_event(
         once.remember(connection, answer)
         return answer
 
-    return await idempotency.write_once(services, request, caller.tenant, idempotency_key, write)
+    return await idempotency.write_once(services, request, caller, idempotency_key, write)
 
 
 @router.get(
@@ -125,7 +125,7 @@ async def replay_failed_deliveries(
         once.remember(connection, answer)
         return answer
 
-    return await idempotency.write_once(services, request, caller.tenant, idempotency_key, write)
+    return await idempotency.write_once(services, request, caller, idempotency_key, write)
 
 
 @router.post(
@@ -157,7 +157,7 @@ async def replay_delivery(
         once.remember(connection, answer)
         return answer
 
-    return await idempotency.write_once(services, request, caller.tenant, idempotency_key, write)
+    return await idempotency.write_once(services, request, caller, idempotency_key, write)
 
 
 def _require_enabled(connection: Connection, webhook_id: str, tenant: Tenant) -> str:

@@ -84,9 +84,7 @@ async def derive_job(
         parent = await connection.run_sync(jobs.find_job, job_id, caller.tenant)
     async with (
         derive_request.receive_derive_request(request) as sent,
-        idempotency.once(
-            services, request, caller.tenant, idempotency_key, sent.fingerprint
-        ) as once,
+        idempotency.once(services, request, caller, idempotency_key, sent.fingerprint) as once,
     ):
         if once.replayed is not None:
             return once.replayed
@@ -149,7 +147,7 @@ async def _store_correction(
     idempotency_key: str | None,
     body: bytes,
 ) -> Response:
-    async with idempotency.once(services, request, caller.tenant, idempotency_key, body) as once:
+    async with idempotency.once(services, request, caller, idempotency_key, body) as once:
         if once.replayed is not None:
             return once.replayed
         async with services.reading() as connection:

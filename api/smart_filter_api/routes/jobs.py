@@ -100,9 +100,7 @@ async def submit_job(
     """Create a job for a photo; the job is queued when the answer is sent."""
     async with (
         body.receive_photo_request(request) as upload,
-        idempotency.once(
-            services, request, caller.tenant, idempotency_key, upload.fingerprint
-        ) as once,
+        idempotency.once(services, request, caller, idempotency_key, upload.fingerprint) as once,
     ):
         if once.replayed is not None:
             return once.replayed
@@ -274,7 +272,7 @@ async def cancel_job(
         once.remember(connection, answer, job_id=row.id)
         return answer
 
-    return await idempotency.write_once(services, request, caller.tenant, idempotency_key, move)
+    return await idempotency.write_once(services, request, caller, idempotency_key, move)
 
 
 @router.post(
@@ -312,7 +310,7 @@ async def redrive_job(
         once.remember(connection, answer, job_id=row.id)
         return answer, ready
 
-    async with idempotency.once(services, request, caller.tenant, idempotency_key) as once:
+    async with idempotency.once(services, request, caller, idempotency_key) as once:
         if once.replayed is not None:
             return once.replayed
         await services.forecasts.refresh()

@@ -69,7 +69,7 @@ async def create_key(
         return _remember_key(connection, once, made, can_seal=services.seal is not None)
 
     return await idempotency.write_once(
-        services, request, caller.tenant, idempotency_key, write, payload=body
+        services, request, caller, idempotency_key, write, payload=body
     )
 
 
@@ -111,7 +111,7 @@ async def create_token(
         return _remember_key(connection, once, made, can_seal=services.seal is not None)
 
     return await idempotency.write_once(
-        services, request, caller.tenant, idempotency_key, write, payload=body
+        services, request, caller, idempotency_key, write, payload=body
     )
 
 

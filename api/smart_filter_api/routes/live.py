@@ -56,7 +56,7 @@ async def start_live(
         return answer
 
     return await idempotency.write_once(
-        services, request, caller.tenant, idempotency_key, write, payload=body
+        services, request, caller, idempotency_key, write, payload=body
     )
 
 

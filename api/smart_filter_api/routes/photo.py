@@ -9,7 +9,7 @@ from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import stored_object
 from smart_filter_api.responses.stored_object import StoredObject
 from smart_filter_api.routes import jobs
-from smart_filter_api.services.container import JobReader, OpenServices
+from smart_filter_api.services.container import OpenServices, Reader
 from smart_filter_shared.artifacts import retention
 from smart_filter_shared.errors import InputsExpired, JobNotFinished, NotFound, ObjectMissing
 from smart_filter_shared.jobs.queries import JobRow, Json
@@ -56,7 +56,7 @@ _MEDIA_SUBTYPES = {"jpg": "jpeg"}  # other subtypes equal the name of the format
 async def get_photo(
     job_id: str,
     services: OpenServices,
-    caller: JobReader,
+    caller: Reader,
     *,
     original: bool = False,
     if_none_match: Annotated[str | None, Header()] = None,
@@ -64,7 +64,7 @@ async def get_photo(
     """Return the photo of a job until it expires."""
 
     def look(connection: Connection) -> StoredObject:
-        job = jobs.find_job(connection, job_id, caller.tenant, device_key_id=caller.device_key_id)
+        job = jobs.find_job(connection, job_id, caller.tenant)
         prepared = _prepare_stage_result(job)
         file = _original_object(job, prepared) if original else _preview_object(job, prepared)
         if not retention.is_available(connection, job.tenant, file.key):

@@ -68,7 +68,7 @@ async def create_upload(
         return answer
 
     return await idempotency.write_once(
-        services, request, caller.tenant, idempotency_key, write, payload=body
+        services, request, caller, idempotency_key, write, payload=body
     )
 
 

@@ -67,7 +67,7 @@ async def create_webhook(
         return answer
 
     return await idempotency.write_once(
-        services, request, caller.tenant, idempotency_key, write, payload=body
+        services, request, caller, idempotency_key, write, payload=body
     )
 
 
@@ -163,7 +163,7 @@ async def rotate_webhook_secret(
         once.remember(connection, answer, secret=True)
         return answer
 
-    return await idempotency.write_once(services, request, caller.tenant, idempotency_key, write)
+    return await idempotency.write_once(services, request, caller, idempotency_key, write)
 
 
 def find_webhook(connection: Connection, webhook_id: str, tenant: Tenant) -> Webhook:

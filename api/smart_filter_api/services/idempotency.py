@@ -18,6 +18,7 @@ import anyio
 from fastapi import Header, Request, Response
 from sqlalchemy import Connection, text
 
+from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.problems import problem
 from smart_filter_api.schemas.parameters import (
     IDEMPOTENCY_KEY_CHARACTERS,
@@ -39,7 +40,7 @@ from smart_filter_shared.errors import (
     TryAgain,
     WebhookDisabled,
 )
-from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.ids import JobId
 from smart_filter_shared.security.secretbox import SecretBox
 
 REPLAYED_HEADER: Final = "Idempotency-Replayed"
@@ -56,8 +57,8 @@ IdempotencyKey = Annotated[
     str | None,
     Header(
         alias="Idempotency-Key",
-        description="A unique name of this request among your tenant's requests of a day, at most "
-        "255 characters",
+        description="A unique name of this request among the requests of your tenant, or of "
+        "a device, within a day; at most 255 characters",
         json_schema_extra=IDEMPOTENCY_KEY_SCHEMA,
     ),
 ]
@@ -154,7 +155,7 @@ class IdempotentRequest:
 
 @asynccontextmanager
 async def once(
-    services: Services, request: Request, tenant: Tenant, key: str | None, payload: bytes = b""
+    services: Services, request: Request, caller: Caller, key: str | None, payload: bytes = b""
 ) -> AsyncIterator[IdempotentRequest]:
     """Execute a request once: yield its stored answer, or claim the key for the block.
 
@@ -168,8 +169,8 @@ async def once(
         return
     asked = f"{request.method} {request.url.path}\n".encode() + payload
     named: dict[str, object] = {
-        "tenant": tenant,
-        "key": parse_key(key),
+        "tenant": caller.tenant,
+        "key": _private_key(caller, key),
         "fingerprint": hashlib.sha256(asked).hexdigest(),
     }
     replayed = await _claim_or_replay(services, named)
@@ -194,7 +195,7 @@ async def once(
 async def write_once(
     services: Services,
     request: Request,
-    tenant: Tenant,
+    caller: Caller,
     key: str | None,
     write: Callable[[Connection, IdempotentRequest], Response],
     *,
@@ -204,7 +205,7 @@ async def write_once(
 
     write: executes the request, remembers its answer and returns it.  Others as in `once`.
     """
-    async with once(services, request, tenant, key, payload) as claimed:
+    async with once(services, request, caller, key, payload) as claimed:
         if claimed.replayed is not None:
             return claimed.replayed
         async with services.transaction() as connection:
@@ -225,6 +226,13 @@ def parse_key(key: str) -> str:
             pointer="/Idempotency-Key",
         )
     return found
+
+
+def _private_key(caller: Caller, key: str) -> str:
+    """Return a key as it is stored: devices of one tenant do not share theirs."""
+    parsed = parse_key(key)
+    # No header holds a line break, so the keys of a device never equal others.
+    return parsed if caller.device_key_id is None else f"{caller.device_key_id}\n{parsed}"
 
 
 async def _claim_or_replay(services: Services, named: dict[str, object]) -> Response | None:
