@@ -10,7 +10,6 @@ import sys
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import BinaryIO, cast
 
 import anyio
 import anyio.to_thread
@@ -56,7 +55,7 @@ def create() -> FastAPI:
     async def submit(photo: UploadFile) -> dict[str, str]:
         job_id = uuid.uuid4()
         key = f"bare/{job_id}"
-        content = cast("BinaryIO", photo.file)
+        content = photo.file
 
         def put() -> None:
             store.put(key, content, length=photo.size or 0, media_type="image/jpeg")

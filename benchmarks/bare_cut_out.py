@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from smart_filter_workers.networks.selfie import GENERAL_SIZE_PX, SelfieNetworks
+from smart_filter_workers.results import Srgb8
 from smart_filter_workers.system import threads
 
 
@@ -25,10 +26,10 @@ class BareCutOut:
         bgr = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
         if bgr is None:
             raise ValueError("OpenCV could not decode the photo")
-        small = cv2.resize(bgr, GENERAL_SIZE_PX, interpolation=cv2.INTER_AREA)
-        coverage = cv2.resize(
-            self._networks(cv2.cvtColor(small, cv2.COLOR_BGR2RGB)), bgr.shape[1::-1]
-        )
+        small: Srgb8 = cv2.cvtColor(
+            cv2.resize(bgr, GENERAL_SIZE_PX, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB
+        ).astype(np.uint8, copy=False)
+        coverage = cv2.resize(self._networks(small), bgr.shape[1::-1])
         alpha = cv2.convertScaleAbs(coverage, alpha=255)
         visible = cv2.copyTo(cv2.merge((bgr, alpha)), alpha)
         done, encoded = cv2.imencode(".png", visible)

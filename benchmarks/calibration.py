@@ -250,13 +250,14 @@ async def _seconds_from_database(engine: Engine, job_id: str) -> float:
 
     def look() -> float | None:
         with sessions.transaction(engine) as connection:
-            return connection.execute(
+            seconds: float | None = connection.execute(
                 text("""
                     SELECT CAST(extract(epoch FROM finished_at - created_at) AS float8)
                     FROM jobs WHERE id = :id
                 """),
                 {"id": job_id},
             ).scalar_one()
+            return seconds
 
     while (seconds := await anyio.to_thread.run_sync(look)) is None:  # noqa: ASYNC110 - a worker ends it
         await anyio.sleep(0.2)

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import psycopg
+from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
@@ -134,7 +135,7 @@ def _second_bench(servers: Servers) -> Iterator[Bench]:
     with bench.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("CREATE DATABASE empty"))
     url = make_url(bench.settings.database.url.get_secret_value()).set(database="empty")
-    database = DatabaseSettings(url=url.render_as_string(hide_password=False))
+    database = DatabaseSettings(url=SecretStr(url.render_as_string(hide_password=False)))
     engine = sessions.open_engine(database, connections=2)
     try:
         migrate.upgrade(engine)
@@ -144,9 +145,7 @@ def _second_bench(servers: Servers) -> Iterator[Bench]:
 
 
 if __name__ == "__main__":
-    _given = [float(one.replace(",", "")) for one in sys.argv[1:]]
-    _ready, _finished, _held_seconds = (
-        *_given,
-        *(READY, FINISHED, HELD_SECONDS)[len(_given) :],
-    )
-    figures.print_figures(measure(int(_ready), int(_finished), _held_seconds))
+    _given = [one.replace(",", "") for one in sys.argv[1:]]
+    _defaults = [str(READY), str(FINISHED), str(HELD_SECONDS)]
+    _ready, _finished, _held_seconds = [*_given, *_defaults[len(_given) :]]
+    figures.print_figures(measure(int(_ready), int(_finished), float(_held_seconds)))

@@ -6,6 +6,7 @@ from collections.abc import Collection
 import numpy as np
 from sqlalchemy import Connection, Engine, Table, text
 
+from benchmarks import photos
 from smart_filter_shared.db import sessions
 from smart_filter_shared.db.tables import queue as tables
 from smart_filter_shared.ids import JobId
@@ -29,9 +30,13 @@ def write_prepared_job(bench: Bench, stages: Collection[StageName]) -> JobId:
     """Write a job whose photo is prepared and which has only these other stages; return its id.
 
     Its own stages wait for a year, so no worker claims them; the stages of its copies are ready.
-    Its proxy is in storage, so a real worker can run segmentation and face of the copies.
+    Its photo is in storage, so a real worker can run segmentation and face of the copies.
     """
-    job_id = bench.submit(Recipe(outputs=frozenset({Output.MATTE, Output.FACES})))
+    job_id = bench.submit(Recipe(outputs=(Output.MATTE, Output.FACES)))
+    photo_key = bench.job(job_id).photo_key
+    assert photo_key is not None, "the job has no photo"
+    photo = next(photos.selfies(_SIDE_PX))
+    bench.store.put(photo_key, photo, length=len(photo), media_type="image/jpeg")
     lease = bench.claim_one(StageName.PREPARE)
     recent = LruCache(_CACHE_BYTES)
     backgrounds = TenantBackgrounds(bench.engine, bench.store, recent)

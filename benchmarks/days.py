@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pydantic import SecretStr
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
 
@@ -123,7 +124,7 @@ def _with_days(servers: Servers, number: int) -> Iterator[DaysDatabase]:
     with bench.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
     url = make_url(bench.settings.database.url.get_secret_value()).set(database=name)
-    database = DatabaseSettings(url=url.render_as_string(hide_password=False))
+    database = DatabaseSettings(url=SecretStr(url.render_as_string(hide_password=False)))
     # Like a worker's connection.
     engine = sessions.for_key_lookups(sessions.open_engine(database, connections=1))
     plain = sessions.open_engine(database, connections=2)

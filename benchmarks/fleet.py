@@ -41,13 +41,18 @@ class Servers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
-    """Worker processes of one stage.  seconds: how long each batch sleeps."""
+    """Worker processes of one stage.
+
+    seconds: how long a batch of one photo sleeps.  growth: what each further photo of a batch
+    adds, as a share of that.
+    """
 
     stage: StageName
     seconds: float
     processes: int
     threads: int = 1
     batch_size: int = 1
+    growth: float = 0.0
 
 
 @contextmanager
@@ -89,7 +94,8 @@ def _start(servers: Servers, pool: Pool) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [
             *(sys.executable, "-m", "benchmarks.sleeping"),
-            *(pool.stage, str(pool.seconds), str(pool.batch_size), str(pool.threads)),
+            *(pool.stage, str(pool.seconds), str(pool.growth)),
+            *(str(pool.batch_size), str(pool.threads)),
         ],
         env={
             **os.environ,

@@ -160,7 +160,9 @@ def _run_pgbouncer(servers: Servers) -> Iterator[str]:
 def _fork_workers(servers: Servers, pool: Pool, database_url: str) -> Iterator[None]:
     """Run forks of this process as workers while the block lasts; it starts when all are ready."""
     os.environ.update({**servers.stack.environment, "SMART_FILTER_DATABASE_URL": database_url})
-    model = sleeping.model(pool.stage, seconds=pool.seconds, batch_size=pool.batch_size)
+    model = sleeping.model(
+        pool.stage, seconds=pool.seconds, growth=pool.growth, batch_size=pool.batch_size
+    )
 
     def serve() -> None:
         wiring.serve_worker(
@@ -210,5 +212,5 @@ def _wait_until_ready(servers: Servers, processes: int) -> None:
 
 
 if __name__ == "__main__":
-    _numbers = [float(one) for one in sys.argv[1:]]
-    figures.print_figures(measure(*_numbers[:1], *map(int, _numbers[1:])))
+    _seconds, *_counts = sys.argv[1:] or [str(_SECONDS)]
+    figures.print_figures(measure(float(_seconds), *map(int, _counts)))

@@ -16,15 +16,15 @@ from benchmarks import figures, paired, photos, service
 from benchmarks.bare_cut_out import BareCutOut
 from benchmarks.figures import Figure
 from benchmarks.paired import NoFigures, Server
-from smart_filter_client import Client
+from smart_filter_client import Client, Recipe
 
-CUT_OUT: Mapping[str, object] = {
+CUT_OUT: Recipe = {
     "background": "transparent",
     "outputs": ["image"],
     "format": "png",
     "segmentation": {"model": "selfie"},
 }
-_JOBS: Mapping[str, Mapping[str, object]] = {"cut-out": CUT_OUT, "default job": {}}
+_JOBS: Mapping[str, Recipe] = {"cut-out": CUT_OUT, "default job": {}}
 # Goals: processor time and photos a second, over those of the bare function.
 _MAX_COST = {"cut-out": 2.0, "default job": 4.5}
 _MIN_RATE = {"cut-out": 0.45, "default job": None}
@@ -33,14 +33,14 @@ _MIN_RATE = {"cut-out": 0.45, "default job": None}
 class Jobs:
     """Puts photos through jobs of one recipe, each with another seed; thread-safe."""
 
-    def __init__(self, client: Client, recipe: Mapping[str, object]) -> None:
+    def __init__(self, client: Client, recipe: Recipe) -> None:
         self._client = client
         self._recipe = recipe
         self._seeds = itertools.count()
 
     def __call__(self, photo: bytes) -> bytes:
         """Return the picture of a new job. Raises NoFigures when the job fails."""
-        recipe = {**self._recipe, "seed": next(self._seeds)}
+        recipe: Recipe = {**self._recipe, "seed": next(self._seeds)}
         job = self._client.wait(self._client.submit(photo, recipe).id, 120)
         if not job.succeeded:
             raise NoFigures(f"not reported: job {job.id} {job.state}: {job.error}")

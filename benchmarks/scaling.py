@@ -6,7 +6,8 @@ The last line of the output is stored as docs/measured/scaling.json; docs/make_c
 
 Celery, claims, heartbeats and storage are the product's; only the model sleeps, or does nothing.
 The first part measures the gain from each further process, the second how many stages can be
-completed a second when a stage takes no time.
+completed a second when a stage takes no time, the third what batches gain when a batch of 8 costs
+2.5 times a batch of one, and what they cost a photo that comes alone.
 """
 
 import sys
@@ -30,6 +31,10 @@ COMPLETIONS = {1: 500.0, 8: 1500.0}
 _SECONDS = 20.0
 # Jobs to write for each second of a measurement, times one plus the batch size.
 _JOBS = 300
+# The simulated network of the third part: a batch of 8 sleeps 2.5 times as long as one photo.
+_BATCH, _BATCH_COST, _ONE_SECONDS = 8, 2.5, 0.1
+_LEAST_GAIN = 2.8
+_SINGLES = 30  # photos that come alone
 # More processes than cores: while one waits for the database, another computes.
 _BUSY_PROCESSES, _BUSY_THREADS = 4, 1
 _EDGE = 0.1  # share of jobs left out at each end, where not all processes work
@@ -38,7 +43,7 @@ _SERVERS = ("postgres", "valkey", "s3")
 
 
 def measure(seconds: float = _SECONDS) -> list[Figure]:
-    """Return the figures of both parts; seconds: approximate length of each measurement."""
+    """Return the figures of all parts; seconds: approximate length of each measurement."""
     found = []
     with fleet.run_servers() as servers:
         alone = 0.0
@@ -81,7 +86,53 @@ def measure(seconds: float = _SECONDS) -> list[Figure]:
                 Figure(name=f"of it {server}, a stage", unit="ms of a core", samples=[used])
                 for server, used in run.processor_ms.items()
             ]
+        found += _measure_batches(servers, seconds)
     return found
+
+
+def _measure_batches(servers: Servers, seconds: float) -> list[Figure]:
+    """Return what batches gain under load, and what a photo that comes alone waits for them."""
+    rates, alone = {}, {}
+    for batch_size in (1, _BATCH):
+        pool = Pool(
+            stage=StageName.FACE,
+            seconds=_ONE_SECONDS,
+            processes=1,
+            batch_size=batch_size,
+            growth=(_BATCH_COST - 1) / (_BATCH - 1),
+        )
+        rates[batch_size] = _run(servers, pool, int(seconds * batch_size / _ONE_SECONDS)).rate
+        alone[batch_size] = _time_single_photos(servers, pool)
+    return [
+        Figure(
+            name=f"photos a second in batches of {_BATCH}, of those one at a time",
+            unit="times",
+            samples=[rates[_BATCH] / rates[1]],
+            goal=_LEAST_GAIN,
+            kind="at least",
+        ),
+        *(
+            Figure(
+                name="a photo that comes alone, by batch size", at=size, unit="ms", samples=samples
+            )
+            for size, samples in alone.items()
+        ),
+    ]
+
+
+def _time_single_photos(servers: Servers, pool: Pool) -> list[float]:
+    """Return the milliseconds from submission to end of photos that come one after the other."""
+    bench = servers.bench
+    bench.empty()
+    template = copies.write_prepared_job(bench, [pool.stage])
+    with fleet.run_workers(servers, [pool]):
+        for _ in range(_SINGLES):
+            copies.write_copies(bench.engine, template, 1)
+            fleet.ring(servers, [pool])
+            while copies.count_unfinished(bench.engine, template):
+                time.sleep(_ONE_SECONDS / 10)
+    times = copies.read_job_times(bench.engine, template)
+    return [1000 * (one.ended - one.accepted) for one in times]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Run a real worker whose model sleeps, so that only the queue costs processor time.
 
-python -m benchmarks.sleeping STAGE SECONDS BATCH THREADS
+python -m benchmarks.sleeping STAGE SECONDS GROWTH BATCH THREADS
 
-A batch sleeps as long as one photo, as on a GPU with room for more photos.
+A photo sleeps for SECONDS, and each further one of its batch for GROWTH times as long. With a
+GROWTH of 0 a batch takes as long as one photo, as on a GPU with room for more photos.
 """
 
 import sys
@@ -23,15 +24,20 @@ from smart_filter_workers.stages.segmentation.models.base import People
 _NAME = "bench"
 
 
-def model(stage: StageName, *, seconds: float, batch_size: int) -> ModuleType:
+def model(stage: StageName, *, seconds: float, growth: float, batch_size: int) -> ModuleType:
     """Return a model of segmentation or face that sleeps and finds no person."""
 
+    def sleep(photos: int) -> None:
+        time.sleep(seconds * (1 + growth * (photos - 1)))
+
     def no_people(batch: Sequence[PreparedPhoto]) -> list[People]:
-        time.sleep(seconds)
+        sleep(len(batch))
         return [People(np.zeros(one.proxy_srgb.shape[:2], np.uint8), None) for one in batch]
 
-    def no_face(batch: Sequence[Srgb8]) -> list[tuple[Face, ...]]:
-        time.sleep(seconds)
+    def no_face(
+        batch: Sequence[Srgb8], _: Sequence[tuple[Face, ...]] = (), /
+    ) -> list[tuple[Face, ...]]:
+        sleep(len(batch))
         return [() for _ in batch]
 
     models: dict[StageName, Callable[..., object]] = {
@@ -55,13 +61,18 @@ def model(stage: StageName, *, seconds: float, batch_size: int) -> ModuleType:
 
 
 if __name__ == "__main__":
-    _stage, _seconds, _batch, _threads = sys.argv[1:]
+    _stage, _seconds, _growth, _batch, _threads = sys.argv[1:]
     wiring.serve_worker(
         settings.load(),
         stages=[StageName(_stage)],
         models=[_NAME],
         threads=int(_threads),
         extra_models=[
-            model(StageName(_stage), seconds=float(_seconds), batch_size=int(_batch)),
+            model(
+                StageName(_stage),
+                seconds=float(_seconds),
+                growth=float(_growth),
+                batch_size=int(_batch),
+            ),
         ],
     )

@@ -82,7 +82,8 @@ def _shapes(network: Network) -> dict[str, tuple[int, ...]]:
 
 def _random_shares(rng: np.random.Generator, count: int, classes: int) -> NDArray[np.float32]:
     shares = rng.random((count, classes), np.float32)
-    return shares / shares.sum(axis=1, keepdims=True)
+    normalized: NDArray[np.float32] = shares / shares.sum(axis=1, keepdims=True)
+    return normalized
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 
@@ -66,7 +67,8 @@ def _load(running: Service, name: str, send_photo: UploadMethod, photo: bytes) -
 def _upload_directly(client: httpx.Client, photo: bytes) -> None:
     wish = {"content_type": "image/jpeg", "bytes": len(photo)}
     upload = _ok(client.post("/v1/uploads", json=wish))
-    put = httpx.put(upload["put_url"], content=photo, headers=upload["headers"], timeout=300)
+    headers: dict[str, str] = upload["headers"]
+    put = httpx.put(str(upload["put_url"]), content=photo, headers=headers, timeout=300)
     put.raise_for_status()
     _ok(
         client.post(
@@ -79,9 +81,9 @@ def _multipart(client: httpx.Client, photo: bytes) -> None:
     _ok(client.post("/v1/jobs", files={"photo": io.BytesIO(photo)}, data={"run_at": _NEVER}))
 
 
-def _ok(answer: httpx.Response) -> dict[str, str]:
+def _ok(answer: httpx.Response) -> dict[str, Any]:  # JSON of any shape
     answer.raise_for_status()
-    document: dict[str, str] = json.loads(answer.content)
+    document: dict[str, Any] = json.loads(answer.content)
     return document
 
 

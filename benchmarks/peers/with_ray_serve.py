@@ -35,4 +35,4 @@ if __name__ == "__main__":
         http_options={"host": "127.0.0.1", "port": int(sys.argv[1])},
         logging_config={"enable_access_log": False},
     )
-    serve.run(CutOut.bind(), route_prefix="/inference", blocking=True)
+    serve.run(CutOut.bind(), route_prefix="/inference", blocking=True)  # type: ignore[attr-defined]  # ray has no types here
