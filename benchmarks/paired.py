@@ -1,18 +1,18 @@
-"""Compare a server with the bare function in paired rounds of the same photos.
+"""Compare two ways to process photos in paired rounds.
 
-The bare function runs in threads of this process. The server gets its photos from eight clients,
-whose processor time is not counted. What all its processes use at rest, the median of the pauses
-before the rounds, is subtracted. Rounds alternate in order, so other load of the machine affects
-both.
+A bare function runs in threads of this process. A server gets its photos from eight clients, whose
+processor time is not counted. What all its processes use at rest, the median of the pauses before
+the rounds, is subtracted. Rounds alternate in order, so other load of the machine affects both.
 """
 
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from typing import Protocol
 
 from benchmarks import service
 from benchmarks.bare_cut_out import BareCutOut
@@ -30,15 +30,16 @@ class NoFigures(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
-    """A running server and a call that sends it one photo.
+class Usage:
+    """Processor seconds of a round, its seconds, and processor seconds a second before it."""
 
-    pid: the ancestor of all its processes.
-    cut_out: returns the picture for a photo, or raises NoFigures; any thread may call it.
-    """
+    used: float
+    seconds: float
+    rest: float = 0.0
 
-    pid: int
-    cut_out: Callable[[bytes], bytes]
+    def less(self, rest: float) -> "Round":
+        """Return the round without what a server uses at rest."""
+        return Round(1000 * (self.used - rest * self.seconds) / _PHOTOS, _PHOTOS / self.seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +50,69 @@ class Round:
     rate: float
 
 
-def measure_pairs(
-    bare: BareCutOut, server: Server, selfies: Iterator[bytes]
-) -> list[tuple[Round, Round]]:
-    """Return the rounds of the bare function, each with the server's round next to it."""
-    _measure_bare(bare, selfies)  # loads models and fills caches
-    _measure_server(server, selfies)
-    of_bare, of_server = [], []
+class Measured(Protocol):
+    """One of the two ways to process photos."""
+
+    def measure(self) -> Usage:
+        """Process the photos of one round.  Raises NoFigures."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BareFunction:
+    """The bare function, called by threads of this process."""
+
+    cut_out: BareCutOut
+    selfies: Iterator[bytes]
+
+    def measure(self) -> Usage:
+        """Process the photos of one round."""
+        work = list(islice(self.selfies, _PHOTOS))
+        started_at, used = time.perf_counter(), time.process_time()
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(self.cut_out, work))
+        return Usage(time.process_time() - used, time.perf_counter() - started_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server and a call that sends it one photo.
+
+    pid: the ancestor of all its processes.
+    cut_out: returns the picture for a photo, or raises NoFigures; any thread may call it.
+    """
+
+    pid: int
+    cut_out: Callable[[bytes], bytes]
+    selfies: Iterator[bytes]
+
+    def measure(self) -> Usage:
+        """Send the photos of one round."""
+        at_rest = service.processor_seconds(self.pid)
+        time.sleep(_REST_SECONDS)
+        before = service.processor_seconds(self.pid)
+        work = list(islice(self.selfies, _PHOTOS))
+        started_at = time.perf_counter()
+        with ThreadPoolExecutor(_CLIENTS) as pool:
+            for _ in pool.map(self.cut_out, work):
+                pass
+        seconds = time.perf_counter() - started_at
+        used = service.processor_seconds(self.pid) - before
+        return Usage(used, seconds, (before - at_rest) / _REST_SECONDS)
+
+
+def measure_pairs(one: Measured, other: Measured) -> list[tuple[Round, Round]]:
+    """Return the rounds of one way, each with the other's round next to it."""
+    one.measure()  # loads models and fills caches
+    other.measure()
+    of_one, of_other = [], []
     for number in range(_ROUNDS):
         if number % 2:
-            of_server.append(_measure_server(server, selfies))
-        of_bare.append(_measure_bare(bare, selfies))
+            of_other.append(other.measure())
+        of_one.append(one.measure())
         if not number % 2:
-            of_server.append(_measure_server(server, selfies))
-    # Servers rest in bursts, so one round's rest is not the rest during its photos.
-    rest = statistics.median(one.rest for one in of_server)
-    return [(one, other.less(rest)) for one, other in zip(of_bare, of_server, strict=True)]
+            of_other.append(other.measure())
+    return list(zip(_without_rest(of_one), _without_rest(of_other), strict=True))
 
 
 def compare(
@@ -74,16 +122,12 @@ def compare(
     max_cost: float | None = None,
     min_rate: float | None = None,
 ) -> list[Figure]:
-    """Return cost and rate of the server, with their ratios to the bare function.
+    """Return cost and rate of a server, with their ratios to the bare function.
 
-    max_cost, min_rate: goals of the ratios.
+    name: of the server.  max_cost, min_rate: goals of the ratios.
     Raises NoFigures when the ratios of cost differ by more than 25 % from their median.
     """
-    costs = [server.cost_ms / bare.cost_ms for bare, server in pairs]
-    middle = statistics.median(costs)
-    if max(abs(cost - middle) for cost in costs) > _MAX_SPREAD * middle:
-        listed = ", ".join(f"{cost:.2f}" for cost in costs)
-        raise NoFigures(f"not reported: ratios of {listed} differ by more than {_MAX_SPREAD:.0%}")
+    costs = cost_ratios(pairs)
     return [
         Figure(name=f"{name}: bare", unit="ms", samples=[bare.cost_ms for bare, _ in pairs]),
         Figure(name=f"{name}: server", unit="ms", samples=[one.cost_ms for _, one in pairs]),
@@ -98,39 +142,20 @@ def compare(
     ]
 
 
-def _measure_bare(bare: BareCutOut, selfies: Iterator[bytes]) -> Round:
-    work = list(islice(selfies, _PHOTOS))
-    started_at, used = time.perf_counter(), time.process_time()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(bare, work))
-    return Round(
-        1000 * (time.process_time() - used) / _PHOTOS,
-        _PHOTOS / (time.perf_counter() - started_at),
-    )
+def cost_ratios(pairs: list[tuple[Round, Round]]) -> list[float]:
+    """Return the second cost over the first of each pair.
+
+    Raises NoFigures when the ratios differ by more than 25 % from their median.
+    """
+    costs = [other.cost_ms / one.cost_ms for one, other in pairs]
+    middle = statistics.median(costs)
+    if max(abs(cost - middle) for cost in costs) > _MAX_SPREAD * middle:
+        listed = ", ".join(f"{cost:.2f}" for cost in costs)
+        raise NoFigures(f"not reported: ratios of {listed} differ by more than {_MAX_SPREAD:.0%}")
+    return costs
 
 
-@dataclass(frozen=True, slots=True)
-class _Usage:
-    """Processor seconds of a round, its seconds, and processor seconds a second before it."""
-
-    used: float
-    seconds: float
-    rest: float
-
-    def less(self, rest: float) -> Round:
-        """Return the round without what the server uses at rest."""
-        return Round(1000 * (self.used - rest * self.seconds) / _PHOTOS, _PHOTOS / self.seconds)
-
-
-def _measure_server(server: Server, selfies: Iterator[bytes]) -> _Usage:
-    at_rest = service.processor_seconds(server.pid)
-    time.sleep(_REST_SECONDS)
-    before = service.processor_seconds(server.pid)
-    work = list(islice(selfies, _PHOTOS))
-    started_at = time.perf_counter()
-    with ThreadPoolExecutor(_CLIENTS) as pool:
-        for _ in pool.map(server.cut_out, work):
-            pass
-    seconds = time.perf_counter() - started_at
-    used = service.processor_seconds(server.pid) - before
-    return _Usage(used, seconds, (before - at_rest) / _REST_SECONDS)
+def _without_rest(rounds: Sequence[Usage]) -> list[Round]:
+    # Servers rest in bursts, so one round's rest is not the rest during its photos.
+    rest = statistics.median(one.rest for one in rounds)
+    return [one.less(rest) for one in rounds]

@@ -1,12 +1,12 @@
-"""Measure what a photo of 1 MP costs all processes together, next to a bare function.
+"""Measure what a photo costs all processes together, next to a bare function.
 
 python -m benchmarks.photo_cpu
 
 The bare function decodes the photo, asks the selfie networks once, enlarges their coverage and
 encodes a PNG with transparency, with threads of one process and nothing else. The service is
 `smart-filter up` with all its processes: API, worker, sender, PostgreSQL, Valkey and S3 server.
-Rounds are paired (`benchmarks.paired`). No figure is reported when a job fails or the pairs differ
-by more than 25 %.
+Photos have 1 MP; default jobs of 12 MP are compared with those of 1 MP as well. Rounds are paired
+(`benchmarks.paired`). No figure is reported when a job fails or the pairs differ by more than 25 %.
 """
 
 import itertools
@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from benchmarks import figures, paired, photos, service
 from benchmarks.bare_cut_out import BareCutOut
 from benchmarks.figures import Figure
-from benchmarks.paired import NoFigures, Server
+from benchmarks.paired import BareFunction, NoFigures, Server
+from benchmarks.service import Service
 from smart_filter_client import Client, Recipe
 
 CUT_OUT: Recipe = {
@@ -28,6 +29,8 @@ _JOBS: Mapping[str, Recipe] = {"cut-out": CUT_OUT, "default job": {}}
 # Goals: processor time and photos a second, over those of the bare function.
 _MAX_COST = {"cut-out": 2.0, "default job": 4.5}
 _MIN_RATE = {"cut-out": 0.45, "default job": None}
+# Goal: processor time of a default job of 12 MP, over that of one of 1 MP.
+_MAX_COST_OF_12_MP = 2.2
 
 
 class Jobs:
@@ -49,15 +52,28 @@ class Jobs:
 
 def measure() -> list[Figure]:
     """Return cost and rate of the bare function and of each job, and their ratios."""
-    selfies = photos.selfies(photos.SIDE_OF_1_MP)
     found: list[Figure] = []
     with service.folder() as data, service.up(data) as running:
-        bare = BareCutOut(data / "weights")
+        bare = BareFunction(BareCutOut(data / "weights"), photos.selfies(photos.SIDE_OF_1_MP))
         for name, recipe in _JOBS.items():
-            server = Server(running.pid, Jobs(running.client, recipe))
-            pairs = paired.measure_pairs(bare, server, selfies)
+            pairs = paired.measure_pairs(bare, _server(running, recipe, photos.SIDE_OF_1_MP))
             found += paired.compare(name, pairs, max_cost=_MAX_COST[name], min_rate=_MIN_RATE[name])
+        large, small = (
+            _server(running, {}, side) for side in (photos.SIDE_OF_12_MP, photos.SIDE_OF_1_MP)
+        )
+        found.append(
+            Figure(
+                name="default job of 12 MP: processor time",
+                unit="× 1 MP",
+                samples=paired.cost_ratios(paired.measure_pairs(small, large)),
+                goal=_MAX_COST_OF_12_MP,
+            )
+        )
     return found
+
+
+def _server(running: Service, recipe: Recipe, side: int) -> Server:
+    return Server(running.pid, Jobs(running.client, recipe), photos.selfies(side))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from benchmarks import figures, paired, photos, service
 from benchmarks.bare_cut_out import BareCutOut
 from benchmarks.figures import Figure
-from benchmarks.paired import NoFigures, Server
+from benchmarks.paired import BareFunction, NoFigures, Server
 from benchmarks.peers import environments, serving
 from benchmarks.peers.serving import Peer
 from benchmarks.photo_cpu import CUT_OUT, Jobs
@@ -83,33 +83,33 @@ def main() -> None:
     selfies = photos.selfies(photos.SIDE_OF_1_MP)
     found: list[Figure] = []
     with service.folder() as data:
-        bare = BareCutOut(data / "weights")
+        bare = BareFunction(BareCutOut(data / "weights"), selfies)
         for name in names:
             print(f"{name} …", file=sys.stderr, flush=True)
             try:
-                with _up(name, data, next(selfies)) as server:
+                with _up(name, data, selfies) as server:
                     if name != _REMBG:
                         limit = (
                             _MAX_DIFFERENCE_OF_OURS if name == _OURS else _MAX_DIFFERENCE_OF_PEERS
                         )
-                        _compare_pictures(bare, server, next(selfies), limit)
-                    found += paired.compare(name, paired.measure_pairs(bare, server, selfies))
+                        _compare_pictures(bare.cut_out, server, next(selfies), limit)
+                    found += paired.compare(name, paired.measure_pairs(bare, server))
             except NoFigures as error:
                 print(f"{name}: {error}", flush=True)
     figures.print_figures(found)
 
 
 @contextmanager
-def _up(name: str, data: Path, photo: bytes) -> Iterator[Server]:
+def _up(name: str, data: Path, selfies: Iterator[bytes]) -> Iterator[Server]:
     """Run a server while the block lasts. Raises NoFigures when it cannot run here."""
     if name == _OURS:
         with service.up(data) as running:
-            yield Server(running.pid, Jobs(running.client, CUT_OUT))
+            yield Server(running.pid, Jobs(running.client, CUT_OUT), selfies)
         return
     peer = next(peer for peer in _PEERS if peer.name == name)
     if name == _REMBG:
         _download_rembg_weights()
-    with serving.up(peer, data / "weights", photo) as server:
+    with serving.up(peer, data / "weights", selfies) as server:
         yield server
 
 

@@ -41,7 +41,7 @@ class Peer:
 
 
 @contextmanager
-def up(peer: Peer, weights: Path, photo: bytes) -> Iterator[Server]:
+def up(peer: Peer, weights: Path, selfies: Iterator[bytes]) -> Iterator[Server]:
     """Run a peer's server while the block lasts; yield it after it has answered a photo.
 
     Raises NoFigures when it does not.
@@ -68,11 +68,11 @@ def up(peer: Peer, weights: Path, photo: bytes) -> Iterator[Server]:
         )
         try:
             requests = _Requests(client, peer, f"http://127.0.0.1:{port}{peer.path}")
-            if not _answers(requests, process, photo):
+            if not _answers(requests, process, next(selfies)):
                 log.seek(0)
                 reason = environments.last_line(log.read())
                 raise NoFigures(f"not measured: it did not start: {reason}")
-            yield Server(process.pid, requests)
+            yield Server(process.pid, requests, selfies)
         finally:
             _stop(process)
 
