@@ -1,13 +1,16 @@
-"""The doorbell: a Celery message that a capability has work.
+"""The doorbell: a Celery message that a capability has work, and announcements of ended jobs.
 
 Only this module talks to Celery's broker from outside the workers. A ring is a hint: a lost ring
 costs a second until the sweeper rings again, and a superfluous ring has no effect. Ringing must
 therefore never delay the caller: timeouts are short, nothing is retried, and after a failure a
 circuit breaker skips all rings for a second.
+
+An announcement is a hint too: API processes wake the clients that wait for a job at once. A lost
+one costs them the time until the next poll of the events.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import kombu.exceptions
 import redis
@@ -16,9 +19,11 @@ from celery import Celery
 from kombu.entity import Queue
 
 from smart_filter_shared.config.settings import BrokerSettings
-from smart_filter_shared.ids import Capability
+from smart_filter_shared.ids import Capability, JobId
 
 RING_TASK = "smart_filter.ring"
+# Redis channel on which ended jobs are announced; a message holds their ids, separated by spaces.
+ENDS_CHANNEL = "smart-filter:ends"
 _SOCKET_SECONDS = 0.2
 _BREAK_SECONDS = 1.0
 
@@ -60,6 +65,17 @@ class Doorbell:
     def ring(self, capabilities: Iterable[Capability]) -> bool:
         """Ring once for each entry; return whether the broker accepted every ring."""
         return all(self._ring(capability) for capability in capabilities)
+
+    def announce_ends(self, job_ids: Collection[JobId]) -> None:
+        """Announce to all API processes that jobs have ended."""
+        if not job_ids or self._clock() < self._quiet_until:
+            return
+        try:
+            self._redis.publish(ENDS_CHANNEL, " ".join(map(str, job_ids)))
+        except redis.exceptions.ResponseError:
+            return  # such as a user without permission for channels, whose rings arrive
+        except (redis.exceptions.RedisError, OSError):
+            self._quiet_until = self._clock() + _BREAK_SECONDS
 
     def answers(self) -> bool:
         """Return whether the broker answers."""

@@ -1,15 +1,22 @@
 """Rings on a real broker, and on one that is down."""
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import anyio
+import anyio.to_thread
 import pytest
 from celery.utils.log import get_logger
 from kombu import Connection, Queue
 from kombu.message import Message
 
+from smart_filter_api.services.end_listener import EndListener
+from smart_filter_api.services.event_poller import EventPoller
 from smart_filter_shared.doorbell import Doorbell, queue_name
+from smart_filter_shared.ids import JobId
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.queue.events import JobChanges
 from smart_filter_tests.bench import Bench, capability
 from smart_filter_tests.proxy import Mode, Proxy, before_broker
 from smart_filter_workers.runtime.celery_transport import TRANSPORT_OPTIONS, NoAckTransport
@@ -48,6 +55,8 @@ def test_ring_reaches_the_queue_of_its_capability(bench: Bench) -> None:
 def test_unreachable_broker_raises_nothing(away: Away, mode: Mode) -> None:
     away.proxy.mode = mode
 
+    away.doorbell.announce_ends([JobId(uuid.uuid4())])
+    away.seconds += 2
     assert not away.doorbell.ring([FACE])
     assert not away.doorbell.answers()
     assert away.doorbell.waiting(FACE) is None
@@ -62,6 +71,37 @@ def test_broker_is_not_called_for_a_second_after_a_failure(away: Away) -> None:
     assert not away.doorbell.ring([FACE])
     away.seconds += 0.2
     assert away.doorbell.ring([FACE])
+
+
+async def no_news(_: str | None) -> JobChanges:
+    return JobChanges("1", {})
+
+
+def test_announced_end_wakes_a_watch_also_after_an_outage(bench: Bench) -> None:
+    job_id = JobId(uuid.uuid4())
+
+    async def wake_twice() -> None:
+        with before_broker(bench.settings.broker) as (proxy, settings):
+            watching = EventPoller(no_news)
+            listener = EndListener(settings, watching)
+
+            async def announce_often() -> None:
+                while True:
+                    await anyio.to_thread.run_sync(bench.doorbell.announce_ends, [job_id])
+                    await anyio.sleep(0.01)
+
+            with anyio.fail_after(60), watching.of(job_id, ends_only=True) as watch:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(listener.run)
+                    group.start_soon(announce_often)
+                    await watch.woken()
+                    proxy.cut()
+                    await watch.woken()
+                    await watch.woken()
+                    group.cancel_scope.cancel()
+            await listener.close()
+
+    anyio.run(wake_twice)
 
 
 class Ear:

@@ -103,6 +103,45 @@ def test_polling_starts_again_after_an_outage() -> None:
     assert database.horizons[:4] == [None, "1", None, "3"]
 
 
+def test_announced_end_wakes_without_a_poll() -> None:
+    database = Database()
+
+    async def wait() -> None:
+        watching = EventPoller(database)
+        watching.expect_announcements(True)
+        with watching.of(ONE, ends_only=True) as watch:
+            async with anyio.create_task_group() as group:
+                group.start_soon(watching.run)
+                watching.announce(OTHER)
+                watching.announce(ONE)
+                with anyio.fail_after(60):
+                    await watch.woken()
+                group.cancel_scope.cancel()
+
+    anyio.run(wait)
+
+    assert database.horizons == []
+
+
+def test_poll_finds_an_end_that_nothing_announced() -> None:
+    database = Database({ONE: True})
+
+    async def wait() -> None:
+        watching = EventPoller(database)
+        watching.expect_announcements(True)
+        with watching.of(ONE, ends_only=True) as watch:
+            async with anyio.create_task_group() as group:
+                group.start_soon(watching.run)
+                with anyio.fail_after(60):
+                    await watch.woken()  # the first poll
+                    await watch.woken()
+                group.cancel_scope.cancel()
+
+    anyio.run(wait)
+
+    assert database.looks_for_news == 2
+
+
 @pytest.mark.parametrize(
     ("prefer", "seconds"),
     [

@@ -24,6 +24,7 @@ from smart_filter_api.auth.rate_limit import Allowance, RateLimiter
 from smart_filter_api.auth.sessions import Lifetimes, Session
 from smart_filter_api.http import attachments
 from smart_filter_api.services.doorbell import Ringer
+from smart_filter_api.services.end_listener import EndListener
 from smart_filter_api.services.eta import EtaEstimator
 from smart_filter_api.services.event_poller import EventPoller
 from smart_filter_api.services.job_cache import JobCache
@@ -300,6 +301,7 @@ async def open_services(
         orders=RecipeCache(),
     )
     partition_maker = PartitionMaker(database)
+    end_listener = EndListener(settings.broker, services.watching)
     try:
         async with anyio.create_task_group() as ringing:
             ringing.start_soon(services.ringer.run)
@@ -307,6 +309,7 @@ async def open_services(
                 async with anyio.create_task_group() as loops:
                     loops.start_soon(partition_maker.run)
                     loops.start_soon(services.watching.run)
+                    loops.start_soon(end_listener.run)
                     loops.start_soon(services.rates.run)
                     yield services
                     loops.cancel_scope.cancel()
@@ -314,6 +317,7 @@ async def open_services(
                 # Not canceled: pending rings are sent first.
                 services.ringer.end()
     finally:
+        await end_listener.close()
         await services.rates.close()
         doorbell.close()
         await database.dispose()

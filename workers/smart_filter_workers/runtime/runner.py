@@ -285,6 +285,7 @@ def _complete(
         completion, following = error_policy.retry_until_lease_ends(
             services, _commit, outcomes, claim_until=None
         )
+    services.doorbell.announce_ends(completion.succeeded)
     services.counters.record_runs(outcomes)
     for task, outcome in zip(tasks, outcomes, strict=True):
         if task.lease in completion.lost:
