@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from smart_filter_api.auth.output_links import LinkSigner, LinkTarget
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_tests.bench import TENANT, Bench
-from smart_filter_tests.outages import wait_until
+from smart_filter_tests.outages import unreadable_table, wait_until
 from smart_filter_tests.serving import Api, a_photo, an_api, serve_with
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_tests.stored_results import run_stages, run_whole_job
@@ -152,6 +152,21 @@ def test_refused_link_gives_no_hint_about_what_exists(api: Api) -> None:
     first = refusal(answers[0])
     assert first[:2] == (403, "link_invalid")
     assert [refusal(answer) for answer in answers] == [first] * len(answers)
+
+
+@pytest.mark.parametrize(
+    ("expires", "signature"),
+    [("soon", "A" * 43), ("9" * 13, "A" * 43), ("9", "A" * 42), ("9", "/" * 43)],
+)
+def test_malformed_link_is_refused_without_a_query(api: Api, expires: str, signature: str) -> None:
+    job_id = api.submit(background="keep")
+
+    with unreadable_table(api.bench, "jobs"):
+        answer = opened(
+            f"{api.url}/v1/jobs/{job_id}/outputs/image?expires={expires}&signature={signature}"
+        )
+
+    assert refusal(answer)[:2] == (403, "link_invalid")
 
 
 def test_link_ends_with_its_job(api: Api) -> None:

@@ -62,6 +62,8 @@ _RATING = TypeAdapter(Rating | None)
 _PRINTABILITY = TypeAdapter(Printability | None)
 
 _UNIX_TIME = re.compile("[0-9]{1,12}")
+# 32 bytes in base64url, without padding.
+_SIGNATURE = re.compile("[A-Za-z0-9_-]{43}")
 
 # Called after an output was sent completely.
 OnComplete = Callable[[], Awaitable[None]]
@@ -112,18 +114,29 @@ async def _authorize(
             request, services, credentials, Scope.READ, also_devices=True
         )
         return _Access(caller.tenant, download, device_key_id=caller.device_key_id)
+    signer, expires, signature = services.links, expires or "", signature or ""
+    # A link that cannot be valid costs no query.
+    if signer is None or not _is_well_formed(expires, signature):
+        raise _invalid_link()
     async with services.reading() as connection:
-        target = await connection.run_sync(_find_target, job_id, name, expires or "", download)
-    signer = services.links
-    if target is None or signer is None or not signer.is_valid(target, signature or ""):
-        raise LinkInvalid("the link is not valid")
+        target = await connection.run_sync(_find_target, job_id, name, int(expires), download)
+    if target is None or not signer.is_valid(target, signature):
+        raise _invalid_link()
     if target.expires - time.time() < 1:
         raise LinkExpired("the link has expired")
     return _Access(target.tenant, download, target.expires)
 
 
+def _is_well_formed(expires: str, signature: str) -> bool:
+    return bool(_UNIX_TIME.fullmatch(expires) and _SIGNATURE.fullmatch(signature))
+
+
+def _invalid_link() -> LinkInvalid:
+    return LinkInvalid("the link is not valid")
+
+
 def _find_target(
-    connection: Connection, job_id: str, name: str, expires: str, download: str | None
+    connection: Connection, job_id: str, name: str, expires: int, download: str | None
 ) -> LinkTarget | None:
     """Return what a link names; None when there is no such job, deleted ones included."""
     try:
@@ -131,9 +144,7 @@ def _find_target(
     except ValueError:
         return None
     tenant = queries.find_owner(connection, named)
-    if tenant is None or not _UNIX_TIME.fullmatch(expires):
-        return None
-    return LinkTarget(tenant, named, name, int(expires), download)
+    return None if tenant is None else LinkTarget(tenant, named, name, expires, download)
 
 
 @router.get(
