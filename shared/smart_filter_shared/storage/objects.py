@@ -27,7 +27,9 @@ from smart_filter_shared.storage import presigning, troubles
 _TIMEOUT = urllib3.Timeout(connect=2, read=10)
 # Part size of multipart uploads, the minimum of S3; an upload holds at most two parts in memory.
 PART_BYTES = 5 * 1024 * 1024
-_CHUNK_BYTES = 64 * 1024
+# Size of a piece of a stream. Each piece passes through a thread and all layers of the API, so
+# small ones cost time. A slow client holds one piece in memory, so large ones cost memory.
+_PIECE_BYTES = 256 * 1024
 _GONE = frozenset({"NoSuchKey", "NotFound", "ResourceNotFound"})
 
 
@@ -155,7 +157,7 @@ class ObjectStore:
         return True
 
     def stream(self, key: str) -> Generator[bytes, None, None]:
-        """Return an iterator over the bytes under a key, in pieces of at most 64 KiB.
+        """Return an iterator over the bytes under a key, in pieces of at most 256 KiB.
 
         The call itself opens the object, so ObjectMissing is raised before a response starts.
         """
@@ -312,7 +314,7 @@ def _client(settings: StorageSettings, url: str, connections: int) -> Minio:
 
 def _pieces(response: urllib3.BaseHTTPResponse) -> Generator[bytes, None, None]:
     try:
-        yield from response.stream(_CHUNK_BYTES)
+        yield from response.stream(_PIECE_BYTES)
     finally:
         response.close()
         response.release_conn()
