@@ -10,6 +10,7 @@ import anyio
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from smart_filter_api.services.container import Services
+from smart_filter_api.services.event_poller import JobWatch
 from smart_filter_shared.errors import DatabaseUnavailable, JobDeleted
 from smart_filter_shared.ids import JobId
 
@@ -85,17 +86,35 @@ async def wait_for_end(
     changed_from: the row as the caller knows it; the wait then ends as soon as it differs.
     Raises JobDeleted as soon as it is deleted, DatabaseUnavailable.
     """
-    deadline = anyio.current_time() + seconds
     with services.watching.of(followed.watched_id, ends_only=changed_from is None) as watch:
-        while True:
-            row = await followed.read(services)
-            if row.finished_at is not None or (changed_from is not None and row != changed_from):
-                return row
-            with anyio.move_on_at(deadline) as waited:
-                await watch.woken()
-            if waited.cancelled_caught:
-                # Read it again: it may have started, and only its end wakes this watch.
-                return await followed.read(services)
+        row = await followed.read(services)
+        return await wait_from(
+            row, services, followed, watch, seconds=seconds, changed_from=changed_from
+        )
+
+
+async def wait_from(
+    row: Row,
+    services: Services,
+    followed: Followed[Row],
+    watch: JobWatch,
+    *,
+    seconds: float,
+    changed_from: Row | None,
+) -> Row:
+    """Wait as `wait_for_end` does, and return the job or batch.
+
+    row: its state, read after the watch began.
+    """
+    deadline = anyio.current_time() + seconds
+    while row.finished_at is None and (changed_from is None or row == changed_from):
+        with anyio.move_on_at(deadline) as waited:
+            await watch.woken()
+        # Also at the deadline: it may have started, and only its end wakes this watch.
+        row = await followed.read(services)
+        if waited.cancelled_caught:
+            break
+    return row
 
 
 async def stream_events(

@@ -1,8 +1,10 @@
 """Endpoints for jobs: submit, list, read, follow, cancel, redrive and delete them."""
 
 import base64
+import contextlib
 import uuid
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response, status
@@ -32,6 +34,7 @@ from smart_filter_api.services.container import (
     Services,
     Submitter,
 )
+from smart_filter_api.services.event_poller import JobWatch
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
 from smart_filter_api.submission import commit, submit
 from smart_filter_api.submission.commit import AcceptedJob, JobSubmission
@@ -177,22 +180,28 @@ async def get_job(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Return the current state of a job."""
-    async with services.reading() as connection:
-        row = await connection.run_sync(
-            find_job, job_id, caller.tenant, device_key_id=caller.device_key_id
-        )
     seconds = long_poll.preferred_seconds(prefer)
+    # The watch begins before the job is read, so that no later event is missed.
+    with _watch(services, job_id, seconds, ends_only=if_none_match is None) as watch:
+        async with services.reading() as connection:
+            row = await connection.run_sync(
+                find_job, job_id, caller.tenant, device_key_id=caller.device_key_id
+            )
+        if watch is not None and seconds is not None and row.finished_at is None:
+            known = if_none_match is not None and etags.is_known(
+                services.tagged.of(row, links)[0], if_none_match
+            )
+            # A client whose ETag is outdated gets the current version without waiting.
+            if known or if_none_match is None:
+                row = await long_poll.wait_from(
+                    row,
+                    services,
+                    FollowedJob(caller.tenant, row.id, links),
+                    watch,
+                    seconds=seconds,
+                    changed_from=row if known else None,
+                )
     tag, answer = services.tagged.of(row, links)
-    known = etags.is_known(tag, if_none_match)
-    # A client whose ETag is outdated gets the current version without waiting.
-    if seconds is not None and row.finished_at is None and (known or if_none_match is None):
-        row = await long_poll.wait_for_end(
-            services,
-            FollowedJob(caller.tenant, row.id, links),
-            seconds=seconds,
-            changed_from=row if known else None,
-        )
-        tag, answer = services.tagged.of(row, links)
     if row.finished_at is None:
         await services.forecasts.refresh()
         queue = presenters_job.render_queue_position(services.forecasts.estimate_row(row))
@@ -381,6 +390,15 @@ def find_job(
     if row is None:
         raise _missing_job_error(connection, job_id, tenant)
     return row
+
+
+def _watch(
+    services: Services, job_id: str, seconds: int | None, *, ends_only: bool
+) -> AbstractContextManager[JobWatch | None]:
+    """Return a watch of a job for a request that may wait; None for one that does not."""
+    if seconds is None:
+        return contextlib.nullcontext()
+    return services.watching.of(JobId(parse_id(job_id, "job")), ends_only=ends_only)
 
 
 def _job_response(row: JobRow, services: Services, code: int) -> Response:
