@@ -283,7 +283,7 @@ def test_next_stage_is_claimed_by_the_completing_transaction(
         )
         connection.execute(text("DELETE FROM events"))
 
-    runner.run(services, capability(FACE))
+    runner.run(services)
 
     assert _written(bench, first, "job.stage") == _written(bench, second, "job.running")
 
@@ -297,7 +297,7 @@ def test_stage_takes_six_round_trips_from_one_claim_to_the_next(
         for _ in range(stages):
             submit()
         with _counted_statements(services.engine) as statements:
-            runner.run(services, capability(FACE))
+            runner.run(services)
         trips.append(len(statements))
 
     assert trips[1] - trips[0] == 2 * 6
@@ -315,7 +315,7 @@ def test_completion_holds_when_the_next_stage_cannot_be_read(
         id=second,
     )
 
-    runner.run(services, capability(FACE))
+    runner.run(services)
 
     done, unread = bench.row(first, FACE), bench.row(second, FACE)
     assert (done["state"], done["attempt"]) == ("succeeded", 1)
@@ -335,7 +335,7 @@ def test_thread_pauses_while_another_locks_the_ready_stage(
     with bench.transaction() as connection:
         held = text("SELECT FROM stages WHERE job_id = :id AND stage = 'face' FOR UPDATE")
         connection.execute(held, {"id": job_id})
-        runner.run(busy, capability(FACE))
+        runner.run(busy)
 
     assert pauses.left == 0
     assert bench.row(job_id, FACE)["state"] == "ready"

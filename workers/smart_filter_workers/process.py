@@ -233,10 +233,10 @@ def _consume(settings: Settings, parts: _Parts, threads: int) -> None:
     celery = _celery(settings, served)
 
     @celery.task(name=RING_TASK)  # type: ignore[untyped-decorator]  # Celery ships no types
-    def ring(capability: str) -> None:
+    def ring(_capability: str) -> None:
         if not services.serving.serves_all:  # a change from before the connection to the broker
             parts.listening.follow()
-        runner.run(services, Capability(capability))
+        runner.run(services)
 
     def drain(**_: object) -> None:
         parts.draining.drain_after_signal(services.heartbeat)

@@ -13,7 +13,6 @@ from typing import Final
 from sqlalchemy import Connection
 
 from smart_filter_shared.db import sessions
-from smart_filter_shared.ids import Capability
 from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.jobs.queries import StoredJobs
@@ -54,24 +53,22 @@ class Claim:
     trail: BatchTrace
 
 
-def claim_and_commit(services: WorkerContext, capability: Capability | None) -> Claim:
+def claim_and_commit(services: WorkerContext) -> Claim:
     """Claim in a transaction of its own; return what `claim` returns."""
     with sessions.transaction(services.engine) as connection:
-        made = claim(services, connection, capability)
+        made = claim(services, connection)
     services.counters.record_claims(made.leases)
     return made
 
 
-def claim(
-    services: WorkerContext, connection: Connection, capability: Capability | None = None
-) -> Claim:
-    """Claim from a capability, or from the one whose first stage has the lowest rank."""
+def claim(services: WorkerContext, connection: Connection) -> Claim:
+    """Claim from the served capability whose first stage has the lowest rank."""
     begun_at = time.perf_counter()
     trail = BatchTrace()
     served = services.serving.capabilities
     # Usually each capability has a pool of its own: then there is no choice.
     only = served[0] if len(served) == 1 else None
-    chosen = capability or only or heads.next_capability(connection, served)
+    chosen = only or heads.next_capability(connection, served)
     if chosen is None:
         return Claim(ClaimKind.EMPTY, [], [], begun_at, trail)
     with services.counters.timed(WorkerStep.CLAIM, chosen), trail.claiming():

@@ -38,24 +38,24 @@ _CHILD_OVERHEAD_SECONDS = 30.0
 _log = logger("runner")
 
 
-def run(services: WorkerContext, rung: Capability) -> None:
+def run(services: WorkerContext) -> None:
     """Work until nothing is ready in any capability that this process serves.
 
-    The first claim is from the capability that was rung; each later one from the capability whose
-    first stage has the lowest rank. After 30 s it rings for what is left and ends.
+    Each claim is from the capability whose first stage has the lowest rank, also the first claim:
+    often another thread has claimed the stage that was rung for, and this turn then ends after one
+    query. After 30 s it rings for what is left and ends.
     Raises DatabaseUnavailable: the sweeper rings again.
     """
     with services.heartbeat.at_work():
-        _run_turn(services, rung, ends_at=time.monotonic() + _TURN_SECONDS)
+        _run_turn(services, ends_at=time.monotonic() + _TURN_SECONDS)
 
 
-def _run_turn(services: WorkerContext, rung: Capability, *, ends_at: float) -> None:
-    capability: Capability | None = rung if rung in services.serving.capabilities else None
+def _run_turn(services: WorkerContext, *, ends_at: float) -> None:
     unrung: list[Capability] = []  # capabilities with stages that this thread has made ready
     claim: Claim | None = None  # None: nothing is claimed, and whether anything is ready is open
     while claim is not None or _goes_on(services, ends_at):
         if claim is None:
-            claim, capability = claims.claim_and_commit(services, capability), None
+            claim = claims.claim_and_commit(services)
         match claim.kind:
             case ClaimKind.WORK:
                 claimed = [lease.capability for lease in claim.leases]
