@@ -210,7 +210,9 @@ def _get_shared_network(path: Path) -> _Network:
 def _open(path: Path) -> Any:  # noqa: ANN401 - ONNX Runtime ships no types
     """Return a session for pictures of any size and number.
 
-    The file declares one fixed size, but nothing in the graph needs it.
+    The file declares one fixed size, but nothing in the graph needs it. It also declares its
+    weights as inputs. ONNX Runtime reorders no weights that a caller could replace, and a pass
+    would take 34 ms instead of 14.
     """
     # Import here, so that reading model cards loads no framework.
     import onnx  # noqa: PLC0415
@@ -222,6 +224,10 @@ def _open(path: Path) -> Any:  # noqa: ANN401 - ONNX Runtime ships no types
         dimensions = value.type.tensor_type.shape.dim
         for axis, name in ((0, "batch"), (2, f"{prefix}_rows"), (3, f"{prefix}_columns")):
             dimensions[axis].dim_param = name
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in weights]
+    del model.graph.input[:]
+    model.graph.input.extend(inputs)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     # Memory patterns for each input size cost 30 MB and save no time.
