@@ -20,9 +20,11 @@ FOUND_FROM = 0.4
 MARGIN = 0.12
 MARGIN_PX = 8
 CLOSER_LOOK_SHARE = 2 / 3
+# A region with at least this share of the picture gains nothing from a closer look: IoU of
+# portraits 0.9636, and 0.9643 with a closer look at every one of them.
+WHOLE_SHARE = 0.8
 # A region longer than this ratio is also segmented in two parts, each of PART_SHARE of its length:
-# a standing person 0.948 instead of 0.946, football players 0.745 and 0.737. Any other region is
-# also segmented mirrored: portraits 0.9582 instead of 0.9575, for 5 ms.
+# a standing person 0.948 instead of 0.946, football players 0.745 and 0.737.
 LONG_RATIO = 1.6
 PART_SHARE = 0.6
 
@@ -30,28 +32,28 @@ PART_SHARE = 0.6
 def segment_in_two_passes(look: CoverageModel, srgb: Srgb8) -> Floats:
     """Return the (H, W) float32 coverage, 0..1, of the people in a picture.
 
-    srgb: (H, W, 3) uint8.  The second pass covers the region where the first one found people.
+    srgb: (H, W, 3) uint8.  The second pass covers the region where the first one found people,
+    unless that is almost the whole picture.
     """
     matte_01 = look(srgb)
     found = find_region(matte_01, above=FOUND_FROM, margin=MARGIN, margin_px=MARGIN_PX)
-    if found is not None:
+    if found is not None and not _is_almost_whole(found, matte_01):
         closer = look(srgb[found])
         matte_01[found] += CLOSER_LOOK_SHARE * (closer - matte_01[found])
     return matte_01
 
 
-def segment_region(look: CoverageModel, srgb: Srgb8, region: Region) -> Floats:
+def segment_region(look: CoverageModel, srgb: Srgb8, whole: Floats, region: Region) -> Floats:
     """Return the (h, w) float32 coverage, 0..1, of the people in a region of (h, w).
 
-    srgb: (H, W, 3) uint8, the whole picture.
+    srgb: (H, W, 3) uint8, the whole picture; whole: (H, W) float32, its coverage.
     """
     cut = srgb[region]
-    seen = look(cut)
+    seen = whole[region] if _is_almost_whole(region, whole) else look(cut)
     height, width = cut.shape[:2]
     longest = max(height, width)
     if longest <= LONG_RATIO * min(height, width):
-        mirrored = look(np.ascontiguousarray(cut[:, ::-1]))[:, ::-1]
-        return np.asarray((seen + mirrored) / 2, dtype=np.float32)
+        return seen
     length = int(PART_SHARE * longest)
     total, times = np.zeros_like(seen), np.zeros_like(seen)
     for part in (slice(0, length), slice(longest - length, longest)):
@@ -59,3 +61,7 @@ def segment_region(look: CoverageModel, srgb: Srgb8, region: Region) -> Floats:
         total[where] += look(cut[where])
         times[where] += 1
     return np.asarray((seen + total / times) / 2, dtype=np.float32)
+
+
+def _is_almost_whole(region: Region, whole: Floats) -> bool:
+    return whole[region].size >= WHOLE_SHARE * whole.size
