@@ -33,7 +33,7 @@ CHECKOUT = Path(__file__).parents[2]
 GUIDE = "docs/client.md"
 PORT = 8765  # of the pages' `smart-filter up`
 # A copy's first `make run` and `make test` take a minute each.
-PATIENCE_SECONDS = 400
+PATIENCE_SECONDS = 1200
 # Files of a used checkout that are not in the repository.
 USED = shutil.ignore_patterns(
     *(".git", ".venv*", ".*_cache", "build", "node_modules", "__pycache__", "*.smart-filter.*")

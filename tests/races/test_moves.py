@@ -32,7 +32,7 @@ def moves_of(bench: Bench, make: Callable[[Bench], Scenario]) -> Seen:
     return seen
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_transitions_make_the_declared_moves_and_no_other(bench: Bench) -> None:
     seen = set().union(*(moves_of(bench, make) for make in scenarios.SCENARIOS))
 

@@ -37,7 +37,7 @@ class End:
 
 
 @pytest.mark.parametrize("make", RACED, ids=lambda make: make.__name__)
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_every_pair_of_transitions_ends_as_if_serialized(
     bench: Bench, make: Callable[[Bench], Scenario]
 ) -> None:

@@ -17,7 +17,7 @@ from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks import centerface
 from smart_filter_workers.networks.boxes import Box
 from smart_filter_workers.networks.centerface import CenterFace
-from smart_filter_workers.networks.coordinates import scale_face, to_proxy
+from smart_filter_workers.networks.coordinates import scale_face
 from smart_filter_workers.networks.pose import DETECTION_WEIGHTS, SILHOUETTE_WEIGHTS
 from smart_filter_workers.networks.selfie import (
     GENERAL_SIZE_PX,
@@ -28,7 +28,7 @@ from smart_filter_workers.networks.selfie import (
 from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import Face, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation import split_instances
-from smart_filter_workers.stages.segmentation.edges import REFINED_PX, refine_edges
+from smart_filter_workers.stages.segmentation.edges import refine_edges
 from smart_filter_workers.stages.segmentation.fusion import (
     CloserLook,
     add_faces,
@@ -77,8 +77,9 @@ CARD: Final = ModelCard(
     },
     speed={"cpu_ms": 72.0, "peak_mb": 274.0},  # one photo of 512 pixels, by `models bench`
 )
-# Faces of a group are detected again with this longest side.
-FACES_SIDE_PX: Final = 640
+# A person that fills a third of the photo gains nothing from a larger picture: the networks take
+# 256 pixels.
+LONGEST_SIDE_PX: Final = 640
 FACE_THRESHOLD: Final = 0.5
 # A matte with fewer pixels than this shows no person.
 MIN_PX: Final = 40
@@ -89,7 +90,7 @@ def load(weights: Path) -> Segmenter:
     """Load the networks from the weights folder."""
     return _PeopleSegmenter(
         CloserLook(SelfieNetworks(weights), PersonFinder(weights)),
-        CenterFace(weights, longest_side_px=FACES_SIDE_PX, threshold=FACE_THRESHOLD),
+        CenterFace(weights, longest_side_px=LONGEST_SIDE_PX, threshold=FACE_THRESHOLD),
     )
 
 
@@ -104,8 +105,7 @@ class _PeopleSegmenter:
 
     def _cut_out(self, prepared: PreparedPhoto) -> People:
         proxy = prepared.proxy_srgb
-        # The networks take half of this: 640 px changes no mean IoU by more than 0.006.
-        srgb = shrink(proxy, longest_side=REFINED_PX)
+        srgb = shrink(proxy, longest_side=LONGEST_SIDE_PX)
         faces = select_subject_faces(self._faces(prepared, srgb))
         whole = segment_in_two_passes(self.eyes.selfie, srgb)
         persons, bystanders = split_bystanders(self.eyes.finder(srgb, faces), faces)
@@ -126,13 +126,12 @@ class _PeopleSegmenter:
         )
 
     def _faces(self, prepared: PreparedPhoto, srgb: Srgb8) -> list[Box]:
-        """Return the faces of a photo in pixels of `srgb`; detect those of a group again."""
-        proxy = prepared.proxy_srgb
-        faces: Sequence[Face] = [to_proxy(face, prepared) for face in prepared.proposals]
-        if len(faces) >= GROUP_SIZE and not centerface.are_near(faces, proxy):
-            (faces,) = self.detect_faces([proxy])
-        x, y = srgb.shape[1] / proxy.shape[1], srgb.shape[0] / proxy.shape[0]
+        """Return the faces of a picture; detect those of a group again at this size."""
+        x, y = srgb.shape[1] / prepared.width, srgb.shape[0] / prepared.height
+        faces: Sequence[Face] = [scale_face(face, x=x, y=y) for face in prepared.proposals]
+        if len(faces) >= GROUP_SIZE and not centerface.are_near(faces, srgb):
+            (faces,) = self.detect_faces([srgb])
         return [
             (left, top, left + width, top + height)
-            for left, top, width, height in (scale_face(face, x=x, y=y).box for face in faces)
+            for left, top, width, height in (face.box for face in faces)
         ]
