@@ -6,15 +6,17 @@ have detail.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.results import Matte8, Srgb8
-from smart_filter_workers.stages.composite.matting.blocks import Block, Floats
+from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
 from smart_filter_workers.stages.composite.models.base import Srgba8
+
+Block: TypeAlias = tuple[slice, slice]  # rows and columns of a picture
 
 LONGEST_PX: Final = 512
 # Light is measured on at most this many pixels a side: only means and blurred values are used.

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.stages.composite.framing import TOUCHES_WITHIN
-from smart_filter_workers.stages.composite.matting.blocks import Floats
+from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
 
 # Chosen by looking. All lengths are shares of the size of one person or touching group. Soles are
 # searched up to this height above the lowest one: one foot may be ahead of the other.

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from smart_filter_workers.backgrounds import colors
 from smart_filter_workers.results import Face, Srgb8
 from smart_filter_workers.stages.composite.look import coarse_grid
-from smart_filter_workers.stages.composite.matting.blocks import Floats
+from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
 from smart_filter_workers.stages.composite.models.base import CutOut, Srgba8
 
 # Chosen by looking, in OKLab: values at strength 1, and the strength of `auto`.

@@ -13,7 +13,7 @@ import numpy as np
 
 from smart_filter_workers.results import Matte8, Srgb8
 from smart_filter_workers.stages.composite.look import coarse_grid
-from smart_filter_workers.stages.composite.matting.blocks import Floats
+from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
 from smart_filter_workers.stages.composite.models.base import Srgba8
 
 # Chosen by looking. Shares of the picture's longer side: the reach of the light, and the size of

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.results import Srgb8
-from smart_filter_workers.stages.composite.matting.blocks import Floats
+from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
 
 # Coverage beyond these is sure, unless unsure pixels are within REACH_PX.
 SURELY_NONE, SURELY_WHOLE = 0.02, 0.98

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from smart_filter_workers.results import Srgb8
-from smart_filter_workers.stages.composite.matting.blocks import Floats
+from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
 
 # Variance of colors, 0..1, that counts as noise: a lower bound for the spread that lines are fitted
 # to.

@@ -20,9 +20,9 @@ from smart_filter_workers.stages.composite.matting import (
     head_regions,
     trimap,
 )
-from smart_filter_workers.stages.composite.matting.blocks import Floats
 from smart_filter_workers.stages.composite.matting.bounds import Bounds
 from smart_filter_workers.stages.composite.matting.color_lines import ColorLines
+from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
 from smart_filter_workers.stages.composite.matting.trimap import Trimap
 
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from smart_filter_workers.results import Srgb8
-from smart_filter_workers.stages.composite.matting.blocks import Floats
+from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
 
 # Shares of the small picture's longest side. A wide window finds the colors of hair and backdrop
 # beyond the mixed band; a narrow one then keeps the changes along the edge.

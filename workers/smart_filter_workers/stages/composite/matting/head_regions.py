@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.results import Face, Matte8
-from smart_filter_workers.stages.composite.matting.blocks import Floats
+from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
 
 # Widths of a face's box to either side of its middle, heights above its upper and below its lower
 # border: for hair, where long hair ends on the shoulders, and for fur, as far as shoes and bags,

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from smart_filter_workers.results import Matte8, Srgb8
-from smart_filter_workers.stages.composite.matting import blocks
 from smart_filter_workers.stages.composite.matting.edge_learning import LearnedEdge
+from smart_filter_workers.stages.composite.matting.edge_pixels import find_edge_pixels
 
 _WHOLE: Final = np.float32(255)
 _SUM: Final = np.ones((1, 4), np.float32)
@@ -26,15 +26,15 @@ def upsample(learned: LearnedEdge, photo_srgb: Srgb8) -> Matte8:
     cv2.resize(coverage, (width, height), dst=large, interpolation=cv2.INTER_LINEAR)
     if learned.lines is None:
         return large
-    for block in blocks.edge_blocks(large):
-        parts = blocks.enlarge_block(learned.lines, block, (height, width))
+    for edge in find_edge_pixels(large):
+        lines = edge.enlarge(learned.lines)
         # A fourth channel of 255 adds the lines' offset; numpy is slow on three of four channels.
-        levels = cv2.cvtColor(photo_srgb[block], cv2.COLOR_RGB2RGBA).astype(np.float32)
-        total = cv2.transform(np.multiply(levels, parts, out=levels), _SUM)
+        levels = cv2.cvtColor(edge.take(photo_srgb), cv2.COLOR_RGB2RGBA).astype(np.float32)
+        total = cv2.transform(np.multiply(levels, lines, out=levels), _SUM)
         if learned.bounds is not None:
-            bound = blocks.enlarge_block(learned.bounds, block, (height, width))
+            bound = edge.enlarge(learned.bounds)
             bound *= _WHOLE
             total = cv2.min(cv2.max(total, bound[..., 0]), bound[..., 1])
         # convertScaleAbs takes absolute values: clip negative ones to 0 first.
-        cv2.convertScaleAbs(np.maximum(total, 0), dst=large[block])
+        edge.put(large, np.asarray(cv2.convertScaleAbs(np.maximum(total, 0)), np.uint8))
     return large

@@ -32,11 +32,11 @@ class CutOut:
     backdrop_srgb: NDArray[np.float32]
     curves: NDArray[np.uint8] | None = None
 
-    def pixels(self, part: slice | tuple[slice, slice]) -> Srgb8:
-        """Return a part of the photo with the curves applied; read-only."""
+    def apply_curves(self, srgb: Srgb8) -> Srgb8:
+        """Return some of the photo's pixels, (h, w, 3) uint8, with the curves applied."""
         if self.curves is None:
-            return self.photo_srgb[part]
-        return np.asarray(cv2.LUT(self.photo_srgb[part], self.curves[np.newaxis]), np.uint8)
+            return srgb
+        return np.asarray(cv2.LUT(srgb, self.curves[np.newaxis]), np.uint8)
 
 
 class Compositor(Protocol):

@@ -16,12 +16,15 @@ from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.recipe import Edge
 from smart_filter_workers.results import Face, Matte8, Srgb8
 from smart_filter_workers.stages.composite.matting import (
-    blocks,
     edge_learning,
     foreground_colors,
     upsampling,
 )
-from smart_filter_workers.stages.composite.matting.blocks import Block, Floats
+from smart_filter_workers.stages.composite.matting.edge_pixels import (
+    EdgePixels,
+    Floats,
+    find_edge_pixels,
+)
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, Srgba8
 
 CARD: Final = ModelCard(
@@ -74,15 +77,15 @@ class _Layers:
         if ground.shape[2] == _RGBA:
             return _lay_over_transparent(cut, ground)
         _lay_whole(cut, ground)
-        for block in blocks.edge_blocks(cut.matte):
-            alpha, people = _edge(cut, block)
+        for edge in find_edge_pixels(cut.matte):
+            alpha, people = _unmix(cut, edge)
             # Ground + (people - ground) · alpha, in place.
-            behind = ground[block].astype(np.float32)
+            behind = edge.take(ground).astype(np.float32)
             people -= behind
             people *= cv2.merge([alpha] * 3)
             people += behind
             people += 0.5
-            ground[block] = people.astype(np.uint8)
+            edge.put(ground, people.astype(np.uint8))
         return ground
 
 
@@ -92,26 +95,20 @@ def _lay_over_transparent(cut: CutOut, ground: Srgba8) -> Srgba8:
     Source: Porter & Duff 1984, "Compositing digital images", over.
     """
     _lay_whole(cut, ground)
-    for block in blocks.edge_blocks(cut.matte):
-        alpha, people = _edge(cut, block)
-        part = ground[block]
-        if not part[..., 3].any():
-            _draw_straight(people, cut.matte[block], part)
-            continue
-        ground_share = (1 - alpha) * (part[..., 3:] / np.float32(WHOLE))
-        covered = alpha + ground_share
-        mixed = people * alpha + part[..., :3] * ground_share
-        part[..., :3] = mixed / np.maximum(covered, 1e-6) + 0.5
-        part[..., 3:] = covered * WHOLE + 0.5
+    for edge in find_edge_pixels(cut.matte):
+        alpha, people = _unmix(cut, edge)
+        behind = edge.take(ground)
+        covered = alpha
+        # Fully transparent pixels take no share in the colors.
+        if behind[..., 3].any():
+            ground_share = (1 - alpha) * np.divide(behind[..., 3:], WHOLE, dtype=np.float32)
+            covered = alpha + ground_share
+            mixed = people * alpha + behind[..., :3].astype(np.float32) * ground_share
+            people = np.divide(mixed, covered, dtype=np.float32)
+        rgba = np.asarray(cv2.merge([people, covered * np.float32(WHOLE)]), np.float32)
+        rgba += 0.5
+        edge.put(ground, rgba.astype(np.uint8))
     return ground
-
-
-def _draw_straight(people: Floats, matte: Matte8, part: Srgba8) -> None:
-    """Draw people, (h, w, 3), on fully transparent pixels, which take no share in the colors."""
-    people += 0.5
-    rgba = cv2.cvtColor(people.astype(np.uint8), cv2.COLOR_RGB2RGBA)
-    rgba[..., 3] = matte
-    cv2.copyTo(rgba, matte, part)
 
 
 def _lay_whole(cut: CutOut, ground: Srgb8 | Srgba8) -> None:
@@ -121,20 +118,19 @@ def _lay_whole(cut: CutOut, ground: Srgb8 | Srgba8) -> None:
         whole = cv2.inRange(cut.matte[rows], WHOLE, WHOLE)
         if not whole.any():
             continue
-        people = cut.pixels(rows)
+        people = cut.apply_curves(cut.photo_srgb[rows])
         if ground.shape[2] == _RGBA:
             people = np.asarray(cv2.cvtColor(people, cv2.COLOR_RGB2RGBA), np.uint8)
         cv2.copyTo(people, whole, ground[rows])
 
 
-def _edge(cut: CutOut, block: Block) -> tuple[Floats, Floats]:
-    """Return alpha, (h, w, 1), and the people's colors, (h, w, 3), of one block."""
-    size = cut.matte.shape
-    alpha = np.divide(cut.matte[block], 255, dtype=np.float32)[..., np.newaxis]
+def _unmix(cut: CutOut, edge: EdgePixels) -> tuple[Floats, Floats]:
+    """Return alpha, (1, n, 1), and the people's colors, (1, n, 3), of edge pixels."""
+    alpha = np.divide(edge.take(cut.matte), WHOLE, dtype=np.float32)[..., np.newaxis]
     people = foreground_colors.unmix_foreground(
-        cut.pixels(block).astype(np.float32),
+        cut.apply_curves(edge.take(cut.photo_srgb)).astype(np.float32),
         alpha,
-        blocks.enlarge_block(cut.people_srgb, block, size),
-        blocks.enlarge_block(cut.backdrop_srgb, block, size),
+        edge.enlarge(cut.people_srgb),
+        edge.enlarge(cut.backdrop_srgb),
     )
     return alpha, people

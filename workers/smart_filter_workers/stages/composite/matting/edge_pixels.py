@@ -1,0 +1,68 @@
+"""Edge pixels: the pixels of a large picture where a matte is neither 0 nor 1.
+
+Only they are computed. In a portrait they are a twentieth of the pixels, and no second array of the
+photo's size is needed.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smart_filter_workers.results import Matte8
+
+Floats: TypeAlias = NDArray[np.float32]
+
+_STRIP_ROWS: Final = 128
+# Pixels of one part: their colors as floats stay in the cache, and OpenCV limits the length of a
+# row to 32,767.
+_MOST_PIXELS: Final = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class EdgePixels:
+    """Some of a picture's edge pixels.
+
+    rows: the strip of rows that contains them.  places: (n,) int64, their places in the strip, row
+    by row.  x, y: (1, n) float32, their middles as shares of the picture's width and height.
+    """
+
+    rows: slice
+    places: NDArray[np.int64]
+    x: Floats
+    y: Floats
+
+    def take(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return these pixels of a picture, (H, W[, C]) uint8, as (1, n[, C])."""
+        strip = picture[self.rows]
+        return strip.reshape(-1, *strip.shape[2:]).take(self.places, axis=0)[np.newaxis]
+
+    def put(self, picture: NDArray[np.uint8], pixels: NDArray[np.uint8]) -> None:
+        """Replace these pixels of a contiguous picture, (H, W[, C]) uint8, by (1, n[, C])."""
+        strip = picture[self.rows]
+        strip.reshape(-1, *strip.shape[2:], copy=False)[self.places] = pixels[0]
+
+    def enlarge(self, small: Floats) -> Floats:
+        """Return these pixels, (1, n, C), of a map of any size enlarged linearly."""
+        height, width = small.shape[:2]
+        x, y = self.x * np.float32(width), self.y * np.float32(height)
+        x -= 0.5
+        y -= 0.5
+        found = cv2.remap(small, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(found, np.float32)
+
+
+def find_edge_pixels(matte: Matte8) -> Iterator[EdgePixels]:
+    """Yield the pixels at which a matte, (H, W) uint8, is neither 0 nor 255, part by part."""
+    height, width = matte.shape
+    for top in range(0, height, _STRIP_ROWS):
+        rows = slice(top, min(height, top + _STRIP_ROWS))
+        places = np.flatnonzero(cv2.inRange(matte[rows], 1, 254) > 0)
+        for first in range(0, len(places), _MOST_PIXELS):
+            some = places[first : first + _MOST_PIXELS]
+            row, column = np.divmod(some[np.newaxis], width)
+            x, y = (column + 0.5) / width, (row + (top + 0.5)) / height
+            yield EdgePixels(rows, some, x.astype(np.float32), y.astype(np.float32))
