@@ -4,6 +4,9 @@ In a small window the colors of people and of the background are both near a lin
 space, so coverage is linear in red, green and blue. The function is learned from the matte, mostly
 from its sure pixels, and then evaluated on the other pixels. Applied to the photo itself it draws
 strands of hair that a small matte cannot hold.
+
+In a window of equal coverage the function is that coverage, whatever the colors. So windows are
+computed only around the unsure pixels.
 """
 
 from collections.abc import Sequence
@@ -11,6 +14,7 @@ from typing import Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
@@ -21,25 +25,33 @@ EPSILON: Final = 3e-5
 # Variance of coverage, added to avoid dividing by 0: in a window of equal coverage colors explain
 # nothing.
 MIN_VARIANCE: Final = 1e-3
+_CHANNELS: Final = 4
 
 
 class ColorLines:
-    """The statistics of a picture's colors that fit lines to any matte of it."""
+    """The statistics of a picture's colors that fit lines to mattes of it."""
 
-    def __init__(self, srgb: Srgb8, weight: Floats, *, radius: int) -> None:
-        """Compute the statistics of every window of a picture.
+    def __init__(
+        self, srgb: Srgb8, weight: Floats, *, radius: int, unsure: NDArray[np.bool_]
+    ) -> None:
+        """Compute the statistics of the windows that contain an unsure pixel.
 
         srgb: (h, w, 3) uint8; weight: (h, w) float32 above 0, the weight of each pixel; radius: of
-        a window, in pixels.
+        a window, in pixels; unsure: (h, w): two neighbors that are both sure have the same
+        coverage.
         """
         self._side = (2 * radius + 1,) * 2
-        self._planes = _planes(srgb)
-        self._weight = weight
-        self._share = np.reciprocal(self._mean(weight))
-        red, green, blue = self._planes
-        weighted_red, weighted_green, weighted_blue = (plane * weight for plane in self._planes)
-        self._means = self._weighted_means(weighted_red, weighted_green, weighted_blue)
-        products = self._weighted_means(
+        self._unsure = np.flatnonzero(unsure)
+        near = cv2.dilate(unsure.astype(np.uint8), np.ones(self._side, np.uint8))
+        self._windows = np.flatnonzero(near > 0)
+        self._unsure_levels = _levels(srgb).reshape(-1, _CHANNELS).take(self._unsure, axis=0)
+        red, green, blue = (np.divide(plane, 255, dtype=np.float32) for plane in cv2.split(srgb))
+        weighted_red, weighted_green, weighted_blue = red * weight, green * weight, blue * weight
+        self._weighted = [weighted_red, weighted_green, weighted_blue, weight]
+        *sums, share = self._window_means(*self._weighted)
+        self._share = np.reciprocal(share)
+        self._means = [one * self._share for one in sums]
+        products = self._window_means(
             weighted_red * red,
             weighted_red * green,
             weighted_red * blue,
@@ -47,18 +59,22 @@ class ColorLines:
             weighted_green * blue,
             weighted_blue * blue,
         )
-        self._inverse = _invert_covariance(products, self._means)
+        self._inverse = _invert_covariance([one * self._share for one in products], self._means)
 
     def drawn(self, coverage: Floats) -> Floats:
         """Return the lines, (h, w, 4) float32, for a coverage, (h, w) float32, 0..1.
 
+        coverage: two neighbors that are both sure have the same.
         Each pixel has the factors of red, green and blue, 0..1, and the offset.
         Source: He, Sun & Tang 2013, "Guided image filtering", equations 14 to 16; weighted.
         """
         shared, mean = self._shared(coverage)
         factors = self._through(shared)
         offset = mean - _dot(factors, self._means)
-        return self._mean(_stack([*factors, offset]))
+        planes = [*(np.zeros_like(coverage) for _ in factors), coverage.copy()]
+        for plane, one in zip(planes, [*factors, offset], strict=True):
+            plane.reshape(-1)[self._windows] = one
+        return self._blur(np.asarray(cv2.merge(planes), np.float32))
 
     def explained(self, coverage: Floats) -> Floats:
         """Return the share of coverage's variance that colors explain, (h, w) float32, 0..1.
@@ -66,18 +82,23 @@ class ColorLines:
         A low share means that people and background have the same colors here.
         """
         shared, mean = self._shared(coverage)
-        (square,) = self._weighted_means(coverage * coverage * self._weight)
-        variance = np.maximum(square - mean * mean, 0) + np.float32(MIN_VARIANCE)
-        return self._mean(_dot(self._through(shared), shared) / variance)
+        (square,) = self._window_means(coverage * coverage * self._weighted[3])
+        variance = np.maximum(square * self._share - mean * mean, 0) + np.float32(MIN_VARIANCE)
+        share = np.zeros_like(coverage)
+        share.reshape(-1)[self._windows] = _dot(self._through(shared), shared) / variance
+        return self._blur(share)
 
-    def told(self, lines: Floats) -> Floats:
-        """Return the coverage, (h, w) float32, 0..1, of this picture by its lines."""
-        return _evaluate(lines, self._planes)
+    def tell(self, coverage: Floats, lines: Floats) -> None:
+        """Replace the coverage, (h, w) float32, 0..1, of the unsure pixels by that of lines."""
+        told = _sum_channels(
+            lines.reshape(-1, _CHANNELS).take(self._unsure, axis=0) * self._unsure_levels
+        )
+        coverage.reshape(-1, copy=False)[self._unsure] = np.clip(told, 0, 1)
 
     def _shared(self, coverage: Floats) -> tuple[list[Floats], Floats]:
         """Return each window's covariances of colors and coverage, and its mean coverage."""
-        covered = coverage * self._weight
-        *products, mean = self._weighted_means(*(one * covered for one in self._planes), covered)
+        means = self._window_means(*(one * coverage for one in self._weighted))
+        *products, mean = (one * self._share for one in means)
         pairs = zip(products, self._means, strict=True)
         return [product - color * mean for product, color in pairs], mean
 
@@ -91,48 +112,41 @@ class ColorLines:
             rb * red + gb * green + bb * blue,
         ]
 
-    def _weighted_means(self, *planes: Floats) -> list[Floats]:
-        """Return the weighted means over every window; planes: already multiplied by the weight.
+    def _window_means(self, *planes: Floats) -> list[Floats]:
+        """Return the means over the windows, (n,), of planes, (h, w)."""
+        return [self._blur(plane).reshape(-1).take(self._windows) for plane in planes]
 
-        One plane at a time: OpenCV blurs six planes at once five times slower.
-        """
-        return [self._mean(plane) * self._share for plane in planes]
-
-    def _mean(self, planes: Floats) -> Floats:
+    def _blur(self, planes: Floats) -> Floats:
         means = cv2.blur(planes, self._side, borderType=cv2.BORDER_REPLICATE)
         return np.asarray(means, np.float32)
 
 
 def evaluate_lines(lines: Floats, srgb: Srgb8) -> Floats:
     """Return the coverage, (h, w) float32, 0..1, of a picture, (h, w, 3) uint8, by lines."""
-    return _evaluate(lines, _planes(srgb))
+    total = _sum_channels(lines * _levels(srgb))
+    return np.clip(total, 0, 1, out=total)
 
 
-def _evaluate(lines: Floats, planes: Sequence[Floats]) -> Floats:
-    total: Floats = lines[..., 3].copy()
-    for one, plane in enumerate(planes):
-        total += lines[..., one] * plane
-    return np.asarray(np.clip(total, 0, 1), np.float32)
+def _levels(srgb: Srgb8) -> Floats:
+    """Return red, green and blue, 0..1, and 1 for the lines' offset: (h, w, 4) float32."""
+    return np.multiply(
+        cv2.cvtColor(srgb, cv2.COLOR_RGB2RGBA), np.float32(1 / 255), dtype=np.float32
+    )
 
 
-def _planes(srgb: Srgb8) -> list[Floats]:
-    """Return red, green and blue, each (h, w) float32, 0..1."""
-    return [np.divide(plane, 255, dtype=np.float32) for plane in cv2.split(srgb)]
-
-
-def _stack(planes: Sequence[Floats]) -> Floats:
-    """Return n planes as one array, (h, w, n)."""
-    return np.asarray(cv2.merge(planes), np.float32)
+def _sum_channels(products: Floats) -> Floats:
+    """Return the sums over the last axis, by BLAS: numpy takes ten times as long."""
+    return np.asarray(products @ np.ones(products.shape[-1], np.float32), np.float32)
 
 
 def _dot(one: Sequence[Floats], other: Sequence[Floats]) -> Floats:
-    """Return the scalar product of two vectors of three planes."""
+    """Return the scalar product of two vectors for each window."""
     total: Floats = one[0] * other[0] + one[1] * other[1] + one[2] * other[2]
     return total
 
 
 def _invert_covariance(products: Sequence[Floats], means: Sequence[Floats]) -> tuple[Floats, ...]:
-    """Return the inverse of each window's color covariance: six planes, by Cramer's rule."""
+    """Return the inverse of each window's color covariance: six vectors, by Cramer's rule."""
     red, green, blue = means
     noise = np.float32(EPSILON)
     rr = products[0] - red * red + noise

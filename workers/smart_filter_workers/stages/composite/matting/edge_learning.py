@@ -72,6 +72,8 @@ EFFORTS: Final = {
 REACH_PX: Final = 1
 # The same near heads: networks draw hair with some of the background.
 HAIR_REACH_PX: Final = 3
+# A difference of coverage that is less than half a level of 255.
+INVISIBLE: Final = 1 / 512
 # Weight of the matte where it is unsure.
 UNSURE_WEIGHT: Final = 0.3
 # Shares of explained variance below which colors are ignored and above which they are fully used.
@@ -122,8 +124,11 @@ def learn_edge(
         size = (srgb.shape[1], srgb.shape[0])
         coverage = closed_form.solve(_resize(coverage, size), srgb, doubt=_resize(doubt, size))
     if effort.last_radius is not None:
+        around = np.ones((3, 3), np.uint8)
+        varies = cv2.morphologyEx(coverage, cv2.MORPH_GRADIENT, around) > INVISIBLE
         everywhere = np.ones_like(coverage)
-        lines = ColorLines(srgb, everywhere, radius=effort.last_radius).drawn(coverage)
+        closer = ColorLines(srgb, everywhere, radius=effort.last_radius, unsure=varies)
+        lines = closer.drawn(coverage)
     lines = _remove_veil(lines, effort.veil)
     coverage = color_lines.evaluate_lines(lines, srgb)
     if bound is not None:
@@ -136,16 +141,16 @@ def _lines(coverage: Floats, srgb: Srgb8, known: Trimap, effort: Effort) -> tupl
     """Return (h, w, 4) lines, and where colors cannot decide, (h, w), 0..1; changes `coverage`."""
     sure = known.sure
     weight = np.where(sure, np.float32(1), np.float32(UNSURE_WEIGHT))
-    fitted = ColorLines(srgb, weight, radius=effort.radius)
+    fitted = ColorLines(srgb, weight, radius=effort.radius, unsure=~sure)
     otherwise = np.clip((coverage - 0.5) * EDGE_STEEPNESS + 0.5, 0, 1)
     for _ in range(effort.rounds):
         lines = fitted.drawn(coverage)
-        np.copyto(coverage, fitted.told(lines), where=~sure)
+        fitted.tell(coverage, lines)
     if not effort.doubts:
         return lines, np.zeros_like(coverage)
     doubt = (BELIEVED - fitted.explained(coverage)) / (BELIEVED - DOUBTED)
     np.clip(doubt, 0, 1, out=doubt)
-    lines *= (1 - doubt)[..., np.newaxis]
+    lines *= cv2.merge([1 - doubt] * 4)
     lines[..., 3] += otherwise * doubt
     return lines, doubt
 
