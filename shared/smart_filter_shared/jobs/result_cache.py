@@ -26,7 +26,7 @@ from smart_filter_shared.pipeline import PIPELINE, StageName, TaskName, needs_wi
 from smart_filter_shared.recipe import Output, Recipe, format_persons
 
 # Part of every key. Increase it when a stage's code gives other results with the same models.
-_CACHE_VERSION: Final = 2
+_CACHE_VERSION: Final = 3
 # Read at most this many of the photo's latest jobs.
 _LATEST_JOBS: Final = 32
 
