@@ -3,6 +3,7 @@
 Without this step the old background shines through hair and along shoulders.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import cv2
@@ -27,15 +28,10 @@ def estimate_colors(srgb: Srgb8, coverage: Floats) -> tuple[Floats, Floats]:
     Source: Forte 2021, "Approximate fast foreground colour estimation" (blur fusion, twice).
     """
     longest = max(coverage.shape)
-    wide, narrow = (max(1, round(share * longest)) for share in (WIDE_RADIUS, NARROW_RADIUS))
-    levels = srgb.astype(np.float32)
-    alpha = coverage[..., np.newaxis]
-
-    # Squared, so that mixed pixels count little: it halves the remains of the old background.
-    people = _mean(levels, alpha * alpha, wide)
-    backdrop = _mean(levels, (1 - alpha) * (1 - alpha), wide)
-    people = unmix_foreground(levels, alpha, people, backdrop)
-    return _mean(people, alpha, narrow), _mean(backdrop, 1 - alpha, narrow)
+    people, backdrop = _wide_means(srgb, coverage)
+    found = unmix_foreground(srgb.astype(np.float32), coverage[..., np.newaxis], people, backdrop)
+    narrow = max(1, round(NARROW_RADIUS * longest))
+    return _mean(cv2.split(found), coverage, narrow), backdrop
 
 
 def unmix_foreground(srgb: Floats, alpha: Floats, people: Floats, backdrop: Floats) -> Floats:
@@ -54,14 +50,28 @@ def unmix_foreground(srgb: Floats, alpha: Floats, people: Floats, backdrop: Floa
     return np.clip(found, 0, 255, out=found)
 
 
-def _mean(levels: Floats, weight: Floats, radius: int) -> Floats:
-    """Return the weighted mean color around each pixel; weight: (h, w, 1), 0..1."""
+def _wide_means(srgb: Srgb8, coverage: Floats) -> tuple[Floats, Floats]:
+    """Return the mean colors of people and of the backdrop in wide windows, (h, w, 3) float32."""
+    height, width = coverage.shape
+    # Means of wide windows are smooth: half the size shows the same in a third of the time.
+    half = (max(1, width // 2), max(1, height // 2))
+    share = np.asarray(cv2.resize(coverage, half, interpolation=cv2.INTER_AREA), np.float32)
+    small = cv2.resize(srgb, half, interpolation=cv2.INTER_AREA)
+    colors = cv2.split(small.astype(np.float32))
+    radius = max(1, round(WIDE_RADIUS * max(half)))
+    # Squared, so that mixed pixels count little: it halves the remains of the old background.
+    people, backdrop = (
+        cv2.resize(_mean(colors, np.square(weight), radius), (width, height))
+        for weight in (share, 1 - share)
+    )
+    return np.asarray(people, np.float32), np.asarray(backdrop, np.float32)
+
+
+def _mean(colors: Sequence[cv2.typing.MatLike], weight: Floats, radius: int) -> Floats:
+    """Return the weighted mean of three planes, (h, w), around each pixel, (h, w, 3) float32."""
     side = (2 * radius + 1,) * 2
     border = cv2.BORDER_REPLICATE
     share = np.reciprocal(cv2.blur(weight, side, borderType=border) + np.float32(_EPSILON))
     # One plane at a time: OpenCV blurs three planes at once four times slower.
-    planes = (
-        cv2.blur(plane * weight[..., 0], side, borderType=border) * share
-        for plane in cv2.split(levels)
-    )
+    planes = (cv2.blur(plane * weight, side, borderType=border) * share for plane in colors)
     return np.asarray(cv2.merge(list(planes)), np.float32)
