@@ -5,7 +5,6 @@ Measured on photos with designs as background: docs/measurements.md, "Files".
 
 import io
 import struct
-import zlib
 from collections.abc import Iterator
 from typing import Final
 
@@ -108,5 +107,6 @@ def _encode_small(pixels: NDArray[np.uint8]) -> bytes:
 
 def _chunk(kind: bytes, content: bytes) -> bytes:
     """Return a chunk. Source: third edition of PNG, 5.3."""
-    checksum = zlib.crc32(kind + content)
-    return struct.pack(">I4s", len(content), kind) + content + struct.pack(">I", checksum)
+    # ISA-L's checksum takes a quarter of zlib's time.
+    checksum = isal_zlib.crc32(content, isal_zlib.crc32(kind))
+    return b"".join((struct.pack(">I4s", len(content), kind), content, struct.pack(">I", checksum)))
