@@ -15,8 +15,9 @@ from smart_filter_workers.stages.segmentation.models.base import People, Segment
 
 # A photo with less than this share of people has no person, by the API contract.
 NOBODY_BELOW: Final = 0.005
-# A pixel shows a person when the matte is above one half.
-HALF: Final = 127.5
+# A pixel shows a person when the matte is above one half. An integer: numpy would convert the
+# matte to compare it with a float.
+HALF: Final = 127
 
 
 class Models(TypedDict):
