@@ -100,7 +100,7 @@ class Sheet:
         """
         out = np.empty((self.height, self.width, 3), np.uint8)
         for top, strip, grain in self._strips(small):
-            out[top : top + len(strip)] = cv2.add(strip, grain, dtype=cv2.CV_8U)
+            cv2.add(strip, grain, dst=out[top : top + len(strip)], dtype=cv2.CV_8U)
         return out
 
     def shade(self, drawing: Srgb8, light: Field) -> Srgb8:
@@ -108,35 +108,32 @@ class Sheet:
 
         light: (h, w) float32, 1 leaves a color unchanged.
         """
-        for top, strip, grain in self._strips(np.dstack([light] * 3)):
+        for top, strip, grain in self._strips(light):
             part = drawing[top : top + len(strip)]
-            lit = cv2.multiply(part, strip, dtype=cv2.CV_32F)
+            lit = cv2.cvtColor(strip, cv2.COLOR_GRAY2RGB)
+            cv2.multiply(part, lit, dst=lit, dtype=cv2.CV_32F)
             cv2.add(lit, grain, dst=part, dtype=cv2.CV_8U)
         return drawing
 
     def _strips(self, small: Colors) -> Iterator[tuple[int, Colors, Colors]]:
         """Yield the top row, the enlarged drawing, and grain, strip by strip."""
-        wide = resize_field(small, (self.width, len(small)))
-        if len(small) >= self.height:  # nothing to enlarge
-            wide = resize_field(wide, (self.width, self.height))
+        # Downward first: the strips are then enlarged across alone, so they join without seams.
+        tall = resize_field(small, (small.shape[1], self.height))
         tile = self._grain()
-        ratio = len(wide) / self.height
         for top in range(0, self.height, STRIP_ROWS):
             rows = min(STRIP_ROWS, self.height - top)
-            middles = np.arange(top, top + rows, dtype=np.float64) + 0.5
-            strip = (
-                wide[top : top + rows] if ratio == 1 else _interpolate_rows(wide, ratio * middles)
-            )
+            strip = resize_field(tall[top : top + rows], (self.width, rows))
             left, above = self.grain.integers(0, _GRAIN_TILE, 2)
             yield top, strip, tile[above : above + rows, left : left + self.width]
 
     def _grain(self) -> Colors:
-        """Return triangular noise, the same in all channels, wide enough to be shifted."""
+        """Return triangular noise, the same in all channels, large enough to be shifted."""
         side = (_GRAIN_TILE, _GRAIN_TILE)
         tile = self.grain.random(side, np.float32) - self.grain.random(side, np.float32)
-        across = -(-self.width // _GRAIN_TILE) + 1
-        noise = np.tile(tile * np.float32(GRAIN_LEVELS), (2, across))
-        return cv2.merge([noise] * 3).astype(np.float32, copy=False)
+        noise = cv2.copyMakeBorder(
+            tile * np.float32(GRAIN_LEVELS), 0, STRIP_ROWS, 0, self.width, cv2.BORDER_WRAP
+        )
+        return cv2.cvtColor(noise, cv2.COLOR_GRAY2RGB).astype(np.float32, copy=False)
 
 
 def resize_field(field: Colors, size: tuple[int, int]) -> Colors:
@@ -145,27 +142,3 @@ def resize_field(field: Colors, size: tuple[int, int]) -> Colors:
     method = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
     out = cv2.resize(field, size, interpolation=method)
     return out.astype(np.float32, copy=False).reshape(size[1], size[0], *field.shape[2:])
-
-
-def _interpolate_rows(rows: Colors, at: NDArray[np.float64]) -> Colors:
-    """Return rows at fractional positions, by Catmull-Rom (linear interpolation shows creases).
-
-    at: distance from the top edge, in rows; 0.5 is the middle of the first.
-    """
-    at = at - 0.5
-    first = np.floor(at).astype(np.int64)
-    t = (at - first).astype(np.float32)
-    weights = (
-        ((-t + 2) * t - 1) * t / 2,
-        ((3 * t - 5) * t * t + 2) / 2,
-        ((-3 * t + 4) * t + 1) * t / 2,
-        (t - 1) * t * t / 2,
-    )
-    # A strip needs only a few source rows: a small matrix product, which BLAS is best at.
-    low, high = int(first[0]) - 1, int(first[-1]) + 2
-    blend = np.zeros((len(at), high - low + 1), np.float32)
-    for tap, weight in enumerate(weights):
-        blend[np.arange(len(at)), first - 1 - low + tap] += weight
-    source = rows[np.clip(np.arange(low, high + 1), 0, len(rows) - 1)]
-    mixed = blend @ source.reshape(len(source), -1)
-    return mixed.reshape(len(at), *rows.shape[1:])
