@@ -28,7 +28,8 @@ _TO_LAB = np.array(
     ],
     np.float32,
 )
-_RAMP_STEPS = 512
+# Enough that the nearest step is a fraction of a level off, which grain hides.
+_RAMP_STEPS = 4096
 _FROM_CONES = np.linalg.inv(_TO_CONES)
 _FROM_LAB = np.linalg.inv(_TO_LAB)
 
@@ -78,12 +79,18 @@ def mix(light: Colors, shares: NDArray[np.float32]) -> Colors:
 
 def oklab_to_linear(lab: Colors) -> Colors:
     """Return (..., 3) linear light of OKLab; colors outside of sRGB are beyond 0..1."""
-    return np.asarray((lab @ _FROM_LAB.T) ** 3 @ _FROM_CONES.T, np.float32)
+    cones = lab @ _FROM_LAB.T
+    # numpy's power of 3 takes ten times as long as the products.
+    return np.asarray(cones * cones * cones @ _FROM_CONES.T, np.float32)
 
 
 def linear_to_oklab(light: Colors) -> Colors:
     """Return (..., 3) OKLab of linear light: lightness 0..1, then green to red, blue to yellow."""
-    return np.asarray(np.cbrt(light @ _TO_CONES.T) @ _TO_LAB.T, np.float32)
+    if not light.size:  # cv2 rejects empty arrays
+        return light
+    cones = light @ _TO_CONES.T
+    # cv2.pow takes an eighth of the time of numpy's cbrt.
+    return np.asarray(cv2.pow(cones, 1 / 3).reshape(cones.shape) @ _TO_LAB.T, np.float32)
 
 
 def ramp(light: Colors, place: NDArray[np.float32]) -> Colors:
@@ -96,5 +103,5 @@ def ramp(light: Colors, place: NDArray[np.float32]) -> Colors:
     table = mix(light, shares.astype(np.float32))
     flat = np.atleast_2d(np.clip(place, 0, 1) * (_RAMP_STEPS - 1)).astype(np.float32)
     # A remap of the table takes a third of the time of numpy's indexing.
-    found = cv2.remap(table[None], flat, np.zeros_like(flat), cv2.INTER_LINEAR)
+    found = cv2.remap(table[None], flat, np.zeros_like(flat), cv2.INTER_NEAREST)
     return found.astype(np.float32, copy=False).reshape(*place.shape, 3)

@@ -41,5 +41,5 @@ def draw(preset: Preset, sheet: Sheet) -> Srgb8:
                 lit = 1 + sheet.random.uniform(-contrast, contrast)
                 shapes.fill_shape(picture, sheet, triangle, np.clip(color * lit, 0, 255))
     x, y = sheet.places(SMALL_SIDE_PX)
-    light = 1 - 0.03 * (x / reach[0] + y / reach[1])
+    light = 1 - 0.03 * (x / sheet.reach[0] + y / sheet.reach[1])
     return sheet.shade(picture, light.astype(np.float32))

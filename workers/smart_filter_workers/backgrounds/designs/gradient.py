@@ -3,6 +3,8 @@
 palette: any number of colors; the first is at the top, the last in the middle.
 """
 
+import math
+
 import numpy as np
 
 from smart_filter_shared.presets import Preset
@@ -34,7 +36,7 @@ def mesh(palette: tuple[str, ...], sheet: Sheet) -> colors.Colors:
         2 * np.pi / ring
     )
     reach_x, reach_y = sheet.reach
-    at = [(0.95 * np.cos(angle), 0.95 * np.sin(angle)) for angle in angles]
+    at = [(0.95 * math.cos(angle), 0.95 * math.sin(angle)) for angle in angles]
     at.append((sheet.random.uniform(-0.4, 0.4), sheet.random.uniform(-0.3, 0.3)))
     near = np.stack(
         [

@@ -4,6 +4,8 @@ palette: the sky above, midway and at the horizon, the stars; with an aurora its
 haze, moon: 1 for northern lights, the Milky Way, a full moon.
 """
 
+import math
+
 import cv2
 import numpy as np
 
@@ -40,9 +42,8 @@ def draw(preset: Preset, sheet: Sheet) -> Srgb8:
 def _band(sheet: Sheet, x: Field, y: Field) -> Field:
     """Return the light of the Milky Way, with its dark lanes."""
     lie = sheet.random.uniform(0.7, 1.1)
-    aslant = (
-        np.cos(lie) * x - np.sin(lie) * y + 0.16 * sheet.clouds(SMALL_SIDE_PX, cells=4, octaves=3)
-    )
+    uneven = 0.16 * sheet.clouds(SMALL_SIDE_PX, cells=4, octaves=3)
+    aslant = math.cos(lie) * x - math.sin(lie) * y + uneven
     glow = np.exp(-((aslant / 0.42) ** 2)) * (
         0.9 + 0.6 * sheet.clouds(SMALL_SIDE_PX, cells=7, octaves=5)
     )

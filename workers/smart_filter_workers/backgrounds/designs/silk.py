@@ -3,6 +3,8 @@
 palette: in the folds' shade, half lit, and at the highlights.
 """
 
+import math
+
 import numpy as np
 
 from smart_filter_shared.presets import Preset
@@ -17,7 +19,7 @@ def draw(preset: Preset, sheet: Sheet) -> Srgb8:
     """Draw the preset; (height, width, 3) uint8 sRGB."""
     x, y = sheet.places(SMALL_SIDE_PX)
     lie = sheet.random.uniform(0.35, 0.8) * (1 if sheet.random.random() < 0.5 else -1)  # noqa: PLR2004 - a coin
-    aslant = np.cos(lie) * x + np.sin(lie) * y
+    aslant = math.cos(lie) * x + math.sin(lie) * y
     wide = sheet.clouds(SMALL_SIDE_PX, cells=1.6, octaves=2)
     narrow = sheet.clouds(SMALL_SIDE_PX, cells=3.5, octaves=2)
     place = 1.2 * aslant + 0.5 * wide + 0.14 * narrow

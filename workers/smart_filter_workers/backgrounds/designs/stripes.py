@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from smart_filter_shared.presets import Preset
-from smart_filter_workers.backgrounds import colors
+from smart_filter_workers.backgrounds import colors, shapes
 from smart_filter_workers.backgrounds.sheet import Sheet
 from smart_filter_workers.results import Srgb8
 
@@ -18,9 +18,8 @@ FIXED_POINT_BITS = 4
 
 def draw(preset: Preset, sheet: Sheet) -> Srgb8:
     """Draw the preset; (height, width, 3) uint8 sRGB."""
-    ground, *stripes = colors.linear_to_srgb(colors.parse_hex(preset.palette)).round().tolist()
-    picture = np.empty((sheet.height, sheet.width, 3), np.uint8)
-    picture[:] = ground
+    ground, *stripes = colors.linear_to_srgb(colors.parse_hex(preset.palette)).round()
+    picture = shapes.solid_color(sheet, ground)
 
     left = sheet.random.random() < 0.5  # noqa: PLR2004 - a coin
     overhang = sheet.random.uniform(0.02, 0.14)
@@ -31,7 +30,7 @@ def draw(preset: Preset, sheet: Sheet) -> Srgb8:
     inmost = 0.22 * diagonal
     step = (outermost - inmost) / len(stripes)
     for index, color in enumerate([*stripes, ground]):
-        _fill_disc(picture, color, (center_x, center_y), outermost - index * step)
+        _fill_disc(picture, color.tolist(), (center_x, center_y), outermost - index * step)
 
     x, y = sheet.places(SMALL_SIDE_PX)
     toward = (x if left else -x) / sheet.reach[0] - y / sheet.reach[1]
