@@ -67,7 +67,7 @@ def merge_persons(
     matte = np.zeros_like(whole)
     for person in persons:
         region = person.region
-        closer = segment_region(look, srgb, whole, region)
+        closer = segment_region(look, srgb, region)
         silhouette = person.coverage[region]
         own = SILHOUETTE_SHARE * silhouette + (1 - SILHOUETTE_SHARE) * closer
         if region_iou(own > HALF, whole[region] > HALF) > AGREES_ABOVE:

@@ -37,19 +37,21 @@ def segment_in_two_passes(look: CoverageModel, srgb: Srgb8) -> Floats:
     """
     matte_01 = look(srgb)
     found = find_region(matte_01, above=FOUND_FROM, margin=MARGIN, margin_px=MARGIN_PX)
-    if found is not None and not _is_almost_whole(found, matte_01):
+    if found is not None and matte_01[found].size < WHOLE_SHARE * matte_01.size:
         closer = look(srgb[found])
         matte_01[found] += CLOSER_LOOK_SHARE * (closer - matte_01[found])
     return matte_01
 
 
-def segment_region(look: CoverageModel, srgb: Srgb8, whole: Floats, region: Region) -> Floats:
+def segment_region(look: CoverageModel, srgb: Srgb8, region: Region) -> Floats:
     """Return the (h, w) float32 coverage, 0..1, of the people in a region of (h, w).
 
-    srgb: (H, W, 3) uint8, the whole picture; whole: (H, W) float32, its coverage.
+    srgb: (H, W, 3) uint8, the whole picture.
     """
     cut = srgb[region]
-    seen = whole[region] if _is_almost_whole(region, whole) else look(cut)
+    # Even if it is almost the whole picture: the coverage of the first pass, in its place, splits
+    # some portraits of 256 px into two persons.
+    seen = look(cut)
     height, width = cut.shape[:2]
     longest = max(height, width)
     if longest <= LONG_RATIO * min(height, width):
@@ -61,7 +63,3 @@ def segment_region(look: CoverageModel, srgb: Srgb8, whole: Floats, region: Regi
         total[where] += look(cut[where])
         times[where] += 1
     return np.asarray((seen + total / times) / 2, dtype=np.float32)
-
-
-def _is_almost_whole(region: Region, whole: Floats) -> bool:
-    return whole[region].size >= WHOLE_SHARE * whole.size
