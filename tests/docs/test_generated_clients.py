@@ -1,60 +1,28 @@
 """Clients that generators make of docs/openapi.json compile strictly and process a photo."""
 
-import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from smart_filter_tests.full_stack import KEY, PHOTO, RunningStack
+from smart_filter_tests.node_projects import install_packages, run_to_end
 from smart_filter_tests.openapi_document import OPENAPI
 
 CLIENTS = Path(__file__).parents[1] / "clients"
-INSTALLED = Path(__file__).parents[2] / "build" / "clients"
 PATIENCE_SECONDS = 240
-
-
-def run(
-    arguments: Sequence[str | Path], here: Path, environment: Mapping[str, str] | None = None
-) -> str:
-    """Run a program to its end; return all of its output."""
-    ended = subprocess.run(
-        arguments,
-        cwd=here,
-        env={**os.environ, **(environment or {})},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=PATIENCE_SECONDS,
-    )
-    assert ended.returncode == 0, ended.stdout
-    return ended.stdout
 
 
 @pytest.fixture(scope="module")
 def node_project() -> Path:
     """Return a folder with the npm packages of tests/clients, which are installed once."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("no Node.js: install it (Debian: sudo apt install nodejs npm)")
-    lock = CLIENTS / "package-lock.json"
-    installed = INSTALLED / hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
-    if not installed.exists():
-        shutil.rmtree(INSTALLED, ignore_errors=True)
-        INSTALLED.mkdir(parents=True)
-        with tempfile.TemporaryDirectory(dir=INSTALLED) as made:
-            for file in (lock, CLIENTS / "package.json"):
-                shutil.copy(file, made)
-            run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], Path(made))
-            shutil.copytree(made, installed, symlinks=True)
-    return installed
+    return install_packages(CLIENTS)
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +34,11 @@ def compiled(node_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     shutil.copy(CLIENTS / "tsconfig.json", here)
     (here / "node_modules").symlink_to(node_project / "node_modules")
     programs = here / "node_modules" / ".bin"
-    run([programs / "openapi-typescript", OPENAPI, "-o", "generated/openapi_typescript.ts"], here)
-    run([programs / "openapi-ts", "-i", OPENAPI], here)
-    run([programs / "tsc", "--project", "."], here)
+    run_to_end(
+        [programs / "openapi-typescript", OPENAPI, "-o", "generated/openapi_typescript.ts"], here
+    )
+    run_to_end([programs / "openapi-ts", "-i", OPENAPI], here)
+    run_to_end([programs / "tsc", "--project", "."], here)
     return here
 
 
@@ -78,7 +48,7 @@ def python_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     here = tmp_path_factory.mktemp("python")
     settings = CLIENTS / "openapi_python_client.yaml"
     program = Path(sys.executable).with_name("openapi-python-client")
-    said = run(
+    said = run_to_end(
         (
             *(program, "generate", "--path", OPENAPI, "--config", settings, "--fail-on-warning"),
             *("--meta", "none", "--output-path", here / "generated_client"),
@@ -95,7 +65,7 @@ def ran(
     program: Sequence[str | Path], here: Path, stack: RunningStack, picture: Path
 ) -> Iterator[dict[str, object]]:
     """Run a client against a stack; yield the jobs that it shows."""
-    said = run([*program, str(stack.client.base_url), KEY, PHOTO, picture], here)
+    said = run_to_end([*program, str(stack.client.base_url), KEY, PHOTO, picture], here)
     for line in said.splitlines():
         yield json.loads(line)
 
@@ -104,7 +74,7 @@ def test_openapi_document_passes_the_linter(node_project: Path) -> None:
     spectral = node_project / "node_modules" / ".bin" / "spectral"
     rules = CLIENTS / ".spectral.yaml"
 
-    run([spectral, "lint", "--fail-severity=hint", "--ruleset", rules, OPENAPI], CLIENTS)
+    run_to_end([spectral, "lint", "--fail-severity=hint", "--ruleset", rules, OPENAPI], CLIENTS)
 
 
 @pytest.mark.parametrize("client", ["openapi_fetch", "hey_api"])

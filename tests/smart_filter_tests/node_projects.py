@@ -1,0 +1,75 @@
+"""Install the npm packages of Node.js projects once, and run programs of them."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+import pytest
+
+_CHECKOUT: Final = Path(__file__).parents[2]
+_INSTALLED: Final = _CHECKOUT / "build" / "clients"
+_PATIENCE_SECONDS: Final = 240
+_CLIENT: Final = _CHECKOUT / "client" / "typescript"
+# Of a checkout where the client was built by hand.
+_BUILT: Final = shutil.ignore_patterns("node_modules", "dist", "compiled", "schema.ts")
+
+
+def run_to_end(
+    arguments: Sequence[str | Path], here: Path, environment: Mapping[str, str] | None = None
+) -> str:
+    """Run a program to its end; return all of its output."""
+    ended = subprocess.run(
+        arguments,
+        cwd=here,
+        env={**os.environ, **(environment or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=_PATIENCE_SECONDS,
+    )
+    assert ended.returncode == 0, ended.stdout
+    return ended.stdout
+
+
+def install_packages(project: Path) -> Path:
+    """Return a folder with the packages that a project's lock names; skip without Node.js."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("no Node.js: install it (Debian: sudo apt install nodejs npm)")
+    lock = project / "package-lock.json"
+    installed = _INSTALLED / project.name / hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
+    _INSTALLED.mkdir(parents=True, exist_ok=True)
+    # Suites that run side by side install once.
+    with (_INSTALLED / f"{project.name}.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if not installed.exists():
+            shutil.rmtree(installed.parent, ignore_errors=True)
+            installed.parent.mkdir()
+            with tempfile.TemporaryDirectory(dir=installed.parent) as made:
+                for file in (lock, project / "package.json"):
+                    shutil.copy(file, made)
+                run_to_end(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], Path(made))
+                shutil.copytree(made, installed, symlinks=True)
+    return installed
+
+
+def compile_client(folder: Path, program: Literal["tests", "example"]) -> Path:
+    """Compile the TypeScript client, and a program that uses it, in a new folder; return it.
+
+    The folder lies next to docs/openapi.json, as in the checkout.
+    """
+    packages = install_packages(_CLIENT)
+    copy = folder / "client" / "typescript"
+    shutil.copytree(_CLIENT, copy, ignore=_BUILT)
+    (copy / "node_modules").symlink_to(packages / "node_modules")
+    (folder / "docs").mkdir()
+    shutil.copy(_CHECKOUT / "docs" / "openapi.json", folder / "docs")
+    run_to_end(["npm", "run", "build"], copy)
+    run_to_end([copy / "node_modules" / ".bin" / "tsc", "--project", program], copy)
+    return copy
