@@ -133,7 +133,7 @@ ensure_browser() {
   install_package chromium Chromium "SMART_FILTER_CHROMIUM=/path/to/chrome"
 }
 
-# tests/smart_filter_tests/pgbouncer.py and tests/integration/test_cells_nginx.py look for the same, tests/docs for npm;
+# tests/smart_filter_tests/pgbouncer.py and tests/integration/test_cells_nginx.py look for the same, tests/docs and tests/browser for npm;
 # without them their tests are skipped.
 ensure_proxies() {
   PATH=$PATH:/usr/sbin command -v "${PGBOUNCER:-pgbouncer}" > /dev/null ||
