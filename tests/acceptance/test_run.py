@@ -23,7 +23,11 @@ from PIL import Image, ImageEnhance
 from smart_filter_deploy.cli.batch.journal import FILE_NAME
 from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.embedded import folder
+from smart_filter_shared.security.outbound_rules import SETTING
 from smart_filter_tests.full_stack import KEY, PHOTO, RunningStack
+from smart_filter_tests.outages import wait_until
+from smart_filter_tests.web import a_site, ok
+from smart_filter_tests.webhook_receiver import a_receiver
 
 # For hangs: eight seconds on a quiet machine were ninety on a busy one.
 PATIENCE_SECONDS = 240.0
@@ -127,6 +131,14 @@ def test_run_starts_its_servers_shows_its_findings_and_leaves_nothing(machine: M
         assert printed in ended.stdout
     assert "astronaut.smart-filter.jpg  512 × 512 jpg" in ended.stdout
     assert not {"\x1b", "\r", "\b"} & set(ended.stdout + ended.stderr)
+
+
+@pytest.mark.slow
+def test_temporary_stack_does_not_reach_this_machine_for_its_clients(machine: Machine) -> None:
+    ended = machine.run("run", str(PHOTO), "--background", "url:http://127.0.0.1:9/beach.jpg")
+
+    assert ended.returncode == 2, ended.stderr
+    assert SETTING in ended.stderr.splitlines()[-1]
 
 
 @pytest.mark.slow
@@ -274,6 +286,45 @@ def test_first_line_of_up_contains_the_address_and_sign_in_code(
     assert ended.returncode == 0, ended.stderr
     assert (second.returncode, second.stdout, second.stderr.count("\n")) == (3, "", 1)
     assert str(first_line["pid"]) in second.stderr
+
+
+@pytest.mark.slow
+def test_first_line_of_up_means_that_a_worker_has_loaded_its_models(
+    first_line: dict[str, Any],
+) -> None:
+    headers = {"Authorization": f"Bearer {first_line['api_key']}"}
+
+    with httpx.Client(base_url=first_line["url"], headers=headers) as client:
+        workers = client.get("/v1/operator/standing").json()["workers"]
+
+    serving = [one for one in workers if "prepare.light" in one["capabilities"]]
+    assert [one["state"] for one in serving] == ["ready"]
+
+
+@pytest.mark.slow
+def test_up_reaches_this_machine_for_its_clients_and_no_other_private_one(
+    first_line: dict[str, Any],
+) -> None:
+    headers = {"Authorization": f"Bearer {first_line['api_key']}"}
+    photo = ok(PHOTO.read_bytes())
+
+    with (
+        a_receiver() as receiver,
+        a_site({"/photo.png": photo}) as site,
+        httpx.Client(base_url=first_line["url"], headers=headers, timeout=60) as client,
+    ):
+        inside = client.post("/v1/webhooks", json={"url": "http://10.0.0.1:3000/hook"})
+        asked = {
+            "photo_url": f"{site.url}/photo.png",
+            "webhook_url": receiver.url,
+            "recipe": {"background": "color:red"},
+        }
+        job = client.post("/v1/jobs", json=asked, headers={"Prefer": "wait=60"}).json()
+        wait_until(lambda: bool(receiver.got))
+
+    assert inside.status_code == 422
+    assert job["state"] == "succeeded"
+    assert json.loads(receiver.got[0].body)["data"]["id"] == job["id"]
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import redis
 from sqlalchemy import Connection, Engine, text
 
 from smart_filter_deploy.embedded.addresses import Addresses
+from smart_filter_deploy.embedded.ports import LOOPBACK
 from smart_filter_shared.artifacts.retention import ArtifactKind, RetentionPolicy
 from smart_filter_shared.artifacts.uploads import UploadRef
 from smart_filter_shared.config import settings as settings_module
@@ -73,6 +74,8 @@ def settings_of(addresses: Addresses, **more: str) -> Settings:
         "SMART_FILTER_SECRETS_KEY": "s" * 32,
         "SMART_FILTER_LIVE_URL": "wss://live.example.org",
         "SMART_FILTER_LIVE_SECRET": "l" * 32,
+        # Receivers and sites of tests are on this machine.
+        "SMART_FILTER_OUTBOUND_ALLOW": LOOPBACK,
         # Most tests submit one photo repeatedly, each time to see all of its stages run.
         "SMART_FILTER_REMEMBER": "false",
         **more,

@@ -8,6 +8,7 @@ from smart_filter_deploy.cli.server import connection
 from smart_filter_deploy.cli.terminal import exit_codes, outputs
 from smart_filter_deploy.cli.terminal.exit_codes import raise_for_missing_package
 from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.security.outbound_rules import SETTING
 
 
 def status_and_line(
@@ -86,6 +87,17 @@ def test_unreachable_server_is_one_line_and_status_3(
     monkeypatch.setenv("SMART_FILTER_URL", "http://127.0.0.1:0")
 
     assert "http://127.0.0.1:0" in line_of(command, capsys)
+
+
+def test_up_refuses_a_public_only_server_that_a_setting_opens(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SETTING, "10.0.0.0/8")
+
+    status, lines = status_and_line(["up", "--public-only"], capsys)
+
+    assert status == exit_codes.WRONG_USAGE
+    assert SETTING in lines[-1]
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from smart_filter_shared.errors import (
     PictureTemporarilyUnreachable,
     TryAgain,
 )
+from smart_filter_shared.security.public_ranges import is_public
 from smart_filter_tests.web import Names, Wire, answer, ok, redirect
 from smart_filter_workers.fetcher import FetchedFile, Fetcher, FetchLimits
-from smart_filter_workers.fetcher.public_ranges import is_public
 from smart_filter_workers.fetcher.ssrf_guard import SsrfGuard
 
 PUBLIC, OTHER = "93.184.215.14", "23.215.0.136"

@@ -4,8 +4,10 @@ from smart_filter_api.removebg import answer, fields, region
 from smart_filter_api.removebg.errors import SLOW_SECONDS, RequestRefused, error_response
 from smart_filter_shared.errors import FieldError, NotAvailable
 from smart_filter_shared.recipe.fields import parse as read_recipe
+from smart_filter_shared.security.outbound_rules import OutboundRules
 
 WIDE = (1000, 500)
+PUBLIC = OutboundRules(())
 CUT_OUT = {
     "background": "transparent",
     "outputs": "image",
@@ -27,12 +29,12 @@ CUT_OUT = {
 
 
 def wanted_image(*, background: bool = False, **sent: str) -> fields.RemovalOptions:
-    return fields.parse(sent, has_image=True, has_background=background, size=WIDE)
+    return fields.parse(sent, has_image=True, has_background=background, outbound=PUBLIC, size=WIDE)
 
 
 def codes(*, image: bool = True, background: bool = False, **sent: str) -> list[str]:
     with pytest.raises(RequestRefused) as caught:
-        fields.parse(sent, has_image=image, has_background=background, size=WIDE)
+        fields.parse(sent, has_image=image, has_background=background, outbound=PUBLIC, size=WIDE)
     return [fault.code for fault in caught.value.faults]
 
 
@@ -118,6 +120,7 @@ WRONG = """
     invalid_bg_color            bg_color=rgb(1,2,3)
     invalid_bg_color            bg_color=nocolour
     invalid_bg_image_url        bg_image_url=ftp://a.example
+    failed_bg_download          bg_image_url=http://10.0.0.1/
     multiple_bg_sources         bg_image_url=https://a.example&bg_color=red
     multiple_sources            image_url=https://a.example
 """
@@ -134,6 +137,7 @@ def test_wrong_field_has_its_code(line: str) -> None:
 def test_request_without_an_image_is_refused() -> None:
     assert codes(image=False) == ["missing_source"]
     assert codes(image=False, image_url="no address") == ["invalid_image_url"]
+    assert codes(image=False, image_url="http://[::1]/") == ["failed_image_download"]
 
 
 def test_all_faults_are_named_together() -> None:

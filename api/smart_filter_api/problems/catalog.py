@@ -226,6 +226,7 @@ PAGES: Mapping[str, ProblemPage] = {
         (
             "It is not a complete `http` or `https` URL.",
             "It contains a user name or a password, or the host is written in an unusual form.",
+            "Its host or port is not reached unless SMART_FILTER_OUTBOUND_ALLOW names the host.",
         ),
         "Send the complete public URL of the photo, or send the photo itself.",
         "/photo_url: is not a web address; write https://HOST/PATH, or http://",
@@ -236,6 +237,7 @@ PAGES: Mapping[str, ProblemPage] = {
         (
             "It is not a complete `http` or `https` URL.",
             "It contains a user name or a password, or the host is written in an unusual form.",
+            "Its host or port is not reached unless SMART_FILTER_OUTBOUND_ALLOW names the host.",
         ),
         "Send the complete public URL of your receiver.",
         "/webhook_url: is not a web address; write https://HOST/PATH, or http://",

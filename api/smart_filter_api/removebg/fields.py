@@ -23,6 +23,7 @@ from smart_filter_shared.recipe.fields import Fields
 from smart_filter_shared.recipe.recipe import has_alpha
 from smart_filter_shared.recipe.words import is_color
 from smart_filter_shared.security import urls
+from smart_filter_shared.security.outbound_rules import OutboundRules
 
 IMAGE_FILE: Final = "image_file"
 IMAGE_BASE64: Final = "image_file_b64"
@@ -90,17 +91,20 @@ def parse(
     *,
     has_image: bool,
     has_background: bool,
+    outbound: OutboundRules,
     size: tuple[int, int] | None = None,
 ) -> RemovalOptions:
     """Parse fields and return the options.
 
     sent: the non-empty fields.  has_image: whether the request holds an image as file or base64.
-    has_background: whether it holds a background file.  size: width and height of the image in
+    has_background: whether it holds a background file.  outbound: refuses URLs that can never be
+    fetched.  size: width and height of the image in
     pixels as stored; None if unknown.
     Raises RequestRefused, which names every fault.
     """
     reader = _FieldReader(sent)
-    image_url = reader.read(IMAGE_URL, _read_url, "")
+    image_url = reader.url(IMAGE_URL, outbound, "failed_image_download")
+    background_url = reader.url(BACKGROUND_URL, outbound, "failed_bg_download")
     if not has_image and IMAGE_URL not in sent:
         reader.add_fault(
             "missing_source", "send the image as image_file, image_file_b64, image_url"
@@ -113,7 +117,7 @@ def parse(
     reader.read("semitransparency", _read_boolean, default=True)
     format_ = reader.choice("format", FORMATS)
     output = _output(format_, reader.choice("channels", CHANNELS))
-    background = _background(reader, format_, has_background=has_background)
+    background = _background(reader, format_, background_url, has_background=has_background)
     wanted = region.parse_region("")
     if "roi" in sent:
         wanted = reader.read("roi", region.parse_region, wanted)
@@ -164,6 +168,17 @@ class _FieldReader:
             self.add_fault(f"invalid_{name}", str(error))
             return default
 
+    def url(self, name: str, outbound: OutboundRules, unreachable: str) -> str:
+        """Return a URL in normalized form, by default empty.
+
+        unreachable: the code of the fault that it can never be fetched.
+        """
+        url = self.read(name, urls.parse, None)
+        fault = None if url is None else outbound.find_fault(url)
+        if fault is not None:
+            self.add_fault(unreachable, f"{name} {fault}")
+        return "" if url is None else str(url)
+
     def choice(self, name: str, choices: Collection[str]) -> str:
         """Return one of the choices in any case, by default the first."""
         return self.read(name, partial(_read_choice, choices), next(iter(choices)))
@@ -190,10 +205,9 @@ def _output(format_: str, channels: str) -> Output:
     return Output.MATTE if channels == ALPHA else Output.IMAGE
 
 
-def _background(reader: _FieldReader, format_: str, *, has_background: bool) -> str:
+def _background(reader: _FieldReader, format_: str, url: str, *, has_background: bool) -> str:
     opaque = format_ == "jpg"
     color = reader.read(BACKGROUND_COLOR, _read_color, "white" if opaque else "transparent")
-    url = reader.read(BACKGROUND_URL, _read_url, "")
     if has_background:
         return "file"
     if url:
@@ -255,11 +269,6 @@ def _read_opacity(text: str) -> float:
     if match is None or float(match[1]) > _MAX_OPACITY:
         raise ValueError(f"{quote_value(text)} is not a number from 0 to 100")
     return float(match[1])
-
-
-def _read_url(text: str) -> str:
-    """Return a URL in normalized form."""
-    return str(urls.parse(text))
 
 
 def _read_color(text: str) -> str:

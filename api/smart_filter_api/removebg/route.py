@@ -82,6 +82,7 @@ async def remove_background(
             sent.fields,
             has_image=image is not None,
             has_background=sent.background is not None,
+            outbound=services.outbound,
             size=None if header is None else (header.width, header.height),
         )
         background = sent.background if payload.takes_background else None

@@ -11,6 +11,7 @@ from smart_filter_api.submission import tenant_defaults
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.errors import FieldError, InsufficientScope, InvalidRecipe
 from smart_filter_shared.ids import OPERATOR, Tenant
+from smart_filter_shared.security.outbound_rules import OutboundRules
 from smart_filter_shared.tenants import settings
 from smart_filter_shared.tenants.settings import TenantOverrides
 
@@ -38,10 +39,17 @@ def refuse_unauthorized(caller: Caller, change: TenantChange, usual: RetentionPo
 
 
 def apply_change(
-    connection: Connection, tenant: Tenant, change: TenantChange, *, pools: tuple[str, ...]
+    connection: Connection,
+    tenant: Tenant,
+    change: TenantChange,
+    *,
+    pools: tuple[str, ...],
+    outbound: OutboundRules | None,
 ) -> TenantOverrides:
     """Change a tenant's overrides in this transaction and return the new ones.
 
+    pools: capabilities that are declared to have workers.
+    outbound: refuses backgrounds at URLs that can never be fetched; None: a worker decides.
     Raises InvalidRecipe or a subclass for an invalid default recipe.
     """
     before = settings.lock_overrides(connection, tenant)
@@ -61,7 +69,9 @@ def apply_change(
     )
     if wanted.get("recipe"):
         try:
-            tenant_defaults.validate_defaults(connection, tenant, own.recipe, pools=pools)
+            tenant_defaults.validate_defaults(
+                connection, tenant, own.recipe, pools=pools, outbound=outbound
+            )
         except InvalidRecipe as error:
             raise type(error)([_prefix_pointer(one) for one in error.errors]) from None
     settings.write_overrides(connection, tenant, own)

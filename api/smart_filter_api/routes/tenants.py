@@ -1,5 +1,7 @@
 """Endpoints for tenants: read and change the overrides of the default settings."""
 
+from functools import partial
+
 from fastapi import APIRouter, Request
 from sqlalchemy import Connection
 
@@ -63,7 +65,13 @@ async def update_tenant(
     tenant_changes.refuse_unauthorized(caller, payload, services.keeping)
     async with services.transaction() as connection:
         own = await connection.run_sync(
-            tenant_changes.apply_change, name, payload, pools=services.pools
+            partial(
+                tenant_changes.apply_change,
+                tenant=name,
+                change=payload,
+                pools=services.pools,
+                outbound=services.outbound,
+            )
         )
     services.callers.forget_all()
     return tenant_changes.render_tenant(name, own)

@@ -19,8 +19,9 @@ from smart_filter_api.services import idempotency
 from smart_filter_api.services.container import Administrator, OpenServices, Reader, Services
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
 from smart_filter_api.submission.commit import WEBHOOKS_DISABLED
-from smart_filter_shared.errors import FieldError, NotAvailable
+from smart_filter_shared.errors import FieldError, InvalidRequest, NotAvailable
 from smart_filter_shared.ids import Tenant, WebhookId
+from smart_filter_shared.security import urls
 from smart_filter_shared.security.secretbox import SecretBox
 from smart_filter_shared.webhooks import endpoints
 from smart_filter_shared.webhooks.endpoints import DEFAULT_WEBHOOK, Webhook
@@ -57,6 +58,7 @@ async def create_webhook(
 
     def write(connection: Connection, once: IdempotentRequest) -> Response:
         asked = json_document.parse(WebhookRequest, body)
+        _check_url(services, asked.url)
         made, secret = endpoints.create(
             connection, seal, caller.tenant, url=asked.url, events=asked.events
         )
@@ -105,6 +107,8 @@ async def update_webhook(
 ) -> schemas_webhooks.Webhook:
     """Change the given fields; `enabled: false` fails waiting deliveries, which can be replayed."""
     asked = json_document.parse(WebhookChange, await json_document.read(request))
+    if asked.url is not None:
+        _check_url(services, asked.url)
 
     def write(connection: Connection) -> Webhook:
         return endpoints.change(
@@ -185,6 +189,13 @@ def require_seal(services: Services, field: str) -> SecretBox:
     if services.seal is None:
         raise NotAvailable([FieldError(field, WEBHOOKS_DISABLED)])
     return services.seal
+
+
+def _check_url(services: Services, url: str) -> None:
+    """Raise InvalidRequest when a URL can never be reached."""
+    fault = services.outbound.find_fault(urls.parse(url))
+    if fault is not None:
+        raise InvalidRequest([FieldError("/url", fault)])
 
 
 def _render_webhook(webhook: Webhook) -> schemas_webhooks.Webhook:

@@ -31,7 +31,7 @@ class WebhookRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     url: Address = Field(
-        description="An http or https URL on the public internet",
+        description="An http or https URL on the public internet, or allowed by the operator",
         json_schema_extra={"format": "uri"},
         min_length=1,
     )

@@ -53,6 +53,7 @@ from smart_filter_shared.presets import PRESETS, Preset
 from smart_filter_shared.queue import events
 from smart_filter_shared.queue.events import JobChanges
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
+from smart_filter_shared.security.outbound_rules import OutboundRules
 from smart_filter_shared.security.secretbox import SecretBox
 from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage.objects import ObjectStore
@@ -110,6 +111,7 @@ class Services:
     seal: encrypts secrets; None when the operator has set no key.
     links: signs links to outputs; None when the operator has set no key.  public_url: their scheme
     and host; None: those of the request.  link_seconds: their usual lifetime.
+    outbound: which hosts may be reached for clients.
     limits: limits of tenants without overrides.  rates: their rate limiter.
     callers: callers by the digest of their key.
     room: remembered lengths of tenants' queues.
@@ -141,6 +143,7 @@ class Services:
     links: LinkSigner | None
     public_url: str | None
     link_seconds: int
+    outbound: OutboundRules
     limits: Limits
     rates: RateLimiter
     callers: KeyedTtlCache[bytes, Caller]
@@ -277,6 +280,7 @@ async def open_services(
         links=LinkSigner(secret_keys) if secret_keys else None,
         public_url=settings.links.public_url,
         link_seconds=settings.links.link_seconds,
+        outbound=OutboundRules(settings.outbound.allow),
         limits=Limits(
             requests_per_minute=settings.limits.requests_per_minute,
             jobs_waiting=settings.limits.jobs_waiting,

@@ -23,7 +23,13 @@ from smart_filter_api.services.container import Services
 from smart_filter_api.submission import photo_source
 from smart_filter_api.submission.admission import AdmittedJob
 from smart_filter_shared.artifacts import uploads
-from smart_filter_shared.errors import FieldError, NotAvailable, StorageUnavailable, TryAgain
+from smart_filter_shared.errors import (
+    FieldError,
+    InvalidWebhookUrl,
+    NotAvailable,
+    StorageUnavailable,
+    TryAgain,
+)
 from smart_filter_shared.eta.estimate import CompletionEstimate
 from smart_filter_shared.ids import Capability, JobId
 from smart_filter_shared.jobs import queries
@@ -36,6 +42,7 @@ from smart_filter_shared.jobs.submission import (
 )
 from smart_filter_shared.queue import batches
 from smart_filter_shared.queue.batches import BatchRow
+from smart_filter_shared.security import urls
 from smart_filter_shared.storage.objects import PART_BYTES
 from smart_filter_shared.tenants import quotas
 from smart_filter_shared.webhooks import endpoints
@@ -93,10 +100,19 @@ class AcceptedBatch:
     ringing: list[Capability]
 
 
-def refuse_webhook_without_key(services: Services, webhook_url: str | None) -> None:
-    """Reject a webhook when the operator has set no secrets key.  Raises NotAvailable."""
-    if webhook_url is not None and services.seal is None:
+def check_webhook_url(services: Services, webhook_url: str | None) -> None:
+    """Check that the final event of a job or batch can be sent to an address, if there is one.
+
+    Raises InvalidWebhookUrl when it can never be reached, NotAvailable when the operator has set
+    no secrets key.
+    """
+    if webhook_url is None:
+        return
+    if services.seal is None:
         raise NotAvailable([FieldError("/webhook_url", WEBHOOKS_DISABLED)])
+    fault = services.outbound.find_fault(urls.parse(webhook_url))
+    if fault is not None:
+        raise InvalidWebhookUrl([FieldError("/webhook_url", fault)])
 
 
 @asynccontextmanager

@@ -50,7 +50,7 @@ async def prepare_derivation(
     Raises JobNotFinished, InputsExpired when the photo has expired, InvalidRequest for an unknown
     correction, InvalidRecipe and its subclasses, QueueFull and DatabaseUnavailable.
     """
-    commit.refuse_webhook_without_key(services, asked.webhook_url)
+    commit.check_webhook_url(services, asked.webhook_url)
     if parent.finished_at is None:
         raise JobNotFinished(f"job {parent.id} is {parent.state}; derive from it when it has ended")
     if parent.photo_key is None:

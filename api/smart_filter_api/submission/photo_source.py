@@ -17,12 +17,14 @@ from smart_filter_shared.artifacts import uploads
 from smart_filter_shared.artifacts.uploads import Upload, UploadRef
 from smart_filter_shared.errors import (
     FieldError,
+    InvalidPhotoUrl,
     InvalidRequest,
     ObjectMissing,
     UnsupportedMedia,
     UploadMissing,
 )
 from smart_filter_shared.ids import Tenant, UploadId
+from smart_filter_shared.security import urls
 from smart_filter_shared.storage.objects import ObjectStore
 
 if TYPE_CHECKING:
@@ -60,13 +62,16 @@ class ResolvedPhoto:
 async def resolve_photo(services: Services, tenant: Tenant, source: PhotoSource) -> ResolvedPhoto:
     """Resolve and check the photo of a tenant's job, and return it.
 
-    Raises InvalidRequest, UploadMissing, PhotoTooLarge, UnsupportedMedia, DatabaseUnavailable,
-    StorageUnavailable.
+    Raises InvalidRequest, InvalidPhotoUrl, UploadMissing, PhotoTooLarge, UnsupportedMedia,
+    DatabaseUnavailable, StorageUnavailable.
     """
     match source:
         case SpooledPicture():
             return ResolvedPhoto(source, None, None, source.header)
         case RemotePhoto():
+            fault = services.outbound.find_fault(urls.parse(source.url))
+            if fault is not None:
+                raise InvalidPhotoUrl([FieldError("/photo_url", fault)])
             return ResolvedPhoto(None, source.url, None, None)
         case UploadedPhoto():
             return await _resolve_upload(services, tenant, source)

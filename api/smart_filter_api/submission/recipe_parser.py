@@ -16,6 +16,7 @@ from smart_filter_shared.model_registry.published_models import PublishedModel
 from smart_filter_shared.presets import PRESETS
 from smart_filter_shared.recipe import fields as recipe_fields
 from smart_filter_shared.recipe.fields import Fields
+from smart_filter_shared.security.outbound_rules import OutboundRules
 from smart_filter_shared.stock import Picture
 
 
@@ -36,7 +37,7 @@ async def read_recipe(
     known, pictures = await _read_snapshot(services, caller.tenant)
     asked = RecipeCacheKey(caller.tenant, fields, defaults, with_background_file, known, pictures)
     try:
-        return services.orders.get(asked, _parse_fields)
+        return services.orders.get(asked, partial(_parse_fields, services.outbound))
     except InvalidRecipe:
         if not may_reload:
             raise
@@ -44,7 +45,9 @@ async def read_recipe(
         services.models.forget()
         services.stock.forget(caller.tenant)
     known, pictures = await _read_snapshot(services, caller.tenant)
-    return services.orders.get(replace(asked, known=known, pictures=pictures), _parse_fields)
+    return services.orders.get(
+        replace(asked, known=known, pictures=pictures), partial(_parse_fields, services.outbound)
+    )
 
 
 async def _read_snapshot(
@@ -55,13 +58,14 @@ async def _read_snapshot(
     return known, await services.pictures(tenant)
 
 
-def _parse_fields(asked: RecipeCacheKey) -> ParsedRecipe:
+def _parse_fields(outbound: OutboundRules, asked: RecipeCacheKey) -> ParsedRecipe:
     parse = partial(
         recipe_fields.parse,
         offered=published_models.list_offered(asked.known),
         faults=published_models.list_faults(asked.known),
         presets=[*PRESETS, *(picture.preset for picture in asked.pictures)],
         with_background_file=asked.with_background_file,
+        outbound=outbound,
     )
     recipe = tenant_defaults.apply_defaults(
         asked.defaults, asked.fields, parse, with_background_file=asked.with_background_file

@@ -22,12 +22,12 @@ async def prepare_submission(
     """Check a photo and its recipe, admit the job, and return it ready to be written.
 
     link_seconds: lifetime of its signed links; None: the tenant's.
-    Raises InvalidRecipe, Contradiction, NotAvailable, InvalidRequest, UploadMissing,
-    PhotoTooLarge, UnsupportedMedia, QueueFull, ServiceFull, RateLimited, DeadlineInfeasible,
-    DatabaseUnavailable and StorageUnavailable.
+    Raises InvalidRecipe, Contradiction, NotAvailable, InvalidRequest, InvalidPhotoUrl,
+    InvalidWebhookUrl, UploadMissing, PhotoTooLarge, UnsupportedMedia, QueueFull, ServiceFull,
+    RateLimited, DeadlineInfeasible, DatabaseUnavailable and StorageUnavailable.
     """
     tenant = caller.tenant
-    commit.refuse_webhook_without_key(services, upload.webhook_url)
+    commit.check_webhook_url(services, upload.webhook_url)
     if tenant != OPERATOR:
         await services.refuse_when_full()
     await services.forecasts.refresh()

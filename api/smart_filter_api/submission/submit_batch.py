@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio.lowlevel
 
@@ -21,6 +21,7 @@ from smart_filter_shared.errors import (
     InvalidInput,
     InvalidRecipe,
     InvalidRequest,
+    InvalidWebhookUrl,
     Rejected,
     UploadMissing,
 )
@@ -54,7 +55,10 @@ async def prepare_batch(services: Services, caller: Caller, sent: UploadedBatch)
     Raises InvalidRequest, InvalidRecipe and its subclasses, QueueFull, RateLimited,
     DatabaseUnavailable and StorageUnavailable, and the common error of all items.
     """
-    commit.refuse_webhook_without_key(services, sent.webhook_url)
+    try:
+        commit.check_webhook_url(services, sent.webhook_url)
+    except InvalidWebhookUrl as error:
+        sent = replace(sent, faults=[*sent.faults, error])
     items, gaps = await _read_items(services, caller, sent)
     most = caller.limits.jobs_waiting
     if most and len(items) > most:

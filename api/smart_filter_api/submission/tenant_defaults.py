@@ -20,6 +20,7 @@ from smart_filter_shared.recipe import Recipe, spellings
 from smart_filter_shared.recipe import fields as recipe_fields
 from smart_filter_shared.recipe.fields import Fields
 from smart_filter_shared.recipe.words import json_pointer
+from smart_filter_shared.security.outbound_rules import OutboundRules
 
 # Fields that cannot be defaults, and why.
 _NOT_ALLOWED = {"run_at": "is a point in time and cannot be a default; omit it"}
@@ -63,11 +64,16 @@ def apply_defaults(
 
 
 def validate_defaults(
-    connection: Connection, tenant: Tenant, defaults: object, *, pools: Collection[str]
+    connection: Connection,
+    tenant: Tenant,
+    defaults: object,
+    *,
+    pools: Collection[str],
+    outbound: OutboundRules | None,
 ) -> None:
     """Check that fields are valid as a tenant's defaults.
 
-    pools: capabilities that are declared to have workers.
+    pools: capabilities that are declared to have workers.  outbound: as in `fields.parse`.
     Raises InvalidRecipe and its subclasses, MalformedRequest.
     """
     if not _can_be_stored(defaults):
@@ -84,6 +90,7 @@ def validate_defaults(
         offered=published_models.list_offered(known),
         faults=published_models.list_faults(known),
         presets=[*PRESETS, *(picture.preset for picture in stock.list_usable(connection, tenant))],
+        outbound=outbound,
     )
 
 

@@ -47,6 +47,7 @@ class StackAddress:
         """Return the studio's URL with a sign-in code, after `#` so that no server log has it."""
         return f"{self.studio_url}#code={code}"
 
-    def admin_url_for_code(self, code: str) -> str:
-        """Return the URL of the admin page with a sign-in code."""
-        return f"{self.url}/admin#code={code}"
+    @property
+    def admin_url(self) -> str:
+        """The URL of the admin page."""
+        return f"{self.url}/admin"

@@ -8,6 +8,7 @@ from smart_filter_shared.presets import PRESETS, Preset, find_preset
 from smart_filter_shared.recipe.recipe import Background, BackgroundKind
 from smart_filter_shared.recipe.words import is_color
 from smart_filter_shared.security import urls
+from smart_filter_shared.security.outbound_rules import OutboundRules
 from smart_filter_shared.suggestions import did_you_mean, find_nearest
 
 MAX_KEYWORDS = 12
@@ -19,10 +20,13 @@ _COLOR_CODE = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})", re.IGNORECASE)
 _DECIMAL = re.compile(r"[0-9]{0,3}(\.[0-9]{1,9})?(?<=[0-9])")
 
 
-def read(text: str, presets: Iterable[Preset] = PRESETS) -> Background:
+def read(
+    text: str, presets: Iterable[Preset] = PRESETS, *, outbound: OutboundRules | None = None
+) -> Background:
     """Parse the `background` field; return the background.
 
     presets: the presets that the caller may use.
+    outbound: refuses URLs that can never be fetched; None: a worker decides.
     Raises ValueError, which says what is valid.
     """
     word, colon, value = text.partition(":")
@@ -48,7 +52,7 @@ def read(text: str, presets: Iterable[Preset] = PRESETS) -> Background:
     if kind == BackgroundKind.BLUR:
         return Background(kind, _strength(value))
     if kind == BackgroundKind.URL:
-        return Background(kind, _address(value))
+        return Background(kind, _address(value, outbound))
     if colon:
         raise ValueError(f"{kind} takes no value; write {kind} alone")
     return Background(kind)
@@ -102,12 +106,15 @@ def _is_keyword(text: str) -> bool:
     return bool(words) and all(one.isalnum() or _COLOR_CODE.fullmatch(one) for one in words)
 
 
-def _address(text: str) -> str:
-    """Return a URL unchanged once it parses; a worker checks later whether it may be fetched."""
+def _address(text: str, outbound: OutboundRules | None) -> str:
+    """Return a URL unchanged; a worker checks again whether it may be fetched."""
     try:
-        urls.parse(text)
+        url = urls.parse(text)
     except ValueError as error:
         raise ValueError(f"the URL of the background {error}") from None
+    fault = None if outbound is None else outbound.find_fault(url)
+    if fault is not None:
+        raise ValueError(f"the URL of the background {fault}")
     return text
 
 

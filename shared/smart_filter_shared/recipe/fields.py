@@ -43,6 +43,7 @@ from smart_filter_shared.recipe.recipe import (
     Recipe,
 )
 from smart_filter_shared.recipe.words import AUTO, json_pointer
+from smart_filter_shared.security.outbound_rules import OutboundRules
 from smart_filter_shared.suggestions import did_you_mean
 
 # The values of a recipe's fields, by name as the contract writes it, dots included.
@@ -85,6 +86,7 @@ def parse(
     faults: Mapping[tuple[TaskName, str], str] = MappingProxyType({}),
     presets: Sequence[Preset] = PRESETS,
     with_background_file: bool = False,
+    outbound: OutboundRules | None = None,
 ) -> Recipe:
     """Parse the fields of a JSON recipe, of a form or of a command line.
 
@@ -92,6 +94,7 @@ def parse(
     faults: why other known models are not offered, by task and name.
     presets: backgrounds that the caller may name.
     with_background_file: whether a background file was sent; `file` is then the default.
+    outbound: refuses backgrounds at URLs that can never be fetched; None: a worker decides.
     Raises InvalidRecipe naming every wrong field, Contradiction naming every field that
     contradicts another, or NotAvailable when every error is a value that is not served now.
     """
@@ -99,7 +102,7 @@ def parse(
     models = {task: reader.model(task, offered.get(task, ()), faults) for task in CHOOSABLE_TASKS}
     recipe = replace(
         _read_own_fields(reader),
-        background=reader.background(presets, with_file=with_background_file),
+        background=reader.background(presets, outbound, with_file=with_background_file),
         filters=reader.filters(),
         models=models,
         params={
@@ -269,10 +272,13 @@ class _Reader:
         values = [self._read(name, read, part, None) for part in parts]
         return tuple(dict.fromkeys(value for value in values if value is not None)) or default
 
-    def background(self, presets: Sequence[Preset], *, with_file: bool) -> Background:
+    def background(
+        self, presets: Sequence[Preset], outbound: OutboundRules | None, *, with_file: bool
+    ) -> Background:
         """Return the background; by default an uploaded file, when there is one."""
         default = Background(BackgroundKind.FILE) if with_file else Background()
-        asked = self.text("background", partial(background.read, presets=presets), default)
+        read = partial(background.read, presets=presets, outbound=outbound)
+        asked = self.text("background", read, default)
         if asked.kind == BackgroundKind.FILE and not with_file:
             self._refuse(BACKGROUND_FILE, "is missing; send the background as this part")
         return asked

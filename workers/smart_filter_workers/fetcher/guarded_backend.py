@@ -15,7 +15,8 @@ from typing import Any, Final
 import httpcore
 
 from smart_filter_shared.errors import PhotoUnreachable
-from smart_filter_workers.fetcher.ssrf_guard import ALLOWED_PORTS, SsrfGuard
+from smart_filter_shared.security.outbound_rules import ALLOWED_PORTS, SETTING
+from smart_filter_workers.fetcher.ssrf_guard import SsrfGuard
 
 # Limit per address, so that an unresponsive one leaves time for the host's other addresses.
 _CONNECT_SECONDS: Final = 3.0
@@ -68,7 +69,10 @@ class GuardedBackend(httpcore.NetworkBackend):
         addresses = self._guard.addresses(host, port, seconds=self._deadline.left)
         if not addresses:
             at_port = "" if port in ALLOWED_PORTS else f" at port {port}"
-            raise PhotoUnreachable(f"its host is not found on the public internet{at_port}")
+            raise PhotoUnreachable(
+                f"its host is not found on the public internet{at_port}; the server's setting "
+                f"{SETTING} can allow it"
+            )
         failed: Exception | None = None
         for address in addresses[:_MAX_ADDRESSES]:
             seconds = min(_CONNECT_SECONDS, self._deadline.within(timeout))

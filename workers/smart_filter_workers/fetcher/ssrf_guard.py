@@ -5,20 +5,15 @@ answer. If one component checked the name and another connected to it, the name 
 twice, and its DNS server could answer `8.8.8.8` first and `127.0.0.1` next ("DNS rebinding").
 """
 
-import ipaddress
 import queue
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from smart_filter_shared.config.settings import OutboundSettings
 from smart_filter_shared.errors import PictureTemporarilyUnreachable
-from smart_filter_workers.fetcher.public_ranges import IpAddress, IpNetwork, is_public
-
-# The usual ports of the web. Services on other ports speak other protocols, and an HTTP request
-# can trigger some of them; also, clients must not scan the ports of others from here.
-ALLOWED_PORTS: Final = frozenset({80, 443, 8080, 8443})
+from smart_filter_shared.security.outbound_rules import OutboundRules, parse_address
+from smart_filter_shared.security.public_ranges import IpAddress
 
 # Returns the IP addresses of a host's name; none when there is no such name. Raises OSError.
 Resolve = Callable[[str], Sequence[str]]
@@ -31,36 +26,20 @@ class SsrfGuard:
     """
 
     def __init__(self, outbound: OutboundSettings, resolve: Resolve) -> None:
-        self._hosts = frozenset(host for host in outbound.allow if _network(host) is None)
-        networks = (_network(text) for text in outbound.allow)
-        self._networks = tuple(network for network in networks if network is not None)
+        self._rules = OutboundRules(outbound.allow)
         self._resolve = resolve
 
     def addresses(self, host: str, port: int, *, seconds: float) -> list[IpAddress]:
         """Return the addresses to which a connection to a host may go; none if it is not public.
 
-        Addresses that the operator allows come first. Otherwise every address of a name must be
-        public: a mix is an attack or a mistake.  The answer does not reveal whether a name exists
-        that is not public.
+        The answer does not reveal whether a name exists that is not public.
         seconds: the time limit of the lookup.
         Raises PictureTemporarilyUnreachable when it takes longer, or no name server answers.
         """
-        found = _parse_addresses(self._answers(host, seconds))
-        if host in self._hosts:
-            return found
-        opened = [one for one in found if self._is_allowed(one)]
-        if opened:
-            return opened
-        is_fine = port in ALLOWED_PORTS and all(is_public(one) for one in found)
-        return found if is_fine else []
-
-    def _is_allowed(self, address: IpAddress) -> bool:
-        return any(
-            address.version == network.version and address in network for network in self._networks
-        )
+        return self._rules.permit(host, port, _parse_addresses(self._answers(host, seconds)))
 
     def _answers(self, host: str, seconds: float) -> Sequence[str]:
-        if _address(host) is not None:
+        if parse_address(host) is not None:
             return [host]
         # getaddrinfo has no time limit: a thread waits for it, and is abandoned when it is late.
         answers: queue.SimpleQueue[Sequence[str] | OSError] = queue.SimpleQueue()
@@ -103,19 +82,5 @@ def resolve_host(host: str) -> Sequence[str]:
 
 def _parse_addresses(answers: Sequence[str]) -> list[IpAddress]:
     """Return the parsed addresses; if one is invalid, return none."""
-    found = [_address(one) for one in answers]
+    found = [parse_address(one) for one in answers]
     return [] if None in found else [one for one in found if one is not None]
-
-
-def _address(text: str) -> IpAddress | None:
-    try:
-        return ipaddress.ip_address(text)
-    except ValueError:
-        return None
-
-
-def _network(text: str) -> IpNetwork | None:
-    try:
-        return ipaddress.ip_network(text)
-    except ValueError:
-        return None

@@ -16,7 +16,7 @@ import httpx
 
 from smart_filter_shared.config.settings import OutboundSettings
 from smart_filter_shared.errors import PictureTemporarilyUnreachable
-from smart_filter_shared.security import urls
+from smart_filter_shared.security import outbound_rules, urls
 from smart_filter_shared.security.urls import WebUrl
 from smart_filter_workers.fetcher.ssrf_guard import Resolve, SsrfGuard, resolve_host
 
@@ -216,7 +216,10 @@ def _retry_after(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
 
 def _describe_error(error: Exception) -> str:
     if isinstance(error, _HostRefused):
-        return "its host is not found on the public internet at this port"
+        return (
+            "its host is not found on the public internet at this port; the server's setting "
+            f"{outbound_rules.SETTING} can allow it"
+        )
     if _is_certificate_error(error):
         return "its certificate is not valid for it"
     if isinstance(error, httpcore.ProtocolError):

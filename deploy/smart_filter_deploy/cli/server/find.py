@@ -29,6 +29,7 @@ from smart_filter_deploy.cli.terminal.console import can_redraw
 from smart_filter_deploy.cli.terminal.exit_codes import NO_SERVER, PROGRAM, CommandError
 from smart_filter_deploy.embedded import parent_death
 from smart_filter_deploy.embedded.folder import DataFolder, is_held
+from smart_filter_shared.security import outbound_rules
 
 # Longest stop of a stack: it finishes a photo (15 s), and PostgreSQL writes its checkpoint.
 _SETTLE_SECONDS = 60.0
@@ -88,7 +89,7 @@ class _UpProcess:
                 # If this process is killed, the kernel sends the child SIGTERM.
                 *(sys.executable, "-I", "-S", parent_death.__file__),
                 *(str(os.getpid()), str(int(signal.SIGTERM)), "-", "-", "--"),
-                *program.command("up", "--no-live", "--json"),
+                *program.command("up", "--no-live", "--json", *_public_only()),
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -134,6 +135,11 @@ class _UpProcess:
                 self._lines.append(text)
                 if not self._is_ready:
                     self._on_status(text)
+
+
+def _public_only() -> tuple[str, ...]:
+    """Return the option that keeps a temporary stack from this machine, unless it is allowed."""
+    return () if os.environ.get(outbound_rules.SETTING) else ("--public-only",)
 
 
 def _wait_until_settled(folder: DataFolder, on_status: Callable[[str], None]) -> Server | None:

@@ -184,7 +184,13 @@ def set_(name: str, *, as_json: bool, **options: tuple[object] | bool | None) ->
     pools = settings.load_engine().pools
     try:
         with database.transaction() as connection:
-            changed = tenant_changes.apply_change(connection, tenant, change, pools=pools)
+            changed = tenant_changes.apply_change(
+                connection,
+                tenant,
+                change,
+                pools=pools,
+                outbound=None,  # the setting of this process may differ from the API's
+            )
     except (InvalidRecipe, MalformedRequest) as error:
         raise CommandError(f"--recipe: {error}", WRONG_USAGE) from error
     if as_json:

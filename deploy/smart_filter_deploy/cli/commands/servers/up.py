@@ -8,7 +8,8 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,16 +31,23 @@ from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.config import settings
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.security import outbound_rules
 
 _MIN_THREADS = 2
 _CODE_BYTES = 24
 _SECRET_BYTES = 32
+# Loading all models takes seconds; a slow disk or a busy machine takes longer.
+_WARM_SECONDS = 300.0
+# Pause between two questions to the API, which reads the workers from the database.
+_ASK_SECONDS = 0.2
+_ASK_TIMEOUT_SECONDS = 1.0
 
 
 @click.command(
     epilog=examples(
         "smart-filter up",
         "smart-filter up --port 8000 --workers 2 --data /srv/smart-filter",
+        "smart-filter up --public-only",
     )
 )
 @click.option(
@@ -58,17 +66,34 @@ _SECRET_BYTES = 32
     help="Number of worker processes.",
 )
 @click.option("--live/--no-live", default=True, help="Run live video. Default: on.")
+@click.option(
+    "--public-only",
+    is_flag=True,
+    help="Refuse webhooks, photos and backgrounds at URLs of this machine, as other servers do.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print only JSON.")
-def up(data: Path | None, port: int | None, workers: int, *, live: bool, as_json: bool) -> None:
+def up(
+    data: Path | None,
+    port: int | None,
+    workers: int,
+    *,
+    live: bool,
+    public_only: bool,
+    as_json: bool,
+) -> None:
     """Start the servers, the API and workers; run until Ctrl-C.
 
     The first line on standard output is JSON with url, api_key, pid and studio_url, printed when
-    the API is ready. studio_url signs a browser in, once and within ten minutes. Messages for
-    people go to standard error.
+    the API answers and a worker has loaded its models. studio_url signs a browser in, once and
+    within ten minutes. Messages for people go to standard error.
+
+    URLs of webhooks, photos and backgrounds may lead to this machine, unless
+    SMART_FILTER_OUTBOUND_ALLOW or --public-only says otherwise.
     """
     # Supervision logs the end of child processes; print it like our own messages.
     logging.basicConfig(format=f"{PROGRAM}: %(message)s")
     settings.ensure_readable()
+    outbound = _choose_outbound(public_only=public_only)
     folder = DataFolder.at(data)
     _refuse_second_stack(folder)
     if port is not None:
@@ -85,7 +110,13 @@ def up(data: Path | None, port: int | None, workers: int, *, live: bool, as_json
             stop.check()
             code = secrets.token_urlsafe(_CODE_BYTES)
             address = _start_processes(
-                stack, stop, port=port or free_port(), workers=workers, live=video, code=code
+                stack,
+                stop,
+                port=port or free_port(),
+                workers=workers,
+                live=video,
+                code=code,
+                outbound=outbound,
             )
             _print_addresses(address, code, folder, for_people=not as_json)
             stack.supervise()
@@ -120,6 +151,50 @@ class _LiveVideo:
         )
 
 
+class _WorkerPoll:
+    """Asks the API which workers have loaded their models, with a pause between two questions."""
+
+    def __init__(self, port: int, api_key: str) -> None:
+        self._port = port
+        self._headers = {"Authorization": f"Bearer {api_key}"}
+        self._ask_at = 0.0
+        self._warm: frozenset[int] = frozenset()
+
+    def is_warm(self, pid: int | None) -> bool:
+        """Return whether the worker of this process id had loaded its models when last asked."""
+        if pid not in self._warm and time.monotonic() >= self._ask_at:
+            self._warm = frozenset(self._read_warm())
+            self._ask_at = time.monotonic() + _ASK_SECONDS
+        return pid in self._warm
+
+    def _read_warm(self) -> Iterator[int]:
+        connection = http.client.HTTPConnection(LOOPBACK, self._port, timeout=_ASK_TIMEOUT_SECONDS)
+        try:
+            connection.request("GET", "/v1/operator/standing", headers=self._headers)
+            answer = connection.getresponse()
+            shown = json.load(answer) if answer.status == http.client.OK else {"workers": []}
+        except (OSError, http.client.HTTPException):  # busy: ask again
+            return
+        finally:
+            connection.close()
+        yield from (one["pid"] for one in shown["workers"] if one["state"] != "starting")
+
+
+def _choose_outbound(*, public_only: bool) -> dict[str, str]:
+    """Return the environment that opens this machine to its own clients, unless it is public only.
+
+    Ends the command when both the option and the operator's setting are given.
+    """
+    given = os.environ.get(outbound_rules.SETTING)
+    if public_only and given:
+        raise click.UsageError(
+            f"--public-only contradicts {outbound_rules.SETTING}={given}; leave one of them out"
+        )
+    if public_only or given:
+        return {}
+    return {outbound_rules.SETTING: ",".join(outbound_rules.LOOPBACK_TARGETS)}
+
+
 @contextmanager
 def _listen_for_live(*, wanted: bool) -> Iterator[_LiveVideo | None]:
     if not wanted:
@@ -137,8 +212,9 @@ def _start_processes(
     workers: int,
     live: _LiveVideo | None,
     code: str,
+    outbound: Mapping[str, str],
 ) -> StackAddress:
-    """Start API and workers; return the API's address."""
+    """Start API and workers; return the API's address once a worker has loaded its models."""
     _print_progress("preparing the database, starting the API")
     api_key = f"sf_local_{stack.folder.secret('api-key')}"
     # A separate process, because it imports modules that should not stay in memory.
@@ -151,18 +227,31 @@ def _start_processes(
     api = Command(
         name="api",
         argv=program.command("api", "--host", LOOPBACK, "--port", str(port)),
-        env={} if live is None else live.environment,
+        env={**outbound, **({} if live is None else live.environment)},
         ready=lambda: http_status(port, "/readyz") == http.client.OK,
     )
     stack.start(prepare, api)
     _print_progress("starting the workers" if workers > 1 else "starting a worker")
     threads = max(_MIN_THREADS, -(-default_threads() // workers))
     serving = program.command("worker", "--stages", ",".join(StageName), "--threads", str(threads))
-    commands = [Command(name=f"worker-{number}", argv=serving) for number in range(1, workers + 1)]
+    names = [f"worker-{number}" for number in range(1, workers + 1)]
+    poll = _WorkerPoll(port, api_key)
+    commands = [
+        Command(
+            name=name,
+            argv=serving,
+            env=outbound,
+            ready=lambda: any(poll.is_warm(stack.pid(one)) for one in names),
+            ready_seconds=_WARM_SECONDS,
+        )
+        for name in names
+    ]
     url = f"http://{LOOPBACK}:{port}"
     # For the signed links in webhooks; the API takes the host of each request.
     public = {"SMART_FILTER_PUBLIC_URL": os.environ.get("SMART_FILTER_PUBLIC_URL") or url}
-    commands.append(Command(name="sender", argv=program.command("sender"), env=public))
+    commands.append(
+        Command(name="sender", argv=program.command("sender"), env={**outbound, **public})
+    )
     if live is not None:
         commands.append(live.worker())
     # Started after the database is prepared, in a tier of its own: workers stop before the API,
@@ -193,8 +282,9 @@ def _print_addresses(
             f"  KEY={address.api_key}\n"
             f'  curl -H "Authorization: Bearer $KEY" -F photo=@photo.jpg \\\n'
             f"    {address.url}/v1/jobs\n\n"
-            "Dashboard (the link signs a browser in, once):\n\n"
-            f"  {address.admin_url_for_code(code)}\n\n"
+            "Studio, in a browser (the link signs it in, once within ten minutes):\n\n"
+            f"  {address.studio_url_for_code(code)}\n\n"
+            f"Dashboard, in the same browser: {address.admin_url}\n\n"
             "Ctrl-C stops everything.",
             err=True,
         )

@@ -1,0 +1,103 @@
+"""The rules that decide which hosts this installation connects to for clients.
+
+The guard of the fetcher and the sender asks `permit` about the addresses of each connection. The
+API asks `find_fault` when a client names a URL, to refuse early what needs no lookup to judge. An
+answer without fault permits nothing: the guard judges again when it connects.
+"""
+
+import ipaddress
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from smart_filter_shared.security.public_ranges import IpAddress, IpNetwork, is_public
+from smart_filter_shared.security.urls import WebUrl
+
+# The usual ports of the web. Services on other ports speak other protocols, and an HTTP request
+# can trigger some of them; also, clients must not scan the ports of others from here.
+ALLOWED_PORTS: Final = frozenset({80, 443, 8080, 8443})
+# Opens this machine to its own clients; the value of SETTING where a developer runs everything.
+LOOPBACK_TARGETS: Final = ("localhost", "127.0.0.0/8", "::1")
+SETTING: Final = "SMART_FILTER_OUTBOUND_ALLOW"
+
+# Source: RFC 6761, 6.3: these names are always the loopback.
+_LOCAL_NAME: Final = "localhost"
+_LOCAL_ADDRESSES: Final = (ipaddress.IPv4Address("127.0.0.1"), ipaddress.IPv6Address("::1"))
+
+
+class OutboundRules:
+    """Public hosts at the usual ports, and what the operator allows in addition.
+
+    allow: host names, and networks in CIDR notation, that may be reached on any port.
+    """
+
+    def __init__(self, allow: Iterable[str]) -> None:
+        entries = [(entry, _parse_network(entry)) for entry in allow]
+        self._hosts = frozenset(entry for entry, network in entries if network is None)
+        self._networks = tuple(network for _, network in entries if network is not None)
+
+    def permit(self, host: str, port: int, addresses: Sequence[IpAddress]) -> list[IpAddress]:
+        """Return those of a host's addresses that may be connected to; none if it is not public.
+
+        Addresses that the operator allows come first. Otherwise every address of a name must be
+        public: a mix is an attack or a mistake.
+        """
+        if host in self._hosts:
+            return [*addresses]
+        opened = [one for one in addresses if self._is_allowed(one)]
+        if opened:
+            return opened
+        is_fine = port in ALLOWED_PORTS and all(is_public(one) for one in addresses)
+        return [*addresses] if is_fine else []
+
+    def find_fault(self, url: WebUrl) -> str | None:
+        """Return why a URL can never be reached, for the client that named it, else None.
+
+        It judges addresses, `localhost` and ports; other names are looked up when they are
+        connected to.
+        """
+        addresses = _known_addresses(url.host)
+        if addresses is None:
+            # A name can lead to an allowed network, where every port is open.
+            may_be_open = url.port in ALLOWED_PORTS or url.host in self._hosts or self._networks
+            return None if may_be_open else _describe_port(url.port)
+        if self.permit(url.host, url.port, addresses):
+            return None
+        if all(is_public(one) for one in addresses):
+            return _describe_port(url.port)
+        return f"is not on the public internet; the server's setting {SETTING} can allow its host"
+
+    def _is_allowed(self, address: IpAddress) -> bool:
+        return any(
+            address.version == network.version and address in network for network in self._networks
+        )
+
+
+def parse_address(text: str) -> IpAddress | None:
+    """Return an IP address, or None for a name."""
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+def _known_addresses(host: str) -> Sequence[IpAddress] | None:
+    """Return the addresses of a host that are known without a lookup, or None."""
+    if host == _LOCAL_NAME or host.endswith(f".{_LOCAL_NAME}"):
+        return _LOCAL_ADDRESSES
+    address = parse_address(host)
+    return None if address is None else (address,)
+
+
+def _describe_port(port: int) -> str:
+    ports = ", ".join(str(one) for one in sorted(ALLOWED_PORTS))
+    return (
+        f"has the port {port}, but only {ports} are reached; the server's setting {SETTING} can "
+        "allow its host"
+    )
+
+
+def _parse_network(text: str) -> IpNetwork | None:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        return None

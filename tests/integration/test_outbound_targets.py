@@ -1,0 +1,148 @@
+"""URLs of clients that can never be reached are refused when they are named."""
+
+import base64
+from collections.abc import Iterator
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from smart_filter_shared.config.settings import OutboundSettings
+from smart_filter_shared.security.outbound_rules import LOOPBACK_TARGETS, SETTING
+from smart_filter_tests.bench import Bench
+from smart_filter_tests.serving import Api, Clock, a_photo, an_api, serve_api
+
+PHOTO64 = base64.b64encode(a_photo()).decode()
+HERE = "http://localhost:3000/x"
+METADATA = "http://169.254.169.254/latest/meta-data/"
+
+
+@pytest.fixture(scope="module")
+def _strict_url(_bench: Bench, clock: Clock) -> Iterator[str]:
+    with serve_api(replace(_bench.settings, outbound=OutboundSettings()), clock=clock) as url:
+        yield url
+
+
+@pytest.fixture
+def strict(_strict_url: str, bench: Bench, clock: Clock) -> Iterator[Api]:
+    """An API that reaches public hosts only, as every deployment except `up`."""
+    clock.expire_caches()
+    with an_api(_strict_url, bench) as api:
+        yield api
+
+
+@pytest.fixture(scope="module")
+def _local_url(_bench: Bench, clock: Clock) -> Iterator[str]:
+    outbound = OutboundSettings(allow=LOOPBACK_TARGETS)
+    with serve_api(replace(_bench.settings, outbound=outbound), clock=clock) as url:
+        yield url
+
+
+@pytest.fixture
+def local(_local_url: str, bench: Bench, clock: Clock) -> Iterator[Api]:
+    """An API that reaches this machine too, as that of `up`."""
+    clock.expire_caches()
+    with an_api(_local_url, bench) as api:
+        yield api
+
+
+def answers(api: Api, url: str) -> dict[str, httpx.Response]:
+    """Return the answer to each way of naming a URL, by the pointer of its error."""
+    post = api.client.post
+    photo = {"photo_base64": PHOTO64}
+    parent = api.submit()
+    api.client.post(f"/v1/jobs/{parent}/cancel")
+    return {
+        "/photo_url": post("/v1/jobs", json={"photo_url": url}),
+        "/webhook_url": post("/v1/jobs", json={**photo, "webhook_url": url}),
+        "/webhook_url of a form": api.post(a_photo(), {"webhook_url": url}),
+        "/webhook_url of a derived job": post(
+            f"/v1/jobs/{parent}/derive", json={"recipe": {}, "webhook_url": url}
+        ),
+        "/background": post("/v1/jobs", json={**photo, "recipe": {"background": f"url:{url}"}}),
+        "/background of a form": api.post(a_photo(), {"background": f"url:{url}"}),
+        "/background of a derived job": post(
+            f"/v1/jobs/{parent}/derive", json={"recipe": {"background": f"url:{url}"}}
+        ),
+        "/items/0/photo_url": post("/v1/batches", json={"items": [{"photo_url": url}]}),
+        "/webhook_url of a batch": post("/v1/batches", json={"items": [photo], "webhook_url": url}),
+        "/url": post("/v1/webhooks", json={"url": url}),
+        "/recipe/background": api.client.patch(
+            "/v1/tenants/tests", json={"recipe": {"background": f"url:{url}"}}
+        ),
+    }
+
+
+@pytest.mark.parametrize("url", [HERE, METADATA, "http://[::ffff:127.0.0.1]/", "http://0.0.0.0/"])
+def test_url_that_is_not_public_is_refused_where_it_is_named(strict: Api, url: str) -> None:
+    for name, answer in answers(strict, url).items():
+        assert answer.status_code == 422, (name, answer.text)
+        (error,) = answer.json()["errors"]
+        assert error["pointer"] == name.partition(" ")[0]
+        assert SETTING in error["detail"]
+    assert strict.bench.scalar("SELECT count(*) FROM jobs WHERE outcome IS NULL") == 0
+
+
+def test_codes_name_the_kind_of_url(strict: Api) -> None:
+    codes = {name: one.json()["code"] for name, one in answers(strict, HERE).items()}
+
+    assert {codes[name] for name in codes if name.startswith("/webhook_url")} == {
+        "invalid_webhook_url"
+    }
+    assert codes["/photo_url"] == "invalid_photo_url"
+    assert codes["/background"] == "invalid_recipe"
+    assert codes["/url"] == "invalid_request"
+
+
+def test_loopback_is_accepted_where_it_is_allowed_and_the_cloud_is_not(local: Api) -> None:
+    here = {name: one.status_code for name, one in answers(local, HERE).items()}
+    inside = {name: one.status_code for name, one in answers(local, METADATA).items()}
+
+    assert {here.pop("/url"), here.pop("/recipe/background")} == {201, 200}
+    assert {status for name, status in here.items() if "derived" not in name} == {202}
+    assert set(inside.values()) == {422}
+
+
+def test_batch_names_every_url_that_cannot_be_reached(strict: Api) -> None:
+    items = [{"photo_url": HERE}, {"photo_base64": PHOTO64}, {"photo_url": METADATA}]
+
+    answer = strict.client.post("/v1/batches", json={"items": items, "webhook_url": HERE})
+
+    assert answer.status_code == 422, answer.text
+    assert [one["pointer"] for one in answer.json()["errors"]] == [
+        *("/webhook_url", "/items/0/photo_url", "/items/2/photo_url")
+    ]
+
+
+def test_batch_keeps_its_good_items(strict: Api) -> None:
+    items = [{"photo_url": HERE}, {"photo_base64": PHOTO64}]
+
+    answer = strict.client.post("/v1/batches", json={"items": items})
+
+    assert answer.status_code == 202, answer.text
+    (bad, good) = answer.json()["items"]
+    assert (bad["error"]["code"], good["error"]) == ("invalid_photo_url", None)
+
+
+def test_webhook_cannot_be_moved_to_an_address_that_is_not_public(strict: Api) -> None:
+    made = strict.client.post("/v1/webhooks", json={"url": "https://example.com/hook"}).json()
+
+    answer = strict.client.patch(f"/v1/webhooks/{made['id']}", json={"url": HERE})
+
+    assert answer.status_code == 422
+    assert SETTING in answer.json()["errors"][0]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"image_url": METADATA}, "failed_image_download"),
+        ({"image_file_b64": PHOTO64, "bg_image_url": HERE}, "failed_bg_download"),
+    ],
+)
+def test_removebg_answers_its_own_error(strict: Api, fields: dict[str, str], code: str) -> None:
+    answer = strict.client.post("/v1.0/removebg", json=fields)
+
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["code"]) == (400, code)
+    assert SETTING in error["detail"]
