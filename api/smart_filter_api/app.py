@@ -23,6 +23,7 @@ from smart_filter_api.routes import (
     batches,
     deliveries,
     derive,
+    events,
     filters,
     former_names,
     health,
@@ -93,7 +94,7 @@ def create(
     checks = [Depends(request_checks.refuse_unknown_parameters)]
     for resource in (
         *(jobs, derive, outputs, photo, models, backgrounds, filters, webhooks, deliveries),
-        *(uploads, live_video, batches, keys, session, tenants, usage, operator),
+        *(events, uploads, live_video, batches, keys, session, tenants, usage, operator),
         *(routes_problems, former_names, routes_openapi),
     ):
         app.include_router(resource.router, dependencies=checks)

@@ -93,6 +93,7 @@ class AsyncClient:
     rotate_webhook = operations.webhooks.rotate_webhook
     test_webhook = operations.webhooks.test_webhook
     deliveries = operations.webhooks.deliveries
+    ends = operations.webhooks.ends
     replay = operations.webhooks.replay
     replay_failed = operations.webhooks.replay_failed
 

@@ -16,6 +16,7 @@ from smart_filter_client.models import (
     Correction,
     Delivery,
     DeliveryState,
+    Ends,
     Event,
     FaceLabel,
     Filter,
@@ -444,6 +445,14 @@ class Client:
         return iterate_operation(
             operations.webhooks.deliveries(self, webhook_id, state=state, limit=limit)
         )
+
+    def ends(self, cursor: str | None = None) -> Ends:
+        """Return the ends of jobs and batches since a cursor, where no webhook can be received.
+
+        cursor: of the page before; None: no ends, but a cursor to begin with. Poll every second or
+        few; an end can be returned again, with the same id.
+        """
+        return run_operation(operations.webhooks.ends(self, cursor))
 
     def replay(self, webhook_id: str, delivery_id: str) -> Delivery:
         """Send a delivery again; return it."""

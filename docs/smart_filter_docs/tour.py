@@ -248,6 +248,7 @@ def _webhooks(tour: Tour) -> None:
     tour.stop("replayFailedDeliveries", "all_failed", webhook_id=webhook_id)
     tour.stop("updateWebhook", "pause", webhook_id=webhook_id, json_body={"enabled": False})
     tour.stop("deleteWebhook", "deleted", webhook_id=webhook_id)
+    tour.stop("listEvents", "since_a_cursor", params={"cursor": "0"})
 
 
 def _tenants(tour: Tour) -> None:

@@ -133,6 +133,27 @@ class DeliveryPage(BaseModel):
     next_cursor: str | None
 
 
+class EndedEvent(BaseModel):
+    """The end of a job or a batch.
+
+    type: `job.succeeded`, `job.failed`, `job.canceled` or `batch.finished`.
+    batch_id: null for a job; job_id: null for a batch.
+    """
+
+    id: str
+    type: str
+    timestamp: UtcDatetime
+    job_id: uuid.UUID | None
+    batch_id: uuid.UUID | None
+
+
+class EndedEventPage(BaseModel):
+    """Ends of jobs and batches, the oldest first; next_cursor: `cursor` of the next request."""
+
+    items: list[EndedEvent]
+    next_cursor: str
+
+
 class ReplayedDeliveries(BaseModel):
     """Number of deliveries that are sent again."""
 

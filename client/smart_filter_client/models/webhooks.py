@@ -73,6 +73,28 @@ class Delivery:
     attempts: tuple[Attempt, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class End:
+    """The end of a job or a batch; the other of the two ids is None.
+
+    id: the same when the end is listed again.
+    """
+
+    id: str
+    type: WebhookEvent
+    timestamp: dt.datetime | None
+    job_id: str | None
+    batch_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Ends of jobs and batches, the oldest first; cursor: for the next request."""
+
+    items: tuple[End, ...]
+    cursor: str
+
+
 def webhook_from(document: object) -> Webhook:
     """Parse a webhook.  Raises UnexpectedAnswer."""
     fields = Fields(document, "a webhook")
@@ -119,6 +141,25 @@ def delivery_from(document: object) -> Delivery:
         timestamp=fields.time_or_none("timestamp"),
         next_at=fields.time_or_none("next_at"),
         attempts=tuple(map(_attempt, fields.objects_or_none("attempts") or ())),
+    )
+
+
+def ends_from(document: object) -> Ends:
+    """Parse a page of ends.  Raises UnexpectedAnswer."""
+    fields = Fields(document, "a page of events")
+    return Ends(
+        items=tuple(map(_end, fields.objects_or_none("items") or ())),
+        cursor=fields.text("next_cursor"),
+    )
+
+
+def _end(fields: Fields) -> End:
+    return End(
+        id=fields.text("id"),
+        type=cast("WebhookEvent", fields.text("type")),
+        timestamp=fields.time_or_none("timestamp"),
+        job_id=fields.text_or_none("job_id"),
+        batch_id=fields.text_or_none("batch_id"),
     )
 
 

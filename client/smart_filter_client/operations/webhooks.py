@@ -11,6 +11,7 @@ from smart_filter_client.fields import Fields
 from smart_filter_client.models import (
     Delivery,
     DeliveryState,
+    Ends,
     NewSecret,
     NewWebhook,
     Webhook,
@@ -18,6 +19,7 @@ from smart_filter_client.models import (
 )
 from smart_filter_client.models.webhooks import (
     delivery_from,
+    ends_from,
     new_secret_from,
     new_webhook_from,
     webhook_from,
@@ -98,6 +100,17 @@ def deliveries(
     params = {} if state is None else {"state": state}
     place = path("webhooks", webhook_id, "deliveries")
     return iterate_list(client, place, delivery_from, params=params, limit=limit)
+
+
+async def ends(client: Connection, cursor: str | None = None) -> Ends:
+    """Return the ends of jobs and batches since a cursor, where no webhook can be received.
+
+    cursor: of the page before; None: no ends, but a cursor to begin with. Poll every second or
+    few; an end can be returned again, with the same id.
+    """
+    params = {} if cursor is None else {"cursor": cursor}
+    request = Request(method="GET", path=path("events"), params=params)
+    return ends_from(await exchange.ask_json(client, request))
 
 
 async def replay(client: Connection, webhook_id: str, delivery_id: str) -> Delivery:

@@ -73,6 +73,7 @@ SECTIONS = {
         "workers": CommandEntry("operating.workers", "Show, drain and resume workers.", "api"),
         "audit": CommandEntry("operating.audit", "Find lost, duplicated or orphaned work.", "api"),
         "keys": CommandEntry("operating.keys", "Issue, list and revoke API keys.", "api"),
+        "webhooks": CommandEntry("operating.webhooks", "Forward events to this machine."),
         "tenants": CommandEntry("operating.tenants", "Show and set tenants' quotas.", "api"),
         "completion": CommandEntry("operating.completion", "Print a shell completion script."),
     },

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
-from smart_filter_shared.ids import BatchId, JobId
+from smart_filter_shared.ids import BatchId, JobId, Tenant
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.states import JobState, StageState
 
@@ -80,6 +80,25 @@ class JobChanges:
     horizon: str
     jobs: dict[JobId, bool]
     is_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The end of a job or a batch; batch_id: None for a job, as job_id for a batch."""
+
+    id: int
+    type: EventType
+    at: dt.datetime
+    job_id: JobId | None
+    batch_id: BatchId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Ends of a tenant's jobs and batches, in order; cursor: where the next read begins."""
+
+    ends: list[End]
+    cursor: int
 
 
 # Events that are passed as parallel arrays.
@@ -158,6 +177,27 @@ _LIST_FOR_JOB = text("""
     SELECT id, type, stage, state, at FROM events
     WHERE job_id = :job_id AND id > :after ORDER BY id
 """)
+
+# How many transactions back `read_ends` looks at most, which bounds its cost. A busy service has a
+# few hundred a second.
+_MAX_TRANSACTIONS: Final = 100_000
+# The transactions below `xmin` have ended, so a later read need not return to them.
+_XMIN = "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)"
+_READ_ENDS = text(f"""
+    SELECT {_XMIN} AS cursor, ended.* FROM (VALUES (1)) AS one (row) LEFT JOIN (
+        SELECT id, type, at, job_id, written_in FROM events
+        WHERE written_in >= greatest(CAST(:after AS bigint), {_XMIN} - {_MAX_TRANSACTIONS})
+            AND type = ANY(:ends)
+            AND CASE type WHEN '{EventType.BATCH_FINISHED}'
+                THEN EXISTS (
+                    SELECT FROM batches WHERE batches.id = job_id AND tenant = :tenant
+                )
+                ELSE EXISTS (SELECT FROM jobs WHERE jobs.id = job_id AND tenant = :tenant)
+            END
+        ORDER BY written_in, id LIMIT :most
+    ) AS ended ON CAST(:after AS bigint) IS NOT NULL
+    ORDER BY ended.written_in, ended.id
+""")  # noqa: S608 - all parts stand here
 
 # See `read_changes`.
 _XMAX = "CAST(CAST(pg_snapshot_xmax({}) AS text) AS bigint)"
@@ -255,6 +295,43 @@ def list_for_job(connection: Connection, job_id: JobId, *, after: int = 0) -> li
         )
         for row in rows
     ]
+
+
+def read_ends(connection: Connection, tenant: Tenant, *, after: int | None, most: int) -> Ends:
+    """Return the ends of a tenant's jobs and batches since the read that returned this cursor.
+
+    An end can be returned again, under the same id, while a transaction that began before it still
+    runs; none is left out, as long as fewer than _MAX_TRANSACTIONS lie between the reads.
+    after: None: none, but a cursor to begin with.  most: the limit; the oldest are returned.
+    """
+    rows = connection.execute(
+        _READ_ENDS,
+        {
+            "tenant": tenant,
+            "after": after,
+            "most": most,
+            "ends": [str(one) for one in _ENDING_TYPES],
+        },
+    ).all()
+    found = [row for row in rows if row.id is not None]
+    cursor: int = rows[0].cursor
+    if len(found) == most:
+        # The rest of the last transaction is read again; a full page of one is passed over.
+        is_whole = found[0].written_in == found[-1].written_in
+        cursor = min(cursor, found[-1].written_in + is_whole)
+    return Ends([_end(row) for row in found], cursor)
+
+
+def _end(row: Row[tuple[object, ...]]) -> End:
+    type_ = EventType(row.type)
+    is_batch = type_ == EventType.BATCH_FINISHED
+    return End(
+        id=row.id,
+        type=type_,
+        at=row.at,
+        job_id=None if is_batch else JobId(row.job_id),
+        batch_id=BatchId(row.job_id) if is_batch else None,
+    )
 
 
 def read_changes(connection: Connection, horizon: str | None) -> JobChanges:

@@ -87,6 +87,7 @@ ACCOUNTS = (
         for value in ("mine", "019a9d3c-5d64-7c1e-8a2b-6f0e3d2c1b0a")
     ),
     *parameter_rows(_DELIVERIES, "state", "lost"),
+    *parameter_rows("GET /v1/events", "cursor", "x", "-1", "9" * 19, "1:1:"),
     *parameter_rows(_DELIVERIES, "cursor", "x", "-1", "9" * 19, "\uff11"),
     json_row("POST /v1/session", "unknown name", {"key": "x", "tenant": "local"}, "/tenant"),
     json_row(

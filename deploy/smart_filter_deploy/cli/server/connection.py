@@ -65,13 +65,20 @@ def require_running_stack(*, or_name: str) -> StackAddress:
     return stack
 
 
-@contextmanager
-def open_client() -> Iterator[Client]:
-    """Give a client of the server in SMART_FILTER_URL, else of the local stack."""
-    server = server_from_environment() or _server_of_stack(
+def choose_server() -> Server:
+    """Return the server in SMART_FILTER_URL, else the local stack.
+
+    Ends the command when there is none.
+    """
+    return server_from_environment() or _server_of_stack(
         require_running_stack(or_name="SMART_FILTER_URL and SMART_FILTER_API_KEY")
     )
-    with open_client_for(server) as client:
+
+
+@contextmanager
+def open_client() -> Iterator[Client]:
+    """Give a client of the server that `choose_server` returns."""
+    with open_client_for(choose_server()) as client:
         yield client
 
 
