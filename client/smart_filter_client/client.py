@@ -215,14 +215,21 @@ class Client:
         created_after: dt.datetime | None = None,
         metadata: Mapping[str, str] | None = None,
         limit: int | None = None,
+        summary: bool = False,
     ) -> Iterator[Job]:
         """Yield jobs, newest first.
 
         state, created_after, metadata: filters.  limit: maximum number; None: all.
+        summary: leave out the largest parts, such as faces and stages, which are None or empty.
         """
         return iterate_operation(
             operations.jobs.jobs(
-                self, state=state, created_after=created_after, metadata=metadata, limit=limit
+                self,
+                state=state,
+                created_after=created_after,
+                metadata=metadata,
+                limit=limit,
+                summary=summary,
             )
         )
 

@@ -240,6 +240,30 @@ def test_finished_job_is_listed_and_shown_but_not_canceled(up: Machine) -> None:
 
 
 @pytest.mark.slow
+def test_submitted_job_is_downloaded_and_deleted(up: Machine, running_stack: RunningStack) -> None:
+    job_id = running_stack.submit(background="color:red", outputs="image,cutout,rating")
+    running_stack.wait(job_id)
+
+    shown = up.run("jobs", "show", job_id).stdout
+    saved = up.run("jobs", "download", job_id, "-o", "all/")
+    named = up.run("jobs", "download", job_id, "--output", "image", "-o", "red.jpg", "--json")
+    missing = up.run("jobs", "download", job_id, "--output", "matte")
+    deleted = up.run("jobs", "delete", job_id)
+    gone = up.run("jobs", "download", job_id)
+
+    assert f"smart-filter jobs download {job_id}" in shown
+    assert {path.name for path in (up.here / "all").iterdir()} == {
+        f"{job_id}.smart-filter.{ending}" for ending in ("jpg", "cutout.png", "rating.json")
+    }
+    assert saved.stdout.count("\n") == 3
+    assert json.loads(named.stdout) == {"id": job_id, "files": {"image": "red.jpg"}}
+    assert up.picture("red.jpg").shape == (512, 512, 3)
+    assert (missing.returncode, "it has image" in missing.stderr) == (2, True)
+    assert (deleted.returncode, deleted.stdout) == (0, f"deleted job {job_id}\n")
+    assert (gone.returncode, gone.stderr.count("\n")) == (1, 1)
+
+
+@pytest.mark.slow
 def test_unwritable_result_fails_its_photo(up: Machine) -> None:
     (up.here / "out" / "astronaut.smart-filter.jpg").mkdir(parents=True)
 

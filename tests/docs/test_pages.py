@@ -35,9 +35,11 @@ PORT = 8765  # of the pages' `smart-filter up`
 # A copy's first `make run` and `make test` take a minute each.
 PATIENCE_SECONDS = 1200
 # Files of a used checkout that are not in the repository.
-USED = shutil.ignore_patterns(
-    *(".git", ".venv*", ".*_cache", "build", "node_modules", "__pycache__", "*.smart-filter.*")
+IGNORED = (
+    *(".git", ".venv*", ".*_cache", "build", "node_modules", "__pycache__", "*.smart-filter.*"),
+    "*.egg-info",
 )
+USED = shutil.ignore_patterns(*IGNORED)
 # The user's own variables, which would refer to other places than the copy.
 ELSEWHERE = {"PYTHONPATH", "VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
 # For a block that runs until the page is done.
@@ -101,10 +103,12 @@ def environment(checkout: Path, weights_folder: Path) -> Mapping[str, str]:
 def test_commands_of_a_page_print_what_the_page_shows(
     page: str, checkout: Path, environment: Mapping[str, str], tmp_path: Path
 ) -> None:
+    before = files_of(checkout)
     with walk(page, folder=checkout, scratch=tmp_path, environment=environment) as terminal:
         typed = type_all(terminal)
 
     assert typed > 5
+    assert files_of(checkout) - before == set()
 
 
 @pytest.mark.timeout(PATIENCE_SECONDS)
@@ -127,6 +131,11 @@ def test_programs_of_the_client_guide_print_what_it_shows(
     for name in ("me-navy.jpg", "me.cut-out.png", "you.cut-out.png"):
         with Image.open(checkout / name) as picture:
             assert picture.size == (512, 512)
+
+
+def files_of(checkout: Path) -> set[str]:
+    """Return the files at the top of a checkout, and its folders, that git does not ignore."""
+    return {path.name for path in checkout.iterdir() if not any(map(path.match, IGNORED))}
 
 
 @dataclass(frozen=True, slots=True)

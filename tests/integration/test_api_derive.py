@@ -89,6 +89,7 @@ def test_another_background_runs_composite_alone_with_the_same_matte(api: Api) -
         "segmentation": ("succeeded", 0, 0.0),
         "composite": ("ready", 0, None),
     }
+    assert [one["name"] for one in job["stages"] if one["reused"]] == ["prepare", "segmentation"]
     for stage in (PREPARE, SEGMENTATION):
         assert keys_of(api, job["id"], stage) == keys_of(api, parent, stage)
     assert [api.bench.claim(stage) for stage in (PREPARE, SEGMENTATION, FACE, SMILE)] == [[]] * 4

@@ -29,7 +29,7 @@ from smart_filter_tests.print_results import PRINTABILITY
 from smart_filter_tests.retention_api import retention_seconds
 from smart_filter_tests.serving import Api, Clock, a_photo
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
-from smart_filter_tests.stored_results import run_stages
+from smart_filter_tests.stored_results import run_stages, run_whole_job
 
 PHOTO = a_photo()
 BASE64 = base64.b64encode(PHOTO).decode()
@@ -88,6 +88,37 @@ def test_list_is_newest_first_and_continues_with_its_cursor(api: Api) -> None:
         cursor = page.json()["next_cursor"]
 
     assert pages == [newest_first[:2], newest_first[2:4], newest_first[4:]]
+
+
+def test_summary_leaves_out_the_largest_parts(api: Api) -> None:
+    job = api.job(run_whole_job(api, background="auto"))
+
+    [full] = api.client.get("/v1/jobs", params={"view": "full"}).json()["items"]
+    [summary] = api.client.get("/v1/jobs", params={"view": "summary"}).json()["items"]
+    unknown = api.client.get("/v1/jobs", params={"view": "brief"})
+
+    assert full == job
+    changed = {name for name in full if full[name] != summary[name]}
+    assert changed == {"persons", "faces", "stages"}
+    assert [summary[name] for name in ("persons", "faces", "stages")] == [None, None, []]
+    assert unknown.status_code == 400
+
+
+def test_numbers_of_a_job_are_rounded(api: Api) -> None:
+    job_id = api.submit(background="auto")
+    run_stages(api, PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE)
+    api.bench.execute("UPDATE stages SET seconds = 0.0338503319999 WHERE stage = 'face'")
+    api.bench.execute(
+        """
+        UPDATE stages SET result = jsonb_set(result, '{facts,smiles,0,score}', '0.9918490648269653')
+        WHERE stage = 'smile'
+        """
+    )
+
+    job = api.job(job_id)
+
+    assert [one["smile"]["score"] for one in job["faces"]] == [0.9918]
+    assert {one["name"]: one["seconds"] for one in job["stages"]}["face"] == 0.0339
 
 
 def test_filters_are_listed_with_their_parameters(api: Api) -> None:

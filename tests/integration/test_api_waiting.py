@@ -131,6 +131,7 @@ def test_events_list_every_transition_in_order(api: Api) -> None:
         *("job.queued", "job.running"),
         *("job.stage", "job.stage", "job.succeeded"),
     ]
+    assert [one.data["stage"] for one in events_] == [None, None, "prepare", "composite", None]
     assert [one.id for one in events_] == sorted({one.id for one in events_})
     assert events_[-1].data["type"] == "job.succeeded"
     assert events_[-1].data["data"] == api.job(job_id)

@@ -180,6 +180,19 @@ def test_progress_in_a_pipe_is_one_plain_line_for_each_ended_stage() -> None:
     assert text_of(console) == "face succeeded in 0.12 s\n"
 
 
+def test_reused_stage_is_called_so_in_progress_and_report() -> None:
+    reused = {**DONE, "attempt": 0, "seconds": 0.0, "reused": True}
+    pipe, terminal, shown = a_console(), a_console(terminal=True), a_console()
+
+    for console in (pipe, terminal):
+        with Progress(console) as progress:
+            progress.add("photo.png", a_job(stages=[reused]))
+    report.print_stages(shown, a_job(stages=[reused]))
+
+    assert text_of(pipe) == "face succeeded (reused)\n"
+    assert all("reused" in text_of(console) for console in (terminal, shown))
+
+
 def test_progress_on_a_terminal_keeps_a_line_for_each_stage() -> None:
     console = a_console(terminal=True)
     waiting = {"name": "composite", "state": "waiting"}

@@ -121,6 +121,13 @@ def render_job(
     )
 
 
+def summarize_job(job: Job) -> Job:
+    """Return a job without its largest parts, for lists."""
+    background = job.background.model_copy(update={"candidates": []})
+    nothing = dict.fromkeys(("persons", "faces", "printability", "frame", "rank_terms"))
+    return job.model_copy(update={**nothing, "stages": [], "background": background})
+
+
 def render_queue_position(foreseen: CompletionEstimate | None) -> QueuePosition | None:
     """Return a job's place in the queue and its ETA; None when it has ended."""
     if foreseen is None:
@@ -341,6 +348,8 @@ def _stage(row: StageRow) -> Stage:
         state=StageState(row.state),
         attempt=row.attempt,
         seconds=row.seconds,
+        # A stage that ran has counted at least one attempt.
+        reused=row.state == StageState.SUCCEEDED and row.attempt == 0,
     )
 
 

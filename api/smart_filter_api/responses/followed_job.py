@@ -70,7 +70,7 @@ def _find_events(
 
 def _format_event(event: Event, row: JobRow, services: Services, links: LinkTerms | None) -> bytes:
     shown = responses_job.render_job_with_queue(row, services, links=links)
-    answer = JobEvent(type=event.type, timestamp=event.at, data=shown)
+    answer = JobEvent(type=event.type, stage=event.stage, timestamp=event.at, data=shown)
     return format_sse_event(
         event=str(event.type), id=str(event.id), data_str=answer.model_dump_json()
     )

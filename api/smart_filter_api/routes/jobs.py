@@ -22,7 +22,7 @@ from smart_filter_api.responses import job as responses_job
 from smart_filter_api.responses import long_poll
 from smart_filter_api.responses import submission as responses_submission
 from smart_filter_api.responses.followed_job import FollowedJob
-from smart_filter_api.schemas.jobs import Job, JobPage
+from smart_filter_api.schemas.jobs import Job, JobPage, JobView
 from smart_filter_api.schemas.parameters import Cursor, Instant, parse_id
 from smart_filter_api.services import idempotency, object_cleanup
 from smart_filter_api.services.container import (
@@ -121,7 +121,9 @@ async def submit_job(
 @router.get(
     "",
     summary="List jobs, newest first",
-    description="Filter by metadata with `metadata.KEY=VALUE`, any number of times.",
+    description="Filter by metadata with `metadata.KEY=VALUE`, any number of times. With "
+    "`view=summary` the largest parts are left out: `persons`, `faces`, `printability`, `frame` "
+    "and `rank_terms` are null, `stages` and the background's `candidates` are empty.",
     responses=describe_responses("malformed_request", "unauthorized", "scope", "unavailable"),
 )
 async def list_jobs(
@@ -131,6 +133,7 @@ async def list_jobs(
     *,
     state: JobState | None = None,
     created_after: Instant | None = None,
+    view: JobView = JobView.FULL,
     limit: Annotated[int, Query(ge=1, le=_MAX_PAGE_SIZE)] = 50,
     cursor: Cursor | None = None,
     metadata: Annotated[dict[str, str], Depends(PrefixedParameters(_METADATA))],
@@ -149,10 +152,13 @@ async def list_jobs(
     if any(row.finished_at is None for row in rows):
         await services.forecasts.refresh()
     more = len(rows) > limit
+    items = [
+        responses_job.render_job_with_queue(row, services, links=links) for row in rows[:limit]
+    ]
+    if view is JobView.SUMMARY:
+        items = [presenters_job.summarize_job(job) for job in items]
     return JobPage(
-        items=[
-            responses_job.render_job_with_queue(row, services, links=links) for row in rows[:limit]
-        ],
+        items=items,
         next_cursor=_encode_cursor(rows[limit - 1].id) if more else None,
     )
 

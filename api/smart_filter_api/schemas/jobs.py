@@ -1,6 +1,7 @@
 """Response models of jobs and their events."""
 
 import uuid
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field
@@ -20,6 +21,10 @@ def _round_to_hundredths(pixels: float) -> float:
     return round(pixels, 2)
 
 
+def _round_to_ten_thousandths(value: float) -> float:
+    return round(value, 4)
+
+
 def _round_to_millionths(scale: float) -> float:
     return round(scale, 6)
 
@@ -28,6 +33,9 @@ def _round_to_millionths(scale: float) -> float:
 # it keeps more digits.
 Pixels = Annotated[float, AfterValidator(_round_to_hundredths)]
 Scale = Annotated[float, AfterValidator(_round_to_millionths)]
+# No model rates more precisely, and no clock here measures less than 0.1 ms.
+Score = Annotated[float, AfterValidator(_round_to_ten_thousandths)]
+StageSeconds = Annotated[float, AfterValidator(_round_to_ten_thousandths)]
 _DURATION_DESCRIPTION = (
     "Seconds from now; null while an operator has paused a queue that the job still needs"
 )
@@ -117,7 +125,7 @@ class Smile(BaseModel):
     """How much a face smiles; score: 0 to 1."""
 
     level: SmileLevel
-    score: float
+    score: Score
 
 
 class Eyes(BaseModel):
@@ -136,7 +144,7 @@ class Face(BaseModel):
     """
 
     box: list[Pixels] = Field(min_length=4, max_length=4, description="x, y, width, height")
-    score: float
+    score: Score
     landmarks: list[Annotated[list[Pixels], Field(min_length=2, max_length=2)]] = Field(
         min_length=5, max_length=5
     )
@@ -160,9 +168,9 @@ class Person(BaseModel):
 class Rating(BaseModel):
     """The rating with every term: score = shares.smile × … + shares.eyes × …."""
 
-    score: float
-    avg_smiling_score: float
-    open_eye_ratio: float
+    score: Score
+    avg_smiling_score: Score
+    open_eye_ratio: Score
     faces: int
     open_eyes: int
     weights: dict[SmileLevel, float]
@@ -245,7 +253,7 @@ class RankTerms(BaseModel):
     included.  better: the job of the best of those; null for the best itself.
     """
 
-    rating: float | None
+    rating: Score | None
     of: int
     alike: int
     better: uuid.UUID | None
@@ -296,7 +304,10 @@ class Stage(BaseModel):
     models: list[StageModel] = []
     state: StageState
     attempt: int
-    seconds: float | None
+    seconds: StageSeconds | None
+    reused: bool = Field(
+        default=False, description="Whether the result is an earlier job's; nothing ran then"
+    )
 
 
 class Job(BaseModel):
@@ -317,7 +328,7 @@ class Job(BaseModel):
     persons: list[Person] | None = Field(
         description="The persons in the photo; null when the model does not separate persons"
     )
-    confidence: float | None = Field(
+    confidence: Score | None = Field(
         description="Agreement of an ensemble's members, 0 to 1: intersection over union"
     )
     needs_review: bool = Field(description="Whether the agreement is below the recipe's threshold")
@@ -354,8 +365,18 @@ class JobEvent(BaseModel):
     """An event of a job; data: the job when the event is sent."""
 
     type: EventType
+    stage: StageName | None = Field(
+        default=None, description="The stage of `job.stage`; null for other events"
+    )
     timestamp: UtcDatetime
     data: Job
+
+
+class JobView(StrEnum):
+    """How much of each job a list shows."""
+
+    FULL = "full"
+    SUMMARY = "summary"
 
 
 class JobPage(BaseModel):

@@ -16,6 +16,7 @@ _BATCHES = "batch."
 class Event:
     """An event of a job or a batch.
 
+    stage: of `job.stage`, the stage that has succeeded; None for other events.
     id: in a stream the value for `after`; in a webhook its `webhook-id`, the same in each attempt.
     type: such as `job.succeeded`; the contract lists them.
     job, batch: its state when the event was sent; None for events of the other kind.  A webhook
@@ -29,6 +30,7 @@ class Event:
     job: Job | None
     batch: Batch | None
     data: JsonObject = field(repr=False, compare=False)
+    stage: str | None = None
 
     @property
     def is_final(self) -> bool:
@@ -47,4 +49,5 @@ def event_from(document: object, event_id: str) -> Event:
         job=job_from(data) if kind.startswith(_JOBS) else None,
         batch=batch_from(data) if kind.startswith(_BATCHES) else None,
         data=data,
+        stage=fields.text_or_none("stage"),
     )

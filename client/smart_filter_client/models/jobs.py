@@ -81,6 +81,7 @@ class Stage:
     """One stage of a job.
 
     digest: identifies the weights that made its result; None until then.
+    reused: whether the result is an earlier job's; nothing ran then.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Stage:
     attempt: int
     seconds: float | None
     digest: str | None = None
+    reused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +330,7 @@ def _stage(fields: Fields) -> Stage:
         attempt=fields.integer_or_none("attempt") or 0,
         seconds=fields.number_or_none("seconds"),
         digest=fields.text_or_none("digest"),
+        reused=fields.boolean_or_none("reused") is True,
     )
 
 

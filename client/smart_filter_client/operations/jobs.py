@@ -106,16 +106,20 @@ def jobs(
     created_after: dt.datetime | None = None,
     metadata: Mapping[str, str] | None = None,
     limit: int | None = None,
+    summary: bool = False,
 ) -> AsyncGenerator[Job]:
     """Yield jobs, newest first.
 
     state, created_after, metadata: filters.  limit: maximum number; None: all.
+    summary: leave out the largest parts, such as faces and stages, which are None or empty.
     """
     params = {f"metadata.{name}": value for name, value in (metadata or {}).items()}
     if state is not None:
         params["state"] = state
     if created_after is not None:
         params["created_after"] = created_after.isoformat()
+    if summary:
+        params["view"] = "summary"
     return iterate_list(client, path("jobs"), job_from, params=params, limit=limit)
 
 

@@ -32,7 +32,7 @@ SECTIONS = {
         "live": CommandEntry(
             "pictures.live", "Replace the background of a camera or video.", "live"
         ),
-        "jobs": CommandEntry("pictures.jobs", "List, show, cancel and redrive jobs.", "api"),
+        "jobs": CommandEntry("pictures.jobs", "List, show, download and delete jobs.", "api"),
         "backgrounds": CommandEntry(
             "pictures.backgrounds", "List backgrounds; upload and delete your own.", "worker"
         ),

@@ -16,6 +16,7 @@ from smart_filter_deploy.cli.terminal.report import (
     describe_completion,
     describe_position,
     format_seconds,
+    format_stage_time,
     state_mark,
 )
 
@@ -79,7 +80,7 @@ class Progress:
                 " ",
                 self._spinner if moving else state_mark(stage.state),
                 Text(stage.name, style=style),
-                Text(format_seconds(stage.seconds), style="dim", justify="right"),
+                Text(format_stage_time(stage), style="dim", justify="right"),
                 Text(attempt, style="yellow"),
             )
         return _with_line(table, describe_position(job))
@@ -112,4 +113,6 @@ def _with_line(table: Table, line: str | None) -> RenderableType:
 
 
 def _format_duration(stage: Stage) -> str:
+    if stage.reused:
+        return " (reused)"
     return "" if stage.seconds is None else f" in {format_seconds(stage.seconds)}"

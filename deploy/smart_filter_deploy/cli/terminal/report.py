@@ -18,6 +18,7 @@ from smart_filter_client.models import (
     Job,
     Picture,
     Rating,
+    Stage,
 )
 from smart_filter_client.printability import Printability
 from smart_filter_deploy.cli.terminal.console import facts_table, print_table
@@ -76,7 +77,7 @@ def print_stages(console: Console, job: Job) -> None:
             " ",
             state_mark(stage.state),
             Text(stage.name),
-            Text(format_seconds(stage.seconds), style="dim", justify="right"),
+            Text(format_stage_time(stage), style="dim", justify="right"),
             Text(model or "", style="dim"),
         )
     print_table(console, table)
@@ -86,6 +87,11 @@ def state_mark(state: str) -> Text:
     """Return the symbol of a stage's state."""
     sign, style = _MARKS.get(state, ("·", "dim"))
     return Text(sign, style=style)
+
+
+def format_stage_time(stage: Stage) -> str:
+    """Return how long a stage ran, or `reused` if it did not run."""
+    return "reused" if stage.reused else format_seconds(stage.seconds)
 
 
 def format_seconds(value: float | None) -> str:

@@ -1,16 +1,26 @@
-"""`smart-filter jobs`: lists, shows, cancels and redrives jobs."""
+"""`smart-filter jobs`: lists, shows, downloads, cancels, redrives and deletes jobs."""
 
 import datetime as dt
+import functools
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 import click
 from rich.text import Text
 
-from smart_filter_client import Job, JobState
+from smart_filter_client import Client, Job, JobState, OutputName
 from smart_filter_deploy.cli.commands import completion_values
 from smart_filter_deploy.cli.server.connection import open_client
 from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_columns
+from smart_filter_deploy.cli.terminal.exit_codes import (
+    PHOTO_FAILED,
+    WRONG_USAGE,
+    CommandError,
+)
+from smart_filter_deploy.cli.terminal.outputs import OutputPaths, plan_outputs
 from smart_filter_deploy.cli.terminal.report import STATE_STYLES, print_findings, print_stages
-from smart_filter_deploy.cli.terminal.text import examples, print_json
+from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
 
 _yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print the API's JSON.")
@@ -26,10 +36,11 @@ _optional_job_argument = click.argument(
     epilog=examples(
         "smart-filter jobs list --state failed",
         "smart-filter jobs show ID",
+        "smart-filter jobs download ID -o beach.jpg",
     )
 )
 def jobs() -> None:
-    """List, show, cancel and redrive jobs."""
+    """List, show, download, cancel, redrive and delete jobs."""
 
 
 @jobs.command(
@@ -51,7 +62,7 @@ def jobs() -> None:
 def list_(state: JobState | None, limit: int, *, as_json: bool) -> None:
     """List jobs, newest first."""
     with open_client() as client:
-        listed = list(client.jobs(state=state, limit=limit))
+        listed = list(client.jobs(state=state, limit=limit, summary=not as_json))
     if as_json:
         print_json({"items": [job.document for job in listed], "next_cursor": None})
     elif not listed:
@@ -74,6 +85,67 @@ def show(job_id: str, *, as_json: bool) -> None:
     with open_client() as client:
         job = client.job(job_id)
     _print(job, as_json=as_json)
+
+
+@jobs.command(
+    epilog=examples(
+        "smart-filter jobs download ID",
+        "smart-filter jobs download ID -o beach.jpg",
+        "smart-filter jobs download ID --output cutout --output matte -o results/",
+    )
+)
+@_job_argument
+@click.option(
+    "--output",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Which output; repeatable. Default: all.",
+)
+@click.option(
+    "-o",
+    "destination",
+    metavar="FILE|DIR",
+    help="The picture's file, or a folder (DIR/ creates it). Default: here, named by the id.",
+)
+@_json_option
+def download(
+    job_id: str, names: tuple[str, ...], destination: str | None, *, as_json: bool
+) -> None:
+    """Save the outputs of a job that has succeeded."""
+    [place] = plan_outputs([Path(job_id)], destination)
+    with open_client() as client:
+        job = client.job(job_id)
+        wanted = _choose_outputs(job, names)
+        try:
+            saved = {name: _save_output(client, job, name, place) for name in wanted}
+        except OSError as error:
+            raise CommandError(f"the result cannot be written: {error}", PHOTO_FAILED) from error
+    if as_json:
+        print_json({"id": job.id, "files": {name: str(path) for name, path in saved.items()}})
+        return
+    for path in saved.values():
+        print_line(str(path))
+
+
+@jobs.command(
+    epilog=examples(
+        "smart-filter jobs delete ID",
+        "smart-filter jobs delete ID --yes",
+    )
+)
+@_job_argument
+@_yes_option
+def delete(job_id: str, *, yes: bool) -> None:
+    """Delete a job with its photo and results; an unfinished job is canceled first.
+
+    On a terminal it asks for confirmation.
+    """
+    if not yes and sys.stdin.isatty():
+        click.confirm(f"Delete job {job_id}, its photo and its results?", abort=True, err=True)
+    with open_client() as client:
+        client.delete(job_id)
+    print_line(f"deleted job {job_id}")
 
 
 @jobs.command(
@@ -142,6 +214,27 @@ def _parse_job_id(job_id: str | None, tenant: str | None) -> str:
     return job_id or ""
 
 
+def _choose_outputs(job: Job, names: Sequence[str]) -> list[OutputName]:
+    """Return the names of the outputs to save; end the command when one does not exist."""
+    if not job.succeeded:
+        reason = "" if job.error is None else f" ({job.error.code})"
+        raise CommandError(f"job {job.id} has no outputs: it is {job.state}{reason}", PHOTO_FAILED)
+    missing = [name for name in names if name not in job.outputs]
+    if missing:
+        raise CommandError(
+            f"job {job.id} has no output {', '.join(missing)}; it has {', '.join(job.outputs)}",
+            WRONG_USAGE,
+        )
+    return [name for name in job.outputs if not names or name in names]
+
+
+def _save_output(client: Client, job: Job, name: OutputName, place: OutputPaths) -> Path:
+    """Download one output to its place; return the file."""
+    if name == "image" and job.image is not None:
+        return client.download(job.id, name, place.image(job.image.format))
+    return client.download(job.id, name, functools.partial(place.other, name))
+
+
 def _print(job: Job, *, as_json: bool) -> None:
     if as_json:
         print_json(dict(job.document))
@@ -152,6 +245,11 @@ def _print(job: Job, *, as_json: bool) -> None:
     )
     print_stages(console, job)
     print_findings(console, job)
+    if job.outputs:
+        console.print(
+            Text(f"  outputs     {', '.join(job.outputs)}: smart-filter jobs download {job.id}"),
+            soft_wrap=True,
+        )
 
 
 def _table_row(job: Job) -> tuple[Text | str, ...]:

@@ -24,8 +24,8 @@ export function Ran({ job }) {
       </tbody>
       <tfoot><tr><th scope="row" colspan="2">In all</th><td class="number">${total.toFixed(2)} s</td></tr></tfoot>
     </table>
-    ${job.stages.some((stage) => stage.attempt === 0 && stage.seconds !== null) && html`<p class="small soft">Kept:
-      reused from an earlier version with the same inputs.</p>`}
+    ${job.stages.some((stage) => stage.reused) && html`<p class="small soft">Reused:
+      from an earlier version with the same inputs.</p>`}
     ${job.outputs.debug && !isOver(job) && html`<${Steps} path=${job.outputs.debug} />`}
   </section>`;
 }
@@ -33,7 +33,7 @@ export function Ran({ job }) {
 /** Return the duration of a stage, or why it has none. */
 export function timeOf(stage) {
   if (stage.seconds === null) return stage.state;
-  return stage.attempt === 0 ? "kept" : `${stage.seconds.toFixed(2)} s`;
+  return stage.reused ? "reused" : `${stage.seconds.toFixed(2)} s`;
 }
 
 /** The debug sheet: intermediate results of the model. */
