@@ -107,6 +107,19 @@ def test_items_can_be_uploads_and_addresses(api: Api) -> None:
     ]
 
 
+def test_batch_of_empty_uploads_names_every_item(api: Api) -> None:
+    wish = {"content_type": "image/jpeg", "bytes": len(a_photo())}
+    uploads = [api.client.post("/v1/uploads", json=wish).json()["upload_id"] for _ in range(2)]
+
+    answer = api.client.post(
+        "/v1/batches", json={"items": [{"upload_id": one} for one in uploads], "recipe": KEEP}
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "upload_missing")
+    assert answer.headers["Retry-After"] == "1"
+    assert answer.json()["detail"].startswith("/items/0, /items/1: the upload has no photo yet")
+
+
 def test_photos_of_a_batch_are_not_mixed_up(api: Api) -> None:
     photos = [a_photo(size=(width, 8)) for width in (8, 16, 24)]
     sent = [{"photo_base64": base64.b64encode(photo).decode()} for photo in photos]

@@ -1,12 +1,15 @@
 """Errors of pydantic are described in the API's own words."""
 
+import json
 from typing import Annotated, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from smart_filter_api.intake import json_document
 from smart_filter_api.problems.validation import describe_document_error
-from smart_filter_shared.errors import FieldError
+from smart_filter_api.schemas.deriving import CorrectionRequest
+from smart_filter_shared.errors import FieldError, InvalidRequest, MalformedRequest
 
 
 class Inner(BaseModel):
@@ -44,6 +47,8 @@ class Document(BaseModel):
         ({"text": 1}, "text is not a string"),
         ({"width": 0}, "width is 0; it must be more than 0"),
         ({"width": float("inf")}, "width is not a number"),
+        ({"inner": [{"number": 10**400}]}, f"inner.0.number is 1{'0' * 59}…; the maximum is 9"),
+        ({"z" * 10_000: 1}, f"{'z' * 100}… is not a field of this document; it has kind"),
         ({"flag": "perhaps"}, "flag is neither true nor false"),
         ({"txt": "a"}, "txt is not a field of this document; did you mean text?"),
         ({"zzz": 1}, "zzz is not a field of this document; it has kind, recipe, inner"),
@@ -55,6 +60,22 @@ def test_error_is_a_sentence(document: dict[str, object], sentence: str) -> None
     found = describe(document)
 
     assert found.sentence.startswith(sentence)
+
+
+def test_document_with_very_many_errors_names_none_of_them() -> None:
+    stroke = {"points": [["x", 2]] * 2000, "width": 3, "keep": True}
+    asked = {"kind": "matte", "stage": "segmentation", "consent": True, "strokes": [stroke] * 11}
+
+    with pytest.raises(InvalidRequest) as refusal:
+        json_document.parse(CorrectionRequest, json.dumps(asked).encode())
+
+    assert [one.pointer for one in refusal.value.errors] == [""]
+    assert "more than 20000 errors" in refusal.value.errors[0].detail
+
+
+def test_integer_of_too_many_digits_is_refused_in_our_words() -> None:
+    with pytest.raises(MalformedRequest, match="an integer of too many digits"):
+        json_document.parse(CorrectionRequest, b'{"kind": 1' + b"0" * 5000 + b"}")
 
 
 def describe(document: dict[str, object]) -> FieldError:

@@ -99,6 +99,33 @@ def test_unknown_host_of_the_api_is_distinguished_from_one_that_is_down() -> Non
 
 
 @pytest.mark.parametrize(
+    ("url", "link", "public_url", "levels"),
+    [
+        ("http://127.0.0.1:8000", None, None, []),
+        ("https://photos.example.org", "https://photos.example.org/a", None, [Level.OK]),
+        ("https://photos.example.org", "http://photos.example.org/a", None, [Level.WARN]),
+        ("https://photos.example.org", None, None, [Level.WARN]),
+        ("https://photos.example.org", None, "https://photos.example.org", [Level.OK]),
+    ],
+)
+def test_links_behind_a_proxy_with_https_are_https_too(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    url: str,
+    link: str | None,
+    public_url: str | None,
+    levels: list[Level],
+) -> None:
+    if public_url is not None:
+        monkeypatch.setenv("SMART_FILTER_PUBLIC_URL", public_url)
+
+    found = list(service.check_links(url, link))
+
+    assert [one.level for one in found] == levels
+    assert all("SMART_FILTER_PUBLIC_URL" in one.fix for one in found if one.level == Level.WARN)
+
+
+@pytest.mark.parametrize(
     ("settings", "url", "level", "said"),
     [
         ({}, "http://127.0.0.1:8000", Level.OK, "1 h without use"),

@@ -29,19 +29,25 @@ def read_object(body: bytes) -> dict[str, Any]:
         raise MalformedRequest("the body's objects and lists are nested too deeply") from error
     except json.JSONDecodeError as error:
         raise MalformedRequest(f"the body is not JSON: {error}") from error
-    except ValueError as error:
+    except _RefusedJson as error:
         raise MalformedRequest(f"the body is not acceptable JSON: {error}") from error
+    except ValueError as error:  # Python's own limit of digits
+        raise MalformedRequest("the body has an integer of too many digits") from error
     if not isinstance(document, dict):
         raise MalformedRequest('the body is not a JSON object such as {"name": "value"}')
     return document
 
 
+class _RefusedJson(ValueError):
+    """JSON that a parser may accept, and that is not accepted here."""
+
+
 def _unique_object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("an object has the same name more than once")
+        raise _RefusedJson("an object has the same name more than once")
     return found
 
 
 def _refuse_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not a JSON number")
+    raise _RefusedJson(f"{constant} is not a JSON number")

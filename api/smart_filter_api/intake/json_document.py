@@ -18,6 +18,7 @@ from smart_filter_api.intake.body import (
 )
 from smart_filter_api.problems import validation
 from smart_filter_shared.errors import (
+    FieldError,
     InvalidRequest,
     InvalidWebhookUrl,
     MalformedRequest,
@@ -27,6 +28,8 @@ MAX_BYTES: Final = 65_536
 _READ_TIMEOUT_SECONDS: Final = 10.0
 # Errors that one answer names.
 _MAX_ERRORS: Final = 50
+# Above this number none is named: pydantic describes all or none, at 15 µs each.
+_MAX_DESCRIBED_ERRORS: Final = 20_000
 _WEBHOOK_POINTER: Final = "/webhook_url"
 REFERENCE: Final = "#/components/schemas/{model}"
 
@@ -77,6 +80,9 @@ def parse(kind: type[Document], body: bytes) -> Document:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
+        if error.error_count() > _MAX_DESCRIBED_ERRORS:
+            detail = f"has more than {_MAX_DESCRIBED_ERRORS} errors; compare it with the reference"
+            raise InvalidRequest([FieldError("", detail)]) from None
         found = [
             validation.describe_document_error(wrong, kind)
             for wrong in itertools.islice(error.errors(include_url=False), _MAX_ERRORS)

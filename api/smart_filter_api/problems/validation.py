@@ -14,6 +14,9 @@ from smart_filter_shared.recipe.spellings import CURRENT_NAMES
 from smart_filter_shared.recipe.words import json_pointer
 from smart_filter_shared.suggestions import did_you_mean
 
+# Longest name of a client's field that a pointer repeats; our own have at most 40.
+_MAX_NAME_CHARACTERS: Final = 100
+
 UNDER_RECIPE: Final = "is a recipe field: put it under `recipe`"
 
 
@@ -25,7 +28,7 @@ def describe_parameter_error(error: Mapping[str, Any]) -> FieldError:  # as Fast
 
 def describe_document_error(error: ErrorDetails, kind: type[BaseModel]) -> FieldError:
     """Return an error of a JSON document; kind: the model of the document."""
-    pointer = "".join(json_pointer(str(part)) for part in error["loc"])
+    pointer = "".join(json_pointer(_shorten(str(part))) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         *path, name = error["loc"]
         return FieldError(pointer, describe_unknown_name(str(name), _names_at(kind, path)))
@@ -81,6 +84,11 @@ def _describe(error: Mapping[str, Any]) -> str:  # as pydantic reports it
     return f"is not valid: {message[:1].lower()}{message[1:]}"
 
 
+def _shorten(name: str) -> str:
+    """Return a name of the client's, cut to a length that an answer can repeat."""
+    return name if len(name) <= _MAX_NAME_CHARACTERS else name[:_MAX_NAME_CHARACTERS] + "…"
+
+
 def _shown(value: object) -> str:
     return quote_value(value) if isinstance(value, str | int | float) else "the value"
 
@@ -106,9 +114,13 @@ _SENTENCES: Final[Mapping[str, Callable[[Any, Mapping[str, Any]], str]]] = {
     "missing": _constant("is missing"),
     "literal_error": _not_one_of,
     "enum": _not_one_of,
-    "less_than_equal": lambda value, context: f"is {value}; the maximum is {context['le']}",
-    "greater_than_equal": lambda value, context: f"is {value}; the minimum is {context['ge']}",
-    "greater_than": lambda value, context: f"is {value}; it must be more than {context['gt']}",
+    "less_than_equal": lambda value, context: f"is {_shown(value)}; the maximum is {context['le']}",
+    "greater_than_equal": lambda value, context: (
+        f"is {_shown(value)}; the minimum is {context['ge']}"
+    ),
+    "greater_than": lambda value, context: (
+        f"is {_shown(value)}; it must be more than {context['gt']}"
+    ),
     "string_too_long": lambda _, context: (
         f"has more than {_count(context['max_length'], 'character')}"
     ),

@@ -163,7 +163,7 @@ def _combine_errors(
     kinds = {type(error) for error in errors}
     kind = kinds.pop() if len(kinds) == 1 else InvalidRequest
     if not issubclass(kind, InvalidInput):
-        return errors[0]
+        return _combine_missing(refused)
     found = [one for fault in faults for one in fault.errors]
     shared = {one.pointer: one for one in common}
     for index, error in refused.items():
@@ -176,6 +176,19 @@ def _combine_errors(
     if more > 0:
         found = [*found[:_MAX_ERRORS], FieldError("", f"{more} more errors are not listed")]
     return kind.of_fields(found)
+
+
+def _combine_missing(refused: Mapping[int, Error]) -> Error:
+    """Return the error of a batch whose uploads are all empty, which names every one."""
+    first = next(iter(refused.values()))
+    if not isinstance(first, UploadMissing) or len(refused) == 1:
+        return first
+    named = [f"/items/{index}" for index in refused]
+    more = "" if len(named) <= _MAX_ERRORS else f" and {len(named) - _MAX_ERRORS} more"
+    return UploadMissing(
+        f"{', '.join(named[:_MAX_ERRORS])}{more}: {first}",
+        retry_after_seconds=first.retry_after_seconds,
+    )
 
 
 def _place_below(errors: Sequence[FieldError], prefix: str) -> list[FieldError]:

@@ -1,5 +1,6 @@
 """Check the running service: API, key, studio, live video, browsers, outbound access."""
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -54,6 +55,7 @@ def check_api(url: str, api_key: str) -> Iterator[Finding]:
         said = f"the API has version {theirs}, this program {ours}"
         yield warn("version", said, "update the older one")
     yield from _check_key(url, api_key)
+    yield from check_links(url, _find_link(url, api_key))
     yield from _check_studio(url)
     yield from _check_live(url, api_key)
 
@@ -69,6 +71,33 @@ def _check_key(url: str, api_key: str) -> Iterator[Finding]:
             yield fail("key", f"cannot be checked ({error})", "fix the API first")
         else:
             yield ok("key", "the API accepts it")
+
+
+def _find_link(url: str, api_key: str) -> str | None:
+    """Return a signed link to an output of a recent job, or None without one."""
+    with Client(url, api_key, attempts=1) as client:
+        try:
+            recent = client.jobs(state="succeeded", limit=1, summary=True)
+            return next((link for job in recent for link in job.output_links.values()), None)
+        except client_errors.Error:
+            return None
+
+
+def check_links(url: str, link: str | None) -> Iterator[Finding]:
+    """Check that signed links are https where the API is.
+
+    link: one of them; None: there is none to look at.
+    """
+    if urlsplit(url).scheme != "https":
+        return
+    fix = f"set SMART_FILTER_PUBLIC_URL={url} for the API and the senders"
+    if link is not None and urlsplit(link).scheme == "http":
+        yield warn("links", "signed links are http: the proxy's https is not known", fix)
+    elif link is None and not os.environ.get("SMART_FILTER_PUBLIC_URL"):
+        said = "SMART_FILTER_PUBLIC_URL is not set, and without it links may be http"
+        yield warn("links", said, fix)
+    else:
+        yield ok("links", "signed links are https")
 
 
 def _check_studio(url: str) -> Iterator[Finding]:
