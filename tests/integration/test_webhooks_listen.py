@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,7 +16,9 @@ from standardwebhooks.webhooks import Webhook
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.cli.terminal import exit_codes
-from smart_filter_shared.ids import Tenant
+from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.jobs.photo_queue import CLIENT
+from smart_filter_tests.bench import TENANT
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.proxy import Mode, Proxy
 from smart_filter_tests.serving import Api
@@ -72,6 +75,20 @@ def test_ends_since_a_cursor_are_listed(api: Api) -> None:
     assert {(one["type"], one["batch_id"]) for one in found["items"]} == {("job.canceled", None)}
     # An end comes again only under its id, while an older transaction of another test runs.
     assert {one["id"] for one in later["items"]} <= {one["id"] for one in found["items"]}
+
+
+def test_end_that_is_committed_after_later_ones_is_not_missed(api: Api) -> None:
+    start = ends(api)["next_cursor"]
+    slow = api.submit(background="keep")
+    with api.bench.transaction() as connection:
+        CLIENT.cancel(connection, JobId(uuid.UUID(slow)), TENANT)
+        quick = canceled(api)
+
+        between = ends(api, start)
+
+    after = ends(api, between["next_cursor"])
+    assert [one["job_id"] for one in between["items"]] == [quick]
+    assert slow in [one["job_id"] for one in after["items"]]
 
 
 def test_end_of_a_batch_is_listed(api: Api) -> None:

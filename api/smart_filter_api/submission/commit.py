@@ -267,7 +267,7 @@ def _hold_room(
 
 
 def _ensure_webhook_secret(connection: Connection, services: Services, caller: Caller) -> None:
-    assert services.seal is not None, "`refuse_webhook_without_key` was called"
+    assert services.seal is not None, "`check_webhook_url` was called"
     endpoints.ensure_default(connection, services.seal, caller.tenant)
 
 
