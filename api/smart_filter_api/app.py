@@ -16,6 +16,7 @@ from smart_filter_api.http.latency import LatencyHistogram
 from smart_filter_api.http.middleware import RequestMiddleware
 from smart_filter_api.openapi import document as openapi
 from smart_filter_api.problems import problem
+from smart_filter_api.reference import route as reference
 from smart_filter_api.removebg import errors
 from smart_filter_api.removebg import route as removebg
 from smart_filter_api.routes import (
@@ -99,7 +100,7 @@ def create(
     ):
         app.include_router(resource.router, dependencies=checks)
     # Probes, browsers and programs written for remove.bg may send parameters that are not read.
-    for resource in (health, metrics, removebg, studio):
+    for resource in (health, metrics, removebg, studio, reference):
         app.include_router(resource.router)
     app.openapi = cache(partial(openapi.build_document, app))  # type: ignore[method-assign]  # documented by FastAPI
     app.state.description = cache(partial(_description_file, app))

@@ -79,7 +79,12 @@ def anonymous(api: Api) -> Iterator[httpx.Client]:
 
 
 @pytest.mark.parametrize(
-    ("path", "script"), [("/", "/studio/main.js"), ("/admin", "/studio/admin/main.js")]
+    ("path", "script"),
+    [
+        ("/", "/studio/main.js"),
+        ("/admin", "/studio/admin/main.js"),
+        ("/docs", "/docs/swagger-ui-bundle.js"),
+    ],
 )
 def test_page_needs_no_key_and_names_only_existing_files(
     anonymous: httpx.Client, path: str, script: str
@@ -108,6 +113,16 @@ def test_page_can_load_and_call_only_this_service(anonymous: httpx.Client, path:
     assert sources["default-src"] == "'none'"
     assert re.fullmatch(r"'self' 'sha256-[A-Za-z0-9+/]{43}='", sources["script-src"])
     assert sources["style-src"] == sources["font-src"] == "'self'"
+    assert sources["frame-ancestors"] == sources["form-action"] == "'none'"
+    assert "unsafe" not in policy
+
+
+def test_reference_allows_no_inline_script_or_style(anonymous: httpx.Client) -> None:
+    policy = anonymous.get("/docs").headers["Content-Security-Policy"]
+
+    sources = dict(part.split(" ", 1) for part in policy.split("; "))
+    assert sources["default-src"] == "'none'"
+    assert sources["script-src"] == sources["style-src"] == sources["connect-src"] == "'self'"
     assert sources["frame-ancestors"] == sources["form-action"] == "'none'"
     assert "unsafe" not in policy
 
