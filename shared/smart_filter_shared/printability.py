@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """How well a picture suits printing in one respect."""
+    """How well an image suits printing in one respect."""
 
     GOOD = "good"
     FAIR = "fair"
@@ -18,7 +18,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FacePrint:
-    """The measurements of one face of the picture.
+    """The measurements of one face of the image.
 
     blur_px: width of its edges, as the standard deviation of a Gaussian, in pixels of the face
         scaled to at most 160 px wide; None for a face that is too small.
@@ -84,7 +84,7 @@ class Noise:
 
 @dataclass(frozen=True, slots=True)
 class HeadRoom:
-    """The space above the topmost head.  share: of the picture's height."""
+    """The space above the topmost head.  share: of the image's height."""
 
     verdict: Verdict
     text: str
@@ -120,10 +120,10 @@ class Print:
 
 @dataclass(frozen=True, slots=True)
 class PrintSize:
-    """The largest good prints of the picture.
+    """The largest good prints of the image.
 
-    width, height: pixels of the final picture that come from the photo; enlarging adds none.
-    detail: share of these pixels a side that the picture's edges need, above 0 to 1; `prints` are
+    width, height: pixels of the final image that come from the photo; enlarging adds none.
+    detail: share of these pixels a side that the image's edges need, above 0 to 1; `prints` are
         computed from that share.
     """
 
@@ -137,10 +137,10 @@ class PrintSize:
 
 @dataclass(frozen=True, slots=True)
 class Printability:
-    """The printability of a picture.
+    """The printability of an image.
 
     verdict: the worst of its parts.  reasons: the texts of the parts that are not good, the worst
-    first.  sharpness, head_room and looks are None when no face is in the picture.
+    first.  sharpness, head_room and looks are None when no face is in the image.
     """
 
     verdict: Verdict

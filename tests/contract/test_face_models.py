@@ -174,7 +174,7 @@ def test_two_faces_side_by_side_are_found_by_haar(cascade: haar.Haar, astronaut:
     [
         ({"least_share": 0.15}, 1),
         ({"least_share": 0.25}, 0),
-        ({"neighbours": 50, "scale_factor": 1.3}, 0),
+        ({"neighbors": 50, "scale_factor": 1.3}, 0),
     ],
     ids=str,
 )
@@ -185,9 +185,9 @@ def test_parameters_of_haar_decide_whether_the_face_is_found(
 
 
 def test_face_that_the_mesh_rejects_is_left_out(cascade: haar.Haar, astronaut: Srgb8) -> None:
-    found = by_haar(cascade, astronaut, neighbours=1, threshold=0.0)
+    found = by_haar(cascade, astronaut, neighbors=1, threshold=0.0)
 
-    kept = by_haar(cascade, astronaut, neighbours=1)
+    kept = by_haar(cascade, astronaut, neighbors=1)
 
     assert len(kept) == 1
     assert set(kept) == {face for face in found if face.score >= 0.5}

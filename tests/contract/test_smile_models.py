@@ -161,7 +161,7 @@ def test_cascades_report_a_covered_eye_as_shut(haar: haar_eyes.HaarEyes, portrai
         ({"cascade": "eye"}, OPEN),
         ({"cascade": "eye_tree_eyeglasses"}, OPEN),
         ({"least_px": 90}, UNKNOWN),
-        ({"neighbours": 50, "scale_factor": 1.5}, SHUT),
+        ({"neighbors": 50, "scale_factor": 1.5}, SHUT),
     ],
     ids=str,
 )

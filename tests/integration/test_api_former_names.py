@@ -58,6 +58,15 @@ def test_rejection_of_a_request_with_former_names_is_deprecated(api: Api) -> Non
     assert_deprecated(answer)
 
 
+def test_former_name_of_a_parameter_is_read_as_the_current_one(api: Api) -> None:
+    answer = api.post(a_photo(), {"face.params.neighbours": "3"})
+
+    # The default model has no such parameter: the answer names the current one.
+    (error,) = answer.json()["errors"]
+    assert error["pointer"] == "/face/params/neighbors"
+    assert_deprecated(answer)
+
+
 def test_derived_recipe_with_former_names_replaces_current_ones(api: Api) -> None:
     parent = run_whole_job(api, background="auto", harmonize="0.9")
 

@@ -18,6 +18,11 @@ def document() -> dict[str, Any]:
     return openapi_document.openapi()
 
 
+# British spellings of words that such a document is likely to use.
+BRITISH = re.compile(
+    r"\b\w*(?:colour|grey|centre|favour|behaviour|neighbour|licence|harmonis|cancell|organis)\w*",
+    re.IGNORECASE,
+)
 FUZZ_SETTINGS = Path(__file__).parents[1] / "fuzz" / "schemathesis.toml"
 
 
@@ -74,6 +79,12 @@ def test_operation_ids_start_with_a_verb(document: dict[str, Any]) -> None:
 
     for _, operation in operations(document):
         assert re.fullmatch(rf"({'|'.join(verbs)})([A-Z][a-z]+)+", operation["operationId"])
+
+
+def test_document_has_american_spelling(document: dict[str, Any]) -> None:
+    former = {"Licence", "licence"}  # of a model, which has `license` too
+
+    assert set(BRITISH.findall(json.dumps(document))) <= former
 
 
 def test_schemas_hold_nothing_that_generators_refuse(document: dict[str, Any]) -> None:

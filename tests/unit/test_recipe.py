@@ -391,10 +391,12 @@ def test_row_with_former_names_is_read() -> None:
         filters__hat__color="red",
         filters__caption__text="a",
     )
+    recipe = replace(recipe, params={TaskName.FACE: {"neighbors": 3}})
     stored = recipe.as_json()
     former = {
         **{name: value for name, value in stored.items() if name != "harmonize"},
         "harmonise": stored["harmonize"],
+        "face": {**stored["face"], "params": {"neighbours": 3}},
         "filters": [
             {"name": "hat", "params": {"colour": "red"}},
             {"name": "caption", "params": {"text": "a"}},

@@ -157,6 +157,7 @@ def render_model(
         family=card.family,
         title=card.title,
         source=card.source,
+        license=card.licence,
         licence=card.licence,
         data_terms=card.data_terms,
         research=card.research,

@@ -58,7 +58,10 @@ class Model(BaseModel):
     family: str
     title: str
     source: str
-    licence: str
+    license: str
+    licence: str = Field(
+        description="Former name of `license`", json_schema_extra={"deprecated": True}
+    )
     data_terms: str
     research: bool
     default: bool

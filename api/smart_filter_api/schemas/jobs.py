@@ -209,9 +209,9 @@ class ChosenBackground(BaseModel):
 
 
 class Frame(BaseModel):
-    """Position of the photo in the picture: photo (x, y) is at (left + scale·x, top + scale·y).
+    """Position of the photo in the image: photo (x, y) is at (left + scale·x, top + scale·y).
 
-    foreground: x, y, width and height of the box around the people in the picture; null without
+    foreground: x, y, width and height of the box around the people in the image; null without
     people, or when they were not detected.
     """
 

@@ -134,7 +134,7 @@ class Recipe(BaseModel):
     )
     scale: str | None = Field(
         default=None,
-        description="Size of the people in the picture, `10%` to `100%`; `original` by default",
+        description="Size of the people in the image, `10%` to `100%`; `original` by default",
     )
     position: str | None = Field(
         default=None,
@@ -201,7 +201,7 @@ class Recipe(BaseModel):
         default=None,
         ge=0,
         le=MAX_SEED,
-        description="The same photo, recipe and seed give the same picture; random by default",
+        description="The same photo, recipe and seed give the same image; random by default",
     )
     segmentation: ModelChoice | None = Field(default=None, description="Cuts the people out")
     face: ModelChoice | None = Field(default=None, description="Finds the faces")

@@ -19,7 +19,7 @@ class Model:
     name: str
     version: str
     title: str
-    licence: str
+    license: str
     default: bool
     offered: bool
     fault: str | None
@@ -115,7 +115,7 @@ def model_from(document: object) -> Model:
         name=fields.text("name"),
         version=fields.text_or_none("version") or "",
         title=fields.text_or_none("title") or "",
-        licence=fields.text_or_none("licence") or "",
+        license=fields.text_or_none("license") or "",
         default=fields.boolean_or_none("default") is True,
         # An older server lists only offered models.
         offered=fields.boolean_or_none("offered") is not False,

@@ -31,9 +31,9 @@ SYNONYMS: Final[Mapping[str, str]] = {
     "clean": "plain minimal",
     "cloudy": "clouds",
     "coast": "sea sand",
-    "colorful": "colourful",
-    "colors": "colourful",
-    "colours": "colourful",
+    "colors": "colorful",
+    "colourful": "colorful",
+    "colours": "colorful",
     "comics": "comic",
     "corporate": "business",
     "cozy": "warm",
@@ -100,7 +100,7 @@ SYNONYMS: Final[Mapping[str, str]] = {
     "office": "business",
     "old": "vintage classic",
     "origami": "facets",
-    "painted": "watercolour painting",
+    "painted": "watercolor painting",
     "painterly": "painting",
     "park": "garden",
     "passport": "plain studio",
@@ -146,6 +146,7 @@ SYNONYMS: Final[Mapping[str, str]] = {
     "twilight": "dusk",
     "universe": "space",
     "valentines": "valentine",
+    "watercolour": "watercolor",
     "wave": "waves",
     "wavy": "waves",
     "whimsical": "fun sweet",
@@ -163,7 +164,7 @@ STOP_WORDS: Final = frozenset(
 )
 
 # Spelling variants of colors, which are looked up before synonyms.
-SPELLINGS: Final[Mapping[str, str]] = {"gray": "grey"}
+SPELLINGS: Final[Mapping[str, str]] = {"grey": "gray"}
 
 MOODS: Final[Mapping[str, Mood]] = {
     "joyful": Mood.JOYFUL,
@@ -219,7 +220,7 @@ MORE_COLORS: Final[Mapping[str, str]] = {
     "violet": "#8f5fc9",
 }
 COLOR_WORDS: Final = frozenset(
-    "aqua beige black blue brown coral crimson cyan fuchsia green grey indigo ivory khaki lavender "
+    "aqua beige black blue brown coral crimson cyan fuchsia gray green indigo ivory khaki lavender "
     "magenta maroon navy olive orange orchid pink plum purple red salmon silver teal white "
     "yellow".split()
 ) | frozenset(MORE_COLORS)

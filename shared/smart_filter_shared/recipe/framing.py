@@ -46,7 +46,7 @@ _WHOLE_PHOTO = "0% 0% 100% 100%"
 
 
 class Crop(StrEnum):
-    """The part of the photo that the picture shows: all, around the people, or around faces."""
+    """The part of the photo that the image shows: all, around the people, or around faces."""
 
     NONE = "false"
     SUBJECT = "true"
@@ -71,7 +71,7 @@ class Length:
 
 @dataclass(frozen=True, slots=True)
 class OutputSize:
-    """The requested size of the picture.
+    """The requested size of the image.
 
     exact: width and height in pixels.  paper: sides of a print in pixels, the shorter first; the
     picture's orientation decides which is the width.  megapixels: an upper limit.
@@ -89,13 +89,13 @@ class OutputSize:
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """The part of the photo that the picture shows, its size, and where the people are in it.
+    """The part of the photo that the image shows, its size, and where the people are in it.
 
     margin: top, right, bottom, left around the subject of `crop`; percents are of its sides.
-    scale: size of the subject as a share of the picture, 0.1 to 1; None leaves it unchanged.
+    scale: size of the subject as a share of the image, 0.1 to 1; None leaves it unchanged.
     position: of the subject, 0 (far left or top) to 1; None leaves it unchanged.
     roi: left, top, right, bottom; nothing outside counts as a person.  None: the whole photo.
-    aspect: width and height of the picture's shape; None for the photo's shape.
+    aspect: width and height of the image's shape; None for the photo's shape.
     """
 
     crop: Crop = Crop.NONE

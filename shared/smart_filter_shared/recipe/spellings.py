@@ -12,6 +12,8 @@ CURRENT_NAMES: Final[Mapping[str, str]] = {
     "harmonise": "harmonize",
     "filters.glasses.colour": "filters.glasses.color",
     "filters.hat.colour": "filters.hat.color",
+    "face.params.neighbours": "face.params.neighbors",
+    "eyes.params.neighbours": "eyes.params.neighbors",
 }
 
 
@@ -43,19 +45,24 @@ def to_current_names(fields: Mapping[str, Value]) -> dict[str, Value]:
 def read_stored(stored: Mapping[str, Any]) -> dict[str, Any]:  # JSON
     """Return a stored recipe with its current names; version 0.1 stored the former ones."""
     return {
-        CURRENT_NAMES.get(name, name): [_read_stored_filter(one) for one in value]
-        if name == "filters"
-        else value
+        CURRENT_NAMES.get(name, name): _read_stored_value(name, value)
         for name, value in stored.items()
     }
 
 
-def _read_stored_filter(stored: Mapping[str, Any]) -> dict[str, Any]:  # JSON
-    name, params = stored["name"], stored["params"]
-    return {"name": name, "params": {_current_parameter(name, one): params[one] for one in params}}
+def _read_stored_value(name: str, value: Any) -> Any:  # noqa: ANN401  # JSON
+    if name == "filters":
+        return [
+            {**one, "params": _rename(f"filters.{one['name']}.", one["params"])} for one in value
+        ]
+    if isinstance(value, Mapping) and "params" in value:
+        return {**value, "params": _rename(f"{name}.params.", value["params"])}
+    return value
 
 
-def _current_parameter(filter_name: str, parameter: str) -> str:
-    prefix = f"filters.{filter_name}."
-    former = f"{prefix}{parameter}"
-    return CURRENT_NAMES.get(former, former).removeprefix(prefix)
+def _rename(prefix: str, params: Mapping[str, Any]) -> dict[str, Any]:  # JSON
+    """Return parameters by their current names; prefix: what precedes a name in the recipe."""
+    return {
+        CURRENT_NAMES.get(f"{prefix}{name}", f"{prefix}{name}").removeprefix(prefix): value
+        for name, value in params.items()
+    }

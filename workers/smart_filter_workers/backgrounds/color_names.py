@@ -159,4 +159,4 @@ def _dull(hue: str, tone: NamedColor) -> str:
 def _neutral(lightness: float) -> str:
     if lightness < _DARK:
         return "black"
-    return "white" if lightness > _LIGHT else "grey"
+    return "white" if lightness > _LIGHT else "gray"

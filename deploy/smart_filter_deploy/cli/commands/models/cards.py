@@ -44,7 +44,7 @@ def list_(*, every: bool, as_json: bool) -> None:
         if model.fault is not None:
             title = Text(model.fault, style="yellow")
         table.add_row(
-            Text(model.task), _full_name(model), Text(model.version), Text(model.licence), title
+            Text(model.task), _full_name(model), Text(model.version), Text(model.license), title
         )
     console = EscapingConsole(highlight=False)
     print_table(console, table)
@@ -86,7 +86,7 @@ def _print_card(console: EscapingConsole, model: Model) -> None:
     lines = {
         "task": model.task + (" (the default, `auto`)" if model.default else ""),
         "version": model.version,
-        "license": model.licence,
+        "license": model.license,
         "source": document.get("source"),
         "data": document.get("data_terms"),
         "weights": document.get("digest"),

@@ -92,7 +92,7 @@ def pull(names: tuple[str, ...], *, sha256: str, admit: bool, mirror: str, as_js
 @click.command(
     short_help="Add your own weights file.",
     epilog=examples(
-        "smart-filter models admit mine.onnx --like onnx/u2netp --licence MIT",
+        "smart-filter models admit mine.onnx --like onnx/u2netp --license MIT",
     ),
 )
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -114,7 +114,14 @@ def pull(names: tuple[str, ...], *, sha256: str, admit: bool, mirror: str, as_js
     "--config", default="", metavar="NAME", help="detectron2: configuration of the weights."
 )
 @click.option("--classes", default="", metavar="A,B", help="detectron2: class names, in order.")
-@click.option("--licence", default="NOASSERTION", metavar="SPDX", help="License of the weights.")
+@click.option(
+    "--license",
+    "--licence",
+    "licence",
+    default="NOASSERTION",
+    metavar="SPDX",
+    help="License of the weights.",
+)
 @click.option("--data-terms", default="", metavar="TEXT", help="Terms of the training data.")
 @json_option
 def admit(

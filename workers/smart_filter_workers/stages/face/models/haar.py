@@ -36,7 +36,7 @@ CARD: Final = ModelCard(
     speed={"cpu_ms": 257.0},
     parameters=(
         number("scale_factor", 1.1, "Factor from one scale to the next", least=1.02, most=2),
-        integer("neighbours", 2, "Windows that must agree on a face", least=1, most=50),
+        integer("neighbors", 2, "Windows that must agree on a face", least=1, most=50),
         number(
             "least_share", 0.02, "Smallest face, as a share of the longer side", least=0.01, most=1
         ),
@@ -82,7 +82,7 @@ class Haar:
         least_px = float_of(parameters, "least_share") * max(height, width)
         looks = DetectionOptions(
             scale_factor=float_of(parameters, "scale_factor"),
-            neighbors=int_of(parameters, "neighbours"),
+            neighbors=int_of(parameters, "neighbors"),
             least_px=max(MIN_PX, round(least_px)),
         )
         gray = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)

@@ -54,7 +54,7 @@ CARD: Final = ModelCard(
     parameters=(
         choice("cascade", PLAIN, "OpenCV cascade to use", choices=(PLAIN, GLASSES)),
         number("scale_factor", 1.1, "Factor from one scale to the next", least=1.02, most=2),
-        integer("neighbours", 6, "Windows that must agree on an eye", least=1, most=50),
+        integer("neighbors", 6, "Windows that must agree on an eye", least=1, most=50),
         integer("least_px", 30, "Least width of an eye with its brow in px", least=20, most=500),
     ),
 )
@@ -102,7 +102,7 @@ class HaarEyes:
         least_px = int_of(parameters, "least_px")
         looks = DetectionOptions(
             scale_factor=float_of(parameters, "scale_factor"),
-            neighbors=int_of(parameters, "neighbours"),
+            neighbors=int_of(parameters, "neighbors"),
             least_px=least_px,
         )
         found = self.cascades[str_of(parameters, "cascade")](np.asarray(gray, np.uint8), looks)

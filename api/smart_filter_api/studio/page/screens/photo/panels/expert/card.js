@@ -9,7 +9,7 @@ export function Card({ card }) {
   const lines = [
     ["Title", card.title],
     ["Version", card.digest ? `${card.version}, weights ${card.digest.slice(0, 8)}` : card.version],
-    ["License", card.licence],
+    ["License", card.license],
     ["Learned from", card.data_terms],
     ["Research", card.research && "Trained on data for research only, or with unknown terms"],
     ["Needs", needs(card)],
