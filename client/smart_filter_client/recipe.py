@@ -1,4 +1,4 @@
-"""The recipe of a job as a type: names, values and defaults are those of docs/contract.md."""
+"""The recipe of a job as a type: names, values and defaults are those of docs/api/recipes.md."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypedDict

@@ -16,7 +16,7 @@ def page() -> str:
         "The options of a job: fields of the form of `POST /v1/jobs`, options of"
         " `smart-filter run` (`--set NAME=VALUE`), keys of the Python client's recipe. In JSON"
         ' names with dots can be nested: `{"segmentation": {"model": "people"}}`. docs/recipes.md'
-        " shows which fields to use for a purpose, docs/contract.md has the details of each, and"
+        " shows which fields to use for a purpose, docs/api/recipes.md has the details of each, and"
         " docs/gallery has pictures.",
         schemas.fields(contents["multipart/form-data"]["schema"], from_page="rest/"),
     )

@@ -45,7 +45,7 @@ def _index(document: Schema) -> str:
         "# REST API",
         sentence(document["info"]["description"]),
         "The same as [OpenAPI](../../openapi.json), which every server serves at `/openapi.json`."
-        " docs/contract.md is the contract in prose: what a program can rely on, and why.",
+        " docs/api has the same by resource, with examples, and what a program can rely on.",
         table(("request", "what it does"), rows),
         "Send the key as `Authorization: Bearer KEY` or `X-Api-Key: KEY`; browsers sign in instead"
         " (docs/browsers.md). docs/problems explains the problems.",

@@ -1,6 +1,6 @@
 """Parse a recipe from its fields, collecting every error, and read stored recipes again.
 
-Names, values and defaults are those of docs/contract.md. A value is what JSON has for it, or the
+Names, values and defaults are those of docs/api/recipes.md. A value is what JSON has for it, or the
 text of a form, which `catalog.scalars` reads by the field's type.
 """
 

@@ -30,7 +30,7 @@ class Example(Protocol):
 class Metric:
     """One figure.
 
-    name: in JSON; title: in reports; contract: whether docs/contract.md names it.
+    name: in JSON; title: in reports; contract: whether docs/cli.md names it.
     """
 
     name: str

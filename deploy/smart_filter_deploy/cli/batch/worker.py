@@ -23,7 +23,7 @@ from smart_filter_deploy.cli.terminal.exit_codes import PHOTO_FAILED, CommandErr
 from smart_filter_deploy.cli.terminal.outputs import OutputPaths
 from smart_filter_deploy.cli.terminal.signals import StopFlag
 
-# The servers' limit (docs/contract.md); larger files are not read into memory.
+# The servers' limit (docs/api/errors.md); larger files are not read into memory.
 _MAX_PHOTO_BYTES = 40_000_000
 # Long-poll time of one request; a second Ctrl-C takes effect after it.
 _POLL_SECONDS = 2.0

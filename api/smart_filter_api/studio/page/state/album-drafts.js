@@ -18,7 +18,7 @@ const PAUSE_MS = 5000;
 const MOST_BROKEN = 5;
 // Minimum validity left of an upload: it must be valid until the last photo is uploaded.
 const SPARE_MS = 5 * 60_000;
-/** Maximum number of photos of an album (docs/batches.md). */
+/** Maximum number of photos of an album (docs/api/batches.md). */
 export const MOST_PHOTOS = 1000;
 
 /**

@@ -10,7 +10,7 @@ import { ask } from "../service/api.js";
 import { newId } from "../service/ids.js";
 import { session } from "./session.js";
 
-/** Limit of strokes per correction (docs/contract.md). */
+/** Limit of strokes per correction (docs/api/corrections.md). */
 export const MOST_STROKES = 200;
 export const MOST_POINTS = 20_000;
 

@@ -8,7 +8,7 @@ import { redrive } from "../../state/jobs.js";
 import { derive } from "../../state/photos.js";
 import { deleteThese } from "./deleting.js";
 
-/** Remedies by error code (docs/contract.md, failure codes). */
+/** Remedies by error code (docs/api/jobs.md, failure codes). */
 export const REMEDIES = {
   image_unreadable: "Save the photo again, or add another copy of it.",
   image_too_large: "Make the photo smaller, and add it again.",

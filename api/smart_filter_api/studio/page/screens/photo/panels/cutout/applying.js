@@ -4,7 +4,7 @@ import { change } from "../../../../state/changes.js";
 import { send, settle, strokesOf } from "../../../../state/corrections.js";
 import { picture } from "../../viewer/pictures.js";
 
-// JSON pointers of the refusals (docs/contract.md).
+// JSON pointers of the refusals (docs/api/corrections.md).
 const TOO_MANY_HERE = "";
 const TOO_MANY_IN_ALL = "/correction_id";
 

@@ -1,6 +1,6 @@
 /** Simplifies hand-drawn lines to few points. */
 
-/** Limit of points per stroke (docs/contract.md). */
+/** Limit of points per stroke (docs/api/corrections.md). */
 const MOST_POINTS = 2_000;
 // Tolerance as a share of the brush's width; the brush hides smaller deviations.
 const LEFT_OUT = 1 / 40;

@@ -5,7 +5,7 @@ import { signal } from "@preact/signals";
 /** Narrowest brush, as a share of the photo's longer side. */
 const NARROWEST = 0.004;
 const WIDEST = 0.3;
-/** Widest brush that the service accepts (docs/contract.md). */
+/** Widest brush that the service accepts (docs/api/corrections.md). */
 const MOST_PX = 2_000;
 const LEAST_PX = 1;
 const STEP = 5;
