@@ -11,9 +11,11 @@ from smart_filter_docs.sources import CHECKOUT, site_places
 
 PAGES = sorted(path for path in site_places() if path.endswith(".md"))
 _FENCED = re.compile(r"^( {0,3})(```|~~~).*?^\1\2 *$", re.MULTILINE | re.DOTALL)
-_CODE = re.compile(r"`[^`\n]*`")
+_CODE = re.compile(r"`[^`\n]*`|^ {4}.*$", re.MULTILINE)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
+# A path as plain text, which is no link.
+_MENTION = re.compile(r"(?<![\w/(\[.])docs/[\w./-]*\.md")
 _ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:")
 
 
@@ -39,6 +41,13 @@ def dead_links(page: Path, root: Path) -> Iterator[str]:
 @pytest.mark.parametrize("page", PAGES)
 def test_links_of_a_page_lead_to_files_and_headings(page: str) -> None:
     assert list(dead_links(CHECKOUT / page, CHECKOUT)) == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_links_the_pages_that_it_names(page: str) -> None:
+    text = _CODE.sub("", _FENCED.sub("", (CHECKOUT / page).read_text()))
+
+    assert _MENTION.findall(_LINK.sub("", text)) == []
 
 
 @pytest.mark.parametrize("target", ["gone.md", "b.md#gone", "../a.md", "#gone"])

@@ -16,7 +16,7 @@ const SHADOWS = [
 // The service's own default.
 const SHADOW = 0.5;
 const LIGHT_WRAP = 0.15;
-const HARMONISE = 0.5;
+const HARMONIZE = 0.5;
 const OUTLINE = { width: 1.5, unit: "%", color: "#ffffff" };
 
 /** Shadow, outline, light and filters; folded at first. */
@@ -46,7 +46,7 @@ function Joined({ photo, recipe }) {
     <${FittingShare} label="Light on the edges" value=${recipe.light_wrap} fitting=${LIGHT_WRAP}
       onChange=${(value) => change(photo, { light_wrap: value })} />
     <${FittingShare} label="Colors toward the background" value=${recipe.harmonize}
-      fitting=${HARMONISE} onChange=${(value) => change(photo, { harmonize: value })} />`;
+      fitting=${HARMONIZE} onChange=${(value) => change(photo, { harmonize: value })} />`;
 }
 
 function OutlineFields({ said, onChange }) {
