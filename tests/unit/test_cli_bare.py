@@ -8,8 +8,8 @@ import pytest
 
 # Every package that only the extras install, among those that our own code imports.
 _EXTRAS = (
-    "ai_edge_litert alembic celery coloraide cv2 fastapi kombu minio numpy onnxruntime PIL psycopg "
-    "pydantic pydantic_settings redis simplejpeg sqlalchemy structlog uuid_utils uvicorn"
+    "ai_edge_litert alembic celery coloraide cv2 fastapi kombu mcp minio numpy onnxruntime PIL "
+    "psycopg pydantic pydantic_settings redis simplejpeg sqlalchemy structlog uuid_utils uvicorn"
 )
 # Each line of the input is a command; each line of the output is its exit status and output.
 _WITHOUT_EXTRAS = f"""
@@ -47,6 +47,7 @@ EXTRAS = {
     "eval smile --data .": "worker",
     f"compare {__file__}": "worker",
     f"live {__file__}": "live",
+    "mcp": "mcp",
 }
 
 

@@ -3,6 +3,7 @@
 commands/   one module for each command or group, imported when it is called; folders by purpose
 batch/      what `batch` does: a folder of photos, with a journal to resume from
 live/       what `live` does: a camera or video file, frame by frame
+mcp_server/ what `mcp` does: tools for assistants
 server/     which server a command uses, and how it is started and asked
 terminal/   output, exit codes, signals, and the lazy command group
 secret_files  settings read from files
@@ -48,6 +49,7 @@ SECTIONS = {
         "live-worker": CommandEntry(
             "servers.processes", "Run the process that serves live video.", "live"
         ),
+        "mcp": CommandEntry("servers.mcp", "Serve tools for assistants such as Claude.", "mcp"),
         "router": CommandEntry("servers.router", "Print which cell each tenant belongs to."),
         "worker-health": CommandEntry(
             "operating.workers", "Check this machine's workers and senders.", "worker"

@@ -26,7 +26,7 @@ _USAGE_CODES = frozenset(
     ).split()
 )
 # Fewer than a program would make: a person waits for the error message.
-_MAX_ATTEMPTS = 2
+MAX_ATTEMPTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def open_client_for(
     called: the option that the user typed for a recipe field, by the field's name.
     """
     try:
-        with Client(server.url, server.api_key, attempts=_MAX_ATTEMPTS) as client:
+        with Client(server.url, server.api_key, attempts=MAX_ATTEMPTS) as client:
             yield client
     except client_errors.Error as error:
         raise to_command_error(error, called) from error

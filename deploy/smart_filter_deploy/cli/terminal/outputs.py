@@ -42,8 +42,7 @@ class OutputPaths:
 
         media_type: the output's, such as `image/png`.
         """
-        _, _, kind = media_type.partition("/")
-        ending = _safe_suffix(_SUFFIX_OF_SUBTYPE.get(kind, kind))
+        ending = suffix_of_media_type(media_type)
         name = ending if output == ending else f"{output}.{ending}"
         return self.folder / f"{self.stem}.{_OUTPUT_MARK}.{name}"
 
@@ -96,6 +95,12 @@ def plan_outputs(photos: Sequence[Path], destination: str | None) -> list[Output
 def format_from_name(destination: str | None) -> str | None:
     """Return the format of a file name's extension, or None."""
     return None if destination is None else _FORMAT_OF_SUFFIX.get(Path(destination).suffix.lower())
+
+
+def suffix_of_media_type(media_type: str) -> str:
+    """Return the file extension of a media type, such as `jpg` of `image/jpeg`."""
+    _, _, kind = media_type.partition("/")
+    return _safe_suffix(_SUFFIX_OF_SUBTYPE.get(kind, kind))
 
 
 def sample_photo() -> Path:

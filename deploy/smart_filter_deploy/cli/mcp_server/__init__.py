@@ -1,0 +1,1 @@
+"""The tools of `smart-filter mcp`: photos for assistants that speak the Model Context Protocol."""

@@ -1,0 +1,117 @@
+"""The MCP server: its tools, the wording of its errors, and its two transports."""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+import uvicorn
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.transport_security import TransportSecuritySettings
+from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
+from pydantic import ValidationError
+
+from smart_filter_client import errors as client_errors
+from smart_filter_deploy.cli.mcp_server import results
+from smart_filter_deploy.cli.mcp_server.local_files import LocalFolders
+from smart_filter_deploy.cli.mcp_server.tools import Tools
+from smart_filter_deploy.cli.server.connection import to_command_error
+from smart_filter_deploy.cli.terminal.exit_codes import CommandError
+from smart_filter_shared import suggestions
+
+_ABOUT = (
+    "Cuts people out of photos, rates smiles and open eyes, and replaces backgrounds. Usual steps:"
+    " submit_photo, wait_for_job, then choose_background with the same job_id for another picture."
+)
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+# Event streams are open for as long as their clients are.
+_DRAIN_SECONDS = 5
+_READS = ToolAnnotations(read_only_hint=True)
+_ADDS = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=False)
+
+
+def build_server(folders: LocalFolders | None) -> MCPServer:
+    """Return the server; folders: those of stdio, None over HTTP, where no file is read."""
+    photos = (
+        "https:// addresses" if folders is None else f"files below {folders}, or https:// addresses"
+    )
+    server = _Server(
+        "smart-filter",
+        title="Smart Filter",
+        instructions=f"{_ABOUT} Photos are {photos}.",
+        version=version("smart-filter"),
+        log_level="WARNING",
+    )
+    tools = Tools(folders)
+    server.add_tool(tools.submit_photo, annotations=_ADDS)
+    server.add_tool(tools.wait_for_job, annotations=_READS)
+    server.add_tool(tools.rate_photo, annotations=_ADDS)
+    server.add_tool(tools.find_backgrounds, annotations=_READS)
+    server.add_tool(tools.choose_background, annotations=_ADDS)
+    server.add_tool(tools.best_of_album, annotations=_ADDS)
+    server.add_tool(tools.wait_for_album, annotations=_READS)
+    if folders is not None:
+        server.add_tool(tools.save_output, annotations=_ADDS)
+    return server
+
+
+def serve_http(host: str, port: int, names: Sequence[str]) -> None:
+    """Serve streamable HTTP until a signal.
+
+    names: hosts in addition to loopback that requests may name, which stops DNS rebinding.
+    """
+    hosts = (*_LOOPBACK, *names)
+    security = TransportSecuritySettings(
+        allowed_hosts=[*names, *(f"{name}:*" for name in hosts)],
+        allowed_origins=[
+            f"{scheme}://{name}{port}"
+            for scheme in ("http", "https")
+            for name in hosts
+            for port in ("", ":*")
+        ],
+    )
+    uvicorn.run(
+        build_server(None).streamable_http_app(transport_security=security),
+        host=host,
+        port=port,
+        log_level="warning",
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
+    )
+
+
+class _Server(MCPServer):
+    """Words expected errors as one sentence; the SDK logs others, and does not show them."""
+
+    # Any: the SDK's own signature.
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        """Call a tool; return its result, or its error as a sentence."""
+        for tool in await self.list_tools():
+            known = tool.input_schema["properties"] if tool.name == name else arguments
+            for unknown in arguments.keys() - known.keys():
+                near = suggestions.did_you_mean(unknown, known)
+                return results.to_error(f"{name} has no argument {unknown!r}{near}")
+        try:
+            return await super().call_tool(name, arguments, context)
+        except ToolError as error:
+            return results.to_error(_describe(error))
+
+
+def _describe(error: ToolError) -> str:
+    """Return the sentence of an expected error; raises the others again."""
+    match error.__cause__:
+        case None:
+            return str(error)
+        case ValidationError() as invalid:
+            first = invalid.errors()[0]
+            return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        case client_errors.Unauthorized() as refused:
+            return f"the service rejects the API key: {refused}"
+        case client_errors.Error() as failed:
+            return to_command_error(failed).message
+        case CommandError() as failed:
+            return failed.message
+        case ToolError() | OSError() as cause:
+            return str(cause)
+    raise error
