@@ -89,6 +89,7 @@ class Recipe(_FilterParameters, total=False):
     smile: ModelChoice
     eyes: ModelChoice
     persons: str
+    subject: Literal["auto", "people", "any"]
     require_person: bool
     seed: int
     priority: Literal["standard", "interactive", "batch"]

@@ -1,8 +1,12 @@
 """Weights: the manifest lists the files of every model, and a pull leaves all or nothing."""
 
+import fcntl
 import hashlib
+import io
+import json
 import os
 import shutil
+import tarfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -19,9 +23,9 @@ from smart_filter_tests import networks, serving, web
 from smart_filter_tests.threads import run_in_threads
 from smart_filter_tests.web import Site
 from smart_filter_workers.models import catalog, upstream
-from smart_filter_workers.models.upstream import RemoteFile, UpstreamWeights
+from smart_filter_workers.models.upstream import NpmPackage, RemoteFile, UpstreamWeights
 from smart_filter_workers.networks.handling import Handling
-from smart_filter_workers.weights import allowlist, files, packaged, trained_weights
+from smart_filter_workers.weights import allowlist, download, files, packaged, trained_weights
 from smart_filter_workers.weights.packaged import BundledFile, Package, PackagedFile
 from smart_filter_workers.weights.trained_weights import TrainedWeights
 
@@ -247,7 +251,7 @@ def test_every_entry_of_the_manifest_has_terms_a_known_model_and_https_addresses
     models = {card.name for card in catalog.discover_models().cards}
     assert {entry.model for entry in entries.values()} <= models
     files = [file for entry in entries.values() for file in entry.files]
-    assert all(upstream.is_https(httpx.URL(file.address)) for file in files if file.address)
+    assert all(download.is_https(httpx.URL(file.address)) for file in files if file.address)
 
 
 def test_pulled_network_is_offered_and_listed_with_its_terms(folder: Path, site: Site) -> None:
@@ -425,3 +429,106 @@ def test_modified_file_is_not_loaded(tmp_path: Path, name: str, reason: str) -> 
 
     with pytest.raises(SetupFailed, match=reason):
         weights.folder_of(card, digest)
+
+
+def test_interrupted_download_continues_where_it_ended(folder: Path, site: Site) -> None:
+    entry, half = an_entry(site), len(NETWORK) // 2
+    # The connection ends before the announced length.
+    site.answers["/net.onnx"] = web.answer(
+        200, NETWORK[:half], content__length=str(len(NETWORK)), connection="close"
+    )
+    with pytest.raises(SetupFailed, match="run the command again"):
+        pull(folder, entry)
+    assert left_in(folder) == [f".pull-{DIGEST}.part"]
+    site.answers["/net.onnx"] = web.answer(
+        206,
+        NETWORK[half:],
+        content__length=str(len(NETWORK) - half),
+        content__range=f"bytes {half}-{len(NETWORK) - 1}/{len(NETWORK)}",
+        connection="close",
+    )
+
+    assert pull(folder, entry) == [DIGEST]
+
+    assert f"range: bytes={half}-" in site.requests[-1].decode().lower()
+    assert left_in(folder) == ["admitted.json", f"onnx/{DIGEST}.onnx"]
+
+
+def test_server_without_ranges_sends_the_file_from_its_beginning(folder: Path, site: Site) -> None:
+    folder.mkdir()
+    (folder / f".pull-{DIGEST}.part").write_bytes(b"the beginning of something else")
+
+    assert pull(folder, an_entry(site)) == [DIGEST]
+
+
+def test_one_process_downloads_a_file_at_a_time(folder: Path, site: Site) -> None:
+    folder.mkdir()
+    with (folder / f".pull-{DIGEST}.part").open("ab") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(SetupFailed, match="another process"):
+            pull(folder, an_entry(site))
+
+    assert asked(site) == []
+
+
+def an_npm_package(chunks: Mapping[str, bytes], offsets: Mapping[str, tuple[int, int]]) -> bytes:
+    """Return a package file that ships the resource `/net` in chunks."""
+    listed = [{"hash": name, "offsets": offsets[name]} for name in offsets]
+    files = {"resources.json": json.dumps({"/net": {"chunks": listed}}).encode(), **chunks}
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(f"package/dist/{name}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def an_entry_in(site: Site, package: bytes) -> UpstreamWeights:
+    """Return an entry whose file is the resource `/net` of a package at the site."""
+    site.answers["/package.tgz"] = has(package)
+    digest = hashlib.sha256(package).hexdigest()
+    file = RemoteFile(
+        f"{site.url}/package.tgz",
+        hashlib.sha256(CONTENT).hexdigest(),
+        len(CONTENT),
+        "net.onnx",
+        NpmPackage(digest, len(package), "/net"),
+    )
+    return UpstreamWeights("isnet", "", "", "", "MIT", "none", (file,))
+
+
+def test_weights_in_chunks_of_an_npm_package_are_put_together(folder: Path, site: Site) -> None:
+    chunks = {"aa": CONTENT[8:], "bb": CONTENT[:8], "cc": b"another resource"}
+    package = an_npm_package(chunks, {"bb": (0, 8), "aa": (8, len(CONTENT))})
+    entry = an_entry_in(site, package)
+
+    assert pull(folder, entry) == [hashlib.sha256(CONTENT).hexdigest()]
+    assert pull(folder, entry) == []
+
+    assert (folder / "net.onnx").read_bytes() == CONTENT
+    assert left_in(folder) == ["net.onnx"]
+
+
+@pytest.mark.parametrize(
+    ("chunks", "offsets", "reason"),
+    [
+        ({"aa": CONTENT}, {"aa": (0, 10**12)}, "the limit is"),
+        ({"aa": CONTENT}, {"aa": (-20, 0)}, "the limit is"),
+        ({"aa": CONTENT[:-1]}, {"aa": (0, len(CONTENT))}, "is not a file of"),
+        ({}, {"aa": (0, len(CONTENT))}, "lacks 1 chunk"),
+        ({"aa": CONTENT[::-1]}, {"aa": (0, len(CONTENT))}, "do not use it"),
+    ],
+    ids="too-large before-the-file cut missing other-content".split(),
+)
+def test_npm_package_without_the_weights_is_refused_and_leaves_nothing(
+    folder: Path,
+    site: Site,
+    chunks: Mapping[str, bytes],
+    offsets: Mapping[str, tuple[int, int]],
+    reason: str,
+) -> None:
+    with pytest.raises(SetupFailed, match=reason):
+        pull(folder, an_entry_in(site, an_npm_package(chunks, offsets)))
+
+    assert left_in(folder) == []

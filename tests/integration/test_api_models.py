@@ -304,3 +304,32 @@ def test_tenant_sees_shared_thumbnails_and_its_own(api: Api) -> None:
     assert details[0] == details[1]
     assert without.status_code == 404
     assert "add its file again" in without.json()["detail"]
+
+
+def test_any_subject_is_cut_out_by_the_model_for_it(api: Api) -> None:
+    publish(api, Offer(named("salient", any_subject=True)))
+
+    row = segmentation_row(api, api.submit(subject="any"))
+    people = segmentation_row(api, api.submit(subject="auto"))
+
+    assert row["models"] == {"segmentation": "salient"}
+    assert row["capability"] == "segmentation.salient"
+    assert people["models"] != row["models"]
+
+
+def test_any_subject_without_its_model_is_refused_with_the_command(api: Api) -> None:
+    publish(api, Offer(named("salient", any_subject=True), "run `smart-filter models pull isnet`"))
+
+    refused = api.post(a_photo(), {"subject": "any"})
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "not_available")
+    assert "smart-filter models pull isnet" in refused.json()["errors"][0]["detail"]
+
+
+def test_any_subject_and_a_person_contradict_each_other(api: Api) -> None:
+    publish(api, Offer(named("salient", any_subject=True)))
+
+    refused = api.post(a_photo(), {"subject": "any", "require_person": "true"})
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "contradiction")
+    assert [one["pointer"] for one in refused.json()["errors"]] == ["/require_person", "/subject"]

@@ -23,18 +23,32 @@ CUT_OUT = {
     "outline": "none",
     "light_wrap": 0,
     "harmonize": 0,
-    "require_person": True,
+    "subject": "auto",
     "priority": "interactive",
 }
 
 
 def wanted_image(*, background: bool = False, **sent: str) -> fields.RemovalOptions:
-    return fields.parse(sent, has_image=True, has_background=background, outbound=PUBLIC, size=WIDE)
+    return fields.parse(
+        sent,
+        has_image=True,
+        has_background=background,
+        outbound=PUBLIC,
+        takes_any_subject=True,
+        size=WIDE,
+    )
 
 
 def codes(*, image: bool = True, background: bool = False, **sent: str) -> list[str]:
     with pytest.raises(RequestRefused) as caught:
-        fields.parse(sent, has_image=image, has_background=background, outbound=PUBLIC, size=WIDE)
+        fields.parse(
+            sent,
+            has_image=image,
+            has_background=background,
+            outbound=PUBLIC,
+            takes_any_subject=True,
+            size=WIDE,
+        )
     return [fault.code for fault in caught.value.faults]
 
 
@@ -75,8 +89,10 @@ def codes(*, image: bool = True, background: bool = False, **sent: str) -> list[
         ({"shadow_type": "3D"}, {"shadow": "contact:0.5"}),
         ({"shadow_type": "car", "shadow_opacity": "100"}, {"shadow": "contact:1"}),
         ({"shadow_type": "none", "shadow_opacity": "20"}, {}),
+        ({"type": "person"}, {"subject": "people"}),
+        *[({"type": one}, {"subject": "any"}) for one in ("product", "car", "animal", "other")],
         # Accepted and without effect.
-        *[({"type": one}, {}) for one in ("auto", "person", "product", "car", "animal")],
+        ({"type": "auto"}, {}),
         ({"semitransparency": "false"}, {}),
         ({"shadow_method": "legacy"}, {}),
         ({"what_comes_later": "x"}, {}),

@@ -164,7 +164,7 @@ def a_person(left: int, top: int, width: int, height: int) -> Person:
     coverage = np.zeros((ROWS, COLUMNS), np.float32)
     coverage[top : top + height, left : left + width] = 1
     region = (slice(top, top + height), slice(left, left + width))
-    return Person(coverage, coverage > 0.5, region, width * height)
+    return Person(coverage, coverage > 0.5, region, width * height, certain=True)
 
 
 def _halves(srgb: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -172,6 +172,8 @@ class Segmentation:
     confidence: how far an ensemble's members agree, 0..1; None for a single model.
     needs_review: whether they agree less than the recipe requires.
     stronger: the model to reroute the stage to, if the recipe asks for that.
+    certain: whether a face or a body was recognized; if not, the matte may show something else.
+    any_subject: whether the matte shows whatever stands out, not people alone.
     debug: a picture of the model's steps, if requested.
     owners: the person of each pixel, (h, w) uint8, if persons were requested one by one.
     found: all persons that the model tells apart, kept or not; None if it does not.
@@ -183,6 +185,8 @@ class Segmentation:
     confidence: float | None = None
     needs_review: bool = False
     stronger: str | None = None
+    certain: bool = True
+    any_subject: bool = False
     debug: EncodedFile | None = None
     owners: InstanceMap | None = None
     found: tuple[DetectedPerson, ...] | None = None

@@ -5,7 +5,7 @@ The fields of a job are null until the stage that produces them has succeeded.
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
@@ -94,6 +94,7 @@ def render_job(
         seed=row.seed,
         metadata=dict(row.recipe.metadata),
         photo=_photo(_stage_facts(row, StageName.PREPARE)),
+        subject=_subject(row),
         people=_count_people(row),
         persons=_segmentation_fact(row, "found"),
         confidence=_segmentation_fact(row, "confidence"),
@@ -302,7 +303,21 @@ def _count_people(row: JobRow) -> int | None:
     if segmented["coverage"] < MIN_PERSON_COVERAGE:
         return 0
     detected = _stage_facts(row, StageName.FACE)
-    return None if detected is None else max(1, len(detected["faces"]))
+    least = 0 if has_any_subject(row) else 1
+    return None if detected is None else max(least, len(detected["faces"]))
+
+
+def has_any_subject(row: JobRow) -> bool:
+    """Return whether whatever stands out was looked for, not people alone."""
+    return bool(_segmentation_fact(row, "any_subject"))
+
+
+def _subject(row: JobRow) -> Literal["people", "object"] | None:
+    """Return what was found; None when nothing was, or was searched."""
+    segmented = _stage_facts(row, StageName.SEGMENTATION)
+    if segmented is None or segmented.get("coverage", 0) < MIN_PERSON_COVERAGE:
+        return None
+    return "object" if has_any_subject(row) else "people"
 
 
 def _segmentation_fact(row: JobRow, fact: str) -> Any:  # noqa: ANN401 - JSON; the answer's type checks it

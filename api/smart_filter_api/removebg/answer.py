@@ -18,11 +18,11 @@ from smart_filter_shared.errors import ObjectMissing
 from smart_filter_shared.jobs.queries import JobRow, Json
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.states import JobState
-from smart_filter_shared.recipe import Crop, framing
+from smart_filter_shared.recipe import Crop, Subject, framing
 
 JSON: Final = "application/json"
-# The only foreground type that this service cuts out.
-PERSON: Final = "person"
+# remove.bg's foreground type for each subject; objects are not told apart.
+_TYPES: Final = {"people": "person", "object": "other"}
 _BASE64_GROUP_BYTES: Final = 3
 
 # remove.bg's error code for each failure code of a job.
@@ -70,7 +70,10 @@ async def render_result(
     file = presenters_job.find_output_file(job, payload.output)
     where = _foreground(shown)
     if file is None or where is None:
-        raise refusal("unknown_foreground", "no person was found in the image")
+        raise refusal(
+            "unknown_foreground",
+            _describe_empty(shown, has_any_subject=presenters_job.has_any_subject(job)),
+        )
     try:
         pieces = await services.in_thread(services.storage.stream, str(file["key"]))
     except ObjectMissing as error:
@@ -79,7 +82,7 @@ async def render_result(
         **_size_headers(shown, file),
         **{f"X-Foreground-{name.capitalize()}": str(value) for name, value in where.items()},
         "X-Credits-Charged": str(_charged_credits(shown, price)),
-        **({"X-Type": PERSON} if payload.tells_type else {}),
+        **({"X-Type": _TYPES[shown.subject]} if payload.tells_type and shown.subject else {}),
         "Vary": "Accept",
     }
     length = int(file["bytes"])
@@ -124,6 +127,13 @@ def _stream_response(
 
 def _result_expired() -> RequestRefused:
     return refusal("unavailable", "the result has expired; send the request again")
+
+
+def _describe_empty(shown: Job, *, has_any_subject: bool) -> str:
+    if has_any_subject:
+        return "nothing in the image stands out"
+    hint = "; other subjects need `smart-filter models pull isnet` on the server"
+    return f"no person was found in the image{hint if shown.recipe.subject == Subject.AUTO else ''}"
 
 
 def _error_of_job(job: JobRow) -> RequestRefused:

@@ -18,7 +18,7 @@ from smart_filter_api.removebg.errors import Fault, RequestRefused
 from smart_filter_api.removebg.region import Region
 from smart_filter_shared.catalog.scalars import format_number, quote_value
 from smart_filter_shared.priority import Priority
-from smart_filter_shared.recipe import Output, framing
+from smart_filter_shared.recipe import Output, Subject, framing
 from smart_filter_shared.recipe.fields import Fields
 from smart_filter_shared.recipe.recipe import has_alpha
 from smart_filter_shared.recipe.words import is_color
@@ -43,6 +43,8 @@ TYPES: Final = (
     *("auto", "person", "product", "car"),
     *("animal", "graphic", "graphics", "transportation", "other"),
 )
+# The recipe's subject for the types that concern people; any other type is whatever stands out.
+SUBJECTS: Final = {"auto": Subject.AUTO, "person": Subject.PEOPLE}
 TYPE_LEVELS: Final = ("1", "none", "2", "latest")
 ZIP: Final = "zip"
 FORMATS: Final = ("auto", "png", "jpg", ZIP, "webp")
@@ -92,14 +94,17 @@ def parse(
     has_image: bool,
     has_background: bool,
     outbound: OutboundRules,
+    takes_any_subject: bool,
     size: tuple[int, int] | None = None,
 ) -> RemovalOptions:
     """Parse fields and return the options.
 
     sent: the non-empty fields.  has_image: whether the request holds an image as file or base64.
-    has_background: whether it holds a background file.  outbound: refuses URLs that can never be
-    fetched.  size: width and height of the image in
-    pixels as stored; None if unknown.
+    has_background: whether it holds a background file.
+    outbound: refuses URLs that can never be fetched.
+    takes_any_subject: whether a model is offered that cuts out more than people; if not, people are
+    cut out whatever the type.
+    size: width and height of the image in pixels as stored; None if unknown.
     Raises RequestRefused, which names every fault.
     """
     reader = _FieldReader(sent)
@@ -113,7 +118,7 @@ def parse(
         reader.add_fault("multiple_sources", "send one of image_file, image_file_b64, image_url")
     if has_background + (BACKGROUND_COLOR in sent) + (BACKGROUND_URL in sent) > 1:
         reader.add_fault("multiple_bg_sources", "send one of bg_color, bg_image_url, bg_image_file")
-    reader.choice("type", TYPES)
+    type_ = reader.choice("type", TYPES)
     reader.read("semitransparency", _read_boolean, default=True)
     format_ = reader.choice("format", FORMATS)
     output = _output(format_, reader.choice("channels", CHANNELS))
@@ -130,7 +135,7 @@ def parse(
         "outputs": output,
         "format": "auto" if output != Output.IMAGE else format_,
         "size": SIZES[reader.choice("size", SIZES)],
-        "require_person": True,
+        "subject": SUBJECTS.get(type_, Subject.ANY if takes_any_subject else Subject.AUTO),
         "priority": Priority.INTERACTIVE,
         # Set explicitly, so that the tenant's defaults do not apply.
         "outline": "none",

@@ -20,6 +20,7 @@ from smart_filter_api.responses.followed_job import FollowedJob
 from smart_filter_api.routes.outputs import mark_downloaded, stream_then
 from smart_filter_api.services import container
 from smart_filter_api.services.container import OpenServices
+from smart_filter_api.submission import recipe_parser
 from smart_filter_shared.errors import InsufficientScope, RateLimited, Unauthorized
 
 router = APIRouter(prefix=PREFIX, tags=["remove.bg"], route_class=Route)
@@ -78,8 +79,10 @@ async def remove_background(
         ends_at = anyio.current_time() + services.removebg_seconds
         image = sent.image
         header = None if image is None else image.header
+        known = await recipe_parser.list_known(services)
         payload = fields.parse(
             sent.fields,
+            takes_any_subject=any(one.offered and one.card.any_subject for one in known),
             has_image=image is not None,
             has_background=sent.background is not None,
             outbound=services.outbound,

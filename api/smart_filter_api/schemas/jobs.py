@@ -2,7 +2,7 @@
 
 import uuid
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
@@ -14,7 +14,7 @@ from smart_filter_shared.priority import Priority
 from smart_filter_shared.queue.events import EventType
 from smart_filter_shared.queue.states import JobState, StageState
 from smart_filter_shared.rating import SmileLevel
-from smart_filter_shared.recipe import Crop, Edge, Effort, Format, Output
+from smart_filter_shared.recipe import Crop, Edge, Effort, Format, Output, Subject
 
 
 def _round_to_hundredths(pixels: float) -> float:
@@ -79,6 +79,7 @@ class ResolvedRecipe(BaseModel):
     light_wrap: str
     harmonize: str
     filters: list[ResolvedFilter]
+    subject: Subject
     require_person: bool
     persons: str = Field(description="`all`, `largest`, or numbers such as `1,3`")
     priority: Priority
@@ -324,6 +325,10 @@ class Job(BaseModel):
     seed: int
     metadata: dict[str, str]
     photo: Photo | None
+    subject: Literal["people", "object"] | None = Field(
+        description="What was cut out: people, or else whatever stands out; null when nothing was "
+        "found"
+    )
     people: int | None
     persons: list[Person] | None = Field(
         description="The persons in the photo; null when the model does not separate persons"

@@ -18,7 +18,7 @@ from smart_filter_shared.catalog.filters import FILTERS
 from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_shared.priority import Priority
 from smart_filter_shared.queue.batches import MAX_ITEMS
-from smart_filter_shared.recipe import Crop, Edge, Effort, Format, Output
+from smart_filter_shared.recipe import Crop, Edge, Effort, Format, Output, Subject
 from smart_filter_shared.recipe.fields import (
     MAX_DEADLINE_MS,
     MAX_METADATA,
@@ -176,6 +176,11 @@ class Recipe(BaseModel):
     )
     filters: list[FilterName | FilterChoice] | None = Field(
         default=None, description="Drawn in this order; none by default"
+    )
+    subject: Subject | None = Field(
+        default=None,
+        description="What to cut out: `people`; `any`, whatever stands out; `auto`, the default: "
+        "people, and if there are none, whatever stands out",
     )
     require_person: bool | None = Field(
         default=None, description="Fail when the photo shows no person; false by default"

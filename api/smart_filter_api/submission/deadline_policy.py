@@ -16,7 +16,15 @@ from smart_filter_shared.model_registry import stage_plan
 from smart_filter_shared.model_registry.published_models import PublishedModel
 from smart_filter_shared.model_registry.stage_plan import StagePlan
 from smart_filter_shared.pipeline import LEADING_TASK, StageName, TaskName
-from smart_filter_shared.recipe import AUTO, CHOOSABLE_TASKS, Edge, Output, PersonSelection, Recipe
+from smart_filter_shared.recipe import (
+    AUTO,
+    CHOOSABLE_TASKS,
+    Edge,
+    Output,
+    PersonSelection,
+    Recipe,
+    Subject,
+)
 
 # A substitute takes at most this share of the model's time; a smaller gain is not worth another
 # result.
@@ -111,7 +119,7 @@ def _substitutes(
     outlook: QueueSnapshot,
 ) -> list[ModelCard]:
     """Return the models that may replace the default model of a task, the slowest first."""
-    if recipe.models[task] != AUTO or recipe.params.get(task):
+    if recipe.models[task] != AUTO or recipe.params.get(task) or recipe.subject == Subject.ANY:
         return []
     offered = [one.card for one in known if one.offered and one.card.task == task]
     usual = next((card for card in offered if card.default), None)

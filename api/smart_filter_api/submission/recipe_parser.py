@@ -50,12 +50,16 @@ async def read_recipe(
     )
 
 
+async def list_known(services: Services) -> Sequence[PublishedModel]:
+    """Return every published model, as it was some seconds ago."""
+    return await services.models.get(lambda: _read_models(services))
+
+
 async def _read_snapshot(
     services: Services, tenant: Tenant
 ) -> tuple[Sequence[PublishedModel], Sequence[Picture]]:
     """Return every published model and the pictures that a tenant may use."""
-    known = await services.models.get(lambda: _read_models(services))
-    return known, await services.pictures(tenant)
+    return await list_known(services), await services.pictures(tenant)
 
 
 def _parse_fields(outbound: OutboundRules, asked: RecipeCacheKey) -> ParsedRecipe:

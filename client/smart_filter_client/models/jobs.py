@@ -149,6 +149,7 @@ class Job:
     recipe: the recipe with defaults filled in.
     queue: its position and ETA, if the server gives them.  degraded: what was simplified to meet
     the deadline.
+    subject: what was cut out; None when nothing was found.
     persons: every person that the model separates, kept or not; None if it cannot.
     people, faces, rating: None when the job does not need them, or does not know them yet.
     printability: how well the picture prints; None unless people were rated.
@@ -194,6 +195,7 @@ class Job:
     files: Mapping[OutputName, Output] = field(default_factory=dict, repr=False, compare=False)
     output_links: Mapping[str, str] = field(default_factory=dict, repr=False)
     output_links_expire_at: dt.datetime | None = None
+    subject: Literal["people", "object"] | None = None
 
     @property
     def is_final(self) -> bool:

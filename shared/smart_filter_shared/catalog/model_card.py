@@ -59,7 +59,8 @@ class ModelCard:
         them.
     combines: whether it is loaded with access to the other models of its task.
     instances: whether it separates persons.  explains: whether it can show its steps as the
-        output `debug`.  Both are for segmentation only.
+        output `debug`.  any_subject: whether it cuts out whatever stands out, not people alone;
+        true for one card.  All three are for segmentation only.
     learns: name of the one of `weights` that training replaces; "" when the model cannot be
         trained here.
     """
@@ -88,6 +89,7 @@ class ModelCard:
     combines: bool = False
     instances: bool = False
     explains: bool = False
+    any_subject: bool = False
     learns: str = ""
 
     @property

@@ -201,6 +201,7 @@ def _segmentation_inputs(recipe: Recipe) -> list[object]:
     return [
         recipe.framing.as_json()["roi"],
         format_persons(recipe.persons),
+        str(recipe.subject),
         recipe.require_person,
         sorted(asked),
     ]

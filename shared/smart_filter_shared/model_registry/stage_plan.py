@@ -18,7 +18,8 @@ from smart_filter_shared.errors import FieldError, InvalidRecipe, NotAvailable
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.model_registry.published_models import PublishedModel, ShadowWeights
 from smart_filter_shared.pipeline import LEADING_TASK, STAGE_OF_TASK, StageName, TaskName
-from smart_filter_shared.recipe import AUTO, PersonSelection, Recipe, required_stages
+from smart_filter_shared.recipe import AUTO, PersonSelection, Recipe, Subject, required_stages
+from smart_filter_shared.recipe.contradictions import is_meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def is_ensemble(card: ModelCard) -> bool:
 
 def _plan_stage(stage: StageName, known: Sequence[PublishedModel], recipe: Recipe) -> StagePlan:
     chosen = {
-        task: _choose_model(known, task, recipe.models.get(task, AUTO))
+        task: _choose_model(known, task, recipe.models.get(task, AUTO), recipe.subject)
         for task, its_stage in STAGE_OF_TASK.items()
         if its_stage == stage
     }
@@ -86,14 +87,15 @@ def _plan_stage(stage: StageName, known: Sequence[PublishedModel], recipe: Recip
     )
 
 
-def _choose_model(known: Sequence[PublishedModel], task: TaskName, name: str) -> PublishedModel:
+def _choose_model(
+    known: Sequence[PublishedModel], task: TaskName, name: str, subject: Subject
+) -> PublishedModel:
     of_task = [one for one in known if one.card.task == task]
-    for one in of_task:
-        wanted = one.card.default if name == AUTO else one.card.name == name
-        if wanted and one.offered:
+    meant = [one for one in of_task if is_meant(one.card, name, subject)]
+    for one in meant:
+        if one.offered:
             return one
     names = ", ".join(one.card.name for one in of_task if one.offered) or "none"
-    meant = [one for one in of_task if name in (one.card.name, AUTO if one.card.default else "")]
     fault = next((one.fault for one in meant if one.fault), None)
     why = f" ({fault})" if fault else ""
     detail = (

@@ -20,6 +20,7 @@ from smart_filter_shared.recipe.recipe import (
     Output,
     PersonSelection,
     Recipe,
+    Subject,
     has_alpha,
 )
 from smart_filter_shared.recipe.words import AUTO, json_pointer
@@ -35,6 +36,7 @@ def reject_contradictions(
     """
     found = [
         *_background(recipe, background_file),
+        *_subject(recipe),
         *_framing(recipe.framing),
         *_kept_background(recipe),
         *_filters(recipe),
@@ -46,11 +48,18 @@ def reject_contradictions(
         raise Contradiction(found)
 
 
-def find_card(cards: Sequence[ModelCard], name: str) -> ModelCard | None:
-    """Return the card that a recipe's model choice (`auto` or a name) stands for."""
-    return next(
-        (card for card in cards if (card.default if name == AUTO else card.name == name)), None
-    )
+def find_card(cards: Sequence[ModelCard], name: str, subject: Subject) -> ModelCard | None:
+    """Return the card of a task that a recipe's model choice (`auto` or a name) stands for."""
+    return next((card for card in cards if is_meant(card, name, subject)), None)
+
+
+def is_meant(card: ModelCard, name: str, subject: Subject) -> bool:
+    """Return whether a recipe's model choice (`auto` or a name) stands for a card."""
+    if name != AUTO:
+        return card.name == name
+    if subject == Subject.ANY and card.task == TaskName.SEGMENTATION:
+        return card.any_subject
+    return card.default
 
 
 def _each(remedy: str, *names: str) -> list[FieldError]:
@@ -74,6 +83,12 @@ def _is_transparent(recipe: Recipe) -> bool:
         and background.value is not None
         and has_alpha(background.value)
     )
+
+
+def _subject(recipe: Recipe) -> Iterator[FieldError]:
+    if recipe.require_person and recipe.subject == Subject.ANY:
+        remedy = "subject=any does not look for people: leave require_person out, or subject"
+        yield from _each(remedy, "require_person", "subject")
 
 
 def _framing(asked: Framing) -> Iterator[FieldError]:
@@ -162,7 +177,7 @@ def _join_names(names: Sequence[str]) -> str:
 
 
 def _model(recipe: Recipe, cards: Sequence[ModelCard]) -> Iterator[FieldError]:
-    card = find_card(cards, recipe.models[TaskName.SEGMENTATION])
+    card = find_card(cards, recipe.models[TaskName.SEGMENTATION], recipe.subject)
     if card is None:
         return
     yield from _wrong_order(card, recipe.params.get(TaskName.SEGMENTATION, {}))

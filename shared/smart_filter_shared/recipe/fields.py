@@ -100,15 +100,16 @@ def parse(
     """
     reader = _Reader(fields)
     models = {task: reader.model(task, offered.get(task, ()), faults) for task in CHOOSABLE_TASKS}
+    own = _read_own_fields(reader)
     recipe = replace(
-        _read_own_fields(reader),
+        own,
         background=reader.background(presets, outbound, with_file=with_background_file),
         filters=reader.filters(),
         models=models,
         params={
             task: given
             for task, name in models.items()
-            if (card := find_card(offered.get(task, ()), name)) is not None
+            if (card := find_card(offered.get(task, ()), name, own.subject)) is not None
             and (given := reader.parameters(f"{task}.params.", card))
         },
         metadata=reader.metadata(),
@@ -185,6 +186,7 @@ def _read_own_fields(reader: "_Reader") -> Recipe:
         edge=reader.choice("edge", default.edge),
         framing=_framing(reader),
         look=_look(reader),
+        subject=reader.choice("subject", default.subject),
         require_person=reader.one("require_person", read_boolean, default.require_person),
         priority=reader.choice("priority", default.priority),
         run_at=reader.text("run_at", _moment, None),

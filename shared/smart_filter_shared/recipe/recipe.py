@@ -91,6 +91,14 @@ class PersonSelection(StrEnum):
     LARGEST = "largest"
 
 
+class Subject(StrEnum):
+    """What to cut out: people, whatever stands out, or the latter only if there are no people."""
+
+    AUTO = "auto"
+    PEOPLE = "people"
+    ANY = "any"
+
+
 @dataclass(frozen=True, slots=True)
 class Background:
     """The background behind the people.
@@ -131,6 +139,7 @@ class Recipe:
     framing: Framing = field(default_factory=Framing)
     look: Look = field(default_factory=Look)
     filters: tuple[Filter, ...] = ()
+    subject: Subject = Subject.AUTO
     require_person: bool = False
     priority: Priority = Priority.STANDARD
     run_at: dt.datetime | None = None
@@ -166,6 +175,7 @@ class Recipe:
             **self.framing.as_json(),
             **self.look.as_json(),
             "filters": filters.as_json(self.filters),
+            "subject": str(self.subject),
             "require_person": self.require_person,
             "persons": format_persons(self.persons),
             "priority": str(self.priority),

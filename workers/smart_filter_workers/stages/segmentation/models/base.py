@@ -25,12 +25,16 @@ class People:
     matte: (h, w) uint8, 0 none to 255 whole, at the size of the proxy.
     persons: a (h, w) uint8 matte of each person, from left to right by the middle of their boxes;
         None when the model does not separate persons.
+    certain: whether a face or a body was recognized; if not, the matte may show something else.
+    any_subject: whether the matte shows whatever stands out, not people alone.
     steps: intermediate pictures, from a model whose card has `explains`.
     confidence, needs_review, stronger: set by an ensemble, as in results.Segmented.
     """
 
     matte: Matte8
     persons: tuple[Matte8, ...] | None
+    certain: bool = True
+    any_subject: bool = False
     steps: tuple[Step, ...] = ()
     confidence: float | None = None
     needs_review: bool = False

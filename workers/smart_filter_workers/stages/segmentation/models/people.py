@@ -118,11 +118,14 @@ class _PeopleSegmenter:
             matte_01, outlines = whole, []
         outlines += add_faces(self.eyes.selfie, srgb, faces, matte_01)
         matte = refine_edges(matte_01, proxy)
+        certain = bool(faces) or any(person.certain for person in persons)
         if np.count_nonzero(matte > HALF) < MIN_PX:
-            return People(matte, persons=())
+            return People(matte, persons=(), certain=certain)
         # The selfie networks may see people without a silhouette; their number is then unknown.
         return People(
-            matte, persons=split_instances.split_by_person(matte, outlines) if outlines else None
+            matte,
+            persons=split_instances.split_by_person(matte, outlines) if outlines else None,
+            certain=certain,
         )
 
     def _faces(self, prepared: PreparedPhoto, srgb: Srgb8) -> list[Box]:

@@ -13,7 +13,7 @@ import { TITLES, Task } from "./task.js";
 
 /** Groups of fields; all other fields of the service are under "More". */
 const PARTS = [
-  { title: "Picture", names: ["background", "outputs", "persons", "require_person", "seed"] },
+  { title: "Picture", names: ["background", "outputs", "subject", "persons", "require_person", "seed"] },
   { title: "Frame", names: ["crop", "margin", "aspect", "size", "scale", "position", "roi"] },
   { title: "Edge and light", names: ["edge", "shadow", "outline", "light_wrap", "harmonize"] },
   { title: "File", names: ["format", "quality", "max_bytes", "effort", "matte_bits", "keep_metadata"] },

