@@ -242,6 +242,7 @@ def job_from(document: object) -> Job:
         metadata=fields.texts_by_name("metadata"),
         photo=_picture(fields.object_or_none("photo")),
         image=_picture(fields.object_or_none("image")),
+        subject=cast("Literal['people', 'object'] | None", fields.text_or_none("subject")),
         people=fields.integer_or_none("people"),
         confidence=fields.number_or_none("confidence"),
         needs_review=fields.document.get("needs_review") is True,
