@@ -42,7 +42,6 @@ class Stage:
     result: the field of a stage's `Inputs` that requests its result.
     light_tasks: the tasks of light models that run in the same stage.
     outputs: the outputs of a recipe (`Output`) that need this stage.
-    cacheable: whether a later job of the same photo may reuse its result.
     imports_photo: whether it imports the job's photo. It is then part of every job, and no other
         stage of the job can be claimed before it has succeeded.
     gated_by_album: whether the stage of an album's job waits until the album is ranked; ranking
@@ -55,7 +54,6 @@ class Stage:
     result: str
     light_tasks: tuple[TaskName, ...] = ()
     outputs: frozenset[str] = frozenset()
-    cacheable: bool = True
     imports_photo: bool = False
     gated_by_album: bool = False
 
@@ -101,7 +99,6 @@ PIPELINE: Final = (
         outputs=frozenset(
             {"image", "thumbnail", "cutout", "matte", "persons", "zip", "printability"}
         ),
-        cacheable=False,
         gated_by_album=True,
     ),
 )

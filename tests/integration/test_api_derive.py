@@ -156,13 +156,67 @@ def test_other_photos_and_photos_of_other_tenants_reuse_nothing(caching: Api) ->
     assert states(foreign)["prepare"] == "ready"
 
 
-def test_last_stage_of_a_job_always_runs(caching: Api) -> None:
+def test_last_stage_of_a_job_is_always_claimed(caching: Api) -> None:
     run_whole_job(caching, background="auto", outputs="image,faces")
 
     again = caching.job(caching.submit(background="keep", outputs="faces"))
 
     assert states(again)["face"] == "succeeded"
     assert states(again)["smile"] == "ready"
+
+
+def reused_picture(api: Api, job_id: str) -> object:
+    """Return the result that a job's last stage takes over; None if the stage runs."""
+    return api.bench.row(JobId(uuid.UUID(job_id)), COMPOSITE)["result"]
+
+
+def test_repeated_photo_with_the_same_seed_reuses_the_picture(caching: Api) -> None:
+    first = run_whole_job(caching, background="auto", seed="5")
+
+    again = caching.submit(background="auto", seed="5")
+    others = [
+        caching.submit(background="auto", seed="6"),
+        caching.submit(background="auto"),
+        caching.submit(background="auto", seed="5", quality="50"),
+    ]
+
+    assert states(caching.job(again)) == ONLY_COMPOSITE
+    assert reused_picture(caching, again) == reused_picture(caching, first) is not None
+    assert [reused_picture(caching, other) for other in others] == [None] * 3
+
+
+def test_reused_picture_outlives_its_first_job(caching: Api) -> None:
+    first = run_whole_job(caching, background="auto", seed="5")
+    again = caching.submit(background="auto", seed="5")
+    result = caching.bench.row(JobId(uuid.UUID(again)), COMPOSITE)["result"]
+    lease = caching.bench.claim_one(COMPOSITE)
+    caching.bench.do(WORKER.complete, [StageOutcome(lease, result, 0.0, {})], KEEPING)  # type: ignore[arg-type]  # JSON
+
+    caching.client.delete(f"/v1/jobs/{first}")
+
+    assert caching.client.get(f"/v1/jobs/{again}/outputs/image").content == b"made"
+    caching.client.delete(f"/v1/jobs/{again}")
+    assert objects(caching) == set()
+
+
+def test_picture_of_a_keep_nothing_job_is_not_shared(caching: Api) -> None:
+    caching.keep(nothing=True)
+    run_whole_job(caching, background="auto", seed="5")
+
+    again = caching.submit(background="auto", seed="5")
+
+    assert reused_picture(caching, again) is None
+
+
+def test_corrected_picture_is_not_shared(caching: Api) -> None:
+    parent = run_whole_job(caching, background="auto", seed="5")
+    correction = caching.client.post(f"/v1/jobs/{parent}/corrections", json=STROKES)
+
+    corrected = derive(caching, parent, correction_id=correction.json()["id"])
+    same = derive(caching, parent)
+
+    assert reused_picture(caching, corrected["id"]) is None
+    assert reused_picture(caching, same["id"]) == reused_picture(caching, parent)
 
 
 def test_artifacts_of_a_deleted_parent_go_with_its_derived_job(api: Api) -> None:

@@ -159,7 +159,7 @@ def asked(
 
 def an_order(asked: RecipeCacheKey) -> ParsedRecipe:
     del asked
-    return ParsedRecipe(Recipe(), {}, {}, KNOWN)
+    return ParsedRecipe(Recipe(), {}, {}, KNOWN, PICTURES)
 
 
 @pytest.mark.parametrize(

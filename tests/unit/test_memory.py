@@ -1,4 +1,6 @@
 import dataclasses
+import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,18 +11,23 @@ from smart_filter_shared.jobs import result_cache
 from smart_filter_shared.model_registry import stage_plan
 from smart_filter_shared.model_registry.published_models import PublishedModel
 from smart_filter_shared.pipeline import StageName, TaskName
+from smart_filter_shared.priority import Priority
 from smart_filter_shared.recipe import Background, BackgroundKind, Output, PersonSelection, Recipe
+from smart_filter_shared.recipe.filters import Filter
+from smart_filter_shared.stock import Picture
 from smart_filter_tests.serving import a_card
-from smart_filter_tests.stages import FACE, SEGMENTATION, SMILE
+from smart_filter_tests.stages import COMPOSITE, FACE, SEGMENTATION, SMILE
 
 ASKED = Recipe(background=Background(BackgroundKind.AUTO))
 
 
-def cache_keys_of(recipe: Recipe = ASKED, **changed: ModelCard) -> dict[StageName, str]:
+def cache_keys_of(
+    recipe: Recipe = ASKED, pictures: Sequence[Picture] = (), **changed: ModelCard
+) -> dict[StageName, str]:
     """Return the cache keys of a recipe's stages; changed: other cards, by their tasks."""
     cards = [changed.get(task, a_card(task)) for task in TaskName]
     known = [PublishedModel(card, offered=True) for card in cards]
-    return result_cache.cache_keys(recipe, stage_plan.plan_stages(known, recipe), known)
+    return result_cache.cache_keys(recipe, stage_plan.plan_stages(known, recipe), known, pictures)
 
 
 def differing(other: dict[StageName, str]) -> set[StageName]:
@@ -66,3 +73,57 @@ def test_other_version_or_weights_change_the_cache_keys_of_all_later_stages() ->
 
     assert differing(cache_keys_of(face=newer)) == {FACE, SMILE}
     assert differing(cache_keys_of(eyes=other)) == {SMILE}
+
+
+SEEDED = Recipe(background=Background(BackgroundKind.AUTO), seed=5)
+PICTURE = Picture(None, "beach", "Beach", (), (), (), 0.5, "", "a-key", "0" * 64, width=9, height=9)
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_same"),
+    [
+        ({"quality": 50}, False),
+        ({"seed": 6}, False),
+        ({"background": RED}, False),
+        ({"outputs": (Output.IMAGE, Output.MATTE)}, False),
+        ({"filters": (Filter("sparkle"),)}, False),
+        ({"metadata": {"who": "ours"}}, True),
+        ({"priority": Priority.BATCH, "deadline_ms": 60_000}, True),
+        ({"run_at": dt.datetime(2027, 1, 1, tzinfo=dt.UTC)}, True),
+    ],
+)
+def test_cache_key_of_a_picture_covers_what_its_stage_reads(
+    changed: dict[str, Any], *, is_same: bool
+) -> None:
+    ours, theirs = cache_keys_of(SEEDED), cache_keys_of(dataclasses.replace(SEEDED, **changed))
+
+    assert (ours[COMPOSITE] == theirs[COMPOSITE]) is is_same
+
+
+@pytest.mark.parametrize(
+    ("background", "seed", "is_cached"),
+    [
+        (Background(BackgroundKind.AUTO), None, False),
+        (Background(BackgroundKind.AUTO), 5, True),
+        (Background(BackgroundKind.PRESET, "linen"), None, False),
+        (Background(BackgroundKind.TRANSPARENT), None, True),
+        (RED, None, True),
+        (Background(BackgroundKind.FILE), 5, False),
+        (Background(BackgroundKind.URL, "https://example.org/a.jpg"), 5, False),
+    ],
+)
+def test_picture_is_cached_if_its_recipe_determines_it(
+    background: Background, seed: int | None, *, is_cached: bool
+) -> None:
+    works = cache_keys_of(Recipe(background=background, seed=seed))
+
+    assert (COMPOSITE in works) is is_cached
+
+
+def test_other_picture_backgrounds_change_the_cache_key_of_a_chosen_background() -> None:
+    other = dataclasses.replace(PICTURE, key="another-key")
+    chosen = [cache_keys_of(SEEDED, pictures) for pictures in ([], [PICTURE], [other])]
+    red = dataclasses.replace(SEEDED, background=RED)
+
+    assert len({works[COMPOSITE] for works in chosen}) == len(chosen)
+    assert cache_keys_of(red, [PICTURE]) == cache_keys_of(red)

@@ -365,7 +365,7 @@ def _stage(row: StageRow) -> Stage:
         attempt=row.attempt,
         seconds=row.seconds,
         # A stage that ran has counted at least one attempt.
-        reused=row.state == StageState.SUCCEEDED and row.attempt == 0,
+        reused=row.state == StageState.SUCCEEDED and row.seconds == 0,
     )
 
 

@@ -26,13 +26,14 @@ _MAX_KEY_BYTES: Final = 2000
 class ParsedRecipe:
     """A recipe, its stage plans, and the cache keys of its stages (jobs/result_cache.py).
 
-    known: the models that its models were chosen from.
+    known: the models that its models were chosen from.  pictures: those that the tenant may use.
     """
 
     recipe: Recipe
     plans: Plans
     works: Mapping[StageName, str]
     known: Sequence[PublishedModel]
+    pictures: Sequence[Picture]
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,8 @@ class AdmittedJob:
     works: cache keys of its stages.  sources: earlier jobs whose results those stages reuse.
     degraded: recipe fields that were reduced to meet its deadline.
     foreseen: estimated seconds to completion, median and 90th percentile, before correction; None
-        for a scheduled or paused job, whose time does not depend on the queues.
+        for a scheduled or paused job, whose time does not depend on the queues, and for a job that
+        reuses every result.
     forecast: the estimate that clients see.
     outstanding: its pending work, which counts for the estimates of other jobs.
     has_room: whether it certainly fits into its tenant's queue; else the write must count again.
@@ -96,10 +97,13 @@ async def admit_job(services: Services, caller: Caller, request: AdmissionReques
         choice = deadline_policy.choose_option(options, deadline_ms=asked.deadline_ms)
     works = order.works
     if choice.degraded:
-        works = result_cache.cache_keys(choice.recipe, choice.plans, order.known)
-    sources = {stage: job for stage, job in done.items() if works[stage] == order.works[stage]}
-    # Estimates must not learn from scheduled times and pauses, which do not depend on the queues.
-    is_guess = asked.run_at is not None or choice.forecast.is_held
+        works = result_cache.cache_keys(choice.recipe, choice.plans, order.known, order.pictures)
+    sources = {stage: job for stage, job in done.items() if works.get(stage) == order.works[stage]}
+    # Estimates must not learn from scheduled times and pauses, which do not depend on the queues,
+    # nor from a job that runs nothing.
+    is_guess = (
+        asked.run_at is not None or choice.forecast.is_held or sources.keys() == choice.plans.keys()
+    )
     foreseen = None if is_guess else (choice.forecast.raw_p50, choice.forecast.raw_p90)
     return AdmittedJob(
         place=place,
@@ -186,7 +190,8 @@ def _reserve_place(
         if place is not None:
             return place, {}
     done = _find_sources(connection, tenant, request, since=since)
-    wanted = [plan.capability for stage, plan in plans.items() if stage not in done]
+    skipped = result_cache.skipped_stages(done, plans)
+    wanted = [plan.capability for stage, plan in plans.items() if stage not in skipped]
     return fair_queueing.reserve(connection, tenant, wanted, cell=DEFAULT_CELL), done
 
 
@@ -256,10 +261,11 @@ def _pending_job(
     done: Sources,
 ) -> PendingJob:
     """Return the work of a job without the stages that reuse results."""
+    skipped = result_cache.skipped_stages(done, plans)
     left = {
         stage: plan
         for stage, plan in plans.items()
-        if stage not in done or plan != request.order.plans[stage]
+        if stage not in skipped or plan != request.order.plans[stage]
     }
     rank = fair_queueing.rank(place, recipe.priority)
     return forecasts.planned(tenant, recipe, left, rank=rank, megapixels=request.megapixels)

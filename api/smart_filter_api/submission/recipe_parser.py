@@ -75,9 +75,8 @@ def _parse_fields(outbound: OutboundRules, asked: RecipeCacheKey) -> ParsedRecip
         asked.defaults, asked.fields, parse, with_background_file=asked.with_background_file
     )
     plans = stage_plan.plan_stages(asked.known, recipe)
-    return ParsedRecipe(
-        recipe, plans, result_cache.cache_keys(recipe, plans, asked.known), asked.known
-    )
+    works = result_cache.cache_keys(recipe, plans, asked.known, asked.pictures)
+    return ParsedRecipe(recipe, plans, works, asked.known, asked.pictures)
 
 
 async def _read_models(services: Services) -> list[PublishedModel]:

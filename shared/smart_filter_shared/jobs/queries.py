@@ -87,7 +87,8 @@ class StageRow:
 
     models: the models that run it, by task.
     seconds: how long its code ran; None before it ran.
-    result: numbers and artifact keys as the worker stored them; None before it succeeded.
+    result: numbers and artifact keys as the worker stored them; None before it succeeded, except
+        for the last stage of a job, when it reuses a result.
     capability, rank: its queue, and its place in the queue.
     """
 

@@ -4,14 +4,16 @@ A stage's cache key (column `work`) covers everything but the photo that its res
 models and their weights, parameters, the recipe fields it reads, and the keys of the stages it
 needs. The cache has no storage of its own: it is the succeeded stages of the tenant's latest jobs
 with the same photo whose artifacts still exist. Retention and DELETE therefore also clear it.
-`composite` is never cached: only this stage uses the seed and background pictures.
+The last stage of a job is claimed and completed even when its result is reused, so every job ends
+by the same transition.
 """
 
 import datetime as dt
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from importlib.metadata import version
 from typing import Any, Final
 
 from sqlalchemy import Connection, text
@@ -23,12 +25,25 @@ from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.model_registry.published_models import PublishedModel
 from smart_filter_shared.model_registry.stage_plan import StagePlan
 from smart_filter_shared.pipeline import PIPELINE, StageName, TaskName, needs_within
-from smart_filter_shared.recipe import Output, Recipe, format_persons
+from smart_filter_shared.recipe import (
+    SUBJECT_MATCHED_KINDS,
+    BackgroundKind,
+    Output,
+    Recipe,
+    Subject,
+    format_persons,
+)
+from smart_filter_shared.stock import Picture
 
 # Part of every key. Increase it when a stage's code gives other results with the same models.
 _CACHE_VERSION: Final = 3
 # Read at most this many of the photo's latest jobs.
 _LATEST_JOBS: Final = 32
+# Backgrounds that are the same for every seed, and those whose pixels the key does not cover.
+_UNSEEDED_KINDS: Final = {BackgroundKind.KEEP, BackgroundKind.TRANSPARENT, BackgroundKind.COLOR}
+_OUTSIDE_KINDS: Final = {BackgroundKind.FILE, BackgroundKind.URL}
+# Recipe fields that only the queue reads.
+_QUEUE_FIELDS: Final = {"priority", "run_at", "deadline_ms"}
 
 Result = Mapping[str, Any]  # what a stage stored, as JSON of any shape
 
@@ -57,28 +72,36 @@ _RESULTS = text("""
     WHERE stages.job_id = ANY(:job_ids)
         AND stages.state = 'succeeded' AND stages.result IS NOT NULL
 """)
+_RETENTION = text("""
+    SELECT keep_input_seconds, keep_result_seconds FROM open_jobs WHERE id = :job_id
+""")
 
 
 def cache_keys(
-    recipe: Recipe, plans: Mapping[StageName, StagePlan], known: Sequence[PublishedModel]
+    recipe: Recipe,
+    plans: Mapping[StageName, StagePlan],
+    known: Sequence[PublishedModel],
+    pictures: Sequence[Picture],
 ) -> dict[StageName, str]:
     """Return the cache key of each stage that can be cached, as a SHA-256 in lower-case hex.
 
     plans: the models and parameters of each stage.  known: every published model.
+    pictures: the picture backgrounds that the tenant may use.
     """
     models = {(one.card.task, one.card.name): one for one in known}
     found: dict[StageName, str] = {}
     for stage in PIPELINE:
-        if stage.name not in plans or not stage.cacheable:
+        if stage.name not in plans:
+            continue
+        if stage.name == StageName.COMPOSITE and not _is_picture_determined(recipe):
             continue
         plan = plans[stage.name]
-        reads = _RECIPE_INPUTS.get(stage.name)
         asked = {
             "generation": _CACHE_VERSION,
             "stage": stage.name,
             "models": {task: _versions(models, task, name) for task, name in plan.models.items()},
             "parameters": plan.parameters,
-            "recipe": None if reads is None else reads(recipe),
+            "recipe": _recipe_inputs(stage.name, recipe, known, pictures),
             "needs": [found[need] for need in needs_within(stage, plans)],
         }
         text_ = json.dumps(asked, sort_keys=True, default=str)
@@ -110,7 +133,6 @@ def lookup(
     digest: of the photo, None while it is unknown.  wanted: the cache keys of the job's stages.
     since: the smallest job id to consider, from `first_cached_id`.
     parent: a job of the same tenant whose results are preferred.
-    The last stage of a job always runs, so that every job ends by the same transition.
     """
     where = {"tenant": tenant, "digest": digest, "most": _LATEST_JOBS}
     latest = text(_FIND_EARLIER_JOBS.format(since=since))
@@ -128,9 +150,14 @@ def lookup(
         },
     )
     found = {StageName(row.stage): JobId(row.job_id) for row in rows}
-    last = max(running, key=list(StageName).index)
-    found.pop(last, None)
     return {stage: found[stage] for stage in _keep_complete(found, running)}
+
+
+def skipped_stages(
+    reused: Collection[StageName], running: Mapping[StageName, StagePlan]
+) -> set[StageName]:
+    """Return the stages that no worker claims: the reused ones, without the last of the job."""
+    return set(reused) - {max(running, key=list(StageName).index)}
 
 
 def reuse(
@@ -162,6 +189,21 @@ def reuse(
     )
     whole = [stage for stage in results if named[stage] <= available]
     return {stage: results[stage] for stage in _keep_complete(whole, running)}
+
+
+def renew(
+    connection: Connection, tenant: Tenant, job_id: JobId, result: Result, keeping: RetentionPolicy
+) -> bool:
+    """Keep the artifacts of a reused result as long as new ones; return whether all still exist.
+
+    A job can wait longer than results are kept.
+    keeping: the retention when the job has none of its own.
+    """
+    own = connection.execute(_RETENTION, {"job_id": job_id}).one_or_none()
+    if own is not None and own.keep_input_seconds is not None:
+        keeping = RetentionPolicy(own.keep_input_seconds, own.keep_result_seconds)
+    named = references.artifact_keys(result)
+    return named <= references.add_references(connection, tenant, job_id, named, keeping)
 
 
 def _keep_complete(
@@ -196,6 +238,29 @@ def _version(model: PublishedModel) -> list[object]:
     return [card.name, card.version, [file.sha256 for file in card.weights], *trained]
 
 
+def _recipe_inputs(
+    stage: StageName,
+    recipe: Recipe,
+    known: Sequence[PublishedModel],
+    pictures: Sequence[Picture],
+) -> list[object] | None:
+    """Return what a stage reads of a recipe; None for a stage that reads only pictures."""
+    match stage:
+        case StageName.SEGMENTATION:
+            return [*_segmentation_inputs(recipe), _fallback_models(recipe, known)]
+        case StageName.COMPOSITE:
+            return _composite_inputs(recipe, pictures)
+        case _:
+            return None
+
+
+def _fallback_models(recipe: Recipe, known: Sequence[PublishedModel]) -> list[object]:
+    """Return the versions of the models that may run instead on a photo without people."""
+    if recipe.subject != Subject.AUTO:
+        return []
+    return [_version(one) for one in known if one.offered and one.card.any_subject]
+
+
 def _segmentation_inputs(recipe: Recipe) -> list[object]:
     asked = {Output.DEBUG, Output.PERSONS} & set(recipe.outputs)
     return [
@@ -207,7 +272,18 @@ def _segmentation_inputs(recipe: Recipe) -> list[object]:
     ]
 
 
-# The recipe fields that stages read; stages not listed here read only pictures.
-_RECIPE_INPUTS: Final[Mapping[StageName, Callable[[Recipe], list[object]]]] = {
-    StageName.SEGMENTATION: _segmentation_inputs,
-}
+def _is_picture_determined(recipe: Recipe) -> bool:
+    """Return whether `composite` gives the same picture whenever it runs.
+
+    It does not with a random seed, or a background whose pixels are not known at submission.
+    """
+    kind = recipe.background.kind
+    reads_seed = kind not in _UNSEEDED_KINDS or recipe.filters
+    return kind not in _OUTSIDE_KINDS and not (reads_seed and recipe.seed is None)
+
+
+def _composite_inputs(recipe: Recipe, pictures: Sequence[Picture]) -> list[object]:
+    read = {name: asked for name, asked in recipe.as_json().items() if name not in _QUEUE_FIELDS}
+    chooses = recipe.background.kind in {*SUBJECT_MATCHED_KINDS, BackgroundKind.PRESET}
+    # The code of this stage changes with most releases.
+    return [version("smart-filter"), read, recipe.seed, list(pictures) if chooses else []]

@@ -4,6 +4,7 @@ import json
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
@@ -27,6 +28,8 @@ from smart_filter_shared.queue.submission import (
     WrittenJob,
 )
 from smart_filter_shared.recipe import Recipe, required_stages
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +116,9 @@ def submit_job(connection: Connection, job: NewPhotoJob) -> WrittenJob:
     roll back.
     """
     _add_references(connection, job)
+    sources = _exclude_own_picture(job, job.sources)
     reused = result_cache.reuse(
-        connection, job.tenant, job.job_id, job.sources, running=job.plans, keeping=job.keeping
+        connection, job.tenant, job.job_id, sources, running=job.plans, keeping=job.keeping
     )
     return CLIENT.submit(connection, _as_rows(job, reused))
 
@@ -145,11 +149,30 @@ def stage_payload(plan: StagePlan) -> StagePayload:
     return StagePayload(plan.models, plan.parameters, plan.digests, key)
 
 
+def _exclude_own_picture(
+    job: NewPhotoJob, by_stage: Mapping[StageName, Value]
+) -> Mapping[StageName, Value]:
+    """Return the entries of the stages whose results jobs share.
+
+    A picture with corrections is not shared, because the cache key does not cover them, nor one
+    that is deleted after its download.
+    """
+    if job.corrections or job.keeping.nothing:
+        return {stage: one for stage, one in by_stage.items() if stage != StageName.COMPOSITE}
+    return by_stage
+
+
 def _as_rows(job: NewPhotoJob, reused: Mapping[StageName, result_cache.Result]) -> NewJob:
+    skipped = result_cache.skipped_stages(reused, job.plans)
+    # The worker that claims the last stage takes its reused result over.
+    left = [
+        {**row, "result": reused.get(StageName(str(row["stage"])))}
+        for row in _stage_rows(job, skipped)
+    ]
     return NewJob(
         job.job_id,
         _job_row(job),
-        [*_stage_rows(job, reused), *_reused_rows(job, reused)],
+        [*left, *_reused_rows(job, {stage: reused[stage] for stage in skipped})],
         [
             key
             for key in (job.photo_key, job.background_key)
@@ -165,6 +188,7 @@ def _stage_rows(job: NewPhotoJob, reused: Collection[StageName] = ()) -> list[di
     """
     recipe = job.recipe
     running = [stage for stage in required_stages(recipe) if stage not in reused]
+    works = _exclude_own_picture(job, job.works)
     return [
         {
             "job_id": job.job_id,
@@ -179,7 +203,7 @@ def _stage_rows(job: NewPhotoJob, reused: Collection[StageName] = ()) -> list[di
                 if shadow.follows(job.job_id)
             },
             "batch_key": _first_batch_key(job, stage.name),
-            "work": job.works.get(stage.name),
+            "work": works.get(stage.name),
             # In an album the gated stage also waits for the ranking.
             "open_needs": len(needs_within(stage, running))
             + (job.album is not None and stage.gated_by_album),

@@ -12,7 +12,7 @@ from functools import partial
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import LeaseLost, TryAgain
 from smart_filter_shared.ids import Capability, Tenant
-from smart_filter_shared.jobs import queries
+from smart_filter_shared.jobs import queries, result_cache
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.jobs.submission import stage_payload
 from smart_filter_shared.pipeline import get_stage
@@ -132,13 +132,17 @@ def _run_steps(
     for task in tasks:
         task.trail = claim.trail
         task.row = jobs[task.lease.job_id] if claims.is_readable(task.lease) else None
-    imported = _advance(services, tasks, _import_photo)
+    readable = _advance(services, tasks, _reuse_result)
+    reusing = [task for task in readable if task.reused is not None]
+    running = [task for task in readable if task.reused is None]
+    imported = _advance(services, running, _import_photo)
     if is_last:
         ran = _advance(services, imported, _run_in_child, code="model_failed")
     else:
         ran = _run(services, _advance(services, imported, _load))
     kept = _advance(services, ran, _reroute_if_asked)
     stored = _advance(services, [task for task in kept if task.result is not None], _store)
+    stored += reusing
     # Photos that were imported for stages that will not complete.
     unused = [task.photo.key for task in tasks if task.photo is not None and task not in stored]
     error_policy.remove_unreferenced(services, unused)
@@ -174,6 +178,17 @@ def _advance(
 def _time_step(services: WorkerContext, step: WorkerStep, task: Task) -> Iterator[None]:
     with services.counters.timed(step, task.lease.capability), task.trail.step(step, task.lease):
         yield
+
+
+def _reuse_result(services: WorkerContext, task: Task) -> None:
+    """Take over the result that the submission found for the stage, if it still exists."""
+    job = task.job
+    found = next((row.result for row in job.stages if row.name == task.lease.stage), None)
+    if found is None:
+        return
+    with sessions.transaction(services.engine) as connection:
+        if result_cache.renew(connection, job.tenant, job.id, found, services.keeping):
+            task.reused = found
 
 
 def _import_photo(services: WorkerContext, task: Task) -> None:
@@ -290,7 +305,9 @@ def _complete(
             services, _commit, outcomes, claim_until=None
         )
     services.doorbell.announce_ends(completion.succeeded)
-    services.counters.record_runs(outcomes)
+    # A reused result says nothing about the time of a run.
+    ran = [outcome for task, outcome in zip(tasks, outcomes, strict=True) if task.reused is None]
+    services.counters.record_runs(ran)
     for task, outcome in zip(tasks, outcomes, strict=True):
         if task.lease in completion.lost:
             _log.warning("lease_lost", **error_policy.log_fields(task.lease))
@@ -299,7 +316,8 @@ def _complete(
             continue
         if task.job.photo_url is not None and outcome.photo is not None:
             _charge_photo(services, task.job.tenant, outcome.photo)
-        services.shadow_runner.offer(CompletedStage(task.lease, task.inputs, task.result))
+        if task.reused is None:
+            services.shadow_runner.offer(CompletedStage(task.lease, task.inputs, task.result))
     if following is not None:
         services.counters.record_claims(following.leases)
     return completion.ready, following
@@ -328,7 +346,7 @@ def _record_durations(services: WorkerContext, claim: Claim, tasks: Sequence[Tas
     """Record how long each photo of known size in a batch kept this thread busy."""
     share = (time.perf_counter() - claim.begun_at) / len(claim.leases)
     for task in tasks:
-        if task.job.megapixels:
+        if task.job.megapixels and task.reused is None:
             services.counters.record_duration(
                 task.lease.capability, max(0.0, share - task.loading_seconds), task.job.megapixels
             )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from smart_filter_shared.artifacts.retention import ArtifactKind
 from smart_filter_shared.errors import RowUnreadable
-from smart_filter_shared.jobs.queries import JobRow
+from smart_filter_shared.jobs.queries import JobRow, Json
 from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_shared.queue.leases import ImportedPhoto, Lease, StageOutcome
 from smart_filter_shared.recipe import BackgroundKind
@@ -27,6 +27,7 @@ class Task:
     seconds: how long its code ran.
     loading_seconds: its share of the time to load models, which the next batch does not need.
     fetching_seconds: how long fetches from addresses that its job names have kept its thread.
+    reused: the stored result of an earlier job, if this stage takes it over instead of running.
     trouble: the error code, if the work did not succeed.
     lost: set when the lease no longer holds.
     """
@@ -41,6 +42,7 @@ class Task:
     seconds: float = 0.0
     loading_seconds: float = 0.0
     fetching_seconds: float = 0.0
+    reused: Json | None = None
     trouble: str = ""
     trail: BatchTrace = field(default_factory=BatchTrace)
     lost: threading.Event = field(default_factory=threading.Event)
@@ -67,6 +69,8 @@ class Task:
 
     def outcome(self, digests: Mapping[TaskName, str | None]) -> StageOutcome:
         """Return the outcome of the stage; digests: those of the weights that ran, by task."""
+        if self.reused is not None:
+            return StageOutcome(self.lease, self.reused, 0.0, {})
         row = {} if self.stored is None else self.stored.row
         photo = self.photo
         if photo is not None and isinstance(self.result, PreparedPhoto):
