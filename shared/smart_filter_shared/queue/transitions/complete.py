@@ -50,7 +50,7 @@ _EVENT_ROWS = f"""
 # successor. All CTEs see the snapshot from before this statement; the rows are already locked, so
 # it is current. Stages completed here are therefore excluded by hand where the job is checked for
 # unfinished stages. Running stages are always in an open partition (db/partitions.py).
-_COMPLETE = text(f"""
+_COMPLETE_STATEMENT = f"""
     WITH completed AS (
         UPDATE open_stages AS stages SET
             state = 'succeeded', lease_token = NULL, leased_until = NULL, patience_since = NULL,
@@ -81,7 +81,9 @@ _COMPLETE = text(f"""
     SELECT 'completed' AS what, job_id, stage AS name FROM completed
     UNION ALL SELECT 'ready', NULL, capability FROM met WHERE state = 'ready'
     UNION ALL SELECT 'finished', id, NULL FROM finished
-""")  # noqa: S608 - all parts stand in this package
+"""  # noqa: S608 - all parts stand in this package
+# psycopg parses a statement of more than 4,096 bytes at every execution, which takes 0.2 ms.
+_COMPLETE = text(" ".join(_COMPLETE_STATEMENT.split()))
 
 # The photo's address may contain credentials, and is not needed any more.
 _RECORD_PHOTO = text("""
