@@ -185,6 +185,20 @@ def test_repeated_photo_with_the_same_seed_reuses_the_picture(caching: Api) -> N
     assert [reused_picture(caching, other) for other in others] == [None] * 3
 
 
+def test_reused_picture_is_shown_when_the_job_has_ended(caching: Api) -> None:
+    run_whole_job(caching, background="auto", seed="5")
+    again = caching.submit(background="auto", seed="5")
+    assert caching.job(again)["stages"][-1]["reused"] is False
+
+    waiting = caching.client.get(f"/v1/jobs/{again}/outputs/image")
+    result = caching.bench.row(JobId(uuid.UUID(again)), COMPOSITE)["result"]
+    lease = caching.bench.claim_one(COMPOSITE)
+    caching.bench.do(WORKER.complete, [StageOutcome(lease, result, 0.0, {})], KEEPING)  # type: ignore[arg-type]  # JSON
+
+    assert waiting.status_code == 409
+    assert caching.job(again)["stages"][-1]["reused"] is True
+
+
 def test_reused_picture_outlives_its_first_job(caching: Api) -> None:
     first = run_whole_job(caching, background="auto", seed="5")
     again = caching.submit(background="auto", seed="5")

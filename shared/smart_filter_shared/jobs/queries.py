@@ -21,7 +21,7 @@ from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant, UploadId
 from smart_filter_shared.jobs.submission import NewPhotoJob
 from smart_filter_shared.pipeline import StageName, stage_index
 from smart_filter_shared.queue.leases import Lease
-from smart_filter_shared.queue.states import JobState
+from smart_filter_shared.queue.states import JobState, StageState
 from smart_filter_shared.queue.submission import WrittenJob
 from smart_filter_shared.recipe import Recipe, from_json
 from smart_filter_shared.telemetry.logs import logger
@@ -147,9 +147,10 @@ class JobRow:
     def result(self, stage: StageName) -> Json | None:
         """Return the stored result of a stage, with the labels that people corrected.
 
-        None when the stage has stored nothing, or the job does not run it.
+        None when the stage has not succeeded, or the job does not run it.
         """
-        stored = next((row.result for row in self.stages if row.name == stage), None)
+        done = (row for row in self.stages if row.state == StageState.SUCCEEDED)
+        stored = next((row.result for row in done if row.name == stage), None)
         return corrections.apply_labels(stage, stored, self.corrections)
 
 
