@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from smart_filter_shared.catalog.scalars import quote_value
+from smart_filter_shared.catalog.scalars import quote_value, shorten_value
 from smart_filter_shared.errors import FieldError
 from smart_filter_shared.recipe.fields import NAMES as RECIPE_NAMES
 from smart_filter_shared.recipe.spellings import CURRENT_NAMES
@@ -93,6 +93,11 @@ def _shown(value: object) -> str:
     return quote_value(value) if isinstance(value, str | int | float) else "the value"
 
 
+def _number(value: object) -> str:
+    # A parameter is a text until it has been parsed.
+    return shorten_value(value) if isinstance(value, str | int | float) else "the value"
+
+
 def _not_one_of(value: object, context: Mapping[str, Any]) -> str:
     # pydantic has the expected values as text: `'a', 'b' or 'c'`, or `<Scope.READ: 'read'>, …`.
     known = re.findall("'([^']*)'", str(context["expected"]))
@@ -114,12 +119,14 @@ _SENTENCES: Final[Mapping[str, Callable[[Any, Mapping[str, Any]], str]]] = {
     "missing": _constant("is missing"),
     "literal_error": _not_one_of,
     "enum": _not_one_of,
-    "less_than_equal": lambda value, context: f"is {_shown(value)}; the maximum is {context['le']}",
+    "less_than_equal": lambda value, context: (
+        f"is {_number(value)}; the maximum is {context['le']}"
+    ),
     "greater_than_equal": lambda value, context: (
-        f"is {_shown(value)}; the minimum is {context['ge']}"
+        f"is {_number(value)}; the minimum is {context['ge']}"
     ),
     "greater_than": lambda value, context: (
-        f"is {_shown(value)}; it must be more than {context['gt']}"
+        f"is {_number(value)}; it must be more than {context['gt']}"
     ),
     "string_too_long": lambda _, context: (
         f"has more than {_count(context['max_length'], 'character')}"

@@ -42,9 +42,14 @@ def format_number(number: float) -> str:
 
 def quote_value(value: Scalar) -> str:
     """Return a client's value, a text quoted, cut short enough for an error message."""
-    text = as_text(value)
-    shown = text if len(text) <= _MAX_QUOTED_CHARACTERS else text[:_MAX_QUOTED_CHARACTERS] + "…"
+    shown = shorten_value(value)
     return repr(shown) if isinstance(value, str) else shown
+
+
+def shorten_value(value: Scalar) -> str:
+    """Return a client's value as text, cut short enough for an error message."""
+    text = as_text(value)
+    return text if len(text) <= _MAX_QUOTED_CHARACTERS else text[:_MAX_QUOTED_CHARACTERS] + "…"
 
 
 def read_boolean(value: Scalar) -> bool:

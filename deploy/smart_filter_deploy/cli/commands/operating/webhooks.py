@@ -69,7 +69,7 @@ def listen(forward_to: str | None, *, as_json: bool) -> None:
     key = hmac.digest(server.api_key.encode(), _PURPOSE + server.url.encode(), "sha256")
     try:
         with (
-            handle_signals((signal.SIGTERM,), signal.default_int_handler),
+            handle_signals((signal.SIGINT, signal.SIGTERM), signal.default_int_handler),
             open_client_for(server) as client,
             httpx.Client(timeout=_RECEIVER_SECONDS, trust_env=False) as receiver,
         ):
