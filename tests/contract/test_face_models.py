@@ -20,15 +20,12 @@ from smart_filter_workers.networks.centerface import CenterFace
 from smart_filter_workers.results import Face, Srgb8
 from smart_filter_workers.stages.face.models import haar, res10
 from smart_filter_workers.stages.face.models.base import FaceDetector
-from smart_filter_workers.weights import packaged
 
-PACKED = set(packaged.list_files())
 # Models that need only the two weights packages, with default parameters.
 FOUND = [
     (card.task, card.name)
     for card in catalog.discover_models().cards
     if card.task in {TaskName.FACE, TaskName.PREPARE} and card.everywhere
-    if PACKED.issuperset(card.weights)
 ]
 # Pixels: a batch may add in another order than a single picture.
 TOLERANCE_PX = 0.1

@@ -49,6 +49,7 @@ class ModelCard:
     source: origin of weights and method.  licence: an SPDX expression of the weights.
     data_terms: terms of the training data; "" when unknown.
     weights: files that are checked by digest before they are loaded.
+    optional: whether its weights are fetched by its name only, so that not every worker has them.
     input_size: width and height in pixels of the network's input; None when it takes any.
     batch_size: maximum of photos in one forward pass.
     quality: measured figures by name, such as {"iou_portrait": 0.963}; the docs say how.
@@ -77,6 +78,7 @@ class ModelCard:
     research: bool = False
     stands_in: bool = False
     weights: tuple[WeightsFile, ...] = ()
+    optional: bool = False
     input_size: tuple[int, int] | None = None
     batch_size: int = 1
     quality: Mapping[str, float] = field(default_factory=dict)
@@ -153,8 +155,8 @@ class ModelCard:
 
     @property
     def everywhere(self) -> bool:
-        """Whether each worker of its stage has it: it needs no package and no choice of weights."""
-        return not self.requires and self.parameter(ENTRY_PARAMETER) is None
+        """Whether each worker of its stage has it: it needs no package and no other weights."""
+        return not (self.requires or self.optional) and self.parameter(ENTRY_PARAMETER) is None
 
     def parameter(self, name: str) -> Parameter | None:
         """Return one parameter, or None when the model has none of that name."""

@@ -38,6 +38,7 @@ CARD: Final = ModelCard(
     # Source: OpenCV's samples/dnn/face_detector/how_to_train_face_detector.txt.
     data_terms="a large public set of pictures that its authors say they cannot name",
     weights=(LAYERS, WEIGHTS),
+    optional=True,
     input_size=(SIZE_PX, SIZE_PX),
     parameters=(number("threshold", 0.5, "Least score of a face", least=0.01, most=1),),
 )

@@ -25,6 +25,7 @@ CARD: Final = ModelCard(
     data_terms="DIS5K: its own terms; ask its authors before commercial use",
     any_subject=True,
     weights=(WEIGHTS,),
+    optional=True,
     devices=("cpu", "cuda", "tensorrt"),
 )
 
