@@ -97,6 +97,6 @@ def _parse_time(text: str) -> dt.datetime | None:
 def _parse_problem(response: httpx.Response) -> Fields | None:
     try:
         problem = Fields(response.json(), "a problem document")
-    except (ValueError, UnexpectedAnswer):
+    except (ValueError, RecursionError, UnexpectedAnswer):
         return None
     return None if problem.text_or_none("code") is None else problem

@@ -2,6 +2,7 @@
 
 Error
 ├── InvalidAddress      the URL or the key is malformed
+├── InvalidRecipe       the recipe has a field that cannot be one of a recipe
 ├── ServerUnreachable   no response, or the connection broke
 ├── UnexpectedAnswer    a response, but not from a Smart Filter server
 ├── NotFinishedInTime   the timeout passed before the jobs ended
@@ -30,6 +31,10 @@ class Error(Exception):
 
 class InvalidAddress(Error):
     """The URL or the key is malformed."""
+
+
+class InvalidRecipe(Error):
+    """The recipe has a field that cannot be one of a recipe; nothing was sent."""
 
 
 class ServerUnreachable(Error):

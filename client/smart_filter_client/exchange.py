@@ -86,7 +86,7 @@ def parse_document(client: Connection, response: httpx.Response) -> object:
     """Return the JSON of a response.  Raises UnexpectedAnswer."""
     try:
         return response.json()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UnexpectedAnswer(
             f"{client.url} does not answer in JSON: is it a Smart Filter server?"
         ) from error

@@ -323,13 +323,19 @@ def test_any_subject_without_its_model_is_refused_with_the_command(api: Api) -> 
     refused = api.post(a_photo(), {"subject": "any"})
 
     assert (refused.status_code, refused.json()["code"]) == (422, "not_available")
-    assert "smart-filter models pull isnet" in refused.json()["errors"][0]["detail"]
+    (error,) = refused.json()["errors"]
+    assert error["pointer"] == "/subject"
+    assert "smart-filter models pull isnet" in error["detail"]
 
 
-def test_any_subject_and_a_person_contradict_each_other(api: Api) -> None:
-    publish(api, Offer(named("salient", any_subject=True)))
+@pytest.mark.parametrize(
+    ("field", "value"), [("require_person", "true"), ("segmentation.model", "heavy")]
+)
+def test_any_subject_contradicts_what_is_about_people(api: Api, field: str, value: str) -> None:
+    publish(api, Offer(named("salient", any_subject=True)), Offer(named("heavy")))
 
-    refused = api.post(a_photo(), {"subject": "any", "require_person": "true"})
+    refused = api.post(a_photo(), {"subject": "any", field: value})
 
     assert (refused.status_code, refused.json()["code"]) == (422, "contradiction")
-    assert [one["pointer"] for one in refused.json()["errors"]] == ["/require_person", "/subject"]
+    pointers = [one["pointer"] for one in refused.json()["errors"]]
+    assert pointers == ["/" + field.replace(".", "/"), "/subject"]

@@ -75,9 +75,19 @@ def test_job_is_parsed_and_its_document_kept(make_client: MakeClient) -> None:
         (httpx.Response(502, text="<html>Bad gateway"), errors.TryLater, "502"),
         (httpx.Response(200, text="<html>"), errors.UnexpectedAnswer, "Smart Filter server"),
         (httpx.Response(404, text="<html>"), errors.UnexpectedAnswer, "Smart Filter server"),
+        (httpx.Response(200, text="[" * 100_000), errors.UnexpectedAnswer, "Smart Filter server"),
+        (httpx.Response(404, text="[" * 100_000), errors.UnexpectedAnswer, "Smart Filter server"),
         (httpx.ConnectError("refused"), errors.ServerUnreachable, r"http://photos\.test"),
     ],
-    ids=["unavailable", "a proxy alone", "a web page", "no such page", "no server"],
+    ids=[
+        "unavailable",
+        "a proxy alone",
+        "a web page",
+        "no such page",
+        "nested",
+        "error",
+        "no server",
+    ],
 )
 def test_answer_that_is_not_a_job_raises_its_error(
     make_client: MakeClient,
@@ -123,6 +133,15 @@ def test_wait_survives_a_server_restart_but_not_a_long_outage(
     assert make_client(Script(job_answer("running"), *[away] * 10, job_answer())).do("wait", "j1")
     with pytest.raises(errors.ServerUnreachable):
         make_client(Script(away)).do("wait", "j1")
+
+
+@pytest.mark.parametrize("name", ["webhook_url", "photo_url", "upload_id", "correction_id"])
+def test_recipe_cannot_name_another_field_of_the_form(make_client: MakeClient, name: str) -> None:
+    client = make_client(Script())
+
+    for photo in (io.BytesIO(b"bytes of a photo"), "https://example.com/a.jpg"):
+        with pytest.raises(errors.InvalidRecipe, match=f"{name} is not a field of a recipe"):
+            client.do("submit", photo, {name: "https://example.com/"})
 
 
 def test_recipe_may_nest_names_with_dots(make_client: MakeClient) -> None:

@@ -80,7 +80,7 @@ test('a photo is submitted, waited for and downloaded', async () => {
 });
 
 test('a photo is submitted by its address, and its failure is the error of wait', async () => {
-  const wish = { operation: 'submit', source: 'url', photoUrl: 'https://127.0.0.2/none.jpg' };
+  const wish = { operation: 'submit', source: 'url', photoUrl: 'https://none.invalid/none.jpg' };
 
   const submitted = await run(wish, [{ json: {} }]);
   const waiting = run({ operation: 'wait' }, submitted);

@@ -3,21 +3,28 @@
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from typing import Final
 
+from smart_filter_client.errors import InvalidRecipe
 from smart_filter_client.requests import Request
+
+# Fields of a submission's form that stand next to those of its recipe.
+_FORM_FIELDS: Final = {
+    *("photo", "photo_url", "photo_base64", "upload_id"),
+    *("background_file", "webhook_url", "correction_id"),
+}
 
 
 def to_form_fields(recipe: Mapping[str, object] | None) -> dict[str, list[str]]:
     """Return a recipe's fields by dotted names, with their values as form texts.
 
     Its names can be nested, {"metadata": {"album": …}}, or have dots, {"metadata.album": …}.
+    Raises InvalidRecipe for a field of a form that is not one of a recipe: a recipe of unknown
+    origin must not name a webhook.
     """
-    fields: dict[str, list[str]] = {}
-    for name, value in (recipe or {}).items():
-        if isinstance(value, Mapping):
-            fields |= {f"{name}.{inner}": texts for inner, texts in to_form_fields(value).items()}
-        else:
-            fields[name] = _to_texts(value)
+    fields = _flatten(recipe or {})
+    for name in _FORM_FIELDS & fields.keys():
+        raise InvalidRecipe(f"{name} is not a field of a recipe")
     return fields
 
 
@@ -28,6 +35,16 @@ def with_wait(request: Request, seconds: float | None) -> Request:
     whole = max(0, math.ceil(seconds))
     headers = {**request.headers, "Prefer": f"wait={whole}"}
     return dataclasses.replace(request, headers=headers, patience=whole)
+
+
+def _flatten(recipe: Mapping[str, object]) -> dict[str, list[str]]:
+    fields: dict[str, list[str]] = {}
+    for name, value in recipe.items():
+        if isinstance(value, Mapping):
+            fields |= {f"{name}.{inner}": texts for inner, texts in _flatten(value).items()}
+        else:
+            fields[name] = _to_texts(value)
+    return fields
 
 
 def _to_texts(value: object) -> list[str]:

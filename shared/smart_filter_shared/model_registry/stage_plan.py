@@ -98,6 +98,9 @@ def _choose_model(
     names = ", ".join(one.card.name for one in of_task if one.offered) or "none"
     fault = next((one.fault for one in meant if one.fault), None)
     why = f" ({fault})" if fault else ""
+    if name == AUTO and task == TaskName.SEGMENTATION and subject == Subject.ANY:
+        detail = f"any needs a model that no worker offers{why}; auto takes people"
+        raise NotAvailable([FieldError("/subject", detail)])
     detail = (
         f"no pool of workers offers {name}{why}; offered: {names}. "
         f"Start a worker for {STAGE_OF_TASK[task]}"

@@ -36,7 +36,7 @@ def reject_contradictions(
     """
     found = [
         *_background(recipe, background_file),
-        *_subject(recipe),
+        *_subject(recipe, segmenters),
         *_framing(recipe.framing),
         *_kept_background(recipe),
         *_filters(recipe),
@@ -85,10 +85,17 @@ def _is_transparent(recipe: Recipe) -> bool:
     )
 
 
-def _subject(recipe: Recipe) -> Iterator[FieldError]:
+def _subject(recipe: Recipe, segmenters: Sequence[ModelCard]) -> Iterator[FieldError]:
     if recipe.require_person and recipe.subject == Subject.ANY:
         remedy = "subject=any does not look for people: leave require_person out, or subject"
         yield from _each(remedy, "require_person", "subject")
+    model = recipe.models[TaskName.SEGMENTATION]
+    card = find_card(segmenters, model, recipe.subject)
+    if recipe.subject == Subject.ANY and model != AUTO and card and not card.any_subject:
+        remedy = (
+            f"subject=any has a model of its own: leave segmentation.model={model} out, or subject"
+        )
+        yield from _each(remedy, "segmentation.model", "subject")
 
 
 def _framing(asked: Framing) -> Iterator[FieldError]:
