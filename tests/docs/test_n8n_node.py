@@ -8,6 +8,8 @@ import pytest
 from smart_filter_tests.full_stack import KEY, PHOTO, RunningStack
 from smart_filter_tests.node_projects import install_packages, run_to_end
 
+pytestmark = pytest.mark.timeout(900)  # the first test installs the packages
+
 NODE = Path(__file__).parents[2] / "client" / "n8n"
 
 

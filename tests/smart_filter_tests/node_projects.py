@@ -14,7 +14,9 @@ import pytest
 
 _CHECKOUT: Final = Path(__file__).parents[2]
 _INSTALLED: Final = _CHECKOUT / "build" / "clients"
-_PATIENCE_SECONDS: Final = 240
+# `npm ci` of the n8n node took 90 s where other suites used the same two cores.
+_PATIENCE_SECONDS: Final = 480
+_NO_REGISTRY: Final = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ETIMEDOUT", "ECONNRESET")
 _CLIENT: Final = _CHECKOUT / "client" / "typescript"
 # Of a checkout where the client was built by hand.
 _BUILT: Final = shutil.ignore_patterns("node_modules", "dist", "compiled", "schema.ts")
@@ -54,9 +56,19 @@ def install_packages(project: Path) -> Path:
             with tempfile.TemporaryDirectory(dir=installed.parent) as made:
                 for file in (lock, project / "package.json"):
                     shutil.copy(file, made)
-                run_to_end(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], Path(made))
+                _install(Path(made))
                 shutil.copytree(made, installed, symlinks=True)
     return installed
+
+
+def _install(project: Path) -> None:
+    """Install what the lock of a project names; skip when npm reaches no registry."""
+    try:
+        run_to_end(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], project)
+    except AssertionError as failed:
+        if any(word in str(failed) for word in _NO_REGISTRY):
+            pytest.skip("npm reaches no registry: set one (npm config set registry URL)")
+        raise
 
 
 def compile_client(folder: Path, program: Literal["tests", "example"]) -> Path:
