@@ -24,7 +24,7 @@ PATIENCE_SECONDS = 1200
 # Files of a used checkout that are not in the repository.
 IGNORED = (
     *(".git", ".venv*", ".*_cache", "build", "node_modules", "__pycache__", "*.smart-filter.*"),
-    "*.egg-info",
+    *("*.egg-info", ".hypothesis"),
 )
 USED = shutil.ignore_patterns(*IGNORED)
 # The user's own variables, which would refer to other places than the copy.
