@@ -6,8 +6,8 @@
 # PYTHON=/path/to/python3 chooses the interpreter of the environment.
 
 .PHONY: help run setup setup-dev setup-browser setup-models clean check lint format test test-all \
-	test-slow test-contract test-races test-chaos test-aged test-fuzz test-browser test-alerts \
-	test-docs test-models nightly coverage bench docs docs-serve openapi client examples golden gallery \
+	test-slow test-contract test-races test-mutants test-chaos test-aged test-fuzz test-browser test-alerts \
+	test-containers test-docs test-models nightly coverage bench docs docs-serve openapi client examples notices sbom release-compose golden gallery \
 	images thumbnails screenshots
 
 # Exported unexpanded, so that a blank, a quote, # or $ arrives as typed.
@@ -71,6 +71,10 @@ test-contract: setup-dev ## Run one suite over every model, design, filter and p
 test-races: setup-dev ## Run pairs of transitions on the same rows, random walks, storms.
 	@$(PYTEST) $(PARALLEL) tests/races
 
+# A file would run in one process: the mutants are distributed one by one.
+test-mutants: setup-dev ## Remove each guard of queue and runner; a check must notice it.
+	@$(PYTEST) --numprocesses $(TEST_PROCESSES) --dist load tests/mutants
+
 test-chaos: setup-dev ## Kill servers and workers under load; CHAOS_SEED=… repeats a run.
 	@$(PYTEST) tests/chaos
 
@@ -83,6 +87,10 @@ test-fuzz: setup-dev ## Run Schemathesis on the service; FUZZ_SECONDS, FUZZ_SEED
 # What a page showed when a test failed is in build/browser.
 test-browser: setup-browser ## Run the studio's tests in Chromium.
 	@$(PYTEST) tests/browser
+
+# Where no Docker engine runs: root on Debian, whose engine is unpacked and not installed.
+test-containers: setup-dev ## Build the images and run docker-compose.yml.
+	@$(PYTEST) tests/containers
 
 test-alerts: ## Test the alerts with promtool (Debian: prometheus).
 	@promtool check config deploy/prometheus/prometheus.yml
@@ -103,7 +111,7 @@ test-models: setup-models ## Test training and models of TensorFlow and torch (3
 nightly: setup-dev ## Run all tests with more photos, longer outages and more steps (2 h).
 	@CHAOS_PHOTOS=100 CHAOS_OUTAGE_SECONDS=30 FUZZ_SECONDS=900 FUZZ_CASES=5000 \
 	FUZZ_SEED=$$(date +%j) timeout --foreground --kill-after=30 $(NIGHTLY_SECONDS) \
-	.venv/bin/python -m pytest --hypothesis-profile=nightly -m "slow or not slow" tests tests/aged tests/contract tests/races tests/chaos tests/docs tests/fuzz
+	.venv/bin/python -m pytest --hypothesis-profile=nightly -m "slow or not slow" tests tests/aged tests/containers tests/contract tests/races tests/mutants tests/chaos tests/docs tests/fuzz
 
 # Measures child processes too.
 coverage: setup-dev ## Print the line and branch coverage of test, slow, contract, races, aged.
@@ -127,11 +135,23 @@ docs-serve: docs ## Serve the site on port 8766.
 openapi: setup-dev ## Write docs/openapi.json and docs/problems from the code.
 	@PYTHONPATH=docs:tests .venv/bin/python -m smart_filter_docs.api_documents
 
-client: setup-dev ## Write the blocking client's methods from the operations.
+client: setup-dev ## Write the clients' methods from the operations.
 	@.venv/bin/python client/generate_client.py
 
 examples: setup-dev ## Record the examples of docs/openapi.json from a running service.
 	@PYTHONPATH=docs:tests .venv/bin/python -m smart_filter_docs.tour
+
+notices: setup-dev ## Write the NOTICE files of the images from lock files and cards.
+	@PYTHONPATH=docs .venv/bin/python -m smart_filter_docs.notices
+
+# Only reads, so it does not set up: that takes minutes, and makes a moved .venv anew.
+sbom: ## Write an SBOM (CycloneDX) of packages and weights to build/sbom.cdx.json.
+	@.venv/bin/python -c "import cyclonedx, smart_filter_workers" 2> /dev/null || \
+		{ echo "sbom: .venv lacks its packages: run make setup-dev" >&2; exit 1; }
+	@PYTHONPATH=docs .venv/bin/python -m smart_filter_docs.sbom
+
+release-compose: setup-dev ## Write deploy/compose.release.yml from docker-compose.yml.
+	@PYTHONPATH=docs .venv/bin/python -m smart_filter_docs.release_compose
 
 golden: setup-dev ## Draw the golden pictures of the tests; look at each that changed.
 	@PYTHONPATH=tests .venv/bin/python -m smart_filter_tests.golden

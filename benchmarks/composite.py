@@ -54,13 +54,12 @@ def measure() -> list[figures.Figure]:
 def _times(size: str, side: int, format_: Format) -> list[figures.Figure]:
     fast = _job(side, Edge.FAST, format_)
     balanced = _job(side, Edge.BALANCED, format_)
-    models: stage.Models = {"composite": layers.load(Path())}
     floor = _floor(fast, format_)
     runs: dict[str, list[float]] = {"fast": [], "balanced": [], "floor": []}
     for _ in range(ROUNDS + 1):
         runs["floor"].append(_ms(floor))
-        runs["fast"].append(_ms(lambda: stage.run(models, [fast])))
-        runs["balanced"].append(_ms(lambda: stage.run(models, [balanced])))
+        runs["fast"].append(_ms(lambda: stage.run(_models(), [fast])))
+        runs["balanced"].append(_ms(lambda: stage.run(_models(), [balanced])))
     # The first round draws the design, which is cached for the next photo of an album.
     fresh = {name: samples[1:] for name, samples in runs.items()}
     what = f"composite, {size}, {format_}"
@@ -130,10 +129,15 @@ def _memory() -> figures.Figure:
     )
 
 
+def _models() -> stage.Models:
+    """Return the stage's models, which have learned no edge yet."""
+    return {"composite": layers.load(Path())}
+
+
 def _print_peak_memory() -> None:
     cv2.setNumThreads(1)
     threads.limit_native_threads()
-    models: stage.Models = {"composite": layers.load(Path())}
+    models = _models()
     stage.run(models, [_job(64, Edge.BALANCED, Format.JPG)])  # so the memory of code does not count
     job = _job(SIDE_OF_12_MP, Edge.BALANCED, Format.JPG)
     _CLEAR_REFS.write_text(_RESET_PEAK)

@@ -119,8 +119,9 @@ def measure_errors(scene: Scene, matte: Matte8, proxy: Srgb8, effort: Effort | N
         plain = proxy.astype(np.float32)
         cut = CutOut(photo, large, plain, plain)
     else:
+        inputs = edge_learning.shrink_inputs(matte, proxy, effort=effort)
         learned = edge_learning.learn_edge(
-            matte, proxy_srgb=proxy, effort=effort, faces=scene.faces, scale=width / matte.shape[1]
+            inputs, effort=effort, faces=scene.faces, scale=width / matte.shape[1]
         )
         estimated = foreground_colors.estimate_colors(learned.srgb, learned.coverage)
         cut = CutOut(photo, upsampling.upsample(learned, photo), *estimated)

@@ -52,7 +52,7 @@ def measure() -> list[Figure]:
     with live_worker(weights) as worker:
         found = [*_measure_streams(worker, camera_fps=15), *_measure_streams(worker, camera_fps=30)]
     threads.limit_native_threads()
-    models = live_models.load(weights, research=True)
+    models = live_models.load(weights, research=True, emotions=True)
     return [*found, *_mattes(models), *_shutter(models)]
 
 

@@ -9,6 +9,8 @@ import cv2
 
 _PHOTO = Path(__file__).parents[1] / "tests" / "data" / "astronaut.png"
 _QUALITY = 90
+# More than the learned edges that a worker keeps.
+_LEVELS = 16
 _COMMENT = b"\xff\xfe"  # Source: ITU-T T.81, table B.1
 
 # Sides of square photos of 1 and 12 megapixels, in pixels.
@@ -17,16 +19,24 @@ SIDE_OF_12_MP = 3464
 
 
 def selfies(side: int) -> Iterator[bytes]:
-    """Yield endless JPEGs of side × side pixels, each with a different comment."""
+    """Yield endless JPEGs of side × side pixels, each with a different comment.
+
+    Photos in a row differ in brightness too, so a worker keeps nothing that serves the next one.
+    """
     photo = cv2.imread(str(_PHOTO))
     if photo is None:
         raise FileNotFoundError(_PHOTO)
     scaled = cv2.resize(photo, (side, side), interpolation=cv2.INTER_CUBIC)
-    done, encoded = cv2.imencode(".jpg", scaled, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    if not done:
-        raise ValueError(f"OpenCV encoded no JPEG of {side} × {side} pixels")
-    content = encoded.tobytes()
+    contents = [_encode(cv2.convertScaleAbs(scaled, beta=level)) for level in range(_LEVELS)]
     for number in itertools.count():
+        content = contents[number % _LEVELS]
         comment = f"number {number}".encode()
         segment = _COMMENT + struct.pack(">H", len(comment) + 2) + comment
         yield content[:2] + segment + content[2:]
+
+
+def _encode(bgr: cv2.typing.MatLike) -> bytes:
+    done, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    if not done:
+        raise ValueError(f"OpenCV encoded no JPEG of {bgr.shape} pixels")
+    return encoded.tobytes()

@@ -1,45 +1,85 @@
-"""Write the methods of the blocking client, one for each operation of AsyncClient.
+"""Write the methods of both clients, one for each operation.
 
     make client
 
-Each has the parameters and the docstring of its operation, and runs it. A test compares the file.
+Each has the parameters and the docstring of its operation, and runs it. A test compares the files.
 """
 
 import ast
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent / "smart_filter_client"
-CLIENT = PACKAGE / "client.py"
 _MARK = "    # client/generate_client.py writes the methods below: change the operations instead.\n"
+# The operations by their modules, in the order of the methods.
+_OPERATIONS = {
+    "run": "run",
+    "jobs": "submit derive job jobs cancel redrive delete",
+    "photos": "upload",
+    "polling": "wait finished wait_batch",
+    "events": "stream stream_batch",
+    "corrections": "correct_matte correct_faces corrections",
+    "batches": "submit_batch batch batches cancel_batch delete_batch",
+    "outputs": "output photo download",
+    "webhooks": (
+        "create_webhook webhooks webhook change_webhook delete_webhook rotate_webhook test_webhook"
+        " deliveries ends replay replay_failed"
+    ),
+    "tenants": "issue_key keys revoke_key audit_events issue_token usage tenant change_tenant",
+    "catalog": "models backgrounds background_keywords thumbnail filters",
+    "live": "open_live",
+}
 
 
-def generate() -> str:
-    """Return the source of the blocking client."""
-    head, mark, _ = CLIENT.read_text().partition(_MARK)
-    methods = "\n".join(_method(name, place) for name, place in _operations())
-    return _formatted(f"{head}{mark}\n{methods}")
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A client: its file, and how its methods run an operation that returns or yields.
+
+    method: the beginning of a method.  listing: what a method with several results returns.
+    """
+
+    file: Path
+    method: str
+    returning: str
+    yielding: str
+    listing: str
 
 
-def _operations() -> list[tuple[str, str]]:
-    """Return the methods of AsyncClient that are operations: `submit`, `operations.jobs.submit`."""
-    tree = ast.parse((PACKAGE / "async_client.py").read_text())
-    [client] = [node for node in tree.body if isinstance(node, ast.ClassDef)]
-    return [
-        (ast.unparse(node.targets[0]), ast.unparse(node.value))
-        for node in client.body
-        if isinstance(node, ast.Assign)
-    ]
+BLOCKING = Kind(
+    PACKAGE / "client.py",
+    method="def",
+    returning="run_operation({})",
+    yielding="iterate_operation({})",
+    listing="Iterator",
+)
+AWAITED = Kind(
+    PACKAGE / "async_client.py",
+    method="async def",
+    returning="await {}",
+    yielding="{}",
+    listing="AsyncGenerator",
+)
 
 
-def _method(name: str, place: str) -> str:
-    _, module, function = place.split(".")
+def generate(kind: Kind) -> str:
+    """Return the source of a client."""
+    head, mark, _ = kind.file.read_text().partition(_MARK)
+    methods = "\n".join(
+        _method(kind, module, name)
+        for module, names in _OPERATIONS.items()
+        for name in names.split()
+    )
+    return _formatted(kind.file, f"{head}{mark}\n{methods}")
+
+
+def _method(kind: Kind, module: str, name: str) -> str:
     tree = ast.parse((PACKAGE / "operations" / f"{module}.py").read_text())
     [operation] = [
         node
         for node in tree.body
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == function
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name
     ]
     takes = operation.args
     takes.args[0] = ast.arg("self")
@@ -47,22 +87,24 @@ def _method(name: str, place: str) -> str:
     given += [f"{one.arg}={one.arg}" for one in takes.kwonlyargs]
     gives = ast.unparse(operation.returns or ast.Constant(None))
     is_listing = gives.startswith("AsyncGenerator[")
-    returns = gives.replace("AsyncGenerator", "Iterator")
-    runs = "iterate_operation" if is_listing else "run_operation"
+    returns = gives.replace("AsyncGenerator", kind.listing)
+    runs = kind.yielding if is_listing else kind.returning
+    call = runs.format(f"operations.{module}.{name}({', '.join(given)})")
     docstring = (ast.get_docstring(operation, clean=False) or "").replace("\n", "\n    ")
     return (
-        f"    def {name}({ast.unparse(takes)}) -> {returns}:\n"
+        f"    {'def' if is_listing else kind.method} {name}({ast.unparse(takes)}) -> {returns}:\n"
         f'        """{docstring}"""\n'
-        f"        return {runs}({place}({', '.join(given)}))\n"
+        f"        return {call}\n"
     )
 
 
-def _formatted(source: str) -> str:
-    command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(CLIENT), "-"]
+def _formatted(file: Path, source: str) -> str:
+    command = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(file), "-"]
     return subprocess.run(  # noqa: S603  # the formatter of this environment
         command, input=source, capture_output=True, text=True, check=True
     ).stdout
 
 
 if __name__ == "__main__":
-    CLIENT.write_text(generate())
+    for each in (BLOCKING, AWAITED):
+        each.file.write_text(generate(each))

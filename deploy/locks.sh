@@ -27,15 +27,18 @@ pinned() { # PACKAGE: the version that models are tested with
   sed -n "s/^\($1==[0-9.]*\).*/\1/p" requirements-models.lock
 }
 
-# The middle lines are the dependencies in detectron2's setup.py, because it is installed without them.
-worker() { # VARIANT FRAMEWORKS ARGUMENT…
-  variant=$1 frameworks=$2
-  shift 2
-  printf '%s\n' $frameworks "$(pinned keras)" "$(pinned h5py)" 'setuptools<81' wheel \
+# Frameworks and the dependencies in detectron2's setup.py, because it is installed without them.
+frameworks() { # PACKAGE…: more of them
+  printf '%s\n' "$@" "$(pinned keras)" "$(pinned h5py)" 'setuptools<81' wheel \
     black cloudpickle 'fvcore<0.1.6' 'hydra-core>=1.1' 'iopath<0.1.10' matplotlib 'omegaconf<2.4' \
-    packaging pycocotools tabulate tensorboard termcolor tqdm yacs |
-    image "-worker-$variant" --extra api --extra heic --extra live --extra otlp --extra worker \
-      "$@" pyproject.toml -
+    packaging pycocotools tabulate tensorboard termcolor tqdm yacs
+}
+
+worker() { # VARIANT ARGUMENT…: with the packages of the standard input
+  variant=$1
+  shift
+  image "-worker-$variant" --extra api --extra heic --extra live --extra otlp --extra worker \
+    "$@" pyproject.toml -
 }
 
 [ $# -gt 0 ] || set -- run dev models api build worker
@@ -51,11 +54,13 @@ for name in "$@"; do
     build) printf '%s\n' hatchling 'setuptools<81' wheel | image -build - ;;
     worker)
       tensorflow=$(pinned tensorflow-cpu)
-      worker cpu "$tensorflow"
+      worker cpu </dev/null
+      frameworks "$tensorflow" | worker cpu-torch
       # The two builds of ONNX Runtime install the same files under two names: use only one.
       onnxruntime=$(pinned onnxruntime)
-      worker gpu "tensorflow${tensorflow#tensorflow-cpu} onnxruntime-gpu${onnxruntime#onnxruntime}" \
-        --no-emit-package onnxruntime
+      # TensorFlow has no build for the CUDA of the other two.
+      frameworks "$tensorflow" "onnxruntime-gpu${onnxruntime#onnxruntime}" |
+        worker gpu --no-emit-package onnxruntime
       ;;
     *) echo "deploy/locks.sh: no lock file is called $name: run, dev, models, api, build, worker" >&2; exit 2 ;;
   esac

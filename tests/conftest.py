@@ -23,8 +23,11 @@ from smart_filter_tests.full_stack import ENGINE, RunningStack, run_stack
 from smart_filter_workers.weights import packaged
 
 TESTS = Path(__file__).parent
-# These take minutes, frameworks of several gigabytes, or a browser.
-OWN_TARGET = {TESTS / name for name in "aged browser chaos contract docs fuzz models races".split()}
+# These take minutes, frameworks of several gigabytes, a browser, or a container engine.
+OWN_TARGET = {
+    TESTS / name
+    for name in "aged browser chaos containers contract docs fuzz models mutants races".split()
+}
 
 # Options that select a part of the given paths.
 _CHOOSING = ("markexpr", "keyword", "collectonly", "deselect", "lf", "maxfail")

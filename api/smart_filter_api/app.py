@@ -20,6 +20,7 @@ from smart_filter_api.reference import route as reference
 from smart_filter_api.removebg import errors
 from smart_filter_api.removebg import route as removebg
 from smart_filter_api.routes import (
+    audit,
     backgrounds,
     batches,
     deliveries,
@@ -45,6 +46,7 @@ from smart_filter_api.routes import live as live_video
 from smart_filter_api.routes import openapi as routes_openapi
 from smart_filter_api.routes import problems as routes_problems
 from smart_filter_api.services import container, live_access
+from smart_filter_api.services.refusal_log import RefusalLog
 from smart_filter_api.studio import route as studio
 from smart_filter_shared.config.settings import Settings
 from smart_filter_shared.telemetry.tracing import NULL_TRACES, Traces
@@ -61,10 +63,11 @@ def create(
     traces: receives a span for each submission; closed when the application stops.
     clock: monotonic seconds, used to expire cached values.
     """
+    refusals = RefusalLog(clock=clock)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with container.open_services(settings, clock=clock) as services:
+        async with container.open_services(settings, refusals, clock=clock) as services:
             app.state.services = services
             try:
                 yield
@@ -82,7 +85,7 @@ def create(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        dependencies=[Depends(request_checks.refuse_repeated_authorization)],
+        dependencies=[Depends(request_checks.refuse_several_keys)],
         generate_unique_id_function=openapi.operation_id,
     )
     problem.install(app)
@@ -90,12 +93,17 @@ def create(
     app.state.latencies = LatencyHistogram()
     app.state.traces = traces
     app.state.live = live_access.from_settings(settings.live)
-    app.add_middleware(RequestMiddleware, latencies=app.state.latencies)
+    app.add_middleware(
+        RequestMiddleware,
+        latencies=app.state.latencies,
+        refusals=refusals,
+        always_secure=settings.browser.session_secure,
+    )
     cors.install(app, settings.browser.cors_origins)
-    checks = [Depends(request_checks.refuse_unknown_parameters)]
+    checks = [Depends(request_checks.check_parameters)]
     for resource in (
         *(jobs, derive, outputs, photo, models, backgrounds, filters, webhooks, deliveries),
-        *(events, uploads, live_video, batches, keys, session, tenants, usage, operator),
+        *(events, uploads, live_video, batches, keys, audit, session, tenants, usage, operator),
         *(routes_problems, former_names, routes_openapi),
     ):
         app.include_router(resource.router, dependencies=checks)

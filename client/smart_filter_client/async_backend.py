@@ -23,16 +23,9 @@ class AsyncBackend:
     seconds: float
     pause: Callable[[float], Awaitable[None]]
 
-    async def send(self, request: Request) -> httpx.Response:
-        """Return the response with its body."""
-        return await self.http.send(self._built(request))
-
     async def open(self, request: Request) -> httpx.Response:
-        """Return the response before its body is read, unless it is an error."""
-        response = await self.http.send(self._built(request), stream=True)
-        if not response.is_success:
-            await response.aread()
-        return response
+        """Return the response before its body is read."""
+        return await self.http.send(self._built(request), stream=True)
 
     def pieces(self, response: httpx.Response) -> AsyncIterator[bytes]:
         """Yield the body of an opened response."""

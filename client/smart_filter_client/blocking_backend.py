@@ -49,16 +49,9 @@ class BlockingBackend:
     seconds: float
     pause: Callable[[float], None]
 
-    async def send(self, request: Request) -> httpx.Response:
-        """Return the response with its body."""
-        return self.http.send(self._built(request))
-
     async def open(self, request: Request) -> httpx.Response:
-        """Return the response before its body is read, unless it is an error."""
-        response = self.http.send(self._built(request), stream=True)
-        if not response.is_success:
-            response.read()
-        return response
+        """Return the response before its body is read."""
+        return self.http.send(self._built(request), stream=True)
 
     def pieces(self, response: httpx.Response) -> AsyncIterator[bytes]:
         """Yield the body of an opened response."""

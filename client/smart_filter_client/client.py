@@ -12,6 +12,7 @@ import httpx
 from smart_filter_client import http_requests, operations
 from smart_filter_client.blocking_backend import BlockingBackend, iterate_operation, run_operation
 from smart_filter_client.models import (
+    AuditEvent,
     Batch,
     Correction,
     Delivery,
@@ -42,7 +43,7 @@ from smart_filter_client.models import (
 from smart_filter_client.operations.batches import Item
 from smart_filter_client.operations.photos import Photo, Picture, Upload
 from smart_filter_client.operations.polling import OnProgress
-from smart_filter_client.recipe import OutputName, Recipe
+from smart_filter_client.recipe import NO_FIELDS, OutputName, Recipe
 
 
 class Client:
@@ -97,16 +98,17 @@ class Client:
     def run(
         self,
         photo: Photo,
-        recipe: Recipe | None = None,
+        recipe: Recipe = NO_FIELDS,
         *,
         background_file: Picture | None = None,
         timeout: float | None = None,
+        expires_in: int | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
         """Submit a photo, wait for its job and fetch its outputs; return the job.
 
         job.save("out.jpg") writes its image, job.save("out.png", "cutout") another output.
-        photo, recipe, background_file, idempotency_key: as for `submit`.
+        photo, recipe, background_file, expires_in, idempotency_key: as for `submit`.
         timeout: seconds for the job after its submission, None: no limit.
         A failed job is returned too, see `job.succeeded`; its `save` raises NoOutput.
         Raises NotFinishedInTime, and OSError when a file cannot be read.
@@ -118,6 +120,7 @@ class Client:
                 recipe,
                 background_file=background_file,
                 timeout=timeout,
+                expires_in=expires_in,
                 idempotency_key=idempotency_key,
             )
         )
@@ -125,12 +128,14 @@ class Client:
     def submit(
         self,
         photo: Photo,
-        recipe: Recipe | None = None,
+        recipe: Recipe = NO_FIELDS,
         *,
         background_file: Picture | None = None,
         webhook_url: str | None = None,
         wait: float | None = None,
         upload: bool | None = None,
+        expires_in: int | None = None,
+        download: str | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
         """Submit a photo with a recipe; return the job, which is queued.
@@ -147,6 +152,8 @@ class Client:
         upload: whether the photo is uploaded straight to the storage instead of through the API;
             None: if it is large, and the server and its storage support that. Not with an
             idempotency_key of your own: each upload is another, so a repeated request would differ.
+        expires_in: lifetime of `output_links` in seconds, in all answers about the job.
+        download: browsers save what the `output_links` of this answer open: "1", or a file name.
         idempotency_key: a repetition with the same key within a day returns the same job, also from
             another process; without it every call makes one job, even if it had to be retried.
         Raises OSError when a file cannot be read.
@@ -160,27 +167,23 @@ class Client:
                 webhook_url=webhook_url,
                 wait=wait,
                 upload=upload,
+                expires_in=expires_in,
+                download=download,
                 idempotency_key=idempotency_key,
             )
         )
 
-    def upload(self, photo: Picture) -> Upload:
-        """Upload a photo straight to the server's storage; jobs can then name it.
-
-        photo: a file, read while it is sent; bytes, or an open binary file.
-        Raises OSError when a file cannot be read.
-        """
-        return run_operation(operations.photos.upload(self, photo))
-
     def derive(
         self,
         job_id: str,
-        recipe: Recipe | None = None,
+        recipe: Recipe = NO_FIELDS,
         *,
         background_file: Picture | None = None,
         correction_id: str | None = None,
         webhook_url: str | None = None,
         wait: float | None = None,
+        expires_in: int | None = None,
+        download: str | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
         """Make another picture of a job's photo; stages with the same work do not run again.
@@ -188,7 +191,7 @@ class Client:
         recipe: the fields that differ from the job's own recipe.
         background_file: a picture as background.
         correction_id: a correction of the job to apply.
-        webhook_url, wait, idempotency_key: as for `submit`.
+        webhook_url, wait, expires_in, download, idempotency_key: as for `submit`.
         Raises OSError when a file cannot be read.
         """
         return run_operation(
@@ -200,13 +203,23 @@ class Client:
                 correction_id=correction_id,
                 webhook_url=webhook_url,
                 wait=wait,
+                expires_in=expires_in,
+                download=download,
                 idempotency_key=idempotency_key,
             )
         )
 
-    def job(self, job_id: str) -> Job:
-        """Return a job as it is now."""
-        return run_operation(operations.jobs.job(self, job_id))
+    def job(
+        self, job_id: str, *, expires_in: int | None = None, download: str | None = None
+    ) -> Job:
+        """Return a job as it is now.
+
+        expires_in: lifetime of its `output_links` in seconds; None: as it was submitted.
+        download: browsers save what its `output_links` open: "1", or a file name to use.
+        """
+        return run_operation(
+            operations.jobs.job(self, job_id, expires_in=expires_in, download=download)
+        )
 
     def jobs(
         self,
@@ -216,11 +229,14 @@ class Client:
         metadata: Mapping[str, str] | None = None,
         limit: int | None = None,
         summary: bool = False,
+        expires_in: int | None = None,
+        download: str | None = None,
     ) -> Iterator[Job]:
         """Yield jobs, newest first.
 
         state, created_after, metadata: filters.  limit: maximum number; None: all.
         summary: leave out the largest parts, such as faces and stages, which are None or empty.
+        expires_in, download: as for `job`.
         """
         return iterate_operation(
             operations.jobs.jobs(
@@ -230,6 +246,8 @@ class Client:
                 metadata=metadata,
                 limit=limit,
                 summary=summary,
+                expires_in=expires_in,
+                download=download,
             )
         )
 
@@ -248,12 +266,21 @@ class Client:
         """
         return run_operation(operations.jobs.delete(self, job_id))
 
+    def upload(self, photo: Picture) -> Upload:
+        """Upload a photo straight to the server's storage; jobs can then name it.
+
+        photo: a file, read while it is sent; bytes, or an open binary file.
+        Raises OSError when a file cannot be read.
+        """
+        return run_operation(operations.photos.upload(self, photo))
+
     def wait(
         self, job_id: str, timeout: float | None = None, on_progress: OnProgress[Job] | None = None
     ) -> Job:
         """Return a job when it is final.
 
-        timeout: seconds, None: no limit.  on_progress: called with the job after each poll.
+        timeout: seconds for the whole call, also if the server is slow; None: no limit.
+        on_progress: called with the job after each poll.
         Tolerates a server that is unreachable for some seconds.  Raises NotFinishedInTime.
         """
         return run_operation(operations.polling.wait(self, job_id, timeout, on_progress))
@@ -271,6 +298,20 @@ class Client:
         """
         return iterate_operation(operations.polling.finished(self, job_ids, timeout, on_progress))
 
+    def wait_batch(
+        self,
+        batch_id: str,
+        timeout: float | None = None,
+        on_progress: OnProgress[Batch] | None = None,
+    ) -> Batch:
+        """Return a batch when all of its photos have ended.
+
+        timeout: seconds for the whole call, also if the server is slow; None: no limit.
+        on_progress: called with the batch after each poll.
+        Raises NotFinishedInTime.
+        """
+        return run_operation(operations.polling.wait_batch(self, batch_id, timeout, on_progress))
+
     def stream(self, job_id: str, after: str | None = None) -> Iterator[Event]:
         """Yield the events of a job, from its beginning to its end.
 
@@ -278,6 +319,10 @@ class Client:
         after: the id of the event after which to begin.
         """
         return iterate_operation(operations.events.stream(self, job_id, after))
+
+    def stream_batch(self, batch_id: str, after: str | None = None) -> Iterator[Event]:
+        """Yield the events of a batch as a whole, like `stream` for a job."""
+        return iterate_operation(operations.events.stream_batch(self, batch_id, after))
 
     def correct_matte(
         self,
@@ -316,7 +361,7 @@ class Client:
     def submit_batch(
         self,
         items: Sequence[Photo | Item],
-        recipe: Recipe | None = None,
+        recipe: Recipe = NO_FIELDS,
         *,
         best: int | None = None,
         webhook_url: str | None = None,
@@ -353,23 +398,6 @@ class Client:
     def batches(self, *, limit: int | None = None) -> Iterator[Batch]:
         """Yield batches without their items, newest first; at most `limit`."""
         return iterate_operation(operations.batches.batches(self, limit=limit))
-
-    def wait_batch(
-        self,
-        batch_id: str,
-        timeout: float | None = None,
-        on_progress: OnProgress[Batch] | None = None,
-    ) -> Batch:
-        """Return a batch when all of its photos have ended.
-
-        timeout: seconds, None: no limit.  on_progress: called with the batch after each poll.
-        Raises NotFinishedInTime.
-        """
-        return run_operation(operations.polling.wait_batch(self, batch_id, timeout, on_progress))
-
-    def stream_batch(self, batch_id: str, after: str | None = None) -> Iterator[Event]:
-        """Yield the events of a batch as a whole, like `stream` for a job."""
-        return iterate_operation(operations.events.stream_batch(self, batch_id, after))
 
     def cancel_batch(self, batch_id: str) -> Batch:
         """Cancel all unfinished jobs of a batch; return the batch afterward."""
@@ -497,9 +525,21 @@ class Client:
         """Yield keys, including expired and revoked ones."""
         return iterate_operation(operations.tenants.keys(self, tenant=tenant))
 
-    def revoke_key(self, key_id: str) -> None:
-        """Revoke a key, and the tokens that it issued, from now on."""
-        return run_operation(operations.tenants.revoke_key(self, key_id))
+    def revoke_key(self, key_id: str, *, with_issued: bool = False) -> None:
+        """Revoke a key, and the tokens that it issued, from now on.
+
+        with_issued: also the keys that it issued, the keys that those issued, and so on.
+        """
+        return run_operation(operations.tenants.revoke_key(self, key_id, with_issued=with_issued))
+
+    def audit_events(
+        self, *, tenant: str | None = None, limit: int | None = None
+    ) -> Iterator[AuditEvent]:
+        """Yield the security log, newest first.
+
+        tenant: whose; only the operator can name another.  limit: maximum number; None: all.
+        """
+        return iterate_operation(operations.tenants.audit_events(self, tenant=tenant, limit=limit))
 
     def issue_token(
         self, *, ttl_seconds: int = 600, max_jobs: int = 1, idempotency_key: str | None = None

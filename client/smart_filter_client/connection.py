@@ -18,14 +18,8 @@ T = TypeVar("T")
 class Backend(Protocol):
     """Sends requests, reads responses, sleeps, and calls functions that block on a disk."""
 
-    async def send(self, request: Request) -> httpx.Response:
-        """Return the response with its body.  Raises httpx.HTTPError."""
-
     async def open(self, request: Request) -> httpx.Response:
-        """Return the response before its body is read, unless it is an error.
-
-        Raises httpx.HTTPError.
-        """
+        """Return the response before its body is read.  Raises httpx.HTTPError."""
 
     def pieces(self, response: httpx.Response) -> AsyncIterator[bytes]:
         """Yield the body of an opened response.  Raises httpx.HTTPError."""

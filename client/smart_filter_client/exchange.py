@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 import httpx
 
 from smart_filter_client import error_responses
+from smart_filter_client.body_limits import FILE, JSON, BodyCount, BodyLimits
 from smart_filter_client.connection import Connection
 from smart_filter_client.errors import (
     Conflict,
@@ -33,25 +34,30 @@ _FIRST_PAUSE_SECONDS = 0.5
 _MAX_PAUSE_SECONDS = 8.0
 # For a longer Retry-After the caller gets the error instead.
 _MAX_RETRY_AFTER_SECONDS = 30.0
+_HEADERS_OF_ENCODED_BODIES = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 
 
 async def ask(
     client: Connection, request: Request, *, attempts: int | None = None
 ) -> httpx.Response:
-    """Return the response to a request: 2xx or 304.
+    """Return the response to a request: 2xx or 304, with its body.
 
     attempts: maximum attempts; None: those of the client.
     Raises ServerUnreachable, Refused, UnexpectedAnswer.
     """
-    return await _send_with_retries(
-        client, client.backend.send, request, attempts or client.attempts
-    )
+    attempts = attempts or client.attempts
+    return await _send_with_retries(client, _fetch_document, request, attempts)
+
+
+async def ask_file(client: Connection, request: Request) -> httpx.Response:
+    """Return the response to a request for a file; raises what `ask` raises."""
+    return await _send_with_retries(client, _fetch_file, request, client.attempts)
 
 
 @contextlib.asynccontextmanager
 async def open_response(client: Connection, request: Request) -> AsyncGenerator[httpx.Response]:
     """Give the response to a request once its headers are there; raises what `ask` raises."""
-    response = await _send_with_retries(client, client.backend.open, request, client.attempts)
+    response = await _send_with_retries(client, _open, request, client.attempts)
     try:
         yield response
     finally:
@@ -109,7 +115,7 @@ def translate_error(client: Connection, request: Request, error: httpx.HTTPError
 
 async def _send_with_retries(
     client: Connection,
-    send: Callable[[Request], Awaitable[httpx.Response]],
+    send: Callable[[Connection, Request], Awaitable[httpx.Response]],
     request: Request,
     attempts: int,
 ) -> httpx.Response:
@@ -118,7 +124,7 @@ async def _send_with_retries(
         attempt += 1
         failure, cause = None, None
         try:
-            response = await send(request)
+            response = await send(client, request)
         except httpx.HTTPError as error:
             failure, cause = translate_error(client, request, error), error
         else:
@@ -131,6 +137,50 @@ async def _send_with_retries(
         if pause is None:
             raise failure from cause
         await client.backend.sleep(pause)
+
+
+async def _fetch_document(client: Connection, request: Request) -> httpx.Response:
+    asked = client.clock()
+    response = await client.backend.open(request)
+    seconds_left = request.max_seconds - (client.clock() - asked)
+    limits = dataclasses.replace(JSON, max_seconds=min(JSON.max_seconds, seconds_left))
+    return await _read_and_close(client, request, response, limits)
+
+
+async def _fetch_file(client: Connection, request: Request) -> httpx.Response:
+    response = await client.backend.open(request)
+    return await _read_and_close(client, request, response, FILE if response.is_success else JSON)
+
+
+async def _open(client: Connection, request: Request) -> httpx.Response:
+    """Return the response before its body is read, unless it is an error."""
+    response = await client.backend.open(request)
+    if response.is_success:
+        return response
+    return await _read_and_close(client, request, response, JSON)
+
+
+async def _read_and_close(
+    client: Connection, request: Request, response: httpx.Response, limits: BodyLimits
+) -> httpx.Response:
+    """Return a response with its body in memory.  Raises ServerUnreachable, UnexpectedAnswer."""
+    count = BodyCount.begin(client, request, limits)
+    content = bytearray()
+    try:
+        async for piece in client.backend.pieces(response):
+            count.add(piece)
+            content += piece
+    finally:
+        await client.backend.close(response)
+    # The pieces are decoded already.
+    headers = [
+        (name, value)
+        for name, value in response.headers.multi_items()
+        if name not in _HEADERS_OF_ENCODED_BODIES
+    ]
+    return httpx.Response(
+        response.status_code, headers=headers, content=bytes(content), request=response.request
+    )
 
 
 def _read_error(request: Request, response: httpx.Response) -> Error:

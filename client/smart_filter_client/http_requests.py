@@ -57,7 +57,9 @@ def build_request(
         params=dict(request.params) or None,
         headers=headers,
         timeout=httpx.Timeout(
-            seconds, connect=min(seconds, CONNECT_TIMEOUT_SECONDS), read=seconds + request.patience
+            min(seconds, request.max_seconds),
+            connect=min(seconds, request.max_seconds, CONNECT_TIMEOUT_SECONDS),
+            read=min(seconds + request.patience, request.max_seconds),
         ),
         **body,
     )

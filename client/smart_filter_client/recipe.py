@@ -1,7 +1,7 @@
 """The recipe of a job as a type: names, values and defaults are those of docs/api/recipes.md."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypedDict
+from typing import Final, Literal, TypedDict
 
 OutputName = Literal[
     "image",
@@ -71,6 +71,7 @@ class Recipe(_FilterParameters, total=False):
     effort: Literal["fast", "small"]
     matte_bits: Literal[8, 16]
     keep_metadata: bool
+    provenance: Literal["none", "c2pa"]
     edge: Literal["balanced", "fast", "best"]
     crop: bool | Literal["faces"]
     margin: str
@@ -96,3 +97,7 @@ class Recipe(_FilterParameters, total=False):
     deadline_ms: int
     run_at: str
     metadata: Mapping[str, str]
+
+
+# The default of methods. Not None: for a union, type checkers do not name the misspelled field.
+NO_FIELDS: Final[Recipe] = {}

@@ -15,6 +15,7 @@ class Request:
     path: below the server's URL, or a complete URL of another server, which does not get the key.
     json: a body in JSON.  fields, parts: a form, with files by name.  file: a body.
     patience: additional seconds for the response, because the server waits.
+    max_seconds: limit of the whole response, because the caller has no more time.
     """
 
     method: str
@@ -27,6 +28,7 @@ class Request:
     content: bytes | None = None
     file: Path | None = None
     patience: float = 0.0
+    max_seconds: float = float("inf")
 
     @property
     def is_for_server(self) -> bool:

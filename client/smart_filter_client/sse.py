@@ -24,18 +24,26 @@ class Parser:
         self.retry_seconds: float | None = None
         self._last_id = last_id
         self._decode = codecs.getincrementaldecoder("utf-8-sig")(errors="replace").decode
-        self._rest = ""
+        # Pieces of an unfinished line; joined once, so that a long line costs linear time.
+        self._rest: list[str] = []
+        self._has_return = False
         self._type = ""
         self._data: list[str] = []
 
     def feed(self, piece: bytes) -> Iterator[Message]:
         """Yield the events that a piece completes."""
-        text = self._rest + self._decode(piece)
+        decoded = self._decode(piece)
+        is_line_open = not self._has_return and "\n" not in decoded and "\r" not in decoded
+        self._rest.append(decoded)
+        if is_line_open:
+            return
+        text = "".join(self._rest)
         # A carriage return at the end can be the first half of a line break.
         held = "\r" if text.endswith("\r") else ""
         text = text.removesuffix("\r").replace("\r\n", "\n").replace("\r", "\n")
         *lines, rest = text.split("\n")
-        self._rest = rest + held
+        self._rest = [rest + held]
+        self._has_return = bool(held)
         for line in lines:
             if line:
                 self._field(line)

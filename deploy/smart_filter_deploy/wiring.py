@@ -3,19 +3,30 @@
 import datetime as dt
 import gc
 import socket
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from types import ModuleType
+from typing import Final
 
+from smart_filter_deploy.tls_files import TlsFiles
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.catalog.model_card import Offer
 from smart_filter_shared.config import paths
 from smart_filter_shared.config.settings import LiveSettings, Settings, StorageSettings, load_engine
 from smart_filter_shared.db import schema, sessions
-from smart_filter_shared.errors import SetupFailed, StorageMisconfigured, StorageUnavailable
+from smart_filter_shared.errors import (
+    DatabaseMisconfigured,
+    DatabaseUnavailable,
+    SetupFailed,
+    StorageMisconfigured,
+    StorageUnavailable,
+)
+from smart_filter_shared.extras import install_hint
 from smart_filter_shared.ids import OPERATOR
 from smart_filter_shared.model_registry import published_models, version_skew
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.security import signing_certificate
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.telemetry import logs, tracing
 from smart_filter_shared.telemetry.logs import logger
@@ -23,24 +34,37 @@ from smart_filter_shared.telemetry.tracing import Traces
 
 # Lifetime of the sign-in code: time for the workers to start and the user to open a browser.
 _CODE_VALID_FOR = dt.timedelta(minutes=10)
+# How long `prepare` waits for servers that start at the same time, and between two attempts.
+_SERVERS_WAIT_SECONDS: Final = 60.0
+_ATTEMPT_SECONDS: Final = 0.5
 
 
 def prepare_servers(
-    settings: Settings, *, local_key: str | None, local_code: str | None = None
+    settings: Settings,
+    *,
+    local_key: str | None,
+    local_code: str | None = None,
+    wait_seconds: float = _SERVERS_WAIT_SECONDS,
 ) -> None:
     """Prepare database and object store for this version; idempotent.
 
+    wait_seconds: how long servers that do not answer may take to start.
     local_key: the embedded stack's own key, of tenant `local`, with every scope.
     local_code: opens one browser session with that key, within ten minutes.
-    Raises DatabaseUnavailable or StorageUnavailable.
+    Raises DatabaseUnavailable or StorageUnavailable; nothing has been migrated then, unless a
+    server went down later. Raises SetupFailed when the database is not in UTF-8.
     """
     # A worker's image has no API in it.
     from smart_filter_api.auth import api_keys  # noqa: PLC0415
     from smart_filter_api.auth import sessions as browser_sessions  # noqa: PLC0415
     from smart_filter_shared.db import migrate  # noqa: PLC0415 - Alembic: 0.2 s, for this only
 
-    # The bucket first: a process that waits for the schema then finds the bucket too.
-    ObjectStore(settings.storage, connections=1).ensure_bucket()
+    store = ObjectStore(settings.storage, connections=1)
+    gives_up_at = time.monotonic() + wait_seconds
+    # Both servers before any change. The bucket first: a process that waits for the schema then
+    # finds the bucket too.
+    _await_server("database", lambda: schema.connect(settings.database), until=gives_up_at)
+    _await_server("storage", store.ensure_bucket, until=gives_up_at)
     # Listed before any transaction begins: on a busy machine this takes longer than a transaction
     # may idle.
     offered = list_offers(settings)
@@ -61,25 +85,56 @@ def prepare_servers(
         engine.dispose()
 
 
-def serve_api(settings: Settings, *, host: str, port: int) -> None:
-    """Serve HTTP until a stop signal.
+def _await_server(name: str, ask: Callable[[], None], *, until: float) -> None:
+    """Ask a server until it answers or rejects the settings.  Raises what it raised last.
 
-    Raises SetupFailed when the database schema does not fit this code, or the object store rejects
-    the settings.
+    until: seconds of the monotonic clock, after which it is not asked again.
+    """
+    waits = False
+    while True:
+        try:
+            return ask()
+        except (DatabaseMisconfigured, StorageMisconfigured):
+            raise
+        except (DatabaseUnavailable, StorageUnavailable) as error:
+            if time.monotonic() >= until:
+                raise
+            if not waits:
+                logger("prepare").warning("waiting", server=name, reason=str(error))
+                waits = True
+        time.sleep(_ATTEMPT_SECONDS)
+
+
+def serve_api(settings: Settings, *, host: str, port: int, tls: TlsFiles | None = None) -> None:
+    """Serve HTTP until a stop signal; HTTPS with `tls`.
+
+    Raises SetupFailed when the certificate for Content Credentials is not valid now, the database
+    schema does not fit this code, the object store rejects the settings, or the port is not
+    available.
     """
     from smart_filter_api import app  # noqa: PLC0415 - a worker's image has no API in it
     from smart_filter_api.http import server  # noqa: PLC0415 - a worker's image has no API in it
 
     logs.configure("api")
+    if settings.provenance.certificate is not None:
+        signing_certificate.ensure_valid(settings.provenance.certificate)
     schema.ensure_compatible(settings.database)
     _verify_storage(settings.storage)
-    application = app.create(settings, traces=_open_traces(settings, "api"))
-    config = server.build_config(application, host=host, port=port)
-    # Exclude all loaded objects from garbage collection: scanning them again and again took an
-    # eighth of the time of a submission.
-    gc.collect()
-    gc.freeze()
-    server.serve(config)
+    with server.bind(host, port) as listening:
+        application = app.create(settings, traces=_open_traces(settings, "api"))
+        config = server.build_config(
+            application,
+            host=host,
+            port=port,
+            trusted_proxies=settings.browser.trusted_proxies,
+            tls_certificate=None if tls is None else tls.certificate,
+            tls_key=None if tls is None else tls.key,
+        )
+        # Exclude all loaded objects from garbage collection: scanning them again and again took an
+        # eighth of the time of a submission.
+        gc.collect()
+        gc.freeze()
+        server.serve(config, listening)
 
 
 def serve_worker(
@@ -92,12 +147,14 @@ def serve_worker(
 ) -> None:
     """Run a worker for stages, with all their models or the named ones, until a stop signal.
 
-    Raises SetupFailed when the database schema does not fit this code, or the object store rejects
-    the settings.
+    Raises SetupFailed when the certificate for Content Credentials cannot sign, the database schema
+    does not fit this code, the object store rejects the settings, or memory is too small.
     """
     from smart_filter_workers import process as worker_process  # noqa: PLC0415 - the API's image has no workers in it
+    from smart_filter_workers.system import memory  # noqa: PLC0415 - as above
 
     logs.configure("worker")
+    memory.ensure_enough()
     schema.ensure_compatible(settings.database)
     _verify_storage(settings.storage)
     worker_process.serve(
@@ -132,7 +189,12 @@ def serve_sender(settings: Settings) -> None:
     )
     process.serve(
         settings,
-        render=partial(webhook_payload.render_payload, keeping=keeping, links=links),
+        render=partial(
+            webhook_payload.render_payload,
+            keeping=keeping,
+            links=links,
+            emotions=settings.engine.emotions,
+        ),
         traces=_open_traces(settings, "sender"),
     )
 
@@ -141,15 +203,20 @@ def serve_live(settings: LiveSettings, *, place: tuple[str, int] | int, threads:
     """Serve live video until a stop signal.
 
     place: host and port to listen on, or the file descriptor of a listening socket.
-    Raises SetupFailed when no secret is set, weights are missing, or the port is not available.
+    Raises SetupFailed when no secret is set, weights are missing, the port is not available, or
+    memory is too small.
     """
     from smart_filter_workers.live import process  # noqa: PLC0415 - the API's image has no workers
+    from smart_filter_workers.system import memory  # noqa: PLC0415 - as above
 
     logs.configure("live")
+    memory.ensure_enough()
+    engine = load_engine()
     process.serve(
         settings,
         paths.data_folder() / "weights",
-        research=load_engine().research_weights,
+        research=engine.research_weights,
+        emotions=engine.emotions,
         listening=socket.socket(fileno=place) if isinstance(place, int) else process.listen(*place),
         threads=threads,
     )
@@ -175,8 +242,8 @@ def _open_traces(settings: Settings, process: str) -> Traces:
         return tracing.open_traces(settings.otlp.url, process)
     except ModuleNotFoundError as error:
         raise SetupFailed(
-            f"SMART_FILTER_OTLP_URL needs a package that is not installed ({error.name}): "
-            "pip install 'smart-filter[otlp]', or unset it"
+            f"SMART_FILTER_OTLP_URL needs a package that is not installed ({error.name}):"
+            f" unset it, or {install_hint('otlp')}"
         ) from error
 
 
@@ -184,5 +251,7 @@ def list_offers(settings: Settings) -> list[Offer]:
     """Return every model of this installation, with the reason if this machine cannot run it."""
     from smart_filter_workers.models import catalog  # noqa: PLC0415 - the API's image has no workers
 
-    known = catalog.discover_models(research=settings.engine.research_weights)
+    known = catalog.discover_models(
+        research=settings.engine.research_weights, emotions=settings.engine.emotions
+    )
     return known.offers(settings.weights)

@@ -15,7 +15,7 @@ from smart_filter_docs.sources import CHECKOUT
 from smart_filter_shared.config.settings import Settings
 
 PAGE: Final = CHECKOUT / "docs" / "settings.md"
-_ROW: Final = re.compile(r"^\| (SMART_FILTER_[A-Z_, ]+) \| ([^|]*) \| (.*) \|$", re.MULTILINE)
+_ROW: Final = re.compile(r"^\| (SMART_FILTER_[A-Z0-9_, ]+) \| ([^|]*) \| (.*) \|$", re.MULTILINE)
 _NOTHING: Final = "–"
 
 

@@ -15,6 +15,7 @@ _OUTSIDE: Final = {
     "CONTRIBUTING.md": "contributing.md",
     "tests/README.md": "tests.md",
     "CHANGELOG.md": "changes.md",
+    "SECURITY.md": "reporting.md",
 }
 # The site uses the studio's icon and fonts.
 _STUDIO: Final = "api/smart_filter_api/studio/page/"

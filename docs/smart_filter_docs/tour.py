@@ -7,6 +7,7 @@ ones; lists are cut to a few items.
 """
 
 import base64
+import datetime as dt
 import io
 import json
 import re
@@ -158,7 +159,7 @@ def _jobs(tour: Tour, stack: RunningStack) -> list[dict[str, Any]]:
     body = {"photo_base64": speck, "recipe": {"background": "keep", "crop": False}}
     waits = {"Prefer": "wait=10"}
     tour.stop("submitJob", "json_and_wait", json_body=body, headers=waits)
-    later = {"photo_base64": speck, "recipe": {"run_at": "2099-01-31T12:00:00Z"}}
+    later = {"photo_base64": speck, "recipe": {"run_at": _next_week()}}
     late_id = stack.client.post("/v1/jobs", json=later).json()["id"]
     canceled = tour.stop("cancelJob", "canceled", job_id=late_id).json()
     person_required = {"background": "keep", "require_person": "true"}
@@ -170,6 +171,11 @@ def _jobs(tour: Tour, stack: RunningStack) -> list[dict[str, Any]]:
     tour.stop("listJobs", "newest", params={"limit": "1"})
     tour.stop("deleteJob", "deleted", job_id=failed_id)
     return [ended, failed, canceled]
+
+
+def _next_week() -> str:
+    """Return a time until which a job waits."""
+    return (dt.datetime.now(dt.UTC) + dt.timedelta(days=7)).isoformat(timespec="seconds")
 
 
 def _deriving(tour: Tour, stack: RunningStack) -> None:
@@ -204,7 +210,7 @@ def _batches(tour: Tour) -> dict[str, Any]:
     tour.stop("getBatch", "ranked_album", batch_id=ranked["id"])
     follows = tour.stop("streamBatchEvents", "events", batch_id=ranked["id"])
     refused = {"photo_url": "https://example.org/a.jpg", "recipe": {"margin": "wide"}}
-    later = {"items": [items[0], refused], "recipe": {"run_at": "2099-01-31T12:00:00Z"}}
+    later = {"items": [items[0], refused], "recipe": {"run_at": _next_week()}}
     late_id = tour.stop("createBatch", "one_refused", json_body=later).json()["id"]
     tour.stop("cancelBatch", "canceled", batch_id=late_id)
     tour.stop("listBatches", "newest")
@@ -282,6 +288,7 @@ def _keys(tour: Tour) -> None:
     tour.stop("createToken", "phone", json_body=phone)
     tour.stop("listKeys", "all")
     tour.stop("revokeKey", "revoked", key_id=key_id)
+    tour.stop("listAuditEvents", "newest", params={"limit": "2"})
 
 
 def _jpeg(photo: bytes, *, side: int = 512) -> bytes:

@@ -348,6 +348,10 @@ class DatabaseUnavailable(TryAgain):
     """The database did not answer, or the transaction must be retried."""
 
 
+class DatabaseMisconfigured(DatabaseUnavailable):
+    """The database rejects the settings: the user, the password or the name."""
+
+
 class RowUnreadable(TryAgain):
     """A later version wrote the row, and this one cannot read it, such as after a rollback."""
 

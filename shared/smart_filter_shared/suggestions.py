@@ -32,5 +32,8 @@ def did_you_mean(name: str, known: Iterable[str], *, most: int = 1) -> str:
 @functools.lru_cache(maxsize=_MAX_REMEMBERED)
 def _search(folded: str, known: tuple[str, ...], most: int) -> tuple[str, ...]:
     by_folded = {one.casefold(): one for one in known}
-    found = difflib.get_close_matches(folded, by_folded, n=most)
-    return tuple(by_folded[one] for one in found)
+    # A unit that is left out, such as `ttl` for `ttl_seconds`, makes names too different.
+    found = difflib.get_close_matches(folded, by_folded, n=most) or [
+        one for one in by_folded if one.startswith(f"{folded}_")
+    ]
+    return tuple(by_folded[one] for one in found[:most])

@@ -1,6 +1,7 @@
 """Photos of things, cut out by the model for any subject."""
 
 import io
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from smart_filter_shared.errors import SetupFailed
+from smart_filter_tests.commands import Command
 from smart_filter_tests.full_stack import ENGINE, KEY, PHOTO, RunningStack, run_stack
+from smart_filter_tests.pictures import plain
 from smart_filter_workers.models import upstream
 
 pytestmark = pytest.mark.slow
@@ -79,6 +82,22 @@ def test_person_is_cut_out_by_the_model_for_people(stack: RunningStack) -> None:
     assert segmentation["models"][0]["name"] == "people"
 
 
+def test_file_of_isnet_also_serves_the_finer_model(stack: RunningStack) -> None:
+    usual = stack.run(PHOTO.read_bytes(), outputs="matte")
+
+    job = stack.run(
+        PHOTO.read_bytes(),
+        outputs="matte",
+        **{"segmentation.model": "quality", "segmentation.params.detail": "fast"},
+    )
+
+    assert (job["state"], job["subject"], job["people"]) == ("succeeded", "people", 1)
+    (segmentation,) = (one for one in job["stages"] if one["name"] == "segmentation")
+    assert segmentation["models"][0]["name"] == "quality"
+    finer, coarser = (stack.pixels(one["id"], "matte") > 127 for one in (job, usual))
+    assert 0.95 < (finer & coarser).sum() / (finer | coarser).sum() < 1
+
+
 def test_removebg_client_gets_a_thing(stack: RunningStack) -> None:
     photo, _ = a_mug()
 
@@ -91,4 +110,32 @@ def test_removebg_client_gets_a_thing(stack: RunningStack) -> None:
     )
 
     assert answer.status_code == 200, answer.text
-    assert answer.headers["X-Type"] == "other"
+    assert answer.headers["X-Type"] == "product"
+
+
+@pytest.mark.parametrize("type_", ["auto", "product"])
+def test_photo_in_which_nothing_stands_out_is_unknown_foreground(
+    stack: RunningStack, type_: str
+) -> None:
+    answer = httpx.post(
+        f"{stack.client.base_url}/v1.0/removebg",
+        headers={"X-Api-Key": KEY},
+        files={"image_file": plain(320, 240, (90, 120, 60))},
+        data={"type": type_},
+        timeout=60,
+    )
+
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["code"]) == (400, "unknown_foreground")
+
+
+def test_check_for_removebg_finds_the_model(
+    stack: RunningStack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = str(stack.client.base_url)
+    stack.run(a_mug()[0], subject="any")  # loads the model, without the check's time limit
+
+    written = Command(capsys).output("removebg", "check", "--url", url, "--key", KEY, "--json")
+
+    (things,) = (one for one in json.loads(written)["findings"] if one["what"] == "things")
+    assert things["level"] == "ok", things

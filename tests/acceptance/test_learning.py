@@ -119,7 +119,7 @@ def test_list_omits_unavailable_models_unless_asked(at_server: Command) -> None:
     assert "centerface *" in offered
     assert "unet" not in offered
     [line] = [one for one in every.splitlines() if " unet " in one]
-    assert "smart-filter[tensorflow]" in line
+    assert "install the extra `tensorflow`" in line
 
 
 def test_show_lists_the_recipe_parameters(at_server: Command) -> None:

@@ -33,6 +33,7 @@ from smart_filter_tests.web import a_site, ok
 HOPPER = PHOTO.with_name("grace_hopper.jpg")
 PREVIEW_PX = 256
 READY_SECONDS = 60
+LONG_NAME = "n" * 300
 IN_AN_HOUR = (dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)).isoformat()
 Journey = Callable[[Client], Awaitable[None]]
 
@@ -207,34 +208,52 @@ def test_caller_over_http_brings_a_key_and_addresses(http_server: str) -> None:
         anyio.run(journey, f"{site.url}/a.png")
 
 
-@pytest.mark.parametrize(
-    ("headers", "message"),
-    [
-        ({}, "send your API key in the header `Authorization: Bearer KEY`"),
-        ({"Authorization": "Basic abc"}, "send your API key in the header"),
-        ({"Authorization": "Bearer sf_wrong"}, "the service rejects the API key"),
-    ],
-)
-def test_caller_over_http_without_a_valid_key_is_refused(
-    http_server: str, headers: Mapping[str, str], message: str
-) -> None:
+def test_key_that_the_service_rejects_is_an_error_of_the_tool(http_server: str) -> None:
     async def journey() -> None:
-        async with over_http(http_server, headers) as client:
-            assert sentence(await client.call_tool("find_backgrounds")).startswith(message)
+        async with over_http(http_server, {"Authorization": "Bearer sf_wrong"}) as client:
+            said = sentence(await client.call_tool("find_backgrounds"))
+            assert said.startswith("the service rejects the API key")
 
     anyio.run(journey)
 
 
+WITH_KEY = ("Authorization", "Bearer sf_any")
+
+
 @pytest.mark.parametrize(
-    ("headers", "status"),
-    [({"Host": "evil.example"}, 421), ({"Origin": "https://evil.example"}, 403)],
+    ("headers", "status", "message"),
+    [
+        ([], 401, "send an API key of the service in the header `Authorization: Bearer KEY`"),
+        ([("Authorization", "Basic abc")], 401, "send an API key"),
+        ([("Authorization", "Bearer")], 401, "send an API key"),
+        ([WITH_KEY, WITH_KEY], 400, "more than once; send one"),
+        ([WITH_KEY, ("Host", "evil.example")], 421, "Invalid Host header"),
+        ([WITH_KEY, ("Origin", "https://evil.example")], 403, "Invalid Origin header"),
+        ([WITH_KEY], 200, "protocolVersion"),
+        ([WITH_KEY, ("Host", "LocalHost:1234")], 200, "protocolVersion"),
+    ],
 )
-def test_request_of_a_rebound_name_is_refused(
-    http_server: str, headers: Mapping[str, str], status: int
+def test_caller_over_http_is_checked_before_the_first_message(
+    http_server: str, headers: list[tuple[str, str]], status: int, message: str
 ) -> None:
-    answer = httpx.post(http_server, json={}, headers=headers)
+    first = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "test", "version": "1"},
+        },
+    }
+    accept = ("Accept", "application/json, text/event-stream")
+
+    answer = httpx.post(http_server, json=first, headers=[*headers, accept])
 
     assert answer.status_code == status
+    assert message in answer.text
+    assert answer.headers.get("WWW-Authenticate") == ("Bearer" if status == 401 else None)
+    assert "Mcp-Session-Id" not in answer.headers  # an invented key leaves no session behind
 
 
 @pytest.mark.slow
@@ -285,6 +304,9 @@ def test_error_of_a_tool_is_one_sentence(environment: Mapping[str, str], tmp_pat
     os.mkfifo(folder / "pipe")
     with (folder / "huge.jpg").open("wb") as huge:
         huge.truncate(MAX_PHOTO_BYTES + 1)
+    (folder / "empty.jpg").touch()
+    (folder / "hard.txt").hardlink_to(outside / "notes.txt")
+    none = str(uuid.uuid4())
     outside_sentence = f"is outside the folders that this server may use: {folder}"
     cases: list[tuple[str, dict[str, object], str]] = [
         ("submit_photo", {"photo": "none.jpg"}, f"there is no file {folder / 'none.jpg'}"),
@@ -299,15 +321,30 @@ def test_error_of_a_tool_is_one_sentence(environment: Mapping[str, str], tmp_pat
         ("submit_photo", {"photo": "notes.txt"}, "picture"),
         ("submit_photo", {"photo": "https://"}, "invalid host name"),
         ("submit_photo", {"photo": "a.jpg", "backgroud": "keep"}, "did you mean background?"),
-        ("submit_photo", {}, "photo: Field required"),
-        ("submit_photo", {"photo": "a.jpg", "outputs": ["film"]}, "outputs.0: "),
-        ("rate_photo", {"photo": "a.jpg", "timeout_seconds": 1e9}, "timeout_seconds: "),
-        ("wait_for_job", {"job_id": "none"}, "job"),
-        ("wait_for_album", {"album_id": "../jobs"}, "batch"),
+        ("submit_photo", {}, "photo is missing"),
+        ("submit_photo", {"photo": ""}, "photo is empty: name a file"),
+        ("submit_photo", {"photo": "empty.jpg"}, "empty"),
+        ("submit_photo", {"photo": LONG_NAME}, f"{'n' * 20}: file name too long"),
+        ("submit_photo", {"photo": "hard.txt"}, "has hard links, which may lead outside"),
+        ("submit_photo", {"photo": "a.jpg", "outputs": ["matt"]}, "; did you mean matte?"),
+        ("submit_photo", {"photo": "a.jpg", "outputs": ["film"]}, "outputs.0: 'film' is none of"),
+        ("rate_photo", {"photo": "a.jpg", "timeout_seconds": 1e9}, "timeout_seconds: input"),
+        (
+            "find_backgrounds",
+            {"words": "studoi zzz"},
+            "none has 'studoi'; did you mean studio, none",
+        ),
+        ("find_backgrounds", {"words": "studio beach"}, "use fewer or other words"),
+        ("wait_for_job", {"job_id": "none"}, "job_id: 'none' is not an id; use one that another"),
+        ("wait_for_job", {"job_id": "../keys"}, "job_id: '../keys' is not an id"),
+        ("wait_for_job", {"job_id": str(uuid.uuid4())}, "job"),
+        ("wait_for_album", {"album_id": "../jobs"}, "album_id: '../jobs' is not an id"),
+        ("wait_for_album", {"album_id": str(uuid.uuid4())}, "batch"),
         ("choose_background", {"job_id": str(uuid.uuid4()), "background": "keep"}, "job"),
-        ("save_output", {"job_id": "none", "path": "../x.jpg"}, outside_sentence),
-        ("save_output", {"job_id": "none", "path": "."}, "is outside the folders"),
-        ("save_output", {"job_id": "none", "path": "no/x.jpg"}, f"no folder {folder / 'no'}"),
+        ("save_output", {"job_id": none, "path": "../x.jpg"}, outside_sentence),
+        ("save_output", {"job_id": none, "path": "."}, "is outside the folders"),
+        ("save_output", {"job_id": none, "path": "no/x.jpg"}, f"no folder {folder / 'no'}"),
+        ("save_output", {"job_id": "../x", "path": "x.jpg"}, "job_id: '../x' is not an id"),
         ("best_of_album", {"photos": []}, "photos: "),
         ("paint_photo", {}, "paint_photo"),
     ]

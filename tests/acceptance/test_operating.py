@@ -20,6 +20,10 @@ from smart_filter_tests.bench import settings_of
 from smart_filter_tests.commands import Command
 from smart_filter_tests.full_stack import ENGINE, PHOTO, WORKER, RunningStack, run_stack
 from smart_filter_tests.isolated_network import isolate_network
+from smart_filter_workers.artifacts import content_credentials
+from smart_filter_workers.models import catalog
+from smart_filter_workers.networks import expression
+from smart_filter_workers.weights import packaged
 
 PATIENCE_SECONDS = 240.0
 LOOK_SECONDS = 0.1
@@ -171,20 +175,61 @@ def test_nothing_of_a_photo_is_left_once_its_picture_is_fetched(forgetful: Runni
 
 
 @pytest.mark.slow
-def test_without_research_weights_a_photo_is_rated_by_geometry(
+def test_without_research_weights_only_models_for_commercial_use_run(
     data_folder: Path, weights_folder: Path
 ) -> None:
     given = {**ENGINE, "SMART_FILTER_RESEARCH_WEIGHTS": "off"}
+    known = catalog.discover_models(research=False)
+    allowed = data_folder / "allowed"
+    allowed.mkdir()
+    for file in packaged.list_files(without=known.refused_files):
+        (allowed / file.name).symlink_to(weights_folder / file.name)
 
-    with run_stack(data_folder / "research", weights_folder, given) as stack:
+    with run_stack(data_folder / "research", allowed, given) as stack:
         offered = stack.client.get("/v1/models").json()["items"]
         job = stack.run(outputs="faces")
+        refused = stack.client.post(
+            "/v1/jobs",
+            files={"photo": PHOTO.read_bytes()},
+            data={"outputs": "rating", "smile.model": "expression"},
+        )
+
+    ran = {stage["name"]: stage["model"] for stage in job["stages"]}
+    assert job["state"] == "succeeded"
+    assert {name: ran[name] for name in ("segmentation", "face", "smile")} == {
+        "segmentation": "people-blazeface",
+        "face": "blazeface",
+        "smile": "mouth",
+    }
+    assert [(face["emotion"], face["smile"]["level"] != "none") for face in job["faces"]] == [
+        (None, True)
+    ]
+    assert {face["eyes"]["left_open"] for face in job["faces"]} == {True}
+    assert {card["commercial"] for card in offered} == {"yes"}
+    assert (refused.status_code, refused.json()["code"]) == (422, "not_available")
+    assert "SMART_FILTER_RESEARCH_WEIGHTS" in refused.json()["errors"][0]["detail"]
+
+
+@pytest.mark.slow
+def test_without_emotions_a_background_is_chosen_and_no_network_for_them_loaded(
+    data_folder: Path, weights_folder: Path, tmp_path: Path
+) -> None:
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    for file in weights_folder.iterdir():
+        if file.name != expression.WEIGHTS.name:
+            (weights / file.name).symlink_to(file)
+    given = {**ENGINE, "SMART_FILTER_EMOTIONS": "off"}
+
+    with run_stack(data_folder / "emotions", weights, given) as stack:
+        offered = stack.client.get("/v1/models").json()["items"]
+        job = stack.run(background="auto", outputs="image,faces")
 
     smile = next(stage for stage in job["stages"] if stage["name"] == "smile")
-    assert (job["state"], smile["model"]) == ("succeeded", "geometry")
-    assert [face["emotion"] for face in job["faces"]] == [None]
-    assert [card["name"] for card in offered if card["research"]] == []
-    assert "geometry" in {card["name"] for card in offered if card["default"]}
+    assert (job["state"], smile["model"]) == ("succeeded", "mouth")
+    assert ([face["emotion"] for face in job["faces"]], job["emotions_notice"]) == ([None], None)
+    assert job["background"]["reason"]
+    assert [card["name"] for card in offered if card["emotions"]] == []
 
 
 @pytest.fixture
@@ -212,7 +257,16 @@ def test_working_stack_looks_up_no_name(environment: dict[str, str], tmp_path: P
             assert up.stdout is not None
             first = json.loads(up.stdout.readline())
             for command in (
-                program.command("run", str(PHOTO)),
+                program.command(
+                    *(
+                        "run",
+                        str(PHOTO),
+                        "--set",
+                        "provenance=c2pa",
+                        "-o",
+                        str(tmp_path / "signed.jpg"),
+                    )
+                ),
                 (sys.executable, "-c", OPENS_LIVE_VIDEO, first["url"], first["api_key"]),
             ):
                 with network.start(command, environment) as process:
@@ -224,6 +278,8 @@ def test_working_stack_looks_up_no_name(environment: dict[str, str], tmp_path: P
             up.communicate(timeout=PATIENCE_SECONDS)
 
     assert network.queried_names == []
+    signed = (tmp_path / "signed.jpg").read_bytes()
+    assert content_credentials.find_fault(signed, "image/jpeg") is None
 
 
 def wait_for_report(folder: Path, environment: dict[str, str]) -> None:

@@ -19,6 +19,7 @@ from smart_filter_deploy.cli.server import program
 from smart_filter_tests.bench import Bench, open_bench, settings_of
 from smart_filter_tests.commands import Command
 from smart_filter_tests.full_stack import KEY, PHOTO, RunningStack
+from smart_filter_tests.later import next_week
 from smart_filter_tests.pictures import plain
 from smart_filter_tests.web import a_site, answer, ok, redirect
 
@@ -147,7 +148,7 @@ def test_photo_that_was_uploaded_twice_is_refused(
 ) -> None:
     upload = an_upload(running_stack, A_PICTURE, "image/jpeg")
     # Runs only after the second upload.
-    recipe = {"background": "keep", "run_at": "2999-01-01T00:00:00Z"}
+    recipe = {"background": "keep", "run_at": next_week()}
     job_id = submitted(running_stack, upload_id=upload["upload_id"], recipe=recipe)
 
     put(upload, A_PICTURE[:-1] + bytes([A_PICTURE[-1] ^ 1]))

@@ -1,12 +1,7 @@
 """Programs written for remove.bg, with the running stack."""
 
-import base64
 import io
-import json
-import shutil
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import numpy as np
@@ -98,57 +93,3 @@ def test_photo_that_cannot_be_cut_out_is_a_removebg_error(
 
     (error,) = answer.json()["errors"]
     assert (answer.status_code, error["code"]) == (400, code)
-
-
-# A published client (npm, `remove.bg` 1.3.0).  `npm ci` installs it into a folder of the tests:
-# pinned by digests, and not part of the repository.
-RECIPE = Path(__file__).parents[1] / "data" / "removebg-client"
-INSTALL_SECONDS, RUN_SECONDS = 90, 40
-
-
-def run(*command: str, folder: Path, seconds: float) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=seconds, check=False
-    )
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if shutil.which("npm") is None or shutil.which("node") is None:
-        pytest.skip("no Node.js: install it (Debian: sudo apt install nodejs npm)")
-    folder = tmp_path_factory.mktemp("client")
-    shutil.copytree(RECIPE, folder, dirs_exist_ok=True)
-    ran = run("npm", "ci", folder=folder, seconds=INSTALL_SECONDS)
-    if ran.returncode:
-        why = " ".join(ran.stderr[-300:].split())
-        pytest.skip(f"needs a registry that npm can reach: {why}")
-    return folder
-
-
-def test_published_client_sends_a_file_and_reads_the_answer(
-    installed: Path, running_stack: RunningStack
-) -> None:
-    url = str(running_stack.client.base_url).rstrip("/")
-    options = {
-        "size": "full",
-        "type": "auto",
-        "scale": "50%",
-        "position": "center",
-        "crop": True,
-        "crop_margin": "10%",
-        "roi": "0% 0% 100% 100%",
-        "channels": "rgba",
-        "add_shadow": True,
-        "bg_color": "81d4fa",
-    }
-
-    command = ("node", "drive.js", url, KEY, "FILE", str(PHOTO), json.dumps(options))
-    ran = run(*command, folder=installed, seconds=RUN_SECONDS)
-
-    assert ran.returncode == 0, ran.stderr
-    answer = json.loads(ran.stdout)
-    picture = opened(base64.b64decode(answer["base64img"]))
-    assert picture.format == "JPEG"
-    assert (answer["detectedType"], answer["creditsCharged"]) == ("person", "0.0")
-    assert (int(answer["resultWidth"]), int(answer["resultHeight"])) == picture.size
-    assert int(answer["rateLimitRemaining"]) > 0

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import datetime as dt
 import fcntl
 import io
 import json
@@ -21,8 +22,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
 from smart_filter_deploy.cli.batch.journal import FILE_NAME
+from smart_filter_deploy.cli.removebg import certificate
 from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.embedded import folder
+from smart_filter_deploy.embedded.ports import free_port
 from smart_filter_shared.security.outbound_rules import SETTING
 from smart_filter_tests.full_stack import KEY, PHOTO, RunningStack
 from smart_filter_tests.outages import wait_until
@@ -130,6 +133,9 @@ def test_run_starts_its_servers_shows_its_findings_and_leaves_nothing(machine: M
     for printed in ("1 person, 1 face", "both eyes open", "rating", "0.8 × ", "background"):
         assert printed in ended.stdout
     assert "astronaut.smart-filter.jpg  512 × 512 jpg" in ended.stdout
+    (told,) = [line for line in ended.stdout.splitlines() if "research weights" in line]
+    assert "SMART_FILTER_RESEARCH_WEIGHTS=off" in told
+    assert "emotions are read in faces: SMART_FILTER_EMOTIONS=off" in told
     assert not {"\x1b", "\r", "\b"} & set(ended.stdout + ended.stderr)
 
 
@@ -247,6 +253,8 @@ def test_submitted_job_is_downloaded_and_deleted(up: Machine, running_stack: Run
     shown = up.run("jobs", "show", job_id).stdout
     saved = up.run("jobs", "download", job_id, "-o", "all/")
     named = up.run("jobs", "download", job_id, "--output", "image", "-o", "red.jpg", "--json")
+    again = up.run("jobs", "download", job_id, "-o", "all/")
+    forced = up.run("jobs", "download", job_id, "-o", "all/", "--force")
     missing = up.run("jobs", "download", job_id, "--output", "matte")
     deleted = up.run("jobs", "delete", job_id)
     gone = up.run("jobs", "download", job_id)
@@ -258,6 +266,9 @@ def test_submitted_job_is_downloaded_and_deleted(up: Machine, running_stack: Run
     assert saved.stdout.count("\n") == 3
     assert json.loads(named.stdout) == {"id": job_id, "files": {"image": "red.jpg"}}
     assert up.picture("red.jpg").shape == (512, 512, 3)
+    assert (again.returncode, again.stderr.count("\n")) == (1, 1)
+    assert ".jpg exists already: name another with -o, or use --force" in again.stderr
+    assert (forced.returncode, forced.stdout) == (0, saved.stdout)
     assert (missing.returncode, "it has image" in missing.stderr) == (2, True)
     assert (deleted.returncode, deleted.stdout) == (0, f"deleted job {job_id}\n")
     assert (gone.returncode, gone.stderr.count("\n")) == (1, 1)
@@ -369,6 +380,68 @@ def test_doctor_finds_no_fault_in_a_running_stack(
         *("api key studio live browsers outbound database clock".split()),
         *("migrations workers broker storage weights".split()),
     }
+
+
+@pytest.fixture(scope="module")
+def https_up(
+    data_folder: Path, weights_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Machine, dict[str, Any]]]:
+    """Start `smart-filter up` with https for other machines, without emotions."""
+    machine = Machine(
+        a_folder(data_folder / "cli-https", weights_folder), tmp_path_factory.mktemp("h")
+    )
+    certificate.issue(machine.here, hosts=[], server_days=20, now=dt.datetime.now(dt.UTC))
+    https = (
+        *("--tls-certificate", "server.pem", "--tls-key", "server.key"),
+        *("--tls-host", "0.0.0.0", "--tls-port", str(free_port())),
+    )
+    with machine.start("up", "--no-live", *https, SMART_FILTER_EMOTIONS="off") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            yield machine, json.loads(process.stdout.readline())
+        finally:
+            process.send_signal(signal.SIGTERM)
+            _, said = process.communicate(timeout=PATIENCE_SECONDS)
+    assert "research weights are in use" in said
+    assert "SMART_FILTER_EMOTIONS" not in said
+
+
+@pytest.mark.slow
+def test_up_for_other_machines_does_not_reach_this_one_for_them(
+    https_up: tuple[Machine, dict[str, Any]],
+) -> None:
+    _, first = https_up
+    headers = {"Authorization": f"Bearer {first['api_key']}"}
+
+    with a_site({"/photo.png": ok(PHOTO.read_bytes())}) as site:
+        asked = {"photo_url": f"{site.url}/photo.png"}
+        answer = httpx.post(f"{first['url']}/v1/jobs", json=asked, headers=headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_photo_url")
+    assert site.requests == []
+
+
+@pytest.mark.slow
+def test_doctor_warns_of_the_certificate_that_up_serves(
+    https_up: tuple[Machine, dict[str, Any]],
+) -> None:
+    machine, _ = https_up
+
+    [found] = machine.lines("doctor")
+
+    levels = {one["what"]: one["level"] for one in found["findings"]}
+    assert levels["https"] == "warn"
+
+
+@pytest.mark.slow
+def test_list_of_models_says_whose_they_are(https_up: tuple[Machine, dict[str, Any]]) -> None:
+    machine, first = https_up
+
+    listed = machine.run("models", "list", SMART_FILTER_RESEARCH_WEIGHTS="off").stdout
+
+    assert f"models of the server {first['url']}, by its own settings" in listed.splitlines()[-1]
+    assert "people *" in listed
 
 
 def output_of(up: Machine) -> Path:

@@ -8,6 +8,7 @@ from smart_filter_tests.browsing.photos import Photos
 from smart_filter_tests.browsing.screens import DESKTOP, PHONE_DARK, on_screens
 from smart_filter_tests.browsing.visitors import Visitor
 from smart_filter_tests.full_stack import KEY, RunningStack
+from smart_filter_tests.later import next_week
 
 QUEUE = "segmentation.people"
 
@@ -52,7 +53,7 @@ def test_jobs_of_a_tenant_are_canceled_after_they_are_counted(
     anonymous_page: Page, visitor: Visitor, photos: Photos, url: str, page_errors: PageErrors
 ) -> None:
     for _ in range(2):
-        visitor.submit(photos.smiling, run_at="2100-01-01T00:00:00Z")
+        visitor.submit(photos.smiling, run_at=next_week())
     sign_in(anonymous_page, url, page_errors)
     anonymous_page.get_by_label("Another tenant").fill(visitor.tenant)
     anonymous_page.get_by_role("button", name="Cancel…", exact=True).last.click()

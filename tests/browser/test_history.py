@@ -13,9 +13,9 @@ from smart_filter_tests.browsing.screens import PHONE, on_screens
 from smart_filter_tests.browsing.visitors import Visitor
 from smart_filter_tests.browsing.waits import wait_until
 from smart_filter_tests.full_stack import RunningStack
+from smart_filter_tests.later import next_week
 from smart_filter_tests.proxy import Mode, Proxy
 
-_LATER = "2100-01-01T00:00:00Z"
 _MANY = 70
 # The page's action when its tab becomes visible again.
 _TURN_BACK = "document.dispatchEvent(new Event('visibilitychange'))"
@@ -34,7 +34,7 @@ def test_job_of_a_program_is_shown_and_canceled(
     page: Page, visitor: Visitor, photos: Photos
 ) -> None:
     expect(page.get_by_role("heading", name="Drop photos")).to_be_visible()
-    job_id = _submit(visitor, photos, "by-program.png", run_at=_LATER)
+    job_id = _submit(visitor, photos, "by-program.png", run_at=next_week())
 
     page.evaluate(_TURN_BACK)
     waiting = card(page, "by-program.png")
@@ -117,9 +117,9 @@ def test_one_is_deleted_on_the_service_too(page: Page, visitor: Visitor, photos:
 def test_older_ones_are_loaded_by_scrolling_and_all_are_deleted(
     page: Page, visitor: Visitor, photos: Photos
 ) -> None:
-    first = _submit(visitor, photos, "number 0", run_at=_LATER)
+    first = _submit(visitor, photos, "number 0", run_at=next_week())
     for number in range(1, _MANY):
-        _submit(visitor, photos, f"number {number}", run_at=_LATER)
+        _submit(visitor, photos, f"number {number}", run_at=next_week())
     page.reload()
     expect(card(page, f"number {_MANY - 1}")).to_be_visible()
     assert card(page, "number 0").count() == 0
@@ -143,7 +143,7 @@ def test_interrupted_deletion_continues(
 ) -> None:
     page_errors.expect(LINE_CUT)
     for name in "abc":
-        _submit(visitor, photos, f"{name}.png", run_at=_LATER)
+        _submit(visitor, photos, f"{name}.png", run_at=next_week())
     page.reload()
     page.get_by_role("button", name="Delete all").click()
     dialog = page.get_by_role("dialog")

@@ -31,6 +31,19 @@ def test_photo_is_submitted_from_the_reference(
     assert job["recipe"]["background"] == "keywords:sunset"
 
 
+def test_example_without_a_photo_is_not_sent(
+    anonymous_page: Page, visitor: Visitor, url: str
+) -> None:
+    open_reference(anonymous_page, url, visitor.key)
+    submission = anonymous_page.locator("#operations-jobs-submitJob")
+    submission.locator(".opblock-summary-control").click()
+    submission.get_by_role("button", name="Execute").click()
+
+    photo = submission.locator("tr").filter(has=anonymous_page.locator("input[type=file]")).first
+    expect(photo).to_contain_text("photo *")
+    expect(submission.locator(".live-responses-table")).to_have_count(0)
+
+
 def test_key_is_not_stored_by_the_reference(
     anonymous_page: Page, visitor: Visitor, url: str
 ) -> None:

@@ -41,7 +41,8 @@ _ABORT = """async ([url, key]) => {
     const { SmartFilter } = await import("smart-filter-client");
     const client = new SmartFilter({ url, key });
     const photo = document.querySelector("[type=file]").files[0];
-    const { id } = await client.submit(photo, { recipe: { run_at: "2100-01-01T00:00:00Z" } });
+    const next_week = new Date(Date.now() + 7 * 86400e3).toISOString();
+    const { id } = await client.submit(photo, { recipe: { run_at: next_week } });
     const left = new AbortController();
     const sending = new AbortController();
     const ends = await Promise.allSettled([

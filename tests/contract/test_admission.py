@@ -4,6 +4,9 @@ import hashlib
 import json
 import os
 import shutil
+import signal
+import socket
+import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +16,13 @@ import numpy as np
 import pytest
 
 from smart_filter_deploy.cli.commands.models import models
+from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.cli.terminal.exit_codes import run_command_line
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_tests import networks
 from smart_filter_tests.full_stack import PHOTO
 from smart_filter_tests.threads import run_in_threads
-from smart_filter_workers.models import admission, upstream
+from smart_filter_workers.models import admission, catalog, upstream
 from smart_filter_workers.networks.handling import Handling
 from smart_filter_workers.weights import allowlist, files
 from smart_filter_workers.weights.allowlist import AdmittedFile
@@ -309,9 +313,23 @@ def test_removed_file_is_reported(
 
     status = run_command_line(models, ["remove", "onnx/my-red", "--json"])
 
-    expected = {"model": "onnx", "entry": "my-red", "removed": f"onnx/{file.name}"}
+    expected = {"model": "onnx", "entry": "my-red", "removed": [f"onnx/{file.name}"]}
     assert (status, json.loads(capsys.readouterr().out)) == (0, expected)
     assert not file.exists()
+
+
+def test_weights_of_a_model_without_entries_are_removed_by_its_name(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = data / "weights" / "isnet.onnx"
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(b"weights")
+
+    assert run_command_line(models, ["remove", "isnet", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["removed"] == ["isnet.onnx"]
+    assert not file.exists()
+    assert run_command_line(models, ["remove", "isnet"]) == 3
+    assert f"isnet is not in {file.parent}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -325,9 +343,13 @@ def test_removed_file_is_reported(
         (["admit", str(PHOTO), "--kind", "onnx"], 3, "--set width=PIXELS --set height=PIXELS"),
         (["admit", "/dev/zero", "--kind", "onnx", *SQUARE], 3, "not a regular file"),
         (["admit", str(PHOTO), "--kind", "onnx", "--set", "width"], 2, "KEY=VALUE"),
-        (["pull", f"detectron2/{ZOO}", "--admit"], 3, "smart-filter[detectron2]"),
-        (["admit", str(PHOTO), "--kind", "detectron2"], 3, "smart-filter[detectron2]"),
-        (["admit", str(PHOTO), "--kind", "unet", "--name", "x"], 3, "smart-filter[tensorflow]"),
+        (["pull", f"detectron2/{ZOO}", "--admit"], 3, "install the extra `detectron2`"),
+        (["admit", str(PHOTO), "--kind", "detectron2"], 3, "install the extra `detectron2`"),
+        (
+            ["admit", str(PHOTO), "--kind", "unet", "--name", "x"],
+            3,
+            "install the extra `tensorflow`",
+        ),
         (["remove", "onnx/missing"], 3, "no admitted files"),
         (["bench", "missing"], 2, "selfie"),
         (["bench", "onnx/u2net"], 2, "models pull onnx/u2net"),
@@ -344,6 +366,53 @@ def test_wrong_arguments_and_files_are_reported_in_one_line(
     assert not out
     assert said.startswith("smart-filter: ")
     assert expected in said
+
+
+@pytest.mark.parametrize("name", ["isnet", "quality", "onnx/birefnet-lite"])
+@pytest.mark.usefixtures("data")
+def test_pull_of_disabled_weights_is_refused_with_the_setting(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SMART_FILTER_RESEARCH_WEIGHTS", "off")
+
+    assert run_command_line(models, ["pull", name]) == 3
+
+    assert "is turned off by SMART_FILTER_RESEARCH_WEIGHTS" in capsys.readouterr().err
+
+
+def test_pull_fetches_only_weights_for_commercial_use_where_others_are_off(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused = catalog.discover_models(research=False).refused_files
+    for file in refused:
+        (data / "weights" / file.name).unlink(missing_ok=True)
+    there = {one.name for one in (data / "weights").iterdir()}
+    monkeypatch.setenv("SMART_FILTER_RESEARCH_WEIGHTS", "off")
+
+    assert run_command_line(models, ["pull", "--all"]) == 0
+    assert run_command_line(models, ["verify"]) == 0
+
+    assert {one.name for one in (data / "weights").iterdir()} == there
+    assert "isnet (commercial: ask) is left out" in capsys.readouterr().err
+    assert {"expression.onnx", "eyes.onnx", "centerface.onnx"} < {one.name for one in refused}
+
+
+def test_interrupted_pull_says_how_to_continue(data: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        mirror = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        with subprocess.Popen(
+            program.command("models", "pull", "onnx/u2netp", "--mirror", mirror),
+            env={**os.environ, "SMART_FILTER_DATA": str(data)},
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            connection, _ = silent.accept()
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate()
+            connection.close()
+
+    said = "smart-filter: interrupted: the same command continues where this one stopped"
+    assert (process.returncode, err.splitlines().count(said)) == (130, 1)
 
 
 def test_pull_announces_its_downloads(

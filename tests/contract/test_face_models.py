@@ -42,8 +42,9 @@ def test_face_is_found_at_its_place(detect: FaceDetector, astronaut: Srgb8) -> N
     ((face,),) = detect([astronaut])
 
     left, top, width, height = face.box
-    assert (left, top) == pytest.approx((182, 58), abs=12)
-    assert (left + width, top + height) == pytest.approx((270, 178), abs=12)
+    # BlazeFace draws squares, which are wider than a face.
+    assert (left, top) == pytest.approx((182, 58), abs=16)
+    assert (left + width, top + height) == pytest.approx((270, 178), abs=16)
     # The person's own right and left.
     landmarks = ((203, 102), (247, 104), (223, 125), (203, 142), (241, 144))
     assert np.allclose(face.landmarks, landmarks, atol=6)

@@ -6,16 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from smart_filter_shared.catalog.model_card import Commercial
 from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_tests import networks
 from smart_filter_tests.pictures import noise, prepared_photo
 from smart_filter_workers.models import catalog
+from smart_filter_workers.models.cache import ModelCache
+from smart_filter_workers.models.catalog import RESEARCH_WEIGHTS_OFF
 from smart_filter_workers.networks import onnx_session
 from smart_filter_workers.networks.network_cache import MAX_OPEN
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.segmentation.models import onnx, yolo
 from smart_filter_workers.stages.segmentation.models.base import People
+from smart_filter_workers.system import memory
 from smart_filter_workers.weights import allowlist
 
 SQUARE = {"width": networks.SIDE_PX, "height": networks.SIDE_PX}
@@ -101,6 +105,27 @@ def test_offered_card_has_the_license_terms_of_the_installed_networks(folder: Pa
     assert cards[0].data_terms == "NOASSERTION; my photos"
     assert (entry := cards[0].parameter("entry")) is not None
     assert entry.title == "Network to use: mine (AGPL-3.0-only), red (MIT OR Apache-2.0)"
+
+
+def test_without_research_weights_only_networks_for_commercial_use_are_choices(
+    folder: Path,
+) -> None:
+    networks.put_network(folder, "onnx", "mine", networks.red_logit_network(), SQUARE)
+    for one in allowlist.read(folder):
+        if one.entry == "mine":
+            allowlist.add(folder, replace(one, commercial=Commercial.YES))
+    known = catalog.discover_models(research=False)
+    models = ModelCache(known, folder, memory_limit=memory.get_limit(None))
+
+    offers = {offer.card.name: offer for offer in known.offers(folder)}
+
+    assert (entry := offers["onnx"].card.parameter("entry")) is not None
+    assert (entry.choices, offers["onnx"].card.commercial) == (("mine",), Commercial.YES)
+    assert (offers["yolo"].fault, offers["yolo"].withdrawn) == (RESEARCH_WEIGHTS_OFF, True)
+    segmentation = {TaskName.SEGMENTATION: "onnx"}
+    assert models.for_stage(segmentation, {TaskName.SEGMENTATION: {"entry": "mine"}})
+    with pytest.raises(ModelNotLoaded, match=f"onnx/red is {RESEARCH_WEIGHTS_OFF}"):
+        models.for_stage(segmentation, {TaskName.SEGMENTATION: {"entry": "red"}})
 
 
 def test_matte_is_the_networks_answer(folder: Path) -> None:

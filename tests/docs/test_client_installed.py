@@ -39,7 +39,7 @@ def blocking(client: Client) -> JobState:
     failed: list[Job] = list(client.jobs(state="failed", created_after=dt.datetime.now(dt.UTC)))
     client.submit_batch([b"photo", Item("https://example.com/a.jpg", {"crop": True})], best=1)
     client.create_webhook("https://example.com", ["job.failed"])
-    client.change_tenant("me", {"keep_nothing": True, "jobs_waiting": None})
+    client.change_tenant("me", {"keep_nothing": True, "jobs_waiting": None, "link_seconds": 120})
     print(names, failed, [one.name for one in client.filters()], client.background_keywords())
     return "succeeded" if job.state == "succeeded" else job.state
 
@@ -163,3 +163,4 @@ def test_right_program_passes_and_each_typo_is_a_type_error(python: Path, tmp_pa
     assert errors_of(python, right) == []
     assert {one["severity"] for one in found} == {"error"}
     assert [one["line"] for one in found] == list(range(4, 4 + len(WRONG)))
+    assert found[0]["message"] == 'Extra key "backgroud" for TypedDict "Recipe"'

@@ -75,6 +75,22 @@ def test_commands_of_a_page_print_what_the_page_shows(
 
 
 @pytest.mark.timeout(PATIENCE_SECONDS)
+def test_three_steps_lead_from_removebg_to_a_picture(
+    checkout: Path, environment: Mapping[str, str], tmp_path: Path
+) -> None:
+    page = "docs/removebg.md"
+    steps = (checkout / page).read_text().partition("\n## What there is\n")[0]
+
+    with walk(page, folder=checkout, scratch=tmp_path, environment=environment) as terminal:
+        typed = type_all(terminal, steps)
+
+    assert typed > 5
+    with Image.open(checkout / "build/no-bg.png") as picture:
+        assert (picture.mode, picture.size) == ("RGBA", (512, 512))
+    assert "+++ b/python/cutout.py" in (checkout / "build/removebg.diff").read_text()
+
+
+@pytest.mark.timeout(PATIENCE_SECONDS)
 def test_programs_of_the_client_guide_print_what_it_shows(
     checkout: Path, environment: Mapping[str, str], tmp_path: Path
 ) -> None:

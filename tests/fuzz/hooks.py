@@ -4,6 +4,7 @@ Schemathesis itself loads this file, as schemathesis.toml says.
 """
 
 import base64
+import datetime as dt
 import io
 import os
 import re
@@ -128,7 +129,8 @@ def map_case(_: schemathesis.HookContext, case: schemathesis.Case[Any]) -> schem
         case.body = _fitting(case.body)
     if name in ("submitJob", "createBatch") and "webhook_url" in case.body:
         # A job to cancel.
-        later = {"run_at": "2099-01-31T12:00:00Z"}
+        next_week = dt.datetime.now(dt.UTC) + dt.timedelta(days=7)
+        later = {"run_at": next_week.isoformat(timespec="seconds")}
         in_json = case.media_type == "application/json"
         case.body = {**case.body, **({"recipe": later} if in_json else later)}
     if name == "signIn" and "key" in case.body:

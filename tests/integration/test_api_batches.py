@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, event, text
 from standardwebhooks import Webhook
 
+from smart_filter_api.auth.api_keys import Scope
 from smart_filter_shared.artifacts import retention
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
@@ -245,6 +246,16 @@ def test_deleted_batch_leaves_no_object(api: Api) -> None:
         assert retention.claim(connection, most=10) == []
 
 
+def test_batch_of_another_key_is_deleted_by_administrators_alone(api: Api) -> None:
+    batch_id = submit(api, {"items": items(2), "recipe": KEEP})["id"]
+
+    refused = api.client.delete(f"/v1/batches/{batch_id}", headers=api.headers(Scope.SUBMIT))
+    deleted = api.client.delete(f"/v1/batches/{batch_id}")
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "scope")
+    assert deleted.status_code == 204
+
+
 def test_interrupted_deletion_is_finished_by_retention(api: Api) -> None:
     batch_ = submit(api, {"items": items(2), "album": {"best": 1}})
     api.bench.execute("UPDATE batches SET deleted_at = now() - interval '2 minutes'")
@@ -291,3 +302,22 @@ def test_end_of_a_batch_is_delivered_to_its_webhooks(api: Api) -> None:
         for of in (webhook["id"], "default")
     ]
     assert [[one["batch_id"] for one in of] for of in logs] == [[batch_["id"]]] * 2
+
+
+def test_batch_of_wrong_recipes_is_refused_after_a_hundred(api: Api) -> None:
+    reads: list[str] = []
+
+    def count(*executed: object) -> None:
+        reads.append(str(executed[2]))
+
+    event.listen(Engine, "before_cursor_execute", count)
+    try:
+        answer = post(api, {"items": items(1000, recipe={"background": "preset:none"})})
+    finally:
+        event.remove(Engine, "before_cursor_execute", count)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_recipe")
+    assert "100 recipes are wrong; those after /items/99" in answer.json()["detail"]
+    # The cached ones, and once more since they may be old.
+    assert sum("FROM models" in read for read in reads) <= 2
+    assert api.leftovers() == {}

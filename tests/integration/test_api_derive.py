@@ -455,6 +455,16 @@ def test_corrections_are_listed_as_stored(api: Api) -> None:
     assert len(drawn(api)) == 2
 
 
+def test_correction_without_consent_or_with_null_has_none(api: Api) -> None:
+    job_id = run_whole_job(api, background="auto")
+    silent = {name: value for name, value in STROKES.items() if name != "consent"}
+
+    made = [kept(api, job_id, one) for one in (silent, {**STROKES, "consent": None})]
+
+    assert [one["consent"] for one in made] == [False, False]
+    assert all(one["expires_at"] for one in made)
+
+
 def test_correction_above_the_limit_leaves_no_object(api: Api) -> None:
     job_id = run_whole_job(api, background="auto")
     for _ in range(20):

@@ -20,6 +20,20 @@ def test_used_up_device_token_has_its_own_code(api: Api) -> None:
     assert "POST /v1/tokens" in second.json()["remedy"]
 
 
+def test_device_token_cannot_name_a_webhook(api: Api) -> None:
+    token = api.client.post("/v1/tokens", json={"max_jobs": 1}).json()["key"]
+    fields = {"webhook_url": "https://example.org/hook", "background": "keep"}
+    headers = {"Authorization": f"Bearer {token}"}
+
+    refused = api.client.post("/v1/jobs", files={"photo": a_photo()}, data=fields, headers=headers)
+    del fields["webhook_url"]
+    accepted = api.client.post("/v1/jobs", files={"photo": a_photo()}, data=fields, headers=headers)
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "scope")
+    assert "webhook_url" in refused.json()["detail"]
+    assert accepted.status_code == 202, accepted.text
+
+
 @pytest.mark.parametrize("path", ["/v1/jobs", "/v1.0/account", "/livez"])
 def test_two_authorization_headers_are_refused(api: Api, path: str) -> None:
     good = api.client.headers["Authorization"]
@@ -34,16 +48,68 @@ def test_two_authorization_headers_are_refused(api: Api, path: str) -> None:
     assert '"code":"malformed_request"' in answer.text
 
 
-def test_jpeg_is_another_name_of_jpg(api: Api) -> None:
-    answer = api.post(a_photo(), {"background": "keep", "format": "jpeg"})
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1.0/account"])
+def test_key_in_two_headers_is_refused(api: Api, path: str) -> None:
+    key = api.key()
+
+    both = httpx.get(
+        api.url + path,
+        headers={"Authorization": f"Bearer {key}", "X-Api-Key": key},
+        timeout=60,
+    )
+
+    assert both.status_code == 400
+    assert "in X-Api-Key and Authorization" in both.text
+
+
+@pytest.mark.parametrize("header", ["X-Api-Key", "Idempotency-Key"])
+def test_header_of_a_key_is_sent_once(api: Api, header: str) -> None:
+    answer = httpx.get(f"{api.url}/v1/jobs", headers=[(header, "a"), (header, "b")], timeout=60)
+
+    assert answer.status_code == 400
+    assert answer.json()["detail"].startswith(f"there is more than one {header} header")
+
+
+def test_key_beside_the_password_of_a_proxy_is_accepted(api: Api) -> None:
+    headers = {"Authorization": "Basic dTpw", "X-Api-Key": api.key()}
+
+    answer = httpx.get(f"{api.url}/v1.0/account", headers=headers, timeout=60)
+
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "format_"),
+    [("jpeg", "jpg"), ("image/jpeg", "jpg"), ("image/jpg", "jpg"), ("image/webp", "webp")],
+)
+def test_format_has_other_names(api: Api, name: str, format_: str) -> None:
+    answer = api.post(a_photo(), {"background": "keep", "format": name})
 
     assert answer.status_code == 202, answer.text
-    assert answer.json()["recipe"]["format"] == "jpg"
+    assert answer.json()["recipe"]["format"] == format_
 
 
-def test_upload_of_image_jpg_is_of_image_jpeg(api: Api) -> None:
+@pytest.mark.parametrize(
+    ("field", "value", "meant"),
+    [
+        ("size", "hdd", "hd"),
+        ("aspect", "4x5", "4:5"),
+        ("background", "color:none", "transparent"),
+    ],
+)
+def test_wrong_value_of_a_recipe_names_the_nearest(
+    api: Api, field: str, value: str, meant: str
+) -> None:
+    answer = api.post(a_photo(), {field: value})
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["detail"].endswith(f"; did you mean {meant}?")
+
+
+@pytest.mark.parametrize("content_type", ["image/jpg", "jpeg", "jpg"])
+def test_upload_of_image_jpg_is_of_image_jpeg(api: Api, content_type: str) -> None:
     photo = a_photo()
-    wish = {"content_type": "image/jpg", "bytes": len(photo)}
+    wish = {"content_type": content_type, "bytes": len(photo)}
 
     upload = api.client.post("/v1/uploads", json=wish).json()
 
@@ -71,10 +137,12 @@ def test_misspelled_values_of_documents_name_the_nearest(api: Api) -> None:
         "/v1/webhooks", json={"url": "https://example.org/", "events": ["job.sucess"]}
     ).json()
     name = api.client.post("/v1/tokens", json={"max_job": 1}).json()
+    unit = api.client.post("/v1/tokens", json={"ttl": 60}).json()
 
     assert scope["errors"][0]["detail"].endswith("; did you mean submit?")
     assert event["errors"][0]["detail"].endswith("; did you mean job.succeeded?")
     assert name["errors"][0]["detail"].endswith("; did you mean max_jobs?")
+    assert unit["errors"][0]["detail"].endswith("; did you mean ttl_seconds?")
 
 
 def test_errors_of_an_item_point_into_the_batch(api: Api) -> None:

@@ -90,6 +90,7 @@ def test_former_name_of_an_item_replaces_the_current_one_of_its_batch(api: Api) 
 
 def test_defaults_with_former_names_apply(api: Api) -> None:
     changed = api.client.patch(f"/v1/tenants/{TENANT}", json={"recipe": {"harmonise": 0.4}})
+    assert changed.json()["recipe"] == {"harmonize": 0.4}
 
     assert changed.status_code == 200, changed.text
     assert_deprecated(changed)

@@ -10,12 +10,14 @@ from urllib.parse import urlsplit
 import pytest
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
+from smart_filter_deploy.embedded.ports import free_port
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.artifacts import retention
 from smart_filter_shared.config.settings import Settings
 from smart_filter_shared.errors import StorageUnavailable
 from smart_filter_shared.storage import troubles
 from smart_filter_tests.bench import Bench, settings_of
+from smart_filter_tests.commands import Command
 from smart_filter_tests.outages import point_name_at_primary, read_only, wait_until
 from smart_filter_tests.proxy import Mode, Proxy
 from smart_filter_tests.serving import Api, a_photo, an_api, serve_api
@@ -102,6 +104,24 @@ def test_process_without_broker_is_degraded_and_accepts_photos(
 
     assert far_api.job(job_id)["stages"][0]["state"] == "ready"
     assert (answer.status_code, answer.json()["degraded"]) == (200, ["broker"])
+
+
+def test_health_check_of_images_follows_readiness_and_ignores_a_proxy(
+    impatient_api: Api, proxy_set: Proxies, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    ready = f"{impatient_api.client.base_url}/readyz"
+    wait_until(lambda: impatient_api.client.get("/readyz").is_success)
+
+    well = command.status("answers", ready)
+    proxy_set.database.mode = Mode.RESET
+    proxy_set.database.cut()
+    ill = command.output("answers", ready)
+
+    assert well == 0
+    assert ill == f"smart-filter: {ready} answers with 503\n"
+    silent = f"http://127.0.0.1:{free_port()}/livez"
+    assert command.output("answers", silent).startswith(f"smart-filter: {silent} does not answer: ")
 
 
 @pytest.mark.parametrize("mode", GONE)

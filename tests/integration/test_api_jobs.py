@@ -24,6 +24,7 @@ from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_shared.storage import keys
 from smart_filter_tests import scenarios
 from smart_filter_tests.bench import TENANT, Bench, capability
+from smart_filter_tests.later import next_week
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.print_results import PRINTABILITY
 from smart_filter_tests.retention_api import retention_seconds
@@ -56,11 +57,21 @@ def test_photo_is_stored_unchanged(api: Api) -> None:
 
 
 def test_priority_and_time_of_a_job_are_answered(api: Api) -> None:
-    job = api.job(api.submit(priority="batch", run_at="2999-01-31T12:00:00+01:00"))
+    run_at = next_week()
+    job = api.job(api.submit(priority="batch", run_at=run_at.replace("Z", "+00:00")))
 
     assert job["recipe"]["priority"] == "batch"
-    assert job["recipe"]["run_at"] == "2999-01-31T11:00:00Z"
+    assert job["recipe"]["run_at"] == run_at
     assert {stage["state"] for stage in job["stages"]} == {"waiting"}
+
+
+def test_time_of_a_job_is_at_most_30_days_ahead(api: Api) -> None:
+    answer = api.post(a_photo(), {"run_at": "9999-12-31T00:00:00Z"})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_recipe")
+    assert answer.json()["errors"][0]["pointer"] == "/run_at"
+    assert "30 days" in answer.json()["detail"]
+    assert api.leftovers() == {}
 
 
 def test_job_without_an_available_model_is_refused(api: Api, clock: Clock) -> None:
@@ -118,7 +129,7 @@ def test_numbers_of_a_job_are_rounded(api: Api) -> None:
     job = api.job(job_id)
 
     assert [one["smile"]["score"] for one in job["faces"]] == [0.9918]
-    assert {one["name"]: one["seconds"] for one in job["stages"]}["face"] == 0.0339
+    assert {one["name"]: one["seconds"] for one in job["stages"]}["face"] == 0.034
 
 
 def test_filters_are_listed_with_their_parameters(api: Api) -> None:
@@ -199,6 +210,33 @@ def test_deleted_job_leaves_nothing_of_a_dead_worker(api: Api) -> None:
 
     assert answer.status_code == 204
     assert [stored.key for stored in api.bench.store.stored()] == []
+
+
+def test_only_its_key_and_administrators_delete_a_job(api: Api) -> None:
+    own = api.headers(Scope.SUBMIT)
+    token = api.client.post("/v1/tokens", json={"max_jobs": 1}, headers=own).json()["key"]
+    files = {"photo": ("p", a_photo())}
+    mine = [
+        api.client.post("/v1/jobs", files=files, headers=headers).json()["id"]
+        for headers in (own, {"Authorization": f"Bearer {token}"})
+    ]
+    others = api.submit()
+    before_keys_were_noted = api.submit()
+    api.bench.execute(f"UPDATE jobs SET key_id = NULL WHERE id = '{before_keys_were_noted}'")
+
+    refused = [
+        api.client.delete(f"/v1/jobs/{job_id}", headers=own)
+        for job_id in (others, before_keys_were_noted)
+    ]
+    unknown = api.client.delete(f"/v1/jobs/{uuid.uuid4()}", headers=own)
+    deleted = [api.client.delete(f"/v1/jobs/{job_id}", headers=own) for job_id in mine]
+    by_administrator = [
+        api.client.delete(f"/v1/jobs/{job_id}") for job_id in (others, before_keys_were_noted)
+    ]
+
+    assert [(one.status_code, one.json()["code"]) for one in refused] == [(403, "scope")] * 2
+    assert unknown.status_code == 404
+    assert [one.status_code for one in (*deleted, *by_administrator)] == [204] * 4
 
 
 def test_deletion_is_reported_to_the_jobs_owner_alone(api: Api) -> None:

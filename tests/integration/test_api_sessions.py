@@ -89,6 +89,10 @@ def test_cookie_over_https_or_with_the_setting_is_secure(browser: Browser) -> No
     for answer in (proxied, set_):
         assert answer.headers["set-cookie"].startswith("__Host-smart-filter=")
         assert "; secure" in answer.headers["set-cookie"].lower()
+        assert answer.headers["strict-transport-security"] == "max-age=31536000"
+    assert "strict-transport-security" not in browser.client.get("/livez").headers
+    local = {**headers, "Host": "localhost:1234"}
+    assert "strict-transport-security" not in browser.client.get("/livez", headers=local).headers
 
 
 def test_change_needs_the_token_of_its_session(api: Api, browser: Browser) -> None:
@@ -439,6 +443,12 @@ def test_neither_a_refused_photo_nor_a_repeated_request_is_counted(api: Api) -> 
 
     assert refused.status_code == 415
     assert [answer.status_code for answer in answers] == [202, 202]
+
+
+def test_null_counts_as_absent_in_a_request_for_a_device_key(api: Api) -> None:
+    token = issued(api, "/v1/tokens", scopes=None, ttl_seconds=None, max_jobs=None)
+
+    assert (token["scopes"], token["max_jobs"]) == (["submit"], 1)
 
 
 def test_device_can_only_submit_and_read_its_jobs(api: Api) -> None:

@@ -67,6 +67,26 @@ def test_omitted_setting_stays_and_null_resets_it(api: Api) -> None:
     }
 
 
+def test_null_turns_keep_nothing_off(api: Api) -> None:
+    change(api, keep_nothing=True)
+
+    answer = change(api, keep_nothing=None)
+
+    assert (answer.status_code, answer.json()["keep_nothing"]) == (200, False)
+
+
+def test_null_parameter_of_a_filter_counts_as_absent(api: Api) -> None:
+    hat = {"name": "hat", "params": {"kind": None}}
+    body = {"photo_base64": base64.b64encode(PHOTO).decode(), "recipe": {"filters": [hat]}}
+
+    answer = api.client.post("/v1/jobs", json=body)
+
+    assert (answer.status_code, answer.json()["recipe"]["filters"]) == (
+        202,
+        [{"name": "hat", "params": {}}],
+    )
+
+
 def test_request_overrides_the_defaults_and_metadata_is_merged(api: Api) -> None:
     metadata = {"app": "one", "place": "here"}
     change(api, recipe={"background": "color:red", "quality": 70, "metadata": metadata})
@@ -524,3 +544,26 @@ def test_usage_of_several_tenants_is_counted_separately(api: Api) -> None:
         assert [
             day["jobs"] for day in api.client.get("/v1/usage", headers=headers).json()["items"]
         ] == [1]
+
+
+def test_device_leaves_its_tenant_requests(api: Api) -> None:
+    api.limit(requests_per_minute=8)
+    asked = {"scopes": ["submit"], "ttl_seconds": 60, "max_jobs": 1}
+    device = {"Authorization": f"Bearer {api.client.post('/v1/tokens', json=asked).json()['key']}"}
+
+    answers = [api.client.get("/v1/jobs", headers=device) for _ in range(30)]
+
+    assert [answer.status_code for answer in answers[:2]] == [403, 403]
+    assert answers[-1].status_code == 429
+    assert answers[-1].headers["RateLimit-Policy"] == '"requests";q=2;w=60'
+    assert api.client.get("/v1/jobs").status_code == 200
+
+
+def test_key_that_cannot_read_derives_no_job(api: Api) -> None:
+    job_id = api.submit(background="keep")
+    headers = api.headers(Scope.SUBMIT)
+
+    answer = api.client.post(f"/v1/jobs/{job_id}/derive", json={"recipe": {}}, headers=headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "scope")
+    assert "scope read" in answer.json()["detail"]

@@ -285,6 +285,19 @@ def test_operation_retried_under_its_key_is_answered_again(
     assert api.client.post(path).status_code == 409
 
 
+def test_text_of_a_refusal_is_not_stored(api: Api) -> None:
+    fields = {f"unknown{number}": "x" for number in range(100)}
+
+    first, again = (post(api, "wrong", **fields) for _ in range(2))
+
+    assert [answer.status_code for answer in (first, again)] == [422, 422]
+    assert [answer.json()["code"] for answer in (first, again)] == ["invalid_recipe"] * 2
+    assert again.headers["Idempotency-Replayed"] == "true"
+    with api.bench.transaction() as connection:
+        (stored,) = connection.execute(text("SELECT octet_length(body) FROM requests")).scalars()
+    assert stored < 1000 < len(first.content)
+
+
 def test_early_request_succeeds_later_under_its_key(api: Api) -> None:
     job_id = api.submit(background="keep")
     path = f"/v1/jobs/{job_id}/derive"

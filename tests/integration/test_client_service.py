@@ -142,8 +142,11 @@ def test_keys_and_tokens_are_issued_listed_and_revoked(client: ClientDriver, api
     device.do("submit", PHOTO, KEEP)
     with pytest.raises(errors.Forbidden):
         device.do("submit", PHOTO, KEEP)
-    client.do("revoke_key", issued.known.key_id)
+    client.do("revoke_key", issued.known.key_id, with_issued=True)
+    logged = client.all("audit_events", limit=2)
 
+    assert [event.event for event in logged] == ["key_revoked", "key_issued"]
+    assert {event.subject for event in logged} == {issued.known.key_id}
     assert issued.known.expires_at is not None
     assert token.key not in repr(token)
     known = {key.key_id: key for key in client.all("keys")}
@@ -215,13 +218,14 @@ def test_recipe_with_nested_and_dotted_names_is_accepted(client: ClientDriver) -
 
 
 def test_settings_of_a_tenant_are_changed_and_restored(client: ClientDriver) -> None:
-    changed = client.do(
-        "change_tenant", TENANT, {"keep_nothing": True, "recipe": {"background": "keep"}}
-    )
-    restored = client.do("change_tenant", TENANT, {"recipe": None, "keep_nothing": False})
+    changes = {"keep_nothing": True, "recipe": {"background": "keep"}, "link_seconds": 120}
+    changed = client.do("change_tenant", TENANT, changes)
+    former = {"recipe": None, "keep_nothing": False, "link_seconds": None}
+    restored = client.do("change_tenant", TENANT, former)
 
     assert (changed.keep_nothing, changed.recipe) == (True, {"background": "keep"})
     assert (restored.keep_nothing, restored.recipe) == (False, {})
+    assert (changed.link_seconds, restored.link_seconds) == (120, None)
     assert client.do("tenant", TENANT) == restored
     with pytest.raises(errors.Forbidden):
         client.do("change_tenant", TENANT, {"jobs_waiting": 5})

@@ -30,6 +30,7 @@ from smart_filter_tests.bench import KEEPING, TENANT, Bench, capability
 from smart_filter_tests.scenarios import Scenario
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_workers import process as worker_process
+from smart_filter_workers.artifacts.content_credentials import CredentialSigner
 from smart_filter_workers.models import catalog
 from smart_filter_workers.results import Face, PreparedPhoto, Srgb8
 from smart_filter_workers.runtime import runner
@@ -246,6 +247,7 @@ def services(bench: Bench) -> Iterator[WorkerContext]:
         catalog.discover_models([_finds_no_face()]),
         [FACE],
         ["bench"],
+        signer=CredentialSigner(bench.settings.provenance),
         threads=1,
         traces=NULL_TRACES,
     )

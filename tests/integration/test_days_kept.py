@@ -142,10 +142,10 @@ CASES: Final = {
         scenarios.ready_face,
         lambda on, scenario: claim(on, scenario.bench, capability(FACE)),
         ["face"],
-        20,
+        22,
     ),
     "claim nothing": Case(
-        scenarios.new_job, lambda on, scenario: claim(on, scenario.bench, capability(FACE)), [], 20
+        scenarios.new_job, lambda on, scenario: claim(on, scenario.bench, capability(FACE)), [], 22
     ),
     "heads": Case(scenarios.new_job, next_head, capability(PREPARE), 10),
     "renew": Case(scenarios.running_stages, named("renew segmentation"), True, 10),

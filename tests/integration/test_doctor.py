@@ -1,10 +1,12 @@
 """The doctor on machines and servers with faults."""
 
 import contextlib
+import datetime as dt
 import fcntl
 import os
 import shutil
 import socket
+import ssl
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,16 +15,20 @@ import psycopg
 import pytest
 
 from smart_filter_api.auth.api_keys import Scope
+from smart_filter_deploy.cli.removebg.certificate import issue as issue_certificate
 from smart_filter_deploy.doctor import checkup
 from smart_filter_deploy.doctor import servers as servers_of_a_stack
 from smart_filter_deploy.doctor.findings import Finding, Level
+from smart_filter_deploy.embedded import c2pa_certificate
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import pauses, worker_registry
+from smart_filter_shared.security.signing_certificate import CERTIFICATE
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.outages import read_only
 from smart_filter_tests.serving import an_api, serve_with
+from smart_filter_tests.web import a_site
 
 
 @pytest.fixture
@@ -63,6 +69,14 @@ def announce(bench: Bench, stages: Iterable[StageName] = StageName, **more: obje
     known: dict[str, object] = {"capabilities": serves, **more}
     worker = worker_registry.Worker(id=bench.worker, host="here", pid=7, threads=1, **known)  # type: ignore[arg-type]  # its fields
     bench.do(worker_registry.record_heartbeat, worker)
+
+
+@pytest.mark.usefixtures("_named")
+def test_parts_of_the_embedded_stack_are_not_checked_where_servers_are_named(folder: Path) -> None:
+    found = examine(folder / "not" / "there")
+
+    assert found.keys() & {"data folder", "permissions", "stack", "memory", "postgresql"} == set()
+    assert found.keys() >= {"python", "disk", "database"}
 
 
 @pytest.mark.usefixtures("_named")
@@ -145,6 +159,33 @@ def test_servers_api_studio_and_live_worker_are_checked(
     assert found["studio"].said == f"{url}/ shows the page"
     assert found["live"].level == Level.FAIL
     assert found["live"].fix.startswith("start `smart-filter live-worker`")
+
+
+@pytest.mark.parametrize(
+    ("days", "level", "says"),
+    [(31, Level.OK, "expires on"), (29, Level.WARN, "expires on"), (-1, Level.FAIL, "expired on")],
+)
+def test_certificates_that_expire_are_found_a_month_before(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, days: int, level: Level, says: str
+) -> None:
+    made = dt.datetime.now(dt.UTC) - dt.timedelta(days=2)
+    signing = c2pa_certificate.make(now=made, days=days + 2)
+    issue_certificate(folder, hosts=[], server_days=days + 2, now=made)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(folder / "server.pem", folder / "server.key")
+    monkeypatch.setenv(CERTIFICATE, signing[0])
+
+    with a_site(tls=tls) as site:
+        monkeypatch.setenv("SMART_FILTER_URL", site.url)
+        found = examine(folder)
+
+    assert {name: found[name].level for name in ("c2pa", "https")} == {
+        "c2pa": level,
+        "https": level,
+    }
+    assert says in found["c2pa"].said
+    assert says in found["https"].said
+    assert bool(found["https"].fix) == (level != Level.OK)
 
 
 def test_unreadable_setting_is_named(

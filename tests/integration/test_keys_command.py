@@ -4,8 +4,10 @@ import datetime as dt
 import uuid
 from pathlib import Path
 
+import httpx
 import pytest
 
+from smart_filter_api.auth.api_keys import Scope
 from smart_filter_tests.commands import Command
 from smart_filter_tests.serving import Api, Clock, a_photo
 
@@ -75,6 +77,18 @@ def test_limits_of_a_tenant_apply_at_once(api: Api, command: Command) -> None:
     assert "tests: requests-per-minute 7, jobs-waiting 1" in command.output("tenants", "list")
 
 
+def test_preset_gives_a_tenant_the_limits_of_removebg(api: Api, command: Command) -> None:
+    command.status("tenants", "set", "tests", "--megapixels-per-day", "1", "--jobs-waiting", "1")
+
+    changed = command("tenants", "set", "tests", "--preset", "removebg", "--jobs-waiting", "2000")
+
+    assert (changed["requests_per_minute"], changed["jobs_waiting"]) == (500, 2000)
+    key = {"X-Api-Key": api.key(Scope.SUBMIT)}
+    answer = httpx.get(f"{api.url}/v1.0/account", headers=key)
+    assert answer.headers["X-RateLimit-Limit"] == "500"
+    assert answer.json()["data"]["attributes"]["credits"]["total"] == 1_000_000
+
+
 def test_omitted_settings_of_a_tenant_stay(api: Api, command: Command, tmp_path: Path) -> None:
     file = tmp_path / "recipe.json"
     file.write_text('{"crop": true}')
@@ -100,9 +114,23 @@ def test_omitted_settings_of_a_tenant_stay(api: Api, command: Command, tmp_path:
     assert api.job(api.submit(background="keep"))["recipe"]["crop"] == "true"
 
 
+def test_tenant_turns_emotions_off_and_back_to_the_servers_setting(
+    api: Api, command: Command
+) -> None:
+    command.status("tenants", "set", "tests", "--emotions", "off")
+    listed = command.output("tenants", "list")
+    shown = [api.client.get("/v1/tenants/tests").json()["emotions"]]
+    command.status("tenants", "set", "tests", "--emotions", "default")
+    shown.append(api.client.get("/v1/tenants/tests").json()["emotions"])
+
+    assert shown == [False, None]
+    assert "emotions false" in listed
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
+        ("--emotions", "on"),
         ("--recipe", "{"),
         ("--recipe", "[]"),
         ("--recipe", "@/nonexistent"),
@@ -111,6 +139,7 @@ def test_omitted_settings_of_a_tenant_stay(api: Api, command: Command, tmp_path:
         ("--keep-result-seconds", "1"),
         ("--keep-input-seconds", "soon"),
         ("--jobs-waiting", "-1"),
+        ("--preset", "adobe"),
     ],
 )
 def test_wrong_setting_of_a_tenant_is_wrong_usage(command: Command, wrong: tuple[str, str]) -> None:

@@ -73,7 +73,9 @@ def answers(api: Api, url: str) -> dict[str, httpx.Response]:
     }
 
 
-@pytest.mark.parametrize("url", [HERE, METADATA, "http://[::ffff:127.0.0.1]/", "http://0.0.0.0/"])
+@pytest.mark.parametrize(
+    "url", [HERE, METADATA, "http://0.0.0.0/", "http://db/", "http://a.internal/"]
+)
 def test_url_that_is_not_public_is_refused_where_it_is_named(strict: Api, url: str) -> None:
     for name, answer in answers(strict, url).items():
         assert answer.status_code == 422, (name, answer.text)
@@ -91,7 +93,7 @@ def test_codes_name_the_kind_of_url(strict: Api) -> None:
     }
     assert codes["/photo_url"] == "invalid_photo_url"
     assert codes["/background"] == "invalid_recipe"
-    assert codes["/url"] == "invalid_request"
+    assert codes["/url"] == "invalid_webhook_url"
 
 
 def test_loopback_is_accepted_where_it_is_allowed_and_the_cloud_is_not(local: Api) -> None:
@@ -101,6 +103,18 @@ def test_loopback_is_accepted_where_it_is_allowed_and_the_cloud_is_not(local: Ap
     assert {here.pop("/url"), here.pop("/recipe/background")} == {201, 200}
     assert {status for name, status in here.items() if "derived" not in name} == {202}
     assert set(inside.values()) == {422}
+
+
+@pytest.mark.parametrize("url", [HERE, "ftp://example.com/a"])
+def test_job_names_all_faults_at_once(strict: Api, url: str) -> None:
+    document = {"photo_url": url, "recipe": {"crop": "nope"}, "webhook_url": url}
+
+    answer = strict.client.post("/v1/jobs", json=document)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert [one["pointer"] for one in answer.json()["errors"]] == [
+        *("/webhook_url", "/crop", "/photo_url")
+    ]
 
 
 def test_batch_names_every_url_that_cannot_be_reached(strict: Api) -> None:
@@ -129,7 +143,7 @@ def test_webhook_cannot_be_moved_to_an_address_that_is_not_public(strict: Api) -
 
     answer = strict.client.patch(f"/v1/webhooks/{made['id']}", json={"url": HERE})
 
-    assert answer.status_code == 422
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_webhook_url")
     assert SETTING in answer.json()["errors"][0]["detail"]
 
 

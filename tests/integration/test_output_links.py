@@ -64,6 +64,7 @@ def test_link_opens_an_output_without_a_key_until_it_ends(api: Api) -> None:
     assert job["output_links"]["image"].startswith(f"{api.url}/v1/jobs/{job_id}/outputs/image?")
     assert job["outputs"]["image"] == f"/v1/jobs/{job_id}/outputs/image"
     assert (answer.status_code, answer.content) == (200, OUTPUT)
+    assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
     assert "ratelimit" not in answer.headers
     assert "content-disposition" not in answer.headers
     public, age, immutable = answer.headers["cache-control"].split(", ")
@@ -188,6 +189,7 @@ def test_redirect_leads_to_the_storage_for_no_longer_than_the_link(api: Api) -> 
     redirects = [opened(f"{link}&redirect=1") for link in (long, short)]
 
     assert [one.status_code for one in redirects] == [307, 307]
+    assert redirects[0].headers["cross-origin-resource-policy"] == "cross-origin"
     seconds = [int(query_of(one.headers["location"])["X-Amz-Expires"]) for one in redirects]
     assert seconds[0] == 60
     assert seconds[1] <= 30

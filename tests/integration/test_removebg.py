@@ -21,6 +21,7 @@ from smart_filter_api.removebg import coalescing
 from smart_filter_api.removebg.coalescing import Waiter
 from smart_filter_api.services import container
 from smart_filter_api.services.container import Services
+from smart_filter_api.services.refusal_log import RefusalLog
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs.queries import JobRow
@@ -175,10 +176,17 @@ def test_unreadable_background_file_is_an_unreadable_image(client: RemoveBgClien
     ("fields", "work", "code"),
     [
         ({"type": "car"}, {"people": None}, "unknown_foreground"),
+        ({"type": "car"}, {"certain": False}, "unknown_foreground"),
+        ({}, {"certain": False}, "unknown_foreground"),
         # It exceeds the photo only after the photo is rotated upright.
         ({"roi": "0px 0px 500px 700px"}, {"prepared": PREPARED}, "roi_exceeds_bounds"),
     ],
-    ids=["no-person-in-the-cutout", "region-exceeds-the-turned-photo"],
+    ids=[
+        "no-person-in-the-cutout",
+        "perhaps-no-car",
+        "perhaps-no-person",
+        "region-exceeds-the-turned-photo",
+    ],
 )
 def test_job_that_succeeds_may_still_be_a_removebg_error(
     client: RemoveBgClient, fields: dict[str, str], work: dict[str, Any], code: str
@@ -187,6 +195,23 @@ def test_job_that_succeeds_may_still_be_a_removebg_error(
     client.work(**work)
 
     assert code_of(answer.result()) == (400, code)
+
+
+def test_uncertain_person_is_cut_out_by_the_type_person(client: RemoveBgClient) -> None:
+    answer = client.begin(type="person")
+    client.work(certain=False)
+
+    assert (answer.result().status_code, answer.result().headers["X-Type"]) == (200, "person")
+
+
+@pytest.mark.parametrize("is_certain", [True, False])
+def test_uncertain_person_needs_review(client: RemoveBgClient, *, is_certain: bool) -> None:
+    answer = client.begin()
+    path = f"/v1/jobs/{client.job()['id']}"
+    client.work(certain=is_certain)
+    answer.result()
+
+    assert client.api.client.get(path).json()["needs_review"] is not is_certain
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
@@ -205,12 +230,19 @@ def test_job_canceled_or_deleted_meanwhile_is_unavailable(
     [
         ({"files": {"image_file": a_photo() + bytes(40_000_000)}}, "file_too_large"),
         ({"files": {"image_file": PHOTO, "image_file_b64": (None, "/9j/")}}, "multiple_sources"),
+        ({}, "missing_source"),
+        ({"json": {}}, "missing_source"),
+        ({"content": b"{}"}, "malformed_request"),
+        ({"files": {"image_file": PHOTO}, "data": {"type": "ghost"}}, "invalid_type"),
         (
             {"content": b"image_url=%ff", "headers": {"Content-Type": URLENCODED}},
             "malformed_request",
         ),
     ],
-    ids=["too large", "two images", "no text"],
+    ids=[
+        *("too large", "two images", "no body", "no image"),
+        *("no type", "unknown foreground type", "no text"),
+    ],
 )
 def test_bad_request_is_refused_before_a_job_exists(
     client: RemoveBgClient, body: dict[str, Any], code: str
@@ -321,7 +353,7 @@ def request_row(client: RemoveBgClient) -> Waiter:
 
 
 async def give_up(client: RemoveBgClient, seat: Waiter) -> JobRow | None:
-    async with container.open_services(client.api.bench.settings) as services:
+    async with container.open_services(client.api.bench.settings, RefusalLog()) as services:
         return await coalescing.abandon(services, seat)
 
 
@@ -347,7 +379,7 @@ def test_simultaneous_requests_share_one_job_and_one_photo(client: RemoveBgClien
         async def take(services: Services) -> None:
             seats.append(await coalescing.join_or_submit(services, caller, upload, ends_at=inf))
 
-        async with container.open_services(client.api.bench.settings) as services:
+        async with container.open_services(client.api.bench.settings, RefusalLog()) as services:
             caller = await called(services)
             async with anyio.create_task_group() as together:
                 for _ in range(12):

@@ -373,6 +373,27 @@ def test_rows_of_every_kind_are_removed_until_less_than_a_page_is_left(bench: Be
         assert bench.scalar(f"SELECT count(*) FROM {table}") == 0
 
 
+def test_turn_without_rows_removes_objects_alone(bench: Bench) -> None:
+    expired(bench, finished(bench), 1)
+    bench.execute(
+        """
+            INSERT INTO deliveries (
+                id, tenant, webhook, lane, type, happened_at, due_at, state, finished_at
+            )
+            VALUES (
+                gen_random_uuid(), 'tests', 'default', 'default', 'job.succeeded', now(),
+                now(), 'succeeded', now() - make_interval(days => :days)
+            )
+        """,
+        days=outbox.KEPT_DAYS + 1,
+    )
+
+    removed = a_retention(bench).remove_expired(rows=False)
+
+    assert removed == 1
+    assert bench.scalar("SELECT count(*) FROM deliveries") == 1
+
+
 def test_unfinished_round_continues_at_once(bench: Bench) -> None:
     expired(bench, finished(bench), PAGES_A_TURN * PAGE + 1)
     keeper = a_retention(bench)

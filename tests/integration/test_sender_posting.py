@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import anyio
 import pytest
@@ -10,7 +11,12 @@ import pytest
 from smart_filter_shared.config.settings import OutboundSettings
 from smart_filter_tests import web
 from smart_filter_tests.web import LOOPBACK, a_site
-from smart_filter_workers.sender.http_client import EndpointAnswer, HttpClient, NoAnswer
+from smart_filter_workers.sender.http_client import (
+    EndpointAnswer,
+    HttpClient,
+    NameResolver,
+    NoAnswer,
+)
 
 HOSTILE = [
     "http://169.254.169.254/latest/meta-data/",
@@ -28,7 +34,7 @@ NAMES = {
 }
 
 
-def look_up(host: str) -> Sequence[str]:
+async def look_up(host: str) -> Sequence[str]:
     if host == "away.test":
         raise OSError("no answer")
     return NAMES.get(host, [])
@@ -38,9 +44,7 @@ def post(
     url: str, *, allow: tuple[str, ...] = (LOOPBACK,), seconds: float = 60.0
 ) -> EndpointAnswer | NoAnswer:
     async def send() -> EndpointAnswer | NoAnswer:
-        posting = HttpClient(
-            OutboundSettings(allow=allow), at_once=4, seconds=seconds, resolve=look_up
-        )
+        posting = HttpClient(OutboundSettings(allow=allow), resolve=look_up, seconds=seconds)
         return await posting.post(url, headers={"webhook-id": "one"}, body=b"{}")
 
     return anyio.run(send)
@@ -99,3 +103,45 @@ def test_unfinished_handshake_leaves_no_connection_open() -> None:
         why = silence(site.url.replace("http:", "https:") + "/", seconds=0.3)
 
     assert why == "no answer within 0.3 s"
+
+
+def test_silent_name_server_takes_no_threads() -> None:
+    count = 160
+    asked: set[bytes] = set()
+
+    async def send_all(server: socket.socket) -> int:
+        names = NameResolver([f"{LOOPBACK}:{server.getsockname()[1]}"])
+        posting = HttpClient(OutboundSettings(), resolve=names.resolve)
+        before = threading.active_count()
+        async with anyio.create_task_group() as posts:
+            for number in range(count):
+                url = f"https://h{number}.evil.example/"
+                posts.start_soon(partial(posting.post, url, headers={}, body=b"{}"))
+            with anyio.fail_after(60):
+                while len(asked) < count:
+                    await anyio.wait_readable(server)
+                    # A question's name begins after the head of 12 bytes.  Source: RFC 1035, 4.1.1.
+                    asked.add(server.recv(512)[12:].lower().partition(b"\4evil")[0])
+            more = threading.active_count() - before
+            posts.cancel_scope.cancel()
+        await names.close()
+        return more
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind((LOOPBACK, 0))
+        server.setblocking(False)
+        assert anyio.run(send_all, server) == 0
+
+
+def test_hosts_of_this_machine_are_looked_up() -> None:
+    async def resolve() -> list[Sequence[str]]:
+        names = NameResolver()
+        try:
+            return [await names.resolve(name) for name in ("localhost", "a" * 64)]
+        finally:
+            await names.close()
+
+    local, too_long = anyio.run(resolve)
+
+    assert {*local} & {LOOPBACK, "::1"}
+    assert too_long == []

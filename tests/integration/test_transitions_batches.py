@@ -51,7 +51,7 @@ def ranks(bench: Bench, job_ids: Sequence[JobId]) -> list[int | None]:
 
 
 def event_types(bench: Bench, batch_id: BatchId) -> list[EventType]:
-    return [event.type for event in bench.do(events.list_for_batch, batch_id)]
+    return [event.type for event in bench.do(events.list_for_job, JobId(batch_id))]
 
 
 def ready(bench: Bench) -> list[JobId]:

@@ -477,7 +477,7 @@ def test_ending_job_changes_only_its_own_batch(bench: Bench) -> None:
 
     bench.complete(*(one for one in bench.claim(COMPOSITE, batch_size=2) if one.job_id == job_id))
 
-    happened = {batch: bench.do(events.list_for_batch, batch) for batch in (own, other)}
+    happened = {batch: bench.do(events.list_for_job, JobId(batch)) for batch in (own, other)}
     assert [event.type for event in happened[own]] == [EventType.BATCH_FINISHED]
     assert happened[other] == []
 

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.cli.terminal import exit_codes
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs.photo_queue import CLIENT
+from smart_filter_tests import web
 from smart_filter_tests.bench import TENANT
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.proxy import Mode, Proxy
@@ -201,6 +203,23 @@ def test_receiver_that_is_not_there_is_shown(api: Api) -> None:
 
     assert line["status"] is None
     assert line["error"].startswith("no answer")
+
+
+def test_receiver_that_does_not_end_its_answer_is_not_waited_for(api: Api) -> None:
+    def answer_without_an_end(closing: threading.Event) -> Iterator[bytes]:
+        yield web.answer(202, b"the beginning", content__length="1000000")
+        closing.wait()
+
+    with (
+        web.a_site({"/hook": answer_without_an_end}) as site,
+        listening(api.url, api.key(Scope.READ), "--forward-to", f"{site.url}/hook") as process,
+    ):
+        next_line(process)
+        canceled(api)
+
+        line = next_line(process)
+
+    assert (line["status"], line["error"]) == (202, None)
 
 
 @pytest.mark.parametrize(

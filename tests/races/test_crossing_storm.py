@@ -95,7 +95,7 @@ def ride_out(bench: Bench, kinds: Mapping[str, int], *, steps: int, seed: int) -
 
 def types_of(bench: Bench, batch_id: BatchId) -> list[EventType]:
     with bench.transaction() as connection:
-        return [event.type for event in events.list_for_batch(connection, batch_id)]
+        return [event.type for event in events.list_for_job(connection, JobId(batch_id))]
 
 
 def composed(bench: Bench) -> int:

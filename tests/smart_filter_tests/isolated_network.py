@@ -20,11 +20,12 @@ import pytest
 
 _NAME_SERVER = ("127.0.0.1", 53)
 _READY = "ready"
-# Both files are replaced: otherwise the resolver may ask a daemon over a socket file, which leads
-# out of the namespace.
+# All are replaced: otherwise the resolver may ask a daemon over a socket file, which leads out of
+# the namespace.
 _RESOLVING = {
     "/etc/resolv.conf": "nameserver 127.0.0.1\n",
     "/etc/nsswitch.conf": "hosts: files dns\n",
+    "/etc/hosts": "127.0.0.1 localhost {}\n",
 }
 # Source: Linux, include/uapi/linux/mount.h, if.h, sockios.h; RFC 1035, section 4.1.1.
 _MS_BIND = 4096
@@ -65,10 +66,11 @@ class IsolatedNetwork:
 
 
 @contextlib.contextmanager
-def isolate_network(folder: Path) -> Iterator[IsolatedNetwork]:
+def isolate_network(folder: Path, *hosts: str) -> Iterator[IsolatedNetwork]:
     """Provide an isolated network while the block lasts; skip the test where it is not possible.
 
-    folder: empty; receives the record and the files of the resolver.
+    folder: new; receives the record and the files of the resolver.
+    hosts: names that lead to 127.0.0.1, by /etc/hosts.
     """
     if shutil.which("unshare") is None or shutil.which("nsenter") is None:
         pytest.skip("no network of its own: this needs unshare and nsenter, of util-linux")
@@ -77,7 +79,7 @@ def isolate_network(folder: Path) -> Iterator[IsolatedNetwork]:
     with subprocess.Popen(
         [
             *("unshare", *user, "--net", "--mount", "--propagation=private", "--"),
-            *(sys.executable, __file__, str(folder)),
+            *(sys.executable, __file__, str(folder), *hosts),
         ],
         cwd=folder,
         stdin=subprocess.PIPE,
@@ -96,12 +98,12 @@ def isolate_network(folder: Path) -> Iterator[IsolatedNetwork]:
             process.kill()
 
 
-def _serve(folder: Path) -> None:
+def _serve(folder: Path, *hosts: str) -> None:
     """Bring this process's namespaces up and answer every query that the name is unknown."""
     libc = ctypes.CDLL(None, use_errno=True)
     for path, text in _RESOLVING.items():
         own = folder / Path(path).name
-        own.write_text(text)
+        own.write_text(text.format(" ".join(hosts)))
         if libc.mount(bytes(own), path.encode(), None, _MS_BIND, None) != 0:
             error = ctypes.get_errno()
             raise OSError(error, os.strerror(error), path)
@@ -128,4 +130,4 @@ def _question(query: bytes) -> tuple[str, bytes]:
 
 
 if __name__ == "__main__":
-    _serve(Path(sys.argv[1]))
+    _serve(Path(sys.argv[1]), *sys.argv[2:])

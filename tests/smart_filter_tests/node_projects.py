@@ -1,12 +1,13 @@
-"""Install the npm packages of Node.js projects once, and run programs of them."""
+"""Install the packages of Node.js and Python projects once, and run programs of them."""
 
 import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -44,30 +45,51 @@ def install_packages(project: Path) -> Path:
     """Return a folder with the packages that a project's lock names; skip without Node.js."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         pytest.skip("no Node.js: install it (Debian: sudo apt install nodejs npm)")
-    lock = project / "package-lock.json"
-    installed = _INSTALLED / project.name / hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
+    return _install_once(project, project / "package-lock.json", _install)
+
+
+def install_python_packages(project: Path) -> Path:
+    """Return a folder with the packages of requirements.txt, for PYTHONPATH."""
+    return _install_once(project, project / "requirements.txt", _install_for_python)
+
+
+def _install_once(project: Path, lock: Path, install: Callable[[Path, Path], None]) -> Path:
+    kind = f"{project.name}-{lock.stem}"
+    installed = _INSTALLED / kind / hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
     _INSTALLED.mkdir(parents=True, exist_ok=True)
     # Suites that run side by side install once.
-    with (_INSTALLED / f"{project.name}.lock").open("w") as held:
+    with (_INSTALLED / f"{kind}.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         if not installed.exists():
             shutil.rmtree(installed.parent, ignore_errors=True)
             installed.parent.mkdir()
             with tempfile.TemporaryDirectory(dir=installed.parent) as made:
-                for file in (lock, project / "package.json"):
-                    shutil.copy(file, made)
-                _install(Path(made))
+                install(project, Path(made))
                 shutil.copytree(made, installed, symlinks=True)
     return installed
 
 
-def _install(project: Path) -> None:
+def _install(project: Path, made: Path) -> None:
     """Install what the lock of a project names; skip when npm reaches no registry."""
+    for name in ("package-lock.json", "package.json"):
+        shutil.copy(project / name, made)
     try:
-        run_to_end(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], project)
+        run_to_end(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], made)
     except AssertionError as failed:
         if any(word in str(failed) for word in _NO_REGISTRY):
             pytest.skip("npm reaches no registry: set one (npm config set registry URL)")
+        raise
+
+
+def _install_for_python(project: Path, made: Path) -> None:
+    """Install requirements.txt; skip when pip reaches no registry."""
+    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    listed = ("--require-hashes", "--requirement", project / "requirements.txt")
+    try:
+        run_to_end([*pip, "--target", made, *listed], made)
+    except AssertionError as failed:
+        if "NewConnectionError" in str(failed) or "No matching distribution" in str(failed):
+            pytest.skip("pip reaches no registry: set one (pip config set global.index-url URL)")
         raise
 
 

@@ -175,10 +175,11 @@ def _live(bench: Bench, url: str) -> list[Group]:
                     )
                     for end, ids in sample_jobs.submit_every_outcome(api, receiver.url).items()
                 ]
-        for _ in range(SCHEDULED):
-            _schedule(api)
         send_due(bench)
         _pass_days(bench, DAYS // 2)
+        api = _api(held, bench, url, WEEKLY)
+        for _ in range(SCHEDULED):
+            _schedule(api)
         aging.replace_weights(bench, score=SCORE)
         for tenant in (*HOURLY, WEEKLY):
             api = _api(held, bench, url, tenant)
@@ -210,7 +211,7 @@ def _schedule(api: Api) -> None:
             "background": "color:navy",
             "outputs": "image,faces",
             "smile.model": trainable_model.CARD.name,
-            "run_at": (api.bench.now() + (DAYS + 5) * _DAY).isoformat(),
+            "run_at": (api.bench.now() + (DAYS // 2 + 5) * _DAY).isoformat(),
         },
     )
     assert answer.status_code == 202, answer.text

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine, text
 
 from smart_filter_shared.config.settings import DatabaseSettings
-from smart_filter_shared.db import migrate, partitions
+from smart_filter_shared.db import migrate, partitions, sessions
 from smart_filter_shared.ids import JobId
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.databases import an_empty_database, connect
@@ -35,7 +35,8 @@ def unmigrated_database(bench: Bench, *, name: str = "days") -> Iterator[Engine]
 def bench_after_a_month(bench: Bench, engine: Engine, *, past: int = _MONTH) -> Bench:
     """Return a bench on such a database, with empty past days."""
     migrate.upgrade(engine)
-    with engine.begin() as connection:
+    # Hundreds of statements: a busy machine may pause between two of them.
+    with sessions.for_idle_transactions(engine).begin() as connection:
         today = partitions.today(connection)
         for table in partitions.TABLES:
             connection.execute(text(f"DROP TABLE {table}_{partitions.until_suffix(today + WEEK)}"))

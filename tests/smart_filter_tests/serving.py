@@ -151,18 +151,23 @@ def serve_api(settings: Settings, *, clock: Callable[[], float] = time.monotonic
 
     clock: by which cached values grow old.
     """
-    with serve_application(app.create(settings, clock=clock)) as url:
+    application = app.create(settings, clock=clock)
+    with serve_application(application, trusted_proxies=settings.browser.trusted_proxies) as url:
         yield url
 
 
 @contextlib.contextmanager
-def serve_application(application: ASGIApp) -> Iterator[str]:
+def serve_application(
+    application: ASGIApp, *, trusted_proxies: Sequence[str] = ()
+) -> Iterator[str]:
     """Serve an application as the API is served while the block lasts; yields its URL."""
     # As the process does: structlog's default draws tracebacks with every local variable, which
     # takes seconds.
     logs.configure("api")
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(server_module.build_config(application))
+    server = uvicorn.Server(
+        server_module.build_config(application, trusted_proxies=trusted_proxies)
+    )
     # A daemon thread: a test process that ends early must not wait for it.
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()  # until it is up, connections wait in the listener's queue
@@ -175,11 +180,13 @@ def serve_application(application: ASGIApp) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def serve_with(bench: Bench, **environment: str) -> Iterator[str]:
+def serve_with(
+    bench: Bench, *, clock: Callable[[], float] = time.monotonic, **environment: str
+) -> Iterator[str]:
     """Serve another API over the bench, with other settings; yields its URL."""
     with mock.patch.dict(os.environ, {**bench.environment, **environment}, clear=True):
         settings = settings_module.load()
-    with serve_api(settings) as url:
+    with serve_api(settings, clock=clock) as url:
         yield url
 
 

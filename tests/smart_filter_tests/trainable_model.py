@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from smart_filter_shared.catalog.model_card import ModelCard, WeightsFile
+from smart_filter_shared.catalog.model_card import Commercial, ModelCard, WeightsFile
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_workers.networks.face_mesh import FaceView
@@ -60,6 +60,7 @@ CARD = ModelCard(
     source="the tests",
     licence="Apache-2.0",
     data_terms="none",
+    commercial=Commercial.YES,
     weights=(WeightsFile(FILE, digest_of(OWN)),),
     learns=FILE,
 )

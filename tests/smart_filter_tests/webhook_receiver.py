@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -106,7 +106,7 @@ def send_due(
 
     async def send() -> list[int]:
         database = sessions.open_async_engine(bench.settings.database, connections=4)
-        outbound = HttpClient(OutboundSettings(allow=allow), at_once=8, seconds=seconds)
+        outbound = HttpClient(OutboundSettings(allow=allow), resolve=_no_names, seconds=seconds)
         sender = Sender(
             database,
             outbound,
@@ -122,10 +122,16 @@ def send_due(
     return anyio.run(send)
 
 
+async def _no_names(host: str) -> Sequence[str]:
+    """Receivers are named by their address."""
+    del host
+    return []
+
+
 def _render_for(bench: Bench) -> Render:
     keys = [key.get_secret_value() for key in bench.settings.secrets.key]
     links = LinkTerms(LinkSigner(keys), base_url="", default_seconds=3600)
-    return partial(webhook_payload.render_payload, keeping=KEEPING, links=links)
+    return partial(webhook_payload.render_payload, keeping=KEEPING, links=links, emotions=True)
 
 
 @contextlib.contextmanager
@@ -141,7 +147,7 @@ def sending(
 
     async def run() -> None:
         database = sessions.open_async_engine(bench.settings.database, connections=4)
-        reaching = outbound or HttpClient(OutboundSettings(allow=(LOOPBACK,)), at_once=8)
+        reaching = outbound or HttpClient(OutboundSettings(allow=(LOOPBACK,)), resolve=_no_names)
         stopping = anyio.Event()
         started.append((anyio.lowlevel.current_token(), stopping))
         loop_ready.set()

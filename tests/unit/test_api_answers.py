@@ -10,6 +10,7 @@ from smart_filter_api.presenters import job as presenters_job
 from smart_filter_api.presenters import webhook_payload
 from smart_filter_api.schemas.jobs import Job
 from smart_filter_shared.artifacts.retention import RetentionPolicy
+from smart_filter_shared.catalog.emotions import EMOTIONS, NOTICE
 from smart_filter_shared.ids import BatchId, DeliveryId, JobId, LeaseToken, Tenant
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.pipeline import StageName
@@ -25,7 +26,7 @@ FACE, SMILE = StageName.FACE, StageName.SMILE
 
 def render(row: JobRow) -> Job:
     return presenters_job.render_job(
-        row, RetentionPolicy(input_seconds=10, result_seconds=60), links=None
+        row, RetentionPolicy(input_seconds=10, result_seconds=60), links=None, emotions=True
     )
 
 
@@ -62,6 +63,18 @@ def test_people_are_counted_by_the_model_or_judged_by_matte_and_faces(
     assert answer_with({SEGMENTATION: segmented, **faces(found)}).people == people
 
 
+@pytest.mark.parametrize(
+    ("segmented", "people"),
+    [({"coverage": 0.3, "persons": 2}, 2), ({"coverage": 0.0}, 0), ({"coverage": 0.3}, None)],
+)
+def test_people_are_counted_where_no_faces_are_searched(
+    segmented: dict[str, object], people: int | None
+) -> None:
+    recipe = Recipe(background=Background(BackgroundKind.TRANSPARENT))
+
+    assert answer_with({SEGMENTATION: segmented}, recipe).people == people
+
+
 def test_people_faces_and_rating_are_null_unless_requested() -> None:
     recipe = Recipe(background=Background(BackgroundKind.KEEP), require_person=True)
 
@@ -82,6 +95,54 @@ def test_unknown_eye_counts_as_not_open(
     rating = answer_with(rated("huge", "none", open_eyes=open_eyes)).rating
 
     assert rating.open_eye_ratio == ratio
+
+
+SHARES = [0.1, 0.9, 0, 0, 0, 0, 0, 0]
+# What a worker stored while emotions were on.
+WITH_EMOTIONS = {
+    **faces(1),
+    SMILE: {
+        "smiles": [{"level": "huge", "score": 0.9, "emotion": SHARES}],
+        "eyes": [{"left_open": True, "right_open": True}],
+    },
+    COMPOSITE: {
+        "background": {
+            "kind": "auto",
+            "name": "beach",
+            "keywords": [],
+            "reason": "1 person, looking happy (0.95 of 1)",
+        },
+        "filters": [{"name": "grade", "applied": True, "reason": "warm: looking happy"}],
+    },
+}
+
+
+def test_answer_with_emotions_carries_the_notice() -> None:
+    with_emotions, without = answer_with(WITH_EMOTIONS), answer_with(rated("huge"))
+
+    assert with_emotions.faces is not None
+    assert without.faces is not None
+    assert with_emotions.faces[0].emotion == dict(zip(EMOTIONS, SHARES, strict=True))
+    assert with_emotions.emotions_notice == NOTICE
+    assert (without.faces[0].emotion, without.emotions_notice) == (None, None)
+
+
+@pytest.mark.parametrize("turned_off_by", ["server", "tenant"])
+def test_stored_emotions_are_not_shown_once_they_are_off(turned_off_by: str) -> None:
+    stored = a_job_row(WITH_EMOTIONS, recipe=Recipe(filters=(Filter("grade"),)))
+    row = dataclasses.replace(stored, emotions=turned_off_by != "tenant")
+    claimed = a_claimed(row)
+
+    sent = webhook_payload.render_payload(
+        claimed, row, KEEPING, links=LINKS, emotions=turned_off_by != "server"
+    )
+
+    shown = json.loads(sent)["data"]
+    assert shown["faces"][0]["emotion"] is None
+    assert (shown["faces"][0]["smile"]["level"], shown["emotions_notice"]) == ("huge", None)
+    assert (shown["background"]["name"], shown["background"]["reason"]) == ("beach", None)
+    assert shown["filters"] == [{"name": "grade", "applied": True, "reason": None}]
+    assert b"happy" not in sent
 
 
 def test_filters_are_unknown_until_they_are_drawn() -> None:
@@ -136,7 +197,7 @@ def a_claimed(job: JobRow | None) -> ClaimedDelivery:
 
 
 def payload_of(job: JobRow | None) -> tuple[int, dict[str, Any]]:
-    body = webhook_payload.render_payload(a_claimed(job), job, KEEPING, links=LINKS)
+    body = webhook_payload.render_payload(a_claimed(job), job, KEEPING, links=LINKS, emotions=True)
     return len(body), json.loads(body)
 
 
@@ -146,7 +207,9 @@ def test_webhook_contains_the_job_as_get_shows_it() -> None:
     assert payload_of(job)[1] == {
         "type": "job.succeeded",
         "timestamp": "2026-01-01T08:30:00Z",
-        "data": json.loads(presenters_job.render_job(job, KEEPING, links=LINKS).model_dump_json()),
+        "data": json.loads(
+            presenters_job.render_job(job, KEEPING, links=LINKS, emotions=True).model_dump_json()
+        ),
     }
 
 
@@ -191,9 +254,19 @@ def test_items_of_a_large_batch_become_a_count_and_a_link() -> None:
     batch = a_batch(items=1000)
     claimed = dataclasses.replace(a_claimed(None), type="batch.finished", batch_id=batch.id)
 
-    body = webhook_payload.render_payload(claimed, batch, KEEPING, links=LINKS)
+    body = webhook_payload.render_payload(claimed, batch, KEEPING, links=LINKS, emotions=True)
 
     document, link = json.loads(body), f"/v1/batches/{batch.id}"
     assert len(body) < webhook_payload.MAX_BYTES
     assert document["data"]["succeeded"] == 1000
     assert document["data"]["items"] == {"count": 1000, "url": link}
+
+
+@pytest.mark.parametrize(("ran", "shown"), [(0.33084, 0.331), (0.00012, 0.001), (0, 0), (12, 12)])
+def test_seconds_of_a_stage_are_rounded_to_milliseconds(ran: float, shown: float) -> None:
+    job = a_job_row({SEGMENTATION: {"coverage": 0.3}})
+    stages = tuple(dataclasses.replace(stage, seconds=ran) for stage in job.stages)
+
+    answer = render(dataclasses.replace(job, stages=stages))
+
+    assert {stage.seconds for stage in answer.stages} == {shown}

@@ -12,6 +12,7 @@ from smart_filter_api.http.middleware import RequestMiddleware
 from smart_filter_api.problems import problem as problems_problem
 from smart_filter_api.problems import render
 from smart_filter_api.problems.catalog import PAGES
+from smart_filter_api.services.refusal_log import RefusalLog
 from smart_filter_shared import errors
 from smart_filter_shared.errors import (
     DatabaseUnavailable,
@@ -29,7 +30,7 @@ SECRET = "host 10.0.0.7 user smart"
 def ask(error: Exception | None = None, method: str = "GET", path: str = "/") -> httpx.Response:
     app = FastAPI(openapi_url=None)
     problems_problem.install(app)
-    app.add_middleware(RequestMiddleware, latencies=LatencyHistogram())
+    app.add_middleware(RequestMiddleware, latencies=LatencyHistogram(), refusals=RefusalLog())
 
     @app.get("/")
     async def raises(number: int = 0) -> int:
@@ -96,6 +97,8 @@ def test_every_response_has_security_headers() -> None:
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
     assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["cross-origin-opener-policy"] == "same-origin"
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
 
 
 # Errors that end a job, a lease, a set-up or a command; no request raises them.

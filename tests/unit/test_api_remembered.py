@@ -151,9 +151,10 @@ def asked(
     known: list[PublishedModel] = KNOWN,
     pictures: list[Picture] = PICTURES,
     with_file: bool = False,
+    emotions_off: str | None = None,
 ) -> RecipeCacheKey:
     return RecipeCacheKey(
-        Tenant(tenant), {"edge": edge}, defaults or {}, with_file, known, pictures
+        Tenant(tenant), {"edge": edge}, defaults or {}, with_file, known, pictures, emotions_off
     )
 
 
@@ -172,6 +173,7 @@ def an_order(asked: RecipeCacheKey) -> ParsedRecipe:
         (asked(known=[]), True),
         (asked(pictures=[]), True),
         (asked(with_file=True), True),
+        (asked(emotions_off="off"), True),
     ],
 )
 def test_only_identical_requests_are_parsed_once(

@@ -8,8 +8,9 @@ import pytest
 
 # Every package that only the extras install, among those that our own code imports.
 _EXTRAS = (
-    "ai_edge_litert alembic celery coloraide cv2 fastapi kombu mcp minio numpy onnxruntime PIL "
-    "psycopg pydantic pydantic_settings redis simplejpeg sqlalchemy structlog uuid_utils uvicorn"
+    "ai_edge_litert alembic celery coloraide cryptography cv2 fastapi kombu mcp minio numpy "
+    "onnxruntime PIL psycopg pydantic pydantic_settings redis simplejpeg sqlalchemy structlog "
+    "uuid_utils uvicorn"
 )
 # Each line of the input is a command; each line of the output is its exit status and output.
 _WITHOUT_EXTRAS = f"""
@@ -44,11 +45,15 @@ EXTRAS = {
     "jobs cancel --tenant acme": "api",
     "queues --help": "api",
     "tenants list": "api",
+    "removebg certificate": "api",
     "eval smile --data .": "worker",
     f"compare {__file__}": "worker",
     f"live {__file__}": "live",
     "mcp": "mcp",
+    "removebg compare .": "worker",
 }
+# Commands that end by themselves, and their status.
+BARE = {"removebg check": 3, f"removebg scan {__file__}": 0}
 
 
 class Ended(NamedTuple):
@@ -60,7 +65,7 @@ class Ended(NamedTuple):
 @pytest.fixture(scope="module")
 def ended() -> dict[str, Ended]:
     """Outcomes of commands without any extra installed; one process runs them all."""
-    commands = (*CLIENT_COMMANDS, *EXTRAS)
+    commands = (*CLIENT_COMMANDS, *EXTRAS, *BARE)
     bare = subprocess.run(
         [sys.executable, "-c", _WITHOUT_EXTRAS],
         input="\n".join(json.dumps(command.split()) for command in commands),
@@ -91,7 +96,13 @@ def test_server_command_names_its_extra_in_one_line(command: str, ended: dict[st
     status, _, err = ended[command]
 
     assert (status, err.count("\n")) == (3, 1)
-    assert f"pip install 'smart-filter[{EXTRAS[command]}]'" in err
+    assert f"pip install '.[{EXTRAS[command]}]' in a checkout, or pip install 'WHEEL[" in err
+
+
+@pytest.mark.parametrize("command", BARE)
+def test_command_runs_without_extras(command: str, ended: dict[str, Ended]) -> None:
+    assert ended[command].status == BARE[command]
+    assert "not installed" not in ended[command].err
 
 
 # httpx and its dependencies.

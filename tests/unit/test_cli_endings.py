@@ -1,13 +1,17 @@
+import errno
+import socket
 from pathlib import Path
 
+import click
 import pytest
 
+from smart_filter_api.http import server
 from smart_filter_client import errors as client_errors
 from smart_filter_deploy.cli import main, secret_files
 from smart_filter_deploy.cli.server import connection
 from smart_filter_deploy.cli.terminal import exit_codes, outputs
 from smart_filter_deploy.cli.terminal.exit_codes import raise_for_missing_package
-from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.errors import DatabaseUnavailable, SetupFailed
 from smart_filter_shared.security.outbound_rules import SETTING
 
 
@@ -248,6 +252,16 @@ def test_variable_overrides_the_variable_with_a_file_name(tmp_path: Path, writte
     assert without == {NAME: "hush"}
 
 
+def test_certificate_of_several_lines_is_read(tmp_path: Path) -> None:
+    pem = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"
+    (tmp_path / "secret").write_text(f"{pem}\n")
+    environ = {FILE: str(tmp_path / "secret")}
+
+    secret_files.load_into(environ)
+
+    assert environ == {NAME: pem}
+
+
 @pytest.mark.parametrize(
     "written",
     [b"", b"\n", b"\xef\xbb\xbf", b"two\nlines\n", b"a\0lines\n", b"\xff\xfe", b"x" * 70_000],
@@ -268,3 +282,52 @@ def test_unreadable_file_and_a_value_set_twice_are_refused(tmp_path: Path) -> No
         secret_files.load_into({FILE: str(tmp_path)})
     with pytest.raises(SetupFailed, match=f"{NAME} and {FILE} are both set"):
         secret_files.load_into({FILE: str(tmp_path), NAME: "other"})
+
+
+def test_help_of_training_says_what_the_research_setting_does(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "SMART_FILTER_RESEARCH_WEIGHTS does not limit training" in shown
+
+
+def test_full_volume_is_one_line_with_the_remedy(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(*_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", "/var/lib/smart-filter/x")
+
+    program = click.Command("full", callback=fail)
+
+    status = exit_codes.run_command_line(program, [])
+
+    assert status == exit_codes.NO_SERVER
+    assert capsys.readouterr().err == (
+        "smart-filter: no space is left for /var/lib/smart-filter/x;"
+        " free space there, or enlarge the volume\n"
+    )
+
+
+def test_full_volume_of_the_database_is_one_line_with_the_remedy(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail() -> int:
+        raise DatabaseUnavailable(
+            'could not extend file "base/5/1": No space left on device\nHINT: Check free space.'
+        )
+
+    status = exit_codes.run_command_line(click.Command("full", callback=fail), [])
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert status == exit_codes.NO_SERVER
+    assert line.startswith("smart-filter: the database's volume is full (")
+    assert line.endswith("; free space on it, or enlarge it")
+
+
+def test_port_of_the_api_that_is_taken_is_named_with_the_remedy() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        with pytest.raises(SetupFailed, match=f"port {port} of 127.0.0.1 .* choose others with"):
+            server.bind("127.0.0.1", port)

@@ -9,9 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from smart_filter_client import errors
-from smart_filter_client.models import Job, job_from
+from smart_filter_client.models import Job, Model, job_from
 from smart_filter_deploy.cli.batch.dashboard import Dashboard
 from smart_filter_deploy.cli.batch.retry import RetryingClient, StoppedWhileAway
+from smart_filter_deploy.cli.commands.models import cards
 from smart_filter_deploy.cli.commands.pictures import backgrounds
 from smart_filter_deploy.cli.server.connection import Server
 from smart_filter_deploy.cli.terminal import report
@@ -27,6 +28,7 @@ from smart_filter_tests.print_results import PRINTABILITY
 
 DONE = {"name": "face", "model": "centerface", "state": "succeeded", "attempt": 1, "seconds": 0.123}
 ROOMY = 100
+LACKS_WEIGHTS = "weights file isnet.onnx is missing: run `smart-filter models pull isnet`"
 LONG_REASON = {"kind": "auto", "reason": "because " * 20}
 
 
@@ -119,6 +121,10 @@ def test_report_shows_every_fact_of_a_job_on_a_line() -> None:
     [
         ({"people": 1, "faces": [a_face()]}, "1 person, 1 face\n"),
         ({"people": 0, "faces": []}, "none\n"),
+        (
+            {"people": 1, "faces": [], "needs_review": True},
+            "not certain: things need the model isnet",
+        ),
         ({"people": 40, "faces": [a_face()] * 40}, "and 28 more"),
         ({"confidence": 0.95, "needs_review": False}, "agreement  0.95 of 1\n"),
     ],
@@ -401,3 +407,29 @@ def test_motion_photo_name_sends_no_terminal_commands() -> None:
     written = file.getvalue()
     assert "\\x1b]0;owned" in written
     assert not any(sign in written for sign in ("\x1b]", "\x07", "\x9b", "\u202e"))
+
+
+@pytest.mark.parametrize(
+    ("fault", "ready", "shown"),
+    [
+        (LACKS_WEIGHTS, {("segmentation", "isnet")}, "start the workers again"),
+        (LACKS_WEIGHTS, {("segmentation", "other")}, "smart-filter models pull isnet"),
+        ("isnet needs onnxruntime", {("segmentation", "isnet")}, "isnet needs onnxruntime"),
+    ],
+)
+def test_model_whose_weights_are_there_asks_for_a_restart(
+    fault: str, ready: set[tuple[str, str]], shown: str
+) -> None:
+    model = Model(
+        "segmentation",
+        "isnet",
+        "1",
+        "",
+        "MIT",
+        default=False,
+        offered=False,
+        fault=fault,
+        document={},
+    )
+
+    assert shown in (cards.explain_fault(model, ready).fault or "")

@@ -30,6 +30,26 @@ def test_photo_and_recipe_are_sent_as_a_form_with_the_key(make_client: MakeClien
     assert b'name="seed"\r\n\r\n7' in request.content
 
 
+@pytest.mark.parametrize(
+    ("name", "argument"), [("submit", b"photo"), ("derive", "j1"), ("job", "j1")]
+)
+def test_lifetime_and_file_name_of_links_are_sent(
+    make_client: MakeClient, name: str, argument: object
+) -> None:
+    request = request_of(make_client, name, argument, expires_in=120, download="beach.jpg")
+
+    assert dict(request.url.params) == {"expires_in": "120", "download": "beach.jpg"}
+
+
+def test_listed_jobs_have_links_of_the_chosen_lifetime(make_client: MakeClient) -> None:
+    server = Script(httpx.Response(200, json={"items": [], "next_cursor": None}))
+
+    make_client(server).all("jobs", state="failed", expires_in=120, download="1")
+
+    sent = dict(server.seen[0].url.params)
+    assert sent == {"expires_in": "120", "download": "1", "state": "failed", "limit": "100"}
+
+
 def test_id_cannot_reach_another_path(make_client: MakeClient) -> None:
     assert request_of(make_client, "job", "../models?x").url.raw_path == b"/v1/jobs/..%2Fmodels%3Fx"
 

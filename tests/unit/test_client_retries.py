@@ -1,6 +1,8 @@
+import gzip
+import itertools
 import json
 import os
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 
 import httpx
@@ -111,7 +113,7 @@ HELD = {"Preference-Applied": "wait=25"}
 class Pieces(httpx.SyncByteStream, httpx.AsyncByteStream):
     """A body in pieces that breaks off after them if `breaks` is set."""
 
-    def __init__(self, pieces: Sequence[bytes], *, breaks: bool = False) -> None:
+    def __init__(self, pieces: Iterable[bytes], *, breaks: bool = False) -> None:
         self.pieces = pieces
         self.breaks = breaks
 
@@ -246,6 +248,16 @@ def test_events_are_parsed_for_any_chunk_boundaries(size: int) -> None:
     assert parser.retry_seconds == 0.05
 
 
+def test_long_line_in_small_pieces_is_one_event() -> None:
+    parser = Parser()
+    size = 200_000  # with quadratic work this test takes minutes
+    pieces = itertools.chain([b"data:"], itertools.repeat(b"x", size), [b"\n\n"])
+
+    found = [message for piece in pieces for message in parser.feed(piece)]
+
+    assert found == [Message("message", "x" * size, "")]
+
+
 def test_download_appears_whole_with_the_extension_of_its_type(
     make_client: MakeClient, tmp_path: Path
 ) -> None:
@@ -286,3 +298,92 @@ def test_download_into_a_device_does_not_replace_it(make_client: MakeClient) -> 
     make_client(Script(body(b"bytes"))).do("download", "j1", "image", Path(os.devnull))
 
     assert not Path(os.devnull).is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("job", ("j1",)),
+        ("output", ("j1", "image")),
+        ("download", ("j1", "image", Path(os.devnull))),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 400])
+def test_answer_that_never_ends_is_given_up(
+    make_client: MakeClient, name: str, arguments: tuple[object, ...], status: int
+) -> None:
+    client = make_client(lambda _: httpx.Response(status, stream=Pieces(dripped())))
+
+    def dripped() -> Iterator[bytes]:
+        while True:
+            client.pauses.append(29)  # below the timeout of one step
+            yield b" "
+
+    with pytest.raises(
+        errors.ServerUnreachable, match=r"photos.test has not sent its whole answer within \d+ s"
+    ):
+        client.do(name, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "argument"),
+    [("wait", "j1"), ("run", b"photo"), ("finished", ["j1"]), ("wait_batch", "b1")],
+)
+def test_answer_that_never_ends_does_not_outlast_the_timeout(
+    make_client: MakeClient, name: str, argument: object
+) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            return job_answer("queued", 202)
+        return httpx.Response(200, stream=Pieces(dripped()))
+
+    def dripped() -> Iterator[bytes]:
+        while True:
+            client.pauses.append(1)
+            yield b" "
+
+    client = make_client(answer)
+    call = client.all if name == "finished" else client.do
+
+    with pytest.raises(errors.NotFinishedInTime):
+        call(name, argument, timeout=10)
+
+    assert 10 <= sum(client.pauses) <= 15
+
+
+def test_step_of_a_request_is_no_longer_than_the_callers_time(make_client: MakeClient) -> None:
+    server = Script(job_answer("running"))
+
+    with pytest.raises(errors.NotFinishedInTime):
+        make_client(server).do("wait", "j1", timeout=2.5)
+
+    longest = [max(request.extensions["timeout"].values()) for request in server.seen]
+    assert max(longest) <= 5
+
+
+@pytest.mark.parametrize(("name", "status"), [("job", 200), ("job", 400), ("output", 404)])
+def test_answer_without_an_end_is_not_held_in_memory(
+    make_client: MakeClient, name: str, status: int
+) -> None:
+    endless = itertools.repeat(b" " * 1_000_000)
+    arguments = ("j1",) if name == "job" else ("j1", "image")
+    client = make_client(lambda _: httpx.Response(status, stream=Pieces(endless)))
+
+    with pytest.raises(errors.UnexpectedAnswer, match="sends more than 64 MB in one answer"):
+        client.do(name, *arguments)
+
+
+def test_event_without_an_end_is_not_held_in_memory(make_client: MakeClient) -> None:
+    endless = itertools.repeat(b"data: " + b"x" * 1_000_000)
+    client = make_client(lambda _: httpx.Response(200, stream=Pieces(endless)))
+
+    with pytest.raises(errors.UnexpectedAnswer, match="sends more than 64 MB"):
+        client.all("stream", "j1")
+
+
+def test_compressed_answer_is_read(make_client: MakeClient) -> None:
+    packed = gzip.compress(b'{"id": "j1", "state": "queued"}')
+    headers = {"Content-Encoding": "gzip"}
+    client = make_client(lambda _: httpx.Response(200, stream=Pieces([packed]), headers=headers))
+
+    assert client.do("job", "j1").state == "queued"

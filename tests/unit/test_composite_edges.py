@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from smart_filter_workers.stages.composite.matting import (
     islands,
     upsampling,
 )
+from smart_filter_workers.stages.composite.matting.edge_cache import EdgeCache
 
 
 def a_face(x: float, y: float, side: float) -> Face:
@@ -58,10 +61,10 @@ def a_network_saw(edge_at: float, *, softness_px: float = 8) -> Matte8:
 
 
 def drawn(matte: Matte8, photo: Srgb8, *, proxy: Srgb8 | None = None, edge: Edge) -> Matte8:
+    effort = edge_learning.EFFORTS[edge]
     learnt = edge_learning.learn_edge(
-        matte,
-        proxy_srgb=photo if proxy is None else proxy,
-        effort=edge_learning.EFFORTS[edge],
+        edge_learning.shrink_inputs(matte, photo if proxy is None else proxy, effort=effort),
+        effort=effort,
         faces=(),
         scale=photo.shape[1] / matte.shape[1],
     )
@@ -137,3 +140,38 @@ def test_old_background_is_removed_from_mixed_colors() -> None:
     # With so soft an edge a third of the white is left; with a usual one a tenth.
     assert np.abs(seen[30, halfway] - red).max() < 40
     assert np.array_equal(seen[:, 250:].round(), photo[:, 250:])
+
+
+def test_edge_of_the_same_photo_is_learned_once() -> None:
+    cache, matte, sheet = EdgeCache(), a_network_saw(204), a_sheet(200)
+
+    first = cache.learn_edge(matte, proxy_srgb=sheet, edge=Edge.FAST, faces=(), scale=1)
+    again = cache.learn_edge(matte, proxy_srgb=sheet, edge=Edge.FAST, faces=(), scale=1)
+
+    assert again is first
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"matte": a_network_saw(190)},
+        {"proxy_srgb": a_sheet(190)},
+        {"edge": Edge.BALANCED},
+        {"scale": 2.0},
+        {"faces": (a_face(x=90, y=60, side=50),)},
+    ],
+)
+def test_edge_of_other_inputs_is_learned_again(changed: dict[str, Any]) -> None:
+    cache = EdgeCache()
+    inputs: dict[str, Any] = {
+        "matte": a_network_saw(204),
+        "proxy_srgb": a_sheet(200),
+        "edge": Edge.FAST,
+        "faces": (),
+        "scale": 1.0,
+    }
+
+    first = cache.learn_edge(**inputs)
+    other = cache.learn_edge(**inputs | changed)
+
+    assert other is not first

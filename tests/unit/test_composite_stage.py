@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from smart_filter_shared.errors import ImageUnreadable, InputsExpired
 from smart_filter_shared.presets import PICTURE, PRESETS, Mood, Preset
-from smart_filter_shared.recipe import Format, Output
+from smart_filter_shared.recipe import Format, Framing, Output
+from smart_filter_shared.recipe.framing import read_roi
 from smart_filter_tests.composite_jobs import (
     HEIGHT,
     INSIDE,
@@ -47,6 +48,17 @@ def test_design_of_each_family_is_drawn_behind_the_people(preset: str) -> None:
     assert np.array_equal(seen[INSIDE], inputs.photo.srgb[INSIDE])
     assert np.abs(seen[OUTSIDE] - inputs.photo.srgb[OUTSIDE]).mean() > 5
     assert (result.background.kind, result.background.name) == ("preset", preset)
+
+
+def test_nothing_outside_the_region_is_cut_out() -> None:
+    region = Framing(roi=read_roi("0% 50px 50% 100%"))
+
+    result = composite(a_job("transparent", format=Format.PNG, look=NO_LOOK, framing=region))
+
+    alpha = decode_pixels(result.image)[..., 3]
+    assert alpha[60:150, 80:120].min() == 255
+    assert alpha[:, 120:].max() == 0
+    assert alpha[:50].max() == 0
 
 
 def test_missing_background_is_an_error() -> None:

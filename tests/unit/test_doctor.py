@@ -56,7 +56,12 @@ def test_unknown_variable_is_named_with_the_nearest_known_one() -> None:
             "no rclone for this user",
             "pip install it",
         ),
-        (ModuleNotFoundError(name="psycopg"), Level.WARN, "", "smart-filter[embedded]"),
+        (
+            ModuleNotFoundError(name="psycopg"),
+            Level.WARN,
+            "",
+            "pip install '.[embedded]' in a checkout",
+        ),
     ],
     ids=["defect", "error of the package", "missing extra"],
 )

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from smart_filter_shared.catalog.model_card import ModelCard, Offer
+from smart_filter_shared.catalog import emotions
+from smart_filter_shared.catalog.model_card import Commercial, ModelCard, Offer
+from smart_filter_shared.catalog.parameters import choice, text
 from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.pipeline import StageName, TaskName
@@ -158,9 +160,13 @@ def test_unknown_name_is_refused() -> None:
         Files(DEFAULT).loaded().model(SEGMENTATION, "gone")
 
 
-LEARNED = a_card("learned", SMILE, default=True, research=True)
-MEASURED = a_card("measured", SMILE, stands_in=True)
-ANOTHER = a_card("other", SMILE)
+LEARNED = a_card("learned", SMILE, default=True, commercial=Commercial.NO)
+MOODY = a_card(
+    "moody", SMILE, family="learned", default=True, emotions=True, commercial=Commercial.YES
+)
+MEASURED = a_card("measured", SMILE, family="learned", stands_in=True, commercial=Commercial.YES)
+ANOTHER = a_card("other", SMILE, commercial=Commercial.YES)
+ASKED = a_card("asked", SMILE, commercial=Commercial.ASK)
 NOWHERE = Path("/nonexistent")
 
 
@@ -168,9 +174,26 @@ def a_file(card: ModelCard) -> types.SimpleNamespace:
     return types.SimpleNamespace(CARD=card, load=lambda _: card.name)
 
 
-def known() -> ModelCatalog:
-    cards = (LEARNED, MEASURED, ANOTHER)
-    return ModelCatalog({(card.task, card.name): a_file(card) for card in cards}, research=False)
+def a_catalog(*cards: ModelCard, research: bool = True, emotions: bool = True) -> ModelCatalog:
+    files = {(card.task, card.name): a_file(card) for card in cards}
+    return ModelCatalog(files, research=research, emotions=emotions)
+
+
+def test_model_that_reads_emotions_gives_way_where_they_are_off() -> None:
+    on, off = a_catalog(MOODY, MEASURED), a_catalog(MOODY, MEASURED, emotions=False)
+
+    offers = {offer.card.name: (offer.fault, offer.withdrawn) for offer in off.offers(NOWHERE)}
+
+    assert offers == {"moody": (emotions.OFF, True), "measured": (None, False)}
+    assert [card.name for card in off.cards if card.default] == ["measured"]
+    assert [card.name for card in on.cards if card.default] == ["moody"]
+    assert [
+        card.name for card in a_catalog(MOODY, MEASURED, research=False).cards if card.default
+    ] == ["moody"]
+
+
+def known(*more: ModelCard) -> ModelCatalog:
+    return a_catalog(LEARNED, MEASURED, ANOTHER, ASKED, *more, research=False)
 
 
 def test_disabled_model_is_withdrawn_with_the_reason() -> None:
@@ -180,6 +203,7 @@ def test_disabled_model_is_withdrawn_with_the_reason() -> None:
         "learned": (RESEARCH_WEIGHTS_OFF, True),
         "measured": (None, False),
         "other": (None, False),
+        "asked": (RESEARCH_WEIGHTS_OFF, True),
     }
     assert known().card(SMILE, "measured", NOWHERE).default
 
@@ -190,15 +214,55 @@ def test_older_job_does_not_run_a_disabled_model() -> None:
     assert models.model(SMILE, "measured") == "measured"
     with pytest.raises(ModelNotLoaded, match=f"learned is {RESEARCH_WEIGHTS_OFF}") as caught:
         models.model(SMILE, "learned")
-    assert (caught.value.leads, caught.value.capability) == (True, "smile.learned")
+    # Its stand-in serves the same capability.
+    assert (caught.value.leads, caught.value.capability) == (False, "smile.learned")
+
+
+def test_pool_of_a_disabled_default_serves_its_stand_in() -> None:
+    begun = capabilities.plan_capabilities(
+        known().offers(NOWHERE), stages=[StageName.SMILE], models=["learned"]
+    )
+
+    assert begun.serving.wanted == ("smile.learned",)
+    assert begun.serving.failed == {}
+    assert [card.name for card, _ in begun.needed] == ["measured"]
+
+
+def test_pool_of_a_disabled_model_without_stand_in_fails_with_the_setting() -> None:
+    begun = capabilities.plan_capabilities(
+        known().offers(NOWHERE), stages=[StageName.SMILE], models=["asked"]
+    )
+
+    assert begun.serving.failed == {"smile.asked": RESEARCH_WEIGHTS_OFF}
+
+
+def test_parameters_of_other_models_name_no_disabled_one() -> None:
+    joined = a_card(
+        "joined",
+        SMILE,
+        commercial=Commercial.YES,
+        parameters=(
+            text("members", "learned,other", "Models", longest=80),
+            choice("matte_model", "other", "Model", choices=("other", "learned")),
+        ),
+    )
+
+    members, first = known(joined).card(SMILE, "joined", NOWHERE).parameters
+
+    assert members.default == "measured,other"
+    assert first.choices == ("other",)
 
 
 @pytest.mark.parametrize(
     ("card", "why"),
     [
+        (
+            a_card("far", TaskName.COMPOSITE, stands_in=True),
+            "composite: default and stand-in are of different families: far, layers",
+        ),
         (a_card("second", SMILE, default=True), r"smile needs exactly one default model, has \["),
         (
-            a_card("too", SMILE, stands_in=True),
+            a_card("too", SMILE, family="expression", stands_in=True, commercial=Commercial.YES),
             r"smile needs exactly one default model without research weights, has \[",
         ),
     ],

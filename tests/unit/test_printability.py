@@ -6,6 +6,7 @@ import pytest
 
 from smart_filter_shared.printability import Printability, Verdict
 from smart_filter_shared.rating import SmileLevel
+from smart_filter_shared.recipe import Output
 from smart_filter_tests.composite_jobs import a_job, composite
 from smart_filter_tests.drawn_portrait import HEIGHT, WIDTH, a_face, a_portrait
 from smart_filter_workers.results import Eyes, Face, Faces, Frame, Matte8, Smile, Smiles, Srgb8
@@ -177,7 +178,7 @@ def test_album_pictures_are_judged_by_the_paper_they_fill(
 
 
 def test_every_face_is_in_a_picture_without_a_cutout() -> None:
-    job = a_job("color:red")
+    job = a_job("color:red", outputs=(Output.IMAGE, Output.PRINTABILITY))
     assert job.segmented is not None
     rated = replace(
         job,
@@ -190,3 +191,14 @@ def test_every_face_is_in_a_picture_without_a_cutout() -> None:
 
     assert printable is not None
     assert len(printable.faces) == 1
+
+
+def test_printability_that_is_not_requested_is_not_measured() -> None:
+    job = a_job("color:red", outputs=(Output.IMAGE,))
+    rated = replace(
+        job,
+        faces=Faces((a_face(x=90, y=60, width=50),)),
+        smiles=Smiles((Smile(SmileLevel.MILD, 0.5),), (CLOSED,)),
+    )
+
+    assert composite(rated).printability is None

@@ -24,6 +24,7 @@ from smart_filter_shared.recipe import (
     Output,
     OutputSize,
     PersonSelection,
+    Provenance,
     Recipe,
     Shadow,
     ShadowKind,
@@ -51,7 +52,11 @@ def test_empty_fields_have_the_defaults_of_the_contract() -> None:
     assert (recipe.background.kind, recipe.outputs) == (BackgroundKind.AUTO, (Output.IMAGE,))
     assert (recipe.format, recipe.quality, recipe.require_person) == (Format.AUTO, 90, False)
     assert recipe.files == Files(
-        matte_bits=8, max_bytes=None, keep_metadata=False, effort=Effort.FAST
+        matte_bits=8,
+        max_bytes=None,
+        keep_metadata=False,
+        effort=Effort.FAST,
+        provenance=Provenance.NONE,
     )
     assert (recipe.framing, recipe.look, recipe.edge) == (Framing(), Look(), Edge.BALANCED)
     assert not recipe.framing.asks_for_people
@@ -430,6 +435,16 @@ def test_malformed_row_is_not_a_recipe(part: dict[str, object]) -> None:
 @pytest.mark.parametrize(("text", "value"), [("True", True), ("False", False), ("true", True)])
 def test_boolean_of_a_form_may_be_written_as_in_python(text: str, *, value: bool) -> None:
     assert parse_fields(keep_metadata=text).files.keep_metadata is value
+
+
+def test_provenance_is_parsed_and_restored() -> None:
+    recipe = parse_fields(provenance="c2pa")
+
+    assert recipe.files == Files(provenance=Provenance.C2PA)
+    stored = {**recipe.as_json(), "seed": None}
+    assert from_json(recipe.as_json(), seed=5, metadata={}).files == recipe.files
+    del stored["provenance"]  # as an older version stored it
+    assert from_json(stored, seed=5, metadata={}).files == Files()
 
 
 def test_files_and_filters_are_parsed_and_restored() -> None:

@@ -43,6 +43,7 @@ WRONG = {
     "matte_bits": "1|08|16.0|",
     "keep_metadata": "yes|1|",
     "effort": "best|",
+    "provenance": "C2PA|true|",
     "edge": "sharp",
     "crop": "yes",
     "margin": "51%|501px|-1px|1px 2px 3px|1e3px",
@@ -189,6 +190,9 @@ def test_background_file_with_another_background_is_a_contradiction() -> None:
             "max_bytes=20kB keep_metadata=true outputs=zip matte_bits=16",
             ["/matte_bits", "/outputs", "/max_bytes", "/keep_metadata", "/outputs"],
         ),
+        ("provenance=c2pa outputs=matte,zip,persons", ["/provenance", "/outputs"]),
+        ("provenance=c2pa format=avif", ["/provenance", "/format"]),
+        ("provenance=c2pa max_bytes=1MB", ["/provenance", "/max_bytes"]),
         ("filters=hat outputs=matte", ["/filters", "/outputs"]),
         *(
             (f"size={size} aspect={aspect}", ["/size", "/aspect"])

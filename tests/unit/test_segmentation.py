@@ -10,6 +10,7 @@ from smart_filter_shared.errors import NoPerson
 from smart_filter_shared.recipe import Framing, Output, PersonSelection, Recipe
 from smart_filter_shared.recipe.framing import read_roi
 from smart_filter_tests.pictures import a_figure, noise, prepared_photo
+from smart_filter_workers.networks.squares import Square
 from smart_filter_workers.results import Face, Matte8, PreparedPhoto, Segmentation
 from smart_filter_workers.stages.segmentation import split_instances, stage
 from smart_filter_workers.stages.segmentation.edges import refine_edges
@@ -18,7 +19,8 @@ from smart_filter_workers.stages.segmentation.models.base import People, Segment
 from smart_filter_workers.stages.segmentation.models.ensemble import CARD, Ensemble
 from smart_filter_workers.stages.segmentation.models.grabcut import CARD as GRABCUT
 from smart_filter_workers.stages.segmentation.models.grabcut import GrabCut
-from smart_filter_workers.stages.segmentation.persons import Person
+from smart_filter_workers.stages.segmentation.models.isnet import drop_guesses
+from smart_filter_workers.stages.segmentation.persons import Person, is_upright
 from smart_filter_workers.stages.segmentation.stage import Inputs
 from smart_filter_workers.stages.segmentation.strokes import (
     parse_box,
@@ -159,12 +161,12 @@ BLACK = np.zeros((ROWS, COLUMNS, 3), np.uint8)
 A_FACE = (70.0, 30.0, 90.0, 50.0)
 
 
-def a_person(left: int, top: int, width: int, height: int) -> Person:
+def a_person(left: int, top: int, width: int, height: int, *, boxed: bool = False) -> Person:
     """Return a person who fills a box of a picture of 160 × 120 pixels."""
     coverage = np.zeros((ROWS, COLUMNS), np.float32)
     coverage[top : top + height, left : left + width] = 1
     region = (slice(top, top + height), slice(left, left + width))
-    return Person(coverage, coverage > 0.5, region, width * height, certain=True)
+    return Person(coverage, coverage > 0.5, region, width * height, certain=True, boxed=boxed)
 
 
 def _halves(srgb: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -224,6 +226,14 @@ def test_bystanders_are_removed_except_in_front_of_a_person() -> None:
     assert rest[50, 95] == 1, "of the person in front"
     assert rest[50, 115] == 0, "of the bystander"
     assert rest[5, 5] == 1, "of neither"
+
+
+def test_bystander_of_a_box_alone_may_be_a_part_of_a_subject() -> None:
+    whole = np.ones((ROWS, COLUMNS), np.float32)
+
+    rest = remove_bystanders(whole, MAIN.coverage, [a_person(120, 40, 20, 30, boxed=True)])
+
+    assert np.array_equal(rest, whole)
 
 
 PHOTO = prepared_photo(noise(40, 60))
@@ -400,3 +410,34 @@ def test_figure_is_found_from_its_seeds(
 
     assert [seen[place] for place in inside] == [255] * len(inside)
     assert [seen[place] for place in outside] == [0] * len(outside)
+
+
+def test_part_that_is_nowhere_sure_is_dropped_with_the_haze() -> None:
+    coverage = np.full((40, 60), 0.04, np.float32)
+    thing, jar = (slice(5, 30), slice(5, 20)), (slice(5, 30), slice(40, 50))
+    coverage[thing], coverage[jar] = 0.95, 0.6
+    coverage[5:30, 20:23] = 0.3  # its soft edge
+
+    kept = drop_guesses(coverage)
+
+    assert (kept[thing] == coverage[thing]).all()
+    assert (kept[5:30, 20:23] == coverage[5:30, 20:23]).all()
+    assert not kept[jar].any()
+    assert not kept[35:].any()
+
+
+def test_glass_that_is_nowhere_sure_stays() -> None:
+    coverage = np.zeros((40, 60), np.float32)
+    coverage[5:30, 5:20] = 0.6
+
+    assert (drop_guesses(coverage) == coverage).all()
+
+
+@pytest.mark.parametrize(
+    ("angle", "upright"),
+    [(0.0, True), (-0.8, True), (6.0, True), (1.6, False), (4.7, False), (3.12, False)],
+)
+def test_body_is_upright_if_its_head_is_well_above_its_hips(angle: float, *, upright: bool) -> None:
+    body = Square(center=(100.0, 100.0), side=80.0, angle=angle)
+
+    assert is_upright(body) is upright

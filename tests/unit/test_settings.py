@@ -74,9 +74,11 @@ WRONG: dict[str, tuple[str, ...]] = {
     "SMART_FILTER_POOLS": ("detectron2", "segmentation.", "segmentation.a b"),
     "SMART_FILTER_REMEMBER": NO_SWITCH,
     "SMART_FILTER_RESEARCH_WEIGHTS": NO_SWITCH,
+    "SMART_FILTER_EMOTIONS": NO_SWITCH,
     "SMART_FILTER_COLLECT": NO_SWITCH,
     "SMART_FILTER_KEEP_INPUT_SECONDS": NO_SECONDS,
     "SMART_FILTER_KEEP_RESULT_SECONDS": NO_SECONDS,
+    "SMART_FILTER_KEEP_AUDIT_SECONDS": (*NO_SECONDS, "2591999"),
     "SMART_FILTER_KEEP_RECORD_SECONDS": (*NO_SECONDS, "86399"),
     "SMART_FILTER_OUTBOUND_ALLOW": (
         *("media.internal,10.0.0.5/8", "http://media.internal", "http://u:hush@media.internal"),
@@ -87,6 +89,7 @@ WRONG: dict[str, tuple[str, ...]] = {
     "SMART_FILTER_LIMIT_JOBS_WAITING": NO_NUMBER,
     "SMART_FILTER_LIMIT_MEGAPIXELS_PER_DAY": ("many", "-1", "inf", "nan"),
     "SMART_FILTER_LIMIT_JOBS_IN_ALL": NO_NUMBER,
+    "SMART_FILTER_LIMIT_BODY_MEGABYTES": (*NO_NUMBER, "169"),
     "SMART_FILTER_CORS_ORIGINS": (
         *("app.example.com", "https://app.example.com/page", "https://*.example.com"),
         "https://u:hush@app.example.com",
@@ -96,6 +99,7 @@ WRONG: dict[str, tuple[str, ...]] = {
     "SMART_FILTER_SESSION_IDLE_SECONDS": (*NO_NUMBER, "0"),
     "SMART_FILTER_SESSION_SECONDS": (*NO_NUMBER, "0"),
     "SMART_FILTER_SESSION_SECURE": NO_SWITCH,
+    "SMART_FILTER_TRUSTED_PROXIES": ("proxy.internal", "10.0.0.5/8", "*"),
     "SMART_FILTER_REMOVEBG_SECONDS": ("soon", "0", "301"),
     "SMART_FILTER_LIVE_URL": (
         *("https://live.example.org", "wss://live.example.org;script-src", "wss://*"),
@@ -105,6 +109,8 @@ WRONG: dict[str, tuple[str, ...]] = {
     "SMART_FILTER_LIVE_CONNECTIONS": (*NO_NUMBER, "0"),
     "SMART_FILTER_LIVE_CONNECTIONS_EACH": (*NO_NUMBER, "0"),
     "SMART_FILTER_DEVICE": ("gpu",),
+    "SMART_FILTER_C2PA_CERTIFICATE": ("hush", "-----BEGIN CERTIFICATE-----\nhush"),
+    "SMART_FILTER_C2PA_KEY": ("hush", "-----BEGIN PRIVATE KEY-----\nhush"),
     "SMART_FILTER_OTLP_URL": (
         *("collector:4318", "http://u:hush@collector:4318", "http://collector:4318/?a"),
     ),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.extras import install_hint
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_training.evaluation.confidence_intervals import Figure
 from smart_filter_training.models import deeplab, detectron2, expression, eyes, orientation, unet
@@ -22,7 +23,7 @@ RunSettings = Any  # a frozen dataclass of numbers and texts, with defaults
 
 # How to install a missing package; the extra `train` installs all others.
 _REMEDIES: Final = {
-    "torch": "pip install 'smart-filter[torch]'",
+    "torch": install_hint("torch"),
     "detectron2": "docs/detectron2.md says how to build it",
 }
 # Settings that must not be 0.

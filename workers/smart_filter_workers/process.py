@@ -26,6 +26,7 @@ from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.tracing import NULL_TRACES, Traces
+from smart_filter_workers.artifacts.content_credentials import CredentialSigner
 from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.learning.example_collector import ExampleCollector
@@ -78,8 +79,15 @@ def serve(
     """
     memory.configure_malloc()
     system_threads.limit_native_threads()
-    known = catalog.discover_models(extra_models, research=settings.engine.research_weights)
-    parts = _wire(settings, known, stages, models, threads=threads, traces=traces)
+    known = catalog.discover_models(
+        extra_models,
+        research=settings.engine.research_weights,
+        emotions=settings.engine.emotions,
+    )
+    signer = CredentialSigner(settings.provenance)
+    if StageName.COMPOSITE in stages:
+        signer.ensure_works()
+    parts = _wire(settings, known, stages, models, signer=signer, threads=threads, traces=traces)
     services = parts.services
     stopping = threading.Event()
     side_threads: list[threading.Thread] = []
@@ -133,6 +141,7 @@ def _wire(
     stages: Sequence[StageName],
     models: Sequence[str],
     *,
+    signer: CredentialSigner,
     threads: int,
     traces: Traces,
 ) -> _Parts:
@@ -171,6 +180,7 @@ def _wire(
         artifacts=ArtifactStore(
             store, recent, TenantBackgrounds(by_key, store, recent), Fetcher(settings.outbound)
         ),
+        signer=signer,
         catalog=known,
         models=loaded,
         heartbeat=heartbeat,
@@ -195,6 +205,7 @@ def _wire(
         cell=DEFAULT_CELL,
         collecting=collecting,
         record_seconds=settings.keep.record_seconds,
+        audit_seconds=settings.keep.audit_seconds,
     )
     sweeper = Sweeper(
         shared,

@@ -8,6 +8,7 @@ all other fields are kept in the stage's row. "left" and "right" are the person'
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -49,12 +50,28 @@ class Photo:
     exif: bytes = b""
 
 
+class Edit(StrEnum):
+    """A change of the photo that a file shows, as a sentence for its provenance."""
+
+    BACKGROUND_REPLACED = "The background was replaced."
+    BACKGROUND_REMOVED = "The background was removed."
+    BACKGROUND_BLURRED = "The background was blurred."
+    FILTERED = "Filters were drawn on the picture."
+    RESIZED = "The picture was resized."
+    CROPPED = "The picture was cropped or extended."
+
+
+# Edits that put something else into the photo.
+COMPOSING_EDITS: Final = frozenset({Edit.BACKGROUND_REPLACED, Edit.FILTERED})
+
+
 @dataclass(frozen=True, slots=True)
 class EncodedFile:
     """A finished file: its bytes, their media type, and its size in pixels.
 
     quality: 1..100; None where the format has none.
     blurhash: a short text from which a blurred preview is drawn; None when it was not requested.
+    edits: what was changed, of a file that is to carry its provenance; None: it carries none.
     """
 
     content: bytes
@@ -64,6 +81,7 @@ class EncodedFile:
     format: str
     quality: int | None = None
     blurhash: str | None = None
+    edits: tuple[Edit, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +300,7 @@ class CompositeResult:
     thumbnail: the image, small.
     frame: the position of the photo in all of them.
     foreground: x, y, width, height around the people, in whole pixels; None without people.
-    printability: how well the files print; None unless faces and eyes were analyzed.
+    printability: how well the files print; None unless requested.
     filters: the outcomes of the requested filters, in order.
     """
 

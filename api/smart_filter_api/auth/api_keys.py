@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, func, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from smart_filter_shared.artifacts.retention import RetentionOverrides
@@ -28,8 +28,21 @@ _SECRET_BYTES = 32
 _INVALID_KEY = "the key is not valid: unknown, expired or revoked"
 _KEY_COLUMNS = tuple(
     tables.keys.c[name]
-    for name in "id tenant scopes created_at expires_at revoked_at parent max_jobs jobs".split()
+    for name in (
+        *("id", "tenant", "scopes", "created_at", "expires_at", "revoked_at", "parent"),
+        *("max_jobs", "jobs", "issued_by"),
+    )
 )
+
+_REVOKE = text("""
+    UPDATE keys SET revoked_at = statement_timestamp()
+    WHERE id = ANY(:ids) AND revoked_at IS NULL RETURNING id, tenant
+""")
+# A key is issued by an older one, so this ends.
+_LIST_ISSUED = text("""
+    SELECT id FROM keys
+    WHERE parent = ANY(:ids) OR (:with_issued AND issued_by = ANY(:ids)) ORDER BY id
+""")
 
 
 class Scope(StrEnum):
@@ -57,7 +70,8 @@ class KeyRow:
     """A stored key, without its secret.
 
     parent: for a device key, the key that issued it; else None.  max_jobs: for a device key, the
-    jobs that it may submit in all.  jobs: the jobs that it has submitted.
+    jobs that it may submit in all.  jobs: the jobs that it has submitted.  issued_by: for a key
+    that another key issued, that key; else None.
     """
 
     key_id: uuid.UUID
@@ -69,6 +83,7 @@ class KeyRow:
     parent: uuid.UUID | None
     max_jobs: int | None
     jobs: int
+    issued_by: uuid.UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +100,20 @@ class IssuedKey:
 
 
 @dataclass(frozen=True, slots=True)
+class RevokedKey:
+    """A key that was valid until now."""
+
+    key_id: uuid.UUID
+    tenant: Tenant
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """The sender of a request: its key, scopes and tenant settings.
 
     recipe: the tenant's default recipe fields, as in a JSON body.
     link_seconds: lifetime of signed links of its jobs; None: the setting applies.
+    emotions: False: no emotions are read in its photos; None: the setting applies.
     """
 
     key_id: uuid.UUID
@@ -100,6 +124,7 @@ class Caller:
     keeping: RetentionOverrides = RetentionOverrides()  # noqa: RUF009 - frozen
     recipe: Mapping[str, object] = field(default_factory=dict)
     link_seconds: int | None = None
+    emotions: bool | None = None
 
     @property
     def device_key_id(self) -> uuid.UUID | None:
@@ -113,8 +138,15 @@ def issue(
     tenant: Tenant,
     scopes: Collection[Scope],
     valid_for: dt.timedelta | None = None,
+    issuer: Caller | None = None,
 ) -> IssuedKey:
-    """Insert a new key and return it; without valid_for it does not expire."""
+    """Insert a new key and return it; without valid_for it does not expire.
+
+    issuer: the caller that asks for it; None for the command line.
+    Raises Unauthorized when the issuer was revoked a moment ago.
+    """
+    if issuer is not None:
+        _lock_issuer(connection, issuer)
     now = func.statement_timestamp()
     key = _generate_key()
     row = connection.execute(
@@ -126,6 +158,7 @@ def issue(
             scopes=[str(scope) for scope in scopes],
             created_at=now,
             expires_at=None if valid_for is None else now + valid_for,
+            issued_by=None if issuer is None else issuer.key_id,
         )
         .returning(*_KEY_COLUMNS)
     ).one()
@@ -142,14 +175,7 @@ def issue_for_device(
     """
     now = func.statement_timestamp()
     keys = tables.keys
-    # Lock the parent: a concurrent revocation waits, then finds the child and revokes it too.
-    live = connection.execute(
-        select(keys.c.expires_at)
-        .where(keys.c.id == parent.key_id, keys.c.revoked_at.is_(None))
-        .with_for_update(read=True)
-    ).one_or_none()
-    if live is None:
-        raise Unauthorized(_INVALID_KEY)
+    parent_expires_at = _lock_issuer(connection, parent)
     key = _generate_key()
     row = connection.execute(
         keys.insert()
@@ -159,7 +185,7 @@ def issue_for_device(
             digest=hash_key(key),
             scopes=[str(Scope.SUBMIT)],
             created_at=now,
-            expires_at=func.least(now + valid_for, live.expires_at),
+            expires_at=func.least(now + valid_for, parent_expires_at),
             parent=parent.key_id,
             max_jobs=max_jobs,
         )
@@ -212,6 +238,7 @@ def select_callers() -> Select[Any]:
             *(tenants.c.requests_per_minute, tenants.c.jobs_waiting, tenants.c.megapixels_per_day),
             *(tenants.c.keep_input_seconds, tenants.c.keep_result_seconds),
             *(tenants.c.keep_nothing, tenants.c.recipe, tenants.c.link_seconds),
+            tenants.c.emotions,
         )
         .outerjoin_from(keys, tenants, tenants.c.name == keys.c.tenant)
         .where(
@@ -236,6 +263,7 @@ def caller_from_row(row: Row[Any], usual: Limits) -> Caller:
         ),
         recipe=row.recipe or {},
         link_seconds=row.link_seconds,
+        emotions=row.emotions,
     )
 
 
@@ -277,12 +305,14 @@ def revoke(
     key_id: uuid.UUID,
     *,
     tenant: Tenant | None,
+    with_issued: bool = False,
     spare_operators: bool = False,
-) -> None:
-    """Revoke a key and the device keys that it issued, from now on.
+) -> list[RevokedKey]:
+    """Revoke a key and the device keys that it issued, from now on; return the revoked keys.
 
-    tenant: the tenant that must own the key; None: any.  spare_operators: refuse to revoke a key
-    with the operator scope.  Revoking a key twice changes nothing.
+    tenant: the tenant that must own the key; None: any.  with_issued: also revoke the keys that it
+    issued, the keys that those issued, and so on.  spare_operators: refuse to revoke a key with
+    the operator scope.  Revoking a key twice changes nothing, but with_issued still finds its keys.
     Raises NotFound, InsufficientScope.
     """
     keys = tables.keys
@@ -296,20 +326,40 @@ def revoke(
         raise InsufficientScope(
             f"an operator key can only be revoked on the server: smart-filter keys revoke {key_id}"
         )
-    now = func.statement_timestamp()
-    connection.execute(
-        update(keys).where(mine).values(revoked_at=func.coalesce(keys.c.revoked_at, now))
-    )
-    connection.execute(
-        update(keys)
-        .where(keys.c.parent == key_id)
-        .values(revoked_at=func.coalesce(keys.c.revoked_at, now))
-    )
+    revoked: list[RevokedKey] = []
+    named = [key_id]
+    # One generation at a time: each is locked and revoked before the next is read, so that a key
+    # which a member issues at this moment is either refused or found.
+    while named:
+        rows = connection.execute(_REVOKE, {"ids": named})
+        revoked += [RevokedKey(row.id, Tenant(row.tenant)) for row in rows]
+        named = list(
+            connection.execute(_LIST_ISSUED, {"ids": named, "with_issued": with_issued}).scalars()
+        )
+    return revoked
 
 
 def is_tenant_name(name: str) -> bool:
     """Whether this is a valid tenant name: letters, digits, `.`, `_` and `-`, at most 100."""
     return re.fullmatch(TENANT_PATTERN, name) is not None
+
+
+def _lock_issuer(connection: Connection, issuer: Caller) -> dt.datetime | None:
+    """Lock the key of a caller that issues another, and return when it expires.
+
+    A concurrent revocation waits, then finds the new key and revokes it too.
+    Raises Unauthorized when the key was revoked a moment ago.
+    """
+    keys = tables.keys
+    live = connection.execute(
+        select(keys.c.expires_at)
+        .where(keys.c.id == issuer.key_id, keys.c.revoked_at.is_(None))
+        .with_for_update(read=True)
+    ).one_or_none()
+    if live is None:
+        raise Unauthorized(_INVALID_KEY)
+    expires_at: dt.datetime | None = live.expires_at
+    return expires_at
 
 
 def _row(row: Row[Any]) -> KeyRow:
@@ -323,6 +373,7 @@ def _row(row: Row[Any]) -> KeyRow:
         parent=row.parent,
         max_jobs=row.max_jobs,
         jobs=row.jobs,
+        issued_by=row.issued_by,
     )
 
 

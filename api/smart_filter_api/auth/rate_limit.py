@@ -1,4 +1,4 @@
-"""Requests per minute: a token bucket for each tenant, in Redis, or in memory while Redis is down.
+"""Requests per minute: a token bucket for each tenant and device, in Redis or in this process.
 
 A bucket holds one minute's quota of tokens and refills evenly; every request takes one token.
 Redis holds the buckets for all API processes. While Redis does not answer, each process continues
@@ -20,7 +20,6 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from smart_filter_shared.config.settings import BrokerSettings
-from smart_filter_shared.ids import Tenant
 from smart_filter_shared.lru_dict import LruDict
 from smart_filter_shared.supervision import SupervisedLoop
 
@@ -58,7 +57,7 @@ return {taken, left}
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """The remaining allowance of a tenant after a request.
+    """The remaining allowance of a bucket after a request.
 
     quota: requests per minute.  remaining: requests that it may send now.
     more_in_seconds: seconds until it may send one more than that, at least 1.
@@ -82,7 +81,7 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A tenant's tokens at a point in time, in monotonic seconds."""
+    """A bucket's tokens at a point in time, in monotonic seconds."""
 
     tokens: float
     at: float
@@ -110,20 +109,20 @@ class RateLimiter:
         self._take = self._redis.register_script(_TAKE_SCRIPT)
         self._clock = clock
         self._wait_seconds = wait_seconds
-        self._buckets: LruDict[Tenant, Bucket] = LruDict(_MAX_BUCKETS)
+        self._buckets: LruDict[str, Bucket] = LruDict(_MAX_BUCKETS)
         # Until the first check: the first request does not wait for a connection either.
         self.is_away = True
 
-    async def take(self, tenant: Tenant, per_minute: int) -> Allowance:
-        """Take a token from a tenant's bucket, if it has one, and return the allowance."""
+    async def take(self, name: str, per_minute: int) -> Allowance:
+        """Take a token from the bucket of this name, if it has one, and return the allowance."""
         if not self.is_away:
-            allowance = await self._shared(tenant, per_minute)
+            allowance = await self._shared(name, per_minute)
             if allowance is not None:
                 return allowance
             self.is_away = True
         now = self._clock()
-        bucket, is_granted = take_token(self._buckets.get(tenant), now, per_minute)
-        self._buckets.put(tenant, bucket)
+        bucket, is_granted = take_token(self._buckets.get(name), now, per_minute)
+        self._buckets.put(name, bucket)
         return _allowance(bucket.tokens, per_minute, is_granted=is_granted)
 
     async def look(self) -> None:
@@ -151,20 +150,20 @@ class RateLimiter:
         """Close the connections."""
         await self._redis.aclose()
 
-    async def _shared(self, tenant: Tenant, per_minute: int) -> Allowance | None:
+    async def _shared(self, name: str, per_minute: int) -> Allowance | None:
         """Take a token in Redis; return None when Redis does not answer."""
         reply: list[bytes | int] | None = None
         with anyio.move_on_after(self._wait_seconds):
             try:
                 reply = await self._take(
-                    keys=[_PREFIX + tenant], args=[per_minute, per_minute / WINDOW_SECONDS]
+                    keys=[_PREFIX + name], args=[per_minute, per_minute / WINDOW_SECONDS]
                 )
             except (redis.exceptions.RedisError, OSError):
                 return None
         if reply is None:
             return None
         tokens = float(reply[1])
-        self._buckets.put(tenant, Bucket(tokens, self._clock()))
+        self._buckets.put(name, Bucket(tokens, self._clock()))
         return _allowance(tokens, per_minute, is_granted=bool(reply[0]))
 
 

@@ -5,7 +5,7 @@ HEAD is answered as GET, without the content.  Source: RFC 9110, 9.3.2.
 
 import re
 import time
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
 import anyio
@@ -14,17 +14,25 @@ import uuid_utils
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from smart_filter_api.auth.api_keys import Caller
+from smart_filter_api.http.client_network import client_network
 from smart_filter_api.http.latency import LatencyHistogram
 from smart_filter_api.problems import problem
+from smart_filter_api.services import security_log
+from smart_filter_api.services.refusal_log import RefusalLog
 from smart_filter_shared.telemetry import logs
 
 # Forbid browsers to store, embed or interpret an answer, unless a route sets other headers.
 _DEFAULT_HEADERS = (
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
     (b"referrer-policy", b"no-referrer"),
     (b"x-content-type-options", b"nosniff"),
 )
+# Browsers use https alone for a year.  Source: RFC 6797, 6.1.
+_HTTPS_HEADERS = ((b"strict-transport-security", b"max-age=31536000"),)
 # Path of the page that lists former spellings.
 FORMER_NAMES_PATH = "/former-names"
 # For answers to requests that use a former spelling: since when they are deprecated, and the page
@@ -44,12 +52,24 @@ class RequestMiddleware:
     """An ASGI application around another.
 
     Sets `request.state.request_id`, `request.state.began_ns`, nanoseconds of Unix time, and
-    `request.state.former_names`, the former spellings that the request is found to use. An
-    exception that no other handler caught is logged once and answered with a problem document.
+    `request.state.former_names`, the former spellings that the request is found to use. Logs
+    `request.state.caller`, and counts refusals by `request.state.problem`, the code of the answer.
+    An exception that no other handler caught is logged once and answered with a problem document.
+
+    always_secure: whether browsers use https although requests arrive by http.
     """
 
-    def __init__(self, app: ASGIApp, latencies: LatencyHistogram) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        latencies: LatencyHistogram,
+        refusals: RefusalLog,
+        *,
+        always_secure: bool = False,
+    ) -> None:
         self._app = app
+        self._always_secure = always_secure
+        self._refusals = refusals
         self._latencies = latencies
         # Kept: making a logger for each request takes half as long as logging the line.
         self._log = logs.logger("api")
@@ -61,7 +81,11 @@ class RequestMiddleware:
             return
         request_id = str(uuid_utils.uuid4())
         scope.setdefault("state", {}).update(
-            request_id=request_id, began_ns=time.time_ns(), former_names=set()
+            request_id=request_id,
+            began_ns=time.time_ns(),
+            former_names=set(),
+            caller=None,
+            problem=None,
         )
         started = time.perf_counter()
         status: int | None = None
@@ -71,9 +95,9 @@ class RequestMiddleware:
             nonlocal status, seconds
             if message["type"] == "http.response.start":
                 status = message["status"]
+                security_log.count_refusal(self._refusals, scope, scope["state"]["problem"])
                 _add_headers(message, {"X-Request-Id": request_id, **_rate_limit_headers(scope)})
-                if scope["state"]["former_names"]:
-                    message["headers"] = [*message["headers"], *_DEPRECATION_HEADERS]
+                message["headers"] = [*message["headers"], *self._extra_headers(scope)]
             await send(message)
             seconds = time.perf_counter() - started
 
@@ -101,7 +125,30 @@ class RequestMiddleware:
                     path=_loggable_path(scope),
                     status=status,
                     ms=round(1000 * seconds, 1),
+                    network=client_network(scope),
+                    **_describe_caller(scope["state"]["caller"]),
                 )
+
+    def _extra_headers(self, scope: Scope) -> Sequence[tuple[bytes, bytes]]:
+        """Return the headers of a request by https, and of one that uses a former spelling."""
+        return (
+            *(_HTTPS_HEADERS if self._is_https(scope) else ()),
+            *(_DEPRECATION_HEADERS if scope["state"]["former_names"] else ()),
+        )
+
+    def _is_https(self, scope: Scope) -> bool:
+        """Return whether browsers reach this host by https.
+
+        A page of localhost must not forbid http to the other programs of that machine.
+        """
+        return (self._always_secure or scope["scheme"] == "https") and not _is_localhost(scope)
+
+
+def _is_localhost(scope: Scope) -> bool:
+    return any(
+        name == b"host" and value.partition(b":")[0] == b"localhost"
+        for name, value in scope["headers"]
+    )
 
 
 def _serve_head_requests(app: ASGIApp) -> ASGIApp:
@@ -144,6 +191,10 @@ def _loggable_path(scope: Scope) -> str:
         if _UUID.fullmatch(str(value)):
             place = place.replace(f"{{{name}}}", str(value))
     return place
+
+
+def _describe_caller(caller: Caller | None) -> Mapping[str, str]:
+    return {} if caller is None else {"key_id": str(caller.key_id), "tenant": caller.tenant}
 
 
 def _rate_limit_headers(scope: Scope) -> Mapping[str, str]:

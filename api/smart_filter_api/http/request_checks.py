@@ -1,9 +1,10 @@
-"""Checks of every request before its route: known query parameters, and one Authorization header.
+"""Checks of every request before its route: its query parameters, and one key.
 
 A misspelled parameter would otherwise be ignored, and a list would be returned unfiltered.
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -21,7 +22,7 @@ _MAX_NAME_CHARACTERS: Final = 100
 class PrefixedParameters:
     """A dependency that returns the query parameters whose names begin with a prefix.
 
-    The keys of the result are without the prefix; of a repeated parameter the last value counts.
+    The keys of the result are without the prefix.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -40,21 +41,37 @@ class PrefixedParameters:
         return found
 
 
-async def refuse_repeated_authorization(request: Request) -> None:
-    """Raise MalformedRequest for two Authorization headers; a dependency of every route.
+async def refuse_several_keys(request: Request) -> None:
+    """Raise MalformedRequest for more than one key or idempotency key; a dependency of every route.
 
     A proxy may have checked the header that is not read here.
     """
-    if len(request.headers.getlist("authorization")) > 1:
+    authorizations = request.headers.getlist("authorization")
+    keys = request.headers.getlist("x-api-key")
+    if len(authorizations) > 1:
         raise MalformedRequest(
             "there is more than one Authorization header; send one", pointer="/Authorization"
         )
+    if len(request.headers.getlist("idempotency-key")) > 1:
+        raise MalformedRequest(
+            "there is more than one Idempotency-Key header; send one", pointer="/Idempotency-Key"
+        )
+    # The header of a proxy's own password, such as `Basic`, holds no key.
+    bearers = [one for one in authorizations if one.lower().startswith("bearer ")]
+    if len(keys) + len(bearers) > 1:
+        raise MalformedRequest(
+            "there is more than one key, in X-Api-Key and Authorization; send one"
+            if bearers
+            else "there is more than one X-Api-Key header; send one",
+            pointer="/X-Api-Key",
+        )
 
 
-async def refuse_unknown_parameters(request: Request) -> None:
-    """Raise MalformedRequest for query parameters that the route does not have.
+async def check_parameters(request: Request) -> None:
+    """Raise MalformedRequest for query parameters that are repeated or that the route lacks.
 
-    Each error names the nearest known one.
+    Each error for an unknown one names the nearest known one. Signed links may have more: mail
+    programs and social networks add parameters to the links that they show.
     """
     if not request.query_params:
         return
@@ -64,14 +81,23 @@ async def refuse_unknown_parameters(request: Request) -> None:
         one.call.prefix for one in dependants if isinstance(one.call, PrefixedParameters)
     )
     if "signature" in known and "signature" in request.query_params:
-        return  # mail programs and social networks add parameters to the links that they show
+        return
     unknown = (
         name for name in request.query_params if name not in known and not name.startswith(prefixes)
     )
+    counts = Counter(name for name, _ in request.query_params.multi_items())
+    descriptions = itertools.chain(
+        ((name, _describe_unknown(name, known, prefixes)) for name in unknown),
+        (
+            (name, f"is given {times} times; give it once")
+            for name, times in counts.items()
+            if times > 1
+        ),
+    )
     # Only the first ones are described: a request line has room for thousands.
     errors = [
-        FieldError(f"/{name[:_MAX_NAME_CHARACTERS]}", _describe_unknown(name, known, prefixes))
-        for name in itertools.islice(unknown, _MAX_ERRORS)
+        FieldError(f"/{name[:_MAX_NAME_CHARACTERS]}", description)
+        for name, description in itertools.islice(descriptions, _MAX_ERRORS)
     ]
     if errors:
         raise MalformedRequest.of_fields(errors)

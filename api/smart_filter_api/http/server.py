@@ -1,12 +1,16 @@
 """Configure and run the HTTP server, with its limits for unauthenticated clients."""
 
+import socket
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.lifespan.on import LifespanOn
 
 from smart_filter_api.http.strict_h11 import StrictH11Protocol
+from smart_filter_shared.errors import SetupFailed
 
 # Size limit of a request's line and headers; larger ones are refused before authentication.
 _MAX_HEAD_BYTES = 64 * 1024
@@ -15,15 +19,31 @@ _MAX_HEAD_BYTES = 64 * 1024
 _SHUTDOWN_SECONDS = 5
 
 
-def build_config(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0) -> uvicorn.Config:
-    """Return the uvicorn configuration for the application."""
+def build_config(
+    app: ASGIApp,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    trusted_proxies: Sequence[str] = (),
+    tls_certificate: Path | None = None,
+    tls_key: Path | None = None,
+) -> uvicorn.Config:
+    """Return the uvicorn configuration for the application.
+
+    trusted_proxies: addresses and networks whose X-Forwarded-For and X-Forwarded-Proto count;
+        empty: uvicorn's default, FORWARDED_ALLOW_IPS or 127.0.0.1.
+    tls_certificate, tls_key: PEM files, for https instead of http.
+    """
     return uvicorn.Config(
         app,
         host=host,
         port=port,
+        ssl_certfile=tls_certificate,
+        ssl_keyfile=tls_key,
         # httptools, uvicorn's faster parser, does not limit the size of a head.
         http=StrictH11Protocol,
         h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
+        forwarded_allow_ips=list(trusted_proxies) or None,
         access_log=False,
         log_config=None,  # keep the logging set up by the process
         log_level="warning",
@@ -48,9 +68,27 @@ class Server(uvicorn.Server):
         return self.has_failed or await super().on_tick(counter)
 
 
-def serve(config: uvicorn.Config) -> None:
-    """Serve until a signal stops the server; exit with status 1 when the application fails."""
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket of this address, which does not listen yet.  Raises SetupFailed."""
+    found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind((host, port))
+    except OSError as error:
+        found.close()
+        raise SetupFailed(
+            f"port {port} of {host} is not available ({error.strerror}): stop the process that has"
+            " it, or choose others with --host and --port"
+        ) from error
+    return found
+
+
+def serve(config: uvicorn.Config, listening: socket.socket) -> None:
+    """Serve on a bound socket until a signal stops the server.
+
+    Exits with status 1 when the application fails.
+    """
     server = Server(config)
-    server.run()
+    server.run(sockets=[listening])
     if server.has_failed:
         sys.exit(1)

@@ -26,20 +26,16 @@ from smart_filter_api.intake.multipart import (
 )
 from smart_filter_api.intake.photo_header import PhotoHeader
 from smart_filter_api.problems import validation
-from smart_filter_shared.catalog.scalars import as_list, as_text, quote_value
+from smart_filter_shared.catalog.scalars import Value, as_list, as_text, quote_value
 from smart_filter_shared.errors import (
     FieldError,
-    InvalidPhotoUrl,
     InvalidRecipe,
-    InvalidRequest,
-    InvalidWebhookUrl,
     MalformedRequest,
     UnsupportedMedia,
 )
 from smart_filter_shared.recipe import spellings
 from smart_filter_shared.recipe.fields import NAMES, Fields
 from smart_filter_shared.recipe.words import json_pointer
-from smart_filter_shared.security import urls
 from smart_filter_shared.suggestions import find_nearest
 
 MULTIPART: Final = "multipart/form-data"
@@ -48,11 +44,18 @@ JSON: Final = "application/json"
 # Memory for one picture; the rest goes to a temporary file.
 _MEMORY_BYTES = 1_000_000
 _READ_TIMEOUT_SECONDS = 20.0
-# Least average rate of a body, 128 kbit/s, a poor mobile line: a photo of 3 MB takes three minutes.
+# Least rate of a body, 128 kbit/s, a poor mobile line: a photo of 3 MB takes three minutes.
 # Slower clients would hold memory and files for too long.
 _MIN_BYTES_PER_SECOND = 16_000
-# The rate is not checked during this time, which allows for small bodies and slow starts.
-_GRACE_SECONDS = 30.0
+# The rate of each such period counts: bytes sent fast buy no time later, and small bodies and slow
+# starts are allowed for.
+_RATE_SECONDS = 30.0
+# The field of JSON bodies that holds the recipe.
+_RECIPE: Final = "recipe"
+_JSON_IN_A_FORM: Final = (
+    "is not a field of this form: send each field of the recipe as a field of the form, such as "
+    "background=keep, or send the whole request as application/json"
+)
 # Unknown fields for which a similar name is searched, a millisecond each.
 _MAX_SUGGESTIONS = 10
 
@@ -78,7 +81,7 @@ class SpooledPicture:
 
 @dataclass(frozen=True, slots=True)
 class RemotePhoto:
-    """A photo that a worker fetches from a URL, which is normalized."""
+    """A photo that a worker fetches from a URL; url: as the client sent it, not validated."""
 
     url: str
 
@@ -107,7 +110,8 @@ PhotoSource: TypeAlias = SpooledPicture | RemotePhoto | UploadedPhoto
 class PhotoRequest:
     """The pictures of a request, and the fields of its recipe.
 
-    webhook_url: an additional address, besides the tenant's webhooks, for the job's final event.
+    webhook_url: an additional address, besides the tenant's webhooks, for the job's final event; as
+        the client sent it, not validated.
     """
 
     photo: PhotoSource
@@ -131,7 +135,7 @@ class PhotoRequest:
 async def receive_photo_request(request: Request) -> AsyncIterator[PhotoRequest]:
     """Receive the body of a request; its files are deleted when the block ends.
 
-    Raises MalformedRequest, PhotoTooLarge, UnsupportedMedia, InvalidPhotoUrl, InvalidWebhookUrl;
+    Raises MalformedRequest, PhotoTooLarge, UnsupportedMedia; InvalidRequest for repeated fields;
     InvalidRecipe and its kinds for JSON; ClientDisconnect when the body ends early.
     """
     refuse_compressed(request)
@@ -146,37 +150,68 @@ async def receive_photo_request(request: Request) -> AsyncIterator[PhotoRequest]
     refuse_oversized(request, multipart.MAX_BODY_BYTES)
     with ExitStack() as open_files:
         spools: dict[str, Spool] = {}
-        async with aclosing(form.pieces(read_chunks(request))) as pieces:
+        chunks = read_chunks(request, open_files, most=multipart.MAX_BODY_BYTES)
+        async with aclosing(form.pieces(chunks)) as pieces:
             async for name, piece in pieces:
                 if name not in spools:
                     spools[name] = open_spool(open_files)
                 await spools[name].take(piece)
+        _require_one_photo(form, spools)
         own = (WEBHOOK_URL, *PHOTO_REFERENCES)
         texts = {name: _single_value(name, form.fields.get(name, [])) for name in own}
-        webhook_url = parse_webhook_url(texts[WEBHOOK_URL])
         pictures = {name: await spools[name].judged(PICTURES[name], name) for name in spools}
         photo = pictures.get(PHOTO) or resolve_reference(texts[PHOTO_URL], texts[UPLOAD_ID])
         fields = _current_fields(
             request, {name: texts for name, texts in form.fields.items() if name not in own}
         )
-        _refuse_misspelled_names(fields, (PHOTO, BACKGROUND, *own))
-        yield PhotoRequest(photo, pictures.get(BACKGROUND), fields, webhook_url)
+        refuse_misspelled_names(fields, (PHOTO, BACKGROUND, *own))
+        yield PhotoRequest(photo, pictures.get(BACKGROUND), fields, texts[WEBHOOK_URL])
 
 
-def _refuse_misspelled_names(fields: Fields, own: Collection[str]) -> None:
-    """Raise InvalidRecipe for names that are more similar to the form's own than to a recipe's."""
-    unknown = (name for name in fields if not validation.is_recipe_name(name))
-    nearest = {
-        name: find_nearest(name, [*own, *NAMES])
-        for name in itertools.islice(unknown, _MAX_SUGGESTIONS)
-    }
-    wrong = [
-        FieldError(json_pointer(name), f"is not a field of this form; did you mean {near[0]}?")
-        for name, near in nearest.items()
-        if near and near[0] in own
-    ]
+def _require_one_photo(form: multipart.Form, pictures: Collection[str]) -> None:
+    """Raise MalformedRequest unless a form has one photo; a misspelled name of it is named."""
+    given = [name for name in PHOTO_REFERENCES if name in form.fields]
+    if len(given) + (PHOTO in pictures) > 1:
+        raise MalformedRequest(f"send exactly one of {PHOTO}, {', '.join(PHOTO_REFERENCES)}")
+    if given or PHOTO in pictures:
+        return
+    sources = (PHOTO, *PHOTO_REFERENCES)
+    for name in itertools.islice(form.fields, _MAX_SUGGESTIONS):
+        if name == _RECIPE or validation.is_recipe_name(name):
+            continue
+        near = [PHOTO] if name in form.other_files else find_nearest(name, sources)
+        if near:
+            detail = f"is not a field of this form, which has no photo; did you mean {near[0]}?"
+            kind = json_body.KIND_OF_NAME.get(near[0], MalformedRequest)
+            raise kind.of_fields([FieldError(json_pointer(name), detail)])
+    raise MalformedRequest(
+        f"there is no photo: send it as the part named {PHOTO!r}", pointer=json_pointer(PHOTO)
+    )
+
+
+def refuse_misspelled_names(fields: Fields, own: Sequence[str]) -> None:
+    """Refuse names that are more similar to the form's own than to a recipe's, and JSON in fields.
+
+    Raises InvalidRecipe, or its kind for the form's own field that is misspelled.
+    """
+    unknown = [name for name in fields if not validation.is_recipe_name(name)]
+    wrong: list[FieldError] = []
+    meant: list[str] = []
+    for name in unknown[:_MAX_SUGGESTIONS]:
+        near = next(iter(find_nearest(name, [*own, *NAMES])), "")
+        if name.partition(".")[0] == _RECIPE or _is_object(fields[name]):
+            wrong.append(FieldError(json_pointer(name), _JSON_IN_A_FORM))
+            meant.append(_RECIPE)
+        elif near in own:
+            detail = f"is not a field of this form; did you mean {near}?"
+            wrong.append(FieldError(json_pointer(name), detail))
+            meant.append(near)
     if wrong:
-        raise InvalidRecipe(wrong)
+        raise json_body.kind_of_misspelled(meant, InvalidRecipe)(wrong)
+
+
+def _is_object(value: Value) -> bool:
+    return any(as_text(one).lstrip().startswith("{") for one in as_list(value))
 
 
 def _current_fields(request: Request, fields: Fields) -> Fields:
@@ -203,32 +238,22 @@ async def spool_submission(sent: JsonSubmission, open_files: ExitStack) -> Photo
 
     Raises PhotoTooLarge, UnsupportedMedia, MalformedRequest, InvalidRecipe.
     """
-    webhook_url = parse_webhook_url(sent.webhook_url)
     if sent.photo is None:
         reference = resolve_reference(sent.photo_url, sent.upload_id)
-        return PhotoRequest(reference, None, sent.fields, webhook_url)
+        return PhotoRequest(reference, None, sent.fields, sent.webhook_url)
     arrived = open_spool(open_files)
     await arrived.take(sent.photo)
     photo = await arrived.judged(PICTURES[PHOTO], json_body.PHOTO)
-    return PhotoRequest(photo, None, sent.fields, webhook_url)
+    return PhotoRequest(photo, None, sent.fields, sent.webhook_url)
 
 
 def resolve_reference(photo_url: str | None, upload_id: str | None) -> RemotePhoto | UploadedPhoto:
-    """Return the photo that one of the two fields refers to.
-
-    Raises InvalidPhotoUrl; the URL is not fetched here.
-    """
-    url = _parse_url(PHOTO_URL, photo_url, InvalidPhotoUrl)
-    if url is not None:
-        return RemotePhoto(url)
+    """Return the photo that one of the two fields refers to."""
+    if photo_url is not None:
+        return RemotePhoto(photo_url)
     if upload_id is None:
         raise MalformedRequest("there is no photo")
     return UploadedPhoto(upload_id)
-
-
-def parse_webhook_url(text: str | None) -> str | None:
-    """Return the URL for the final event in normalized form.  Raises InvalidWebhookUrl."""
-    return _parse_url(WEBHOOK_URL, text, InvalidWebhookUrl)
 
 
 def _single_value(name: str, texts: Sequence[str]) -> str | None:
@@ -238,22 +263,16 @@ def _single_value(name: str, texts: Sequence[str]) -> str | None:
     return texts[0] if texts else None
 
 
-def _parse_url(name: str, text: str | None, kind: type[InvalidRequest]) -> str | None:
-    if text is None:
-        return None
-    try:
-        return str(urls.parse(text))
-    except ValueError as error:
-        raise kind([FieldError(f"/{name}", str(error))]) from error
-
-
 async def spool_body(request: Request, open_files: ExitStack, *, most: int) -> IO[bytes]:
-    """Spool a body and return its file at position 0.  Raises MalformedRequest, PhotoTooLarge."""
+    """Spool a body and return its file at position 0; open_files closes it.
+
+    Raises MalformedRequest, PhotoTooLarge, and as `read_chunks` does.
+    """
     refuse_oversized(request, most)
     raw: IO[bytes] = SpooledTemporaryFile(max_size=_MEMORY_BYTES)  # noqa: SIM115 - closed by open_files
     open_files.enter_context(raw)
     length = 0
-    async for chunk in read_chunks(request):
+    async for chunk in read_chunks(request, open_files, most=most):
         length += len(chunk)
         if length > most:
             raise multipart.picture_too_large()
@@ -274,12 +293,29 @@ def open_spool(open_files: ExitStack) -> "Spool":
     return Spool(open_files.enter_context(SpooledTemporaryFile(max_size=_MEMORY_BYTES)))
 
 
-def read_chunks(request: Request) -> AsyncIterator[bytes]:
+async def read_chunks(
+    request: Request,
+    open_files: ExitStack,
+    *,
+    most: int,
+    seconds: float = _READ_TIMEOUT_SECONDS,
+) -> AsyncIterator[bytes]:
     """Yield a body's chunks as they arrive.
 
-    Raises MalformedRequest when the client stops sending or sends too slowly.
+    open_files: until it closes, the bytes count as under way.  most: the body's maximum length.
+    seconds: time-out for each chunk.
+    Raises MalformedRequest when the client stops sending or sends too slowly; RateLimited,
+    ServiceFull when too many bytes are under way.
     """
-    return read_with_timeout(request.stream(), seconds=_READ_TIMEOUT_SECONDS)
+    services = request.app.state.services
+    held = open_files.enter_context(services.bodies.hold(request.state.caller))
+    announced = request.headers.get("content-length", "")
+    held.cover(min(int(announced), most) if announced.isdecimal() else 0)
+    length = 0
+    async for chunk in read_with_timeout(request.stream(), seconds=seconds):
+        length += len(chunk)
+        held.cover(min(length, most))
+        yield chunk
 
 
 def refuse_compressed(request: Request) -> None:
@@ -308,11 +344,11 @@ async def read_with_timeout(
 ) -> AsyncIterator[bytes]:
     """Yield a body's chunks; cut off clients that stop sending or send too slowly.
 
-    seconds: time-out for each chunk.  clock: monotonic seconds, to measure the average rate.
+    seconds: time-out for each chunk.  clock: monotonic seconds, to measure the rate.
     Raises MalformedRequest for such a client.
     """
     # Only the time spent waiting for the client counts, not the time to process a chunk.
-    waited, length = 0.0, 0
+    waited, length = 0.0, 0  # of this period
     while True:
         began = clock()
         try:
@@ -324,11 +360,13 @@ async def read_with_timeout(
             raise MalformedRequest(f"no data of the body arrived for {seconds:g} s") from error
         waited += clock() - began
         length += len(chunk)
-        if waited > _GRACE_SECONDS and length < waited * _MIN_BYTES_PER_SECOND:
-            raise MalformedRequest(
-                f"the body arrives too slowly: after {_GRACE_SECONDS:g} s the minimum is"
-                f" {_MIN_BYTES_PER_SECOND} bytes per second; use a faster connection"
-            )
+        if waited > _RATE_SECONDS:
+            if length < waited * _MIN_BYTES_PER_SECOND:
+                raise MalformedRequest(
+                    f"the body arrives too slowly: in {_RATE_SECONDS:g} s the minimum is"
+                    f" {_MIN_BYTES_PER_SECOND} bytes per second; use a faster connection"
+                )
+            waited, length = 0.0, 0
         yield chunk
 
 

@@ -24,6 +24,7 @@ from smart_filter_api.intake.multipart import (
     WEBHOOK_URL,
     picture_too_large,
 )
+from smart_filter_api.intake.multipart import PHOTO as PHOTO_PART
 from smart_filter_api.problems import validation
 from smart_filter_shared.catalog.scalars import Scalar, as_text
 from smart_filter_shared.errors import (
@@ -37,6 +38,7 @@ from smart_filter_shared.errors import (
 )
 from smart_filter_shared.recipe.fields import Fields
 from smart_filter_shared.recipe.words import json_pointer
+from smart_filter_shared.suggestions import find_nearest
 
 MAX_BODY_BYTES: Final = MAX_BASE64_BYTES + MAX_OTHER_BYTES
 _MAX_DEPTH: Final = 8
@@ -92,15 +94,43 @@ def parse_submission(body: bytes) -> JsonSubmission:
 def refuse_unknown_names(
     document: Mapping[str, object], names: Sequence[str], kind: type[InvalidRecipe]
 ) -> None:
-    """Raise an error of this kind, which lists every name that is not one of `names`."""
+    """Raise an error of this kind, which lists every name that is not one of `names`.
+
+    When every unknown name is a misspelled one with an error of its own, that error is raised.
+    """
     unknown = [name for name in document if name not in names][:MAX_PARTS]
     if unknown:
-        raise kind(
+        meant = [_find_meant(name, names) for name in unknown]
+        are_recipes = "recipe" in names and all(map(validation.is_recipe_name, unknown))
+        raise (InvalidRecipe if are_recipes else kind_of_misspelled(meant, kind))(
             [
-                FieldError(json_pointer(name), validation.describe_unknown_name(name, names))
+                FieldError(json_pointer(name), _describe_unknown_name(name, names))
                 for name in unknown
             ]
         )
+
+
+def kind_of_misspelled(
+    meant: Collection[str], otherwise: type[InvalidRecipe]
+) -> type[InvalidRecipe]:
+    """Return the error for misspelled fields: the one of the field that all of them mean.
+
+    meant: the field that each resembles most, empty for none.  otherwise: of fields without an
+    error of their own, and of several fields that differ in it.
+    """
+    kinds = {KIND_OF_NAME.get(name, otherwise) for name in meant}
+    return kinds.pop() if len(kinds) == 1 else otherwise
+
+
+def _find_meant(name: str, names: Sequence[str]) -> str:
+    is_other = name == PHOTO_PART or validation.is_recipe_name(name)
+    return "" if is_other else next(iter(find_nearest(name, names)), "")
+
+
+def _describe_unknown_name(name: str, names: Sequence[str]) -> str:
+    if name == PHOTO_PART:
+        return f"is not a field of this document; send the photo as {' or '.join(SOURCES)}"
+    return validation.describe_unknown_name(name, names)
 
 
 def require_one_source(document: Mapping[str, object]) -> str:
@@ -133,7 +163,7 @@ def split_base64(body: bytes, name: str) -> tuple[dict[str, Any], bytes | None]:
     rest = body if found is None else body[: found.end(1)] + body[found.end(2) :]
     if len(rest) > MAX_OTHER_BYTES:
         raise PhotoTooLarge(
-            f"the body is too large; without the photo at most {MAX_OTHER_BYTES} bytes are accepted"
+            f"the body is too large; without {name} at most {MAX_OTHER_BYTES} bytes are accepted"
         )
     document = strict_json.read_object(rest)
     return document, found[2] if found is not None and document.get(name) == "" else None
@@ -147,7 +177,8 @@ def read_fields(recipe: object) -> dict[str, list[Scalar]]:
     if recipe is None:
         return {}
     if not isinstance(recipe, dict):
-        raise InvalidRecipe([FieldError("/recipe", "is not an object of recipe fields")])
+        hint = "; it is a text: leave out the quotes around it" if isinstance(recipe, str) else ""
+        raise InvalidRecipe([FieldError("/recipe", f"is not an object of recipe fields{hint}")])
     fields: dict[str, list[Scalar]] = {}
     wrong: list[FieldError] = []
     for name, value in _spell_out(recipe):
@@ -224,7 +255,7 @@ def _spell_out(
             for called, one in zip(names, value, strict=True):
                 params = one.get("params") if called is not one else None
                 for parameter, setting in params.items() if isinstance(params, dict) else ():
-                    yield f"{name}.{called}.{parameter}", [setting]
+                    yield f"{name}.{called}.{parameter}", None if setting is None else [setting]
         else:
             yield name, value
 

@@ -1,7 +1,7 @@
 """Read and parse small JSON bodies; their size is checked while they arrive."""
 
-import itertools
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from typing import IO, Any, Final, TypeVar
 
 import anyio.to_thread
@@ -12,13 +12,14 @@ from python_multipart.multipart import parse_options_header
 from smart_filter_api.http import strict_json
 from smart_filter_api.intake.body import (
     JSON,
-    read_with_timeout,
+    read_chunks,
     refuse_compressed,
     unsupported_type,
 )
 from smart_filter_api.problems import validation
 from smart_filter_shared.errors import (
     FieldError,
+    InvalidRecipe,
     InvalidRequest,
     InvalidWebhookUrl,
     MalformedRequest,
@@ -30,7 +31,8 @@ _READ_TIMEOUT_SECONDS: Final = 10.0
 _MAX_ERRORS: Final = 50
 # Above this number none is named: pydantic describes all or none, at 15 µs each.
 _MAX_DESCRIBED_ERRORS: Final = 20_000
-_WEBHOOK_POINTER: Final = "/webhook_url"
+# The field of a document that names the address of a webhook, unless a caller says otherwise.
+_WEBHOOK_FIELD: Final = "webhook_url"
 REFERENCE: Final = "#/components/schemas/{model}"
 
 Document = TypeVar("Document", bound=BaseModel)
@@ -42,20 +44,28 @@ async def read(request: Request) -> bytes:
     Raises MalformedRequest when it is too large, UnsupportedMedia when it is compressed or its
     Content-Type is not JSON.
     """
-    return b"".join([piece async for piece in _read_pieces(request, most=MAX_BYTES)])
+    with ExitStack() as held:
+        return b"".join([piece async for piece in _read_pieces(request, held, most=MAX_BYTES)])
 
 
-async def read_large(request: Request, file: IO[bytes], *, most: int) -> None:
-    """Read the body of a request into a file, with the checks of `read`."""
-    async for piece in _read_pieces(request, most=most):
+async def read_large(
+    request: Request, file: IO[bytes], open_files: ExitStack, *, most: int
+) -> None:
+    """Read the body of a request into a file, with the checks of `read`.
+
+    open_files: until it closes, the bytes count as under way.
+    """
+    async for piece in _read_pieces(request, open_files, most=most):
         await anyio.to_thread.run_sync(file.write, piece)
     file.seek(0)
 
 
-async def _read_pieces(request: Request, *, most: int) -> AsyncIterator[bytes]:
+async def _read_pieces(
+    request: Request, open_files: ExitStack, *, most: int
+) -> AsyncIterator[bytes]:
     refuse_other_types(request)
     length = 0
-    async for piece in read_with_timeout(request.stream(), seconds=_READ_TIMEOUT_SECONDS):
+    async for piece in read_chunks(request, open_files, most=most, seconds=_READ_TIMEOUT_SECONDS):
         length += len(piece)
         if length > most:
             raise MalformedRequest(f"the document is larger than {most} bytes")
@@ -70,11 +80,12 @@ def refuse_other_types(request: Request) -> None:
         raise unsupported_type(content_type, (JSON,))
 
 
-def parse(kind: type[Document], body: bytes) -> Document:
+def parse(kind: type[Document], body: bytes, *, webhook_field: str = _WEBHOOK_FIELD) -> Document:
     """Parse a body and return its document.
 
+    webhook_field: the field that names the address of a webhook.
     Raises MalformedRequest when it is not JSON, and InvalidRequest, which names each invalid field,
-    or InvalidWebhookUrl when only that is invalid.
+    or InvalidWebhookUrl when only that is invalid, or InvalidRecipe for recipe fields at the top.
     """
     values = strict_json.read_object(body)
     try:
@@ -83,11 +94,11 @@ def parse(kind: type[Document], body: bytes) -> Document:
         if error.error_count() > _MAX_DESCRIBED_ERRORS:
             detail = f"has more than {_MAX_DESCRIBED_ERRORS} errors; compare it with the reference"
             raise InvalidRequest([FieldError("", detail)]) from None
-        found = [
-            validation.describe_document_error(wrong, kind)
-            for wrong in itertools.islice(error.errors(include_url=False), _MAX_ERRORS)
-        ]
-        only_webhook = all(one.pointer == _WEBHOOK_POINTER for one in found)
+        errors = error.errors(include_url=False)[:_MAX_ERRORS]
+        found = [validation.describe_document_error(wrong, kind) for wrong in errors]
+        if all(validation.is_recipe_field(wrong, kind) for wrong in errors):
+            raise InvalidRecipe(found) from None
+        only_webhook = all(validation.is_about(webhook_field, wrong, kind) for wrong in errors)
         # pydantic's error would repeat the client's values.
         raise (InvalidWebhookUrl if only_webhook else InvalidRequest)(found) from None
 

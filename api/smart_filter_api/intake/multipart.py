@@ -41,6 +41,7 @@ class Form:
 
     fields: the values of each name, filled while `pieces` is iterated; a file part that is
         not one of the pictures counts as a field with an empty value.
+    other_files: the names of these file parts.
     """
 
     def __init__(
@@ -56,16 +57,16 @@ class Form:
         in_base64: the pictures encoded as base64; their limit is that of the decoded bytes.
         """
         self.fields: dict[str, list[str]] = {}
-        self._pictures = pictures
-        self._parts = _PartHandler(self.fields, pictures, in_base64)
+        self.other_files: list[str] = []
+        self._parts = _PartHandler(self.fields, self.other_files, pictures, in_base64)
         self._parser = _make_parser(content_type, self._parts, next(iter(pictures)))
 
     async def pieces(self, body: AsyncIterator[bytes]) -> AsyncGenerator[tuple[str, bytes], None]:
         """Read a body to its end; yield the pictures' bytes, each piece with its part's name.
 
-        An empty picture yields one empty piece. Raises MalformedRequest when the body is
-        broken, has no photo, or repeats a picture, and PhotoTooLarge as soon as a limit is
-        exceeded; the rest of the body is not read then.
+        An empty picture yields one empty piece. Raises MalformedRequest when the body is broken
+        or repeats a picture, and PhotoTooLarge as soon as a limit is exceeded; the rest of the
+        body is not read then.
         """
         received = 0
         async for chunk in body:
@@ -83,16 +84,6 @@ class Form:
                 yield piece
         if not self._parts.ended:
             raise MalformedRequest("the multipart body is broken: its last boundary is missing")
-        if PHOTO not in self._pictures:  # the caller of another form checks it
-            return
-        given = [name for name in PHOTO_REFERENCES if name in self.fields]
-        if PHOTO not in self._parts.pictures and not given:
-            raise MalformedRequest(
-                f"there is no photo: send it as the part named {PHOTO!r}",
-                pointer=json_pointer(PHOTO),
-            )
-        if len(given) + (PHOTO in self._parts.pictures) > 1:
-            raise MalformedRequest(f"send exactly one of {PHOTO}, {', '.join(PHOTO_REFERENCES)}")
 
 
 def picture_too_large(called: str = PICTURES[PHOTO], *, part: str = PHOTO) -> PhotoTooLarge:
@@ -116,12 +107,14 @@ class _PartHandler:
     def __init__(
         self,
         fields: dict[str, list[str]],
+        other_files: list[str],
         called: Mapping[str, str],
         in_base64: Collection[str],
     ) -> None:
         self.ended = False
         self.pictures: dict[str, int] = {}  # bytes received so far, by part name
         self._fields = fields
+        self._other_files = other_files
         self._called = called
         self._in_base64 = in_base64
         self._pieces: list[tuple[str, bytes]] = []
@@ -179,8 +172,11 @@ class _PartHandler:
             self.pictures[self._name] = 0
             self._pieces.append((self._name, b""))
             self._kind = _PartKind.PICTURE
+        elif b"filename" in options:
+            self._other_files.append(self._name)
+            self._kind = _PartKind.OTHER_FILE
         else:
-            self._kind = _PartKind.OTHER_FILE if b"filename" in options else _PartKind.FIELD
+            self._kind = _PartKind.FIELD
 
     def part_data(self, data: bytes, start: int, end: int) -> None:
         if self._kind is _PartKind.PICTURE:

@@ -18,7 +18,7 @@ from smart_filter_shared.security import isobmff
 MAX_PIXELS = 50_000_000
 ACCEPTED = "accepted are JPEG, PNG, WebP and AVIF"
 ACCEPTED_WITH_HEIC = "accepted are JPEG, PNG, WebP, AVIF and HEIC"
-NO_HEIC = "a HEIC; this server reads HEIC only with the extra: pip install 'smart-filter[heic]'"
+NO_HEIC = "a HEIC, and this server lacks the extra `heic`, which reads them"
 
 # Depth maps and long profiles fill hundreds of segments; more suggest a malicious file.
 _MAX_JPEG_SEGMENTS = 2000

@@ -3,6 +3,7 @@
 The fields of a job are null until the stage that produces them has succeeded.
 """
 
+import dataclasses
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -37,7 +38,7 @@ from smart_filter_api.schemas.jobs import (
 )
 from smart_filter_shared.artifacts.retention import ArtifactKind, RetentionPolicy
 from smart_filter_shared.catalog import parameters
-from smart_filter_shared.catalog.emotions import EMOTIONS
+from smart_filter_shared.catalog.emotions import EMOTIONS, NOTICE
 from smart_filter_shared.catalog.filters import FilterCard
 from smart_filter_shared.catalog.model_card import ModelCard
 from smart_filter_shared.eta.estimate import CompletionEstimate
@@ -50,7 +51,7 @@ from smart_filter_shared.presets import SURFACE_FAMILIES, Preset
 from smart_filter_shared.printability import Printability
 from smart_filter_shared.queue.states import JobState, StageState
 from smart_filter_shared.rating import EYES_SHARE, LEVEL_WEIGHTS, SMILE_SHARE, rate
-from smart_filter_shared.recipe import COMPOSED_OUTPUTS, BackgroundKind, Output, Recipe
+from smart_filter_shared.recipe import COMPOSED_OUTPUTS, BackgroundKind, Output, Recipe, Subject
 
 # A matte that covers a smaller share of the photo counts as noise: no people.
 MIN_PERSON_COVERAGE = 0.005
@@ -63,13 +64,16 @@ def render_job(
     foreseen: CompletionEstimate | None = None,
     *,
     links: LinkTerms | None,
+    emotions: bool,
 ) -> Job:
     """Return the answer for a job.
 
     keeping: retention of results for jobs without their own.  foreseen: its place in the queue and
     its estimated completion; None when the job has ended.  links: how its outputs' links are
     signed; None: not at all.
+    emotions: whether the server shows emotions, unless the job's tenant turns them off.
     """
+    row = row if emotions else hide_emotions(row)
     outputs = _available_outputs(row)
     signed = None
     if links is not None and outputs and row.finished_at is not None:
@@ -98,9 +102,10 @@ def render_job(
         people=_count_people(row),
         persons=_segmentation_fact(row, "found"),
         confidence=_segmentation_fact(row, "confidence"),
-        needs_review=bool(_segmentation_fact(row, "needs_review")),
+        needs_review=_needs_review(row),
         image=_image(find_output_file(row, Output.IMAGE)),
         faces=found,
+        emotions_notice=NOTICE if row.emotions and _has_emotions(row) else None,
         rating=None if found is None else render_rating(found),
         rating_reason=_rating_reason(row.recipe, found),
         printability=render_printability(row),
@@ -120,6 +125,11 @@ def render_job(
         ),
         error=None if row.error is None else JobError.model_validate(row.error),
     )
+
+
+def hide_emotions(row: JobRow) -> JobRow:
+    """Return a row whose answers show no emotions, and nothing that was read from them."""
+    return dataclasses.replace(row, emotions=False)
 
 
 def summarize_job(job: Job) -> Job:
@@ -161,7 +171,9 @@ def render_model(
         license=card.licence,
         licence=card.licence,
         data_terms=card.data_terms,
+        commercial=card.commercial,
         research=card.research,
+        emotions=card.emotions,
         default=card.default,
         weights=[ModelWeights(name=file.name, sha256=file.sha256) for file in card.weights],
         digest=known.live or card.digest,
@@ -222,13 +234,23 @@ def render_filter(known: FilterCard) -> Filter:
 
 
 def render_faces(row: JobRow) -> list[Face] | None:
-    """Return the faces of a job; None when they were not requested or are not rated yet."""
+    """Return the faces of a job; None when they were not requested or are not rated yet.
+
+    Emotions are left out unless `row.emotions`.
+    """
     detected = _stage_facts(row, StageName.FACE)
     rated = _stage_facts(row, StageName.SMILE)
     if detected is None or rated is None:
         return None
     return [
-        Face.model_validate({**face, "smile": smile, "eyes": eyes, "emotion": _emotion(smile)})
+        Face.model_validate(
+            {
+                **face,
+                "smile": smile,
+                "eyes": eyes,
+                "emotion": _emotion(smile) if row.emotions else None,
+            }
+        )
         for face, smile, eyes in zip(detected["faces"], rated["smiles"], rated["eyes"], strict=True)
     ]
 
@@ -279,6 +301,16 @@ def _emotion(smile: Json) -> dict[str, float] | None:
     return shares and {name: round(share, 4) for name, share in zip(EMOTIONS, shares, strict=True)}
 
 
+def _has_emotions(row: JobRow) -> bool:
+    rated = _stage_facts(row, StageName.SMILE)
+    return rated is not None and any(smile.get("emotion") for smile in rated["smiles"])
+
+
+def _hides_reasons(row: JobRow) -> bool:
+    """Return whether reasons, which name moods, were read from emotions that are not shown."""
+    return not row.emotions and _has_emotions(row)
+
+
 def _expires_at(row: JobRow, keeping: RetentionPolicy) -> dt.datetime | None:
     if row.finished_at is None or row.state != JobState.SUCCEEDED:
         return None
@@ -294,9 +326,13 @@ def _rating_reason(recipe: Recipe, found: list[Face] | None) -> str | None:
 
 
 def _count_people(row: JobRow) -> int | None:
-    """Return the number of persons from the model, or an estimate from matte and faces."""
+    """Return the number of persons from the model, or an estimate from matte and faces.
+
+    None without segmentation, and when a model that separates none found people whose faces were
+    not searched.
+    """
     segmented = _stage_facts(row, StageName.SEGMENTATION)
-    if not row.recipe.rates_people or segmented is None:
+    if segmented is None:
         return None
     if segmented.get("persons") is not None:
         return int(segmented["persons"])
@@ -310,6 +346,18 @@ def _count_people(row: JobRow) -> int | None:
 def has_any_subject(row: JobRow) -> bool:
     """Return whether whatever stands out was looked for, not people alone."""
     return bool(_segmentation_fact(row, "any_subject"))
+
+
+def is_subject_certain(row: JobRow) -> bool:
+    """Return whether `subject=auto` found people for certain; true for other subjects."""
+    is_open = row.recipe.subject == Subject.AUTO and not has_any_subject(row)
+    return not is_open or _segmentation_fact(row, "certain") is not False
+
+
+def _needs_review(row: JobRow) -> bool:
+    """Return whether members of an ensemble disagree, or what was cut out may be no person."""
+    is_doubtful = _subject(row) == "people" and not is_subject_certain(row)
+    return is_doubtful or bool(_segmentation_fact(row, "needs_review"))
 
 
 def _subject(row: JobRow) -> Literal["people", "object"] | None:
@@ -329,7 +377,11 @@ def _segmentation_fact(row: JobRow, fact: str) -> Any:  # noqa: ANN401 - JSON; t
 def _background(row: JobRow) -> ChosenBackground:
     composed = _stage_facts(row, StageName.COMPOSITE)
     if composed is not None and composed.get("background") is not None:
-        return ChosenBackground.model_validate(composed["background"])
+        chosen = ChosenBackground.model_validate(composed["background"])
+        if _hides_reasons(row):
+            # The candidates' scores depend on moods too.
+            return chosen.model_copy(update={"reason": None, "candidates": []})
+        return chosen
     asked = row.recipe.background
     name = asked.value if asked.kind == BackgroundKind.PRESET else None
     return ChosenBackground(kind=asked.kind, name=name, keywords=[], reason=None)
@@ -345,7 +397,8 @@ def _frame(row: JobRow) -> Frame | None:
 def _filters(row: JobRow) -> list[AppliedFilter]:
     composed = _stage_facts(row, StageName.COMPOSITE)
     if composed is not None and composed.get("filters"):
-        return [AppliedFilter.model_validate(one) for one in composed["filters"]]
+        hidden = {"reason": None} if _hides_reasons(row) else {}
+        return [AppliedFilter.model_validate({**one, **hidden}) for one in composed["filters"]]
     return [AppliedFilter(name=one.name, applied=None, reason=None) for one in row.recipe.filters]
 
 

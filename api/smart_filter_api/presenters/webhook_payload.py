@@ -36,16 +36,18 @@ def render_payload(
     keeping: RetentionPolicy,
     *,
     links: LinkTerms | None,
+    emotions: bool,
 ) -> bytes:
     """Return the body of a delivery; without a job or a batch it is a test event.
 
-    links: as in `render_job`.
+    links, emotions: as in `render_job`.
     """
     if isinstance(job, BatchRow):
         return _render_batch_payload(claimed, job)
     if job is None:
         return _encode_event(claimed, {"webhook_id": claimed.webhook})
-    shown = presenters_job.render_job(job, keeping, links=links).model_dump(mode="json")
+    answer = presenters_job.render_job(job, keeping, links=links, emotions=emotions)
+    shown = answer.model_dump(mode="json")
     written = _encode_event(claimed, shown)
     limit = MAX_FULL_BYTES
     for smaller in _REDUCTIONS:

@@ -56,6 +56,7 @@ PAGES: Mapping[str, ProblemPage] = {
         (
             "The key lacks the scope that the operation requires: `submit`, `read` or `admin`.",
             "The key is a device token, which can only submit photos and read its own jobs.",
+            "A device token names `webhook_url`, which only the tenant's keys can.",
             "The request names another tenant.",
             "The key to revoke belongs to the operator; use `smart-filter keys revoke`.",
         ),
@@ -227,17 +228,19 @@ PAGES: Mapping[str, ProblemPage] = {
             "It is not a complete `http` or `https` URL.",
             "It contains a user name or a password, or the host is written in an unusual form.",
             "Its host or port is not reached unless SMART_FILTER_OUTBOUND_ALLOW names the host.",
+            "The name of the field is misspelled, such as `photo_ur`.",
         ),
         "Send the complete public URL of the photo, or send the photo itself.",
         "/photo_url: is not a web address; write https://HOST/PATH, or http://",
         ("/photo_url",),
     ),
     "invalid_webhook_url": ProblemPage(
-        "`webhook_url` is not a URL that events can be sent to.",
+        "`webhook_url`, or the `url` of a webhook, is not a URL that events can be sent to.",
         (
             "It is not a complete `http` or `https` URL.",
             "It contains a user name or a password, or the host is written in an unusual form.",
             "Its host or port is not reached unless SMART_FILTER_OUTBOUND_ALLOW names the host.",
+            "The name of the field is misspelled, such as `webhook_ur`.",
         ),
         "Send the complete public URL of your receiver.",
         "/webhook_url: is not a web address; write https://HOST/PATH, or http://",
@@ -269,6 +272,8 @@ PAGES: Mapping[str, ProblemPage] = {
         (
             "More requests per minute than allowed: see the header `RateLimit-Policy`.",
             "More megapixels per day than allowed.",
+            "More event streams and waits open at a time than one key or tenant can have.",
+            "More bytes of bodies at a time than one tenant or device can have.",
         ),
         "Retry after the number of seconds in `Retry-After`.",
         "6000 requests per minute are allowed; retry in 1 s",
@@ -286,8 +291,11 @@ PAGES: Mapping[str, ProblemPage] = {
         "an internal error; the server log has it under `instance`",
     ),
     "unavailable": ProblemPage(
-        "The database or the object storage cannot be reached.",
-        ("The database or the object storage is restarting, overloaded or down.",),
+        "The database or the object storage cannot be reached, or the service is full.",
+        (
+            "The database or the object storage is restarting, overloaded or down.",
+            "All tenants together have the maximum of unfinished jobs, or of bodies under way.",
+        ),
         "Retry after the number of seconds in `Retry-After`, with the same `Idempotency-Key`.",
         "database or storage is unavailable; retry the request",
     ),

@@ -200,6 +200,7 @@ def respond_to_error(request: Request, error: Error) -> Response:
     """Return the response for an error; raise the error when clients must not see it."""
     if error.code not in KINDS or error.code == _INTERNAL:
         raise error  # a bug
+    request.state.problem = error.code
     errors = error.errors if isinstance(error, InvalidInput) else []
     if isinstance(error, RetryAfter):
         headers = {"Retry-After": str(max(1, math.ceil(error.retry_after_seconds)))}

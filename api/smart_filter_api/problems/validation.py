@@ -12,7 +12,7 @@ from smart_filter_shared.errors import FieldError
 from smart_filter_shared.recipe.fields import NAMES as RECIPE_NAMES
 from smart_filter_shared.recipe.spellings import CURRENT_NAMES
 from smart_filter_shared.recipe.words import json_pointer
-from smart_filter_shared.suggestions import did_you_mean
+from smart_filter_shared.suggestions import did_you_mean, find_nearest
 
 # Longest name of a client's field that a pointer repeats; our own have at most 40.
 _MAX_NAME_CHARACTERS: Final = 100
@@ -33,6 +33,25 @@ def describe_document_error(error: ErrorDetails, kind: type[BaseModel]) -> Field
         *path, name = error["loc"]
         return FieldError(pointer, describe_unknown_name(str(name), _names_at(kind, path)))
     return FieldError(pointer, _describe(error))
+
+
+def is_about(field: str, error: ErrorDetails, kind: type[BaseModel]) -> bool:
+    """Whether an error of a document is about a field, or a misspelled name of it."""
+    known = kind.model_fields
+    if field not in known or not error["loc"]:
+        return False
+    name = str(error["loc"][0])
+    return name == field or (name not in known and find_nearest(name, known) == [field])
+
+
+def is_recipe_field(error: ErrorDetails, kind: type[BaseModel]) -> bool:
+    """Whether an error is about a recipe field at the top of a document that has a recipe."""
+    return (
+        error["type"] == "extra_forbidden"
+        and len(error["loc"]) == 1
+        and "recipe" in kind.model_fields
+        and is_recipe_name(str(error["loc"][0]))
+    )
 
 
 def describe_unknown_name(name: str, known: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from fastapi import Response
@@ -10,19 +10,20 @@ from fastapi.responses import StreamingResponse
 
 from smart_filter_api.presenters import job as presenters_job
 from smart_filter_api.removebg.errors import RequestRefused, refusal
-from smart_filter_api.removebg.fields import RemovalOptions
+from smart_filter_api.removebg.fields import PERSON_CLASS, RemovalOptions
 from smart_filter_api.responses.stored_object import StreamWrapper
-from smart_filter_api.schemas.jobs import Job
+from smart_filter_api.schemas.jobs import Frame, Job
 from smart_filter_api.services.container import Services
+from smart_filter_api.submission import recipe_parser
 from smart_filter_shared.errors import ObjectMissing
 from smart_filter_shared.jobs.queries import JobRow, Json
+from smart_filter_shared.model_registry import published_models
+from smart_filter_shared.model_registry.published_models import PublishedModel
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.recipe import Crop, Subject, framing
 
 JSON: Final = "application/json"
-# remove.bg's foreground type for each subject; objects are not told apart.
-_TYPES: Final = {"people": "person", "object": "other"}
 _BASE64_GROUP_BYTES: Final = 3
 
 # remove.bg's error code for each failure code of a job.
@@ -62,18 +63,16 @@ async def render_result(
         raise _error_of_job(job)
     if job.expired_at is not None:
         raise _result_expired()
-    shown = presenters_job.render_job(job, services.keeping, links=None)
+    shown = presenters_job.render_job(job, services.keeping, links=None, emotions=services.emotions)
     if shown.photo is not None:
         fault = payload.region.fault(shown.photo.width, shown.photo.height)
         if fault is not None:
             raise RequestRefused([fault])
     file = presenters_job.find_output_file(job, payload.output)
     where = _foreground(shown)
-    if file is None or where is None:
-        raise refusal(
-            "unknown_foreground",
-            _describe_empty(shown, has_any_subject=presenters_job.has_any_subject(job)),
-        )
+    if file is None or where is None or not presenters_job.is_subject_certain(job):
+        known = await recipe_parser.list_known(services)
+        raise refusal("unknown_foreground", _describe_empty(job, known))
     try:
         pieces = await services.in_thread(services.storage.stream, str(file["key"]))
     except ObjectMissing as error:
@@ -82,7 +81,7 @@ async def render_result(
         **_size_headers(shown, file),
         **{f"X-Foreground-{name.capitalize()}": str(value) for name, value in where.items()},
         "X-Credits-Charged": str(_charged_credits(shown, price)),
-        **({"X-Type": _TYPES[shown.subject]} if payload.tells_type and shown.subject else {}),
+        **_type_header(shown, payload),
         "Vary": "Accept",
     }
     length = int(file["bytes"])
@@ -118,6 +117,12 @@ def wants_json(accept: str) -> bool:
     return json_rank[0] > 0 and json_rank > best.get(False, (0.0, 0))
 
 
+def _type_header(shown: Job, payload: RemovalOptions) -> dict[str, str]:
+    if not payload.object_type or shown.subject is None:
+        return {}
+    return {"X-Type": PERSON_CLASS if shown.subject == "people" else payload.object_type}
+
+
 def _stream_response(
     pieces: Iterator[bytes], sent: StreamWrapper | None, media_type: str, headers: dict[str, str]
 ) -> Response:
@@ -129,11 +134,17 @@ def _result_expired() -> RequestRefused:
     return refusal("unavailable", "the result has expired; send the request again")
 
 
-def _describe_empty(shown: Job, *, has_any_subject: bool) -> str:
-    if has_any_subject:
+def _describe_empty(job: JobRow, known: Sequence[PublishedModel]) -> str:
+    if presenters_job.has_any_subject(job):
         return "nothing in the image stands out"
-    hint = "; other subjects need `smart-filter models pull isnet` on the server"
-    return f"no person was found in the image{hint if shown.recipe.subject == Subject.AUTO else ''}"
+    faults = published_models.list_faults(one for one in known if one.card.any_subject)
+    if job.recipe.subject != Subject.AUTO or not faults:
+        return "no person was found in the image"
+    (_, name), fault = next(iter(faults.items()))
+    return (
+        "no person was found for certain in the image, and other subjects need the model"
+        f" {name}: {fault}; type=person cuts out people without certainty"
+    )
 
 
 def _error_of_job(job: JobRow) -> RequestRefused:
@@ -187,12 +198,25 @@ def _full_size(shown: Job, file: Json) -> tuple[int, int]:
     if shown.recipe.scale == "original" or shown.frame.foreground is None:
         larger = 1 / shown.frame.scale
     else:
-        # The people are scaled separately; the crop is as wide as the people and their margin.
-        people = shown.frame.foreground[2] / shown.frame.scale
-        _, right, _, left = framing.read_margin(shown.recipe.margin)
-        larger = (people + left.of(people) + right.of(people)) / width
+        # The people are scaled separately; the crop is as wide as the people and their margins.
+        larger = _crop_width(shown.recipe.margin, shown.frame, shown.photo.width) / width
     larger = max(1.0, larger)
     return round(larger * width), round(larger * height)
+
+
+def _crop_width(margin: str, frame: Frame, photo_width: int) -> float:
+    """Return the width in pixels of the photo of the crop around the people."""
+    assert frame.foreground is not None
+    people = frame.foreground[2] / frame.scale
+    left_gap = (frame.foreground[0] - frame.left) / frame.scale
+    gaps = (left_gap, photo_width - left_gap - people)
+    _, right, _, left = framing.read_margin(margin)
+    # A border that cuts the people off bounds the crop.
+    near = framing.TOUCHES_WITHIN * photo_width + 1
+    return people + sum(
+        min(side.of(people), max(gap, 0.0)) if gap < near else side.of(people)
+        for side, gap in zip((left, right), gaps, strict=True)
+    )
 
 
 def _encode_base64(start: bytes, pieces: Iterator[bytes], end: bytes) -> Iterator[bytes]:

@@ -171,6 +171,7 @@ class Route(APIRoute):
             except ClientDisconnect:
                 raise
             except Error as error:
+                request.state.problem = error.code
                 response = error_response(error)
             except Exception:  # noqa: BLE001 - the top of a request: bugs get the same format
                 response = _internal_error()

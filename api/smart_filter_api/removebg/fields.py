@@ -21,7 +21,7 @@ from smart_filter_shared.priority import Priority
 from smart_filter_shared.recipe import Output, Subject, framing
 from smart_filter_shared.recipe.fields import Fields
 from smart_filter_shared.recipe.recipe import has_alpha
-from smart_filter_shared.recipe.words import is_color
+from smart_filter_shared.recipe.words import is_color, suggest_color
 from smart_filter_shared.security import urls
 from smart_filter_shared.security.outbound_rules import OutboundRules
 
@@ -42,10 +42,24 @@ SIZES: Final[Mapping[str, str]] = {
 TYPES: Final = (
     *("auto", "person", "product", "car"),
     *("animal", "graphic", "graphics", "transportation", "other"),
+    *("car_interior", "car_part"),
 )
 # The recipe's subject for the types that concern people; any other type is whatever stands out.
 SUBJECTS: Final = {"auto": Subject.AUTO, "person": Subject.PEOPLE}
 TYPE_LEVELS: Final = ("1", "none", "2", "latest")
+# The class of an object in X-Type, by the type that the request names; any other type is "other".
+# Objects themselves are not told apart.  Source: remove.bg's type_level, its levels 1 and 2.
+OBJECT_CLASSES: Final = {
+    **{name: name for name in ("product", "animal", "car", "car_interior", "car_part")},
+    **{name: name for name in ("transportation", "graphics")},
+    "graphic": "graphics",
+}
+_COARSE_CLASSES: Final = {
+    **{name: name for name in ("product", "animal", "car")},
+    **dict.fromkeys(("car_interior", "car_part"), "car"),
+}
+OTHER_CLASS: Final = "other"
+PERSON_CLASS: Final = "person"
 ZIP: Final = "zip"
 FORMATS: Final = ("auto", "png", "jpg", ZIP, "webp")
 ALPHA: Final = "alpha"
@@ -75,7 +89,8 @@ class RemovalOptions:
     """The parsed options of a request.
 
     recipe: fields of the equivalent recipe.  output: the job's output that is answered.
-    region: where to look for people.  tells_type: whether the answer has the header X-Type.
+    region: where to look for people.
+    object_type: X-Type of an object; empty when the answer has no header X-Type.
     image_url: normalized URL of the photo; empty when the request holds the photo itself.
     takes_background: whether the request's background file is used.
     """
@@ -83,7 +98,7 @@ class RemovalOptions:
     recipe: Fields
     output: Output
     region: Region
-    tells_type: bool
+    object_type: str
     image_url: str
     takes_background: bool
 
@@ -144,13 +159,13 @@ def parse(
         "aspect": "original",
         "filters": [],
     }
-    tells_type = reader.choice("type_level", TYPE_LEVELS) != "none"
+    object_type = _object_type(type_, reader.choice("type_level", TYPE_LEVELS))
     reader.raise_errors()
     return RemovalOptions(
         recipe=recipe,
         output=output,
         region=wanted,
-        tells_type=tells_type,
+        object_type=object_type,
         image_url=image_url,
         takes_background=has_background and output == Output.IMAGE,
     )
@@ -201,6 +216,13 @@ class _FieldReader:
         """Raise RequestRefused if there are faults."""
         if self._faults:
             raise RequestRefused(self._faults)
+
+
+def _object_type(type_: str, level: str) -> str:
+    if level == "none":
+        return ""
+    classes = _COARSE_CLASSES if level == "1" else OBJECT_CLASSES
+    return classes.get(type_, OTHER_CLASS)
 
 
 def _output(format_: str, channels: str) -> Output:
@@ -283,6 +305,7 @@ def _read_color(text: str) -> str:
     if not _NAME.fullmatch(text) or not is_color(text):
         raise ValueError(
             f"{quote_value(text)} is not a color such as 81d4fa, fff, 81d4fa77 or green"
+            f"{suggest_color(text)}"
         )
     return text.lower()
 

@@ -10,6 +10,9 @@ from smart_filter_api.removebg.fields import (
     FORMATS,
     IMAGE_BASE64,
     IMAGE_FILE,
+    OBJECT_CLASSES,
+    OTHER_CLASS,
+    PERSON_CLASS,
     SHADOWS,
     SIZES,
     TYPE_LEVELS,
@@ -44,8 +47,8 @@ _FIELDS: Final[Schema] = {
     "size": _one_of(
         tuple(SIZES), "preview, small, regular: 0.25 megapixels; medium: 1.5; hd: 4; others: full"
     ),
-    "type": _one_of(TYPES, "Accepted without effect: people are cut out"),
-    "type_level": _one_of(TYPE_LEVELS, "none: no header X-Type"),
+    "type": _one_of(TYPES, "auto: people if there are any, else what stands out"),
+    "type_level": _one_of(TYPE_LEVELS, "Classes of the header X-Type; none: no header"),
     "format": _one_of(FORMATS, "auto: png if the result has transparency, else jpg"),
     "roi": _string_schema("0% 0% 100% 100%", "Region with the people: x1 y1 x2 y2 in px or %"),
     "crop": {**_FLAG, "default": False},
@@ -114,7 +117,12 @@ RATE_HEADERS: Final[Schema] = {
 RESULT: Final[Schema] = {
     "description": "The image without its background; as JSON if `Accept` prefers it",
     "headers": {
-        "X-Type": {"description": "Type of the foreground", "schema": {"enum": ["person"]}},
+        "X-Type": {
+            "description": "person, else the class of the request's type at its type_level",
+            "schema": {
+                "enum": [PERSON_CLASS, *dict.fromkeys(OBJECT_CLASSES.values()), OTHER_CLASS]
+            },
+        },
         "X-Width": {"description": "Width of the result in pixels", **_INTEGER},
         "X-Height": {"description": "Height of the result in pixels", **_INTEGER},
         "X-Max-Width": {"description": "Width of the result with size=full", **_INTEGER},

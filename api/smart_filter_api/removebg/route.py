@@ -19,7 +19,7 @@ from smart_filter_api.responses import long_poll
 from smart_filter_api.responses.followed_job import FollowedJob
 from smart_filter_api.routes.outputs import mark_downloaded, stream_then
 from smart_filter_api.services import container
-from smart_filter_api.services.container import OpenServices
+from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_api.submission import recipe_parser
 from smart_filter_shared.errors import InsufficientScope, RateLimited, Unauthorized
 
@@ -74,6 +74,11 @@ async def remove_background(
     """Cut the people out of an image and return the result."""
     if Scope.SUBMIT not in caller.scopes:
         raise InsufficientScope(f"the key lacks the scope {Scope.SUBMIT}")
+    with services.waits.hold(caller):
+        return await _remove_background(request, services, caller)
+
+
+async def _remove_background(request: Request, services: Services, caller: Caller) -> Response:
     async with body.receive_body(request) as sent:
         # The time limit starts after the body has arrived.
         ends_at = anyio.current_time() + services.removebg_seconds
@@ -129,6 +134,7 @@ async def remove_background(
     responses={
         HTTPStatus.OK: openapi.ACCOUNT,
         **describe_responses(
+            HTTPStatus.BAD_REQUEST,
             HTTPStatus.FORBIDDEN,
             HTTPStatus.TOO_MANY_REQUESTS,
             HTTPStatus.INTERNAL_SERVER_ERROR,

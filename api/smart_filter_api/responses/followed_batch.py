@@ -1,6 +1,7 @@
 """Read a batch and its events for long polls and event streams."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from fastapi.sse import format_sse_event
 from sqlalchemy import Connection
@@ -13,7 +14,9 @@ from smart_filter_shared.errors import JobDeleted
 from smart_filter_shared.ids import BatchId, JobId, Tenant
 from smart_filter_shared.queue import batches, events
 from smart_filter_shared.queue.batches import BatchRow
-from smart_filter_shared.queue.events import Event, EventType
+from smart_filter_shared.queue.events import EventType
+
+_PROGRESS_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,26 +31,33 @@ class FollowedBatch:
         """The id under which changes of the batch are announced."""
         return JobId(self.batch_id)
 
+    @property
+    def rest_seconds(self) -> float:
+        """Progress is shown at most this often."""
+        return _PROGRESS_SECONDS
+
     async def read(self, services: Services) -> BatchRow:
         """Return the batch.  Raises JobDeleted, DatabaseUnavailable."""
-        async with services.reading() as connection:
-            return await connection.run_sync(_find, self)
+
+        async def read() -> BatchRow:
+            async with services.reading() as connection:
+                return await connection.run_sync(_find, self)
+
+        return await services.shared_reads.get(self, read)
 
     async def read_events(self, services: Services, *, after: int) -> EventPage:
-        """Return the events after one of them.  Raises JobDeleted, DatabaseUnavailable.
+        """Return the last event, unless it is not after this one.
 
         Of several pending progress events only the last is returned, since it shows the current
-        batch.
+        batch.  Raises JobDeleted, DatabaseUnavailable.
         """
-        async with services.reading() as connection:
-            found, row = await connection.run_sync(_find_events, self, after)
-        if row.finished_at is None:
-            found = [event for event in found if event.type != EventType.BATCH_FINISHED]
-        return EventPage(
-            [_format_event(event, row) for event in found[-1:]],
-            last_id=found[-1].id if found else after,
-            is_last=row.finished_at is not None,
-        )
+
+        async def read() -> EventPage:
+            async with services.reading() as connection:
+                return await connection.run_sync(_read_page, self)
+
+        page = await services.shared_reads.get((self, "events"), read)
+        return page if page.last_id > after else replace(page, messages=(), last_id=after)
 
 
 def _find(connection: Connection, batch: FollowedBatch) -> BatchRow:
@@ -57,18 +67,24 @@ def _find(connection: Connection, batch: FollowedBatch) -> BatchRow:
     return row
 
 
-def _find_events(
-    connection: Connection, batch: FollowedBatch, after: int
-) -> tuple[list[Event], BatchRow]:
+def _read_page(connection: Connection, batch: FollowedBatch) -> EventPage:
+    """Return the last event with the batch, whose items are read only when it has finished."""
     # Read the batch first: if it finishes between the two reads, the next read sends its end.
-    row = _find(connection, batch)
-    return events.list_for_batch(connection, batch.batch_id, after=after), row
-
-
-def _format_event(event: Event, row: BatchRow) -> bytes:
-    is_end = event.type == EventType.BATCH_FINISHED
-    shown = batch_answers.render_batch(row) if is_end else batch_answers.render_summary(row)
+    row = batches.find_summary(connection, batch.batch_id, batch.tenant)
+    if row is None:
+        raise JobDeleted(f"batch {batch.batch_id} was deleted")
+    is_last = row.finished_at is not None
+    type_ = EventType.BATCH_FINISHED if is_last else EventType.BATCH_PROGRESS
+    event = events.find_last(connection, batch.batch_id, type_)
+    if event is None:
+        return EventPage((), last_id=0, is_last=is_last)
+    shown = (
+        batch_answers.render_batch(_find(connection, batch))
+        if is_last
+        else batch_answers.render_summary(row)
+    )
     answer = BatchEvent(type=event.type, timestamp=event.at, data=shown)
-    return format_sse_event(
+    message = format_sse_event(
         event=str(event.type), id=str(event.id), data_str=answer.model_dump_json()
     )
+    return EventPage((message,), last_id=event.id, is_last=is_last)

@@ -30,6 +30,11 @@ class FollowedJob:
     watched_id: JobId
     links: LinkTerms | None
 
+    @property
+    def rest_seconds(self) -> float:
+        """Every event is shown as it happens."""
+        return 0.0
+
     async def read(self, services: Services) -> JobRow:
         """Return the job.  Raises JobDeleted, DatabaseUnavailable."""
         async with services.reading() as connection:

@@ -20,7 +20,11 @@ def render_job_with_queue(
     forecast: the estimate to use in place of that one.  links: as in `render_job`.
     """
     return presenters_job.render_job(
-        row, services.keeping, forecast or services.forecasts.estimate_row(row), links=links
+        row,
+        services.keeping,
+        forecast or services.forecasts.estimate_row(row),
+        links=links,
+        emotions=services.emotions,
     )
 
 

@@ -1,19 +1,24 @@
 """Wait for jobs and batches: long polls with `Prefer: wait=n`, and event streams (SSE)."""
 
 import datetime as dt
+import math
 import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
 import anyio
+from fastapi.responses import StreamingResponse
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from starlette.types import Receive, Scope, Send
 
+from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.services.container import Services
 from smart_filter_api.services.event_poller import JobWatch
 from smart_filter_shared.errors import DatabaseUnavailable, JobDeleted
 from smart_filter_shared.ids import JobId
 
+EVENT_STREAM: Final = "text/event-stream"
 APPLIED_HEADER: Final = "Preference-Applied"
 MAX_WAIT_SECONDS: Final = 60
 # Interval of keep-alive comments; proxies close connections that are silent for about a minute.
@@ -57,6 +62,10 @@ class Followed(Protocol[Row_co]):
     @property
     def watched_id(self) -> JobId:
         """The id under which its changes are announced."""
+
+    @property
+    def rest_seconds(self) -> float:
+        """The least time between two reads of its events, unless it ends; 0 for none."""
 
     async def read(self, services: Services) -> Row_co:
         """Return its current state.  Raises JobDeleted, DatabaseUnavailable."""
@@ -117,6 +126,24 @@ async def wait_from(
     return row
 
 
+class EventStream(StreamingResponse):
+    """The answer that streams events; it counts as one of its caller's streams while it lasts.
+
+    Raises RateLimited when it begins, if the caller has too many.
+    """
+
+    def __init__(self, services: Services, caller: Caller, messages: AsyncIterator[bytes]) -> None:
+        headers = {"X-Accel-Buffering": "no"}
+        super().__init__(messages, media_type=EVENT_STREAM, headers=headers)
+        self._waits = services.waits
+        self._caller = caller
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer."""
+        with self._waits.hold(self._caller):
+            await super().__call__(scope, receive, send)
+
+
 async def stream_events(
     services: Services, followed: Followed[EndingRow], *, after: int
 ) -> AsyncIterator[bytes]:
@@ -141,6 +168,10 @@ async def stream_events(
             if page.is_last:
                 return
             after = page.last_id
+            if followed.rest_seconds:
+                # At whole multiples, so that all streams of it share one read.
+                rests = math.floor(anyio.current_time() / followed.rest_seconds) + 1
+                await watch.rest_until(rests * followed.rest_seconds)
             # Keep-alive comments need no query.
             while anyio.current_time() < ends_at:
                 with anyio.move_on_after(KEEP_ALIVE_SECONDS) as quiet:

@@ -43,16 +43,18 @@ async def respond_or_wait(
 ) -> Response:
     """Return the answer to a submission; with `Prefer: wait`, wait for the job's end first.
 
+    A caller that has too many waits is answered at once: a preference can be ignored.
+    Source: RFC 7240, 2.
     remembered: the stored answer to the same request; returned when `Prefer` does not ask to wait.
     links: as in `render_job`.
     Raises JobDeleted as soon as the job is deleted, DatabaseUnavailable.
     """
     seconds = long_poll.preferred_seconds(prefer)
-    if seconds is None:
+    if seconds is None or not services.waits.has_room(caller):
         return remembered or respond(accepted.job, services, accepted.forecast)
-    row = await long_poll.wait_for_end(
-        services, FollowedJob(caller.tenant, accepted.job.id, links), seconds=seconds
-    )
+    followed = FollowedJob(caller.tenant, accepted.job.id, links)
+    with services.waits.hold(caller):
+        row = await long_poll.wait_for_end(services, followed, seconds=seconds)
     await services.forecasts.refresh()
     answer = respond(row, services, links=links)
     answer.headers[long_poll.APPLIED_HEADER] = f"wait={seconds}"

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Header, Query, Request, Response, status
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
+from smart_filter_api.auth.api_keys import Scope
 from smart_filter_api.http import etags, spans
 from smart_filter_api.openapi import bodies as openapi_bodies
 from smart_filter_api.presenters import batch as batch_answers
@@ -24,17 +25,17 @@ from smart_filter_api.services.container import OpenServices, Reader, Services, 
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
 from smart_filter_api.submission import batch_intake, commit, submit_batch
 from smart_filter_shared.artifacts.retention import MarkedArtifact
-from smart_filter_shared.errors import JobDeleted, NotFound
+from smart_filter_shared.errors import InsufficientScope, JobDeleted, NotFound
 from smart_filter_shared.ids import BatchId, JobId, Tenant
+from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.photo_queue import CLIENT
 from smart_filter_shared.queue import batches, events
 from smart_filter_shared.queue.batches import BatchRow
-from smart_filter_shared.queue.events import Event
+from smart_filter_shared.queue.events import Event, EventType
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
 
 _MAX_PAGE_SIZE = 100
-_EVENTS = "text/event-stream"
 _MAX_EVENT_ID = 2**63 - 1
 # Jobs of a batch that one transaction deletes.
 _DELETE_CHUNK_JOBS = 50
@@ -97,10 +98,11 @@ async def create_batch(
     services.ringer.ring(accepted.ringing)
     await spans.record_submission(request, jobs=accepted.jobs, batch=accepted.batch.id)
     seconds = long_poll.preferred_seconds(prefer)
-    if seconds is None:
+    if seconds is None or not services.waits.has_room(caller):
         return _submission_response(accepted.batch)
     followed = FollowedBatch(caller.tenant, accepted.batch.id)
-    row = await long_poll.wait_for_end(services, followed, seconds=seconds)
+    with services.waits.hold(caller):
+        row = await long_poll.wait_for_end(services, followed, seconds=seconds)
     answer = _submission_response(row)
     answer.headers[long_poll.APPLIED_HEADER] = f"wait={seconds}"
     return answer
@@ -168,9 +170,10 @@ async def get_batch(
     if seconds is not None and row.finished_at is None and (known or if_none_match is None):
         changed_from = row if known else None
         followed = FollowedBatch(caller.tenant, row.id)
-        row = await long_poll.wait_for_end(
-            services, followed, seconds=seconds, changed_from=changed_from
-        )
+        with services.waits.hold(caller):
+            row = await long_poll.wait_for_end(
+                services, followed, seconds=seconds, changed_from=changed_from
+            )
         content = _render_json(row)
     answer = etags.json_response(content, if_none_match)
     if seconds is not None:
@@ -187,7 +190,7 @@ async def get_batch(
     "`Last-Event-ID` resumes after that event; 204 means that no more events will follow.",
     response_class=StreamingResponse,
     responses={
-        status.HTTP_200_OK: {"description": "The events", "content": {_EVENTS: {}}},
+        status.HTTP_200_OK: {"description": "The events", "content": {long_poll.EVENT_STREAM: {}}},
         status.HTTP_204_NO_CONTENT: {"description": "No more events will follow"},
         **describe_responses(*_BATCH_PROBLEMS, "malformed_request"),
     },
@@ -200,17 +203,20 @@ async def stream_batch_events(
 ) -> Response:
     """Stream the events of a batch as they happen."""
 
-    def look(connection: Connection) -> tuple[BatchRow, list[Event]]:
-        row = _find_batch(connection, batch_id, caller.tenant)
-        return row, events.list_for_batch(connection, row.id, after=last_event_id)
+    def look(connection: Connection) -> tuple[BatchRow, Event | None]:
+        id_ = BatchId(parse_id(batch_id, "batch"))
+        row = batches.find_summary(connection, id_, caller.tenant)
+        if row is None:
+            raise _missing_batch_error(connection, batch_id, caller.tenant)
+        return row, events.find_last(connection, id_, EventType.BATCH_FINISHED)
 
     async with services.reading() as connection:
-        row, behind = await connection.run_sync(look)
-    if row.finished_at is not None and not behind:
+        row, end = await connection.run_sync(look)
+    if row.finished_at is not None and (end is None or end.id <= last_event_id):
         return Response(status_code=status.HTTP_204_NO_CONTENT)
     followed = FollowedBatch(caller.tenant, row.id)
     stream = long_poll.stream_events(services, followed, after=last_event_id)
-    return StreamingResponse(stream, media_type=_EVENTS, headers={"X-Accel-Buffering": "no"})
+    return long_poll.EventStream(services, caller, stream)
 
 
 @router.post(
@@ -243,7 +249,8 @@ async def cancel_batch(
     "/{batch_id}",
     status_code=status.HTTP_204_NO_CONTENT,
     summary="Delete a batch",
-    description="Deletes the batch and all its jobs in any state, with their photos and results.",
+    description="Deletes the batch and all its jobs in any state, with their photos and results. "
+    "A batch that another key submitted needs the scope `admin`.",
     responses=describe_responses(*_BATCH_PROBLEMS),
 )
 async def delete_batch(batch_id: str, services: OpenServices, caller: Submitter) -> None:
@@ -251,6 +258,12 @@ async def delete_batch(batch_id: str, services: OpenServices, caller: Submitter)
 
     def begin(connection: Connection) -> BatchId:
         named = BatchId(parse_id(batch_id, "batch"))
+        if Scope.ADMIN not in caller.scopes and queries.is_batch_of_other_keys(
+            connection, named, caller.tenant, caller.key_id
+        ):
+            raise InsufficientScope(
+                "another key submitted the batch; the scope admin is needed to delete it"
+            )
         try:
             CLIENT.begin_batch_deletion(connection, named, caller.tenant)
         except NotFound:

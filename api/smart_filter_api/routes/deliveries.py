@@ -32,6 +32,7 @@ router = APIRouter(prefix="/v1/webhooks/{webhook_id}", tags=["webhooks"])
 
 _COMMON_PROBLEMS = ("unauthorized", "scope", "not_found", "unavailable")
 _MAX_PAGE_SIZE = 200
+_DECIMALS = 3  # milliseconds, as for the stages of a job
 
 
 @router.post(
@@ -190,7 +191,7 @@ def _render_delivery(delivery: Delivery) -> schemas_webhooks.Delivery:
         attempts=[
             DeliveryAttempt(
                 at=one.at,
-                seconds=one.tried.seconds,
+                seconds=round(one.tried.seconds, _DECIMALS),
                 status=one.tried.status,
                 answer=one.tried.answer,
                 error=one.tried.error,

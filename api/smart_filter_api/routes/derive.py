@@ -1,5 +1,6 @@
 """Endpoints to derive jobs from others, and for corrections that derived jobs apply."""
 
+from contextlib import ExitStack
 from tempfile import SpooledTemporaryFile
 
 from fastapi import APIRouter, Request, Response, status
@@ -21,6 +22,7 @@ from smart_filter_api.schemas.deriving import (
 from smart_filter_api.schemas.jobs import Job
 from smart_filter_api.services import idempotency
 from smart_filter_api.services.container import (
+    Deriver,
     LinkOptions,
     OpenServices,
     Reader,
@@ -73,7 +75,7 @@ async def derive_job(
     job_id: str,
     request: Request,
     services: OpenServices,
-    caller: Submitter,
+    caller: Deriver,
     links: LinkOptions,
     *,
     prefer: jobs.Preferences = None,
@@ -128,8 +130,9 @@ async def create_correction(
     """Store a correction."""
     async with services.reading() as connection:
         await connection.run_sync(jobs.find_job, job_id, caller.tenant)
-    with SpooledTemporaryFile(max_size=json_document.MAX_BYTES) as spool:
-        await json_document.read_large(request, spool, most=_MAX_BODY_BYTES)
+    with ExitStack() as open_files:
+        spool = open_files.enter_context(SpooledTemporaryFile(max_size=json_document.MAX_BYTES))
+        await json_document.read_large(request, spool, open_files, most=_MAX_BODY_BYTES)
         # A mask can be as large as a photo in JSON, so only one at a time is read into memory.
         async with services.json_bodies:
             body = await services.in_thread(spool.read)

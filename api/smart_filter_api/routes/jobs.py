@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response, status
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
-from smart_filter_api.auth.api_keys import Caller
+from smart_filter_api.auth.api_keys import Caller, Scope
 from smart_filter_api.http import etags, spans
 from smart_filter_api.http.request_checks import PrefixedParameters
 from smart_filter_api.intake import body
@@ -39,7 +39,7 @@ from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequ
 from smart_filter_api.submission import commit, submit
 from smart_filter_api.submission.commit import AcceptedJob, JobSubmission
 from smart_filter_shared.artifacts.retention import MarkedArtifact
-from smart_filter_shared.errors import JobDeleted, NotFound
+from smart_filter_shared.errors import InsufficientScope, JobDeleted, NotFound
 from smart_filter_shared.ids import OPERATOR, Capability, JobId, Tenant
 from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.photo_queue import CLIENT
@@ -53,7 +53,6 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 _MAX_PAGE_SIZE = 200
 _METADATA = "metadata."
-_EVENTS = "text/event-stream"
 _MAX_EVENT_ID = 2**63 - 1
 # Problems that a request with an Idempotency-Key may get.
 _IDEMPOTENCY_PROBLEMS = ("malformed_request", "idempotency_in_progress", "idempotency_mismatch")
@@ -188,7 +187,10 @@ async def get_job(
     """Return the current state of a job."""
     seconds = long_poll.preferred_seconds(prefer)
     # The watch begins before the job is read, so that no later event is missed.
-    with _watch(services, job_id, seconds, ends_only=if_none_match is None) as watch:
+    with (
+        _hold_wait(services, caller, seconds),
+        _watch(services, job_id, seconds, ends_only=if_none_match is None) as watch,
+    ):
         async with services.reading() as connection:
             row = await connection.run_sync(
                 find_job, job_id, caller.tenant, device_key_id=caller.device_key_id
@@ -228,7 +230,7 @@ async def get_job(
     # FastAPI's own class for this needs a generator, which could not answer 204.
     response_class=StreamingResponse,
     responses={
-        status.HTTP_200_OK: {"description": "The events", "content": {_EVENTS: {}}},
+        status.HTTP_200_OK: {"description": "The events", "content": {long_poll.EVENT_STREAM: {}}},
         status.HTTP_204_NO_CONTENT: {"description": "No more events will follow"},
         **describe_responses(
             "malformed_request", "unauthorized", "scope", "not_found", "job_deleted", "unavailable"
@@ -254,7 +256,7 @@ async def stream_job_events(
         return Response(status_code=status.HTTP_204_NO_CONTENT)
     followed = FollowedJob(caller.tenant, row.id, links)
     stream = long_poll.stream_events(services, followed, after=last_event_id)
-    return StreamingResponse(stream, media_type=_EVENTS, headers={"X-Accel-Buffering": "no"})
+    return long_poll.EventStream(services, caller, stream)
 
 
 @router.post(
@@ -342,22 +344,28 @@ async def redrive_job(
     status_code=status.HTTP_204_NO_CONTENT,
     summary="Delete a job",
     description="Deletes a job in any state, with its photo and results; an unfinished job is "
-    "canceled first.",
+    "canceled first. A job that another key submitted needs the scope `admin`; the jobs of a "
+    "device key count as jobs of the key that issued it.",
     responses=describe_responses(
         "unauthorized", "scope", "not_found", "job_deleted", "unavailable"
     ),
 )
 async def delete_job(job_id: str, services: OpenServices, caller: Submitter) -> None:
     """Delete a job and its files."""
+    named = JobId(parse_id(job_id, "job"))
 
     def move(connection: Connection) -> list[MarkedArtifact]:
+        if Scope.ADMIN not in caller.scopes and queries.is_job_of_other_keys(
+            connection, named, caller.tenant, caller.key_id
+        ):
+            raise InsufficientScope(
+                "another key submitted the job; the scope admin is needed to delete it"
+            )
         return _move_job(connection, job_id, caller.tenant, CLIENT.delete)
 
     async with services.transaction() as connection:
         marked = await connection.run_sync(move)
-    await object_cleanup.remove_job_objects(
-        services, caller.tenant, JobId(parse_id(job_id, "job")), marked
-    )
+    await object_cleanup.remove_job_objects(services, caller.tenant, named, marked)
 
 
 async def write_submission(
@@ -396,6 +404,12 @@ def find_job(
     if row is None:
         raise _missing_job_error(connection, job_id, tenant)
     return row
+
+
+def _hold_wait(
+    services: Services, caller: Caller, seconds: int | None
+) -> AbstractContextManager[None]:
+    return contextlib.nullcontext() if seconds is None else services.waits.hold(caller)
 
 
 def _watch(

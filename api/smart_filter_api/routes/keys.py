@@ -15,17 +15,21 @@ from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.parameters import parse_id
 from smart_filter_api.schemas.tenants import (
+    DEFAULT_KEY_SECONDS,
+    DEFAULT_TOKEN_JOBS,
+    DEFAULT_TOKEN_SECONDS,
     ApiKey,
     ApiKeyPage,
     KeyRequest,
     NewApiKey,
     TokenRequest,
 )
-from smart_filter_api.services import idempotency
+from smart_filter_api.services import idempotency, security_log
 from smart_filter_api.services.container import Administrator, OpenServices, Submitter
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
 from smart_filter_shared.errors import InsufficientScope
 from smart_filter_shared.ids import OPERATOR, Tenant
+from smart_filter_shared.tenants.audit_log import AuditEvent
 
 router = APIRouter(tags=["tenants"])
 
@@ -54,18 +58,25 @@ async def create_key(
     caller: Administrator,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Issue a key for the caller's tenant; the operator may name another tenant."""
+    """Issue a key for the caller's tenant; the operator may name another tenant.
+
+    Only the operator's tenant issues keys without an end.
+    """
     body = await json_document.read(request)
     payload = json_document.parse(KeyRequest, body)
-    tenant = _resolve_tenant(caller, payload.tenant)
-    valid_for = (
-        None
-        if payload.expires_in_seconds is None
-        else dt.timedelta(seconds=payload.expires_in_seconds)
-    )
+    tenant = resolve_tenant(caller, payload.tenant)
+    seconds = payload.expires_in_seconds
+    if seconds is None and caller.tenant != OPERATOR:
+        seconds = DEFAULT_KEY_SECONDS
+    valid_for = None if seconds is None else dt.timedelta(seconds=seconds)
 
     def write(connection: Connection, once: IdempotentRequest) -> Response:
-        made = api_keys.issue(connection, tenant=tenant, scopes=payload.scopes, valid_for=valid_for)
+        made = api_keys.issue(
+            connection, tenant=tenant, scopes=payload.scopes, valid_for=valid_for, issuer=caller
+        )
+        security_log.record(
+            connection, request, caller, AuditEvent.KEY_ISSUED, made.key_id, tenant=tenant
+        )
         return _remember_key(connection, once, made, can_seal=services.seal is not None)
 
     return await idempotency.write_once(
@@ -105,8 +116,8 @@ async def create_token(
         made = api_keys.issue_for_device(
             connection,
             caller,
-            valid_for=dt.timedelta(seconds=payload.ttl_seconds),
-            max_jobs=payload.max_jobs,
+            valid_for=dt.timedelta(seconds=payload.ttl_seconds or DEFAULT_TOKEN_SECONDS),
+            max_jobs=payload.max_jobs or DEFAULT_TOKEN_JOBS,
         )
         return _remember_key(connection, once, made, can_seal=services.seal is not None)
 
@@ -130,7 +141,7 @@ async def list_keys(
     cursor: uuid.UUID | None = None,
 ) -> ApiKeyPage:
     """Return a page of the keys of the caller's tenant; the operator may name another tenant."""
-    whose = _resolve_tenant(caller, tenant)
+    whose = resolve_tenant(caller, tenant)
     async with services.reading() as connection:
         rows = await connection.run_sync(api_keys.list_keys, whose, after=cursor, limit=limit + 1)
     more = len(rows) > limit
@@ -145,18 +156,37 @@ async def list_keys(
     status_code=status.HTTP_204_NO_CONTENT,
     summary="Revoke a key",
     description="The key and the device keys that it issued become invalid within about a second. "
-    "A key with the scope `operator` can only be revoked with `smart-filter keys revoke`.",
+    "With `with_issued=true` so do the keys that it issued with `POST /v1/keys`, the keys that "
+    "those issued, and so on. A key with the scope `operator` can only be revoked with "
+    "`smart-filter keys revoke`.",
     responses=describe_responses("unauthorized", "scope", "not_found", "unavailable"),
 )
-async def revoke_key(key_id: str, services: OpenServices, caller: Administrator) -> None:
+async def revoke_key(
+    key_id: str,
+    request: Request,
+    services: OpenServices,
+    caller: Administrator,
+    *,
+    with_issued: bool = False,
+) -> None:
     """Revoke a key of the caller's tenant; the operator may revoke any tenant's."""
     named = parse_id(key_id, "key")
     tenant = None if caller.tenant == OPERATOR else caller.tenant
+
+    def write(connection: Connection) -> None:
+        revoked = api_keys.revoke(
+            connection, named, tenant=tenant, with_issued=with_issued, spare_operators=True
+        )
+        for row in revoked:
+            security_log.record(
+                connection, request, caller, AuditEvent.KEY_REVOKED, row.key_id, tenant=row.tenant
+            )
+
     async with services.transaction() as connection:
-        await connection.run_sync(api_keys.revoke, named, tenant=tenant, spare_operators=True)
+        await connection.run_sync(write)
 
 
-def _resolve_tenant(caller: Caller, named: str | None) -> Tenant:
+def resolve_tenant(caller: Caller, named: str | None) -> Tenant:
     """Return the tenant whose keys the request concerns.
 
     Raises InsufficientScope for another tenant, whether it exists or not.

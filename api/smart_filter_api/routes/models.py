@@ -8,6 +8,7 @@ from smart_filter_api.presenters import job
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.choices import ModelPage
 from smart_filter_api.services.container import OpenServices, Reader
+from smart_filter_api.submission import recipe_parser
 from smart_filter_shared.model_registry import published_models, weight_versions
 from smart_filter_shared.queue import worker_registry
 
@@ -28,7 +29,6 @@ async def list_models(
     ] = False,
 ) -> ModelPage:
     """Return the card of every model that a recipe can name."""
-    del caller
     silent_seconds = services.silent_seconds
     async with services.reading() as connection:
         known = await connection.run_sync(published_models.list_models, pools=services.pools)
@@ -39,6 +39,9 @@ async def list_models(
         served = await connection.run_sync(
             worker_registry.list_served, silent_seconds=silent_seconds
         )
+    off = recipe_parser.why_emotions_off(services, caller)
+    if off is not None:
+        known = published_models.without_emotions(known, why=off)
     nowhere = {one: why for one, why in failed.items() if one not in served}
     shown = [one for one in known if one.offered or every]
     return ModelPage(items=[job.render_model(one, nowhere, trained) for one in shown])

@@ -198,6 +198,7 @@ async def get_output(
 
     def look(connection: Connection) -> tuple[JobRow, Output, Json | None]:
         job = jobs.find_job(connection, job_id, access.tenant, device_key_id=access.device_key_id)
+        job = job if services.emotions else presenters_job.hide_emotions(job)
         output = _parse_output(job, name)
         return job, output, _find_file(connection, job, output)
 
@@ -210,7 +211,7 @@ async def get_output(
         if not stored_object.is_known(key, if_none_match):
             seconds = min(_REDIRECT_SECONDS, _seconds_left(job, access))
             link = services.storage.presigned_get(key, seconds=seconds, disposition=disposition)
-            return RedirectResponse(link, status_code=_REDIRECT)
+            return RedirectResponse(link, status_code=_REDIRECT, headers=_embedding(access))
     then = partial(mark_downloaded, services, job, output) if job.keep_nothing else None
     sent = None if then is None else partial(stream_then, request, then)
     if file is None:
@@ -219,6 +220,7 @@ async def get_output(
         answer = await _picture_response(services, file, known=if_none_match, sent=sent)
     if disposition is not None:
         answer.headers["Content-Disposition"] = disposition
+    answer.headers.update(_embedding(access))
     if access.link_ends is not None:
         answer.headers["Cache-Control"] = (
             "no-store"
@@ -226,6 +228,11 @@ async def get_output(
             else f"public, max-age={_seconds_left(job, access)}, immutable"
         )
     return answer
+
+
+def _embedding(access: _Access) -> dict[str, str]:
+    """Return the header that lets any page embed an output by its signed link."""
+    return {} if access.link_ends is None else {"Cross-Origin-Resource-Policy": "cross-origin"}
 
 
 def _seconds_left(job: JobRow, access: _Access) -> int:

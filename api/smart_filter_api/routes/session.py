@@ -1,33 +1,25 @@
 """Endpoints for the session of a browser: sign in, read the session, sign out."""
 
-import ipaddress
-
 from fastapi import APIRouter, Request, Response, status
 from sqlalchemy import Connection
-from starlette.datastructures import Address
 
-from smart_filter_api.auth import csrf
+from smart_filter_api.auth import api_keys, csrf
 from smart_filter_api.auth import sessions as browser_sessions
 from smart_filter_api.auth.sessions import NewSession, Session
+from smart_filter_api.http.client_network import client_network
 from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas import sessions as schemas_sessions
 from smart_filter_api.schemas.sessions import SessionRequest
+from smart_filter_api.services import security_log
 from smart_filter_api.services.container import (
     BrowserSession,
     OpenServices,
-    Services,
-    require_allowance,
 )
-from smart_filter_shared.ids import Tenant
+from smart_filter_shared.tenants.audit_log import AuditEvent
 
 router = APIRouter(prefix="/v1/session", tags=["session"])
-
-# Limit per client network. Guessing is hopeless; the limit bounds the cost of hashing and queries.
-_ATTEMPTS_PER_MINUTE = 30
-# IPv6 prefix length in bits: a client that has one address usually has its whole /64.
-_NETWORK_BITS = 64
 
 
 @router.post(
@@ -46,7 +38,6 @@ _NETWORK_BITS = 64
 async def sign_in(request: Request, services: OpenServices) -> Response:
     """Open a session; the browser's previous session ends."""
     csrf.verify_origin(request)
-    await _count_attempt(request, services)
     payload = json_document.parse(SessionRequest, await json_document.read(request))
     lifetimes, secure = services.lifetimes, services.session_secure
     former = csrf.read_cookie(request, always_secure=secure)
@@ -55,11 +46,16 @@ async def sign_in(request: Request, services: OpenServices) -> Response:
         if former is not None:
             browser_sessions.end(connection, former)
         if payload.key is not None:
-            return browser_sessions.open_with_key(connection, payload.key, lifetimes)
-        return browser_sessions.open_with_code(connection, str(payload.code), lifetimes)
+            opened = browser_sessions.open_with_key(connection, payload.key, lifetimes)
+        else:
+            opened = browser_sessions.open_with_code(connection, str(payload.code), lifetimes)
+        security_log.record(connection, request, opened.session.caller, AuditEvent.SIGNED_IN)
+        return opened
 
-    async with services.transaction() as connection:
-        opened = await connection.run_sync(begun)
+    digest = api_keys.hash_key(payload.key or str(payload.code))
+    with services.sign_in_failures.attempt(client_network(request.scope), digest):
+        async with services.transaction() as connection:
+            opened = await connection.run_sync(begun)
     answer = _session_response(opened.session, opened.cookie, status.HTTP_201_CREATED)
     csrf.set_cookie(
         request,
@@ -101,25 +97,6 @@ async def sign_out(request: Request, services: OpenServices, session: BrowserSes
     answer = Response(status_code=status.HTTP_204_NO_CONTENT)
     csrf.set_cookie(request, answer, "", seconds=0, always_secure=secure)
     return answer
-
-
-async def _count_attempt(request: Request, services: Services) -> None:
-    """Count an attempt to sign in against its network.  Raises RateLimited."""
-    # No tenant name contains spaces, so the bucket cannot clash with a tenant's.
-    network = Tenant(f"sign in from {_client_network(request.client)}")
-    allowance = await services.rates.take(network, _ATTEMPTS_PER_MINUTE)
-    require_allowance(allowance, f"{_ATTEMPTS_PER_MINUTE} attempts per minute are allowed")
-
-
-def _client_network(client: Address | None) -> str:
-    """Return the unit that one client controls: an IPv4 address, or an IPv6 network."""
-    host = "" if client is None else client.host
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    bits = _NETWORK_BITS if address.version == 6 else address.max_prefixlen  # noqa: PLR2004
-    return str(ipaddress.ip_network((address, bits), strict=False))
 
 
 def _session_response(session: Session, cookie: str, code: int) -> Response:

@@ -11,6 +11,7 @@ from smart_filter_api.submission import tenant_defaults
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.errors import FieldError, InsufficientScope, InvalidRecipe
 from smart_filter_shared.ids import OPERATOR, Tenant
+from smart_filter_shared.recipe import spellings
 from smart_filter_shared.security.outbound_rules import OutboundRules
 from smart_filter_shared.tenants import settings
 from smart_filter_shared.tenants.settings import TenantOverrides
@@ -60,22 +61,30 @@ def apply_change(
             before.keeping,
             **{
                 name: wanted[f"keep_{name}"]
-                for name in ("input_seconds", "result_seconds", "nothing")
+                for name in ("input_seconds", "result_seconds")
                 if f"keep_{name}" in wanted
             },
+            nothing=bool(wanted.get("keep_nothing", before.keeping.nothing)),
         ),
         (wanted["recipe"] or {}) if "recipe" in wanted else before.recipe,
         wanted.get("link_seconds", before.link_seconds),
+        wanted.get("emotions", before.emotions),
     )
     if wanted.get("recipe"):
         try:
             tenant_defaults.validate_defaults(
-                connection, tenant, own.recipe, pools=pools, outbound=outbound
+                connection,
+                tenant,
+                own.recipe,
+                pools=pools,
+                outbound=outbound,
+                with_emotions=own.emotions is not False,
             )
         except InvalidRecipe as error:
             raise type(error)([_prefix_pointer(one) for one in error.errors]) from None
-    settings.write_overrides(connection, tenant, own)
-    return own
+    current = replace(own, recipe=spellings.rename_in_json(own.recipe))
+    settings.write_overrides(connection, tenant, current)
+    return current
 
 
 def render_tenant(tenant: Tenant, own: TenantOverrides) -> TenantSettings:
@@ -90,6 +99,7 @@ def render_tenant(tenant: Tenant, own: TenantOverrides) -> TenantSettings:
         keep_nothing=own.keeping.nothing,
         recipe=dict(own.recipe),
         link_seconds=own.link_seconds,
+        emotions=own.emotions,
     )
 
 

@@ -1,7 +1,5 @@
 """Endpoints for tenants: read and change the overrides of the default settings."""
 
-from functools import partial
-
 from fastapi import APIRouter, Request
 from sqlalchemy import Connection
 
@@ -11,11 +9,13 @@ from smart_filter_api.intake import json_body, json_document
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.routes import tenant_changes
 from smart_filter_api.schemas.defaults import TenantChange, TenantSettings
+from smart_filter_api.services import security_log
 from smart_filter_api.services.container import Administrator, OpenServices
 from smart_filter_shared.errors import NotFound
 from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_shared.recipe import spellings
 from smart_filter_shared.tenants import settings
+from smart_filter_shared.tenants.audit_log import AuditEvent
 from smart_filter_shared.tenants.settings import TenantOverrides
 
 router = APIRouter(prefix="/v1/tenants/{tenant}", tags=["tenants"])
@@ -63,16 +63,22 @@ async def update_tenant(
         spellings.find_former_names(json_body.list_names(payload.recipe or {}))
     )
     tenant_changes.refuse_unauthorized(caller, payload, services.keeping)
-    async with services.transaction() as connection:
-        own = await connection.run_sync(
-            partial(
-                tenant_changes.apply_change,
-                tenant=name,
-                change=payload,
-                pools=services.pools,
-                outbound=services.outbound,
-            )
+
+    def write(connection: Connection) -> TenantOverrides:
+        changed = tenant_changes.apply_change(
+            connection,
+            name,
+            payload,
+            pools=services.pools,
+            outbound=services.outbound,
         )
+        security_log.record(
+            connection, request, caller, AuditEvent.TENANT_CHANGED, name, tenant=name
+        )
+        return changed
+
+    async with services.transaction() as connection:
+        own = await connection.run_sync(write)
     services.callers.forget_all()
     return tenant_changes.render_tenant(name, own)
 

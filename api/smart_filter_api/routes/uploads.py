@@ -94,7 +94,8 @@ async def upload_photo(
     intake_body.refuse_oversized(request, MAX_PHOTO_BYTES)
     with ExitStack() as open_files:
         arrived = intake_body.open_spool(open_files)
-        async for piece in intake_body.read_chunks(request):
+        chunks = intake_body.read_chunks(request, open_files, most=MAX_PHOTO_BYTES)
+        async for piece in chunks:
             if arrived.length + len(piece) > upload.length:
                 raise _wrong_length_error(upload, f"more than {upload.length}")
             await arrived.take(piece)

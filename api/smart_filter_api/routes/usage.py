@@ -17,7 +17,7 @@ router = APIRouter(prefix="/v1/usage", tags=["tenants"])
 
 _DEFAULT_DAYS = 30
 _MAX_DAYS = 366
-_DECIMALS = 6
+_DECIMALS = 3
 
 
 @router.get(
@@ -56,5 +56,5 @@ def _render_day(day: usage.DailyUsage) -> DayUsage:
 
 
 def _round_usage(used: usage.UsageTotals) -> dict[str, Any]:  # the fields of Usage
-    # Round to the pixel and the microsecond: sums of floats give 3.6863999999999995.
+    # Milliseconds, and thousands of pixels; sums of floats give 3.6863999999999995.
     return {name: round(value, _DECIMALS) for name, value in asdict(used).items()}

@@ -15,14 +15,15 @@ from smart_filter_api.schemas.webhooks import (
     WebhookRequest,
     WebhookSecret,
 )
-from smart_filter_api.services import idempotency
+from smart_filter_api.services import idempotency, security_log
 from smart_filter_api.services.container import Administrator, OpenServices, Reader, Services
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
 from smart_filter_api.submission.commit import WEBHOOKS_DISABLED
-from smart_filter_shared.errors import FieldError, InvalidRequest, NotAvailable
+from smart_filter_shared.errors import FieldError, InvalidWebhookUrl, NotAvailable
 from smart_filter_shared.ids import Tenant, WebhookId
 from smart_filter_shared.security import urls
 from smart_filter_shared.security.secretbox import SecretBox
+from smart_filter_shared.tenants.audit_log import AuditEvent
 from smart_filter_shared.webhooks import endpoints
 from smart_filter_shared.webhooks.endpoints import DEFAULT_WEBHOOK, Webhook
 
@@ -42,6 +43,7 @@ _COMMON_PROBLEMS = ("unauthorized", "scope", "unavailable")
         *_COMMON_PROBLEMS,
         *IDEMPOTENCY_PROBLEMS,
         "invalid_request",
+        "invalid_webhook_url",
         "not_available",
         "unsupported_media",
     ),
@@ -57,11 +59,12 @@ async def create_webhook(
     body = await json_document.read(request)
 
     def write(connection: Connection, once: IdempotentRequest) -> Response:
-        asked = json_document.parse(WebhookRequest, body)
+        asked = json_document.parse(WebhookRequest, body, webhook_field="url")
         _check_url(services, asked.url)
         made, secret = endpoints.create(
-            connection, seal, caller.tenant, url=asked.url, events=asked.events
+            connection, seal, caller.tenant, url=asked.url, events=asked.wanted_events
         )
+        security_log.record(connection, request, caller, AuditEvent.WEBHOOK_CREATED, made.id)
         shown = NewWebhook(id=made.id, url=made.url, events=list(made.events), secret=secret)
         answer = json_response(shown, status.HTTP_201_CREATED)
         answer.headers["Location"] = f"{router.prefix}/{made.id}"
@@ -99,25 +102,33 @@ async def get_webhook(
     summary="Change a webhook",
     openapi_extra=json_document.describe_body(WebhookChange),
     responses=describe_responses(
-        *_COMMON_PROBLEMS, "malformed_request", "not_found", "invalid_request", "unsupported_media"
+        *_COMMON_PROBLEMS,
+        "malformed_request",
+        "not_found",
+        "invalid_request",
+        "invalid_webhook_url",
+        "unsupported_media",
     ),
 )
 async def update_webhook(
     webhook_id: str, request: Request, services: OpenServices, caller: Administrator
 ) -> schemas_webhooks.Webhook:
     """Change the given fields; `enabled: false` fails waiting deliveries, which can be replayed."""
-    asked = json_document.parse(WebhookChange, await json_document.read(request))
+    body = await json_document.read(request)
+    asked = json_document.parse(WebhookChange, body, webhook_field="url")
     if asked.url is not None:
         _check_url(services, asked.url)
 
     def write(connection: Connection) -> Webhook:
-        return endpoints.change(
+        changed = endpoints.change(
             connection,
             find_webhook(connection, webhook_id, caller.tenant),
             url=asked.url,
             events=asked.events,
             enabled=asked.enabled,
         )
+        security_log.record(connection, request, caller, AuditEvent.WEBHOOK_CHANGED, changed.id)
+        return changed
 
     async with services.transaction() as connection:
         return _render_webhook(await connection.run_sync(write))
@@ -129,11 +140,15 @@ async def update_webhook(
     summary="Delete a webhook",
     responses=describe_responses(*_COMMON_PROBLEMS, "not_found"),
 )
-async def delete_webhook(webhook_id: str, services: OpenServices, caller: Administrator) -> None:
+async def delete_webhook(
+    webhook_id: str, request: Request, services: OpenServices, caller: Administrator
+) -> None:
     """Delete a webhook, its secret and its deliveries."""
 
     def write(connection: Connection) -> None:
-        endpoints.remove(connection, find_webhook(connection, webhook_id, caller.tenant))
+        webhook = find_webhook(connection, webhook_id, caller.tenant)
+        endpoints.remove(connection, webhook)
+        security_log.record(connection, request, caller, AuditEvent.WEBHOOK_DELETED, webhook.id)
 
     async with services.transaction() as connection:
         await connection.run_sync(write)
@@ -162,6 +177,7 @@ async def rotate_webhook_secret(
     def write(connection: Connection, once: IdempotentRequest) -> Response:
         named = resolve_name(connection, webhook_id, caller.tenant)
         rotated = endpoints.rotate(connection, seal, caller.tenant, named)
+        security_log.record(connection, request, caller, AuditEvent.WEBHOOK_SECRET_ROTATED, named)
         shown = WebhookSecret(id=named, secret=rotated.secret, former_until=rotated.former_until)
         answer = json_response(shown)
         once.remember(connection, answer, secret=True)
@@ -192,10 +208,10 @@ def require_seal(services: Services, field: str) -> SecretBox:
 
 
 def _check_url(services: Services, url: str) -> None:
-    """Raise InvalidRequest when a URL can never be reached."""
+    """Raise InvalidWebhookUrl when a URL can never be reached."""
     fault = services.outbound.find_fault(urls.parse(url))
     if fault is not None:
-        raise InvalidRequest([FieldError("/url", fault)])
+        raise InvalidWebhookUrl([FieldError("/url", fault)])
 
 
 def _render_webhook(webhook: Webhook) -> schemas_webhooks.Webhook:

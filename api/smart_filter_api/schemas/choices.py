@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 
 from smart_filter_api.schemas.moments import UtcDatetime
 from smart_filter_shared.catalog.filters import FilterNeed
+from smart_filter_shared.catalog.model_card import Commercial
 from smart_filter_shared.model_registry.weight_versions import VersionState
 from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_shared.presets import BackgroundSource, Mood
@@ -44,7 +45,9 @@ class ModelVersion(BaseModel):
 class Model(BaseModel):
     """The card of a model.
 
-    research: whether its weights were trained on data for research only or of unknown terms.
+    commercial: whether code, weights and training data allow commercial use.
+    research: whether that is anything but yes; such models can be turned off.
+    emotions: whether it infers emotions from faces.
     digest: digest of its current weights; null when it has none or chooses among several.
     versions: weights that were trained for it on this server.
     parameters: JSON Schema of the parameters, set with `<task>.params.NAME`.
@@ -63,7 +66,9 @@ class Model(BaseModel):
         description="Former name of `license`", json_schema_extra={"deprecated": True}
     )
     data_terms: str
+    commercial: Commercial
     research: bool
+    emotions: bool
     default: bool
     weights: list[ModelWeights]
     digest: str | None

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
 
 from smart_filter_api.auth import output_links
 from smart_filter_api.schemas.submissions import RecipeFields
@@ -22,6 +22,20 @@ LinkSeconds = Annotated[
 ]
 
 
+def _only_off(emotions: bool) -> bool:  # noqa: FBT001 - a validator
+    if emotions:
+        raise ValueError(
+            "is neither false nor null: a tenant can only be stricter than the server's setting, "
+            "SMART_FILTER_EMOTIONS, and null restores that one"
+        )
+    return emotions
+
+
+NoEmotions = Annotated[
+    StrictBool, AfterValidator(_only_off), Field(json_schema_extra={"enum": [False]})
+]
+
+
 class TenantChange(BaseModel):
     """Changes to a tenant; omitted fields stay, null restores the server's setting."""
 
@@ -32,9 +46,10 @@ class TenantChange(BaseModel):
     megapixels_per_day: Megapixels | None = None
     keep_input_seconds: InputSeconds | None = None
     keep_result_seconds: ResultSeconds | None = None
-    keep_nothing: StrictBool = False
+    keep_nothing: StrictBool | None = None
     recipe: RecipeFields | None = None
     link_seconds: LinkSeconds | None = None
+    emotions: NoEmotions | None = None
 
 
 class TenantSettings(BaseModel):
@@ -53,6 +68,9 @@ class TenantSettings(BaseModel):
     )
     recipe: dict[str, Any] = Field(
         description="Default recipe fields of the tenant's jobs, as they were set"
+    )
+    emotions: bool | None = Field(
+        description="false: no emotions are read in its photos (docs/biometrics.md)"
     )
     link_seconds: int | None = Field(
         description="Lifetime of signed links of its jobs, unless a request sets `expires_in`"

@@ -72,7 +72,7 @@ class Label(BaseModel):
 class CorrectionRequest(BaseModel):
     """A correction of a job's results: for `matte` a mask or strokes, for `label` a label.
 
-    consent: whether it may be kept as training data until the job is deleted.
+    consent: whether it may be kept as training data until the job is deleted; false by default.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -86,7 +86,7 @@ class CorrectionRequest(BaseModel):
     )
     strokes: list[Stroke] | None = Field(default=None, min_length=1, max_length=MAX_STROKES)
     label: Label | None = None
-    consent: StrictBool
+    consent: StrictBool | None = None
 
 
 class Correction(BaseModel):

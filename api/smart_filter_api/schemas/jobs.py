@@ -14,11 +14,24 @@ from smart_filter_shared.priority import Priority
 from smart_filter_shared.queue.events import EventType
 from smart_filter_shared.queue.states import JobState, StageState
 from smart_filter_shared.rating import SmileLevel
-from smart_filter_shared.recipe import Crop, Edge, Effort, Format, Output, Subject
+from smart_filter_shared.recipe import (
+    Crop,
+    Edge,
+    Effort,
+    Format,
+    Output,
+    Provenance,
+    Subject,
+)
 
 
 def _round_to_hundredths(pixels: float) -> float:
     return round(pixels, 2)
+
+
+def _round_to_milliseconds(value: float) -> float:
+    """Return seconds with three decimals; 0 stays for stages that took a result over."""
+    return max(0.001, round(value, 3)) if value else value
 
 
 def _round_to_ten_thousandths(value: float) -> float:
@@ -33,9 +46,10 @@ def _round_to_millionths(scale: float) -> float:
 # it keeps more digits.
 Pixels = Annotated[float, AfterValidator(_round_to_hundredths)]
 Scale = Annotated[float, AfterValidator(_round_to_millionths)]
-# No model rates more precisely, and no clock here measures less than 0.1 ms.
+# No model rates more precisely.
 Score = Annotated[float, AfterValidator(_round_to_ten_thousandths)]
-StageSeconds = Annotated[float, AfterValidator(_round_to_ten_thousandths)]
+# People compare stages by milliseconds.
+StageSeconds = Annotated[float, AfterValidator(_round_to_milliseconds)]
 _DURATION_DESCRIPTION = (
     "Seconds from now; null while an operator has paused a queue that the job still needs"
 )
@@ -66,6 +80,7 @@ class ResolvedRecipe(BaseModel):
     max_bytes: int | None = Field(description="For each of image and cutout")
     keep_metadata: bool
     effort: Effort
+    provenance: Provenance
     edge: Edge
     crop: Crop
     margin: str
@@ -141,7 +156,7 @@ class Face(BaseModel):
 
     Landmarks: right eye, left eye, nose, right and left mouth corner.
     Emotion: the shares of neutral, happiness, surprise, sadness, anger, disgust, fear and contempt,
-    which sum to 1; null when the smile model does not rate them.
+    which sum to 1; null when the smile model does not rate them, or emotions are turned off.
     """
 
     box: list[Pixels] = Field(min_length=4, max_length=4, description="x, y, width, height")
@@ -329,16 +344,27 @@ class Job(BaseModel):
         description="What was cut out: people, or else whatever stands out; null when nothing was "
         "found"
     )
-    people: int | None
+    people: int | None = Field(
+        description="How many persons the model separates, or those kept by `persons`; null before "
+        "people were searched, and when they are neither separated nor counted by their faces"
+    )
     persons: list[Person] | None = Field(
         description="The persons in the photo; null when the model does not separate persons"
     )
     confidence: Score | None = Field(
         description="Agreement of an ensemble's members, 0 to 1: intersection over union"
     )
-    needs_review: bool = Field(description="Whether the agreement is below the recipe's threshold")
+    needs_review: bool = Field(
+        description="Whether the agreement is below the recipe's threshold, or subject=auto cut "
+        "out what may be no person, since the server has no model for things"
+    )
     image: Image | None
     faces: list[Face] | None
+    emotions_notice: str | None = Field(
+        default=None,
+        description="What the people in the photo must be told, set when `faces` has emotions "
+        "(docs/biometrics.md)",
+    )
     rating: Rating | None
     rating_reason: str | None = Field(description="`no_face`, `not_requested` or null")
     printability: Printability | None

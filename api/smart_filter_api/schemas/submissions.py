@@ -18,7 +18,15 @@ from smart_filter_shared.catalog.filters import FILTERS
 from smart_filter_shared.catalog.scalars import Scalar
 from smart_filter_shared.priority import Priority
 from smart_filter_shared.queue.batches import MAX_ITEMS
-from smart_filter_shared.recipe import Crop, Edge, Effort, Format, Output, Subject
+from smart_filter_shared.recipe import (
+    Crop,
+    Edge,
+    Effort,
+    Format,
+    Output,
+    Provenance,
+    Subject,
+)
 from smart_filter_shared.recipe.fields import (
     MAX_DEADLINE_MS,
     MAX_METADATA,
@@ -42,7 +50,7 @@ Url = Annotated[
 ]
 PhotoBase64 = Annotated[str, Field(min_length=4, json_schema_extra={"contentEncoding": "base64"})]
 MetadataText = Annotated[str, Field(max_length=MAX_METADATA_CHARACTERS)]
-Metadata = Annotated[dict[str, MetadataText], Field(max_length=MAX_METADATA)]
+Metadata = Annotated[dict[str, MetadataText | None], Field(max_length=MAX_METADATA)]
 FilterName = Annotated[
     str, WithJsonSchema({"type": "string", "enum": [card.name for card in FILTERS]})
 ]
@@ -63,7 +71,7 @@ class ModelChoice(BaseModel):
     model: str | None = Field(
         default=None, description="`auto`, the default, or a name from `GET /v1/models`"
     )
-    params: dict[str, Scalar] | None = Field(
+    params: dict[str, Scalar | None] | None = Field(
         default=None, description="See `parameters` of the model in `GET /v1/models`"
     )
 
@@ -74,7 +82,7 @@ class FilterChoice(BaseModel):
     model_config = _OPTIONAL
 
     name: FilterName
-    params: dict[str, Scalar] | None = Field(
+    params: dict[str, Scalar | None] | None = Field(
         default=None, description="See `parameters` of the filter in `GET /v1/filters`"
     )
 
@@ -117,6 +125,11 @@ class Recipe(BaseModel):
     effort: Effort | None = Field(
         default=None,
         description="`small`: encode more slowly, for fewer bytes; `fast` by default",
+    )
+    provenance: Provenance | None = Field(
+        default=None,
+        description="`c2pa`: image and cutout carry signed Content Credentials and the IPTC's "
+        "digital source type; `none` by default",
     )
     edge: Edge | None = Field(
         default=None,
@@ -194,7 +207,7 @@ class Recipe(BaseModel):
         default=None, description="How early the job runs; `standard` by default"
     )
     run_at: Instant | None = Field(
-        default=None, description="The job does not start before this time"
+        default=None, description="The job does not start before this time, at most 30 days ahead"
     )
     deadline_ms: int | None = Field(
         default=None,

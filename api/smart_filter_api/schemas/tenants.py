@@ -14,6 +14,10 @@ _DAY_SECONDS = 24 * 3600
 _MAX_KEY_SECONDS = 10 * 365 * _DAY_SECONDS
 _MAX_TOKEN_SECONDS = _DAY_SECONDS
 _MAX_TOKEN_JOBS = 1000
+# Lifetime of a key without `expires_in_seconds`; keys of the operator's tenant do not expire then.
+DEFAULT_KEY_SECONDS = 365 * _DAY_SECONDS
+DEFAULT_TOKEN_SECONDS = 600
+DEFAULT_TOKEN_JOBS = 1
 
 
 def _only_submit(scopes: list[Scope]) -> list[Scope]:
@@ -22,14 +26,33 @@ def _only_submit(scopes: list[Scope]) -> list[Scope]:
     return scopes
 
 
+OnlySubmit = Annotated[
+    list[Scope],
+    AfterValidator(_only_submit),
+    Field(
+        json_schema_extra={
+            "items": {"type": "string", "enum": [Scope.SUBMIT]},
+            "minItems": 1,
+            "maxItems": 1,
+        }
+    ),
+]
+
+
 class KeyRequest(BaseModel):
-    """A request for a key; without expires_in_seconds it does not expire."""
+    """A request for a key."""
 
     model_config = ConfigDict(extra="forbid")
 
     # Keys with the scope `operator` are created on the server (`smart-filter keys create`).
     scopes: list[Literal[Scope.SUBMIT, Scope.READ, Scope.ADMIN]] = Field(min_length=1, max_length=3)
-    expires_in_seconds: StrictInt | None = Field(default=None, ge=1, le=_MAX_KEY_SECONDS)
+    expires_in_seconds: StrictInt | None = Field(
+        default=None,
+        ge=1,
+        le=_MAX_KEY_SECONDS,
+        description=f"Lifetime; {DEFAULT_KEY_SECONDS} by default, and no end by default for a "
+        "caller of the operator's tenant",
+    )
     tenant: str | None = Field(
         default=None,
         pattern=TENANT_PATTERN,
@@ -38,7 +61,10 @@ class KeyRequest(BaseModel):
 
 
 class ApiKey(BaseModel):
-    """A key without its secret; parent, max_jobs and jobs are set only for device keys."""
+    """A key without its secret; parent, max_jobs and jobs are set only for device keys.
+
+    issued_by is the key that issued it, null for a device key and for keys of the command line.
+    """
 
     key_id: uuid.UUID
     tenant: str
@@ -49,6 +75,7 @@ class ApiKey(BaseModel):
     parent: uuid.UUID | None
     max_jobs: int | None
     jobs: int | None = Field(description="Jobs submitted so far")
+    issued_by: uuid.UUID | None = None
 
 
 class NewApiKey(ApiKey):
@@ -72,16 +99,19 @@ class TokenRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    scopes: Annotated[list[Scope], AfterValidator(_only_submit)] = Field(
-        default=[Scope.SUBMIT],
-        json_schema_extra={
-            "items": {"type": "string", "enum": [Scope.SUBMIT]},
-            "minItems": 1,
-            "maxItems": 1,
-        },
+    scopes: OnlySubmit | None = Field(default=None, description='`["submit"]` by default')
+    ttl_seconds: StrictInt | None = Field(
+        default=None,
+        ge=1,
+        le=_MAX_TOKEN_SECONDS,
+        description=f"Lifetime; {DEFAULT_TOKEN_SECONDS} by default",
     )
-    ttl_seconds: StrictInt = Field(default=600, ge=1, le=_MAX_TOKEN_SECONDS)
-    max_jobs: StrictInt = Field(default=1, ge=1, le=_MAX_TOKEN_JOBS)
+    max_jobs: StrictInt | None = Field(
+        default=None,
+        ge=1,
+        le=_MAX_TOKEN_JOBS,
+        description=f"Jobs that it may submit; {DEFAULT_TOKEN_JOBS} by default",
+    )
 
 
 class Usage(BaseModel):

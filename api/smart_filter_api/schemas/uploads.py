@@ -10,12 +10,16 @@ from smart_filter_api.intake.photo_header import PhotoFormat
 from smart_filter_api.schemas.moments import UtcDatetime
 
 _MAX_TYPE_CHARACTERS = 100
+_PREFIX = "image/"
 # Not registered with IANA, but common for JPEG.
-_OTHER_JPEG = "image/jpg"
+_OTHER_JPEG = f"{_PREFIX}jpg"
 
 
 def _to_registered_type(content_type: str) -> str:
-    return str(PhotoFormat.JPEG) if content_type == _OTHER_JPEG else content_type
+    """Return the registered type of a known one, which may lack its prefix."""
+    whole = _PREFIX + content_type.removeprefix(_PREFIX)
+    registered = str(PhotoFormat.JPEG) if whole == _OTHER_JPEG else whole
+    return registered if registered in set(PhotoFormat) else content_type
 
 
 class UploadRequest(BaseModel):

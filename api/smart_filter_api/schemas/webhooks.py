@@ -3,7 +3,7 @@
 import uuid
 from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from smart_filter_api.schemas.moments import UtcDatetime
 from smart_filter_shared.security import urls
@@ -26,7 +26,7 @@ Events = Annotated[
 
 
 class WebhookRequest(BaseModel):
-    """A request for a webhook; events: all by default."""
+    """A request for a webhook."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -35,25 +35,22 @@ class WebhookRequest(BaseModel):
         json_schema_extra={"format": "uri"},
         min_length=1,
     )
-    events: Events = Field(default=list(get_args(WebhookEvent)))
+    events: Events | None = Field(default=None, description="All by default")
+
+    @property
+    def wanted_events(self) -> list[str]:
+        """The events that are sent to the webhook."""
+        return list(get_args(WebhookEvent)) if self.events is None else list(self.events)
 
 
 class WebhookChange(BaseModel):
-    """Changes to a webhook; enabled: whether events are sent to it."""
+    """Changes to a webhook; null and omitted fields stay.  enabled: whether events are sent."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     url: Address | None = None
     events: Events | None = None
     enabled: bool | None = None
-
-    @field_validator("url", "events", "enabled")
-    @classmethod
-    def _says_something(cls, value: object) -> object:
-        """Reject null, which would change nothing; omitted fields are not validated."""
-        if value is None:
-            raise ValueError("is null; omit the field or give it a value")
-        return value
 
 
 class Webhook(BaseModel):

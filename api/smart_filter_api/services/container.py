@@ -19,10 +19,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from smart_filter_api.auth import api_keys, csrf, output_links
 from smart_filter_api.auth import sessions as browser_sessions
 from smart_filter_api.auth.api_keys import Caller, Scope
+from smart_filter_api.auth.failure_limit import FailureLimit
 from smart_filter_api.auth.output_links import LinkSigner, LinkTerms
 from smart_filter_api.auth.rate_limit import Allowance, RateLimiter
 from smart_filter_api.auth.sessions import Lifetimes, Session
 from smart_filter_api.http import attachments
+from smart_filter_api.http.client_network import client_network
+from smart_filter_api.intake.body_budget import BodyBudget
 from smart_filter_api.services.doorbell import Ringer
 from smart_filter_api.services.end_listener import EndListener
 from smart_filter_api.services.eta import EtaEstimator
@@ -31,7 +34,10 @@ from smart_filter_api.services.job_cache import JobCache
 from smart_filter_api.services.partition_maker import PartitionMaker
 from smart_filter_api.services.queue_capacity import QueueCapacity
 from smart_filter_api.services.recipe_cache import RecipeCache
+from smart_filter_api.services.refusal_log import RefusalLog
+from smart_filter_api.services.shared_reads import SharedReads
 from smart_filter_api.services.ttl_cache import KeyedTtlCache, TtlCache
+from smart_filter_api.services.wait_budget import WaitBudget
 from smart_filter_shared import stock
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.config.settings import Settings
@@ -68,7 +74,7 @@ _STORAGE_THREADS = 16
 _MAX_LARGE_PICTURES = 4
 # JSON bodies in memory at once; each may take 150 MB for a moment.
 _MAX_JSON_BODIES = 1
-# `/metrics` is unauthenticated, so the query behind it is cached.
+# `/metrics` is unauthenticated, so its text and the query behind it are cached.
 _METRICS_TTL_SECONDS = 2.0
 # A new model or picture is listed at most this much later.
 _MODELS_TTL_SECONDS = 1.0
@@ -78,6 +84,14 @@ _UNFINISHED_TTL_SECONDS = 1.0
 # A revoked key, or a changed limit of a tenant, takes effect at most this much later.
 _CALLER_TTL_SECONDS = 1.0
 _MAX_CALLERS = 10_000
+# A device may use this part of its tenant's requests, and no more than two a second, so that one
+# device cannot lock its tenant out.
+_DEVICE_SHARE = 4
+_DEVICE_REQUESTS_PER_MINUTE = 120
+# Limits of a network in one process: unknown keys and sessions, which cost a query each, and failed
+# sign-ins.
+_KEY_FAILURES_PER_MINUTE = 600
+_SIGN_IN_FAILURES_PER_MINUTE = 30
 # Tenants whose picture lists are cached, a few kB each.
 _MAX_STOCK_TENANTS = 1000
 
@@ -105,22 +119,28 @@ class Services:
     silent_seconds: a worker without a heartbeat for this long counts as dead.
     pools: capabilities that are declared to have workers, even when none is running.
     models: all known models.  stock: the pictures that each tenant may use.
-    measured: metrics from the database.
+    measured: metrics from the database.  exposition: the text of all metrics.
     watching: wakes requests that wait for jobs.
+    waits: limits open streams and waits.  shared_reads: reads that their requests share.
+    bodies: limits the bytes of bodies under way.
     json_bodies: limits the JSON bodies in memory at once.
     seal: encrypts secrets; None when the operator has set no key.
     links: signs links to outputs; None when the operator has set no key.  public_url: their scheme
     and host; None: those of the request.  link_seconds: their usual lifetime.
     outbound: which hosts may be reached for clients.
     limits: limits of tenants without overrides.  rates: their rate limiter.
+    key_failures, sign_in_failures: limits of networks with unknown keys and sessions.
     callers: callers by the digest of their key.
     room: remembered lengths of tenants' queues.
     jobs_in_all: limit of unfinished jobs of all tenants; 0: none.  unfinished: their number.
     lifetimes: of browser sessions.  session_secure: whether their cookies are for https only.
     removebg_seconds: how long a remove.bg request waits for its job.
+    signs: whether workers have a certificate for Content Credentials.
+    emotions: whether emotions are read in faces, unless a tenant turns them off.
     remember: whether results are reused when a photo is submitted again.
     forecasts: places of jobs in the queue, and their ETA.
     tagged: cached answers for polled jobs.  orders: cached parsed recipes.
+    refusals: the refused requests that are not yet in the security log.
     """
 
     database: AsyncEngine
@@ -137,7 +157,11 @@ class Services:
     models: TtlCache[list[PublishedModel]]
     stock: KeyedTtlCache[Tenant, list[Picture]]
     measured: TtlCache[ServiceMetrics]
+    exposition: TtlCache[str]
     watching: EventPoller
+    waits: WaitBudget
+    shared_reads: SharedReads
+    bodies: BodyBudget
     json_bodies: anyio.CapacityLimiter
     seal: SecretBox | None
     links: LinkSigner | None
@@ -146,6 +170,8 @@ class Services:
     outbound: OutboundRules
     limits: Limits
     rates: RateLimiter
+    key_failures: FailureLimit
+    sign_in_failures: FailureLimit
     callers: KeyedTtlCache[bytes, Caller]
     room: QueueCapacity
     jobs_in_all: int
@@ -153,10 +179,13 @@ class Services:
     lifetimes: Lifetimes
     session_secure: bool
     removebg_seconds: float
+    signs: bool
+    emotions: bool
     remember: bool
     forecasts: EtaEstimator
     tagged: JobCache
     orders: RecipeCache
+    refusals: RefusalLog
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -246,10 +275,14 @@ async def _database_timeout(seconds: float) -> AsyncIterator[None]:
 @asynccontextmanager
 async def open_services(
     settings: Settings,
+    refusals: RefusalLog,
     *,
     clock: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[Services]:
-    """Open the services of a process and close them at the end; no server is contacted yet."""
+    """Open the services of a process and close them at the end; no server is contacted yet.
+
+    refusals: the refused requests of the process, which are written to the security log.
+    """
     doorbell = Doorbell(settings.broker)
     database = sessions.open_async_engine(
         settings.database, connections=_DATABASE_CONNECTIONS, clock=clock
@@ -259,6 +292,7 @@ async def open_services(
     silent_seconds = settings.engine.lease_seconds
     keeping = RetentionPolicy(settings.keep.input_seconds, settings.keep.result_seconds)
     secret_keys = [key.get_secret_value() for key in settings.secrets.key]
+    watching = EventPoller(partial(_poll_events, reader, patience_seconds))
     services = Services(
         database=database,
         reader=reader,
@@ -274,7 +308,11 @@ async def open_services(
         models=TtlCache(_MODELS_TTL_SECONDS, clock=clock),
         stock=KeyedTtlCache(_STOCK_TTL_SECONDS, most=_MAX_STOCK_TENANTS, clock=clock),
         measured=TtlCache(_METRICS_TTL_SECONDS, clock=clock),
-        watching=EventPoller(partial(_poll_events, reader, patience_seconds)),
+        exposition=TtlCache(_METRICS_TTL_SECONDS, clock=clock),
+        watching=watching,
+        waits=WaitBudget(),
+        shared_reads=SharedReads(lambda: watching.wakes),
+        bodies=BodyBudget(settings.limits.body_megabytes * 1_000_000),
         json_bodies=anyio.CapacityLimiter(_MAX_JSON_BODIES),
         seal=SecretBox(secret_keys) if secret_keys else None,
         links=LinkSigner(secret_keys) if secret_keys else None,
@@ -287,6 +325,8 @@ async def open_services(
             megapixels_per_day=settings.limits.megapixels_per_day,
         ),
         rates=RateLimiter(settings.broker),
+        key_failures=FailureLimit(_KEY_FAILURES_PER_MINUTE, clock=clock),
+        sign_in_failures=FailureLimit(_SIGN_IN_FAILURES_PER_MINUTE, clock=clock),
         callers=KeyedTtlCache(_CALLER_TTL_SECONDS, most=_MAX_CALLERS, clock=clock),
         room=QueueCapacity(clock=clock),
         jobs_in_all=settings.limits.jobs_in_all,
@@ -297,12 +337,15 @@ async def open_services(
         ),
         session_secure=settings.browser.session_secure,
         removebg_seconds=settings.removebg.seconds,
+        signs=settings.provenance.certificate is not None,
+        emotions=settings.engine.emotions,
         remember=settings.engine.remember,
         forecasts=EtaEstimator(
             partial(_take_snapshot, reader, patience_seconds, silent_seconds), clock=clock
         ),
-        tagged=JobCache(keeping),
+        tagged=JobCache(keeping, emotions=settings.engine.emotions),
         orders=RecipeCache(),
+        refusals=refusals,
     )
     partition_maker = PartitionMaker(database)
     end_listener = EndListener(settings.broker, services.watching)
@@ -315,6 +358,7 @@ async def open_services(
                     loops.start_soon(services.watching.run)
                     loops.start_soon(end_listener.run)
                     loops.start_soon(services.rates.run)
+                    loops.start_soon(refusals.run, database)
                     yield services
                     loops.cancel_scope.cancel()
             finally:
@@ -399,11 +443,16 @@ Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
 SessionCookie = Annotated[str | None, Depends(_COOKIE)]
 
 
-def _require_scope(scope: Scope, *, also_devices: bool = False) -> Callable[..., Awaitable[Caller]]:
+def _require_scope(
+    scope: Scope, *, also: Scope | None = None, also_devices: bool = False
+) -> Callable[..., Awaitable[Caller]]:
     async def authenticated(
         request: Request, services: OpenServices, credentials: Credentials, _: SessionCookie
     ) -> Caller:
-        return await authorize(request, services, credentials, scope, also_devices=also_devices)
+        caller = await authorize(request, services, credentials, scope, also_devices=also_devices)
+        if also is not None and also not in caller.scopes:
+            raise InsufficientScope(f"the key lacks the scope {also}")
+        return caller
 
     return authenticated
 
@@ -438,34 +487,53 @@ async def authorize(
 async def identify_caller(request: Request, services: Services, key: str) -> Caller:
     """Return the caller of a key, and count the request.  Raises Unauthorized, RateLimited."""
     digest = api_keys.hash_key(key)
-    caller = await services.callers.get(digest, lambda: _authenticate(services, digest))
+    network = client_network(request.scope)
+    caller = await services.callers.get(digest, lambda: _authenticate(services, digest, network))
     await _count_request(request, services, caller)
     return caller
 
 
-async def _authenticate(services: Services, digest: bytes) -> Caller:
-    async with services.reading() as connection:
-        return await connection.run_sync(api_keys.authenticate, digest, usual=services.limits)
+async def _authenticate(services: Services, digest: bytes, network: str) -> Caller:
+    with services.key_failures.attempt(network, digest):
+        async with services.reading() as connection:
+            return await connection.run_sync(api_keys.authenticate, digest, usual=services.limits)
 
 
 async def find_browser_session(request: Request, services: Services) -> Session:
-    """Return the session of a request's browser.  Raises Unauthorized, CsrfRejected."""
+    """Return the session of a request's browser.
+
+    Raises Unauthorized, CsrfRejected, RateLimited.
+    """
     cookie = csrf.read_cookie(request, always_secure=services.session_secure)
     if cookie is None:
         raise Unauthorized("the header `Authorization: Bearer KEY` is missing")
     csrf.verify_request(request, cookie)
-    async with services.reading() as connection:
-        return await connection.run_sync(
-            browser_sessions.find, cookie, services.lifetimes, usual=services.limits
-        )
+    digest = api_keys.hash_key(cookie)
+    with services.key_failures.attempt(client_network(request.scope), digest):
+        async with services.reading() as connection:
+            return await connection.run_sync(
+                browser_sessions.find, cookie, services.lifetimes, usual=services.limits
+            )
 
 
 async def _count_request(request: Request, services: Services, caller: Caller) -> None:
-    """Count a request against its tenant's limit; answers show the remaining allowance."""
+    """Note a request's caller and count it against its tenant's limit.
+
+    Answers show the remaining allowance.
+    """
+    request.state.caller = caller
     per_minute = caller.limits.requests_per_minute
     if not per_minute:
         return
-    allowance = await services.rates.take(caller.tenant, per_minute)
+    if caller.is_device:
+        # First, so that what is refused here costs its tenant nothing.
+        own = max(1, min(_DEVICE_REQUESTS_PER_MINUTE, per_minute // _DEVICE_SHARE))
+        await _take_request(request, services, f"{caller.tenant} {caller.key_id}", own)
+    await _take_request(request, services, caller.tenant, per_minute)
+
+
+async def _take_request(request: Request, services: Services, bucket: str, per_minute: int) -> None:
+    allowance = await services.rates.take(bucket, per_minute)
     request.state.allowance = allowance
     request.state.rate_limit = allowance.headers()
     require_allowance(allowance, f"{per_minute} requests per minute are allowed")
@@ -493,5 +561,7 @@ PhotoSender = Annotated[Caller, Depends(_require_scope(Scope.SUBMIT, also_device
 Submitter = Annotated[Caller, Depends(_require_scope(Scope.SUBMIT))]
 JobReader = Annotated[Caller, Depends(_require_scope(Scope.READ, also_devices=True))]
 Reader = Annotated[Caller, Depends(_require_scope(Scope.READ))]
+# Derives jobs, which show what was read in the photo of another key's job.
+Deriver = Annotated[Caller, Depends(_require_scope(Scope.SUBMIT, also=Scope.READ))]
 Administrator = Annotated[Caller, Depends(_require_scope(Scope.ADMIN))]
 Operator = Annotated[Caller, Depends(_require_scope(Scope.OPERATOR))]

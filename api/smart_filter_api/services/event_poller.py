@@ -36,10 +36,18 @@ class JobWatch:
     def __init__(self, *, ends_only: bool) -> None:
         self.ends_only = ends_only
         self._woken = anyio.Event()
+        self._ended = anyio.Event()
 
-    def wake(self) -> None:
-        """Let `woken` return."""
+    def wake(self, *, ends: bool = False) -> None:
+        """Let `woken` return; ends: whether an event was an end."""
         self._woken.set()
+        if ends:
+            self._ended.set()
+
+    async def rest_until(self, time: float) -> None:
+        """Wait until a time of the event loop's clock, or the end."""
+        with anyio.move_on_at(time):
+            await self._ended.wait()
 
     async def woken(self) -> None:
         """Wait until an event may have happened since the start or the last return."""
@@ -58,6 +66,7 @@ class EventPoller:
         self._watches: defaultdict[JobId, set[JobWatch]] = defaultdict(set)
         self._begun = anyio.Event()
         self._followers = 0  # watches that wait for more than ends
+        self.wakes = 0  # times that watches were woken
         self._are_ends_announced = False
         self._hurried = anyio.Event()
         self._looks = SupervisedLoop(
@@ -92,8 +101,9 @@ class EventPoller:
 
     def announce(self, job_id: JobId) -> None:
         """Wake the watches of a job that has ended."""
+        self.wakes += 1
         for watch in self._watches.get(job_id, ()):
-            watch.wake()
+            watch.wake(ends=True)
 
     async def run(self) -> None:
         """Poll while there are watches, until canceled.
@@ -117,10 +127,11 @@ class EventPoller:
                 if news.is_first:
                     # The first poll misses events committed since the first watch started.
                     self._wake_all()
+                self.wakes += bool(news.jobs)
                 for job_id, ends in news.jobs.items():
                     for watch in self._watches.get(job_id, ()):
                         if ends or not watch.ends_only:
-                            watch.wake()
+                            watch.wake(ends=ends)
                 horizon = news.horizon
             if self._looks.is_failing:
                 # Each waiter then reads its job, which reports the error to its client.
@@ -136,6 +147,7 @@ class EventPoller:
                 await self._hurried.wait()
 
     def _wake_all(self) -> None:
+        self.wakes += 1
         for watches in self._watches.values():
             for watch in watches:
                 watch.wake()

@@ -67,6 +67,13 @@ IdempotencyKey = Annotated[
 _QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
 _BARE = re.compile(r"[!#-~]+")
 
+# A refusal that names three or four fields.
+_MAX_REFUSAL_BYTES = 1000
+_REFUSED_BEFORE = (
+    "the first request with this Idempotency-Key was refused with this code; send the corrected "
+    "request under a new key"
+)
+
 _CLAIM = text("""
     INSERT INTO requests (tenant, key, fingerprint, claimed_at)
     VALUES (:tenant, :key, :fingerprint, statement_timestamp())
@@ -160,8 +167,9 @@ async def once(
     """Execute a request once: yield its stored answer, or claim the key for the block.
 
     key: the header as received.  payload: bytes that identify the request's body.
-    A rejection is stored as well. Other errors, and rejections that can end by themselves, free
-    the key.
+    A rejection is stored as well; of a long one only the status and the code, since its text can be
+    much longer than the request. Other errors, and rejections that can end by themselves, free the
+    key.
     Raises MalformedRequest, IdempotencyMismatch, IdempotencyInProgress, JobDeleted.
     """
     if key is None:
@@ -183,6 +191,8 @@ async def once(
     except BaseException as error:
         if isinstance(error, (Rejected, Conflict)) and not isinstance(error, _TRANSIENT_REFUSALS):
             answer = problem.respond_to_error(request, error)
+            if len(answer.body) > _MAX_REFUSAL_BYTES:
+                answer = problem.problem_response(request, error.code, _REFUSED_BEFORE)
             async with services.transaction() as connection:
                 await connection.run_sync(claim.remember, answer)
             raise

@@ -17,11 +17,12 @@ _MAX_ENTRIES: Final = 512
 class JobCache:
     """ETags and answers of the unfinished jobs that were requested last.
 
-    keeping: retention of results for jobs without their own.
+    keeping, emotions: as in `render_job`.
     """
 
-    def __init__(self, keeping: RetentionPolicy) -> None:
+    def __init__(self, keeping: RetentionPolicy, *, emotions: bool) -> None:
         self._keeping = keeping
+        self._emotions = emotions
         self._kept: LruDict[JobId, tuple[JobRow, str, Job]] = LruDict(_MAX_ENTRIES)
 
     def of(self, row: JobRow, links: LinkTerms | None) -> tuple[str, Job]:
@@ -32,7 +33,7 @@ class JobCache:
         """
         known = self._kept.get(row.id)
         if known is None or known[0] is not row:
-            answer = job.render_job(row, self._keeping, links=links)
+            answer = job.render_job(row, self._keeping, links=links, emotions=self._emotions)
             named_by = answer.model_dump_json().encode()
             tag = etags.etag(named_by) if row.finished_at else etags.weak_etag(named_by)
             known = row, tag, answer

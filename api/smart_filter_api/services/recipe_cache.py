@@ -41,6 +41,7 @@ class RecipeCacheKey:
     """All inputs of a parsed recipe: the submitted fields, the models and the pictures.
 
     known: every published model.  pictures: those that the tenant may use.
+    emotions_off: why models that read emotions are turned off; None: they are not.
     """
 
     tenant: Tenant
@@ -49,12 +50,16 @@ class RecipeCacheKey:
     with_background_file: bool
     known: Sequence[PublishedModel]
     pictures: Sequence[Picture]
+    emotions_off: str | None
 
     @property
     def sent(self) -> str:
         """Return the submitted fields as one text."""
         return json.dumps(
-            [self.tenant, self.with_background_file, dict(self.fields), dict(self.defaults)]
+            [
+                *(self.tenant, self.with_background_file, self.emotions_off),
+                *(dict(self.fields), dict(self.defaults)),
+            ]
         )
 
     def shares_snapshot_with(self, other: "RecipeCacheKey") -> bool:

@@ -4,9 +4,10 @@ As for a single photo, the base64 texts of photos are cut out of the body before
 """
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from smart_filter_api.http import strict_json
@@ -38,6 +39,9 @@ from smart_filter_shared.recipe.words import json_pointer
 MAX_OTHER_BYTES: Final = 4_000_000
 # All photos together have the size limit of one.
 MAX_BODY_BYTES: Final = -(-MAX_PHOTO_BYTES // 3) * 4 + MAX_OTHER_BYTES
+# Every item includes the common recipe, so its size counts a thousand times; the longest metadata
+# takes half of this.
+_MAX_COMMON_CHARACTERS: Final = 32_768
 
 _NAMES: Final = ("items", "recipe", "album", WEBHOOK_URL)
 _ITEM_NAMES: Final = (*SOURCES, "recipe", "metadata")
@@ -71,34 +75,29 @@ class SentBatch:
 def parse(body: bytes) -> SentBatch:
     """Parse a body and return its items and common fields.
 
-    Raises MalformedRequest for another document, PhotoTooLarge for the whole body. The error of an
-    item takes its place in `items`; those of the common fields are `faults`.
+    Raises MalformedRequest for another document, PhotoTooLarge for the whole body, InvalidRequest
+    for too many photos. The error of an item takes its place in `items`; those of the common fields
+    are `faults`.
     """
-    photos: list[tuple[int, int]] = []
-
-    def cut(found: re.Match[bytes]) -> bytes:
-        photos.append(found.span(2))
-        return b'%b#%d"' % (found[1], len(photos) - 1)
-
-    rest = _PHOTO_TEXT.sub(cut, body)
-    if len(rest) > MAX_OTHER_BYTES:
+    photos = _find_photos(body)
+    rest_bytes = len(body) - sum(end - start for start, end in photos)
+    if rest_bytes > MAX_OTHER_BYTES:
         raise PhotoTooLarge(
             f"the body is too large; without the photos at most {MAX_OTHER_BYTES} bytes are "
             "accepted"
         )
-    document = strict_json.read_object(rest)
+    document = strict_json.read_object(_cut_photos(body, photos))
     former_names: set[str] = set()
     faults: list[InvalidRecipe] = []
     with _collect(faults):
         json_body.refuse_unknown_names(document, _NAMES, InvalidRequest)
     items = document.get("items")
     if not isinstance(items, list) or not 0 < len(items) <= MAX_ITEMS:
-        detail = f"is not a list of 1 to {MAX_ITEMS} photos and their recipes"
-        faults.append(InvalidRequest([FieldError("/items", detail)]))
+        faults.append(_wrong_number_of_items())
         items = []
     common: Fields = {}
     with _collect(faults):
-        common = _read_recipe(document.get("recipe"), former_names)
+        common = _read_common(document.get("recipe"), former_names)
     webhook_url = None
     with _collect(faults):
         webhook_url = json_body.read_texts(document, (WEBHOOK_URL,))[WEBHOOK_URL]
@@ -117,6 +116,31 @@ def parse(body: bytes) -> SentBatch:
         best,
         webhook_url,
     )
+
+
+def _find_photos(body: bytes) -> list[tuple[int, int]]:
+    """Return where the texts of photos begin and end.  Raises InvalidRequest for too many."""
+    # Each match takes ten times its bytes, so stop at the bound.
+    found = islice(_PHOTO_TEXT.finditer(body), MAX_ITEMS + 1)
+    photos = [one.span(2) for one in found]
+    if len(photos) > MAX_ITEMS:
+        raise _wrong_number_of_items()
+    return photos
+
+
+def _cut_photos(body: bytes, photos: Sequence[tuple[int, int]]) -> bytes:
+    """Return a body with a placeholder for each photo's text."""
+    pieces = []
+    cut_to = 0
+    for index, (start, end) in enumerate(photos):
+        pieces += [body[cut_to:start], b"#%d" % index]
+        cut_to = end
+    return b"".join([*pieces, body[cut_to:]])
+
+
+def _wrong_number_of_items() -> InvalidRequest:
+    detail = f"is not a list of 1 to {MAX_ITEMS} photos and their recipes"
+    return InvalidRequest([FieldError("/items", detail)])
 
 
 @contextmanager
@@ -179,6 +203,19 @@ def _read_recipe(recipe: object, former_names: set[str]) -> dict[str, Value]:
     fields = json_body.read_fields(recipe)
     former_names.update(spellings.find_former_names(fields))
     return spellings.to_current_names(fields)
+
+
+def _read_common(recipe: object, former_names: set[str]) -> Mapping[str, Value]:
+    """Return the fields of the common recipe.  Raises InvalidRecipe, also when it is too large."""
+    fields = _read_recipe(recipe, former_names)
+    characters = sum(
+        len(name) + sum(len(as_text(one)) for one in as_list(values))
+        for name, values in fields.items()
+    )
+    if characters > _MAX_COMMON_CHARACTERS:
+        detail = f"is longer than {_MAX_COMMON_CHARACTERS} characters"
+        raise InvalidRecipe([FieldError("/recipe", detail)])
+    return fields
 
 
 def _decode_photo(mark: object, photos: Sequence[memoryview]) -> bytes:

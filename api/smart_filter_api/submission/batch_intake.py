@@ -12,7 +12,7 @@ from smart_filter_api.intake import body, json_document
 from smart_filter_api.intake.body import PhotoRequest
 from smart_filter_api.intake.json_body import JsonSubmission
 from smart_filter_api.submission import batch_body
-from smart_filter_shared.errors import InvalidRecipe, InvalidWebhookUrl, Rejected
+from smart_filter_shared.errors import InvalidRecipe, Rejected
 from smart_filter_shared.recipe.fields import Fields
 
 
@@ -23,7 +23,8 @@ class UploadedBatch:
     common: the common recipe, which the items' recipes include.
     faults: the errors of the common fields, which reject the batch.
     best: number of photos that an album composes; None without an album.
-    webhook_url: an additional address, besides the tenant's webhooks, for the final event.
+    webhook_url: an additional address, besides the tenant's webhooks, for the final event; as the
+        client sent it, not validated.
     """
 
     items: Sequence[PhotoRequest | Rejected]
@@ -58,13 +59,9 @@ async def receive_batch(request: Request) -> AsyncIterator[UploadedBatch]:
             sent = await anyio.to_thread.run_sync(lambda: batch_body.parse(raw.read()))
             items = [await _receive_item(item, open_files) for item in sent.items]
             request.state.former_names.update(sent.former_names)
-        common, faults, best, webhook_url = sent.common, [*sent.faults], sent.best, None
-        try:
-            webhook_url = body.parse_webhook_url(sent.webhook_url)
-        except InvalidWebhookUrl as error:
-            faults.append(error)
+        received = UploadedBatch(items, sent.common, sent.faults, sent.best, sent.webhook_url)
         del sent  # free the photos, which are spooled now
-        yield UploadedBatch(items, common, faults, best, webhook_url)
+        yield received
 
 
 async def _receive_item(

@@ -20,7 +20,7 @@ from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.intake.body import SpooledPicture
 from smart_filter_api.services.container import Services
-from smart_filter_api.submission import photo_source
+from smart_filter_api.submission import outbound_url, photo_source
 from smart_filter_api.submission.admission import AdmittedJob
 from smart_filter_shared.artifacts import uploads
 from smart_filter_shared.errors import (
@@ -42,7 +42,6 @@ from smart_filter_shared.jobs.submission import (
 )
 from smart_filter_shared.queue import batches
 from smart_filter_shared.queue.batches import BatchRow
-from smart_filter_shared.security import urls
 from smart_filter_shared.storage.objects import PART_BYTES
 from smart_filter_shared.tenants import quotas
 from smart_filter_shared.webhooks import endpoints
@@ -100,19 +99,17 @@ class AcceptedBatch:
     ringing: list[Capability]
 
 
-def check_webhook_url(services: Services, webhook_url: str | None) -> None:
-    """Check that the final event of a job or batch can be sent to an address, if there is one.
+def check_webhook_url(services: Services, webhook_url: str | None) -> str | None:
+    """Return the address for the final event of a job or batch in normalized form, if there is one.
 
-    Raises InvalidWebhookUrl when it can never be reached, NotAvailable when the operator has set
-    no secrets key.
+    Raises InvalidWebhookUrl when it is not a URL or can never be reached, NotAvailable when the
+    operator has set no secrets key.
     """
     if webhook_url is None:
-        return
+        return None
     if services.seal is None:
         raise NotAvailable([FieldError("/webhook_url", WEBHOOKS_DISABLED)])
-    fault = services.outbound.find_fault(urls.parse(webhook_url))
-    if fault is not None:
-        raise InvalidWebhookUrl([FieldError("/webhook_url", fault)])
+    return outbound_url.check(services, "webhook_url", webhook_url, InvalidWebhookUrl)
 
 
 @asynccontextmanager

@@ -121,7 +121,7 @@ def insert_correction(
         form=new.content.form,
         key=new.key,
         label=None if asked.label is None else asked.label.model_dump(mode="json"),
-        consent=asked.consent,
+        consent=bool(asked.consent),
         provenance={
             "key_id": str(caller.key_id),
             "models": dict(models),

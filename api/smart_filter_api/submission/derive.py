@@ -87,6 +87,7 @@ async def prepare_derivation(
         applied=applied,
         asked=asked,
         link_seconds=link_seconds or caller.link_seconds,
+        key_id=caller.key_id,
     )
 
 
@@ -177,6 +178,7 @@ def _build_submission(
     applied: tuple[Mapping[str, Any], ...],
     asked: DeriveRecipe,
     link_seconds: int | None,
+    key_id: uuid.UUID,
 ) -> JobSubmission:
     recipe = admitted.recipe
     job_id = new_job_id()
@@ -208,5 +210,6 @@ def _build_submission(
         borrows=tuple(dict.fromkeys(key for key in (photo_key, lent_file, *masks) if key)),
         corrections=applied,
         link_seconds=link_seconds,
+        key_id=key_id,
     )
     return JobSubmission(job, admitted, pictures, 0.0)

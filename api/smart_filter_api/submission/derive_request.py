@@ -72,7 +72,8 @@ async def receive_derive_request(request: Request) -> AsyncIterator[DeriveBody]:
     form = multipart.Form(content_type, called)
     with ExitStack() as open_files:
         spool = None
-        async with aclosing(form.pieces(intake_body.read_chunks(request))) as pieces:
+        chunks = intake_body.read_chunks(request, open_files, most=multipart.MAX_BODY_BYTES)
+        async with aclosing(form.pieces(chunks)) as pieces:
             async for _, piece in pieces:
                 spool = spool or intake_body.open_spool(open_files)
                 await spool.take(piece)
@@ -104,6 +105,7 @@ def _parse_form(
     given = spellings.to_current_names(
         {name: texts for name, texts in fields.items() if name not in own}
     )
+    intake_body.refuse_misspelled_names(given, (BACKGROUND, *_NON_RECIPE_FIELDS))
     # A submitted file replaces the parent's background.
     named = {*given, *(() if background is None else ("background",))}
     return DeriveRecipe(given, named, background, asked.correction_id, asked.webhook_url)

@@ -13,6 +13,7 @@ from smart_filter_api.intake import photo_header
 from smart_filter_api.intake.body import PhotoSource, RemotePhoto, SpooledPicture, UploadedPhoto
 from smart_filter_api.intake.photo_header import PhotoHeader
 from smart_filter_api.services.container import Services
+from smart_filter_api.submission import outbound_url
 from smart_filter_shared.artifacts import uploads
 from smart_filter_shared.artifacts.uploads import Upload, UploadRef
 from smart_filter_shared.errors import (
@@ -24,7 +25,6 @@ from smart_filter_shared.errors import (
     UploadMissing,
 )
 from smart_filter_shared.ids import Tenant, UploadId
-from smart_filter_shared.security import urls
 from smart_filter_shared.storage.objects import ObjectStore
 
 if TYPE_CHECKING:
@@ -69,10 +69,8 @@ async def resolve_photo(services: Services, tenant: Tenant, source: PhotoSource)
         case SpooledPicture():
             return ResolvedPhoto(source, None, None, source.header)
         case RemotePhoto():
-            fault = services.outbound.find_fault(urls.parse(source.url))
-            if fault is not None:
-                raise InvalidPhotoUrl([FieldError("/photo_url", fault)])
-            return ResolvedPhoto(None, source.url, None, None)
+            url = outbound_url.check(services, "photo_url", source.url, InvalidPhotoUrl)
+            return ResolvedPhoto(None, url, None, None)
         case UploadedPhoto():
             return await _resolve_upload(services, tenant, source)
 

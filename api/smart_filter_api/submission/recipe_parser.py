@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Final
 
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.services.container import Services
 from smart_filter_api.services.recipe_cache import ParsedRecipe, RecipeCacheKey
 from smart_filter_api.submission import tenant_defaults
-from smart_filter_shared.errors import InvalidRecipe
+from smart_filter_shared.catalog import emotions
+from smart_filter_shared.errors import FieldError, InvalidRecipe
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs import result_cache
 from smart_filter_shared.model_registry import published_models, stage_plan
@@ -18,6 +20,9 @@ from smart_filter_shared.recipe import fields as recipe_fields
 from smart_filter_shared.recipe.fields import Fields
 from smart_filter_shared.security.outbound_rules import OutboundRules
 from smart_filter_shared.stock import Picture
+
+# A photo is kept until its job ends, whatever the retention.
+MAX_AHEAD_DAYS: Final = 30
 
 
 async def read_recipe(
@@ -35,9 +40,18 @@ async def read_recipe(
     may_reload: whether an invalid recipe is parsed again with the newest models and pictures.
     """
     known, pictures = await _read_snapshot(services, caller.tenant)
-    asked = RecipeCacheKey(caller.tenant, fields, defaults, with_background_file, known, pictures)
+    asked = RecipeCacheKey(
+        caller.tenant,
+        fields,
+        defaults,
+        with_background_file,
+        known,
+        pictures,
+        why_emotions_off(services, caller),
+    )
+    parse = partial(_parse_fields, services.outbound, services.signs)
     try:
-        return services.orders.get(asked, partial(_parse_fields, services.outbound))
+        return _check_start(services, services.orders.get(asked, parse))
     except InvalidRecipe:
         if not may_reload:
             raise
@@ -45,14 +59,28 @@ async def read_recipe(
         services.models.forget()
         services.stock.forget(caller.tenant)
     known, pictures = await _read_snapshot(services, caller.tenant)
-    return services.orders.get(
-        replace(asked, known=known, pictures=pictures), partial(_parse_fields, services.outbound)
-    )
+    asked = replace(asked, known=known, pictures=pictures)
+    return _check_start(services, services.orders.get(asked, parse))
+
+
+def _check_start(services: Services, order: ParsedRecipe) -> ParsedRecipe:
+    """Return the recipe.  Raises InvalidRecipe when its job would keep its photo for too long."""
+    if services.forecasts.seconds_until(order.recipe.run_at) > MAX_AHEAD_DAYS * 24 * 3600:
+        detail = f"is more than {MAX_AHEAD_DAYS} days ahead; submit the job later"
+        raise InvalidRecipe([FieldError("/run_at", detail)])
+    return order
 
 
 async def list_known(services: Services) -> Sequence[PublishedModel]:
     """Return every published model, as it was some seconds ago."""
     return await services.models.get(lambda: _read_models(services))
+
+
+def why_emotions_off(services: Services, caller: Caller) -> str | None:
+    """Return why models that read emotions are turned off for a caller; None: they are not."""
+    if not services.emotions:
+        return emotions.OFF
+    return emotions.OFF_FOR_TENANT if caller.emotions is False else None
 
 
 async def _read_snapshot(
@@ -62,21 +90,29 @@ async def _read_snapshot(
     return await list_known(services), await services.pictures(tenant)
 
 
-def _parse_fields(outbound: OutboundRules, asked: RecipeCacheKey) -> ParsedRecipe:
+def _parse_fields(
+    outbound: OutboundRules,
+    signs: bool,  # noqa: FBT001 - partial
+    asked: RecipeCacheKey,
+) -> ParsedRecipe:
+    known = asked.known
+    if asked.emotions_off is not None:
+        known = published_models.without_emotions(known, why=asked.emotions_off)
     parse = partial(
         recipe_fields.parse,
-        offered=published_models.list_offered(asked.known),
-        faults=published_models.list_faults(asked.known),
+        offered=published_models.list_offered(known),
+        faults=published_models.list_faults(known),
         presets=[*PRESETS, *(picture.preset for picture in asked.pictures)],
         with_background_file=asked.with_background_file,
         outbound=outbound,
+        signs=signs,
     )
     recipe = tenant_defaults.apply_defaults(
         asked.defaults, asked.fields, parse, with_background_file=asked.with_background_file
     )
-    plans = stage_plan.plan_stages(asked.known, recipe)
-    works = result_cache.cache_keys(recipe, plans, asked.known, asked.pictures)
-    return ParsedRecipe(recipe, plans, works, asked.known, asked.pictures)
+    plans = stage_plan.plan_stages(known, recipe)
+    works = result_cache.cache_keys(recipe, plans, known, asked.pictures)
+    return ParsedRecipe(recipe, plans, works, known, asked.pictures)
 
 
 async def _read_models(services: Services) -> list[PublishedModel]:

@@ -1,11 +1,22 @@
 """Prepare the submission of one photo: choose its models and admit its job."""
 
+from collections.abc import Sequence
+
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.intake.body import PhotoRequest
 from smart_filter_api.services.container import Services
+from smart_filter_api.services.recipe_cache import ParsedRecipe
 from smart_filter_api.submission import admission, commit, photo_source, recipe_parser
 from smart_filter_api.submission.admission import AdmissionRequest
 from smart_filter_api.submission.commit import JobSubmission
+from smart_filter_api.submission.photo_source import ResolvedPhoto
+from smart_filter_shared.errors import (
+    InsufficientScope,
+    InvalidRecipe,
+    InvalidRequest,
+    Rejected,
+    UploadMissing,
+)
 from smart_filter_shared.ids import OPERATOR, new_job_id
 from smart_filter_shared.jobs.submission import NewPhotoJob
 from smart_filter_shared.recipe import fields as recipe_fields
@@ -24,21 +35,17 @@ async def prepare_submission(
     link_seconds: lifetime of its signed links; None: the tenant's.
     Raises InvalidRecipe, Contradiction, NotAvailable, InvalidRequest, InvalidPhotoUrl,
     InvalidWebhookUrl, UploadMissing, PhotoTooLarge, UnsupportedMedia, QueueFull, ServiceFull,
-    RateLimited, DeadlineInfeasible, DatabaseUnavailable and StorageUnavailable.
+    RateLimited, DeadlineInfeasible, InsufficientScope, DatabaseUnavailable and StorageUnavailable.
     """
     tenant = caller.tenant
-    commit.check_webhook_url(services, upload.webhook_url)
+    if caller.is_device and upload.webhook_url is not None:
+        raise InsufficientScope(
+            "a device key cannot name webhook_url; the tenant's webhooks receive its jobs' ends"
+        )
     if tenant != OPERATOR:
         await services.refuse_when_full()
     await services.forecasts.refresh()
-    order = await recipe_parser.read_recipe(
-        services,
-        caller,
-        upload.fields,
-        defaults=caller.recipe,
-        with_background_file=upload.background is not None,
-    )
-    photo = await photo_source.resolve_photo(services, tenant, upload.photo)
+    order, photo, webhook_url = await _read_request(services, caller, upload)
     digest = None if photo.spooled is None else photo.spooled.digest
     admitted = await admission.admit_job(
         services,
@@ -73,7 +80,7 @@ async def prepare_submission(
         background_key=background_key,
         keeping=caller.keeping.within(services.keeping),
         plans=admitted.plans,
-        webhook_url=upload.webhook_url,
+        webhook_url=webhook_url,
         megapixels=photo.megapixels,
         photo_url=photo.url,
         upload=photo.upload,
@@ -82,7 +89,51 @@ async def prepare_submission(
         degraded=admitted.degraded,
         link_seconds=link_seconds or caller.link_seconds,
         device_key_id=caller.device_key_id,
+        key_id=caller.key_id,
         # The time includes a download from a remote server, so estimates must not learn from it.
         foreseen=None if photo.url is not None else admitted.foreseen,
     )
     return JobSubmission(job, admitted, pictures, photo.megapixels)
+
+
+async def _read_request(
+    services: Services, caller: Caller, upload: PhotoRequest
+) -> tuple[ParsedRecipe, ResolvedPhoto, str | None]:
+    """Return the parsed recipe, the photo and the normalized webhook_url of a request.
+
+    Raises one error for everything that is wrong with the three; the errors of `resolve_photo`
+    that are not about a field are raised only when nothing else is wrong.
+    """
+    faults: list[InvalidRecipe] = []
+    order = photo = webhook_url = None
+    try:
+        webhook_url = commit.check_webhook_url(services, upload.webhook_url)
+    except InvalidRecipe as error:
+        faults.append(error)
+    try:
+        order = await recipe_parser.read_recipe(
+            services,
+            caller,
+            upload.fields,
+            defaults=caller.recipe,
+            with_background_file=upload.background is not None,
+        )
+    except InvalidRecipe as error:
+        faults.append(error)
+    try:
+        photo = await photo_source.resolve_photo(services, caller.tenant, upload.photo)
+    except InvalidRecipe as error:
+        faults.append(error)
+    except (Rejected, UploadMissing):
+        if not faults:
+            raise
+    if order is None or photo is None or faults:
+        raise _combine_faults(faults)
+    return order, photo, webhook_url
+
+
+def _combine_faults(faults: Sequence[InvalidRecipe]) -> InvalidRecipe:
+    """Return the error that names all faults; its kind is that of the faults if they share one."""
+    kinds = {type(fault) for fault in faults}
+    kind = kinds.pop() if len(kinds) == 1 else InvalidRequest
+    return kind([one for fault in faults for one in fault.errors])

@@ -36,6 +36,8 @@ from smart_filter_shared.storage import keys
 
 # Errors that one answer lists; a thousand items would make an answer of hundreds of kilobytes.
 _MAX_ERRORS = 50
+# A wrong recipe costs a hundred times a valid one: the nearest names are searched for each fault.
+_MAX_WRONG_RECIPES = 100
 _NOTHING_TO_COMPOSE = "an album composes its best photos; request a picture, such as `image`"
 
 
@@ -56,7 +58,8 @@ async def prepare_batch(services: Services, caller: Caller, sent: UploadedBatch)
     DatabaseUnavailable and StorageUnavailable, and the common error of all items.
     """
     try:
-        commit.check_webhook_url(services, sent.webhook_url)
+        webhook_url = commit.check_webhook_url(services, sent.webhook_url)
+        sent = replace(sent, webhook_url=webhook_url)
     except InvalidWebhookUrl as error:
         sent = replace(sent, faults=[*sent.faults, error])
     items, gaps = await _read_items(services, caller, sent)
@@ -85,55 +88,88 @@ async def _read_items(
 ) -> tuple[list[_Item], list[RejectedItem]]:
     """Parse every recipe; return the valid items and the rejected ones.
 
-    Raises one error for everything that is wrong when a common field is, or when no item is valid.
+    Raises one error for everything that is wrong when a common field is, when no item is valid, or
+    when too many recipes are wrong.
     """
-    read, refused = await _read_each_item(services, caller, sent)
+    orders, refused = await _read_each_recipe(services, caller, sent)
+    read = await _read_each_photo(services, caller, sent, orders, refused)
     if sent.faults or not read:
         common = await _check_common_recipe(services, caller, sent)
-        raise _combine_errors(sent.faults, refused, common)
+        # Items whose recipe was not read because of their photo cannot name its errors.
+        is_unread = all(isinstance(one, Rejected) for one in sent.items)
+        faults = [*sent.faults, common] if common is not None and is_unread else sent.faults
+        raise _combine_errors(faults, refused, [] if common is None else common.errors)
     return read, [
         RejectedItem(index, _error_document(error, f"/items/{index}"))
-        for index, error in refused.items()
+        for index, error in sorted(refused.items())
     ]
 
 
-async def _read_each_item(
+async def _read_each_recipe(
     services: Services, caller: Caller, sent: UploadedBatch
-) -> tuple[list[_Item], dict[int, Error]]:
-    read: list[_Item] = []
+) -> tuple[dict[int, ParsedRecipe], dict[int, Error]]:
+    """Return the recipes of the valid items by their indices, and the errors of the others.
+
+    Raises one error for all of them once _MAX_WRONG_RECIPES are wrong.
+    """
+    orders: dict[int, ParsedRecipe] = {}
     refused: dict[int, Error] = {}
-    left = iter(enumerate(sent.items))
+    wrong = 0
+    for index, item in enumerate(sent.items):
+        if isinstance(item, Rejected):
+            refused[index] = item
+            continue
+        try:
+            # The first invalid item reloads models and pictures; a thousand need not.
+            orders[index] = await _read_recipe(
+                services, caller, sent, item.fields, may_reload=not wrong
+            )
+        except Rejected as error:
+            refused[index] = error
+            wrong += 1
+        if wrong == _MAX_WRONG_RECIPES:
+            detail = f"{wrong} recipes are wrong; those after /items/{index} were not read"
+            raise _combine_errors([InvalidRecipe([FieldError("/items", detail)])], refused, [])
+        await anyio.lowlevel.checkpoint()  # other requests have a turn
+    return orders, refused
+
+
+async def _read_each_photo(
+    services: Services,
+    caller: Caller,
+    sent: UploadedBatch,
+    orders: Mapping[int, ParsedRecipe],
+    refused: dict[int, Error],
+) -> list[_Item]:
+    """Return the valid items in order; add the errors of the others to `refused`."""
+    read: list[_Item] = []
+    left = iter(orders.items())
 
     async def read_some() -> None:
-        for index, item in left:
+        for index, order in left:
+            item = sent.items[index]
+            assert not isinstance(item, Rejected)  # it has a recipe
             try:
-                if isinstance(item, Rejected):
-                    raise item
-                # The first invalid item reloads models and pictures; a thousand need not.
-                order = await _read_recipe(
-                    services, caller, sent, item.fields, may_reload=not refused
-                )
-                await anyio.lowlevel.checkpoint()  # other requests have a turn
                 photo = await photo_source.resolve_photo(services, caller.tenant, item.photo)
             except (Rejected, UploadMissing) as error:
                 refused[index] = error
             else:
                 read.append(_Item(index, photo, order))
 
-    await commit.run_concurrently(read_some, tasks=len(sent.items))
+    await commit.run_concurrently(read_some, tasks=len(orders))
     read.sort(key=lambda item: item.index)
-    return read, dict(sorted(refused.items()))
+    return read
 
 
 async def _check_common_recipe(
     services: Services, caller: Caller, sent: UploadedBatch
-) -> list[FieldError]:
-    """Return the errors of the common recipe alone."""
+) -> InvalidRecipe | None:
+    """Return the error of the common recipe alone, None if it is valid."""
     try:
         await _read_recipe(services, caller, sent, sent.common, may_reload=False)
     except InvalidRecipe as error:
-        return error.errors
-    return []
+        return error
+    return None
 
 
 async def _read_recipe(
@@ -166,7 +202,7 @@ def _combine_errors(
         return _combine_missing(refused)
     found = [one for fault in faults for one in fault.errors]
     shared = {one.pointer: one for one in common}
-    for index, error in refused.items():
+    for index, error in sorted(refused.items()):
         own = error.errors if isinstance(error, InvalidInput) else [FieldError("", str(error))]
         found += [one for one in own if shared.get(one.pointer) == one]
         left = [one for one in own if shared.get(one.pointer) != one]
@@ -180,10 +216,10 @@ def _combine_errors(
 
 def _combine_missing(refused: Mapping[int, Error]) -> Error:
     """Return the error of a batch whose uploads are all empty, which names every one."""
-    first = next(iter(refused.values()))
+    first = refused[min(refused)]
     if not isinstance(first, UploadMissing) or len(refused) == 1:
         return first
-    named = [f"/items/{index}" for index in refused]
+    named = [f"/items/{index}" for index in sorted(refused)]
     more = "" if len(named) <= _MAX_ERRORS else f" and {len(named) - _MAX_ERRORS} more"
     return UploadMissing(
         f"{', '.join(named[:_MAX_ERRORS])}{more}: {first}",
@@ -248,6 +284,7 @@ def _build_batch(
                 # A batch does not reuse earlier results; later jobs can reuse its results.
                 works=item.order.works,
                 link_seconds=caller.link_seconds,
+                key_id=caller.key_id,
                 membership=BatchMember(batch_id, item.index, sent.best is not None),
             )
         )

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from smart_filter_api.intake import json_body
 from smart_filter_shared import stock
+from smart_filter_shared.catalog import emotions
 from smart_filter_shared.errors import Contradiction, FieldError, InvalidRecipe
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.model_registry import published_models
@@ -70,15 +71,19 @@ def validate_defaults(
     *,
     pools: Collection[str],
     outbound: OutboundRules | None,
+    with_emotions: bool,
 ) -> None:
     """Check that fields are valid as a tenant's defaults.
 
     pools: capabilities that are declared to have workers.  outbound: as in `fields.parse`.
+    with_emotions: whether the tenant allows models that read emotions.
     Raises InvalidRecipe and its subclasses, MalformedRequest.
     """
     if not _can_be_stored(defaults):
         raise InvalidRecipe([FieldError("", "contains NUL or lone surrogates; remove them")])
     known = published_models.list_models(connection, pools=pools)
+    if not with_emotions:
+        known = published_models.without_emotions(known, why=emotions.OFF_FOR_TENANT)
     fields = spellings.to_current_names(json_body.read_fields(defaults))
     never = [
         FieldError(json_pointer(name), why) for name, why in _NOT_ALLOWED.items() if name in fields

@@ -46,6 +46,7 @@ from smart_filter_client.models.jobs import (
 from smart_filter_client.models.live import LiveTicket
 from smart_filter_client.models.ranking import RankTerms
 from smart_filter_client.models.tenants import (
+    AuditEvent,
     Key,
     NewKey,
     Scope,
@@ -72,6 +73,7 @@ __all__ = [
     "FINAL_STATES",
     "Album",
     "Attempt",
+    "AuditEvent",
     "Background",
     "Batch",
     "BatchItem",

@@ -9,8 +9,9 @@ from smart_filter_client.fields import Fields, JsonObject
 class Model:
     """A model of the server for a task; `default`: `auto` means this one.
 
-    research: whether its weights were trained on data that is for research only, or of unknown
-        terms: `document["data_terms"]`.
+    commercial: whether code, weights and training data allow commercial use: yes, no, or ask;
+        "" from a server that does not tell. `document["data_terms"]` names the data.
+    research: whether that is anything but yes.
     offered: whether a recipe can name it.  fault: why it is not offered, or, for an offered model,
         why no live worker can load it, so that its jobs wait.
     """
@@ -24,6 +25,7 @@ class Model:
     offered: bool
     fault: str | None
     research: bool = field(default=False, kw_only=True)
+    commercial: str = field(default="", kw_only=True)
     document: JsonObject = field(repr=False, compare=False)
 
 
@@ -121,5 +123,6 @@ def model_from(document: object) -> Model:
         offered=fields.boolean_or_none("offered") is not False,
         fault=fields.text_or_none("fault"),
         research=fields.boolean_or_none("research") is True,
+        commercial=fields.text_or_none("commercial") or "",
         document=fields.document,
     )

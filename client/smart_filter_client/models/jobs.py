@@ -152,9 +152,11 @@ class Job:
     subject: what was cut out; None when nothing was found.
     persons: every person that the model separates, kept or not; None if it cannot.
     people, faces, rating: None when the job does not need them, or does not know them yet.
+    emotions_notice: what the people in the photo must be told; None unless faces have emotions.
     printability: how well the picture prints; None unless people were rated.
     confidence: the agreement of an ensemble's members, 0 to 1; None for a single model.
-    needs_review: whether that is below the recipe's threshold.
+    needs_review: whether that is below the recipe's threshold, or it may be no person that was cut
+        out.
     outputs: the path on the server of each available output.
     files: the outputs in memory, of a job that `run` returned.
     output_links: signed URLs of the outputs, which need no key, until output_links_expire_at.
@@ -196,6 +198,7 @@ class Job:
     output_links: Mapping[str, str] = field(default_factory=dict, repr=False)
     output_links_expire_at: dt.datetime | None = None
     subject: Literal["people", "object"] | None = None
+    emotions_notice: str | None = None
 
     @property
     def is_final(self) -> bool:
@@ -243,6 +246,7 @@ def job_from(document: object) -> Job:
         photo=_picture(fields.object_or_none("photo")),
         image=_picture(fields.object_or_none("image")),
         subject=cast("Literal['people', 'object'] | None", fields.text_or_none("subject")),
+        emotions_notice=fields.text_or_none("emotions_notice"),
         people=fields.integer_or_none("people"),
         confidence=fields.number_or_none("confidence"),
         needs_review=fields.document.get("needs_review") is True,

@@ -17,7 +17,8 @@ class Key:
     """A key without its secret.
 
     scopes: any of submit, read, admin.  max_jobs, jobs: for a token, how many it can submit and
-    has submitted.  parent: the key that issued a token.
+    has submitted.  parent: the key that issued a token.  issued_by: the key that
+    issued another key.
     """
 
     key_id: str
@@ -29,6 +30,7 @@ class Key:
     parent: str | None
     max_jobs: int | None
     jobs: int | None
+    issued_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,22 @@ class NewKey:
 
     key: str = field(repr=False)
     known: Key
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """One event of the security log.
+
+    key_id: the key of the request.  network: of the client.  subject: the key, webhook or tenant
+    that was changed.  count: number of refused requests that it stands for.
+    """
+
+    at: dt.datetime | None
+    event: str
+    key_id: str | None
+    network: str | None
+    subject: str | None
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +83,8 @@ class TenantSettings:
     keep_input_seconds, keep_result_seconds: retention of photos, and of results.
     keep_nothing: whether files are deleted once the outputs are downloaded.
     recipe: default fields of the tenant's recipes.
+    emotions: False: no emotions are read in its photos.
+    link_seconds: lifetime of signed links of its jobs.
     """
 
     tenant: str
@@ -75,6 +95,8 @@ class TenantSettings:
     keep_result_seconds: float | None
     keep_nothing: bool
     recipe: JsonObject
+    emotions: bool | None = None
+    link_seconds: int | None = None
 
 
 class TenantChange(TypedDict, total=False):
@@ -87,6 +109,8 @@ class TenantChange(TypedDict, total=False):
     keep_result_seconds: int | None
     keep_nothing: bool
     recipe: Recipe | None
+    emotions: Literal[False] | None
+    link_seconds: int | None
 
 
 def tenant_settings_from(document: object) -> TenantSettings:
@@ -101,6 +125,8 @@ def tenant_settings_from(document: object) -> TenantSettings:
         keep_result_seconds=fields.number_or_none("keep_result_seconds"),
         keep_nothing=fields.boolean_or_none("keep_nothing") is True,
         recipe=fields.mapping("recipe"),
+        emotions=fields.boolean_or_none("emotions"),
+        link_seconds=fields.integer_or_none("link_seconds"),
     )
 
 
@@ -117,6 +143,20 @@ def key_from(document: object) -> Key:
         parent=fields.text_or_none("parent"),
         max_jobs=fields.integer_or_none("max_jobs"),
         jobs=fields.integer_or_none("jobs"),
+        issued_by=fields.text_or_none("issued_by"),
+    )
+
+
+def audit_event_from(document: object) -> AuditEvent:
+    """Parse an event of the security log.  Raises UnexpectedAnswer."""
+    fields = Fields(document, "an event of the security log")
+    return AuditEvent(
+        at=fields.time_or_none("at"),
+        event=fields.text("event"),
+        key_id=fields.text_or_none("key_id"),
+        network=fields.text_or_none("network"),
+        subject=fields.text_or_none("subject"),
+        count=fields.integer("count"),
     )
 
 

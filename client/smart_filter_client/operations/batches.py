@@ -13,7 +13,7 @@ from smart_filter_client.operations import photos
 from smart_filter_client.operations.pagination import iterate_list
 from smart_filter_client.operations.photos import Photo, Upload
 from smart_filter_client.operations.recipes import to_form_fields, with_wait
-from smart_filter_client.recipe import Recipe
+from smart_filter_client.recipe import NO_FIELDS, Recipe
 from smart_filter_client.requests import Request, path
 
 
@@ -28,7 +28,7 @@ class Item:
 async def submit_batch(
     client: Connection,
     items: Sequence[Photo | Item],
-    recipe: Recipe | None = None,
+    recipe: Recipe = NO_FIELDS,
     *,
     best: int | None = None,
     webhook_url: str | None = None,

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 import httpx
 
 from smart_filter_client import exchange
+from smart_filter_client.body_limits import EVENT, BodyCount
 from smart_filter_client.connection import Connection
 from smart_filter_client.errors import UnexpectedAnswer
 from smart_filter_client.models import Event, event_from
@@ -39,14 +40,17 @@ async def _stream(client: Connection, place: str, after: str | None) -> AsyncGen
         headers = {"Accept": _MEDIA_TYPE} | ({"Last-Event-ID": last_id} if last_id else {})
         request = Request(method="GET", path=place, headers=headers)
         parser = Parser(last_id)
+        count = BodyCount.begin(client, request, EVENT)
         has_ended = False
         async with exchange.open_response(client, request) as response:
             if response.status_code == httpx.codes.NO_CONTENT:
                 return
             try:
                 async for piece in client.backend.pieces(response):
+                    count.add(piece)
                     for message in parser.feed(piece):
                         event = _event(message)
+                        count.seen_bytes = 0
                         last_id, has_ended, failed = event.id, event.is_final, 0
                         yield event
             except httpx.HTTPError as error:

@@ -1,5 +1,6 @@
 """Jobs: submit, read, list, cancel, redrive, derive, delete."""
 
+import dataclasses
 import datetime as dt
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
@@ -12,19 +13,21 @@ from smart_filter_client.operations import photos
 from smart_filter_client.operations.pagination import iterate_list
 from smart_filter_client.operations.photos import Photo, Picture, Upload
 from smart_filter_client.operations.recipes import to_form_fields, with_wait
-from smart_filter_client.recipe import Recipe
+from smart_filter_client.recipe import NO_FIELDS, Recipe
 from smart_filter_client.requests import Request, path
 
 
 async def submit(
     client: Connection,
     photo: Photo,
-    recipe: Recipe | None = None,
+    recipe: Recipe = NO_FIELDS,
     *,
     background_file: Picture | None = None,
     webhook_url: str | None = None,
     wait: float | None = None,
     upload: bool | None = None,
+    expires_in: int | None = None,
+    download: str | None = None,
     idempotency_key: str | None = None,
 ) -> Job:
     """Submit a photo with a recipe; return the job, which is queued.
@@ -41,6 +44,8 @@ async def submit(
     upload: whether the photo is uploaded straight to the storage instead of through the API;
         None: if it is large, and the server and its storage support that. Not with an
         idempotency_key of your own: each upload is another, so a repeated request would differ.
+    expires_in: lifetime of `output_links` in seconds, in all answers about the job.
+    download: browsers save what the `output_links` of this answer open: "1", or a file name.
     idempotency_key: a repetition with the same key within a day returns the same job, also from
         another process; without it every call makes one job, even if it had to be retried.
     Raises OSError when a file cannot be read.
@@ -57,18 +62,21 @@ async def submit(
         request = Request(method="POST", path=path("jobs"), json=body)
     else:
         request = await _with_files(client, photo, background_file, fields, webhook_url)
+    request = dataclasses.replace(request, params=_link_params(expires_in, download))
     return job_from(await exchange.post(client, with_wait(request, wait), idempotency_key))
 
 
 async def derive(
     client: Connection,
     job_id: str,
-    recipe: Recipe | None = None,
+    recipe: Recipe = NO_FIELDS,
     *,
     background_file: Picture | None = None,
     correction_id: str | None = None,
     webhook_url: str | None = None,
     wait: float | None = None,
+    expires_in: int | None = None,
+    download: str | None = None,
     idempotency_key: str | None = None,
 ) -> Job:
     """Make another picture of a job's photo; stages with the same work do not run again.
@@ -76,7 +84,7 @@ async def derive(
     recipe: the fields that differ from the job's own recipe.
     background_file: a picture as background.
     correction_id: a correction of the job to apply.
-    webhook_url, wait, idempotency_key: as for `submit`.
+    webhook_url, wait, expires_in, download, idempotency_key: as for `submit`.
     Raises OSError when a file cannot be read.
     """
     fields = to_form_fields(recipe)
@@ -90,12 +98,24 @@ async def derive(
         parts = {"background_file": await photos.read_photo(client, background)}
         form = dict(fields) | {name: [text] for name, text in extra.items()}
         request = Request(method="POST", path=where, fields=form, parts=parts)
+    request = dataclasses.replace(request, params=_link_params(expires_in, download))
     return job_from(await exchange.post(client, with_wait(request, wait), idempotency_key))
 
 
-async def job(client: Connection, job_id: str) -> Job:
-    """Return a job as it is now."""
-    request = Request(method="GET", path=path("jobs", job_id))
+async def job(
+    client: Connection,
+    job_id: str,
+    *,
+    expires_in: int | None = None,
+    download: str | None = None,
+) -> Job:
+    """Return a job as it is now.
+
+    expires_in: lifetime of its `output_links` in seconds; None: as it was submitted.
+    download: browsers save what its `output_links` open: "1", or a file name to use.
+    """
+    params = _link_params(expires_in, download)
+    request = Request(method="GET", path=path("jobs", job_id), params=params)
     return job_from(await exchange.ask_json(client, request))
 
 
@@ -107,13 +127,17 @@ def jobs(
     metadata: Mapping[str, str] | None = None,
     limit: int | None = None,
     summary: bool = False,
+    expires_in: int | None = None,
+    download: str | None = None,
 ) -> AsyncGenerator[Job]:
     """Yield jobs, newest first.
 
     state, created_after, metadata: filters.  limit: maximum number; None: all.
     summary: leave out the largest parts, such as faces and stages, which are None or empty.
+    expires_in, download: as for `job`.
     """
-    params = {f"metadata.{name}": value for name, value in (metadata or {}).items()}
+    params = _link_params(expires_in, download)
+    params |= {f"metadata.{name}": value for name, value in (metadata or {}).items()}
     if state is not None:
         params["state"] = state
     if created_after is not None:
@@ -144,6 +168,16 @@ async def delete(client: Connection, job_id: str) -> None:
         await exchange.ask(client, Request(method="DELETE", path=path("jobs", job_id)))
     except Gone:
         return
+
+
+def _link_params(expires_in: int | None, download: str | None) -> dict[str, str | int]:
+    """Return the parameters that set the signed links of an answer."""
+    params: dict[str, str | int] = {}
+    if expires_in is not None:
+        params["expires_in"] = expires_in
+    if download is not None:
+        params["download"] = download
+    return params
 
 
 async def _upload_when_large(

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 
 from smart_filter_client import exchange
+from smart_filter_client.body_limits import FILE, BodyCount
 from smart_filter_client.connection import Backend, Connection
 from smart_filter_client.files import PartialFile
 from smart_filter_client.models import Output
@@ -36,7 +37,7 @@ async def fetch_file(
 ) -> Output:
     """Return the file at a path of the server."""
     request = Request(method="GET", path=place, params=params or {})
-    response = await exchange.ask(client, request)
+    response = await exchange.ask_file(client, request)
     return Output(_media_type(response), response.content)
 
 
@@ -56,7 +57,8 @@ async def download(
         async with exchange.open_response(client, request) as response:
             place = to if isinstance(to, Path) else to(_media_type(response))
             try:
-                await _save(client.backend, response, place)
+                count = BodyCount.begin(client, request, FILE)
+                await _save(client.backend, response, place, count)
             except httpx.HTTPError as error:
                 if attempt >= client.attempts:
                     raise exchange.translate_error(client, request, error) from error
@@ -65,10 +67,11 @@ async def download(
         await client.backend.sleep(exchange.pause_seconds(attempt))
 
 
-async def _save(backend: Backend, response: httpx.Response, place: Path) -> None:
+async def _save(backend: Backend, response: httpx.Response, place: Path, count: BodyCount) -> None:
     writing = await backend.call(functools.partial(PartialFile.begin, place))
     try:
         async for piece in backend.pieces(response):
+            count.add(piece)
             await backend.call(functools.partial(writing.file.write, piece))
         await backend.call(writing.finish)
     finally:

@@ -18,7 +18,7 @@ async def iterate_list(
     path: str,
     read: Callable[[object], T],
     *,
-    params: Mapping[str, str] | None = None,
+    params: Mapping[str, str | int] | None = None,
     limit: int | None = None,
 ) -> AsyncGenerator[T]:
     """Yield the entries of a list.

@@ -30,6 +30,8 @@ _MAX_POLLS_PER_ROUND = 8
 _MAX_AWAY_SECONDS = 15.0
 # Below the limit of servers, and the idle timeout of proxies.
 _LONG_POLL_SECONDS = 25
+# An answer can be on its way when the timeout of the caller passes.
+_GRACE_SECONDS = 2.0
 _APPLIED_HEADER = "Preference-Applied"
 
 T = TypeVar("T", Job, Batch)
@@ -56,7 +58,8 @@ async def wait(
 ) -> Job:
     """Return a job when it is final.
 
-    timeout: seconds, None: no limit.  on_progress: called with the job after each poll.
+    timeout: seconds for the whole call, also if the server is slow; None: no limit.
+    on_progress: called with the job after each poll.
     Tolerates a server that is unreachable for some seconds.  Raises NotFinishedInTime.
     """
     return await _next(_begin(client, _JOBS, [job_id], timeout, on_progress))
@@ -87,7 +90,8 @@ async def wait_batch(
 ) -> Batch:
     """Return a batch when all of its photos have ended.
 
-    timeout: seconds, None: no limit.  on_progress: called with the batch after each poll.
+    timeout: seconds for the whole call, also if the server is slow; None: no limit.
+    on_progress: called with the batch after each poll.
     Raises NotFinishedInTime.
     """
     return await _next(_begin(client, _BATCHES, [batch_id], timeout, on_progress))
@@ -146,7 +150,8 @@ async def _next(waiting: _WaitState[T]) -> T:
                     return look.found
         except (ServerUnreachable, TryLater) as error:
             asked_pause = getattr(error, "retry_after", None) or 0.0
-            if waiting.client.clock() - waiting.last_heard > _MAX_AWAY_SECONDS:
+            is_away = waiting.client.clock() - waiting.last_heard > _MAX_AWAY_SECONDS
+            if is_away and waiting.seconds_left() > 0:
                 raise
         seconds_left = waiting.seconds_left()
         if seconds_left <= 0:
@@ -190,6 +195,7 @@ async def _poll(waiting: _WaitState[T]) -> _PollResult[T]:
         path=path(waiting.kind.folder, waiting.left[0]),
         headers=headers,
         patience=seconds,
+        max_seconds=max(0.0, waiting.seconds_left()) + _GRACE_SECONDS,
     )
     # One attempt: the caller decides what happens while the server is unreachable.
     response = await exchange.ask(waiting.client, request, attempts=1)

@@ -6,7 +6,7 @@ from smart_filter_client.connection import Connection
 from smart_filter_client.models import Job, Output
 from smart_filter_client.operations import jobs, outputs, polling
 from smart_filter_client.operations.photos import Photo, Picture
-from smart_filter_client.recipe import OutputName, Recipe
+from smart_filter_client.recipe import NO_FIELDS, OutputName, Recipe
 
 # Outputs that the job itself shows.
 _SHOWN = frozenset[OutputName]({"faces", "rating", "printability"})
@@ -15,16 +15,17 @@ _SHOWN = frozenset[OutputName]({"faces", "rating", "printability"})
 async def run(
     client: Connection,
     photo: Photo,
-    recipe: Recipe | None = None,
+    recipe: Recipe = NO_FIELDS,
     *,
     background_file: Picture | None = None,
     timeout: float | None = None,
+    expires_in: int | None = None,
     idempotency_key: str | None = None,
 ) -> Job:
     """Submit a photo, wait for its job and fetch its outputs; return the job.
 
     job.save("out.jpg") writes its image, job.save("out.png", "cutout") another output.
-    photo, recipe, background_file, idempotency_key: as for `submit`.
+    photo, recipe, background_file, expires_in, idempotency_key: as for `submit`.
     timeout: seconds for the job after its submission, None: no limit.
     A failed job is returned too, see `job.succeeded`; its `save` raises NoOutput.
     Raises NotFinishedInTime, and OSError when a file cannot be read.
@@ -34,6 +35,7 @@ async def run(
         photo,
         recipe,
         background_file=background_file,
+        expires_in=expires_in,
         idempotency_key=idempotency_key,
     )
     job = await polling.wait(client, job.id, timeout)

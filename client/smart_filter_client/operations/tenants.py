@@ -5,8 +5,17 @@ from collections.abc import AsyncGenerator, Sequence
 
 from smart_filter_client import exchange
 from smart_filter_client.connection import Connection
-from smart_filter_client.models import Key, NewKey, Scope, TenantChange, TenantSettings, UsedDay
+from smart_filter_client.models import (
+    AuditEvent,
+    Key,
+    NewKey,
+    Scope,
+    TenantChange,
+    TenantSettings,
+    UsedDay,
+)
 from smart_filter_client.models.tenants import (
+    audit_event_from,
     key_from,
     new_key_from,
     tenant_settings_from,
@@ -42,9 +51,25 @@ def keys(client: Connection, *, tenant: str | None = None) -> AsyncGenerator[Key
     return iterate_list(client, path("keys"), key_from, params=params)
 
 
-async def revoke_key(client: Connection, key_id: str) -> None:
-    """Revoke a key, and the tokens that it issued, from now on."""
-    await exchange.ask(client, Request(method="DELETE", path=path("keys", key_id)))
+async def revoke_key(client: Connection, key_id: str, *, with_issued: bool = False) -> None:
+    """Revoke a key, and the tokens that it issued, from now on.
+
+    with_issued: also the keys that it issued, the keys that those issued, and so on.
+    """
+    params = {"with_issued": "true"} if with_issued else {}
+    request = Request(method="DELETE", path=path("keys", key_id), params=params)
+    await exchange.ask(client, request)
+
+
+def audit_events(
+    client: Connection, *, tenant: str | None = None, limit: int | None = None
+) -> AsyncGenerator[AuditEvent]:
+    """Yield the security log, newest first.
+
+    tenant: whose; only the operator can name another.  limit: maximum number; None: all.
+    """
+    params = {} if tenant is None else {"tenant": tenant}
+    return iterate_list(client, path("audit"), audit_event_from, params=params, limit=limit)
 
 
 async def issue_token(

@@ -1,7 +1,8 @@
 /** The client: submits photos, follows and waits for jobs, fetches outputs. */
 import createClient, { type Client } from "openapi-fetch";
 
-import { errorFrom, SmartFilterError } from "./errors.js";
+import { readFile, readJson, throwRefusal } from "./answers.js";
+import { SmartFilterError } from "./errors.js";
 import { readEvents, withinSilence } from "./events.js";
 import { appendRecipe } from "./recipes.js";
 import type { paths } from "./schema.js";
@@ -86,8 +87,15 @@ export class SmartFilter {
     this.#url = url;
     this.#fetch = fetch;
     const headers = key === undefined ? {} : { Authorization: `Bearer ${key}` };
-    this.api = createClient<paths>({ baseUrl: url, fetch, headers });
-    this.api.use({ onResponse: ({ response }) => throwRefusal(response) });
+    this.api = createClient<paths>({ baseUrl: url, fetch, headers, redirect: "manual" });
+    this.api.use({
+      onResponse: async ({ request, response, options }) => {
+        await throwRefusal(response);
+        const hasBody = response.ok && response.status !== 204 && request.method !== "HEAD";
+        if (!hasBody || options.parseAs === "stream") return undefined;
+        return options.parseAs === "json" ? readJson(response) : readFile(response);
+      },
+    });
   }
 
   /** Submit a photo with a recipe; returns its job. */
@@ -136,7 +144,8 @@ export class SmartFilter {
     try {
       for (;;) {
         const event = await events.next().catch((error: unknown) => {
-          if (!isTransient(error, signal)) throw error;
+          const isNoStream = error instanceof SmartFilterError && error.status < 400;
+          if (!isNoStream && !isTransient(error, signal)) throw error;
           return null;
         });
         if (event === null || event.done) break;
@@ -218,10 +227,10 @@ export class SmartFilter {
 
   /** Return the output that a signed link (`output_links` of a job) opens; sends no key. */
   async fetchLink(link: string, signal?: AbortSignal): Promise<Blob> {
-    const request = new Request(new URL(link, this.#url), { signal: signal ?? null });
-    const response = await this.#fetch(request);
+    const init = { signal: signal ?? null, redirect: "manual" } as const;
+    const response = await this.#fetch(new Request(new URL(link, this.#url), init));
     await throwRefusal(response);
-    return response.blob();
+    return (await readFile(response)).blob();
   }
 
   async #poll(
@@ -277,16 +286,12 @@ function blobOf(bytes: Blob | Uint8Array): Blob {
   return bytes instanceof Blob ? bytes : new Blob([new Uint8Array(bytes)]);
 }
 
-async function throwRefusal(response: Response): Promise<undefined> {
-  if (response.status >= 400) throw await errorFrom(response);
-}
-
 /** Whether a request that failed can succeed later, or by other means. */
 function isTransient(error: unknown, signal: AbortSignal | undefined): boolean {
   if (signal?.aborted) return false;
   // `fetch` throws TypeError when the connection fails.
   if (!(error instanceof SmartFilterError)) return error instanceof TypeError;
-  return error.isRetryable || error.status < 400;
+  return error.isRetryable;
 }
 
 /** Wait some seconds; throws the signal's reason when it is aborted. */

@@ -1,5 +1,8 @@
 /** Read server-sent events from a stream. Source: WHATWG HTML, 9.2.5 and 9.2.6. */
 
+// As for any JSON of the API.
+const MAX_EVENT_LENGTH = 64_000_000;
+
 export interface ServerSentEvent {
   data: string;
   /** The last id of the stream so far. */
@@ -48,24 +51,34 @@ export async function withinSilence<T>(promise: Promise<T>, silenceMs: number): 
 }
 
 class EventParser {
-  #rest = "";
+  #unfinished: string[] = [];
   #id = "";
   #data: string[] = [];
+  #eventLength = 0;
 
-  /** Yield the events that a piece of text completes. */
+  /** Yield the events that a piece of text completes.  Throws TypeError for an endless event. */
   *feed(piece: string): Generator<ServerSentEvent, void, undefined> {
-    const text = this.#rest + piece;
+    if (piece === "") return;
+    const endsInReturn = this.#unfinished.at(-1)?.endsWith("\r");
+    this.#unfinished.push(piece);
+    this.#eventLength += piece.length;
+    if (this.#eventLength > MAX_EVENT_LENGTH) throw new TypeError("an event of the stream is endless");
+    // Joining a long line at each of its pieces would take quadratic time.
+    if (!/[\r\n]/.test(piece) && !endsInReturn) return;
+    const text = this.#unfinished.join("");
     // A carriage return at the end can be the first half of a line break.
     const end = text.endsWith("\r") ? text.length - 1 : text.length;
     const lines = text.slice(0, end).split(/\r\n|\r|\n/);
-    this.#rest = (lines.pop() ?? "") + text.slice(end);
+    const rest = (lines.pop() ?? "") + text.slice(end);
+    this.#unfinished = [rest];
     for (const line of lines) {
       if (line !== "") {
         this.#readField(line);
-      } else if (this.#data.length > 0) {
-        yield { data: this.#data.join("\n"), id: this.#id };
-        this.#data = [];
+        continue;
       }
+      if (this.#data.length > 0) yield { data: this.#data.join("\n"), id: this.#id };
+      this.#data = [];
+      this.#eventLength = rest.length;
     }
   }
 

@@ -1,5 +1,5 @@
 /** Send photos with progress: straight to storage, or within a submission. */
-import { errorFrom } from "./errors.js";
+import { throwRefusal } from "./answers.js";
 import type { Upload } from "./types.js";
 
 /** Sends a request, as the global `fetch` does. */
@@ -33,10 +33,11 @@ export async function putPhoto(
   { onProgress, signal }: UploadOptions = {},
 ): Promise<void> {
   const { put_url, headers } = upload;
-  const put = { method: "PUT", headers, body: photo, signal: signal ?? null };
+  const redirect = "manual" as const;
+  const put = { method: "PUT", headers, body: photo, signal: signal ?? null, redirect };
   const send = onProgress === undefined ? globalFetch : withProgress(globalFetch, onProgress);
   const response = await send(new Request(put_url, put));
-  if (!response.ok) throw await errorFrom(response);
+  await throwRefusal(response);
   await response.body?.cancel();
 }
 
@@ -64,7 +65,7 @@ function countedRequest(request: Request, body: Blob, onProgress: OnUploadProgre
       onProgress({ sentBytes, totalBytes: body.size });
     },
   });
-  const { url, method, signal } = request;
+  const { url, method, signal, redirect } = request;
   const headers = new Headers(request.headers);
   // The storage signs the length and refuses a body in chunks.
   headers.set("Content-Length", String(body.size));
@@ -74,6 +75,7 @@ function countedRequest(request: Request, body: Blob, onProgress: OnUploadProgre
     method,
     headers,
     signal,
+    redirect,
     body: stream,
     duplex: "half",
   };

@@ -149,6 +149,39 @@ test("an error of a proxy says when to try again", async () => {
   });
 });
 
+test("an answer that is no JSON is an unexpected answer", async () => {
+  const headers = { "Content-Type": "text/html", "Content-Length": "6" };
+  for (const answer of [new Response("<html>", { headers }), new Response("<html>"), new Response()]) {
+    const { client } = clientOf(answer);
+
+    await assert.rejects(client.job(ID), { name: "SmartFilterError", code: "unexpected_answer" });
+  }
+});
+
+test("a redirect is not followed", async () => {
+  const redirect = () => new Response(null, { status: 302, headers: { Location: "http://other/" } });
+  const { client, requests } = clientOf(redirect(), redirect());
+
+  await assert.rejects(client.job(ID), { status: 302, code: "unexpected_answer" });
+  await assert.rejects(client.fetchLink("/v1/link"), { status: 302, code: "unexpected_answer" });
+  assert.deepEqual(
+    requests.map(({ redirect }) => redirect),
+    ["manual", "manual"],
+  );
+});
+
+test("an answer without an end is not held in memory", async () => {
+  const piece = new TextEncoder().encode(" ".repeat(1_000_000));
+  const endless = () =>
+    new Response(new ReadableStream({ pull: (controller) => controller.enqueue(piece) }));
+
+  const busy = new Response(endless().body, { status: 503 });
+
+  await assert.rejects(clientOf(endless()).client.job(ID), /more than 64 MB/);
+  await assert.rejects(clientOf(busy).client.job(ID), { code: "unavailable" });
+  await assert.rejects(clientOf(endless()).client.fetchOutput(ID, "image"), /more than 1000 MB/);
+});
+
 test("a signed link is opened without the key", async () => {
   const { client, requests } = clientOf(new Response("bytes"));
 

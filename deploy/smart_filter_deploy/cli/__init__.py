@@ -4,6 +4,7 @@ commands/   one module for each command or group, imported when it is called; fo
 batch/      what `batch` does: a folder of photos, with a journal to resume from
 live/       what `live` does: a camera or video file, frame by frame
 mcp_server/ what `mcp` does: tools for assistants
+removebg/   what `removebg` does: programs written for remove.bg move here
 server/     which server a command uses, and how it is started and asked
 terminal/   output, exit codes, signals, and the lazy command group
 secret_files  settings read from files
@@ -52,7 +53,7 @@ SECTIONS = {
         "mcp": CommandEntry("servers.mcp", "Serve tools for assistants such as Claude.", "mcp"),
         "router": CommandEntry("servers.router", "Print which cell each tenant belongs to."),
         "worker-health": CommandEntry(
-            "operating.workers", "Check this machine's workers and senders.", "worker"
+            "operating.worker_health", "Check this machine's workers and senders.", "worker"
         ),
     },
     "Models": {
@@ -76,12 +77,16 @@ SECTIONS = {
         "audit": CommandEntry("operating.audit", "Find lost, duplicated or orphaned work.", "api"),
         "keys": CommandEntry("operating.keys", "Issue, list and revoke API keys.", "api"),
         "webhooks": CommandEntry("operating.webhooks", "Forward events to this machine."),
+        "removebg": CommandEntry("removebg", "Move programs written for remove.bg to here."),
         "tenants": CommandEntry("operating.tenants", "Show and set tenants' quotas.", "api"),
         "completion": CommandEntry("operating.completion", "Print a shell completion script."),
     },
 }
 # Started by `up` and by the container images.
-HIDDEN = {"api": CommandEntry("servers.processes", "Run the API.", "api")}
+HIDDEN = {
+    "api": CommandEntry("servers.processes", "Run the API.", "api"),
+    "answers": CommandEntry("operating.answers", "Check that a URL answers."),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

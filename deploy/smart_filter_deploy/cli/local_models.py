@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from smart_filter_deploy.cli.terminal import report
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
 from smart_filter_deploy.cli.terminal.text import print_line
 from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, Offer, WeightsFile
@@ -20,7 +21,8 @@ AUTO = "auto"
 
 def load_catalog() -> ModelCatalog:
     """Return the models of this installation that its settings allow.  Raises SetupFailed."""
-    return catalog.discover_models(research=settings.load_engine().research_weights)
+    engine = settings.load_engine()
+    return catalog.discover_models(research=engine.research_weights, emotions=engine.emotions)
 
 
 def list_default_first(task: str, models: str | None) -> list[str]:
@@ -59,28 +61,39 @@ def list_runnable(task: str, folder: Path) -> list[str]:
 
 def fetch_weights(task: str, models: Iterable[str], folder: Path) -> Path:
     """Download the missing weights of the models and of `prepare`; return the weights folder."""
-    wanted = {*models}
+    wanted, known = {*models}, load_catalog()
     needed = [
         weight
-        for card in load_catalog().cards
+        for card in known.cards
         if (card.task == task and card.name in wanted) or card.stage == StageName.PREPARE
         for weight in card.weights
+        if weight not in known.refused_files
     ]
     if any(not (folder / weight.name).is_file() for weight in needed):
         fetch_missing(folder)
     return folder
 
 
+def describe_defaults() -> str:
+    """Return one line about this installation's default models, as `report.describe_defaults`."""
+    defaults = [card for card in load_catalog().cards if card.default]
+    return report.describe_defaults(
+        [card.name for card in defaults if card.research],
+        emotions=any(card.emotions for card in defaults),
+    )
+
+
 def fetch_missing(folder: Path) -> list[WeightsFile]:
     """Download the weights of the default models that `folder` lacks; return the files.
 
-    Raises SetupFailed.
+    Leaves out the weights of models that are turned off.  Raises SetupFailed.
     """
-    lacking = ", ".join(file.name for file in packaged.find_missing(folder))
+    refused = load_catalog().refused_files
+    lacking = ", ".join(file.name for file in packaged.find_missing(folder, without=refused))
     if not lacking:
         return []
     print_line(f"downloading weights (once): {lacking}", err=True)
-    return packaged.pull(folder)
+    return packaged.pull(folder, without=refused)
 
 
 def parse_parameters(

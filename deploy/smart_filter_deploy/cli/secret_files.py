@@ -14,6 +14,8 @@ _PREFIX: Final = "SMART_FILTER_"
 _SUFFIX: Final = "_FILE"
 # Limit of a secret file; a longer one is probably a wrong path.
 _MAX_BYTES: Final = 64 * 1024
+# Certificates and keys are the only values of several lines.
+_PEM: Final = "-----BEGIN "
 
 
 def load_into(environ: MutableMapping[str, str]) -> None:
@@ -49,7 +51,8 @@ def _read_secret(name: str, path: Path) -> str:
     except UnicodeDecodeError:
         raise SetupFailed(f"{name}: {path} is not UTF-8 text; write the value into it") from None
     value = text.rstrip("\r\n")
-    if not value or not value.isprintable():
+    lines = value.splitlines() if value.startswith(_PEM) else [value]
+    if not value or not all(line.isprintable() for line in lines):
         raise SetupFailed(
             f"{name}: {path} does not hold one printable line; write the value into it"
         )

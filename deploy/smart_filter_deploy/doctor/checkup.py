@@ -10,6 +10,8 @@ from smart_filter_deploy.embedded.addresses import Addresses
 from smart_filter_deploy.embedded.folder import running_stack
 from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.errors import Error
+from smart_filter_shared.extras import install_hint
+from smart_filter_shared.security import signing_certificate
 
 _SERVER_VARIABLES = tuple(
     f"SMART_FILTER_{name}"
@@ -34,27 +36,31 @@ def run_checks(
 def _checks(
     data: Path | None, port: int | None, secrets: set[str]
 ) -> Iterator[tuple[str, Iterator[Finding]]]:
-    """Yield every check by its name; a check does nothing before its findings are read."""
+    """Yield every check by its name; a check does nothing before its findings are read.
+
+    Where the environment names servers, nothing of the embedded stack is checked.
+    """
     yield "python", machine.check_python()
     yield "packages", machine.check_packages()
     yield "variables", _check_variables()
     path = (data or data_folder()).absolute()
     up = running_stack(path)
-    yield "data folder", stack_folder.check_folder(path)
-    yield "permissions", stack_folder.check_postgres_user(path)
-    yield "stack", stack_folder.check_stack(path)
+    managed = any(os.environ.get(name) for name in _SERVER_VARIABLES)
+    if not managed:
+        yield from _embedded_checks(path)
     yield "disk", machine.check_disk(path)
-    yield "memory", machine.check_memory()
     yield "gpu", machine.check_gpu()
     yield "port", machine.check_port(port)
-    managed = any(os.environ.get(name) for name in _SERVER_VARIABLES)
-    yield "programs", programs.check_servers(needed=not managed)
-    yield "weights", programs.check_weights(path / "weights")
+    yield from _model_checks(path / "weights", needed=not managed)
     if up is not None:
         secrets |= {up.api_key, up.servers.storage_secret_key}
         for url in (up.servers.database_url, up.servers.broker_url):
             secrets |= findings.find_passwords(url)
     named = os.environ.get("SMART_FILTER_URL")
+    if os.environ.get(signing_certificate.CERTIFICATE):
+        yield "c2pa", _check_signature()
+    for url in filter(None, (named, None if up is None else up.https_url)):
+        yield "https", _check_https(url)
     if named:
         yield "api", service.check_api(named, os.environ.get("SMART_FILTER_API_KEY", ""))
     elif up is not None:
@@ -66,11 +72,39 @@ def _checks(
         yield "servers", _check_servers(None if managed or up is None else up.servers)
 
 
+def _embedded_checks(path: Path) -> Iterator[tuple[str, Iterator[Finding]]]:
+    yield "data folder", stack_folder.check_folder(path)
+    yield "permissions", stack_folder.check_postgres_user(path)
+    yield "stack", stack_folder.check_stack(path)
+    yield "memory", machine.check_memory()
+    yield "programs", programs.check_servers()
+
+
+def _model_checks(weights: Path, *, needed: bool) -> Iterator[tuple[str, Iterator[Finding]]]:
+    # The API's image has no models.
+    if needed or machine.has_models():
+        yield "weights", programs.check_weights(weights)
+        yield "commercial", programs.check_terms(weights)
+
+
 def _check_variables() -> Iterator[Finding]:
     # Imported here, as in the functions below: a bare install lacks its dependencies.
     from smart_filter_deploy.doctor import environment  # noqa: PLC0415
 
     yield from environment.check_variables()
+
+
+def _check_signature() -> Iterator[Finding]:
+    from smart_filter_deploy.doctor import certificates  # noqa: PLC0415
+    from smart_filter_shared.config import settings  # noqa: PLC0415
+
+    yield from certificates.check_signature(settings.load_provenance().certificate)
+
+
+def _check_https(url: str) -> Iterator[Finding]:
+    from smart_filter_deploy.doctor import certificates  # noqa: PLC0415
+
+    yield from certificates.check_https(url)
 
 
 def _check_browsers(url: str | None) -> Iterator[Finding]:
@@ -100,8 +134,8 @@ def guard_check(name: str, check: Iterator[Finding]) -> Iterator[Finding]:
     try:
         yield from check
     except ModuleNotFoundError as error:
-        fix = "pip install 'smart-filter[embedded]'"
-        yield Finding(Level.WARN, name, f"cannot be checked ({error.name} is missing)", fix)
+        said = f"cannot be checked ({error.name} is missing)"
+        yield Finding(Level.WARN, name, said, install_hint("embedded"))
     except Error as error:
         message = str(error)
         # Errors of settings have the remedy after a semicolon, because it may contain a URL.

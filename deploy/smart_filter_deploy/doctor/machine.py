@@ -12,6 +12,8 @@ from pathlib import Path
 
 from smart_filter_deploy.doctor.findings import Finding, fail, ok, warn
 from smart_filter_deploy.embedded.ports import LOOPBACK, find_fault, free_port
+from smart_filter_shared import container_memory
+from smart_filter_shared.extras import install_hint
 
 _MIN_PYTHON = (3, 11)
 # Packages that only the extras install: for all servers, for the API, for workers.
@@ -48,9 +50,14 @@ def check_packages() -> Iterator[Finding]:
     missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         said = f"enough for a client; some processes also need {', '.join(missing)}"
-        yield warn("packages", said, "pip install 'smart-filter[embedded]' installs all")
+        yield warn("packages", said, install_hint("embedded"))
     else:
         yield ok("packages", "all packages of client, API and workers are installed")
+
+
+def has_models() -> bool:
+    """Return whether the packages of the models are installed."""
+    return importlib.util.find_spec("onnxruntime") is not None
 
 
 def check_disk(folder: Path) -> Iterator[Finding]:
@@ -70,7 +77,7 @@ def check_disk(folder: Path) -> Iterator[Finding]:
 def check_memory() -> Iterator[Finding]:
     """Check the memory of the machine, and the memory limit of the container."""
     numbers = _read_meminfo(Path("/proc/meminfo").read_text())
-    total = min(numbers["MemTotal"], _container_limit() or numbers["MemTotal"])
+    total = min(numbers["MemTotal"], container_memory.read_limit() or numbers["MemTotal"])
     available = min(numbers["MemAvailable"], total)
     said = f"{total / _GIGA:.1f} GB, {available / _GIGA:.1f} GB of it available"
     fix = "give the machine or container 2 GB, or run workers on another one"
@@ -139,12 +146,3 @@ def _read_meminfo(text: str) -> dict[str, int]:
     """Parse /proc/meminfo; return the bytes by name. Source: proc(5)."""
     lines = (line.split() for line in text.splitlines())
     return {fields[0].rstrip(":"): int(fields[1]) * 1024 for fields in lines if len(fields) > 1}
-
-
-def _container_limit() -> int | None:
-    """Return the memory limit of this control group in bytes; None without a limit."""
-    for place in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        if Path(place).exists():
-            limit = Path(place).read_text().strip()
-            return int(limit) if limit.isdigit() else None
-    return None

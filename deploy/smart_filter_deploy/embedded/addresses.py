@@ -31,12 +31,16 @@ class Addresses:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackAddress:
-    """A running stack: the URL and key of its API, its process id and its servers."""
+    """A running stack: the URL and key of its API, its process id and its servers.
+
+    https_url: where it serves https; None: nowhere.
+    """
 
     url: str
     api_key: str = field(repr=False)
     pid: int
     servers: Addresses
+    https_url: str | None = None
 
     @property
     def studio_url(self) -> str:

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.extras import install_hint
 
 _MIN_POSTGRES = 16
-_REMEDY = "pip install 'smart-filter[embedded]'"
+_REMEDY = install_hint("embedded")
 
 
 def postgres_folder(system: Path = Path("/usr/lib/postgresql")) -> Path:

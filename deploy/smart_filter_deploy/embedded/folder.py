@@ -2,7 +2,7 @@
 
     lock, children.lock   held by the running stack; the second by each of its processes too
     stack.json            address of the stack; exists only while it is up
-    secrets/NAME          one random secret per file
+    secrets/NAME          one secret per file
     logs/NAME.log         output of each process
     postgres/ valkey/ s3/ the servers' data
 
@@ -82,6 +82,11 @@ class DataFolder:
             draft.unlink()
         return path.read_text()
 
+    def replace_secret(self, name: str, text: str) -> None:
+        """Write the secret of that name with mode 0600; it appears complete or not at all."""
+        path = self.path / "secrets" / name
+        _write_private(path, text).replace(path)
+
     def log(self, name: str) -> Path:
         """Return the path of the log of the process of that name."""
         return self.path / "logs" / f"{name}.log"
@@ -119,6 +124,7 @@ class DataFolder:
             "api_key": address.api_key,
             "pid": address.pid,
             "studio_url": address.studio_url,
+            "https_url": address.https_url,
             "servers": asdict(address.servers),
         }
         path = self.path / _STATE
@@ -142,6 +148,7 @@ def running_stack(path: Path | None = None) -> StackAddress | None:
             api_key=str(state["api_key"]),
             pid=int(state["pid"]),
             servers=Addresses(**state["servers"]),
+            https_url=state.get("https_url"),
         )
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -1,4 +1,4 @@
-"""Find free TCP ports on the loopback interface, and ask whether a server answers."""
+"""Find free TCP ports, by default of the loopback interface, and ask whether a server answers."""
 
 import http.client
 import secrets
@@ -32,13 +32,13 @@ def free_port() -> int:
     raise SetupFailed(f"no free port on {LOOPBACK}: is the loopback interface up?")
 
 
-def find_fault(port: int) -> str | None:
-    """Return why a server cannot listen on this port of 127.0.0.1; None when it is free."""
+def find_fault(port: int, host: str = LOOPBACK) -> str | None:
+    """Return why a server cannot listen on this port of an IPv4 address; None when it can."""
     with socket.socket() as probe:
         # Like the servers do: a port with only closed connections counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((LOOPBACK, port))
+            probe.bind((host, port))
         except OSError as error:
             return error.strerror or str(error)
     return None
@@ -54,6 +54,15 @@ def http_status(port: int, path: str) -> int | None:
         return None
     finally:
         connection.close()
+
+
+def accepts_connections(host: str, port: int) -> bool:
+    """Return whether a server accepts connections to this IPv4 address; 0.0.0.0 is any."""
+    try:
+        with socket.create_connection((host, port), _RESPONSE_TIMEOUT_SECONDS):
+            return True
+    except OSError:
+        return False
 
 
 def _claim(port: int) -> bool:

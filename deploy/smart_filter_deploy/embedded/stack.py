@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from smart_filter_deploy.embedded import postgres, s3, valkey
+from smart_filter_deploy.embedded import c2pa_certificate, postgres, s3, valkey
 from smart_filter_deploy.embedded.addresses import Addresses, StackAddress
 from smart_filter_deploy.embedded.child_processes import (
     Child,
@@ -18,6 +18,7 @@ from smart_filter_deploy.embedded.child_processes import (
 )
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.signals import StopRequest
+from smart_filter_shared.security.signing_certificate import CERTIFICATE, KEY
 
 _POLL_SECONDS = 0.2  # the end of a child ends a wait sooner
 
@@ -65,7 +66,14 @@ class Stack:
             **self.addresses.environment(),
             "SMART_FILTER_DATA": str(self.folder.path),
             "SMART_FILTER_SECRETS_KEY": self.folder.secret("sealing-key"),
+            **self._test_certificate(),
         }
+
+    def _test_certificate(self) -> dict[str, str]:
+        """Return the variables of the test certificate, unless the operator has set others."""
+        if any(os.environ.get(name) for name in (CERTIFICATE, KEY)):
+            return {}
+        return c2pa_certificate.keep(self.folder)
 
     def start(self, *commands: Command) -> None:
         """Start commands as one tier and wait until all are ready, or have ended if `once`.
@@ -84,9 +92,15 @@ class Stack:
             child.start()
         wait_until_ready(tier, self._stop)
 
-    def announce(self, *, url: str, api_key: str) -> StackAddress:
+    def announce(self, *, url: str, api_key: str, https_url: str | None = None) -> StackAddress:
         """Let other processes find this stack with `running_stack`; call it when all is ready."""
-        address = StackAddress(url=url, api_key=api_key, pid=os.getpid(), servers=self.addresses)
+        address = StackAddress(
+            url=url,
+            api_key=api_key,
+            pid=os.getpid(),
+            servers=self.addresses,
+            https_url=https_url,
+        )
         self.folder.announce(address)
         return address
 

@@ -48,6 +48,7 @@ def _card(card: ModelCard) -> str:
         "source": card.source,
         "license of the weights": card.licence,
         "terms of their data": card.data_terms,
+        "commercial": card.commercial,
         "pool of workers": code(card.capability),
         "measured quality": _figures(card.quality),
         "measured cost": _figures(card.speed),
@@ -73,9 +74,11 @@ def _standing(card: ModelCard) -> str:
         sentences.append("**The default.**")
     if card.research:
         sentences.append(
-            "Its weights come from data for research only, or with unknown terms:"
+            "Not all of code, weights and training data allow commercial use:"
             " `SMART_FILTER_RESEARCH_WEIGHTS=off` disables it."
         )
+    if card.emotions:
+        sentences.append("It reads emotions: `SMART_FILTER_EMOTIONS=off` disables it.")
     if card.stands_in:
         sentences.append("`auto` selects this model where such models are disabled.")
     return " ".join(sentences)

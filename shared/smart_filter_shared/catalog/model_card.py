@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from smart_filter_shared.catalog.parameters import Parameter, Parameters, fill_defaults
 from smart_filter_shared.catalog.scalars import Scalar
@@ -22,6 +23,22 @@ MEMBERS_PARAMETER = "members"
 WEIGHTS_PARAMETER = "weights"
 # Parameter of an ensemble: the model that runs instead when the members disagree.
 STRONGER_PARAMETER = "stronger"
+# Parameter of a model that starts with another model's matte: that model.
+MATTE_MODEL_PARAMETER = "matte_model"
+# Parameters that name one model, or several separated by commas, of the card's own task.
+MODEL_NAME_PARAMETERS = frozenset({MEMBERS_PARAMETER, MATTE_MODEL_PARAMETER})
+
+
+class Commercial(StrEnum):
+    """Whether a model may be used commercially: the least of its code, weights and training data.
+
+    YES: all of them allow it.  ASK: the terms of one are unknown, unclear or to be agreed on.
+    NO: the terms of one are for research only, or were never given.
+    """
+
+    YES = "yes"
+    ASK = "ask"
+    NO = "no"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +59,12 @@ class ModelCard:
     name: unique within its task.  version: changes whenever results may change.
     family: part of the capability (`<stage>.<family>`) when the task leads its stage.
     default: whether `auto` means this model; true for exactly one card of each task.
-    research: whether its weights were trained on data for research only, or on data of unknown
-        terms; such models can be turned off.
-    stands_in: whether `auto` means this model where research models are turned off; true for
-        exactly one card of each task whose default is a research model.
+    commercial: whether code, weights and training data allow commercial use, numbers fitted to
+        data included; all models but those with YES can be turned off.
+    stands_in: whether `auto` means this model where the default one is turned off; true for
+        exactly one card of each task whose default can be. It has the default's family, so that
+        the same pool of workers runs either.
+    emotions: whether it infers emotions from faces; such models can be turned off.
     source: origin of weights and method.  licence: an SPDX expression of the weights.
     data_terms: terms of the training data; "" when unknown.
     weights: files that are checked by digest before they are loaded.
@@ -75,8 +94,9 @@ class ModelCard:
     licence: str
     data_terms: str
     default: bool = False
-    research: bool = False
+    commercial: Commercial = Commercial.ASK
     stands_in: bool = False
+    emotions: bool = False
     weights: tuple[WeightsFile, ...] = ()
     optional: bool = False
     input_size: tuple[int, int] | None = None
@@ -93,6 +113,11 @@ class ModelCard:
     explains: bool = False
     any_subject: bool = False
     learns: str = ""
+
+    @property
+    def research(self) -> bool:
+        """Whether it is off where only weights for commercial use may run."""
+        return self.commercial != Commercial.YES
 
     @property
     def digest(self) -> str | None:

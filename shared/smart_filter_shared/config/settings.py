@@ -85,6 +85,7 @@ class EngineSettings(BaseSettings):
         result cache).
     research_weights: whether models run whose weights were trained on data for research only, or
         on data of unknown terms.
+    emotions: whether emotions are read in faces; a tenant can turn them off for itself.
     collect: whether workers make training examples of corrections with consent.
     device: `cuda`: models that can use a GPU do not run without one; `auto`: they run on the best
         device of the machine.
@@ -103,6 +104,7 @@ class EngineSettings(BaseSettings):
     pools: values.Capabilities = ()
     remember: bool = True
     research_weights: bool = True
+    emotions: bool = True
     collect: bool = True
     device: Literal["auto", "cuda"] = "auto"
 
@@ -113,6 +115,7 @@ class RetentionSettings(BaseSettings):
     input_seconds: of photos and intermediate artifacts.  result_seconds: of results.
     record_seconds: of the rows of jobs, after the day of submission; None: until the job is
         deleted.
+    audit_seconds: of the security log.
     """
 
     model_config = _config("KEEP_")
@@ -121,6 +124,9 @@ class RetentionSettings(BaseSettings):
     result_seconds: Seconds = 7 * 24 * 3600
     record_seconds: float | None = Field(
         default=None, ge=24 * 3600, le=100 * 366 * 24 * 3600, examples=[90 * 24 * 3600]
+    )
+    audit_seconds: float = Field(
+        default=365 * 24 * 3600, ge=30 * 24 * 3600, le=100 * 366 * 24 * 3600
     )
 
 
@@ -151,6 +157,8 @@ class LimitSettings(BaseSettings):
     """Default quotas of a tenant, which its row in `tenants` can override; 0: no limit.
 
     jobs_in_all: limit of unfinished jobs of all tenants together.
+    body_megabytes: of bodies that one API process receives at a time, half of them of one tenant;
+        it holds them in memory and its temporary folder.
     """
 
     model_config = _config("LIMIT_")
@@ -159,6 +167,7 @@ class LimitSettings(BaseSettings):
     jobs_waiting: int = Field(default=10_000, ge=0, le=10_000_000)
     megapixels_per_day: float = Field(default=0, ge=0, allow_inf_nan=False)
     jobs_in_all: int = Field(default=100_000, ge=0, le=10_000_000)
+    body_megabytes: int = Field(default=400, ge=170, le=1_000_000)
 
 
 class LinkSettings(BaseSettings):
@@ -186,6 +195,8 @@ class BrowserSettings(BaseSettings):
         of a session even when it is used.
     session_secure: whether cookies are for https only although requests arrive by http, as behind
         a proxy that terminates TLS.
+    trusted_proxies: addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Proto` are
+        believed; empty: those of FORWARDED_ALLOW_IPS, uvicorn's own variable.
     """
 
     model_config = _config()
@@ -194,6 +205,7 @@ class BrowserSettings(BaseSettings):
     session_idle_seconds: int = Field(default=3600, ge=60, le=30 * 24 * 3600)
     session_seconds: int = Field(default=12 * 3600, ge=60, le=30 * 24 * 3600)
     session_secure: bool = False
+    trusted_proxies: values.Networks = ()
 
 
 class RemovebgSettings(BaseSettings):
@@ -205,6 +217,19 @@ class RemovebgSettings(BaseSettings):
     model_config = _config("REMOVEBG_")
 
     seconds: float = Field(default=18, gt=0, le=300)
+
+
+class ProvenanceSettings(BaseSettings):
+    """The signature of Content Credentials; without a certificate no recipe can ask for them.
+
+    certificate: the signing certificate and those that signed it, in PEM; API and workers.
+    key: its private key, in PEM, without a password; workers only.
+    """
+
+    model_config = _config("C2PA_")
+
+    certificate: values.CertificateChain | None = None
+    key: values.PrivateKey | None = None
 
 
 class OtlpSettings(BaseSettings):
@@ -252,6 +277,7 @@ class Settings:
     links: LinkSettings
     removebg: RemovebgSettings
     live: LiveSettings
+    provenance: ProvenanceSettings
     otlp: OtlpSettings
     data: Path
 
@@ -279,6 +305,7 @@ def load() -> Settings:
         links=_read(LinkSettings),
         removebg=_read(RemovebgSettings),
         live=load_live(),
+        provenance=load_provenance(),
         otlp=_read(OtlpSettings),
         data=paths.data_folder(),
     )
@@ -307,6 +334,11 @@ def load_engine() -> EngineSettings:
 def load_live() -> LiveSettings:
     """Read only the settings of live video.  Raises SetupFailed, as `load` does."""
     return _read(LiveSettings)
+
+
+def load_provenance() -> ProvenanceSettings:
+    """Read only the settings of Content Credentials.  Raises SetupFailed, as `load` does."""
+    return _read(ProvenanceSettings)
 
 
 def load_browser() -> BrowserSettings:

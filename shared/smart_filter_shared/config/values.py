@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode
 
-from smart_filter_shared.security import urls
+from smart_filter_shared.security import signing_certificate, urls
 
 # Upper bound of every duration; a longer one is a typing error.
 _TEN_YEARS: Final = 10 * 366 * 24 * 3600.0
@@ -42,6 +42,14 @@ def _parse_host_or_network(entry: str) -> str:
         return urls.parse_host(entry)
     except ValueError:
         raise ValueError("is neither a host nor a network") from None
+
+
+def _parse_network(entry: str) -> str:
+    """Return an address or a network in CIDR notation, in its canonical form."""
+    try:
+        return str(ipaddress.ip_network(entry))
+    except ValueError:
+        raise ValueError("is neither an address nor a network") from None
 
 
 def _origin(entry: str) -> str:
@@ -146,6 +154,16 @@ def _check_secret_length(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _certificate_chain(pem: str) -> str:
+    signing_certificate.read_chain(pem)
+    return pem
+
+
+def _private_key(pem: SecretStr) -> SecretStr:
+    signing_certificate.read_key(pem.get_secret_value())
+    return pem
+
+
 Seconds = Annotated[float, Field(gt=0, le=_TEN_YEARS, allow_inf_nan=False)]
 DatabaseUrl = Annotated[
     SecretStr,
@@ -179,11 +197,27 @@ HostsAndNetworks = Annotated[
     BeforeValidator(_split_commas),
     Field(examples=["media.internal,10.1.0.0/16"]),
 ]
+Networks = Annotated[
+    tuple[Annotated[str, AfterValidator(_parse_network)], ...],
+    NoDecode,
+    BeforeValidator(_split_commas),
+    Field(examples=["10.1.2.3,10.2.0.0/16"]),
+]
 Origins = Annotated[
     tuple[Annotated[str, AfterValidator(_origin)], ...],
     NoDecode,
     BeforeValidator(_split_commas),
     Field(examples=["https://app.example.com, or * for any"]),
+]
+CertificateChain = Annotated[
+    str,
+    AfterValidator(_certificate_chain),
+    Field(examples=["-----BEGIN CERTIFICATE-----…, or name its file in …_FILE"]),
+]
+PrivateKey = Annotated[
+    SecretStr,
+    AfterValidator(_private_key),
+    Field(examples=["-----BEGIN PRIVATE KEY-----…, or name its file in …_FILE"]),
 ]
 Secrets = Annotated[
     tuple[Annotated[SecretStr, AfterValidator(_check_secret_length)], ...],

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 
 from smart_filter_shared.config.settings import DatabaseSettings
 from smart_filter_shared.db import sessions
-from smart_filter_shared.errors import SetupFailed, TryAgain
+from smart_filter_shared.errors import DatabaseMisconfigured, SetupFailed, TryAgain
 
 # Revision of the first release; earlier ones were squashed into it.
 FIRST_REVISION: Final = "0020"
@@ -60,7 +60,8 @@ def ensure_compatible(settings: DatabaseSettings, *, wait_seconds: float = _WAIT
 
     Returns at once when the database is down.
     Raises SetupFailed, with a one-line remedy, when the schema is still missing after
-    `wait_seconds`, and at once when this code is too old for the database.
+    `wait_seconds`, and at once when this code is too old for the database, or when the database
+    rejects the user, the password or the name.
     """
     until = time.monotonic() + wait_seconds
     engine = sessions.open_engine(settings, connections=1)
@@ -73,9 +74,26 @@ def ensure_compatible(settings: DatabaseSettings, *, wait_seconds: float = _WAIT
             if time.monotonic() >= until:
                 raise SetupFailed(f"{mismatch}: {_REMEDY}")
             time.sleep(_LOOK_SECONDS)
+    except DatabaseMisconfigured as error:
+        raise SetupFailed(
+            f"the database rejects this process ({error}); correct SMART_FILTER_DATABASE_URL"
+        ) from error
     except TryAgain:
         # Every later statement reports it, and so does `/readyz`.
         return
+    finally:
+        engine.dispose()
+
+
+def connect(settings: DatabaseSettings) -> None:
+    """Connect once to the database.
+
+    Raises DatabaseUnavailable; SetupFailed when it does not store text as UTF-8.
+    """
+    engine = sessions.open_engine(settings, connections=1)
+    try:
+        with sessions.connection(engine):
+            pass
     finally:
         engine.dispose()
 

@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from smart_filter_shared.config.settings import DatabaseSettings
-from smart_filter_shared.errors import DatabaseUnavailable
+from smart_filter_shared.errors import DatabaseMisconfigured, DatabaseUnavailable, SetupFailed
 
 _CONNECT_SECONDS = 3
 _PING_AFTER_SECONDS = 1.0
@@ -53,6 +53,16 @@ _IDLING: Final = "; SET LOCAL idle_in_transaction_session_timeout = 0"
 _RETRYABLE_SQLSTATES = frozenset({"40P01", "40001", "55P03"})
 # read_only_sql_transaction: after a failover the host name may still lead to a replica.
 _READ_ONLY = "25006"
+# In messages of PostgreSQL and PgBouncer for a connection that is never accepted; libpq passes
+# on no SQLSTATE. Source: PostgreSQL, src/backend/libpq/auth.c, src/backend/utils/init/postinit.c.
+_REFUSALS: Final = (
+    "authentication failed",
+    "does not exist",
+    "no pg_hba.conf entry",
+    "no such database",
+    "no such user",
+)
+_ENCODING: Final = "UTF8"
 # Prefix of the names of psycopg's prepared statements.
 _PREPARED = "_pg3_"
 
@@ -157,11 +167,24 @@ def _beginning_with(source: Engine, more: str) -> Engine:
 
 
 def _listen(source: Engine, clock: Callable[[], float]) -> None:
+    # First, because SQLAlchemy's own set-up fails on the bytes that another encoding yields.
+    event.listen(source.pool, "connect", _require_encoding, insert=True)
     event.listen(source, "begin", _begin)
     event.listen(source, "before_cursor_execute", _mark_by_key, retval=True)
     event.listen(source, "connect", _configure_prepared_statements)
     event.listen(source, "handle_error", _leave_replica)
     _ping_after_idling(source, clock)
+
+
+def _require_encoding(_: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+    """Raise SetupFailed when the database does not store text as UTF-8."""
+    driver: Any = record.driver_connection  # psycopg's connection, sync or async
+    encoding = driver.info.parameter_status("server_encoding")
+    if encoding not in {None, _ENCODING}:
+        raise SetupFailed(
+            f"the database {driver.info.dbname} has the encoding {encoding}: create it with"
+            f" TEMPLATE template0 ENCODING '{_ENCODING}', or correct SMART_FILTER_DATABASE_URL"
+        )
 
 
 def _begin(connection: Connection) -> None:
@@ -258,9 +281,17 @@ def _translate_errors() -> Iterator[None]:
     except PoolTimeout as error:
         raise DatabaseUnavailable("no connection of the pool became free in time") from error
     except DBAPIError as error:
+        reason = str(error.orig).strip()
+        if isinstance(error, OperationalError) and _is_refusal(reason):
+            raise DatabaseMisconfigured(reason) from error
         if _is_transient(error):
-            raise DatabaseUnavailable(str(error.orig).strip()) from error
+            raise DatabaseUnavailable(reason) from error
         raise
+
+
+def _is_refusal(reason: str) -> bool:
+    """Return whether a server answered that it will never accept the connection."""
+    return "FATAL:" in reason and any(words in reason for words in _REFUSALS)
 
 
 def _is_transient(error: DBAPIError) -> bool:

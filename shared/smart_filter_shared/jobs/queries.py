@@ -26,6 +26,16 @@ from smart_filter_shared.queue.submission import WrittenJob
 from smart_filter_shared.recipe import Recipe, from_json
 from smart_filter_shared.telemetry.logs import logger
 
+# Rows that do not name their key count as submitted by another one.
+_IS_OF_OTHER_KEYS = """
+    SELECT EXISTS (
+        SELECT FROM jobs WHERE {these} AND tenant = :tenant AND NOT EXISTS (
+            SELECT FROM keys WHERE keys.id = jobs.key_id AND :key_id IN (keys.id, keys.parent)
+        )
+    )
+"""
+_IS_JOB_OF_OTHER_KEYS = text(_IS_OF_OTHER_KEYS.format(these="id = :id"))
+_IS_BATCH_OF_OTHER_KEYS = text(_IS_OF_OTHER_KEYS.format(these="batch_id = :id"))
 _NO_CAPABILITY = Capability("")
 _log = logger("jobs")
 
@@ -55,16 +65,18 @@ _JOB_COLUMNS: Final = (
     *("link_seconds", "device_key_id"),
 )
 _RECIPE = "CAST(jobs.recipe AS text)"
+_EMOTIONS = "(SELECT emotions FROM tenants WHERE tenants.name = jobs.tenant)"
 _WITH_STAGES = select(
     *(tables.jobs.c[name] for name in _JOB_COLUMNS),
     literal_column(_RECIPE).label("recipe"),
+    literal_column(_EMOTIONS).label("emotions"),
     literal_column(_STAGES.format(stages="stages", own="")).label("stages"),
 )
 # The row as one JSON text: psycopg's decoding per column costs more than `json.loads`.
 _JOB = f"""
     CAST(json_build_object(
         {", ".join(f"'{name}', {name}" for name in _JOB_COLUMNS)},
-        'recipe', {_RECIPE}, 'stages', {_STAGES}
+        'recipe', {_RECIPE}, 'emotions', {_EMOTIONS}, 'stages', {_STAGES}
     ) AS text)
 """
 _FIND = text(f"""
@@ -115,6 +127,7 @@ class JobRow:
     rank, rank_terms: its rank in its album and the reasons; None before the album is ranked.
     link_seconds: lifetime of its signed links; None: the setting applies.
     device_key_id: the device key that submitted it; None for any other key.
+    emotions: whether its tenant's settings allow that emotions are shown.
     """
 
     id: JobId
@@ -143,6 +156,7 @@ class JobRow:
     rank_terms: Json | None = None
     link_seconds: int | None = None
     device_key_id: uuid.UUID | None = None
+    emotions: bool = True
 
     def result(self, stage: StageName) -> Json | None:
         """Return the stored result of a stage, with the labels that people corrected.
@@ -228,6 +242,22 @@ def is_deleted(connection: Connection, job_id: JobId, tenant: Tenant) -> bool:
         tombstones.c.job_id == job_id, tombstones.c.tenant == tenant
     )
     return connection.execute(query).one_or_none() is not None
+
+
+def is_job_of_other_keys(
+    connection: Connection, job_id: JobId, tenant: Tenant, key_id: uuid.UUID
+) -> bool:
+    """Return whether neither a key of the tenant nor its device keys have submitted a job."""
+    where = {"id": job_id, "tenant": tenant, "key_id": key_id}
+    return bool(connection.execute(_IS_JOB_OF_OTHER_KEYS, where).scalar_one())
+
+
+def is_batch_of_other_keys(
+    connection: Connection, batch_id: BatchId, tenant: Tenant, key_id: uuid.UUID
+) -> bool:
+    """Return whether a batch has a job that another key than this one has submitted."""
+    where = {"id": batch_id, "tenant": tenant, "key_id": key_id}
+    return bool(connection.execute(_IS_BATCH_OF_OTHER_KEYS, where).scalar_one())
 
 
 def find_owner(connection: Connection, job_id: JobId) -> Tenant | None:
@@ -386,4 +416,5 @@ def _read_job(job: Row) -> JobRow:
         corrections=tuple(job["corrections"]),
         link_seconds=job["link_seconds"],
         device_key_id=job["device_key_id"],
+        emotions=job["emotions"] is not False,
     )

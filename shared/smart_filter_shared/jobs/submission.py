@@ -56,6 +56,7 @@ class NewPhotoJob:
     degraded: the recipe features that were dropped to meet the deadline.
     link_seconds: lifetime of its signed links; None: the setting applies.
     device_key_id: the device key that submits it; None for any other key.
+    key_id: the key that submits it.
     foreseen: the forecast p50 and p90, in seconds until its end; None when the forecast is not
     used for calibration.
     """
@@ -84,6 +85,7 @@ class NewPhotoJob:
     membership: BatchMember | None = None
     link_seconds: int | None = None
     device_key_id: uuid.UUID | None = None
+    key_id: uuid.UUID | None = None
 
     @property
     def album(self) -> BatchId | None:
@@ -261,6 +263,7 @@ def _job_row(job: NewPhotoJob) -> dict[str, object]:
         "deadline_ms": recipe.deadline_ms,
         "link_seconds": job.link_seconds,
         "device_key_id": job.device_key_id,
+        "key_id": job.key_id,
     }
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
-from smart_filter_shared.catalog.model_card import ModelCard, Offer, WeightsFile
+from smart_filter_shared.catalog.model_card import Commercial, ModelCard, Offer, WeightsFile
 from smart_filter_shared.catalog.parameters import Parameter, ParameterKind
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.model_registry import version_skew
@@ -103,7 +103,7 @@ def publish(
                 "task": str(card.task),
                 "name": card.name,
                 "capability": card.capability,
-                "card": json.dumps(dataclasses.asdict(card)),
+                "card": _encode_card(card),
                 "fingerprint": card.fingerprint,
                 "release": list(version_skew.current_release() if release is None else release),
                 "fault": offer.fault,
@@ -163,6 +163,24 @@ def list_models(connection: Connection, *, pools: Collection[str] = ()) -> list[
     ]
 
 
+def without_emotions(known: Sequence[PublishedModel], *, why: str) -> list[PublishedModel]:
+    """Return the models with those that read emotions turned off, and others as the defaults.
+
+    why: the reason, as the fault of the models that are turned off.
+    """
+    replaced = {one.card.task for one in known if one.card.emotions and one.card.default}
+    return [
+        dataclasses.replace(
+            one, card=dataclasses.replace(one.card, default=False), offered=False, fault=why
+        )
+        if one.card.emotions
+        else dataclasses.replace(one, card=dataclasses.replace(one.card, default=True))
+        if one.card.stands_in and one.card.task in replaced
+        else one
+        for one in known
+    ]
+
+
 def list_offered(known: Iterable[PublishedModel]) -> dict[TaskName, list[ModelCard]]:
     """Return the offered models of each task."""
     found: dict[TaskName, list[ModelCard]] = defaultdict(list)
@@ -197,6 +215,25 @@ def _read_model(row: Row[Any], pools: Collection[str]) -> PublishedModel:
     )
 
 
+def _encode_card(card: ModelCard) -> str:
+    """Return the JSON text of a card.
+
+    Version 0.1.0 refuses cards with fields that it does not know, unless they are empty, and it
+    knows `research`. So both fields hold `commercial`, and only ASK is refused.
+    """
+    stored = dataclasses.asdict(card)
+    stored["research"] = card.research
+    stored["commercial"] = Commercial.ASK if card.commercial == Commercial.ASK else ""
+    return json.dumps(stored)
+
+
+def _decode_commercial(research: object, stored: object) -> Commercial:
+    """Return the value of the two stored fields; `stored` is None in a card of version 0.1.0."""
+    if stored == "":
+        return Commercial.NO if research else Commercial.YES
+    return Commercial.NO if stored is None and research else Commercial.ASK
+
+
 # Cards are read once a second or more often, and they rarely change.
 @lru_cache(maxsize=256)
 def _decode_card(card: str) -> ModelCard:
@@ -204,13 +241,16 @@ def _decode_card(card: str) -> ModelCard:
 
     Raises KeyError, TypeError or ValueError when this version cannot read it.
     """
-    stored = _known_fields(ModelCard, json.loads(card))
+    stored = json.loads(card)
+    commercial = _decode_commercial(stored.pop("research", False), stored.pop("commercial", None))
+    stored = _known_fields(ModelCard, stored)
     size = stored["input_size"]
     # A card of an older version lacks later fields; these have defaults.
     return ModelCard(
         **{
             **stored,
             "task": TaskName(stored["task"]),
+            "commercial": commercial,
             "weights": tuple(WeightsFile(**file) for file in stored["weights"]),
             "input_size": None if size is None else (size[0], size[1]),
             "devices": tuple(stored["devices"]),

@@ -116,6 +116,12 @@ def find(connection: Connection, batch_id: BatchId, tenant: Tenant) -> BatchRow 
     return None if row is None else _with_items(connection, [row])[batch_id]
 
 
+def find_summary(connection: Connection, batch_id: BatchId, tenant: Tenant) -> BatchRow | None:
+    """Return a tenant's batch without its items, or None when the tenant has no such batch."""
+    row = connection.execute(_FIND, {"id": batch_id, "tenant": tenant}).one_or_none()
+    return None if row is None else _with_counts(connection, [row])[0]
+
+
 def get_many(connection: Connection, batch_ids: Collection[BatchId]) -> dict[BatchId, BatchRow]:
     """Return the batches that exist, of any tenant, with their items."""
     if not batch_ids:
@@ -129,17 +135,20 @@ def list_batches(
 ) -> list[BatchRow]:
     """Return a page of a tenant's batches, newest first, without their items."""
     where = {"tenant": tenant, "before": before, "limit": limit}
-    rows = connection.execute(_LIST, where).all()
-    counts: dict[BatchId, Counter[JobState]] = {BatchId(row.id): Counter() for row in rows}
-    for count in connection.execute(_COUNTS, {"ids": list(counts)}):
-        counts[count.batch_id][JobState(count.state)] += count.items
-    return [_row(row, counts[row.id], None) for row in rows]
+    return _with_counts(connection, connection.execute(_LIST, where).all())
 
 
 def is_deleted(connection: Connection, batch_id: BatchId, tenant: Tenant) -> bool:
     """Return whether the tenant had this batch and has deleted it."""
     where = {"id": batch_id, "tenant": tenant}
     return connection.execute(_DELETED, where).first() is not None
+
+
+def _with_counts(connection: Connection, rows: Sequence[Row[tuple[object, ...]]]) -> list[BatchRow]:
+    counts: dict[BatchId, Counter[JobState]] = {BatchId(row.id): Counter() for row in rows}
+    for count in connection.execute(_COUNTS, {"ids": list(counts)}):
+        counts[count.batch_id][JobState(count.state)] += count.items
+    return [_row(row, counts[BatchId(row.id)], None) for row in rows]
 
 
 def _with_items(

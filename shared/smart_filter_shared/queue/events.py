@@ -121,6 +121,14 @@ def insert(happened: str) -> str:
     """  # noqa: S608 - all parts stand in this package
 
 
+def outbox_lane(table: str, url: str = "url") -> str:
+    """Return the SQL of a delivery's lane: its tenant and its receiver, as `host[:port]`.
+
+    Deliveries of one lane may delay each other.  table: the one of the row that has the tenant.
+    """
+    return f"{table}.tenant || ' ' || lower(split_part({url}, '/', 3))"
+
+
 def insert_with_deliveries(happened: str, *, among: str) -> str:
     """Return the SQL of a WITH that writes events, and the webhook deliveries of ends.
 
@@ -128,8 +136,7 @@ def insert_with_deliveries(happened: str, *, among: str) -> str:
     among: a query of the jobs that the events belong to.
     """
     # Events and deliveries commit together (transactional outbox): one delivery for each webhook,
-    # and one for the address that the job names. Deliveries of one lane may delay each other,
-    # deliveries of different lanes never do.
+    # and one for the address that the job names.
     return f"""
         recorded AS ({insert(happened)} RETURNING job_id, type, at),
         told AS (
@@ -138,11 +145,11 @@ def insert_with_deliveries(happened: str, *, among: str) -> str:
             )
             SELECT gen_random_uuid(), jobs.tenant, told.*, jobs.id, recorded.type, at, at
             FROM recorded JOIN ({among}) AS jobs ON jobs.id = recorded.job_id, LATERAL (
-                SELECT CAST(id AS text), NULL, CAST(id AS text) FROM webhooks
+                SELECT CAST(id AS text), NULL, {outbox_lane("webhooks")} FROM webhooks
                 WHERE webhooks.tenant = jobs.tenant AND recorded.type = ANY(webhooks.events)
                     AND webhooks.disabled IS NULL
                 UNION ALL
-                SELECT 'default', webhook_url, jobs.tenant || ' ' || split_part(webhook_url, '/', 3)
+                SELECT 'default', webhook_url, {outbox_lane("jobs", "webhook_url")}
                 WHERE webhook_url IS NOT NULL
             ) AS told (webhook, url, lane)
             WHERE recorded.type IN ({_FINAL_NAMES})
@@ -163,11 +170,11 @@ _RECORD_BATCHES = text(f"""
     INSERT INTO deliveries (id, tenant, webhook, url, lane, batch_id, type, happened_at, due_at)
     SELECT gen_random_uuid(), batches.tenant, told.*, batches.id, recorded.type, at, at
     FROM recorded JOIN batches ON batches.id = recorded.job_id, LATERAL (
-        SELECT CAST(id AS text), NULL, CAST(id AS text) FROM webhooks
+        SELECT CAST(id AS text), NULL, {outbox_lane("webhooks")} FROM webhooks
         WHERE webhooks.tenant = batches.tenant AND recorded.type = ANY(webhooks.events)
             AND webhooks.disabled IS NULL
         UNION ALL
-        SELECT 'default', webhook_url, batches.tenant || ' ' || split_part(webhook_url, '/', 3)
+        SELECT 'default', webhook_url, {outbox_lane("batches", "webhook_url")}
         WHERE webhook_url IS NOT NULL
     ) AS told (webhook, url, lane)
     WHERE recorded.type = 'batch.finished'
@@ -176,6 +183,10 @@ _RECORD_BATCHES = text(f"""
 _LIST_FOR_JOB = text("""
     SELECT id, type, stage, state, at FROM events
     WHERE job_id = :job_id AND id > :after ORDER BY id
+""")
+_FIND_LAST = text("""
+    SELECT id, type, stage, state, at FROM events
+    WHERE job_id = :id AND type = :type ORDER BY id DESC LIMIT 1
 """)
 
 # How many transactions back `read_ends` looks at most, which bounds its cost. A busy service has a
@@ -277,24 +288,26 @@ def record_batches(
     )
 
 
-def list_for_batch(connection: Connection, batch_id: BatchId, *, after: int = 0) -> list[Event]:
-    """Return the events of a batch after the event `after`, in order."""
-    return list_for_job(connection, JobId(batch_id), after=after)
+def find_last(connection: Connection, batch_id: BatchId, type_: EventType) -> Event | None:
+    """Return the last event of a batch that has this type."""
+    row = connection.execute(_FIND_LAST, {"id": batch_id, "type": str(type_)}).one_or_none()
+    return None if row is None else _event(row)
 
 
 def list_for_job(connection: Connection, job_id: JobId, *, after: int = 0) -> list[Event]:
     """Return the events of a job after the event `after`, in order."""
     rows = connection.execute(_LIST_FOR_JOB, {"job_id": job_id, "after": after})
-    return [
-        Event(
-            id=row.id,
-            type=EventType(row.type),
-            stage=None if row.stage is None else StageName(row.stage),
-            state=row.state,
-            at=row.at,
-        )
-        for row in rows
-    ]
+    return [_event(row) for row in rows]
+
+
+def _event(row: Row[tuple[object, ...]]) -> Event:
+    return Event(
+        id=row.id,
+        type=EventType(row.type),
+        stage=None if row.stage is None else StageName(row.stage),
+        state=row.state,
+        at=row.at,
+    )
 
 
 def read_ends(connection: Connection, tenant: Tenant, *, after: int | None, most: int) -> Ends:

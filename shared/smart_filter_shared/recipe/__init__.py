@@ -5,7 +5,7 @@ values of their part.
 """
 
 from smart_filter_shared.recipe.fields import from_json
-from smart_filter_shared.recipe.files import Effort, Files
+from smart_filter_shared.recipe.files import Effort, Files, Provenance
 from smart_filter_shared.recipe.filters import Filter
 from smart_filter_shared.recipe.framing import Crop, Framing, Length, OutputSize
 from smart_filter_shared.recipe.look import Look, Outline, Shadow, ShadowKind
@@ -51,6 +51,7 @@ __all__ = [
     "Output",
     "OutputSize",
     "PersonSelection",
+    "Provenance",
     "Recipe",
     "Shadow",
     "ShadowKind",

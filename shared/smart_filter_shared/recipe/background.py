@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from smart_filter_shared.catalog.scalars import quote_value
 from smart_filter_shared.presets import PRESETS, Preset, find_preset
 from smart_filter_shared.recipe.recipe import Background, BackgroundKind
-from smart_filter_shared.recipe.words import is_color
+from smart_filter_shared.recipe.words import is_color, suggest_color
 from smart_filter_shared.security import urls
 from smart_filter_shared.security.outbound_rules import OutboundRules
 from smart_filter_shared.suggestions import did_you_mean, find_nearest
@@ -16,6 +16,9 @@ MAX_KEYWORDS = 12
 _MAX_SHOWN_CHARACTERS = 60
 MAX_KEYWORD_CHARACTERS = 40
 
+# What clients write for no color, and the background that they mean.
+_NO_COLOR = "none"
+_TRANSPARENT_HINT = f"; did you mean {BackgroundKind.TRANSPARENT}?"
 _COLOR_CODE = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})", re.IGNORECASE)
 _DECIMAL = re.compile(r"[0-9]{0,3}(\.[0-9]{1,9})?(?<=[0-9])")
 
@@ -43,6 +46,7 @@ def read(
         if not is_color(value):
             raise ValueError(
                 f"{quote_value(value)} is not a CSS color; write, for example, color:#ff8800"
+                f"{_TRANSPARENT_HINT if value == _NO_COLOR else suggest_color(value)}"
             )
         return Background(kind, value)
     if kind == BackgroundKind.PRESET:

@@ -10,7 +10,7 @@ from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.errors import Contradiction, FieldError
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.recipe import framing
-from smart_filter_shared.recipe.files import Files
+from smart_filter_shared.recipe.files import Files, Provenance
 from smart_filter_shared.recipe.framing import Crop, Framing
 from smart_filter_shared.recipe.look import ShadowKind
 from smart_filter_shared.recipe.recipe import (
@@ -41,6 +41,7 @@ def reject_contradictions(
         *_kept_background(recipe),
         *_filters(recipe),
         *_files(recipe),
+        *_provenance(recipe),
         *_exact_size_png(recipe),
         *_model(recipe, segmenters),
     ]
@@ -147,6 +148,8 @@ def _files(recipe: Recipe) -> Iterator[FieldError]:
         )
         yield from _each(remedy, "matte_bits", "outputs")
     names = [name for name in ("max_bytes", "keep_metadata") if getattr(files, name)]
+    if files.provenance != Provenance.NONE:
+        names.append("provenance")
     if names and not {Output.IMAGE, Output.CUTOUT} & asked:
         verb = "applies" if len(names) == 1 else "apply"
         remedy = (
@@ -154,6 +157,20 @@ def _files(recipe: Recipe) -> Iterator[FieldError]:
             f" or leave {_join_names(names)} out"
         )
         yield from _each(remedy, *names, "outputs")
+
+
+def _provenance(recipe: Recipe) -> Iterator[FieldError]:
+    if recipe.files.provenance == Provenance.NONE:
+        return
+    if recipe.format == Format.AVIF:
+        remedy = "provenance is written into jpg, png and webp: choose one, or leave provenance out"
+        yield from _each(remedy, "provenance", "format")
+    if recipe.files.max_bytes is not None:
+        remedy = (
+            "max_bytes does not count Content Credentials, whose size depends on the server's"
+            " certificate: leave max_bytes or provenance out"
+        )
+        yield from _each(remedy, "provenance", "max_bytes")
 
 
 def _exact_size_png(recipe: Recipe) -> Iterator[FieldError]:

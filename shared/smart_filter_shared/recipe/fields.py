@@ -29,7 +29,7 @@ from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.presets import PRESETS, Preset
 from smart_filter_shared.recipe import background, files, filters, framing, look, spellings
 from smart_filter_shared.recipe.contradictions import find_card, reject_contradictions
-from smart_filter_shared.recipe.files import Files
+from smart_filter_shared.recipe.files import Files, Provenance
 from smart_filter_shared.recipe.filters import Filter
 from smart_filter_shared.recipe.framing import Framing
 from smart_filter_shared.recipe.look import Look
@@ -74,8 +74,13 @@ _KNOWN_NAMES = (
     *(name for name in NAMES if name not in _TASK_NAMES),
     *(f"{task}.model" for task in _TASK_NAMES),
 )
-# The other usual name of the format jpg.
+_NO_CERTIFICATE = (
+    "c2pa needs a certificate, and this server has none: set SMART_FILTER_C2PA_CERTIFICATE and"
+    " SMART_FILTER_C2PA_KEY, or leave it out"
+)
+# The other usual name of the format jpg, and the start of media types.
 _JPEG = "jpeg"
+_MEDIA_PREFIX = "image/"
 _PERSONS = re.compile(r"all|largest|[1-9][0-9]{0,2}( ?, ?[1-9][0-9]{0,2}){0,99}")
 
 
@@ -87,6 +92,7 @@ def parse(
     presets: Sequence[Preset] = PRESETS,
     with_background_file: bool = False,
     outbound: OutboundRules | None = None,
+    signs: bool = True,
 ) -> Recipe:
     """Parse the fields of a JSON recipe, of a form or of a command line.
 
@@ -95,6 +101,7 @@ def parse(
     presets: backgrounds that the caller may name.
     with_background_file: whether a background file was sent; `file` is then the default.
     outbound: refuses backgrounds at URLs that can never be fetched; None: a worker decides.
+    signs: whether workers have a certificate for Content Credentials.
     Raises InvalidRecipe naming every wrong field, Contradiction naming every field that
     contradicts another, or NotAvailable when every error is a value that is not served now.
     """
@@ -114,6 +121,8 @@ def parse(
         },
         metadata=reader.metadata(),
     )
+    if recipe.files.provenance == Provenance.C2PA and not signs:
+        reader.refuse_for_now("provenance", _NO_CERTIFICATE)
     reader.refuse_rest()
     reader.raise_errors()
     reject_contradictions(
@@ -135,7 +144,7 @@ def from_json(
     What may have gone since is not looked up: background, filters, models and their parameters.
     Raises ValueError, LookupError or TypeError for what only a later version can read.
     """
-    stored = spellings.read_stored(stored)
+    stored = spellings.rename_in_json(stored)
     # Unset fields are null; rows of version 0.1 may have an empty `roi`.
     reader = _Reader({name: value for name, value in stored.items() if value not in (None, "")})
     kind, _, value = str(stored["background"]).partition(":")
@@ -205,6 +214,7 @@ def _files(reader: "_Reader") -> Files:
         max_bytes=reader.text("max_bytes", files.read_max_bytes, None),
         keep_metadata=reader.one("keep_metadata", read_boolean, default.keep_metadata),
         effort=reader.choice("effort", default.effort),
+        provenance=reader.choice("provenance", default.provenance),
     )
 
 
@@ -326,7 +336,7 @@ class _Reader:
             detail = (
                 f"no pool of workers offers {name} ({faults[task, name]}); use one of {choices}"
             )
-            self._later.append(FieldError(json_pointer(field), detail))
+            self.refuse_for_now(field, detail)
         else:
             self._refuse(
                 field,
@@ -359,6 +369,10 @@ class _Reader:
             name.removeprefix(_METADATA_PREFIX): self.text(name, _metadata_text, "")
             for name in names
         }
+
+    def refuse_for_now(self, name: str, detail: str) -> None:
+        """Record an error for a valid value that this server does not serve."""
+        self._later.append(FieldError(json_pointer(name), detail))
 
     def refuse_rest(self) -> None:
         """Record an error for each field that was not read."""
@@ -416,7 +430,12 @@ def _member(kind: type[Member], text: str) -> Member:
 
 
 def _format(text: str) -> Format:
-    return Format.JPG if text == _JPEG else _member(Format, text)
+    """Return a format by its name, its other usual name or its media type."""
+    name = text.removeprefix(_MEDIA_PREFIX)
+    if name == _JPEG:
+        return Format.JPG
+    is_media_type = name != text
+    return _member(Format, text if is_media_type and name == Format.AUTO else name)
 
 
 def _persons(text: str) -> PersonSelection | tuple[int, ...]:

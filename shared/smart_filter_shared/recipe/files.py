@@ -1,4 +1,4 @@
-"""Parse and format properties of output files: size limit, metadata, encoder effort, bit depth."""
+"""Parse and format properties of output files: size limit, metadata, provenance, encoder effort."""
 
 import re
 from collections.abc import Mapping
@@ -25,6 +25,13 @@ class Effort(StrEnum):
     SMALL = "small"
 
 
+class Provenance(StrEnum):
+    """The marks of provenance that image and cutout carry."""
+
+    NONE = "none"
+    C2PA = "c2pa"
+
+
 @dataclass(frozen=True, slots=True)
 class Files:
     """Properties of the output files.
@@ -33,12 +40,14 @@ class Files:
     max_bytes: size limit of the image and of the cutout, each; None for no limit.
     keep_metadata: whether image and cutout carry the photo's metadata, always without the
         location.
+    provenance: whether image and cutout carry Content Credentials.
     """
 
     matte_bits: int = MATTE_BITS[0]
     max_bytes: int | None = None
     keep_metadata: bool = False
     effort: Effort = Effort.FAST
+    provenance: Provenance = Provenance.NONE
 
     def as_json(self) -> dict[str, object]:
         """Return each value as JSON."""
@@ -47,6 +56,7 @@ class Files:
             "max_bytes": self.max_bytes,
             "keep_metadata": self.keep_metadata,
             "effort": str(self.effort),
+            "provenance": str(self.provenance),
         }
 
 

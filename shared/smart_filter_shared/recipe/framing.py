@@ -13,7 +13,10 @@ from fractions import Fraction
 from typing import Final
 
 from smart_filter_shared.catalog.scalars import format_number, quote_value
+from smart_filter_shared.suggestions import did_you_mean
 
+# A subject this close to a border, as a share of that side, is cut off by it.
+TOUCHES_WITHIN: Final = 0.004
 MAX_MARGIN_PX: Final = 500
 MAX_MARGIN_PERCENT: Final = 50
 MIN_SCALE_PERCENT: Final = 10
@@ -41,6 +44,7 @@ _LENGTH = re.compile(r"([0-9]{1,5}(?:\.[0-9]{1,4})?)(px|%)?")
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,4})?)%")
 _ASPECT = re.compile(r"([1-9][0-9]{0,3}):([1-9][0-9]{0,3})")
 _PIXELS = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
+_SIZE_NAMES = ("full", *MEGAPIXELS, *(f"print:{size}" for size in PRINT_SIZES_CM))
 _CENTER = 0.5
 _WHOLE_PHOTO = "0% 0% 100% 100%"
 
@@ -212,7 +216,7 @@ def read_size(text: str) -> OutputSize:
     if match is None:
         raise ValueError(
             f"{quote_value(text)} is not full, {', '.join(MEGAPIXELS)}, WIDTHxHEIGHT in pixels, or "
-            f"print: with one of {', '.join(PRINT_SIZES_CM)}"
+            f"print: with one of {', '.join(PRINT_SIZES_CM)}{did_you_mean(text, _SIZE_NAMES)}"
         )
     width, height = int(match[1]), int(match[2])
     if (
@@ -234,7 +238,12 @@ def read_aspect(text: str) -> tuple[int, int] | None:
         return None
     match = _ASPECT.fullmatch(text)
     if match is None:
-        raise ValueError(f"{quote_value(text)} is not original, or WIDTH:HEIGHT such as 4:5")
+        meant = text.replace("x", ":")
+        hint = f"; did you mean {meant}?" if _ASPECT.fullmatch(meant) else ""
+        raise ValueError(
+            f"{quote_value(text)} is not original, or WIDTH:HEIGHT such as 4:5"
+            f"{hint or did_you_mean(text, ('original',))}"
+        )
     width, height = int(match[1]), int(match[2])
     _check_aspect_ratio(text, Fraction(width, height))
     return width, height

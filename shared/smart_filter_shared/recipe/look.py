@@ -7,7 +7,7 @@ from typing import Final
 
 from smart_filter_shared.catalog.scalars import format_number, quote_value
 from smart_filter_shared.recipe.framing import Length
-from smart_filter_shared.recipe.words import AUTO, is_color
+from smart_filter_shared.recipe.words import AUTO, is_color, suggest_color
 from smart_filter_shared.suggestions import did_you_mean
 
 MAX_OUTLINE_PERCENT: Final = 10
@@ -112,7 +112,10 @@ def read_outline(text: str) -> Outline | None:
         )
     color = match[3] or "white"
     if not is_color(color):
-        raise ValueError(f"{quote_value(color)} is not a CSS color; write, for example, 1.5% #f80")
+        raise ValueError(
+            f"{quote_value(color)} is not a CSS color; write, for example, 1.5% #f80"
+            f"{suggest_color(color)}"
+        )
     return Outline(width, color)
 
 

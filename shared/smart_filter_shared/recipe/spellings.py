@@ -42,27 +42,32 @@ def to_current_names(fields: Mapping[str, Value]) -> dict[str, Value]:
     return {CURRENT_NAMES.get(name, name): value for name, value in fields.items()}
 
 
-def read_stored(stored: Mapping[str, Any]) -> dict[str, Any]:  # JSON
-    """Return a stored recipe with its current names; version 0.1 stored the former ones."""
+def rename_in_json(recipe: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:  # JSON
+    """Return a recipe as JSON, stored or as a request has it, with its current names.
+
+    prefix: what precedes its names in dotted names.  A former name whose value is null is left out.
+    """
     return {
-        CURRENT_NAMES.get(name, name): _read_stored_value(name, value)
-        for name, value in stored.items()
+        _current_name(prefix, name): _rename_below(f"{prefix}{name}", value)
+        for name, value in recipe.items()
+        if value is not None or f"{prefix}{name}" not in CURRENT_NAMES
     }
 
 
-def _read_stored_value(name: str, value: Any) -> Any:  # noqa: ANN401  # JSON
-    if name == "filters":
-        return [
-            {**one, "params": _rename(f"filters.{one['name']}.", one["params"])} for one in value
-        ]
-    if isinstance(value, Mapping) and "params" in value:
-        return {**value, "params": _rename(f"{name}.params.", value["params"])}
+def _current_name(prefix: str, name: str) -> str:
+    return CURRENT_NAMES.get(f"{prefix}{name}", f"{prefix}{name}").removeprefix(prefix)
+
+
+def _rename_below(name: str, value: Any) -> Any:  # noqa: ANN401  # JSON
+    if isinstance(value, Mapping):
+        return rename_in_json(value, f"{name}.")
+    if name == "filters" and isinstance(value, list):
+        return [_rename_parameters(one) for one in value]
     return value
 
 
-def _rename(prefix: str, params: Mapping[str, Any]) -> dict[str, Any]:  # JSON
-    """Return parameters by their current names; prefix: what precedes a name in the recipe."""
-    return {
-        CURRENT_NAMES.get(f"{prefix}{name}", f"{prefix}{name}").removeprefix(prefix): value
-        for name, value in params.items()
-    }
+def _rename_parameters(one: Any) -> Any:  # noqa: ANN401  # JSON
+    """Return a filter with the current names of its parameters; a bare name is unchanged."""
+    if not isinstance(one, Mapping) or not isinstance(one.get("params"), Mapping):
+        return one
+    return {**one, "params": rename_in_json(one["params"], f"filters.{one.get('name')}.")}

@@ -4,6 +4,9 @@ import math
 from typing import Final
 
 from coloraide import Color
+from coloraide.css.color_names import name2val_map
+
+from smart_filter_shared.suggestions import did_you_mean
 
 AUTO: Final = "auto"
 
@@ -17,6 +20,13 @@ def is_color(text: str) -> bool:
         )
     except OverflowError:
         return False
+
+
+def suggest_color(text: str) -> str:
+    """Return the end of a sentence that suggests a CSS color similar to a text, or an empty one."""
+    if is_color(f"#{text}"):
+        return f"; did you mean #{text}?"
+    return did_you_mean(text, name2val_map)
 
 
 def json_pointer(name: str) -> str:

@@ -18,10 +18,17 @@ ALLOWED_PORTS: Final = frozenset({80, 443, 8080, 8443})
 # Opens this machine to its own clients; the value of SETTING where a developer runs everything.
 LOOPBACK_TARGETS: Final = ("localhost", "127.0.0.0/8", "::1")
 SETTING: Final = "SMART_FILTER_OUTBOUND_ALLOW"
+_NOT_PUBLIC: Final = (
+    f"is not on the public internet; the server's setting {SETTING} can allow its host"
+)
 
 # Source: RFC 6761, 6.3: these names are always the loopback.
 _LOCAL_NAME: Final = "localhost"
 _LOCAL_ADDRESSES: Final = (ipaddress.IPv4Address("127.0.0.1"), ipaddress.IPv6Address("::1"))
+# Domains that are never on the public internet: the name that many systems give to the loopback,
+# those of home networks, and the one that ICANN reserved for private networks.
+# Source: RFC 6762, 3; RFC 8375; ICANN board resolution 2024.07.29.06.
+_LOCAL_DOMAINS: Final = ("localdomain", "local", "home.arpa", "internal")
 
 
 class OutboundRules:
@@ -52,19 +59,22 @@ class OutboundRules:
     def find_fault(self, url: WebUrl) -> str | None:
         """Return why a URL can never be reached, for the client that named it, else None.
 
-        It judges addresses, `localhost` and ports; other names are looked up when they are
+        It judges addresses, local names and ports; other names are looked up when they are
         connected to.
         """
         addresses = _known_addresses(url.host)
         if addresses is None:
             # A name can lead to an allowed network, where every port is open.
-            may_be_open = url.port in ALLOWED_PORTS or url.host in self._hosts or self._networks
-            return None if may_be_open else _describe_port(url.port)
+            if url.host in self._hosts or self._networks:
+                return None
+            if _is_local_name(url.host):
+                return _NOT_PUBLIC
+            return None if url.port in ALLOWED_PORTS else _describe_port(url.port)
         if self.permit(url.host, url.port, addresses):
             return None
         if all(is_public(one) for one in addresses):
             return _describe_port(url.port)
-        return f"is not on the public internet; the server's setting {SETTING} can allow its host"
+        return _NOT_PUBLIC
 
     def _is_allowed(self, address: IpAddress) -> bool:
         return any(
@@ -86,6 +96,11 @@ def _known_addresses(host: str) -> Sequence[IpAddress] | None:
         return _LOCAL_ADDRESSES
     address = parse_address(host)
     return None if address is None else (address,)
+
+
+def _is_local_name(host: str) -> bool:
+    """Whether a name can only be one of a local network: reserved for these, or a single label."""
+    return "." not in host or host.endswith(tuple(f".{domain}" for domain in _LOCAL_DOMAINS))
 
 
 def _describe_port(port: int) -> str:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, text
 from smart_filter_shared import suggestions
 from smart_filter_shared.artifacts.retention import RetentionOverrides
 from smart_filter_shared.ids import Tenant
+from smart_filter_shared.recipe import spellings
 from smart_filter_shared.tenants.quotas import LimitOverrides
 
 # A tenant without submissions has finish 0: its first job starts at V (queue/fair_queueing.py).
@@ -18,7 +19,7 @@ _ENSURE = text("""
 """)
 _COLUMNS = """
     name, requests_per_minute, jobs_waiting, megapixels_per_day,
-    keep_input_seconds, keep_result_seconds, keep_nothing, recipe, link_seconds
+    keep_input_seconds, keep_result_seconds, keep_nothing, recipe, link_seconds, emotions
 """
 _FIND = text(f"SELECT {_COLUMNS} FROM tenants WHERE name = :tenant")  # noqa: S608 - stands here
 # A tenant with a key may not have submitted anything yet.
@@ -38,7 +39,7 @@ _WRITE = text("""
         requests_per_minute = :requests_per_minute, jobs_waiting = :jobs_waiting,
         megapixels_per_day = :megapixels_per_day, keep_input_seconds = :keep_input_seconds,
         keep_result_seconds = :keep_result_seconds, keep_nothing = :keep_nothing,
-        recipe = CAST(:recipe AS jsonb), link_seconds = :link_seconds
+        recipe = CAST(:recipe AS jsonb), link_seconds = :link_seconds, emotions = :emotions
     WHERE name = :tenant
 """)
 
@@ -49,12 +50,14 @@ class TenantOverrides:
 
     recipe: its default recipe fields, in the JSON form of request bodies.
     link_seconds: lifetime of signed links of its jobs.
+    emotions: False: no emotions are read in its photos; None: the setting applies.
     """
 
     limits: LimitOverrides = field(default_factory=LimitOverrides)
     keeping: RetentionOverrides = field(default_factory=RetentionOverrides)
     recipe: Mapping[str, object] = field(default_factory=dict)
     link_seconds: int | None = None
+    emotions: bool | None = None
 
 
 def read_overrides(connection: Connection, tenant: Tenant) -> TenantOverrides:
@@ -95,6 +98,7 @@ def write_overrides(connection: Connection, tenant: Tenant, own: TenantOverrides
             "keep_nothing": own.keeping.nothing,
             "recipe": json.dumps(own.recipe) if own.recipe else None,
             "link_seconds": own.link_seconds,
+            "emotions": own.emotions,
         },
     )
 
@@ -108,6 +112,7 @@ def _read_row(row: Row[Any]) -> TenantOverrides:
     return TenantOverrides(
         LimitOverrides(row.requests_per_minute, row.jobs_waiting, row.megapixels_per_day),
         RetentionOverrides(row.keep_input_seconds, row.keep_result_seconds, row.keep_nothing),
-        row.recipe or {},
+        spellings.rename_in_json(row.recipe or {}),
         row.link_seconds,
+        row.emotions,
     )

@@ -23,6 +23,7 @@ from smart_filter_shared.ids import (
     Tenant,
     new_delivery_id,
 )
+from smart_filter_shared.queue import events
 
 TEST_EVENT: Final = "webhook.test"
 # How long finished deliveries are kept.
@@ -30,7 +31,9 @@ KEPT_DAYS: Final = 7
 
 # Lanes are listed by jumping from one to the next in the index, so a lane with a hundred thousand
 # waiting deliveries costs as much as a lane with one. Each lane has at most :few deliveries in
-# flight over all senders. When not all lanes fit into :most, each lane gets its turn.
+# flight over all senders, each tenant at most :each, and each receiver at most :at_host. When not
+# all lanes fit into :most, each lane gets its turn. A lane that an earlier version wrote has no
+# host and stands for itself.
 _CLAIM = text("""
     WITH RECURSIVE lanes AS (
         (SELECT lane FROM deliveries WHERE state = 'waiting' ORDER BY lane LIMIT 1)
@@ -49,17 +52,31 @@ _CLAIM = text("""
         FROM lanes
         WHERE lane IS NOT NULL AND (lane = ANY(CAST(:lanes AS text[]))) = :among
     ), due AS MATERIALIZED (
-        SELECT found.id, found.place FROM open_lanes, LATERAL (
-            SELECT id, row_number() OVER () AS place FROM (
-                SELECT id FROM deliveries
+        SELECT found.id, found.tenant, found.place,
+            coalesce(nullif(split_part(lane, ' ', 2), ''), lane) AS host
+        FROM open_lanes, LATERAL (
+            SELECT id, tenant, row_number() OVER () AS place FROM (
+                SELECT id, tenant FROM deliveries
                 WHERE deliveries.lane = open_lanes.lane AND state = 'waiting'
                     AND due_at <= statement_timestamp()
                 ORDER BY due_at LIMIT open_lanes.free
                 FOR UPDATE SKIP LOCKED
             ) AS locked
         ) AS found
+    ), sending AS MATERIALIZED (
+        SELECT tenant, coalesce(nullif(split_part(lane, ' ', 2), ''), lane) AS host FROM deliveries
+        WHERE state = 'sending' AND leased_until > statement_timestamp()
+    ), of_host AS (
+        SELECT id, tenant, place, row_number() OVER (
+            PARTITION BY host ORDER BY place, random()
+        ) + (SELECT count(*) FROM sending WHERE sending.host = due.host) AS of_host
+        FROM due
+    ), of_tenant AS (
+        SELECT id, place, row_number() OVER (PARTITION BY tenant ORDER BY place, random())
+            + (SELECT count(*) FROM sending WHERE sending.tenant = of_host.tenant) AS of_tenant
+        FROM of_host WHERE of_host <= :at_host
     ), chosen AS (
-        SELECT id FROM due ORDER BY place, random() LIMIT :most
+        SELECT id FROM of_tenant WHERE of_tenant <= :each ORDER BY place, random() LIMIT :most
     )
     UPDATE deliveries SET
         state = 'sending', attempt = attempt + 1, lease_token = gen_random_uuid(),
@@ -99,10 +116,12 @@ _LOG = text("""
         :error
     )
 """)
-_WRITE_TEST = text("""
+_WRITE_TEST = text(f"""
     INSERT INTO deliveries (id, tenant, webhook, lane, type, happened_at, due_at)
-    VALUES (:id, :tenant, :webhook, :webhook, :type, statement_timestamp(), statement_timestamp())
-""")
+    SELECT CAST(:id AS uuid), tenant, CAST(id AS text), {events.outbox_lane("webhooks")},
+        CAST(:type AS text), statement_timestamp(), statement_timestamp()
+    FROM webhooks WHERE id = CAST(:webhook AS uuid) AND tenant = :tenant
+""")  # noqa: S608 - the lane is made of names of columns
 _LIST = text("""
     SELECT id, number, tenant, webhook, url, job_id, batch_id, type, happened_at, state, due_at
     FROM deliveries
@@ -224,11 +243,15 @@ def claim(
     *,
     most: int,
     few: int,
+    each: int,
+    at_host: int,
     lease_seconds: float,
     only: Collection[str] | None = None,
     never: Collection[str] = (),
 ) -> list[ClaimedDelivery]:
-    """Claim and return due deliveries, at most `few` in flight per lane.
+    """Claim and return due deliveries.
+
+    few: at most in flight per lane.  each: per tenant.  at_host: per receiver, of all tenants.
 
     only: the lanes to claim from; None: all lanes except `never`.
     """
@@ -237,6 +260,8 @@ def claim(
         {
             "most": most,
             "few": few,
+            "each": each,
+            "at_host": at_host,
             "lease_seconds": lease_seconds,
             "among": only is not None,
             "lanes": list(never if only is None else only),

@@ -1,13 +1,8 @@
-// Calls the published client remove.bg as its documentation shows, with another base URL: its own
-// is a constant, so its HTTP library replaces the address.
+// Calls the published client remove.bg as its documentation shows.
 //
-//   node drive.js URL KEY FILE|BASE64|URL SOURCE {OPTIONS}
+//   node drive.js KEY FILE|BASE64|URL SOURCE {OPTIONS}
 
-const [url, key, kind, source, options] = process.argv.slice(2);
-
-const unirest = require("unirest");
-const post = unirest.post;
-unirest.post = (address) => post(address.replace("https://api.remove.bg", url));
+const [key, kind, source, options] = process.argv.slice(2);
 
 const client = require("remove.bg");
 const call = {

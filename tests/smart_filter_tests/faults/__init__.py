@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.results import PreparedPhoto
 from smart_filter_workers.stages.segmentation.models.base import People
@@ -29,6 +29,7 @@ def card(name: str) -> ModelCard:
         source="the tests",
         licence="Apache-2.0",
         data_terms="",
+        commercial=Commercial.YES,
     )
 
 

@@ -5,6 +5,7 @@ from smart_filter_tests.malformed.rows import (
     JSON,
     LARGE,
     MEDIA,
+    WEBHOOK_URL,
     Row,
     compressed_row,
     header_rows,
@@ -29,6 +30,10 @@ def _mistyped(name: str, type_: str) -> Row:
     )
 
 
+def _address(name: str, body: object, operation: str = _HOOKS) -> Row:
+    return json_row(operation, name, body, "/url", answer=WEBHOOK_URL)
+
+
 def unread(operation: str, *, path: str = "") -> Row:
     """Make a row with a truncated body: the operation uses the common body reader."""
     return raw_row(operation, "cut off", b'{"url": "htt', path=path)
@@ -50,6 +55,10 @@ ACCOUNTS = (
     json_row(_KEYS, "unknown name", {**_SUBMIT, "admin": True}, "/admin"),
     json_row(_KEYS, "another tenant", {**_SUBMIT, "tenant": "local"}, answer=(403, "scope")),
     *parameter_rows("GET /v1/keys", "limit", "0", "201"),
+    *parameter_rows("DELETE /v1/keys/{key_id}", "with_issued", "maybe"),
+    *parameter_rows("GET /v1/audit", "limit", "0", "201"),
+    *parameter_rows("GET /v1/audit", "cursor", "x"),
+    *parameter_rows("GET /v1/audit", "tenant", "", "a b"),
     *parameter_rows("GET /v1/keys", "cursor", "x"),
     *parameter_rows("GET /v1/keys", "tenant", "", "a b"),
     Row("keys of another tenant", "GET /v1/keys", 403, "scope", params=(("tenant", "local"),)),
@@ -65,11 +74,16 @@ ACCOUNTS = (
         {"max_jobs": 0, "ttl_seconds": "x", "a": 1},
         *("/max_jobs", "/ttl_seconds", "/a"),
     ),
-    json_row(_HOOKS, "url of no web", {"url": "javascript:alert(1)"}, "/url"),
-    json_row(_HOOKS, "lookalike url", {"url": "https://ex\u0430mple.org\u2024evil/"}, "/url"),
+    _address("url of no web", {"url": "javascript:alert(1)"}),
+    _address("lookalike url", {"url": "https://ex\u0430mple.org\u2024evil/"}),
+    _address("url of a number", {"url": 1}),
+    _address("no url", {}),
     json_row(_HOOKS, "unknown event", {**_URL, "events": ["job.queued"]}, "/events/0"),
     json_row(_HOOKS, "own secret", {**_URL, "secret": "whsec_AAAA"}, "/secret"),
-    json_row(_CHANGE, "url of no web", {"url": "ftp://example.org/"}, "/url"),
+    json_row(
+        *(_HOOKS, "url and event", {"url": "x", "events": ["job.queued"]}, "/url", "/events/0")
+    ),
+    _address("url of no web", {"url": "ftp://example.org/"}, _CHANGE),
     json_row(_CHANGE, "own id", {"id": "x"}, "/id"),
     *(
         row
@@ -99,7 +113,8 @@ ACCOUNTS = (
         json_row("PATCH /v1/tenants/{tenant}", f"{name} {value}", {name: value}, f"/{name}")
         for name, value in (
             *(("limits", {}), ("keep_nothing", "perhaps"), ("keep_nothing", 0), ("recipe", [])),
-            *(("keep_nothing", None), ("keep_input_seconds", -1), ("keep_result_seconds", 59)),
+            *(("emotions", True), ("emotions", "off")),
+            *(("keep_input_seconds", -1), ("keep_result_seconds", 59)),
             *(("keep_input_seconds", 10**12),),
         )
     ),

@@ -66,6 +66,7 @@ BATCHES = (
         recipe={"format": "jpg", "background": "transparent"},
         answer=CONTRADICTION,
     ),
+    _wrong("misspelled webhook", "/webhook_ur", webhook_ur="https://a.b/", answer=WEBHOOK_URL),
     _wrong("webhook of a number", "/webhook_url", webhook_url=1, answer=WEBHOOK_URL),
     _wrong("webhook of no web", "/webhook_url", webhook_url="ftp://a/", answer=WEBHOOK_URL),
     _wrong("album with another name", "/album/worst", album={"best": 1, "worst": 1}),
@@ -110,9 +111,22 @@ BATCHES = (
     ),
     json_row(
         _CREATE,
+        "unreadable photos and a wrong recipe",
+        {"items": [{"photo_base64": "SGVsbG8="}] * 2, "recipe": {"quality": 0, "formt": "png"}},
+        *("/quality", "/formt", "/items/0/photo_base64", "/items/1/photo_base64"),
+    ),
+    json_row(
+        _CREATE,
+        "no items and a wrong recipe",
+        {"items": [], "recipe": {"quality": 0}},
+        *("/items", "/quality"),
+    ),
+    json_row(
+        _CREATE,
         "recipe field at the top",
         {"items": [_ITEM], "background": "keep"},
         "/background",
+        answer=RECIPE,
         tells="put it under `recipe`",
     ),
     json_row(

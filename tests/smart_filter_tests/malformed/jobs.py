@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Sequence
 
 from smart_filter_api.intake.multipart import MAX_OTHER_BYTES
+from smart_filter_tests.later import next_week
 from smart_filter_tests.malformed.accounts import unread
 from smart_filter_tests.malformed.rows import (
     CONTRADICTION,
@@ -39,6 +40,8 @@ from smart_filter_tests.serving import a_photo
 
 _JOBS = "POST /v1/jobs"
 _WHOLE = photo() + END
+_PHOTO = base64.b64encode(a_photo()).decode()
+_ADDRESS = "https://example.org/a.jpg"
 
 
 def _row(
@@ -55,6 +58,38 @@ def _typed(name: str, content_type: str, tells: str) -> Row:
 FORMS = (
     _row("empty", b""),
     _row("no photo", part("quality", "90") + END, "/photo", tells="part named 'photo'"),
+    *(
+        _row(f"photo as {name}", photo(name=name) + END, f"/{name}", tells="did you mean photo?")
+        for name in ("file", "image", "photos", "selfie")
+    ),
+    _row("photos of text", part("photos", "me.jpg") + END, "/photos", tells="did you mean photo?"),
+    _row("photo at a misspelled field", part("photo_ur", _ADDRESS) + END, "/photo_ur", PHOTO_URL),
+    _row("only a recipe", part("recipe", "{}", filename="a") + END, "/photo", tells="no photo"),
+    *(
+        _row(
+            f"misspelled {name}",
+            photo() + part(name, _ADDRESS) + END,
+            f"/{name}",
+            answer,
+            tells=f"did you mean {meant}?",
+        )
+        for name, meant, answer in (
+            ("webhook_ur", "webhook_url", WEBHOOK_URL),
+            ("webhook_ulr", "webhook_url", WEBHOOK_URL),
+            ("photo_ur", "photo_url", PHOTO_URL),
+            ("upload_di", "upload_id", INVALID),
+        )
+    ),
+    *(
+        _row(
+            f"JSON in {name}",
+            photo() + part(name, '{"background": "keep"}') + END,
+            f"/{name}",
+            RECIPE,
+            tells="send each field of the recipe as a field of the form",
+        )
+        for name in ("recipe", "data")
+    ),
     _row(
         "photo and its address",
         photo() + part("photo_url", "https://a.example/") + END,
@@ -121,6 +156,13 @@ RECIPES = (
         "/qu\u0430lity",
         RECIPE,
     ),
+    _row(
+        "fields below recipe",
+        photo() + part("recipe.background", "keep") + END,
+        "/recipe/background",
+        RECIPE,
+        tells="such as background=keep",
+    ),
     *(
         _row(
             f"{name} {value}",
@@ -131,7 +173,6 @@ RECIPES = (
         )
         for name, value, tells in (
             ("backgroud", "keep", "did you mean background?"),
-            ("webhook_ulr", "https://example.org/", "did you mean webhook_url?"),
             ("shadow", "dropp", "did you mean drop?"),
             ("persons", "larges", "did you mean largest?"),
             ("harmony", "1", "did you mean harmonize?"),
@@ -142,6 +183,10 @@ RECIPES = (
             ("filters", "glases", "did you mean glasses?"),
             ("background", "colour:red", "did you mean color:red?"),
             ("background", "#ff0000", "did you mean color:#ff0000?"),
+            ("background", "color:tael", "did you mean teal?"),
+            ("background", "color:DarkOrnage", "did you mean darkorange?"),
+            ("background", "color:ff8800", "did you mean #ff8800?"),
+            ("outline", "2% tomatoe", "did you mean tomato?"),
             ("background", "rainbow", "did you mean preset:rainbow?"),
             ("background", "https://example.org/a.jpg", "did you mean url:https://…?"),
             ("background", "preset:rainbo", "did you mean rainbow"),
@@ -172,13 +217,9 @@ RECIPES = (
         "deadline before it may run",
         CONTRADICTION,
         deadline_ms="1000",
-        run_at="2999-01-01T00:00:00Z",
+        run_at=next_week(),
     ),
 )
-
-
-_PHOTO = base64.b64encode(a_photo()).decode()
-_ADDRESS = "https://example.org/a.jpg"
 
 
 def _raw(
@@ -250,6 +291,34 @@ JSON_BODIES = (
     _elsewhere(
         "webhook of no web", WEBHOOK_URL, "/webhook_url", photo_base64=_PHOTO, webhook_url="x"
     ),
+    *(
+        json_row(_JOBS, f"{name} in JSON", body, f"/{name}", answer=answer, tells=tells)
+        for name, body, answer, tells in (
+            ("photo_ur", {"photo_ur": _ADDRESS}, PHOTO_URL, "did you mean photo_url?"),
+            (
+                "webhook_ur",
+                {"photo_url": _ADDRESS, "webhook_ur": _ADDRESS},
+                WEBHOOK_URL,
+                "did you mean webhook_url?",
+            ),
+            ("photo", {"photo": _PHOTO}, RECIPE, "send the photo as photo_base64"),
+        )
+    ),
+    json_row(
+        _JOBS,
+        "two misspelled names",
+        {"photo_ur": _ADDRESS, "webhook_ur": _ADDRESS},
+        *("/photo_ur", "/webhook_ur"),
+        answer=RECIPE,
+    ),
+    json_row(
+        _JOBS,
+        "recipe in quotes",
+        {"photo_base64": _PHOTO, "recipe": '{"background": "keep"}'},
+        "/recipe",
+        answer=RECIPE,
+        tells="leave out the quotes",
+    ),
     _elsewhere("photo at a number", PHOTO_URL, "/photo_url", photo_url=1),
     _elsewhere("photo at no web", PHOTO_URL, "/photo_url", photo_url="file:///etc/passwd"),
     _elsewhere(
@@ -313,6 +382,14 @@ LISTS = (
     *parameter_rows(_OUTPUT, "redirect", "maybe", tells="is neither true nor false"),
     *parameter_rows(_OUTPUT, "redirct", "1", tells="did you mean redirect?"),
     *parameter_rows("GET /v1/jobs/{job_id}/photo", "original", "maybe"),
+    Row(
+        "a repeated parameter",
+        "GET /v1/jobs",
+        *MALFORMED,
+        pointers=("/state",),
+        tells="is given 2 times; give it once",
+        params=(("state", "failed"), ("state", "succeeded")),
+    ),
     *parameter_rows("GET /v1/models", "all", "maybe"),
     *(
         Row(f"of {name[:30]}", _THUMBNAIL, *_NONE, path=f"/v1/backgrounds/{name}/thumbnail")
@@ -398,6 +475,14 @@ DERIVING = (
     ),
     _formed("form with a photo", RECIPE, ("/photo",), photo()),
     _formed("form at fault", RECIPE, ("/quality",), part("quality", "0"), _FILE),
+    _formed("JSON of a recipe", RECIPE, ("/recipe",), part("recipe", '{"background": "keep"}')),
+    _formed(
+        "form with a misspelled webhook",
+        WEBHOOK_URL,
+        ("/webhook_ur",),
+        part("webhook_ur", _ADDRESS),
+    ),
+    _derive("misspelled webhook", {"webhook_ur": _ADDRESS}, "/webhook_ur", answer=WEBHOOK_URL),
     _formed("background twice", MALFORMED, ("/background_file",), _FILE, _FILE),
     _formed(
         "background of text",
@@ -418,6 +503,7 @@ DERIVING = (
         "recipe field at the top",
         {"background": "keep"},
         "/background",
+        answer=RECIPE,
         tells="put it under `recipe`",
         path=_DERIVED,
     ),
@@ -445,7 +531,7 @@ DERIVING = (
     ),
     *header_rows(_DERIVE, "Idempotency-Key", "a b", content=b"{}"),
     unread(_CORRECT, path=_CORRECTED),
-    _correct("nothing", {}, "/kind", "/stage", "/consent"),
+    _correct("nothing", {}, "/kind", "/stage"),
     _drawn("neither mask nor strokes", "/kind", tells="mask or strokes"),
     _drawn("matte of another stage", "/stage", stage="smile", mask=_mask()),
     _drawn("unknown name", "/tenant", tenant="local", mask=_mask()),

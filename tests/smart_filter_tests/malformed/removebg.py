@@ -29,7 +29,9 @@ def _raw(name: str, content: bytes, content_type: str = JSON["Content-Type"]) ->
 
 
 def _key(operation: str, key: str) -> Row:
-    return Row(f"key {key[:20]}", operation, 403, "auth_failed", headers={"X-Api-Key": key})
+    # The header of a proxy, in place of the key that other rows send.
+    headers = {"X-Api-Key": key, "Authorization": "Basic dTpw"}
+    return Row(f"key {key[:20]}", operation, 403, "auth_failed", headers=headers)
 
 
 REMOVING = (

@@ -94,6 +94,7 @@ def evaluate(
     *,
     data: Path,
     weights: Path,
+    research: bool = True,
     limit: int | None = None,
     show: int = 0,
     tell: ProgressCallback = lambda *_: None,
@@ -101,17 +102,17 @@ def evaluate(
     """Measure models on the photos of a folder, and return the results.
 
     models: names of models of the task, in this order, with the parameters that differ from
-    their defaults; limit: how many photos at most, spread over the folder; show: how many of the
-    worst photos get pictures.
+    their defaults; research: whether models may run that are not for commercial use; limit: how
+    many photos at most, spread over the folder; show: how many of the worst photos get pictures.
     Raises FolderUnreadable, and SetupFailed when a model cannot be loaded or cannot answer.
     """
     code = tasks.get_task(task)
     examples = sample_evenly(code.examples(data), limit)
-    files = catalog.discover_models().files
+    known = catalog.discover_models(research=research)
     measured: list[ModelResult] = []
-    with open_prepare_stage(weights, turning=False) as prepare:
+    with open_prepare_stage(weights, turning=False, research=research) as prepare:
         for name, parameters in models.items():
-            subject = ModelProcess(task, name, weights, parameters)
+            subject = ModelProcess(task, name, weights, parameters, research=research)
             scores, shown, cpu_ms, peak_mb = _ask(
                 code, subject, examples, prepare, show=show, tell=partial(tell, name)
             )
@@ -119,7 +120,7 @@ def evaluate(
             first = measured[0] if measured else None
             measured.append(
                 ModelResult(
-                    card=files[task, name].CARD,
+                    card=known.files[task, name].CARD,
                     parameters=parameters,
                     scores=scores,
                     figures=confidence_intervals.compute_figures(numbers, code.figures),

@@ -84,7 +84,9 @@ def compare_models(
     for name, parameters in models.items():
         tell(name)
         try:
-            with ModelProcess(TaskName.SEGMENTATION, name, weights, parameters) as subject:
+            with ModelProcess(
+                TaskName.SEGMENTATION, name, weights, parameters, research=research
+            ) as subject:
                 subject.ask(prepared)  # warm-up: the first run includes one-time setup
                 answered = subject.ask(prepared)
         except SetupFailed as error:

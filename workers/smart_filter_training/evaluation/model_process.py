@@ -44,11 +44,18 @@ class ModelProcess:
     """A model of a task, loaded in a child process while the `with` block runs.
 
     The child runs nothing else, and its libraries use one thread.
-    parameters: those of the model that differ from their defaults.
+    parameters: those of the model that differ from their defaults.  research: whether models may
+    run that are not for commercial use.
     """
 
     def __init__(
-        self, task: TaskName, name: str, weights: Path, parameters: Parameters | None = None
+        self,
+        task: TaskName,
+        name: str,
+        weights: Path,
+        parameters: Parameters | None = None,
+        *,
+        research: bool = True,
     ) -> None:
         self._name = name
         # Not forked: a fork would start with this process's memory and its libraries' locks.
@@ -57,6 +64,7 @@ class ModelProcess:
         self._process = context.Process(
             target=_serve,
             args=(self._other_end, task, name, weights, parameters or {}),
+            kwargs={"research": research},
             name=f"smart-filter eval {name}",
             daemon=True,
         )
@@ -101,7 +109,13 @@ class ModelProcess:
 
 
 def _serve(
-    connection: Connection, task: TaskName, name: str, weights: Path, parameters: Parameters
+    connection: Connection,
+    task: TaskName,
+    name: str,
+    weights: Path,
+    parameters: Parameters,
+    *,
+    research: bool,
 ) -> None:
     """Load the model and answer questions until the parent closes the connection."""
     # Ctrl-C reaches all processes of a terminal; here the parent ends this one.
@@ -109,7 +123,8 @@ def _serve(
     # Messages of native libraries do not belong into the figures.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     try:
-        models = ModelCache(catalog.discover_models(), weights, memory_limit=memory.get_limit(None))
+        known = catalog.discover_models(research=research)
+        models = ModelCache(known, weights, memory_limit=memory.get_limit(None))
         model = models.for_stage({task: name}, {task: parameters})[task]
         threads.limit_native_threads()
         code = tasks.get_task(task)

@@ -76,12 +76,13 @@ class Sample:
 
 
 @contextmanager
-def open_sample(photo: Path | None, weights: Path) -> Iterator[Sample]:
+def open_sample(photo: Path | None, weights: Path, *, research: bool) -> Iterator[Sample]:
     """Yield a photo, prepared without turning it, or a drawn picture without people.
 
+    research: whether models may run that are not for commercial use.
     Raises FolderUnreadable when the photo cannot be read.
     """
-    with open_prepare_stage(weights, turning=False) as prepare:
+    with open_prepare_stage(weights, turning=False, research=research) as prepare:
         prepared = prepare(
             Photo(draw_synthetic(), "png") if photo is None else dataset_files.read_photo(photo)
         )
@@ -90,15 +91,23 @@ def open_sample(photo: Path | None, weights: Path) -> Iterator[Sample]:
 
 
 def time_model(
-    task: TaskName, name: str, parameters: Parameters, sample: Sample, *, weights: Path, runs: int
+    task: TaskName,
+    name: str,
+    parameters: Parameters,
+    sample: Sample,
+    *,
+    weights: Path,
+    runs: int,
+    research: bool,
 ) -> Timing:
     """Run a model repeatedly in a process of its own; the first run is not counted.
 
-    parameters: those that differ from their defaults.
+    parameters: those that differ from their defaults.  research: whether models may run that are
+    not for commercial use.
     Raises SetupFailed when it cannot run.
     """
     question = sample.question(task)
-    with ModelProcess(task, name, weights, parameters) as subject:
+    with ModelProcess(task, name, weights, parameters, research=research) as subject:
         subject.ask(question)
         answers = [subject.ask(question) for _ in range(runs)]
     cpu_ms = [1000 * one.cpu_seconds for one in answers]

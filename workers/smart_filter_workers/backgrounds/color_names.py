@@ -92,8 +92,16 @@ class NamedColor:
     @property
     def certain_name(self) -> str:
         """The certain name, or `dark` or `light`; "" when none of them is certain."""
+        if self.share >= _MAIN_SHARE and len(names := self._possible_names()) == 1:
+            return names.pop()
+        if self.share < _LARGE_SHARE or _SURELY_DARK <= self.lightness <= _SURELY_LIGHT:
+            return ""
+        return "dark" if self.lightness < _SURELY_DARK else "light"
+
+    def _possible_names(self) -> set[str]:
+        """Return the names of the color with every error of lightness, chroma and hue."""
         aside = max(_CHROMA_ERROR, _CHROMA_ERROR_SHARE * self.chroma)
-        names = {
+        return {
             replace(
                 self,
                 lightness=self.lightness + lighter * _LIGHTNESS_ERROR,
@@ -102,11 +110,6 @@ class NamedColor:
             ).name
             for lighter, stronger, turned in itertools.product((-1, 0, 1), repeat=3)
         }
-        if len(names) == 1 and self.share >= _MAIN_SHARE:
-            return names.pop()
-        if self.share < _LARGE_SHARE or _SURELY_DARK <= self.lightness <= _SURELY_LIGHT:
-            return ""
-        return "dark" if self.lightness < _SURELY_DARK else "light"
 
 
 def to_named_color(lab: NDArray[np.float32], share: float) -> NamedColor:

@@ -77,6 +77,7 @@ def new_sheet(name: str, *, seed: int, width: int, height: int) -> Sheet:
     return Sheet(width, height, random, grain)
 
 
+@functools.cache
 def list_families() -> frozenset[str]:
     """Return the families that can be drawn: the names of the modules among the designs."""
     return frozenset(module.name for module in pkgutil.iter_modules(designs.__path__))

@@ -46,8 +46,9 @@ def _lightness(own: NamedColor, clothes: NamedColor) -> str:
 
 
 def _hue(own: NamedColor, clothes: NamedColor) -> str:
-    names = own.certain_name, clothes.certain_name
-    if min(own.chroma, clothes.chroma) < _COLORED_FROM or not _NOT_COLORS.isdisjoint(names):
+    if min(own.chroma, clothes.chroma) < _COLORED_FROM:
+        return ""
+    if not _NOT_COLORS.isdisjoint((own.certain_name, clothes.certain_name)):
         return ""
     apart = float(np.abs((own.hue - clothes.hue + 180) % 360 - 180))
     if apart <= _SAME_HUE_DEGREES:

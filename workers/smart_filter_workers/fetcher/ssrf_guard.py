@@ -19,6 +19,15 @@ from smart_filter_shared.security.public_ranges import IpAddress
 Resolve = Callable[[str], Sequence[str]]
 
 
+def permit(rules: OutboundRules, host: str, port: int, answers: Sequence[str]) -> list[IpAddress]:
+    """Return the addresses to which a connection to a host may go; none if it is not public.
+
+    answers: the IP addresses of its name.  The result does not reveal whether a name exists that is
+    not public.
+    """
+    return rules.permit(host, port, _parse_addresses(answers))
+
+
 class SsrfGuard:
     """Decides which IP addresses of a host may be connected to; safe for threads.
 
@@ -30,13 +39,12 @@ class SsrfGuard:
         self._resolve = resolve
 
     def addresses(self, host: str, port: int, *, seconds: float) -> list[IpAddress]:
-        """Return the addresses to which a connection to a host may go; none if it is not public.
+        """Look up a host, and return the addresses that `permit` permits.
 
-        The answer does not reveal whether a name exists that is not public.
         seconds: the time limit of the lookup.
         Raises PictureTemporarilyUnreachable when it takes longer, or no name server answers.
         """
-        return self._rules.permit(host, port, _parse_addresses(self._answers(host, seconds)))
+        return permit(self._rules, host, port, self._answers(host, seconds))
 
     def _answers(self, host: str, seconds: float) -> Sequence[str]:
         if parse_address(host) is not None:

@@ -113,7 +113,7 @@ def _decode_with_pillow(content: bytes) -> tuple[Srgb8, bytes, str]:
             # Its message contains the buffer's memory address.
             raise ImageUnreadable(
                 "this is not a picture, or only the beginning of one; JPEG, PNG, WebP and AVIF are "
-                "accepted, HEIC with smart-filter[heic]"
+                "accepted, HEIC with the extra `heic`"
             ) from error
         raise ImageUnreadable(f"not a whole JPEG, PNG, WebP or AVIF: {error}") from error
 

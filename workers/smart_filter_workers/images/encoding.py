@@ -41,6 +41,7 @@ _ALONE, _ALONE_PX = threading.Lock(), 12_500_000
 _JFIF_BYTES: Final = 20
 _DENSITY_AT, _PER_INCH = 13, 1
 _EXIF_SEGMENT, _ICC_SEGMENT = 0xE1, 0xE2
+_XMP_HEADER: Final = b"http://ns.adobe.com/xap/1.0/\0"  # ISO 16684-3, 1.1.3
 _ICC_HEADER: Final = b"ICC_PROFILE\0\1\1"  # ICC.1:2022, annex B.4: chunk 1 of 1
 
 
@@ -52,6 +53,7 @@ class EncodingOptions:
     small: whether to use a slower encoder for fewer bytes.
     exif: the photo's original EXIF; the file gets the tags that `metadata.filter_exif` keeps.
     dots_per_inch: print resolution to write; None writes none.
+    xmp: an XMP packet, for all but avif.
     """
 
     format: str
@@ -59,6 +61,7 @@ class EncodingOptions:
     small: bool = False
     exif: bytes = b""
     dots_per_inch: int | None = None
+    xmp: bytes = b""
 
 
 def encode(pixels: Srgb8, manner: EncodingOptions) -> EncodedFile:
@@ -83,12 +86,17 @@ def _encode_format(pixels: Srgb8, manner: EncodingOptions) -> EncodedFile:
         case "avif":
             return encode_avif(pixels, quality=quality, small=small, tags=tags)
         case "webp":
-            return encode_webp(pixels, quality=quality, small=small, tags=tags)
+            return encode_webp(pixels, quality=quality, small=small, tags=tags, xmp=manner.xmp)
         case "png":
-            return encode_png(pixels, small=small, tags=tags, dots_per_inch=density)
+            return encode_png(pixels, small=small, tags=tags, dots_per_inch=density, xmp=manner.xmp)
         case _:
             return encode_jpeg(
-                pixels, quality=quality, small=small, tags=tags, dots_per_inch=density
+                pixels,
+                quality=quality,
+                small=small,
+                tags=tags,
+                dots_per_inch=density,
+                xmp=manner.xmp,
             )
 
 
@@ -99,6 +107,7 @@ def encode_jpeg(
     small: bool = False,
     tags: bytes = b"",
     dots_per_inch: int | None = None,
+    xmp: bytes = b"",
 ) -> EncodedFile:
     """Return (H, W, 3) uint8 sRGB as JPEG; progressive if `small`.
 
@@ -120,6 +129,7 @@ def encode_jpeg(
             exif=tiff.EXIF_PREFIX + tags if tags else b"",
             # Pillow writes no density for two zeros.
             dpi=(dots_per_inch or 0,) * 2,
+            xmp=xmp,
         )
         return EncodedFile(file.getvalue(), "image/jpeg", width, height, "jpg", quality=quality)
     plain: bytes = simplejpeg.encode_jpeg(
@@ -132,6 +142,8 @@ def encode_jpeg(
         _jfif(plain[:_JFIF_BYTES], dots_per_inch),
         _segment(_ICC_SEGMENT, _ICC_HEADER + srgb_profile()),
     ]
+    if xmp:
+        parts.insert(1, _segment(_EXIF_SEGMENT, _XMP_HEADER + xmp))
     if tags:
         parts.insert(1, _segment(_EXIF_SEGMENT, tiff.EXIF_PREFIX + tags))
     content = b"".join((*parts, plain[_JFIF_BYTES:]))
@@ -139,7 +151,7 @@ def encode_jpeg(
 
 
 def encode_webp(
-    pixels: Srgb8, *, quality: int, small: bool = False, tags: bytes = b""
+    pixels: Srgb8, *, quality: int, small: bool = False, tags: bytes = b"", xmp: bytes = b""
 ) -> EncodedFile:
     """Return (H, W, 3) sRGB or (H, W, 4) sRGB with straight alpha, uint8, as lossy WebP.
 
@@ -147,7 +159,7 @@ def encode_webp(
     Raises ImageTooLarge when a side is above what WebP can hold.
     """
     _check_sides(pixels, MAX_WEBP_SIDE_PX, "WebP")
-    content, quality = webp.encode(pixels, quality=quality, small=small, tags=tags)
+    content, quality = webp.encode(pixels, quality=quality, small=small, tags=tags, xmp=xmp)
     height, width = pixels.shape[:2]
     return EncodedFile(content, "image/webp", width, height, "webp", quality=quality)
 
@@ -198,13 +210,14 @@ def encode_png(
     small: bool = False,
     tags: bytes = b"",
     dots_per_inch: int | None = None,
+    xmp: bytes = b"",
 ) -> EncodedFile:
     """Return gray, (H, W) uint8 or uint16, or sRGB, (H, W, 3) or (H, W, 4) uint8, as PNG.
 
     Alpha is straight. Colors under alpha 0 become black: they are invisible, and the file is
     smaller and encodes faster.
     """
-    content = png.encode(pixels, small=small, tags=tags, dots_per_inch=dots_per_inch)
+    content = png.encode(pixels, small=small, tags=tags, dots_per_inch=dots_per_inch, xmp=xmp)
     height, width = pixels.shape[:2]
     return EncodedFile(content, "image/png", width, height, "png")
 

@@ -24,7 +24,6 @@ from smart_filter_workers.images.heif_items import (
 from smart_filter_workers.images.icc_profiles import flatten_to_srgb, to_srgb
 from smart_filter_workers.results import Srgb8
 
-REMEDY: Final = "HEIC photos need the extra heic: pip install 'smart-filter[heic]'"
 # Limit of decoded pixels per accepted pixel: tiles may extend over the photo's right and lower
 # borders, and alpha is a picture of its own.
 _MAX_DECODE_RATIO: Final = 2.2
@@ -60,7 +59,9 @@ def decode(content: bytes, *, most_pixels: int) -> tuple[Srgb8, bytes]:
         # An optional extra, needed only for HEIC photos.
         import pi_heif  # noqa: PLC0415
     except ImportError as error:
-        raise ImageUnreadable(REMEDY) from error
+        raise ImageUnreadable(
+            "the photo is a HEIC, and this worker lacks the extra `heic`, which reads them"
+        ) from error
     content, exif = sanitize(content, most_pixels=most_pixels)
     try:
         file = pi_heif.open_heif(content, convert_hdr_to_8bit=True)

@@ -29,17 +29,25 @@ _FILTER_UP: Final = 2
 _STRIP_ROWS: Final = 256  # bounds the memory for filtered rows
 # Third edition of PNG, 11.2.1: the color type by the number of channels.
 _COLOR_TYPES: Final = {1: 0, 3: 2, 4: 6}
+# Third edition of PNG, 11.3.3.4: keyword, no compression, no language. ISO 16684-3, 1.1.5: keyword.
+_XMP_KEYWORD: Final = b"XML:com.adobe.xmp\0\0\0\0\0"
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 
 
 def encode(
-    pixels: Srgb8 | Matte8 | Matte16, *, small: bool, tags: bytes, dots_per_inch: int | None = None
+    pixels: Srgb8 | Matte8 | Matte16,
+    *,
+    small: bool,
+    tags: bytes,
+    dots_per_inch: int | None = None,
+    xmp: bytes = b"",
 ) -> bytes:
     """Return a PNG of gray, (H, W) uint8 or uint16, or of (H, W, 3) or (H, W, 4) uint8.
 
     small: whether to spend ten times the time for a tenth fewer bytes.
     tags: EXIF, from its TIFF header on; may be empty.
     dots_per_inch: print resolution to write; None writes none.
+    xmp: an XMP packet; may be empty.
     """
     if pixels.ndim not in {2, 3} or (pixels.ndim == 3 and pixels.shape[2] not in {3, _RGBA}):  # noqa: PLR2004 - axes
         raise ValueError(f"{pixels.shape} is not the shape of a picture")
@@ -54,6 +62,8 @@ def encode(
         extra.append(_chunk(b"pHYs", struct.pack(">IIB", across, across, 1)))  # 11.3.5.3
     if tags:
         extra.append(_chunk(b"eXIf", tags))  # 11.3.5.4
+    if xmp:
+        extra.append(_chunk(b"iTXt", _XMP_KEYWORD + xmp))
     return b"".join((plain[:_HEADER_BYTES], *extra, plain[_HEADER_BYTES:]))
 
 

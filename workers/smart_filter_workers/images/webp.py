@@ -22,7 +22,9 @@ _NO_ROOM_ERROR: Final = "encoding error 6"
 _STEP: Final = 10
 
 
-def encode(pixels: Srgb8, *, quality: int, small: bool, tags: bytes) -> tuple[bytes, int]:
+def encode(
+    pixels: Srgb8, *, quality: int, small: bool, tags: bytes, xmp: bytes = b""
+) -> tuple[bytes, int]:
     """Return a WebP of (H, W, 3) or (H, W, 4) uint8, and its actual quality.
 
     The quality is usually the requested one; if the format has no room for it, it is reduced until
@@ -41,6 +43,7 @@ def encode(pixels: Srgb8, *, quality: int, small: bool, tags: bytes) -> tuple[by
                 method=method,
                 icc_profile=srgb_profile(),
                 exif=tags,
+                xmp=xmp,
             )
         except ValueError as error:
             if _NO_ROOM_ERROR not in str(error):

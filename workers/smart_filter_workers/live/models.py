@@ -15,12 +15,16 @@ from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.live import refocus
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.catalog import ModelCatalog
+from smart_filter_workers.networks import blazeface
+from smart_filter_workers.networks.blazeface import BlazeFace
 from smart_filter_workers.networks.centerface import CenterFace
 from smart_filter_workers.networks.selfie import SelfieNetworks
 from smart_filter_workers.results import Face, Faces, PreparedPhoto, Smiles, Srgb8
 from smart_filter_workers.stages.composite.models.base import Compositor
 from smart_filter_workers.stages.face import stage as face_stage
+from smart_filter_workers.stages.face.models import blazeface as blazeface_model
 from smart_filter_workers.stages.face.models import centerface
+from smart_filter_workers.stages.face.models.centerface import NearOrSearched
 from smart_filter_workers.stages.segmentation.models import selfie
 from smart_filter_workers.stages.segmentation.two_pass import Floats, segment_in_two_passes
 from smart_filter_workers.stages.smile import stage as smile_stage
@@ -83,25 +87,29 @@ def _largest(found: Faces) -> Faces:
     return Faces(tuple(face for face in found.faces if face.box[2] >= least)[:MAX_FACES])
 
 
-def check_weights(folder: Path) -> None:
+def check_weights(folder: Path, *, research: bool) -> None:
     """Check that the weights folder has what is needed.  Raises SetupFailed."""
-    for card in (selfie.CARD, centerface.CARD):
+    for card in (selfie.CARD, centerface.CARD if research else blazeface_model.CARD):
         files.verify(folder, card.weights)
 
 
-def load(folder: Path, *, research: bool) -> LiveModels:
+def load(folder: Path, *, research: bool, emotions: bool) -> LiveModels:
     """Load the models from the weights folder; this takes 0.3 s and 130 MB.
 
-    research: whether models with research weights may run; the default models for smiles and
-    eyes depend on it.
+    research, emotions: whether models may run that are not for commercial use, and those that read
+    emotions; the detector of faces and the default models for smiles and eyes depend on it.
     Raises SetupFailed.
     """
-    check_weights(folder)
-    known = catalog.discover_models(research=research)
-    detector = CenterFace(folder, longest_side_px=FINDING_SIDE_PX, threshold=centerface.THRESHOLD)
+    check_weights(folder, research=research)
+    known = catalog.discover_models(research=research, emotions=emotions)
+    detector = (
+        CenterFace(folder, longest_side_px=FINDING_SIDE_PX, threshold=centerface.THRESHOLD)
+        if research
+        else BlazeFace(folder, longest_side_px=FINDING_SIDE_PX, threshold=blazeface.THRESHOLD)
+    )
     return LiveModels(
         people=SelfieNetworks(folder),
-        faces=face_stage.Models(face=centerface.CenterFaceDetector(detector)),
+        faces=face_stage.Models(face=NearOrSearched(detector)),
         smiles=smile_stage.Models(
             smile=_default(TaskName.SMILE, known, folder),
             eyes=_default(TaskName.EYES, known, folder),

@@ -31,12 +31,13 @@ def serve(
     weights: Path,
     *,
     research: bool,
+    emotions: bool,
     listening: socket.socket,
     threads: int,
 ) -> None:
     """Serve live video until SIGTERM or SIGINT; clients then get close code 1012.
 
-    weights: the folder of weights.  research: whether models with research weights may run.
+    weights: the folder of weights.  research, emotions: as in `models.load`.
     listening: the socket for clients; early connections wait in its backlog.
     Raises SetupFailed when no secret is set, or weights are missing.
     """
@@ -48,10 +49,10 @@ def serve(
         )
     memory.configure_malloc()
     system_threads.limit_native_threads()
-    models.check_weights(weights)
+    models.check_weights(weights, research=research)
     registry = SessionRegistry(
         Tokens(keys),
-        partial(models.load, weights, research=research),
+        partial(models.load, weights, research=research, emotions=emotions),
         threads=threads,
         most=settings.connections,
         most_each=settings.connections_each,

@@ -12,7 +12,9 @@ stock that a row names stay until an operator removes them.
 
 import datetime as dt
 import threading
+import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from sqlalchemy import Connection, Engine, text
 
@@ -28,6 +30,7 @@ from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.supervision import SupervisedLoop
 from smart_filter_shared.telemetry.logs import logger
+from smart_filter_shared.tenants import audit_log
 from smart_filter_shared.webhooks import outbox
 from smart_filter_workers.learning import manifests
 from smart_filter_workers.learning.example_collector import ExampleCollector
@@ -44,6 +47,9 @@ _BATCHES_PER_SWEEP = 10
 _JOBS_PER_STEP = 50
 # Corrections per turn: one takes 11 ms of CPU for a matte, 18 ms for a face, plus storage requests.
 _CORRECTIONS_PER_TURN = 10
+# Pause between turns that delete rows past their retention, and that ask whether clearing is due:
+# they are hours old, and each turn costs six transactions even when there is nothing to do.
+_ROWS_EVERY_SECONDS = 10.0
 _CLEAR_EVERY_SECONDS = 3600.0
 # Newer objects are spared: a commit under way may name them. (The day of a key is that of its job.)
 _UNREFERENCED_GRACE = dt.timedelta(hours=1)
@@ -58,7 +64,6 @@ _ROW_CLEANUPS = (
     outbox.delete_old,
     corrections.delete_expired,
     shadow_results.delete_old,
-    expiry.expire_results,
 )
 _log = logger("retention")
 
@@ -70,6 +75,7 @@ class GarbageCollector:
         examples are made.
     record_seconds: how long records of jobs are kept after their day; None: until the jobs are
         deleted.
+    audit_seconds: how long events of the security log are kept.
     """
 
     def __init__(
@@ -80,14 +86,19 @@ class GarbageCollector:
         cell: str,
         collecting: ExampleCollector | None = None,
         record_seconds: float | None = None,
+        audit_seconds: float = audit_log.MIN_KEPT_SECONDS,
     ) -> None:
         self._engine = engine
         self._store = store
         self._cell = cell
         self._collecting = collecting
         self._record_seconds = record_seconds
+        self._delete_old_audit_events = partial(audit_log.delete_old, seconds=audit_seconds)
         self._due = threading.Event()
         self._slow_due = threading.Event()
+        # By `time.monotonic`.
+        self._rows_due_at = 0.0
+        self._clearing_due_at = 0.0
 
     def request_run(self) -> None:
         """Wake both threads, because this process has won a sweep."""
@@ -102,7 +113,10 @@ class GarbageCollector:
                 continue
             self._due.clear()
             with turns.step():
-                self.remove_expired()
+                rows = time.monotonic() >= self._rows_due_at
+                if rows:
+                    self._rows_due_at = time.monotonic() + _ROWS_EVERY_SECONDS
+                self.remove_expired(rows=rows)
 
     def run_slow(self, stopping: threading.Event) -> None:
         """Collect examples and clear when due, until `stopping` is set; for its own thread.
@@ -115,7 +129,7 @@ class GarbageCollector:
                 continue
             self._slow_due.clear()
             with turns.step():
-                if self._acquire_clearing():
+                if self._is_clearing_due() and self._acquire_clearing():
                     self.drop_partitions()
                     self.clear()
                 self.learn()
@@ -126,21 +140,27 @@ class GarbageCollector:
             self._collecting.collect(most=_CORRECTIONS_PER_TURN)
         manifests.write_stale(self._engine, self._store, most=_ROWS_PER_TRANSACTION)
 
-    def remove_expired(self) -> int:
+    def remove_expired(self, *, rows: bool = True) -> int:
         """Mark what has expired and remove what is marked; return how many objects were removed.
 
-        This covers artifacts and uploads. It also deletes request keys older than a day, deliveries
-        older than a week, and what was read from photos of expired jobs, and it continues batch
-        deletions. If anything is left, the next turn follows at once.
+        This covers artifacts, uploads, and what was read from photos of expired jobs. If anything
+        is left, the next turn follows at once.
+        rows: whether it also deletes request keys older than a day and deliveries older than a
+            week, and continues batch deletions.
         """
-        self._continue_deletions()
-        forgotten = [self._forget(forget) for forget in _ROW_CLEANUPS]
+        if rows:
+            self._continue_deletions()
+        of_rows = (*_ROW_CLEANUPS, self._delete_old_audit_events) if rows else ()
+        cleanups = (*of_rows, expiry.expire_results)
+        forgotten = [self._forget(cleanup) for cleanup in cleanups]
         removed, is_done = 0, False
         for _ in range(_PAGES_PER_TURN):
             of_page, is_done = self._remove_page()
             removed += of_page
             if is_done:
                 break
+        if not all(forgotten):
+            self._rows_due_at = 0.0
         if not (is_done and all(forgotten)):
             self._due.set()
         return removed
@@ -152,10 +172,13 @@ class GarbageCollector:
             put = uploads.claim(connection, most=_PAGE_OBJECTS)
             # Mark only what fits into this page, however long storage is unavailable.
             max_made, max_put = _PAGE_OBJECTS - len(made), _PAGE_OBJECTS - len(put)
-            is_done = retention.mark_expired(connection, most=max_made) < max_made
-            is_done &= uploads.mark_expired(connection, most=max_put) < max_put
-            made += retention.claim(connection, most=max_made)
-            put += uploads.claim(connection, most=max_put)
+            marked_made = retention.mark_expired(connection, most=max_made)
+            marked_put = uploads.mark_expired(connection, most=max_put)
+            is_done = marked_made < max_made and marked_put < max_put
+            if marked_made:
+                made += retention.claim(connection, most=max_made)
+            if marked_put:
+                put += uploads.claim(connection, most=max_put)
         if not made and not put:
             return 0, is_done
         refused = self._store.remove_many([one.key for one in (*made, *put)])
@@ -270,6 +293,12 @@ class GarbageCollector:
                     unnamed = unnamed_among(connection, page)
                 removed += len(unnamed) - len(self._store.remove_many(unnamed))
         return removed
+
+    def _is_clearing_due(self) -> bool:
+        if time.monotonic() < self._clearing_due_at:
+            return False
+        self._clearing_due_at = time.monotonic() + _ROWS_EVERY_SECONDS
+        return True
 
     def _acquire_clearing(self) -> bool:
         with sessions.transaction(self._engine) as connection:

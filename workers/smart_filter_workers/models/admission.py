@@ -76,6 +76,7 @@ def _admit_for_detectron2(folder: Path, source: Path, file: AdmittedFile) -> Adm
         source=file.source,
         licence=file.licence,
         data_terms=file.data_terms,
+        commercial=file.commercial,
     )
 
 

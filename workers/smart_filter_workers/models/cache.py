@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from smart_filter_shared.catalog.parameters import Parameters
-from smart_filter_shared.errors import ModelNotLoaded, TryAgain
+from smart_filter_shared.errors import ModelNotLoaded, SetupFailed, TryAgain
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.models.catalog import ModelCatalog, ModelFile
@@ -135,13 +135,18 @@ class ModelCache:
             card = file.CARD
             raise ModelNotLoaded(
                 f"{task} {name}{f' with weights {digest}' if digest else ''}: {error}",
-                leads=card.leads and not digest,
+                # Another model of the family may stand in for one that is turned off.
+                leads=card.leads and not digest and self._catalog.refusal(card) is None,
                 capability=card.capability,
             ) from error
 
     def _complete(self, task: TaskName, name: str, given: Parameters, digest: str = "") -> Model:
         """Return a model bound to the given parameters, with defaults for the others."""
         model = self.model(task, name, digest)
+        try:
+            self._catalog.ensure_entry_may_run(task, name, given, self._folder)
+        except SetupFailed as error:
+            raise ModelNotLoaded(f"{task} {name}: {error}", leads=False) from error
         card = self._catalog.card(task, name, self._folder)
         if not card.parameters:
             return model

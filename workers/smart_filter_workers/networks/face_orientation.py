@@ -2,35 +2,71 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 
+from smart_filter_workers.networks.blazeface import BlazeFace
 from smart_filter_workers.networks.centerface import CenterFace
 from smart_filter_workers.results import Face, Srgb8
 
 LONGEST_SIDE_PX: Final = 256
 CLOSER_SIDE_PX: Final = 640
-# A face with this score is upright for certain: skip the other turns.
-UPRIGHT_ABOVE: Final = 0.75
-# CLOSER_ABOVE: score of a turned face that triggers a closer look. SURE_ABOVE, MIN_LEAD: its least
-# score there, and its least lead over the upright one. Of 80 small or dim upright faces in training
-# photos 77 are above SURE_ABOVE in the closer look, and so are two of 22 false turned faces.
-CLOSER_ABOVE: Final = 0.3
-SURE_ABOVE: Final = 0.6
-MIN_LEAD: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreLimits:
+    """What a detector's scores of upright and turned faces mean.
+
+    upright_above: a face with this score is upright for certain: skip the other turns.
+    closer_above: score of a turned face that triggers a closer look.
+    sure_above: its least score there.  min_lead: its least lead over the upright one.
+    """
+
+    upright_above: float
+    closer_above: float
+    sure_above: float
+    min_lead: float
+
+
+# Of 80 small or dim upright faces in training photos 77 are above `sure_above` in the closer look,
+# and so are two of 22 false turned faces.
+CENTERFACE_LIMITS: Final = ScoreLimits(
+    upright_above=0.75, closer_above=0.3, sure_above=0.6, min_lead=0.1
+)
+# The least score of a face is that of MediaPipe's graph of this network, the others CenterFace's.
+BLAZEFACE_LIMITS: Final = ScoreLimits(
+    upright_above=0.75, closer_above=0.6, sure_above=0.6, min_lead=0.1
+)
 
 
 class FaceOrientation:
-    """Finds the turn of photos by CenterFace; any thread may call it.
+    """Finds the turn of photos by a face detector; any thread may call it."""
 
-    weights: the weights folder.
-    """
+    def __init__(self, detect: CenterFace | BlazeFace, limits: ScoreLimits) -> None:
+        self._detect = detect
+        self._detect_closer = detect.closer(longest_side_px=CLOSER_SIDE_PX)
+        self._limits = limits
 
-    def __init__(self, weights: Path) -> None:
-        self._detect = CenterFace(weights, longest_side_px=LONGEST_SIDE_PX, threshold=CLOSER_ABOVE)
-        self._detect_closer = self._detect.closer(longest_side_px=CLOSER_SIDE_PX)
+    @classmethod
+    def by_centerface(cls, weights: Path) -> Self:
+        """Load CenterFace from the weights folder."""
+        limits = CENTERFACE_LIMITS
+        return cls(
+            CenterFace(weights, longest_side_px=LONGEST_SIDE_PX, threshold=limits.closer_above),
+            limits,
+        )
+
+    @classmethod
+    def by_blazeface(cls, weights: Path) -> Self:
+        """Load BlazeFace from the weights folder."""
+        limits = BLAZEFACE_LIMITS
+        return cls(
+            BlazeFace(weights, longest_side_px=LONGEST_SIDE_PX, threshold=limits.closer_above),
+            limits,
+        )
 
     def __call__(self, picture: Srgb8, found: Sequence[Face]) -> int | None:
         """Return the counter-clockwise quarter turns of a picture; None when no face decides.
@@ -38,19 +74,19 @@ class FaceOrientation:
         picture: (H, W, 3) uint8 sRGB; found: its faces without a turn.  The single best face
         decides, not the number of faces.
         """
-        if best_upright_score(found) >= UPRIGHT_ABOVE:
+        if best_upright_score(found) >= self._limits.upright_above:
             return 0
         turned = [np.ascontiguousarray(np.rot90(picture, turns)) for turns in (1, 2, 3)]
         scores = [best_upright_score(faces) for faces in self._detect(turned)]
         best = int(np.argmax(scores))
-        if scores[best] < CLOSER_ABOVE:
-            return 0 if best_upright_score(found) >= CLOSER_ABOVE else None
+        if scores[best] < self._limits.closer_above:
+            return 0 if best_upright_score(found) >= self._limits.closer_above else None
         upright, other = (
             best_upright_score(faces) for faces in self._detect_closer([picture, turned[best]])
         )
-        if other >= SURE_ABOVE and other >= upright + MIN_LEAD:
+        if other >= self._limits.sure_above and other >= upright + self._limits.min_lead:
             return best + 1
-        return 0 if max(upright, best_upright_score(found)) >= CLOSER_ABOVE else None
+        return 0 if max(upright, best_upright_score(found)) >= self._limits.closer_above else None
 
 
 def best_upright_score(faces: Sequence[Face]) -> float:

@@ -10,6 +10,12 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
+# Of the networks in the package mediapipe. Source: their authors' papers, such as Kartynnik et al.
+# 2019, section 3, "in-house dataset".
+MEDIAPIPE_DATA_TERMS = (
+    "a data set of Google's own, not published; Google releases the weights under Apache-2.0"
+)
+
 
 class LiteRtNetwork:
     """One network with one input, read once and run with one native thread for each caller.

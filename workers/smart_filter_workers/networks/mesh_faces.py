@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.networks.boxes import Box
-from smart_filter_workers.networks.face_mesh import LEFT_EYE, RIGHT_EYE, FaceMesh
+from smart_filter_workers.networks.face_mesh import LEFT_EYE, RIGHT_EYE, FaceMesh, Mesh
 from smart_filter_workers.networks.mean_landmarks import estimate_landmarks
 from smart_filter_workers.results import Face, Point, Srgb8
 
@@ -40,13 +40,18 @@ def face_from_mesh(picture: Srgb8, box: Box, network: FaceMesh) -> Face | None:
     return Face(
         box=(float(start[0]), float(start[1]), float(size[0]), float(size[1])),
         score=mesh.presence,
-        landmarks=(
-            _point(mesh.points[list(RIGHT_EYE)]),
-            _point(mesh.points[list(LEFT_EYE)]),
-            _point(mesh.points[list(NOSE_POINTS)]),
-            _point(mesh.points[[RIGHT_MOUTH]]),
-            _point(mesh.points[[LEFT_MOUTH]]),
-        ),
+        landmarks=read_landmarks(mesh),
+    )
+
+
+def read_landmarks(mesh: Mesh) -> tuple[Point, Point, Point, Point, Point]:
+    """Return right eye, left eye, nose, right and left mouth corner of a mesh."""
+    return (
+        _point(mesh.points[list(RIGHT_EYE)]),
+        _point(mesh.points[list(LEFT_EYE)]),
+        _point(mesh.points[list(NOSE_POINTS)]),
+        _point(mesh.points[[RIGHT_MOUTH]]),
+        _point(mesh.points[[LEFT_MOUTH]]),
     )
 
 

@@ -21,3 +21,12 @@ def load() -> ModuleType:
 
     module: ModuleType = onnxruntime
     return module
+
+
+def load_quantization() -> ModuleType:
+    """Return the module onnxruntime.quantization, with the telemetry of ONNX Runtime off."""
+    load()
+    import onnxruntime.quantization.qdq_quantizer  # noqa: PLC0415 - as above
+
+    module: ModuleType = onnxruntime.quantization
+    return module

@@ -15,7 +15,10 @@ from smart_filter_workers.weights.allowlist import AdmittedFile
 Floats = NDArray[np.float32]
 
 # Fastest first; providers that this ONNX Runtime lacks are left out.
-PROVIDERS: Final = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
+_CPU_PROVIDER: Final = "CPUExecutionProvider"
+PROVIDERS: Final = ("TensorrtExecutionProvider", "CUDAExecutionProvider", _CPU_PROVIDER)
+# The device that is no GPU.
+CPU: Final = "cpu"
 _PICTURE_AXES: Final = 4
 _KINDS: Final = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
@@ -24,6 +27,11 @@ def providers(available: Iterable[str]) -> list[str]:
     """Return the execution providers to use, fastest first."""
     there = set(available)
     return [name for name in PROVIDERS if name in there]
+
+
+def has_gpu_provider() -> bool:
+    """Return whether ONNX Runtime offers a GPU."""
+    return providers(onnx_runtime.load().get_available_providers())[0] != _CPU_PROVIDER
 
 
 class OnnxNetwork:
@@ -66,7 +74,10 @@ class OnnxNetwork:
         return first.removesuffix("ExecutionProvider").lower()
 
     def __call__(self, picture: Floats) -> Sequence[Floats]:
-        """Return all outputs for one picture, (1, …) float32 in the network's layout."""
+        """Return all outputs for a picture, (1, …) float32 in the network's layout.
+
+        A network that takes several pictures at once also takes (n, …).
+        """
         values = picture.astype(self._kind, copy=False)
         answers = self._session.run(None, {self._name: values})
         return [np.asarray(one, dtype=np.float32) for one in answers]

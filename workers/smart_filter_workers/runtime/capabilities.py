@@ -175,8 +175,9 @@ def plan_capabilities(
     """Return the capabilities to serve, and the models that they need at once.
 
     models: names of leading models. A stage that has a model of one of these names serves only
-    those models; any other stage serves all models that this machine can run. Named models, or
-    else the default ones, are loaded at once; the others at their first use.
+    the families of those models; any other stage serves all models that this machine can run.
+    Named models, or else the default ones, are loaded at once; the others at their first use. A
+    model that is turned off is left out if another one of its family is not.
     gpu_fault: why a demanded GPU is missing; the models that can use a GPU fail for this reason.
     Raises SetupFailed when no model has one of the names.
     """
@@ -188,8 +189,15 @@ def plan_capabilities(
             f"no model of these stages is named {', '.join(unknown)}; there are {names}"
         )
     narrowed = {offer.card.stage for offer in leading if offer.card.name in models}
+    named = {offer.card.capability for offer in leading if offer.card.name in models}
     leading = [
-        offer for offer in leading if offer.card.name in models or offer.card.stage not in narrowed
+        offer
+        for offer in leading
+        if offer.card.capability in named or offer.card.stage not in narrowed
+    ]
+    allowed = {offer.card.capability for offer in leading if not offer.withdrawn}
+    leading = [
+        offer for offer in leading if not offer.withdrawn or offer.card.capability not in allowed
     ]
     # A model that lacks a package or its weights is a fault only if it is named or the default:
     # a worker without detectron2 is in order.

@@ -97,6 +97,7 @@ def _answer(request: ChildRequest) -> ChildResult:
     known = catalog.discover_models(
         (importlib.import_module(name) for name in request.extra_models),
         research=request.settings.engine.research_weights,
+        emotions=request.settings.engine.emotions,
     )
     memory_limit = memory.get_limit(request.settings.engine.memory_mb)
     store = ObjectStore(request.settings.storage, connections=1)

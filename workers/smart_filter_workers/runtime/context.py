@@ -9,6 +9,7 @@ from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.config.settings import Settings
 from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.ids import WorkerId
+from smart_filter_workers.artifacts.content_credentials import CredentialSigner
 from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.learning.shadow_run import ShadowRunner
 from smart_filter_workers.models.cache import ModelCache
@@ -31,6 +32,7 @@ class WorkerContext:
     engine: Engine
     doorbell: Doorbell
     artifacts: ArtifactStore
+    signer: CredentialSigner
     catalog: ModelCatalog
     models: ModelCache
     heartbeat: Heartbeat

@@ -113,6 +113,16 @@ class Heartbeat:
                     self._held.pop(one.lease.token, None)
                 self._arm()
 
+    def begin_claim(self) -> None:
+        """Mark this thread, which holds leases, as claiming the next ones; within `holding`."""
+        with self._lock:
+            self._overdue_at[threading.get_ident()] = math.inf
+
+    def is_claiming(self) -> bool:
+        """Return whether any thread may have leases that only it knows."""
+        with self._lock:
+            return math.inf in self._overdue_at.values()
+
     def is_at_work(self) -> bool:
         """Return whether any thread is at work within its time limit."""
         now = time.monotonic()

@@ -282,7 +282,8 @@ def _store(services: WorkerContext, task: Task) -> None:
     if task.lost.is_set():
         raise LeaseLost(f"{task.lease.stage} of job {task.lease.job_id}")
     with _time_step(services, WorkerStep.STORE, task):
-        task.stored = services.artifacts.store(task.job, task.lease, task.result)
+        signed = services.signer.sign_files(task.result)
+        task.stored = services.artifacts.store(task.job, task.lease, signed)
 
 
 def _complete(
@@ -327,6 +328,8 @@ def _commit(
     services: WorkerContext, outcomes: Sequence[StageOutcome], *, claim_until: float | None
 ) -> tuple[CompleteResult, Claim | None]:
     """Complete stages, and claim the next batch while the turn lasts; None: claim nothing."""
+    if claim_until is not None:
+        services.heartbeat.begin_claim()
     with sessions.transaction(services.engine) as connection:
         completion = WORKER.complete(connection, outcomes, services.keeping)
         if claim_until is None or not _goes_on(services, claim_until):

@@ -23,6 +23,8 @@ from smart_filter_workers.runtime.heartbeat import Heartbeat
 from smart_filter_workers.runtime.task import Task
 
 _POLL_SECONDS = 0.05
+# A claim takes milliseconds, on a busy machine a second or two. Nothing claims after `begun`.
+_CLAIM_SECONDS = 5.0
 _log = logger("worker")
 
 
@@ -67,6 +69,9 @@ class GracefulShutdown:
         with steps.step():
             heartbeat.announce()
         while heartbeat.is_at_work() and time.monotonic() < gives_up_at:
+            time.sleep(_POLL_SECONDS)
+        claims_end_at = time.monotonic() + _CLAIM_SECONDS
+        while heartbeat.is_claiming() and time.monotonic() < claims_end_at:
             time.sleep(_POLL_SECONDS)
         if not heartbeat.is_at_work() and status == 0:
             return

@@ -54,6 +54,7 @@ class SendLimits:
     most: deliveries in flight, at most half of them to lanes in trouble.
     at_once: deliveries that one look claims.
     few: deliveries in flight per lane; a lane in trouble gets one.
+    each: deliveries in flight per tenant, over all senders.  at_host: per receiver, of all tenants.
     look_seconds: between looks when nothing is due; rest_seconds: the minimum between two looks.
     lease_seconds: longer than one post takes.  recover_seconds: between looks for deliveries of
     senders that died.  drain_seconds: for deliveries under way at the end.
@@ -62,6 +63,8 @@ class SendLimits:
     most: int = 512
     at_once: int = 64
     few: int = 4
+    each: int = 256
+    at_host: int = 16
     look_seconds: float = 0.25
     rest_seconds: float = 0.02
     lease_seconds: float = 60.0
@@ -170,7 +173,12 @@ class Sender:
             return 0
         async with sessions.async_transaction(self._database) as connection:
             claimed = await connection.run_sync(
-                _claim_due, self._seal, shares, lease_seconds=self._pace.lease_seconds
+                _claim_due,
+                self._seal,
+                shares,
+                each=self._pace.each,
+                at_host=self._pace.at_host,
+                lease_seconds=self._pace.lease_seconds,
             )
         for letter in claimed:
             self._in_flight[letter.claimed.id] = letter.claimed
@@ -293,7 +301,13 @@ class Sender:
 
 
 def _claim_due(
-    connection: Connection, seal: SecretBox, shares: Sequence[ClaimLimits], *, lease_seconds: float
+    connection: Connection,
+    seal: SecretBox,
+    shares: Sequence[ClaimLimits],
+    *,
+    each: int,
+    at_host: int,
+    lease_seconds: float,
 ) -> list[PendingDelivery]:
     """Claim what is due; deliveries that cannot be sent any more fail at once."""
     claimed = [
@@ -303,6 +317,8 @@ def _claim_due(
             connection,
             most=share.most,
             few=share.few,
+            each=each,
+            at_host=at_host,
             lease_seconds=lease_seconds,
             only=share.only,
             never=share.never,

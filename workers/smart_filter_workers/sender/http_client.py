@@ -3,22 +3,24 @@
 It uses httpcore for the same reasons as the fetcher: no proxy, no cookies, no redirects.
 """
 
+import socket
 import ssl
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Final, Protocol
 
+import aiodns
+import aiodns.error
 import anyio
-import anyio.to_thread
 import httpcore
 import httpx
 
 from smart_filter_shared.config.settings import OutboundSettings
 from smart_filter_shared.errors import PictureTemporarilyUnreachable
 from smart_filter_shared.security import outbound_rules, urls
+from smart_filter_shared.security.outbound_rules import OutboundRules, parse_address
 from smart_filter_shared.security.urls import WebUrl
-from smart_filter_workers.fetcher.ssrf_guard import Resolve, SsrfGuard, resolve_host
+from smart_filter_workers.fetcher import ssrf_guard
 
 POST_TIMEOUT_SECONDS: Final = 15.0
 MAX_ANSWER_BYTES: Final = 1024
@@ -26,6 +28,19 @@ MAX_ANSWER_BYTES: Final = 1024
 _ANSWER_SECONDS: Final = 2.0
 _CONNECT_SECONDS: Final = 5.0
 _MAX_ADDRESSES: Final = 4
+# A name server is asked twice within _CONNECT_SECONDS.
+_ASK_SECONDS: Final = 2.0
+_ASKS: Final = 2
+_NO_SUCH_NAME: Final = frozenset(
+    {
+        *(aiodns.error.ARES_ENOTFOUND, aiodns.error.ARES_ENODATA, aiodns.error.ARES_EBADNAME),
+        *(aiodns.error.ARES_EBADQUERY, aiodns.error.ARES_ENONAME),
+    }
+)
+
+# Returns the IP addresses of a host's name; none when there is no such name. Raises OSError when no
+# name server answers.
+ResolveAsync = Callable[[str], Awaitable[Sequence[str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +75,52 @@ class WebhookTransport(Protocol):
         ...
 
 
+class NameResolver:
+    """Looks up names with the hosts file and name servers; made in an event loop.
+
+    servers: `address:port` of each name server; None: this machine's.
+    It takes no threads: getaddrinfo would hold one for as long as a name server is silent, and a
+    tenant could name as many such hosts as the process may have threads.
+    """
+
+    def __init__(self, servers: Sequence[str] | None = None) -> None:
+        self._channel = aiodns.DNSResolver(servers, timeout=_ASK_SECONDS, tries=_ASKS)
+
+    async def resolve(self, host: str) -> Sequence[str]:
+        """Return the IP addresses of a name, none if there are none.
+
+        Raises OSError when no name server answers.
+        """
+        try:
+            found = await self._channel.getaddrinfo(host, type=socket.SOCK_STREAM)
+        except aiodns.error.DNSError as error:
+            if error.args[0] in _NO_SUCH_NAME:
+                return []
+            raise OSError(f"no name server answers: {error}") from error
+        return list(dict.fromkeys(node.addr[0].decode() for node in found.nodes))
+
+    async def close(self) -> None:
+        """End its look-ups."""
+        await self._channel.close()
+
+
 class HttpClient:
     """Posts to addresses that tenants have named.
 
-    outbound: the non-public hosts that may be reached.  at_once: how many names are looked up at
-    a time.  seconds: the time limit of one post.  trusted: the trusted certificates.
+    outbound: the non-public hosts that may be reached.  resolve: looks up names.
+    seconds: the time limit of one post.  trusted: the trusted certificates.
     """
 
     def __init__(
         self,
         outbound: OutboundSettings,
         *,
-        at_once: int,
+        resolve: ResolveAsync,
         seconds: float = POST_TIMEOUT_SECONDS,
-        resolve: Resolve = resolve_host,
         trusted: ssl.SSLContext | None = None,
     ) -> None:
-        self._guard = SsrfGuard(outbound, resolve)
-        self._looking_up = anyio.CapacityLimiter(at_once)
+        self._rules = OutboundRules(outbound.allow)
+        self._resolve = resolve
         self._seconds = seconds
         self._trusted = trusted or httpx.create_ssl_context()
 
@@ -89,7 +132,7 @@ class HttpClient:
             address = urls.parse(url)
         except ValueError as error:
             return NoAnswer(f"the address {error}")
-        backend = _GuardedBackend(self._guard, self._looking_up)
+        backend = _GuardedBackend(self._rules, self._resolve)
         try:
             with anyio.fail_after(self._seconds):
                 return await self._post(backend, address, headers, body)
@@ -151,9 +194,9 @@ class _HostRefused(httpcore.ConnectError):
 class _GuardedBackend(httpcore.AsyncNetworkBackend):
     """Connects only to hosts that the guard permits, and never to a Unix socket."""
 
-    def __init__(self, guard: SsrfGuard, looking_up: anyio.CapacityLimiter) -> None:
-        self._guard = guard
-        self._looking_up = looking_up
+    def __init__(self, rules: OutboundRules, resolve: ResolveAsync) -> None:
+        self._rules = rules
+        self._resolve = resolve
         self._network = httpcore.AnyIOBackend()
         self._opened: list[httpcore.AsyncNetworkStream] = []
 
@@ -170,12 +213,7 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
         Raises PictureTemporarilyUnreachable and httpcore's errors.
         """
         del timeout, local_address, socket_options
-        # The guard blocks a thread; an abandoned one ends by itself.
-        addresses = await anyio.to_thread.run_sync(
-            partial(self._guard.addresses, host, port, seconds=_CONNECT_SECONDS),
-            limiter=self._looking_up,
-            abandon_on_cancel=True,
-        )
+        addresses = ssrf_guard.permit(self._rules, host, port, await self._look_up(host))
         failed: Exception = _HostRefused()
         for address in addresses[:_MAX_ADDRESSES]:
             try:
@@ -186,6 +224,15 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
                 self._opened.append(stream)
                 return stream
         raise failed
+
+    async def _look_up(self, host: str) -> Sequence[str]:
+        if parse_address(host) is not None:
+            return [host]
+        try:
+            with anyio.fail_after(_CONNECT_SECONDS):
+                return await self._resolve(host)
+        except OSError as error:  # also the TimeoutError
+            raise PictureTemporarilyUnreachable(f"{host} is not looked up") from error
 
     async def close(self) -> None:
         """Close every stream that is still open."""

@@ -19,7 +19,7 @@ from smart_filter_shared.supervision import SupervisedLoop
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.tracing import NULL_TRACES, Traces
 from smart_filter_workers.sender.delivery_loop import Render, Sender, SendLimits
-from smart_filter_workers.sender.http_client import HttpClient
+from smart_filter_workers.sender.http_client import HttpClient, NameResolver
 
 _DATABASE_CONNECTIONS: Final = 2
 # Limits the wait for a database that may itself be the reason for the stop.
@@ -48,7 +48,8 @@ def serve(settings: Settings, *, render: Render, traces: Traces = NULL_TRACES) -
 async def _serve(settings: Settings, seal: SecretBox, render: Render, traces: Traces) -> None:
     database = sessions.open_async_engine(settings.database, connections=_DATABASE_CONNECTIONS)
     pace = SendLimits(drain_seconds=settings.engine.drain_seconds)
-    posting = HttpClient(settings.outbound, at_once=pace.most)
+    names = NameResolver()
+    posting = HttpClient(settings.outbound, resolve=names.resolve)
     stopping = anyio.Event()
     try:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -64,6 +65,7 @@ async def _serve(settings: Settings, seal: SecretBox, render: Render, traces: Tr
                     break
         await heartbeat.leave()
     finally:
+        await names.close()
         await database.dispose()
 
 

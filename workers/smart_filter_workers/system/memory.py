@@ -5,8 +5,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from smart_filter_shared import container_memory
+from smart_filter_shared.errors import SetupFailed
+
 # Share of the available memory; the rest is for the system and for unusually large pictures.
 _SHARE = 0.8
+# The smallest worker, of stage smile, held 210 MB with its models in docker-compose.yml's stack.
+_MIN_BYTES = 256e6
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # Source: glibc's malloc.h
 _PICTURE_BYTES = 4 * 1024 * 1024
 # Free bytes that each arena keeps. With glibc's 128 KB the pages of a stage's small arrays returned
@@ -52,6 +57,19 @@ def get_limit(limit_mb: float | None) -> MemoryLimit:
     return MemoryLimit(_SHARE * _available_bytes() if limit_mb is None else limit_mb * 1e6)
 
 
+def ensure_enough(available_bytes: float | None = None) -> None:
+    """Raise SetupFailed when the kernel would kill a worker while it loads its models.
+
+    available_bytes: None for the memory of the machine or container.
+    """
+    available = _available_bytes() if available_bytes is None else available_bytes
+    if available < _MIN_BYTES:
+        raise SetupFailed(
+            f"the memory limit of {available / 1e6:.0f} MB is too small for a worker, which needs"
+            f" {_MIN_BYTES / 1e6:.0f} MB for its smallest models: raise the limit of the container"
+        )
+
+
 def resident_bytes() -> int:
     """Return the resident memory of the process in bytes.  Source: proc_pid_statm(5)."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
@@ -60,9 +78,5 @@ def resident_bytes() -> int:
 
 def _available_bytes() -> float:
     machine = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    # The limit of the container, if there is one.  Source: Linux, cgroup-v2.rst, memory.max.
-    limit = Path("/sys/fs/cgroup/memory.max")
-    try:
-        return min(machine, float(limit.read_text(encoding="ascii")))
-    except (OSError, ValueError):  # no such file, or the word "max"
-        return machine
+    limit = container_memory.read_limit()
+    return machine if limit is None else min(machine, float(limit))

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final, cast
 
-from smart_filter_shared.catalog.model_card import WeightsFile
+from smart_filter_shared.catalog.model_card import Commercial, WeightsFile
 from smart_filter_shared.errors import SetupFailed
 
 LIST_FILE: Final = "admitted.json"
@@ -37,6 +37,7 @@ class AdmittedFile:
     classes: the names of its classes, in the order of its outputs; () when its config has them.
     entry: its name in recipes; handling: how the model uses it, as `networks.handling` reads.
     source: its origin; licence, data_terms: of the weights, as far as they were given.
+    commercial: whether these allow commercial use.
     """
 
     name: str
@@ -49,6 +50,7 @@ class AdmittedFile:
     source: str = ""
     licence: str = ""
     data_terms: str = ""
+    commercial: Commercial = Commercial.ASK
 
     @property
     def file(self) -> WeightsFile:
@@ -173,5 +175,6 @@ def _entry(name: str, fields: Mapping[str, object]) -> AdmittedFile:
         digest,
         classes=tuple(cast("list[str]", classes)),
         handling=handling,
+        commercial=Commercial(str(fields.get("commercial", Commercial.ASK))),
         **cast("dict[str, str]", texts),
     )

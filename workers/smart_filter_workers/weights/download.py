@@ -38,7 +38,7 @@ def fetch(source: Source, folder: Path, permits: AddressCheck) -> Iterator[tuple
     """Yield the downloaded file and its SHA-256; the file is removed afterwards unless moved.
 
     folder: the weights folder.  An incomplete file of known digest stays there, for a day, and the
-    next call requests only the rest of it.
+    next call requests only the rest of it; when the whole then has another digest, all of it.
     Raises SetupFailed, in one line, when the download fails, when another process downloads the
     same file, or when the file has another digest.
     """
@@ -47,8 +47,14 @@ def fetch(source: Source, folder: Path, permits: AddressCheck) -> Iterator[tuple
         path = folder / f".pull-{source.sha256}.part" if source.sha256 else scratch / "partial"
         with path.open("ab") as file:
             _lock(file, source.address)
+            is_resumed = file.tell() > 0
             try:
                 _download(source, file, permits)
+                file.flush()
+                if is_resumed and files.sha256_of(path) != source.sha256:
+                    # What was there before is damaged, or the end of another file follows it.
+                    _empty(file)
+                    _download(source, file, permits)
             finally:
                 if not file.tell():
                     path.unlink()

@@ -4,6 +4,7 @@ A file is read or downloaded into a scratch folder, its digest is checked there,
 rename moves it into place. So the weights folder never holds half a file.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -20,7 +21,10 @@ from smart_filter_shared.errors import SetupFailed
 
 # Source: protobuf.dev, "Proto Limits": messages of 2 GiB or more are not read; ONNX is a message.
 MAX_BYTES: Final = 2_000_000_000
-# The process that made an older scratch folder has been killed.
+# A process holds it for as long as it uses a scratch folder.
+_LOCK_NAME: Final = "lock"
+# The process that made an older scratch folder without a lock has been killed; the beginnings of
+# files are kept as long.
 LEFTOVER_SECONDS: Final = 86_400.0
 REMEDY: Final = "run `smart-filter models pull`"
 _CHUNK_BYTES: Final = 1 << 20
@@ -32,16 +36,21 @@ _SCRATCH_PREFIXES: Final = (".pull-", ".admit-")
 def scratch_folder(folder: Path) -> Iterator[Path]:
     """Yield a folder to make a file in before `move_into_place`; it is removed afterwards.
 
-    folder: the weights folder, made if it is missing.  Old scratch folders of killed commands are
+    folder: the weights folder, made if it is missing.  The scratch folders of killed commands are
     removed, too.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for path in (path for prefix in _SCRATCH_PREFIXES for path in folder.glob(f"{prefix}*")):
         with suppress(OSError):
-            if time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
-                path.unlink() if path.is_file() else shutil.rmtree(path, ignore_errors=True)
+            _remove_leftover(path)
     # In the destination's folder, because a move is atomic only within one file system.
-    with tempfile.TemporaryDirectory(prefix=_SCRATCH_PREFIXES[0], dir=folder) as scratch:
+    with (
+        tempfile.TemporaryDirectory(prefix=_SCRATCH_PREFIXES[0], dir=folder) as scratch,
+        (Path(scratch) / f"new-{_LOCK_NAME}").open("wb") as lock,
+    ):
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # Renamed once it is held, so that no other process finds it free.
+        Path(lock.name).rename(Path(scratch) / _LOCK_NAME)
         yield Path(scratch)
 
 
@@ -134,6 +143,20 @@ def find_fault(folder: Path, file: WeightsFile) -> str | None:
     with path.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     return None if digest == file.sha256 else "has a wrong SHA-256"
+
+
+def _remove_leftover(path: Path) -> None:
+    """Remove what a killed command left: at once if its lock is free, else after a day.
+
+    Raises OSError, also while another process holds the lock.
+    """
+    lock = path / _LOCK_NAME
+    if lock.exists():
+        with lock.open("rb+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(path)
+    elif time.time() - path.stat().st_mtime > LEFTOVER_SECONDS:
+        path.unlink() if path.is_file() else shutil.rmtree(path)
 
 
 def _open_nonblocking(path: str, flags: int) -> int:

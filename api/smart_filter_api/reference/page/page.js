@@ -22,6 +22,10 @@ function prepare(document) {
 /** Offer a form before the other types of a body, with the fields of its example filled in. */
 function offerForm(body, form) {
   body.content = { [FORM]: form, ...body.content };
+  if ("photo" in form.schema.properties) {
+    // The example's photo cannot be filled in. A request with its address is sent as JSON.
+    form.schema.required = ["photo"];
+  }
   const [example] = Object.values(form.examples ?? {});
   for (const [name, field] of Object.entries(form.schema.properties ?? {})) {
     if (field.format !== "binary") {

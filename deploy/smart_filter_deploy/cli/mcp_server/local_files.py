@@ -29,10 +29,18 @@ class LocalFolders:
 
     def photo(self, text: str) -> Path:
         """Return the path of a photo.  Raises ToolError."""
+        if not text.strip():
+            raise ToolError("photo is empty: name a file, or an https:// address")
         place = self._resolve(text)
         if not place.is_file():
             raise ToolError(f"there is no file {place}")
-        size = place.stat().st_size
+        status = place.stat()
+        # The other names of a file cannot be found: one may be outside the folders.
+        if status.st_nlink > 1:
+            raise ToolError(
+                f"{place} has hard links, which may lead outside the folders: make a copy of it"
+            )
+        size = status.st_size
         if size > MAX_PHOTO_BYTES:
             raise ToolError(
                 f"{place} has {size / _MEGA:.1f} MB, and a photo has"

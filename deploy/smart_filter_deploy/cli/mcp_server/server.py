@@ -1,7 +1,9 @@
 """The MCP server: its tools, the wording of its errors, and its two transports."""
 
+import re
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -10,9 +12,11 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from smart_filter_client import errors as client_errors
 from smart_filter_deploy.cli.mcp_server import results
+from smart_filter_deploy.cli.mcp_server.caller_check import PATH, CallerCheck
 from smart_filter_deploy.cli.mcp_server.local_files import LocalFolders
 from smart_filter_deploy.cli.mcp_server.tools import Tools
 from smart_filter_deploy.cli.server.connection import to_command_error
@@ -24,6 +28,10 @@ _ABOUT = (
     " submit_photo, wait_for_job, then choose_background with the same job_id for another picture."
 )
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+# Characters of a text of the caller in an error.
+_MAX_SHOWN = 200
+# A choice in pydantic's list of them, such as `'image' or 'matte'`.
+_QUOTED = re.compile(r"'([^']*)'")
 # Event streams are open for as long as their clients are.
 _DRAIN_SECONDS = 5
 _READS = ToolAnnotations(read_only_hint=True)
@@ -60,6 +68,7 @@ def serve_http(host: str, port: int, names: Sequence[str]) -> None:
 
     names: hosts in addition to loopback that requests may name, which stops DNS rebinding.
     """
+    names = [name.lower() for name in names]
     hosts = (*_LOOPBACK, *names)
     security = TransportSecuritySettings(
         allowed_hosts=[*names, *(f"{name}:*" for name in hosts)],
@@ -70,8 +79,13 @@ def serve_http(host: str, port: int, names: Sequence[str]) -> None:
             for port in ("", ":*")
         ],
     )
+    # Without sessions, an invented key leaves nothing behind: the service checks keys, not this
+    # server, and the tools keep no state between calls.
+    app = build_server(None).streamable_http_app(
+        streamable_http_path=PATH, stateless_http=True, transport_security=security
+    )
     uvicorn.run(
-        build_server(None).streamable_http_app(transport_security=security),
+        CallerCheck(app),
         host=host,
         port=port,
         log_level="warning",
@@ -104,14 +118,29 @@ def _describe(error: ToolError) -> str:
         case None:
             return str(error)
         case ValidationError() as invalid:
-            first = invalid.errors()[0]
-            return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            return _describe_argument(invalid.errors()[0])
         case client_errors.Unauthorized() as refused:
             return f"the service rejects the API key: {refused}"
         case client_errors.Error() as failed:
             return to_command_error(failed).message
-        case CommandError() as failed:
-            return failed.message
-        case ToolError() | OSError() as cause:
+        case OSError(filename=str() | Path() as file, strerror=str() as reason):
+            return f"{str(file)[:_MAX_SHOWN]}: {reason.lower()}"
+        case CommandError() | ToolError() | OSError() as cause:
             return str(cause)
     raise error
+
+
+def _describe_argument(error: ErrorDetails) -> str:
+    """Return the sentence of an argument that does not fit its type."""
+    name = ".".join(map(str, error["loc"]))
+    given = repr(error["input"])[:_MAX_SHOWN]
+    match error["type"]:
+        case "missing":
+            return f"{name} is missing"
+        case "literal_error":
+            known = _QUOTED.findall(error["ctx"]["expected"])
+            near = suggestions.did_you_mean(str(error["input"]), known)
+            return f"{name}: {given} is none of {', '.join(known)}{near}"
+        case "string_pattern_mismatch":
+            return f"{name}: {given} is not an id; use one that another tool returned"
+    return f"{name}: {error['msg'][0].lower()}{error['msg'][1:]}"

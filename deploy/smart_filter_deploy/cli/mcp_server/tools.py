@@ -1,11 +1,12 @@
 """The tools, thin over the client: submit, wait, rate, choose a background, rank an album."""
 
 import functools
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Final, cast
 
 import anyio
 from mcp.server.mcpserver import Context
@@ -16,12 +17,15 @@ from pydantic import Field
 from smart_filter_client import AsyncClient, Job, Output, OutputName, Recipe
 from smart_filter_client.errors import Error
 from smart_filter_deploy.cli.mcp_server import results
+from smart_filter_deploy.cli.mcp_server.caller_check import parse_key
 from smart_filter_deploy.cli.mcp_server.local_files import LocalFolders
 from smart_filter_deploy.cli.mcp_server.results import AlbumFacts, JobFacts
 from smart_filter_deploy.cli.server.connection import MAX_ATTEMPTS, choose_server
 from smart_filter_deploy.cli.terminal.outputs import suffix_of_media_type
 from smart_filter_deploy.cli.terminal.report import describe_position
+from smart_filter_shared import suggestions
 
+_WORD: Final = re.compile(r"[^\W\d_]+")
 _FINDINGS: list[OutputName] = ["faces", "rating"]
 _PREVIEW: OutputName = "thumbnail"
 _MAX_PREVIEWS = 3
@@ -31,6 +35,8 @@ _CANCEL_SECONDS = 5.0
 _Photo = Annotated[
     str, Field(description="Path of a file that this server may read, or an https:// address")
 ]
+# An id becomes a part of an address.
+_Id = Annotated[str, Field(pattern="^[0-9A-Fa-f-]{36}$", description="As another tool returned it")]
 _Background = Annotated[
     str,
     Field(
@@ -81,7 +87,7 @@ class Tools:
             return results.to_result(results.job_facts(job))
 
     async def wait_for_job(
-        self, ctx: Context, *, job_id: str, timeout_seconds: _Seconds = _WAIT_SECONDS
+        self, ctx: Context, *, job_id: _Id, timeout_seconds: _Seconds = _WAIT_SECONDS
     ) -> Annotated[CallToolResult, JobFacts]:
         """Wait for a job: returns what was found, links to its files, and a preview."""
         async with self._client(ctx) as client:
@@ -107,17 +113,20 @@ class Tools:
             for one in presets
         }
         wanted = words.casefold().split()
-        return {
+        matches = {
             name: text
             for name, text in found.items()
             if all(word in f"{name} {text}".casefold() for word in wanted)
         }
+        if not matches:
+            raise ToolError(_describe_no_match(wanted, found))
+        return matches
 
     async def choose_background(
         self,
         ctx: Context,
         *,
-        job_id: str,
+        job_id: _Id,
         background: _Background,
         timeout_seconds: _Seconds = _WAIT_SECONDS,
     ) -> Annotated[CallToolResult, JobFacts]:
@@ -146,7 +155,7 @@ class Tools:
                 return await _wait_for_album(client, ctx, batch.id, timeout_seconds)
 
     async def wait_for_album(
-        self, ctx: Context, *, album_id: str, timeout_seconds: _Seconds = _WAIT_SECONDS
+        self, ctx: Context, *, album_id: _Id, timeout_seconds: _Seconds = _WAIT_SECONDS
     ) -> Annotated[CallToolResult, AlbumFacts]:
         """Wait for an album of best_of_album: returns its ranking, and previews of the best."""
         async with self._client(ctx) as client:
@@ -156,7 +165,7 @@ class Tools:
         self,
         ctx: Context,
         *,
-        job_id: str,
+        job_id: _Id,
         path: Annotated[str, Field(description="A new file; its extension follows its format")],
         output: OutputName = "image",
     ) -> str:
@@ -170,7 +179,9 @@ class Tools:
     async def _client(self, ctx: Context) -> AsyncGenerator[AsyncClient]:
         """Give a client with the caller's key.  Raises CommandError, ToolError."""
         server = choose_server()
-        key = server.api_key if self.folders is not None else _bearer_key(ctx)
+        key = server.api_key
+        if self.folders is None:
+            key = parse_key((ctx.headers or {}).get("authorization", ""))
         async with AsyncClient(server.url, key, attempts=MAX_ATTEMPTS) as client:
             yield client
 
@@ -183,12 +194,20 @@ class Tools:
         return self.folders.photo(photo)
 
 
-def _bearer_key(ctx: Context) -> str:
-    """Return the API key of an HTTP request.  Raises ToolError."""
-    scheme, _, key = (ctx.headers or {}).get("authorization", "").partition(" ")
-    if scheme.casefold() != "bearer" or not key.strip():
-        raise ToolError("send your API key in the header `Authorization: Bearer KEY`")
-    return key.strip()
+def _describe_no_match(wanted: Sequence[str], found: Mapping[str, str]) -> str:
+    """Return the error for words that no background has; found: the texts by name."""
+    every = " ".join((*found, *found.values())).casefold()
+    known = sorted(set(_WORD.findall(every)))
+    hints = [
+        f"none has {word!r}{suggestions.did_you_mean(word, known).removesuffix('?')}"
+        for word in wanted
+        if word not in every
+    ]
+    unknown = f" ({', '.join(hints)})" if hints else ""
+    return (
+        f"no background has all of the words {' '.join(wanted)!r}{unknown}: use fewer or other"
+        " words, or none to list every background"
+    )
 
 
 def _recipe(background: str, outputs: Sequence[OutputName], others: dict[str, _Value]) -> Recipe:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pydantic import SecretStr
 from sqlalchemy import Connection, Engine
 
-from smart_filter_deploy.cli.server.connection import require_running_stack
 from smart_filter_shared.config import settings
 from smart_filter_shared.config.settings import DatabaseSettings
 from smart_filter_shared.db import sessions
@@ -36,5 +35,8 @@ def transaction() -> Iterator[Connection]:
 def _settings() -> DatabaseSettings:
     if os.environ.get("SMART_FILTER_DATABASE_URL"):
         return settings.load_database()
+    # Containers never get here; it imports the client, which takes as long as all others.
+    from smart_filter_deploy.cli.server.connection import require_running_stack  # noqa: PLC0415
+
     stack = require_running_stack(or_name="SMART_FILTER_DATABASE_URL")
     return DatabaseSettings(url=SecretStr(stack.servers.database_url))

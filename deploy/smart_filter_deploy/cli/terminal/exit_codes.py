@@ -1,5 +1,6 @@
 """Exit codes, and errors printed as one line."""
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -8,7 +9,8 @@ from typing import NoReturn
 import click
 
 from smart_filter_deploy.cli.terminal.text import print_line
-from smart_filter_shared.errors import DatabaseUnavailable, Error
+from smart_filter_shared.errors import DatabaseMisconfigured, DatabaseUnavailable, Error
+from smart_filter_shared.extras import install_hint
 
 PROGRAM = "smart-filter"
 
@@ -17,6 +19,9 @@ PHOTO_FAILED = 1
 WRONG_USAGE = 2
 NO_SERVER = 3
 INTERRUPTED = 130  # 128 + SIGINT, the shells' convention
+
+# Errors of a full volume, or of a user's quota on it.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class CommandError(click.ClickException):
@@ -43,11 +48,8 @@ def run_command_line(program: click.Command, arguments: Sequence[str] | None) ->
     except Error as error:
         print_error(_describe_error(error))
         return NO_SERVER
-    except BrokenPipeError:
-        # The reader of our output closed the pipe, like `head`. Without the redirect, the
-        # interpreter would report the error again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return PHOTO_FAILED
+    except OSError as error:
+        return _end_by_system_error(error)
     return ended if isinstance(ended, int) else ALL_SUCCEEDED
 
 
@@ -68,12 +70,30 @@ def raise_for_missing_package(error: ModuleNotFoundError, extra: str) -> NoRetur
     if name.startswith("smart_filter_") or not extra:
         raise error
     raise CommandError(
-        f"a package is not installed ({name}): pip install 'smart-filter[{extra}]'", NO_SERVER
+        f"a package is not installed ({name}): {install_hint(extra)}", NO_SERVER
     ) from error
 
 
+def _end_by_system_error(error: OSError) -> int:
+    """Return the status for a closed pipe or a full volume; raise any other error."""
+    if isinstance(error, BrokenPipeError):
+        # The reader of our output closed the pipe, like `head`. Without the redirect, the
+        # interpreter would report the error again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PHOTO_FAILED
+    if error.errno not in _FULL:
+        raise error
+    where = f"for {error.filename}" if error.filename else "on a volume that this process writes"
+    print_error(f"no space is left {where}; free space there, or enlarge the volume")
+    return NO_SERVER
+
+
 def _describe_error(error: Error) -> str:
+    if isinstance(error, DatabaseMisconfigured):
+        return f"the database rejects this process ({error}); correct SMART_FILTER_DATABASE_URL"
     if isinstance(error, DatabaseUnavailable):
+        if os.strerror(errno.ENOSPC) in str(error):
+            return f"the database's volume is full ({error}); free space on it, or enlarge it"
         # Raised where this may be a server that waits for its own database to come back.
         return (
             f"the database does not answer ({error}); start it, or correct"

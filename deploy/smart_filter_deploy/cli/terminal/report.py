@@ -1,7 +1,7 @@
 """Prints the findings and outputs of jobs, and describes when they will have ended."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from rich.console import Console
@@ -198,7 +198,11 @@ def _people(job: Job) -> str:
     if job.faces is None:
         return people
     faces = {0: "no face", 1: "1 face"}.get(len(job.faces), f"{len(job.faces)} faces")
-    return f"{people}, {faces}"
+    told = f"{people}, {faces}"
+    # An ensemble tells its own doubt with its agreement.
+    if job.needs_review and job.confidence is None:
+        told += "; not certain: things need the model isnet (`smart-filter models show isnet`)"
+    return told
 
 
 def _face(face: Face) -> str:
@@ -276,3 +280,20 @@ def _parse_range(queue: Fields) -> tuple[float, float] | None:
 def _format_range(half: float, most: float) -> str:
     about, at_most = format_duration(half), format_duration(most)
     return f"about {about}" if about == at_most else f"about {about}, {at_most} at most"
+
+
+def describe_defaults(research: Collection[str], *, emotions: bool) -> str:
+    """Return one line for people about what is on by default and can be turned off; "" for nothing.
+
+    research: the default models that are not for commercial use.
+    emotions: whether a default model reads emotions.
+    """
+    told = []
+    if research:
+        told.append(
+            f"research weights are in use ({', '.join(sorted(research))}), which are not for"
+            " commercial use: SMART_FILTER_RESEARCH_WEIGHTS=off turns them off"
+        )
+    if emotions:
+        told.append("emotions are read in faces: SMART_FILTER_EMOTIONS=off turns that off")
+    return "; ".join(told)

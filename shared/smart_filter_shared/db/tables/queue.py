@@ -89,6 +89,9 @@ jobs = Table(
     Column("link_seconds", Integer),
     # The device key that submitted it, and can read it; null for any other key.
     Column("device_key_id", Uuid),
+    # The key that submitted it, and can delete it; null in rows of code versions that did not
+    # write it.
+    Column("key_id", Uuid),
     CheckConstraint("outcome IN ('succeeded', 'failed', 'canceled')", name="jobs_outcome"),
     CheckConstraint("(outcome IS NULL) = (finished_at IS NULL)", name="jobs_finished"),
     CheckConstraint(

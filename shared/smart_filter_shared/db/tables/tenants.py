@@ -41,6 +41,8 @@ tenants = Table(
     Column("keep_input_seconds", Double),
     Column("keep_result_seconds", Double),
     Column("keep_nothing", Boolean, nullable=False, server_default=text("false")),
+    # Whether emotions are read in its photos: false, or null: the setting applies.
+    Column("emotions", Boolean),
     # Lifetime of its signed links; null: the setting applies.
     Column("link_seconds", Integer),
     CheckConstraint("weight > 0", name="tenants_weight"),
@@ -75,8 +77,12 @@ keys = Table(
     Column("parent", Uuid),
     Column("max_jobs", Integer),
     Column("jobs", Integer, nullable=False, server_default=text("0")),
+    # The key that made it with POST /v1/keys; null for keys of the command line and of devices, and
+    # in rows of code versions that did not write it.
+    Column("issued_by", Uuid),
     Index("keys_by_tenant", "tenant", "id"),
     Index("keys_by_parent", "parent", postgresql_where=text("parent IS NOT NULL")),
+    Index("keys_by_issuer", "issued_by", postgresql_where=text("issued_by IS NOT NULL")),
 )
 
 browser_sessions = Table(
@@ -141,7 +147,7 @@ deliveries = Table(
     Column("webhook", Text, nullable=False),
     # URL that the job named; null: the webhook's URL at the time of sending.
     Column("url", Text),
-    # Deliveries of one lane can delay each other: one webhook, or one host that jobs name.
+    # Deliveries of one lane can delay each other: those of a tenant to a receiver.
     Column("lane", Text, nullable=False),
     # Null for a test.
     Column("job_id", Uuid),
@@ -166,6 +172,28 @@ deliveries = Table(
     Index("deliveries_sending", "lane", postgresql_where=text("state = 'sending'")),
     Index("deliveries_finished", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
     postgresql_with={"fillfactor": 70},
+)
+
+# Security log: triggers refuse changes of its rows, and deletions for 30 days.  See
+# tenants/audit_log.py.
+audit_events = Table(
+    "audit_events",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("at", Moment, nullable=False, server_default=text("statement_timestamp()")),
+    # The operator's tenant for callers whose tenant is not known.
+    Column("tenant", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    # The key that the request had; null for the command line and unknown callers.
+    Column("key_id", Uuid),
+    # The client's network; null for the command line and for several networks.
+    Column("network", Text),
+    # The key, webhook or tenant that the event is about.
+    Column("subject", Text),
+    # Number of refused requests that the row stands for.
+    Column("count", BigInteger, nullable=False, server_default=text("1")),
+    Index("audit_events_by_tenant", "tenant", "id"),
+    Index("audit_events_by_time", "at"),
 )
 
 # Delivery log: one row for each attempt.

@@ -30,7 +30,7 @@ _INSERT_JOBS = text("""
             keep_input_seconds float8, keep_result_seconds float8, keep_nothing boolean,
             degraded text[], foreseen_p50 float8, foreseen_p90 float8,
             batch_id uuid, batch_index int, deadline_ms float8,
-            link_seconds int, device_key_id uuid
+            link_seconds int, device_key_id uuid, key_id uuid
         )
     ), written AS (
         INSERT INTO jobs (
@@ -40,7 +40,7 @@ _INSERT_JOBS = text("""
             estimated_seconds, megapixels, webhook_url,
             keep_input_seconds, keep_result_seconds, keep_nothing,
             degraded, foreseen_p50, foreseen_p90,
-            batch_id, batch_index, created_at, deadline_at, link_seconds, device_key_id
+            batch_id, batch_index, created_at, deadline_at, link_seconds, device_key_id, key_id
         )
         SELECT id, tenant, recipe, seed, metadata,
             photo_key, photo_digest, photo_url, upload_id, upload_etag,
@@ -48,7 +48,8 @@ _INSERT_JOBS = text("""
             estimated_seconds, megapixels, webhook_url,
             keep_input_seconds, keep_result_seconds, keep_nothing,
             degraded, foreseen_p50, foreseen_p90,
-            batch_id, batch_index, statement_timestamp(), deadline_at, link_seconds, device_key_id
+            batch_id, batch_index, statement_timestamp(), deadline_at, link_seconds, device_key_id,
+            key_id
         FROM job
     ), stored AS (
         INSERT INTO artifacts (tenant, key, job_id, kind, expires_at)

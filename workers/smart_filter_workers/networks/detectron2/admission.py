@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from smart_filter_shared.catalog.model_card import Commercial
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.networks.detectron2 import (
     checkpoints,
@@ -61,13 +62,14 @@ def admit_weights(
     source: str = "",
     licence: str = "",
     data_terms: str = "",
+    commercial: Commercial = Commercial.ASK,
 ) -> AdmittedFile:
     """Admit a file of weights for a configuration, and return its entry.
 
     path: an `.npz` of arrays, or a pickle as in the zoo; folder: the weights folder.
     config: a name of the zoo, or the address of an admitted configuration.
     names: of its classes, countable ones first; needed unless detectron2 knows its data set.
-    source, licence, data_terms: its origin and its terms, for the list.
+    source, licence, data_terms, commercial: its origin and its terms, for the list.
     Raises SetupFailed when the file holds more than arrays, or does not fit the configuration.
     """
     configs = [one for one in allowlist.read(folder) if one.kind == predictor_cache.CONFIG_KIND]
@@ -96,6 +98,7 @@ def admit_weights(
         source=source,
         licence=licence,
         data_terms=data_terms,
+        commercial=commercial,
     )
     _refuse_replacement(folder, let_in)
     files.write_file(folder, let_in.name, content)

@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from smart_filter_shared.recipe import Crop, Framing, Length
+from smart_filter_shared.recipe.framing import TOUCHES_WITHIN
 from smart_filter_workers.results import Face, Frame
 
-# A subject this close to a border, as a share of that side, is cut off by it.
-TOUCHES_WITHIN: Final = 0.004
 # Shares of the picture's height: a face in a portrait, and its eyes from the top (the upper third).
 FACE_SHARE: Final = 0.28
 EYES_FROM_TOP: Final = 0.36

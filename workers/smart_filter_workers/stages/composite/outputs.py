@@ -6,12 +6,19 @@ from typing import Final
 import cv2
 import numpy as np
 
-from smart_filter_shared.recipe import Effort, Format, Output, Recipe
+from smart_filter_shared.recipe import Effort, Format, Output, Provenance, Recipe
 from smart_filter_shared.recipe.framing import DOTS_PER_INCH
 from smart_filter_workers import images
-from smart_filter_workers.images import EncodingOptions, previews
-from smart_filter_workers.results import CompositeResult, EncodedFile, Matte8, Srgb8
-from smart_filter_workers.stages.composite import background, persons
+from smart_filter_workers.images import EncodingOptions, previews, xmp
+from smart_filter_workers.results import (
+    COMPOSING_EDITS,
+    CompositeResult,
+    Edit,
+    EncodedFile,
+    Matte8,
+    Srgb8,
+)
+from smart_filter_workers.stages.composite import background, edits, persons
 from smart_filter_workers.stages.composite.inputs import Inputs
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, Srgba8
 
@@ -30,7 +37,7 @@ def add_picture_files(
     pixels: (H, W, 3), or (H, W, 4) with transparency.
     """
     if Output.IMAGE in inputs.recipe.outputs:
-        image = _picture(pixels, inputs)
+        image = _picture(pixels, inputs, edits.list_picture_edits(made, inputs))
         made = replace(made, image=replace(image, blurhash=previews.compute_blurhash(pixels)))
     if Output.THUMBNAIL in inputs.recipe.outputs:
         made = replace(made, thumbnail=previews.encode_thumbnail(pixels))
@@ -51,7 +58,8 @@ def add_cut_out_files(
     if {Output.CUTOUT, Output.ZIP} & asked:
         alone = _cut_out_pixels(compositor, cut)
         if Output.CUTOUT in asked:
-            made = replace(made, cutout=_picture(alone, inputs))
+            cutout = _picture(alone, inputs, edits.list_cut_out_edits(made, inputs))
+            made = replace(made, cutout=cutout)
         if Output.ZIP in asked:
             made = replace(made, zip=_layers(alone, cut, recipe))
     owners = None if inputs.segmented is None else inputs.segmented.owners
@@ -67,14 +75,16 @@ def _cut_out_pixels(compositor: Compositor, cut: CutOut) -> Srgba8:
     return compositor.over(cut, background.make_transparent(width=width, height=height))
 
 
-def _picture(pixels: Srgb8 | Srgba8, inputs: Inputs) -> EncodedFile:
+def _picture(pixels: Srgb8 | Srgba8, inputs: Inputs, changes: tuple[Edit, ...]) -> EncodedFile:
     """Return the picture in the recipe's format, within its maximum of bytes.
 
     Transparent pictures, such as a cut-out, are encoded as PNG when JPEG is requested.
+    changes: what the picture shows differently from the photo.
     """
     recipe = inputs.recipe
     transparent = pixels.shape[2] > 3  # noqa: PLR2004 - red, green, blue
     format_ = recipe.format
+    marks = recipe.files.provenance != Provenance.NONE
     if format_ == Format.AUTO or (transparent and format_ == Format.JPG):
         format_ = Format.PNG if transparent else Format.JPG
     manner = EncodingOptions(
@@ -83,7 +93,10 @@ def _picture(pixels: Srgb8 | Srgba8, inputs: Inputs) -> EncodedFile:
         small=recipe.files.effort == Effort.SMALL,
         exif=inputs.photo.exif if recipe.files.keep_metadata else b"",
         dots_per_inch=DOTS_PER_INCH if recipe.framing.size.paper else None,
+        xmp=xmp.make_packet(xmp.COMPOSITE) if marks and COMPOSING_EDITS & set(changes) else b"",
     )
+    if marks:
+        return replace(images.encode(pixels, manner), edits=changes)
     if recipe.files.max_bytes is None:
         return images.encode(pixels, manner)
     return images.encode_to_fit(pixels, manner, most_bytes=recipe.files.max_bytes)

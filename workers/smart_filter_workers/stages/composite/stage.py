@@ -8,7 +8,13 @@ import cv2
 import numpy as np
 
 from smart_filter_shared.printability import Printability
-from smart_filter_shared.recipe import CUTOUT_OUTPUTS, PICTURE_OUTPUTS, BackgroundKind
+from smart_filter_shared.recipe import (
+    CUTOUT_OUTPUTS,
+    PICTURE_OUTPUTS,
+    BackgroundKind,
+    Length,
+    Output,
+)
 from smart_filter_workers import images
 from smart_filter_workers.results import ChosenBackground, CompositeResult, Face, Frame, Srgb8
 from smart_filter_workers.stages.composite import (
@@ -69,8 +75,9 @@ def _composite(compositor: Compositor, inputs: Inputs) -> CompositeResult:
 
 
 def _printability(inputs: Inputs, frame: Frame) -> Printability | None:
-    """Return how well the picture prints; None when faces and eyes were not read."""
-    if inputs.faces is None or inputs.smiles is None:
+    """Return how well the picture prints; None unless requested."""
+    asked = Output.PRINTABILITY in inputs.recipe.outputs
+    if not asked or inputs.faces is None or inputs.smiles is None:
         return None
     segmented = inputs.segmented
     if segmented is not None and segmented.coverage < NOBODY_BELOW:
@@ -114,13 +121,28 @@ def _cut(compositor: Compositor, inputs: Inputs, chosen: ChosenBackground | None
     matte = segmented.matte
     if segmented.coverage < NOBODY_BELOW:
         matte = np.zeros_like(matte)
-    return compositor.cut(
+    cut = compositor.cut(
         inputs.photo.srgb,
         proxy_srgb=inputs.prepared.proxy_srgb,
         matte=matte,
         edge=recipe.edge,
         faces=_faces(inputs),
     )
+    # Users can draw people beyond the region.
+    return cut if inputs.drawn else _crop_to_region(cut, recipe.framing.roi)
+
+
+def _crop_to_region(cut: CutOut, roi: tuple[Length, Length, Length, Length] | None) -> CutOut:
+    """Return the cut-out without people outside the region: faces and hair extend the matte."""
+    if roi is None:
+        return cut
+    height, width = cut.matte.shape
+    left, top, right, bottom = (
+        round(length.of(side)) for length, side in zip(roi, (width, height) * 2, strict=True)
+    )
+    matte = np.zeros_like(cut.matte)
+    matte[top:bottom, left:right] = cut.matte[top:bottom, left:right]
+    return replace(cut, matte=matte)
 
 
 def _framing_subject(

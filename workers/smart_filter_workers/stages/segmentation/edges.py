@@ -47,7 +47,7 @@ def refine_edges(matte_01: Floats, srgb: Srgb8) -> Matte8:
     network_px = max(1.0, max(small.shape) / NETWORK_SIDE_PX)
     guided = _guide(matte_01, small, radius=round(GUIDE_RADIUS * network_px))
     sharp = np.clip((guided - NONE_BELOW) * (255 / (WHOLE_ABOVE - NONE_BELOW)), 0, 255)
-    refined = _keep_to_band(sharp.astype(np.uint8), network_px=network_px)
+    refined = keep_to_band(sharp.astype(np.uint8), network_px=network_px)
     return np.asarray(_resize(refined, srgb), np.uint8)
 
 
@@ -87,7 +87,7 @@ def _guide(matte_01: Floats, srgb: Srgb8, *, radius: int) -> Floats:
     return np.asarray(cv2.add(cv2.multiply(slope, guide), offset), dtype=np.float32)
 
 
-def _keep_to_band(matte: Matte8, *, network_px: float) -> Matte8:
+def keep_to_band(matte: Matte8, *, network_px: float) -> Matte8:
     """Set the matte to 1 inside and to 0 outside of a band around its outline.
 
     The band is computed at about the network's resolution: fine enough for a distance from the

@@ -77,11 +77,15 @@ def merge_persons(
 
 
 def remove_bystanders(whole: Floats, matte: Floats, bystanders: Sequence[Person]) -> Floats:
-    """Return the whole picture's matte without `bystanders`, except where `matte` has a person."""
-    if not bystanders:
+    """Return the whole picture's matte without `bystanders`, except where `matte` has a person.
+
+    Those whom only a box shows stay: the box may hold a part of a subject.
+    """
+    seen = [person for person in bystanders if not person.boxed]
+    if not seen:
         return whole
     around = np.ones((AROUND_BYSTANDER_PX, AROUND_BYSTANDER_PX), np.uint8)
-    outlines = np.logical_or.reduce([person.outline for person in bystanders])
+    outlines = np.logical_or.reduce([person.outline for person in seen])
     theirs = cv2.dilate(outlines.astype(np.uint8), around)
     return np.where((theirs > 0) & (matte <= HALF), np.float32(0), whole)
 

@@ -1,13 +1,15 @@
 """Persons: find the persons in a picture, with a silhouette of each.
 
 Bodies are proposed by faces and by the pose detector, which sees people who fill a good part of its
-input. Tiles are searched only where no person is large: this finds the people of a wide view, and
-ignores passers-by behind a portrait.
+input. Where no person is very large, a detector of whole persons adds those whom both miss. Tiles
+are searched only where no person is large: this finds the people of a wide view, and ignores
+passers-by behind a portrait.
 """
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from pathlib import Path
 from typing import Final
 
@@ -15,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.networks.boxes import Box, box_iou, box_side
+from smart_filter_workers.networks.movenet import MoveNet
 from smart_filter_workers.networks.pose import Body, PoseDetector, SilhouetteNetwork
 from smart_filter_workers.networks.squares import Square
 from smart_filter_workers.results import Srgb8
+from smart_filter_workers.stages.segmentation.missed_persons import propose_bodies
 from smart_filter_workers.stages.segmentation.regions import Region, find_region, make_tiles
 
 Floats = NDArray[np.float32]
@@ -27,6 +31,10 @@ BODY_THRESHOLD: Final = 0.5
 # If the largest person covers less than the first share of the picture, for each person found,
 # search tiles of the second share of its side. Each pair is one such search.
 SEARCHES: Final = ((0.08, 0.6), (0.05, 0.35))
+# If the largest person covers less than this share of the picture, for each person found, look for
+# persons whom faces and bodies miss. On 138 training photos 0.3 gives IoU 0.881, 0.08 0.879, and no
+# such look 0.871: football 0.784, 0.780, 0.733, in the wild 0.779, 0.764, 0.764.
+MISSED_SHARE: Final = 0.3
 SMALLEST_SIDE_PX: Final = 24
 SAME_HEAD_IOU: Final = 0.3
 # A face belongs to a body if it overlaps the body's head at least this much (IoU).
@@ -49,9 +57,20 @@ MAX_RESIZE: Final = 3.0
 # an animal or a thing. Of 40 photos without faces none of the 20 without people has a certain
 # person, and 9 of the 20 with people have one: in the others they are small, or cut by the border.
 SURE_PRESENCE: Final = 0.96
+# So may a body that leans by more than this, in radians. 500 of 537 photos of people have a body
+# with that presence, and it leans at most 0.8; drawn teapots 1.6, a dog 2.0, and bottles 3.1.
+MAX_LEANING: Final = math.pi / 3
 MARGIN: Final = 0.15
 MARGIN_PX: Final = 6
 HALF: Final = 0.5
+
+
+class _Search(Enum):
+    """How a body was found."""
+
+    WHOLE = auto()
+    BOXES = auto()
+    TILES = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +79,7 @@ class Person:
 
     coverage: (H, W) float32, 0..1, the silhouette; outline: (H, W) bool, where it is above one
     half; region: its bounds with a margin; area_px: its area in pixels; certain: whether it
-    can be nothing but a person.
+    can be nothing but a person; boxed: whether only a detector's box shows it.
     """
 
     coverage: Floats
@@ -68,14 +87,19 @@ class Person:
     region: Region
     area_px: int
     certain: bool
+    boxed: bool
 
 
 class PersonFinder:
-    """Finds the persons of a picture, separated; any thread may call it."""
+    """Finds the persons of a picture, separated; any thread may call it.
 
-    def __init__(self, weights: Path) -> None:
+    find_boxes: the detector of whole persons, if there is one.
+    """
+
+    def __init__(self, weights: Path, *, find_boxes: MoveNet | None = None) -> None:
         self._detect = PoseDetector(weights, threshold=BODY_THRESHOLD)
         self._silhouettes = SilhouetteNetwork(weights)
+        self._find_boxes = find_boxes
 
     def __call__(self, picture: Srgb8, faces: Sequence[Box]) -> list[Person]:
         """Return the persons of a picture, in order of search, then of size.
@@ -86,14 +110,18 @@ class PersonFinder:
         whole = (slice(0, picture.shape[0]), slice(0, picture.shape[1]))
         bodies = found.new(self._bodies(picture, [whole]))
         bodies += found.new_below_faces(faces)
-        self._draw(picture, bodies, found, in_whole=True)
+        self._draw(picture, bodies, found, _Search.WHOLE)
+        area_px = picture.shape[0] * picture.shape[1]
+        if self._find_boxes and found.largest_share(area_px) < MISSED_SHARE:
+            outlines = [person.outline for person in found.persons]
+            missed = propose_bodies(self._find_boxes(picture), outlines)
+            self._draw(picture, missed, found, _Search.BOXES)
         for enough, share in SEARCHES:
-            known = max(1, len(found.persons))
-            if found.largest_px >= known * enough * picture.shape[0] * picture.shape[1]:
+            if found.largest_share(area_px) >= enough:
                 break
             regions = make_tiles(picture.shape[0], picture.shape[1], share=share)
             bodies = found.new(self._bodies(picture, regions))
-            self._draw(picture, bodies, found, in_whole=False)
+            self._draw(picture, bodies, found, _Search.TILES)
         return found.persons
 
     def look(self, picture: Srgb8, square: Square) -> Floats:
@@ -109,12 +137,9 @@ class PersonFinder:
         ]
 
     def _draw(
-        self, picture: Srgb8, bodies: Iterable[Body], found: "_FoundPersons", *, in_whole: bool
+        self, picture: Srgb8, bodies: Iterable[Body], found: "_FoundPersons", search: _Search
     ) -> None:
-        """Add the silhouettes of `bodies`, the largest and highest-scored first.
-
-        in_whole: whether the bodies were seen in the whole picture, not in a part of it.
-        """
+        """Add the silhouettes of the `bodies` of a search, the largest and highest-scored first."""
         for body in sorted(bodies, key=lambda body: -body.square.side * body.score):
             if len(found.persons) >= MAX_PERSONS:
                 return
@@ -124,7 +149,17 @@ class PersonFinder:
                 if _needs_second_pass(body.square, first.square)
                 else body.square.paste(first.coverage, picture.shape[0], picture.shape[1])
             )
-            found.add(coverage, certain=in_whole and first.presence >= SURE_PRESENCE)
+            is_sure = first.presence >= SURE_PRESENCE and is_upright(body.square)
+            found.add(
+                coverage,
+                certain=search is _Search.WHOLE and is_sure,
+                boxed=search is _Search.BOXES,
+            )
+
+
+def is_upright(body: Square) -> bool:
+    """Return whether the head of the body in a square is well above its hips."""
+    return abs(math.remainder(body.angle, math.tau)) < MAX_LEANING
 
 
 @dataclass(slots=True)
@@ -134,9 +169,10 @@ class _FoundPersons:
     heads: list[Box] = field(default_factory=list)
     persons: list[Person] = field(default_factory=list)
 
-    @property
-    def largest_px(self) -> int:
-        return max((person.area_px for person in self.persons), default=0)
+    def largest_share(self, area_px: int) -> float:
+        """Return the largest person's share of the picture, divided by the number of persons."""
+        largest_px = max((person.area_px for person in self.persons), default=0)
+        return largest_px / area_px / max(1, len(self.persons))
 
     def new(self, bodies: Iterable[Body]) -> list[Body]:
         """Return the bodies that are new, and remember them."""
@@ -154,7 +190,7 @@ class _FoundPersons:
         self.heads.extend(alone)
         return [Body(1.0, face, _square_below(face)) for face in alone]
 
-    def add(self, coverage: Floats, *, certain: bool) -> None:
+    def add(self, coverage: Floats, *, certain: bool, boxed: bool) -> None:
         """Add the person of a silhouette, unless it is empty or already known."""
         region = find_region(coverage, above=HALF, margin=MARGIN, margin_px=MARGIN_PX)
         if region is None:
@@ -165,7 +201,7 @@ class _FoundPersons:
             shared = int(np.count_nonzero(person.outline & outline))
             if shared > SAME_PERSON_IOU * (person.area_px + area_px - shared):
                 return
-        self.persons.append(Person(coverage, outline, region, area_px, certain))
+        self.persons.append(Person(coverage, outline, region, area_px, certain, boxed))
 
     def _overlap(self, box: Box) -> float:
         heads = np.array(self.heads, np.float32).reshape(-1, 4)

@@ -108,19 +108,20 @@ def _measure(
     """
     # `prepare` always runs first, because it finds the faces that models work on.
     local_models.fetch_weights("", (), folder)
-    offers = [one for one in local_models.load_catalog().offers(folder) if one.card.task in TASKS]
+    known = local_models.load_catalog()
+    offers = [one for one in known.offers(folder) if one.card.task in TASKS]
     wanted = [one for name in names for one in _select_targets(offers, name)]
     if not names:
         wanted = [_BenchTarget(one, one.card.name, {}) for one in offers if one.fault is None]
     try:
         with (
-            timing.open_sample(photo, folder) as sample,
+            timing.open_sample(photo, folder, research=known.research) as sample,
             Status("", console=_stderr_console()) as status,
         ):
             measured = []
             for one in wanted:
                 status.update(f"{one.offer.card.task} {one.name}")
-                measured.append(_measure_one(one, sample, folder, runs))
+                measured.append(_measure_one(one, sample, folder, runs, research=known.research))
             return measured
     except FolderUnreadable as error:
         raise CommandError(str(error), WRONG_USAGE) from error
@@ -147,7 +148,9 @@ def _print_results(console: EscapingConsole, measured: Sequence[_BenchResult]) -
     print_table(console, table)
 
 
-def _measure_one(wanted: _BenchTarget, sample: Sample, folder: Path, runs: int) -> _BenchResult:
+def _measure_one(
+    wanted: _BenchTarget, sample: Sample, folder: Path, runs: int, *, research: bool
+) -> _BenchResult:
     card, fault = wanted.offer.card, wanted.offer.fault
     if fault is not None:
         return _BenchResult(card.task, wanted.name, card.version, None, fault)
@@ -161,6 +164,7 @@ def _measure_one(wanted: _BenchTarget, sample: Sample, folder: Path, runs: int) 
             sample,
             weights=folder,
             runs=runs,
+            research=research,
         )
     except SetupFailed as error:
         return _BenchResult(card.task, wanted.name, card.version, None, str(error))

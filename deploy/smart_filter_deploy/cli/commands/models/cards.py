@@ -1,7 +1,8 @@
 """`smart-filter models list` and `show`: the models of the server."""
 
+import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import cast
 
 import click
@@ -11,10 +12,11 @@ from rich.text import Text
 from smart_filter_client.models import Model
 from smart_filter_deploy.cli.commands import completion_values
 from smart_filter_deploy.cli.commands.options import json_option
-from smart_filter_deploy.cli.server.connection import open_client
+from smart_filter_deploy.cli.server.connection import open_client, server_from_environment
 from smart_filter_deploy.cli.terminal.console import EscapingConsole, print_table
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
 from smart_filter_deploy.cli.terminal.text import examples
+from smart_filter_shared.config.paths import data_folder
 
 
 @click.command(
@@ -29,14 +31,14 @@ from smart_filter_deploy.cli.terminal.text import examples
 )
 @json_option
 def list_(*, every: bool, as_json: bool) -> None:
-    """List the models of the server."""
+    """List the models of the server, by its own settings."""
     with open_client() as client:
         known = client.models(every=every)
     if as_json:
         click.echo(json.dumps({"items": [model.document for model in known]}))
         return
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("task", "model", "version", "license"):
+    for column in ("task", "model", "version", "license", "commercial"):
         table.add_column(column, no_wrap=True)
     table.add_column("title or fault")
     for model in known:
@@ -44,11 +46,16 @@ def list_(*, every: bool, as_json: bool) -> None:
         if model.fault is not None:
             title = Text(model.fault, style="yellow")
         table.add_row(
-            Text(model.task), _full_name(model), Text(model.version), Text(model.license), title
+            Text(model.task),
+            _full_name(model),
+            *(Text(one) for one in (model.version, model.license, model.commercial)),
+            title,
         )
     console = EscapingConsole(highlight=False)
     print_table(console, table)
-    console.print("[dim]*: the default (`auto`); see `models show NAME`[/]")
+    whose = f"models of the server {client.url}, by its own settings"
+    about = f"{whose}; *: the default (`auto`); see `models show NAME`"
+    console.print(Text(about, style="dim"), soft_wrap=True)
 
 
 @click.command(
@@ -68,8 +75,35 @@ def show(name: str, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"items": [model.document for model in found]}))
         return
+    ready = _list_ready_here() if any(_lacks_weights(model) for model in found) else frozenset()
     for model in found:
-        _print_card(EscapingConsole(highlight=False), model)
+        _print_card(EscapingConsole(highlight=False), explain_fault(model, ready))
+
+
+def explain_fault(model: Model, ready: Collection[tuple[str, str]]) -> Model:
+    """Return a model without the remedy that has been applied; ready: tasks and names, see below.
+
+    The server knows only the files that its workers found when they started.
+    """
+    if not _lacks_weights(model) or (model.task, model.name) not in ready:
+        return model
+    fault = "its weights are there now: start the workers again (`smart-filter up`)"
+    return dataclasses.replace(model, fault=fault)
+
+
+def _lacks_weights(model: Model) -> bool:
+    return "smart-filter models pull" in (model.fault or "")
+
+
+def _list_ready_here() -> frozenset[tuple[str, str]]:
+    """Return tasks and names of the models that can run here, if the server is the local stack."""
+    if server_from_environment() is not None:
+        return frozenset()
+    # A bare install, which has no stack, lacks the workers' packages.
+    from smart_filter_deploy.cli import local_models  # noqa: PLC0415
+
+    offers = local_models.load_catalog().offers(data_folder() / "weights")
+    return frozenset((str(one.card.task), one.card.name) for one in offers if one.fault is None)
 
 
 def _full_name(model: Model) -> Text:
@@ -87,6 +121,7 @@ def _print_card(console: EscapingConsole, model: Model) -> None:
         "task": model.task + (" (the default, `auto`)" if model.default else ""),
         "version": model.version,
         "license": model.license,
+        "commercial": model.commercial,
         "source": document.get("source"),
         "data": document.get("data_terms"),
         "weights": document.get("digest"),

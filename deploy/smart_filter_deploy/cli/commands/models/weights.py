@@ -19,10 +19,13 @@ from smart_filter_deploy.cli.terminal.exit_codes import (
 )
 from smart_filter_deploy.cli.terminal.report import format_bytes
 from smart_filter_deploy.cli.terminal.text import examples, print_line
-from smart_filter_shared.catalog.model_card import WeightsFile
+from smart_filter_shared.catalog.model_card import Commercial, WeightsFile
 from smart_filter_shared.config.paths import data_folder
+from smart_filter_shared.config.settings import load_engine
+from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.models import admission, upstream
+from smart_filter_workers.models.catalog import RESEARCH_WEIGHTS_OFF
 from smart_filter_workers.networks.detectron2 import predictor_cache
 from smart_filter_workers.weights import allowlist, files, packaged
 from smart_filter_workers.weights.allowlist import AdmittedFile
@@ -83,9 +86,13 @@ def pull(
         raise CommandError("--sha256 applies to one file: name one entry", WRONG_USAGE)
     if with_all and names:
         raise CommandError("--all applies without names", WRONG_USAGE)
-    fetched = [] if names else local_models.fetch_missing(folder)
-    for name in upstream.list_in_all() if with_all else names:
-        fetched += _pull_entry(folder, name, sha256=sha256, admit=admit, mirror=mirror)
+    try:
+        fetched = [] if names else local_models.fetch_missing(folder)
+        for name in _list_allowed_in_all() if with_all else names:
+            fetched += _pull_entry(folder, name, sha256=sha256, admit=admit, mirror=mirror)
+    except KeyboardInterrupt:
+        print_error("interrupted: the same command continues where this one stopped")
+        raise
     if as_json:
         names_fetched = [file.name for file in fetched]
         click.echo(json.dumps({"folder": str(folder), "fetched": names_fetched}))
@@ -130,6 +137,13 @@ def pull(
     help="License of the weights.",
 )
 @click.option("--data-terms", default="", metavar="TEXT", help="Terms of the training data.")
+@click.option(
+    "--commercial",
+    type=click.Choice(list(Commercial)),
+    default=Commercial.ASK,
+    show_default=True,
+    help="Whether weights and training data allow commercial use.",
+)
 @json_option
 def admit(
     file: Path,
@@ -142,6 +156,7 @@ def admit(
     classes: str,
     licence: str,
     data_terms: str,
+    commercial: Commercial,
     as_json: bool,
 ) -> None:
     """Add your own weights file: .onnx, .keras, .pkl, .npz or .yaml.
@@ -149,7 +164,9 @@ def admit(
     The file is inspected without executing it, run once on a small picture, copied to the weights
     folder and pinned by digest. Workers offer it after a restart.
     """
-    given = _FileDescription(name, kind, like, settings, config, classes, licence, data_terms)
+    given = _FileDescription(
+        name, kind, like, settings, config, classes, licence, data_terms, commercial
+    )
     admitted = _admit_file(data_folder() / "weights", file, given)
     # A configuration of detectron2 becomes an entry of the model that it configures.
     model, entry = admitted.kind.removesuffix("-config"), admitted.address
@@ -164,20 +181,20 @@ def admit(
 
 @click.command(
     short_help="Remove a weights file.",
-    epilog=examples("smart-filter models remove onnx/u2netp"),
+    epilog=examples("smart-filter models remove onnx/u2netp", "smart-filter models remove isnet"),
 )
-@click.argument("name", metavar="MODEL/ENTRY")
+@click.argument("name", metavar="MODEL[/ENTRY]")
 @json_option
 def remove(name: str, *, as_json: bool) -> None:
-    """Remove a downloaded or added file by its MODEL/ENTRY, such as onnx/u2netp.
+    """Remove a downloaded or added file by its name, such as onnx/u2netp or isnet.
 
     Workers stop offering it after a restart. Give its replacement another name, because results
     with the same name count as results of the same network.
     """
-    model, _, entry = name.partition("/")
-    removed = allowlist.remove(data_folder() / "weights", model, entry)
+    removed = upstream.remove(data_folder() / "weights", name)
     if as_json:
-        click.echo(json.dumps({"model": model, "entry": entry, "removed": removed.name}))
+        model, _, entry = name.partition("/")
+        click.echo(json.dumps({"model": model, "entry": entry, "removed": removed}))
     else:
         print_line(f"{name} is removed; workers stop offering it after a restart")
 
@@ -220,6 +237,7 @@ class _FileDescription:
     classes: str
     licence: str
     data_terms: str
+    commercial: Commercial
 
 
 def _pull_entry(
@@ -230,10 +248,28 @@ def _pull_entry(
     Raises SetupFailed.
     """
     entry = upstream.find(name)
+    if not load_engine().research_weights and entry.commercial != Commercial.YES:
+        raise SetupFailed(
+            f"{name} (commercial: {entry.commercial}) is {RESEARCH_WEIGHTS_OFF}; its data:"
+            f" {entry.data_terms}"
+        )
     largest = max(file.most_bytes for file in entry.files)
-    terms = f"license {entry.licence};  data: {entry.data_terms}"
+    terms = f"license {entry.licence};  data: {entry.data_terms};  commercial: {entry.commercial}"
     print_line(f"{name}: {entry.title}; {terms}; up to {format_bytes(largest)}", err=True)
     return upstream.pull(folder, entry, sha256=sha256, admit=admit, mirror=mirror)
+
+
+def _list_allowed_in_all() -> list[str]:
+    """Return the entries of `--all`; say which are left out because they are turned off."""
+    allowed = []
+    for name in upstream.list_in_all():
+        commercial = upstream.find(name).commercial
+        if load_engine().research_weights or commercial == Commercial.YES:
+            allowed.append(name)
+        else:
+            off = f"{name} (commercial: {commercial}) is left out, {RESEARCH_WEIGHTS_OFF}"
+            print_line(off, err=True)
+    return allowed
 
 
 def _admit_file(folder: Path, source: Path, given: _FileDescription) -> AdmittedFile:
@@ -271,6 +307,7 @@ def _admit_file(folder: Path, source: Path, given: _FileDescription) -> Admitted
             source=like.source if like and terms is like else f"admitted from {source.name}",
             licence=terms.licence,
             data_terms=terms.data_terms,
+            commercial=terms.commercial,
         ),
     )
     if kind == predictor_cache.CONFIG_KIND:
@@ -281,7 +318,8 @@ def _admit_file(folder: Path, source: Path, given: _FileDescription) -> Admitted
 
 def _list_expected(folder: Path) -> dict[WeightsFile, str]:
     """Return all files that the folder should hold, each with how to get it again."""
-    expected = dict.fromkeys(packaged.list_files(), files.REMEDY)
+    refused = local_models.load_catalog().refused_files
+    expected = dict.fromkeys(packaged.list_files(without=refused), files.REMEDY)
     entries = upstream.read_manifest()
     for entry in entries.values():
         for file in entry.files:

@@ -5,16 +5,14 @@ from pathlib import Path
 
 import click
 from rich.spinner import Spinner
-from rich.text import Text
 
 from smart_filter_deploy.cli.commands.options import json_option
 from smart_filter_deploy.cli.terminal.console import EscapingConsole, live_display
 from smart_filter_deploy.cli.terminal.exit_codes import ALL_SUCCEEDED, PHOTO_FAILED
+from smart_filter_deploy.cli.terminal.findings import print_finding
 from smart_filter_deploy.cli.terminal.text import examples, print_json
 from smart_filter_deploy.doctor import checkup
-from smart_filter_deploy.doctor.findings import Finding, Level
-
-_STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
+from smart_filter_deploy.doctor.findings import Level
 
 
 @click.command(
@@ -48,13 +46,8 @@ def doctor(ctx: click.Context, data: Path | None, port: int | None, *, as_json: 
         for finding in examined:
             found.append(finding)
             if not as_json:
-                console.print(_format_finding(finding), soft_wrap=True)
+                print_finding(console, finding)
     failed = any(finding.level == Level.FAIL for finding in found)
     if as_json:
         print_json({"ok": not failed, "findings": [finding.as_json() for finding in found]})
     ctx.exit(PHOTO_FAILED if failed else ALL_SUCCEEDED)
-
-
-def _format_finding(finding: Finding) -> Text:
-    line = finding.line()
-    return Text.assemble((finding.level, _STYLES[finding.level]), Text(line[len(finding.level) :]))

@@ -21,6 +21,8 @@ from smart_filter_deploy.cli.terminal.exit_codes import (
 from smart_filter_deploy.cli.terminal.text import examples, format_utc, print_json, print_line
 from smart_filter_shared.errors import NotFound
 from smart_filter_shared.ids import Tenant
+from smart_filter_shared.tenants import audit_log
+from smart_filter_shared.tenants.audit_log import AuditEntry, AuditEvent
 
 _PAGE_SIZE = 500
 _SECONDS_PER_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
@@ -85,6 +87,8 @@ def create(*, tenant: str, scopes: str, expires_seconds: int | None, as_json: bo
     valid_for = None if expires_seconds is None else dt.timedelta(seconds=expires_seconds)
     with database.transaction() as connection:
         issued = api_keys.issue(connection, tenant=owner, scopes=wanted, valid_for=valid_for)
+        made = AuditEntry(owner, AuditEvent.KEY_ISSUED, subject=str(issued.key_id))
+        audit_log.write(connection, [made])
     row = issued.row
     if as_json:
         print_json({"tenant": row.tenant, "key_id": str(issued.key_id), "key": issued.key})
@@ -118,23 +122,41 @@ def list_(*, tenant: str | None, as_json: bool) -> None:
 
 @keys.command(
     short_help="Revoke keys and the tokens they issued.",
-    epilog=examples("smart-filter keys revoke KEY_ID"),
+    epilog=examples(
+        "smart-filter keys revoke KEY_ID",
+        "smart-filter keys revoke KEY_ID --with-issued",
+    ),
 )
 @click.argument("key_ids", nargs=-1, required=True, metavar="KEY_ID...", type=click.UUID)
+@click.option(
+    "--with-issued",
+    is_flag=True,
+    help="Also the keys that they issued over HTTP, and those that these issued.",
+)
 @json_option
 @click.pass_context
-def revoke(ctx: click.Context, key_ids: tuple[uuid.UUID, ...], *, as_json: bool) -> None:
+def revoke(
+    ctx: click.Context, key_ids: tuple[uuid.UUID, ...], *, with_issued: bool, as_json: bool
+) -> None:
     """Revoke keys by id, and the tokens they issued."""
-    revoked: list[uuid.UUID] = []
+    revoked: dict[uuid.UUID, None] = {}
     unknown: list[uuid.UUID] = []
     with database.transaction() as connection:
         for key_id in key_ids:
             try:
-                api_keys.revoke(connection, key_id, tenant=None)
+                found = api_keys.revoke(connection, key_id, tenant=None, with_issued=with_issued)
             except NotFound:
                 unknown.append(key_id)
             else:
-                revoked.append(key_id)
+                issued = [row.key_id for row in found] if with_issued else []
+                revoked |= dict.fromkeys([key_id, *issued])
+                audit_log.write(
+                    connection,
+                    [
+                        AuditEntry(row.tenant, AuditEvent.KEY_REVOKED, subject=str(row.key_id))
+                        for row in found
+                    ],
+                )
     if as_json:
         print_json({"revoked": list(map(str, revoked)), "unknown": list(map(str, unknown))})
     else:
@@ -202,4 +224,5 @@ def _document(row: KeyRow) -> dict[str, object]:
         "parent": None if row.parent is None else str(row.parent),
         "max_jobs": row.max_jobs,
         "jobs": None if row.max_jobs is None else row.jobs,
+        "issued_by": None if row.issued_by is None else str(row.issued_by),
     }

@@ -31,6 +31,11 @@ _DEFAULT_DESCRIPTION = "server defaults"
 _MAX_SECONDS = 10 * 365 * 24 * 3600
 # Cap on the count in the question; "at least 10,000" is precise enough.
 _MAX_COUNTED: Final = 10_000
+# Limits for programs written for another service. remove.bg accepts 500 requests a minute and sells
+# credits; photos wait in our queue instead, and a megapixel costs nothing.
+_PRESETS: Final[Mapping[str, Mapping[str, object]]] = {
+    "removebg": {"requests_per_minute": 500, "jobs_waiting": 1000, "megapixels_per_day": 0},
+}
 _QUESTIONS: Final[Mapping[BulkAction, str]] = {
     BulkAction.CANCEL: "cancel all unfinished jobs, {}?",
     BulkAction.REDRIVE: "retry all failed jobs, {}?",
@@ -73,6 +78,19 @@ class _RecipeType(click.ParamType[dict[str, Any]]):
         return recipe
 
 
+class _OffType(click.ParamType[bool]):
+    """The word `off`, as False."""
+
+    name = "off"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> bool:
+        if value is not False and value != "off":
+            self.fail("is neither off nor default: a tenant can only be stricter", param, ctx)
+        return False
+
+
 _bound_type = _OverrideType(click.IntRange(0, 10_000_000))
 
 
@@ -109,7 +127,7 @@ def list_(*, as_json: bool) -> None:
         overrides = [
             f"{one.replace('_', '-')} {_format_value(value)}"
             for one, value in item.items()
-            if value is not None and value is not False and value != {}
+            if value not in (None, {}) and (value is not False or one == "emotions")
         ]
         # The operator has no limits, neither the settings' nor its own.
         usual = "no limits; lifetimes from the server" if name == OPERATOR else _DEFAULT_DESCRIPTION
@@ -121,10 +139,17 @@ def list_(*, as_json: bool) -> None:
     epilog=examples(
         "smart-filter tenants set acme --requests-per-minute 600 --keep-nothing",
         "smart-filter tenants set acme --jobs-waiting default",
+        "smart-filter tenants set removebg --preset removebg",
         'smart-filter tenants set acme --recipe \'{"outputs": ["image", "faces"]}\'',
     ),
 )
 @click.argument("name", metavar="NAME")
+@click.option(
+    "--preset",
+    type=click.Choice(sorted(_PRESETS)),
+    help="Set limits as remove.bg has them: 500 requests a minute, and no daily megapixels. Other"
+    " options override the preset.",
+)
 @click.option(
     "--requests-per-minute", type=_bound_type, metavar="N", help="Maximum requests per minute."
 )
@@ -166,8 +191,16 @@ def list_(*, as_json: bool) -> None:
     metavar="S",
     help="Lifetime of signed links to outputs.",
 )
+@click.option(
+    "--emotions",
+    type=_OverrideType(_OffType()),
+    metavar="off",
+    help="Read no emotions in its photos.",
+)
 @json_option
-def set_(name: str, *, as_json: bool, **options: tuple[object] | bool | None) -> None:
+def set_(
+    name: str, *, preset: str | None, as_json: bool, **options: tuple[object] | bool | None
+) -> None:
     """Change the settings of a tenant.
 
     Options that are not given do not change. `default` restores the server's setting; 0 removes a
@@ -176,9 +209,12 @@ def set_(name: str, *, as_json: bool, **options: tuple[object] | bool | None) ->
     tenant = validate_tenant(name)
     change = TenantChange.model_validate(
         {
-            option: given[0] if isinstance(given, tuple) else given
-            for option, given in options.items()
-            if given is not None
+            **(_PRESETS[preset] if preset else {}),
+            **{
+                option: given[0] if isinstance(given, tuple) else given
+                for option, given in options.items()
+                if given is not None
+            },
         }
     )
     pools = settings.load_engine().pools

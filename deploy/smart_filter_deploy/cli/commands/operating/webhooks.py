@@ -152,14 +152,16 @@ class _Forwarder:
         )
         began = time.monotonic()
         try:
-            answer = self._receiver.post(
-                url, content=body, headers={"Content-Type": "application/json", **headers}
-            )
+            # The body is not read: it could be endless.
+            with self._receiver.stream(
+                "POST", url, content=body, headers={"Content-Type": "application/json", **headers}
+            ) as answer:
+                seconds = time.monotonic() - began
         except httpx.TimeoutException:
             return _Post(error=f"no answer within {_RECEIVER_SECONDS:g} s")
         except httpx.HTTPError as error:
             return _Post(error=f"no answer: {error}")
-        return _Post(status=answer.status_code, seconds=round(time.monotonic() - began, 3))
+        return _Post(status=answer.status_code, seconds=round(seconds, 3))
 
     def _render_body(self, end: End) -> bytes | None:
         """Return the body that a webhook would send, or None when the job or batch is deleted."""

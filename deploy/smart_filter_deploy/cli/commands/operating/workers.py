@@ -1,7 +1,4 @@
-"""`smart-filter workers`: shows, drains and resumes worker processes; `worker-health`."""
-
-import os
-import socket
+"""`smart-filter workers`: shows, drains and resumes worker processes."""
 
 import click
 from sqlalchemy import Connection
@@ -10,8 +7,6 @@ from smart_filter_deploy.cli.commands.options import json_option
 from smart_filter_deploy.cli.server import database
 from smart_filter_deploy.cli.terminal.console import print_columns
 from smart_filter_deploy.cli.terminal.exit_codes import (
-    ALL_SUCCEEDED,
-    PHOTO_FAILED,
     WRONG_USAGE,
     CommandError,
 )
@@ -21,7 +16,6 @@ from smart_filter_shared.ids import WorkerId
 from smart_filter_shared.operations import overview
 from smart_filter_shared.operations.overview import WorkerInfo
 from smart_filter_shared.queue import worker_registry
-from smart_filter_shared.queue.worker_registry import WorkerState
 
 _worker_argument = click.argument("begins", metavar="ID")
 
@@ -126,49 +120,6 @@ def resume(begins: str, *, as_json: bool) -> None:
     _print_change(worker, "claims again", drains=False, as_json=as_json)
 
 
-@click.command(epilog=examples("smart-filter worker-health"))
-@json_option
-def worker_health(*, as_json: bool) -> None:
-    """Check the health of the workers and senders of this machine or container.
-
-    A process is healthy if it sent a recent heartbeat and reaches the broker and the database; a
-    sender needs no broker. Exits with 1 if one is not. Reads SMART_FILTER_DATABASE_URL.
-    """
-    with database.transaction() as connection:
-        signs = worker_registry.last_seen(
-            connection, socket.gethostname(), silent_seconds=settings.load_engine().lease_seconds
-        )
-    # A killed process stays in the database until its lease time passes.
-    here = [one for one in signs if _is_alive(one.pid)]
-    well = {WorkerState.READY, WorkerState.BUSY, WorkerState.DRAINING}
-    is_well = bool(here) and all(one.state in well for one in here)
-    if as_json:
-        workers = [
-            {
-                "pid": one.pid,
-                "state": one.state,
-                "age_seconds": round(one.age_seconds, 1),
-                "failed": dict(one.failed),
-            }
-            for one in here
-        ]
-        print_json({"well": is_well, "workers": workers})
-        raise click.exceptions.Exit(ALL_SUCCEEDED if is_well else PHOTO_FAILED)
-    if not here:
-        raise CommandError(
-            "no worker or sender of this machine has reached the database", PHOTO_FAILED
-        )
-    lines = [
-        f"worker {one.pid}: {one.state}, last heartbeat {one.age_seconds:.0f} s ago"
-        + "".join(f"; {capability}: {why}" for capability, why in sorted(one.failed.items()))
-        for one in here
-    ]
-    if not is_well:
-        raise CommandError("; ".join(lines), PHOTO_FAILED)
-    for line in lines:
-        print_line(line)
-
-
 def _print_change(worker: WorkerId, words: str, *, drains: bool, as_json: bool) -> None:
     if as_json:
         print_json({"id": str(worker), "draining": drains})
@@ -220,13 +171,3 @@ def _document(member: WorkerInfo) -> dict[str, object]:
         "started_at": format_utc(member.started_at),
         "seen_at": format_utc(member.seen_at),
     }
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

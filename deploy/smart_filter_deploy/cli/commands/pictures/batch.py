@@ -8,7 +8,7 @@ from smart_filter_deploy.cli.batch import report as batch_report
 from smart_filter_deploy.cli.batch.journal import Journal
 from smart_filter_deploy.cli.batch.runner import BatchRunner
 from smart_filter_deploy.cli.batch.watch import WatchedFolder
-from smart_filter_deploy.cli.commands.options import RecipeOptions, recipe_options
+from smart_filter_deploy.cli.commands.recipe_options import RecipeOptions, recipe_options
 from smart_filter_deploy.cli.server.submit_and_fetch import PhotoRequest
 from smart_filter_deploy.cli.terminal.console import EscapingConsole
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError

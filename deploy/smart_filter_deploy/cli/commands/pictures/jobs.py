@@ -108,17 +108,20 @@ def show(job_id: str, *, as_json: bool) -> None:
     metavar="FILE|DIR",
     help="The picture's file, or a folder (DIR/ creates it). Default: here, named by the id.",
 )
+@click.option("--force", is_flag=True, help="Replace files that exist.")
 @_json_option
 def download(
-    job_id: str, names: tuple[str, ...], destination: str | None, *, as_json: bool
+    job_id: str, names: tuple[str, ...], destination: str | None, *, force: bool, as_json: bool
 ) -> None:
-    """Save the outputs of a job that has succeeded."""
+    """Save the outputs of a job that has succeeded; files that exist are not replaced."""
     [place] = plan_outputs([Path(job_id)], destination)
     with open_client() as client:
         job = client.job(job_id)
         wanted = _choose_outputs(job, names)
         try:
-            saved = {name: _save_output(client, job, name, place) for name in wanted}
+            saved = {
+                name: _save_output(client, job, name, place, replaces=force) for name in wanted
+            }
         except OSError as error:
             raise CommandError(f"the result cannot be written: {error}", PHOTO_FAILED) from error
     if as_json:
@@ -228,11 +231,28 @@ def _choose_outputs(job: Job, names: Sequence[str]) -> list[OutputName]:
     return [name for name in job.outputs if not names or name in names]
 
 
-def _save_output(client: Client, job: Job, name: OutputName, place: OutputPaths) -> Path:
+def _save_output(
+    client: Client, job: Job, name: OutputName, place: OutputPaths, *, replaces: bool
+) -> Path:
     """Download one output to its place; return the file."""
+    return client.download(
+        job.id, name, functools.partial(_choose_file, job, name, place, replaces=replaces)
+    )
+
+
+def _choose_file(
+    job: Job, name: OutputName, place: OutputPaths, media_type: str, *, replaces: bool
+) -> Path:
+    """Return the file of an output; ends the command when it exists and must not be replaced."""
     if name == "image" and job.image is not None:
-        return client.download(job.id, name, place.image(job.image.format))
-    return client.download(job.id, name, functools.partial(place.other, name))
+        file = place.image(job.image.format)
+    else:
+        file = place.other(name, media_type)
+    if file.is_file() and not replaces:
+        raise CommandError(
+            f"{file} exists already: name another with -o, or use --force", PHOTO_FAILED
+        )
+    return file
 
 
 def _print(job: Job, *, as_json: bool) -> None:

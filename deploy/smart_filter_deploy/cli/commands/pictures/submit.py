@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from smart_filter_deploy.cli.commands.options import RecipeOptions, recipe_options
+from smart_filter_deploy.cli.commands.recipe_options import RecipeOptions, recipe_options
 from smart_filter_deploy.cli.server import submit_and_fetch
 from smart_filter_deploy.cli.server.connection import open_client
 from smart_filter_deploy.cli.server.submit_and_fetch import PhotoRequest

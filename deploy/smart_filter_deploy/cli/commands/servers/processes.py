@@ -1,12 +1,16 @@
 """Commands that run one server process: worker, sender, live worker, API, prepare."""
 
+import datetime as dt
+from pathlib import Path
+
 import click
 
-from smart_filter_deploy import wiring
+from smart_filter_deploy import tls_files, wiring
 from smart_filter_deploy.cli.commands.options import default_threads
 from smart_filter_deploy.cli.terminal.text import examples
 from smart_filter_shared.config import settings
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.telemetry import logs
 
 
 @click.command(
@@ -87,9 +91,12 @@ def live_worker(host: str, port: int, fd: int | None, threads: int | None) -> No
 @click.command(hidden=True)
 @click.option("--host", default="127.0.0.1")
 @click.option("--port", type=click.IntRange(1, 65535), required=True)
-def api(host: str, port: int) -> None:
+@click.option("--tls-certificate", type=click.Path(path_type=Path))
+@click.option("--tls-key", type=click.Path(path_type=Path))
+def api(host: str, port: int, tls_certificate: Path | None, tls_key: Path | None) -> None:
     """Run the API."""
-    wiring.serve_api(settings.load(), host=host, port=port)
+    tls = tls_files.find(tls_certificate, tls_key, now=dt.datetime.now(dt.UTC))
+    wiring.serve_api(settings.load(), host=host, port=port, tls=tls)
 
 
 @click.command(epilog=examples("smart-filter prepare"))
@@ -99,6 +106,8 @@ def prepare(local_key: str | None, local_code: str | None) -> None:
     """Migrate the database, register models and create the bucket for this version.
 
     Run it once before any process of this version starts; the previous version can keep running.
-    Safe to repeat; concurrent runs wait for each other. Requires the settings of a worker.
+    Safe to repeat; concurrent runs wait for each other. Waits up to a minute for servers that are
+    starting. Requires the settings of a worker.
     """
+    logs.configure("prepare")
     wiring.prepare_servers(settings.load(), local_key=local_key, local_code=local_code)

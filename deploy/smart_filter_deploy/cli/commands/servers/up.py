@@ -1,5 +1,6 @@
 """`smart-filter up`: runs the whole service on this machine."""
 
+import datetime as dt
 import http.client
 import json
 import logging
@@ -16,8 +17,10 @@ from pathlib import Path
 
 import click
 
+from smart_filter_deploy import tls_files
 from smart_filter_deploy.cli import local_models
 from smart_filter_deploy.cli.commands.options import default_threads
+from smart_filter_deploy.cli.removebg.interface import REMOVE_BG_HOST
 from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.cli.terminal.exit_codes import PROGRAM
 from smart_filter_deploy.cli.terminal.signals import handle_signals
@@ -25,9 +28,16 @@ from smart_filter_deploy.cli.terminal.text import examples, print_line
 from smart_filter_deploy.embedded.addresses import StackAddress
 from smart_filter_deploy.embedded.child_processes import Command
 from smart_filter_deploy.embedded.folder import DataFolder, running_stack
-from smart_filter_deploy.embedded.ports import LOOPBACK, find_fault, free_port, http_status
+from smart_filter_deploy.embedded.ports import (
+    LOOPBACK,
+    accepts_connections,
+    find_fault,
+    free_port,
+    http_status,
+)
 from smart_filter_deploy.embedded.signals import StopRequest
 from smart_filter_deploy.embedded.stack import Stack
+from smart_filter_deploy.tls_files import TlsFiles
 from smart_filter_shared.config import settings
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.pipeline import StageName
@@ -41,6 +51,7 @@ _WARM_SECONDS = 300.0
 # Pause between two questions to the API, which reads the workers from the database.
 _ASK_SECONDS = 0.2
 _ASK_TIMEOUT_SECONDS = 1.0
+_HTTPS_PORT = 443
 
 
 @click.command(
@@ -48,6 +59,7 @@ _ASK_TIMEOUT_SECONDS = 1.0
         "smart-filter up",
         "smart-filter up --port 8000 --workers 2 --data /srv/smart-filter",
         "smart-filter up --public-only",
+        "smart-filter up --tls-certificate tls/server.pem --tls-key tls/server.key",
     )
 )
 @click.option(
@@ -71,12 +83,33 @@ _ASK_TIMEOUT_SECONDS = 1.0
     is_flag=True,
     help="Refuse webhooks, photos and backgrounds at URLs of this machine, as other servers do.",
 )
+@click.option(
+    "--tls-certificate",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Serve https too, with this certificate (PEM); `smart-filter removebg certificate`.",
+)
+@click.option("--tls-key", type=click.Path(path_type=Path), metavar="FILE", help="Its key (PEM).")
+@click.option(
+    "--tls-host",
+    metavar="ADDRESS",
+    help=f"IPv4 address of https. Default: {LOOPBACK}; 0.0.0.0: every one, and --public-only.",
+)
+@click.option(
+    "--tls-port",
+    type=click.IntRange(1, 65535),
+    help=f"Port of https. Default: {_HTTPS_PORT}.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print only JSON.")
 def up(
+    *,
     data: Path | None,
     port: int | None,
     workers: int,
-    *,
+    tls_certificate: Path | None,
+    tls_key: Path | None,
+    tls_host: str | None,
+    tls_port: int | None,
     live: bool,
     public_only: bool,
     as_json: bool,
@@ -93,17 +126,32 @@ def up(
     # Supervision logs the end of child processes; print it like our own messages.
     logging.basicConfig(format=f"{PROGRAM}: %(message)s")
     settings.ensure_readable()
-    outbound = _choose_outbound(public_only=public_only)
+    _refuse_unusable_signature()
+    files = tls_files.find(tls_certificate, tls_key, now=dt.datetime.now(dt.UTC))
+    if files is None and (tls_host or tls_port):
+        raise click.UsageError(
+            "--tls-host and --tls-port are of https: add --tls-certificate and --tls-key"
+        )
+    https = None if files is None else _Https(files, tls_host or LOOPBACK, tls_port or _HTTPS_PORT)
+    # Clients on other machines must not reach this machine's own servers through it.
+    opens = https is not None and https.host != LOOPBACK
+    outbound = _choose_outbound(public_only=public_only, opens=opens)
+    if https is not None:
+        https.note_other_names()
     folder = DataFolder.at(data)
     _refuse_second_stack(folder)
     if port is not None:
         _refuse_used_port(port)
+    if https is not None:
+        https.refuse_used_port()
     try:
         # SIGTERM then also ends the child process pip, as Ctrl-C does.
         with handle_signals((signal.SIGTERM,), signal.default_int_handler):
             local_models.fetch_missing(folder.part("weights"))
     except KeyboardInterrupt:
         return
+    if not as_json and (told := local_models.describe_defaults()):
+        _print_progress(told)
     with StopRequest() as stop:
         _print_progress("starting PostgreSQL, Valkey and the object store")
         with _listen_for_live(wanted=live) as video, Stack(folder, stop=stop) as stack:
@@ -117,10 +165,56 @@ def up(
                 live=video,
                 code=code,
                 outbound=outbound,
+                https=https,
             )
             _print_addresses(address, code, folder, for_people=not as_json)
             stack.supervise()
             _print_progress("stopping")
+
+
+@dataclass(frozen=True, slots=True)
+class _Https:
+    """A second API process, which serves https at its own address and port."""
+
+    files: TlsFiles
+    host: str
+    port: int
+
+    def refuse_used_port(self) -> None:
+        """Raise SetupFailed when a server cannot listen there."""
+        fault = find_fault(self.port, self.host)
+        if fault is not None:
+            raise SetupFailed(
+                f"https cannot be served on {self.host}:{self.port} ({fault}): stop the server"
+                " that uses it, run as a user who may, or choose others with --tls-host and"
+                " --tls-port"
+            )
+
+    def note_other_names(self) -> None:
+        """Tell when programs that have remove.bg's address built in reject the certificate."""
+        if not self.files.covers(REMOVE_BG_HOST):
+            _print_progress(
+                f"{self.files.certificate} is for {', '.join(self.files.names)}, not for"
+                f" {REMOVE_BG_HOST}: programs with remove.bg's address built in reject it;"
+                f" `{PROGRAM} removebg certificate` makes one that they accept"
+            )
+
+    @property
+    def url(self) -> str:
+        return f"https://{self.host}:{self.port}"
+
+    def command(self, environment: Mapping[str, str]) -> Command:
+        place = ("--host", self.host, "--port", str(self.port))
+        files = (
+            *("--tls-certificate", str(self.files.certificate)),
+            *("--tls-key", str(self.files.key)),
+        )
+        return Command(
+            name="api-https",
+            argv=program.command("api", *place, *files),
+            env=environment,
+            ready=lambda: accepts_connections(self.host, self.port),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +274,10 @@ class _WorkerPoll:
         yield from (one["pid"] for one in shown["workers"] if one["state"] != "starting")
 
 
-def _choose_outbound(*, public_only: bool) -> dict[str, str]:
+def _choose_outbound(*, public_only: bool, opens: bool) -> dict[str, str]:
     """Return the environment that opens this machine to its own clients, unless it is public only.
 
+    opens: whether other machines have access to the API.
     Ends the command when both the option and the operator's setting are given.
     """
     given = os.environ.get(outbound_rules.SETTING)
@@ -190,7 +285,7 @@ def _choose_outbound(*, public_only: bool) -> dict[str, str]:
         raise click.UsageError(
             f"--public-only contradicts {outbound_rules.SETTING}={given}; leave one of them out"
         )
-    if public_only or given:
+    if public_only or opens or given:
         return {}
     return {outbound_rules.SETTING: ",".join(outbound_rules.LOOPBACK_TARGETS)}
 
@@ -213,6 +308,7 @@ def _start_processes(
     live: _LiveVideo | None,
     code: str,
     outbound: Mapping[str, str],
+    https: _Https | None,
 ) -> StackAddress:
     """Start API and workers; return the API's address once a worker has loaded its models."""
     _print_progress("preparing the database, starting the API")
@@ -224,13 +320,17 @@ def _start_processes(
         env={"SMART_FILTER_LOCAL_KEY": api_key, "SMART_FILTER_LOCAL_CODE": code},
         once=True,
     )
+    environment = {**outbound, **({} if live is None else live.environment)}
     api = Command(
         name="api",
         argv=program.command("api", "--host", LOOPBACK, "--port", str(port)),
-        env={**outbound, **({} if live is None else live.environment)},
+        env=environment,
         ready=lambda: http_status(port, "/readyz") == http.client.OK,
     )
-    stack.start(prepare, api)
+    also = () if https is None else (https.command(environment),)
+    stack.start(prepare, api, *also)
+    if https is not None:
+        _print_progress(f"https is served on {https.host}:{https.port}")
     _print_progress("starting the workers" if workers > 1 else "starting a worker")
     threads = max(_MIN_THREADS, -(-default_threads() // workers))
     serving = program.command("worker", "--stages", ",".join(StageName), "--threads", str(threads))
@@ -258,7 +358,8 @@ def _start_processes(
     # so that clients waiting for a photo still get an answer.
     stack.start(*commands)
     stop.check()
-    return stack.announce(url=url, api_key=api_key)
+    https_url = None if https is None else https.url
+    return stack.announce(url=url, api_key=api_key, https_url=https_url)
 
 
 def _print_addresses(
@@ -292,6 +393,14 @@ def _print_addresses(
 
 def _print_progress(message: str) -> None:
     print_line(message, err=True)
+
+
+def _refuse_unusable_signature() -> None:
+    """Raise SetupFailed when the operator's certificate cannot sign Content Credentials."""
+    # Imported here: it takes 0.2 s, which `--help` need not wait for.
+    from smart_filter_workers.artifacts.content_credentials import CredentialSigner  # noqa: PLC0415
+
+    CredentialSigner(settings.load_provenance()).ensure_works()
 
 
 def _refuse_second_stack(folder: DataFolder) -> None:

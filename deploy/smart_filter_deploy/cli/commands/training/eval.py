@@ -83,6 +83,7 @@ def evaluate(
                 given,
                 data=data,
                 weights=weights,
+                research=local_models.load_catalog().research,
                 limit=limit,
                 show=html_report.MAX_PHOTOS if html is not None else 0,
                 tell=tell,

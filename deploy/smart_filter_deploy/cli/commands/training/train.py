@@ -96,7 +96,9 @@ def train(
 ) -> None:
     """Train MODEL; without MODEL, list the models that can be trained.
 
-    The same command resumes an interrupted run.
+    The same command resumes an interrupted run. SMART_FILTER_RESEARCH_WEIGHTS does not limit
+    training: where it is off, workers still refuse the models that it turns off, whatever their
+    weights were trained on.
     """
     if model is None:
         _print_models(trainable_models.list_models(), as_json=as_json)

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_workers.stages.composite.framing import TOUCHES_WITHIN
+from smart_filter_shared.recipe.framing import TOUCHES_WITHIN
 from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
 
 # Chosen by looking. All lengths are shares of the size of one person or touching group. Soles are

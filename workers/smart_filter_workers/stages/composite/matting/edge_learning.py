@@ -49,6 +49,20 @@ class Effort:
 
 
 @dataclass(frozen=True, slots=True)
+class SmallInputs:
+    """The small picture that an edge is learned on.
+
+    matte: (h, w) uint8; srgb: (h, w, 3) uint8.  solved_srgb: (H, W, 3) uint8, for solving in closed
+    form; None when that is skipped.  proxy_width: width of the matte that `matte` was made from.
+    """
+
+    matte: Matte8
+    srgb: Srgb8
+    solved_srgb: Srgb8 | None
+    proxy_width: int
+
+
+@dataclass(frozen=True, slots=True)
 class LearnedEdge:
     """The edge of a matte as learned on the small picture.
 
@@ -83,26 +97,33 @@ DOUBTED, BELIEVED = 0.25, 0.8
 EDGE_STEEPNESS: Final = 3.0
 
 
+def shrink_inputs(matte: Matte8, proxy_srgb: Srgb8, *, effort: Effort) -> SmallInputs:
+    """Return the small picture that an edge is learned on.
+
+    matte: (h, w) uint8; proxy_srgb: (h, w, 3) uint8.
+    """
+    small, solved = effort.small_px, effort.solved_px
+    return SmallInputs(
+        matte=shrink(matte, longest_side=small),
+        srgb=shrink(proxy_srgb, longest_side=small),
+        solved_srgb=None if solved is None else shrink(proxy_srgb, longest_side=solved),
+        proxy_width=matte.shape[1],
+    )
+
+
 def learn_edge(
-    matte: Matte8,
-    *,
-    proxy_srgb: Srgb8,
-    effort: Effort,
-    faces: Sequence[Face] = (),
-    scale: float = 1,
+    inputs: SmallInputs, *, effort: Effort, faces: Sequence[Face] = (), scale: float = 1
 ) -> LearnedEdge:
     """Return the edge of a matte as learned from colors.
 
-    matte: (h, w) uint8; proxy_srgb: (h, w, 3) uint8; faces: in pixels of a photo that is `scale`
-    times as large.
+    faces: in pixels of a photo that is `scale` times as large as the matte was.
     """
-    small = shrink(matte, longest_side=effort.small_px)
-    srgb = shrink(proxy_srgb, longest_side=effort.small_px)
+    small, srgb = inputs.matte, inputs.srgb
     coverage = np.divide(small, 255, dtype=np.float32)
     known = trimap.from_matte(small, reach_px=REACH_PX)
     if known.is_decided():
         return LearnedEdge(srgb, coverage, None)
-    scale *= matte.shape[1] / small.shape[1]
+    scale *= inputs.proxy_width / small.shape[1]
     if effort.binds:
         hair = head_regions.hair_likelihood(
             faces, scale=scale, size=(coverage.shape[0], coverage.shape[1])
@@ -119,8 +140,8 @@ def learn_edge(
     if effort.binds:
         bound = bounds.compute_bounds(coverage, small, openness)
         coverage = bounds.clip_coverage(coverage, bound)
-    if effort.solved_px is not None:
-        srgb = shrink(proxy_srgb, longest_side=effort.solved_px)
+    if inputs.solved_srgb is not None:
+        srgb = inputs.solved_srgb
         size = (srgb.shape[1], srgb.shape[0])
         coverage = closed_form.solve(_resize(coverage, size), srgb, doubt=_resize(doubt, size))
     if effort.last_radius is not None:

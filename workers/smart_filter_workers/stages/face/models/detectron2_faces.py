@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, ModelCard
+from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, Commercial, ModelCard
 from smart_filter_shared.catalog.parameters import (
     Parameters,
     choice,
@@ -37,6 +37,7 @@ CARD: Final = ModelCard(
     # The license of the admitted weights applies.
     licence="LicenseRef-weights",
     data_terms="those of the photos that the admitted weights were trained on",
+    commercial=Commercial.ASK,
     batch_size=4,
     devices=("cuda", "cpu"),
     requires=("torch", "detectron2"),

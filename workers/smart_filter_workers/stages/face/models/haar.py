@@ -8,7 +8,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.catalog.parameters import Parameters, float_of, int_of, integer, number
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks import cascades
@@ -30,6 +30,7 @@ CARD: Final = ModelCard(
     " 0.10.21, modules/face_landmark, Kartynnik et al. 2019",
     licence=cascades.LICENSE,
     data_terms=cascades.DATA_TERMS,
+    commercial=Commercial.ASK,
     weights=(MESH_WEIGHTS,),
     # 90 web photos, matched at IoU 0.4: it misses faces in profile.
     quality={"precision": 0.982, "recall": 0.762, "f1": 0.858},

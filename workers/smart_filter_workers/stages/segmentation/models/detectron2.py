@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, ModelCard
+from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, Commercial, ModelCard
 from smart_filter_shared.catalog.parameters import (
     Parameters,
     choice,
@@ -44,6 +44,7 @@ CARD: Final = ModelCard(
     source="facebookresearch/detectron2, MODEL_ZOO.md; weights are admitted, docs/detectron2.md",
     licence="CC-BY-SA-3.0",
     data_terms="by configuration: COCO, LVIS or Cityscapes; the pictures keep their own terms",
+    commercial=Commercial.ASK,
     # Batch size of one GPU pass; on a CPU each photo has a pass of its own.
     batch_size=4,
     devices=("cuda", "cpu"),

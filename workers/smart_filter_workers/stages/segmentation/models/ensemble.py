@@ -15,6 +15,7 @@ from smart_filter_shared.catalog.model_card import (
     MEMBERS_PARAMETER,
     STRONGER_PARAMETER,
     WEIGHTS_PARAMETER,
+    Commercial,
     ModelCard,
 )
 from smart_filter_shared.catalog.parameters import Parameters
@@ -44,6 +45,7 @@ CARD: Final = ModelCard(
     source="the members' sources",
     licence="Apache-2.0",
     data_terms="the members' terms",
+    commercial=Commercial.YES,
     # Its default members, mean IoU at one half: 41 photos in the wild, 55 of street
     # fashion, 62 portraits.
     quality={"iou_wild": 0.650, "iou_street": 0.947, "iou_portrait": 0.963},

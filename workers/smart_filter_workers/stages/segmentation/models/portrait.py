@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_shared.catalog.model_card import ModelCard, WeightsFile
+from smart_filter_shared.catalog.model_card import Commercial, ModelCard, WeightsFile
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks.litert import LiteRtNetwork
 from smart_filter_workers.resampling import resize
@@ -38,7 +38,7 @@ CARD: Final = ModelCard(
         "picsart contest, Human-Segmentation-Dataset, football frames, VOC and COCO samples,"
         " clothing-co-parsing: no terms stated, or for research"
     ),
-    research=True,
+    commercial=Commercial.NO,
     weights=(WEIGHTS,),
     learns=WEIGHTS.name,
     input_size=SIZE_PX,

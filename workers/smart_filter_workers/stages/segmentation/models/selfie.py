@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
+from smart_filter_workers.networks.litert import MEDIAPIPE_DATA_TERMS
 from smart_filter_workers.networks.selfie import (
     GENERAL_SIZE_PX,
     GENERAL_WEIGHTS,
@@ -27,7 +28,8 @@ CARD: Final = ModelCard(
     title="Selfie segmentation, general and landscape, two passes",
     source="mediapipe 0.10.21, modules/selfie_segmentation",
     licence="Apache-2.0",
-    data_terms="",
+    data_terms=MEDIAPIPE_DATA_TERMS,
+    commercial=Commercial.YES,
     weights=(GENERAL_WEIGHTS, LANDSCAPE_WEIGHTS),
     input_size=GENERAL_SIZE_PX,
     # Mean IoU at one half: 41 photos in the wild (± 0.05), 55 of street fashion, 62 portraits.

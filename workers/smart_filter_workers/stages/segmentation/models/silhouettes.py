@@ -10,9 +10,10 @@ from typing import Final
 
 import numpy as np
 
-from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks.boxes import Box
+from smart_filter_workers.networks.litert import MEDIAPIPE_DATA_TERMS
 from smart_filter_workers.networks.pose import DETECTION_WEIGHTS, SILHOUETTE_WEIGHTS
 from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import PreparedPhoto
@@ -30,7 +31,8 @@ CARD: Final = ModelCard(
     title="A silhouette for each body and face found, and nothing else",
     source="mediapipe 0.10.21, modules/pose_detection and pose_landmark",
     licence="Apache-2.0",
-    data_terms="",
+    data_terms=MEDIAPIPE_DATA_TERMS,
+    commercial=Commercial.YES,
     weights=(DETECTION_WEIGHTS, SILHOUETTE_WEIGHTS),
     input_size=(256, 256),
     # Mean IoU at one half: 41 photos in the wild, 55 of street fashion, 62 portraits.

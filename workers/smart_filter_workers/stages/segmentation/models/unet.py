@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from smart_filter_shared.catalog import parameters as read
-from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, ModelCard
+from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, Commercial, ModelCard
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks import keras_network, network_input
@@ -32,6 +32,7 @@ CARD: Final = ModelCard(
     source="files that the operator admits, docs/models.md",
     licence="NOASSERTION",
     data_terms="each file's own",
+    commercial=Commercial.ASK,
     devices=("cpu", "cuda"),
     parameters=(read.choice(ENTRY_PARAMETER, DEFAULT, "Network to use", choices=()),),
     requires=("tensorflow", "keras"),

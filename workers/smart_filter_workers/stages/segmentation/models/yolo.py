@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from smart_filter_shared.catalog import parameters as read
-from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, ModelCard
+from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, Commercial, ModelCard
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks import instances, network_input, onnx_session
@@ -33,6 +33,7 @@ CARD: Final = ModelCard(
     # built on it.
     licence="AGPL-3.0-only AND Apache-2.0",
     data_terms="COCO 2017: annotations CC BY 4.0, pictures under Flickr's terms",
+    commercial=Commercial.ASK,
     input_size=(640, 640),
     devices=("cpu", "cuda", "tensorrt"),
     parameters=(

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from smart_filter_shared.catalog import parameters as read
-from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.rating import SmileLevel
@@ -27,10 +27,11 @@ CARD: Final = ModelCard(
     source="docs/models/expression.md; Barsoum et al. 2016 (votes), He et al. 2016 (network)",
     licence="Apache-2.0",
     data_terms="FERPlus labels MIT; FER2013 pixels without stated terms, gathered from web search",
+    commercial=Commercial.NO,
     default=True,
     weights=(expression.WEIGHTS,),
     learns=expression.WEIGHTS.name,
-    research=True,
+    emotions=True,
     input_size=(expression.CROP_PX, expression.CROP_PX),
     # 3,504 crops of 48 × 48 pixels, FERPlus's public test part; auc: any smile against none.
     quality={

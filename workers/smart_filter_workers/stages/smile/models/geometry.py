@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_workers.networks.face_mesh import (
@@ -19,6 +19,7 @@ from smart_filter_workers.networks.face_mesh import (
     FaceMesh,
     FaceView,
 )
+from smart_filter_workers.networks.litert import MEDIAPIPE_DATA_TERMS
 from smart_filter_workers.results import Smile
 from smart_filter_workers.stages.smile.models.base import SmileRater
 
@@ -30,9 +31,9 @@ CARD: Final = ModelCard(
     title="Shape of the mouth in the face mesh",
     source="mediapipe 0.10.21, modules/face_landmark; Kartynnik et al. 2019",
     licence="Apache-2.0",
-    data_terms="weights: terms unknown; the five numbers and three cuts: fitted to 9,000"
+    data_terms=f"weights: {MEDIAPIPE_DATA_TERMS}; the five numbers and three cuts: fitted to 9,000"
     " crops of FERPlus (labels MIT, FER2013 pixels without stated terms)",
-    stands_in=True,
+    commercial=Commercial.NO,
     weights=(MESH_WEIGHTS,),
     input_size=(192, 192),
     # 3,504 crops of 48 × 48 pixels, FERPlus's public test part; auc: any smile against none.

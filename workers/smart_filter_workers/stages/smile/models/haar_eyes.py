@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.catalog.parameters import (
     Parameters,
     choice,
@@ -46,6 +46,7 @@ CARD: Final = ModelCard(
     " mediapipe 0.10.21, modules/face_landmark",
     licence=cascades.LICENSE,
     data_terms=cascades.DATA_TERMS,
+    commercial=Commercial.ASK,
     weights=(MESH_WEIGHTS,),
     # 224 sharp crops of eyes; crops of 24 × 24 pixels are below its least width.
     quality={"accuracy": 0.696},

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks import eye_contours
 from smart_filter_workers.networks.eye_contours import EyeContour, EyeContourNetwork
@@ -21,6 +21,7 @@ from smart_filter_workers.networks.face_mesh import (
     FaceView,
     Mesh,
 )
+from smart_filter_workers.networks.litert import MEDIAPIPE_DATA_TERMS
 from smart_filter_workers.results import Eyes, Srgb8
 from smart_filter_workers.stages.smile.eye_visibility import check_visibility
 from smart_filter_workers.stages.smile.models.base import EyeReader
@@ -34,9 +35,9 @@ CARD: Final = ModelCard(
     source="mediapipe 0.10.21, modules/face_landmark and modules/iris_landmark;"
     " Ablavatski et al. 2020",
     licence="Apache-2.0",
-    data_terms="weights: terms unknown; four numbers: fitted to CEW (research use) and"
+    data_terms=f"weights: {MEDIAPIPE_DATA_TERMS}; four numbers: fitted to CEW (research use) and"
     " Eye-State-Detection (none stated)",
-    stands_in=True,
+    commercial=Commercial.NO,
     weights=(MESH_WEIGHTS, eye_contours.WEIGHTS),
     input_size=(64, 64),
     # 224 sharp crops of eyes, and 500 of 24 × 24 pixels, unknown counted as not open.

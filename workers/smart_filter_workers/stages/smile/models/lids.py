@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks import eye_patches
 from smart_filter_workers.networks.eye_patches import (
@@ -24,6 +24,7 @@ from smart_filter_workers.networks.face_mesh import (
     FaceView,
     square_around_eye,
 )
+from smart_filter_workers.networks.litert import MEDIAPIPE_DATA_TERMS
 from smart_filter_workers.results import Eyes
 from smart_filter_workers.stages.smile.eye_visibility import check_visibility
 from smart_filter_workers.stages.smile.models.base import EyeReader
@@ -36,10 +37,10 @@ CARD: Final = ModelCard(
     title="Small network on a gray patch around each eye",
     source="trained by smart_filter_training.models.eyes; mediapipe 0.10.21, modules/face_landmark",
     licence="Apache-2.0",
-    data_terms="mesh: terms unknown; patches: CEW (research use) and Eye-State-Detection"
+    data_terms=f"mesh: {MEDIAPIPE_DATA_TERMS}; patches: CEW (research use) and Eye-State-Detection"
     " (none stated)",
+    commercial=Commercial.NO,
     default=True,
-    research=True,
     weights=(MESH_WEIGHTS, eye_patches.WEIGHTS),
     learns=eye_patches.WEIGHTS.name,
     input_size=(eye_patches.SIZE_PX, eye_patches.SIZE_PX),

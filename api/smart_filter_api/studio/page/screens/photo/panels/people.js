@@ -30,8 +30,7 @@ function Panel({ photo, view }) {
       ${job.faces.map((face, index) => html`<${Person} key=${index} face=${face} number=${index + 1}
         job=${job} preview=${preview} view=${view} faces=${faces} />`)}
     </ol>
-    <p class="small soft">Left and right are the person's own. Models estimate moods from faces: take
-      them as a hint.</p>
+    <p class="small soft">Left and right are the person's own. ${job.emotions_notice}</p>
   </div>`;
 }
 

@@ -11,7 +11,7 @@ export function Card({ card }) {
     ["Version", card.digest ? `${card.version}, weights ${card.digest.slice(0, 8)}` : card.version],
     ["License", card.license],
     ["Learned from", card.data_terms],
-    ["Research", card.research && "Trained on data for research only, or with unknown terms"],
+    ["Commercial", card.commercial],
     ["Needs", needs(card)],
     ["Measured", figures(card.quality)],
     ["Takes", speed(card.speed)],

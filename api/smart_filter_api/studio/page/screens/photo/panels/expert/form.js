@@ -16,7 +16,7 @@ const PARTS = [
   { title: "Picture", names: ["background", "outputs", "subject", "persons", "require_person", "seed"] },
   { title: "Frame", names: ["crop", "margin", "aspect", "size", "scale", "position", "roi"] },
   { title: "Edge and light", names: ["edge", "shadow", "outline", "light_wrap", "harmonize"] },
-  { title: "File", names: ["format", "quality", "max_bytes", "effort", "matte_bits", "keep_metadata"] },
+  { title: "File", names: ["format", "quality", "max_bytes", "effort", "matte_bits", "keep_metadata", "provenance"] },
   { title: "Filters", names: ["filters"] },
   { title: "When it runs", names: ["priority", "deadline_ms", "run_at"] },
 ];

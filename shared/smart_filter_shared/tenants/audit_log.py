@@ -1,0 +1,124 @@
+"""The security log: who signed in, changed keys, webhooks or settings, and who was refused.
+
+The table is append-only: triggers refuse changes, and deletions for MIN_KEPT_SECONDS. Only the
+owner of the table can disable them. An event is written in the transaction of the change that it
+reports.
+"""
+
+import datetime as dt
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import Connection, select, text
+
+from smart_filter_shared.db.tables.tenants import audit_events
+from smart_filter_shared.ids import Tenant
+
+# The triggers of migration 0024 refuse to delete newer rows.
+MIN_KEPT_SECONDS: Final = 30 * 24 * 3600
+
+_DELETE_OLD = text("""
+    DELETE FROM audit_events WHERE id IN (
+        SELECT id FROM audit_events
+        WHERE at < statement_timestamp() - make_interval(secs => :seconds)
+        ORDER BY at LIMIT :most FOR UPDATE SKIP LOCKED
+    )
+""")
+
+
+class AuditEvent(StrEnum):
+    """What a row of the security log reports."""
+
+    SIGNED_IN = "signed_in"
+    SIGN_IN_FAILED = "sign_in_failed"
+    KEY_ISSUED = "key_issued"
+    KEY_REVOKED = "key_revoked"
+    KEY_REFUSED = "key_refused"
+    SCOPE_REFUSED = "scope_refused"
+    CSRF_REFUSED = "csrf_refused"
+    TENANT_CHANGED = "tenant_changed"
+    WEBHOOK_CREATED = "webhook_created"
+    WEBHOOK_CHANGED = "webhook_changed"
+    WEBHOOK_DELETED = "webhook_deleted"
+    WEBHOOK_SECRET_ROTATED = "webhook_secret_rotated"  # noqa: S105 - the name of an event
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """An event to be logged.
+
+    tenant: whose log; the operator's for callers whose tenant is not known.
+    key_id: the key of the request; None for the command line and unknown callers.
+    network: the client's network; None for the command line and for several networks.
+    subject: the key, webhook or tenant that the event is about.
+    count: number of refused requests that it stands for.
+    """
+
+    tenant: Tenant
+    event: AuditEvent
+    key_id: uuid.UUID | None = None
+    network: str | None = None
+    subject: str | None = None
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """A logged event; number: increases with each row, the cursor for paging."""
+
+    number: int
+    at: dt.datetime
+    entry: AuditEntry
+
+
+def write(connection: Connection, entries: Sequence[AuditEntry]) -> None:
+    """Append events to the log."""
+    if entries:
+        connection.execute(
+            audit_events.insert(),
+            [
+                {
+                    "tenant": entry.tenant,
+                    "event": str(entry.event),
+                    "key_id": entry.key_id,
+                    "network": entry.network,
+                    "subject": entry.subject,
+                    "count": entry.count,
+                }
+                for entry in entries
+            ],
+        )
+
+
+def list_events(
+    connection: Connection, tenant: Tenant, *, before: int | None, limit: int
+) -> list[AuditRow]:
+    """Return a page of a tenant's log, newest first; before: the last number of the page before."""
+    rows = audit_events.c
+    query = select(audit_events).where(rows.tenant == tenant).order_by(rows.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(rows.id < before)
+    return [
+        AuditRow(
+            row.id,
+            row.at,
+            AuditEntry(
+                Tenant(row.tenant),
+                AuditEvent(row.event),
+                key_id=row.key_id,
+                network=row.network,
+                subject=row.subject,
+                count=row._mapping["count"],  # noqa: SLF001 - public in spite of its name
+            ),
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def delete_old(connection: Connection, *, seconds: float, most: int) -> int:
+    """Delete events older than `seconds`, at most `most` of them; return their number."""
+    where = {"seconds": max(seconds, MIN_KEPT_SECONDS), "most": most}
+    return connection.execute(_DELETE_OLD, where).rowcount

@@ -1,0 +1,74 @@
+"""`smart-filter removebg check` with the running stack."""
+
+import json
+from typing import Any
+
+import pytest
+
+from smart_filter_tests.commands import Command
+from smart_filter_tests.full_stack import KEY, RunningStack
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Command:
+    return Command(capsys)
+
+
+def check(command: Command, stack: RunningStack, key: str) -> dict[str, Any]:
+    """Check the stack; return its findings by name."""
+    arguments = ("--url", str(stack.client.base_url), "--key", key, "--json")
+    written = command.output("removebg", "check", *arguments)
+    assert key not in written
+    return {one["what"]: one for one in json.loads(written)["findings"]}
+
+
+def a_key(stack: RunningStack, *scopes: str) -> str:
+    wanted = {"tenant": "removebg", "scopes": list(scopes)}
+    answer = stack.client.post("/v1/keys", json=wanted)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["key"])
+
+
+def test_photo_is_cut_out_with_a_key_of_a_program(
+    running_stack: RunningStack, command: Command
+) -> None:
+    found = check(command, running_stack, a_key(running_stack, "submit"))
+
+    # On a busy machine, the portrait takes longer than a warning allows.
+    assert found.pop("people")["level"] in {"ok", "warn"}
+    assert [(name, one["level"]) for name, one in found.items()] == [
+        ("server", "ok"),
+        ("key", "ok"),
+        ("credits", "ok"),
+        ("rate limit", "ok"),
+        ("size limits", "ok"),
+        ("things", "warn"),
+        ("fixed host", "ok"),
+    ]
+    assert "smart-filter models pull isnet" in found["things"]["fix"]
+
+
+def test_key_that_may_do_more_is_a_warning(running_stack: RunningStack, command: Command) -> None:
+    found = check(command, running_stack, KEY)
+
+    assert found["key"]["level"] == "warn"
+    assert "--scopes submit" in found["key"]["fix"]
+
+
+def test_key_that_cannot_submit_fails(running_stack: RunningStack, command: Command) -> None:
+    key = a_key(running_stack, "read")
+
+    found = check(command, running_stack, key)
+
+    failed = {name for name, one in found.items() if one["level"] == "fail"}
+    assert failed == {"size limits", "people", "things"}
+    assert "the key lacks the scope submit" in found["size limits"]["fix"]
+    url = str(running_stack.client.base_url)
+    assert command.status("removebg", "check", "--url", url, "--key", key) == 1
+
+
+def test_unknown_key_ends_the_check(running_stack: RunningStack, command: Command) -> None:
+    found = check(command, running_stack, "sf_live_" + "x" * 40)
+
+    assert {name: one["level"] for name, one in found.items()} == {"server": "ok", "key": "fail"}
+    assert "smart-filter keys create --tenant removebg --scopes submit" in found["key"]["fix"]

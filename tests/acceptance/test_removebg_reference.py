@@ -1,0 +1,335 @@
+"""remove.bg's reference, line by line, in the pixels and headers of the answers.
+
+A photo of 512 x 512 pixels with one person, unless a row says otherwise. What the fields become,
+and their limits, is in tests/unit/test_removebg_reference.py.
+"""
+
+import base64
+import io
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import httpx
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from smart_filter_tests.full_stack import KEY, PHOTO, RunningStack
+from smart_filter_tests.pictures import encode, plain
+
+pytestmark = pytest.mark.slow
+
+SIDE = 512
+# The matte is computed on another grid for each size.
+ROUNDING_PX = 3
+SEEN = 26  # an alpha of a tenth, where X-Foreground-* begins
+RED, GREEN, BLUE = (200, 30, 30), (20, 160, 60), (30, 40, 200)
+
+
+@pytest.fixture
+def client(running_stack: RunningStack) -> Iterator[httpx.Client]:
+    with httpx.Client(
+        base_url=running_stack.client.base_url, headers={"X-Api-Key": KEY}, timeout=60
+    ) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def large() -> bytes:
+    """The photo at 3000 x 2000 pixels."""
+    return encode(Image.open(PHOTO).convert("RGB").resize((3000, 2000)), "JPEG")
+
+
+@dataclass(slots=True)
+class Cutout:
+    """A picture, and the box (left, top, right, bottom) around what is visible in it."""
+
+    picture: Image.Image
+    headers: httpx.Headers
+
+    @property
+    def alpha(self) -> NDArray[np.uint8]:
+        return np.asarray(self.picture.convert("RGBA"))[..., 3]
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        rows, columns = np.nonzero(self.alpha >= SEEN)
+        return (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+
+    def number(self, name: str) -> int:
+        return int(self.headers[f"X-{name}"])
+
+
+def send(client: httpx.Client, photo: bytes | None = None, **fields: str) -> httpx.Response:
+    answer = client.post(
+        "/v1.0/removebg", files={"image_file": photo or PHOTO.read_bytes()}, data=fields
+    )
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+def cut_out(client: httpx.Client, photo: bytes | None = None, **fields: str) -> Cutout:
+    answer = send(client, photo, **{"size": "full", **fields})
+    return Cutout(Image.open(io.BytesIO(answer.content)), answer.headers)
+
+
+@pytest.mark.parametrize(
+    ("size", "width", "height"),
+    [
+        ("preview", 612, 408),
+        ("medium", 1500, 1000),
+        ("hd", 2449, 1633),
+        ("full", 3000, 2000),
+        ("50MP", 3000, 2000),
+    ],
+)
+def test_size_limits_the_megapixels(
+    client: httpx.Client, large: bytes, size: str, width: int, height: int
+) -> None:
+    found = cut_out(client, large, size=size, format="webp")
+
+    assert np.abs(np.subtract(found.picture.size, (width, height))).max() <= 1
+    assert found.picture.size == (found.number("Width"), found.number("Height"))
+    assert (found.number("Max-Width"), found.number("Max-Height")) == (3000, 2000)
+
+
+@pytest.mark.parametrize("margin", ["10px", "20%", "50% 0px 50% 300px"])
+def test_crop_of_scaled_people_tells_its_full_size(
+    client: httpx.Client, large: bytes, margin: str
+) -> None:
+    # The photo's right and lower borders cut the person off.
+    photo = Image.open(io.BytesIO(large))
+    cut_off = encode(photo.crop((0, 0, photo.width // 2, photo.height // 2)), "JPEG")
+    asked = {"crop": "true", "crop_margin": margin, "scale": "50%"}
+
+    full = cut_out(client, cut_off, **asked)
+    small = cut_out(client, cut_off, size="preview", **asked)
+
+    told = [(one.number("Max-Width"), one.number("Max-Height")) for one in (full, small)]
+    assert np.abs(np.subtract(told[0], full.picture.size)).max() <= 3
+    # Both sizes of the small one are rounded, and so is the box that gives them.
+    assert np.abs(np.subtract(told[1], full.picture.size) / full.picture.size).max() <= 0.02
+
+
+@pytest.mark.parametrize("size", ["preview", "full", "auto", "medium", "hd", "4k"])
+def test_small_photo_is_not_enlarged(client: httpx.Client, size: str) -> None:
+    photo = encode(Image.open(PHOTO).convert("RGB").resize((400, 400)), "JPEG")
+
+    assert cut_out(client, photo, size=size).picture.size == (400, 400)
+
+
+@pytest.mark.parametrize(
+    ("fields", "media_type", "mode"),
+    [
+        ({}, "image/png", "RGBA"),
+        ({"format": "auto", "bg_color": "fff"}, "image/jpeg", "RGB"),
+        ({"format": "auto", "bg_color": "81d4fa77"}, "image/png", "RGBA"),
+        ({"format": "png"}, "image/png", "RGBA"),
+        ({"format": "jpg"}, "image/jpeg", "RGB"),
+        ({"format": "webp"}, "image/webp", "RGBA"),
+        ({"channels": "alpha"}, "image/png", "L"),
+        ({"channels": "alpha", "format": "jpg", "bg_color": "red"}, "image/png", "L"),
+        ({"channels": "rgba"}, "image/png", "RGBA"),
+        # Accepted, and without effect on this photo.
+        *(({"semitransparency": one}, "image/png", "RGBA") for one in ("true", "false")),
+        ({"add_shadow": "true", "shadow_method": "legacy"}, "image/png", "RGBA"),
+    ],
+)
+def test_format_and_channels(
+    client: httpx.Client, fields: dict[str, str], media_type: str, mode: str
+) -> None:
+    answer = send(client, **fields)
+
+    assert answer.headers["Content-Type"] == media_type
+    assert Image.open(io.BytesIO(answer.content)).mode == mode
+
+
+def test_zip_holds_a_color_and_an_alpha_that_make_the_cutout(client: httpx.Client) -> None:
+    answer = send(client, format="zip", size="full")
+    expected = np.asarray(cut_out(client, format="png").picture).astype(int)
+
+    assert answer.headers["Content-Type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as packed:
+        assert packed.namelist() == ["color.jpg", "alpha.png"]
+        color, alpha = (Image.open(io.BytesIO(packed.read(name))) for name in packed.namelist())
+        assert (color.format, color.mode, alpha.format, alpha.mode) == ("JPEG", "RGB", "PNG", "L")
+        assert np.array_equal(np.asarray(alpha), expected[..., 3])
+        opaque = expected[..., 3] == 255
+        difference = np.abs(np.asarray(color).astype(int) - expected[..., :3])[opaque]
+        # JPEG's compression, at its default quality.
+        assert difference.mean() < 4
+
+
+def test_alpha_mask_is_the_alpha_of_the_cutout(client: httpx.Client) -> None:
+    mask = np.asarray(cut_out(client, channels="alpha").picture)
+
+    assert np.array_equal(mask, cut_out(client).alpha)
+
+
+@pytest.mark.parametrize(
+    ("margin", "across", "down"),
+    [
+        ("", 0, 0),
+        ("0", 0, 0),
+        ("30px", 60, 60),
+        ("10px 20px", 40, 20),
+        ("1px 20px 3px 40px", 60, 4),
+        ("10%", 0.2, 0.2),
+        ("0% 25%", 0.5, 0),
+        ("5% 10px", 20, 0.1),
+    ],
+)
+def test_crop_margin_is_added_to_the_subject(
+    client: httpx.Client, margin: str, across: float, down: float
+) -> None:
+    photo = a_figure_with_space()
+
+    found = cut_out(client, photo, crop="true", crop_margin=margin)
+
+    width, height = found.number("Foreground-Width"), found.number("Foreground-Height")
+    expected = (
+        width + (across if across >= 1 else across * width),
+        height + (down if down >= 1 else down * height),
+    )
+    assert np.abs(np.subtract(found.picture.size, expected)).max() <= ROUNDING_PX
+
+
+def test_crop_margin_without_crop_has_no_effect(client: httpx.Client) -> None:
+    assert cut_out(client, crop_margin="30px").picture.size == (SIDE, SIDE)
+
+
+@pytest.mark.parametrize("scale", ["10%", "50%", "100%"])
+def test_scale_is_of_the_whole_image_and_centers(client: httpx.Client, scale: str) -> None:
+    found = cut_out(client, a_figure_with_space(), scale=scale)
+
+    left, top, right, bottom = found.box
+    width, height = found.picture.size
+    share = max((right - left) / width, (bottom - top) / height)
+    assert share == pytest.approx(float(scale.rstrip("%")) / 100, abs=0.02)
+    assert abs(left - (width - right)) <= ROUNDING_PX
+    assert abs(top - (height - bottom)) <= ROUNDING_PX
+
+
+@pytest.mark.parametrize(
+    ("position", "across", "down"),
+    [
+        ("center", 0.5, 0.5),
+        ("0%", 0, 0),
+        ("100%", 1, 1),
+        ("0% 100%", 0, 1),
+        ("25% 75%", 0.25, 0.75),
+    ],
+)
+def test_position_divides_the_space_around_the_subject(
+    client: httpx.Client, position: str, across: float, down: float
+) -> None:
+    found = cut_out(client, a_figure_with_space(), scale="40%", position=position)
+
+    left, top, right, bottom = found.box
+    width, height = found.picture.size
+    assert abs(left - across * (width - (right - left))) <= ROUNDING_PX
+    assert abs(top - down * (height - (bottom - top))) <= ROUNDING_PX
+
+
+@pytest.mark.parametrize("roi", ["0% 0% 50% 100%", "0px 0px 256px 512px", "0 0 50% 512px"])
+def test_nothing_outside_the_region_is_foreground(client: httpx.Client, roi: str) -> None:
+    alpha = cut_out(client, roi=roi).alpha
+
+    assert alpha[:, : SIDE // 2].max() == 255
+    assert alpha[:, SIDE // 2 :].max() == 0
+
+
+@pytest.mark.parametrize(
+    ("color", "rgba"),
+    [
+        ("81d4fa", (0x81, 0xD4, 0xFA, 255)),
+        ("fff", (255, 255, 255, 255)),
+        ("81d4fa77", (0x81, 0xD4, 0xFA, 0x77)),
+        ("f008", (255, 0, 0, 0x88)),
+        ("green", (0, 128, 0, 255)),
+    ],
+)
+def test_background_has_the_color(
+    client: httpx.Client, color: str, rgba: tuple[int, int, int, int]
+) -> None:
+    corner = cut_out(client, bg_color=color, format="png").picture.convert("RGBA").getpixel((1, 1))
+
+    assert np.abs(np.subtract(corner, rgba)).max() <= 1
+
+
+def test_background_image_is_centered_and_fills_the_canvas(client: httpx.Client) -> None:
+    # Only the middle third of the stripes fits a square.
+    stripes = np.concatenate([np.full((90, 90, 3), one, np.uint8) for one in (RED, GREEN, BLUE)], 1)
+    background = encode(Image.fromarray(stripes), "PNG")
+    files = {"image_file": PHOTO.read_bytes(), "bg_image_file": background}
+
+    answer = client.post("/v1.0/removebg", files=files, data={"size": "full", "format": "png"})
+
+    picture = Image.open(io.BytesIO(answer.content)).convert("RGB")
+    assert picture.size == (SIDE, SIDE)
+    for place in ((8, 2), (SIDE - 9, 2)):
+        assert np.abs(np.subtract(picture.getpixel(place), GREEN)).max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "opacity"),
+    [
+        ({"shadow_type": "none"}, 0),
+        ({"shadow_type": "drop", "shadow_opacity": "0"}, 0),
+        ({"shadow_type": "drop", "shadow_opacity": "30"}, 0.3),
+        ({"shadow_type": "drop"}, 0.5),
+        ({"shadow_type": "drop", "shadow_opacity": "100"}, 1.0),
+    ],
+)
+def test_drop_shadow_has_the_opacity(
+    client: httpx.Client, fields: dict[str, str], opacity: float
+) -> None:
+    photo = a_figure_with_space()
+    without = cut_out(client, photo).alpha
+
+    beyond = cut_out(client, photo, **fields).alpha[without == 0]
+
+    assert beyond.max() / 255 == pytest.approx(opacity, abs=0.06 if opacity < 1 else 0.1)
+
+
+def test_json_says_what_the_headers_say(client: httpx.Client) -> None:
+    answer = client.post(
+        "/v1.0/removebg",
+        json={"image_file_b64": base64.b64encode(PHOTO.read_bytes()).decode(), "size": "full"},
+        headers={"Accept": "application/json"},
+    )
+
+    data = answer.json()["data"]
+    sides = ("top", "left", "width", "height")
+    assert {f"foreground_{side}" for side in sides} | {"result_b64"} == set(data)
+    said = [int(answer.headers[f"X-Foreground-{side}"]) for side in sides]
+    assert said == [data[f"foreground_{side}"] for side in sides]
+    left, top, right, bottom = Cutout(
+        Image.open(io.BytesIO(base64.b64decode(data["result_b64"]))), answer.headers
+    ).box
+    assert np.abs(np.subtract(said, (top, left, right - left, bottom - top))).max() <= ROUNDING_PX
+
+
+def test_person_is_a_person_at_every_level_but_none(client: httpx.Client) -> None:
+    photo = plain(8, 8, RED)  # refused, with the headers of every answer
+    shown = {
+        level: send(client, type_level=level).headers for level in ("1", "2", "latest", "none")
+    }
+    refused = client.post("/v1.0/removebg", files={"image_file": photo}, data={"size": "huge"})
+
+    types = [headers.get("X-Type") for headers in shown.values()]
+    assert types == ["person", "person", "person", None]
+    for headers in (*shown.values(), refused.headers):
+        for name in ("Limit", "Remaining", "Reset"):
+            assert int(headers[f"X-RateLimit-{name}"]) > 0
+
+
+def a_figure_with_space() -> bytes:
+    """Return the person of the photo on a wall, with space on every side."""
+    wall = Image.new("RGB", (1000, 900), (206, 208, 204))
+    person = Image.open(PHOTO).convert("RGB")
+    matte = Image.open(PHOTO.with_name("astronaut-matte.png")).convert("L").resize(person.size)
+    wall.paste(person, (240, 190), matte)
+    return encode(wall, "PNG")

@@ -1,0 +1,45 @@
+"""One engine and one pair of images for all tests of containers."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from smart_filter_tests.containers import images
+from smart_filter_tests.containers.engine import Engine, open_engine
+from smart_filter_tests.containers.images import OwnImages
+
+_REPORT = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep what the terminal shows at the end."""
+    config.stash[_REPORT] = []
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Print which engine ran, and which images were not the real ones."""
+    for line in config.stash[_REPORT]:
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """A Docker engine; the tests are skipped where none can run."""
+    with open_engine() as opened:
+        request.config.stash[_REPORT].append(f"Docker engine: {opened.origin}.")
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def own_images(engine: Engine, request: pytest.FixtureRequest) -> Iterator[OwnImages]:
+    """Both images, built from this checkout."""
+    report = request.config.stash[_REPORT]
+    with images.provide_bases(engine) as standins:
+        real = sorted(set(images.list_bases()) - set(standins))
+        for names, kind in ((real, "The real images"), (standins, "Stand-ins")):
+            report.append(f"{kind}: {', '.join(names) or 'none'}.")
+        with images.built(engine) as built:
+            report.append(images.describe_sizes(images.measure_sizes(engine, built)))
+            yield built

@@ -1,0 +1,167 @@
+"""compose.release.yml without a checkout, and nginx with TLS in front of it."""
+
+import contextlib
+import os
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from websockets.sync.client import connect
+
+from smart_filter_client import Client
+from smart_filter_deploy.embedded.ports import free_port
+from smart_filter_tests.containers.compose_stack import (
+    PATIENCE_SECONDS,
+    PHOTO,
+    ComposeStack,
+    draw_photos,
+    release_stack,
+)
+from smart_filter_tests.containers.engine import CHECKOUT, Engine
+from smart_filter_tests.containers.images import OwnImages
+from smart_filter_tests.live_worker import Viewer
+
+# The first test builds the images.
+pytestmark = pytest.mark.timeout(1500)
+NGINX = shutil.which(os.environ.get("NGINX", "nginx"), path=f"{os.environ['PATH']}:/usr/sbin")
+CONFIGURATION = CHECKOUT / "deploy" / "nginx" / "one-machine.conf"
+
+
+@pytest.fixture(scope="module")
+def tls_port() -> int:
+    """The port of nginx, which the stack's public addresses name."""
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def stack(engine: Engine, own_images: OwnImages, tls_port: int) -> Iterator[ComposeStack]:
+    """The stack of a release, healthy."""
+    public = {
+        "SMART_FILTER_STORAGE_PUBLIC_URL": f"https://pictures.example.com:{tls_port}",
+        "SMART_FILTER_LIVE_URL": f"wss://live.example.com:{tls_port}",
+    }
+    with release_stack(engine, own_images, public) as services:
+        services.up()
+        yield services
+
+
+@contextlib.contextmanager
+def nginx_before(stack: ComposeStack, port: int, folder: Path) -> Iterator[ssl.SSLContext]:
+    """Run nginx; yield what verifies its certificate."""
+    (folder / "tls").mkdir()
+    names = ",".join(f"DNS:{name}.example.com" for name in ("photos", "live", "pictures"))
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-nodes", "-days", "2", "-subj", "/CN=test", "-addext", f"subjectAltName={names}"),
+            *("-keyout", "tls/privkey.pem", "-out", "tls/fullchain.pem"),
+        ],
+        check=True,
+        capture_output=True,
+        cwd=folder,
+    )
+    # Only places change: ports and folders.
+    text = CONFIGURATION.read_text().replace("/etc/nginx", str(folder))
+    text = text.replace("listen 443", f"listen 127.0.0.1:{port}")
+    text = text.replace("listen 80;", f"listen 127.0.0.1:{free_port()};")
+    for given, used in ((8000, stack.port), (8090, stack.live_port), (8333, stack.storage_port)):
+        text = text.replace(f"pass http://127.0.0.1:{given};", f"pass http://127.0.0.1:{used};")
+    temporary = "".join(
+        f"{kind}_temp_path {folder}/{kind};"
+        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    (folder / "nginx.conf").write_text(
+        f"events {{}}\nhttp {{ access_log off; {temporary}\n{text}}}\n"
+    )
+    process = subprocess.Popen(
+        [
+            *(str(NGINX), "-c", folder / "nginx.conf", "-e", folder / "error.log"),
+            *("-g", f"daemon off; pid {folder}/pid;"),
+        ]
+    )
+    try:
+        while True:
+            assert process.poll() is None
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.05)
+        yield ssl.create_default_context(cafile=str(folder / "tls" / "fullchain.pem"))
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_one_file_runs_the_service_and_keeps_its_secrets(stack: ComposeStack) -> None:
+    [photo] = draw_photos(1)
+    with Client(stack.url, stack.create_key()) as client:
+        job = client.run(photo, timeout=PATIENCE_SECONDS)
+        picture = client.output(job.id, "image").content
+
+        stack.compose("down")
+        stack.up()
+
+        assert client.output(job.id, "image").content == picture
+
+
+@pytest.mark.skipif(NGINX is None, reason="no nginx: deploy/bootstrap.sh proxies installs it")
+def test_nginx_with_tls_serves_the_api_pictures_and_live_video(
+    stack: ComposeStack, tls_port: int, tmp_path: Path
+) -> None:
+    key = stack.create_key()
+    [photo] = draw_photos(1)
+    frame = np.asarray(Image.open(PHOTO).convert("RGB"))
+
+    with (
+        nginx_before(stack, tls_port, tmp_path) as trust,
+        httpx.Client(
+            base_url=f"https://127.0.0.1:{tls_port}",
+            headers={"authorization": f"Bearer {key}"},
+            verify=trust,
+            timeout=PATIENCE_SECONDS,
+        ) as http,
+    ):
+
+        def ask(method: str, path: str, host: str = "photos", **given: object) -> httpx.Response:
+            name = f"{host}.example.com"
+            return http.request(
+                method,
+                path,
+                headers={"host": f"{name}:{tls_port}"},
+                extensions={"sni_hostname": name},
+                **given,  # type: ignore[arg-type]
+            )
+
+        submitted = ask("POST", "/v1/jobs", files={"photo": photo}).raise_for_status().json()
+        path = f"/v1/jobs/{submitted['id']}"
+        while ask("GET", f"{path}?wait=20").json()["state"] not in {"succeeded", "failed"}:
+            pass
+        redirected = ask("GET", f"{path}/outputs/image?redirect=1", follow_redirects=False)
+        link = urlsplit(redirected.headers["location"])
+        picture = ask("GET", f"{link.path}?{link.query}", host="pictures")
+        hidden = {ask("GET", place).status_code for place in ("/metrics", "/readyz", "/admin")}
+        announced = ask("POST", "/v1/live", json={"background": "color:#336699"}).json()
+        socket_to_nginx = socket.create_connection(("127.0.0.1", tls_port))
+        with connect(
+            announced["url"], sock=socket_to_nginx, ssl=trust, compression=None, max_size=None
+        ) as live:
+            viewer = Viewer(live)
+            viewer.tell(token=announced["token"])
+            ready = viewer.hear()
+            seen = viewer.ask(1, frame)
+
+    assert link.netloc == f"pictures.example.com:{tls_port}"
+    assert picture.status_code == 200
+    assert re.match("image/", picture.headers["content-type"])
+    assert hidden == {404}
+    assert ready["type"] == "ready"
+    assert seen.said["people"]

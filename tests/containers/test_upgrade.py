@@ -1,0 +1,42 @@
+"""An upgrade from images of the previous version, with a job under way."""
+
+import pytest
+
+from smart_filter_client import Client
+from smart_filter_tests.containers import images
+from smart_filter_tests.containers.compose_stack import (
+    PATIENCE_SECONDS,
+    compose_stack,
+    draw_photos,
+)
+from smart_filter_tests.containers.engine import Engine
+from smart_filter_tests.containers.images import OwnImages
+
+pytestmark = pytest.mark.timeout(1500)
+# docker-compose.yml of both versions lets workers load it; `people` is for research only.
+MODEL = "selfie"
+SERVICES = ("api", "prepare", "segmentation", "face", "smile")
+
+
+def test_upgrade_keeps_pictures_and_finishes_what_was_under_way(
+    engine: Engine, own_images: OwnImages
+) -> None:
+    first, second = draw_photos(2)
+
+    with (
+        images.built(engine, previous=True) as previous,
+        compose_stack(engine) as stack,
+    ):
+        stack.up(*SERVICES, images=previous)
+        with Client(stack.url, stack.create_key()) as client:
+            before = client.run(first, timeout=PATIENCE_SECONDS)
+            picture = client.output(before.id, "image").content
+            stack.compose("stop", "segmentation")
+            under_way = client.submit(second, {"segmentation": {"model": MODEL}})
+
+            stack.up(*SERVICES, images=own_images)
+
+            assert client.wait(under_way.id, timeout=PATIENCE_SECONDS).state == "succeeded"
+            assert client.output(before.id, "image").content == picture
+            running = {one["Config"]["Image"] for one in stack.inspect(*SERVICES)}
+            assert running == {own_images.api, own_images.worker}

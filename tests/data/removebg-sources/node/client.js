@@ -1,0 +1,3 @@
+const { removeBackgroundFromImageFile } = require("remove.bg");
+
+module.exports = (path, apiKey) => removeBackgroundFromImageFile({ path, apiKey, size: "auto" });

@@ -1,0 +1,3 @@
+require "faraday"
+
+CONNECTION = Faraday.new("https://api.remove.bg")

@@ -1,0 +1,3 @@
+RemoveBg.configure do |config|
+  config.api_key = Rails.application.credentials.remove_bg
+end

@@ -1,0 +1,77 @@
+"""Keys that keys issue: their issuers, their ends, and what is revoked together."""
+
+import datetime as dt
+from typing import Any
+
+import httpx
+
+from smart_filter_api.auth.api_keys import Scope
+from smart_filter_shared.ids import OPERATOR
+from smart_filter_tests.serving import Api, Clock, serve_with
+
+Json = dict[str, Any]
+
+
+def as_bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def issued(client: httpx.Client, issuer: Json | None = None, **wish: object) -> Json:
+    headers = {} if issuer is None else as_bearer(issuer["key"])
+    answer = client.post("/v1/keys", json=wish, headers=headers)
+    assert answer.status_code == 201, answer.text
+    document: Json = answer.json()
+    return document
+
+
+def test_leaked_key_is_revoked_with_the_keys_that_it_issued(api: Api, clock: Clock) -> None:
+    leaked = issued(api.client, scopes=["admin"])
+    child = issued(api.client, leaked, scopes=["admin"])
+    keys = [leaked, child, issued(api.client, child, scopes=["read"])]
+    token = api.client.post("/v1/tokens", json={}, headers=as_bearer(api.key(Scope.SUBMIT))).json()
+    other = issued(api.client, scopes=["read"])
+
+    alone = api.client.delete(f"/v1/keys/{leaked['key_id']}")
+    clock.expire_caches()
+    still_valid = [is_valid(api, key["key"]) for key in keys]
+    together = api.client.delete(f"/v1/keys/{leaked['key_id']}", params={"with_issued": "true"})
+    clock.expire_caches()
+
+    assert (alone.status_code, together.status_code) == (204, 204)
+    assert child["issued_by"] == leaked["key_id"]
+    assert still_valid == [False, True, True]
+    assert [is_valid(api, key["key"]) for key in (*keys, other)] == [False, False, False, True]
+    assert is_valid(api, token["key"])
+
+
+def test_unknown_keys_are_bounded_and_lock_no_known_key_out(api: Api) -> None:
+    known = as_bearer(api.key(Scope.READ))
+    # A separate API: unknown keys of other tests do not count here.
+    with serve_with(api.bench) as url, httpx.Client(base_url=url, timeout=60) as client:
+        assert client.get("/v1/usage", headers=known).status_code == 200
+
+        tried = 0
+        # The bucket refills while the test runs: ten attempts a second.
+        while (answer := client.get("/v1/jobs", headers=as_bearer(str(tried)))).status_code == 401:
+            tried += 1
+        allowed = client.get("/v1/usage", headers=known)
+
+    assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
+    assert tried >= 600
+    assert allowed.status_code == 200
+
+
+def is_valid(api: Api, key: str) -> bool:
+    return api.client.get("/v1/usage", headers=as_bearer(key)).status_code != 401
+
+
+def test_only_the_operators_tenant_issues_keys_without_an_end(api: Api) -> None:
+    usual = issued(api.client, scopes=["read"])
+    operator = api.headers(Scope.ADMIN, tenant=OPERATOR)
+    answer = api.client.post("/v1/keys", json={"scopes": ["read"]}, headers=operator).json()
+
+    created, expires = (
+        dt.datetime.fromisoformat(usual[name]) for name in ("created_at", "expires_at")
+    )
+    assert expires - created == dt.timedelta(days=365)
+    assert answer["expires_at"] is None

@@ -1,0 +1,284 @@
+"""`smart-filter removebg check` with servers and proxies that are set up wrongly."""
+
+import json
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smart_filter_deploy.cli.removebg import setup_checks
+from smart_filter_deploy.cli.server.connection import Server
+from smart_filter_deploy.doctor.findings import Level
+from smart_filter_tests.commands import Command
+from smart_filter_tests.pictures import plain
+from smart_filter_tests.removebg_service import Service, a_cutout, a_service
+from smart_filter_tests.web import Answer, a_site, answer, ok, redirect
+
+KEY = "sf_live_a-key-of-the-test"
+ACCOUNT = ok(
+    json.dumps({"data": {"attributes": {"credits": {"total": 7}}}}).encode(),
+    X__RateLimit__Limit="500",
+)
+READY = ok(b'{"status":"ok","degraded":[]}')
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Command:
+    return Command(capsys)
+
+
+def failures(command: Command, answers: dict[str, Answer], *, status: int = 1) -> dict[str, Any]:
+    """Check a site; return its failed findings by name."""
+    with a_site(answers) as site:
+        arguments = ("removebg", "check", "--url", site.url, "--key", KEY, "--json")
+        written = command.output(*arguments)
+        assert command.status(*arguments) == status
+    assert KEY not in written
+    found = json.loads(written)["findings"]
+    return {one["what"]: one for one in found if one["level"] == "fail"}
+
+
+def test_server_that_is_not_there_has_a_status_of_its_own(command: Command) -> None:
+    with a_site() as site:
+        url = site.url  # closed after the block
+
+    arguments = ("removebg", "check", "--url", url, "--key", KEY)
+    assert command.status(*arguments) == 3
+    line = command.output(*arguments)
+    assert line.startswith("fail  server")
+    assert "smart-filter up" in line
+    assert line.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("ready", "remedy"),
+    [
+        (ok(b"<html>It works!</html>"), "without /v1.0"),
+        (ok(b"[" * 100_000), "without /v1.0"),
+        (answer(404), "without /v1.0"),
+        (answer(503, b'{"detail": "database"}'), "smart-filter doctor"),
+        (redirect(f"https://elsewhere.example.com/?key={KEY}", 308), "do not follow redirects"),
+        (b"no HTTP at all\r\n\r\n", "smart-filter up"),
+    ],
+    ids=["page", "nested", "not found", "not ready", "redirect", "no HTTP"],
+)
+def test_other_server_is_told_from_ours(command: Command, ready: bytes, remedy: str) -> None:
+    failed = failures(command, {"/readyz": ready}, status=3)
+
+    assert set(failed) == {"server"}
+    assert remedy in failed["server"]["fix"]
+
+
+@pytest.mark.parametrize(
+    "account", [answer(403), answer(500, b"oops"), ok(b'{"data": null}'), ok(b"\xff\xfe")]
+)
+def test_wrong_account_ends_the_check(command: Command, account: bytes) -> None:
+    failed = failures(command, {"/readyz": READY, "/v1.0/account": account})
+
+    assert set(failed) == {"key"}
+
+
+def test_spent_credits_and_low_limits_are_told(command: Command) -> None:
+    spent = ok(
+        b'{"data": {"attributes": {"credits": {"total": 0}}}}', X__RateLimit__Limit="9" * 5000
+    )
+
+    failed = failures(command, {"/readyz": READY, "/v1.0/account": spent})
+
+    assert "--megapixels-per-day 0" in failed["credits"]["fix"]
+    assert "rate limit" in failed
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    with a_service() as service:
+        yield service
+
+
+def findings(command: Command, service: Service) -> dict[str, Any]:
+    """Check a service; return its findings by name."""
+    arguments = ("removebg", "check", "--url", service.url, "--key", KEY, "--json")
+    return {one["what"]: one for one in json.loads(command.output(*arguments))["findings"]}
+
+
+def test_proxy_that_refuses_large_bodies_is_named(command: Command, service: Service) -> None:
+    service.failures = [413]
+
+    found = findings(command, service)
+
+    assert "client_max_body_size" in found["size limits"]["fix"]
+    assert found["people"]["level"] == "ok"
+
+
+def test_connection_that_breaks_during_the_upload_is_named(
+    command: Command, service: Service
+) -> None:
+    service.failures = [0]
+
+    assert "client_max_body_size" in findings(command, service)["size limits"]["fix"]
+
+
+def test_portrait_is_sent_again_while_models_are_loaded(command: Command, service: Service) -> None:
+    service.failures = [400, 503]
+
+    found = findings(command, service)
+
+    assert found["people"]["level"] == "ok"
+    first, second = (body.partition(b"\xff\xd8")[2][:10_000] for body in service.photos[1:3])
+    assert first == second, "identical requests share a job"
+    # X-Type says that a person was found in a photo of a thing.
+    assert "models pull isnet" in found["things"]["fix"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "remedy"),
+    [
+        ("isnet has no weights: run `smart-filter models pull isnet`", "run `smart-filter models"),
+        ("turned off by SMART_FILTER_RESEARCH_WEIGHTS", "allow your use, set it to on; then run"),
+    ],
+)
+def test_photo_of_a_thing_that_is_refused_gets_the_remedy_that_helps(
+    command: Command, service: Service, fault: str, remedy: str
+) -> None:
+    detail = f"other subjects need the model isnet: {fault}"
+    error = {"code": "unknown_foreground", "title": "Could not identify", "detail": detail}
+    service.content = json.dumps({"errors": [error]}).encode()
+    service.failures = [400, 200, 400]
+
+    found = findings(command, service)["things"]
+
+    assert found["level"] == "warn"
+    assert remedy in found["fix"]
+    assert ("set it to on" in found["fix"]) == ("turned off" in fault)
+
+
+@pytest.mark.parametrize(
+    ("headers", "content", "fault"),
+    [
+        ({"X-Max-Width": None}, a_cutout(16), "missing headers: X-Max-Width"),
+        ({"X-Type": "other"}, a_cutout(16), "(X-Type)"),
+        ({"X-Width": "63"}, a_cutout(16), "X-Width and X-Height differ"),
+        ({"X-Foreground-Left": "17"}, a_cutout(16), "does not fit"),
+        ({"X-Foreground-Left": "0", "X-Foreground-Width": "64"}, a_cutout(0), "does not fit"),
+        ({}, plain(64, 48, (1, 2, 3)), "no transparency"),
+        ({}, b"<html>", "not a PNG"),
+        ({}, b"\x89PNG\r\n\x1a\n", "not a PNG"),
+    ],
+)
+def test_portrait_with_a_wrong_answer_fails(
+    command: Command,
+    service: Service,
+    headers: dict[str, str | None],
+    content: bytes,
+    fault: str,
+) -> None:
+    changed = {**service.headers, **headers}
+    service.headers = {name: value for name, value in changed.items() if value is not None}
+    service.content = content
+
+    found = findings(command, service)
+
+    assert found["people"]["level"] == "fail"
+    assert fault in found["people"]["said"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--url", "not a url"),
+        ("--url", "ftp://x.example.com"),
+        ("--url", "http://user:secret@127.0.0.1:1"),
+        ("--url", "http://127.0.0.1:1", "--key", "sf_live\r\nX-Evil: 1"),
+        ("--url", "http://127.0.0.1:1", "--key", "schlüssel"),
+        ("--url", "http://127.0.0.1:1", "--ca", __file__),
+        ("--ca", "/nonexistent"),
+    ],
+)
+def test_wrong_options_are_wrong_usage(command: Command, arguments: tuple[str, ...]) -> None:
+    line = command.usage_error("removebg", "check", *arguments)
+
+    assert "secret" not in line
+    assert "Evil" not in line
+
+
+def test_missing_key_says_how_to_make_one(command: Command) -> None:
+    with a_site({"/readyz": READY}) as site:
+        written = command.output("removebg", "check", "--url", site.url)
+
+    assert "fail  key" in written
+    assert "smart-filter keys create" in written
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate of localhost, with its key."""
+    path = tmp_path_factory.mktemp("tls") / "server.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-nodes", "-days", "2", "-subj", "/CN=localhost", "-keyout", f"{path}.key"),
+            *("-addext", "subjectAltName=DNS:localhost", "-out", str(path)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return path
+
+
+def fixed_host(certificate: Path, host: str, *, ca: Path | None) -> tuple[Level, str]:
+    """Check a name that leads to this machine; return the finding's level and remedy."""
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(certificate, f"{certificate}.key")
+    with a_site({"/v1.0/account": ACCOUNT}, tls=serving) as site:
+        server = Server(site.url, KEY)
+        (found,) = setup_checks.check_fixed_host(server, ca, host=host, port=site.port)
+        heads = b"".join(site.requests)
+    # The key is sent only to a server with a trusted certificate.
+    assert (KEY.encode() in heads) == (found.level == Level.OK)
+    return found.level, found.fix
+
+
+def test_name_that_leads_here_is_checked_with_its_certificate(certificate: Path) -> None:
+    assert fixed_host(certificate, "localhost", ca=certificate)[0] == Level.OK
+
+
+@pytest.mark.parametrize(
+    ("host", "is_trusted", "remedy"),
+    [("localhost", False, "trust the CA"), ("127.0.0.1", True, "a certificate for this name")],
+)
+def test_wrong_certificate_gets_its_remedy(
+    certificate: Path, host: str, *, is_trusted: bool, remedy: str
+) -> None:
+    level, fix = fixed_host(certificate, host, ca=certificate if is_trusted else None)
+
+    assert level == Level.FAIL
+    assert remedy in fix
+
+
+def test_missing_https_server_gets_its_remedy() -> None:
+    with a_site() as site:
+        port = site.port
+    server = Server("http://127.0.0.1:1", KEY)
+
+    (found,) = setup_checks.check_fixed_host(server, None, host="localhost", port=port)
+
+    assert found.level == Level.FAIL
+    assert "--tls-certificate" in found.fix
+
+
+@pytest.mark.parametrize(
+    ("addresses", "expected"),
+    [
+        (set(), False),
+        ({"104.16.1.1"}, False),
+        ({"10.0.0.7"}, True),
+        ({"127.0.0.1"}, True),
+        ({"fe80::1%eth0"}, True),
+        ({"2606:4700::6810:101"}, False),
+    ],
+)
+def test_name_leads_here_by_its_addresses(addresses: set[str], *, expected: bool) -> None:
+    assert setup_checks.points_here(addresses, "https://192.0.2.1") == expected

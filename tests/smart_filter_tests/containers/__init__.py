@@ -1,0 +1,1 @@
+"""A Docker engine, and the images and services of docker-compose.yml on it."""

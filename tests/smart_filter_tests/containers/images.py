@@ -1,0 +1,190 @@
+"""Build our images, on bases from a registry or on stand-ins for them."""
+
+import dataclasses
+import re
+import secrets
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+import yaml
+
+from smart_filter_tests.containers.engine import CHECKOUT, STANDINS, Engine
+
+_STANDIN_BASE: Final = "smart-filter-standin:base"  # deploy/standins/make.sh
+# Where a new migration marks a version from which operators upgrade.
+_MIGRATIONS = "shared/smart_filter_shared/db/migrations/versions"
+# What an image has of the checkout, besides its dependencies.
+_OUR_CODE = ("api", "client", "deploy/smart_filter_deploy", "pyproject.toml", "shared", "workers")
+_SERVERS = ("postgres", "valkey", "storage")
+_DOCKERFILES: Final = {"api": "Dockerfile.api", "worker-cpu": "Dockerfile.gpu-worker"}
+
+
+@dataclass(frozen=True, slots=True)
+class OwnImages:
+    """The names of our two images, of one version of the code.
+
+    registry: the part of the names before the slash, of no server.
+    is_previous: whether the code may lack commands that today's files use.
+    """
+
+    registry: str
+    api: str
+    worker: str
+    is_previous: bool = False
+
+
+def list_bases() -> list[str]:
+    """Return the images of others that the stack and our images need."""
+    services = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())["services"]
+    bases = [services[name]["image"] for name in _SERVERS]
+    for dockerfile in _DOCKERFILES.values():
+        text = (CHECKOUT / dockerfile).read_text()
+        arguments = dict(re.findall(r"^ARG (\w+)=(\S+)$", text, re.MULTILINE))
+        for name, argument in re.findall(
+            r"^FROM ((?:\S+/)?(?:python|ubuntu)):\$\{(\w+)\}", text, re.MULTILINE
+        ):
+            bases.append(f"{name}:{arguments[argument]}")
+    return sorted(set(bases))
+
+
+@contextmanager
+def provide_bases(engine: Engine) -> Iterator[list[str]]:
+    """Pull the images of others, or make stand-ins where no registry answers; yield those.
+
+    Stand-ins are removed afterwards, so that no later build uses one in place of the real image.
+    """
+    missing: list[str] = []
+    for name in list_bases():
+        if engine.run("docker", "image", "inspect", name, check=False).returncode == 0:
+            continue
+        if missing or engine.run("docker", "pull", "--quiet", name, check=False).returncode != 0:
+            missing.append(name)
+    try:
+        if missing:
+            engine.run(STANDINS / "make.sh", *missing)
+        yield missing
+    finally:
+        if missing:
+            _remove(engine, *missing, _STANDIN_BASE)
+
+
+@contextmanager
+def built(engine: Engine, *, previous: bool = False) -> Iterator[OwnImages]:
+    """Build both images from a copy of the checkout, side by side; remove them afterwards.
+
+    previous: with the code before the newest migration, or the test is skipped.
+    """
+    registry = f"smart-filter.test/{secrets.token_hex(4)}"
+    version = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["version"]
+    api = f"{registry}/smart-filter-api:{version}"
+    worker = f"{registry}/smart-filter-gpu-worker:{version}-cpu"
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="smart-filter-build-") as folder,
+            ThreadPoolExecutor() as pool,
+        ):
+            context = copy_checkout(Path(folder))
+            if previous:
+                _replace_code(context)
+            builds = [pool.submit(_build, engine, context, kind, registry) for kind in _DOCKERFILES]
+            for one in builds:
+                one.result()
+        yield OwnImages(registry, api, worker, is_previous=previous)
+    finally:
+        _remove(engine, api, worker)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSizes:
+    """The bytes of our images, and those that they add to their bases."""
+
+    api: int
+    api_added: int
+    worker: int
+    worker_added: int
+
+
+def measure_sizes(engine: Engine, images: OwnImages) -> ImageSizes:
+    """Return the sizes as the engine reports them: unpacked."""
+    python, ubuntu = (
+        next(name for name in list_bases() if f"/{kind}:" in name) for kind in ("python", "ubuntu")
+    )
+    form = "--format={{.Size}}"
+    api, worker, api_base, worker_base = (
+        int(engine.docker("image", "inspect", form, name))
+        for name in (images.api, images.worker, python, ubuntu)
+    )
+    return ImageSizes(api, api - api_base, worker, worker - worker_base)
+
+
+def describe_sizes(sizes: ImageSizes) -> str:
+    """Return a sentence with the sizes in MB."""
+    api, api_added, worker, worker_added = (
+        size // 1_000_000 for size in (sizes.api, sizes.api_added, sizes.worker, sizes.worker_added)
+    )
+    return (
+        f"Image of the API: {api} MB, {api_added} more than its base;"
+        f" of workers: {worker} MB, {worker_added} more."
+    )
+
+
+def copy_checkout(folder: Path) -> Path:
+    """Copy the files that git knows or would take, without the secrets of this machine."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (CHECKOUT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(CHECKOUT / name, folder / name)
+    return folder
+
+
+def _replace_code(folder: Path) -> None:
+    """Replace our code in a copy of the checkout by that before the newest migration.
+
+    Dependencies and Dockerfiles stay, so that their layers are built once.
+    """
+    newest = _git("log", "--max-count=1", "--diff-filter=A", "--format=%H", "--", _MIGRATIONS)
+    if not newest or not (previous := _git("rev-parse", "--verify", "--quiet", f"{newest}^")):
+        pytest.skip("this clone has no history of migrations")
+    for name in _OUR_CODE:
+        place = folder / name
+        shutil.rmtree(place) if place.is_dir() else place.unlink()
+    archive = folder / "previous.tar"
+    subprocess.run(
+        ["git", "archive", f"--output={archive}", previous, *_OUR_CODE], cwd=CHECKOUT, check=True
+    )
+    with tarfile.open(archive) as opened:
+        opened.extractall(folder, filter="data")
+    archive.unlink()
+
+
+def _build(engine: Engine, context: Path, kind: str, registry: str) -> None:
+    here = dataclasses.replace(engine, environment={**engine.environment, "IMAGES": registry})
+    here.run("deploy/release.sh", "build", kind, folder=context)
+
+
+def _remove(engine: Engine, *names: str) -> None:
+    engine.run("docker", "image", "rm", "--force", *names, check=False)
+
+
+def _git(*arguments: str) -> str:
+    ended = subprocess.run(
+        ["git", *arguments], cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    return ended.stdout.strip() if ended.returncode == 0 else ""

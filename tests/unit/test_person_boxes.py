@@ -1,0 +1,67 @@
+"""Person boxes: decoded from the network's cells, and turned into bodies of missed persons."""
+
+import numpy as np
+
+from smart_filter_workers.networks.movenet import PersonBox, decode_boxes
+from smart_filter_workers.stages.segmentation.missed_persons import propose_bodies
+
+
+def test_a_peak_becomes_a_box_around_its_center_in_shares_of_the_picture() -> None:
+    centers = np.zeros((20, 40), np.float32)
+    centers[10, 20] = 0.9
+    sizes = np.full((20, 40, 2), (10, 8), np.float32)
+
+    ((score, box),) = decode_boxes(centers, sizes, np.zeros_like(sizes), threshold=0.3)
+
+    assert round(score, 3) == 0.9
+    np.testing.assert_allclose(box, (16 / 40, 5 / 20, 24 / 40, 15 / 20))
+
+
+def test_offsets_shift_a_box_down_and_to_the_right() -> None:
+    centers = np.zeros((20, 40), np.float32)
+    centers[10, 20] = 0.9
+    sizes = np.full((20, 40, 2), (10, 8), np.float32)
+    offsets = np.full_like(sizes, (2, 4))
+
+    ((_, box),) = decode_boxes(centers, sizes, offsets, threshold=0.3)
+
+    np.testing.assert_allclose(box, (20 / 40, 7 / 20, 28 / 40, 17 / 20))
+
+
+def test_cells_next_to_a_higher_one_and_low_scores_are_no_persons() -> None:
+    centers = np.zeros((20, 40), np.float32)
+    centers[10, 20], centers[10, 22], centers[3, 3] = 0.9, 0.8, 0.2
+    sizes = np.full((20, 40, 2), 4, np.float32)
+
+    found = decode_boxes(centers, sizes, np.zeros_like(sizes), threshold=0.3)
+
+    assert [round(score, 3) for score, _ in found] == [0.9]
+
+
+def test_boxes_come_highest_score_first_and_end_at_the_picture() -> None:
+    centers = np.zeros((20, 40), np.float32)
+    centers[0, 0], centers[10, 30] = 0.5, 0.8
+    sizes = np.full((20, 40, 2), 200, np.float32)
+
+    found = decode_boxes(centers, sizes, np.zeros_like(sizes), threshold=0.3)
+
+    assert [round(score, 3) for score, _ in found] == [0.8, 0.5]
+    assert all(box == (0, 0, 1, 1) for _, box in found)
+
+
+def test_a_box_without_a_silhouette_becomes_an_upright_body_around_it() -> None:
+    (body,) = propose_bodies([PersonBox(0.7, (100, 50, 180, 250))], [])
+
+    assert (body.square.center, body.square.side, body.square.angle) == ((140, 150), 250, 0)
+    assert body.score == 0.7
+
+
+def test_a_box_with_a_known_person_in_it_is_not_proposed_again() -> None:
+    outline = np.zeros((300, 300), np.bool_)
+    outline[60:250, 105:180] = True
+
+    assert propose_bodies([PersonBox(0.7, (100, 50, 180, 250))], [outline]) == []
+
+
+def test_a_box_of_a_few_pixels_is_not_proposed() -> None:
+    assert propose_bodies([PersonBox(0.7, (100, 50, 110, 70))], []) == []

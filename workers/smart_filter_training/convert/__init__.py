@@ -1,0 +1,1 @@
+"""Conversion of networks in other formats to the formats that workers run."""

@@ -1,0 +1,42 @@
+"""List what was changed between the photo and a file, for the file's provenance."""
+
+from collections.abc import Iterator
+
+from smart_filter_shared.recipe import BackgroundKind
+from smart_filter_workers.results import CompositeResult, Edit, Frame, Srgb8
+from smart_filter_workers.stages.composite import background
+from smart_filter_workers.stages.composite.inputs import Inputs
+
+_EDITS = {
+    BackgroundKind.BLUR: Edit.BACKGROUND_BLURRED,
+    BackgroundKind.TRANSPARENT: Edit.BACKGROUND_REMOVED,
+}
+
+
+def list_picture_edits(made: CompositeResult, inputs: Inputs) -> tuple[Edit, ...]:
+    """Return the edits of the people on their background.
+
+    made: the result with its background, frame and filters.
+    """
+    chosen = made.background
+    replaced: list[Edit] = []
+    if chosen is not None and not background.is_photo(chosen, inputs):
+        replaced = [_EDITS.get(BackgroundKind(chosen.kind), Edit.BACKGROUND_REPLACED)]
+    drawn = [Edit.FILTERED] if any(one.applied for one in made.filters) else []
+    return (*replaced, *drawn, *_frame_edits(made.frame, inputs.photo.srgb))
+
+
+def list_cut_out_edits(made: CompositeResult, inputs: Inputs) -> tuple[Edit, ...]:
+    """Return the edits of the people alone.  made: the result with its frame."""
+    return (Edit.BACKGROUND_REMOVED, *_frame_edits(made.frame, inputs.photo.srgb))
+
+
+def _frame_edits(frame: Frame | None, photo_srgb: Srgb8) -> Iterator[Edit]:
+    if frame is None:
+        return
+    height, width = photo_srgb.shape[:2]
+    if frame.scale != 1:
+        yield Edit.RESIZED
+    shown = (round(frame.scale * width), round(frame.scale * height), 0, 0)
+    if shown != (frame.width, frame.height, round(frame.left), round(frame.top)):
+        yield Edit.CROPPED

@@ -1,0 +1,91 @@
+"""Open eyes by the distance of the lids: the eye aspect ratio, with a usual limit.
+
+No number here was fitted to photos.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from smart_filter_shared.catalog.model_card import Commercial, ModelCard
+from smart_filter_shared.pipeline import TaskName
+from smart_filter_workers.networks import eye_contours
+from smart_filter_workers.networks.eye_contours import EyeContour, EyeContourNetwork
+from smart_filter_workers.networks.face_mesh import (
+    LEFT_EYE,
+    MESH_WEIGHTS,
+    RIGHT_EYE,
+    FaceMesh,
+    FaceView,
+)
+from smart_filter_workers.networks.litert import MEDIAPIPE_DATA_TERMS
+from smart_filter_workers.results import Eyes
+from smart_filter_workers.stages.smile.eye_visibility import check_visibility
+from smart_filter_workers.stages.smile.models.base import EyeReader
+
+CARD: Final = ModelCard(
+    name="aperture",
+    version="1",
+    task=TaskName.EYES,
+    family="lids",
+    title="Distance of the lids",
+    source="mediapipe 0.10.21, modules/face_landmark and modules/iris_landmark; Soukupová & Čech"
+    " 2016, Real-time eye blink detection",
+    licence="Apache-2.0",
+    data_terms=MEDIAPIPE_DATA_TERMS,
+    commercial=Commercial.YES,
+    stands_in=True,
+    weights=(MESH_WEIGHTS, eye_contours.WEIGHTS),
+    input_size=(64, 64),
+    # 224 sharp crops of eyes, and 500 of 24 × 24 pixels.
+    quality={"accuracy": 0.991, "accuracy_24px": 0.806},
+)
+
+# Points of the upper and the lower lid that face each other, at a third and two thirds of the eye's
+# length, and its corners. Source: Soukupová & Čech 2016, figure 1.
+LID_PAIRS: Final = ((11, 3), (13, 5))
+CORNERS: Final = (0, 8)
+# An eye with a lower aspect ratio is shut. The paper has no such limit, its classifier reads the
+# course of the ratio. Chosen by hand: the lower end of the usual limits, "typically between 0.2 and
+# 0.25" (preprints.org 202410.0131, section 2.2).
+OPEN_ABOVE: Final = 0.2
+
+
+def load(weights: Path) -> EyeReader:
+    """Load the face mesh and the eye contours from the weights folder."""
+    return _Aperture(FaceMesh(weights), EyeContourNetwork(weights))
+
+
+@dataclass(frozen=True, slots=True)
+class _Aperture:
+    face_mesh: FaceMesh
+    eye_contours: EyeContourNetwork
+
+    def __call__(self, faces: Sequence[FaceView]) -> list[Eyes]:
+        """Return the eyes of each face; None for one too small, turned away or covered."""
+        return [self._read(face) for face in faces]
+
+    def _read(self, face: FaceView) -> Eyes:
+        mesh = face.mesh(self.face_mesh)
+        sight = check_visibility(face.picture, mesh)
+        # Behind dark glasses the network's points are arbitrary.
+        read = {
+            eye: aspect_ratio(*self.eye_contours(face.picture, mesh, eye)) > OPEN_ABOVE
+            for eye, is_seen in ((RIGHT_EYE, sight.right), (LEFT_EYE, sight.left))
+            if is_seen and not sight.dark
+        }
+        return Eyes(left_open=read.get(LEFT_EYE), right_open=read.get(RIGHT_EYE))
+
+
+def aspect_ratio(contour: EyeContour, mirrored: EyeContour) -> float:
+    """Return the mean distance of the lids, in lengths of the eye.
+
+    The mean of an eye's contour and its mirror image's, in the same unit and axes.
+    Source: Soukupová & Čech 2016, equation 1.
+    """
+    lids = (contour.lids + mirrored.lids) / 2
+    length = max(float(np.linalg.norm(lids[CORNERS[0]] - lids[CORNERS[1]])), 1e-6)
+    return float(np.mean([np.linalg.norm(lids[up] - lids[low]) for up, low in LID_PAIRS])) / length
