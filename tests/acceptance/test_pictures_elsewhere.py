@@ -45,7 +45,7 @@ def an_upload(stack: RunningStack, photo: bytes, type_: str) -> dict[str, Any]:
 
 def put(upload: dict[str, Any], photo: bytes) -> None:
     httpx.put(
-        upload["put_url"], content=photo, headers=upload["headers"], timeout=30
+        upload["put_url"], content=photo, headers=upload["headers"], timeout=120
     ).raise_for_status()
 
 

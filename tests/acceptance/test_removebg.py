@@ -21,7 +21,7 @@ PATH = "/v1.0/removebg"
 @pytest.fixture
 def client(running_stack: RunningStack) -> Iterator[httpx.Client]:
     with httpx.Client(
-        base_url=running_stack.client.base_url, headers={"X-Api-Key": KEY}, timeout=30
+        base_url=running_stack.client.base_url, headers={"X-Api-Key": KEY}, timeout=120
     ) as client:
         yield client
 

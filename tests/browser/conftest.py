@@ -12,7 +12,7 @@ from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.embedded.child_processes import Command
 from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_tests.browsing import camera
-from smart_filter_tests.browsing.chromium import chromium
+from smart_filter_tests.browsing.chromium import PATIENCE_MS, chromium
 from smart_filter_tests.browsing.page_errors import PageErrors
 from smart_filter_tests.browsing.photos import Photos
 from smart_filter_tests.browsing.screens import DESKTOP, Screen
@@ -111,6 +111,8 @@ def context(browser: Browser, screen: Screen, line: Proxy) -> Iterator[BrowserCo
     """The journey's own browser context, with permission to use the camera."""
     del line  # the line outlives the pages, or they would report errors of it
     context = browser.new_context(**screen.options(), permissions=["camera"])
+    # Of clicks and downloads; `expect` has its own.
+    context.set_default_timeout(PATIENCE_MS)
     yield context
     context.close()
 

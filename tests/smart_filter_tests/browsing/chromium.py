@@ -24,8 +24,8 @@ _FLAGS = (
     "--font-render-hinting=none",
     "--force-color-profile=srgb",
 )
-# A job takes seconds on two cores, and longer on a busy machine.
-_PATIENCE_MS = 60_000
+# A job takes seconds on two cores, and much longer while a disk or the cores are busy.
+PATIENCE_MS: Final = 120_000
 
 
 def find_chromium() -> str:
@@ -45,7 +45,7 @@ def chromium(camera: Path) -> Iterator[Browser]:
 
     camera: .mjpeg or .y4m, repeated endlessly.
     """
-    expect.set_options(timeout=_PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
     film = ("--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={camera}")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_chromium(), args=[*_FLAGS, *film])

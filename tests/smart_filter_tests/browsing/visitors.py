@@ -3,7 +3,7 @@
 import datetime as dt
 import itertools
 import secrets
-from collections.abc import Mapping
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,7 @@ from playwright.sync_api import BrowserContext
 from smart_filter_api.auth import sessions as browser_sessions
 from smart_filter_shared.db import sessions
 from smart_filter_tests.bench import settings_of
+from smart_filter_tests.browsing.chromium import PATIENCE_MS
 from smart_filter_tests.full_stack import RunningStack
 
 _SCOPES: Final = ("admin", "read", "submit")
@@ -56,14 +57,21 @@ class Visitor:
         assert answer.status_code == httpx.codes.OK, answer.text
 
     def submit(self, photo: Path, **fields: str) -> dict[str, Any]:
-        answer = self._post(photo, fields)
+        answer = self.client.post(
+            "/v1/jobs",
+            files={"photo": photo.read_bytes()},
+            data={name.replace("__", "."): value for name, value in fields.items()},
+        )
         assert answer.status_code == httpx.codes.ACCEPTED, answer.text
         job: dict[str, Any] = answer.json()
         return job
 
     def succeed(self, photo: Path, **fields: str) -> dict[str, Any]:
         """Submit a photo and wait for its end; return its job, which has succeeded."""
-        job: dict[str, Any] = self._post(photo, fields, Prefer="wait=60").json()
+        job = self.submit(photo, **fields)
+        gives_up_at = time.monotonic() + PATIENCE_MS / 1000
+        while job["state"] in {"queued", "running"} and time.monotonic() < gives_up_at:
+            job = self.client.get(f"/v1/jobs/{job['id']}", headers={"Prefer": "wait=30"}).json()
         assert job["state"] == "succeeded", job
         return job
 
@@ -75,14 +83,6 @@ class Visitor:
 
     def newest(self) -> dict[str, Any]:
         return self.jobs()[0]
-
-    def _post(self, photo: Path, fields: Mapping[str, str], **headers: str) -> httpx.Response:
-        return self.client.post(
-            "/v1/jobs",
-            files={"photo": photo.read_bytes()},
-            data={name.replace("__", "."): value for name, value in fields.items()},
-            headers=headers,
-        )
 
 
 def a_visitor(operator: httpx.Client) -> Visitor:

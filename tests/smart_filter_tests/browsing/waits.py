@@ -5,7 +5,9 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page
 
-_PATIENCE_SECONDS = 60.0
+from smart_filter_tests.browsing.chromium import PATIENCE_MS
+
+_PATIENCE_SECONDS = PATIENCE_MS / 1000
 _LOOK_MS = 50
 
 
