@@ -68,11 +68,15 @@ class Visitor:
 
     def succeed(self, photo: Path, **fields: str) -> dict[str, Any]:
         """Submit a photo and wait for its end; return its job, which has succeeded."""
-        job = self.submit(photo, **fields)
+        job = self.ended(self.submit(photo, **fields))
+        assert job["state"] == "succeeded", job
+        return job
+
+    def ended(self, job: dict[str, Any]) -> dict[str, Any]:
+        """Wait for a job's end; return the job."""
         gives_up_at = time.monotonic() + PATIENCE_MS / 1000
         while job["state"] in {"queued", "running"} and time.monotonic() < gives_up_at:
             job = self.client.get(f"/v1/jobs/{job['id']}", headers={"Prefer": "wait=30"}).json()
-        assert job["state"] == "succeeded", job
         return job
 
     def jobs(self) -> list[dict[str, Any]]:
