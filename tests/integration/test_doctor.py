@@ -8,9 +8,14 @@ import shutil
 import socket
 import ssl
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import httpx
 import psycopg
 import pytest
 
@@ -225,6 +230,69 @@ def test_unusable_server_fails_with_a_remedy_and_without_secrets(
     assert found[what].level == Level.FAIL
     assert found[what].fix
     assert "hush" not in str(found.values())
+
+
+@pytest.mark.usefixtures("_named")
+def test_store_that_copies_by_an_unsigned_header_is_reported(
+    folder: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with a_copying_store(bench) as url:
+        monkeypatch.setenv("SMART_FILTER_STORAGE_URL", url)
+        found = examine(folder)["storage"]
+
+    assert found.level == Level.WARN
+    assert "copy photos of other tenants" in found.said
+    assert not list(bench.store.stored("doctor/"))
+
+
+@contextlib.contextmanager
+def a_copying_store(bench: Bench) -> Iterator[str]:
+    """Pass requests to the real store, but serve `x-amz-copy-source`, signed or not."""
+    real = urlsplit(bench.settings.storage.url)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if source := self.headers["x-amz-copy-source"]:
+                _, _, key = source.lstrip("/").partition("/")
+                content = bench.store.get(key)
+                to = urlsplit(self.path).path.removeprefix(f"/{bench.store.bucket}/")
+                bench.store.put(to, content, length=len(content), media_type="text/plain")
+                self._answer(httpx.codes.OK, b"")
+            else:
+                self._pass_on(body)
+
+        def do_GET(self) -> None:
+            self._pass_on(b"")
+
+        do_HEAD = do_DELETE = do_GET  # noqa: N815 - named by http.server
+
+        def _pass_on(self, body: bytes) -> None:
+            connection = HTTPConnection(real.hostname or "", real.port, timeout=60)
+            # With the Host that the client signed.
+            connection.request(self.command, self.path, body, dict(self.headers))
+            response = connection.getresponse()
+            self._answer(response.status, response.read(), response.headers.items())
+            connection.close()
+
+        def _answer(
+            self, status: int, body: bytes, headers: Iterable[tuple[str, str]] = ()
+        ) -> None:
+            self.send_response(status)
+            for name, value in headers:
+                if name.lower() not in {"content-length", "transfer-encoding", "connection"}:
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Write nothing to the terminal."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 @pytest.mark.usefixtures("_named")

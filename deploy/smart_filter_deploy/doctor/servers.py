@@ -4,6 +4,7 @@ import datetime as dt
 import secrets
 from collections.abc import Iterator, Sequence
 
+import httpx
 import redis
 from sqlalchemy import Connection, text
 
@@ -30,6 +31,7 @@ from smart_filter_shared.storage.objects import ObjectStore
 _MIN_POSTGRES = 16
 _TIMEOUT_SECONDS = 3.0
 _WARN_SKEW_SECONDS = 5.0
+_LINK_SECONDS = 60
 # Source: AWS, "Signature Version 4": requests are rejected when clocks differ by 15 minutes.
 _MAX_SKEW_SECONDS = 900.0
 _PREPARE_REMEDY = "`smart-filter prepare`, or start the stack again"
@@ -195,6 +197,7 @@ def check_storage(settings: StorageSettings) -> Iterator[Finding]:
         store.check()
         store.put(key, content, length=len(content), media_type="text/plain")
         same = store.get(key) == content
+        copied = _copies_by_upload_link(settings, store, key)
         store.remove(key)
     except StorageUnavailable as error:
         said, _, fix = str(error).rpartition("; ")
@@ -203,7 +206,40 @@ def check_storage(settings: StorageSettings) -> Iterator[Finding]:
     except ObjectMissing:
         yield fail("storage", "lacks an object that it just stored", "use another object store")
         return
-    if same:
-        yield ok("storage", f"bucket {settings.bucket} stores, returns and removes objects")
-    else:
+    if not same:
         yield fail("storage", "returns other bytes than it stored", "use another object store")
+    elif copied:
+        yield warn(
+            "storage",
+            "accepts x-amz- headers that an upload link does not sign: a client with one link can "
+            "copy photos of other tenants",
+            "use another object store, or let only the service reach it",
+        )
+    else:
+        yield ok("storage", f"bucket {settings.bucket} stores, returns and removes objects")
+
+
+def _copies_by_upload_link(settings: StorageSettings, store: ObjectStore, key: str) -> bool:
+    """Return whether a presigned PUT with an unsigned copy header copies the object under a key.
+
+    Source: Amazon S3 API Reference, "CopyObject"; AWS Signature Version 4 requires that all
+    x-amz- headers of a request are signed.
+    """
+    # The doctor may not reach the public address.
+    inside = ObjectStore(settings.model_copy(update={"public_url": None}), connections=1)
+    copy = f"{key}-copy"
+    media_type = {"content-type": "text/plain"}
+    link = inside.presigned_put(
+        copy, headers={**media_type, "content-length": "1"}, seconds=_LINK_SECONDS
+    )
+    try:
+        httpx.put(
+            link,
+            content=b"x",
+            headers={**media_type, "x-amz-copy-source": f"/{settings.bucket}/{key}"},
+        )
+        return store.get(copy) == store.get(key)
+    except (httpx.HTTPError, ObjectMissing):
+        return False
+    finally:
+        store.remove(copy)
