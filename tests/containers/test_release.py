@@ -143,8 +143,8 @@ def test_nginx_with_tls_serves_the_api_pictures_and_live_video(
 
         submitted = ask("POST", "/v1/jobs", files={"photo": photo}).raise_for_status().json()
         path = f"/v1/jobs/{submitted['id']}"
-        while ask("GET", f"{path}?wait=20").json()["state"] not in {"succeeded", "failed"}:
-            pass
+        while ask("GET", path).json()["state"] not in {"succeeded", "failed"}:
+            time.sleep(1)
         redirected = ask("GET", f"{path}/outputs/image?redirect=1", follow_redirects=False)
         link = urlsplit(redirected.headers["location"])
         picture = ask("GET", f"{link.path}?{link.query}", host="pictures")
