@@ -211,25 +211,15 @@ def test_filters_find_the_matching_rows(aged: AgedStack, shop: httpx.Client) -> 
     assert sum(map(len, recent)) == counted > 0
 
 
-@pytest.mark.parametrize(
-    ("narrowed", "most"),
-    [
-        # A row of jobs and five of stages, for twice the shown jobs.
-        ({}, 12 * PAGE),
-        # Seven of a hundred jobs have failed: the others are skipped, without their stages.
-        ({"state": JobState.FAILED}, (12 + 40) * PAGE),
-    ],
-    ids=["all", "failed"],
-)
-def test_page_reads_no_more_rows_than_it_skips(
-    aged: AgedStack, narrowed: dict[str, Any], most: int
-) -> None:
+@pytest.mark.parametrize("narrowed", [{}, {"state": JobState.FAILED}], ids=["all", "failed"])
+def test_page_reads_only_the_rows_that_it_shows(aged: AgedStack, narrowed: dict[str, Any]) -> None:
     listing = JobFilter(tenant=SHOP, limit=PAGE, **narrowed)
 
     with aged.bench.transaction() as connection:
         read = rows_read(connection, lambda: queries.list_jobs(connection, listing))
 
-    assert PAGE <= read <= most
+    # A row of jobs and five of stages, for twice the shown jobs.
+    assert PAGE <= read <= 12 * PAGE
 
 
 def test_admin_page_shows_a_healthy_service_and_a_month(aged: AgedStack) -> None:

@@ -104,6 +104,22 @@ jobs = Table(
     Index("jobs_by_photo", "tenant", "photo_digest", "id"),
     # Counts a tenant's unfinished jobs when its queue is bounded.
     Index("jobs_unfinished", "tenant", postgresql_where=text("outcome IS NULL")),
+    # For lists by state and by metadata (jobs/queries.py).
+    Index(
+        "jobs_unsuccessful",
+        "tenant",
+        "outcome",
+        "id",
+        postgresql_where=text("outcome IN ('failed', 'canceled')"),
+    ),
+    Index(
+        "jobs_by_metadata",
+        "metadata",
+        postgresql_using="gin",
+        postgresql_ops={"metadata": "jsonb_path_ops"},
+        postgresql_with={"fastupdate": "off"},
+        postgresql_where=text("metadata <> '{}'"),
+    ),
     # Counts a batch's progress, and finds its unfinished jobs.
     Index("jobs_of_batch", "batch_id", "outcome", postgresql_where=text("batch_id IS NOT NULL")),
     Index("jobs_unsettled", "id", postgresql_where=text("outcome IS NOT NULL AND NOT settled")),

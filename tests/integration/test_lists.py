@@ -1,0 +1,150 @@
+"""Lists of many jobs: the indexes that they use."""
+
+import datetime as dt
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+
+from smart_filter_shared.db import migrate
+from smart_filter_shared.jobs import queries
+from smart_filter_shared.jobs.queries import JobFilter
+from smart_filter_shared.queue.states import JobState
+from smart_filter_tests import partitioned_database
+from smart_filter_tests.bench import TENANT, Bench
+from smart_filter_tests.serving import Api
+
+_JOBS = 3_000
+_END = """
+    UPDATE jobs SET outcome = 'succeeded', finished_at = statement_timestamp(), settled = true,
+        metadata = jsonb_build_object('order', CAST(id AS text))
+    WHERE outcome IS NULL
+"""
+_INDEX_OF_EACH_DAY = text("""
+    SELECT child.relname FROM pg_inherits
+    JOIN pg_class AS child ON child.oid = inhrelid JOIN pg_class AS parent ON parent.oid = inhparent
+    WHERE parent.relname = :name
+""")
+
+
+@pytest.fixture
+def many(bench: Bench) -> Bench:
+    """Thousands of a tenant's jobs, all succeeded, each with an order of its own."""
+    job_id = bench.submit()
+    bench.copy(job_id, _JOBS, every_seconds=1.0)
+    bench.execute(_END)
+    with bench.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM ANALYZE jobs"))
+    return bench
+
+
+@contextmanager
+def explained(bench: Bench) -> Iterator[list[str]]:
+    """Collect the plan of each list of jobs that the bench runs, as JSON."""
+    plans: list[str] = []
+
+    def explain(_: Any, cursor: Any, statement: str, values: Any, *_more: Any) -> None:  # noqa: ANN401
+        if "FROM jobs" in statement:
+            own = cursor.connection.cursor()
+            own.execute(f"EXPLAIN (FORMAT JSON) {statement}", values)
+            plans.append(json.dumps(own.fetchone()[0]))
+
+    event.listen(bench.engine, "before_cursor_execute", explain)
+    try:
+        yield plans
+    finally:
+        event.remove(bench.engine, "before_cursor_execute", explain)
+
+
+def indexes_in(plan: str) -> set[str]:
+    return set(re.findall(r'"Index Name": "(jobs_\w+)"', plan))
+
+
+@pytest.mark.parametrize(
+    ("index", "narrowed"),
+    [
+        ("jobs_unsuccessful", {"state": JobState.FAILED}),
+        ("jobs_unsuccessful", {"state": JobState.CANCELED}),
+        ("jobs_by_metadata", {"metadata": {"order": "unknown"}}),
+    ],
+    ids=["failed", "canceled", "metadata"],
+)
+def test_list_of_few_of_many_jobs_uses_an_index(
+    many: Bench, index: str, narrowed: dict[str, Any]
+) -> None:
+    with explained(many) as plans, many.transaction() as connection:
+        of_each_day = set(connection.scalars(_INDEX_OF_EACH_DAY, {"name": index}))
+        found = queries.list_jobs(connection, JobFilter(tenant=TENANT, **narrowed))
+
+    assert found == []
+    assert indexes_in(plans[0]) & of_each_day
+
+
+def test_filters_find_the_jobs_in_the_indexes(many: Bench) -> None:
+    newest = many.scalar("SELECT id FROM jobs ORDER BY id DESC LIMIT 1")
+    many.execute(
+        'UPDATE jobs SET outcome = \'failed\', metadata = \'{"order": "7", "shop": "a"}\''
+        " WHERE id = :id",
+        id=newest,
+    )
+
+    with many.transaction() as connection:
+        found = [
+            [job.id for job in queries.list_jobs(connection, JobFilter(tenant=TENANT, **narrowed))]
+            for narrowed in (
+                {"state": JobState.FAILED},
+                {"metadata": {"order": "7"}},
+                {"metadata": {"order": "7", "shop": "a"}, "state": JobState.FAILED},
+            )
+        ]
+
+    assert found == [[newest]] * 3
+
+
+def test_list_of_recent_jobs_leaves_out_the_days_before(bench: Bench) -> None:
+    with partitioned_database.unmigrated_database(bench) as engine:
+        month = partitioned_database.bench_after_a_month(bench, engine)
+        job_id = month.submit()
+        after = month.now() - dt.timedelta(hours=1)
+        listing = JobFilter(tenant=TENANT, created_after=after)
+        with explained(month) as plans, month.transaction() as connection:
+            found = [job.id for job in queries.list_jobs(connection, listing)]
+
+    days = set(re.findall(r'"Relation Name": "jobs_(\d{4}_\d{2}_\d{2})"', plans[0]))
+    assert found == [job_id]
+    assert len(days) <= 10
+
+
+@pytest.mark.parametrize("created_after", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_any_moment_can_be_listed_after(api: Api, created_after: str) -> None:
+    job_id = api.submit()
+
+    answer = api.client.get("/v1/jobs", params={"created_after": created_after})
+
+    expected = [job_id] if created_after < "2000" else []
+    assert [job["id"] for job in answer.json()["items"]] == expected
+
+
+def test_interrupted_migration_continues_with_the_days_that_lack_an_index(bench: Bench) -> None:
+    with partitioned_database.unmigrated_database(bench) as engine:
+        month = partitioned_database.bench_after_a_month(bench, engine, past=3)
+        indexes = "SELECT count(*) FROM pg_indexes WHERE tablename ~ '^jobs_'"
+        complete = month.scalar(indexes)
+        # As if the process had ended before it attached the index of the first day.
+        month.execute("DROP INDEX jobs_by_metadata")
+        month.execute(
+            "CREATE INDEX jobs_by_metadata ON ONLY jobs USING gin (metadata jsonb_path_ops)"
+            " WHERE metadata <> '{}'"
+        )
+        month.execute("UPDATE alembic_version SET version_num = '0024'")
+
+        migrate.upgrade(engine)
+
+        assert month.scalar(indexes) == complete
+        assert month.scalar(
+            "SELECT indisvalid FROM pg_index WHERE indexrelid = 'jobs_by_metadata'::regclass"
+        )
