@@ -352,6 +352,10 @@ class DatabaseMisconfigured(DatabaseUnavailable):
     """The database rejects the settings: the user, the password or the name."""
 
 
+class StatementTimedOut(DatabaseUnavailable):
+    """The database canceled a statement, which took too long."""
+
+
 class RowUnreadable(TryAgain):
     """A later version wrote the row, and this one cannot read it, such as after a rollback."""
 
@@ -397,6 +401,12 @@ class QueueFull(RetryAfter):
 
 class ServiceFull(RetryAfter):
     """All tenants together have the maximum number of unfinished jobs."""
+
+    code = "unavailable"
+
+
+class ListTooSlow(RetryAfter):
+    """The database could not read a list in time."""
 
     code = "unavailable"
 

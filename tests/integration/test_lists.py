@@ -1,16 +1,23 @@
-"""Lists of many jobs: the indexes that they use."""
+"""Lists of many jobs: their indexes, time limit, and the connections left to other tenants."""
 
 import datetime as dt
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+import anyio
+import httpx
 import pytest
 from sqlalchemy import event, text
 
-from smart_filter_shared.db import migrate
+from smart_filter_api.auth.api_keys import Scope
+from smart_filter_api.services.list_budget import ListBudget
+from smart_filter_shared.db import migrate, sessions
+from smart_filter_shared.errors import RateLimited, StatementTimedOut
+from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.queries import JobFilter
 from smart_filter_shared.queue.states import JobState
@@ -18,12 +25,14 @@ from smart_filter_tests import partitioned_database
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.serving import Api
 
+_OTHER = Tenant("other")
 _JOBS = 3_000
 _END = """
     UPDATE jobs SET outcome = 'succeeded', finished_at = statement_timestamp(), settled = true,
         metadata = jsonb_build_object('order', CAST(id AS text))
     WHERE outcome IS NULL
 """
+_WAITING_FOR_LOCK = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'relation'"
 _INDEX_OF_EACH_DAY = text("""
     SELECT child.relname FROM pg_inherits
     JOIN pg_class AS child ON child.oid = inhrelid JOIN pg_class AS parent ON parent.oid = inhparent
@@ -148,3 +157,68 @@ def test_interrupted_migration_continues_with_the_days_that_lack_an_index(bench:
         assert month.scalar(
             "SELECT indisvalid FROM pg_index WHERE indexrelid = 'jobs_by_metadata'::regclass"
         )
+
+
+def test_statement_of_a_list_ends_after_its_time_limit(bench: Bench) -> None:
+    async def run() -> None:
+        engine = sessions.open_async_engine(bench.settings.database, connections=1)
+        try:
+            async with sessions.async_transaction(sessions.for_lists(engine)) as connection:
+                await connection.execute(text("SELECT pg_sleep(60)"))
+        finally:
+            await engine.dispose()
+
+    with pytest.raises(StatementTimedOut, match="statement timeout"):
+        anyio.run(run)
+
+
+@contextmanager
+def jobs_locked(bench: Bench) -> Iterator[None]:
+    """Keep every list of jobs waiting until the block ends."""
+    with sessions.for_idle_transactions(bench.engine).begin() as connection:
+        connection.execute(text("LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE"))
+        yield
+
+
+def test_list_that_takes_too_long_is_refused(api: Api) -> None:
+    with jobs_locked(api.bench):
+        answer = api.client.get("/v1/jobs", params={"state": "failed"})
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert "the list takes longer than 4 s; narrow it" in answer.json()["detail"]
+    assert answer.headers["Retry-After"] == "5"
+
+
+def test_lists_of_a_tenant_leave_connections_to_others(api: Api) -> None:
+    def list_jobs(_: int) -> httpx.Response:
+        return httpx.get(f"{api.url}/v1/jobs", headers=headers, timeout=60)
+
+    headers, others = api.headers(Scope.READ), api.headers(Scope.READ, tenant=_OTHER)
+    with ThreadPoolExecutor(8) as threads:
+        with jobs_locked(api.bench):
+            lists = [threads.submit(list_jobs, number) for number in range(8)]
+            while api.bench.scalar(_WAITING_FOR_LOCK) < 2:
+                pass
+            other = httpx.get(f"{api.url}/v1/webhooks", headers=others, timeout=60)
+            ended = [one for one in lists if one.done()]
+        statuses = {one.result().status_code for one in lists}
+
+    assert (other.status_code, ended) == (200, [])
+    assert statuses <= {200, 503}
+
+
+def test_tenant_reads_two_lists_at_a_time() -> None:
+    lists = ListBudget(2)
+
+    async def run() -> None:
+        async with lists.turn(TENANT, seconds=60):
+            async with lists.turn(TENANT, seconds=60):
+                with pytest.raises(RateLimited, match="at most 2 lists of this tenant"):
+                    async with lists.turn(TENANT, seconds=0.01):
+                        pass
+                async with lists.turn(_OTHER, seconds=60):
+                    pass
+            async with lists.turn(TENANT, seconds=60):
+                pass
+
+    anyio.run(run)

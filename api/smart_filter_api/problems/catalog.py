@@ -274,6 +274,7 @@ PAGES: Mapping[str, ProblemPage] = {
             "More megapixels per day than allowed.",
             "More event streams and waits open at a time than one key or tenant can have.",
             "More bytes of bodies at a time than one tenant or device can have.",
+            "More lists at a time than a process reads for one tenant.",
         ),
         "Retry after the number of seconds in `Retry-After`.",
         "6000 requests per minute are allowed; retry in 1 s",
@@ -295,6 +296,7 @@ PAGES: Mapping[str, ProblemPage] = {
         (
             "The database or the object storage is restarting, overloaded or down.",
             "All tenants together have the maximum of unfinished jobs, or of bodies under way.",
+            "A list takes too long: narrow it.",
         ),
         "Retry after the number of seconds in `Retry-After`, with the same `Idempotency-Key`.",
         "database or storage is unavailable; retry the request",

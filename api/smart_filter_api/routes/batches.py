@@ -130,7 +130,7 @@ async def list_batches(
         # One more row shows whether there is another page.
         return batches.list_batches(connection, caller.tenant, before=before, limit=limit + 1)
 
-    async with services.reading() as connection:
+    async with services.listing(caller.tenant) as connection:
         rows = await connection.run_sync(look)
     more = len(rows) > limit
     return BatchPage(

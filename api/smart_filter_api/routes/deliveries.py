@@ -92,7 +92,7 @@ async def list_deliveries(
             limit=limit + 1,  # one more row shows whether there is another page
         )
 
-    async with services.reading() as connection:
+    async with services.listing(caller.tenant) as connection:
         rows = await connection.run_sync(look)
     more = len(rows) > limit
     return DeliveryPage(

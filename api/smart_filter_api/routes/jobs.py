@@ -146,7 +146,7 @@ async def list_jobs(
         before=None if cursor is None else _decode_cursor(cursor),
         limit=limit + 1,  # one more row shows whether there is another page
     )
-    async with services.reading() as connection:
+    async with services.listing(caller.tenant) as connection:
         rows = await connection.run_sync(queries.list_jobs, listing)
     if any(row.finished_at is None for row in rows):
         await services.forecasts.refresh()

@@ -31,6 +31,7 @@ from smart_filter_api.services.end_listener import EndListener
 from smart_filter_api.services.eta import EtaEstimator
 from smart_filter_api.services.event_poller import EventPoller
 from smart_filter_api.services.job_cache import JobCache
+from smart_filter_api.services.list_budget import ListBudget
 from smart_filter_api.services.partition_maker import PartitionMaker
 from smart_filter_api.services.queue_capacity import QueueCapacity
 from smart_filter_api.services.recipe_cache import RecipeCache
@@ -46,7 +47,9 @@ from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.errors import (
     DatabaseUnavailable,
     InsufficientScope,
+    ListTooSlow,
     RateLimited,
+    StatementTimedOut,
     Unauthorized,
 )
 from smart_filter_shared.eta import snapshot, stage_times
@@ -92,6 +95,7 @@ _DEVICE_REQUESTS_PER_MINUTE = 120
 # sign-ins.
 _KEY_FAILURES_PER_MINUTE = 600
 _SIGN_IN_FAILURES_PER_MINUTE = 30
+_LIST_RETRY_SECONDS = 5
 # Tenants whose picture lists are cached, a few kB each.
 _MAX_STOCK_TENANTS = 1000
 
@@ -122,6 +126,7 @@ class Services:
     measured: metrics from the database.  exposition: the text of all metrics.
     watching: wakes requests that wait for jobs.
     waits: limits open streams and waits.  shared_reads: reads that their requests share.
+    lists: limits the lists of a tenant.
     bodies: limits the bytes of bodies under way.
     json_bodies: limits the JSON bodies in memory at once.
     seal: encrypts secrets; None when the operator has set no key.
@@ -145,6 +150,7 @@ class Services:
 
     database: AsyncEngine
     reader: AsyncEngine
+    lister: AsyncEngine
     storage: ObjectStore
     doorbell: Doorbell
     ringer: Ringer
@@ -160,6 +166,7 @@ class Services:
     exposition: TtlCache[str]
     watching: EventPoller
     waits: WaitBudget
+    lists: ListBudget
     shared_reads: SharedReads
     bodies: BodyBudget
     json_bodies: anyio.CapacityLimiter
@@ -220,6 +227,27 @@ class Services:
             sessions.async_connection(self.reader) as connection,
         ):
             yield connection
+
+    @asynccontextmanager
+    async def listing(self, tenant: Tenant) -> AsyncIterator[AsyncConnection]:
+        """Open a connection for a list of a tenant, which may read many rows.
+
+        Raises ListTooSlow when a statement takes longer than `sessions.LISTING_SECONDS`,
+        RateLimited when the tenant's other lists have not ended in time, DatabaseUnavailable.
+        """
+        async with self.lists.turn(tenant, seconds=self.patience_seconds):
+            try:
+                async with (
+                    _database_timeout(self.patience_seconds),
+                    sessions.async_transaction(self.lister) as connection,
+                ):
+                    yield connection
+            except StatementTimedOut as error:
+                raise ListTooSlow(
+                    f"the list takes longer than {sessions.LISTING_SECONDS} s; narrow it, such as"
+                    f" by created_after, or retry in {_LIST_RETRY_SECONDS} s",
+                    retry_after_seconds=_LIST_RETRY_SECONDS,
+                ) from error
 
     async def presets(self, tenant: Tenant) -> list[Preset]:
         """Return the backgrounds that a tenant may name: designs, the operator's, its own."""
@@ -296,6 +324,7 @@ async def open_services(
     services = Services(
         database=database,
         reader=reader,
+        lister=sessions.for_lists(database),
         storage=ObjectStore(settings.storage, connections=_STORAGE_THREADS),
         doorbell=doorbell,
         ringer=Ringer(doorbell.ring),
@@ -311,6 +340,7 @@ async def open_services(
         exposition=TtlCache(_METRICS_TTL_SECONDS, clock=clock),
         watching=watching,
         waits=WaitBudget(),
+        lists=ListBudget(_DATABASE_CONNECTIONS // 2),
         shared_reads=SharedReads(lambda: watching.wakes),
         bodies=BodyBudget(settings.limits.body_megabytes * 1_000_000),
         json_bodies=anyio.CapacityLimiter(_MAX_JSON_BODIES),

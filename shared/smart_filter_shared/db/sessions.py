@@ -23,7 +23,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from smart_filter_shared.config.settings import DatabaseSettings
-from smart_filter_shared.errors import DatabaseMisconfigured, DatabaseUnavailable, SetupFailed
+from smart_filter_shared.errors import (
+    DatabaseMisconfigured,
+    DatabaseUnavailable,
+    SetupFailed,
+    StatementTimedOut,
+)
 
 _CONNECT_SECONDS = 3
 _PING_AFTER_SECONDS = 1.0
@@ -48,9 +53,18 @@ _BY_KEY: Final = (
 # Suffix of each statement of such a transaction. A cached plan ignores later changes of these
 # settings, so the server must not share a prepared statement with transactions of another kind.
 _BY_KEY_MARK: Final = " /* by key */"
+# Below the API's patience of 5 s, after which it could not say what took so long.
+LISTING_SECONDS: Final = 4
+# The best plan of a list depends on its values: on how many jobs have this metadata.
+_LISTING: Final = (
+    f"; SET LOCAL statement_timeout = '{LISTING_SECONDS}s';"
+    " SET LOCAL plan_cache_mode = force_custom_plan"
+)
 _IDLING: Final = "; SET LOCAL idle_in_transaction_session_timeout = 0"
 # deadlock_detected, serialization_failure and lock_not_available: the transaction can run again.
 _RETRYABLE_SQLSTATES = frozenset({"40P01", "40001", "55P03"})
+# query_canceled: by `statement_timeout`, or by an administrator.
+_CANCELED = "57014"
 # read_only_sql_transaction: after a failover the host name may still lead to a replica.
 _READ_ONLY = "25006"
 # In messages of PostgreSQL and PgBouncer for a connection that is never accepted; libpq passes
@@ -112,6 +126,15 @@ def reader(source: AsyncEngine) -> AsyncEngine:
     """
     # SQLAlchemy's isolation level would be set at each checkout and reset at each checkin.
     return source.execution_options(**{_BEGIN_WITH: ""})
+
+
+def for_lists(source: AsyncEngine) -> AsyncEngine:
+    """Return an engine on the same connections, for lists that may read many rows.
+
+    Each statement ends after `LISTING_SECONDS`, with StatementTimedOut.
+    """
+    transaction_settings = source.sync_engine.get_execution_options()[_BEGIN_WITH]
+    return source.execution_options(**{_BEGIN_WITH: transaction_settings + _LISTING})
 
 
 @contextmanager
@@ -284,6 +307,8 @@ def _translate_errors() -> Iterator[None]:
         reason = str(error.orig).strip()
         if isinstance(error, OperationalError) and _is_refusal(reason):
             raise DatabaseMisconfigured(reason) from error
+        if getattr(error.orig, "sqlstate", None) == _CANCELED:
+            raise StatementTimedOut(reason) from error
         if _is_transient(error):
             raise DatabaseUnavailable(reason) from error
         raise
