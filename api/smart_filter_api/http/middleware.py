@@ -15,11 +15,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.http.client_network import client_network
 from smart_filter_api.http.latency import LatencyHistogram
 from smart_filter_api.problems import problem
 from smart_filter_api.services import security_log
 from smart_filter_api.services.refusal_log import RefusalLog
+from smart_filter_shared.security.client_network import client_network
 from smart_filter_shared.telemetry import logs
 
 # Forbid browsers to store, embed or interpret an answer, unless a route sets other headers.

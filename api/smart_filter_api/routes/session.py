@@ -6,7 +6,6 @@ from sqlalchemy import Connection
 from smart_filter_api.auth import api_keys, csrf
 from smart_filter_api.auth import sessions as browser_sessions
 from smart_filter_api.auth.sessions import NewSession, Session
-from smart_filter_api.http.client_network import client_network
 from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
@@ -17,6 +16,7 @@ from smart_filter_api.services.container import (
     BrowserSession,
     OpenServices,
 )
+from smart_filter_shared.security.client_network import client_network
 from smart_filter_shared.tenants.audit_log import AuditEvent
 
 router = APIRouter(prefix="/v1/session", tags=["session"])

@@ -24,7 +24,6 @@ from smart_filter_api.auth.output_links import LinkSigner, LinkTerms
 from smart_filter_api.auth.rate_limit import Allowance, RateLimiter
 from smart_filter_api.auth.sessions import Lifetimes, Session
 from smart_filter_api.http import attachments
-from smart_filter_api.http.client_network import client_network
 from smart_filter_api.intake.body_budget import BodyBudget
 from smart_filter_api.services.doorbell import Ringer
 from smart_filter_api.services.end_listener import EndListener
@@ -62,6 +61,7 @@ from smart_filter_shared.presets import PRESETS, Preset
 from smart_filter_shared.queue import events
 from smart_filter_shared.queue.events import JobChanges
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
+from smart_filter_shared.security.client_network import client_network
 from smart_filter_shared.security.outbound_rules import OutboundRules
 from smart_filter_shared.security.secretbox import SecretBox
 from smart_filter_shared.stock import Picture

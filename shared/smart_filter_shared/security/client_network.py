@@ -1,16 +1,19 @@
 """The network of a client: the unit that counts as one client where no key is known."""
 
 import ipaddress
+from collections.abc import Mapping
 from functools import lru_cache
-
-from starlette.types import Scope
+from typing import Any
 
 # IPv6 prefix length in bits: a client that has one address usually has its whole /64.
 _NETWORK_BITS = 64
 
 
-def client_network(scope: Scope) -> str:
-    """Return the IPv4 address or the IPv6 network of the client of a request or WebSocket."""
+def client_network(scope: Mapping[str, Any]) -> str:  # ASGI's keys have values of several types
+    """Return the IPv4 address or the IPv6 network of the client of a request or WebSocket.
+
+    scope: as ASGI defines it; empty text when it has no client.
+    """
     client = scope.get("client")
     return "" if client is None else network_of(client[0])
 
