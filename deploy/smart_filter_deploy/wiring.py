@@ -13,7 +13,13 @@ from smart_filter_deploy.tls_files import TlsFiles
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.catalog.model_card import Offer
 from smart_filter_shared.config import paths
-from smart_filter_shared.config.settings import LiveSettings, Settings, StorageSettings, load_engine
+from smart_filter_shared.config.settings import (
+    LiveSettings,
+    Settings,
+    StorageSettings,
+    load_browser,
+    load_engine,
+)
 from smart_filter_shared.db import schema, sessions
 from smart_filter_shared.errors import (
     DatabaseMisconfigured,
@@ -217,6 +223,7 @@ def serve_live(settings: LiveSettings, *, place: tuple[str, int] | int, threads:
         paths.data_folder() / "weights",
         research=engine.research_weights,
         emotions=engine.emotions,
+        trusted_proxies=load_browser().trusted_proxies,
         listening=socket.socket(fileno=place) if isinstance(place, int) else process.listen(*place),
         threads=threads,
     )

@@ -215,7 +215,61 @@ def test_connections_of_a_tenant_and_of_the_worker_are_limited(worker: LiveWorke
 
 
 def test_connection_without_a_token_ends_in_time(silent: Viewer) -> None:
-    assert silent.closing() == (4408, "no token in time: send it at once, within 5 s")
+    assert silent.closing() == (
+        4408,
+        "no first message in time: send it at once, within 5 s",
+    )
+
+
+def test_flood_of_one_address_keeps_no_other_out(worker: LiveWorker) -> None:
+    with worker.connect(source="127.0.0.2") as other, ExitStack() as held:
+        flood = [held.enter_context(worker.connect()) for _ in range(40)]
+        other.tell(token=worker.token())
+        said = other.hear()
+        ended = flood[0].closing()[0]
+
+    assert (said["type"], ended) == ("ready", 4408)
+
+
+def test_flood_of_one_network_through_a_proxy_keeps_no_other_out(worker: LiveWorker) -> None:
+    with worker.connect(forwarded_for="2001:db8::1") as other, ExitStack() as held:
+        for host in range(40):
+            held.enter_context(worker.connect(forwarded_for=f"2001:db8:0:1::{host:x}"))
+        other.tell(token=worker.token())
+        said = other.hear()
+
+    assert said["type"] == "ready"
+
+
+def test_flood_of_many_networks_ends_no_connection_with_a_token(worker: LiveWorker) -> None:
+    with worker.connect(token=worker.token()) as viewer, ExitStack() as held:
+        for host in range(40):
+            held.enter_context(worker.connect(forwarded_for=f"198.51.100.{host}"))
+        viewer.tell(background="color:#ff0000")
+        ready = viewer.hear()
+        chosen = viewer.socket.subprotocol
+
+    assert (ready["type"], ready["background"]) == ("ready", "color:#ff0000")
+    assert chosen == "smart-filter-live"
+
+
+def test_connections_of_a_tenant_are_limited_before_their_first_message(worker: LiveWorker) -> None:
+    with ExitStack() as held:
+        for _ in range(2):
+            held.enter_context(worker.connect(token=worker.token()))
+        with worker.connect(token=worker.token()) as third:
+            ended, reason = third.closing()
+
+    assert (ended, "you have 2" in reason) == (4429, True)
+
+
+def test_wrong_token_in_the_handshake_ends_the_connection_with_a_reason(
+    worker: LiveWorker,
+) -> None:
+    with worker.connect(token="wrong") as viewer:
+        code, reason = viewer.closing()
+
+    assert (code, "POST /v1/live" in reason) == (4401, True)
 
 
 @pytest.mark.slow  # 2 s: a separate worker

@@ -17,11 +17,13 @@ from typing import Any, Self
 import httpx
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.live.tokens import LIFETIME_SECONDS, Tokens
 from smart_filter_workers.live import frames
+from smart_filter_workers.live.messages import SUBPROTOCOL
 from smart_filter_workers.results import Srgb8
 
 SECRET = "l" * 32
@@ -92,9 +94,23 @@ class LiveWorker:
         return Tokens([SECRET]).issue(Tenant(tenant), background=background, now=now)[0]
 
     @contextmanager
-    def connect(self) -> Iterator[Viewer]:
+    def connect(
+        self, *, source: str = LOOPBACK, forwarded_for: str | None = None, token: str | None = None
+    ) -> Iterator[Viewer]:
+        """Connect from the address `source`, with a token in the handshake.
+
+        forwarded_for: the address of a client for which `source` is the proxy.
+        """
         url = f"ws://{self.host}/v1/live/socket"
-        with connect(url, compression=None, max_size=None, close_timeout=1) as socket:
+        with connect(
+            url,
+            compression=None,
+            max_size=None,
+            close_timeout=1,
+            source_address=(source, 0),
+            subprotocols=None if token is None else [Subprotocol(SUBPROTOCOL), Subprotocol(token)],
+            additional_headers=forwarded_for and {"X-Forwarded-For": forwarded_for},
+        ) as socket:
             yield Viewer(socket)
 
     @contextmanager

@@ -3,7 +3,7 @@ import base64
 import datetime as dt
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -196,30 +196,42 @@ def test_connections_are_limited_by_tenant_and_in_all() -> None:
     assert registry.connections == 0
 
 
-def test_oldest_connection_without_a_token_leaves_when_too_many_wait() -> None:
+@pytest.mark.parametrize(
+    ("networks", "dropped"),
+    [
+        (["a"] * 18, [0, 1]),
+        (["b", *["a"] * 17], [1, 2]),
+        (["b", "b", *["a"] * 14, "c", "d"], [2, 3]),
+        (list("abcdefghijklmnopqr"), [0, 1]),
+        ([*"abcdefghijklmnop", "h", "p"], [7, 15]),
+    ],
+)
+def test_network_with_most_connections_without_a_token_loses_the_oldest(
+    networks: Sequence[str], dropped: Sequence[int]
+) -> None:
     registry = limited_connections()
     gone: list[int] = []
 
     async def wait(number: int) -> None:
         try:
-            async with registry.unauthenticated_slot(seconds=60):
+            async with registry.unauthenticated_slot(networks[number], seconds=60):
                 await asyncio.sleep(60)
         except TimeoutError:
             gone.append(number)
 
     async def come() -> None:
         strangers = []
-        for number in range(18):
+        for number in range(len(networks)):
             strangers.append(asyncio.create_task(wait(number)))
             await asyncio.sleep(0)
-        await asyncio.wait(strangers[:2], timeout=60)
+        await asyncio.wait([strangers[number] for number in dropped], timeout=60)
         for one in strangers:
             one.cancel()
         await asyncio.gather(*strangers, return_exceptions=True)
 
     asyncio.run(come())
 
-    assert gone == [0, 1]
+    assert gone == dropped
 
 
 def test_live_metrics_are_listed_in_the_table() -> None:

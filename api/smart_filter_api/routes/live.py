@@ -24,8 +24,9 @@ router = APIRouter(prefix="/v1/live", tags=["jobs"])
     "",
     status_code=status.HTTP_201_CREATED,
     summary="Start live video",
-    description="Connect to `url` by WebSocket within a minute and send `token` as the first "
-    "message. Then send camera frames; they come back with another background.",
+    description="Connect to `url` by WebSocket within a minute, with the subprotocols "
+    "`smart-filter-live` and `token`. Then send camera frames; they come back with another "
+    "background.",
     response_model=LiveConnection,
     openapi_extra=json_document.describe_body(LiveRequest),
     responses=describe_responses(

@@ -24,5 +24,8 @@ class LiveConnection(BaseModel):
     """The address of live video, and a token that opens one connection there."""
 
     url: str = Field(description="URL of a WebSocket: `ws://` or `wss://`")
-    token: str = Field(description="Send it as the first message; never put it into the URL")
+    token: str = Field(
+        description="Send it in the WebSocket's handshake, as the second "
+        "subprotocol after `smart-filter-live`, or as the first message; never put it into the URL"
+    )
     expires_at: UtcDatetime = Field(description="The connection must start before this time")

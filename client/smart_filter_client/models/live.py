@@ -10,7 +10,7 @@ from smart_filter_client.fields import Fields
 class LiveTicket:
     """Address and token for one WebSocket to a live worker.
 
-    url: where to connect.  token: for the first message, valid for one connection.
+    url: where to connect.  token: for the handshake, valid for one connection.
     expires_at: end of its validity.
     """
 

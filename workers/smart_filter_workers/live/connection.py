@@ -2,10 +2,11 @@
 
 import asyncio
 import secrets
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Final
 
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.types import Message
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from smart_filter_shared.errors import (
     MalformedRequest,
@@ -16,6 +17,7 @@ from smart_filter_shared.errors import (
 )
 from smart_filter_shared.live.tokens import TokenClaims
 from smart_filter_shared.recipe import Background
+from smart_filter_shared.security.client_network import client_network
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.metrics import FrameOutcome
 from smart_filter_workers.live import frames, messages
@@ -60,46 +62,66 @@ async def serve(websocket: WebSocket, registry: SessionRegistry) -> None:
 
 
 async def _serve_client(websocket: WebSocket, registry: SessionRegistry) -> None:
-    hello, admission = await _receive_hello(websocket, registry)
+    with ExitStack() as place:
+        hello, admission = await _admit(websocket, registry, place)
+        sight = await registry.sight()
+        asked = hello.background or messages.parse_background(admission.background or "auto")
+        client = _Client(websocket, registry, FramePipeline(sight), hello, _backdrop(asked))
+        _log.info("live_connection_opened", tenant=admission.tenant)
+        await client.run()
+
+
+async def _admit(
+    websocket: WebSocket, registry: SessionRegistry, place: ExitStack
+) -> tuple[Hello, TokenClaims]:
+    """Return the first message and the token's claims, and hold the tenant's place in `place`.
+
+    Raises _CloseConnection.
+    """
+    token = messages.parse_subprotocols(websocket["subprotocols"])
     try:
-        with registry.place(admission.tenant):
-            sight = await registry.sight()
-            asked = hello.background or messages.parse_background(admission.background or "auto")
-            client = _Client(websocket, registry, FramePipeline(sight), hello, _backdrop(asked))
-            _log.info("live_connection_opened", tenant=admission.tenant)
-            await client.run()
+        if token is None:
+            await websocket.accept()
+            network = client_network(websocket.scope)
+            async with registry.unauthenticated_slot(network, seconds=messages.HELLO_SECONDS):
+                first = await websocket.receive()
+            hello = _parse_first(first)
+            claims = registry.admit(hello.token)
+            place.enter_context(registry.place(claims.tenant))
+        else:
+            claims = registry.admit(token)
+            place.enter_context(registry.place(claims.tenant))
+            await websocket.accept(messages.SUBPROTOCOL)
+            async with asyncio.timeout(messages.HELLO_SECONDS):
+                first = await websocket.receive()
+            hello = _parse_first(first, token)
+    except TimeoutError:
+        late = f"no first message in time: send it at once, within {messages.HELLO_SECONDS:g} s"
+        raise _CloseConnection(CloseCode.SILENT, late) from None
     except RetryAfter as limited:
         raise _CloseConnection(CloseCode.FULL, str(limited)) from None
-
-
-async def _receive_hello(
-    websocket: WebSocket, registry: SessionRegistry
-) -> tuple[Hello, TokenClaims]:
-    """Return the first message and the claims of its token.  Raises _CloseConnection."""
-    try:
-        await websocket.accept()
-        async with registry.unauthenticated_slot(seconds=messages.HELLO_SECONDS):
-            first = await websocket.receive()
-    except TimeoutError:
-        late = f"no token in time: send it at once, within {messages.HELLO_SECONDS:g} s"
-        raise _CloseConnection(CloseCode.SILENT, late) from None
-    if first["type"] == "websocket.disconnect":
-        raise WebSocketDisconnect(first["code"])
-    try:
-        if first.get("text") is None:
-            raise MalformedRequest('the first message must be text: {"token": "…"}')
-        hello = messages.parse_hello(first["text"])
-        return hello, registry.admit(hello.token)
     except Unauthorized as error:
         raise _CloseConnection(CloseCode.UNAUTHORIZED, str(error)) from None
     except Rejected as error:
         raise _CloseConnection(CloseCode.UNREADABLE, str(error)) from None
+    return hello, claims
+
+
+def _parse_first(message: Message, token: str | None = None) -> Hello:
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message["code"])
+    if message.get("text") is None:
+        raise MalformedRequest("the first message must be text: a JSON object")
+    return messages.parse_hello(message["text"], token=token)
 
 
 async def _close(websocket: WebSocket, code: CloseCode, reason: str) -> None:
     # A client's text may hold a lone surrogate, which UTF-8 cannot encode.
     short = reason.encode(errors="replace")[:_REASON_BYTES].decode(errors="ignore")
     with suppress(RuntimeError, WebSocketDisconnect):  # the client has left already
+        if websocket.application_state is WebSocketState.CONNECTING:
+            # Browsers show pages no answer to a handshake but this one.
+            await websocket.accept(messages.SUBPROTOCOL)
         await websocket.close(code, short)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 from typing import Any, Final
@@ -13,6 +13,8 @@ from smart_filter_shared.recipe import Background, BackgroundKind
 from smart_filter_workers.live import frames
 from smart_filter_workers.live.pipeline import RenderedFrame
 
+# The subprotocol that a client offers, with a token as the second one, in the handshake.
+SUBPROTOCOL: Final = "smart-filter-live"
 HELLO_SECONDS: Final = 5.0
 IDLE_SECONDS: Final = 30.0
 SESSION_SECONDS: Final = 3600.0
@@ -52,10 +54,21 @@ class Hello:
     rate: float | None
 
 
-def parse_hello(text: str) -> Hello:
-    """Parse the first message.  Raises MalformedRequest, InvalidRecipe."""
+def parse_subprotocols(offered: Sequence[str]) -> str | None:
+    """Return the token of a handshake's subprotocols; None when the first message has it."""
+    match offered:
+        case [name, token] if name == SUBPROTOCOL:
+            return token
+    return None
+
+
+def parse_hello(text: str, *, token: str | None = None) -> Hello:
+    """Parse the first message.  Raises MalformedRequest, InvalidRecipe.
+
+    token: that of the handshake, instead of one in the message.
+    """
     fields = _read(text, known={"token", "background", "max_side", "rate"})
-    token, side = fields.get("token"), fields.get("max_side", frames.MAX_SIDE_PX)
+    token, side = token or fields.get("token"), fields.get("max_side", frames.MAX_SIDE_PX)
     if not isinstance(token, str):
         raise MalformedRequest('the first message is {"token": "…"}', pointer="/token")
     # `type`, because bool is a subclass of int.

@@ -3,6 +3,7 @@
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -32,12 +33,15 @@ def serve(
     *,
     research: bool,
     emotions: bool,
+    trusted_proxies: Sequence[str],
     listening: socket.socket,
     threads: int,
 ) -> None:
     """Serve live video until SIGTERM or SIGINT; clients then get close code 1012.
 
     weights: the folder of weights.  research, emotions: as in `models.load`.
+    trusted_proxies: addresses and networks whose X-Forwarded-For counts; empty: uvicorn's default,
+        FORWARDED_ALLOW_IPS or 127.0.0.1.
     listening: the socket for clients; early connections wait in its backlog.
     Raises SetupFailed when no secret is set, or weights are missing.
     """
@@ -59,6 +63,7 @@ def serve(
     )
     config = uvicorn.Config(
         app.create_app(registry),
+        forwarded_allow_ips=list(trusted_proxies) or None,
         access_log=False,
         log_config=None,  # the service's own log settings apply
         log_level="warning",

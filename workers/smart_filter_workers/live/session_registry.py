@@ -2,7 +2,7 @@
 
 import asyncio
 import datetime as dt
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
@@ -40,8 +40,8 @@ class SessionRegistry:
         most_each: int,
     ) -> None:
         self.measures = LiveMetrics()
-        # The timeouts of connections without a token, the oldest first.
-        self._strangers: deque[asyncio.Timeout] = deque()
+        # The client networks of connections without a token, by timeout, the oldest first.
+        self._strangers: dict[asyncio.Timeout, str] = {}
         self._tokens = tokens
         self._load = load
         self._loading: asyncio.Future[LiveModels] | None = None
@@ -96,24 +96,31 @@ class SessionRegistry:
             self._connected += Counter()  # removes tenants with a count of 0
 
     @asynccontextmanager
-    async def unauthenticated_slot(self, *, seconds: float) -> AsyncIterator[None]:
+    async def unauthenticated_slot(self, network: str, *, seconds: float) -> AsyncIterator[None]:
         """Limit the time and number of connections without a token while the block runs.
 
-        When too many wait, the oldest one is dropped: an honest client sends its token at once,
-        and clients that only hold places must not lock others out.  Raises TimeoutError for the
-        dropped one, and when the time is over.
+        When too many wait, the oldest one of the client network that has the most is dropped: a
+        network that only holds places locks no other out, and an honest client sends its token at
+        once.  Raises TimeoutError for the dropped one, and when the time is over.
         """
-        if len(self._strangers) >= _MAX_UNAUTHENTICATED:
-            oldest = self._strangers.popleft()
-            if not oldest.expired():
-                oldest.reschedule(asyncio.get_running_loop().time())
         async with asyncio.timeout(seconds) as patience:
-            self._strangers.append(patience)
+            self._strangers[patience] = network
+            if len(self._strangers) > _MAX_UNAUTHENTICATED:
+                self._drop_stranger()
             try:
                 yield
             finally:
-                if patience in self._strangers:
-                    self._strangers.remove(patience)
+                self._strangers.pop(patience, None)
+
+    def _drop_stranger(self) -> None:
+        waiting = Counter(self._strangers.values())
+        most = max(waiting.values())
+        oldest = next(
+            patience for patience, network in self._strangers.items() if waiting[network] == most
+        )
+        del self._strangers[oldest]
+        if not oldest.expired():
+            oldest.reschedule(asyncio.get_running_loop().time())
 
     async def sight(self) -> LiveModels:
         """Return the models, loaded once.  Raises SetupFailed."""

@@ -14,12 +14,14 @@ from urllib.parse import urlsplit
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from smart_filter_client import Client
 from smart_filter_client.errors import UnexpectedAnswer
 from smart_filter_client.fields import Fields
 from smart_filter_deploy.cli.terminal.exit_codes import NO_SERVER, WRONG_USAGE, CommandError
 
+_SUBPROTOCOL = Subprotocol("smart-filter-live")
 _NUMBER_BYTES = 4
 _RESPONSE_TIMEOUT_SECONDS = 30.0
 # A restarted worker is back within seconds.
@@ -173,6 +175,7 @@ class LiveSession:
             ticket.url,
             # A proxy from the environment cannot reach this machine.
             proxy=None if host in _LOOPBACK else True,
+            subprotocols=[_SUBPROTOCOL, Subprotocol(ticket.token)],
             compression=None,
             max_size=_MAX_MESSAGE_BYTES,
             open_timeout=_RESPONSE_TIMEOUT_SECONDS,
@@ -184,6 +187,7 @@ class LiveSession:
         self._dropped_before, self._dropped = self.dropped, 0
         self._announced = None
         try:
+            # Earlier workers read the token only here.
             hello = {"token": ticket.token} | ({} if self._rate is None else {"rate": self._rate})
             self._socket.send(json.dumps(hello))
             message = self._socket.recv(_RESPONSE_TIMEOUT_SECONDS)

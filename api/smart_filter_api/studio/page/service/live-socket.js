@@ -4,6 +4,7 @@ import { ask } from "./api.js";
 import { Problem } from "./problems.js";
 
 const NUMBER_BYTES = 4;
+const SUBPROTOCOL = "smart-filter-live";
 
 /**
  * Connect; return `{send, change, close}`.
@@ -45,10 +46,10 @@ export function connect(background, handlers) {
   };
   const begin = async () => {
     const { url, token } = await ask("POST", "/v1/live", { json: {}, signal: stop.signal });
-    socket = opened(url);
+    socket = opened(url, token);
     socket.binaryType = "arraybuffer";
     socket.addEventListener("open", () =>
-      socket.send(JSON.stringify({ token, background: background.spec })),
+      socket.send(JSON.stringify({ background: background.spec })),
     );
     socket.addEventListener("message", listen);
     socket.addEventListener("close", ({ code, reason }) =>
@@ -82,9 +83,9 @@ export function connect(background, handlers) {
   };
 }
 
-function opened(url) {
+function opened(url, token) {
   try {
-    return new WebSocket(url);
+    return new WebSocket(url, [SUBPROTOCOL, token]);
   } catch {
     // Browsers block unencrypted connections from an https page.
     throw new Problem({
