@@ -365,18 +365,19 @@ class Transitions(RuleBasedStateMachine):
                 on.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
                 answer = act(on)
                 _part(on, self.jobs)
+                assert change is not None, f"it should have raised {error}"
+                rows = {
+                    (lease.job_id, lease.stage): self.model.stages[
+                        lease.job_id, lease.stage
+                    ].with_token(lease.token)
+                    for lease in leases
+                }
+                # Until here an error ends the transaction, whose locks the next example would meet.
                 kept = transaction.pop_all()
         except Error as raised:
             answered = type(raised).__name__
             assert answered == error
             return
-        assert change is not None, f"it should have raised {error}"
-        rows = {
-            (lease.job_id, lease.stage): self.model.stages[lease.job_id, lease.stage].with_token(
-                lease.token
-            )
-            for lease in leases
-        }
         change = dataclasses.replace(change, stages={**change.stages, **rows})
         self.leases.extend(leases)
         if held and self.pending is None:
