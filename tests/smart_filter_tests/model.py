@@ -326,7 +326,10 @@ class Model:
         late = [
             job_id
             for job_id, job in self.jobs.items()
-            if job.late and job.outcome is None and job_id not in self.locked
+            if job.late
+            and job.outcome is None
+            and job_id not in self.locked
+            and not any(row.state == "running" for row in self.of(job_id).values())
         ]
         locked = self._lock(late)
         jobs: dict[JobId, JobModel | None] = {}
@@ -335,8 +338,6 @@ class Model:
             unfinished = [
                 (key, row) for key, row in self.of(job_id).items() if row.state in UNFINISHED
             ]
-            if any(row.state == "running" for _, row in unfinished):
-                continue
             # In the pipeline's order, the first of the stages with the fewest open needs.
             key, _ = min(unfinished, key=lambda pair: pair[1].open_needs)
             failed = self._failed(key)
