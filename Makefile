@@ -6,7 +6,7 @@
 # PYTHON=/path/to/python3 chooses the interpreter of the environment.
 
 .PHONY: help run setup setup-dev setup-browser setup-models clean check lint format test test-all \
-	test-slow test-contract test-races test-mutants test-chaos test-aged test-fuzz test-browser test-alerts \
+	test-slow test-contract test-races test-mutants test-chaos chaos test-aged test-fuzz test-browser test-alerts \
 	test-containers test-docs test-models nightly coverage bench docs docs-serve openapi client examples notices sbom release-compose golden gallery \
 	images thumbnails screenshots
 
@@ -77,6 +77,9 @@ test-mutants: setup-dev ## Remove each guard of queue and runner; a check must n
 
 test-chaos: setup-dev ## Kill servers and workers under load; CHAOS_SEED=… repeats a run.
 	@$(PYTEST) tests/chaos
+
+chaos: setup-dev ## Run test-chaos with 200 photos in each experiment (30 min).
+	@CHAOS_PHOTOS=200 .venv/bin/python -m pytest tests/chaos
 
 test-aged: setup-dev ## Run journeys on an installation of 40 days and 200,000 jobs.
 	@$(PYTEST) tests/aged

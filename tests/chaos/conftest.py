@@ -10,6 +10,8 @@ import pytest
 
 from smart_filter_tests.storm import Storm, storm
 
+CHECKED = "checked"
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give `chance` the seed of CHAOS_SEED, otherwise a new one."""
@@ -32,14 +34,43 @@ def _storm(data_folder: Path, weights_folder: Path) -> Iterator[Storm]:
 
 
 @pytest.fixture
-def storm_stack(_storm: Storm) -> Iterator[Storm]:
+def storm_stack(_storm: Storm, request: pytest.FixtureRequest) -> Iterator[Storm]:
     """The stack; afterwards every server is reachable again."""
     yield _storm
     _storm.calm_down()
+    note(request, _storm)
 
 
-@pytest.fixture(scope="module")
-def long_lease_storm(data_folder: Path, weights_folder: Path) -> Iterator[Storm]:
-    """A stack whose leases only end when a worker returns them, however busy the machine is."""
+@pytest.fixture(scope="session")
+def _long_lease_storm(data_folder: Path, weights_folder: Path) -> Iterator[Storm]:
     with storm(data_folder / "long-leases", weights_folder, lease_seconds=60) as stack:
         yield stack
+
+
+@pytest.fixture
+def long_lease_storm(_long_lease_storm: Storm, request: pytest.FixtureRequest) -> Iterator[Storm]:
+    """A stack whose leases only end when a worker returns them, however busy the machine is."""
+    yield _long_lease_storm
+    note(request, _long_lease_storm)
+
+
+def note(request: pytest.FixtureRequest, stack: Storm) -> None:
+    """Keep what a test has checked, for the table at the end."""
+    request.node.user_properties += [(CHECKED, one) for one in stack.checked]
+    stack.checked.clear()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print a table: how many photos each test sent, and what was lost, doubled or left behind."""
+    reports = terminalreporter.getreports("")
+    rows = [
+        (report.nodeid.rpartition("::")[2], *checked)
+        for report in reports
+        if isinstance(report, pytest.TestReport) and report.when == "teardown"
+        for name, checked in report.user_properties
+        if name == CHECKED and isinstance(checked, tuple)
+    ]
+    if rows:
+        terminalreporter.section("photos, and what the audit found")
+        for test, photos, faults in rows:
+            terminalreporter.write_line(f"{photos:5} {faults:3}  {test}")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from smart_filter_tests.pressure import end_connections
 from smart_filter_tests.proxy import Mode
 from smart_filter_tests.storm import OUTAGE_SECONDS, Plan, Storm
 
@@ -67,6 +68,11 @@ def forgetful_broker(storm: Storm, chance: random.Random) -> Plan:
     return [(chance.uniform(0, 3), storm.running.broker.flushdb) for _ in range(10)]
 
 
+def late_broker(storm: Storm, chance: random.Random) -> Plan:
+    del chance
+    return storm.outage("broker", Mode.SLOW, at=0, seconds=6)
+
+
 def restarted_database(storm: Storm, chance: random.Random) -> Plan:
     return [(chance.uniform(0.2, 3), lambda: storm.running.stack.restart("postgres"))]
 
@@ -76,9 +82,36 @@ def database_whose_answers_are_lost(storm: Storm, chance: random.Random) -> Plan
     return storm.outage("database", Mode.LOSE, at=0.1, seconds=6)
 
 
+def database_away(storm: Storm, chance: random.Random) -> Plan:
+    return storm.outage("database", Mode.RESET, at=chance.uniform(0.1, 1), seconds=6)
+
+
+def database_that_ends_connections(storm: Storm, chance: random.Random) -> Plan:
+    return [(chance.uniform(0, 4), lambda: end_connections(storm.bench)) for _ in range(10)]
+
+
+def storage_that_fails(storm: Storm, chance: random.Random) -> Plan:
+    storm.proxies["storage"].chance = chance
+    return storm.outage("storage", Mode.FAIL, at=0, seconds=8)
+
+
+def slow_storage(storm: Storm, chance: random.Random) -> Plan:
+    del chance
+    return storm.outage("storage", Mode.SLOW, at=0, seconds=8)
+
+
 @pytest.mark.parametrize(
     "trouble",
-    [forgetful_broker, restarted_database, database_whose_answers_are_lost],
+    [
+        forgetful_broker,
+        late_broker,
+        restarted_database,
+        database_whose_answers_are_lost,
+        database_away,
+        database_that_ends_connections,
+        storage_that_fails,
+        slow_storage,
+    ],
     ids=lambda trouble: trouble.__name__.replace("_", " "),
 )
 def test_server_fault_loses_nothing(
@@ -87,5 +120,16 @@ def test_server_fault_loses_nothing(
     job_ids = storm_stack.submit()
 
     storm_stack.ride_out(trouble(storm_stack, chance))
+
+    assert storm_stack.damage(job_ids) == []
+
+
+def test_missing_and_damaged_objects_are_made_again(
+    storm_stack: Storm, chance: random.Random
+) -> None:
+    job_ids = storm_stack.submit()
+    storm_stack.running.until(lambda: storm_stack.spoil(chance) > 0)
+
+    storm_stack.ride_out([(10, lambda: storm_stack.spoil(chance))])
 
     assert storm_stack.damage(job_ids) == []

@@ -5,6 +5,8 @@ import random
 import signal
 import uuid
 from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +14,8 @@ from smart_filter_shared.ids import JobId
 from smart_filter_shared.operations import consistency
 from smart_filter_shared.queue import events
 from smart_filter_shared.queue.events import EventType
-from smart_filter_tests.storm import LEASE_SECONDS, PHOTOS, WORKERS, Plan, Storm
+from smart_filter_tests import worker
+from smart_filter_tests.storm import LEASE_SECONDS, PHOTOS, WORKERS, Plan, Storm, storm
 
 pytestmark = pytest.mark.timeout(600)
 # About the duration of a burst here.
@@ -76,6 +79,72 @@ def test_worker_halted_past_its_lease_overwrites_nothing(
     assert storm_stack.damage(job_ids) == []
 
 
+def test_all_workers_and_the_api_killed_at_once_lose_nothing(
+    storm_stack: Storm, chance: random.Random
+) -> None:
+    def kill_all() -> None:
+        for name in ("api", *WORKERS):
+            storm_stack.running.stack.kill(name)
+
+    job_ids = storm_stack.submit()
+
+    storm_stack.ride_out([(chance.uniform(0.2, 2), kill_all)])
+    storm_stack.calm_down()
+
+    assert storm_stack.damage(job_ids) == []
+
+
+def test_photos_that_break_workers_fail_alone(storm_stack: Storm) -> None:
+    with ExitStack() as armed:
+        for model in ("raises", "exhausts", "kills-always"):
+            armed.enter_context(storm_stack.running.arm(model))
+        poisons = {
+            model: storm_stack.running.submit(segmentation__model=model)
+            for model in ("raises", "exhausts", "kills")
+        }
+        job_ids = storm_stack.submit()
+        storm_stack.ride_out([(0, lambda: None)])
+        ends = {model: storm_stack.running.job(job_id) for model, job_id in poisons.items()}
+
+    assert storm_stack.damage(job_ids) == []
+    assert {model: job["error"]["code"] for model, job in ends.items()} == {
+        "raises": "model_failed",
+        "exhausts": "model_failed",
+        "kills": "poison",
+    }
+
+
+def test_photo_that_hangs_workers_fails_alone(data_folder: Path, weights_folder: Path) -> None:
+    limit = {"SMART_FILTER_STAGE_SECONDS": "20"}
+    with storm(data_folder / "hanging", weights_folder, **limit) as stack:
+        with stack.running.arm("hangs"):
+            poison = stack.running.submit(segmentation__model="hangs")
+            job_ids = stack.submit()
+            stack.ride_out([])
+            end = stack.running.job(poison)
+
+        assert stack.damage(job_ids) == []
+        assert (end["state"], end["error"]["code"]) == ("failed", "poison")
+
+
+def test_workers_with_wrong_clocks_lose_nothing(storm_stack: Storm) -> None:
+    def restart_workers() -> None:
+        for name in WORKERS:
+            storm_stack.running.stack.kill(name)
+
+    clocks = [storm_stack.running.faults / name for name in worker.WRONG_CLOCKS]
+    for clock in clocks:
+        clock.touch()
+    job_ids = storm_stack.submit()
+    try:
+        storm_stack.ride_out([(0, restart_workers)])
+    finally:
+        restart_workers()  # their clocks are right again
+
+    assert storm_stack.damage(job_ids) == []
+    assert not any(clock.exists() for clock in clocks)
+
+
 def test_stopping_worker_returns_its_stages(long_lease_storm: Storm, chance: random.Random) -> None:
     stack = long_lease_storm.running.stack
 
@@ -86,7 +155,13 @@ def test_stopping_worker_returns_its_stages(long_lease_storm: Storm, chance: ran
 
     job_ids = long_lease_storm.submit()
 
-    long_lease_storm.ride_out(at_any_moment(chance, ask_to_stop, times=4))
+    long_lease_storm.ride_out(
+        [
+            (turn * BURST_SECONDS / 3 + chance.random(), functools.partial(ask_to_stop, name))
+            for turn in range(3)
+            for name in WORKERS
+        ]
+    )
 
     assert long_lease_storm.damage(job_ids) == []
     assert set(long_lease_storm.attempts(job_ids)) == {1}

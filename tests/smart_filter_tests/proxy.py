@@ -5,6 +5,7 @@ import random
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from enum import StrEnum
 from types import TracebackType
@@ -18,6 +19,13 @@ from smart_filter_shared.config.settings import BrokerSettings
 _PIECE_BYTES = 65536
 _LOST_SHARE = 0.2
 _HELD_BYTES = 128 * 1024
+_SLOW_SECONDS = 0.2
+_METHODS = (b"GET ", b"HEAD ", b"PUT ", b"POST ", b"DELETE ")
+_ERROR = b"<Error><Code>InternalError</Code><Message>injected</Message></Error>"
+_FAILURE = (
+    b"HTTP/1.1 500 Internal Server Error\r\nConnection: close\r\nContent-Type: application/xml\r\n"
+    b"Content-Length: %d\r\n\r\n%s" % (len(_ERROR), _ERROR)
+)
 # SO_LINGER with a time of 0: closing sends a reset instead of an orderly end.
 _RESET = struct.pack("ii", 1, 0)
 
@@ -27,13 +35,16 @@ class Mode(StrEnum):
     RESET = "reset"
     SWALLOW = "swallow"
     LOSE = "lose"
+    FAIL = "fail"
+    SLOW = "slow"
 
 
 class Proxy:
     """Listens on its own port while the `with` block lasts.
 
     mode: PASS forwards bytes; RESET cuts new connections; SWALLOW accepts and never answers; LOSE
-    cuts some connections instead of forwarding the answer to a COMMIT.
+    cuts some connections instead of forwarding the answer to a COMMIT; FAIL answers some HTTP
+    requests with 500; SLOW forwards each piece of bytes after 0.2 s.
     chance: decides which; one in five.
     """
 
@@ -121,6 +132,11 @@ class Proxy:
                     break
                 if source is client and self._loses(piece):
                     doomed.set()
+                if source is client and self._fails(piece):
+                    self._answer_failure(client)
+                    break
+                if self.mode == Mode.SLOW:
+                    time.sleep(_SLOW_SECONDS)
                 if self.mode != Mode.SWALLOW:
                     target.sendall(piece)
         for end in (source, target):
@@ -132,6 +148,16 @@ class Proxy:
     def _loses(self, piece: bytes) -> bool:
         is_commit = self.mode == Mode.LOSE and b"COMMIT" in piece
         return is_commit and self.chance.random() < _LOST_SHARE
+
+    def _fails(self, piece: bytes) -> bool:
+        is_request = self.mode == Mode.FAIL and piece.startswith(_METHODS)
+        return is_request and self.chance.random() < _LOST_SHARE
+
+    def _answer_failure(self, client: socket.socket) -> None:
+        client.sendall(_FAILURE)
+        client.shutdown(socket.SHUT_WR)
+        while client.recv(_PIECE_BYTES):  # else unread bytes of the request would reset the answer
+            pass
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """A whole stack under faults: two workers, every server behind a proxy, faults on a plan."""
 
 import base64
+import dataclasses
 import datetime as dt
 import io
 import os
@@ -8,8 +9,8 @@ import random
 import signal
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,10 +18,13 @@ from PIL import Image
 from sqlalchemy import text
 
 from smart_filter_deploy.embedded.addresses import Addresses
+from smart_filter_shared.errors import ObjectMissing
+from smart_filter_shared.operations import consistency
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_tests import invariants, moves
 from smart_filter_tests.bench import Bench, open_bench, settings_of
 from smart_filter_tests.full_stack import PHOTO, RunningStack, run_stack
+from smart_filter_tests.pressure import BENCH
 from smart_filter_tests.proxy import Mode, Proxy
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 
@@ -39,6 +43,7 @@ PHOTOS = int(os.environ.get("CHAOS_PHOTOS", "16"))
 OUTAGE_SECONDS = float(os.environ.get("CHAOS_OUTAGE_SECONDS", "8"))
 # Two stages, three, and all five.
 RECIPES = ({"background": "keep"}, {"background": "color:navy"}, {"background": "auto"})
+_REMOVED_SHARE = 0.5
 _PATIENCE_SECONDS = 60 + 4.0 * PHOTOS
 _VARIABLES = {
     "SMART_FILTER_DATABASE_URL": "database_url",
@@ -54,6 +59,8 @@ class Storm:
     running: RunningStack
     bench: Bench
     proxies: Mapping[str, Proxy]
+    checked: list[tuple[int, int]] = field(default_factory=list)  # photos, and what was wrong
+    _spoiled: set[str] = field(default_factory=set)  # keys of objects
 
     def submit(self, photos: int = PHOTOS) -> list[str]:
         """Submit distinct photos with recipes short and long.
@@ -62,13 +69,14 @@ class Storm:
         """
         with self._standing_still():
             return [
-                self.running.submit(_photo(number), **RECIPES[number % len(RECIPES)])
+                self.running.submit(photo_of(number), **RECIPES[number % len(RECIPES)])
                 for number in range(photos)
             ]
 
     def submit_album(self, best: int, photos: int = PHOTOS) -> tuple[str, list[str]]:
         items = [
-            {"photo_base64": base64.b64encode(_photo(number)).decode()} for number in range(photos)
+            {"photo_base64": base64.b64encode(photo_of(number)).decode()}
+            for number in range(photos)
         ]
         with self._standing_still():
             answer = self.running.client.post(
@@ -87,7 +95,14 @@ class Storm:
                 left.pop(0)[1]()
             return not left and self._unfinished() == 0
 
-        self.running.until(is_over, seconds=_PATIENCE_SECONDS + max(at for at, _ in plan))
+        self.running.until(
+            is_over, seconds=_PATIENCE_SECONDS + max((at for at, _ in plan), default=0)
+        )
+
+    def wait_seconds(self, seconds: float) -> None:
+        """Let the service run, and restart what dies."""
+        ends_at = time.monotonic() + seconds
+        self.running.until(lambda: time.monotonic() >= ends_at)
 
     def turn(self, server: str, mode: Mode) -> None:
         """Set the mode of a server's connections; open ones end."""
@@ -110,6 +125,34 @@ class Storm:
             (at + seconds, lambda: self.turn(server, Mode.PASS)),
         ]
 
+    def spoil(self, chance: random.Random) -> int:
+        """Remove or cut short what stages of unfinished jobs have stored; return the number.
+
+        Then both workers are killed: their memory would serve the next stages.
+        """
+        with self.bench.transaction() as connection:
+            rows = connection.execute(
+                text("""
+                    SELECT made.value AS key FROM stages JOIN jobs ON jobs.id = job_id,
+                        jsonb_each_text(stages.result -> 'arrays') AS made
+                    WHERE outcome IS NULL ORDER BY key
+                """)
+            )
+            keys = {row.key for row in rows} - self._spoiled
+        for key in keys:
+            with suppress(ObjectMissing):  # its job has ended just now
+                content = self.bench.store.get(key)
+                half = content[: len(content) // 2]
+                if chance.random() < _REMOVED_SHARE:
+                    self.bench.store.remove(key)
+                else:
+                    self.bench.store.put(key, half, length=len(half), media_type="image/png")
+        self._spoiled |= keys
+        if keys:
+            for worker in WORKERS:
+                self.running.stack.kill(worker)
+        return len(keys)
+
     def attempts(self, job_ids: Sequence[str]) -> list[int]:
         return [
             stage["attempt"] for job_id in job_ids for stage in self.running.job(job_id)["stages"]
@@ -120,6 +163,11 @@ class Storm:
         with self.bench.transaction() as connection:
             found = connection.execute(text(f"SELECT count(*) FROM stages WHERE {condition}"))
             return int(found.scalar_one())
+
+    def ends(self) -> int:
+        """Return how many jobs have ended."""
+        with self.bench.transaction() as connection:
+            return int(connection.execute(text("SELECT count(*) FROM ends")).scalar_one())
 
     def damage(self, job_ids: Sequence[str]) -> list[str]:
         """Return the invariants that are broken after the storm."""
@@ -137,9 +185,15 @@ class Storm:
             )
             found += [f"job {row.id} has ended {row.ends} times" for row in rows]
         found += invariants.broken(self.bench)
+        found += [
+            f"{fault.rule}: {fault.subject}"
+            for fault in consistency.check_objects(self.bench.engine, self.bench.store, most=20)
+        ]
         if leases := self.count("lease_token IS NOT NULL"):
             found.append(f"{leases} leases left")
-        return found + self._stray_objects(set(job_ids))
+        found += self._stray_objects(set(job_ids))
+        self.checked.append((len(job_ids), len(found)))
+        return found
 
     @contextmanager
     def _standing_still(self) -> Iterator[None]:
@@ -180,9 +234,15 @@ class Storm:
 
 
 @contextmanager
-def storm(folder: Path, weights: Path, *, lease_seconds: float = LEASE_SECONDS) -> Iterator[Storm]:
+def storm(
+    folder: Path, weights: Path, *, lease_seconds: float = LEASE_SECONDS, **more: str
+) -> Iterator[Storm]:
+    """Run a stack in a new folder whose servers can be disturbed.
+
+    more: environment variables of the API and of the workers.
+    """
     proxies: dict[str, Proxy] = {}
-    engine = {**_ENGINE, "SMART_FILTER_LEASE_SECONDS": str(lease_seconds)}
+    engine = {**_ENGINE, "SMART_FILTER_LEASE_SECONDS": str(lease_seconds), **more}
     with ExitStack() as held:
 
         def detour(addresses: Addresses) -> dict[str, str]:
@@ -200,7 +260,9 @@ def storm(folder: Path, weights: Path, *, lease_seconds: float = LEASE_SECONDS) 
         stack = held.enter_context(
             run_stack(folder, weights, engine, workers=len(WORKERS), detour=detour)
         )
-        settings = settings_of(stack.stack.addresses)
+        addresses = stack.stack.addresses
+        url = f"{addresses.database_url}?application_name={BENCH}"
+        settings = settings_of(dataclasses.replace(addresses, database_url=url))
         bench = held.enter_context(open_bench(settings, connections=2))
         with bench.transaction() as connection:
             moves.forbid_others(connection)
@@ -219,7 +281,7 @@ _WRITE_DOWN_ENDS = """
 """
 
 
-def _photo(number: int) -> bytes:
+def photo_of(number: int) -> bytes:
     with Image.open(PHOTO) as opened:
         photo = opened.convert("RGB").resize((320, 320))
     photo.putpixel((0, 0), tuple(random.Random(number).randbytes(3)))
