@@ -16,6 +16,7 @@ from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.tenants import audit_log
 from smart_filter_tests.bench import Bench
+from smart_filter_tests.commands import Command
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.serving import Api, Clock
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
@@ -127,6 +128,44 @@ def test_sign_in_is_logged(api: Api, tenant: Tenant) -> None:
     assert signed_in.status_code == 201
     [row] = logged(api, tenant)
     assert (row["event"], row["key_id"]) == ("signed_in", str(key.key_id))
+
+
+def test_sign_out_is_logged(api: Api, tenant: Tenant) -> None:
+    key = api.bench.do(issue_admin, tenant)
+    origin = {"Origin": str(api.client.base_url)}
+    with httpx.Client(base_url=api.url, headers=origin) as browser:
+        opened = browser.post("/v1/session", json={"key": key.key})
+        token = {"X-CSRF-Token": opened.json()["csrf_token"]}
+        assert browser.delete("/v1/session", headers=token).status_code == 204
+
+    assert [row["event"] for row in logged(api, tenant)] == ["signed_out", "signed_in"]
+
+
+def test_canceled_jobs_are_in_the_logs_of_tenant_and_operator(api: Api, tenant: Tenant) -> None:
+    for _ in range(2):
+        api.bench.submit(tenant=tenant)
+    operator = api.headers(Scope.OPERATOR, tenant=OPERATOR)
+    url = f"/v1/operator/tenants/{tenant}/cancel"
+
+    canceled = [api.client.post(url, headers=operator).json()["moved"] for _ in range(2)]
+
+    assert canceled == [2, 0]
+    for rows in (logged(api, tenant), logged(api, OPERATOR)):
+        [row] = [row for row in rows if row["subject"] == tenant]
+        assert (row["event"], row["count"]) == ("jobs_canceled", 2)
+
+
+def test_command_line_is_in_the_logs_of_tenant_and_operator(
+    api: Api, command: Command, tenant: Tenant
+) -> None:
+    api.bench.submit(tenant=tenant)
+
+    command("tenants", "set", tenant, "--emotions", "off")
+    command("jobs", "cancel", "--tenant", tenant)
+
+    for rows in (logged(api, tenant), logged(api, OPERATOR)):
+        about = [(row["event"], row["key_id"]) for row in rows if row["subject"] == tenant]
+        assert about == [("jobs_canceled", None), ("tenant_changed", None)]
 
 
 def test_request_line_names_key_tenant_and_network(api: Api, tenant: Tenant) -> None:

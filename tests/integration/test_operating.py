@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from smart_filter_api.auth.api_keys import Scope
-from smart_filter_shared.ids import Capability, JobId, Tenant, WorkerId
+from smart_filter_shared.ids import OPERATOR, Capability, JobId, Tenant, WorkerId
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.operations import counters, settlement, timeseries
 from smart_filter_shared.operations.counters import CounterKey, CounterName, CounterValue
@@ -20,6 +20,7 @@ from smart_filter_shared.queue.leases import Failure
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL, Worker, WorkerState
 from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.telemetry.metrics import WorkerStep
+from smart_filter_shared.tenants import audit_log
 from smart_filter_tests.bench import TENANT, Bench, capability
 from smart_filter_tests.commands import Command
 from smart_filter_tests.serving import Api
@@ -155,6 +156,12 @@ def test_status_is_sent_once_while_nothing_changes(api: Api) -> None:
     assert again.status_code == 304
 
 
+def newest_events(bench: Bench, count: int) -> list[tuple[str, str | None]]:
+    """Return events of the operator's security log, oldest first."""
+    rows = bench.do(audit_log.list_events, OPERATOR, before=None, limit=count)
+    return [(str(row.entry.event), row.entry.subject) for row in reversed(rows)]
+
+
 def test_queue_or_worker_is_stopped_and_resumed(api: Api) -> None:
     api.submit()
     serve(api.bench)
@@ -170,6 +177,12 @@ def test_queue_or_worker_is_stopped_and_resumed(api: Api) -> None:
     assert len(api.bench.claim(StageName.PREPARE)) == 1
     assert api.client.put(drain).json()["state"] == "draining"
     assert api.client.delete(drain).json()["state"] != "draining"
+    assert newest_events(api.bench, 4) == [
+        ("queue_paused", PREPARE),
+        ("queue_resumed", PREPARE),
+        ("worker_drained", str(api.bench.worker)),
+        ("worker_resumed", str(api.bench.worker)),
+    ]
 
 
 def test_jobs_of_a_tenant_are_counted_and_canceled_in_pages(api: Api) -> None:
@@ -308,6 +321,7 @@ def test_queue_is_paused_and_resumed(bench: Bench, command: Command) -> None:
     assert reply == {"capability": PREPARE, "paused": True}
     assert paused == []
     assert len(bench.claim(StageName.PREPARE)) == 1
+    assert newest_events(bench, 2) == [("queue_paused", PREPARE), ("queue_resumed", PREPARE)]
 
 
 @pytest.mark.parametrize(
@@ -343,6 +357,8 @@ def test_worker_is_listed_with_its_state(bench: Bench, command: Command) -> None
     states.append(worker_of(command)["state"])
 
     assert states == ["ready", "busy", "draining", "ready", "setup_failed"]
+    worker = str(bench.worker)
+    assert newest_events(bench, 2) == [("worker_drained", worker), ("worker_resumed", worker)]
     assert (drained["state"], drained["running"]) == ("draining", 0)
     assert drained["failed"] == {"face.x": "no weights"}
     assert "setup_failed" in command.output("workers", "list")

@@ -3,10 +3,12 @@
 import datetime as dt
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+import anyio
+from fastapi import APIRouter, Header, Request, Response
 from sqlalchemy import Connection
 
 from smart_filter_api.auth import api_keys
@@ -25,9 +27,10 @@ from smart_filter_api.schemas.operating import (
     Worker,
 )
 from smart_filter_api.schemas.parameters import parse_id
+from smart_filter_api.services import security_log
 from smart_filter_api.services.container import OpenServices, Operator, Services
 from smart_filter_shared.errors import NotFound
-from smart_filter_shared.ids import Capability, JobId, Tenant, WorkerId
+from smart_filter_shared.ids import OPERATOR, Capability, JobId, Tenant, WorkerId
 from smart_filter_shared.operations import (
     bulk,
     dead_letters,
@@ -39,11 +42,10 @@ from smart_filter_shared.operations.overview import QueueStats
 from smart_filter_shared.operations.timeseries import TimeRange
 from smart_filter_shared.queue import pauses, worker_registry
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
-from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.tenants import settings, usage
+from smart_filter_shared.tenants.audit_log import AuditEvent
 
 router = APIRouter(prefix="/v1/operator", tags=["operator"])
-_log = logger("operator")
 
 _MAX_TENANTS = 50
 _TENANTS_DAYS = dt.timedelta(days=30)
@@ -156,10 +158,15 @@ async def count_movable_jobs(tenant: str, services: OpenServices, caller: Operat
     responses=describe_responses("malformed_request", *_LOOKUP_PROBLEMS),
 )
 async def cancel_tenant_jobs(
-    tenant: str, services: OpenServices, caller: Operator, cursor: uuid.UUID | None = None
+    tenant: str,
+    request: Request,
+    services: OpenServices,
+    caller: Operator,
+    cursor: uuid.UUID | None = None,
 ) -> MovedJobs:
     """Cancel the next unfinished jobs of a tenant."""
-    return await _move_jobs(services, caller, BulkAction.CANCEL, tenant, cursor)
+    log = _Log(request, caller, AuditEvent.JOBS_CANCELED)
+    return await _move_jobs(services, log, BulkAction.CANCEL, tenant, cursor)
 
 
 @router.post(
@@ -169,10 +176,15 @@ async def cancel_tenant_jobs(
     responses=describe_responses("malformed_request", *_LOOKUP_PROBLEMS),
 )
 async def redrive_tenant_jobs(
-    tenant: str, services: OpenServices, caller: Operator, cursor: uuid.UUID | None = None
+    tenant: str,
+    request: Request,
+    services: OpenServices,
+    caller: Operator,
+    cursor: uuid.UUID | None = None,
 ) -> MovedJobs:
     """Redrive the next failed jobs of a tenant."""
-    return await _move_jobs(services, caller, BulkAction.REDRIVE, tenant, cursor)
+    log = _Log(request, caller, AuditEvent.JOBS_REDRIVEN)
+    return await _move_jobs(services, log, BulkAction.REDRIVE, tenant, cursor)
 
 
 @router.put(
@@ -181,11 +193,12 @@ async def redrive_tenant_jobs(
     description="Workers stop claiming from it. Running stages finish; new stages wait.",
     responses=describe_responses(*_LOOKUP_PROBLEMS),
 )
-async def pause_queue(capability: str, services: OpenServices, caller: Operator) -> Queue:
+async def pause_queue(
+    capability: str, request: Request, services: OpenServices, caller: Operator
+) -> Queue:
     """Pause a queue, so that workers stop claiming from it."""
-    answer = await _change_queue(services, capability, pauses.pause)
-    _log_action(caller, "pause", capability)
-    return answer
+    log = _Log(request, caller, AuditEvent.QUEUE_PAUSED)
+    return await _change_queue(services, log, capability, pauses.pause)
 
 
 @router.delete(
@@ -193,11 +206,12 @@ async def pause_queue(capability: str, services: OpenServices, caller: Operator)
     summary="Resume a queue",
     responses=describe_responses(*_LOOKUP_PROBLEMS),
 )
-async def resume_queue(capability: str, services: OpenServices, caller: Operator) -> Queue:
+async def resume_queue(
+    capability: str, request: Request, services: OpenServices, caller: Operator
+) -> Queue:
     """Resume a queue, so that workers claim from it again."""
-    answer = await _change_queue(services, capability, pauses.resume)
-    _log_action(caller, "resume", capability)
-    return answer
+    log = _Log(request, caller, AuditEvent.QUEUE_RESUMED)
+    return await _change_queue(services, log, capability, pauses.resume)
 
 
 @router.put(
@@ -206,11 +220,12 @@ async def resume_queue(capability: str, services: OpenServices, caller: Operator
     description="From its next heartbeat, the worker finishes its stages and claims no more.",
     responses=describe_responses(*_LOOKUP_PROBLEMS),
 )
-async def drain_worker(worker_id: str, services: OpenServices, caller: Operator) -> Worker:
+async def drain_worker(
+    worker_id: str, request: Request, services: OpenServices, caller: Operator
+) -> Worker:
     """Drain a worker, so that it claims no more."""
-    answer = await _change_worker(services, worker_id, worker_registry.drain)
-    _log_action(caller, "drain", str(answer.worker_id))
-    return answer
+    log = _Log(request, caller, AuditEvent.WORKER_DRAINED)
+    return await _change_worker(services, log, worker_id, worker_registry.drain)
 
 
 @router.delete(
@@ -218,15 +233,37 @@ async def drain_worker(worker_id: str, services: OpenServices, caller: Operator)
     summary="Resume a drained worker",
     responses=describe_responses(*_LOOKUP_PROBLEMS),
 )
-async def undrain_worker(worker_id: str, services: OpenServices, caller: Operator) -> Worker:
+async def undrain_worker(
+    worker_id: str, request: Request, services: OpenServices, caller: Operator
+) -> Worker:
     """Let a drained worker claim again."""
-    answer = await _change_worker(services, worker_id, worker_registry.resume)
-    _log_action(caller, "resume", str(answer.worker_id))
-    return answer
+    log = _Log(request, caller, AuditEvent.WORKER_RESUMED)
+    return await _change_worker(services, log, worker_id, worker_registry.resume)
+
+
+@dataclass(frozen=True, slots=True)
+class _Log:
+    """Writes an event of a request to the security log."""
+
+    request: Request
+    caller: Caller
+    event: AuditEvent
+
+    def write(
+        self,
+        connection: Connection,
+        subject: object,
+        *,
+        tenant: Tenant = OPERATOR,
+        count: int = 1,
+    ) -> None:
+        security_log.record(
+            connection, self.request, self.caller, self.event, subject, tenant=tenant, count=count
+        )
 
 
 async def _change_queue(
-    services: Services, name: str, change: Callable[[Connection, Capability], bool]
+    services: Services, log: _Log, name: str, change: Callable[[Connection, Capability], bool]
 ) -> Queue:
     def find(connection: Connection) -> QueueStats:
         for one in overview.list_queues(connection, silent_seconds=services.silent_seconds):
@@ -235,7 +272,9 @@ async def _change_queue(
         raise NotFound(f"there is no queue {name}")
 
     def make(connection: Connection) -> Queue:
-        change(connection, find(connection).capability)
+        capability = find(connection).capability
+        if change(connection, capability):
+            log.write(connection, capability)
         return operations.render_queue(find(connection))
 
     async with services.transaction() as connection:
@@ -243,11 +282,12 @@ async def _change_queue(
 
 
 async def _change_worker(
-    services: Services, named: str, change: Callable[[Connection, WorkerId], bool]
+    services: Services, log: _Log, named: str, change: Callable[[Connection, WorkerId], bool]
 ) -> Worker:
     def make(connection: Connection) -> Worker:
         worker_id = WorkerId(parse_id(named, "worker"))
         if change(connection, worker_id):
+            log.write(connection, worker_id)
             for one in overview.list_workers(connection, silent_seconds=services.silent_seconds):
                 if one.id == worker_id:
                     return operations.render_worker(one)
@@ -257,13 +297,8 @@ async def _change_worker(
         return await connection.run_sync(make)
 
 
-def _log_action(caller: Caller, what: str, whom: str, **more: int) -> None:
-    """Log an operator's action after it is done."""
-    _log.info("operator_action", key_id=str(caller.key_id), what=what, whom=whom, **more)
-
-
 async def _move_jobs(
-    services: Services, caller: Caller, move: BulkAction, tenant: str, cursor: uuid.UUID | None
+    services: Services, log: _Log, move: BulkAction, tenant: str, cursor: uuid.UUID | None
 ) -> MovedJobs:
     after = None if cursor is None else JobId(cursor)
 
@@ -283,7 +318,12 @@ async def _move_jobs(
                 continue
             moved += 1
     finally:  # log the jobs that were moved, even when the rest failed or the client left
-        _log_action(caller, str(move), name, jobs=moved)
+        if moved:
+            with anyio.CancelScope(shield=True):
+                async with services.transaction() as connection:
+                    await connection.run_sync(
+                        partial(log.write, subject=name, tenant=name, count=moved)
+                    )
     is_all = len(found) < _MOVE_CHUNK_JOBS
     return MovedJobs(
         moved=moved, left=len(found) - moved, next_cursor=None if is_all else found[-1]

@@ -89,11 +89,15 @@ async def get_session(
 )
 async def sign_out(request: Request, services: OpenServices, session: BrowserSession) -> Response:
     """End the session."""
-    del session
     secure = services.session_secure
     cookie = csrf.read_cookie(request, always_secure=secure)
+
+    def end(connection: Connection) -> None:
+        browser_sessions.end(connection, str(cookie))
+        security_log.record(connection, request, session.caller, AuditEvent.SIGNED_OUT)
+
     async with services.transaction() as connection:
-        await connection.run_sync(browser_sessions.end, str(cookie))
+        await connection.run_sync(end)
     answer = Response(status_code=status.HTTP_204_NO_CONTENT)
     csrf.set_cookie(request, answer, "", seconds=0, always_secure=secure)
     return answer

@@ -32,16 +32,17 @@ def record(
     subject: object = None,
     *,
     tenant: Tenant | None = None,
+    count: int = 1,
 ) -> None:
     """Log what a caller does, in the transaction that does it.
 
-    subject: the key, webhook or tenant that is changed.
+    subject, count: as in AuditEntry.
     tenant: whose log, besides the caller's own, when the operator acts for another tenant.
     """
     network = client_network(request.scope)
     about = None if subject is None else str(subject)
     entries = [
-        AuditEntry(one, event, key_id=caller.key_id, network=network, subject=about)
+        AuditEntry(one, event, caller.key_id, network=network, subject=about, count=count)
         for one in dict.fromkeys((caller.tenant, tenant or caller.tenant))
     ]
     audit_log.write(connection, entries)
@@ -51,6 +52,7 @@ def record(
         tenant=caller.tenant,
         network=network,
         subject=about,
+        count=count,
     )
 
 

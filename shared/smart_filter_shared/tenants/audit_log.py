@@ -1,4 +1,4 @@
-"""The security log: who signed in, changed keys, webhooks or settings, and who was refused.
+"""The security log: sign-ins, refusals, and what was done to keys, settings, queues and jobs.
 
 The table is append-only: triggers refuse changes, and deletions for MIN_KEPT_SECONDS. Only the
 owner of the table can disable them. An event is written in the transaction of the change that it
@@ -15,7 +15,7 @@ from typing import Final
 from sqlalchemy import Connection, select, text
 
 from smart_filter_shared.db.tables.tenants import audit_events
-from smart_filter_shared.ids import Tenant
+from smart_filter_shared.ids import OPERATOR, Tenant
 
 # The triggers of migration 0024 refuse to delete newer rows.
 MIN_KEPT_SECONDS: Final = 30 * 24 * 3600
@@ -33,6 +33,7 @@ class AuditEvent(StrEnum):
     """What a row of the security log reports."""
 
     SIGNED_IN = "signed_in"
+    SIGNED_OUT = "signed_out"
     SIGN_IN_FAILED = "sign_in_failed"
     KEY_ISSUED = "key_issued"
     KEY_REVOKED = "key_revoked"
@@ -44,6 +45,12 @@ class AuditEvent(StrEnum):
     WEBHOOK_CHANGED = "webhook_changed"
     WEBHOOK_DELETED = "webhook_deleted"
     WEBHOOK_SECRET_ROTATED = "webhook_secret_rotated"  # noqa: S105 - the name of an event
+    JOBS_CANCELED = "jobs_canceled"
+    JOBS_REDRIVEN = "jobs_redriven"
+    QUEUE_PAUSED = "queue_paused"
+    QUEUE_RESUMED = "queue_resumed"
+    WORKER_DRAINED = "worker_drained"
+    WORKER_RESUMED = "worker_resumed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +60,8 @@ class AuditEntry:
     tenant: whose log; the operator's for callers whose tenant is not known.
     key_id: the key of the request; None for the command line and unknown callers.
     network: the client's network; None for the command line and for several networks.
-    subject: the key, webhook or tenant that the event is about.
-    count: number of refused requests that it stands for.
+    subject: the key, webhook, tenant, queue or worker that the event is about.
+    count: number of refused requests, or of jobs, that it stands for.
     """
 
     tenant: Tenant
@@ -91,6 +98,19 @@ def write(connection: Connection, entries: Sequence[AuditEntry]) -> None:
                 for entry in entries
             ],
         )
+
+
+def write_as_operator(
+    connection: Connection,
+    event: AuditEvent,
+    subject: str,
+    *,
+    tenant: Tenant = OPERATOR,
+    count: int = 1,
+) -> None:
+    """Log what the command line does, for the operator and for the tenant that it is done to."""
+    owners = dict.fromkeys((OPERATOR, tenant))
+    write(connection, [AuditEntry(one, event, subject=subject, count=count) for one in owners])
 
 
 def list_events(

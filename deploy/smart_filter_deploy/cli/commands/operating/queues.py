@@ -14,6 +14,8 @@ from smart_filter_shared.ids import Capability
 from smart_filter_shared.operations import overview
 from smart_filter_shared.operations.overview import QueueStats
 from smart_filter_shared.queue import pauses, worker_registry
+from smart_filter_shared.tenants import audit_log
+from smart_filter_shared.tenants.audit_log import AuditEvent
 
 _capability_argument = click.argument("name", metavar="CAPABILITY")
 
@@ -102,6 +104,8 @@ def pause(name: str, *, as_json: bool) -> None:
     with database.transaction() as connection:
         capability = _require_queue(connection, name)
         changed = pauses.pause(connection, capability)
+        if changed:
+            audit_log.write_as_operator(connection, AuditEvent.QUEUE_PAUSED, capability)
     words = "paused" if changed else "was already paused"
     _print_change(capability, words, paused=True, as_json=as_json)
 
@@ -114,6 +118,8 @@ def resume(name: str, *, as_json: bool) -> None:
     with database.transaction() as connection:
         capability = _require_queue(connection, name)
         changed = pauses.resume(connection, capability)
+        if changed:
+            audit_log.write_as_operator(connection, AuditEvent.QUEUE_RESUMED, capability)
     words = "resumed" if changed else "was not paused"
     _print_change(capability, words, paused=False, as_json=as_json)
 

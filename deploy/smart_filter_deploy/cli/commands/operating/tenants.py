@@ -23,7 +23,9 @@ from smart_filter_shared.errors import InvalidRecipe, MalformedRequest
 from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_shared.operations import bulk
 from smart_filter_shared.operations.bulk import BulkAction, BulkResult
+from smart_filter_shared.tenants import audit_log
 from smart_filter_shared.tenants import settings as tenant_settings
+from smart_filter_shared.tenants.audit_log import AuditEvent
 
 # Given instead of a value, it restores the server's setting.
 _DEFAULT = "default"
@@ -39,6 +41,10 @@ _PRESETS: Final[Mapping[str, Mapping[str, object]]] = {
 _QUESTIONS: Final[Mapping[BulkAction, str]] = {
     BulkAction.CANCEL: "cancel all unfinished jobs, {}?",
     BulkAction.REDRIVE: "retry all failed jobs, {}?",
+}
+_EVENTS: Final[Mapping[BulkAction, AuditEvent]] = {
+    BulkAction.CANCEL: AuditEvent.JOBS_CANCELED,
+    BulkAction.REDRIVE: AuditEvent.JOBS_REDRIVEN,
 }
 
 
@@ -227,6 +233,9 @@ def set_(
                 pools=pools,
                 outbound=None,  # the setting of this process may differ from the API's
             )
+            audit_log.write_as_operator(
+                connection, AuditEvent.TENANT_CHANGED, tenant, tenant=tenant
+            )
     except (InvalidRecipe, MalformedRequest) as error:
         raise CommandError(f"--recipe: {error}", WRONG_USAGE) from error
     if as_json:
@@ -260,7 +269,13 @@ def _apply_to_jobs(name: str, move: BulkAction, *, asks: bool) -> tuple[Tenant, 
         _require_tenant(engine, owner)
         if asks and sys.stdin.isatty():
             _confirm(engine, owner, move)
-        return owner, bulk.apply_all(engine, move, owner)
+        done = bulk.apply_all(engine, move, owner)
+        if done.moved:
+            with sessions.transaction(engine) as connection:
+                audit_log.write_as_operator(
+                    connection, _EVENTS[move], owner, tenant=owner, count=done.moved
+                )
+        return owner, done
 
 
 def _confirm(engine: Engine, tenant: Tenant, move: BulkAction) -> None:

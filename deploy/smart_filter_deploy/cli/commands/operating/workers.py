@@ -16,6 +16,8 @@ from smart_filter_shared.ids import WorkerId
 from smart_filter_shared.operations import overview
 from smart_filter_shared.operations.overview import WorkerInfo
 from smart_filter_shared.queue import worker_registry
+from smart_filter_shared.tenants import audit_log
+from smart_filter_shared.tenants.audit_log import AuditEvent
 
 _worker_argument = click.argument("begins", metavar="ID")
 
@@ -106,6 +108,7 @@ def drain(begins: str, *, as_json: bool) -> None:
     with database.transaction() as connection:
         worker = _require_worker(connection, begins).id
         worker_registry.drain(connection, worker)
+        audit_log.write_as_operator(connection, AuditEvent.WORKER_DRAINED, str(worker))
     _print_change(worker, "finishes its stages and claims no more", drains=True, as_json=as_json)
 
 
@@ -117,6 +120,7 @@ def resume(begins: str, *, as_json: bool) -> None:
     with database.transaction() as connection:
         worker = _require_worker(connection, begins).id
         worker_registry.resume(connection, worker)
+        audit_log.write_as_operator(connection, AuditEvent.WORKER_RESUMED, str(worker))
     _print_change(worker, "claims again", drains=False, as_json=as_json)
 
 
