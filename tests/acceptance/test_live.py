@@ -21,6 +21,7 @@ from smart_filter_deploy.cli.live.session import LiveSession
 from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.cli.terminal.signals import StopFlag
 from smart_filter_shared.presets import PRESETS
+from smart_filter_shared.security import response_headers
 from smart_filter_tests import videos
 from smart_filter_tests.bench import settings_of
 from smart_filter_tests.commands import Command
@@ -203,7 +204,7 @@ def test_connections_of_a_tenant_and_of_the_worker_are_limited(worker: LiveWorke
             of_tenant = third.closing()
         held.enter_context(worker.viewer("bob"))
         is_full = worker.get("/readyz").status_code
-        metrics = worker.get("/metrics").text
+        metrics = worker.get("/metrics")
         with worker.connect() as fifth:
             fifth.tell(token=worker.token("eve"))
             of_worker = fifth.closing()
@@ -211,7 +212,8 @@ def test_connections_of_a_tenant_and_of_the_worker_are_limited(worker: LiveWorke
     assert (of_tenant[0], "you have 2" in of_tenant[1]) == (4429, True)
     assert (of_worker[0], "all places" in of_worker[1]) == (4429, True)
     assert is_full == 503
-    assert "smart_filter_live_connections 4\n" in metrics
+    assert "smart_filter_live_connections 4\n" in metrics.text
+    assert dict(response_headers.SAFE).items() <= metrics.headers.items()
 
 
 def test_connection_without_a_token_ends_in_time(silent: Viewer) -> None:

@@ -360,4 +360,5 @@ def test_request_that_is_not_http_is_answered_with_a_problem(api: Api, raw: byte
     assert b"application/problem+json" in head
     assert (problem["status"], problem["code"]) == (400, "malformed_request")
     assert problem["errors"][0]["pointer"] == ""
+    assert b"frame-ancestors 'none'" in head
     assert api.leftovers() == {}

@@ -19,18 +19,12 @@ from smart_filter_api.http.latency import LatencyHistogram
 from smart_filter_api.problems import problem
 from smart_filter_api.services import security_log
 from smart_filter_api.services.refusal_log import RefusalLog
+from smart_filter_shared.security import response_headers
 from smart_filter_shared.security.client_network import client_network
 from smart_filter_shared.telemetry import logs
 
-# Forbid browsers to store, embed or interpret an answer, unless a route sets other headers.
-_DEFAULT_HEADERS = (
-    (b"cache-control", b"no-store"),
-    (b"content-security-policy", b"default-src 'none'; base-uri 'none'; frame-ancestors 'none'"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-content-type-options", b"nosniff"),
-)
+# Unless a route sets others.
+_DEFAULT_HEADERS = tuple((name.encode(), value.encode()) for name, value in response_headers.SAFE)
 # Browsers use https alone for a year.  Source: RFC 6797, 6.1.
 _HTTPS_HEADERS = ((b"strict-transport-security", b"max-age=31536000"),)
 # Path of the page that lists former spellings.

@@ -9,6 +9,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from smart_filter_api.problems import problem as problems_problem
 from smart_filter_shared.errors import FieldError
+from smart_filter_shared.security import response_headers
 from smart_filter_shared.telemetry import logs
 
 _CODE: Final = "malformed_request"
@@ -69,9 +70,8 @@ class StrictH11Protocol(H11Protocol):
             "Content-Length": str(len(body)),
             "Link": problems_problem.help_link(_CODE),
             "X-Request-Id": request_id,
-            "Cache-Control": "no-store",
-            "X-Content-Type-Options": "nosniff",
             "Connection": "close",
+            **dict(response_headers.SAFE),
         }
         answer = h11.Response(status_code=400, headers=list(headers.items()), reason=b"Bad Request")
         for event in (answer, h11.Data(data=body), h11.EndOfMessage()):

@@ -13,6 +13,7 @@ import uvicorn
 from smart_filter_shared.config.settings import LiveSettings
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.live.tokens import Tokens
+from smart_filter_shared.security import response_headers
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.live import app, frames, models
 from smart_filter_workers.live.session_registry import SessionRegistry
@@ -68,6 +69,7 @@ def serve(
         log_config=None,  # the service's own log settings apply
         log_level="warning",
         server_header=False,
+        headers=list(response_headers.SAFE),
         # This implementation stops reading while a received message waits.
         ws="websockets-sansio",
         ws_max_size=frames.MAX_PICTURE_BYTES,
