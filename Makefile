@@ -6,7 +6,7 @@
 # PYTHON=/path/to/python3 chooses the interpreter of the environment.
 
 .PHONY: help run setup setup-dev setup-browser setup-models clean check lint format test test-all \
-	test-slow test-contract test-races test-mutants test-chaos chaos test-aged test-fuzz test-browser test-alerts \
+	test-slow test-contract test-races test-mutants test-chaos chaos test-soak test-aged test-fuzz test-browser test-alerts \
 	test-containers test-docs test-models nightly coverage bench docs docs-serve openapi client examples notices sbom release-compose golden gallery \
 	images thumbnails screenshots
 
@@ -81,6 +81,9 @@ test-chaos: setup-dev ## Kill servers and workers under load; CHAOS_SEED=… rep
 chaos: setup-dev ## Run test-chaos with 200 photos in each experiment (30 min).
 	@CHAOS_PHOTOS=200 .venv/bin/python -m pytest tests/chaos
 
+test-soak: setup-dev ## Send more photos than fit for SOAK_SECONDS (300): nothing may grow.
+	@$(PYTEST) tests/soak
+
 test-aged: setup-dev ## Run journeys on an installation of 40 days and 200,000 jobs.
 	@$(PYTEST) tests/aged
 
@@ -112,9 +115,9 @@ test-models: setup-models ## Test training and models of TensorFlow and torch (3
 	@.venv-models/bin/python -m pytest $(LIMIT) tests/contract/test_segmentation_models.py -k unet
 
 nightly: setup-dev ## Run all tests with more photos, longer outages and more steps (2 h).
-	@CHAOS_PHOTOS=100 CHAOS_OUTAGE_SECONDS=30 FUZZ_SECONDS=900 FUZZ_CASES=5000 \
+	@CHAOS_PHOTOS=100 CHAOS_OUTAGE_SECONDS=30 SOAK_SECONDS=1800 FUZZ_SECONDS=900 FUZZ_CASES=5000 \
 	FUZZ_SEED=$$(date +%j) timeout --foreground --kill-after=30 $(NIGHTLY_SECONDS) \
-	.venv/bin/python -m pytest --hypothesis-profile=nightly -m "slow or not slow" tests tests/aged tests/containers tests/contract tests/races tests/mutants tests/chaos tests/docs tests/fuzz
+	.venv/bin/python -m pytest --hypothesis-profile=nightly -m "slow or not slow" tests tests/aged tests/containers tests/contract tests/races tests/mutants tests/chaos tests/soak tests/docs tests/fuzz
 
 # Measures child processes too.
 coverage: setup-dev ## Print the line and branch coverage of test, slow, contract, races, aged.

@@ -33,7 +33,7 @@ from smart_filter_tests.storm import WORKERS, Storm, photo_of, storm
 from smart_filter_workers.weights import packaged
 
 _SECONDS: Final = 20.0
-# About half of what two cores take.
+# Half the capacity of two cores, about.
 _PER_SECOND: Final = 2.0
 
 

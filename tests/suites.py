@@ -27,6 +27,7 @@ SUITES = {
     "test-slow": 2,
     "test-races": 2,
     "test-contract": 2,
+    "test-soak": 2,
     "test-browser": 1,
     "test-chaos": 1,
     "test-models": 1,

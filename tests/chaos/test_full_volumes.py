@@ -11,11 +11,14 @@ import pytest
 
 from smart_filter_tests.full_stack import PHOTO
 from smart_filter_tests.small_volume import filled, small_volume
-from smart_filter_tests.storm import Storm, storm
+from smart_filter_tests.storm import PHOTOS, Storm, storm
 
 pytestmark = pytest.mark.timeout(600)
+# Room for all photos of both tests, before the volume is filled.
+STORAGE_MEGABYTES: Final = 64 + 3 * PHOTOS
+DATABASE_MEGABYTES: Final = 400 + PHOTOS
 # In tables without room a few rows still fit into pages that are there.
-MOST_ACCEPTED: Final = 400
+MOST_ACCEPTED: Final = PHOTOS + 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +33,10 @@ def small_volumes(data_folder: Path, weights_folder: Path) -> Iterator[SmallVolu
     folder = data_folder / "small-volumes"
     folder.mkdir(mode=0o700)
     with ExitStack() as held:
-        storage = held.enter_context(small_volume(folder / "s3", megabytes=64, mode=0o700))
-        database = held.enter_context(small_volume(folder / "postgres", megabytes=400, mode=0o711))
+        storage = held.enter_context(small_volume(folder / "s3", STORAGE_MEGABYTES, mode=0o700))
+        database = held.enter_context(
+            small_volume(folder / "postgres", DATABASE_MEGABYTES, mode=0o711)
+        )
         yield SmallVolumes(held.enter_context(storm(folder, weights_folder)), storage, database)
 
 

@@ -86,7 +86,7 @@ def exhausted_connections(bench: Bench) -> Iterator[int]:
 
 
 def end_connections(bench: Bench, *, most: int | None = None) -> None:
-    """End connections of the service: all, or at most so many, at random."""
+    """End connections of the service: all, or at most `most`, at random."""
     with psycopg.connect(_url(bench), autocommit=True) as connection:
         connection.execute(_TERMINATE, {"spared": BENCH, "most": most})
 

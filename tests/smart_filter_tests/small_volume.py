@@ -14,7 +14,7 @@ _PIECE = b"\0" * 65536
 
 
 @contextmanager
-def small_volume(path: Path, *, megabytes: int, mode: int) -> Iterator[Path]:
+def small_volume(path: Path, megabytes: int, *, mode: int) -> Iterator[Path]:
     """Mount a volume at a new folder while the block lasts; skip the test where that is forbidden.
 
     mode: permissions of the folder.

@@ -1,0 +1,154 @@
+"""More photos than the service can take, for minutes: nothing that it holds grows without end."""
+
+import contextlib
+import os
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from smart_filter_deploy.cli.server import program
+from smart_filter_deploy.embedded.child_processes import Command
+from smart_filter_tests.storm import RECIPES, WORKERS, Storm, photo_of, storm
+from smart_filter_tests.webhook_receiver import LOOPBACK, a_receiver
+
+# `make nightly` raises it.
+SOAK_SECONDS: Final = float(os.environ.get("SOAK_SECONDS", "300"))
+pytestmark = pytest.mark.timeout(SOAK_SECONDS + 900)
+SENDER: Final = "sender"
+PROCESSES: Final = ("api", SENDER, *WORKERS)
+# Photos submitted, of those that end.
+OVERLOAD: Final = 1.2
+FIRST_PHOTOS: Final = 16
+# Every tenth photo is canceled, every seventh is none at all.
+CANCELED_EVERY, BROKEN_EVERY = 10, 7
+SAMPLE_SECONDS: Final = 2.0
+# By quantity, the growth that counts as none: a share, and an amount for small ones.
+FLAT: Final[Mapping[str, tuple[float, float]]] = {
+    "resident MB": (0.05, 4),
+    "descriptors": (0.05, 4),
+    "threads": (0.05, 2),
+    "connections": (0.05, 2),
+    "dead rows": (0.05, 1_000),
+    "temporary files": (0.05, 2),
+}
+
+Samples = dict[tuple[str, str], list[float]]
+
+
+def test_nothing_grows_under_more_load_than_capacity(
+    data_folder: Path, weights_folder: Path
+) -> None:
+    with a_receiver() as receiver, tempfile.TemporaryDirectory() as temporary, ExitStack() as held:
+        environment = {"TMPDIR": temporary, "SMART_FILTER_OUTBOUND_ALLOW": LOOPBACK}
+        stack = held.enter_context(storm(data_folder / "soak", weights_folder, **environment))
+        sender = Command(name=SENDER, argv=program.command("sender"), env=environment)
+        stack.running.stack.start(sender)
+        samples = soak(stack, receiver.url, Path(temporary))
+        stack.ride_out([])
+        ended, damage = stack.ends(), stack.damage(list(succeeded(stack)))
+
+    print_samples(samples)
+    print(f"{ended} jobs ended")  # noqa: T201 - a figure
+    assert ended > FIRST_PHOTOS
+    assert damage == []
+    assert growths(samples) == []
+
+
+def soak(stack: Storm, webhook_url: str, temporary: Path) -> Samples:
+    """Submit photos for SOAK_SECONDS; return samples after a third of them, which warms up."""
+    samples: Samples = defaultdict(list)
+    began = time.monotonic()
+    due_at = began + SOAK_SECONDS / 3
+    submitted = 0
+    while (now := time.monotonic()) < began + SOAK_SECONDS:
+        if submitted < FIRST_PHOTOS + OVERLOAD * stack.ends():
+            submit(stack, submitted, webhook_url)
+            submitted += 1
+        if now >= due_at:
+            due_at += SAMPLE_SECONDS
+            for name, value in sample(stack, temporary):
+                samples[name].append(value)
+        stack.wait_seconds(0.02)
+    return samples
+
+
+def submit(stack: Storm, number: int, webhook_url: str) -> None:
+    client = stack.running.client
+    photo = b"no photo" if number % BROKEN_EVERY == 1 else photo_of(number)
+    fields = {**RECIPES[number % len(RECIPES)], "webhook_url": webhook_url}
+    answer = client.post("/v1/jobs", files={"photo": photo}, data=fields)
+    if photo == b"no photo":
+        assert answer.status_code == httpx.codes.UNSUPPORTED_MEDIA_TYPE, answer.text
+        return
+    assert answer.status_code == httpx.codes.ACCEPTED, answer.text
+    if number % CANCELED_EVERY == 2:
+        client.post(f"/v1/jobs/{answer.json()['id']}/cancel").raise_for_status()
+
+
+def sample(stack: Storm, temporary: Path) -> Iterator[tuple[tuple[str, str], float]]:
+    """Yield what the service holds right now, by process and quantity."""
+    for process in PROCESSES:
+        pids = stack.running.stack.pids(process)
+        yield (process, "resident MB"), sum(status(pid, "VmRSS") for pid in pids) / 1024
+        yield (process, "threads"), sum(status(pid, "Threads") for pid in pids)
+        yield (process, "descriptors"), sum(descriptors(pid) for pid in pids)
+    yield ("all", "temporary files"), sum(1 for _ in temporary.rglob("*"))
+    with stack.bench.transaction() as connection:
+        rows = connection.execute(text("SELECT sum(n_dead_tup) FROM pg_stat_user_tables"))
+        yield ("database", "dead rows"), float(rows.scalar_one())
+        rows = connection.execute(
+            text("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'")
+        )
+        yield ("database", "connections"), float(rows.scalar_one())
+
+
+def status(pid: int, field: str) -> int:
+    """Return a number of /proc/PID/status, 0 for a process that has ended."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name == field:
+                return int(value.split()[0])
+    return 0
+
+
+def descriptors(pid: int) -> int:
+    with contextlib.suppress(OSError):
+        return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+    return 0
+
+
+def growths(samples: Samples) -> list[str]:
+    """Return the quantities whose median grew from the first half of the samples to the second."""
+    found = []
+    for (holder, quantity), values in samples.items():
+        half = len(values) // 2
+        before, after = statistics.median(values[:half]), statistics.median(values[half:])
+        share, amount = FLAT[quantity]
+        if after > before * (1 + share) + amount:
+            found.append(f"{holder}, {quantity}: {before:g} to {after:g}")
+    return found
+
+
+def succeeded(stack: Storm) -> Iterator[str]:
+    with stack.bench.transaction() as connection:
+        rows = connection.execute(text("SELECT id FROM jobs WHERE outcome = 'succeeded'"))
+        yield from (str(row.id) for row in rows)
+
+
+def print_samples(samples: Samples) -> None:
+    """Print the medians of the four quarters, for `pytest -s`."""
+    for (holder, quantity), values in samples.items():
+        quarter = len(values) // 4
+        medians = [statistics.median(values[at * quarter :][:quarter]) for at in range(4)]
+        told = "".join(f"{median:10.1f}" for median in medians)
+        print(f"{holder:10} {quantity:16}{told}")  # noqa: T201 - the figures
