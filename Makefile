@@ -78,7 +78,7 @@ test-mutants: setup-dev ## Remove each guard of queue and runner; a check must n
 test-chaos: setup-dev ## Kill servers and workers under load; CHAOS_SEED=… repeats a run.
 	@$(PYTEST) tests/chaos
 
-chaos: setup-dev ## Run test-chaos with 200 photos in each experiment (30 min).
+chaos: setup-dev ## Run test-chaos with 200 photos in each experiment (45 min).
 	@CHAOS_PHOTOS=200 .venv/bin/python -m pytest tests/chaos
 
 test-soak: setup-dev ## Send more photos than fit for SOAK_SECONDS (300): nothing may grow.
