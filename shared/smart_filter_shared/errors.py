@@ -356,6 +356,10 @@ class StatementTimedOut(DatabaseUnavailable):
     """The database canceled a statement, which took too long."""
 
 
+class DecoderUnavailable(TryAgain):
+    """The process that decodes pictures cannot be started."""
+
+
 class RowUnreadable(TryAgain):
     """A later version wrote the row, and this one cannot read it, such as after a rollback."""
 

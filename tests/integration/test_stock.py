@@ -136,7 +136,8 @@ def keep(
 
 def tenant_backgrounds(bench: Bench) -> TenantBackgrounds:
     """Return backgrounds of tenants with a stopped clock."""
-    return TenantBackgrounds(bench.engine, bench.store, LruCache(10_000_000), clock=lambda: 50.0)
+    recent = LruCache(10_000_000)
+    return TenantBackgrounds(bench.engine, bench.store, recent, images, clock=lambda: 50.0)
 
 
 def collection(
@@ -147,7 +148,7 @@ def collection(
     job = bench.job(bench.submit(recipe))
     fetcher = Fetcher(bench.settings.outbound)
     artifacts = ArtifactStore(
-        bench.store, LruCache(10_000_000), tenants or tenant_backgrounds(bench), fetcher
+        bench.store, LruCache(10_000_000), tenants or tenant_backgrounds(bench), fetcher, images
     )
     return artifacts.load(job, Wanted).collection
 

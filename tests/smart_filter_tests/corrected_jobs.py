@@ -18,6 +18,7 @@ from smart_filter_shared.queue.leases import StageOutcome
 from smart_filter_tests import portrait
 from smart_filter_tests.bench import KEEPING
 from smart_filter_tests.serving import Api
+from smart_filter_workers import images
 from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.results import CompositeResult, Faces, Segmentation, Smiles, Srgb8
@@ -31,8 +32,8 @@ DIGEST = "d" * 64  # the digest of the weights of every model of these jobs
 def artifacts_of(api: Api) -> ArtifactStore:
     """Return a store that loads and stores as a worker does."""
     recent, bench = LruCache(0), api.bench
-    backgrounds = TenantBackgrounds(bench.engine, bench.store, recent)
-    return ArtifactStore(bench.store, recent, backgrounds, Fetcher(OutboundSettings()))
+    backgrounds = TenantBackgrounds(bench.engine, bench.store, recent, images)
+    return ArtifactStore(bench.store, recent, backgrounds, Fetcher(OutboundSettings()), images)
 
 
 def photo_of(scene: int, shot: int, srgb: Srgb8 | None = None) -> bytes:

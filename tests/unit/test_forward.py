@@ -16,6 +16,7 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.rating import SmileLevel
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests.job_rows import a_job_row
+from smart_filter_workers import images
 from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.networks import onnx_runtime
@@ -177,6 +178,7 @@ def read(facts: dict[str, Any]) -> Smiles | None:
         LruCache(0),
         cast("TenantBackgrounds", None),
         cast("Fetcher", None),
+        images,
     )
     return artifacts.load(a_job_row({StageName.SMILE: facts}), Wanted).smiles
 

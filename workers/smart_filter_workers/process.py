@@ -28,6 +28,7 @@ from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.tracing import NULL_TRACES, Traces
 from smart_filter_workers.artifacts.content_credentials import CredentialSigner
 from smart_filter_workers.artifacts.store import ArtifactStore
+from smart_filter_workers.decoder.pool import DecoderPool
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.learning.example_collector import ExampleCollector
 from smart_filter_workers.learning.shadow_run import ShadowRunner
@@ -74,8 +75,8 @@ def serve(
     threads: how many stages run at once; download, decoding and upload overlap the forward pass.
     traces: receives the spans; closed at the end.
     A worker that can serve none of the stages reports `setup_failed`, claims nothing, and waits
-    for the stop signal.  Raises SetupFailed for unknown model names, and DatabaseUnavailable at
-    the start.
+    for the stop signal.  Raises SetupFailed for unknown model names, and DatabaseUnavailable or
+    DecoderUnavailable at the start.
     """
     memory.configure_malloc()
     system_threads.limit_native_threads()
@@ -106,6 +107,7 @@ def serve(
             _log.error("no_capability_served", failed=services.serving.failed)
             _wait_for_stop_signal()
             return
+        parts.decoder.start()
         begin("Sweeper", parts.sweeper.run)
         begin("Retention", parts.retention.run)
         begin("Clearing", parts.retention.run_slow)
@@ -115,6 +117,7 @@ def serve(
         stopping.set()
         for thread in side_threads:
             thread.join()
+        parts.decoder.close()
         services.heartbeat.leave()
         traces.close()
         for engine in (services.engine, parts.beating):
@@ -128,6 +131,7 @@ class _Parts:
 
     services: WorkerContext
     beating: Engine
+    decoder: DecoderPool
     setup: CapabilitySetup
     sweeper: Sweeper
     retention: GarbageCollector
@@ -154,6 +158,9 @@ def _wire(
     doorbell = Doorbell(settings.broker)
     store = ObjectStore(settings.storage, connections=threads + 1)
     recent = LruCache(_CACHE_BYTES)
+    decoder = DecoderPool()
+    backgrounds = TenantBackgrounds(by_key, store, recent, decoder)
+    fetcher = Fetcher(settings.outbound)
     worker = new_worker_id()
     memory_limit = memory.get_limit(settings.engine.memory_mb)
     trained = TrainedWeights(settings.weights, store)
@@ -177,9 +184,7 @@ def _wire(
     services = WorkerContext(
         engine=by_key,
         doorbell=doorbell,
-        artifacts=ArtifactStore(
-            store, recent, TenantBackgrounds(by_key, store, recent), Fetcher(settings.outbound)
-        ),
+        artifacts=ArtifactStore(store, recent, backgrounds, fetcher, decoder),
         signer=signer,
         catalog=known,
         models=loaded,
@@ -215,7 +220,7 @@ def _wire(
         retention=retention,
         cell=DEFAULT_CELL,
     )
-    return _Parts(services, beating, setup, sweeper, retention, draining, listening)
+    return _Parts(services, beating, decoder, setup, sweeper, retention, draining, listening)
 
 
 def _run(run: Callable[[threading.Event], None], parts: _Parts, stopping: threading.Event) -> None:

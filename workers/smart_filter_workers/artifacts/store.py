@@ -31,6 +31,7 @@ from smart_filter_shared.errors import (
     ObjectMissing,
     PhotoUnreachable,
     PictureTemporarilyUnreachable,
+    Poison,
 )
 from smart_filter_shared.jobs.queries import JobRow, Json
 from smart_filter_shared.pipeline import PIPELINE, StageName
@@ -40,6 +41,7 @@ from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_workers import images
 from smart_filter_workers.artifacts import photo_import
+from smart_filter_workers.decoder.pool import Decoder
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.results import (
     RESULT_TYPES,
@@ -85,12 +87,19 @@ class ArtifactStore:
     recent: the cache of decoded photos and arrays.
     backgrounds: reads backgrounds that are pictures.
     fetcher: fetches files that a job names by an address.
+    decoder: decodes the files that clients sent, and those that were fetched.
     """
 
     def __init__(
-        self, store: ObjectStore, recent: LruCache, backgrounds: TenantBackgrounds, fetcher: Fetcher
+        self,
+        store: ObjectStore,
+        recent: LruCache,
+        backgrounds: TenantBackgrounds,
+        fetcher: Fetcher,
+        decoder: Decoder,
     ) -> None:
         self._store = store
+        self._decoder = decoder
         self._cache = recent
         self._backgrounds = backgrounds
         self._fetcher = fetcher
@@ -102,10 +111,10 @@ class ArtifactStore:
     def load(self, job: JobRow, wanted: type[Inputs]) -> Inputs:
         """Return the inputs of a stage for one job, its fields filled by their names.
 
-        Raises ImageUnreadable or ImageTooLarge for the photo or its background,
+        Raises ImageUnreadable, ImageTooLarge or Poison for the photo or its background,
         PhotoUnreachable or PictureTemporarilyUnreachable for a background at an address,
         InputsExpired when the photo is gone, ArtifactsGone when an object is missing that a stage
-        can make again, StorageUnavailable, DatabaseUnavailable.
+        can make again, StorageUnavailable, DatabaseUnavailable, DecoderUnavailable.
         """
         given: dict[str, Callable[[], object]] = {
             "photo": lambda: self._photo(_require_photo_key(job)),
@@ -176,7 +185,13 @@ class ArtifactStore:
             self._store.remove(key)
 
     def _photo(self, key: str) -> Photo:
-        return self._cache.get(key, lambda: _decode_photo(self._store.get(key)))
+        return self._cache.get(key, lambda: self._decode_photo(self._store.get(key)))
+
+    def _decode_photo(self, content: bytes) -> tuple[Photo, int]:
+        """Return a read-only picture, and its size in bytes."""
+        photo = self._decoder.decode(content)
+        _, size = _read_only(photo.srgb)
+        return photo, size
 
     def _background(self, job: JobRow) -> Photo | None:
         asked = job.recipe.background
@@ -186,20 +201,21 @@ class ArtifactStore:
             return None
         try:
             return self._photo(job.background_key)
-        except (ImageUnreadable, ImageTooLarge) as error:
+        except (ImageUnreadable, ImageTooLarge, Poison) as error:
             raise type(error)(f"the background file: {error}") from error
 
     def _fetched(self, job: JobRow, url: str) -> Photo:
         """Return the background at an address; the memory cache keeps it for its job."""
         try:
             return self._cache.get(
-                f"{job.id} {url}", lambda: _decode_photo(self._fetcher.fetch(url).content)
+                f"{job.id} {url}", lambda: self._decode_photo(self._fetcher.fetch(url).content)
             )
         except (
             PhotoUnreachable,
             PictureTemporarilyUnreachable,
             ImageUnreadable,
             ImageTooLarge,
+            Poison,
         ) as error:
             # Without the address: that of a presigned link is as good as a password.
             raise type(error)(f"the background at its address: {error}") from error
@@ -207,10 +223,15 @@ class ArtifactStore:
     def _drawn(self, job: JobRow) -> tuple[MatteDrawing, ...]:
         """Return the drawn corrections of the matte, in order."""
         return tuple(
-            _drawing(one["form"], self._store.get(one["key"]))
+            self._drawing(one["form"], self._store.get(one["key"]))
             for one in job.corrections
             if one["key"] is not None
         )
+
+    def _drawing(self, form: str, content: bytes) -> MatteDrawing:
+        if form == "mask":
+            return MatteDrawing(mask=self._decoder.decode_mask(content))
+        return MatteDrawing(strokes=_STROKES.validate_json(content))
 
     def _result(self, job: JobRow, stage: StageName, made: type) -> object | None:
         stored = job.result(stage)
@@ -297,23 +318,10 @@ def _can_fill(stored: Json, field: "dataclasses.Field[object]") -> bool:
     return is_stored or field.default is dataclasses.MISSING
 
 
-def _decode_photo(content: bytes) -> tuple[Photo, int]:
-    """Return a read-only picture, and its size in bytes."""
-    photo = images.decode(content)
-    _, size = _read_only(photo.srgb)
-    return photo, size
-
-
 def _read_only(array: Pixels) -> tuple[Pixels, int]:
     """Return the array, read-only, and its size in bytes."""
     array.flags.writeable = False
     return array, array.nbytes
-
-
-def _drawing(form: str, content: bytes) -> MatteDrawing:
-    if form == "mask":
-        return MatteDrawing(mask=images.decode_mask(content))
-    return MatteDrawing(strokes=_STROKES.validate_json(content))
 
 
 @functools.cache

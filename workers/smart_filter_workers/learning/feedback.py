@@ -1,5 +1,6 @@
 """Prepare feedback for training: collect examples, build a data set, export it to a folder."""
 
+import contextlib
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -12,6 +13,7 @@ from smart_filter_shared.feedback.datasets import Dataset
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_workers.artifacts.store import ArtifactStore
+from smart_filter_workers.decoder.pool import DecoderPool
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.learning import dataset_export, manifests
 from smart_filter_workers.learning.example_collector import ExampleCollector
@@ -27,14 +29,16 @@ def collect_examples(engine: Engine, store: ObjectStore) -> None:
     Workers also do this, a few corrections a second.  Raises TryAgain while servers are away.
     """
     nothing = LruCache(0)
-    backgrounds = TenantBackgrounds(engine, store, nothing)
-    # Corrected photos and results are in storage: nothing is fetched from the web.
-    artifacts = ArtifactStore(store, nothing, backgrounds, Fetcher(OutboundSettings()))
-    collecting = ExampleCollector(engine, store, artifacts)
-    with sessions.transaction(engine) as connection:
-        left = examples.count_uncollected(connection)
-    while left > 0 and collecting.collect(most=_BATCH_SIZE):
-        left -= _BATCH_SIZE
+    with contextlib.closing(DecoderPool()) as decoder:
+        backgrounds = TenantBackgrounds(engine, store, nothing, decoder)
+        # Corrected photos and results are in storage: nothing is fetched from the web.
+        fetcher = Fetcher(OutboundSettings())
+        artifacts = ArtifactStore(store, nothing, backgrounds, fetcher, decoder)
+        collecting = ExampleCollector(engine, store, artifacts)
+        with sessions.transaction(engine) as connection:
+            left = examples.count_uncollected(connection)
+        while left > 0 and collecting.collect(most=_BATCH_SIZE):
+            left -= _BATCH_SIZE
 
 
 def build_dataset(engine: Engine, store: ObjectStore, task: TaskName) -> Dataset | None:

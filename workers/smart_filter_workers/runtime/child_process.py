@@ -22,6 +22,7 @@ from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_shared.telemetry import logs
 from smart_filter_workers.artifacts.store import ArtifactStore
+from smart_filter_workers.decoder.pool import DecoderPool
 from smart_filter_workers.fetcher import Fetcher
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
@@ -106,7 +107,9 @@ def _answer(request: ChildRequest) -> ChildResult:
     engine = sessions.open_engine(request.settings.database, connections=1)
     nothing = LruCache(0)
     fetcher = Fetcher(request.settings.outbound)
-    artifacts = ArtifactStore(store, nothing, TenantBackgrounds(engine, store, nothing), fetcher)
+    decoder = DecoderPool()
+    backgrounds = TenantBackgrounds(engine, store, nothing, decoder)
+    artifacts = ArtifactStore(store, nothing, backgrounds, fetcher, decoder)
     code = registry.get_stage(request.lease.stage)
     loading, loading_seconds = time.perf_counter(), 0.0
     try:
@@ -124,6 +127,7 @@ def _answer(request: ChildRequest) -> ChildResult:
     except Exception as error:  # noqa: BLE001 - the parent decides by its family
         return ChildResult(error=error, loading_seconds=loading_seconds)
     finally:
+        decoder.close()
         engine.dispose()
     seconds = time.perf_counter() - started
     return ChildResult(result=result, seconds=seconds, loading_seconds=loading_seconds)

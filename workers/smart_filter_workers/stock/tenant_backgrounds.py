@@ -14,16 +14,17 @@ from smart_filter_shared.errors import (
     ImageUnreadable,
     InputsExpired,
     ObjectMissing,
+    Poison,
 )
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.lru_dict import LruDict
 from smart_filter_shared.recipe import SUBJECT_MATCHED_KINDS, Background, BackgroundKind
 from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage.objects import ObjectStore
-from smart_filter_workers import images
 from smart_filter_workers.backgrounds.collection import Collection
 from smart_filter_workers.backgrounds.sources.generated import DesignSource
 from smart_filter_workers.backgrounds.sources.stock import StockSource
+from smart_filter_workers.decoder.pool import Decoder
 from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.system.lru_cache import LruCache
@@ -40,7 +41,7 @@ _MAX_TENANTS: Final = 1000
 class TenantBackgrounds:
     """Reads the table of backgrounds, at most once a second per tenant; safe for threads.
 
-    recent: the cache of decoded pictures.  clock: monotonic seconds.
+    recent: the cache of decoded pictures.  decoder: decodes them.  clock: monotonic seconds.
     """
 
     def __init__(
@@ -48,12 +49,14 @@ class TenantBackgrounds:
         engine: Engine,
         store: ObjectStore,
         recent: LruCache,
+        decoder: Decoder,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._engine = engine
         self._store = store
         self._recent = recent
+        self._decoder = decoder
         self._clock = clock
         self._known: LruDict[Tenant, tuple[float, dict[str, Picture]]] = LruDict(_MAX_TENANTS)
         self._lock = threading.Lock()
@@ -90,12 +93,12 @@ class TenantBackgrounds:
                 return self._decoded(self._look(tenant)[name].key)
         except (ObjectMissing, KeyError) as error:
             raise InputsExpired(f"the background {name} does not exist any more") from error
-        except (ImageUnreadable, ImageTooLarge) as error:
+        except (ImageUnreadable, ImageTooLarge, Poison) as error:
             raise type(error)(f"the background {name}: {error}") from error
 
     def _decoded(self, key: str) -> Srgb8:
         def fetch() -> tuple[Srgb8, int]:
-            whole = images.decode(self._store.get(key)).srgb
+            whole = self._decoder.decode(self._store.get(key)).srgb
             srgb = shrink(whole, longest_side=_MAX_CACHED_PX)
             srgb.flags.writeable = False
             return srgb, srgb.nbytes

@@ -1,0 +1,68 @@
+"""What a decoder child answers, parsed as input of an attacker.
+
+Messages are lines of JSON. A request is {"kind": "photo" | "mask", "seconds"} with an open file
+that holds the picture. The child replaces the file's content by the pixels and a photo's EXIF:
+
+    {"height", "width", "channels", "format", "exif_bytes", "taken_at"}
+    {"error": "unreadable" | "too_large" | "out_of_memory" | "defect", "message"}
+
+Its first line, before any request, is {"missing": [reason, …]}: the locks that it could not close.
+"""
+
+import datetime as dt
+from typing import Annotated, Final, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+
+from smart_filter_workers.images import MAX_PIXELS
+from smart_filter_workers.images.metadata import MAX_BYTES as MAX_EXIF_BYTES
+
+# Longest line that is read.
+MAX_LINE_BYTES: Final = 4096
+
+_Pixels = Annotated[int, Field(ge=1, le=MAX_PIXELS)]
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Ready(_Message):
+    """The first message of a child.  missing: why a lock could not be closed, for each."""
+
+    missing: list[str]
+
+
+class Decoded(_Message):
+    """A decoded picture: (height, width, channels) uint8 at the beginning of the file, then EXIF.
+
+    channels: 3, or 1 for a mask.  taken_at: aware; None if unknown.
+    """
+
+    height: _Pixels
+    width: _Pixels
+    channels: Literal[1, 3]
+    format: Literal["jpg", "png", "webp", "avif", "heic"]
+    exif_bytes: Annotated[int, Field(ge=0, le=MAX_EXIF_BYTES)]
+    taken_at: AwareDatetime | None
+
+    @property
+    def pixel_bytes(self) -> int:
+        """The size of the pixels in bytes."""
+        return self.height * self.width * self.channels
+
+    @property
+    def taken_at_utc(self) -> dt.datetime | None:
+        """The time when the photo was taken, in UTC."""
+        return None if self.taken_at is None else self.taken_at.astimezone(dt.UTC)
+
+
+class Failed(_Message):
+    """The error that the picture raised."""
+
+    error: Literal["unreadable", "too_large", "out_of_memory", "defect"]
+    message: str
+
+
+READY: Final = TypeAdapter(Ready)
+ANSWER: Final[TypeAdapter[Decoded | Failed]] = TypeAdapter(Decoded | Failed)

@@ -1,0 +1,180 @@
+"""A process that decodes pictures and can do nothing else: `python -m … SOCKET`.
+
+It has a clean environment and one socket. It loads the decoders, uses each once, locks itself, and
+then answers requests until the socket ends.  Messages: `decoder.answers`.
+"""
+
+import contextlib
+import io
+import json
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image
+
+from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
+from smart_filter_workers import images
+from smart_filter_workers.images.icc_profiles import srgb_profile
+from smart_filter_workers.images.metadata import MAX_BYTES as MAX_EXIF_BYTES
+from smart_filter_workers.results import Photo
+from smart_filter_workers.system import landlock, memory, seccomp, threads
+
+# Above the size of the idle process. 50 megapixels of animated WebP need just under 1.2 GB, the
+# most of all formats (docs/measurements.md).
+_MAX_MEMORY_BYTES: Final = 1500 * 1024 * 1024
+# The standard streams, the socket, a picture's file, and room for another.
+_MAX_OPEN_FILES: Final = 8
+_MAX_REQUEST_BYTES: Final = 4096
+# Every character may take 12 bytes of a line of 4096.
+_MAX_MESSAGE_LENGTH: Final = 300
+# Modes and formats that use different modules.
+_WARM_UP: Final = (
+    ("CMYK", "JPEG"),
+    ("L", "JPEG"),
+    ("RGB", "JPEG"),
+    ("RGBA", "PNG"),
+    ("P", "PNG"),
+    ("I;16", "PNG"),
+    ("RGBA", "WEBP"),
+    ("RGB", "AVIF"),
+)
+_SIDE_PX: Final = 16
+# The start of a HEIC: an attempt to read it loads libheif, if that is installed.
+_HEIC: Final = b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic"
+
+
+def main() -> None:
+    """Answer the requests of the parent until it closes the socket."""
+    # The parent alone ends this process. A signal to the whole group ends the parent, which first
+    # finishes the photos under way.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    with socket.socket(fileno=int(sys.argv[1])) as parent:
+        memory.configure_malloc()
+        threads.limit_native_threads()
+        _warm_up()
+        _send(parent, {"missing": lock()})
+        while True:
+            request, files, _, _ = socket.recv_fds(parent, _MAX_REQUEST_BYTES, 1)
+            if not request:
+                return
+            _send(parent, _answer(json.loads(request), files[0]))
+
+
+def lock() -> list[str]:
+    """Give up all rights of this process; return a reason for each lock that is not available."""
+    _offer_to_out_of_memory_killer()
+    _limit_resources()
+    if threading.active_count() > 1:
+        return ["a library has started threads"]
+    return [reason for reason in (landlock.restrict(), seccomp.restrict()) if reason is not None]
+
+
+def _offer_to_out_of_memory_killer() -> None:
+    """Make the kernel end this process before its parent when memory runs out."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
+def _limit_resources() -> None:
+    largest_file = 3 * images.MAX_PIXELS + MAX_EXIF_BYTES
+    limits = {
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_FSIZE: largest_file,
+        resource.RLIMIT_NOFILE: _MAX_OPEN_FILES,
+    }
+    if sys.platform == "linux":
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        limits[resource.RLIMIT_AS] = pages * resource.getpagesize() + _MAX_MEMORY_BYTES
+    for limit, most in limits.items():
+        resource.setrlimit(limit, (most, most))
+
+
+def _warm_up() -> None:
+    """Decode a picture of each format, so that every module and table is loaded."""
+    exif, icc = _exif(), srgb_profile()
+    for mode, name in _WARM_UP:
+        file = io.BytesIO()
+        Image.new(mode, (_SIDE_PX, _SIDE_PX)).save(file, name, exif=exif, icc_profile=icc)
+        images.decode(file.getvalue())
+    mask = io.BytesIO()
+    Image.new("L", (_SIDE_PX, _SIDE_PX)).save(mask, "PNG")
+    images.decode(mask.getvalue())
+    images.decode_mask(mask.getvalue())
+    for broken in (b"", file.getvalue()[:100], _HEIC):
+        with contextlib.suppress(ImageUnreadable):
+            images.decode(broken)
+
+
+def _exif() -> bytes:
+    """Return EXIF of a photo that lies on its side and names the time when it was taken."""
+    tags = Image.Exif()
+    tags[ExifTags.Base.Orientation] = 6
+    camera = tags.get_ifd(ExifTags.IFD.Exif)
+    camera[ExifTags.Base.DateTimeOriginal] = "2001:02:03 04:05:06"
+    return tags.tobytes()
+
+
+def _answer(request: dict[str, object], file: int) -> dict[str, object]:
+    try:
+        # When the parent has ended, it cannot end a decoder that hangs.
+        signal.setitimer(signal.ITIMER_REAL, float(str(request["seconds"])))
+        content = os.pread(file, os.lseek(file, 0, os.SEEK_END), 0)
+        os.ftruncate(file, 0)
+        if request["kind"] == "mask":
+            mask = images.decode_mask(content)
+            return _store(file, Photo(mask, "png"))
+        return _store(file, images.decode(content))
+    except ImageUnreadable as error:
+        return _failure("unreadable", str(error))
+    except ImageTooLarge as error:
+        return _failure("too_large", str(error))
+    except MemoryError:
+        return _failure("out_of_memory", "")
+    except Exception as error:  # noqa: BLE001 - the top of this process; the parent reports it
+        return _failure("defect", f"{type(error).__name__}: {error}")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        os.close(file)
+
+
+def _store(file: int, picture: Photo) -> dict[str, object]:
+    """Write the pixels and the EXIF to the file, and return the answer that describes them."""
+    height, width, *channels = picture.srgb.shape
+    _write(file, np.ascontiguousarray(picture.srgb), at=0)
+    _write(file, np.frombuffer(picture.exif, np.uint8), at=picture.srgb.nbytes)
+    return {
+        "height": height,
+        "width": width,
+        "channels": channels[0] if channels else 1,
+        "format": picture.format,
+        "exif_bytes": len(picture.exif),
+        "taken_at": None if picture.taken_at is None else picture.taken_at.isoformat(),
+    }
+
+
+def _write(file: int, values: NDArray[np.uint8], *, at: int) -> None:
+    left = values.reshape(-1).data
+    while left:
+        written = os.pwrite(file, left, at)
+        left, at = left[written:], at + written
+
+
+def _failure(error: str, message: str) -> dict[str, object]:
+    return {"error": error, "message": message[:_MAX_MESSAGE_LENGTH]}
+
+
+def _send(parent: socket.socket, message: dict[str, object]) -> None:
+    parent.sendall(json.dumps(message).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main()
