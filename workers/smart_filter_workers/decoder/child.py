@@ -66,7 +66,7 @@ def main() -> None:
             request, files, _, _ = socket.recv_fds(parent, _MAX_REQUEST_BYTES, 1)
             if not request:
                 return
-            _send(parent, _answer(json.loads(request), files[0]))
+            _send(parent, answer(json.loads(request), files[0]))
 
 
 def lock() -> list[str]:
@@ -76,6 +76,30 @@ def lock() -> list[str]:
     if threading.active_count() > 1:
         return ["a library has started threads"]
     return [reason for reason in (landlock.restrict(), seccomp.restrict()) if reason is not None]
+
+
+def answer(request: dict[str, object], file: int) -> dict[str, object]:
+    """Return the answer to a request, and replace the picture in the file by its pixels."""
+    try:
+        # When the parent has ended, it cannot end a decoder that hangs.
+        signal.setitimer(signal.ITIMER_REAL, float(str(request["seconds"])))
+        content = os.pread(file, os.lseek(file, 0, os.SEEK_END), 0)
+        os.ftruncate(file, 0)
+        if request["kind"] == "mask":
+            mask = images.decode_mask(content)
+            return _store(file, Photo(mask, "png"))
+        return _store(file, images.decode(content))
+    except ImageUnreadable as error:
+        return _failure("unreadable", str(error))
+    except ImageTooLarge as error:
+        return _failure("too_large", str(error))
+    except MemoryError:
+        return _failure("out_of_memory", "")
+    except Exception as error:  # noqa: BLE001 - the top of this process; the parent reports it
+        return _failure("defect", f"{type(error).__name__}: {error}")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        os.close(file)
 
 
 def _offer_to_out_of_memory_killer() -> None:
@@ -121,29 +145,6 @@ def _exif() -> bytes:
     camera = tags.get_ifd(ExifTags.IFD.Exif)
     camera[ExifTags.Base.DateTimeOriginal] = "2001:02:03 04:05:06"
     return tags.tobytes()
-
-
-def _answer(request: dict[str, object], file: int) -> dict[str, object]:
-    try:
-        # When the parent has ended, it cannot end a decoder that hangs.
-        signal.setitimer(signal.ITIMER_REAL, float(str(request["seconds"])))
-        content = os.pread(file, os.lseek(file, 0, os.SEEK_END), 0)
-        os.ftruncate(file, 0)
-        if request["kind"] == "mask":
-            mask = images.decode_mask(content)
-            return _store(file, Photo(mask, "png"))
-        return _store(file, images.decode(content))
-    except ImageUnreadable as error:
-        return _failure("unreadable", str(error))
-    except ImageTooLarge as error:
-        return _failure("too_large", str(error))
-    except MemoryError:
-        return _failure("out_of_memory", "")
-    except Exception as error:  # noqa: BLE001 - the top of this process; the parent reports it
-        return _failure("defect", f"{type(error).__name__}: {error}")
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        os.close(file)
 
 
 def _store(file: int, picture: Photo) -> dict[str, object]:

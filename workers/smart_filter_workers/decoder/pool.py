@@ -46,6 +46,12 @@ _VARIABLES: Final = ("PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH")
 # Larger pixels are used where the child wrote them. Each such picture holds an open file, so that
 # the cache of a worker holds at most a hundred.
 _MAPPED_BYTES: Final = 1024 * 1024
+_MODULE: Final = "smart_filter_workers.decoder.child"
+_SEALS: Final = (
+    fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+    if hasattr(fcntl, "F_ADD_SEALS")
+    else None
+)
 _log = logger("decoder")
 
 
@@ -65,9 +71,11 @@ class DecoderPool:
     """Decodes pictures in child processes, two at most; safe for threads.
 
     A child is started when it is needed, and kept.  limit_seconds: the time for one picture.
+    module: the child's program.
     """
 
-    def __init__(self, *, limit_seconds: float = _LIMIT_SECONDS) -> None:
+    def __init__(self, *, limit_seconds: float = _LIMIT_SECONDS, module: str = _MODULE) -> None:
+        self._module = module
         self._limit_seconds = limit_seconds
         self._turns = threading.BoundedSemaphore(_CHILDREN)
         self._lock = threading.Lock()
@@ -147,7 +155,7 @@ class DecoderPool:
 
     def _start_child(self) -> "_Child":
         try:
-            child = _Child()
+            child = _Child(self._module)
         except OSError as error:
             raise DecoderUnavailable(f"no process can be started: {error}") from error
         try:
@@ -169,13 +177,13 @@ class _ChildDied(Exception):
 class _Child:
     """One child process, and the socket to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str) -> None:
         self._socket, theirs = socket.socketpair()
         environment = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
         with theirs:
             try:
                 self._process = subprocess.Popen(  # noqa: S603 - this very program
-                    [sys.executable, "-P", "-m", _MODULE, str(theirs.fileno())],
+                    [sys.executable, "-P", "-m", module, str(theirs.fileno())],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
@@ -247,13 +255,10 @@ class _Child:
         return _ChildDied(f"status {self._process.wait()}")
 
 
-_MODULE: Final = "smart_filter_workers.decoder.child"
-
-
 @contextlib.contextmanager
 def _shared_file() -> Iterator[int]:
     """Open an empty file in memory that has no name."""
-    if hasattr(os, "memfd_create"):
+    if _SEALS is not None:
         file = os.memfd_create("picture", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
             yield file
@@ -275,15 +280,14 @@ def _read_photo(file: int, answer: Decoded) -> Photo:
     """Return the picture that the child wrote.  Raises Poison when it is not what it answered."""
     if answer.height * answer.width > MAX_PIXELS:
         raise _forged_error("more pixels than are accepted")
-    is_sealed = hasattr(os, "memfd_create")
-    if is_sealed:
+    if _SEALS is not None:
         try:
             fcntl.fcntl(file, fcntl.F_ADD_SEALS, _SEALS)
         except OSError as error:
             raise _forged_error("it still writes to the pixels") from error
     if os.fstat(file).st_size != answer.pixel_bytes + answer.exif_bytes:
         raise _forged_error("the pixels have another size")
-    if is_sealed and answer.pixel_bytes >= _MAPPED_BYTES:
+    if _SEALS is not None and answer.pixel_bytes >= _MAPPED_BYTES:
         # Nothing can change or shorten the file any more: no copy is needed.
         flags = mmap.MAP_PRIVATE | getattr(mmap, "MAP_POPULATE", 0)
         shared = mmap.mmap(file, answer.pixel_bytes, flags, mmap.PROT_READ)
@@ -298,13 +302,6 @@ def _read_photo(file: int, answer: Decoded) -> Photo:
         answer.taken_at_utc,
         os.pread(file, answer.exif_bytes, answer.pixel_bytes),
     )
-
-
-_SEALS: Final = (
-    0
-    if not hasattr(fcntl, "F_ADD_SEALS")
-    else fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
-)
 
 
 def _picture_error(failed: Failed) -> Exception:

@@ -1,0 +1,69 @@
+"""Measure what decoding in a locked child process adds to a photo.
+
+python -m benchmarks.decoding
+
+Each JPEG is decoded in this process and in the child, one after the other, in alternating order; a
+sample is the difference of such a pair.
+"""
+
+import contextlib
+import time
+from collections.abc import Callable
+from itertools import islice
+
+from benchmarks import figures, photos
+from smart_filter_workers import images
+from smart_filter_workers.decoder.pool import DecoderPool
+from smart_filter_workers.results import Photo
+from smart_filter_workers.system import memory, threads
+
+# Sides in pixels, by their name, with the goal for the difference in milliseconds.
+_SIZES = {"1 MP": (photos.SIDE_OF_1_MP, 3.0), "12 MP": (photos.SIDE_OF_12_MP, None)}
+_ROUNDS = 30
+
+
+def measure() -> list[figures.Figure]:
+    """Return the time of both ways, and their difference, for each size."""
+    memory.configure_malloc()
+    threads.limit_native_threads()
+    found = []
+    with contextlib.closing(DecoderPool()) as decoder:
+        started_at = time.perf_counter()
+        decoder.start()
+        start_ms = 1000 * (time.perf_counter() - started_at)
+        found.append(figures.Figure(name="start of a child", unit="ms", samples=[start_ms]))
+        for name, (side_px, goal) in _SIZES.items():
+            within, apart = _measure_pairs(decoder, list(islice(photos.selfies(side_px), 3)))
+            added = [other - one for one, other in zip(within, apart, strict=True)]
+            found += [
+                figures.Figure(name=f"{name}: in the process", unit="ms", samples=within),
+                figures.Figure(name=f"{name}: in the child", unit="ms", samples=apart),
+                figures.Figure(name=f"{name}: added", unit="ms", samples=added, goal=goal),
+            ]
+    return found
+
+
+def _measure_pairs(decoder: DecoderPool, files: list[bytes]) -> tuple[list[float], list[float]]:
+    """Return the milliseconds of each round, in this process and in the child."""
+    within, apart = [], []
+    for number in range(-2, _ROUNDS):
+        file = files[number % len(files)]
+        if number % 2:
+            one, other = _time(images.decode, file), _time(decoder.decode, file)
+        else:
+            other, one = _time(decoder.decode, file), _time(images.decode, file)
+        if number >= 0:
+            within.append(one)
+            apart.append(other)
+    return within, apart
+
+
+def _time(decode: Callable[[bytes], Photo], file: bytes) -> float:
+    started_at = time.perf_counter()
+    # Reading the pixels counts: those of the child may still have to be mapped.
+    decode(file).srgb.max()
+    return 1000 * (time.perf_counter() - started_at)
+
+
+if __name__ == "__main__":
+    figures.print_figures(measure())

@@ -1,0 +1,318 @@
+"""The process that decodes clients' pictures can do nothing else, and its worker survives it."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import smart_filter_tests
+from smart_filter_deploy.embedded.child_processes import process_tree
+from smart_filter_shared.errors import (
+    DecoderUnavailable,
+    ImageTooLarge,
+    ImageUnreadable,
+    Poison,
+)
+from smart_filter_tests import forging_decoder, heic
+from smart_filter_tests.locked_process import ACTIONS
+from smart_filter_tests.mutants import originals
+from smart_filter_tests.pictures import encode, noise
+from smart_filter_workers import images
+from smart_filter_workers.decoder.pool import DecoderPool
+
+TESTS = Path(smart_filter_tests.__file__).parents[1]
+PHOTO = (TESTS / "data" / "grace_hopper.jpg").read_bytes()
+HARMLESS = {"stop its timer"}
+# Landlock is a second lock, of files and what is named by them.
+FILES = {"read a file", "write a file", "list a folder"}
+Children: TypeAlias = Callable[[], set[int]]
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems have no locks")
+
+
+@pytest.fixture
+def children() -> Children:
+    """Return the function that lists the children started since the test began."""
+    before = set(process_tree(os.getpid()))
+    return lambda: set(process_tree(os.getpid())) - before
+
+
+def only(children: Children) -> int:
+    (pid,) = children()
+    return pid
+
+
+@pytest.fixture
+def decoder(children: Children) -> Iterator[DecoderPool]:
+    assert not children()
+    pool = DecoderPool()
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def owned(children: Children, monkeypatch: pytest.MonkeyPatch) -> Iterator[DecoderPool]:
+    """Return a decoder whose children an attacker owns."""
+    assert not children()
+    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    pool = DecoderPool(module="smart_filter_tests.forging_decoder")
+    yield pool
+    pool.close()
+
+
+def count_open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def attempt(locks: str, action: str) -> str:
+    """Return `done` or the error's name, of an action in a process with these locks."""
+    return subprocess.run(
+        [sys.executable, "-m", "smart_filter_tests.locked_process", locks, action],
+        cwd=TESTS,
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
+
+
+@needs_linux
+@pytest.mark.parametrize("action", ACTIONS)
+def test_locked_process_can_only_compute(action: str) -> None:
+    expected = {"done"} if action in HARMLESS else {"EPERM", "EACCES", "ENOMEM"}
+
+    assert attempt("all", action) in expected
+
+
+@needs_linux
+@pytest.mark.parametrize("action", sorted(set(ACTIONS) - {"start a program"}))
+def test_every_action_works_without_locks(action: str) -> None:
+    assert attempt("none", action) == "done"
+
+
+@needs_linux
+@pytest.mark.parametrize("action", sorted(FILES))
+def test_landlock_alone_keeps_files_away(action: str) -> None:
+    assert attempt("landlock", action) == "EACCES"
+
+
+@needs_linux
+@pytest.mark.parametrize("action", sorted(set(ACTIONS) - HARMLESS - {"allocate two gigabytes"}))
+def test_seccomp_alone_refuses_the_calls(action: str) -> None:
+    assert attempt("seccomp", action) == "EPERM"
+
+
+@needs_linux
+def test_child_has_no_secret_and_no_open_file_of_its_worker(
+    decoder: DecoderPool, children: Children, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMART_FILTER_DATABASE_URL", "postgresql://a-secret")
+
+    decoder.start()
+
+    child = Path(f"/proc/{only(children)}")
+    environment = (child / "environ").read_bytes()
+    files = sorted(str(one.readlink()).partition(":")[0] for one in (child / "fd").iterdir())
+    assert b"SMART_FILTER" not in environment
+    assert files == ["/dev/null", "/dev/null", "/dev/null", "socket"]
+
+
+@needs_linux
+def test_running_child_is_locked(decoder: DecoderPool, children: Children) -> None:
+    decoder.start()
+
+    status = Path(f"/proc/{only(children)}/status").read_text("ascii")
+    assert "NoNewPrivs:\t1\n" in status
+    assert "Seccomp:\t2\n" in status
+
+
+def a_gif() -> bytes:
+    return encode(Image.new("RGB", (8, 8)), "GIF")
+
+
+PICTURES = {
+    "camera": PHOTO,
+    "CMYK": encode(Image.new("CMYK", (70, 50), (10, 200, 30, 40)), "JPEG"),
+    "gray": encode(Image.new("L", (70, 50), 77), "JPEG"),
+    "large": encode(Image.fromarray(noise(1000, 1500)), "JPEG"),
+    "palette": encode(Image.new("P", (70, 50), 3), "PNG"),
+    "16 bits": encode(Image.new("I;16", (70, 50), 30_000), "PNG"),
+    "one pixel": encode(Image.new("RGB", (1, 1)), "PNG"),
+    "animated": encode(
+        Image.new("RGB", (70, 50), "red"),
+        "WEBP",
+        save_all=True,
+        append_images=[Image.new("RGB", (70, 50), "blue")],
+    ),
+    "HEIC": heic.quarters(),
+    **originals(),
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_child_returns_the_picture_that_a_process_of_its_own_would(
+    shared_decoder: DecoderPool, name: str
+) -> None:
+    content = PICTURES[name]
+    expected = images.decode(content)
+
+    photo = shared_decoder.decode(content)
+
+    assert photo.srgb.dtype == np.uint8
+    assert np.array_equal(photo.srgb, expected.srgb)
+    assert (photo.format, photo.taken_at) == (expected.format, expected.taken_at)
+    assert photo.exif == expected.exif
+
+
+@pytest.fixture(scope="module")
+def shared_decoder() -> Iterator[DecoderPool]:
+    pool = DecoderPool()
+    yield pool
+    pool.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture", a_gif(), PHOTO[:5000]])
+def test_bad_picture_has_the_same_message_as_without_a_child(
+    shared_decoder: DecoderPool, content: bytes
+) -> None:
+    with pytest.raises(ImageUnreadable) as expected:
+        images.decode(content)
+
+    with pytest.raises(ImageUnreadable) as raised:
+        shared_decoder.decode(content)
+
+    assert str(raised.value) == str(expected.value)
+
+
+def test_too_large_picture_keeps_its_error(shared_decoder: DecoderPool) -> None:
+    large = bytearray(PHOTO)
+    frame = large.index(b"\xff\xc0") if b"\xff\xc0" in large else large.index(b"\xff\xc2")
+    large[frame + 5 : frame + 9] = b"\xff\xff\xff\xff"
+
+    with pytest.raises(ImageTooLarge, match="at most 50000000"):
+        shared_decoder.decode(bytes(large))
+
+
+def test_mask_keeps_its_levels(shared_decoder: DecoderPool) -> None:
+    levels = np.arange(60, dtype=np.uint8).reshape(6, 10)
+
+    mask = shared_decoder.decode_mask(encode(Image.fromarray(levels), "PNG"))
+
+    assert np.array_equal(mask, levels)
+    with pytest.raises(ImageUnreadable, match="mask"):
+        shared_decoder.decode_mask(b"\x89PNG")
+
+
+@pytest.mark.parametrize("what", [b"crash", b"exit"])
+def test_picture_that_ends_its_decoder_is_poison_and_the_next_one_is_decoded(
+    owned: DecoderPool, what: bytes
+) -> None:
+    with pytest.raises(Poison, match="ended the process that decodes it"):
+        owned.decode(what)
+
+    assert owned.decode(PHOTO).srgb.shape == (600, 512, 3)
+
+
+def test_picture_that_hangs_its_decoder_is_poison(
+    children: Children, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    owned = DecoderPool(module="smart_filter_tests.forging_decoder", limit_seconds=0.2)
+
+    with pytest.raises(Poison, match="takes too long"):
+        owned.decode(b"hang")
+
+    assert not children()
+    owned.close()
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [*forging_decoder.FORGED, b"not json", b"endless", b"two answers", b"keeps writing"],
+)
+def test_forged_answer_is_refused_and_its_child_replaced(
+    owned: DecoderPool, children: Children, lie: bytes
+) -> None:
+    owned.start()
+    child = only(children)
+
+    with pytest.raises(Poison, match="has changed the process that decodes it"):
+        owned.decode(lie)
+
+    assert owned.decode(PHOTO).srgb.shape == (600, 512, 3)
+    assert only(children) != child
+
+
+@needs_linux
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
+def test_picture_survives_a_child_that_died_before(
+    decoder: DecoderPool, children: Children, number: signal.Signals
+) -> None:
+    decoder.start()
+    os.kill(only(children), number)
+
+    assert decoder.decode(PHOTO).srgb.shape == (600, 512, 3)
+
+
+@needs_linux
+def test_signals_of_a_shutdown_leave_the_child_at_work(
+    decoder: DecoderPool, children: Children
+) -> None:
+    decoder.start()
+    child = only(children)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(child, number)
+
+    decoder.decode(PHOTO)
+
+    assert only(children) == child
+
+
+@needs_linux
+def test_nothing_is_left_open_by_pictures_good_and_bad(
+    owned: DecoderPool, children: Children
+) -> None:
+    owned.decode(PHOTO)
+    before = count_open_files()
+
+    for content in (PHOTO, b"crash", b"more rows", b"no picture", b"not json", PHOTO) * 2:
+        with contextlib.suppress(ImageUnreadable, Poison):
+            owned.decode(content)
+
+    assert count_open_files() == before
+    assert len(children()) == 1
+
+
+def test_threads_share_two_children(decoder: DecoderPool, children: Children) -> None:
+    with ThreadPoolExecutor(6) as threads:
+        photos = list(threads.map(decoder.decode, [PHOTO] * 24))
+
+    assert {photo.srgb.shape for photo in photos} == {(600, 512, 3)}
+    assert 1 <= len(children()) <= 2
+
+
+def test_closed_decoder_ends_its_children(children: Children) -> None:
+    decoder = DecoderPool()
+    decoder.start()
+
+    decoder.close()
+
+    assert not children()
+    with pytest.raises(DecoderUnavailable):
+        decoder.decode(PHOTO)
+
+
+def test_child_that_cannot_start_is_not_the_picture_s_fault() -> None:
+    decoder = DecoderPool(module="smart_filter_workers.no_such_module")
+
+    with pytest.raises(DecoderUnavailable, match="does not start"):
+        decoder.decode(PHOTO)
+
+    decoder.close()

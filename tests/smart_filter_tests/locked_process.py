@@ -1,0 +1,85 @@
+"""Try one action in a process with locks: `python -m … LOCKS ACTION`.
+
+LOCKS: `all`, `seccomp`, `landlock` or `none`.  It prints `done`, or the name of the error's number.
+"""
+
+import errno
+import mmap
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from smart_filter_workers.decoder import child
+from smart_filter_workers.system import landlock, seccomp
+
+_PARENT = os.getppid()
+
+
+def _read_parents_environment() -> None:
+    os.close(os.open(f"/proc/{_PARENT}/environ", os.O_RDONLY))
+
+
+def _start_program() -> None:
+    os.execv("/bin/true", ["true"])
+
+
+def _fork() -> None:
+    if os.fork() == 0:
+        os._exit(0)
+    os.wait()
+
+
+def _connect() -> None:
+    with socket.socket(socket.AF_UNIX) as other:
+        other.connect_ex("/nonexistent")
+
+
+def _map_code() -> None:
+    mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC).close()
+
+
+ACTIONS: Mapping[str, Callable[[], object]] = {
+    "read a file": lambda: os.close(os.open("/etc/passwd", os.O_RDONLY)),
+    "write a file": lambda: os.close(os.open("/tmp", os.O_TMPFILE | os.O_WRONLY)),
+    "look for a file": Path("/etc/passwd").stat,
+    "list a folder": lambda: list(Path("/").iterdir()),
+    "read the parent's environment": _read_parents_environment,
+    "make a socket": lambda: socket.socket().close(),
+    "connect to a socket": _connect,
+    "start a program": _start_program,
+    "fork": _fork,
+    "signal the parent": lambda: os.kill(_PARENT, 0),
+    "look at the parent's priority": lambda: os.getpriority(os.PRIO_PROCESS, _PARENT),
+    "make memory executable": _map_code,
+    "make a file in memory": lambda: os.close(os.memfd_create("more")),
+    "make a pipe": os.pipe,
+    "change the mode of an open file": lambda: os.fchmod(1, 0o600),
+    "allocate two gigabytes": lambda: bytearray(2 << 30),
+    "stop its timer": lambda: signal.setitimer(signal.ITIMER_REAL, 0),
+}
+
+
+def main() -> None:
+    locks, action = sys.argv[1:]
+    missing = {
+        "all": child.lock,
+        "seccomp": lambda: [seccomp.restrict()],
+        "landlock": lambda: [landlock.restrict()],
+        "none": list,
+    }[locks]()
+    assert not any(missing), missing
+    try:
+        ACTIONS[action]()
+        outcome = "done"
+    except OSError as error:
+        outcome = errno.errorcode[error.errno or 0]
+    except MemoryError:
+        outcome = "ENOMEM"
+    sys.stdout.write(outcome)
+
+
+if __name__ == "__main__":
+    main()
