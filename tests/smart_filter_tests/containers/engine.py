@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -17,7 +16,11 @@ from typing import Final
 
 import pytest
 
-from smart_filter_deploy.embedded import parent_death
+from smart_filter_tests.containers.private_network import (
+    NAME_SERVER,
+    private_network,
+    tied_to_this_process,
+)
 
 CHECKOUT: Final = Path(__file__).parents[3]
 STANDINS: Final = CHECKOUT / "deploy" / "standins"
@@ -29,14 +32,13 @@ _PACKAGES = ("containerd", "docker-buildx", "docker-cli", "docker-compose", "doc
 _OWN_PACKAGES = (
     *("iptables", "libip4tc2", "libip6tc2", "libmnl0", "libnetfilter-conntrack3"),
     *("libnfnetlink0", "libnftnl11", "libxtables12", "runc"),
+    *("slirp4netns", "libslirp0", "libpcre2-8-0", "libseccomp2"),
 )
-# Not the engine's defaults: another engine on this machine may have networks there.
-_BRIDGE = "172.29.0.1/24"
-_ADDRESSES = ("172.29.", "172.30.")
-_POOL = {"base": "172.30.0.0/16", "size": 24}
-_DEFAULT_BRIDGE = "docker0"
-_INTERFACES = Path("/sys/class/net")
-_FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+# For the limits of docker-compose.yml.
+_CONTROLLERS = {"cpu", "memory", "pids"}
+_INSTALL = "install Docker Engine 25 or newer with Compose (Debian 13: docker.io, docker-compose)"
+_TUN = Path("/dev/net/tun")
+_CGROUPS = Path("/sys/fs/cgroup")
 _START_SECONDS = 120.0
 _STOP_SECONDS = 120.0
 _POLL_SECONDS = 0.2
@@ -47,10 +49,12 @@ class Engine:
     """A running Docker engine.
 
     environment: of commands that use it.  origin: where it comes from, for people.
+    is_private: whether it is unpacked for the tests, with a network of its own.
     """
 
     environment: Mapping[str, str]
     origin: str
+    is_private: bool
 
     def run(
         self, *command: str | Path, folder: Path = CHECKOUT, check: bool = True
@@ -79,14 +83,16 @@ class Engine:
 def open_engine() -> Iterator[Engine]:
     """Yield the machine's engine if it is new enough, else a private one; skip without either.
 
-    The private one has data, socket and addresses of its own, and leaves nothing behind.
+    The private one has data, socket and network of its own, and leaves nothing behind. While it
+    runs, this thread and all processes that it starts are in that network: 127.0.0.1 is the
+    engine's.
     """
     version, refusal = _machine_version()
     if refusal is None:
-        yield Engine(dict(os.environ), f"{version}, this machine's own")
+        yield Engine(dict(os.environ), f"{version}, this machine's own", is_private=False)
         return
-    if reason := _obstacle():
-        pytest.skip(f"{refusal}; no private one either: {reason}")
+    if reason := next(_list_obstacles(), None):
+        pytest.skip(f"{refusal}: {_INSTALL}. A private one cannot run: {reason}")
     folder = Path(tempfile.mkdtemp(prefix="smart-filter-engine-"))
     try:
         with _private_engine(folder) as engine:
@@ -112,29 +118,39 @@ def _machine_version() -> tuple[str, str | None]:
     return version, None if compose.returncode == 0 else "this machine's docker has no compose"
 
 
-def _obstacle() -> str | None:
-    """Return why no private engine can run here; None when it can."""
+def _list_obstacles() -> Iterator[str]:
+    """Yield why no private engine can run here, and what to do about it."""
     if sys.platform != "linux":
-        return "this is not Linux"
+        yield "this is not Linux"
     if os.geteuid() != 0:
-        return "it needs root"
-    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-        return "it comes from Debian's packages, and this is not Debian"
+        yield "it needs root"
+    commands = {"apt-get": "apt", "dpkg-deb": "dpkg", "ip": "iproute2", "unshare": "util-linux"}
+    for command, package in commands.items():
+        if shutil.which(command) is None:
+            yield f"there is no {command}: install {package}, on Debian"
     if not Path("/usr/share/keyrings/debian-archive-keyring.gpg").exists():
-        return "it comes from Debian's packages, whose keys this machine does not have"
-    if (_INTERFACES / _DEFAULT_BRIDGE).exists():
-        return "another engine runs, whose packet filter it would replace"
-    unshared = subprocess.run(
-        ["unshare", "--mount", "--net", "true"], capture_output=True, check=False
-    )
-    return None if unshared.returncode == 0 else "this machine allows no new namespaces"
+        yield "it comes from Debian's packages: install debian-archive-keyring"
+    if not _TUN.exists():
+        yield f"its network needs {_TUN}: load the kernel's module tun"
+    for controller in sorted(_CONTROLLERS - _list_controllers()):
+        yield f"the kernel has no cgroup controller {controller}: enable it, or cgroup v2"
+    namespaces = ["unshare", "--mount", "--net", "true"]
+    if subprocess.run(namespaces, capture_output=True, check=False).returncode != 0:
+        yield "this machine allows no new namespaces: allow CAP_SYS_ADMIN"
+
+
+def _list_controllers() -> set[str]:
+    """Return the names of the cgroup controllers of either version that the kernel has enabled."""
+    lines = Path("/proc/cgroups").read_text().splitlines()[1:]
+    return {line.split()[0] for line in lines if line.split()[3] == "1"}
 
 
 @contextmanager
 def _private_engine(folder: Path) -> Iterator[Engine]:
     _unpack(folder)
     binaries = ":".join(
-        f"{folder}/{place}" for place in ("new/usr/sbin", "new/usr/bin", "own/usr/sbin")
+        f"{folder}/{place}"
+        for place in (*("new/usr/sbin", "new/usr/bin", "own/usr/sbin", "own/usr/bin"),)
     )
     [libraries] = folder.glob("own/usr/lib/*-linux-gnu")
     socket = f"unix://{folder}/docker.sock"
@@ -145,40 +161,46 @@ def _private_engine(folder: Path) -> Iterator[Engine]:
         "DOCKER_HOST": socket,
         "DOCKER_CONFIG": str(folder / "config"),
     }
-    network = _Network(path, libraries)
+    # Of programs that are not installed, such as iptables.
+    variables = {
+        "LD_LIBRARY_PATH": str(libraries),
+        "XTABLES_LIBDIR": str(libraries / "xtables"),
+    }
     settings = {
         "data-root": str(folder / "data"),
         "exec-root": str(folder / "exec"),
         "pidfile": str(folder / "dockerd.pid"),
         "hosts": [socket],
-        "bip": _BRIDGE,
-        "default-address-pools": [_POOL],
         "ip6tables": False,
+        "cgroup-parent": f"/{folder.name}",
     }
     (folder / "daemon.json").write_text(json.dumps(settings))
-    with network.restored(), (folder / "dockerd.log").open("wb") as log:
-        # If this process is killed, the kernel ends the engine.
-        guard = [sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid())]
-        guard += [str(int(signal.SIGTERM)), "-", "-", "--"]
+    (folder / "resolv.conf").write_text(f"nameserver {NAME_SERVER}\n")
+    mount = f"mount --bind {folder}/resolv.conf /etc/resolv.conf"
+    daemon_command = f"{mount} && exec dockerd --config-file={folder}/daemon.json"
+    with (
+        private_network({**environment, **variables}),
+        (folder / "dockerd.log").open("wb") as log,
+    ):
         daemon = subprocess.Popen(
-            [*guard, "dockerd", f"--config-file={folder}/daemon.json"],
-            env={**environment, **network.variables},
+            # Its mounts end with its last process.
+            tied_to_this_process("unshare", "--mount", "sh", "-c", daemon_command),
+            env={**environment, **variables},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
         try:
-            yield Engine(
-                environment, f"{_wait_for(daemon, environment, folder)}, Debian's, unpacked"
-            )
+            version = _wait_for(daemon, environment, folder)
+            yield Engine(environment, f"{version}, Debian's, unpacked", is_private=True)
         finally:
             daemon.terminate()
             try:
                 daemon.wait(_STOP_SECONDS)
             finally:
                 daemon.kill()
-            _unmount(folder)
+            _remove_cgroups(folder.name)
     assert _list_processes(folder) == []
 
 
@@ -188,7 +210,12 @@ def _unpack(folder: Path) -> None:
         for line in Path("/etc/os-release").read_text().splitlines()
         if line.startswith("VERSION_CODENAME=")
     ]
-    wanted = (("new", _RELEASE, _PACKAGES), ("own", own_release, _OWN_PACKAGES))
+    # Debian renamed it when times became 64 bits wide.
+    glib = "libglib2.0-0" if own_release == "bookworm" else "libglib2.0-0t64"
+    wanted = (
+        ("new", _RELEASE, _PACKAGES),
+        ("own", own_release, (*_OWN_PACKAGES, glib)),
+    )
     with ThreadPoolExecutor() as pool:
         ended = list(
             pool.map(
@@ -203,7 +230,9 @@ def _unpack(folder: Path) -> None:
         )
     for one in ended:
         if one.returncode != 0:
-            pytest.skip(f"Debian's packages cannot be had: {one.stderr.strip()[-500:]}")
+            pytest.skip(
+                f"Debian's packages cannot be downloaded; {_INSTALL}: {one.stderr.strip()[-500:]}"
+            )
     # dpkg's alternatives would make this link.
     (folder / "own/usr/sbin/iptables").symlink_to("iptables-nft")
     plugins = folder / "config" / "cli-plugins"
@@ -229,12 +258,12 @@ def _wait_for(daemon: subprocess.Popen[bytes], environment: Mapping[str, str], f
     raise AssertionError(f"dockerd does not start: {(folder / 'dockerd.log').read_text()[-3000:]}")
 
 
-def _unmount(folder: Path) -> None:
-    """Unmount what an engine that was killed has left in its folder."""
-    for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
-        place = line.split()[1]
-        if place.startswith(f"{folder}/"):
-            subprocess.run(["umount", "--lazy", place], check=True)
+def _remove_cgroups(name: str) -> None:
+    """Remove an engine's empty groups, in the one hierarchy of version 2 or those of version 1."""
+    for top in (_CGROUPS / name, *_CGROUPS.glob(f"*/{name}")):
+        if top.exists():
+            for place in sorted((top, *filter(Path.is_dir, top.rglob("*"))), reverse=True):
+                place.rmdir()
 
 
 def _list_processes(folder: Path) -> list[str]:
@@ -248,60 +277,3 @@ def _list_processes(folder: Path) -> list[str]:
         if str(folder) in command:
             found.append(command)
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Network:
-    """The kernel's packet filter and bridges, which dockerd changes for the whole machine."""
-
-    path: str
-    libraries: Path
-
-    @property
-    def variables(self) -> dict[str, str]:
-        """The environment of iptables, which is not installed."""
-        return {
-            "LD_LIBRARY_PATH": str(self.libraries),
-            "XTABLES_LIBDIR": str(self.libraries / "xtables"),
-        }
-
-    @contextmanager
-    def restored(self) -> Iterator[None]:
-        """Remove an engine's bridges, chains and rules afterwards, and restore forwarding.
-
-        Raises AssertionError when something stays.
-        """
-        forwarding = _FORWARDING.read_text()
-        interfaces, rules = _list_interfaces(), self._list_rules()
-        try:
-            yield
-        finally:
-            added = _list_interfaces() - interfaces
-            for name in added:
-                self._run("ip", "link", "delete", name)
-            traces = ("DOCKER", *added, *_ADDRESSES)
-            saved = self._run("iptables-nft-save").splitlines()
-            kept = [line for line in saved if not any(trace in line for trace in traces)]
-            self._run("iptables-nft-restore", given="\n".join([*kept, ""]))
-            for rule in rules:
-                if rule.startswith("-P"):
-                    self._run("iptables", *rule.split())
-            _FORWARDING.write_text(forwarding)
-        assert (_list_interfaces(), self._list_rules()) == (interfaces, rules)
-
-    def _list_rules(self) -> list[str]:
-        return self._run("iptables", "-S").splitlines()
-
-    def _run(self, *command: str, given: str | None = None) -> str:
-        return subprocess.run(
-            command,
-            env={**os.environ, "PATH": self.path, **self.variables},
-            input=given,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-
-
-def _list_interfaces() -> set[str]:
-    return {place.name for place in _INTERFACES.iterdir()}
