@@ -142,6 +142,7 @@ PICTURES = {
     "CMYK": encode(Image.new("CMYK", (70, 50), (10, 200, 30, 40)), "JPEG"),
     "gray": encode(Image.new("L", (70, 50), 77), "JPEG"),
     "large": encode(Image.fromarray(noise(1000, 1500)), "JPEG"),
+    "larger": encode(Image.fromarray(noise(1500, 2500)), "JPEG"),
     "palette": encode(Image.new("P", (70, 50), 3), "PNG"),
     "16 bits": encode(Image.new("I;16", (70, 50), 30_000), "PNG"),
     "one pixel": encode(Image.new("RGB", (1, 1)), "PNG"),

@@ -23,10 +23,11 @@ ANSWER: dict[str, object] = {
 }
 PIXELS = bytes(12)
 KEPT: list[mmap.mmap] = []
-# Answers of the same picture of 2×2 pixels, each with one lie.
+# So large that its pixels are not copied.
+LARGE = {"height": 2000, "width": 2000}
+# Answers for a picture of 2×2 pixels, each with one lie.
 FORGED = {
     b"more rows": {"height": 3},
-    b"fewer rows": {"height": 1},
     b"no rows": {"height": 0},
     b"negative": {"height": -2, "width": -2},
     b"too many": {"height": 50_000_000, "width": 2},
@@ -52,7 +53,7 @@ def main() -> None:
 
 
 def _answer(request: dict[str, object], file: int) -> bytes:
-    content = os.pread(file, 64, 0)
+    content = os.pread(file, int(str(request["bytes"])), 0)[:64]
     if content in FORGED:
         os.ftruncate(file, 0)
         os.pwrite(file, PIXELS, 0)
@@ -71,9 +72,9 @@ def _answer(request: dict[str, object], file: int) -> bytes:
         case b"two answers":
             return b"{}\n{}\n"
         case b"keeps writing":
-            os.ftruncate(file, 12)
+            os.ftruncate(file, LARGE["height"] * LARGE["width"] * 3)
             KEPT.append(mmap.mmap(file, 12))
-            return json.dumps(ANSWER).encode() + b"\n"
+            return json.dumps(ANSWER | LARGE).encode() + b"\n"
     return json.dumps(child.answer(request, file)).encode() + b"\n"
 
 

@@ -1,7 +1,7 @@
 """What a decoder child answers, parsed as input of an attacker.
 
-Messages are lines of JSON. A request is {"kind": "photo" | "mask", "seconds"} with an open file
-that holds the picture. The child replaces the file's content by the pixels and a photo's EXIF:
+Messages are lines of JSON. A request is {"kind": "photo" | "mask", "bytes", "seconds"} with an open
+file that begins with the picture. The child overwrites it with the pixels and a photo's EXIF:
 
     {"height", "width", "channels", "format", "exif_bytes", "taken_at"}
     {"error": "unreadable" | "too_large" | "out_of_memory" | "defect", "message"}

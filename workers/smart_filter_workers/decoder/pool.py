@@ -43,9 +43,9 @@ _START_SECONDS: Final = 60.0
 _CHILDREN: Final = 2
 # Variables that say where Python and libraries are; no others reach a child.
 _VARIABLES: Final = ("PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH")
-# Larger pixels are used where the child wrote them. Each such picture holds an open file, so that
-# the cache of a worker holds at most a hundred.
-_MAPPED_BYTES: Final = 1024 * 1024
+# Pixels of fewer bytes are copied out of a file that the child keeps: copying 3 MB costs less than
+# new pages of memory. More bytes are used where the child wrote them, and it gets another file.
+_KEPT_BYTES: Final = 8 * 1024 * 1024
 _MODULE: Final = "smart_filter_workers.decoder.child"
 _SEALS: Final = (
     fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
@@ -178,6 +178,7 @@ class _Child:
     """One child process, and the socket to it."""
 
     def __init__(self, module: str) -> None:
+        self._file = _open_shared_file()
         self._socket, theirs = socket.socketpair()
         environment = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
         with theirs:
@@ -193,6 +194,7 @@ class _Child:
                 )
             except BaseException:
                 self._socket.close()
+                os.close(self._file)
                 raise
 
     def wait_until_ready(self) -> list[str]:
@@ -209,27 +211,32 @@ class _Child:
         Raises ImageUnreadable, ImageTooLarge, Poison, and _ChildDied.
         """
         ends_at = time.monotonic() + limit_seconds
-        with _shared_file() as file:
-            _write(file, content)
-            # The child ends itself if this process has died and cannot end it.
-            request = json.dumps({"kind": kind, "seconds": limit_seconds + 1}).encode()
-            try:
-                self._socket.settimeout(limit_seconds)
-                socket.send_fds(self._socket, [request], [file])
-            except OSError as error:
-                raise self._died_error() from error
-            line = self._read_line(ends_at)
-            try:
-                answer = ANSWER.validate_json(line, strict=True)
-            except ValidationError as error:
-                raise _forged_error("its answer has another form") from error
+        _write(self._file, content)
+        # The child ends itself if this process has died and cannot end it.
+        request = {"kind": kind, "bytes": len(content), "seconds": limit_seconds + 1}
+        try:
+            self._socket.settimeout(limit_seconds)
+            socket.send_fds(self._socket, [json.dumps(request).encode()], [self._file])
+        except OSError as error:
+            raise self._died_error() from error
+        line = self._read_line(ends_at)
+        try:
+            answer = ANSWER.validate_json(line, strict=True)
+        except ValidationError as error:
+            raise _forged_error("its answer has another form") from error
+        try:
             if isinstance(answer, Failed):
                 raise _picture_error(answer)
-            return _read_photo(file, answer)
+            return _read_photo(self._file, answer)
+        finally:
+            if os.fstat(self._file).st_size >= _KEPT_BYTES:
+                os.close(self._file)
+                self._file = _open_shared_file()
 
     def end(self) -> None:
         """Kill the child, and wait until the kernel has removed it."""
         self._socket.close()
+        os.close(self._file)
         self._process.kill()
         self._process.wait()
 
@@ -255,18 +262,13 @@ class _Child:
         return _ChildDied(f"status {self._process.wait()}")
 
 
-@contextlib.contextmanager
-def _shared_file() -> Iterator[int]:
-    """Open an empty file in memory that has no name."""
+def _open_shared_file() -> int:
+    """Open an empty file that has no name: in memory, or where that is missing on disk."""
     if _SEALS is not None:
-        file = os.memfd_create("picture", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        try:
-            yield file
-        finally:
-            os.close(file)
-    else:
-        with tempfile.TemporaryFile() as other:
-            yield other.fileno()
+        return os.memfd_create("picture", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    file, path = tempfile.mkstemp()
+    os.unlink(path)  # noqa: PTH108 - a name, which tempfile returns as text
+    return file
 
 
 def _write(file: int, content: bytes) -> None:
@@ -280,28 +282,34 @@ def _read_photo(file: int, answer: Decoded) -> Photo:
     """Return the picture that the child wrote.  Raises Poison when it is not what it answered."""
     if answer.height * answer.width > MAX_PIXELS:
         raise _forged_error("more pixels than are accepted")
-    if _SEALS is not None:
-        try:
-            fcntl.fcntl(file, fcntl.F_ADD_SEALS, _SEALS)
-        except OSError as error:
-            raise _forged_error("it still writes to the pixels") from error
-    if os.fstat(file).st_size != answer.pixel_bytes + answer.exif_bytes:
-        raise _forged_error("the pixels have another size")
-    if _SEALS is not None and answer.pixel_bytes >= _MAPPED_BYTES:
-        # Nothing can change or shorten the file any more: no copy is needed.
-        flags = mmap.MAP_PRIVATE | getattr(mmap, "MAP_POPULATE", 0)
-        shared = mmap.mmap(file, answer.pixel_bytes, flags, mmap.PROT_READ)
-        pixels = np.frombuffer(shared, np.uint8)
-    else:
+    if os.fstat(file).st_size < answer.pixel_bytes + answer.exif_bytes:
+        raise _forged_error("fewer pixels than it says")
+    if _SEALS is None or answer.pixel_bytes < _KEPT_BYTES:
         pixels = np.empty(answer.pixel_bytes, np.uint8)
         if os.preadv(file, [pixels.data], 0) != answer.pixel_bytes:
-            raise _forged_error("the pixels have become fewer")
+            raise _forged_error("fewer pixels than before")
+    else:
+        pixels = _map_pixels(file, answer.pixel_bytes)
     return Photo(
         pixels.reshape(answer.height, answer.width, answer.channels),
         answer.format,
         answer.taken_at_utc,
         os.pread(file, answer.exif_bytes, answer.pixel_bytes),
     )
+
+
+def _map_pixels(file: int, pixel_bytes: int) -> NDArray[np.uint8]:
+    """Return the beginning of a file as read-only pixels, which the child cannot change any more.
+
+    Raises Poison when the child has mapped it to change it later, or has shortened it.
+    """
+    try:
+        fcntl.fcntl(file, fcntl.F_ADD_SEALS, _SEALS)
+        # Linux before 6.7 refuses shared mappings of a sealed file.
+        flags = mmap.MAP_PRIVATE | getattr(mmap, "MAP_POPULATE", 0)
+        return np.frombuffer(mmap.mmap(file, pixel_bytes, flags, mmap.PROT_READ), np.uint8)
+    except (OSError, ValueError) as error:
+        raise _forged_error("it can still change the pixels") from error
 
 
 def _picture_error(failed: Failed) -> Exception:

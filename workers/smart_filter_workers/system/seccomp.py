@@ -30,10 +30,8 @@ _CALLS: Final[Mapping[str, tuple[int, int]]] = {
     "read": (0, 63),
     "write": (1, 64),
     "close": (3, 57),
-    "lseek": (8, 62),
     "pread64": (17, 67),
     "pwrite64": (18, 68),
-    "ftruncate": (77, 46),
     "sendto": (44, 206),
     "recvmsg": (47, 212),
     # Memory.
