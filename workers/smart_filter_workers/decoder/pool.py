@@ -47,10 +47,11 @@ _VARIABLES: Final = ("PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH")
 # new pages of memory. More bytes are used where the child wrote them, and it gets another file.
 _KEPT_BYTES: Final = 8 * 1024 * 1024
 _MODULE: Final = "smart_filter_workers.decoder.child"
+# 0: this system has no files in memory that can be sealed.
 _SEALS: Final = (
     fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
     if hasattr(fcntl, "F_ADD_SEALS")
-    else None
+    else 0
 )
 _log = logger("decoder")
 
@@ -264,7 +265,7 @@ class _Child:
 
 def _open_shared_file() -> int:
     """Open an empty file that has no name: in memory, or where that is missing on disk."""
-    if _SEALS is not None:
+    if _SEALS:
         return os.memfd_create("picture", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     file, path = tempfile.mkstemp()
     os.unlink(path)  # noqa: PTH108 - a name, which tempfile returns as text
@@ -284,7 +285,7 @@ def _read_photo(file: int, answer: Decoded) -> Photo:
         raise _forged_error("more pixels than are accepted")
     if os.fstat(file).st_size < answer.pixel_bytes + answer.exif_bytes:
         raise _forged_error("fewer pixels than it says")
-    if _SEALS is None or answer.pixel_bytes < _KEPT_BYTES:
+    if not _SEALS or answer.pixel_bytes < _KEPT_BYTES:
         pixels = np.empty(answer.pixel_bytes, np.uint8)
         if os.preadv(file, [pixels.data], 0) != answer.pixel_bytes:
             raise _forged_error("fewer pixels than before")
