@@ -13,6 +13,7 @@ from typing import TypeAlias
 import numpy as np
 import pytest
 from PIL import Image
+from structlog.testing import capture_logs
 
 import smart_filter_tests
 from smart_filter_deploy.embedded.child_processes import process_tree
@@ -317,3 +318,22 @@ def test_child_that_cannot_start_is_not_the_picture_s_fault() -> None:
         decoder.decode(PHOTO)
 
     decoder.close()
+
+
+def test_missing_locks_are_logged_once_and_pictures_are_decoded(owned: DecoderPool) -> None:
+    with capture_logs() as lines:
+        owned.start()
+        with pytest.raises(Poison):
+            owned.decode(b"not json")
+        owned.decode(PHOTO)
+
+    found = [line["missing"] for line in lines if line["event"] == "decoder_not_locked"]
+    assert found == [["all locks"]]
+
+
+@needs_linux
+def test_child_of_this_machine_has_all_locks(decoder: DecoderPool) -> None:
+    with capture_logs() as lines:
+        decoder.start()
+
+    assert lines == []

@@ -81,7 +81,7 @@ class DecoderPool:
         self._turns = threading.BoundedSemaphore(_CHILDREN)
         self._lock = threading.Lock()
         self._idle: list[_Child] = []
-        self._warned = False
+        self._reported = False
         self._closed = False
 
     def start(self) -> None:
@@ -165,7 +165,7 @@ class DecoderPool:
             child.end()
             raise DecoderUnavailable(f"the process that decodes does not start: {error}") from error
         with self._lock:
-            is_news, self._warned = bool(missing) and not self._warned, True
+            is_news, self._reported = bool(missing) and not self._reported, True
         if is_news:
             _log.warning("decoder_not_locked", missing=missing)
         return child
