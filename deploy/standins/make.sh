@@ -53,6 +53,7 @@ for image in "$@"; do
     python:*) make_image python "$image" ;;
     postgres:*) make_image postgres "$image" ;;
     valkey/valkey:*) make_image valkey "$image" ;;
+    prom/prometheus:*) make_image prometheus "$image" ;;
     chrislusf/seaweedfs:*) make_image storage "$image" ;;
     *) echo "make.sh: there is no stand-in for $image" >&2; exit 2 ;;
   esac

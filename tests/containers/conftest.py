@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from smart_filter_client import Client
 from smart_filter_tests.containers import images
+from smart_filter_tests.containers.compose_stack import ComposeStack, compose_stack
 from smart_filter_tests.containers.engine import Engine, open_engine
 from smart_filter_tests.containers.images import OwnImages
 
@@ -43,3 +45,18 @@ def own_images(engine: Engine, request: pytest.FixtureRequest) -> Iterator[OwnIm
         with images.built(engine) as built:
             report.append(images.describe_sizes(images.measure_sizes(engine, built)))
             yield built
+
+
+@pytest.fixture(scope="session")
+def stack(engine: Engine, own_images: OwnImages) -> Iterator[ComposeStack]:
+    """The services of docker-compose.yml, healthy; a test starts again what it has stopped."""
+    with compose_stack(engine) as services:
+        services.up(images=own_images)
+        yield services
+
+
+@pytest.fixture(scope="session")
+def client(stack: ComposeStack) -> Iterator[Client]:
+    """A client with a key of its own."""
+    with Client(stack.url, stack.create_key()) as opened:
+        yield opened

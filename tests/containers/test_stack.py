@@ -4,7 +4,6 @@ import datetime as dt
 import io
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -20,7 +19,6 @@ from smart_filter_tests.containers.compose_stack import (
     PATIENCE_SECONDS,
     PHOTO,
     ComposeStack,
-    compose_stack,
     draw_photos,
     wait_until_running,
 )
@@ -59,21 +57,6 @@ status = open("/proc/self/status").read()
 found["capabilities"] = [line.split()[1] for line in status.splitlines() if line[:6] == "CapEff"]
 print(json.dumps(found))
 """
-
-
-@pytest.fixture(scope="module")
-def stack(engine: Engine, own_images: OwnImages) -> Iterator[ComposeStack]:
-    """The stack, healthy."""
-    with compose_stack(engine) as services:
-        services.up(images=own_images)
-        yield services
-
-
-@pytest.fixture(scope="module")
-def client(stack: ComposeStack) -> Iterator[Client]:
-    """A client with a key of its own."""
-    with Client(stack.url, stack.create_key()) as opened:
-        yield opened
 
 
 def test_every_service_starts_once_and_is_healthy(stack: ComposeStack) -> None:
@@ -261,18 +244,6 @@ def test_stopped_stack_ends_cleanly_and_continues(stack: ComposeStack, client: C
     assert client.output(before.id, "image").content == picture
     after = client.run(draw_photos(1)[0], timeout=PATIENCE_SECONDS)
     assert after.state == "succeeded"
-
-
-def test_stack_that_is_removed_and_started_keeps_its_pictures(
-    stack: ComposeStack, client: Client
-) -> None:
-    before = client.run(draw_photos(1)[0], timeout=PATIENCE_SECONDS)
-    picture = client.output(before.id, "image").content
-
-    stack.compose("down")
-    stack.up()
-
-    assert client.output(before.id, "image").content == picture
 
 
 def _state_of(container: dict[str, Any]) -> str:

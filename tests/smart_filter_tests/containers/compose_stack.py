@@ -9,7 +9,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,15 +67,20 @@ class Receiver:
     container: str
     url: str
 
-    def wait(self) -> ReceivedRequest:
-        """Return the first request, as soon as it has come."""
+    def wait(
+        self, is_wanted: Callable[[ReceivedRequest], bool] = lambda _: True
+    ) -> ReceivedRequest:
+        """Return the first request that is wanted, as soon as it has come."""
         gives_up_at = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < gives_up_at:
             for line in self.engine.docker("logs", self.container).splitlines():
                 got = json.loads(line)
-                return ReceivedRequest(got["path"], got["headers"], got["body"].encode("latin-1"))
+                body = got["body"].encode("latin-1")
+                request = ReceivedRequest(got["path"], got["headers"], body)
+                if is_wanted(request):
+                    return request
             time.sleep(_POLL_SECONDS)
-        raise AssertionError("no request has come")
+        raise AssertionError("no such request has come")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,7 @@ class ComposeStack:
     port: int
     live_port: int
     storage_port: int
+    prometheus_port: int
 
     def compose(self, *arguments: str) -> str:
         """Return what a command of docker compose prints."""
@@ -116,6 +122,16 @@ class ComposeStack:
     def exec(self, service: str, *command: str) -> str:
         """Return what a command prints in a service's first container."""
         return self.compose("exec", "--no-TTY", service, *command)
+
+    def run_once(self, service: str, *options: str, command: Sequence[str] = ()) -> tuple[int, str]:
+        """Return the exit status of a container of a service, and what it has printed."""
+        ended = self.engine.run(
+            *("docker", "compose", "run", "--rm", "--no-deps", "--no-TTY", *options, service),
+            *command,
+            folder=self.folder,
+            check=False,
+        )
+        return ended.returncode, ended.stdout + ended.stderr
 
     def create_key(self, tenant: str = "test", scopes: str = "submit,read") -> str:
         """Return a new key."""
@@ -202,19 +218,21 @@ def release_stack(
 
 
 def _stack_in(engine: Engine, folder: Path, chosen: Mapping[str, str]) -> Iterator[ComposeStack]:
-    api, live, storage = free_port(), free_port(), free_port()
+    api, live, storage, prometheus = free_port(), free_port(), free_port(), free_port()
     project = f"smart-filter-test-{secrets.token_hex(4)}"
     variables = {
         "API_PORT": str(api),
         "LIVE_PORT": str(live),
         "STORAGE_PORT": str(storage),
+        "PROMETHEUS_PORT": str(prometheus),
         "SMART_FILTER_STORAGE_PUBLIC_URL": f"http://127.0.0.1:{storage}",
         "SMART_FILTER_LIVE_URL": f"ws://127.0.0.1:{live}",
         "COMPOSE_PROJECT_NAME": project,
         **chosen,
     }
     here = dataclasses.replace(engine, environment={**engine.environment, **variables})
-    stack = ComposeStack(here, folder, project, f"http://127.0.0.1:{api}", api, live, storage)
+    url = f"http://127.0.0.1:{api}"
+    stack = ComposeStack(here, folder, project, url, api, live, storage, prometheus)
     try:
         yield stack
     finally:

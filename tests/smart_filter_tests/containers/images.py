@@ -25,7 +25,7 @@ _STANDIN_BASE: Final = "smart-filter-standin:base"  # deploy/standins/make.sh
 _MIGRATIONS = "shared/smart_filter_shared/db/migrations/versions"
 # What an image has of the checkout, besides its dependencies.
 _OUR_CODE = ("api", "client", "deploy/smart_filter_deploy", "pyproject.toml", "shared", "workers")
-_SERVERS = ("postgres", "valkey", "storage")
+_SERVERS = ("postgres", "valkey", "storage", "prometheus")
 _DOCKERFILES: Final = {"api": "Dockerfile.api", "worker-cpu": "Dockerfile.gpu-worker"}
 
 

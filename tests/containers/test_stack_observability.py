@@ -1,0 +1,155 @@
+"""Prometheus scrapes the stack, real faults make alerts fire, and traces arrive in a collector."""
+
+import gzip
+import re
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from smart_filter_client import Client
+from smart_filter_tests.containers.compose_stack import (
+    PATIENCE_SECONDS,
+    ComposeStack,
+    draw_photos,
+)
+from smart_filter_tests.webhook_receiver import ReceivedRequest
+
+# The first test builds the images.
+pytestmark = pytest.mark.timeout(1500)
+# What differs from deploy/prometheus, so that an alert fires within seconds instead of minutes: how
+# often Prometheus looks, how long a condition holds, and the windows of rates.
+SHORTENED = {
+    "prometheus.yml": ((r"\b15s\b", "1s"),),
+    "alerts.yml": ((r"\bfor: \S+", "for: 1s"), (r"\[\d+m\]", "[15s]")),
+}
+
+
+@pytest.fixture(scope="module")
+def prometheus(stack: ComposeStack) -> Iterator[httpx.Client]:
+    """Prometheus of the stack, which has scraped the API and live video."""
+    for name, replacements in SHORTENED.items():
+        path = stack.folder / "deploy" / "prometheus" / name
+        text = path.read_text()
+        for pattern, replacement in replacements:
+            text, count = re.subn(pattern, replacement, text)
+            assert count
+        path.write_text(text)
+    stack.up("prometheus")
+    address = f"http://127.0.0.1:{stack.prometheus_port}/api/v1"
+    with httpx.Client(base_url=address, timeout=60) as http:
+        yield http
+    stack.compose("rm", "--stop", "--force", "prometheus")
+
+
+def test_prometheus_scrapes_the_api_and_live_video(prometheus: httpx.Client) -> None:
+    gives_up_at = time.monotonic() + PATIENCE_SECONDS
+    health: dict[str, str] = {}
+    while health != {"api": "up", "live": "up"} and time.monotonic() < gives_up_at:
+        time.sleep(1)
+        targets = prometheus.get("/targets").raise_for_status().json()["data"]["activeTargets"]
+        health = {one["labels"]["job"]: one["health"] for one in targets}
+
+    assert health == {"api": "up", "live": "up"}
+    assert firing_in(prometheus) == set()
+
+
+@contextmanager
+def stopped(stack: ComposeStack, service: str) -> Iterator[None]:
+    """Stop a service while the block lasts."""
+    stack.compose("stop", service)
+    try:
+        yield
+    finally:
+        stack.up()
+
+
+def test_stopped_api_is_paged(stack: ComposeStack, prometheus: httpx.Client) -> None:
+    with stopped(stack, "api"):
+        wait_until_firing(prometheus, "ApiDown")
+
+    wait_until_firing(prometheus)
+
+
+def test_stopped_database_is_paged(stack: ComposeStack, prometheus: httpx.Client) -> None:
+    with stopped(stack, "postgres"):
+        wait_until_firing(prometheus, "DatabaseDown")
+
+    wait_until_firing(prometheus)
+
+
+def test_queue_without_workers_is_paged(
+    stack: ComposeStack, client: Client, prometheus: httpx.Client
+) -> None:
+    with stopped(stack, "segmentation"):
+        job = client.submit(draw_photos(1)[0])
+        wait_until_firing(prometheus, "QueueStalled")
+
+    assert client.wait(job.id, timeout=PATIENCE_SECONDS).state == "succeeded"
+    wait_until_firing(prometheus)
+
+
+def test_paused_queue_is_reported_in_place_of_a_stalled_one(
+    stack: ComposeStack, client: Client, prometheus: httpx.Client
+) -> None:
+    operator = {"authorization": f"Bearer {stack.create_key('local', 'operator')}"}
+    with httpx.Client(base_url=stack.url, headers=operator, timeout=60) as http:
+        queues = http.get("/v1/operator/standing").raise_for_status().json()["queues"]
+        names = [one["capability"] for one in queues]
+        address = f"/v1/operator/queues/{next(n for n in names if n.startswith('smile'))}/pause"
+        http.put(address).raise_for_status()
+        job = client.submit(draw_photos(1)[0])
+
+        wait_until_firing(prometheus, "QueuePausedLong")
+
+        assert "QueueStalled" not in firing_in(prometheus)
+        http.delete(address).raise_for_status()
+    assert client.wait(job.id, timeout=PATIENCE_SECONDS).state == "succeeded"
+
+
+def test_trace_of_a_job_arrives_in_a_collector(stack: ComposeStack, client: Client) -> None:
+    with stack.receiver("watching") as collector:
+        settings = stack.folder / "deploy" / "settings.env"
+        before = settings.read_text()
+        address = collector.url.rstrip("/")
+        settings.write_text(f"{before}SMART_FILTER_OTLP_URL={address}\n")
+        stack.up()
+        job = client.run(draw_photos(1)[0], timeout=PATIENCE_SECONDS)
+
+        found = collector.wait(lambda request: job.id in jobs_of(request))
+
+        settings.write_text(before)
+        stack.up()
+    assert found.path == "/v1/traces"
+
+
+def jobs_of(request: ReceivedRequest) -> set[str]:
+    """Return the ids of the jobs that have spans in a request of OTLP: their traces' ids."""
+    is_compressed = request.headers.get("content-encoding") == "gzip"
+    body = gzip.decompress(request.body) if is_compressed else request.body
+    return {
+        str(uuid.UUID(bytes=span.trace_id))
+        for resource in ExportTraceServiceRequest.FromString(body).resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    }
+
+
+def wait_until_firing(prometheus: httpx.Client, *alerts: str) -> None:
+    """Wait until these alerts fire, or none without any."""
+    gives_up_at = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < gives_up_at:
+        firing = firing_in(prometheus)
+        if firing.issuperset(alerts) if alerts else not firing:
+            return
+        time.sleep(1)
+    raise AssertionError(f"firing: {firing_in(prometheus)}; expected: {alerts or 'none'}")
+
+
+def firing_in(prometheus: httpx.Client) -> set[str]:
+    alerts = prometheus.get("/alerts").raise_for_status().json()["data"]["alerts"]
+    return {one["labels"]["alertname"] for one in alerts if one["state"] == "firing"}
