@@ -309,6 +309,21 @@ def test_full_volume_is_one_line_with_the_remedy(capsys: pytest.CaptureFixture[s
     )
 
 
+def test_file_of_another_user_is_one_line_with_the_remedy(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail() -> int:
+        raise PermissionError(errno.EACCES, "Permission denied", "/var/lib/smart-filter/x")
+
+    status = exit_codes.run_command_line(click.Command("foreign", callback=fail), [])
+
+    assert status == exit_codes.NO_SERVER
+    assert capsys.readouterr().err == (
+        "smart-filter: /var/lib/smart-filter/x cannot be used by this process"
+        " (Permission denied); let its user read and write there\n"
+    )
+
+
 def test_full_volume_of_the_database_is_one_line_with_the_remedy(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

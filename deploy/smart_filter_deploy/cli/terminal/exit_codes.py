@@ -75,12 +75,16 @@ def raise_for_missing_package(error: ModuleNotFoundError, extra: str) -> NoRetur
 
 
 def _end_by_system_error(error: OSError) -> int:
-    """Return the status for a closed pipe or a full volume; raise any other error."""
+    """Return the status for a closed pipe, a full volume or another user's file; raise others."""
     if isinstance(error, BrokenPipeError):
         # The reader of our output closed the pipe, like `head`. Without the redirect, the
         # interpreter would report the error again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PHOTO_FAILED
+    if isinstance(error, PermissionError) and error.filename:
+        line = f"{error.filename} cannot be used by this process ({error.strerror})"
+        print_error(f"{line}; let its user read and write there")
+        return NO_SERVER
     if error.errno not in _FULL:
         raise error
     where = f"for {error.filename}" if error.filename else "on a volume that this process writes"
