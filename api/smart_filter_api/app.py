@@ -37,6 +37,7 @@ from smart_filter_api.routes import (
     outputs,
     photo,
     session,
+    sign_in,
     tenants,
     uploads,
     usage,
@@ -108,7 +109,7 @@ def create(
     ):
         app.include_router(resource.router, dependencies=checks)
     # Probes, browsers and programs written for remove.bg may send parameters that are not read.
-    for resource in (health, metrics, removebg, studio, reference):
+    for resource in (health, metrics, removebg, sign_in, studio, reference):
         app.include_router(resource.router)
     app.openapi = cache(partial(openapi.build_document, app))  # type: ignore[method-assign]  # documented by FastAPI
     app.state.description = cache(partial(_description_file, app))

@@ -99,6 +99,19 @@ WRONG: dict[str, tuple[str, ...]] = {
     "SMART_FILTER_SESSION_IDLE_SECONDS": (*NO_NUMBER, "0"),
     "SMART_FILTER_SESSION_SECONDS": (*NO_NUMBER, "0"),
     "SMART_FILTER_SESSION_SECURE": NO_SWITCH,
+    "SMART_FILTER_OIDC_ISSUER": (
+        *("login.example.com", "http://login.example.com", "https://u:hush@login.example.com"),
+        *("https://login.example.com?realm=a", "https://"),
+    ),
+    "SMART_FILTER_OIDC_CLIENT_ID": ("x" * 1001,),
+    "SMART_FILTER_OIDC_CLIENT_SECRET": (),
+    "SMART_FILTER_OIDC_SCOPES": ("x" * 1001,),
+    "SMART_FILTER_OIDC_GROUPS_CLAIM": ("x" * 201,),
+    "SMART_FILTER_OIDC_GROUPS": (
+        *("hush", "{}x", "[1]", '[{"group": "a", "tenant": "b", "scopes": []}]'),
+        '[{"group": "a", "tenant": "b", "scopes": ["root"]}]',
+    ),
+    "SMART_FILTER_OIDC_LABEL": ("x" * 61,),
     "SMART_FILTER_TRUSTED_PROXIES": ("proxy.internal", "10.0.0.5/8", "*"),
     "SMART_FILTER_REMOVEBG_SECONDS": ("soon", "0", "301"),
     "SMART_FILTER_LIVE_URL": (

@@ -22,6 +22,8 @@ TOKEN_HEADER: Final = "X-CSRF-Token"  # noqa: S105 - the name of a header
 # path `/`.  Source: RFC 6265bis, 4.1.3.2.
 SECURE_COOKIE: Final = "__Host-smart-filter"
 PLAIN_COOKIE: Final = "smart-filter"
+_ATTEMPT: Final = "-oidc"
+_PROVIDER: Final = "-provider"
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _TOKEN_CONTEXT: Final = b"smart-filter: what changes something"
 
@@ -43,6 +45,51 @@ def set_cookie(
     answer.set_cookie(
         name,
         cookie,
+        max_age=seconds,
+        path="/",
+        secure=name == SECURE_COOKIE,
+        httponly=True,
+        samesite="strict",
+    )
+
+
+def read_attempt_cookie(request: Request, *, always_secure: bool) -> str | None:
+    """Return the cookie of a sign-in under way at a provider; None without one."""
+    return request.cookies.get(_cookie_name(request, always_secure=always_secure) + _ATTEMPT)
+
+
+def set_attempt_cookie(
+    request: Request, answer: Response, cookie: str, *, seconds: int, always_secure: bool
+) -> None:
+    """Set the cookie of a sign-in under way; parameters as for `set_cookie`.
+
+    It is SameSite=Lax, because the provider's page leads back to this service.
+    """
+    name = _cookie_name(request, always_secure=always_secure)
+    answer.set_cookie(
+        name + _ATTEMPT,
+        cookie,
+        max_age=seconds,
+        path="/",
+        secure=name == SECURE_COOKIE,
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def is_from_provider(request: Request, *, always_secure: bool) -> bool:
+    """Whether the browser signed in at a provider, by its own word: it only chooses a page."""
+    return _cookie_name(request, always_secure=always_secure) + _PROVIDER in request.cookies
+
+
+def set_provider_cookie(
+    request: Request, answer: Response, *, seconds: int, always_secure: bool
+) -> None:
+    """Note that the browser signed in at a provider; parameters as for `set_cookie`."""
+    name = _cookie_name(request, always_secure=always_secure)
+    answer.set_cookie(
+        name + _PROVIDER,
+        "1",
         max_age=seconds,
         path="/",
         secure=name == SECURE_COOKIE,

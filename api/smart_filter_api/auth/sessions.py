@@ -11,15 +11,17 @@ import datetime as dt
 import hashlib
 import secrets
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
 
 from smart_filter_api.auth import api_keys
-from smart_filter_api.auth.api_keys import Caller
+from smart_filter_api.auth.api_keys import Caller, Scope
 from smart_filter_shared.db.tables.tenants import browser_codes, browser_sessions, keys
 from smart_filter_shared.errors import InsufficientScope, Unauthorized
+from smart_filter_shared.ids import Tenant
 from smart_filter_shared.tenants.quotas import Limits
 
 _SECRET_BYTES = 32
@@ -77,6 +79,22 @@ def open_with_code(connection: Connection, code: str, lifetimes: Lifetimes) -> N
     if used is None:
         raise Unauthorized(_INVALID_CODE)
     return _create_session(connection, used.key_id, lifetimes)
+
+
+def open_for_person(
+    connection: Connection, tenant: Tenant, scopes: Collection[str], lifetimes: Lifetimes
+) -> NewSession:
+    """Open a session for a person whom a provider signed in, and return it.
+
+    The session has a key of its own, which expires with it and whose secret is not kept.
+    """
+    made = api_keys.issue(
+        connection,
+        tenant=tenant,
+        scopes=[Scope(scope) for scope in scopes],
+        valid_for=lifetimes.whole,
+    )
+    return _create_session(connection, made.key_id, lifetimes)
 
 
 def allow_code(connection: Connection, code: str, *, key: str, valid_for: dt.timedelta) -> None:

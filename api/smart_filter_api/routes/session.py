@@ -9,6 +9,7 @@ from smart_filter_api.auth.sessions import NewSession, Session
 from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
+from smart_filter_api.routes.sign_in import SIGN_OUT_PATH
 from smart_filter_api.schemas import sessions as schemas_sessions
 from smart_filter_api.schemas.sessions import SessionRequest
 from smart_filter_api.services import security_log
@@ -64,6 +65,8 @@ async def sign_in(request: Request, services: OpenServices) -> Response:
         seconds=int(lifetimes.whole.total_seconds()),
         always_secure=secure,
     )
+    if csrf.is_from_provider(request, always_secure=secure):
+        csrf.set_provider_cookie(request, answer, seconds=0, always_secure=secure)
     return answer
 
 
@@ -99,6 +102,10 @@ async def sign_out(request: Request, services: OpenServices, session: BrowserSes
     async with services.transaction() as connection:
         await connection.run_sync(end)
     answer = Response(status_code=status.HTTP_204_NO_CONTENT)
+    if services.oidc is not None and csrf.is_from_provider(request, always_secure=secure):
+        # The page goes there next, so that the provider's own session ends too.
+        answer.headers["Location"] = SIGN_OUT_PATH
+        csrf.set_provider_cookie(request, answer, seconds=0, always_secure=secure)
     csrf.set_cookie(request, answer, "", seconds=0, always_secure=secure)
     return answer
 

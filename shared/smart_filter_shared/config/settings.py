@@ -208,6 +208,28 @@ class BrowserSettings(BaseSettings):
     trusted_proxies: values.Networks = ()
 
 
+class OidcSettings(BaseSettings):
+    """The OpenID Connect provider at which persons sign in to the pages; without issuer, none.
+
+    issuer: its URL, as its discovery document names it.  client_id, client_secret: of this
+        service; without a secret it is a public client.
+    scopes: OAuth scopes besides `openid`, separated by spaces.
+    groups_claim: the claim of the ID token that lists a person's groups.
+    groups: the tenant and the scopes of each group; others cannot sign in.
+    label: the provider's name on the sign-in page.
+    """
+
+    model_config = _config("OIDC_")
+
+    issuer: values.IssuerUrl | None = None
+    client_id: str | None = Field(default=None, max_length=1000, examples=["smart-filter"])
+    client_secret: SecretStr | None = None
+    scopes: str = Field(default="openid", max_length=1000)
+    groups_claim: str = Field(default="groups", max_length=200)
+    groups: values.GroupGrants = ()
+    label: str = Field(default="single sign-on", max_length=60)
+
+
 class RemovebgSettings(BaseSettings):
     """The endpoint that is compatible with remove.bg.
 
@@ -274,6 +296,7 @@ class Settings:
     secrets: SecretsSettings
     limits: LimitSettings
     browser: BrowserSettings
+    oidc: OidcSettings
     links: LinkSettings
     removebg: RemovebgSettings
     live: LiveSettings
@@ -292,6 +315,7 @@ def load() -> Settings:
 
     Raises SetupFailed with one line that names the variable, what is wrong, and the remedy.
     """
+    links, secrets = _read(LinkSettings), _read(SecretsSettings)
     return Settings(
         database=_read(DatabaseSettings),
         broker=_read(BrokerSettings),
@@ -299,10 +323,11 @@ def load() -> Settings:
         engine=load_engine(),
         keep=_read(RetentionSettings),
         outbound=_read(OutboundSettings),
-        secrets=_read(SecretsSettings),
+        secrets=secrets,
         limits=_read(LimitSettings),
         browser=load_browser(),
-        links=_read(LinkSettings),
+        oidc=_load_oidc(links, secrets),
+        links=links,
         removebg=_read(RemovebgSettings),
         live=load_live(),
         provenance=load_provenance(),
@@ -344,6 +369,24 @@ def load_provenance() -> ProvenanceSettings:
 def load_browser() -> BrowserSettings:
     """Read only the browser settings.  Raises SetupFailed, as `load` does."""
     return _read(BrowserSettings)
+
+
+def _load_oidc(links: LinkSettings, secrets: SecretsSettings) -> OidcSettings:
+    read = _read(OidcSettings)
+    if read.issuer is not None:
+        needed = {
+            "OIDC_CLIENT_ID": read.client_id,
+            "OIDC_GROUPS": read.groups,
+            "PUBLIC_URL": links.public_url,
+            "SECRETS_KEY": secrets.key,
+        }
+        for name, value in needed.items():
+            if not value:
+                raise SetupFailed(
+                    f"SMART_FILTER_OIDC_ISSUER needs SMART_FILTER_{name}; set it, or leave the"
+                    " issuer out"
+                )
+    return read
 
 
 def load_database() -> DatabaseSettings:

@@ -4,12 +4,21 @@ No error message repeats a value that can be secret: a password in a URL, or a k
 """
 
 import ipaddress
+import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode
 
@@ -116,6 +125,46 @@ def _collector(url: str) -> str:
     return url.rstrip("/")
 
 
+class GroupGrant(BaseModel):
+    """What the members of a provider's group may do: a tenant and its scopes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    group: str = Field(min_length=1, max_length=1000)
+    tenant: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    scopes: tuple[Literal["submit", "read", "admin", "operator"], ...] = Field(min_length=1)
+
+
+def is_provider_url(url: str) -> bool:
+    """Whether a URL is https, or http on this machine, without a user and a fragment."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    if "@" in parts.netloc or parts.fragment or not parts.hostname:
+        return False
+    is_local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+    return parts.scheme == "https" or (parts.scheme == "http" and is_local)
+
+
+def _issuer(url: str) -> str:
+    parts = _split(url, "http", "https")
+    if parts.query or not is_provider_url(url):
+        raise ValueError("is not https://host[/path] (http only on localhost)")
+    return url
+
+
+def _grants(listed: object) -> object:
+    """Return the grants of a JSON text; return any other value unchanged."""
+    if not isinstance(listed, str):
+        return listed
+    try:
+        entries = json.loads(listed)
+        return tuple(GroupGrant.model_validate(entry) for entry in entries)
+    except (ValueError, TypeError):
+        raise ValueError("is not a JSON list of group, tenant and scopes") from None
+
+
 def _split(url: str, *schemes: str) -> SplitResult:
     """Return the parts of a URL.  Raises ValueError, whose message repeats no part of it."""
     expected = " or ".join(f"{scheme}://" for scheme in schemes)
@@ -177,6 +226,15 @@ HttpEndpoint = Annotated[
     str, AfterValidator(_endpoint("http", "https")), Field(examples=["https://s3.example.com"])
 ]
 CollectorEndpoint = Annotated[str, AfterValidator(_collector)]
+IssuerUrl = Annotated[
+    str, AfterValidator(_issuer), Field(examples=["https://login.example.com/realms/photos"])
+]
+GroupGrants = Annotated[
+    tuple[GroupGrant, ...],
+    NoDecode,
+    BeforeValidator(_grants),
+    Field(examples=['[{"group": "photos", "tenant": "shop", "scopes": ["submit", "read"]}]']),
+]
 SocketEndpoint = Annotated[
     str, AfterValidator(_endpoint("ws", "wss")), Field(examples=["wss://live.example.com"])
 ]

@@ -5,7 +5,7 @@ import { Button } from "../controls/button.js";
 import { TextField } from "../controls/fields.js";
 import { Trouble } from "../controls/notices.js";
 import { html } from "../html.js";
-import { begin, signIn } from "../state/session.js";
+import { begin, otherWays, signIn } from "../state/session.js";
 
 const AGAIN_MS = 3000;
 const STUDIO = "Photos of people in, pictures worth posting out.";
@@ -20,6 +20,10 @@ const USUAL = "NAME --scopes submit,read,admin";
 export function SignIn({ why, isAway, about = STUDIO, command = USUAL }) {
   const [error, setError] = useState(null);
   const [isBusy, setBusy] = useState(false);
+  const [provider, setProvider] = useState(null);
+  useEffect(() => {
+    if (!isAway) otherWays().then((ways) => setProvider(ways.oidc));
+  }, [isAway]);
   useEffect(() => {
     if (!isAway) return undefined;
     const timer = setInterval(begin, AGAIN_MS);
@@ -41,12 +45,14 @@ export function SignIn({ why, isAway, about = STUDIO, command = USUAL }) {
     <p class="soft">${about}</p>
     ${isAway
       ? html`<${Trouble} error=${why}><${Button} onClick=${begin}>Try again<//><//>`
-      : html`<form class="stack" onSubmit=${submit}>
+      : html`${provider && html`<a class="button primary" href=${`/sign-in/oidc?then=${location.pathname}`}>
+          Sign in with ${provider.label}</a>`}
+        <form class="stack" onSubmit=${submit}>
           ${why && !error && html`<${Trouble} error=${why} />`}
           ${error && html`<${Trouble} error=${error} />`}
           <${TextField} label="Key" name="key" type="password" required autocomplete="off"
             spellcheck="false" hint="It is exchanged for a session; this page does not keep it." />
-          <button class="button primary" disabled=${isBusy}>Sign in</button>
+          <button class=${provider ? "button" : "button primary"} disabled=${isBusy}>Sign in</button>
         </form>
         <p class="small soft">No key? The operator of this service makes one with
           ${" "}<code>smart-filter keys create --tenant ${command}</code>. The address that <code>smart-filter up</code>

@@ -5,6 +5,35 @@ import { ask, call, useSession } from "../service/api.js";
 import { Problem } from "../service/problems.js";
 
 const CODE = /^#code=(.+)$/;
+const FAILED = /^#sign-in-failed=([a-z_]+)$/;
+const TRY_AGAIN = "Try again, or sign in with a key.";
+const FAILURES = {
+  provider_away: {
+    title: "The sign-in service cannot be reached",
+    detail: "It did not answer, or its answer could not be read.",
+    remedy: "Try again in a few minutes, or sign in with a key.",
+  },
+  stale: {
+    title: "This sign-in is no longer valid",
+    detail: "It took longer than ten minutes, or was started in another tab.",
+    remedy: TRY_AGAIN,
+  },
+  denied: {
+    title: "The sign-in was canceled",
+    detail: "The sign-in service did not confirm who you are.",
+    remedy: TRY_AGAIN,
+  },
+  invalid: {
+    title: "The sign-in could not be verified",
+    detail: "The answer of the sign-in service is not valid for this service.",
+    remedy: "Try again. If it fails again, tell the operator of this service.",
+  },
+  no_group: {
+    title: "Your account has no access",
+    detail: "None of your groups may use this service.",
+    remedy: "Ask the operator of this service to give one of your groups access.",
+  },
+};
 const WRONG_KEY = {
   title: "This key is not valid",
   detail: "It is unknown, has expired or was revoked.",
@@ -44,7 +73,18 @@ export async function begin() {
       return;
     }
   }
-  await resume(null);
+  const failed = FAILED.exec(location.hash)?.[1];
+  if (failed !== undefined) history.replaceState(null, "", `${location.pathname}#/`);
+  await resume(Object.hasOwn(FAILURES, failed ?? "") ? FAILURES[failed] : null);
+}
+
+/** Return the ways to sign in besides keys, `{oidc: null | {label}}`. */
+export async function otherWays() {
+  try {
+    return await ask("GET", "/sign-in");
+  } catch {
+    return { oidc: null };
+  }
 }
 
 /** Sign in with a key. Throws Problem or Away. */
@@ -54,9 +94,12 @@ export async function signIn(key) {
 
 /** Sign out here and on the service. */
 export async function signOut() {
-  await call("DELETE", "/v1/session");
+  const ended = await call("DELETE", "/v1/session");
   session.value = { state: "out" };
   others.postMessage(null);
+  // The sign-in service's own session ends there.
+  const next = ended.headers.get("Location");
+  if (next) location.assign(next);
 }
 
 /** Exchange a code or a key for a session, which replaces any other in this browser. */

@@ -1,0 +1,379 @@
+"""Sign a person in at an OpenID Connect provider: authorization code flow with PKCE.
+
+The provider's addresses come from discovery. A sealed cookie binds `state`, `nonce` and the PKCE
+verifier to the browser. An ID token is accepted only with a public-key signature of the provider.
+Source: OpenID Connect Core 1.0, 3.1; OpenID Connect Discovery 1.0; RFC 7636 (PKCE); RFC 9207
+(`iss` in the answer); RFC 9700 (security of OAuth 2.0).
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, cast
+from urllib.parse import quote, urlencode
+
+import anyio
+import httpx
+import jwt
+
+from smart_filter_shared.config.settings import OidcSettings
+from smart_filter_shared.config.values import GroupGrant, is_provider_url
+from smart_filter_shared.errors import SetupFailed, Unauthorized
+from smart_filter_shared.ids import Tenant
+from smart_filter_shared.security.secretbox import SecretBox
+
+CALLBACK_PATH: Final = "/sign-in/oidc/callback"
+# A person has this long to sign in at the provider.
+ATTEMPT_SECONDS: Final = 600
+# Bounds of one request to the provider; discovery documents and key sets have a few kB.
+_REQUEST_SECONDS: Final = 10.0
+_MAX_ANSWER_BYTES: Final = 1_000_000
+# A changed address or a withdrawn key of the provider takes effect at most this much later.
+_CACHE_SECONDS: Final = 3600.0
+# Allowed difference between the clocks of the provider and this machine.
+_LEEWAY_SECONDS: Final = 60
+# Only public-key signatures: with HMAC, a client secret could sign tokens.
+_ALGORITHMS: Final = (
+    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    *("ES256", "ES384", "ES512", "EdDSA"),
+)
+_SEALED_FOR: Final = "an OIDC sign-in"
+# OpenID Connect Core 1.0, 2: `sub` has at most 255 ASCII characters.
+_MAX_SUBJECT_CHARACTERS: Final = 255
+
+Json = dict[str, Any]
+
+
+class Reason(StrEnum):
+    """Why a sign-in failed, as the sign-in page is told."""
+
+    PROVIDER_AWAY = "provider_away"
+    STALE = "stale"
+    DENIED = "denied"
+    INVALID = "invalid"
+    NO_GROUP = "no_group"
+
+
+class SignInFailed(Unauthorized):
+    """A person was not signed in; reason: what the sign-in page shows."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A sign-in under way: the provider's address for the browser, and the cookie it keeps."""
+
+    url: str
+    cookie: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person whom the provider signed in, and what the settings allow them.
+
+    return_path: the page to go back to.
+    """
+
+    issuer: str
+    subject: str
+    tenant: Tenant
+    scopes: tuple[str, ...]
+    return_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Addresses:
+    authorization: str
+    token: str
+    jwks: str
+    end_session: str | None
+    names_issuer: bool
+
+
+class OidcProvider:
+    """The provider that the settings name; for one event loop.
+
+    public_url: where browsers reach this service.  clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        settings: OidcSettings,
+        seal: SecretBox,
+        *,
+        public_url: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._issuer = str(settings.issuer)
+        self._client_id = str(settings.client_id)
+        self._seal = seal
+        self._base_url = public_url.rstrip("/")
+        self._clock = clock
+        self._http = httpx.AsyncClient(timeout=_REQUEST_SECONDS, follow_redirects=False)
+        self._addresses: tuple[float, _Addresses] | None = None
+        self._keys: tuple[float, list[Json]] | None = None
+
+    @property
+    def label(self) -> str:
+        """The provider's name on the sign-in page."""
+        return self._settings.label
+
+    async def begin(self, return_path: str) -> Attempt:
+        """Return the address at which a browser signs in.  Raises SignInFailed."""
+        addresses = await self._discover()
+        state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
+        kept = {
+            "state": state,
+            "nonce": nonce,
+            "verifier": verifier,
+            "return_path": return_path,
+            "until": time.time() + ATTEMPT_SECONDS,
+        }
+        sealed = self._seal.close(json.dumps(kept).encode(), about=_SEALED_FOR)
+        digest = hashlib.sha256(verifier.encode()).digest()
+        asked = {
+            "response_type": "code",
+            "client_id": self._client_id,
+            "redirect_uri": self._base_url + CALLBACK_PATH,
+            "scope": " ".join(dict.fromkeys(("openid", *self._settings.scopes.split()))),
+            "state": state,
+            "nonce": nonce,
+            "code_challenge": base64.urlsafe_b64encode(digest).decode().rstrip("="),
+            "code_challenge_method": "S256",
+        }
+        return Attempt(
+            _with_query(addresses.authorization, asked),
+            base64.urlsafe_b64encode(sealed).decode(),
+        )
+
+    async def finish(self, answer: Mapping[str, str], cookie: str | None) -> Person:
+        """Return the person of the provider's answer, a query of the callback.
+
+        cookie: of the attempt.  Raises SignInFailed.
+        """
+        kept = self._open(cookie)
+        if not hmac.compare_digest(answer.get("state", "").encode(), kept["state"].encode()):
+            raise SignInFailed(Reason.STALE, "state does not match the browser's attempt")
+        addresses = await self._discover()
+        issuer = answer.get("iss")
+        if issuer != self._issuer and (issuer is not None or addresses.names_issuer):
+            raise SignInFailed(Reason.INVALID, "the answer names another issuer")
+        if "code" not in answer:
+            raise SignInFailed(Reason.DENIED, "the provider sent no code")
+        token = await self._redeem(addresses, answer["code"], kept["verifier"])
+        claims = await self._verify(addresses, token, kept["nonce"])
+        grant = choose_grant(self._settings.groups, claims.get(self._settings.groups_claim))
+        if grant is None:
+            raise SignInFailed(Reason.NO_GROUP, "no group of the person is in the settings")
+        return Person(
+            self._issuer,
+            claims["sub"],
+            Tenant(grant.tenant),
+            grant.scopes,
+            kept["return_path"],
+        )
+
+    async def sign_out_url(self) -> str | None:
+        """Return the address that ends the provider's own session; None when it has none.
+
+        Raises SignInFailed when the provider does not answer.
+        Source: OpenID Connect RP-Initiated Logout 1.0, 2.
+        """
+        addresses = await self._discover()
+        if addresses.end_session is None:
+            return None
+        asked = {
+            "client_id": self._client_id,
+            "post_logout_redirect_uri": f"{self._base_url}/",
+        }
+        return _with_query(addresses.end_session, asked)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    def _open(self, cookie: str | None) -> Json:
+        try:
+            sealed = base64.urlsafe_b64decode(cookie or "")
+            kept = json.loads(self._seal.open(sealed, about=_SEALED_FOR))
+        except (ValueError, SetupFailed) as error:
+            raise SignInFailed(Reason.STALE, "the browser has no attempt") from error
+        if kept["until"] < time.time():
+            raise SignInFailed(Reason.STALE, "the attempt has expired")
+        return cast(Json, kept)
+
+    async def _discover(self) -> _Addresses:
+        if self._addresses is not None and self._addresses[0] > self._clock():
+            return self._addresses[1]
+        found = await self._ask(
+            "GET", self._issuer.rstrip("/") + "/.well-known/openid-configuration"
+        )
+        if found.get("issuer") != self._issuer:
+            raise SignInFailed(Reason.PROVIDER_AWAY, "discovery names another issuer")
+        named = [found.get(f"{one}_endpoint") for one in ("authorization", "token")]
+        named.append(found.get("jwks_uri"))
+        if not all(isinstance(url, str) and is_provider_url(url) for url in named):
+            raise SignInFailed(Reason.PROVIDER_AWAY, "discovery names no valid addresses")
+        authorization, token, jwks = cast(list[str], named)
+        end = found.get("end_session_endpoint")
+        addresses = _Addresses(
+            authorization,
+            token,
+            jwks,
+            end if isinstance(end, str) and is_provider_url(end) else None,
+            found.get("authorization_response_iss_parameter_supported") is True,
+        )
+        self._addresses = (self._clock() + _CACHE_SECONDS, addresses)
+        return addresses
+
+    async def _redeem(self, addresses: _Addresses, code: str, verifier: str) -> str:
+        """Exchange a code for an ID token.  Raises SignInFailed."""
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": self._base_url + CALLBACK_PATH,
+            "client_id": self._client_id,
+            "code_verifier": verifier,
+        }
+        headers = {}
+        if self._settings.client_secret is not None:
+            # RFC 6749, 2.3.1: both parts are form-encoded first.
+            pair = (self._client_id, self._settings.client_secret.get_secret_value())
+            text = ":".join(quote(part, safe="") for part in pair)
+            headers["Authorization"] = "Basic " + base64.b64encode(text.encode()).decode()
+        answer = await self._ask("POST", addresses.token, form=form, headers=headers)
+        token = answer.get("id_token")
+        if not isinstance(token, str):
+            raise SignInFailed(Reason.INVALID, "the provider sent no ID token")
+        return token
+
+    async def _verify(self, addresses: _Addresses, token: str, nonce: str) -> Json:
+        """Return the claims of an ID token.  Raises SignInFailed.
+
+        Source: OpenID Connect Core 1.0, 3.1.3.7.
+        """
+        try:
+            header = jwt.get_unverified_header(token)
+            algorithm = header.get("alg")
+            if algorithm not in _ALGORITHMS:
+                raise SignInFailed(Reason.INVALID, "the ID token's algorithm is not allowed")
+            claims: Json = jwt.decode(
+                token,
+                await self._find_key(addresses, header.get("kid"), algorithm),
+                algorithms=[algorithm],
+                audience=self._client_id,
+                issuer=self._issuer,
+                leeway=_LEEWAY_SECONDS,
+                options={"require": ["iss", "sub", "aud", "exp", "iat"]},
+            )
+        except jwt.PyJWTError as error:
+            raise SignInFailed(Reason.INVALID, f"ID token: {type(error).__name__}") from error
+        several = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
+        if claims.get("azp", None if several else self._client_id) != self._client_id:
+            raise SignInFailed(Reason.INVALID, "the ID token is for another client (azp)")
+        sent = claims.get("nonce")
+        if not isinstance(sent, str) or not hmac.compare_digest(sent.encode(), nonce.encode()):
+            raise SignInFailed(Reason.INVALID, "the ID token has another nonce")
+        subject = claims["sub"]
+        if not subject.isprintable() or not 0 < len(subject) <= _MAX_SUBJECT_CHARACTERS:
+            raise SignInFailed(Reason.INVALID, "the ID token has no valid sub")
+        return claims
+
+    async def _find_key(self, addresses: _Addresses, kid: str | None, algorithm: str) -> jwt.PyJWK:
+        """Return the provider's key of this id; an unknown id fetches the keys once more."""
+        kept = self._keys
+        if kept is not None and kept[0] > self._clock():
+            found = _select_key(kept[1], kid, algorithm)
+            if found is not None:
+                return found
+        answer = await self._ask("GET", addresses.jwks)
+        listed = answer.get("keys")
+        keys = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+        self._keys = (self._clock() + _CACHE_SECONDS, keys)
+        found = _select_key(keys, kid, algorithm)
+        if found is None:
+            raise SignInFailed(Reason.INVALID, "the provider has no such key")
+        return found
+
+    async def _ask(
+        self,
+        method: str,
+        url: str,
+        *,
+        form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Json:
+        """Return the JSON object that the provider answers.  Raises SignInFailed."""
+        try:
+            with anyio.fail_after(_REQUEST_SECONDS):
+                async with self._http.stream(method, url, data=form, headers=headers) as answer:
+                    body = bytearray()
+                    async for chunk in answer.aiter_bytes():
+                        body += chunk
+                        if len(body) > _MAX_ANSWER_BYTES:
+                            raise SignInFailed(Reason.PROVIDER_AWAY, "the answer is too large")
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+            name = type(error).__name__
+            raise SignInFailed(Reason.PROVIDER_AWAY, f"no answer: {name}") from error
+        if answer.status_code != httpx.codes.OK:
+            refused = form is not None and answer.is_client_error
+            raise SignInFailed(
+                Reason.INVALID if refused else Reason.PROVIDER_AWAY,
+                f"the provider answered {answer.status_code}",
+            )
+        try:
+            parsed = json.loads(body)
+        except ValueError:
+            parsed = None
+        if not isinstance(parsed, dict):
+            raise SignInFailed(Reason.PROVIDER_AWAY, "the answer is not a JSON object")
+        return parsed
+
+
+def choose_grant(grants: tuple[GroupGrant, ...], groups: object) -> GroupGrant | None:
+    """Return the tenant and scopes of a person in these groups; None without a listed group.
+
+    groups: the claim: a list of names, or one name.  The first listed group decides the tenant;
+    scopes of further groups count if they are of the same tenant.
+    """
+    names = groups if isinstance(groups, list) else [groups]
+    mine = [grant for grant in grants if grant.group in names]
+    if not mine:
+        return None
+    tenant = mine[0].tenant
+    scopes = {scope for grant in mine if grant.tenant == tenant for scope in grant.scopes}
+    return GroupGrant(group=mine[0].group, tenant=tenant, scopes=tuple(sorted(scopes)))
+
+
+def local_path(path: str | None) -> str:
+    """Return the page to return to: `/admin`, else the studio's; never another site."""
+    return "/admin" if path == "/admin" else "/"
+
+
+def _select_key(keys: list[Json], kid: str | None, algorithm: str) -> jwt.PyJWK | None:
+    """Return the signing key of this id and algorithm; without an id, the only one."""
+    found = []
+    for key in keys:
+        if key.get("use", "sig") != "sig" or (kid is not None and key.get("kid") != kid):
+            continue
+        if key.get("alg", algorithm) != algorithm or key.get("kty") == "oct":
+            continue
+        try:
+            found.append(jwt.PyJWK(key, algorithm=algorithm))
+        except jwt.PyJWTError:
+            continue  # of another type than the algorithm's
+    return found[0] if len(found) == 1 else None
+
+
+def _with_query(url: str, asked: Mapping[str, str]) -> str:
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(asked)}"
