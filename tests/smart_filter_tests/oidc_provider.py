@@ -1,7 +1,7 @@
 """An OpenID Connect provider as a process of its own, which can be told to misbehave.
 
-`python -m smart_filter_tests.oidc_provider [PORT]` prints its port. It signs everybody in without
-asking. POST /control sets `groups` and `fault` for the tokens that follow.
+`python -m smart_filter_tests.oidc_provider [PORT]` prints its port. It signs in every browser
+without asking. POST /control sets `groups` and `fault` for the tokens that follow.
 """
 
 import base64

@@ -22,7 +22,7 @@ import anyio
 import httpx
 import jwt
 
-from smart_filter_shared.config.settings import OidcSettings
+from smart_filter_shared.config.settings import OidcSettings, Settings
 from smart_filter_shared.config.values import GroupGrant, is_provider_url
 from smart_filter_shared.errors import SetupFailed, Unauthorized
 from smart_filter_shared.ids import Tenant
@@ -51,7 +51,7 @@ Json = dict[str, Any]
 
 
 class Reason(StrEnum):
-    """Why a sign-in failed, as the sign-in page is told."""
+    """Why a sign-in failed, for the sign-in page."""
 
     PROVIDER_AWAY = "provider_away"
     STALE = "stale"
@@ -119,7 +119,6 @@ class OidcProvider:
         self._seal = seal
         self._base_url = public_url.rstrip("/")
         self._clock = clock
-        self._http = httpx.AsyncClient(timeout=_REQUEST_SECONDS, follow_redirects=False)
         self._addresses: tuple[float, _Addresses] | None = None
         self._keys: tuple[float, list[Json]] | None = None
 
@@ -197,10 +196,6 @@ class OidcProvider:
             "post_logout_redirect_uri": f"{self._base_url}/",
         }
         return _with_query(addresses.end_session, asked)
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._http.aclose()
 
     def _open(self, cookie: str | None) -> Json:
         try:
@@ -316,7 +311,10 @@ class OidcProvider:
         """Return the JSON object that the provider answers.  Raises SignInFailed."""
         try:
             with anyio.fail_after(_REQUEST_SECONDS):
-                async with self._http.stream(method, url, data=form, headers=headers) as answer:
+                async with (
+                    httpx.AsyncClient(timeout=_REQUEST_SECONDS) as http,
+                    http.stream(method, url, data=form, headers=headers) as answer,
+                ):
                     body = bytearray()
                     async for chunk in answer.aiter_bytes():
                         body += chunk
@@ -338,6 +336,15 @@ class OidcProvider:
         if not isinstance(parsed, dict):
             raise SignInFailed(Reason.PROVIDER_AWAY, "the answer is not a JSON object")
         return parsed
+
+
+def open_provider(settings: Settings, *, clock: Callable[[], float]) -> OidcProvider | None:
+    """Return the provider of the settings; None without one.  clock: monotonic seconds."""
+    public_url = settings.links.public_url
+    if settings.oidc.issuer is None or public_url is None:
+        return None
+    secret_keys = [key.get_secret_value() for key in settings.secrets.key]
+    return OidcProvider(settings.oidc, SecretBox(secret_keys), public_url=public_url, clock=clock)
 
 
 def choose_grant(grants: tuple[GroupGrant, ...], groups: object) -> GroupGrant | None:

@@ -16,11 +16,10 @@ from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBea
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from smart_filter_api.auth import api_keys, csrf, output_links
+from smart_filter_api.auth import api_keys, csrf, oidc, output_links
 from smart_filter_api.auth import sessions as browser_sessions
 from smart_filter_api.auth.api_keys import Caller, Scope
 from smart_filter_api.auth.failure_limit import FailureLimit
-from smart_filter_api.auth.oidc import OidcProvider
 from smart_filter_api.auth.output_links import LinkSigner, LinkTerms
 from smart_filter_api.auth.rate_limit import Allowance, RateLimiter
 from smart_filter_api.auth.sessions import Lifetimes, Session
@@ -187,7 +186,7 @@ class Services:
     unfinished: TtlCache[int]
     lifetimes: Lifetimes
     session_secure: bool
-    oidc: OidcProvider | None
+    oidc: oidc.OidcProvider | None
     removebg_seconds: float
     signs: bool
     emotions: bool
@@ -369,7 +368,7 @@ async def open_services(
             whole=dt.timedelta(seconds=settings.browser.session_seconds),
         ),
         session_secure=settings.browser.session_secure,
-        oidc=_open_provider(settings, clock),
+        oidc=oidc.open_provider(settings, clock=clock),
         removebg_seconds=settings.removebg.seconds,
         signs=settings.provenance.certificate is not None,
         emotions=settings.engine.emotions,
@@ -401,18 +400,8 @@ async def open_services(
     finally:
         await end_listener.close()
         await services.rates.close()
-        if services.oidc is not None:
-            await services.oidc.close()
         doorbell.close()
         await database.dispose()
-
-
-def _open_provider(settings: Settings, clock: Callable[[], float]) -> OidcProvider | None:
-    public_url = settings.links.public_url
-    if settings.oidc.issuer is None or public_url is None:
-        return None
-    secret_keys = [key.get_secret_value() for key in settings.secrets.key]
-    return OidcProvider(settings.oidc, SecretBox(secret_keys), public_url=public_url, clock=clock)
 
 
 async def _poll_events(
