@@ -1,0 +1,119 @@
+"""Signing in to the pages at an OpenID Connect provider, and out again."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from smart_filter_deploy.cli.server import program
+from smart_filter_deploy.embedded.child_processes import Command
+from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
+from smart_filter_tests import oidc_provider
+from smart_filter_tests.browsing.accessibility import assert_accessible
+from smart_filter_tests.browsing.page_errors import PageErrors
+from smart_filter_tests.browsing.screens import DESKTOP, PHONE_DARK, on_screens
+from smart_filter_tests.full_stack import RunningStack
+
+GROUPS = [
+    {"group": "editors", "tenant": "shop", "scopes": ["submit", "read"]},
+    {"group": "operators", "tenant": "local", "scopes": ["operator", "read"]},
+]
+_BUTTON = "Sign in with Acme"
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[str]:
+    """The address of a provider."""
+    command = [sys.executable, oidc_provider.__file__]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield f"http://{LOOPBACK}:{int(process.stdout.readline())}"
+        finally:
+            process.terminate()
+
+
+@pytest.fixture(scope="module")
+def site(stack: RunningStack, provider: str, data_folder: Path) -> str:
+    """The address of an API at which persons of the provider can sign in."""
+    port = free_port()
+    url = f"http://{LOOPBACK}:{port}"
+    stack.stack.start(
+        Command(
+            name="api-oidc",
+            argv=program.command("api", "--port", str(port)),
+            env={
+                "SMART_FILTER_DATA": str(data_folder / "browser"),
+                "SMART_FILTER_PUBLIC_URL": url,
+                "SMART_FILTER_SECRETS_KEY": "s" * 32,
+                "SMART_FILTER_OIDC_ISSUER": provider,
+                "SMART_FILTER_OIDC_CLIENT_ID": oidc_provider.CLIENT_ID,
+                "SMART_FILTER_OIDC_CLIENT_SECRET": oidc_provider.CLIENT_SECRET,
+                "SMART_FILTER_OIDC_GROUPS": json.dumps(GROUPS),
+                "SMART_FILTER_OIDC_LABEL": "Acme",
+            },
+            ready=lambda: _answers(f"{url}/readyz"),
+        )
+    )
+    return url
+
+
+@on_screens(DESKTOP, PHONE_DARK)
+def test_person_signs_in_to_the_studio_and_out(
+    anonymous_page: Page, site: str, provider: str, page_errors: PageErrors
+) -> None:
+    page_errors.expect("status of 401")
+    _set_groups(provider, "editors")
+    anonymous_page.goto(site)
+    expect(anonymous_page.get_by_role("link", name=_BUTTON)).to_be_visible()
+    assert_accessible(anonymous_page)
+
+    anonymous_page.get_by_role("link", name=_BUTTON).click()
+    expect(anonymous_page.get_by_role("heading", name="Drop photos of people")).to_be_visible()
+    anonymous_page.get_by_role("button", name="Sign out").click()
+
+    expect(anonymous_page.get_by_role("link", name=_BUTTON)).to_be_visible()
+    assert anonymous_page.context.request.get(f"{site}/v1/session").status == 401
+
+
+def test_operator_signs_in_to_the_admin_page(
+    anonymous_page: Page, site: str, provider: str, page_errors: PageErrors
+) -> None:
+    page_errors.expect("status of 401")
+    _set_groups(provider, "operators")
+    anonymous_page.goto(f"{site}/admin")
+
+    anonymous_page.get_by_role("link", name=_BUTTON).click()
+
+    expect(anonymous_page.get_by_role("heading", name="Queues")).to_be_visible()
+
+
+def test_person_without_a_listed_group_is_told_what_to_do(
+    anonymous_page: Page, site: str, provider: str, page_errors: PageErrors
+) -> None:
+    page_errors.expect("status of 401")
+    _set_groups(provider, "guests")
+    anonymous_page.goto(site)
+
+    anonymous_page.get_by_role("link", name=_BUTTON).click()
+
+    expect(anonymous_page.get_by_role("alert")).to_contain_text("Your account has no access")
+    expect(anonymous_page.get_by_label("Key")).to_be_visible()
+    assert_accessible(anonymous_page)
+
+
+def _set_groups(provider: str, *groups: str) -> None:
+    control = {"groups": groups, "fault": None}
+    httpx.post(f"{provider}/control", json=control, timeout=60).raise_for_status()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).is_success
+    except httpx.HTTPError:
+        return False
