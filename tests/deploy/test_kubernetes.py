@@ -31,6 +31,7 @@ SECRETS = {
     "SMART_FILTER_LIVE_SECRET",
     "SMART_FILTER_C2PA_CERTIFICATE",
     "SMART_FILTER_C2PA_KEY",
+    "SMART_FILTER_OIDC_CLIENT_SECRET",
 }
 # Ports of clients, not of servers.
 CLIENTS = {"SMART_FILTER_URL", "SMART_FILTER_API_KEY"}
@@ -187,6 +188,17 @@ def test_longest_names_fit_and_stay_distinct() -> None:
     assert scaled <= {name for kind, name in names if kind == "Deployment"}
 
 
+def test_api_reaches_the_sign_in_provider() -> None:
+    provider = {"network": {"signIn": {"to": [{"ipBlock": {"cidr": "192.0.2.7/32"}}], "port": 443}}}
+    values = chart.example_values()
+    values["network"] |= provider["network"]
+
+    policies = chart.render(values).of_kind("NetworkPolicy")
+
+    allowed = [one["metadata"]["name"] for one in policies if "192.0.2.7/32" in str(one)]
+    assert [name.rpartition("-")[2] for name in allowed] == ["api"]
+
+
 def test_traces_need_a_way_to_their_collector() -> None:
     stated = {"settings": {"SMART_FILTER_OTLP_URL": "http://collector.traces:4318"}}
     there = {"network": {"collector": {"to": [{"namespaceSelector": {}}], "port": 4318}}}
@@ -238,7 +250,8 @@ def test_secrets_are_referenced_and_never_written(rendered: RenderedChart) -> No
 
 def test_pods_have_the_secrets_that_they_need_and_no_others(rendered: RenderedChart) -> None:
     pair = {"SMART_FILTER_C2PA_CERTIFICATE", "SMART_FILTER_C2PA_KEY"}
-    rows = SECRETS - {"SMART_FILTER_SECRETS_KEY", "SMART_FILTER_LIVE_SECRET"} - pair
+    pages = {"SMART_FILTER_LIVE_SECRET", "SMART_FILTER_OIDC_CLIENT_SECRET"}
+    rows = SECRETS - {"SMART_FILTER_SECRETS_KEY"} - pages - pair
     needed = {
         "api": SECRETS - {"SMART_FILTER_C2PA_KEY"},
         "sender": rows | {"SMART_FILTER_SECRETS_KEY"},
