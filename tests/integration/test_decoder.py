@@ -36,7 +36,7 @@ HARMLESS = {"stop its timer"}
 # Landlock is a second lock, of files and what is named by them.
 FILES = {"read a file", "write a file", "list a folder"}
 Children: TypeAlias = Callable[[], set[int]]
-needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems have no locks")
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="Landlock and seccomp are Linux's")
 
 
 @pytest.fixture

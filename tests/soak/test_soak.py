@@ -33,11 +33,13 @@ CANCELED_EVERY, BROKEN_EVERY = 10, 7
 SAMPLE_SECONDS: Final = 2.0
 # By quantity, the growth that counts as none: a share, and an amount for small ones.
 FLAT: Final[Mapping[str, tuple[float, float]]] = {
+    "processes": (0.0, 1),  # a worker starts a second decoder when it first needs one
     "resident MB": (0.05, 4),
     "descriptors": (0.05, 4),
     "threads": (0.05, 2),
     "connections": (0.05, 2),
-    "dead rows": (0.05, 1_000),
+    # A job leaves some dozens, which autovacuum removes once a minute.
+    "dead rows": (0.05, 5_000),
     "temporary files": (0.05, 2),
 }
 
@@ -95,12 +97,15 @@ def submit(stack: Storm, number: int, webhook_url: str) -> None:
 
 
 def sample(stack: Storm, temporary: Path) -> Iterator[tuple[tuple[str, str], float]]:
-    """Yield what the service holds right now, by process and quantity."""
+    """Yield what each process holds right now, by quantity."""
     for process in PROCESSES:
         pids = stack.running.stack.pids(process)
-        yield (process, "resident MB"), sum(status(pid, "VmRSS") for pid in pids) / 1024
-        yield (process, "threads"), sum(status(pid, "Threads") for pid in pids)
-        yield (process, "descriptors"), sum(descriptors(pid) for pid in pids)
+        yield (process, "processes"), len(pids)
+        for pid in pids:
+            holder = f"{process} {pid}"
+            yield (holder, "resident MB"), status(pid, "VmRSS") / 1024
+            yield (holder, "threads"), status(pid, "Threads")
+            yield (holder, "descriptors"), descriptors(pid)
     yield ("all", "temporary files"), sum(1 for _ in temporary.rglob("*"))
     with stack.bench.transaction() as connection:
         rows = connection.execute(text("SELECT sum(n_dead_tup) FROM pg_stat_user_tables"))
@@ -130,7 +135,10 @@ def descriptors(pid: int) -> int:
 def growths(samples: Samples) -> list[str]:
     """Return the quantities whose median grew from the first half of the samples to the second."""
     found = []
+    whole = max(map(len, samples.values()))
     for (holder, quantity), values in samples.items():
+        if len(values) < whole:
+            continue  # of a process that was started or has ended meanwhile
         half = len(values) // 2
         before, after = statistics.median(values[:half]), statistics.median(values[half:])
         share, amount = FLAT[quantity]
@@ -148,7 +156,8 @@ def succeeded(stack: Storm) -> Iterator[str]:
 def print_samples(samples: Samples) -> None:
     """Print the medians of the four quarters, for `pytest -s`."""
     for (holder, quantity), values in samples.items():
-        quarter = len(values) // 4
-        medians = [statistics.median(values[at * quarter :][:quarter]) for at in range(4)]
+        quarter = max(1, len(values) // 4)
+        parts = [values[at * quarter :][:quarter] for at in range(4)]
+        medians = [statistics.median(part) for part in parts if part]
         told = "".join(f"{median:10.1f}" for median in medians)
-        print(f"{holder:10} {quantity:16}{told}")  # noqa: T201 - the figures
+        print(f"{holder:16} {quantity:16}{told}")  # noqa: T201 - the figures
