@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -42,6 +43,8 @@ FLAT: Final[Mapping[str, tuple[float, float]]] = {
     "dead rows": (0.05, 5_000),
     "temporary files": (0.05, 2),
 }
+# Of all growth, what each quarter has at least where growth is steady; a third would be a line.
+STEADY: Final = 0.1
 
 Samples = dict[tuple[str, str], list[float]]
 
@@ -133,18 +136,44 @@ def descriptors(pid: int) -> int:
 
 
 def growths(samples: Samples) -> list[str]:
-    """Return the quantities whose median grew from the first half of the samples to the second."""
+    """Return the quantities that grew all the time, by the medians of the samples' quarters.
+
+    What a process needs once and then keeps, such as a second decoder or a thread's memory, is
+    one step, which leaves two quarters at least as they were: no growth without end.
+    """
     found = []
     whole = max(map(len, samples.values()))
     for (holder, quantity), values in samples.items():
         if len(values) < whole:
             continue  # of a process that was started or has ended meanwhile
-        half = len(values) // 2
-        before, after = statistics.median(values[:half]), statistics.median(values[half:])
+        first, *_, last = medians = quarters(values)
         share, amount = FLAT[quantity]
-        if after > before * (1 + share) + amount:
-            found.append(f"{holder}, {quantity}: {before:g} to {after:g}")
+        growth = last - first
+        steps = [after - before for before, after in pairwise(medians)]
+        if growth > first * share + amount and min(steps) > growth * STEADY:
+            found.append(f"{holder}, {quantity}: {first:g} to {last:g}")
     return found
+
+
+def quarters(values: list[float]) -> list[float]:
+    """Return the medians of the four quarters of at least four values."""
+    quarter = len(values) // 4
+    return [statistics.median(values[at * quarter :][:quarter]) for at in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("values", "grown"),
+    [
+        pytest.param([800.0 + 2 * at for at in range(80)], True, id="leak"),
+        pytest.param([800.0 + at % 7 + 20 * (at // 12) for at in range(120)], True, id="stairs"),
+        pytest.param([800.0] * 60 + [880.0] * 20, False, id="late step"),
+        pytest.param([800.0] * 30 + [880.0] * 50, False, id="step"),
+        pytest.param([800.0 + at % 9 for at in range(80)], False, id="noise"),
+        pytest.param([880.0 - at for at in range(80)], False, id="shrinks"),
+    ],
+)
+def test_only_steady_growth_counts(values: list[float], *, grown: bool) -> None:
+    assert bool(growths({("worker", "resident MB"): values})) is grown
 
 
 def succeeded(stack: Storm) -> Iterator[str]:
@@ -156,8 +185,6 @@ def succeeded(stack: Storm) -> Iterator[str]:
 def print_samples(samples: Samples) -> None:
     """Print the medians of the four quarters, for `pytest -s`."""
     for (holder, quantity), values in samples.items():
-        quarter = max(1, len(values) // 4)
-        parts = [values[at * quarter :][:quarter] for at in range(4)]
-        medians = [statistics.median(part) for part in parts if part]
+        medians = quarters(values) if len(values) >= 4 else [statistics.median(values)]
         told = "".join(f"{median:10.1f}" for median in medians)
         print(f"{holder:16} {quantity:16}{told}")  # noqa: T201 - the figures
