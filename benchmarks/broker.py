@@ -77,7 +77,7 @@ def _api_behind_proxy() -> Iterator[tuple[Client, Proxy]]:
                 name="api",
                 argv=program.command("api", "--port", str(port)),
                 env={"SMART_FILTER_BROKER_URL": url},
-                ready=lambda: _answers(f"http://{LOOPBACK}:{port}/readyz"),
+                ready=lambda: _answers(f"http://{LOOPBACK}:{port}/livez"),
             )
             stack.start(prepare, api)
             with Client(f"http://{LOOPBACK}:{port}", _KEY) as client:

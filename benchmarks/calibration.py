@@ -138,13 +138,13 @@ def _with_stub(seed: int) -> Iterator[Run]:
         engine = sessions.open_engine(settings.database, connections=_THREADS + 3)
         stack.callback(engine.dispose)
         key = _prepare(settings, engine)
-        url = stack.enter_context(serve_api(settings))
+        site = stack.enter_context(serve_api(settings))
         served = tuple(capability(stage) for stage in StageName)
         workers = StubWorkers(engine, _COSTS, served, _THREADS, _SPREAD, WorkerCounters())
         stack.enter_context(workers.working(seed))
 
         async def run(rng: random.Random) -> tuple[list[Forecast], dict[str, float]]:
-            async with _client(url, key) as client:
+            async with _client(site.url, key) as client:
                 own = {side: _same(a_photo(size=(side, side))) for side in _SIDES}
                 place = Place(client, own, partial(_seconds_from_database, engine))
                 return await _send_all(place, rng, _LOAD * _THREADS / _mean_cost())

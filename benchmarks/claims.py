@@ -87,7 +87,10 @@ def _open_table(bench: Bench) -> Table:
     engine = sessions.for_key_lookups(
         sessions.open_engine(bench.settings.database, connections=2)
     )  # like a worker's
-    return Table(replace(bench, engine=engine), copies.write_prepared_job(bench, [StageName.FACE]))
+    return Table(
+        replace(bench, engine=engine, worker_engine=engine),
+        copies.write_prepared_job(bench, [StageName.FACE]),
+    )
 
 
 def _round(full: Table, empty: Table) -> Round:
@@ -139,7 +142,8 @@ def _second_bench(servers: Servers) -> Iterator[Bench]:
     engine = sessions.open_engine(database, connections=2)
     try:
         migrate.upgrade(engine)
-        yield replace(bench, settings=replace(bench.settings, database=database), engine=engine)
+        settings = replace(bench.settings, database=database)
+        yield replace(bench, settings=settings, engine=engine, worker_engine=engine)
     finally:
         engine.dispose()
 

@@ -130,7 +130,8 @@ def _with_days(servers: Servers, number: int) -> Iterator[DaysDatabase]:
     plain = sessions.open_engine(database, connections=2)
     try:
         migrate.upgrade(plain)
-        own = replace(bench, settings=replace(bench.settings, database=database), engine=engine)
+        settings = replace(bench.settings, database=database)
+        own = replace(bench, settings=settings, engine=engine, worker_engine=engine)
         client = replace(own, engine=plain)
         if number:
             with sessions.transaction(plain) as connection:

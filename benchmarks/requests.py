@@ -93,7 +93,7 @@ def _run_both() -> Iterator[tuple[int, int]]:
             Command(
                 name="api",
                 argv=program.command("api", "--port", str(ports[0])),
-                ready=lambda: _answers(f"http://{LOOPBACK}:{ports[0]}/readyz"),
+                ready=lambda: _answers(f"http://{LOOPBACK}:{ports[0]}/livez"),
             ),
             Command(
                 name="bare",

@@ -22,20 +22,32 @@ keep() { # NAME: stores standard input as the secret unless it exists
 }
 
 draw() { # 32 bytes in hexadecimal, which need no quoting in a URL or a settings file
-  od -An -N32 -tx1 /dev/urandom | tr -d ' \n'
+  drawn=$(od -An -N32 -tx1 /dev/urandom | tr -d ' \n')
+  if [ "${#drawn}" -ne 64 ]; then
+    echo "deploy/secrets.sh: od or /dev/urandom gave no random bytes" >&2
+    return 1
+  fi
+  printf '%s' "$drawn"
 }
 
 for name in broker_password grafana_password live_secret postgres_password sealing_key \
   storage_access_key storage_secret_key; do
   drawn=$(draw)
-  if [ "${#drawn}" -ne 64 ]; then
-    echo "deploy/secrets.sh: od or /dev/urandom gave no random bytes; nothing was written for $name" >&2
-    exit 1
-  fi
   printf '%s' "$drawn" | keep "$name"
 done
 read_secret() { cat "secrets/$1"; }
 
+# API, workers and sender each have a database role. In an installation from before these roles, they
+# share the one of `database_url` (docs/deploying.md).
+for process in api worker sender; do
+  if [ -s secrets/database_url ]; then
+    read_secret database_url | keep "database_url_$process"
+  else
+    drawn=$(draw)
+    printf 'postgresql+psycopg://smart_filter_%s:%s@postgres:5432/smart_filter' \
+      "$process" "$drawn" | keep "database_url_$process"
+  fi
+done
 printf 'postgresql+psycopg://smart_filter:%s@postgres:5432/smart_filter' \
   "$(read_secret postgres_password)" | keep database_url
 printf 'redis://:%s@valkey:6379/0' "$(read_secret broker_password)" | keep broker_url

@@ -5,11 +5,13 @@ import gc
 import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from types import ModuleType
 from typing import Final
 
 from smart_filter_deploy.tls_files import TlsFiles
+from smart_filter_shared import doorbell
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.catalog.model_card import Offer
 from smart_filter_shared.config import paths
@@ -111,12 +113,20 @@ def _await_server(name: str, ask: Callable[[], None], *, until: float) -> None:
         time.sleep(_ATTEMPT_SECONDS)
 
 
-def serve_api(settings: Settings, *, host: str, port: int, tls: TlsFiles | None = None) -> None:
+def serve_api(
+    settings: Settings,
+    *,
+    place: tuple[str, int],
+    operators_place: tuple[str, int] | None = None,
+    tls: TlsFiles | None = None,
+) -> None:
     """Serve HTTP until a stop signal; HTTPS with `tls`.
 
+    place: host and port to listen on.  operators_place: those of the operators' port; None: no port
+        serves the routes for operators.
     Raises SetupFailed when the certificate for Content Credentials is not valid now, the database
-    schema does not fit this code, the object store rejects the settings, or the port is not
-    available.
+    schema does not fit this code, the broker or the object store rejects the settings, or a port is
+    not available.
     """
     from smart_filter_api import app  # noqa: PLC0415 - a worker's image has no API in it
     from smart_filter_api.http import server  # noqa: PLC0415 - a worker's image has no API in it
@@ -125,13 +135,20 @@ def serve_api(settings: Settings, *, host: str, port: int, tls: TlsFiles | None 
     if settings.provenance.certificate is not None:
         signing_certificate.ensure_valid(settings.provenance.certificate)
     schema.ensure_compatible(settings.database)
+    doorbell.verify_login(settings.broker)
     _verify_storage(settings.storage)
-    with server.bind(host, port) as listening:
-        application = app.create(settings, traces=_open_traces(settings, "api"))
+    with ExitStack() as sockets:
+        listening = [sockets.enter_context(server.bind(*place))]
+        operators_port = None
+        if operators_place is not None:
+            options = "--operators-host and --operators-port"
+            listening.append(sockets.enter_context(server.bind(*operators_place, options=options)))
+            operators_port = operators_place[1]
+        application = app.create(
+            settings, operators_port=operators_port, traces=_open_traces(settings, "api")
+        )
         config = server.build_config(
             application,
-            host=host,
-            port=port,
             trusted_proxies=settings.browser.trusted_proxies,
             tls_certificate=None if tls is None else tls.certificate,
             tls_key=None if tls is None else tls.key,
@@ -154,14 +171,17 @@ def serve_worker(
     """Run a worker for stages, with all their models or the named ones, until a stop signal.
 
     Raises SetupFailed when the certificate for Content Credentials cannot sign, the database schema
-    does not fit this code, the object store rejects the settings, or memory is too small.
+    does not fit this code, the broker or the object store rejects the settings, or memory is too
+    small or its limit unknown.
     """
     from smart_filter_workers import process as worker_process  # noqa: PLC0415 - the API's image has no workers in it
     from smart_filter_workers.system import memory  # noqa: PLC0415 - as above
 
     logs.configure("worker")
+    memory.ensure_known(settings.engine.memory_mb)
     memory.ensure_enough()
     schema.ensure_compatible(settings.database)
+    doorbell.verify_login(settings.broker)
     _verify_storage(settings.storage)
     worker_process.serve(
         settings,
@@ -205,19 +225,27 @@ def serve_sender(settings: Settings) -> None:
     )
 
 
-def serve_live(settings: LiveSettings, *, place: tuple[str, int] | int, threads: int) -> None:
+def serve_live(
+    settings: LiveSettings,
+    *,
+    place: tuple[str, int] | int,
+    operators_place: tuple[str, int] | None = None,
+    threads: int,
+) -> None:
     """Serve live video until a stop signal.
 
     place: host and port to listen on, or the file descriptor of a listening socket.
-    Raises SetupFailed when no secret is set, weights are missing, the port is not available, or
-    memory is too small.
+    operators_place: host and port that serve readiness and metrics; None: no port does.
+    Raises SetupFailed when no secret is set, weights are missing, a port is not available, or
+    memory is too small or its limit unknown.
     """
     from smart_filter_workers.live import process  # noqa: PLC0415 - the API's image has no workers
     from smart_filter_workers.system import memory  # noqa: PLC0415 - as above
 
     logs.configure("live")
-    memory.ensure_enough()
     engine = load_engine()
+    memory.ensure_known(engine.memory_mb)
+    memory.ensure_enough()
     process.serve(
         settings,
         paths.data_folder() / "weights",
@@ -225,6 +253,9 @@ def serve_live(settings: LiveSettings, *, place: tuple[str, int] | int, threads:
         emotions=engine.emotions,
         trusted_proxies=load_browser().trusted_proxies,
         listening=socket.socket(fileno=place) if isinstance(place, int) else process.listen(*place),
+        operators=None
+        if operators_place is None
+        else process.listen(*operators_place, options="--operators-host and --operators-port"),
         threads=threads,
     )
 

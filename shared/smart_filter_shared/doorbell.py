@@ -17,8 +17,11 @@ import redis
 import redis.exceptions
 from celery import Celery
 from kombu.entity import Queue
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from smart_filter_shared.config.settings import BrokerSettings
+from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.ids import Capability, JobId
 
 RING_TASK = "smart_filter.ring"
@@ -26,6 +29,29 @@ RING_TASK = "smart_filter.ring"
 ENDS_CHANNEL = "smart-filter:ends"
 _SOCKET_SECONDS = 0.2
 _BREAK_SECONDS = 1.0
+
+
+def verify_login(settings: BrokerSettings) -> None:
+    """Raise SetupFailed when the broker rejects the user or the password.
+
+    A broker that is down may come back, and accepted jobs wait for it.
+    """
+    client = redis.Redis.from_url(
+        settings.url.get_secret_value(),
+        socket_timeout=_SOCKET_SECONDS,
+        socket_connect_timeout=_SOCKET_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
+    try:
+        client.ping()
+    except redis.exceptions.AuthenticationError as error:
+        raise SetupFailed(
+            f"the broker rejects this process ({error}); correct SMART_FILTER_BROKER_URL"
+        ) from error
+    except (redis.exceptions.RedisError, OSError):
+        return
+    finally:
+        client.close()
 
 
 class Doorbell:

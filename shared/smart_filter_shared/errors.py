@@ -111,6 +111,12 @@ class CsrfRejected(Rejected):
     code = "csrf"
 
 
+class SignInAgain(Rejected):
+    """The session is too old for a sensitive change."""
+
+    code = "sign_in_again"
+
+
 class NotFound(Rejected):
     """The tenant has no such resource."""
 
@@ -349,7 +355,7 @@ class DatabaseUnavailable(TryAgain):
 
 
 class DatabaseMisconfigured(DatabaseUnavailable):
-    """The database rejects the settings: the user, the password or the name."""
+    """The database rejects the settings: the user, its rights, the password or the name."""
 
 
 class StatementTimedOut(DatabaseUnavailable):
@@ -398,7 +404,7 @@ class UploadMissing(RetryAfter):
 
 
 class QueueFull(RetryAfter):
-    """The tenant has its maximum number of unfinished jobs."""
+    """The tenant has its maximum number of unfinished jobs, or of webhook deliveries."""
 
     code = "queue_full"
 

@@ -26,7 +26,7 @@ from smart_filter_tests.aged_stack import AgedStack, aged_stack
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.commands import Command, on_servers
 from smart_filter_tests.old_installation import FORMER_SCORE, HOURLY, SCHEDULED, WEEKLY
-from smart_filter_tests.serving import Api, serve_api
+from smart_filter_tests.serving import open_api, serve_api
 from smart_filter_tests.webhook_receiver import Reply, a_receiver, send_due
 
 NAVY = {"background": "color:navy"}
@@ -223,9 +223,9 @@ def test_page_reads_only_the_rows_that_it_shows(aged: AgedStack, narrowed: dict[
 
 
 def test_admin_page_shows_a_healthy_service_and_a_month(aged: AgedStack) -> None:
-    page = aged.client.get("/admin")
-    standing = aged.client.get("/v1/operator/standing").json()
-    month = aged.client.get("/v1/operator/history", params={"span": "month"}).json()
+    page = aged.running.operators.get("/admin")
+    standing = aged.running.operators.get("/v1/operator/standing").json()
+    month = aged.running.operators.get("/v1/operator/history", params={"span": "month"}).json()
 
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     # One journey has a model that raises.
@@ -286,11 +286,10 @@ def test_upgraded_service_has_every_row_and_accepts_new_photos(
                 )
             ),
         )
-    with serve_api(former.settings) as url:
-        api = Api(url, former, old_installation.client_of(url, aging.rotate_key(former, WEEKLY)))
-        with api.client:
-            new = sample_jobs.submit_every_outcome(api, "http://127.0.0.1:9/")
-            ended = api.job(str(new["five stages"][0]))["state"]
+    key = aging.rotate_key(former, WEEKLY)
+    with serve_api(former.settings) as site, open_api(site, former, key) as api:
+        new = sample_jobs.submit_every_outcome(api, "http://127.0.0.1:9/")
+        ended = api.job(str(new["five stages"][0]))["state"]
     assert (prepared, after) == (0, before)
     assert found == (schema.newest_revision(), 0)
     assert ended == "succeeded"

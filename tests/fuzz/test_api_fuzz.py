@@ -41,7 +41,7 @@ def test_service_follows_its_description(service: RunningStack, tmp_path: Path) 
     command = [
         *(sys.executable, "-m", "schemathesis.cli"),
         *("--config-file", str(HERE / "schemathesis.toml"), "run"),
-        f"{service.client.base_url}/openapi.json",
+        f"{service.operators.base_url}/openapi.json",
         *("--header", f"Authorization: Bearer {KEY}"),
         *("--seed", SEED, "--max-time", str(SECONDS), "--max-examples", "20", "--no-shrink"),
         *("--report", "json", "--report-json-path", str(report)),

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from smart_filter_tests.bench import Bench
+from smart_filter_shared.db.process_roles import ProcessRole
+from smart_filter_tests.bench import Bench, as_role
 from smart_filter_tests.commands import Command, on_servers
-from smart_filter_tests.serving import Api, Clock, an_api, serve_api
+from smart_filter_tests.serving import Api, Clock, Site, an_api, serve_api
 
 
 @pytest.fixture(scope="session")
@@ -16,16 +17,16 @@ def clock() -> Clock:
 
 
 @pytest.fixture(scope="session")
-def _api_url(_bench: Bench, clock: Clock) -> Iterator[str]:
-    with serve_api(_bench.settings, clock=clock) as url:
-        yield url
+def _site(_bench: Bench, clock: Clock) -> Iterator[Site]:
+    with serve_api(_bench.settings, clock=clock) as site:
+        yield site
 
 
 @pytest.fixture
-def api(_api_url: str, bench: Bench, clock: Clock) -> Iterator[Api]:
+def api(_site: Site, bench: Bench, clock: Clock) -> Iterator[Api]:
     """The API over empty servers; nothing is cached from earlier tests."""
     clock.expire_caches()
-    with an_api(_api_url, bench) as api:
+    with an_api(_site, bench) as api:
         yield api
 
 
@@ -33,5 +34,5 @@ def api(_api_url: str, bench: Bench, clock: Clock) -> Iterator[Api]:
 def command(
     bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Command:
-    """The command line on the empty servers."""
-    return on_servers(bench.settings, capsys, monkeypatch)
+    """The command line on the empty servers, with the rights of the API's container."""
+    return on_servers(as_role(bench.settings, ProcessRole.API), capsys, monkeypatch)

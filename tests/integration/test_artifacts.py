@@ -32,7 +32,7 @@ def finish(api: Api, job_id: JobId, stage: StageName, result: object) -> None:
     lease = api.bench.claim_one(stage)
     stored = artifacts_of(api).store(api.bench.job(job_id), lease, result)
     done = StageOutcome(lease, {**stored.row, "digests": {}}, 0.1, stored.artifacts)
-    api.bench.do(WORKER.complete, [done], KEEPING)
+    api.bench.work(WORKER.complete, [done], KEEPING)
 
 
 def prepare_and_segment(api: Api, side: int) -> tuple[JobId, PreparedPhoto, Segmentation]:

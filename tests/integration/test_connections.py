@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
 import anyio
 import psycopg
@@ -347,6 +348,24 @@ def test_command_ends_in_one_line_when_storage_refuses_it(
 
     assert given.count("\n") == 1
     assert "SMART_FILTER_STORAGE_SECRET_KEY" in given
+    assert SECRET not in given
+    assert command.status(*words) == NO_SERVER
+
+
+@pytest.mark.parametrize(
+    "words", [["api", "--port", "1"], ["worker", "--stages", "prepare"]], ids=" ".join
+)
+def test_command_ends_in_one_line_when_the_broker_refuses_it(
+    servers: Stack, command: Command, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    broker = urlsplit(servers.addresses.broker_url)
+    monkeypatch.setenv("SMART_FILTER_BROKER_URL", f"redis://:{SECRET}@127.0.0.1:{broker.port}/0")
+
+    given = command.output(*words)
+
+    assert given.count("\n") == 1
+    assert "the broker rejects this process" in given
+    assert "correct SMART_FILTER_BROKER_URL" in given
     assert SECRET not in given
     assert command.status(*words) == NO_SERVER
 

@@ -84,7 +84,7 @@ def test_taken_over_stage_that_reruns_does_not_begin_the_job_again(bench: Bench)
     lease = bench.claim_one(SEGMENTATION)
     gone = references.artifact_keys(bench.job(job_id).result(PREPARE))
 
-    bench.do(WORKER.rerun, lease, gone)
+    bench.work(WORKER.rerun, lease, gone)
     scenarios.drain(bench)
 
     assert bench.job(job_id).state == JobState.SUCCEEDED
@@ -102,7 +102,7 @@ def test_redriven_job_with_a_missing_artifact_succeeds_despite_its_old_deadline(
 
     bench.do(CLIENT.redrive, job_id, TENANT)
     lease = bench.claim_one(SEGMENTATION)
-    bench.do(WORKER.rerun, lease, gone)
+    bench.work(WORKER.rerun, lease, gone)
     scenarios.drain(bench)
 
     assert bench.job(job_id).state == JobState.SUCCEEDED
@@ -160,7 +160,7 @@ def test_album_waits_for_a_rating_that_is_repeated(bench: Bench) -> None:
     first, second = sorted(bench.claim(SMILE, batch_size=2), key=lambda lease: lease.job_id)
     gone = references.artifact_keys(bench.job(job_ids[1]).result(SEGMENTATION))
 
-    bench.do(WORKER.rerun, second, gone)
+    bench.work(WORKER.rerun, second, gone)
     bench.complete(first)
     between = invariants.broken(bench), bench.batch(batch_id).ranked_at
     scenarios.drain(bench)
@@ -269,7 +269,7 @@ def submit(bench: Bench, services: WorkerContext) -> Callable[[], JobId]:
         result = PreparedPhoto(8, 8, "jpg", proxy, ())
         kept = services.artifacts.store(bench.job(job_id), lease, result)
         done = StageOutcome(lease, {**kept.row, "digests": {}}, 0.1, kept.artifacts)
-        bench.do(WORKER.complete, [done], KEEPING)
+        bench.work(WORKER.complete, [done], KEEPING)
         return job_id
 
     return write

@@ -16,6 +16,7 @@ from smart_filter_api.services.partition_maker import PartitionMaker
 from smart_filter_shared.artifacts import expiry, partition_pruning
 from smart_filter_shared.db import partitions, sessions
 from smart_filter_shared.db.partitions import Partition
+from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.errors import DatabaseUnavailable
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
@@ -24,7 +25,7 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.leases import Failure
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_tests import invariants, partitioned_database, past_days, races
-from smart_filter_tests.bench import TENANT, Bench
+from smart_filter_tests.bench import TENANT, Bench, as_role
 from smart_filter_tests.partitioned_database import today_of
 from smart_filter_tests.past_days import (
     BACK,
@@ -52,8 +53,11 @@ BACK_DAYS = dt.timedelta(days=BACK)
 
 @pytest.fixture(scope="module")
 def _month(_bench: Bench) -> Iterator[Bench]:
-    with partitioned_database.unmigrated_database(_bench) as engine:
-        yield partitioned_database.bench_after_a_month(_bench, engine)
+    with (
+        partitioned_database.unmigrated_database(_bench) as engine,
+        partitioned_database.bench_after_a_month(_bench, engine) as bench,
+    ):
+        yield bench
 
 
 @pytest.fixture
@@ -100,7 +104,8 @@ def test_machine_that_slept_for_days_creates_days_once_it_wakes(month: Bench) ->
     moments = iter([1e9, 1e9 + 2 * DAY_SECONDS])
 
     async def look_before_and_after() -> None:
-        engine = sessions.open_async_engine(month.settings.database, connections=1)
+        database = as_role(month.settings, ProcessRole.API).database
+        engine = sessions.open_async_engine(database, connections=1)
         coming = PartitionMaker(engine, clock=lambda: next(moments))
         try:
             await coming.look()
@@ -119,11 +124,11 @@ def test_unfinished_job_of_an_old_day_is_claimed_after_the_next_sweep(month: Ben
     before = month.claim(StageName.PREPARE)
     month.execute("UPDATE cells SET swept_at = now() - interval '2 s'")
     sweeper = Sweeper(
-        month.engine,
+        month.worker_engine,
         month.doorbell,
         month.settings.engine,
         counters=WorkerCounters(),
-        retention=GarbageCollector(month.engine, month.store, cell=DEFAULT_CELL),
+        retention=GarbageCollector(month.worker_engine, month.store, cell=DEFAULT_CELL),
         cell=DEFAULT_CELL,
     )
 
@@ -163,9 +168,9 @@ def test_job_whose_day_is_being_opened_is_not_counted_without_its_stages(month: 
     partitioned_database.move_back(month, job_id, back=BACK)
     month.do(partitions.widen_jobs_view)
 
-    too_early = month.do(settlement.settle)
+    too_early = month.work(settlement.settle)
     look(month)
-    settled = month.do(settlement.settle)
+    settled = month.work(settlement.settle)
 
     assert (sum(too_early.ended.values()), sum(settled.ended.values())) == (0, 1)
 
@@ -197,8 +202,8 @@ def test_redriven_job_of_a_closed_day_is_claimed_after_the_next_refresh(month: B
     job_id = submit_long_ago(month)
     look(month)
     lease = month.claim_one(StageName.PREPARE)
-    month.do(WORKER.fail, lease, GONE)
-    month.do(settlement.settle)
+    month.work(WORKER.fail, lease, GONE)
+    month.work(settlement.settle)
     look(month)
     month.do(CLIENT.redrive, job_id, TENANT)
     closed = month.claim(StageName.PREPARE)
@@ -214,8 +219,8 @@ def test_album_does_not_wait_for_a_redriven_job_of_a_closed_day(month: Bench) ->
     for stage in (StageName.PREPARE, StageName.SEGMENTATION, StageName.FACE):
         month.complete(*month.claim(stage, batch_size=2))
     leases = {lease.job_id: lease for lease in month.claim(StageName.SMILE, batch_size=2)}
-    month.do(WORKER.fail, leases[job_ids[0]], GONE)
-    month.do(settlement.settle)
+    month.work(WORKER.fail, leases[job_ids[0]], GONE)
+    month.work(settlement.settle)
     old = partitioned_database.move_back(month, job_ids[0], back=BACK)
     look(month)
     month.do(CLIENT.redrive, old, TENANT)
@@ -232,11 +237,11 @@ def test_day_is_open_until_its_jobs_are_counted(month: Bench) -> None:
     submit_long_ago(month)
     look(month)
     lease = month.claim_one(StageName.PREPARE)
-    month.do(WORKER.fail, lease, GONE)
+    month.work(WORKER.fail, lease, GONE)
 
     look(month)
 
-    assert sum(month.do(settlement.settle).ended.values()) == 1
+    assert sum(month.work(settlement.settle).ended.values()) == 1
 
 
 def test_running_stage_keeps_its_day_open(month: Bench) -> None:
@@ -350,8 +355,8 @@ def test_first_partition_is_dropped_like_a_day(month: Bench) -> None:
 
 
 def test_days_are_over_after_this_time(month: Bench) -> None:
-    first = month.do(partition_pruning.list_droppable, retention_seconds=BACK * DAY_SECONDS)
-    all_but_two = month.do(partition_pruning.list_droppable, retention_seconds=DAY_SECONDS)
+    first = month.work(partition_pruning.list_droppable, retention_seconds=BACK * DAY_SECONDS)
+    all_but_two = month.work(partition_pruning.list_droppable, retention_seconds=DAY_SECONDS)
 
     today = today_of(month.engine)
     assert first[-1].until == today - BACK_DAYS
@@ -361,7 +366,7 @@ def test_days_are_over_after_this_time(month: Bench) -> None:
 def test_open_reader_delays_the_drop_of_a_day(month: Bench) -> None:
     write_expired_job(month)
     keeper = GarbageCollector(
-        month.engine, month.store, cell=DEFAULT_CELL, record_seconds=BACK * DAY_SECONDS
+        month.worker_engine, month.store, cell=DEFAULT_CELL, record_seconds=BACK * DAY_SECONDS
     )
 
     with month.transaction() as reading:
@@ -379,7 +384,7 @@ def test_open_reader_delays_the_drop_of_a_day(month: Bench) -> None:
 def test_nothing_is_dropped_by_default(month: Bench) -> None:
     write_expired_job(month)
 
-    GarbageCollector(month.engine, month.store, cell=DEFAULT_CELL).drop_partitions()
+    GarbageCollector(month.worker_engine, month.store, cell=DEFAULT_CELL).drop_partitions()
 
     assert partitions_exist(month)
 
@@ -388,7 +393,7 @@ def test_views_that_named_the_day_work_without_it(month: Bench) -> None:
     waiting = month.submit(job_id=JobId(past_id(month)))
     month.do(partitions.refresh_views)
     month.do(CLIENT.cancel, waiting, TENANT)
-    month.do(settlement.settle)
+    month.work(settlement.settle)
     expire_all(month)
 
     assert drop(month) == []

@@ -44,8 +44,11 @@ SILENT: Final = {"silent_seconds": 30.0}
     ],
 )
 def _many_days(_bench: Bench, request: pytest.FixtureRequest) -> Iterator[Bench]:
-    with partitioned_database.unmigrated_database(_bench) as engine:
-        yield partitioned_database.bench_after_a_month(_bench, engine, past=request.param)
+    with (
+        partitioned_database.unmigrated_database(_bench) as engine,
+        partitioned_database.bench_after_a_month(_bench, engine, past=request.param) as bench,
+    ):
+        yield bench
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import http.client
 import io
+import json
 import os
 import pwd
 import secrets
@@ -23,12 +24,14 @@ from minio.error import MinioException
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from smart_filter_deploy.cli.commands.servers.up import select_live_settings
+from smart_filter_deploy.embedded.binaries import rclone_program
 from smart_filter_deploy.embedded.child_processes import Command
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.ports import free_port
 from smart_filter_deploy.embedded.server_user import server_user
 from smart_filter_deploy.embedded.signals import StopRequest
-from smart_filter_deploy.embedded.stack import Stack
+from smart_filter_deploy.embedded.stack import PLAIN_VARIABLES, Stack
 from smart_filter_shared.errors import SetupFailed
 
 LOOPBACK_IN_PROC = "0100007F"
@@ -90,6 +93,36 @@ def test_servers_refuse_a_wrong_secret(servers: Stack) -> None:
             pytest.raises(redis.AuthenticationError),
         ):
             client.ping()
+
+
+def test_downloads_that_nobody_reads_take_no_memory_of_the_store(servers: Stack) -> None:
+    here, length = store(servers), 20_000_000
+    here.make_bucket("unread")
+    here.put_object("unread", "large", io.BytesIO(bytes(length)), length)
+    # The module may share its process with other stacks.
+    pids = servers.pids("s3")
+    (pid,) = [pid for pid in pids if command_line(pid).startswith(str(rclone_program()))]
+
+    before = memory_mb(pid)
+    unread = [here.get_object("unread", "large") for _ in range(20)]
+    for download in unread:
+        assert download.read(1000)
+    # It takes longer than the store would need to read ahead for the others.
+    assert len(here.get_object("unread", "large").read()) == length
+    held = memory_mb(pid) - before
+    for download in unread:
+        download.close()
+
+    assert held < 100  # read ahead: 300
+
+
+def command_line(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text()
+
+
+def memory_mb(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1000
 
 
 def test_servers_listen_on_loopback_only(servers: Stack) -> None:
@@ -219,6 +252,28 @@ def test_command_that_keeps_dying_is_logged_and_always_restarted(
     assert "no such model" in log.read_text()
     pauses = [message.partition("restarting it in ")[2].split()[0] for message in logged()]
     assert pauses[:3] == ["0.1", "0.2", "0.4"]
+
+
+def test_live_worker_s_command_gets_its_settings_and_no_secret(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = tmp_path / "environment"
+    write = f"import json, os; json.dump(dict(os.environ), open({str(mark)!r}, 'w'))"
+    monkeypatch.setenv("SMART_FILTER_C2PA_KEY", "a key")
+    monkeypatch.setenv("SMART_FILTER_MEMORY_MB", "8000")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another key")
+
+    env = select_live_settings(stack.folder, os.environ)
+    stack.start(python(write, name="live", once=True, uses_servers=False, env=env))
+    given = json.loads(mark.read_text())
+    # Python sets LC_CTYPE itself where no locale is set.
+    settings = {name: given[name] for name in given.keys() - {*PLAIN_VARIABLES, "LC_CTYPE"}}
+
+    assert settings == {
+        "SMART_FILTER_MEMORY_MB": "8000",
+        "SMART_FILTER_DATA": str(stack.folder.path),
+    }
+    assert given["PATH"] == os.environ["PATH"]
 
 
 def test_one_off_command_is_awaited_and_not_restarted(stack: Stack, tmp_path: Path) -> None:

@@ -42,7 +42,10 @@ def api(api: Api) -> Api:
 @pytest.fixture
 def strict(api: Api) -> Iterator[Api]:
     """The same installation behind an API whose setting turns emotions off."""
-    with serve_with(api.bench, SMART_FILTER_EMOTIONS="off") as url, an_api(url, api.bench) as other:
+    with (
+        serve_with(api.bench, SMART_FILTER_EMOTIONS="off") as site,
+        an_api(site, api.bench) as other,
+    ):
         yield other
 
 

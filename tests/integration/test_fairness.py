@@ -33,7 +33,7 @@ MANY = 10_000
 EVERY_SECONDS = 0.001
 MOST_BATCHES = 3
 TOMORROW = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
-SLOW = [pytest.mark.slow, pytest.mark.timeout(300)]
+SLOW = [pytest.mark.slow, pytest.mark.timeout(900)]
 slow = pytest.mark.slow
 
 
@@ -225,7 +225,7 @@ def test_newcomer_does_not_wait_for_redriven_jobs(bench: Bench, jobs: int) -> No
     simulation, crowd = a_simulation(bench)
     original = bench.submit(KEEP_BACKGROUND, tenant=crowd)
     lease = bench.claim_one(StageName.PREPARE)
-    bench.do(WORKER.fail, lease, RAISED)
+    bench.work(WORKER.fail, lease, RAISED)
     multiply(bench, simulation, original, jobs)
 
     moved = bulk.apply_all(bench.engine, BulkAction.REDRIVE, crowd)
@@ -261,12 +261,12 @@ def test_newcomer_does_not_wait_for_jobs_scheduled_for_one_moment(
 
 
 @slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_newcomer_waits_for_at_most_one_retry_of_each_sweep(bench: Bench) -> None:
     simulation, crowd = a_simulation(bench)
     original = bench.submit(KEEP_BACKGROUND, tenant=crowd)
     lease = bench.claim_one(StageName.PREPARE)
-    bench.do(WORKER.release, lease, delay_seconds=60, give_up_seconds=3600)
+    bench.work(WORKER.release, lease, delay_seconds=60, give_up_seconds=3600)
     multiply(bench, simulation, original, MANY)
 
     let_all_be_due(bench)

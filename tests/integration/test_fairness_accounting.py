@@ -153,7 +153,7 @@ def test_virtual_time_follows_the_slowest_queue_that_is_busy_and_served(
     for queue in queues:
         queue.fill(bench)
 
-    bench.do(fair_queueing.advance_virtual_time, cell=DEFAULT_CELL, silent_seconds=SILENT_SECONDS)
+    bench.work(fair_queueing.advance_virtual_time, cell=DEFAULT_CELL, silent_seconds=SILENT_SECONDS)
 
     assert bench.scalar("SELECT virtual_time FROM cells") == v
 
@@ -283,7 +283,7 @@ def run(bench: Bench, tenant: Tenant, *stages: StageName) -> JobId:
 
 def run_and_fail(bench: Bench, tenant: Tenant, stage: StageName, *before: StageName) -> JobId:
     job_id = run(bench, tenant, *before)
-    bench.do(WORKER.fail, bench.claim_one(stage), RAISED)
+    bench.work(WORKER.fail, bench.claim_one(stage), RAISED)
     return job_id
 
 
@@ -303,7 +303,7 @@ def test_ended_jobs_are_settled_once_for_each_tenant(bench: Bench) -> None:
     bench.execute("UPDATE jobs SET finished_at = :at WHERE finished_at IS NOT NULL", at=ended_at)
     bench.execute("UPDATE tombstones SET ended_on = :day", day=DAY)
 
-    settled = [bench.do(settlement.settle) for _ in range(2)]
+    settled = [bench.work(settlement.settle) for _ in range(2)]
 
     assert settled[0].ended == {JobState.SUCCEEDED: 1, JobState.CANCELED: 3, JobState.FAILED: 2}
     assert sorted(settled[0].failures, key=lambda one: one.job_id) == [
@@ -336,7 +336,7 @@ def test_job_visible_before_its_stages_is_not_settled_yet(bench: Bench) -> None:
     bench.execute("DELETE FROM stages WHERE job_id = :id", id=job_id)
     run(bench, FIRST)
 
-    assert bench.do(settlement.settle) == Settlement({}, [])
+    assert bench.work(settlement.settle) == Settlement({}, [])
 
 
 def test_forecasts_learn_from_jobs_that_succeeded_without_interruption(bench: Bench) -> None:
@@ -352,14 +352,14 @@ def test_forecasts_learn_from_jobs_that_succeeded_without_interruption(bench: Be
     bench.complete(*bench.claim(PREPARE, batch_size=3))
     for lease in [bench.claim_one(COMPOSITE) for _ in range(3)]:
         if lease.job_id == redriven:
-            bench.do(WORKER.fail, lease, RAISED)
+            bench.work(WORKER.fail, lease, RAISED)
         else:
             bench.complete(lease)
-    bench.do(settlement.settle)
+    bench.work(settlement.settle)
     bench.do(CLIENT.redrive, redriven, TENANT)
     bench.advance(COMPOSITE)
 
-    bench.do(settlement.settle)
+    bench.work(settlement.settle)
 
     assert bench.do(calibration.read) == {
         Priority.INTERACTIVE: Calibration().after(Observation(p50=60, p90=7200, seconds=3600))
@@ -383,8 +383,8 @@ def test_settling_skips_rows_that_others_lock(bench: Bench) -> None:
     with bench.transaction() as holder:
         lock(holder, "jobs WHERE id = :value", ended[0])
         lock(holder, "tombstones WHERE job_id = :value", deleted[0])
-        meanwhile = bench.do(settlement.settle)
-    afterwards = bench.do(settlement.settle)
+        meanwhile = bench.work(settlement.settle)
+    afterwards = bench.work(settlement.settle)
 
     assert (meanwhile.ended, afterwards.ended) == ({JobState.CANCELED: 2}, {JobState.CANCELED: 2})
 
@@ -418,7 +418,7 @@ def test_settling_takes_at_most_500_jobs_and_500_tombstones_at_once(bench: Bench
         SELECT id, tenant, now(), 'failed', now(), 0, 0, 0 FROM jobs
     """)
 
-    settled = [bench.do(settlement.settle).ended for _ in range(2)]
+    settled = [bench.work(settlement.settle).ended for _ in range(2)]
 
     assert settled == [{JobState(end): n for end in ("canceled", "failed")} for n in (500, 1)]
 
@@ -433,7 +433,7 @@ def test_scheduled_job_costs_its_tenant_nothing_until_it_is_due(bench: Bench) ->
     bench.sweep()
     charged = finishes(bench)
     bench.do(CLIENT.cancel, due, TENANT)
-    bench.do(settlement.settle)
+    bench.work(settlement.settle)
 
     assert before == {}
     assert charged == {TENANT: pytest.approx(2 * fair_queueing.DEFAULT_COST_SECONDS)}
@@ -461,7 +461,7 @@ def test_released_job_keeps_its_paid_place(bench: Bench) -> None:
     job_id = bench.submit(KEEP_BACKGROUND)
     before = finishes(bench)
     lease = bench.claim_one(PREPARE)
-    bench.do(WORKER.release, lease, delay_seconds=5, give_up_seconds=3600)
+    bench.work(WORKER.release, lease, delay_seconds=5, give_up_seconds=3600)
 
     bench.pass_time(job_id, PREPARE, seconds=6)
     bench.sweep()
@@ -473,14 +473,14 @@ def test_released_job_keeps_its_paid_place(bench: Bench) -> None:
 def test_redriven_job_pays_for_its_remaining_stages(bench: Bench) -> None:
     job_id = bench.submit(KEEP_BACKGROUND)
     bench.advance(PREPARE)
-    bench.do(WORKER.fail, bench.claim_one(COMPOSITE), RAISED)
-    bench.do(settlement.settle)
+    bench.work(WORKER.fail, bench.claim_one(COMPOSITE), RAISED)
+    bench.work(settlement.settle)
     before = finishes(bench)
 
     bench.do(CLIENT.redrive, job_id, TENANT)
     charged = finishes(bench)
     bench.advance(COMPOSITE)
-    bench.do(settlement.settle)
+    bench.work(settlement.settle)
 
     # A stage of the bench takes 0.1 s, the estimate of stages that never ran.
     assert before == {TENANT: pytest.approx(0.1)}
@@ -489,11 +489,11 @@ def test_redriven_job_pays_for_its_remaining_stages(bench: Bench) -> None:
 
 def test_deleted_redriven_job_counts_no_new_photo(bench: Bench) -> None:
     job_id = run_and_fail(bench, TENANT, COMPOSITE, PREPARE)
-    bench.do(settlement.settle)
+    bench.work(settlement.settle)
     bench.do(CLIENT.redrive, job_id, TENANT)
     bench.do(CLIENT.delete, job_id, TENANT)
 
-    bench.do(settlement.settle)
+    bench.work(settlement.settle)
 
     used = "json_build_array(jobs, megapixels, model_seconds)"
     assert bench.scalar(f"SELECT json_object_agg(state, {used}) FROM usage") == {
@@ -552,7 +552,7 @@ def test_place_is_reserved_without_waiting_for_the_disk(
 def test_redrive_waits_for_the_disk(bench: Bench) -> None:
     job_id = bench.submit(photo="photo")
     lease = bench.claim_one(PREPARE)
-    bench.do(WORKER.fail, lease, RAISED)
+    bench.work(WORKER.fail, lease, RAISED)
 
     with bench.transaction() as connection:
         connection.execute(text("SET LOCAL synchronous_commit = on"))

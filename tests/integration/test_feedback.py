@@ -34,7 +34,7 @@ def sweep(api: Api) -> None:
     bench = api.bench
     collecting = ExampleCollector(bench.engine, bench.store, corrected_jobs.artifacts_of(api))
     retention = GarbageCollector(
-        bench.engine, bench.store, cell=DEFAULT_CELL, collecting=collecting
+        bench.worker_engine, bench.store, cell=DEFAULT_CELL, collecting=collecting
     )
     retention.learn()
     retention.remove_expired()

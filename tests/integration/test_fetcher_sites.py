@@ -240,7 +240,7 @@ def fetch_in_vain() -> None:
 
 def finish(bench: Bench) -> float:
     """Return the place in virtual time where the tenant's work ends, after settling."""
-    bench.do(settlement.settle)
+    bench.work(settlement.settle)
     return float(bench.scalar("SELECT finish FROM tenants WHERE name = :tenant", tenant=TENANT))
 
 
@@ -289,7 +289,7 @@ def test_failed_fetch_is_not_refunded(bench: Bench) -> None:
     lease = bench.claim_one(StageName.PREPARE)
     before = finish(bench)
 
-    bench.do(WORKER.charge, lease, 30.0)
-    bench.do(WORKER.fail, lease, AWAY)
+    bench.work(WORKER.charge, lease, 30.0)
+    bench.work(WORKER.fail, lease, AWAY)
 
     assert finish(bench) > before + 20

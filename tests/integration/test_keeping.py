@@ -45,7 +45,9 @@ VERSION = 1
 
 @pytest.fixture
 def retention_api(api: Api) -> RetentionApi:
-    return RetentionApi(api, GarbageCollector(api.bench.engine, api.bench.store, cell=DEFAULT_CELL))
+    return RetentionApi(
+        api, GarbageCollector(api.bench.worker_engine, api.bench.store, cell=DEFAULT_CELL)
+    )
 
 
 def test_data_is_kept_as_long_as_its_tenant_wants(retention_api: RetentionApi) -> None:
@@ -334,7 +336,7 @@ def stray(bench: Bench, job_id: JobId | None = None) -> str:
 
 
 def clear(bench: Bench, engine: Engine | None = None) -> int:
-    return GarbageCollector(engine or bench.engine, bench.store, cell=DEFAULT_CELL).clear(
+    return GarbageCollector(engine or bench.worker_engine, bench.store, cell=DEFAULT_CELL).clear(
         older_than=NOW
     )
 
@@ -454,7 +456,7 @@ def test_folder_that_is_not_a_day_is_ignored(bench: Bench, folder: str) -> None:
     ours = put(bench, f"2020-01-01/{TENANT}/{new_job_id()}/photo")
     theirs = put(bench, f"{folder}/reports/photo")
 
-    GarbageCollector(bench.engine, bench.store, cell=DEFAULT_CELL).clear_unreferenced(
+    GarbageCollector(bench.worker_engine, bench.store, cell=DEFAULT_CELL).clear_unreferenced(
         older_than=NOW
     )
 
@@ -468,7 +470,7 @@ def test_older_day_is_listed_daily_and_the_last_two_hourly(bench: Bench) -> None
     for day in days:
         put(bench, f"{day}/{TENANT}/{new_job_id()}/photo")
     store = Listing(bench)
-    keeper = GarbageCollector(bench.engine, store, cell=DEFAULT_CELL)
+    keeper = GarbageCollector(bench.worker_engine, store, cell=DEFAULT_CELL)
 
     most = 0
     for turn in range(24):
@@ -504,7 +506,7 @@ def test_photo_is_removed_although_collecting_corrections_never_succeeds(stale: 
     stale.execute("UPDATE artifacts SET expires_at = now() - interval '1 hour'")
     # This store holds manifests only.
     keeper = GarbageCollector(
-        stale.engine, Interrupted(stale, fail, when="before"), cell=DEFAULT_CELL
+        stale.worker_engine, Interrupted(stale, fail, when="before"), cell=DEFAULT_CELL
     )
     with pytest.raises(StorageUnavailable):
         keeper.learn()

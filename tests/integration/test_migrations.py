@@ -45,9 +45,11 @@ from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_tests.bench import Bench
 
 loaded = settings.load()
+engine = sessions.open_engine(loaded.database, connections=2)
 bench = Bench(
     settings=loaded,
-    engine=sessions.open_engine(loaded.database, connections=2),
+    engine=engine,
+    worker_engine=engine,
     store=ObjectStore(loaded.storage, connections=1),
     doorbell=Doorbell(loaded.broker),
     broker=redis.Redis.from_url(loaded.broker.url.get_secret_value()),
@@ -156,6 +158,28 @@ def test_migrations_only_add_what_the_previous_version_can_ignore(servers: Stack
             ]
 
     assert broken == []
+
+
+def test_keys_of_persons_who_are_signed_in_are_marked_as_personal(servers: Stack) -> None:
+    with a_database(servers, "persons") as engine:
+        bring_to(engine, "0027")
+        with sessions.transaction(engine) as connection:
+            connection.execute(
+                text("""
+                    INSERT INTO keys (id, tenant, digest, scopes, created_at)
+                    SELECT gen_random_uuid(), 'acme', convert_to(repeat('a', bytes), 'UTF8'), '{}',
+                        now()
+                    FROM unnest(ARRAY[16, 32]) AS bytes
+                """)
+            )
+
+        bring_to(engine, "0028")
+
+        with sessions.transaction(engine) as connection:
+            marks = connection.execute(
+                text("SELECT octet_length(digest), is_personal FROM keys ORDER BY 1")
+            ).all()
+    assert marks == [(16, True), (32, False)]
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import pytest
 from smart_filter_shared.config.settings import OutboundSettings
 from smart_filter_shared.security.outbound_rules import LOOPBACK_TARGETS, SETTING
 from smart_filter_tests.bench import Bench
-from smart_filter_tests.serving import Api, Clock, a_photo, an_api, serve_api
+from smart_filter_tests.serving import Api, Clock, Site, a_photo, an_api, serve_api
 
 PHOTO64 = base64.b64encode(a_photo()).decode()
 HERE = "http://localhost:3000/x"
@@ -18,31 +18,31 @@ METADATA = "http://169.254.169.254/latest/meta-data/"
 
 
 @pytest.fixture(scope="module")
-def _strict_url(_bench: Bench, clock: Clock) -> Iterator[str]:
-    with serve_api(replace(_bench.settings, outbound=OutboundSettings()), clock=clock) as url:
-        yield url
+def _strict_site(_bench: Bench, clock: Clock) -> Iterator[Site]:
+    with serve_api(replace(_bench.settings, outbound=OutboundSettings()), clock=clock) as site:
+        yield site
 
 
 @pytest.fixture
-def strict(_strict_url: str, bench: Bench, clock: Clock) -> Iterator[Api]:
+def strict(_strict_site: Site, bench: Bench, clock: Clock) -> Iterator[Api]:
     """An API that reaches public hosts only, as every deployment except `up`."""
     clock.expire_caches()
-    with an_api(_strict_url, bench) as api:
+    with an_api(_strict_site, bench) as api:
         yield api
 
 
 @pytest.fixture(scope="module")
-def _local_url(_bench: Bench, clock: Clock) -> Iterator[str]:
+def _local_site(_bench: Bench, clock: Clock) -> Iterator[Site]:
     outbound = OutboundSettings(allow=LOOPBACK_TARGETS)
-    with serve_api(replace(_bench.settings, outbound=outbound), clock=clock) as url:
-        yield url
+    with serve_api(replace(_bench.settings, outbound=outbound), clock=clock) as site:
+        yield site
 
 
 @pytest.fixture
-def local(_local_url: str, bench: Bench, clock: Clock) -> Iterator[Api]:
+def local(_local_site: Site, bench: Bench, clock: Clock) -> Iterator[Api]:
     """An API that reaches this machine too, as that of `up`."""
     clock.expire_caches()
-    with an_api(_local_url, bench) as api:
+    with an_api(_local_site, bench) as api:
         yield api
 
 

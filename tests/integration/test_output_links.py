@@ -256,26 +256,26 @@ def test_signature_is_not_logged(api: Api) -> None:
 
 def test_links_have_the_public_url_and_survive_a_new_key(bench: Bench) -> None:
     old, new = "o" * 32, "n" * 32
-    with serve_with(bench, SMART_FILTER_SECRETS_KEY=old) as url, an_api(url, bench) as api:
+    with serve_with(bench, SMART_FILTER_SECRETS_KEY=old) as site, an_api(site, bench) as api:
         job_id = run_whole_job(api)
         link = link_of(api, job_id)
     rotated = {"SMART_FILTER_SECRETS_KEY": f"{new},{old}", "SMART_FILTER_PUBLIC_URL": PUBLIC}
-    with serve_with(bench, **rotated) as url, an_api(url, bench) as api:
+    with serve_with(bench, **rotated) as site, an_api(site, bench) as api:
         fresh = link_of(api, job_id)
         path = urlsplit(link)._replace(scheme="", netloc="").geturl()
 
         assert fresh.startswith(f"{PUBLIC}/v1/jobs/")
-        assert opened(url + path).content == OUTPUT
-        assert opened(fresh.replace(PUBLIC, url)).content == OUTPUT
-    with serve_with(bench, SMART_FILTER_SECRETS_KEY=new) as url:
-        assert refusal(opened(url + path))[:2] == (403, "link_invalid")
+        assert opened(site.url + path).content == OUTPUT
+        assert opened(fresh.replace(PUBLIC, site.url)).content == OUTPUT
+    with serve_with(bench, SMART_FILTER_SECRETS_KEY=new) as site:
+        assert refusal(opened(site.url + path))[:2] == (403, "link_invalid")
 
 
 def test_jobs_have_no_links_without_a_secrets_key(bench: Bench) -> None:
-    with serve_with(bench) as url, an_api(url, bench) as api:
+    with serve_with(bench) as site, an_api(site, bench) as api:
         job_id = run_whole_job(api)
         job = api.job(job_id)
-        answer = opened(f"{url}{job['outputs']['image']}?expires=1&signature=a")
+        answer = opened(f"{site.url}{job['outputs']['image']}?expires=1&signature=a")
 
     assert (job["output_links"], job["output_links_expire_at"]) == ({}, None)
     assert refusal(answer)[:2] == (403, "link_invalid")

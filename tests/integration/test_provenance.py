@@ -33,8 +33,8 @@ def test_with_a_certificate_the_field_is_accepted_and_shown(bench: Bench) -> Non
     certificate, _ = certificates.a_pair()
     # The API needs no key.
     with (
-        serve_with(bench, **{CERTIFICATE: certificate}) as url,
-        an_api(url, bench) as signing,
+        serve_with(bench, **{CERTIFICATE: certificate}) as site,
+        an_api(site, bench) as signing,
     ):
         job = signing.job(signing.submit(background="keep", provenance="c2pa"))
         plain = signing.job(signing.submit(background="keep"))

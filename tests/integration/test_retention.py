@@ -49,7 +49,7 @@ class StoredFiles:
         lease = self.bench.claim_one(stage)
         key = keys.artifact(TENANT, lease.job_id, stage, lease.token, "made")
         self.put(key)
-        self.bench.do(WORKER.complete, [StageOutcome(lease, {}, 0.1, {key: kind})], KEEPING)
+        self.bench.work(WORKER.complete, [StageOutcome(lease, {}, 0.1, {key: kind})], KEEPING)
         return key
 
     def whole_job(self) -> JobId:
@@ -80,7 +80,7 @@ class StoredFiles:
 
 @pytest.fixture
 def files(bench: Bench) -> StoredFiles:
-    return StoredFiles(bench, GarbageCollector(bench.engine, bench.store, cell=DEFAULT_CELL))
+    return StoredFiles(bench, GarbageCollector(bench.worker_engine, bench.store, cell=DEFAULT_CELL))
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_artifact_is_readable_by_its_tenant_until_it_is_marked(files: StoredFile
     own = files.bench.do(retention.is_available, TENANT, key)
     foreign = files.bench.do(retention.is_available, Tenant("other-tenant"), key)
     files.pass_time(DAY)
-    files.bench.do(retention.mark_expired, most=10)
+    files.bench.work(retention.mark_expired, most=10)
     marked = files.bench.do(retention.is_available, TENANT, key)
 
     assert (own, foreign, marked) == (True, False, False)
@@ -166,7 +166,7 @@ def test_delete_while_a_stage_runs_leaves_nothing_of_the_job(files: StoredFiles)
 
     files.bench.do(CLIENT.delete, job_id, TENANT)
     done = StageOutcome(lease, {}, 0.1, {key: ArtifactKind.INTERMEDIATE})
-    late = files.bench.do(WORKER.complete, [done], KEEPING)
+    late = files.bench.work(WORKER.complete, [done], KEEPING)
     files.retention.remove_expired()
     files.retention.clear_unreferenced(older_than=NOW)
 
@@ -178,7 +178,7 @@ def fail(files: StoredFiles) -> JobId:
     """Submit a photo and let its first stage fail; return its job."""
     job_id = files.photo()
     lease = files.bench.claim_one(StageName.PREPARE)
-    files.bench.do(WORKER.fail, lease, RAISED)
+    files.bench.work(WORKER.fail, lease, RAISED)
     return job_id
 
 
@@ -286,7 +286,7 @@ def lag_seconds(bench: Bench) -> float:
 
 
 def a_retention(bench: Bench) -> GarbageCollector:
-    return GarbageCollector(bench.engine, bench.store, cell=DEFAULT_CELL)
+    return GarbageCollector(bench.worker_engine, bench.store, cell=DEFAULT_CELL)
 
 
 def test_claimed_page_is_not_given_to_another_process(bench: Bench) -> None:
@@ -297,7 +297,7 @@ def test_claimed_page_is_not_given_to_another_process(bench: Bench) -> None:
         one = retention.claim(first, most=6)
         retention.mark_expired(second, most=6)
         other = retention.claim(second, most=6)
-    later = bench.do(retention.claim, most=6)
+    later = bench.work(retention.claim, most=6)
 
     assert (len(one), len(other), later) == (6, 4, [])
     assert not set(one) & set(other)
@@ -338,7 +338,9 @@ def test_object_that_storage_does_not_remove_keeps_its_row(bench: Bench) -> None
 def test_removal_during_an_outage_marks_one_page_and_catches_up(bench: Bench) -> None:
     expired(bench, finished(bench), 3 * PAGE)
     settings = bench.settings.storage.model_copy(update={"url": "http://127.0.0.1:1"})
-    away = GarbageCollector(bench.engine, ObjectStore(settings, connections=1), cell=DEFAULT_CELL)
+    away = GarbageCollector(
+        bench.worker_engine, ObjectStore(settings, connections=1), cell=DEFAULT_CELL
+    )
 
     for _ in range(4):
         with pytest.raises(StorageUnavailable):
@@ -414,7 +416,7 @@ def test_needed_artifacts_are_read_once_and_not_in_every_pass(bench: Bench) -> N
     waiting = bench.submit()
     expired(bench, waiting, 300)
 
-    looked_at = [bench.do(retention.mark_expired, most=PAGE) for _ in range(4)]
+    looked_at = [bench.work(retention.mark_expired, most=PAGE) for _ in range(4)]
 
     assert looked_at == [300, 0, 0, 0]
     assert rows(bench, "marked_at IS NULL") == 300

@@ -56,13 +56,13 @@ def named(bench: Bench, upload_id: UploadId | None = None) -> JobId:
 
 def fail(bench: Bench) -> None:
     lease = bench.claim_one(StageName.PREPARE)
-    bench.do(WORKER.fail, lease, AWAY)
+    bench.work(WORKER.fail, lease, AWAY)
 
 
 def fetch(bench: Bench, lease: Lease) -> CompleteResult:
     """End the stage that fetched a photo."""
     done = StageOutcome(lease, {}, 0.1, {FETCHED.key: ArtifactKind.PHOTO}, FETCHED)
-    return bench.do(WORKER.complete, [done], KEEPING)
+    return bench.work(WORKER.complete, [done], KEEPING)
 
 
 def redrive(bench: Bench, job_id: JobId) -> None:
@@ -322,7 +322,7 @@ def test_second_stage_that_misses_it_loses_its_lease(bench: Bench) -> None:
     reopen(bench, scenario.leases[SEGMENTATION], PREPARE)
 
     with pytest.raises(LeaseLost):
-        bench.do(WORKER.rerun, scenario.leases[SMILE], gone)
+        bench.work(WORKER.rerun, scenario.leases[SMILE], gone)
 
     assert bench.row(scenario.job_id, PREPARE)["state"] == "ready"
 
@@ -371,7 +371,7 @@ def test_worker_that_misses_an_object_has_it_made_again(bench: Bench) -> None:
         bench.job(job_id), lease, PreparedPhoto(60, 40, "jpg", proxy_srgb=proxy, proposals=())
     )
     done = StageOutcome(lease, kept.row, 0.1, kept.artifacts)
-    bench.do(WORKER.complete, [done], KEEPING)
+    bench.work(WORKER.complete, [done], KEEPING)
     (key,) = kept.artifacts
     bench.store.remove(key)
     reader = bench.claim_one(FACE)

@@ -87,9 +87,9 @@ def test_named_picture_is_kept_and_a_stray_one_is_removed_when_it_is_old(
     for key in named | unnamed:
         bench.store.put(key, b"bytes", length=5, media_type="image/png")
 
-    removed = GarbageCollector(bench.engine, bench.store, cell=DEFAULT_CELL).clear_unreferenced(
-        older_than=older_than
-    )
+    removed = GarbageCollector(
+        bench.worker_engine, bench.store, cell=DEFAULT_CELL
+    ).clear_unreferenced(older_than=older_than)
 
     left = {stored.key for stored in bench.store.stored()}
     assert (removed, left) == ((2, named) if older_than == NOW else (0, named | unnamed))

@@ -224,7 +224,7 @@ def test_worker_whose_heartbeat_gives_up_ends(bench: Bench, tmp_path: Path) -> N
 
 
 def test_error_of_an_event_poll_does_not_end_the_api(bench: Bench) -> None:
-    with serve_api(bench.settings) as url, an_api(url, bench) as api:
+    with serve_api(bench.settings) as site, an_api(site, bench) as api:
         job_id = api.submit()
         answers: list[str] = []
         waiting = threading.Thread(target=lambda: answers.append(_state_after_waiting(api, job_id)))

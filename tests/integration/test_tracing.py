@@ -162,7 +162,7 @@ def reported(
                     )
                 wait_until(lambda: len(receiver.got) >= 2, seconds=PATIENCE_SECONDS)
                 wait_until(
-                    lambda: set(_shown_above_zero(api.client.get("/metrics").text)) >= METRICS,
+                    lambda: set(_shown_above_zero(api.operators.get("/metrics").text)) >= METRICS,
                     seconds=PATIENCE_SECONDS,
                 )
         yield Telemetry(alone, batch, together, collector, (data / _LOG).read_text())
@@ -246,6 +246,7 @@ def test_logs_are_json_lines_without_addresses_of_photos_and_keys(reported: Tele
 @dataclass(frozen=True, slots=True)
 class _Api:
     client: httpx.Client
+    operators: httpx.Client
 
     def submit(self, webhook: str) -> uuid.UUID:
         """Submit a photo within a trace that began elsewhere."""
@@ -289,22 +290,28 @@ class _Api:
 
 @contextmanager
 def _an_api(bench: Bench, environment: Mapping[str, str]) -> Iterator[_Api]:
-    port = free_port()
+    port, operators_port = free_port(), free_port()
     headers = {"Authorization": f"Bearer {KEY}"}
     bench.do(api_keys.ensure, KEY, tenant=TENANT, scopes=api_keys.ALL_SCOPES)
     with (
-        _process(environment, *program.command("api", "--port", str(port))),
+        _process(
+            environment,
+            *program.command("api", "--port", str(port), "--operators-port", str(operators_port)),
+        ),
         httpx.Client(
             base_url=f"http://{LOOPBACK}:{port}", headers=headers, timeout=PATIENCE_SECONDS
         ) as client,
+        httpx.Client(
+            base_url=f"http://{LOOPBACK}:{operators_port}", timeout=PATIENCE_SECONDS
+        ) as operators,
     ):
-        wait_until(lambda: _is_ready(client), seconds=PATIENCE_SECONDS)
-        yield _Api(client)
+        wait_until(lambda: _is_ready(operators), seconds=PATIENCE_SECONDS)
+        yield _Api(client, operators)
 
 
-def _is_ready(client: httpx.Client) -> bool:
+def _is_ready(operators: httpx.Client) -> bool:
     try:
-        return client.get("/readyz").status_code == 200
+        return operators.get("/readyz").status_code == 200
     except httpx.TransportError:
         return False
 

@@ -43,7 +43,7 @@ def rate(bench: Bench, *levels: str) -> Lease:
 
 
 def finish(bench: Bench, lease: Lease, level: str) -> None:
-    bench.do(WORKER.complete, [StageOutcome(lease, smiling(level), 0.1, {})], KEEPING)
+    bench.work(WORKER.complete, [StageOutcome(lease, smiling(level), 0.1, {})], KEEPING)
 
 
 def ranks(bench: Bench, job_ids: Sequence[JobId]) -> list[int | None]:
@@ -218,7 +218,7 @@ def test_ranking_uses_the_people_that_segmentation_found(bench: Bench) -> None:
     bench.complete(*bench.claim(PREPARE, batch_size=2))
     for lease in bench.claim(SEGMENTATION, batch_size=2):
         found = StageOutcome(lease, {"facts": {"persons": persons[lease.job_id]}}, 0.1, {})
-        bench.do(WORKER.complete, [found], KEEPING)
+        bench.work(WORKER.complete, [found], KEEPING)
 
     for stage in (FACE, SMILE):
         bench.complete(*bench.claim(stage, batch_size=2))
@@ -259,7 +259,7 @@ def test_job_redriven_before_the_ranking_returns_to_the_album(bench: Bench) -> N
 def test_job_redriven_after_the_ranking_is_composed_without_a_rank(bench: Bench) -> None:
     batch_id, job_ids = bench.submit_batch(2, RECIPE, best=1)
     first, second = smiles(bench)
-    bench.do(WORKER.fail, first, RAISED)
+    bench.work(WORKER.fail, first, RAISED)
     finish(bench, second, "none")
     bench.advance(COMPOSITE)
     keep_photos(bench, [first.job_id])
@@ -290,7 +290,7 @@ def test_canceled_album_is_not_ranked(bench: Bench) -> None:
     assert ranks(bench, job_ids) == [None] * 3
     assert ready(bench) == []
     assert event_types(bench, batch_id) == [EventType.BATCH_FINISHED]
-    assert bench.do(WORKER.complete, [StageOutcome(last, {}, 0.1, {})], KEEPING).lost
+    assert bench.work(WORKER.complete, [StageOutcome(last, {}, 0.1, {})], KEEPING).lost
 
 
 def test_deleted_job_counts_in_its_last_state(bench: Bench) -> None:
@@ -313,7 +313,7 @@ def test_photo_of_the_same_scene_is_ranked_behind_the_best_of_another(bench: Ben
     levels = dict(zip(job_ids, ("huge", "moderate", "none"), strict=True))
     for lease in bench.claim(PREPARE, batch_size=3):
         done = StageOutcome(lease, {"facts": scenes[lease.job_id]}, 0.1, {})
-        bench.do(WORKER.complete, [done], KEEPING)
+        bench.work(WORKER.complete, [done], KEEPING)
     for stage in (SEGMENTATION, FACE):
         bench.complete(*bench.claim(stage, batch_size=3))
 

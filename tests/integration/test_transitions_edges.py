@@ -104,8 +104,8 @@ def test_stage_costs_its_charges_and_its_last_run(bench: Bench) -> None:
     job_id = bench.submit()
     lease = bench.claim_one(PREPARE)
     for _ in range(2):
-        bench.do(WORKER.charge, lease, 0.25)
-    bench.do(WORKER.complete, [StageOutcome(lease, {}, 1.0, {}, fetching_seconds=2.0)], KEEPING)
+        bench.work(WORKER.charge, lease, 0.25)
+    bench.work(WORKER.complete, [StageOutcome(lease, {}, 1.0, {}, fetching_seconds=2.0)], KEEPING)
     bench.advance(FACE)
 
     costs = [bench.row(job_id, stage)["seconds"] for stage in (PREPARE, FACE, SMILE)]
@@ -126,7 +126,7 @@ def test_fetched_photo_belongs_to_its_job(bench: Bench) -> None:
     lease = next(one for one in bench.claim(PREPARE, batch_size=2) if one.job_id == job_id)
     finished = StageOutcome(lease, {}, 0.1, {}, photo=ImportedPhoto("the key", "ab" * 32, 1.5))
 
-    bench.do(WORKER.complete, [finished], KEEPING)
+    bench.work(WORKER.complete, [finished], KEEPING)
 
     job = bench.scalar("SELECT row_to_json(jobs) FROM jobs WHERE id = :id", id=job_id)
     columns = ("photo_key", "photo_digest", "megapixels", "photo_url")
@@ -157,15 +157,15 @@ def test_lost_lease_changes_nothing_of_its_successor(bench: Bench) -> None:
 
 
 def fail(bench: Bench, lease: Lease) -> None:
-    bench.do(WORKER.fail, lease, RAISED)
+    bench.work(WORKER.fail, lease, RAISED)
 
 
 def retry(bench: Bench, lease: Lease) -> None:
-    bench.do(WORKER.retry, lease, RAISED, delay_seconds=5, max_attempts=3)
+    bench.work(WORKER.retry, lease, RAISED, delay_seconds=5, max_attempts=3)
 
 
 def release(bench: Bench, lease: Lease) -> None:
-    bench.do(WORKER.release, lease, delay_seconds=5, give_up_seconds=3600)
+    bench.work(WORKER.release, lease, delay_seconds=5, give_up_seconds=3600)
 
 
 @pytest.mark.parametrize("act", [fail, retry, release])
@@ -212,8 +212,8 @@ def test_expiry_and_waking_name_the_capability_of_a_lost_lease(bench: Bench) -> 
     bench.submit()
     bench.age(bench.claim_one(PREPARE), seconds=31)
 
-    expired = bench.do(WORKER.expire, max_attempts=3, give_up_seconds=3600)
-    woken = bench.do(WORKER.wake)
+    expired = bench.work(WORKER.expire, max_attempts=3, give_up_seconds=3600)
+    woken = bench.work(WORKER.wake)
 
     assert (expired, woken) == ([capability(PREPARE)], [capability(PREPARE)])
 
@@ -284,10 +284,10 @@ def test_rerouted_stage_begins_with_all_attempts_and_is_rerouted_once(bench: Ben
         id=job_id,
     )
 
-    moved = bench.do(WORKER.reroute, lease, plan.capability, stage_payload(plan))
+    moved = bench.work(WORKER.reroute, lease, plan.capability, stage_payload(plan))
     row = bench.row(job_id, PREPARE)
     again = bench.claim_one(SEGMENTATION)
-    moved_again = bench.do(WORKER.reroute, again, plan.capability, stage_payload(plan))
+    moved_again = bench.work(WORKER.reroute, again, plan.capability, stage_payload(plan))
 
     expected = {
         "state": "ready",
@@ -313,7 +313,7 @@ def test_artifact_without_a_stage_is_not_made_again(bench: Bench) -> None:
     lease = bench.claim_one(COMPOSITE)
 
     with pytest.raises(InputsExpired):
-        bench.do(WORKER.rerun, lease, ["made by another job"])
+        bench.work(WORKER.rerun, lease, ["made by another job"])
 
     assert bench.states(job_id) == {"prepare": "succeeded", "composite": "running"}
 
@@ -323,9 +323,9 @@ def end_by_cancel(bench: Bench, lease: Lease) -> None:
 
 
 def end_by_deadline(bench: Bench, lease: Lease) -> None:
-    bench.do(WORKER.release, lease, delay_seconds=9, give_up_seconds=9)
+    bench.work(WORKER.release, lease, delay_seconds=9, give_up_seconds=9)
     bench.execute(PAST_DEADLINE)
-    bench.do(WORKER.fail_overdue)
+    bench.work(WORKER.fail_overdue)
 
 
 UNSUCCESSFUL = (end_by_cancel, fail, end_by_deadline)
@@ -374,7 +374,7 @@ def test_overdue_job_fails_at_its_next_stage(
     bench.advance(*succeeded)
     bench.execute(PAST_DEADLINE)
 
-    lapsed = bench.do(WORKER.fail_overdue)
+    lapsed = bench.work(WORKER.fail_overdue)
 
     assert lapsed == [job_id]
     assert bench.job(job_id).error == {
@@ -395,7 +395,7 @@ def test_overdue_job_continues_while_a_stage_runs(bench: Bench) -> None:
     lease = bench.claim_one(FACE)
     bench.execute(PAST_DEADLINE)
 
-    lapsed = bench.do(WORKER.fail_overdue)
+    lapsed = bench.work(WORKER.fail_overdue)
 
     assert lapsed == []
     assert bench.states(job_id)["segmentation"] == "ready"
@@ -405,7 +405,7 @@ def test_overdue_job_continues_while_a_stage_runs(bench: Bench) -> None:
 def test_job_with_a_later_deadline_does_not_fail(bench: Bench) -> None:
     bench.submit(Recipe(deadline_ms=60_000))
 
-    assert bench.do(WORKER.fail_overdue) == []
+    assert bench.work(WORKER.fail_overdue) == []
 
 
 def test_simultaneous_claim_does_not_keep_other_overdue_jobs_from_failing(bench: Bench) -> None:
@@ -426,7 +426,7 @@ def test_redriven_job_starts_without_traces_of_its_end(bench: Bench) -> None:
     recipe = dataclasses.replace(KEEP_BACKGROUND, priority=Priority.INTERACTIVE)
     job_id = bench.submit(recipe, photo="photo")
     fail(bench, bench.claim_one(PREPARE))
-    bench.do(settlement.settle)
+    bench.work(settlement.settle)
 
     bench.do(CLIENT.redrive, job_id, TENANT)
 
@@ -447,7 +447,7 @@ def test_stage_with_an_open_need_is_not_woken_when_its_time_comes(bench: Bench) 
     bench.complete(prepared)
     segmentation, face = bench.claim_one(SEGMENTATION), bench.claim_one(FACE)
     retry(bench, face)
-    bench.do(WORKER.rerun, segmentation, [str(prepared.token)])
+    bench.work(WORKER.rerun, segmentation, [str(prepared.token)])
     release(bench, bench.claim_one(PREPARE))
     for stage in (PREPARE, FACE):
         bench.pass_time(job_id, stage, seconds=6)

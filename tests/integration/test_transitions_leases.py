@@ -53,7 +53,7 @@ def lose(bench: Bench) -> Lease:
 def release(bench: Bench, *, delay_seconds: float) -> list[str]:
     """Claim and release; return the capabilities to ring."""
     lease = bench.claim_one(PREPARE)
-    ringing = bench.do(WORKER.release, lease, delay_seconds=delay_seconds, give_up_seconds=3600)
+    ringing = bench.work(WORKER.release, lease, delay_seconds=delay_seconds, give_up_seconds=3600)
     return [str(one) for one in ringing]
 
 
@@ -106,7 +106,7 @@ def test_lease_that_is_not_lost_yet_is_renewed(bench: Bench, *, is_lost: bool) -
     if is_lost:
         bench.sweep()
 
-    alive = bench.do(WORKER.renew, [lease], lease_seconds=30)
+    alive = bench.work(WORKER.renew, [lease], lease_seconds=30)
     bench.sweep()
 
     assert alive == (set() if is_lost else {lease.token})
@@ -119,7 +119,7 @@ def release_later(bench: Bench) -> None:
 
 def retry_later(bench: Bench) -> None:
     lease = bench.claim_one(PREPARE)
-    bench.do(WORKER.retry, lease, RAISED, delay_seconds=9, max_attempts=3)
+    bench.work(WORKER.retry, lease, RAISED, delay_seconds=9, max_attempts=3)
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_stage_that_raised_on_its_last_attempt_fails_its_job(bench: Bench) -> No
     bench.advance(PREPARE)
     lease = bench.claim_one(FACE)
 
-    bench.do(WORKER.retry, lease, RAISED, delay_seconds=5, max_attempts=1)
+    bench.work(WORKER.retry, lease, RAISED, delay_seconds=5, max_attempts=1)
 
     job = bench.job(job_id)
     assert job.state == JobState.FAILED
@@ -273,7 +273,7 @@ def test_cancel_of_an_ended_job_or_another_tenants_is_refused(bench: Bench) -> N
 
 def test_failed_job_whose_photo_is_gone_is_not_redriven(bench: Bench) -> None:
     job_id = bench.submit(photo="photo")
-    bench.do(WORKER.fail, bench.claim_one(PREPARE), RAISED)
+    bench.work(WORKER.fail, bench.claim_one(PREPARE), RAISED)
     bench.execute("UPDATE artifacts SET marked_at = now()")
 
     with pytest.raises(InputsExpired):
@@ -317,7 +317,7 @@ def test_running_overdue_jobs_do_not_keep_others_from_failing(bench: Bench) -> N
         waiting=waiting,
     )
 
-    lapsed = bench.do(WORKER.fail_overdue)
+    lapsed = bench.work(WORKER.fail_overdue)
 
     assert lapsed == [waiting]
 
@@ -421,7 +421,7 @@ def test_scheduled_job_pays_only_for_stages_that_it_does_not_take_over(bench: Be
     bench.do(submit_job, submission)
     bench.pass_time(submission.job_id, COMPOSITE, seconds=2 * 24 * 3600)
 
-    woken = bench.do(WORKER.wake)
+    woken = bench.work(WORKER.wake)
 
     assert woken == [capability(COMPOSITE)]
     assert bench.scalar("SELECT finish FROM tenants") == pytest.approx(DEFAULT_COST_SECONDS)

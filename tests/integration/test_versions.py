@@ -33,7 +33,7 @@ from smart_filter_shared.model_registry.weight_versions import (
 from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.storage import keys
-from smart_filter_tests import corrected_jobs, races, trainable_model
+from smart_filter_tests import commands, corrected_jobs, races, trainable_model
 from smart_filter_tests.bench import Bench
 from smart_filter_tests.commands import Command
 from smart_filter_tests.serving import Api, Clock, a_card, a_photo
@@ -58,6 +58,14 @@ def place(api: Api, tmp_path: Path) -> RegistrationContext:
     trainable_model.link_weights(tmp_path / "weights", tmp_path / "none")
     known = catalog.discover_models([trainable_model])
     return RegistrationContext(api.bench.engine, api.bench.store, known, tmp_path / "weights")
+
+
+@pytest.fixture
+def command(
+    bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Command:
+    """The command line with the rights of the tables' owner, which `models` needs."""
+    return commands.on_servers(bench.settings, capsys, monkeypatch)
 
 
 def with_two_answers() -> bytes:

@@ -22,7 +22,7 @@ pytest.importorskip("keras", reason="no Keras here: the extra train brings it")
 pytestmark = [
     # A warning of Keras 3.15 with NumPy 2.4 on saving.
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(1200),
 ]
 
 JOBS = 80
@@ -31,7 +31,7 @@ LEVELS = ("none", "huge", "mild", "moderate")
 
 @pytest.fixture
 def api(bench: Bench) -> Iterator[Api]:
-    with serve_api(bench.settings) as url, an_api(url, bench) as api:
+    with serve_api(bench.settings) as site, an_api(site, bench) as api:
         yield api
 
 

@@ -137,8 +137,8 @@ def age_jobs(
 def clean_up(bench: Bench) -> None:
     """Count ended jobs, and let retention remove everything that has expired."""
     bench.do(partitions.refresh_views)
-    bench.do(settlement.settle)
-    retention = GarbageCollector(bench.engine, bench.store, cell=DEFAULT_CELL)
+    bench.work(settlement.settle)
+    retention = GarbageCollector(bench.worker_engine, bench.store, cell=DEFAULT_CELL)
     for _ in range(3):  # a mark, a removed object, a removed row
         while retention.remove_expired():
             pass

@@ -10,15 +10,17 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from unittest import mock
 
 import redis
+from pydantic import SecretStr
 from sqlalchemy import Connection, Engine, text
 
-from smart_filter_deploy.embedded.addresses import Addresses
+from smart_filter_deploy.embedded.addresses import Addresses, url_of_role
 from smart_filter_deploy.embedded.ports import LOOPBACK
 from smart_filter_shared.artifacts.retention import ArtifactKind, RetentionPolicy
 from smart_filter_shared.artifacts.uploads import UploadRef
 from smart_filter_shared.config import settings as settings_module
 from smart_filter_shared.config.settings import Settings
 from smart_filter_shared.db import sessions
+from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.doorbell import Doorbell, queue_name
 from smart_filter_shared.ids import (
     BatchId,
@@ -37,6 +39,7 @@ from smart_filter_shared.jobs.submission import (
     BatchMember,
     NewPhotoBatch,
     NewPhotoJob,
+    encode_batch,
     submit_batch,
     submit_job,
 )
@@ -84,6 +87,13 @@ def settings_of(addresses: Addresses, **more: str) -> Settings:
         return settings_module.load()
 
 
+def as_role(settings: Settings, role: ProcessRole) -> Settings:
+    """Return the settings of a process with a database role of its own on an embedded server."""
+    url = SecretStr(url_of_role(settings.database.url.get_secret_value(), role))
+    database = settings.database.model_copy(update={"url": url})
+    return dataclasses.replace(settings, database=database)
+
+
 def environment_of(settings: Settings) -> dict[str, str]:
     """Return the environment variables that point a process at these servers."""
     database, broker, storage = settings.database, settings.broker, settings.storage
@@ -114,6 +124,9 @@ def open_bench(settings: Settings, *, connections: int) -> Iterator["Bench"]:
     bench = Bench(
         settings=settings,
         engine=sessions.open_engine(settings.database, connections=connections),
+        worker_engine=sessions.open_engine(
+            as_role(settings, ProcessRole.WORKER).database, connections=connections
+        ),
         store=ObjectStore(settings.storage, connections=connections),
         doorbell=Doorbell(settings.broker),
         broker=redis.Redis.from_url(settings.broker.url.get_secret_value()),
@@ -122,16 +135,21 @@ def open_bench(settings: Settings, *, connections: int) -> Iterator["Bench"]:
         yield bench
     finally:
         bench.engine.dispose()
+        bench.worker_engine.dispose()
         bench.doorbell.close()
         bench.broker.close()
 
 
 @dataclass(slots=True)
 class Bench:
-    """Servers without workers: a test makes every transition itself."""
+    """Servers without workers: a test makes every transition itself.
+
+    engine: as the owner of the tables.  worker_engine: with the rights of a worker.
+    """
 
     settings: Settings
     engine: Engine
+    worker_engine: Engine
     store: ObjectStore
     doorbell: Doorbell
     broker: redis.Redis
@@ -180,6 +198,16 @@ class Bench:
     ) -> Answer:
         """Call a function in its own transaction: `bench.do(transitions.fail_overdue)`."""
         with self.transaction() as connection:
+            return act(connection, *given, **more)
+
+    def work(
+        self,
+        act: Callable[Concatenate[Connection, Parameters], Answer],
+        *given: Parameters.args,
+        **more: Parameters.kwargs,
+    ) -> Answer:
+        """Call a function in its own transaction with the rights of a worker."""
+        with sessions.transaction(self.worker_engine) as connection:
             return act(connection, *given, **more)
 
     def execute(self, statement: str, **values: object) -> None:
@@ -296,7 +324,7 @@ class Bench:
             for index in range(jobs)
         ]
         batch = NewPhotoBatch(batch_id, TENANT, best, webhook_url, submissions, ())
-        self.do(submit_batch, batch)
+        self.do(submit_batch, encode_batch(batch))
         return batch_id, [one.job_id for one in submissions]
 
     def batch(self, batch_id: BatchId) -> BatchRow:
@@ -313,7 +341,7 @@ class Bench:
             return fair_queueing.reserve(connection, tenant, wanted, cell=DEFAULT_CELL)
 
     def claim(self, stage: StageName, *, batch_size: int = 1) -> list[Lease]:
-        return self.do(
+        return self.work(
             WORKER.claim,
             capability(stage),
             worker=self.worker,
@@ -328,7 +356,7 @@ class Bench:
         return lease
 
     def complete(self, *leases: Lease) -> CompleteResult:
-        return self.do(WORKER.complete, [stage_result(lease) for lease in leases], KEEPING)
+        return self.work(WORKER.complete, [stage_result(lease) for lease in leases], KEEPING)
 
     def advance(self, *names: StageName) -> None:
         for name in names:
@@ -345,13 +373,13 @@ class Bench:
 
     def sweep(self) -> list[Capability]:
         """Expire, lapse and wake stages as the sweeper does; return the capabilities to ring."""
-        self.do(
+        self.work(
             WORKER.expire,
             max_attempts=self.settings.engine.max_attempts,
             give_up_seconds=self.settings.engine.give_up_seconds,
         )
-        self.do(WORKER.fail_overdue)
-        return self.do(WORKER.wake)
+        self.work(WORKER.fail_overdue)
+        return self.work(WORKER.wake)
 
     def job(self, job_id: JobId, *, tenant: Tenant = TENANT) -> JobRow:
         found = self.do(queries.find, job_id, tenant)

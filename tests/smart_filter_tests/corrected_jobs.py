@@ -76,7 +76,7 @@ def submit_finished(
         kept = artifacts.store(api.bench.job(job_id), lease, result)
         digests = dict.fromkeys(lease.models, DIGEST)
         done = StageOutcome(lease, {**kept.row, "digests": digests}, 0.1, kept.artifacts)
-        api.bench.do(WORKER.complete, [done], KEEPING)
+        api.bench.work(WORKER.complete, [done], KEEPING)
     return str(job_id)
 
 

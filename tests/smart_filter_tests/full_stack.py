@@ -24,6 +24,7 @@ from smart_filter_deploy.embedded.child_processes import Command
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_deploy.embedded.stack import Stack
+from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.pipeline import StageName
 from smart_filter_tests import faults, trainable_model
 from smart_filter_tests.bench import settings_of
@@ -51,6 +52,7 @@ _LOOK_SECONDS = 0.03
 class RunningStack:
     stack: Stack
     client: httpx.Client
+    operators: httpx.Client
     faults: Path
     broker: redis.Redis
 
@@ -121,8 +123,8 @@ def run_stack(
     data = DataFolder.at(folder)
     trainable_model.link_weights(data.path / "weights", weights)
     flags = data.part("faults")
-    port = free_port()
-    url = f"http://{LOOPBACK}:{port}"
+    port, operators_port = free_port(), free_port()
+    url, operators_url = (f"http://{LOOPBACK}:{one}" for one in (port, operators_port))
     tests_folder = Path(smart_filter_tests.__file__).parents[1]
     with Stack(data) as stack:
         environment = {**environment, **detour(stack.addresses)}
@@ -130,9 +132,12 @@ def run_stack(
         wiring.prepare_servers(settings, local_key=KEY)
         api = Command(
             name="api",
-            argv=program.command("api", "--port", str(port)),
+            argv=program.command(
+                "api", "--port", str(port), "--operators-port", str(operators_port)
+            ),
             env=environment,
-            ready=lambda: _answers(f"{url}/readyz"),
+            database_role=ProcessRole.API,
+            ready=lambda: _answers(f"{operators_url}/readyz"),
             ready_seconds=_READY_SECONDS,
         )
         commands = [
@@ -147,6 +152,7 @@ def run_stack(
                     faults.FOLDER: str(flags),
                     "PYTHONPATH": os.pathsep.join([str(tests_folder), *sys.path[1:]]),
                 },
+                database_role=ProcessRole.WORKER,
                 ready=lambda: _offers(url, "raises"),
                 ready_seconds=_READY_SECONDS,
             )
@@ -156,8 +162,11 @@ def run_stack(
         stack.start(api, *commands)
         headers = {"Authorization": f"Bearer {KEY}"}
         broker = redis.Redis.from_url(stack.addresses.broker_url)
-        with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
-            yield RunningStack(stack, client, flags, broker)
+        with (
+            httpx.Client(base_url=url, headers=headers, timeout=60) as client,
+            httpx.Client(base_url=operators_url, headers=headers, timeout=60) as operators,
+        ):
+            yield RunningStack(stack, client, operators, flags, broker)
         broker.close()
 
 

@@ -26,7 +26,7 @@ from smart_filter_tests import aging, job_copies, sample_jobs, trainable_model
 from smart_filter_tests.bench import Bench, open_bench, settings_of
 from smart_filter_tests.full_stack import PHOTO
 from smart_filter_tests.job_copies import Group
-from smart_filter_tests.serving import Api, serve_api
+from smart_filter_tests.serving import Api, Site, open_api, serve_api
 from smart_filter_tests.webhook_receiver import a_receiver, send_due
 
 DAYS: Final = 40
@@ -86,8 +86,8 @@ def fill(addresses: Addresses, folder: Path) -> None:
             settings.write_overrides(
                 connection, OPERATOR, dataclasses.replace(said, keeping=_OPERATOR_KEEPS)
             )
-        with serve_api(bench.settings) as url:
-            groups = _live(bench, url)
+        with serve_api(bench.settings) as site:
+            groups = _live(bench, site)
         for group in groups:
             bench.do(job_copies.write, group)
         with bench.transaction() as connection:
@@ -154,13 +154,13 @@ def _begin_days(connection: Connection) -> None:
     partitions.refresh_views(connection, renew=True)
 
 
-def _live(bench: Bench, url: str) -> list[Group]:
+def _live(bench: Bench, site: Site) -> list[Group]:
     """Let 40 days pass, with jobs on the first and on the last; return the groups to copy."""
     groups = []
     with a_receiver() as receiver, ExitStack() as held:
         aging.replace_weights(bench, score=FORMER_SCORE)
         for tenant in (*HOURLY, WEEKLY):
-            api = _api(held, bench, url, tenant)
+            api = _api(held, bench, site, tenant)
             hook = {"url": receiver.url, "events": ["job.failed"]}
             assert api.client.post("/v1/webhooks", json=hook).is_success
             assert api.client.post("/v1/webhooks/default/rotate").is_success
@@ -177,12 +177,12 @@ def _live(bench: Bench, url: str) -> list[Group]:
                 ]
         send_due(bench)
         _pass_days(bench, DAYS // 2)
-        api = _api(held, bench, url, WEEKLY)
+        api = _api(held, bench, site, WEEKLY)
         for _ in range(SCHEDULED):
             _schedule(api)
         aging.replace_weights(bench, score=SCORE)
         for tenant in (*HOURLY, WEEKLY):
-            api = _api(held, bench, url, tenant)
+            api = _api(held, bench, site, tenant)
             assert api.client.post("/v1/webhooks/default/rotate").is_success
         _pass_days(bench, DAYS - DAYS // 2 - 1)
         _spend_transactions(bench)
@@ -193,9 +193,8 @@ def _live(bench: Bench, url: str) -> list[Group]:
     return groups
 
 
-def _api(held: ExitStack, bench: Bench, url: str, tenant: Tenant) -> Api:
-    client = held.enter_context(client_of(url, aging.rotate_key(bench, tenant)))
-    return Api(url, bench, client)
+def _api(held: ExitStack, bench: Bench, site: Site, tenant: Tenant) -> Api:
+    return held.enter_context(open_api(site, bench, aging.rotate_key(bench, tenant)))
 
 
 def _keep_an_hour(api: Api, tenant: Tenant) -> None:

@@ -70,10 +70,12 @@ def unreadable_table(bench: Bench, table: str) -> Iterator[Callable[[], int]]:
         here, away = sql.Identifier(table), sql.Identifier(f"{table}_away")
         connection.execute(
             sql.SQL("""
-                CREATE FUNCTION refuse() RETURNS SETOF {away} LANGUAGE plpgsql AS $$ BEGIN
+                CREATE FUNCTION refuse() RETURNS SETOF {away}
+                LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
                     PERFORM nextval('refused'); RAISE EXCEPTION 'refused';
                 END $$;
-                CREATE VIEW {here} AS SELECT * FROM {away} UNION ALL SELECT * FROM refuse()
+                CREATE VIEW {here} AS SELECT * FROM {away} UNION ALL SELECT * FROM refuse();
+                GRANT SELECT ON {here} TO PUBLIC
             """).format(here=here, away=away)
         )
 

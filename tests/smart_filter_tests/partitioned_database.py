@@ -12,8 +12,9 @@ from sqlalchemy import Engine, text
 
 from smart_filter_shared.config.settings import DatabaseSettings
 from smart_filter_shared.db import migrate, partitions, sessions
+from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.ids import JobId
-from smart_filter_tests.bench import Bench
+from smart_filter_tests.bench import Bench, as_role
 from smart_filter_tests.databases import an_empty_database, connect
 
 BEFORE: Final = "0017"
@@ -32,8 +33,9 @@ def unmigrated_database(bench: Bench, *, name: str = "days") -> Iterator[Engine]
         yield engine
 
 
-def bench_after_a_month(bench: Bench, engine: Engine, *, past: int = _MONTH) -> Bench:
-    """Return a bench on such a database, with empty past days."""
+@contextmanager
+def bench_after_a_month(bench: Bench, engine: Engine, *, past: int = _MONTH) -> Iterator[Bench]:
+    """Provide a bench on such a database, with empty past days."""
     migrate.upgrade(engine)
     # Hundreds of statements: a busy machine may pause between two of them.
     with sessions.for_idle_transactions(engine).begin() as connection:
@@ -46,7 +48,11 @@ def bench_after_a_month(bench: Bench, engine: Engine, *, past: int = _MONTH) -> 
         partitions.refresh_views(connection)
     url = SecretStr(engine.url.render_as_string(hide_password=False))
     settings = dataclasses.replace(bench.settings, database=DatabaseSettings(url=url))
-    return dataclasses.replace(bench, settings=settings, engine=engine)
+    worker = as_role(settings, ProcessRole.WORKER).database
+    with connect(worker, connections=4) as worker_engine:
+        yield dataclasses.replace(
+            bench, settings=settings, engine=engine, worker_engine=worker_engine
+        )
 
 
 def move_back(bench: Bench, job_id: JobId, *, back: int) -> JobId:

@@ -48,7 +48,7 @@ def write_expired_job(bench: Bench, number: int = 0, *, back: int = BACK) -> Job
     job_id = bench.submit(job_id=JobId(past_id(bench, number, back=back)))
     bench.do(CLIENT.cancel, job_id, TENANT)
     bench.do(partitions.refresh_views)
-    bench.do(settlement.settle)
+    bench.work(settlement.settle)
     expire_all(bench)
     return job_id
 
@@ -75,14 +75,14 @@ def partitions_exist(bench: Bench, *, back: int = BACK) -> bool:
 
 def drop(bench: Bench, *, back: int = BACK) -> list[str]:
     """Drop a past day; return the reasons that hold it, if any."""
-    return bench.do(partition_pruning.drop, partition_of(bench, back=back))
+    return bench.work(partition_pruning.drop, partition_of(bench, back=back))
 
 
 def write_expired_batch(bench: Bench, *where: tuple[int, int]) -> BatchId:
     """Write an ended and expired batch whose jobs have these days and numbers."""
     batch_id, job_ids = bench.submit_batch(len(where))
     bench.do(CLIENT.cancel_batch, batch_id, TENANT)
-    bench.do(settlement.settle)
+    bench.work(settlement.settle)
     expire_all(bench)
     with bench.transaction() as connection:
         for job_id, (back, number) in zip(job_ids, where, strict=True):

@@ -44,7 +44,9 @@ class RetentionApi:
         files = {"image": {**file, "bytes": len(made)}} if ends else {}
         result = {"facts": FACTS[stage], "arrays": {}, "files": files}
         kind = ArtifactKind.RESULT if ends else ArtifactKind.INTERMEDIATE
-        self.api.bench.do(WORKER.complete, [StageOutcome(lease, result, 0.1, {key: kind})], KEEPING)
+        self.api.bench.work(
+            WORKER.complete, [StageOutcome(lease, result, 0.1, {key: kind})], KEEPING
+        )
 
     def pass_time(self, *, seconds: float) -> None:
         """Make everything stored `seconds` older, and collect garbage."""

@@ -32,7 +32,7 @@ def submit_every_outcome(api: Api, receiver: str) -> dict[str, list[uuid.UUID]]:
     finish(api.bench)
     failed = _submitted(api, webhook_url=receiver, **_NAVY)
     _complete(api.bench, _claimed(api.bench))
-    api.bench.do(WORKER.fail, _claimed(api.bench), FAILURE)
+    api.bench.work(WORKER.fail, _claimed(api.bench), FAILURE)
     canceled = _submitted(api, webhook_url=receiver, **_NAVY)
     assert api.client.post(f"/v1/jobs/{canceled}/cancel").is_success
     deleted = _submitted(api, background="keep")
@@ -85,7 +85,7 @@ def _ready(bench: Bench) -> list[Capability]:
 
 
 def _claimed(bench: Bench) -> Lease:
-    (lease,) = bench.do(
+    (lease,) = bench.work(
         WORKER.claim,
         _ready(bench)[0],
         worker=bench.worker,

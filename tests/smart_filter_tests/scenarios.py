@@ -93,7 +93,7 @@ def ready_face(bench: Bench) -> Scenario:
 def due_retry(bench: Bench) -> Scenario:
     """Make the same with a face that raised once and whose retry is due."""
     scenario = running_stages(bench)
-    bench.do(WORKER.retry, scenario.leases[FACE], RAISED, delay_seconds=5, max_attempts=3)
+    bench.work(WORKER.retry, scenario.leases[FACE], RAISED, delay_seconds=5, max_attempts=3)
     bench.pass_time(scenario.job_id, FACE, seconds=6)
     return scenario
 
@@ -133,7 +133,7 @@ def joining_stages(bench: Bench) -> Scenario:
 def failed_job(bench: Bench) -> Scenario:
     """Make a failed job; a worker still runs its segmentation."""
     scenario = running_stages(bench)
-    bench.do(WORKER.fail, scenario.leases[FACE], RAISED)
+    bench.work(WORKER.fail, scenario.leases[FACE], RAISED)
     return scenario
 
 

@@ -23,10 +23,12 @@ from smart_filter_api import app
 from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_api.http import server as server_module
+from smart_filter_deploy.embedded.ports import LOOPBACK
 from smart_filter_shared.artifacts.retention import ArtifactKind, RetentionOverrides
 from smart_filter_shared.catalog.model_card import ModelCard, Offer
 from smart_filter_shared.config import settings as settings_module
 from smart_filter_shared.config.settings import Settings
+from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.model_registry import published_models
@@ -35,7 +37,7 @@ from smart_filter_shared.queue.leases import Failure, StageOutcome
 from smart_filter_shared.telemetry import logs
 from smart_filter_shared.tenants import settings as tenants_settings
 from smart_filter_shared.tenants.quotas import LimitOverrides
-from smart_filter_tests.bench import KEEPING, TENANT, Bench
+from smart_filter_tests.bench import KEEPING, TENANT, Bench, as_role
 
 _TIMEOUT_SECONDS = 60.0
 
@@ -56,17 +58,36 @@ class Clock:
 
 @dataclass(slots=True)
 class Api:
-    """The API for a client with every scope, and the bench on its servers."""
+    """The API for a client with every scope, and the bench on its servers.
+
+    client: of the public port.  operators: of the operators' port, with the same key.
+    """
 
     url: str
     bench: Bench
     client: httpx.Client
+    operators: httpx.Client
 
     def key(self, *scopes: Scope, tenant: Tenant = TENANT) -> str:
         return self.bench.do(api_keys.issue, tenant=tenant, scopes=scopes).key
 
     def headers(self, *scopes: Scope, tenant: Tenant = TENANT) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.key(*scopes, tenant=tenant)}"}
+        return as_bearer(self.key(*scopes, tenant=tenant))
+
+    def issue(
+        self, issuer: str | None = None, /, *, path: str = "/v1/keys", **wish: object
+    ) -> dict[str, Any]:
+        """Issue a key, by default with the client's own, and return the answer's document."""
+        headers = {} if issuer is None else as_bearer(issuer)
+        answer = self.client.post(path, json=wish, headers=headers)
+        assert answer.status_code == 201, answer.text
+        document: dict[str, Any] = answer.json()
+        return document
+
+    def submit_with(self, key: str, **headers: str) -> httpx.Response:
+        """Submit a small photo with another key and return the answer."""
+        files = {"photo": ("photo", a_photo())}
+        return self.client.post("/v1/jobs", files=files, headers={**as_bearer(key), **headers})
 
     def limit(self, tenant: Tenant = TENANT, **own: float) -> None:
         with self.bench.transaction() as connection:
@@ -85,6 +106,7 @@ class Api:
             )
         # The API caches a known key for a second; a new one is not cached.
         self.client.headers.update(self.headers(*Scope))
+        self.operators.headers.update(self.client.headers)
 
     def post(
         self, photo: bytes, fields: Mapping[str, str | Sequence[str]] | None = None
@@ -113,11 +135,11 @@ class Api:
         files = result.get("files")
         assert isinstance(files, dict)
         artifacts = {file["key"]: ArtifactKind.RESULT for file in files.values()}
-        self.bench.do(WORKER.complete, [StageOutcome(lease, result, 0.25, artifacts)], KEEPING)
+        self.bench.work(WORKER.complete, [StageOutcome(lease, result, 0.25, artifacts)], KEEPING)
 
     def fail(self, stage: StageName, failure: Failure) -> None:
         lease = self.bench.claim_one(stage)
-        self.bench.do(WORKER.fail, lease, failure)
+        self.bench.work(WORKER.fail, lease, failure)
 
     def leftovers(self) -> dict[str, object]:
         """Return everything that is stored: counts of rows, objects and messages above 0."""
@@ -129,6 +151,11 @@ class Api:
         counts["objects"] = len(list(self.bench.store.stored()))
         counts["messages"] = len(list(self.bench.broker.scan_iter("smart_filter.*")))
         return {name: count for name, count in counts.items() if count}
+
+
+def as_bearer(key: str) -> dict[str, str]:
+    """Return the header of requests with a key."""
+    return {"Authorization": f"Bearer {key}"}
 
 
 def fetch_and_disconnect(request: httpx.Request) -> bytes:
@@ -145,34 +172,50 @@ def fetch_and_disconnect(request: httpx.Request) -> bytes:
             return answer.read(int(answer.headers["Content-Length"]))
 
 
-@contextlib.contextmanager
-def serve_api(settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> Iterator[str]:
-    """Serve the API while the block lasts; yields its URL.
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The URLs of a served API: of its public port, and of its operators' port."""
 
+    url: str
+    operators_url: str
+
+
+@contextlib.contextmanager
+def serve_api(settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> Iterator[Site]:
+    """Serve the API under its own database role while the block lasts; yields its URLs.
+
+    settings: with the database of an embedded server, as its owner.
     clock: by which cached values grow old.
     """
-    application = app.create(settings, clock=clock)
-    with serve_application(application, trusted_proxies=settings.browser.trusted_proxies) as url:
-        yield url
+    settings = as_role(settings, ProcessRole.API)
+    with socket.create_server((LOOPBACK, 0)) as operators:
+        port = operators.getsockname()[1]
+        application = app.create(settings, operators_port=port, clock=clock)
+        proxies = settings.browser.trusted_proxies
+        with serve_application(application, operators, trusted_proxies=proxies) as url:
+            yield Site(url, f"http://{LOOPBACK}:{port}")
 
 
 @contextlib.contextmanager
 def serve_application(
-    application: ASGIApp, *, trusted_proxies: Sequence[str] = ()
+    application: ASGIApp, *more: socket.socket, trusted_proxies: Sequence[str] = ()
 ) -> Iterator[str]:
-    """Serve an application as the API is served while the block lasts; yields its URL."""
+    """Serve an application as the API is served while the block lasts; yields its URL.
+
+    more: listening sockets that it serves too.
+    """
     # As the process does: structlog's default draws tracebacks with every local variable, which
     # takes seconds.
     logs.configure("api")
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server((LOOPBACK, 0))
     server = uvicorn.Server(
         server_module.build_config(application, trusted_proxies=trusted_proxies)
     )
     # A daemon thread: a test process that ends early must not wait for it.
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener, *more]}, daemon=True)
     thread.start()  # until it is up, connections wait in the listener's queue
     try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield f"http://{LOOPBACK}:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join()
@@ -182,23 +225,35 @@ def serve_application(
 @contextlib.contextmanager
 def serve_with(
     bench: Bench, *, clock: Callable[[], float] = time.monotonic, **environment: str
-) -> Iterator[str]:
-    """Serve another API over the bench, with other settings; yields its URL."""
+) -> Iterator[Site]:
+    """Serve another API over the bench, with other settings; yields its URLs."""
     with mock.patch.dict(os.environ, {**bench.environment, **environment}, clear=True):
         settings = settings_module.load()
-    with serve_api(settings, clock=clock) as url:
-        yield url
+    with serve_api(settings, clock=clock) as site:
+        yield site
 
 
 @contextlib.contextmanager
-def an_api(url: str, bench: Bench) -> Iterator[Api]:
-    """Yield the API with a key, and with a model for each task that only the bench serves."""
+def an_api(site: Site, bench: Bench) -> Iterator[Api]:
+    """Yield the API with a new key, and with a model for each task that only the bench serves."""
     with bench.transaction() as connection:
         published_models.publish(connection, [Offer(a_card(task)) for task in TaskName])
         key = api_keys.issue(connection, tenant=TENANT, scopes=api_keys.ALL_SCOPES).key
-    headers = {"Authorization": f"Bearer {key}"}
-    with httpx.Client(base_url=url, headers=headers, timeout=_TIMEOUT_SECONDS) as client:
-        yield Api(url, bench, client)
+    with open_api(site, bench, key) as api:
+        yield api
+
+
+@contextlib.contextmanager
+def open_api(site: Site, bench: Bench, key: str) -> Iterator[Api]:
+    """Yield the API with this key."""
+    headers = as_bearer(key)
+    with (
+        httpx.Client(base_url=site.url, headers=headers, timeout=_TIMEOUT_SECONDS) as client,
+        httpx.Client(
+            base_url=site.operators_url, headers=headers, timeout=_TIMEOUT_SECONDS
+        ) as operators,
+    ):
+        yield Api(site.url, bench, client, operators)
 
 
 def a_card(task: TaskName, name: str | None = None) -> ModelCard:

@@ -138,9 +138,9 @@ class Simulation:
     def sweep(self) -> None:
         self._swept_at = self.now
         self._tally.publish(self._bench.engine)
-        self._bench.do(WORKER.wake)
-        self._bench.do(settlement.settle)
-        self._bench.do(fair_queueing.advance_virtual_time, cell=DEFAULT_CELL, silent_seconds=3600)
+        self._bench.work(WORKER.wake)
+        self._bench.work(settlement.settle)
+        self._bench.work(fair_queueing.advance_virtual_time, cell=DEFAULT_CELL, silent_seconds=3600)
 
     def shares(self, since: Mapping[Tenant, float]) -> dict[Tenant, float]:
         return {tenant: self.model_seconds[tenant] - since.get(tenant, 0.0) for tenant in self.cost}
@@ -167,7 +167,7 @@ class Simulation:
 
     def _complete(self, leases: list[Lease]) -> None:
         done = [StageOutcome(lease, {}, self._seconds(lease), {}) for lease in leases]
-        completion = self._bench.do(WORKER.complete, done, KEEPING)
+        completion = self._bench.work(WORKER.complete, done, KEEPING)
         self._tally.record_runs(done)
         for one in done:
             self.model_seconds[self.tenant_of[one.lease.job_id]] += one.seconds

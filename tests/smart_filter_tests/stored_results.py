@@ -50,7 +50,7 @@ def complete(bench: Bench, lease: Lease, folder: str, content: bytes) -> None:
     for key in kinds:
         bench.store.put(key, content, length=len(content), media_type="image/png")
     result = {"facts": FACTS[lease.stage], "arrays": arrays, "files": files}
-    bench.do(WORKER.complete, [StageOutcome(lease, result, 0.25, kinds)], KEEPING)
+    bench.work(WORKER.complete, [StageOutcome(lease, result, 0.25, kinds)], KEEPING)
 
 
 def run_whole_job(api: Api, **fields: str) -> str:

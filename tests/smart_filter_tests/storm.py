@@ -204,7 +204,7 @@ class Storm:
             self.running.stack.send(worker, signal.SIGCONT)
 
     def _is_ready(self) -> bool:
-        answer = self.running.client.get("/readyz")
+        answer = self.running.operators.get("/readyz")
         return answer.status_code == 200 and not answer.json()["degraded"]
 
     def _unfinished(self) -> int:
@@ -213,7 +213,7 @@ class Storm:
             return int(found.scalar_one())
 
     def _stray_objects(self, job_ids: Collection[str]) -> list[str]:
-        retention = GarbageCollector(self.bench.engine, self.bench.store, cell=DEFAULT_CELL)
+        retention = GarbageCollector(self.bench.worker_engine, self.bench.store, cell=DEFAULT_CELL)
         difference: set[str] = set()
 
         def is_tidy() -> bool:

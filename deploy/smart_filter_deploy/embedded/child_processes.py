@@ -21,6 +21,7 @@ from pathlib import Path
 from smart_filter_deploy.embedded import parent_death
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.signals import StopRequest
+from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.errors import SetupFailed
 
 # A longer log is renamed to `.log.1` at the next start, and replaces the previous one.
@@ -48,8 +49,11 @@ class Command:
     """A program to run, with its readiness probe and its stop signals.
 
     name: unique within a stack; its log is `logs/NAME.log`.
-    env: environment variables: the whole environment of a server; additions to the stack's
-        environment for a command of `Stack.start`.
+    env: environment variables: the whole environment of a server; additions to the environment
+        that `Stack.start` gives a command.
+    uses_servers: whether a command of `Stack.start` gets the addresses and keys of the servers,
+        and all of this process's variables.
+    database_role: the role as which such a command uses the database; None: the tables' owner.
     ready: readiness probe; called every 20 ms, must return within about a second.
     once: the program ends by itself; it is ready when it has ended with status 0.
     stop_signal, stop_seconds: the signal that asks it to stop, and the time until it is killed.
@@ -60,6 +64,8 @@ class Command:
     name: str
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    uses_servers: bool = True
+    database_role: ProcessRole | None = None
     ready: Callable[[], bool] = lambda: True
     once: bool = False
     ready_seconds: float = 60.0

@@ -124,6 +124,7 @@ class DataFolder:
             "api_key": address.api_key,
             "pid": address.pid,
             "studio_url": address.studio_url,
+            "operators_url": address.operators_url,
             "https_url": address.https_url,
             "servers": asdict(address.servers),
         }
@@ -148,6 +149,7 @@ def running_stack(path: Path | None = None) -> StackAddress | None:
             api_key=str(state["api_key"]),
             pid=int(state["pid"]),
             servers=Addresses(**state["servers"]),
+            operators_url=state.get("operators_url"),
             https_url=state.get("https_url"),
         )
     except (OSError, ValueError, TypeError, KeyError):

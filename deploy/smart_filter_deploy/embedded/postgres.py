@@ -16,12 +16,14 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from smart_filter_deploy.embedded.addresses import password_of_role
 from smart_filter_deploy.embedded.binaries import postgres_folder
 from smart_filter_deploy.embedded.child_processes import Child, Command, Identity, wait_until_ended
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_deploy.embedded.server_user import copy_programs_for, grant_access, server_user
 from smart_filter_deploy.embedded.signals import StopRequest
+from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.errors import SetupFailed
 
 USER = "smart_filter"
@@ -70,8 +72,17 @@ class Postgres:
         return f"postgresql+psycopg://{USER}:{self.password}@{LOOPBACK}:{self.port}/{DATABASE}"
 
     def create_database(self) -> None:
-        """Create the database on the running server unless it exists."""
+        """Create the database and the roles of processes on the running server unless they exist.
+
+        The roles get their rights with the tables (db/grants.py).
+        """
         with _connect(self.port, self.password) as connection:
+            known = connection.execute("SELECT rolname FROM pg_roles").fetchall()
+            for role in ProcessRole:
+                change = "ALTER" if (role,) in known else "CREATE"
+                statement = sql.SQL(f"{change} ROLE {{}} LOGIN PASSWORD {{}}")
+                password = password_of_role(self.password, role)
+                connection.execute(statement.format(sql.Identifier(role), sql.Literal(password)))
             query = "SELECT FROM pg_database WHERE datname = %s"
             if connection.execute(query, (DATABASE,)).fetchone() is None:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))

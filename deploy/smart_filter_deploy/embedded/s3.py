@@ -14,8 +14,12 @@ from smart_filter_deploy.embedded.ports import LOOPBACK, free_port, http_status
 
 ACCESS_KEY = "smart-filter"
 # Else rclone hashes each object twice when it is written and twice when it is read, and compares
-# hashes of the same bytes in memory. One hash is left: the ETag.
+# hashes of the same bytes in memory. One hash is left: the ETag, by which a job notices that its
+# upload was replaced.
 _HASHING = ("--no-checksum", "--ignore-checksum")
+# Else each download holds 16 MB that were read ahead until its client has read them. A local file
+# is read in the same time without.
+_NO_BUFFER = "--buffer-size=0"
 
 
 def prepare(folder: DataFolder) -> tuple[Command, str, str]:
@@ -30,6 +34,7 @@ def prepare(folder: DataFolder) -> tuple[Command, str, str]:
         argv=(
             *(str(rclone_program()), "serve", "s3", "--addr", f"{LOOPBACK}:{port}"),
             *_HASHING,
+            _NO_BUFFER,
             str(folder.part("s3")),
         ),
         env={

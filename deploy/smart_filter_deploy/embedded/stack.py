@@ -20,6 +20,13 @@ from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.signals import StopRequest
 from smart_filter_shared.security.signing_certificate import CERTIFICATE, KEY
 
+# Variables that say where programs and files are, and how they run; none is a secret. Only uvicorn
+# reads FORWARDED_ALLOW_IPS.
+PLAIN_VARIABLES = (
+    *("PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "LD_PRELOAD"),
+    *("PYTHONPATH", "PYTHONHOME", "PYTHONWARNINGS", "PYTHONDONTWRITEBYTECODE"),
+    *("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "FORWARDED_ALLOW_IPS"),
+)
 _POLL_SECONDS = 0.2  # the end of a child ends a wait sooner
 
 
@@ -78,27 +85,41 @@ class Stack:
     def start(self, *commands: Command) -> None:
         """Start commands as one tier and wait until all are ready, or have ended if `once`.
 
-        Each gets this process's environment, then `environment`, then its own `env`.
+        Each gets this process's environment, then `environment`, then its own `env`. One that does
+        not use the servers gets only PLAIN_VARIABLES, then its own `env`: others may be secrets.
 
         Raises SetupFailed when one ends or is not ready in time.
         """
-        base = {**os.environ, **self.environment}
-        tier = [
-            self._new_child(dataclasses.replace(command, env={**base, **command.env}))
-            for command in commands
-        ]
+        plain = {name: os.environ[name] for name in PLAIN_VARIABLES if name in os.environ}
+        environment = self.environment
+        tier = []
+        for command in commands:
+            given = plain
+            if command.uses_servers:
+                servers = self.addresses.environment(command.database_role)
+                given = {**os.environ, **environment, **servers}
+            env = {**given, **command.env}
+            tier.append(self._new_child(dataclasses.replace(command, env=env)))
         self._tiers.append(tier)
         for child in tier:
             child.start()
         wait_until_ready(tier, self._stop)
 
-    def announce(self, *, url: str, api_key: str, https_url: str | None = None) -> StackAddress:
+    def announce(
+        self,
+        *,
+        url: str,
+        api_key: str,
+        operators_url: str | None = None,
+        https_url: str | None = None,
+    ) -> StackAddress:
         """Let other processes find this stack with `running_stack`; call it when all is ready."""
         address = StackAddress(
             url=url,
             api_key=api_key,
             pid=os.getpid(),
             servers=self.addresses,
+            operators_url=operators_url,
             https_url=https_url,
         )
         self.folder.announce(address)

@@ -119,9 +119,7 @@ def drop(connection: Connection, span: Partition) -> list[str]:
     if held:
         savepoint.rollback()
     else:
-        connection.execute(
-            text(f"DROP TABLE {', '.join(f'{table}_{span.name}' for table in partitions.TABLES)}")
-        )
+        partitions.drop_day(connection, span.name)
         savepoint.commit()
     return held
 

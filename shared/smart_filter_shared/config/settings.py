@@ -52,7 +52,8 @@ class StorageSettings(BaseSettings):
     """Connection to the object store.
 
     url: the S3 endpoint, `http(s)://host[:port]`.  public_url: the endpoint in presigned URLs;
-    None: `url`.
+    None: `url`.  upload_access_key, upload_secret_key: credentials that sign the links that clients
+    put photos to; None: those of the service.
     """
 
     model_config = _config("STORAGE_")
@@ -65,6 +66,15 @@ class StorageSettings(BaseSettings):
     )
     bucket: values.Bucket = "smart-filter"
     region: values.Region = "us-east-1"
+    upload_access_key: SecretStr | None = None
+    upload_secret_key: SecretStr | None = None
+
+    @property
+    def upload_keys(self) -> tuple[str, str]:
+        """The access key and the secret key that sign upload links."""
+        access = self.upload_access_key or self.access_key
+        secret = self.upload_secret_key or self.secret_key
+        return access.get_secret_value(), secret.get_secret_value()
 
 
 class EngineSettings(BaseSettings):
@@ -156,6 +166,8 @@ class SecretsSettings(BaseSettings):
 class LimitSettings(BaseSettings):
     """Default quotas of a tenant, which its row in `tenants` can override; 0: no limit.
 
+    deliveries_waiting: webhook deliveries that have not ended, and those that unfinished jobs will
+        cause; a hundred thousand take about 60 MB of the database.
     jobs_in_all: limit of unfinished jobs of all tenants together.
     body_megabytes: of bodies that one API process receives at a time, half of them of one tenant;
         it holds them in memory and its temporary folder.
@@ -166,15 +178,18 @@ class LimitSettings(BaseSettings):
     requests_per_minute: int = Field(default=6000, ge=0, le=10_000_000)
     jobs_waiting: int = Field(default=10_000, ge=0, le=10_000_000)
     megapixels_per_day: float = Field(default=0, ge=0, allow_inf_nan=False)
+    deliveries_waiting: int = Field(default=100_000, ge=0, le=10_000_000)
     jobs_in_all: int = Field(default=100_000, ge=0, le=10_000_000)
     body_megabytes: int = Field(default=400, ge=170, le=1_000_000)
 
 
 class LinkSettings(BaseSettings):
-    """Signed links to outputs.
+    """Where the API is reached, and signed links to outputs.
 
     public_url: where clients reach the API, `http(s)://host[:port]`; None: links have the host of
         the request that asks for them, and those in webhooks have none.
+    operators_url: where operators' browsers reach its operators' port, for a sign-in there at an
+        OpenID Connect provider; None: none there.
     link_seconds: lifetime of links for jobs without their own.
     """
 
@@ -182,6 +197,9 @@ class LinkSettings(BaseSettings):
 
     public_url: values.HttpEndpoint | None = Field(
         default=None, examples=["https://photos.example.com"]
+    )
+    operators_url: values.HttpEndpoint | None = Field(
+        default=None, examples=["https://operators.example.com"]
     )
     link_seconds: int = Field(default=3600, ge=60, le=7 * 24 * 3600)
 
@@ -319,7 +337,7 @@ def load() -> Settings:
     return Settings(
         database=_read(DatabaseSettings),
         broker=_read(BrokerSettings),
-        storage=_read(StorageSettings),
+        storage=_load_storage(),
         engine=load_engine(),
         keep=_read(RetentionSettings),
         outbound=_read(OutboundSettings),
@@ -333,6 +351,15 @@ def load() -> Settings:
         provenance=load_provenance(),
         otlp=_read(OtlpSettings),
         data=paths.data_folder(),
+    )
+
+
+def variable_names(*groups: type[BaseSettings]) -> frozenset[str]:
+    """Return the names of the variables that groups of settings are read from, in upper case."""
+    return frozenset(
+        f"{group.model_config.get('env_prefix', '')}{field}".upper()
+        for group in groups
+        for field in group.model_fields
     )
 
 
@@ -371,6 +398,19 @@ def load_browser() -> BrowserSettings:
     return _read(BrowserSettings)
 
 
+def _load_storage() -> StorageSettings:
+    read = _read(StorageSettings)
+    names = ("ACCESS_KEY", "SECRET_KEY")
+    keys = (read.upload_access_key, read.upload_secret_key)
+    for given, missing in (names, names[::-1]):
+        if keys[names.index(given)] is not None and keys[names.index(missing)] is None:
+            raise SetupFailed(
+                f"SMART_FILTER_STORAGE_UPLOAD_{given} needs SMART_FILTER_STORAGE_UPLOAD_{missing};"
+                " set it, or leave both out"
+            )
+    return read
+
+
 def _load_oidc(links: LinkSettings, secrets: SecretsSettings) -> OidcSettings:
     read = _read(OidcSettings)
     if read.issuer is not None:
@@ -396,7 +436,7 @@ def load_database() -> DatabaseSettings:
 
 def load_backends() -> tuple[DatabaseSettings, StorageSettings]:
     """Read only the settings of database and object store.  Raises SetupFailed, as `load` does."""
-    return _read(DatabaseSettings), _read(StorageSettings)
+    return _read(DatabaseSettings), _load_storage()
 
 
 def _read(group: type[_Group]) -> _Group:

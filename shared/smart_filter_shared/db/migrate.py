@@ -7,7 +7,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
-from smart_filter_shared.db import partitions, schema, sessions
+from smart_filter_shared.db import grants, partitions, schema, sessions
 
 # An arbitrary constant, the same in every process that migrates.
 _ADVISORY_LOCK = 0x5F_F11_7E2
@@ -42,6 +42,8 @@ def upgrade(engine: Engine) -> None:
         partitions.create_upcoming(connection)
         connection.commit()
         _renew_views(connection)
+        grants.apply(connection)
+        connection.commit()
         _reset_restored_ids(connection)
 
 

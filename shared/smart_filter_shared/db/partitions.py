@@ -13,6 +13,9 @@ The sweeper refreshes the views from the rows, each second if needed. A stale vi
 days, never too few, with one exception: a job that is reopened on a closed day can be claimed after
 the next sweep.
 
+Only the owner of the tables may create and drop partitions and replace views. All processes call
+functions of the database for it, which run with the owner's rights (migrations 0027 and 0029).
+
 Each view is replaced in a transaction of its own (VIEW_STEPS). A claim reads `open_stages` and then
 `open_jobs`; a completion begins with `open_jobs`. One transaction that locks both views deadlocks
 with them as soon as more than a few workers are busy. Between two steps `open_jobs` shows more days
@@ -108,16 +111,12 @@ def create_upcoming(connection: Connection) -> list[dt.date]:
 
 def create_day(connection: Connection, day: dt.date) -> None:
     """Create the partitions of a day that has none."""
-    for table in TABLES:
-        name = f"{table}_{day:%Y_%m_%d}"
-        first, after = first_id(day), first_id(day + dt.timedelta(days=1))
-        connection.execute(
-            text(f"CREATE TABLE {name} (LIKE {table} INCLUDING ALL) WITH (fillfactor = 70)")
-        )
-        connection.execute(
-            text(f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES"
-                 f" FROM ('{first}') TO ('{after}')")
-        )  # fmt: skip
+    connection.execute(text("SELECT create_day(:day)"), {"day": day})
+
+
+def drop_day(connection: Connection, name: str) -> None:
+    """Drop the partitions of that name."""
+    connection.execute(text("SELECT drop_day(:name)"), {"name": name})
 
 
 def list_partitions(connection: Connection) -> list[Partition]:
@@ -255,16 +254,16 @@ def _filter_unfinished(connection: Connection, spans: Collection[Partition]) -> 
 def _replace_view(connection: Connection, table: str, days: Collection[Partition]) -> None:
     spans = sorted(days)
     connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
-    ranges = [*((span.since, span.until) for span in spans[:-1]), (spans[-1].since, None)]
-    which = " OR ".join(_range_condition(TABLES[table], *one) for one in ranges)
     connection.execute(
-        text(f"CREATE OR REPLACE VIEW open_{table} AS SELECT * FROM {table} WHERE {which}")  # noqa: S608 - constant names
+        text("""
+            SELECT show_days(
+                :parent, CAST(:since AS uuid[]), CAST(:until AS uuid[]), CAST(:names AS text[])
+            )
+        """),
+        {
+            "parent": table,
+            "since": [None if span.since is None else first_id(span.since) for span in spans],
+            "until": [*(first_id(span.until) for span in spans[:-1]), None],
+            "names": [f"jobs_{span.name}" for span in spans],
+        },
     )
-    names = " ".join(f"jobs_{span.name}" for span in spans)
-    connection.execute(text(f"COMMENT ON VIEW open_{table} IS '{names}'"))
-
-
-def _range_condition(key: str, since: dt.date | None, end: dt.date | None) -> str:
-    bounds = [f"{key} >= '{first_id(since)}'"] if since is not None else []
-    bounds += [f"{key} < '{first_id(end)}'"] if end is not None else []
-    return f"({' AND '.join(bounds) or 'true'})"

@@ -67,6 +67,8 @@ _RETRYABLE_SQLSTATES = frozenset({"40P01", "40001", "55P03"})
 _CANCELED = "57014"
 # read_only_sql_transaction: after a failover the host name may still lead to a replica.
 _READ_ONLY = "25006"
+# insufficient_privilege: the role of this process lacks a right (db/grants.py).
+_DENIED = "42501"
 # In messages of PostgreSQL and PgBouncer for a connection that is never accepted; libpq passes
 # on no SQLSTATE. Source: PostgreSQL, src/backend/libpq/auth.c, src/backend/utils/init/postinit.c.
 _REFUSALS: Final = (
@@ -305,9 +307,10 @@ def _translate_errors() -> Iterator[None]:
         raise DatabaseUnavailable("no connection of the pool became free in time") from error
     except DBAPIError as error:
         reason = str(error.orig).strip()
-        if isinstance(error, OperationalError) and _is_refusal(reason):
+        sqlstate = getattr(error.orig, "sqlstate", None)
+        if sqlstate == _DENIED or (isinstance(error, OperationalError) and _is_refusal(reason)):
             raise DatabaseMisconfigured(reason) from error
-        if getattr(error.orig, "sqlstate", None) == _CANCELED:
+        if sqlstate == _CANCELED:
             raise StatementTimedOut(reason) from error
         if _is_transient(error):
             raise DatabaseUnavailable(reason) from error

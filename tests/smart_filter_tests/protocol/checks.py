@@ -87,7 +87,7 @@ def rerun(bench: Bench) -> None:
         lease = bench.claim_one(SEGMENTATION)
         assert lease.attempt == 1
         (gone,) = artifact_keys(bench.row(job_id, PREPARE)["result"])
-        bench.do(WORKER.rerun, lease, [gone])
+        bench.work(WORKER.rerun, lease, [gone])
         assert bench.row(job_id, SEGMENTATION)["state"] == "waiting"
         bench.advance(PREPARE)
         assert bench.states(job_id)["face"] == "succeeded"
@@ -97,7 +97,7 @@ def rerun(bench: Bench) -> None:
     _lose(bench, lease)
     for held, refusal in ((lease, LeaseLost), (bench.claim_one(SEGMENTATION), InputsExpired)):
         try:
-            bench.do(WORKER.rerun, held, [gone])
+            bench.work(WORKER.rerun, held, [gone])
         except Error as error:
             assert isinstance(error, refusal), error
         else:
@@ -168,7 +168,7 @@ def repeated_commit(bench: Bench) -> None:
     def complete(_: WorkerContext) -> Sequence[Lease]:
         nonlocal commits
         commits += 1
-        lost = bench.do(WORKER.complete, [done], KEEPING).lost
+        lost = bench.work(WORKER.complete, [done], KEEPING).lost
         if commits == 1:
             raise DatabaseUnavailable("the answer was lost")
         return lost
@@ -415,7 +415,7 @@ class _Worker:
         result = PreparedPhoto(8, 8, "jpg", np.zeros((8, 8, 3), np.uint8), ())
         kept = self.services.artifacts.store(self.bench.job(job_id), lease, result)
         done = StageOutcome(lease, {**kept.row, "digests": {}}, 0.1, kept.artifacts)
-        self.bench.do(WORKER.complete, [done], KEEPING)
+        self.bench.work(WORKER.complete, [done], KEEPING)
         self.bench.store.put(str(job_id), b"photo", length=5, media_type="image/png")
         return job_id
 
