@@ -55,7 +55,7 @@ STEPS: Final[Mapping[str, Effort]] = {
     "veil left": dataclasses.replace(_BALANCED, veil=0),
     "colors unbound": dataclasses.replace(_BALANCED, binds=False),
     "no last, closer lines": dataclasses.replace(_BALANCED, last_radius=None),
-    "learned on 256 px": dataclasses.replace(_BALANCED, small_px=256, radius=3),
+    "learned on 320 px": dataclasses.replace(_BALANCED, small_px=320, radius=4),
     "learned on 400 px": dataclasses.replace(_BALANCED, small_px=400, radius=5),
     "learned on 640 px": dataclasses.replace(_BALANCED, small_px=640, radius=8),
 }

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from smart_filter_shared.errors import ImageUnreadable, InputsExpired
 from smart_filter_shared.presets import PICTURE, PRESETS, Mood, Preset
@@ -19,6 +20,7 @@ from smart_filter_tests.composite_jobs import (
     composite,
     decode_pixels,
 )
+from smart_filter_tests.pictures import encode
 from smart_filter_workers import images
 from smart_filter_workers.backgrounds.collection import Collection
 from smart_filter_workers.backgrounds.sources.generated import DesignSource
@@ -211,6 +213,10 @@ def test_mask_replaces_the_matte() -> None:
     assert matte[INSIDE].max() == 0
 
 
-def test_truncated_mask_is_unreadable() -> None:
+@pytest.mark.parametrize("kind", ["JPEG", "BMP", "TIFF", "PPM", "GIF", "truncated"])
+def test_mask_that_is_no_whole_png_is_unreadable(kind: str) -> None:
+    gray = Image.new("L", (16, 16), 200)
+    content = encode(gray, "PNG")[:20] if kind == "truncated" else encode(gray, kind)
+
     with pytest.raises(ImageUnreadable, match="mask"):
-        images.decode_mask(b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR")
+        images.decode_mask(content)

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from smart_filter_shared.errors import FolderUnreadable
+from smart_filter_shared.security.photo_header import MAX_PIXELS
 from smart_filter_training import examples, preflight
 from smart_filter_training.evaluation import dataset_files
 from smart_filter_training.preflight import Finding
-from smart_filter_workers import images
 from smart_filter_workers.results import Matte8, Srgb8
 from smart_filter_workers.stages.prepare.perceptual_hash import compute_perceptual_hash
 
@@ -207,14 +207,14 @@ def _decode(path: Path) -> NDArray[np.generic] | None:
         # The header has the size: check it before a pixel is decoded.
         with Image.open(io.BytesIO(packed)) as header:
             width, height = header.size
-        is_large = width * height > images.MAX_PIXELS
+        is_large = width * height > MAX_PIXELS
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         is_large = True
     except (OSError, SyntaxError, ValueError):
         return None
     if is_large:
         raise FolderUnreadable(
-            f"{path} has more than {images.MAX_PIXELS} pixels: save it at its photo's size"
+            f"{path} has more than {MAX_PIXELS} pixels: save it at its photo's size"
         )
     try:
         return cv2.imdecode(np.frombuffer(packed, np.uint8), cv2.IMREAD_UNCHANGED)

@@ -79,7 +79,7 @@ class LearnedEdge:
 
 EFFORTS: Final = {
     Edge.FAST: Effort(small_px=256, radius=3, rounds=2, last_radius=None),
-    Edge.BALANCED: Effort(small_px=320, radius=4, rounds=4, last_radius=2),
+    Edge.BALANCED: Effort(small_px=256, radius=3, rounds=4, last_radius=2),
     Edge.BEST: Effort(small_px=320, radius=4, rounds=4, last_radius=2, solved_px=640),
 }
 # Most distance of an edge from its place in the matte, in pixels of the small picture.
