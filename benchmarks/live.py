@@ -163,7 +163,7 @@ def _compute_mattes(
     cutter, smoothing, mattes = pipeline.FramePipeline(models), MatteSmoother(), []
     before = -1.0
     for frame in clip:
-        shot = pipeline.prepare_frame(frames.encode_frame(frame.srgb))
+        shot = pipeline.prepare_frame(frames.encode_frame(frame.srgb), images)
         matte = models.compositor.cut(
             shot.srgb,
             proxy_srgb=shot.for_people.proxy_srgb,
@@ -186,7 +186,7 @@ def _shutter(models: LiveModels) -> Iterator[Figure]:
     """Yield how many frames the shutter takes, and how far they are from each smile's peak."""
     cutter, shutter, taken = pipeline.FramePipeline(models), Shutter(), []
     for number, frame in enumerate(videos.film_smiles(*PEAKS, seconds=PEAKS[-1] + 2)):
-        seen = cutter.look(pipeline.prepare_frame(frames.encode_frame(frame.srgb)))
+        seen = cutter.look(pipeline.prepare_frame(frames.encode_frame(frame.srgb), images))
         look = summarize_frame(seen.faces.faces, seen.smiles.smiles, seen.smiles.eyes)
         decision = shutter.observe(number, look, at=frame.at)
         taken += [decision.at] if decision is not None else []

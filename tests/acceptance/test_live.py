@@ -1,6 +1,8 @@
 """Live video: a worker and its clients, and `smart-filter live`, frame by frame."""
 
 import itertools
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -8,18 +10,24 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 import cv2
+import httpx
 import numpy as np
 import pytest
 
 from smart_filter_client import Client
+from smart_filter_client import errors as client_errors
+from smart_filter_client.models import LiveTicket
 from smart_filter_deploy.cli.live import frames as live_frames
 from smart_filter_deploy.cli.live import video
-from smart_filter_deploy.cli.live.session import LiveSession
+from smart_filter_deploy.cli.live.session import CompositedFrame, LiveConnectionLost, LiveSession
 from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.cli.terminal.signals import StopFlag
+from smart_filter_deploy.embedded.child_processes import process_tree
+from smart_filter_shared.live.tokens import LIFETIME_SECONDS
 from smart_filter_shared.presets import PRESETS
 from smart_filter_shared.security import response_headers
 from smart_filter_tests import videos
@@ -125,6 +133,30 @@ def test_uploaded_picture_becomes_the_background(worker: LiveWorker, person: Srg
     assert corner(answer.srgb) == pytest.approx((0, 0, 0), abs=JPEG_LEVELS)
 
 
+def test_frames_are_decoded_in_a_child_that_may_die(worker: LiveWorker, person: Srgb8) -> None:
+    with worker.viewer(background="color:#ff0000") as viewer:
+        viewer.ask(1, person)
+        first = decoders(worker)
+        for pid in first:
+            os.kill(pid, signal.SIGKILL)
+        answer = viewer.ask(2, person)
+
+    assert first
+    assert corner(answer.srgb) == pytest.approx(RED, abs=JPEG_LEVELS)
+    second = decoders(worker)
+    assert second
+    assert not second & first
+
+
+def decoders(worker: LiveWorker) -> set[int]:
+    """Return the locked processes below a live worker."""
+    statuses = {
+        pid: Path(f"/proc/{pid}/status").read_text("ascii")
+        for pid in process_tree(worker.process.pid)
+    }
+    return {pid for pid, status in statuses.items() if "\nSeccomp:\t2\n" in status}
+
+
 def test_automatic_background_depends_on_the_people(worker: LiveWorker, person: Srgb8) -> None:
     with worker.viewer(background="auto") as viewer:
         for number in range(8):
@@ -211,6 +243,10 @@ def test_connections_of_a_tenant_and_of_the_worker_are_limited(worker: LiveWorke
 
     assert (of_tenant[0], "you have 2" in of_tenant[1]) == (4429, True)
     assert (of_worker[0], "all places" in of_worker[1]) == (4429, True)
+    hidden = [httpx.get(f"http://{worker.host}{path}") for path in ("/readyz", "/metrics")]
+    alive = httpx.get(f"http://{worker.host}/livez")
+
+    assert [answer.status_code for answer in (*hidden, alive)] == [404, 404, 200]
     assert is_full == 503
     assert "smart_filter_live_connections 4\n" in metrics.text
     assert dict(response_headers.SAFE).items() <= metrics.headers.items()
@@ -274,6 +310,63 @@ def test_wrong_token_in_the_handshake_ends_the_connection_with_a_reason(
     assert (code, "POST /v1/live" in reason) == (4401, True)
 
 
+PAGE = "https://photos.example.com"
+
+
+def test_token_of_a_page_opens_connections_of_its_origin_alone(worker: LiveWorker) -> None:
+    for origin in ("https://evil.example", f"{PAGE}.evil.example", None):
+        with worker.connect(token=worker.token(origin=PAGE), origin=origin) as refused:
+            code, reason = refused.closing()
+        assert (code, "origin" in reason) == (4401, True)
+    with worker.connect(origin="https://evil.example") as refused:
+        refused.tell(token=worker.token(origin=PAGE))
+        assert refused.closing()[0] == 4401
+    with worker.connect(token=worker.token(origin=PAGE), origin=PAGE) as viewer:
+        viewer.tell()
+        ready = viewer.hear()
+        viewer.tell(token=worker.token(origin="https://evil.example"))
+        error = viewer.hear()
+
+    assert ready["type"] == "ready"
+    assert (error["type"], error["code"]) == ("error", "unauthorized")
+
+
+# A token that is issued this many seconds late expires soon.
+_NEARLY_EXPIRED = -3
+
+
+def test_connection_ends_with_its_token(worker: LiveWorker, person: Srgb8) -> None:
+    with worker.connect(token=worker.token(old=_NEARLY_EXPIRED)) as viewer:
+        viewer.tell()
+        viewer.hear()
+        viewer.ask(1, person)
+
+        code, reason = viewer.closing()
+
+    assert (code, "POST /v1/live" in reason) == (4410, True)
+
+
+def test_another_token_of_the_tenant_extends_the_connection(
+    worker: LiveWorker, person: Srgb8
+) -> None:
+    token = worker.token(old=_NEARLY_EXPIRED)
+    with worker.connect(token=token) as viewer:
+        viewer.tell()
+        interval = viewer.hear()["limits"]["token_seconds"]
+        for wrong in (worker.token("bob"), token):
+            viewer.tell(token=wrong)
+            error = viewer.hear()
+            assert (error["type"], error["code"]) == ("error", "unauthorized")
+        viewer.tell(token=worker.token())
+        # A connection that was not extended ends meanwhile.
+        with pytest.raises(TimeoutError):
+            viewer.socket.recv(timeout=1 - _NEARLY_EXPIRED)
+        answer = viewer.ask(1, person)
+
+    assert interval <= LIFETIME_SECONDS / 2
+    assert answer.said["frame"] == 1
+
+
 @pytest.mark.slow  # 2 s: a separate worker
 def test_sigterm_ends_connections_with_a_reason(weights_folder: Path, person: Srgb8) -> None:
     with live_worker(weights_folder) as own, own.viewer() as viewer:
@@ -304,8 +397,8 @@ def live(running_stack: RunningStack, worker: LiveWorker) -> Iterator[Live]:
             SMART_FILTER_LIVE_URL=f"ws://127.0.0.1:{proxy.port}",
             SMART_FILTER_LIVE_SECRET=SECRET,
         )
-        with serve_api(settings) as url:
-            yield Live(url, proxy)
+        with serve_api(settings) as site:
+            yield Live(site.url, proxy)
 
 
 @pytest.fixture
@@ -376,6 +469,54 @@ def test_interrupted_connection_loses_no_frame(command: Command, live: Live) -> 
 
     assert (reply["frames"], reply["failed"]) == (20, 0)
     assert len(read(film)) == 20
+
+
+def send_forever(session: LiveSession, jpeg: bytes) -> NoReturn:
+    for number in itertools.count():
+        session.send(number, jpeg)
+        session.receive()
+
+
+class TicketCounter(Client):
+    """A client that counts the tokens that it got."""
+
+    tickets = 0
+
+    def open_live(self, background: str | None = None) -> LiveTicket:
+        ticket = super().open_live(background)
+        self.tickets += 1
+        return ticket
+
+
+def test_command_extends_its_connection(live: Live, person: Srgb8) -> None:
+    now = 0.0
+    with (
+        TicketCounter(live.url, KEY) as client,
+        LiveSession(client, "keep", clock=lambda: now) as session,
+    ):
+        session.open()
+        for number in range(3):
+            now = number * 15.0
+            session.send(number, frames.encode_frame(person))
+            answer = session.receive()
+            assert isinstance(answer, CompositedFrame)
+
+        assert (answer.number, client.tickets) == (2, 2)
+
+
+@pytest.mark.slow  # a minute: the lifetime of a token
+def test_connection_of_a_revoked_key_ends(live: Live, person: Srgb8) -> None:
+    owner = httpx.Client(base_url=live.url, headers={"Authorization": f"Bearer {KEY}"})
+    with owner:
+        issued = owner.post("/v1/keys", json={"scopes": ["submit"]}).json()
+        with Client(live.url, issued["key"]) as client, LiveSession(client, "keep") as session:
+            session.open()
+            owner.delete(f"/v1/keys/{issued['key_id']}").raise_for_status()
+
+            with pytest.raises(LiveConnectionLost, match="no new token"):
+                send_forever(session, frames.encode_frame(person))
+            with pytest.raises(client_errors.Unauthorized):
+                session.open()
 
 
 def test_impossible_background_is_wrong_usage(command: Command) -> None:

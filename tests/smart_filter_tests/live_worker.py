@@ -17,11 +17,12 @@ from typing import Any, Self
 import httpx
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
-from websockets.typing import Subprotocol
+from websockets.typing import Origin, Subprotocol
 
 from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.live.tokens import LIFETIME_SECONDS, Tokens
+from smart_filter_workers import images
 from smart_filter_workers.live import frames
 from smart_filter_workers.live.messages import SUBPROTOCOL
 from smart_filter_workers.results import Srgb8
@@ -64,7 +65,7 @@ class Viewer:
         content = self.socket.recv(timeout=_PATIENCE_SECONDS)
         assert isinstance(content, bytes)
         assert _NUMBER.unpack_from(content)[0] == said["frame"]
-        return Answer(said, frames.decode_frame(content[_NUMBER.size :]))
+        return Answer(said, frames.decode_frame(content[_NUMBER.size :], images))
 
     def closing(self) -> tuple[int, str]:
         """Return the code and reason with which the connection ends."""
@@ -85,21 +86,36 @@ class Viewer:
 class LiveWorker:
     process: subprocess.Popen[bytes]
     host: str
+    operators_host: str
 
-    def token(self, tenant: str = "ann", *, background: str | None = None, old: int = 0) -> str:
+    def token(
+        self,
+        tenant: str = "ann",
+        *,
+        background: str | None = None,
+        old: int = 0,
+        origin: str | None = None,
+    ) -> str:
         """Return a token whose age exceeds its lifetime by `old` seconds."""
         now = dt.datetime.now(dt.UTC)
         if old:
             now -= dt.timedelta(seconds=LIFETIME_SECONDS + old)
-        return Tokens([SECRET]).issue(Tenant(tenant), background=background, now=now)[0]
+        tokens = Tokens([SECRET])
+        return tokens.issue(Tenant(tenant), background=background, now=now, origin=origin)[0]
 
     @contextmanager
     def connect(
-        self, *, source: str = LOOPBACK, forwarded_for: str | None = None, token: str | None = None
+        self,
+        *,
+        source: str = LOOPBACK,
+        forwarded_for: str | None = None,
+        token: str | None = None,
+        origin: str | None = None,
     ) -> Iterator[Viewer]:
         """Connect from the address `source`, with a token in the handshake.
 
-        forwarded_for: the address of a client for which `source` is the proxy.
+        forwarded_for: the address of a client for which `source` is the proxy.  origin: of the
+        page, as a browser sends it.
         """
         url = f"ws://{self.host}/v1/live/socket"
         with connect(
@@ -108,6 +124,7 @@ class LiveWorker:
             max_size=None,
             close_timeout=1,
             source_address=(source, 0),
+            origin=None if origin is None else Origin(origin),
             subprotocols=None if token is None else [Subprotocol(SUBPROTOCOL), Subprotocol(token)],
             additional_headers=forwarded_for and {"X-Forwarded-For": forwarded_for},
         ) as socket:
@@ -121,7 +138,8 @@ class LiveWorker:
             yield viewer
 
     def get(self, path: str) -> httpx.Response:
-        return httpx.get(f"http://{self.host}{path}", timeout=_PATIENCE_SECONDS)
+        """Return the answer of the operators' port."""
+        return httpx.get(f"http://{self.operators_host}{path}", timeout=_PATIENCE_SECONDS)
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
@@ -146,7 +164,7 @@ class LiveWorker:
 
 def live_worker(weights: Path, **environment: str) -> LiveWorker:
     """Start a live worker; it serves from the beginning of the `with` block."""
-    port = free_port()
+    host, operators_host = (f"{LOOPBACK}:{free_port()}" for _ in range(2))
     variables = {
         "SMART_FILTER_DATA": str(weights.parent),
         "SMART_FILTER_LIVE_SECRET": SECRET,
@@ -154,7 +172,10 @@ def live_worker(weights: Path, **environment: str) -> LiveWorker:
     }
     command = (sys.executable, "-m", "smart_filter_deploy.cli", "live-worker")
     process = subprocess.Popen(
-        (*command, "--host", LOOPBACK, "--port", str(port), "--threads", "2"),
+        (
+            *(*command, "--port", host.rpartition(":")[2], "--threads", "2"),
+            *("--operators-port", operators_host.rpartition(":")[2]),
+        ),
         env={**os.environ, **variables},
     )
-    return LiveWorker(process, f"{LOOPBACK}:{port}")
+    return LiveWorker(process, host, operators_host)

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
 
 from smart_filter_shared.errors import (
     ImageTooLarge,
@@ -27,16 +29,33 @@ from smart_filter_shared.telemetry import metrics
 from smart_filter_tests.drawn_portrait import a_face
 from smart_filter_tests.pictures import noise
 from smart_filter_tests.serving import a_photo
+from smart_filter_workers import images
 from smart_filter_workers.live import frames, messages, refocus
 from smart_filter_workers.live.latest_slot import LatestSlot, ReceivedFrame
 from smart_filter_workers.live.metrics import LiveMetrics
 from smart_filter_workers.live.session_registry import SessionRegistry
 from smart_filter_workers.live.shutter import FrameSummary, Shutter, SmilingFrame, summarize_frame
 from smart_filter_workers.live.smoothing import MatteSmoother
-from smart_filter_workers.results import Eyes, Matte8, Smile, Srgb8
+from smart_filter_workers.results import Eyes, Matte8, Photo, Smile, Srgb8
 from smart_filter_workers.stages.segmentation.two_pass import Floats
 
 KEYS = ["k" * 32]
+
+
+class SmallDecoder:
+    """A decoder whose pictures all have one size, width and height; keeps what it was given."""
+
+    def __init__(self, size: tuple[int, int] = (64, 48)) -> None:
+        self.contents: list[bytes] = []
+        self._size = size
+
+    def decode(self, content: bytes) -> Photo:
+        self.contents.append(content)
+        width, height = self._size
+        return Photo(np.zeros((height, width, 3), np.uint8), "jpg")
+
+    def decode_mask(self, content: bytes) -> NDArray[np.uint8]:
+        raise NotImplementedError
 
 
 @pytest.mark.parametrize(
@@ -84,7 +103,7 @@ def test_wrong_first_message_is_refused_with_the_reason(text: str, words: str) -
 
 
 WRONG_CHANGES = """{} null {"background":"x"} {"background_file":false} {"background_file":1}
-{"background":"auto","background_file":true} {"token":"t"}"""
+{"background":"auto","background_file":true} {"background":"auto","token":"t"} {"token":1}"""
 
 
 @pytest.mark.parametrize("text", WRONG_CHANGES.split())
@@ -95,6 +114,7 @@ def test_wrong_change_is_refused(text: str) -> None:
     assert json.loads(messages.format_error(caught.value))["code"] == caught.value.code
     assert str(messages.parse_change('{"background": "preset:sky"}')) == "preset:sky"
     assert messages.parse_change('{"background_file": true}') == messages.FILE_BACKGROUND
+    assert messages.parse_change('{"token": "t"}') == messages.AnotherToken("t")
 
 
 @given(st.integers(0, 2**32 - 1), st.binary(min_size=1))
@@ -114,7 +134,7 @@ def test_frame_without_a_file_is_refused(message: bytes) -> None:
 )
 def test_frame_that_is_not_a_whole_jpeg_or_webp_is_refused(content: bytes) -> None:
     with pytest.raises(ImageUnreadable):
-        frames.decode_frame(content)
+        frames.decode_frame(content, images)
 
 
 TOO_LARGE = "at most 1280 a side and 921600 in all"
@@ -134,17 +154,39 @@ TOO_LARGE = "at most 1280 a side and 921600 in all"
 )
 def test_frame_that_is_too_large_is_refused(content: bytes, limit: int, words: str) -> None:
     with pytest.raises(ImageTooLarge, match=words):
-        frames.decode_frame(content, max_side_px=limit)
+        frames.decode_frame(content, images, max_side_px=limit)
 
 
 def test_frames_and_backgrounds_are_decoded() -> None:
-    assert frames.decode_frame(a_photo("JPEG", (64, 48))).shape == (48, 64, 3)
-    assert frames.decode_frame(a_photo("WEBP", (64, 48))).shape == (48, 64, 3)
-    assert frames.decode_frame(frames.encode_frame(noise(36, 64))).shape == (36, 64, 3)
+    assert frames.decode_frame(a_photo("JPEG", (64, 48)), images).shape == (48, 64, 3)
+    assert frames.decode_frame(a_photo("WEBP", (64, 48)), images).shape == (48, 64, 3)
+    assert frames.decode_frame(frames.encode_frame(noise(36, 64)), images).shape == (36, 64, 3)
     # A background may be larger and have more formats.
-    assert frames.decode_picture(a_photo("PNG", (2000, 1500))).shape == (1500, 2000, 3)
+    assert frames.decode_picture(a_photo("PNG", (2000, 1500)), images).shape == (1500, 2000, 3)
     with pytest.raises(ImageTooLarge):
-        frames.decode_picture(a_photo("PNG", (2001, 2000)))
+        frames.decode_picture(a_photo("PNG", (2001, 2000)), images)
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "WEBP", "PNG", "AVIF"])
+def test_only_the_decoder_s_process_opens_a_client_s_picture(
+    format_: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = a_photo(format_, (64, 48))
+    decoded = SmallDecoder()
+
+    def open_here(*_: object, **__: object) -> None:
+        opened.append(format_)
+
+    opened: list[str] = []
+    monkeypatch.setattr(Image, "open", open_here)
+    shape = frames.decode_picture(content, decoded).shape
+
+    assert (opened, decoded.contents, shape) == ([], [content], (48, 64, 3))
+
+
+def test_picture_that_is_larger_than_its_header_says_is_refused() -> None:
+    with pytest.raises(ImageTooLarge, match="at most 240 a side"):
+        frames.decode_frame(a_photo(size=(32, 10)), SmallDecoder((300, 10)), max_side_px=240)
 
 
 def test_newest_frame_replaces_a_waiting_one_and_is_read_once() -> None:
@@ -168,7 +210,9 @@ def limited_connections(*, most: int = 8, most_each: int = 4) -> SessionRegistry
     def no_models() -> Any:  # noqa: ANN401 - not called
         raise AssertionError
 
-    return SessionRegistry(Tokens(KEYS), no_models, threads=1, most=most, most_each=most_each)
+    return SessionRegistry(
+        Tokens(KEYS), no_models, images, threads=1, most=most, most_each=most_each
+    )
 
 
 def test_token_opens_one_connection() -> None:
@@ -176,9 +220,9 @@ def test_token_opens_one_connection() -> None:
     now = dt.datetime.now(dt.UTC)
     token, _ = Tokens(KEYS).issue(Tenant("ann"), background=None, now=now)
 
-    assert registry.admit(token).tenant == "ann"
+    assert registry.admit(token, origin=None).tenant == "ann"
     with pytest.raises(Unauthorized, match="was used"):
-        registry.admit(token)
+        registry.admit(token, origin=None)
 
 
 def test_connections_are_limited_by_tenant_and_in_all() -> None:

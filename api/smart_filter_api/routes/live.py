@@ -13,9 +13,10 @@ from smart_filter_api.services import idempotency
 from smart_filter_api.services.container import OpenServices, Submitter
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
 from smart_filter_api.services.live_access import NOT_SET, LiveEndpoint
-from smart_filter_shared.errors import FieldError, InvalidRequest, NotAvailable
+from smart_filter_shared.errors import FieldError, InvalidRequest, MalformedRequest, NotAvailable
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.live import backgrounds
+from smart_filter_shared.live.tokens import MAX_ORIGIN_CHARACTERS
 
 router = APIRouter(prefix="/v1/live", tags=["jobs"])
 
@@ -26,7 +27,8 @@ router = APIRouter(prefix="/v1/live", tags=["jobs"])
     summary="Start live video",
     description="Connect to `url` by WebSocket within a minute, with the subprotocols "
     "`smart-filter-live` and `token`. Then send camera frames; they come back with another "
-    "background.",
+    "background. The connection lasts until its newest token expires: request another and send it "
+    "every 20 seconds.",
     response_model=LiveConnection,
     openapi_extra=json_document.describe_body(LiveRequest),
     responses=describe_responses(
@@ -41,18 +43,21 @@ async def start_live(
     caller: Submitter,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Return a token that opens one connection within a minute."""
+    """Return a token that opens one connection within a minute, or extends one."""
     body = await json_document.read(request)
     payload = json_document.parse(LiveRequest, body)
 
     live: LiveEndpoint | None = request.app.state.live
+    origin = request.headers.get("Origin")
+    if origin is not None and len(origin) > MAX_ORIGIN_CHARACTERS:
+        raise MalformedRequest(f"Origin has more than {MAX_ORIGIN_CHARACTERS} characters")
 
     def write(connection: Connection, once: IdempotentRequest) -> Response:
         if payload.background is not None:
             _validate_background(payload.background)
         if live is None:
             raise NotAvailable([FieldError("", NOT_SET)])
-        answer = _token_response(live, caller.tenant, payload)
+        answer = _token_response(live, caller.tenant, payload, origin)
         once.remember(connection, answer, secret=services.seal is not None)
         return answer
 
@@ -61,9 +66,13 @@ async def start_live(
     )
 
 
-def _token_response(live: LiveEndpoint, tenant: Tenant, payload: LiveRequest) -> Response:
+def _token_response(
+    live: LiveEndpoint, tenant: Tenant, payload: LiveRequest, origin: str | None
+) -> Response:
     now = dt.datetime.now(dt.UTC)
-    token, admission = live.tokens.issue(tenant, background=payload.background, now=now)
+    token, admission = live.tokens.issue(
+        tenant, background=payload.background, now=now, origin=origin
+    )
     shown = LiveConnection(url=live.url, token=token, expires_at=admission.expires_at)
     return json_response(shown, status.HTTP_201_CREATED)
 

@@ -28,4 +28,7 @@ class LiveConnection(BaseModel):
         description="Send it in the WebSocket's handshake, as the second "
         "subprotocol after `smart-filter-live`, or as the first message; never put it into the URL"
     )
-    expires_at: UtcDatetime = Field(description="The connection must start before this time")
+    expires_at: UtcDatetime = Field(
+        description="The connection must start before this time, and ends at it unless the client "
+        'sends the token of another request as `{"token": …}`'
+    )

@@ -10,8 +10,8 @@ from smart_filter_client.fields import Fields
 class LiveTicket:
     """Address and token for one WebSocket to a live worker.
 
-    url: where to connect.  token: for the handshake, valid for one connection.
-    expires_at: end of its validity.
+    url: where to connect.  token: for the handshake, or to extend a connection.
+    expires_at: end of its validity, and of the connection that gets no further token.
     """
 
     url: str

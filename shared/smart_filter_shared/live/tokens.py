@@ -1,8 +1,10 @@
-"""Tokens that open one connection of live video: signed by the API, verified by a live worker.
+"""Tokens that open or extend one connection of live video: signed by the API, verified by a worker.
 
 A token contains all that a worker must know, so the worker needs neither database nor storage:
-the tenant, the expiry, and a unique nonce, by which the worker detects a second use. The format is
-JSON and its HMAC-SHA256 (RFC 2104), both in base64url.
+the tenant, the expiry, the origin of the page that asked for it, and a unique nonce, by which the
+worker detects a second use. A connection
+ends when the last token that it got expires, so it outlives a revoked key by a minute at most. The
+format is JSON and its HMAC-SHA256 (RFC 2104), both in base64url.
 """
 
 import base64
@@ -18,9 +20,13 @@ from smart_filter_shared.errors import Unauthorized
 from smart_filter_shared.ids import Tenant
 
 LIFETIME_SECONDS: Final = 60
+# How often a connection should get a new token: one can be missed.
+RENEWAL_SECONDS: Final = 20
 # Longer texts are rejected unread. The longest valid token has a background of 1000 characters of
-# 4 bytes each: 5800 characters in base64url with its other fields.
+# 4 bytes each, and an origin: 6200 characters in base64url with its other fields.
 MAX_CHARACTERS: Final = 8192
+# Limit of an origin: a scheme, a host of 253 characters and a port are shorter.
+MAX_ORIGIN_CHARACTERS: Final = 300
 
 _PURPOSE: Final = b"smart-filter: live video"
 _NONCE_BYTES: Final = 16
@@ -32,13 +38,15 @@ class TokenClaims:
     """The content of a token.
 
     nonce: unique for each token.  background: the initial background, in the form that
-    `backgrounds.read` parses; None: the worker's default.
+    `backgrounds.read` parses; None: the worker's default.  origin: of the page that asked for the
+    token, whose connections alone it opens; None: no page did, and it opens those of any client.
     """
 
     tenant: Tenant
     nonce: str
     expires_at: dt.datetime
     background: str | None
+    origin: str | None
 
 
 class Tokens:
@@ -49,7 +57,12 @@ class Tokens:
         self._keys = [hmac.digest(_PURPOSE, key.encode(), "sha256") for key in keys]
 
     def issue(
-        self, tenant: Tenant, *, background: str | None, now: dt.datetime
+        self,
+        tenant: Tenant,
+        *,
+        background: str | None,
+        now: dt.datetime,
+        origin: str | None = None,
     ) -> tuple[str, TokenClaims]:
         """Return a token and its content."""
         claims = TokenClaims(
@@ -57,12 +70,14 @@ class Tokens:
             nonce=secrets.token_urlsafe(_NONCE_BYTES),
             expires_at=now + dt.timedelta(seconds=LIFETIME_SECONDS),
             background=background,
+            origin=origin,
         )
         fields = {
             "tenant": claims.tenant,
             "nonce": claims.nonce,
             "expires": claims.expires_at.timestamp(),
             "background": claims.background,
+            "origin": claims.origin,
         }
         content = json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()
         return f"{_encode(content)}.{_encode(_digest(self._keys[0], content))}", claims
@@ -80,6 +95,7 @@ class Tokens:
             nonce=fields["nonce"],
             expires_at=dt.datetime.fromtimestamp(fields["expires"], dt.UTC),
             background=fields["background"],
+            origin=fields.get("origin"),  # an API of 0.1.0 wrote none
         )
         if claims.expires_at <= now:
             raise Unauthorized(f"the token has expired; {_REMEDY}", pointer="/token")

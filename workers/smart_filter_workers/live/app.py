@@ -1,11 +1,13 @@
-"""The application: the WebSocket, health checks and metrics."""
+"""The application: the WebSocket and liveness; at the operators' port, readiness and metrics."""
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import Match, Route, WebSocketRoute
+from starlette.types import Scope
 from starlette.websockets import WebSocket
 
+from smart_filter_shared.security.operators_port import is_operators_request
 from smart_filter_shared.telemetry import exposition
 from smart_filter_workers.live import connection
 from smart_filter_workers.live.session_registry import SessionRegistry
@@ -13,8 +15,11 @@ from smart_filter_workers.live.session_registry import SessionRegistry
 PATH = "/v1/live/socket"
 
 
-def create_app(registry: SessionRegistry) -> Starlette:
-    """Return the application of a process with the registry `registry`."""
+def create_app(registry: SessionRegistry, operators_port: int | None) -> Starlette:
+    """Return the application of a process with the registry `registry`.
+
+    operators_port: the only port that serves readiness and metrics; None: no port does.
+    """
 
     async def socket(websocket: WebSocket) -> None:
         await connection.serve(websocket, registry)
@@ -31,11 +36,22 @@ def create_app(registry: SessionRegistry) -> Starlette:
         text = registry.measures.text(connections=registry.connections)
         return Response(text, media_type=exposition.MEDIA_TYPE)
 
-    return Starlette(
+    application = Starlette(
         routes=[
             WebSocketRoute(PATH, socket),
             Route("/livez", livez),
-            Route("/readyz", readyz),
-            Route("/metrics", metrics),
+            _OperatorsRoute("/readyz", readyz),
+            _OperatorsRoute("/metrics", metrics),
         ]
     )
+    application.state.operators_port = operators_port
+    return application
+
+
+class _OperatorsRoute(Route):
+    """A route that other ports answer as one that does not exist."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if is_operators_request(scope, scope["app"].state.operators_port):
+            return super().matches(scope)
+        return Match.NONE, {}

@@ -1,7 +1,9 @@
 """A connection: one client's messages, and its frames one after another; only the newest waits."""
 
 import asyncio
+import datetime as dt
 import secrets
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from typing import Final
 
@@ -24,7 +26,7 @@ from smart_filter_workers.live import frames, messages
 from smart_filter_workers.live import pipeline as films
 from smart_filter_workers.live.backdrop import Backdrop
 from smart_filter_workers.live.latest_slot import LatestSlot, ReceivedFrame
-from smart_filter_workers.live.messages import CloseCode, Hello
+from smart_filter_workers.live.messages import AnotherToken, CloseCode, Hello
 from smart_filter_workers.live.pipeline import FramePipeline, RenderedFrame
 from smart_filter_workers.live.session_registry import SessionRegistry
 from smart_filter_workers.live.shutter import Shutter, summarize_frame
@@ -66,7 +68,8 @@ async def _serve_client(websocket: WebSocket, registry: SessionRegistry) -> None
         hello, admission = await _admit(websocket, registry, place)
         sight = await registry.sight()
         asked = hello.background or messages.parse_background(admission.background or "auto")
-        client = _Client(websocket, registry, FramePipeline(sight), hello, _backdrop(asked))
+        film = FramePipeline(sight)
+        client = _Client(websocket, registry, film, hello, admission, backdrop=_backdrop(asked))
         _log.info("live_connection_opened", tenant=admission.tenant)
         await client.run()
 
@@ -86,10 +89,10 @@ async def _admit(
             async with registry.unauthenticated_slot(network, seconds=messages.HELLO_SECONDS):
                 first = await websocket.receive()
             hello = _parse_first(first)
-            claims = registry.admit(hello.token)
+            claims = registry.admit(hello.token, origin=_origin(websocket))
             place.enter_context(registry.place(claims.tenant))
         else:
-            claims = registry.admit(token)
+            claims = registry.admit(token, origin=_origin(websocket))
             place.enter_context(registry.place(claims.tenant))
             await websocket.accept(messages.SUBPROTOCOL)
             async with asyncio.timeout(messages.HELLO_SECONDS):
@@ -105,6 +108,11 @@ async def _admit(
     except Rejected as error:
         raise _CloseConnection(CloseCode.UNREADABLE, str(error)) from None
     return hello, claims
+
+
+def _origin(websocket: WebSocket) -> str | None:
+    """Return the origin of the page that connects; None for another client."""
+    return websocket.headers.get("Origin")
 
 
 def _parse_first(message: Message, token: str | None = None) -> Hello:
@@ -134,11 +142,15 @@ class _Client:
         registry: SessionRegistry,
         film: FramePipeline,
         hello: Hello,
+        admission: TokenClaims,
+        *,
         backdrop: Backdrop,
     ) -> None:
         self._websocket = websocket
         self._registry = registry
         self._film = film
+        self._tenant = admission.tenant
+        self._admitted_until = admission.expires_at
         self._max_side_px = hello.max_side_px
         self._rate = hello.rate
         self._backdrop = backdrop
@@ -152,19 +164,27 @@ class _Client:
         await self._send(messages.format_ready(self._backdrop.asked, max_side_px=self._max_side_px))
         both = [asyncio.create_task(self._hear()), asyncio.create_task(self._show())]
         try:
-            done, _ = await asyncio.wait(
-                both, timeout=messages.SESSION_SECONDS, return_when=asyncio.FIRST_COMPLETED
-            )
-            if not done:
-                raise _CloseConnection(
-                    CloseCode.OVER, "an hour is over; POST /v1/live and connect again"
-                )
-            for task in done:
+            for task in await self._wait_for_end(both):
                 task.result()
         finally:
             for task in both:
                 task.cancel()
             await asyncio.gather(*both, return_exceptions=True)
+
+    async def _wait_for_end(self, tasks: Sequence[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+        """Return the tasks that have ended.  Raises _CloseConnection when the time is over."""
+        ends_at = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=messages.SESSION_SECONDS)
+        # Another token can extend the time meanwhile.
+        while (now := dt.datetime.now(dt.UTC)) < (until := min(ends_at, self._admitted_until)):
+            done, _ = await asyncio.wait(
+                tasks,
+                timeout=(until - now).total_seconds(),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if done:
+                return done
+        why = "an hour is over" if until == ends_at else "no new token came in time"
+        raise _CloseConnection(CloseCode.OVER, f"{why}; POST /v1/live and connect again")
 
     async def _hear(self) -> None:
         """Receive messages until the client leaves; only its newest frame waits."""
@@ -185,15 +205,23 @@ class _Client:
                 await self._send(messages.format_error(error))
 
     async def _change(self, text: str) -> bool:
-        """Change the background; return whether the next binary message is its picture."""
+        """Do what a message asks; return whether the next binary message is a background."""
         asked = messages.parse_change(text)
+        if isinstance(asked, AnotherToken):
+            until = self._registry.extend(
+                self._tenant, asked.token, origin=_origin(self._websocket)
+            )
+            self._admitted_until = max(self._admitted_until, until)
+            return False
         if asked == messages.FILE_BACKGROUND:
             return True
         await self._set_background(asked)
         return False
 
     async def _set_background_picture(self, content: bytes) -> None:
-        picture = await self._registry.in_thread(frames.decode_picture, content)
+        picture = await self._registry.in_thread(
+            frames.decode_picture, content, self._registry.decoder
+        )
         await self._set_background(messages.FILE_BACKGROUND, picture)
 
     async def _set_background(self, asked: Background, picture: Srgb8 | None = None) -> None:
@@ -230,7 +258,12 @@ class _Client:
         in_thread, film = self._registry.in_thread, self._film
         # A background that is requested from now on applies to the next frame.
         backdrop = self._backdrop
-        shot = await in_thread(films.prepare_frame, arrived.content, max_side_px=self._max_side_px)
+        shot = await in_thread(
+            films.prepare_frame,
+            arrived.content,
+            self._registry.decoder,
+            max_side_px=self._max_side_px,
+        )
         matte, seen = await asyncio.gather(
             in_thread(film.cut_out, shot), in_thread(film.look, shot)
         )

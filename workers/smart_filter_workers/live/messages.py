@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from smart_filter_shared.errors import Error, FieldError, InvalidRecipe, MalformedRequest
 from smart_filter_shared.live import backgrounds
+from smart_filter_shared.live.tokens import RENEWAL_SECONDS
 from smart_filter_shared.recipe import Background, BackgroundKind
 from smart_filter_workers.live import frames
 from smart_filter_workers.live.pipeline import RenderedFrame
@@ -38,6 +39,13 @@ class CloseCode(IntEnum):
     SILENT = 4408
     OVER = 4410
     FULL = 4429
+
+
+@dataclass(frozen=True, slots=True)
+class AnotherToken:
+    """A message that extends the connection."""
+
+    token: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +95,21 @@ def parse_hello(text: str, *, token: str | None = None) -> Hello:
     return Hello(token, asked, side, rate)
 
 
-def parse_change(text: str) -> Background:
-    """Parse a request for a background; FILE_BACKGROUND: the next binary message holds it.
+def parse_change(text: str) -> Background | AnotherToken:
+    """Parse a later message; FILE_BACKGROUND: the next binary message holds the background.
 
     Raises MalformedRequest, InvalidRecipe.
     """
-    fields = _read(text, known={"background", "background_file"})
+    fields = _read(text, known={"background", "background_file", "token"})
     if len(fields) != 1 or fields.get("background_file", True) is not True:
-        raise MalformedRequest('send {"background": "…"} or {"background_file": true}')
+        raise MalformedRequest(
+            'send {"background": "…"}, {"background_file": true} or {"token": "…"}'
+        )
+    token = fields.get("token")
+    if isinstance(token, str):
+        return AnotherToken(token)
+    if "token" in fields:
+        raise MalformedRequest("a token is text", pointer="/token")
     return FILE_BACKGROUND if "background_file" in fields else _background(fields["background"])
 
 
@@ -127,6 +142,7 @@ def format_ready(background: Background, *, max_side_px: int) -> str:
         "max_frame_bytes": frames.MAX_FRAME_BYTES,
         "max_background_bytes": frames.MAX_PICTURE_BYTES,
         "idle_seconds": IDLE_SECONDS,
+        "token_seconds": RENEWAL_SECONDS,
         "session_seconds": SESSION_SECONDS,
     }
     return _to_json({"type": "ready", "background": str(background), "limits": limits})

@@ -7,6 +7,7 @@ import numpy as np
 
 from smart_filter_shared.rating import Rating, rate
 from smart_filter_shared.recipe import Edge
+from smart_filter_workers.decoder.pool import Decoder
 from smart_filter_workers.live import frames
 from smart_filter_workers.live.backdrop import Backdrop, BackgroundChoice
 from smart_filter_workers.live.models import FACES_SIDE_PX, PEOPLE_SIDE_PX, FrameFaces, LiveModels
@@ -52,12 +53,14 @@ class RenderedFrame:
     choice: BackgroundChoice | None
 
 
-def prepare_frame(content: bytes, *, max_side_px: int = frames.MAX_SIDE_PX) -> PreparedFrame:
+def prepare_frame(
+    content: bytes, decoder: Decoder, *, max_side_px: int = frames.MAX_SIDE_PX
+) -> PreparedFrame:
     """Decode a frame, a JPEG or WebP, and return it with its smaller copies.
 
-    Raises ImageTooLarge, ImageUnreadable.
+    Raises ImageTooLarge, ImageUnreadable, and what `decoder` raises.
     """
-    srgb = frames.decode_frame(content, max_side_px=max_side_px)
+    srgb = frames.decode_frame(content, decoder, max_side_px=max_side_px)
     return PreparedFrame(
         srgb, _shrink_frame(srgb, FACES_SIDE_PX), _shrink_frame(srgb, PEOPLE_SIDE_PX)
     )

@@ -15,6 +15,7 @@ from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.live.tokens import Tokens
 from smart_filter_shared.security import response_headers
 from smart_filter_shared.telemetry.logs import logger
+from smart_filter_workers.decoder.pool import DecoderPool
 from smart_filter_workers.live import app, frames, models
 from smart_filter_workers.live.session_registry import SessionRegistry
 from smart_filter_workers.system import memory
@@ -24,6 +25,8 @@ from smart_filter_workers.system import threads as system_threads
 _PING_TIMEOUT_SECONDS: Final = 20
 _SHUTDOWN_SECONDS: Final = 5
 _LISTEN_BACKLOG: Final = 64
+# A frame takes milliseconds, and the largest background less than a second of processor time.
+_DECODER_SECONDS: Final = 10.0
 
 _log = logger("live")
 
@@ -36,6 +39,7 @@ def serve(
     emotions: bool,
     trusted_proxies: Sequence[str],
     listening: socket.socket,
+    operators: socket.socket | None,
     threads: int,
 ) -> None:
     """Serve live video until SIGTERM or SIGINT; clients then get close code 1012.
@@ -44,7 +48,8 @@ def serve(
     trusted_proxies: addresses and networks whose X-Forwarded-For counts; empty: uvicorn's default,
         FORWARDED_ALLOW_IPS or 127.0.0.1.
     listening: the socket for clients; early connections wait in its backlog.
-    Raises SetupFailed when no secret is set, or weights are missing.
+    operators: the socket that serves readiness and metrics; None: none does.
+    Raises SetupFailed when no secret is set, or weights are missing; DecoderUnavailable.
     """
     keys = [key.get_secret_value() for key in settings.secret]
     if not keys:
@@ -55,15 +60,18 @@ def serve(
     memory.configure_malloc()
     system_threads.limit_native_threads()
     models.check_weights(weights, research=research)
+    decoder = DecoderPool(limit_seconds=_DECODER_SECONDS)
     registry = SessionRegistry(
         Tokens(keys),
         partial(models.load, weights, research=research, emotions=emotions),
+        decoder,
         threads=threads,
         most=settings.connections,
         most_each=settings.connections_each,
     )
+    operators_port = None if operators is None else operators.getsockname()[1]
     config = uvicorn.Config(
-        app.create_app(registry),
+        app.create_app(registry, operators_port),
         forwarded_allow_ips=list(trusted_proxies) or None,
         access_log=False,
         log_config=None,  # the service's own log settings apply
@@ -86,18 +94,23 @@ def serve(
     host, port = listening.getsockname()[:2]
     _log.info("live_worker_ready", host=host, port=port, threads=threads)
     try:
-        uvicorn.Server(config).run(sockets=[listening])
+        decoder.start()
+        uvicorn.Server(config).run(sockets=[listening, *([] if operators is None else [operators])])
     finally:
         registry.close()
+        decoder.close()
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket for clients.  Raises SetupFailed."""
+def listen(host: str, port: int, *, options: str = "--host and --port") -> socket.socket:
+    """Return a listening socket.  Raises SetupFailed.
+
+    options: the options that choose the address, for the error.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=_LISTEN_BACKLOG)
     except OSError as error:
         raise SetupFailed(
-            f"port {port} of {host} is not available ({error.strerror}): choose others with --host"
-            " and --port"
+            f"port {port} of {host} is not available ({error.strerror}): choose others with"
+            f" {options}"
         ) from error

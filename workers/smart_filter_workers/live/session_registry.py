@@ -12,6 +12,7 @@ from typing import Final, ParamSpec, TypeVar
 from smart_filter_shared.errors import RateLimited, ServiceFull, Unauthorized
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.live.tokens import TokenClaims, Tokens
+from smart_filter_workers.decoder.pool import Decoder
 from smart_filter_workers.live.metrics import LiveMetrics
 from smart_filter_workers.live.models import LiveModels
 
@@ -26,7 +27,8 @@ Result = TypeVar("Result")
 class SessionRegistry:
     """The state that connections of a process share; for one event loop.
 
-    load: loads the models, at the first connection.  threads: how many models run at once.
+    load: loads the models, at the first connection.  decoder: decodes frames and backgrounds.
+    threads: how many models run at once.
     most, most_each: limits of simultaneous connections, for all tenants and for one.
     """
 
@@ -34,12 +36,14 @@ class SessionRegistry:
         self,
         tokens: Tokens,
         load: Callable[[], LiveModels],
+        decoder: Decoder,
         *,
         threads: int,
         most: int,
         most_each: int,
     ) -> None:
         self.measures = LiveMetrics()
+        self.decoder = decoder
         # The client networks of connections without a token, by timeout, the oldest first.
         self._strangers: dict[asyncio.Timeout, str] = {}
         self._tokens = tokens
@@ -62,10 +66,17 @@ class SessionRegistry:
         """Whether no further client may connect now."""
         return self.connections >= self._most
 
-    def admit(self, token: str) -> TokenClaims:
-        """Return the claims of a token, and mark it as used.  Raises Unauthorized."""
+    def admit(self, token: str, *, origin: str | None) -> TokenClaims:
+        """Return the claims of a token, and mark it as used.  Raises Unauthorized.
+
+        origin: the header Origin of the connection's handshake, which browsers send.
+        """
         now = dt.datetime.now(dt.UTC)
         admission = self._tokens.read(token, now=now)
+        if admission.origin not in (None, origin):
+            raise Unauthorized(
+                "the token is for pages of the origin that asked for it", pointer="/token"
+            )
         self._used = {nonce: until for nonce, until in self._used.items() if until > now}
         if admission.nonce in self._used:
             raise Unauthorized(
@@ -74,6 +85,19 @@ class SessionRegistry:
             )
         self._used[admission.nonce] = admission.expires_at
         return admission
+
+    def extend(self, tenant: Tenant, token: str, *, origin: str | None) -> dt.datetime:
+        """Return until when a token extends a connection of a tenant.  Raises Unauthorized.
+
+        origin: as for `admit`.
+        """
+        claims = self.admit(token, origin=origin)
+        if claims.tenant != tenant:
+            raise Unauthorized(
+                "the token is of another tenant; use the key that opened the connection",
+                pointer="/token",
+            )
+        return claims.expires_at
 
     @contextmanager
     def place(self, tenant: Tenant) -> Iterator[None]:

@@ -6,7 +6,7 @@ Requests a token, connects, and reconnects when the connection breaks. Source: d
 import json
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -17,6 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from smart_filter_client import Client
+from smart_filter_client.errors import Error as ClientError
 from smart_filter_client.errors import UnexpectedAnswer
 from smart_filter_client.fields import Fields
 from smart_filter_deploy.cli.terminal.exit_codes import NO_SERVER, WRONG_USAGE, CommandError
@@ -97,6 +98,9 @@ class LiveSession:
         self._connection = ExitStack()
         self._socket: ClientConnection | None = None
         self._announced: Fields | None = None
+        # How often the worker wants a new token, and when it gets the next; None: never.
+        self._token_seconds: float | None = None
+        self._token_at = 0.0
         self._dropped_before = self._dropped = 0
 
     def __enter__(self) -> Self:
@@ -131,6 +135,7 @@ class LiveSession:
     def send(self, number: int, jpeg: bytes) -> None:
         """Send a frame.  Raises LiveConnectionLost, CommandError."""
         try:
+            self._extend()
             self._open_socket().send(number.to_bytes(_NUMBER_BYTES, "big") + jpeg)
         except ConnectionClosed as error:
             raise self._error_for_close(error) from error
@@ -193,8 +198,23 @@ class LiveSession:
             message = self._socket.recv(_RESPONSE_TIMEOUT_SECONDS)
         except ConnectionClosed as error:
             raise self._error_for_close(error) from error
-        if isinstance(message, bytes) or _parse_document(message).get("type") != "ready":
+        ready = {} if isinstance(message, bytes) else _parse_document(message)
+        if ready.get("type") != "ready":
             raise UnexpectedAnswer(f"{host} does not follow the live video protocol (docs/live.md)")
+        limits = Fields(ready, "the first message of a live worker").object_or_none("limits")
+        # Earlier workers want no further token.
+        self._token_seconds = None if limits is None else limits.number_or_none("token_seconds")
+        self._token_at = self._clock() + (self._token_seconds or 0.0)
+
+    def _extend(self) -> None:
+        """Send a new token when it is time.  Raises ConnectionClosed, LiveConnectionLost."""
+        if self._token_seconds is None or self._clock() < self._token_at:
+            return
+        self._token_at = self._clock() + self._token_seconds
+        # Without a new token the worker ends the connection; connecting again then says why.
+        with suppress(ClientError):
+            token = self._client.open_live().token
+            self._open_socket().send(json.dumps({"token": token}))
 
     def _open_socket(self) -> ClientConnection:
         if self._socket is None:

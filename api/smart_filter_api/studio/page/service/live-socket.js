@@ -19,13 +19,18 @@ export function connect(background, handlers) {
   /** Fields of the frame whose picture is the next binary message. */
   let fields = null;
   let hasEnded = false;
+  /** Timer of the tokens that extend the connection. */
+  let renewing = 0;
   const end = (why) => {
     if (hasEnded) return;
     hasEnded = true;
+    clearInterval(renewing);
     handlers.onEnd(why);
   };
   const answers = {
-    ready: () => {
+    ready: ({ limits }) => {
+      // Earlier workers want no further token.
+      if (limits.token_seconds) renewing = setInterval(renew, limits.token_seconds * 1000);
       handlers.onReady();
       if (background.picture) change(background);
     },
@@ -56,6 +61,11 @@ export function connect(background, handlers) {
       end({ code, reason, address: new URL(url).origin }),
     );
   };
+  const renew = () =>
+    ask("POST", "/v1/live", { json: {}, signal: stop.signal })
+      .then(({ token }) => isOpen() && socket.send(JSON.stringify({ token })))
+      // The next one may succeed; without any the worker ends the connection.
+      .catch(() => {});
   const isOpen = () => socket?.readyState === WebSocket.OPEN;
   function change({ spec, picture }) {
     if (!isOpen()) return;
@@ -76,6 +86,7 @@ export function connect(background, handlers) {
     /** Close the connection; no callback is called any more. */
     close() {
       hasEnded = true;
+      clearInterval(renewing);
       stop.abort();
       socket?.removeEventListener("message", listen);
       socket?.close();
