@@ -115,7 +115,7 @@ def test_picture_without_its_size_is_unreadable(coded: bytes) -> None:
 def test_overlapping_parts_are_not_joined() -> None:
     file = bytearray(an_avif(unit(1, bits(*REDUCED, *size(9, 9))) + bytes(2_000_000)))
     iloc = file.index(b"iloc") + 4
-    parts = struct.pack(">H", 60_000) + struct.pack(">II", 0, len(file)) * 60_000
+    parts = struct.pack(">H", 5_000) + struct.pack(">II", 0, len(file)) * 5_000
     place = iloc + 12
     longer = bytes(file[:place]) + parts + bytes(file[place + 10 :])
     grown = len(longer) - len(file)
@@ -210,3 +210,39 @@ def test_avif_coded_larger_than_its_declared_size_is_not_decoded(*, animated: bo
 
     with pytest.raises(ImageTooLarge, match="coded as 8000×6400 pixels"):
         images.decode(content)
+
+
+def with_meta_at_the_end(content: bytes, more: bytes) -> bytes:
+    """Return an AVIF whose meta box is the last one, so that it can have more children."""
+    at = content.index(b"meta")
+    length = int.from_bytes(content[at - 4 : at])
+    meta = content[at + 4 : at - 4 + length]
+    return content[:at] + b"free" + content[at + 4 :] + box(b"meta", meta + more)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        # libavif looks through all items for each of these numbers.
+        (box(b"iref", bytes(4) + box(b"dimg", bytes(48 * 1024))), "more items than a photo"),
+        (box(b"iprp", box(b"ipma", bytes(48 * 1024))), "more items than a photo"),
+        (box(b"free", b"") * 2000, "more than 2000 boxes"),
+    ],
+)
+def test_avif_of_too_many_items_or_boxes_is_refused(more: bytes, words: str) -> None:
+    content = saved(Image.new("RGB", (16, 16), "red"), "AVIF")
+
+    with pytest.raises(ImageUnreadable, match=words):
+        images.decode(with_meta_at_the_end(content, more))
+
+    assert images.decode(with_meta_at_the_end(content, box(b"free", b""))).srgb.shape == (16, 16, 3)
+
+
+def test_avif_that_hides_its_brand_is_not_decoded_unchecked() -> None:
+    content = saved(Image.new("RGB", (16, 16), "red"), "AVIF")
+    length = int.from_bytes(content[:4])
+    brands = b"msf1" + bytes(4) + b"msf1" * 20 + b"avifmif1miaf"
+    moved = box(b"ftyp", brands) + content[length:]
+
+    with pytest.raises(ImageUnreadable, match="not a picture"):
+        images.decode(moved)

@@ -2,8 +2,10 @@ import contextlib
 import struct
 import sys
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -251,7 +253,7 @@ def test_broken_content_and_other_formats_are_unreadable(content: bytes) -> None
 
 
 NOTHING = zlib.compress(b"")
-SIZES = [(8000, 6251), (30000, 30000), (60000, 60000)]
+SIZES = [(8000, 6251), (30000, 30000), (60000, 60000), (1, 65_501), (65_501, 1)]
 # A marker without a length leads a reader that expects one past the frame, to another frame.
 HIDDEN_FRAME = (
     JPEG[:2] + b"\xff\x01" + resized_jpeg(60000, 60000)[2:].ljust(0xFFE0, b"\0") + JPEG[2:]
@@ -271,6 +273,23 @@ def test_picture_that_is_too_large_is_refused_by_its_header(content: bytes) -> N
         images.decode(content)
 
 
+def test_narrow_picture_is_converted_in_one_strip(monkeypatch: pytest.MonkeyPatch) -> None:
+    strips: list[object] = []
+    crop = Image.Image.crop
+
+    def crop_and_count(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
+        strips.append(box)
+        return crop(image, box)
+
+    monkeypatch.setattr(Image.Image, "crop", crop_and_count)
+    pixels = noise(65_500, 2)
+
+    decoded = images.decode(encode(Image.fromarray(pixels), "PNG"))
+
+    assert strips == [(0, 0, 2, 65_500)]
+    assert np.array_equal(decoded.srgb, pixels)
+
+
 @pytest.mark.parametrize("part", ["pixels", "text"])
 def test_png_larger_than_its_header_says_is_too_large(part: str) -> None:
     swelling = zlib.compress(bytes(64_000_000))
@@ -278,6 +297,31 @@ def test_png_larger_than_its_header_says_is_too_large(part: str) -> None:
 
     with pytest.raises(ImageTooLarge):
         images.decode(a_png(16, 16, pixels=pixels, extra=(b"zTXt", text)))
+
+
+@pytest.mark.parametrize("kind", [b"tEXt", b"IDAT", b"prVt"])
+@pytest.mark.parametrize("decode", [images.decode, images.decode_mask])
+def test_png_of_too_many_chunks_is_refused_before_a_library_reads_it(
+    kind: bytes, decode: Callable[[bytes], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[object] = []
+    monkeypatch.setattr(Image, "open", opened.append)
+    monkeypatch.setattr(cv2, "imdecode", opened.append)
+    content = encode(quarters(), "PNG")
+    end_of_header = 8 + 25
+    chunk = b"\0\0\0\0" + kind + zlib.crc32(kind).to_bytes(4)
+    content = content[:end_of_header] + chunk * 20_000 + content[end_of_header:]
+
+    with pytest.raises(ImageUnreadable, match="more than 20000 chunks"):
+        decode(content)
+
+    assert opened == []
+
+
+def test_png_with_anything_after_its_end_is_decoded() -> None:
+    content = encode(quarters(), "PNG") + bytes(12) * 30_000
+
+    assert images.decode(content).srgb.shape[2] == 3
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Find the boxes of an ISO base media file (AVIF, HEIC) without reading their content.
 
-A box that does not fit into its parent ends the walk, and so do more boxes than a photo has. A
-caller that misses a box then reports the file as broken.
+A box that does not fit into its parent ends the walk; a caller that misses a box then reports the
+file as broken. More boxes than a photo has raise struct.error, as a truncated box does.
 Source: ISO/IEC 14496-12, 4.2 (boxes) and 8.11.1 (meta).
 """
 
@@ -108,3 +108,4 @@ def _children(file: IO[bytes], parent: Box, turns: Iterator[int]) -> Iterator[Bo
             return
         yield Box(kind, start, end)
         at = end
+    raise struct.error(f"more than {MAX_BOXES} boxes")

@@ -14,13 +14,13 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
-from smart_filter_workers.images import MAX_PIXELS
+from smart_filter_shared.security.photo_header import MAX_SIDE_PX
 from smart_filter_workers.images.metadata import MAX_BYTES as MAX_EXIF_BYTES
 
 # Longest line that is read.
 MAX_LINE_BYTES: Final = 4096
 
-_Pixels = Annotated[int, Field(ge=1, le=MAX_PIXELS)]
+_Side = Annotated[int, Field(ge=1, le=MAX_SIDE_PX)]
 
 
 class _Message(BaseModel):
@@ -39,8 +39,8 @@ class Decoded(_Message):
     channels: 3, or 1 for a mask.  taken_at: aware; None if unknown.
     """
 
-    height: _Pixels
-    width: _Pixels
+    height: _Side
+    width: _Side
     channels: Literal[1, 3]
     format: Literal["jpg", "png", "webp", "avif", "heic"]
     exif_bytes: Annotated[int, Field(ge=0, le=MAX_EXIF_BYTES)]

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
+from smart_filter_shared.security.photo_header import MAX_PIXELS
 from smart_filter_workers import images
 from smart_filter_workers.images.icc_profiles import srgb_profile
 from smart_filter_workers.images.metadata import MAX_BYTES as MAX_EXIF_BYTES
@@ -105,7 +106,7 @@ def _offer_to_out_of_memory_killer() -> None:
 
 
 def _limit_resources() -> None:
-    largest_file = 3 * images.MAX_PIXELS + MAX_EXIF_BYTES
+    largest_file = 3 * MAX_PIXELS + MAX_EXIF_BYTES
     limits = {
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_FSIZE: largest_file,

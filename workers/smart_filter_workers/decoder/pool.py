@@ -28,13 +28,14 @@ from smart_filter_shared.errors import (
     ImageUnreadable,
     Poison,
 )
+from smart_filter_shared.security.photo_header import MAX_PIXELS
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.decoder.answers import ANSWER, MAX_LINE_BYTES, READY, Decoded, Failed
-from smart_filter_workers.images import MAX_PIXELS
 from smart_filter_workers.results import Photo
 
-# Limit of one picture, in seconds. 50 megapixels take two seconds of processor time, and damaged
-# files at most 20. It is below SMART_FILTER_STAGE_SECONDS, at which the worker would end itself.
+# Limit of one picture, in seconds. 50 megapixels take up to 5 s of processor time, 17 s on a busy
+# machine, and damaged files at most 20. It is below SMART_FILTER_STAGE_SECONDS, at which the worker
+# would end itself.
 _LIMIT_SECONDS: Final = 60.0
 # A child starts in less than a second; a busy machine may need many.
 _START_SECONDS: Final = 60.0

@@ -1,7 +1,7 @@
 """Decode bytes to upright sRGB pixels, and encode pixels to files; no other package does either."""
 
 from smart_filter_workers.images.archives import make_zip
-from smart_filter_workers.images.decoding import MAX_PIXELS, decode, decode_mask
+from smart_filter_workers.images.decoding import decode, decode_mask
 from smart_filter_workers.images.encoding import (
     FULL_CHROMA_QUALITY,
     MAX_AVIF_SIDE_PX,
@@ -26,7 +26,6 @@ __all__ = [
     "FULL_CHROMA_QUALITY",
     "MAX_AVIF_SIDE_PX",
     "MAX_JPEG_SIDE_PX",
-    "MAX_PIXELS",
     "MAX_WEBP_SIDE_PX",
     "EncodingOptions",
     "decode",

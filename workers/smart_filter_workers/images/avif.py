@@ -22,6 +22,11 @@ from smart_filter_workers.images.heif_items import (
 
 # Most units in a coded picture. A photo has a delimiter, sequence header, metadata and a frame.
 _MAX_UNITS: Final = 100
+# Boxes that name items, at most this long together: room for 1,000 items. libavif looks through
+# all items for each one that it names: 20,000 of them take seconds, 80,000 minutes.
+_MAX_INDEX_BYTES: Final = 48 * 1024
+_INDEX: Final = frozenset({b"iinf", b"iloc", b"iref", b"ipma", b"grpl"})
+_METAS: Final = ((b"meta",), (b"moov", b"trak", b"meta"))
 # Kinds of units (AV1, 6.2.2).
 _SEQUENCE_HEADER: Final = 1
 _HAS_TIER_ABOVE_LEVEL: Final = 7
@@ -34,10 +39,11 @@ def sanitize(content: bytes, *, most_pixels: int) -> bytes:
     The picture's orientation is set by its properties, never by EXIF (ISO/IEC 23000-22, 7.3.9), and
     a broken EXIF makes Pillow fail.
     Raises ImageTooLarge when a picture or a first frame is coded with more than `most_pixels`,
-    ImageUnreadable when its size is unknown.
+    ImageUnreadable when its size is unknown, or it has far more items than a photo.
     """
     file = BoundedFile(content)
     try:
+        _refuse_many_items(file)
         pieces = itertools.chain(_items(file, b"av01"), _first_samples(file))
         sizes = [size for coded in pieces for size in _coded_sizes(coded)]
         exif = list(_find_exif_kinds(file))
@@ -86,10 +92,22 @@ def _items(file: IO[bytes], kind: bytes) -> Iterator[bytes]:
                 )
 
 
+def _refuse_many_items(file: IO[bytes]) -> None:
+    """Raise IndexError when the boxes that name items are longer than those of any photo."""
+    for path in _METAS:
+        for meta in isobmff.find(file, *path):
+            inside = list(isobmff.children(file, meta))
+            for box in inside.copy():
+                if box.kind == b"iprp":
+                    inside += isobmff.children(file, box)
+            if sum(box.end - box.start for box in inside if box.kind in _INDEX) > _MAX_INDEX_BYTES:
+                raise IndexError("it has more items than a photo")
+
+
 def _find_exif_kinds(file: IO[bytes]) -> Iterator[int]:
     """Yield the positions in the file of the kind fields of EXIF items."""
-    for path in ((b"meta", b"iinf"), (b"moov", b"trak", b"meta", b"iinf")):
-        for iinf in isobmff.find(file, *path):
+    for path in _METAS:
+        for iinf in isobmff.find(file, *path, b"iinf"):
             yield from (
                 entry.kind_at for entry in read_entries(file, iinf) if entry.kind == b"Exif"
             )

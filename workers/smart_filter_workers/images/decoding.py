@@ -17,12 +17,11 @@ from PIL import Image, UnidentifiedImageError
 
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
 from smart_filter_shared.security import isobmff
+from smart_filter_shared.security.photo_header import MAX_PIXELS, MAX_SIDE_PX
 from smart_filter_workers.images import avif, exif, heic, jpeg, metadata, tiff
 from smart_filter_workers.images.icc_profiles import flatten_to_srgb, to_srgb
 from smart_filter_workers.images.resize import apply_orientation
 from smart_filter_workers.results import Photo, Srgb8
-
-MAX_PIXELS: Final = 50_000_000
 
 _PILLOW_FORMATS: Final = {"PNG": "png", "WEBP": "webp", "AVIF": "avif"}
 # Errors that Pillow's readers raise on bad bytes; any other is a bug here.
@@ -43,14 +42,17 @@ _PNG_START: Final = b"\x89PNG\r\n\x1a\n"
 _PNG_CHUNK_BYTES: Final = 12  # length, name and checksum
 _PNG_MAX_BYTES_PER_PIXEL: Final = 8  # 16 bits of red, green, blue and alpha
 _PNG_SLACK_BYTES: Final = 4096
+# Libraries need about 10 µs for each chunk, whatever its size. A photo of 40 MB in chunks of 2 kB
+# has this many; encoders write 8 kB and more.
+_MAX_PNG_CHUNKS: Final = 20_000
 
 
 def decode(content: bytes) -> Photo:
     """Return an uploaded photo: upright, 8-bit sRGB, on white if transparent, first frame only.
 
-    Raises ImageTooLarge above MAX_PIXELS or when a compressed header expands too much;
-    ImageUnreadable when the bytes are not a whole JPEG, PNG, WebP, AVIF or HEIC. It never returns a
-    partial picture.
+    Raises ImageTooLarge above MAX_PIXELS or MAX_SIDE_PX, or when a compressed header expands too
+    much; ImageUnreadable when the bytes are not a whole JPEG, PNG, WebP, AVIF or HEIC. It never
+    returns a partial picture.
     """
     if content.startswith(jpeg.SIGNATURE):
         header = jpeg.read_header(content)
@@ -59,15 +61,16 @@ def decode(content: bytes) -> Photo:
         return _photo(pixels, "jpg", header.exif, orientation=exif.read_orientation(header.exif))
     match isobmff.detect_format(content):
         case isobmff.StillFormat.HEIC:
-            pixels, tags = heic.decode(content, most_pixels=MAX_PIXELS)
+            pixels, tags = heic.decode(content, most_pixels=MAX_PIXELS, most_side_px=MAX_SIDE_PX)
             return _photo(pixels, "heic", tags, orientation=exif.UPRIGHT)
         case isobmff.StillFormat.AVIF:
             bounded = avif.sanitize(content, most_pixels=MAX_PIXELS)
             # Pillow reports the orientation in the picture's own properties as EXIF.
-            pixels, oriented, format_ = _decode_with_pillow(bounded)
+            pixels, oriented, format_ = _decode_with_pillow(bounded, "AVIF")
             tags = avif.read_exif(content)
             return _photo(pixels, format_, tags, orientation=exif.read_orientation(oriented))
-    pixels, tags, format_ = _decode_with_pillow(content)
+    # Pillow also takes files for AVIF that were not sanitized above: it may not read them.
+    pixels, tags, format_ = _decode_with_pillow(content, "PNG", "WEBP")
     return _photo(pixels, format_, tags, orientation=exif.read_orientation(tags))
 
 
@@ -78,6 +81,9 @@ def decode_mask(content: bytes) -> NDArray[np.uint8]:
 
     Raises ImageUnreadable.
     """
+    if not content.startswith(_PNG_START):
+        raise ImageUnreadable("the mask of a correction is not a PNG")
+    _count_png_pixel_bytes(content)
     found = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
     if found is None:
         raise ImageUnreadable("the mask of a correction is truncated or corrupt")
@@ -92,12 +98,12 @@ def _photo(pixels: Srgb8, format_: str, tags: bytes, *, orientation: int) -> Pho
     return Photo(upright, format_, exif.read_taken_at(short), short)
 
 
-def _decode_with_pillow(content: bytes) -> tuple[Srgb8, bytes, str]:
+def _decode_with_pillow(content: bytes, *formats: str) -> tuple[Srgb8, bytes, str]:
+    packed = _count_png_pixel_bytes(content)
     try:
-        with Image.open(io.BytesIO(content), formats=tuple(_PILLOW_FORMATS)) as image:
+        with Image.open(io.BytesIO(content), formats=formats) as image:
             _check_size(*image.size)
-            if image.format == "PNG":
-                _refuse_png_bomb(content, *image.size)
+            _refuse_png_bomb(packed, *image.size)
             image.load()
             tags = image.info.get("exif") or b""
             icc = image.info.get("icc_profile") or b""
@@ -118,18 +124,32 @@ def _decode_with_pillow(content: bytes) -> tuple[Srgb8, bytes, str]:
         raise ImageUnreadable(f"not a whole JPEG, PNG, WebP or AVIF: {error}") from error
 
 
-def _refuse_png_bomb(content: bytes, width: int, height: int) -> None:
+def _count_png_pixel_bytes(content: bytes) -> int:
+    """Return the length of a PNG's compressed pixels; 0 for other formats.
+
+    Raises ImageUnreadable for more than _MAX_PNG_CHUNKS, which libraries would parse one by one.
+    """
+    if not content.startswith(_PNG_START):
+        return 0
+    packed, at = 0, len(_PNG_START)
+    for _ in range(_MAX_PNG_CHUNKS):
+        if at + _PNG_CHUNK_BYTES > len(content):
+            return packed
+        length, kind = int.from_bytes(content[at : at + 4]), content[at + 4 : at + 8]
+        if kind == b"IEND":
+            return packed
+        if kind == b"IDAT":
+            packed += length
+        at += _PNG_CHUNK_BYTES + length
+    raise ImageUnreadable(f"PNG of more than {_MAX_PNG_CHUNKS} chunks; save the picture again")
+
+
+def _refuse_png_bomb(packed: int, width: int, height: int) -> None:
     """Refuse compressed pixels that are larger than the header's size uncompressed.
 
     Decoders stop at the header's size and return a picture, but such a file is an attack (a
     "decompression bomb").
     """
-    packed, at = 0, len(_PNG_START)
-    while at + _PNG_CHUNK_BYTES <= len(content):
-        length = int.from_bytes(content[at : at + 4])
-        if content[at + 4 : at + 8] == b"IDAT":
-            packed += length
-        at += _PNG_CHUNK_BYTES + length
     if packed > _PNG_MAX_BYTES_PER_PIXEL * width * height + 2 * height + _PNG_SLACK_BYTES:
         raise ImageTooLarge(f"{packed} compressed bytes for {width}×{height} pixels")
 
@@ -137,5 +157,7 @@ def _refuse_png_bomb(content: bytes, width: int, height: int) -> None:
 def _check_size(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
         raise ImageTooLarge(f"{width}×{height} pixels; at most {MAX_PIXELS} are accepted")
+    if max(width, height) > MAX_SIDE_PX:
+        raise ImageTooLarge(f"{width}×{height} pixels; at most {MAX_SIDE_PX} a side")
     if not width or not height:
         raise ImageUnreadable(f"{width}×{height} pixels")

@@ -47,13 +47,14 @@ _PI_HEIF_ERRORS: Final = (
 )
 
 
-def decode(content: bytes, *, most_pixels: int) -> tuple[Srgb8, bytes]:
+def decode(content: bytes, *, most_pixels: int, most_side_px: int) -> tuple[Srgb8, bytes]:
     """Return the main picture upright, (H, W, 3) uint8 sRGB over white, and its EXIF.
 
     The picture's orientation is set by its properties, never by EXIF (ISO/IEC 23008-12, 6.5.10 and
     annex A); libheif has already turned it.
-    Raises ImageTooLarge for more than `most_pixels`, or when far more must be decoded for them;
-    ImageUnreadable when it is not a whole HEIC, or no decoder is installed.
+    Raises ImageTooLarge for more than `most_pixels`, a side above `most_side_px`, or when far more
+    must be decoded for them; ImageUnreadable when it is not a whole HEIC, or no decoder is
+    installed.
     """
     try:
         # An optional extra, needed only for HEIC photos.
@@ -69,6 +70,10 @@ def decode(content: bytes, *, most_pixels: int) -> tuple[Srgb8, bytes]:
         width, height = picture.size
         if width * height > most_pixels:
             raise ImageTooLarge(f"{width}×{height} pixels; at most {most_pixels} are accepted")
+        if max(width, height) > most_side_px:
+            raise ImageTooLarge(
+                f"{width}×{height} pixels; at most {most_side_px} a side are accepted"
+            )
         icc = picture.info.get("icc_profile") or b""
         if picture.mode == "RGB":
             # Copy: the picture's memory is freed with it, even while arrays refer to it.

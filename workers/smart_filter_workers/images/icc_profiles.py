@@ -2,7 +2,7 @@
 
 import functools
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import numpy as np
@@ -13,8 +13,10 @@ from smart_filter_workers.results import Srgb8
 
 # Most difference in levels, from rounding, between the sRGB profiles of different makers.
 SRGB_TOLERANCE: Final = 2
-# Rows converted at a time.
-STRIP_ROWS: Final = 128
+# Strips that are converted at a time: rows at least, and pixels if those rows have fewer. A strip
+# costs about 100 µs whatever its size, and a narrow picture would have hundreds of them.
+_MIN_STRIP_ROWS: Final = 128
+_STRIP_PX: Final = 1_000_000
 # The creation date in a profile (ICC.1:2022, 7.2.8).
 _PROFILE_DATE: Final = slice(24, 36)
 
@@ -32,10 +34,10 @@ def to_srgb(pixels: NDArray[np.uint8], mode: str, icc: bytes) -> Srgb8:
     convert = find_conversion(mode, icc)
     if convert is None:
         return pixels
-    srgb: Srgb8 = np.empty((*pixels.shape[:2], 3), np.uint8)
-    for top in range(0, len(pixels), STRIP_ROWS):
-        strip = pixels[top : top + STRIP_ROWS]
-        srgb[top : top + len(strip)] = convert(_to_pillow(strip, mode))
+    height, width = pixels.shape[:2]
+    srgb: Srgb8 = np.empty((height, width, 3), np.uint8)
+    for rows in _strips(height, width):
+        srgb[rows] = convert(_to_pillow(pixels[rows], mode))
     return srgb
 
 
@@ -45,8 +47,7 @@ def flatten_to_srgb(image: Image.Image, icc: bytes) -> Srgb8:
     convert = find_conversion(mode, icc) or np.asarray
     width, height = image.size
     flat: Srgb8 = np.empty((height, width, 3), np.uint8)
-    for top in range(0, height, STRIP_ROWS):
-        rows = slice(top, min(height, top + STRIP_ROWS))
+    for rows in _strips(height, width):
         strip = image.crop((0, rows.start, width, rows.stop))
         if image.mode.startswith("I"):  # 16-bit gray
             flat[rows] = convert(Image.fromarray((np.asarray(strip) >> 8).astype(np.uint8)))
@@ -78,6 +79,13 @@ def find_conversion(mode: str, icc: bytes) -> Callable[[Image.Image], Srgb8] | N
                 return None
             return lambda picture: np.asarray(ImageCms.applyTransform(picture, transform))
     return None if mode == "RGB" else lambda picture: np.asarray(picture.convert("RGB"))
+
+
+def _strips(height: int, width: int) -> Iterator[slice]:
+    """Yield the rows of each strip from top to bottom."""
+    count = max(_MIN_STRIP_ROWS, _STRIP_PX // width)
+    for top in range(0, height, count):
+        yield slice(top, min(height, top + count))
 
 
 def _to_pillow(pixels: NDArray[np.uint8], mode: str) -> Image.Image:

@@ -81,7 +81,7 @@ class PredictorCache:
         with self._lock:
             predictor = self._loaded.get(found.key)
             if predictor is None:
-                self._loaded.free_slot()
+                self._loaded.make_room()
                 predictor = self._load(found)
                 self._loaded.put(found.key, predictor)
             return predictor

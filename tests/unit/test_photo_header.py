@@ -1,15 +1,21 @@
 import io
 import struct
 import zlib
+from collections.abc import Callable
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
-from smart_filter_api.intake import photo_header
-from smart_filter_api.intake.photo_header import MAX_PIXELS, PhotoFormat, PhotoHeader
 from smart_filter_shared.errors import PhotoTooLarge, UnsupportedMedia
+from smart_filter_shared.security import photo_header
+from smart_filter_shared.security.photo_header import (
+    MAX_PIXELS,
+    MAX_SIDE_PX,
+    PhotoFormat,
+    PhotoHeader,
+)
 
 SIZE = (301, 203)
 
@@ -136,6 +142,11 @@ def a_png(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n\0\0\0\x0d" + chunk + struct.pack(">I", zlib.crc32(chunk))
 
 
+def a_canvas_webp(width: int, height: int) -> bytes:
+    sides = b"".join(struct.pack("<I", side - 1)[:3] for side in (width, height))
+    return b"RIFF" + bytes(4) + b"WEBPVP8X" + struct.pack("<I4x", 10) + sides
+
+
 def box(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I4s", len(content) + 8, kind) + content
 
@@ -164,6 +175,27 @@ def test_more_than_fifty_megapixels_are_refused_by_the_header(photo: bytes) -> N
     assert read(a_png(10_000, 5_000)) == PhotoHeader(PhotoFormat.PNG, 10_000, 5_000)
     with pytest.raises(PhotoTooLarge, match="at most 50 megapixels"):
         read(photo, heic=True)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda side: a_png(1, side), id="png-tall"),
+        pytest.param(lambda side: a_png(side, 1), id="png-wide"),
+        pytest.param(lambda side: b"\xff\xd8" + frame(1, side), id="jpeg"),
+        pytest.param(lambda side: a_canvas_webp(side, 1), id="webp"),
+        pytest.param(lambda side: an_avif(ispe(side, 1)), id="avif"),
+        pytest.param(
+            lambda side: an_avif(ispe(1, side), brand=b"heic", also=b"mif1heic"), id="heic"
+        ),
+    ],
+)
+def test_side_above_the_limit_is_refused_by_the_header(make: Callable[[int], bytes]) -> None:
+    longest = read(make(MAX_SIDE_PX), heic=True)
+
+    assert max(longest.width, longest.height) == MAX_SIDE_PX
+    with pytest.raises(PhotoTooLarge, match=r"65501.* pixels; at most 65500 pixels a side"):
+        read(make(MAX_SIDE_PX + 1), heic=True)
 
 
 def test_heic_is_refused_with_the_extra_that_reads_it() -> None:

@@ -16,6 +16,9 @@ from smart_filter_shared.errors import PhotoTooLarge, SizeUnreadable, Unsupporte
 from smart_filter_shared.security import isobmff
 
 MAX_PIXELS = 50_000_000
+# Longest side of a photo in pixels: libjpeg's limit. Sides are limited in addition to the product,
+# because some work is done per row or strip.
+MAX_SIDE_PX = 65_500
 ACCEPTED = "accepted are JPEG, PNG, WebP and AVIF"
 ACCEPTED_WITH_HEIC = "accepted are JPEG, PNG, WebP, AVIF and HEIC"
 NO_HEIC = "a HEIC, and this server lacks the extra `heic`, which reads them"
@@ -65,7 +68,7 @@ def read(
     called: its name in error messages.  sent_as: the field that they point to.
     heic: whether HEIC is accepted.
     Raises UnsupportedMedia for a file of another type, its subclass SizeUnreadable for a broken
-    header or no pixels, and PhotoTooLarge for more than MAX_PIXELS.
+    header or no pixels, and PhotoTooLarge for more than MAX_PIXELS or a side above MAX_SIDE_PX.
     """
     accepted = ACCEPTED_WITH_HEIC if heic else ACCEPTED
     pointer = f"/{sent_as}"
@@ -95,6 +98,12 @@ def read(
         raise PhotoTooLarge(
             f"the {called} is {width} × {height} pixels; "
             f"at most {MAX_PIXELS // 1_000_000} megapixels are accepted",
+            pointer=pointer,
+        )
+    if max(width, height) > MAX_SIDE_PX:
+        raise PhotoTooLarge(
+            f"the {called} is {width} × {height} pixels; "
+            f"at most {MAX_SIDE_PX} pixels a side are accepted",
             pointer=pointer,
         )
     return PhotoHeader(format_, width, height)
