@@ -15,8 +15,9 @@ from smart_filter_api.auth.output_links import LinkSigner, LinkTerms
 from smart_filter_api.presenters import webhook_payload
 from smart_filter_shared.config.settings import OutboundSettings
 from smart_filter_shared.db import sessions
+from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.security.secretbox import SecretBox
-from smart_filter_tests.bench import KEEPING, Bench
+from smart_filter_tests.bench import KEEPING, Bench, as_role
 from smart_filter_workers.sender.delivery_loop import Render, Sender, SendLimits
 from smart_filter_workers.sender.http_client import HttpClient, WebhookTransport
 
@@ -105,7 +106,9 @@ def send_due(
     """Let one sender send due deliveries `times` times; return the number of each time."""
 
     async def send() -> list[int]:
-        database = sessions.open_async_engine(bench.settings.database, connections=4)
+        database = sessions.open_async_engine(
+            as_role(bench.settings, ProcessRole.SENDER).database, connections=4
+        )
         outbound = HttpClient(OutboundSettings(allow=allow), resolve=_no_names, seconds=seconds)
         sender = Sender(
             database,
@@ -146,7 +149,9 @@ def sending(
     started: list[tuple[anyio.lowlevel.EventLoopToken, anyio.Event]] = []
 
     async def run() -> None:
-        database = sessions.open_async_engine(bench.settings.database, connections=4)
+        database = sessions.open_async_engine(
+            as_role(bench.settings, ProcessRole.SENDER).database, connections=4
+        )
         reaching = outbound or HttpClient(OutboundSettings(allow=(LOOPBACK,)), resolve=_no_names)
         stopping = anyio.Event()
         started.append((anyio.lowlevel.current_token(), stopping))

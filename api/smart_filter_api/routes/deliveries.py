@@ -24,6 +24,7 @@ from smart_filter_api.services.container import Administrator, OpenServices, Rea
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
 from smart_filter_shared.errors import WebhookDisabled
 from smart_filter_shared.ids import DeliveryId, Tenant
+from smart_filter_shared.tenants import quotas
 from smart_filter_shared.webhooks import outbox
 from smart_filter_shared.webhooks.endpoints import DEFAULT_WEBHOOK
 from smart_filter_shared.webhooks.outbox import Delivery, DeliveryState
@@ -42,7 +43,9 @@ _DECIMALS = 3  # milliseconds, as for the stages of a job
     description='Sends `{"type":"webhook.test","timestamp","data":{"webhook_id"}}`, without '
     "retries.",
     response_model=schemas_webhooks.Delivery,
-    responses=describe_responses(*_COMMON_PROBLEMS, *IDEMPOTENCY_PROBLEMS, "webhook_disabled"),
+    responses=describe_responses(
+        *_COMMON_PROBLEMS, *IDEMPOTENCY_PROBLEMS, "webhook_disabled", "queue_full"
+    ),
 )
 async def send_test_event(
     webhook_id: str,
@@ -56,6 +59,7 @@ async def send_test_event(
     def write(connection: Connection, once: IdempotentRequest) -> Response:
         webhook = find_webhook(connection, webhook_id, caller.tenant)
         _require_enabled(connection, webhook_id, caller.tenant)
+        quotas.check_deliveries(connection, caller.tenant, caller.limits, single=1)
         delivery = outbox.write_test(connection, caller.tenant, str(webhook.id))
         answer = json_response(_render_delivery(delivery), status.HTTP_202_ACCEPTED)
         once.remember(connection, answer)
@@ -106,7 +110,8 @@ async def list_deliveries(
     status_code=status.HTTP_202_ACCEPTED,
     summary="Replay all failed deliveries",
     description="Deliveries that have failed for good start again with all their attempts; those "
-    "that wait for another attempt are sent at once.",
+    "that wait for another attempt are sent at once. When the tenant's limit of waiting deliveries "
+    "is near, the oldest that fit are replayed; the answer has their number.",
     response_model=ReplayedDeliveries,
     responses=describe_responses(*_COMMON_PROBLEMS, *IDEMPOTENCY_PROBLEMS, "webhook_disabled"),
 )
@@ -121,7 +126,8 @@ async def replay_failed_deliveries(
 
     def write(connection: Connection, once: IdempotentRequest) -> Response:
         named = _require_enabled(connection, webhook_id, caller.tenant)
-        replayed = outbox.replay_failed(connection, caller.tenant, named)
+        room = quotas.check_deliveries(connection, caller.tenant, caller.limits)
+        replayed = outbox.replay_failed(connection, caller.tenant, named, most=room)
         answer = json_response(ReplayedDeliveries(replayed=replayed), status.HTTP_202_ACCEPTED)
         once.remember(connection, answer)
         return answer

@@ -18,11 +18,13 @@ from smart_filter_api.schemas.webhooks import (
 from smart_filter_api.services import idempotency, security_log
 from smart_filter_api.services.container import Administrator, OpenServices, Reader, Services
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
+from smart_filter_api.services.recent_sign_in import RecentAdministrator
 from smart_filter_api.submission.commit import WEBHOOKS_DISABLED
 from smart_filter_shared.errors import FieldError, InvalidWebhookUrl, NotAvailable
 from smart_filter_shared.ids import Tenant, WebhookId
 from smart_filter_shared.security import urls
 from smart_filter_shared.security.secretbox import SecretBox
+from smart_filter_shared.tenants import quotas
 from smart_filter_shared.tenants.audit_log import AuditEvent
 from smart_filter_shared.webhooks import endpoints
 from smart_filter_shared.webhooks.endpoints import DEFAULT_WEBHOOK, Webhook
@@ -42,16 +44,18 @@ _COMMON_PROBLEMS = ("unauthorized", "scope", "unavailable")
     responses=describe_responses(
         *_COMMON_PROBLEMS,
         *IDEMPOTENCY_PROBLEMS,
+        "sign_in_again",
         "invalid_request",
         "invalid_webhook_url",
         "not_available",
+        "queue_full",
         "unsupported_media",
     ),
 )
 async def create_webhook(
     request: Request,
     services: OpenServices,
-    caller: Administrator,
+    caller: RecentAdministrator,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Create a webhook for the final events of jobs; its secret is shown only in this answer."""
@@ -61,6 +65,7 @@ async def create_webhook(
     def write(connection: Connection, once: IdempotentRequest) -> Response:
         asked = json_document.parse(WebhookRequest, body, webhook_field="url")
         _check_url(services, asked.url)
+        quotas.check_deliveries(connection, caller.tenant, caller.limits, webhooks=1)
         made, secret = endpoints.create(
             connection, seal, caller.tenant, url=asked.url, events=asked.wanted_events
         )
@@ -104,14 +109,16 @@ async def get_webhook(
     responses=describe_responses(
         *_COMMON_PROBLEMS,
         "malformed_request",
+        "sign_in_again",
         "not_found",
         "invalid_request",
         "invalid_webhook_url",
+        "queue_full",
         "unsupported_media",
     ),
 )
 async def update_webhook(
-    webhook_id: str, request: Request, services: OpenServices, caller: Administrator
+    webhook_id: str, request: Request, services: OpenServices, caller: RecentAdministrator
 ) -> schemas_webhooks.Webhook:
     """Change the given fields; `enabled: false` fails waiting deliveries, which can be replayed."""
     body = await json_document.read(request)
@@ -120,6 +127,8 @@ async def update_webhook(
         _check_url(services, asked.url)
 
     def write(connection: Connection) -> Webhook:
+        if asked.enabled:
+            quotas.check_deliveries(connection, caller.tenant, caller.limits, webhooks=1)
         changed = endpoints.change(
             connection,
             find_webhook(connection, webhook_id, caller.tenant),
@@ -161,14 +170,14 @@ async def delete_webhook(
     "carry the signatures of both the new and the former secret.",
     response_model=WebhookSecret,
     responses=describe_responses(
-        *_COMMON_PROBLEMS, *IDEMPOTENCY_PROBLEMS, "not_found", "not_available"
+        *(*_COMMON_PROBLEMS, *IDEMPOTENCY_PROBLEMS, "sign_in_again", "not_found", "not_available")
     ),
 )
 async def rotate_webhook_secret(
     webhook_id: str,
     request: Request,
     services: OpenServices,
-    caller: Administrator,
+    caller: RecentAdministrator,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Generate a new secret, which is shown only in this answer."""

@@ -24,6 +24,7 @@ from smart_filter_shared.queue.fair_queueing import Reservation
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.tenants import quotas
+from smart_filter_shared.tenants.quotas import DeliveryBacklog
 
 Sources = Mapping[StageName, JobId]
 
@@ -141,6 +142,28 @@ async def admit_batch(
             )
     async with services.autocommit() as connection:
         return await connection.run_sync(_reserve_places, caller.tenant, orders)
+
+
+async def hold_deliveries(
+    services: Services, caller: Caller, *, jobs: int, webhook_url: str | None
+) -> None:
+    """Hold room for the webhook deliveries of new jobs.
+
+    webhook_url: the address that is notified of one end, besides the webhooks.
+    Raises QueueFull, DatabaseUnavailable.
+    """
+
+    async def count(most: int) -> DeliveryBacklog:
+        async with services.reading() as connection:
+            return await connection.run_sync(quotas.count_deliveries, caller.tenant, most=most)
+
+    await services.backlogs.hold(
+        caller.tenant,
+        caller.limits.deliveries_waiting,
+        count,
+        jobs=jobs,
+        single=webhook_url is not None,
+    )
 
 
 async def _has_room(services: Services, caller: Caller) -> bool:

@@ -42,6 +42,7 @@ from smart_filter_shared.jobs.submission import (
 )
 from smart_filter_shared.queue import batches
 from smart_filter_shared.queue.batches import BatchRow
+from smart_filter_shared.queue.submission import NewBatch
 from smart_filter_shared.storage.objects import PART_BYTES
 from smart_filter_shared.tenants import quotas
 from smart_filter_shared.webhooks import endpoints
@@ -68,9 +69,13 @@ class JobSubmission:
 
 @dataclass(frozen=True, slots=True)
 class BatchSubmission:
-    """A batch with its admitted jobs, ready to be written; fields as in `JobSubmission`."""
+    """A batch with its admitted jobs, ready to be written.
+
+    rows: the batch as it is written.  The others: as in `JobSubmission`.
+    """
 
     batch: NewPhotoBatch
+    rows: NewBatch
     pictures: Mapping[str, SpooledPicture]
     charged_megapixels: float
 
@@ -125,7 +130,7 @@ async def open_submission(
     The pictures are stored first, so that no committed row lacks its objects. When the block
     fails, no row is left, and no object unless the storage has just failed.
     adds_rows: whether the block writes rows in addition to `insert_job`.
-    Raises StorageUnavailable, DatabaseUnavailable.
+    Raises StorageUnavailable, DatabaseUnavailable, and for a batch RateLimited and ServiceFull.
     """
     commits_itself = not adds_rows and _is_one_statement(caller, submission)
     async with contextlib.AsyncExitStack() as undo:
@@ -133,9 +138,11 @@ async def open_submission(
         begun: list[str] = []
         undo.push_async_callback(_remove_pictures, services, begun)
         await _store_pictures(services, submission.pictures, begun)
-        async with (
-            services.autocommit() if commits_itself else services.transaction() as connection
-        ):
+        if isinstance(submission, BatchSubmission):
+            opened = services.writing_batch(caller.tenant)
+        else:
+            opened = services.autocommit() if commits_itself else services.transaction()
+        async with opened as connection:
             if isinstance(submission, JobSubmission):
                 services.forecasts.accept(submission.admitted.outstanding)
             try:
@@ -174,7 +181,7 @@ def insert_batch(
     """
     batch = submission.batch
     _hold_room(connection, caller, batch.jobs, has_room=False)
-    ringing = submit_batch(connection, batch)
+    ringing = submit_batch(connection, submission.rows)
     if batch.webhook_url is not None:
         _ensure_webhook_secret(connection, services, caller)
     row = batches.find(connection, batch.batch_id, batch.tenant)

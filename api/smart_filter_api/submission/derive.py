@@ -68,6 +68,7 @@ async def prepare_derivation(
     )
     applied = _combine_corrections(parent, correction)
     _refuse_other_faces(parent, order, applied)
+    await admission.hold_deliveries(services, caller, jobs=1, webhook_url=asked.webhook_url)
     admitted = await admission.admit_job(
         services,
         caller,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.intake.body import PhotoRequest
+from smart_filter_api.intake.body import PhotoRequest, RemotePhoto
 from smart_filter_api.services.container import Services
 from smart_filter_api.services.recipe_cache import ParsedRecipe
 from smart_filter_api.submission import admission, commit, photo_source, recipe_parser
@@ -19,6 +19,7 @@ from smart_filter_shared.errors import (
 )
 from smart_filter_shared.ids import OPERATOR, new_job_id
 from smart_filter_shared.jobs.submission import NewPhotoJob
+from smart_filter_shared.recipe import BackgroundKind
 from smart_filter_shared.recipe import fields as recipe_fields
 from smart_filter_shared.storage import keys
 
@@ -38,14 +39,15 @@ async def prepare_submission(
     RateLimited, DeadlineInfeasible, InsufficientScope, DatabaseUnavailable and StorageUnavailable.
     """
     tenant = caller.tenant
-    if caller.is_device and upload.webhook_url is not None:
-        raise InsufficientScope(
-            "a device key cannot name webhook_url; the tenant's webhooks receive its jobs' ends"
-        )
+    if caller.is_device:
+        _refuse_addresses(upload)
     if tenant != OPERATOR:
         await services.refuse_when_full()
     await services.forecasts.refresh()
     order, photo, webhook_url = await _read_request(services, caller, upload)
+    if caller.is_device and order.recipe.background.kind == BackgroundKind.URL:
+        _refuse_background_address(upload)
+    await admission.hold_deliveries(services, caller, jobs=1, webhook_url=webhook_url)
     digest = None if photo.spooled is None else photo.spooled.digest
     admitted = await admission.admit_job(
         services,
@@ -94,6 +96,26 @@ async def prepare_submission(
         foreseen=None if photo.url is not None else admitted.foreseen,
     )
     return JobSubmission(job, admitted, pictures, photo.megapixels)
+
+
+def _refuse_addresses(upload: PhotoRequest) -> None:
+    """Raise InsufficientScope if a device names a host that the service would call."""
+    if upload.webhook_url is not None:
+        raise InsufficientScope(
+            "a device key cannot name webhook_url; the tenant's webhooks receive its jobs' ends"
+        )
+    if isinstance(upload.photo, RemotePhoto):
+        raise InsufficientScope(
+            "a device key cannot name photo_url; send the photo's bytes, or an upload_id"
+        )
+
+
+def _refuse_background_address(upload: PhotoRequest) -> None:
+    """Raise InsufficientScope unless the address is the tenant's default, which it may use."""
+    if "background" in upload.fields:
+        raise InsufficientScope(
+            "a device key cannot name background=url:…; send the picture as background_file"
+        )
 
 
 async def _read_request(

@@ -26,6 +26,7 @@ from smart_filter_shared.queue.submission import (
     RejectedItem,
     StagePayload,
     WrittenJob,
+    encode_jobs,
 )
 from smart_filter_shared.recipe import Recipe, required_stages
 
@@ -125,22 +126,27 @@ def submit_job(connection: Connection, job: NewPhotoJob) -> WrittenJob:
     return CLIENT.submit(connection, _as_rows(job, reused))
 
 
-def submit_batch(connection: Connection, batch: NewPhotoBatch) -> list[Capability]:
+def encode_batch(batch: NewPhotoBatch) -> NewBatch:
+    """Return a batch as the rows that `submit_batch` writes.
+
+    It takes 0.5 s for a thousand jobs: call it in a thread.
+    """
+    return NewBatch(
+        batch.batch_id,
+        batch.tenant,
+        batch.best,
+        batch.webhook_url,
+        encode_jobs([_as_rows(job, {}) for job in batch.jobs]),
+        batch.gaps,
+    )
+
+
+def submit_batch(connection: Connection, batch: NewBatch) -> list[Capability]:
     """Write a batch, its jobs and its refused items; return the capabilities to ring.
 
     Jobs of a batch reference no objects of other jobs, and reuse no results.
     """
-    return CLIENT.submit_batch(
-        connection,
-        NewBatch(
-            batch.batch_id,
-            batch.tenant,
-            batch.best,
-            batch.webhook_url,
-            [_as_rows(job, {}) for job in batch.jobs],
-            batch.gaps,
-        ),
-    )
+    return CLIENT.submit_batch(connection, batch)
 
 
 def stage_payload(plan: StagePlan) -> StagePayload:

@@ -1,8 +1,8 @@
-"""Quotas of tenants: requests per minute, unfinished jobs, megapixels per day.
+"""Quotas of tenants: requests per minute, unfinished jobs, megapixels per day, deliveries.
 
 The settings hold the defaults; tenants/settings.py holds overrides of single tenants. The
 operator's own tenant has no quotas. The API counts requests (auth/rate_limit.py); jobs and
-megapixels are counted here, in the transactions of a submission.
+megapixels are counted here, in the transactions of a submission, and webhook deliveries before it.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,8 @@ from smart_filter_shared.ids import OPERATOR, Tenant
 
 # Retry-After of a full queue when no estimate is known: some jobs will have ended.
 RETRY_AFTER_SECONDS = 5.0
+# Retry-After beyond the limit of deliveries: a receiver that works takes hundreds in this time.
+_DELIVERIES_RETRY_SECONDS = 60.0
 # Within this many jobs of its quota, a tenant's submissions commit one after the other. The quota
 # is then exact, unless more submissions than this run at once.
 _EXACT_WITHIN_JOBS = 64
@@ -27,6 +29,24 @@ _COUNT_UNFINISHED = text("""
 """)
 _COUNT_ALL_UNFINISHED = text("""
     SELECT count(*) FROM (SELECT FROM open_jobs WHERE outcome IS NULL LIMIT :most) AS unfinished
+""")
+# A job ends once, with a delivery to each enabled webhook and to the address that it names. Both
+# counts end at :most.
+_COUNT_DELIVERIES = text("""
+    WITH hooks AS MATERIALIZED (
+        SELECT count(*) AS enabled FROM webhooks WHERE tenant = :tenant AND disabled IS NULL
+    )
+    SELECT enabled, unfinished.jobs, unfinished.jobs * enabled + unfinished.named AS promised, (
+        SELECT count(*) FROM (
+            SELECT FROM deliveries WHERE tenant = :tenant AND finished_at IS NULL LIMIT :most
+        ) AS pending
+    ) AS pending
+    FROM hooks, LATERAL (
+        SELECT count(*) AS jobs, count(webhook_url) AS named FROM (
+            SELECT webhook_url FROM open_jobs
+            WHERE tenant = :tenant AND outcome IS NULL LIMIT :most
+        ) AS unfinished
+    ) AS unfinished
 """)
 _LOCK_TENANT = text("SELECT pg_advisory_xact_lock(hashtextextended(:tenant, 0))")
 # A tenant without submissions has finish 0: its first job starts at V (queue/fair_queueing.py).
@@ -80,6 +100,7 @@ class Limits:
     requests_per_minute: int = 0
     jobs_waiting: int = 0
     megapixels_per_day: float = 0.0
+    deliveries_waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +119,48 @@ class LimitOverrides:
             _override_or_default(self.requests_per_minute, usual.requests_per_minute),
             _override_or_default(self.jobs_waiting, usual.jobs_waiting),
             _override_or_default(self.megapixels_per_day, usual.megapixels_per_day),
+            usual.deliveries_waiting,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryBacklog:
+    """The webhook deliveries of a tenant that have not ended.
+
+    pending: deliveries that wait or are being sent.
+    promised: deliveries that its unfinished jobs will cause when they end.
+    webhooks: its enabled webhooks.  jobs: its unfinished jobs.
+    """
+
+    pending: int
+    promised: int
+    webhooks: int
+    jobs: int
+
+    def count_new(self, *, jobs: int = 0, webhooks: int = 0, single: int = 0) -> int:
+        """Return the deliveries that a request will cause.
+
+        jobs: new jobs; the end of each is delivered to all enabled webhooks.
+        webhooks: new webhooks; the ends of all unfinished jobs are delivered to each.
+        single: other deliveries.
+        """
+        return jobs * self.webhooks + webhooks * self.jobs + single
+
+    def check(self, new: int, most: int, *, admitted: int = 0) -> int:
+        """Check that there is room for new deliveries; return how many more there is room for.
+
+        admitted: deliveries that were admitted since this was counted.  Raises QueueFull.
+        """
+        promised = self.promised + admitted
+        left = most - self.pending - promised - new
+        if new and left < 0:
+            raise QueueFull(
+                f"{self.pending} of your webhook deliveries wait, your unfinished jobs will cause"
+                f" {promised}, and this request {new}; at most {most} are allowed: repair or"
+                " disable the webhooks whose deliveries fail, or retry later",
+                retry_after_seconds=_DELIVERIES_RETRY_SECONDS,
+            )
+        return max(0, left)
 
 
 def check_queue_quota(
@@ -151,6 +213,33 @@ def count_unfinished(connection: Connection, tenant: Tenant, *, most: int) -> in
 def count_all_unfinished(connection: Connection, *, most: int) -> int:
     """Return the number of unfinished jobs of all tenants, counted up to `most`."""
     return int(connection.execute(_COUNT_ALL_UNFINISHED, {"most": most}).scalar_one())
+
+
+def count_deliveries(connection: Connection, tenant: Tenant, *, most: int) -> DeliveryBacklog:
+    """Return the delivery backlog of a tenant; its deliveries and jobs are counted up to `most`."""
+    row = connection.execute(_COUNT_DELIVERIES, {"tenant": tenant, "most": most}).one()
+    return DeliveryBacklog(row.pending, row.promised, webhooks=row.enabled, jobs=row.jobs)
+
+
+def check_deliveries(
+    connection: Connection,
+    tenant: Tenant,
+    limits: Limits,
+    *,
+    jobs: int = 0,
+    webhooks: int = 0,
+    single: int = 0,
+) -> int | None:
+    """Check that a tenant's quota has room for the deliveries that a request will cause.
+
+    jobs, webhooks, single: as in `DeliveryBacklog.count_new`.
+    Returns how many more there is room for; None: there is no limit.  Raises QueueFull.
+    """
+    most = limits.deliveries_waiting
+    if not most:
+        return None
+    backlog = count_deliveries(connection, tenant, most=most)
+    return backlog.check(backlog.count_new(jobs=jobs, webhooks=webhooks, single=single), most)
 
 
 def charge(connection: Connection, tenant: Tenant, megapixels: float, limits: Limits) -> None:

@@ -141,7 +141,11 @@ _REPLAY = text("""
     WHERE tenant = :tenant AND webhook = :webhook AND state <> 'sending'
         AND (
             id = :id OR CAST(:id AS uuid) IS NULL AND (
-                state = 'failed'
+                id IN (
+                    SELECT id FROM deliveries
+                    WHERE tenant = :tenant AND webhook = :webhook AND state = 'failed'
+                    ORDER BY number LIMIT CAST(:most AS bigint)
+                )
                 OR state = 'waiting' AND attempt > 0 AND due_at > statement_timestamp()
             )
         )
@@ -364,16 +368,22 @@ def list_deliveries(
 def replay(connection: Connection, tenant: Tenant, webhook: str, id_: DeliveryId) -> Delivery:
     """Make a delivery due again, with all its attempts left; return it.  Raises NotFound."""
     where = {"tenant": tenant, "webhook": webhook, "id": id_}
-    connection.execute(_REPLAY, where)
+    connection.execute(_REPLAY, {**where, "most": 0})
     row = connection.execute(_FIND, where).one_or_none()
     if row is None:
         raise NotFound(f"there is no delivery {id_}")
     return _delivery(row, _attempts(connection, [row.id]))
 
 
-def replay_failed(connection: Connection, tenant: Tenant, webhook: str) -> int:
-    """Make all failed and all retrying deliveries of a webhook due again; return their number."""
-    return connection.execute(_REPLAY, {"tenant": tenant, "webhook": webhook, "id": None}).rowcount
+def replay_failed(
+    connection: Connection, tenant: Tenant, webhook: str, *, most: int | None = None
+) -> int:
+    """Make the failed and the retrying deliveries of a webhook due again; return their number.
+
+    most: limit of the failed ones, the oldest first; None: no limit.
+    """
+    named = {"tenant": tenant, "webhook": webhook, "id": None, "most": most}
+    return connection.execute(_REPLAY, named).rowcount
 
 
 def delete_old(connection: Connection, *, most: int) -> int:

@@ -1,18 +1,22 @@
 """Write submitted jobs and batches."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, func, text
 
-from smart_filter_shared.artifacts.retention import ArtifactKind
 from smart_filter_shared.db.tables import queue as tables
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.pipeline import StageName, get_stage
 from smart_filter_shared.queue.hooks import JobHooks
 from smart_filter_shared.queue.states import JobState, StageState
-from smart_filter_shared.queue.submission import NewBatch, NewJob, WrittenJob
+from smart_filter_shared.queue.submission import (
+    EncodedJobs,
+    NewBatch,
+    NewJob,
+    WrittenJob,
+    encode_jobs,
+)
 from smart_filter_shared.queue.transitions import batches
 
 # Rows are passed as JSON: statements with many columns are slow to build, and a round trip costs as
@@ -86,7 +90,7 @@ _INSERT_JOBS = text("""
 
 def submit(connection: Connection, job: NewJob) -> WrittenJob:
     """Write a job and its stages; return what was written."""
-    return _insert_jobs(connection, [job])
+    return _insert_jobs(connection, encode_jobs([job]))
 
 
 def submit_batch(connection: Connection, batch: NewBatch, *, hooks: JobHooks) -> list[Capability]:
@@ -95,7 +99,7 @@ def submit_batch(connection: Connection, batch: NewBatch, *, hooks: JobHooks) ->
         tables.batches.insert().values(
             id=batch.batch_id,
             tenant=batch.tenant,
-            total=len(batch.jobs) + len(batch.gaps),
+            total=batch.jobs.count + len(batch.gaps),
             best=batch.best,
             webhook_url=batch.webhook_url,
             created_at=func.statement_timestamp(),
@@ -121,32 +125,19 @@ def submit_batch(connection: Connection, batch: NewBatch, *, hooks: JobHooks) ->
     return [*written.ringing, *ranked.ready]
 
 
-def _insert_jobs(connection: Connection, jobs: Sequence[NewJob]) -> WrittenJob:
+def _insert_jobs(connection: Connection, jobs: EncodedJobs) -> WrittenJob:
     """Write jobs and the rows of their stages; return what was written."""
-    rows = [row for job in jobs for row in job.stages]
-    objects = [
-        {"job_id": job.job_id, "key": key, "kind": ArtifactKind.PHOTO}
-        for job in jobs
-        for key in job.objects
-    ]
     created_at = connection.execute(
-        _INSERT_JOBS,
-        {
-            "jobs": _json([job.row for job in jobs]),
-            "pictures": _json(objects),
-            "stages": _json(rows),
-        },
+        _INSERT_JOBS, {"jobs": jobs.jobs, "pictures": jobs.pictures, "stages": jobs.stages}
     ).scalar_one()
     ringing = [
-        Capability(str(row["capability"])) for row in rows if row["state"] == StageState.READY
+        Capability(str(row["capability"]))
+        for row in jobs.stage_rows
+        if row["state"] == StageState.READY
     ]
-    return WrittenJob(created_at, rows, ringing)
+    return WrittenJob(created_at, jobs.stage_rows, ringing)
 
 
 def _is_rating(row: Mapping[str, Any]) -> bool:
     is_gated = get_stage(StageName(row["stage"])).gated_by_album
     return not is_gated and row["state"] != StageState.SUCCEEDED
-
-
-def _json(rows: Sequence[Mapping[str, object]]) -> str:
-    return json.dumps(rows, default=str)
