@@ -70,7 +70,7 @@ def stack(data_folder: Path, weights_folder: Path) -> Iterator[RunningStack]:
                 name="live",
                 argv=program.command("live-worker", "--host", LOOPBACK, "--port", str(port)),
                 env={**live, "SMART_FILTER_DATA": str(data_folder / "browser")},
-                ready=lambda: _answers(f"http://{LOOPBACK}:{port}/readyz"),
+                ready=lambda: _answers(f"http://{LOOPBACK}:{port}/livez"),
             ),
         )
         yield stack
@@ -97,6 +97,12 @@ def line(stack: RunningStack) -> Iterator[Proxy]:
 def url(line: Proxy) -> str:
     """The address of the service through the proxy."""
     return f"http://{LOOPBACK}:{line.port}"
+
+
+@pytest.fixture
+def operators_url(stack: RunningStack) -> str:
+    """The address of the operators' port."""
+    return str(stack.operators.base_url)
 
 
 @pytest.fixture

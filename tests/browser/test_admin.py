@@ -13,9 +13,9 @@ from smart_filter_tests.later import next_week
 QUEUE = "segmentation.people"
 
 
-def sign_in(page: Page, url: str, page_errors: PageErrors) -> None:
+def sign_in(page: Page, operators_url: str, page_errors: PageErrors) -> None:
     page_errors.expect("status of 401")
-    page.goto(f"{url}/admin")
+    page.goto(f"{operators_url}/admin")
     page.get_by_label("Key").fill(KEY)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", name="Queues")).to_be_visible()
@@ -23,11 +23,11 @@ def sign_in(page: Page, url: str, page_errors: PageErrors) -> None:
 
 @on_screens(DESKTOP, PHONE_DARK)
 def test_queue_is_paused_listed_first_and_resumed(
-    anonymous_page: Page, stack: RunningStack, url: str, page_errors: PageErrors
+    anonymous_page: Page, stack: RunningStack, operators_url: str, page_errors: PageErrors
 ) -> None:
     # A tenant that has submitted a photo has a visible queue.
     stack.wait(stack.submit(background="keep", outputs="cutout"))
-    sign_in(anonymous_page, url, page_errors)
+    sign_in(anonymous_page, operators_url, page_errors)
     for folded in anonymous_page.locator("details.folded > summary").all():
         folded.click()
 
@@ -41,8 +41,8 @@ def test_queue_is_paused_listed_first_and_resumed(
     expect(anonymous_page.get_by_text(f"{QUEUE} is paused")).to_have_count(0)
 
 
-def test_tenant_key_is_refused_with_the_reason(page: Page, url: str) -> None:
-    page.goto(f"{url}/admin")
+def test_tenant_key_is_refused_with_the_reason(page: Page, operators_url: str) -> None:
+    page.goto(f"{operators_url}/admin")
 
     expect(page.get_by_role("alert")).to_contain_text("for the service's operator")
     expect(page.get_by_role("heading", name="Queues")).to_have_count(0)
@@ -50,11 +50,15 @@ def test_tenant_key_is_refused_with_the_reason(page: Page, url: str) -> None:
 
 
 def test_jobs_of_a_tenant_are_canceled_after_they_are_counted(
-    anonymous_page: Page, visitor: Visitor, photos: Photos, url: str, page_errors: PageErrors
+    anonymous_page: Page,
+    visitor: Visitor,
+    photos: Photos,
+    operators_url: str,
+    page_errors: PageErrors,
 ) -> None:
     for _ in range(2):
         visitor.submit(photos.smiling, run_at=next_week())
-    sign_in(anonymous_page, url, page_errors)
+    sign_in(anonymous_page, operators_url, page_errors)
     anonymous_page.get_by_label("Another tenant").fill(visitor.tenant)
     anonymous_page.get_by_role("button", name="Cancel…", exact=True).last.click()
 

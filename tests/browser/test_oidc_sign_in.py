@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -38,18 +39,29 @@ def provider() -> Iterator[str]:
             process.terminate()
 
 
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The addresses of an API: of its public port, and of its operators' port."""
+
+    url: str
+    operators_url: str
+
+
 @pytest.fixture(scope="module")
-def site(stack: RunningStack, provider: str, data_folder: Path) -> str:
-    """The address of an API at which persons of the provider can sign in."""
-    port = free_port()
-    url = f"http://{LOOPBACK}:{port}"
+def site(stack: RunningStack, provider: str, data_folder: Path) -> Site:
+    """An API at which persons of the provider can sign in."""
+    port, operators_port = free_port(), free_port()
+    site = Site(*(f"http://{LOOPBACK}:{one}" for one in (port, operators_port)))
     stack.stack.start(
         Command(
             name="api-oidc",
-            argv=program.command("api", "--port", str(port)),
+            argv=program.command(
+                "api", "--port", str(port), "--operators-port", str(operators_port)
+            ),
             env={
                 "SMART_FILTER_DATA": str(data_folder / "browser"),
-                "SMART_FILTER_PUBLIC_URL": url,
+                "SMART_FILTER_PUBLIC_URL": site.url,
+                "SMART_FILTER_OPERATORS_URL": site.operators_url,
                 "SMART_FILTER_SECRETS_KEY": "s" * 32,
                 "SMART_FILTER_OIDC_ISSUER": provider,
                 "SMART_FILTER_OIDC_CLIENT_ID": oidc_provider.CLIENT_ID,
@@ -57,19 +69,19 @@ def site(stack: RunningStack, provider: str, data_folder: Path) -> str:
                 "SMART_FILTER_OIDC_GROUPS": json.dumps(GROUPS),
                 "SMART_FILTER_OIDC_LABEL": "Acme",
             },
-            ready=lambda: _answers(f"{url}/readyz"),
+            ready=lambda: _answers(f"{site.operators_url}/readyz"),
         )
     )
-    return url
+    return site
 
 
 @on_screens(DESKTOP, PHONE_DARK)
 def test_person_signs_in_to_the_studio_and_out(
-    anonymous_page: Page, site: str, provider: str, page_errors: PageErrors
+    anonymous_page: Page, site: Site, provider: str, page_errors: PageErrors
 ) -> None:
     page_errors.expect("status of 401")
     _set_groups(provider, "editors")
-    anonymous_page.goto(site)
+    anonymous_page.goto(site.url)
     expect(anonymous_page.get_by_role("link", name=_BUTTON)).to_be_visible()
     assert_accessible(anonymous_page)
 
@@ -78,15 +90,15 @@ def test_person_signs_in_to_the_studio_and_out(
     anonymous_page.get_by_role("button", name="Sign out").click()
 
     expect(anonymous_page.get_by_role("link", name=_BUTTON)).to_be_visible()
-    assert anonymous_page.context.request.get(f"{site}/v1/session").status == 401
+    assert anonymous_page.context.request.get(f"{site.url}/v1/session").status == 401
 
 
 def test_operator_signs_in_to_the_admin_page(
-    anonymous_page: Page, site: str, provider: str, page_errors: PageErrors
+    anonymous_page: Page, site: Site, provider: str, page_errors: PageErrors
 ) -> None:
     page_errors.expect("status of 401")
     _set_groups(provider, "operators")
-    anonymous_page.goto(f"{site}/admin")
+    anonymous_page.goto(f"{site.operators_url}/admin")
 
     anonymous_page.get_by_role("link", name=_BUTTON).click()
 
@@ -94,11 +106,11 @@ def test_operator_signs_in_to_the_admin_page(
 
 
 def test_person_without_a_listed_group_is_told_what_to_do(
-    anonymous_page: Page, site: str, provider: str, page_errors: PageErrors
+    anonymous_page: Page, site: Site, provider: str, page_errors: PageErrors
 ) -> None:
     page_errors.expect("status of 401")
     _set_groups(provider, "guests")
-    anonymous_page.goto(site)
+    anonymous_page.goto(site.url)
 
     anonymous_page.get_by_role("link", name=_BUTTON).click()
 

@@ -2,6 +2,7 @@
 
 import re
 
+import httpx
 from playwright.sync_api import BrowserContext, Page, expect
 
 from smart_filter_tests.browsing.accessibility import assert_accessible
@@ -72,6 +73,23 @@ def test_signing_out_ends_the_session(page: Page, page_errors: PageErrors) -> No
     page.reload()
 
     expect(page.get_by_label("Key")).to_be_visible()
+
+
+@on_screens(DESKTOP, PHONE_DARK)
+def test_session_of_another_browser_is_shown_and_ended(
+    page: Page, visitor: Visitor, url: str
+) -> None:
+    with httpx.Client(base_url=url, timeout=60) as lost:
+        lost.post("/v1/session", json={"key": visitor.key}).raise_for_status()
+        page.get_by_role("button", name="Sessions").click()
+        sessions = page.get_by_role("dialog").get_by_role("listitem")
+        expect(sessions.filter(has_text="This browser")).to_have_count(1)
+        assert_accessible(page)
+
+        sessions.filter(has_text="Another browser").get_by_role("button", name="End").click()
+
+        expect(sessions.filter(has_text="Another browser")).to_have_count(0)
+        assert lost.get("/v1/session").status_code == 401
 
 
 def test_tab_shows_that_another_user_has_signed_in(

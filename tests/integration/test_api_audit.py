@@ -12,13 +12,15 @@ from structlog.testing import capture_logs
 
 from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import IssuedKey, Scope
+from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.tenants import audit_log
-from smart_filter_tests.bench import Bench
+from smart_filter_tests.bench import Bench, as_role
 from smart_filter_tests.commands import Command
+from smart_filter_tests.databases import connect
 from smart_filter_tests.outages import wait_until
-from smart_filter_tests.serving import Api, Clock
+from smart_filter_tests.serving import Api, Clock, serve_api
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 
 Json = dict[str, Any]
@@ -81,6 +83,19 @@ def test_log_is_read_in_pages_by_administrators_alone(api: Api, tenant: Tenant) 
     assert (others.status_code, reader.status_code) == (403, 403)
 
 
+def test_event_of_another_version_is_listed_as_it_is(api: Api, tenant: Tenant) -> None:
+    settings = as_role(api.bench.settings, ProcessRole.API).database
+    insert = text("INSERT INTO audit_events (tenant, event) VALUES (:tenant, 'key_renamed')")
+    with connect(settings) as engine, engine.begin() as connection:
+        connection.execute(insert, {"tenant": tenant})
+    headers = api.headers(Scope.ADMIN, tenant=tenant)
+    api.client.post("/v1/keys", json={"scopes": ["read"]}, headers=headers)
+
+    rows = logged(api, tenant)
+
+    assert [row["event"] for row in rows] == ["key_issued", "key_renamed"]
+
+
 def test_refused_requests_are_counted_in_a_few_rows(api: Api, clock: Clock, tenant: Tenant) -> None:
     key = api.bench.do(issue_admin, tenant)
     for _ in range(30):
@@ -97,6 +112,17 @@ def test_refused_requests_are_counted_in_a_few_rows(api: Api, clock: Clock, tena
     assert sum(row["count"] for row in rows) == 60
     assert sum(row["count"] for row in rows if row["key_id"] == str(key.key_id)) == 30
     assert len(rows) <= 2 * 17  # a minute may end meanwhile
+
+
+def test_server_that_stops_writes_the_refusals_of_the_last_minute(api: Api, tenant: Tenant) -> None:
+    headers = api.headers(Scope.ADMIN, tenant=tenant)
+    with serve_api(api.bench.settings) as site:
+        for _ in range(5):
+            assert httpx.get(f"{site.url}/v1/jobs", headers=headers).status_code == 403
+
+    rows = logged(api, tenant)
+
+    assert [(row["event"], row["count"]) for row in rows] == [("scope_refused", 5)]
 
 
 def test_failed_sign_ins_and_unknown_keys_are_in_the_operators_log(api: Api, clock: Clock) -> None:
@@ -147,7 +173,7 @@ def test_canceled_jobs_are_in_the_logs_of_tenant_and_operator(api: Api, tenant: 
     operator = api.headers(Scope.OPERATOR, tenant=OPERATOR)
     url = f"/v1/operator/tenants/{tenant}/cancel"
 
-    canceled = [api.client.post(url, headers=operator).json()["moved"] for _ in range(2)]
+    canceled = [api.operators.post(url, headers=operator).json()["moved"] for _ in range(2)]
 
     assert canceled == [2, 0]
     for rows in (logged(api, tenant), logged(api, OPERATOR)):
@@ -211,10 +237,12 @@ def test_old_events_are_deleted(bench: Bench, tenant: Tenant) -> None:
                 {"tenant": tenant, "days": days},
             )
 
-    kept = GarbageCollector(bench.engine, bench.store, cell=DEFAULT_CELL, audit_seconds=365 * 86400)
+    kept = GarbageCollector(
+        bench.worker_engine, bench.store, cell=DEFAULT_CELL, audit_seconds=365 * 86400
+    )
     kept.remove_expired()
     after_a_year = bench.do(audit_log.list_events, tenant, before=None, limit=9)
-    GarbageCollector(bench.engine, bench.store, cell=DEFAULT_CELL).remove_expired()
+    GarbageCollector(bench.worker_engine, bench.store, cell=DEFAULT_CELL).remove_expired()
     after_a_month = bench.do(audit_log.list_events, tenant, before=None, limit=9)
 
     assert (len(after_a_year), len(after_a_month)) == (2, 1)

@@ -5,31 +5,18 @@ from typing import Any
 
 import httpx
 
+from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_shared.ids import OPERATOR
-from smart_filter_tests.serving import Api, Clock, serve_with
-
-Json = dict[str, Any]
-
-
-def as_bearer(key: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {key}"}
-
-
-def issued(client: httpx.Client, issuer: Json | None = None, **wish: object) -> Json:
-    headers = {} if issuer is None else as_bearer(issuer["key"])
-    answer = client.post("/v1/keys", json=wish, headers=headers)
-    assert answer.status_code == 201, answer.text
-    document: Json = answer.json()
-    return document
+from smart_filter_tests.serving import Api, Clock, as_bearer, serve_with
 
 
 def test_leaked_key_is_revoked_with_the_keys_that_it_issued(api: Api, clock: Clock) -> None:
-    leaked = issued(api.client, scopes=["admin"])
-    child = issued(api.client, leaked, scopes=["admin"])
-    keys = [leaked, child, issued(api.client, child, scopes=["read"])]
+    leaked = api.issue(scopes=["admin"])
+    child = api.issue(leaked["key"], scopes=["admin"])
+    keys = [leaked, child, api.issue(child["key"], scopes=["read"])]
     token = api.client.post("/v1/tokens", json={}, headers=as_bearer(api.key(Scope.SUBMIT))).json()
-    other = issued(api.client, scopes=["read"])
+    other = api.issue(scopes=["read"])
 
     alone = api.client.delete(f"/v1/keys/{leaked['key_id']}")
     clock.expire_caches()
@@ -47,7 +34,7 @@ def test_leaked_key_is_revoked_with_the_keys_that_it_issued(api: Api, clock: Clo
 def test_unknown_keys_are_bounded_and_lock_no_known_key_out(api: Api) -> None:
     known = as_bearer(api.key(Scope.READ))
     # A separate API: unknown keys of other tests do not count here.
-    with serve_with(api.bench) as url, httpx.Client(base_url=url, timeout=60) as client:
+    with serve_with(api.bench) as site, httpx.Client(base_url=site.url, timeout=60) as client:
         assert client.get("/v1/usage", headers=known).status_code == 200
 
         tried = 0
@@ -66,7 +53,7 @@ def is_valid(api: Api, key: str) -> bool:
 
 
 def test_only_the_operators_tenant_issues_keys_without_an_end(api: Api) -> None:
-    usual = issued(api.client, scopes=["read"])
+    usual = api.issue(scopes=["read"])
     operator = api.headers(Scope.ADMIN, tenant=OPERATOR)
     answer = api.client.post("/v1/keys", json={"scopes": ["read"]}, headers=operator).json()
 
@@ -75,3 +62,27 @@ def test_only_the_operators_tenant_issues_keys_without_an_end(api: Api) -> None:
     )
     assert expires - created == dt.timedelta(days=365)
     assert answer["expires_at"] is None
+
+
+def test_key_ends_no_later_than_its_issuer(api: Api) -> None:
+    issuer = api.issue(scopes=["admin"], expires_in_seconds=3600)
+    wishes: list[dict[str, Any]] = [
+        {},
+        {"expires_in_seconds": 365 * 86400},
+        {"expires_in_seconds": 60},
+    ]
+
+    ends = [api.issue(issuer["key"], scopes=["read"], **w)["expires_at"] for w in wishes]
+
+    assert ends[:2] == [issuer["expires_at"]] * 2
+    assert ends[2] < issuer["expires_at"]
+
+
+def test_operators_key_with_an_end_issues_none_without(api: Api) -> None:
+    operator = api.bench.do(
+        api_keys.issue, tenant=OPERATOR, scopes=[Scope.ADMIN], valid_for=dt.timedelta(hours=1)
+    )
+
+    answer = api.issue(operator.key, scopes=["read"], tenant="acme")
+
+    assert operator.row.expires_at == dt.datetime.fromisoformat(answer["expires_at"])

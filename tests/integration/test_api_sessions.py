@@ -3,7 +3,6 @@
 import datetime as dt
 import uuid
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from http.cookies import SimpleCookie
 from typing import Any
 
@@ -17,12 +16,9 @@ from smart_filter_api.auth.api_keys import Scope
 from smart_filter_shared.ids import OPERATOR
 from smart_filter_shared.live.tokens import TokenClaims, Tokens
 from smart_filter_tests.bench import TENANT, Bench
-from smart_filter_tests.serving import Api, Clock, a_photo, an_api, serve_with
-from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
-from smart_filter_tests.stored_results import run_stages
+from smart_filter_tests.serving import Api, Clock, a_photo, an_api, as_bearer, serve_with
 
 COOKIE = "smart-filter"
-APP = "https://app.example.com"
 Json = dict[str, Any]
 
 
@@ -83,8 +79,8 @@ def test_cookie_over_https_or_with_the_setting_is_secure(browser: Browser) -> No
     # The headers of a proxy on this machine that ends TLS.
     headers = {"X-Forwarded-Proto": "https", "Origin": browser.api.url.replace("http", "https")}
     proxied = browser.client.post("/v1/session", json={"key": browser.key}, headers=headers)
-    with serve_with(browser.api.bench, SMART_FILTER_SESSION_SECURE="true") as url:
-        set_ = httpx.post(f"{url}/v1/session", json={"key": browser.key}, timeout=60)
+    with serve_with(browser.api.bench, SMART_FILTER_SESSION_SECURE="true") as site:
+        set_ = httpx.post(f"{site.url}/v1/session", json={"key": browser.key}, timeout=60)
 
     for answer in (proxied, set_):
         assert answer.headers["set-cookie"].startswith("__Host-smart-filter=")
@@ -162,6 +158,57 @@ def test_session_ends_when_its_browser_signs_in_again_or_out(browser: Browser) -
         assert (refused.status_code, refused.json()["code"]) == (401, "unauthorized")
 
 
+def test_sessions_of_the_key_are_listed_and_ended(api: Api, browser: Browser) -> None:
+    lost, other = (
+        httpx.post(f"{api.url}/v1/session", json={"key": key}, timeout=60)
+        for key in (browser.key, api.key(Scope.READ))
+    )
+    browser.sign_in()
+
+    (mine, listed) = browser.client.get("/v1/sessions").json()["items"]
+    by_key = httpx.get(f"{api.url}/v1/sessions", headers=as_bearer(browser.key), timeout=60).json()
+    ended, again = (
+        browser.status(f"/v1/sessions/{listed['session_id']}", "DELETE") for _ in range(2)
+    )
+
+    assert (mine["is_current"], listed["is_current"]) == (True, False)
+    assert by_key["items"] == [{**mine, "is_current": False}, listed]
+    assert listed["created_at"] == listed["used_at"] == lost.json()["created_at"]
+    assert (ended, again) == (204, 404)
+    statuses = [
+        httpx.get(f"{api.url}/v1/session", cookies=dict(one.cookies), timeout=60).status_code
+        for one in (lost, other)
+    ]
+    assert statuses == [401, 200]
+    assert [one["session_id"] for one in browser.client.get("/v1/sessions").json()["items"]] == [
+        mine["session_id"]
+    ]
+
+
+def test_session_of_another_key_is_not_found(api: Api, browser: Browser) -> None:
+    browser.sign_in()
+    (mine,) = browser.client.get("/v1/sessions").json()["items"]
+    with httpx.Client(base_url=api.url, timeout=60) as other:
+        opened = other.post("/v1/session", json={"key": api.key(*Scope)}).json()
+        other.headers["X-CSRF-Token"] = opened["csrf_token"]
+
+        statuses = [
+            other.delete(f"/v1/sessions/{one}").status_code
+            for one in (mine["session_id"], str(uuid.UUID(int=7)), "x")
+        ]
+
+    assert statuses == [404] * 3
+    assert browser.status("/v1/session") == 200
+
+
+def test_session_is_not_ended_without_its_csrf_token(browser: Browser) -> None:
+    browser.sign_in()
+    (mine,) = browser.client.get("/v1/sessions").json()["items"]
+    del browser.client.headers["X-CSRF-Token"]
+
+    assert browser.status(f"/v1/sessions/{mine['session_id']}", "DELETE") == 403
+
+
 @pytest.mark.parametrize(
     "end",
     [
@@ -179,6 +226,25 @@ def test_session_ends_with_its_key_or_its_time(browser: Browser, end: str) -> No
     browser.api.bench.execute(end)
 
     assert (before, browser.status(), browser.status("/v1/session")) == (200, 401, 401)
+
+
+def test_sign_in_beyond_the_maximum_ends_the_oldest_session(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench, other = browser.api.bench, browser.api.key(Scope.READ)
+    lifetimes = browser_sessions.Lifetimes(dt.timedelta(hours=1), dt.timedelta(hours=12))
+    monkeypatch.setattr(browser_sessions, "MAX_SESSIONS_OF_KEY", 3)
+    keys = [other, *[browser.key] * 5]
+
+    opened = [bench.do(browser_sessions.open_with_key, key, lifetimes) for key in keys]
+
+    statuses = [
+        httpx.get(
+            f"{browser.api.url}/v1/jobs", headers={"Cookie": f"{COOKIE}={one.cookie}"}, timeout=60
+        ).status_code
+        for one in opened
+    ]
+    assert statuses == [200, 401, 401, 200, 200, 200]
 
 
 def test_active_session_is_extended(browser: Browser) -> None:
@@ -201,6 +267,34 @@ def test_session_has_the_scopes_of_its_key_and_ends_no_later(api: Api, browser: 
     assert issued.row.expires_at is not None
     assert dt.datetime.fromisoformat(answer["expires_at"]) == issued.row.expires_at
     assert (browser.status("/v1/jobs"), browser.status("/v1/keys")) == (200, 403)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "wish"),
+    [
+        ("POST", "/v1/keys", {"scopes": ["read"]}),
+        ("POST", "/v1/webhooks", {"url": "https://example.com/told"}),
+        ("POST", "/v1/webhooks/default/rotate", None),
+        ("PATCH", f"/v1/tenants/{TENANT}", {"link_seconds": 60}),
+    ],
+)
+def test_sensitive_change_needs_a_recent_sign_in(
+    api: Api, browser: Browser, method: str, path: str, wish: Json | None
+) -> None:
+    browser.sign_in()
+    age = "UPDATE browser_sessions SET created_at = created_at - interval '15 minutes'"
+    api.bench.execute(age)
+
+    refused = browser.client.request(method, path, json=wish)
+    others = [browser.status("/v1/keys"), browser.status(f"/v1/tenants/{TENANT}")]
+    by_key = api.client.request(method, path, json=wish)
+    browser.sign_in()
+    again = browser.client.request(method, path, json=wish)
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "sign_in_again")
+    assert others == [200, 200]
+    assert by_key.is_success
+    assert again.is_success
 
 
 def test_neither_cookie_nor_code_is_stored(browser: Browser) -> None:
@@ -278,7 +372,7 @@ def test_form_of_another_page_is_not_a_document(api: Api, browser: Browser) -> N
 def test_attempts_are_bounded(api: Api) -> None:
     tried = 0
     # A separate API: attempts of other tests do not count here.
-    with serve_with(api.bench) as url, httpx.Client(base_url=url, timeout=60) as client:
+    with serve_with(api.bench) as site, httpx.Client(base_url=site.url, timeout=60) as client:
         # The bucket refills while the test runs: one attempt in two seconds.
         while (answer := client.post("/v1/session", json={"code": "guess"})).status_code == 401:
             tried += 1
@@ -288,85 +382,9 @@ def test_attempts_are_bounded(api: Api) -> None:
     assert tried >= 30
 
 
-@pytest.fixture(scope="module")
-def open_url(_bench: Bench) -> Iterator[str]:
-    with serve_with(_bench, SMART_FILTER_CORS_ORIGINS=f"{APP}, http://localhost:5173") as url:
-        yield url
-
-
-def preflight(url: str, origin: str, **more: str) -> httpx.Response:
-    headers = {
-        "Origin": origin,
-        "Access-Control-Request-Method": "POST",
-        "Access-Control-Request-Headers": "authorization,idempotency-key,prefer",
-    }
-    return httpx.options(f"{url}/v1/jobs", headers=headers | more, timeout=60)
-
-
-def test_no_page_may_call_by_default(api: Api) -> None:
-    answer = api.client.get("/v1/jobs", headers={"Origin": APP})
-
-    assert answer.status_code == 200
-    assert [name for name in answer.headers if name.startswith("access-control")] == []
-    assert preflight(api.url, APP).status_code == 405
-
-
-def test_allowed_origin_can_call_with_a_key_and_read_a_refusal(api: Api, open_url: str) -> None:
-    asked = preflight(open_url, APP)
-    headers = {"Origin": APP, "Authorization": api.client.headers["Authorization"]}
-    answer = httpx.get(f"{open_url}/v1/jobs", headers=headers, timeout=60)
-    refused = httpx.get(f"{open_url}/v1/jobs", headers={"Origin": APP}, timeout=60)
-
-    answers = (asked, answer, refused)
-    assert [one.status_code for one in answers] == [200, 200, 401]
-    assert {one.headers["access-control-allow-origin"] for one in answers} == {APP}
-    assert "POST" in asked.headers["access-control-allow-methods"]
-    shown = {name.strip() for name in answer.headers["access-control-expose-headers"].split(",")}
-    assert shown >= {
-        *("ETag", "Retry-After", "RateLimit", "RateLimit-Policy", "Location"),
-        *("Preference-Applied", "Link"),
-    }
-    assert "access-control-allow-credentials" not in {**asked.headers, **answer.headers}
-
-
-@pytest.mark.parametrize("origin", ["https://evil.example", "http://app.example.com", "null"])
-def test_other_origins_are_refused(open_url: str, origin: str) -> None:
-    answer = httpx.get(f"{open_url}/v1/jobs", headers={"Origin": origin}, timeout=60)
-
-    assert preflight(open_url, origin).status_code == 400
-    assert "access-control-allow-origin" not in answer.headers
-
-
-def test_allowed_origins_cannot_use_sessions(api: Api, open_url: str) -> None:
-    key = api.client.headers["Authorization"].removeprefix("Bearer ")
-    signed_in = httpx.post(f"{open_url}/v1/session", json={"key": key}, timeout=60)
-    headers = {"Origin": APP, "Cookie": f"smart-filter={signed_in.cookies['smart-filter']}"}
-
-    answer = httpx.get(f"{open_url}/v1/jobs", headers=headers, timeout=60)
-
-    assert signed_in.status_code == 201
-    assert (answer.status_code, answer.json()["code"]) == (403, "csrf")
-
-
-def issued(api: Api, path: str = "/v1/keys", **wish: object) -> Json:
-    answer = api.client.post(path, json=wish)
-    assert answer.status_code == 201, answer.text
-    document: Json = answer.json()
-    return document
-
-
-def as_bearer(key: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {key}"}
-
-
-def submitted(api: Api, key: str, **headers: str) -> httpx.Response:
-    files = {"photo": ("photo", a_photo())}
-    return api.client.post("/v1/jobs", files=files, headers={**as_bearer(key), **headers})
-
-
 @pytest.mark.parametrize("end", ["expires", "is-revoked"])
 def test_key_is_refused_once_it_expires_or_is_revoked(api: Api, clock: Clock, end: str) -> None:
-    key = issued(api, scopes=["read"], expires_in_seconds=3600)
+    key = api.issue(scopes=["read"], expires_in_seconds=3600)
     created, expires = (
         dt.datetime.fromisoformat(key[name]) for name in ("created_at", "expires_at")
     )
@@ -384,7 +402,7 @@ def test_key_is_refused_once_it_expires_or_is_revoked(api: Api, clock: Clock, en
 
 
 def test_keys_are_listed_in_pages_and_never_shown(api: Api) -> None:
-    ids = {issued(api, scopes=["read"])["key_id"] for _ in range(3)}
+    ids = {api.issue(scopes=["read"])["key_id"] for _ in range(3)}
 
     first = api.client.get("/v1/keys", params={"limit": 2}).json()
     second = api.client.get("/v1/keys", params={"limit": 2, "cursor": first["next_cursor"]}).json()
@@ -407,7 +425,7 @@ def test_operator_administers_every_tenant(api: Api) -> None:
 
     assert [one["key_id"] for one in listed["items"]] == [key["key_id"]]
     assert revoked.status_code == 204
-    assert submitted(api, key["key"]).status_code == 401
+    assert api.submit_with(key["key"]).status_code == 401
 
 
 def test_operators_keys_are_not_revoked_over_http(api: Api) -> None:
@@ -419,120 +437,6 @@ def test_operators_keys_are_not_revoked_over_http(api: Api) -> None:
     assert (answer.status_code, answer.json()["code"]) == (403, "scope")
     assert f"smart-filter keys revoke {issued.key_id}" in answer.json()["detail"]
     assert api.bench.do(api_keys.authenticate, api_keys.hash_key(issued.key)).tenant == OPERATOR
-
-
-def test_device_quota_is_exact_for_simultaneous_requests(api: Api) -> None:
-    token = issued(api, "/v1/tokens", scopes=["submit"], ttl_seconds=60, max_jobs=3)
-
-    with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: submitted(api, token["key"]), range(8)))
-
-    assert sorted(answer.status_code for answer in answers) == [202] * 3 + [403] * 5
-    assert api.leftovers()["jobs"] == api.leftovers()["objects"] == 3
-    assert {answer.json()["id"] for answer in answers if answer.status_code == 202} == {
-        job["id"] for job in api.client.get("/v1/jobs").json()["items"]
-    }
-
-
-def test_neither_a_refused_photo_nor_a_repeated_request_is_counted(api: Api) -> None:
-    token = issued(api, "/v1/tokens", max_jobs=1)
-    header = as_bearer(token["key"])
-
-    refused = api.client.post("/v1/jobs", files={"photo": ("photo", b"no photo")}, headers=header)
-    answers = [submitted(api, token["key"], **{"Idempotency-Key": "mine"}) for _ in range(2)]
-
-    assert refused.status_code == 415
-    assert [answer.status_code for answer in answers] == [202, 202]
-
-
-def test_null_counts_as_absent_in_a_request_for_a_device_key(api: Api) -> None:
-    token = issued(api, "/v1/tokens", scopes=None, ttl_seconds=None, max_jobs=None)
-
-    assert (token["scopes"], token["max_jobs"]) == (["submit"], 1)
-
-
-def test_device_can_only_submit_and_read_its_jobs(api: Api) -> None:
-    key = issued(api, "/v1/tokens", max_jobs=1)["key"]
-    job = submitted(api, key).json()["id"]
-
-    answers = [
-        api.client.request(method, f"/v1/{path}", headers=as_bearer(key))
-        for method, path in (
-            *(("POST", f"jobs/{job}/cancel"), ("POST", f"jobs/{job}/redrive")),
-            *(("DELETE", f"jobs/{job}"), ("POST", f"jobs/{job}/derive"), ("GET", "jobs")),
-            *(("GET", f"jobs/{job}/corrections"), ("GET", f"jobs/{job}/photo")),
-            *(("GET", "usage"), ("GET", "keys")),
-            *(("GET", "backgrounds"), ("GET", "models"), ("GET", "webhooks"), ("GET", "batches")),
-            *(("POST", "tokens"), ("POST", "uploads"), ("POST", "live")),
-        )
-    ]
-
-    assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(403, "scope")}
-    assert api.job(job)["state"] == "queued"
-
-
-def test_device_reads_the_job_that_it_submitted(api: Api) -> None:
-    key = issued(api, "/v1/tokens", max_jobs=1)["key"]
-    job = submitted(api, key).json()["id"]
-    run_stages(api, PREPARE, SEGMENTATION, FACE, SMILE, COMPOSITE)
-
-    answers = {
-        path: api.client.get(f"/v1/jobs/{job}{path}", headers=as_bearer(key))
-        for path in ("", "/events", "/outputs/image")
-    }
-
-    assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(
-        answers, 200
-    )
-    assert answers["/outputs/image"].content == b"made"
-    assert "event: job.succeeded" in answers["/events"].text
-    link = answers[""].json()["output_links"]["image"]
-    assert httpx.get(link, timeout=60).content == b"made"
-
-
-def test_devices_do_not_share_idempotency_keys(api: Api) -> None:
-    keys = [issued(api, "/v1/tokens", max_jobs=1)["key"] for _ in range(2)]
-    photo = a_photo()
-
-    jobs = [
-        api.client.post(
-            "/v1/jobs",
-            headers={**as_bearer(key), "Idempotency-Key": "photo-1"},
-            files={"photo": photo},
-        ).json()["id"]
-        for key in (keys[0], keys[1], keys[0])
-    ]
-
-    assert jobs[0] == jobs[2] != jobs[1]
-
-
-def test_job_of_another_key_does_not_exist_for_a_device(api: Api) -> None:
-    mine, other = (issued(api, "/v1/tokens", max_jobs=1)["key"] for _ in range(2))
-    deleted = submitted(api, mine).json()["id"]
-    api.client.delete(f"/v1/jobs/{deleted}")
-    jobs = [submitted(api, other).json()["id"], api.submit(), deleted, str(uuid.uuid4())]
-
-    answers = [
-        api.client.get(f"/v1/jobs/{job}{path}", headers=as_bearer(mine))
-        for job in jobs
-        for path in ("", "/events", "/outputs/image", "/outputs/none")
-    ]
-
-    assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {
-        (404, "not_found")
-    }
-
-
-def test_device_key_ends_with_the_key_that_issued_it(api: Api) -> None:
-    parent = issued(api, scopes=["submit"], expires_in_seconds=60)
-    token = api.client.post(
-        "/v1/tokens", json={"ttl_seconds": 3600}, headers=as_bearer(parent["key"])
-    ).json()
-    assert token["expires_at"] == parent["expires_at"]
-
-    api.client.delete(f"/v1/keys/{parent['key_id']}")
-
-    assert submitted(api, token["key"]).status_code == 401
 
 
 def admission(api: Api, token: str) -> TokenClaims:
@@ -552,8 +456,21 @@ def test_live_video_token_belongs_to_the_caller(api: Api, background: str | None
     assert admitted.expires_at == dt.datetime.fromisoformat(said["expires_at"])
 
 
+def test_live_video_token_names_the_origin_of_the_page_that_asked(api: Api) -> None:
+    origins = ("https://photos.example.com", "null", None)
+
+    answers = [
+        api.client.post("/v1/live", json={}, headers={} if one is None else {"Origin": one})
+        for one in origins
+    ]
+    long = api.client.post("/v1/live", json={}, headers={"Origin": f"https://{'a' * 300}"})
+
+    assert [admission(api, one.json()["token"]).origin for one in answers] == [*origins]
+    assert (long.status_code, long.json()["code"]) == (400, "malformed_request")
+
+
 def test_live_video_without_settings_is_not_available(bench: Bench) -> None:
-    with serve_with(bench) as url, an_api(url, bench) as api:
+    with serve_with(bench) as site, an_api(site, bench) as api:
         answer = api.client.post("/v1/live", json={})
 
     assert (answer.status_code, answer.json()["code"]) == (422, "not_available")

@@ -2,23 +2,29 @@
 
 import contextlib
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
+import anyio
 import httpx
 import pytest
 from sqlalchemy import text
 
+from smart_filter_api.auth import oidc
+from smart_filter_shared.config.settings import OidcSettings
+from smart_filter_shared.security.secretbox import SecretBox
 from smart_filter_tests import oidc_provider
 from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.oidc_provider import CLIENT_ID, CLIENT_SECRET, SUBJECT
-from smart_filter_tests.serving import serve_with
+from smart_filter_tests.serving import Site, serve_with
 
 PUBLIC_URL = "http://photos.test"
-CALLBACK = f"{PUBLIC_URL}/sign-in/oidc/callback"
+OPERATORS_URL = "http://operators.test:8001"
+CALLBACK_PATH = "/sign-in/oidc/callback"
 GROUPS = [
     {"group": "editors", "tenant": TENANT, "scopes": ["submit", "read"]},
     {"group": "leads", "tenant": TENANT, "scopes": ["admin"]},
@@ -37,7 +43,13 @@ class Provider:
 
 @dataclass
 class Browser:
+    """A browser at the public port, or at the operators' port.
+
+    at: where the settings say that browsers reach this port.
+    """
+
     client: httpx.Client
+    at: str = PUBLIC_URL
 
     def begin(self, path: str = "/sign-in/oidc") -> httpx.Response:
         return self.client.get(path)
@@ -46,11 +58,11 @@ class Browser:
         """Let the provider sign the person in; return the query of the callback."""
         answer = httpx.get(begun.headers["location"], timeout=60)
         sent = answer.headers["location"]
-        assert sent.startswith(CALLBACK + "?")
+        assert sent.startswith(f"{self.at}{CALLBACK_PATH}?")
         return urlsplit(sent).query
 
     def call_back(self, query: str) -> httpx.Response:
-        return self.client.get(f"/sign-in/oidc/callback?{query}")
+        return self.client.get(f"{CALLBACK_PATH}?{query}")
 
     def sign_in(self, path: str = "/sign-in/oidc") -> httpx.Response:
         return self.call_back(self.authorize(self.begin(path)))
@@ -71,7 +83,7 @@ def a_provider(port: int = 0) -> Iterator[Provider]:
 
 
 @contextlib.contextmanager
-def a_browser(bench: Bench, issuer: str) -> Iterator[Browser]:
+def a_site(bench: Bench, issuer: str, **more: str) -> Iterator[Site]:
     settings = {
         "SMART_FILTER_PUBLIC_URL": PUBLIC_URL,
         "SMART_FILTER_SECRETS_KEY": "s" * 32,
@@ -81,7 +93,13 @@ def a_browser(bench: Bench, issuer: str) -> Iterator[Browser]:
         "SMART_FILTER_OIDC_GROUPS": json.dumps(GROUPS),
         "SMART_FILTER_OIDC_LABEL": "Acme",
     }
-    with serve_with(bench, **settings) as url, httpx.Client(base_url=url, timeout=60) as client:
+    with serve_with(bench, **settings, **more) as site:
+        yield site
+
+
+@contextlib.contextmanager
+def a_browser(bench: Bench, issuer: str) -> Iterator[Browser]:
+    with a_site(bench, issuer) as site, httpx.Client(base_url=site.url, timeout=60) as client:
         yield Browser(client)
 
 
@@ -122,14 +140,39 @@ def test_person_gets_the_tenant_and_scopes_of_their_groups(
     assert browser.client.get("/sign-in").json() == {"oidc": {"label": "Acme"}}
 
 
-def test_operator_returns_to_the_admin_page(browser: Browser, provider: Provider) -> None:
+def test_operator_returns_to_the_admin_page_of_the_operators_port(
+    bench: Bench, provider: Provider
+) -> None:
     provider.set(groups=["operators"])
-
-    answer = browser.sign_in("/sign-in/oidc?then=/admin")
+    with (
+        a_site(bench, provider.url, SMART_FILTER_OPERATORS_URL=OPERATORS_URL) as site,
+        httpx.Client(base_url=site.operators_url, timeout=60) as client,
+    ):
+        browser = Browser(client, OPERATORS_URL)
+        answer = browser.sign_in("/sign-in/oidc?then=/admin")
+        session = browser.session().json()
+        standing = client.get("/v1/operator/standing")
+        away = client.get("/sign-in/oidc/sign-out")
 
     assert answer.headers["location"] == "/admin"
-    assert browser.session().json()["scopes"] == ["operator"]
-    assert browser.client.get("/v1/operator/state").status_code != 403
+    assert session["scopes"] == ["operator"]
+    assert standing.status_code == 200
+    (after,) = parse_qs(urlsplit(away.headers["location"]).query)["post_logout_redirect_uri"]
+    assert after == f"{OPERATORS_URL}/"
+
+
+def test_public_port_leads_to_no_admin_page(browser: Browser) -> None:
+    assert browser.sign_in("/sign-in/oidc?then=/admin").headers["location"] == "/"
+
+
+def test_operators_port_without_an_address_has_no_sign_in_at_the_provider(
+    bench: Bench, provider: Provider
+) -> None:
+    with a_site(bench, provider.url) as site:
+        ways = httpx.get(f"{site.operators_url}/sign-in", timeout=60)
+        begun = httpx.get(f"{site.operators_url}/sign-in/oidc", timeout=60)
+
+    assert (ways.json(), begun.status_code) == ({"oidc": None}, 404)
 
 
 @pytest.mark.parametrize("then", ["https://evil.example", "//evil.example", "/\\evil.example", ""])
@@ -144,7 +187,7 @@ def test_provider_is_asked_with_pkce_and_a_bound_cookie(browser: Browser) -> Non
 
     asked = parse_qs(urlsplit(begun.headers["location"]).query)
     assert asked["code_challenge_method"] == ["S256"]
-    assert asked["redirect_uri"] == [CALLBACK]
+    assert asked["redirect_uri"] == [PUBLIC_URL + CALLBACK_PATH]
     cookie = begun.headers["set-cookie"].lower()
     assert "httponly" in cookie
     assert "samesite=lax" in cookie
@@ -188,6 +231,13 @@ def test_state_of_another_attempt_or_no_cookie_is_refused(browser: Browser) -> N
     browser.client.cookies.clear()
 
     assert (reason(replaced), reason(browser.call_back(query))) == ("stale", "stale")
+
+
+def test_callbacks_without_an_attempt_lock_nobody_out(browser: Browser) -> None:
+    asked = {reason(browser.call_back("state=x&code=y")) for _ in range(40)}
+
+    assert asked == {"stale"}
+    assert browser.sign_in().headers["location"] == "/"
 
 
 def test_code_works_once(browser: Browser) -> None:
@@ -239,13 +289,66 @@ def test_session_and_its_key_end_together(browser: Browser, bench: Bench) -> Non
     assert browser.session().status_code == 401
 
 
+def test_key_that_a_person_issues_outlives_the_session(
+    browser: Browser, provider: Provider
+) -> None:
+    provider.set(groups=["leads"])
+    browser.sign_in()
+    session = browser.session().json()
+
+    key = browser.client.post(
+        "/v1/keys", json={"scopes": ["read"]}, headers={"X-CSRF-Token": session["csrf_token"]}
+    ).json()
+
+    assert key["issued_by"] == session["key_id"]
+    assert key["expires_at"] > session["expires_at"]
+
+
 def test_page_of_another_site_starts_no_sign_in(browser: Browser) -> None:
     answer = browser.client.get("/sign-in/oidc", headers={"Sec-Fetch-Site": "cross-site"})
 
     assert (answer.status_code, answer.json()["code"]) == (403, "csrf")
 
 
-def test_service_without_its_provider_starts_and_says_so(bench: Bench) -> None:
+def test_simultaneous_sign_ins_ask_a_silent_provider_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(oidc, "_REQUEST_SECONDS", 0.5)
+    refused: list[oidc.Reason] = []
+
+    async def begin(provider: oidc.OidcProvider) -> None:
+        try:
+            await provider.begin(PUBLIC_URL, "/")
+        except oidc.SignInFailed as error:
+            refused.append(error.reason)
+
+    async def begin_many(provider: oidc.OidcProvider) -> None:
+        for _ in range(2):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(20):
+                    tasks.start_soon(begin, provider)
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.setblocking(False)
+        issuer = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        settings = OidcSettings(issuer=issuer, client_id=CLIENT_ID)
+        provider = oidc.OidcProvider(
+            settings,
+            SecretBox(["s" * 32]),
+            public_url=PUBLIC_URL,
+            operators_url=None,
+            clock=lambda: 0.0,
+        )
+        anyio.run(begin_many, provider)
+
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+    assert refused == [oidc.Reason.PROVIDER_AWAY] * 40
+
+
+def test_service_without_its_provider_starts_and_says_so(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(oidc, "_AWAY_SECONDS", 0.0)
     with a_provider() as provider:
         url = provider.url
     with a_browser(bench, url) as browser:
@@ -259,6 +362,6 @@ def test_service_without_its_provider_starts_and_says_so(bench: Bench) -> None:
 
 
 def test_without_a_provider_there_is_no_such_sign_in(bench: Bench) -> None:
-    with serve_with(bench) as url:
-        assert httpx.get(f"{url}/sign-in", timeout=60).json() == {"oidc": None}
-        assert httpx.get(f"{url}/sign-in/oidc", timeout=60).status_code == 404
+    with serve_with(bench) as site:
+        assert httpx.get(f"{site.url}/sign-in", timeout=60).json() == {"oidc": None}
+        assert httpx.get(f"{site.url}/sign-in/oidc", timeout=60).status_code == 404

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, func, or_, select, text, update
+from sqlalchemy import Connection, Row, Select, and_, case, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from smart_filter_shared.artifacts.retention import RetentionOverrides
@@ -114,6 +114,7 @@ class Caller:
     recipe: the tenant's default recipe fields, as in a JSON body.
     link_seconds: lifetime of signed links of its jobs; None: the setting applies.
     emotions: False: no emotions are read in its photos; None: the setting applies.
+    is_fresh: False: a session whose sign-in is too old for sensitive changes.
     """
 
     key_id: uuid.UUID
@@ -125,6 +126,7 @@ class Caller:
     recipe: Mapping[str, object] = field(default_factory=dict)
     link_seconds: int | None = None
     emotions: bool | None = None
+    is_fresh: bool = True
 
     @property
     def device_key_id(self) -> uuid.UUID | None:
@@ -142,12 +144,13 @@ def issue(
 ) -> IssuedKey:
     """Insert a new key and return it; without valid_for it does not expire.
 
-    issuer: the caller that asks for it; None for the command line.
-    Raises Unauthorized when the issuer was revoked a moment ago.
+    issuer: the caller that asks for it, and whose key it does not outlive; None for the command
+    line.  Raises Unauthorized when the issuer was revoked a moment ago.
     """
-    if issuer is not None:
-        _lock_issuer(connection, issuer)
     now = func.statement_timestamp()
+    wanted = None if valid_for is None else now + valid_for
+    latest = None if issuer is None else _lock_issuer(connection, issuer)
+    ends = [end for end in (wanted, latest) if end is not None]
     key = _generate_key()
     row = connection.execute(
         tables.keys.insert()
@@ -157,12 +160,36 @@ def issue(
             digest=hash_key(key),
             scopes=[str(scope) for scope in scopes],
             created_at=now,
-            expires_at=None if valid_for is None else now + valid_for,
+            expires_at=func.least(*ends) if ends else None,
             issued_by=None if issuer is None else issuer.key_id,
         )
         .returning(*_KEY_COLUMNS)
     ).one()
     return IssuedKey(_row(row), key)
+
+
+def issue_for_person(
+    connection: Connection, *, tenant: Tenant, scopes: Collection[Scope], valid_for: dt.timedelta
+) -> uuid.UUID:
+    """Insert a key without a secret, for the session of a signed-in person, and return its id.
+
+    Keys that the person issues outlive it.
+    """
+    now = func.statement_timestamp()
+    key_id = uuid.uuid4()
+    connection.execute(
+        tables.keys.insert().values(
+            id=key_id,
+            tenant=tenant,
+            # Random, so finding a text with this SHA-256 is as hard as guessing a key.
+            digest=secrets.token_bytes(hashlib.sha256().digest_size),
+            scopes=[str(scope) for scope in scopes],
+            created_at=now,
+            expires_at=now + valid_for,
+            is_personal=True,
+        )
+    )
+    return key_id
 
 
 def issue_for_device(
@@ -345,14 +372,15 @@ def is_tenant_name(name: str) -> bool:
 
 
 def _lock_issuer(connection: Connection, issuer: Caller) -> dt.datetime | None:
-    """Lock the key of a caller that issues another, and return when it expires.
+    """Lock the key of a caller that issues another, and return when the new key ends at the latest.
 
+    That is the end of the caller's key; None without one, and for the key of a signed-in person.
     A concurrent revocation waits, then finds the new key and revokes it too.
     Raises Unauthorized when the key was revoked a moment ago.
     """
     keys = tables.keys
     live = connection.execute(
-        select(keys.c.expires_at)
+        select(case((keys.c.is_personal, None), else_=keys.c.expires_at).label("expires_at"))
         .where(keys.c.id == issuer.key_id, keys.c.revoked_at.is_(None))
         .with_for_update(read=True)
     ).one_or_none()

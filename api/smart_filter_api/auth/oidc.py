@@ -2,6 +2,8 @@
 
 The provider's addresses come from discovery. A sealed cookie binds `state`, `nonce` and the PKCE
 verifier to the browser. An ID token is accepted only with a public-key signature of the provider.
+PyJWT reads the tokens. A library for the whole flow, such as Authlib, saves two requests, but keeps
+attempts in a session of its own middleware and reads answers of any size.
 Source: OpenID Connect Core 1.0, 3.1; OpenID Connect Discovery 1.0; RFC 7636 (PKCE); RFC 9207
 (`iss` in the answer); RFC 9700 (security of OAuth 2.0).
 """
@@ -22,6 +24,7 @@ import anyio
 import httpx
 import jwt
 
+from smart_filter_api.services.ttl_cache import TtlCache
 from smart_filter_shared.config.settings import OidcSettings, Settings
 from smart_filter_shared.config.values import GroupGrant, is_provider_url
 from smart_filter_shared.errors import SetupFailed, Unauthorized
@@ -36,6 +39,8 @@ _REQUEST_SECONDS: Final = 10.0
 _MAX_ANSWER_BYTES: Final = 1_000_000
 # A changed address or a withdrawn key of the provider takes effect at most this much later.
 _CACHE_SECONDS: Final = 3600.0
+# After discovery failed, sign-ins fail at once for this long.
+_AWAY_SECONDS: Final = 5.0
 # Allowed difference between the clocks of the provider and this machine.
 _LEEWAY_SECONDS: Final = 60
 # Only public-key signatures: with HMAC, a client secret could sign tokens.
@@ -102,7 +107,9 @@ class _Addresses:
 class OidcProvider:
     """The provider that the settings name; for one event loop.
 
-    public_url: where browsers reach this service.  clock: monotonic seconds.
+    public_url, operators_url: where browsers reach this service's public port and its operators'
+        port; None: no sign-in there.
+    clock: monotonic seconds.
     """
 
     def __init__(
@@ -110,16 +117,19 @@ class OidcProvider:
         settings: OidcSettings,
         seal: SecretBox,
         *,
-        public_url: str,
+        public_url: str | None,
+        operators_url: str | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._issuer = str(settings.issuer)
         self._client_id = str(settings.client_id)
         self._seal = seal
-        self._base_url = public_url.rstrip("/")
+        self.public_url = public_url
+        self.operators_url = operators_url
         self._clock = clock
-        self._addresses: tuple[float, _Addresses] | None = None
+        self._addresses: TtlCache[_Addresses] = TtlCache(_CACHE_SECONDS, clock=clock)
+        self._away_until = 0.0
         self._keys: tuple[float, list[Json]] | None = None
 
     @property
@@ -127,14 +137,19 @@ class OidcProvider:
         """The provider's name on the sign-in page."""
         return self._settings.label
 
-    async def begin(self, return_path: str) -> Attempt:
-        """Return the address at which a browser signs in.  Raises SignInFailed."""
+    async def begin(self, base_url: str, return_path: str) -> Attempt:
+        """Return the address at which a browser signs in.  Raises SignInFailed.
+
+        base_url: where the browser reaches this service, and the provider leads it back.
+        """
         addresses = await self._discover()
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
+        redirect_uri = base_url + CALLBACK_PATH
         kept = {
             "state": state,
             "nonce": nonce,
             "verifier": verifier,
+            "redirect_uri": redirect_uri,
             "return_path": return_path,
             "until": time.time() + ATTEMPT_SECONDS,
         }
@@ -143,7 +158,7 @@ class OidcProvider:
         asked = {
             "response_type": "code",
             "client_id": self._client_id,
-            "redirect_uri": self._base_url + CALLBACK_PATH,
+            "redirect_uri": redirect_uri,
             "scope": " ".join(dict.fromkeys(("openid", *self._settings.scopes.split()))),
             "state": state,
             "nonce": nonce,
@@ -155,21 +170,28 @@ class OidcProvider:
             base64.urlsafe_b64encode(sealed).decode(),
         )
 
-    async def finish(self, answer: Mapping[str, str], cookie: str | None) -> Person:
-        """Return the person of the provider's answer, a query of the callback.
+    def match(self, answer: Mapping[str, str], cookie: str | None) -> Json:
+        """Return what the browser's attempt keeps, if the provider's answer belongs to it.
 
-        cookie: of the attempt.  Raises SignInFailed.
+        answer: the query of the callback.  cookie: of the attempt.  Raises SignInFailed.
         """
         kept = self._open(cookie)
         if not hmac.compare_digest(answer.get("state", "").encode(), kept["state"].encode()):
             raise SignInFailed(Reason.STALE, "state does not match the browser's attempt")
+        return kept
+
+    async def finish(self, answer: Mapping[str, str], kept: Json) -> Person:
+        """Return the person of the provider's answer, a query of the callback.
+
+        kept: from `match`.  Raises SignInFailed.
+        """
         addresses = await self._discover()
         issuer = answer.get("iss")
         if issuer != self._issuer and (issuer is not None or addresses.names_issuer):
             raise SignInFailed(Reason.INVALID, "the answer names another issuer")
         if "code" not in answer:
             raise SignInFailed(Reason.DENIED, "the provider sent no code")
-        token = await self._redeem(addresses, answer["code"], kept["verifier"])
+        token = await self._redeem(addresses, answer["code"], kept)
         claims = await self._verify(addresses, token, kept["nonce"])
         grant = choose_grant(self._settings.groups, claims.get(self._settings.groups_claim))
         if grant is None:
@@ -182,9 +204,10 @@ class OidcProvider:
             kept["return_path"],
         )
 
-    async def sign_out_url(self) -> str | None:
+    async def sign_out_url(self, base_url: str) -> str | None:
         """Return the address that ends the provider's own session; None when it has none.
 
+        base_url: as for `begin`.
         Raises SignInFailed when the provider does not answer.
         Source: OpenID Connect RP-Initiated Logout 1.0, 2.
         """
@@ -193,7 +216,7 @@ class OidcProvider:
             return None
         asked = {
             "client_id": self._client_id,
-            "post_logout_redirect_uri": f"{self._base_url}/",
+            "post_logout_redirect_uri": f"{base_url}/",
         }
         return _with_query(addresses.end_session, asked)
 
@@ -208,8 +231,20 @@ class OidcProvider:
         return cast(Json, kept)
 
     async def _discover(self) -> _Addresses:
-        if self._addresses is not None and self._addresses[0] > self._clock():
-            return self._addresses[1]
+        """Return the provider's addresses; simultaneous sign-ins ask once.  Raises SignInFailed."""
+        return await self._addresses.get(self._fetch_addresses)
+
+    async def _fetch_addresses(self) -> _Addresses:
+        if self._away_until > self._clock():
+            raise SignInFailed(Reason.PROVIDER_AWAY, "no valid answer a moment ago")
+        try:
+            return await self._read_addresses()
+        except SignInFailed:
+            # Those who waited for this answer do not ask again.
+            self._away_until = self._clock() + _AWAY_SECONDS
+            raise
+
+    async def _read_addresses(self) -> _Addresses:
         found = await self._ask(
             "GET", self._issuer.rstrip("/") + "/.well-known/openid-configuration"
         )
@@ -221,24 +256,22 @@ class OidcProvider:
             raise SignInFailed(Reason.PROVIDER_AWAY, "discovery names no valid addresses")
         authorization, token, jwks = cast(list[str], named)
         end = found.get("end_session_endpoint")
-        addresses = _Addresses(
+        return _Addresses(
             authorization,
             token,
             jwks,
             end if isinstance(end, str) and is_provider_url(end) else None,
             found.get("authorization_response_iss_parameter_supported") is True,
         )
-        self._addresses = (self._clock() + _CACHE_SECONDS, addresses)
-        return addresses
 
-    async def _redeem(self, addresses: _Addresses, code: str, verifier: str) -> str:
+    async def _redeem(self, addresses: _Addresses, code: str, kept: Json) -> str:
         """Exchange a code for an ID token.  Raises SignInFailed."""
         form = {
             "grant_type": "authorization_code",
             "code": code,
-            "redirect_uri": self._base_url + CALLBACK_PATH,
+            "redirect_uri": kept["redirect_uri"],
             "client_id": self._client_id,
-            "code_verifier": verifier,
+            "code_verifier": kept["verifier"],
         }
         headers = {}
         if self._settings.client_secret is not None:
@@ -340,11 +373,16 @@ class OidcProvider:
 
 def open_provider(settings: Settings, *, clock: Callable[[], float]) -> OidcProvider | None:
     """Return the provider of the settings; None without one.  clock: monotonic seconds."""
-    public_url = settings.links.public_url
-    if settings.oidc.issuer is None or public_url is None:
+    if settings.oidc.issuer is None:
         return None
     secret_keys = [key.get_secret_value() for key in settings.secrets.key]
-    return OidcProvider(settings.oidc, SecretBox(secret_keys), public_url=public_url, clock=clock)
+    return OidcProvider(
+        settings.oidc,
+        SecretBox(secret_keys),
+        public_url=settings.links.public_url,
+        operators_url=settings.links.operators_url,
+        clock=clock,
+    )
 
 
 def choose_grant(grants: tuple[GroupGrant, ...], groups: object) -> GroupGrant | None:
@@ -360,11 +398,6 @@ def choose_grant(grants: tuple[GroupGrant, ...], groups: object) -> GroupGrant |
     tenant = mine[0].tenant
     scopes = {scope for grant in mine if grant.tenant == tenant for scope in grant.scopes}
     return GroupGrant(group=mine[0].group, tenant=tenant, scopes=tuple(sorted(scopes)))
-
-
-def local_path(path: str | None) -> str:
-    """Return the page to return to: `/admin`, else the studio's; never another site."""
-    return "/admin" if path == "/admin" else "/"
 
 
 def _select_key(keys: list[Json], kid: str | None, algorithm: str) -> jwt.PyJWK | None:

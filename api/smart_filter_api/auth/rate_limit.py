@@ -20,6 +20,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from smart_filter_shared.config.settings import BrokerSettings
+from smart_filter_shared.errors import RateLimited
 from smart_filter_shared.lru_dict import LruDict
 from smart_filter_shared.supervision import SupervisedLoop
 
@@ -77,6 +78,14 @@ class Allowance:
             "RateLimit-Policy": f'"{_POLICY}";q={self.quota};w={WINDOW_SECONDS}',
             "RateLimit": f'"{_POLICY}";r={self.remaining};t={self.more_in_seconds}',
         }
+
+    def require(self) -> None:
+        """Raise RateLimited when the allowance is used up."""
+        if not self.is_granted:
+            raise RateLimited(
+                f"{self.quota} requests per minute are allowed; retry in {self.more_in_seconds} s",
+                retry_after_seconds=self.more_in_seconds,
+            )
 
 
 @dataclass(frozen=True, slots=True)

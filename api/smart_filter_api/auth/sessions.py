@@ -12,7 +12,7 @@ import hashlib
 import secrets
 import uuid
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
@@ -20,11 +20,18 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, sel
 from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import Caller, Scope
 from smart_filter_shared.db.tables.tenants import browser_codes, browser_sessions, keys
-from smart_filter_shared.errors import InsufficientScope, Unauthorized
+from smart_filter_shared.errors import InsufficientScope, NotFound, Unauthorized
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.tenants.quotas import Limits
 
 _SECRET_BYTES = 32
+# The id of a session is this part of its digest, from which its cookie cannot be found.
+_ID_BYTES = 16
+# At most this many sessions of a key; a sign-in beyond ends the oldest.
+MAX_SESSIONS_OF_KEY = 100
+# A sensitive change needs a sign-in of at most this age, so that a page that was left open, or a
+# stolen cookie, does not suffice. The catalog of problems names it.
+FRESH = dt.timedelta(minutes=15)
 # Least time between two writes of `used_at`, so that most requests only read.
 _TOUCH_INTERVAL = dt.timedelta(minutes=1)
 _INVALID_SESSION = "the session is not valid: unknown, ended or expired; sign in again"
@@ -46,6 +53,20 @@ class Session:
     caller: Caller
     created_at: dt.datetime
     expires_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A session of a key, for lists.
+
+    session_id: names the session and opens nothing.  used_at: accurate to a minute.
+    """
+
+    session_id: uuid.UUID
+    created_at: dt.datetime
+    used_at: dt.datetime
+    expires_at: dt.datetime
+    is_current: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +107,15 @@ def open_for_person(
 ) -> NewSession:
     """Open a session for a person whom a provider signed in, and return it.
 
-    The session has a key of its own, which expires with it and whose secret is not kept.
+    The session has a key of its own, which expires with it and has no secret.
     """
-    made = api_keys.issue(
+    key_id = api_keys.issue_for_person(
         connection,
         tenant=tenant,
         scopes=[Scope(scope) for scope in scopes],
         valid_for=lifetimes.whole,
     )
-    return _create_session(connection, made.key_id, lifetimes)
+    return _create_session(connection, key_id, lifetimes)
 
 
 def allow_code(connection: Connection, code: str, *, key: str, valid_for: dt.timedelta) -> None:
@@ -119,12 +140,14 @@ def find(
     """
     now, used_at = func.statement_timestamp(), browser_sessions.c.used_at
     is_late: ColumnElement[bool] = used_at < now - _TOUCH_INTERVAL
+    is_fresh: ColumnElement[bool] = browser_sessions.c.created_at > now - FRESH
     row = connection.execute(
         api_keys.select_callers()
         .add_columns(
             browser_sessions.c.created_at,
             func.least(browser_sessions.c.expires_at, keys.c.expires_at).label("expires_at"),
             is_late.label("is_late"),
+            is_fresh.label("is_fresh"),
         )
         .join(browser_sessions, browser_sessions.c.key_id == keys.c.id)
         .where(
@@ -147,6 +170,47 @@ def end(connection: Connection, cookie: str) -> None:
     connection.execute(delete(browser_sessions).where(mine))
 
 
+def list_of_key(
+    connection: Connection, key_id: uuid.UUID, lifetimes: Lifetimes, *, cookie: str
+) -> list[SessionRow]:
+    """Return a key's sessions that have not ended, the newest first.
+
+    cookie: of the request; it marks the session to which it belongs.
+    """
+    columns = browser_sessions.c
+    now = func.statement_timestamp()
+    rows = connection.execute(
+        select(columns.digest, columns.created_at, columns.used_at, columns.expires_at)
+        .where(
+            columns.key_id == key_id,
+            columns.expires_at > now,
+            columns.used_at > now - lifetimes.idle,
+        )
+        .order_by(columns.created_at.desc())
+        .limit(MAX_SESSIONS_OF_KEY)
+    )
+    own = _digest(cookie)
+    return [
+        SessionRow(
+            uuid.UUID(bytes=row.digest[:_ID_BYTES]),
+            row.created_at,
+            row.used_at,
+            row.expires_at,
+            is_current=row.digest == own,
+        )
+        for row in rows
+    ]
+
+
+def end_of_key(connection: Connection, key_id: uuid.UUID, session_id: uuid.UUID) -> None:
+    """Delete a session of a key.  Raises NotFound when the key has no such session."""
+    columns = browser_sessions.c
+    named = func.substring(columns.digest, 1, _ID_BYTES) == session_id.bytes
+    ended = connection.execute(delete(browser_sessions).where(columns.key_id == key_id, named))
+    if not ended.rowcount:
+        raise NotFound(f"there is no session {session_id}")
+
+
 def _create_session(connection: Connection, key_id: uuid.UUID, lifetimes: Lifetimes) -> NewSession:
     now = func.statement_timestamp()
     _delete_expired(connection)
@@ -160,6 +224,7 @@ def _create_session(connection: Connection, key_id: uuid.UUID, lifetimes: Lifeti
             expires_at=now + lifetimes.whole,
         )
     )
+    _delete_oldest(connection, key_id)
     # Fails when the key was revoked after the code was issued.
     session = find(connection, cookie, lifetimes)
     if session.caller.is_device:
@@ -178,8 +243,22 @@ def _delete_expired(connection: Connection) -> None:
     connection.execute(delete(browser_sessions).where(browser_sessions.c.digest.in_(over)))
 
 
+def _delete_oldest(connection: Connection, key_id: uuid.UUID) -> None:
+    """Delete a key's sessions beyond the newest MAX_SESSIONS_OF_KEY."""
+    of_key = browser_sessions.c.key_id == key_id
+    oldest = (
+        select(browser_sessions.c.digest)
+        .where(of_key)
+        .order_by(browser_sessions.c.created_at.desc())
+        .offset(MAX_SESSIONS_OF_KEY)
+        .with_for_update(skip_locked=True)
+    )
+    connection.execute(delete(browser_sessions).where(browser_sessions.c.digest.in_(oldest)))
+
+
 def _session(row: Row[Any], usual: Limits) -> Session:
-    return Session(api_keys.caller_from_row(row, usual), row.created_at, row.expires_at)
+    caller = replace(api_keys.caller_from_row(row, usual), is_fresh=row.is_fresh)
+    return Session(caller, row.created_at, row.expires_at)
 
 
 def _digest(text: str) -> bytes:

@@ -56,7 +56,7 @@ PAGES: Mapping[str, ProblemPage] = {
         (
             "The key lacks the scope that the operation requires: `submit`, `read` or `admin`.",
             "The key is a device token, which can only submit photos and read its own jobs.",
-            "A device token names `webhook_url`, which only the tenant's keys can.",
+            "A device token names an address: `webhook_url`, `photo_url`, `background=url:…`.",
             "The request names another tenant.",
             "The key to revoke belongs to the operator; use `smart-filter keys revoke`.",
         ),
@@ -79,6 +79,13 @@ PAGES: Mapping[str, ProblemPage] = {
         "Send `csrf_token` from `GET /v1/session` as `X-CSRF-Token`. Pages of other origins use an "
         "API key.",
         "the header X-CSRF-Token must hold the `csrf_token` of GET /v1/session",
+    ),
+    "sign_in_again": ProblemPage(
+        "A session issues a key, makes or changes a webhook or changes a tenant only after a "
+        "recent sign-in.",
+        ("The sign-in is more than 15 minutes old.",),
+        "Sign in again and repeat the request. Requests with a key in a header need no sign-in.",
+        "the sign-in is more than 15 minutes old",
     ),
     "link_invalid": ProblemPage(
         "The signed link does not open anything.",
@@ -173,7 +180,7 @@ PAGES: Mapping[str, ProblemPage] = {
         "An image or the whole body exceeds a size limit.",
         (
             "The image has more than 40,000,000 bytes.",
-            "The image has more than 50,000,000 pixels.",
+            "The image has more than 50,000,000 pixels, or a side of more than 65,500.",
             "The other form fields have more than 1,000,000 bytes.",
         ),
         "Scale the image down, or encode it with a lower quality.",
@@ -274,15 +281,18 @@ PAGES: Mapping[str, ProblemPage] = {
             "More megapixels per day than allowed.",
             "More event streams and waits open at a time than one key or tenant can have.",
             "More bytes of bodies at a time than one tenant or device can have.",
-            "More lists at a time than a process reads for one tenant.",
+            "More lists or writes of batches at a time than a process does for one tenant.",
         ),
         "Retry after the number of seconds in `Retry-After`.",
         "6000 requests per minute are allowed; retry in 1 s",
     ),
     "queue_full": ProblemPage(
-        "The tenant has its maximum number of unfinished jobs.",
-        ("Photos are submitted faster than they are processed.",),
-        "Retry after the number of seconds in `Retry-After`.",
+        "The tenant has its maximum number of unfinished jobs, or of webhook deliveries that wait.",
+        (
+            "Photos are submitted faster than they are processed.",
+            "The receiver of a webhook fails, or is slower than the jobs.",
+        ),
+        "Retry after the number of seconds in `Retry-After`. Repair or disable failing webhooks.",
         "you have 10000 unfinished jobs, the maximum",
     ),
     "internal": ProblemPage(
@@ -296,6 +306,7 @@ PAGES: Mapping[str, ProblemPage] = {
         (
             "The database or the object storage is restarting, overloaded or down.",
             "All tenants together have the maximum of unfinished jobs, or of bodies under way.",
+            "More lists at a time than a process reads for all tenants.",
             "A list takes too long: narrow it.",
         ),
         "Retry after the number of seconds in `Retry-After`, with the same `Idempotency-Key`.",

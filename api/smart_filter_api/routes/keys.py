@@ -27,6 +27,7 @@ from smart_filter_api.schemas.tenants import (
 from smart_filter_api.services import idempotency, security_log
 from smart_filter_api.services.container import Administrator, OpenServices, Submitter
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
+from smart_filter_api.services.recent_sign_in import RecentAdministrator
 from smart_filter_shared.errors import InsufficientScope
 from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_shared.tenants.audit_log import AuditEvent
@@ -49,13 +50,14 @@ _IDEMPOTENCY_PROBLEMS = ("malformed_request", "idempotency_in_progress", "idempo
         "unsupported_media",
         "unauthorized",
         "scope",
+        "sign_in_again",
         "unavailable",
     ),
 )
 async def create_key(
     request: Request,
     services: OpenServices,
-    caller: Administrator,
+    caller: RecentAdministrator,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Issue a key for the caller's tenant; the operator may name another tenant.

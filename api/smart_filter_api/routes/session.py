@@ -1,4 +1,6 @@
-"""Endpoints for the session of a browser: sign in, read the session, sign out."""
+"""Endpoints for browser sessions: sign in, read it, sign out; list and end those of a key."""
+
+from dataclasses import asdict
 
 from fastapi import APIRouter, Request, Response, status
 from sqlalchemy import Connection
@@ -11,20 +13,18 @@ from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.routes.sign_in import SIGN_OUT_PATH
 from smart_filter_api.schemas import sessions as schemas_sessions
-from smart_filter_api.schemas.sessions import SessionRequest
+from smart_filter_api.schemas.parameters import parse_id
+from smart_filter_api.schemas.sessions import OpenSession, OpenSessions, SessionRequest
 from smart_filter_api.services import security_log
-from smart_filter_api.services.container import (
-    BrowserSession,
-    OpenServices,
-)
+from smart_filter_api.services.container import AnyKey, BrowserSession, OpenServices
 from smart_filter_shared.security.client_network import client_network
 from smart_filter_shared.tenants.audit_log import AuditEvent
 
-router = APIRouter(prefix="/v1/session", tags=["session"])
+router = APIRouter(prefix="/v1", tags=["session"])
 
 
 @router.post(
-    "",
+    "/session",
     status_code=status.HTTP_201_CREATED,
     summary="Sign in",
     description="Sign in with a key, or with a one-time code such as `smart-filter up` shows. The "
@@ -71,7 +71,7 @@ async def sign_in(request: Request, services: OpenServices) -> Response:
 
 
 @router.get(
-    "",
+    "/session",
     summary="Get the session",
     response_model=schemas_sessions.Session,
     responses=describe_responses("unauthorized", "unavailable"),
@@ -85,7 +85,7 @@ async def get_session(
 
 
 @router.delete(
-    "",
+    "/session",
     status_code=status.HTTP_204_NO_CONTENT,
     summary="Sign out",
     responses=describe_responses("unauthorized", "unavailable"),
@@ -108,6 +108,44 @@ async def sign_out(request: Request, services: OpenServices, session: BrowserSes
         csrf.set_provider_cookie(request, answer, seconds=0, always_secure=secure)
     csrf.set_cookie(request, answer, "", seconds=0, always_secure=secure)
     return answer
+
+
+@router.get(
+    "/sessions",
+    summary="List sessions",
+    description="The browser sessions of the caller's key, the newest first. The key of a person "
+    "whom a provider signed in has one session.",
+    responses=describe_responses("unauthorized", "scope", "unavailable"),
+)
+async def list_sessions(request: Request, services: OpenServices, caller: AnyKey) -> OpenSessions:
+    """Return the sessions of the caller's key."""
+    cookie = csrf.read_cookie(request, always_secure=services.session_secure)
+    async with services.reading() as connection:
+        rows = await connection.run_sync(
+            browser_sessions.list_of_key, caller.key_id, services.lifetimes, cookie=cookie or ""
+        )
+    return OpenSessions(items=[OpenSession(**asdict(row)) for row in rows])
+
+
+@router.delete(
+    "/sessions/{session_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    summary="End a session",
+    description="Signs another browser out, such as that of a lost device.",
+    responses=describe_responses("unauthorized", "scope", "not_found", "unavailable"),
+)
+async def delete_session(
+    session_id: str, request: Request, services: OpenServices, caller: AnyKey
+) -> None:
+    """End a session of the caller's key."""
+    named = parse_id(session_id, "session")
+
+    def end(connection: Connection) -> None:
+        browser_sessions.end_of_key(connection, caller.key_id, named)
+        security_log.record(connection, request, caller, AuditEvent.SIGNED_OUT, named)
+
+    async with services.transaction() as connection:
+        await connection.run_sync(end)
 
 
 def _session_response(session: Session, cookie: str, code: int) -> Response:

@@ -1,5 +1,6 @@
 """Pages of the sign-in at an OpenID Connect provider: start, callback and sign-out."""
 
+from dataclasses import dataclass
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response, status
@@ -10,6 +11,7 @@ from smart_filter_api.auth import api_keys, csrf, oidc
 from smart_filter_api.auth import sessions as browser_sessions
 from smart_filter_api.auth.oidc import Person, SignInFailed
 from smart_filter_api.auth.sessions import NewSession
+from smart_filter_api.http.operators import is_from_operator
 from smart_filter_api.services import security_log
 from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_shared.errors import NotFound
@@ -26,11 +28,19 @@ SIGN_OUT_PATH: Final = "/sign-in/oidc/sign-out"
 _log = logger("sign_in")
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """A sign-in at a provider, which leads the browser back to `base_url`."""
+
+    provider: oidc.OidcProvider
+    base_url: str
+
+
 @router.get("")
-async def show_ways(services: OpenServices) -> JSONResponse:
+async def show_ways(request: Request, services: OpenServices) -> JSONResponse:
     """Return the ways to sign in besides keys: the provider's label, or null."""
-    provider = services.oidc
-    return JSONResponse({"oidc": None if provider is None else {"label": provider.label}})
+    way = _find_way(request, services)
+    return JSONResponse({"oidc": None if way is None else {"label": way.provider.label}})
 
 
 @router.get("/oidc")
@@ -40,12 +50,12 @@ async def begin(
     then: Annotated[str | None, Query(max_length=100)] = None,
 ) -> Response:
     """Send the browser to the provider.  Raises NotFound, CsrfRejected."""
-    provider = _provider(services)
+    way = _require_way(request, services)
     # Another site's page cannot replace the session of this browser.
     csrf.verify_origin(request)
-    path = oidc.local_path(then)
+    path = "/admin" if then == "/admin" and is_from_operator(request) else "/"
     try:
-        attempt = await provider.begin(path)
+        attempt = await way.provider.begin(way.base_url, path)
     except SignInFailed as error:
         return _refused(request, services, error, path)
     answer = _redirect(attempt.url)
@@ -62,7 +72,7 @@ async def begin(
 @router.get("/oidc/callback")
 async def finish(request: Request, services: OpenServices) -> Response:
     """Open a session for the person whom the provider names.  Raises NotFound, RateLimited."""
-    provider = _provider(services)
+    provider = _require_way(request, services).provider
     secure, lifetimes = services.session_secure, services.lifetimes
     cookie = csrf.read_attempt_cookie(request, always_secure=secure)
     former = csrf.read_cookie(request, always_secure=secure)
@@ -84,8 +94,10 @@ async def finish(request: Request, services: OpenServices) -> Response:
         return opened
 
     try:
+        # Not counted: any page can make a browser ask for this address without its cookie.
+        kept = provider.match(request.query_params, cookie)
         with services.sign_in_failures.attempt(client_network(request.scope), digest):
-            person = await provider.finish(request.query_params, cookie)
+            person = await provider.finish(request.query_params, kept)
     except SignInFailed as error:
         return _refused(request, services, error, "/")
     async with services.transaction() as connection:
@@ -113,16 +125,27 @@ async def sign_out(request: Request, services: OpenServices) -> Response:
     """
     csrf.verify_origin(request)
     try:
-        url = await _provider(services).sign_out_url()
+        way = _require_way(request, services)
+        url = await way.provider.sign_out_url(way.base_url)
     except SignInFailed:
         url = None  # the session of this service has ended in any case
     return _redirect(url or "/")
 
 
-def _provider(services: Services) -> oidc.OidcProvider:
-    if services.oidc is None:
-        raise NotFound("no OpenID Connect provider is set (SMART_FILTER_OIDC_ISSUER)")
-    return services.oidc
+def _find_way(request: Request, services: Services) -> _Way | None:
+    """Return the provider for browsers at the port of a request; None without one."""
+    provider = services.oidc
+    if provider is None:
+        return None
+    base_url = provider.operators_url if is_from_operator(request) else provider.public_url
+    return None if base_url is None else _Way(provider, base_url.rstrip("/"))
+
+
+def _require_way(request: Request, services: Services) -> _Way:
+    way = _find_way(request, services)
+    if way is None:
+        raise NotFound("no OpenID Connect provider is set for this port (docs/sign-in.md)")
+    return way
 
 
 def _refused(request: Request, services: Services, error: SignInFailed, path: str) -> Response:

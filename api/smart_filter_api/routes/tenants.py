@@ -11,6 +11,7 @@ from smart_filter_api.routes import tenant_changes
 from smart_filter_api.schemas.defaults import TenantChange, TenantSettings
 from smart_filter_api.services import security_log
 from smart_filter_api.services.container import Administrator, OpenServices
+from smart_filter_api.services.recent_sign_in import RecentAdministrator
 from smart_filter_shared.errors import NotFound
 from smart_filter_shared.ids import OPERATOR, Tenant
 from smart_filter_shared.recipe import spellings
@@ -50,11 +51,11 @@ async def get_tenant(tenant: str, services: OpenServices, caller: Administrator)
     responses=describe_responses(
         *("malformed_request", "unsupported_media", "invalid_request"),
         *("invalid_recipe", "contradiction"),
-        *("not_available", "unauthorized", "scope", "not_found", "unavailable"),
+        *("not_available", "unauthorized", "scope", "sign_in_again", "not_found", "unavailable"),
     ),
 )
 async def update_tenant(
-    tenant: str, request: Request, services: OpenServices, caller: Administrator
+    tenant: str, request: Request, services: OpenServices, caller: RecentAdministrator
 ) -> TenantSettings:
     """Change the overrides of the caller's tenant; the operator may name another tenant."""
     name = _resolve_tenant(caller, tenant)

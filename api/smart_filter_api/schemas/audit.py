@@ -12,7 +12,7 @@ class AuditRecord(BaseModel):
     """One event of the security log."""
 
     at: UtcDatetime
-    event: AuditEvent
+    event: AuditEvent | str = Field(description="Other text: an event of another version")
     key_id: uuid.UUID | None = Field(description="Key of the request; null: unknown, or none")
     network: str | None = Field(
         description="IPv4 address or IPv6 network of the client; null for the command line, and "

@@ -34,3 +34,20 @@ class Session(BaseModel):
     created_at: UtcDatetime
     expires_at: UtcDatetime = Field(description="Absolute end; an unused session ends earlier")
     csrf_token: str
+
+
+class OpenSession(BaseModel):
+    """A session of the caller's key."""
+
+    session_id: uuid.UUID
+    created_at: UtcDatetime
+    used_at: UtcDatetime = Field(description="Last use, accurate to a minute")
+    expires_at: UtcDatetime = Field(description="Absolute end; an unused session ends earlier")
+    is_current: bool = Field(description="Whether the request has its cookie")
+
+
+class OpenSessions(BaseModel):
+    """The sessions of the caller's key, the newest first."""
+
+    items: list[OpenSession]
+    next_cursor: None = None

@@ -24,6 +24,8 @@ from smart_filter_shared.tenants.audit_log import AuditEntry
 _WRITE_SECONDS: Final = 60.0
 # How often to look whether that time has passed.
 _LOOK_SECONDS: Final = 5.0
+# Longest time of the last write, while the process ends.
+_LAST_SECONDS: Final = 5.0
 # Rows of a tenant in each write; further keys and networks share one row of each event.
 _MAX_ROWS: Final = 16
 
@@ -48,15 +50,19 @@ class RefusalLog:
         counts[entry] += number
 
     async def run(self, database: AsyncEngine) -> None:
-        """Write once a minute until canceled.
+        """Write once a minute until canceled, and then what is left.
 
         Raises the last error when too many unexpected ones follow each other.
         """
         turns = SupervisedLoop("refusals", every_seconds=_LOOK_SECONDS)
-        while True:
-            with turns.step():
-                await self.write_due(database)
-            await anyio.sleep(turns.pause_seconds)
+        try:
+            while True:
+                with turns.step():
+                    await self.write_due(database)
+                await anyio.sleep(turns.pause_seconds)
+        finally:
+            with anyio.move_on_after(_LAST_SECONDS, shield=True), turns.step():
+                await self._write(database)
 
     async def write_due(self, database: AsyncEngine) -> None:
         """Write what was counted if a minute has passed since the last write.
@@ -68,16 +74,19 @@ class RefusalLog:
             if self._clock() < self._due_at:
                 return
             self._due_at = self._clock() + _WRITE_SECONDS
-            entries = self.take()
-            if not entries:
-                return
-            try:
-                async with sessions.async_transaction(database) as connection:
-                    await connection.run_sync(audit_log.write, entries)
-            except TryAgain:
-                for entry in entries:
-                    self.count(replace(entry, count=1), entry.count)
-                raise
+            await self._write(database)
+
+    async def _write(self, database: AsyncEngine) -> None:
+        entries = self.take()
+        if not entries:
+            return
+        try:
+            async with sessions.async_transaction(database) as connection:
+                await connection.run_sync(audit_log.write, entries)
+        except (TryAgain, anyio.get_cancelled_exc_class()):
+            for entry in entries:
+                self.count(replace(entry, count=1), entry.count)
+            raise
 
     def take(self) -> list[AuditEntry]:
         """Return what was counted since the last call."""

@@ -1,10 +1,11 @@
-"""Serve the studio's page at `/`, the admin page at `/admin`, and the files that they load."""
+"""Serve the studio's page at `/`, and the files that it loads; at the operators' port, `/admin`."""
 
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
 from smart_filter_api.http import static_content
+from smart_filter_api.http.operators import OperatorsRoute
 from smart_filter_api.http.static_content import StaticFile
 from smart_filter_api.services.live_access import LiveEndpoint
 from smart_filter_api.studio import files
@@ -12,6 +13,7 @@ from smart_filter_shared.errors import NotFound
 
 # These pages are for browsers, not for API clients.
 router = APIRouter(include_in_schema=False)
+operators_router = APIRouter(include_in_schema=False, route_class=OperatorsRoute)
 
 # The page may load files of this service, show pictures that it created itself, and use the camera.
 # Inline scripts except the import map, style attributes in HTML, forms and frames are blocked.
@@ -39,7 +41,7 @@ async def show(request: Request) -> Response:
     return _page(request, files.load().studio)
 
 
-@router.get("/admin")
+@operators_router.get("/admin")
 async def show_admin(request: Request) -> Response:
     """Return the admin page; the data that it shows needs a key with the scope `operator`."""
     return _page(request, files.load().admin)

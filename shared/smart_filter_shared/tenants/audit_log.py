@@ -20,14 +20,6 @@ from smart_filter_shared.ids import OPERATOR, Tenant
 # The triggers of migration 0024 refuse to delete newer rows.
 MIN_KEPT_SECONDS: Final = 30 * 24 * 3600
 
-_DELETE_OLD = text("""
-    DELETE FROM audit_events WHERE id IN (
-        SELECT id FROM audit_events
-        WHERE at < statement_timestamp() - make_interval(secs => :seconds)
-        ORDER BY at LIMIT :most FOR UPDATE SKIP LOCKED
-    )
-""")
-
 
 class AuditEvent(StrEnum):
     """What a row of the security log reports."""
@@ -58,6 +50,7 @@ class AuditEntry:
     """An event to be logged.
 
     tenant: whose log; the operator's for callers whose tenant is not known.
+    event: text in a row that another version wrote, if this version does not know it.
     key_id: the key of the request; None for the command line and unknown callers.
     network: the client's network; None for the command line and for several networks.
     subject: the key, webhook, tenant, queue or worker that the event is about.
@@ -65,7 +58,7 @@ class AuditEntry:
     """
 
     tenant: Tenant
-    event: AuditEvent
+    event: AuditEvent | str
     key_id: uuid.UUID | None = None
     network: str | None = None
     subject: str | None = None
@@ -127,7 +120,7 @@ def list_events(
             row.at,
             AuditEntry(
                 Tenant(row.tenant),
-                AuditEvent(row.event),
+                _parse_event(row.event),
                 key_id=row.key_id,
                 network=row.network,
                 subject=row.subject,
@@ -140,5 +133,16 @@ def list_events(
 
 def delete_old(connection: Connection, *, seconds: float, most: int) -> int:
     """Delete events older than `seconds`, at most `most` of them; return their number."""
-    where = {"seconds": max(seconds, MIN_KEPT_SECONDS), "most": most}
-    return connection.execute(_DELETE_OLD, where).rowcount
+    deleted = connection.scalar(
+        text("SELECT delete_old_audit_events(:seconds, :most)"),
+        {"seconds": max(seconds, MIN_KEPT_SECONDS), "most": most},
+    )
+    assert isinstance(deleted, int)
+    return deleted
+
+
+def _parse_event(stored: str) -> AuditEvent | str:
+    try:
+        return AuditEvent(stored)
+    except ValueError:
+        return stored

@@ -9,6 +9,7 @@ import { Theme } from "./controls/theme.js";
 import { html } from "./html.js";
 import { place } from "./router.js";
 import { screens } from "./screens/all.js";
+import { Sessions } from "./screens/sessions.js";
 import { SignIn } from "./screens/sign-in.js";
 import { reachable } from "./service/api.js";
 import { albumDrafts, giveUp, startSendingAlbums } from "./state/album-drafts.js";
@@ -72,6 +73,7 @@ function Frame() {
         </nav>
         <span class="spacer" />
         <${Theme} />
+        <${Sessions} />
         <${SignOut} />
       </header>
       ${!reachable.value && html`<p class="offline" role="status">

@@ -67,7 +67,7 @@ keys = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("tenant", Text, nullable=False),
-    # SHA-256 of the key; the key itself is shown once and never stored.
+    # SHA-256 of the key, which is shown once and never stored; random for a key without a secret.
     Column("digest", LargeBinary, nullable=False, unique=True),
     Column("scopes", ARRAY(Text), nullable=False),
     Column("created_at", Moment, nullable=False),
@@ -80,6 +80,8 @@ keys = Table(
     # The key that made it with POST /v1/keys; null for keys of the command line and of devices, and
     # in rows of code versions that did not write it.
     Column("issued_by", Uuid),
+    # Whether it is the key of a signed-in person's session, which keys issued with it outlive.
+    Column("is_personal", Boolean, nullable=False, server_default=text("false")),
     Index("keys_by_tenant", "tenant", "id"),
     Index("keys_by_parent", "parent", postgresql_where=text("parent IS NOT NULL")),
     Index("keys_by_issuer", "issued_by", postgresql_where=text("issued_by IS NOT NULL")),
@@ -171,6 +173,7 @@ deliveries = Table(
     Index("deliveries_due", "lane", "due_at", postgresql_where=text("state = 'waiting'")),
     Index("deliveries_sending", "lane", postgresql_where=text("state = 'sending'")),
     Index("deliveries_finished", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
+    Index("deliveries_pending", "tenant", postgresql_where=text("finished_at IS NULL")),
     postgresql_with={"fillfactor": 70},
 )
 

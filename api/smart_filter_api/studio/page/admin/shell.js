@@ -6,6 +6,7 @@ import { Icon } from "../controls/icon.js";
 import { Toasts, sayTrouble } from "../controls/notices.js";
 import { Theme } from "../controls/theme.js";
 import { html } from "../html.js";
+import { Sessions } from "../screens/sessions.js";
 import { SignIn } from "../screens/sign-in.js";
 import { reachable } from "../service/api.js";
 import { session, signOut } from "../state/session.js";
@@ -47,6 +48,7 @@ function Frame() {
         </nav>
         <span class="spacer" />
         <${Theme} />
+        <${Sessions} />
         <${Button} kind="quiet" icon="signOut" label="Sign out"
           onClick=${() => signOut().catch(sayTrouble)} />
       </header>
