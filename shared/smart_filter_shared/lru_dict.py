@@ -8,34 +8,42 @@ Value = TypeVar("Value")
 
 
 class LruDict(Generic[Key, Value]):
-    """At most `most` values by key; not safe for threads, so its owner holds a lock."""
+    """Values by key, of a weight of at most `most` in all or else a single one.
+
+    Not safe for threads, so its owner holds a lock.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
-        # Least recently used first.
-        self._values: OrderedDict[Key, Value] = OrderedDict()
+        # Values and their weights, least recently used first.
+        self._values: OrderedDict[Key, tuple[Value, int]] = OrderedDict()
+        self._weight = 0
 
     def get(self, key: Key) -> Value | None:
         """Return the value of a key, which is now the most recently used; None if missing."""
-        if key in self._values:
-            self._values.move_to_end(key)
-        return self._values.get(key)
+        if key not in self._values:
+            return None
+        self._values.move_to_end(key)
+        return self._values[key][0]
 
-    def put(self, key: Key, value: Value) -> None:
+    def put(self, key: Key, value: Value, *, weight: int = 1) -> None:
         """Keep a value, in place of the least recently used ones."""
-        self._values.pop(key, None)
-        self.free_slot()
-        self._values[key] = value
+        self.drop(key)
+        self.make_room(weight)
+        self._values[key] = value, weight
+        self._weight += weight
 
-    def free_slot(self) -> None:
+    def make_room(self, weight: int = 1) -> None:
         """Drop values until another one fits, for a value whose making needs their memory."""
-        while self._values and len(self._values) >= self._most:
-            self._values.popitem(last=False)
+        while self._values and self._weight + weight > self._most:
+            self.drop(next(iter(self._values)))
 
     def drop(self, key: Key) -> None:
         """Drop the value of a key, if there is one."""
-        self._values.pop(key, None)
+        _, weight = self._values.pop(key, (None, 0))
+        self._weight -= weight
 
     def clear(self) -> None:
         """Drop all values."""
         self._values.clear()
+        self._weight = 0

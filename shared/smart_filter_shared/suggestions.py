@@ -2,7 +2,7 @@
 
 import difflib
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 # Characters of an unknown name that are compared; bounds the time that takes. No name is as long.
@@ -25,7 +25,11 @@ def did_you_mean(name: str, known: Iterable[str], *, most: int = 1) -> str:
 
     It is empty when no known name is similar.
     """
-    near = find_nearest(name, known, most=most)
+    return suggest(find_nearest(name, known, most=most))
+
+
+def suggest(near: Sequence[str]) -> str:
+    """Return the end of a sentence that suggests these names, empty for none."""
     return f"; did you mean {' or '.join(near)}?" if near else ""
 
 

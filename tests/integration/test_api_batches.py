@@ -259,7 +259,7 @@ def test_batch_of_another_key_is_deleted_by_administrators_alone(api: Api) -> No
 def test_interrupted_deletion_is_finished_by_retention(api: Api) -> None:
     batch_ = submit(api, {"items": items(2), "album": {"best": 1}})
     api.bench.execute("UPDATE batches SET deleted_at = now() - interval '2 minutes'")
-    retention_ = GarbageCollector(api.bench.engine, api.bench.store, cell=DEFAULT_CELL)
+    retention_ = GarbageCollector(api.bench.worker_engine, api.bench.store, cell=DEFAULT_CELL)
 
     assert api.client.get(f"/v1/batches/{batch_['id']}").status_code == 410
     for _ in range(2):
@@ -317,7 +317,7 @@ def test_batch_of_wrong_recipes_is_refused_after_a_hundred(api: Api) -> None:
         event.remove(Engine, "before_cursor_execute", count)
 
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_recipe")
-    assert "100 recipes are wrong; those after /items/99" in answer.json()["detail"]
+    assert "100 items are wrong; those after /items/99" in answer.json()["detail"]
     # The cached ones, and once more since they may be old.
     assert sum("FROM models" in read for read in reads) <= 2
     assert api.leftovers() == {}

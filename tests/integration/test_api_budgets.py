@@ -11,9 +11,12 @@ import pytest
 
 from smart_filter_api.auth.api_keys import Caller, Scope
 from smart_filter_api.services.wait_budget import WaitBudget
+from smart_filter_shared.errors import RateLimited, ServiceFull
 from smart_filter_shared.ids import Tenant
+from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.tenants.quotas import Limits
 from smart_filter_tests.bench import Bench
+from smart_filter_tests.outages import wait_until
 from smart_filter_tests.serving import Api, a_photo, an_api, serve_with
 
 _MEGABYTES = 170
@@ -24,8 +27,8 @@ _OTHER = Tenant("other")
 def api(bench: Bench) -> Iterator[Api]:
     """An API process of its own, with the smallest budget of bodies."""
     with (
-        serve_with(bench, SMART_FILTER_LIMIT_BODY_MEGABYTES=str(_MEGABYTES)) as url,
-        an_api(url, bench) as api,
+        serve_with(bench, SMART_FILTER_LIMIT_BODY_MEGABYTES=str(_MEGABYTES)) as site,
+        an_api(site, bench) as api,
     ):
         yield api
 
@@ -133,6 +136,62 @@ def test_device_has_twenty_streams_and_waits(api: Api) -> None:
     assert "20 streams and waits of this key" in refused[0].json()["detail"]
     assert (at_once.status_code, at_once.headers.get("Preference-Applied")) == (202, None)
     assert others == 200
+
+
+def test_downloads_that_nobody_reads_are_bounded(api: Api) -> None:
+    asked = {"scopes": ["submit"], "ttl_seconds": 600, "max_jobs": 9}
+    mine = {"Authorization": f"Bearer {api.client.post('/v1/tokens', json=asked).json()['key']}"}
+    sent = api.client.post(
+        "/v1/jobs", files={"photo": a_photo()}, data={"background": "keep"}, headers=mine
+    )
+    job_id, size = sent.json()["id"], 16_000_000  # more than the kernel takes for a client
+    api.finish(StageName.PREPARE, {"files": {}})
+    api.bench.store.put(f"of/{job_id}", bytes(size), length=size, media_type="image/png")
+    file = {"key": f"of/{job_id}", "format": "image/png", "media_type": "image/png", "bytes": size}
+    image = {**file, "width": 4, "height": 4}
+    api.finish(StageName.COMPOSITE, {"files": {"image": image}, "background": None})
+    path = f"/v1/jobs/{job_id}/outputs/image"
+
+    with contextlib.ExitStack() as downloads:
+        for _ in range(20):
+            download = api.client.stream("GET", path, headers=mine)
+            assert downloads.enter_context(download).status_code == 200
+        refused = api.client.get(path, headers=mine)
+        other = api.client.head(path)
+    # The server notices the ends of the downloads a moment later.
+    wait_until(lambda: api.client.head(path, headers=mine).status_code == 200)
+
+    assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+    assert "20 downloads of this key" in refused.json()["detail"]
+    assert refused.headers["Retry-After"] == "5"
+    assert other.status_code == 200
+
+
+def test_downloads_have_bounds_of_key_tenant_and_process() -> None:
+    waits = WaitBudget()
+    tenants = [Tenant(name) for name in ("one", "two", "three")]
+    keys = [Caller(uuid.uuid4(), tenants[0], frozenset()) for _ in range(3)]
+
+    def is_refused(caller: Caller | None, tenant: Tenant, error: type[Exception]) -> bool:
+        with contextlib.suppress(error), waits.hold_download(tenant, caller):
+            return False
+        return True
+
+    with contextlib.ExitStack() as held:
+        for number in range(200):
+            held.enter_context(waits.hold_download(tenants[0], keys[number // 100]))
+            if number == 99:
+                assert is_refused(keys[0], tenants[0], RateLimited)
+                assert not is_refused(keys[1], tenants[0], RateLimited)
+        assert is_refused(keys[2], tenants[0], RateLimited)
+        for _ in range(100):
+            held.enter_context(waits.hold_download(tenants[1], None))
+        assert is_refused(None, tenants[1], RateLimited)
+        for _ in range(100):
+            held.enter_context(waits.hold_download(tenants[2], None))
+        other = Caller(uuid.uuid4(), tenants[1], frozenset())
+        assert is_refused(other, tenants[1], ServiceFull)
+    assert not is_refused(keys[0], tenants[0], RateLimited)
 
 
 def test_key_and_tenant_have_bounds_of_their_own() -> None:

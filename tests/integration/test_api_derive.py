@@ -25,7 +25,7 @@ from smart_filter_tests import batches, invariants, races
 from smart_filter_tests.batches import items
 from smart_filter_tests.bench import KEEPING, TENANT, Bench
 from smart_filter_tests.retention_api import RetentionApi
-from smart_filter_tests.serving import Api, a_photo, an_api, serve_api
+from smart_filter_tests.serving import Api, Site, a_photo, an_api, serve_api
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_tests.stored_results import (
     FACTS,
@@ -52,16 +52,16 @@ LABEL = {
 
 
 @pytest.fixture(scope="session")
-def _caching_url(_bench: Bench) -> Iterator[str]:
+def _caching_site(_bench: Bench) -> Iterator[Site]:
     engine = _bench.settings.engine.model_copy(update={"remember": True})
-    with serve_api(dataclasses.replace(_bench.settings, engine=engine)) as url:
-        yield url
+    with serve_api(dataclasses.replace(_bench.settings, engine=engine)) as site:
+        yield site
 
 
 @pytest.fixture
-def caching(_caching_url: str, bench: Bench) -> Iterator[Api]:
+def caching(_caching_site: Site, bench: Bench) -> Iterator[Api]:
     """The API with its default setting: the result cache is on."""
-    with an_api(_caching_url, bench) as api:
+    with an_api(_caching_site, bench) as api:
         yield api
 
 
@@ -193,7 +193,7 @@ def test_reused_picture_is_shown_when_the_job_has_ended(caching: Api) -> None:
     waiting = caching.client.get(f"/v1/jobs/{again}/outputs/image")
     result = caching.bench.row(JobId(uuid.UUID(again)), COMPOSITE)["result"]
     lease = caching.bench.claim_one(COMPOSITE)
-    caching.bench.do(WORKER.complete, [StageOutcome(lease, result, 0.0, {})], KEEPING)  # type: ignore[arg-type]  # JSON
+    caching.bench.work(WORKER.complete, [StageOutcome(lease, result, 0.0, {})], KEEPING)  # type: ignore[arg-type]  # JSON
 
     assert waiting.status_code == 409
     assert caching.job(again)["stages"][-1]["reused"] is True
@@ -204,7 +204,7 @@ def test_reused_picture_outlives_its_first_job(caching: Api) -> None:
     again = caching.submit(background="auto", seed="5")
     result = caching.bench.row(JobId(uuid.UUID(again)), COMPOSITE)["result"]
     lease = caching.bench.claim_one(COMPOSITE)
-    caching.bench.do(WORKER.complete, [StageOutcome(lease, result, 0.0, {})], KEEPING)  # type: ignore[arg-type]  # JSON
+    caching.bench.work(WORKER.complete, [StageOutcome(lease, result, 0.0, {})], KEEPING)  # type: ignore[arg-type]  # JSON
 
     caching.client.delete(f"/v1/jobs/{first}")
 
@@ -299,7 +299,9 @@ def test_uploaded_background_belongs_to_the_derived_job(api: Api) -> None:
 
 @pytest.fixture
 def retention_api(api: Api) -> RetentionApi:
-    return RetentionApi(api, GarbageCollector(api.bench.engine, api.bench.store, cell=DEFAULT_CELL))
+    return RetentionApi(
+        api, GarbageCollector(api.bench.worker_engine, api.bench.store, cell=DEFAULT_CELL)
+    )
 
 
 def album(api: Api, photos: int, *, best: int) -> list[dict[str, Any]]:
@@ -384,7 +386,7 @@ def test_photo_fetched_from_its_address_is_cached_from_then_on(caching: Api) -> 
     brought = ImportedPhoto("2026-01-01/tests/brought", hashlib.sha256(photo).hexdigest(), 1.5)
     result = {"facts": FACTS[PREPARE], "arrays": {}, "files": {}}
     done = StageOutcome(lease, result, 0.1, {brought.key: ArtifactKind.PHOTO}, brought)
-    caching.bench.do(WORKER.complete, [done], KEEPING)
+    caching.bench.work(WORKER.complete, [done], KEEPING)
     after = caching.post(photo).json()
     foreign = caching.headers(Scope.SUBMIT, Scope.READ, tenant=Tenant("else"))
     others = caching.client.post(
@@ -429,7 +431,7 @@ def drawn(api: Api) -> set[str]:
 
 
 def sweep(api: Api) -> None:
-    GarbageCollector(api.bench.engine, api.bench.store, cell=DEFAULT_CELL).remove_expired()
+    GarbageCollector(api.bench.worker_engine, api.bench.store, cell=DEFAULT_CELL).remove_expired()
 
 
 def pass_days(api: Api, days: float) -> None:

@@ -1,10 +1,15 @@
 """Errors that tell the next step, beyond the table of malformed requests."""
 
+from typing import Any, Final
+
 import httpx
 import pytest
 
 from smart_filter_tests import batches
+from smart_filter_tests.bench import TENANT
 from smart_filter_tests.serving import Api, a_photo
+
+HOST: Final = "https://example.org/picture.jpg"
 
 
 def test_used_up_device_token_has_its_own_code(api: Api) -> None:
@@ -32,6 +37,42 @@ def test_device_token_cannot_name_a_webhook(api: Api) -> None:
     assert (refused.status_code, refused.json()["code"]) == (403, "scope")
     assert "webhook_url" in refused.json()["detail"]
     assert accepted.status_code == 202, accepted.text
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ({"json": {"photo_url": HOST}}, "photo_url"),
+        (
+            {"files": {"photo": a_photo()}, "data": {"background": f"url:{HOST}"}},
+            "background_file",
+        ),
+    ],
+)
+def test_device_token_cannot_name_a_picture_s_address(
+    api: Api, body: dict[str, Any], named: str
+) -> None:
+    token = api.client.post("/v1/tokens", json={"max_jobs": 1}).json()["key"]
+    headers = {"Authorization": f"Bearer {token}"}
+
+    refused = api.client.post("/v1/jobs", **body, headers=headers)
+    accepted = api.client.post("/v1/jobs", **body)
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "scope")
+    assert named in refused.json()["detail"]
+    assert accepted.status_code == 202, accepted.text
+
+
+def test_device_token_uses_the_background_address_of_its_tenant(api: Api) -> None:
+    defaults = {"recipe": {"background": f"url:{HOST}"}}
+    assert api.client.patch(f"/v1/tenants/{TENANT}", json=defaults).status_code == 200
+    token = api.client.post("/v1/tokens", json={"max_jobs": 1}).json()["key"]
+    headers = {"Authorization": f"Bearer {token}"}
+
+    answer = api.client.post("/v1/jobs", files={"photo": a_photo()}, headers=headers)
+
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["recipe"]["background"] == f"url:{HOST}"
 
 
 @pytest.mark.parametrize("path", ["/v1/jobs", "/v1.0/account", "/livez"])
@@ -153,3 +194,39 @@ def test_errors_of_an_item_point_into_the_batch(api: Api) -> None:
     (error,) = batch["items"][1]["error"]["errors"]
     assert error["pointer"] == "/items/1/backgroud"
     assert error["detail"].endswith("; did you mean background?")
+
+
+def test_hundreds_of_parameters_are_refused_unread(api: Api) -> None:
+    refused = [
+        api.client.get("/v1/jobs", params={f"a{number}": "" for number in range(count)}).json()
+        for count in (100, 101)
+    ]
+
+    assert [len(one.get("errors", [])) for one in refused] == [20, 1]
+    assert refused[1]["detail"] == "there are more than 100 query parameters"
+
+
+@pytest.mark.parametrize("path", ["/v1/session", "/v1/jobs", "/v1.0/removebg"])
+def test_long_content_type_is_refused_unread(api: Api, path: str) -> None:
+    # The time to parse its parameters is quadratic.
+    headers = {"Content-Type": "application/json" + ";" * 60_000}
+
+    answer = httpx.post(api.url + path, content=b"{}", headers=headers, timeout=60)
+
+    assert answer.status_code == 400
+    assert "the Content-Type header has more than 1000 characters" in answer.text
+
+
+def test_websocket_handshake_is_answered_as_any_request(api: Api) -> None:
+    handshake = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+    }
+
+    answers = [one.get("/v1/nothing", headers=handshake) for one in (api.client, api.operators)]
+
+    for answer in answers:
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+        assert answer.headers["X-Request-Id"]

@@ -492,7 +492,7 @@ def test_job_that_misses_its_deadline_fails_and_is_redriven_without_one(api: Api
     scenarios.set_deadline_past(api.bench, JobId(uuid.UUID(job_id)))
 
     claimed = api.bench.claim(PREPARE)
-    api.bench.do(WORKER.fail_overdue)
+    api.bench.work(WORKER.fail_overdue)
 
     job = api.job(job_id)
     assert claimed == []
@@ -503,7 +503,7 @@ def test_job_that_misses_its_deadline_fails_and_is_redriven_without_one(api: Api
     }
     api.client.post(f"/v1/jobs/{job_id}/redrive")
     assert len(api.bench.claim(PREPARE)) == 1
-    assert api.bench.do(WORKER.fail_overdue) == []
+    assert api.bench.work(WORKER.fail_overdue) == []
 
 
 def test_forecast_of_an_ended_job_is_learned_from_once(api: Api) -> None:

@@ -221,12 +221,16 @@ def all_made(api: Api) -> dict[str, str]:
     upload = {"content_type": "image/jpeg", "bytes": 1000}
     webhook_id = made("/v1/webhooks", "id", {"url": "https://example.com/told"})
     api.client.patch(f"/v1/tenants/{TENANT}", json={"recipe": {"crop": True}})
+    with httpx.Client(base_url=api.url, headers={"Origin": api.url}) as browser:
+        assert browser.post("/v1/session", json={"key": api.key(Scope.READ)}).status_code == 201
+        session_id = browser.get("/v1/sessions").json()["items"][0]["session_id"]
     return {
         "job_id": job_id,
         "batch_id": made("/v1/batches", "id", {"items": [{"photo_base64": photo}]}),
         "upload_id": made("/v1/uploads", "upload_id", upload),
         "key_id": made("/v1/keys", "key_id", {"scopes": ["read"]}),
         "webhook_id": webhook_id,
+        "session_id": session_id,
         "delivery_id": made(f"/v1/webhooks/{webhook_id}/test", "id"),
         "tenant": TENANT,
     }
@@ -365,8 +369,8 @@ def test_limit_of_waiting_jobs_holds(api: Api) -> None:
 def test_limit_is_exact_for_simultaneous_requests_to_two_processes(api: Api) -> None:
     api.limit(jobs_waiting=100)
 
-    with serve_with(api.bench) as url, httpx.Client(timeout=60) as other:
-        other.base_url, other.headers = httpx.URL(url), api.client.headers
+    with serve_with(api.bench) as site, httpx.Client(timeout=60) as other:
+        other.base_url, other.headers = httpx.URL(site.url), api.client.headers
         clients = [api.client, other] * 55
         with ThreadPoolExecutor(8) as pool:
             answers = list(pool.map(submitted_by, clients))
@@ -431,7 +435,7 @@ def test_full_service_accepts_jobs_of_the_operator_alone(servers: Stack, bench: 
     for _ in range(2):
         bench.submit(KEEP, tenant=Tenant("another"))
 
-    with serve_api(settings) as url, an_api(url, bench) as api:
+    with serve_api(settings) as site, an_api(site, bench) as api:
         refused = submitted(api)
         operators = submitted(api, api.headers(*Scope, tenant=OPERATOR))
 
@@ -462,7 +466,7 @@ def finish(api: Api) -> None:
 
 
 def settle(api: Api) -> None:
-    api.bench.do(settlement.settle)
+    api.bench.work(settlement.settle)
 
 
 def used(api: Api, **between: str) -> list[dict[str, Any]]:

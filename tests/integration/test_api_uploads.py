@@ -56,7 +56,7 @@ def age(api: Api, *, seconds: float) -> None:
 
 def sweep(api: Api) -> set[str]:
     """Let retention remove expired objects; return the keys that are left."""
-    GarbageCollector(api.bench.engine, api.bench.store, cell=DEFAULT_CELL).remove_expired()
+    GarbageCollector(api.bench.worker_engine, api.bench.store, cell=DEFAULT_CELL).remove_expired()
     return {stored.key for stored in api.bench.store.stored()}
 
 
@@ -198,7 +198,7 @@ def test_unused_upload_is_removed_after_it_has_expired(api: Api) -> None:
 def test_upload_of_a_waiting_job_is_kept_and_not_an_orphan(api: Api) -> None:
     upload = create_upload(api)
     put(upload)
-    retention = GarbageCollector(api.bench.engine, api.bench.store, cell=DEFAULT_CELL)
+    retention = GarbageCollector(api.bench.worker_engine, api.bench.store, cell=DEFAULT_CELL)
     retention.clear_unreferenced(older_than=dt.timedelta(seconds=-60))
     job_id = name(api, upload).json()["id"]
     age(api, seconds=10 * 3600)
@@ -244,6 +244,7 @@ def png(width: int, height: int) -> bytes:
         pytest.param(a_photo("AVIF")[:120], 415, "unsupported_media", id="avif-cut-in-its-header"),
         pytest.param(png(0, 4000), 415, "unsupported_media", id="no-width"),
         pytest.param(png(10_000, 5_001), 413, "photo_too_large", id="over-50-megapixels"),
+        pytest.param(png(1, 65_501), 413, "photo_too_large", id="over-the-longest-side"),
         pytest.param(
             a_photo() + bytes(MAX_PHOTO_BYTES), 413, "photo_too_large", id="over-40-megabytes"
         ),

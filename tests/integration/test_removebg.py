@@ -16,7 +16,6 @@ from sqlalchemy import text
 from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import Caller, Scope
 from smart_filter_api.intake.body import PhotoRequest, SpooledPicture
-from smart_filter_api.intake.photo_header import PhotoFormat, PhotoHeader
 from smart_filter_api.removebg import coalescing
 from smart_filter_api.removebg.coalescing import Waiter
 from smart_filter_api.services import container
@@ -28,6 +27,7 @@ from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.priority import Priority
 from smart_filter_shared.queue.states import JobState
+from smart_filter_shared.security.photo_header import PhotoFormat, PhotoHeader
 from smart_filter_tests.bench import TENANT, Bench, settings_of
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.removebg_client import (
@@ -38,7 +38,7 @@ from smart_filter_tests.removebg_client import (
     code_of,
     open_client,
 )
-from smart_filter_tests.serving import Api, a_photo, an_api, serve_api
+from smart_filter_tests.serving import Api, Site, a_photo, an_api, serve_api
 
 NO_KEY = b'{"errors":[{"title":"API Key invalid","code":"auth_failed"}]}'
 URLENCODED = "application/x-www-form-urlencoded"
@@ -329,16 +329,16 @@ def test_unknown_path_or_method_is_an_error_in_the_removebg_envelope(
 
 
 @pytest.fixture(scope="module")
-def impatient_url(servers: Stack) -> Iterator[str]:
+def impatient_site(servers: Stack) -> Iterator[Site]:
     """Another API process over the same servers, with a shorter timeout."""
     settings = settings_of(servers.addresses, SMART_FILTER_REMOVEBG_SECONDS=str(SOON_SECONDS))
-    with serve_api(settings) as url:
-        yield url
+    with serve_api(settings) as site:
+        yield site
 
 
 @pytest.fixture
-def impatient(impatient_url: str, bench: Bench) -> Iterator[RemoveBgClient]:
-    with an_api(impatient_url, bench) as api, open_client(api) as client:
+def impatient(impatient_site: Site, bench: Bench) -> Iterator[RemoveBgClient]:
+    with an_api(impatient_site, bench) as api, open_client(api) as client:
         yield client
 
 
@@ -359,8 +359,8 @@ async def give_up(client: RemoveBgClient, seat: Waiter) -> JobRow | None:
 
 def test_identical_requests_to_two_processes_share_one_job(client: RemoveBgClient) -> None:
     with (
-        serve_api(client.api.bench.settings) as url,
-        open_client(client.api, url=url) as other,
+        serve_api(client.api.bench.settings) as site,
+        open_client(client.api, url=site.url) as other,
     ):
         answers = [client.begin(crop="true"), client.join(crop="true"), other.join(crop="true")]
         client.work()

@@ -59,14 +59,13 @@ def test_server_that_is_not_there_has_a_status_of_its_own(command: Command) -> N
         (ok(b"<html>It works!</html>"), "without /v1.0"),
         (ok(b"[" * 100_000), "without /v1.0"),
         (answer(404), "without /v1.0"),
-        (answer(503, b'{"detail": "database"}'), "smart-filter doctor"),
         (redirect(f"https://elsewhere.example.com/?key={KEY}", 308), "do not follow redirects"),
         (b"no HTTP at all\r\n\r\n", "smart-filter up"),
     ],
-    ids=["page", "nested", "not found", "not ready", "redirect", "no HTTP"],
+    ids=["page", "nested", "not found", "redirect", "no HTTP"],
 )
 def test_other_server_is_told_from_ours(command: Command, ready: bytes, remedy: str) -> None:
-    failed = failures(command, {"/readyz": ready}, status=3)
+    failed = failures(command, {"/livez": ready}, status=3)
 
     assert set(failed) == {"server"}
     assert remedy in failed["server"]["fix"]
@@ -76,7 +75,7 @@ def test_other_server_is_told_from_ours(command: Command, ready: bytes, remedy: 
     "account", [answer(403), answer(500, b"oops"), ok(b'{"data": null}'), ok(b"\xff\xfe")]
 )
 def test_wrong_account_ends_the_check(command: Command, account: bytes) -> None:
-    failed = failures(command, {"/readyz": READY, "/v1.0/account": account})
+    failed = failures(command, {"/livez": READY, "/v1.0/account": account})
 
     assert set(failed) == {"key"}
 
@@ -86,7 +85,7 @@ def test_spent_credits_and_low_limits_are_told(command: Command) -> None:
         b'{"data": {"attributes": {"credits": {"total": 0}}}}', X__RateLimit__Limit="9" * 5000
     )
 
-    failed = failures(command, {"/readyz": READY, "/v1.0/account": spent})
+    failed = failures(command, {"/livez": READY, "/v1.0/account": spent})
 
     assert "--megapixels-per-day 0" in failed["credits"]["fix"]
     assert "rate limit" in failed
@@ -205,7 +204,7 @@ def test_wrong_options_are_wrong_usage(command: Command, arguments: tuple[str, .
 
 
 def test_missing_key_says_how_to_make_one(command: Command) -> None:
-    with a_site({"/readyz": READY}) as site:
+    with a_site({"/livez": READY}) as site:
         written = command.output("removebg", "check", "--url", site.url)
 
     assert "fail  key" in written

@@ -65,7 +65,7 @@ def a_service() -> Iterator[Service]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             service.keys.add(self.headers["X-Api-Key"])
-            document = {"status": "ok"} if self.path == "/readyz" else service.account
+            document = {"status": "ok"} if self.path == "/livez" else service.account
             self.answer(200, json.dumps(document).encode(), "application/json")
 
         def do_POST(self) -> None:

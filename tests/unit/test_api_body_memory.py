@@ -1,20 +1,32 @@
-"""Memory that bodies take while they are parsed, as Python allocates it."""
+"""Memory that bodies take while they are parsed, and what falls between pieces of them."""
 
+import base64
+import json
 import tracemalloc
 from collections.abc import Callable
 
 import pytest
 
+from smart_filter_api.http import strict_json
 from smart_filter_api.intake import json_body
+from smart_filter_api.intake.body import PhotoRequest, RemotePhoto
 from smart_filter_api.removebg import body as removebg_body
 from smart_filter_api.submission import batch_body
-from smart_filter_shared.errors import InvalidRequest, Rejected
+from smart_filter_api.submission.batch_intake import UploadedBatch
+from smart_filter_shared.errors import InvalidRequest, MalformedRequest, Rejected
+from smart_filter_shared.queue.batches import MAX_ITEMS
+from smart_filter_shared.recipe import Recipe
+from smart_filter_shared.recipe.fields import MAX_METADATA, MAX_METADATA_CHARACTERS
 
 Parse = Callable[[bytes], object]
 
 _BYTES = 1_000_000
+_PIECE = 1 << 20
 _PHOTO = b'{"photo_base64":"%b"}' % (b"A" * _BYTES)
 _BATCH = b'{"items":[%b]}'
+_METADATA = {
+    f"{index:064}": "\N{GRINNING FACE}" * MAX_METADATA_CHARACTERS for index in range(MAX_METADATA)
+}
 
 
 def _fill(piece: bytes) -> bytes:
@@ -52,8 +64,7 @@ def _peak_bytes(parse: Parse, body: bytes) -> int:
     ],
 )
 def test_photo_takes_four_times_its_body(parse: Parse, body: bytes) -> None:
-    # A form's escapes are replaced 64 kB at a time, which take a hundred times as many.
-    assert _peak_bytes(parse, body) < 4 * len(body) + 8_000_000
+    assert _peak_bytes(parse, body) < 4 * len(body) + 1_000_000
 
 
 @pytest.mark.parametrize(
@@ -67,13 +78,72 @@ def test_document_takes_sixty_times_its_bytes(parse: Parse, piece: bytes) -> Non
     assert _peak_bytes(parse, body) < 60 * len(body)
 
 
-def test_common_recipe_of_a_batch_is_bounded() -> None:
-    texts = b",".join([b'"%b"' % (b"a" * 4000)] * 10)
+@pytest.mark.parametrize("text", ["a" * 4000, "\N{GRINNING FACE}" * 1000], ids=["ascii", "emoji"])
+def test_common_recipe_of_a_batch_is_bounded_in_bytes(text: str) -> None:
+    texts = b",".join([b'"%b"' % text.encode()] * 10)
     body = b'{"items":[{"photo_url":"https://example.org/a"}],"recipe":{"background":[%b]}}' % texts
 
     sent = batch_body.parse(body)
 
     assert [fault.errors[0].pointer for fault in sent.faults] == ["/recipe"]
+
+
+def test_longest_metadata_can_be_common_to_a_batch() -> None:
+    document = {
+        "items": [{"photo_url": "https://example.org/a"}],
+        "recipe": {"metadata": _METADATA},
+    }
+
+    sent = batch_body.parse(json.dumps(document).encode())
+
+    assert (len(sent.common), sent.faults) == (MAX_METADATA, [])
+
+
+def _uploaded(*, items: int) -> UploadedBatch:
+    fields = {f"metadata.{name}": [text] for name, text in _METADATA.items()}
+    photo = PhotoRequest(RemotePhoto("https://example.org/a"), None, fields)
+    return UploadedBatch([photo] * items, fields, [], None, None)
+
+
+def test_fingerprint_of_a_batch_takes_the_memory_of_few_items() -> None:
+    one = sum(map(len, _uploaded(items=1).identify()))
+    sent = _uploaded(items=MAX_ITEMS)
+
+    tracemalloc.start()
+    total = sum(map(len, sent.identify()))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert total > 900 * one
+    assert peak < 10 * one
+
+
+@pytest.mark.parametrize("items", [0, 1, 3])
+def test_fingerprint_of_a_batch_is_that_of_former_versions(items: int) -> None:
+    sent = _uploaded(items=items)
+    texts = [one.fingerprint.decode() for one in sent.items if isinstance(one, PhotoRequest)]
+
+    assert b"".join(sent.identify()) == json.dumps([texts, None, None]).encode()
+
+
+@pytest.mark.parametrize("piece", [b"[],", b"{},", b"0,", b'"a":0,'])
+def test_document_of_too_many_values_is_refused_before_it_is_parsed(piece: bytes) -> None:
+    # It is no JSON, which a parser would say.
+    body = b'{"items":[' + piece * strict_json.MAX_MARKS
+
+    with pytest.raises(MalformedRequest, match="commas and opening brackets"):
+        strict_json.read_object(body)
+
+
+def test_largest_batch_is_parsed() -> None:
+    item = {
+        "photo_url": "https://example.org/a",
+        "recipe": {**Recipe().as_json(), "seed": 1, "metadata": dict.fromkeys(_METADATA, "a,b")},
+    }
+
+    sent = batch_body.parse(json.dumps({"items": [item] * MAX_ITEMS}).encode())
+
+    assert not any(isinstance(one, Rejected) for one in sent.items)
 
 
 def test_batch_of_too_many_photos_is_refused_before_they_are_cut() -> None:
@@ -83,9 +153,54 @@ def test_batch_of_too_many_photos_is_refused_before_they_are_cut() -> None:
 
 def test_escapes_across_pieces_are_replaced() -> None:
     # The third byte of each escape falls on every place of a piece.
-    quoted = b"image_file_b64=" + b"A" + b"%2B" * 65_536 + b"%"
+    quoted = b"image_file_b64=" + b"A" + b"%2B" * 65_536
 
     image, rest = removebg_body.split_image(quoted)
 
-    assert image == b"A" + b"+" * 65_536 + b"%"
+    assert image == b"A" + b"+" * 65_536
     assert rest == b"image_file_b64="
+
+
+def test_base64_with_escapes_across_pieces_is_decoded() -> None:
+    photo = b"\0\0?" + b"\xff" * 1_500_000  # AAA/////
+    text = base64.b64encode(photo).replace(b"/", b"\\/")
+
+    assert text[_PIECE - 1 :][:2] == b"\\/"
+    assert json_body.decode_base64(text) == photo
+
+
+def test_padding_across_pieces_is_decoded() -> None:
+    text = b"\\/" + b"A" * (_PIECE - 5) + b"QQ=="
+
+    assert json_body.decode_base64(text)[-1:] == b"A"
+
+
+@pytest.mark.parametrize("more", [b"A", b"AAAA", b"="])
+def test_data_after_the_padding_of_a_piece_is_refused(more: bytes) -> None:
+    with pytest.raises(MalformedRequest, match="not base64"):
+        json_body.decode_base64(b"A" * (_PIECE - 4) + b"QQ==" + more)
+
+
+def test_escaped_line_breaks_across_pieces_are_removed() -> None:
+    written = b"A" + b"\\n\\r" * _PIECE + b"AAA"
+
+    assert written[_PIECE - 1 :][:2] == b"\\r"
+    assert removebg_body.decode_image(written) == b"\0\0\0"
+
+
+def test_image_is_found_anywhere_in_a_form_and_only_by_its_whole_name() -> None:
+    form = b"size=hd&my_image_file_b64=a&image_file_b64=QQ%3d%3D+%2f=&crop=1"
+
+    assert removebg_body.split_image(form) == (
+        b"QQ==+/=",
+        b"size=hd&my_image_file_b64=a&image_file_b64=&crop=1",
+    )
+    assert removebg_body.split_image(b"size=hd") == (b"", b"size=hd")
+
+
+@pytest.mark.parametrize("wrong", [b"%", b"%4", b"%%", b"%zz", b"%\n", b"%\r\n", b"%25", b"%%41"])
+def test_image_with_wrong_escapes_is_no_base64(wrong: bytes) -> None:
+    image, _ = removebg_body.split_image(b"image_file_b64=QUJD" + wrong + b"QUJD%2BAAA")
+
+    with pytest.raises(MalformedRequest):
+        removebg_body.decode_image(image)

@@ -34,6 +34,18 @@ def test_room_is_made_before_a_value_is_put() -> None:
     values: LruDict[str, int] = LruDict(1)
     values.put("a", 1)
 
-    values.free_slot()
+    values.make_room()
 
     assert values.get("a") is None
+
+
+def test_heavy_value_drops_as_many_as_it_weighs() -> None:
+    values: LruDict[str, int] = LruDict(10)
+    for key, weight in (("a", 4), ("b", 4), ("c", 2), ("d", 6)):
+        values.put(key, 1, weight=weight)
+
+    kept = [key for key in "abcd" if values.get(key)]
+    values.put("e", 1, weight=11)
+
+    assert kept == ["c", "d"]
+    assert [key for key in "cde" if values.get(key)] == ["e"]

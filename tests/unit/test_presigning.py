@@ -26,3 +26,19 @@ def test_links_name_the_public_address(slash: str) -> None:
     ):
         assert link.startswith("https://photos.example.com/smart-filter/a?")
         assert "internal" not in link
+
+
+def test_upload_links_are_signed_with_their_own_keys() -> None:
+    own = {"upload_access_key": SecretStr("put-only"), "upload_secret_key": SecretStr("other")}
+    stores = [ObjectStore(settings(), connections=1)]
+    stores += [ObjectStore(settings().model_copy(update=own), connections=1)]
+
+    put = [store.presigned_put("a", headers=SIGNED, seconds=60) for store in stores]
+    got = [store.presigned_get("a", seconds=60) for store in stores]
+
+    assert [("us%2Fer%2F" in link, "put-only%2F" in link) for link in put] == [
+        (True, False),
+        (False, True),
+    ]
+    assert len({link.partition("X-Amz-Signature=")[2] for link in put}) == 2
+    assert all("us%2Fer%2F" in link for link in got)

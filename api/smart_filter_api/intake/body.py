@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import os
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ import anyio.to_thread
 from fastapi import Request
 from python_multipart.multipart import parse_options_header
 
-from smart_filter_api.intake import json_body, multipart, photo_header
+from smart_filter_api.intake import json_body, multipart
 from smart_filter_api.intake.json_body import JsonSubmission
 from smart_filter_api.intake.multipart import (
     BACKGROUND,
@@ -24,7 +25,6 @@ from smart_filter_api.intake.multipart import (
     UPLOAD_ID,
     WEBHOOK_URL,
 )
-from smart_filter_api.intake.photo_header import PhotoHeader
 from smart_filter_api.problems import validation
 from smart_filter_shared.catalog.scalars import Value, as_list, as_text, quote_value
 from smart_filter_shared.errors import (
@@ -36,6 +36,8 @@ from smart_filter_shared.errors import (
 from smart_filter_shared.recipe import spellings
 from smart_filter_shared.recipe.fields import NAMES, Fields
 from smart_filter_shared.recipe.words import json_pointer
+from smart_filter_shared.security import photo_header
+from smart_filter_shared.security.photo_header import PhotoHeader
 from smart_filter_shared.suggestions import find_nearest
 
 MULTIPART: Final = "multipart/form-data"
@@ -225,7 +227,7 @@ async def _receive_json(request: Request) -> AsyncIterator[PhotoRequest]:
     with ExitStack() as open_files:
         raw = await spool_body(request, open_files, most=json_body.MAX_BODY_BYTES)
         # A document is parsed in memory, so parse only one at a time, once it is complete.
-        async with request.app.state.services.json_bodies:
+        async with parsing_turn(request, raw):
             sent = await anyio.to_thread.run_sync(lambda: json_body.parse_submission(raw.read()))
             current = replace(sent, fields=_current_fields(request, sent.fields))
             upload = await spool_submission(current, open_files)
@@ -279,6 +281,19 @@ async def spool_body(request: Request, open_files: ExitStack, *, most: int) -> I
         await anyio.to_thread.run_sync(raw.write, chunk)
     raw.seek(0)
     return raw
+
+
+@asynccontextmanager
+async def parsing_turn(request: Request, raw: IO[bytes]) -> AsyncIterator[None]:
+    """Wait until a body can be parsed in memory, and hold the turn until the block ends.
+
+    raw: the whole body; its position becomes 0.
+    """
+    raw.seek(0, os.SEEK_END)
+    length = raw.tell()
+    raw.seek(0)
+    async with request.app.state.services.parsing.turn(request.state.caller, length):
+        yield
 
 
 def refuse_oversized(request: Request, most: int) -> None:
@@ -390,12 +405,15 @@ class Spool:
 
     async def take(self, piece: bytes) -> None:
         """Append received bytes."""
-        self._digest.update(piece)
         self._length += len(piece)
         if self._length <= _MEMORY_BYTES:
-            self._file.write(piece)
+            self._append(piece)
         else:  # the spool is a file on disk now, and writing may block
-            await anyio.to_thread.run_sync(self._file.write, piece)
+            await anyio.to_thread.run_sync(self._append, piece)
+
+    def _append(self, piece: bytes) -> None:
+        self._digest.update(piece)
+        self._file.write(piece)
 
     async def judged(self, called: str, sent_as: str = PHOTO) -> SpooledPicture:
         """Check the header of the complete picture and return the picture.

@@ -4,7 +4,6 @@ from typing import Any
 
 from smart_filter_api.intake import json_document
 from smart_filter_api.intake.multipart import BACKGROUND, MAX_PHOTO_BYTES, PICTURES
-from smart_filter_api.intake.photo_header import MAX_PIXELS, PhotoFormat
 from smart_filter_api.schemas.deriving import DeriveRequest
 from smart_filter_api.schemas.submissions import (
     CreateBatchRequest,
@@ -17,6 +16,7 @@ from smart_filter_shared import recipe
 from smart_filter_shared.catalog.filters import FILTERS
 from smart_filter_shared.recipe import AUTO, CHOOSABLE_TASKS
 from smart_filter_shared.recipe.fields import MAX_METADATA, MAX_METADATA_CHARACTERS
+from smart_filter_shared.security.photo_header import MAX_PIXELS, MAX_SIDE_PX, PhotoFormat
 
 Schema = dict[str, Any]  # a JSON schema: JSON of any shape
 
@@ -125,7 +125,7 @@ SUBMISSION: Schema = {
                 "properties": {
                     "photo": _binary(
                         "JPEG, PNG, WebP, AVIF, or HEIC where the server reads it; at most "
-                        f"{MAX_PHOTO_BYTES} bytes and {MAX_PIXELS} pixels"
+                        f"{MAX_PHOTO_BYTES} bytes and {MAX_PIXELS} pixels, {MAX_SIDE_PX} a side"
                     ),
                     BACKGROUND: _BACKGROUND_FILE,
                     **{

@@ -33,11 +33,11 @@ TAGS = {
     "filters": "Filters that a recipe can name.",
     "webhooks": "Addresses that receive the final events of jobs, and their deliveries.",
     "tenants": "API keys, short-lived device keys, limits and usage.",
-    "operator": "For operators: the state of the whole service, pausing queues and draining "
-    "workers, failed jobs.",
+    "operator": "For operators, only at their port: the state of the whole service, pausing queues "
+    "and draining workers, failed jobs.",
     "session": "Browser sessions in place of an API key.",
     "remove.bg": "A remove.bg v1.0 compatible interface, with its own error format.",
-    "health": "Liveness, readiness and metrics; without a key.",
+    "health": "Liveness, and at the operators' port readiness and metrics; without a key.",
     "problems": "The meaning of each type of problem; without a key.",
 }
 

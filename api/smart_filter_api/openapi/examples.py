@@ -30,6 +30,7 @@ PARAMETERS: Mapping[str, tuple[str, str]] = {
         "0199a3c1-5b7e-7d20-9f4a-6c1e8b2d3f50",
     ),
     "key_id": ("`key_id` of a key", "8d7c6b5a-4f3e-4d2c-9b1a-0e9f8d7c6b5a"),
+    "session_id": ("`session_id` of a session", "6d1f0c7e-93a4-4b58-8e2b-5a7c9d0e1f23"),
     "tenant": ("Name of a tenant", "local"),
     "capability": ("A stage and its model family", "face.centerface"),
     "worker_id": ("`worker_id` of a worker", "3f0c2b1a-9e8d-4c7b-a6f5-e4d3c2b1a098"),
@@ -37,7 +38,7 @@ PARAMETERS: Mapping[str, tuple[str, str]] = {
     "code": ("`code` of a problem", "not_found"),
 }
 # Routes parse these themselves, because a malformed id is not found, as an unknown one.
-_UUIDS = {"job_id", "batch_id", "delivery_id", "upload_id", "key_id", "worker_id"}
+_UUIDS = {"job_id", "batch_id", "delivery_id", "upload_id", "key_id", "session_id", "worker_id"}
 
 
 def load_exchanges() -> dict[str, Any]:

@@ -54,6 +54,7 @@ KINDS: Mapping[str, ProblemKind] = {
     "scope": ProblemKind(HTTPStatus.FORBIDDEN, "Insufficient scope"),
     "token_used_up": ProblemKind(HTTPStatus.FORBIDDEN, "Device token is used up"),
     "csrf": ProblemKind(HTTPStatus.FORBIDDEN, "CSRF check failed"),
+    "sign_in_again": ProblemKind(HTTPStatus.FORBIDDEN, "Sign-in is too old"),
     "link_invalid": ProblemKind(HTTPStatus.FORBIDDEN, "Link is not valid"),
     "not_found": ProblemKind(HTTPStatus.NOT_FOUND, "Not found"),
     "method_not_allowed": ProblemKind(HTTPStatus.METHOD_NOT_ALLOWED, "Method not allowed"),

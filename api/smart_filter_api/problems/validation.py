@@ -12,7 +12,7 @@ from smart_filter_shared.errors import FieldError
 from smart_filter_shared.recipe.fields import NAMES as RECIPE_NAMES
 from smart_filter_shared.recipe.spellings import CURRENT_NAMES
 from smart_filter_shared.recipe.words import json_pointer
-from smart_filter_shared.suggestions import did_you_mean, find_nearest
+from smart_filter_shared.suggestions import did_you_mean, find_nearest, suggest
 
 # Longest name of a client's field that a pointer repeats; our own have at most 40.
 _MAX_NAME_CHARACTERS: Final = 100
@@ -61,8 +61,12 @@ def describe_unknown_name(name: str, known: Sequence[str]) -> str:
     """
     if "recipe" in known and is_recipe_name(name):
         return UNDER_RECIPE
-    hint = did_you_mean(name, known)
-    return f"is not a field of this document{hint or '; it has ' + ', '.join(known)}"
+    return describe_absent_name(find_nearest(name, known), known)
+
+
+def describe_absent_name(near: Sequence[str], known: Sequence[str]) -> str:
+    """Return the error of a name that is not one of `known`; near: those it resembles."""
+    return f"is not a field of this document{suggest(near) or '; it has ' + ', '.join(known)}"
 
 
 def is_recipe_name(name: str) -> bool:

@@ -3,7 +3,6 @@
 from typing import Any, Final
 
 from smart_filter_api.intake.multipart import MAX_PHOTO_BYTES
-from smart_filter_api.intake.photo_header import MAX_PIXELS, PhotoFormat
 from smart_filter_api.removebg.fields import (
     BACKGROUND_FILE,
     CHANNELS,
@@ -18,6 +17,7 @@ from smart_filter_api.removebg.fields import (
     TYPE_LEVELS,
     TYPES,
 )
+from smart_filter_shared.security.photo_header import MAX_PIXELS, MAX_SIDE_PX, PhotoFormat
 
 Schema = dict[str, Any]  # a JSON schema: JSON of any shape
 
@@ -76,7 +76,7 @@ _FILES: Final[Schema] = {
         "type": "string",
         "format": "binary",
         "description": "JPEG, PNG, WebP, AVIF, or HEIC where the server reads it; at most "
-        f"{MAX_PHOTO_BYTES} bytes and {MAX_PIXELS} pixels",
+        f"{MAX_PHOTO_BYTES} bytes and {MAX_PIXELS} pixels, {MAX_SIDE_PX} a side",
     },
     BACKGROUND_FILE: {
         "type": "string",

@@ -1,5 +1,6 @@
 """/v1.0: the endpoints of the remove.bg compatible interface."""
 
+from collections.abc import AsyncIterator
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated
@@ -19,7 +20,7 @@ from smart_filter_api.responses import long_poll
 from smart_filter_api.responses.followed_job import FollowedJob
 from smart_filter_api.routes.outputs import mark_downloaded, stream_then
 from smart_filter_api.services import container
-from smart_filter_api.services.container import OpenServices, Services
+from smart_filter_api.services.container import OpenServices
 from smart_filter_api.submission import recipe_parser
 from smart_filter_shared.errors import InsufficientScope, RateLimited, Unauthorized
 
@@ -48,6 +49,14 @@ async def _authenticate(
 AuthenticatedCaller = Annotated[Caller, Depends(_authenticate)]
 
 
+async def _hold_wait(services: OpenServices, caller: AuthenticatedCaller) -> AsyncIterator[Caller]:
+    """Count a wait until its answer is sent.  Raises InsufficientScope, RateLimited."""
+    if Scope.SUBMIT not in caller.scopes:
+        raise InsufficientScope(f"the key lacks the scope {Scope.SUBMIT}")
+    with services.waits.hold(caller):
+        yield caller
+
+
 @router.post(
     "/removebg",
     summary="Remove the background, remove.bg compatible",
@@ -69,16 +78,9 @@ AuthenticatedCaller = Annotated[Caller, Depends(_authenticate)]
     },
 )
 async def remove_background(
-    request: Request, services: OpenServices, caller: AuthenticatedCaller
+    request: Request, services: OpenServices, caller: Annotated[Caller, Depends(_hold_wait)]
 ) -> Response:
     """Cut the people out of an image and return the result."""
-    if Scope.SUBMIT not in caller.scopes:
-        raise InsufficientScope(f"the key lacks the scope {Scope.SUBMIT}")
-    with services.waits.hold(caller):
-        return await _remove_background(request, services, caller)
-
-
-async def _remove_background(request: Request, services: Services, caller: Caller) -> Response:
     async with body.receive_body(request) as sent:
         # The time limit starts after the body has arrived.
         ends_at = anyio.current_time() + services.removebg_seconds

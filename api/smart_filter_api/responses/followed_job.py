@@ -1,8 +1,12 @@
 """Read a job and its events for long polls and event streams."""
 
 import contextlib
-from dataclasses import dataclass
+import math
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Final
 
+import anyio
 from fastapi.sse import format_sse_event
 from sqlalchemy import Connection
 
@@ -17,6 +21,9 @@ from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.queue import events
 from smart_filter_shared.queue.events import FINAL_TYPES, Event
+
+# Followers share a read for at most this long.
+_SHARED_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +44,52 @@ class FollowedJob:
 
     async def read(self, services: Services) -> JobRow:
         """Return the job.  Raises JobDeleted, DatabaseUnavailable."""
-        async with services.reading() as connection:
-            return await connection.run_sync(_find, self)
+
+        async def read() -> JobRow:
+            async with services.reading() as connection:
+                return await connection.run_sync(_find, self)
+
+        return await services.job_reads.get(self._shared_as("job"), read)
 
     async def read_events(self, services: Services, *, after: int) -> EventPage:
         """Return the events after one of them.  Raises JobDeleted, DatabaseUnavailable."""
-        async with services.reading() as connection:
-            found, row = await connection.run_sync(_find_events, self, after)
-        if found and row.finished_at is None:
-            with contextlib.suppress(DatabaseUnavailable):
-                await services.forecasts.refresh()
+
+        async def read() -> _JobEvents:
+            async with services.reading() as connection:
+                known = await connection.run_sync(_find_events, self)
+            if known.row.finished_at is None:
+                with contextlib.suppress(DatabaseUnavailable):
+                    await services.forecasts.refresh()
+            return known
+
+        known = await services.job_reads.get(self._shared_as("events"), read)
+        found = [event for event in known.events if event.id > after]
         return EventPage(
-            [_format_event(event, row, services, self.links) for event in found],
+            [known.message(event, services, self.links) for event in found],
             last_id=found[-1].id if found else after,
-            is_last=row.finished_at is not None and (not found or found[-1].type in FINAL_TYPES),
+            is_last=known.row.finished_at is not None
+            and (not found or found[-1].type in FINAL_TYPES),
         )
+
+    def _shared_as(self, what: str) -> Hashable:
+        # Time is a part, since an ETA and the expiry of links change without an event.
+        second = math.floor(anyio.current_time() / _SHARED_SECONDS)
+        return self.tenant, self.watched_id, what, second
+
+
+@dataclass(frozen=True, slots=True)
+class _JobEvents:
+    """All events of a job, and its state after them; each is rendered once for all followers."""
+
+    events: list[Event]
+    row: JobRow
+    messages: dict[tuple[int, LinkTerms | None], bytes] = field(default_factory=dict)
+
+    def message(self, event: Event, services: Services, links: LinkTerms | None) -> bytes:
+        key = event.id, links
+        if key not in self.messages:
+            self.messages[key] = _format_event(event, self.row, services, links)
+        return self.messages[key]
 
 
 def _find(connection: Connection, job: FollowedJob) -> JobRow:
@@ -61,16 +99,14 @@ def _find(connection: Connection, job: FollowedJob) -> JobRow:
     return row
 
 
-def _find_events(
-    connection: Connection, job: FollowedJob, after: int
-) -> tuple[list[Event], JobRow]:
+def _find_events(connection: Connection, job: FollowedJob) -> _JobEvents:
     # Read the job after its events, so it is at least as new. If it ended in between, read the
     # events again.
-    found = events.list_for_job(connection, job.watched_id, after=after)
+    found = events.list_for_job(connection, job.watched_id)
     row = _find(connection, job)
     if row.finished_at is not None:
-        found = events.list_for_job(connection, job.watched_id, after=after)
-    return found, row
+        found = events.list_for_job(connection, job.watched_id)
+    return _JobEvents(found, row)
 
 
 def _format_event(event: Event, row: JobRow, services: Services, links: LinkTerms | None) -> bytes:

@@ -2,13 +2,15 @@
 
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass
+from typing import Annotated
 
-from fastapi import Response
+from fastapi import Depends, Response
 from fastapi.concurrency import iterate_in_threadpool
 from fastapi.responses import StreamingResponse
 
+from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.http import etags
-from smart_filter_api.services.container import Services
+from smart_filter_api.services.container import OpenServices, Reader, Services
 
 # Wraps the pieces of an object to do something after they are sent.
 StreamWrapper = Callable[[Iterator[bytes]], AsyncIterator[bytes]]
@@ -21,6 +23,16 @@ class StoredObject:
     key: str
     media_type: str
     length: int | None = None
+
+
+async def _hold_download(services: OpenServices, caller: Reader) -> AsyncIterator[Caller]:
+    """Count a download until its answer is sent.  Raises RateLimited, ServiceFull."""
+    with services.waits.hold_download(caller.tenant, caller):
+        yield caller
+
+
+# The caller of a request that downloads an object.
+Downloader = Annotated[Caller, Depends(_hold_download)]
 
 
 def is_known(key: str, if_none_match: str | None) -> bool:

@@ -8,7 +8,7 @@ from smart_filter_api.http import etags
 from smart_filter_api.presenters import job
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import stored_object
-from smart_filter_api.responses.stored_object import StoredObject
+from smart_filter_api.responses.stored_object import Downloader, StoredObject
 from smart_filter_api.schemas.choices import BackgroundPage, Keyword, KeywordPage
 from smart_filter_api.services.container import OpenServices, Reader
 from smart_filter_shared.catalog.scalars import quote_value
@@ -67,7 +67,7 @@ async def list_keywords(services: OpenServices, caller: Reader) -> KeywordPage:
 async def get_background_thumbnail(
     name: str,
     services: OpenServices,
-    caller: Reader,
+    caller: Downloader,
     *,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:

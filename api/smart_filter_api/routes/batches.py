@@ -1,11 +1,13 @@
 """Endpoints for batches: submit photos together; list, read, follow, cancel and delete batches."""
 
 import base64
+import contextlib
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import anyio
+import anyio.to_thread
 from fastapi import APIRouter, Header, Query, Request, Response, status
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
@@ -22,10 +24,16 @@ from smart_filter_api.schemas.batches import Batch, BatchPage
 from smart_filter_api.schemas.parameters import Cursor, parse_id
 from smart_filter_api.services import idempotency, object_cleanup
 from smart_filter_api.services.container import OpenServices, Reader, Services, Submitter
-from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
+from smart_filter_api.services.idempotency import IdempotencyKey
 from smart_filter_api.submission import batch_intake, commit, submit_batch
 from smart_filter_shared.artifacts.retention import MarkedArtifact
-from smart_filter_shared.errors import InsufficientScope, JobDeleted, NotFound
+from smart_filter_shared.errors import (
+    InsufficientScope,
+    JobDeleted,
+    NotFound,
+    RateLimited,
+    ServiceFull,
+)
 from smart_filter_shared.ids import BatchId, JobId, Tenant
 from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.photo_queue import CLIENT
@@ -84,8 +92,10 @@ async def create_batch(
 ) -> Response:
     """Create a job for each photo; the jobs are queued when the answer is sent."""
     async with (
-        batch_intake.receive_batch(request) as sent,
-        idempotency.once(services, request, caller, idempotency_key, sent.fingerprint) as once,
+        batch_intake.receive_batch(request, with_fingerprint=idempotency_key is not None) as sent,
+        idempotency.once(
+            services, request, caller, idempotency_key, fingerprint=sent.fingerprint
+        ) as once,
     ):
         if once.replayed is not None:
             return once.replayed
@@ -93,17 +103,17 @@ async def create_batch(
         async with commit.open_submission(services, caller, submission) as connection:
             accepted = await connection.run_sync(commit.insert_batch, services, caller, submission)
             if once.is_named:
-                answer = _submission_response(accepted.batch)
+                answer = await _submission_response(accepted.batch)
                 await connection.run_sync(once.remember, answer, job_id=JobId(accepted.batch.id))
     services.ringer.ring(accepted.ringing)
     await spans.record_submission(request, jobs=accepted.jobs, batch=accepted.batch.id)
     seconds = long_poll.preferred_seconds(prefer)
     if seconds is None or not services.waits.has_room(caller):
-        return _submission_response(accepted.batch)
+        return once.remembered or await _submission_response(accepted.batch)
     followed = FollowedBatch(caller.tenant, accepted.batch.id)
     with services.waits.hold(caller):
         row = await long_poll.wait_for_end(services, followed, seconds=seconds)
-    answer = _submission_response(row)
+    answer = await _submission_response(row)
     answer.headers[long_poll.APPLIED_HEADER] = f"wait={seconds}"
     return answer
 
@@ -161,20 +171,25 @@ async def get_batch(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Return a batch with the current state of every item."""
-    async with services.reading() as connection:
-        row = await connection.run_sync(_find_batch, batch_id, caller.tenant)
-    content = _render_json(row)
+    followed = FollowedBatch(caller.tenant, BatchId(parse_id(batch_id, "batch")))
+
+    async def read() -> tuple[BatchRow, bytes]:
+        # It reads as many rows as a list.
+        async with services.listing(caller.tenant) as connection:
+            row = await connection.run_sync(_find_batch, batch_id, caller.tenant)
+        return row, await _render_in_thread(row)
+
+    row, content = await services.batch_reads.get_now(followed, read)
     seconds = long_poll.preferred_seconds(prefer)
     known = etags.is_known(etags.etag(content), if_none_match)
     # A client whose ETag is outdated gets the current version without waiting.
     if seconds is not None and row.finished_at is None and (known or if_none_match is None):
         changed_from = row if known else None
-        followed = FollowedBatch(caller.tenant, row.id)
         with services.waits.hold(caller):
             row = await long_poll.wait_for_end(
                 services, followed, seconds=seconds, changed_from=changed_from
             )
-        content = _render_json(row)
+        content = await _render_in_thread(row)
     answer = etags.json_response(content, if_none_match)
     if seconds is not None:
         answer.headers[long_poll.APPLIED_HEADER] = f"wait={seconds}"
@@ -234,15 +249,23 @@ async def cancel_batch(
 ) -> Response:
     """Cancel all jobs of a batch that have not ended."""
 
-    def move(connection: Connection, once: IdempotentRequest) -> Response:
-        row = _find_batch(connection, batch_id, caller.tenant)
-        CLIENT.cancel_batch(connection, row.id, caller.tenant)
-        row = _find_batch(connection, batch_id, caller.tenant)
-        answer = Response(_render_json(row), media_type="application/json")
-        once.remember(connection, answer, job_id=JobId(row.id))
-        return answer
+    def move(connection: Connection) -> BatchRow:
+        try:
+            id_ = BatchId(parse_id(batch_id, "batch"))
+            CLIENT.cancel_batch(connection, id_, caller.tenant)
+        except NotFound:
+            raise _missing_batch_error(connection, batch_id, caller.tenant) from None
+        return _find_batch(connection, batch_id, caller.tenant)
 
-    return await idempotency.write_once(services, request, caller, idempotency_key, move)
+    async with idempotency.once(services, request, caller, idempotency_key) as once:
+        if once.replayed is not None:
+            return once.replayed
+        async with services.writing_batch(caller.tenant) as connection:
+            row = await connection.run_sync(move)
+            if once.is_named:
+                answer = await _render_response(row)
+                await connection.run_sync(once.remember, answer, job_id=JobId(row.id))
+    return once.remembered or await _render_response(row)
 
 
 @router.delete(
@@ -275,15 +298,17 @@ async def delete_batch(batch_id: str, services: OpenServices, caller: Submitter)
             connection, begun, caller.tenant, most=_DELETE_CHUNK_JOBS
         )
 
-    async with services.transaction() as connection:
+    async with services.writing_batch(caller.tenant) as connection:
         begun = await connection.run_sync(begin)
     marked: dict[JobId, list[MarkedArtifact]] = {}
     is_left, ends_at = True, anyio.current_time() + _REMOVAL_TIMEOUT_SECONDS
-    while is_left and anyio.current_time() < ends_at:
-        async with services.transaction() as connection:
-            some = await connection.run_sync(go_on)
-        marked |= some
-        is_left = bool(some)
+    # Without a turn in time, retention removes the rest too: the batch is deleted already.
+    with contextlib.suppress(RateLimited, ServiceFull):
+        while is_left and anyio.current_time() < ends_at:
+            async with services.writing_batch(caller.tenant) as connection:
+                some = await connection.run_sync(go_on)
+            marked |= some
+            is_left = bool(some)
     await _remove_objects(services, caller.tenant, marked)
 
 
@@ -302,12 +327,22 @@ async def _remove_objects(
                 group.start_soon(remove_some)
 
 
-def _submission_response(row: BatchRow) -> Response:
+async def _submission_response(row: BatchRow) -> Response:
     """Return the answer to a submission: 202, or 200 when the batch has already finished."""
-    code = status.HTTP_202_ACCEPTED if row.finished_at is None else status.HTTP_200_OK
-    answer = Response(_render_json(row), status_code=code, media_type="application/json")
+    answer = await _render_response(row)
+    if row.finished_at is None:
+        answer.status_code = status.HTTP_202_ACCEPTED
     answer.headers["Location"] = f"{router.prefix}/{row.id}"
     return answer
+
+
+async def _render_response(row: BatchRow) -> Response:
+    return Response(await _render_in_thread(row), media_type="application/json")
+
+
+async def _render_in_thread(row: BatchRow) -> bytes:
+    """Render a batch; a thousand items would keep the event loop from other requests."""
+    return await anyio.to_thread.run_sync(_render_json, row)
 
 
 def _render_json(row: BatchRow) -> bytes:

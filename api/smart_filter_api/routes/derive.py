@@ -10,6 +10,7 @@ from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.http import spans
 from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import json_document
+from smart_filter_api.intake.body import parsing_turn
 from smart_filter_api.openapi import bodies as openapi_bodies
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import submission as responses_submission
@@ -134,7 +135,7 @@ async def create_correction(
         spool = open_files.enter_context(SpooledTemporaryFile(max_size=json_document.MAX_BYTES))
         await json_document.read_large(request, spool, open_files, most=_MAX_BODY_BYTES)
         # A mask can be as large as a photo in JSON, so only one at a time is read into memory.
-        async with services.json_bodies:
+        async with parsing_turn(request, spool):
             body = await services.in_thread(spool.read)
             return await _store_correction(
                 job_id, request, services, caller, idempotency_key=idempotency_key, body=body

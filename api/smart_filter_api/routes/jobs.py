@@ -321,6 +321,8 @@ async def redrive_job(
 
     def move(connection: Connection) -> tuple[Response, list[Capability]]:
         quotas.check_queue_quota(connection, caller.tenant, caller.limits, exactly=True)
+        # The job may name an address.
+        quotas.check_deliveries(connection, caller.tenant, caller.limits, jobs=1, single=1)
         ready = _move_job(connection, job_id, caller.tenant, CLIENT.redrive)
         row = find_job(connection, job_id, caller.tenant)
         answer = _job_response(row, services, status.HTTP_202_ACCEPTED)

@@ -18,7 +18,7 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
-from smart_filter_api.auth.api_keys import Scope
+from smart_filter_api.auth.api_keys import Caller, Scope
 from smart_filter_api.auth.output_links import MAX_SECONDS, LinkTarget
 from smart_filter_api.http import attachments, etags
 from smart_filter_api.presenters import job as presenters_job
@@ -75,13 +75,18 @@ class _Access:
 
     download: as in `LinkTarget`.
     link_ends: Unix time at which its signed link ends; None for a request with a key.
-    device_key_id: the device key that must have submitted the job; None: any key can have.
+    caller: None for a signed link; a device key must have submitted the job.
     """
 
     tenant: Tenant
     download: str | None
     link_ends: int | None = None
-    device_key_id: uuid.UUID | None = None
+    caller: Caller | None = None
+
+    @property
+    def device_key_id(self) -> uuid.UUID | None:
+        """The device key that must have submitted the job; None: any key can have."""
+        return None if self.caller is None else self.caller.device_key_id
 
 
 async def _authorize(
@@ -113,7 +118,7 @@ async def _authorize(
         caller = await container.authorize(
             request, services, credentials, Scope.READ, also_devices=True
         )
-        return _Access(caller.tenant, download, device_key_id=caller.device_key_id)
+        return _Access(caller.tenant, download, caller=caller)
     signer, expires, signature = services.links, expires or "", signature or ""
     # A link that cannot be valid costs no query.
     if signer is None or not _is_well_formed(expires, signature):
@@ -125,6 +130,14 @@ async def _authorize(
     if target.expires - time.time() < 1:
         raise LinkExpired("the link has expired")
     return _Access(target.tenant, download, target.expires)
+
+
+async def _hold_download(
+    services: OpenServices, access: Annotated[_Access, Depends(_authorize)]
+) -> AsyncIterator[_Access]:
+    """Count a download until its answer is sent.  Raises RateLimited, ServiceFull."""
+    with services.waits.hold_download(access.tenant, access.caller):
+        yield access
 
 
 def _is_well_formed(expires: str, signature: str) -> bool:
@@ -189,7 +202,7 @@ async def get_output(
     name: str,
     request: Request,
     services: OpenServices,
-    access: Annotated[_Access, Depends(_authorize)],
+    access: Annotated[_Access, Depends(_hold_download)],
     *,
     redirect: bool = False,
     if_none_match: Annotated[str | None, Header()] = None,

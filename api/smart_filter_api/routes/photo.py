@@ -7,9 +7,9 @@ from sqlalchemy import Connection
 
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.responses import stored_object
-from smart_filter_api.responses.stored_object import StoredObject
+from smart_filter_api.responses.stored_object import Downloader, StoredObject
 from smart_filter_api.routes import jobs
-from smart_filter_api.services.container import OpenServices, Reader
+from smart_filter_api.services.container import OpenServices
 from smart_filter_shared.artifacts import retention
 from smart_filter_shared.errors import InputsExpired, JobNotFinished, NotFound, ObjectMissing
 from smart_filter_shared.jobs.queries import JobRow, Json
@@ -56,7 +56,7 @@ _MEDIA_SUBTYPES = {"jpg": "jpeg"}  # other subtypes equal the name of the format
 async def get_photo(
     job_id: str,
     services: OpenServices,
-    caller: Reader,
+    caller: Downloader,
     *,
     original: bool = False,
     if_none_match: Annotated[str | None, Header()] = None,

@@ -8,10 +8,9 @@ from sqlalchemy import Connection
 
 from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import body as intake_body
-from smart_filter_api.intake import json_document, photo_header
+from smart_filter_api.intake import json_document
 from smart_filter_api.intake.body import SpooledPicture
 from smart_filter_api.intake.multipart import MAX_PHOTO_BYTES, PHOTO, PICTURES, picture_too_large
-from smart_filter_api.intake.photo_header import PhotoFormat
 from smart_filter_api.openapi import bodies
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas import uploads as schemas_uploads
@@ -24,6 +23,8 @@ from smart_filter_shared.artifacts import uploads
 from smart_filter_shared.artifacts.uploads import Upload
 from smart_filter_shared.errors import FieldError, InvalidRequest, NotFound, UnsupportedMedia
 from smart_filter_shared.ids import Tenant, UploadId, new_upload_id
+from smart_filter_shared.security import photo_header
+from smart_filter_shared.security.photo_header import PhotoFormat
 from smart_filter_shared.suggestions import did_you_mean
 
 router = APIRouter(prefix="/v1/uploads", tags=["jobs"])

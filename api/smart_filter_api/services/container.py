@@ -21,16 +21,18 @@ from smart_filter_api.auth import sessions as browser_sessions
 from smart_filter_api.auth.api_keys import Caller, Scope
 from smart_filter_api.auth.failure_limit import FailureLimit
 from smart_filter_api.auth.output_links import LinkSigner, LinkTerms
-from smart_filter_api.auth.rate_limit import Allowance, RateLimiter
+from smart_filter_api.auth.rate_limit import RateLimiter
 from smart_filter_api.auth.sessions import Lifetimes, Session
 from smart_filter_api.http import attachments
 from smart_filter_api.intake.body_budget import BodyBudget
+from smart_filter_api.services.database_turns import DatabaseTurns
+from smart_filter_api.services.delivery_backlogs import DeliveryBacklogs
 from smart_filter_api.services.doorbell import Ringer
 from smart_filter_api.services.end_listener import EndListener
 from smart_filter_api.services.eta import EtaEstimator
 from smart_filter_api.services.event_poller import EventPoller
 from smart_filter_api.services.job_cache import JobCache
-from smart_filter_api.services.list_budget import ListBudget
+from smart_filter_api.services.parsing_turns import ParsingTurns
 from smart_filter_api.services.partition_maker import PartitionMaker
 from smart_filter_api.services.queue_capacity import QueueCapacity
 from smart_filter_api.services.recipe_cache import RecipeCache
@@ -47,7 +49,6 @@ from smart_filter_shared.errors import (
     DatabaseUnavailable,
     InsufficientScope,
     ListTooSlow,
-    RateLimited,
     StatementTimedOut,
     Unauthorized,
 )
@@ -75,9 +76,7 @@ _DATABASE_CONNECTIONS = 4
 _STORAGE_THREADS = 16
 # Concurrent multipart uploads to storage; each holds two parts of 5 MB in memory.
 _MAX_LARGE_PICTURES = 4
-# JSON bodies in memory at once; each may take 150 MB for a moment.
-_MAX_JSON_BODIES = 1
-# `/metrics` is unauthenticated, so its text and the query behind it are cached.
+# `/metrics` needs no key, so its text and the query behind it are cached.
 _METRICS_TTL_SECONDS = 2.0
 # A new model or picture is listed at most this much later.
 _MODELS_TTL_SECONDS = 1.0
@@ -91,8 +90,7 @@ _MAX_CALLERS = 10_000
 # device cannot lock its tenant out.
 _DEVICE_SHARE = 4
 _DEVICE_REQUESTS_PER_MINUTE = 120
-# Limits of a network in one process: unknown keys and sessions, which cost a query each, and failed
-# sign-ins.
+# Limits of a network in one process: unknown keys and sessions, a query each; failed sign-ins.
 _KEY_FAILURES_PER_MINUTE = 600
 _SIGN_IN_FAILURES_PER_MINUTE = 30
 _LIST_RETRY_SECONDS = 5
@@ -117,31 +115,26 @@ class Services:
     """The services and settings of one API process.
 
     patience_seconds: time-out for an answer of a server, after which it counts as unavailable.
-    threads: limits concurrent blocking calls to storage.
-    large_pictures: limits concurrent multipart uploads to storage.
-    keeping: retention of tenants without overrides.
+    threads: limits blocking calls to storage.  large_pictures: limits multipart uploads to it.
     silent_seconds: a worker without a heartbeat for this long counts as dead.
     pools: capabilities that are declared to have workers, even when none is running.
     models: all known models.  stock: the pictures that each tenant may use.
     measured: metrics from the database.  exposition: the text of all metrics.
-    watching: wakes requests that wait for jobs.
-    waits: limits open streams and waits.  shared_reads: reads that their requests share.
-    lists: limits the lists of a tenant.
-    bodies: limits the bytes of bodies under way.
-    json_bodies: limits the JSON bodies in memory at once.
+    watching: wakes requests that wait for jobs.  outbound: hosts that may be reached for them.
+    waits: limits open streams, waits and downloads.  turns: limits lists and writes of batches.
+    batch_reads, job_reads: reads that waiting requests share.
+    bodies: limits the bytes of bodies under way.  parsing: turns to parse large ones.
     seal: encrypts secrets; None when the operator has set no key.
     links: signs links to outputs; None when the operator has set no key.  public_url: their scheme
     and host; None: those of the request.  link_seconds: their usual lifetime.
-    outbound: which hosts may be reached for clients.
-    limits: limits of tenants without overrides.  rates: their rate limiter.
+    keeping, limits: of tenants without overrides.  rates: their rate limiter.
     key_failures, sign_in_failures: limits of networks with unknown keys and sessions.
-    callers: callers by the digest of their key.
-    room: remembered lengths of tenants' queues.
+    callers: by the digest of their key.  signs: whether workers sign Content Credentials.
+    room, backlogs: remembered lengths of tenants' queues, and of their webhook deliveries.
     jobs_in_all: limit of unfinished jobs of all tenants; 0: none.  unfinished: their number.
     lifetimes: of browser sessions.  session_secure: whether their cookies are for https only.
     oidc: the provider at which persons sign in; None when the operator has set none.
     removebg_seconds: how long a remove.bg request waits for its job.
-    signs: whether workers have a certificate for Content Credentials.
     emotions: whether emotions are read in faces, unless a tenant turns them off.
     remember: whether results are reused when a photo is submitted again.
     forecasts: places of jobs in the queue, and their ETA.
@@ -167,10 +160,11 @@ class Services:
     exposition: TtlCache[str]
     watching: EventPoller
     waits: WaitBudget
-    lists: ListBudget
-    shared_reads: SharedReads
+    turns: DatabaseTurns
+    batch_reads: SharedReads
+    job_reads: SharedReads
     bodies: BodyBudget
-    json_bodies: anyio.CapacityLimiter
+    parsing: ParsingTurns
     seal: SecretBox | None
     links: LinkSigner | None
     public_url: str | None
@@ -182,6 +176,7 @@ class Services:
     sign_in_failures: FailureLimit
     callers: KeyedTtlCache[bytes, Caller]
     room: QueueCapacity
+    backlogs: DeliveryBacklogs
     jobs_in_all: int
     unfinished: TtlCache[int]
     lifetimes: Lifetimes
@@ -210,6 +205,16 @@ class Services:
             yield connection
 
     @asynccontextmanager
+    async def writing_batch(self, tenant: Tenant) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction that writes a whole batch of a tenant.
+
+        Raises RateLimited or ServiceFull when other batches have not been written in time,
+        DatabaseUnavailable.
+        """
+        async with self.turns.write_batch(tenant), self.transaction() as connection:
+            yield connection
+
+    @asynccontextmanager
     async def autocommit(self) -> AsyncIterator[AsyncConnection]:
         """Open a connection for one statement that is its own transaction.
 
@@ -235,9 +240,9 @@ class Services:
         """Open a connection for a list of a tenant, which may read many rows.
 
         Raises ListTooSlow when a statement takes longer than `sessions.LISTING_SECONDS`,
-        RateLimited when the tenant's other lists have not ended in time, DatabaseUnavailable.
+        RateLimited or ServiceFull when other lists have not ended in time, DatabaseUnavailable.
         """
-        async with self.lists.turn(tenant, seconds=self.patience_seconds):
+        async with self.turns.list_rows(tenant):
             try:
                 async with (
                     _database_timeout(self.patience_seconds),
@@ -342,10 +347,11 @@ async def open_services(
         exposition=TtlCache(_METRICS_TTL_SECONDS, clock=clock),
         watching=watching,
         waits=WaitBudget(),
-        lists=ListBudget(_DATABASE_CONNECTIONS // 2),
-        shared_reads=SharedReads(lambda: watching.wakes),
+        turns=DatabaseTurns(_DATABASE_CONNECTIONS, seconds=patience_seconds),
+        batch_reads=SharedReads(lambda: watching.wakes, most=16_000_000),  # bytes
+        job_reads=SharedReads(lambda: watching.wakes, most=1000),
         bodies=BodyBudget(settings.limits.body_megabytes * 1_000_000),
-        json_bodies=anyio.CapacityLimiter(_MAX_JSON_BODIES),
+        parsing=ParsingTurns(),
         seal=SecretBox(secret_keys) if secret_keys else None,
         links=LinkSigner(secret_keys) if secret_keys else None,
         public_url=settings.links.public_url,
@@ -355,12 +361,14 @@ async def open_services(
             requests_per_minute=settings.limits.requests_per_minute,
             jobs_waiting=settings.limits.jobs_waiting,
             megapixels_per_day=settings.limits.megapixels_per_day,
+            deliveries_waiting=settings.limits.deliveries_waiting,
         ),
         rates=RateLimiter(settings.broker),
         key_failures=FailureLimit(_KEY_FAILURES_PER_MINUTE, clock=clock),
         sign_in_failures=FailureLimit(_SIGN_IN_FAILURES_PER_MINUTE, clock=clock),
         callers=KeyedTtlCache(_CALLER_TTL_SECONDS, most=_MAX_CALLERS, clock=clock),
         room=QueueCapacity(clock=clock),
+        backlogs=DeliveryBacklogs(clock=clock),
         jobs_in_all=settings.limits.jobs_in_all,
         unfinished=TtlCache(_UNFINISHED_TTL_SECONDS, clock=clock),
         lifetimes=Lifetimes(
@@ -477,7 +485,7 @@ SessionCookie = Annotated[str | None, Depends(_COOKIE)]
 
 
 def _require_scope(
-    scope: Scope, *, also: Scope | None = None, also_devices: bool = False
+    scope: Scope | None, *, also: Scope | None = None, also_devices: bool = False
 ) -> Callable[..., Awaitable[Caller]]:
     async def authenticated(
         request: Request, services: OpenServices, credentials: Credentials, _: SessionCookie
@@ -494,14 +502,14 @@ async def authorize(
     request: Request,
     services: Services,
     credentials: HTTPAuthorizationCredentials | None,
-    scope: Scope,
+    scope: Scope | None,
     *,
     also_devices: bool,
 ) -> Caller:
     """Return the caller of a request, and count the request.
 
-    credentials: its API key; None: the browser session decides.  also_devices: whether device keys
-    are accepted, whatever the scope.
+    credentials: its key; None: the browser session decides.  scope: None: any.
+    also_devices: whether device keys are accepted, whatever the scope.
     Raises Unauthorized, CsrfRejected, RateLimited, InsufficientScope.
     """
     if credentials is None:
@@ -512,7 +520,7 @@ async def authorize(
     if caller.is_device:
         if not also_devices:
             raise InsufficientScope("a device key can only submit photos and read its own jobs")
-    elif scope not in caller.scopes:
+    elif scope is not None and scope not in caller.scopes:
         raise InsufficientScope(f"the key lacks the scope {scope}")
     return caller
 
@@ -569,16 +577,7 @@ async def _take_request(request: Request, services: Services, bucket: str, per_m
     allowance = await services.rates.take(bucket, per_minute)
     request.state.allowance = allowance
     request.state.rate_limit = allowance.headers()
-    require_allowance(allowance, f"{per_minute} requests per minute are allowed")
-
-
-def require_allowance(allowance: Allowance, bound: str) -> None:
-    """Raise RateLimited when the allowance is used up; bound: the limit, for the message."""
-    if not allowance.is_granted:
-        raise RateLimited(
-            f"{bound}; retry in {allowance.more_in_seconds} s",
-            retry_after_seconds=allowance.more_in_seconds,
-        )
+    allowance.require()
 
 
 async def _require_browser_session(
@@ -596,5 +595,6 @@ JobReader = Annotated[Caller, Depends(_require_scope(Scope.READ, also_devices=Tr
 Reader = Annotated[Caller, Depends(_require_scope(Scope.READ))]
 # Derives jobs, which show what was read in the photo of another key's job.
 Deriver = Annotated[Caller, Depends(_require_scope(Scope.SUBMIT, also=Scope.READ))]
+AnyKey = Annotated[Caller, Depends(_require_scope(None))]
 Administrator = Annotated[Caller, Depends(_require_scope(Scope.ADMIN))]
 Operator = Annotated[Caller, Depends(_require_scope(Scope.OPERATOR))]

@@ -66,7 +66,7 @@ class EventPoller:
         self._watches: defaultdict[JobId, set[JobWatch]] = defaultdict(set)
         self._begun = anyio.Event()
         self._followers = 0  # watches that wait for more than ends
-        self.wakes = 0  # times that watches were woken
+        self.wakes = 0  # times that watches were woken, or began when there were none
         self._are_ends_announced = False
         self._hurried = anyio.Event()
         self._looks = SupervisedLoop(
@@ -80,6 +80,8 @@ class EventPoller:
         ends_only: wake only when the job ends.  Spurious wakes are possible: read the job, then
         wait again.
         """
+        if not self._watches:
+            self.wakes += 1  # events were not counted without watches
         watch = JobWatch(ends_only=ends_only)
         self._watches[job_id].add(watch)
         self._begun.set()

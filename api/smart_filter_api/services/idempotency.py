@@ -10,7 +10,7 @@ import base64
 import contextlib
 import hashlib
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Annotated, Final
 
@@ -162,11 +162,18 @@ class IdempotentRequest:
 
 @asynccontextmanager
 async def once(
-    services: Services, request: Request, caller: Caller, key: str | None, payload: bytes = b""
+    services: Services,
+    request: Request,
+    caller: Caller,
+    key: str | None,
+    payload: bytes = b"",
+    *,
+    fingerprint: str | None = None,
 ) -> AsyncIterator[IdempotentRequest]:
     """Execute a request once: yield its stored answer, or claim the key for the block.
 
     key: the header as received.  payload: bytes that identify the request's body.
+    fingerprint: of `compute_fingerprint`, in place of a long payload.
     A rejection is stored as well; of a long one only the status and the code, since its text can be
     much longer than the request. Other errors, and rejections that can end by themselves, free the
     key.
@@ -175,11 +182,10 @@ async def once(
     if key is None:
         yield IdempotentRequest(None, None)
         return
-    asked = f"{request.method} {request.url.path}\n".encode() + payload
     named: dict[str, object] = {
         "tenant": caller.tenant,
         "key": _private_key(caller, key),
-        "fingerprint": hashlib.sha256(asked).hexdigest(),
+        "fingerprint": fingerprint or compute_fingerprint(request, [payload]),
     }
     replayed = await _claim_or_replay(services, named)
     if replayed is not None:
@@ -220,6 +226,17 @@ async def write_once(
             return claimed.replayed
         async with services.transaction() as connection:
             return await connection.run_sync(write, claimed)
+
+
+def compute_fingerprint(request: Request, payload: Iterable[bytes]) -> str:
+    """Return the SHA-256 of a request as lower-case hex.
+
+    payload: pieces of the bytes that identify its body.
+    """
+    digest = hashlib.sha256(f"{request.method} {request.url.path}\n".encode())
+    for piece in payload:
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def parse_key(key: str) -> str:

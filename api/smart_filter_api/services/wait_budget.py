@@ -1,4 +1,4 @@
-"""Bound the event streams and waiting requests that one caller has open in a process."""
+"""Bound the streams, waiting requests and downloads that callers have open in a process."""
 
 import uuid
 from collections import Counter
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_shared.errors import RateLimited
+from smart_filter_shared.errors import RateLimited, ServiceFull
 from smart_filter_shared.ids import Tenant
 
 # Each wait reads its job or batch when it changes, over the database connections of all tenants. A
@@ -15,17 +15,24 @@ from smart_filter_shared.ids import Tenant
 _MOST_OF_DEVICE: Final = 20
 _MOST_OF_KEY: Final = 250
 _MOST_OF_TENANT: Final = 1000
+# An open download holds a connection to the store, and up to 0.5 MB of an object.
+_MOST_DOWNLOADS_OF_DEVICE: Final = 20
+_MOST_DOWNLOADS_OF_KEY: Final = 100
+_MOST_DOWNLOADS_OF_TENANT: Final = 200
+_MOST_DOWNLOADS: Final = 400
 _RETRY_SECONDS: Final = 5
 
 
 class WaitBudget:
-    """The open streams and waits of each key and tenant, in this process.
+    """The open streams and waits of each key and tenant, and their downloads, in this process.
 
-    A tenant without a limit of requests has none of waits either.
+    A tenant without a limit of requests has none of waits either, but of downloads.
     """
 
     def __init__(self) -> None:
         self._open: Counter[Tenant | uuid.UUID] = Counter()
+        # By key, or None for the signed links of a tenant, which anyone may open.
+        self._downloads: Counter[tuple[Tenant, uuid.UUID | None]] = Counter()
 
     def has_room(self, caller: Caller) -> bool:
         """Whether the caller may open another one."""
@@ -52,6 +59,38 @@ class WaitBudget:
                 self._open[name] -= 1
                 if not self._open[name]:
                     del self._open[name]
+
+    @contextmanager
+    def hold_download(self, tenant: Tenant, caller: Caller | None) -> Iterator[None]:
+        """Count a download of a tenant until the block ends.
+
+        caller: None for a signed link.
+        Raises RateLimited beyond the bounds of the key or tenant, ServiceFull beyond that of all.
+        """
+        name = (tenant, None if caller is None else caller.key_id)
+        is_device = caller is not None and caller.is_device
+        most = _MOST_DOWNLOADS_OF_DEVICE if is_device else _MOST_DOWNLOADS_OF_KEY
+        of_tenant = sum(count for (one, _), count in self._downloads.items() if one == tenant)
+        if self._downloads[name] >= most or of_tenant >= _MOST_DOWNLOADS_OF_TENANT:
+            raise RateLimited(
+                f"at most {most} downloads of this key, or by signed links, and"
+                f" {_MOST_DOWNLOADS_OF_TENANT} of the tenant are open at a time;"
+                f" retry in {_RETRY_SECONDS} s",
+                retry_after_seconds=_RETRY_SECONDS,
+            )
+        if self._downloads.total() >= _MOST_DOWNLOADS:
+            raise ServiceFull(
+                f"at most {_MOST_DOWNLOADS} downloads are open at a time;"
+                f" retry in {_RETRY_SECONDS} s",
+                retry_after_seconds=_RETRY_SECONDS,
+            )
+        self._downloads[name] += 1
+        try:
+            yield
+        finally:
+            self._downloads[name] -= 1
+            if not self._downloads[name]:
+                del self._downloads[name]
 
 
 def _most_of(caller: Caller) -> int:

@@ -40,8 +40,11 @@ MAX_OTHER_BYTES: Final = 4_000_000
 # All photos together have the size limit of one.
 MAX_BODY_BYTES: Final = -(-MAX_PHOTO_BYTES // 3) * 4 + MAX_OTHER_BYTES
 # Every item includes the common recipe, so its size counts a thousand times; the longest metadata
-# takes half of this.
-_MAX_COMMON_CHARACTERS: Final = 32_768
+# takes half of this. In UTF-8, where a character is up to four bytes.
+_MAX_COMMON_BYTES: Final = 32_768
+
+# A wrong recipe costs a hundred times a valid one: the nearest names are searched for each fault.
+MAX_WRONG_ITEMS: Final = 100
 
 _NAMES: Final = ("items", "recipe", "album", WEBHOOK_URL)
 _ITEM_NAMES: Final = (*SOURCES, "recipe", "metadata")
@@ -57,6 +60,7 @@ _PHOTO_PLACEHOLDER: Final = re.compile(r"#([0-9]{1,7})")
 class SentBatch:
     """A parsed body; an invalid item is represented by its error.
 
+    items: those up to the last wrong one that is accepted; a fault says that others follow.
     common: the common recipe, which the items' recipes include.
     former_names: the former spellings that the recipes use.
     faults: the errors of the common fields, which reject the batch.
@@ -77,7 +81,7 @@ def parse(body: bytes) -> SentBatch:
 
     Raises MalformedRequest for another document, PhotoTooLarge for the whole body, InvalidRequest
     for too many photos. The error of an item takes its place in `items`; those of the common fields
-    are `faults`.
+    are `faults`, which end with an error for all items once MAX_WRONG_ITEMS are wrong.
     """
     photos = _find_photos(body)
     rest_bytes = len(body) - sum(end - start for start, end in photos)
@@ -105,17 +109,21 @@ def parse(body: bytes) -> SentBatch:
     with _collect(faults):
         best = _parse_best(document.get("album"))
     texts = [memoryview(body)[start:end] for start, end in photos]
-    return SentBatch(
-        [
-            _parse_item(one, texts, common, former_names, is_ranked=best is not None)
-            for one in items
-        ],
-        common,
-        former_names,
-        faults,
-        best,
-        webhook_url,
-    )
+    parsed: list[JsonSubmission | Rejected] = []
+    wrong = 0
+    for index, item in enumerate(items):
+        parsed.append(_parse_item(item, texts, common, former_names, is_ranked=best is not None))
+        wrong += isinstance(parsed[-1], Rejected)
+        if wrong == MAX_WRONG_ITEMS:
+            faults.append(too_many_wrong(index))
+            break
+    return SentBatch(parsed, common, former_names, faults, best, webhook_url)
+
+
+def too_many_wrong(last: int) -> InvalidRecipe:
+    """Return the error of a batch with too many wrong items; last: the index of the last one."""
+    detail = f"{MAX_WRONG_ITEMS} items are wrong; those after /items/{last} were not read"
+    return InvalidRecipe([FieldError("/items", detail)])
 
 
 def _find_photos(body: bytes) -> list[tuple[int, int]]:
@@ -208,12 +216,12 @@ def _read_recipe(recipe: object, former_names: set[str]) -> dict[str, Value]:
 def _read_common(recipe: object, former_names: set[str]) -> Mapping[str, Value]:
     """Return the fields of the common recipe.  Raises InvalidRecipe, also when it is too large."""
     fields = _read_recipe(recipe, former_names)
-    characters = sum(
-        len(name) + sum(len(as_text(one)) for one in as_list(values))
+    length = sum(
+        len(name.encode()) + sum(len(as_text(one).encode()) for one in as_list(values))
         for name, values in fields.items()
     )
-    if characters > _MAX_COMMON_CHARACTERS:
-        detail = f"is longer than {_MAX_COMMON_CHARACTERS} characters"
+    if length > _MAX_COMMON_BYTES:
+        detail = f"is longer than {_MAX_COMMON_BYTES} bytes"
         raise InvalidRecipe([FieldError("/recipe", detail)])
     return fields
 
@@ -222,7 +230,7 @@ def _decode_photo(mark: object, photos: Sequence[memoryview]) -> bytes:
     found = _PHOTO_PLACEHOLDER.fullmatch(mark) if isinstance(mark, str) else None
     if found is None or int(found[1]) >= len(photos):
         raise MalformedRequest(f"{PHOTO} is not a base64 string", pointer=json_pointer(PHOTO))
-    return json_body.decode_base64(bytes(photos[int(found[1])]))
+    return json_body.decode_base64(photos[int(found[1])])
 
 
 def _metadata_fields(metadata: object) -> dict[str, Value]:

@@ -1,9 +1,9 @@
 """Receive batches: spool each photo and check its header, as for single photos."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio.to_thread
 from fastapi import Request
@@ -11,6 +11,7 @@ from fastapi import Request
 from smart_filter_api.intake import body, json_document
 from smart_filter_api.intake.body import PhotoRequest
 from smart_filter_api.intake.json_body import JsonSubmission
+from smart_filter_api.services import idempotency
 from smart_filter_api.submission import batch_body
 from smart_filter_shared.errors import InvalidRecipe, Rejected
 from smart_filter_shared.recipe.fields import Fields
@@ -25,6 +26,7 @@ class UploadedBatch:
     best: number of photos that an album composes; None without an album.
     webhook_url: an additional address, besides the tenant's webhooks, for the final event; as the
         client sent it, not validated.
+    fingerprint: equal only for identical batches; None where it was not requested.
     """
 
     items: Sequence[PhotoRequest | Rejected]
@@ -32,22 +34,28 @@ class UploadedBatch:
     faults: Sequence[InvalidRecipe]
     best: int | None
     webhook_url: str | None
+    fingerprint: str | None = None
 
-    @property
-    def fingerprint(self) -> bytes:
-        """Return bytes that are equal only for identical batches."""
-        items = [
-            str(item) if isinstance(item, Rejected) else item.fingerprint.decode()
-            for item in self.items
-        ]
+    def identify(self) -> Iterator[bytes]:
+        """Yield pieces of a text that is equal only for identical batches, an item at a time.
+
+        Every item has the common recipe, so the whole text could be a thousand times the body.
+        """
+        yield b"[["
+        for index, item in enumerate(self.items):
+            text = str(item) if isinstance(item, Rejected) else item.fingerprint.decode()
+            yield (b", " if index else b"") + json.dumps(text).encode()
         faults = [str(fault) for fault in self.faults]
-        return json.dumps([items, *faults, self.best, self.webhook_url]).encode()
+        yield b"], " + json.dumps([*faults, self.best, self.webhook_url]).encode()[1:]
 
 
 @asynccontextmanager
-async def receive_batch(request: Request) -> AsyncIterator[UploadedBatch]:
+async def receive_batch(
+    request: Request, *, with_fingerprint: bool
+) -> AsyncIterator[UploadedBatch]:
     """Receive the body of a request; its files are deleted when the block ends.
 
+    with_fingerprint: whether to compute the fingerprint, which takes longer than parsing.
     Raises MalformedRequest, PhotoTooLarge for the whole body, UnsupportedMedia for a body that is
     compressed or not JSON, and ClientDisconnect when the body ends early.
     """
@@ -55,12 +63,17 @@ async def receive_batch(request: Request) -> AsyncIterator[UploadedBatch]:
     with ExitStack() as open_files:
         raw = await body.spool_body(request, open_files, most=batch_body.MAX_BODY_BYTES)
         # A document is parsed in memory, so parse only one at a time, once it is complete.
-        async with request.app.state.services.json_bodies:
+        async with body.parsing_turn(request, raw):
             sent = await anyio.to_thread.run_sync(lambda: batch_body.parse(raw.read()))
             items = [await _receive_item(item, open_files) for item in sent.items]
             request.state.former_names.update(sent.former_names)
-        received = UploadedBatch(items, sent.common, sent.faults, sent.best, sent.webhook_url)
-        del sent  # free the photos, which are spooled now
+            received = UploadedBatch(items, sent.common, sent.faults, sent.best, sent.webhook_url)
+            del sent  # free the photos, which are spooled now
+            if with_fingerprint:
+                fingerprint = await anyio.to_thread.run_sync(
+                    lambda: idempotency.compute_fingerprint(request, received.identify())
+                )
+                received = replace(received, fingerprint=fingerprint)
         yield received
 
 

@@ -9,9 +9,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from smart_filter_api.intake import photo_header
 from smart_filter_api.intake.body import PhotoSource, RemotePhoto, SpooledPicture, UploadedPhoto
-from smart_filter_api.intake.photo_header import PhotoHeader
 from smart_filter_api.services.container import Services
 from smart_filter_api.submission import outbound_url
 from smart_filter_shared.artifacts import uploads
@@ -25,6 +23,8 @@ from smart_filter_shared.errors import (
     UploadMissing,
 )
 from smart_filter_shared.ids import Tenant, UploadId
+from smart_filter_shared.security import photo_header
+from smart_filter_shared.security.photo_header import PhotoHeader
 from smart_filter_shared.storage.objects import ObjectStore
 
 if TYPE_CHECKING:

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import anyio.lowlevel
+import anyio.to_thread
 
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.problems import problem
 from smart_filter_api.services.container import Services
 from smart_filter_api.services.recipe_cache import ParsedRecipe
-from smart_filter_api.submission import admission, commit, photo_source, recipe_parser
+from smart_filter_api.submission import admission, batch_body, commit, photo_source, recipe_parser
 from smart_filter_api.submission.batch_intake import UploadedBatch
 from smart_filter_api.submission.commit import BatchSubmission
 from smart_filter_api.submission.photo_source import ResolvedPhoto
@@ -26,7 +27,12 @@ from smart_filter_shared.errors import (
     UploadMissing,
 )
 from smart_filter_shared.ids import OPERATOR, new_batch_id, new_job_id
-from smart_filter_shared.jobs.submission import BatchMember, NewPhotoBatch, NewPhotoJob
+from smart_filter_shared.jobs.submission import (
+    BatchMember,
+    NewPhotoBatch,
+    NewPhotoJob,
+    encode_batch,
+)
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.fair_queueing import Reservation
 from smart_filter_shared.queue.submission import RejectedItem
@@ -36,8 +42,6 @@ from smart_filter_shared.storage import keys
 
 # Errors that one answer lists; a thousand items would make an answer of hundreds of kilobytes.
 _MAX_ERRORS = 50
-# A wrong recipe costs a hundred times a valid one: the nearest names are searched for each fault.
-_MAX_WRONG_RECIPES = 100
 _NOTHING_TO_COMPOSE = "an album composes its best photos; request a picture, such as `image`"
 
 
@@ -70,6 +74,10 @@ async def prepare_batch(services: Services, caller: Caller, sent: UploadedBatch)
         raise InvalidRequest([FieldError("/items", detail)])
     if caller.tenant != OPERATOR:
         await services.refuse_when_full(jobs=len(items))
+    # The batch ends as well.
+    await admission.hold_deliveries(
+        services, caller, jobs=len(items) + 1, webhook_url=sent.webhook_url
+    )
     megapixels = sum(item.photo.megapixels for item in items)
     places = await admission.admit_batch(
         services, caller, [item.order for item in items], megapixels=megapixels
@@ -80,7 +88,8 @@ async def prepare_batch(services: Services, caller: Caller, sent: UploadedBatch)
         for item, job in zip(items, batch.jobs, strict=True)
         if job.photo_key is not None and item.photo.spooled is not None
     }
-    return BatchSubmission(batch, pictures, megapixels)
+    rows = await anyio.to_thread.run_sync(encode_batch, batch)
+    return BatchSubmission(batch, rows, pictures, megapixels)
 
 
 async def _read_items(
@@ -110,7 +119,7 @@ async def _read_each_recipe(
 ) -> tuple[dict[int, ParsedRecipe], dict[int, Error]]:
     """Return the recipes of the valid items by their indices, and the errors of the others.
 
-    Raises one error for all of them once _MAX_WRONG_RECIPES are wrong.
+    Raises one error for all of them once MAX_WRONG_ITEMS are wrong.
     """
     orders: dict[int, ParsedRecipe] = {}
     refused: dict[int, Error] = {}
@@ -127,9 +136,8 @@ async def _read_each_recipe(
         except Rejected as error:
             refused[index] = error
             wrong += 1
-        if wrong == _MAX_WRONG_RECIPES:
-            detail = f"{wrong} recipes are wrong; those after /items/{index} were not read"
-            raise _combine_errors([InvalidRecipe([FieldError("/items", detail)])], refused, [])
+        if wrong == batch_body.MAX_WRONG_ITEMS:
+            raise _combine_errors([batch_body.too_many_wrong(index)], refused, [])
         await anyio.lowlevel.checkpoint()  # other requests have a turn
     return orders, refused
 
@@ -200,18 +208,19 @@ def _combine_errors(
     kind = kinds.pop() if len(kinds) == 1 else InvalidRequest
     if not issubclass(kind, InvalidInput):
         return _combine_missing(refused)
-    found = [one for fault in faults for one in fault.errors]
+    found = dict.fromkeys(one for fault in faults for one in fault.errors)
+    more = 0
     shared = {one.pointer: one for one in common}
     for index, error in sorted(refused.items()):
         own = error.errors if isinstance(error, InvalidInput) else [FieldError("", str(error))]
-        found += [one for one in own if shared.get(one.pointer) == one]
-        left = [one for one in own if shared.get(one.pointer) != one]
-        found += _place_below(left, f"/items/{index}")
-    found = list(dict.fromkeys(found))
-    more = len(found) - _MAX_ERRORS
-    if more > 0:
-        found = [*found[:_MAX_ERRORS], FieldError("", f"{more} more errors are not listed")]
-    return kind.of_fields(found)
+        found.update(dict.fromkeys(one for one in own if shared.get(one.pointer) == one))
+        left = list(dict.fromkeys(one for one in own if shared.get(one.pointer) != one))
+        listed = left[: max(0, _MAX_ERRORS - len(found))]
+        found.update(dict.fromkeys(_place_below(listed, f"/items/{index}")))
+        more += len(left) - len(listed)
+    more += max(0, len(found) - _MAX_ERRORS)
+    end = [FieldError("", f"{more} more errors are not listed")] if more else []
+    return kind.of_fields([*list(found)[:_MAX_ERRORS], *end])
 
 
 def _combine_missing(refused: Mapping[int, Error]) -> Error:

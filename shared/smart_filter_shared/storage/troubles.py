@@ -16,6 +16,8 @@ from smart_filter_shared.errors import BucketMissing, StorageMisconfigured, Stor
 _URL: Final = "SMART_FILTER_STORAGE_URL"
 _KEYS: Final = "SMART_FILTER_STORAGE_ACCESS_KEY and SMART_FILTER_STORAGE_SECRET_KEY"
 _START_REMEDY: Final = f"start it, or correct {_URL}"
+# Stores say `InternalError` for a full volume.
+_REPAIR_REMEDY: Final = "read its log, and free space on its volume if that is full"
 _URL_REMEDY: Final = f"correct {_URL}: its host, its port, and whether it is http or https"
 
 
@@ -70,13 +72,13 @@ def translate_error(
             what = refusal.what.format(bucket=settings.bucket)
             return StorageMisconfigured(_line(settings, what, refusal.remedy))
         return StorageUnavailable(
-            _line(settings, f"answers {error.code} for {about}", _START_REMEDY)
+            _line(settings, f"answers {error.code} for {about}", _REPAIR_REMEDY)
         )
     if isinstance(error, InvalidResponseError):
         return StorageUnavailable(_line(settings, "does not answer like S3", _URL_REMEDY))
     if isinstance(error, ServerError):
         what = f"answers {error.status_code} for {about}"
-        return StorageUnavailable(_line(settings, what, _START_REMEDY))
+        return StorageUnavailable(_line(settings, what, _REPAIR_REMEDY))
     return StorageUnavailable(_line(settings, *_describe_connection_error(error)))
 
 

@@ -72,7 +72,7 @@ BATCHES = (
     _wrong("album with another name", "/album/worst", album={"best": 1, "worst": 1}),
     *(
         _wrong(f"best {best}", "/album/best", album={"best": best})
-        for best in ("1", True, -1, 1001, 10**40)
+        for best in ("1", True, -1, 1001, 10**19)
     ),
     _wrong(
         "album without a picture",

@@ -89,7 +89,7 @@ def check_server(api: Interface, server: Server) -> Iterator[Finding]:
     """Check that a Smart Filter server answers at the URL, and that the key is not sent openly."""
     what = "server"
     try:
-        answer = api.get("/readyz")
+        answer = api.get("/livez")
     except RequestFailed as error:
         yield fail(what, f"{server.url} is not reachable ({error})", _remedy_for_connection(error))
         return
@@ -97,16 +97,11 @@ def check_server(api: Interface, server: Server) -> Iterator[Finding]:
     if "location" in answer.headers:
         fix = "give programs that address; they do not follow redirects of a POST"
         yield fail(what, f"{server.url} redirects to {answer.headers['location']}", fix)
-    elif answer.status == HTTPStatus.SERVICE_UNAVAILABLE and isinstance(document, dict):
-        detail = document.get("detail", "it says no reason")
-        yield fail(what, f"{server.url} is not ready ({detail})", "run `smart-filter doctor` there")
     elif answer.status != HTTPStatus.OK or not isinstance(document, dict):
         fix = "give the base URL of a Smart Filter server, without /v1.0"
         yield fail(what, f"{server.url} answers {answer.status}, not as Smart Filter does", fix)
-    elif document.get("degraded"):
-        yield warn(what, f"{server.url} works without a server", "run `smart-filter doctor` there")
     else:
-        yield ok(what, f"{server.url} is ready")
+        yield ok(what, f"{server.url} answers")
     url = urlsplit(server.url)
     if url.scheme == "http" and not _is_loopback(url.hostname or ""):
         fix = "put https in front (docs/deploying.md)"

@@ -18,6 +18,7 @@ from PIL import Image
 from smart_filter_deploy.cli.removebg.ledger import Record
 from smart_filter_deploy.cli.terminal.text import escape_unprintable
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
+from smart_filter_shared.security.photo_header import MAX_PIXELS
 from smart_filter_workers import images
 
 _THUMBNAIL_PX: Final = 320
@@ -212,7 +213,7 @@ def _decode_cutout(read: Callable[[], bytes]) -> _Cutout | None:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(read()), formats=("PNG", "WEBP")) as image:
                 size = image.size
-                if size[0] * size[1] > images.MAX_PIXELS:
+                if size[0] * size[1] > MAX_PIXELS:
                     return None
                 small = image.convert("RGBA")
                 # Pillow weights the colors by alpha.

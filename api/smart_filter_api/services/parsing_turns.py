@@ -1,0 +1,41 @@
+"""Bound the large bodies that are parsed in memory at a time, in turn for all tenants."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+from weakref import WeakValueDictionary
+
+import anyio
+
+from smart_filter_api.auth.api_keys import Caller
+from smart_filter_shared.ids import Tenant
+
+# A body up to this length is parsed at once: most are, and it takes a few MB and milliseconds.
+_SMALL_BYTES: Final = 65_536
+
+
+class ParsingTurns:
+    """The turns of this process to parse a large body, which may take 150 MB for a moment.
+
+    There is one turn. A tenant's bodies wait for each other before one of them waits for the turn,
+    so each tenant gets it after at most one body of every other.
+    """
+
+    def __init__(self) -> None:
+        self._all = anyio.Lock()
+        # A tenant's lock exists while a body holds it or waits for it.
+        self._by_tenant: WeakValueDictionary[Tenant | None, anyio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def turn(self, caller: Caller | None, length: int) -> AsyncIterator[None]:
+        """Wait for the turn, and hold it until the block ends; small bodies need none.
+
+        caller: None for a request without a key.  length: of the body, in bytes.
+        """
+        if length <= _SMALL_BYTES:
+            yield
+            return
+        tenant = None if caller is None else caller.tenant
+        own = self._by_tenant.setdefault(tenant, anyio.Lock())
+        async with own, self._all:
+            yield

@@ -1,0 +1,46 @@
+"""Large bodies are parsed one at a time, in turn for all tenants."""
+
+import uuid
+
+import anyio
+
+from smart_filter_api.auth.api_keys import Caller
+from smart_filter_api.services.parsing_turns import ParsingTurns
+from smart_filter_shared.ids import Tenant
+
+LARGE = 65_537
+
+
+def caller(tenant: str) -> Caller:
+    return Caller(uuid.UUID(int=1), Tenant(tenant), frozenset())
+
+
+def test_tenant_waits_for_one_body_of_another_tenant_at_most() -> None:
+    async def parse_all() -> list[str]:
+        turns, parsed = ParsingTurns(), list[str]()
+        arrived = anyio.Event()
+
+        async def parse(tenant: str) -> None:
+            async with turns.turn(caller(tenant), LARGE):
+                await arrived.wait()
+                parsed.append(tenant)
+
+        async with anyio.create_task_group() as requests:
+            for tenant in ("acme", "acme", "acme", "others"):
+                requests.start_soon(parse, tenant)
+                await anyio.wait_all_tasks_blocked()
+            arrived.set()
+        return parsed
+
+    assert anyio.run(parse_all) == ["acme", "others", "acme", "acme"]
+
+
+def test_small_body_does_not_wait() -> None:
+    async def parse_small() -> None:
+        turns = ParsingTurns()
+        async with turns.turn(caller("acme"), LARGE):
+            with anyio.fail_after(0):
+                async with turns.turn(caller("acme"), LARGE - 1):
+                    pass
+
+    anyio.run(parse_small)
