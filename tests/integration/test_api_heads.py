@@ -74,7 +74,7 @@ def test_problem_leads_to_its_page(api: Api) -> None:
 
 @pytest.fixture
 def anonymous(api: Api) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=api.url, timeout=60) as client:
+    with httpx.Client(base_url=api.operators.base_url, timeout=60) as client:
         yield client
 
 

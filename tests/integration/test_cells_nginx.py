@@ -1,14 +1,10 @@
 """deploy/nginx/cells.conf in a real nginx: forwarded and refused requests, and a lost cell."""
 
 import contextlib
-import os
 import re
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,17 +18,15 @@ from starlette.types import Receive, Scope, Send
 
 from smart_filter_deploy import cells
 from smart_filter_deploy.embedded.ports import free_port
+from smart_filter_tests import reverse_proxies
 from smart_filter_tests.serving import Api, a_photo, serve_application
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy/nginx/cells.conf"
-NGINX = shutil.which(os.environ.get("NGINX", "nginx"), path=f"{os.environ['PATH']}:/usr/sbin")
 DOMAIN = "photos.test"
 PIECE = b"x" * 65536
 HOST = f"Host: acme.{DOMAIN}".encode()
 
-pytestmark = pytest.mark.skipif(
-    NGINX is None, reason="no nginx: deploy/bootstrap.sh proxies installs it"
-)
+pytestmark = reverse_proxies.skip_without("nginx")
 
 
 class Echo:
@@ -131,63 +125,18 @@ def nginx_before(
     included = cells.render_nginx(DOMAIN, every, pins)
     # No DNS here knows the names of cells.
     (folder / "tenants.conf").write_text(re.sub(r"server \S+:", "server 127.0.0.1:", included))
-    certificate = folder / "tls/fullchain.pem"
-    (folder / "tls").mkdir()
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-            *(
-                "-nodes",
-                "-days",
-                "2",
-                "-subj",
-                "/CN=test",
-                "-addext",
-                f"subjectAltName=DNS:*.{DOMAIN}",
-            ),
-            *("-keyout", "tls/privkey.pem", "-out", "tls/fullchain.pem"),
-        ],
-        check=True,
-        capture_output=True,
-        cwd=folder,
-    )
-    # Only places change: ports, files, and the folders that packages of nginx own.
+    certificate = reverse_proxies.create_certificate(folder, f"*.{DOMAIN}")
+    # Only places change: ports and files.
     text = CONFIGURATION.read_text().replace("/etc/nginx", str(folder))
     text = re.sub(r" *listen \[::\].*\n", "", text).replace(
         "listen 443", f"listen 127.0.0.1:{port}"
     )
     text = text.replace("/etc/ssl/certs/ca-certificates.crt", str(trusted or certificate))
-    text = text.replace("/var/log/nginx", str(folder)).replace(
-        "http {",
-        "http {"
-        + "".join(
-            f"{kind}_temp_path {folder}/{kind};"
-            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        ),
-        1,
-    )
-    configuration = folder / "nginx.conf"
-    configuration.write_text(text)
-    places = f"daemon off; pid {folder}/pid;"
-    command = [str(NGINX), "-c", str(configuration), "-e", str(folder / "error.log"), "-g", places]
+    text = text.replace("/var/log/nginx", str(folder))
     tls = ssl.create_default_context(cafile=str(certificate))
     tls.check_hostname = False
-    process = subprocess.Popen(command)
-    try:
-        _wait_until_open(port, process)
+    with reverse_proxies.run_nginx(folder, text, port):
         yield Front(port, tls, certificate)
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _wait_until_open(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(600):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        assert process.poll() is None
-        time.sleep(0.05)
-    raise AssertionError("nginx does not listen")
 
 
 @pytest.fixture(scope="module")
@@ -329,21 +278,6 @@ def test_certificate_of_a_cell_is_verified(
         answer = client.get("/v1/jobs")
 
     assert answer.status_code == status
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        *("/metrics", "/admin", "/admin/", "/admin/jobs", "/v1/operator/summary"),
-        *("/%61dmin", "/v1/%6fperator/jobs", "//admin", "/v1/./operator", "/v1/x/../operator"),
-    ],
-)
-def test_operator_pages_are_not_on_tenant_hosts(front: Front, path: str) -> None:
-    target = f"GET {path} HTTP/1.1".encode()
-
-    answer = front.send_raw(target, HOST, b"Connection: close", b"", b"")
-
-    assert answer.startswith(b"HTTP/1.1 404 ")
 
 
 @pytest.mark.parametrize("host", ["photos.test", "stranger.photos.test", "local.photos.test", "x"])

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from smart_filter_api.http import server
@@ -26,26 +27,37 @@ class FakeLoop(asyncio.SelectorEventLoop):
 
 
 class Client(asyncio.Transport):
-    """The connection of a client that never reads."""
+    """The connection of a client."""
 
     is_closed = False
+    received = b""
+    unread = 0
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Discard the written data."""
+        """Keep the written data."""
+        self.received += data
 
     def close(self) -> None:
         """Record the end of the connection."""
         self.is_closed = True
+
+    def abort(self) -> None:
+        """Record the end of the connection."""
+        self.unread, self.is_closed = 0, True
+
+    def get_write_buffer_size(self) -> int:
+        """Return the bytes that the client has not read."""
+        return self.unread
 
     def is_closing(self) -> bool:
         """Return whether the connection has ended."""
         return self.is_closed
 
     def pause_reading(self) -> None:
-        """Do nothing: the client never reads."""
+        """Do nothing: the client is fed by hand."""
 
     def resume_reading(self) -> None:
-        """Do nothing: the client never reads."""
+        """Do nothing: the client is fed by hand."""
 
 
 @pytest.fixture
@@ -89,3 +101,94 @@ def test_body_and_the_next_head_have_their_own_timeouts(fake_loop: FakeLoop) -> 
     fake_loop.go_on(15)
 
     assert not client.is_closed
+
+
+def chunks(*sizes: int) -> bytes:
+    return b"".join(b"%x\r\n%s\r\n" % (size, bytes(size)) for size in sizes)
+
+
+@pytest.mark.parametrize("sizes", [[1] * 1100, [200_000] + [1] * 1100, [60] * 40_000])
+def test_body_of_tiny_chunks_is_refused_before_the_application_runs(
+    fake_loop: FakeLoop, sizes: list[int]
+) -> None:
+    client, calls = Client(), []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        calls.append((await receive())["type"])
+        await Response()(scope, receive, send)
+
+    protocol = StrictH11Protocol(server.build_config(app), ServerState(), {}, fake_loop)
+    protocol.connection_made(client)
+
+    protocol.data_received(b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+    protocol.data_received(chunks(*sizes))
+    answer = client.received
+    fake_loop.go_on(0)
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"the chunks of the body are too small" in answer
+    assert client.is_closed
+    assert (calls, client.received) == (["http.disconnect"], answer)
+
+
+@pytest.mark.parametrize("sizes", [[1] * 1000, [64] * 5000, ([1] * 900 + [60_000]) * 5])
+def test_bodies_of_small_chunks_are_taken(fake_loop: FakeLoop, sizes: list[int]) -> None:
+    client = Client()
+    protocol = StrictH11Protocol(server.build_config(Response()), ServerState(), {}, fake_loop)
+    protocol.connection_made(client)
+
+    for _ in range(2):  # each body of a connection has its own small chunks
+        protocol.data_received(b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        protocol.data_received(chunks(*sizes) + b"0\r\n\r\n")
+        fake_loop.go_on(0)
+
+    assert client.received.count(b"HTTP/1.1 200 ") == 2
+    assert not client.is_closed
+
+
+async def wait_for_client(_: Scope, receive: Receive, __: Send) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def leave(protocol: StrictH11Protocol, loop: FakeLoop) -> None:
+    protocol.connection_lost(None)
+    loop.go_on(0)
+
+
+def test_client_that_stops_reading_loses_its_connection(fake_loop: FakeLoop) -> None:
+    client = Client()
+    protocol = StrictH11Protocol(server.build_config(wait_for_client), ServerState(), {}, fake_loop)
+    protocol.connection_made(client)
+    protocol.data_received(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n")
+
+    client.unread = 200_000
+    protocol.pause_writing()
+    for _ in range(2):  # slow, but it reads
+        fake_loop.go_on(59)
+        client.unread -= 61_000
+        fake_loop.go_on(1)
+    was_closed = client.is_closed
+    fake_loop.go_on(60)
+
+    leave(protocol, fake_loop)
+    assert (was_closed, client.is_closed) == (False, True)
+
+
+def test_client_that_caught_up_keeps_its_connection(fake_loop: FakeLoop) -> None:
+    client = Client()
+    protocol = StrictH11Protocol(server.build_config(wait_for_client), ServerState(), {}, fake_loop)
+    protocol.connection_made(client)
+    protocol.data_received(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n")
+
+    for unread in (200_000, 10_000):
+        client.unread = unread
+        protocol.pause_writing()
+        fake_loop.go_on(59)
+        protocol.resume_writing()
+        fake_loop.go_on(59)
+
+    was_closed = client.is_closed
+
+    leave(protocol, fake_loop)
+    assert not was_closed

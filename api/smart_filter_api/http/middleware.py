@@ -39,7 +39,10 @@ _DEPRECATION_HEADERS = (
     ),
 )
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_QUIET_PATHS = frozenset({"/livez", "/readyz", "/metrics"})
+# Parameters of a request's query: no operation has as many, but a request line has room for
+# thousands. FastAPI parses them several times before the key is known, for tens of milliseconds.
+MAX_PARAMETERS = 100
+_QUIET_ROUTES = frozenset({"/livez", "/readyz", "/metrics"})
 
 
 class RequestMiddleware:
@@ -48,6 +51,7 @@ class RequestMiddleware:
     Sets `request.state.request_id`, `request.state.began_ns`, nanoseconds of Unix time, and
     `request.state.former_names`, the former spellings that the request is found to use. Logs
     `request.state.caller`, and counts refusals by `request.state.problem`, the code of the answer.
+    Drops a query of more than MAX_PARAMETERS unread: `request.state.has_query_dropped`.
     An exception that no other handler caught is logged once and answered with a problem document.
 
     always_secure: whether browsers use https although requests arrive by http.
@@ -80,7 +84,10 @@ class RequestMiddleware:
             former_names=set(),
             caller=None,
             problem=None,
+            has_query_dropped=scope["query_string"].count(b"&") >= MAX_PARAMETERS,
         )
+        if scope["state"]["has_query_dropped"]:
+            scope["query_string"] = b""
         started = time.perf_counter()
         status: int | None = None
         seconds = 0.0
@@ -112,7 +119,7 @@ class RequestMiddleware:
                 await answer(scope, receive, send_wrapped)
             if status is not None:
                 self._latencies.observe(scope["method"], _route(scope), status, seconds)
-            if scope["path"] not in _QUIET_PATHS:
+            if _route(scope) not in _QUIET_ROUTES:
                 self._log.info(
                     "request",
                     method=scope["method"],

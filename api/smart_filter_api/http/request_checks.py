@@ -1,4 +1,4 @@
-"""Checks of every request before its route: its query parameters, and one key.
+"""Checks of every request before its route: its headers and its query parameters.
 
 A misspelled parameter would otherwise be ignored, and a list would be returned unfiltered.
 """
@@ -11,12 +11,16 @@ from typing import Final
 from fastapi import Request
 from fastapi.dependencies.models import Dependant
 
+from smart_filter_api.http.middleware import MAX_PARAMETERS
 from smart_filter_shared.errors import FieldError, MalformedRequest
 from smart_filter_shared.suggestions import did_you_mean
 
 # Parameters that one answer names, and characters of a name that a suggestion repeats.
 _MAX_ERRORS: Final = 20
 _MAX_NAME_CHARACTERS: Final = 100
+# The parser of its parameters takes quadratic time. A boundary has at most 70 characters.
+# Source: RFC 2046, 5.1.1.
+_MAX_CONTENT_TYPE_CHARACTERS: Final = 1000
 
 
 class PrefixedParameters:
@@ -41,11 +45,16 @@ class PrefixedParameters:
         return found
 
 
-async def refuse_several_keys(request: Request) -> None:
-    """Raise MalformedRequest for more than one key or idempotency key; a dependency of every route.
+async def check_headers(request: Request) -> None:
+    """Raise MalformedRequest for more than one key or idempotency key, or a long Content-Type.
 
-    A proxy may have checked the header that is not read here.
+    A dependency of every route. A proxy may have checked the key that is not read here.
     """
+    if len(request.headers.get("content-type", "")) > _MAX_CONTENT_TYPE_CHARACTERS:
+        raise MalformedRequest(
+            f"the Content-Type header has more than {_MAX_CONTENT_TYPE_CHARACTERS} characters",
+            pointer="/Content-Type",
+        )
     authorizations = request.headers.getlist("authorization")
     keys = request.headers.getlist("x-api-key")
     if len(authorizations) > 1:
@@ -73,6 +82,8 @@ async def check_parameters(request: Request) -> None:
     Each error for an unknown one names the nearest known one. Signed links may have more: mail
     programs and social networks add parameters to the links that they show.
     """
+    if request.state.has_query_dropped:
+        raise MalformedRequest(f"there are more than {MAX_PARAMETERS} query parameters")
     if not request.query_params:
         return
     dependants = list(_flatten(request.scope["route"].dependant))

@@ -12,8 +12,6 @@ from uvicorn.lifespan.on import LifespanOn
 from smart_filter_api.http.strict_h11 import StrictH11Protocol
 from smart_filter_shared.errors import SetupFailed
 
-# Size limit of a request's line and headers; larger ones are refused before authentication.
-_MAX_HEAD_BYTES = 64 * 1024
 # Time for open requests at shutdown. Clients that follow a job are cut off and reconnect; other
 # requests are faster.
 _SHUTDOWN_SECONDS = 5
@@ -22,7 +20,6 @@ _SHUTDOWN_SECONDS = 5
 def build_config(
     app: ASGIApp,
     *,
-    host: str = "127.0.0.1",
     port: int = 0,
     trusted_proxies: Sequence[str] = (),
     tls_certificate: Path | None = None,
@@ -36,13 +33,13 @@ def build_config(
     """
     return uvicorn.Config(
         app,
-        host=host,
         port=port,
         ssl_certfile=tls_certificate,
         ssl_keyfile=tls_key,
-        # httptools, uvicorn's faster parser, does not limit the size of a head.
+        # httptools, uvicorn's faster parser, does not limit the size of a head, nor chunks.
         http=StrictH11Protocol,
-        h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
+        # Live workers speak WebSocket; here an upgrade is a request like any other.
+        ws="none",
         forwarded_allow_ips=list(trusted_proxies) or None,
         access_log=False,
         log_config=None,  # keep the logging set up by the process
@@ -68,8 +65,11 @@ class Server(uvicorn.Server):
         return self.has_failed or await super().on_tick(counter)
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """Return a socket of this address, which does not listen yet.  Raises SetupFailed."""
+def bind(host: str, port: int, *, options: str = "--host and --port") -> socket.socket:
+    """Return a socket of this address, which does not listen yet.  Raises SetupFailed.
+
+    options: the options that choose the address, for the error.
+    """
     found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -78,17 +78,17 @@ def bind(host: str, port: int) -> socket.socket:
         found.close()
         raise SetupFailed(
             f"port {port} of {host} is not available ({error.strerror}): stop the process that has"
-            " it, or choose others with --host and --port"
+            f" it, or choose others with {options}"
         ) from error
     return found
 
 
-def serve(config: uvicorn.Config, listening: socket.socket) -> None:
-    """Serve on a bound socket until a signal stops the server.
+def serve(config: uvicorn.Config, listening: Sequence[socket.socket]) -> None:
+    """Serve on bound sockets until a signal stops the server.
 
     Exits with status 1 when the application fails.
     """
     server = Server(config)
-    server.run(sockets=[listening])
+    server.run(sockets=list(listening))
     if server.has_failed:
         sys.exit(1)

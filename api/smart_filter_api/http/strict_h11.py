@@ -13,22 +13,64 @@ from smart_filter_shared.security import response_headers
 from smart_filter_shared.telemetry import logs
 
 _CODE: Final = "malformed_request"
+# Size limit of a request's line and headers; larger ones are refused before authentication.
+_MAX_HEAD_BYTES: Final = 64 * 1024
 # The same time-out as for a body; a request line and headers arrive in one or two packets.
 _HEAD_TIMEOUT_SECONDS: Final = 20.0
 _DETAIL: Final = "not a valid HTTP/1.1 request: its first line, headers or length are malformed"
+# Chunks of a body that may be smaller than the least size, in a row or with larger ones between
+# them. Uvicorn handles each chunk by itself, all that were received at a time before anything else.
+_SMALL_CHUNKS: Final = 1000
+_CHUNK_BYTES: Final = 64
+_CHUNK_DETAIL: Final = (
+    f"the chunks of the body are too small: send {_CHUNK_BYTES} bytes or more in each, or a"
+    " Content-Length"
+)
+# The least that a client takes of its answer in these seconds. A slow client can seem to take
+# nothing for some seconds: the kernel accepts more bytes when a third of its buffer is free.
+_READ_SECONDS: Final = 60.0
+_READ_BYTES: Final = 60_000
+
+
+class _Connection(h11.Connection):
+    """The state of a connection, which takes no bodies of many tiny chunks.
+
+    fault: why the next event was refused, for the client.
+    """
+
+    fault = _DETAIL
+    _small_chunks_left = 0.0
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        """Return the next event.  Raises h11.RemoteProtocolError."""
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            self._small_chunks_left = _SMALL_CHUNKS
+        elif isinstance(event, h11.Data):
+            left = self._small_chunks_left - event.chunk_start + len(event.data) / _CHUNK_BYTES
+            # Large chunks earn no more small ones than any body has.
+            self._small_chunks_left = min(left, _SMALL_CHUNKS)
+            if left < 0:
+                self.fault = _CHUNK_DETAIL
+                raise h11.RemoteProtocolError(self.fault)
+        return event
 
 
 class StrictH11Protocol(H11Protocol):
     """Uvicorn's h11 protocol, with a problem document for requests that h11 rejects.
 
-    It also sets a deadline for heads: an incomplete one would hold its connection forever.
+    It also sets a deadline for heads, since an incomplete one would hold its connection forever,
+    and ends connections whose clients do not read.
     """
 
+    conn: _Connection
     _head_due: asyncio.TimerHandle | None = None
+    _read_due: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
         """Start the deadline of the first head."""
         super().connection_made(transport)
+        self.conn = _Connection(h11.SERVER, _MAX_HEAD_BYTES)
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
@@ -37,9 +79,53 @@ class StrictH11Protocol(H11Protocol):
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Cancel the deadline."""
+        """Cancel the deadlines."""
         self._stop_waiting()
+        self._stop_expecting_reads()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Stop the application, whose client is behind, and expect the client to read."""
+        super().pause_writing()
+        self._expect_read()
+
+    def resume_writing(self) -> None:
+        """Let the application go on."""
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._stop_expecting_reads()
+
+    def on_response_complete(self) -> None:
+        """End the request; a connection that closes waits for its client to read the rest."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._expect_read()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection, as above."""
+        super().timeout_keep_alive_handler()
+        self._expect_read()
+
+    def _expect_read(self) -> None:
+        self._stop_expecting_reads()
+        left = self.transport.get_write_buffer_size()
+        self._read_due = self.loop.call_later(_READ_SECONDS, self._check_read, left)
+
+    def _check_read(self, before: int) -> None:
+        """Cut a connection that waits for more bytes than its client read; before: in bytes.
+
+        Nothing is written meanwhile: the application waits, or the connection is closing.
+        """
+        left = self.transport.get_write_buffer_size()
+        if left and before - left < _READ_BYTES:
+            self.transport.abort()
+        else:
+            self._expect_read()
+
+    def _stop_expecting_reads(self) -> None:
+        if self._read_due is not None:
+            self._read_due.cancel()
+            self._read_due = None
 
     def _await_head(self) -> None:
         if self.conn.their_state is not h11.IDLE:
@@ -58,11 +144,13 @@ class StrictH11Protocol(H11Protocol):
         """Answer and close the connection, since the start of the next request is unknown."""
         if self.conn.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
             self.transport.close()  # an answer is on its way already
+            self._expect_read()
             return
         request_id = str(uuid.uuid4())
         logs.logger("api").info("no_http", request_id=request_id)
+        detail = self.conn.fault
         problem = problems_problem.build_problem(
-            _CODE, _DETAIL, request_id, [FieldError("", _DETAIL)]
+            _CODE, detail, request_id, [FieldError("", detail)]
         )
         body = problem.model_dump_json(exclude_none=True).encode()
         headers = {
@@ -77,3 +165,6 @@ class StrictH11Protocol(H11Protocol):
         for event in (answer, h11.Data(data=body), h11.EndOfMessage()):
             self.transport.write(self.conn.send(event))
         self.transport.close()
+        if self.cycle is not None:
+            self.cycle.disconnected = True  # its application has no more to receive or to send
+            self.cycle.message_event.set()
