@@ -124,7 +124,9 @@ def stack(folder: Path) -> Iterator[httpx.Client]:
             sys.exit("the stack did not start; see its output above")
         started = json.loads(line)
         headers = {"Authorization": f"Bearer {started['api_key']}"}
-        with httpx.Client(base_url=started["url"], headers=headers, timeout=30) as operator:
+        with httpx.Client(
+            base_url=started["operators_url"], headers=headers, timeout=30
+        ) as operator:
             yield operator
     finally:
         process.send_signal(signal.SIGTERM)

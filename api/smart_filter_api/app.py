@@ -56,11 +56,13 @@ from smart_filter_shared.telemetry.tracing import NULL_TRACES, Traces
 def create(
     settings: Settings,
     *,
+    operators_port: int | None = None,
     traces: Traces = NULL_TRACES,
     clock: Callable[[], float] = time.monotonic,
 ) -> FastAPI:
     """Return the application; its services open when it starts to serve.
 
+    operators_port: the only port that serves the routes for operators; None: no port does.
     traces: receives a span for each submission; closed when the application stops.
     clock: monotonic seconds, used to expire cached values.
     """
@@ -86,13 +88,14 @@ def create(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        dependencies=[Depends(request_checks.refuse_several_keys)],
+        dependencies=[Depends(request_checks.check_headers)],
         generate_unique_id_function=openapi.operation_id,
     )
     problem.install(app)
     errors.install(app)
     app.state.latencies = LatencyHistogram()
     app.state.traces = traces
+    app.state.operators_port = operators_port
     app.state.live = live_access.from_settings(settings.live)
     app.add_middleware(
         RequestMiddleware,
@@ -111,6 +114,8 @@ def create(
     # Probes, browsers and programs written for remove.bg may send parameters that are not read.
     for resource in (health, metrics, removebg, sign_in, studio, reference):
         app.include_router(resource.router)
+    for resource in (health, studio):
+        app.include_router(resource.operators_router)
     app.openapi = cache(partial(openapi.build_document, app))  # type: ignore[method-assign]  # documented by FastAPI
     app.state.description = cache(partial(_description_file, app))
     return app

@@ -122,8 +122,8 @@ def _first_steps(history: dict[str, Any]) -> dict[str, Any]:
 
 def walk(stack: RunningStack) -> dict[str, Any]:
     """Call every operation; return the content of examples.json."""
-    document = stack.client.get("/openapi.json").json()
-    tour = Tour(stack.client, document)
+    document = stack.operators.get("/openapi.json").json()
+    tour = Tour(stack.operators, document)
     events = {
         f"job.{job['state']}": {
             "type": f"job.{job['state']}",
@@ -160,11 +160,11 @@ def _jobs(tour: Tour, stack: RunningStack) -> list[dict[str, Any]]:
     waits = {"Prefer": "wait=10"}
     tour.stop("submitJob", "json_and_wait", json_body=body, headers=waits)
     later = {"photo_base64": speck, "recipe": {"run_at": _next_week()}}
-    late_id = stack.client.post("/v1/jobs", json=later).json()["id"]
+    late_id = stack.operators.post("/v1/jobs", json=later).json()["id"]
     canceled = tour.stop("cancelJob", "canceled", job_id=late_id).json()
     person_required = {"background": "keep", "require_person": "true"}
     files = {"photo": _jpeg(PHOTO.read_bytes(), side=8)}
-    failed_id = stack.client.post("/v1/jobs", files=files, data=person_required).json()["id"]
+    failed_id = stack.operators.post("/v1/jobs", files=files, data=person_required).json()["id"]
     failed = stack.wait(failed_id)
     tour.stop("redriveJob", "again", job_id=failed_id)
     stack.wait(failed_id)
@@ -181,7 +181,7 @@ def _next_week() -> str:
 def _deriving(tour: Tour, stack: RunningStack) -> None:
     photo = {"photo": _jpeg(PHOTO.read_bytes())}
     asked = {"background": "keywords:sunset", "outputs": "image,rating"}
-    job_id = stack.client.post("/v1/jobs", files=photo, data=asked).json()["id"]
+    job_id = stack.operators.post("/v1/jobs", files=photo, data=asked).json()["id"]
     stack.wait(job_id)
     strokes = [{"points": [[150, 90], [165, 120.5]], "width": 12, "keep": False}]
     lines = {"kind": "matte", "stage": "segmentation", "strokes": strokes, "consent": False}
@@ -261,6 +261,10 @@ def _tenants(tour: Tour) -> None:
     tour.stop("getTenant", "own", tenant="local")
     change = {"recipe": {"background": "keep", "format": "webp"}, "keep_result_seconds": 3600}
     tour.stop("updateTenant", "defaults", tenant="local", json_body=change)
+    tour.stop("signIn", "with_a_key", json_body={"key": KEY})
+    token = {"X-CSRF-Token": tour.stop("getSession", "own").json()["csrf_token"]}
+    (mine,) = tour.stop("listSessions", "all").json()["items"]
+    tour.stop("deleteSession", "ended", session_id=mine["session_id"], headers=token)
     tour.stop("signIn", "with_a_key", json_body={"key": KEY})
     token = {"X-CSRF-Token": tour.stop("getSession", "own").json()["csrf_token"]}
     tour.stop("signOut", "ended", headers=token)

@@ -70,7 +70,7 @@ def settings(servers: Stack, proxy_set: Proxies) -> Settings:
 
 @pytest.fixture
 def far_api(bench: Bench, settings: Settings) -> Iterator[Api]:
-    with serve_api(settings) as url, an_api(url, bench) as api:
+    with serve_api(settings) as site, an_api(site, bench) as api:
         yield api
 
 
@@ -79,8 +79,8 @@ def impatient_api(bench: Bench, settings: Settings) -> Iterator[Api]:
     """An API that soon gives a server up; on a busy machine, also one that is up."""
     urgent = settings.database.model_copy(update={"patience_seconds": 0.5})
     with (
-        serve_api(dataclasses.replace(settings, database=urgent)) as url,
-        an_api(url, bench) as api,
+        serve_api(dataclasses.replace(settings, database=urgent)) as site,
+        an_api(site, bench) as api,
     ):
         yield api
 
@@ -100,7 +100,7 @@ def test_process_without_broker_is_degraded_and_accepts_photos(
     proxy_set.cut("broker", mode)
 
     job_id = far_api.submit()
-    answer = far_api.client.get("/readyz")
+    answer = far_api.operators.get("/readyz")
 
     assert far_api.job(job_id)["stages"][0]["state"] == "ready"
     assert (answer.status_code, answer.json()["degraded"]) == (200, ["broker"])
@@ -110,8 +110,8 @@ def test_health_check_of_images_follows_readiness_and_ignores_a_proxy(
     impatient_api: Api, proxy_set: Proxies, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    ready = f"{impatient_api.client.base_url}/readyz"
-    wait_until(lambda: impatient_api.client.get("/readyz").is_success)
+    ready = f"{impatient_api.operators.base_url}/readyz"
+    wait_until(lambda: impatient_api.operators.get("/readyz").is_success)
 
     well = command.status("answers", ready)
     proxy_set.database.mode = Mode.RESET
@@ -129,18 +129,18 @@ def test_health_check_of_images_follows_readiness_and_ignores_a_proxy(
 def test_process_without_a_required_server_is_not_ready_until_it_is_back(
     impatient_api: Api, proxy_set: Proxies, name: str, mode: Mode
 ) -> None:
-    impatient_api.client.get("/readyz")
+    impatient_api.operators.get("/readyz")
     proxy_set.cut(name, mode)
 
     with in_time():
-        answer = impatient_api.client.get("/readyz")
+        answer = impatient_api.operators.get("/readyz")
 
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert answer.json()["detail"] == f"{name} cannot be reached"
     assert impatient_api.client.get("/livez").status_code == 200
     getattr(proxy_set, name).cut()
     proxy_set.cut(name, Mode.PASS)
-    wait_until(lambda: impatient_api.client.get("/readyz").is_success)
+    wait_until(lambda: impatient_api.operators.get("/readyz").is_success)
     wait_until(lambda: impatient_api.post(a_photo()).status_code == 202)
 
 
@@ -184,7 +184,7 @@ def test_metrics_without_a_database_report_it_and_show_the_requests(
     proxy_set.cut("database", mode)
 
     with in_time():
-        metrics = impatient_api.client.get("/metrics").text
+        metrics = impatient_api.operators.get("/metrics").text
 
     assert "smart_filter_database_up 0" in metrics
     assert "smart_filter_stages{" not in metrics
@@ -205,9 +205,9 @@ def without_writes(api: Api) -> Iterator[None]:
 
 def test_database_that_takes_no_writes_is_reported(api: Api) -> None:
     with without_writes(api):
-        answer = api.client.get("/readyz")
-        metrics = api.client.get("/metrics").text
-        concerns = api.client.get("/v1/operator/standing").json()["concerns"]
+        answer = api.operators.get("/readyz")
+        metrics = api.operators.get("/metrics").text
+        concerns = api.operators.get("/v1/operator/standing").json()["concerns"]
 
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert answer.json()["detail"] == "database is read-only"
@@ -221,7 +221,7 @@ def test_readiness_check_replaces_the_connections_to_a_replica(api: Api) -> None
         run_in_threads(4, lambda: api.client.get("/v1/jobs"))
         point_name_at_primary(api.bench)
 
-        wait_until(lambda: api.client.get("/readyz").is_success)
+        wait_until(lambda: api.operators.get("/readyz").is_success)
 
 
 @pytest.mark.parametrize(

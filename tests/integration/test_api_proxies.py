@@ -24,11 +24,11 @@ def test_clients_of_a_trusted_proxy_do_not_share_a_limit(
 ) -> None:
     key = api.key(Scope.READ)
     # The clock stands still, so that no bucket fills while the test runs.
-    with serve_with(api.bench, clock=lambda: 0.0, SMART_FILTER_TRUSTED_PROXIES=trusted) as url:
-        use_up_failures(url, "203.0.113.1")
+    with serve_with(api.bench, clock=lambda: 0.0, SMART_FILTER_TRUSTED_PROXIES=trusted) as site:
+        use_up_failures(site.url, "203.0.113.1")
 
         statuses = {
-            sign_in(url, client, secret)
+            sign_in(site.url, client, secret)
             for client, secret in (("203.0.113.2", key), ("2001:db8::1", api.key(Scope.READ)))
         }
 

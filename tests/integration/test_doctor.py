@@ -151,8 +151,8 @@ def test_servers_api_studio_and_live_worker_are_checked(
     folder: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     live = {"SMART_FILTER_LIVE_URL": "ws://127.0.0.1:1", "SMART_FILTER_LIVE_SECRET": "s" * 32}
-    with serve_with(bench, **live) as url, an_api(url, bench) as api:
-        monkeypatch.setenv("SMART_FILTER_URL", url)
+    with serve_with(bench, **live) as site, an_api(site, bench) as api:
+        monkeypatch.setenv("SMART_FILTER_URL", site.url)
         monkeypatch.setenv("SMART_FILTER_API_KEY", api.key(*Scope))
 
         found = examine(folder)
@@ -161,7 +161,7 @@ def test_servers_api_studio_and_live_worker_are_checked(
     assert found["broker"].said.startswith("Valkey ")
     healthy = ("migrations", "storage", "api", "browsers")
     assert {found[name].level for name in healthy} == {Level.OK}
-    assert found["studio"].said == f"{url}/ shows the page"
+    assert found["studio"].said == f"{site.url}/ shows the page"
     assert found["live"].level == Level.FAIL
     assert found["live"].fix.startswith("start `smart-filter live-worker`")
 

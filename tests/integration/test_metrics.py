@@ -45,11 +45,11 @@ def worker_counters() -> WorkerCounters:
 @pytest.fixture
 def sweeper(bench: Bench, worker_counters: WorkerCounters) -> Sweeper:
     return Sweeper(
-        bench.engine,
+        bench.worker_engine,
         bench.doorbell,
         bench.settings.engine,
         counters=worker_counters,
-        retention=GarbageCollector(bench.engine, bench.store, cell="default"),
+        retention=GarbageCollector(bench.worker_engine, bench.store, cell="default"),
         cell="default",
     )
 
@@ -77,7 +77,7 @@ def sweep(bench: Bench, sweeper: Sweeper, times: int = 1) -> None:
 
 def fail(bench: Bench, failure: Failure = RAISED) -> None:
     lease = bench.claim_one(PREPARE)
-    bench.do(WORKER.fail, lease, failure)
+    bench.work(WORKER.fail, lease, failure)
 
 
 def test_metrics_equal_those_of_the_table(api: Api, sweeper: Sweeper) -> None:
@@ -99,7 +99,7 @@ def test_metrics_equal_those_of_the_table(api: Api, sweeper: Sweeper) -> None:
         )
     sweeper.sweep()
 
-    answer = api.client.get("/metrics")
+    answer = api.operators.get("/metrics")
 
     lines = answer.text.splitlines()
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
@@ -129,7 +129,7 @@ def test_queues_are_counted_by_state_and_counters_begin_at_zero(api: Api) -> Non
     api.bench.claim_one(PREPARE)
     api.bench.do(pauses.pause, capability(FACE))
 
-    seen = scraped(api.url)
+    seen = scraped(str(api.operators.base_url))
 
     assert (
         seen.items()
@@ -266,14 +266,14 @@ def test_webhook_lag_is_the_age_of_the_oldest_due_delivery(bench: Bench) -> None
 
 
 def test_requests_are_counted_by_route_and_not_by_address(bench: Bench) -> None:
-    with serve_api(bench.settings) as url, an_api(url, bench) as fresh_api:
+    with serve_api(bench.settings) as site, an_api(site, bench) as fresh_api:
         for _ in range(3):
             fresh_api.job(fresh_api.submit())
         for number in range(3):
             fresh_api.client.get(f"/v1/nothing/{number}")
             fresh_api.client.get(f"/v1/jobs/{number}")
 
-        seen = scraped(url)
+        seen = scraped(site.operators_url)
 
     counted = {
         name.removeprefix("smart_filter_request_seconds_count"): value

@@ -7,6 +7,7 @@ import anyio.to_thread
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
+from smart_filter_api.http.operators import OperatorsRoute
 from smart_filter_api.problems import problem
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.services.container import OpenServices, Services
@@ -14,6 +15,7 @@ from smart_filter_shared.db.read_only import is_read_only
 from smart_filter_shared.errors import TryAgain
 
 router = APIRouter(tags=["health"])
+operators_router = APIRouter(tags=["health"], route_class=OperatorsRoute)
 
 # Time-out of each check in seconds; shorter than that of a request, since probes time out soon.
 _MAX_CHECK_SECONDS = 2.0
@@ -33,7 +35,7 @@ async def get_liveness() -> Health:
     return Health()
 
 
-@router.get(
+@operators_router.get(
     "/readyz",
     summary="Check readiness",
     response_model=Health,

@@ -6,6 +6,7 @@ from functools import partial
 from fastapi import APIRouter, Request, Response
 
 from smart_filter_api.http.latency import LatencyHistogram
+from smart_filter_api.http.operators import OperatorsRoute
 from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_shared.db.read_only import is_read_only
 from smart_filter_shared.errors import DatabaseUnavailable
@@ -16,7 +17,7 @@ from smart_filter_shared.telemetry import exposition, metrics
 from smart_filter_shared.telemetry.exposition import Sample
 from smart_filter_shared.telemetry.metrics import Metric, WorkerStep
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], route_class=OperatorsRoute)
 
 _COUNTERS: Mapping[Metric, CounterName] = {
     metrics.ATTEMPTS: CounterName.ATTEMPTS,

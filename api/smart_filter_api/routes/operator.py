@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.http import etags
+from smart_filter_api.http.operators import OperatorsRoute
 from smart_filter_api.presenters import operations
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas.operating import (
@@ -45,7 +46,7 @@ from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.tenants import settings, usage
 from smart_filter_shared.tenants.audit_log import AuditEvent
 
-router = APIRouter(prefix="/v1/operator", tags=["operator"])
+router = APIRouter(prefix="/v1/operator", tags=["operator"], route_class=OperatorsRoute)
 
 _MAX_TENANTS = 50
 _TENANTS_DAYS = dt.timedelta(days=30)

@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings
 
 from smart_filter_deploy.doctor.findings import Finding, ok, warn
 from smart_filter_shared import suggestions
+from smart_filter_shared.config import settings
 from smart_filter_shared.config.settings import Settings
 
 _PREFIX: Final = "SMART_FILTER_"
@@ -44,8 +45,5 @@ def check_variables(environ: Mapping[str, str] = os.environ) -> Iterator[Finding
 def _known_names() -> set[str]:
     """Return the names of variables that are read, without their prefix."""
     groups = [one for one in get_type_hints(Settings).values() if issubclass(one, BaseSettings)]
-    return {*_OTHER_NAMES, *_CHECKOUT_NAMES} | {
-        f"{group.model_config.get('env_prefix', '')}{field}".upper().removeprefix(_PREFIX)
-        for group in groups
-        for field in group.model_fields
-    }
+    read = {name.removeprefix(_PREFIX) for name in settings.variable_names(*groups)}
+    return {*_OTHER_NAMES, *_CHECKOUT_NAMES} | read

@@ -28,10 +28,10 @@ _HOUR_SECONDS = 3600
 
 
 def check_api(url: str, api_key: str) -> Iterator[Finding]:
-    """Check an API: readiness, version, key, studio and live video."""
+    """Check an API: liveness, version, key, studio and live video."""
     try:
         with _http(url) as http:
-            ready = http.get("/readyz")
+            alive = http.get("/livez")
             theirs = str(http.get("/openapi.json").json()["info"]["version"])
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
         if _is_unknown_name(error):
@@ -41,15 +41,11 @@ def check_api(url: str, api_key: str) -> Iterator[Finding]:
             said = f"{url} does not answer like a Smart Filter API ({type(error).__name__})"
             yield fail("api", said, "start it, or correct SMART_FILTER_URL")
         return
-    degraded = ready.json().get("degraded") if ready.is_success else None
-    if not ready.is_success:
-        detail = ready.json().get("detail", f"answers {ready.status_code}")
-        yield fail("api", f"{url} is not ready ({detail})", "see the findings on its servers")
-    elif degraded:
-        fix = "see the findings below"
-        yield warn("api", f"{url} works without {', '.join(degraded)}", fix)
+    if alive.is_success:
+        yield ok("api", f"{url} answers")
     else:
-        yield ok("api", f"{url} is ready")
+        fix = "see the log of the API, and of a proxy in front"
+        yield fail("api", f"{url}/livez answers {alive.status_code}", fix)
     ours = version("smart-filter")
     if theirs != ours:
         said = f"the API has version {theirs}, this program {ours}"
@@ -136,16 +132,16 @@ def _check_live(url: str, api_key: str) -> Iterator[Finding]:
     at = f"http{'s' if place.scheme == 'wss' else ''}://{place.netloc}"
     try:
         with _http(at) as http:
-            ready = http.get("/readyz")
+            alive = http.get("/livez")
     except httpx.HTTPError as error:
         said = f"the live worker at {at} does not answer ({type(error).__name__})"
         yield fail("live", said, "start `smart-filter live-worker`, or correct its URL")
         return
-    if ready.is_success:
-        yield ok("live", f"the live worker at {at} is ready")
+    if alive.is_success:
+        yield ok("live", f"the live worker at {at} answers")
     else:
-        fix = "start another live worker, or raise SMART_FILTER_LIVE_CONNECTIONS"
-        yield warn("live", f"the live worker at {at} accepts no more clients", fix)
+        fix = "start `smart-filter live-worker`, or correct its URL"
+        yield fail("live", f"{at}/livez answers {alive.status_code}", fix)
 
 
 def check_browsers(settings: "BrowserSettings", url: str | None) -> Iterator[Finding]:

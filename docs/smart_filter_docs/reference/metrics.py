@@ -10,12 +10,12 @@ def page() -> str:
     """Return the page."""
     return sections(
         "# Metrics",
-        "`GET /metrics` serves these metrics to Prometheus, without a key. Counts of workers are"
-        " added up in the database: they survive restarts, and a scrape of any API process sees all"
-        " workers. No label contains a tenant, a job or a key.",
+        "`GET /metrics` of the operators' port serves these metrics to Prometheus, without a key."
+        " Counts of workers are added up in the database: they survive restarts, and a scrape of"
+        " any API process sees all workers. No label contains a tenant, a job or a key.",
         _table(METRICS),
         "## Live video",
-        "Each live worker serves its own metrics since its start at its own `/metrics`.",
+        "Each live worker serves its own metrics since its start at its own operators' port.",
         _table(LIVE_METRICS),
     )
 

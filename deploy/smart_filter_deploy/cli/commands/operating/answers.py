@@ -10,7 +10,7 @@ from smart_filter_deploy.cli.terminal.text import examples
 _TIMEOUT_SECONDS = 4
 
 
-@click.command(epilog=examples("smart-filter answers http://127.0.0.1:8000/readyz"))
+@click.command(epilog=examples("smart-filter answers http://127.0.0.1:8001/readyz"))
 @click.argument("url")
 def answers(url: str) -> None:
     """Exit with 0 if a URL answers with a status of 200 to 299, else with 1 and the reason.

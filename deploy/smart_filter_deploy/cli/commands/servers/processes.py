@@ -61,6 +61,14 @@ def sender() -> None:
     wiring.serve_sender(settings.load())
 
 
+_operators_host_option = click.option(
+    "--operators-host",
+    default="127.0.0.1",
+    show_default=True,
+    help="The address of --operators-port.",
+)
+
+
 @click.command(
     "live-worker", epilog=examples("smart-filter live-worker --host 0.0.0.0 --port 8090")
 )
@@ -73,10 +81,24 @@ def sender() -> None:
     help="Port; 0 picks a free one.",
 )
 @click.option(
+    "--operators-port",
+    type=click.IntRange(1, 65535),
+    help="Port of /readyz and /metrics. Default: no port serves them.",
+)
+@_operators_host_option
+@click.option(
     "--fd", type=click.IntRange(3), hidden=True, help="File descriptor of a listening socket."
 )
 @click.option("--threads", type=click.IntRange(1, 256), help="Number of models run at once.")
-def live_worker(host: str, port: int, fd: int | None, threads: int | None) -> None:
+def live_worker(
+    *,
+    host: str,
+    port: int,
+    operators_host: str,
+    operators_port: int | None,
+    fd: int | None,
+    threads: int | None,
+) -> None:
     """Run a live video worker (WebSocket); any number can run.
 
     Requires SMART_FILTER_LIVE_SECRET, with the API's value, and weights. Needs no other server.
@@ -84,6 +106,7 @@ def live_worker(host: str, port: int, fd: int | None, threads: int | None) -> No
     wiring.serve_live(
         settings.load_live(),
         place=(host, port) if fd is None else fd,
+        operators_place=_operators_place(operators_host, operators_port, port),
         threads=threads or default_threads(),
     )
 
@@ -91,12 +114,23 @@ def live_worker(host: str, port: int, fd: int | None, threads: int | None) -> No
 @click.command(hidden=True)
 @click.option("--host", default="127.0.0.1")
 @click.option("--port", type=click.IntRange(1, 65535), required=True)
+@click.option("--operators-port", type=click.IntRange(1, 65535))
+@_operators_host_option
 @click.option("--tls-certificate", type=click.Path(path_type=Path))
 @click.option("--tls-key", type=click.Path(path_type=Path))
-def api(host: str, port: int, tls_certificate: Path | None, tls_key: Path | None) -> None:
+def api(
+    *,
+    host: str,
+    port: int,
+    operators_host: str,
+    operators_port: int | None,
+    tls_certificate: Path | None,
+    tls_key: Path | None,
+) -> None:
     """Run the API."""
     tls = tls_files.find(tls_certificate, tls_key, now=dt.datetime.now(dt.UTC))
-    wiring.serve_api(settings.load(), host=host, port=port, tls=tls)
+    operators_place = _operators_place(operators_host, operators_port, port)
+    wiring.serve_api(settings.load(), place=(host, port), operators_place=operators_place, tls=tls)
 
 
 @click.command(epilog=examples("smart-filter prepare"))
@@ -111,3 +145,14 @@ def prepare(local_key: str | None, local_code: str | None) -> None:
     """
     logs.configure("prepare")
     wiring.prepare_servers(settings.load(), local_key=local_key, local_code=local_code)
+
+
+def _operators_place(
+    host: str, operators_port: int | None, public_port: int
+) -> tuple[str, int] | None:
+    """Return where the operators' port is; None without one.  Raises UsageError."""
+    if operators_port is None:
+        return None
+    if operators_port == public_port:
+        raise click.UsageError("--operators-port must differ from --port")
+    return host, operators_port

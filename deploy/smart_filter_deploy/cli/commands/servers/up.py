@@ -39,6 +39,7 @@ from smart_filter_deploy.embedded.signals import StopRequest
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_deploy.tls_files import TlsFiles
 from smart_filter_shared.config import settings
+from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.security import outbound_rules
@@ -68,7 +69,12 @@ _HTTPS_PORT = 443
     help="Data folder. Default: SMART_FILTER_DATA, else the platform's data folder.",
 )
 @click.option(
-    "--port", type=click.IntRange(1, 65535), help="Port of the API. Default: a free port."
+    "--port", type=click.IntRange(1, 65534), help="Port of the API. Default: a free port."
+)
+@click.option(
+    "--operators-port",
+    type=click.IntRange(1, 65535),
+    help="Port of the dashboard, metrics and readiness. Default: the one after --port.",
 )
 @click.option(
     "--workers",
@@ -105,6 +111,7 @@ def up(
     *,
     data: Path | None,
     port: int | None,
+    operators_port: int | None,
     workers: int,
     tls_certificate: Path | None,
     tls_key: Path | None,
@@ -116,9 +123,9 @@ def up(
 ) -> None:
     """Start the servers, the API and workers; run until Ctrl-C.
 
-    The first line on standard output is JSON with url, api_key, pid and studio_url, printed when
-    the API answers and a worker has loaded its models. studio_url signs a browser in, once and
-    within ten minutes. Messages for people go to standard error.
+    The first line on standard output is JSON with url, operators_url, api_key, pid and studio_url,
+    printed when the API answers and a worker has loaded its models. studio_url signs a browser in,
+    once and within ten minutes. Messages for people go to standard error.
 
     URLs of webhooks, photos and backgrounds may lead to this machine, unless
     SMART_FILTER_OUTBOUND_ALLOW or --public-only says otherwise.
@@ -140,8 +147,7 @@ def up(
         https.note_other_names()
     folder = DataFolder.at(data)
     _refuse_second_stack(folder)
-    if port is not None:
-        _refuse_used_port(port)
+    ports = _choose_ports(port, operators_port)
     if https is not None:
         https.refuse_used_port()
     try:
@@ -160,7 +166,7 @@ def up(
             address = _start_processes(
                 stack,
                 stop,
-                port=port or free_port(),
+                ports=ports,
                 workers=workers,
                 live=video,
                 code=code,
@@ -213,8 +219,17 @@ class _Https:
             name="api-https",
             argv=program.command("api", *place, *files),
             env=environment,
+            database_role=ProcessRole.API,
             ready=lambda: accepts_connections(self.host, self.port),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Ports:
+    """Ports of the API: for clients, and for operators."""
+
+    public: int
+    operators: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,21 +250,31 @@ class _LiveVideo:
             "SMART_FILTER_LIVE_SECRET": self.secret,
         }
 
-    def worker(self) -> Command:
+    def worker(self, folder: DataFolder) -> Command:
         number = self.listening.fileno()
         return Command(
             name="live",
             argv=program.command("live-worker", "--fd", str(number)),
-            env=self.environment,
+            env={**select_live_settings(folder, os.environ), **self.environment},
+            uses_servers=False,
             inherit=(number,),
         )
+
+
+def select_live_settings(folder: DataFolder, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that a live worker reads; none has a secret but live video's own."""
+    read = settings.variable_names(
+        settings.LiveSettings, settings.EngineSettings, settings.BrowserSettings
+    )
+    chosen = {name: environ[name] for name in environ if name.upper() in read}
+    return {**chosen, "SMART_FILTER_DATA": str(folder.path)}
 
 
 class _WorkerPoll:
     """Asks the API which workers have loaded their models, with a pause between two questions."""
 
-    def __init__(self, port: int, api_key: str) -> None:
-        self._port = port
+    def __init__(self, operators_port: int, api_key: str) -> None:
+        self._port = operators_port
         self._headers = {"Authorization": f"Bearer {api_key}"}
         self._ask_at = 0.0
         self._warm: frozenset[int] = frozenset()
@@ -303,7 +328,7 @@ def _start_processes(
     stack: Stack,
     stop: StopRequest,
     *,
-    port: int,
+    ports: _Ports,
     workers: int,
     live: _LiveVideo | None,
     code: str,
@@ -323,9 +348,13 @@ def _start_processes(
     environment = {**outbound, **({} if live is None else live.environment)}
     api = Command(
         name="api",
-        argv=program.command("api", "--host", LOOPBACK, "--port", str(port)),
+        argv=program.command(
+            *("api", "--host", LOOPBACK, "--port", str(ports.public)),
+            *("--operators-host", LOOPBACK, "--operators-port", str(ports.operators)),
+        ),
         env=environment,
-        ready=lambda: http_status(port, "/readyz") == http.client.OK,
+        database_role=ProcessRole.API,
+        ready=lambda: http_status(ports.operators, "/readyz") == http.client.OK,
     )
     also = () if https is None else (https.command(environment),)
     stack.start(prepare, api, *also)
@@ -335,31 +364,42 @@ def _start_processes(
     threads = max(_MIN_THREADS, -(-default_threads() // workers))
     serving = program.command("worker", "--stages", ",".join(StageName), "--threads", str(threads))
     names = [f"worker-{number}" for number in range(1, workers + 1)]
-    poll = _WorkerPoll(port, api_key)
+    poll = _WorkerPoll(ports.operators, api_key)
     commands = [
         Command(
             name=name,
             argv=serving,
             env=outbound,
+            database_role=ProcessRole.WORKER,
             ready=lambda: any(poll.is_warm(stack.pid(one)) for one in names),
             ready_seconds=_WARM_SECONDS,
         )
         for name in names
     ]
-    url = f"http://{LOOPBACK}:{port}"
+    url = f"http://{LOOPBACK}:{ports.public}"
     # For the signed links in webhooks; the API takes the host of each request.
     public = {"SMART_FILTER_PUBLIC_URL": os.environ.get("SMART_FILTER_PUBLIC_URL") or url}
     commands.append(
-        Command(name="sender", argv=program.command("sender"), env={**outbound, **public})
+        Command(
+            name="sender",
+            argv=program.command("sender"),
+            env={**outbound, **public},
+            database_role=ProcessRole.SENDER,
+        )
     )
     if live is not None:
-        commands.append(live.worker())
+        commands.append(live.worker(stack.folder))
     # Started after the database is prepared, in a tier of its own: workers stop before the API,
     # so that clients waiting for a photo still get an answer.
     stack.start(*commands)
     stop.check()
     https_url = None if https is None else https.url
-    return stack.announce(url=url, api_key=api_key, https_url=https_url)
+    return stack.announce(
+        url=url,
+        operators_url=f"http://{LOOPBACK}:{ports.operators}",
+        api_key=api_key,
+        https_url=https_url,
+    )
 
 
 def _print_addresses(
@@ -367,6 +407,7 @@ def _print_addresses(
 ) -> None:
     line = {
         "url": address.url,
+        "operators_url": address.operators_url,
         "api_key": address.api_key,
         "pid": address.pid,
         "studio_url": address.studio_url_for_code(code),
@@ -385,7 +426,7 @@ def _print_addresses(
             f"    {address.url}/v1/jobs\n\n"
             "Studio, in a browser (the link signs it in, once within ten minutes):\n\n"
             f"  {address.studio_url_for_code(code)}\n\n"
-            f"Dashboard, in the same browser: {address.admin_url}\n\n"
+            f"Dashboard, in the same browser: {address.operators_url}/admin\n\n"
             "Ctrl-C stops everything.",
             err=True,
         )
@@ -412,7 +453,19 @@ def _refuse_second_stack(folder: DataFolder) -> None:
         )
 
 
-def _refuse_used_port(port: int) -> None:
+def _choose_ports(port: int | None, operators_port: int | None) -> _Ports:
+    """Return the ports of the API.  Raises SetupFailed when a chosen one is not available."""
+    if operators_port is None:
+        operators_port = free_port() if port is None else port + 1
+    if operators_port == port:
+        raise click.UsageError("--operators-port must differ from --port")
+    ports = _Ports(port or free_port(), operators_port)
+    _refuse_used_port(ports.public, "--port")
+    _refuse_used_port(ports.operators, "--operators-port")
+    return ports
+
+
+def _refuse_used_port(port: int, option: str) -> None:
     fault = find_fault(port)
     if fault is not None:
-        raise SetupFailed(f"port {port} is not available ({fault}): choose another with --port")
+        raise SetupFailed(f"port {port} is not available ({fault}): choose another with {option}")
