@@ -59,7 +59,7 @@ format: setup-dev ## Format the code and apply ruff's fixes.
 test: setup-dev ## Run unit, integration and acceptance tests (4 min); TESTS=path chooses.
 	@$(PYTEST) $(PARALLEL) $(TESTS)
 
-test-all: setup-browser ## Run every suite and lint (45 min); SUITES="test-chaos lint" chooses.
+test-all: setup-browser ## Run every suite and lint (55 min); SUITES="test-chaos lint" chooses.
 	@.venv/bin/python tests/suites.py $(SUITES)
 
 test-slow: setup-dev ## Run tests of several seconds and full products.
@@ -96,7 +96,7 @@ test-browser: setup-browser ## Run the studio's tests in Chromium.
 
 # Where no Docker engine runs: root on Debian, whose engine is unpacked and not installed.
 test-containers: setup-dev ## Build the images and run docker-compose.yml.
-	@$(PYTEST) tests/containers
+	@$(PYTEST) -m "not slow" tests/containers
 
 test-alerts: ## Test the alerts with promtool (Debian: prometheus).
 	@promtool check config deploy/prometheus/prometheus.yml
@@ -188,7 +188,7 @@ setup-browser: ## Install that and Chromium.
 	@deploy/bootstrap.sh browser
 
 setup-models: ## Install TensorFlow and torch for CPU into .venv-models.
-	@timeout --foreground --kill-after=30 420 deploy/bootstrap.sh models
+	@timeout --foreground --kill-after=30 1500 deploy/bootstrap.sh models
 
 clean: ## Remove environments, builds and caches.
 	@rm -rf .venv .venv-models build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

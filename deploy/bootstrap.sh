@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sets up .venv with everything that `make run` (run) or `make test` (dev) needs, Chromium too for
-# `make test-browser` (browser), PgBouncer, nginx and npm too for `.ci/run` (proxies), or .venv-models with what `make test-models` needs (models).
+# `make test-browser` (browser), PgBouncer, nginx, Caddy and npm too for `.ci/run` (proxies), or .venv-models with what `make test-models` needs (models).
 # If nothing is to do it takes a few milliseconds; an interrupted setup is repeated.
 #
 #   deploy/bootstrap.sh run|dev|browser|proxies|models
@@ -140,6 +140,8 @@ ensure_proxies() {
     install_package pgbouncer PgBouncer "PGBOUNCER=/path/to/pgbouncer"
   PATH=$PATH:/usr/sbin command -v "${NGINX:-nginx}" > /dev/null ||
     install_package nginx-light nginx "NGINX=/path/to/nginx"
+  command -v "${CADDY:-caddy}" > /dev/null ||
+    install_package caddy Caddy "CADDY=/path/to/caddy"
   command -v npm > /dev/null ||
     install_package npm "Node.js with npm" "a PATH that contains it"
 }

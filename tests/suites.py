@@ -24,6 +24,7 @@ LOGS = ROOT / "build" / "tests"
 # By make target: how many cores the suite keeps busy. Longest first, because that packs best.
 SUITES = {
     "test": 2,
+    "test-containers": 2,
     "test-slow": 2,
     "test-races": 2,
     "test-contract": 2,
@@ -59,6 +60,13 @@ class Run:
     def log(self) -> Path:
         """All output of the suite."""
         return LOGS / f"{self.target}.log"
+
+    def find_reason(self) -> str | None:
+        """Return why the last test was skipped, if none ran."""
+        reasons = re.findall(
+            r"^SKIPPED .*?: (.+)$", self.log.read_text(errors="replace"), re.MULTILINE
+        )
+        return reasons[-1] if reasons and not self.count("passed") else None
 
     def count(self, outcome: str) -> int:
         """Return how many tests passed or were skipped, from pytest's summary."""
@@ -167,7 +175,9 @@ def _table(runs: list[Run], seconds: float) -> str:
 def _row(run: Run) -> str:
     result = "passed" if run.process.returncode == 0 else "FAILED"
     passed, skipped = (str(run.count(outcome) or "") for outcome in ("passed", "skipped"))
-    return f"{run.target:<15} {result:<7} {passed:>7} {skipped:>8} {run.seconds:>8.0f}"
+    row = f"{run.target:<15} {result:<7} {passed:>7} {skipped:>8} {run.seconds:>8.0f}"
+    reason = run.find_reason()
+    return f"{row}\n    skipped: {reason}" if reason else row
 
 
 def _interrupt(_number: int, _frame: object) -> NoReturn:

@@ -36,26 +36,34 @@ make_base() {
     docker import - smart-filter-standin:base > /dev/null
 }
 
-# Arguments: the target of the Dockerfile and the image's name.
-make_image() {
-  [ -d "$work/context" ] || {
-    mkdir "$work/context"
-    cp -r Dockerfile postgres storage ../../requirements.lock "$work/context"
-  }
-  docker build --quiet --target "$1" --tag "$2" "$work/context" > /dev/null
+# Prints the target of the Dockerfile that stands in for an image.
+select_target() {
+  name=${1#docker.io/}
+  case ${name#library/} in
+    ubuntu:*) echo base ;;
+    python:* | postgres:* | caddy:*) name=${name#library/} && echo "${name%%:*}" ;;
+    valkey/valkey:* | prom/prometheus:* | prom/alertmanager:* | grafana/grafana:* | jaegertracing/jaeger:*)
+      name=${name##*/} && echo "${name%%:*}"
+      ;;
+    chrislusf/seaweedfs:*) echo storage ;;
+    otel/opentelemetry-collector:*) echo collector ;;
+    *) echo "make.sh: there is no stand-in for $1" >&2; exit 2 ;;
+  esac
 }
 
-docker image inspect smart-filter-standin:base > /dev/null 2>&1 || make_base
 for image in "$@"; do
-  name=${image#docker.io/}
-  case ${name#library/} in
-    ubuntu:*) docker tag smart-filter-standin:base "$image" ;;
-    python:*) make_image python "$image" ;;
-    postgres:*) make_image postgres "$image" ;;
-    valkey/valkey:*) make_image valkey "$image" ;;
-    prom/prometheus:*) make_image prometheus "$image" ;;
-    chrislusf/seaweedfs:*) make_image storage "$image" ;;
-    *) echo "make.sh: there is no stand-in for $image" >&2; exit 2 ;;
-  esac
-  echo "$image"
+  select_target "$image" > /dev/null
 done
+docker image inspect smart-filter-standin:base > /dev/null 2>&1 || make_base
+mkdir "$work/context"
+cp -r Dockerfile postgres storage ../../requirements.lock "$work/context"
+# Side by side, because packages download and unpack.
+builds=
+for image in "$@"; do
+  docker build --quiet --target "$(select_target "$image")" --tag "$image" "$work/context" > /dev/null &
+  builds="$builds $!"
+done
+for build in $builds; do
+  wait "$build"
+done
+printf '%s\n' "$@"

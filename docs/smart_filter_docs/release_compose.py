@@ -2,7 +2,8 @@
 
 It has the services of docker-compose.yml's profile `cpu`, with published images. Monitoring is not
 in it, because its configuration is files of the checkout. The service `secrets` runs
-deploy/secrets.sh in a container and gives each service a volume with the secrets that it needs.
+deploy/secrets.sh in a container and gives each service a volume with the secrets that it needs, and
+with the files of the checkout that it reads.
 """
 
 import re
@@ -30,6 +31,7 @@ _KEYS: Final = (
     ),
     "deploy",
 )
+_AFTER_SECRETS: Final = {"secrets": {"condition": "service_completed_successfully"}}
 _HEADING: Final = """\
 # The whole service from published images, without a checkout (docs/deploying.md):
 #
@@ -52,10 +54,12 @@ def make_release_compose() -> str:
     held = {name: one.pop("secrets", []) for name, one in services.items()}
     held = {name: secrets for name, secrets in held.items() if secrets}
     volume_of = _share_volumes(held)
+    folders: dict[str, str] = {}
     for name, one in services.items():
         _convert(one, volume_of.get(name))
+        folders.update(_replace_folders(name, one))
     by_volume = {volume_of[name]: secrets for name, secrets in held.items()}
-    services = {"secrets": _secrets_service(services["api"], by_volume), **services}
+    services = {"secrets": _secrets_service(services["api"], by_volume, folders), **services}
     used = {
         volume.partition(":")[0] for one in services.values() for volume in one.get("volumes", ())
     }
@@ -101,21 +105,55 @@ def _convert(service: dict[str, Any], secrets_volume: str | None) -> None:
     if secrets_volume:
         volumes = service.get("volumes", [])
         service["volumes"] = [*volumes, f"{secrets_volume}:/run/secrets:ro"]
-        waits_for = service.get("depends_on", {})
-        service["depends_on"] = {
-            "secrets": {"condition": "service_completed_successfully"},
-            **waits_for,
-        }
+        service["depends_on"] = {**_AFTER_SECRETS, **service.get("depends_on", {})}
 
 
-def _secrets_service(api: dict[str, Any], by_volume: dict[str, list[str]]) -> dict[str, Any]:
-    """Return the service that generates secrets once and copies them to the others' volumes."""
+def _replace_folders(name: str, service: dict[str, Any]) -> dict[str, str]:
+    """Mount a volume in place of each folder of the checkout; return the folders by volume.
+
+    name: of the service, which mounts one at most.
+    """
+    folders = {}
+    for index, mounted in enumerate(service.get("volumes", ())):
+        source, _, target = mounted.partition(":")
+        if source.startswith("./"):
+            folders[f"files-{name}"] = source
+            service["volumes"][index] = f"files-{name}:{target}"
+    if folders:
+        service["depends_on"] = {**_AFTER_SECRETS, **service.get("depends_on", {})}
+    return folders
+
+
+def _write_folder(volume: str, folder: str) -> list[str]:
+    """Return the lines of a script that write the files of a folder into a volume."""
+    lines = []
+    for file in sorted((ROOT / folder).iterdir()):
+        written = f"/copies/{volume}/{file.name}"
+        lines += [
+            f"rm -f {written}",
+            f"cat > {written} <<'END_OF_FILE'",
+            *file.read_text(encoding="utf-8").splitlines(),
+            "END_OF_FILE",
+            f"chmod 0444 {written}",
+        ]
+    return lines
+
+
+def _secrets_service(
+    api: dict[str, Any], by_volume: dict[str, list[str]], folders: dict[str, str]
+) -> dict[str, Any]:
+    """Return the service that generates secrets once and copies them to the others' volumes.
+
+    folders: folders of the checkout whose files it writes, by volume.
+    """
     script = (ROOT / "deploy" / "secrets.sh").read_text(encoding="utf-8")
     copies = [
         f"for name in {' '.join(sorted(secrets))}; do"
         f' cp --force --preserve=mode "secrets/$name" /copies/{volume}; done'
         for volume, secrets in by_volume.items()
     ]
+    for volume, folder in folders.items():
+        copies += _write_folder(volume, folder)
     lines = [line for line in script.splitlines() if line and not line.startswith("#")]
     kept = ("logging", "read_only", "cap_drop", "security_opt", "image")
     return {
@@ -125,7 +163,10 @@ def _secrets_service(api: dict[str, Any], by_volume: dict[str, list[str]]) -> di
         # so copies of an earlier start are replaced: --force.
         "user": "0:0",
         "network_mode": "none",
-        "volumes": ["secrets:/all/secrets", *(f"{name}:/copies/{name}" for name in by_volume)],
+        "volumes": [
+            "secrets:/all/secrets",
+            *(f"{name}:/copies/{name}" for name in (*by_volume, *folders)),
+        ],
         "entrypoint": ["/bin/sh", "-c"],
         "command": ["\n".join([*lines, *copies, ""]).replace("$", "$$"), "/all/secrets.sh"],
         "healthcheck": {"disable": True},

@@ -4,23 +4,49 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-# Source: Linux, Documentation/admin-guide, cgroup-v2.rst and cgroup-v1/memory.rst.
-_PLACES: Final = (
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)
+_CGROUPS: Final = Path("/sys/fs/cgroup")
+_OWN_GROUPS: Final = Path("/proc/self/cgroup")
+# Files that Docker and Podman create in a container.
+_CONTAINER_MARKS: Final = (Path("/.dockerenv"), Path("/run/.containerenv"))
 
 
-def read_limit(places: Sequence[Path] = _PLACES) -> int | None:
+def read_limit(places: Sequence[Path] | None = None) -> int | None:
     """Return the limit in bytes; None without one.
 
-    places: files that may hold it; the first that exists counts. cgroup v1 states no limit as a
-    number above the memory of any machine.
+    places: files that may hold it, by default those of `list_places`; the first that exists counts.
+    cgroup v1 states no limit as a number above the memory of any machine.
     """
-    for place in places:
+    for place in list_places() if places is None else places:
         try:
             limit = place.read_text(encoding="ascii").strip()
         except OSError:
             continue
         return int(limit) if limit.isdigit() else None
     return None
+
+
+def is_hidden(
+    places: Sequence[Path] | None = None, marks: Sequence[Path] = _CONTAINER_MARKS
+) -> bool:
+    """Return whether this is a container whose limit cannot be read.
+
+    A machine needs no such file: with cgroup v2 it has none.
+    """
+    files = list_places() if places is None else places
+    return any(mark.exists() for mark in marks) and not any(file.exists() for file in files)
+
+
+def list_places(root: Path = _CGROUPS, own_groups: Path = _OWN_GROUPS) -> list[Path]:
+    """Return the files that may hold the limit.
+
+    root: where the kernel's cgroups are mounted.  own_groups: this process's, as the kernel lists
+    them: a container in the machine's cgroup namespace has its files below the root.
+    Source: Linux, Documentation/admin-guide, cgroup-v2.rst and cgroup-v1/memory.rst.
+    """
+    try:
+        lines = own_groups.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    own = [line.removeprefix("0::/") for line in lines if line.startswith("0::/")]
+    second_version = [root / group / "memory.max" for group in (*own, "")]
+    return [*second_version, root / "memory" / "memory.limit_in_bytes"]

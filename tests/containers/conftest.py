@@ -38,7 +38,7 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
 def own_images(engine: Engine, request: pytest.FixtureRequest) -> Iterator[OwnImages]:
     """Both images, built from this checkout."""
     report = request.config.stash[_REPORT]
-    with images.provide_bases(engine) as standins:
+    with images.provide(engine, images.list_bases()) as standins:
         real = sorted(set(images.list_bases()) - set(standins))
         for names, kind in ((real, "The real images"), (standins, "Stand-ins")):
             report.append(f"{kind}: {', '.join(names) or 'none'}.")

@@ -101,6 +101,16 @@ def nginx_before(stack: ComposeStack, port: int, folder: Path) -> Iterator[ssl.S
         process.wait()
 
 
+def test_database_roles_are_no_superusers(stack: ComposeStack) -> None:
+    roles = stack.exec(
+        *("postgres", "psql", "-U", "postgres", "-At", "smart_filter", "-c"),
+        "SELECT rolname, rolsuper FROM pg_roles WHERE rolcanlogin ORDER BY rolname",
+    )
+
+    processes = [f"smart_filter_{process}|f" for process in ("api", "sender", "worker")]
+    assert roles.splitlines() == ["postgres|t", "smart_filter|f", *processes]
+
+
 def test_one_file_runs_the_service_and_keeps_its_secrets(stack: ComposeStack) -> None:
     [photo] = draw_photos(1)
     with Client(stack.url, stack.create_key()) as client:

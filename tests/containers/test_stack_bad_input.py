@@ -80,19 +80,33 @@ def test_volume_of_another_user_is_named(engine: Engine, own_images: OwnImages) 
 
 
 def test_limit_of_memory_that_is_too_small_is_named(stack: ComposeStack) -> None:
+    status, printed = run_worker(stack, "--memory=200m")
+
+    assert status == NO_SERVER
+    assert "raise the limit" in line_of(printed)
+
+
+def test_kernel_without_cgroups_for_memory_is_named(stack: ComposeStack) -> None:
+    # An empty folder in place of the kernel's.
+    status, printed = run_worker(stack, "--tmpfs=/sys/fs/cgroup:ro")
+
+    assert status == NO_SERVER
+    assert "has neither cgroup v2 nor the memory controller of v1" in line_of(printed)
+    assert line_of(printed).endswith("or set SMART_FILTER_MEMORY_MB")
+
+
+def run_worker(stack: ComposeStack, option: str) -> tuple[int, str]:
+    """Return the status of a worker with an option of `docker run`, and what it has printed."""
     [segmentation, *_] = stack.inspect("segmentation")
     networks = f"--network={stack.project}_servers"
     variables = [f"--env={one}" for one in segmentation["Config"]["Env"]]
     secrets = f"--volume={stack.folder}/deploy/secrets:/run/secrets:ro"
-
     ended = stack.engine.run(
-        *("docker", "run", "--rm", "--memory=200m", "--user=0", networks, secrets, *variables),
+        *("docker", "run", "--rm", "--user=0", option, networks, secrets, *variables),
         *(segmentation["Config"]["Image"], "worker", "--stages", "smile"),
         check=False,
     )
-
-    assert ended.returncode == NO_SERVER
-    assert "raise the limit" in line_of(ended.stdout + ended.stderr)
+    return ended.returncode, ended.stdout + ended.stderr
 
 
 def line_of(printed: str) -> str:

@@ -68,6 +68,7 @@ def stopped(stack: ComposeStack, service: str) -> Iterator[None]:
         stack.up()
 
 
+@pytest.mark.slow
 def test_stopped_api_is_paged(stack: ComposeStack, prometheus: httpx.Client) -> None:
     with stopped(stack, "api"):
         wait_until_firing(prometheus, "ApiDown")
@@ -75,6 +76,7 @@ def test_stopped_api_is_paged(stack: ComposeStack, prometheus: httpx.Client) -> 
     wait_until_firing(prometheus)
 
 
+@pytest.mark.slow
 def test_stopped_database_is_paged(stack: ComposeStack, prometheus: httpx.Client) -> None:
     with stopped(stack, "postgres"):
         wait_until_firing(prometheus, "DatabaseDown")
@@ -93,11 +95,12 @@ def test_queue_without_workers_is_paged(
     wait_until_firing(prometheus)
 
 
+@pytest.mark.slow
 def test_paused_queue_is_reported_in_place_of_a_stalled_one(
     stack: ComposeStack, client: Client, prometheus: httpx.Client
 ) -> None:
     operator = {"authorization": f"Bearer {stack.create_key('local', 'operator')}"}
-    with httpx.Client(base_url=stack.url, headers=operator, timeout=60) as http:
+    with httpx.Client(base_url=stack.operators_url, headers=operator, timeout=60) as http:
         queues = http.get("/v1/operator/standing").raise_for_status().json()["queues"]
         names = [one["capability"] for one in queues]
         address = f"/v1/operator/queues/{next(n for n in names if n.startswith('smile'))}/pause"

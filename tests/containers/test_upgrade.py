@@ -1,4 +1,4 @@
-"""An upgrade from images of the previous version, with a job under way."""
+"""An upgrade from files and images of the previous version, with a job under way."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def test_upgrade_keeps_pictures_and_finishes_what_was_under_way(
 
     with (
         images.built(engine, previous=True) as previous,
-        compose_stack(engine) as stack,
+        compose_stack(engine, previous=True) as stack,
     ):
         stack.up(*SERVICES, images=previous)
         with Client(stack.url, stack.create_key()) as client:
@@ -34,7 +34,7 @@ def test_upgrade_keeps_pictures_and_finishes_what_was_under_way(
             stack.compose("stop", "segmentation")
             under_way = client.submit(second, {"segmentation": {"model": MODEL}})
 
-            stack.up(*SERVICES, images=own_images)
+            stack.upgrade(*SERVICES, images=own_images)
 
             assert client.wait(under_way.id, timeout=PATIENCE_SECONDS).state == "succeeded"
             assert client.output(before.id, "image").content == picture

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 from unittest import mock
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -18,6 +19,7 @@ from smart_filter_deploy.cli import secret_files
 from smart_filter_docs import release_compose
 from smart_filter_docs import settings as documented
 from smart_filter_shared.config import settings
+from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.pipeline import PIPELINE
 from smart_filter_tests import commands
 
@@ -26,6 +28,7 @@ FILE = CHECKOUT / "docker-compose.yml"
 OWN_SERVERS = CHECKOUT / "deploy" / "compose.own-servers.yml"
 PROVENANCE = CHECKOUT / "deploy" / "compose.provenance.yml"
 RELEASE = CHECKOUT / "deploy" / "compose.release.yml"
+TLS = CHECKOUT / "deploy" / "compose.tls.yml"
 PODMAN = CHECKOUT / "deploy" / "compose.podman.yml"
 COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -49,7 +52,7 @@ ComposeLoader.add_constructor(
 
 
 @pytest.mark.parametrize(
-    "file", [FILE, OWN_SERVERS, PROVENANCE, RELEASE], ids=lambda file: file.stem
+    "file", [FILE, OWN_SERVERS, PROVENANCE, RELEASE, TLS], ids=lambda file: file.stem
 )
 def test_file_follows_the_compose_specification(file: Path, tmp_path: Path) -> None:
     checker = Path(sys.executable).with_name("check-jsonschema")  # of the extra `dev`
@@ -132,6 +135,19 @@ def test_service_is_hardened_and_open_to_this_machine_alone(name: str) -> None:
         assert re.search(r":v?\d+\.\d+", definition["image"])
 
 
+def test_caddy_is_hardened_and_trusted_by_its_address_alone() -> None:
+    services = yaml.safe_load(TLS.read_text())["services"]
+    caddy = services["caddy"]
+
+    assert caddy["read_only"] is True
+    assert (caddy["cap_drop"], caddy["cap_add"]) == (["ALL"], ["NET_BIND_SERVICE"])
+    assert caddy["security_opt"] == ["no-new-privileges:true"]
+    assert set(caddy["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
+    for name in ("api", "live"):
+        trusted = services[name]["environment"]["SMART_FILTER_TRUSTED_PROXIES"]
+        assert trusted == caddy["networks"]["proxied"]["ipv4_address"], name
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_stopping_service_has_the_time_of_its_pod(name: str) -> None:
     # As terminationGracePeriodSeconds in the chart.
@@ -191,7 +207,12 @@ def test_secrets_are_files_given_to_the_service(name: str) -> None:
     folders = [
         Path(one.split(":")[0]) for one in definition.get("volumes", []) if one.startswith("./")
     ]
-    mounted = [path.read_text() for one in folders for path in (CHECKOUT / one).rglob("*.y*ml")]
+    mounted = [
+        path.read_text()
+        for one in folders
+        for path in (CHECKOUT / one).rglob("*.*")
+        if path.is_file()
+    ]
 
     named = set(re.findall(r"/run/secrets/([\w.]+)", json.dumps(definition) + "".join(mounted)))
 
@@ -317,6 +338,42 @@ def test_program_reads_the_secrets_of_the_script(tmp_path: Path) -> None:
         read = settings.load()
 
     assert (len(read.secrets.key), len(read.live.secret)) == (1, 1)
+
+
+def test_each_process_has_the_database_url_of_its_role() -> None:
+    urls = {
+        name: [secret for secret in one.get("secrets", []) if secret.startswith("database_url")]
+        for name, one in SERVICES.items()
+    }
+
+    for name in OURS:
+        file = SERVICES[name].get("environment", {}).get("SMART_FILTER_DATABASE_URL_FILE")
+        assert urls[name] == ([] if file is None else [file.removeprefix("/run/secrets/")]), name
+    others = {"api": "api", "sender": "sender", "migrate": None}
+    for name, role in {**dict.fromkeys(WORKERS, "worker"), **others}.items():
+        assert urls[name] == [f"database_url_{role}" if role else "database_url"], name
+    assert urls["postgres"] == [f"database_url_{role.name.lower()}" for role in sorted(ProcessRole)]
+
+
+def test_script_gives_processes_of_a_new_installation_their_own_roles(tmp_path: Path) -> None:
+    script = shutil.copy(CHECKOUT / "deploy" / "secrets.sh", tmp_path / "secrets.sh")
+    subprocess.run([script], check=True)
+
+    for role in ProcessRole:
+        url = urlsplit((tmp_path / "secrets" / f"database_url_{role.name.lower()}").read_text())
+        assert url.username == role
+        assert len(url.password or "") == 64
+
+
+def test_script_keeps_the_shared_role_of_an_earlier_installation(tmp_path: Path) -> None:
+    script = shutil.copy(CHECKOUT / "deploy" / "secrets.sh", tmp_path / "secrets.sh")
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "database_url").write_text("postgresql+psycopg://own:url@host/d")
+
+    subprocess.run([script], check=True)
+
+    written = {path.read_text() for path in (tmp_path / "secrets").glob("database_url*")}
+    assert written == {"postgresql+psycopg://own:url@host/d"}
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -1,5 +1,6 @@
 """The chart in deploy/kubernetes: objects and values; permissions and connections of its pods."""
 
+import itertools
 import re
 import shlex
 import textwrap
@@ -27,6 +28,8 @@ SECRETS = {
     "SMART_FILTER_BROKER_URL",
     "SMART_FILTER_STORAGE_ACCESS_KEY",
     "SMART_FILTER_STORAGE_SECRET_KEY",
+    "SMART_FILTER_STORAGE_UPLOAD_ACCESS_KEY",
+    "SMART_FILTER_STORAGE_UPLOAD_SECRET_KEY",
     "SMART_FILTER_SECRETS_KEY",
     "SMART_FILTER_LIVE_SECRET",
     "SMART_FILTER_C2PA_CERTIFICATE",
@@ -79,7 +82,8 @@ def test_versions_equal_those_of_the_project() -> None:
 
     assert about["version"] == about["appVersion"] == project
     assert images["api"] == f"smart-filter-api:{project}"
-    assert images["worker"] == f"smart-filter-gpu-worker:{project}"
+    # One of the tags that deploy/release.sh makes.
+    assert images["worker"] == f"smart-filter-gpu-worker:{project}-gpu"
 
 
 @pytest.mark.parametrize(
@@ -250,7 +254,10 @@ def test_secrets_are_referenced_and_never_written(rendered: RenderedChart) -> No
 
 def test_pods_have_the_secrets_that_they_need_and_no_others(rendered: RenderedChart) -> None:
     pair = {"SMART_FILTER_C2PA_CERTIFICATE", "SMART_FILTER_C2PA_KEY"}
-    pages = {"SMART_FILTER_LIVE_SECRET", "SMART_FILTER_OIDC_CLIENT_SECRET"}
+    pages = {
+        *("SMART_FILTER_LIVE_SECRET", "SMART_FILTER_OIDC_CLIENT_SECRET"),
+        *("SMART_FILTER_STORAGE_UPLOAD_ACCESS_KEY", "SMART_FILTER_STORAGE_UPLOAD_SECRET_KEY"),
+    }
     rows = SECRETS - {"SMART_FILTER_SECRETS_KEY"} - pages - pair
     needed = {
         "api": SECRETS - {"SMART_FILTER_C2PA_KEY"},
@@ -264,6 +271,24 @@ def test_pods_have_the_secrets_that_they_need_and_no_others(rendered: RenderedCh
         signs = "composite" in container["args"]
         wanted = needed.get(container["name"], rows | pair if signs else rows)
         assert stated == wanted, container["name"]
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_processes_share_a_database_role_unless_each_has_its_own(*, own: bool) -> None:
+    rendered = chart.render({**chart.example_values(), "databaseRoles": own})
+
+    keys = {
+        name: variable["valueFrom"]["secretKeyRef"]["key"]
+        for name, pod in rendered.pods().items()
+        for container in pod["spec"]["containers"]
+        for variable in container["env"]
+        if variable["name"] == "SMART_FILTER_DATABASE_URL"
+    }
+
+    roles = {"api": "-api", "sender": "-sender", "prepare": ""}
+    for name, key in keys.items():
+        assert key == "database-url" + (roles.get(name, "-worker") if own else ""), name
+    assert roles.keys() < keys.keys()
 
 
 def test_variables_and_settings_equal_those_of_the_documentation(rendered: RenderedChart) -> None:
@@ -366,7 +391,7 @@ def test_probes_use_the_endpoints_of_the_processes(rendered: RenderedChart) -> N
                 assert container[probe]["exec"]["command"][1:] == ["worker-health"], name
     for name in ("api", "live"):
         (container,) = rendered.pods()[name]["spec"]["containers"]
-        (port,) = container["ports"]
+        port, operators_port = container["ports"]
         asked = {
             probe: (container[probe]["httpGet"]["path"], container[probe]["httpGet"]["port"])
             for probe in ("startupProbe", "livenessProbe", "readinessProbe")
@@ -374,10 +399,14 @@ def test_probes_use_the_endpoints_of_the_processes(rendered: RenderedChart) -> N
         assert asked == {
             "startupProbe": ("/livez", port["name"]),
             "livenessProbe": ("/livez", port["name"]),
-            "readinessProbe": ("/readyz", port["name"]),
+            "readinessProbe": ("/readyz", operators_port["name"]),
         }
-        assert str(port["containerPort"]) in container["args"]
-        assert rendered.named("Service", name)["spec"]["ports"][0]["targetPort"] == port["name"]
+        options = dict(itertools.pairwise(container["args"]))
+        assert options["--port"] == str(port["containerPort"])
+        assert options["--operators-port"] == str(operators_port["containerPort"])
+        for service, served in ((name, port), (f"{name}-ops", operators_port)):
+            shown = rendered.named("Service", service)["spec"]["ports"]
+            assert [one["targetPort"] for one in shown] == [served["name"]]
 
 
 def test_gpu_pool_requests_one_gpu_per_pod() -> None:
@@ -439,15 +468,30 @@ def test_pods_reach_their_servers_and_no_other_address(rendered: RenderedChart) 
     }
 
 
-def test_only_clients_connect_and_only_to_serving_ports(rendered: RenderedChart) -> None:
-    clients = rendered.values["network"]["clients"]
-
-    reached = {}
+def connections(rendered: RenderedChart) -> dict[tuple[str, int], list[Manifest]]:
+    """Return the peers that may connect to each port of the pods."""
+    found = {}
     for name, pod in rendered.pods().items():
         for policy in rendered.of_kind("NetworkPolicy"):
             if selects(policy, pod["metadata"]["labels"]):
                 for rule in policy["spec"].get("ingress", ()):
-                    assert rule["from"] == clients
-                    reached[name] = [one["port"] for one in rule["ports"]]
+                    found |= {(name, one["port"]): rule["from"] for one in rule["ports"]}
+    return found
 
-    assert reached == {"api": [8000], "live": [8090]}
+
+def test_clients_and_operators_connect_only_to_their_ports(rendered: RenderedChart) -> None:
+    network = rendered.values["network"]
+
+    assert network["operators"] != network["clients"]
+    assert connections(rendered) == {
+        ("api", 8000): network["clients"],
+        ("api", 8001): network["operators"],
+        ("live", 8090): network["clients"],
+        ("live", 8091): network["operators"],
+    }
+
+
+def test_nothing_connects_to_the_operators_ports_until_operators_are_named() -> None:
+    values = chart.merge_values(chart.example_values(), {"network": {"operators": []}})
+
+    assert {port for _, port in connections(chart.render(values))} == {8000, 8090}

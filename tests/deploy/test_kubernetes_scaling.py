@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 from sqlalchemy import make_url, text
@@ -18,7 +17,7 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_tests import chart
 from smart_filter_tests.bench import TENANT, Bench, capability, settings_of
 from smart_filter_tests.chart import CHART, RELEASE, RenderedChart
-from smart_filter_tests.serving import Api, a_photo, serve_api
+from smart_filter_tests.serving import a_photo, open_api, serve_api
 
 ROLE = "smart_filter_scaler"
 PASSWORD = "counts only"
@@ -162,11 +161,11 @@ def test_job_for_pools_at_zero_is_accepted_and_wakes_the_first(
     with bench.transaction() as connection:
         key = api_keys.issue(connection, tenant=TENANT, scopes=api_keys.ALL_SCOPES).key
     with (
-        serve_api(settings) as url,
-        httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}) as client,
+        serve_api(settings) as site,
+        open_api(site, bench, key) as api,
     ):
         assert answer(scaler, query) == 0
-        accepted = Api(url, bench, client).post(a_photo())
+        accepted = api.post(a_photo())
 
     assert accepted.status_code == 202, accepted.text
     assert answer(scaler, query) == 1

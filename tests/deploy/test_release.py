@@ -60,13 +60,20 @@ def test_workflow_builds_and_publishes_every_image_after_a_tag() -> None:
     assert RELEASE[True] == {"push": {"tags": ["v[0-9]*"]}}
     assert jobs["build"]["strategy"]["matrix"]["image"] == IMAGES
     assert jobs["publish"]["strategy"]["matrix"]["image"] == IMAGES
-    assert jobs["publish"]["needs"] == "build"
+    assert jobs["publish"]["needs"] == ["build", "sbom"]
     commands = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
     assert [one for one in commands if one.startswith("deploy/release.sh")] == [
         "deploy/release.sh push ${{ matrix.image }}",
         "deploy/release.sh publish ${{ matrix.image }}",
         "deploy/release.sh compose",
     ]
+
+
+def test_job_that_signs_runs_no_packages_of_development() -> None:
+    signing = [job for job in RELEASE["jobs"].values() if "id-token" in job.get("permissions", {})]
+
+    assert [job["name"] for job in signing] == ["Publish ${{ matrix.image }}"]
+    assert not [step for job in signing for step in job["steps"] if "make " in step.get("run", "")]
 
 
 def test_architectures_of_the_workflow_are_those_that_are_joined(tmp_path: Path) -> None:

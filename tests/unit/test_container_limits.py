@@ -27,6 +27,34 @@ def test_limit_is_read_with_either_version_of_cgroups(
     assert container_memory.read_limit(places) == limit
 
 
+def test_limit_is_read_in_the_cgroup_namespace_of_the_machine(tmp_path: Path) -> None:
+    groups = tmp_path / "cgroup"
+    groups.write_text("1:name=systemd:/\n0::/docker/abc\n")
+    group = tmp_path / "docker" / "abc"
+    group.mkdir(parents=True)
+    (group / "memory.max").write_text("268435456\n")
+
+    places = container_memory.list_places(tmp_path, groups)
+
+    assert container_memory.read_limit(places) == 268435456
+
+
+@pytest.mark.parametrize(
+    ("is_container", "has_cgroups", "is_hidden"),
+    [(True, False, True), (True, True, False), (False, False, False)],
+)
+def test_limit_is_hidden_in_a_container_without_cgroups(
+    tmp_path: Path, *, is_container: bool, has_cgroups: bool, is_hidden: bool
+) -> None:
+    place, mark = tmp_path / "memory.max", tmp_path / ".dockerenv"
+    if has_cgroups:
+        place.write_text("max\n")
+    if is_container:
+        mark.touch()
+
+    assert container_memory.is_hidden([place], [mark]) is is_hidden
+
+
 def test_worker_in_too_little_memory_names_the_limit_and_the_remedy() -> None:
     memory.ensure_enough(256e6)
 

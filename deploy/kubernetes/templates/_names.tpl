@@ -61,14 +61,19 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- end }}
 {{- end }}
 
-{{/* servers: the environment of processes that use the database. */}}
+{{/* database: the database's address for a kind of process. Takes (list $ kind). */}}
+{{- define "smart-filter.database" -}}
+{{- $key := (index . 0).Values.databaseRoles | ternary (printf "database-url-%s" (index . 1)) "database-url" -}}
+{{ include "smart-filter.secret" (list (index . 0) "SMART_FILTER_DATABASE_URL" $key) }}
+{{- end }}
+
+{{/* servers: the environment of processes that use the servers, without the database's address. */}}
 {{- define "smart-filter.servers" -}}
 {{ include "smart-filter.settings" . }}
 - name: SMART_FILTER_POOLS
   value: {{ include "smart-filter.capabilities" . | fromJsonArray | join "," | quote }}
 - name: SMART_FILTER_STAGE_SECONDS
   value: {{ .Values.stageSeconds | quote }}
-{{ include "smart-filter.secret" (list . "SMART_FILTER_DATABASE_URL" "database-url") }}
 {{ include "smart-filter.secret" (list . "SMART_FILTER_BROKER_URL" "broker-url") }}
 - name: SMART_FILTER_STORAGE_URL
   value: {{ .Values.storage.url | quote }}

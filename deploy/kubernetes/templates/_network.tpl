@@ -25,6 +25,17 @@
     {{- end }}
 {{- end }}
 
+{{/* fromOperators: a rule for connections of operators to a port; without peers none. Takes
+     (list $ port). */}}
+{{- define "smart-filter.fromOperators" -}}
+{{- with (index . 0).Values.network.operators }}
+- from:
+    {{- toYaml . | nindent 4 }}
+  ports:
+    - { protocol: TCP, port: {{ index $ 1 }} }
+{{- end }}
+{{- end }}
+
 {{/* component: selects the pods of one component, at any capability. Takes (list $ component). */}}
 {{- define "smart-filter.component" -}}
 app.kubernetes.io/name: smart-filter

@@ -21,7 +21,11 @@ from PIL import Image
 from smart_filter_client import Client, Job
 from smart_filter_deploy.embedded.ports import free_port
 from smart_filter_tests.containers.engine import CHECKOUT, Engine
-from smart_filter_tests.containers.images import OwnImages, copy_checkout
+from smart_filter_tests.containers.images import (
+    OwnImages,
+    copy_checkout,
+    restore_previous,
+)
 from smart_filter_tests.webhook_receiver import ReceivedRequest
 
 PHOTO = CHECKOUT / "tests" / "data" / "astronaut.png"
@@ -36,7 +40,6 @@ SMART_FILTER_LEASE_SECONDS=10
 SMART_FILTER_OUTBOUND_ALLOW=10.0.0.0/8,172.16.0.0/12,192.168.0.0/16
 """
 _KILL = "import os, sys; os.kill(int(sys.argv[1]), 9)"
-_IS_READY = "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/readyz', timeout=4)"
 _LINES_OF_A_FAILURE = 15
 # Prints each request that it receives as a line of JSON.
 _RECEIVE = """
@@ -91,6 +94,7 @@ class ComposeStack:
     folder: Path
     project: str
     url: str
+    operators_url: str
     port: int
     live_port: int
     storage_port: int
@@ -114,6 +118,12 @@ class ComposeStack:
             if self._has_failed() or time.monotonic() > gives_up_at:
                 shown = f"{ended.stderr[-300:]}\n{self.compose('ps', '--all')}"
                 raise AssertionError(f"{shown}\n{self.logs(last=_LINES_OF_A_FAILURE)}")
+
+    def upgrade(self, *services: str, images: OwnImages) -> None:
+        """Replace the files by those of the checkout, and start services as `up` does."""
+        copy_checkout(self.folder)
+        self.engine.run("deploy/secrets.sh", folder=self.folder)
+        self.up(*services, images=images)
 
     def logs(self, *services: str, last: int | None = None) -> str:
         tail = [f"--tail={last}"] if last else []
@@ -194,11 +204,16 @@ class ComposeStack:
 
 
 @contextmanager
-def compose_stack(engine: Engine) -> Iterator[ComposeStack]:
-    """Yield the services, not started; afterwards remove containers, networks and volumes."""
+def compose_stack(engine: Engine, *, previous: bool = False) -> Iterator[ComposeStack]:
+    """Yield the services, not started; afterwards remove containers, networks and volumes.
+
+    previous: with the files before the newest migration, or the test is skipped.
+    """
     # Not below pytest's own folder, which keeps those of past runs.
     with tempfile.TemporaryDirectory(prefix="smart-filter-compose-") as name:
         folder = copy_checkout(Path(name))
+        if previous:
+            restore_previous(folder, "docker-compose.yml", "deploy")
         (folder / "deploy" / "settings.env").write_text(_SETTINGS)
         engine.run("deploy/secrets.sh", folder=folder)
         files = os.pathsep.join(("docker-compose.yml", _OVERRIDE))
@@ -218,10 +233,11 @@ def release_stack(
 
 
 def _stack_in(engine: Engine, folder: Path, chosen: Mapping[str, str]) -> Iterator[ComposeStack]:
-    api, live, storage, prometheus = free_port(), free_port(), free_port(), free_port()
+    api, operators, live, storage, prometheus = (free_port() for _ in range(5))
     project = f"smart-filter-test-{secrets.token_hex(4)}"
     variables = {
         "API_PORT": str(api),
+        "OPERATORS_PORT": str(operators),
         "LIVE_PORT": str(live),
         "STORAGE_PORT": str(storage),
         "PROMETHEUS_PORT": str(prometheus),
@@ -231,14 +247,15 @@ def _stack_in(engine: Engine, folder: Path, chosen: Mapping[str, str]) -> Iterat
         **chosen,
     }
     here = dataclasses.replace(engine, environment={**engine.environment, **variables})
-    url = f"http://127.0.0.1:{api}"
-    stack = ComposeStack(here, folder, project, url, api, live, storage, prometheus)
+    url, operators_url = (f"http://127.0.0.1:{port}" for port in (api, operators))
+    stack = ComposeStack(here, folder, project, url, operators_url, api, live, storage, prometheus)
     try:
         yield stack
     finally:
         if _OVERRIDE not in chosen.get("COMPOSE_FILE", "") or (folder / _OVERRIDE).exists():
-            stack.compose("down", "--volumes", "--remove-orphans", "--timeout=10")
-    assert stack.list_leftovers() == []
+            # With the profiles of services that a test has started by their names.
+            stack.compose("--profile=*", "down", "--volumes", "--remove-orphans", "--timeout=10")
+    assert not (found := stack.list_leftovers()), found
 
 
 def draw_photos(count: int) -> list[bytes]:
@@ -275,6 +292,4 @@ def _write_override(folder: Path, images: OwnImages) -> None:
         for name, service in services.items()
         if "build" in service
     }
-    if images.is_previous:
-        override["api"]["healthcheck"] = {"test": ["CMD", "python", "-c", _IS_READY]}
     (folder / _OVERRIDE).write_text(json.dumps({"services": override}))

@@ -8,7 +8,7 @@ import subprocess
 import tarfile
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +24,10 @@ _STANDIN_BASE: Final = "smart-filter-standin:base"  # deploy/standins/make.sh
 # Where a new migration marks a version from which operators upgrade.
 _MIGRATIONS = "shared/smart_filter_shared/db/migrations/versions"
 # What an image has of the checkout, besides its dependencies.
-_OUR_CODE = ("api", "client", "deploy/smart_filter_deploy", "pyproject.toml", "shared", "workers")
+_OUR_CODE = (
+    *("Dockerfile.api", "Dockerfile.gpu-worker", "api", "client"),
+    *("deploy/smart_filter_deploy", "pyproject.toml", "shared", "workers"),
+)
 _SERVERS = ("postgres", "valkey", "storage", "prometheus")
 _DOCKERFILES: Final = {"api": "Dockerfile.api", "worker-cpu": "Dockerfile.gpu-worker"}
 
@@ -34,13 +37,11 @@ class OwnImages:
     """The names of our two images, of one version of the code.
 
     registry: the part of the names before the slash, of no server.
-    is_previous: whether the code may lack commands that today's files use.
     """
 
     registry: str
     api: str
     worker: str
-    is_previous: bool = False
 
 
 def list_bases() -> list[str]:
@@ -57,14 +58,26 @@ def list_bases() -> list[str]:
     return sorted(set(bases))
 
 
+def list_more_servers() -> list[str]:
+    """Return the images of monitoring and of TLS, which only an operator's first hour needs."""
+    files = ("docker-compose.yml", "deploy/compose.tls.yml")
+    services = [
+        service
+        for file in files
+        for service in yaml.safe_load((CHECKOUT / file).read_text())["services"].values()
+    ]
+    others = {service["image"] for service in services if "image" in service}
+    return sorted(name for name in others - set(list_bases()) if name.startswith("docker.io/"))
+
+
 @contextmanager
-def provide_bases(engine: Engine) -> Iterator[list[str]]:
-    """Pull the images of others, or make stand-ins where no registry answers; yield those.
+def provide(engine: Engine, names: Sequence[str]) -> Iterator[list[str]]:
+    """Pull images of others, or make stand-ins where no registry answers; yield those.
 
     Stand-ins are removed afterwards, so that no later build uses one in place of the real image.
     """
     missing: list[str] = []
-    for name in list_bases():
+    for name in names:
         if engine.run("docker", "image", "inspect", name, check=False).returncode == 0:
             continue
         if missing or engine.run("docker", "pull", "--quiet", name, check=False).returncode != 0:
@@ -95,11 +108,12 @@ def built(engine: Engine, *, previous: bool = False) -> Iterator[OwnImages]:
         ):
             context = copy_checkout(Path(folder))
             if previous:
-                _replace_code(context)
+                # Dependencies stay, so that their layers are built once.
+                restore_previous(context, *_OUR_CODE)
             builds = [pool.submit(_build, engine, context, kind, registry) for kind in _DOCKERFILES]
             for one in builds:
                 one.result()
-        yield OwnImages(registry, api, worker, is_previous=previous)
+        yield OwnImages(registry, api, worker)
     finally:
         _remove(engine, api, worker)
 
@@ -154,20 +168,20 @@ def copy_checkout(folder: Path) -> Path:
     return folder
 
 
-def _replace_code(folder: Path) -> None:
-    """Replace our code in a copy of the checkout by that before the newest migration.
+def restore_previous(folder: Path, *names: str) -> None:
+    """Replace files and folders in a copy of the checkout by those before the newest migration.
 
-    Dependencies and Dockerfiles stay, so that their layers are built once.
+    Skips the test in a clone that does not have them.
     """
     newest = _git("log", "--max-count=1", "--diff-filter=A", "--format=%H", "--", _MIGRATIONS)
     if not newest or not (previous := _git("rev-parse", "--verify", "--quiet", f"{newest}^")):
         pytest.skip("this clone has no history of migrations")
-    for name in _OUR_CODE:
+    for name in names:
         place = folder / name
         shutil.rmtree(place) if place.is_dir() else place.unlink()
     archive = folder / "previous.tar"
     subprocess.run(
-        ["git", "archive", f"--output={archive}", previous, *_OUR_CODE], cwd=CHECKOUT, check=True
+        ["git", "archive", f"--output={archive}", previous, *names], cwd=CHECKOUT, check=True
     )
     with tarfile.open(archive) as opened:
         opened.extractall(folder, filter="data")
@@ -180,6 +194,8 @@ def _build(engine: Engine, context: Path, kind: str, registry: str) -> None:
 
 
 def _remove(engine: Engine, *names: str) -> None:
+    if engine.is_private:
+        return  # they end with its folder, which takes less time
     engine.run("docker", "image", "rm", "--force", *names, check=False)
 
 

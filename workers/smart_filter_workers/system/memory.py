@@ -57,6 +57,19 @@ def get_limit(limit_mb: float | None) -> MemoryLimit:
     return MemoryLimit(_SHARE * _available_bytes() if limit_mb is None else limit_mb * 1e6)
 
 
+def ensure_known(limit_mb: float | None) -> None:
+    """Raise SetupFailed in a container whose limit is neither readable nor configured.
+
+    Each worker would count the memory of the whole machine as its own.
+    """
+    if limit_mb is None and container_memory.is_hidden():
+        raise SetupFailed(
+            "the memory limit of this container cannot be read: /sys/fs/cgroup has neither cgroup"
+            " v2 nor the memory controller of v1: enable one in the kernel (boot with"
+            " cgroup_enable=memory), or set SMART_FILTER_MEMORY_MB"
+        )
+
+
 def ensure_enough(available_bytes: float | None = None) -> None:
     """Raise SetupFailed when the kernel would kill a worker while it loads its models.
 
