@@ -304,7 +304,7 @@ def first_line(
 def test_first_line_of_up_contains_the_address_and_sign_in_code(
     first_line: dict[str, Any], up_folder: Path, tmp_path: Path
 ) -> None:
-    assert set(first_line) == {"url", "api_key", "pid", "studio_url"}
+    assert set(first_line) == {"url", "operators_url", "api_key", "pid", "studio_url"}
     page, _, code = first_line["studio_url"].partition("#code=")
     assert page == f"{first_line['url']}/"
     with httpx.Client(base_url=first_line["url"]) as browser:
@@ -329,11 +329,13 @@ def test_first_line_of_up_means_that_a_worker_has_loaded_its_models(
 ) -> None:
     headers = {"Authorization": f"Bearer {first_line['api_key']}"}
 
-    with httpx.Client(base_url=first_line["url"], headers=headers) as client:
+    with httpx.Client(base_url=first_line["operators_url"], headers=headers) as client:
         workers = client.get("/v1/operator/standing").json()["workers"]
 
     serving = [one for one in workers if "prepare.light" in one["capabilities"]]
-    assert [one["state"] for one in serving] == ["ready"]
+    # It is busy when an earlier test's photo was in progress at its last heartbeat.
+    [worker] = serving
+    assert worker["state"] in {"ready", "busy"}
 
 
 @pytest.mark.slow

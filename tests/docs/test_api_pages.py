@@ -31,6 +31,7 @@ def test_commands_of_a_page_print_what_the_page_shows(
     Image.open(PHOTO).convert("RGB").save(tmp_path / "me.jpg")
     environment = {
         "URL": str(running_stack.client.base_url).removesuffix("/"),
+        "OPERATORS_URL": str(running_stack.operators.base_url).removesuffix("/"),
         "KEY": KEY,
         "PATH": os.environ["PATH"],
     }

@@ -48,6 +48,8 @@ def line_of(command: str, capsys: pytest.CaptureFixture[str]) -> str:
         f"run -o {__file__} {__file__}",
         f"run --background-file there-is-no-such-picture.jpg {__file__}",
         "up --port 0",
+        "up --port 65535",
+        "up --port 8000 --operators-port 8000",
         "up --workers none",
         "worker",
         "worker --stages prepare,nonsense",
@@ -346,3 +348,16 @@ def test_port_of_the_api_that_is_taken_is_named_with_the_remedy() -> None:
 
         with pytest.raises(SetupFailed, match=f"port {port} of 127.0.0.1 .* choose others with"):
             server.bind("127.0.0.1", port)
+
+
+def test_operators_port_of_up_that_is_taken_is_named_with_the_remedy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        place = ("--data", str(tmp_path / "data"), "--operators-port", str(port))
+        status, lines = status_and_line(["up", *place], capsys)
+
+    assert status == exit_codes.NO_SERVER
+    assert lines[-1].startswith(f"smart-filter: port {port} is not available")
+    assert lines[-1].endswith("choose another with --operators-port")

@@ -51,7 +51,7 @@ class KeyRequest(BaseModel):
         ge=1,
         le=_MAX_KEY_SECONDS,
         description=f"Lifetime; {DEFAULT_KEY_SECONDS} by default, and no end by default for a "
-        "caller of the operator's tenant",
+        "caller of the operator's tenant. The key ends no later than the key that issues it",
     )
     tenant: str | None = Field(
         default=None,
