@@ -13,9 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
 from pydantic import SecretStr
 from sqlalchemy import Connection, Engine, text
@@ -27,7 +25,7 @@ from smart_filter_shared.db.tables import models, objects, queue, tenants  # noq
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_tests import pgbouncer, races
 from smart_filter_tests.bench import Bench
-from smart_filter_tests.databases import an_empty_database, connect
+from smart_filter_tests.databases import an_empty_database, bring_to, connect
 
 ROOT = Path(__file__).parents[2]
 VERSIONS = sorted(Path(migrate.__file__).parent.glob("migrations/versions/[0-9]*.py"))
@@ -79,14 +77,6 @@ def a_database(servers: Stack, name: str) -> Iterator[Engine]:
 def environment(servers: Stack, engine: Engine) -> dict[str, str]:
     url = engine.url.render_as_string(hide_password=False)
     return {**servers.addresses.environment(), "SMART_FILTER_DATABASE_URL": url}
-
-
-def bring_to(engine: Engine, revision: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(VERSIONS[0].parents[1]))
-    with engine.connect() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
 
 
 def revision_of(path: Path) -> str:

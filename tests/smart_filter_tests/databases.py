@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from alembic import command
+from alembic.config import Config
 from pydantic import SecretStr
 from sqlalchemy import Engine, create_engine, make_url, text
 
 from smart_filter_shared.config.settings import DatabaseSettings
-from smart_filter_shared.db import sessions
+from smart_filter_shared.db import migrate, sessions
 
 
 @contextmanager
@@ -35,3 +38,12 @@ def connect(settings: DatabaseSettings, *, connections: int = 2) -> Iterator[Eng
         yield engine
     finally:
         engine.dispose()
+
+
+def bring_to(engine: Engine, revision: str) -> None:
+    """Apply the migrations up to a revision, without the other steps of an upgrade."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
