@@ -32,6 +32,7 @@ VERSIONS = sorted(Path(migrate.__file__).parent.glob("migrations/versions/[0-9]*
 PACKAGES = ("shared", "api", "workers", "client", "deploy", "tests")
 # Processes a photo, in the version of the code that runs it.
 JOURNEY = """
+import dataclasses
 import sys
 import redis
 from smart_filter_shared.config import settings
@@ -44,14 +45,16 @@ from smart_filter_tests.bench import Bench
 
 loaded = settings.load()
 engine = sessions.open_engine(loaded.database, connections=2)
-bench = Bench(
-    settings=loaded,
-    engine=engine,
-    worker_engine=engine,
-    store=ObjectStore(loaded.storage, connections=1),
-    doorbell=Doorbell(loaded.broker),
-    broker=redis.Redis.from_url(loaded.broker.url.get_secret_value()),
-)
+given = {
+    "settings": loaded,
+    "engine": engine,
+    "worker_engine": engine,  # not in every version
+    "store": ObjectStore(loaded.storage, connections=1),
+    "doorbell": Doorbell(loaded.broker),
+    "broker": redis.Redis.from_url(loaded.broker.url.get_secret_value()),
+}
+known = {field.name for field in dataclasses.fields(Bench)}
+bench = Bench(**{name: value for name, value in given.items() if name in known})
 assert schema.__file__.startswith(sys.argv[1]), schema.__file__
 job_id = bench.submit()
 stages = [StageName(one) for one in "prepare segmentation face smile composite".split()]
