@@ -3,39 +3,29 @@
 import dataclasses
 import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from types import ModuleType
 
-import numpy as np
 import pytest
 from sqlalchemy import Engine, event, text
 
 from smart_filter_shared.artifacts import references, uploads
-from smart_filter_shared.catalog.model_card import ModelCard
 from smart_filter_shared.ids import BatchId, JobId, new_upload_id
 from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
-from smart_filter_shared.pipeline import LEADING_TASK, StageName
+from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import events
 from smart_filter_shared.queue.batches import BatchState
 from smart_filter_shared.queue.events import EventType
-from smart_filter_shared.queue.leases import StageOutcome
 from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.queue.transitions import locks
-from smart_filter_shared.recipe import Output, Recipe
-from smart_filter_shared.telemetry.tracing import NULL_TRACES
-from smart_filter_tests import invariants, races, scenarios
-from smart_filter_tests.bench import KEEPING, TENANT, Bench, capability
+from smart_filter_tests import face_worker, invariants, races, scenarios
+from smart_filter_tests.bench import TENANT, Bench, capability
+from smart_filter_tests.face_worker import FaceWorker
 from smart_filter_tests.scenarios import Scenario
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
-from smart_filter_workers import process as worker_process
-from smart_filter_workers.artifacts.content_credentials import CredentialSigner
-from smart_filter_workers.models import catalog
-from smart_filter_workers.results import Face, PreparedPhoto, Srgb8
 from smart_filter_workers.runtime import runner
 from smart_filter_workers.runtime.capabilities import ServedCapabilities
-from smart_filter_workers.runtime.context import WorkerContext
 
 
 def types(bench: Bench, thing: JobId | BatchId) -> list[EventType]:
@@ -240,45 +230,15 @@ class Pauses(threading.Event):
 
 
 @pytest.fixture
-def services(bench: Bench) -> Iterator[WorkerContext]:
-    """The services of a worker of one capability, whose model finds no face."""
-    parts = worker_process._wire(  # noqa: SLF001 - a worker without Celery, whose thread is the test's
-        bench.settings,
-        catalog.discover_models([_finds_no_face()]),
-        [FACE],
-        ["bench"],
-        signer=CredentialSigner(bench.settings.provenance),
-        threads=1,
-        traces=NULL_TRACES,
-    )
-    parts.setup.load(parts.services.models)
-    yield parts.services
-    for engine in (parts.services.engine, parts.beating):
-        engine.dispose()
-    parts.services.doorbell.close()
-
-
-@pytest.fixture
-def submit(bench: Bench, services: WorkerContext) -> Callable[[], JobId]:
-    """Write a job whose photo is prepared and whose face stage is ready."""
-
-    def write() -> JobId:
-        job_id = bench.submit(Recipe(outputs=(Output.FACES,)))
-        lease = bench.claim_one(PREPARE)
-        proxy = np.zeros((8, 8, 3), np.uint8)
-        result = PreparedPhoto(8, 8, "jpg", proxy, ())
-        kept = services.artifacts.store(bench.job(job_id), lease, result)
-        done = StageOutcome(lease, {**kept.row, "digests": {}}, 0.1, kept.artifacts)
-        bench.work(WORKER.complete, [done], KEEPING)
-        return job_id
-
-    return write
+def worker(bench: Bench) -> Iterator[FaceWorker]:
+    with face_worker.start(bench) as started:
+        yield started
 
 
 def test_next_stage_is_claimed_by_the_completing_transaction(
-    bench: Bench, services: WorkerContext, submit: Callable[[], JobId]
+    bench: Bench, worker: FaceWorker
 ) -> None:
-    first, second = submit(), submit()
+    first, second = worker.submit(), worker.submit()
     with bench.transaction() as connection:
         # As for the first stage of a job, whose beginning is an event.
         connection.execute(
@@ -286,21 +246,19 @@ def test_next_stage_is_claimed_by_the_completing_transaction(
         )
         connection.execute(text("DELETE FROM events"))
 
-    runner.run(services)
+    runner.run(worker.services)
 
     assert _written(bench, first, "job.stage") == _written(bench, second, "job.running")
 
 
-def test_stage_takes_six_round_trips_from_one_claim_to_the_next(
-    services: WorkerContext, submit: Callable[[], JobId]
-) -> None:
+def test_stage_takes_six_round_trips_from_one_claim_to_the_next(worker: FaceWorker) -> None:
     """BEGIN, the locks, the completion with its artifacts, the claim, the job, COMMIT."""
     trips = []
     for stages in (1, 3):
         for _ in range(stages):
-            submit()
-        with _counted_statements(services.engine) as statements:
-            runner.run(services)
+            worker.submit()
+        with _counted_statements(worker.services.engine) as statements:
+            runner.run(worker.services)
         trips.append(len(statements))
 
     assert trips[1] - trips[0] == 2 * 6
@@ -309,13 +267,12 @@ def test_stage_takes_six_round_trips_from_one_claim_to_the_next(
 @pytest.mark.parametrize(("expires_in_hours", "is_reused"), [(1, True), (-1, False)])
 def test_result_is_reused_while_its_files_exist(
     bench: Bench,
-    services: WorkerContext,
-    submit: Callable[[], JobId],
+    worker: FaceWorker,
     *,
     expires_in_hours: int,
     is_reused: bool,
 ) -> None:
-    first, job_id = submit(), submit()
+    first, job_id = worker.submit(), worker.submit()
     result = {"facts": {}, "arrays": {}, "files": {"image": {"key": "a-file"}}}
     bench.execute("DELETE FROM stages WHERE job_id = :id AND stage = 'face'", id=first)
     bench.execute(
@@ -333,7 +290,7 @@ def test_result_is_reused_while_its_files_exist(
         id=job_id,
     )
 
-    runner.run(services)
+    runner.run(worker.services)
 
     row = bench.row(job_id, FACE)
     assert (row["state"], row["attempt"]) == ("succeeded", 1)
@@ -343,9 +300,9 @@ def test_result_is_reused_while_its_files_exist(
 
 
 def test_completion_holds_when_the_next_stage_cannot_be_read(
-    bench: Bench, services: WorkerContext, submit: Callable[[], JobId]
+    bench: Bench, worker: FaceWorker
 ) -> None:
-    first, second = submit(), submit()
+    first, second = worker.submit(), worker.submit()
     bench.execute(
         """
         UPDATE stages SET models = '{"of a later version": "x"}'
@@ -354,7 +311,7 @@ def test_completion_holds_when_the_next_stage_cannot_be_read(
         id=second,
     )
 
-    runner.run(services)
+    runner.run(worker.services)
 
     done, unread = bench.row(first, FACE), bench.row(second, FACE)
     assert (done["state"], done["attempt"]) == ("succeeded", 1)
@@ -362,14 +319,14 @@ def test_completion_holds_when_the_next_stage_cannot_be_read(
 
 
 def test_thread_pauses_while_another_locks_the_ready_stage(
-    bench: Bench, services: WorkerContext, submit: Callable[[], JobId]
+    bench: Bench, worker: FaceWorker
 ) -> None:
-    job_id = submit()
+    job_id = worker.submit()
     pauses = Pauses(3)
     # The only queue is left at once; with two, the lowest head is tried again.
     serving = ServedCapabilities([capability(FACE), capability(StageName.SMILE)], {})
     serving.open()
-    busy = dataclasses.replace(services, serving=serving, draining=pauses)
+    busy = dataclasses.replace(worker.services, serving=serving, draining=pauses)
 
     with bench.transaction() as connection:
         held = text("SELECT FROM stages WHERE job_id = :id AND stage = 'face' FOR UPDATE")
@@ -404,22 +361,3 @@ def _written(bench: Bench, job_id: JobId, kind: str) -> object:
     with bench.transaction() as connection:
         query = text("SELECT written_in FROM events WHERE job_id = :id AND type = :type")
         return connection.execute(query, {"id": job_id, "type": kind}).scalar_one()
-
-
-def _finds_no_face() -> ModuleType:
-    def no_face(batch: Sequence[Srgb8], _proposals: object) -> list[tuple[Face, ...]]:
-        return [() for _ in batch]
-
-    made = ModuleType("finds_nobody")
-    card = ModelCard(
-        name="bench",
-        version="1",
-        task=LEADING_TASK[FACE],
-        family="bench",
-        title="Finds no face",
-        source="the tests",
-        licence="Apache-2.0",
-        data_terms="",
-    )
-    vars(made).update(CARD=card, load=lambda _: no_face)
-    return made

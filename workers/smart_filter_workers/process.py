@@ -45,6 +45,7 @@ from smart_filter_workers.runtime.context import WorkerContext
 from smart_filter_workers.runtime.counters import WorkerCounters
 from smart_filter_workers.runtime.heartbeat import Heartbeat
 from smart_filter_workers.runtime.shutdown import GracefulShutdown
+from smart_filter_workers.runtime.thread_share import ThreadShare
 from smart_filter_workers.runtime.tracing import BatchTracer
 from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds
 from smart_filter_workers.system import gpu, memory
@@ -190,6 +191,7 @@ def _wire(
         models=loaded,
         heartbeat=heartbeat,
         counters=WorkerCounters(),
+        thread_share=ThreadShare(threads),
         batch_tracer=BatchTracer(
             traces, worker, on_gpu=known.on_gpu if gpu_fault is None else frozenset()
         ),

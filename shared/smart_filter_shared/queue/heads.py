@@ -1,34 +1,51 @@
 """The heads of the queues: which capabilities have ready rows, and which one is next."""
 
 from collections.abc import Collection
+from typing import Final
 
 from sqlalchemy import Connection, text
 
-from smart_filter_shared.ids import Capability
+from smart_filter_shared.ids import Capability, Tenant
 from smart_filter_shared.pipeline import StageName, stage_index
 
+# Restricts `stages` to tenants other than :excluded. A subquery for each row, which cannot be
+# turned into a join: PostgreSQL would read all jobs for it. Left out where nothing is excluded,
+# because a statement locks all relations that it names.
+OF_OTHERS: Final = """
+        AND (SELECT tenant FROM open_jobs AS jobs WHERE jobs.id = stages.job_id)
+            <> ALL(CAST(:excluded AS text[]))"""
+
 # One probe of `stages_ready` per capability: `= ANY` would sort all their rows.
-_HEADS = text("""
+_HEADS_SQL = """
     SELECT served.capability, head.rank
     FROM unnest(CAST(:capabilities AS text[])) AS served (capability), LATERAL (
         SELECT rank FROM open_stages AS stages
         WHERE stages.capability = served.capability AND state = 'ready'
-            AND coalesce(deadline_at > statement_timestamp(), true)
+            AND coalesce(deadline_at > statement_timestamp(), true){others}
         ORDER BY rank LIMIT 1
     ) AS head
     WHERE NOT EXISTS (SELECT FROM pauses WHERE pauses.capability = served.capability)
-""")
+"""
+_HEADS = text(_HEADS_SQL.format(others=""))
+_HEADS_OF_OTHERS = text(_HEADS_SQL.format(others=OF_OTHERS))
 
 
-def next_capability(connection: Connection, served: Collection[Capability]) -> Capability | None:
+def next_capability(
+    connection: Connection, served: Collection[Capability], *, excluded: Collection[Tenant] = ()
+) -> Capability | None:
     """Return the capability whose head has the lowest rank; the later stage breaks ties.
 
-    None when no capability has a ready row.
+    None when no capability has a ready row of a tenant that is not excluded.
     """
-    heads = connection.execute(_HEADS, {"capabilities": list(served)}).all()
-    if not heads:
+    parameters = {"capabilities": list(served)}
+    if excluded:
+        heads = connection.execute(_HEADS_OF_OTHERS, {**parameters, "excluded": list(excluded)})
+    else:
+        heads = connection.execute(_HEADS, parameters)
+    found = heads.all()
+    if not found:
         return None
-    lowest = min(heads, key=lambda head: (head.rank, -stage_index(stage_of(head.capability))))
+    lowest = min(found, key=lambda head: (head.rank, -stage_index(stage_of(head.capability))))
     return Capability(lowest.capability)
 
 

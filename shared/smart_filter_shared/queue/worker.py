@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from smart_filter_shared.artifacts.retention import RetentionPolicy
-from smart_filter_shared.ids import Capability, JobId, LeaseToken, WorkerId
+from smart_filter_shared.ids import Capability, JobId, LeaseToken, Tenant, WorkerId
 from smart_filter_shared.queue import transitions
 from smart_filter_shared.queue.hooks import JobHooks
 from smart_filter_shared.queue.leases import (
@@ -40,6 +40,7 @@ class QueueWorker:
         lease_seconds: float,
         max_attempts: int,
         guard: VersionGuard = NO_GUARD,
+        excluded: Collection[Tenant] = (),
     ) -> list[Lease]:
         """Claim the head of a queue and up to batch_size − 1 rows of its batch key."""
         return transitions.claim(
@@ -50,6 +51,7 @@ class QueueWorker:
             lease_seconds=lease_seconds,
             max_attempts=max_attempts,
             guard=guard,
+            excluded=excluded,
         )
 
     def renew(

@@ -9,15 +9,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any, cast
 
-import numpy as np
 from sqlalchemy.exc import DBAPIError
 
 from smart_filter_shared.artifacts.references import artifact_keys
 from smart_filter_shared.artifacts.retention import ArtifactKind
-from smart_filter_shared.catalog.model_card import ModelCard
 from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.errors import (
     ArtifactsGone,
@@ -31,19 +29,14 @@ from smart_filter_shared.errors import (
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.operations import consistency
-from smart_filter_shared.pipeline import LEADING_TASK, StageName
-from smart_filter_shared.queue.leases import Lease, StageOutcome
-from smart_filter_shared.recipe import Output, Recipe
+from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.telemetry.tracing import NULL_TRACES
-from smart_filter_tests import invariants
+from smart_filter_tests import face_worker, invariants
 from smart_filter_tests.bench import KEEPING, TENANT, Bench, stage_result
+from smart_filter_tests.face_worker import FaceWorker
 from smart_filter_tests.protocol import overlaps, walks
 from smart_filter_tests.protocol.mutants import WALKS, Mutant
 from smart_filter_tests.stages import FACE, PREPARE, SEGMENTATION, SMILE
-from smart_filter_workers import process as worker_process
-from smart_filter_workers.artifacts.content_credentials import CredentialSigner
-from smart_filter_workers.models import catalog
-from smart_filter_workers.results import Face, PreparedPhoto, Srgb8
 from smart_filter_workers.runtime import error_policy, runner
 from smart_filter_workers.runtime.capabilities import ServedCapabilities
 from smart_filter_workers.runtime.context import WorkerContext
@@ -401,26 +394,23 @@ def _leased_until(bench: Bench, task: Task) -> object:
 
 @dataclasses.dataclass(slots=True)
 class _Worker:
-    """A worker of the face stage without Celery.  stored: how many results it has stored."""
+    """A worker of the face stage.  stored: how many results it has stored."""
 
-    bench: Bench
-    services: WorkerContext
-    meanwhile: list[Callable[[], None]]
+    base: FaceWorker
     stored: int = 0
 
+    @property
+    def services(self) -> WorkerContext:
+        return self.base.services
+
     def submit(self) -> JobId:
-        """Write a job whose photo is prepared and whose face stage is ready."""
-        job_id = self.bench.submit(Recipe(outputs=(Output.FACES,)))
-        lease = self.bench.claim_one(PREPARE)
-        result = PreparedPhoto(8, 8, "jpg", np.zeros((8, 8, 3), np.uint8), ())
-        kept = self.services.artifacts.store(self.bench.job(job_id), lease, result)
-        done = StageOutcome(lease, {**kept.row, "digests": {}}, 0.1, kept.artifacts)
-        self.bench.work(WORKER.complete, [done], KEEPING)
-        self.bench.store.put(str(job_id), b"photo", length=5, media_type="image/png")
+        """Write a job whose face stage is ready, and its photo."""
+        job_id = self.base.submit()
+        self.base.bench.store.put(str(job_id), b"photo", length=5, media_type="image/png")
         return job_id
 
     def replace(self, **services: object) -> None:
-        self.services = dataclasses.replace(self.services, **cast(Any, services))
+        self.base.services = dataclasses.replace(self.services, **cast(Any, services))
 
     def run(self, *, meanwhile: Callable[[], None] | None = None) -> None:
         """Serve one ring; meanwhile: called once, while the model runs."""
@@ -431,51 +421,15 @@ class _Worker:
             kept = artifacts.store(*given)
             # Faces have no file of their own.
             key = f"{dt.datetime.now(dt.UTC).date()}/{TENANT}/{given[1].token}"
-            self.bench.store.put(key, b"file", length=4, media_type="image/png")
+            self.base.bench.store.put(key, b"file", length=4, media_type="image/png")
             return dataclasses.replace(kept, artifacts={key: ArtifactKind.RESULT})
 
         self.replace(artifacts=Watched(artifacts, "store", store))
-        self.meanwhile.extend([] if meanwhile is None else [meanwhile])
+        self.base.meanwhile.extend([] if meanwhile is None else [meanwhile])
         runner.run(self.services)
 
 
 @contextmanager
 def _worker(bench: Bench) -> Iterator[_Worker]:
-    meanwhile: list[Callable[[], None]] = []
-    parts = worker_process._wire(  # noqa: SLF001 - a worker without Celery, whose thread is the test's
-        bench.settings,
-        catalog.discover_models([_finds_no_face(meanwhile)]),
-        [StageName.FACE],
-        ["bench"],
-        signer=CredentialSigner(bench.settings.provenance),
-        threads=1,
-        traces=NULL_TRACES,
-    )
-    parts.setup.load(parts.services.models)
-    try:
-        yield _Worker(bench, parts.services, meanwhile)
-    finally:
-        for engine in (parts.services.engine, parts.beating):
-            engine.dispose()
-        parts.services.doorbell.close()
-
-
-def _finds_no_face(meanwhile: list[Callable[[], None]]) -> ModuleType:
-    def no_face(batch: Sequence[Srgb8], _proposals: object) -> list[tuple[Face, ...]]:
-        if meanwhile:
-            meanwhile.pop()()
-        return [() for _ in batch]
-
-    made = ModuleType("finds_nobody")
-    card = ModelCard(
-        name="bench",
-        version="1",
-        task=LEADING_TASK[FACE],
-        family="bench",
-        title="Finds no face",
-        source="the tests",
-        licence="Apache-2.0",
-        data_terms="",
-    )
-    vars(made).update(CARD=card, load=lambda _: no_face)
-    return made
+    with face_worker.start(bench) as base:
+        yield _Worker(base)

@@ -62,14 +62,19 @@ def claim_and_commit(services: WorkerContext) -> Claim:
 
 
 def claim(services: WorkerContext, connection: Connection) -> Claim:
-    """Claim from the served capability whose first stage has the lowest rank."""
+    """Claim from the served capability whose first stage has the lowest rank.
+
+    Stages of tenants that hold their share of the threads are left for later.
+    """
     begun_at = time.perf_counter()
     trail = BatchTrace()
     served = services.serving.capabilities
     # Usually each capability has a pool of its own: then there is no choice.
     only = served[0] if len(served) == 1 else None
-    chosen = only or heads.next_capability(connection, served)
+    excluded = services.thread_share.begin_claim()
+    chosen = only or heads.next_capability(connection, served, excluded=excluded)
     if chosen is None:
+        services.thread_share.end_claim()
         return Claim(ClaimKind.EMPTY, [], [], begun_at, trail)
     with services.counters.timed(WorkerStep.CLAIM, chosen), trail.claiming():
         leases = WORKER.claim(
@@ -80,8 +85,10 @@ def claim(services: WorkerContext, connection: Connection) -> Claim:
             lease_seconds=services.settings.engine.lease_seconds,
             max_attempts=services.settings.engine.max_attempts,
             guard=services.serving.cards_of(chosen),
+            excluded=excluded,
         )
     if not leases:
+        services.thread_share.end_claim()
         # Another worker was faster, or another version of the models has been published.
         services.serving.compare(connection)
         kind = ClaimKind.EMPTY if chosen == only else ClaimKind.CONTENDED

@@ -47,7 +47,10 @@ def run(services: WorkerContext) -> None:
     Raises DatabaseUnavailable: the sweeper rings again.
     """
     with services.heartbeat.at_work():
-        _run_turn(services, ends_at=time.monotonic() + _TURN_SECONDS)
+        try:
+            _run_turn(services, ends_at=time.monotonic() + _TURN_SECONDS)
+        finally:
+            services.thread_share.end_claim()
 
 
 def _run_turn(services: WorkerContext, *, ends_at: float) -> None:
@@ -119,6 +122,8 @@ def _work(
         try:
             return _run_steps(services, claim, tasks, ends_at, is_last=is_last)
         finally:
+            loading_seconds = sum(task.loading_seconds for task in tasks)
+            services.thread_share.end_work(loading_seconds=loading_seconds)
             services.batch_tracer.export(
                 claim.trail, [(task.lease, task.trouble) for task in tasks]
             )
@@ -132,6 +137,8 @@ def _run_steps(
     for task in tasks:
         task.trail = claim.trail
         task.row = jobs[task.lease.job_id] if claims.is_readable(task.lease) else None
+    tenants = {job.tenant for job in jobs.values() if job is not None}
+    services.thread_share.begin_work(tenants, photos=len(tasks))
     readable = _advance(services, tasks, _reuse_result)
     reusing = [task for task in readable if task.reused is not None]
     running = [task for task in readable if task.reused is None]

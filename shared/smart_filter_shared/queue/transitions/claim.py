@@ -1,13 +1,13 @@
 """Claim stages, renew and charge their leases, and expire leases that were not renewed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 
 from sqlalchemy import Connection, Row, text
 
-from smart_filter_shared.ids import BatchId, Capability, JobId, LeaseToken, WorkerId
+from smart_filter_shared.ids import BatchId, Capability, JobId, LeaseToken, Tenant, WorkerId
 from smart_filter_shared.pipeline import PIPELINE, StageName
-from smart_filter_shared.queue import events
+from smart_filter_shared.queue import events, heads
 from smart_filter_shared.queue.events import EventType, NewEvent
 from smart_filter_shared.queue.hooks import JobHooks
 from smart_filter_shared.queue.leases import (
@@ -41,9 +41,10 @@ _FIRST_RUNS = f"""
 # on its last attempt is claimed alone. A row past its deadline is skipped: `fail_overdue` ends it
 # within a second. A paused capability (pauses.py) has no head: one probe of a small table.
 # A worker whose cards differ from the published ones, which validate recipes, claims nothing.
-_CLAIM = text(f"""
+# {{others}}: empty, or the restriction to tenants that are not excluded.
+_CLAIM_SQL = f"""
     WITH head AS MATERIALIZED (
-        SELECT job_id, stage, batch_key, attempt FROM open_stages
+        SELECT job_id, stage, batch_key, attempt FROM open_stages AS stages
         WHERE capability = :capability AND state = 'ready'
             AND coalesce(deadline_at > statement_timestamp(), true)
             AND NOT EXISTS (
@@ -52,7 +53,7 @@ _CLAIM = text(f"""
                 ) AS own (task, name, fingerprint) USING (task, name)
                 WHERE models.fingerprint <> own.fingerprint
             )
-            AND NOT EXISTS (SELECT FROM pauses WHERE pauses.capability = :capability)
+            AND NOT EXISTS (SELECT FROM pauses WHERE pauses.capability = :capability){{others}}
         ORDER BY rank LIMIT 1
         FOR UPDATE SKIP LOCKED
     ), near AS MATERIALIZED (
@@ -64,7 +65,7 @@ _CLAIM = text(f"""
         JOIN near USING (job_id, stage) JOIN head ON head.batch_key = near.batch_key
         WHERE stages.state = 'ready' AND (near.job_id, near.stage) <> (head.job_id, head.stage)
             AND coalesce(stages.deadline_at > statement_timestamp(), true)
-            AND greatest(stages.attempt, head.attempt) < :max_attempts - 1
+            AND greatest(stages.attempt, head.attempt) < :max_attempts - 1{{others}}
         ORDER BY near.rank LIMIT :mates
         FOR UPDATE OF stages SKIP LOCKED
     ), chosen AS (
@@ -92,7 +93,9 @@ _CLAIM = text(f"""
             least(stages.rank, stages.rank + stages.head_start) AS mark
     ), recorded AS ({events.insert(_FIRST_RUNS)})
     SELECT * FROM claimed
-""")  # noqa: S608 - all parts stand in this package
+"""  # noqa: S608 - all parts stand in this package
+_CLAIM = text(_CLAIM_SQL.format(others=""))
+_CLAIM_OF_OTHERS = text(_CLAIM_SQL.format(others=heads.OF_OTHERS))
 
 _RENEW = text(f"""
     WITH held AS MATERIALIZED (
@@ -167,23 +170,27 @@ def claim(
     lease_seconds: float,
     max_attempts: int,
     guard: VersionGuard = NO_GUARD,
+    excluded: Collection[Tenant] = (),
 ) -> list[Lease]:
     """Claim the head of a queue and up to batch_size − 1 rows of its batch key; return the leases.
 
     guard: what the worker would run the stages with; nothing is claimed when others are published.
+    excluded: tenants whose rows stay where they are.
     """
-    rows = connection.execute(
-        _CLAIM,
-        {
-            "capability": capability,
-            "mates": batch_size - 1,
-            "near": _LOOKAHEAD_BATCHES * batch_size,
-            "lease_seconds": lease_seconds,
-            "worker": worker,
-            "max_attempts": max_attempts,
-            **asdict(guard),
-        },
-    ).all()
+    parameters = {
+        "capability": capability,
+        "mates": batch_size - 1,
+        "near": _LOOKAHEAD_BATCHES * batch_size,
+        "lease_seconds": lease_seconds,
+        "worker": worker,
+        "max_attempts": max_attempts,
+        **asdict(guard),
+    }
+    if excluded:
+        claimed = connection.execute(_CLAIM_OF_OTHERS, {**parameters, "excluded": list(excluded)})
+    else:
+        claimed = connection.execute(_CLAIM, parameters)
+    rows = claimed.all()
     perhaps = {
         JobId(row.job_id): StageName(row.stage)
         for row in rows

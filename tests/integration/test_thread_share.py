@@ -1,0 +1,91 @@
+"""A tenant whose stages take long leaves a thread of each process to others."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pytest
+
+from smart_filter_shared.ids import Tenant
+from smart_filter_shared.jobs.photo_queue import WORKER
+from smart_filter_shared.queue import heads
+from smart_filter_tests import face_worker
+from smart_filter_tests.bench import Bench, capability
+from smart_filter_tests.face_worker import FaceWorker
+from smart_filter_tests.scenarios import KEEP_BACKGROUND
+from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE
+from smart_filter_workers.runtime import runner, thread_share
+
+ANN, BOB = Tenant("ann"), Tenant("bob")
+
+
+@dataclass
+class Clock:
+    now: float = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def advance(self) -> None:
+        self.now += 30
+
+
+@pytest.fixture
+def worker(bench: Bench) -> Iterator[FaceWorker]:
+    with face_worker.start(bench, threads=2) as started:
+        yield started
+
+
+def test_second_thread_is_left_to_others(
+    bench: Bench, worker: FaceWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(thread_share, "time", clock)
+    worker.submit(tenant=BOB)
+    runner.run(worker.services)
+    worker.submit(tenant=ANN)
+    worker.meanwhile.append(clock.advance)
+    runner.run(worker.services)
+    long = [worker.submit(tenant=ANN) for _ in range(2)]
+    short = worker.submit(tenant=BOB)
+    seen = []
+
+    def look() -> None:
+        """Take a turn in another thread, while the first thread runs a stage of ann."""
+        with ThreadPoolExecutor(1) as other:
+            other.submit(runner.run, worker.services).result()
+        seen.extend(bench.row(job_id, FACE)["state"] for job_id in (*long, short))
+
+    worker.meanwhile.append(look)
+    runner.run(worker.services)
+
+    assert seen == ["running", "ready", "succeeded"]
+    assert {bench.row(job_id, FACE)["state"] for job_id in long} == {"succeeded"}
+
+
+def test_batch_has_no_row_of_an_excluded_tenant(bench: Bench) -> None:
+    jobs = [bench.submit(KEEP_BACKGROUND, tenant=tenant) for tenant in (ANN, BOB, ANN, BOB)]
+
+    with bench.transaction() as connection:
+        leases = WORKER.claim(
+            connection,
+            capability(PREPARE),
+            worker=bench.worker,
+            batch_size=4,
+            lease_seconds=30,
+            max_attempts=3,
+            excluded=[ANN],
+        )
+
+    assert {lease.job_id for lease in leases} == {jobs[1], jobs[3]}
+
+
+def test_queue_of_an_excluded_tenant_has_no_head(bench: Bench) -> None:
+    bench.submit(KEEP_BACKGROUND, tenant=ANN)
+    bench.advance(PREPARE)
+    bench.submit(KEEP_BACKGROUND, tenant=BOB)
+    served = [capability(PREPARE), capability(COMPOSITE)]
+
+    assert bench.do(heads.next_capability, served) == capability(COMPOSITE)
+    assert bench.do(heads.next_capability, served, excluded=[ANN]) == capability(PREPARE)
+    assert bench.do(heads.next_capability, served, excluded=[ANN, BOB]) is None

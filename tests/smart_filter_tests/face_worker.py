@@ -1,0 +1,86 @@
+"""A worker of the face stage in the test's own thread, whose model finds no face."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import ModuleType
+
+import numpy as np
+
+from smart_filter_shared.catalog.model_card import ModelCard
+from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.jobs.photo_queue import WORKER
+from smart_filter_shared.pipeline import LEADING_TASK
+from smart_filter_shared.queue.leases import StageOutcome
+from smart_filter_shared.recipe import Output, Recipe
+from smart_filter_shared.telemetry.tracing import NULL_TRACES
+from smart_filter_tests.bench import KEEPING, TENANT, Bench
+from smart_filter_tests.stages import FACE, PREPARE
+from smart_filter_workers import process as worker_process
+from smart_filter_workers.artifacts.content_credentials import CredentialSigner
+from smart_filter_workers.models import catalog
+from smart_filter_workers.results import Face, PreparedPhoto, Srgb8
+from smart_filter_workers.runtime.context import WorkerContext
+
+
+@dataclasses.dataclass(slots=True)
+class FaceWorker:
+    """meanwhile: functions that the next runs of the model call, the last one first."""
+
+    bench: Bench
+    services: WorkerContext
+    meanwhile: list[Callable[[], None]]
+
+    def submit(self, *, tenant: Tenant = TENANT) -> JobId:
+        """Write a job whose photo is prepared and whose face stage is ready."""
+        job_id = self.bench.submit(Recipe(outputs=(Output.FACES,)), tenant=tenant)
+        lease = self.bench.claim_one(PREPARE)
+        result = PreparedPhoto(8, 8, "jpg", np.zeros((8, 8, 3), np.uint8), ())
+        job = self.bench.job(job_id, tenant=tenant)
+        kept = self.services.artifacts.store(job, lease, result)
+        done = StageOutcome(lease, {**kept.row, "digests": {}}, 0.1, kept.artifacts)
+        self.bench.work(WORKER.complete, [done], KEEPING)
+        return job_id
+
+
+@contextmanager
+def start(bench: Bench, *, threads: int = 1) -> Iterator[FaceWorker]:
+    """Wire a worker as its process does, without Celery.  threads: how many may call its runner."""
+    meanwhile: list[Callable[[], None]] = []
+    parts = worker_process._wire(  # noqa: SLF001 - a worker without Celery, whose thread is the test's
+        bench.settings,
+        catalog.discover_models([_finds_no_face(meanwhile)]),
+        [FACE],
+        ["bench"],
+        signer=CredentialSigner(bench.settings.provenance),
+        threads=threads,
+        traces=NULL_TRACES,
+    )
+    parts.setup.load(parts.services.models)
+    try:
+        yield FaceWorker(bench, parts.services, meanwhile)
+    finally:
+        for engine in (parts.services.engine, parts.beating):
+            engine.dispose()
+        parts.services.doorbell.close()
+
+
+def _finds_no_face(meanwhile: list[Callable[[], None]]) -> ModuleType:
+    def no_face(batch: Sequence[Srgb8], _proposals: object) -> list[tuple[Face, ...]]:
+        if meanwhile:
+            meanwhile.pop()()
+        return [() for _ in batch]
+
+    made = ModuleType("finds_nobody")
+    card = ModelCard(
+        name="bench",
+        version="1",
+        task=LEADING_TASK[FACE],
+        family="bench",
+        title="Finds no face",
+        source="the tests",
+        licence="Apache-2.0",
+        data_terms="",
+    )
+    vars(made).update(CARD=card, load=lambda _: no_face)
+    return made

@@ -1,0 +1,163 @@
+"""Which tenants the threads of a worker may claim for."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from smart_filter_shared.ids import Tenant
+from smart_filter_workers.runtime import thread_share
+from smart_filter_workers.runtime.thread_share import ThreadShare
+
+ANN, BOB, CEM = Tenant("ann"), Tenant("bob"), Tenant("cem")
+
+
+@dataclass
+class Clock:
+    now: float = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@dataclass
+class Process:
+    """A worker's threads, each of which does what the test tells it."""
+
+    share: ThreadShare
+    clock: Clock
+    threads: list[ThreadPoolExecutor]
+
+    def claim(self, thread: int) -> list[Tenant]:
+        return self.threads[thread].submit(self.share.begin_claim).result()
+
+    def give_up(self, thread: int) -> None:
+        self.threads[thread].submit(self.share.end_claim).result()
+
+    def begin(self, thread: int, *tenants: Tenant, photos: int = 1) -> None:
+        self.threads[thread].submit(self.share.begin_work, tenants, photos=photos).result()
+
+    def end(self, thread: int, *, after: float, loading: float = 0.0) -> None:
+        self.clock.now += after
+        self.threads[thread].submit(self.share.end_work, loading_seconds=loading).result()
+
+    def run(self, thread: int, *tenants: Tenant, seconds: float) -> None:
+        self.begin(thread, *tenants)
+        self.end(thread, after=seconds)
+
+
+@contextmanager
+def start(monkeypatch: pytest.MonkeyPatch, *, threads: int) -> Iterator[Process]:
+    """Run a worker in which ann's stages are long and bob's are not."""
+    clock = Clock()
+    monkeypatch.setattr(thread_share, "time", clock)
+    with ExitStack() as stack:
+        pools = [stack.enter_context(ThreadPoolExecutor(1)) for _ in range(threads)]
+        process = Process(ThreadShare(threads), clock, pools)
+        process.run(0, BOB, seconds=0.5)
+        process.run(0, ANN, seconds=30)
+        yield process
+
+
+@pytest.fixture
+def process(monkeypatch: pytest.MonkeyPatch) -> Iterator[Process]:
+    with start(monkeypatch, threads=2) as started:
+        yield started
+
+
+def test_tenant_with_long_stages_gets_all_threads_but_one(process: Process) -> None:
+    assert process.claim(0) == []
+    process.begin(0, ANN)
+
+    assert process.claim(1) == [ANN]
+
+
+def test_thread_is_free_again_when_the_long_stage_ends(process: Process) -> None:
+    process.run(0, ANN, seconds=30)
+
+    assert process.claim(1) == []
+
+
+def test_two_threads_that_claim_at_once_do_not_both_take_long_stages(process: Process) -> None:
+    assert (process.claim(0), process.claim(1)) == ([], [ANN])
+
+
+@pytest.mark.parametrize("found", [None, BOB])
+def test_claim_of_something_else_frees_the_place(process: Process, found: Tenant | None) -> None:
+    process.claim(0)
+    if found is None:
+        process.give_up(0)
+    else:
+        process.begin(0, found)
+
+    assert process.claim(1) == []
+
+
+def test_place_of_the_next_claim_outlasts_the_batch_that_ends(process: Process) -> None:
+    process.begin(0, ANN)
+    process.claim(0)  # by the transaction that completes the batch
+    process.end(0, after=30)
+
+    assert process.claim(1) == [ANN]
+
+
+def test_running_stage_counts_before_its_end(process: Process) -> None:
+    process.begin(0, CEM)
+    process.clock.now += 3
+
+    assert process.claim(1) == [ANN, CEM]
+
+
+def test_next_claim_knows_that_its_own_batch_was_long(process: Process) -> None:
+    process.begin(0, ANN)
+    process.begin(1, CEM)
+    process.clock.now += 3
+
+    assert process.claim(1) == [ANN, CEM]
+
+
+def test_long_tenants_share_the_threads(process: Process) -> None:
+    process.run(1, CEM, seconds=30)
+    process.begin(0, ANN)
+
+    assert process.claim(1) == [ANN, CEM]
+
+
+def test_loading_models_is_not_held_against_a_tenant(process: Process) -> None:
+    process.begin(0, CEM)
+    process.end(0, after=20, loading=19)
+    process.begin(0, ANN)
+
+    assert process.claim(1) == [ANN]
+
+
+def test_batch_is_judged_by_the_time_of_a_photo(process: Process) -> None:
+    process.begin(0, CEM, photos=8)
+    process.end(0, after=9)
+    process.begin(0, ANN)
+
+    assert process.claim(1) == [ANN]
+
+
+def test_long_stages_are_forgotten_after_ten_minutes(process: Process) -> None:
+    process.run(1, BOB, seconds=1)
+    process.clock.now += 599
+    process.run(1, BOB, seconds=1)
+    process.begin(0, ANN)
+
+    assert process.claim(1) == []
+
+
+def test_all_threads_are_for_one_who_is_alone(process: Process) -> None:
+    process.clock.now += 590
+    process.run(0, ANN, seconds=30)
+    process.begin(0, ANN)
+
+    assert process.claim(1) == []
+
+
+def test_single_thread_serves_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    with start(monkeypatch, threads=1) as process:
+        assert process.claim(0) == []
