@@ -33,7 +33,7 @@ _RECORD = (
             to_jsonb(NEW) || jsonb_build_object('now', statement_timestamp())
         );
         RETURN NULL;
-    END $$ LANGUAGE plpgsql
+    END $$ LANGUAGE plpgsql SECURITY DEFINER  -- workers have no right to the table
     """,
     """
     CREATE TRIGGER traced AFTER INSERT OR UPDATE ON stages
