@@ -1,5 +1,6 @@
 """The database: migrated under a running service, of another version, behind PgBouncer."""
 
+import dataclasses
 import io
 import os
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import psycopg
 import pytest
@@ -20,11 +22,12 @@ from sqlalchemy import Connection, Engine, text
 
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.config.settings import DatabaseSettings
-from smart_filter_shared.db import migrate, schema, sessions, tables
+from smart_filter_shared.db import grants, migrate, schema, sessions, tables
+from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.db.tables import models, objects, queue, tenants  # noqa: F401 - they declare tables
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_tests import pgbouncer, races
-from smart_filter_tests.bench import Bench
+from smart_filter_tests.bench import Bench, as_role
 from smart_filter_tests.databases import an_empty_database, bring_to, connect
 
 ROOT = Path(__file__).parents[2]
@@ -249,6 +252,38 @@ def test_database_with_a_compatible_revision_is_accepted(
 
     with engine.connect() as connection:
         assert schema.revision(connection) == LATER
+
+
+def test_process_waits_until_the_migration_has_granted_its_rights(
+    bench: Bench, settings: DatabaseSettings, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything = dataclasses.replace(bench.settings, database=settings)
+    worker = as_role(everything, ProcessRole.WORKER).database
+    with engine.connect() as migrating:
+        migrating.execute(
+            text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": schema.MIGRATION_LOCK}
+        )
+        with engine.begin() as connection:
+            connection.execute(text(f"REVOKE ALL ON alembic_version FROM {ProcessRole.WORKER}"))
+
+        def finish(_: float) -> None:
+            with engine.begin() as connection:
+                grants.apply(connection)
+            migrating.commit()
+
+        monkeypatch.setattr(schema, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=finish))
+        schema.ensure_compatible(worker)
+
+
+def test_database_that_fits_is_used_during_a_long_migration(
+    settings: DatabaseSettings, engine: Engine
+) -> None:
+    with engine.connect() as migrating:
+        migrating.execute(
+            text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": schema.MIGRATION_LOCK}
+        )
+
+        schema.ensure_compatible(settings, wait_seconds=0)
 
 
 def test_database_that_is_older_or_too_new_is_refused(

@@ -9,8 +9,6 @@ from sqlalchemy.exc import OperationalError
 
 from smart_filter_shared.db import grants, partitions, schema, sessions
 
-# An arbitrary constant, the same in every process that migrates.
-_ADVISORY_LOCK = 0x5F_F11_7E2
 # Rows per transaction of a reset; bounds how long its locks are held.
 _RESET_ROWS = 10_000
 # Tries to replace a view. Each waits for its lock for 0.2 s (db/partitions.py).
@@ -30,7 +28,7 @@ def upgrade(engine: Engine) -> None:
     # A transaction-level lock, as a pooler may share sessions.
     with sessions.transaction(idling) as holder, sessions.connection(idling) as connection:
         holder.execute(text("SET LOCAL lock_timeout = 0"))  # a migration may take long
-        holder.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _ADVISORY_LOCK})
+        holder.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": schema.MIGRATION_LOCK})
         is_ahead = schema.is_ahead(connection)
         schema.require_released(connection)
         connection.commit()

@@ -20,9 +20,12 @@ FIRST_REVISION: Final = "0020"
 # Newest migration of the oldest code that works on this schema. Raise it with a migration that
 # removes something that older code uses.
 OLDEST_COMPATIBLE_REVISION: Final = FIRST_REVISION
+# Held by the process that migrates, until all rights are granted; the same in every version.
+MIGRATION_LOCK: Final = 0x5F_F11_7E2
 # How long a starting process waits for a migration: all of a deployment may start at once.
 _WAIT_SECONDS: Final = 30.0
 _LOOK_SECONDS: Final = 0.05
+_TRY_LOCK: Final = text("SELECT pg_try_advisory_xact_lock_shared(:lock)")
 _REMEDY: Final = "run `smart-filter prepare`, then start this again"
 
 
@@ -56,9 +59,11 @@ def explain_mismatch(connection: Connection) -> str | None:
 
 
 def ensure_compatible(settings: DatabaseSettings, *, wait_seconds: float = _WAIT_SECONDS) -> None:
-    """Wait until the database has the schema that this version needs.
+    """Wait until the database has the schema that this version needs, and nothing migrates it.
 
-    Returns at once when the database is down.
+    The rights of the processes are granted after the last migration: a process that read the schema
+    before that would be refused. Returns at once when the database is down, and after
+    `wait_seconds` of a migration by which the schema fits.
     Raises SetupFailed, with a one-line remedy, when the schema is still missing after
     `wait_seconds`, and at once when this code is too old for the database, or when the database
     rejects the user, the password or the name.
@@ -68,10 +73,13 @@ def ensure_compatible(settings: DatabaseSettings, *, wait_seconds: float = _WAIT
     try:
         while True:
             with sessions.transaction(engine) as connection:
-                mismatch = explain_mismatch(connection)
+                is_last = time.monotonic() >= until
+                # Held until the schema has been read: no migration begins in between.
+                is_still = connection.scalar(_TRY_LOCK, {"lock": MIGRATION_LOCK})
+                mismatch = explain_mismatch(connection) if is_still or is_last else ""
             if mismatch is None:
                 return
-            if time.monotonic() >= until:
+            if is_last:
                 raise SetupFailed(f"{mismatch}: {_REMEDY}")
             time.sleep(_LOOK_SECONDS)
     except DatabaseMisconfigured as error:
