@@ -24,7 +24,7 @@ class Clock:
 
 @dataclass
 class Process:
-    """A worker's threads, each of which does what the test tells it."""
+    """A worker whose threads do what the test tells them."""
 
     share: ThreadShare
     clock: Clock
