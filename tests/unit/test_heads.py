@@ -103,6 +103,27 @@ def test_body_and_the_next_head_have_their_own_timeouts(fake_loop: FakeLoop) -> 
     assert not client.is_closed
 
 
+def test_oldest_of_many_unfinished_heads_loses_its_connection(
+    fake_loop: FakeLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StrictH11Protocol, "_awaiting_heads", {})
+    clients = [Client() for _ in range(514)]
+    protocols = [
+        StrictH11Protocol(server.build_config(wait_for_client), ServerState(), {}, fake_loop)
+        for _ in clients
+    ]
+
+    protocols[0].connection_made(clients[0])
+    protocols[0].data_received(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    for client, protocol in zip(clients[1:], protocols[1:], strict=True):
+        protocol.connection_made(client)
+        protocol.data_received(b"GET /")
+
+    assert [client.is_closed for client in clients] == [False, True, *[False] * 512]
+    for protocol in protocols:
+        leave(protocol, fake_loop)
+
+
 def chunks(*sizes: int) -> bytes:
     return b"".join(b"%x\r\n%s\r\n" % (size, bytes(size)) for size in sizes)
 

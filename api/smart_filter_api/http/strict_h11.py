@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from typing import Final
+from typing import ClassVar, Final
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -17,6 +17,9 @@ _CODE: Final = "malformed_request"
 _MAX_HEAD_BYTES: Final = 64 * 1024
 # The same time-out as for a body; a request line and headers arrive in one or two packets.
 _HEAD_TIMEOUT_SECONDS: Final = 20.0
+# Connections of a process whose head is not complete, at most. With 64 KiB each they take 32 MiB.
+# A client that sends its head in a packet or two is not among the oldest.
+_UNFINISHED_HEADS: Final = 512
 _DETAIL: Final = "not a valid HTTP/1.1 request: its first line, headers or length are malformed"
 # Chunks of a body that may be smaller than the least size, in a row or with larger ones between
 # them. Uvicorn handles each chunk by itself, all that were received at a time before anything else.
@@ -60,8 +63,11 @@ class StrictH11Protocol(H11Protocol):
     """Uvicorn's h11 protocol, with a problem document for requests that h11 rejects.
 
     It also sets a deadline for heads, since an incomplete one would hold its connection forever,
-    and ends connections whose clients do not read.
+    bounds their number, and ends connections whose clients do not read.
     """
+
+    # Connections of this process that wait for a head, oldest first.
+    _awaiting_heads: ClassVar[dict["StrictH11Protocol", None]] = {}
 
     conn: _Connection
     _head_due: asyncio.TimerHandle | None = None
@@ -80,7 +86,7 @@ class StrictH11Protocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the deadlines."""
-        self._stop_waiting()
+        self.stop_awaiting_head()
         self._stop_expecting_reads()
         super().connection_lost(exc)
 
@@ -129,13 +135,20 @@ class StrictH11Protocol(H11Protocol):
 
     def _await_head(self) -> None:
         if self.conn.their_state is not h11.IDLE:
-            self._stop_waiting()
+            self.stop_awaiting_head()
         elif self._head_due is None:
             self._head_due = self.loop.call_later(
                 _HEAD_TIMEOUT_SECONDS, self.timeout_keep_alive_handler
             )
+            self._awaiting_heads[self] = None
+            if len(self._awaiting_heads) > _UNFINISHED_HEADS:
+                oldest = next(iter(self._awaiting_heads))
+                oldest.stop_awaiting_head()
+                oldest.transport.abort()
 
-    def _stop_waiting(self) -> None:
+    def stop_awaiting_head(self) -> None:
+        """Cancel the deadline of the head, which is complete or no longer expected."""
+        self._awaiting_heads.pop(self, None)
         if self._head_due is not None:
             self._head_due.cancel()
             self._head_due = None
