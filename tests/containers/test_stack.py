@@ -20,7 +20,7 @@ from smart_filter_tests.containers.compose_stack import (
     PHOTO,
     ComposeStack,
     draw_photos,
-    wait_until_running,
+    submit_until_running,
 )
 from smart_filter_tests.containers.engine import Engine
 from smart_filter_tests.containers.images import OwnImages
@@ -204,13 +204,12 @@ def test_image_writes_the_configuration_of_cells(stack: ComposeStack) -> None:
 def test_scaled_and_killed_workers_lose_no_photo(stack: ComposeStack, client: Client) -> None:
     stack.up("--scale", "segmentation=2")
     assert len(_hosts_of(stack, "segmentation")) == 2
-    jobs = [client.submit(photo) for photo in draw_photos(PHOTOS)]
-    wait_until_running(client, jobs, "segmentation")
+    jobs = submit_until_running(client, "segmentation", photos=PHOTOS)
 
     stack.kill("prepare", "segmentation", "face", "smile")
 
     ended = list(client.finished([job.id for job in jobs], timeout=PATIENCE_SECONDS))
-    assert [job.state for job in ended] == ["succeeded"] * PHOTOS
+    assert [job.state for job in ended] == ["succeeded"] * len(jobs)
     stack.up("--scale", "segmentation=2")
     killed = stack.inspect("prepare", "segmentation", "face", "smile")
     assert [one["RestartCount"] for one in killed] == [1] * 5
@@ -218,14 +217,13 @@ def test_scaled_and_killed_workers_lose_no_photo(stack: ComposeStack, client: Cl
 
 
 def test_killed_servers_lose_no_photo(stack: ComposeStack, client: Client) -> None:
-    jobs = [client.submit(photo) for photo in draw_photos(PHOTOS)]
-    wait_until_running(client, jobs, "segmentation")
+    jobs = submit_until_running(client, "segmentation", photos=PHOTOS)
 
     stack.kill("postgres", "valkey", "storage")
     stack.up()
 
     ended = list(client.finished([job.id for job in jobs], timeout=PATIENCE_SECONDS))
-    assert [job.state for job in ended] == ["succeeded"] * PHOTOS
+    assert [job.state for job in ended] == ["succeeded"] * len(jobs)
 
 
 def test_stopped_stack_ends_cleanly_and_continues(stack: ComposeStack, client: Client) -> None:

@@ -266,16 +266,20 @@ def draw_photos(count: int) -> list[bytes]:
     return [_encode(photo.crop((x, y, 400 + x, 400 + y))) for y, x in corners]
 
 
-def wait_until_running(client: Client, jobs: Sequence[Job], stage: str) -> None:
-    """Wait until a worker has this stage of one of the jobs."""
+def submit_until_running(client: Client, stage: str, *, photos: int) -> list[Job]:
+    """Submit photos until a worker is seen with this stage of one of them; return their jobs.
+
+    photos: how many at a time. A fast worker may end them before its stage is seen.
+    """
+    jobs: list[Job] = []
     gives_up_at = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < gives_up_at:
-        for job in jobs:
+        jobs += [client.submit(photo) for photo in draw_photos(photos)]
+        for job in jobs[-photos:]:
             stages = client.job(job.id).stages
             if any(one.name == stage and one.state == "running" for one in stages):
-                return
-        time.sleep(_POLL_SECONDS)
-    raise AssertionError(f"no worker had {stage}: {[client.job(job.id) for job in jobs]}")
+                return jobs
+    raise AssertionError(f"no worker had {stage} of {len(jobs)} jobs")
 
 
 def _encode(picture: Image.Image) -> bytes:
