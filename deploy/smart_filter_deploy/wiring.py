@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Final
 
 from smart_filter_deploy.tls_files import TlsFiles
-from smart_filter_shared import doorbell
+from smart_filter_shared import container_memory, doorbell
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.catalog.model_card import Offer
 from smart_filter_shared.config import paths
@@ -45,6 +45,10 @@ _CODE_VALID_FOR = dt.timedelta(minutes=10)
 # How long `prepare` waits for servers that start at the same time, and between two attempts.
 _SERVERS_WAIT_SECONDS: Final = 60.0
 _ATTEMPT_SECONDS: Final = 0.5
+# Memory without reserves, while photos of 12 MP are sent or shown (docs/measurements.md).
+_API_BYTES: Final = 130e6
+_SENDER_BYTES: Final = 110e6
+_LIVE_BYTES: Final = 256e6
 
 
 def prepare_servers(
@@ -125,13 +129,14 @@ def serve_api(
     place: host and port to listen on.  operators_place: those of the operators' port; None: no port
         serves the routes for operators.
     Raises SetupFailed when the certificate for Content Credentials is not valid now, the database
-    schema does not fit this code, the broker or the object store rejects the settings, or a port is
-    not available.
+    schema does not fit this code, the broker or the object store rejects the settings, a port is
+    not available, or memory is too small.
     """
     from smart_filter_api import app  # noqa: PLC0415 - a worker's image has no API in it
     from smart_filter_api.http import server  # noqa: PLC0415 - a worker's image has no API in it
 
     logs.configure("api")
+    container_memory.ensure_enough("the API", needed=_API_BYTES)
     if settings.provenance.certificate is not None:
         signing_certificate.ensure_valid(settings.provenance.certificate)
     schema.ensure_compatible(settings.database)
@@ -179,7 +184,7 @@ def serve_worker(
 
     logs.configure("worker")
     memory.ensure_known(settings.engine.memory_mb)
-    memory.ensure_enough()
+    memory.ensure_enough(stages, models)
     schema.ensure_compatible(settings.database)
     doorbell.verify_login(settings.broker)
     _verify_storage(settings.storage)
@@ -196,8 +201,8 @@ def serve_worker(
 def serve_sender(settings: Settings) -> None:
     """Deliver webhooks until a stop signal.
 
-    Raises SetupFailed when no key is set that decrypts their secrets, or when the database schema
-    does not fit this code.
+    Raises SetupFailed when no key is set that decrypts their secrets, the database schema does not
+    fit this code, or memory is too small.
     """
     # The image of the API lacks one of these packages, the image of workers the other.
     from smart_filter_api.auth.output_links import LinkSigner, LinkTerms  # noqa: PLC0415
@@ -205,6 +210,7 @@ def serve_sender(settings: Settings) -> None:
     from smart_filter_workers.sender import process  # noqa: PLC0415
 
     logs.configure("sender")
+    container_memory.ensure_enough("the sender", needed=_SENDER_BYTES)
     schema.ensure_compatible(settings.database)
     keeping = RetentionPolicy(settings.keep.input_seconds, settings.keep.result_seconds)
     keys = [key.get_secret_value() for key in settings.secrets.key]
@@ -245,7 +251,7 @@ def serve_live(
     logs.configure("live")
     engine = load_engine()
     memory.ensure_known(engine.memory_mb)
-    memory.ensure_enough()
+    container_memory.ensure_enough("a live worker", needed=_LIVE_BYTES)
     process.serve(
         settings,
         paths.data_folder() / "weights",

@@ -1,8 +1,11 @@
-"""Read the memory limit of the container, with cgroup v2 or v1."""
+"""Read the memory limit of the container, with cgroup v2 or v1, and compare it with the need."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
+
+from smart_filter_shared.errors import SetupFailed
 
 _CGROUPS: Final = Path("/sys/fs/cgroup")
 _OWN_GROUPS: Final = Path("/proc/self/cgroup")
@@ -23,6 +26,27 @@ def read_limit(places: Sequence[Path] | None = None) -> int | None:
             continue
         return int(limit) if limit.isdigit() else None
     return None
+
+
+def read_available() -> float:
+    """Return the bytes that the container, or else the machine, has in all."""
+    machine = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    limit = read_limit()
+    return machine if limit is None else min(machine, float(limit))
+
+
+def ensure_enough(process: str, *, needed: float, available: float | None = None) -> None:
+    """Raise SetupFailed when the kernel would kill a process while it does its work.
+
+    process: its name for the operator, such as "the API".  needed, available: bytes; None for what
+    the container has.
+    """
+    limit = read_available() if available is None else available
+    if limit < needed:
+        raise SetupFailed(
+            f"the memory limit of {limit / 1e6:.0f} MB is too small for {process}, which needs at"
+            f" least {needed / 1e6:.0f} MB: raise the limit of the container"
+        )
 
 
 def is_hidden(

@@ -4,6 +4,7 @@ import pytest
 
 from smart_filter_shared import container_memory
 from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.pipeline import StageName
 from smart_filter_workers.system import memory
 
 
@@ -55,8 +56,22 @@ def test_limit_is_hidden_in_a_container_without_cgroups(
     assert container_memory.is_hidden([place], [mark]) is is_hidden
 
 
-def test_worker_in_too_little_memory_names_the_limit_and_the_remedy() -> None:
-    memory.ensure_enough(256e6)
+def test_process_in_too_little_memory_names_the_limit_and_the_remedy() -> None:
+    container_memory.ensure_enough("the API", needed=130e6, available=130e6)
 
-    with pytest.raises(SetupFailed, match=r"limit of 64 MB is too small .* raise the limit"):
-        memory.ensure_enough(64e6)
+    with pytest.raises(SetupFailed) as refused:
+        container_memory.ensure_enough("the API", needed=130e6, available=64e6)
+
+    assert str(refused.value) == (
+        "the memory limit of 64 MB is too small for the API, which needs at least 130 MB: raise"
+        " the limit of the container"
+    )
+
+
+def test_worker_needs_memory_for_the_models_of_its_stages() -> None:
+    available = 280e6
+    memory.ensure_enough([StageName.SMILE], [], available=available)
+    memory.ensure_enough([StageName.SEGMENTATION], ["selfie"], available=available)
+
+    with pytest.raises(SetupFailed, match="too small for a worker of segmentation, face, which"):
+        memory.ensure_enough([StageName.SEGMENTATION, StageName.FACE], [], available=available)

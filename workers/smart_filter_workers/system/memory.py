@@ -2,16 +2,27 @@
 
 import ctypes
 import os
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from smart_filter_shared import container_memory
 from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.pipeline import StageName
 
 # Share of the available memory; the rest is for the system and for unusually large pictures.
 _SHARE = 0.8
-# The smallest worker, of stage smile, held 210 MB with its models in docker-compose.yml's stack.
-_MIN_BYTES = 256e6
+# Bytes of a worker without models, and what each stage adds with its default models and photos
+# of 1 MP: without reserves, since a worker that could work must start (docs/measurements.md).
+_BASE_BYTES: Final = 170e6
+_STAGE_BYTES: Final[Mapping[StageName, float]] = {
+    StageName.PREPARE: 50e6,
+    StageName.SEGMENTATION: 330e6,
+    StageName.FACE: 20e6,
+    StageName.SMILE: 40e6,
+    StageName.COMPOSITE: 50e6,
+}
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # Source: glibc's malloc.h
 _PICTURE_BYTES = 4 * 1024 * 1024
 # Free bytes that each arena keeps. With glibc's 128 KB the pages of a stage's small arrays returned
@@ -54,7 +65,9 @@ class MemoryLimit:
 
 def get_limit(limit_mb: float | None) -> MemoryLimit:
     """Return the configured limit, or else four fifths of the machine's or container's memory."""
-    return MemoryLimit(_SHARE * _available_bytes() if limit_mb is None else limit_mb * 1e6)
+    return MemoryLimit(
+        _SHARE * container_memory.read_available() if limit_mb is None else limit_mb * 1e6
+    )
 
 
 def ensure_known(limit_mb: float | None) -> None:
@@ -70,26 +83,22 @@ def ensure_known(limit_mb: float | None) -> None:
         )
 
 
-def ensure_enough(available_bytes: float | None = None) -> None:
-    """Raise SetupFailed when the kernel would kill a worker while it loads its models.
+def ensure_enough(
+    stages: Collection[StageName], models: Collection[str], *, available: float | None = None
+) -> None:
+    """Raise SetupFailed when the kernel would kill a worker at its first photo.
 
-    available_bytes: None for the memory of the machine or container.
+    stages: what it serves.  models: those that it is limited to; their sizes are unknown, so only a
+    worker without models is counted then.  available: bytes; None for what the container has.
     """
-    available = _available_bytes() if available_bytes is None else available_bytes
-    if available < _MIN_BYTES:
-        raise SetupFailed(
-            f"the memory limit of {available / 1e6:.0f} MB is too small for a worker, which needs"
-            f" {_MIN_BYTES / 1e6:.0f} MB for its smallest models: raise the limit of the container"
-        )
+    added = 0.0 if models else sum(_STAGE_BYTES[stage] for stage in stages)
+    served = ", ".join(stages)
+    container_memory.ensure_enough(
+        f"a worker of {served}", needed=_BASE_BYTES + added, available=available
+    )
 
 
 def resident_bytes() -> int:
     """Return the resident memory of the process in bytes.  Source: proc_pid_statm(5)."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def _available_bytes() -> float:
-    machine = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    limit = container_memory.read_limit()
-    return machine if limit is None else min(machine, float(limit))
