@@ -117,12 +117,14 @@ def _lay_whole(cut: CutOut, ground: Srgb8 | Srgba8) -> None:
     for top in range(0, len(ground), STRIP_ROWS):
         rows = slice(top, top + STRIP_ROWS)
         whole = cv2.inRange(cut.matte[rows], WHOLE, WHOLE)
-        if not whole.any():
+        left, _, width, _ = cv2.boundingRect(whole)
+        if not width:
             continue
-        people = cut.apply_curves(cut.photo_srgb[rows])
+        part = rows, slice(left, left + width)
+        people = cut.apply_curves(cut.photo_srgb[part])
         if ground.shape[2] == _RGBA:
             people = np.asarray(cv2.cvtColor(people, cv2.COLOR_RGB2RGBA), np.uint8)
-        cv2.copyTo(people, whole, ground[rows])
+        cv2.copyTo(people, whole[:, part[1]], ground[part])
 
 
 def _unmix(cut: CutOut, edge: EdgePixels) -> tuple[Floats, Floats]:
