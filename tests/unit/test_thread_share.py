@@ -49,15 +49,18 @@ class Process:
 
 
 @contextmanager
-def start(monkeypatch: pytest.MonkeyPatch, *, threads: int) -> Iterator[Process]:
-    """Run a worker in which ann's stages are long and bob's are not."""
+def start(
+    monkeypatch: pytest.MonkeyPatch, *, threads: int, others: bool = True
+) -> Iterator[Process]:
+    """Run a worker in which ann's stages are long and bob's are not.  others: whether bob came."""
     clock = Clock()
     monkeypatch.setattr(thread_share, "time", clock)
     with ExitStack() as stack:
         pools = [stack.enter_context(ThreadPoolExecutor(1)) for _ in range(threads)]
         process = Process(ThreadShare(threads), clock, pools)
-        process.run(0, BOB, seconds=0.5)
-        process.run(0, ANN, seconds=30)
+        if others:
+            process.run(0, BOB, seconds=0.5)
+            process.run(0, ANN, seconds=30)
         yield process
 
 
@@ -156,6 +159,15 @@ def test_all_threads_are_for_one_who_is_alone(process: Process) -> None:
     process.begin(0, ANN)
 
     assert process.claim(1) == []
+
+
+def test_tenant_that_is_alone_is_not_its_own_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    with start(monkeypatch, threads=2, others=False) as process:
+        process.run(0, ANN, seconds=0.5)
+        process.run(0, ANN, seconds=30)
+        process.begin(0, ANN)
+
+        assert process.claim(1) == []
 
 
 def test_single_thread_serves_everybody(monkeypatch: pytest.MonkeyPatch) -> None:

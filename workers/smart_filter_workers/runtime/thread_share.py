@@ -40,10 +40,10 @@ class ThreadShare:
 
     def __init__(self, threads: int) -> None:
         self._most = max(1, threads - 1)
-        # When a tenant's last long stage ended, on the monotonic clock; no more tenants than
-        # long stages fit into the time for which they are remembered.
+        # When a tenant's last stage ended, and its last long one, on the monotonic clock: of the
+        # last minutes only, so there are no more tenants than stages fit into them.
+        self._served: dict[Tenant, float] = {}
         self._long: dict[Tenant, float] = {}
-        self._others_at: float | None = None  # when another tenant's stage ended last
         self._works: dict[int, _Work] = {}  # by thread
         self._claiming: set[int] = set()  # threads that may claim long stages now
         self._lock = threading.Lock()
@@ -53,11 +53,11 @@ class ThreadShare:
         me, now = threading.get_ident(), time.monotonic()
         with self._lock:
             self._claiming.discard(me)
-            if self._others_at is None or now - self._others_at > _REMEMBERED_SECONDS:
-                return []
-            tenants = self._list_long(now)
+            tenants = _forget(self._long, now)
             tenants.update(*(one.tenants for one in self._works.values() if one.is_long(now)))
             others = [work for thread, work in self._works.items() if thread != me]
+            if _forget(self._served, now) <= tenants:
+                return []  # no other tenant comes here
             held = sum(not tenants.isdisjoint(work.tenants) for work in others)
             if held + len(self._claiming) >= self._most:
                 return sorted(tenants)
@@ -83,16 +83,13 @@ class ThreadShare:
             work = self._works.pop(threading.get_ident(), None)
             if work is None:
                 return
+            self._served.update(dict.fromkeys(work.tenants, now))
             if work.is_long(now, loading_seconds=loading_seconds):
                 self._long.update(dict.fromkeys(work.tenants, now))
-            elif not work.tenants <= self._list_long(now):
-                self._others_at = now
 
-    def _list_long(self, now: float) -> set[Tenant]:
-        """Return the tenants with a long stage in the last minutes."""
-        self._long = {
-            tenant: ended_at
-            for tenant, ended_at in self._long.items()
-            if now - ended_at <= _REMEMBERED_SECONDS
-        }
-        return set(self._long)
+
+def _forget(ended_at: dict[Tenant, float], now: float) -> set[Tenant]:
+    """Drop the tenants whose stages ended long ago; return the others."""
+    for tenant in [one for one, then in ended_at.items() if now - then > _REMEMBERED_SECONDS]:
+        del ended_at[tenant]
+    return set(ended_at)
