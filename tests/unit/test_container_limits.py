@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -75,3 +76,12 @@ def test_worker_needs_memory_for_the_models_of_its_stages() -> None:
 
     with pytest.raises(SetupFailed, match="too small for a worker of segmentation, face, which"):
         memory.ensure_enough([StageName.SEGMENTATION, StageName.FACE], [], available=available)
+
+
+def test_worker_of_an_added_stage_needs_memory_like_one_without_models() -> None:
+    added = cast("StageName", "sharpness")
+
+    memory.ensure_enough([added], [], available=170e6)
+
+    with pytest.raises(SetupFailed, match="too small for a worker of sharpness, which"):
+        memory.ensure_enough([added], [], available=169e6)

@@ -88,10 +88,11 @@ def ensure_enough(
 ) -> None:
     """Raise SetupFailed when the kernel would kill a worker at its first photo.
 
-    stages: what it serves.  models: those that it is limited to; their sizes are unknown, so only a
-    worker without models is counted then.  available: bytes; None for what the container has.
+    stages: what it serves; one that was added here counts nothing, since its need is unknown.
+    models: those that it is limited to; their sizes are unknown, so only a worker without models is
+    counted then.  available: bytes; None for what the container has.
     """
-    added = 0.0 if models else sum(_STAGE_BYTES[stage] for stage in stages)
+    added = 0.0 if models else sum(_STAGE_BYTES.get(stage, 0.0) for stage in stages)
     served = ", ".join(stages)
     container_memory.ensure_enough(
         f"a worker of {served}", needed=_BASE_BYTES + added, available=available
