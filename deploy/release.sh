@@ -2,9 +2,8 @@
 # Builds the images of a release and publishes them; .github/workflows/release.yml runs it.
 #
 #   deploy/release.sh build IMAGE …      # for this machine, NAME:TAG; needs Docker only
-#   deploy/release.sh push IMAGE …       # the same, with SBOM and provenance, as NAME:TAG-ARCHITECTURE;
-#                                        # writes build/release/digest-IMAGE-ARCHITECTURE/digest
-#   deploy/release.sh publish IMAGE …    # joins what these digests name to NAME:TAG, signed by cosign
+#   deploy/release.sh push IMAGE …       # the same, with SBOM and provenance, as NAME:TAG-ARCHITECTURE
+#   deploy/release.sh publish IMAGE …    # joins the architectures to NAME:TAG and signs it with cosign
 #   deploy/release.sh compose            # build/release/docker-compose.yml, which names this registry
 #
 # IMAGE is api, worker-cpu, worker-cpu-torch or worker-gpu. IMAGES names the registry and the folder in
@@ -48,28 +47,11 @@ find_architecture() {
   esac
 }
 
-push() { # IMAGE
-  architecture=$(find_architecture)
-  folder=build/release/digest-$1-$architecture
-  mkdir -p "$folder"
-  build --push --tag "$name:$tag-$architecture" --sbom=true --provenance=mode=max \
-    --metadata-file "$folder/metadata.json"
-  sed -n 's/.*"containerimage.digest": *"\(sha256:[0-9a-f]*\)".*/\1/p' "$folder/metadata.json" \
-    > "$folder/digest"
-  [ -s "$folder/digest" ] || fail "docker named no digest in $folder/metadata.json"
-}
-
-publish() { # IMAGE
-  # By digest: a tag may name something else by now.
+publish() {
   sources=
   for one in $architectures; do
-    pushed=build/release/digest-$1-$one/digest
-    [ -s "$pushed" ] || fail "$pushed is missing: run release.sh push $1 on $one, and bring it here"
-    sources="$sources $name@$(cat "$pushed")"
+    sources="$sources $name:$tag-$one"
   done
-  if docker buildx imagetools inspect "$name:$tag" > /dev/null 2>&1; then
-    fail "$name:$tag is published already: raise the version in pyproject.toml"
-  fi
   # shellcheck disable=SC2086
   docker buildx imagetools create --tag "$name:$tag" $sources
   digest=$(docker buildx imagetools inspect "$name:$tag" --format '{{.Manifest.Digest}}')
@@ -98,8 +80,8 @@ case $command in
       select_image "$image"
       case $command in
         build) build --load --tag "$name:$tag" ;;
-        push) push "$image" ;;
-        publish) publish "$image" ;;
+        push) build --push --tag "$name:$tag-$(find_architecture)" --sbom=true --provenance=mode=max ;;
+        publish) publish ;;
       esac
     done
     ;;

@@ -26,7 +26,10 @@ TESTS = Path(__file__).parent
 # These take minutes, frameworks of several gigabytes, a browser, or a container engine.
 OWN_TARGET = {
     TESTS / name
-    for name in "aged browser chaos containers contract docs fuzz models mutants races soak".split()
+    for name in (
+        *"aged alerts browser chaos containers contract docs fuzz".split(),
+        *"models mutants races soak".split(),
+    )
 }
 
 # Options that select a part of the given paths.

@@ -1,8 +1,6 @@
 """Prometheus scrapes the stack, real faults make alerts fire, and traces arrive in a collector."""
 
 import gzip
-import re
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,45 +15,28 @@ from smart_filter_tests.containers.compose_stack import (
     ComposeStack,
     draw_photos,
 )
+from smart_filter_tests.prometheus import Prometheus, shorten
 from smart_filter_tests.webhook_receiver import ReceivedRequest
 
 # The first test builds the images.
 pytestmark = pytest.mark.timeout(1500)
-# What differs from deploy/prometheus, so that an alert fires within seconds instead of minutes: how
-# often Prometheus looks, how long a condition holds, and the windows of rates.
-SHORTENED = {
-    "prometheus.yml": ((r"\b15s\b", "1s"),),
-    "alerts.yml": ((r"\bfor: \S+", "for: 1s"), (r"\[\d+m\]", "[15s]")),
-}
 
 
 @pytest.fixture(scope="module")
-def prometheus(stack: ComposeStack) -> Iterator[httpx.Client]:
+def prometheus(stack: ComposeStack) -> Iterator[Prometheus]:
     """Prometheus of the stack, which has scraped the API and live video."""
-    for name, replacements in SHORTENED.items():
-        path = stack.folder / "deploy" / "prometheus" / name
-        text = path.read_text()
-        for pattern, replacement in replacements:
-            text, count = re.subn(pattern, replacement, text)
-            assert count
-        path.write_text(text)
+    shorten(stack.folder / "deploy" / "prometheus")
     stack.up("prometheus")
     address = f"http://127.0.0.1:{stack.prometheus_port}/api/v1"
     with httpx.Client(base_url=address, timeout=60) as http:
-        yield http
+        yield Prometheus(http, PATIENCE_SECONDS)
     stack.compose("rm", "--stop", "--force", "prometheus")
 
 
-def test_prometheus_scrapes_the_api_and_live_video(prometheus: httpx.Client) -> None:
-    gives_up_at = time.monotonic() + PATIENCE_SECONDS
-    health: dict[str, str] = {}
-    while health != {"api": "up", "live": "up"} and time.monotonic() < gives_up_at:
-        time.sleep(1)
-        targets = prometheus.get("/targets").raise_for_status().json()["data"]["activeTargets"]
-        health = {one["labels"]["job"]: one["health"] for one in targets}
+def test_prometheus_scrapes_the_api_and_live_video(prometheus: Prometheus) -> None:
+    prometheus.wait_until_scraped("api", "live")
 
-    assert health == {"api": "up", "live": "up"}
-    assert firing_in(prometheus) == set()
+    assert prometheus.list_firing() == set()
 
 
 @contextmanager
@@ -69,35 +50,35 @@ def stopped(stack: ComposeStack, service: str) -> Iterator[None]:
 
 
 @pytest.mark.slow
-def test_stopped_api_is_paged(stack: ComposeStack, prometheus: httpx.Client) -> None:
+def test_stopped_api_is_paged(stack: ComposeStack, prometheus: Prometheus) -> None:
     with stopped(stack, "api"):
-        wait_until_firing(prometheus, "ApiDown")
+        prometheus.wait_until_firing("ApiDown")
 
-    wait_until_firing(prometheus)
+    prometheus.wait_until_silent()
 
 
 @pytest.mark.slow
-def test_stopped_database_is_paged(stack: ComposeStack, prometheus: httpx.Client) -> None:
+def test_stopped_database_is_paged(stack: ComposeStack, prometheus: Prometheus) -> None:
     with stopped(stack, "postgres"):
-        wait_until_firing(prometheus, "DatabaseDown")
+        prometheus.wait_until_firing("DatabaseDown")
 
-    wait_until_firing(prometheus)
+    prometheus.wait_until_silent()
 
 
 def test_queue_without_workers_is_paged(
-    stack: ComposeStack, client: Client, prometheus: httpx.Client
+    stack: ComposeStack, client: Client, prometheus: Prometheus
 ) -> None:
     with stopped(stack, "segmentation"):
         job = client.submit(draw_photos(1)[0])
-        wait_until_firing(prometheus, "QueueStalled")
+        prometheus.wait_until_firing("QueueStalled")
 
     assert client.wait(job.id, timeout=PATIENCE_SECONDS).state == "succeeded"
-    wait_until_firing(prometheus)
+    prometheus.wait_until_silent()
 
 
 @pytest.mark.slow
 def test_paused_queue_is_reported_in_place_of_a_stalled_one(
-    stack: ComposeStack, client: Client, prometheus: httpx.Client
+    stack: ComposeStack, client: Client, prometheus: Prometheus
 ) -> None:
     operator = {"authorization": f"Bearer {stack.create_key('local', 'operator')}"}
     with httpx.Client(base_url=stack.operators_url, headers=operator, timeout=60) as http:
@@ -107,9 +88,9 @@ def test_paused_queue_is_reported_in_place_of_a_stalled_one(
         http.put(address).raise_for_status()
         job = client.submit(draw_photos(1)[0])
 
-        wait_until_firing(prometheus, "QueuePausedLong")
+        prometheus.wait_until_firing("QueuePausedLong")
 
-        assert "QueueStalled" not in firing_in(prometheus)
+        assert "QueueStalled" not in prometheus.list_firing()
         http.delete(address).raise_for_status()
     assert client.wait(job.id, timeout=PATIENCE_SECONDS).state == "succeeded"
 
@@ -140,19 +121,3 @@ def jobs_of(request: ReceivedRequest) -> set[str]:
         for scope in resource.scope_spans
         for span in scope.spans
     }
-
-
-def wait_until_firing(prometheus: httpx.Client, *alerts: str) -> None:
-    """Wait until these alerts fire, or none without any."""
-    gives_up_at = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < gives_up_at:
-        firing = firing_in(prometheus)
-        if firing.issuperset(alerts) if alerts else not firing:
-            return
-        time.sleep(1)
-    raise AssertionError(f"firing: {firing_in(prometheus)}; expected: {alerts or 'none'}")
-
-
-def firing_in(prometheus: httpx.Client) -> set[str]:
-    alerts = prometheus.get("/alerts").raise_for_status().json()["data"]["alerts"]
-    return {one["labels"]["alertname"] for one in alerts if one["state"] == "firing"}

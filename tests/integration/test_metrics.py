@@ -123,6 +123,18 @@ def test_metrics_equal_those_of_the_table(api: Api, sweeper: Sweeper) -> None:
     }
 
 
+def test_counters_of_a_served_capability_begin_at_zero_before_its_first_stage(api: Api) -> None:
+    worker = Worker(new_worker_id(), "here", 1, [capability(FACE)], 1)
+    sender = Worker(new_worker_id(), "here", 2, [worker_registry.SENDER_ROLE], 1)
+    for one in (worker, sender):
+        api.bench.do(worker_registry.record_heartbeat, one)
+
+    seen = scraped(str(api.operators.base_url))
+
+    assert seen['smart_filter_dead_letters_total{capability="face.bench"}'] == 0
+    assert not [name for name in seen if "attempts" in name and worker_registry.SENDER_ROLE in name]
+
+
 def test_queues_are_counted_by_state_and_counters_begin_at_zero(api: Api) -> None:
     for _ in range(3):
         api.submit()

@@ -44,13 +44,14 @@ class Proxy:
 
     mode: PASS forwards bytes; RESET cuts new connections; SWALLOW accepts and never answers; LOSE
     cuts some connections instead of forwarding the answer to a COMMIT; FAIL answers some HTTP
-    requests with 500; SLOW forwards each piece of bytes after 0.2 s.
+    requests with 500; SLOW forwards each piece of bytes after `slow_seconds`.
     chance: decides which; one in five.
     """
 
     def __init__(self, host: str, port: int) -> None:
         self.mode = Mode.PASS
         self.chance = random.Random(0)
+        self.slow_seconds = _SLOW_SECONDS
         self._upstream = (host, port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         # Otherwise the kernel's buffers accept megabytes, which then count as sent.
@@ -136,7 +137,7 @@ class Proxy:
                     self._answer_failure(client)
                     break
                 if self.mode == Mode.SLOW:
-                    time.sleep(_SLOW_SECONDS)
+                    time.sleep(self.slow_seconds)
                 if self.mode != Mode.SWALLOW:
                     target.sendall(piece)
         for end in (source, target):

@@ -13,6 +13,7 @@ from smart_filter_shared.errors import DatabaseUnavailable
 from smart_filter_shared.operations import counters
 from smart_filter_shared.operations.counters import CounterName, ServiceMetrics
 from smart_filter_shared.queue.states import JobState, StageState
+from smart_filter_shared.queue.worker_registry import SENDER_ROLE
 from smart_filter_shared.telemetry import exposition, metrics
 from smart_filter_shared.telemetry.exposition import Sample
 from smart_filter_shared.telemetry.metrics import Metric, WorkerStep
@@ -112,9 +113,11 @@ def _batch_size_samples(reading: ServiceMetrics) -> Iterator[Sample]:
 
 
 def _counter_samples(reading: ServiceMetrics, count: CounterName) -> Iterator[Sample]:
-    # Start each counter at 0: Prometheus sees no increase in a counter that first appears at 1.
+    # Start each counter at 0: Prometheus sees no increase in a counter that first appears at 1. A
+    # queue has no stage before its first one, which can fail between two scrapes.
+    served = {capability for capability, _ in reading.workers} - {SENDER_ROLE}
     counted: dict[str, int] = dict.fromkeys(
-        _OUTCOMES if count == CounterName.ENDED else reading.queues, 0
+        _OUTCOMES if count == CounterName.ENDED else sorted({*reading.queues, *served}), 0
     )
     for measure, amount in reading.totals.items():
         if measure.what == count:
