@@ -124,6 +124,13 @@ class PersonFinder:
             self._draw(picture, bodies, found, _Search.TILES)
         return found.persons
 
+    def find_boxes(self, picture: Srgb8) -> list[Box]:
+        """Return the boxes of whole persons; none where no detector of them is loaded.
+
+        picture: (H, W, 3) uint8 sRGB; boxes in its pixels.
+        """
+        return [found.box for found in self._find_boxes(picture)] if self._find_boxes else []
+
     def look(self, picture: Srgb8, square: Square) -> Floats:
         """Return the (H, W) float32 silhouette of the person in a square of the picture."""
         seen = self._silhouettes(picture, square)
