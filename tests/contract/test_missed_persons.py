@@ -10,6 +10,7 @@ from smart_filter_shared.errors import SetupFailed
 from smart_filter_tests.pictures import ODD_SIZES, noise
 from smart_filter_workers.networks.movenet import MoveNet
 from smart_filter_workers.results import Srgb8
+from smart_filter_workers.stages.segmentation.person_boxes import PersonBoxes
 from smart_filter_workers.stages.segmentation.persons import PersonFinder
 
 GRAY = 120
@@ -37,11 +38,9 @@ def test_each_of_two_persons_has_a_box(weights_folder: Path, pair: Srgb8) -> Non
 
 
 def test_boxes_find_the_same_two_persons_only_once(weights_folder: Path, pair: Srgb8) -> None:
-    find = PersonFinder(
-        weights_folder, find_boxes=MoveNet(weights_folder, longest_side_px=256, threshold=0.3)
-    )
+    boxes = PersonBoxes(MoveNet(weights_folder, longest_side_px=256, threshold=0.3), pair)
 
-    persons = find(pair, [])
+    persons = PersonFinder(weights_folder)(pair, [], boxes)
 
     assert len(persons) == 2
 

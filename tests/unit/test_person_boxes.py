@@ -1,9 +1,13 @@
-"""Person boxes: decoded from the network's cells, and turned into bodies of missed persons."""
+"""Person boxes: decoded from the network's cells; missed persons, and parts that are none."""
 
 import numpy as np
 
 from smart_filter_workers.networks.movenet import PersonBox, decode_boxes
-from smart_filter_workers.stages.segmentation.missed_persons import propose_bodies
+from smart_filter_workers.stages.segmentation.person_boxes import (
+    PROPOSED_ABOVE,
+    Outline,
+    PersonBoxes,
+)
 
 
 def test_a_peak_becomes_a_box_around_its_center_in_shares_of_the_picture() -> None:
@@ -49,19 +53,42 @@ def test_boxes_come_highest_score_first_and_end_at_the_picture() -> None:
     assert all(box == (0, 0, 1, 1) for _, box in found)
 
 
+def boxes_of(*found: PersonBox) -> PersonBoxes:
+    return PersonBoxes(lambda _: found, np.zeros((300, 300, 3), np.uint8))
+
+
+def an_outline(rows: slice, columns: slice) -> Outline:
+    outline = np.zeros((300, 300), np.bool_)
+    outline[rows, columns] = True
+    return outline
+
+
 def test_a_box_without_a_silhouette_becomes_an_upright_body_around_it() -> None:
-    (body,) = propose_bodies([PersonBox(0.7, (100, 50, 180, 250))], [])
+    (body,) = boxes_of(PersonBox(0.7, (100, 50, 180, 250))).propose_bodies([])
 
     assert (body.square.center, body.square.side, body.square.angle) == ((140, 150), 250, 0)
     assert body.score == 0.7
 
 
 def test_a_box_with_a_known_person_in_it_is_not_proposed_again() -> None:
-    outline = np.zeros((300, 300), np.bool_)
-    outline[60:250, 105:180] = True
+    boxes = boxes_of(PersonBox(0.7, (100, 50, 180, 250)))
 
-    assert propose_bodies([PersonBox(0.7, (100, 50, 180, 250))], [outline]) == []
+    assert boxes.propose_bodies([an_outline(np.s_[60:250], np.s_[105:180])]) == []
 
 
-def test_a_box_of_a_few_pixels_is_not_proposed() -> None:
-    assert propose_bodies([PersonBox(0.7, (100, 50, 110, 70))], []) == []
+def test_a_box_of_a_few_pixels_or_of_a_low_score_is_not_proposed() -> None:
+    boxes = boxes_of(
+        PersonBox(0.7, (100, 50, 110, 70)), PersonBox(PROPOSED_ABOVE, (100, 50, 180, 250))
+    )
+
+    assert boxes.propose_bodies([]) == []
+
+
+def test_a_part_lies_outside_only_where_boxes_show_others() -> None:
+    boxes = boxes_of(PersonBox(0.1, (100, 50, 180, 250)))
+    next_to_it = an_outline(np.s_[100:200], np.s_[210:290])
+
+    assert boxes.may_hold(an_outline(np.s_[60:250], np.s_[90:190]))
+    assert not boxes.may_hold(next_to_it)
+    assert boxes_of().may_hold(next_to_it)
+    assert PersonBoxes(None, np.zeros((300, 300, 3), np.uint8)).may_hold(next_to_it)

@@ -1,6 +1,5 @@
 """Parts of the whole picture's matte that belong to no person: kept, or left out by boxes."""
 
-from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
@@ -8,34 +7,18 @@ import pytest
 from numpy.typing import NDArray
 
 from smart_filter_workers.networks.boxes import Box
-from smart_filter_workers.networks.selfie import SelfieNetworks
+from smart_filter_workers.networks.movenet import PersonBox
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.segmentation.fusion import CloserLook, add_unexplained
-from smart_filter_workers.stages.segmentation.persons import PersonFinder
+from smart_filter_workers.stages.segmentation.person_boxes import PersonBoxes
 
 Floats = NDArray[np.float32]
 PERSON, HORSE = np.s_[20:100, 10:40], np.s_[20:100, 60:90]
-AROUND_PERSON: Box = (8, 18, 42, 102)
-AROUND_BOTH: Box = (8, 18, 92, 102)
+AROUND_PERSON: Box = (12, 18, 38, 102)
+AROUND_BOTH: Box = (12, 18, 88, 102)
 PICTURE: Srgb8 = np.zeros((120, 120, 3), np.uint8)
-
-
-@dataclass
-class Finder:
-    """A detector of whole persons that answers as told, and counts its calls."""
-
-    boxes: list[Box]
-    calls: int = field(default=0)
-
-    def find_boxes(self, picture: Srgb8) -> list[Box]:
-        del picture
-        self.calls += 1
-        return self.boxes
-
-
-def closer_look(finder: Finder) -> CloserLook:
-    # Large and sure parts need no closer look by the selfie networks.
-    return CloserLook(cast("SelfieNetworks", None), cast("PersonFinder", finder))
+# Large and sure parts need no closer look by networks.
+NO_NETWORKS = cast("CloserLook", None)
 
 
 def a_matte(*regions: tuple[slice, slice]) -> Floats:
@@ -54,19 +37,25 @@ def test_large_part_is_kept_unless_boxes_show_only_others(
     boxes: list[Box],
     is_kept: bool,  # noqa: FBT001 - a parameter of the table
 ) -> None:
-    finder, matte = Finder(boxes), a_matte(PERSON)
+    matte = a_matte(PERSON)
+    found = PersonBoxes(lambda _: [PersonBox(0.9, box) for box in boxes], PICTURE)
 
-    add_unexplained(closer_look(finder), PICTURE, a_matte(PERSON, HORSE), matte)
+    add_unexplained(NO_NETWORKS, PICTURE, a_matte(PERSON, HORSE), matte, found)
 
     assert bool(matte[HORSE].all()) is is_kept
     assert bool(matte[HORSE].any()) is is_kept
     assert matte[PERSON].all()
-    assert finder.calls == 1
 
 
 def test_boxes_are_looked_for_only_when_a_part_depends_on_them() -> None:
-    finder, matte = Finder([AROUND_PERSON]), a_matte(PERSON)
+    calls: list[Srgb8] = []
 
-    add_unexplained(closer_look(finder), PICTURE, a_matte(PERSON), matte)
+    def find(picture: Srgb8) -> list[PersonBox]:
+        calls.append(picture)
+        return []
 
-    assert finder.calls == 0
+    add_unexplained(
+        NO_NETWORKS, PICTURE, a_matte(PERSON), a_matte(PERSON), PersonBoxes(find, PICTURE)
+    )
+
+    assert calls == []

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
 import cv2
@@ -13,6 +12,7 @@ from smart_filter_workers.networks.boxes import Box, box_side
 from smart_filter_workers.networks.selfie import SelfieNetworks
 from smart_filter_workers.networks.squares import Square
 from smart_filter_workers.results import Srgb8
+from smart_filter_workers.stages.segmentation.person_boxes import PersonBoxes
 from smart_filter_workers.stages.segmentation.persons import Person, PersonFinder
 from smart_filter_workers.stages.segmentation.regions import Region, grow_region
 from smart_filter_workers.stages.segmentation.two_pass import CoverageModel, segment_region
@@ -42,12 +42,6 @@ PART_MARGIN: Final = 0.25
 SQUARE_PER_PART: Final = 1.35
 SEEN_ABOVE: Final = 0.7
 SEEN_ALIKE_ABOVE: Final = 0.5
-# A part with less than this share inside the boxes of whole persons, each larger by the margin
-# on each side, is an animal or a thing. On 196 training photos this changes two, a horse next to a
-# person and papers on a table: IoU 0.36 to 0.80 and 0.19 to 0.82. Margins of 0 to 0.25 and shares
-# of 0.3 to 0.7 give the same, but for one football player at a margin of 0.
-BOX_MARGIN: Final = 0.25
-BOXED_ABOVE: Final = 0.5
 # A face outside all persons is segmented together with its surroundings, as multiples of its size
 # from its middle: the selfie networks do best on head and shoulders.
 ABOVE_FACE, BELOW_FACE, BESIDE_FACE = 1.3, 3.0, 1.8
@@ -97,16 +91,18 @@ def remove_bystanders(whole: Floats, matte: Floats, bystanders: Sequence[Person]
     return np.where((theirs > 0) & (matte <= HALF), np.float32(0), whole)
 
 
-def add_unexplained(eyes: CloserLook, srgb: Srgb8, whole: Floats, matte: Floats) -> list[Outline]:
+def add_unexplained(
+    eyes: CloserLook, srgb: Srgb8, whole: Floats, matte: Floats, boxes: PersonBoxes
+) -> list[Outline]:
     """Add to `matte` those parts of `whole` that belong to no person but look like one.
 
-    Returns the parts that a silhouette confirms.
+    boxes: those of whole persons in the picture; a sure part outside them is left out, unless a
+    silhouette confirms it.  Returns the parts that a silhouette confirms.
     """
     unexplained = ((whole > HALF) & (matte <= HALF)).astype(np.uint8)
     brush = np.ones((NOISE_PX, NOISE_PX), np.uint8)
     opened = cv2.morphologyEx(unexplained, cv2.MORPH_OPEN, brush)
     number, labels, stats, _ = cv2.connectedComponentsWithStats(opened)
-    boxes = _PersonBoxes(eyes.finder, srgb)
     checked = 0
     confirmed: list[Outline] = []
     # Largest first: an added part may enclose smaller ones.
@@ -169,29 +165,6 @@ def region_iou(one: Outline, other: Outline) -> float:
     return shared / max(1, either)
 
 
-class _PersonBoxes:
-    """Where the detector of whole persons sees one; it runs when first asked."""
-
-    def __init__(self, finder: PersonFinder, srgb: Srgb8) -> None:
-        self._finder = finder
-        self._srgb = srgb
-
-    @cached_property
-    def _inside(self) -> Outline | None:
-        boxes = self._finder.find_boxes(self._srgb)
-        if not boxes:
-            return None
-        inside = np.zeros(self._srgb.shape[:2], np.bool_)
-        for left, top, right, bottom in boxes:
-            x, y = BOX_MARGIN * (right - left), BOX_MARGIN * (bottom - top)
-            inside[_region(inside, left - x, top - y, right + x, bottom + y)] = True
-        return inside
-
-    def may_hold(self, part: Outline) -> bool:
-        """Return whether a part, (H, W) bool, lies in boxes, or no box was found."""
-        return self._inside is None or float(self._inside[part].mean()) > BOXED_ABOVE
-
-
 def _is_enclosed(part: Outline, matte: Floats) -> bool:
     """Return whether most of a part's surroundings are matte."""
     brush = np.ones((2 * NOISE_PX + 1, 2 * NOISE_PX + 1), np.uint8)
@@ -232,9 +205,7 @@ def _connected_part(matte: Floats, *, x: int, y: int) -> Floats | None:
     return np.where(part > 0, matte, np.float32(0))
 
 
-def _region(
-    matte: Floats | Outline, left: float, top: float, right: float, bottom: float
-) -> Region:
+def _region(matte: Floats, left: float, top: float, right: float, bottom: float) -> Region:
     """Return the pixels within a box: at least one, none outside the picture."""
     height, width = matte.shape
     rows = slice(max(0, min(height - 1, int(top))), max(1, min(height, int(bottom) + 1)))

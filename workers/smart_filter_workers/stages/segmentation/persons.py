@@ -17,11 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.networks.boxes import Box, box_iou, box_side
-from smart_filter_workers.networks.movenet import MoveNet
 from smart_filter_workers.networks.pose import Body, PoseDetector, SilhouetteNetwork
 from smart_filter_workers.networks.squares import Square
 from smart_filter_workers.results import Srgb8
-from smart_filter_workers.stages.segmentation.missed_persons import propose_bodies
+from smart_filter_workers.stages.segmentation.person_boxes import PersonBoxes
 from smart_filter_workers.stages.segmentation.regions import Region, find_region, make_tiles
 
 Floats = NDArray[np.float32]
@@ -91,20 +90,16 @@ class Person:
 
 
 class PersonFinder:
-    """Finds the persons of a picture, separated; any thread may call it.
+    """Finds the persons of a picture, separated; any thread may call it."""
 
-    find_boxes: the detector of whole persons, if there is one.
-    """
-
-    def __init__(self, weights: Path, *, find_boxes: MoveNet | None = None) -> None:
+    def __init__(self, weights: Path) -> None:
         self._detect = PoseDetector(weights, threshold=BODY_THRESHOLD)
         self._silhouettes = SilhouetteNetwork(weights)
-        self._find_boxes = find_boxes
 
-    def __call__(self, picture: Srgb8, faces: Sequence[Box]) -> list[Person]:
+    def __call__(self, picture: Srgb8, faces: Sequence[Box], boxes: PersonBoxes) -> list[Person]:
         """Return the persons of a picture, in order of search, then of size.
 
-        picture: (H, W, 3) uint8 sRGB; faces: in its pixels.
+        picture: (H, W, 3) uint8 sRGB; faces: in its pixels; boxes: of whole persons in it.
         """
         found = _FoundPersons()
         whole = (slice(0, picture.shape[0]), slice(0, picture.shape[1]))
@@ -112,24 +107,17 @@ class PersonFinder:
         bodies += found.new_below_faces(faces)
         self._draw(picture, bodies, found, _Search.WHOLE)
         area_px = picture.shape[0] * picture.shape[1]
-        if self._find_boxes and found.largest_share(area_px) < MISSED_SHARE:
-            outlines = [person.outline for person in found.persons]
-            missed = propose_bodies(self._find_boxes(picture), outlines)
-            self._draw(picture, missed, found, _Search.BOXES)
+        if found.largest_share(area_px) >= MISSED_SHARE:
+            return found.persons
+        missed = boxes.propose_bodies([person.outline for person in found.persons])
+        self._draw(picture, missed, found, _Search.BOXES)
         for enough, share in SEARCHES:
             if found.largest_share(area_px) >= enough:
                 break
             regions = make_tiles(picture.shape[0], picture.shape[1], share=share)
             bodies = found.new(self._bodies(picture, regions))
             self._draw(picture, bodies, found, _Search.TILES)
-        return found.persons
-
-    def find_boxes(self, picture: Srgb8) -> list[Box]:
-        """Return the boxes of whole persons; none where no detector of them is loaded.
-
-        picture: (H, W, 3) uint8 sRGB; boxes in its pixels.
-        """
-        return [found.box for found in self._find_boxes(picture)] if self._find_boxes else []
+        return _drop_doubtful(found.persons, boxes)
 
     def look(self, picture: Srgb8, square: Square) -> Floats:
         """Return the (H, W) float32 silhouette of the person in a square of the picture."""
@@ -213,6 +201,21 @@ class _FoundPersons:
     def _overlap(self, box: Box) -> float:
         heads = np.array(self.heads, np.float32).reshape(-1, 4)
         return float(box_iou(box, heads).max(initial=0))
+
+
+def _drop_doubtful(persons: list[Person], boxes: PersonBoxes) -> list[Person]:
+    """Return the persons without those outside boxes; all where boxes miss more than half.
+
+    Silhouettes of people a few pixels high are right more often than boxes.
+    """
+    inside = [boxes.may_hold(person.outline) for person in persons]
+    if 2 * sum(inside) < len(persons):
+        return persons
+    return [
+        person
+        for person, is_inside in zip(persons, inside, strict=True)
+        if is_inside or person.certain
+    ]
 
 
 def _needs_second_pass(body: Square, points: Square) -> bool:

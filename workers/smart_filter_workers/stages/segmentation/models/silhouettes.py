@@ -20,6 +20,7 @@ from smart_filter_workers.results import PreparedPhoto
 from smart_filter_workers.stages.segmentation import split_instances
 from smart_filter_workers.stages.segmentation.edges import refine_edges
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
+from smart_filter_workers.stages.segmentation.person_boxes import PersonBoxes
 from smart_filter_workers.stages.segmentation.persons import PersonFinder
 from smart_filter_workers.stages.segmentation.subject_filter import select_subject_faces
 
@@ -59,9 +60,8 @@ class _Silhouettes:
     def _people(self, prepared: PreparedPhoto) -> People:
         proxy = prepared.proxy_srgb
         srgb = shrink(proxy, longest_side=LONGEST_SIDE_PX)
-        persons = self.finder(
-            srgb, select_subject_faces(_faces(prepared, srgb.shape[1], srgb.shape[0]))
-        )
+        faces = select_subject_faces(_faces(prepared, srgb.shape[1], srgb.shape[0]))
+        persons = self.finder(srgb, faces, PersonBoxes(None, srgb))
         matte_01 = np.zeros(srgb.shape[:2], np.float32)
         for person in persons:
             matte_01 = np.maximum(matte_01, person.coverage)

@@ -1,0 +1,95 @@
+"""Person boxes: which show a person without a silhouette, and which silhouettes have none."""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Final, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smart_filter_workers.networks.boxes import Box, box_iou
+from smart_filter_workers.networks.movenet import PersonBox
+from smart_filter_workers.networks.pose import Body
+from smart_filter_workers.networks.squares import Square
+from smart_filter_workers.results import Srgb8
+
+Outline = NDArray[np.bool_]
+FindBoxes: TypeAlias = Callable[[Srgb8], Sequence[PersonBox]]
+
+# A box with a higher score is a person whether or not it has a silhouette. Lower ones may be, and
+# count where a silhouette or a part of a matte is in doubt.
+PROPOSED_ABOVE: Final = 0.3
+# A silhouette whose bounds overlap a box more than this (IoU) is the box's person.
+SAME_PERSON_IOU: Final = 0.45
+# The square of the silhouette network, as a multiple of a box's longer side.
+SQUARE_PER_BOX: Final = 1.25
+SMALLEST_SIDE_PX: Final = 24
+# A part of a picture with less than this share in boxes, each larger by the margin on each side,
+# lies outside (docs/measurements.md). Margins of 0.1 and 0.25 and shares of 0.2 and 0.5 differ in
+# one of 545 training photos.
+BOXED_ABOVE: Final = 0.5
+MARGIN: Final = 0.25
+MARGIN_PX: Final = 4
+
+
+class PersonBoxes:
+    """The boxes of whole persons in a picture; the detector runs when first asked.
+
+    find: the detector; without it no person is proposed, and nothing lies outside.
+    picture: (H, W, 3) uint8 sRGB.
+    """
+
+    def __init__(self, find: FindBoxes | None, picture: Srgb8) -> None:
+        self._find = find
+        self._picture = picture
+
+    def propose_bodies(self, outlines: Sequence[Outline]) -> list[Body]:
+        """Return an upright body for each box that no known person explains.
+
+        outlines: (H, W) bool, none of them empty, the known persons.
+        """
+        known = np.array([_bounds(outline) for outline in outlines], np.float32).reshape(-1, 4)
+        return [
+            Body(found.score, found.box, _square_around(found.box))
+            for found in self._boxes
+            if found.score > PROPOSED_ABOVE
+            and _longer_side(found.box) >= SMALLEST_SIDE_PX
+            and box_iou(found.box, known).max(initial=0) <= SAME_PERSON_IOU
+        ]
+
+    def may_hold(self, part: Outline) -> bool:
+        """Return whether a part, (H, W) bool, lies in boxes, or no box was found."""
+        return self._inside is None or float(self._inside[part].mean()) > BOXED_ABOVE
+
+    @cached_property
+    def _boxes(self) -> Sequence[PersonBox]:
+        return () if self._find is None else self._find(self._picture)
+
+    @cached_property
+    def _inside(self) -> Outline | None:
+        if not self._boxes:
+            return None
+        inside = np.zeros(self._picture.shape[:2], np.bool_)
+        for left, top, right, bottom in (found.box for found in self._boxes):
+            x = MARGIN * (right - left) + MARGIN_PX
+            y = MARGIN * (bottom - top) + MARGIN_PX
+            rows = slice(max(0, int(top - y)), int(bottom + y) + 1)
+            inside[rows, max(0, int(left - x)) : int(right + x) + 1] = True
+        return inside
+
+
+def _bounds(outline: Outline) -> Box:
+    left, top, width, height = cv2.boundingRect(outline.astype(np.uint8))
+    return left, top, left + width, top + height
+
+
+def _longer_side(box: Box) -> float:
+    left, top, right, bottom = box
+    return max(right - left, bottom - top)
+
+
+def _square_around(box: Box) -> Square:
+    left, top, right, bottom = box
+    middle = ((left + right) / 2, (top + bottom) / 2)
+    return Square(center=middle, side=SQUARE_PER_BOX * _longer_side(box), angle=0.0)
