@@ -152,6 +152,23 @@ def test_body_of_tiny_chunks_is_refused_before_the_application_runs(
     assert (calls, client.received) == (["http.disconnect"], answer)
 
 
+def test_body_with_two_lengths_is_refused_and_hides_no_request(fake_loop: FakeLoop) -> None:
+    client = Client()
+    protocol = StrictH11Protocol(server.build_config(Response()), ServerState(), {}, fake_loop)
+    protocol.connection_made(client)
+
+    protocol.data_received(
+        b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\ntransfer-encoding: chunked\r\n\r\n"
+        b"0\r\n\r\nGET /hidden HTTP/1.1\r\nHost: a\r\n\r\n"
+    )
+    fake_loop.go_on(0)
+
+    assert client.received.startswith(b"HTTP/1.1 400 ")
+    assert b"Content-Length or Transfer-Encoding, not both" in client.received
+    assert client.received.count(b"HTTP/1.1 ") == 1
+    assert client.is_closed
+
+
 @pytest.mark.parametrize("sizes", [[1] * 1000, [64] * 5000, ([1] * 900 + [60_000]) * 5])
 def test_bodies_of_small_chunks_are_taken(fake_loop: FakeLoop, sizes: list[int]) -> None:
     client = Client()

@@ -21,6 +21,10 @@ _HEAD_TIMEOUT_SECONDS: Final = 20.0
 # A client that sends its head in a packet or two is not among the oldest.
 _UNFINISHED_HEADS: Final = 512
 _DETAIL: Final = "not a valid HTTP/1.1 request: its first line, headers or length are malformed"
+# A proxy that reads the other length would take the rest of the body for the next request.
+# Source: RFC 9112, section 6.1.
+_LENGTHS: Final = frozenset({b"content-length", b"transfer-encoding"})
+_LENGTHS_DETAIL: Final = "a request has Content-Length or Transfer-Encoding, not both"
 # Chunks of a body that may be smaller than the least size, in a row or with larger ones between
 # them. Uvicorn handles each chunk by itself, all that were received at a time before anything else.
 _SMALL_CHUNKS: Final = 1000
@@ -36,7 +40,7 @@ _READ_BYTES: Final = 60_000
 
 
 class _Connection(h11.Connection):
-    """The state of a connection, which takes no bodies of many tiny chunks.
+    """The state of a connection, which takes no bodies of two lengths or of many tiny chunks.
 
     fault: why the next event was refused, for the client.
     """
@@ -49,6 +53,9 @@ class _Connection(h11.Connection):
         event = super().next_event()
         if isinstance(event, h11.Request):
             self._small_chunks_left = _SMALL_CHUNKS
+            if {name for name, _ in event.headers} >= _LENGTHS:
+                self.fault = _LENGTHS_DETAIL
+                raise h11.RemoteProtocolError(self.fault)
         elif isinstance(event, h11.Data):
             left = self._small_chunks_left - event.chunk_start + len(event.data) / _CHUNK_BYTES
             # Large chunks earn no more small ones than any body has.
