@@ -106,7 +106,7 @@ def test_unfinished_handshake_leaves_no_connection_open() -> None:
 
 
 def test_silent_name_server_takes_no_threads() -> None:
-    count = 160
+    count = 100
     asked: set[bytes] = set()
 
     async def send_all(server: socket.socket) -> int:
@@ -129,6 +129,9 @@ def test_silent_name_server_takes_no_threads() -> None:
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind((LOOPBACK, 0))
+        # Room for all questions at once: a busy machine reads them late, and lost ones are asked
+        # only once more.
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**20)
         server.setblocking(False)
         assert anyio.run(send_all, server) == 0
 
