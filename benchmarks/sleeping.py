@@ -51,7 +51,7 @@ def model(stage: StageName, *, seconds: float, growth: float, batch_size: int) -
         family=_NAME,
         title=f"Sleeps for {seconds:g} s",
         source="the benchmarks",
-        licence="Apache-2.0",
+        license="Apache-2.0",
         data_terms="",
         batch_size=batch_size,
     )

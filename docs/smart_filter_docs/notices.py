@@ -43,7 +43,7 @@ def _lines(image: str) -> Iterator[str]:
             card = one.only
             yield ""
             yield f"{one.file.name} (SHA-256 {one.file.sha256})"
-            yield f"  license: {card.licence}"
+            yield f"  license: {card.license}"
             yield f"  data: {card.data_terms}"
             yield f"  commercial use: {card.commercial}"
 

@@ -95,7 +95,7 @@ def _weights_component(one: DistributedWeights) -> Component:
         description=card.source,
         supplier=None if one.origin else OrganizationalEntity(name="Smart Filter"),
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=one.file.sha256)],
-        licenses=[LicenseFactory().make_from_string(card.licence)],
+        licenses=[LicenseFactory().make_from_string(card.license)],
         properties=[Property(name=f"{_PREFIX}:{name}", value=v) for name, v in facts.items()],
     )
 

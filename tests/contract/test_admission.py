@@ -83,9 +83,9 @@ def test_file_is_admitted_again_with_its_terms(folder: Path, tmp_path: Path) -> 
     listed = admit(folder, tmp_path / "a", NETWORK)
     same = {**HANDLING.non_defaults, "activation": "none"}
 
-    admission.admit_file(folder, tmp_path / "a", replace(listed, handling=same, licence="MIT"))
+    admission.admit_file(folder, tmp_path / "a", replace(listed, handling=same, license="MIT"))
 
-    assert [one.licence for one in allowlist.read(folder)] == ["MIT"]
+    assert [one.license for one in allowlist.read(folder)] == ["MIT"]
 
 
 @pytest.mark.parametrize("entry", ["", "../up", "Mine", "a b", "a" * 65])

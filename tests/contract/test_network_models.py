@@ -93,12 +93,12 @@ def test_offered_card_has_the_license_terms_of_the_installed_networks(folder: Pa
     for one in allowlist.read(folder):
         if one.kind == "onnx":
             data = "my photos" if one.name == mine else ""
-            allowlist.add(folder, replace(one, licence=terms[one.entry], data_terms=data))
+            allowlist.add(folder, replace(one, license=terms[one.entry], data_terms=data))
 
     known = catalog.discover_models()
     cards = [known.card(TaskName.SEGMENTATION, name, folder) for name in ("onnx", "yolo")]
 
-    assert [one.licence for one in cards] == [
+    assert [one.license for one in cards] == [
         "AGPL-3.0-only AND (MIT OR Apache-2.0)",
         "NOASSERTION",
     ]

@@ -247,7 +247,7 @@ def left_in(folder: Path) -> list[str]:
 def test_every_entry_of_the_manifest_has_terms_a_known_model_and_https_addresses() -> None:
     entries = upstream.read_manifest()
 
-    assert all(entry.licence and entry.data_terms for entry in entries.values())
+    assert all(entry.license and entry.data_terms for entry in entries.values())
     models = {card.name for card in catalog.discover_models().cards}
     assert {entry.model for entry in entries.values()} <= models
     files = [file for entry in entries.values() for file in entry.files]
@@ -262,7 +262,7 @@ def test_pulled_network_is_offered_and_listed_with_its_terms(folder: Path, site:
     assert choices is not None
     assert choices.choices == ("red",)
     (listed,) = allowlist.read(folder)
-    assert (listed.licence, listed.data_terms, listed.sha256) == ("Apache-2.0", "none", DIGEST)
+    assert (listed.license, listed.data_terms, listed.sha256) == ("Apache-2.0", "none", DIGEST)
     assert listed.source == f"{site.url}/net.onnx"
     assert left_in(folder) == ["admitted.json", f"onnx/{DIGEST}.onnx"]
 

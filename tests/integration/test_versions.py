@@ -481,7 +481,7 @@ def test_worker_that_runs_for_a_month_offers_its_served_models(
         # Changes of these do not.
         ({"title": "Everything"}, 1),
         ({"quality": {"iou": 0.9}}, 1),
-        ({"licence": "MIT"}, 1),
+        ({"license": "MIT"}, 1),
         ({"default": False}, 1),
         ({"devices": ("cpu", "cuda")}, 1),
     ],

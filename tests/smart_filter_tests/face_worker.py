@@ -79,7 +79,7 @@ def _finds_no_face(meanwhile: list[Callable[[], None]]) -> ModuleType:
         family="bench",
         title="Finds no face",
         source="the tests",
-        licence="Apache-2.0",
+        license="Apache-2.0",
         data_terms="",
     )
     vars(made).update(CARD=card, load=lambda _: no_face)

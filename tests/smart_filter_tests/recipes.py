@@ -19,7 +19,7 @@ def a_card(task: TaskName, name: str, *, default: bool = True, able: bool = True
         family=name,
         title=name,
         source="the tests",
-        licence="Apache-2.0",
+        license="Apache-2.0",
         data_terms="",
         default=default,
         parameters=(

@@ -264,7 +264,7 @@ def a_card(task: TaskName, name: str | None = None) -> ModelCard:
         family=name or "bench",
         title="Nothing",
         source="the tests",
-        licence="Apache-2.0",
+        license="Apache-2.0",
         data_terms="",
         default=name is None,
     )

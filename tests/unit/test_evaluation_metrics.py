@@ -140,7 +140,7 @@ def test_limit_takes_photos_from_the_whole_folder() -> None:
 
 CARD = ModelCard(
     name="x<y", version="3", task=TaskName.SMILE, family="x", title="A model", source="",
-    licence="", data_terms="",
+    license="", data_terms="",
 )  # fmt: skip
 
 

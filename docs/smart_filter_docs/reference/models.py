@@ -46,7 +46,7 @@ def _card(card: ModelCard) -> str:
     facts = {
         "version": card.version,
         "source": card.source,
-        "license of the weights": card.licence,
+        "license of the weights": card.license,
         "terms of their data": card.data_terms,
         "commercial": card.commercial,
         "pool of workers": code(card.capability),

@@ -65,7 +65,7 @@ class ModelCard:
         exactly one card of each task whose default can be. It has the default's family, so that
         the same pool of workers runs either.
     emotions: whether it infers emotions from faces; such models can be turned off.
-    source: origin of weights and method.  licence: an SPDX expression of the weights.
+    source: origin of weights and method.  license: an SPDX expression of the weights.
     data_terms: terms of the training data; "" when unknown.
     weights: files that are checked by digest before they are loaded.
     optional: whether its weights are fetched by its name only, so that not every worker has them.
@@ -91,7 +91,7 @@ class ModelCard:
     family: str
     title: str
     source: str
-    licence: str
+    license: str
     data_terms: str
     default: bool = False
     commercial: Commercial = Commercial.ASK

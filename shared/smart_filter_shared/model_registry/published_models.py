@@ -219,9 +219,11 @@ def _encode_card(card: ModelCard) -> str:
     """Return the JSON text of a card.
 
     Version 0.1.0 refuses cards with fields that it does not know, unless they are empty, and it
-    knows `research`. So both fields hold `commercial`, and only ASK is refused.
+    knows `research`. So both fields hold `commercial`, and only ASK is refused. It also knows
+    `license` as `licence`.
     """
     stored = dataclasses.asdict(card)
+    stored["licence"] = stored.pop("license")
     stored["research"] = card.research
     stored["commercial"] = Commercial.ASK if card.commercial == Commercial.ASK else ""
     return json.dumps(stored)
@@ -242,6 +244,7 @@ def _decode_card(card: str) -> ModelCard:
     Raises KeyError, TypeError or ValueError when this version cannot read it.
     """
     stored = json.loads(card)
+    stored["license"] = stored.pop("licence")
     commercial = _decode_commercial(stored.pop("research", False), stored.pop("commercial", None))
     stored = _known_fields(ModelCard, stored)
     size = stored["input_size"]
@@ -288,7 +291,7 @@ def _decode_identity(card: str) -> ModelCard:
         family=str(stored.get("family", "")),
         title=str(stored.get("title", "")),
         source=str(stored.get("source", "")),
-        licence=str(stored.get("licence", "")),
+        license=str(stored.get("licence", "")),
         data_terms=str(stored.get("data_terms", "")),
         default=bool(stored.get("default")),
     )

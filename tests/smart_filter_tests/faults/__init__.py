@@ -27,7 +27,7 @@ def card(name: str) -> ModelCard:
         family=name,
         title=f"A model that {name}",
         source="the tests",
-        licence="Apache-2.0",
+        license="Apache-2.0",
         data_terms="",
         commercial=Commercial.YES,
     )

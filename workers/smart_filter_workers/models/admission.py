@@ -74,7 +74,7 @@ def _admit_for_detectron2(folder: Path, source: Path, file: AdmittedFile) -> Adm
         names=file.classes,
         kind=file.kind,
         source=file.source,
-        licence=file.licence,
+        license=file.license,
         data_terms=file.data_terms,
         commercial=file.commercial,
     )

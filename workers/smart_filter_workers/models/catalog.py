@@ -269,11 +269,11 @@ def _restrict_choices(card: ModelCard, entries: tuple[str, ...], weights_folder:
         return card
     listed = {one.full_name: one for one in allowlist.read(weights_folder)}
     files = {name: listed.get(f"{card.name}/{name}") for name in entries}
-    licences = {
-        name: file.licence or NO_ASSERTION for name, file in files.items() if file is not None
+    licenses = {
+        name: file.license or NO_ASSERTION for name, file in files.items() if file is not None
     }
     data_terms = {file.data_terms or NO_ASSERTION for file in files.values() if file is not None}
-    each = ", ".join(f"{name} ({licence})" for name, licence in licences.items())
+    each = ", ".join(f"{name} ({license})" for name, license in licenses.items())
     parameters = tuple(
         replace(
             one,
@@ -288,7 +288,7 @@ def _restrict_choices(card: ModelCard, entries: tuple[str, ...], weights_folder:
     return replace(
         card,
         parameters=parameters,
-        licence=_join_licenses(set(licences.values())) or card.licence,
+        license=_join_licenses(set(licenses.values())) or card.license,
         commercial=_least({file.commercial for file in files.values() if file is not None})
         or card.commercial,
         data_terms="; ".join(sorted(data_terms)) or card.data_terms,
@@ -301,11 +301,11 @@ def _least(allowed: Collection[Commercial]) -> Commercial | None:
     return next((one for one in strictest_first if one in allowed), None)
 
 
-def _join_licenses(licences: Collection[str]) -> str:
+def _join_licenses(licenses: Collection[str]) -> str:
     """Return the SPDX expression for files under all of several licenses."""
-    if len(licences) == 1:
-        return next(iter(licences))
-    return " AND ".join(f"({one})" if " " in one else one for one in sorted(licences))
+    if len(licenses) == 1:
+        return next(iter(licenses))
+    return " AND ".join(f"({one})" if " " in one else one for one in sorted(licenses))
 
 
 def _model_modules(stage: StageName) -> list[ModuleType]:

@@ -59,7 +59,7 @@ class UpstreamWeights:
 
     model: the model that reads them; name: the entry by which a recipe chooses them, "" if
         there is no choice.
-    licence: an SPDX expression; data_terms: the terms of the training data; commercial: whether
+    license: an SPDX expression; data_terms: the terms of the training data; commercial: whether
         both allow commercial use.
     note: how to get the weights when they have no address.
     in_all: whether `models pull --all` fetches it.
@@ -69,7 +69,7 @@ class UpstreamWeights:
     name: str
     title: str
     source: str
-    licence: str
+    license: str
     data_terms: str
     files: tuple[RemoteFile, ...]
     handling: Handling | None = None
@@ -226,7 +226,7 @@ def _install(folder: Path, source: Path, entry: UpstreamWeights, file: RemoteFil
             entry="" if is_of_zoo else entry.name,
             handling={} if entry.handling is None else entry.handling.non_defaults,
             source=file.address,
-            licence=entry.licence,
+            license=entry.license,
             data_terms=entry.data_terms,
             commercial=entry.commercial,
         ),
@@ -241,7 +241,7 @@ def _entry(table: Mapping[str, Any]) -> UpstreamWeights:
         name=table["name"],
         title=table["title"],
         source=table["source"],
-        licence=table["licence"],
+        license=table["license"],
         data_terms=table["data_terms"],
         commercial=Commercial(table["commercial"]),
         files=tuple(
@@ -266,7 +266,7 @@ def _of_zoo(config: zoo.ZooConfig) -> UpstreamWeights:
         name=config.name,
         title=f"detectron2's {config.name.rpartition('/')[2]}: {config.makes}",
         source="github.com/facebookresearch/detectron2, MODEL_ZOO.md",
-        licence=ZOO_LICENSE,
+        license=ZOO_LICENSE,
         data_terms="the data set's own, as its name says",
         commercial=Commercial.ASK,
         files=(

@@ -25,7 +25,7 @@ REMEDY: Final = "admit it with `smart-filter models admit`"
 DIGEST_PREFIX: Final = "sha256:"
 ADDRESS_LENGTH: Final = len(DIGEST_PREFIX) + 12
 _SHA256_PATTERN = re.compile(r"[0-9a-f]{64}")
-_TEXT_FIELDS = ("kind", "config", "entry", "source", "licence", "data_terms")
+_TEXT_FIELDS = ("kind", "config", "entry", "source", "license", "data_terms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class AdmittedFile:
     kind: the model that reads it, such as "detectron2"; config: its configuration for that model.
     classes: the names of its classes, in the order of its outputs; () when its config has them.
     entry: its name in recipes; handling: how the model uses it, as `networks.handling` reads.
-    source: its origin; licence, data_terms: of the weights, as far as they were given.
+    source: its origin; license, data_terms: of the weights, as far as they were given.
     commercial: whether these allow commercial use.
     """
 
@@ -48,7 +48,7 @@ class AdmittedFile:
     entry: str = ""
     handling: Mapping[str, object] = field(default_factory=dict)
     source: str = ""
-    licence: str = ""
+    license: str = ""
     data_terms: str = ""
     commercial: Commercial = Commercial.ASK
 
@@ -167,7 +167,9 @@ def _entry(name: str, fields: Mapping[str, object]) -> AdmittedFile:
         raise TypeError(f"{name}: classes must be a list of strings")
     if not isinstance(handling, dict):
         raise TypeError(f"{name}: handling must be an object")
+    # Earlier versions wrote `licence`.
     texts = {one: fields.get(one, "") for one in _TEXT_FIELDS}
+    texts["license"] = texts["license"] or fields.get("licence", "")
     if not fields.get("kind") or not all(isinstance(value, str) for value in texts.values()):
         raise TypeError(f"{name}: {', '.join(_TEXT_FIELDS)} must be strings, kind not empty")
     return AdmittedFile(

@@ -61,7 +61,7 @@ def _describe_teacher(teacher: str) -> dict[str, object]:
         "teacher": card.name,
         "version": card.version,
         "weights": {file.name: file.sha256 for file in card.weights},
-        "licence": card.licence,
+        "license": card.license,
         "data_terms": card.data_terms,
     }
 

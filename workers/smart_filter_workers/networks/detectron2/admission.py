@@ -60,7 +60,7 @@ def admit_weights(
     names: Sequence[str] = (),
     kind: str = predictor_cache.WEIGHTS_KIND,
     source: str = "",
-    licence: str = "",
+    license: str = "",
     data_terms: str = "",
     commercial: Commercial = Commercial.ASK,
 ) -> AdmittedFile:
@@ -69,7 +69,7 @@ def admit_weights(
     path: an `.npz` of arrays, or a pickle as in the zoo; folder: the weights folder.
     config: a name of the zoo, or the address of an admitted configuration.
     names: of its classes, countable ones first; needed unless detectron2 knows its data set.
-    source, licence, data_terms, commercial: its origin and its terms, for the list.
+    source, license, data_terms, commercial: its origin and its terms, for the list.
     Raises SetupFailed when the file holds more than arrays, or does not fit the configuration.
     """
     configs = [one for one in allowlist.read(folder) if one.kind == predictor_cache.CONFIG_KIND]
@@ -96,7 +96,7 @@ def admit_weights(
         config=config if own is None else f"{allowlist.DIGEST_PREFIX}{own.sha256}",
         classes=classes,
         source=source,
-        licence=licence,
+        license=license,
         data_terms=data_terms,
         commercial=commercial,
     )

@@ -131,7 +131,7 @@ def pull(
 @click.option(
     "--license",
     "--licence",
-    "licence",
+    "license",
     default="NOASSERTION",
     metavar="SPDX",
     help="License of the weights.",
@@ -154,7 +154,7 @@ def admit(
     settings: tuple[str, ...],
     config: str,
     classes: str,
-    licence: str,
+    license: str,
     data_terms: str,
     commercial: Commercial,
     as_json: bool,
@@ -165,7 +165,7 @@ def admit(
     folder and pinned by digest. Workers offer it after a restart.
     """
     given = _FileDescription(
-        name, kind, like, settings, config, classes, licence, data_terms, commercial
+        name, kind, like, settings, config, classes, license, data_terms, commercial
     )
     admitted = _admit_file(data_folder() / "weights", file, given)
     # A configuration of detectron2 becomes an entry of the model that it configures.
@@ -235,7 +235,7 @@ class _FileDescription:
     settings: tuple[str, ...]
     config: str
     classes: str
-    licence: str
+    license: str
     data_terms: str
     commercial: Commercial
 
@@ -254,7 +254,7 @@ def _pull_entry(
             f" {entry.data_terms}"
         )
     largest = max(file.most_bytes for file in entry.files)
-    terms = f"license {entry.licence};  data: {entry.data_terms};  commercial: {entry.commercial}"
+    terms = f"license {entry.license};  data: {entry.data_terms};  commercial: {entry.commercial}"
     print_line(f"{name}: {entry.title}; {terms}; up to {format_bytes(largest)}", err=True)
     return upstream.pull(folder, entry, sha256=sha256, admit=admit, mirror=mirror)
 
@@ -305,7 +305,7 @@ def _admit_file(folder: Path, source: Path, given: _FileDescription) -> Admitted
             entry=given.name or _NOT_IN_NAMES.sub("-", source.stem.lower()).strip("-._")[:64],
             handling={**handling, **_parse_handling(given.settings)},
             source=like.source if like and terms is like else f"admitted from {source.name}",
-            licence=terms.licence,
+            license=terms.license,
             data_terms=terms.data_terms,
             commercial=terms.commercial,
         ),

@@ -35,7 +35,7 @@ CARD: Final = ModelCard(
     title="Faces by a detectron2 model of your own",
     source="facebookresearch/detectron2; weights are admitted, docs/detectron2.md",
     # The license of the admitted weights applies.
-    licence="LicenseRef-weights",
+    license="LicenseRef-weights",
     data_terms="those of the photos that the admitted weights were trained on",
     commercial=Commercial.ASK,
     batch_size=4,

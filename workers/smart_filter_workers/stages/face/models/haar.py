@@ -28,7 +28,7 @@ CARD: Final = ModelCard(
     title="Haar cascade frontalface_alt2; box and landmarks by the face mesh",
     source="OpenCV 4, haarcascade_frontalface_alt2.xml, Viola & Jones 2001; mediapipe"
     " 0.10.21, modules/face_landmark, Kartynnik et al. 2019",
-    licence=cascades.LICENSE,
+    license=cascades.LICENSE,
     data_terms=cascades.DATA_TERMS,
     commercial=Commercial.ASK,
     weights=(MESH_WEIGHTS,),

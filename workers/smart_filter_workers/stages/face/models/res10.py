@@ -34,7 +34,7 @@ CARD: Final = ModelCard(
     title="SSD on ResNet-10 at 300 × 300 pixels; landmarks at their mean positions",
     source="github.com/opencv/opencv_3rdparty, dnn_samples_face_detector_20170830;"
     " Liu et al. 2016, SSD",
-    licence="Apache-2.0",
+    license="Apache-2.0",
     # Source: OpenCV's samples/dnn/face_detector/how_to_train_face_detector.txt.
     data_terms="a large public set of pictures that its authors say they cannot name",
     commercial=Commercial.ASK,

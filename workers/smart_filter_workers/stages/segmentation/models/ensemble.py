@@ -43,7 +43,7 @@ CARD: Final = ModelCard(
     family="ensemble",
     title="Several models' mattes joined into one, with their agreement",
     source="the members' sources",
-    licence="Apache-2.0",
+    license="Apache-2.0",
     data_terms="the members' terms",
     commercial=Commercial.YES,
     # Its default members, mean IoU at one half: 41 photos in the wild, 55 of street

@@ -53,7 +53,7 @@ CARD: Final = ModelCard(
     family="grabcut",
     title="GrabCut, seeded by a box, faces, another model's matte or strokes",
     source="OpenCV; Rother, Kolmogorov & Blake 2004, GrabCut",
-    licence="Apache-2.0",
+    license="Apache-2.0",
     data_terms="the terms of the model that makes the matte",
     commercial=Commercial.YES,
     # From a matte of selfie, mean IoU at one half: 41 photos in the wild, 55 of street

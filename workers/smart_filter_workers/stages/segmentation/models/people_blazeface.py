@@ -31,7 +31,7 @@ CARD: Final = ModelCard(
     title="Person by person, without weights from research data",
     source="mediapipe 0.10.21, modules/pose_detection, pose_landmark, selfie_segmentation and"
     " face_detection",
-    licence="Apache-2.0",
+    license="Apache-2.0",
     data_terms=MEDIAPIPE_DATA_TERMS,
     commercial=Commercial.YES,
     stands_in=True,

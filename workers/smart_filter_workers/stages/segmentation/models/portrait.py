@@ -33,7 +33,7 @@ CARD: Final = ModelCard(
         "smart_filter_training.models.unet, docs/models/portrait.md; begun with the weights of"
         " mediapipe 0.10.21, modules/selfie_segmentation"
     ),
-    licence="Apache-2.0",
+    license="Apache-2.0",
     data_terms=(
         "picsart contest, Human-Segmentation-Dataset, football frames, VOC and COCO samples,"
         " clothing-co-parsing: no terms stated, or for research"

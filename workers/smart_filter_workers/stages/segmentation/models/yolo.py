@@ -31,7 +31,7 @@ CARD: Final = ModelCard(
     source="the manifest's entries, docs/models.md",
     # Licenses of the ready entries together; YOLO's requires publishing the source of a service
     # built on it.
-    licence="AGPL-3.0-only AND Apache-2.0",
+    license="AGPL-3.0-only AND Apache-2.0",
     data_terms="COCO 2017: annotations CC BY 4.0, pictures under Flickr's terms",
     commercial=Commercial.ASK,
     input_size=(640, 640),

@@ -34,7 +34,7 @@ CARD: Final = ModelCard(
     title="Distance of the lids",
     source="mediapipe 0.10.21, modules/face_landmark and modules/iris_landmark; Soukupová & Čech"
     " 2016, Real-time eye blink detection",
-    licence="Apache-2.0",
+    license="Apache-2.0",
     data_terms=MEDIAPIPE_DATA_TERMS,
     commercial=Commercial.YES,
     stands_in=True,

@@ -30,7 +30,7 @@ CARD: Final = ModelCard(
     family="geometry",
     title="Shape of the mouth in the face mesh",
     source="mediapipe 0.10.21, modules/face_landmark; Kartynnik et al. 2019",
-    licence="Apache-2.0",
+    license="Apache-2.0",
     data_terms=f"weights: {MEDIAPIPE_DATA_TERMS}; the five numbers and three cuts: fitted to 9,000"
     " crops of FERPlus (labels MIT, FER2013 pixels without stated terms)",
     commercial=Commercial.NO,

@@ -44,7 +44,7 @@ CARD: Final = ModelCard(
     title="Haar cascade of open eyes",
     source="OpenCV 4, haarcascade_eye.xml and haarcascade_eye_tree_eyeglasses.xml;"
     " mediapipe 0.10.21, modules/face_landmark",
-    licence=cascades.LICENSE,
+    license=cascades.LICENSE,
     data_terms=cascades.DATA_TERMS,
     commercial=Commercial.ASK,
     weights=(MESH_WEIGHTS,),

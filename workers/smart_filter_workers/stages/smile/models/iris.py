@@ -34,7 +34,7 @@ CARD: Final = ModelCard(
     title="Height of the upper lid, and of the iris",
     source="mediapipe 0.10.21, modules/face_landmark and modules/iris_landmark;"
     " Ablavatski et al. 2020",
-    licence="Apache-2.0",
+    license="Apache-2.0",
     data_terms=f"weights: {MEDIAPIPE_DATA_TERMS}; four numbers: fitted to CEW (research use) and"
     " Eye-State-Detection (none stated)",
     commercial=Commercial.NO,

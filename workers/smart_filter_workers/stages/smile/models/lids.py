@@ -36,7 +36,7 @@ CARD: Final = ModelCard(
     family="lids",
     title="Small network on a gray patch around each eye",
     source="trained by smart_filter_training.models.eyes; mediapipe 0.10.21, modules/face_landmark",
-    licence="Apache-2.0",
+    license="Apache-2.0",
     data_terms=f"mesh: {MEDIAPIPE_DATA_TERMS}; patches: CEW (research use) and Eye-State-Detection"
     " (none stated)",
     commercial=Commercial.NO,
