@@ -277,6 +277,25 @@ def test_webhook_lag_is_the_age_of_the_oldest_due_delivery(bench: Bench) -> None
     assert 4000 <= read(bench).webhook_lag_seconds <= 8000
 
 
+def test_deliveries_behind_a_slow_or_failing_receiver_are_not_late(bench: Bench) -> None:
+    bench.execute("""
+        INSERT INTO deliveries (id, tenant, webhook, lane, type, happened_at, due_at, attempt,
+            state, lease_token, leased_until)
+        SELECT gen_random_uuid(), 'tests', 'default', lane, 'job.succeeded', now(),
+            now() - make_interval(secs => seconds), attempt, state,
+            CASE WHEN state = 'sending' THEN gen_random_uuid() END,
+            CASE WHEN state = 'sending' THEN now() + make_interval(secs => leased) END
+        FROM (VALUES
+            ('fails', 'waiting', 0, 8000, 0), ('fails', 'waiting', 1, -300, 0),
+            ('is slow', 'waiting', 0, 8000, 0), ('is slow', 'sending', 1, 9000, 60),
+            ('sender died', 'waiting', 0, 500, 0), ('sender died', 'sending', 1, 900, -60),
+            ('retry is late', 'waiting', 1, 400, 0)
+        ) AS known (lane, state, attempt, seconds, leased)
+    """)
+
+    assert 500 <= read(bench).webhook_lag_seconds < 8000
+
+
 def test_requests_are_counted_by_route_and_not_by_address(bench: Bench) -> None:
     with serve_api(bench.settings) as site, an_api(site, bench) as fresh_api:
         for _ in range(3):

@@ -76,7 +76,7 @@ class ServiceMetrics:
     paused: the paused capabilities.
     totals: the counters since the database was created.
     workers: number of workers by capability and state.
-    webhook_lag_seconds: how long the oldest waiting delivery has been due.
+    webhook_lag_seconds: how long the oldest delivery has been due that senders neglect.
     retention_lag_seconds: how long the deletion of the oldest artifact or upload is overdue.
     """
 
@@ -180,8 +180,13 @@ def read_queue_lengths(connection: Connection) -> dict[str, QueueLength]:
 
 
 def webhook_lag_seconds(connection: Connection) -> float:
-    """Return how long the oldest waiting delivery has been due, in seconds; 0 without any."""
+    """Return how long the oldest delivery has been due that senders neglect, in seconds; 0 if none.
+
+    Deliveries behind others of their lane do not count: behind one that is being sent, or one that
+    failed and whose retry is not due yet. There the receiver is slow, not the sender.
+    """
     # Jumps from lane to lane in the index, as claims do, so the size of a lane does not matter.
+    # Only a delivery that failed is due in the future.
     found = connection.execute(
         text("""
             WITH RECURSIVE heads AS (
@@ -195,6 +200,15 @@ def webhook_lag_seconds(connection: Connection) -> float:
                 ) AS next
             )
             SELECT coalesce(extract(epoch FROM statement_timestamp() - min(due_at)), 0) FROM heads
+            WHERE NOT EXISTS (
+                SELECT 1 FROM deliveries
+                WHERE deliveries.lane = heads.lane AND state = 'waiting'
+                    AND deliveries.due_at > statement_timestamp()
+            ) AND NOT EXISTS (
+                SELECT 1 FROM deliveries
+                WHERE deliveries.lane = heads.lane AND state = 'sending'
+                    AND leased_until > statement_timestamp()
+            )
         """)
     ).scalar_one()
     return max(0.0, float(found))

@@ -155,7 +155,8 @@ WEBHOOK_LAG = Metric(
     MetricKind.GAUGE,
     "seconds",
     (),
-    "Age of the oldest due webhook delivery that no sender has started; 0 if none.",
+    "Age of the oldest due webhook delivery that senders neglect; 0 if none. Those that wait for a "
+    "slow or failing receiver do not count.",
 )
 RETENTION_LAG = Metric(
     "smart_filter_retention_lag_seconds",
