@@ -10,8 +10,11 @@ from smart_filter_shared.artifacts import retention
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.queue import pauses
 from smart_filter_shared.queue import worker_registry as queue_workers
-from smart_filter_shared.queue.worker_registry import WorkerState
+from smart_filter_shared.queue.worker_registry import SENDER_ROLE, WorkerState
 from smart_filter_shared.telemetry.metrics import WorkerStep
+
+# A sender without a heartbeat for this long is dead; as long as the leases of its deliveries.
+_SILENT_SENDER_SECONDS = 60.0
 
 
 class CounterName(StrEnum):
@@ -182,8 +185,9 @@ def read_queue_lengths(connection: Connection) -> dict[str, QueueLength]:
 def webhook_lag_seconds(connection: Connection) -> float:
     """Return how long the oldest delivery has been due that senders neglect, in seconds; 0 if none.
 
-    Deliveries behind others of their lane do not count: behind one that is being sent, or one that
-    failed and whose retry is not due yet. There the receiver is slow, not the sender.
+    Deliveries behind others of their lane do not count: behind one that is being sent and, while a
+    sender is there, behind one that failed and whose retry is not due yet. The receiver is slow
+    there, not the sender.
     """
     # Jumps from lane to lane in the index, as claims do, so the size of a lane does not matter.
     # Only a delivery that failed is due in the future.
@@ -202,13 +206,20 @@ def webhook_lag_seconds(connection: Connection) -> float:
             SELECT coalesce(extract(epoch FROM statement_timestamp() - min(due_at)), 0) FROM heads
             WHERE NOT EXISTS (
                 SELECT 1 FROM deliveries
-                WHERE deliveries.lane = heads.lane AND state = 'waiting'
-                    AND deliveries.due_at > statement_timestamp()
-            ) AND NOT EXISTS (
-                SELECT 1 FROM deliveries
                 WHERE deliveries.lane = heads.lane AND state = 'sending'
                     AND leased_until > statement_timestamp()
+            ) AND NOT (
+                EXISTS (
+                    SELECT 1 FROM workers
+                    WHERE wanted = ARRAY[CAST(:sender AS text)] AND drained_from IS NULL
+                        AND seen_at > statement_timestamp() - make_interval(secs => :silent_seconds)
+                ) AND EXISTS (
+                    SELECT 1 FROM deliveries
+                    WHERE deliveries.lane = heads.lane AND state = 'waiting'
+                        AND deliveries.due_at > statement_timestamp()
+                )
             )
-        """)
+        """),
+        {"sender": SENDER_ROLE, "silent_seconds": _SILENT_SENDER_SECONDS},
     ).scalar_one()
     return max(0.0, float(found))
