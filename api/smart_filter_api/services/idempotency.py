@@ -294,7 +294,8 @@ async def _claim_or_replay(services: Services, named: dict[str, object]) -> Resp
             headers=headers,
         )
 
-    async with services.transaction() as connection:
+    # The claim commits by itself; only what it lost to is read after it.
+    async with services.autocommit() as connection:
         found = await connection.run_sync(claim)
     if isinstance(found, Error):
         raise found
