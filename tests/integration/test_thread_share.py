@@ -47,11 +47,11 @@ def test_second_thread_is_left_to_others(
     worker.meanwhile.append(clock.advance)
     runner.run(worker.services)
     long = [worker.submit(tenant=ANN) for _ in range(2)]
-    short = worker.submit(tenant=BOB)
     seen = []
 
     def look() -> None:
         """Take a turn in another thread, while the first thread runs a stage of ann."""
+        short = worker.submit(tenant=BOB)
         with ThreadPoolExecutor(1) as other:
             other.submit(runner.run, worker.services).result()
         seen.extend(bench.row(job_id, FACE)["state"] for job_id in (*long, short))
