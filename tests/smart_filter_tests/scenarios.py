@@ -17,10 +17,17 @@ from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
 from smart_filter_shared.jobs.submission import stage_payload
 from smart_filter_shared.model_registry.stage_plan import StagePlan
-from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.pipeline import PIPELINE, StageName
 from smart_filter_shared.queue.leases import Failure, Lease
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
-from smart_filter_tests.bench import KEEPING, TENANT, Bench, capability, stage_result
+from smart_filter_tests.bench import (
+    KEEPING,
+    TENANT,
+    Bench,
+    capability,
+    run_ahead_result,
+    stage_result,
+)
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 
 RAISED = Failure("model_failed", "A model failed", "ValueError in face")
@@ -326,6 +333,18 @@ def _complete(connection: Connection, bench: Bench, lease: Lease) -> object:
     return (sorted(completion.ready), len(completion.succeeded), len(completion.lost))
 
 
+def _complete_ahead(connection: Connection, bench: Bench, lease: Lease) -> object:
+    """Complete a stage, and all stages that need nothing else, as if they had run ahead."""
+    del bench
+    ran = [lease.stage]
+    for stage in PIPELINE:
+        if set(stage.needs) & set(ran) and set(stage.needs) <= {*ran, PREPARE}:
+            ran.append(stage.name)
+    outcomes = [run_ahead_result(lease, stage) for stage in ran[1:]]
+    completion = WORKER.complete(connection, [stage_result(lease), *outcomes], KEEPING)
+    return (sorted(completion.ready), len(completion.succeeded), len(completion.lost))
+
+
 def _reopen(connection: Connection, bench: Bench, lease: Lease) -> object:
     """Report the artifact of `prepare` as missing."""
     del bench
@@ -374,6 +393,7 @@ _OF_A_JOB = {
 _OF_A_LEASE: Mapping[str, Callable[[Connection, Bench, Lease], object]] = {
     "renew": _renew,
     "complete": _complete,
+    "complete ahead": _complete_ahead,
     "release": _release,
     "release later": functools.partial(_release, delay_seconds=3600),
     "retry": _retry,

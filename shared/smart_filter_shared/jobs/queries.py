@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
@@ -50,11 +50,17 @@ _STAGES = """
         SELECT json_agg(json_build_object(
             'stage', stage, 'state', state, 'attempt', attempt, 'models', models,
             'seconds', seconds, 'has_started', started_at IS NOT NULL, 'result', result,
-            'capability', capability, 'rank', rank
+            'capability', capability, 'rank', rank{more}
         ))
         FROM {stages} AS stages WHERE stages.job_id = jobs.id{own}
     )
 """
+# What a worker must know to run a stage without claiming it.
+_OF_LEASES = """,
+            'parameters', parameters, 'digests', digests, 'shadows', shadows,
+            'is_held', not_before IS NOT NULL OR EXISTS (
+                SELECT FROM pauses WHERE pauses.capability = stages.capability
+            )"""
 # The columns of a JobRow. The recipe is read as text: most jobs share a few recipes, and parsed
 # recipes are cached by that text.
 _JOB_COLUMNS: Final = (
@@ -70,7 +76,7 @@ _WITH_STAGES = select(
     *(tables.jobs.c[name] for name in _JOB_COLUMNS),
     literal_column(_RECIPE).label("recipe"),
     literal_column(_EMOTIONS).label("emotions"),
-    literal_column(_STAGES.format(stages="stages", own="")).label("stages"),
+    literal_column(_STAGES.format(stages="stages", own="", more="")).label("stages"),
 )
 # The row as one JSON text: psycopg's decoding per column costs more than `json.loads`.
 _JOB = f"""
@@ -79,13 +85,14 @@ _JOB = f"""
         'recipe', {_RECIPE}, 'emotions', {_EMOTIONS}, 'stages', {_STAGES}
     ) AS text)
 """
+_OF_JOB = " AND stages.job_id = :job_id"
 _FIND = text(f"""
-    SELECT outcome, {_JOB.format(stages="stages", own=" AND stages.job_id = :job_id")} AS job
+    SELECT outcome, {_JOB.format(stages="stages", own=_OF_JOB, more="")} AS job
     FROM jobs WHERE id = :job_id AND tenant = :tenant
 """)  # noqa: S608 - all parts stand here
 # Running stages are always in open partitions; the plan is generic (transitions/sql.py).
 _FIND_FOR_LEASES = text(f"""
-    SELECT {_JOB.format(stages="open_stages", own="")} AS job
+    SELECT {_JOB.format(stages="open_stages", own="", more=_OF_LEASES)} AS job
     FROM open_jobs AS jobs WHERE id = ANY(:ids)
 """)  # noqa: S608 - as above
 # An id begins with the time of the API's clock, `created_at` is of the database's. The first
@@ -107,6 +114,10 @@ class StageRow:
     result: numbers and artifact keys as the worker stored them; None before it succeeded, except
         for the last stage of a job, when it reuses a result.
     capability, rank: its queue, and its place in the queue.
+    parameters, digests, shadows: as in `Lease`.
+    is_held: whether it must not run yet, although its needs may be met: its retry is not due, or
+        its capability is paused.
+    The last four are read for leases only, and no part of a comparison.
     """
 
     name: StageName
@@ -117,6 +128,10 @@ class StageRow:
     result: Json | None
     capability: Capability = _NO_CAPABILITY
     rank: float = 0.0
+    parameters: Json = field(default_factory=dict, compare=False)
+    digests: Json = field(default_factory=dict, compare=False)
+    shadows: Json = field(default_factory=dict, compare=False)
+    is_held: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +246,7 @@ def get_many(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, 
     # At the sixth execution of a prepared statement PostgreSQL also builds a generic plan, to
     # compare its cost. With `= ANY(:ids)` alone that plan opens and locks every partition.
     job = _JOB.format(
-        stages="stages", own=f" AND {partitions.day_condition('stages.job_id', job_ids)}"
+        stages="stages", own=f" AND {partitions.day_condition('stages.job_id', job_ids)}", more=""
     )
     query = text(f"""
         SELECT {job} AS job FROM jobs
@@ -347,6 +362,10 @@ def _stage_row(row: Json) -> StageRow:
         result=row["result"],
         capability=Capability(row["capability"]),
         rank=row["rank"],
+        parameters=row.get("parameters", {}),
+        digests=row.get("digests", {}),
+        shadows=row.get("shadows", {}),
+        is_held=row.get("is_held", True),
     )
 
 

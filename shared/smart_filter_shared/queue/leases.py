@@ -78,6 +78,8 @@ class StageOutcome:
     artifacts: the keys that the run stored, each with its kind, which decides its TTL.
     photo: the job's photo, when this run has imported it.
     fetching_seconds: how long the thread was fetching addresses of the job; charged as well.
+    run_ahead_of: the stage of the same job whose lease covers this run, which has no lease of its
+        own; the token in `lease` is that of the covering lease. None: the stage was claimed.
     """
 
     lease: Lease
@@ -86,6 +88,7 @@ class StageOutcome:
     artifacts: Mapping[str, ArtifactKind]
     photo: ImportedPhoto | None = None
     fetching_seconds: float = 0.0
+    run_ahead_of: StageName | None = None
 
 
 @dataclass(frozen=True, slots=True)

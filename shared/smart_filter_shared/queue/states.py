@@ -70,6 +70,8 @@ STAGE_MOVES = (
     Move(StageState.WAITING, StageState.READY, by=(*_CAN_RANK_ALBUM, "wake")),
     Move(StageState.WAITING, StageState.FAILED, by=("fail_overdue",)),
     Move(StageState.WAITING, StageState.CANCELED, by=("cancel", *_CAN_FAIL_JOB, "fail_overdue")),
+    # A stage that ran under the lease of another stage of its job.
+    Move(StageState.WAITING, StageState.SUCCEEDED, by=("complete",)),
     Move(StageState.READY, StageState.RUNNING, by=("claim",)),
     Move(StageState.READY, StageState.WAITING, by=("rerun",)),
     Move(StageState.READY, StageState.FAILED, by=("fail_overdue",)),

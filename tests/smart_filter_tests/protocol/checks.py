@@ -416,9 +416,9 @@ class _Worker:
         """Serve one ring; meanwhile: called once, while the model runs."""
         artifacts = self.services.artifacts
 
-        def store(*given: Any) -> object:  # noqa: ANN401 - as ArtifactStore.store takes
+        def store(*given: Any, **more: Any) -> object:  # noqa: ANN401 - as ArtifactStore.store takes
             self.stored += 1
-            kept = artifacts.store(*given)
+            kept = artifacts.store(*given, **more)
             # Faces have no file of their own.
             key = f"{dt.datetime.now(dt.UTC).date()}/{TENANT}/{given[1].token}"
             self.base.bench.store.put(key, b"file", length=4, media_type="image/png")

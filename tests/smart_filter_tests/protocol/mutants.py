@@ -96,7 +96,7 @@ MUTANTS: tuple[Mutant, ...] = (
     _queue(
         "complete: artifacts of its token only",
         "complete _COMPLETE",
-        "JOIN completed ON completed.token = made.token",
+        "JOIN completed ON completed.token = made.token AND completed.stage = made.stage",
         "JOIN (SELECT 1) AS one ON true",
     ),
     _queue(

@@ -6,8 +6,8 @@ JSON in the stage's row:
 
     {"facts": {field: JSON}, "arrays": {field: key}, "files": {field: {"key", …}}}
 
-The proxy of a photo is stored only if the photo is large: else it is made of the photo again, which
-costs less than moving it (docs/decisions/0016).
+The proxy of a photo is stored only if the photo is large and another stage is left to read it: else
+it is made of the photo again, which costs less than moving it (docs/decisions/0016).
 Recent arrays and decoded photos stay in a bounded memory cache, so that a worker that
 serves several stages decodes a photo once.
 """
@@ -16,6 +16,7 @@ import dataclasses
 import functools
 import typing
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import cv2
@@ -108,9 +109,15 @@ class ArtifactStore:
         """Store the photo that a job names elsewhere.  Raises what `import_photo` raises."""
         return photo_import.import_photo(self._store, self._fetcher, job, lease)
 
-    def load(self, job: JobRow, wanted: type[Inputs]) -> Inputs:
+    def load(
+        self,
+        job: JobRow,
+        wanted: type[Inputs],
+        results: Mapping[StageName, object] = MappingProxyType({}),
+    ) -> Inputs:
         """Return the inputs of a stage for one job, its fields filled by their names.
 
+        results: of stages that have run in this process and are not stored yet.
         Raises ImageUnreadable, ImageTooLarge or Poison for the photo or its background,
         PhotoUnreachable or PictureTemporarilyUnreachable for a background at an address,
         InputsExpired when the photo is gone, ArtifactsGone when an object is missing that a stage
@@ -126,6 +133,12 @@ class ArtifactStore:
             **{
                 name: functools.partial(self._result, job, stage, made)
                 for name, (stage, made) in _RESULTS.items()
+                if stage not in results
+            },
+            **{
+                name: functools.partial(_freeze, results[stage])
+                for name, (stage, _) in _RESULTS.items()
+                if stage in results
             },
         }
         # mypy cannot see that `wanted` is a dataclass; every stage's Inputs is.
@@ -145,9 +158,12 @@ class ArtifactStore:
             return InputsExpired(message)
         return ArtifactsGone(message, sorted(key for key in made if not self._store.has(key)))
 
-    def store(self, job: JobRow, lease: Lease, result: object) -> StoredResult:
+    def store(
+        self, job: JobRow, lease: Lease, result: object, *, is_read_again: bool = True
+    ) -> StoredResult:
         """Store the result of a stage under its lease, and return its stored form.
 
+        is_read_again: whether unfinished stages will read it.
         Raises StorageUnavailable; no row names the objects stored before, so the garbage collector
         removes them later.
         """
@@ -159,7 +175,11 @@ class ArtifactStore:
         for field in dataclasses.fields(result):  # type: ignore[arg-type]
             value = getattr(result, field.name)
             key = functools.partial(keys.artifact, job.tenant, job.id, lease.stage, lease.token)
-            if isinstance(result, PreparedPhoto) and _is_made_again(result, field.name):
+            if (
+                isinstance(result, PreparedPhoto)
+                and field.name == _PROXY
+                and (_is_small(result) or not is_read_again)
+            ):
                 self._keep_array(_proxy_key(job, result.quarter_turns), result.proxy_srgb)
             elif isinstance(value, np.ndarray):
                 arrays[field.name] = key(f"{field.name}.png")
@@ -302,11 +322,10 @@ def _require_photo_key(job: JobRow) -> str:
     return job.photo_key
 
 
-def _is_made_again(prepared: PreparedPhoto, name: str) -> bool:
-    """Return whether a field is made of the photo again instead of being stored."""
+def _is_small(prepared: PreparedPhoto) -> bool:
+    """Return whether making the proxy of the photo again costs less than storing it."""
     height, width = prepared.proxy_srgb.shape[:2]
-    is_small = prepared.width * prepared.height < _LARGE_PHOTO * width * height
-    return name == _PROXY and is_small
+    return bool(prepared.width * prepared.height < _LARGE_PHOTO * width * height)
 
 
 def _proxy_key(job: JobRow, quarter_turns: int) -> str:
@@ -316,6 +335,16 @@ def _proxy_key(job: JobRow, quarter_turns: int) -> str:
 def _can_fill(stored: Json, field: "dataclasses.Field[object]") -> bool:
     is_stored = field.name in stored["facts"] or field.name in stored["arrays"]
     return is_stored or field.default is dataclasses.MISSING
+
+
+def _freeze(result: object) -> object:
+    """Return a result whose arrays are read-only, as loaded ones are."""
+    # mypy cannot see that `result` is a dataclass; every result is.
+    for one in dataclasses.fields(result):  # type: ignore[arg-type]
+        value = getattr(result, one.name)
+        if isinstance(value, np.ndarray):
+            value.flags.writeable = False
+    return result
 
 
 def _read_only(array: Pixels) -> tuple[Pixels, int]:

@@ -1,5 +1,7 @@
 """Serve a ring: claim, load, run, store, complete.
 
+The next stages of the same job run under the same lease where this process serves them too
+(`run_ahead`).
 `error_policy` settles the lease when any of these steps raises.
 """
 
@@ -22,7 +24,14 @@ from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.metrics import WorkerStep
 from smart_filter_shared.tenants import quotas
 from smart_filter_workers.learning.shadow_run import CompletedStage
-from smart_filter_workers.runtime import batching, child_process, claims, error_policy, reroute
+from smart_filter_workers.runtime import (
+    batching,
+    child_process,
+    claims,
+    error_policy,
+    reroute,
+    run_ahead,
+)
 from smart_filter_workers.runtime.claims import Claim, ClaimKind
 from smart_filter_workers.runtime.context import WorkerContext
 from smart_filter_workers.runtime.task import Task
@@ -118,20 +127,30 @@ def _work(
     engine = services.settings.engine
     is_last = claim.leases[0].attempt >= engine.max_attempts  # a last attempt is claimed alone
     limit_seconds = engine.stage_seconds + (_CHILD_OVERHEAD_SECONDS if is_last else 0)
+    ahead: list[Task] = []
     with services.heartbeat.holding(claim.leases, limit_seconds=limit_seconds) as tasks:
         try:
-            return _run_steps(services, claim, tasks, ends_at, is_last=is_last)
+            return _run_steps(services, claim, tasks, ahead, ends_at, is_last=is_last)
         finally:
-            loading_seconds = sum(task.loading_seconds for task in tasks)
+            loading_seconds = sum(task.loading_seconds for task in (*tasks, *ahead))
             services.thread_share.end_work(loading_seconds=loading_seconds)
             services.batch_tracer.export(
                 claim.trail, [(task.lease, task.trouble) for task in tasks]
             )
+            for task in ahead:
+                services.batch_tracer.export(task.trail, [(task.lease, task.trouble)])
 
 
 def _run_steps(
-    services: WorkerContext, claim: Claim, tasks: list[Task], ends_at: float, *, is_last: bool
+    services: WorkerContext,
+    claim: Claim,
+    tasks: list[Task],
+    ahead: list[Task],
+    ends_at: float,
+    *,
+    is_last: bool,
 ) -> tuple[list[Capability], Claim | None]:
+    """Take tasks to their completion; `ahead` gets the tasks of run-ahead stages."""
     # Not in the claiming transaction: an unreadable row would be claimed again and again.
     jobs = queries.parse_jobs(claim.rows)
     for task in tasks:
@@ -148,7 +167,16 @@ def _run_steps(
     else:
         ran = _run(services, _advance(services, imported, _load))
     kept = _advance(services, ran, _reroute_if_asked)
-    stored = _advance(services, [task for task in kept if task.result is not None], _store)
+    kept = [task for task in kept if task.result is not None]
+    if len(claim.leases) == 1 and kept and not is_last:
+        with error_policy.settle_errors(services, kept, "internal"):
+            ahead += run_ahead.run(services, kept[0], begun_at=claim.begun_at)
+    names = {task.lease.stage for task in (*kept, *ahead)}
+    for task in kept:
+        task.is_read_again = not run_ahead.ends_job(task.job, names)
+    stored = _advance(services, kept, _store)
+    if stored:
+        stored += run_ahead.store(services, ahead)
     stored += reusing
     # Photos that were imported for stages that will not complete.
     unused = [task.photo.key for task in tasks if task.photo is not None and task not in stored]
@@ -157,7 +185,8 @@ def _run_steps(
         return [], None
     ready: list[Capability] = []
     following: Claim | None = None
-    with error_policy.settle_errors(services, stored, "internal"):
+    claimed = [task for task in stored if task.run_ahead_of is None]
+    with error_policy.settle_errors(services, claimed, "internal"):
         ready, following = _complete(services, stored, ends_at)
         # The times of a last attempt in a child process do not apply to other runs.
         if not is_last:
@@ -290,7 +319,9 @@ def _store(services: WorkerContext, task: Task) -> None:
         raise LeaseLost(f"{task.lease.stage} of job {task.lease.job_id}")
     with _time_step(services, WorkerStep.STORE, task):
         signed = services.signer.sign_files(task.result)
-        task.stored = services.artifacts.store(task.job, task.lease, signed)
+        task.stored = services.artifacts.store(
+            task.job, task.lease, signed, is_read_again=task.is_read_again
+        )
 
 
 def _complete(
@@ -324,6 +355,8 @@ def _complete(
             continue
         if task.job.photo_url is not None and outcome.photo is not None:
             _charge_photo(services, task.job.tenant, outcome.photo)
+        if task.run_ahead_of is not None:
+            services.counters.record_claims([task.lease])
         if task.reused is None:
             services.shadow_runner.offer(CompletedStage(task.lease, task.inputs, task.result))
     if following is not None:
@@ -354,9 +387,13 @@ def _charge_photo(services: WorkerContext, tenant: Tenant, photo: ImportedPhoto)
 
 def _record_durations(services: WorkerContext, claim: Claim, tasks: Sequence[Task]) -> None:
     """Record how long each photo of known size in a batch kept this thread busy."""
-    share = (time.perf_counter() - claim.begun_at) / len(claim.leases)
+    ahead_seconds = sum(task.busy_seconds for task in tasks)
+    share = (time.perf_counter() - claim.begun_at - ahead_seconds) / len(claim.leases)
     for task in tasks:
         if task.job.megapixels and task.reused is None:
+            seconds = share if task.run_ahead_of is None else task.busy_seconds
             services.counters.record_duration(
-                task.lease.capability, max(0.0, share - task.loading_seconds), task.job.megapixels
+                task.lease.capability,
+                max(0.0, seconds - task.loading_seconds),
+                task.job.megapixels,
             )

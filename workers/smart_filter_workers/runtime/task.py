@@ -25,11 +25,14 @@ class Task:
     row: its job; None when this version cannot read the job or the stage.
     photo: the photo, if this stage has imported it.
     seconds: how long its code ran.
+    busy_seconds: how long a run-ahead stage kept its thread.
     loading_seconds: its share of the time to load models, which the next batch does not need.
     fetching_seconds: how long fetches from addresses that its job names have kept its thread.
     reused: the stored result of an earlier job, if this stage takes it over instead of running.
+    is_read_again: whether stages of its job are left to read its result after this batch.
     trouble: the error code, if the work did not succeed.
     lost: set when the lease no longer holds.
+    run_ahead_of: the task whose lease covers this one; None if this process holds its own lease.
     """
 
     lease: Lease
@@ -40,12 +43,15 @@ class Task:
     result: object = None
     stored: StoredResult | None = None
     seconds: float = 0.0
+    busy_seconds: float = 0.0
     loading_seconds: float = 0.0
     fetching_seconds: float = 0.0
     reused: Json | None = None
+    is_read_again: bool = True
     trouble: str = ""
     trail: BatchTrace = field(default_factory=BatchTrace)
     lost: threading.Event = field(default_factory=threading.Event)
+    run_ahead_of: "Task | None" = None
 
     @property
     def job(self) -> JobRow:
@@ -83,6 +89,7 @@ class Task:
             self.artifacts,
             photo,
             fetching_seconds=self.fetching_seconds,
+            run_ahead_of=None if self.run_ahead_of is None else self.run_ahead_of.lease.stage,
         )
 
     @contextmanager

@@ -2,6 +2,10 @@
 
 After the locks, one statement does all of it. It runs for every stage of every job, and five
 separate statements took five round trips.
+
+A worker can run the next stages of a job under the lease of the stage that it has claimed. The rows
+of these run-ahead stages wait until the completion, which first checks that they wait for nothing
+else.
 """
 
 import json
@@ -14,7 +18,7 @@ from sqlalchemy import Connection, text
 from smart_filter_shared.artifacts import retention
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.ids import Capability, JobId
-from smart_filter_shared.pipeline import PIPELINE
+from smart_filter_shared.pipeline import PIPELINE, get_stage
 from smart_filter_shared.queue import events
 from smart_filter_shared.queue.events import EventType
 from smart_filter_shared.queue.hooks import JobHooks
@@ -30,20 +34,21 @@ _NEEDS: Final = ", ".join(
 _MET = f"""
     SELECT completed.job_id, need.stage FROM completed
     JOIN (VALUES {_NEEDS}) AS need (name, stage) ON need.name = completed.stage
+        AND need.stage <> ALL(CAST(:ahead AS text[]))
 """  # noqa: S608 - names of our own
 # One JSON text in place of six arrays, which psycopg would have to adapt one by one.
 _MADE = """
     SELECT made.* FROM json_to_recordset(CAST(:made AS json)) AS made (
-        tenant text, key text, job_id uuid, kind text, kept_seconds float8, token uuid
-    ) JOIN completed ON completed.token = made.token
+        tenant text, key text, job_id uuid, kind text, kept_seconds float8, token uuid, stage text
+    ) JOIN completed ON completed.token = made.token AND completed.stage = made.stage
 """
-# The end of a job is ordered after the stages that ended it.
+# Stages in the order in which they ran, then the end of the job.
 _EVENT_ROWS = f"""
     SELECT job_id, type, stage, state FROM (
-        SELECT 0, job_id, '{EventType.STAGE}', stage, 'succeeded' FROM completed
-        UNION ALL SELECT 1, id, '{EventType.SUCCEEDED}', NULL, 'succeeded' FROM finished
+        SELECT turn, job_id, '{EventType.STAGE}', stage, 'succeeded' FROM completed
+        UNION ALL SELECT NULL, id, '{EventType.SUCCEEDED}', NULL, 'succeeded' FROM finished
     ) AS happened (turn, job_id, type, stage, state)
-    ORDER BY turn
+    ORDER BY turn NULLS LAST
 """  # noqa: S608 - names of our own
 
 # `completed` is guarded by state and token: a worker whose lease expired cannot overwrite its
@@ -54,16 +59,21 @@ _COMPLETE_STATEMENT = f"""
     WITH completed AS (
         UPDATE open_stages AS stages SET
             state = 'succeeded', lease_token = NULL, leased_until = NULL, patience_since = NULL,
-            finished_at = statement_timestamp(), error = NULL,
+            finished_at = statement_timestamp(), error = NULL, open_needs = 0,
+            attempt = greatest(attempt, 1),
+            started_at = coalesce(started_at, statement_timestamp()),
             seconds = coalesce(stages.seconds, 0) + done.seconds,
             result = CAST(done.result AS jsonb)
         FROM unnest(
             CAST(:job_ids AS uuid[]), CAST(:stages AS text[]), CAST(:tokens AS uuid[]),
             CAST(:seconds AS float8[]), CAST(:results AS text[])
-        ) AS done (job_id, stage, token, seconds, result)
+        ) WITH ORDINALITY AS done (job_id, stage, token, seconds, result, turn)
         WHERE stages.job_id = done.job_id AND stages.stage = done.stage
-            AND {sql.STATE_NO_INDEX} = 'running' AND stages.lease_token = done.token
-        RETURNING stages.job_id, stages.stage, done.token
+            AND (
+                {sql.STATE_NO_INDEX} = 'running' AND stages.lease_token = done.token
+                OR done.stage = ANY(CAST(:ahead AS text[]))
+            )
+        RETURNING stages.job_id, stages.stage, done.token, done.turn
     ), made AS ({retention.insert_artifacts(_MADE)}
     ), met AS ({sql.decrement_needs(_MET)}), finished AS (
         UPDATE open_jobs AS jobs SET outcome = 'succeeded', finished_at = statement_timestamp(),
@@ -85,6 +95,22 @@ _COMPLETE_STATEMENT = f"""
 # psycopg parses a statement of more than 4,096 bytes at every execution, which takes 0.2 ms.
 _COMPLETE = text(" ".join(_COMPLETE_STATEMENT.split()))
 
+# Returns a row if the lease of :lead holds, and each run-ahead stage waits for nothing but
+# stages that this batch completes (:needs are their numbers), and was never claimed. The rows are
+# locked.
+_CHECK_RUN_AHEAD = text(f"""
+    SELECT FROM open_stages AS stages
+    WHERE job_id = :job_id AND stage = :lead
+        AND {sql.STATE_NO_INDEX} = 'running' AND lease_token = :token
+        AND cardinality(CAST(:stages AS text[])) = (
+            SELECT count(*) FROM open_stages AS stages
+            WHERE job_id = :job_id AND {sql.STATE_NO_INDEX} = 'waiting' AND attempt = 0
+                AND not_before IS NULL AND (stage, open_needs) IN (
+                    SELECT * FROM unnest(CAST(:stages AS text[]), CAST(:needs AS smallint[]))
+                )
+        )
+""")  # noqa: S608 - the part stands in this package
+
 # The photo's address may contain credentials, and is not needed any more.
 _RECORD_PHOTO = text("""
     UPDATE open_jobs SET photo_key = :key, photo_digest = :digest, megapixels = :megapixels,
@@ -102,6 +128,8 @@ def complete(
 ) -> CompleteResult:
     """Complete the stages whose leases hold; return the rows made ready, ended jobs, lost leases.
 
+    batch: a claimed stage with run-ahead stages is alone with them, and comes first. They are
+        completed with it, or are all lost when one of them waits for something else.
     keeping: the retention of their artifacts when a job has none of its own.
     """
     leases = [done.lease for done in batch]
@@ -132,6 +160,7 @@ def _complete(
             "kind": kind,
             "kept_seconds": (job.keeping or keeping).seconds(kind),
             "token": str(done.lease.token),
+            "stage": str(done.lease.stage),
         }
         for done in batch
         if (job := jobs.get(done.lease.job_id)) is not None
@@ -141,6 +170,7 @@ def _complete(
         _COMPLETE,
         {
             **as_arrays(leases),
+            "ahead": _list_run_ahead(connection, batch),
             "made": json.dumps(made),
             "seconds": [done.seconds + done.fetching_seconds for done in batch],
             "results": [json.dumps(done.result) for done in batch],
@@ -157,3 +187,24 @@ def _complete(
         succeeded=[JobId(row.job_id) for row in rows if row.what == "finished"],
         lost=[lease for lease in leases if (lease.job_id, lease.stage) not in completed],
     )
+
+
+def _list_run_ahead(connection: Connection, batch: Sequence[StageOutcome]) -> list[str]:
+    """Return the run-ahead stages of a batch; none when one of them cannot be completed."""
+    outcomes = [done for done in batch if done.run_ahead_of is not None]
+    if not outcomes:
+        return []
+    lead, lease = outcomes[0].run_ahead_of, outcomes[0].lease
+    stages = [str(done.lease.stage) for done in outcomes]
+    ran = {lead, *stages}
+    fits = connection.execute(
+        _CHECK_RUN_AHEAD,
+        {
+            "job_id": lease.job_id,
+            "lead": lead,
+            "token": lease.token,
+            "stages": stages,
+            "needs": [len(ran.intersection(get_stage(one.lease.stage).needs)) for one in outcomes],
+        },
+    ).one_or_none()
+    return [] if fits is None else stages
