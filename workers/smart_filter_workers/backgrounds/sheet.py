@@ -117,12 +117,18 @@ class Sheet:
 
     def _strips(self, small: Colors) -> Iterator[tuple[int, Colors, Colors]]:
         """Yield the top row, the enlarged drawing, and grain, strip by strip."""
+        double = (2 * small.shape[1], 2 * small.shape[0])
+        enlarge = resize_field
+        if double[0] <= self.width and double[1] <= self.height:
+            # From twice the size on linear interpolation draws the same, in half the time: at 12
+            # megapixels a mean of 0 to 0.3 levels differs, which the grain hides.
+            small, enlarge = resize_field(small, double), _stretch
         # Downward first: the strips are then enlarged across alone, so they join without seams.
-        tall = resize_field(small, (small.shape[1], self.height))
+        tall = enlarge(small, (small.shape[1], self.height))
         tile = self._grain()
         for top in range(0, self.height, STRIP_ROWS):
             rows = min(STRIP_ROWS, self.height - top)
-            strip = resize_field(tall[top : top + rows], (self.width, rows))
+            strip = enlarge(tall[top : top + rows], (self.width, rows))
             left, above = self.grain.integers(0, _GRAIN_TILE, 2)
             yield top, strip, tile[above : above + rows, left : left + self.width]
 
@@ -141,4 +147,10 @@ def resize_field(field: Colors, size: tuple[int, int]) -> Colors:
     smaller = size[0] <= field.shape[1] and size[1] <= field.shape[0]
     method = cv2.INTER_AREA if smaller else cv2.INTER_CUBIC
     out = cv2.resize(field, size, interpolation=method)
+    return out.astype(np.float32, copy=False).reshape(size[1], size[0], *field.shape[2:])
+
+
+def _stretch(field: Colors, size: tuple[int, int]) -> Colors:
+    """Return a smooth drawing enlarged to another size, by linear interpolation."""
+    out = cv2.resize(field, size, interpolation=cv2.INTER_LINEAR)
     return out.astype(np.float32, copy=False).reshape(size[1], size[0], *field.shape[2:])
