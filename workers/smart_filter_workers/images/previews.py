@@ -12,6 +12,9 @@ THUMBNAIL_PX: Final = 256
 
 _THUMBNAIL_QUALITY: Final = 80
 _BLURHASH_PX: Final = 32
+# Side of the picture that a BlurHash is computed from, as a multiple of the hash's: reading every
+# pixel of 12 megapixels takes 5 ms, and its dozen waves show no difference.
+_BLURHASH_SAMPLES: Final = 8
 _RGB: Final = 3
 
 
@@ -22,7 +25,8 @@ def encode_thumbnail(pixels: Srgb8) -> EncodedFile:
 
 def compute_blurhash(pixels: Srgb8) -> str:
     """Return the BlurHash of a picture, (H, W, 3) or (H, W, 4) uint8."""
-    return blurhash.encode(_shrink(pixels, longest_side=_BLURHASH_PX))
+    step = max(1, max(pixels.shape[:2]) // (_BLURHASH_SAMPLES * _BLURHASH_PX))
+    return blurhash.encode(_shrink(pixels[::step, ::step], longest_side=_BLURHASH_PX))
 
 
 def _shrink(pixels: Srgb8, *, longest_side: int) -> Srgb8:
