@@ -19,7 +19,10 @@ from sqlalchemy import text
 
 from smart_filter_deploy.embedded.addresses import Addresses
 from smart_filter_shared.errors import ObjectMissing
+from smart_filter_shared.ids import Capability
 from smart_filter_shared.operations import consistency
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.queue import heads, pauses
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_tests import invariants, moves
 from smart_filter_tests.bench import Bench, open_bench, settings_of
@@ -124,6 +127,22 @@ class Storm:
             (at, lambda: self.turn(server, mode)),
             (at + seconds, lambda: self.turn(server, Mode.PASS)),
         ]
+
+    @contextmanager
+    def holding_back(self, stage: StageName) -> Iterator[None]:
+        """Let no worker claim a stage, or run ahead with it, while the block lasts."""
+        with self.bench.transaction() as connection:
+            found = connection.execute(text("SELECT DISTINCT unnest(capabilities) FROM workers"))
+            served = [Capability(one) for one in found.scalars()]
+            held = [one for one in served if heads.stage_of(one) == stage]
+            for capability in held:
+                pauses.pause(connection, capability)
+        try:
+            yield
+        finally:
+            with self.bench.transaction() as connection:
+                for capability in held:
+                    pauses.resume(connection, capability)
 
     def spoil(self, chance: random.Random) -> int:
         """Remove or cut short what stages of unfinished jobs have stored; return the number.
