@@ -46,7 +46,8 @@ def run(services: WorkerContext, lead: Task, *, begun_at: float) -> list[Task]:
         if not _can_run(services, lead.job, row, {one.lease.stage for one in ran}):
             continue
         task = Task(_lease(lead.lease, row), lead.overdue_at, lead.row, run_ahead_of=lead)
-        if not claims.is_readable(task.lease):
+        # An address may answer slowly, or not: only a claimed stage is charged for that.
+        if not claims.is_readable(task.lease) or task.fetches_background:
             continue
         services.heartbeat.extend(lead, limit_seconds=services.settings.engine.stage_seconds)
         try:
@@ -131,7 +132,6 @@ def _run_stage(services: WorkerContext, task: Task, before: Sequence[Task]) -> N
     with (
         services.counters.timed(WorkerStep.LOAD, lease.capability),
         task.trail.step(WorkerStep.LOAD, lease),
-        task.measure_fetch(task.fetches_background),
     ):
         task.inputs = services.artifacts.load(task.job, code.Inputs, results)
     loading = time.perf_counter()
