@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from smart_filter_shared.jobs.queries import JobRow, StageRow
-from smart_filter_shared.pipeline import PIPELINE, StageName, needs_within
+from smart_filter_shared.pipeline import StageName, get_stage, needs_within
 from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.queue.states import StageState
 from smart_filter_shared.telemetry.logs import logger
@@ -65,7 +65,10 @@ def store(services: WorkerContext, tasks: Sequence[Task]) -> Iterator[Task]:
     """Store results of run-ahead stages; yield the tasks before the first that fails."""
     for task in tasks:
         try:
-            with task.trail.step(WorkerStep.STORE, task.lease):
+            with (
+                services.counters.timed(WorkerStep.STORE, task.lease.capability),
+                task.trail.step(WorkerStep.STORE, task.lease),
+            ):
                 task.stored = services.artifacts.store(task.job, task.lease, task.result)
         except Exception as error:  # noqa: BLE001 - as above
             _log.info("run_ahead_dropped", stage=task.lease.stage, reason=str(error))
@@ -99,11 +102,10 @@ def _can_run(
     # Claims fill the batches of a network that gains by them.
     if services.catalog.batch_size(row.capability) > 1:
         return False
-    (stage,) = (one for one in PIPELINE if one.name == row.name)
     rows = {one.name: one for one in job.stages}
     return all(
         need in ran or rows[need].state == StageState.SUCCEEDED
-        for need in needs_within(stage, rows)
+        for need in needs_within(get_stage(row.name), rows)
     )
 
 

@@ -169,8 +169,11 @@ def _run_steps(
     kept = _advance(services, ran, _reroute_if_asked)
     kept = [task for task in kept if task.result is not None]
     if len(claim.leases) == 1 and kept and not is_last:
-        with error_policy.settle_errors(services, kept, "internal"):
-            ahead += run_ahead.run(services, kept[0], begun_at=claim.begun_at)
+        (lead,) = kept
+        kept = []
+        with error_policy.settle_errors(services, [lead], "internal"):
+            ahead += run_ahead.run(services, lead, begun_at=claim.begun_at)
+            kept = [lead]
     names = {task.lease.stage for task in (*kept, *ahead)}
     for task in kept:
         task.is_read_again = not run_ahead.ends_job(task.job, names)
