@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_workers.connected_parts import label_parts
 from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import Matte8, Srgb8
 
@@ -111,7 +112,7 @@ def keep_to_band(matte: Matte8, *, network_px: float) -> Matte8:
 
 def _parts(region: NDArray[np.bool_], *, sure: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the (H, W) region without the parts that are mistakes by size or sureness."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(region.astype(np.uint8))
+    labels, stats = label_parts(region)
     is_sure = np.zeros(len(stats), dtype=np.bool_)
     is_sure[labels[sure]] = True
     smallest = np.where(is_sure, SMALLEST_PART, SMALLEST_UNSURE_PART) * region.size

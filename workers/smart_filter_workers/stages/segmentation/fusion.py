@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_workers.connected_parts import label_parts
 from smart_filter_workers.networks.boxes import Box, box_side
 from smart_filter_workers.networks.selfie import SelfieNetworks
 from smart_filter_workers.networks.squares import Square
@@ -102,11 +103,11 @@ def add_unexplained(
     unexplained = ((whole > HALF) & (matte <= HALF)).astype(np.uint8)
     brush = np.ones((NOISE_PX, NOISE_PX), np.uint8)
     opened = cv2.morphologyEx(unexplained, cv2.MORPH_OPEN, brush)
-    number, labels, stats, _ = cv2.connectedComponentsWithStats(opened)
+    labels, stats = label_parts(opened > 0)
     checked = 0
     confirmed: list[Outline] = []
     # Largest first: an added part may enclose smaller ones.
-    for label in sorted(range(1, number), key=lambda one: -int(stats[one][cv2.CC_STAT_AREA])):
+    for label in sorted(range(1, len(stats)), key=lambda one: -int(stats[one][cv2.CC_STAT_AREA])):
         left, top, width, height, area_px = (int(value) for value in stats[label])
         share = area_px / whole.size
         if share < SMALLEST_PART:

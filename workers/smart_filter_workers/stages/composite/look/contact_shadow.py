@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.recipe.framing import TOUCHES_WITHIN
+from smart_filter_workers.connected_parts import label_parts
 from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
 
 # Chosen by looking. All lengths are shares of the size of one person or touching group. Soles are
@@ -70,8 +71,7 @@ def split_groups(people: Floats, *, photo_ends: float) -> tuple[PersonGroup, ...
     people: (h, w) float32 coverage, 0..1.  photo_ends: lower end of the photo in the picture, as a
     share of its height.
     """
-    inside = (people > HALF).astype(np.uint8)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
+    labels, stats = label_parts(people > HALF)
     areas = stats[1:, cv2.CC_STAT_AREA]
     if not len(areas):
         return ()

@@ -5,6 +5,7 @@ from typing import Final
 import cv2
 import numpy as np
 
+from smart_filter_workers.connected_parts import label_parts
 from smart_filter_workers.results import Face, Matte8
 
 # Parts smaller than this share of the largest one, without a face, are removed.
@@ -21,8 +22,7 @@ def remove_islands(matte: Matte8, faces: tuple[Face, ...], *, scale: float) -> M
     """
     height, width = matte.shape
     coarse = (max(1, width // ISLAND_STEP_PX), max(1, height // ISLAND_STEP_PX))
-    inside = (cv2.resize(matte, coarse, interpolation=cv2.INTER_AREA) > 0).astype(np.uint8)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
+    labels, stats = label_parts(cv2.resize(matte, coarse, interpolation=cv2.INTER_AREA) > 0)
     areas = stats[:, cv2.CC_STAT_AREA].copy()
     areas[0] = 0  # label 0 is the background
     slips = (areas < MAX_ISLAND_SHARE * areas.max()) & (areas > 0)
