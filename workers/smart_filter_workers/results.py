@@ -187,8 +187,9 @@ class Segmentation:
     matte: (h, w) uint8 at the proxy's size.
     coverage: the share of the photo, 0..1, where the matte is above one half.
     persons: how many kept persons the model tells apart; None if it does not.
-    confidence: how far an ensemble's members agree, 0..1; None for a single model.
-    needs_review: whether they agree less than the recipe requires.
+    confidence: how far an ensemble's members, or the networks of a model, agree, 0..1; None if
+        that is unknown.
+    needs_review: whether they agree less than the recipe, or the model, requires.
     stronger: the model to reroute the stage to, if the recipe asks for that.
     certain: whether a face or a body was recognized; if not, the matte may show something else.
     any_subject: whether the matte shows whatever stands out, not people alone.

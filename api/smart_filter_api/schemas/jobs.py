@@ -352,10 +352,12 @@ class Job(BaseModel):
         description="The persons in the photo; null when the model does not separate persons"
     )
     confidence: Score | None = Field(
-        description="Agreement of an ensemble's members, 0 to 1: intersection over union"
+        description="Agreement on the matte, 0 to 1, as intersection over union: of an ensemble's "
+        "members, or of the networks of `people`; null for other models, and when nobody was found"
     )
     needs_review: bool = Field(
-        description="Whether the agreement is below the recipe's threshold, or subject=auto cut "
+        description="Whether `confidence` is low, for an ensemble below the recipe's threshold, "
+        "or subject=auto cut "
         "out what may be no person, since the server has no model for things"
     )
     image: Image | None

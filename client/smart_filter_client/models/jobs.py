@@ -154,9 +154,9 @@ class Job:
     people, faces, rating: None when the job does not need them, or does not know them yet.
     emotions_notice: what the people in the photo must be told; None unless faces have emotions.
     printability: how well the picture prints; None unless people were rated.
-    confidence: the agreement of an ensemble's members, 0 to 1; None for a single model.
-    needs_review: whether that is below the recipe's threshold, or it may be no person that was cut
-        out.
+    confidence: the agreement on the matte, 0 to 1: of an ensemble's members, or of the networks of
+        `people`; None for other models, and when nobody was found.
+    needs_review: whether that is low, or it may be no person that was cut out.
     outputs: the path on the server of each available output.
     files: the outputs in memory, of a job that `run` returned.
     output_links: signed URLs of the outputs, which need no key, until output_links_expire_at.

@@ -199,8 +199,7 @@ def _people(job: Job) -> str:
         return people
     faces = {0: "no face", 1: "1 face"}.get(len(job.faces), f"{len(job.faces)} faces")
     told = f"{people}, {faces}"
-    # An ensemble tells its own doubt with its agreement.
-    if job.needs_review and job.confidence is None:
+    if job.needs_review and not job.faces:
         told += "; not certain: things need the model isnet (`smart-filter models show isnet`)"
     return told
 

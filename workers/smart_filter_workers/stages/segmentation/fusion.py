@@ -60,22 +60,26 @@ class CloserLook:
 
 
 def merge_persons(
-    look: CoverageModel, srgb: Srgb8, whole: Floats, persons: Iterable[Person]
-) -> Floats:
-    """Return the (H, W) float32 matte, 0..1, of all `persons` in a picture.
+    look: CoverageModel, srgb: Srgb8, whole: Floats, persons: Sequence[Person]
+) -> tuple[Floats, float]:
+    """Return the (H, W) float32 matte, 0..1, of all `persons`, and how sure it is, 0..1.
 
-    srgb: (H, W, 3) uint8; whole: (H, W) float32, the matte of the picture as a whole.
+    srgb: (H, W, 3) uint8; whole: (H, W) float32, the matte of the picture as a whole; persons: at
+    least one.  The second is the agreement (IoU) of silhouettes with closer looks, weighted by the
+    persons' areas.
     """
     matte = np.zeros_like(whole)
+    agreed = 0.0
     for person in persons:
         region = person.region
         closer = segment_region(look, srgb, region)
         silhouette = person.coverage[region]
+        agreed += person.area_px * region_iou(closer > HALF, silhouette > HALF)
         own = SILHOUETTE_SHARE * silhouette + (1 - SILHOUETTE_SHARE) * closer
         if region_iou(own > HALF, whole[region] > HALF) > AGREES_ABOVE:
             own = (1 - WHOLE_SHARE) * own + WHOLE_SHARE * whole[region]
         matte[region] = np.maximum(matte[region], own)
-    return matte
+    return matte, agreed / sum(person.area_px for person in persons)
 
 
 def remove_bystanders(whole: Floats, matte: Floats, bystanders: Sequence[Person]) -> Floats:

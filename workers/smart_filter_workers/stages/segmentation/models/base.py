@@ -28,7 +28,7 @@ class People:
     certain: whether a face or a body was recognized; if not, the matte may show something else.
     any_subject: whether the matte shows whatever stands out, not people alone.
     steps: intermediate pictures, from a model whose card has `explains`.
-    confidence, needs_review, stronger: set by an ensemble, as in results.Segmented.
+    confidence, needs_review: as in results.Segmentation.  stronger: the same; set by an ensemble.
     """
 
     matte: Matte8

@@ -29,13 +29,14 @@ from smart_filter_workers.networks.selfie import (
 )
 from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import Face, PreparedPhoto, Srgb8
-from smart_filter_workers.stages.segmentation import split_instances
+from smart_filter_workers.stages.segmentation import fusion, split_instances
 from smart_filter_workers.stages.segmentation.edges import refine_edges
 from smart_filter_workers.stages.segmentation.fusion import (
     CloserLook,
     add_faces,
     add_unexplained,
     merge_persons,
+    region_iou,
     remove_bystanders,
 )
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
@@ -96,6 +97,9 @@ PERSON_THRESHOLD: Final = 0.08
 # A matte with fewer pixels than this shows no person.
 MIN_PX: Final = 40
 HALF: Final = 127
+# Mattes of less confidence need a review. Of 1,868 training photos these are 80 % of the 70 whose
+# IoU is below 0.8, and 13 % of the others.
+REVIEWED_BELOW: Final = 0.9
 
 
 def load(weights: Path) -> Segmenter:
@@ -130,22 +134,25 @@ class PeopleSegmenter:
         boxes = PersonBoxes(self.find_boxes, srgb)
         persons, bystanders = split_bystanders(self.eyes.finder(srgb, faces, boxes), faces)
         if persons:
-            matte_01 = merge_persons(self.eyes.selfie, srgb, whole, persons)
+            matte_01, sureness = merge_persons(self.eyes.selfie, srgb, whole, persons)
             rest = remove_bystanders(whole, matte_01, bystanders)
             outlines = [person.outline for person in persons]
             outlines += add_unexplained(self.eyes, srgb, rest, matte_01, boxes)
         else:
-            matte_01, outlines = whole, []
+            matte_01, sureness, outlines = whole.copy(), 0.0, []
         outlines += add_faces(self.eyes.selfie, srgb, faces, matte_01)
         matte = refine_edges(matte_01, proxy)
         certain = bool(faces) or any(person.certain for person in persons)
         if np.count_nonzero(matte > HALF) < MIN_PX:
             return People(matte, persons=(), certain=certain)
+        confidence = (sureness + region_iou(matte_01 > fusion.HALF, whole > fusion.HALF)) / 2
         # The selfie networks may see people without a silhouette; their number is then unknown.
         return People(
             matte,
             persons=split_instances.split_by_person(matte, outlines) if outlines else None,
             certain=certain,
+            confidence=confidence,
+            needs_review=confidence < REVIEWED_BELOW,
         )
 
     def _faces(self, prepared: PreparedPhoto, srgb: Srgb8) -> list[Box]:

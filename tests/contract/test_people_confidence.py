@@ -1,0 +1,44 @@
+"""How sure `people` is of its matte."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from smart_filter_tests.pictures import prepared_photo
+from smart_filter_workers.results import Srgb8
+from smart_filter_workers.stages.segmentation.models import people
+from smart_filter_workers.stages.segmentation.models.base import Segmenter
+
+
+@pytest.fixture(scope="module")
+def segment(weights_folder: Path) -> Segmenter:
+    return people.load(weights_folder)
+
+
+def test_portrait_needs_no_review(segment: Segmenter, astronaut: Srgb8) -> None:
+    (found,) = segment([prepared_photo(astronaut)])
+
+    assert found.confidence is not None
+    assert people.REVIEWED_BELOW <= found.confidence <= 1
+    assert not found.needs_review
+
+
+def test_person_in_a_very_blurred_photo_needs_a_review(
+    segment: Segmenter, astronaut: Srgb8
+) -> None:
+    blurred = cv2.GaussianBlur(astronaut, (0, 0), 16).astype(np.uint8)
+
+    (found,) = segment([prepared_photo(blurred)])
+
+    assert found.confidence is not None
+    assert 0 <= found.confidence < people.REVIEWED_BELOW
+    assert found.needs_review
+
+
+def test_photo_of_nobody_has_no_confidence(segment: Segmenter) -> None:
+    (found,) = segment([prepared_photo(np.zeros((120, 90, 3), np.uint8))])
+
+    assert found.confidence is None
+    assert not found.needs_review
