@@ -126,11 +126,14 @@ def test_report_shows_every_fact_of_a_job_on_a_line() -> None:
             "not certain: things need the model isnet",
         ),
         ({"people": 40, "faces": [a_face()] * 40}, "and 28 more"),
-        ({"confidence": 0.95, "needs_review": False}, "agreement  0.95 of 1\n"),
     ],
 )
 def test_report_has_a_line(fields: dict[str, object], line: str) -> None:
     assert line in report_of(**fields)
+
+
+def test_report_is_silent_about_agreement_that_needs_no_review() -> None:
+    assert "agreement" not in report_of(confidence=0.95, needs_review=False)
 
 
 def test_lines_on_a_terminal_wrap_within_their_column() -> None:

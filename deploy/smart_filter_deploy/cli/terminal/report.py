@@ -154,9 +154,8 @@ def _finding_rows(job: Job) -> list[tuple[str, Text | str]]:
     ]
     if job.people is not None:
         lines.append(("people", _people(job)))
-    if job.confidence is not None:
-        review = ": needs review" if job.needs_review else ""
-        lines.append(("agreement", f"{job.confidence:.2f} of 1{review}"))
+    if job.needs_review and job.confidence is not None:
+        lines.append(("agreement", f"{job.confidence:.2f} of 1: needs review"))
     shown = (job.faces or ())[:_MAX_FACES]
     for number, face in enumerate(shown, start=1):
         label = "face" if len(shown) == 1 else f"face {number}"
