@@ -222,14 +222,15 @@ def test_picture_that_ends_its_decoder_is_poison_and_the_next_one_is_decoded(
     assert owned.decode(PHOTO).srgb.shape == (600, 512, 3)
 
 
+@pytest.mark.parametrize("what", [b"hang", b"fewer pixels"])
 def test_picture_that_hangs_its_decoder_is_poison(
-    children: Children, monkeypatch: pytest.MonkeyPatch
+    children: Children, monkeypatch: pytest.MonkeyPatch, what: bytes
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
     owned = DecoderPool(module="smart_filter_tests.forging_decoder", limit_seconds=0.2)
 
     with pytest.raises(Poison, match="takes too long"):
-        owned.decode(b"hang")
+        owned.decode(what)
 
     assert not children()
     owned.close()
@@ -237,7 +238,7 @@ def test_picture_that_hangs_its_decoder_is_poison(
 
 @pytest.mark.parametrize(
     "lie",
-    [*forging_decoder.FORGED, b"not json", b"endless", b"two answers", b"keeps writing"],
+    [*forging_decoder.FORGED, b"not json", b"endless", b"two answers"],
 )
 def test_forged_answer_is_refused_and_its_child_replaced(
     owned: DecoderPool, children: Children, lie: bytes
@@ -284,7 +285,7 @@ def test_nothing_is_left_open_by_pictures_good_and_bad(
     owned.decode(PHOTO)
     before = count_open_files()
 
-    for content in (PHOTO, b"crash", b"more rows", b"no picture", b"not json", PHOTO) * 2:
+    for content in (PHOTO, b"crash", b"no rows", b"no picture", b"not json", PHOTO) * 2:
         with contextlib.suppress(ImageUnreadable, Poison):
             owned.decode(content)
 

@@ -1,15 +1,18 @@
 """What a decoder child answers, parsed as input of an attacker.
 
-Messages are lines of JSON. A request is {"kind": "photo" | "mask", "bytes", "seconds"} with an open
-file that begins with the picture. The child overwrites it with the pixels and a photo's EXIF:
+Messages are JSON, padded with spaces to MESSAGE_BYTES. A request is {"kind": "photo" | "mask",
+"bytes", "seconds"}, and the bytes of the picture follow it. The answer is one of
 
     {"height", "width", "channels", "format", "exif_bytes", "taken_at"}
     {"error": "unreadable" | "too_large" | "out_of_memory" | "defect", "message"}
 
-Its first line, before any request, is {"missing": [reason, …]}: the locks that it could not close.
+and the pixels and a photo's EXIF follow the first one. The child's first message, before any
+request, is {"missing": [reason, …]}: the locks that it could not close.
 """
 
 import datetime as dt
+import json
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
@@ -17,8 +20,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 from smart_filter_shared.security.photo_header import MAX_SIDE_PX
 from smart_filter_workers.images.metadata import MAX_BYTES as MAX_EXIF_BYTES
 
-# Longest line that is read.
-MAX_LINE_BYTES: Final = 4096
+# Length of each message. A failure's 300 characters take up to 12 bytes each.
+MESSAGE_BYTES: Final = 4096
 
 _Side = Annotated[int, Field(ge=1, le=MAX_SIDE_PX)]
 
@@ -34,7 +37,7 @@ class Ready(_Message):
 
 
 class Decoded(_Message):
-    """A decoded picture: (height, width, channels) uint8 at the beginning of the file, then EXIF.
+    """A decoded picture; (height, width, channels) uint8 follow, then EXIF.
 
     channels: 3, or 1 for a mask.  taken_at: aware; None if unknown.
     """
@@ -66,3 +69,8 @@ class Failed(_Message):
 
 READY: Final = TypeAdapter(Ready)
 ANSWER: Final[TypeAdapter[Decoded | Failed]] = TypeAdapter(Decoded | Failed)
+
+
+def pack_message(fields: Mapping[str, object]) -> bytes:
+    """Return a message of MESSAGE_BYTES."""
+    return json.dumps(fields).encode().ljust(MESSAGE_BYTES)

@@ -7,33 +7,30 @@ then answers requests until the socket ends.  Messages: `decoder.answers`.
 import contextlib
 import io
 import json
-import os
 import resource
 import signal
 import socket
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
-from smart_filter_shared.security.photo_header import MAX_PIXELS
 from smart_filter_workers import images
+from smart_filter_workers.decoder.answers import MESSAGE_BYTES, pack_message
 from smart_filter_workers.images.icc_profiles import srgb_profile
-from smart_filter_workers.images.metadata import MAX_BYTES as MAX_EXIF_BYTES
 from smart_filter_workers.results import Photo
 from smart_filter_workers.system import landlock, memory, seccomp, threads
 
 # Above the size of the idle process. 50 megapixels of animated WebP need just under 1.2 GB, the
 # most of all formats (docs/measurements.md).
 _MAX_MEMORY_BYTES: Final = 1500 * 1024 * 1024
-# The standard streams, the socket, a picture's file, and room for another.
-_MAX_OPEN_FILES: Final = 8
-_MAX_REQUEST_BYTES: Final = 4096
-# Every character may take 12 bytes of a line of 4096.
+# The standard streams, the socket, and Landlock's rules until they are set.
+_MAX_OPEN_FILES: Final = 5
+# Characters; each may take 12 bytes of MESSAGE_BYTES.
 _MAX_MESSAGE_LENGTH: Final = 300
 # Modes and formats that use different modules.
 _WARM_UP: Final = (
@@ -57,16 +54,15 @@ def main() -> None:
     # finishes the photos under way.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    with socket.socket(fileno=int(sys.argv[1])) as parent:
+    with socket.socket(fileno=int(sys.argv[1])) as parent, parent.makefile("rb") as reader:
         memory.configure_malloc()
         threads.limit_native_threads()
         _warm_up()
-        _send(parent, {"missing": lock()})
-        while True:
-            request, files, _, _ = socket.recv_fds(parent, _MAX_REQUEST_BYTES, 1)
-            if not request:
-                return
-            _send(parent, answer(json.loads(request), files[0]))
+        parent.sendall(pack_message({"missing": lock()}))
+        while message := reader.read(MESSAGE_BYTES):
+            request = json.loads(message)
+            for part in answer(request, reader.read(request["bytes"])):
+                parent.sendall(part)
 
 
 def lock() -> list[str]:
@@ -76,16 +72,14 @@ def lock() -> list[str]:
     return [reason for reason in (landlock.restrict(), seccomp.restrict()) if reason is not None]
 
 
-def answer(request: dict[str, object], file: int) -> dict[str, object]:
-    """Return the answer to a request, and replace the picture in the file by its pixels."""
+def answer(request: Mapping[str, object], content: bytes) -> Sequence[bytes | memoryview]:
+    """Return the parts of the answer to a request for the picture in these bytes."""
     try:
         # When the parent has ended, it cannot end a decoder that hangs.
         signal.setitimer(signal.ITIMER_REAL, float(str(request["seconds"])))
-        content = os.pread(file, int(str(request["bytes"])), 0)
         if request["kind"] == "mask":
-            mask = images.decode_mask(content)
-            return _store(file, Photo(mask, "png"))
-        return _store(file, images.decode(content))
+            return _describe(Photo(images.decode_mask(content), "png"))
+        return _describe(images.decode(content))
     except ImageUnreadable as error:
         return _failure("unreadable", str(error))
     except ImageTooLarge as error:
@@ -96,7 +90,6 @@ def answer(request: dict[str, object], file: int) -> dict[str, object]:
         return _failure("defect", f"{type(error).__name__}: {error}")
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        os.close(file)
 
 
 def _offer_to_out_of_memory_killer() -> None:
@@ -106,10 +99,9 @@ def _offer_to_out_of_memory_killer() -> None:
 
 
 def _limit_resources() -> None:
-    largest_file = 3 * MAX_PIXELS + MAX_EXIF_BYTES
     limits = {
         resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_FSIZE: largest_file,
+        resource.RLIMIT_FSIZE: 0,
         resource.RLIMIT_NOFILE: _MAX_OPEN_FILES,
     }
     if sys.platform == "linux":
@@ -144,12 +136,9 @@ def _exif() -> bytes:
     return tags.tobytes()
 
 
-def _store(file: int, picture: Photo) -> dict[str, object]:
-    """Write the pixels and the EXIF to the file, and return the answer that describes them."""
+def _describe(picture: Photo) -> Sequence[bytes | memoryview]:
     height, width, *channels = picture.srgb.shape
-    _write(file, np.ascontiguousarray(picture.srgb), at=0)
-    _write(file, np.frombuffer(picture.exif, np.uint8), at=picture.srgb.nbytes)
-    return {
+    fields = {
         "height": height,
         "width": width,
         "channels": channels[0] if channels else 1,
@@ -157,21 +146,11 @@ def _store(file: int, picture: Photo) -> dict[str, object]:
         "exif_bytes": len(picture.exif),
         "taken_at": None if picture.taken_at is None else picture.taken_at.isoformat(),
     }
+    return pack_message(fields), np.ascontiguousarray(picture.srgb).data, picture.exif
 
 
-def _write(file: int, values: NDArray[np.uint8], *, at: int) -> None:
-    left = values.reshape(-1).data
-    while left:
-        written = os.pwrite(file, left, at)
-        left, at = left[written:], at + written
-
-
-def _failure(error: str, message: str) -> dict[str, object]:
-    return {"error": error, "message": message[:_MAX_MESSAGE_LENGTH]}
-
-
-def _send(parent: socket.socket, message: dict[str, object]) -> None:
-    parent.sendall(json.dumps(message).encode() + b"\n")
+def _failure(error: str, message: str) -> Sequence[bytes]:
+    return [pack_message({"error": error, "message": message[:_MAX_MESSAGE_LENGTH]})]
 
 
 if __name__ == "__main__":

@@ -5,14 +5,10 @@ picture can make this process decode it, read beyond the answer, or wait for lon
 """
 
 import contextlib
-import fcntl
-import json
-import mmap
 import os
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -30,7 +26,14 @@ from smart_filter_shared.errors import (
 )
 from smart_filter_shared.security.photo_header import MAX_PIXELS
 from smart_filter_shared.telemetry.logs import logger
-from smart_filter_workers.decoder.answers import ANSWER, MAX_LINE_BYTES, READY, Decoded, Failed
+from smart_filter_workers.decoder.answers import (
+    ANSWER,
+    MESSAGE_BYTES,
+    READY,
+    Decoded,
+    Failed,
+    pack_message,
+)
 from smart_filter_workers.results import Photo
 
 # Limit of one picture, in seconds. 50 megapixels take up to 5 s of processor time, 17 s on a busy
@@ -44,16 +47,7 @@ _START_SECONDS: Final = 60.0
 _CHILDREN: Final = 2
 # Variables that say where Python and libraries are; no others reach a child.
 _VARIABLES: Final = ("PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH")
-# Pixels of fewer bytes are copied out of a file that the child keeps: copying 3 MB costs less than
-# new pages of memory. More bytes are used where the child wrote them, and it gets another file.
-_KEPT_BYTES: Final = 8 * 1024 * 1024
 _MODULE: Final = "smart_filter_workers.decoder.child"
-# 0: this system has no files in memory that can be sealed.
-_SEALS: Final = (
-    fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
-    if hasattr(fcntl, "F_ADD_SEALS")
-    else 0
-)
 _log = logger("decoder")
 
 
@@ -180,7 +174,6 @@ class _Child:
     """One child process, and the socket to it."""
 
     def __init__(self, module: str) -> None:
-        self._file = _open_shared_file()
         self._socket, theirs = socket.socketpair()
         environment = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
         with theirs:
@@ -196,14 +189,13 @@ class _Child:
                 )
             except BaseException:
                 self._socket.close()
-                os.close(self._file)
                 raise
 
     def wait_until_ready(self) -> list[str]:
         """Return why locks are missing, when the child can decode.  Raises _ChildDied, Poison."""
-        line = self._read_line(time.monotonic() + _START_SECONDS)
+        message = self._receive(MESSAGE_BYTES, time.monotonic() + _START_SECONDS)
         try:
-            return READY.validate_json(line).missing
+            return READY.validate_json(message.tobytes()).missing
         except ValidationError as error:
             raise _forged_error("it is not ready") from error
 
@@ -213,105 +205,64 @@ class _Child:
         Raises ImageUnreadable, ImageTooLarge, Poison, and _ChildDied.
         """
         ends_at = time.monotonic() + limit_seconds
-        _write(self._file, content)
         # The child ends itself if this process has died and cannot end it.
         request = {"kind": kind, "bytes": len(content), "seconds": limit_seconds + 1}
-        try:
+        with self._translate_errors():
             self._socket.settimeout(limit_seconds)
-            socket.send_fds(self._socket, [json.dumps(request).encode()], [self._file])
-        except OSError as error:
-            raise self._died_error() from error
-        line = self._read_line(ends_at)
+            self._socket.sendall(pack_message(request))
+            self._socket.sendall(content)
+        message = self._receive(MESSAGE_BYTES, ends_at)
         try:
-            answer = ANSWER.validate_json(line, strict=True)
+            answer = ANSWER.validate_json(message.tobytes(), strict=True)
         except ValidationError as error:
             raise _forged_error("its answer has another form") from error
-        try:
-            if isinstance(answer, Failed):
-                raise _picture_error(answer)
-            return _read_photo(self._file, answer)
-        finally:
-            if os.fstat(self._file).st_size >= _KEPT_BYTES:
-                os.close(self._file)
-                self._file = _open_shared_file()
+        if isinstance(answer, Failed):
+            raise _picture_error(answer)
+        return self._receive_photo(answer, ends_at)
 
     def end(self) -> None:
         """Kill the child, and wait until the kernel has removed it."""
         self._socket.close()
-        os.close(self._file)
         self._process.kill()
         self._process.wait()
 
-    def _read_line(self, ends_at: float) -> bytes:
-        line = bytearray()
-        while not line.endswith(b"\n"):
-            try:
+    def _receive_photo(self, answer: Decoded, ends_at: float) -> Photo:
+        if answer.height * answer.width > MAX_PIXELS:
+            raise _forged_error("more pixels than are accepted")
+        pixels = self._receive(answer.pixel_bytes, ends_at)
+        pixels.flags.writeable = False
+        return Photo(
+            pixels.reshape(answer.height, answer.width, answer.channels),
+            answer.format,
+            answer.taken_at_utc,
+            self._receive(answer.exif_bytes, ends_at).tobytes(),
+        )
+
+    def _receive(self, size: int, ends_at: float) -> NDArray[np.uint8]:
+        """Return the next bytes of the child, (size,).  Raises _ChildDied, Poison."""
+        received = np.empty(size, np.uint8)
+        left = received.data
+        with self._translate_errors():
+            while left:
                 self._socket.settimeout(max(0.001, ends_at - time.monotonic()))
-                part = self._socket.recv(MAX_LINE_BYTES)
-            except TimeoutError as error:
-                raise Poison("decoding the picture takes too long") from error
-            except OSError as error:
-                raise self._died_error() from error
-            if not part:
-                raise self._died_error()
-            line += part
-            if len(line) > MAX_LINE_BYTES or b"\n" in line[:-1]:
-                raise _forged_error("its answer is too long")
-        return bytes(line)
+                count = self._socket.recv_into(left)
+                if not count:
+                    raise self._died_error()
+                left = left[count:]
+        return received
+
+    @contextlib.contextmanager
+    def _translate_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except TimeoutError as error:
+            raise Poison("decoding the picture takes too long") from error
+        except OSError as error:
+            raise self._died_error() from error
 
     def _died_error(self) -> _ChildDied:
         self._process.kill()
         return _ChildDied(f"status {self._process.wait()}")
-
-
-def _open_shared_file() -> int:
-    """Open an empty file that has no name: in memory, or where that is missing on disk."""
-    if _SEALS:
-        return os.memfd_create("picture", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    file, path = tempfile.mkstemp()
-    os.unlink(path)  # noqa: PTH108 - a name, which tempfile returns as text
-    return file
-
-
-def _write(file: int, content: bytes) -> None:
-    left, at = memoryview(content), 0
-    while left:
-        written = os.pwrite(file, left, at)
-        left, at = left[written:], at + written
-
-
-def _read_photo(file: int, answer: Decoded) -> Photo:
-    """Return the picture that the child wrote.  Raises Poison when it is not what it answered."""
-    if answer.height * answer.width > MAX_PIXELS:
-        raise _forged_error("more pixels than are accepted")
-    if os.fstat(file).st_size < answer.pixel_bytes + answer.exif_bytes:
-        raise _forged_error("fewer pixels than it says")
-    if not _SEALS or answer.pixel_bytes < _KEPT_BYTES:
-        pixels = np.empty(answer.pixel_bytes, np.uint8)
-        if os.preadv(file, [pixels.data], 0) != answer.pixel_bytes:
-            raise _forged_error("fewer pixels than before")
-    else:
-        pixels = _map_pixels(file, answer.pixel_bytes)
-    return Photo(
-        pixels.reshape(answer.height, answer.width, answer.channels),
-        answer.format,
-        answer.taken_at_utc,
-        os.pread(file, answer.exif_bytes, answer.pixel_bytes),
-    )
-
-
-def _map_pixels(file: int, pixel_bytes: int) -> NDArray[np.uint8]:
-    """Return the beginning of a file as read-only pixels, which the child cannot change any more.
-
-    Raises Poison when the child has mapped it to change it later, or has shortened it.
-    """
-    try:
-        fcntl.fcntl(file, fcntl.F_ADD_SEALS, _SEALS)
-        # Linux before 6.7 refuses shared mappings of a sealed file.
-        flags = mmap.MAP_PRIVATE | getattr(mmap, "MAP_POPULATE", 0)
-        return np.frombuffer(mmap.mmap(file, pixel_bytes, flags, mmap.PROT_READ), np.uint8)
-    except (OSError, ValueError) as error:
-        raise _forged_error("it can still change the pixels") from error
 
 
 def _picture_error(failed: Failed) -> Exception:

@@ -26,14 +26,12 @@ _CLONE_THREAD: Final = 0x10000
 
 # Numbers on x86-64 and on 64-bit Arm.  Source: asm/unistd_64.h and asm-generic/unistd.h
 _CALLS: Final[Mapping[str, tuple[int, int]]] = {
-    # The socket and the file that the process has got.
+    # The socket that the process has got.
     "read": (0, 63),
     "write": (1, 64),
     "close": (3, 57),
-    "pread64": (17, 67),
-    "pwrite64": (18, 68),
     "sendto": (44, 206),
-    "recvmsg": (47, 212),
+    "recvfrom": (45, 207),
     # Memory.
     "munmap": (11, 215),
     "brk": (12, 214),
