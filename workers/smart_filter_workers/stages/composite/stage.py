@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypedDict
 
-import cv2
 import numpy as np
 
 from smart_filter_shared.printability import Printability
@@ -164,8 +163,11 @@ def _framing_subject(
 
 def _foreground(cut: CutOut) -> tuple[int, int, int, int] | None:
     """Return x, y, width and height around the people in the cut-out's pixels; None without any."""
-    x, y, width, height = cv2.boundingRect(cv2.inRange(cut.matte, _SEEN_FROM, 255))
-    return (x, y, width, height) if width else None
+    columns, rows = (np.flatnonzero(cut.matte.max(axis=axis) >= _SEEN_FROM) for axis in (0, 1))
+    if not rows.size:
+        return None
+    x, y = int(columns[0]), int(rows[0])
+    return x, y, int(columns[-1]) + 1 - x, int(rows[-1]) + 1 - y
 
 
 def _picture(
