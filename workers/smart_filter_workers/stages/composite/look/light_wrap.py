@@ -77,7 +77,8 @@ def wrap_light(
     for block in grid.blocks(active):
         part = picture[block]
         weight = grid.part(share, block) * matte[block]
-        mixed = cv2.LUT(part[..., :_RGB], _SQUARES)
+        colors = part[..., :_RGB]
+        mixed = cv2.multiply(colors, colors, dtype=cv2.CV_32F)
         lit = cv2.subtract(grid.part(squares, block), mixed)
         cv2.multiply(lit, cv2.cvtColor(weight, cv2.COLOR_GRAY2RGB), lit)
         cv2.add(mixed, lit, mixed)
