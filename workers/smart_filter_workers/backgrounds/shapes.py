@@ -111,8 +111,13 @@ def supersample_sheet(sheet: Sheet) -> Sheet:
 
 
 def downsample(picture: Srgb8, sheet: Sheet) -> Srgb8:
-    """Return a picture of a supersampled sheet at the sheet's own size, each pixel a mean."""
+    """Return a picture of a supersampled sheet at the sheet's own size, each pixel a mean.
+
+    The same array is returned if it has that size.
+    """
     size = sheet.width, sheet.height
+    if picture.shape[1::-1] == size:
+        return picture
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 

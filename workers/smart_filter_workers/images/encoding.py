@@ -146,7 +146,7 @@ def encode_jpeg(
         parts.insert(1, _segment(_EXIF_SEGMENT, _XMP_HEADER + xmp))
     if tags:
         parts.insert(1, _segment(_EXIF_SEGMENT, tiff.EXIF_PREFIX + tags))
-    content = b"".join((*parts, plain[_JFIF_BYTES:]))
+    content = b"".join((*parts, memoryview(plain)[_JFIF_BYTES:]))
     return EncodedFile(content, "image/jpeg", width, height, "jpg", quality=quality)
 
 
