@@ -115,6 +115,33 @@ def test_persons_share_the_refined_matte() -> None:
     assert [person[100, 110] > 0 for person in refined.persons] == [True, False]
 
 
+class FakeNetworkOfBrightness:
+    """Sees what is bright."""
+
+    def segment_batch(self, pictures: Sequence[np.ndarray], *, side_px: int) -> list[np.ndarray]:
+        del side_px
+        return [picture[..., 0].astype(np.float32) / 255 for picture in pictures]
+
+
+def test_a_thing_becomes_part_of_the_person_who_holds_it() -> None:
+    left, right = a_matte(part=np.s_[60:160, 60:110]), a_matte(part=np.s_[60:160, 110:180])
+    people, bag = np.maximum(left, right), np.s_[100:130, 180:194]
+    photo = prepared_photo(np.repeat(people[..., np.newaxis], 3, axis=2))
+    photo.proxy_srgb[bag] = 255
+    model = Quality(
+        lambda _: lambda _: [People(people, persons=(left, right))],
+        FakeNetworkOfBrightness(),  # type: ignore[arg-type]
+    )
+
+    (refined,) = model([photo], parameters={"detail": "fine"})
+
+    assert refined.attached is not None
+    assert refined.persons is not None
+    assert [person[115, 187] for person in refined.persons] == [0, 255]
+    assert refined.attached[115, 187] == 255
+    assert not refined.attached[60:160, 100:170].any()
+
+
 def test_no_photo_needs_no_other_model() -> None:
     assert refine(FakeNetwork()) == []
 

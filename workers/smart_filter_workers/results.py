@@ -181,6 +181,18 @@ class DetectedPerson:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachedThing:
+    """A thing that a person holds or wears, or a lost part of the person, added to the matte.
+
+    box: x, y, width, height.  person: the number of its person; None if the model does not tell
+    persons apart.
+    """
+
+    box: tuple[float, float, float, float]
+    person: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Segmentation:
     """The result of `segmentation`.
 
@@ -196,6 +208,8 @@ class Segmentation:
     debug: a picture of the model's steps, if requested.
     owners: the person of each pixel, (h, w) uint8, if persons were requested one by one.
     found: all persons that the model tells apart, kept or not; None if it does not.
+    attached: what was added to the kept persons; None if the model looks for no attached things,
+        and in results of older workers.
     """
 
     matte: Matte8
@@ -209,6 +223,7 @@ class Segmentation:
     debug: EncodedFile | None = None
     owners: InstanceMap | None = None
     found: tuple[DetectedPerson, ...] | None = None
+    attached: tuple[AttachedThing, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,12 @@ def crop_people(people: People, roi: Roi, prepared: PreparedPhoto) -> People:
         persons = tuple(
             _crop_matte(person, inside) for person in persons if _is_inside(person, inside)
         )
-    return replace(people, matte=_crop_matte(people.matte, inside), persons=persons)
+    return replace(
+        people,
+        matte=_crop_matte(people.matte, inside),
+        persons=persons,
+        attached=None if people.attached is None else _crop_matte(people.attached, inside),
+    )
 
 
 def _crop_matte(matte: Matte8, inside: tuple[slice, slice]) -> Matte8:

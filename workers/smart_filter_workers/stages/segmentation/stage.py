@@ -10,7 +10,12 @@ from smart_filter_shared.errors import NoPerson
 from smart_filter_shared.recipe import Output, PersonSelection, Recipe
 from smart_filter_workers import images
 from smart_filter_workers.results import Matte8, PreparedPhoto, Segmentation
-from smart_filter_workers.stages.segmentation import instance_map, region_of_interest, step_sheet
+from smart_filter_workers.stages.segmentation import (
+    attached_things,
+    instance_map,
+    region_of_interest,
+    step_sheet,
+)
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 
 # A photo with less than this share of people has no person, by the API contract.
@@ -71,6 +76,7 @@ def _result(people: People, inputs: Inputs) -> Segmentation:
         if Output.PERSONS in recipe.outputs
         else None,
         found=instance_map.locate_persons(people, kept, inputs.prepared),
+        attached=attached_things.locate_attached(people, kept, inputs.prepared),
     )
 
 

@@ -27,6 +27,8 @@ class People:
         None when the model does not separate persons.
     certain: whether a face or a body was recognized; if not, the matte may show something else.
     any_subject: whether the matte shows whatever stands out, not people alone.
+    attached: (h, w) uint8, how much of the matte is due to things that people hold or wear; None
+        when the model does not look for them.
     steps: intermediate pictures, from a model whose card has `explains`.
     confidence, needs_review: as in results.Segmentation.  stronger: the same; set by an ensemble.
     """
@@ -35,6 +37,7 @@ class People:
     persons: tuple[Matte8, ...] | None
     certain: bool = True
     any_subject: bool = False
+    attached: Matte8 | None = None
     steps: tuple[Step, ...] = ()
     confidence: float | None = None
     needs_review: bool = False

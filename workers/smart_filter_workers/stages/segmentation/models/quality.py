@@ -1,4 +1,4 @@
-"""The people of `people`, with outlines by a network that sees whatever stands out."""
+"""The people of `people` and their things, with outlines by a network that sees what stands out."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,11 @@ from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks import isnet
 from smart_filter_workers.networks.isnet import WEIGHTS, IsNet
 from smart_filter_workers.results import Matte8, PreparedPhoto
-from smart_filter_workers.stages.segmentation import salience_blend, split_instances
+from smart_filter_workers.stages.segmentation import (
+    attached_things,
+    salience_blend,
+    split_instances,
+)
 from smart_filter_workers.stages.segmentation.agreement import HALF
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 from smart_filter_workers.stages.segmentation.models.isnet import CARD as ISNET
@@ -37,10 +41,10 @@ SIDES_PX: Final = {Detail.FINE: 768, Detail.FAST: 448}
 
 CARD: Final = ModelCard(
     name="quality",
-    version="1",
+    version="2",
     task=TaskName.SEGMENTATION,
     family="quality",
-    title="People with finer outlines, for more time",
+    title="People and what they hold, with finer outlines, for more time",
     source=f"{ISNET.source}; the model people",
     license=ISNET.license,
     data_terms=f"{ISNET.data_terms}; and the terms of people",
@@ -99,11 +103,13 @@ class Quality:
 
 
 def _refine(people: People, region: Region, salient: Matte8) -> People:
-    """Return the people with the matte blended with that of their region."""
+    """Return the people with the matte blended with that of their region, and attached things."""
     whole = np.zeros_like(people.matte)
     whole[region] = salient
-    matte = salience_blend.blend(people.matte, whole)
+    blended = salience_blend.blend(people.matte, whole)
+    attached = attached_things.find_attached(blended, whole)
+    matte = blended + attached
     persons = people.persons and split_instances.split_by_person(
         matte, [person > HALF for person in people.persons]
     )
-    return replace(people, matte=matte, persons=persons)
+    return replace(people, matte=matte, persons=persons, attached=attached)
