@@ -75,6 +75,16 @@ def test_people_are_counted_where_no_faces_are_searched(
     assert answer_with({SEGMENTATION: segmented}, recipe).people == people
 
 
+def test_attached_things_are_shown_and_null_in_results_of_older_workers() -> None:
+    thing = {"box": [1.5, 2, 3, 4], "person": 2}
+
+    shown = answer_with({SEGMENTATION: {"coverage": 0.3, "attached": [thing]}})
+    older = answer_with({SEGMENTATION: {"coverage": 0.3}})
+
+    assert shown.model_dump(mode="json")["attached"] == [thing]
+    assert older.attached is None
+
+
 def test_people_faces_and_rating_are_null_unless_requested() -> None:
     recipe = Recipe(background=Background(BackgroundKind.KEEP), require_person=True)
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from smart_filter_client import Client, FaceLabel, Item, Stroke, Upload, errors
-from smart_filter_client.models import Eyes, Face, Person, Picture, RankTerms, Smile
+from smart_filter_client.models import AttachedThing, Eyes, Face, Person, Picture, RankTerms, Smile
 from smart_filter_client.operations import photos
 from smart_filter_tests.clients import MakeClient, Script, job_answer, problem, request_of
 
@@ -68,6 +68,7 @@ def test_job_is_parsed_and_its_document_kept(make_client: MakeClient) -> None:
         faces=[face],
         stages=[{"name": "face", "model": "centerface", "state": "succeeded", "seconds": 0.1}],
         persons=[{"number": 2, "box": [1, 2, 3.5, 4], "kept": False}],
+        attached=[{"box": [5, 6, 7, 8.5], "person": 2}],
         batch_id="b1",
         rank=3,
         rank_terms={"rating": 0.75, "of": 9, "alike": 2, "better": "j7", "reasons": ["a twin"]},
@@ -83,6 +84,7 @@ def test_job_is_parsed_and_its_document_kept(make_client: MakeClient) -> None:
     assert job.faces == (Face((10, 20, 30, 40.5), 0.9, landmarks, Smile("huge", 0.98), eyes),)
     assert job.stages[0].seconds == 0.1
     assert job.persons == (Person(2, (1, 2, 3.5, 4), kept=False),)
+    assert job.attached == (AttachedThing((5, 6, 7, 8.5), 2),)
     assert (job.batch_id, job.rank) == ("b1", 3)
     assert job.rank_terms == RankTerms(0.75, 9, 2, "j7", ("a twin",))
     assert job.document["from_the_future"] == {"unknown": True}

@@ -101,6 +101,7 @@ def render_job(
         subject=_subject(row),
         people=_count_people(row),
         persons=_segmentation_fact(row, "found"),
+        attached=_segmentation_fact(row, "attached"),
         confidence=_segmentation_fact(row, "confidence"),
         needs_review=_needs_review(row),
         image=_image(find_output_file(row, Output.IMAGE)),

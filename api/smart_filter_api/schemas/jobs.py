@@ -181,6 +181,18 @@ class Person(BaseModel):
     kept: bool = Field(description="Whether the recipe's `persons` includes this person")
 
 
+class AttachedThing(BaseModel):
+    """A thing that a person holds or wears, or a lost part of the person, that the model added.
+
+    All in pixels of the upright photo.
+    """
+
+    box: list[Pixels] = Field(min_length=4, max_length=4, description="x, y, width, height")
+    person: int | None = Field(
+        ge=1, description="The number of its person; null when the model does not separate persons"
+    )
+
+
 class Rating(BaseModel):
     """The rating with every term: score = shares.smile × … + shares.eyes × …."""
 
@@ -350,6 +362,11 @@ class Job(BaseModel):
     )
     persons: list[Person] | None = Field(
         description="The persons in the photo; null when the model does not separate persons"
+    )
+    attached: list[AttachedThing] | None = Field(
+        default=None,
+        description="What the model added to the kept persons because it is in one piece with "
+        "them; null when the model does not look for such things",
     )
     confidence: Score | None = Field(
         description="Agreement on the matte, 0 to 1, as intersection over union: of an ensemble's "

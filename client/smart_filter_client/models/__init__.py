@@ -26,7 +26,15 @@ from smart_filter_client.models.catalog import (
 )
 from smart_filter_client.models.corrections import Correction, FaceLabel, Stroke
 from smart_filter_client.models.events import FINAL_EVENTS, Event, event_from
-from smart_filter_client.models.faces import Eyes, Face, Person, Rating, Smile, SmileLevel
+from smart_filter_client.models.faces import (
+    AttachedThing,
+    Eyes,
+    Face,
+    Person,
+    Rating,
+    Smile,
+    SmileLevel,
+)
 from smart_filter_client.models.jobs import (
     FINAL_STATES,
     Background,
@@ -72,6 +80,7 @@ __all__ = [
     "FINAL_EVENTS",
     "FINAL_STATES",
     "Album",
+    "AttachedThing",
     "Attempt",
     "AuditEvent",
     "Background",

@@ -56,6 +56,17 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class AttachedThing:
+    """A thing that a person holds or wears, or a lost part of the person, that the model added.
+
+    box: as for a face.  person: the person's number; None if the model separates none.
+    """
+
+    box: tuple[float, ...]
+    person: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Rating:
     """How well the people look, with the terms of the score.
 
@@ -78,6 +89,11 @@ def person_from(fields: Fields) -> Person:
         box=fields.numbers("box"),
         kept=fields.boolean_or_none("kept") is True,
     )
+
+
+def attached_thing_from(fields: Fields) -> AttachedThing:
+    """Parse an attached thing.  Raises UnexpectedAnswer."""
+    return AttachedThing(box=fields.numbers("box"), person=fields.integer_or_none("person"))
 
 
 def face_from(fields: Fields) -> Face:

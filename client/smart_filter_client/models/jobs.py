@@ -10,9 +10,11 @@ from smart_filter_client import files
 from smart_filter_client.errors import NoOutput
 from smart_filter_client.fields import Fields, JsonObject
 from smart_filter_client.models.faces import (
+    AttachedThing,
     Face,
     Person,
     Rating,
+    attached_thing_from,
     face_from,
     person_from,
     rating_from,
@@ -151,6 +153,8 @@ class Job:
     the deadline.
     subject: what was cut out; None when nothing was found.
     persons: every person that the model separates, kept or not; None if it cannot.
+    attached: what the model added to kept persons because it is in one piece with them; None if it
+        looks for no such things.
     people, faces, rating: None when the job does not need them, or does not know them yet.
     emotions_notice: what the people in the photo must be told; None unless faces have emotions.
     printability: how well the picture prints; None unless people were rated.
@@ -198,6 +202,7 @@ class Job:
     output_links: Mapping[str, str] = field(default_factory=dict, repr=False)
     output_links_expire_at: dt.datetime | None = None
     subject: Literal["people", "object"] | None = None
+    attached: tuple[AttachedThing, ...] | None = None
     emotions_notice: str | None = None
 
     @property
@@ -236,6 +241,7 @@ def job_from(document: object) -> Job:
     fields = Fields(document, "a job")
     faces = fields.objects_or_none("faces")
     persons = fields.objects_or_none("persons")
+    attached = fields.objects_or_none("attached")
     return Job(
         id=fields.text("id"),
         state=cast("JobState", fields.text("state")),
@@ -270,6 +276,7 @@ def job_from(document: object) -> Job:
         rank=fields.integer_or_none("rank"),
         rank_terms=rank_terms_from(fields.object_or_none("rank_terms")),
         persons=None if persons is None else tuple(person_from(person) for person in persons),
+        attached=None if attached is None else tuple(attached_thing_from(one) for one in attached),
         output_links=fields.texts_by_name("output_links"),
         output_links_expire_at=fields.time_or_none("output_links_expire_at"),
     )
