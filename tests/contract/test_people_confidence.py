@@ -37,7 +37,7 @@ def test_person_in_a_very_blurred_photo_needs_a_review(
     assert found.needs_review
 
 
-def test_photo_of_nobody_has_no_confidence(segment: Segmenter) -> None:
+def test_photo_without_a_person_has_no_confidence(segment: Segmenter) -> None:
     (found,) = segment([prepared_photo(np.zeros((120, 90, 3), np.uint8))])
 
     assert found.confidence is None

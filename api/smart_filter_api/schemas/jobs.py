@@ -370,7 +370,7 @@ class Job(BaseModel):
     )
     confidence: Score | None = Field(
         description="Agreement on the matte, 0 to 1, as intersection over union: of an ensemble's "
-        "members, or of the networks of `people`; null for other models, and when nobody was found"
+        "members, or of the networks of `people`; null for other models, and without a person"
     )
     needs_review: bool = Field(
         description="Whether `confidence` is low, for an ensemble below the recipe's threshold, "

@@ -159,7 +159,7 @@ class Job:
     emotions_notice: what the people in the photo must be told; None unless faces have emotions.
     printability: how well the picture prints; None unless people were rated.
     confidence: the agreement on the matte, 0 to 1: of an ensemble's members, or of the networks of
-        `people`; None for other models, and when nobody was found.
+        `people`; None for other models, and when no person was found.
     needs_review: whether that is low, or it may be no person that was cut out.
     outputs: the path on the server of each available output.
     files: the outputs in memory, of a job that `run` returned.

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_workers.connected_parts import label_parts
 from smart_filter_workers.networks.coordinates import photo_per_proxy
 from smart_filter_workers.results import AttachedThing, Matte8, PreparedPhoto
 from smart_filter_workers.stages.segmentation.agreement import HALF
@@ -58,8 +59,8 @@ def find_attached(people: Matte8, salient: Matte8) -> Matte8:
     radius = max(1, round(THICKNESS * math.sqrt(people_px)))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2)
     thick = cv2.morphologyEx(beyond, cv2.MORPH_OPEN, disc)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(thick)
-    for label in range(1, count):
+    labels, stats = label_parts(thick > 0)
+    for label in range(1, len(stats)):
         window = _window(stats[label], margin=radius + EDGE_PX + 1)
         # The opening rounds corners: take back what is within its radius.
         core = (labels[window] == label).astype(np.uint8)
@@ -81,10 +82,10 @@ def locate_attached(
     if people.attached is None:
         return None
     things = (people.matte > HALF) & (people.matte - people.attached <= HALF)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(things.astype(np.uint8))
+    labels, stats = label_parts(things)
     per_x, per_y = photo_per_proxy(prepared)
     located = []
-    for label in range(1, count):
+    for label in range(1, len(stats)):
         window = _window(stats[label], margin=0)
         thing = labels[window] == label
         shares = {
