@@ -36,16 +36,17 @@ def test_photo_is_cut_out_with_a_key_of_a_program(
 
     # On a busy machine, the portrait takes longer than a warning allows.
     assert found.pop("people")["level"] in {"ok", "warn"}
+    # The weights folder may hold isnet, which needs no advice.
+    things = found.pop("things")
+    assert things["level"] == "ok" or "smart-filter models pull isnet" in things["fix"]
     assert [(name, one["level"]) for name, one in found.items()] == [
         ("server", "ok"),
         ("key", "ok"),
         ("credits", "ok"),
         ("rate limit", "ok"),
         ("size limits", "ok"),
-        ("things", "warn"),
         ("fixed host", "ok"),
     ]
-    assert "smart-filter models pull isnet" in found["things"]["fix"]
 
 
 def test_key_that_may_do_more_is_a_warning(running_stack: RunningStack, command: Command) -> None:
