@@ -37,7 +37,7 @@ from smart_filter_shared.recipe import (
 from smart_filter_shared.stock import Picture
 
 # Part of every key. Increase it when a stage's code gives other results with the same models.
-_CACHE_VERSION: Final = 3
+_CACHE_VERSION: Final = 4
 # Read at most this many of the photo's latest jobs.
 _LATEST_JOBS: Final = 32
 # Backgrounds that are the same for every seed, and those whose pixels the key does not cover.
