@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 from PIL import Image
 from sqlalchemy import text
 
@@ -223,7 +224,10 @@ class Storm:
             self.running.stack.send(worker, signal.SIGCONT)
 
     def _is_ready(self) -> bool:
-        answer = self.running.operators.get("/readyz")
+        try:
+            answer = self.running.operators.get("/readyz")
+        except httpx.TransportError:  # the API is not up again
+            return False
         return answer.status_code == 200 and not answer.json()["degraded"]
 
     def _unfinished(self) -> int:
