@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import datetime as dt
 import hashlib
 import io
 import uuid
@@ -19,6 +20,8 @@ from smart_filter_shared.artifacts.retention import ArtifactKind
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
 from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.queue import events
+from smart_filter_shared.queue.events import EventType
 from smart_filter_shared.queue.leases import ImportedPhoto, StageOutcome
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_tests import batches, invariants, races
@@ -156,17 +159,55 @@ def test_other_photos_and_photos_of_other_tenants_reuse_nothing(caching: Api) ->
     assert states(foreign)["prepare"] == "ready"
 
 
-def test_last_stage_of_a_job_is_always_claimed(caching: Api) -> None:
+def test_job_whose_results_are_all_reused_ends_at_once(caching: Api) -> None:
     run_whole_job(caching, background="auto", outputs="image,faces")
+    url = "https://example.org/ends"
+    caching.client.post("/v1/webhooks", json={"url": url, "events": ["job.succeeded"]})
 
-    again = caching.job(caching.submit(background="keep", outputs="faces"))
+    again = caching.post(a_photo(), {"background": "keep", "outputs": "faces"})
 
-    assert states(again)["face"] == "succeeded"
-    assert states(again)["smile"] == "ready"
+    job = again.json()
+    assert (again.status_code, job["state"], job["queue"]) == (202, "succeeded", None)
+    assert job["finished_at"] == job["created_at"] < job["expires_at"]
+    assert {one["reused"] for one in job["stages"]} == {True}
+    assert caching.job(job["id"]) == job
+    assert caching.client.get(f"/v1/jobs/{job['id']}/outputs/faces").json() == job["faces"]
+    with caching.bench.transaction() as connection:
+        happened = events.list_for_job(connection, JobId(uuid.UUID(job["id"])))
+        told = "SELECT type FROM deliveries WHERE job_id = :id"
+        deliveries = connection.execute(text(told), {"id": job["id"]}).scalars().all()
+    stages = [EventType.STAGE] * len(job["stages"])
+    assert [one.type for one in happened] == [
+        *(EventType.QUEUED, EventType.RUNNING, *stages, EventType.SUCCEEDED)
+    ]
+    assert [one.stage for one in happened[2:-1]] == [one["name"] for one in job["stages"]]
+    assert deliveries == ["job.succeeded"]
+
+
+def test_answer_to_a_client_that_waits_is_200_when_the_job_ends_at_once(caching: Api) -> None:
+    run_whole_job(caching, background="auto", seed="5")
+
+    answer = caching.client.post(
+        "/v1/jobs",
+        files={"photo": a_photo()},
+        data={"background": "auto", "seed": "5"},
+        headers={"Prefer": "wait=5"},
+    )
+
+    assert (answer.status_code, answer.json()["state"]) == (200, "succeeded")
+
+
+def test_scheduled_job_ends_when_it_is_due(caching: Api) -> None:
+    run_whole_job(caching, background="auto", seed="5")
+    later = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
+
+    again = caching.submit(background="auto", seed="5", run_at=later.isoformat())
+
+    assert states(caching.job(again)) == {**ONLY_COMPOSITE, COMPOSITE: "waiting"}
 
 
 def reused_picture(api: Api, job_id: str) -> object:
-    """Return the result that a job's last stage takes over; None if the stage runs."""
+    """Return the result of a job's last stage; None if the stage has to run."""
     return api.bench.row(JobId(uuid.UUID(job_id)), COMPOSITE)["result"]
 
 
@@ -180,31 +221,23 @@ def test_repeated_photo_with_the_same_seed_reuses_the_picture(caching: Api) -> N
         caching.submit(background="auto", seed="5", quality="50"),
     ]
 
-    assert states(caching.job(again)) == ONLY_COMPOSITE
+    assert caching.job(again)["state"] == "succeeded"
     assert reused_picture(caching, again) == reused_picture(caching, first) is not None
     assert [reused_picture(caching, other) for other in others] == [None] * 3
 
 
-def test_reused_picture_is_shown_when_the_job_has_ended(caching: Api) -> None:
+def test_picture_whose_file_is_gone_is_made_again(caching: Api) -> None:
     run_whole_job(caching, background="auto", seed="5")
+    caching.bench.execute("UPDATE artifacts SET marked_at = now() WHERE kind = 'result'")
+
     again = caching.submit(background="auto", seed="5")
-    assert caching.job(again)["stages"][-1]["reused"] is False
 
-    waiting = caching.client.get(f"/v1/jobs/{again}/outputs/image")
-    result = caching.bench.row(JobId(uuid.UUID(again)), COMPOSITE)["result"]
-    lease = caching.bench.claim_one(COMPOSITE)
-    caching.bench.work(WORKER.complete, [StageOutcome(lease, result, 0.0, {})], KEEPING)  # type: ignore[arg-type]  # JSON
-
-    assert waiting.status_code == 409
-    assert caching.job(again)["stages"][-1]["reused"] is True
+    assert states(caching.job(again)) == ONLY_COMPOSITE
 
 
 def test_reused_picture_outlives_its_first_job(caching: Api) -> None:
     first = run_whole_job(caching, background="auto", seed="5")
     again = caching.submit(background="auto", seed="5")
-    result = caching.bench.row(JobId(uuid.UUID(again)), COMPOSITE)["result"]
-    lease = caching.bench.claim_one(COMPOSITE)
-    caching.bench.work(WORKER.complete, [StageOutcome(lease, result, 0.0, {})], KEEPING)  # type: ignore[arg-type]  # JSON
 
     caching.client.delete(f"/v1/jobs/{first}")
 

@@ -79,9 +79,14 @@ def thread() -> Iterator[ThreadPoolExecutor]:
     ids=["photo", "derivation", "batch"],
 )
 def test_submission_with_prefer_wait_returns_after_the_end(
-    api: Api, thread: ThreadPoolExecutor, path: str, body: object, stages: list[StageName]
+    api: Api,
+    thread: ThreadPoolExecutor,
+    path: str,
+    body: dict[str, object],
+    stages: list[StageName],
 ) -> None:
     path = path.format(parent=run_whole_job(api, background="auto"))
+    other = {**body, "recipe": {"background": "color:red"}}  # its picture is not reused
     before = jobs(api)
 
     waiting = thread.submit(api.client.post, path, json=body, headers=LONG)
@@ -89,7 +94,7 @@ def test_submission_with_prefer_wait_returns_after_the_end(
         pass  # the request is on its way
     run_stages(api, *stages)
     ended = waiting.result()
-    accepted = api.client.post(path, json=body, headers={"Prefer": "wait=0"})
+    accepted = api.client.post(path, json=other, headers={"Prefer": "wait=0"})
 
     assert ended.status_code == 200
     assert ended.json()["state"] in {"succeeded", "finished"}

@@ -1,7 +1,6 @@
 """Interactions of derivations, albums, deadlines and deletions; completions and claims."""
 
 import dataclasses
-import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -262,41 +261,6 @@ def test_stage_takes_six_round_trips_from_one_claim_to_the_next(worker: FaceWork
         trips.append(len(statements))
 
     assert trips[1] - trips[0] == 2 * 6
-
-
-@pytest.mark.parametrize(("expires_in_hours", "is_reused"), [(1, True), (-1, False)])
-def test_result_is_reused_while_its_files_exist(
-    bench: Bench,
-    worker: FaceWorker,
-    *,
-    expires_in_hours: int,
-    is_reused: bool,
-) -> None:
-    first, job_id = worker.submit(), worker.submit()
-    result = {"facts": {}, "arrays": {}, "files": {"image": {"key": "a-file"}}}
-    bench.execute("DELETE FROM stages WHERE job_id = :id AND stage = 'face'", id=first)
-    bench.execute(
-        """
-        INSERT INTO artifacts (tenant, key, job_id, kind, expires_at)
-        VALUES (:tenant, 'a-file', :id, 'result', now() + make_interval(hours => :hours))
-    """,
-        tenant=TENANT,
-        id=first,
-        hours=expires_in_hours,
-    )
-    bench.execute(
-        "UPDATE stages SET result = CAST(:result AS jsonb) WHERE job_id = :id AND stage = 'face'",
-        result=json.dumps(result),
-        id=job_id,
-    )
-
-    runner.run(worker.services)
-
-    row = bench.row(job_id, FACE)
-    assert (row["state"], row["attempt"]) == ("succeeded", 1)
-    assert (row["result"] == result) is is_reused
-    kept = "SELECT expires_at > now() + interval '2 hours' FROM artifacts WHERE key = 'a-file'"
-    assert bench.scalar(kept) is is_reused
 
 
 def test_completion_holds_when_the_next_stage_cannot_be_read(

@@ -19,14 +19,13 @@ def respond(
     *,
     links: LinkTerms | None = None,
 ) -> Response:
-    """Return the answer to a submission: 202, or 200 when the job has already ended.
+    """Return the answer to a submission.
 
     forecast: the estimate to show; None: as in `render_job_with_queue`.  links: as in `render_job`.
     """
-    ended = row.finished_at is not None
     return Response(
         job.render_job_json(row, services, forecast, links=links),
-        status_code=status.HTTP_200_OK if ended else status.HTTP_202_ACCEPTED,
+        status_code=status.HTTP_202_ACCEPTED,
         media_type="application/json",
         headers={"Location": f"/v1/jobs/{row.id}"},
     )
@@ -43,6 +42,8 @@ async def respond_or_wait(
 ) -> Response:
     """Return the answer to a submission; with `Prefer: wait`, wait for the job's end first.
 
+    A client that asks to wait gets 200 when the job has ended, every other answer is 202.
+
     A caller that has too many waits is answered at once: a preference can be ignored.
     Source: RFC 7240, 2.
     remembered: the stored answer to the same request; returned when `Prefer` does not ask to wait.
@@ -51,11 +52,13 @@ async def respond_or_wait(
     """
     seconds = long_poll.preferred_seconds(prefer)
     if seconds is None or not services.waits.has_room(caller):
-        return remembered or respond(accepted.job, services, accepted.forecast)
+        return remembered or respond(accepted.job, services, accepted.forecast, links=links)
     followed = FollowedJob(caller.tenant, accepted.job.id, links)
     with services.waits.hold(caller):
         row = await long_poll.wait_for_end(services, followed, seconds=seconds)
     await services.forecasts.refresh()
     answer = respond(row, services, links=links)
+    if row.finished_at is not None:
+        answer.status_code = status.HTTP_200_OK
     answer.headers[long_poll.APPLIED_HEADER] = f"wait={seconds}"
     return answer

@@ -213,8 +213,10 @@ def _reserve_place(
         if place is not None:
             return place, {}
     done = _find_sources(connection, tenant, request, since=since)
-    skipped = result_cache.skipped_stages(done, plans)
-    wanted = [plan.capability for stage, plan in plans.items() if stage not in skipped]
+    wanted = [plan.capability for stage, plan in plans.items() if stage not in done]
+    if not wanted:
+        # A result that expires before the job is written runs at this place.
+        return fair_queueing.provisional_reservation(connection, cell=DEFAULT_CELL), done
     return fair_queueing.reserve(connection, tenant, wanted, cell=DEFAULT_CELL), done
 
 
@@ -227,7 +229,7 @@ def _find_sources(
         parent.photo_key and retention.is_available(connection, tenant, parent.photo_key)
     ):
         raise InputsExpired(f"the photo of job {parent.id} has expired")
-    return result_cache.lookup(
+    found = result_cache.lookup(
         connection,
         tenant,
         request.digest,
@@ -236,6 +238,10 @@ def _find_sources(
         since=since,
         parent=None if parent is None else parent.id,
     )
+    if request.order.recipe.run_at is not None:
+        # The job would end before it is due.
+        found.pop(max(request.order.plans, key=list(StageName).index), None)
+    return found
 
 
 def _reserve_places(
@@ -284,11 +290,10 @@ def _pending_job(
     done: Sources,
 ) -> PendingJob:
     """Return the work of a job without the stages that reuse results."""
-    skipped = result_cache.skipped_stages(done, plans)
     left = {
         stage: plan
         for stage, plan in plans.items()
-        if stage not in skipped or plan != request.order.plans[stage]
+        if stage not in done or plan != request.order.plans[stage]
     }
     rank = fair_queueing.rank(place, recipe.priority)
     return forecasts.planned(tenant, recipe, left, rank=rank, megapixels=request.megapixels)

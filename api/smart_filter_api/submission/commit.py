@@ -84,12 +84,13 @@ class BatchSubmission:
 class AcceptedJob:
     """A job that was written.
 
-    ringing: capabilities to ring after the commit.  forecast: its estimate at admission.
+    ringing: capabilities to ring after the commit.  forecast: its estimate at admission; None for
+    a job that has ended at once.
     """
 
     job: JobRow
     ringing: list[Capability]
-    forecast: CompletionEstimate
+    forecast: CompletionEstimate | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,9 @@ def insert_job(connection: Connection, caller: Caller, submission: JobSubmission
     job, admitted = submission.job, submission.admitted
     _hold_room(connection, caller, [job], has_room=admitted.has_room)
     written = submit_job(connection, job)
-    return AcceptedJob(queries.from_submission(job, written), written.ringing, admitted.forecast)
+    row = queries.from_submission(job, written)
+    forecast = admitted.forecast if row.finished_at is None else None
+    return AcceptedJob(row, written.ringing, forecast)
 
 
 def insert_batch(

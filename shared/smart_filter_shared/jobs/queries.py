@@ -111,8 +111,7 @@ class StageRow:
 
     models: the models that run it, by task.
     seconds: how long its code ran; None before it ran.
-    result: numbers and artifact keys as the worker stored them; None before it succeeded, except
-        for the last stage of a job, when it reuses a result.
+    result: numbers and artifact keys as the worker stored them; None before it succeeded.
     capability, rank: its queue, and its place in the queue.
     parameters, digests, shadows: as in `Lease`.
     is_held: whether it must not run yet, although its needs may be met: its retry is not due, or
@@ -211,15 +210,17 @@ def find(connection: Connection, job_id: JobId, tenant: Tenant) -> JobRow | None
 def from_submission(job: NewPhotoJob, written: WrittenJob) -> JobRow:
     """Return a job that was just written, as `find` would read it."""
     rows = sorted(written.stages, key=lambda row: _STAGE_ORDER[row["stage"]])
+    has_ended = written.expires_at is not None
     return JobRow(
         id=job.job_id,
         tenant=job.tenant,
-        state=JobState.QUEUED,
+        state=JobState.SUCCEEDED if has_ended else JobState.QUEUED,
         recipe=dataclasses.replace(job.recipe, seed=job.seed),
         seed=job.seed,
         photo_key=job.photo_key,
         created_at=written.created_at,
-        finished_at=None,
+        finished_at=written.created_at if has_ended else None,
+        expires_at=written.expires_at,
         error=None,
         stages=tuple(
             _stage_row({"attempt": 0, "seconds": None, "result": None, **row}) for row in rows

@@ -4,8 +4,7 @@ A stage's cache key (column `work`) covers everything but the photo that its res
 models and their weights, parameters, the recipe fields it reads, and the keys of the stages it
 needs. The cache has no storage of its own: it is the succeeded stages of the tenant's latest jobs
 with the same photo whose artifacts still exist. Retention and DELETE therefore also clear it.
-The last stage of a job is claimed and completed even when its result is reused, so every job ends
-by the same transition.
+A job whose results are all reused ends when it is submitted.
 """
 
 import datetime as dt
@@ -13,7 +12,7 @@ import functools
 import hashlib
 import json
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -72,9 +71,6 @@ _RESULTS = text("""
     ) AS made (job_id, stage) USING (job_id, stage)
     WHERE stages.job_id = ANY(:job_ids)
         AND stages.state = 'succeeded' AND stages.result IS NOT NULL
-""")
-_RETENTION = text("""
-    SELECT keep_input_seconds, keep_result_seconds FROM open_jobs WHERE id = :job_id
 """)
 
 
@@ -154,13 +150,6 @@ def lookup(
     return {stage: found[stage] for stage in _keep_complete(found, running)}
 
 
-def skipped_stages(
-    reused: Collection[StageName], running: Mapping[StageName, StagePlan]
-) -> set[StageName]:
-    """Return the stages that no worker claims: the reused ones, without the last of the job."""
-    return set(reused) - {max(running, key=list(StageName).index)}
-
-
 def reuse(
     connection: Connection,
     tenant: Tenant,
@@ -190,21 +179,6 @@ def reuse(
     )
     whole = [stage for stage in results if named[stage] <= available]
     return {stage: results[stage] for stage in _keep_complete(whole, running)}
-
-
-def renew(
-    connection: Connection, tenant: Tenant, job_id: JobId, result: Result, keeping: RetentionPolicy
-) -> bool:
-    """Keep the artifacts of a reused result as long as new ones; return whether all still exist.
-
-    A job can wait longer than results are kept.
-    keeping: the retention when the job has none of its own.
-    """
-    own = connection.execute(_RETENTION, {"job_id": job_id}).one_or_none()
-    if own is not None and own.keep_input_seconds is not None:
-        keeping = RetentionPolicy(own.keep_input_seconds, own.keep_result_seconds)
-    named = references.artifact_keys(result)
-    return named <= references.add_references(connection, tenant, job_id, named, keeping)
 
 
 def _keep_complete(

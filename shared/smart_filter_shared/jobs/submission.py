@@ -114,7 +114,8 @@ class NewPhotoBatch:
 def submit_job(connection: Connection, job: NewPhotoJob) -> WrittenJob:
     """Write a job and its stages; return what was written.
 
-    Stages whose results are reused from earlier jobs are written as succeeded.
+    Stages whose results are reused from earlier jobs are written as succeeded; the job ends with
+    it when none is left.
     Raises InputsExpired when a needed object of another job has expired; the caller must then
     roll back.
     """
@@ -171,16 +172,10 @@ def _exclude_own_picture(
 
 
 def _as_rows(job: NewPhotoJob, reused: Mapping[StageName, result_cache.Result]) -> NewJob:
-    skipped = result_cache.skipped_stages(reused, job.plans)
-    # The worker that claims the last stage takes its reused result over.
-    left = [
-        {**row, "result": reused.get(StageName(str(row["stage"])))}
-        for row in _stage_rows(job, skipped)
-    ]
     return NewJob(
         job.job_id,
         _job_row(job),
-        [*left, *_reused_rows(job, {stage: reused[stage] for stage in skipped})],
+        [*_reused_rows(job, reused), *_stage_rows(job, reused)],
         [
             key
             for key in (job.photo_key, job.background_key)

@@ -9,6 +9,7 @@ from typing import Any
 from smart_filter_shared.artifacts.retention import ArtifactKind
 from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant
 from smart_filter_shared.queue.leases import Payload
+from smart_filter_shared.queue.states import StageState
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class NewJob:
     """A job about to be written.
 
     row: its columns in `jobs`.  stages: the columns in `stages` of each stage that it runs, or
-    whose result it takes from an earlier job.
+    whose result it takes from an earlier job, in the pipeline's order.
     objects: keys of the objects that it brings; they are kept as long as its inputs.
     """
 
@@ -37,6 +38,11 @@ class NewJob:
     row: Mapping[str, Any]
     stages: Sequence[Mapping[str, Any]]
     objects: Sequence[str]
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether every stage has succeeded already: the job succeeds when it is written."""
+        return all(row["state"] == StageState.SUCCEEDED for row in self.stages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,7 @@ def encode_jobs(jobs: Sequence[NewJob]) -> EncodedJobs:
     ]
     return EncodedJobs(
         len(jobs),
-        jobs=_encode([job.row for job in jobs]),
+        jobs=_encode([{**job.row, "has_ended": job.has_ended} for job in jobs]),
         pictures=_encode(objects),
         stages=_encode(rows),
         stage_rows=rows,
@@ -78,9 +84,13 @@ def _encode(rows: Sequence[Mapping[str, object]]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class WrittenJob:
-    """What was written of a job: the time, its stages, and the capabilities to ring."""
+    """What was written of a job: the time, its stages, and the capabilities to ring.
+
+    expires_at: when the results of a job that has ended at once will be deleted, else None.
+    """
 
     created_at: dt.datetime
+    expires_at: dt.datetime | None
     stages: Sequence[Mapping[str, Any]]
     ringing: list[Capability]
 

@@ -87,7 +87,7 @@ def _may_lead(task: Task) -> bool:
     Ranked albums and drawn corrections have rules of their own for what comes next.
     """
     lease = task.lease
-    is_first_run = lease.attempt == 1 and task.reused is None and task.result is not None
+    is_first_run = lease.attempt == 1 and task.result is not None
     return is_first_run and lease.album is None and not task.job.corrections
 
 
@@ -95,7 +95,7 @@ def _can_run(
     services: WorkerContext, job: JobRow, row: StageRow, ran: Collection[StageName]
 ) -> bool:
     """Return whether a stage of a job can run now, after the stages that ran under its lease."""
-    if row.state != StageState.WAITING or row.attempt or row.is_held or row.result is not None:
+    if row.state != StageState.WAITING or row.attempt or row.is_held:
         return False
     if row.capability not in services.serving.capabilities:
         return False

@@ -14,7 +14,7 @@ from functools import partial
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import LeaseLost, TryAgain
 from smart_filter_shared.ids import Capability, Tenant
-from smart_filter_shared.jobs import queries, result_cache
+from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.jobs.submission import stage_payload
 from smart_filter_shared.pipeline import get_stage
@@ -158,10 +158,7 @@ def _run_steps(
         task.row = jobs[task.lease.job_id] if claims.is_readable(task.lease) else None
     tenants = {job.tenant for job in jobs.values() if job is not None}
     services.thread_share.begin_work(tenants, photos=len(tasks))
-    readable = _advance(services, tasks, _reuse_result)
-    reusing = [task for task in readable if task.reused is not None]
-    running = [task for task in readable if task.reused is None]
-    imported = _advance(services, running, _import_photo)
+    imported = _advance(services, tasks, _import_photo)
     if is_last:
         ran = _advance(services, imported, _run_in_child, code="model_failed")
     else:
@@ -180,7 +177,6 @@ def _run_steps(
     stored = _advance(services, kept, _store)
     if stored:
         stored += run_ahead.store(services, ahead)
-    stored += reusing
     # Photos that were imported for stages that will not complete.
     unused = [task.photo.key for task in tasks if task.photo is not None and task not in stored]
     error_policy.remove_unreferenced(services, unused)
@@ -217,17 +213,6 @@ def _advance(
 def _time_step(services: WorkerContext, step: WorkerStep, task: Task) -> Iterator[None]:
     with services.counters.timed(step, task.lease.capability), task.trail.step(step, task.lease):
         yield
-
-
-def _reuse_result(services: WorkerContext, task: Task) -> None:
-    """Take over the result that the submission found for the stage, if it still exists."""
-    job = task.job
-    found = next((row.result for row in job.stages if row.name == task.lease.stage), None)
-    if found is None:
-        return
-    with sessions.transaction(services.engine) as connection:
-        if result_cache.renew(connection, job.tenant, job.id, found, services.keeping):
-            task.reused = found
 
 
 def _import_photo(services: WorkerContext, task: Task) -> None:
@@ -347,9 +332,7 @@ def _complete(
             services, _commit, outcomes, claim_until=None
         )
     services.doorbell.announce_ends(completion.succeeded)
-    # A reused result says nothing about the time of a run.
-    ran = [outcome for task, outcome in zip(tasks, outcomes, strict=True) if task.reused is None]
-    services.counters.record_runs(ran)
+    services.counters.record_runs(outcomes)
     for task, outcome in zip(tasks, outcomes, strict=True):
         if task.lease in completion.lost:
             _log.warning("lease_lost", **error_policy.log_fields(task.lease))
@@ -360,8 +343,7 @@ def _complete(
             _charge_photo(services, task.job.tenant, outcome.photo)
         if task.run_ahead_of is not None:
             services.counters.record_claims([task.lease])
-        if task.reused is None:
-            services.shadow_runner.offer(CompletedStage(task.lease, task.inputs, task.result))
+        services.shadow_runner.offer(CompletedStage(task.lease, task.inputs, task.result))
     if following is not None:
         services.counters.record_claims(following.leases)
     return completion.ready, following
@@ -393,7 +375,7 @@ def _record_durations(services: WorkerContext, claim: Claim, tasks: Sequence[Tas
     ahead_seconds = sum(task.busy_seconds for task in tasks)
     share = (time.perf_counter() - claim.begun_at - ahead_seconds) / len(claim.leases)
     for task in tasks:
-        if task.job.megapixels and task.reused is None:
+        if task.job.megapixels:
             seconds = share if task.run_ahead_of is None else task.busy_seconds
             services.counters.record_duration(
                 task.lease.capability,

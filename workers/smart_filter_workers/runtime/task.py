@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from smart_filter_shared.artifacts.retention import ArtifactKind
 from smart_filter_shared.errors import RowUnreadable
-from smart_filter_shared.jobs.queries import JobRow, Json
+from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_shared.queue.leases import ImportedPhoto, Lease, StageOutcome
 from smart_filter_shared.recipe import BackgroundKind
@@ -28,7 +28,6 @@ class Task:
     busy_seconds: how long a run-ahead stage kept its thread.
     loading_seconds: its share of the time to load models, which the next batch does not need.
     fetching_seconds: how long fetches from addresses that its job names have kept its thread.
-    reused: the stored result of an earlier job, if this stage takes it over instead of running.
     is_read_again: whether stages of its job are left to read its result after this batch.
     trouble: the error code, if the work did not succeed.
     lost: set when the lease no longer holds.
@@ -46,7 +45,6 @@ class Task:
     busy_seconds: float = 0.0
     loading_seconds: float = 0.0
     fetching_seconds: float = 0.0
-    reused: Json | None = None
     is_read_again: bool = True
     trouble: str = ""
     trail: BatchTrace = field(default_factory=BatchTrace)
@@ -75,8 +73,6 @@ class Task:
 
     def outcome(self, digests: Mapping[TaskName, str | None]) -> StageOutcome:
         """Return the outcome of the stage; digests: those of the weights that ran, by task."""
-        if self.reused is not None:
-            return StageOutcome(self.lease, self.reused, 0.0, {})
         row = {} if self.stored is None else self.stored.row
         photo = self.photo
         if photo is not None and isinstance(self.result, PreparedPhoto):

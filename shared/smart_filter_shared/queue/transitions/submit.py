@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, func, text
+from sqlalchemy import Connection, TextClause, func, text
 
 from smart_filter_shared.db.tables import queue as tables
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.pipeline import StageName, get_stage
+from smart_filter_shared.queue import events
+from smart_filter_shared.queue.events import EventType
 from smart_filter_shared.queue.hooks import JobHooks
 from smart_filter_shared.queue.states import JobState, StageState
 from smart_filter_shared.queue.submission import (
@@ -23,7 +25,7 @@ from smart_filter_shared.queue.transitions import batches
 # much as the writes in it.
 # All rows share one `statement_timestamp()`; a job's deadline counts from it and is copied to its
 # stages. A stage that is written as succeeded was run for another job: no attempt, 0 seconds.
-_INSERT_JOBS = text("""
+_INSERT = """
     WITH job AS (
         SELECT *, statement_timestamp() + deadline_ms * interval '1 millisecond' AS deadline_at
         FROM jsonb_to_recordset(CAST(:jobs AS jsonb)) AS job (
@@ -34,7 +36,7 @@ _INSERT_JOBS = text("""
             keep_input_seconds float8, keep_result_seconds float8, keep_nothing boolean,
             degraded text[], foreseen_p50 float8, foreseen_p90 float8,
             batch_id uuid, batch_index int, deadline_ms float8,
-            link_seconds int, device_key_id uuid, key_id uuid
+            link_seconds int, device_key_id uuid, key_id uuid, has_ended boolean
         )
     ), written AS (
         INSERT INTO jobs (
@@ -44,7 +46,8 @@ _INSERT_JOBS = text("""
             estimated_seconds, megapixels, webhook_url,
             keep_input_seconds, keep_result_seconds, keep_nothing,
             degraded, foreseen_p50, foreseen_p90,
-            batch_id, batch_index, created_at, deadline_at, link_seconds, device_key_id, key_id
+            batch_id, batch_index, created_at, deadline_at, link_seconds, device_key_id, key_id,
+            outcome, finished_at, expires_at
         )
         SELECT id, tenant, recipe, seed, metadata,
             photo_key, photo_digest, photo_url, upload_id, upload_etag,
@@ -53,8 +56,13 @@ _INSERT_JOBS = text("""
             keep_input_seconds, keep_result_seconds, keep_nothing,
             degraded, foreseen_p50, foreseen_p90,
             batch_id, batch_index, statement_timestamp(), deadline_at, link_seconds, device_key_id,
-            key_id
+            key_id,
+            CASE WHEN has_ended THEN 'succeeded' END,
+            CASE WHEN has_ended THEN statement_timestamp() END,
+            CASE WHEN has_ended
+                THEN statement_timestamp() + make_interval(secs => keep_result_seconds) END
         FROM job
+        RETURNING created_at, expires_at
     ), stored AS (
         INSERT INTO artifacts (tenant, key, job_id, kind, expires_at)
         SELECT job.tenant, key, job_id, kind,
@@ -78,19 +86,36 @@ _INSERT_JOBS = text("""
             state text, not_before timestamptz, rank float8, head_start float8, album uuid,
             seconds float8, result jsonb
         ) JOIN job ON job.id = job_id
-    ), told AS (
-        INSERT INTO events (job_id, type, state, at, written_in)
-        SELECT id, 'job.queued', 'queued', statement_timestamp(),
-            CAST(CAST(pg_current_xact_id() AS text) AS bigint)
-        FROM job
-    )
-    SELECT statement_timestamp() AS created_at
-""")
+    ), {events}
+    SELECT created_at, expires_at FROM written LIMIT 1
+"""
+_QUEUED = f"SELECT id, '{EventType.QUEUED}', NULL, 'queued' FROM job"  # noqa: S608 - our own name
+_INSERT_JOBS = text(_INSERT.format(events=f"told AS ({events.insert(_QUEUED)})"))
+# All events of a job whose results all are an earlier job's, in the order of any other job's.
+_ENDED = f"""
+    SELECT id, type, stage, state FROM (
+        SELECT id, 0, '{EventType.QUEUED}', NULL, 'queued' FROM job
+        UNION ALL SELECT id, 1, '{EventType.RUNNING}', NULL, 'running' FROM job
+        UNION ALL SELECT CAST(stage.row ->> 'job_id' AS uuid), 1 + turn, '{EventType.STAGE}',
+            stage.row ->> 'stage', 'succeeded'
+        FROM jsonb_array_elements(CAST(:stages AS jsonb)) WITH ORDINALITY AS stage (row, turn)
+        UNION ALL SELECT id, 1000, '{EventType.SUCCEEDED}', NULL, 'succeeded' FROM job
+    ) AS happened (id, turn, type, stage, state)
+    ORDER BY turn
+"""  # noqa: S608 - names of our own
+_INSERT_ENDED = text(
+    _INSERT.format(events=events.insert_with_deliveries(_ENDED, among="SELECT * FROM job"))
+)
 
 
 def submit(connection: Connection, job: NewJob) -> WrittenJob:
-    """Write a job and its stages; return what was written."""
-    return _insert_jobs(connection, encode_jobs([job]))
+    """Write a job and its stages; return what was written.
+
+    A job whose stages have all succeeded ends with it.
+    """
+    return _insert_jobs(
+        connection, encode_jobs([job]), _INSERT_ENDED if job.has_ended else _INSERT_JOBS
+    )
 
 
 def submit_batch(connection: Connection, batch: NewBatch, *, hooks: JobHooks) -> list[Capability]:
@@ -118,24 +143,24 @@ def submit_batch(connection: Connection, batch: NewBatch, *, hooks: JobHooks) ->
                 for gap in batch.gaps
             ],
         )
-    written = _insert_jobs(connection, batch.jobs)
+    written = _insert_jobs(connection, batch.jobs, _INSERT_JOBS)
     if any(_is_rating(row) for row in written.stages):
         return written.ringing
     ranked = batches.rank_immediately(connection, batch.batch_id, hooks=hooks)
     return [*written.ringing, *ranked.ready]
 
 
-def _insert_jobs(connection: Connection, jobs: EncodedJobs) -> WrittenJob:
+def _insert_jobs(connection: Connection, jobs: EncodedJobs, statement: TextClause) -> WrittenJob:
     """Write jobs and the rows of their stages; return what was written."""
-    created_at = connection.execute(
-        _INSERT_JOBS, {"jobs": jobs.jobs, "pictures": jobs.pictures, "stages": jobs.stages}
-    ).scalar_one()
+    row = connection.execute(
+        statement, {"jobs": jobs.jobs, "pictures": jobs.pictures, "stages": jobs.stages}
+    ).one()
     ringing = [
         Capability(str(row["capability"]))
         for row in jobs.stage_rows
         if row["state"] == StageState.READY
     ]
-    return WrittenJob(created_at, jobs.stage_rows, ringing)
+    return WrittenJob(row.created_at, row.expires_at, jobs.stage_rows, ringing)
 
 
 def _is_rating(row: Mapping[str, Any]) -> bool:
