@@ -208,6 +208,19 @@ def test_request_line_names_key_tenant_and_network(api: Api, tenant: Tenant) -> 
     assert line["network"] == "127.0.0.1"
 
 
+def test_successful_polls_are_not_logged(api: Api) -> None:
+    job_id, unknown = api.submit(background="keep"), uuid.uuid4()
+
+    with capture_logs() as lines:
+        polled = [api.client.get(f"/v1/jobs/{one}").status_code for one in (job_id, unknown)]
+        api.client.delete(f"/v1/jobs/{job_id}")
+        wait_until(lambda: any(line.get("method") == "DELETE" for line in lines), seconds=30)
+
+    assert polled == [200, 404]
+    requests = [line for line in lines if line["event"] == "request"]
+    assert [(line["method"], line["status"]) for line in requests] == [("GET", 404), ("DELETE", 204)]
+
+
 @pytest.mark.parametrize(
     "change",
     [

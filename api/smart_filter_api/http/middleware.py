@@ -42,7 +42,10 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Parameters of a request's query: no operation has as many, but a request line has room for
 # thousands. FastAPI parses them several times before the key is known, for tens of milliseconds.
 MAX_PARAMETERS = 100
-_QUIET_ROUTES = frozenset({"/livez", "/readyz", "/metrics"})
+# Routes whose successful requests are not logged: their callers repeat them all the time.
+_POLLED_ROUTES = frozenset({"/livez", "/readyz", "/metrics", "/v1/jobs/{job_id}"})
+_READING = frozenset({"GET", "HEAD"})
+_FIRST_ERROR = 400
 
 
 class RequestMiddleware:
@@ -119,7 +122,8 @@ class RequestMiddleware:
                 await answer(scope, receive, send_wrapped)
             if status is not None:
                 self._latencies.observe(scope["method"], _route(scope), status, seconds)
-            if _route(scope) not in _QUIET_ROUTES:
+            is_polled = scope["method"] in _READING and _route(scope) in _POLLED_ROUTES
+            if not is_polled or status is None or status >= _FIRST_ERROR:
                 self._log.info(
                     "request",
                     method=scope["method"],

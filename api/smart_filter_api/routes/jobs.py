@@ -197,7 +197,7 @@ async def get_job(
             )
         if watch is not None and seconds is not None and row.finished_at is None:
             known = if_none_match is not None and etags.is_known(
-                services.tagged.of(row, links)[0], if_none_match
+                services.rendered.tag(row, links), if_none_match
             )
             # A client whose ETag is outdated gets the current version without waiting.
             if known or if_none_match is None:
@@ -209,12 +209,12 @@ async def get_job(
                     seconds=seconds,
                     changed_from=row if known else None,
                 )
-    tag, answer = services.tagged.of(row, links)
+    foreseen = None
     if row.finished_at is None:
         await services.forecasts.refresh()
-        queue = presenters_job.render_queue_position(services.forecasts.estimate_row(row))
-        answer = answer.model_copy(update={"queue": queue})
-    response = etags.json_response(answer.model_dump_json().encode(), if_none_match, tag=tag)
+        foreseen = services.forecasts.estimate_row(row)
+    tag, content = services.rendered.content(row, links, foreseen)
+    response = etags.json_response(content, if_none_match, tag=tag)
     if seconds is not None:
         response.headers[long_poll.APPLIED_HEADER] = f"wait={seconds}"
     return response

@@ -138,7 +138,7 @@ class Services:
     emotions: whether emotions are read in faces, unless a tenant turns them off.
     remember: whether results are reused when a photo is submitted again.
     forecasts: places of jobs in the queue, and their ETA.
-    tagged: cached answers for polled jobs.  orders: cached parsed recipes.
+    rendered: cached answers for polled jobs.  orders: cached parsed recipes.
     refusals: the refused requests that are not yet in the security log.
     """
 
@@ -187,7 +187,7 @@ class Services:
     emotions: bool
     remember: bool
     forecasts: EtaEstimator
-    tagged: JobCache
+    rendered: JobCache
     orders: RecipeCache
     refusals: RefusalLog
 
@@ -384,7 +384,7 @@ async def open_services(
         forecasts=EtaEstimator(
             partial(_take_snapshot, reader, patience_seconds, silent_seconds), clock=clock
         ),
-        tagged=JobCache(keeping, emotions=settings.engine.emotions),
+        rendered=JobCache(keeping, emotions=settings.engine.emotions),
         orders=RecipeCache(),
         refusals=refusals,
     )
@@ -438,6 +438,12 @@ async def _take_snapshot(
 
 async def _get_services(request: Request) -> Services:
     # Async although it awaits nothing: FastAPI would run a plain function in a thread.
+    return _services_of(request)
+
+
+def _services_of(request: Request) -> Services:
+    # For dependencies of other dependencies: FastAPI resolves each of them again, which takes 3 %
+    # of the time of a poll.
     services: Services = request.app.state.services
     return services
 
@@ -447,7 +453,6 @@ OpenServices = Annotated[Services, Depends(_get_services)]
 
 async def _link_terms(
     request: Request,
-    services: OpenServices,
     expires_in: Annotated[
         int | None,
         Query(
@@ -466,6 +471,7 @@ async def _link_terms(
     ] = None,
 ) -> LinkTerms | None:
     """Return how the links of the answer to a request are made; None without a secrets key."""
+    services = _services_of(request)
     if services.links is None:
         return None
     return LinkTerms(
@@ -487,9 +493,8 @@ SessionCookie = Annotated[str | None, Depends(_COOKIE)]
 def _require_scope(
     scope: Scope | None, *, also: Scope | None = None, also_devices: bool = False
 ) -> Callable[..., Awaitable[Caller]]:
-    async def authenticated(
-        request: Request, services: OpenServices, credentials: Credentials, _: SessionCookie
-    ) -> Caller:
+    async def authenticated(request: Request, credentials: Credentials, _: SessionCookie) -> Caller:
+        services = _services_of(request)
         caller = await authorize(request, services, credentials, scope, also_devices=also_devices)
         if also is not None and also not in caller.scopes:
             raise InsufficientScope(f"the key lacks the scope {also}")

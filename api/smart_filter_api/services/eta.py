@@ -10,8 +10,9 @@ from smart_filter_shared.eta import estimate
 from smart_filter_shared.eta.backlog import Backlog
 from smart_filter_shared.eta.estimate import CompletionEstimate, PendingJob, PendingStage
 from smart_filter_shared.eta.snapshot import QueueSnapshot, SampledStage
-from smart_filter_shared.ids import Tenant
+from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs.queries import JobRow
+from smart_filter_shared.lru_dict import LruDict
 from smart_filter_shared.model_registry.stage_plan import StagePlan
 from smart_filter_shared.pipeline import PIPELINE, StageName, needs_within
 from smart_filter_shared.queue.states import StageState
@@ -30,6 +31,7 @@ _MAX_SNAPSHOT_TIME_SHARE = 0.05
 _EDGE_TIME_FACTORS: Mapping[Edge, float] = {Edge.FAST: 0.8, Edge.BALANCED: 1.0, Edge.BEST: 2.5}
 # Maximum Retry-After of a full queue, in seconds.
 _MAX_RETRY_AFTER_SECONDS = 600.0
+_MAX_ESTIMATES = 512
 _UNFINISHED = frozenset({StageState.WAITING, StageState.READY, StageState.RUNNING})
 
 
@@ -50,6 +52,8 @@ class EtaEstimator:
         self._now = now
         self._remembered: TtlCache[Backlog] = TtlCache(_SNAPSHOT_TTL_SECONDS, clock=clock)
         self._ahead = Backlog(QueueSnapshot())
+        # Estimates of polled jobs; they hold while the backlog does not change.
+        self._estimates: LruDict[JobId, tuple[JobRow, CompletionEstimate]] = LruDict(_MAX_ESTIMATES)
         self._clock = clock
         self._looked_at = -math.inf
         self._look_seconds = 0.0
@@ -76,7 +80,10 @@ class EtaEstimator:
     async def _refresh(self, seconds: float) -> None:
         if self._clock() - self._looked_at > seconds:
             self._remembered.forget()
-        self._ahead = await self._remembered.get(self._look)
+        ahead = await self._remembered.get(self._look)
+        if ahead is not self._ahead:
+            self._ahead = ahead
+            self._estimates.clear()
 
     def accept(self, job: PendingJob) -> None:
         """Add a job that was just accepted, until the next snapshot includes it."""
@@ -85,6 +92,7 @@ class EtaEstimator:
         first, *behind = job.steps
         capabilities = tuple(step.capability for step in behind)
         if not job.starts_in_seconds:
+            self._estimates.clear()
             self._ahead.add(SampledStage(first.capability, job.rank, job.megapixels, capabilities))
 
     def of(self, job: PendingJob) -> CompletionEstimate:
@@ -93,6 +101,9 @@ class EtaEstimator:
 
     def estimate_row(self, row: JobRow) -> CompletionEstimate | None:
         """Return the completion estimate of a stored job; None when it has ended."""
+        known = self._estimates.get(row.id)
+        if known is not None and known[0] is row:
+            return known[1]
         steps = [
             PendingStage(stage.name, stage.capability, StageState(stage.state))
             for stage in row.stages
@@ -101,7 +112,10 @@ class EtaEstimator:
         if row.finished_at is not None or not steps:
             return None
         rank = next(stage.rank for stage in row.stages)
-        return self.of(self._pending_job(row.tenant, row.recipe, rank, row.megapixels, steps))
+        found = self.of(self._pending_job(row.tenant, row.recipe, rank, row.megapixels, steps))
+        if row.recipe.run_at is None:  # else it also depends on the time
+            self._estimates.put(row.id, (row, found))
+        return found
 
     def planned(
         self,

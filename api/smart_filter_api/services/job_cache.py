@@ -1,5 +1,6 @@
 """Cache the answers and ETags of polled jobs while the jobs do not change."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from smart_filter_api.auth.output_links import LinkTerms
@@ -7,11 +8,26 @@ from smart_filter_api.http import etags
 from smart_filter_api.presenters import job
 from smart_filter_api.schemas.jobs import Job
 from smart_filter_shared.artifacts.retention import RetentionPolicy
+from smart_filter_shared.eta.estimate import CompletionEstimate
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.lru_dict import LruDict
 
 _MAX_ENTRIES: Final = 512
+
+
+@dataclass(slots=True)
+class _Rendered:
+    """A job's answer without a queue, its tag, and its last content with a queue.
+
+    foreseen: the estimate in `content`.
+    """
+
+    row: JobRow
+    answer: Job
+    tag: str
+    foreseen: CompletionEstimate | None
+    content: bytes
 
 
 class JobCache:
@@ -23,22 +39,38 @@ class JobCache:
     def __init__(self, keeping: RetentionPolicy, *, emotions: bool) -> None:
         self._keeping = keeping
         self._emotions = emotions
-        self._kept: LruDict[JobId, tuple[JobRow, str, Job]] = LruDict(_MAX_ENTRIES)
+        self._kept: LruDict[JobId, _Rendered] = LruDict(_MAX_ENTRIES)
 
-    def of(self, row: JobRow, links: LinkTerms | None) -> tuple[str, Job]:
-        """Return a job's ETag, and its answer without a queue; the answer must not be changed.
+    def tag(self, row: JobRow, links: LinkTerms | None) -> str:
+        """Return a job's ETag; the estimate, which changes every second, is no part of it.
 
         links: how its outputs' links are signed; only ended jobs, which are not cached, have any.
-        The ETA changes every second, so it is not part of the ETag.
         """
+        return self._render(row, links).tag
+
+    def content(
+        self, row: JobRow, links: LinkTerms | None, foreseen: CompletionEstimate | None
+    ) -> tuple[str, bytes]:
+        """Return a job's ETag and its answer as JSON.
+
+        links: as in `tag`.  foreseen: its estimate; None for an ended job.
+        """
+        known = self._render(row, links)
+        if known.foreseen is not foreseen:
+            queue = job.render_queue_position(foreseen)
+            answer = known.answer.model_copy(update={"queue": queue})
+            known.foreseen, known.content = foreseen, answer.model_dump_json().encode()
+        return known.tag, known.content
+
+    def _render(self, row: JobRow, links: LinkTerms | None) -> _Rendered:
         known = self._kept.get(row.id)
-        if known is None or known[0] is not row:
+        if known is None or known.row is not row:
             answer = job.render_job(row, self._keeping, links=links, emotions=self._emotions)
-            named_by = answer.model_dump_json().encode()
-            tag = etags.etag(named_by) if row.finished_at else etags.weak_etag(named_by)
-            known = row, tag, answer
+            content = answer.model_dump_json().encode()
+            tag = etags.etag(content) if row.finished_at else etags.weak_etag(content)
+            known = _Rendered(row, answer, tag, None, content)
         if row.finished_at is None:
             self._kept.put(row.id, known)
         else:
             self._kept.drop(row.id)
-        return known[1:]
+        return known
