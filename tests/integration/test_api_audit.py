@@ -218,7 +218,10 @@ def test_successful_polls_are_not_logged(api: Api) -> None:
 
     assert polled == [200, 404]
     requests = [line for line in lines if line["event"] == "request"]
-    assert [(line["method"], line["status"]) for line in requests] == [("GET", 404), ("DELETE", 204)]
+    assert [(line["method"], line["status"]) for line in requests] == [
+        ("GET", 404),
+        ("DELETE", 204),
+    ]
 
 
 @pytest.mark.parametrize(

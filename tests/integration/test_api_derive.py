@@ -1,32 +1,27 @@
-"""Derived jobs, repeated photos and corrections: results are reused."""
+"""Derived jobs and repeated photos: results are reused."""
 
-import base64
 import dataclasses
 import datetime as dt
 import hashlib
-import io
 import uuid
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import httpx
 import pytest
-from PIL import Image
 from sqlalchemy import text
 
 from smart_filter_api.auth.api_keys import Scope
 from smart_filter_shared.artifacts.retention import ArtifactKind
 from smart_filter_shared.ids import JobId, Tenant
-from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
+from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import events
 from smart_filter_shared.queue.events import EventType
 from smart_filter_shared.queue.leases import ImportedPhoto, StageOutcome
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
-from smart_filter_tests import batches, invariants, races
+from smart_filter_tests import batches, invariants
 from smart_filter_tests.batches import items
-from smart_filter_tests.bench import KEEPING, TENANT, Bench
+from smart_filter_tests.bench import KEEPING, Bench
 from smart_filter_tests.retention_api import RetentionApi
 from smart_filter_tests.serving import Api, Site, a_photo, an_api, serve_api
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
@@ -429,202 +424,3 @@ def test_photo_fetched_from_its_address_is_cached_from_then_on(caching: Api) -> 
     assert [states(job)["prepare"] for job in (before, after, others)] == [
         *("ready", "succeeded", "ready")
     ]
-
-
-def a_mask(size: tuple[int, int] = SIZE, mode: str = "L", format_: str = "PNG") -> str:
-    buffer = io.BytesIO()
-    Image.new(mode, size).save(buffer, format_)
-    return base64.b64encode(buffer.getvalue()).decode()
-
-
-def masked(mask: str) -> dict[str, object]:
-    return {"kind": "matte", "stage": "segmentation", "mask": mask, "consent": False}
-
-
-def send(api: Api, job_id: str, correction: object) -> httpx.Response:
-    return api.client.post(f"/v1/jobs/{job_id}/corrections", json=correction)
-
-
-def kept(api: Api, job_id: str, correction: object) -> dict[str, Any]:
-    answer = send(api, job_id, correction)
-    assert answer.status_code == 201, answer.text
-    made: dict[str, Any] = answer.json()
-    return made
-
-
-def listed(api: Api, job_id: str) -> list[dict[str, Any]]:
-    answer = api.client.get(f"/v1/jobs/{job_id}/corrections")
-    assert answer.status_code == 200, answer.text
-    items: list[dict[str, Any]] = answer.json()["items"]
-    return items
-
-
-def drawn(api: Api) -> set[str]:
-    return {key for key in objects(api) if "/corrections/" in key}
-
-
-def sweep(api: Api) -> None:
-    GarbageCollector(api.bench.worker_engine, api.bench.store, cell=DEFAULT_CELL).remove_expired()
-
-
-def pass_days(api: Api, days: float) -> None:
-    pass_time(api, hours=24 * days)
-    api.bench.execute(
-        "UPDATE corrections SET expires_at = expires_at - make_interval(hours => :hours)",
-        hours=24 * days,
-    )
-
-
-def test_corrections_are_listed_as_stored(api: Api) -> None:
-    job_id = run_whole_job(api, background="auto")
-
-    made = [kept(api, job_id, one) for one in (masked(a_mask()), STROKES, LABEL)]
-
-    assert listed(api, job_id) == made
-    assert [one["form"] for one in made] == ["mask", "strokes", "label"]
-    assert made[2]["label"] == {
-        "faces": [{"number": 1, "smile": "huge", "left_open": None, "right_open": True}]
-    }
-    assert {one["consent"] for one in made} == {False}
-    assert made[0]["models"] == {"segmentation": "no-segmentation"}
-    assert len(drawn(api)) == 2
-
-
-def test_correction_without_consent_or_with_null_has_none(api: Api) -> None:
-    job_id = run_whole_job(api, background="auto")
-    silent = {name: value for name, value in STROKES.items() if name != "consent"}
-
-    made = [kept(api, job_id, one) for one in (silent, {**STROKES, "consent": None})]
-
-    assert [one["consent"] for one in made] == [False, False]
-    assert all(one["expires_at"] for one in made)
-
-
-def test_correction_above_the_limit_leaves_no_object(api: Api) -> None:
-    job_id = run_whole_job(api, background="auto")
-    for _ in range(20):
-        kept(api, job_id, STROKES)
-
-    answer = send(api, job_id, masked(a_mask()))
-
-    assert answer.status_code == 422
-    assert len(drawn(api)) == 20
-
-
-def test_matte_that_was_never_made_cannot_be_corrected(api: Api) -> None:
-    job_id = api.submit(background="keep")
-    api.client.post(f"/v1/jobs/{job_id}/cancel")
-
-    answer = send(api, job_id, STROKES)
-
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
-
-
-def test_label_replaces_the_result_of_the_models(api: Api) -> None:
-    job_id = run_whole_job(api, background="auto", outputs="image,faces,rating")
-    before = api.job(job_id)
-    correction = kept(api, job_id, LABEL)
-
-    derived = derive(api, job_id, correction_id=correction["id"])
-
-    after = api.job(derived["id"])
-    assert before["faces"][0]["smile"]["level"] == "none"
-    assert after["faces"][0]["smile"] == {"level": "huge", "score": 1.0}
-    assert after["faces"][0]["eyes"] == {"left_open": True, "right_open": True}
-    assert (before["rating"]["score"], after["rating"]["score"]) == (
-        pytest.approx(0.8 * 0.2 + 0.2 * 0.5),
-        pytest.approx(0.8 * 1.0 + 0.2 * 1.0),
-    )
-    assert api.job(job_id)["rating"] == before["rating"]
-    assert after["stages"][3]["attempt"] == 0
-
-
-def test_strokes_of_all_corrections_are_bounded_and_a_mask_resets_the_count(api: Api) -> None:
-    many = {**STROKES, "strokes": [{**STROKE, "points": [[1, 1]] * 2000}] * 10}
-    parent = run_whole_job(api, background="auto")
-    child = derive(api, parent, correction_id=kept(api, parent, many)["id"])["id"]
-    api.client.post(f"/v1/jobs/{child}/cancel")
-    one_more = kept(api, child, STROKES)["id"]
-
-    answer = api.client.post(f"/v1/jobs/{child}/derive", json={"correction_id": one_more})
-
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
-    assert [wrong["pointer"] for wrong in answer.json()["errors"]] == ["/correction_id"]
-    derive(api, child, correction_id=kept(api, child, masked(a_mask()))["id"])
-
-
-def test_labels_of_other_models_or_jobs_are_refused(api: Api) -> None:
-    parent = run_whole_job(api, background="auto")
-    api.bench.execute("UPDATE stages SET models = '{\"face\": \"former\"}' WHERE stage = 'face'")
-    correction = kept(api, parent, LABEL)
-
-    foreign = kept(api, run_whole_job(api, background="auto"), LABEL)
-
-    answers = [
-        api.client.post(f"/v1/jobs/{parent}/derive", json={"correction_id": one["id"]})
-        for one in (correction, foreign)
-    ]
-
-    assert [answer.status_code for answer in answers] == [422, 422]
-    assert [answer.json()["code"] for answer in answers] == ["contradiction", "invalid_request"]
-
-
-def test_corrections_expire_with_the_results_at_the_latest(api: Api) -> None:
-    parent = run_whole_job(api, background="auto")
-    consented = kept(api, parent, {**STROKES, "consent": True})
-    child = derive(api, parent, correction_id=kept(api, parent, LABEL)["id"])["id"]
-    run_stages(api, StageName.COMPOSITE)
-    api.bench.execute("UPDATE jobs SET expires_at = now() - interval '1 second'")
-
-    sweep(api)
-
-    assert listed(api, parent) == [consented]
-    assert api.bench.job(JobId(uuid.UUID(child))).corrections == ()
-
-
-def test_drawing_is_deleted_with_its_photo_or_with_consent_when_its_job_is_deleted(
-    api: Api,
-) -> None:
-    job_id = run_whole_job(api, background="auto")
-    kept(api, job_id, STROKES)
-    correction = kept(api, job_id, {**STROKES, "consent": True})
-    assert correction["expires_at"] is None
-
-    pass_days(api, 1)
-    sweep(api)
-    after_a_day = listed(api, job_id), len(drawn(api))
-    pass_days(api, 399)
-    sweep(api)
-
-    assert after_a_day == ([correction], 1)
-    assert objects(api) == drawn(api) != set()
-    assert listed(api, job_id) == [correction]
-    api.client.delete(f"/v1/jobs/{job_id}")
-    assert objects(api) == set()
-    assert api.bench.scalar("SELECT count(*) FROM corrections") == 0
-
-
-def test_derived_job_keeps_drawings_of_a_deleted_parent(api: Api) -> None:
-    parent = run_whole_job(api, background="auto")
-    correction = kept(api, parent, STROKES)
-    child = derive(api, parent, correction_id=correction["id"])["id"]
-
-    api.client.delete(f"/v1/jobs/{parent}")
-
-    assert len(drawn(api)) == 1
-    api.client.delete(f"/v1/jobs/{child}")
-    assert drawn(api) == set()
-
-
-def test_correction_during_the_deletion_of_its_job_leaves_nothing(api: Api) -> None:
-    job_id = run_whole_job(api, background="auto")
-    with ThreadPoolExecutor(1) as pool:
-        with api.bench.transaction() as connection:
-            CLIENT.delete(connection, JobId(uuid.UUID(job_id)), TENANT)
-            answer = pool.submit(send, api, job_id, STROKES)
-            races.wait_for_lock_waiters(api.bench, answer)
-        answered = answer.result()
-
-    assert (answered.status_code, answered.json()["code"]) == (410, "job_deleted")
-    assert invariants.broken(api.bench) == []
-    assert api.bench.scalar("SELECT count(*) FROM corrections") == 0

@@ -24,13 +24,13 @@ from smart_filter_api.schemas.jobs import Job
 from smart_filter_api.services import idempotency
 from smart_filter_api.services.container import (
     Deriver,
-    LinkOptions,
     OpenServices,
     Reader,
     Services,
     Submitter,
 )
 from smart_filter_api.services.idempotency import IdempotencyKey
+from smart_filter_api.services.link_options import LinkOptions
 from smart_filter_api.submission import correct as submission_correct
 from smart_filter_api.submission import derive as submission_derive
 from smart_filter_api.submission import derive_request

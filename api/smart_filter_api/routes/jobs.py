@@ -27,7 +27,6 @@ from smart_filter_api.schemas.parameters import Cursor, Instant, parse_id
 from smart_filter_api.services import idempotency, object_cleanup
 from smart_filter_api.services.container import (
     JobReader,
-    LinkOptions,
     OpenServices,
     PhotoSender,
     Reader,
@@ -36,6 +35,7 @@ from smart_filter_api.services.container import (
 )
 from smart_filter_api.services.event_poller import JobWatch
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
+from smart_filter_api.services.link_options import LinkOptions
 from smart_filter_api.submission import commit, submit
 from smart_filter_api.submission.commit import AcceptedJob, JobSubmission
 from smart_filter_shared.artifacts.retention import MarkedArtifact

@@ -11,19 +11,18 @@ from typing import Annotated, ParamSpec, TypeVar
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Request
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from smart_filter_api.auth import api_keys, csrf, oidc, output_links
+from smart_filter_api.auth import api_keys, csrf, oidc
 from smart_filter_api.auth import sessions as browser_sessions
 from smart_filter_api.auth.api_keys import Caller, Scope
 from smart_filter_api.auth.failure_limit import FailureLimit
-from smart_filter_api.auth.output_links import LinkSigner, LinkTerms
+from smart_filter_api.auth.output_links import LinkSigner
 from smart_filter_api.auth.rate_limit import RateLimiter
 from smart_filter_api.auth.sessions import Lifetimes, Session
-from smart_filter_api.http import attachments
 from smart_filter_api.intake.body_budget import BodyBudget
 from smart_filter_api.services.database_turns import DatabaseTurns
 from smart_filter_api.services.delivery_backlogs import DeliveryBacklogs
@@ -438,52 +437,20 @@ async def _take_snapshot(
 
 async def _get_services(request: Request) -> Services:
     # Async although it awaits nothing: FastAPI would run a plain function in a thread.
-    return _services_of(request)
+    return services_of(request)
 
 
-def _services_of(request: Request) -> Services:
-    # For dependencies of other dependencies: FastAPI resolves each of them again, which takes 3 %
-    # of the time of a poll.
+def services_of(request: Request) -> Services:
+    """Return the services, for a dependency of other dependencies.
+
+    FastAPI resolves each dependency of these again, which takes 3 % of the time of a poll.
+    """
     services: Services = request.app.state.services
     return services
 
 
 OpenServices = Annotated[Services, Depends(_get_services)]
 
-
-async def _link_terms(
-    request: Request,
-    expires_in: Annotated[
-        int | None,
-        Query(
-            ge=output_links.MIN_SECONDS,
-            le=output_links.MAX_SECONDS,
-            description="Lifetime of `output_links` in seconds",
-        ),
-    ] = None,
-    download: Annotated[
-        str | None,
-        Query(
-            min_length=1,
-            max_length=attachments.MAX_NAME_CHARACTERS,
-            description="Browsers save what `output_links` open: `1`, or a file name to use",
-        ),
-    ] = None,
-) -> LinkTerms | None:
-    """Return how the links of the answer to a request are made; None without a secrets key."""
-    services = _services_of(request)
-    if services.links is None:
-        return None
-    return LinkTerms(
-        services.links,
-        base_url=services.public_url or str(request.base_url).rstrip("/"),
-        default_seconds=services.link_seconds,
-        seconds=expires_in,
-        download=download,
-    )
-
-
-LinkOptions = Annotated[LinkTerms | None, Depends(_link_terms)]
 
 # The API key or the session of a request; None without one.
 Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]
@@ -494,7 +461,7 @@ def _require_scope(
     scope: Scope | None, *, also: Scope | None = None, also_devices: bool = False
 ) -> Callable[..., Awaitable[Caller]]:
     async def authenticated(request: Request, credentials: Credentials, _: SessionCookie) -> Caller:
-        services = _services_of(request)
+        services = services_of(request)
         caller = await authorize(request, services, credentials, scope, also_devices=also_devices)
         if also is not None and also not in caller.scopes:
             raise InsufficientScope(f"the key lacks the scope {also}")

@@ -1,0 +1,45 @@
+"""The options of signed links that requests for jobs give."""
+
+from typing import Annotated
+
+from fastapi import Depends, Query, Request
+
+from smart_filter_api.auth import output_links
+from smart_filter_api.auth.output_links import LinkTerms
+from smart_filter_api.http import attachments
+from smart_filter_api.services.container import services_of
+
+
+async def _link_terms(
+    request: Request,
+    expires_in: Annotated[
+        int | None,
+        Query(
+            ge=output_links.MIN_SECONDS,
+            le=output_links.MAX_SECONDS,
+            description="Lifetime of `output_links` in seconds",
+        ),
+    ] = None,
+    download: Annotated[
+        str | None,
+        Query(
+            min_length=1,
+            max_length=attachments.MAX_NAME_CHARACTERS,
+            description="Browsers save what `output_links` open: `1`, or a file name to use",
+        ),
+    ] = None,
+) -> LinkTerms | None:
+    """Return how the links of the answer to a request are made; None without a secrets key."""
+    services = services_of(request)
+    if services.links is None:
+        return None
+    return LinkTerms(
+        services.links,
+        base_url=services.public_url or str(request.base_url).rstrip("/"),
+        default_seconds=services.link_seconds,
+        seconds=expires_in,
+        download=download,
+    )
+
+
+LinkOptions = Annotated[LinkTerms | None, Depends(_link_terms)]
