@@ -192,6 +192,44 @@ def test_answer_to_a_client_that_waits_is_200_when_the_job_ends_at_once(caching:
     assert (answer.status_code, answer.json()["state"]) == (200, "succeeded")
 
 
+def test_repeated_request_of_a_job_that_ended_at_once_gets_it_without_results(caching: Api) -> None:
+    run_whole_job(caching, background="auto", outputs="image,faces", seed="5")
+
+    first, second = (
+        caching.client.post(
+            "/v1/jobs",
+            files={"photo": a_photo()},
+            data={"background": "auto", "outputs": "image,faces", "seed": "5"},
+            headers={"Idempotency-Key": "once"},
+        )
+        for _ in range(2)
+    )
+
+    assert (first.json()["state"], len(first.json()["output_links"])) == ("succeeded", 2)
+    assert second.headers["Idempotency-Replayed"] == "true"
+    assert second.json()["id"] == first.json()["id"]
+    assert (second.json()["state"], second.json()["faces"]) == ("queued", None)
+
+
+def test_job_that_must_compose_its_own_picture_has_a_place_and_an_estimate(caching: Api) -> None:
+    run_whole_job(caching, background="auto", seed="5")
+    caching.keep(nothing=True)
+
+    job = caching.job(caching.submit(background="auto", seed="5"))
+
+    assert (job["state"], job["queue"]["position"]) == ("queued", 1)
+    estimated = "SELECT estimated_seconds > 0 FROM jobs WHERE id = :id"
+    assert caching.bench.scalar(estimated, id=job["id"]) is True
+
+
+def test_seed_that_decides_nothing_is_ignored(caching: Api) -> None:
+    run_whole_job(caching, background="color:red", outputs="image,faces", seed="5")
+
+    again = caching.submit(background="color:red", outputs="image,faces", seed="6")
+
+    assert caching.job(again)["state"] == "succeeded"
+
+
 def test_scheduled_job_ends_when_it_is_due(caching: Api) -> None:
     run_whole_job(caching, background="auto", seed="5")
     later = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)

@@ -52,7 +52,9 @@ async def respond_or_wait(
     """
     seconds = long_poll.preferred_seconds(prefer)
     if seconds is None or not services.waits.has_room(caller):
-        return remembered or respond(accepted.job, services, accepted.forecast, links=links)
+        if remembered is not None and accepted.job.finished_at is None:
+            return remembered
+        return respond(accepted.job, services, accepted.forecast, links=links)
     followed = FollowedJob(caller.tenant, accepted.job.id, links)
     with services.waits.hold(caller):
         row = await long_poll.wait_for_end(services, followed, seconds=seconds)

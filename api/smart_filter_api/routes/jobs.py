@@ -99,7 +99,7 @@ async def submit_job(
     prefer: Preferences = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Create a job for a photo; the job is queued when the answer is sent."""
+    """Create a job for a photo; the job is queued, or has ended, when the answer is sent."""
     async with (
         body.receive_photo_request(request) as upload,
         idempotency.once(services, request, caller, idempotency_key, upload.fingerprint) as once,
@@ -382,7 +382,8 @@ async def write_submission(
     ) as connection:
         accepted = await connection.run_sync(commit.insert_job, caller, submission)
         if once.is_named:
-            answer = responses_submission.respond(accepted.job, services)
+            # Not the results of a job that has ended at once: settings may hide them later.
+            answer = responses_submission.respond(queries.as_accepted(accepted.job), services)
             await connection.run_sync(once.remember, answer, job_id=accepted.job.id)
     return accepted
 

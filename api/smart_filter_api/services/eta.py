@@ -87,8 +87,6 @@ class EtaEstimator:
 
     def accept(self, job: PendingJob) -> None:
         """Add a job that was just accepted, until the next snapshot includes it."""
-        if not job.steps:  # it ends at once
-            return
         first, *behind = job.steps
         capabilities = tuple(step.capability for step in behind)
         if not job.starts_in_seconds:

@@ -213,10 +213,8 @@ def _reserve_place(
         if place is not None:
             return place, {}
     done = _find_sources(connection, tenant, request, since=since)
-    wanted = [plan.capability for stage, plan in plans.items() if stage not in done]
-    if not wanted:
-        # A result that expires before the job is written runs at this place.
-        return fair_queueing.provisional_reservation(connection, cell=DEFAULT_CELL), done
+    skipped = result_cache.skipped_stages(done, plans)
+    wanted = [plan.capability for stage, plan in plans.items() if stage not in skipped]
     return fair_queueing.reserve(connection, tenant, wanted, cell=DEFAULT_CELL), done
 
 
@@ -290,10 +288,11 @@ def _pending_job(
     done: Sources,
 ) -> PendingJob:
     """Return the work of a job without the stages that reuse results."""
+    skipped = result_cache.skipped_stages(done, plans)
     left = {
         stage: plan
         for stage, plan in plans.items()
-        if stage not in done or plan != request.order.plans[stage]
+        if stage not in skipped or plan != request.order.plans[stage]
     }
     rank = fair_queueing.rank(place, recipe.priority)
     return forecasts.planned(tenant, recipe, left, rank=rank, megapixels=request.megapixels)

@@ -240,6 +240,19 @@ def from_submission(job: NewPhotoJob, written: WrittenJob) -> JobRow:
     )
 
 
+def as_accepted(row: JobRow) -> JobRow:
+    """Return a job that was just written as it was accepted, before any of its stages ran."""
+    if row.finished_at is None:
+        return row
+    stages = (
+        dataclasses.replace(stage, state=StageState.WAITING, seconds=None, result=None)
+        for stage in row.stages
+    )
+    return dataclasses.replace(
+        row, state=JobState.QUEUED, finished_at=None, expires_at=None, stages=tuple(stages)
+    )
+
+
 def get_many(connection: Connection, job_ids: Collection[JobId]) -> dict[JobId, JobRow | None]:
     """Return the jobs that exist, of any day and any tenant; None for an unreadable one."""
     if not job_ids:

@@ -12,7 +12,7 @@ import functools
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -150,6 +150,17 @@ def lookup(
     return {stage: found[stage] for stage in _keep_complete(found, running)}
 
 
+def skipped_stages(
+    found: Collection[StageName], running: Mapping[StageName, StagePlan]
+) -> set[StageName]:
+    """Return the stages that need no place in a queue: the found ones, without the job's last.
+
+    The job may have to run the last one after all: when a result has expired since, and when its
+    own picture is not shared.
+    """
+    return set(found) - {max(running, key=list(StageName).index)}
+
+
 def reuse(
     connection: Connection,
     tenant: Tenant,
@@ -252,16 +263,20 @@ def _is_picture_determined(recipe: Recipe) -> bool:
 
     It does not with a random seed, or a background whose pixels are not known at submission.
     """
-    kind = recipe.background.kind
-    reads_seed = kind not in _UNSEEDED_KINDS or recipe.filters
-    return kind not in _OUTSIDE_KINDS and not (reads_seed and recipe.seed is None)
+    is_outside = recipe.background.kind in _OUTSIDE_KINDS
+    return not is_outside and not (_reads_seed(recipe) and recipe.seed is None)
+
+
+def _reads_seed(recipe: Recipe) -> bool:
+    return recipe.background.kind not in _UNSEEDED_KINDS or bool(recipe.filters)
 
 
 def _composite_inputs(recipe: Recipe, pictures: Sequence[Picture]) -> list[object]:
     read = {name: asked for name, asked in recipe.as_json().items() if name not in _QUEUE_FIELDS}
     chooses = recipe.background.kind in {*SUBJECT_MATCHED_KINDS, BackgroundKind.PRESET}
+    seed = recipe.seed if _reads_seed(recipe) else None
     # The code of this stage changes with most releases.
-    return [_code_version(), read, recipe.seed, list(pictures) if chooses else []]
+    return [_code_version(), read, seed, list(pictures) if chooses else []]
 
 
 @functools.cache
