@@ -102,11 +102,13 @@ def serve(
     begin("Heartbeat", services.heartbeat.run)
     try:
         parts.setup.load(services.models)
+        # Before it is announced: whoever sees that this worker serves nothing may stop it.
+        stop = None if services.serving.able else _catch_stop_signals()
         with contextlib.suppress(TryAgain):  # the next heartbeat announces it
             services.heartbeat.announce()
-        if not services.serving.able:
+        if stop is not None:
             _log.error("no_capability_served", failed=services.serving.failed)
-            _wait_for_stop_signal()
+            stop.wait()
             return
         parts.decoder.start()
         begin("Sweeper", parts.sweeper.run)
@@ -237,11 +239,12 @@ def _run(run: Callable[[threading.Event], None], parts: _Parts, stopping: thread
             parts.draining.drain_after_failure(heartbeat, seconds=0 if is_heartbeat else None)
 
 
-def _wait_for_stop_signal() -> None:
+def _catch_stop_signals() -> threading.Event:
+    """Return an event that SIGTERM and SIGINT set from now on."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    stop.wait()
+    return stop
 
 
 def _consume(settings: Settings, parts: _Parts, threads: int) -> None:
