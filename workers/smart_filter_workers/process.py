@@ -102,7 +102,7 @@ def serve(
     begin("Heartbeat", services.heartbeat.run)
     try:
         parts.setup.load(services.models)
-        # Before it is announced: whoever sees that this worker serves nothing may stop it.
+        # Before it is announced: an operator may stop a worker that serves nothing.
         stop = None if services.serving.able else _catch_stop_signals()
         with contextlib.suppress(TryAgain):  # the next heartbeat announces it
             services.heartbeat.announce()
