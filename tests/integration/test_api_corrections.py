@@ -18,6 +18,8 @@ from smart_filter_tests import invariants, races
 from smart_filter_tests.bench import TENANT
 from smart_filter_tests.serving import Api
 from smart_filter_tests.stored_results import (
+    STROKE,
+    STROKES,
     derive,
     objects,
     pass_time,
@@ -26,10 +28,7 @@ from smart_filter_tests.stored_results import (
 )
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 
-HOUR = 3600
 SIZE = (48, 32)
-STROKE = {"points": [[1, 2], [40, 30.5]], "width": 12, "keep": True}
-STROKES = {"kind": "matte", "stage": "segmentation", "strokes": [STROKE], "consent": False}
 LABEL = {
     "kind": "label",
     "stage": "smile",

@@ -27,6 +27,7 @@ from smart_filter_tests.serving import Api, Site, a_photo, an_api, serve_api
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_tests.stored_results import (
     FACTS,
+    STROKES,
     derive,
     objects,
     pass_time,
@@ -38,15 +39,6 @@ from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 # The stages of a job whose matte and faces are reused.
 ONLY_COMPOSITE = {**dict.fromkeys(StageName, "succeeded"), COMPOSITE: "ready"}
 HOUR = 3600
-SIZE = (48, 32)
-STROKE = {"points": [[1, 2], [40, 30.5]], "width": 12, "keep": True}
-STROKES = {"kind": "matte", "stage": "segmentation", "strokes": [STROKE], "consent": False}
-LABEL = {
-    "kind": "label",
-    "stage": "smile",
-    "label": {"faces": [{"number": 1, "smile": "huge", "right_open": True}]},
-    "consent": False,
-}
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,9 @@ FACTS: dict[StageName, dict[str, Any]] = {
 }
 JPEG = {"media_type": "image/jpeg", "width": 1, "height": 1, "format": "jpg"}
 ARRAYS = {SEGMENTATION: "matte"}
+# A correction of a matte by one stroke.
+STROKE = {"points": [[1, 2], [40, 30.5]], "width": 12, "keep": True}
+STROKES = {"kind": "matte", "stage": "segmentation", "strokes": [STROKE], "consent": False}
 
 
 def run_stages(api: Api, *stages: StageName) -> None:

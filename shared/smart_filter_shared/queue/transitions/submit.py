@@ -99,9 +99,9 @@ _ENDED = f"""
         UNION ALL SELECT CAST(stage.row ->> 'job_id' AS uuid), 1 + turn, '{EventType.STAGE}',
             stage.row ->> 'stage', 'succeeded'
         FROM jsonb_array_elements(CAST(:stages AS jsonb)) WITH ORDINALITY AS stage (row, turn)
-        UNION ALL SELECT id, 1000, '{EventType.SUCCEEDED}', NULL, 'succeeded' FROM job
+        UNION ALL SELECT id, NULL, '{EventType.SUCCEEDED}', NULL, 'succeeded' FROM job
     ) AS happened (id, turn, type, stage, state)
-    ORDER BY turn
+    ORDER BY turn NULLS LAST
 """  # noqa: S608 - names of our own
 _INSERT_ENDED = text(
     _INSERT.format(events=events.insert_with_deliveries(_ENDED, among="SELECT * FROM job"))
