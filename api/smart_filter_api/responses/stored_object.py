@@ -12,6 +12,10 @@ from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.http import etags
 from smart_filter_api.services.container import OpenServices, Reader, Services
 
+# Longer objects are streamed. A stream takes a thread for each piece, which costs more time than
+# sending; a client that reads slowly keeps a whole object in memory.
+_WHOLE_BYTES = 1024 * 1024
+
 # Wraps the pieces of an object to do something after they are sent.
 StreamWrapper = Callable[[Iterator[bytes]], AsyncIterator[bytes]]
 
@@ -55,8 +59,11 @@ async def serve_object(
     tag = _object_etag(file.key)
     if etags.is_known(tag, if_none_match):
         return etags.not_modified(tag)
-    pieces = await services.in_thread(services.storage.stream, file.key)
     headers = etags.caching_headers(tag)
+    if sent is None and file.length is not None and file.length <= _WHOLE_BYTES:
+        content = await services.in_thread(services.storage.get, file.key)
+        return Response(content, media_type=file.media_type, headers=headers)
+    pieces = await services.in_thread(services.storage.stream, file.key)
     if file.length is not None:
         headers["Content-Length"] = str(file.length)
     whole = iterate_in_threadpool(pieces) if sent is None else sent(pieces)
