@@ -134,6 +134,53 @@ def test_repeated_photo_reuses_existing_results(caching: Api) -> None:
     assert keys_of(caching, again["id"], SEGMENTATION) == keys_of(caching, first, SEGMENTATION)
 
 
+def photos(api: Api) -> list[str]:
+    return [key for key in objects(api) if key.endswith("/photo")]
+
+
+def test_repeated_photo_is_stored_once(caching: Api) -> None:
+    first = run_whole_job(caching, background="auto")
+
+    again = caching.submit(background="auto")
+
+    assert len(photos(caching)) == 1
+    caching.client.delete(f"/v1/jobs/{first}")
+    run_stages(caching, COMPOSITE)
+    original = caching.client.get(f"/v1/jobs/{again}/photo", params={"original": 1})
+    assert original.content == a_photo()
+    caching.client.delete(f"/v1/jobs/{again}")
+    assert photos(caching) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE artifacts SET expires_at = now() + interval '30 seconds' WHERE kind = 'photo'",
+        "UPDATE artifacts SET marked_at = now() WHERE kind = 'photo'",
+    ],
+)
+def test_repeated_photo_is_stored_again_before_the_first_one_goes(
+    caching: Api, change: str
+) -> None:
+    run_whole_job(caching, background="auto")
+    caching.bench.execute(change)
+
+    again = caching.submit(background="auto")
+
+    assert len(photos(caching)) == 2
+    run_stages(caching, COMPOSITE)
+    assert caching.job(again)["state"] == "succeeded"
+
+
+def test_photo_of_a_keep_nothing_job_is_its_own(caching: Api) -> None:
+    run_whole_job(caching, background="auto")
+    caching.keep(nothing=True)
+
+    caching.submit(background="auto")
+
+    assert len(photos(caching)) == 2
+
+
 def test_other_photos_and_photos_of_other_tenants_reuse_nothing(caching: Api) -> None:
     run_whole_job(caching, background="keep", outputs="image,matte,faces")
     other = caching.post(a_photo(size=(33, 32)), {"background": "keep"}).json()

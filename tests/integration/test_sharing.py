@@ -10,7 +10,12 @@ from sqlalchemy import text
 from smart_filter_shared.artifacts import references, retention, uploads
 from smart_filter_shared.artifacts.retention import ArtifactKind
 from smart_filter_shared.artifacts.uploads import UploadRef
-from smart_filter_shared.errors import ArtifactsGone, InputsExpired, LeaseLost
+from smart_filter_shared.errors import (
+    ArtifactsGone,
+    DatabaseUnavailable,
+    InputsExpired,
+    LeaseLost,
+)
 from smart_filter_shared.ids import JobId, UploadId, new_upload_id
 from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
 from smart_filter_shared.pipeline import StageName
@@ -233,6 +238,14 @@ def test_borrowing_during_a_deletion_finds_the_photo_missing(bench: Bench) -> No
 
     assert borrowed == set()
     assert holders(bench)[1:] == ([], True)
+
+
+def test_job_whose_equal_photo_was_deleted_can_be_submitted_again(bench: Bench) -> None:
+    scenario = parent(bench)
+    bench.execute("UPDATE artifacts SET marked_at = now()")
+
+    with pytest.raises(DatabaseUnavailable, match="deleted just now"):
+        bench.submit_equal(scenario.job_id)
 
 
 def test_deletion_during_borrowing_transfers_the_photo(bench: Bench) -> None:

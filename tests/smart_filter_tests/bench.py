@@ -263,6 +263,13 @@ class Bench:
         )
         return self._submit(submission)
 
+    def submit_equal(self, earlier: JobId) -> JobId:
+        """Write a job that borrows the photo of another job, which got the same photo."""
+        photo = self.job(earlier).photo_key
+        assert photo is not None
+        made = self._default_submission()
+        return self._submit(dataclasses.replace(made, photo_key=photo, borrows=(photo,)))
+
     def submit_elsewhere(
         self, *, photo_url: str | None = None, upload: UploadRef | None = None
     ) -> JobId:

@@ -50,6 +50,8 @@ class AdmittedJob:
     """A job with a reserved place, and how it will run.
 
     works: cache keys of its stages.  sources: earlier jobs whose results those stages reuse.
+    equal_photo: key of the same photo in an earlier job, which the job can borrow; None if there is
+        none.
     degraded: recipe fields that were reduced to meet its deadline.
     foreseen: estimated seconds to completion, median and 90th percentile, before correction; None
         for a scheduled or paused job, whose time does not depend on the queues, and for a job that
@@ -64,6 +66,7 @@ class AdmittedJob:
     plans: Plans
     works: Mapping[StageName, str]
     sources: Sources
+    equal_photo: str | None
     degraded: tuple[str, ...]
     foreseen: tuple[float, float] | None
     forecast: CompletionEstimate
@@ -94,6 +97,9 @@ async def admit_job(services: Services, caller: Caller, request: AdmissionReques
         if is_bounded and is_atomic:
             await connection.run_sync(_charge_job, services, caller, request, has_room=has_room)
         place, done = await connection.run_sync(_reserve_place, services, caller, request)
+        equal_photo = None
+        if done and request.parent is None:
+            equal_photo = await connection.run_sync(result_cache.find_photo, done)
         options = _estimate_options(forecasts, caller.tenant, request, place, done)
         choice = deadline_policy.choose_option(options, deadline_ms=asked.deadline_ms)
     works = order.works
@@ -112,6 +118,7 @@ async def admit_job(services: Services, caller: Caller, request: AdmissionReques
         plans=choice.plans,
         works=works,
         sources=sources,
+        equal_photo=equal_photo,
         degraded=choice.degraded,
         foreseen=foreseen,
         forecast=choice.forecast,

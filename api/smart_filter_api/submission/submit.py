@@ -63,9 +63,12 @@ async def prepare_submission(
     job_id = new_job_id()
     # The low bits of the id are random; asking the system for more random bytes is slower.
     seed = job_id.int & recipe_fields.MAX_SEED if recipe.seed is None else recipe.seed
-    photo_key = background_key = None
+    keeping = caller.keeping.within(services.keeping)
+    # With `keep_nothing` each job's photo goes with it.
+    photo_key = lent_photo = None if keeping.nothing else admitted.equal_photo
+    background_key = None
     pictures = {}
-    if photo.spooled is not None:
+    if photo.spooled is not None and photo_key is None:
         photo_key = keys.photo(tenant, job_id)
         pictures[photo_key] = photo.spooled
     if upload.background is not None:
@@ -80,7 +83,7 @@ async def prepare_submission(
         photo_key=photo_key,
         photo_digest=digest,
         background_key=background_key,
-        keeping=caller.keeping.within(services.keeping),
+        keeping=keeping,
         plans=admitted.plans,
         webhook_url=webhook_url,
         megapixels=photo.megapixels,
@@ -88,6 +91,7 @@ async def prepare_submission(
         upload=photo.upload,
         works=admitted.works,
         sources=admitted.sources,
+        borrows=() if lent_photo is None else (lent_photo,),
         degraded=admitted.degraded,
         link_seconds=link_seconds or caller.link_seconds,
         device_key_id=caller.device_key_id,

@@ -64,6 +64,15 @@ _LOOKUP = text("""
     WHERE stages.job_id = ANY(:before) AND stages.state = 'succeeded' AND result IS NOT NULL
     ORDER BY stage, job_id IS NOT DISTINCT FROM CAST(:parent AS uuid) DESC, job_id DESC
 """)
+# The photo of an equal job is not borrowed in its last minute, so that it is still there when the
+# new job is written.
+_PHOTO = text("""
+    SELECT artifacts.key
+    FROM jobs JOIN artifacts
+        ON artifacts.tenant = jobs.tenant AND artifacts.key = jobs.photo_key
+    WHERE jobs.id = :job_id AND artifacts.marked_at IS NULL AND artifacts.held_since IS NULL
+        AND artifacts.expires_at > statement_timestamp() + interval '1 minute'
+""")
 _RESULTS = text("""
     SELECT stages.stage, stages.result
     FROM stages JOIN unnest(
@@ -148,6 +157,16 @@ def lookup(
     )
     found = {StageName(row.stage): JobId(row.job_id) for row in rows}
     return {stage: found[stage] for stage in _keep_complete(found, running)}
+
+
+def find_photo(connection: Connection, sources: Mapping[StageName, JobId]) -> str | None:
+    """Return the key of the photo that a new job can borrow; None if it must bring its own.
+
+    sources: from `lookup`, for the photo's digest.
+    """
+    if StageName.PREPARE not in sources:
+        return None
+    return connection.execute(_PHOTO, {"job_id": sources[StageName.PREPARE]}).scalar_one_or_none()
 
 
 def skipped_stages(

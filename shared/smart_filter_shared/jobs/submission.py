@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from smart_filter_shared.artifacts import references
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.artifacts.uploads import UploadRef
-from smart_filter_shared.errors import InputsExpired
+from smart_filter_shared.errors import DatabaseUnavailable, InputsExpired
 from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant
 from smart_filter_shared.jobs import result_cache
 from smart_filter_shared.jobs.photo_queue import CLIENT
@@ -116,8 +116,8 @@ def submit_job(connection: Connection, job: NewPhotoJob) -> WrittenJob:
 
     Stages whose results are reused from earlier jobs are written as succeeded; the job ends with
     it when none is left.
-    Raises InputsExpired when a needed object of another job has expired; the caller must then
-    roll back.
+    Raises InputsExpired or DatabaseUnavailable when a needed object of another job is gone; the
+    caller must then roll back.
     """
     _add_references(connection, job)
     sources = _exclude_own_picture(job, job.sources)
@@ -269,7 +269,11 @@ def _job_row(job: NewPhotoJob) -> dict[str, object]:
 
 
 def _add_references(connection: Connection, job: NewPhotoJob) -> None:
-    """Add references to the objects of other jobs that the job needs.  Raises InputsExpired."""
+    """Add references to the objects of other jobs that the job needs.
+
+    Raises InputsExpired for a derived job, and DatabaseUnavailable for one whose equal photo was
+    deleted after its admission: it can be submitted again.
+    """
     available = references.add_references(
         connection,
         job.tenant,
@@ -277,11 +281,14 @@ def _add_references(connection: Connection, job: NewPhotoJob) -> None:
         job.borrows,
         job.keeping,
     )
-    if len(available) < len(job.borrows):
-        raise InputsExpired(
-            f"the photo of job {job.parent_id}, or a file submitted with it, is not kept any"
-            " more; submit it again"
-        )
+    if len(available) == len(job.borrows):
+        return
+    if job.parent_id is None:
+        raise DatabaseUnavailable(f"the photo that job {job.job_id} borrows was deleted just now")
+    raise InputsExpired(
+        f"the photo of job {job.parent_id}, or a file submitted with it, is not kept any"
+        " more; submit it again"
+    )
 
 
 def _reused_rows(
