@@ -55,10 +55,12 @@ async def respond_or_wait(
         if remembered is not None and accepted.job.finished_at is None:
             return remembered
         return respond(accepted.job, services, accepted.forecast, links=links)
-    followed = FollowedJob(caller.tenant, accepted.job.id, links)
-    with services.waits.hold(caller):
-        row = await long_poll.wait_for_end(services, followed, seconds=seconds)
-    await services.forecasts.refresh()
+    row = accepted.job
+    if row.finished_at is None:
+        followed = FollowedJob(caller.tenant, row.id, links)
+        with services.waits.hold(caller):
+            row = await long_poll.wait_for_end(services, followed, seconds=seconds)
+        await services.forecasts.refresh()
     answer = respond(row, services, links=links)
     if row.finished_at is not None:
         answer.status_code = status.HTTP_200_OK

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
@@ -18,6 +18,7 @@ from smart_filter_shared.eta.estimate import CompletionEstimate, PendingJob
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs import result_cache
 from smart_filter_shared.jobs.queries import JobRow
+from smart_filter_shared.jobs.result_cache import CacheHits
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import fair_queueing
 from smart_filter_shared.queue.fair_queueing import Reservation
@@ -96,10 +97,8 @@ async def admit_job(services: Services, caller: Caller, request: AdmissionReques
     async with services.transaction() if is_atomic else services.autocommit() as connection:
         if is_bounded and is_atomic:
             await connection.run_sync(_charge_job, services, caller, request, has_room=has_room)
-        place, done = await connection.run_sync(_reserve_place, services, caller, request)
-        equal_photo = None
-        if done and request.parent is None:
-            equal_photo = await connection.run_sync(result_cache.find_photo, done)
+        place, hits = await connection.run_sync(_reserve_place, services, caller, request)
+        done = hits.sources
         options = _estimate_options(forecasts, caller.tenant, request, place, done)
         choice = deadline_policy.choose_option(options, deadline_ms=asked.deadline_ms)
     works = order.works
@@ -118,7 +117,7 @@ async def admit_job(services: Services, caller: Caller, request: AdmissionReques
         plans=choice.plans,
         works=works,
         sources=sources,
-        equal_photo=equal_photo,
+        equal_photo=hits.photo_key,
         degraded=choice.degraded,
         foreseen=foreseen,
         forecast=choice.forecast,
@@ -204,13 +203,13 @@ def _charge_batch(connection: Connection, caller: Caller, *, jobs: int, megapixe
 
 def _reserve_place(
     connection: Connection, services: Services, caller: Caller, request: AdmissionRequest
-) -> tuple[Reservation, Sources]:
-    """Reserve a place for the stages that cannot be reused; return it with the reusable ones."""
+) -> tuple[Reservation, CacheHits]:
+    """Reserve a place for the stages that cannot be reused; return it with what can be reused."""
     tenant, plans = caller.tenant, request.order.plans
     since = result_cache.first_cached_id(caller.keeping.within(services.keeping))
     if request.order.recipe.run_at is not None:
         later = fair_queueing.provisional_reservation(connection, cell=DEFAULT_CELL)
-        return later, _find_sources(connection, tenant, request, since=since)
+        return later, _find_hits(connection, tenant, request, since=since)
     if request.digest is not None and request.parent is None:
         # For most photos, which are new, one statement is enough.
         wanted = [plan.capability for plan in plans.values()]
@@ -218,17 +217,17 @@ def _reserve_place(
             connection, tenant, wanted, cell=DEFAULT_CELL, digest=request.digest, since=since
         )
         if place is not None:
-            return place, {}
-    done = _find_sources(connection, tenant, request, since=since)
-    skipped = result_cache.skipped_stages(done, plans)
+            return place, CacheHits()
+    hits = _find_hits(connection, tenant, request, since=since)
+    skipped = result_cache.skipped_stages(hits.sources, plans)
     wanted = [plan.capability for stage, plan in plans.items() if stage not in skipped]
-    return fair_queueing.reserve(connection, tenant, wanted, cell=DEFAULT_CELL), done
+    return fair_queueing.reserve(connection, tenant, wanted, cell=DEFAULT_CELL), hits
 
 
-def _find_sources(
+def _find_hits(
     connection: Connection, tenant: Tenant, request: AdmissionRequest, *, since: uuid.UUID
-) -> Sources:
-    """Return the earlier jobs whose results can be reused.  Raises InputsExpired."""
+) -> CacheHits:
+    """Return what can be reused of earlier jobs.  Raises InputsExpired."""
     parent = request.parent
     if parent is not None and not (
         parent.photo_key and retention.is_available(connection, tenant, parent.photo_key)
@@ -243,10 +242,13 @@ def _find_sources(
         since=since,
         parent=None if parent is None else parent.id,
     )
-    if request.order.recipe.run_at is not None:
-        # The job would end before it is due.
-        found.pop(max(request.order.plans, key=list(StageName).index), None)
-    return found
+    if request.order.recipe.run_at is None:
+        return found
+    # The last stage runs, else the job would end before it is due.
+    last = max(request.order.plans, key=list(StageName).index)
+    return replace(
+        found, sources={stage: job for stage, job in found.sources.items() if stage != last}
+    )
 
 
 def _reserve_places(

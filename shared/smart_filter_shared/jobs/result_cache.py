@@ -13,6 +13,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -57,21 +58,24 @@ _FIND_EARLIER_JOBS = """
         AND id >= '{since}'
     ORDER BY tenant DESC, photo_digest DESC, id DESC LIMIT :most
 """
+# A photo in its last minute is not lent: it must still be there when the new job is written.
 _LOOKUP = text("""
-    SELECT DISTINCT ON (stage) stages.stage, stages.job_id
-    FROM stages JOIN unnest(CAST(:stages AS text[]), CAST(:works AS text[])) AS wanted (stage, work)
-        USING (stage, work)
-    WHERE stages.job_id = ANY(:before) AND stages.state = 'succeeded' AND result IS NOT NULL
-    ORDER BY stage, job_id IS NOT DISTINCT FROM CAST(:parent AS uuid) DESC, job_id DESC
-""")
-# The photo of an equal job is not borrowed in its last minute, so that it is still there when the
-# new job is written.
-_PHOTO = text("""
-    SELECT artifacts.key
-    FROM jobs JOIN artifacts
-        ON artifacts.tenant = jobs.tenant AND artifacts.key = jobs.photo_key
-    WHERE jobs.id = :job_id AND artifacts.marked_at IS NULL AND artifacts.held_since IS NULL
-        AND artifacts.expires_at > statement_timestamp() + interval '1 minute'
+    SELECT found.stage, found.job_id, (
+        SELECT artifacts.key
+        FROM jobs JOIN artifacts
+            ON artifacts.tenant = jobs.tenant AND artifacts.key = jobs.photo_key
+        WHERE found.stage = 'prepare' AND jobs.id = found.job_id
+            AND artifacts.marked_at IS NULL AND artifacts.held_since IS NULL
+            AND artifacts.expires_at > statement_timestamp() + interval '1 minute'
+    ) AS photo_key
+    FROM (
+        SELECT DISTINCT ON (stage) stages.stage, stages.job_id
+        FROM stages JOIN unnest(
+            CAST(:stages AS text[]), CAST(:works AS text[])
+        ) AS wanted (stage, work) USING (stage, work)
+        WHERE stages.job_id = ANY(:before) AND stages.state = 'succeeded' AND result IS NOT NULL
+        ORDER BY stage, job_id IS NOT DISTINCT FROM CAST(:parent AS uuid) DESC, job_id DESC
+    ) AS found
 """)
 _RESULTS = text("""
     SELECT stages.stage, stages.result
@@ -81,6 +85,18 @@ _RESULTS = text("""
     WHERE stages.job_id = ANY(:job_ids)
         AND stages.state = 'succeeded' AND stages.result IS NOT NULL
 """)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheHits:
+    """What a new job can reuse.
+
+    sources: the earlier job of each stage whose result it can reuse.
+    photo_key: the same photo in one of them, which it can borrow; None if there is none.
+    """
+
+    sources: Mapping[StageName, JobId] = field(default_factory=dict)
+    photo_key: str | None = None
 
 
 def cache_keys(
@@ -133,8 +149,8 @@ def lookup(
     running: Mapping[StageName, StagePlan],
     since: uuid.UUID,
     parent: JobId | None = None,
-) -> dict[StageName, JobId]:
-    """Return the earlier job of each stage whose result a new job can reuse.
+) -> CacheHits:
+    """Return the earlier jobs whose results a new job can reuse.
 
     digest: of the photo, None while it is unknown.  wanted: the cache keys of the job's stages.
     since: the smallest job id to consider, from `first_cached_id`.
@@ -145,7 +161,7 @@ def lookup(
     before = [] if digest is None else list(connection.execute(latest, where).scalars())
     before += [] if parent is None else [parent]
     if not before:  # most photos are new
-        return {}
+        return CacheHits()
     rows = connection.execute(
         _LOOKUP,
         {
@@ -154,19 +170,11 @@ def lookup(
             "stages": [str(stage) for stage in wanted],
             "works": list(wanted.values()),
         },
-    )
+    ).all()
     found = {StageName(row.stage): JobId(row.job_id) for row in rows}
-    return {stage: found[stage] for stage in _keep_complete(found, running)}
-
-
-def find_photo(connection: Connection, sources: Mapping[StageName, JobId]) -> str | None:
-    """Return the key of the photo that a new job can borrow; None if it must bring its own.
-
-    sources: from `lookup`, for the photo's digest.
-    """
-    if StageName.PREPARE not in sources:
-        return None
-    return connection.execute(_PHOTO, {"job_id": sources[StageName.PREPARE]}).scalar_one_or_none()
+    sources = {stage: found[stage] for stage in _keep_complete(found, running)}
+    photo_key = next((row.photo_key for row in rows if row.photo_key is not None), None)
+    return CacheHits(sources, photo_key if sources else None)
 
 
 def skipped_stages(
@@ -180,19 +188,10 @@ def skipped_stages(
     return set(found) - {max(running, key=list(StageName).index)}
 
 
-def reuse(
-    connection: Connection,
-    tenant: Tenant,
-    job_id: JobId,
-    sources: Mapping[StageName, JobId],
-    *,
-    running: Mapping[StageName, StagePlan],
-    keeping: RetentionPolicy,
+def read_results(
+    connection: Connection, sources: Mapping[StageName, JobId]
 ) -> dict[StageName, Result]:
-    """Return the results that a new job reuses, and let the job borrow their artifacts.
-
-    sources: from `lookup`; results that have been deleted since are left out.
-    """
+    """Return the results of other jobs' stages, without those that have been deleted."""
     if not sources:
         return {}
     rows = connection.execute(
@@ -202,12 +201,21 @@ def reuse(
             "stages": [str(stage) for stage in sources],
         },
     )
-    results: dict[StageName, Result] = {StageName(row.stage): row.result for row in rows}
-    named = {stage: references.artifact_keys(result) for stage, result in results.items()}
-    available = references.add_references(
-        connection, tenant, job_id, [key for keys in named.values() for key in keys], keeping
-    )
-    whole = [stage for stage in results if named[stage] <= available]
+    return {StageName(row.stage): row.result for row in rows}
+
+
+def keep_usable(
+    results: Mapping[StageName, Result],
+    available: Collection[str],
+    running: Mapping[StageName, StagePlan],
+) -> dict[StageName, Result]:
+    """Return the results that a job can reuse: all that they name and need is there.
+
+    available: keys of the artifacts that the job has borrowed.
+    """
+    whole = [
+        stage for stage, one in results.items() if references.artifact_keys(one) <= set(available)
+    ]
     return {stage: results[stage] for stage in _keep_complete(whole, running)}
 
 

@@ -119,11 +119,14 @@ def submit_job(connection: Connection, job: NewPhotoJob) -> WrittenJob:
     Raises InputsExpired or DatabaseUnavailable when a needed object of another job is gone; the
     caller must then roll back.
     """
-    _add_references(connection, job)
     sources = _exclude_own_picture(job, job.sources)
-    reused = result_cache.reuse(
-        connection, job.tenant, job.job_id, sources, running=job.plans, keeping=job.keeping
+    results = result_cache.read_results(connection, sources)
+    named = {key for result in results.values() for key in references.artifact_keys(result)}
+    available = references.add_references(
+        connection, job.tenant, job.job_id, {*job.borrows, *named}, job.keeping
     )
+    _require_borrowed(job, available)
+    reused = result_cache.keep_usable(results, available, job.plans)
     return CLIENT.submit(connection, _as_rows(job, reused))
 
 
@@ -268,20 +271,13 @@ def _job_row(job: NewPhotoJob) -> dict[str, object]:
     }
 
 
-def _add_references(connection: Connection, job: NewPhotoJob) -> None:
-    """Add references to the objects of other jobs that the job needs.
+def _require_borrowed(job: NewPhotoJob, available: Collection[str]) -> None:
+    """Raise unless the objects of other jobs that the job needs are available.
 
     Raises InputsExpired for a derived job, and DatabaseUnavailable for one whose equal photo was
     deleted after its admission: it can be submitted again.
     """
-    available = references.add_references(
-        connection,
-        job.tenant,
-        job.job_id,
-        job.borrows,
-        job.keeping,
-    )
-    if len(available) == len(job.borrows):
+    if set(job.borrows) <= set(available):
         return
     if job.parent_id is None:
         raise DatabaseUnavailable(f"the photo that job {job.job_id} borrows was deleted just now")
