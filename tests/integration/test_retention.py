@@ -62,11 +62,8 @@ class StoredFiles:
         self.bench.store.put(key, b"bytes", length=5, media_type="text/plain")
 
     def stored(self) -> set[str]:
-        """Return the last parts of the keys of all objects: `photo`, or the stage's name."""
-        return {
-            "photo" if stored.key.endswith("/photo") else stored.key.split("/")[3]
-            for stored in self.bench.store.stored()
-        }
+        """Return of each object what its key says: `photo`, or the stage's name."""
+        return {stored.key.split("/")[3].partition(".")[0] for stored in self.bench.store.stored()}
 
     def objects(self) -> set[str]:
         return {stored.key for stored in self.bench.store.stored()}

@@ -61,7 +61,7 @@ class RetentionApi:
     def bucket(self, job_id: str) -> list[str]:
         """Return which objects of a job are stored: the names of stages, or `photo`."""
         found = (one.key.split("/") for one in self.api.bench.store.stored())
-        return sorted(parts[3] for parts in found if parts[2] == job_id)
+        return sorted(parts[3].partition(".")[0] for parts in found if parts[2] == job_id)
 
     def fetch(self, job_id: str, name: str, **query: str) -> httpx.Response:
         return self.api.client.get(f"/v1/jobs/{job_id}/outputs/{name}", params=query)

@@ -3,7 +3,7 @@
     2026-11-20/<tenant>/<job id>/photo
     2026-11-20/<tenant>/<job id>/background
     2026-11-20/<tenant>/<job id>/corrections/<correction id>
-    2026-11-20/<tenant>/<job id>/<stage>/<lease token>/<name>
+    2026-11-20/<tenant>/<job id>/<stage>.<lease token>.<name>
     2026-11-20/<tenant>/<upload id>/upload
     2026-11-20/<tenant>/<job id>/data/<correction id>/<task>/<name>
     backgrounds/<random id>
@@ -52,7 +52,8 @@ def correction(tenant: Tenant, job_id: JobId, correction_id: CorrectionId) -> st
 
 def artifact(tenant: Tenant, job_id: JobId, stage: StageName, token: LeaseToken, name: str) -> str:
     """Return the key of an artifact that a stage makes under a lease."""
-    return f"{job_prefix(tenant, job_id)}/{stage}/{token}/{name}"
+    # No slashes: where objects are files, each folder takes as long to make as a small file.
+    return f"{job_prefix(tenant, job_id)}/{stage}.{token}.{name}"
 
 
 def upload(tenant: Tenant, upload_id: UploadId) -> str:
