@@ -7,6 +7,7 @@ from smart_filter_api.auth.output_links import LinkTerms
 from smart_filter_api.responses import job, long_poll
 from smart_filter_api.responses.followed_job import FollowedJob
 from smart_filter_api.services.container import Services
+from smart_filter_api.services.event_poller import JobWatch
 from smart_filter_api.submission.commit import AcceptedJob
 from smart_filter_shared.eta.estimate import CompletionEstimate
 from smart_filter_shared.jobs.queries import JobRow
@@ -39,6 +40,7 @@ async def respond_or_wait(
     remembered: Response | None,
     prefer: str | None,
     links: LinkTerms | None,
+    watch: JobWatch | None = None,
 ) -> Response:
     """Return the answer to a submission; with `Prefer: wait`, wait for the job's end first.
 
@@ -47,7 +49,7 @@ async def respond_or_wait(
     A caller that has too many waits is answered at once: a preference can be ignored.
     Source: RFC 7240, 2.
     remembered: the stored answer to the same request; returned when `Prefer` does not ask to wait.
-    links: as in `render_job`.
+    links: as in `render_job`.  watch: of the job, from before it was written; None: begin one.
     Raises JobDeleted as soon as the job is deleted, DatabaseUnavailable.
     """
     seconds = long_poll.preferred_seconds(prefer)
@@ -59,7 +61,12 @@ async def respond_or_wait(
     if row.finished_at is None:
         followed = FollowedJob(caller.tenant, row.id, links)
         with services.waits.hold(caller):
-            row = await long_poll.wait_for_end(services, followed, seconds=seconds)
+            if watch is None:
+                row = await long_poll.wait_for_end(services, followed, seconds=seconds)
+            else:
+                row = await long_poll.wait_from(
+                    row, services, followed, watch, seconds=seconds, changed_from=None
+                )
         await services.forecasts.refresh()
     answer = respond(row, services, links=links)
     if row.finished_at is not None:

@@ -100,21 +100,35 @@ async def submit_job(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Create a job for a photo; the job is queued, or has ended, when the answer is sent."""
-    async with (
-        body.receive_photo_request(request) as upload,
-        idempotency.once(services, request, caller, idempotency_key, upload.fingerprint) as once,
-    ):
-        if once.replayed is not None:
-            return once.replayed
-        submission = await submit.prepare_submission(
-            services, caller, upload, link_seconds=None if links is None else links.seconds
+    seconds = long_poll.preferred_seconds(prefer)
+    with contextlib.ExitStack() as watches:
+        async with (
+            body.receive_photo_request(request) as upload,
+            idempotency.once(
+                services, request, caller, idempotency_key, upload.fingerprint
+            ) as once,
+        ):
+            if once.replayed is not None:
+                return once.replayed
+            submission = await submit.prepare_submission(
+                services, caller, upload, link_seconds=None if links is None else links.seconds
+            )
+            # It begins before the job exists, so the job need not be read before the wait.
+            watch = watches.enter_context(
+                _watch(services, submission.job.job_id, seconds, ends_only=True)
+            )
+            accepted = await write_submission(services, caller, submission, once)
+        services.ringer.ring(accepted.ringing)
+        await spans.record_submission(request, jobs=[accepted.job.id])
+        return await responses_submission.respond_or_wait(
+            services,
+            caller,
+            accepted,
+            remembered=once.remembered,
+            prefer=prefer,
+            links=links,
+            watch=watch,
         )
-        accepted = await write_submission(services, caller, submission, once)
-    services.ringer.ring(accepted.ringing)
-    await spans.record_submission(request, jobs=[accepted.job.id])
-    return await responses_submission.respond_or_wait(
-        services, caller, accepted, remembered=once.remembered, prefer=prefer, links=links
-    )
 
 
 @router.get(
@@ -189,7 +203,12 @@ async def get_job(
     # The watch begins before the job is read, so that no later event is missed.
     with (
         _hold_wait(services, caller, seconds),
-        _watch(services, job_id, seconds, ends_only=if_none_match is None) as watch,
+        _watch(
+            services,
+            JobId(parse_id(job_id, "job")),
+            seconds,
+            ends_only=if_none_match is None,
+        ) as watch,
     ):
         async with services.reading() as connection:
             row = await connection.run_sync(
@@ -416,12 +435,12 @@ def _hold_wait(
 
 
 def _watch(
-    services: Services, job_id: str, seconds: int | None, *, ends_only: bool
+    services: Services, job_id: JobId, seconds: int | None, *, ends_only: bool
 ) -> AbstractContextManager[JobWatch | None]:
     """Return a watch of a job for a request that may wait; None for one that does not."""
     if seconds is None:
         return contextlib.nullcontext()
-    return services.watching.of(JobId(parse_id(job_id, "job")), ends_only=ends_only)
+    return services.watching.of(job_id, ends_only=ends_only)
 
 
 def _job_response(row: JobRow, services: Services, code: int) -> Response:
