@@ -12,8 +12,10 @@ broker      submissions while the broker accepts bytes and never answers
 `make bench` does not run these, which compare the service in paired rounds (`benchmarks.paired`):
 
 photo_cpu   processor time of a photo, next to a bare function (`benchmarks.bare_cut_out`)
-peers       the same next to Mosec, LitServe, FastAPI, BentoML, Ray Serve and rembg's server
+repeated    the same for a photo that is sent again, next to a new one
+peers       a cut-out next to Mosec, LitServe, FastAPI, BentoML, Ray Serve and rembg's server
 
-Every submission has different bytes, so no result comes from a cache. Absolute times depend on the
-machine and its other load; ratios of paired rounds depend on the service alone.
+Every submission has different bytes, except in `repeated`, so no result comes from a cache.
+Absolute times depend on the machine and its other load; ratios of paired rounds depend on the
+service alone.
 """

@@ -44,8 +44,7 @@ class Service:
 
     def processor_seconds(self, kind: str) -> float:
         """Return the processor seconds that processes of a kind have used."""
-        pids = (pid for pid in process_tree(self.pid) if _MARKS[kind] in _command_line(pid))
-        return sum(_ticks(pid) for pid in pids) / os.sysconf("SC_CLK_TCK")
+        return processor_seconds_of(kind, self.pid)
 
     def memory_mb(self, kind: str, field: str) -> float:
         """Return the memory in MB of all processes of a kind together.
@@ -64,6 +63,12 @@ def processor_seconds(pid: int) -> float:
     return sum(map(_ticks, process_tree(pid))) / os.sysconf("SC_CLK_TCK")
 
 
+def processor_seconds_of(kind: str, ancestor: int) -> float:
+    """Return the processor seconds of the processes of a kind that descend from a process."""
+    pids = (pid for pid in process_tree(ancestor) if _MARKS[kind] in _command_line(pid))
+    return sum(_ticks(pid) for pid in pids) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
 def folder() -> Iterator[Path]:
     """Yield a new data folder with a link to the weights; remove it after the block."""
@@ -77,14 +82,21 @@ def folder() -> Iterator[Path]:
 
 
 @contextmanager
-def up(data: Path) -> Iterator[Service]:
-    """Run `smart-filter up` on a folder while the block lasts; yield the service."""
+def up(data: Path, *, remember: bool = False) -> Iterator[Service]:
+    """Run `smart-filter up` on a folder while the block lasts; yield the service.
+
+    remember: whether a photo that is sent again reuses results; else it is processed again.
+    """
     log_path = data / "up.log"
     started_at = time.monotonic()
     with log_path.open("w") as log:
         process = subprocess.Popen(
             program.command("up", "--json"),
-            env={**_environment(), "SMART_FILTER_DATA": str(data)},
+            env={
+                **_environment(),
+                "SMART_FILTER_DATA": str(data),
+                "SMART_FILTER_REMEMBER": str(remember).lower(),
+            },
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -104,14 +116,10 @@ def up(data: Path) -> Iterator[Service]:
 
 
 def _environment() -> dict[str, str]:
-    """Return this process's environment without settings of the service.
-
-    SMART_FILTER_REMEMBER is off, so repeated photos are processed again.
-    """
-    inherited = {
+    """Return this process's environment without settings of the service."""
+    return {
         name: value for name, value in os.environ.items() if not name.startswith("SMART_FILTER_")
     }
-    return {**inherited, "SMART_FILTER_REMEMBER": "false"}
 
 
 def _command_line(pid: int) -> str:
