@@ -11,7 +11,9 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -194,7 +196,7 @@ class Storm:
         found = [
             f"job {job_id} {job['state']}: {job['error']}"
             for job_id in job_ids
-            if (job := self.running.job(job_id))["state"] != "succeeded"
+            if (job := self._read(job_id))["state"] != "succeeded"
         ]
         with self.bench.transaction() as connection:
             rows = connection.execute(
@@ -214,6 +216,14 @@ class Storm:
         found += self._stray_objects(set(job_ids))
         self.checked.append((len(job_ids), len(found)))
         return found
+
+    def _read(self, job_id: str) -> dict[str, Any]:
+        """Return a job; a 503 after a server's restart is asked again, as its answer says."""
+        url = f"/v1/jobs/{job_id}"
+        self.running.until(
+            lambda: self.running.client.get(url).status_code != HTTPStatus.SERVICE_UNAVAILABLE
+        )
+        return self.running.job(job_id)
 
     @contextmanager
     def _standing_still(self) -> Iterator[None]:
