@@ -100,6 +100,16 @@ def test_cache_key_of_a_picture_covers_what_its_stage_reads(
     assert (ours[COMPOSITE] == theirs[COMPOSITE]) is is_same
 
 
+def test_order_of_outputs_does_not_change_the_cache_key_of_a_picture() -> None:
+    asked = (Output.IMAGE, Output.MATTE, Output.FACES)
+    ours, theirs = (
+        cache_keys_of(dataclasses.replace(SEEDED, outputs=outputs))
+        for outputs in (asked, asked[::-1])
+    )
+
+    assert ours == theirs
+
+
 @pytest.mark.parametrize(
     ("background", "seed", "is_cached"),
     [

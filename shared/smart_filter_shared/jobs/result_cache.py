@@ -302,6 +302,7 @@ def _composite_inputs(recipe: Recipe, pictures: Sequence[Picture]) -> list[objec
     read = {name: asked for name, asked in recipe.as_json().items() if name not in _QUEUE_FIELDS}
     chooses = recipe.background.kind in {*SUBJECT_MATCHED_KINDS, BackgroundKind.PRESET}
     seed = recipe.seed if _reads_seed(recipe) else None
+    read["outputs"] = sorted(recipe.outputs)  # their order changes nothing
     # The code of this stage changes with most releases.
     return [_code_version(), read, seed, list(pictures) if chooses else []]
 
