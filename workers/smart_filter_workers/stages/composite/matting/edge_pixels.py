@@ -66,6 +66,8 @@ def find_edge_pixels(matte: Matte8) -> Iterator[EdgePixels]:
         places = np.flatnonzero(cv2.inRange(matte[rows], 1, 254) > 0)
         for first in range(0, len(places), _MOST_PIXELS):
             some = places[first : first + _MOST_PIXELS]
-            row, column = np.divmod(some[np.newaxis], width)
-            x, y = (column + 0.5) / width, (row + (top + 0.5)) / height
+            # The row, and x as its fraction; dividing integers takes three times as long.
+            across = (some[np.newaxis] + 0.5) / width
+            row = np.floor(across)
+            x, y = across - row, (row + (top + 0.5)) / height
             yield EdgePixels(rows, some, x.astype(np.float32), y.astype(np.float32))
