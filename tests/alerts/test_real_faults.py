@@ -83,7 +83,8 @@ def test_more_photos_than_threads_fire_queue_wait_high(
 
 def test_model_that_raises_fires_stage_errors_high(stack: Storm, prometheus: Prometheus) -> None:
     with stack.running.arm("raises") as flag:
-        flag.write_text("1")  # once: its stage succeeds at the next attempt
+        # Where the stage runs ahead, which counts no error, and at its first attempt.
+        flag.write_text("2")
         job_id = stack.running.submit(segmentation__model="raises", **NAVY)
         prometheus.wait_until_firing("StageErrorsHigh")
 
@@ -225,8 +226,8 @@ def occupied_threads(stack: Storm) -> Iterator[list[str]]:
             stack.running.submit(photo_of(number), segmentation__model="hangs", **NAVY)
             for number in range(THREADS)
         ]
-        is_running = "stage = 'segmentation' AND state = 'running'"
-        stack.running.until(lambda: stack.count(is_running) == THREADS)
+        # Segmentation runs ahead, under the lease of `prepare`.
+        stack.running.until(lambda: stack.count("state = 'running'") == THREADS)
         yield job_ids
     stack.running.until(lambda: all(stack.running.job(one)["finished_at"] for one in job_ids))
 
