@@ -11,6 +11,7 @@ from fastapi.responses import StreamingResponse
 from smart_filter_api.presenters import job as presenters_job
 from smart_filter_api.removebg.errors import RequestRefused, refusal
 from smart_filter_api.removebg.fields import PERSON_CLASS, RemovalOptions
+from smart_filter_api.responses import stored_object
 from smart_filter_api.responses.stored_object import StreamWrapper
 from smart_filter_api.schemas.jobs import Frame, Job
 from smart_filter_api.services.container import Services
@@ -74,7 +75,7 @@ async def render_result(
         known = await recipe_parser.list_known(services)
         raise refusal("unknown_foreground", _describe_empty(job, known))
     try:
-        pieces = await services.in_thread(services.storage.stream, str(file["key"]))
+        pieces = await stored_object.read(services, services.storage.stream, str(file["key"]))
     except ObjectMissing as error:
         raise _result_expired() from error
     headers = {

@@ -1,8 +1,9 @@
 """Stream objects of the store as answers; an object that the client has is answered with 304."""
 
+import contextlib
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Response
 from fastapi.concurrency import iterate_in_threadpool
@@ -11,6 +12,10 @@ from fastapi.responses import StreamingResponse
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.http import etags
 from smart_filter_api.services.container import OpenServices, Reader, Services
+from smart_filter_shared.artifacts import references
+from smart_filter_shared.errors import ObjectMissing, TryAgain
+from smart_filter_shared.storage import keys
+from smart_filter_shared.telemetry.logs import logger
 
 # Longer objects are streamed. A stream takes a thread for each piece, which costs more time than
 # sending; a client that reads slowly keeps a whole object in memory.
@@ -18,6 +23,8 @@ _WHOLE_BYTES = 1024 * 1024
 
 # Wraps the pieces of an object to do something after they are sent.
 StreamWrapper = Callable[[Iterator[bytes]], AsyncIterator[bytes]]
+Answer = TypeVar("Answer")
+_log = logger("api")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +68,35 @@ async def serve_object(
         return etags.not_modified(tag)
     headers = etags.caching_headers(tag)
     if sent is None and file.length is not None and file.length <= _WHOLE_BYTES:
-        content = await services.in_thread(services.storage.get, file.key)
+        content = await read(services, services.storage.get, file.key)
         return Response(content, media_type=file.media_type, headers=headers)
-    pieces = await services.in_thread(services.storage.stream, file.key)
+    pieces = await read(services, services.storage.stream, file.key)
     if file.length is not None:
         headers["Content-Length"] = str(file.length)
     whole = iterate_in_threadpool(pieces) if sent is None else sent(pieces)
     return StreamingResponse(_closing(whole, pieces), media_type=file.media_type, headers=headers)
+
+
+async def read(services: Services, how: Callable[[str], Answer], key: str) -> Answer:
+    """Read an object in a thread by a method of the store.
+
+    An object that somebody removed from the store is marked: otherwise jobs with the same photo
+    would go on to share it.
+    Raises ObjectMissing, StorageUnavailable.
+    """
+    try:
+        return await services.in_thread(how, key)
+    except ObjectMissing:
+        await mark_missing(services, key)
+        raise
+
+
+async def mark_missing(services: Services, key: str) -> None:
+    """Mark an artifact whose object is missing, if the database is available."""
+    _log.warning("artifact_missing", key=key)
+    with contextlib.suppress(TryAgain):
+        async with services.transaction() as connection:
+            await connection.run_sync(references.mark_missing, keys.tenant_of(key), [key])
 
 
 async def _closing(

@@ -222,6 +222,9 @@ async def get_output(
     if file is not None and redirect and not job.keep_nothing:
         key = str(file["key"])
         if not stored_object.is_known(key, if_none_match):
+            if not await services.in_thread(services.storage.has, key):
+                await stored_object.mark_missing(services, key)
+                raise _expired_error()
             seconds = min(_REDIRECT_SECONDS, _seconds_left(job, access))
             link = services.storage.presigned_get(key, seconds=seconds, disposition=disposition)
             return RedirectResponse(link, status_code=_REDIRECT, headers=_embedding(access))

@@ -148,15 +148,13 @@ class ArtifactStore:
         except ObjectMissing as error:
             raise self._missing_objects_error(job, str(error)) from error
 
-    def _missing_objects_error(self, job: JobRow, missed: str) -> InputsExpired:
+    def _missing_objects_error(self, job: JobRow, missed: str) -> ArtifactsGone:
         """Return the error for a missing object; it lists all missing objects that stages made."""
         made = {
             key for stage in job.stages for key in (stage.result or {}).get("arrays", {}).values()
         }
-        message = f"{missed} of job {job.id} is gone"
-        if missed not in made:
-            return InputsExpired(message)
-        return ArtifactsGone(message, sorted(key for key in made if not self._store.has(key)))
+        gone = {missed, *(key for key in made if not self._store.has(key))}
+        return ArtifactsGone(f"{missed} of job {job.id} is gone", sorted(gone))
 
     def store(
         self, job: JobRow, lease: Lease, result: object, *, is_read_again: bool = True

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Concatenate, ParamSpec, TypeVar
 
-from smart_filter_shared.artifacts import retention
+from smart_filter_shared.artifacts import references, retention
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import (
     ArtifactsGone,
@@ -30,6 +30,7 @@ from smart_filter_shared.ids import Capability
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.operations.counters import CounterName
 from smart_filter_shared.queue.leases import UNAVAILABLE, UNREADABLE, Failure, Lease
+from smart_filter_shared.storage import keys
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.runtime.context import WorkerContext
 from smart_filter_workers.runtime.task import Task
@@ -116,7 +117,11 @@ def _rerun(services: WorkerContext, lease: Lease, gone: Sequence[str]) -> None:
         with sessions.transaction(services.engine) as connection:
             ready = WORKER.rerun(connection, lease, gone)
     except InputsExpired as error:
-        _fail(services, lease, _failure(error))
+        with sessions.transaction(services.engine) as connection:
+            WORKER.fail(connection, lease, _failure(error))
+            # Jobs with the same photo would go on to share what is gone.
+            for tenant in {keys.tenant_of(key) for key in gone}:
+                references.mark_missing(connection, tenant, gone)
     else:
         services.counters.count(CounterName.RELEASES, lease.capability)
         services.doorbell.ring(ready)

@@ -64,6 +64,7 @@ def rerun(connection: Connection, lease: Lease, gone: Collection[str]) -> list[C
         not again
         or job.reopened >= _MAX_RERUNS
         or job.photo_key is None
+        or job.photo_key in gone
         or not retention.is_unmarked(connection, tenant, job.photo_key)
     ):
         raise InputsExpired(
