@@ -25,6 +25,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from smart_filter_deploy.cli.commands.servers.up import select_live_settings
+from smart_filter_deploy.embedded import s3
 from smart_filter_deploy.embedded.binaries import rclone_program
 from smart_filter_deploy.embedded.child_processes import Command
 from smart_filter_deploy.embedded.folder import DataFolder
@@ -33,6 +34,7 @@ from smart_filter_deploy.embedded.server_user import server_user
 from smart_filter_deploy.embedded.signals import StopRequest
 from smart_filter_deploy.embedded.stack import PLAIN_VARIABLES, Stack
 from smart_filter_shared.errors import SetupFailed
+from smart_filter_tests.outages import wait_until
 
 LOOPBACK_IN_PROC = "0100007F"
 LISTENING = "0A"
@@ -55,6 +57,21 @@ def test_port_is_not_chosen_again_before_its_server_listens(
 
     assert free_port() != free_port()
     assert drawn[1] == drawn[0]
+
+
+def test_files_of_unfinished_writes_are_removed_at_the_start(tmp_path: Path) -> None:
+    folder = DataFolder.at(tmp_path / "data")
+    job = folder.part("s3") / "smart-filter" / "2026-01-01" / "local" / "job"
+    job.mkdir(parents=True)
+    unfinished, whole = job / ".rclone_temp_put_1", job / "photo"
+    for path in (unfinished, whole):
+        path.write_bytes(b"a photo")
+        os.utime(path, (1, 1))
+
+    s3.prepare(folder)
+
+    wait_until(lambda: not unfinished.exists())
+    assert whole.exists()
 
 
 def dsn(servers: Stack) -> str:

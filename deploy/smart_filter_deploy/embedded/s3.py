@@ -4,8 +4,13 @@ A bucket is a folder, an object a file. Known limits: no bucket policy or lifecy
 is lost on a restart, and a key cannot be the folder of another key.
 """
 
+import contextlib
 import http.client
+import os
 import signal
+import threading
+import time
+from pathlib import Path
 
 from smart_filter_deploy.embedded.binaries import rclone_program
 from smart_filter_deploy.embedded.child_processes import Command
@@ -20,15 +25,20 @@ _HASHING = ("--no-checksum", "--ignore-checksum")
 # Else each download holds 16 MB that were read ahead until its client has read them. A local file
 # is read in the same time without.
 _NO_BUFFER = "--buffer-size=0"
+# Rclone writes an object under such a name and then renames it. No listing shows these files.
+_UNFINISHED = ".rclone_temp_put_"
 
 
 def prepare(folder: DataFolder) -> tuple[Command, str, str]:
     """Return the command that runs the server, its endpoint and its secret key.
 
-    The access key is constant.
+    The access key is constant. What writes of an earlier run have left is removed meanwhile.
     Raises SetupFailed when the program is not installed.
     """
     port, secret_key = free_port(), folder.secret("s3")
+    threading.Thread(
+        target=_remove_unfinished, args=(folder.part("s3"), time.time()), daemon=True
+    ).start()
     command = Command(
         name="s3",
         argv=(
@@ -49,6 +59,15 @@ def prepare(folder: DataFolder) -> tuple[Command, str, str]:
         cwd=folder.path,
     )
     return command, f"http://{LOOPBACK}:{port}", secret_key
+
+
+def _remove_unfinished(store: Path, before: float) -> None:
+    """Remove the files of unfinished writes that are older than a time in seconds since 1970."""
+    for folder, _, names in os.walk(store):  # it skips folders that the server removes meanwhile
+        for path in (Path(folder, name) for name in names if name.startswith(_UNFINISHED)):
+            with contextlib.suppress(OSError):  # the server may have renamed or removed it
+                if path.stat().st_mtime < before:
+                    path.unlink()
 
 
 def _is_ready(port: int) -> bool:
