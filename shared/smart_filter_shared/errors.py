@@ -415,6 +415,12 @@ class ServiceFull(RetryAfter):
     code = "unavailable"
 
 
+class EqualPhotoDeleted(RetryAfter):
+    """The equal photo of an earlier job, which a job was to share, has been deleted meanwhile."""
+
+    code = "unavailable"
+
+
 class ListTooSlow(RetryAfter):
     """The database could not read a list in time."""
 

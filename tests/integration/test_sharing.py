@@ -12,7 +12,7 @@ from smart_filter_shared.artifacts.retention import ArtifactKind
 from smart_filter_shared.artifacts.uploads import UploadRef
 from smart_filter_shared.errors import (
     ArtifactsGone,
-    DatabaseUnavailable,
+    EqualPhotoDeleted,
     InputsExpired,
     LeaseLost,
 )
@@ -40,6 +40,7 @@ from smart_filter_workers.runtime.context import WorkerContext
 from smart_filter_workers.runtime.counters import WorkerCounters
 from smart_filter_workers.runtime.task import Task
 from smart_filter_workers.stages.face import stage as face_stage
+from smart_filter_workers.stages.prepare import stage as prepare_stage
 from smart_filter_workers.stock.tenant_backgrounds import TenantBackgrounds
 from smart_filter_workers.system.lru_cache import LruCache
 
@@ -244,7 +245,7 @@ def test_job_whose_equal_photo_was_deleted_can_be_submitted_again(bench: Bench) 
     scenario = parent(bench)
     bench.execute("UPDATE artifacts SET marked_at = now()")
 
-    with pytest.raises(DatabaseUnavailable, match="deleted just now"):
+    with pytest.raises(EqualPhotoDeleted, match="retry the request"):
         bench.submit_equal(scenario.job_id)
 
 
@@ -376,6 +377,33 @@ def artifacts(bench: Bench) -> ArtifactStore:
     )
 
 
+def settling(bench: Bench) -> WorkerContext:
+    """Return a context with the attributes that settle an error."""
+    return WorkerContext(
+        **{
+            **dict.fromkeys(WorkerContext.__dataclass_fields__),  # type: ignore[arg-type]
+            "engine": bench.engine,
+            "doorbell": bench.doorbell,
+            "settings": bench.settings,
+            "counters": WorkerCounters(),
+        }
+    )
+
+
+def test_photo_that_is_missing_fails_its_job_and_is_shared_no_more(bench: Bench) -> None:
+    job_id = bench.submit(photo=PHOTO)
+    lease = bench.claim_one(PREPARE)
+
+    with pytest.raises(ArtifactsGone) as missed:
+        artifacts(bench).load(bench.job(job_id), prepare_stage.Inputs)
+    with error_policy.settle_errors(settling(bench), [Task(lease, overdue_at=0.0)], "internal"):
+        raise missed.value
+
+    error = bench.job(job_id).error
+    assert (missed.value.keys, error and error["code"]) == ((PHOTO,), "inputs_expired")
+    assert not bench.do(retention.is_unmarked, TENANT, PHOTO)
+
+
 def test_worker_that_misses_an_object_has_it_made_again(bench: Bench) -> None:
     job_id = bench.submit()
     lease = bench.claim_one(PREPARE)
@@ -388,19 +416,9 @@ def test_worker_that_misses_an_object_has_it_made_again(bench: Bench) -> None:
     (key,) = kept.artifacts
     bench.store.remove(key)
     reader = bench.claim_one(FACE)
-    # The attributes that the completion step reads.
-    services = WorkerContext(
-        **{
-            **dict.fromkeys(WorkerContext.__dataclass_fields__),  # type: ignore[arg-type]
-            "engine": bench.engine,
-            "doorbell": bench.doorbell,
-            "settings": bench.settings,
-            "counters": WorkerCounters(),
-        }
-    )
     with pytest.raises(ArtifactsGone) as missed:
         artifacts(bench).load(bench.job(job_id), face_stage.Inputs)
-    with error_policy.settle_errors(services, [Task(reader, overdue_at=0.0)], "internal"):
+    with error_policy.settle_errors(settling(bench), [Task(reader, overdue_at=0.0)], "internal"):
         raise missed.value
 
     assert missed.value.keys == (key,)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from smart_filter_shared.artifacts import references
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.artifacts.uploads import UploadRef
-from smart_filter_shared.errors import DatabaseUnavailable, InputsExpired
+from smart_filter_shared.errors import EqualPhotoDeleted, InputsExpired
 from smart_filter_shared.ids import BatchId, Capability, JobId, Tenant
 from smart_filter_shared.jobs import result_cache
 from smart_filter_shared.jobs.photo_queue import CLIENT
@@ -116,7 +116,7 @@ def submit_job(connection: Connection, job: NewPhotoJob) -> WrittenJob:
 
     Stages whose results are reused from earlier jobs are written as succeeded; the job ends with
     it when none is left.
-    Raises InputsExpired or DatabaseUnavailable when a needed object of another job is gone; the
+    Raises InputsExpired or EqualPhotoDeleted when a needed object of another job is gone; the
     caller must then roll back.
     """
     sources = _exclude_own_picture(job, job.sources)
@@ -274,13 +274,16 @@ def _job_row(job: NewPhotoJob) -> dict[str, object]:
 def _require_borrowed(job: NewPhotoJob, available: Collection[str]) -> None:
     """Raise unless the objects of other jobs that the job needs are available.
 
-    Raises InputsExpired for a derived job, and DatabaseUnavailable for one whose equal photo was
+    Raises InputsExpired for a derived job, and EqualPhotoDeleted for one whose equal photo was
     deleted after its admission: it can be submitted again.
     """
     if set(job.borrows) <= set(available):
         return
     if job.parent_id is None:
-        raise DatabaseUnavailable(f"the photo that job {job.job_id} borrows was deleted just now")
+        raise EqualPhotoDeleted(
+            "the same photo was deleted while it was submitted again; retry the request",
+            retry_after_seconds=0,
+        )
     raise InputsExpired(
         f"the photo of job {job.parent_id}, or a file submitted with it, is not kept any"
         " more; submit it again"
