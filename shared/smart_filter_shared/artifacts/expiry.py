@@ -27,14 +27,19 @@ _MARK_DOWNLOADED = text("""
     RETURNING expires_at <= statement_timestamp() AS is_over
 """)
 # Artifacts are locked in the order that references.py uses. A borrowed artifact that this job held
-# past its owner's retention becomes due again at once.
+# past its owner's retention becomes due again at once. One that a job without `keep_nothing` has
+# borrowed stays as long as that job's retention says.
 _EXPIRE_ARTIFACTS = text("""
     WITH used AS (
         SELECT tenant, key FROM artifacts WHERE job_id = :job_id
         UNION SELECT tenant, key FROM borrowers WHERE job_id = :job_id
     ), own AS MATERIALIZED (
         SELECT tenant, key FROM artifacts JOIN used USING (tenant, key)
-        WHERE marked_at IS NULL AND (job_id = :job_id OR held_since IS NOT NULL)
+        WHERE marked_at IS NULL AND (job_id = :job_id OR held_since IS NOT NULL) AND NOT EXISTS (
+            SELECT FROM borrowers JOIN jobs ON jobs.id = borrowers.job_id
+            WHERE borrowers.tenant = artifacts.tenant AND borrowers.key = artifacts.key
+                AND NOT jobs.keep_nothing
+        )
         ORDER BY tenant, key
         FOR UPDATE OF artifacts
     )

@@ -51,11 +51,12 @@ Result = Mapping[str, Any]  # what a stage stored, as JSON of any shape
 # Row-wise comparison (equivalent to two equalities) lets `jobs_by_photo` satisfy ORDER BY. With
 # plain equalities the planner scans the primary key when it believes the digest is common.
 # The bound is a literal that changes once a day, so that the planner prunes older partitions.
+# A job with `keep_nothing` lends nothing: its objects go when its outputs have been downloaded.
 _FIND_EARLIER_JOBS = """
     SELECT id FROM jobs
     WHERE (tenant, photo_digest) >= (CAST(:tenant AS text), CAST(:digest AS text))
         AND (tenant, photo_digest) <= (CAST(:tenant AS text), CAST(:digest AS text))
-        AND id >= '{since}'
+        AND id >= '{since}' AND NOT keep_nothing
     ORDER BY tenant DESC, photo_digest DESC, id DESC LIMIT :most
 """
 # A photo in its last minute is not lent: it must still be there when the new job is written.
