@@ -22,8 +22,16 @@ from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_tests import batches, invariants
 from smart_filter_tests.batches import items
 from smart_filter_tests.bench import KEEPING, Bench
+from smart_filter_tests.outages import wait_until
 from smart_filter_tests.retention_api import RetentionApi
-from smart_filter_tests.serving import Api, Site, a_photo, an_api, serve_api
+from smart_filter_tests.serving import (
+    Api,
+    Site,
+    a_photo,
+    an_api,
+    fetch_and_disconnect,
+    serve_api,
+)
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 from smart_filter_tests.stored_results import (
     FACTS,
@@ -278,6 +286,12 @@ def test_scheduled_job_ends_when_it_is_due(caching: Api) -> None:
     assert states(caching.job(again)) == {**ONLY_COMPOSITE, COMPOSITE: "waiting"}
 
 
+def picture_key(api: Api, job_id: str) -> str:
+    row = api.bench.row(JobId(uuid.UUID(job_id)), COMPOSITE)
+    key: str = row["result"]["files"]["image"]["key"]  # type: ignore[index]  # JSON
+    return key
+
+
 def reused_picture(api: Api, job_id: str) -> object:
     """Return the result of a job's last stage; None if the stage has to run."""
     return api.bench.row(JobId(uuid.UUID(job_id)), COMPOSITE)["result"]
@@ -307,6 +321,31 @@ def test_picture_whose_file_is_gone_is_made_again(caching: Api) -> None:
     assert states(caching.job(again)) == ONLY_COMPOSITE
 
 
+@pytest.mark.parametrize("query", ["", "?redirect=1"])
+def test_picture_that_was_found_missing_is_made_again(caching: Api, query: str) -> None:
+    first = run_whole_job(caching, background="auto", seed="5")
+    caching.bench.store.remove(picture_key(caching, first))
+    before = caching.submit(background="auto", seed="5")
+
+    answer = caching.client.get(f"/v1/jobs/{before}/outputs/image{query}")
+    again = caching.submit(background="auto", seed="5")
+
+    assert (answer.status_code, answer.json()["code"]) == (410, "output_expired")
+    assert states(caching.job(again)) == ONLY_COMPOSITE
+
+
+def test_photo_that_was_found_missing_is_stored_again(caching: Api) -> None:
+    first = run_whole_job(caching, background="auto", seed="5")
+    (photo,) = (key for key in objects(caching) if key.endswith("/photo"))
+    caching.bench.store.remove(photo)
+
+    answer = caching.client.get(f"/v1/jobs/{first}/photo?original=1")
+    again = caching.submit(background="auto", seed="5")
+
+    assert answer.status_code == 410
+    assert caching.client.get(f"/v1/jobs/{again}/photo?original=1").content == a_photo()
+
+
 def test_reused_picture_outlives_its_first_job(caching: Api) -> None:
     first = run_whole_job(caching, background="auto", seed="5")
     again = caching.submit(background="auto", seed="5")
@@ -325,6 +364,42 @@ def test_picture_of_a_keep_nothing_job_is_not_shared(caching: Api) -> None:
     again = caching.submit(background="auto", seed="5")
 
     assert reused_picture(caching, again) is None
+
+
+def test_keep_nothing_job_lends_nothing(caching: Api) -> None:
+    caching.keep(nothing=True)
+    first = run_whole_job(caching, background="auto", seed="5")
+    caching.keep(nothing=False)
+
+    again = caching.submit(background="auto", seed="5")
+
+    assert {one["reused"] for one in caching.job(again)["stages"]} == {False}
+    caching.client.delete(f"/v1/jobs/{first}")
+    run_stages(caching, PREPARE)
+    assert caching.client.get(f"/v1/jobs/{again}/photo?original=1").content == a_photo()
+
+
+def test_photo_of_a_keep_nothing_job_stays_for_a_job_derived_from_it(caching: Api) -> None:
+    caching.keep(nothing=True)
+    parent = run_whole_job(caching, background="auto", seed="5")
+    caching.keep(nothing=False)
+    child = derive(caching, parent, recipe={"background": "color:red"})["id"]
+    url = f"/v1/jobs/{parent}/outputs/image"
+
+    fetch_and_disconnect(caching.client.build_request("GET", url))
+    wait_until(lambda: caching.client.get(url).status_code == 410)
+
+    assert caching.client.get(f"/v1/jobs/{child}/photo?original=1").content == a_photo()
+
+
+def test_deadline_does_not_matter_to_a_job_that_ends_at_once(caching: Api) -> None:
+    run_whole_job(caching, background="auto", seed="5")
+    for _ in range(3):
+        caching.submit(background="color:red")
+
+    again = caching.job(caching.submit(background="auto", seed="5", deadline_ms="50"))
+
+    assert (again["state"], again["degraded"]) == ("succeeded", [])
 
 
 def test_corrected_picture_is_not_shared(caching: Api) -> None:

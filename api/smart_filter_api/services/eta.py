@@ -87,9 +87,9 @@ class EtaEstimator:
 
     def accept(self, job: PendingJob) -> None:
         """Add a job that was just accepted, until the next snapshot includes it."""
-        first, *behind = job.steps
-        capabilities = tuple(step.capability for step in behind)
-        if not job.starts_in_seconds:
+        if job.steps and not job.starts_in_seconds:
+            first, *behind = job.steps
+            capabilities = tuple(step.capability for step in behind)
             self._estimates.clear()
             self._ahead.add(SampledStage(first.capability, job.rank, job.megapixels, capabilities))
 

@@ -1,6 +1,5 @@
 """Admit jobs: check their quotas, reserve their places in the queues, and fit them to deadlines."""
 
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,6 +12,7 @@ from smart_filter_api.services.recipe_cache import ParsedRecipe, Plans
 from smart_filter_api.submission import deadline_policy
 from smart_filter_api.submission.deadline_policy import RunOption
 from smart_filter_shared.artifacts import retention
+from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.errors import InputsExpired
 from smart_filter_shared.eta.estimate import CompletionEstimate, PendingJob
 from smart_filter_shared.ids import JobId, Tenant
@@ -206,10 +206,11 @@ def _reserve_place(
 ) -> tuple[Reservation, CacheHits]:
     """Reserve a place for the stages that cannot be reused; return it with what can be reused."""
     tenant, plans = caller.tenant, request.order.plans
-    since = result_cache.first_cached_id(caller.keeping.within(services.keeping))
+    keeping = caller.keeping.within(services.keeping)
+    since = result_cache.first_cached_id(keeping)
     if request.order.recipe.run_at is not None:
         later = fair_queueing.provisional_reservation(connection, cell=DEFAULT_CELL)
-        return later, _find_hits(connection, tenant, request, since=since)
+        return later, _find_hits(connection, tenant, request, keeping)
     if request.digest is not None and request.parent is None:
         # For most photos, which are new, one statement is enough.
         wanted = [plan.capability for plan in plans.values()]
@@ -218,14 +219,14 @@ def _reserve_place(
         )
         if place is not None:
             return place, CacheHits()
-    hits = _find_hits(connection, tenant, request, since=since)
+    hits = _find_hits(connection, tenant, request, keeping)
     skipped = result_cache.skipped_stages(hits.sources, plans)
     wanted = [plan.capability for stage, plan in plans.items() if stage not in skipped]
     return fair_queueing.reserve(connection, tenant, wanted, cell=DEFAULT_CELL), hits
 
 
 def _find_hits(
-    connection: Connection, tenant: Tenant, request: AdmissionRequest, *, since: uuid.UUID
+    connection: Connection, tenant: Tenant, request: AdmissionRequest, keeping: RetentionPolicy
 ) -> CacheHits:
     """Return what can be reused of earlier jobs.  Raises InputsExpired."""
     parent = request.parent
@@ -239,16 +240,17 @@ def _find_hits(
         request.digest,
         request.order.works,
         running=request.order.plans,
-        since=since,
+        since=result_cache.first_cached_id(keeping),
         parent=None if parent is None else parent.id,
     )
-    if request.order.recipe.run_at is None:
-        return found
-    # The last stage runs, else the job would end before it is due.
-    last = max(request.order.plans, key=list(StageName).index)
-    return replace(
-        found, sources={stage: job for stage, job in found.sources.items() if stage != last}
-    )
+    running: set[StageName] = set()
+    if request.order.recipe.run_at is not None:
+        # The last stage, else the job would end before it is due.
+        running.add(max(request.order.plans, key=list(StageName).index))
+    if keeping.nothing:
+        running.add(StageName.COMPOSITE)  # a picture of its own is deleted
+    left = {stage: job for stage, job in found.sources.items() if stage not in running}
+    return replace(found, sources=left)
 
 
 def _reserve_places(
@@ -297,7 +299,10 @@ def _pending_job(
     done: Sources,
 ) -> PendingJob:
     """Return the work of a job without the stages that reuse results."""
-    skipped = result_cache.skipped_stages(done, plans)
+    # A new job that reuses all of them ends at once, however long the queue is. A derived one may
+    # have corrections, and then runs its last stage.
+    ends_at_once = request.parent is None and done.keys() >= plans.keys()
+    skipped = set(done) if ends_at_once else result_cache.skipped_stages(done, plans)
     left = {
         stage: plan
         for stage, plan in plans.items()
