@@ -94,7 +94,8 @@ def test_submission_with_prefer_wait_returns_after_the_end(
         pass  # the request is on its way
     run_stages(api, *stages)
     ended = waiting.result()
-    accepted = api.client.post(path, json=other, headers={"Prefer": "wait=0"})
+    lines = [("Prefer", "respond-async"), ("Prefer", "wait=0")]
+    accepted = api.client.post(path, json=other, headers=lines)
 
     assert ended.status_code == 200
     assert ended.json()["state"] in {"succeeded", "finished"}

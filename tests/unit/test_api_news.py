@@ -150,6 +150,8 @@ def test_poll_finds_an_end_that_nothing_announced() -> None:
         ('WAIT = "7"; x=y, respond-async', 7),
         ("wait=0", 0),
         ("wait=3600", 60),
+        ("wait=007", 7),
+        (f"wait={'9' * 10_000}", 60),
         ("wait=-1", None),
         ("await=5", None),
     ],

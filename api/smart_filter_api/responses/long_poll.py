@@ -29,7 +29,7 @@ _RECONNECT_MS: Final = 1000
 # Pause of a stream after the database was unavailable.
 _RETRY_SECONDS: Final = 1.0
 
-_WAIT = re.compile(r'(?:^|,)\s*wait\s*=\s*"?([0-9]{1,9})"?\s*(?:$|[,;])', re.IGNORECASE)
+_WAIT = re.compile(r'(?:^|,)\s*wait\s*=\s*"?0*([0-9]+)"?\s*(?:$|[,;])', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,10 @@ def preferred_seconds(prefer: str | None) -> int | None:
     Source: RFC 7240, 4.3; unknown preferences are ignored (2).
     """
     found = _WAIT.search(prefer or "")
-    return None if found is None else min(int(found[1]), MAX_WAIT_SECONDS)
+    if found is None:
+        return None
+    # Three digits are enough to tell, and Python parses no number of thousands.
+    return min(int(found[1][:3]), MAX_WAIT_SECONDS)
 
 
 async def wait_for_end(

@@ -57,9 +57,18 @@ _MAX_EVENT_ID = 2**63 - 1
 # Problems that a request with an Idempotency-Key may get.
 _IDEMPOTENCY_PROBLEMS = ("malformed_request", "idempotency_in_progress", "idempotency_mismatch")
 
-Preferences = Annotated[
-    str | None, Header(description="`wait=n`: wait up to n seconds, at most 60")
-]
+
+def _read_preferences(
+    request: Request,
+    prefer: Annotated[  # noqa: ARG001 - documents the header
+        str | None, Header(description="`wait=n`: wait up to n seconds, at most 60")
+    ] = None,
+) -> str | None:
+    # Source: RFC 7240, 2: several lines of the header are one list.
+    return ", ".join(request.headers.getlist("prefer")) or None
+
+
+Preferences = Annotated[str | None, Depends(_read_preferences)]
 
 Answer = TypeVar("Answer")
 

@@ -255,9 +255,9 @@ def _entries(file: ModelFile, weights_folder: Path) -> tuple[str, ...] | None:
 def _remedy(card: ModelCard, absent: str) -> str:
     """Return how to get a file: from the weights packages, or by the name of its model."""
     packaged_names = {file.name for file in packaged.list_files()}
-    return (
-        files.REMEDY if absent in packaged_names else f"run `smart-filter models pull {card.name}`"
-    )
+    if absent in packaged_names:
+        return files.REMEDY
+    return f"run `smart-filter models pull {card.name}`, then restart the workers"
 
 
 def _restrict_choices(card: ModelCard, entries: tuple[str, ...], weights_folder: Path) -> ModelCard:

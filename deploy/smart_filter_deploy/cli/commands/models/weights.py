@@ -98,7 +98,7 @@ def pull(
         click.echo(json.dumps({"folder": str(folder), "fetched": names_fetched}))
     elif fetched:
         files = "1 file" if len(fetched) == 1 else f"{len(fetched)} files"
-        print_line(f"{files} downloaded to {folder}")
+        print_line(f"{files} downloaded to {folder}; running workers read them after a restart")
     else:
         print_line(f"all weights are in {folder} with the right digests")
 
