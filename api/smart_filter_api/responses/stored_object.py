@@ -80,7 +80,7 @@ async def serve_object(
 async def read(services: Services, how: Callable[[str], Answer], key: str) -> Answer:
     """Read an object in a thread by a method of the store.
 
-    An object that somebody removed from the store is marked: otherwise jobs with the same photo
+    An object that is gone from the store is marked: otherwise jobs with the same photo
     would go on to share it.
     Raises ObjectMissing, StorageUnavailable.
     """
