@@ -11,7 +11,7 @@ last byte. A webhook delivery does not count: it contains no picture.
 
 from sqlalchemy import Connection, text
 
-from smart_filter_shared.artifacts import uploads
+from smart_filter_shared.artifacts import references, uploads
 from smart_filter_shared.ids import JobId, Tenant
 
 _MARK_DOWNLOADED = text("""
@@ -26,25 +26,20 @@ _MARK_DOWNLOADED = text("""
         AND NOT CAST(:output AS text) = ANY(handed_over)
     RETURNING expires_at <= statement_timestamp() AS is_over
 """)
-# Artifacts are locked in the order that references.py uses. A borrowed artifact that this job held
-# past its owner's retention becomes due again at once. One that a job without `keep_nothing` has
-# borrowed stays as long as that job's retention says.
+# A borrowed artifact that this job held past its owner's retention becomes due again at once. One
+# that a job without `keep_nothing` has borrowed stays as long as that job's retention says.
 _EXPIRE_ARTIFACTS = text("""
     WITH used AS (
         SELECT tenant, key FROM artifacts WHERE job_id = :job_id
         UNION SELECT tenant, key FROM borrowers WHERE job_id = :job_id
-    ), own AS MATERIALIZED (
-        SELECT tenant, key FROM artifacts JOIN used USING (tenant, key)
-        WHERE marked_at IS NULL AND (job_id = :job_id OR held_since IS NOT NULL) AND NOT EXISTS (
+    )
+    UPDATE artifacts SET expires_at = least(expires_at, statement_timestamp())
+    FROM used WHERE artifacts.tenant = used.tenant AND artifacts.key = used.key
+        AND marked_at IS NULL AND (job_id = :job_id OR held_since IS NOT NULL) AND NOT EXISTS (
             SELECT FROM borrowers JOIN jobs ON jobs.id = borrowers.job_id
             WHERE borrowers.tenant = artifacts.tenant AND borrowers.key = artifacts.key
                 AND NOT jobs.keep_nothing
         )
-        ORDER BY tenant, key
-        FOR UPDATE OF artifacts
-    )
-    UPDATE artifacts SET expires_at = least(expires_at, statement_timestamp())
-    FROM own WHERE artifacts.tenant = own.tenant AND artifacts.key = own.key
 """)
 
 # A locked job is being moved by another transaction; the next sweep comes in a second.
@@ -94,6 +89,7 @@ def mark_downloaded(connection: Connection, job_id: JobId, tenant: Tenant, outpu
     where = {"job_id": job_id, "tenant": tenant, "output": output}
     updated = connection.execute(_MARK_DOWNLOADED, where).one_or_none()
     if updated is not None and updated.is_over:
+        references.lock_used(connection, job_id)
         connection.execute(_EXPIRE_ARTIFACTS, where)
 
 

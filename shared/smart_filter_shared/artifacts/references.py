@@ -102,13 +102,18 @@ def add_references(
     return {row.key for row in rows}
 
 
+def lock_used(connection: Connection, job_id: JobId) -> None:
+    """Lock the artifacts that a job made or borrows; a later statement sees who borrows them."""
+    connection.execute(_LOCK_USED, {"job_id": job_id})
+
+
 def drop_references(connection: Connection, job_id: JobId) -> list[MarkedArtifact]:
     """Drop a job's references: mark and return the artifacts that no other job uses.
 
     An artifact with other users passes to one of them.
     """
     named = {"job_id": job_id}
-    connection.execute(_LOCK_USED, named)
+    lock_used(connection, job_id)
     connection.execute(_TRANSFER_OWNERSHIP, named)
     connection.execute(_DELETE_REFERENCES, named)
     rows = connection.execute(_MARK, named)
