@@ -331,7 +331,19 @@ def test_picture_that_was_found_missing_is_made_again(caching: Api, query: str) 
     again = caching.submit(background="auto", seed="5")
 
     assert (answer.status_code, answer.json()["code"]) == (410, "output_expired")
-    assert states(caching.job(again)) == ONLY_COMPOSITE
+    assert {one["reused"] for one in caching.job(again)["stages"]} == {False}
+
+
+def test_restored_picture_is_given_out_again(caching: Api) -> None:
+    first = run_whole_job(caching, background="auto", seed="5")
+    key, url = picture_key(caching, first), f"/v1/jobs/{first}/outputs/image"
+    content = caching.bench.store.get(key)
+    caching.bench.store.remove(key)
+    missing = caching.client.get(url)
+
+    caching.bench.store.put(key, content, length=len(content), media_type="image/png")
+
+    assert (missing.status_code, caching.client.get(url).content) == (410, content)
 
 
 def test_photo_that_was_found_missing_is_stored_again(caching: Api) -> None:
@@ -343,6 +355,7 @@ def test_photo_that_was_found_missing_is_stored_again(caching: Api) -> None:
     again = caching.submit(background="auto", seed="5")
 
     assert answer.status_code == 410
+    run_stages(caching, PREPARE)
     assert caching.client.get(f"/v1/jobs/{again}/photo?original=1").content == a_photo()
 
 

@@ -392,6 +392,7 @@ def settling(bench: Bench) -> WorkerContext:
 
 def test_photo_that_is_missing_fails_its_job_and_is_shared_no_more(bench: Bench) -> None:
     job_id = bench.submit(photo=PHOTO)
+    bench.execute("UPDATE stages SET work = stage")
     lease = bench.claim_one(PREPARE)
 
     with pytest.raises(ArtifactsGone) as missed:
@@ -401,7 +402,8 @@ def test_photo_that_is_missing_fails_its_job_and_is_shared_no_more(bench: Bench)
 
     error = bench.job(job_id).error
     assert (missed.value.keys, error and error["code"]) == ((PHOTO,), "inputs_expired")
-    assert not bench.do(retention.is_unmarked, TENANT, PHOTO)
+    assert bench.scalar("SELECT count(work) FROM stages") == 0
+    assert bench.do(retention.is_unmarked, TENANT, PHOTO)
 
 
 def test_worker_that_misses_an_object_has_it_made_again(bench: Bench) -> None:

@@ -12,8 +12,8 @@ from fastapi.responses import StreamingResponse
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.http import etags
 from smart_filter_api.services.container import OpenServices, Reader, Services
-from smart_filter_shared.artifacts import references
 from smart_filter_shared.errors import ObjectMissing, TryAgain
+from smart_filter_shared.jobs import result_cache
 from smart_filter_shared.storage import keys
 from smart_filter_shared.telemetry.logs import logger
 
@@ -80,23 +80,22 @@ async def serve_object(
 async def read(services: Services, how: Callable[[str], Answer], key: str) -> Answer:
     """Read an object in a thread by a method of the store.
 
-    An object that is gone from the store is marked: otherwise jobs with the same photo
-    would go on to share it.
+    Later jobs do not share an object that was found missing.
     Raises ObjectMissing, StorageUnavailable.
     """
     try:
         return await services.in_thread(how, key)
     except ObjectMissing:
-        await mark_missing(services, key)
+        await stop_sharing(services, key)
         raise
 
 
-async def mark_missing(services: Services, key: str) -> None:
-    """Mark an artifact whose object is missing, if the database is available."""
+async def stop_sharing(services: Services, key: str) -> None:
+    """Let no later job share an object that is missing, if the database is available."""
     _log.warning("artifact_missing", key=key)
     with contextlib.suppress(TryAgain):
         async with services.transaction() as connection:
-            await connection.run_sync(references.mark_missing, keys.tenant_of(key), [key])
+            await connection.run_sync(result_cache.stop_sharing, keys.tenant_of(key), key)
 
 
 async def _closing(

@@ -223,7 +223,7 @@ async def get_output(
         key = str(file["key"])
         if not stored_object.is_known(key, if_none_match):
             if not await services.in_thread(services.storage.has, key):
-                await stored_object.mark_missing(services, key)
+                await stored_object.stop_sharing(services, key)
                 raise _expired_error()
             seconds = min(_REDIRECT_SECONDS, _seconds_left(job, access))
             link = services.storage.presigned_get(key, seconds=seconds, disposition=disposition)

@@ -87,6 +87,21 @@ _RESULTS = text("""
         AND stages.state = 'succeeded' AND stages.result IS NOT NULL
 """)
 
+# The artifacts stay: what is missing may come back, such as from a backup of the store.
+_STOP_SHARING = text("""
+    WITH named AS (
+        SELECT job_id FROM artifacts WHERE tenant = :tenant AND key = :key
+        UNION SELECT job_id FROM borrowers WHERE tenant = :tenant AND key = :key
+    ), cached AS MATERIALIZED (
+        SELECT job_id, stage FROM stages
+        WHERE job_id IN (SELECT job_id FROM named) AND work IS NOT NULL
+        ORDER BY job_id, stage
+        FOR UPDATE
+    )
+    UPDATE stages SET work = NULL FROM cached
+    WHERE stages.job_id = cached.job_id AND stages.stage = cached.stage
+""")
+
 
 @dataclass(frozen=True, slots=True)
 class CacheHits:
@@ -203,6 +218,11 @@ def read_results(
         },
     )
     return {StageName(row.stage): row.result for row in rows}
+
+
+def stop_sharing(connection: Connection, tenant: Tenant, key: str) -> None:
+    """Let no later job reuse results of the jobs that name an object; it is missing."""
+    connection.execute(_STOP_SHARING, {"tenant": tenant, "key": key})
 
 
 def keep_usable(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Concatenate, ParamSpec, TypeVar
 
-from smart_filter_shared.artifacts import references, retention
+from smart_filter_shared.artifacts import retention
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import (
     ArtifactsGone,
@@ -27,6 +27,7 @@ from smart_filter_shared.errors import (
     UnusablePhoto,
 )
 from smart_filter_shared.ids import Capability
+from smart_filter_shared.jobs import result_cache
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.operations.counters import CounterName
 from smart_filter_shared.queue.leases import UNAVAILABLE, UNREADABLE, Failure, Lease
@@ -120,8 +121,8 @@ def _rerun(services: WorkerContext, lease: Lease, gone: Sequence[str]) -> None:
         with sessions.transaction(services.engine) as connection:
             WORKER.fail(connection, lease, _failure(error))
             # Jobs with the same photo would go on to share what is gone.
-            for tenant in {keys.tenant_of(key) for key in gone}:
-                references.mark_missing(connection, tenant, gone)
+            for key in gone:
+                result_cache.stop_sharing(connection, keys.tenant_of(key), key)
     else:
         services.counters.count(CounterName.RELEASES, lease.capability)
         services.doorbell.ring(ready)
