@@ -1,11 +1,9 @@
 """The database: migrated under a running service, of another version, behind PgBouncer."""
 
 import dataclasses
-import io
 import os
 import subprocess
 import sys
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -211,8 +209,8 @@ def unpack_version_before(migration: Path, folder: Path) -> None:
 
     came = git("log", "-1", "--diff-filter=A", "--format=%H", "--", str(migration)).decode().strip()
     archive = git("archive", f"{came}^" if came else "HEAD", *PACKAGES)
-    with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
-        packed.extractall(folder, filter="data")
+    # Python extracts archives safely from 3.11.4 on; Debian 12 has 3.11.2.
+    subprocess.run(["tar", "--extract"], cwd=folder, input=archive, check=True)
 
 
 @pytest.fixture
