@@ -404,7 +404,7 @@ def test_job_that_takes_stages_over_is_read_as_it_was_written(bench: Bench) -> N
     earlier = bench.submit()
     bench.advance(PREPARE, SEGMENTATION)
     submission = dataclasses.replace(
-        a_submission(Recipe()), sources={PREPARE: earlier, SEGMENTATION: earlier}
+        a_submission(Recipe()), results=bench.results(earlier, PREPARE, SEGMENTATION)
     )
 
     assert_read_as_written(bench, submission)
@@ -415,8 +415,11 @@ def test_job_that_takes_stages_over_is_read_as_it_was_written(bench: Bench) -> N
 
 def test_scheduled_job_pays_only_for_stages_that_it_does_not_take_over(bench: Bench) -> None:
     scheduled = dataclasses.replace(KEEP_BACKGROUND, run_at=TOMORROW)
-    submission = dataclasses.replace(a_submission(scheduled), sources={PREPARE: bench.submit()})
+    earlier = bench.submit()
     bench.advance(PREPARE)
+    submission = dataclasses.replace(
+        a_submission(scheduled), results=bench.results(earlier, PREPARE)
+    )
     bench.execute("DELETE FROM tenants")
     bench.do(submit_job, submission)
     bench.pass_time(submission.job_id, COMPOSITE, seconds=2 * 24 * 3600)

@@ -35,6 +35,7 @@ from smart_filter_shared.ids import (
 from smart_filter_shared.jobs import queries
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.jobs.queries import JobRow
+from smart_filter_shared.jobs.result_cache import Result
 from smart_filter_shared.jobs.submission import (
     BatchMember,
     NewPhotoBatch,
@@ -258,10 +259,15 @@ class Bench:
             self._default_submission(),
             photo_key=photo,
             borrows=(photo,),
-            sources=dict.fromkeys(taken, parent),
+            results=self.results(parent, *taken),
             parent_id=parent,
         )
         return self._submit(submission)
+
+    def results(self, job_id: JobId, *stages: StageName) -> dict[StageName, Result]:
+        """Return the stored results of a job's stages."""
+        found = self.job(job_id)
+        return {stage: result for stage in stages if (result := found.result(stage)) is not None}
 
     def submit_equal(self, earlier: JobId) -> JobId:
         """Write a job that borrows the photo of another job, which got the same photo."""

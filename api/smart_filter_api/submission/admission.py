@@ -15,7 +15,7 @@ from smart_filter_shared.artifacts import retention
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.errors import InputsExpired
 from smart_filter_shared.eta.estimate import CompletionEstimate, PendingJob
-from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs import result_cache
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.jobs.result_cache import CacheHits
@@ -27,7 +27,7 @@ from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.tenants import quotas
 from smart_filter_shared.tenants.quotas import DeliveryBacklog
 
-Sources = Mapping[StageName, JobId]
+Results = Mapping[StageName, result_cache.Result]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class AdmissionRequest:
 class AdmittedJob:
     """A job with a reserved place, and how it will run.
 
-    works: cache keys of its stages.  sources: earlier jobs whose results those stages reuse.
+    works: cache keys of its stages.  results: of earlier jobs, which those stages reuse.
     equal_photo: key of the same photo in an earlier job, which the job can borrow; None if there is
         none.
     degraded: recipe fields that were reduced to meet its deadline.
@@ -66,7 +66,7 @@ class AdmittedJob:
     recipe: Recipe
     plans: Plans
     works: Mapping[StageName, str]
-    sources: Sources
+    results: Results
     equal_photo: str | None
     degraded: tuple[str, ...]
     foreseen: tuple[float, float] | None
@@ -98,17 +98,17 @@ async def admit_job(services: Services, caller: Caller, request: AdmissionReques
         if is_bounded and is_atomic:
             await connection.run_sync(_charge_job, services, caller, request, has_room=has_room)
         place, hits = await connection.run_sync(_reserve_place, services, caller, request)
-        done = hits.sources
+        done = hits.results
         options = _estimate_options(forecasts, caller.tenant, request, place, done)
         choice = deadline_policy.choose_option(options, deadline_ms=asked.deadline_ms)
     works = order.works
     if choice.degraded:
         works = result_cache.cache_keys(choice.recipe, choice.plans, order.known, order.pictures)
-    sources = {stage: job for stage, job in done.items() if works.get(stage) == order.works[stage]}
+    results = {stage: one for stage, one in done.items() if works.get(stage) == order.works[stage]}
     # Estimates must not learn from scheduled times and pauses, which do not depend on the queues,
     # nor from a job that runs nothing.
     is_guess = (
-        asked.run_at is not None or choice.forecast.is_held or sources.keys() == choice.plans.keys()
+        asked.run_at is not None or choice.forecast.is_held or results.keys() == choice.plans.keys()
     )
     foreseen = None if is_guess else (choice.forecast.raw_p50, choice.forecast.raw_p90)
     return AdmittedJob(
@@ -116,7 +116,7 @@ async def admit_job(services: Services, caller: Caller, request: AdmissionReques
         recipe=choice.recipe,
         plans=choice.plans,
         works=works,
-        sources=sources,
+        results=results,
         equal_photo=hits.photo_key,
         degraded=choice.degraded,
         foreseen=foreseen,
@@ -128,7 +128,7 @@ async def admit_job(services: Services, caller: Caller, request: AdmissionReques
             place=place,
             recipe=choice.recipe,
             plans=choice.plans,
-            done=sources,
+            done=results,
         ),
         has_room=has_room,
     )
@@ -220,7 +220,7 @@ def _reserve_place(
         if place is not None:
             return place, CacheHits()
     hits = _find_hits(connection, tenant, request, keeping)
-    skipped = result_cache.skipped_stages(hits.sources, plans)
+    skipped = result_cache.skipped_stages(hits.results, plans)
     wanted = [plan.capability for stage, plan in plans.items() if stage not in skipped]
     return fair_queueing.reserve(connection, tenant, wanted, cell=DEFAULT_CELL), hits
 
@@ -249,8 +249,8 @@ def _find_hits(
         running.add(max(request.order.plans, key=list(StageName).index))
     if keeping.nothing:
         running.add(StageName.COMPOSITE)  # a picture of its own is deleted
-    left = {stage: job for stage, job in found.sources.items() if stage not in running}
-    return replace(found, sources=left)
+    left = {stage: one for stage, one in found.results.items() if stage not in running}
+    return replace(found, results=left)
 
 
 def _reserve_places(
@@ -274,7 +274,7 @@ def _estimate_options(
     tenant: Tenant,
     request: AdmissionRequest,
     place: Reservation,
-    done: Sources,
+    done: Results,
 ) -> Iterator[RunOption]:
     """Yield the ways to run a job with their estimates, the requested one first."""
     order = request.order
@@ -296,7 +296,7 @@ def _pending_job(
     place: Reservation,
     recipe: Recipe,
     plans: Plans,
-    done: Sources,
+    done: Results,
 ) -> PendingJob:
     """Return the work of a job without the stages that reuse results."""
     # A new job that reuses all of them ends at once, however long the queue is. A derived one may

@@ -241,7 +241,7 @@ def _is_one_statement(caller: Caller, submission: JobSubmission | BatchSubmissio
         return False
     job = submission.job
     return submission.admitted.has_room and not (
-        caller.is_device or job.webhook_url or job.upload or job.sources or job.borrows
+        caller.is_device or job.webhook_url or job.upload or job.results or job.borrows
     )
 
 

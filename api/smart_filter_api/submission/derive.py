@@ -204,7 +204,7 @@ def _build_submission(
         plans=admitted.plans,
         webhook_url=asked.webhook_url,
         works=admitted.works,
-        sources=admitted.sources,
+        results=admitted.results,
         degraded=admitted.degraded,
         foreseen=admitted.foreseen,
         parent_id=parent.id,

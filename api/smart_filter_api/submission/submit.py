@@ -90,7 +90,7 @@ async def prepare_submission(
         photo_url=photo.url,
         upload=photo.upload,
         works=admitted.works,
-        sources=admitted.sources,
+        results=admitted.results,
         borrows=() if lent_photo is None else (lent_photo,),
         degraded=admitted.degraded,
         link_seconds=link_seconds or caller.link_seconds,

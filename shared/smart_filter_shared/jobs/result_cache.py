@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from smart_filter_shared.artifacts import references
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.db import partitions
-from smart_filter_shared.ids import JobId, Tenant
+from smart_filter_shared.ids import JobId, Tenant, day_of
 from smart_filter_shared.model_registry.published_models import PublishedModel
 from smart_filter_shared.model_registry.stage_plan import StagePlan
 from smart_filter_shared.pipeline import PIPELINE, StageName, TaskName, needs_within
@@ -50,43 +50,35 @@ Result = Mapping[str, Any]  # what a stage stored, as JSON of any shape
 
 # Row-wise comparison (equivalent to two equalities) lets `jobs_by_photo` satisfy ORDER BY. With
 # plain equalities the planner scans the primary key when it believes the digest is common.
-# The bound is a literal that changes once a day, so that the planner prunes older partitions.
+# The bounds are literals that change once a day, so that the planner prunes older partitions.
 # A job with `keep_nothing` lends nothing: its objects go when its outputs have been downloaded.
-_FIND_EARLIER_JOBS = """
-    SELECT id FROM jobs
-    WHERE (tenant, photo_digest) >= (CAST(:tenant AS text), CAST(:digest AS text))
-        AND (tenant, photo_digest) <= (CAST(:tenant AS text), CAST(:digest AS text))
-        AND id >= '{since}' AND NOT keep_nothing
-    ORDER BY tenant DESC, photo_digest DESC, id DESC LIMIT :most
-"""
 # A photo in its last minute is not lent: it must still be there when the new job is written.
-_LOOKUP = text("""
-    SELECT found.stage, found.job_id, (
+_LOOKUP = """
+    SELECT found.stage, found.result, (
         SELECT artifacts.key
         FROM jobs JOIN artifacts
             ON artifacts.tenant = jobs.tenant AND artifacts.key = jobs.photo_key
-        WHERE found.stage = 'prepare' AND jobs.id = found.job_id
+        WHERE found.stage = 'prepare' AND jobs.id = found.job_id AND jobs.id >= '{oldest}'
             AND artifacts.marked_at IS NULL AND artifacts.held_since IS NULL
             AND artifacts.expires_at > statement_timestamp() + interval '1 minute'
     ) AS photo_key
     FROM (
-        SELECT DISTINCT ON (stage) stages.stage, stages.job_id
+        SELECT DISTINCT ON (stage) stages.stage, stages.job_id, stages.result
         FROM stages JOIN unnest(
             CAST(:stages AS text[]), CAST(:works AS text[])
         ) AS wanted (stage, work) USING (stage, work)
-        WHERE stages.job_id = ANY(:before) AND stages.state = 'succeeded' AND result IS NOT NULL
+        WHERE stages.job_id = ANY(ARRAY(
+            SELECT id FROM jobs
+            WHERE (tenant, photo_digest) >= (CAST(:tenant AS text), CAST(:digest AS text))
+                AND (tenant, photo_digest) <= (CAST(:tenant AS text), CAST(:digest AS text))
+                AND id >= '{since}' AND NOT keep_nothing
+            ORDER BY tenant DESC, photo_digest DESC, id DESC LIMIT :most
+        ) || CAST(:parent AS uuid))
+            AND stages.job_id >= '{oldest}'
+            AND stages.state = 'succeeded' AND result IS NOT NULL
         ORDER BY stage, job_id IS NOT DISTINCT FROM CAST(:parent AS uuid) DESC, job_id DESC
     ) AS found
-""")
-_RESULTS = text("""
-    SELECT stages.stage, stages.result
-    FROM stages JOIN unnest(
-        CAST(:job_ids AS uuid[]), CAST(:stages AS text[])
-    ) AS made (job_id, stage) USING (job_id, stage)
-    WHERE stages.job_id = ANY(:job_ids)
-        AND stages.state = 'succeeded' AND stages.result IS NOT NULL
-""")
-
+"""
 # The artifacts stay: what is missing may come back, such as from a backup of the store.
 _STOP_SHARING = text("""
     WITH named AS (
@@ -107,11 +99,11 @@ _STOP_SHARING = text("""
 class CacheHits:
     """What a new job can reuse.
 
-    sources: the earlier job of each stage whose result it can reuse.
+    results: of earlier jobs, by the stages that need not run again.
     photo_key: the same photo in one of them, which it can borrow; None if there is none.
     """
 
-    sources: Mapping[StageName, JobId] = field(default_factory=dict)
+    results: Mapping[StageName, Result] = field(default_factory=dict)
     photo_key: str | None = None
 
 
@@ -166,31 +158,36 @@ def lookup(
     since: uuid.UUID,
     parent: JobId | None = None,
 ) -> CacheHits:
-    """Return the earlier jobs whose results a new job can reuse.
+    """Return the results of earlier jobs that a new job can reuse.
 
     digest: of the photo, None while it is unknown.  wanted: the cache keys of the job's stages.
     since: the smallest job id to consider, from `first_cached_id`.
     parent: a job of the same tenant whose results are preferred.
     """
-    where = {"tenant": tenant, "digest": digest, "most": _LATEST_JOBS}
-    latest = text(_FIND_EARLIER_JOBS.format(since=since))
-    before = [] if digest is None else list(connection.execute(latest, where).scalars())
-    before += [] if parent is None else [parent]
-    if not before:  # most photos are new
+    if digest is None and parent is None:
         return CacheHits()
+    oldest = since if parent is None else min(since, partitions.first_id(day_of(parent)))
     rows = connection.execute(
-        _LOOKUP,
+        _lookup_statement(since, oldest),
         {
-            "before": before,
+            "tenant": tenant,
+            "digest": digest,
+            "most": _LATEST_JOBS,
             "parent": parent,
             "stages": [str(stage) for stage in wanted],
             "works": list(wanted.values()),
         },
     ).all()
-    found = {StageName(row.stage): JobId(row.job_id) for row in rows}
-    sources = {stage: found[stage] for stage in _keep_complete(found, running)}
+    found = {StageName(row.stage): row.result for row in rows}
+    results = {stage: found[stage] for stage in _keep_complete(found, running)}
     photo_key = next((row.photo_key for row in rows if row.photo_key is not None), None)
-    return CacheHits(sources, photo_key if sources else None)
+    return CacheHits(results, photo_key if results else None)
+
+
+@functools.lru_cache(maxsize=32)
+def _lookup_statement(since: uuid.UUID, oldest: uuid.UUID) -> TextClause:
+    # Parsing the text takes as long as the rest of the call.
+    return text(_LOOKUP.format(since=since, oldest=oldest))
 
 
 def skipped_stages(
@@ -202,22 +199,6 @@ def skipped_stages(
     own picture is not shared.
     """
     return set(found) - {max(running, key=list(StageName).index)}
-
-
-def read_results(
-    connection: Connection, sources: Mapping[StageName, JobId]
-) -> dict[StageName, Result]:
-    """Return the results of other jobs' stages, without those that have been deleted."""
-    if not sources:
-        return {}
-    rows = connection.execute(
-        _RESULTS,
-        {
-            "job_ids": list(sources.values()),
-            "stages": [str(stage) for stage in sources],
-        },
-    )
-    return {StageName(row.stage): row.result for row in rows}
 
 
 def stop_sharing(connection: Connection, tenant: Tenant, key: str) -> None:

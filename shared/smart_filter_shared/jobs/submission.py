@@ -50,7 +50,7 @@ class NewPhotoJob:
     webhook_url: an address that is notified of its end, in addition to the tenant's webhooks.
     megapixels: of the photo, by its header; 0 until it is known.
     photo_key, photo_digest: None for a photo that `prepare` imports from photo_url or upload.
-    works: the cache key of each stage; sources: the earlier job whose result a stage reuses
+    works: the cache key of each stage; results: those of earlier jobs that stages reuse
     (result_cache.py).
     parent_id: the job that it was derived from.  borrows: keys of other jobs' objects it needs.
     corrections: the user corrections that apply to it (feedback/corrections.py).
@@ -77,7 +77,7 @@ class NewPhotoJob:
     photo_url: str | None = None
     upload: UploadRef | None = None
     works: Mapping[StageName, str] = field(default_factory=dict)
-    sources: Mapping[StageName, JobId] = field(default_factory=dict)
+    results: Mapping[StageName, result_cache.Result] = field(default_factory=dict)
     parent_id: JobId | None = None
     borrows: tuple[str, ...] = ()
     corrections: tuple[Mapping[str, object], ...] = ()
@@ -119,8 +119,7 @@ def submit_job(connection: Connection, job: NewPhotoJob) -> WrittenJob:
     Raises InputsExpired or EqualPhotoDeleted when a needed object of another job is gone; the
     caller must then roll back.
     """
-    sources = _exclude_own_picture(job, job.sources)
-    results = result_cache.read_results(connection, sources)
+    results = _exclude_own_picture(job, job.results)
     named = {key for result in results.values() for key in references.artifact_keys(result)}
     available = references.add_references(
         connection, job.tenant, job.job_id, {*job.borrows, *named}, job.keeping
