@@ -28,11 +28,8 @@ from benchmarks import edge_errors, edge_scenes
 from benchmarks.edge_scenes import Scene
 from smart_filter_shared.recipe import Edge
 from smart_filter_workers.results import Matte8, Srgb8
-from smart_filter_workers.stages.composite.matting import (
-    edge_learning,
-    foreground_colors,
-    upsampling,
-)
+from smart_filter_workers.stages.composite.matting import edge_learning, foreground_colors
+from smart_filter_workers.stages.composite.matting.edge_cache import EdgeCache
 from smart_filter_workers.stages.composite.matting.edge_learning import Effort
 from smart_filter_workers.stages.composite.models import layers
 from smart_filter_workers.stages.composite.models.base import CutOut
@@ -52,12 +49,12 @@ STEPS: Final[Mapping[str, Effort]] = {
     "balanced": _BALANCED,
     "one round of learning": dataclasses.replace(_BALANCED, rounds=1),
     "colors believed everywhere": dataclasses.replace(_BALANCED, doubts=False),
-    "veil left": dataclasses.replace(_BALANCED, veil=0),
+    "veil left": dataclasses.replace(_BALANCED, veil=0, hair_veil=0),
     "colors unbound": dataclasses.replace(_BALANCED, binds=False),
     "no last, closer lines": dataclasses.replace(_BALANCED, last_radius=None),
-    "learned on 320 px": dataclasses.replace(_BALANCED, small_px=320, radius=4),
-    "learned on 400 px": dataclasses.replace(_BALANCED, small_px=400, radius=5),
-    "learned on 640 px": dataclasses.replace(_BALANCED, small_px=640, radius=8),
+    "learned on 320 px": dataclasses.replace(_BALANCED, small_size=320 * 240, radius=4),
+    "learned on 400 px": dataclasses.replace(_BALANCED, small_size=400 * 300, radius=5),
+    "learned on 640 px": dataclasses.replace(_BALANCED, small_size=640 * 480, radius=8),
 }
 
 
@@ -119,12 +116,14 @@ def measure_errors(scene: Scene, matte: Matte8, proxy: Srgb8, effort: Effort | N
         plain = proxy.astype(np.float32)
         cut = CutOut(photo, large, plain, plain)
     else:
-        inputs = edge_learning.shrink_inputs(matte, proxy, effort=effort)
-        learned = edge_learning.learn_edge(
-            inputs, effort=effort, faces=scene.faces, scale=width / matte.shape[1]
+        cut = layers.cut_out(
+            photo,
+            proxy_srgb=proxy,
+            matte=matte,
+            faces=scene.faces,
+            effort=effort,
+            edges=EdgeCache(),
         )
-        estimated = foreground_colors.estimate_colors(learned.srgb, learned.coverage)
-        cut = CutOut(photo, upsampling.upsample(learned, photo), *estimated)
     cut_ms = (time.thread_time() - began) * 1000
     alpha = np.divide(scene.matte, 255, dtype=np.float32)[..., np.newaxis]
     differences, times = [], []

@@ -1,5 +1,7 @@
+from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -12,9 +14,15 @@ from smart_filter_workers.stages.composite.matting import (
     foreground_colors,
     head_regions,
     islands,
+    people_box,
     upsampling,
 )
 from smart_filter_workers.stages.composite.matting.edge_cache import EdgeCache
+from smart_filter_workers.stages.composite.matting.people_box import PeopleBox
+from smart_filter_workers.stages.composite.models import layers
+from smart_filter_workers.stages.composite.models.base import CutOut
+
+FAST = edge_learning.EFFORTS[Edge.FAST]
 
 
 def a_face(x: float, y: float, side: float) -> Face:
@@ -145,8 +153,8 @@ def test_old_background_is_removed_from_mixed_colors() -> None:
 def test_edge_of_the_same_photo_is_learned_once() -> None:
     cache, matte, sheet = EdgeCache(), a_network_saw(204), a_sheet(200)
 
-    first = cache.learn_edge(matte, proxy_srgb=sheet, edge=Edge.FAST, faces=(), scale=1)
-    again = cache.learn_edge(matte, proxy_srgb=sheet, edge=Edge.FAST, faces=(), scale=1)
+    first = cache.learn_edge(matte, proxy_srgb=sheet, effort=FAST, faces=(), scale=1)
+    again = cache.learn_edge(matte, proxy_srgb=sheet, effort=FAST, faces=(), scale=1)
 
     assert again is first
 
@@ -156,7 +164,7 @@ def test_edge_of_the_same_photo_is_learned_once() -> None:
     [
         {"matte": a_network_saw(190)},
         {"proxy_srgb": a_sheet(190)},
-        {"edge": Edge.BALANCED},
+        {"effort": edge_learning.EFFORTS[Edge.BALANCED]},
         {"scale": 2.0},
         {"faces": (a_face(x=90, y=60, side=50),)},
     ],
@@ -166,7 +174,7 @@ def test_edge_of_other_inputs_is_learned_again(changed: dict[str, Any]) -> None:
     inputs: dict[str, Any] = {
         "matte": a_network_saw(204),
         "proxy_srgb": a_sheet(200),
-        "edge": Edge.FAST,
+        "effort": FAST,
         "faces": (),
         "scale": 1.0,
     }
@@ -175,3 +183,63 @@ def test_edge_of_other_inputs_is_learned_again(changed: dict[str, Any]) -> None:
     other = cache.learn_edge(**inputs | changed)
 
     assert other is not first
+
+
+def test_small_person_is_cut_out_as_finely_as_if_the_photo_showed_nothing_else() -> None:
+    person = slice(300, 500), slice(900, 1000)
+    photo = noise(1200, 1600)
+    photo[person] = 250 - photo[person] // 4
+    proxy: Srgb8 = photo.reshape(600, 2, 800, 2, 3).mean(axis=(1, 3)).astype(np.uint8)
+    matte = np.zeros((600, 800), np.uint8)
+    matte[152:249, 452:499] = 255
+    matte[:] = cv2.GaussianBlur(matte, (0, 0), 3)
+    part = slice(200, 600), slice(800, 1100)
+    small = slice(100, 300), slice(400, 550)
+
+    whole = cut_out(photo, proxy=proxy, matte=matte, faces=(a_face(930, 310, 40),))
+    alone = cut_out(
+        photo[part], proxy=proxy[small], matte=matte[small], faces=(a_face(130, 110, 40),)
+    )
+
+    assert np.array_equal(whole.matte[part], alone.matte)
+    assert not whole.matte[:200].any()
+    pixels = np.random.default_rng(3).integers(0, 256, photo.shape, np.uint8)
+    over, over_alone = pixels.copy(), np.ascontiguousarray(pixels[part])
+    layers.load(Path("unused")).over(whole, over)
+    layers.load(Path("unused")).over(alone, over_alone)
+    assert np.abs(over[part].astype(int) - over_alone).mean() < 0.5
+
+
+def cut_out(photo: Srgb8, *, proxy: Srgb8, matte: Matte8, faces: tuple[Face, ...]) -> CutOut:
+    return layers.load(Path("unused")).cut(
+        photo, proxy_srgb=proxy, matte=matte, edge=Edge.BALANCED, faces=faces
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "expected"),
+    [
+        (slice(0, 0), slice(0, 0), PeopleBox(0, 0, 300, 200)),
+        (slice(0, 200), slice(0, 300), PeopleBox(0, 0, 300, 200)),
+        (slice(50, 150), slice(20, 40), PeopleBox(14, 44, 46, 156)),
+        (slice(100, 101), slice(299, 300), PeopleBox(298, 99, 300, 102)),
+    ],
+)
+def test_box_holds_all_people_and_a_margin(
+    rows: slice, columns: slice, expected: PeopleBox
+) -> None:
+    matte = np.zeros((200, 300), np.uint8)
+    matte[rows, columns] = 13
+
+    assert people_box.find(matte) == expected
+
+
+def test_map_of_a_box_is_surrounded_by_its_border() -> None:
+    colors = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
+
+    whole = PeopleBox(20, 0, 40, 20).surround(colors, width=50, height=40)
+
+    assert whole.shape == (4, 5, 3)
+    assert np.array_equal(whole[:2, 2:4], colors)
+    assert np.array_equal(whole[3, 0], colors[1, 0])
+    assert PeopleBox(0, 0, 50, 40).surround(colors, width=50, height=40) is colors

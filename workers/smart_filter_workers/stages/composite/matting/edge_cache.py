@@ -8,10 +8,13 @@ from typing import Final
 import numpy as np
 
 from smart_filter_shared.lru_dict import LruDict
-from smart_filter_shared.recipe import Edge
 from smart_filter_workers.results import Face, Matte8, Srgb8
 from smart_filter_workers.stages.composite.matting import edge_learning
-from smart_filter_workers.stages.composite.matting.edge_learning import LearnedEdge, SmallInputs
+from smart_filter_workers.stages.composite.matting.edge_learning import (
+    Effort,
+    LearnedEdge,
+    SmallInputs,
+)
 
 # An edge takes 2 MB, one with `best` 12.
 _MAX_EDGES: Final = 4
@@ -29,7 +32,7 @@ class EdgeCache:
         matte: Matte8,
         *,
         proxy_srgb: Srgb8,
-        edge: Edge,
+        effort: Effort,
         faces: Sequence[Face],
         scale: float,
     ) -> LearnedEdge:
@@ -38,10 +41,9 @@ class EdgeCache:
         matte: (h, w) uint8; proxy_srgb: (h, w, 3) uint8; faces: in pixels of a photo that is
         `scale` times as large.
         """
-        effort = edge_learning.EFFORTS[edge]
         inputs = edge_learning.shrink_inputs(matte, proxy_srgb, effort=effort)
         # Hashing takes 0.3 ms, learning 10 to 20.
-        key = _digest(inputs, edge, faces, scale)
+        key = _digest(inputs, effort, faces, scale)
         with self._lock:
             known = self._edges.get(key)
         if known is None:
@@ -51,12 +53,12 @@ class EdgeCache:
         return known
 
 
-def _digest(inputs: SmallInputs, edge: Edge, faces: Sequence[Face], scale: float) -> bytes:
+def _digest(inputs: SmallInputs, effort: Effort, faces: Sequence[Face], scale: float) -> bytes:
     pictures = [inputs.matte, inputs.srgb]
     if inputs.solved_srgb is not None:
         pictures.append(inputs.solved_srgb)
     shapes = [picture.shape for picture in pictures]
-    facts = (edge, shapes, inputs.proxy_width, scale, [face.box for face in faces])
+    facts = (effort, shapes, inputs.proxy_width, scale, [face.box for face in faces])
     digest = hashlib.blake2b(repr(facts).encode())
     for picture in pictures:
         digest.update(np.ascontiguousarray(picture).data)

@@ -3,12 +3,14 @@
 Every number here was chosen by benchmarks/edges.py, which shows the effect and cost of each step.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Edge
 from smart_filter_workers.resampling import shrink
@@ -30,21 +32,23 @@ from smart_filter_workers.stages.composite.matting.trimap import Trimap
 class Effort:
     """Settings of one level of work on an edge.
 
-    small_px: longest side of the picture that coverage is learned on; radius: of its windows;
+    small_size: number of pixels of the picture that coverage is learned on; radius: of its windows;
     rounds: repetitions, each learning from the last result; last_radius: windows of a final round,
-    closer to the photo; None skips it.  solved_px: longest side of the picture for solving in
+    closer to the photo; None skips it.  solved_size: number of pixels of the picture for solving in
     closed form before that; None skips it. doubts: whether results are ignored where colors cannot
-    decide.  veil: coverage this close to 0 or 1 is set to it; the rest would be noise that shows as
-    a veil.  binds: whether the edge stays close to the matte's where hair is unlikely.
+    decide.  veil, hair_veil: coverage this close to 0 or 1 is set to it; the rest would be noise
+    that shows as a veil; the second where hair is likely.  binds: whether the edge stays close to
+    the matte's where hair is unlikely.
     """
 
-    small_px: int
+    small_size: int
     radius: int
     rounds: int
     last_radius: int | None
-    solved_px: int | None = None
+    solved_size: int | None = None
     doubts: bool = True
-    veil: float = 0.05
+    veil: float = 0.2
+    hair_veil: float = 0.075
     binds: bool = True
 
 
@@ -78,13 +82,13 @@ class LearnedEdge:
 
 
 EFFORTS: Final = {
-    Edge.FAST: Effort(small_px=256, radius=3, rounds=2, last_radius=None),
-    Edge.BALANCED: Effort(small_px=256, radius=3, rounds=4, last_radius=2),
-    Edge.BEST: Effort(small_px=320, radius=4, rounds=4, last_radius=2, solved_px=640),
+    Edge.FAST: Effort(small_size=49_152, radius=3, rounds=2, last_radius=None),
+    Edge.BALANCED: Effort(small_size=49_152, radius=3, rounds=4, last_radius=2),
+    Edge.BEST: Effort(small_size=76_800, radius=4, rounds=4, last_radius=2, solved_size=307_200),
 }
 # Most distance of an edge from its place in the matte, in pixels of the small picture.
 REACH_PX: Final = 1
-# The same near heads: networks draw hair with some of the background.
+# The same into the background near heads: networks lose the outer strands of hair.
 HAIR_REACH_PX: Final = 3
 # A difference of coverage that is less than half a level of 255.
 INVISIBLE: Final = 1 / 512
@@ -102,11 +106,11 @@ def shrink_inputs(matte: Matte8, proxy_srgb: Srgb8, *, effort: Effort) -> SmallI
 
     matte: (h, w) uint8; proxy_srgb: (h, w, 3) uint8.
     """
-    small, solved = effort.small_px, effort.solved_px
+    small, solved = effort.small_size, effort.solved_size
     return SmallInputs(
-        matte=shrink(matte, longest_side=small),
-        srgb=shrink(proxy_srgb, longest_side=small),
-        solved_srgb=None if solved is None else shrink(proxy_srgb, longest_side=solved),
+        matte=_shrink(matte, small),
+        srgb=_shrink(proxy_srgb, small),
+        solved_srgb=None if solved is None else _shrink(proxy_srgb, solved),
         proxy_width=matte.shape[1],
     )
 
@@ -124,14 +128,12 @@ def learn_edge(
     if known.is_decided():
         return LearnedEdge(srgb, coverage, None)
     scale *= inputs.proxy_width / small.shape[1]
+    hair = head_regions.hair_likelihood(
+        faces, scale=scale, size=(coverage.shape[0], coverage.shape[1])
+    )
+    openness = np.maximum(hair, head_regions.fur_likelihood(faces, scale=scale, sure=known.sure))
     if effort.binds:
-        hair = head_regions.hair_likelihood(
-            faces, scale=scale, size=(coverage.shape[0], coverage.shape[1])
-        )
-        openness = np.maximum(
-            hair, head_regions.fur_likelihood(faces, scale=scale, sure=known.sure)
-        )
-        known = trimap.widen(known, small, where=hair, reach_px=HAIR_REACH_PX)
+        known = trimap.widen_outward(known, small, where=hair, reach_px=HAIR_REACH_PX)
     coverage[known.people] = 1
     coverage[known.backdrop] = 0
     lines, doubt = _lines(coverage, srgb, known, effort)
@@ -150,7 +152,8 @@ def learn_edge(
         everywhere = np.ones_like(coverage)
         closer = ColorLines(srgb, everywhere, radius=effort.last_radius, unsure=varies)
         lines = closer.drawn(coverage)
-    lines = _remove_veil(lines, effort.veil)
+    veil = np.asarray(effort.veil + (effort.hair_veil - effort.veil) * openness, np.float32)
+    lines = _remove_veil(lines, _resize(veil, (lines.shape[1], lines.shape[0])))
     coverage = color_lines.evaluate_lines(lines, srgb)
     if bound is not None:
         size = (coverage.shape[1], coverage.shape[0])
@@ -176,11 +179,20 @@ def _lines(coverage: Floats, srgb: Srgb8, known: Trimap, effort: Effort) -> tupl
     return lines, doubt
 
 
-def _remove_veil(lines: Floats, veil: float) -> Floats:
+def _remove_veil(lines: Floats, veil: Floats) -> Floats:
     """Return lines that reach coverage 0 and 1 a little earlier."""
-    lines /= 1 - 2 * veil
-    lines[..., 3] -= veil / (1 - 2 * veil)
+    whole = 1 / (1 - 2 * veil)
+    lines *= cv2.merge([whole] * 4)
+    lines[..., 3] -= veil * whole
     return lines
+
+
+def _shrink(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Return a picture or matte, (h, w[, 3]) uint8, of about `size` pixels at most."""
+    height, width = pixels.shape[:2]
+    scale = math.sqrt(size / (height * width))
+    small = shrink(pixels, longest_side=max(1, round(max(height, width) * scale)))
+    return np.ascontiguousarray(small)  # a view would keep the whole proxy in memory
 
 
 def _resize(plane: Floats, size: tuple[int, int]) -> Floats:

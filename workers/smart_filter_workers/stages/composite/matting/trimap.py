@@ -44,11 +44,9 @@ def from_matte(matte: Matte8, *, reach_px: int) -> Trimap:
     return Trimap(people > 0, backdrop > 0)
 
 
-def widen(known: Trimap, matte: Matte8, *, where: Floats, reach_px: int) -> Trimap:
-    """Return the trimap with a band of another reach where `where`, (h, w), is above a half."""
-    other = from_matte(matte, reach_px=reach_px)
+def widen_outward(known: Trimap, matte: Matte8, *, where: Floats, reach_px: int) -> Trimap:
+    """Return the trimap with a wider reach into the background where `where`, (h, w), is over ½."""
     elsewhere = where <= 0.5  # noqa: PLR2004 - a half
-    made = Trimap(
-        known.people & (elsewhere | other.people), known.backdrop & (elsewhere | other.backdrop)
-    )
+    wider = from_matte(matte, reach_px=reach_px)
+    made = Trimap(known.people, known.backdrop & (elsewhere | wider.backdrop))
     return known if made.is_decided() else made

@@ -16,8 +16,13 @@ from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.recipe import Edge
 from smart_filter_workers.results import Face, Matte8, Srgb8
-from smart_filter_workers.stages.composite.matting import foreground_colors, upsampling
+from smart_filter_workers.stages.composite.matting import (
+    foreground_colors,
+    people_box,
+    upsampling,
+)
 from smart_filter_workers.stages.composite.matting.edge_cache import EdgeCache
+from smart_filter_workers.stages.composite.matting.edge_learning import EFFORTS, Effort
 from smart_filter_workers.stages.composite.matting.edge_pixels import (
     EdgePixels,
     Floats,
@@ -27,7 +32,7 @@ from smart_filter_workers.stages.composite.models.base import Compositor, CutOut
 
 CARD: Final = ModelCard(
     name="layers",
-    version="2",
+    version="3",
     task=TaskName.COMPOSITE,
     family="layers",
     title="Matte learned from colors, and blur-fused edge colors",
@@ -63,15 +68,14 @@ class _Layers:
         faces: Sequence[Face] = (),
     ) -> CutOut:
         """Return the cut-out: the matte at the photo's size, and the colors along its edge."""
-        learned = self.edges.learn_edge(
-            matte,
+        return cut_out(
+            photo_srgb,
             proxy_srgb=proxy_srgb,
-            edge=edge,
+            matte=matte,
             faces=faces,
-            scale=photo_srgb.shape[1] / matte.shape[1],
+            effort=EFFORTS[edge],
+            edges=self.edges,
         )
-        people, backdrop = foreground_colors.estimate_colors(learned.srgb, learned.coverage)
-        return CutOut(photo_srgb, upsampling.upsample(learned, photo_srgb), people, backdrop)
 
     def over(self, cut: CutOut, ground: Srgb8 | Srgba8) -> Srgb8 | Srgba8:
         """Composite the people onto a ground, in place."""
@@ -88,6 +92,34 @@ class _Layers:
             people += 0.5
             edge.put(ground, people.astype(np.uint8))
         return ground
+
+
+def cut_out(
+    photo_srgb: Srgb8,
+    *,
+    proxy_srgb: Srgb8,
+    matte: Matte8,
+    faces: Sequence[Face],
+    effort: Effort,
+    edges: EdgeCache,
+) -> CutOut:
+    """Return the cut-out as Compositor.cut does; the edge is learned in the box around people."""
+    height, width = photo_srgb.shape[:2]
+    scale = width / matte.shape[1]
+    box = people_box.find(matte)
+    place = box.scaled(scale, height / matte.shape[0])
+    learned = edges.learn_edge(
+        box.crop(matte),
+        proxy_srgb=box.crop(proxy_srgb),
+        effort=effort,
+        faces=[place.move(face) for face in faces],
+        scale=scale,
+    )
+    large = np.zeros((height, width), np.uint8)
+    place.crop(large)[:] = upsampling.upsample(learned, place.crop(photo_srgb))
+    colors = foreground_colors.estimate_colors(learned.srgb, learned.coverage)
+    people, backdrop = (place.surround(one, width=width, height=height) for one in colors)
+    return CutOut(photo_srgb, large, people, backdrop)
 
 
 def _lay_over_transparent(cut: CutOut, ground: Srgba8) -> Srgba8:
