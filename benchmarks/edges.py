@@ -49,7 +49,7 @@ STEPS: Final[Mapping[str, Effort]] = {
     "balanced": _BALANCED,
     "one round of learning": dataclasses.replace(_BALANCED, rounds=1),
     "colors believed everywhere": dataclasses.replace(_BALANCED, doubts=False),
-    "veil left": dataclasses.replace(_BALANCED, veil=0, hair_veil=0),
+    "veil left": dataclasses.replace(_BALANCED, veil=0, doubted_veil=0, hair_veil=0),
     "colors unbound": dataclasses.replace(_BALANCED, binds=False),
     "no last, closer lines": dataclasses.replace(_BALANCED, last_radius=None),
     "learned on 320 px": dataclasses.replace(_BALANCED, small_size=320 * 240, radius=4),

@@ -14,11 +14,11 @@ from smart_filter_workers.stages.composite.matting import (
     foreground_colors,
     head_regions,
     islands,
-    people_box,
+    people_boxes,
     upsampling,
 )
 from smart_filter_workers.stages.composite.matting.edge_cache import EdgeCache
-from smart_filter_workers.stages.composite.matting.people_box import PeopleBox
+from smart_filter_workers.stages.composite.matting.people_boxes import PeopleBox
 from smart_filter_workers.stages.composite.models import layers
 from smart_filter_workers.stages.composite.models.base import CutOut
 
@@ -185,24 +185,52 @@ def test_edge_of_other_inputs_is_learned_again(changed: dict[str, Any]) -> None:
     assert other is not first
 
 
-def test_small_person_is_cut_out_as_finely_as_if_the_photo_showed_nothing_else() -> None:
-    person = slice(300, 500), slice(900, 1000)
-    photo = noise(1200, 1600)
-    photo[person] = 250 - photo[person] // 4
-    proxy: Srgb8 = photo.reshape(600, 2, 800, 2, 3).mean(axis=(1, 3)).astype(np.uint8)
-    matte = np.zeros((600, 800), np.uint8)
-    matte[152:249, 452:499] = 255
-    matte[:] = cv2.GaussianBlur(matte, (0, 0), 3)
-    part = slice(200, 600), slice(800, 1100)
-    small = slice(100, 300), slice(400, 550)
+def a_scene(*people: tuple[int, int]) -> tuple[Srgb8, Srgb8, Matte8]:
+    """Return a photo of 1600 × 1200, its proxy of half the size and a matte, with people at x, y.
 
-    whole = cut_out(photo, proxy=proxy, matte=matte, faces=(a_face(930, 310, 40),))
-    alone = cut_out(
-        photo[part], proxy=proxy[small], matte=matte[small], faces=(a_face(130, 110, 40),)
+    A person is 100 pixels wide and 200 high.
+    """
+    photo = noise(1200, 1600)
+    matte = np.zeros((600, 800), np.uint8)
+    for x, y in people:
+        person = photo[y : y + 200, x : x + 100]
+        person[:] = 250 - person // 4
+        matte[(y + 4) // 2 : (y + 198) // 2, (x + 4) // 2 : (x + 98) // 2] = 255
+    matte[:] = cv2.GaussianBlur(matte, (0, 0), 3)
+    proxy = photo.reshape(600, 2, 800, 2, 3).mean(axis=(1, 3)).astype(np.uint8)
+    return photo, proxy, matte
+
+
+def cut_out(scene: tuple[Srgb8, Srgb8, Matte8], *faces: Face, edge: Edge = Edge.BALANCED) -> CutOut:
+    photo, proxy, matte = scene
+    return layers.load(Path("unused")).cut(
+        photo, proxy_srgb=proxy, matte=matte, edge=edge, faces=faces
     )
 
+
+@pytest.mark.parametrize("edge", list(Edge))
+def test_person_is_cut_out_the_same_whoever_else_is_in_the_photo(edge: Edge) -> None:
+    alone, both = a_scene((900, 300)), a_scene((900, 300), (200, 700))
+    face = a_face(930, 310, 40)
+    part = slice(0, 650), slice(700, 1600)
+
+    by_herself = cut_out(alone, face, edge=edge)
+    with_another = cut_out((alone[0], alone[1], both[2]), face, edge=edge)
+
+    assert with_another.matte[700:, :500].any()
+    assert np.array_equal(with_another.matte[part], by_herself.matte[part])
+
+
+def test_small_person_is_cut_out_as_finely_as_if_the_photo_showed_nothing_else() -> None:
+    photo, proxy, matte = a_scene((900, 300))
+    part = slice(192, 696), slice(792, 1200)
+    small = slice(96, 348), slice(396, 600)
+
+    whole = cut_out((photo, proxy, matte), a_face(930, 310, 40))
+    alone = cut_out((photo[part], proxy[small], matte[small]), a_face(138, 118, 40))
+
     assert np.array_equal(whole.matte[part], alone.matte)
-    assert not whole.matte[:200].any()
+    assert not whole.matte[:192].any()
     pixels = np.random.default_rng(3).integers(0, 256, photo.shape, np.uint8)
     over, over_alone = pixels.copy(), np.ascontiguousarray(pixels[part])
     layers.load(Path("unused")).over(whole, over)
@@ -210,36 +238,49 @@ def test_small_person_is_cut_out_as_finely_as_if_the_photo_showed_nothing_else()
     assert np.abs(over[part].astype(int) - over_alone).mean() < 0.5
 
 
-def cut_out(photo: Srgb8, *, proxy: Srgb8, matte: Matte8, faces: tuple[Face, ...]) -> CutOut:
-    return layers.load(Path("unused")).cut(
-        photo, proxy_srgb=proxy, matte=matte, edge=Edge.BALANCED, faces=faces
-    )
-
-
 @pytest.mark.parametrize(
-    ("rows", "columns", "expected"),
+    ("parts", "expected"),
     [
-        (slice(0, 0), slice(0, 0), PeopleBox(0, 0, 300, 200)),
-        (slice(0, 200), slice(0, 300), PeopleBox(0, 0, 300, 200)),
-        (slice(50, 150), slice(20, 40), PeopleBox(14, 44, 46, 156)),
-        (slice(100, 101), slice(299, 300), PeopleBox(298, 99, 300, 102)),
+        ([], [PeopleBox(0, 0, 300, 200)]),
+        ([(0, 0, 300, 200)], [PeopleBox(0, 0, 300, 200)]),
+        ([(20, 50, 40, 150)], [PeopleBox(0, 36, 60, 168)]),
+        ([(299, 199, 300, 200)], [PeopleBox(276, 180, 300, 200)]),
+        (
+            [(0, 0, 10, 10), (200, 100, 210, 110)],
+            [PeopleBox(0, 0, 24, 24), PeopleBox(180, 84, 228, 132)],
+        ),
+        ([(0, 0, 10, 10), (26, 0, 30, 10)], [PeopleBox(0, 0, 48, 24)]),
+        ([(60 * n, 60, 60 * n + 4, 64) for n in range(5)], [PeopleBox(0, 48, 264, 84)]),
     ],
 )
-def test_box_holds_all_people_and_a_margin(
-    rows: slice, columns: slice, expected: PeopleBox
+def test_boxes_hold_the_groups_of_people_and_a_margin(
+    parts: list[tuple[int, int, int, int]], expected: list[PeopleBox]
 ) -> None:
     matte = np.zeros((200, 300), np.uint8)
-    matte[rows, columns] = 13
+    for left, top, right, bottom in parts:
+        matte[top:bottom, left:right] = 13
 
-    assert people_box.find(matte) == expected
+    assert people_boxes.find(matte) == expected
 
 
-def test_map_of_a_box_is_surrounded_by_its_border() -> None:
+def test_soft_or_large_matte_is_made_smaller() -> None:
+    sharp = np.zeros((200, 300), np.uint8)
+    sharp[50:150, 100:200] = 255
+    soft = np.asarray(cv2.GaussianBlur(sharp, (0, 0), 6), np.uint8)
+
+    assert people_boxes.choose_step(sharp, size=60_000) == 1
+    assert people_boxes.choose_step(sharp, size=15_000) == 2
+    assert people_boxes.choose_step(soft, size=60_000) > 2
+
+
+def test_maps_of_boxes_are_joined() -> None:
     colors = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
+    boxes = [PeopleBox(20, 0, 40, 20), PeopleBox(0, 20, 20, 40)]
 
-    whole = PeopleBox(20, 0, 40, 20).surround(colors, width=50, height=40)
+    whole = people_boxes.join_maps([colors, colors + 50], boxes, width=50, height=40)
 
     assert whole.shape == (4, 5, 3)
     assert np.array_equal(whole[:2, 2:4], colors)
-    assert np.array_equal(whole[3, 0], colors[1, 0])
-    assert PeopleBox(0, 0, 50, 40).surround(colors, width=50, height=40) is colors
+    assert np.array_equal(whole[2:, :2], colors + 50)
+    everything = [PeopleBox(0, 0, 50, 40)]
+    assert people_boxes.join_maps([colors], everything, width=50, height=40) is colors

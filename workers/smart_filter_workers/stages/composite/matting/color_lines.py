@@ -156,7 +156,8 @@ def _invert_covariance(products: Sequence[Floats], means: Sequence[Floats]) -> t
     gb = products[4] - green * blue
     bb = products[5] - blue * blue + noise
     first, second, third = gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb
-    share = np.reciprocal(rr * first + rg * second + rb * third)
+    # Noise alone has this determinant; rounding can give less, even 0.
+    share = np.reciprocal(np.maximum(rr * first + rg * second + rb * third, noise**3))
     return (
         first * share,
         second * share,

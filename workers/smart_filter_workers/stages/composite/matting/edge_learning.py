@@ -3,23 +3,21 @@
 Every number here was chosen by benchmarks/edges.py, which shows the effect and cost of each step.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Edge
-from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import Face, Matte8, Srgb8
 from smart_filter_workers.stages.composite.matting import (
     bounds,
     closed_form,
     color_lines,
     head_regions,
+    people_boxes,
     trimap,
 )
 from smart_filter_workers.stages.composite.matting.bounds import Bounds
@@ -32,13 +30,13 @@ from smart_filter_workers.stages.composite.matting.trimap import Trimap
 class Effort:
     """Settings of one level of work on an edge.
 
-    small_size: number of pixels of the picture that coverage is learned on; radius: of its windows;
+    small_size: about the number of pixels that coverage is learned on; radius: of its windows;
     rounds: repetitions, each learning from the last result; last_radius: windows of a final round,
-    closer to the photo; None skips it.  solved_size: number of pixels of the picture for solving in
+    closer to the photo; None skips it.  solved_size: about the number of pixels for solving in
     closed form before that; None skips it. doubts: whether results are ignored where colors cannot
-    decide.  veil, hair_veil: coverage this close to 0 or 1 is set to it; the rest would be noise
-    that shows as a veil; the second where hair is likely.  binds: whether the edge stays close to
-    the matte's where hair is unlikely.
+    decide.  veil: coverage this close to 0 or 1 is set to it; the rest would be noise that shows as
+    a veil; doubted_veil, hair_veil: the same where colors explain less, and there where hair is
+    likely.  binds: whether the edge stays close to the matte's where hair is unlikely.
     """
 
     small_size: int
@@ -47,7 +45,8 @@ class Effort:
     last_radius: int | None
     solved_size: int | None = None
     doubts: bool = True
-    veil: float = 0.2
+    veil: float = 0.05
+    doubted_veil: float = 0.2
     hair_veil: float = 0.075
     binds: bool = True
 
@@ -82,8 +81,8 @@ class LearnedEdge:
 
 
 EFFORTS: Final = {
-    Edge.FAST: Effort(small_size=49_152, radius=3, rounds=2, last_radius=None),
-    Edge.BALANCED: Effort(small_size=49_152, radius=3, rounds=4, last_radius=2),
+    Edge.FAST: Effort(small_size=55_000, radius=4, rounds=2, last_radius=None),
+    Edge.BALANCED: Effort(small_size=55_000, radius=4, rounds=4, last_radius=2),
     Edge.BEST: Effort(small_size=76_800, radius=4, rounds=4, last_radius=2, solved_size=307_200),
 }
 # Most distance of an edge from its place in the matte, in pixels of the small picture.
@@ -94,8 +93,9 @@ HAIR_REACH_PX: Final = 3
 INVISIBLE: Final = 1 / 512
 # Weight of the matte where it is unsure.
 UNSURE_WEIGHT: Final = 0.3
-# Shares of explained variance below which colors are ignored and above which they are fully used.
-DOUBTED, BELIEVED = 0.25, 0.8
+# Shares of explained variance: below the first colors are ignored, from the second on fully used,
+# and from the third on there is hardly any noise.
+DOUBTED, BELIEVED, EXPLAINED = 0.25, 0.8, 0.97
 # Where colors are ignored the matte's own edge is used, this much steeper: haze is worse than an
 # edge that is a pixel off.
 EDGE_STEEPNESS: Final = 3.0
@@ -106,11 +106,15 @@ def shrink_inputs(matte: Matte8, proxy_srgb: Srgb8, *, effort: Effort) -> SmallI
 
     matte: (h, w) uint8; proxy_srgb: (h, w, 3) uint8.
     """
-    small, solved = effort.small_size, effort.solved_size
+    step = people_boxes.choose_step(matte, size=effort.small_size)
+    solved = None
+    if effort.solved_size is not None:
+        solved_step = people_boxes.choose_step(matte, size=effort.solved_size)
+        solved = people_boxes.shrink(proxy_srgb, min(step, solved_step))
     return SmallInputs(
-        matte=_shrink(matte, small),
-        srgb=_shrink(proxy_srgb, small),
-        solved_srgb=None if solved is None else _shrink(proxy_srgb, solved),
+        matte=people_boxes.shrink(matte, step),
+        srgb=people_boxes.shrink(proxy_srgb, step),
+        solved_srgb=solved,
         proxy_width=matte.shape[1],
     )
 
@@ -136,7 +140,7 @@ def learn_edge(
         known = trimap.widen_outward(known, small, where=hair, reach_px=HAIR_REACH_PX)
     coverage[known.people] = 1
     coverage[known.backdrop] = 0
-    lines, doubt = _lines(coverage, srgb, known, effort)
+    lines, explained = _lines(coverage, srgb, known, effort)
     coverage = color_lines.evaluate_lines(lines, srgb)
     bound = None
     if effort.binds:
@@ -145,15 +149,19 @@ def learn_edge(
     if inputs.solved_srgb is not None:
         srgb = inputs.solved_srgb
         size = (srgb.shape[1], srgb.shape[0])
-        coverage = closed_form.solve(_resize(coverage, size), srgb, doubt=_resize(doubt, size))
+        doubt = _resize(_ramp(explained, BELIEVED, DOUBTED), size)
+        coverage = closed_form.solve(_resize(coverage, size), srgb, doubt=doubt)
     if effort.last_radius is not None:
         around = np.ones((3, 3), np.uint8)
         varies = cv2.morphologyEx(coverage, cv2.MORPH_GRADIENT, around) > INVISIBLE
         everywhere = np.ones_like(coverage)
         closer = ColorLines(srgb, everywhere, radius=effort.last_radius, unsure=varies)
         lines = closer.drawn(coverage)
-    veil = np.asarray(effort.veil + (effort.hair_veil - effort.veil) * openness, np.float32)
-    lines = _remove_veil(lines, _resize(veil, (lines.shape[1], lines.shape[0])))
+    most = effort.doubted_veil + (effort.hair_veil - effort.doubted_veil) * openness
+    veil = effort.veil + (most - effort.veil) * _ramp(explained, EXPLAINED, BELIEVED)
+    lines = _remove_veil(
+        lines, _resize(np.asarray(veil, np.float32), (lines.shape[1], lines.shape[0]))
+    )
     coverage = color_lines.evaluate_lines(lines, srgb)
     if bound is not None:
         size = (coverage.shape[1], coverage.shape[0])
@@ -162,7 +170,10 @@ def learn_edge(
 
 
 def _lines(coverage: Floats, srgb: Srgb8, known: Trimap, effort: Effort) -> tuple[Floats, Floats]:
-    """Return (h, w, 4) lines, and where colors cannot decide, (h, w), 0..1; changes `coverage`."""
+    """Return (h, w, 4) lines, and the share of variance that they explain, (h, w), 0..1.
+
+    coverage: changed in place.
+    """
     sure = known.sure
     weight = np.where(sure, np.float32(1), np.float32(UNSURE_WEIGHT))
     fitted = ColorLines(srgb, weight, radius=effort.radius, unsure=~sure)
@@ -171,12 +182,17 @@ def _lines(coverage: Floats, srgb: Srgb8, known: Trimap, effort: Effort) -> tupl
         lines = fitted.drawn(coverage)
         fitted.tell(coverage, lines)
     if not effort.doubts:
-        return lines, np.zeros_like(coverage)
-    doubt = (BELIEVED - fitted.explained(coverage)) / (BELIEVED - DOUBTED)
-    np.clip(doubt, 0, 1, out=doubt)
+        return lines, np.ones_like(coverage)
+    explained = fitted.explained(coverage)
+    doubt = _ramp(explained, BELIEVED, DOUBTED)
     lines *= cv2.merge([1 - doubt] * 4)
     lines[..., 3] += otherwise * doubt
-    return lines, doubt
+    return lines, explained
+
+
+def _ramp(values: Floats, none: float, whole: float) -> Floats:
+    """Return 0 at `none` and beyond, 1 at `whole` and beyond, and linear in between."""
+    return np.asarray(np.clip((values - none) / (whole - none), 0, 1), np.float32)
 
 
 def _remove_veil(lines: Floats, veil: Floats) -> Floats:
@@ -185,14 +201,6 @@ def _remove_veil(lines: Floats, veil: Floats) -> Floats:
     lines *= cv2.merge([whole] * 4)
     lines[..., 3] -= veil * whole
     return lines
-
-
-def _shrink(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Return a picture or matte, (h, w[, 3]) uint8, of about `size` pixels at most."""
-    height, width = pixels.shape[:2]
-    scale = math.sqrt(size / (height * width))
-    small = shrink(pixels, longest_side=max(1, round(max(height, width) * scale)))
-    return np.ascontiguousarray(small)  # a view would keep the whole proxy in memory
 
 
 def _resize(plane: Floats, size: tuple[int, int]) -> Floats:

@@ -18,7 +18,7 @@ from smart_filter_shared.recipe import Edge
 from smart_filter_workers.results import Face, Matte8, Srgb8
 from smart_filter_workers.stages.composite.matting import (
     foreground_colors,
-    people_box,
+    people_boxes,
     upsampling,
 )
 from smart_filter_workers.stages.composite.matting.edge_cache import EdgeCache
@@ -28,6 +28,7 @@ from smart_filter_workers.stages.composite.matting.edge_pixels import (
     Floats,
     find_edge_pixels,
 )
+from smart_filter_workers.stages.composite.matting.trimap import SURELY_NONE
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, Srgba8
 
 CARD: Final = ModelCard(
@@ -103,22 +104,29 @@ def cut_out(
     effort: Effort,
     edges: EdgeCache,
 ) -> CutOut:
-    """Return the cut-out as Compositor.cut does; the edge is learned in the box around people."""
+    """Return the cut-out as Compositor.cut does; edges are learned in boxes around people."""
     height, width = photo_srgb.shape[:2]
     scale = width / matte.shape[1]
-    box = people_box.find(matte)
-    place = box.scaled(scale, height / matte.shape[0])
-    learned = edges.learn_edge(
-        box.crop(matte),
-        proxy_srgb=box.crop(proxy_srgb),
-        effort=effort,
-        faces=[place.move(face) for face in faces],
-        scale=scale,
-    )
+    # Invisible levels would end at the border of a box.
+    matte = np.where(matte > SURELY_NONE, matte, np.uint8(0))
     large = np.zeros((height, width), np.uint8)
-    place.crop(large)[:] = upsampling.upsample(learned, place.crop(photo_srgb))
-    colors = foreground_colors.estimate_colors(learned.srgb, learned.coverage)
-    people, backdrop = (place.surround(one, width=width, height=height) for one in colors)
+    places, maps = [], []
+    for box in people_boxes.find(matte):
+        place = box.scaled(scale, height / matte.shape[0])
+        learned = edges.learn_edge(
+            box.crop(matte),
+            proxy_srgb=box.crop(proxy_srgb),
+            effort=effort,
+            faces=[place.move(face) for face in faces],
+            scale=scale,
+        )
+        place.crop(large)[:] = upsampling.upsample(learned, place.crop(photo_srgb))
+        places.append(place)
+        maps.append(foreground_colors.estimate_colors(learned.srgb, learned.coverage))
+    people, backdrop = (
+        people_boxes.join_maps(colors, places, width=width, height=height)
+        for colors in zip(*maps, strict=True)
+    )
     return CutOut(photo_srgb, large, people, backdrop)
 
 

@@ -1,0 +1,171 @@
+"""Boxes around separate groups of people: edges are learned inside each, not on the whole photo.
+
+People who fill a third of the photo get three times the pixels of the small picture that way, and
+what happens far from them does not change their edge.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smart_filter_workers.connected_parts import label_parts
+from smart_filter_workers.resampling import resize
+from smart_filter_workers.results import Face, Matte8
+from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
+from smart_filter_workers.stages.composite.matting.trimap import SURELY_NONE, SURELY_WHOLE
+
+# Boxes consist of whole cells of a grid, counted from the picture's corner: a box that grows is
+# sampled at the same places. A cell is a whole number of pixels at each step.
+CELL_PX: Final = 12
+STEPS: Final = (1, 1.5, 2, 3, 4, 6)
+# Margin as a share of a box's longest side: wider than the windows that edges are learned from.
+MARGIN_SHARE: Final = 0.05
+# More groups than this share one box, which bounds the time.
+MAX_BOXES: Final = 4
+# Greatest width of the matte's soft band, in pixels of the small picture: the windows that edges
+# are learned from must reach across it.
+MAX_SOFT_PX: Final = 2.5
+# A matte that is nowhere sure is not made ever smaller for that.
+MAX_SOFT_STEP: Final = 3
+# Longest side of the map of the whole photo's colors.
+MAX_COLORS_PX: Final = 512
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleBox:
+    """A part of a picture, in pixels; right and bottom are the first ones outside."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def width(self) -> int:
+        """In pixels."""
+        return self.right - self.left
+
+    @property
+    def height(self) -> int:
+        """In pixels."""
+        return self.bottom - self.top
+
+    def crop(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return this part of a picture, (H, W[, n]), as a view."""
+        return pixels[self.top : self.bottom, self.left : self.right]
+
+    def scaled(self, x: float, y: float) -> "PeopleBox":
+        """Return the same part of a picture that is `x` times as wide and `y` times as high."""
+        return PeopleBox(
+            round(self.left * x), round(self.top * y), round(self.right * x), round(self.bottom * y)
+        )
+
+    def move(self, face: Face) -> Face:
+        """Return a face with its box in pixels of this part; the landmarks stay as they are."""
+        x, y, width, height = face.box
+        return replace(face, box=(x - self.left, y - self.top, width, height))
+
+
+def find(matte: Matte8) -> list[PeopleBox]:
+    """Return boxes around the groups of people in a matte, (h, w) uint8; everything without any.
+
+    They do not overlap.
+    """
+    height, width = matte.shape
+    boxes: list[PeopleBox] = []
+    _, stats = label_parts(_shown_cells(matte))
+    for left, top, across, down, _ in stats[1:].tolist():
+        margin = math.ceil(MARGIN_SHARE * max(across, down))
+        cells = left - margin, top - margin, left + across + margin, top + down + margin
+        sides = [max(0, CELL_PX * cell) for cell in cells]
+        boxes = _add(
+            boxes, PeopleBox(sides[0], sides[1], min(width, sides[2]), min(height, sides[3]))
+        )
+    if not boxes:
+        return [PeopleBox(0, 0, width, height)]
+    return boxes if len(boxes) <= MAX_BOXES else [_around(boxes)]
+
+
+def choose_step(matte: Matte8, *, size: int) -> float:
+    """Return the factor to make a part of a matte, (h, w) uint8, smaller to about `size` pixels."""
+    by_softness = min(_softness(matte) / MAX_SOFT_PX, MAX_SOFT_STEP)
+    wanted = max(math.sqrt(matte.size / size), by_softness, 1)
+    return min(STEPS, key=lambda step: abs(math.log(step / wanted)))
+
+
+def shrink(pixels: NDArray[np.uint8], step: float) -> NDArray[np.uint8]:
+    """Return a part of a picture or matte, (h, w[, 3]) uint8, `step` times smaller, as a copy."""
+    height, width = pixels.shape[:2]
+    small = resize(pixels, width=max(1, round(width / step)), height=max(1, round(height / step)))
+    return np.ascontiguousarray(small)
+
+
+def join_maps(
+    maps: Sequence[Floats], boxes: Sequence[PeopleBox], *, width: int, height: int
+) -> Floats:
+    """Return small maps, (h, w, n) float32, of boxes as one map of the whole picture.
+
+    width, height: the picture's.  The map is right to half of its pixels, and 0 outside the boxes.
+    """
+    if boxes == [PeopleBox(0, 0, width, height)]:
+        return maps[0]
+    pitch = max(one.shape[1] / box.width for one, box in zip(maps, boxes, strict=True))
+    pitch = min(pitch, MAX_COLORS_PX / max(width, height))
+    whole = np.zeros(
+        (math.ceil(height * pitch), math.ceil(width * pitch), maps[0].shape[2]), np.float32
+    )
+    for one, box in zip(maps, boxes, strict=True):
+        part = box.scaled(whole.shape[1] / width, whole.shape[0] / height)
+        if part.width and part.height:
+            size = (part.width, part.height)
+            cv2.resize(one, size, dst=whole[part.top : part.bottom, part.left : part.right])
+    return whole
+
+
+def _shown_cells(matte: Matte8) -> NDArray[np.bool_]:
+    """Return the cells of the grid that show some of the people, (rows, columns)."""
+    height, width = matte.shape
+    below, right = -height % CELL_PX, -width % CELL_PX
+    padded = cv2.copyMakeBorder(matte, 0, below, 0, right, cv2.BORDER_REPLICATE)
+    rows, columns = padded.shape[0] // CELL_PX, padded.shape[1] // CELL_PX
+    levels = padded.reshape(rows, CELL_PX, columns, CELL_PX).max(axis=(1, 3))
+    return np.asarray(levels > SURELY_NONE)
+
+
+def _add(boxes: list[PeopleBox], box: PeopleBox) -> list[PeopleBox]:
+    """Return boxes that do not overlap, with another one, joined with those that it overlaps."""
+    while touched := [one for one in boxes if _overlap(one, box)]:
+        boxes = [one for one in boxes if one not in touched]
+        box = _around([*touched, box])
+    return [*boxes, box]
+
+
+def _overlap(one: PeopleBox, other: PeopleBox) -> bool:
+    return (
+        one.left < other.right
+        and other.left < one.right
+        and one.top < other.bottom
+        and other.top < one.bottom
+    )
+
+
+def _around(boxes: Sequence[PeopleBox]) -> PeopleBox:
+    return PeopleBox(
+        min(box.left for box in boxes),
+        min(box.top for box in boxes),
+        max(box.right for box in boxes),
+        max(box.bottom for box in boxes),
+    )
+
+
+def _softness(matte: Matte8) -> float:
+    """Return the mean width of a matte's soft band, in pixels."""
+    soft = cv2.countNonZero(cv2.inRange(matte, SURELY_NONE + 1, SURELY_WHOLE - 1))
+    people = cv2.inRange(matte, 128, 255)
+    inner = cv2.erode(people, np.ones((3, 3), np.uint8))
+    return soft / max(1, cv2.countNonZero(people) - cv2.countNonZero(inner))
