@@ -321,10 +321,17 @@ def test_picture_whose_file_is_gone_is_made_again(caching: Api) -> None:
     assert states(caching.job(again)) == ONLY_COMPOSITE
 
 
-@pytest.mark.parametrize("query", ["", "?redirect=1"])
-def test_picture_that_was_found_missing_is_made_again(caching: Api, query: str) -> None:
+@pytest.mark.parametrize(
+    ("query", "left"), [("", None), ("?redirect=1", None), ("", b"mad"), ("", b"")]
+)
+def test_picture_that_was_found_missing_or_cut_off_is_made_again(
+    caching: Api, query: str, left: bytes | None
+) -> None:
     first = run_whole_job(caching, background="auto", seed="5")
-    caching.bench.store.remove(picture_key(caching, first))
+    key = picture_key(caching, first)
+    caching.bench.store.remove(key)
+    if left is not None:
+        caching.bench.store.put(key, left, length=len(left), media_type="image/png")
     before = caching.submit(background="auto", seed="5")
 
     answer = caching.client.get(f"/v1/jobs/{before}/outputs/image{query}")

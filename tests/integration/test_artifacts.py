@@ -72,3 +72,16 @@ def test_damaged_matte_is_made_again(api: Api) -> None:
         artifacts_of(api).load(api.bench.job(job_id), Inputs)
 
     assert caught.value.keys == (key,)
+
+
+def test_damaged_photo_is_not_decoded(api: Api) -> None:
+    job_id, _, _ = prepare_and_segment(api, 512)
+    [photo] = [one.key for one in api.bench.store.stored() if one.key.endswith("/photo")]
+    content = bytearray(api.bench.store.get(photo))
+    content[-20] ^= 1
+    api.bench.store.put(photo, bytes(content), length=len(content), media_type="image/jpeg")
+
+    with pytest.raises(ArtifactsGone) as caught:
+        artifacts_of(api).load(api.bench.job(job_id), Inputs)
+
+    assert caught.value.keys == (photo,)

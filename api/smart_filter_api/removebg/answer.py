@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Final
 
 from fastapi import Response
@@ -75,7 +76,8 @@ async def render_result(
         known = await recipe_parser.list_known(services)
         raise refusal("unknown_foreground", _describe_empty(job, known))
     try:
-        pieces = await stored_object.read(services, services.storage.stream, str(file["key"]))
+        stream = partial(services.storage.stream, length=int(file["bytes"]))
+        pieces = await stored_object.read(services, stream, str(file["key"]))
     except ObjectMissing as error:
         raise _result_expired() from error
     headers = {

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Response
@@ -68,9 +69,11 @@ async def serve_object(
         return etags.not_modified(tag)
     headers = etags.caching_headers(tag)
     if sent is None and file.length is not None and file.length <= _WHOLE_BYTES:
-        content = await read(services, services.storage.get, file.key)
+        get = partial(services.storage.get, length=file.length)
+        content = await read(services, get, file.key)
         return Response(content, media_type=file.media_type, headers=headers)
-    pieces = await read(services, services.storage.stream, file.key)
+    stream = partial(services.storage.stream, length=file.length)
+    pieces = await read(services, stream, file.key)
     if file.length is not None:
         headers["Content-Length"] = str(file.length)
     whole = iterate_in_threadpool(pieces) if sent is None else sent(pieces)
@@ -80,7 +83,7 @@ async def serve_object(
 async def read(services: Services, how: Callable[[str], Answer], key: str) -> Answer:
     """Read an object in a thread by a method of the store.
 
-    Later jobs do not share an object that was found missing.
+    Later jobs do not share an object that was found missing, or damaged.
     Raises ObjectMissing, StorageUnavailable.
     """
     try:

@@ -108,9 +108,16 @@ class ObjectStore:
                 num_parallel_uploads=1,
             )
 
-    def get(self, key: str) -> bytes:
-        """Return the bytes under a key."""
-        return self.get_tagged(key).content
+    def get(self, key: str, *, length: int | None = None) -> bytes:
+        """Return the bytes under a key.
+
+        length: in bytes, if it is known; an object of another length is damaged, and counts as
+        missing.
+        """
+        content = self.get_tagged(key).content
+        if length not in {None, len(content)}:
+            raise ObjectMissing(key)
+        return content
 
     def get_tagged(self, key: str) -> TaggedObject:
         """Return the bytes and the ETag of an object that may be overwritten later."""
@@ -156,13 +163,18 @@ class ObjectStore:
             return False
         return True
 
-    def stream(self, key: str) -> Generator[bytes, None, None]:
+    def stream(self, key: str, *, length: int | None = None) -> Generator[bytes, None, None]:
         """Return an iterator over the bytes under a key, in pieces of at most 256 KiB.
 
+        length: as in `get`.
         The call itself opens the object, so ObjectMissing is raised before a response starts.
         """
         with self._translated(key):
             response = self._client.get_object(bucket_name=self._bucket, object_name=key)
+        if length is not None and response.headers.get("content-length") != str(length):
+            response.close()
+            response.release_conn()
+            raise ObjectMissing(key)
         return _pieces(response)
 
     def remove(self, key: str) -> None:

@@ -14,6 +14,7 @@ serves several stages decodes a photo once.
 
 import dataclasses
 import functools
+import hashlib
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
@@ -40,6 +41,7 @@ from smart_filter_shared.queue.leases import ImportedPhoto, Lease
 from smart_filter_shared.recipe import PICTURE_OUTPUTS, BackgroundKind, Output
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers import images
 from smart_filter_workers.artifacts import photo_import
 from smart_filter_workers.decoder.pool import Decoder
@@ -67,6 +69,7 @@ _RESULTS: Mapping[str, tuple[StageName, type]] = {
 # shrinking a photo of 12 megapixels 45 ms, one of 1 megapixel 4 ms.
 _PROXY = "proxy_srgb"
 _LARGE_PHOTO = 4
+_log = logger("worker")
 _STROKES = TypeAdapter(tuple[Stroke, ...])
 
 Inputs = TypeVar("Inputs")
@@ -124,7 +127,7 @@ class ArtifactStore:
         can make again, StorageUnavailable, DatabaseUnavailable, DecoderUnavailable.
         """
         given: dict[str, Callable[[], object]] = {
-            "photo": lambda: self._photo(_require_photo_key(job)),
+            "photo": lambda: self._photo(job),
             "background": lambda: self._background(job),
             "collection": lambda: self._backgrounds.collection(job.tenant, job.recipe.background),
             "recipe": lambda: job.recipe,
@@ -202,8 +205,17 @@ class ArtifactStore:
         for key in keys_unnamed:
             self._store.remove(key)
 
-    def _photo(self, key: str) -> Photo:
-        return self._cache.get(key, lambda: self._decode_photo(self._store.get(key)))
+    def _photo(self, job: JobRow) -> Photo:
+        key = _require_photo_key(job)
+        return self._cache.get(key, lambda: self._decode_photo(self._submitted_bytes(job, key)))
+
+    def _submitted_bytes(self, job: JobRow, key: str) -> bytes:
+        """Return the bytes of a job's photo; a damaged object counts as missing."""
+        content = self._store.get(key)
+        if job.photo_digest not in {None, hashlib.sha256(content).hexdigest()}:
+            _log.warning("photo_damaged", key=key)
+            raise ObjectMissing(key)
+        return content
 
     def _decode_photo(self, content: bytes) -> tuple[Photo, int]:
         """Return a read-only picture, and its size in bytes."""
@@ -218,7 +230,8 @@ class ArtifactStore:
         if job.background_key is None:
             return None
         try:
-            return self._photo(job.background_key)
+            key = job.background_key
+            return self._cache.get(key, lambda: self._decode_photo(self._store.get(key)))
         except (ImageUnreadable, ImageTooLarge, Poison) as error:
             raise type(error)(f"the background file: {error}") from error
 
@@ -274,7 +287,7 @@ class ArtifactStore:
 
     def _proxy(self, job: JobRow, quarter_turns: int) -> Srgb8:
         def make() -> tuple[Srgb8, int]:
-            photo = self._photo(_require_photo_key(job))
+            photo = self._photo(job)
             return _read_only(make_upright_proxy(photo.srgb, quarter_turns))
 
         return self._cache.get(_proxy_key(job, quarter_turns), make)
