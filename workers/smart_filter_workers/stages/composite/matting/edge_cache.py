@@ -16,8 +16,8 @@ from smart_filter_workers.stages.composite.matting.edge_learning import (
     SmallInputs,
 )
 
-# An edge takes 2 MB, one with `best` 12.
-_MAX_EDGES: Final = 4
+# One for each group of people: it takes 2 MB, with `best` 12.
+_MAX_EDGES: Final = 8
 
 
 class EdgeCache:
