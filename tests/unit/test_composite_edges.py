@@ -250,7 +250,10 @@ def test_small_person_is_cut_out_as_finely_as_if_the_photo_showed_nothing_else()
             [PeopleBox(0, 0, 24, 24), PeopleBox(180, 84, 228, 132)],
         ),
         ([(0, 0, 10, 10), (26, 0, 30, 10)], [PeopleBox(0, 0, 48, 24)]),
-        ([(60 * n, 60, 60 * n + 4, 64) for n in range(5)], [PeopleBox(0, 48, 264, 84)]),
+        (
+            [(60 * n, 60, 60 * n + 4, 64) for n in range(3)],
+            [PeopleBox(0, 48, 24, 84), PeopleBox(48, 48, 84, 84), PeopleBox(108, 48, 144, 84)],
+        ),
     ],
 )
 def test_boxes_hold_the_groups_of_people_and_a_margin(
@@ -261,6 +264,17 @@ def test_boxes_hold_the_groups_of_people_and_a_margin(
         matte[top:bottom, left:right] = 13
 
     assert people_boxes.find(matte) == expected
+
+
+def test_crowd_shares_a_box_and_several_groups_an_effort() -> None:
+    matte = np.zeros((600, 800), np.uint8)
+    matte[24::144, 24::144] = 255
+    balanced = edge_learning.EFFORTS[Edge.BALANCED]
+
+    assert people_boxes.find(matte) == [PeopleBox(12, 12, 768, 480)]
+    assert len(people_boxes.find(matte[:400, :500])) == 12
+    assert balanced.split(4) is balanced
+    assert balanced.split(16).small_size == balanced.small_size / 4
 
 
 def test_soft_or_large_matte_is_made_smaller() -> None:
@@ -279,8 +293,9 @@ def test_maps_of_boxes_are_joined() -> None:
 
     whole = people_boxes.join_maps([colors, colors + 50], boxes, width=50, height=40)
 
-    assert whole.shape == (4, 5, 3)
-    assert np.array_equal(whole[:2, 2:4], colors)
-    assert np.array_equal(whole[2:, :2], colors + 50)
+    assert whole.shape == (40, 50, 3)
+    assert np.array_equal(whole[2:18:15, 22:38:15], colors)
+    assert np.array_equal(whole[22:38:15, 2:18:15], colors + 50)
+    assert not whole[20:, 20:].any()
     everything = [PeopleBox(0, 0, 50, 40)]
     assert people_boxes.join_maps([colors], everything, width=50, height=40) is colors

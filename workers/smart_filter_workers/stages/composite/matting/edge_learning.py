@@ -4,7 +4,7 @@ Every number here was chosen by benchmarks/edges.py, which shows the effect and 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import cv2
@@ -50,6 +50,14 @@ class Effort:
     hair_veil: float = 0.075
     binds: bool = True
 
+    def split(self, groups: int) -> "Effort":
+        """Return the effort for each of some groups of people, which bounds the time of all."""
+        if groups <= FULL_GROUPS:
+            return self
+        share = FULL_GROUPS / groups
+        solved = None if self.solved_size is None else round(self.solved_size * share)
+        return replace(self, small_size=round(self.small_size * share), solved_size=solved)
+
 
 @dataclass(frozen=True, slots=True)
 class SmallInputs:
@@ -85,6 +93,8 @@ EFFORTS: Final = {
     Edge.BALANCED: Effort(small_size=55_000, radius=4, rounds=4, last_radius=2),
     Edge.BEST: Effort(small_size=76_800, radius=4, rounds=4, last_radius=2, solved_size=307_200),
 }
+# Up to this many groups of people each get a whole effort; more share the effort of these.
+FULL_GROUPS: Final = 4
 # Most distance of an edge from its place in the matte, in pixels of the small picture.
 REACH_PX: Final = 1
 # The same into the background near heads: networks lose the outer strands of hair.

@@ -25,8 +25,8 @@ CELL_PX: Final = 12
 STEPS: Final = (1, 1.5, 2, 3, 4, 6)
 # Margin as a share of a box's longest side: wider than the windows that edges are learned from.
 MARGIN_SHARE: Final = 0.05
-# More groups than this share one box, which bounds the time.
-MAX_BOXES: Final = 4
+# More groups than this share one box: crowds.
+MAX_BOXES: Final = 16
 # Greatest width of the matte's soft band, in pixels of the small picture: the windows that edges
 # are learned from must reach across it.
 MAX_SOFT_PX: Final = 2.5
@@ -114,8 +114,8 @@ def join_maps(
     """
     if boxes == [PeopleBox(0, 0, width, height)]:
         return maps[0]
-    pitch = max(one.shape[1] / box.width for one, box in zip(maps, boxes, strict=True))
-    pitch = min(pitch, MAX_COLORS_PX / max(width, height))
+    # The same for any boxes: what is far from a person must not change their colors.
+    pitch = min(1, MAX_COLORS_PX / max(width, height))
     whole = np.zeros(
         (math.ceil(height * pitch), math.ceil(width * pitch), maps[0].shape[2]), np.float32
     )

@@ -111,7 +111,9 @@ def cut_out(
     matte = np.where(matte > SURELY_NONE, matte, np.uint8(0))
     large = np.zeros((height, width), np.uint8)
     places, maps = [], []
-    for box in people_boxes.find(matte):
+    boxes = people_boxes.find(matte)
+    effort = effort.split(len(boxes))
+    for box in boxes:
         place = box.scaled(scale, height / matte.shape[0])
         learned = edges.learn_edge(
             box.crop(matte),
