@@ -10,6 +10,7 @@ from smart_filter_tests.pictures import noise
 from smart_filter_workers.results import Face, Matte8, Srgb8
 from smart_filter_workers.stages.composite.matting import (
     closed_form,
+    color_lines,
     edge_learning,
     foreground_colors,
     head_regions,
@@ -17,6 +18,7 @@ from smart_filter_workers.stages.composite.matting import (
     people_boxes,
     upsampling,
 )
+from smart_filter_workers.stages.composite.matting.color_lines import ColorLines
 from smart_filter_workers.stages.composite.matting.edge_cache import EdgeCache
 from smart_filter_workers.stages.composite.matting.people_boxes import PeopleBox
 from smart_filter_workers.stages.composite.models import layers
@@ -103,6 +105,17 @@ def test_strands_finer_than_the_matte_are_drawn_from_the_photo(edge: Edge) -> No
     strands, gaps = matte[800:1040:16, 710:750], matte[808:1040:16, 710:750]
     assert strands.mean() > 180
     assert gaps.mean() < 80
+
+
+def test_lines_of_gray_pictures_are_not_thrown_off_by_rounding() -> None:
+    gray = np.repeat(noise(120, 120)[..., :1], 3, axis=2)
+    coverage = np.divide(gray[..., 0], 255, dtype=np.float32)
+    fitted = ColorLines(gray, np.ones_like(coverage), radius=4, unsure=np.ones((120, 120), bool))
+
+    lines = fitted.drawn(coverage)
+
+    assert np.abs(lines[..., :3].sum(axis=2) - 1).max() < 0.05
+    assert np.abs(color_lines.evaluate_lines(lines, gray) - coverage).max() < 0.02
 
 
 def test_mostly_covered_face_becomes_whole() -> None:

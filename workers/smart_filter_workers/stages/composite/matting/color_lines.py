@@ -147,22 +147,20 @@ def _dot(one: Sequence[Floats], other: Sequence[Floats]) -> Floats:
 
 def _invert_covariance(products: Sequence[Floats], means: Sequence[Floats]) -> tuple[Floats, ...]:
     """Return the inverse of each window's color covariance: six vectors, by Cramer's rule."""
-    red, green, blue = means
-    noise = np.float32(EPSILON)
-    rr = products[0] - red * red + noise
-    rg = products[1] - red * green
-    rb = products[2] - red * blue
-    gg = products[3] - green * green + noise
-    gb = products[4] - green * blue
-    bb = products[5] - blue * blue + noise
+    # In double precision: in gray pictures, whose colors lie along one line, the determinant is a
+    # difference of numbers that are a million times larger.
+    red, green, blue = (one.astype(np.float64) for one in means)
+    rr, rg, rb, gg, gb, bb = (one.astype(np.float64) for one in products)
+    rr, gg, bb = rr - red * red + EPSILON, gg - green * green + EPSILON, bb - blue * blue + EPSILON
+    rg, rb, gb = rg - red * green, rb - red * blue, gb - green * blue
     first, second, third = gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb
-    # Noise alone has this determinant; rounding can give less, even 0.
-    share = np.reciprocal(np.maximum(rr * first + rg * second + rb * third, noise**3))
-    return (
-        first * share,
-        second * share,
-        third * share,
-        (rr * bb - rb * rb) * share,
-        (rb * rg - rr * gb) * share,
-        (rr * gg - rg * rg) * share,
+    share = 1 / (rr * first + rg * second + rb * third)
+    planes = (
+        first,
+        second,
+        third,
+        rr * bb - rb * rb,
+        rb * rg - rr * gb,
+        rr * gg - rg * rg,
     )
+    return tuple((plane * share).astype(np.float32) for plane in planes)
