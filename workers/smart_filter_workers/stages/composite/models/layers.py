@@ -108,7 +108,7 @@ def cut_out(
     height, width = photo_srgb.shape[:2]
     scale = width / matte.shape[1]
     # Invisible levels would end at the border of a box.
-    matte = np.where(matte > SURELY_NONE, matte, np.uint8(0))
+    matte = np.asarray(cv2.threshold(matte, SURELY_NONE, WHOLE, cv2.THRESH_TOZERO)[1], np.uint8)
     large = np.zeros((height, width), np.uint8)
     places, maps = [], []
     boxes = people_boxes.find(matte)
