@@ -6,7 +6,7 @@ have detail.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
 from smart_filter_workers.stages.composite.models.base import Srgba8
 
 Block: TypeAlias = tuple[slice, slice]  # rows and columns of a picture
+Values = TypeVar("Values", Floats, NDArray[np.uint8])
 
 LONGEST_PX: Final = 512
 # Light is measured on at most this many pixels a side: only means and blurred values are used.
@@ -76,7 +77,7 @@ class Grid:
         framed = cv2.copyMakeBorder(any_map, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
         return framed.astype(np.float32, copy=False)
 
-    def part(self, fitted: Floats, block: Block) -> Floats:
+    def part(self, fitted: Values, block: Block) -> Values:
         """Return one block of a fitted map, enlarged linearly to the picture."""
         rows, columns = block
         step = self.step
@@ -85,9 +86,8 @@ class Grid:
         cells = fitted[top:bottom, left:right]
         if step > 1:
             size = cells.shape[1] * step, cells.shape[0] * step
-            cells = cv2.resize(cells, size, interpolation=cv2.INTER_LINEAR).astype(
-                np.float32, copy=False
-            )
+            enlarged = cv2.resize(cells, size, interpolation=cv2.INTER_LINEAR)
+            cells = enlarged.astype(fitted.dtype, copy=False)
         return cells[
             step : step + rows.stop - rows.start, step : step + columns.stop - columns.start
         ]

@@ -68,15 +68,16 @@ def darken(ground: Srgb8 | Srgba8, share: Floats, people: Floats) -> None:
     map of any size, 0..1; people: a map of the ground's grid.
     """
     grid = coarse_grid.make_grid(*ground.shape[:2])
-    fitted = grid.fitted(share)
-    for block in grid.blocks((fitted[1:-1, 1:-1] > _SEEN_FROM) & (people < 1)):
+    taken = grid.fitted(share)
+    # Whole levels take half the time of fractions, and change a pixel by two levels at most.
+    left = np.rint(_WHOLE * (1 - taken)).astype(np.uint8)
+    for block in grid.blocks((taken[1:-1, 1:-1] > _SEEN_FROM) & (people < 1)):
         part = ground[block]
-        taken = grid.part(fitted, block)
         if part.shape[2] > 3:  # noqa: PLR2004 - red, green, blue
-            _darken_transparent(part, taken)
+            _darken_transparent(part, grid.part(taken, block))
         else:
-            left = cv2.cvtColor(1 - taken, cv2.COLOR_GRAY2RGB)
-            ground[block] = cv2.multiply(part, left, dtype=cv2.CV_8U)
+            levels = cv2.cvtColor(grid.part(left, block), cv2.COLOR_GRAY2RGB)
+            cv2.multiply(part, levels, dst=part, scale=1 / _WHOLE)
 
 
 def _darken_transparent(part: Srgba8, taken: Floats) -> None:
