@@ -16,6 +16,7 @@ from smart_filter_workers.stages.composite.matting import (
     head_regions,
     islands,
     people_boxes,
+    sampling,
     upsampling,
 )
 from smart_filter_workers.stages.composite.matting.color_lines import ColorLines
@@ -295,9 +296,9 @@ def test_soft_or_large_matte_is_made_smaller() -> None:
     sharp[50:150, 100:200] = 255
     soft = np.asarray(cv2.GaussianBlur(sharp, (0, 0), 6), np.uint8)
 
-    assert people_boxes.choose_step(sharp, size=60_000) == 1
-    assert people_boxes.choose_step(sharp, size=15_000) == 2
-    assert people_boxes.choose_step(soft, size=60_000) > 2
+    assert sampling.choose_step(sharp, size=60_000) == 1
+    assert sampling.choose_step(sharp, size=15_000) == 2
+    assert sampling.choose_step(soft, size=60_000) > 2
 
 
 def test_maps_of_boxes_are_joined() -> None:

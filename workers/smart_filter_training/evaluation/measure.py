@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -34,6 +34,7 @@ MAX_GROUPS: Final = 12
 
 # Arguments: the model's name, the number of photos done, and of all photos.
 ProgressCallback: TypeAlias = Callable[[str, int, int], None]
+OneExample = TypeVar("OneExample", bound=Example)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ def evaluate(
     return Evaluation(task, data, len(examples), code.HOW, code.METRICS, measured)
 
 
-def sample_evenly(examples: Sequence[Example], limit: int | None) -> Sequence[Example]:
+def sample_evenly(examples: Sequence[OneExample], limit: int | None) -> Sequence[OneExample]:
     """Return at most `limit` examples at even distances, the same ones every time."""
     if limit is None or limit >= len(examples):
         return examples

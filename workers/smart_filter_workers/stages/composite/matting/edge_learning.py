@@ -1,6 +1,7 @@
 """Learn the people's edge from a small matte and a small photo together.
 
-Every number here was chosen by benchmarks/edges.py, which shows the effect and cost of each step.
+The numbers were chosen by benchmarks/edges.py on drawn scenes, which shows the effect and cost of
+each step, and by benchmarks/edges_of_photos.py on photos.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from smart_filter_workers.stages.composite.matting import (
     closed_form,
     color_lines,
     head_regions,
-    people_boxes,
+    sampling,
     trimap,
 )
 from smart_filter_workers.stages.composite.matting.bounds import Bounds
@@ -116,14 +117,14 @@ def shrink_inputs(matte: Matte8, proxy_srgb: Srgb8, *, effort: Effort) -> SmallI
 
     matte: (h, w) uint8; proxy_srgb: (h, w, 3) uint8.
     """
-    step = people_boxes.choose_step(matte, size=effort.small_size)
+    step = sampling.choose_step(matte, size=effort.small_size)
     solved = None
     if effort.solved_size is not None:
-        solved_step = people_boxes.choose_step(matte, size=effort.solved_size)
-        solved = people_boxes.shrink(proxy_srgb, min(step, solved_step))
+        solved_step = sampling.choose_step(matte, size=effort.solved_size)
+        solved = sampling.sample(proxy_srgb, min(step, solved_step))
     return SmallInputs(
-        matte=people_boxes.shrink(matte, step),
-        srgb=people_boxes.shrink(proxy_srgb, step),
+        matte=sampling.sample(matte, step),
+        srgb=sampling.sample(proxy_srgb, step),
         solved_srgb=solved,
         proxy_width=matte.shape[1],
     )

@@ -14,24 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.connected_parts import label_parts
-from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Face, Matte8
 from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
-from smart_filter_workers.stages.composite.matting.trimap import SURELY_NONE, SURELY_WHOLE
+from smart_filter_workers.stages.composite.matting.trimap import SURELY_NONE
 
 # Boxes consist of whole cells of a grid, counted from the picture's corner: a box that grows is
-# sampled at the same places. A cell is a whole number of pixels at each step.
+# sampled at the same places. A cell is a whole number of pixels at each step of `sampling`.
 CELL_PX: Final = 12
-STEPS: Final = (1, 1.5, 2, 3, 4, 6)
 # Margin as a share of a box's longest side: wider than the windows that edges are learned from.
 MARGIN_SHARE: Final = 0.05
 # More groups than this share one box: crowds.
 MAX_BOXES: Final = 16
-# Greatest width of the matte's soft band, in pixels of the small picture: the windows that edges
-# are learned from must reach across it.
-MAX_SOFT_PX: Final = 2.5
-# A matte that is nowhere sure is not made ever smaller for that.
-MAX_SOFT_STEP: Final = 3
 # Longest side of the map of the whole photo's colors.
 MAX_COLORS_PX: Final = 512
 
@@ -89,20 +82,6 @@ def find(matte: Matte8) -> list[PeopleBox]:
     if not boxes:
         return [PeopleBox(0, 0, width, height)]
     return boxes if len(boxes) <= MAX_BOXES else [_around(boxes)]
-
-
-def choose_step(matte: Matte8, *, size: int) -> float:
-    """Return the factor to make a part of a matte, (h, w) uint8, smaller to about `size` pixels."""
-    by_softness = min(_softness(matte) / MAX_SOFT_PX, MAX_SOFT_STEP)
-    wanted = max(math.sqrt(matte.size / size), by_softness, 1)
-    return min(STEPS, key=lambda step: abs(math.log(step / wanted)))
-
-
-def shrink(pixels: NDArray[np.uint8], step: float) -> NDArray[np.uint8]:
-    """Return a part of a picture or matte, (h, w[, 3]) uint8, `step` times smaller, as a copy."""
-    height, width = pixels.shape[:2]
-    small = resize(pixels, width=max(1, round(width / step)), height=max(1, round(height / step)))
-    return np.ascontiguousarray(small)
 
 
 def join_maps(
@@ -163,11 +142,3 @@ def _around(boxes: Sequence[PeopleBox]) -> PeopleBox:
         max(box.right for box in boxes),
         max(box.bottom for box in boxes),
     )
-
-
-def _softness(matte: Matte8) -> float:
-    """Return the mean width of a matte's soft band, in pixels."""
-    soft = cv2.countNonZero(cv2.inRange(matte, SURELY_NONE + 1, SURELY_WHOLE - 1))
-    people = cv2.inRange(matte, 128, 255)
-    inner = cv2.erode(people, np.ones((3, 3), np.uint8))
-    return soft / max(1, cv2.countNonZero(people) - cv2.countNonZero(inner))
