@@ -31,15 +31,20 @@ class NoFigures(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Processor seconds of a round, its seconds, and processor seconds a second before it."""
+    """What a round has used.
 
+    used: processor seconds.  rest: processor seconds a second before the round.
+    """
+
+    photos: int
     used: float
     seconds: float
     rest: float = 0.0
 
     def less(self, rest: float) -> "Round":
         """Return the round without what a server uses at rest."""
-        return Round(1000 * (self.used - rest * self.seconds) / _PHOTOS, _PHOTOS / self.seconds)
+        cost_ms = 1000 * (self.used - rest * self.seconds) / self.photos
+        return Round(cost_ms, self.photos / self.seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ class Round:
 class Measured(Protocol):
     """One of the two ways to process photos."""
 
-    def measure(self) -> Usage:
+    def measure(self, photos: int) -> Usage:
         """Process the photos of one round.  Raises NoFigures."""
         ...
 
@@ -65,13 +70,13 @@ class BareFunction:
     cut_out: BareCutOut
     selfies: Iterator[bytes]
 
-    def measure(self) -> Usage:
+    def measure(self, photos: int) -> Usage:
         """Process the photos of one round."""
-        work = list(islice(self.selfies, _PHOTOS))
+        work = list(islice(self.selfies, photos))
         started_at, used = time.perf_counter(), time.process_time()
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(self.cut_out, work))
-        return Usage(time.process_time() - used, time.perf_counter() - started_at)
+        return Usage(photos, time.process_time() - used, time.perf_counter() - started_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,32 +91,37 @@ class Server:
     cut_out: Callable[[bytes], bytes]
     selfies: Iterator[bytes]
 
-    def measure(self) -> Usage:
+    def measure(self, photos: int) -> Usage:
         """Send the photos of one round."""
         at_rest = service.processor_seconds(self.pid)
         time.sleep(_REST_SECONDS)
         before = service.processor_seconds(self.pid)
-        work = list(islice(self.selfies, _PHOTOS))
+        work = list(islice(self.selfies, photos))
         started_at = time.perf_counter()
         with ThreadPoolExecutor(_CLIENTS) as pool:
             for _ in pool.map(self.cut_out, work):
                 pass
         seconds = time.perf_counter() - started_at
         used = service.processor_seconds(self.pid) - before
-        return Usage(used, seconds, (before - at_rest) / _REST_SECONDS)
+        return Usage(photos, used, seconds, (before - at_rest) / _REST_SECONDS)
 
 
-def measure_pairs(one: Measured, other: Measured) -> list[tuple[Round, Round]]:
-    """Return the rounds of one way, each with the other's round next to it."""
-    one.measure()  # loads models and fills caches
-    other.measure()
+def measure_pairs(
+    one: Measured, other: Measured, *, photos: int = _PHOTOS
+) -> list[tuple[Round, Round]]:
+    """Return the rounds of one way, each with the other's round next to it.
+
+    photos: of each round.
+    """
+    one.measure(photos)  # loads models and fills caches
+    other.measure(photos)
     of_one, of_other = [], []
     for number in range(_ROUNDS):
         if number % 2:
-            of_other.append(other.measure())
-        of_one.append(one.measure())
+            of_other.append(other.measure(photos))
+        of_one.append(one.measure(photos))
         if not number % 2:
-            of_other.append(other.measure())
+            of_other.append(other.measure(photos))
     return list(zip(_without_rest(of_one), _without_rest(of_other), strict=True))
 
 
