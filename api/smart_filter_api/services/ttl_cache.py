@@ -22,30 +22,36 @@ class TtlCache(Generic[Value]):
         self._seconds = seconds
         self._clock = clock
         self._asking = anyio.Lock()
+        # The time at which a value was asked for, and the value.
         self._known: tuple[float, Value] | None = None
+        self._forgotten = 0
 
     async def get(self, ask: Callable[[], Awaitable[Value]]) -> Value:
         """Return the fresh value, or call `ask`; concurrent callers wait for the same call.
 
         Raises the errors of `ask`, which are not cached.
         """
-        known = self._get_fresh()
-        if known is not None:
-            return known[1]
-        async with self._asking:
-            known = self._get_fresh()
-            if known is None:
-                known = (self._clock(), await ask())
-                self._known = known
-        return known[1]
+        # Judged by the time at which this caller arrived: an answer that takes longer than
+        # `seconds` is still fresh to all who waited for it.
+        stale_until = self._clock() - self._seconds
+        if self._known is None or self._known[0] <= stale_until:
+            async with self._asking:
+                if self._known is None or self._known[0] <= stale_until:
+                    return await self._refresh(ask)
+        return self._known[1]
 
     def forget(self) -> None:
         """Discard the value, so that the next `get` calls `ask`."""
         self._known = None
+        self._forgotten += 1
 
-    def _get_fresh(self) -> tuple[float, Value] | None:
-        known = self._known
-        return known if known and self._clock() - known[0] < self._seconds else None
+    async def _refresh(self, ask: Callable[[], Awaitable[Value]]) -> Value:
+        asked_at, forgotten = self._clock(), self._forgotten
+        value = await ask()
+        # A value that was asked for before `forget` may be the one to forget.
+        if forgotten == self._forgotten:
+            self._known = asked_at, value
+        return value
 
 
 class KeyedTtlCache(Generic[Key, Value]):
