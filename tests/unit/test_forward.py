@@ -1,5 +1,6 @@
 import ctypes
 import threading
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any, cast
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import AvifImagePlugin
 
 from smart_filter_shared.ids import Capability
@@ -85,6 +87,25 @@ def test_photo_that_never_fits_is_tried_once_more_with_memory_and_fails_alone() 
     assert model.sizes == [2, 1, 1, 1, 1]
 
 
+@pytest.mark.parametrize("photos", [1, 2])
+def test_arrays_of_a_failed_pass_are_free_before_the_next_one(photos: int) -> None:
+    held: list[weakref.ref[NDArray[np.float32]]] = []
+    held_at_relief: list[bool] = []
+
+    def fail(_tasks: Sequence[int]) -> None:
+        array = np.zeros(10, np.float32)
+        held.append(weakref.ref(array))
+        raise OutOfMemoryError("CUDA out of memory")
+
+    def relieve() -> None:
+        held_at_relief.append(any(one() is not None for one in held))
+
+    run_in_passes(range(photos), fail, relieve=relieve)
+
+    assert held_at_relief
+    assert not any(held_at_relief)
+
+
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
@@ -142,7 +163,7 @@ def test_claimed_row_saves_one_ring_of_its_capability(
     assert exclude_claimed(ready, claimed) == rung
 
 
-def test_no_library_starts_helper_processes() -> None:
+def test_no_library_runs_threads_of_its_own() -> None:
     cv2.setNumThreads(2)
     libraries = (Path(np.__file__).parents[1] / "numpy.libs").glob("*openblas*")
     blas = [ctypes.CDLL(str(path)) for path in libraries]

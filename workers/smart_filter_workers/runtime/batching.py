@@ -1,5 +1,6 @@
 """Run a batch in one forward pass; split it when the pass raises, so only the cause fails."""
 
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
@@ -30,20 +31,18 @@ def run_in_passes(
     """
     if not tasks:
         return []
-    try:
-        run(tasks)
-    except Exception as error:  # noqa: BLE001 - the smaller passes find the task that caused it
-        if len(tasks) == 1:
-            return [(tasks[0], _retry_with_free_memory(tasks, run, relieve, error))]
-        if not is_out_of_memory(error):
-            _log.info("batch_failed_running_singly", size=len(tasks), reason=str(error))
-            parts = [[task] for task in tasks]
-        else:
-            _log.warning("out_of_memory_batch_split", size=len(tasks))
-            relieve()
-            parts = [list(tasks[: len(tasks) // 2]), list(tasks[len(tasks) // 2 :])]
-    else:
+    error = _run_pass(tasks, run)
+    if error is None:
         return [(task, None) for task in tasks]
+    if len(tasks) == 1:
+        return [(tasks[0], _retry_with_free_memory(tasks, run, relieve, error))]
+    if not is_out_of_memory(error):
+        _log.info("batch_failed_running_singly", size=len(tasks), reason=str(error))
+        parts = [[task] for task in tasks]
+    else:
+        _log.warning("out_of_memory_batch_split", size=len(tasks))
+        relieve()
+        parts = [list(tasks[: len(tasks) // 2]), list(tasks[len(tasks) // 2 :])]
     return [ran for part in parts for ran in run_in_passes(part, run, relieve=relieve)]
 
 
@@ -69,8 +68,15 @@ def _retry_with_free_memory(
         return error
     _log.warning("out_of_memory_retrying")
     relieve()
+    return _run_pass(tasks, run)
+
+
+def _run_pass(tasks: Sequence[Task], run: Callable[[Sequence[Task]], None]) -> Exception | None:
+    """Run one pass; return its error, or None."""
     try:
         run(tasks)
-    except Exception as again:  # noqa: BLE001 - the caller settles it
-        return again
+    except Exception as error:  # noqa: BLE001 - the caller settles it
+        # Its frames hold the arrays of the pass, which would still fill the memory at the next one.
+        traceback.clear_frames(error.__traceback__)
+        return error
     return None
