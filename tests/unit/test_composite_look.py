@@ -1,6 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -11,7 +12,12 @@ from smart_filter_tests.composite_jobs import a_job, composite
 from smart_filter_workers.backgrounds import colors
 from smart_filter_workers.results import Face, Matte8, Photo, Srgb8
 from smart_filter_workers.stages.composite import look
-from smart_filter_workers.stages.composite.look import LookContext, contact_shadow, harmonize
+from smart_filter_workers.stages.composite.look import (
+    LookContext,
+    contact_shadow,
+    harmonize,
+    light_wrap,
+)
 from smart_filter_workers.stages.composite.models import layers
 from smart_filter_workers.stages.composite.models.base import CutOut, Srgba8
 
@@ -22,11 +28,11 @@ HEIGHT, WIDTH = 240, 200
 ALL = Look(Shadow(ShadowKind.DROP, 1.0), read_outline("3%"), light_wrap=1.0, harmonize=1.0)
 
 
-def a_cut(matte: Matte8) -> CutOut:
-    photo = np.full((*matte.shape, 3), 120, np.uint8)
+def a_cut(matte: Matte8, *, level: int = 120) -> CutOut:
+    photo = np.full((*matte.shape, 3), level, np.uint8)
     photo.setflags(write=False)
-    colours = np.full((8, 8, 3), 120, np.float32)
-    return CutOut(photo, matte, colours, colours)
+    colors = np.full((8, 8, 3), level, np.float32)
+    return CutOut(photo, matte, colors, colors)
 
 
 def plain(
@@ -63,6 +69,7 @@ def outlined(written: str) -> Look:
 
 
 CONTACT = only(shadow=Shadow(ShadowKind.CONTACT, 1))
+WRAPPED = only(light_wrap=1.0)
 
 
 @pytest.mark.parametrize(
@@ -115,6 +122,22 @@ def test_all_effects_together_work_at_every_size(size: tuple[int, int], alpha: i
     seen = joined(a_cut(matte), plain(90, alpha=alpha, height=height, width=width), ALL, DESIGN)
 
     assert seen.shape == (height, width, 3 if alpha is None else 4)
+
+
+@pytest.mark.parametrize(("person", "ground"), [(40, 200), (250, 10)])
+@pytest.mark.parametrize("radius", [1, 4, 40])
+def test_wrapped_light_lies_between_person_and_ground(
+    person: int, ground: int, radius: int
+) -> None:
+    matte = np.zeros((400, 400), np.uint8)
+    cv2.circle(matte, (200, 200), radius, 255, -1)
+    cut = a_cut(matte, level=person)
+
+    seen = joined(cut, plain(ground, height=400, width=400), WRAPPED)
+
+    assert min(person, ground) <= seen.min() <= seen.max() <= max(person, ground)
+    share = (int(seen[200, 200, 0]) ** 2 - person**2) / (ground**2 - person**2)
+    assert share <= light_wrap.MAX_SHARE + 0.01  # whole levels
 
 
 def test_faint_traces_of_people_cast_no_shadow() -> None:
@@ -181,6 +204,13 @@ def test_skin_keeps_a_natural_hue_in_any_light(
     assert abs(after[2] - before[2]) < 14
 
 
-@pytest.mark.parametrize("faces", [[], [replace(FACE, box=(500, -90, 40, 40))]])
-def test_face_outside_the_picture_and_no_face_are_accepted(faces: list[Face]) -> None:
-    assert harmonize.harmonize_people(a_person(SKINS[1]), filled(BLUE), strength=1, faces=faces)
+def test_face_outside_the_picture_counts_as_no_face() -> None:
+    outside = replace(FACE, box=(500, -90, 40, 40))
+
+    with_face, without = (
+        harmonize.harmonize_people(a_person(SKINS[1]), filled(BLUE), strength=1, faces=faces)
+        for faces in ([outside], [])
+    )
+
+    assert without.curves is not None
+    assert np.array_equal(with_face.curves, without.curves)

@@ -73,8 +73,10 @@ def resolve_auto(asked: Look, scene: LookContext) -> Look:
     return replace(
         asked,
         shadow=Shadow(ShadowKind.NONE) if is_auto and not drawn else asked.shadow,
-        light_wrap=light_wrap.AUTO_STRENGTH * wraps
-        if asked.light_wrap is None
-        else asked.light_wrap,
-        harmonize=harmonize.AUTO_STRENGTH * drawn if asked.harmonize is None else asked.harmonize,
+        light_wrap=_strength(asked.light_wrap, light_wrap.AUTO_STRENGTH if wraps else 0.0),
+        harmonize=_strength(asked.harmonize, harmonize.AUTO_STRENGTH if drawn else 0.0),
     )
+
+
+def _strength(asked: float | None, auto: float) -> float:
+    return auto if asked is None else asked

@@ -21,8 +21,10 @@ from smart_filter_workers.stages.composite.models.base import Srgba8
 REACH_SHARE: Final = 0.005
 SPREAD_SHARE: Final = 0.04
 AUTO_STRENGTH: Final = 0.15
-# Share of the wrapped light at the very edge, at strength 1.
+# Share of the wrapped light at the very edge, at strength 1. People around a straight edge cover
+# half of the reach; thin parts, which cover less, get no more light than that.
 MAX_SHARE: Final = 0.6
+EDGE_SHINE: Final = 0.5
 _SEEN_FROM: Final = 0.05
 _RGB: Final = 3
 _SQUARES: Final = np.arange(256, dtype=np.float32) ** 2
@@ -72,7 +74,8 @@ def wrap_light(
     near = 1 - coarse_grid.blur_map(people, sigma_px=REACH_SHARE * max(people.shape))
     shine = grid.fitted(around.there)[1:-1, 1:-1] * near
     active = (shine > _SEEN_FROM) & (people > 0)
-    share = grid.fitted(shine * np.float32(2 * MAX_SHARE * strength / 255))
+    per_shine = np.float32(MAX_SHARE * strength / EDGE_SHINE / 255)
+    share = grid.fitted(np.minimum(shine, np.float32(EDGE_SHINE)) * per_shine)
     squares = grid.fitted(around.squares)
     for block in grid.blocks(active):
         part = picture[block]
