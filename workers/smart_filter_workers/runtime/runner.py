@@ -43,7 +43,9 @@ _TURN_SECONDS = 30.0
 # at once in a loop would use a core here and one of the database.
 _LOCKED_RETRY_SECONDS = 0.02
 # Time for a child process to start, to load its models, and to send its answer.
-_CHILD_OVERHEAD_SECONDS = 30.0
+_CHILD_START_SECONDS = 25.0
+# The same, and time to end a child that has not answered before the worker itself counts as hung.
+_CHILD_OVERHEAD_SECONDS = _CHILD_START_SECONDS + 5.0
 _log = logger("runner")
 
 
@@ -268,7 +270,7 @@ def _run_in_child(services: WorkerContext, task: Task) -> None:
     request = child_process.ChildRequest(
         services.settings, services.extra_models, task.lease, task.job
     )
-    limit_seconds = services.settings.engine.stage_seconds
+    limit_seconds = services.settings.engine.stage_seconds + _CHILD_START_SECONDS
     is_fetching = task.fetches_background
     with task.trail.step(WorkerStep.INFER, task.lease), task.measure_fetch(is_fetching):
         answer = child_process.run(request, limit_seconds=limit_seconds)
