@@ -26,6 +26,7 @@ from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_shared.tenants import quotas
 from smart_filter_shared.tenants.quotas import Limits
+from smart_filter_tests import batches
 from smart_filter_tests.bench import TENANT, Bench, settings_of
 from smart_filter_tests.serving import Api, Clock, a_card, a_photo, an_api, serve_api, serve_with
 
@@ -38,6 +39,12 @@ CHANGE: Mapping[str, object] = {"PATCH": {"enabled": False}}
 PHOTO = a_photo(size=(1000, 100))  # a tenth of a megapixel
 KEEP = Recipe(background=Background(BackgroundKind.KEEP))
 BROKE = Failure("internal", "It broke", "why")
+FAIL_RESERVATIONS = """
+    CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'cannot reserve' USING ERRCODE = 'serialization_failure'; END
+    $$;
+    CREATE TRIGGER fail BEFORE UPDATE OF finish ON tenants EXECUTE FUNCTION fail();
+"""
 
 
 def change(api: Api, tenant: Tenant = TENANT, **said: object) -> httpx.Response:
@@ -428,6 +435,19 @@ def test_photo_refused_for_its_queue_costs_no_megapixels(api: Api) -> None:
 
     spent = api.bench.scalar("SELECT spent_megapixels FROM tenants")
     assert spent == pytest.approx(0.1)
+
+
+def test_photo_whose_place_cannot_be_reserved_costs_no_megapixels(api: Api) -> None:
+    api.limit(megapixels_per_day=10)
+    api.bench.execute(FAIL_RESERVATIONS)
+
+    try:
+        answers = [submitted(api), batches.post(api, {"items": batches.items(2)})]
+    finally:
+        api.bench.execute("DROP FUNCTION fail() CASCADE")
+
+    assert [answer.status_code for answer in answers] == [503, 503]
+    assert api.bench.do(quotas.read_charged_today, TENANT) == pytest.approx(0)
 
 
 def test_full_service_accepts_jobs_of_the_operator_alone(servers: Stack, bench: Bench) -> None:

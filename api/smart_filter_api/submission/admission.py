@@ -1,8 +1,10 @@
 """Admit jobs: check their quotas, reserve their places in the queues, and fit them to deadlines."""
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import anyio
 from sqlalchemy import Connection
 
 from smart_filter_api.auth.api_keys import Caller
@@ -13,7 +15,7 @@ from smart_filter_api.submission import deadline_policy
 from smart_filter_api.submission.deadline_policy import RunOption
 from smart_filter_shared.artifacts import retention
 from smart_filter_shared.artifacts.retention import RetentionPolicy
-from smart_filter_shared.errors import InputsExpired
+from smart_filter_shared.errors import InputsExpired, TryAgain
 from smart_filter_shared.eta.estimate import CompletionEstimate, PendingJob
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.jobs import result_cache
@@ -78,8 +80,8 @@ class AdmittedJob:
 async def admit_job(services: Services, caller: Caller, request: AdmissionRequest) -> AdmittedJob:
     """Check quotas and reserve a place for a job of the caller; return the admitted job.
 
-    Raises Contradiction, QueueFull, RateLimited, DeadlineInfeasible, and InputsExpired when the
-    photo of the parent has expired.
+    Raises Contradiction, QueueFull, RateLimited, DeadlineInfeasible, InputsExpired when the photo
+    of the parent has expired, and DatabaseUnavailable.
     """
     order, forecasts = request.order, services.forecasts
     asked = order.recipe
@@ -91,16 +93,19 @@ async def admit_job(services: Services, caller: Caller, request: AdmissionReques
     is_bounded = bool(not has_room or caller.limits.megapixels_per_day)
     # A deadline needs one transaction: a rejected job is not charged and keeps no place.
     is_atomic = asked.deadline_ms is not None
-    if is_bounded and not is_atomic:
-        async with services.transaction() as connection:
-            await connection.run_sync(_charge_job, services, caller, request, has_room=has_room)
-    async with services.transaction() if is_atomic else services.autocommit() as connection:
-        if is_bounded and is_atomic:
-            await connection.run_sync(_charge_job, services, caller, request, has_room=has_room)
-        place, hits = await connection.run_sync(_reserve_place, services, caller, request)
-        done = hits.results
-        options = _estimate_options(forecasts, caller.tenant, request, place, done)
-        choice = deadline_policy.choose_option(options, deadline_ms=asked.deadline_ms)
+    async with contextlib.AsyncExitStack() as undo:
+        if is_bounded and not is_atomic:
+            async with services.transaction() as connection:
+                await connection.run_sync(_charge_job, services, caller, request, has_room=has_room)
+            undo.push_async_callback(refund, services, caller, request.charged_megapixels)
+        async with services.transaction() if is_atomic else services.autocommit() as connection:
+            if is_bounded and is_atomic:
+                await connection.run_sync(_charge_job, services, caller, request, has_room=has_room)
+            place, hits = await connection.run_sync(_reserve_place, services, caller, request)
+            done = hits.results
+            options = _estimate_options(forecasts, caller.tenant, request, place, done)
+            choice = deadline_policy.choose_option(options, deadline_ms=asked.deadline_ms)
+        undo.pop_all()
     works = order.works
     if choice.degraded:
         works = result_cache.cache_keys(choice.recipe, choice.plans, order.known, order.pictures)
@@ -139,15 +144,28 @@ async def admit_batch(
 ) -> list[Reservation]:
     """Check quotas and reserve a place for each job of a batch; return the places in order.
 
-    megapixels: of all its photos.  Raises QueueFull, RateLimited.
+    megapixels: of all its photos.  Raises QueueFull, RateLimited, DatabaseUnavailable.
     """
-    if caller.limits.jobs_waiting or caller.limits.megapixels_per_day:
+    async with contextlib.AsyncExitStack() as undo:
+        if caller.limits.jobs_waiting or caller.limits.megapixels_per_day:
+            async with services.transaction() as connection:
+                await connection.run_sync(
+                    _charge_batch, caller, jobs=len(orders), megapixels=megapixels
+                )
+            undo.push_async_callback(refund, services, caller, megapixels)
+        async with services.autocommit() as connection:
+            places = await connection.run_sync(_reserve_places, caller.tenant, orders)
+        undo.pop_all()
+    return places
+
+
+async def refund(services: Services, caller: Caller, megapixels: float) -> None:
+    """Refund the megapixels of a failed submission, if the database is available."""
+    if not megapixels or not caller.limits.megapixels_per_day:
+        return
+    with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):
         async with services.transaction() as connection:
-            await connection.run_sync(
-                _charge_batch, caller, jobs=len(orders), megapixels=megapixels
-            )
-    async with services.autocommit() as connection:
-        return await connection.run_sync(_reserve_places, caller.tenant, orders)
+            await connection.run_sync(quotas.refund, caller.tenant, megapixels)
 
 
 async def hold_deliveries(

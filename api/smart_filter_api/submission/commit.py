@@ -20,7 +20,7 @@ from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.intake.body import SpooledPicture
 from smart_filter_api.services.container import Services
-from smart_filter_api.submission import outbound_url, photo_source
+from smart_filter_api.submission import admission, outbound_url, photo_source
 from smart_filter_api.submission.admission import AdmittedJob
 from smart_filter_shared.artifacts import uploads
 from smart_filter_shared.errors import (
@@ -28,7 +28,6 @@ from smart_filter_shared.errors import (
     InvalidWebhookUrl,
     NotAvailable,
     StorageUnavailable,
-    TryAgain,
 )
 from smart_filter_shared.eta.estimate import CompletionEstimate
 from smart_filter_shared.ids import Capability, JobId
@@ -135,7 +134,9 @@ async def open_submission(
     """
     commits_itself = not adds_rows and _is_one_statement(caller, submission)
     async with contextlib.AsyncExitStack() as undo:
-        undo.push_async_callback(_refund, services, caller, submission.charged_megapixels)
+        undo.push_async_callback(
+            admission.refund, services, caller, submission.charged_megapixels
+        )
         begun: list[str] = []
         undo.push_async_callback(_remove_pictures, services, begun)
         await _store_pictures(services, submission.pictures, begun)
@@ -298,12 +299,3 @@ async def _store_pictures(
 async def _remove_pictures(services: Services, keys: Sequence[str]) -> None:
     for key in keys:
         await remove_picture(services, key)
-
-
-async def _refund(services: Services, caller: Caller, megapixels: float) -> None:
-    """Refund the megapixels of a failed submission to the tenant's daily limit."""
-    if not megapixels or not caller.limits.megapixels_per_day:
-        return
-    with anyio.CancelScope(shield=True), contextlib.suppress(TryAgain):
-        async with services.transaction() as connection:
-            await connection.run_sync(quotas.refund, caller.tenant, megapixels)
