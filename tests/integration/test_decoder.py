@@ -265,6 +265,20 @@ def test_picture_survives_a_child_that_died_before(
 
 
 @needs_linux
+def test_picture_survives_the_death_of_all_children(
+    decoder: DecoderPool, children: Children
+) -> None:
+    while len(children()) < 2:
+        with ThreadPoolExecutor(2) as threads:
+            list(threads.map(decoder.decode, [PHOTO] * 4))
+    for child in children():
+        os.kill(child, signal.SIGKILL)
+
+    for _ in range(2):
+        assert decoder.decode(PHOTO).srgb.shape == (600, 512, 3)
+
+
+@needs_linux
 def test_signals_of_a_shutdown_leave_the_child_at_work(
     decoder: DecoderPool, children: Children
 ) -> None:

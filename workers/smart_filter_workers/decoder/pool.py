@@ -113,21 +113,29 @@ class DecoderPool:
         try:
             return self._ask_once(content, kind)
         except _ChildDied:
-            # The kernel may have ended it to get memory: only a second death is the picture's.
+            # The kernel may have ended it to get memory: only a second death is the picture's. Of a
+            # new child, because all others may have been ended at the same time.
             try:
-                return self._ask_once(content, kind)
+                return self._ask_once(content, kind, is_new=True)
             except _ChildDied as error:
                 raise Poison(f"the picture ended the process that decodes it: {error}") from error
 
-    def _ask_once(self, content: bytes, kind: str) -> Photo:
-        with self._borrow_child() as child:
+    def _ask_once(self, content: bytes, kind: str, *, is_new: bool = False) -> Photo:
+        with self._borrow_child(is_new=is_new) as child:
             return child.decode(content, kind, limit_seconds=self._limit_seconds)
 
     @contextlib.contextmanager
-    def _borrow_child(self) -> Iterator["_Child"]:
-        """Lend a child that is ready; end it when it is not to be trusted with another picture."""
+    def _borrow_child(self, *, is_new: bool = False) -> Iterator["_Child"]:
+        """Lend a child that is ready; end it when it is not to be trusted with another picture.
+
+        is_new: whether it has decoded nothing yet; an idle one then makes room for it.
+        """
         with self._turns:
-            child = self._take_idle() or self._start_child()
+            child = self._take_idle()
+            if child is not None and is_new:
+                child.end()
+                child = None
+            child = child or self._start_child()
             is_sound = False
             try:
                 yield child
