@@ -160,6 +160,22 @@ def test_pixels_belong_to_kept_persons(wanted: PersonSelection, numbers: set[int
     assert set(np.unique(whose)) - {0} == numbers
 
 
+def test_colors_of_a_zip_continue_beyond_the_people() -> None:
+    inputs = a_job("transparent", outputs=(Output.ZIP,))
+    plain, proxy = (
+        np.full_like(srgb, 180) for srgb in (inputs.photo.srgb, inputs.prepared.proxy_srgb)
+    )
+    inputs = replace(
+        inputs,
+        photo=replace(inputs.photo, srgb=plain),
+        prepared=replace(inputs.prepared, proxy_srgb=proxy),
+    )
+
+    colors = np.asarray(Image.open(io.BytesIO(unpacked(composite(inputs).zip)["color.jpg"])))
+
+    assert colors.min() > 170  # JPEG
+
+
 @pytest.mark.parametrize("effort", list(Effort))
 def test_zip_contains_the_matte_and_colors_without_alpha(effort: Effort) -> None:
     both = (Output.ZIP, Output.CUTOUT)

@@ -20,6 +20,7 @@ from smart_filter_workers.results import (
 )
 from smart_filter_workers.stages.composite import background, edits, persons
 from smart_filter_workers.stages.composite.inputs import Inputs
+from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, Srgba8
 
 # Names of the files as in remove.bg's archives.
@@ -116,8 +117,8 @@ def _layers(alone: Srgba8, cut: CutOut, recipe: Recipe) -> EncodedFile:
     Pixels without people have the nearest edge color: JPEG would smear black into the edges.
     """
     height, width = cut.matte.shape
-    near = cv2.resize(cut.people_srgb.astype(np.uint8), (width, height))
-    colors = near.astype(np.uint8, copy=False)
+    near = cv2.convertScaleAbs(_spread_colors(cut))
+    colors = cv2.resize(near, (width, height)).astype(np.uint8, copy=False)
     for top in range(0, height, _STRIP_ROWS):  # strips, because a large picture leaves no memory
         rows = slice(top, top + _STRIP_ROWS)
         np.copyto(colors[rows], alone[rows, :, :3], where=alone[rows, :, 3:] > 0)
@@ -127,3 +128,23 @@ def _layers(alone: Srgba8, cut: CutOut, recipe: Recipe) -> EncodedFile:
         MATTE_FILE: images.encode_png(cut.matte, small=small).content,
     }
     return EncodedFile(images.make_zip(files), "application/zip", width, height, "zip")
+
+
+def _spread_colors(cut: CutOut) -> Floats:
+    """Return the map of the people's colors, (h, w, 3) float32, continued beyond the people.
+
+    Each pixel of the map without people gets the color of the nearest one with some.
+    """
+    height, width = cut.people_srgb.shape[:2]
+    coverage = cv2.resize(cut.matte, (width, height), interpolation=cv2.INTER_AREA)
+    is_empty = (coverage == 0).astype(np.uint8)
+    if is_empty.all():
+        return cut.people_srgb
+    # A label for each pixel that is 0 in the mask, and of the nearest such pixel elsewhere.
+    _, labels = cv2.distanceTransformWithLabels(
+        is_empty, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    inside = is_empty == 0
+    palette = np.zeros((int(labels.max()) + 1, 3), np.float32)
+    palette[labels[inside]] = cut.people_srgb[inside]
+    return palette[labels]
