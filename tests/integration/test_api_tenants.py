@@ -94,6 +94,13 @@ def test_null_parameter_of_a_filter_counts_as_absent(api: Api) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "code"), [("C:\\u0000", 200), ("\\\\u0000", 200), ("a\0b", 422), ("\\\0", 422)]
+)
+def test_defaults_hold_no_nul_and_any_backslash(api: Api, text: str, code: int) -> None:
+    assert change(api, recipe={"metadata": {"place": text}}).status_code == code
+
+
 def test_request_overrides_the_defaults_and_metadata_is_merged(api: Api) -> None:
     metadata = {"app": "one", "place": "here"}
     change(api, recipe={"background": "color:red", "quality": 70, "metadata": metadata})

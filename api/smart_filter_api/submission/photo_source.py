@@ -7,7 +7,7 @@ type, and what its header says.
 import io
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from smart_filter_api.intake.body import PhotoSource, RemotePhoto, SpooledPicture, UploadedPhoto
 from smart_filter_api.services.container import Services
@@ -111,7 +111,7 @@ def unknown_upload() -> InvalidRequest:
     return InvalidRequest([FieldError(_UPLOAD_POINTER, _UNKNOWN_UPLOAD)])
 
 
-async def _refuse_wrong_length(services: Services, upload: Upload, length: int) -> None:
+async def _refuse_wrong_length(services: Services, upload: Upload, length: int) -> NoReturn:
     """Raise InvalidRequest; mark an upload that is larger than announced for removal."""
     remedy = "upload the photo again"
     if length > upload.length:

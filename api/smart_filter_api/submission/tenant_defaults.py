@@ -6,6 +6,7 @@ request is dropped. Defaults are validated when they are set, by the same rules 
 """
 
 import json
+import re
 from collections.abc import Callable, Collection, Mapping
 
 from sqlalchemy import Connection
@@ -25,6 +26,8 @@ from smart_filter_shared.security.outbound_rules import OutboundRules
 
 # Fields that cannot be defaults, and why.
 _NOT_ALLOWED = {"run_at": "is a point in time and cannot be a default; omit it"}
+# NUL as JSON writes it: an odd number of backslashes. An even number is text.
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _HINT = " (this is one of your tenant's defaults; `GET /v1/tenants/NAME` lists them)"
 
 
@@ -100,10 +103,13 @@ def validate_defaults(
 
 
 def _can_be_stored(defaults: object) -> bool:
+    """Return whether PostgreSQL can store a document: jsonb holds no NUL and no lone surrogate."""
+    written = json.dumps(defaults, ensure_ascii=False)
     try:
-        return b"\\u0000" not in json.dumps(defaults, ensure_ascii=False).encode()
+        written.encode()
     except UnicodeEncodeError:
         return False
+    return _NUL.search(written) is None
 
 
 def _defaults_at_fault(defaults: Fields, error: InvalidRecipe) -> list[str]:
