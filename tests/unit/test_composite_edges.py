@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,24 @@ FAST = edge_learning.EFFORTS[Edge.FAST]
 def a_face(x: float, y: float, side: float) -> Face:
     point = (x + side / 2, y + side / 2)
     return Face(box=(x, y, side, side), score=0.9, landmarks=(point, point, point, point, point))
+
+
+def test_edge_solved_without_a_closer_round_has_the_size_of_the_solution() -> None:
+    effort = replace(FAST, solved_size=160_000)
+    matte = np.zeros((400, 400), np.uint8)
+    matte[:, 200:] = 255
+    inputs = edge_learning.shrink_inputs(matte, noise(400, 400), effort=effort)
+
+    learned = edge_learning.learn_edge(inputs, effort=effort)
+
+    assert learned.lines is not None
+    assert learned.lines.shape[:2] == learned.coverage.shape == learned.srgb.shape[:2]
+    assert learned.coverage.size > inputs.matte.size
+
+
+def test_effort_of_no_round_is_refused() -> None:
+    with pytest.raises(ValueError, match="0 rounds"):
+        replace(FAST, rounds=0)
 
 
 def a_crowd() -> Matte8:

@@ -71,7 +71,7 @@ class ModelCache:
         parameters: Mapping[TaskName, Parameters],
         digests: Mapping[TaskName, str] = NO_DIGESTS,
     ) -> dict[TaskName, str]:
-        """Return the digests of the weights that `of` would use, for models that have any."""
+        """Return the digests of the weights that `for_stage` would use, if a model has any."""
         found = {
             task: digests.get(task)
             or self._catalog.digest(task, name, parameters.get(task, {}), self._folder)

@@ -33,7 +33,8 @@ def frame_cut_out(cut: CutOut, frame: Frame) -> CutOut:
         left=frame.left / scale,
         top=frame.top / scale,
     )
-    return CutOut(
+    return replace(
+        cut,
         photo_srgb=place_photo(cut.photo_srgb, frame, beyond=cv2.BORDER_REPLICATE),
         matte=place_photo(cut.matte, frame, beyond=cv2.BORDER_CONSTANT),
         people_srgb=_warp(cut.people_srgb, small, beyond=cv2.BORDER_REPLICATE),

@@ -51,6 +51,10 @@ class Effort:
     hair_veil: float = 0.075
     binds: bool = True
 
+    def __post_init__(self) -> None:
+        if self.rounds < 1:
+            raise ValueError(f"{self.rounds} rounds learn nothing")
+
     def split(self, groups: int) -> "Effort":
         """Return the effort for each of some groups of people, which bounds the time of all."""
         if groups <= FULL_GROUPS:
@@ -162,6 +166,7 @@ def learn_edge(
         size = (srgb.shape[1], srgb.shape[0])
         doubt = _resize(_ramp(explained, BELIEVED, DOUBTED), size)
         coverage = closed_form.solve(_resize(coverage, size), srgb, doubt=doubt)
+        lines = _resize(lines, size)
     if effort.last_radius is not None:
         around = np.ones((3, 3), np.uint8)
         varies = cv2.morphologyEx(coverage, cv2.MORPH_GRADIENT, around) > INVISIBLE

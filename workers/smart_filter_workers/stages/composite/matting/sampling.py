@@ -31,7 +31,7 @@ def sample(pixels: NDArray[np.uint8], step: float) -> NDArray[np.uint8]:
     """Return a picture or matte, (h, w[, 3]) uint8, `step` times smaller, as a copy."""
     height, width = pixels.shape[:2]
     small = resize(pixels, width=max(1, round(width / step)), height=max(1, round(height / step)))
-    return np.ascontiguousarray(small)
+    return np.array(small, order="C")
 
 
 def _measure_softness(matte: Matte8) -> float:
