@@ -23,9 +23,9 @@ from smart_filter_training.evaluation import prepare_stage
 from smart_filter_workers.models import catalog
 from smart_filter_workers.models.cache import ModelCache
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import Matte8, Photo, Srgb8
+from smart_filter_workers.results import MIN_PEOPLE_SHARE, Matte8, Photo, Srgb8
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
-from smart_filter_workers.stages.segmentation.stage import NOBODY_BELOW, measure_coverage
+from smart_filter_workers.stages.segmentation.stage import measure_coverage
 from smart_filter_workers.system import memory, threads
 
 GOOD_IOU = 0.9
@@ -71,7 +71,7 @@ def _load(name: str, weights: Path) -> Segmenter:
 
 def _has_people(result: People) -> bool:
     """Return whether `subject=auto` takes the photo for one of people."""
-    return result.certain and measure_coverage(result.matte) >= NOBODY_BELOW
+    return result.certain and measure_coverage(result.matte) >= MIN_PEOPLE_SHARE
 
 
 def _as_jpeg(photo_srgb: Srgb8, quality: int) -> Srgb8:

@@ -37,6 +37,15 @@ def test_person_in_a_very_blurred_photo_needs_a_review(
     assert found.needs_review
 
 
+@pytest.mark.parametrize(("width", "is_too_long"), [(480, False), (490, True)])
+def test_photo_of_more_than_four_to_one_needs_a_review(
+    segment: Segmenter, width: int, *, is_too_long: bool
+) -> None:
+    (found,) = segment([prepared_photo(np.zeros((120, width, 3), np.uint8))])
+
+    assert found.needs_review is is_too_long
+
+
 def test_photo_without_a_person_has_no_confidence(segment: Segmenter) -> None:
     (found,) = segment([prepared_photo(np.zeros((120, 90, 3), np.uint8))])
 

@@ -59,6 +59,13 @@ def test_required_person_fills_half_a_percent() -> None:
         found(People(a_matte(0.0049), persons=None), required)
 
 
+@pytest.mark.parametrize(("share", "persons"), [(0.0049, 0), (0.005, 1)])
+def test_person_smaller_than_the_minimum_is_none(share: float, persons: int) -> None:
+    matte = a_matte(share)
+
+    assert found(People(matte, persons=(matte,)), Recipe()).persons == persons
+
+
 @pytest.mark.parametrize(
     ("levels", "seen", "expected"),
     [

@@ -27,6 +27,12 @@ Matte16: TypeAlias = NDArray[np.uint16]
 # (H, W) uint8: the number of the person that covers most of a pixel, 1 the leftmost; 0 no person.
 InstanceMap: TypeAlias = NDArray[np.uint8]
 
+# A pixel shows a person when the matte is above one half. An integer: numpy would convert the
+# matte to compare it with a float.
+HALF_LEVEL: Final = 127
+# A photo has no person when people cover less than this share of it, by the API contract.
+MIN_PEOPLE_SHARE: Final = 0.005
+
 Point: TypeAlias = tuple[float, float]
 
 # Shares of a face's expression, summing to 1, in the order of

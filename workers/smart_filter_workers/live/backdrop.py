@@ -6,6 +6,7 @@ from typing import Final
 from smart_filter_shared.recipe import SUBJECT_MATCHED_KINDS, Background, BackgroundKind, Recipe
 from smart_filter_workers.live.models import FrameFaces
 from smart_filter_workers.results import (
+    MIN_PEOPLE_SHARE,
     ChosenBackground,
     Frame,
     Photo,
@@ -14,7 +15,7 @@ from smart_filter_workers.results import (
     Srgb8,
 )
 from smart_filter_workers.stages.composite import background, choose_background
-from smart_filter_workers.stages.composite.inputs import NOBODY_BELOW, Inputs
+from smart_filter_workers.stages.composite.inputs import Inputs
 
 # Before the choice: the client's own room, too blurred to recognize anything.
 _INITIAL_BACKGROUND: Final = Background(BackgroundKind.BLUR, "0.8")
@@ -60,7 +61,7 @@ class Backdrop:
         self, srgb: Srgb8, prepared: PreparedPhoto, segmented: Segmentation, seen: FrameFaces
     ) -> BackgroundChoice | None:
         """Choose a background for the people of a frame, if due; return a choice made just now."""
-        if self._chosen is not None or segmented.coverage < NOBODY_BELOW:
+        if self._chosen is not None or segmented.coverage < MIN_PEOPLE_SHARE:
             return None
         self._frames_of_people += 1
         if self._frames_of_people < _WARM_UP_FRAMES:

@@ -1,7 +1,6 @@
 """The processing of one connection's frames, one after another."""
 
 from dataclasses import dataclass, replace
-from typing import Final
 
 import numpy as np
 
@@ -14,12 +13,17 @@ from smart_filter_workers.live.models import FACES_SIDE_PX, PEOPLE_SIDE_PX, Fram
 from smart_filter_workers.live.smoothing import MatteSmoother
 from smart_filter_workers.networks.coordinates import to_proxy
 from smart_filter_workers.resampling import shrink
-from smart_filter_workers.results import Face, Matte8, PreparedPhoto, Segmentation, Srgb8
-from smart_filter_workers.stages.composite.inputs import NOBODY_BELOW
+from smart_filter_workers.results import (
+    HALF_LEVEL,
+    MIN_PEOPLE_SHARE,
+    Face,
+    Matte8,
+    PreparedPhoto,
+    Segmentation,
+    Srgb8,
+)
 from smart_filter_workers.stages.composite.matting.cleanup import clean_matte
 from smart_filter_workers.stages.segmentation.edges import refine_edges
-
-_HALF: Final = 127
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,7 @@ class FramePipeline:
         seconds: the time since the previous frame.
         """
         faces = seen.faces.faces
-        segmented = Segmentation(matte, float(np.mean(matte > _HALF)), persons=None)
+        segmented = Segmentation(matte, float(np.mean(matte > HALF_LEVEL)), persons=None)
         segmented = clean_matte(segmented, frame.for_people, faces)
         self._faces = tuple(to_proxy(face, frame.for_faces) for face in faces)
         choice = backdrop.choose(frame.srgb, frame.for_people, segmented, seen)
@@ -110,7 +114,7 @@ class FramePipeline:
             content=frames.encode_frame(made),
             width=frame.srgb.shape[1],
             height=frame.srgb.shape[0],
-            people=segmented.coverage >= NOBODY_BELOW,
+            people=segmented.coverage >= MIN_PEOPLE_SHARE,
             seen=seen,
             rating=_rate_faces(seen),
             choice=choice,

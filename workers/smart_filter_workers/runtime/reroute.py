@@ -9,15 +9,14 @@ from smart_filter_shared.pipeline import LEADING_TASK
 from smart_filter_shared.queue import worker_registry
 from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.recipe import PersonSelection, Recipe, Subject
-from smart_filter_workers.results import Segmentation
-from smart_filter_workers.stages.segmentation.stage import NOBODY_BELOW
+from smart_filter_workers.results import MIN_PEOPLE_SHARE, Segmentation
 
 
 def find_weak_result(result: object, recipe: Recipe) -> Segmentation | None:
     """Return a result that another model should replace, or None when it is good enough."""
     if not isinstance(result, Segmentation):
         return None
-    lacks_people = result.coverage < NOBODY_BELOW or not result.certain
+    lacks_people = result.coverage < MIN_PEOPLE_SHARE or not result.certain
     lacks_subject = recipe.subject == Subject.AUTO and not result.any_subject and lacks_people
     return result if lacks_subject or result.stronger is not None else None
 

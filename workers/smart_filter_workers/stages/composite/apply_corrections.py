@@ -8,11 +8,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_workers.results import Matte8, MatteDrawing, PreparedPhoto, Segmentation, Stroke
+from smart_filter_workers.results import (
+    HALF_LEVEL,
+    Matte8,
+    MatteDrawing,
+    PreparedPhoto,
+    Segmentation,
+    Stroke,
+)
 from smart_filter_workers.stages.composite.inputs import Inputs
 
-# A pixel shows a person when the matte is above one half.
-_HALF: Final = 127.5
 # Fractional bits of the corners' coordinates: sixteenths of a pixel.
 _FIXED_POINT_BITS: Final = 4
 # Softness of a stroke's edge, in pixels of the matte: that of the models' mattes.
@@ -46,7 +51,7 @@ def draw_over_matte(
         for stroke in one.strokes:
             _paint(canvas, stroke, prepared)
     matte = _apply_strokes(matte, canvas)
-    coverage = float(np.count_nonzero(matte > _HALF)) / matte.size
+    coverage = float(np.count_nonzero(matte > HALF_LEVEL)) / matte.size
     return replace(segmented, matte=matte, coverage=coverage)
 
 

@@ -7,8 +7,8 @@ from smart_filter_shared.recipe import SUBJECT_MATCHED_KINDS, Background, Backgr
 from smart_filter_workers.backgrounds import keywords, moods, selection, subject_stats
 from smart_filter_workers.backgrounds.collection import Collection
 from smart_filter_workers.backgrounds.moods import InferredMood
-from smart_filter_workers.results import ChosenBackground
-from smart_filter_workers.stages.composite.inputs import NOBODY_BELOW, Inputs
+from smart_filter_workers.results import MIN_PEOPLE_SHARE, ChosenBackground
+from smart_filter_workers.stages.composite.inputs import Inputs
 
 
 def resolve(inputs: Inputs) -> ChosenBackground:
@@ -42,7 +42,7 @@ def _choose_kind(inputs: Inputs) -> ChosenBackground:
         return ChosenBackground(asked.kind, None, (), "asked for: the photo's own background")
     if segmented is None:
         raise ValueError(f"background {asked} needs the people's matte")
-    if segmented.coverage < NOBODY_BELOW:
+    if segmented.coverage < MIN_PEOPLE_SHARE:
         seen = f"no person was found ({segmented.coverage:.1%} of the photo)"
         return ChosenBackground(
             BackgroundKind.KEEP, None, (), f"{seen}, so the photo is kept as it is"

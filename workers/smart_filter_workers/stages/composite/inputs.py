@@ -1,7 +1,6 @@
 """The composite stage's inputs for one job."""
 
 from dataclasses import dataclass, field
-from typing import Final
 
 from smart_filter_shared.recipe import Recipe
 from smart_filter_workers.backgrounds.collection import Collection
@@ -13,9 +12,6 @@ from smart_filter_workers.results import (
     Segmentation,
     Smiles,
 )
-
-# A photo with less than this share of people has no person, by the API contract.
-NOBODY_BELOW: Final = 0.005
 
 
 @dataclass(frozen=True, slots=True)

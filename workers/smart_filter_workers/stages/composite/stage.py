@@ -15,7 +15,14 @@ from smart_filter_shared.recipe import (
     Output,
 )
 from smart_filter_workers import images
-from smart_filter_workers.results import ChosenBackground, CompositeResult, Face, Frame, Srgb8
+from smart_filter_workers.results import (
+    MIN_PEOPLE_SHARE,
+    ChosenBackground,
+    CompositeResult,
+    Face,
+    Frame,
+    Srgb8,
+)
 from smart_filter_workers.stages.composite import (
     apply_corrections,
     background,
@@ -27,7 +34,7 @@ from smart_filter_workers.stages.composite import (
 )
 from smart_filter_workers.stages.composite.filters import apply_filters
 from smart_filter_workers.stages.composite.framing import Box, FramingSubject
-from smart_filter_workers.stages.composite.inputs import NOBODY_BELOW, Inputs
+from smart_filter_workers.stages.composite.inputs import Inputs
 from smart_filter_workers.stages.composite.matting.cleanup import clean_matte
 from smart_filter_workers.stages.composite.models.base import Compositor, CutOut, Srgba8
 from smart_filter_workers.stages.composite.printability import assessment
@@ -79,7 +86,7 @@ def _printability(inputs: Inputs, frame: Frame) -> Printability | None:
     if not asked or inputs.faces is None or inputs.smiles is None:
         return None
     segmented = inputs.segmented
-    if segmented is not None and segmented.coverage < NOBODY_BELOW:
+    if segmented is not None and segmented.coverage < MIN_PEOPLE_SHARE:
         segmented = None
     return assessment.assess(
         inputs.photo.srgb,
@@ -118,7 +125,7 @@ def _cut(compositor: Compositor, inputs: Inputs, chosen: ChosenBackground | None
     if segmented is None or (keeps and not wants_them and not recipe.framing.asks_for_people):
         return None
     matte = segmented.matte
-    if segmented.coverage < NOBODY_BELOW:
+    if segmented.coverage < MIN_PEOPLE_SHARE:
         matte = np.zeros_like(matte)
     cut = compositor.cut(
         inputs.photo.srgb,

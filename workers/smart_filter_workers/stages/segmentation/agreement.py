@@ -5,9 +5,8 @@ from itertools import combinations
 
 import numpy as np
 
-from smart_filter_workers.results import Matte8
+from smart_filter_workers.results import HALF_LEVEL, Matte8
 
-HALF = 127
 # Levels of the mean matte below which a pixel is background and above which it is a person. On
 # training portraits the mean absolute difference is 0.0235 with them, 0.0316 without; in the wild
 # 0.056 and 0.067. Overlaps are the same.
@@ -28,7 +27,7 @@ def agreement(one: Matte8, other: Matte8) -> float:
 
     one, other: (h, w) uint8; a pixel shows a person when it is above one half.
     """
-    first, second = one > HALF, other > HALF
+    first, second = one > HALF_LEVEL, other > HALF_LEVEL
     either = int(np.count_nonzero(first | second))
     return int(np.count_nonzero(first & second)) / either if either else 1.0
 

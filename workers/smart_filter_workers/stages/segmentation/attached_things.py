@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from smart_filter_workers.connected_parts import label_parts
 from smart_filter_workers.networks.coordinates import photo_per_proxy
-from smart_filter_workers.results import AttachedThing, Matte8, PreparedPhoto
-from smart_filter_workers.stages.segmentation.agreement import HALF
+from smart_filter_workers.results import HALF_LEVEL, AttachedThing, Matte8, PreparedPhoto
 from smart_filter_workers.stages.segmentation.models.base import People
 
 # Chosen on the labeled photos of `benchmarks/attached_things.json` and on 977 training photos with
@@ -51,7 +50,7 @@ def find_attached(people: Matte8, salient: Matte8) -> Matte8:
     uint8, at most what people leave of 255.
     """
     added = np.zeros_like(people)
-    outline, stands_out = people > HALF, salient > HALF
+    outline, stands_out = people > HALF_LEVEL, salient > HALF_LEVEL
     people_px = int(np.count_nonzero(outline))
     if not people_px or np.count_nonzero(outline & stands_out) < SEEN * people_px:
         return added
@@ -81,7 +80,7 @@ def locate_attached(
     """
     if people.attached is None:
         return None
-    things = (people.matte > HALF) & (people.matte - people.attached <= HALF)
+    things = (people.matte > HALF_LEVEL) & (people.matte - people.attached <= HALF_LEVEL)
     labels, stats = label_parts(things)
     per_x, per_y = photo_per_proxy(prepared)
     located = []
@@ -89,7 +88,8 @@ def locate_attached(
         window = _window(stats[label], margin=0)
         thing = labels[window] == label
         shares = {
-            number: np.count_nonzero(matte[window][thing] > HALF) for number, matte in kept.items()
+            number: np.count_nonzero(matte[window][thing] > HALF_LEVEL)
+            for number, matte in kept.items()
         }
         owner = max(shares, key=shares.__getitem__, default=None)
         if owner is not None and shares[owner]:

@@ -6,13 +6,12 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from smart_filter_shared.recipe import Length
-from smart_filter_workers.results import Matte8, PreparedPhoto
+from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto
 from smart_filter_workers.stages.segmentation.models.base import People
 
 # Left, top, right and bottom, in pixels of the photo or percent of its sides.
 Roi: TypeAlias = tuple[Length, Length, Length, Length]
 
-HALF: Final = 127
 # A person with less than this share inside the region is left out: only a sleeve, for example.
 MIN_SHARE: Final = 0.02
 
@@ -50,5 +49,5 @@ def _crop_matte(matte: Matte8, inside: tuple[slice, slice]) -> Matte8:
 
 
 def _is_inside(person: Matte8, inside: tuple[slice, slice]) -> bool:
-    whole = np.count_nonzero(person > HALF)
-    return bool(np.count_nonzero(person[inside] > HALF) > MIN_SHARE * whole)
+    whole = np.count_nonzero(person > HALF_LEVEL)
+    return bool(np.count_nonzero(person[inside] > HALF_LEVEL) > MIN_SHARE * whole)

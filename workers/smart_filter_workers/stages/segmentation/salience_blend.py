@@ -12,8 +12,8 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_workers.results import Matte8
-from smart_filter_workers.stages.segmentation.agreement import HALF, agreement
+from smart_filter_workers.results import HALF_LEVEL, Matte8
+from smart_filter_workers.stages.segmentation.agreement import agreement
 from smart_filter_workers.stages.segmentation.edges import NETWORK_SIDE_PX, keep_to_band
 
 # Rows and columns of a picture.
@@ -41,7 +41,7 @@ def find_region(matte: Matte8) -> Region | None:
 
     matte: (H, W) uint8.
     """
-    people = matte > HALF
+    people = matte > HALF_LEVEL
     if np.count_nonzero(people) < MIN_PX:
         return None
     return _interval(people.sum(axis=1)), _interval(people.sum(axis=0))

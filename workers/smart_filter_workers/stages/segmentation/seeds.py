@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_workers.results import Face, Matte8, PreparedPhoto
+from smart_filter_workers.results import HALF_LEVEL, Face, Matte8, PreparedPhoto
 
 Seeds = NDArray[np.uint8]
 
@@ -25,7 +25,6 @@ MAYBE_PERSON: Final = cv2.GC_PR_FGD
 BAND_SHARE: Final = 0.01
 # A stroke affects pixels nearer than this share of the longest side.
 STROKE_REACH_SHARE: Final = 0.15
-HALF: Final = 127
 # Boxes around a face, as multiples of its size (the root of its area) from its middle: where a
 # person probably is, and beyond which there is surely none.
 HEAD_WIDTH, HEAD_ABOVE, HEAD_BELOW = 0.75, 1.0, 0.8
@@ -69,7 +68,7 @@ def from_matte(matte: Matte8, size: tuple[int, int]) -> Seeds:
     """
     height, width = size
     shrunk = cv2.resize(matte, (width, height), interpolation=cv2.INTER_AREA)
-    person = (np.asarray(shrunk) > HALF).astype(np.uint8)
+    person = (np.asarray(shrunk) > HALF_LEVEL).astype(np.uint8)
     side = 2 * max(1, round(BAND_SHARE * max(size))) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     seeds = np.where(person > 0, np.uint8(MAYBE_PERSON), np.uint8(MAYBE_BACKGROUND))

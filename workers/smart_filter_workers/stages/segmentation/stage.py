@@ -2,14 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypedDict
+from typing import TypedDict
 
 import numpy as np
 
 from smart_filter_shared.errors import NoPerson
 from smart_filter_shared.recipe import Output, PersonSelection, Recipe
 from smart_filter_workers import images
-from smart_filter_workers.results import Matte8, PreparedPhoto, Segmentation
+from smart_filter_workers.results import (
+    HALF_LEVEL,
+    MIN_PEOPLE_SHARE,
+    Matte8,
+    PreparedPhoto,
+    Segmentation,
+)
 from smart_filter_workers.stages.segmentation import (
     attached_things,
     instance_map,
@@ -17,12 +23,6 @@ from smart_filter_workers.stages.segmentation import (
     step_sheet,
 )
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
-
-# A photo with less than this share of people has no person, by the API contract.
-NOBODY_BELOW: Final = 0.005
-# A pixel shows a person when the matte is above one half. An integer: numpy would convert the
-# matte to compare it with a float.
-HALF: Final = 127
 
 
 class Models(TypedDict):
@@ -54,13 +54,15 @@ def _result(people: People, inputs: Inputs) -> Segmentation:
         people = region_of_interest.crop_people(people, recipe.framing.roi, inputs.prepared)
     kept = instance_map.select_persons(people, recipe.persons)
     matte = _matte(people, kept, recipe)
+    coverage = measure_coverage(matte)
+    if coverage < MIN_PEOPLE_SHARE:
+        kept = {}
     is_counted = people.persons is not None or recipe.persons != PersonSelection.ALL
     wants_steps = Output.DEBUG in recipe.outputs and people.steps
-    coverage = measure_coverage(matte)
-    if recipe.require_person and coverage < NOBODY_BELOW:
+    if recipe.require_person and coverage < MIN_PEOPLE_SHARE:
         raise NoPerson(
             f"no person was found, and require_person is set: people cover {coverage:.2%} of the "
-            f"photo, less than the minimum of {NOBODY_BELOW:.1%}"
+            f"photo, less than the minimum of {MIN_PEOPLE_SHARE:.1%}"
         )
     return Segmentation(
         matte=matte,
@@ -89,4 +91,4 @@ def _matte(people: People, kept: Mapping[int, Matte8], recipe: Recipe) -> Matte8
 
 def measure_coverage(matte: Matte8) -> float:
     """Return the share, 0..1, of an (h, w) uint8 matte that is above one half."""
-    return float(np.count_nonzero(matte > HALF)) / matte.size
+    return float(np.count_nonzero(matte > HALF_LEVEL)) / matte.size

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from smart_filter_shared.printability import FacePrint, Printability
-from smart_filter_workers.results import Eyes, Face, Frame, Matte8, Srgb8
+from smart_filter_workers.results import HALF_LEVEL, Eyes, Face, Frame, Matte8, Srgb8
 from smart_filter_workers.stages.composite.printability import paper_size, verdicts
 from smart_filter_workers.stages.composite.printability.face_measurements import (
     FaceMeasurements,
@@ -22,7 +22,6 @@ from smart_filter_workers.stages.composite.printability.resolution import Region
 # Share of the largest face's width below which a face does not count: it is in the background, and
 # blinking there does not matter.
 MIN_FACE_SHARE: Final = 0.5
-HALF: Final = 127
 # Height of the hair above a face's box, as a share of the box's height, used without a matte.
 HAIR_HEIGHT: Final = 0.25
 PHOTO_NOISE_BLOCK_PX: Final = 16
@@ -113,7 +112,7 @@ def _is_covered(face: Face, matte: Matte8, photo_width: int) -> bool:
     rows = slice(max(0, int(y + height / 4)), max(1, int(y + height * 3 / 4) + 1))
     columns = slice(max(0, int(x + width / 4)), max(1, int(x + width * 3 / 4) + 1))
     inner = matte[rows, columns]
-    return bool(inner.size) and float(inner.mean()) > HALF
+    return bool(inner.size) and float(inner.mean()) > HALF_LEVEL
 
 
 def _face_prints(seen: Sequence[_VisibleFace]) -> list[FacePrint]:
@@ -158,7 +157,7 @@ def _head_top(face: Face, matte: Matte8 | None, photo_width: int) -> float:
     scale = matte.shape[1] / photo_width
     columns = slice(max(0, int(x * scale)), max(1, int((x + width) * scale) + 1))
     middle = max(1, int((y + height / 2) * scale))
-    is_empty = ~(matte[:middle, columns] > HALF).any(axis=1)
+    is_empty = ~(matte[:middle, columns] > HALF_LEVEL).any(axis=1)
     above = np.flatnonzero(is_empty)
     return float(above[-1] + 1) / scale if above.size else 0.0
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smart_filter_workers.results import Frame, Matte8, Srgb8
+from smart_filter_workers.results import HALF_LEVEL, Frame, Matte8, Srgb8
 from smart_filter_workers.stages.composite.printability.face_measurements import (
     measure_blur,
     measure_noise,
@@ -25,7 +25,6 @@ MIN_TILE_PX: Final = 24
 TILES, RANK = 6, 2
 # A small picture is enough to find those tiles.
 OVERVIEW_PX: Final = 512
-HALF: Final = 127
 # Blur of edges in sharp web photos, and the blur added per enlargement: photos enlarged by 3, 4 and
 # 6 have blurs of 1.5, 2.0 and 2.9, which this line reproduces.
 SHARPEST_PX, PER_ENLARGEMENT_PX = 0.55, 0.4
@@ -111,7 +110,7 @@ def _select_cells(
             : max(1, round(width * across * side / shape[1])),
         ]
         means = cv2.resize(covered, (across, down), interpolation=cv2.INTER_AREA)
-        on_people = inside & (means.reshape(down, across) > HALF)
+        on_people = inside & (means.reshape(down, across) > HALF_LEVEL)
         if np.count_nonzero(on_people) > RANK:
             return on_people
     return inside

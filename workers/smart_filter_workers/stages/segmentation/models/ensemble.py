@@ -20,9 +20,9 @@ from smart_filter_shared.catalog.model_card import (
 )
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers.results import Matte8, PreparedPhoto
+from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto
 from smart_filter_workers.stages.segmentation import split_instances
-from smart_filter_workers.stages.segmentation.agreement import HALF, join_mattes, mean_agreement
+from smart_filter_workers.stages.segmentation.agreement import join_mattes, mean_agreement
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 
 
@@ -140,9 +140,9 @@ def _persons(matte: Matte8, found: Sequence[People]) -> tuple[Matte8, ...] | Non
     """Split the joint matte among the persons of the first member that separates them."""
     separated = next((people.persons for people in found if people.persons), None)
     if separated is None:
-        is_empty = not (matte > HALF).any()
+        is_empty = not (matte > HALF_LEVEL).any()
         return () if is_empty and any(people.persons == () for people in found) else None
-    return split_instances.split_by_person(matte, [person > HALF for person in separated])
+    return split_instances.split_by_person(matte, [person > HALF_LEVEL for person in separated])
 
 
 def _split_list(text: str) -> list[str]:

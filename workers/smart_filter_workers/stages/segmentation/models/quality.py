@@ -14,13 +14,12 @@ from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks import isnet
 from smart_filter_workers.networks.isnet import WEIGHTS, IsNet
-from smart_filter_workers.results import Matte8, PreparedPhoto
+from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto
 from smart_filter_workers.stages.segmentation import (
     attached_things,
     salience_blend,
     split_instances,
 )
-from smart_filter_workers.stages.segmentation.agreement import HALF
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 from smart_filter_workers.stages.segmentation.models.isnet import CARD as ISNET
 from smart_filter_workers.stages.segmentation.salience_blend import Region
@@ -110,6 +109,6 @@ def _refine(people: People, region: Region, salient: Matte8) -> People:
     attached = attached_things.find_attached(blended, whole)
     matte = blended + attached
     persons = people.persons and split_instances.split_by_person(
-        matte, [person > HALF for person in people.persons]
+        matte, [person > HALF_LEVEL for person in people.persons]
     )
     return replace(people, matte=matte, persons=persons, attached=attached)
