@@ -16,7 +16,7 @@ from smart_filter_training.capacity import answers, fleet, sizing, validation
 from smart_filter_training.capacity.answers import Answers, SpikeResult
 from smart_filter_training.capacity.fleet import Figures
 
-# Told apart in grey too, and by those who see no red or no green. Source: Okabe & Ito 2008.
+# Told apart in gray too, and by those who see no red or no green. Source: Okabe & Ito 2008.
 COLORS: Final = ("#c23a15", "#0072b2", "#009e73", "#8f6a00", "#8a4f7d", "#5f554c")
 WIDTH, TOP, BOTTOM, LEFT, RIGHT = 980, 64, 56, 66, 130
 # Which rules are drawn, of those in the table.

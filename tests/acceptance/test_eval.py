@@ -111,8 +111,8 @@ def test_face_is_found_at_its_place(command: Command, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_smile_of_a_crop_is_rated(command: Command, tmp_path: Path) -> None:
-    grey = cv2.cvtColor(cv2.resize(part(FACE), (48, 48)), cv2.COLOR_RGB2GRAY)
-    np.savez(tmp_path / "fer.npz", images=np.stack([grey, np.zeros_like(grey)]))
+    gray = cv2.cvtColor(cv2.resize(part(FACE), (48, 48)), cv2.COLOR_RGB2GRAY)
+    np.savez(tmp_path / "fer.npz", images=np.stack([gray, np.zeros_like(gray)]))
     (tmp_path / "fer_labels.csv").write_text("Image name,level\na.png,huge\nb.png,none\n")
 
     (model,) = measured(command, "smile", tmp_path)

@@ -37,11 +37,11 @@ def test_batch_makes_the_same_bytes_as_each_job_alone() -> None:
 def difference(one: Srgb8, other: Srgb8) -> NDArray[np.float32]:
     """Return the perceived difference of two pictures, (H, W), on a middle gray."""
     labs = [
-        colors.linear_to_oklab(colors.srgb_to_linear(on_grey(picture))) for picture in (one, other)
+        colors.linear_to_oklab(colors.srgb_to_linear(on_gray(picture))) for picture in (one, other)
     ]
     return np.asarray(np.linalg.norm(labs[0] - labs[1], axis=2), np.float32)
 
 
-def on_grey(rgba: Srgb8) -> NDArray[np.float32]:
+def on_gray(rgba: Srgb8) -> NDArray[np.float32]:
     alpha = rgba[..., 3:].astype(np.float32) / 255
     return np.asarray(rgba[..., :3] * alpha + 128 * (1 - alpha), np.float32)

@@ -11,7 +11,10 @@ WORDS = (
     "anew", "so many", "so much", "beside", "is told", "are told", "was told", "told of",
     "taken for", "by then", "of which", "of whom", "of what", "goes by", "hence", "lest",
 )  # fmt: skip
-PATTERN = re.compile(rf"\b({'|'.join(WORDS)})\b", re.IGNORECASE)
+# Names hold words too, joined by underscores.
+PATTERN = re.compile(
+    rf"(?<![A-Za-z])({'|'.join(WORDS).replace(' ', '[ _]')})(?![A-Za-z])", re.IGNORECASE
+)
 # The name of a Unix user.
 EXCEPTIONS = {
     "deploy/smart_filter_deploy/embedded/server_user.py",

@@ -105,7 +105,7 @@ def test_operator_signs_in_to_the_admin_page(
     expect(anonymous_page.get_by_role("heading", name="Queues")).to_be_visible()
 
 
-def test_person_without_a_listed_group_is_told_what_to_do(
+def test_person_without_a_listed_group_learns_what_to_do(
     anonymous_page: Page, site: Site, provider: str, page_errors: PageErrors
 ) -> None:
     page_errors.expect("status of 401")

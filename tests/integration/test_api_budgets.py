@@ -138,7 +138,7 @@ def test_device_has_twenty_streams_and_waits(api: Api) -> None:
     assert others == 200
 
 
-def test_downloads_that_nobody_reads_are_bounded(api: Api) -> None:
+def test_downloads_that_are_not_read_are_bounded(api: Api) -> None:
     asked = {"scopes": ["submit"], "ttl_seconds": 600, "max_jobs": 9}
     mine = {"Authorization": f"Bearer {api.client.post('/v1/tokens', json=asked).json()['key']}"}
     sent = api.client.post(

@@ -111,7 +111,7 @@ def test_header_of_a_key_is_sent_once(api: Api, header: str) -> None:
     assert answer.json()["detail"].startswith(f"there is more than one {header} header")
 
 
-def test_key_beside_the_password_of_a_proxy_is_accepted(api: Api) -> None:
+def test_key_next_to_the_password_of_a_proxy_is_accepted(api: Api) -> None:
     headers = {"Authorization": "Basic dTpw", "X-Api-Key": api.key()}
 
     answer = httpx.get(f"{api.url}/v1.0/account", headers=headers, timeout=60)

@@ -510,11 +510,11 @@ def test_forecast_of_an_ended_job_is_learned_from_once(api: Api) -> None:
     submitted(api)
     api.bench.advance(PREPARE, COMPOSITE)
 
-    def learnt() -> list[tuple[str, int]]:
+    def learned() -> list[tuple[str, int]]:
         with api.bench.transaction() as connection:
             settlement.settle(connection)
             rows = connection.execute(text("SELECT priority, jobs FROM foresight"))
             return [(row.priority, row.jobs) for row in rows]
 
-    assert learnt() == [("standard", 1)]
-    assert learnt() == [("standard", 1)]
+    assert learned() == [("standard", 1)]
+    assert learned() == [("standard", 1)]

@@ -112,7 +112,7 @@ def test_servers_refuse_a_wrong_secret(servers: Stack) -> None:
             client.ping()
 
 
-def test_downloads_that_nobody_reads_take_no_memory_of_the_store(servers: Stack) -> None:
+def test_downloads_that_are_not_read_take_no_memory_of_the_store(servers: Stack) -> None:
     here, length = store(servers), 20_000_000
     here.make_bucket("unread")
     here.put_object("unread", "large", io.BytesIO(bytes(length)), length)

@@ -233,7 +233,7 @@ def test_state_of_another_attempt_or_no_cookie_is_refused(browser: Browser) -> N
     assert (reason(replaced), reason(browser.call_back(query))) == ("stale", "stale")
 
 
-def test_callbacks_without_an_attempt_lock_nobody_out(browser: Browser) -> None:
+def test_callbacks_without_an_attempt_lock_out_no_browser(browser: Browser) -> None:
     asked = {reason(browser.call_back("state=x&code=y")) for _ in range(40)}
 
     assert asked == {"stale"}

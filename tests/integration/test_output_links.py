@@ -217,7 +217,7 @@ def test_download_is_saved_under_a_harmless_name(api: Api, download: str, dispos
     assert answer.headers["content-disposition"] == disposition.format(job_id=job_id)
 
 
-def test_documents_of_a_job_are_saved_beside_its_image(api: Api) -> None:
+def test_documents_of_a_job_are_saved_next_to_its_image(api: Api) -> None:
     job_id = run_whole_job(api, outputs="image,faces")
     job = api.client.get(f"/v1/jobs/{job_id}", params={"download": "beach"}).json()
 

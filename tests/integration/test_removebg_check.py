@@ -64,7 +64,7 @@ def test_server_that_is_not_there_has_a_status_of_its_own(command: Command) -> N
     ],
     ids=["page", "nested", "not found", "redirect", "no HTTP"],
 )
-def test_other_server_is_told_from_ours(command: Command, ready: bytes, remedy: str) -> None:
+def test_other_server_is_recognized(command: Command, ready: bytes, remedy: str) -> None:
     failed = failures(command, {"/livez": ready}, status=3)
 
     assert set(failed) == {"server"}
@@ -80,7 +80,7 @@ def test_wrong_account_ends_the_check(command: Command, account: bytes) -> None:
     assert set(failed) == {"key"}
 
 
-def test_spent_credits_and_low_limits_are_told(command: Command) -> None:
+def test_spent_credits_and_low_limits_are_shown(command: Command) -> None:
     spent = ok(
         b'{"data": {"attributes": {"credits": {"total": 0}}}}', X__RateLimit__Limit="9" * 5000
     )

@@ -174,7 +174,7 @@ def test_rate_limit_that_lasts_ends_the_comparison(
     assert len(theirs.photos) == sent
 
 
-def test_error_of_a_photo_is_told_and_kept(compare: Compare, theirs: Service) -> None:
+def test_error_of_a_photo_is_shown_and_kept(compare: Compare, theirs: Service) -> None:
     title = "Could not identify <b>foreground</b> in image. \ud800\x1b[31m" + "x" * 5000
     theirs.status = 400
     theirs.content = json.dumps(
@@ -244,7 +244,7 @@ def test_limit_bounds_what_is_sent(compare: Compare, theirs: Service) -> None:
     assert (len(theirs.photos), len(compared["items"]), compared["left"]) == (1, 1, 2)
 
 
-def test_cost_is_told_and_needs_a_yes(
+def test_cost_is_shown_and_needs_a_yes(
     compare: Compare, theirs: Service, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     del compare  # only its environment

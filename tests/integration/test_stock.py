@@ -202,10 +202,10 @@ def test_newly_added_picture_is_found_by_a_job_that_names_it(bench: Bench) -> No
 
 
 def a_file(
-    colour: tuple[int, ...] = (40, 120, 200), format_: str = "PNG", mode: str = "RGB"
+    color: tuple[int, ...] = (40, 120, 200), format_: str = "PNG", mode: str = "RGB"
 ) -> bytes:
     file = io.BytesIO()
-    Image.new(mode, (30, 20), colour).save(file, format_)
+    Image.new(mode, (30, 20), color).save(file, format_)
     return file.getvalue()
 
 

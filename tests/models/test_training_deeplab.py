@@ -67,10 +67,10 @@ def trained(persons: Data, tmp_path_factory: pytest.TempPathFactory) -> Network:
 def test_persons_are_learned(trained: Network, persons: Data) -> None:
     before = Network(deeplab.build_network(SMALL).eval(), SMALL)
 
-    learnt = deeplab.compute_figures(trained, persons)["iou"]
+    learned = deeplab.compute_figures(trained, persons)["iou"]
 
-    assert learnt.low > 0.7
-    assert deeplab.compute_figures(before, persons)["iou"].high < learnt.low
+    assert learned.low > 0.7
+    assert deeplab.compute_figures(before, persons)["iou"].high < learned.low
 
 
 def test_exported_file_runs_in_the_product_with_the_same_quality(

@@ -28,14 +28,14 @@ pytestmark = [
 class Recipe:
     """A network, its drawn pictures and the number of epochs.
 
-    learnt: the minimum metrics on unseen pictures.
+    learned: the minimum metrics on unseen pictures.
     """
 
     name: str
     draw: Callable[..., Path]
     pictures: int
     epochs: int
-    learnt: dict[str, float]
+    learned: dict[str, float]
 
     def train(self, folder: Path, run_folder: Path, *settings: str) -> run.Outcome:
         model = trainable_models.find_model(self.name)
@@ -86,9 +86,9 @@ def test_drawn_pictures_are_learned(trained: Trained, tmp_path: Path) -> None:
         trained.run.file, unseen
     )
 
-    learnt = trained.recipe.learnt
-    assert {name: figures[name].value > least for name, least in learnt.items()} == dict.fromkeys(
-        learnt, True
+    learned = trained.recipe.learned
+    assert {name: figures[name].value > least for name, least in learned.items()} == dict.fromkeys(
+        learned, True
     )
 
 

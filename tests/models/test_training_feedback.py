@@ -53,7 +53,7 @@ def command(
 def test_corrections_become_a_candidate_without_leaving_pictures(
     api: Api, command: Command, tmp_path: Path
 ) -> None:
-    jobs = [labelled(api, number) for number in range(JOBS)]
+    jobs = [labeled(api, number) for number in range(JOBS)]
     with api.bench.transaction() as connection:
         published_models.publish(connection, [Offer(expression_model.CARD)])
 
@@ -77,7 +77,7 @@ def test_corrections_become_a_candidate_without_leaving_pictures(
     assert sorted(one["deletions"] for one in versions) == [0, 1]
 
 
-def labelled(api: Api, number: int) -> str:
+def labeled(api: Api, number: int) -> str:
     """Process a photo with a face of its own, and label the face's smile."""
     rng = np.random.default_rng(number)
     crop = drawn_faces.crop(rng, happy=number % 2 == 1)

@@ -28,11 +28,9 @@ def draw_person(drawing: np.random.Generator) -> tuple[Srgb8, Matte8]:
     middle, head = int(drawing.integers(24, 48)), int(drawing.integers(10, 16))
     top = int(drawing.integers(24, 40))
     skin = tuple(int(level) for level in (230, 180, 150) - drawing.integers(0, 30, 3))
-    for canvas, colour in ((photo, skin), (mask, 255)):
-        cv2.ellipse(
-            canvas, (middle, HEIGHT), (2 * head, HEIGHT - top - head), 0, 0, 360, colour, -1
-        )
-        cv2.ellipse(canvas, (middle, top), (head, int(1.2 * head)), 0, 0, 360, colour, -1)
+    for canvas, color in ((photo, skin), (mask, 255)):
+        cv2.ellipse(canvas, (middle, HEIGHT), (2 * head, HEIGHT - top - head), 0, 0, 360, color, -1)
+        cv2.ellipse(canvas, (middle, top), (head, int(1.2 * head)), 0, 0, 360, color, -1)
     noise = drawing.normal(0, 6, photo.shape)
     return np.clip(photo + noise, 0, 255).astype(np.uint8), mask
 

@@ -29,19 +29,19 @@ def a_portrait(
     *faces: Face, skin: int = 180, blur_px: float = 0, noise: float = 0
 ) -> tuple[Srgb8, Matte8]:
     """Make a photo with faces on bodies in front of a gray wall, and the matte of the people."""
-    grey = np.full((HEIGHT, WIDTH), 90, np.float32)
+    gray = np.full((HEIGHT, WIDTH), 90, np.float32)
     matte = np.zeros((HEIGHT, WIDTH), np.uint8)
     for face in faces:
         x, y, width, height = (round(side) for side in face.box)
-        for canvas, level in ((grey, skin), (matte, 255)):
+        for canvas, level in ((gray, skin), (matte, 255)):
             cv2.rectangle(canvas, (x, y), (x + width, HEIGHT), level, -1)
         for place_x, place_y in face.landmarks:
             half = max(2, width // 12)
             corner = round(place_x) - half, round(place_y) - half // 2
-            cv2.rectangle(grey, corner, (corner[0] + 2 * half, corner[1] + half), skin / 4, -1)
+            cv2.rectangle(gray, corner, (corner[0] + 2 * half, corner[1] + half), skin / 4, -1)
         assert height > 0
     if blur_px:
-        grey = cv2.GaussianBlur(grey, (0, 0), blur_px).astype(np.float32)
-    grey += np.random.default_rng(3).normal(0, noise, grey.shape) if noise else 0
-    levels = np.clip(np.round(grey), 0, 255).astype(np.uint8)
+        gray = cv2.GaussianBlur(gray, (0, 0), blur_px).astype(np.float32)
+    gray += np.random.default_rng(3).normal(0, noise, gray.shape) if noise else 0
+    levels = np.clip(np.round(gray), 0, 255).astype(np.uint8)
     return np.repeat(levels[..., np.newaxis], 3, axis=2), matte

@@ -71,7 +71,7 @@ def _finds_no_face(meanwhile: list[Callable[[], None]]) -> ModuleType:
             meanwhile.pop()()
         return [() for _ in batch]
 
-    made = ModuleType("finds_nobody")
+    made = ModuleType("finds_no_face")
     card = ModelCard(
         name="bench",
         version="1",

@@ -28,8 +28,8 @@ def encode(picture: Image.Image, kind: str, **options: object) -> bytes:
     return file.getvalue()
 
 
-def plain(width: int, height: int, colour: object, kind: str = "PNG", mode: str = "RGB") -> bytes:
-    return encode(Image.new(mode, (width, height), colour), kind)
+def plain(width: int, height: int, color: object, kind: str = "PNG", mode: str = "RGB") -> bytes:
+    return encode(Image.new(mode, (width, height), color), kind)
 
 
 def a_photo(srgb: Srgb8) -> Photo:

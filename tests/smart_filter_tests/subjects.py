@@ -22,8 +22,8 @@ SKIN = "#d8a488"
 PLACES = 40
 
 
-def a_tone(colour: str, share: float = 1.0) -> NamedColor:
-    return color_names.to_named_color(colors.linear_to_oklab(colors.parse_hex([colour]))[0], share)
+def a_tone(color: str, share: float = 1.0) -> NamedColor:
+    return color_names.to_named_color(colors.linear_to_oklab(colors.parse_hex([color]))[0], share)
 
 
 def a_subject(

@@ -62,7 +62,7 @@ def test_choice_fits_the_mood_and_contrasts_with_the_person(mood: Mood, clothes:
         ),
         (a_subject(light=-0.8), Mood.SERIOUS, "studio", "with light from the left as on them"),
     ],
-    ids=["unsure colours", "opposite hues", "light from the left"],
+    ids=["unsure colors", "opposite hues", "light from the left"],
 )
 def test_reason_names_reliable_colors_and_light(
     sitters: SubjectStats, mood: Mood, name: str, end: str

@@ -10,12 +10,12 @@ from smart_filter_workers.results import Eyes, Face, Matte8, Srgb8
 
 # A person of blocks, in pixels of the photo: the face, hair around it, clothes below.
 FACE = Face((80, 60, 40, 50), 0.9, ((90, 80), (110, 80), (100, 90), (92, 100), (108, 100)))
-GREY = (128, 128, 128)
+GRAY = (128, 128, 128)
 
 
 def a_person(*, lit: float = 1.0) -> tuple[Srgb8, Matte8]:
     """Return a photo, 200 × 240, and its matte; `lit`: factor of the face's right half."""
-    srgb = np.full((240, 200, 3), GREY, np.uint8)
+    srgb = np.full((240, 200, 3), GRAY, np.uint8)
     matte = np.zeros((240, 200), np.uint8)
     srgb[35:118, 68:132] = (30, 25, 22)
     srgb[60:118, 80:120] = (205, 150, 125)
@@ -66,8 +66,8 @@ def test_pictures_of_any_size_are_accepted(size: tuple[int, int], level: int) ->
     assert -1 <= found.light <= 1
 
 
-def plain(*colour: int) -> Srgb8:
-    return np.full((60, 90, 3), colour, np.uint8)
+def plain(*color: int) -> Srgb8:
+    return np.full((60, 90, 3), color, np.uint8)
 
 
 def test_noise_gives_at_most_five_colors_and_always_the_same() -> None:

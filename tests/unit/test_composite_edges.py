@@ -92,13 +92,13 @@ def a_network_saw(edge_at: float, *, softness_px: float = 8) -> Matte8:
 
 def drawn(matte: Matte8, photo: Srgb8, *, proxy: Srgb8 | None = None, edge: Edge) -> Matte8:
     effort = edge_learning.EFFORTS[edge]
-    learnt = edge_learning.learn_edge(
+    learned = edge_learning.learn_edge(
         edge_learning.shrink_inputs(matte, photo if proxy is None else proxy, effort=effort),
         effort=effort,
         faces=(),
         scale=photo.shape[1] / matte.shape[1],
     )
-    return upsampling.upsample(learnt, photo)
+    return upsampling.upsample(learned, photo)
 
 
 @pytest.mark.parametrize("edge", list(Edge))
@@ -242,7 +242,7 @@ def cut_out(scene: tuple[Srgb8, Srgb8, Matte8], *faces: Face, edge: Edge = Edge.
 
 
 @pytest.mark.parametrize("edge", list(Edge))
-def test_person_is_cut_out_the_same_whoever_else_is_in_the_photo(edge: Edge) -> None:
+def test_person_is_cut_out_the_same_with_any_others_in_the_photo(edge: Edge) -> None:
     alone, both = a_scene((900, 300)), a_scene((900, 300), (200, 700))
     face = a_face(930, 310, 40)
     part = slice(0, 650), slice(700, 1600)

@@ -76,16 +76,16 @@ def test_hat_on_a_cutout_covers_transparent_pixels() -> None:
 
 
 def test_filters_are_drawn_in_the_requested_order() -> None:
-    grey, hat = Filter("grade", {"look": "mono", "strength": 1}), Filter("hat", {"color": "red"})
+    gray, hat = Filter("grade", {"look": "mono", "strength": 1}), Filter("hat", {"color": "red"})
 
-    hat_greyed = decode_pixels(composite(filter_job(hat, grey)).image)
-    hat_in_colour = decode_pixels(composite(filter_job(grey, hat)).image)
+    hat_grayed = decode_pixels(composite(filter_job(hat, gray)).image)
+    hat_in_color = decode_pixels(composite(filter_job(gray, hat)).image)
 
-    def colourful(picture: np.ndarray) -> int:
+    def colorful(picture: np.ndarray) -> int:
         return int((picture.max(axis=-1) - picture.min(axis=-1) > 60).sum())
 
-    assert colourful(hat_greyed) == 0
-    assert colourful(hat_in_colour) > 50
+    assert colorful(hat_grayed) == 0
+    assert colorful(hat_in_color) > 50
 
 
 @pytest.mark.parametrize(

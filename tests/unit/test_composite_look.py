@@ -151,13 +151,13 @@ SIDE = 120
 # From pale to deep, as sRGB.
 SKINS = ((244, 208, 177), (231, 180, 143), (198, 134, 96), (141, 85, 54), (84, 52, 38))
 BLUE, ORANGE, WHITE, NIGHT = (40, 90, 230), (250, 150, 30), (245, 245, 245), (14, 18, 40)
-GREY = (128, 128, 128)
+GRAY = (128, 128, 128)
 
 
 def a_person(skin: tuple[int, int, int]) -> CutOut:
     """Return a face of one color over a gray shirt, in front of a gray wall."""
     photo = np.empty((SIDE, SIDE, 3), np.uint8)
-    photo[:] = GREY
+    photo[:] = GRAY
     photo[20:60, 40:80] = skin
     photo[60:, 30:90] = (96, 96, 96)
     photo.setflags(write=False)
@@ -170,9 +170,9 @@ def a_person(skin: tuple[int, int, int]) -> CutOut:
 FACE = Face((40, 20, 40, 40), 0.9, ((50, 30), (70, 30), (60, 40), (50, 50), (70, 50)))
 
 
-def filled(colour: tuple[int, ...]) -> Srgb8:
-    ground = np.empty((SIDE, SIDE, len(colour)), np.uint8)
-    ground[:] = colour
+def filled(color: tuple[int, ...]) -> Srgb8:
+    ground = np.empty((SIDE, SIDE, len(color)), np.uint8)
+    ground[:] = color
     return ground
 
 

@@ -184,12 +184,12 @@ def test_zip_contains_the_matte_and_colors_without_alpha(effort: Effort) -> None
     files = unpacked(result.zip)
 
     assert list(files) == ["color.jpg", "alpha.png"]
-    colours, alpha = seen(files["color.jpg"]).astype(int), seen(files["alpha.png"])
+    colors, alpha = seen(files["color.jpg"]).astype(int), seen(files["alpha.png"])
     cutout = decode_pixels(result.cutout)
     assert np.array_equal(alpha, cutout[..., 3])
     # Colors and alpha together are the cutout, except for JPEG's rounding.
     solid = cutout[..., 3] == 255
-    assert np.abs(colours[solid] - cutout[solid][..., :3]).mean() < 4
+    assert np.abs(colors[solid] - cutout[solid][..., :3]).mean() < 4
 
 
 @pytest.mark.parametrize("background", ["keep", "preset:sky", "transparent"])

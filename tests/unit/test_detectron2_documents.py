@@ -327,11 +327,11 @@ def test_shape_that_its_numbers_do_not_fill_is_refused() -> None:
 
 
 COCO = ClassNames(things=("person", "dog"), stuff=("things", "sky"))
-GREY = np.full((100, 200, 3), 128, np.uint8)
+GRAY = np.full((100, 200, 3), 128, np.uint8)
 
 
 def outline(columns: slice) -> NDArray[np.bool_]:
-    made = np.zeros(GREY.shape[:2], np.bool_)
+    made = np.zeros(GRAY.shape[:2], np.bool_)
     made[10:90, columns] = True
     return made
 
@@ -345,7 +345,7 @@ LEFT, RIGHT, NARROW = person(slice(10, 80)), person(slice(120, 190)), person(sli
 
 
 def test_persons_are_ordered_from_left_to_right_and_add_up_to_the_matte() -> None:
-    people = detectron2.to_people(Prediction((RIGHT, LEFT), {}), GREY, least_share=0.1, counts=True)
+    people = detectron2.to_people(Prediction((RIGHT, LEFT), {}), GRAY, least_share=0.1, counts=True)
 
     left, right = people.persons
     assert (left[50, 40], left[50, 150]) == (255, 0)
@@ -372,7 +372,7 @@ def test_instances_are_numbered_in_a_byte_above_a_minimum_share(
     persons: tuple[Instance, ...], least_share: float, count: int, narrow: int
 ) -> None:
     people = detectron2.to_people(
-        Prediction(persons, {}), GREY, least_share=least_share, counts=True
+        Prediction(persons, {}), GRAY, least_share=least_share, counts=True
     )
 
     assert len(people.persons) == count
@@ -385,7 +385,7 @@ def test_instances_are_numbered_in_a_byte_above_a_minimum_share(
 def test_uncounted_area_is_in_the_matte_alone(*, counts: bool) -> None:
     seen = Prediction((LEFT,) if counts else (), {"sky": outline(slice(120, 190))})
 
-    people = detectron2.to_people(seen, GREY, least_share=0.1, counts=counts)
+    people = detectron2.to_people(seen, GRAY, least_share=0.1, counts=counts)
 
     assert people.matte[50, 150] == 255
     assert [one[50, 150] for one in people.persons or ()] == ([0] if counts else [])

@@ -129,9 +129,9 @@ def test_broken_exif_is_ignored(broken: bytes) -> None:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "AVIF"])
 def test_color_profile_is_applied(kind: str) -> None:
-    grey = Image.new("RGB", (32, 32), (64, 64, 64))
+    gray = Image.new("RGB", (32, 32), (64, 64, 64))
 
-    seen = corners(encode(grey, kind, icc_profile=a_linear_profile(), quality=95))
+    seen = corners(encode(gray, kind, icc_profile=a_linear_profile(), quality=95))
 
     # IEC 61966-2-1: linear 64/255 is 1.055 (64/255)^(1/2.4) − 0.055, level 137.
     assert near(seen, [(137, 137, 137)] * 4, 2)
@@ -194,7 +194,7 @@ def test_every_row_of_a_tall_picture_is_converted(mode: str) -> None:
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "AVIF"])
 def test_first_frame_of_an_animation_is_taken(kind: str) -> None:
-    frames = [Image.new("RGB", (16, 16), colour) for colour in (RED, GREEN)]
+    frames = [Image.new("RGB", (16, 16), color) for color in (RED, GREEN)]
 
     content = encode(
         frames[0], kind, save_all=True, append_images=frames[1:], duration=100, lossless=True

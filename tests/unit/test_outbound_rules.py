@@ -61,7 +61,7 @@ def test_public_address_or_a_name_that_needs_a_lookup_has_no_fault(url: str) -> 
 
 
 @pytest.mark.parametrize("url", LOCAL_NAMES.split())
-def test_local_name_is_open_by_its_name_and_left_to_the_lookup_beside_a_network(url: str) -> None:
+def test_local_name_is_open_by_name_and_left_to_the_lookup_with_a_network(url: str) -> None:
     assert fault(url, urls.parse(url).host) is None
     assert fault(url, "10.1.0.0/16") is None
     assert fault(url, "other.internal") is not None

@@ -256,7 +256,7 @@ def test_wrong_options_are_wrong_usage(
     assert scan.err.count("\n") == 1
 
 
-def test_folder_without_calls_is_told(scan: Scan, tmp_path: Path) -> None:
+def test_folder_without_calls_is_named(scan: Scan, tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text("from removebg_tools import remove\nremovebg = 1\n")
     (tmp_path / "style.css").write_text(".xapi.remove.bgx {}\n")
 

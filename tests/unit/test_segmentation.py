@@ -31,7 +31,7 @@ from smart_filter_workers.stages.segmentation.subject_filter import (
     split_bystanders,
 )
 
-GREY = np.full((256, 256, 3), 128, np.uint8)
+GRAY = np.full((256, 256, 3), 128, np.uint8)
 
 
 def found(people: People, recipe: Recipe) -> Segmentation:
@@ -84,7 +84,7 @@ def test_doubtful_parts_follow_their_surroundings(
     for part, level in levels:
         matte[part] = level
 
-    assert (refine_edges(matte, GREY)[seen] == expected).all()
+    assert (refine_edges(matte, GRAY)[seen] == expected).all()
 
 
 HEIGHT, WIDTH = 40, 60

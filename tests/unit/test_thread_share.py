@@ -170,6 +170,6 @@ def test_tenant_that_is_alone_is_not_its_own_other(monkeypatch: pytest.MonkeyPat
         assert process.claim(1) == []
 
 
-def test_single_thread_serves_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_single_thread_serves_all_tenants(monkeypatch: pytest.MonkeyPatch) -> None:
     with start(monkeypatch, threads=1) as process:
         assert process.claim(0) == []

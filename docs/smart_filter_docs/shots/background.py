@@ -23,7 +23,7 @@ def _designs(scene: Scene) -> None:
     _in_sight(scene)
 
 
-def _colour(scene: Scene) -> None:
+def _color(scene: Scene) -> None:
     _open(scene)
     _kind(scene, "Color")
     scene.page.get_by_role("button", name="#c8d8c4").click()
@@ -59,5 +59,5 @@ def _in_sight(scene: Scene) -> None:
 SHOTS: Final = (
     Shot("background-chosen", _chosen, (DESKTOP, PHONE_DARK)),
     Shot("background-designs", _designs, (DESKTOP_DARK, PHONE)),
-    Shot("background-colour", _colour, (DESKTOP,)),
+    Shot("background-colour", _color, (DESKTOP,)),
 )

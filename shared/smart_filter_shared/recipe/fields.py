@@ -461,5 +461,7 @@ def _moment(text: str) -> dt.datetime:
 
 def _metadata_text(text: str) -> str:
     if len(text) > MAX_METADATA_CHARACTERS or "\0" in text:
-        raise ValueError(f"is not a text of at most {MAX_METADATA_CHARACTERS} characters")
+        raise ValueError(
+            f"is not a text of at most {MAX_METADATA_CHARACTERS} characters, without NUL"
+        )
     return text

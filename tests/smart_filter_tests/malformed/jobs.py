@@ -455,7 +455,7 @@ def _stroke(name: str, pointer: str, **changes: object) -> Row:
     return _drawn(name, f"/strokes/0{pointer}", strokes=[{**_STROKE, **changes}])
 
 
-def _labelled(name: str, pointer: str, *faces: object, **label: object) -> Row:
+def _labeled(name: str, pointer: str, *faces: object, **label: object) -> Row:
     return _correct(name, {**_LABEL, "label": {"faces": faces, **label}}, f"/label{pointer}")
 
 
@@ -552,8 +552,8 @@ DERIVING = (
         "/stage",
     ),
     _correct("label of nothing", _LABEL, "/kind"),
-    _labelled("a face twice", "/faces/1/number", _FACE, _FACE),
-    _labelled("absent face", "/faces/0/number", {**_FACE, "number": 2}),
+    _labeled("a face twice", "/faces/1/number", _FACE, _FACE),
+    _labeled("absent face", "/faces/0/number", {**_FACE, "number": 2}),
     *(
         json_row(operation, name, body, path=f"/v1/jobs/{{{job}}}/{move}", answer=answer)
         for operation, move, body in ((_DERIVE, "derive", {}), (_CORRECT, "corrections", _MATTE))

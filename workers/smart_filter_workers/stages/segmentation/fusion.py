@@ -45,7 +45,7 @@ SEEN_ABOVE: Final = 0.7
 SEEN_ALIKE_ABOVE: Final = 0.5
 # A face outside all persons is segmented together with its surroundings, as multiples of its size
 # from its middle: the selfie networks do best on head and shoulders.
-ABOVE_FACE, BELOW_FACE, BESIDE_FACE = 1.3, 3.0, 1.8
+ABOVE_FACE, BELOW_FACE, ASIDE_OF_FACE = 1.3, 3.0, 1.8
 MAX_FACES: Final = 30
 # This share of a face's box around its middle decides whether the matte covers the face.
 FACE_MIDDLE_SHARE: Final = 0.25
@@ -148,9 +148,9 @@ def add_faces(
             continue
         around = _region(
             matte,
-            x - BESIDE_FACE * face_px,
+            x - ASIDE_OF_FACE * face_px,
             y - ABOVE_FACE * face_px,
-            x + BESIDE_FACE * face_px,
+            x + ASIDE_OF_FACE * face_px,
             y + BELOW_FACE * face_px,
         )
         seen = _connected_part(

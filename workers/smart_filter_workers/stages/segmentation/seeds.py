@@ -29,7 +29,7 @@ STROKE_REACH_SHARE: Final = 0.15
 # person probably is, and beyond which there is surely none.
 HEAD_WIDTH, HEAD_ABOVE, HEAD_BELOW = 0.75, 1.0, 0.8
 BODY_WIDTH, BODY_BELOW = 1.6, 7.0
-REACH_BESIDE, REACH_ABOVE, REACH_BELOW = 3.0, 1.6, 9.0
+REACH_SIDEWAYS, REACH_ABOVE, REACH_BELOW = 3.0, 1.6, 9.0
 # This share of a face's box surely shows a person.
 SURE_FACE_SHARE: Final = 0.6
 
@@ -113,7 +113,7 @@ def _boxes_around(face: Face) -> dict[int, Sequence[Part]]:
         return x - sideways * size, y - above * size, x + sideways * size, y + below * size
 
     return {
-        MAYBE_BACKGROUND: [part(REACH_BESIDE, REACH_ABOVE, REACH_BELOW)],
+        MAYBE_BACKGROUND: [part(REACH_SIDEWAYS, REACH_ABOVE, REACH_BELOW)],
         MAYBE_PERSON: [
             part(HEAD_WIDTH, HEAD_ABOVE, HEAD_BELOW),
             part(BODY_WIDTH, -HEAD_BELOW, BODY_BELOW),

@@ -20,9 +20,9 @@ from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
 # Chosen by looking. All lengths are shares of the size of one person or touching group. Soles are
 # searched up to this height above the lowest one: one foot may be ahead of the other.
 SOLE_DEPTH: Final = 0.13
-# A part this far above a sole within BESIDE_SHARE, such as a hem, does not touch the ground.
+# A part this far above a sole within SIDEWAYS_SHARE, such as a hem, does not touch the ground.
 LIFTED_FROM: Final = 0.02
-BESIDE_SHARE: Final = 0.035
+SIDEWAYS_SHARE: Final = 0.035
 SOLE_THICKNESS: Final = 0.008
 # Parts smaller than this share of the largest are hands and bags.
 MIN_GROUP_SHARE: Final = 0.15
@@ -127,7 +127,7 @@ def _bottom(part: PersonGroup) -> NDArray[np.float32]:
 
 def _soles(bottom: NDArray[np.float32], size: float, rows: NDArray[np.float32]) -> Floats:
     """Return a thin line where a group touches the ground: 0..1, in these rows."""
-    reach = 2 * round(BESIDE_SHARE * size) + 1
+    reach = 2 * round(SIDEWAYS_SHARE * size) + 1
     nearby = cv2.dilate(bottom[None], np.ones((1, reach), np.uint8))[0]
     touches = np.clip(1 - (nearby - bottom) / max(1.0, LIFTED_FROM * size), 0, 1)
     touches *= np.clip(2 - 2 * (bottom.max() - bottom) / max(1.0, SOLE_DEPTH * size), 0, 1)
