@@ -90,7 +90,7 @@ def test_announced_end_wakes_a_watch_also_after_an_outage(bench: Bench) -> None:
                     await anyio.to_thread.run_sync(bench.doorbell.announce_ends, [job_id])
                     await anyio.sleep(0.01)
 
-            with anyio.fail_after(60), watching.of(job_id, ends_only=True) as watch:
+            with anyio.fail_after(60), watching.watch(job_id, ends_only=True) as watch:
                 async with anyio.create_task_group() as group:
                     group.start_soon(listener.run)
                     group.start_soon(announce_often)

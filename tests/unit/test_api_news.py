@@ -45,7 +45,7 @@ def wake_watches(database: Database, *waiting: tuple[JobId, bool]) -> list[int]:
         watching = EventPoller(database)
 
         async def one(number: int, job_id: JobId, ends_only: bool) -> None:  # noqa: FBT001 - start_soon
-            with watching.of(job_id, ends_only=ends_only) as watch:
+            with watching.watch(job_id, ends_only=ends_only) as watch:
                 await watch.woken()
                 await watch.woken()
                 found.append(number)
@@ -69,7 +69,7 @@ def wake_watches(database: Database, *waiting: tuple[JobId, bool]) -> list[int]:
 async def watched(look: PollEvents, times: int) -> None:
     """Wait until a watch of a job's end has been woken `times` times."""
     watching = EventPoller(look)
-    with watching.of(ONE, ends_only=True) as watch:
+    with watching.watch(ONE, ends_only=True) as watch:
         async with anyio.create_task_group() as group:
             group.start_soon(watching.run)
             with anyio.fail_after(60):
@@ -109,7 +109,7 @@ def test_announced_end_wakes_without_a_poll() -> None:
     async def wait() -> None:
         watching = EventPoller(database)
         watching.expect_announcements(True)
-        with watching.of(ONE, ends_only=True) as watch:
+        with watching.watch(ONE, ends_only=True) as watch:
             async with anyio.create_task_group() as group:
                 group.start_soon(watching.run)
                 watching.announce(OTHER)
@@ -129,7 +129,7 @@ def test_poll_finds_an_end_that_nothing_announced() -> None:
     async def wait() -> None:
         watching = EventPoller(database)
         watching.expect_announcements(True)
-        with watching.of(ONE, ends_only=True) as watch:
+        with watching.watch(ONE, ends_only=True) as watch:
             async with anyio.create_task_group() as group:
                 group.start_soon(watching.run)
                 with anyio.fail_after(60):

@@ -132,7 +132,7 @@ def test_lines_of_gray_pictures_are_not_thrown_off_by_rounding() -> None:
     coverage = np.divide(gray[..., 0], 255, dtype=np.float32)
     fitted = ColorLines(gray, np.ones_like(coverage), radius=4, unsure=np.ones((120, 120), bool))
 
-    lines = fitted.drawn(coverage)
+    lines = fitted.fit_lines(coverage)
 
     assert np.abs(lines[..., :3].sum(axis=2) - 1).max() < 0.05
     assert np.abs(color_lines.evaluate_lines(lines, gray) - coverage).max() < 0.02

@@ -98,7 +98,7 @@ async def wait_for_end(
     changed_from: the row as the caller knows it; the wait then ends as soon as it differs.
     Raises JobDeleted as soon as it is deleted, DatabaseUnavailable.
     """
-    with services.watching.of(followed.watched_id, ends_only=changed_from is None) as watch:
+    with services.watching.watch(followed.watched_id, ends_only=changed_from is None) as watch:
         row = await followed.read(services)
         return await wait_from(
             row, services, followed, watch, seconds=seconds, changed_from=changed_from
@@ -156,7 +156,7 @@ async def stream_events(
     """
     ends_at = anyio.current_time() + _MAX_STREAM_SECONDS
     yield format_sse_event(retry=_RECONNECT_MS)
-    with services.watching.of(followed.watched_id) as watch:
+    with services.watching.watch(followed.watched_id) as watch:
         while anyio.current_time() < ends_at:
             try:
                 page = await followed.read_events(services, after=after)

@@ -449,7 +449,7 @@ def _watch(
     """Return a watch of a job for a request that may wait; None for one that does not."""
     if seconds is None:
         return contextlib.nullcontext()
-    return services.watching.of(job_id, ends_only=ends_only)
+    return services.watching.watch(job_id, ends_only=ends_only)
 
 
 def _job_response(row: JobRow, services: Services, code: int) -> Response:

@@ -93,7 +93,7 @@ class EtaEstimator:
             self._estimates.clear()
             self._ahead.add(SampledStage(first.capability, job.rank, job.megapixels, capabilities))
 
-    def of(self, job: PendingJob) -> CompletionEstimate:
+    def estimate(self, job: PendingJob) -> CompletionEstimate:
         """Return the completion estimate of a job."""
         return estimate.estimate_completion(self._ahead, job)
 
@@ -110,12 +110,14 @@ class EtaEstimator:
         if row.finished_at is not None or not steps:
             return None
         rank = next(stage.rank for stage in row.stages)
-        found = self.of(self._pending_job(row.tenant, row.recipe, rank, row.megapixels, steps))
+        found = self.estimate(
+            self._pending_job(row.tenant, row.recipe, rank, row.megapixels, steps)
+        )
         if row.recipe.run_at is None:  # else it also depends on the time
             self._estimates.put(row.id, (row, found))
         return found
 
-    def planned(
+    def plan_job(
         self,
         tenant: Tenant,
         recipe: Recipe,

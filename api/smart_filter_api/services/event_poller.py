@@ -74,7 +74,7 @@ class EventPoller:
         )
 
     @contextmanager
-    def of(self, job_id: JobId, *, ends_only: bool = False) -> Iterator[JobWatch]:
+    def watch(self, job_id: JobId, *, ends_only: bool = False) -> Iterator[JobWatch]:
         """Watch a job; each event committed from now on wakes the watch.
 
         ends_only: wake only when the job ends.  Spurious wakes are possible: read the job, then

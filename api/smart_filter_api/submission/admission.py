@@ -303,7 +303,7 @@ def _estimate_options(
         pending = _pending_job(
             forecasts, tenant, request, place=place, recipe=recipe, plans=plans, done=done
         )
-        yield RunOption(recipe, plans, degraded, forecasts.of(pending))
+        yield RunOption(recipe, plans, degraded, forecasts.estimate(pending))
 
 
 def _pending_job(
@@ -327,4 +327,4 @@ def _pending_job(
         if stage not in skipped or plan != request.order.plans[stage]
     }
     rank = fair_queueing.rank(place, recipe.priority)
-    return forecasts.planned(tenant, recipe, left, rank=rank, megapixels=request.megapixels)
+    return forecasts.plan_job(tenant, recipe, left, rank=rank, megapixels=request.megapixels)

@@ -134,9 +134,7 @@ async def open_submission(
     """
     commits_itself = not adds_rows and _is_one_statement(caller, submission)
     async with contextlib.AsyncExitStack() as undo:
-        undo.push_async_callback(
-            admission.refund, services, caller, submission.charged_megapixels
-        )
+        undo.push_async_callback(admission.refund, services, caller, submission.charged_megapixels)
         begun: list[str] = []
         undo.push_async_callback(_remove_pictures, services, begun)
         await _store_pictures(services, submission.pictures, begun)

@@ -23,9 +23,9 @@ Outline = NDArray[np.bool_]
 
 # All of these are flat within 0.003 IoU around their values on training photos.
 HALF: Final = 0.5
-SILHOUETTE_SHARE: Final = 0.45
+SILHOUETTE_WEIGHT: Final = 0.45
 # Weight of the whole picture's matte where it agrees with a person's (IoU).
-WHOLE_SHARE: Final = 0.33
+WHOLE_WEIGHT: Final = 0.33
 AGREES_ABOVE: Final = 0.6
 # Distance around a bystander within which the whole picture's matte is ignored.
 AROUND_BYSTANDER_PX: Final = 9
@@ -75,9 +75,9 @@ def merge_persons(
         closer = segment_region(look, srgb, region)
         silhouette = person.coverage[region]
         agreed += person.area_px * region_iou(closer > HALF, silhouette > HALF)
-        own = SILHOUETTE_SHARE * silhouette + (1 - SILHOUETTE_SHARE) * closer
+        own = SILHOUETTE_WEIGHT * silhouette + (1 - SILHOUETTE_WEIGHT) * closer
         if region_iou(own > HALF, whole[region] > HALF) > AGREES_ABOVE:
-            own = (1 - WHOLE_SHARE) * own + WHOLE_SHARE * whole[region]
+            own = (1 - WHOLE_WEIGHT) * own + WHOLE_WEIGHT * whole[region]
         matte[region] = np.maximum(matte[region], own)
     return matte, agreed / sum(person.area_px for person in persons)
 

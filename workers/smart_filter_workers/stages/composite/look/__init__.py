@@ -42,7 +42,7 @@ def join_people(
 ) -> Srgb8 | Srgba8:
     """Composite the people onto a ground of the canvas's size; the ground is overwritten."""
     look = resolve_auto(asked, scene)
-    people = coarse_grid.make_grid(*cut.matte.shape).coverage(cut.matte)
+    people = coarse_grid.make_grid(*cut.matte.shape).shrink_matte(cut.matte)
     if look == NO_LOOK or not people.any():
         return compositor.over(cut, ground)
     # Measure before drawing on the ground: people are not lit by their own shadow.

@@ -44,11 +44,12 @@ class Grid:
         """Rows and columns of cells; the last ones may extend beyond the picture."""
         return -(-self.height // self.step), -(-self.width // self.step)
 
-    def coverage(self, matte: Matte8) -> Floats:
+    def shrink_matte(self, matte: Matte8) -> Floats:
         """Return a matte, (H, W) uint8, as a map of this grid: (h, w) float32, 0..1."""
         if self.step == 1:
             return matte.astype(np.float32) / np.float32(255)
-        # Take every `skip`-th pixel, then the mean of four: exact means take ten times as long.
+        # Take every `skip`-th pixel, then one bilinear sample in the middle of each cell: exact
+        # means take ten times as long.
         skip = self.step // 2
         some = matte[skip // 2 :: skip, skip // 2 :: skip]
         if not some.size:
@@ -64,11 +65,11 @@ class Grid:
         )
         return small.astype(np.float32) / np.float32(255)
 
-    def fitted(self, any_map: Floats) -> Floats:
+    def fit_map(self, any_map: Floats) -> Floats:
         """Return a map of the whole picture, of any size, resized to this grid with a margin.
 
         any_map: (h', w') or (h', w', 3) float32.  The result has one more cell on each side, as
-        `part` expects.
+        `enlarge_block` expects.
         """
         if any_map.shape[:2] != self.shape:
             any_map = cv2.resize(any_map, self.shape[::-1], interpolation=cv2.INTER_LINEAR).astype(
@@ -77,7 +78,7 @@ class Grid:
         framed = cv2.copyMakeBorder(any_map, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
         return framed.astype(np.float32, copy=False)
 
-    def part(self, fitted: Values, block: Block) -> Values:
+    def enlarge_block(self, fitted: Values, block: Block) -> Values:
         """Return one block of a fitted map, enlarged linearly to the picture."""
         rows, columns = block
         step = self.step

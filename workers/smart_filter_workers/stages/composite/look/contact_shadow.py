@@ -110,12 +110,12 @@ def _take(left: Floats, part: PersonGroup, *, opacity: float, light: float) -> N
     first = max(0, int(bottom.max() - SOLE_DEPTH * size) - margin)
     rows = slice(first, int(bottom.max()) + margin + 1)
     soles = _soles(bottom, size, np.arange(*rows.indices(len(left)), dtype=np.float32))
-    for softness in (LINE_LAYER, SHADE_LAYER, POOL_LAYER):
-        soft = _soften(soles, size, softness)
-        if light and softness.aside:
-            shift = np.array([[1.0, 0, -light * softness.aside * size], [0, 1, 0]])
+    for layer in (LINE_LAYER, SHADE_LAYER, POOL_LAYER):
+        soft = _soften(soles, size, layer)
+        if light and layer.aside:
+            shift = np.array([[1.0, 0, -light * layer.aside * size], [0, 1, 0]])
             soft = cv2.warpAffine(soft, shift, soft.shape[::-1]).astype(np.float32, copy=False)
-        left[rows] *= 1 - np.float32(opacity * softness.most) * soft
+        left[rows] *= 1 - np.float32(opacity * layer.most) * soft
 
 
 def _bottom(part: PersonGroup) -> NDArray[np.float32]:
@@ -137,13 +137,13 @@ def _soles(bottom: NDArray[np.float32], size: float, rows: NDArray[np.float32]) 
     return np.asarray(np.where((below <= half) & (below > -half), touches, 0), np.float32)
 
 
-def _soften(soles: Floats, size: float, softness: ShadowLayer) -> Floats:
+def _soften(soles: Floats, size: float, layer: ShadowLayer) -> Floats:
     """Return a blurred line of soles, scaled so that the middle of a broad one stays 1."""
-    sigma_x, sigma_y = max(0.5, softness.across * size), max(0.5, softness.down * size)
+    sigma_x, sigma_y = max(0.5, layer.across * size), max(0.5, layer.down * size)
     soft = cv2.GaussianBlur(soles, (0, 0), sigma_x, sigmaY=sigma_y, borderType=cv2.BORDER_CONSTANT)
     # Source: the Gaussian's integral over a thin line of this breadth, at its middle.
     peak = min(1.0, _thick(size) / ((2 * np.pi) ** 0.5 * sigma_y))
-    peak *= math.erf(softness.breadth * size / (2 * 2**0.5 * sigma_x))
+    peak *= math.erf(layer.breadth * size / (2 * 2**0.5 * sigma_x))
     return np.asarray(np.minimum(soft / np.float32(peak), 1), np.float32)
 
 

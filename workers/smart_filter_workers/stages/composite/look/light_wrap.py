@@ -72,17 +72,17 @@ def wrap_light(
     """
     grid = coarse_grid.make_grid(*matte.shape)
     near = 1 - coarse_grid.blur_map(people, sigma_px=REACH_SHARE * max(people.shape))
-    shine = grid.fitted(around.there)[1:-1, 1:-1] * near
+    shine = grid.fit_map(around.there)[1:-1, 1:-1] * near
     active = (shine > _SEEN_FROM) & (people > 0)
     per_shine = np.float32(MAX_SHARE * strength / EDGE_SHINE / 255)
-    share = grid.fitted(np.minimum(shine, np.float32(EDGE_SHINE)) * per_shine)
-    squares = grid.fitted(around.squares)
+    share = grid.fit_map(np.minimum(shine, np.float32(EDGE_SHINE)) * per_shine)
+    squares = grid.fit_map(around.squares)
     for block in grid.blocks(active):
         part = picture[block]
-        weight = grid.part(share, block) * matte[block]
+        weight = grid.enlarge_block(share, block) * matte[block]
         colors = part[..., :_RGB]
         mixed = cv2.multiply(colors, colors, dtype=cv2.CV_32F)
-        lit = cv2.subtract(grid.part(squares, block), mixed)
+        lit = cv2.subtract(grid.enlarge_block(squares, block), mixed)
         cv2.multiply(lit, cv2.cvtColor(weight, cv2.COLOR_GRAY2RGB), lit)
         cv2.add(mixed, lit, mixed)
         part[..., :_RGB] = cv2.convertScaleAbs(cv2.sqrt(mixed, mixed))

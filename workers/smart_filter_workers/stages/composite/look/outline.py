@@ -49,7 +49,7 @@ def find_line(matte: Matte8, outline: Outline) -> OutlineLine:
     """Return the line around people; matte: (H, W) uint8."""
     width_px = max(1.0, outline.width.of(max(matte.shape)))
     grid = coarse_grid.make_grid(*matte.shape, longest_px=LONGEST_PX)
-    people = grid.coverage(matte)
+    people = grid.shrink_matte(matte)
     past = _distance_outside(people < PEOPLE_FROM, width_px / grid.step) * np.float32(grid.step)
     return OutlineLine(matte, width_px, grid, past, people >= 1)
 
@@ -68,10 +68,10 @@ def draw(ground: Srgb8 | Srgba8, line: OutlineLine, rgba: tuple[int, int, int, i
     """
     grid = line.grid
     color, opacity = np.array(rgba[:3], np.float32), np.float32(rgba[3] / 255)
-    fitted = grid.fitted(line.past)
+    fitted = grid.fit_map(line.past)
     is_thin = grid.step > 1 and line.width_px < MIN_WIDTH_CELLS * grid.step
     for block in grid.blocks((line.past < grid.step) & ~line.hidden):
-        past = _exact_distance(line, block) if is_thin else grid.part(fitted, block)
+        past = _exact_distance(line, block) if is_thin else grid.enlarge_block(fitted, block)
         alpha = np.clip(HALF - past, 0, 1)[..., np.newaxis] * opacity
         part = ground[block]
         below = 1 - alpha

@@ -68,15 +68,15 @@ def darken(ground: Srgb8 | Srgba8, share: Floats, people: Floats) -> None:
     map of any size, 0..1; people: a map of the ground's grid.
     """
     grid = coarse_grid.make_grid(*ground.shape[:2])
-    taken = grid.fitted(share)
+    taken = grid.fit_map(share)
     # Whole levels take half the time of fractions, and change a pixel by two levels at most.
     left = np.rint(_WHOLE * (1 - taken)).astype(np.uint8)
     for block in grid.blocks((taken[1:-1, 1:-1] > _SEEN_FROM) & (people < 1)):
         part = ground[block]
         if part.shape[2] > 3:  # noqa: PLR2004 - red, green, blue
-            _darken_transparent(part, grid.part(taken, block))
+            _darken_transparent(part, grid.enlarge_block(taken, block))
         else:
-            levels = cv2.cvtColor(grid.part(left, block), cv2.COLOR_GRAY2RGB)
+            levels = cv2.cvtColor(grid.enlarge_block(left, block), cv2.COLOR_GRAY2RGB)
             cv2.multiply(part, levels, dst=part, scale=1 / _WHOLE)
 
 

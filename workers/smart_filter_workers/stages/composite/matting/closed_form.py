@@ -16,7 +16,8 @@ from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
 
 # Coverage beyond these is sure, unless unsure pixels are within REACH_PX.
-SURELY_NONE, SURELY_WHOLE = 0.02, 0.98
+SURE_BELOW: Final = 0.02
+SURE_ABOVE: Final = 0.98
 REACH_PX: Final = 3
 # Variance of colors, 0..1, that counts as noise. Source: Levin et al. 2008, their code's default.
 EPSILON: Final = 1e-7
@@ -108,8 +109,8 @@ def _offsets(width: int) -> Indices:
 
 def _find_unsure(coverage: Floats) -> NDArray[np.bool_]:
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * REACH_PX + 1,) * 2)
-    people = cv2.erode((coverage > SURELY_WHOLE).astype(np.uint8), disc)
-    backdrop = cv2.erode((coverage < SURELY_NONE).astype(np.uint8), disc)
+    people = cv2.erode((coverage > SURE_ABOVE).astype(np.uint8), disc)
+    backdrop = cv2.erode((coverage < SURE_BELOW).astype(np.uint8), disc)
     return np.asarray(cv2.max(people, backdrop) == 0)
 
 

@@ -49,8 +49,8 @@ class ColorLines:
         weighted_red, weighted_green, weighted_blue = red * weight, green * weight, blue * weight
         self._weighted = [weighted_red, weighted_green, weighted_blue, weight]
         *sums, share = self._window_means(*self._weighted)
-        self._share = np.reciprocal(share)
-        self._means = [one * self._share for one in sums]
+        self._inverse_weight = np.reciprocal(share)
+        self._means = [one * self._inverse_weight for one in sums]
         products = self._window_means(
             weighted_red * red,
             weighted_red * green,
@@ -59,9 +59,11 @@ class ColorLines:
             weighted_green * blue,
             weighted_blue * blue,
         )
-        self._inverse = _invert_covariance([one * self._share for one in products], self._means)
+        self._inverse = _invert_covariance(
+            [one * self._inverse_weight for one in products], self._means
+        )
 
-    def drawn(self, coverage: Floats) -> Floats:
+    def fit_lines(self, coverage: Floats) -> Floats:
         """Return the lines, (h, w, 4) float32, for a coverage, (h, w) float32, 0..1.
 
         coverage: two neighbors that are both sure have the same.
@@ -76,29 +78,31 @@ class ColorLines:
             plane.reshape(-1)[self._windows] = one
         return self._blur(np.asarray(cv2.merge(planes), np.float32))
 
-    def explained(self, coverage: Floats) -> Floats:
+    def measure_explained(self, coverage: Floats) -> Floats:
         """Return the share of coverage's variance that colors explain, (h, w) float32, 0..1.
 
         A low share means that people and background have the same colors here.
         """
         shared, mean = self._shared(coverage)
         (square,) = self._window_means(coverage * coverage * self._weighted[3])
-        variance = np.maximum(square * self._share - mean * mean, 0) + np.float32(MIN_VARIANCE)
+        variance = np.maximum(square * self._inverse_weight - mean * mean, 0) + np.float32(
+            MIN_VARIANCE
+        )
         share = np.zeros_like(coverage)
         share.reshape(-1)[self._windows] = _dot(self._through(shared), shared) / variance
         return self._blur(share)
 
-    def tell(self, coverage: Floats, lines: Floats) -> None:
+    def apply_lines(self, coverage: Floats, lines: Floats) -> None:
         """Replace the coverage, (h, w) float32, 0..1, of the unsure pixels by that of lines."""
-        told = _sum_channels(
+        drawn = _sum_channels(
             lines.reshape(-1, _CHANNELS).take(self._unsure, axis=0) * self._unsure_levels
         )
-        coverage.reshape(-1, copy=False)[self._unsure] = np.clip(told, 0, 1)
+        coverage.reshape(-1, copy=False)[self._unsure] = np.clip(drawn, 0, 1)
 
     def _shared(self, coverage: Floats) -> tuple[list[Floats], Floats]:
         """Return each window's covariances of colors and coverage, and its mean coverage."""
         means = self._window_means(*(one * coverage for one in self._weighted))
-        *products, mean = (one * self._share for one in means)
+        *products, mean = (one * self._inverse_weight for one in means)
         pairs = zip(products, self._means, strict=True)
         return [product - color * mean for product, color in pairs], mean
 
@@ -154,7 +158,7 @@ def _invert_covariance(products: Sequence[Floats], means: Sequence[Floats]) -> t
     rr, gg, bb = rr - red * red + EPSILON, gg - green * green + EPSILON, bb - blue * blue + EPSILON
     rg, rb, gb = rg - red * green, rb - red * blue, gb - green * blue
     first, second, third = gg * bb - gb * gb, gb * rb - rg * bb, rg * gb - gg * rb
-    share = 1 / (rr * first + rg * second + rb * third)
+    inverse_determinant = 1 / (rr * first + rg * second + rb * third)
     planes = (
         first,
         second,
@@ -163,4 +167,4 @@ def _invert_covariance(products: Sequence[Floats], means: Sequence[Floats]) -> t
         rb * rg - rr * gb,
         rr * gg - rg * rg,
     )
-    return tuple((plane * share).astype(np.float32) for plane in planes)
+    return tuple((plane * inverse_determinant).astype(np.float32) for plane in planes)

@@ -83,7 +83,7 @@ class LearnedEdge:
     """The edge of a matte as learned on the small picture.
 
     srgb: (h, w, 3) uint8; coverage: (h, w) float32, 0..1; lines: (h, w, 4) float32, from
-    ColorLines.drawn, None without an edge.  bounds: limits of the lines' coverage, from
+    ColorLines.fit_lines, None without an edge.  bounds: limits of the lines' coverage, from
     bounds.compute_bounds, of any size; None for no limits.
     """
 
@@ -113,7 +113,7 @@ UNSURE_WEIGHT: Final = 0.3
 DOUBTED, BELIEVED, EXPLAINED = 0.25, 0.8, 0.97
 # Where colors are ignored the matte's own edge is used, this much steeper: haze is worse than an
 # edge that is a pixel off.
-EDGE_STEEPNESS: Final = 3.0
+MATTE_STEEPNESS: Final = 3.0
 
 
 def shrink_inputs(matte: Matte8, proxy_srgb: Srgb8, *, effort: Effort) -> SmallInputs:
@@ -172,7 +172,7 @@ def learn_edge(
         varies = cv2.morphologyEx(coverage, cv2.MORPH_GRADIENT, around) > INVISIBLE
         everywhere = np.ones_like(coverage)
         closer = ColorLines(srgb, everywhere, radius=effort.last_radius, unsure=varies)
-        lines = closer.drawn(coverage)
+        lines = closer.fit_lines(coverage)
     most = effort.doubted_veil + (effort.hair_veil - effort.doubted_veil) * openness
     veil = effort.veil + (most - effort.veil) * _ramp(explained, EXPLAINED, BELIEVED)
     lines = _remove_veil(
@@ -193,13 +193,13 @@ def _lines(coverage: Floats, srgb: Srgb8, known: Trimap, effort: Effort) -> tupl
     sure = known.sure
     weight = np.where(sure, np.float32(1), np.float32(UNSURE_WEIGHT))
     fitted = ColorLines(srgb, weight, radius=effort.radius, unsure=~sure)
-    otherwise = np.clip((coverage - 0.5) * EDGE_STEEPNESS + 0.5, 0, 1)
+    otherwise = np.clip((coverage - 0.5) * MATTE_STEEPNESS + 0.5, 0, 1)
     for _ in range(effort.rounds):
-        lines = fitted.drawn(coverage)
-        fitted.tell(coverage, lines)
+        lines = fitted.fit_lines(coverage)
+        fitted.apply_lines(coverage, lines)
     if not effort.doubts:
         return lines, np.ones_like(coverage)
-    explained = fitted.explained(coverage)
+    explained = fitted.measure_explained(coverage)
     doubt = _ramp(explained, BELIEVED, DOUBTED)
     lines *= cv2.merge([1 - doubt] * 4)
     lines[..., 3] += otherwise * doubt
