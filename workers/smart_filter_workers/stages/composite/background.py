@@ -54,7 +54,7 @@ def is_photo(chosen: ChosenBackground, inputs: Inputs) -> bool:
 
 
 def keep_photo(inputs: Inputs, frame: Frame) -> Srgb8:
-    """Return the photo placed on the canvas; the same array if the canvas is the photo."""
+    """Return the photo placed on the canvas, (H, W, 3) uint8 sRGB; itself if it is the canvas."""
     srgb = inputs.photo.srgb
     height, width = srgb.shape[:2]
     if compose.is_whole(frame, width=width, height=height):
@@ -63,7 +63,10 @@ def keep_photo(inputs: Inputs, frame: Frame) -> Srgb8:
 
 
 def fill_color(rgba: tuple[int, int, int, int], *, width: int, height: int) -> Srgb8 | Srgba8:
-    """Return one color, levels 0..255; without alpha if it is opaque."""
+    """Return a canvas of one color: (H, W, 4) uint8 sRGB, or (H, W, 3) if it is opaque.
+
+    rgba: red, green, blue and straight alpha, 0..255.
+    """
     if rgba[3] == 255:  # noqa: PLR2004 - opaque
         plain = np.empty((height, width, 3), np.uint8)
         plain[:] = rgba[:3]
@@ -74,7 +77,7 @@ def fill_color(rgba: tuple[int, int, int, int], *, width: int, height: int) -> S
 
 
 def make_transparent(*, width: int, height: int) -> Srgba8:
-    """Return a fully transparent canvas."""
+    """Return a fully transparent canvas, (H, W, 4) uint8, all 0."""
     return fill_color(_TRANSPARENT, width=width, height=height)
 
 

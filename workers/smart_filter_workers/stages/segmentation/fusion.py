@@ -201,7 +201,7 @@ def _add_if_seen(
 
 def _connected_part(matte: Floats, *, x: int, y: int) -> Floats | None:
     """Return the part of a matte that contains a pixel, with its soft edge; None if it has none."""
-    _, labels = cv2.connectedComponents((matte > HALF).astype(np.uint8))
+    labels, _ = label_parts(matte > HALF)
     label = labels[min(y, len(labels) - 1), min(x, labels.shape[1] - 1)]
     if label == 0:
         return None

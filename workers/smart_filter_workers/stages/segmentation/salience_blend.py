@@ -7,7 +7,7 @@ wild, where the second sees tables and animals.
 
 import functools
 import math
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,16 +15,12 @@ from numpy.typing import NDArray
 from smart_filter_workers.results import HALF_LEVEL, Matte8
 from smart_filter_workers.stages.segmentation.agreement import agreement
 from smart_filter_workers.stages.segmentation.edges import NETWORK_SIDE_PX, keep_to_band
-
-# Rows and columns of a picture.
-Region: TypeAlias = tuple[slice, slice]
+from smart_filter_workers.stages.segmentation.regions import MIN_FOUND_PX, Region
 
 # The region holds this share of the rows' and of the columns' pixels of people: a few far away from
 # the others are mistakes.
 HELD: Final = 0.996
 MARGIN_SHARE, MARGIN_PX = 0.15, 4
-# A matte with fewer pixels than this shows no person.
-MIN_PX: Final = 40
 # Weights of the second matte: where the overlap (IoU) of both is high, and elsewhere.
 ALIKE_FROM: Final = 0.9
 WEIGHT_ALIKE, WEIGHT_UNLIKE = 0.5, 0.3
@@ -42,7 +38,7 @@ def find_region(matte: Matte8) -> Region | None:
     matte: (H, W) uint8.
     """
     people = matte > HALF_LEVEL
-    if np.count_nonzero(people) < MIN_PX:
+    if np.count_nonzero(people) < MIN_FOUND_PX:
         return None
     return _interval(people.sum(axis=1)), _interval(people.sum(axis=0))
 

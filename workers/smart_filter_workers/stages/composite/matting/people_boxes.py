@@ -89,7 +89,7 @@ def join_maps(
 ) -> Floats:
     """Return small maps, (h, w, n) float32, of boxes as one map of the whole picture.
 
-    width, height: the picture's.  The map is right to half of its pixels, and 0 outside the boxes.
+    width, height: the picture's.  Its places are exact to half a pixel; it is 0 outside the boxes.
     """
     if boxes == [PeopleBox(0, 0, width, height)]:
         return maps[0]

@@ -33,7 +33,7 @@ class Trimap:
 
 
 def from_matte(matte: Matte8, *, reach_px: int) -> Trimap:
-    """Return a matte's trimap.
+    """Return a matte's trimap, two masks of its size.
 
     matte: (h, w) uint8.  The unsure band is as wide as the matte is soft, and `reach_px` wider: an
     edge may be that far from where a network saw it.
@@ -45,7 +45,10 @@ def from_matte(matte: Matte8, *, reach_px: int) -> Trimap:
 
 
 def widen_outward(known: Trimap, matte: Matte8, *, where: Floats, reach_px: int) -> Trimap:
-    """Return the trimap with a wider reach into the background where `where`, (h, w), is over ½."""
+    """Return the trimap with a wider reach into the background where `where` is over one half.
+
+    matte: (h, w) uint8; where: (h, w) float32, 0..1.
+    """
     elsewhere = where <= 0.5  # noqa: PLR2004 - a half
     wider = from_matte(matte, reach_px=reach_px)
     made = Trimap(known.people, known.backdrop & (elsewhere | wider.backdrop))

@@ -18,6 +18,7 @@ from smart_filter_shared.catalog import parameters as given
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.pipeline import TaskName
+from smart_filter_workers.connected_parts import label_parts
 from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import Matte8, PreparedPhoto, Srgb8
 from smart_filter_workers.stages.segmentation import seeds
@@ -196,8 +197,8 @@ def run_grabcut(srgb: Srgb8, seeded: Seeds, *, iterations: int) -> NDArray[np.bo
 
 def _keep_touching(found: NDArray[np.bool_], guessed: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the parts of the result that touch the guess: colors recur far away."""
-    _, labels = cv2.connectedComponents(found.astype(np.uint8))
-    is_kept = np.zeros(int(labels.max()) + 1, np.bool_)
+    labels, stats = label_parts(found)
+    is_kept = np.zeros(len(stats), np.bool_)
     is_kept[labels[guessed]] = True
     is_kept[0] = False  # label 0 is everything outside the result
     return np.asarray(is_kept[labels], dtype=np.bool_)

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
+from smart_filter_workers.connected_parts import label_parts
 from smart_filter_workers.networks import isnet
 from smart_filter_workers.networks.isnet import WEIGHTS, IsNet
 from smart_filter_workers.results import PreparedPhoto
@@ -68,8 +68,7 @@ def drop_guesses(coverage: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     if coverage.max() < SURE:
         return coverage
-    count, labels = cv2.connectedComponents((coverage > PART).astype(np.uint8))
-    part_of = np.asarray(labels, np.int32)
-    highest = np.zeros(count, np.float32)
+    part_of, stats = label_parts(coverage > PART)
+    highest = np.zeros(len(stats), np.float32)
     np.maximum.at(highest, part_of.ravel(), coverage.ravel())
     return np.where((highest < SURE)[part_of], np.float32(0), coverage)

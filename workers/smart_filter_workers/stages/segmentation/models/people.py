@@ -42,6 +42,7 @@ from smart_filter_workers.stages.segmentation.fusion import (
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 from smart_filter_workers.stages.segmentation.person_boxes import PersonBoxes
 from smart_filter_workers.stages.segmentation.persons import PersonFinder
+from smart_filter_workers.stages.segmentation.regions import MIN_FOUND_PX
 from smart_filter_workers.stages.segmentation.subject_filter import (
     GROUP_SIZE,
     select_subject_faces,
@@ -94,8 +95,6 @@ FACE_THRESHOLD: Final = 0.5
 # 0.94 at 384 and 0.61 at 512: the network knows large persons best. Low scores are for doubts.
 PERSON_SIDE_PX: Final = 256
 PERSON_THRESHOLD: Final = 0.08
-# A matte with fewer pixels than this shows no person.
-MIN_PX: Final = 40
 # Photos longer than this, such as panoramas, need a review too: the networks see a person of their
 # whole height at 160 pixels or less. Of persons in a row all 8 were found at a ratio of 5, 2 of 15
 # at 10, and none of 22 at 15.
@@ -147,7 +146,7 @@ class PeopleSegmenter:
         matte = refine_edges(matte_01, proxy)
         certain = bool(faces) or any(person.certain for person in persons)
         is_too_long = max(matte.shape) > MAX_RATIO * min(matte.shape)
-        if np.count_nonzero(matte > HALF_LEVEL) < MIN_PX:
+        if np.count_nonzero(matte > HALF_LEVEL) < MIN_FOUND_PX:
             return People(matte, persons=(), certain=certain, needs_review=is_too_long)
         confidence = (sureness + region_iou(matte_01 > fusion.HALF, whole > fusion.HALF)) / 2
         # The selfie networks may see people without a silhouette; their number is then unknown.

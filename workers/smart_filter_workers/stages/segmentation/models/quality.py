@@ -22,7 +22,7 @@ from smart_filter_workers.stages.segmentation import (
 )
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 from smart_filter_workers.stages.segmentation.models.isnet import CARD as ISNET
-from smart_filter_workers.stages.segmentation.salience_blend import Region
+from smart_filter_workers.stages.segmentation.regions import Region
 
 PEOPLE: Final = "people"
 
