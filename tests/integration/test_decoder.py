@@ -171,6 +171,9 @@ def test_child_returns_the_picture_that_a_process_of_its_own_would(
     assert np.array_equal(photo.srgb, expected.srgb)
     assert (photo.format, photo.taken_at) == (expected.format, expected.taken_at)
     assert photo.exif == expected.exif
+    assert (photo.alpha is None) == (expected.alpha is None)
+    if photo.alpha is not None and expected.alpha is not None:
+        assert np.array_equal(photo.alpha, expected.alpha)
 
 
 @pytest.fixture(scope="module")

@@ -52,6 +52,24 @@ def test_design_of_each_family_is_drawn_behind_the_people(preset: str) -> None:
     assert (result.background.kind, result.background.name) == ("preset", preset)
 
 
+@pytest.mark.parametrize("turns", [0, 1])
+def test_transparent_parts_of_the_photo_stay_transparent(turns: int) -> None:
+    inputs = a_job("transparent", format=Format.PNG, look=NO_LOOK)
+    alpha = np.full((HEIGHT, WIDTH), 255, np.uint8)
+    alpha[:, : WIDTH // 2] = 0
+    srgb, alpha = (np.rot90(plane, -turns).copy() for plane in (inputs.photo.srgb, alpha))
+    inputs = replace(
+        inputs,
+        photo=replace(inputs.photo, srgb=srgb, alpha=alpha),
+        prepared=replace(inputs.prepared, quarter_turns=turns),
+    )
+
+    shown = decode_pixels(composite(inputs).image)[..., 3]
+
+    assert not shown[:, : WIDTH // 2].any()
+    assert shown[:, WIDTH // 2 :].max() == 255
+
+
 def test_nothing_outside_the_region_is_cut_out() -> None:
     region = Framing(roi=read_roi("0% 50px 50% 100%"))
 

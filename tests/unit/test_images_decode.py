@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import ExifTags, Image
 
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable, UnusablePhoto
 from smart_filter_tests import heic
@@ -173,6 +173,30 @@ def test_every_mode_decodes_to_opaque_colors(mode: str) -> None:
 
     assert images.decode(content).srgb.shape == (20, 30, 3)
     assert near(corners(content), [np.broadcast_to(expected, 3)] * 4, 1)
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [("L", None), ("color with alpha", None), ("PNG over white", 128), ("transparent entry", 0)],
+)
+def test_alpha_is_kept_of_pictures_that_are_not_opaque(mode: str, expected: int | None) -> None:
+    alpha = images.decode(MODES[mode][0]).alpha
+
+    assert (alpha is None) == (expected is None)
+    assert alpha is None or (alpha.shape, set(alpha.ravel())) == ((20, 30), {expected})
+
+
+def test_alpha_is_turned_upright_with_its_colors() -> None:
+    picture = Image.new("RGBA", (30, 20), (200, 0, 0, 255))
+    picture.putpixel((0, 0), (0, 0, 0, 0))
+    tags = Image.Exif()
+    tags[ExifTags.Base.Orientation] = 6
+
+    photo = images.decode(encode(picture, "PNG", exif=tags))
+
+    assert photo.alpha is not None
+    assert photo.alpha.shape == photo.srgb.shape[:2] == (30, 20)
+    assert np.argwhere(photo.alpha == 0).tolist() == [[0, 19]]
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK"])

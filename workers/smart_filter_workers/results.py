@@ -44,16 +44,18 @@ Emotion: TypeAlias = tuple[float, ...]
 class Photo:
     """The upload, decoded and turned upright.
 
-    srgb: (H, W, 3) uint8 sRGB at full resolution.
+    srgb: (H, W, 3) uint8 sRGB at full resolution, on white where the upload is transparent.
     format: the format of the upload: jpg, png, webp, avif or heic.
     taken_at: by the camera's clock; read as UTC if it names no time zone.
     exif: the unparsed block from its TIFF header on; empty if the upload has none, or a long one.
+    alpha: (H, W) uint8, the upload's own coverage; None if it is opaque, or a HEIC.
     """
 
     srgb: Srgb8
     format: str
     taken_at: dt.datetime | None = None
     exif: bytes = b""
+    alpha: Matte8 | None = None
 
 
 class Edit(StrEnum):

@@ -220,8 +220,8 @@ class ArtifactStore:
     def _decode_photo(self, content: bytes) -> tuple[Photo, int]:
         """Return a read-only picture, and its size in bytes."""
         photo = self._decoder.decode(content)
-        _, size = _read_only(photo.srgb)
-        return photo, size
+        planes = [plane for plane in (photo.srgb, photo.alpha) if plane is not None]
+        return photo, sum(_read_only(plane)[1] for plane in planes)
 
     def _background(self, job: JobRow) -> Photo | None:
         asked = job.recipe.background

@@ -3,11 +3,11 @@
 Messages are JSON, padded with spaces to MESSAGE_BYTES. A request is {"kind": "photo" | "mask",
 "bytes", "seconds"}, and the bytes of the picture follow it. The answer is one of
 
-    {"height", "width", "channels", "format", "exif_bytes", "taken_at"}
+    {"height", "width", "channels", "alpha", "format", "exif_bytes", "taken_at"}
     {"error": "unreadable" | "too_large" | "out_of_memory" | "defect", "message"}
 
-and the pixels and a photo's EXIF follow the first one. The child's first message, before any
-request, is {"missing": [reason, …]}: the locks that it could not close.
+and the pixels, the alpha if there is one, and a photo's EXIF follow the first one. The child's
+first message, before any request, is {"missing": [reason, …]}: the locks that it could not close.
 """
 
 import datetime as dt
@@ -37,22 +37,19 @@ class Ready(_Message):
 
 
 class Decoded(_Message):
-    """A decoded picture; (height, width, channels) uint8 follow, then EXIF.
+    """A decoded picture; (height, width, channels) uint8 follow, then alpha, then EXIF.
 
-    channels: 3, or 1 for a mask.  taken_at: aware; None if unknown.
+    channels: 3, or 1 for a mask.  alpha: whether (height, width) uint8 of it follow.  taken_at:
+    aware; None if unknown.
     """
 
     height: _Side
     width: _Side
     channels: Literal[1, 3]
+    alpha: bool
     format: Literal["jpg", "png", "webp", "avif", "heic"]
     exif_bytes: Annotated[int, Field(ge=0, le=MAX_EXIF_BYTES)]
     taken_at: AwareDatetime | None
-
-    @property
-    def pixel_bytes(self) -> int:
-        """The size of the pixels in bytes."""
-        return self.height * self.width * self.channels
 
     @property
     def taken_at_utc(self) -> dt.datetime | None:

@@ -142,11 +142,17 @@ def _describe(picture: Photo) -> Sequence[bytes | memoryview]:
         "height": height,
         "width": width,
         "channels": channels[0] if channels else 1,
+        "alpha": picture.alpha is not None,
         "format": picture.format,
         "exif_bytes": len(picture.exif),
         "taken_at": None if picture.taken_at is None else picture.taken_at.isoformat(),
     }
-    return pack_message(fields), np.ascontiguousarray(picture.srgb).data, picture.exif
+    planes = [one for one in (picture.srgb, picture.alpha) if one is not None]
+    return (
+        pack_message(fields),
+        *(np.ascontiguousarray(plane).data for plane in planes),
+        picture.exif,
+    )
 
 
 def _failure(error: str, message: str) -> Sequence[bytes]:

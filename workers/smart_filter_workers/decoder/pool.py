@@ -5,6 +5,7 @@ picture can make this process decode it, read beyond the answer, or wait for lon
 """
 
 import contextlib
+import math
 import os
 import socket
 import subprocess
@@ -237,14 +238,21 @@ class _Child:
     def _receive_photo(self, answer: Decoded, ends_at: float) -> Photo:
         if answer.height * answer.width > MAX_PIXELS:
             raise _forged_error("more pixels than are accepted")
-        pixels = self._receive(answer.pixel_bytes, ends_at)
-        pixels.flags.writeable = False
+        size = (answer.height, answer.width)
+        pixels = self._receive_pixels(ends_at, *size, answer.channels)
+        alpha = self._receive_pixels(ends_at, *size) if answer.alpha else None
         return Photo(
-            pixels.reshape(answer.height, answer.width, answer.channels),
+            pixels,
             answer.format,
             answer.taken_at_utc,
             self._receive(answer.exif_bytes, ends_at).tobytes(),
+            alpha,
         )
+
+    def _receive_pixels(self, ends_at: float, *shape: int) -> NDArray[np.uint8]:
+        pixels = self._receive(math.prod(shape), ends_at)
+        pixels.flags.writeable = False
+        return pixels.reshape(shape)
 
     def _receive(self, size: int, ends_at: float) -> NDArray[np.uint8]:
         """Return the next bytes of the child, (size,).  Raises _ChildDied, Poison."""

@@ -21,7 +21,7 @@ from smart_filter_shared.security.photo_header import MAX_PIXELS, MAX_SIDE_PX
 from smart_filter_workers.images import avif, exif, heic, jpeg, metadata, tiff
 from smart_filter_workers.images.icc_profiles import flatten_to_srgb, to_srgb
 from smart_filter_workers.images.resize import apply_orientation
-from smart_filter_workers.results import Photo, Srgb8
+from smart_filter_workers.results import Matte8, Photo, Srgb8
 
 _PILLOW_FORMATS: Final = {"PNG": "png", "WEBP": "webp", "AVIF": "avif"}
 # Errors that Pillow's readers raise on bad bytes; any other is a bug here.
@@ -66,12 +66,14 @@ def decode(content: bytes) -> Photo:
         case isobmff.StillFormat.AVIF:
             bounded = avif.sanitize(content, most_pixels=MAX_PIXELS)
             # Pillow reports the orientation in the picture's own properties as EXIF.
-            pixels, oriented, format_ = _decode_with_pillow(bounded, "AVIF")
+            pixels, alpha, oriented, format_ = _decode_with_pillow(bounded, "AVIF")
+            orientation = exif.read_orientation(oriented)
             tags = avif.read_exif(content)
-            return _photo(pixels, format_, tags, orientation=exif.read_orientation(oriented))
+            return _photo(pixels, format_, tags, orientation=orientation, alpha=alpha)
     # Pillow also takes files for AVIF that were not sanitized above: it may not read them.
-    pixels, tags, format_ = _decode_with_pillow(content, "PNG", "WEBP")
-    return _photo(pixels, format_, tags, orientation=exif.read_orientation(tags))
+    pixels, alpha, tags, format_ = _decode_with_pillow(content, "PNG", "WEBP")
+    orientation = exif.read_orientation(tags)
+    return _photo(pixels, format_, tags, orientation=orientation, alpha=alpha)
 
 
 def decode_mask(content: bytes) -> NDArray[np.uint8]:
@@ -90,15 +92,20 @@ def decode_mask(content: bytes) -> NDArray[np.uint8]:
     return np.asarray(found, dtype=np.uint8)
 
 
-def _photo(pixels: Srgb8, format_: str, tags: bytes, *, orientation: int) -> Photo:
+def _photo(
+    pixels: Srgb8, format_: str, tags: bytes, *, orientation: int, alpha: Matte8 | None = None
+) -> Photo:
     tags = tags.removeprefix(tiff.EXIF_PREFIX)
     # Longer EXIF than a JPEG can hold was not written by a camera.
     short = tags if len(tags) <= metadata.MAX_BYTES else b""
     upright = apply_orientation(pixels, orientation)
-    return Photo(upright, format_, exif.read_taken_at(short), short)
+    if alpha is not None:
+        alpha = apply_orientation(alpha, orientation)
+    return Photo(upright, format_, exif.read_taken_at(short), short, alpha)
 
 
-def _decode_with_pillow(content: bytes, *formats: str) -> tuple[Srgb8, bytes, str]:
+def _decode_with_pillow(content: bytes, *formats: str) -> tuple[Srgb8, Matte8 | None, bytes, str]:
+    """Return pixels, alpha, EXIF and the format's name here."""
     packed = _count_png_pixel_bytes(content)
     try:
         with Image.open(io.BytesIO(content), formats=formats) as image:
@@ -107,7 +114,7 @@ def _decode_with_pillow(content: bytes, *formats: str) -> tuple[Srgb8, bytes, st
             image.load()
             tags = image.info.get("exif") or b""
             icc = image.info.get("icc_profile") or b""
-            return flatten_to_srgb(image, icc), tags, _PILLOW_FORMATS[str(image.format)]
+            return *flatten_to_srgb(image, icc), tags, _PILLOW_FORMATS[str(image.format)]
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLarge(str(error)) from error
     except _PILLOW_ERRORS as error:

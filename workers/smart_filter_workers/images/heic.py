@@ -78,7 +78,7 @@ def decode(content: bytes, *, most_pixels: int, most_side_px: int) -> tuple[Srgb
         if picture.mode == "RGB":
             # Copy: the picture's memory is freed with it, even while arrays refer to it.
             return to_srgb(np.array(picture), "RGB", icc), exif
-        return flatten_to_srgb(picture.to_pillow(), icc), exif
+        return flatten_to_srgb(picture.to_pillow(), icc)[0], exif
     except _PI_HEIF_ERRORS as error:
         raise ImageUnreadable(f"not a whole HEIC: {error}") from error
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.results import Matte8, Srgb8
 
 # Most difference in levels, from rounding, between the sRGB profiles of different makers.
 SRGB_TOLERANCE: Final = 2
@@ -17,6 +17,7 @@ SRGB_TOLERANCE: Final = 2
 # costs about 100 µs whatever its size, and a narrow picture would have hundreds of them.
 _MIN_STRIP_ROWS: Final = 128
 _STRIP_PX: Final = 1_000_000
+_OPAQUE: Final = 255
 # The creation date in a profile (ICC.1:2022, 7.2.8).
 _PROFILE_DATE: Final = slice(24, 36)
 
@@ -41,25 +42,30 @@ def to_srgb(pixels: NDArray[np.uint8], mode: str, icc: bytes) -> Srgb8:
     return srgb
 
 
-def flatten_to_srgb(image: Image.Image, icc: bytes) -> Srgb8:
-    """Return the picture in sRGB, on white where it is transparent."""
+def flatten_to_srgb(image: Image.Image, icc: bytes) -> tuple[Srgb8, Matte8 | None]:
+    """Return the picture in sRGB, on white where it is transparent, and its alpha.
+
+    The second is (H, W) uint8, None for an opaque picture.
+    """
     mode = "L" if image.mode in {"1", "L"} or image.mode.startswith("I") else "RGB"
     convert = find_conversion(mode, icc) or np.asarray
     width, height = image.size
     flat: Srgb8 = np.empty((height, width, 3), np.uint8)
+    alpha = np.full((height, width), _OPAQUE, np.uint8) if image.has_transparency_data else None
     for rows in _strips(height, width):
         strip = image.crop((0, rows.start, width, rows.stop))
         if image.mode.startswith("I"):  # 16-bit gray
             flat[rows] = convert(Image.fromarray((np.asarray(strip) >> 8).astype(np.uint8)))
-        elif not image.has_transparency_data:
+        elif alpha is None:
             flat[rows] = convert(strip.convert(mode))
         else:
             rgba = strip.convert("RGBA")
             ground = Image.new("RGB", rgba.size, "white")
             opaque = Image.fromarray(convert(rgba.convert("RGB")))
-            ground.paste(opaque, mask=rgba.getchannel("A"))
-            flat[rows] = np.asarray(ground)
-    return flat
+            mask = rgba.getchannel("A")
+            ground.paste(opaque, mask=mask)
+            flat[rows], alpha[rows] = np.asarray(ground), np.asarray(mask)
+    return flat, None if alpha is None or alpha.min() == _OPAQUE else alpha
 
 
 def find_conversion(mode: str, icc: bytes) -> Callable[[Image.Image], Srgb8] | None:

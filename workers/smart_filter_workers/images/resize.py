@@ -48,7 +48,7 @@ def flatten_on_white(rgba: Srgb8) -> Srgb8:
 def rotate_quarter_turns(srgb: Srgb8, quarter_turns: int) -> Srgb8:
     """Return a picture turned counter-clockwise by a number of quarter turns, 0 to 3.
 
-    srgb: (H, W, 3) uint8.  Returns the same array for 0, otherwise a new one.
+    srgb: (H, W, 3) uint8, or (H, W) of a matte.  Returns the same array for 0, otherwise a new one.
     """
     turns = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
     if not quarter_turns:
@@ -59,7 +59,7 @@ def rotate_quarter_turns(srgb: Srgb8, quarter_turns: int) -> Srgb8:
 def apply_orientation(srgb: Srgb8, orientation: int) -> Srgb8:
     """Return a picture turned upright by its EXIF orientation, 1..8.
 
-    srgb: (H, W, 3) uint8.  Returns the same array for 1 or an invalid value.
+    srgb: (H, W, 3) uint8, or (H, W) of a matte.  Returns the same array for 1 or an invalid value.
     Source: CIPA DC-008 4.6.4.
     """
     match orientation:

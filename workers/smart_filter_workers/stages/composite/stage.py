@@ -100,8 +100,10 @@ def _printability(inputs: Inputs, frame: Frame) -> Printability | None:
 
 def _turn_upright(inputs: Inputs) -> Inputs:
     """Return the inputs with the photo turned upright, as `prepare` decided."""
-    srgb = images.rotate_quarter_turns(inputs.photo.srgb, inputs.prepared.quarter_turns)
-    return replace(inputs, photo=replace(inputs.photo, srgb=srgb))
+    photo, turns = inputs.photo, inputs.prepared.quarter_turns
+    srgb = images.rotate_quarter_turns(photo.srgb, turns)
+    alpha = None if photo.alpha is None else images.rotate_quarter_turns(photo.alpha, turns)
+    return replace(inputs, photo=replace(photo, srgb=srgb, alpha=alpha))
 
 
 def _clean_matte(inputs: Inputs) -> Inputs:
@@ -134,6 +136,9 @@ def _cut(compositor: Compositor, inputs: Inputs, chosen: ChosenBackground | None
         edge=recipe.edge,
         faces=_faces(inputs),
     )
+    if inputs.photo.alpha is not None:
+        # What is transparent in the photo is no part of a person, whatever is drawn there.
+        cut = replace(cut, matte=np.minimum(cut.matte, inputs.photo.alpha))
     # Users can draw people beyond the region.
     return cut if inputs.drawn else _crop_to_region(cut, recipe.framing.roi)
 
