@@ -178,6 +178,14 @@ def test_heic_photo_is_processed(running_stack: RunningStack) -> None:
     assert running_stack.pixels(job["id"]).shape == (48, 64, 3)
 
 
+def test_photo_without_a_required_person_fails(running_stack: RunningStack) -> None:
+    gradient = encode(Image.linear_gradient("L").convert("RGB"), "PNG")
+
+    job = running_stack.run(gradient, background="transparent", require_person="true")
+
+    assert (job["state"], job["error"]["code"]) == ("failed", "no_person")
+
+
 def test_photo_without_people_stays_unchanged(running_stack: RunningStack) -> None:
     gradient = Image.linear_gradient("L").convert("RGB")
 

@@ -53,10 +53,14 @@ INSIDE, CORNER, WHOLE = np.s_[100:200, 100:200], np.s_[10:40, 10:40], np.s_[:, :
 def test_required_person_fills_half_a_percent() -> None:
     required = Recipe(require_person=True)
 
-    assert found(People(a_matte(0.005), persons=None), required).coverage == 0.005
-    assert found(People(a_matte(0.0), persons=None), Recipe()).coverage == 0
+    enough, none, little = (
+        found(People(a_matte(share), persons=None), required) for share in (0.005, 0.0, 0.0049)
+    )
+
+    stage.require_person(enough, required)
+    stage.require_person(none, Recipe())
     with pytest.raises(NoPerson, match=r"^no person was found.* 0\.49%"):
-        found(People(a_matte(0.0049), persons=None), required)
+        stage.require_person(little, required)
 
 
 @pytest.mark.parametrize(("share", "persons"), [(0.0049, 0), (0.005, 1)])

@@ -10,12 +10,17 @@ from smart_filter_shared.queue import worker_registry
 from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.recipe import PersonSelection, Recipe, Subject
 from smart_filter_workers.results import MIN_PEOPLE_SHARE, Segmentation
+from smart_filter_workers.stages.segmentation import stage as segmentation
 
 
 def find_weak_result(result: object, recipe: Recipe) -> Segmentation | None:
-    """Return a result that another model should replace, or None when it is good enough."""
+    """Return a result that another model should replace, or None when it is good enough.
+
+    Raises NoPerson when the recipe requires a person and the result has none.
+    """
     if not isinstance(result, Segmentation):
         return None
+    segmentation.require_person(result, recipe)
     lacks_people = result.coverage < MIN_PEOPLE_SHARE or not result.certain
     lacks_subject = recipe.subject == Subject.AUTO and not result.any_subject and lacks_people
     return result if lacks_subject or result.stronger is not None else None

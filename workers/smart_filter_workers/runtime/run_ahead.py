@@ -52,10 +52,11 @@ def run(services: WorkerContext, lead: Task, *, begun_at: float) -> list[Task]:
         services.heartbeat.extend(lead, limit_seconds=services.settings.engine.stage_seconds)
         try:
             _run_stage(services, task, ran)
+            weak = reroute.find_weak_result(task.result, task.job.recipe)
         except Exception as error:  # noqa: BLE001 - any error is met again, and settled, by a claim
             _log.info("run_ahead_dropped", stage=row.name, job=str(lead.job.id), reason=str(error))
             break
-        if reroute.find_weak_result(task.result, task.job.recipe) is not None:
+        if weak is not None:
             break  # only a claimed stage is rerouted
         ran.append(task)
     return ran[1:]

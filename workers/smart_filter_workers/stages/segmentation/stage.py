@@ -40,12 +40,22 @@ class Inputs:
 
 
 def run(models: Models, batch: Sequence[Inputs]) -> list[Segmentation]:
-    """Return the segmentation of each photo.
-
-    Raises NoPerson when a recipe requires a person and its photo shows none.
-    """
+    """Return the segmentation of each photo."""
     found = models["segmentation"]([inputs.prepared for inputs in batch])
     return [_result(people, inputs) for people, inputs in zip(found, batch, strict=True)]
+
+
+def require_person(segmented: Segmentation, recipe: Recipe) -> None:
+    """Raise NoPerson when a recipe requires a person and its photo shows none.
+
+    It is no part of `run`, where one such photo would fail the pass of its whole batch.
+    """
+    if recipe.require_person and segmented.coverage < MIN_PEOPLE_SHARE:
+        raise NoPerson(
+            "no person was found, and require_person is set: people cover"
+            f" {segmented.coverage:.2%} of the photo, less than the minimum of"
+            f" {MIN_PEOPLE_SHARE:.1%}"
+        )
 
 
 def _result(people: People, inputs: Inputs) -> Segmentation:
@@ -59,11 +69,6 @@ def _result(people: People, inputs: Inputs) -> Segmentation:
         kept = {}
     is_counted = people.persons is not None or recipe.persons != PersonSelection.ALL
     wants_steps = Output.DEBUG in recipe.outputs and people.steps
-    if recipe.require_person and coverage < MIN_PEOPLE_SHARE:
-        raise NoPerson(
-            f"no person was found, and require_person is set: people cover {coverage:.2%} of the "
-            f"photo, less than the minimum of {MIN_PEOPLE_SHARE:.1%}"
-        )
     return Segmentation(
         matte=matte,
         coverage=coverage,
