@@ -29,6 +29,7 @@ SUITES = {
     "test-races": 2,
     "test-contract": 2,
     "test-soak": 2,
+    "test-mutants": 2,
     "test-browser": 1,
     "test-chaos": 1,
     "test-models": 1,

@@ -48,6 +48,7 @@ from smart_filter_workers.runtime.task import Task
 _MOST = 20
 # Classes of SQLSTATE.
 _CONSTRAINT, _RAISED = "23", "P0001"
+OF_NO_STAGE = f"2026-01-01/{TENANT}/of-no-stage"
 
 
 class Away:
@@ -144,7 +145,7 @@ def inputs_expired(bench: Bench) -> None:
     bench.advance(PREPARE)
     lease = bench.claim_one(FACE)
 
-    _meet(bench, lease, ArtifactsGone("an artifact is missing", keys=("of no stage",)))
+    _meet(bench, lease, ArtifactsGone("an artifact is missing", keys=(OF_NO_STAGE,)))
 
     assert bench.row(lease.job_id, FACE)["state"] == "failed"
 
