@@ -105,7 +105,7 @@ def _photo(
 
 
 def _decode_with_pillow(content: bytes, *formats: str) -> tuple[Srgb8, Matte8 | None, bytes, str]:
-    """Return pixels, alpha, EXIF and the format's name here."""
+    """Return the pixels, the alpha if it is not opaque, EXIF, and the name of the format."""
     packed = _count_png_pixel_bytes(content)
     try:
         with Image.open(io.BytesIO(content), formats=formats) as image:

@@ -16,7 +16,7 @@ from smart_filter_workers.stages.composite.matting.edge_learning import (
     SmallInputs,
 )
 
-# One for each group of people: it takes 3 MB at most, with `best` 15.
+# One for each group of people: it takes 3 MB at most, with `best` 12.
 _MAX_EDGES: Final = 8
 
 
