@@ -20,7 +20,7 @@ from sqlalchemy import text
 from smart_filter_api.http import server
 from smart_filter_shared.config import settings
 from smart_filter_shared.db import sessions
-from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.storage.opening import open_store
 
 CONNECTIONS = 10
 THREADS = 16
@@ -39,7 +39,7 @@ def create() -> FastAPI:
     loaded = settings.load()
     database = sessions.open_async_engine(loaded.database, connections=CONNECTIONS)
     reader = sessions.reader(database)
-    store = ObjectStore(loaded.storage, connections=THREADS)
+    store = open_store(loaded.storage, connections=THREADS)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

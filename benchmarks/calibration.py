@@ -34,7 +34,7 @@ from smart_filter_shared.db import migrate, sessions
 from smart_filter_shared.ids import OPERATOR
 from smart_filter_shared.model_registry import published_models
 from smart_filter_shared.pipeline import StageName, TaskName
-from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.storage.opening import open_store
 from smart_filter_tests.bench import capability, settings_of
 from smart_filter_tests.serving import a_card, a_photo, serve_api
 from smart_filter_workers.runtime.counters import WorkerCounters
@@ -154,7 +154,7 @@ def _with_stub(seed: int) -> Iterator[Run]:
 
 def _prepare(settings: Settings, engine: Engine) -> str:
     migrate.upgrade(engine)
-    ObjectStore(settings.storage, connections=1).ensure_bucket()
+    open_store(settings.storage, connections=1).ensure_bucket()
     with sessions.transaction(engine) as connection:
         published_models.publish(connection, [Offer(a_card(task)) for task in TaskName])
         return api_keys.issue(connection, tenant=OPERATOR, scopes=api_keys.ALL_SCOPES).key

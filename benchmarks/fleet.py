@@ -14,10 +14,10 @@ from pathlib import Path
 from sqlalchemy import text
 
 from smart_filter_deploy.embedded.folder import DataFolder
-from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.db import migrate
 from smart_filter_shared.pipeline import StageName
 from smart_filter_tests.bench import Bench, capability, open_bench, settings_of
+from smart_filter_tests.s3_server import S3Stack
 
 _READY_SECONDS = 180.0
 _STOP_SECONDS = 60.0
@@ -32,7 +32,7 @@ class Servers:
     """PostgreSQL, Valkey and an S3 server, in a stack without processes of the service."""
 
     bench: Bench
-    stack: Stack
+    stack: S3Stack
 
     def processor_seconds(self, name: str) -> float:
         """Return the processor seconds that a server has used: postgres, valkey or s3."""
@@ -60,7 +60,7 @@ def run_servers() -> Iterator[Servers]:
     """Run servers in a temporary folder while the block lasts; yield them."""
     with tempfile.TemporaryDirectory(prefix="smart-filter-bench-") as made, ExitStack() as stack:
         Path(made).chmod(0o711)  # as root PostgreSQL is another user, who must pass
-        running = stack.enter_context(Stack(DataFolder.at(Path(made) / "data")))
+        running = stack.enter_context(S3Stack(DataFolder.at(Path(made) / "data")))
         settings = settings_of(running.addresses)
         bench = stack.enter_context(open_bench(settings, connections=4))
         migrate.upgrade(bench.engine)

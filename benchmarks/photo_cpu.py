@@ -4,7 +4,7 @@ python -m benchmarks.photo_cpu
 
 The bare function decodes the photo, asks the selfie networks once, enlarges their coverage and
 encodes a PNG with transparency, with threads of one process and nothing else. The service is
-`smart-filter up` with all its processes: API, worker, sender, PostgreSQL, Valkey and S3 server.
+`smart-filter up` with all its processes: API, worker, sender, PostgreSQL and Valkey.
 Photos have 1 MP; default jobs of 12 MP are compared with those of 1 MP as well. Rounds are paired
 (`benchmarks.paired`). No figure is reported when a job fails or the pairs differ by more than 25 %.
 """

@@ -13,13 +13,13 @@ import structlog
 from sqlalchemy import text
 
 from smart_filter_deploy.embedded.folder import DataFolder
-from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.config import paths
 from smart_filter_shared.db import migrate, sessions
-from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.storage.opening import open_store
 from smart_filter_tests import moves
 from smart_filter_tests.bench import Bench, open_bench, settings_of
 from smart_filter_tests.full_stack import ENGINE, RunningStack, run_stack
+from smart_filter_tests.s3_server import S3Stack
 from smart_filter_workers.weights import packaged
 
 TESTS = Path(__file__).parent
@@ -144,9 +144,9 @@ def data_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def servers(data_folder: Path) -> Iterator[Stack]:
+def servers(data_folder: Path) -> Iterator[S3Stack]:
     """PostgreSQL, Valkey and S3 with tables and a bucket; no API, no workers."""
-    with Stack(DataFolder.at(data_folder / "servers")) as stack:
+    with S3Stack(DataFolder.at(data_folder / "servers")) as stack:
         server_settings = settings_of(stack.addresses)
         engine = sessions.open_engine(server_settings.database, connections=2)
         with engine.connect() as connection:
@@ -160,12 +160,12 @@ def servers(data_folder: Path) -> Iterator[Stack]:
         with sessions.transaction(engine) as connection:
             moves.forbid_others(connection)
         engine.dispose()
-        ObjectStore(server_settings.storage, connections=1).ensure_bucket()
+        open_store(server_settings.storage, connections=1).ensure_bucket()
         yield stack
 
 
 @pytest.fixture(scope="session")
-def _bench(servers: Stack) -> Iterator[Bench]:
+def _bench(servers: S3Stack) -> Iterator[Bench]:
     server_settings = settings_of(servers.addresses)
     with open_bench(server_settings, connections=12) as bench:
         yield bench

@@ -35,7 +35,7 @@ from smart_filter_shared.ids import OPERATOR
 from smart_filter_shared.model_registry import published_models, version_skew
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.security import signing_certificate
-from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.storage.opening import open_store
 from smart_filter_shared.telemetry import logs, tracing
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.tracing import Traces
@@ -71,7 +71,7 @@ def prepare_servers(
     from smart_filter_api.auth import sessions as browser_sessions  # noqa: PLC0415
     from smart_filter_shared.db import migrate  # noqa: PLC0415 - Alembic: 0.2 s, for this only
 
-    store = ObjectStore(settings.storage, connections=1)
+    store = open_store(settings.storage, connections=1)
     gives_up_at = time.monotonic() + wait_seconds
     # Both servers before any change. The bucket first: a process that waits for the schema then
     # finds the bucket too.
@@ -128,14 +128,19 @@ def serve_api(
 
     place: host and port to listen on.  operators_place: those of the operators' port; None: no port
         serves the routes for operators.
-    Raises SetupFailed when the certificate for Content Credentials is not valid now, the database
-    schema does not fit this code, the broker or the object store rejects the settings, a port is
-    not available, or memory is too small.
+    Raises SetupFailed when objects are files and no key signs links to them, the certificate for
+    Content Credentials is not valid now, the database schema does not fit this code, the broker or
+    the object store rejects the settings, a port is not available, or memory is too small.
     """
     from smart_filter_api import app  # noqa: PLC0415 - a worker's image has no API in it
     from smart_filter_api.http import server  # noqa: PLC0415 - a worker's image has no API in it
 
     logs.configure("api")
+    if settings.storage.folder is not None and not settings.secrets.key:
+        raise SetupFailed(
+            "SMART_FILTER_SECRETS_KEY is not set, and links to files of a folder need its "
+            "signature; set it to at least 32 random characters"
+        )
     container_memory.ensure_enough("the API", needed=_API_BYTES)
     if settings.provenance.certificate is not None:
         signing_certificate.ensure_valid(settings.provenance.certificate)
@@ -205,7 +210,8 @@ def serve_sender(settings: Settings) -> None:
     fit this code, or memory is too small.
     """
     # The image of the API lacks one of these packages, the image of workers the other.
-    from smart_filter_api.auth.output_links import LinkSigner, LinkTerms  # noqa: PLC0415
+    from smart_filter_api.auth.link_signer import LinkSigner  # noqa: PLC0415
+    from smart_filter_api.auth.output_links import LinkTerms  # noqa: PLC0415
     from smart_filter_api.presenters import webhook_payload  # noqa: PLC0415
     from smart_filter_workers.sender import process  # noqa: PLC0415
 
@@ -272,7 +278,7 @@ def _verify_storage(settings: StorageSettings) -> None:
     A store that is down only causes a warning, as it may come back.
     """
     try:
-        ObjectStore(settings, connections=1).check()
+        open_store(settings, connections=1).check()
     except StorageMisconfigured as error:
         raise SetupFailed(str(error)) from error
     except StorageUnavailable as error:

@@ -20,7 +20,7 @@ from smart_filter_shared.config import settings
 from smart_filter_shared.db import sessions
 from smart_filter_shared.model_registry.weight_versions import WeightVersion
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.storage.opening import open_store
 from smart_filter_tests import networks, trainable_model
 from smart_filter_tests.bench import settings_of
 from smart_filter_tests.commands import Command
@@ -135,7 +135,7 @@ def place_of(running: RunningStack) -> Iterator[RegistrationContext]:
     """A place to register weights, on another machine than the stack's worker."""
     server_settings = settings_of(running.stack.addresses)
     engine = sessions.open_engine(server_settings.database, connections=1)
-    store = ObjectStore(server_settings.storage, connections=1)
+    store = open_store(server_settings.storage, connections=1)
     with TemporaryDirectory() as folder:
         weights = Path(folder) / "weights"
         trainable_model.link_weights(weights, running.faults.parent / "weights")

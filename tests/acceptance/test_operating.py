@@ -14,7 +14,7 @@ import pytest
 from smart_filter_deploy.cli.server import program
 from smart_filter_shared.doorbell import queue_name
 from smart_filter_shared.queue.worker_registry import SENDER_ROLE
-from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.storage.opening import open_store
 from smart_filter_tests import commands
 from smart_filter_tests.bench import settings_of
 from smart_filter_tests.commands import Command
@@ -155,7 +155,7 @@ def forgetful(running_stack: RunningStack) -> Iterator[RunningStack]:
 
 
 def test_nothing_of_a_photo_is_left_once_its_picture_is_fetched(forgetful: RunningStack) -> None:
-    bucket = ObjectStore(settings_of(forgetful.stack.addresses).storage, connections=1)
+    bucket = open_store(settings_of(forgetful.stack.addresses).storage, connections=1)
     job = forgetful.run(background="color:red", outputs="image,faces")
     job_id = job["id"]
     shown = forgetful.client.get(job["links"]["photo"])

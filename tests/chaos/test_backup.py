@@ -17,6 +17,7 @@ from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.db import sessions
 from smart_filter_shared.queue import events
 from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.storage.opening import open_store
 from smart_filter_tests import commands
 from smart_filter_tests.bench import settings_of
 from smart_filter_tests.full_stack import ENGINE, RunningStack, run_stack
@@ -34,7 +35,7 @@ def postgres(program: str, *arguments: str, of: Addresses) -> None:
 
 
 def objects_of(of: Addresses) -> ObjectStore:
-    return ObjectStore(settings_of(of).storage, connections=1)
+    return open_store(settings_of(of).storage, connections=1)
 
 
 def live_for_long(of: Addresses) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 import httpx
 import pytest
 
+from smart_filter_tests import s3_server
 from smart_filter_tests.full_stack import PHOTO
 from smart_filter_tests.small_volume import filled, small_volume
 from smart_filter_tests.storm import PHOTOS, Storm, storm
@@ -33,7 +34,9 @@ def small_volumes(data_folder: Path, weights_folder: Path) -> Iterator[SmallVolu
     folder = data_folder / "small-volumes"
     folder.mkdir(mode=0o700)
     with ExitStack() as held:
-        storage = held.enter_context(small_volume(folder / "s3", STORAGE_MEGABYTES, mode=0o700))
+        storage = held.enter_context(
+            small_volume(folder / s3_server.FOLDER, STORAGE_MEGABYTES, mode=0o700)
+        )
         database = held.enter_context(
             small_volume(folder / "postgres", DATABASE_MEGABYTES, mode=0o711)
         )

@@ -16,7 +16,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from smart_filter_deploy.embedded.binaries import postgres_folder, rclone_program, valkey_program
+from smart_filter_deploy.embedded.binaries import postgres_folder, valkey_program
 from smart_filter_deploy.embedded.child_processes import Command
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.signals import StopRequest
@@ -35,7 +35,7 @@ def main() -> None:
     wanted = parser.parse_args()
     if wanted.user:
         # Imports needed modules while they can still be read.
-        for look in (postgres_folder, valkey_program, rclone_program):
+        for look in (postgres_folder, valkey_program):
             look()
         uid, gid = map(int, wanted.user.split(":"))
         os.setgroups([])

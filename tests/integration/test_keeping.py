@@ -22,7 +22,8 @@ from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_shared.queue.leases import Failure
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.storage import keys
-from smart_filter_shared.storage.objects import ObjectStore, StoredObject
+from smart_filter_shared.storage.objects import StoredObject
+from smart_filter_shared.storage.s3 import S3Store
 from smart_filter_tests.bench import KEEPING, TENANT, Bench
 from smart_filter_tests.databases import an_empty_database, connect
 from smart_filter_tests.outages import wait_until
@@ -287,7 +288,7 @@ def test_upload_is_removed_when_no_job_needs_it_any_more(retention_api: Retentio
     assert (len(left[0]), left[1]) == (1, [])
 
 
-class Listing(ObjectStore):
+class Listing(S3Store):
     def __init__(self, bench: Bench) -> None:
         super().__init__(bench.settings.storage, connections=1)
         self.listed: list[str] = []
@@ -297,7 +298,7 @@ class Listing(ObjectStore):
         return super().stored(prefix)
 
 
-class Interrupted(ObjectStore):
+class Interrupted(S3Store):
     """The real store, with an action just before or just after a PUT."""
 
     def __init__(self, bench: Bench, happen: Callable[[], None], *, when: str) -> None:

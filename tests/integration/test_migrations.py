@@ -41,7 +41,7 @@ from smart_filter_shared.db import tables as schema
 from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.pipeline import StageName
-from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.storage.opening import open_store
 from smart_filter_tests.bench import Bench
 
 loaded = settings.load()
@@ -50,7 +50,7 @@ given = {
     "settings": loaded,
     "engine": engine,
     "worker_engine": engine,  # not in every version
-    "store": ObjectStore(loaded.storage, connections=1),
+    "store": open_store(loaded.storage, connections=1),
     "doorbell": Doorbell(loaded.broker),
     "broker": redis.Redis.from_url(loaded.broker.url.get_secret_value()),
 }

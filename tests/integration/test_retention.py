@@ -18,7 +18,7 @@ from smart_filter_shared.queue.leases import Failure, StageOutcome
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_shared.storage import keys
-from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.storage.opening import open_store
 from smart_filter_shared.webhooks import outbox
 from smart_filter_tests import races
 from smart_filter_tests.bench import KEEPING, TENANT, Bench
@@ -336,7 +336,7 @@ def test_removal_during_an_outage_marks_one_page_and_catches_up(bench: Bench) ->
     expired(bench, finished(bench), 3 * PAGE)
     settings = bench.settings.storage.model_copy(update={"url": "http://127.0.0.1:1"})
     away = GarbageCollector(
-        bench.worker_engine, ObjectStore(settings, connections=1), cell=DEFAULT_CELL
+        bench.worker_engine, open_store(settings, connections=1), cell=DEFAULT_CELL
     )
 
     for _ in range(4):

@@ -53,6 +53,7 @@ from smart_filter_shared.queue.leases import CompleteResult, Lease, StageOutcome
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.recipe import Recipe, required_stages
 from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.storage.opening import open_store
 
 Parameters = ParamSpec("Parameters")
 Answer = TypeVar("Answer")
@@ -98,12 +99,13 @@ def as_role(settings: Settings, role: ProcessRole) -> Settings:
 def environment_of(settings: Settings) -> dict[str, str]:
     """Return the environment variables that point a process at these servers."""
     database, broker, storage = settings.database, settings.broker, settings.storage
+    access_key, secret_key = storage.keys
     return {
         "SMART_FILTER_DATABASE_URL": database.url.get_secret_value(),
         "SMART_FILTER_BROKER_URL": broker.url.get_secret_value(),
         "SMART_FILTER_STORAGE_URL": storage.url,
-        "SMART_FILTER_STORAGE_ACCESS_KEY": storage.access_key.get_secret_value(),
-        "SMART_FILTER_STORAGE_SECRET_KEY": storage.secret_key.get_secret_value(),
+        "SMART_FILTER_STORAGE_ACCESS_KEY": access_key,
+        "SMART_FILTER_STORAGE_SECRET_KEY": secret_key,
         "SMART_FILTER_STORAGE_BUCKET": storage.bucket,
     }
 
@@ -141,7 +143,7 @@ def open_bench(settings: Settings, *, connections: int) -> Iterator["Bench"]:
         worker_engine=sessions.open_engine(
             as_role(settings, ProcessRole.WORKER).database, connections=connections
         ),
-        store=ObjectStore(settings.storage, connections=connections),
+        store=open_store(settings.storage, connections=connections),
         doorbell=Doorbell(settings.broker),
         broker=redis.Redis.from_url(settings.broker.url.get_secret_value()),
     )

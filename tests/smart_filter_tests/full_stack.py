@@ -114,11 +114,13 @@ def run_stack(
     environment: Mapping[str, str],
     *,
     workers: int = 1,
+    kind: type[Stack] = Stack,
     detour: Callable[[Addresses], Mapping[str, str]] = lambda _: {},
 ) -> Iterator[RunningStack]:
     """Run a stack in a new folder, with workers that serve every stage.
 
-    detour: server variables that differ for API and workers.
+    kind: S3Stack stores objects on a server.  detour: server variables that differ for API and
+    workers.
     """
     data = DataFolder.at(folder)
     trainable_model.link_weights(data.path / "weights", weights)
@@ -126,7 +128,7 @@ def run_stack(
     port, operators_port = free_port(), free_port()
     url, operators_url = (f"http://{LOOPBACK}:{one}" for one in (port, operators_port))
     tests_folder = Path(smart_filter_tests.__file__).parents[1]
-    with Stack(data) as stack:
+    with kind(data) as stack:
         environment = {**environment, **detour(stack.addresses)}
         settings = settings_of(stack.addresses, SMART_FILTER_DATA=str(folder))
         wiring.prepare_servers(settings, local_key=KEY)

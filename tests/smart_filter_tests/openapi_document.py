@@ -16,9 +16,7 @@ def openapi() -> dict[str, Any]:
     nowhere = Addresses(
         database_url="postgresql+psycopg://user@localhost/none",
         broker_url="redis://localhost/0",
-        storage_url="http://localhost",
-        storage_access_key="none",
-        storage_secret_key="none",
+        storage_url="file:///none",
     )
     return app.create(settings_of(nowhere)).openapi()
 

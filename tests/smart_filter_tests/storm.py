@@ -32,6 +32,7 @@ from smart_filter_tests.bench import Bench, open_bench, settings_of
 from smart_filter_tests.full_stack import PHOTO, RunningStack, run_stack
 from smart_filter_tests.pressure import BENCH
 from smart_filter_tests.proxy import Mode, Proxy
+from smart_filter_tests.s3_server import S3Stack
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 
 _ENGINE = {
@@ -291,7 +292,7 @@ def storm(
             return changed
 
         stack = held.enter_context(
-            run_stack(folder, weights, engine, workers=len(WORKERS), detour=detour)
+            run_stack(folder, weights, engine, workers=len(WORKERS), kind=S3Stack, detour=detour)
         )
         addresses = stack.stack.addresses
         url = f"{addresses.database_url}?application_name={BENCH}"

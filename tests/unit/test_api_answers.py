@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from smart_filter_api.auth.output_links import LinkSigner, LinkTerms
+from smart_filter_api.auth.link_signer import LinkSigner
+from smart_filter_api.auth.output_links import LinkTerms
 from smart_filter_api.presenters import job as presenters_job
 from smart_filter_api.presenters import webhook_payload
 from smart_filter_api.schemas.jobs import Job

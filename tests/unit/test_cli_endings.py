@@ -235,6 +235,15 @@ def test_server_with_a_wrong_setting_does_not_start(
     assert line_of(command, capsys).startswith(f"smart-filter: {name}")
 
 
+def test_api_with_files_and_no_key_for_links_does_not_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for variable, value in {**SERVERS, "SMART_FILTER_STORAGE_URL": "file:///objects"}.items():
+        monkeypatch.setenv(variable, value)
+
+    assert line_of("api --port 1", capsys).startswith("smart-filter: SMART_FILTER_SECRETS_KEY")
+
+
 NAME = "SMART_FILTER_DATABASE_URL"
 FILE = f"{NAME}_FILE"
 

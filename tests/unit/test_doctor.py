@@ -51,9 +51,9 @@ def test_unknown_variable_is_named_with_the_nearest_known_one() -> None:
     [
         (ZeroDivisionError("by zero"), Level.FAIL, "ZeroDivisionError", ""),
         (
-            SetupFailed("no rclone for this user: pip install it"),
+            SetupFailed("no Valkey server for this user: pip install it"),
             Level.FAIL,
-            "no rclone for this user",
+            "no Valkey server for this user",
             "pip install it",
         ),
         (

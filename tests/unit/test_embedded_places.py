@@ -9,9 +9,7 @@ from smart_filter_deploy.embedded.child_processes import Backoff
 ADDRESSES = Addresses(
     database_url="postgresql+psycopg://u:secret@127.0.0.1:1/d",
     broker_url="redis://:secret@127.0.0.1:2/0",
-    storage_url="http://127.0.0.1:3",
-    storage_access_key="access",
-    storage_secret_key="secret",
+    storage_url="file:///objects",
 )
 
 

@@ -2,7 +2,7 @@ import pytest
 from pydantic import SecretStr
 
 from smart_filter_shared.config.settings import StorageSettings
-from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.storage.s3 import S3Store
 
 SIGNED = {"content-type": "image/jpeg", "content-length": "7"}
 
@@ -18,7 +18,7 @@ def settings(public_url: str | None = None) -> StorageSettings:
 
 @pytest.mark.parametrize("slash", ["", "/"])
 def test_links_name_the_public_address(slash: str) -> None:
-    store = ObjectStore(settings(f"https://photos.example.com{slash}"), connections=1)
+    store = S3Store(settings(f"https://photos.example.com{slash}"), connections=1)
 
     for link in (
         store.presigned_get("a", seconds=60),
@@ -30,8 +30,8 @@ def test_links_name_the_public_address(slash: str) -> None:
 
 def test_upload_links_are_signed_with_their_own_keys() -> None:
     own = {"upload_access_key": SecretStr("put-only"), "upload_secret_key": SecretStr("other")}
-    stores = [ObjectStore(settings(), connections=1)]
-    stores += [ObjectStore(settings().model_copy(update=own), connections=1)]
+    stores = [S3Store(settings(), connections=1)]
+    stores += [S3Store(settings().model_copy(update=own), connections=1)]
 
     put = [store.presigned_put("a", headers=SIGNED, seconds=60) for store in stores]
     got = [store.presigned_get("a", seconds=60) for store in stores]

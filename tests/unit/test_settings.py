@@ -39,6 +39,16 @@ def test_missing_variable_is_named(environment: pytest.MonkeyPatch) -> None:
         settings.load()
 
 
+def test_folder_of_objects_needs_no_keys(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("SMART_FILTER_STORAGE_URL", "file:///srv/photos%20and%20pictures/")
+    for name in ("ACCESS_KEY", "SECRET_KEY"):
+        environment.delenv(f"SMART_FILTER_STORAGE_{name}")
+
+    storage = settings.load().storage
+
+    assert storage.folder == Path("/srv/photos and pictures")
+
+
 NO_SECONDS = ("soon", "0", "-1", "nan", "inf", "1e12")
 NO_NUMBER = ("many", "1.5", "-1", "1e3")
 NO_SWITCH = ("perhaps", "2")
@@ -56,7 +66,10 @@ WRONG: dict[str, tuple[str, ...]] = {
         "postgresql+psycopg://u:hush @h/d",
     ),
     "SMART_FILTER_BROKER_URL": ("hush", "amqp://:hush@h", "redis://", "redis://:hush@h/first"),
-    "SMART_FILTER_STORAGE_URL": NO_STORAGE,
+    "SMART_FILTER_STORAGE_URL": (
+        *NO_STORAGE,
+        *("file://objects", "file:objects", "file:///objects?a", "file:///objects#a"),
+    ),
     "SMART_FILTER_STORAGE_PUBLIC_URL": NO_STORAGE,
     "SMART_FILTER_STORAGE_ACCESS_KEY": ("",),
     "SMART_FILTER_STORAGE_SECRET_KEY": ("",),

@@ -23,7 +23,7 @@ from smart_filter_shared.ids import Capability, new_worker_id
 from smart_filter_shared.model_registry import published_models
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
-from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.storage.opening import open_store
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.tracing import NULL_TRACES, Traces
 from smart_filter_workers.artifacts.content_credentials import CredentialSigner
@@ -159,7 +159,7 @@ def _wire(
     with sessions.transaction(shared) as connection:
         published_models.publish(connection, offers)
     doorbell = Doorbell(settings.broker)
-    store = ObjectStore(settings.storage, connections=threads + 1)
+    store = open_store(settings.storage, connections=threads + 1)
     recent = LruCache(_CACHE_BYTES)
     decoder = DecoderPool()
     backgrounds = TenantBackgrounds(by_key, store, recent, decoder)

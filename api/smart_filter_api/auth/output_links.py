@@ -1,19 +1,12 @@
-"""Sign URLs that open one output of a job without a key, and verify them.
+"""Signed URLs that open one output of a job without a key."""
 
-A signature is the HMAC-SHA256 (RFC 2104) of everything that the link grants, in base64url. Its keys
-are derived from the service's secrets, each with a purpose of its own (RFC 5869, 2.2: extraction
-with a salt), so a signature of another kind is never valid here.
-"""
-
-import base64
 import datetime as dt
-import hmac
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
+from smart_filter_api.auth.link_signer import LinkSigner
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.recipe import Output
 
@@ -42,26 +35,15 @@ class LinkTarget:
     expires: int
     download: str | None = None
 
+    @property
+    def purpose(self) -> bytes:
+        """The purpose of all links of this kind."""
+        return _PURPOSE
 
-class LinkSigner:
-    """Signs links with the first of several keys, and verifies them with all."""
-
-    def __init__(self, keys: Sequence[str]) -> None:
-        """Derive the signing keys.  keys: at least one unguessable text."""
-        self._keys = [hmac.digest(_PURPOSE, key.encode(), "sha256") for key in keys]
-
-    def sign(self, target: LinkTarget) -> str:
-        """Return the signature of a target."""
-        return _signature(self._keys[0], target)
-
-    def is_valid(self, target: LinkTarget, signature: str) -> bool:
-        """Whether one of the keys has signed this target; its expiry is not judged."""
-        # Compare with all keys, so that the time does not depend on the key that fits.
-        fits = [
-            hmac.compare_digest(_signature(key, target).encode(), signature.encode())
-            for key in self._keys
-        ]
-        return any(fits)
+    @property
+    def granted(self) -> list[str | int | None]:
+        """The parts of the grant."""
+        return [self.tenant, str(self.job_id), self.output, self.expires, self.download]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,28 +94,21 @@ class LinkTerms:
         expires = since + passed // step * step + seconds
         return SignedLinks(
             {
-                output: self._url(LinkTarget(tenant, job_id, output, expires, self.download))
+                output: output_url(
+                    self.signer,
+                    self.base_url,
+                    LinkTarget(tenant, job_id, output, expires, self.download),
+                )
                 for output in outputs
             },
             dt.datetime.fromtimestamp(expires, dt.UTC),
         )
 
-    def _url(self, target: LinkTarget) -> str:
-        granted = {"expires": str(target.expires)}
-        if target.download is not None:
-            granted["download"] = target.download
-        query = urlencode({**granted, "signature": self.signer.sign(target)})
-        return f"{self.base_url}/v1/jobs/{target.job_id}/outputs/{target.output}?{query}"
 
-
-def _signature(key: bytes, target: LinkTarget) -> str:
-    granted = [
-        target.tenant,
-        str(target.job_id),
-        target.output,
-        target.expires,
-        target.download,
-    ]
-    # JSON separates the parts unambiguously.
-    digest = hmac.digest(key, json.dumps(granted).encode(), "sha256")
-    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+def output_url(signer: LinkSigner, base_url: str, target: LinkTarget) -> str:
+    """Return the signed URL of a target.  base_url: scheme and host of the API, or empty."""
+    granted = {"expires": str(target.expires)}
+    if target.download is not None:
+        granted["download"] = target.download
+    query = urlencode({**granted, "signature": signer.sign(target)})
+    return f"{base_url}/v1/jobs/{target.job_id}/outputs/{target.output}?{query}"

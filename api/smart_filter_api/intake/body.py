@@ -15,6 +15,7 @@ from fastapi import Request
 from python_multipart.multipart import parse_options_header
 
 from smart_filter_api.intake import json_body, multipart
+from smart_filter_api.intake.body_budget import BodySender
 from smart_filter_api.intake.json_body import JsonSubmission
 from smart_filter_api.intake.multipart import (
     BACKGROUND,
@@ -313,17 +314,18 @@ async def read_chunks(
     open_files: ExitStack,
     *,
     most: int,
+    sender: BodySender | None = None,
     seconds: float = _READ_TIMEOUT_SECONDS,
 ) -> AsyncIterator[bytes]:
     """Yield a body's chunks as they arrive.
 
     open_files: until it closes, the bytes count as under way.  most: the body's maximum length.
-    seconds: time-out for each chunk.
+    sender: whose they are; None: the caller's.  seconds: time-out for each chunk.
     Raises MalformedRequest when the client stops sending or sends too slowly; RateLimited,
     ServiceFull when too many bytes are under way.
     """
     services = request.app.state.services
-    held = open_files.enter_context(services.bodies.hold(request.state.caller))
+    held = open_files.enter_context(services.bodies.hold(sender or request.state.caller))
     announced = request.headers.get("content-length", "")
     held.cover(min(int(announced), most) if announced.isdecimal() else 0)
     length = 0

@@ -8,9 +8,9 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Protocol
 
-from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.intake.multipart import MAX_BODY_BYTES
 from smart_filter_shared.errors import RateLimited, ServiceFull
 from smart_filter_shared.ids import Tenant
@@ -21,70 +21,93 @@ _LEAST_BYTES: Final = 65_536
 _RETRY_SECONDS: Final = 2
 
 
+class BodySender(Protocol):
+    """Whose bytes those of a body are: a caller's, or those of a link's holder."""
+
+    @property
+    def tenant(self) -> Tenant:
+        """The tenant of the key or link."""
+        ...
+
+    @property
+    def device_key_id(self) -> uuid.UUID | None:
+        """The id of a device's key, or of the upload of a link; None: a key of the tenant."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LinkHolder:
+    """The holder of an upload link; device_key_id: the id of the upload."""
+
+    tenant: Tenant
+    device_key_id: uuid.UUID
+
+
 class BodyBudget:
     """The bytes of bodies under way in this process.
 
-    most_bytes: of all callers; those of one tenant can have half of them, and a device key as many
+    most_bytes: of all senders; those of one tenant can have half of them, and a device key as many
         as the largest form has.
     """
 
     def __init__(self, most_bytes: int) -> None:
         self._most = most_bytes
         self._held = 0
-        self._of_callers: Counter[Tenant | uuid.UUID] = Counter()
+        self._of_senders: Counter[Tenant | uuid.UUID] = Counter()
 
     @contextmanager
-    def hold(self, caller: Caller | None) -> Iterator["HeldBody"]:
-        """Hold a body's bytes until the block ends; caller: None for a request without a key."""
-        held = HeldBody(self, caller)
+    def hold(self, sender: BodySender | None) -> Iterator["HeldBody"]:
+        """Hold a body's bytes until the block ends; sender: None for a request without a key."""
+        held = HeldBody(self, sender)
         try:
             yield held
         finally:
-            self._take(caller, -held.bytes)
+            self._take(sender, -held.bytes)
 
-    def grow(self, caller: Caller | None, more: int) -> None:
+    def grow(self, sender: BodySender | None, more: int) -> None:
         """Take bytes for a body.  Raises RateLimited, ServiceFull when too many are under way."""
-        if caller is not None:
-            self._check_caller("this tenant", caller.tenant, more, self._most // 2)
-            if caller.device_key_id is not None:
-                self._check_caller("this device", caller.device_key_id, more, MAX_BODY_BYTES)
+        if sender is not None:
+            self._check_sender("this tenant", sender.tenant, more, self._most // 2)
+            if sender.device_key_id is not None:
+                name = sender.device_key_id
+                self._check_sender("this device or link", name, more, MAX_BODY_BYTES)
         if self._held + more > self._most:
             raise ServiceFull(
                 f"the server is receiving its maximum of {self._most} bytes of bodies; "
                 f"retry in {_RETRY_SECONDS} s",
                 retry_after_seconds=_RETRY_SECONDS,
             )
-        self._take(caller, more)
+        self._take(sender, more)
 
-    def _check_caller(self, who: str, name: Tenant | uuid.UUID, more: int, most: int) -> None:
-        if self._of_callers[name] + more > most:
+    def _check_sender(self, who: str, name: Tenant | uuid.UUID, more: int, most: int) -> None:
+        if self._of_senders[name] + more > most:
             raise RateLimited(
                 f"bodies of at most {most} bytes of {who} are received at a time; "
                 f"retry in {_RETRY_SECONDS} s",
                 retry_after_seconds=_RETRY_SECONDS,
             )
 
-    def _take(self, caller: Caller | None, more: int) -> None:
+    def _take(self, sender: BodySender | None, more: int) -> None:
         self._held += more
-        names = () if caller is None else (caller.tenant, caller.device_key_id)
+        names = () if sender is None else (sender.tenant, sender.device_key_id)
         for name in names:
             if name is not None:
-                self._of_callers[name] += more
-                if not self._of_callers[name]:
-                    del self._of_callers[name]
+                self._of_senders[name] += more
+                if not self._of_senders[name]:
+                    del self._of_senders[name]
 
 
 class HeldBody:
     """The bytes that one body has taken of a budget."""
 
-    def __init__(self, budget: BodyBudget, caller: Caller | None) -> None:
+    def __init__(self, budget: BodyBudget, sender: BodySender | None) -> None:
         self._budget = budget
-        self._caller = caller
+        self._sender = sender
         self.bytes = 0
 
     def cover(self, length: int) -> None:
         """Take what a body of this length needs.  Raises RateLimited, ServiceFull."""
         more = max(length, _LEAST_BYTES) - self.bytes
         if more > 0:
-            self._budget.grow(self._caller, more)
+            self._budget.grow(self._sender, more)
             self.bytes += more

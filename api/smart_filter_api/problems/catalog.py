@@ -91,10 +91,11 @@ PAGES: Mapping[str, ProblemPage] = {
         "The signed link does not open anything.",
         (
             "The link was cut off or changed, for example by a mail program.",
-            "Its signature belongs to another job or output.",
+            "Its signature belongs to another job or output, or to another upload.",
+            "An upload differs from what was announced in its type or number of bytes.",
             "The operator has replaced the key that signs links.",
         ),
-        "Get a new link: `output_links` of `GET /v1/jobs/{id}`.",
+        "Get a new link: `output_links` of `GET /v1/jobs/{id}`, or `POST /v1/uploads`.",
         "the link is not valid",
     ),
     "not_found": ProblemPage(

@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -18,6 +17,7 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
+from smart_filter_api.auth import link_signer, output_links
 from smart_filter_api.auth.api_keys import Caller, Scope
 from smart_filter_api.auth.output_links import MAX_SECONDS, LinkTarget
 from smart_filter_api.http import attachments, etags
@@ -37,8 +37,6 @@ from smart_filter_api.services.container import (
 from smart_filter_shared.artifacts import expiry, retention
 from smart_filter_shared.errors import (
     JobNotFinished,
-    LinkExpired,
-    LinkInvalid,
     NotFound,
     ObjectMissing,
     OutputExpired,
@@ -60,10 +58,6 @@ _JSON_OUTPUTS = frozenset({Output.FACES, Output.RATING, Output.PRINTABILITY})
 _FACES = TypeAdapter(list[Face] | None)
 _RATING = TypeAdapter(Rating | None)
 _PRINTABILITY = TypeAdapter(Printability | None)
-
-_UNIX_TIME = re.compile("[0-9]{1,12}")
-# 32 bytes in base64url, without padding.
-_SIGNATURE = re.compile("[A-Za-z0-9_-]{43}")
 
 # Called after an output was sent completely.
 OnComplete = Callable[[], Awaitable[None]]
@@ -119,16 +113,10 @@ async def _authorize(
             request, services, credentials, Scope.READ, also_devices=True
         )
         return _Access(caller.tenant, download, caller=caller)
-    signer, expires, signature = services.links, expires or "", signature or ""
-    # A link that cannot be valid costs no query.
-    if signer is None or not _is_well_formed(expires, signature):
-        raise _invalid_link()
+    ends = link_signer.parse_expiry(expires, signature)
     async with services.reading() as connection:
-        target = await connection.run_sync(_find_target, job_id, name, int(expires), download)
-    if target is None or not signer.is_valid(target, signature):
-        raise _invalid_link()
-    if target.expires - time.time() < 1:
-        raise LinkExpired("the link has expired")
+        target = await connection.run_sync(_find_target, job_id, name, ends, download)
+    target = link_signer.verify(services.links, target, signature)
     return _Access(target.tenant, download, target.expires)
 
 
@@ -138,14 +126,6 @@ async def _hold_download(
     """Count a download until its answer is sent.  Raises RateLimited, ServiceFull."""
     with services.waits.hold_download(access.tenant, access.caller):
         yield access
-
-
-def _is_well_formed(expires: str, signature: str) -> bool:
-    return bool(_UNIX_TIME.fullmatch(expires) and _SIGNATURE.fullmatch(signature))
-
-
-def _invalid_link() -> LinkInvalid:
-    return LinkInvalid("the link is not valid")
 
 
 def _find_target(
@@ -164,8 +144,8 @@ def _find_target(
     "/{name}",
     summary="Download an output",
     description="With a key, or with a signed link from `output_links` of the job, whose `expires` "
-    "and `signature` replace the key. `redirect=1` redirects to the storage, for at most one "
-    "minute, if the output is a file.",
+    "and `signature` replace the key. `redirect=1` redirects, for at most one minute, to the "
+    "storage, or to a signed link where clients cannot reach the storage, if the output is a file.",
     # The link replaces the key.
     openapi_extra={"security": [{}]},
     response_class=Response,
@@ -227,6 +207,10 @@ async def get_output(
                 raise _expired_error()
             seconds = min(_REDIRECT_SECONDS, _seconds_left(job, access))
             link = services.storage.presigned_get(key, seconds=seconds, disposition=disposition)
+            if link is None:
+                expires = int(time.time()) + seconds
+                target = LinkTarget(access.tenant, job.id, name, expires, access.download)
+                link = output_links.output_url(services.signer, services.base_url(request), target)
             return RedirectResponse(link, status_code=_REDIRECT, headers=_embedding(access))
     then = partial(mark_downloaded, services, job, output) if job.keep_nothing else None
     sent = None if then is None else partial(stream_then, request, then)

@@ -2,26 +2,44 @@
 
 import uuid
 from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response, status
+from fastapi import APIRouter, Depends, Query, Request, Response, status
 from sqlalchemy import Connection
 
+from smart_filter_api.auth import link_signer, upload_links
+from smart_filter_api.auth.api_keys import Scope
+from smart_filter_api.auth.upload_links import UploadGrant
 from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import body as intake_body
 from smart_filter_api.intake import json_document
 from smart_filter_api.intake.body import SpooledPicture
+from smart_filter_api.intake.body_budget import LinkHolder
 from smart_filter_api.intake.multipart import MAX_PHOTO_BYTES, PHOTO, PICTURES, picture_too_large
 from smart_filter_api.openapi import bodies
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.schemas import uploads as schemas_uploads
 from smart_filter_api.schemas.uploads import UploadRequest
-from smart_filter_api.services import idempotency
-from smart_filter_api.services.container import OpenServices, Services, Submitter
+from smart_filter_api.services import container, idempotency
+from smart_filter_api.services.container import (
+    Credentials,
+    OpenServices,
+    Services,
+    SessionCookie,
+    Submitter,
+)
 from smart_filter_api.services.idempotency import IdempotencyKey, IdempotentRequest
 from smart_filter_api.submission import commit
 from smart_filter_shared.artifacts import uploads
 from smart_filter_shared.artifacts.uploads import Upload
-from smart_filter_shared.errors import FieldError, InvalidRequest, NotFound, UnsupportedMedia
+from smart_filter_shared.errors import (
+    FieldError,
+    InvalidRequest,
+    LinkInvalid,
+    NotFound,
+    UnsupportedMedia,
+)
 from smart_filter_shared.ids import Tenant, UploadId, new_upload_id
 from smart_filter_shared.security import photo_header
 from smart_filter_shared.security.photo_header import PhotoFormat
@@ -63,7 +81,7 @@ async def create_upload(
             media_type=payload.content_type,
             length=payload.bytes,
         )
-        answer = _upload_response(services, upload)
+        answer = _upload_response(services, services.base_url(request), upload)
         # The link itself authorizes the upload, so it is stored as a secret.
         once.remember(connection, answer, secret=services.seal is not None)
         return answer
@@ -73,29 +91,81 @@ async def create_upload(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Access:
+    """The upload that a request may put; by_link: by its signed link instead of a key."""
+
+    upload: Upload
+    by_link: bool
+
+
+async def _authorize(
+    upload_id: str,
+    request: Request,
+    services: OpenServices,
+    credentials: Credentials,
+    _: SessionCookie,
+    *,
+    signature: Annotated[
+        str | None, Query(description="Of `put_url`, which needs no key, if it leads here")
+    ] = None,
+    expires: Annotated[
+        str | None, Query(description="When `put_url` ends, in seconds of Unix time")
+    ] = None,
+) -> _Access:
+    """Return the upload that a request may put, by its signed link or by its key.
+
+    A link is not counted against the tenant's requests per minute.
+    """
+    if signature is None and expires is None:
+        caller = await container.authorize(
+            request, services, credentials, Scope.SUBMIT, also_devices=False
+        )
+        return _Access(await _find_upload(services, upload_id, caller.tenant), by_link=False)
+    ends = link_signer.parse_expiry(expires, signature)
+    grant = None if (known := _parse_id(upload_id)) is None else UploadGrant(known, ends)
+    link_signer.verify(services.links, grant, signature)
+    upload = await _find_upload(services, upload_id)
+    # As a store does, by the headers that its link signs.
+    if request.headers.get("content-type") != upload.media_type or request.headers.get(
+        "content-length"
+    ) != str(upload.length):
+        raise LinkInvalid(
+            f"the link accepts {upload.length} bytes of {upload.media_type}; send them with the "
+            "headers that came with it, and with Content-Length"
+        )
+    return _Access(upload, by_link=True)
+
+
 @router.put(
     "/{upload_id}",
     status_code=status.HTTP_204_NO_CONTENT,
     summary="Upload the photo through this service",
     description="An alternative to `put_url` for clients that cannot reach the storage, such as "
     "pages of this service. The body is the photo, with the announced length and type, and is "
-    "checked at once. It can be replaced until the upload expires.",
-    openapi_extra={"requestBody": bodies.RAW_PHOTO},
-    responses=describe_responses(
-        *("malformed_request", "photo_too_large", "unsupported_media", "invalid_request"),
-        *("unauthorized", "scope", "not_found", "unavailable"),
-    ),
+    "checked at once. It can be replaced until the upload expires. Where no client can reach the "
+    "storage, `put_url` leads here, with `expires` and `signature` in place of a key.",
+    # The link replaces the key.
+    openapi_extra={"requestBody": bodies.RAW_PHOTO, "security": [{}]},
+    responses={
+        status.HTTP_200_OK: {"description": "Stored, by a signed link"},
+        **describe_responses(
+            *("malformed_request", "photo_too_large", "unsupported_media", "invalid_request"),
+            *("unauthorized", "scope", "link_invalid", "link_expired", "not_found", "unavailable"),
+        ),
+    },
 )
 async def upload_photo(
-    upload_id: str, request: Request, services: OpenServices, caller: Submitter
-) -> None:
-    """Store the photo of an upload."""
-    upload = await _find_upload(services, caller.tenant, upload_id)
+    request: Request, services: OpenServices, access: Annotated[_Access, Depends(_authorize)]
+) -> Response:
+    """Store the photo of an upload; a link is answered with 200, as stores answer."""
+    upload = access.upload
+    sender = LinkHolder(upload.tenant, upload.id) if access.by_link else None
     intake_body.refuse_compressed(request)
     intake_body.refuse_oversized(request, MAX_PHOTO_BYTES)
     with ExitStack() as open_files:
         arrived = intake_body.open_spool(open_files)
-        chunks = intake_body.read_chunks(request, open_files, most=MAX_PHOTO_BYTES)
+        chunks = intake_body.read_chunks(request, open_files, most=MAX_PHOTO_BYTES, sender=sender)
         async for piece in chunks:
             if arrived.length + len(piece) > upload.length:
                 raise _wrong_length_error(upload, f"more than {upload.length}")
@@ -105,25 +175,33 @@ async def upload_photo(
         photo = await arrived.judged(PICTURES[PHOTO])
         _refuse_other_type(upload, photo)
         await commit.store_picture(services, upload.key, photo)
+    return Response(
+        status_code=status.HTTP_200_OK if access.by_link else status.HTTP_204_NO_CONTENT
+    )
 
 
-async def _find_upload(services: Services, tenant: Tenant, upload_id: str) -> Upload:
-    """Return a tenant's upload.
+async def _find_upload(services: Services, upload_id: str, tenant: Tenant | None = None) -> Upload:
+    """Return an upload.  tenant: whose it must be; None: anyone's, for a signed link.
 
     Raises the same NotFound for a malformed id, an unknown or expired one and another tenant's.
     """
     unknown = NotFound(
         f"upload {upload_id} does not exist or has expired; create one with POST /v1/uploads"
     )
-    try:
-        known = UploadId(uuid.UUID(upload_id))
-    except ValueError:
-        raise unknown from None
+    if (known := _parse_id(upload_id)) is None:
+        raise unknown
     async with services.reading() as connection:
         upload = await connection.run_sync(uploads.find, known, tenant)
     if upload is None:
         raise unknown
     return upload
+
+
+def _parse_id(upload_id: str) -> UploadId | None:
+    try:
+        return UploadId(uuid.UUID(upload_id))
+    except ValueError:
+        return None
 
 
 def _wrong_length_error(upload: Upload, received: str) -> InvalidRequest:
@@ -157,13 +235,14 @@ def _validate_announcement(payload: UploadRequest) -> None:
         )
 
 
-def _upload_response(services: Services, upload: Upload) -> Response:
+def _upload_response(services: Services, base_url: str, upload: Upload) -> Response:
     signed = {"content-type": upload.media_type, "content-length": str(upload.length)}
+    link = services.storage.presigned_put(
+        upload.key, headers=signed, seconds=uploads.LIFETIME_SECONDS
+    )
     shown = schemas_uploads.Upload(
         upload_id=upload.id,
-        put_url=services.storage.presigned_put(
-            upload.key, headers=signed, seconds=uploads.LIFETIME_SECONDS
-        ),
+        put_url=link or upload_links.upload_url(services.signer, base_url, upload),
         # HTTP clients add Content-Length themselves.
         headers={"Content-Type": upload.media_type},
         expires_at=upload.expires_at,

@@ -20,7 +20,7 @@ from smart_filter_api.auth import api_keys, csrf, oidc
 from smart_filter_api.auth import sessions as browser_sessions
 from smart_filter_api.auth.api_keys import Caller, Scope
 from smart_filter_api.auth.failure_limit import FailureLimit
-from smart_filter_api.auth.output_links import LinkSigner
+from smart_filter_api.auth.link_signer import LinkSigner
 from smart_filter_api.auth.rate_limit import RateLimiter
 from smart_filter_api.auth.sessions import Lifetimes, Session
 from smart_filter_api.intake.body_budget import BodyBudget
@@ -66,6 +66,7 @@ from smart_filter_shared.security.outbound_rules import OutboundRules
 from smart_filter_shared.security.secretbox import SecretBox
 from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.storage.opening import open_store
 from smart_filter_shared.tenants import quotas
 from smart_filter_shared.tenants.quotas import Limits
 
@@ -255,6 +256,16 @@ class Services:
                     retry_after_seconds=_LIST_RETRY_SECONDS,
                 ) from error
 
+    def base_url(self, request: Request) -> str:
+        """Return the scheme and host of links to this API in the answer to a request."""
+        return self.public_url or str(request.base_url).rstrip("/")
+
+    @property
+    def signer(self) -> LinkSigner:
+        """The signer of links; there is one if clients cannot reach the store."""
+        assert self.links is not None, "a folder of objects needs a secrets key"
+        return self.links
+
     async def presets(self, tenant: Tenant) -> list[Preset]:
         """Return the backgrounds that a tenant may name: designs, the operator's, its own."""
         return [*PRESETS, *(picture.preset for picture in await self.pictures(tenant))]
@@ -331,7 +342,7 @@ async def open_services(
         database=database,
         reader=reader,
         lister=sessions.for_lists(database),
-        storage=ObjectStore(settings.storage, connections=_STORAGE_THREADS),
+        storage=open_store(settings.storage, connections=_STORAGE_THREADS),
         doorbell=doorbell,
         ringer=Ringer(doorbell.ring),
         patience_seconds=patience_seconds,

@@ -35,7 +35,7 @@ async def _link_terms(
         return None
     return LinkTerms(
         services.links,
-        base_url=services.public_url or str(request.base_url).rstrip("/"),
+        base_url=services.base_url(request),
         default_seconds=services.link_seconds,
         seconds=expires_in,
         download=download,

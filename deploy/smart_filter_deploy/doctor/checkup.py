@@ -53,7 +53,7 @@ def _checks(
     yield "port", machine.check_port(port)
     yield from _model_checks(path / "weights", needed=not managed)
     if up is not None:
-        secrets |= {up.api_key, up.servers.storage_secret_key}
+        secrets.add(up.api_key)
         for url in (up.servers.database_url, up.servers.broker_url):
             secrets |= findings.find_passwords(url)
     named = os.environ.get("SMART_FILTER_URL")

@@ -18,7 +18,6 @@ _TRIAL_SECONDS = 20
 _PROGRAMS: dict[str, Callable[[], Path]] = {
     "postgresql": lambda: binaries.postgres_folder() / "postgres",
     "valkey": binaries.valkey_program,
-    "rclone": binaries.rclone_program,
 }
 
 

@@ -27,6 +27,7 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import heads, pauses, worker_registry
 from smart_filter_shared.queue.worker_registry import SENDER_ROLE, WorkerState
 from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.storage.opening import open_store
 
 _MIN_POSTGRES = 16
 _TIMEOUT_SECONDS = 3.0
@@ -44,13 +45,7 @@ def settings_of(
     return (
         DatabaseSettings.model_validate({"url": addresses.database_url}),
         BrokerSettings.model_validate({"url": addresses.broker_url}),
-        StorageSettings.model_validate(
-            {
-                "url": addresses.storage_url,
-                "access_key": addresses.storage_access_key,
-                "secret_key": addresses.storage_secret_key,
-            }
-        ),
+        StorageSettings.model_validate({"url": addresses.storage_url}),
     )
 
 
@@ -190,7 +185,7 @@ def check_broker(settings: BrokerSettings) -> Iterator[Finding]:
 
 def check_storage(settings: StorageSettings) -> Iterator[Finding]:
     """Check the object store: put, read and remove an object."""
-    store = ObjectStore(settings, connections=1)
+    store = open_store(settings, connections=1)
     key = f"doctor/{secrets.token_hex(8)}"
     content = b"smart-filter doctor"
     try:
@@ -226,12 +221,14 @@ def _copies_by_upload_link(settings: StorageSettings, store: ObjectStore, key: s
     x-amz- headers of a request are signed.
     """
     # The doctor may not reach the public address.
-    inside = ObjectStore(settings.model_copy(update={"public_url": None}), connections=1)
+    inside = open_store(settings.model_copy(update={"public_url": None}), connections=1)
     copy = f"{key}-copy"
     media_type = {"content-type": "text/plain"}
     link = inside.presigned_put(
         copy, headers={**media_type, "content-length": "1"}, seconds=_LINK_SECONDS
     )
+    if link is None:
+        return False
     try:
         httpx.put(
             link,

@@ -1,4 +1,4 @@
-"""Run real PostgreSQL, Valkey and S3 servers as child processes, for a laptop, tests and demos.
+"""Run real PostgreSQL and Valkey servers as child processes, for a laptop, tests and demos.
 
 with StopRequest() as stop, Stack(DataFolder(path), stop=stop) as stack:
     migrate(stack.addresses)
@@ -10,7 +10,7 @@ with StopRequest() as stop, Stack(DataFolder(path), stop=stop) as stack:
 stack             servers and commands, supervised and stopped together
 child_processes   one child process: ends with its parent (`parent_death`), restarts after a pause
 folder            layout of the data folder, its lock, and the announcement of a running stack
-postgres, valkey, s3   preparation and readiness probe of each server
+postgres, valkey  preparation and readiness probe of each server
 server_user       the user that PostgreSQL runs as, when the parent is root
 signals           SIGINT and SIGTERM as a flag to poll, instead of an exception at any point
 addresses         the addresses of the servers, as settings for other processes

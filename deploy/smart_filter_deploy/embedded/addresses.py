@@ -10,18 +10,16 @@ from smart_filter_shared.db.process_roles import ProcessRole
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """The addresses of the three servers.
+    """The addresses of the servers, and of the objects.
 
     database_url: `postgresql+psycopg://…`, the database `smart_filter`, as the owner of its tables.
     broker_url: `redis://:PASSWORD@127.0.0.1:PORT/0`.
-    storage_url: `http://127.0.0.1:PORT`, an S3 endpoint, with its access key and secret key.
+    storage_url: `file://` and the folder of the objects.
     """
 
     database_url: str = field(repr=False)
     broker_url: str = field(repr=False)
     storage_url: str
-    storage_access_key: str
-    storage_secret_key: str = field(repr=False)
 
     def environment(self, role: ProcessRole | None = None) -> dict[str, str]:
         """Return the settings of these servers as environment variables.
@@ -33,8 +31,6 @@ class Addresses:
             "SMART_FILTER_DATABASE_URL": url,
             "SMART_FILTER_BROKER_URL": self.broker_url,
             "SMART_FILTER_STORAGE_URL": self.storage_url,
-            "SMART_FILTER_STORAGE_ACCESS_KEY": self.storage_access_key,
-            "SMART_FILTER_STORAGE_SECRET_KEY": self.storage_secret_key,
         }
 
 

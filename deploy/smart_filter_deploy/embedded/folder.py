@@ -4,7 +4,8 @@
     stack.json            address of the stack; exists only while it is up
     secrets/NAME          one secret per file
     logs/NAME.log         output of each process
-    postgres/ valkey/ s3/ the servers' data
+    postgres/ valkey/     the servers' data
+    objects/              photos, pictures and what stages make of them
 
 Only the folder's owner has access, except to the path of the PostgreSQL data.
 """
@@ -28,6 +29,7 @@ from smart_filter_shared.errors import SetupFailed
 _LOCK = "lock"
 _CHILDREN_LOCK = "children.lock"
 _STATE = "stack.json"
+_OBJECTS = "objects"
 _SECRET_BYTES = 24
 # Bridges the instant for which `running_stack` holds the lock.
 _LOCK_WAIT_SECONDS = 0.3
@@ -70,6 +72,13 @@ class DataFolder:
         part = self.path / name
         part.mkdir(exist_ok=True, mode=0o700)
         return part
+
+    def objects(self) -> Path:
+        """Return the folder of the objects."""
+        former = self.path / "s3"  # where earlier versions kept the same files
+        if former.is_dir() and not (self.path / _OBJECTS).exists():
+            former.rename(self.path / _OBJECTS)
+        return self.part(_OBJECTS)
 
     def secret(self, name: str) -> str:
         """Return the secret of that name: 48 hex digits, drawn once and stored with mode 0600."""

@@ -1,4 +1,4 @@
-"""Run an embedded stack: three servers, then the caller's commands, supervised together."""
+"""Run an embedded stack: two servers, then the caller's commands, supervised together."""
 
 import dataclasses
 import os
@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from smart_filter_deploy.embedded import c2pa_certificate, postgres, s3, valkey
+from smart_filter_deploy.embedded import c2pa_certificate, postgres, valkey
 from smart_filter_deploy.embedded.addresses import Addresses, StackAddress
 from smart_filter_deploy.embedded.child_processes import (
     Child,
@@ -33,7 +33,7 @@ _POLL_SECONDS = 0.2  # the end of a child ends a wait sooner
 class Stack:
     """An embedded stack on a data folder, up while the `with` block lasts.
 
-    Entering the block starts the three servers and waits until they are ready. Leaving it stops all
+    Entering the block starts the servers and waits until they are ready. Leaving it stops all
     processes, the last started first. Use it in the main thread only.
 
     stop: the caller's stop request, if SIGINT and SIGTERM should stop the stack in order.
@@ -182,14 +182,11 @@ class Stack:
         wait_until_ready([child], self._stop)
 
     def _start_servers(self) -> Addresses:
-        # Start all at once, PostgreSQL last: the others start while it creates its data the first
-        # time. They stop one after the other: S3, Valkey, PostgreSQL.
+        # Valkey starts while PostgreSQL creates its data the first time, and stops before it.
         valkey_command, broker_url = valkey.prepare(self.folder)
-        s3_command, storage_url, secret_key = s3.prepare(self.folder)
-        broker, storage = self._new_child(valkey_command), self._new_child(s3_command)
-        self._tiers = [[], [broker], [storage]]
+        broker = self._new_child(valkey_command)
+        self._tiers = [[], [broker]]
         broker.start()
-        storage.start()
         server = postgres.prepare(self.folder, self._children_lock, self._stop)
         database = self._new_child(server.command)
         self._tiers[0].append(database)
@@ -199,9 +196,7 @@ class Stack:
         return Addresses(
             database_url=server.url,
             broker_url=broker_url,
-            storage_url=storage_url,
-            storage_access_key=s3.ACCESS_KEY,
-            storage_secret_key=secret_key,
+            storage_url=self.folder.objects().as_uri(),
         )
 
     def _new_child(self, command: Command) -> Child:

@@ -36,8 +36,8 @@ _INSERT = text("""
     RETURNING expires_at
 """)
 _FIND = text("""
-    SELECT media_type, length, expires_at FROM uploads
-    WHERE id = :id AND tenant = :tenant AND marked_at IS NULL
+    SELECT tenant, media_type, length, expires_at FROM uploads
+    WHERE id = :id AND (tenant = :tenant OR CAST(:tenant AS text) IS NULL) AND marked_at IS NULL
         AND held_since IS NULL AND expires_at > statement_timestamp()
 """)
 # FOR SHARE makes `mark_expired` wait until the job that names the upload is committed.
@@ -159,12 +159,15 @@ def create(
     return Upload(upload_id, tenant, media_type, length, row.expires_at)
 
 
-def find(connection: Connection, upload_id: UploadId, tenant: Tenant) -> Upload | None:
-    """Return an upload that a tenant may name; None when it does not exist or has expired."""
+def find(connection: Connection, upload_id: UploadId, tenant: Tenant | None) -> Upload | None:
+    """Return an upload that may be named; None when it does not exist or has expired.
+
+    tenant: whose it must be; None: anyone's.
+    """
     row = connection.execute(_FIND, {"id": upload_id, "tenant": tenant}).one_or_none()
     if row is None:
         return None
-    return Upload(upload_id, tenant, row.media_type, row.length, row.expires_at)
+    return Upload(upload_id, Tenant(row.tenant), row.media_type, row.length, row.expires_at)
 
 
 def lock(connection: Connection, upload_id: UploadId, tenant: Tenant) -> bool:

@@ -6,6 +6,7 @@ Every variable starts with SMART_FILTER_; docs/settings.md lists them.
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar, get_type_hints
+from urllib.parse import unquote
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -51,16 +52,19 @@ class BrokerSettings(BaseSettings):
 class StorageSettings(BaseSettings):
     """Connection to the object store.
 
-    url: the S3 endpoint, `http(s)://host[:port]`.  public_url: the endpoint in presigned URLs;
-    None: `url`.  upload_access_key, upload_secret_key: credentials that sign the links that clients
-    put photos to; None: those of the service.
+    url: the S3 endpoint, `http(s)://host[:port]`, or `file://` and the path of a folder that all
+    processes share; then no other setting is used but bucket.
+    access_key, secret_key: credentials of the S3 endpoint.
+    public_url: the endpoint in presigned URLs; None: `url`.
+    upload_access_key, upload_secret_key: credentials that sign the links that clients put photos
+        to; None: those of the service.
     """
 
     model_config = _config("STORAGE_")
 
-    url: values.HttpEndpoint
-    access_key: SecretStr
-    secret_key: SecretStr
+    url: values.StorageUrl
+    access_key: SecretStr | None = None
+    secret_key: SecretStr | None = None
     public_url: values.HttpEndpoint | None = Field(
         default=None, examples=["https://s3.example.com"]
     )
@@ -70,11 +74,22 @@ class StorageSettings(BaseSettings):
     upload_secret_key: SecretStr | None = None
 
     @property
+    def folder(self) -> Path | None:
+        """The folder that holds the bucket; None for an S3 endpoint."""
+        path = self.url.removeprefix("file://")
+        return None if path == self.url else Path(unquote(path))
+
+    @property
+    def keys(self) -> tuple[str, str]:
+        """The access key and the secret key of the S3 endpoint."""
+        return _reveal(self.access_key), _reveal(self.secret_key)
+
+    @property
     def upload_keys(self) -> tuple[str, str]:
         """The access key and the secret key that sign upload links."""
         access = self.upload_access_key or self.access_key
         secret = self.upload_secret_key or self.secret_key
-        return access.get_secret_value(), secret.get_secret_value()
+        return _reveal(access), _reveal(secret)
 
 
 class EngineSettings(BaseSettings):
@@ -328,6 +343,10 @@ class Settings:
         return self.data / "weights"
 
 
+def _reveal(secret: SecretStr | None) -> str:
+    return "" if secret is None else secret.get_secret_value()
+
+
 def load() -> Settings:
     """Read the settings of this process.
 
@@ -400,6 +419,9 @@ def load_browser() -> BrowserSettings:
 
 def _load_storage() -> StorageSettings:
     read = _read(StorageSettings)
+    for name, key in (("ACCESS_KEY", read.access_key), ("SECRET_KEY", read.secret_key)):
+        if read.folder is None and key is None:
+            raise SetupFailed(f"SMART_FILTER_STORAGE_{name} is not set; set it, {values.OR_UP}")
     names = ("ACCESS_KEY", "SECRET_KEY")
     keys = (read.upload_access_key, read.upload_secret_key)
     for given, missing in (names, names[::-1]):

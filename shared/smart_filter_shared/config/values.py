@@ -7,6 +7,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Callable, Mapping
+from pathlib import PurePosixPath
 from typing import Annotated, Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
@@ -26,6 +27,9 @@ from smart_filter_shared.security import signing_certificate, urls
 
 # Upper bound of every duration; a longer one is a typing error.
 _TEN_YEARS: Final = 10 * 366 * 24 * 3600.0
+# Ends the error for a server's variable that is not set.
+OR_UP: Final = "or use `smart-filter up`, which starts servers of its own"
+_FILE: Final = "file://"
 _MIN_SECRET_CHARACTERS: Final = 32
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _REGION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
@@ -111,6 +115,16 @@ def _endpoint(*schemes: str) -> Callable[[str], str]:
         return url
 
     return read
+
+
+def _storage(url: str) -> str:
+    """Return the URL of an S3 endpoint, or of a folder without a slash at its end."""
+    if not url.startswith(_FILE):
+        return _endpoint("http", "https", "file")(url)
+    path = url.removeprefix(_FILE)
+    if not PurePosixPath(path).is_absolute() or {"?", "#"} & set(path):
+        raise ValueError("is not file:// and an absolute path; write ? as %3F, # as %23")
+    return url.rstrip("/")
 
 
 def _collector(url: str) -> str:
@@ -225,6 +239,7 @@ BrokerUrl = Annotated[
 HttpEndpoint = Annotated[
     str, AfterValidator(_endpoint("http", "https")), Field(examples=["https://s3.example.com"])
 ]
+StorageUrl = Annotated[str, AfterValidator(_storage), Field(examples=["https://s3.example.com"])]
 CollectorEndpoint = Annotated[str, AfterValidator(_collector)]
 IssuerUrl = Annotated[
     str, AfterValidator(_issuer), Field(examples=["https://login.example.com/realms/photos"])
@@ -305,10 +320,7 @@ def describe_error(group: type[BaseSettings], error: ValidationError) -> str:
     variable = f"{group.model_config.get('env_prefix', '')}{name}".upper()
     if first["type"] == "missing":
         example = f" to a value such as {field.examples[0]}" if field.examples else ""
-        return (
-            f"{variable} is not set; set it{example}, or use `smart-filter up`, which starts"
-            " servers of its own"
-        )
+        return f"{variable} is not set; set it{example}, {OR_UP}"
     message = _MESSAGES.get(first["type"], first["msg"].removeprefix("Value error, "))
     message = message.format_map(first.get("ctx", {}))
     position = f", entry {int(entry[0]) + 1}," if entry else ""

@@ -1,44 +1,25 @@
-"""The object store: put, get, list, remove and presign on any S3-compatible server.
+"""The object store that API and workers share: put, get, list, remove and sign links."""
 
-Uses only operations that every S3 server has. minio-py's pooled client is several times faster
-than boto3 on small objects (docs/measurements.md).
-"""
-
-import contextlib
 import datetime as dt
-import io
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Generator, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
-from http import HTTPStatus
 from itertools import islice
-from typing import Any, BinaryIO
-from urllib.parse import urlsplit
+from typing import BinaryIO, Final
 
-import urllib3
-from minio import Minio
-from minio.deleteobjects import DeleteObject
-from minio.error import MinioException, S3Error
+from smart_filter_shared.errors import ObjectMissing
 
-from smart_filter_shared.config.settings import StorageSettings
-from smart_filter_shared.errors import ObjectMissing, StorageUnavailable
-from smart_filter_shared.storage import presigning, troubles
-
-_TIMEOUT = urllib3.Timeout(connect=2, read=10)
-# Part size of multipart uploads, the minimum of S3; an upload holds at most two parts in memory.
-PART_BYTES = 5 * 1024 * 1024
 # Size of a piece of a stream. Each piece passes through a thread and all layers of the API, so
 # small ones cost time. A slow client holds one piece in memory, so large ones cost memory.
-_PIECE_BYTES = 256 * 1024
-_GONE = frozenset({"NoSuchKey", "NotFound", "ResourceNotFound"})
+PIECE_BYTES: Final = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
     """Metadata of a stored object.
 
-    written_at: last modification.  length: in bytes.  etag: the server's ETag, which changes with
-    the content; "" when the server sent none.
+    written_at: last modification.  length: in bytes.  etag: changes with the content; "" when the
+    store has none.
     """
 
     key: str
@@ -55,58 +36,93 @@ class TaggedObject:
     etag: str
 
 
-class ObjectStore:
+class ObjectStore(ABC):
     """One bucket; thread-safe.
 
-    Every method raises StorageUnavailable when the server does not answer or reports that it
-    cannot. Methods that read a key raise ObjectMissing when there is no object under it.
+    Every method raises StorageUnavailable when the store cannot serve it. Methods that read a key
+    raise ObjectMissing when there is no object under it. A key is written completely or not at all.
     """
 
-    def __init__(self, settings: StorageSettings, *, connections: int) -> None:
-        self._settings = settings
-        self._bucket = settings.bucket
-        self._client = _client(settings, settings.url, connections)
-        self._public = _client(settings, settings.public_url or settings.url, 1)
-
     @property
+    @abstractmethod
     def bucket(self) -> str:
         """The name of the bucket."""
-        return self._bucket
 
+    @abstractmethod
     def ensure_bucket(self) -> None:
         """Create the bucket unless it exists."""
-        with self._translated(self._bucket):
-            if self._exists():
-                return
-            try:
-                self._client.make_bucket(bucket_name=self._bucket)
-            except S3Error as error:
-                if error.code not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
-                    raise
 
+    @abstractmethod
     def check(self) -> None:
-        """Raise StorageUnavailable unless the server serves the bucket.
+        """Raise StorageUnavailable unless the store serves the bucket.
 
-        Raises StorageMisconfigured when the server rejects the access keys, and BucketMissing when
+        Raises StorageMisconfigured when the store rejects the access keys, and BucketMissing when
         it has no such bucket.
         """
-        with self._translated(self._bucket):
-            if not self._exists():
-                raise troubles.no_bucket(self._settings)
 
+    @abstractmethod
     def put(self, key: str, content: BinaryIO | bytes, *, length: int, media_type: str) -> None:
         """Store `length` bytes under a key."""
-        stream = io.BytesIO(content) if isinstance(content, bytes) else content
-        with self._translated(key):
-            self._client.put_object(
-                bucket_name=self._bucket,
-                object_name=key,
-                data=stream,
-                length=length,
-                content_type=media_type,
-                part_size=PART_BYTES if length > PART_BYTES else 0,
-                num_parallel_uploads=1,
-            )
+
+    @abstractmethod
+    def get_tagged(self, key: str) -> TaggedObject:
+        """Return the bytes and the ETag of an object that may be overwritten later."""
+
+    @abstractmethod
+    def part(self, key: str, *, start: int, length: int) -> bytes:
+        """Return at most `length` bytes of an object, from offset `start` on.
+
+        start: less than the object's length.  length: above 0.
+        """
+
+    @abstractmethod
+    def look(self, key: str) -> StoredObject:
+        """Return the metadata of the object under a key."""
+
+    @abstractmethod
+    def stream(self, key: str, *, length: int | None = None) -> Generator[bytes, None, None]:
+        """Return an iterator over the bytes under a key, in pieces of at most PIECE_BYTES.
+
+        length: as in `get`.
+        The call itself opens the object, so ObjectMissing is raised before a response starts.
+        """
+
+    @abstractmethod
+    def remove(self, key: str) -> None:
+        """Remove the object under a key, if there is one."""
+
+    @abstractmethod
+    def remove_many(self, keys: Collection[str]) -> dict[str, str]:
+        """Remove the objects under keys; return the keys that were refused, with an error code.
+
+        A key without an object counts as removed.
+        """
+
+    @abstractmethod
+    def folders(self) -> list[str]:
+        """Return the top-level folders of the bucket, such as `2026-11-20/`."""
+
+    @abstractmethod
+    def stored(self, prefix: str = "") -> Iterator[StoredObject]:
+        """Yield every object whose key starts with a prefix."""
+
+    @abstractmethod
+    def presigned_get(
+        self, key: str, *, seconds: int, disposition: str | None = None
+    ) -> str | None:
+        """Return a URL at which the store itself serves a key for `seconds`.
+
+        None: clients cannot reach the store.
+        disposition: the header Content-Disposition that the store sends.
+        """
+
+    @abstractmethod
+    def presigned_put(self, key: str, *, headers: Mapping[str, str], seconds: int) -> str | None:
+        """Return a URL at which the store itself accepts an object for `seconds`.
+
+        None: clients cannot reach the store.
+        headers: the headers that the upload must send, by lower-case name.
+        """
 
     def get(self, key: str, *, length: int | None = None) -> bytes:
         """Return the bytes under a key.
@@ -119,42 +135,6 @@ class ObjectStore:
             raise ObjectMissing(key)
         return content
 
-    def get_tagged(self, key: str) -> TaggedObject:
-        """Return the bytes and the ETag of an object that may be overwritten later."""
-        with self._translated(key):
-            response = self._client.get_object(bucket_name=self._bucket, object_name=key)
-            try:
-                return TaggedObject(response.read(), response.headers.get("etag", "").strip('"'))
-            finally:
-                response.close()
-                response.release_conn()
-
-    def part(self, key: str, *, start: int, length: int) -> bytes:
-        """Return at most `length` bytes of an object, from offset `start` on.
-
-        start: less than the object's length.  length: above 0.
-        """
-        with self._translated(key):
-            response = self._client.get_object(
-                bucket_name=self._bucket, object_name=key, offset=start, length=length
-            )
-            try:
-                return response.read(length)
-            finally:
-                response.close()
-                response.release_conn()
-
-    def look(self, key: str) -> StoredObject:
-        """Return the metadata of the object under a key."""
-        with self._translated(key):
-            found = self._client.stat_object(bucket_name=self._bucket, object_name=key)
-        return StoredObject(
-            key,
-            found.last_modified or dt.datetime.now(dt.UTC),
-            length=found.size or 0,
-            etag=(found.etag or "").strip('"'),
-        )
-
     def has(self, key: str) -> bool:
         """Return whether there is an object under a key."""
         try:
@@ -163,65 +143,6 @@ class ObjectStore:
             return False
         return True
 
-    def stream(self, key: str, *, length: int | None = None) -> Generator[bytes, None, None]:
-        """Return an iterator over the bytes under a key, in pieces of at most 256 KiB.
-
-        length: as in `get`.
-        The call itself opens the object, so ObjectMissing is raised before a response starts.
-        """
-        with self._translated(key):
-            response = self._client.get_object(bucket_name=self._bucket, object_name=key)
-        if length is not None and response.headers.get("content-length") != str(length):
-            response.close()
-            response.release_conn()
-            raise ObjectMissing(key)
-        return _pieces(response)
-
-    def remove(self, key: str) -> None:
-        """Remove the object under a key, if there is one."""
-        with self._translated(key):
-            self._client.remove_object(bucket_name=self._bucket, object_name=key)
-
-    def remove_many(self, keys: Collection[str]) -> dict[str, str]:
-        """Remove the objects under keys; return the keys that S3 refused, with its error code.
-
-        Sends 1,000 keys per request. A key without an object counts as removed.
-        """
-        with self._translated(self._bucket):
-            errors = list(
-                self._client.remove_objects(
-                    bucket_name=self._bucket, delete_object_list=map(DeleteObject, keys)
-                )
-            )
-        for error in errors:
-            if error.name is None:  # an error of the whole request
-                raise StorageUnavailable(f"the object store answers {error.code} to DeleteObjects")
-        return {
-            error.name: error.code or "unknown"
-            for error in errors
-            if error.name is not None and error.code not in _GONE
-        }
-
-    def folders(self) -> list[str]:
-        """Return the top-level folders of the bucket, such as `2026-11-20/`."""
-        with self._translated(self._bucket):
-            found = self._client.list_objects(bucket_name=self._bucket)
-            return [entry.object_name for entry in found if entry.object_name and entry.is_dir]
-
-    def stored(self, prefix: str = "") -> Iterator[StoredObject]:
-        """Yield every object whose key starts with a prefix."""
-        with self._translated(prefix):
-            for found in self._client.list_objects(
-                bucket_name=self._bucket, prefix=prefix, recursive=True
-            ):
-                if found.object_name is not None and found.last_modified is not None:
-                    yield StoredObject(
-                        found.object_name,
-                        found.last_modified,
-                        length=found.size or 0,
-                        etag=found.etag or "",
-                    )
-
     def pages_written_before(
         self, prefix: str, moment: dt.datetime, *, most: int
     ) -> Iterator[list[str]]:
@@ -229,104 +150,3 @@ class ObjectStore:
         old = (stored.key for stored in self.stored(prefix) if stored.written_at < moment)
         while page := list(islice(old, most)):
             yield page
-
-    def presigned_get(self, key: str, *, seconds: int, disposition: str | None = None) -> str:
-        """Return a presigned URL to read a key, valid for `seconds`.
-
-        disposition: the header Content-Disposition that the server sends.
-        """
-        return self._public.presigned_get_object(
-            bucket_name=self._bucket,
-            object_name=key,
-            expires=dt.timedelta(seconds=seconds),
-            response_headers=None
-            if disposition is None
-            else {"response-content-disposition": disposition},
-        )
-
-    def presigned_put(self, key: str, *, headers: Mapping[str, str], seconds: int) -> str:
-        """Return a presigned URL to put an object under a key, valid for `seconds`.
-
-        headers: the headers that the upload must send, by lower-case name.
-        """
-        now = dt.datetime.now(dt.UTC)
-        return presigning.presigned_put(
-            self._settings, key, headers=headers, seconds=seconds, now=now
-        )
-
-    def _exists(self) -> bool:
-        """Return whether the bucket exists."""
-        try:
-            return self._client.bucket_exists(bucket_name=self._bucket)
-        except S3Error as error:
-            if error.code == "AccessDenied":
-                self._raise_refusal()
-            raise
-
-    def _raise_refusal(self) -> None:
-        """Raise the error that explains why the server denies access, if it gives one."""
-        # The response to a HEAD has no error code, the response to a GET has.
-        with contextlib.suppress(ObjectMissing), self._translated(self._bucket):
-            self._client.get_object(bucket_name=self._bucket, object_name="doctor").close()
-
-    @contextmanager
-    def _translated(self, key: str) -> Iterator[None]:
-        try:
-            yield
-        except S3Error as error:
-            if error.code in _GONE:
-                raise ObjectMissing(key) from error
-            raise troubles.translate_error(error, self._settings, about=key) from error
-        except (MinioException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise troubles.translate_error(error, self._settings, about=key) from error
-
-
-class _Pool(urllib3.PoolManager):
-    """Connection pool of minio-py that works around three faults of servers.
-
-    A server may close a kept-alive connection just as it is reused, and S3 asks for a retry with
-    InternalError (500). Both requests are sent once more; every request of this module is
-    idempotent. Some servers send errors as text/xml, which minio-py does not parse.
-    """
-
-    def urlopen(  # type: ignore[override]  # narrower than urllib3's overloads on purpose
-        self,
-        method: str,
-        url: str,
-        redirect: bool = True,  # noqa: FBT001, FBT002 - urllib3's own signature
-        **options: Any,  # noqa: ANN401 - passed through untouched
-    ) -> urllib3.BaseHTTPResponse:
-        try:
-            response = super().urlopen(method, url, redirect, **options)
-        except urllib3.exceptions.MaxRetryError as error:
-            if not isinstance(error.reason, urllib3.exceptions.ProtocolError):
-                raise
-            response = super().urlopen(method, url, redirect, **options)
-        if response.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-            response.drain_conn()
-            response = super().urlopen(method, url, redirect, **options)
-        if response.headers.get("content-type", "").startswith("text/xml"):
-            response.headers["content-type"] = "application/xml"
-        return response
-
-
-def _client(settings: StorageSettings, url: str, connections: int) -> Minio:
-    address = urlsplit(url)
-    return Minio(
-        endpoint=address.netloc,
-        access_key=settings.access_key.get_secret_value(),
-        secret_key=settings.secret_key.get_secret_value(),
-        secure=address.scheme == "https",
-        region=settings.region,
-        http_client=_Pool(
-            maxsize=connections, timeout=_TIMEOUT, retries=urllib3.Retry(0, redirect=0)
-        ),
-    )
-
-
-def _pieces(response: urllib3.BaseHTTPResponse) -> Generator[bytes, None, None]:
-    try:
-        yield from response.stream(_PIECE_BYTES)
-    finally:
-        response.close()
-        response.release_conn()

@@ -19,7 +19,7 @@ from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import Poison
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.queue.leases import Lease
-from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.storage.opening import open_store
 from smart_filter_shared.telemetry import logs
 from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.decoder.pool import DecoderPool
@@ -101,7 +101,7 @@ def _answer(request: ChildRequest) -> ChildResult:
         emotions=request.settings.engine.emotions,
     )
     memory_limit = memory.get_limit(request.settings.engine.memory_mb)
-    store = ObjectStore(request.settings.storage, connections=1)
+    store = open_store(request.settings.storage, connections=1)
     trained = TrainedWeights(request.settings.weights, store)
     models = ModelCache(known, request.settings.weights, memory_limit=memory_limit, trained=trained)
     engine = sessions.open_engine(request.settings.database, connections=1)

@@ -12,7 +12,7 @@ from smart_filter_shared.artifacts.backends import Backends
 from smart_filter_shared.config import settings
 from smart_filter_shared.config.settings import DatabaseSettings, StorageSettings
 from smart_filter_shared.db import sessions
-from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.storage.opening import open_store
 
 _VARIABLES = "SMART_FILTER_DATABASE_URL, SMART_FILTER_STORAGE_URL, _ACCESS_KEY and _SECRET_KEY"
 
@@ -34,7 +34,7 @@ def open_backends() -> Iterator[OperatorBackends]:
     database, storage = _settings()
     engine = sessions.open_engine(database, connections=1)
     try:
-        yield OperatorBackends(Backends(engine, ObjectStore(storage, connections=1)), storage)
+        yield OperatorBackends(Backends(engine, open_store(storage, connections=1)), storage)
     finally:
         engine.dispose()
 
@@ -45,9 +45,5 @@ def _settings() -> tuple[DatabaseSettings, StorageSettings]:
     servers = require_running_stack(or_name=_VARIABLES).servers
     return (
         DatabaseSettings(url=SecretStr(servers.database_url)),
-        StorageSettings(
-            url=servers.storage_url,
-            access_key=SecretStr(servers.storage_access_key),
-            secret_key=SecretStr(servers.storage_secret_key),
-        ),
+        StorageSettings(url=servers.storage_url),
     )

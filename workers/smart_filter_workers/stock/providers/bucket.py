@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from smart_filter_shared.config.settings import StorageSettings
 from smart_filter_shared.errors import BucketMissing, ObjectMissing, PictureRefused
 from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.storage.opening import open_store
 from smart_filter_workers.stock.descriptions import GivenDescription
 from smart_filter_workers.stock.providers.base import (
     NOTES_FILE,
@@ -31,7 +32,7 @@ def open_at(address: str, storage: StorageSettings) -> "Bucket":
     if not parts.netloc:
         raise PictureRefused(f"{address} names no bucket; write s3://bucket/prefix")
     prefix = parts.path.strip("/")
-    store = ObjectStore(storage.model_copy(update={"bucket": parts.netloc}), connections=1)
+    store = open_store(storage.model_copy(update={"bucket": parts.netloc}), connections=1)
     return Bucket(store, parts.netloc, f"{prefix}/" if prefix else "")
 
 
