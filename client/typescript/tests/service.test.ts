@@ -95,11 +95,11 @@ test("a refusal has its problem's code, and names every invalid field", async ()
   });
 });
 
-test("the storage refuses another photo than the announced one", async () => {
+test("a link refuses another photo than the announced one", async () => {
   const upload = await client.createUpload({ type: "image/png", size: 4 });
 
   await assert.rejects(putPhoto(upload, new Blob(["other bytes"], { type: "image/png" })), {
     status: 403,
-    code: "unexpected_answer",
+    code: "link_invalid",
   });
 });
