@@ -144,15 +144,15 @@ class FolderStore(ObjectStore):
         self._require_bucket()
         above = prefix.rpartition("/")[0]
         start = self._folder / above if above else self._folder
-        for folder, names, files in os.walk(start):
-            if folder == str(self._folder) and _UNFINISHED in names:
-                names.remove(_UNFINISHED)
-            for name in files:
-                path = Path(folder, name)
-                key = path.relative_to(self._folder).as_posix()
-                if key.startswith(prefix):
-                    with contextlib.suppress(FileNotFoundError):  # removed meanwhile
-                        yield _describe(key, path.stat())
+        with self._translated(prefix):
+            for folder, names, files in os.walk(start, onerror=_raise_unless_gone):
+                if folder == str(self._folder) and _UNFINISHED in names:
+                    names.remove(_UNFINISHED)
+                for path in (Path(folder, name) for name in files):
+                    key = path.relative_to(self._folder).as_posix()
+                    if key.startswith(prefix):
+                        with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                            yield _describe(key, path.stat())
 
     def presigned_get(self, key: str, *, seconds: int, disposition: str | None = None) -> None:
         """Return None: clients cannot reach a folder."""
@@ -218,6 +218,12 @@ def _write(file: BinaryIO, content: BinaryIO | bytes, length: int) -> None:
         shutil.copyfileobj(content, file, PIECE_BYTES)
     if (written := file.tell()) != length:
         raise OSError(errno.EIO, f"{written} bytes in place of {length}")
+
+
+def _raise_unless_gone(error: OSError) -> None:
+    """Raise the error of a folder that cannot be listed; one that is gone, or a file, is empty."""
+    if not isinstance(error, _ABSENT):
+        raise error
 
 
 def _pieces(file: io.FileIO) -> Generator[bytes, None, None]:
