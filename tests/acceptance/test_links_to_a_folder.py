@@ -1,11 +1,15 @@
 """Links of a stack that stores objects in a folder: they lead to the API, and need no key."""
 
+import datetime as dt
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from sqlalchemy import text
 
+from smart_filter_shared.db import sessions
+from smart_filter_tests.bench import settings_of
 from smart_filter_tests.full_stack import PHOTO, RunningStack
 
 CONTENT = PHOTO.read_bytes()
@@ -76,6 +80,38 @@ def test_link_opens_no_other_upload(running_stack: RunningStack) -> None:
         (403, "link_invalid")
     ] * len(refused)
     assert without_link.status_code == 401
+
+
+def test_chunked_body_and_expired_upload_are_refused(running_stack: RunningStack) -> None:
+    upload = create_upload(running_stack)
+
+    chunked = httpx.put(
+        upload["put_url"], content=iter([CONTENT]), headers=upload["headers"], timeout=60
+    )
+    expire_uploads(running_stack)
+    late = put(upload)
+
+    assert (chunked.status_code, chunked.json()["code"]) == (403, "link_invalid")
+    assert (late.status_code, late.json()["code"]) == (404, "not_found")
+
+
+def expire_uploads(stack: RunningStack) -> None:
+    engine = sessions.open_engine(settings_of(stack.stack.addresses).database, connections=1)
+    with sessions.transaction(engine) as connection:
+        connection.execute(text("UPDATE uploads SET expires_at = now()"))
+    engine.dispose()
+
+
+def test_same_bytes_may_be_put_again_before_they_are_imported(running_stack: RunningStack) -> None:
+    upload = create_upload(running_stack)
+    put(upload)
+    later = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=2)
+    named = {"upload_id": upload["upload_id"], "recipe": {"run_at": later.isoformat()}}
+    job = running_stack.client.post("/v1/jobs", json=named).json()
+
+    put(upload)
+
+    assert running_stack.wait(job["id"])["state"] == "succeeded"
 
 
 def test_redirect_leads_to_a_link_without_a_key(running_stack: RunningStack) -> None:

@@ -26,6 +26,20 @@ def preflight(url: str, origin: str, **more: str) -> httpx.Response:
     return httpx.options(f"{url}/v1/jobs", headers=headers | more, timeout=60)
 
 
+def test_page_may_put_an_upload(open_url: str) -> None:
+    answer = preflight(
+        open_url,
+        APP,
+        **{
+            "Access-Control-Request-Method": "PUT",
+            "Access-Control-Request-Headers": "content-type",
+        },
+    )
+
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == APP
+
+
 def test_no_page_may_call_by_default(api: Api) -> None:
     answer = api.client.get("/v1/jobs", headers={"Origin": APP})
 

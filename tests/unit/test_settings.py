@@ -69,6 +69,7 @@ WRONG: dict[str, tuple[str, ...]] = {
     "SMART_FILTER_STORAGE_URL": (
         *NO_STORAGE,
         *("file://objects", "file:objects", "file:///objects?a", "file:///objects#a"),
+        *("file:///", "file:////", "file:///a%00b", "file:///a%zz", "file:///a/../b"),
     ),
     "SMART_FILTER_STORAGE_PUBLIC_URL": NO_STORAGE,
     "SMART_FILTER_STORAGE_ACCESS_KEY": ("",),

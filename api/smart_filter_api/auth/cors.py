@@ -9,7 +9,7 @@ from typing import Final
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-_METHODS: Final = ("GET", "POST", "PATCH", "DELETE")
+_METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 # Request headers beyond the CORS-safelisted ones.
 _REQUEST_HEADERS: Final = (
     *("Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID"),

@@ -325,7 +325,8 @@ async def read_chunks(
     ServiceFull when too many bytes are under way.
     """
     services = request.app.state.services
-    held = open_files.enter_context(services.bodies.hold(sender or request.state.caller))
+    sender = sender or BodySender.of(request.state.caller)
+    held = open_files.enter_context(services.bodies.hold(sender))
     announced = request.headers.get("content-length", "")
     held.cover(min(int(announced), most) if announced.isdecimal() else 0)
     length = 0

@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
+from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.intake.multipart import MAX_BODY_BYTES
 from smart_filter_shared.errors import RateLimited, ServiceFull
 from smart_filter_shared.ids import Tenant
@@ -21,26 +22,20 @@ _LEAST_BYTES: Final = 65_536
 _RETRY_SECONDS: Final = 2
 
 
-class BodySender(Protocol):
-    """Whose bytes those of a body are: a caller's, or those of a link's holder."""
-
-    @property
-    def tenant(self) -> Tenant:
-        """The tenant of the key or link."""
-        ...
-
-    @property
-    def device_key_id(self) -> uuid.UUID | None:
-        """The id of a device's key, or of the upload of a link; None: a key of the tenant."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
-class LinkHolder:
-    """The holder of an upload link; device_key_id: the id of the upload."""
+class BodySender:
+    """Whose bytes those of a body are.
+
+    device: the id of a device's key, or of the upload that a link names; None: a key of the tenant.
+    """
 
     tenant: Tenant
-    device_key_id: uuid.UUID
+    device: uuid.UUID | None = None
+
+    @classmethod
+    def of(cls, caller: Caller | None) -> "BodySender | None":
+        """Return the sender of a request; None without a key."""
+        return None if caller is None else cls(caller.tenant, caller.device_key_id)
 
 
 class BodyBudget:
@@ -68,8 +63,8 @@ class BodyBudget:
         """Take bytes for a body.  Raises RateLimited, ServiceFull when too many are under way."""
         if sender is not None:
             self._check_sender("this tenant", sender.tenant, more, self._most // 2)
-            if sender.device_key_id is not None:
-                name = sender.device_key_id
+            if sender.device is not None:
+                name = sender.device
                 self._check_sender("this device or link", name, more, MAX_BODY_BYTES)
         if self._held + more > self._most:
             raise ServiceFull(
@@ -89,7 +84,7 @@ class BodyBudget:
 
     def _take(self, sender: BodySender | None, more: int) -> None:
         self._held += more
-        names = () if sender is None else (sender.tenant, sender.device_key_id)
+        names = () if sender is None else (sender.tenant, sender.device)
         for name in names:
             if name is not None:
                 self._of_senders[name] += more

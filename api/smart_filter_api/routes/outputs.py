@@ -208,7 +208,7 @@ async def get_output(
             seconds = min(_REDIRECT_SECONDS, _seconds_left(job, access))
             link = services.storage.presigned_get(key, seconds=seconds, disposition=disposition)
             if link is None:
-                expires = int(time.time()) + seconds
+                expires = math.ceil(time.time()) + seconds
                 target = LinkTarget(access.tenant, job.id, name, expires, access.download)
                 link = output_links.output_url(services.signer, services.base_url(request), target)
             return RedirectResponse(link, status_code=_REDIRECT, headers=_embedding(access))

@@ -15,7 +15,7 @@ from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import body as intake_body
 from smart_filter_api.intake import json_document
 from smart_filter_api.intake.body import SpooledPicture
-from smart_filter_api.intake.body_budget import LinkHolder
+from smart_filter_api.intake.body_budget import BodySender
 from smart_filter_api.intake.multipart import MAX_PHOTO_BYTES, PHOTO, PICTURES, picture_too_large
 from smart_filter_api.openapi import bodies
 from smart_filter_api.problems.problem import describe_responses
@@ -160,7 +160,7 @@ async def upload_photo(
 ) -> Response:
     """Store the photo of an upload; a link is answered with 200, as stores answer."""
     upload = access.upload
-    sender = LinkHolder(upload.tenant, upload.id) if access.by_link else None
+    sender = BodySender(upload.tenant, upload.id) if access.by_link else None
     intake_body.refuse_compressed(request)
     intake_body.refuse_oversized(request, MAX_PHOTO_BYTES)
     with ExitStack() as open_files:

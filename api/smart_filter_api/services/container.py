@@ -125,8 +125,9 @@ class Services:
     batch_reads, job_reads: reads that waiting requests share.
     bodies: limits the bytes of bodies under way.  parsing: turns to parse large ones.
     seal: encrypts secrets; None when the operator has set no key.
-    links: signs links to outputs; None when the operator has set no key.  public_url: their scheme
-    and host; None: those of the request.  link_seconds: their usual lifetime.
+    links: signs links to outputs and for uploads; None when the operator has set no key.
+    public_url: their scheme and host; None: those of the request.
+    link_seconds: the usual lifetime of those to outputs.
     keeping, limits: of tenants without overrides.  rates: their rate limiter.
     key_failures, sign_in_failures: limits of networks with unknown keys and sessions.
     callers: by the digest of their key.  signs: whether workers sign Content Credentials.

@@ -74,10 +74,18 @@ class DataFolder:
         return part
 
     def objects(self) -> Path:
-        """Return the folder of the objects."""
-        former = self.path / "s3"  # where earlier versions kept the same files
-        if former.is_dir() and not (self.path / _OBJECTS).exists():
-            former.rename(self.path / _OBJECTS)
+        """Return the folder of the objects.
+
+        Raises SetupFailed when an earlier version has stored others since.
+        """
+        former, objects = self.path / "s3", self.path / _OBJECTS
+        if former.is_dir() and not objects.exists():
+            former.rename(objects)
+        elif former.is_dir() and any(former.iterdir()):
+            raise SetupFailed(
+                f"an earlier version has stored objects in {former}: copy them with "
+                f"`cp -a {former}/. {objects}`, and remove {former}"
+            )
         return self.part(_OBJECTS)
 
     def secret(self, name: str) -> str:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import Annotated, Final, Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -30,6 +30,7 @@ _TEN_YEARS: Final = 10 * 366 * 24 * 3600.0
 # Ends the error for a server's variable that is not set.
 OR_UP: Final = "or use `smart-filter up`, which starts servers of its own"
 _FILE: Final = "file://"
+_NO_PATH: Final = re.compile(r"[?#]|%00|%(?![0-9A-Fa-f]{2})")
 _MIN_SECRET_CHARACTERS: Final = 32
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _REGION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
@@ -121,10 +122,11 @@ def _storage(url: str) -> str:
     """Return the URL of an S3 endpoint, or of a folder without a slash at its end."""
     if not url.startswith(_FILE):
         return _endpoint("http", "https", "file")(url)
-    path = url.removeprefix(_FILE)
-    if not PurePosixPath(path).is_absolute() or {"?", "#"} & set(path):
-        raise ValueError("is not file:// and an absolute path; write ? as %3F, # as %23")
-    return url.rstrip("/")
+    written = url.removeprefix(_FILE).rstrip("/")
+    path = PurePosixPath(unquote(written))
+    if not path.is_absolute() or ".." in path.parts or _NO_PATH.search(written) is not None:
+        raise ValueError("is not file:// and an absolute path; write ? as %3F, # as %23, % as %25")
+    return f"{_FILE}{written}"
 
 
 def _collector(url: str) -> str:

@@ -17,7 +17,7 @@ from smart_filter_shared.db import sessions
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.operations.consistency_rules import RULES, FaultKind
 from smart_filter_shared.storage import keys
-from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.storage.objects import ObjectStore, list_written_before
 
 _PAGE = 1000
 # Age from which an orphaned object is reported. Workers delete orphans of today and yesterday
@@ -130,6 +130,6 @@ def _iterate_artifacts(engine: Engine) -> Iterator[Sequence[tuple[Tenant, str]]]
 def _find_orphans(engine: Engine, store: ObjectStore, before: dt.datetime) -> Iterator[str]:
     for folder in store.folders():
         if keys.day_of_folder(folder) is not None:  # other folders belong to no job
-            for page in store.pages_written_before(folder, before, most=_PAGE):
+            for page in list_written_before(store, folder, before, most=_PAGE):
                 with sessions.transaction(engine) as connection:
                     yield from retention.unreferenced(connection, page)

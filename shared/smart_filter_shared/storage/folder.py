@@ -1,49 +1,47 @@
 """The object store in a folder, for processes of one machine.
 
 A bucket is a folder, an object a file at its key. The files of an S3 server that stores them in the
-same way, such as rclone or MinIO's former gateway, can be taken over as they are.
+same way, such as `rclone serve s3`, can be taken over as they are.
 """
 
 import contextlib
 import datetime as dt
 import errno
+import hashlib
 import io
 import os
 import secrets
 import shutil
-import time
 from collections.abc import Collection, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from smart_filter_shared.errors import BucketMissing, ObjectMissing, StorageUnavailable
-from smart_filter_shared.storage.objects import (
-    PIECE_BYTES,
-    ObjectStore,
-    StoredObject,
-    TaggedObject,
+from smart_filter_shared.errors import (
+    BucketMissing,
+    ObjectMissing,
+    StorageMisconfigured,
+    StorageUnavailable,
 )
+from smart_filter_shared.storage.objects import PIECE_BYTES, StoredObject, TaggedObject
 
-# Folder of a bucket in which files are written before they get their key. No key starts with a dot.
-_UNFINISHED: Final = ".unfinished"
-# Older files in it were left by processes that were killed.
-_UNFINISHED_SECONDS: Final = 3600.0
 # A removal may delete an empty folder just before an object is put there.
 _ATTEMPTS: Final = 100
 _ABSENT: Final = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_TAG_BYTES: Final = 16
 
 
-class FolderStore(ObjectStore):
-    """A bucket in a folder; see ObjectStore.
+class FolderStore:
+    """A bucket in a folder; see `ObjectStore`.
 
-    An object appears by a rename, so no process reads a part of it. Files are not flushed to the
-    disk: a power cut can lose those of the last seconds.
+    An object is written under a name with a dot in front and then renamed, so no process reads a
+    part of it. What a killed process leaves is listed, and removed like any object that no row
+    names. Files are not flushed to the disk: a power cut can lose those of the last seconds.
     """
 
     def __init__(self, folder: Path, bucket: str) -> None:
         self._bucket = bucket
         self._folder = folder / bucket
-        self._unfinished = self._folder / _UNFINISHED
 
     @property
     def bucket(self) -> str:
@@ -51,39 +49,52 @@ class FolderStore(ObjectStore):
         return self._bucket
 
     def ensure_bucket(self) -> None:
-        """Create the bucket unless it exists; remove what killed processes have left."""
-        with self._translated(""):
+        """See `ObjectStore.ensure_bucket`; the folder is for its owner only."""
+        try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._unfinished.mkdir(exist_ok=True)
-            for path in self._unfinished.iterdir():
-                with contextlib.suppress(FileNotFoundError):
-                    if path.stat().st_mtime < time.time() - _UNFINISHED_SECONDS:
-                        path.unlink()
+        except OSError as error:
+            raise self._refusal_error(f"cannot be created ({error.strerror})") from error
 
     def check(self) -> None:
-        """Raise StorageUnavailable unless objects can be put; BucketMissing without a bucket."""
+        """See `ObjectStore.check`."""
         with self._translated(""):
-            draft = self._draft()
-            draft.touch(exist_ok=False)
-            draft.unlink()
+            self._require_bucket()
+        if not os.access(self._folder, os.R_OK | os.W_OK | os.X_OK):
+            raise self._refusal_error("cannot be read and written")
 
     def put(self, key: str, content: BinaryIO | bytes, *, length: int, media_type: str) -> None:  # noqa: ARG002 - files have no type
         """See `ObjectStore.put`."""
         path = self._path(key)
+        draft = path.with_name(f".{secrets.token_hex(8)}")
         with self._translated(key):
-            draft = self._draft()
             try:
-                with draft.open("xb") as file:
+                with self._create(draft) as file:
                     _write(file, content, length)
-                self._rename(draft, path)
+                draft.replace(path)
             except BaseException:
                 draft.unlink(missing_ok=True)
                 raise
 
+    def get(self, key: str, *, length: int | None = None) -> bytes:
+        """See `ObjectStore.get`."""
+        with self._translated(key), self._open(key) as file:
+            content = file.read()
+        if length not in {None, len(content)}:
+            raise ObjectMissing(key)
+        return content
+
+    def has(self, key: str) -> bool:
+        """See `ObjectStore.has`."""
+        try:
+            with self._translated(key), self._open(key):
+                return True
+        except ObjectMissing:
+            return False
+
     def get_tagged(self, key: str) -> TaggedObject:
         """See `ObjectStore.get_tagged`."""
-        with self._translated(key), self._open(key) as file:
-            return TaggedObject(file.read(), _etag(os.fstat(file.fileno())))
+        content = self.get(key)
+        return TaggedObject(content, _tag(io.BytesIO(content)))
 
     def part(self, key: str, *, start: int, length: int) -> bytes:
         """See `ObjectStore.part`."""
@@ -91,9 +102,9 @@ class FolderStore(ObjectStore):
             return os.pread(file.fileno(), length, start)
 
     def look(self, key: str) -> StoredObject:
-        """See `ObjectStore.look`."""
+        """See `ObjectStore.look`; the ETag is a hash, for which the whole object is read."""
         with self._translated(key), self._open(key) as file:
-            return _describe(key, os.fstat(file.fileno()))
+            return _describe(key, os.fstat(file.fileno()), _tag(file))
 
     def stream(self, key: str, *, length: int | None = None) -> Generator[bytes, None, None]:
         """See `ObjectStore.stream`."""
@@ -105,10 +116,10 @@ class FolderStore(ObjectStore):
         return _pieces(file)
 
     def remove(self, key: str) -> None:
-        """Remove the object under a key, if there is one, and folders that become empty."""
+        """See `ObjectStore.remove`; folders that become empty are removed too."""
         path = self._path(key)
-        self._require_bucket()
         with self._translated(key):
+            self._require_bucket()
             try:
                 path.unlink(missing_ok=True)
             except _ABSENT:
@@ -121,11 +132,12 @@ class FolderStore(ObjectStore):
 
     def remove_many(self, keys: Collection[str]) -> dict[str, str]:
         """See `ObjectStore.remove_many`."""
-        self._require_bucket()
         refused = {}
         for key in keys:
             try:
                 self.remove(key)
+            except BucketMissing:
+                raise
             except StorageUnavailable as error:
                 cause = error.__cause__
                 code = cause.errno if isinstance(cause, OSError) else None
@@ -134,25 +146,25 @@ class FolderStore(ObjectStore):
 
     def folders(self) -> list[str]:
         """See `ObjectStore.folders`."""
-        self._require_bucket()
-        with self._translated(""), os.scandir(self._folder) as entries:
-            names = {entry.name for entry in entries if entry.is_dir()}
-        return [f"{name}/" for name in sorted(names - {_UNFINISHED})]
+        with self._translated(""):
+            self._require_bucket()
+            with os.scandir(self._folder) as entries:
+                return sorted(f"{entry.name}/" for entry in entries if entry.is_dir())
 
     def stored(self, prefix: str = "") -> Iterator[StoredObject]:
-        """See `ObjectStore.stored`."""
-        self._require_bucket()
+        """See `ObjectStore.stored`; the ETag is made of a file's time and length."""
         above = prefix.rpartition("/")[0]
-        start = self._folder / above if above else self._folder
+        start = self._path(above) if above else self._folder
         with self._translated(prefix):
-            for folder, names, files in os.walk(start, onerror=_raise_unless_gone):
-                if folder == str(self._folder) and _UNFINISHED in names:
-                    names.remove(_UNFINISHED)
+            self._require_bucket()
+            for folder, _, files in os.walk(start, onerror=_raise_unless_gone):
                 for path in (Path(folder, name) for name in files):
                     key = path.relative_to(self._folder).as_posix()
                     if key.startswith(prefix):
                         with contextlib.suppress(FileNotFoundError):  # removed meanwhile
-                            yield _describe(key, path.stat())
+                            found = path.stat()
+                            etag = f"{found.st_mtime_ns:x}-{found.st_size:x}"
+                            yield _describe(key, found, etag)
 
     def presigned_get(self, key: str, *, seconds: int, disposition: str | None = None) -> None:
         """Return None: clients cannot reach a folder."""
@@ -160,53 +172,59 @@ class FolderStore(ObjectStore):
     def presigned_put(self, key: str, *, headers: Mapping[str, str], seconds: int) -> None:
         """Return None: clients cannot reach a folder."""
 
-    def _draft(self) -> Path:
-        """Return the path of a new file that has no key yet.  Raises OSError without a bucket."""
-        self._unfinished.mkdir(exist_ok=True)
-        return self._unfinished / secrets.token_hex(16)
-
     def _path(self, key: str) -> Path:
         """Return the file of a key.  Raises ValueError for a key that leads out of the bucket."""
-        if not {"", ".", "..", _UNFINISHED}.isdisjoint(key.split("/")):
+        if "\0" in key or not {"", ".", ".."}.isdisjoint(key.split("/")):
             raise ValueError(f"{key!r} is not a key of an object")
         return self._folder / key
 
     def _open(self, key: str) -> io.FileIO:
         try:
-            return self._path(key).open("rb", buffering=0)
+            file = self._path(key).open("rb", buffering=0)
         except _ABSENT as error:
             self._require_bucket()
             raise ObjectMissing(key) from error
+        return file
 
-    def _rename(self, draft: Path, path: Path) -> None:
-        """Give a file its key; create the folders above it."""
+    def _create(self, path: Path) -> BinaryIO:
+        """Return a new, open file; create the folders above it."""
         for _ in range(_ATTEMPTS):
             with contextlib.suppress(FileNotFoundError):
-                draft.replace(path)
-                return
+                return path.open("xb")
             self._require_bucket()
             with contextlib.suppress(FileNotFoundError, FileExistsError):
                 path.parent.mkdir(parents=True, exist_ok=True)
-        raise StorageUnavailable(f"the object store in {self._folder} removes folders in use")
+        raise StorageUnavailable(f"other processes remove {path.parent} while it is used")
 
     def _require_bucket(self) -> None:
-        """Raise BucketMissing when there is no bucket, as when its volume is not mounted."""
-        if not self._folder.is_dir():
+        """Raise BucketMissing when there is no bucket, as when its volume is not mounted.
+
+        Raises OSError when that cannot be told.
+        """
+        try:
+            self._folder.stat()
+        except _ABSENT as error:
             raise BucketMissing(
                 f"the object store in {self._folder.parent} has no bucket {self._bucket}; run "
                 "`smart-filter prepare`, or correct SMART_FILTER_STORAGE_URL"
-            )
+            ) from error
+
+    def _refusal_error(self, what: str) -> StorageMisconfigured:
+        return StorageMisconfigured(
+            f"the object store in {self._folder} {what}; let this user write there, or correct "
+            "SMART_FILTER_STORAGE_URL"
+        )
 
     @contextlib.contextmanager
     def _translated(self, key: str) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            self._require_bucket()
             what = f"fails for {key}" if key else "fails"
+            remedy = "make room on its volume" if error.errno in _FULL else "see that it is whole"
             raise StorageUnavailable(
-                f"the object store in {self._folder} {what} ({error.strerror}); make room on its "
-                "volume if that is full, and let this user write there"
+                f"the object store in {self._folder} {what} ({error.strerror}); {remedy}, and that "
+                "this user can read and write there"
             ) from error
 
 
@@ -232,15 +250,14 @@ def _pieces(file: io.FileIO) -> Generator[bytes, None, None]:
             yield piece
 
 
-def _describe(key: str, found: os.stat_result) -> StoredObject:
-    return StoredObject(
-        key,
-        dt.datetime.fromtimestamp(found.st_mtime, dt.UTC),
-        length=found.st_size,
-        etag=_etag(found),
-    )
+def _describe(key: str, found: os.stat_result, etag: str) -> StoredObject:
+    written_at = dt.datetime.fromtimestamp(found.st_mtime, dt.UTC)
+    return StoredObject(key, written_at, length=found.st_size, etag=etag)
 
 
-def _etag(found: os.stat_result) -> str:
-    """Return the ETag of a file: each put makes a new one, with a number of its own."""
-    return f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_size:x}"
+def _tag(file: BinaryIO | io.FileIO) -> str:
+    """Return a hash of a file's bytes, from its position on."""
+    digest = hashlib.blake2b(digest_size=_TAG_BYTES)
+    while piece := file.read(PIECE_BYTES):
+        digest.update(piece)
+    return digest.hexdigest()

@@ -1,13 +1,10 @@
 """The object store that API and workers share: put, get, list, remove and sign links."""
 
 import datetime as dt
-from abc import ABC, abstractmethod
 from collections.abc import Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import BinaryIO, Final
-
-from smart_filter_shared.errors import ObjectMissing
+from typing import BinaryIO, Final, Protocol
 
 # Size of a piece of a stream. Each piece passes through a thread and all layers of the API, so
 # small ones cost time. A slow client holds one piece in memory, so large ones cost memory.
@@ -19,7 +16,7 @@ class StoredObject:
     """Metadata of a stored object.
 
     written_at: last modification.  length: in bytes.  etag: changes with the content; "" when the
-    store has none.
+    store has none. Only ETags of one method are comparable.
     """
 
     key: str
@@ -36,7 +33,7 @@ class TaggedObject:
     etag: str
 
 
-class ObjectStore(ABC):
+class ObjectStore(Protocol):
     """One bucket; thread-safe.
 
     Every method raises StorageUnavailable when the store cannot serve it. Methods that read a key
@@ -44,69 +41,80 @@ class ObjectStore(ABC):
     """
 
     @property
-    @abstractmethod
     def bucket(self) -> str:
         """The name of the bucket."""
+        ...
 
-    @abstractmethod
     def ensure_bucket(self) -> None:
         """Create the bucket unless it exists."""
+        ...
 
-    @abstractmethod
     def check(self) -> None:
         """Raise StorageUnavailable unless the store serves the bucket.
 
         Raises StorageMisconfigured when the store rejects the access keys, and BucketMissing when
         it has no such bucket.
         """
+        ...
 
-    @abstractmethod
     def put(self, key: str, content: BinaryIO | bytes, *, length: int, media_type: str) -> None:
         """Store `length` bytes under a key."""
+        ...
 
-    @abstractmethod
+    def get(self, key: str, *, length: int | None = None) -> bytes:
+        """Return the bytes under a key.
+
+        length: in bytes, if it is known; an object of another length is damaged, and counts as
+        missing.
+        """
+        ...
+
+    def has(self, key: str) -> bool:
+        """Return whether there is an object under a key."""
+        ...
+
     def get_tagged(self, key: str) -> TaggedObject:
         """Return the bytes and the ETag of an object that may be overwritten later."""
+        ...
 
-    @abstractmethod
     def part(self, key: str, *, start: int, length: int) -> bytes:
         """Return at most `length` bytes of an object, from offset `start` on.
 
         start: less than the object's length.  length: above 0.
         """
+        ...
 
-    @abstractmethod
     def look(self, key: str) -> StoredObject:
         """Return the metadata of the object under a key."""
+        ...
 
-    @abstractmethod
     def stream(self, key: str, *, length: int | None = None) -> Generator[bytes, None, None]:
         """Return an iterator over the bytes under a key, in pieces of at most PIECE_BYTES.
 
         length: as in `get`.
         The call itself opens the object, so ObjectMissing is raised before a response starts.
         """
+        ...
 
-    @abstractmethod
     def remove(self, key: str) -> None:
         """Remove the object under a key, if there is one."""
+        ...
 
-    @abstractmethod
     def remove_many(self, keys: Collection[str]) -> dict[str, str]:
         """Remove the objects under keys; return the keys that were refused, with an error code.
 
         A key without an object counts as removed.
         """
+        ...
 
-    @abstractmethod
     def folders(self) -> list[str]:
         """Return the top-level folders of the bucket, such as `2026-11-20/`."""
+        ...
 
-    @abstractmethod
     def stored(self, prefix: str = "") -> Iterator[StoredObject]:
         """Yield every object whose key starts with a prefix."""
+        ...
 
-    @abstractmethod
     def presigned_get(
         self, key: str, *, seconds: int, disposition: str | None = None
     ) -> str | None:
@@ -115,38 +123,21 @@ class ObjectStore(ABC):
         None: clients cannot reach the store.
         disposition: the header Content-Disposition that the store sends.
         """
+        ...
 
-    @abstractmethod
     def presigned_put(self, key: str, *, headers: Mapping[str, str], seconds: int) -> str | None:
         """Return a URL at which the store itself accepts an object for `seconds`.
 
         None: clients cannot reach the store.
         headers: the headers that the upload must send, by lower-case name.
         """
+        ...
 
-    def get(self, key: str, *, length: int | None = None) -> bytes:
-        """Return the bytes under a key.
 
-        length: in bytes, if it is known; an object of another length is damaged, and counts as
-        missing.
-        """
-        content = self.get_tagged(key).content
-        if length not in {None, len(content)}:
-            raise ObjectMissing(key)
-        return content
-
-    def has(self, key: str) -> bool:
-        """Return whether there is an object under a key."""
-        try:
-            self.look(key)
-        except ObjectMissing:
-            return False
-        return True
-
-    def pages_written_before(
-        self, prefix: str, moment: dt.datetime, *, most: int
-    ) -> Iterator[list[str]]:
-        """Yield the keys of objects that were written before a moment, at most `most` at a time."""
-        old = (stored.key for stored in self.stored(prefix) if stored.written_at < moment)
-        while page := list(islice(old, most)):
-            yield page
+def list_written_before(
+    store: ObjectStore, prefix: str, moment: dt.datetime, *, most: int
+) -> Iterator[list[str]]:
+    """Yield the keys of objects that were written before a moment, at most `most` at a time."""
+    old = (stored.key for stored in store.stored(prefix) if stored.written_at < moment)
+    while page := list(islice(old, most)):
+        yield page

@@ -21,12 +21,7 @@ from minio.error import MinioException, S3Error
 from smart_filter_shared.config.settings import StorageSettings
 from smart_filter_shared.errors import ObjectMissing, StorageUnavailable
 from smart_filter_shared.storage import presigning, troubles
-from smart_filter_shared.storage.objects import (
-    PIECE_BYTES,
-    ObjectStore,
-    StoredObject,
-    TaggedObject,
-)
+from smart_filter_shared.storage.objects import PIECE_BYTES, StoredObject, TaggedObject
 
 _TIMEOUT = urllib3.Timeout(connect=2, read=10)
 # Part size of multipart uploads, the minimum of S3; an upload holds at most two parts in memory.
@@ -34,8 +29,8 @@ PART_BYTES = 5 * 1024 * 1024
 _GONE = frozenset({"NoSuchKey", "NotFound", "ResourceNotFound"})
 
 
-class S3Store(ObjectStore):
-    """A bucket on a server; see ObjectStore."""
+class S3Store:
+    """A bucket on a server; see `ObjectStore`."""
 
     def __init__(self, settings: StorageSettings, *, connections: int) -> None:
         self._settings = settings
@@ -78,6 +73,21 @@ class S3Store(ObjectStore):
                 part_size=PART_BYTES if length > PART_BYTES else 0,
                 num_parallel_uploads=1,
             )
+
+    def get(self, key: str, *, length: int | None = None) -> bytes:
+        """See `ObjectStore.get`."""
+        content = self.get_tagged(key).content
+        if length not in {None, len(content)}:
+            raise ObjectMissing(key)
+        return content
+
+    def has(self, key: str) -> bool:
+        """See `ObjectStore.has`."""
+        try:
+            self.look(key)
+        except ObjectMissing:
+            return False
+        return True
 
     def get_tagged(self, key: str) -> TaggedObject:
         """See `ObjectStore.get_tagged`."""

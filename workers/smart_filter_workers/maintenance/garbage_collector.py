@@ -27,7 +27,7 @@ from smart_filter_shared.jobs.photo_queue import CLIENT
 from smart_filter_shared.model_registry import shadow_results, weight_versions
 from smart_filter_shared.queue import worker_registry
 from smart_filter_shared.storage import keys
-from smart_filter_shared.storage.objects import ObjectStore
+from smart_filter_shared.storage.objects import ObjectStore, list_written_before
 from smart_filter_shared.supervision import SupervisedLoop
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.tenants import audit_log
@@ -288,7 +288,7 @@ class GarbageCollector:
         """Remove objects written before a moment that no row names; return how many."""
         removed = 0
         for folder in folders:
-            for page in self._store.pages_written_before(folder, moment, most=_PAGE_OBJECTS):
+            for page in list_written_before(self._store, folder, moment, most=_PAGE_OBJECTS):
                 with sessions.transaction(self._engine) as connection:
                     unnamed = unnamed_among(connection, page)
                 removed += len(unnamed) - len(self._store.remove_many(unnamed))

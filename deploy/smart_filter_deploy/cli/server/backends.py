@@ -14,7 +14,7 @@ from smart_filter_shared.config.settings import DatabaseSettings, StorageSetting
 from smart_filter_shared.db import sessions
 from smart_filter_shared.storage.opening import open_store
 
-_VARIABLES = "SMART_FILTER_DATABASE_URL, SMART_FILTER_STORAGE_URL, _ACCESS_KEY and _SECRET_KEY"
+_VARIABLES = "SMART_FILTER_DATABASE_URL and SMART_FILTER_STORAGE_URL"
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ def open_at(address: str, storage: StorageSettings) -> "Bucket":
     Raises PictureRefused when it names none.
     """
     parts = urlsplit(address)
-    if not parts.netloc:
+    if not parts.netloc.strip("."):
         raise PictureRefused(f"{address} names no bucket; write s3://bucket/prefix")
     prefix = parts.path.strip("/")
     store = open_store(storage.model_copy(update={"bucket": parts.netloc}), connections=1)

@@ -159,7 +159,7 @@ def up(
     if not as_json and (told := local_models.describe_defaults()):
         _print_progress(told)
     with StopRequest() as stop:
-        _print_progress("starting PostgreSQL, Valkey and the object store")
+        _print_progress("starting PostgreSQL and Valkey")
         with _listen_for_live(wanted=live) as video, Stack(folder, stop=stop) as stack:
             stop.check()
             code = secrets.token_urlsafe(_CODE_BYTES)

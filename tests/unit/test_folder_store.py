@@ -1,0 +1,157 @@
+"""Objects in a folder: files, keys, and faults of the file system."""
+
+import errno
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from smart_filter_deploy.embedded.folder import DataFolder
+from smart_filter_shared.errors import SetupFailed, StorageMisconfigured, StorageUnavailable
+from smart_filter_shared.storage.folder import FolderStore
+
+LARGE = os.urandom(2_000_000)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FolderStore:
+    made = FolderStore(tmp_path, "photos")
+    made.ensure_bucket()
+    return made
+
+
+def store_bytes(store: FolderStore, key: str, content: bytes = b"bytes") -> None:
+    store.put(key, content, length=len(content), media_type="image/png")
+
+
+def keys_of(store: FolderStore) -> list[str]:
+    return [one.key for one in store.stored()]
+
+
+def test_bucket_is_for_its_owner_and_has_only_objects(store: FolderStore, tmp_path: Path) -> None:
+    store_bytes(store, "a/b")
+
+    assert (tmp_path / "photos").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "photos" / "a" / "b").read_bytes() == b"bytes"
+    store.remove("a/b")
+    assert list((tmp_path / "photos").iterdir()) == []
+
+
+def test_object_that_is_replaced_is_read_to_its_end(store: FolderStore) -> None:
+    store_bytes(store, "a", LARGE)
+    stream = store.stream("a")
+    read = next(stream)
+
+    store_bytes(store, "a", b"other")
+
+    assert b"".join([read, *stream]) == LARGE
+    assert store.get("a") == b"other"
+
+
+def test_what_a_killed_writer_leaves_is_listed(store: FolderStore, tmp_path: Path) -> None:
+    store_bytes(store, "2026-11-26/acme/job/photo")
+    (tmp_path / "photos/2026-11-26/acme/job/.draft").write_bytes(b"byt")
+
+    assert "2026-11-26/acme/job/.draft" in keys_of(store)  # so it is removed with its job's folder
+    assert store.remove_many(keys_of(store)) == {}
+    assert keys_of(store) == store.folders() == []
+
+
+@pytest.mark.parametrize("key", ["../a", "a/../../b", "/etc/passwd", "a//b", "a/./b", "a\0b", ""])
+@pytest.mark.parametrize(
+    "use",
+    [
+        store_bytes,
+        FolderStore.get,
+        FolderStore.has,
+        FolderStore.look,
+        FolderStore.remove,
+        FolderStore.stream,
+        lambda store, key: store.part(key, start=0, length=1),
+        lambda store, key: store.remove_many([key]),
+        lambda store, key: list(store.stored(f"{key}/x/y")),
+    ],
+)
+def test_key_cannot_lead_out_of_the_bucket(
+    store: FolderStore, use: Callable[[FolderStore, str], object], key: str
+) -> None:
+    with pytest.raises(ValueError, match="is not a key of an object"):
+        use(store, key)
+
+
+def test_short_content_is_not_stored(store: FolderStore) -> None:
+    with pytest.raises(StorageUnavailable):
+        store.put("a/b", io.BytesIO(b"byt"), length=5, media_type="image/png")
+
+    assert keys_of(store) == []
+
+
+def test_file_in_the_way_is_reported_in_one_line(store: FolderStore) -> None:
+    store_bytes(store, "a")
+
+    with pytest.raises(StorageUnavailable, match="fails for a/b") as raised:
+        store_bytes(store, "a/b")
+
+    assert "\n" not in str(raised.value)
+    assert keys_of(store) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (errno.ENOSPC, "make room on its volume"),
+        (errno.EACCES, "this user can read and write there"),
+        (errno.EIO, "Input/output error"),
+    ],
+)
+def test_fault_of_the_file_system_makes_the_store_unavailable(
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch, code: int, words: str
+) -> None:
+    store_bytes(store, "a/b")
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    for name in ("open", "stat", "unlink"):
+        monkeypatch.setattr(Path, name, fail)
+    monkeypatch.setattr(os, "scandir", fail)
+
+    for use in (
+        store.check,
+        store.folders,
+        lambda: store_bytes(store, "a/c"),
+        lambda: store.get("a/b"),
+        lambda: store.has("a/b"),
+        lambda: store.look("a/b"),
+        lambda: store.stream("a/b"),
+        lambda: store.remove("a/b"),
+        lambda: list(store.stored()),
+    ):
+        with pytest.raises(StorageUnavailable, match=words):
+            use()
+    assert store.remove_many(["a/b"]) == {"a/b": errno.errorcode[code]}
+
+
+def test_bucket_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+
+    with pytest.raises(StorageMisconfigured, match="cannot be created"):
+        FolderStore(tmp_path / "file", "photos").ensure_bucket()
+
+
+def test_objects_of_an_earlier_version_are_taken_over(tmp_path: Path) -> None:
+    folder = DataFolder.at(tmp_path / "data")
+    former = folder.part("s3") / "smart-filter" / "a"
+    former.parent.mkdir()
+    former.write_bytes(b"bytes")
+
+    store = FolderStore(folder.objects(), "smart-filter")
+
+    assert store.get("a") == b"bytes"
+    folder.part("s3")
+    assert folder.objects() == folder.path / "objects"  # an empty one does not matter
+    (folder.path / "s3" / "smart-filter").mkdir()
+    with pytest.raises(SetupFailed, match="cp -a"):
+        folder.objects()
