@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from smart_filter_client import Client
-from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_tests import chart
 from smart_filter_tests.containers.compose_stack import PATIENCE_SECONDS, draw_photos
 from smart_filter_tests.containers.engine import Engine
 from smart_filter_tests.containers.images import OwnImages
 from smart_filter_tests.containers.podman import Podman, open_podman
+from smart_filter_tests.s3_server import S3Stack
 
 # Podman is downloaded, and loads both images.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
@@ -38,7 +38,7 @@ def podman(engine: Engine, own_images: OwnImages, tmp_path: Path) -> Iterator[Po
 
 
 def test_pods_of_the_chart_make_pictures(
-    podman: Podman, own_images: OwnImages, servers: Stack
+    podman: Podman, own_images: OwnImages, servers: S3Stack
 ) -> None:
     addresses = servers.addresses
     podman.create_claim(WEIGHTS)
@@ -47,8 +47,8 @@ def test_pods_of_the_chart_make_pictures(
         {
             "database-url": addresses.database_url,
             "broker-url": addresses.broker_url,
-            "storage-access-key": addresses.storage_access_key,
-            "storage-secret-key": addresses.storage_secret_key,
+            "storage-access-key": addresses.access_key,
+            "storage-secret-key": addresses.secret_key,
             "secrets-key": "s" * 32,
             "live-secret": "l" * 32,
         },
