@@ -5,6 +5,7 @@ import threading
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,7 @@ from smart_filter_shared.queue.leases import Failure, StageOutcome
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_shared.storage import keys
+from smart_filter_shared.storage.folder import FolderStore
 from smart_filter_shared.storage.opening import open_store
 from smart_filter_shared.webhooks import outbox
 from smart_filter_tests import races
@@ -125,6 +127,23 @@ def test_unnamed_object_is_removed_when_it_is_old(files: StoredFiles) -> None:
 
     assert (fresh, old) == (0, 1)
     assert files.stored() == {"photo", "prepare", "composite"}
+
+
+def test_file_that_a_killed_writer_has_left_is_removed(bench: Bench, tmp_path: Path) -> None:
+    store = FolderStore(tmp_path, "photos")
+    store.ensure_bucket()
+    draft = tmp_path / "photos" / keys.photo(TENANT, new_job_id())
+    draft = draft.with_name(".0123456789abcdef")
+    draft.parent.mkdir(parents=True)
+    draft.write_bytes(b"byt")
+    collector = GarbageCollector(bench.worker_engine, store, cell=DEFAULT_CELL)
+
+    fresh = collector.clear_unreferenced(older_than=HOUR)
+    assert draft.exists()
+    old = collector.clear_unreferenced(older_than=NOW)
+
+    assert (fresh, old) == (0, 1)
+    assert not draft.exists()
 
 
 def test_row_of_another_tenant_does_not_keep_an_object(files: StoredFiles) -> None:

@@ -46,7 +46,7 @@ class LinkSigner:
     """Signs links with the first of several keys, and verifies them with all."""
 
     def __init__(self, keys: Sequence[str]) -> None:
-        """keys: at least one unguessable text."""
+        """Keep the keys.  keys: at least one unguessable text."""
         self._keys = [key.encode() for key in keys]
 
     def sign(self, grant: LinkGrant) -> str:

@@ -121,7 +121,7 @@ def _endpoint(*schemes: str) -> Callable[[str], str]:
 def _storage(url: str) -> str:
     """Return the URL of an S3 endpoint, or of a folder without a slash at its end."""
     if not url.startswith(_FILE):
-        return _endpoint("http", "https", "file")(url)
+        return _endpoint("http", "https")(url)
     written = url.removeprefix(_FILE).rstrip("/")
     path = PurePosixPath(unquote(written))
     if not path.is_absolute() or ".." in path.parts or _NO_PATH.search(written) is not None:

@@ -35,8 +35,8 @@ class FolderStore:
     """A bucket in a folder; see `ObjectStore`.
 
     An object is written under a name with a dot in front and then renamed, so no process reads a
-    part of it. What a killed process leaves is listed, and removed like any object that no row
-    names. Files are not flushed to the disk: a power cut can lose those of the last seconds.
+    part of it. What a killed process leaves is listed, and removed with other objects of jobs that
+    no row names. Files are not flushed to the disk: a power cut can lose those of the last seconds.
     """
 
     def __init__(self, folder: Path, bucket: str) -> None:
