@@ -77,6 +77,13 @@ FLAT = np.full((61, 47, 3), 90, np.uint8)
 FLAT[20:, 30:] = NOISE[20:, 30:]
 
 
+def test_png_has_no_empty_chunk_of_pixels() -> None:
+    # The compressor keeps the rows of one color until its end.
+    content = images.encode_png(np.zeros((1024, 64), np.uint8)).content
+
+    assert struct.pack(">I4s", 0, b"IDAT") not in content
+
+
 @pytest.mark.parametrize(
     ("pixels", "mode"),
     [

@@ -77,7 +77,7 @@ def _encode_fast(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
         (
             _SIGNATURE,
             _chunk(b"IHDR", header),
-            *(_chunk(b"IDAT", content) for content in _compress(pixels)),
+            *(_chunk(b"IDAT", content) for content in _compress(pixels) if content),
             _chunk(b"IEND", b""),
         )
     )
