@@ -4,9 +4,8 @@ python -m benchmarks.photo_cpu
 
 The bare function decodes the photo, asks the selfie networks once, enlarges their coverage and
 encodes a PNG with transparency, with threads of one process and nothing else. The service is
-`smart-filter up` with all its processes: API, a worker for each core, as peers run theirs, sender,
-PostgreSQL and Valkey. Cut-outs are measured once more with one worker process, the default. Photos
-have 1 MP; default jobs of 12 MP are compared with those of 1 MP as well. Rounds are paired
+`smart-filter up` with all its processes: API, worker, sender, PostgreSQL and Valkey.
+Photos have 1 MP; default jobs of 12 MP are compared with those of 1 MP as well. Rounds are paired
 (`benchmarks.paired`). No figure is reported when a job fails or the pairs differ by more than 25 %.
 
 On ext4 without a journal a new file can take a millisecond while many files were removed in the
@@ -14,9 +13,7 @@ last minutes; TMPDIR names a folder on another file system.
 """
 
 import itertools
-import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from benchmarks import figures, paired, photos, service
 from benchmarks.bare_cut_out import BareCutOut
@@ -32,8 +29,6 @@ CUT_OUT: Recipe = {
     "segmentation": {"model": "selfie"},
 }
 _JOBS: Mapping[str, Recipe] = {"cut-out": CUT_OUT, "default job": {}}
-# Threads of one process wait for each other while one of them runs Python.
-_WORKER_PER_CORE = ("--workers", str(os.cpu_count() or 1), "--threads", "1")
 _WAIT_SECONDS = 60
 # Photos of a round: rounds of 24 spread by a tenth more, because a service begins and ends each one
 # with idle threads.
@@ -66,9 +61,12 @@ class Jobs:
 def measure() -> list[Figure]:
     """Return cost and rate of the bare function and of each job, and their ratios."""
     found: list[Figure] = []
-    with service.folder() as data, service.up(data, *_WORKER_PER_CORE) as running:
-        for name in _JOBS:
-            found += _compare(data, running, name)
+    with service.folder() as data, service.up(data) as running:
+        bare = BareFunction(BareCutOut(data / "weights"), photos.selfies(photos.SIDE_OF_1_MP))
+        for name, recipe in _JOBS.items():
+            server = _server(running, recipe, photos.SIDE_OF_1_MP)
+            pairs = paired.measure_pairs(bare, server, photos=_PHOTOS)
+            found += paired.compare(name, pairs, max_cost=_MAX_COST[name], min_rate=_MIN_RATE[name])
         large, small = (
             _server(running, {}, side) for side in (photos.SIDE_OF_12_MP, photos.SIDE_OF_1_MP)
         )
@@ -80,16 +78,7 @@ def measure() -> list[Figure]:
                 goal=_MAX_COST_OF_12_MP,
             )
         )
-    with service.folder() as data, service.up(data) as running:
-        return found + _compare(data, running, "cut-out", more=", one worker process")
-
-
-def _compare(data: Path, running: Service, name: str, *, more: str = "") -> list[Figure]:
-    """Compare a job with the bare function; more: what its figures are called in addition."""
-    bare = BareFunction(BareCutOut(data / "weights"), photos.selfies(photos.SIDE_OF_1_MP))
-    server = _server(running, _JOBS[name], photos.SIDE_OF_1_MP)
-    pairs = paired.measure_pairs(bare, server, photos=_PHOTOS)
-    return paired.compare(name + more, pairs, max_cost=_MAX_COST[name], min_rate=_MIN_RATE[name])
+    return found
 
 
 def _server(running: Service, recipe: Recipe, side: int) -> Server:

@@ -9,7 +9,7 @@ import cv2
 
 _PHOTO = Path(__file__).parents[1] / "tests" / "data" / "astronaut.png"
 _QUALITY = 90
-# More than the learned edges that a worker keeps.
+# More than the learned edges that one worker process keeps, but not more than those of two.
 _LEVELS = 16
 _COMMENT = b"\xff\xfe"  # Source: ITU-T T.81, table B.1
 
@@ -21,7 +21,8 @@ SIDE_OF_12_MP = 3464
 def selfies(side: int) -> Iterator[bytes]:
     """Yield endless JPEGs of side × side pixels, each with a different comment.
 
-    Photos in a row differ in brightness too, so a worker keeps nothing that serves the next one.
+    Photos in a row differ in brightness too, so a single worker keeps nothing that serves the next
+    one.
     """
     photo = cv2.imread(str(_PHOTO))
     if photo is None:

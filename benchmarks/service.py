@@ -82,17 +82,16 @@ def folder() -> Iterator[Path]:
 
 
 @contextmanager
-def up(data: Path, *options: str, remember: bool = False) -> Iterator[Service]:
+def up(data: Path, *, remember: bool = False) -> Iterator[Service]:
     """Run `smart-filter up` on a folder while the block lasts; yield the service.
 
-    options: of the command.
     remember: whether a photo that is sent again reuses results; else it is processed again.
     """
     log_path = data / "up.log"
     started_at = time.monotonic()
     with log_path.open("w") as log:
         process = subprocess.Popen(
-            program.command("up", "--json", *options),
+            program.command("up", "--json"),
             env={
                 **_environment(),
                 "SMART_FILTER_DATA": str(data),

@@ -388,7 +388,7 @@ def test_doctor_finds_no_fault_in_a_running_stack(
 def https_up(
     data_folder: Path, weights_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Machine, dict[str, Any]]]:
-    """Start `smart-filter up` with https for other machines, without emotions, and one thread."""
+    """Start `smart-filter up` with https for other machines, without emotions."""
     machine = Machine(
         a_folder(data_folder / "cli-https", weights_folder), tmp_path_factory.mktemp("h")
     )
@@ -397,8 +397,7 @@ def https_up(
         *("--tls-certificate", "server.pem", "--tls-key", "server.key"),
         *("--tls-host", "0.0.0.0", "--tls-port", str(free_port())),
     )
-    options = ("--no-live", "--threads", "1", *https)
-    with machine.start("up", *options, SMART_FILTER_EMOTIONS="off") as process:
+    with machine.start("up", "--no-live", *https, SMART_FILTER_EMOTIONS="off") as process:
         assert process.stdout is not None
         assert process.stderr is not None
         try:
@@ -435,18 +434,6 @@ def test_doctor_warns_of_the_certificate_that_up_serves(
 
     levels = {one["what"]: one["level"] for one in found["findings"]}
     assert levels["https"] == "warn"
-
-
-@pytest.mark.slow
-def test_workers_of_up_have_the_chosen_number_of_threads(
-    https_up: tuple[Machine, dict[str, Any]],
-) -> None:
-    machine, _ = https_up
-
-    [listed] = machine.lines("workers", "list")
-
-    threads = [one["threads"] for one in listed["items"] if one["wanted"] != ["webhooks"]]
-    assert threads == [1]
 
 
 @pytest.mark.slow

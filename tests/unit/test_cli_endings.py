@@ -51,7 +51,6 @@ def line_of(command: str, capsys: pytest.CaptureFixture[str]) -> str:
         "up --port 65535",
         "up --port 8000 --operators-port 8000",
         "up --workers none",
-        "up --threads 0",
         "worker",
         "worker --stages prepare,nonsense",
         "submit",

@@ -83,12 +83,6 @@ _HTTPS_PORT = 443
     show_default=True,
     help="Number of worker processes.",
 )
-@click.option(
-    "--threads",
-    type=click.IntRange(1, 256),
-    help="Number of photos that each of them processes at once. Default: one for each core,"
-    " divided among the workers, and at least 2.",
-)
 @click.option("--live/--no-live", default=True, help="Run live video. Default: on.")
 @click.option(
     "--public-only",
@@ -119,7 +113,6 @@ def up(
     port: int | None,
     operators_port: int | None,
     workers: int,
-    threads: int | None,
     tls_certificate: Path | None,
     tls_key: Path | None,
     tls_host: str | None,
@@ -175,7 +168,6 @@ def up(
                 stop,
                 ports=ports,
                 workers=workers,
-                threads=threads or max(_MIN_THREADS, -(-default_threads() // workers)),
                 live=video,
                 code=code,
                 outbound=outbound,
@@ -338,7 +330,6 @@ def _start_processes(
     *,
     ports: _Ports,
     workers: int,
-    threads: int,
     live: _LiveVideo | None,
     code: str,
     outbound: Mapping[str, str],
@@ -370,6 +361,7 @@ def _start_processes(
     if https is not None:
         _print_progress(f"https is served on {https.host}:{https.port}")
     _print_progress("starting the workers" if workers > 1 else "starting a worker")
+    threads = max(_MIN_THREADS, -(-default_threads() // workers))
     serving = program.command("worker", "--stages", ",".join(StageName), "--threads", str(threads))
     names = [f"worker-{number}" for number in range(1, workers + 1)]
     poll = _WorkerPoll(ports.operators, api_key)
