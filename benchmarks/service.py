@@ -13,6 +13,7 @@ from pathlib import Path
 
 from smart_filter_client import Client
 from smart_filter_deploy.cli.server import program
+from smart_filter_deploy.cli.terminal.signals import exit_on_signals
 from smart_filter_deploy.embedded.child_processes import process_tree
 from smart_filter_shared.config import paths
 from smart_filter_workers.weights import packaged
@@ -71,10 +72,14 @@ def processor_seconds_of(kind: str, ancestor: int) -> float:
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """Yield a new data folder with a link to the weights; remove it after the block."""
+    """Yield a new data folder with a link to the weights; remove it after the block.
+
+    SIGTERM, as the time limit of `make bench` sends it, ends the block like an error, so that no
+    service is left.
+    """
     shared = paths.data_folder() / "weights"
     packaged.pull(shared)
-    with tempfile.TemporaryDirectory(prefix="smart-filter-bench-") as made:
+    with exit_on_signals(), tempfile.TemporaryDirectory(prefix="smart-filter-bench-") as made:
         path = Path(made)
         path.chmod(0o711)  # as root PostgreSQL is another user, who must pass
         (path / "weights").symlink_to(shared)
