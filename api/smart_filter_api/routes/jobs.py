@@ -58,7 +58,7 @@ _MAX_EVENT_ID = 2**63 - 1
 _IDEMPOTENCY_PROBLEMS = ("malformed_request", "idempotency_in_progress", "idempotency_mismatch")
 
 
-def _read_preferences(
+async def _read_preferences(
     request: Request,
     prefer: Annotated[  # noqa: ARG001 - documents the header
         str | None, Header(description="`wait=n`: wait up to n seconds, at most 60")
