@@ -179,6 +179,15 @@ def test_run_uses_the_running_stack_and_leaves_it_running(up: Machine) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("option", ["--format=png", "--set=format=png"])
+def test_format_that_is_given_goes_before_the_name_of_the_file(up: Machine, option: str) -> None:
+    [line] = up.lines("run", str(PHOTO), "-o", "red.jpg", "--background", "color:red", option)
+
+    assert line["image"]["format"] == "png"
+    assert (up.here / "red.jpg").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
 def test_outputs_are_written_next_to_the_picture(up: Machine) -> None:
     up.lines(
         *("run", str(PHOTO), "-o", "out/", "--background", "color:red"),

@@ -25,16 +25,16 @@ class RecipeOptions:
     outputs: str | None
     settings: Sequence[str]
 
-    def recipe(self, *, image_format: str | None = None, outputs: str) -> Recipe:
+    def recipe(self, *, outputs: str) -> Recipe:
         """Return the fields of the recipe.
 
-        image_format, outputs: defaults when the options were not given; outputs of "" sets none.
+        outputs: the default when the option was not given; "" sets none.
         Raises click.BadParameter when a setting is not KEY=VALUE.
         """
         recipe: dict[str, list[str]] = {}
         options = {
             "background": self.background,
-            "format": self.image_format or image_format,
+            "format": self.image_format,
             "outputs": self.outputs,
         }
         for name, option in options.items():

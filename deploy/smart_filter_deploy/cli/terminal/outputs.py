@@ -5,15 +5,23 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import click
 
+from smart_filter_client import Format
 from smart_filter_client.models import Failure, Job
 
 _OUTPUT_MARK = "smart-filter"
 _CHECKOUT = Path(__file__).parents[4]
 # Format by the output file's extension, when no format is given.
-_FORMAT_OF_SUFFIX = {".png": "png", ".jpg": "jpg", ".jpeg": "jpg", ".webp": "webp", ".avif": "avif"}
+_FORMAT_OF_SUFFIX: Final[Mapping[str, Format]] = {
+    ".png": "png",
+    ".jpg": "jpg",
+    ".jpeg": "jpg",
+    ".webp": "webp",
+    ".avif": "avif",
+}
 # Media subtypes whose file extension differs.
 _SUFFIX_OF_SUBTYPE = {"jpeg": "jpg"}
 
@@ -92,7 +100,7 @@ def plan_outputs(photos: Sequence[Path], destination: str | None) -> list[Output
     return [OutputPaths(photos[0], path.parent, photos[0].stem, path)]
 
 
-def format_from_name(destination: str | None) -> str | None:
+def format_from_name(destination: str | None) -> Format | None:
     """Return the format of a file name's extension, or None."""
     return None if destination is None else _FORMAT_OF_SUFFIX.get(Path(destination).suffix.lower())
 

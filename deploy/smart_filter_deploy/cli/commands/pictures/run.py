@@ -64,13 +64,14 @@ def run(
     else the local stack of `smart-filter up`, else starts a temporary one.
     """
     places = outputs.plan_outputs(photos_given or (outputs.sample_photo(),), destination)
-    named_format = None if asked.image_format else outputs.format_from_name(destination)
     # The printed report shows faces, whatever the background is.
-    recipe = asked.recipe(
-        image_format=named_format, outputs="" if as_json else "image,faces,rating"
-    )
-    # Error messages name the option that the user typed.
-    called = {"format": f"-o {destination}"} if named_format else {}
+    recipe = asked.recipe(outputs="" if as_json else "image,faces,rating")
+    called = {}
+    named_format = outputs.format_from_name(destination)
+    if named_format is not None and "format" not in recipe:
+        recipe["format"] = named_format
+        # Error messages name the option that the user typed.
+        called["format"] = f"-o {destination}"
     # With --json, standard output is for programs.
     console = EscapingConsole(stderr=as_json, highlight=False)
     outcomes: list[Outcome | None] = [None] * len(places)
