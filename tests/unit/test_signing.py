@@ -60,13 +60,23 @@ def test_former_key_opens_and_the_first_key_seals() -> None:
     assert SecretBox([NEW]).open(both.close(b"other", about="a"), about="a") == b"other"
 
 
-@pytest.mark.parametrize("wrong", ["key", "owner", "bit", "length"])
+def test_secret_in_the_database_of_an_earlier_version_opens() -> None:
+    sealed = bytes.fromhex(
+        "01db5d309b2089dfd16939b5f5a079405dcd60711a161871332008b38a431c79ceb3e776fc"
+    )
+
+    assert SecretBox([OLD]).open(sealed, about="a webhook") == b"a secret"
+
+
+@pytest.mark.parametrize("wrong", ["key", "owner", "bit", "length", "nonce"])
 def test_modified_secret_does_not_open(wrong: str) -> None:
     sealed = SecretBox([OLD]).close(b"a secret", about="a")
     if wrong == "bit":
         sealed = sealed[:-1] + bytes([sealed[-1] ^ 1])
     if wrong == "length":
         sealed = sealed[:20]
+    if wrong == "nonce":
+        sealed = sealed[:5]
 
     with pytest.raises(SetupFailed, match="SMART_FILTER_SECRETS_KEY"):
         SecretBox([NEW if wrong == "key" else OLD]).open(
