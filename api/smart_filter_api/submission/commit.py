@@ -42,7 +42,7 @@ from smart_filter_shared.jobs.submission import (
 from smart_filter_shared.queue import batches
 from smart_filter_shared.queue.batches import BatchRow
 from smart_filter_shared.queue.submission import NewBatch
-from smart_filter_shared.storage.s3 import PART_BYTES
+from smart_filter_shared.storage.objects import PART_BYTES
 from smart_filter_shared.tenants import quotas
 from smart_filter_shared.webhooks import endpoints
 

@@ -9,6 +9,8 @@ from typing import BinaryIO, Final, Protocol
 # Size of a piece of a stream. Each piece passes through a thread and all layers of the API, so
 # small ones cost time. A slow client holds one piece in memory, so large ones cost memory.
 PIECE_BYTES: Final = 256 * 1024
+# Part size of multipart uploads, the minimum of S3; an upload holds at most two parts in memory.
+PART_BYTES: Final = 5 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from smart_filter_shared.config.settings import StorageSettings
 from smart_filter_shared.storage.folder import FolderStore
 from smart_filter_shared.storage.objects import ObjectStore
-from smart_filter_shared.storage.s3 import S3Store
 
 
 def open_store(settings: StorageSettings, *, connections: int) -> ObjectStore:
@@ -13,4 +12,7 @@ def open_store(settings: StorageSettings, *, connections: int) -> ObjectStore:
     """
     if settings.folder is not None:
         return FolderStore(settings.folder, settings.bucket)
+    # Imported here: with its library, 5 MB that a folder does not need.
+    from smart_filter_shared.storage.s3 import S3Store  # noqa: PLC0415
+
     return S3Store(settings, connections=connections)

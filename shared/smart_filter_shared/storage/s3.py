@@ -21,11 +21,9 @@ from minio.error import MinioException, S3Error
 from smart_filter_shared.config.settings import StorageSettings
 from smart_filter_shared.errors import ObjectMissing, StorageUnavailable
 from smart_filter_shared.storage import presigning, troubles
-from smart_filter_shared.storage.objects import PIECE_BYTES, StoredObject, TaggedObject
+from smart_filter_shared.storage.objects import PART_BYTES, PIECE_BYTES, StoredObject, TaggedObject
 
 _TIMEOUT = urllib3.Timeout(connect=2, read=10)
-# Part size of multipart uploads, the minimum of S3; an upload holds at most two parts in memory.
-PART_BYTES = 5 * 1024 * 1024
 _GONE = frozenset({"NoSuchKey", "NotFound", "ResourceNotFound"})
 
 
