@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from smart_filter_deploy.cli.terminal import report
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
 from smart_filter_deploy.cli.terminal.text import print_line
 from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, Offer, WeightsFile
@@ -74,22 +73,17 @@ def fetch_weights(task: str, models: Iterable[str], folder: Path) -> Path:
     return folder
 
 
-def describe_defaults() -> str:
-    """Return one line about this installation's default models, as `report.describe_defaults`."""
-    defaults = [card for card in load_catalog().cards if card.default]
-    return report.describe_defaults(
-        [card.name for card in defaults if card.research],
-        emotions=any(card.emotions for card in defaults),
-    )
-
-
 def fetch_missing(folder: Path) -> list[WeightsFile]:
     """Download the weights of the default models that `folder` lacks; return the files.
 
     Leaves out the weights of models that are turned off.  Raises SetupFailed.
     """
+    missing = packaged.find_missing(folder)
+    if not missing:
+        return []
+    # Only now: this imports the module of each model.
     refused = load_catalog().refused_files
-    lacking = ", ".join(file.name for file in packaged.find_missing(folder, without=refused))
+    lacking = ", ".join(file.name for file in missing if file not in refused)
     if not lacking:
         return []
     print_line(f"downloading weights (once): {lacking}", err=True)

@@ -130,9 +130,9 @@ def pull(
     return fetched
 
 
-def find_missing(folder: Path, *, without: Collection[WeightsFile] = ()) -> list[WeightsFile]:
-    """Return the files that `folder` lacks or holds with a wrong digest, except `without`."""
-    return [file for file in list_files(without=without) if files.find_fault(folder, file)]
+def find_missing(folder: Path) -> list[WeightsFile]:
+    """Return the files that `folder` lacks or holds with a wrong digest."""
+    return [file for file in list_files() if files.find_fault(folder, file)]
 
 
 def _read_toml() -> dict[str, Any]:  # TOML; callers parse what they read

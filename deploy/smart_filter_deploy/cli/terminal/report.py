@@ -1,7 +1,7 @@
 """Prints the findings and outputs of jobs, and describes when they will have ended."""
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
@@ -16,6 +16,7 @@ from smart_filter_client.models import (
     Failure,
     Filtered,
     Job,
+    Model,
     Picture,
     Rating,
     Stage,
@@ -280,18 +281,19 @@ def _format_range(half: float, most: float) -> str:
     return f"about {about}" if about == at_most else f"about {about}, {at_most} at most"
 
 
-def describe_defaults(research: Collection[str], *, emotions: bool) -> str:
+def describe_defaults(models: Iterable[Model]) -> str:
     """Return one line for people about what is on by default and can be turned off; "" for nothing.
 
-    research: the default models that are not for commercial use.
-    emotions: whether a default model reads emotions.
+    models: those of the server, whose default models are described.
     """
+    defaults = [one for one in models if one.default]
+    research = sorted(one.name for one in defaults if one.research)
     told = []
     if research:
         told.append(
-            f"research weights are in use ({', '.join(sorted(research))}), which are not for"
+            f"research weights are in use ({', '.join(research)}), which are not for"
             " commercial use: SMART_FILTER_RESEARCH_WEIGHTS=off turns them off"
         )
-    if emotions:
+    if any(one.document.get("emotions") is True for one in defaults):
         told.append("emotions are read in faces: SMART_FILTER_EMOTIONS=off turns that off")
     return "; ".join(told)

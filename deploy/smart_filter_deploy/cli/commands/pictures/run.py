@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from smart_filter_client import Client
 from smart_filter_deploy.cli.commands.recipe_options import RecipeOptions, recipe_options
 from smart_filter_deploy.cli.server import submit_and_fetch
 from smart_filter_deploy.cli.server.connection import open_client_for, server_from_environment
@@ -96,7 +95,7 @@ def run(
                 on_outcome=on_outcome,
             )
             own = server_from_environment() is None
-            told = _describe_defaults(client) if own else ""
+            told = report.describe_defaults(client.models()) if own else ""
         ended = [outcome for outcome in outcomes if outcome is not None]
         if not as_json:
             _print_report(console, ended, time.monotonic() - started)
@@ -113,15 +112,6 @@ def to_document(outcome: Outcome) -> dict[str, object]:
     if isinstance(image, dict) and outcome.image is not None:
         line["image"] = {**image, "path": str(outcome.image.absolute())}
     return line
-
-
-def _describe_defaults(client: Client) -> str:
-    """Return one line about a server's default models, as `report.describe_defaults`."""
-    defaults = [one for one in client.models() if one.default]
-    return report.describe_defaults(
-        [one.name for one in defaults if one.research],
-        emotions=any(one.document.get("emotions") is True for one in defaults),
-    )
 
 
 def _print_report(console: EscapingConsole, outcomes: Sequence[Outcome], seconds: float) -> None:

@@ -22,6 +22,8 @@ from smart_filter_deploy.cli import local_models
 from smart_filter_deploy.cli.commands.options import default_threads
 from smart_filter_deploy.cli.removebg.interface import REMOVE_BG_HOST
 from smart_filter_deploy.cli.server import program
+from smart_filter_deploy.cli.server.connection import Server, open_client_for
+from smart_filter_deploy.cli.terminal import report
 from smart_filter_deploy.cli.terminal.exit_codes import PROGRAM
 from smart_filter_deploy.cli.terminal.signals import handle_signals
 from smart_filter_deploy.cli.terminal.text import examples, print_line
@@ -156,8 +158,6 @@ def up(
             local_models.fetch_missing(folder.part("weights"))
     except KeyboardInterrupt:
         return
-    if not as_json and (told := local_models.describe_defaults()):
-        _print_progress(told)
     with StopRequest() as stop:
         _print_progress("starting PostgreSQL and Valkey")
         with _listen_for_live(wanted=live) as video, Stack(folder, stop=stop) as stack:
@@ -173,6 +173,8 @@ def up(
                 outbound=outbound,
                 https=https,
             )
+            if not as_json:
+                _print_defaults(address)
             _print_addresses(address, code, folder, for_people=not as_json)
             stack.supervise()
             _print_progress("stopping")
@@ -432,16 +434,26 @@ def _print_addresses(
         )
 
 
+def _print_defaults(address: StackAddress) -> None:
+    with open_client_for(Server(address.url, address.api_key)) as client:
+        told = report.describe_defaults(client.models())
+    if told:
+        _print_progress(told)
+
+
 def _print_progress(message: str) -> None:
     print_line(message, err=True)
 
 
 def _refuse_unusable_signature() -> None:
     """Raise SetupFailed when the operator's certificate cannot sign Content Credentials."""
-    # Imported here: it takes 0.2 s, which `--help` need not wait for.
+    provenance = settings.load_provenance()
+    if provenance.certificate is None and provenance.key is None:
+        return
+    # Imported here: it takes 0.2 s and 35 MB.
     from smart_filter_workers.artifacts.content_credentials import CredentialSigner  # noqa: PLC0415
 
-    CredentialSigner(settings.load_provenance()).ensure_works()
+    CredentialSigner(provenance).ensure_works()
 
 
 def _refuse_second_stack(folder: DataFolder) -> None:
