@@ -348,6 +348,14 @@ def test_first_line_of_up_means_that_a_worker_has_loaded_its_models(
 
 
 @pytest.mark.slow
+def test_up_itself_holds_no_library_for_pictures(first_line: dict[str, Any]) -> None:
+    mapped = Path(f"/proc/{first_line['pid']}/maps").read_text()
+
+    assert "pydantic_core" in mapped
+    assert not {name for name in ("numpy", "cv2", "PIL") if f"/{name}/" in mapped}
+
+
+@pytest.mark.slow
 def test_up_reaches_this_machine_for_its_clients_and_no_other_private_one(
     first_line: dict[str, Any],
 ) -> None:
