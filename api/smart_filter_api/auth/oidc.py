@@ -21,7 +21,6 @@ from typing import Any, Final, cast
 from urllib.parse import quote, urlencode
 
 import anyio
-import httpx
 import jwt
 
 from smart_filter_api.services.ttl_cache import TtlCache
@@ -342,6 +341,9 @@ class OidcProvider:
         headers: Mapping[str, str] | None = None,
     ) -> Json:
         """Return the JSON object that the provider answers.  Raises SignInFailed."""
+        # Imported here: 3 MB that an installation without a provider does not need.
+        import httpx  # noqa: PLC0415
+
         try:
             with anyio.fail_after(_REQUEST_SECONDS):
                 async with (
