@@ -33,6 +33,18 @@ LOOPBACK_IN_PROC = "0100007F"
 LISTENING = "0A"
 PATIENT = "import signal; signal.pause()"
 NO_MODEL = "raise SystemExit('no such model')"
+# Ends when another process, which has the other file, was asked to stop too.
+MEETING = """
+import pathlib, signal, time
+own, other = pathlib.Path({own!r}), pathlib.Path({other!r})
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+own.touch()
+signal.sigwait([signal.SIGTERM])
+own.write_text("asked")
+while not other.read_text():
+    time.sleep(0.01)
+own.write_text("met")
+"""
 LOOK_SECONDS = 0.02
 PATIENCE_SECONDS = 120
 
@@ -278,6 +290,28 @@ def test_command_that_ignores_the_request_to_stop_is_killed(stack: Stack) -> Non
     stack.restart("deaf")
 
     assert not Path(f"/proc/{pid}").exists()
+
+
+def test_command_that_joins_the_last_tier_stops_together_with_it(tmp_path: Path) -> None:
+    files = [tmp_path / "first", tmp_path / "second"]
+    first, second = (
+        python(
+            MEETING.format(own=str(own), other=str(other)),
+            name=own.name,
+            ready=own.exists,
+            stop_seconds=PATIENCE_SECONDS,
+        )
+        for own, other in (files, reversed(files))
+    )
+
+    with (
+        tempfile.TemporaryDirectory(prefix="smart-filter-tests-") as folder,
+        Stack(DataFolder.at(Path(folder))) as stack,
+    ):
+        stack.start(first)
+        stack.start(second, join=True)
+
+    assert [file.read_text() for file in files] == ["met", "met"]
 
 
 def test_children_cannot_be_started_by_a_thread_whose_end_would_kill_them(stack: Stack) -> None:

@@ -82,28 +82,31 @@ class Stack:
             return {}
         return c2pa_certificate.keep(self.folder)
 
-    def start(self, *commands: Command) -> None:
+    def start(self, *commands: Command, join: bool = False) -> None:
         """Start commands as one tier and wait until all are ready, or have ended if `once`.
 
         Each gets this process's environment, then `environment`, then its own `env`. One that does
         not use the servers gets only PLAIN_VARIABLES, then its own `env`: others may be secrets.
 
+        join: whether they belong to the last tier, and stop together with it.
         Raises SetupFailed when one ends or is not ready in time.
         """
         plain = {name: os.environ[name] for name in PLAIN_VARIABLES if name in os.environ}
         environment = self.environment
-        tier = []
+        started = []
         for command in commands:
             given = plain
             if command.uses_servers:
                 servers = self.addresses.environment(command.database_role)
                 given = {**os.environ, **environment, **servers}
             env = {**given, **command.env}
-            tier.append(self._new_child(dataclasses.replace(command, env=env)))
-        self._tiers.append(tier)
-        for child in tier:
+            started.append(self._new_child(dataclasses.replace(command, env=env)))
+        if not join:
+            self._tiers.append([])
+        self._tiers[-1] += started
+        for child in started:
             child.start()
-        wait_until_ready(tier, self._stop)
+        wait_until_ready(started, self._stop)
 
     def announce(
         self,

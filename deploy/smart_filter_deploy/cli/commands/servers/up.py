@@ -364,13 +364,13 @@ def _start_processes(
         _print_progress(f"https is served on {https.host}:{https.port}")
     _print_progress("starting the workers" if workers > 1 else "starting a worker")
     threads = max(_MIN_THREADS, -(-default_threads() // workers))
-    serving = program.command("worker", "--stages", ",".join(StageName), "--threads", str(threads))
+    worker = program.command("worker", "--stages", ",".join(StageName), "--threads", str(threads))
     names = [f"worker-{number}" for number in range(1, workers + 1)]
     poll = _WorkerPoll(ports.operators, api_key)
-    commands = [
+    serving = [
         Command(
             name=name,
-            argv=serving,
+            argv=worker,
             env=outbound,
             database_role=ProcessRole.WORKER,
             ready=lambda: any(poll.is_warm(stack.pid(one)) for one in names),
@@ -378,22 +378,20 @@ def _start_processes(
         )
         for name in names
     ]
+    # Started after the database is prepared, in a tier of their own: workers stop before the API,
+    # so that clients waiting for a photo still get an answer.
+    stack.start(*serving)
     url = f"http://{LOOPBACK}:{ports.public}"
     # For the signed links in webhooks; the API takes the host of each request.
     public = {"SMART_FILTER_PUBLIC_URL": os.environ.get("SMART_FILTER_PUBLIC_URL") or url}
-    commands.append(
-        Command(
-            name="sender",
-            argv=program.command("sender"),
-            env={**outbound, **public},
-            database_role=ProcessRole.SENDER,
-        )
+    sender = Command(
+        name="sender",
+        argv=program.command("sender"),
+        env={**outbound, **public},
+        database_role=ProcessRole.SENDER,
     )
-    if live is not None:
-        commands.append(live.worker(stack.folder))
-    # Started after the database is prepared, in a tier of its own: workers stop before the API,
-    # so that clients waiting for a photo still get an answer.
-    stack.start(*commands)
+    # Only now: with these on the same two cores, workers took half as long again to start.
+    stack.start(sender, *([] if live is None else [live.worker(stack.folder)]), join=True)
     stop.check()
     https_url = None if https is None else https.url
     return stack.announce(
