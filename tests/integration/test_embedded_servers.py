@@ -314,6 +314,27 @@ def test_command_that_joins_the_last_tier_stops_together_with_it(tmp_path: Path)
     assert [file.read_text() for file in files] == ["met", "met"]
 
 
+def test_tiers_that_start_at_once_stop_one_after_the_other(tmp_path: Path) -> None:
+    log = tmp_path / "ended"
+
+    def patient(name: str) -> Command:
+        mark = tmp_path / name
+        program = (
+            "import pathlib, signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]); "
+            f"pathlib.Path({str(mark)!r}).touch(); signal.sigwait([signal.SIGTERM]); "
+            f"open({str(log)!r}, 'a').write({name!r} + ' ')"
+        )
+        return python(program, name=name, ready=mark.exists, stop_seconds=PATIENCE_SECONDS)
+
+    with (
+        tempfile.TemporaryDirectory(prefix="smart-filter-tests-") as folder,
+        Stack(DataFolder.at(Path(folder))) as stack,
+    ):
+        stack.start_tiers([patient("api")], [patient("worker")])
+
+    assert log.read_text() == "worker api "
+
+
 def test_children_cannot_be_started_by_a_thread_whose_end_would_kill_them(stack: Stack) -> None:
     with ThreadPoolExecutor(1) as thread, pytest.raises(RuntimeError, match="main thread"):
         thread.submit(stack.start, python(PATIENT, name="threaded")).result()

@@ -2,9 +2,9 @@
 
 with StopRequest() as stop, Stack(DataFolder(path), stop=stop) as stack:
     migrate(stack.addresses)
-    stack.start(api)                          # one tier
-    stack.start(worker_1, worker_2)           # the next; tiers stop in reverse order
-    stack.start(sender, join=True)            # later, in the tier of the workers
+    stack.start(prepare)                      # one tier
+    stack.start_tiers([api], [worker])        # the next two; tiers stop in reverse order
+    stack.start(sender, join=True)            # later, in the tier of the worker
     stack.announce(url=url, api_key=api_key)  # from now on running_stack(path) finds it
     stack.supervise()                         # until SIGINT or SIGTERM
 

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import signal
+from collections.abc import Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
@@ -91,22 +92,19 @@ class Stack:
         join: whether they belong to the last tier, and stop together with it.
         Raises SetupFailed when one ends or is not ready in time.
         """
-        plain = {name: os.environ[name] for name in PLAIN_VARIABLES if name in os.environ}
-        environment = self.environment
-        started = []
-        for command in commands:
-            given = plain
-            if command.uses_servers:
-                servers = self.addresses.environment(command.database_role)
-                given = {**os.environ, **environment, **servers}
-            env = {**given, **command.env}
-            started.append(self._new_child(dataclasses.replace(command, env=env)))
-        if not join:
-            self._tiers.append([])
-        self._tiers[-1] += started
-        for child in started:
-            child.start()
-        wait_until_ready(started, self._stop)
+        last = self._tiers.pop() if join else []
+        started = self._new_tier(commands)
+        self._tiers.append([*last, *started])
+        self._run(started)
+
+    def start_tiers(self, *tiers: Sequence[Command]) -> None:
+        """Start several tiers at once, and wait as `start` does; the last one stops first.
+
+        Raises SetupFailed when a command ends or is not ready in time.
+        """
+        started = [self._new_tier(commands) for commands in tiers]
+        self._tiers += started
+        self._run([child for tier in started for child in tier])
 
     def announce(
         self,
@@ -201,6 +199,24 @@ class Stack:
             broker_url=broker_url,
             storage_url=self.folder.objects().as_uri(),
         )
+
+    def _new_tier(self, commands: Sequence[Command]) -> list[Child]:
+        plain = {name: os.environ[name] for name in PLAIN_VARIABLES if name in os.environ}
+        environment = self.environment
+        tier = []
+        for command in commands:
+            given = plain
+            if command.uses_servers:
+                servers = self.addresses.environment(command.database_role)
+                given = {**os.environ, **environment, **servers}
+            env = {**given, **command.env}
+            tier.append(self._new_child(dataclasses.replace(command, env=env)))
+        return tier
+
+    def _run(self, children: Sequence[Child]) -> None:
+        for child in children:
+            child.start()
+        wait_until_ready(children, self._stop)
 
     def _new_child(self, command: Command) -> Child:
         return Child(command, self.folder, self._children_lock)

@@ -338,9 +338,11 @@ def _start_processes(
     https: _Https | None,
 ) -> StackAddress:
     """Start API and workers; return the API's address once a worker has loaded its models."""
-    _print_progress("preparing the database, starting the API")
+    who = "the workers" if workers > 1 else "a worker"
+    _print_progress(f"preparing the database, starting the API and {who}")
     api_key = f"sf_local_{stack.folder.secret('api-key')}"
-    # A separate process, because it imports modules that should not stay in memory.
+    # A separate process, because it imports modules that should not stay in memory. The others wait
+    # for the schema.
     prepare = Command(
         name="prepare",
         argv=program.command("prepare"),
@@ -359,10 +361,6 @@ def _start_processes(
         ready=lambda: http_status(ports.operators, "/readyz") == http.client.OK,
     )
     also = () if https is None else (https.command(environment),)
-    stack.start(prepare, api, *also)
-    if https is not None:
-        _print_progress(f"https is served on {https.host}:{https.port}")
-    _print_progress("starting the workers" if workers > 1 else "starting a worker")
     threads = max(_MIN_THREADS, -(-default_threads() // workers))
     worker = program.command("worker", "--stages", ",".join(StageName), "--threads", str(threads))
     names = [f"worker-{number}" for number in range(1, workers + 1)]
@@ -378,9 +376,10 @@ def _start_processes(
         )
         for name in names
     ]
-    # Started after the database is prepared, in a tier of their own: workers stop before the API,
-    # so that clients waiting for a photo still get an answer.
-    stack.start(*serving)
+    # Workers stop before the API, so that clients waiting for a photo still get an answer.
+    stack.start_tiers([prepare, api, *also], serving)
+    if https is not None:
+        _print_progress(f"https is served on {https.host}:{https.port}")
     url = f"http://{LOOPBACK}:{ports.public}"
     # For the signed links in webhooks; the API takes the host of each request.
     public = {"SMART_FILTER_PUBLIC_URL": os.environ.get("SMART_FILTER_PUBLIC_URL") or url}
