@@ -259,6 +259,11 @@ def test_one_off_command_is_awaited_and_not_restarted(stack: Stack, tmp_path: Pa
             id="ends instead of getting ready",
         ),
         pytest.param(
+            python("import os; os.kill(os.getpid(), 9)", name="killed", ready=lambda: False),
+            "killed did not start (Killed): it printed nothing",
+            id="is killed",
+        ),
+        pytest.param(
             python(PATIENT, name="late", ready=lambda: False, ready_seconds=0.1),
             "late was not ready within 0.1 s: it printed nothing",
             id="never gets ready",

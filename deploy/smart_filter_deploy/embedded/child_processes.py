@@ -253,7 +253,7 @@ def _is_ready(child: Child) -> bool:
         if command.once and child.exit_status == 0:
             return True
         problem = "failed" if command.once else "did not start"
-        raise SetupFailed(f"{command.name} {problem}: {child.log_tail()}")
+        raise SetupFailed(f"{command.name} {problem}{_describe_signal(child)}: {child.log_tail()}")
     if not command.once and command.ready():
         return True
     if child.lived_seconds > command.ready_seconds:
@@ -261,6 +261,15 @@ def _is_ready(child: Child) -> bool:
             f"{command.name} was not ready within {command.ready_seconds:g} s: {child.log_tail()}"
         )
     return False
+
+
+def _describe_signal(child: Child) -> str:
+    """Return what a shell prints for the signal that ended a child, or "".
+
+    A child that the kernel kills because memory is short prints nothing itself.
+    """
+    status = child.exit_status or 0
+    return f" ({signal.strsignal(-status)})" if status < 0 else ""
 
 
 def _launcher_arguments(command: Command) -> list[str]:

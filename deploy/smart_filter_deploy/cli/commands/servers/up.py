@@ -11,18 +11,19 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
 
+from smart_filter_client import Client
+from smart_filter_client import errors as client_errors
 from smart_filter_deploy import tls_files
 from smart_filter_deploy.cli import local_models
 from smart_filter_deploy.cli.commands.options import default_threads
 from smart_filter_deploy.cli.removebg.interface import REMOVE_BG_HOST
 from smart_filter_deploy.cli.server import program
-from smart_filter_deploy.cli.server.connection import Server, open_client_for
 from smart_filter_deploy.cli.terminal import report
 from smart_filter_deploy.cli.terminal.exit_codes import PROGRAM
 from smart_filter_deploy.cli.terminal.signals import handle_signals
@@ -54,6 +55,8 @@ _WARM_SECONDS = 300.0
 # Pause between two questions to the API, which reads the workers from the database.
 _ASK_SECONDS = 0.2
 _ASK_TIMEOUT_SECONDS = 1.0
+# Ctrl-C waits as long.
+_MODELS_TIMEOUT_SECONDS = 5.0
 _HTTPS_PORT = 443
 
 
@@ -432,10 +435,14 @@ def _print_addresses(
 
 
 def _print_defaults(address: StackAddress) -> None:
-    with open_client_for(Server(address.url, address.api_key)) as client:
-        told = report.describe_defaults(client.models())
-    if told:
-        _print_progress(told)
+    """Tell what is on by default, unless the API does not answer: it may be restarted next."""
+    timeout = _MODELS_TIMEOUT_SECONDS
+    with (
+        suppress(client_errors.Error),
+        Client(address.url, address.api_key, attempts=1, timeout=timeout) as client,
+    ):
+        if told := report.describe_defaults(client.models()):
+            _print_progress(told)
 
 
 def _print_progress(message: str) -> None:
