@@ -10,6 +10,7 @@ terminal/   output, exit codes, signals, and the lazy command group
 secret_files  settings read from files
 """
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -102,7 +103,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         from smart_filter_deploy.cli.commands.operating import completion  # noqa: PLC0415
 
         sys.exit(completion.answer_shell(smart_filter))
-    sys.exit(exit_codes.run_command_line(smart_filter, arguments))
+    status = exit_codes.run_command_line(smart_filter, arguments)
+    # The interpreter looks through all objects for garbage before it ends: 0.4 s in a worker.
+    gc.freeze()
+    sys.exit(status)
 
 
 @click.group(
