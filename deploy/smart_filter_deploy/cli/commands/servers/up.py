@@ -55,7 +55,7 @@ _WARM_SECONDS = 300.0
 # Pause between two questions to the API, which reads the workers from the database.
 _ASK_SECONDS = 0.2
 _ASK_TIMEOUT_SECONDS = 1.0
-# Ctrl-C waits as long.
+# A stop that is requested meanwhile waits for it.
 _MODELS_TIMEOUT_SECONDS = 5.0
 _HTTPS_PORT = 443
 
@@ -341,8 +341,8 @@ def _start_processes(
     https: _Https | None,
 ) -> StackAddress:
     """Start API and workers; return the API's address once a worker has loaded its models."""
-    who = "the workers" if workers > 1 else "a worker"
-    _print_progress(f"preparing the database, starting the API and {who}")
+    named = "the workers" if workers > 1 else "a worker"
+    _print_progress(f"preparing the database, starting the API and {named}")
     api_key = f"sf_local_{stack.folder.secret('api-key')}"
     # A separate process, because it imports modules that should not stay in memory. The others wait
     # for the schema.
