@@ -93,6 +93,20 @@ def test_interrupted_stream_and_an_outage_lose_no_end(
     expect_finished(page, "astronaut.png", "grace_hopper.jpg")
 
 
+def test_picture_that_could_not_be_loaded_is_loaded_again(
+    page: Page, photos: Photos, page_errors: PageErrors
+) -> None:
+    page_errors.expect(LINE_CUT)
+    page.route("**/outputs/thumbnail", lambda route: route.abort("connectionreset"))
+    add(page, photos.smiling)
+    smiling = card(page, "astronaut.png")
+    expect(smiling.get_by_text("The picture cannot be shown")).to_be_visible()
+
+    page.unroute("**/outputs/thumbnail")
+
+    expect_finished(page, "astronaut.png")
+
+
 def test_one_is_deleted_on_the_service_too(page: Page, visitor: Visitor, photos: Photos) -> None:
     add(page, photos.smiling, photos.serious)
     expect_finished(page, "astronaut.png", "grace_hopper.jpg")

@@ -1,7 +1,7 @@
 /**
  * Requests to the service, with the session cookie and its CSRF token.
  *
- * `reachable` is false from the first request without an answer until the next answer.
+ * `reachable` is false from the first request without a whole answer until the next answer.
  */
 
 import { signal } from "@preact/signals";
@@ -79,9 +79,7 @@ async function once(method, path, { json, form, headers, signal: aborted }) {
       signal: aborted,
     });
   } catch (error) {
-    if (error.name === "AbortError") throw error;
-    reachable.value = false;
-    throw new Away();
+    throw broken(error);
   }
   reachable.value = true;
   if (response.ok || response.status === 304) return response;
@@ -94,14 +92,20 @@ async function once(method, path, { json, form, headers, signal: aborted }) {
   );
 }
 
+/** Return what to throw for a connection that broke before the whole response was read. */
+function broken(error) {
+  if (error.name === "AbortError") return error;
+  reachable.value = false;
+  return new Away();
+}
+
 /** Send a request; return the JSON of its response. Throws as `call` does. */
 export async function ask(method, path, options) {
   const response = await call(method, path, options);
   try {
     return await response.json();
   } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Away();
+    throw broken(error);
   }
 }
 
@@ -111,8 +115,7 @@ export async function fetchBlob(path, options) {
   try {
     return await response.blob();
   } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Away();
+    throw broken(error);
   }
 }
 

@@ -1,5 +1,6 @@
 /** The best photo of an album, large. */
 
+import { ServiceImage } from "../../controls/service-image.js";
 import { html } from "../../html.js";
 import { isFinal } from "../../state/jobs.js";
 import { counted } from "../../words.js";
@@ -17,7 +18,7 @@ export function BestShot({ member, onShow }) {
     <a class="picture" href=${`#/photo/${encodeURIComponent(photo.id)}`} aria-label=${`Open ${name}`}>
       ${hasExpired(photo.current)
         ? html`<span class="no-picture">Expired</span>`
-        : html`<img src=${address} alt=${`${name}, the best shot`} />`}</a>
+        : html`<${ServiceImage} src=${address} alt=${`${name}, the best shot`} />`}</a>
     <div class="stack">
       <p class="tag accent">Best shot${terms && ` of ${counted(terms.of, "photo")}`}</p>
       <h2>${name}</h2>

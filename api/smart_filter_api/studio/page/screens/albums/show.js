@@ -2,6 +2,7 @@
 
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { Button } from "../../controls/button.js";
+import { ServiceImage } from "../../controls/service-image.js";
 import { html } from "../../html.js";
 import { pictureOf } from "./members.js";
 
@@ -34,7 +35,8 @@ export function Show({ members, at, onMove, onClose }) {
         <span class="figures">${` ${at + 1} of ${members.length}`}</span></p>
       <${Button} kind="quiet" icon="close" label="Close" onClick=${() => element.current.close()} />
     </div>
-    <img src=${pictureOf(member) ?? member.photo.current.links.photo} alt=${member.name} draggable=${false} />
+    <${ServiceImage} src=${pictureOf(member) ?? member.photo.current.links.photo} alt=${member.name}
+      draggable=${false} />
     <div class="bar steps-bar">
       <${Button} kind="quiet" icon="arrowLeft" label="Previous" onClick=${() => step(-1)} />
       <p>${member.rank !== null && `Rank ${member.rank}`}</p>

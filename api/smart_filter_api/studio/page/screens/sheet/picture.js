@@ -1,7 +1,7 @@
 /** Picture of a card: the local file's, the photo's, or the result's. */
 
-import { useEffect, useState } from "preact/hooks";
 import { Icon } from "../../controls/icon.js";
+import { ServiceImage } from "../../controls/service-image.js";
 import { html } from "../../html.js";
 import { isFinal } from "../../state/jobs.js";
 import { knownPreview, previewOf } from "../../state/previews.js";
@@ -18,19 +18,20 @@ export function Picture({ entry }) {
   const { id, sending, photo } = entry;
   const local = sending ? previewOf(id, sending.file) : knownPreview(id);
   const shown = sending ? { address: local.value } : shownOf(photo.current, local?.value);
-  const [broken, setBroken] = useState(null);
-  useEffect(() => setBroken(null), [shown.address]);
   const name = nameOf(entry);
-  const isThere = shown.address && shown.address !== broken;
-  const inside = isThere
-    ? html`<img class=${shown.isWhole ? "whole" : ""} src=${shown.address} alt=${isFinished(photo) ? `${name}, finished` : ""}
+  const inside = shown.address
+    ? html`<${ServiceImage} src=${shown.address} alt=${isFinished(photo) ? `${name}, finished` : ""}
+        class=${`${shown.isWhole ? "whole" : ""} ${shown.isTransparent ? "checkerboard" : ""}`}
         style=${{ objectPosition: shown.position }} loading="lazy" decoding="async"
-        onError=${() => setBroken(shown.address)} />`
-    : html`<span class="no-picture"><${Icon} name="image" />${wordsFor(shown, broken)}</span>`;
-  const look = `picture ${shown.isTransparent && isThere ? "checkerboard" : ""}`;
+        instead=${html`<${NoPicture} words="The picture cannot be shown" />`} />`
+    : html`<${NoPicture} words=${wordsFor(shown)} />`;
   const isLink = photo && isFinal(photo.current) && !isSelecting.value;
-  if (!isLink) return html`<div class=${look}>${inside}</div>`;
-  return html`<a class=${look} href=${`#/photo/${encodeURIComponent(id)}`} aria-label=${`Open ${name}`}>${inside}</a>`;
+  if (!isLink) return html`<div class="picture">${inside}</div>`;
+  return html`<a class="picture" href=${`#/photo/${encodeURIComponent(id)}`} aria-label=${`Open ${name}`}>${inside}</a>`;
+}
+
+function NoPicture({ words }) {
+  return html`<span class="no-picture"><${Icon} name="image" />${words}</span>`;
 }
 
 /** Return the address of a job's picture, and the part that a square shows. */
@@ -97,9 +98,8 @@ function isFinished(photo) {
   return photo?.current.state === "succeeded";
 }
 
-function wordsFor({ address, isExpired }, broken) {
+function wordsFor({ address, isExpired }) {
   if (isExpired) return "Expired";
-  if (broken !== null) return "The picture cannot be shown";
   // null: the browser cannot read the file. "" or undefined: not loaded yet.
   return address === null ? "No preview" : "";
 }

@@ -1,7 +1,7 @@
 /** Cache of pictures: fetched once, decoded before they are shown, evicted least recently used. */
 
 import { useEffect, useState } from "preact/hooks";
-import { fetchBlob } from "../../../service/api.js";
+import { fetchBlob, reachable } from "../../../service/api.js";
 
 const ROOM_BYTES = 192e6;
 /** By path, least recently used first: `{coming: a promise, picture: null until loaded}`. */
@@ -30,7 +30,11 @@ export function picture(path) {
   return known.coming;
 }
 
-/** Return a picture once it is loaded, else null; the component renders again when it is. */
+/**
+ * Return a picture once it is loaded, else null; the component renders again when it is.
+ *
+ * It is requested again when the service was unreachable and is back.
+ */
 export function usePicture(path) {
   const [found, setFound] = useState(null);
   useEffect(() => {
@@ -44,7 +48,7 @@ export function usePicture(path) {
     return () => {
       isWanted = false;
     };
-  }, [path]);
+  }, [path, reachable.value]);
   return found?.path === path ? found.one : null;
 }
 

@@ -1,5 +1,6 @@
 /** Small preview of a design. */
 
+import { ServiceImage } from "../../../../controls/service-image.js";
 import { html } from "../../../../html.js";
 
 /** A design's picture; its colors until the picture is loaded, or when there is none. */
@@ -8,8 +9,8 @@ export function Thumbnail({ design }) {
   const [first, second = first] = design.palette;
   return html`<span class="thumbnail"
     style=${{ backgroundImage: `linear-gradient(135deg, ${first}, ${second})` }}>
-    <img src=${design.thumbnail} alt="" width="240" height="160" loading="lazy" decoding="async"
-      onError=${(event) => event.currentTarget.remove()} />
+    <${ServiceImage} src=${design.thumbnail} alt="" width="240" height="160" loading="lazy"
+      decoding="async" />
   </span>`;
 }
 
