@@ -94,6 +94,7 @@ def test_other_photo_is_composed_later_and_all_are_shown_large(
     page.keyboard.press("ArrowRight")
     large = show.get_by_role("img", name="serious.jpg")
     wait_until(page, lambda: large.evaluate("image => image.complete && image.naturalWidth > 0"))
+    assert_accessible(page)
     page.keyboard.press("Escape")
     expect(show).to_be_hidden()
 

@@ -30,12 +30,6 @@ from smart_filter_tests.browsing.waits import wait_until
 
 # Differences between JPEG decoders, in levels of 255.
 _SAME = 1.5
-# As Chromium does when a connection ends in the middle of a response.
-_BREAK_BODIES = """() => {
-    window.readWhole = Response.prototype.blob;
-    Response.prototype.blob = () => Promise.reject(new TypeError("Failed to fetch"));
-}"""
-_MEND_BODIES = "() => { Response.prototype.blob = window.readWhole; }"
 
 
 @pytest.fixture
@@ -187,19 +181,6 @@ def test_failed_version_shows_its_reason_and_keeps_the_picture(
     expect(page.get_by_role("alert")).to_contain_text(failed["error"]["title"])
     page.get_by_role("button", name="Keep the previous picture").click()
     expect(page.get_by_role("alert")).to_have_count(0)
-
-
-def test_picture_whose_bytes_break_off_is_loaded_again(
-    page: Page, visitor: Visitor, photos: Photos
-) -> None:
-    job = submit_photo(visitor, photos.smiling)
-    page.evaluate(_BREAK_BODIES)
-    open_photo(page, job)
-    expect(page.get_by_text("The service cannot be reached.")).to_be_visible()
-
-    page.evaluate(_MEND_BODIES)
-
-    expect(page.get_by_alt_text("The finished picture")).to_be_visible()
 
 
 def test_photo_after_its_retention_leaves_the_result(

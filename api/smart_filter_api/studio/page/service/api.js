@@ -1,7 +1,7 @@
 /**
  * Requests to the service, with the session cookie and its CSRF token.
  *
- * `reachable` is false from the first request without a whole answer until the next answer.
+ * `reachable` is false from the first request without an answer until the next answer.
  */
 
 import { signal } from "@preact/signals";
@@ -79,7 +79,9 @@ async function once(method, path, { json, form, headers, signal: aborted }) {
       signal: aborted,
     });
   } catch (error) {
-    throw broken(error);
+    if (error.name === "AbortError") throw error;
+    reachable.value = false;
+    throw new Away();
   }
   reachable.value = true;
   if (response.ok || response.status === 304) return response;
@@ -92,20 +94,14 @@ async function once(method, path, { json, form, headers, signal: aborted }) {
   );
 }
 
-/** Return what to throw for a connection that broke before the whole response was read. */
-function broken(error) {
-  if (error.name === "AbortError") return error;
-  reachable.value = false;
-  return new Away();
-}
-
 /** Send a request; return the JSON of its response. Throws as `call` does. */
 export async function ask(method, path, options) {
   const response = await call(method, path, options);
   try {
     return await response.json();
   } catch (error) {
-    throw broken(error);
+    if (error.name === "AbortError") throw error;
+    throw new Away();
   }
 }
 
@@ -115,7 +111,8 @@ export async function fetchBlob(path, options) {
   try {
     return await response.blob();
   } catch (error) {
-    throw broken(error);
+    if (error.name === "AbortError") throw error;
+    throw new Away();
   }
 }
 

@@ -5,7 +5,7 @@ import { Button } from "../../controls/button.js";
 import { Icon } from "../../controls/icon.js";
 import { Trouble } from "../../controls/notices.js";
 import { Progress } from "../../controls/progress.js";
-import { ServiceImage } from "../../controls/service-image.js";
+import { NoPicture, ServiceImage } from "../../controls/service-image.js";
 import { html } from "../../html.js";
 import { reachable } from "../../service/api.js";
 import { albumDrafts } from "../../state/album-drafts.js";
@@ -70,7 +70,8 @@ function Card({ album }) {
     <a href=${`#/albums/${album.id}`} aria-label=${`Open ${name}`}>
       <div class="covers" data-count=${covers.length}>
         ${covers.length > 0
-          ? covers.map((address) => html`<${ServiceImage} key=${address} src=${address} alt="" loading="lazy" />`)
+          ? covers.map((address) => html`<${ServiceImage} key=${address} src=${address} alt="" loading="lazy"
+            instead=${html`<${NoPicture} />`} />`)
           : html`<span class="no-picture"><${Icon} name="album" /></span>`}
       </div></a>
     <div class="about">

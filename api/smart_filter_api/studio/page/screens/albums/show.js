@@ -30,14 +30,14 @@ export function Show({ members, at, onMove, onClose }) {
   const member = members[at];
   return html`<dialog class="show" ref=${element} aria-label="Photos of the album" onClose=${onClose} onKeyDown=${keyed}
     onPointerDown=${(event) => { from.current = event.clientX; }} onPointerUp=${released}>
-    <div class="bar">
+    <div class="show-bar">
       <p role="status"><strong>${member.name}</strong>
         <span class="figures">${` ${at + 1} of ${members.length}`}</span></p>
       <${Button} kind="quiet" icon="close" label="Close" onClick=${() => element.current.close()} />
     </div>
     <${ServiceImage} src=${pictureOf(member) ?? member.photo.current.links.photo} alt=${member.name}
       draggable=${false} />
-    <div class="bar steps-bar">
+    <div class="show-bar">
       <${Button} kind="quiet" icon="arrowLeft" label="Previous" onClick=${() => step(-1)} />
       <p>${member.rank !== null && `Rank ${member.rank}`}</p>
       <${Button} kind="quiet" icon="arrowRight" label="Next" onClick=${() => step(1)} />

@@ -1,7 +1,6 @@
 /** Photos taken in this visit, and their state. */
 
-import { Icon } from "../../controls/icon.js";
-import { ServiceImage } from "../../controls/service-image.js";
+import { NoPicture, ServiceImage } from "../../controls/service-image.js";
 import { html } from "../../html.js";
 import { shots } from "../../state/live.js";
 import { pending } from "../../state/pending.js";
@@ -29,7 +28,7 @@ function Shot({ id, sending, job }) {
   const state = job?.state ?? sending.state;
   const local = sending ? previewOf(id, sending.file) : knownPreview(id);
   const address = job?.outputs?.thumbnail ?? local?.value;
-  const noPicture = html`<span class="no-picture"><${Icon} name="image" /></span>`;
+  const noPicture = html`<${NoPicture} />`;
   const picture = address ? html`<${ServiceImage} src=${address} alt="" instead=${noPicture} />` : noPicture;
   const words = html`<span class="small">${WORDS[state] ?? "Being made"}</span>`;
   return html`<li data-state=${state}>

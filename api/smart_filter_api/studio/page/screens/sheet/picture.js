@@ -1,7 +1,6 @@
 /** Picture of a card: the local file's, the photo's, or the result's. */
 
-import { Icon } from "../../controls/icon.js";
-import { ServiceImage } from "../../controls/service-image.js";
+import { NoPicture, ServiceImage } from "../../controls/service-image.js";
 import { html } from "../../html.js";
 import { isFinal } from "../../state/jobs.js";
 import { knownPreview, previewOf } from "../../state/previews.js";
@@ -22,16 +21,11 @@ export function Picture({ entry }) {
   const inside = shown.address
     ? html`<${ServiceImage} src=${shown.address} alt=${isFinished(photo) ? `${name}, finished` : ""}
         class=${`${shown.isWhole ? "whole" : ""} ${shown.isTransparent ? "checkerboard" : ""}`}
-        style=${{ objectPosition: shown.position }} loading="lazy" decoding="async"
-        instead=${html`<${NoPicture} words="The picture cannot be shown" />`} />`
+        style=${{ objectPosition: shown.position }} loading="lazy" decoding="async" />`
     : html`<${NoPicture} words=${wordsFor(shown)} />`;
   const isLink = photo && isFinal(photo.current) && !isSelecting.value;
   if (!isLink) return html`<div class="picture">${inside}</div>`;
   return html`<a class="picture" href=${`#/photo/${encodeURIComponent(id)}`} aria-label=${`Open ${name}`}>${inside}</a>`;
-}
-
-function NoPicture({ words }) {
-  return html`<span class="no-picture"><${Icon} name="image" />${words}</span>`;
 }
 
 /** Return the address of a job's picture, and the part that a square shows. */

@@ -10,7 +10,7 @@ export function Thumbnail({ design }) {
   return html`<span class="thumbnail"
     style=${{ backgroundImage: `linear-gradient(135deg, ${first}, ${second})` }}>
     <${ServiceImage} src=${design.thumbnail} alt="" width="240" height="160" loading="lazy"
-      decoding="async" />
+      decoding="async" instead=${null} />
   </span>`;
 }
 

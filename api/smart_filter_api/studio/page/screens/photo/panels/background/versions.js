@@ -1,7 +1,7 @@
 /** The versions of a photo, oldest first. */
 
 import { useEffect, useRef } from "preact/hooks";
-import { ServiceImage } from "../../../../controls/service-image.js";
+import { NoPicture, ServiceImage } from "../../../../controls/service-image.js";
 import { html } from "../../../../html.js";
 import { giveUp, isChanging } from "../../../../state/changes.js";
 import { show } from "../../../../state/photos.js";
@@ -29,7 +29,8 @@ export function Versions({ photo }) {
           <button type="button" aria-current=${job.id === photo.current.id ? "true" : undefined}
             aria-label=${`Version ${index + 1}: ${nameOf(job)}`} title=${nameOf(job)}
             onClick=${() => take(job)}>
-            <${ServiceImage} class="checkerboard" src=${pictureOf(job)} alt="" loading="lazy" decoding="async" />
+            <${ServiceImage} class="checkerboard" src=${pictureOf(job)} alt="" loading="lazy" decoding="async"
+              instead=${html`<${NoPicture} />`} />
           </button>
         </li>`,
       )}
