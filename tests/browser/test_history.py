@@ -39,6 +39,7 @@ def test_job_of_a_program_is_shown_and_canceled(
     page.evaluate(_TURN_BACK)
     waiting = card(page, "by-program.png")
     expect(waiting.get_by_role("progressbar", name="Steps")).to_be_visible()
+    expect(waiting.get_by_text("Starts at ")).to_be_visible()
     waiting.get_by_role("button", name="Cancel").click()
 
     expect_state(waiting, "canceled")

@@ -86,7 +86,7 @@ def test_person_signs_in_to_the_studio_and_out(
     assert_accessible(anonymous_page)
 
     anonymous_page.get_by_role("link", name=_BUTTON).click()
-    expect(anonymous_page.get_by_role("heading", name="Drop photos of people")).to_be_visible()
+    expect(anonymous_page.get_by_role("heading", name="photos of people")).to_be_visible()
     anonymous_page.get_by_role("button", name="Sign out").click()
 
     expect(anonymous_page.get_by_role("link", name=_BUTTON)).to_be_visible()

@@ -15,7 +15,7 @@ from smart_filter_tests.browsing.waits import wait_until
 from smart_filter_tests.full_stack import RunningStack
 from smart_filter_tests.later import next_week
 
-_HEADING = "Drop photos of people here"
+_HEADING = "photos of people"
 _LOOKS = "**/v1/jobs?state=running*"
 _TENANT = "async () => (await import('/studio/state/session.js')).session.value.tenant"
 

@@ -198,4 +198,4 @@ def test_photo_after_its_retention_leaves_the_result(
     expect(page.get_by_alt_text("The finished picture")).to_be_visible()
     expect(page.get_by_text("There is nothing to compare with")).to_be_visible()
     select_mode(page, "Photo")
-    expect(page.get_by_role("alert")).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_text(re.compile("^The photo has expired"))

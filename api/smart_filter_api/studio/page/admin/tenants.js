@@ -124,6 +124,6 @@ function Moving({ tenant, move, onClose }) {
 
 /** Return an unknown tenant's error, without the parts meant for programs. */
 function unknown(tenant, { detail }) {
-  const rest = detail.split(": ").at(-1);
+  const rest = detail.split(/[:;] /).at(-1);
   return { title: `There is no tenant ${tenant}`, detail: rest[0].toUpperCase() + rest.slice(1) };
 }

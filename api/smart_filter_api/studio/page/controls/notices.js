@@ -43,6 +43,7 @@ export function Toasts() {
         <p>${toast.words}</p>
         ${toast.action && html`<${Button} kind="small" onClick=${() => act(toast)}>
           ${toast.action.label}<//>`}
+        <${Button} kind="small quiet" icon="close" label="Dismiss" onClick=${() => drop(toast)} />
       </div>`,
     )}
   </div>`;

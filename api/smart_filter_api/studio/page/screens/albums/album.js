@@ -20,6 +20,11 @@ import { Refused } from "./on-its-way.js";
 import { Show } from "./show.js";
 import { Zip } from "./zip-button.js";
 
+const GONE = {
+  title: "This album no longer exists",
+  detail: "It was deleted, or belongs to another user.",
+};
+
 /** `#/albums/ID`. */
 export function Album({ id }) {
   const [error, setError] = useState(null);
@@ -35,11 +40,11 @@ export function Album({ id }) {
   useFollowing(album);
   if (album?.items === undefined) {
     return html`<${Back} />${error
-      ? html`<${Trouble} error=${explain(error)}><${Button} kind="small" onClick=${read}>Try again<//><//>`
+      ? html`<${Unread} error=${error} again=${read} />`
       : html`<p class="soft" role="status">Reading the album…</p>`}`;
   }
   return html`<${Back} />
-    ${error && html`<${Trouble} error=${error}><${Button} kind="small" onClick=${read}>Try again<//><//>`}
+    ${error && html`<${Unread} error=${error} again=${read} />`}
     <${Whole} album=${album} />`;
 }
 
@@ -157,9 +162,9 @@ function endOf(album, first) {
   return `${outcome(album)}. ${verb} ${dayInWords(first.expires_at)}.`;
 }
 
-function explain(error) {
-  if (![404, 410].includes(error.status)) return error;
-  return { title: "This album no longer exists", detail: "It was deleted, or belongs to another user." };
+function Unread({ error, again }) {
+  if ([404, 410].includes(error.status)) return html`<${Trouble} error=${GONE} />`;
+  return html`<${Trouble} error=${error}><${Button} kind="small" onClick=${again}>Try again<//><//>`;
 }
 
 /** Follow an album's events while it is running. */

@@ -54,7 +54,7 @@ function New() {
 }
 
 function Welcome() {
-  return html`<section class="intake wide" aria-label="Albums">
+  return html`<section class="panel intake wide" aria-label="Albums">
     <div class="stack"><h1>The best of many</h1>
       <p class="soft">Add the photos of a day. They are rated by smiles and open eyes, photos of the
         same scene are grouped, and the winners get a background.</p></div>
@@ -75,7 +75,7 @@ function Card({ album }) {
           : html`<span class="no-picture"><${Icon} name="album" /></span>`}
       </div></a>
     <div class="about">
-      <h2>${name}</h2>
+      <h2 title=${name}>${name}</h2>
       ${album.state === "running"
         ? html`<p class="soft figures">${done} of ${counted(album.total, "photo")} done</p>
           <${Progress} done=${done / album.total} label=${`${name} done`} />`
@@ -85,14 +85,15 @@ function Card({ album }) {
 }
 
 function DraftCard({ draft }) {
-  const sent = draft.photos.filter((photo) => photo.state === "sent").length;
-  const words = draft.error ? draft.error.title : `${sent} of ${counted(draft.photos.length, "photo")} sent`;
+  const wanted = draft.photos.filter((photo) => photo.state !== "refused");
+  const sent = wanted.filter((photo) => photo.state === "sent").length;
+  const words = draft.error ? draft.error.title : `${sent} of ${counted(wanted.length, "photo")} sent`;
   return html`<li class="card album-card">
     <a href=${`#/albums/${draft.id}`} aria-label=${`Open ${draft.name}`}>
       <div class="covers"><span class="no-picture"><${Icon} name="upload" />Uploading</span></div></a>
-    <div class="about"><h2>${draft.name}</h2>
+    <div class="about"><h2 title=${draft.name}>${draft.name}</h2>
       <p class="soft figures">${words}</p>
-      <${Progress} done=${sent / draft.photos.length} label=${`${draft.name} sent`} /></div>
+      <${Progress} done=${sent / Math.max(1, wanted.length)} label=${`${draft.name} sent`} /></div>
   </li>`;
 }
 

@@ -14,9 +14,10 @@ import { MOST_PHOTOS, beginAlbum } from "../../state/album-drafts.js";
 import { forgetPreview, previewOf } from "../../state/previews.js";
 import { fieldsWanted } from "../../state/wanted.js";
 import { counted, sizeInWords } from "../../words.js";
-import { useWholePage } from "../sheet/intake.js";
+import { isHandheld, useWholePage } from "../sheet/intake.js";
 import { Wanted } from "../sheet/wanted.js";
 import { usualName } from "./naming.js";
+import { Preview } from "./on-its-way.js";
 
 const USUAL_BEST = 3;
 const MOST_BEST = 50;
@@ -49,7 +50,7 @@ export function NewAlbum() {
         <div class="row wrap spread">
           <div><h2>${photos.length === 0 ? "Add the photos" : counted(photos.length, "photo")}</h2>
             <p class="soft">${photos.length === 0
-              ? `Drop photos or folders anywhere on this page, up to ${MOST_PHOTOS.toLocaleString()} photos.`
+              ? `${isHandheld() ? "Up" : "Drop photos or folders anywhere on this page, up"} to ${MOST_PHOTOS.toLocaleString()} photos.`
               : `${sizeInWords(bytes)} in all`}</p></div>
           <${Button} kind=${photos.length === 0 ? "primary" : ""} icon="upload"
             onClick=${() => picker.current.click()}>
@@ -87,8 +88,7 @@ function Thumb({ id, file }) {
     forgetPreview(id);
   };
   return html`<li>
-    ${address ? html`<img src=${address} alt=${file.name} />` : html`<span class="no-picture" title=${file.name}>${
-      address === null ? "No preview" : ""}</span>`}
+    <${Preview} address=${address} name=${file.name} />
     <button type="button" class="remove" aria-label=${`Remove ${file.name}`} onClick=${remove}>
       <span><${Icon} name="close" /></span></button>
   </li>`;

@@ -51,10 +51,16 @@ export function Refused({ photos }) {
         <strong>${name}</strong>: ${error.detail || error.title} ${error.remedy}</li>`)}</ul></div></div>`;
 }
 
+/** A file's thumbnail. address: see state/previews.js. */
+export function Preview({ address, name }) {
+  if (address) return html`<img src=${address} alt=${name} />`;
+  return html`<span class="no-picture" title=${name}>${address === null && html`<${Icon} name="image" label=${name} />`}</span>`;
+}
+
 function Thumb({ id, file, state, done }) {
   const address = previewOf(id, file).value;
   return html`<li data-state=${state}>
-    ${address ? html`<img src=${address} alt=${file.name} />` : html`<span class="no-picture">${address === null ? "No preview" : ""}</span>`}
+    <${Preview} address=${address} name=${file.name} />
     ${state === "sending" && html`<${Progress} done=${done} label=${`Sending ${file.name}`} />`}
     ${state === "sent" && html`<span class="sent"><${Icon} name="check" label="Sent" /></span>`}
   </li>`;

@@ -28,7 +28,7 @@ export function Stage({ video, onStart }) {
       hidden=${isOff} />
     <canvas ref=${canvas} hidden=${seen.value === null} role="img"
       aria-label="You in front of the chosen background" />
-    ${hasOverlays && html`<${Overlays} />`}
+    ${hasOverlays && !WAITING[state] && html`<${Overlays} />`}
     <${Flash} />
     ${WAITING[state] && html`<p class="stage-words" role="status">${WAITING[state]}</p>`}
     ${isOff && html`<div class="stage-start stack">

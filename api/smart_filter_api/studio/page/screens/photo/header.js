@@ -19,6 +19,7 @@ export function Header({ photo, children }) {
   const [isSaving, setSaving] = useState(false);
   const { before, after } = neighbors(photo);
   useArrows(before, after);
+  const name = nameOf({ photo });
   const job = pictured(photo);
   const save = async () => {
     if (isSaving) return;
@@ -29,7 +30,7 @@ export function Header({ photo, children }) {
   return html`<header class="photo-head">
     <a class="button quiet icon" href="#/" aria-label="Back to all photos" title="Back to all photos">
       <${Icon} name="sheet" /></a>
-    <div class="name"><h1>${nameOf({ photo })}</h1></div>
+    <div class="name"><h1 title=${name}>${name}</h1></div>
     <div class="row tools">
       <${Button} kind="quiet leaf" icon="arrowLeft" label="Previous photo" disabled=${!before}
         onClick=${() => go(`photo/${before.id}`)} />

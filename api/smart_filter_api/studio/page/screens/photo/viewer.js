@@ -1,13 +1,11 @@
 /** The picture at large: before and after, pixels, matte and cutout, with the panels' overlays. */
 
 import { useRef } from "preact/hooks";
-import { Button } from "../../controls/button.js";
-import { Trouble } from "../../controls/notices.js";
 import { html } from "../../html.js";
 import { Lacking } from "./lacking.js";
 import { useGestures } from "./viewer/gestures.js";
 import { Layers } from "./viewer/layers.js";
-import { AtWork, Ended, NAMES } from "./viewer/notes.js";
+import { AtWork, Ended, NAMES, Unloaded } from "./viewer/notes.js";
 import { lacking, pictured, useShown } from "./viewer/shown.js";
 import { Slider } from "./viewer/slider.js";
 import { Grounds, Modes, Zoom } from "./viewer/toolbar.js";
@@ -34,8 +32,7 @@ export function Viewer({ photo, view }) {
       <${AtWork} job=${photo.current} isEmpty=${!isShown && error === null} />
       <div class="notes stack">
         ${view.mode.value === "cutout" && missing === null && html`<${Grounds} view=${view} />`}
-        ${error && html`<${Trouble} error=${error}>
-          <${Button} kind="small" icon="refresh" onClick=${again}>Try again<//><//>`}
+        ${error && html`<${Unloaded} error=${error} mode=${view.mode.value} again=${again} />`}
         ${missing && html`<${Lacking} job=${job} outputs=${[missing]}>The ${NAMES[missing]} was
           not requested for this photo.<//>`}
         ${shown?.photoError && view.mode.value === "compare" && html`<p class="notice">There is

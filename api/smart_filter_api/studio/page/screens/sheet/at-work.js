@@ -5,7 +5,7 @@ import { Button } from "../../controls/button.js";
 import { sayTrouble } from "../../controls/notices.js";
 import { html } from "../../html.js";
 import { cancel } from "../../state/jobs.js";
-import { durationInWords } from "../../words.js";
+import { durationInWords, momentInWords } from "../../words.js";
 
 /** Text for each stage. */
 const DOING = {
@@ -39,7 +39,7 @@ function Steps({ job }) {
   const { stages } = job;
   const done = stages.filter(({ state }) => state === "succeeded").length;
   const doing = stages.find(({ state }) => state === "running");
-  const words = doing ? DOING[doing.name] : done > 0 ? "Continuing in a moment" : waitOf(job);
+  const words = doing ? DOING[doing.name] : waitOf(job, done);
   return html`
     <p class="soft">${words}</p>
     <div class="steps" role="progressbar" aria-label="Steps" aria-valuemin="0"
@@ -48,7 +48,9 @@ function Steps({ job }) {
     </div>`;
 }
 
-function waitOf({ queue }) {
+function waitOf({ queue, recipe: { run_at: start } }, done) {
+  if (start !== null && Date.parse(start) > Date.now()) return `Starts at ${momentInWords(start)}`;
+  if (done > 0) return "Continuing in a moment";
   if (!queue) return "Waiting in the queue";
   const soon = queue.eta_p50_s === null ? "" : `, ready in ${durationInWords(queue.eta_p50_s)}`;
   return queue.position > 1 ? `Number ${queue.position.toLocaleString()} in the queue${soon}` : `Next in the queue${soon}`;

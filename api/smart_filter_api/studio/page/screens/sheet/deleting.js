@@ -100,7 +100,8 @@ function whatGoes(lists, unsent) {
   const photos = counted(lists.length, "photo");
   const pictures = versions > lists.length ? `, with ${versions.toLocaleString()} versions` : "";
   const others = unsent > 0 ? `, and ${unsent} that ${unsent === 1 ? "was" : "were"} not sent yet` : "";
-  return `${photos}${pictures}${others}: the photos and their pictures are deleted from the service
+  const all = lists.length === 1 ? "the photo and its pictures" : "the photos and their pictures";
+  return `${photos}${pictures}${others}: ${all} are deleted from the service
     at once. This cannot be undone.`;
 }
 

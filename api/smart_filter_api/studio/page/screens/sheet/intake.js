@@ -27,7 +27,7 @@ export function Intake({ isWide }) {
   const shoot = () => (isHandheld() ? shooter.current.click() : setShooting(true));
   return html`<section class=${`intake ${isWide ? "wide" : ""}`} aria-label="Add photos">
     <div class="stack tight">
-      <h1>${isWide ? "Drop photos of people here" : "Add photos"}</h1>
+      <h1>${isWide ? invitation() : "Add photos"}</h1>
       <p class="soft">${isWide
         ? "People are cut out, smiles are rated, and a matching background is chosen. JPEG, PNG, WebP, AVIF or HEIC, up to 40\u00a0MB each."
         : "Drop or paste photos or folders anywhere on this page."}</p>
@@ -94,6 +94,11 @@ function named(file) {
   return new File([file], `Pasted at ${momentInWords(Date.now())}.png`, { type: file.type });
 }
 
-function isHandheld() {
+function invitation() {
+  return isHandheld() ? "Add photos of people" : "Drop photos of people here";
+}
+
+/** Return whether the page is used by touch: nothing can be dropped, and a camera app is there. */
+export function isHandheld() {
   return matchMedia("(pointer: coarse)").matches;
 }

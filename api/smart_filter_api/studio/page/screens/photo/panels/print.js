@@ -36,7 +36,7 @@ function Panel({ photo }) {
 function Review({ job }) {
   const percent = Math.round(100 * job.confidence);
   return html`<div class="notice fair"><${Icon} name="alert" /><p>Check the edges of the people before
-    you print: the models agree on only ${percent} % of the cutout.</p></div>`;
+    you print: the models agree on only ${percent}\u00a0% of the cutout.</p></div>`;
 }
 
 function Unknown({ job }) {

@@ -13,7 +13,7 @@ export function termsOf(printability) {
       `Edges of the face are ${blur.toFixed(1)} pixels soft; visible from 1.8`,
     ]),
     term("Light", printability.exposure, (light) => [
-      light.brightness !== null && `Faces are ${percent(light.brightness)} bright`,
+      light.brightness !== null && `${light.faces_bright === null ? "The photo is" : "Faces are"} ${percent(light.brightness)} bright`,
       light.brightest !== null && `brightest ${percent(light.brightest)}`,
       light.faces_bright !== null && `${percent(light.faces_bright)} of them overexposed`,
       light.faces_dark !== null && `${percent(light.faces_dark)} black`,
@@ -43,7 +43,7 @@ function term(title, result, inWords) {
 
 function percent(share) {
   const value = 100 * share;
-  return `${value > 0 && value < 1 ? "under 1" : Math.round(value)} %`;
+  return `${value > 0 && value < 1 ? "under 1" : Math.round(value)}\u00a0%`;
 }
 
 function who(numbers, how) {

@@ -9,6 +9,8 @@ import { show } from "../../../state/photos.js";
 /** Names of outputs. */
 export const NAMES = { image: "finished picture", matte: "matte", cutout: "cutout" };
 
+const PHOTO_GONE = { title: "The photo has expired", detail: "It is no longer on the service." };
+
 /** Message about work in progress. isEmpty: no picture is shown yet. */
 export function AtWork({ job, isEmpty }) {
   const words = isFinal(job)
@@ -17,6 +19,15 @@ export function AtWork({ job, isEmpty }) {
   return html`<div class="at-work" role="status">
     ${words && html`<span class="line" /><span class="tag">${words}</span>`}
   </div>`;
+}
+
+/** Message about a picture that could not be loaded. again: loads it again. */
+export function Unloaded({ error, mode, again }) {
+  if ([404, 410].includes(error.status)) {
+    return html`<${Trouble} error=${mode === "photo" ? PHOTO_GONE : { title: error.title }} />`;
+  }
+  return html`<${Trouble} error=${error}>
+    <${Button} kind="small" icon="refresh" onClick=${again}>Try again<//><//>`;
 }
 
 /** Message about a version that failed. former: the version shown instead. */

@@ -36,7 +36,7 @@ export function Chosen({ photo, recipe }) {
                 ${TERMS.map(
                   ([term, title]) => html`<span key=${term}>
                     <span class="soft">${title}</span>
-                    <span class="bar"><span style=${{ width: percent(candidate.terms[term]) }} /></span>
+                    <span class="bar"><span style=${{ width: `${100 * candidate.terms[term]}%` }} /></span>
                     <span class="unseen">${percent(candidate.terms[term])}</span>
                   </span>`,
                 )}
@@ -63,5 +63,5 @@ function shownName(photo, recipe) {
 }
 
 function percent(share) {
-  return `${Math.round(100 * share)}%`;
+  return `${Math.round(100 * share)}\u00a0%`;
 }
