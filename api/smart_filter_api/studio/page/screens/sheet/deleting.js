@@ -97,12 +97,19 @@ function titleOf(entries) {
 
 function whatGoes(lists, unsent) {
   const versions = lists.reduce((sum, ids) => sum + ids.length, 0);
-  const photos = counted(lists.length, "photo");
-  const pictures = versions > lists.length ? `, with ${versions.toLocaleString()} versions` : "";
-  const others = unsent > 0 ? `, and ${unsent} that ${unsent === 1 ? "was" : "were"} not sent yet` : "";
-  const all = lists.length === 1 ? "the photo and its pictures" : "the photos and their pictures";
-  return `${photos}${pictures}${others}: ${all} are deleted from the service
+  const isOne = lists.length === 1 && unsent === 0;
+  return `${isOne ? theOne(versions) : theMany(lists.length, versions, unsent)} are deleted from the service
     at once. This cannot be undone.`;
+}
+
+function theOne(versions) {
+  return `The photo and its pictures${versions > 1 ? `, all ${versions.toLocaleString()} versions,` : ""}`;
+}
+
+function theMany(count, versions, unsent) {
+  const pictures = versions > count ? `, with ${versions.toLocaleString()} versions` : "";
+  const others = unsent > 0 ? `, and ${unsent} that ${unsent === 1 ? "was" : "were"} not sent yet` : "";
+  return `${counted(count, "photo")}${pictures}${others}: the photos and their pictures`;
 }
 
 function end(words) {
