@@ -22,7 +22,7 @@ export function ServiceImage({ src, instead = html`<${NoPicture} words=${BROKEN}
   useEffect(() => {
     if (!isBroken) return undefined;
     if (!isHere) {
-      // The pauses start anew when the service is back.
+      // The pauses begin again with the first when the service is back.
       setLast({ src, failures: 1, isBroken });
       return undefined;
     }
