@@ -17,7 +17,7 @@ from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_tests import oidc_provider
 from smart_filter_tests.browsing.accessibility import assert_accessible
 from smart_filter_tests.browsing.page_errors import PageErrors
-from smart_filter_tests.browsing.screens import DESKTOP, PHONE_DARK, on_screens
+from smart_filter_tests.browsing.screens import DESKTOP, PHONE_DARK, Screen, on_screens
 from smart_filter_tests.full_stack import RunningStack
 
 GROUPS = [
@@ -77,7 +77,7 @@ def site(stack: RunningStack, provider: str, data_folder: Path) -> Site:
 
 @on_screens(DESKTOP, PHONE_DARK)
 def test_person_signs_in_to_the_studio_and_out(
-    anonymous_page: Page, site: Site, provider: str, page_errors: PageErrors
+    anonymous_page: Page, site: Site, provider: str, page_errors: PageErrors, screen: Screen
 ) -> None:
     page_errors.expect("status of 401")
     _set_groups(provider, "editors")
@@ -86,7 +86,7 @@ def test_person_signs_in_to_the_studio_and_out(
     assert_accessible(anonymous_page)
 
     anonymous_page.get_by_role("link", name=_BUTTON).click()
-    expect(anonymous_page.get_by_role("heading", name="photos of people")).to_be_visible()
+    expect(anonymous_page.get_by_role("heading", name=screen.invitation)).to_be_visible()
     anonymous_page.get_by_role("button", name="Sign out").click()
 
     expect(anonymous_page.get_by_role("link", name=_BUTTON)).to_be_visible()

@@ -9,13 +9,13 @@ from smart_filter_tests.browsing.accessibility import assert_accessible
 from smart_filter_tests.browsing.cards import card
 from smart_filter_tests.browsing.page_errors import PageErrors
 from smart_filter_tests.browsing.photos import Photos
-from smart_filter_tests.browsing.screens import ALL_SCREENS, DESKTOP, PHONE_DARK, on_screens
+from smart_filter_tests.browsing.screens import ALL_SCREENS, DESKTOP, PHONE_DARK, Screen, on_screens
 from smart_filter_tests.browsing.visitors import Visitor, a_code, a_visitor
 from smart_filter_tests.browsing.waits import wait_until
 from smart_filter_tests.full_stack import RunningStack
 from smart_filter_tests.later import next_week
 
-_HEADING = "photos of people"
+_HEADING = DESKTOP.invitation
 _LOOKS = "**/v1/jobs?state=running*"
 _TENANT = "async () => (await import('/studio/state/session.js')).session.value.tenant"
 
@@ -39,7 +39,7 @@ def test_code_signs_in_and_is_removed_from_the_address(
 
 @on_screens(DESKTOP, PHONE_DARK)
 def test_key_signs_in_and_a_wrong_one_is_refused(
-    anonymous_page: Page, visitor: Visitor, url: str, page_errors: PageErrors
+    anonymous_page: Page, visitor: Visitor, url: str, page_errors: PageErrors, screen: Screen
 ) -> None:
     page_errors.expect("status of 401")
     anonymous_page.goto(url)
@@ -52,7 +52,7 @@ def test_key_signs_in_and_a_wrong_one_is_refused(
     anonymous_page.get_by_label("Key").fill(visitor.key)
     anonymous_page.get_by_role("button", name="Sign in").click()
 
-    expect(anonymous_page.get_by_role("heading", name=_HEADING)).to_be_visible()
+    expect(anonymous_page.get_by_role("heading", name=screen.invitation)).to_be_visible()
 
 
 def test_used_code_opens_the_existing_session(

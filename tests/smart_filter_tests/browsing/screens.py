@@ -29,6 +29,11 @@ class Screen:
     def __str__(self) -> str:
         return f"{self.device}-{self.scheme}"
 
+    @property
+    def invitation(self) -> str:
+        """The heading of an empty sheet: nothing can be dropped on a phone."""
+        return "Add photos of people" if self.touch else "Drop photos of people here"
+
     def options(self, *, dots_per_px: int = 1) -> dict[str, Any]:
         """Return options for `Browser.new_context`; language and time zone are always the same.
 

@@ -23,6 +23,11 @@ export function isFinal(job) {
   return FINAL.has(job.state);
 }
 
+/** Return whether the results of a job have expired. */
+export function hasExpired(job) {
+  return job.expires_at !== null && Date.parse(job.expires_at) <= Date.now();
+}
+
 /** Store jobs, or updates of them; unfinished ones are followed. */
 export function put(...received) {
   const news = received.filter((job) => !deleted.has(job.id));

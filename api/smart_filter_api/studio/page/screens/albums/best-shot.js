@@ -2,12 +2,12 @@
 
 import { ServiceImage } from "../../controls/service-image.js";
 import { html } from "../../html.js";
-import { isFinal } from "../../state/jobs.js";
+import { hasExpired, isFinal } from "../../state/jobs.js";
 import { counted } from "../../words.js";
 import { AtWork } from "../sheet/at-work.js";
 import { Stars } from "../sheet/stars.js";
 import { Actions, Reasons } from "./member.js";
-import { hasExpired, pictureOf } from "./members.js";
+import { pictureOf } from "./members.js";
 
 /** member: see members.js. */
 export function BestShot({ member, onShow }) {

@@ -6,13 +6,13 @@ import { Icon } from "../../controls/icon.js";
 import { sayTrouble } from "../../controls/notices.js";
 import { html } from "../../html.js";
 import { stemOf } from "../../service/file-names.js";
-import { isFinal, redrive } from "../../state/jobs.js";
+import { hasExpired, isFinal, redrive } from "../../state/jobs.js";
 import { derive } from "../../state/photos.js";
 import { AtWork } from "../sheet/at-work.js";
 import { Fault, REMEDIES, USUAL_REMEDY, mayGoOn } from "../sheet/ended.js";
 import { Picture } from "../sheet/picture.js";
 import { Stars } from "../sheet/stars.js";
-import { hasExpired, pictureOf, reasonsOf } from "./members.js";
+import { pictureOf, reasonsOf } from "./members.js";
 
 /** member: see members.js. onShow: called to show it full screen. */
 export function Member({ member, onShow }) {

@@ -1,6 +1,6 @@
 /** The photos of an album, with all that the service returns about each. */
 
-import { jobs } from "../../state/jobs.js";
+import { hasExpired, jobs } from "../../state/jobs.js";
 import { photoIdOf, photos } from "../../state/photos.js";
 
 /**
@@ -38,11 +38,6 @@ export function pictureOf({ photo, item }) {
 export function isRated({ item, job }) {
   if (["succeeded", "failed", "canceled"].includes(item.state)) return true;
   return job !== undefined && job.stages.every(({ name, state }) => name === "composite" || state === "succeeded");
-}
-
-/** Return whether the pictures of a job have expired. */
-export function hasExpired(job) {
-  return job.expires_at !== null && Date.parse(job.expires_at) <= Date.now();
 }
 
 /** Return the reasons for a photo's rank, except those that its stars show. */

@@ -30,8 +30,3 @@ export function Lacking({ job, outputs, children }) {
     </div>
     ${error && html`<${Trouble} error=${error} />`}`;
 }
-
-/** Return whether the results of a job have expired. */
-export function isOver(job) {
-  return job.expires_at !== null && Date.parse(job.expires_at) <= Date.now();
-}

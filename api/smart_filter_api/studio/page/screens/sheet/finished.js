@@ -7,10 +7,10 @@ import { html } from "../../html.js";
 import { fetchBlob } from "../../service/api.js";
 import { copyPicture } from "../../service/clipboard.js";
 import { stemOf } from "../../service/file-names.js";
+import { hasExpired } from "../../state/jobs.js";
 import { counted, dayInWords } from "../../words.js";
 import { nameOf } from "../naming.js";
 import { deleteThese } from "./deleting.js";
-import { hasExpired } from "./picture.js";
 import { Stars } from "./stars.js";
 
 const SMILES = { none: "No smile", mild: "Slight smile", moderate: "Smile", huge: "Big smile" };

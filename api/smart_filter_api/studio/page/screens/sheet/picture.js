@@ -2,7 +2,7 @@
 
 import { NoPicture, ServiceImage } from "../../controls/service-image.js";
 import { html } from "../../html.js";
-import { isFinal } from "../../state/jobs.js";
+import { hasExpired, isFinal } from "../../state/jobs.js";
 import { knownPreview, previewOf } from "../../state/previews.js";
 import { nameOf } from "../naming.js";
 import { isSelecting } from "./selection.js";
@@ -45,11 +45,6 @@ function shownOf(job, local) {
     isTransparent,
     ...part(job.image, placed(peopleOf(job), job.frame)),
   };
-}
-
-/** Return whether a job's pictures have expired. */
-export function hasExpired(job) {
-  return job.expires_at !== null && Date.parse(job.expires_at) <= Date.now();
 }
 
 /** Return the part of a picture that a square shows: around the people, else the center. */

@@ -2,7 +2,8 @@
 
 import { useState } from "preact/hooks";
 import { html } from "../../../html.js";
-import { Lacking, isOver } from "../lacking.js";
+import { hasExpired } from "../../../state/jobs.js";
+import { Lacking } from "../lacking.js";
 import { Faces } from "../people/faces.js";
 import { Person } from "../people/person.js";
 import { Rating } from "../people/rating.js";
@@ -35,7 +36,7 @@ function Panel({ photo, view }) {
 }
 
 function Unknown({ job }) {
-  if (isOver(job)) return html`<p class="soft">The findings have expired.</p>`;
+  if (hasExpired(job)) return html`<p class="soft">The findings have expired.</p>`;
   if (job.state !== "succeeded") return html`<p class="soft">The faces are not detected yet.</p>`;
   return html`<${Lacking} job=${job} outputs=${["faces", "rating"]}>Faces and smiles were not
     requested for this photo.<//>`;

@@ -2,7 +2,8 @@
 
 import { html } from "../../../html.js";
 import { Icon } from "../../../controls/icon.js";
-import { Lacking, isOver } from "../lacking.js";
+import { hasExpired } from "../../../state/jobs.js";
+import { Lacking } from "../lacking.js";
 import { Sizes } from "../print/sizes.js";
 import { termsOf } from "../print/terms.js";
 import { pictured } from "../viewer/shown.js";
@@ -40,7 +41,7 @@ function Review({ job }) {
 }
 
 function Unknown({ job }) {
-  if (isOver(job)) return html`<p class="soft">The findings have expired.</p>`;
+  if (hasExpired(job)) return html`<p class="soft">The findings have expired.</p>`;
   if (job.state !== "succeeded") return html`<p class="soft">Available when the picture is finished.</p>`;
   return html`<${Lacking} job=${job} outputs=${["printability"]}>The printability was not requested
     for this photo.<//>`;

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { Button } from "../../../../controls/button.js";
 import { Dialog } from "../../../../controls/dialog.js";
 import { html } from "../../../../html.js";
-import { isOver } from "../../lacking.js";
+import { hasExpired } from "../../../../state/jobs.js";
 import { usePicture } from "../../viewer/pictures.js";
 import { TITLES } from "./task.js";
 
@@ -26,7 +26,7 @@ export function Ran({ job }) {
     </table>
     ${job.stages.some((stage) => stage.reused) && html`<p class="small soft">Reused:
       from an earlier version with the same inputs.</p>`}
-    ${job.outputs.debug && !isOver(job) && html`<${Steps} path=${job.outputs.debug} />`}
+    ${job.outputs.debug && !hasExpired(job) && html`<${Steps} path=${job.outputs.debug} />`}
   </section>`;
 }
 
