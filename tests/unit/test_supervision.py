@@ -1,7 +1,10 @@
-import io
 import json
 import logging
-from collections.abc import Iterator
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -67,12 +70,14 @@ def test_repeated_error_is_logged_once_and_with_its_traceback() -> None:
 
 
 @pytest.fixture
-def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+def written(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[], str]]:
     """Return a function that reads the process's log."""
-    stream = io.StringIO()
-    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setattr("sys.stdout", sys.stdout)  # restored afterwards
+    monkeypatch.setattr("sys.stderr", sys.stderr)
     logs.configure("api")
-    yield stream
+    yield lambda: capfd.readouterr().err
     structlog.contextvars.clear_contextvars()
 
 
@@ -81,7 +86,7 @@ def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     [logs.logger("tests"), logging.getLogger("a.library")],
     ids=["ours", "of a library"],
 )
-def test_traceback_shows_no_values(written: io.StringIO, logger: logging.Logger) -> None:
+def test_traceback_shows_no_values(written: Callable[[], str], logger: logging.Logger) -> None:
     def fail(authorization: str) -> None:
         raise RuntimeError(f"failed with a key of {len(authorization)} characters")
 
@@ -90,6 +95,74 @@ def test_traceback_shows_no_values(written: io.StringIO, logger: logging.Logger)
     except RuntimeError:
         logger.exception("request failed")
 
-    (line,) = written.getvalue().splitlines()
+    (line,) = written().splitlines()
     assert "hush" not in line
     assert json.loads(line)["exception"][0]["exc_type"] == "RuntimeError"
+
+
+class Unprintable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def test_event_that_cannot_be_formatted_is_dropped(written: Callable[[], str]) -> None:
+    logs.logger("tests").info("odd", value=Unprintable())
+    logs.logger("tests").info("fine")
+
+    assert [json.loads(line)["event"] for line in written().splitlines()] == ["fine"]
+
+
+LOG_MUCH = """
+import logging, sys
+from smart_filter_shared.telemetry import logs
+logs.configure("tests")
+for number in range(2000):
+    logs.logger("tests").info("event", number=number)
+    logging.getLogger("a.library").warning("of a library")
+    print("printed", file=sys.stderr)
+    print("printed")
+"""
+
+
+@pytest.mark.parametrize("stream", ["full disk", "closed pipe", "closed file", "read-only"])
+def test_streams_that_take_nothing_do_not_raise(stream: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    target = {
+        "full disk": lambda: os.open("/dev/full", os.O_WRONLY),
+        "closed pipe": lambda: writer,
+        "closed file": lambda: writer,
+        "read-only": lambda: os.open("/dev/zero", os.O_RDONLY),
+    }[stream]()
+    program = f"import os; os.close(2); {LOG_MUCH}" if stream == "closed file" else LOG_MUCH
+
+    process = subprocess.run(
+        [sys.executable, "-c", program], stdout=target, stderr=target, check=False
+    )
+    for descriptor in {writer, target}:
+        os.close(descriptor)
+
+    assert process.returncode == 0
+
+
+CUT_LINE = """
+import resource, sys
+from smart_filter_shared.telemetry import streams
+streams.replace_standard_streams("stderr")
+_, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10, most))
+for line in ("first", "second", "third"):
+    sys.stderr.write(line + "\\n")
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+sys.stderr.write("fourth\\n")
+sys.stderr.write("fifth\\n")
+"""
+
+
+def test_line_after_a_cut_one_begins_anew(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+
+    with log.open("ab") as stream:
+        subprocess.run([sys.executable, "-c", CUT_LINE], stderr=stream, check=True)
+
+    assert log.read_text() == "first\nseco\nfourth\nfifth\n"

@@ -9,6 +9,7 @@ so only the main thread starts children.
 import contextlib
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 from smart_filter_deploy.embedded import parent_death
 from smart_filter_deploy.embedded.folder import DataFolder
@@ -24,7 +26,7 @@ from smart_filter_deploy.embedded.signals import StopRequest
 from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.errors import SetupFailed
 
-# A longer log is renamed to `.log.1` at the next start, and replaces the previous one.
+# A longer log is copied to `.log.1`, over the previous one, and emptied.
 _MAX_LOG_BYTES = 10_000_000
 _TAIL_BYTES = 4_000
 _TAIL_LINES = 3
@@ -32,7 +34,7 @@ _TAIL_CHARACTERS = 400
 _POLL_SECONDS = 0.02
 _HEALTHY_SECONDS = 2.0
 _FIRST_PAUSE_SECONDS = 0.1
-_MAX_PAUSE_SECONDS = 10.0
+_MAX_PAUSE_SECONDS = 4.0
 _log = logging.getLogger(__name__)
 
 
@@ -82,7 +84,7 @@ class Backoff:
     """The restart backoff of one child.
 
     A child that lived for at least 2 s is restarted at once. After a shorter life the pause is
-    0.1 s, then twice as long each time, at most 10 s, without an end.
+    0.1 s, then twice as long each time, at most 4 s, without an end.
     """
 
     _seconds: float = 0.0
@@ -115,9 +117,8 @@ class Child:
         """Start the process, without waiting until it is ready."""
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError(f"{self.command.name}: only the main thread can start children")
-        if self.log.exists() and self.log.stat().st_size > _MAX_LOG_BYTES:
-            self.log.replace(self.log.with_suffix(".log.1"))
-        with self.log.open("ab") as log:
+        self.bound_log()
+        with self._open_log() as log:
             self._log_start = log.tell()
             self._process = subprocess.Popen(  # noqa: S603  no untrusted program or argument
                 _launcher_arguments(self.command),
@@ -130,6 +131,25 @@ class Child:
                 pass_fds=self._inherit,
             )
         self._started_at, self._ended_at = time.monotonic(), None
+
+    def _open_log(self) -> BinaryIO:
+        """Return the open log; without one on a volume that takes no file, the child still runs."""
+        try:
+            return self.log.open("ab")
+        except OSError as error:
+            _log.warning("%s runs without a log: %s", self.command.name, error)
+            return Path(os.devnull).open("ab")
+
+    def bound_log(self) -> None:
+        """Empty a log that is too long, and keep its content as `.log.1` while there is room."""
+        with contextlib.suppress(OSError):
+            if self.log.stat().st_size <= _MAX_LOG_BYTES:
+                return
+            try:
+                shutil.copyfile(self.log, self.log.with_suffix(".log.1"))
+            finally:
+                os.truncate(self.log, 0)  # the process appends, and continues at the start
+                self._log_start = 0
 
     @property
     def pid(self) -> int | None:
@@ -200,9 +220,12 @@ class Child:
 
     def log_tail(self) -> str:
         """Return the last lines that it printed since its start, joined to one line."""
-        with self.log.open("rb") as log:
-            log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
-            lines = log.read().decode(errors="replace").split("\n")
+        try:
+            with self.log.open("rb") as log:
+                log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
+                lines = log.read().decode(errors="replace").split("\n")
+        except OSError as error:
+            return f"its log cannot be read ({error})"
         tail = [line.strip() for line in lines if line.strip()][-_TAIL_LINES:]
         return " | ".join(tail)[-_TAIL_CHARACTERS:] or "it printed nothing"
 

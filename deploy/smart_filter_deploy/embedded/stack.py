@@ -1,5 +1,6 @@
 """Run an embedded stack: two servers, then the caller's commands, supervised together."""
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -133,13 +134,15 @@ class Stack:
             self._stop.wait(_POLL_SECONDS)
 
     def tend(self) -> None:
-        """Check every child once, and restart those that died and whose backoff is over."""
+        """Check every child once; restart those that died and whose backoff is over."""
         for child in self._children():
             child.restart_if_dead()
+            child.bound_log()
 
     def stop(self) -> None:
         """Stop all processes, the last started first, and release the folder."""
-        self.folder.withdraw()
+        with contextlib.suppress(OSError):  # read-only; the lock tells that no stack runs
+            self.folder.withdraw()
         while self._tiers:
             children = self._tiers.pop()
             for child in children:

@@ -1,20 +1,26 @@
 """Logs: one JSON line per event, with ids and without photos' names, URLs or keys.
 
 Library messages of level warning and above, from Python's logging, have the same format.
+An event that cannot be written, or not be formatted, is lost: it never raises into the work.
 """
 
 import logging
 import sys
+from contextlib import suppress
+from typing import Any
 
 import structlog
 
+from smart_filter_shared.telemetry.streams import replace_standard_streams
+
 
 def configure(process: str) -> None:
-    """Write events of level info and above to standard error.
+    """Write events of level info and above to standard error; printing cannot fail any more.
 
     process: name of this process, such as api or worker.  The process's entry point calls this
     once.
     """
+    replace_standard_streams()
     processors = structlog.get_config()["processors"]
     # In place, because loggers that have been used hold this list.
     processors[:] = [
@@ -30,8 +36,8 @@ def configure(process: str) -> None:
     ]
     structlog.configure(
         processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=_UnfailingLogger,
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     root = logging.getLogger()
@@ -55,6 +61,14 @@ def _add_process(process: str) -> structlog.typing.Processor:
     return name
 
 
+class _UnfailingLogger(structlog.make_filtering_bound_logger(logging.INFO)):  # type: ignore[misc]  # made at run time
+    """Drops an event that a processor or the stream rejects."""
+
+    def _proxy_to_logger(self, method_name: str, event: str | None = None, **fields: Any) -> Any:  # noqa: ANN401 - as structlog's
+        with suppress(Exception):
+            return super()._proxy_to_logger(method_name, event, **fields)
+
+
 class _LibraryLogHandler(logging.Handler):
     """Turns library log records into structlog events."""
 
@@ -62,5 +76,6 @@ class _LibraryLogHandler(logging.Handler):
         super().__init__(logging.WARNING)
 
     def emit(self, record: logging.LogRecord) -> None:
-        log = logger(record.name)
-        log.log(record.levelno, record.getMessage(), exc_info=record.exc_info)
+        with suppress(Exception):  # the arguments may not fit the message
+            log = logger(record.name)
+            log.log(record.levelno, record.getMessage(), exc_info=record.exc_info)

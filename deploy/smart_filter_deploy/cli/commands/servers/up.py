@@ -46,6 +46,7 @@ from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.security import outbound_rules
+from smart_filter_shared.telemetry.streams import replace_standard_streams
 
 _MIN_THREADS = 2
 _CODE_BYTES = 24
@@ -135,6 +136,8 @@ def up(
     URLs of webhooks, photos and backgrounds may lead to this machine, unless
     SMART_FILTER_OUTBOUND_ALLOW or --public-only says otherwise.
     """
+    # A terminal that is closed, or a full disk, must not end the service.
+    replace_standard_streams("stderr")
     # Supervision logs the end of child processes; print it like our own messages.
     logging.basicConfig(format=f"{PROGRAM}: %(message)s")
     settings.ensure_readable()
@@ -417,8 +420,8 @@ def _print_addresses(
     try:
         sys.stdout.write(json.dumps(line) + "\n")
         sys.stdout.flush()
-    except BrokenPipeError:
-        _print_progress("standard output is closed; continuing without it")
+    except OSError as error:
+        _print_progress(f"standard output takes nothing ({error}); continuing without it")
     if for_people:
         click.echo(
             f"\nSmart Filter is up; its data is in {folder.path}. Try it:\n\n"
