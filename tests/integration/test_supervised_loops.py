@@ -29,7 +29,7 @@ from smart_filter_shared.jobs.queries import JobFilter
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue import pauses, worker_registry
 from smart_filter_shared.queue.leases import Failure
-from smart_filter_shared.queue.worker_registry import DEFAULT_CELL, Worker
+from smart_filter_shared.queue.worker_registry import DEFAULT_CELL, Worker, WorkerState
 from smart_filter_shared.telemetry import logs
 from smart_filter_shared.webhooks import outbox
 from smart_filter_tests.bench import TENANT, Bench, capability
@@ -96,6 +96,7 @@ class Parts:
             broker_answers=self._count,
             on_hang=self.hung.set,
             on_change=lambda: None,
+            standstill_seconds=0,
         )
         self.retention = GarbageCollector(self.engine, self.bench.store, cell=DEFAULT_CELL)
         self.sweeper = Sweeper(
@@ -106,6 +107,11 @@ class Parts:
             retention=self.retention,
             cell=DEFAULT_CELL,
         )
+
+    def serve(self, stage: StageName) -> None:
+        self.serving = ServedCapabilities([capability(stage)], {})
+        self.serving.open()
+        self.__post_init__()
 
     def _count(self) -> bool:
         self.beats += 1
@@ -201,6 +207,45 @@ def test_leases_within_their_limit_are_renewed_while_a_hang_ends_the_process(par
         wait_until(lambda: parts.beats >= beats + 2 or not threads[0].is_alive())
 
         assert leased_until() != before
+
+
+def test_worker_whose_threads_leave_stages_waiting_ends(parts: Parts) -> None:
+    parts.bench.submit()
+    parts.serve(PREPARE)
+    parts.bench.execute("UPDATE stages SET ready_at = ready_at - interval '6 s'")
+
+    with parts.running(parts.heartbeat):
+        assert parts.hung.wait(60)
+        wait_until(
+            lambda: (
+                parts.bench.do(worker_registry.count_by_state, silent_seconds=30)
+                == {(capability(PREPARE), WorkerState.UNHEALTHY): 1}
+            )
+        )
+
+
+def test_worker_goes_on_while_a_thread_begins_turns(parts: Parts) -> None:
+    parts.bench.submit()
+    parts.serve(PREPARE)
+    parts.bench.execute("UPDATE stages SET ready_at = ready_at - interval '6 s'")
+
+    with parts.heartbeat.at_work(), parts.running(parts.heartbeat):
+        wait_until(lambda: parts.beats >= 3)
+
+        assert not parts.hung.is_set()
+
+
+def test_worker_whose_stage_thread_died_ends(parts: Parts) -> None:
+    def take_turn() -> None:
+        with parts.heartbeat.at_work():
+            pass
+
+    thread = threading.Thread(target=take_turn)
+    thread.start()
+    thread.join()
+
+    with parts.running(parts.heartbeat):
+        assert parts.hung.wait(60)
 
 
 def test_worker_whose_heartbeat_gives_up_ends(bench: Bench, tmp_path: Path) -> None:

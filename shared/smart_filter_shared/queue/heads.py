@@ -19,7 +19,7 @@ OF_OTHERS: Final = """
 _HEADS_SQL = """
     SELECT served.capability, head.rank
     FROM unnest(CAST(:capabilities AS text[])) AS served (capability), LATERAL (
-        SELECT rank FROM open_stages AS stages
+        SELECT rank, ready_at FROM open_stages AS stages
         WHERE stages.capability = served.capability AND state = 'ready'
             AND coalesce(deadline_at > statement_timestamp(), true){others}
         ORDER BY rank LIMIT 1
@@ -27,6 +27,10 @@ _HEADS_SQL = """
     WHERE NOT EXISTS (SELECT FROM pauses WHERE pauses.capability = served.capability)
 """
 _HEADS = text(_HEADS_SQL.format(others=""))
+_WAITING_HEADS = text(f"""
+    {_HEADS_SQL.format(others="")}
+        AND head.ready_at < statement_timestamp() - make_interval(secs => :seconds)
+""")
 _HEADS_OF_OTHERS = text(_HEADS_SQL.format(others=OF_OTHERS))
 
 
@@ -47,6 +51,14 @@ def next_capability(
         return None
     lowest = min(found, key=lambda head: (head.rank, -stage_index(stage_of(head.capability))))
     return Capability(lowest.capability)
+
+
+def list_waiting(
+    connection: Connection, served: Collection[Capability], *, seconds: float
+) -> list[Capability]:
+    """Return the capabilities whose head has been ready for this many seconds."""
+    heads = connection.execute(_WAITING_HEADS, {"capabilities": list(served), "seconds": seconds})
+    return [Capability(head.capability) for head in heads]
 
 
 def list_ready(connection: Connection, served: Collection[Capability]) -> list[Capability]:

@@ -158,6 +158,19 @@ def list_served(connection: Connection, *, silent_seconds: float) -> set[Capabil
     return {Capability(row.capability) for row in rows}
 
 
+def list_idle(connection: Connection, *, silent_seconds: float) -> set[Capability]:
+    """Return the capabilities that a live worker serves which runs nothing."""
+    rows = connection.execute(
+        text("""
+            SELECT DISTINCT unnest(capabilities) AS capability FROM workers
+            WHERE state IN ('ready', 'unhealthy')
+                AND seen_at >= statement_timestamp() - make_interval(secs => :silent_seconds)
+        """),
+        {"silent_seconds": silent_seconds},
+    )
+    return {Capability(row.capability) for row in rows}
+
+
 def list_failed(connection: Connection, *, silent_seconds: float) -> dict[Capability, str]:
     """Return the capabilities that live workers fail to set up, each with one worker's reason."""
     rows = connection.execute(

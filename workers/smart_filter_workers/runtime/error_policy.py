@@ -36,7 +36,9 @@ from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.runtime.context import WorkerContext
 from smart_filter_workers.runtime.task import Task
 
-_MAX_BACKOFF_SECONDS = 60.0
+_MAX_RETRY_SECONDS = 60.0
+# Work goes on within this time when storage or database is back, or has room again.
+_MAX_RELEASE_SECONDS = 8.0
 _log = logger("runner")
 
 Answer = TypeVar("Answer")
@@ -133,7 +135,7 @@ def _release(services: WorkerContext, lease: Lease, given_up: Failure) -> None:
         ready = WORKER.release(
             connection,
             lease,
-            delay_seconds=_backoff(lease.releases),
+            delay_seconds=_backoff(lease.releases, most=_MAX_RELEASE_SECONDS),
             give_up_seconds=services.settings.engine.give_up_seconds,
             failure=given_up,
         )
@@ -147,7 +149,7 @@ def _retry(services: WorkerContext, lease: Lease, failure: Failure) -> None:
             connection,
             lease,
             failure,
-            delay_seconds=_backoff(lease.attempt - 1),
+            delay_seconds=_backoff(lease.attempt - 1, most=_MAX_RETRY_SECONDS),
             max_attempts=services.settings.engine.max_attempts,
         )
     services.counters.count(CounterName.RETRIES, lease.capability)
@@ -186,12 +188,12 @@ def remove_unreferenced(services: WorkerContext, stored: Collection[str]) -> Non
         services.artifacts.discard(unnamed)
 
 
-def _backoff(times: int) -> float:
-    """Return the seconds to wait before a stage is tried again: exponential, with jitter.
+def _backoff(times: int, *, most: float) -> float:
+    """Return the seconds to wait before a stage is tried again: exponential, at most `most`.
 
     Source: M. Brooker, "Exponential Backoff And Jitter", 2015; here jitter takes off at most half.
     """
-    longest = min(_MAX_BACKOFF_SECONDS, 0.5 * 2.0 ** min(times, 10))
+    longest = min(most, 0.5 * 2.0 ** min(times, 10))
     return random.uniform(longest / 2, longest)  # noqa: S311 - spreads load, hides nothing
 
 

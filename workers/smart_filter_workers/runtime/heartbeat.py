@@ -3,6 +3,9 @@
 It proves progress, not life: a lease whose work exceeds its time limit is no longer renewed.
 The process then returns the rest of its work and ends itself. If an extension holds the
 interpreter, so that no Python code runs, a timer in C ends the process.
+
+The threads that work are watched as well. When one of them has died, or stages stay ready while
+none of them begins a turn, the worker is unhealthy, and then ends itself to be started again.
 """
 
 import faulthandler
@@ -22,7 +25,7 @@ from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import TryAgain
 from smart_filter_shared.ids import LeaseToken, WorkerId
 from smart_filter_shared.jobs.photo_queue import WORKER
-from smart_filter_shared.queue import worker_registry
+from smart_filter_shared.queue import heads, worker_registry
 from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.queue.worker_registry import WorkerState
 from smart_filter_shared.supervision import SupervisedLoop
@@ -34,6 +37,11 @@ from smart_filter_workers.runtime.task import Task
 _MAX_FAILURES = 10
 # Time of the heartbeat to end the process in order after a time limit.
 _GRACE_SECONDS = 15.0
+# A stage that has been ready for so long should have been claimed: the sweeper rings each second.
+_WAIT_SECONDS = 5.0
+# After so long without a turn the process ends. Celery may wait 30 s before it connects to a broker
+# that has returned.
+_STANDSTILL_SECONDS = 40.0
 _log = logger("heartbeat")
 
 
@@ -41,10 +49,11 @@ class Heartbeat:
     """Renews the leases of a process, and publishes the state of the worker.
 
     draining: set when it claims no more.  broker_answers: whether the broker answers.
-    on_hang: called once, when work has exceeded its time limit. It should make the process end,
-        and must return at once: the leases of other stages are renewed until then.
+    on_hang: called once, when work has exceeded its time limit, or no thread takes work. It should
+        make the process end, and must return at once: other leases are renewed until then.
     on_change: called when the served capabilities change, for example because an operator
         drains the worker.
+    standstill_seconds: time for which stages may wait without a turn, before the process ends.
     """
 
     def __init__(
@@ -59,6 +68,7 @@ class Heartbeat:
         broker_answers: Callable[[], bool],
         on_hang: Callable[[], None],
         on_change: Callable[[], None],
+        standstill_seconds: float = _STANDSTILL_SECONDS,
     ) -> None:
         self._engine = engine
         self._settings = settings
@@ -78,6 +88,10 @@ class Heartbeat:
         self._held: dict[LeaseToken, Task] = {}
         self._overdue_at: dict[int, float] = {}  # by thread, for the threads at work
         self._armed_for = math.inf  # the deadline that the timer in C was set to
+        self._stage_threads: set[threading.Thread] = set()
+        self._turns = self._turns_before = 0  # that threads have begun, and at the last beat
+        self._standstill_seconds = standstill_seconds
+        self._standstill_from: float | None = None  # on the monotonic clock
         self._lock = threading.Lock()
 
     @contextmanager
@@ -89,6 +103,8 @@ class Heartbeat:
         thread = threading.get_ident()
         with self._lock:
             self._overdue_at[thread] = math.inf
+            self._stage_threads.add(threading.current_thread())
+            self._turns += 1
         try:
             yield
         finally:
@@ -151,10 +167,21 @@ class Heartbeat:
 
         Raises DatabaseUnavailable.
         """
-        if self._broker_answers():
+        hears_broker = self._broker_answers()
+        if hears_broker:
             self._broker_heard_at = time.monotonic()
         held = self.in_time()
-        self.announce()
+        try:
+            self.announce()
+        except TryAgain:
+            hears_broker = False
+            raise
+        finally:
+            # Without a broker, or a database that takes writes, nothing rings.
+            if not hears_broker:
+                self._standstill_from = None
+        if hears_broker:
+            self._watch_turns()
         if not held:
             return
         with sessions.transaction(self._engine) as connection:
@@ -201,6 +228,8 @@ class Heartbeat:
             return WorkerState.SETUP_FAILED
         if time.monotonic() - self._broker_heard_at > self._settings.lease_seconds:
             return WorkerState.UNHEALTHY
+        if self._standstill_from is not None:
+            return WorkerState.UNHEALTHY
         return WorkerState.BUSY if self._held else WorkerState.READY
 
     def run(self, stopping: threading.Event) -> None:
@@ -221,9 +250,10 @@ class Heartbeat:
                 self._arm()
             with beats.step():
                 self.beat()
-            if not hangs and self._has_overdue():
+            fault = None if hangs else self._find_fault()
+            if fault is not None:
                 hangs = True
-                _log.error("stage_timeout_process_exits")
+                _log.error(fault)
                 self._on_hang()
 
     def leave(self) -> None:
@@ -234,10 +264,39 @@ class Heartbeat:
         except TryAgain as error:
             _log.warning("deregister_failed", reason=str(error))
 
-    def _has_overdue(self) -> bool:
+    def _watch_turns(self) -> None:
+        """Note since when stages wait although no thread begins a turn.
+
+        Raises DatabaseUnavailable.
+        """
+        with self._lock:
+            is_idle = not self._overdue_at and self._turns == self._turns_before
+            self._turns_before = self._turns
+        served = self._serving.capabilities
+        if not is_idle or not served or self._draining.is_set():
+            self._standstill_from = None
+            return
+        with sessions.transaction(self._engine) as connection:
+            waiting = heads.list_waiting(connection, served, seconds=_WAIT_SECONDS)
+        if not waiting:
+            self._standstill_from = None
+        elif self._standstill_from is None:
+            self._standstill_from = time.monotonic()
+
+    def _find_fault(self) -> str | None:
+        """Return why the process must end, as a log event."""
         now = time.monotonic()
         with self._lock:
-            return any(one.overdue_at <= now for one in self._held.values())
+            if any(task.overdue_at <= now for task in self._held.values()):
+                return "stage_timeout_process_exits"
+            # A process that drains ends its threads itself.
+            is_whole = all(thread.is_alive() for thread in self._stage_threads)
+            if not is_whole and not self._draining.is_set():
+                return "stage_thread_died_process_exits"
+        started_at = self._standstill_from
+        if started_at is not None and now - started_at > self._standstill_seconds:
+            return "no_thread_works_process_exits"
+        return None
 
     def _arm(self) -> None:
         """Set the timer in C to the first time limit that can be exceeded."""
