@@ -97,12 +97,15 @@ class RequestMiddleware:
 
         async def send_wrapped(message: Message) -> None:
             nonlocal status, seconds
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                security_log.count_refusal(self._refusals, scope, scope["state"]["problem"])
+            is_start = message["type"] == "http.response.start"
+            if is_start:
                 _add_headers(message, {"X-Request-Id": request_id, **_rate_limit_headers(scope)})
                 message["headers"] = [*message["headers"], *self._extra_headers(scope)]
             await send(message)
+            if is_start:
+                # Only now: until the client has a status, an error is answered with a problem.
+                status = message["status"]
+                security_log.count_refusal(self._refusals, scope, scope["state"]["problem"])
             seconds = time.perf_counter() - started
 
         app = _serve_head_requests(self._app) if scope["method"] == "HEAD" else self._app
@@ -120,19 +123,23 @@ class RequestMiddleware:
                 )
                 answer = problem.internal_error(Request(scope))
                 await answer(scope, receive, send_wrapped)
-            if status is not None:
-                self._latencies.observe(scope["method"], _route(scope), status, seconds)
-            is_polled = scope["method"] in _READING and _route(scope) in _POLLED_ROUTES
-            if not is_polled or status is None or status >= _FIRST_ERROR:
-                self._log.info(
-                    "request",
-                    method=scope["method"],
-                    path=_loggable_path(scope),
-                    status=status,
-                    ms=round(1000 * seconds, 1),
-                    network=client_network(scope),
-                    **_describe_caller(scope["state"]["caller"]),
-                )
+            self._record(scope, status, seconds)
+
+    def _record(self, scope: Scope, status: int | None, seconds: float) -> None:
+        """Count and log a request; status: None when the client has got no answer."""
+        if status is not None:
+            self._latencies.observe(scope["method"], _route(scope), status, seconds)
+        is_polled = scope["method"] in _READING and _route(scope) in _POLLED_ROUTES
+        if not is_polled or status is None or status >= _FIRST_ERROR:
+            self._log.info(
+                "request",
+                method=scope["method"],
+                path=_loggable_path(scope),
+                status=status,
+                ms=round(1000 * seconds, 1),
+                network=client_network(scope),
+                **_describe_caller(scope["state"]["caller"]),
+            )
 
     def _extra_headers(self, scope: Scope) -> Sequence[tuple[bytes, bytes]]:
         """Return the headers of a request by https, and of one that uses a former spelling."""

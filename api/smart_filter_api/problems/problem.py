@@ -5,6 +5,7 @@ id of the request, under which an operator finds it in the log. `type` is the sa
 installation; the header `Link` leads to its page in this one.
 """
 
+import errno
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from smart_filter_shared.errors import (
     InvalidInput,
     MalformedRequest,
     RetryAfter,
+    StorageUnavailable,
     TryAgain,
     Unauthorized,
 )
@@ -38,6 +40,7 @@ PAGES_PATH = "/problems"
 RETRY_AFTER_SECONDS = 2
 
 _INTERNAL = "internal"
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,7 @@ class Problem(BaseModel):
 def install(app: FastAPI) -> None:
     """Register handlers that answer the errors of routes with problem documents."""
     app.add_exception_handler(Error, _handle_error)
+    app.add_exception_handler(OSError, _handle_os_error)
     app.add_exception_handler(HTTPException, respond_to_framework_error)
     app.add_exception_handler(RequestValidationError, _handle_invalid_parameters)
 
@@ -195,6 +199,20 @@ async def _handle_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, Error):
         raise error
     return respond_to_error(request, error)
+
+
+async def _handle_os_error(request: Request, error: Exception) -> Response:
+    unavailable = translate_full_disk(error)
+    if unavailable is None:
+        raise error
+    return respond_to_error(request, unavailable)
+
+
+def translate_full_disk(error: Exception) -> StorageUnavailable | None:
+    """Return the error of a volume without room, such as that of temporary files; else None."""
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return StorageUnavailable(f"a volume of the API takes no file: {error}")
+    return None
 
 
 def respond_to_error(request: Request, error: Error) -> Response:

@@ -173,8 +173,9 @@ class Route(APIRoute):
             except Error as error:
                 request.state.problem = error.code
                 response = error_response(error)
-            except Exception:  # noqa: BLE001 - the top of a request: bugs get the same format
-                response = _internal_error()
+            except Exception as error:  # noqa: BLE001 - the top of a request: bugs get the same format
+                unavailable = problem.translate_full_disk(error)
+                response = _internal_error() if unavailable is None else error_response(unavailable)
             response.headers.update(account.rate_headers(request))
             if response.status_code >= HTTPStatus.BAD_REQUEST:
                 await _drain_body(request)

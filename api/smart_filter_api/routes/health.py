@@ -13,17 +13,24 @@ from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_shared.db.read_only import is_read_only
 from smart_filter_shared.errors import TryAgain
+from smart_filter_shared.queue import heads, worker_registry
 
 router = APIRouter(tags=["health"])
 operators_router = APIRouter(tags=["health"], route_class=OperatorsRoute)
 
+# A photo that has waited so long with an idle worker: the sweeper rings each second.
+_WAIT_SECONDS = 10.0
 # Time-out of each check in seconds; shorter than that of a request, since probes time out soon.
 _MAX_CHECK_SECONDS = 2.0
 _UNAVAILABLE = "cannot be reached"
 
 
 class Health(BaseModel):
-    """State of the process; degraded: unreachable servers that it can do without for a while."""
+    """State of the process.
+
+    degraded: what does not work, but is not needed to answer: the `broker`, or `workers`, which are
+    idle although photos wait for them.
+    """
 
     status: str = "ok"
     degraded: list[str] = []
@@ -42,7 +49,7 @@ async def get_liveness() -> Health:
     responses=describe_responses("unavailable"),
 )
 async def get_readiness(request: Request, services: OpenServices) -> Health | Response:
-    """Check database, storage and broker concurrently; only the broker may be unreachable."""
+    """Check database, storage, broker and workers; without the last two the API still serves."""
     faults: dict[str, str] = {}
 
     async def ask(name: str, question: Callable[[Services], Awaitable[str | None]]) -> None:
@@ -56,7 +63,8 @@ async def get_readiness(request: Request, services: OpenServices) -> Health | Re
         asking.start_soon(ask, "database", _database_fault)
         asking.start_soon(ask, "storage", _storage_fault)
         asking.start_soon(ask, "broker", _broker_fault)
-    missing = sorted(set(faults) - {"broker"})
+        asking.start_soon(ask, "workers", _workers_fault)
+    missing = sorted(set(faults) - {"broker", "workers"})
     if missing:
         return problem.problem_response(
             request,
@@ -64,7 +72,9 @@ async def get_readiness(request: Request, services: OpenServices) -> Health | Re
             " and ".join(f"{name} {faults[name]}" for name in missing),
             headers={"Retry-After": str(problem.RETRY_AFTER_SECONDS)},
         )
-    return Health(degraded=list(faults))
+    if "broker" in faults:  # it is why workers are idle
+        faults.pop("workers", None)
+    return Health(degraded=sorted(faults))
 
 
 async def _database_fault(services: Services) -> str | None:
@@ -78,6 +88,18 @@ async def _database_fault(services: Services) -> str | None:
     except TryAgain:
         return _UNAVAILABLE
     return "is read-only"
+
+
+async def _workers_fault(services: Services) -> str | None:
+    try:
+        async with services.reading() as connection:
+            idle = await connection.run_sync(
+                worker_registry.list_idle, silent_seconds=services.silent_seconds
+            )
+            waiting = await connection.run_sync(heads.list_waiting, idle, seconds=_WAIT_SECONDS)
+    except TryAgain:
+        return None  # the check of the database tells
+    return f"do not take photos of {', '.join(waiting)}" if waiting else None
 
 
 # The next two checks use threads of the default limiter and are abandoned when they take too long,
