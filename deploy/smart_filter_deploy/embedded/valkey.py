@@ -1,4 +1,4 @@
-"""Prepare the broker: a Valkey server (the Redis protocol) whose messages survive a restart."""
+"""Prepare the broker: a Valkey server (the Redis protocol), which writes nothing to the disk."""
 
 import signal
 from pathlib import Path
@@ -42,8 +42,9 @@ def _write_settings(data: Path, port: int, password: str) -> Path:
     path.write_text(
         f"bind {LOOPBACK}\nport {port}\nprotected-mode yes\nrequirepass {password}\n"
         "dir ./\ndaemonize no\n"
-        # Messages are hints that the sweeper can ring again, so losing a second of them is safe.
-        'appendonly yes\nappendfsync everysec\nsave ""\n'
+        # Messages are hints that the sweeper rings again. A log of them would refuse every message
+        # while the disk is full.
+        'appendonly no\nsave ""\n'
         # A full broker must return an error instead of dropping a message.
         "maxmemory-policy noeviction\n"
     )
