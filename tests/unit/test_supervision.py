@@ -159,7 +159,7 @@ sys.stderr.write("fifth\\n")
 """
 
 
-def test_line_after_a_cut_one_begins_anew(tmp_path: Path) -> None:
+def test_line_after_a_cut_one_starts_a_new_line(tmp_path: Path) -> None:
     log = tmp_path / "log"
 
     with log.open("ab") as stream:
