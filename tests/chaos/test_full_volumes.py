@@ -1,17 +1,19 @@
-"""Full volumes of storage and database: accepted photos are kept, new ones refused until later."""
+"""Volumes that take nothing more: accepted photos are kept, new ones refused until later."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import httpx
 import pytest
+from PIL import Image
 
 from smart_filter_tests import s3_server
-from smart_filter_tests.full_stack import PHOTO
-from smart_filter_tests.small_volume import filled, small_volume
+from smart_filter_tests.full_stack import ENGINE, PHOTO, WORKER, RunningStack, run_stack
+from smart_filter_tests.pictures import encode, noise
+from smart_filter_tests.small_volume import filled, read_only, small_volume, without_inodes
 from smart_filter_tests.storm import PHOTOS, Storm, storm
 
 pytestmark = pytest.mark.timeout(600)
@@ -72,3 +74,77 @@ def test_full_volume_refuses_new_photos_and_keeps_accepted_ones(
 
 def submit(stack: Storm) -> httpx.Response:
     return stack.running.client.post("/v1/jobs", files={"photo": PHOTO.read_bytes()})
+
+
+@dataclass(frozen=True, slots=True)
+class PartedFolder:
+    """A stack, each part of whose data folder is a volume of its own."""
+
+    running: RunningStack
+    volumes: dict[str, Path]
+
+
+# Megabytes and permissions of each part; PostgreSQL runs as a user who must enter its own.
+PARTS: Final = {
+    "logs": (2, 0o700),
+    "objects": (400, 0o700),  # the photos of all tests
+    "scratch": (30, 0o700),
+    "postgres": (DATABASE_MEGABYTES, 0o711),
+    "valkey": (8, 0o700),
+}
+MOST_FILES: Final = 20_000
+# More than an upload may have in memory.
+LARGE_PHOTO: Final = encode(Image.fromarray(noise(700, 900)), "PNG")
+SENT: Final = 6
+
+
+@pytest.fixture(scope="module")
+def parted_folder(data_folder: Path, weights_folder: Path) -> Iterator[PartedFolder]:
+    folder = data_folder / "parted"
+    folder.mkdir(mode=0o711)
+    with ExitStack() as held:
+        volumes = {
+            name: held.enter_context(
+                small_volume(folder / name, megabytes, mode=mode, files=MOST_FILES)
+            )
+            for name, (megabytes, mode) in PARTS.items()
+        }
+        environment = {**ENGINE, "TMPDIR": str(volumes["scratch"])}
+        yield PartedFolder(
+            held.enter_context(run_stack(folder, weights_folder, environment)), volumes
+        )
+
+
+@pytest.mark.parametrize(
+    ("part", "trouble"),
+    [
+        *((part, filled) for part in PARTS),
+        *((part, without_inodes) for part in PARTS),
+        # The kernel refuses it where files are open for writing.
+        *((part, read_only) for part in ("objects", "scratch")),
+    ],
+)
+def test_part_that_takes_nothing_stops_no_worker(
+    parted_folder: PartedFolder, part: str, trouble: Callable[[Path], AbstractContextManager[None]]
+) -> None:
+    running = parted_folder.running
+    before = [running.stack.pid(name) for name in ("api", WORKER)]
+
+    with trouble(parted_folder.volumes[part]):
+        answers = [
+            running.client.post("/v1/jobs", files={"photo": photo})
+            for photo in (LARGE_PHOTO, PHOTO.read_bytes()) * (SENT // 2)
+        ]
+        ready = running.operators.get("/readyz")
+
+    accepted = [answer.json()["id"] for answer in answers if answer.status_code == 202]
+    refused = [answer for answer in answers if answer.status_code != 202]
+    assert {running.wait(job_id)["state"] for job_id in accepted} <= {"succeeded"}
+    assert running.run(background="keep")["state"] == "succeeded"
+    assert {answer.status_code for answer in refused} <= {503}
+    assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
+    assert {answer.headers["content-type"] for answer in (*refused, ready)} <= {
+        "application/problem+json",
+        "application/json",
+    }
+    assert [running.stack.pid(name) for name in ("api", WORKER)] == before

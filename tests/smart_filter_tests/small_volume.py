@@ -1,7 +1,8 @@
-"""A volume of its own for a server's data, which a test can fill."""
+"""A volume of its own for a folder of the service, which takes nothing more for a while."""
 
 import contextlib
 import errno
+import itertools
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -14,16 +15,16 @@ _PIECE = b"\0" * 65536
 
 
 @contextmanager
-def small_volume(path: Path, megabytes: int, *, mode: int) -> Iterator[Path]:
+def small_volume(path: Path, megabytes: int, *, mode: int, files: int = 0) -> Iterator[Path]:
     """Mount a volume at a new folder while the block lasts; skip the test where that is forbidden.
 
-    mode: permissions of the folder.
+    mode: permissions of the folder.  files: its most files and folders; 0: as its size allows.
     """
     mount = shutil.which("mount")
     if mount is None:
         pytest.skip("no `mount`: install util-linux")
     path.mkdir(mode=mode)
-    options = f"size={megabytes}m,mode={mode:o}"
+    options = f"size={megabytes}m,mode={mode:o},nr_inodes={files}"
     mounted = subprocess.run(
         [mount, "-t", "tmpfs", "-o", options, "tmpfs", str(path)],
         check=False,
@@ -54,3 +55,31 @@ def filled(volume: Path) -> Iterator[None]:
     finally:
         with contextlib.suppress(FileNotFoundError):
             ballast.unlink()
+
+
+@contextmanager
+def without_inodes(volume: Path) -> Iterator[None]:
+    """Let a volume take no new file while the block lasts."""
+    ballast = volume / "ballast"
+    ballast.mkdir()
+    with contextlib.suppress(OSError):
+        for number in itertools.count():
+            (ballast / str(number)).touch()
+    try:
+        yield
+    finally:
+        shutil.rmtree(ballast)
+
+
+@contextmanager
+def read_only(volume: Path) -> Iterator[None]:
+    """Mount a volume, in which no file is open, read-only while the block lasts."""
+    _remount(volume, "ro")
+    try:
+        yield
+    finally:
+        _remount(volume, "rw")
+
+
+def _remount(volume: Path, access: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{access}", str(volume)], check=True)
