@@ -5,6 +5,7 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
@@ -38,7 +39,9 @@ class Provider:
     process: subprocess.Popen[str]
 
     def set(self, **control: object) -> None:
-        httpx.post(f"{self.url}/control", json=control, timeout=60).raise_for_status()
+        # Python's own JSON has infinite numbers.
+        content = json.dumps(control)
+        httpx.post(f"{self.url}/control", content=content, timeout=60).raise_for_status()
 
 
 @dataclass
@@ -69,6 +72,11 @@ class Browser:
 
     def session(self) -> httpx.Response:
         return self.client.get("/v1/session")
+
+    def issue_key(self) -> httpx.Response:
+        """Make a change that needs a recent sign-in."""
+        headers = {"X-CSRF-Token": self.session().json()["csrf_token"]}
+        return self.client.post("/v1/keys", json={"scopes": ["read"]}, headers=headers)
 
 
 @contextlib.contextmanager
@@ -217,6 +225,86 @@ def test_wrong_answer_opens_no_session(
         assert connection.exec_driver_sql("SELECT count(*) FROM keys").scalar_one() == 0
 
 
+@pytest.mark.parametrize("claim", ["exp", "iat", "nbf", "auth_time"])
+def test_claim_that_is_no_time_opens_no_session(
+    browser: Browser, provider: Provider, claim: str
+) -> None:
+    numbers = [True, -1, 10**40, 1e300, float("inf"), float("nan")]
+    for value in [str(int(time.time())), "soon", [], *numbers]:
+        provider.set(claims={claim: value})
+
+        assert reason(browser.sign_in()) == "invalid", value
+    assert browser.session().status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"), [("nested", "invalid"), ("nested_answer", "provider_away")]
+)
+def test_deeply_nested_document_of_the_provider_opens_no_session(
+    browser: Browser, provider: Provider, fault: str, expected: str
+) -> None:
+    provider.set(fault=fault)
+
+    assert reason(browser.sign_in()) == expected
+
+
+def test_sensitive_change_needs_a_recent_sign_in_at_the_provider(
+    browser: Browser, provider: Provider
+) -> None:
+    provider.set(groups=["leads"], remembered_seconds=16 * 60)
+
+    browser.sign_in()
+    remembered = browser.issue_key()
+    again = browser.sign_in("/sign-in/oidc?again=true")
+    repeated = browser.issue_key()
+
+    assert (remembered.status_code, remembered.json()["code"]) == (403, "sign_in_again")
+    assert (again.headers["location"], repeated.status_code) == ("/", 201)
+
+
+def test_person_who_just_signed_in_at_the_provider_is_not_asked_again(
+    browser: Browser, provider: Provider
+) -> None:
+    provider.set(groups=["leads"], remembered_seconds=60)
+
+    browser.sign_in()
+
+    assert browser.issue_key().status_code == 201
+
+
+def test_provider_that_tells_no_time_signs_in_without_sensitive_changes(
+    browser: Browser, provider: Provider
+) -> None:
+    provider.set(groups=["leads"], claims={"auth_time": None})
+
+    browser.sign_in()
+
+    assert browser.session().status_code == 200
+    assert browser.issue_key().json()["code"] == "sign_in_again"
+
+
+@pytest.mark.parametrize(
+    "control",
+    [
+        {"fault": "remembers", "remembered_seconds": 90},
+        {"claims": {"auth_time": None}},
+        {"claims": {"auth_time": 0}},
+        {"claims": {"auth_time": int(time.time()) + 3600}},
+    ],
+)
+def test_sign_in_again_without_a_new_sign_in_leaves_the_session_as_it_was(
+    browser: Browser, provider: Provider, control: dict[str, object]
+) -> None:
+    provider.set(groups=["leads"], remembered_seconds=3600)
+    browser.sign_in()
+    provider.set(**control)
+
+    refused = browser.sign_in("/sign-in/oidc?again=true")
+
+    assert reason(refused) == "invalid"
+    assert browser.issue_key().json()["code"] == "sign_in_again"
+
+
 def test_person_without_a_listed_group_has_no_access(browser: Browser, provider: Provider) -> None:
     provider.set(groups=["unknown"])
 
@@ -296,9 +384,7 @@ def test_key_that_a_person_issues_outlives_the_session(
     browser.sign_in()
     session = browser.session().json()
 
-    key = browser.client.post(
-        "/v1/keys", json={"scopes": ["read"]}, headers={"X-CSRF-Token": session["csrf_token"]}
-    ).json()
+    key = browser.issue_key().json()
 
     assert key["issued_by"] == session["key_id"]
     assert key["expires_at"] > session["expires_at"]

@@ -1,7 +1,8 @@
 """An OpenID Connect provider as a process of its own, which can be told to misbehave.
 
-`python -m smart_filter_tests.oidc_provider [PORT]` prints its port. It signs in every browser
-without asking. POST /control sets `groups` and `fault` for the tokens that follow.
+`python -m smart_filter_tests.oidc_provider [PORT]` prints its port. It remembers a person who
+signed in `remembered_seconds` ago, and signs that person in without asking. POST /control sets
+that, `groups`, `fault` and `claims` for the tokens that follow; a claim that is null is left out.
 """
 
 import base64
@@ -27,9 +28,17 @@ _KEYS: Final = {
     for name in ("first", "rotated", "other")
 }
 
+# Deeper than Python's parser goes.
+_NESTED: Final = b"[" * 100_000 + b"]" * 100_000
+
 
 class _Handler(BaseHTTPRequestHandler):
-    control: dict[str, Any] = {"groups": ["editors"], "fault": None}  # noqa: RUF012 - of the process
+    control: dict[str, Any] = {  # noqa: RUF012 - of the process
+        "groups": ["editors"],
+        "fault": None,
+        "claims": {},
+        "remembered_seconds": 0,
+    }
     codes: dict[str, dict[str, str]] = {}  # noqa: RUF012 - likewise
 
     def do_GET(self) -> None:
@@ -88,17 +97,23 @@ class _Handler(BaseHTTPRequestHandler):
         ):
             self._json({"error": "invalid_grant"}, 400)
             return
-        self._json({"token_type": "Bearer", "id_token": self._id_token(asked["nonce"])})
+        if self.control["fault"] == "nested_answer":
+            self._send(_NESTED)
+            return
+        self._json({"token_type": "Bearer", "id_token": self._id_token(asked)})
 
-    def _id_token(self, nonce: str) -> str:
+    def _id_token(self, asked: dict[str, str]) -> str:
         fault, now = self.control["fault"], int(time.time())
+        asks_again = asked.get("prompt") == "login" and asked.get("max_age") == "0"
+        signs_in_again = asks_again and fault != "remembers"
         claims = {
             "iss": f"http://127.0.0.1:{self.server.server_address[1]}",
             "sub": SUBJECT,
             "aud": CLIENT_ID,
             "iat": now,
             "exp": now + 300,
-            "nonce": nonce,
+            "auth_time": now if signs_in_again else now - self.control["remembered_seconds"],
+            "nonce": asked["nonce"],
             "groups": self.control["groups"],
         }
         claims |= {
@@ -111,16 +126,22 @@ class _Handler(BaseHTTPRequestHandler):
             "expired": {"iat": now - 900, "exp": now - 600},
             "future": {"iat": now + 600, "exp": now + 900},
         }.get(fault, {})
+        claims |= self.control["claims"]
+        claims = {name: value for name, value in claims.items() if value is not None}
         if fault == "none":
             return jwt.encode(claims, None, algorithm="none")
         if fault == "hmac":
             return jwt.encode(claims, CLIENT_SECRET * 2, algorithm="HS256")
         name = "rotated" if fault == "rotated" else "first"
         key = _KEYS["other" if fault == "other_key" else name]
+        if fault == "nested":
+            return jwt.PyJWS().encode(_NESTED, key, algorithm="RS256", headers={"kid": name})
         return jwt.encode(claims, key, algorithm="RS256", headers={"kid": name})
 
     def _json(self, document: object, status: int = 200) -> None:
-        body = json.dumps(document).encode()
+        self._send(json.dumps(document).encode(), status)
+
+    def _send(self, body: bytes, status: int = 200) -> None:
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

@@ -42,6 +42,8 @@ _CACHE_SECONDS: Final = 3600.0
 _AWAY_SECONDS: Final = 5.0
 # Allowed difference between the clocks of the provider and this machine.
 _LEEWAY_SECONDS: Final = 60
+# A later time than the year 9999 is an error of the provider, and no `datetime` holds it.
+_LAST_SECOND: Final = 253_402_300_799
 # Only public-key signatures: with HMAC, a client secret could sign tokens.
 _ALGORITHMS: Final = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
@@ -84,6 +86,8 @@ class Attempt:
 class Person:
     """A person whom the provider signed in, and what the settings allow them.
 
+    signed_in_at: Unix time at which the person proved who they are; None if the provider does not
+        say it.
     return_path: the page to go back to.
     """
 
@@ -91,6 +95,7 @@ class Person:
     subject: str
     tenant: Tenant
     scopes: tuple[str, ...]
+    signed_in_at: float | None
     return_path: str
 
 
@@ -136,10 +141,11 @@ class OidcProvider:
         """The provider's name on the sign-in page."""
         return self._settings.label
 
-    async def begin(self, base_url: str, return_path: str) -> Attempt:
+    async def begin(self, base_url: str, return_path: str, *, again: bool = False) -> Attempt:
         """Return the address at which a browser signs in.  Raises SignInFailed.
 
         base_url: where the browser reaches this service, and the provider leads it back.
+        again: whether the person must prove who they are, even if the provider remembers them.
         """
         addresses = await self._discover()
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
@@ -150,7 +156,8 @@ class OidcProvider:
             "verifier": verifier,
             "redirect_uri": redirect_uri,
             "return_path": return_path,
-            "until": time.time() + ATTEMPT_SECONDS,
+            "began": time.time(),
+            "again": again,
         }
         sealed = self._seal.close(json.dumps(kept).encode(), about=_SEALED_FOR)
         digest = hashlib.sha256(verifier.encode()).digest()
@@ -164,6 +171,9 @@ class OidcProvider:
             "code_challenge": base64.urlsafe_b64encode(digest).decode().rstrip("="),
             "code_challenge_method": "S256",
         }
+        if again:
+            # Core, 3.1.2.1: `max_age` makes `auth_time` required; some providers know only one.
+            asked |= {"max_age": "0", "prompt": "login"}
         return Attempt(
             _with_query(addresses.authorization, asked),
             base64.urlsafe_b64encode(sealed).decode(),
@@ -191,7 +201,7 @@ class OidcProvider:
         if "code" not in answer:
             raise SignInFailed(Reason.DENIED, "the provider sent no code")
         token = await self._redeem(addresses, answer["code"], kept)
-        claims = await self._verify(addresses, token, kept["nonce"])
+        claims = await self._verify(addresses, token, kept)
         grant = choose_grant(self._settings.groups, claims.get(self._settings.groups_claim))
         if grant is None:
             raise SignInFailed(Reason.NO_GROUP, "no group of the person is in the settings")
@@ -200,6 +210,7 @@ class OidcProvider:
             claims["sub"],
             Tenant(grant.tenant),
             grant.scopes,
+            claims.get("auth_time"),
             kept["return_path"],
         )
 
@@ -225,7 +236,7 @@ class OidcProvider:
             kept = json.loads(self._seal.open(sealed, about=_SEALED_FOR))
         except (ValueError, SetupFailed) as error:
             raise SignInFailed(Reason.STALE, "the browser has no attempt") from error
-        if kept["until"] < time.time():
+        if kept["began"] + ATTEMPT_SECONDS < time.time():
             raise SignInFailed(Reason.STALE, "the attempt has expired")
         return cast(Json, kept)
 
@@ -284,8 +295,10 @@ class OidcProvider:
             raise SignInFailed(Reason.INVALID, "the provider sent no ID token")
         return token
 
-    async def _verify(self, addresses: _Addresses, token: str, nonce: str) -> Json:
-        """Return the claims of an ID token.  Raises SignInFailed.
+    async def _verify(self, addresses: _Addresses, token: str, kept: Json) -> Json:
+        """Return the claims of an ID token; `auth_time` is absent or a number.
+
+        kept: from `match`.  Raises SignInFailed.
 
         Source: OpenID Connect Core 1.0, 3.1.3.7.
         """
@@ -303,13 +316,17 @@ class OidcProvider:
                 leeway=_LEEWAY_SECONDS,
                 options={"require": ["iss", "sub", "aud", "exp", "iat"]},
             )
-        except jwt.PyJWTError as error:
+        # PyJWT lets infinite times and deeply nested documents through to Python's own errors.
+        except (jwt.PyJWTError, OverflowError, RecursionError) as error:
             raise SignInFailed(Reason.INVALID, f"ID token: {type(error).__name__}") from error
+        _verify_times(claims, since=kept["began"] if kept["again"] else None)
         several = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
         if claims.get("azp", None if several else self._client_id) != self._client_id:
             raise SignInFailed(Reason.INVALID, "the ID token is for another client (azp)")
         sent = claims.get("nonce")
-        if not isinstance(sent, str) or not hmac.compare_digest(sent.encode(), nonce.encode()):
+        if not isinstance(sent, str) or not hmac.compare_digest(
+            sent.encode(), kept["nonce"].encode()
+        ):
             raise SignInFailed(Reason.INVALID, "the ID token has another nonce")
         subject = claims["sub"]
         if not subject.isprintable() or not 0 < len(subject) <= _MAX_SUBJECT_CHARACTERS:
@@ -366,7 +383,7 @@ class OidcProvider:
             )
         try:
             parsed = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             parsed = None
         if not isinstance(parsed, dict):
             raise SignInFailed(Reason.PROVIDER_AWAY, "the answer is not a JSON object")
@@ -402,6 +419,24 @@ def choose_grant(grants: tuple[GroupGrant, ...], groups: object) -> GroupGrant |
     return GroupGrant(group=mine[0].group, tenant=tenant, scopes=tuple(sorted(scopes)))
 
 
+def _verify_times(claims: Json, *, since: float | None) -> None:
+    """Reject an ID token whose times are no times, or whose sign-in is older than `since`.
+
+    since: Unix time; None: a sign-in of any age, or of an unknown one.  Raises SignInFailed.
+    Source: OpenID Connect Core 1.0, 2 and 3.1.3.7, 13.
+    """
+    for name in ("exp", "iat", "nbf", "auth_time"):
+        moment = claims.get(name, 0)
+        # PyJWT also takes numbers in strings.
+        if type(moment) not in {int, float} or not 0 <= moment <= _LAST_SECOND:
+            raise SignInFailed(Reason.INVALID, f"the ID token has no valid {name}")
+    signed_in_at = claims.get("auth_time")
+    if signed_in_at is not None and signed_in_at > time.time() + _LEEWAY_SECONDS:
+        raise SignInFailed(Reason.INVALID, "the ID token's auth_time is in the future")
+    if since is not None and (signed_in_at is None or signed_in_at < since - _LEEWAY_SECONDS):
+        raise SignInFailed(Reason.INVALID, "the provider did not sign the person in again")
+
+
 def _select_key(keys: list[Json], kid: str | None, algorithm: str) -> jwt.PyJWK | None:
     """Return the signing key of this id and algorithm; without an id, the only one."""
     found = []
@@ -412,8 +447,8 @@ def _select_key(keys: list[Json], kid: str | None, algorithm: str) -> jwt.PyJWK 
             continue
         try:
             found.append(jwt.PyJWK(key, algorithm=algorithm))
-        except jwt.PyJWTError:
-            continue  # of another type than the algorithm's
+        except (jwt.PyJWTError, ValueError, TypeError):
+            continue  # of another type than the algorithm's, or malformed
     return found[0] if len(found) == 1 else None
 
 

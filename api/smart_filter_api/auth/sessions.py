@@ -10,6 +10,7 @@ each sign-in; idle and absolute time-outs enforced by the server).
 import datetime as dt
 import hashlib
 import secrets
+import time
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
@@ -60,6 +61,7 @@ class SessionRow:
     """A session of a key, for lists.
 
     session_id: names the session and opens nothing.  used_at: accurate to a minute.
+    created_at: earlier, by at most FRESH, if a provider had signed the person in before.
     """
 
     session_id: uuid.UUID
@@ -103,11 +105,18 @@ def open_with_code(connection: Connection, code: str, lifetimes: Lifetimes) -> N
 
 
 def open_for_person(
-    connection: Connection, tenant: Tenant, scopes: Collection[str], lifetimes: Lifetimes
+    connection: Connection,
+    tenant: Tenant,
+    scopes: Collection[str],
+    lifetimes: Lifetimes,
+    *,
+    signed_in_at: float | None,
 ) -> NewSession:
     """Open a session for a person whom a provider signed in, and return it.
 
     The session has a key of its own, which expires with it and has no secret.
+    signed_in_at: Unix time at which the person proved who they are.  None, or more than FRESH ago:
+        the session allows no sensitive changes.
     """
     key_id = api_keys.issue_for_person(
         connection,
@@ -115,7 +124,9 @@ def open_for_person(
         scopes=[Scope(scope) for scope in scopes],
         valid_for=lifetimes.whole,
     )
-    return _create_session(connection, key_id, lifetimes)
+    seconds = time.time() - (signed_in_at or 0.0)
+    age = dt.timedelta(seconds=min(max(seconds, 0.0), FRESH.total_seconds()))
+    return _create_session(connection, key_id, lifetimes, age=age)
 
 
 def allow_code(connection: Connection, code: str, *, key: str, valid_for: dt.timedelta) -> None:
@@ -211,7 +222,14 @@ def end_of_key(connection: Connection, key_id: uuid.UUID, session_id: uuid.UUID)
         raise NotFound(f"there is no session {session_id}")
 
 
-def _create_session(connection: Connection, key_id: uuid.UUID, lifetimes: Lifetimes) -> NewSession:
+def _create_session(
+    connection: Connection,
+    key_id: uuid.UUID,
+    lifetimes: Lifetimes,
+    *,
+    age: dt.timedelta = dt.timedelta(0),
+) -> NewSession:
+    """Store a session and return it.  age: time since its sign-in."""
     now = func.statement_timestamp()
     _delete_expired(connection)
     cookie = secrets.token_urlsafe(_SECRET_BYTES)
@@ -219,7 +237,7 @@ def _create_session(connection: Connection, key_id: uuid.UUID, lifetimes: Lifeti
         insert(browser_sessions).values(
             digest=_digest(cookie),
             key_id=key_id,
-            created_at=now,
+            created_at=now - age,
             used_at=now,
             expires_at=now + lifetimes.whole,
         )

@@ -83,8 +83,12 @@ PAGES: Mapping[str, ProblemPage] = {
     "sign_in_again": ProblemPage(
         "A session issues a key, makes or changes a webhook or changes a tenant only after a "
         "recent sign-in.",
-        ("The sign-in is more than 15 minutes old.",),
-        "Sign in again and repeat the request. Requests with a key in a header need no sign-in.",
+        (
+            "The sign-in is more than 15 minutes old.",
+            "An identity provider remembered the person, or did not say when they signed in.",
+        ),
+        "Sign in again, at a provider by `/sign-in/oidc?again=true`, and repeat the request. "
+        "Requests with a key in a header need no sign-in.",
         "the sign-in is more than 15 minutes old",
     ),
     "link_invalid": ProblemPage(

@@ -48,14 +48,19 @@ async def begin(
     request: Request,
     services: OpenServices,
     then: Annotated[str | None, Query(max_length=100)] = None,
+    *,
+    again: bool = False,
 ) -> Response:
-    """Send the browser to the provider.  Raises NotFound, CsrfRejected."""
+    """Send the browser to the provider.  Raises NotFound, CsrfRejected.
+
+    again: whether the person must prove who they are, as sensitive changes need it.
+    """
     way = _require_way(request, services)
     # Another site's page cannot replace the session of this browser.
     csrf.verify_origin(request)
     path = "/admin" if then == "/admin" and is_from_operator(request) else "/"
     try:
-        attempt = await way.provider.begin(way.base_url, path)
+        attempt = await way.provider.begin(way.base_url, path, again=again)
     except SignInFailed as error:
         return _refused(request, services, error, path)
     answer = _redirect(attempt.url)
@@ -82,7 +87,11 @@ async def finish(request: Request, services: OpenServices) -> Response:
         if former is not None:
             browser_sessions.end(connection, former)
         opened = browser_sessions.open_for_person(
-            connection, person.tenant, person.scopes, lifetimes
+            connection,
+            person.tenant,
+            person.scopes,
+            lifetimes,
+            signed_in_at=person.signed_in_at,
         )
         security_log.record(
             connection,
