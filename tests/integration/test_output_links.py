@@ -67,13 +67,14 @@ def test_link_opens_an_output_without_a_key_until_it_ends(api: Api) -> None:
     assert (answer.status_code, answer.content) == (200, OUTPUT)
     assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
     assert "ratelimit" not in answer.headers
-    assert "content-disposition" not in answer.headers
-    public, age, immutable = answer.headers["cache-control"].split(", ")
-    assert (public, immutable) == ("public", "immutable")
+    assert answer.headers["content-disposition"] == f'inline; filename="{job_id}.png"'
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    private, age, immutable = answer.headers["cache-control"].split(", ")
+    assert (private, immutable) == ("private", "immutable")
     assert 0 < int(age.removeprefix("max-age=")) <= 600
     again = opened(job["output_links"]["image"], **{"If-None-Match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
-    assert again.headers["cache-control"].startswith("public, max-age=")
+    assert again.headers["cache-control"].startswith("private, max-age=")
 
 
 def test_link_needs_no_valid_key_and_ignores_the_one_that_is_sent(api: Api) -> None:
@@ -197,6 +198,9 @@ def test_redirect_leads_to_the_storage_for_no_longer_than_the_link(api: Api) -> 
     stored = opened(redirects[0].headers["location"])
     assert stored.content == OUTPUT
     assert stored.headers["content-disposition"] == 'attachment; filename="beach.png"'
+    shown = query_of(redirects[1].headers["location"])
+    assert shown["response-content-disposition"] == f'inline; filename="{job_id}.png"'
+    assert shown["response-cache-control"] == f"private, max-age={seconds[1]}"
 
 
 @pytest.mark.parametrize(
@@ -226,7 +230,7 @@ def test_documents_of_a_job_are_saved_next_to_its_image(api: Api) -> None:
 
     assert answer.json() == job["faces"]
     assert answer.headers["content-disposition"] == 'attachment; filename="beach-faces.json"'
-    assert answer.headers["cache-control"].startswith("public, max-age=")
+    assert answer.headers["cache-control"].startswith("private, max-age=")
 
 
 def test_output_of_a_job_that_keeps_nothing_is_not_cached_and_opens_once(api: Api) -> None:

@@ -21,7 +21,7 @@ def test_links_name_the_public_address(slash: str) -> None:
     store = S3Store(settings(f"https://photos.example.com{slash}"), connections=1)
 
     for link in (
-        store.presigned_get("a", seconds=60),
+        store.presigned_get("a", seconds=60, disposition="inline"),
         store.presigned_put("a", headers=SIGNED, seconds=60),
     ):
         assert link.startswith("https://photos.example.com/smart-filter/a?")
@@ -34,7 +34,7 @@ def test_upload_links_are_signed_with_their_own_keys() -> None:
     stores += [S3Store(settings().model_copy(update=own), connections=1)]
 
     put = [store.presigned_put("a", headers=SIGNED, seconds=60) for store in stores]
-    got = [store.presigned_get("a", seconds=60) for store in stores]
+    got = [store.presigned_get("a", seconds=60, disposition="inline") for store in stores]
 
     assert [("us%2Fer%2F" in link, "put-only%2F" in link) for link in put] == [
         (True, False),

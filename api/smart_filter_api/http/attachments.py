@@ -1,4 +1,4 @@
-"""The header Content-Disposition, which makes browsers save an answer under a name.
+"""The header Content-Disposition: the name of an answer, and whether browsers save or show it.
 
 Source: RFC 6266, 4.3 and appendix D: a name beyond plain ASCII is sent as `filename*`.
 """
@@ -22,16 +22,17 @@ _KNOWN_EXTENSION: Final = re.compile(r"\.(?:jpe?g|png|webp|avif|zip|json)$", re.
 _RESERVED: Final = frozenset('/\\:*?"<>|%')
 
 
-def attachment(name: str, *, fallback: str, suffix: str, media_type: str) -> str:
+def content_disposition(name: str | None, *, fallback: str, suffix: str, media_type: str) -> str:
     """Return the header's value for a file of a media type.
 
-    name: as the client wishes it; characters that a file name cannot have are dropped, and its
-    extension is replaced by that of the media type.  fallback: used when nothing of it is left.
-    suffix: added before the extension.
+    name: as the client wishes to save it; characters that a file name cannot have are dropped, and
+    its extension is replaced by that of the media type.  None: browsers show the file.
+    fallback: used when nothing of the name is left.  suffix: added before the extension.
     """
-    allowed = "".join(one for one in name if one.isprintable() and one not in _RESERVED)
+    kind = "inline" if name is None else "attachment"
+    allowed = "".join(one for one in name or "" if one.isprintable() and one not in _RESERVED)
     stem = _KNOWN_EXTENSION.sub("", allowed)[:MAX_NAME_CHARACTERS].strip(". ")
     file_name = f"{stem or fallback}{suffix}.{_EXTENSIONS.get(media_type.partition(';')[0], 'bin')}"
     if file_name.isascii():
-        return f'attachment; filename="{file_name}"'
-    return f"attachment; filename*=UTF-8''{quote(file_name)}"
+        return f'{kind}; filename="{file_name}"'
+    return f"{kind}; filename*=UTF-8''{quote(file_name)}"

@@ -218,14 +218,13 @@ async def get_output(
         answer = _json_response(job, output, if_none_match, sent)
     else:
         answer = await _picture_response(services, file, known=if_none_match, sent=sent)
-    if disposition is not None:
-        answer.headers["Content-Disposition"] = disposition
+    answer.headers["Content-Disposition"] = disposition
     answer.headers.update(_embedding(access))
     if access.link_ends is not None:
         answer.headers["Cache-Control"] = (
             "no-store"
             if job.keep_nothing
-            else f"public, max-age={_seconds_left(job, access)}, immutable"
+            else f"private, max-age={_seconds_left(job, access)}, immutable"
         )
     return answer
 
@@ -242,13 +241,9 @@ def _seconds_left(job: JobRow, access: _Access) -> int:
     return max(1, int(min(link_ends - time.time(), output_ends - time.time(), MAX_SECONDS)))
 
 
-def _disposition(
-    job: JobRow, output: Output, file: Json | None, download: str | None
-) -> str | None:
-    """Return the header that makes browsers save an output; None without `download`."""
-    if download is None:
-        return None
-    return attachments.attachment(
+def _disposition(job: JobRow, output: Output, file: Json | None, download: str | None) -> str:
+    """Return the header that names an output; with `download`, browsers save it."""
+    return attachments.content_disposition(
         "" if download == "1" else download,
         fallback=str(job.id),
         # Several outputs of one job can be saved into one folder.

@@ -166,7 +166,7 @@ class FolderStore:
                             etag = f"{found.st_mtime_ns:x}-{found.st_size:x}"
                             yield _describe(key, found, etag)
 
-    def presigned_get(self, key: str, *, seconds: int, disposition: str | None = None) -> None:
+    def presigned_get(self, key: str, *, seconds: int, disposition: str) -> None:
         """Return None: clients cannot reach a folder."""
 
     def presigned_put(self, key: str, *, headers: Mapping[str, str], seconds: int) -> None:

@@ -117,12 +117,10 @@ class ObjectStore(Protocol):
         """Yield every object whose key starts with a prefix."""
         ...
 
-    def presigned_get(
-        self, key: str, *, seconds: int, disposition: str | None = None
-    ) -> str | None:
+    def presigned_get(self, key: str, *, seconds: int, disposition: str) -> str | None:
         """Return a URL at which the store itself serves a key for `seconds`.
 
-        None: clients cannot reach the store.
+        Only the client may cache the answer.  None: clients cannot reach the store.
         disposition: the header Content-Disposition that the store sends.
         """
         ...

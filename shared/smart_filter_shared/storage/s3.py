@@ -172,15 +172,16 @@ class S3Store:
                         etag=found.etag or "",
                     )
 
-    def presigned_get(self, key: str, *, seconds: int, disposition: str | None = None) -> str:
+    def presigned_get(self, key: str, *, seconds: int, disposition: str) -> str:
         """See `ObjectStore.presigned_get`."""
         return self._public.presigned_get_object(
             bucket_name=self._bucket,
             object_name=key,
             expires=dt.timedelta(seconds=seconds),
-            response_headers=None
-            if disposition is None
-            else {"response-content-disposition": disposition},
+            response_headers={
+                "response-content-disposition": disposition,
+                "response-cache-control": f"private, max-age={seconds}",
+            },
         )
 
     def presigned_put(self, key: str, *, headers: Mapping[str, str], seconds: int) -> str:
