@@ -1,13 +1,17 @@
 import asyncio
+import re
 from collections.abc import Iterator
 
 import pytest
+import uvicorn
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from smart_filter_api.http import server
 from smart_filter_api.http.strict_h11 import StrictH11Protocol
+from smart_filter_workers.live import process as live_process
 
 
 class FakeLoop(asyncio.SelectorEventLoop):
@@ -101,6 +105,51 @@ def test_body_and_the_next_head_have_their_own_timeouts(fake_loop: FakeLoop) -> 
     fake_loop.go_on(15)
 
     assert not client.is_closed
+
+
+def answer_at(
+    loop: FakeLoop, config: uvicorn.Config, protocol_class: type[H11Protocol], request: bytes
+) -> bytes:
+    """Return what a server sends for a request, which comes in two packets."""
+    client, protocol = Client(), protocol_class(config, ServerState(), {}, loop)
+    protocol.connection_made(client)
+    protocol.data_received(request[:-1])
+    protocol.data_received(request[-1:])
+    loop.go_on(0)
+    protocol.connection_lost(None)
+    loop.go_on(0)
+    return client.received
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET / HTTP/1.1\nHost: a\n\n",
+        b"GET / HTTP/1.1\r\nHost: a\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\n\n",
+        b"GET / HTTP/1.1\nHost: a\r\n\r\n",
+        b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\na: b\n\r\n",
+    ],
+)
+def test_line_of_a_head_that_ends_with_a_bare_line_feed_is_refused(
+    fake_loop: FakeLoop, request_bytes: bytes
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        await Response()(scope, receive, send)
+
+    configs = (server.build_config(app), live_process.build_config(app, ()))
+    for config in configs:
+        config.load()
+        assert isinstance(config.http_protocol_class, type)
+
+        answers = [
+            answer_at(fake_loop, config, config.http_protocol_class, sent)
+            for sent in (re.sub(b"\r?\n", b"\r\n", request_bytes), request_bytes)
+        ]
+
+        assert [answer[9:12] for answer in answers] == [b"200", b"400"]
 
 
 def test_oldest_of_many_unfinished_heads_loses_its_connection(

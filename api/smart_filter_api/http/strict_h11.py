@@ -10,6 +10,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from smart_filter_api.problems import problem as problems_problem
 from smart_filter_shared.errors import FieldError
 from smart_filter_shared.security import response_headers
+from smart_filter_shared.security.strict_heads import StrictConnection
 from smart_filter_shared.telemetry import logs
 
 _CODE: Final = "malformed_request"
@@ -39,7 +40,7 @@ _READ_SECONDS: Final = 60.0
 _READ_BYTES: Final = 60_000
 
 
-class _Connection(h11.Connection):
+class _Connection(StrictConnection):
     """The state of a connection, which takes no bodies of two lengths or of many tiny chunks.
 
     fault: why the next event was refused, for the client.
@@ -83,7 +84,7 @@ class StrictH11Protocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
         """Start the deadline of the first head."""
         super().connection_made(transport)
-        self.conn = _Connection(h11.SERVER, _MAX_HEAD_BYTES)
+        self.conn = _Connection(_MAX_HEAD_BYTES)
         self._await_head()
 
     def data_received(self, data: bytes) -> None:

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Final
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from smart_filter_shared.config.settings import LiveSettings
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.live.tokens import Tokens
 from smart_filter_shared.security import response_headers
+from smart_filter_shared.security.strict_heads import StrictHeadsProtocol
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.decoder.pool import DecoderPool
 from smart_filter_workers.live import app, frames, models
@@ -70,8 +72,27 @@ def serve(
         most_each=settings.connections_each,
     )
     operators_port = None if operators is None else operators.getsockname()[1]
-    config = uvicorn.Config(
-        app.create_app(registry, operators_port),
+    config = build_config(app.create_app(registry, operators_port), trusted_proxies)
+    # Accepted sockets inherit this option: the kernel cuts off a client that does not read what
+    # was sent, however little that is. Source: tcp(7).
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _PING_TIMEOUT_SECONDS * 1000)
+    # uvicorn raises the signal again after it has stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    host, port = listening.getsockname()[:2]
+    _log.info("live_worker_ready", host=host, port=port, threads=threads)
+    try:
+        decoder.start()
+        uvicorn.Server(config).run(sockets=[listening, *([] if operators is None else [operators])])
+    finally:
+        registry.close()
+        decoder.close()
+
+
+def build_config(application: ASGIApp, trusted_proxies: Sequence[str]) -> uvicorn.Config:
+    """Return the uvicorn configuration for the application; trusted_proxies: as for `serve`."""
+    return uvicorn.Config(
+        application,
+        http=StrictHeadsProtocol,
         forwarded_allow_ips=list(trusted_proxies) or None,
         access_log=False,
         log_config=None,  # the service's own log settings apply
@@ -86,19 +107,6 @@ def serve(
         ws_per_message_deflate=False,  # pictures are already compressed
         timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
     )
-    # Accepted sockets inherit this option: the kernel cuts off a client that does not read what
-    # was sent, however little that is. Source: tcp(7).
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _PING_TIMEOUT_SECONDS * 1000)
-    # uvicorn raises the signal again after it has stopped.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    host, port = listening.getsockname()[:2]
-    _log.info("live_worker_ready", host=host, port=port, threads=threads)
-    try:
-        decoder.start()
-        uvicorn.Server(config).run(sockets=[listening, *([] if operators is None else [operators])])
-    finally:
-        registry.close()
-        decoder.close()
 
 
 def listen(host: str, port: int, *, options: str = "--host and --port") -> socket.socket:

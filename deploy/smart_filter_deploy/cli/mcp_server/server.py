@@ -22,6 +22,7 @@ from smart_filter_deploy.cli.mcp_server.tools import Tools
 from smart_filter_deploy.cli.server.connection import to_command_error
 from smart_filter_deploy.cli.terminal.exit_codes import CommandError
 from smart_filter_shared import suggestions
+from smart_filter_shared.security.strict_heads import StrictHeadsProtocol
 
 _ABOUT = (
     "Cuts people out of photos, rates smiles and open eyes, and replaces backgrounds. Usual steps:"
@@ -86,6 +87,7 @@ def serve_http(host: str, port: int, names: Sequence[str]) -> None:
     )
     uvicorn.run(
         CallerCheck(app),
+        http=StrictHeadsProtocol,
         host=host,
         port=port,
         log_level="warning",
