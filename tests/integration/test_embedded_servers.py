@@ -123,6 +123,32 @@ def test_only_the_owner_can_read_secrets(servers: Stack) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
+def test_only_their_user_can_read_logs_and_data_of_servers(servers: Stack) -> None:
+    folder = servers.folder.path
+    files = [
+        path
+        for part in ("logs", "valkey", "postgres/data")
+        for path in (folder / part).rglob("*")
+        if path.is_file()
+    ]
+
+    others = [str(path) for path in files if stat.S_IMODE(path.stat().st_mode) & 0o077]
+
+    assert {"valkey.log", "postgres.log"} < {path.name for path in files}
+    assert [path for path in files if path.suffix == ".aof"] != []
+    assert others == []
+
+
+def test_folder_that_others_can_read_is_closed_to_them(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir(mode=0o755)
+    tmp_path.chmod(0o755)
+
+    folder = DataFolder.at(tmp_path)
+
+    places = (folder.path, folder.path / "logs", folder.path / "secrets")
+    assert [stat.S_IMODE(place.stat().st_mode) for place in places] == [0o711, 0o711, 0o700]
+
+
 def test_folder_that_others_can_write_or_own_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     with pytest.raises(SetupFailed, match="chmod go-w"):

@@ -35,6 +35,8 @@ _POLL_SECONDS = 0.02
 _HEALTHY_SECONDS = 2.0
 _FIRST_PAUSE_SECONDS = 0.1
 _MAX_PAUSE_SECONDS = 4.0
+# Files of children are for their user only.
+_UMASK = 0o077
 _log = logging.getLogger(__name__)
 
 
@@ -127,6 +129,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 env=dict(self.command.env),
                 cwd=self.command.cwd,
+                umask=_UMASK,
                 process_group=0,
                 pass_fds=self._inherit,
             )
@@ -135,7 +138,8 @@ class Child:
     def _open_log(self) -> BinaryIO:
         """Return the open log; without one on a volume that takes no file, the child still runs."""
         try:
-            return self.log.open("ab")
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+            return os.fdopen(os.open(self.log, flags, 0o600), "ab")
         except OSError as error:
             _log.warning("%s runs without a log: %s", self.command.name, error)
             return Path(os.devnull).open("ab")
@@ -146,7 +150,7 @@ class Child:
             if self.log.stat().st_size <= _MAX_LOG_BYTES:
                 return
             try:
-                shutil.copyfile(self.log, self.log.with_suffix(".log.1"))
+                shutil.copy(self.log, self.log.with_suffix(".log.1"))
             finally:
                 os.truncate(self.log, 0)  # the process appends, and continues at the start
                 self._log_start = 0

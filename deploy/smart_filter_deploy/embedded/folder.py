@@ -50,7 +50,8 @@ class DataFolder:
         """Return the folder at `path` (None: the default folder); create it if missing.
 
         Raises SetupFailed when it cannot be created or written, and when other users could plant
-        links or secrets in it: it belongs to another user, or is writable by others.
+        links or secrets in it: it belongs to another user, or is writable by others.  That others
+        can read it is mended.
         """
         folder = cls((path or data_folder()).absolute())
         try:
@@ -65,6 +66,9 @@ class DataFolder:
                 raise SetupFailed(f"{place} belongs to another user: {_REMEDY}, or chown -R it")
             if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
                 raise SetupFailed(f"others can write in {place}: chmod go-w {place}, or {_REMEDY}")
+            if found.st_mode & (stat.S_IRGRP | stat.S_IROTH):
+                # The right to enter stays: PostgreSQL can run as another user.
+                place.chmod(found.st_mode & 0o7711)
         return folder
 
     def part(self, name: str) -> Path:
