@@ -3,6 +3,7 @@
 import contextlib
 import datetime as dt
 import ipaddress
+import re
 import socket
 import ssl
 import stat
@@ -110,6 +111,20 @@ def test_only_the_owner_reads_the_keys(folder: Path) -> None:
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()}
 
     assert modes == {"ca.key": 0o600, "server.key": 0o600, "ca.pem": 0o644, "server.pem": 0o644}
+
+
+def test_first_run_names_the_same_file_for_each_client_as_the_page(
+    tmp_path: Path, command: Command
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "removebg.md").read_text()
+    setting = re.compile(
+        r"\b(?:NODE_EXTRA_CA_CERTS|REQUESTS_CA_BUNDLE|SSL_CERT_FILE)=[\w.]+|cat .+ > \w+\.pem"
+    )
+
+    printed = setting.findall(command.output("removebg", "certificate", str(tmp_path / "tls")))
+
+    assert len(printed) == 4
+    assert set(printed) <= set(setting.findall(page))
 
 
 def test_validity_is_bounded_by_days_and_by_the_ca(tmp_path: Path) -> None:
