@@ -122,9 +122,10 @@ class Print:
 class PrintSize:
     """The largest good prints of the image.
 
-    width, height: pixels of the final image that come from the photo; enlarging adds none.
-    detail: share of these pixels a side that the image's edges need, above 0 to 1; `prints` are
-        computed from that share.
+    width, height: pixels of the final image that come from the photo; enlarging adds none, and
+        neither does a background beyond the photo.
+    detail: share of these pixels a side that the image's edges need, above 0 to 1; `prints` are of
+        the whole image, as fine as that share.
     """
 
     verdict: Verdict

@@ -177,6 +177,30 @@ def test_album_pictures_are_judged_by_the_paper_they_fill(
     assert printed.verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("width", "height", "scale", "photo"),
+    [
+        # `size=print:10x15` around a photo of 4:3, whole and larger than the print needs.
+        (1772, 1181, 1181 / HEIGHT, (WIDTH, HEIGHT)),
+        (2 * WIDTH, HEIGHT, 1.0, (WIDTH, HEIGHT)),
+        (WIDTH // 2, HEIGHT, 1.0, (WIDTH // 2, HEIGHT)),
+        (WIDTH, HEIGHT // 2, 0.5, (WIDTH // 2, HEIGHT // 2)),
+    ],
+)
+def test_size_counts_pixels_of_the_photo_whatever_background_is_around_it(
+    width: int, height: int, scale: float, photo: tuple[int, int]
+) -> None:
+    left, top = (width - scale * WIDTH) / 2, (height - scale * HEIGHT) / 2
+    frame = Frame(width, height, scale, left=left, top=top)
+
+    size = judged(a_face(), frame=frame).size
+
+    assert (size.width, size.height) == photo
+    assert f"{photo[0]} × {photo[1]} pixels" in size.text
+    fine = size.prints[0]
+    assert fine.width_cm / fine.height_cm == pytest.approx(width / height, rel=0.05)
+
+
 def test_every_face_is_in_a_picture_without_a_cutout() -> None:
     job = a_job("color:red", outputs=(Output.IMAGE, Output.PRINTABILITY))
     assert job.segmented is not None

@@ -71,10 +71,17 @@ def assess(
         float(np.median(noises)) if noises else measure_noise(gray, block_px=PHOTO_NOISE_BLOCK_PX)
     )
     enlarged = max(1.0, frame.scale)
+    left, top = frame.place((0, 0))
+    right, bottom = frame.place((photo_srgb.shape[1], photo_srgb.shape[0]))
+    photo_width = min(right, frame.width) - max(left, 0)
+    photo_height = min(bottom, frame.height) - max(top, 0)
     detail = measure_detail(photo_srgb, gray, Region(frame, matte))
     return verdicts.combine(
         size=paper_size.judge_size(
-            round(frame.width / enlarged), round(frame.height / enlarged), detail=detail
+            round(frame.width / enlarged),
+            round(frame.height / enlarged),
+            photo=(round(photo_width / enlarged), round(photo_height / enlarged)),
+            detail=detail,
         ),
         exposure=verdicts.judge_exposure(
             {person: one.levels for person, one in figures.items()}, photo=measure_levels(gray)

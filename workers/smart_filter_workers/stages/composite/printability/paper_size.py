@@ -27,15 +27,21 @@ ALBUM_PAPER: Final = "10×15"
 SOFT_BELOW: Final = 0.9
 
 
-def judge_size(width: int, height: int, *, detail: float = 1.0) -> PrintSize:
-    """Return how large a picture of this many pixels may be printed.
+def judge_size(
+    width: int, height: int, *, photo: tuple[int, int] | None = None, detail: float = 1.0
+) -> PrintSize:
+    """Return how large a picture of this many pixels, none of them enlarged, may be printed.
 
+    photo: the part of the pixels that shows the photo, width and height; None: all.  A background
+        beyond the photo makes the print larger, but no finer.
     detail: share of the pixels along a side that its edges resolve, above 0 to 1.
     """
-    shown = round(detail * width), round(detail * height)
-    fine, coarse = (_print(*shown, dpi) for dpi in (FINE_DPI, COARSE_DPI))
-    verdict, text = _judge(shown, (width, height), fine, coarse)
-    return PrintSize(verdict, text, width, height, (fine, coarse), detail=round(detail, 2))
+    photo = photo or (width, height)
+    resolved = round(detail * width), round(detail * height)
+    fine, coarse = (_print(*resolved, dpi) for dpi in (FINE_DPI, COARSE_DPI))
+    is_large_enough = _print(width, height, COARSE_DPI).paper is not None
+    verdict, text = _judge(photo, detail, fine, coarse, is_large_enough=is_large_enough)
+    return PrintSize(verdict, text, *photo, (fine, coarse), detail=round(detail, 2))
 
 
 def _print(width: int, height: int, dpi: int) -> Print:
@@ -60,14 +66,16 @@ def _px(centimeters: float, dpi: int) -> int:
 
 
 def _judge(
-    shown: tuple[int, int], pixels: tuple[int, int], fine: Print, coarse: Print
+    pixels: tuple[int, int], detail: float, fine: Print, coarse: Print, *, is_large_enough: bool
 ) -> tuple[Verdict, str]:
+    """Return the verdict and its text; is_large_enough: whether sharp pixels would suffice."""
+    shown = round(detail * pixels[0]), round(detail * pixels[1])
     # Ignore a small loss of detail.
     is_soft = shown[0] < SOFT_BELOW * pixels[0]
     too_soft = f", as its edges are soft for {_format_pixels(pixels)} pixels" if is_soft else ""
     if coarse.paper is None:
         few = f"too few for a print of {format_paper(SMALLEST_PAPER)}"
-        if _print(*pixels, COARSE_DPI).paper is not None:
+        if is_large_enough:
             soft = (
                 f"{_format_pixels(pixels)} pixels show no more than {_format_pixels(shown)} would"
             )
