@@ -21,8 +21,8 @@ case $kind in
   models) lock=requirements-models.lock venv=.venv-models ;;
   *) echo "usage: deploy/bootstrap.sh run|dev|browser|proxies|models" >&2; exit 2 ;;
 esac
-# Not in a lock file: its builds for CPU and for CUDA share a version, so pip's configuration decides.
-torch=torch==2.13.0
+# The index of torch for CPUs, as for images; empty: pip's configuration has one.
+torch_index=${TORCH-https://download.pytorch.org/whl/cpu}
 cd "$(dirname "$0")/.." || exit 1
 
 # Variables that were set for other environments must not affect this one.
@@ -43,7 +43,7 @@ main() {
   rm -f "$sound" "$venv"/set-up-run "$venv"/set-up-dev "$venv"/set-up-models
   say "Installing dependencies (a minute the first time, some more for models) …"
   install --require-hashes -r "$lock"
-  [ "$kind" != models ] || install "$torch"
+  [ "$kind" != models ] || install_torch
   install --no-deps --no-build-isolation -e .
   pwd > "$sound"
   wanted_stamp "$kind" > "$venv/set-up-$kind"
@@ -61,7 +61,7 @@ is_done() {
 wanted_stamp() {
   case $1 in
     dev) set -- requirements-dev.lock ;;
-    models) set -- requirements-models.lock "$torch" ;;
+    models) set -- requirements-models.lock "$(cat requirements-torch.lock)" ;;
     *) set -- requirements.lock ;;
   esac
   { cat "$1" pyproject.toml; pwd; echo "$@"; } | sha256sum
@@ -112,6 +112,12 @@ runs() {
 install() {
   "$venv/bin/python" -m pip install --quiet "$@" > "$log" 2>&1 ||
     fail "pip install $* failed: $(last_line "$(grep -v '^\[notice\]' "$log")") (all of it: $log)"
+}
+
+# Only torch: the lock file has no build of torchvision for every Python, and no test needs it.
+install_torch() {
+  sed -n '/^torch==/,/[^\\]$/p' requirements-torch.lock > "$venv/torch.lock"
+  install --no-deps --require-hashes ${torch_index:+--extra-index-url "$torch_index"} -r "$venv/torch.lock"
 }
 
 last_line() {

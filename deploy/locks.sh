@@ -5,7 +5,9 @@
 #   deploy/locks.sh api build worker      # only those of the images
 #
 # They name no index, so that any mirror can serve them. Images use the tested versions from
-# requirements-dev.lock, and nothing that is not pinned by digest.
+# requirements-dev.lock, and nothing that is not pinned by digest. Written by hand is only
+# requirements-torch.lock: PyPI has torch for CUDA alone, and https://download.pytorch.org/whl/cpu the
+# builds for CPUs, whose digests its pages torch/ and torchvision/ name.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -27,9 +29,10 @@ pinned() { # PACKAGE: the version that models are tested with
   sed -n "s/^\($1==[0-9.]*\).*/\1/p" requirements-models.lock
 }
 
-# Frameworks and the dependencies in detectron2's setup.py, because it is installed without them.
+# Frameworks, and the dependencies of torch and detectron2, which are installed without them.
 frameworks() { # PACKAGE…: more of them
   printf '%s\n' "$@" "$(pinned keras)" "$(pinned h5py)" 'setuptools<81' wheel \
+    filelock fsspec jinja2 networkx sympy \
     black cloudpickle 'fvcore<0.1.6' 'hydra-core>=1.1' 'iopath<0.1.10' matplotlib 'omegaconf<2.4' \
     packaging pycocotools tabulate tensorboard termcolor tqdm yacs
 }
@@ -59,7 +62,9 @@ for name in "$@"; do
       # The two builds of ONNX Runtime install the same files under two names: use only one.
       onnxruntime=$(pinned onnxruntime)
       # TensorFlow has no build for the CUDA of the other two.
-      frameworks "$tensorflow" "onnxruntime-gpu${onnxruntime#onnxruntime}" |
+      # shellcheck disable=SC2046
+      frameworks "$tensorflow" "onnxruntime-gpu${onnxruntime#onnxruntime}" \
+        $(sed -n 's/^\(torch[a-z]*==[0-9.]*\).*/\1/p' requirements-torch.lock) |
         worker gpu --no-emit-package onnxruntime
       ;;
     *) echo "deploy/locks.sh: no lock file is called $name: run, dev, models, api, build, worker" >&2; exit 2 ;;

@@ -23,7 +23,6 @@ _PIN: Final = re.compile(
     re.MULTILINE,
 )
 _DIGEST: Final = re.compile(r"sha256:(\w+)")
-_TORCH: Final = re.compile(r"\b(torch|torchvision)==([\d.]+)")
 _DETECTRON2: Final = re.compile(r"git\+https://\S+/(detectron2)@(\w+)")
 # Names of a license as classifiers and the field License have them.
 _SPDX: Final = {
@@ -129,16 +128,17 @@ def list_vendored() -> list[Path]:
 def _pins(image: str) -> Iterator[tuple[str, str, list[str]]]:
     """Yield name, version and digests of each package of an image, also of optional detectron2.
 
-    torch and detectron2 have no digests.
+    detectron2 has no digest.
     """
     text = (ROOT / f"requirements-{image}.lock").read_text(encoding="utf-8")
+    if image == "worker-cpu-torch":
+        text += (ROOT / "requirements-torch.lock").read_text(encoding="utf-8")
     for name, version, marker, hashes in _PIN.findall(text):
         if "sys_platform == 'win32'" not in marker:
             yield name.lower(), version, _DIGEST.findall(hashes)
     if image in {"worker-cpu-torch", "worker-gpu"}:
-        for pattern, file in ((_TORCH, "Dockerfile.gpu-worker"), (_DETECTRON2, "pyproject.toml")):
-            found = pattern.findall((ROOT / file).read_text(encoding="utf-8"))
-            yield from ((name, version, []) for name, version in found)
+        found = _DETECTRON2.findall((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+        yield from ((name, version, []) for name, version in found)
 
 
 def read_license(name: str) -> str:

@@ -1,6 +1,8 @@
 """Dockerfiles: a linter's and our own rules; no image is built here."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -11,6 +13,11 @@ import yaml
 
 CHECKOUT = Path(__file__).parents[2]
 FILES = ("Dockerfile.api", "Dockerfile.gpu-worker")
+# Images of others are named in these files; the first one pins them.
+PINNED = (
+    *("deploy/pin_images.sh", *FILES, "docker-compose.yml"),
+    *("deploy/compose.tls.yml", "deploy/compose.release.yml"),
+)
 VARIANTS = ("cpu", "cpu-torch", "gpu")
 LOCKS = ("-api", "-build", *(f"-worker-{name}" for name in VARIANTS))
 # The CUDA of each build on the registry, read from the nvidia packages that its extras need. A new
@@ -57,7 +64,12 @@ def test_image_runs_without_privileges_or_secrets(name: str) -> None:
 def test_image_builds_where_the_engine_is_older_or_podman(name: str) -> None:
     given = instructions(name)
 
-    bases = [rest for word, rest in given if word == "FROM"]
+    defaults = dict(rest.split("=", 1) for word, rest in given if word == "ARG" and "=" in rest)
+    bases = [
+        re.sub(r"^\$\{(\w+)\}", lambda found: defaults[found[1]], rest)
+        for word, rest in given
+        if word == "FROM"
+    ]
     stages = {base.rpartition(" AS ")[2] for base in bases if " AS " in base}
     foreign = [base for base in bases if base.partition(" ")[0] not in stages | {"run-${VARIANT}"}]
     checks = [rest for word, rest in given if word == "HEALTHCHECK"]
@@ -90,7 +102,7 @@ def test_worker_image_builds_without_foreign_hosts_unless_arguments_name_them() 
         if word == "ARG" and rest.startswith("TORCH="):
             indexes[stage] = rest
     assert ("ARG", "VARIANT=cpu") in given[:first_from]
-    assert indexes.keys() == {"build-cpu-torch", "build-gpu"}
+    assert indexes.keys() == {"build-cpu-torch"}
     assert ("ARG", "DETECTRON2") in given
     # Without a value compose passes on what the shell or `.env` sets, else the file's default.
     assert handed == {"VARIANT": "${WORKER_VARIANT:-cpu}", "TORCH": None, "DETECTRON2": None}
@@ -120,16 +132,15 @@ def pins(lock: str) -> dict[str, str]:
 
 
 def test_frameworks_have_the_versions_of_the_model_tests() -> None:
-    tested, developed = pins("-models"), pins("-dev")
-    installed = " ".join(rest for word, rest in instructions(FILES[1]) if word == "RUN")
+    tested, developed, torch = pins("-models"), pins("-dev"), pins("-torch")
 
-    (torch,) = re.findall(r" torch==([0-9.]+)", installed)
-    assert f"torch=={torch}" in (CHECKOUT / "deploy" / "bootstrap.sh").read_text()
     for lock in ("-worker-cpu-torch", "-worker-gpu"):
         pinned = pins(lock)
         assert pinned["tensorflow-cpu"] == tested["tensorflow-cpu"]
         assert (pinned["keras"], pinned["h5py"]) == (tested["keras"], tested["h5py"])
     gpu, cpu = pins("-worker-gpu"), pins("-worker-cpu")
+    assert torch.keys() == {"torch", "torchvision"}
+    assert torch.items() <= gpu.items()
     assert "onnxruntime" not in gpu  # two builds would shadow each other
     assert gpu["onnxruntime-gpu"] == cpu["onnxruntime"] == developed["onnxruntime"]
 
@@ -138,8 +149,10 @@ def test_gpu_image_has_one_cuda() -> None:
     given = dict(
         rest.split("=", 1) for word, rest in instructions(FILES[1]) if word == "ARG" and "=" in rest
     )
-    (index,) = re.findall(r"whl/cu(\d\d)(\d)$", (CHECKOUT / FILES[1]).read_text(), re.MULTILINE)
     gpu = pins("-worker-gpu")
+    # torch needs NVIDIA's packages of this CUDA.
+    torch_cuda = ".".join(gpu["cuda-toolkit"].split(".")[:2])
+    images = [re.findall(r"cuda:([\d.]+)-", given[name]) for name in ("CUDA_BUILD", "CUDA_RUN")]
 
     needed = {
         BUILT_FOR_CUDA[name, gpu[name]]
@@ -147,8 +160,9 @@ def test_gpu_image_has_one_cuda() -> None:
         if name in gpu
     }
 
-    assert given["CUDA"].startswith(f"{index[0]}.{index[1]}.")
-    assert needed == {given["CUDA"].partition(".")[0], None}
+    assert images[0] == images[1]
+    assert images[0][0].startswith(f"{torch_cuda}.")
+    assert needed == {torch_cuda.partition(".")[0], None}
 
 
 def test_small_image_has_no_framework() -> None:
@@ -176,12 +190,87 @@ def test_packages_are_installed_by_their_digest(name: str) -> None:
     runs = " && ".join(rest for word, rest in instructions(name) if word == "RUN")
     installs = re.findall(r"pip (?:--python \S+ )?(?:install|wheel) (.*?)(?= && |$)", runs)
 
-    # torch has its own index, detectron2 is an argument, and wheels were built before.
+    # detectron2 is an argument, and wheels were built before.
     others = [one for one in installs if not re.search(r"--require-hashes|--no-index", one)]
 
-    found = [re.findall(r"torch==|DETECTRON2|--no-deps .* \.$", one) for one in others]
-    assert found[:-1] == ([] if name == "Dockerfile.api" else [["torch=="], ["DETECTRON2"]])
+    found = [re.findall(r"DETECTRON2|--no-deps .* \.$", one) for one in others]
+    assert found[:-1] == ([] if name == "Dockerfile.api" else [["DETECTRON2"]])
     assert re.fullmatch(r"--no-deps --no-build-isolation --wheel-dir \S+ \.", found[-1][0])
+
+
+def test_torch_of_tests_is_installed_by_its_digest() -> None:
+    script = (CHECKOUT / "deploy" / "bootstrap.sh").read_text()
+
+    installs = re.findall(r"^ *(?:\[.*\] \|\| )?install (.*)$", script, re.MULTILINE)
+
+    assert [one for one in installs if "--require-hashes" not in one] == [
+        "--no-deps --no-build-isolation -e ."
+    ]
+
+
+def pin_images(folder: Path, *arguments: str, digest: str) -> subprocess.CompletedProcess[str]:
+    """Run deploy/pin_images.sh in a copy of its files, with an engine that knows one digest."""
+    for name in PINNED:
+        place = folder / name
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(CHECKOUT / name, place)
+    engine = folder / "programs" / "docker"
+    engine.parent.mkdir(exist_ok=True)
+    engine.write_text(f"#!/bin/sh\necho {digest}\n")
+    engine.chmod(0o755)
+    return subprocess.run(
+        [folder / PINNED[0], *arguments],
+        env={**os.environ, "PATH": f"{engine.parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_images_of_others_are_pinned_and_renewed_by_one_command(tmp_path: Path) -> None:
+    image = re.compile(r"docker\.io/[\w./-]+:[\w.-]+(?:@\S+)?")
+    before = {name: image.sub("IMAGE", (CHECKOUT / name).read_text()) for name in PINNED[1:]}
+
+    for digit in "01":
+        digest = f"sha256:{digit * 64}"
+        ended = pin_images(tmp_path, digest=digest)
+
+        assert (ended.returncode, ended.stderr) == (0, "")
+        texts = {name: (tmp_path / name).read_text() for name in PINNED[1:]}
+        named = {one for text in texts.values() for one in image.findall(text)}
+        assert len(named) == 13
+        assert [one for one in named if not one.endswith(f"@{digest}")] == []
+        assert {name: image.sub("IMAGE", text) for name, text in texts.items()} == before
+        assert pin_images(tmp_path, "check", digest="").returncode == 0
+
+
+def test_images_of_others_have_digests_in_every_file_or_in_none() -> None:
+    text = "".join((CHECKOUT / name).read_text() for name in PINNED[1:])
+
+    digests = re.findall(r"docker\.io/[\w./-]+:[\w.-]+(@sha256:[0-9a-f]{64})?", text)
+
+    assert all(digests) or not any(digests)
+
+
+def test_check_names_each_image_without_a_digest(tmp_path: Path) -> None:
+    pin_images(tmp_path, digest=f"sha256:{'0' * 64}")
+    compose = tmp_path / "docker-compose.yml"
+    compose.write_text(re.sub(r"(valkey:[\w.-]+)@\S+", r"\1", compose.read_text()))
+
+    ended = pin_images(tmp_path, "check", digest="")
+
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("no digest: docker.io/valkey/valkey:")
+    assert ended.stderr.count("no digest") == 1
+
+
+def test_image_without_a_digest_leaves_the_files_as_they_are(tmp_path: Path) -> None:
+    ended = pin_images(tmp_path, digest="not-found")
+
+    assert ended.returncode == 1
+    for name in PINNED:
+        assert (tmp_path / name).read_bytes() == (CHECKOUT / name).read_bytes()
 
 
 @pytest.mark.parametrize("name", FILES)

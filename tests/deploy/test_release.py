@@ -69,6 +69,13 @@ def test_workflow_builds_and_publishes_every_image_after_a_tag() -> None:
     ]
 
 
+def test_release_builds_nothing_while_an_image_of_others_has_no_digest() -> None:
+    steps = [step.get("run", "") for step in RELEASE["jobs"]["build"]["steps"]]
+
+    push = "deploy/release.sh push ${{ matrix.image }}"
+    assert steps.index("deploy/pin_images.sh check") < steps.index(push)
+
+
 def test_job_that_signs_runs_no_packages_of_development() -> None:
     signing = [job for job in RELEASE["jobs"].values() if "id-token" in job.get("permissions", {})]
 

@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import secrets
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ from smart_filter_tests.containers.engine import CHECKOUT, Engine
 from smart_filter_tests.containers.images import (
     OwnImages,
     copy_checkout,
+    read_unpinned,
     restore_previous,
 )
 from smart_filter_tests.webhook_receiver import ReceivedRequest
@@ -227,7 +227,8 @@ def release_stack(
     """Yield the services of compose.release.yml alone in a folder, as `compose_stack` does."""
     with tempfile.TemporaryDirectory(prefix="smart-filter-release-") as name:
         folder = Path(name)
-        shutil.copy2(CHECKOUT / "deploy" / "compose.release.yml", folder / "docker-compose.yml")
+        text = read_unpinned(CHECKOUT / "deploy" / "compose.release.yml")
+        (folder / "docker-compose.yml").write_text(text)
         chosen = {"SMART_FILTER_IMAGES": images.registry, **variables}
         yield from _stack_in(engine, folder, chosen)
 

@@ -27,6 +27,10 @@ _OUR_CODE = (
     *("Dockerfile.api", "Dockerfile.gpu-worker", "api", "client"),
     *("deploy/smart_filter_deploy", "pyproject.toml", "shared", "workers"),
 )
+_NAMING_IMAGES: Final = (
+    *("Dockerfile.api", "Dockerfile.gpu-worker", "docker-compose.yml"),
+    *("deploy/compose.tls.yml", "deploy/compose.release.yml"),
+)
 _SERVERS = ("postgres", "valkey", "storage", "prometheus")
 _DOCKERFILES: Final = {"api": "Dockerfile.api", "worker-cpu": "Dockerfile.gpu-worker"}
 
@@ -45,15 +49,11 @@ class OwnImages:
 
 def list_bases() -> list[str]:
     """Return the images of others that the stack and our images need."""
-    services = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())["services"]
+    services = yaml.safe_load(read_unpinned(CHECKOUT / "docker-compose.yml"))["services"]
     bases = [services[name]["image"] for name in _SERVERS]
     for dockerfile in _DOCKERFILES.values():
-        text = (CHECKOUT / dockerfile).read_text()
-        arguments = dict(re.findall(r"^ARG (\w+)=(\S+)$", text, re.MULTILINE))
-        for name, argument in re.findall(
-            r"^FROM ((?:\S+/)?(?:python|ubuntu)):\$\{(\w+)\}", text, re.MULTILINE
-        ):
-            bases.append(f"{name}:{arguments[argument]}")
+        text = read_unpinned(CHECKOUT / dockerfile)
+        bases += re.findall(r"^ARG (?:PYTHON|UBUNTU)=(\S+)$", text, re.MULTILINE)
     return sorted(set(bases))
 
 
@@ -63,7 +63,7 @@ def list_more_servers() -> list[str]:
     services = [
         service
         for file in files
-        for service in yaml.safe_load((CHECKOUT / file).read_text())["services"].values()
+        for service in yaml.safe_load(read_unpinned(CHECKOUT / file))["services"].values()
     ]
     others = {service["image"] for service in services if "image" in service}
     return sorted(name for name in others - set(list_bases()) if name.startswith("docker.io/"))
@@ -152,7 +152,10 @@ def describe_sizes(sizes: ImageSizes) -> str:
 
 
 def copy_checkout(folder: Path) -> Path:
-    """Copy the files that git knows or would take, without the secrets of this machine."""
+    """Copy the files that git knows or would take, without the secrets of this machine.
+
+    Images of others are without digests, which no stand-in has.
+    """
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=CHECKOUT,
@@ -164,6 +167,7 @@ def copy_checkout(folder: Path) -> Path:
         if (CHECKOUT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(CHECKOUT / name, folder / name)
+    _unpin_images(folder)
     return folder
 
 
@@ -183,6 +187,17 @@ def restore_previous(folder: Path, *names: str) -> None:
     )
     # Python extracts archives safely from 3.11.4 on; Debian 12 has 3.11.2.
     subprocess.run(["tar", "--extract"], cwd=folder, input=archive.stdout, check=True)
+    _unpin_images(folder)
+
+
+def read_unpinned(file: Path) -> str:
+    """Return a file's text without the digests of deploy/pin_images.sh, for stand-ins."""
+    return re.sub(r"@sha256:[0-9a-f]{64}", "", file.read_text())
+
+
+def _unpin_images(folder: Path) -> None:
+    for name in _NAMING_IMAGES:
+        (folder / name).write_text(read_unpinned(folder / name))
 
 
 def _build(engine: Engine, context: Path, kind: str, registry: str) -> None:
