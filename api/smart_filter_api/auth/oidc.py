@@ -316,8 +316,8 @@ class OidcProvider:
                 leeway=_LEEWAY_SECONDS,
                 options={"require": ["iss", "sub", "aud", "exp", "iat"]},
             )
-        # PyJWT lets infinite times and deeply nested documents through to Python's own errors.
-        except (jwt.PyJWTError, OverflowError, RecursionError) as error:
+        # PyJWT lets infinite times through to Python's own error.
+        except (jwt.PyJWTError, OverflowError) as error:
             raise SignInFailed(Reason.INVALID, f"ID token: {type(error).__name__}") from error
         _verify_times(claims, since=kept["began"] if kept["again"] else None)
         several = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
