@@ -20,7 +20,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from smart_filter_deploy.cli.commands.servers.up import select_live_settings
+from smart_filter_deploy.cli.commands.servers.preflight import select_live_settings
 from smart_filter_deploy.embedded.child_processes import Command
 from smart_filter_deploy.embedded.folder import DataFolder
 from smart_filter_deploy.embedded.ports import free_port

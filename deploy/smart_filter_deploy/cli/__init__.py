@@ -86,6 +86,9 @@ SECTIONS = {
 # Started by `up` and by the container images.
 HIDDEN = {
     "api": CommandEntry("servers.processes", "Run the API.", "api"),
+    "preflight": CommandEntry(
+        "servers.preflight", "Check settings, download missing weights.", "embedded"
+    ),
     "answers": CommandEntry("operating.answers", "Check that a URL answers."),
 }
 

@@ -1,9 +1,14 @@
 """Make the test certificate with which a stack on one's own machine signs Content Credentials.
 
 No list trusts it: readers show the credentials, and that their signer is unknown.
+
+Run as a module with the data folder as argument, because the process that supervises the stack
+should not hold the cryptography library (8 MB).
 """
 
 import datetime as dt
+import sys
+from pathlib import Path
 from typing import Final
 
 from cryptography import x509
@@ -11,29 +16,26 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from smart_filter_deploy.embedded.folder import DataFolder
+from smart_filter_deploy.embedded.folder import CERTIFICATE_SECRETS, DataFolder
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.security import signing_certificate
 
-_CERTIFICATE, _KEY = "c2pa-certificate.pem", "c2pa-key.pem"
 _ORGANIZATION: Final = "Smart Filter, a test certificate of this machine"
 _VALID_DAYS: Final = 3650
 # Clocks of readers may be late.
 _CLOCK_MARGIN: Final = dt.timedelta(hours=1)
 
 
-def keep(folder: DataFolder) -> dict[str, str]:
-    """Return the variables of the folder's test certificate; make it if there is no valid one."""
-    names = (_CERTIFICATE, _KEY)
+def keep(folder: DataFolder) -> None:
+    """Make the folder's test certificate if there is no valid one."""
     try:
-        certificate, key = ((folder.path / "secrets" / name).read_text() for name in names)
+        certificate, key = folder.read_certificate().values()
         signing_certificate.ensure_valid(certificate)
         signing_certificate.ensure_pair(certificate, key)
     except (OSError, ValueError, SetupFailed):
-        certificate, key = make(now=dt.datetime.now(dt.UTC))
-        for name, text in zip(names, (certificate, key), strict=True):
+        pair = make(now=dt.datetime.now(dt.UTC))
+        for name, text in zip(CERTIFICATE_SECRETS.values(), pair, strict=True):
             folder.replace_secret(name, text)
-    return {signing_certificate.CERTIFICATE: certificate, signing_certificate.KEY: key}
 
 
 def make(*, now: dt.datetime, days: int = _VALID_DAYS) -> tuple[str, str]:
@@ -107,3 +109,7 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
+
+
+if __name__ == "__main__":
+    keep(DataFolder(Path(sys.argv[1])))

@@ -25,12 +25,18 @@ from typing import Self
 from smart_filter_deploy.embedded.addresses import Addresses, StackAddress
 from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.security import signing_certificate
 
 _LOCK = "lock"
 _CHILDREN_LOCK = "children.lock"
 _STATE = "stack.json"
 _OBJECTS = "objects"
 _SECRET_BYTES = 24
+# Names of the test certificate's secrets, by the variables that carry them.
+CERTIFICATE_SECRETS = {
+    signing_certificate.CERTIFICATE: "c2pa-certificate.pem",
+    signing_certificate.KEY: "c2pa-key.pem",
+}
 # Bridges the instant for which `running_stack` holds the lock.
 _LOCK_WAIT_SECONDS = 0.3
 # PostgreSQL still writes its checkpoint after its parent was killed.
@@ -107,6 +113,13 @@ class DataFolder:
         """Write the secret of that name with mode 0600; it appears complete or not at all."""
         path = self.path / "secrets" / name
         _write_private(path, text).replace(path)
+
+    def read_certificate(self) -> dict[str, str]:
+        """Return the variables of the test certificate.  Raises OSError when none was made."""
+        return {
+            variable: (self.path / "secrets" / name).read_text()
+            for variable, name in CERTIFICATE_SECRETS.items()
+        }
 
     def log(self, name: str) -> Path:
         """Return the path of the log of the process of that name."""

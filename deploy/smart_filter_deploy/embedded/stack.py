@@ -4,12 +4,14 @@ import contextlib
 import dataclasses
 import os
 import signal
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from smart_filter_deploy.embedded import c2pa_certificate, postgres, valkey
+from smart_filter_deploy.embedded import postgres, valkey
 from smart_filter_deploy.embedded.addresses import Addresses, StackAddress
 from smart_filter_deploy.embedded.child_processes import (
     Child,
@@ -75,14 +77,8 @@ class Stack:
             **self.addresses.environment(),
             "SMART_FILTER_DATA": str(self.folder.path),
             "SMART_FILTER_SECRETS_KEY": self.folder.secret("sealing-key"),
-            **self._test_certificate(),
+            **(self.folder.read_certificate() if _needs_certificate() else {}),
         }
-
-    def _test_certificate(self) -> dict[str, str]:
-        """Return the variables of the test certificate, unless the operator has set others."""
-        if any(os.environ.get(name) for name in (CERTIFICATE, KEY)):
-            return {}
-        return c2pa_certificate.keep(self.folder)
 
     def start(self, *commands: Command, join: bool = False) -> None:
         """Start commands as one tier and wait until all are ready, or have ended if `once`.
@@ -188,14 +184,18 @@ class Stack:
     def _start_servers(self) -> Addresses:
         # Valkey starts while PostgreSQL creates its data the first time, and stops before it.
         valkey_command, broker_url = valkey.prepare(self.folder)
-        broker = self._new_child(valkey_command)
-        self._tiers = [[], [broker]]
-        broker.start()
+        starting = [valkey_command]
+        if _needs_certificate():
+            starting.append(_make_certificate(self.folder))
+        self._tiers = [[], [self._new_child(command) for command in starting]]
+        for child in self._tiers[1]:
+            child.start()
         server = postgres.prepare(self.folder, self._children_lock, self._stop)
         database = self._new_child(server.command)
         self._tiers[0].append(database)
         database.start()
         wait_until_ready(self._children(), self._stop)
+        del self._tiers[1][1:]  # the certificate's process has ended
         server.create_database()
         return Addresses(
             database_url=server.url,
@@ -204,8 +204,7 @@ class Stack:
         )
 
     def _new_tier(self, commands: Sequence[Command]) -> list[Child]:
-        plain = {name: os.environ[name] for name in PLAIN_VARIABLES if name in os.environ}
-        environment = self.environment
+        plain, environment = _read_plain_variables(), self.environment
         tier = []
         for command in commands:
             given = plain
@@ -229,3 +228,23 @@ class Stack:
 
     def _child(self, name: str) -> Child:
         return next(child for child in self._children() if child.command.name == name)
+
+
+def _read_plain_variables() -> dict[str, str]:
+    return {name: os.environ[name] for name in PLAIN_VARIABLES if name in os.environ}
+
+
+def _needs_certificate() -> bool:
+    """Return whether the operator has set no certificate for Content Credentials."""
+    return not any(os.environ.get(name) for name in (CERTIFICATE, KEY))
+
+
+def _make_certificate(folder: DataFolder) -> Command:
+    module = "smart_filter_deploy.embedded.c2pa_certificate"
+    return Command(
+        name="certificate",
+        argv=(sys.executable, "-P", "-m", module, str(folder.path)),
+        env=_read_plain_variables(),
+        once=True,
+        cwd=Path("/"),
+    )

@@ -1,1 +1,6 @@
 """What `smart-filter removebg` does: move programs written for remove.bg to this service."""
+
+from typing import Final
+
+# The host that programs with a fixed address call.
+REMOVE_BG_HOST: Final = "api.remove.bg"

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from smart_filter_deploy.cli.removebg.interface import REMOVE_BG_HOST
+from smart_filter_deploy.cli.removebg import REMOVE_BG_HOST
 from smart_filter_shared.errors import SetupFailed
 
 CA_FILE, SERVER_FILE, SERVER_KEY_FILE = "ca.pem", "server.pem", "server.key"

@@ -15,8 +15,6 @@ import httpx
 from smart_filter_client.error_responses import parse_retry_after
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
 
-# The host that programs with a fixed address call.
-REMOVE_BG_HOST: Final = "api.remove.bg"
 REMOVE_PATH: Final = "/v1.0/removebg"
 ACCOUNT_PATH: Final = "/v1.0/account"
 # Largest accepted answer: a PNG of 50 megapixels with noise has about as much.

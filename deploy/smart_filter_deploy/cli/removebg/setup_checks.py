@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from smart_filter_deploy.cli.removebg import interface
+from smart_filter_deploy.cli.removebg import REMOVE_BG_HOST, interface
 from smart_filter_deploy.cli.removebg.interface import (
     ACCOUNT_PATH,
-    REMOVE_BG_HOST,
     Answer,
     Interface,
     RequestFailed,

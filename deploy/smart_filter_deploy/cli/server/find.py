@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -27,7 +26,6 @@ from smart_filter_deploy.cli.server.connection import (
 )
 from smart_filter_deploy.cli.terminal.console import can_redraw
 from smart_filter_deploy.cli.terminal.exit_codes import NO_SERVER, PROGRAM, CommandError
-from smart_filter_deploy.embedded import parent_death
 from smart_filter_deploy.embedded.folder import DataFolder, is_held
 from smart_filter_shared.security import outbound_rules
 
@@ -85,12 +83,7 @@ class _UpProcess:
         self._is_ready = False
         self._lines: deque[str] = deque(maxlen=_MAX_KEPT_LINES)
         self._process = subprocess.Popen(  # noqa: S603 - we start ourselves
-            [
-                # If this process is killed, the kernel sends the child SIGTERM.
-                *(sys.executable, "-I", "-S", parent_death.__file__),
-                *(str(os.getpid()), str(int(signal.SIGTERM)), "-", "-", "--"),
-                *program.command("up", "--no-live", "--json", *_public_only()),
-            ],
+            program.tied_command("up", "--no-live", "--json", *_public_only()),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

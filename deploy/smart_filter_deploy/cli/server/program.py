@@ -1,10 +1,13 @@
 """Builds the command lines of this program's child processes."""
 
+import os
+import signal
 import sys
 import sysconfig
 from pathlib import Path
 
 from smart_filter_deploy.cli.terminal.exit_codes import PROGRAM
+from smart_filter_deploy.embedded import parent_death
 from smart_filter_shared.errors import SetupFailed
 
 
@@ -19,3 +22,12 @@ def command(*arguments: str) -> tuple[str, ...]:
         if script.is_file():
             return (sys.executable, str(script), *arguments)
     raise SetupFailed(f"no {PROGRAM} in {folders[0]}: reinstall smart-filter there with pip")
+
+
+def tied_command(*arguments: str) -> tuple[str, ...]:
+    """Return `command` with a launcher: it gets SIGTERM when this process ends, even by SIGKILL."""
+    return (
+        *(sys.executable, "-I", "-S", parent_death.__file__),
+        *(str(os.getpid()), str(int(signal.SIGTERM)), "-", "-", "--"),
+        *command(*arguments),
+    )

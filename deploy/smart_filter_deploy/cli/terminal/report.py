@@ -16,7 +16,6 @@ from smart_filter_client.models import (
     Failure,
     Filtered,
     Job,
-    Model,
     Picture,
     Rating,
     Stage,
@@ -279,21 +278,3 @@ def _parse_range(queue: Fields) -> tuple[float, float] | None:
 def _format_range(half: float, most: float) -> str:
     about, at_most = format_duration(half), format_duration(most)
     return f"about {about}" if about == at_most else f"about {about}, {at_most} at most"
-
-
-def describe_defaults(models: Iterable[Model]) -> str:
-    """Return one line for people about what is on by default and can be turned off; "" for nothing.
-
-    models: those of the server, whose default models are described.
-    """
-    defaults = [one for one in models if one.default]
-    research = sorted(one.name for one in defaults if one.research)
-    told = []
-    if research:
-        told.append(
-            f"research weights are in use ({', '.join(research)}), which are not for"
-            " commercial use: SMART_FILTER_RESEARCH_WEIGHTS=off turns them off"
-        )
-    if any(one.document.get("emotions") is True for one in defaults):
-        told.append("emotions are read in faces: SMART_FILTER_EMOTIONS=off turns that off")
-    return "; ".join(told)

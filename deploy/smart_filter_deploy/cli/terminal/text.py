@@ -1,7 +1,8 @@
-"""Text that commands print: escaped lines, JSON, times, and the examples of a help text."""
+"""Text that commands print: escaped lines, JSON, times, examples of a help text, defaults."""
 
 import datetime as dt
 import json
+from collections.abc import Iterable, Mapping
 
 import click
 
@@ -38,6 +39,24 @@ def format_utc(moment: dt.datetime | None) -> str | None:
     if moment is None:
         return None
     return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def describe_defaults(models: Iterable[Mapping[str, object]]) -> str:
+    """Return one line for people about what is on by default and can be turned off; "" for nothing.
+
+    models: the API's documents of its models; the default ones are described.
+    """
+    defaults = [model for model in models if model["default"]]
+    research = sorted(str(model["name"]) for model in defaults if model.get("research"))
+    parts = []
+    if research:
+        parts.append(
+            f"research weights are in use ({', '.join(research)}), which are not for"
+            " commercial use: SMART_FILTER_RESEARCH_WEIGHTS=off turns them off"
+        )
+    if any(model.get("emotions") is True for model in defaults):
+        parts.append("emotions are read in faces: SMART_FILTER_EMOTIONS=off turns that off")
+    return "; ".join(parts)
 
 
 def _escape_character(sign: str) -> str:

