@@ -355,3 +355,25 @@ def test_child_of_this_machine_has_all_locks(decoder: DecoderPool) -> None:
         decoder.start()
 
     assert lines == []
+
+
+def test_opencv_leaves_the_library_path_as_it_was() -> None:
+    program = (
+        "import os\n"
+        "from smart_filter_workers.opencv import cv2\n"
+        "print(cv2.__name__, os.environ.get('LD_LIBRARY_PATH'))\n"
+    )
+    environment = {name: os.environ[name] for name in os.environ if name != "LD_LIBRARY_PATH"}
+
+    printed = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**environment, **given},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for given in ({}, {"LD_LIBRARY_PATH": "/nonexistent"})
+    ]
+
+    assert printed == ["cv2 None\n", "cv2 /nonexistent\n"]

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from smart_filter_workers.opencv import cv2
 
 # A run writes checkpoints, curves and the exported file; none of our models needs over 200 MB.
 MIN_FREE_BYTES: Final = 500_000_000

@@ -1,8 +1,9 @@
 """Label the connected parts of a mask."""
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from smart_filter_workers.opencv import cv2
 
 _CONNECTIVITY = 8  # pixels that touch at a corner are of one part
 

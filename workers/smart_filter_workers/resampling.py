@@ -5,9 +5,10 @@ Pictures that people look at in detail are made smaller by area: see `images`.
 
 from typing import Final, TypeVar
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from smart_filter_workers.opencv import cv2
 
 Pixels = TypeVar("Pixels", NDArray[np.uint8], NDArray[np.float32])
 

@@ -5,13 +5,13 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-import cv2
 import numpy as np
 
 from smart_filter_shared.errors import FolderUnreadable, ImageTooLarge, ImageUnreadable
 from smart_filter_training.annotations.marks import AnnotatedPicture
 from smart_filter_training.preflight import Finding, check_leakage, hash_picture
 from smart_filter_workers import images
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
 
 # Folders of pictures next to an annotation file, in COCO's archives and most tools.

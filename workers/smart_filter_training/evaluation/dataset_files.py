@@ -13,13 +13,13 @@ from pathlib import Path
 from tokenize import TokenError
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from smart_filter_shared.errors import FolderUnreadable, ImageTooLarge, ImageUnreadable
 from smart_filter_workers import images
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Photo, Srgb8
 
 PICTURE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp"})

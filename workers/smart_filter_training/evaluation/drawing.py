@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.networks.boxes import Box
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Srgb8
 
 Color: TypeAlias = tuple[int, int, int]

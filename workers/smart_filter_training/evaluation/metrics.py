@@ -4,11 +4,11 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.networks.boxes import Box, box_iou
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8
 
 Floats = NDArray[np.float64]

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 
 from smart_filter_shared.catalog.parameters import Parameters
@@ -16,6 +15,7 @@ from smart_filter_training.evaluation import dataset_files
 from smart_filter_training.evaluation.model_process import ModelProcess
 from smart_filter_training.evaluation.prepare_stage import open_prepare_stage
 from smart_filter_training.evaluation.tasks import orientation
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Face, Photo, PreparedPhoto, Srgb8
 
 SLOW_QUANTILE: Final = 0.9

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,6 +29,7 @@ from smart_filter_workers.networks.eye_patches import (
     EyeThresholds,
 )
 from smart_filter_workers.networks.squares import Square
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.weights.packaged import bundled_path
 
 Network = Any  # keras ships no types

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,6 +33,7 @@ from smart_filter_workers.networks.scene_orientation import (
     SceneNetwork,
     resize_scene,
 )
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
 
 # Keras ships no types.

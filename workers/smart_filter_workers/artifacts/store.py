@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-import cv2
 import numpy as np
 from pydantic import TypeAdapter
 
@@ -46,6 +45,7 @@ from smart_filter_workers import images
 from smart_filter_workers.artifacts import photo_import
 from smart_filter_workers.decoder.pool import Decoder
 from smart_filter_workers.fetcher import Fetcher
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import (
     RESULT_TYPES,
     EncodedFile,

@@ -7,13 +7,13 @@ proxy or smaller, because out-of-focus areas hold no finer detail.
 
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.backgrounds import colors
 from smart_filter_workers.backgrounds.colors import Colors
 from smart_filter_workers.backgrounds.sheet import Sheet
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Srgb8
 
 # Radius of a disc of light at strength 1, as a share of the picture's mean side. Chosen by looking:

@@ -13,13 +13,13 @@ from importlib.resources import files as resources
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.presets import PRESETS, Preset
 from smart_filter_workers.backgrounds import colors, library
 from smart_filter_workers.backgrounds.colors import Colors
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
 
 # Cells of the grid: fine enough to distinguish the area behind heads from that behind shoulders.

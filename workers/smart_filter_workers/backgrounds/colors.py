@@ -3,9 +3,10 @@
 import functools
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from smart_filter_workers.opencv import cv2
 
 # (..., 3) float32, RGB; each function states whether gamma-coded 0..255 or linear light 0..1.
 Colors = NDArray[np.float32]

@@ -1,9 +1,9 @@
 """Crop an uploaded background so that it fills the photo's frame in its own proportions."""
 
-import cv2
 import numpy as np
 
 from smart_filter_workers import images
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
 
 

@@ -8,11 +8,11 @@ sheet. Both get fine grain at the end, without which gradients show bands.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.backgrounds.colors import Colors
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
 
 Field = NDArray[np.float32]  # (h, w), any range

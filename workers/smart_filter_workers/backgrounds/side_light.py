@@ -2,9 +2,9 @@
 
 from typing import Final
 
-import cv2
 import numpy as np
 
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
 
 # Families that show a sun, a moon, a window or a lamp; bright areas of the others are not lights.

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.backgrounds import color_names, colors
 from smart_filter_workers.backgrounds.color_names import NamedColor
 from smart_filter_workers.backgrounds.colors import Colors
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize, shrink
 from smart_filter_workers.results import Face, Matte8, Srgb8
 

@@ -10,7 +10,6 @@ import struct
 import zlib
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
@@ -21,6 +20,7 @@ from smart_filter_shared.security.photo_header import MAX_PIXELS, MAX_SIDE_PX
 from smart_filter_workers.images import avif, exif, heic, jpeg, metadata, tiff
 from smart_filter_workers.images.icc_profiles import flatten_to_srgb, to_srgb
 from smart_filter_workers.images.resize import apply_orientation
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Photo, Srgb8
 
 _PILLOW_FORMATS: Final = {"PNG": "png", "WEBP": "webp", "AVIF": "avif"}

@@ -8,12 +8,12 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-import cv2
 import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
 from PIL import Image
 
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Matte16, Srgb8
 
 _HEADER_BYTES: Final = 33  # the signature and the first chunk

@@ -1,8 +1,8 @@
 """Resize and turn pictures."""
 
-import cv2
 import numpy as np
 
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
 
 

@@ -8,12 +8,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
-import cv2
 import numpy as np
 
 from smart_filter_shared.errors import VersionRefused
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.models.cache import Model
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import PreparedPhoto, Srgb8
 from smart_filter_workers.stages.smile.eye_face import build_face
 

@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import cv2
-
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.live import refocus
 from smart_filter_workers.models import catalog
@@ -19,6 +17,7 @@ from smart_filter_workers.networks import blazeface
 from smart_filter_workers.networks.blazeface import BlazeFace
 from smart_filter_workers.networks.centerface import CenterFace
 from smart_filter_workers.networks.selfie import SelfieNetworks
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Face, Faces, PreparedPhoto, Smiles, Srgb8
 from smart_filter_workers.stages.composite.models.base import Compositor
 from smart_filter_workers.stages.face import stage as face_stage

@@ -11,10 +11,10 @@ eighths (docs/measurements.md).
 
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Srgb8
 
 Floats = NDArray[np.float32]

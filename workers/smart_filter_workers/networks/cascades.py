@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.networks.boxes import Box
+from smart_filter_workers.opencv import cv2
 
 # (H, W) uint8, luma.
 Gray8 = NDArray[np.uint8]

@@ -4,7 +4,6 @@ import json
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +11,7 @@ from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_workers.networks import onnx_runtime
 from smart_filter_workers.networks.squares import Square
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
 
 Floats = NDArray[np.float32]

@@ -3,10 +3,10 @@
 import math
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Point, Srgb8
 

@@ -4,8 +4,9 @@ import ctypes
 import re
 from pathlib import Path
 
-import cv2
 from PIL import AvifImagePlugin
+
+from smart_filter_workers.opencv import cv2
 
 # The names in the wheels of numpy and of OpenCV, and in a plain build.
 _SETTERS = (

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from smart_filter_deploy.cli.terminal.exit_codes import PHOTO_FAILED, WRONG_USAGE, CommandError
+from smart_filter_workers.opencv import cv2
 
 Frame = npt.NDArray[np.uint8]
 

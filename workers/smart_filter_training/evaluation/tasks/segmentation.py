@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
 
-import cv2
 import numpy as np
 
 from smart_filter_shared.errors import FolderUnreadable
 from smart_filter_shared.recipe import Recipe
 from smart_filter_training.evaluation import dataset_files, drawing, metrics
 from smart_filter_training.evaluation.base import Cell, Floats, Metric, PreparePhoto, Score
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, PreparedPhoto, Segmentation
 from smart_filter_workers.stages.segmentation import stage
 from smart_filter_workers.stages.segmentation.models.base import Segmenter

@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias, cast
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,6 +41,7 @@ from smart_filter_workers.models import admission
 from smart_filter_workers.networks import network_input
 from smart_filter_workers.networks.handling import Activation, Handling, TrainedTask
 from smart_filter_workers.networks.onnx_session import OnnxNetwork
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Srgb8
 from smart_filter_workers.stages.segmentation.models import onnx
 from smart_filter_workers.weights.allowlist import AdmittedFile

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,6 +27,7 @@ from smart_filter_training.preflight import Finding
 from smart_filter_training.run_record import RunRecord
 from smart_filter_workers.networks import expression
 from smart_filter_workers.networks.expression import ExpressionNetwork, ExpressionScores
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.weights.packaged import bundled_path
 
 Network = Any  # keras ships no types

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,6 +40,7 @@ from smart_filter_training.preflight import Finding
 from smart_filter_training.run_record import RunRecord
 from smart_filter_workers import images
 from smart_filter_workers.networks.litert import LiteRtNetwork
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Srgb8
 from smart_filter_workers.stages.segmentation.edges import refine_edges
 from smart_filter_workers.stages.segmentation.models.portrait import Portrait

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_training.models.unet.pairs import Example
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
 
 Floats = NDArray[np.float32]

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -21,6 +20,7 @@ from smart_filter_shared.security.photo_header import MAX_PIXELS
 from smart_filter_training import examples, preflight
 from smart_filter_training.evaluation import dataset_files
 from smart_filter_training.preflight import Finding
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Srgb8
 from smart_filter_workers.stages.prepare.perceptual_hash import compute_perceptual_hash
 

@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 
 from smart_filter_shared.catalog.model_card import ModelCard
@@ -17,6 +16,7 @@ from smart_filter_training.evaluation.prepare_stage import open_prepare_stage
 from smart_filter_training.models.unet.pairs import IMAGES, MASKS
 from smart_filter_workers import images
 from smart_filter_workers.models import catalog
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Segmentation, Srgb8
 
 # In the folder of the pairs: the teacher, and the digests of the photos.

@@ -4,12 +4,12 @@ palette: two colors of the ground, from the corners to the middle, then those of
 day: 1 for sunlight glittering on a bright ground, instead of lamps in the dark.
 """
 
-import cv2
 import numpy as np
 
 from smart_filter_shared.presets import Preset
 from smart_filter_workers.backgrounds import colors
 from smart_filter_workers.backgrounds.sheet import Field, Sheet
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
 
 SMALL_SIDE_PX = 560

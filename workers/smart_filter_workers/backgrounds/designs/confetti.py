@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 
 from smart_filter_shared.presets import Preset
 from smart_filter_workers.backgrounds import colors
 from smart_filter_workers.backgrounds.shapes import FIXED_POINT_BITS, Outline, inset_outline
 from smart_filter_workers.backgrounds.sheet import Sheet
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
 
 SMALL_SIDE_PX = 500

@@ -3,13 +3,13 @@
 palette: as for a gradient.
 """
 
-import cv2
 import numpy as np
 
 from smart_filter_shared.presets import Preset
 from smart_filter_workers.backgrounds import shapes
 from smart_filter_workers.backgrounds.designs import gradient
 from smart_filter_workers.backgrounds.sheet import Sheet
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
 
 PITCH = 0.34

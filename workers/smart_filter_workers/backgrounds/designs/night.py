@@ -6,13 +6,13 @@ haze, moon: 1 for northern lights, the Milky Way, a full moon.
 
 import math
 
-import cv2
 import numpy as np
 
 from smart_filter_shared.presets import Preset
 from smart_filter_workers.backgrounds import colors
 from smart_filter_workers.backgrounds.shapes import ridge_line, smoothstep
 from smart_filter_workers.backgrounds.sheet import Field, Sheet
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
 
 SMALL_SIDE_PX = 520

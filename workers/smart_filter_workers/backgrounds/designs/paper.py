@@ -3,13 +3,13 @@
 palette: the paper, then the paints.
 """
 
-import cv2
 import numpy as np
 
 from smart_filter_shared.presets import Preset
 from smart_filter_workers.backgrounds import colors
 from smart_filter_workers.backgrounds.shapes import hillshade
 from smart_filter_workers.backgrounds.sheet import Field, Sheet
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
 
 SMALL_SIDE_PX = 640

@@ -4,13 +4,13 @@ palette: the sky from top to horizon (three colors), the clouds' light and their
 additional cloudiness compared to a fair day, 0 by default.
 """
 
-import cv2
 import numpy as np
 
 from smart_filter_shared.presets import Preset
 from smart_filter_workers.backgrounds import colors
 from smart_filter_workers.backgrounds.shapes import hillshade, smoothstep, warp_field
 from smart_filter_workers.backgrounds.sheet import Field, Sheet
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
 
 SMALL_SIDE_PX = 520

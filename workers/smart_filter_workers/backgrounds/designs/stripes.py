@@ -3,12 +3,12 @@
 palette: the ground, then the stripes from the outermost inward.
 """
 
-import cv2
 import numpy as np
 
 from smart_filter_shared.presets import Preset
 from smart_filter_workers.backgrounds import colors, shapes
 from smart_filter_workers.backgrounds.sheet import Sheet
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
 
 SMALL_SIDE_PX = 640

@@ -4,13 +4,13 @@ palette: the wall in the shade, at its brightest in the shade, and in the sun.
 leaves: 1 for the shadows of a palm instead of window panes.
 """
 
-import cv2
 import numpy as np
 
 from smart_filter_shared.presets import Preset
 from smart_filter_workers.backgrounds import colors
 from smart_filter_workers.backgrounds.shapes import Outline, hillshade, smoothstep
 from smart_filter_workers.backgrounds.sheet import Field, Sheet
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
 
 SMALL_SIDE_PX = 460

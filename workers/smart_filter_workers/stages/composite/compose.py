@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import Final, TypeVar
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Face, Frame, Point, Srgb8
 from smart_filter_workers.stages.composite.models.base import CutOut
 

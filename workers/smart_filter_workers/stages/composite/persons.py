@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 
 from smart_filter_shared.recipe import Effort, Recipe
 from smart_filter_workers import images
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import EncodedFile, InstanceMap, Matte8
 from smart_filter_workers.stages.composite.models.base import Srgba8
 

@@ -11,12 +11,12 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.connected_parts import label_parts
 from smart_filter_workers.networks.coordinates import photo_per_proxy
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import HALF_LEVEL, AttachedThing, Matte8, PreparedPhoto
 from smart_filter_workers.stages.segmentation.models.base import People
 

@@ -7,9 +7,9 @@ method does not recognize persons: a busy wall yields contours just as well as a
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Srgb8
 
 # Every picture is resized to this longest side, so that pixels and iterations mean the same for

@@ -7,11 +7,11 @@ known masks (mean absolute error 0.038 before, 0.033 after, on portraits) and by
 
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.connected_parts import label_parts
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import Matte8, Srgb8
 

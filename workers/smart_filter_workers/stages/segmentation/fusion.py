@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +11,7 @@ from smart_filter_workers.connected_parts import label_parts
 from smart_filter_workers.networks.boxes import Box, box_side
 from smart_filter_workers.networks.selfie import SelfieNetworks
 from smart_filter_workers.networks.squares import Square
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.segmentation.person_boxes import PersonBoxes
 from smart_filter_workers.stages.segmentation.persons import Person, PersonFinder

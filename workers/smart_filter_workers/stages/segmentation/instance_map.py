@@ -3,11 +3,11 @@
 from collections.abc import Collection, Mapping
 from typing import Final
 
-import cv2
 import numpy as np
 
 from smart_filter_shared.recipe import PersonSelection
 from smart_filter_workers.networks.coordinates import photo_per_proxy
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import DetectedPerson, InstanceMap, Matte8, PreparedPhoto
 from smart_filter_workers.stages.segmentation.models.base import People
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +10,7 @@ from smart_filter_workers.networks.boxes import Box, box_iou
 from smart_filter_workers.networks.movenet import PersonBox
 from smart_filter_workers.networks.pose import Body
 from smart_filter_workers.networks.squares import Square
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
 
 Outline = NDArray[np.bool_]

@@ -6,10 +6,10 @@ Seeds are (h, w) uint8 with OpenCV's four levels: surely or probably background 
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import HALF_LEVEL, Face, Matte8, PreparedPhoto
 
 Seeds = NDArray[np.uint8]

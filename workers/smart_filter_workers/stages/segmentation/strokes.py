@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import PreparedPhoto
 
 _STROKE: Final = r"(?:keep|remove)(?: [0-9]{1,5},[0-9]{1,5})+"

@@ -2,7 +2,6 @@
 
 from typing import Final
 
-import cv2
 import numpy as np
 
 from smart_filter_workers.networks.face_mesh import (
@@ -13,6 +12,7 @@ from smart_filter_workers.networks.face_mesh import (
     FaceView,
     Mesh,
 )
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Face, Srgb8
 
 # An eye fills a little over half of its crop. The square around it that the contours' network

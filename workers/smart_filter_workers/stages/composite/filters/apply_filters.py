@@ -4,9 +4,9 @@ import importlib
 import pkgutil
 from typing import Final, cast
 
-import cv2
 import numpy as np
 
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import (
     ChosenBackground,
     Eyes,

@@ -8,10 +8,10 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
-import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8
 
 Typeface: TypeAlias = ImageFont.FreeTypeFont

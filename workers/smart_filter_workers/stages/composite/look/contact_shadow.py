@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.recipe.framing import TOUCHES_WITHIN
 from smart_filter_workers.connected_parts import label_parts
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
 
 # Chosen by looking. All lengths are shares of the size of one person or touching group. Soles are

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.backgrounds import colors
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Face, Srgb8
 from smart_filter_workers.stages.composite.look import coarse_grid
 from smart_filter_workers.stages.composite.matting.edge_pixels import Floats

@@ -8,9 +8,9 @@ does reach dark hair. The square stands in for sRGB's curve: 3 levels off at mos
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Srgb8
 from smart_filter_workers.stages.composite.look import coarse_grid
 from smart_filter_workers.stages.composite.matting.edge_pixels import Floats

@@ -4,11 +4,11 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Outline
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Srgb8
 from smart_filter_workers.stages.composite.look import coarse_grid
 from smart_filter_workers.stages.composite.look.coarse_grid import Block

@@ -7,10 +7,10 @@ that of black laid over, as in every drawing program.
 
 from typing import Final
 
-import cv2
 import numpy as np
 
 from smart_filter_shared.recipe import Shadow, ShadowKind
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.composite.look import coarse_grid, contact_shadow
 from smart_filter_workers.stages.composite.matting.edge_pixels import Floats

@@ -7,10 +7,10 @@ stays close to the matte's.
 
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8
 from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
 

@@ -8,10 +8,10 @@ cost. It replaces PyMatting, which stores entries for every pixel of the picture
 
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
 

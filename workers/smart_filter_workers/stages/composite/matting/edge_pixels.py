@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8
 
 Floats: TypeAlias = NDArray[np.float32]

@@ -6,9 +6,9 @@ Without this step the old background shines through hair and along shoulders.
 from collections.abc import Sequence
 from typing import Final
 
-import cv2
 import numpy as np
 
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.composite.matting.edge_pixels import Floats
 

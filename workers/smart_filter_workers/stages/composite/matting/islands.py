@@ -2,10 +2,10 @@
 
 from typing import Final
 
-import cv2
 import numpy as np
 
 from smart_filter_workers.connected_parts import label_parts
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Face, Matte8
 
 # Parts smaller than this share of the largest one, without a face, are removed.

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-import cv2
 import numpy as np
 
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Srgb8
 from smart_filter_workers.stages.composite.matting.edge_learning import LearnedEdge
 from smart_filter_workers.stages.composite.matting.edge_pixels import find_edge_pixels

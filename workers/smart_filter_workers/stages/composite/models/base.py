@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.recipe import Edge
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Face, Matte8, Srgb8
 
 # (H, W, 4) uint8: sRGB and straight (not premultiplied) alpha.

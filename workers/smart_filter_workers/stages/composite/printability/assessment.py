@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 
 from smart_filter_shared.printability import FacePrint, Printability
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import HALF_LEVEL, Eyes, Face, Frame, Matte8, Srgb8
 from smart_filter_workers.stages.composite.printability import paper_size, verdicts
 from smart_filter_workers.stages.composite.printability.face_measurements import (

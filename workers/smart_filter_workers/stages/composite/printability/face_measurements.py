@@ -8,10 +8,10 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Face, Srgb8
 from smart_filter_workers.stages.composite.printability.levels import (
     BLACK,

@@ -7,10 +7,10 @@ detail.
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import HALF_LEVEL, Frame, Matte8, Srgb8
 from smart_filter_workers.stages.composite.printability.face_measurements import (
     measure_blur,

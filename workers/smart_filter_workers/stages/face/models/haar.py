@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
@@ -17,6 +16,7 @@ from smart_filter_workers.networks.cascades import Cascade, DetectionOptions
 from smart_filter_workers.networks.coordinates import scale_face
 from smart_filter_workers.networks.face_mesh import MESH_WEIGHTS, FaceMesh
 from smart_filter_workers.networks.mesh_faces import face_from_mesh
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import shrink
 from smart_filter_workers.results import Face, Srgb8
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +13,7 @@ from smart_filter_shared.catalog.model_card import Commercial, ModelCard, Weight
 from smart_filter_shared.catalog.parameters import Parameters, float_of, number
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks.mean_landmarks import estimate_landmarks
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Face, Srgb8
 
 Floats = NDArray[np.float32]

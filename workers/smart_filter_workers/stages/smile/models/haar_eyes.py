@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,6 +30,7 @@ from smart_filter_workers.networks.face_mesh import (
     FaceView,
     square_around,
 )
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Eyes
 from smart_filter_workers.stages.smile.eye_visibility import check_visibility
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
 from smart_filter_shared.catalog.parameters import Parameters, str_of
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Srgb8
 from smart_filter_workers.stages.composite.filters import text_rendering, tiles
 from smart_filter_workers.stages.composite.filters.base import FilterVerdict

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.parameters import Parameters, float_of, str_of
 from smart_filter_shared.presets import Mood
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Srgb8
 from smart_filter_workers.stages.composite.filters.base import FilterVerdict
 from smart_filter_workers.stages.composite.filters.scene import Scene
