@@ -1,11 +1,13 @@
 """Real servers for the tests that need them: started once, emptied before each test."""
 
+import contextlib
 import logging
 import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import hypothesis
 import pytest
@@ -116,11 +118,13 @@ def _named_paths(config: pytest.Config) -> list[Path]:
 
 
 @pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Remove the user's own settings from the environment."""
-    for name in list(os.environ):
-        if name.startswith("SMART_FILTER_") and name != "SMART_FILTER_EVAL_DATA":
-            monkeypatch.delenv(name)
+def _clean_environment() -> Iterator[None]:
+    """Remove the user's own settings; restore environment and working folder after a command."""
+    with mock.patch.dict(os.environ), contextlib.chdir(Path.cwd()):
+        for name in list(os.environ):
+            if name.startswith("SMART_FILTER_") and name != "SMART_FILTER_EVAL_DATA":
+                del os.environ[name]
+        yield
 
 
 @pytest.fixture(autouse=True)

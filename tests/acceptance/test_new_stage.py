@@ -5,11 +5,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
+
+from smart_filter_deploy.cli.server import program
 
 CHECKOUT = Path(__file__).parents[2]
 PAGE = CHECKOUT / "docs" / "extending.md"
@@ -65,7 +66,7 @@ def test_stage_of_at_most_eight_files_runs(
 
     ended = subprocess.run(
         [
-            *(sys.executable, "-m", "smart_filter_deploy.cli", "run", str(PHOTO)),
+            *program.command("run", str(PHOTO)),
             *("--background", "preset:studio", "--set", "outputs=image,rating"),
             *("-o", str(tmp_path / "out.jpg"), "--json"),
         ],

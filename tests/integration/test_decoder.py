@@ -77,7 +77,7 @@ def attempt(locks: str, action: str) -> str:
     """Return `done` or the error's name, of an action in a process with these locks."""
     return subprocess.run(
         [sys.executable, "-m", "smart_filter_tests.locked_process", locks, action],
-        cwd=TESTS,
+        env={**os.environ, "PYTHONPATH": str(TESTS)},
         capture_output=True,
         text=True,
         check=False,
@@ -355,6 +355,38 @@ def test_child_of_this_machine_has_all_locks(decoder: DecoderPool) -> None:
         decoder.start()
 
     assert lines == []
+
+
+@needs_linux
+def test_child_starts_in_the_root_folder_without_the_working_folder_in_its_paths(
+    decoder: DecoderPool, children: Children, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/nonexistent::lib:")
+
+    decoder.start()
+
+    child = Path(f"/proc/{only(children)}")
+    assert b"LD_LIBRARY_PATH=/nonexistent" in (child / "environ").read_bytes().split(b"\0")
+    assert (child / "cwd").readlink() == Path("/")
+
+
+@needs_linux
+@pytest.mark.parametrize("action", sorted(FILES))
+def test_files_are_locked_before_anything_large_is_loaded(action: str) -> None:
+    assert attempt("entry", action) == "EACCES"
+
+
+@needs_linux
+def test_decoders_are_loaded_behind_the_first_lock() -> None:
+    program = (
+        "import sys\n"
+        "from smart_filter_workers.decoder import entry\n"
+        "print(sorted({'numpy', 'PIL', 'cv2', 'pydantic', 'ssl'} & sys.modules.keys()))\n"
+    )
+
+    ended = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True)
+
+    assert ended.stdout == b"[]\n"
 
 
 def test_opencv_leaves_the_library_path_as_it_was() -> None:

@@ -6,7 +6,6 @@ import os
 import signal
 import struct
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
+from smart_filter_deploy.cli.server import program
 from smart_filter_deploy.embedded.ports import LOOPBACK, free_port
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.live.tokens import LIFETIME_SECONDS, Tokens
@@ -170,7 +170,7 @@ def live_worker(weights: Path, **environment: str) -> LiveWorker:
         "SMART_FILTER_LIVE_SECRET": SECRET,
         **environment,
     }
-    command = (sys.executable, "-m", "smart_filter_deploy.cli", "live-worker")
+    command = program.command("live-worker")
     process = subprocess.Popen(
         (
             *(*command, "--port", host.rpartition(":")[2], "--threads", "2"),

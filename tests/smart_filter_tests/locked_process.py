@@ -1,6 +1,7 @@
 """Try one action in a process with locks: `python -m … LOCKS ACTION`.
 
-LOCKS: `all`, `seccomp`, `landlock` or `none`.  It prints `done`, or the name of the error's number.
+LOCKS: `all`, `seccomp`, `landlock`, `entry` (the first lock of a decoder child) or `none`.
+It prints `done`, or the name of the error's number.
 """
 
 import errno
@@ -12,7 +13,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from smart_filter_workers.decoder import child
+from smart_filter_workers.decoder import child, entry
 from smart_filter_workers.system import landlock, seccomp
 
 _PARENT = os.getppid()
@@ -68,6 +69,7 @@ def main() -> None:
         "all": child.lock,
         "seccomp": lambda: [seccomp.restrict()],
         "landlock": lambda: [landlock.restrict()],
+        "entry": lambda: [entry.lock_files()],
         "none": list,
     }[locks]()
     assert not any(missing), missing

@@ -58,7 +58,12 @@ def bash(script: str, folder: Path | None = None) -> str:
     """Run a bash script in a folder; return its output and require an empty standard error."""
     ended = subprocess.run(
         ["bash", "--norc", "-c", script],
-        env={"PYTHON": sys.executable, "PYTHONPATH": ":".join(sys.path), "PATH": "/usr/bin:/bin"},
+        env={
+            "PYTHON": sys.executable,
+            "PYTHONPATH": ":".join(sys.path),
+            "PATH": "/usr/bin:/bin",
+            "MAIN": "from smart_filter_deploy.cli import main; main()",
+        },
         cwd=folder,
         capture_output=True,
         text=True,
@@ -119,7 +124,7 @@ def test_server_words_with_shell_syntax_are_not_offered() -> None:
 def test_bash_does_not_expand_patterns_in_an_answer(tmp_path: Path) -> None:
     (tmp_path / "plain,file").touch()
     press = (
-        'eval "$("$PYTHON" -m smart_filter_deploy.cli completion bash)"\n'
+        'eval "$("$PYTHON" -c "$MAIN" completion bash)"\n'
         "smart-filter() { echo 'plain,*'; }\n"
         "_smart_filter_completion smart-filter\n"
         'printf "%s\\n" "${COMPREPLY[@]}"\n'

@@ -26,6 +26,7 @@ from smart_filter_deploy.cli.terminal.lazy_group import (
     LazyGroup,
 )
 from smart_filter_deploy.cli.terminal.text import examples
+from smart_filter_shared.security import search_paths
 
 SECTIONS = {
     "Pictures": {
@@ -98,6 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
     arguments: those after the program's name; None: this process's own.
     """
+    search_paths.leave_working_folder(os.environ)
     for stream in (sys.stdout, sys.stderr):
         # Print a replacement for characters that the terminal cannot encode.
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # they are text files

@@ -80,6 +80,7 @@ def _load_catalog() -> "ModelCatalog":
 def _read_version(program: Path) -> str:
     done = subprocess.run(  # noqa: S603 - no untrusted program
         [program, "--version"],
+        cwd="/",
         capture_output=True,
         text=True,
         timeout=_TRIAL_SECONDS,

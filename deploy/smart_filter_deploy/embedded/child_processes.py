@@ -77,7 +77,7 @@ class Command:
     stop_seconds: float = 15.0
     death_signal: signal.Signals = signal.SIGKILL
     identity: Identity | None = None
-    cwd: Path | None = None
+    cwd: Path = Path("/")
     inherit: tuple[int, ...] = ()
 
 

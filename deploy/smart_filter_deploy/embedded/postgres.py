@@ -114,7 +114,6 @@ def prepare(folder: DataFolder, held: int, stop: StopRequest) -> Postgres:
         stop_signal=signal.SIGINT,
         death_signal=signal.SIGINT,
         identity=place.user,
-        cwd=Path("/"),
     )
     return Postgres(command, port, password)
 
@@ -151,7 +150,6 @@ def _initdb(
             env=place.environment(),
             stop_seconds=_INITDB_SECONDS,
             identity=place.user,
-            cwd=Path("/"),
             inherit=(pipe,),
         )
         child = Child(command, folder, held)

@@ -5,6 +5,7 @@ own credentials could hold a thumbnail or a location, and it has no network.
 Source: C2PA 2.2, 18.15 (actions) and 10.3.2.2 (claim generator info).
 """
 
+import contextlib
 import dataclasses
 import io
 import json
@@ -184,6 +185,8 @@ def _action_with(action: str, ingredient: str) -> dict[str, object]:
 
 def _library() -> Any:  # noqa: ANN401 - its types are partial
     """Return the module `c2pa`, loading it at its first use."""
-    import c2pa  # noqa: PLC0415 - it loads a library of 23 MB
+    # It prefers a library in the working folder to that of its own package.
+    with contextlib.chdir("/"):
+        import c2pa  # noqa: PLC0415 - it loads a library of 23 MB
 
     return c2pa

@@ -1,6 +1,7 @@
 """Decode clients' pictures in a child process without credentials, network or files.
 
 pool: the worker's side; it starts the children, asks them, and distrusts their answers.
+entry: the start of the other side; it locks files before it loads anything large.
 child: the other side; it locks itself, then decodes one picture after another.
 answers: the messages between both.
 """

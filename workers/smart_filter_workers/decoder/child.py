@@ -1,7 +1,7 @@
-"""A process that decodes pictures and can do nothing else: `python -m … SOCKET`.
+"""A process that decodes pictures and can do nothing else; `decoder.entry` starts it.
 
-It has a clean environment and one socket. It loads the decoders, uses each once, locks itself, and
-then answers requests until the socket ends.  Messages: `decoder.answers`.
+It has a clean environment and one socket. It uses each decoder once, locks itself, and then answers
+requests until the socket ends.  Messages: `decoder.answers`.
 """
 
 import contextlib
@@ -67,7 +67,6 @@ def main() -> None:
 
 def lock() -> list[str]:
     """Give up all rights of this process; return a reason for each lock that is not available."""
-    _offer_to_out_of_memory_killer()
     _limit_resources()
     return [reason for reason in (landlock.restrict(), seccomp.restrict()) if reason is not None]
 
@@ -90,12 +89,6 @@ def answer(request: Mapping[str, object], content: bytes) -> Sequence[bytes | me
         return _failure("defect", f"{type(error).__name__}: {error}")
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-def _offer_to_out_of_memory_killer() -> None:
-    """Make the kernel end this process before its parent when memory runs out."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 def _limit_resources() -> None:
@@ -157,7 +150,3 @@ def _describe(picture: Photo) -> Sequence[bytes | memoryview]:
 
 def _failure(error: str, message: str) -> Sequence[bytes]:
     return [pack_message({"error": error, "message": message[:_MAX_MESSAGE_LENGTH]})]
-
-
-if __name__ == "__main__":
-    main()

@@ -25,6 +25,7 @@ from smart_filter_shared.errors import (
     ImageUnreadable,
     Poison,
 )
+from smart_filter_shared.security import search_paths
 from smart_filter_shared.security.photo_header import MAX_PIXELS
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.decoder.answers import (
@@ -48,7 +49,7 @@ _START_SECONDS: Final = 60.0
 _CHILDREN: Final = 2
 # Variables that say where Python and libraries are; no others reach a child.
 _VARIABLES: Final = ("PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH")
-_MODULE: Final = "smart_filter_workers.decoder.child"
+_MODULE: Final = "smart_filter_workers.decoder.entry"
 _log = logger("decoder")
 
 
@@ -185,10 +186,12 @@ class _Child:
     def __init__(self, module: str) -> None:
         self._socket, theirs = socket.socketpair()
         environment = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
+        search_paths.leave_working_folder(environment)
         with theirs:
             try:
                 self._process = subprocess.Popen(  # noqa: S603 - this very program
                     [sys.executable, "-P", "-m", module, str(theirs.fileno())],
+                    cwd="/",
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,

@@ -65,7 +65,8 @@ def ensure_works(folder: Path, file: AdmittedFile, *, limit_seconds: float = LIM
     try:
         child = subprocess.run(  # noqa: S603 - this very program
             # Not `-m`: what is pickled must name this module, and not `__main__`.
-            [sys.executable, "-c", command, str(os.getpid())],
+            [sys.executable, "-P", "-c", command, str(os.getpid())],
+            cwd="/",
             input=pickle.dumps(ProbeRequest(folder, file)),
             # Temporary files of a killed child are deleted with the folder.
             env={**os.environ, **_ENVIRONMENT, "TMPDIR": str(folder)},

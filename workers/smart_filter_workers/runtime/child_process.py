@@ -65,10 +65,12 @@ class ChildResult:
 def run(request: ChildRequest, *, limit_seconds: float) -> ChildResult:
     """Run a stage in a child.  Raises Poison when the child dies or exceeds its time limit."""
     what = f"{request.lease.stage} of job {request.lease.job_id}"
+    command = f"from {__name__} import serve; serve()"
     try:
         child = subprocess.run(  # noqa: S603 - this very program
             # Not `-m`: what is pickled must name this module, and not `__main__`.
-            [sys.executable, "-c", f"from {__name__} import serve; serve()", str(os.getpid())],
+            [sys.executable, "-P", "-c", command, str(os.getpid())],
+            cwd="/",
             input=pickle.dumps(request),
             stdout=subprocess.PIPE,
             timeout=limit_seconds,

