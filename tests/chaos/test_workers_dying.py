@@ -114,6 +114,20 @@ def test_photos_that_break_workers_fail_alone(storm_stack: Storm) -> None:
     }
 
 
+def test_killed_worker_gives_its_stages_back_when_it_is_restarted(
+    data_folder: Path, weights_folder: Path
+) -> None:
+    with storm(data_folder / "killed", weights_folder, lease_seconds=3600) as stack:
+        with stack.running.arm("hangs") as flag:
+            job_id = stack.running.submit(segmentation__model="hangs")
+            stack.running.until(flag.with_suffix(".reached").exists)
+        for name in WORKERS:
+            stack.running.stack.kill(name)
+        stack.ride_out([])
+
+        assert stack.damage([job_id]) == []
+
+
 def test_photo_that_hangs_workers_fails_alone(data_folder: Path, weights_folder: Path) -> None:
     limit = {"SMART_FILTER_STAGE_SECONDS": "20"}
     with storm(data_folder / "hanging", weights_folder, **limit) as stack:

@@ -99,6 +99,7 @@ def serve(
         side_threads[-1].start()
 
     services.heartbeat.beat()
+    parts.sweeper.expire_ended()
     begin("Heartbeat", services.heartbeat.run)
     try:
         parts.setup.load(services.models)

@@ -131,14 +131,20 @@ class QueueWorker:
         return transitions.rerun(connection, lease, gone)
 
     def expire(
-        self, connection: Connection, *, max_attempts: int, give_up_seconds: float
+        self,
+        connection: Connection,
+        *,
+        max_attempts: int,
+        give_up_seconds: float,
+        ended: Collection[WorkerId] = (),
     ) -> list[Capability]:
-        """Revoke expired leases; return their capabilities, one entry for each."""
+        """Revoke expired leases, or those of `ended` workers; return an entry for each."""
         return transitions.expire(
             connection,
             max_attempts=max_attempts,
             give_up_seconds=give_up_seconds,
             hooks=self.hooks,
+            ended=ended,
         )
 
     def wake(self, connection: Connection) -> list[Capability]:

@@ -49,6 +49,8 @@ class Worker:
     failed: the capabilities that it should serve and cannot, with the reason.
     wanted: the capabilities that it was started for.
     draining: whether it claims no more.
+    process: what tells this process from all others, so that a process of the same machine can see
+        whether it has ended.
     """
 
     id: WorkerId
@@ -60,6 +62,7 @@ class Worker:
     wanted: Sequence[Capability] = ()
     state: WorkerState = WorkerState.READY
     draining: bool = False
+    process: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,7 @@ def record_heartbeat(connection: Connection, worker: Worker) -> bool:
         started_at=_NOW,
         seen_at=_NOW,
         drained_from=_NOW if worker.draining else None,
+        process=worker.process,
     )
     drained_from = connection.execute(
         row.on_conflict_do_update(
@@ -139,6 +143,12 @@ def drain(connection: Connection, worker: WorkerId) -> bool:
 def resume(connection: Connection, worker: WorkerId) -> bool:
     """Let a drained worker claim again; return whether the worker exists."""
     return _set_drained_from(connection, worker, None)
+
+
+def list_processes(connection: Connection) -> dict[WorkerId, str]:
+    """Return the processes of all workers that tell theirs."""
+    rows = connection.execute(text("SELECT id, process FROM workers WHERE process IS NOT NULL"))
+    return {WorkerId(row.id): row.process for row in rows}
 
 
 def deregister(connection: Connection, worker: WorkerId) -> None:

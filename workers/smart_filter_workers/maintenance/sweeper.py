@@ -6,7 +6,7 @@ and rings that were lost. Each step is a short transaction of its own; rings go 
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 
 from sqlalchemy import Connection, Engine
@@ -15,6 +15,7 @@ from smart_filter_shared.config.settings import EngineSettings
 from smart_filter_shared.db import partitions, sessions
 from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.errors import TryAgain
+from smart_filter_shared.ids import WorkerId
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.operations import counters, settlement, timeseries
 from smart_filter_shared.operations.counters import CounterKey, CounterName, CounterValue
@@ -23,6 +24,7 @@ from smart_filter_shared.supervision import SupervisedLoop
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.runtime.counters import WorkerCounters
+from smart_filter_workers.system import process_identity
 
 _log = logger("sweeper")
 
@@ -77,6 +79,21 @@ class Sweeper:
             self._ring()
         return True
 
+    def expire_ended(self) -> None:
+        """Expire the leases of workers that ended on this machine without returning them.
+
+        A worker calls this when it starts: most often it replaces such a worker.
+        """
+        with self._step("ended"), sessions.transaction(self._engine) as connection:
+            processes = worker_registry.list_processes(connection)
+            ended = [
+                one for one, process in processes.items() if process_identity.has_ended(process)
+            ]
+            if ended:
+                self._expire(connection, ended)
+            for worker in ended:
+                worker_registry.deregister(connection, worker)
+
     def run(self, stopping: threading.Event) -> None:
         """Sweep until `stopping` is set.  Raises the last of too many errors in a row."""
         # Trying twice as often as sweeps are due bounds the delay of a sweep.
@@ -107,11 +124,12 @@ class Sweeper:
             name, SupervisedLoop(f"sweeper: {name}", every_seconds=0.0, most_failures=None)
         ).step()
 
-    def _expire(self, connection: Connection) -> None:
+    def _expire(self, connection: Connection, ended: Collection[WorkerId] = ()) -> None:
         lost = WORKER.expire(
             connection,
             max_attempts=self._settings.max_attempts,
             give_up_seconds=self._settings.give_up_seconds,
+            ended=ended,
         )
         if lost:
             _log.warning("leases_expired", leases=len(lost))

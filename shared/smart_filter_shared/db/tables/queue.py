@@ -312,6 +312,8 @@ workers = Table(
     Column("threads", SmallInteger, nullable=False),
     Column("started_at", Moment, nullable=False),
     Column("seen_at", Moment, nullable=False),
+    # Identifies the process on its machine: see `Worker.process`.
+    Column("process", Text),
     Column("drained_from", Moment),  # from this time on the worker claims no more
 )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
@@ -131,6 +132,21 @@ _EXPIRED_STAGES = text("""
     ORDER BY job_id, stage
 """)
 
+# The leases of workers that have ended. A lease on the last attempt stays until it is late: its
+# attempt is refunded, so a photo that takes its worker down at every attempt would otherwise end
+# one worker after another, as fast as they start, until give_up_seconds have passed.
+_FIND_ABANDONED = text("""
+    SELECT DISTINCT job_id, album FROM open_stages
+    WHERE state = 'running' AND worker = ANY(:ended) AND attempt < :max_attempts LIMIT :most
+""")
+
+_ABANDONED_STAGES = text("""
+    SELECT job_id, stage, capability, lease_token, attempt FROM open_stages
+    WHERE job_id = ANY(:ids) AND state = 'running'
+        AND worker = ANY(:ended) AND attempt < :max_attempts
+    ORDER BY job_id, stage
+""")
+
 # not_before is now, so `wake` in the same sweep makes the row ready and rings. The last attempt
 # runs in a child process whose death fails the job, so a lease that expires on it means that the
 # machine failed, not the photo: the attempt is refunded, and give_up_seconds bounds how often.
@@ -254,17 +270,26 @@ def expire(
     max_attempts: int,
     give_up_seconds: float,
     hooks: JobHooks,
+    ended: Collection[WorkerId] = (),
 ) -> list[Capability]:
     """Expire leases that were not renewed; return their capabilities, one entry for each.
 
+    ended: expire the leases of these workers instead, late or not, except on the last attempt.
     Their rows wait with `not_before` = now, so that `wake` makes them ready. The last attempt is
     refunded. A job whose workers have died for give_up_seconds fails as `unavailable`.
     """
-    found = connection.execute(_FIND_EXPIRED, {"most": _MAX_ROWS_PER_SWEEP}).all()
+    where = {"ended": list(ended), "max_attempts": max_attempts, "most": _MAX_ROWS_PER_SWEEP}
+    find, stages = (
+        (_FIND_ABANDONED, _ABANDONED_STAGES) if ended else (_FIND_EXPIRED, _EXPIRED_STAGES)
+    )
+    found = connection.execute(find, where).all()
     job_ids = sorted({JobId(row.job_id) for row in found})
 
     def move(jobs: Jobs) -> list[Capability]:
-        return _expire(connection, jobs, max_attempts=max_attempts, give_up_seconds=give_up_seconds)
+        expired = connection.execute(stages, {**where, "ids": list(jobs)}).all()
+        return _expire(
+            connection, expired, max_attempts=max_attempts, give_up_seconds=give_up_seconds
+        )
 
     albums = [None if row.album is None else BatchId(row.album) for row in found]
     expired, _ = batches.with_locked_jobs(
@@ -274,9 +299,12 @@ def expire(
 
 
 def _expire(
-    connection: Connection, jobs: Jobs, *, max_attempts: int, give_up_seconds: float
+    connection: Connection,
+    expired: Sequence[Row[Any]],
+    *,
+    max_attempts: int,
+    give_up_seconds: float,
 ) -> list[Capability]:
-    expired = connection.execute(_EXPIRED_STAGES, {"ids": list(jobs)}).all()
     for row in expired:
         where = {
             "job_id": row.job_id,

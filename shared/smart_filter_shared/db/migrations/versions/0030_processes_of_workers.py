@@ -1,0 +1,11 @@
+"""Record the process of each worker, so that its machine can see whether it has ended."""
+
+from alembic import op
+
+revision = "0030"
+down_revision = "0029"
+
+
+def upgrade() -> None:
+    """Add a column; workers before this revision leave it empty."""
+    op.execute("ALTER TABLE workers ADD COLUMN process text")
