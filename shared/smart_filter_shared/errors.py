@@ -404,7 +404,7 @@ class UploadMissing(RetryAfter):
 
 
 class QueueFull(RetryAfter):
-    """The tenant has its maximum number of unfinished jobs, or of webhook deliveries."""
+    """The tenant has its maximum number of unfinished jobs, webhook deliveries or stored bytes."""
 
     code = "queue_full"
 

@@ -31,6 +31,8 @@ class Inputs:
 def finish(api: Api, job_id: JobId, stage: StageName, result: object) -> None:
     lease = api.bench.claim_one(stage)
     stored = artifacts_of(api).store(api.bench.job(job_id), lease, result)
+    lengths = {key: len(api.bench.store.get(key)) for key in stored.artifacts}
+    assert stored.lengths == lengths
     done = StageOutcome(lease, {**stored.row, "digests": {}}, 0.1, stored.artifacts)
     api.bench.work(WORKER.complete, [done], KEEPING)
 

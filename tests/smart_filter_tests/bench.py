@@ -64,7 +64,7 @@ _TABLES = (
     *("tombstones", "measures", "backgrounds", "events", "requests", "usage"),
     *("webhooks", "webhook_secrets", "deliveries", "delivery_attempts", "uploads"),
     *("browser_sessions", "browser_codes", "batches", "batch_gaps"),
-    *("borrowers", "corrections"),
+    *("borrowers", "corrections", "stored_changes"),
     *("paces", "foresight", "pauses", "samples", "queue_samples", "failures"),
     *("model_versions", "shadow_results", "data_items", "data_sets", "data_removals"),
 )

@@ -106,6 +106,7 @@ WRONG: dict[str, tuple[str, ...]] = {
     "SMART_FILTER_LIMIT_MEGAPIXELS_PER_DAY": ("many", "-1", "inf", "nan"),
     "SMART_FILTER_LIMIT_JOBS_IN_ALL": NO_NUMBER,
     "SMART_FILTER_LIMIT_DELIVERIES_WAITING": NO_NUMBER,
+    "SMART_FILTER_LIMIT_STORED_BYTES": NO_NUMBER,
     "SMART_FILTER_LIMIT_BODY_MEGABYTES": (*NO_NUMBER, "169"),
     "SMART_FILTER_CORS_ORIGINS": (
         *("app.example.com", "https://app.example.com/page", "https://*.example.com"),

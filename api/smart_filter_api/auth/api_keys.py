@@ -263,6 +263,7 @@ def select_callers() -> Select[Any]:
         select(
             *(keys.c.id, keys.c.tenant, keys.c.scopes, keys.c.max_jobs),
             *(tenants.c.requests_per_minute, tenants.c.jobs_waiting, tenants.c.megapixels_per_day),
+            tenants.c.stored_bytes,
             *(tenants.c.keep_input_seconds, tenants.c.keep_result_seconds),
             *(tenants.c.keep_nothing, tenants.c.recipe, tenants.c.link_seconds),
             tenants.c.emotions,
@@ -277,7 +278,9 @@ def select_callers() -> Select[Any]:
 
 def caller_from_row(row: Row[Any], usual: Limits) -> Caller:
     """Return the caller of a row of `select_callers`; usual: as in `authenticate`."""
-    own = LimitOverrides(row.requests_per_minute, row.jobs_waiting, row.megapixels_per_day)
+    own = LimitOverrides(
+        row.requests_per_minute, row.jobs_waiting, row.megapixels_per_day, row.stored_bytes
+    )
     tenant = Tenant(row.tenant)
     return Caller(
         key_id=row.id,

@@ -292,12 +292,14 @@ PAGES: Mapping[str, ProblemPage] = {
         "6000 requests per minute are allowed; retry in 1 s",
     ),
     "queue_full": ProblemPage(
-        "The tenant has its maximum number of unfinished jobs, or of webhook deliveries that wait.",
+        "The tenant has its maximum of unfinished jobs, webhook deliveries or stored bytes.",
         (
             "Photos are submitted faster than they are processed.",
             "The receiver of a webhook fails, or is slower than the jobs.",
+            "Jobs and uploads take up the tenant's quota of bytes.",
         ),
-        "Retry after the number of seconds in `Retry-After`. Repair or disable failing webhooks.",
+        "Retry after the number of seconds in `Retry-After`. Repair or disable failing"
+        " webhooks; delete jobs.",
         "you have 10000 unfinished jobs, the maximum",
     ),
     "internal": ProblemPage(

@@ -16,7 +16,7 @@ from smart_filter_shared.security.outbound_rules import OutboundRules
 from smart_filter_shared.tenants import settings
 from smart_filter_shared.tenants.settings import TenantOverrides
 
-_LIMITS: Final = ("requests_per_minute", "jobs_waiting", "megapixels_per_day")
+_LIMITS: Final = ("requests_per_minute", "jobs_waiting", "megapixels_per_day", "stored_bytes")
 _RECIPE: Final = "/recipe"
 
 
@@ -94,6 +94,7 @@ def render_tenant(tenant: Tenant, own: TenantOverrides) -> TenantSettings:
         requests_per_minute=own.limits.requests_per_minute,
         jobs_waiting=own.limits.jobs_waiting,
         megapixels_per_day=own.limits.megapixels_per_day,
+        stored_bytes=own.limits.stored_bytes,
         keep_input_seconds=own.keeping.input_seconds,
         keep_result_seconds=own.keeping.result_seconds,
         keep_nothing=own.keeping.nothing,

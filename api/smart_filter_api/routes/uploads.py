@@ -44,6 +44,7 @@ from smart_filter_shared.ids import Tenant, UploadId, new_upload_id
 from smart_filter_shared.security import photo_header
 from smart_filter_shared.security.photo_header import PhotoFormat
 from smart_filter_shared.suggestions import did_you_mean
+from smart_filter_shared.tenants import quotas
 
 router = APIRouter(prefix="/v1/uploads", tags=["jobs"])
 
@@ -59,7 +60,7 @@ router = APIRouter(prefix="/v1/uploads", tags=["jobs"])
     responses=describe_responses(
         *("malformed_request", "idempotency_in_progress", "idempotency_mismatch"),
         *("invalid_request", "photo_too_large", "unsupported_media"),
-        *("unauthorized", "scope", "unavailable"),
+        *("unauthorized", "scope", "queue_full", "unavailable"),
     ),
 )
 async def create_upload(
@@ -74,6 +75,9 @@ async def create_upload(
 
     def write(connection: Connection, once: IdempotentRequest) -> Response:
         _validate_announcement(payload)
+        quotas.check_stored_bytes(
+            connection, caller.tenant, caller.limits, payload.bytes, exactly=True
+        )
         upload = uploads.create(
             connection,
             caller.tenant,

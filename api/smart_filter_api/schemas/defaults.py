@@ -9,12 +9,14 @@ from smart_filter_api.schemas.submissions import RecipeFields
 
 _MAX_COUNT = 10_000_000
 _MAX_MEGAPIXELS = 1e12
+_MAX_BYTES = 10**15
 _MAX_SECONDS = 10 * 365 * 24 * 3600
 # Shortest retention of results, which leaves clients the time to download them.
 _MIN_RESULT_SECONDS = 60
 
 Count = Annotated[int, Field(strict=True, ge=0, le=_MAX_COUNT)]
 Megapixels = Annotated[float, Field(strict=True, ge=0, le=_MAX_MEGAPIXELS)]
+Bytes = Annotated[int, Field(strict=True, ge=0, le=_MAX_BYTES)]
 InputSeconds = Annotated[int, Field(strict=True, ge=0, le=_MAX_SECONDS)]
 ResultSeconds = Annotated[int, Field(strict=True, ge=_MIN_RESULT_SECONDS, le=_MAX_SECONDS)]
 LinkSeconds = Annotated[
@@ -44,6 +46,7 @@ class TenantChange(BaseModel):
     requests_per_minute: Count | None = None
     jobs_waiting: Count | None = None
     megapixels_per_day: Megapixels | None = None
+    stored_bytes: Bytes | None = None
     keep_input_seconds: InputSeconds | None = None
     keep_result_seconds: ResultSeconds | None = None
     keep_nothing: StrictBool | None = None
@@ -56,9 +59,10 @@ class TenantSettings(BaseModel):
     """The overrides of a tenant; null: the server's setting applies."""
 
     tenant: str
-    requests_per_minute: int | None = Field(description="0: no limit; same for the next two")
+    requests_per_minute: int | None = Field(description="0: no limit; same for the next three")
     jobs_waiting: int | None
     megapixels_per_day: float | None
+    stored_bytes: int | None
     keep_input_seconds: float | None = Field(
         description="Retention of photos and intermediate files"
     )

@@ -372,6 +372,7 @@ async def open_services(
             requests_per_minute=settings.limits.requests_per_minute,
             jobs_waiting=settings.limits.jobs_waiting,
             megapixels_per_day=settings.limits.megapixels_per_day,
+            stored_bytes=settings.limits.stored_bytes,
             deliveries_waiting=settings.limits.deliveries_waiting,
         ),
         rates=RateLimiter(settings.broker),

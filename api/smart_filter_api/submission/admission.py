@@ -8,6 +8,7 @@ import anyio
 from sqlalchemy import Connection
 
 from smart_filter_api.auth.api_keys import Caller
+from smart_filter_api.intake.body import SpooledPicture
 from smart_filter_api.services.container import Services
 from smart_filter_api.services.eta import EtaEstimator
 from smart_filter_api.services.recipe_cache import ParsedRecipe, Plans
@@ -188,6 +189,22 @@ async def hold_deliveries(
         jobs=jobs,
         single=webhook_url is not None,
     )
+
+
+async def check_stored_bytes(
+    services: Services, caller: Caller, *pictures: SpooledPicture | None
+) -> None:
+    """Check that pictures, which are not stored yet, fit into the caller's quota of bytes.
+
+    Raises QueueFull, DatabaseUnavailable.
+    """
+    if not caller.limits.stored_bytes:
+        return
+    new = sum(one.length for one in pictures if one is not None)
+    async with services.reading() as connection:
+        await connection.run_sync(
+            quotas.check_stored_bytes, caller.tenant, caller.limits, new, exactly=False
+        )
 
 
 async def _has_room(services: Services, caller: Caller) -> bool:

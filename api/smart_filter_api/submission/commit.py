@@ -167,7 +167,7 @@ def insert_job(connection: Connection, caller: Caller, submission: JobSubmission
     InputsExpired when a borrowed artifact has expired.
     """
     job, admitted = submission.job, submission.admitted
-    _hold_room(connection, caller, [job], has_room=admitted.has_room)
+    _hold_room(connection, caller, [job], submission.pictures, has_room=admitted.has_room)
     written = submit_job(connection, job)
     row = queries.from_submission(job, written)
     forecast = admitted.forecast if row.finished_at is None else None
@@ -182,7 +182,7 @@ def insert_batch(
     Raises QueueFull, and InvalidRequest for an upload that has expired.
     """
     batch = submission.batch
-    _hold_room(connection, caller, batch.jobs, has_room=False)
+    _hold_room(connection, caller, batch.jobs, submission.pictures, has_room=False)
     ringing = submit_batch(connection, submission.rows)
     if batch.webhook_url is not None:
         _ensure_webhook_secret(connection, services, caller)
@@ -240,7 +240,12 @@ def _is_one_statement(caller: Caller, submission: JobSubmission | BatchSubmissio
         return False
     job = submission.job
     return submission.admitted.has_room and not (
-        caller.is_device or job.webhook_url or job.upload or job.results or job.borrows
+        caller.is_device
+        or caller.limits.stored_bytes
+        or job.webhook_url
+        or job.upload
+        or job.results
+        or job.borrows
     )
 
 
@@ -253,7 +258,12 @@ def _has_certainly_failed(error: BaseException) -> bool:
 
 
 def _hold_room(
-    connection: Connection, caller: Caller, jobs: Sequence[NewPhotoJob], *, has_room: bool
+    connection: Connection,
+    caller: Caller,
+    jobs: Sequence[NewPhotoJob],
+    pictures: Mapping[str, SpooledPicture],
+    *,
+    has_room: bool,
 ) -> None:
     """Check the quotas of the jobs before any write, and lock their uploads until the commit.
 
@@ -264,6 +274,14 @@ def _hold_room(
         quotas.check_queue_quota(
             connection, caller.tenant, caller.limits, exactly=True, jobs=len(jobs)
         )
+    quotas.check_stored_bytes(
+        connection,
+        caller.tenant,
+        caller.limits,
+        sum(picture.length for picture in pictures.values()),
+        exactly=True,
+        jobs=len(jobs),
+    )
     for _ in jobs:
         api_keys.count_job(connection, caller)
     # A fixed order avoids deadlocks with other transactions that lock or mark some of them.

@@ -120,6 +120,7 @@ def insert_correction(
         stage=asked.stage,
         form=new.content.form,
         key=new.key,
+        length=len(new.content.content or b""),
         label=None if asked.label is None else asked.label.model_dump(mode="json"),
         consent=bool(asked.consent),
         provenance={

@@ -69,6 +69,7 @@ async def prepare_derivation(
     applied = _combine_corrections(parent, correction)
     _refuse_other_faces(parent, order, applied)
     await admission.hold_deliveries(services, caller, jobs=1, webhook_url=asked.webhook_url)
+    await admission.check_stored_bytes(services, caller, asked.background)
     admitted = await admission.admit_job(
         services,
         caller,
@@ -210,6 +211,7 @@ def _build_submission(
         parent_id=parent.id,
         borrows=tuple(dict.fromkeys(key for key in (photo_key, lent_file, *masks) if key)),
         corrections=applied,
+        lengths={key: picture.length for key, picture in pictures.items()},
         link_seconds=link_seconds,
         key_id=key_id,
     )

@@ -48,6 +48,7 @@ async def prepare_submission(
     if caller.is_device and order.recipe.background.kind == BackgroundKind.URL:
         _refuse_background_address(upload)
     await admission.hold_deliveries(services, caller, jobs=1, webhook_url=webhook_url)
+    await admission.check_stored_bytes(services, caller, photo.spooled, upload.background)
     digest = None if photo.spooled is None else photo.spooled.digest
     admitted = await admission.admit_job(
         services,
@@ -83,6 +84,7 @@ async def prepare_submission(
         photo_key=photo_key,
         photo_digest=digest,
         background_key=background_key,
+        lengths={key: picture.length for key, picture in pictures.items()},
         keeping=keeping,
         plans=admitted.plans,
         webhook_url=webhook_url,

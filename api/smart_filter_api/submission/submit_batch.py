@@ -78,6 +78,7 @@ async def prepare_batch(services: Services, caller: Caller, sent: UploadedBatch)
     await admission.hold_deliveries(
         services, caller, jobs=len(items) + 1, webhook_url=sent.webhook_url
     )
+    await admission.check_stored_bytes(services, caller, *(item.photo.spooled for item in items))
     megapixels = sum(item.photo.megapixels for item in items)
     places = await admission.admit_batch(
         services, caller, [item.order for item in items], megapixels=megapixels
@@ -275,6 +276,8 @@ def _build_batch(
     jobs = []
     for item, place in zip(items, places, strict=True):
         job_id, seed = new_job_id(), item.order.recipe.seed
+        spooled = item.photo.spooled
+        photo_key = keys.photo(tenant, job_id)
         jobs.append(
             NewPhotoJob(
                 job_id=job_id,
@@ -282,14 +285,15 @@ def _build_batch(
                 recipe=item.order.recipe,
                 seed=secrets.randbelow(recipe_fields.MAX_SEED + 1) if seed is None else seed,
                 place=place,
-                photo_key=None if item.photo.spooled is None else keys.photo(tenant, job_id),
-                photo_digest=None if item.photo.spooled is None else item.photo.spooled.digest,
+                photo_key=None if spooled is None else photo_key,
+                photo_digest=None if spooled is None else spooled.digest,
                 background_key=None,
                 keeping=caller.keeping.within(services.keeping),
                 plans=item.order.plans,
                 megapixels=item.photo.megapixels,
                 photo_url=item.photo.url,
                 upload=item.photo.upload,
+                lengths={} if spooled is None else {photo_key: spooled.length},
                 # A batch does not reuse earlier results; later jobs can reuse its results.
                 works=item.order.works,
                 link_seconds=caller.link_seconds,

@@ -79,7 +79,7 @@ class UsedDay:
 class TenantSettings:
     """The settings of a tenant; None: the server's setting applies.
 
-    requests_per_minute, jobs_waiting, megapixels_per_day: limits; 0: no limit.
+    requests_per_minute, jobs_waiting, megapixels_per_day, stored_bytes: limits; 0: no limit.
     keep_input_seconds, keep_result_seconds: retention of photos, and of results.
     keep_nothing: whether files are deleted once the outputs are downloaded.
     recipe: default fields of the tenant's recipes.
@@ -97,6 +97,7 @@ class TenantSettings:
     recipe: JsonObject
     emotions: bool | None = None
     link_seconds: int | None = None
+    stored_bytes: int | None = None
 
 
 class TenantChange(TypedDict, total=False):
@@ -105,6 +106,7 @@ class TenantChange(TypedDict, total=False):
     requests_per_minute: int | None
     jobs_waiting: int | None
     megapixels_per_day: float | None
+    stored_bytes: int | None
     keep_input_seconds: int | None
     keep_result_seconds: int | None
     keep_nothing: bool
@@ -127,6 +129,7 @@ def tenant_settings_from(document: object) -> TenantSettings:
         recipe=fields.mapping("recipe"),
         emotions=fields.boolean_or_none("emotions"),
         link_seconds=fields.integer_or_none("link_seconds"),
+        stored_bytes=fields.integer_or_none("stored_bytes"),
     )
 
 

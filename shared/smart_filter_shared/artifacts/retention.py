@@ -165,11 +165,11 @@ class MarkedArtifact:
 def insert_artifacts(made: str) -> str:
     """Return the SQL that inserts the artifact rows of objects that this transaction's rows name.
 
-    made: a query of (tenant, key, job_id, kind, kept_seconds).
+    made: a query of (tenant, key, job_id, kind, length, kept_seconds); length: in bytes.
     """
     return f"""
-        INSERT INTO artifacts (tenant, key, job_id, kind, expires_at)
-        SELECT tenant, key, job_id, kind,
+        INSERT INTO artifacts (tenant, key, job_id, kind, length, expires_at)
+        SELECT tenant, key, job_id, kind, length,
             statement_timestamp() + make_interval(secs => kept_seconds)
         FROM ({made}) AS made
     """  # noqa: S608 - queries of our own
@@ -177,10 +177,9 @@ def insert_artifacts(made: str) -> str:
 
 _RECORD = text(
     insert_artifacts("""
-        SELECT :tenant AS tenant, key, CAST(:job_id AS uuid) AS job_id, kind, kept_seconds
-        FROM unnest(
-            CAST(:keys AS text[]), CAST(:kinds AS text[]), CAST(:kept_seconds AS float8[])
-        ) AS object (key, kind, kept_seconds)
+        SELECT :tenant AS tenant, key, CAST(:job_id AS uuid) AS job_id, CAST(:kind AS text) AS kind,
+            length, CAST(:kept_seconds AS float8) AS kept_seconds
+        FROM unnest(CAST(:keys AS text[]), CAST(:lengths AS bigint[])) AS object (key, length)
     """)
 )
 
@@ -189,18 +188,24 @@ def record(
     connection: Connection,
     tenant: Tenant,
     job_id: JobId,
-    artifacts: Mapping[str, ArtifactKind],
+    lengths: Mapping[str, int],
+    *,
+    kind: ArtifactKind,
     keeping: RetentionPolicy,
 ) -> None:
-    """Insert the artifact rows of objects that this transaction's rows name."""
+    """Insert the artifact rows of objects that this transaction's rows name.
+
+    lengths: in bytes, by key.
+    """
     connection.execute(
         _RECORD,
         {
             "tenant": tenant,
             "job_id": job_id,
-            "keys": list(artifacts),
-            "kinds": [str(kind) for kind in artifacts.values()],
-            "kept_seconds": [keeping.seconds(kind) for kind in artifacts.values()],
+            "keys": list(lengths),
+            "lengths": list(lengths.values()),
+            "kind": kind,
+            "kept_seconds": keeping.seconds(kind),
         },
     )
 

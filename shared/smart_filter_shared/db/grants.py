@@ -60,6 +60,7 @@ TABLE_GRANTS: Final[Mapping[ProcessRole, Mapping[str, str]]] = {
         "requests": _ALL,
         "samples": "SELECT",
         "stages": _ALL,
+        "stored_changes": "SELECT",
         "tenants": "SELECT, INSERT, UPDATE",
         "tombstones": "SELECT, INSERT",
         "uploads": "SELECT, INSERT, UPDATE",
@@ -103,9 +104,11 @@ TABLE_GRANTS: Final[Mapping[ProcessRole, Mapping[str, str]]] = {
             "SELECT, INSERT (digest, against, at, agreement, error), UPDATE (id), DELETE"
         ),
         "stages": "SELECT, UPDATE, DELETE",
+        "stored_changes": "SELECT, DELETE",
         "tenants": (
-            "SELECT (name, weight, finish, emotions, spent_on, spent_megapixels),"
-            " INSERT (name, finish), UPDATE (finish, spent_on, spent_megapixels)"
+            "SELECT (name, weight, finish, emotions, spent_on, spent_megapixels, used_bytes),"
+            " INSERT (name, finish, used_bytes),"
+            " UPDATE (finish, spent_on, spent_megapixels, used_bytes)"
         ),
         "tombstones": "SELECT, INSERT, UPDATE",
         "uploads": "SELECT, UPDATE, DELETE",

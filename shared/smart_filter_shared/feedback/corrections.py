@@ -94,17 +94,23 @@ def create(
     stage: str,
     form: str,
     key: str | None,
+    length: int,
     label: Json | None,
     consent: bool,
     provenance: Json,
     keeping: RetentionPolicy,
 ) -> Correction:
-    """Write and return a correction; its mask or strokes are already stored under `key`."""
+    """Write and return a correction; its mask or strokes are already stored under `key`.
+
+    length: of that object, in bytes.
+    """
     table = tables.corrections
     seconds = keeping.seconds(ArtifactKind.PHOTO)
     now = func.statement_timestamp()
     if key is not None:
-        retention.record(connection, tenant, job_id, {key: ArtifactKind.PHOTO}, keeping)
+        retention.record(
+            connection, tenant, job_id, {key: length}, kind=ArtifactKind.PHOTO, keeping=keeping
+        )
     row = connection.execute(
         table.insert()
         .values(

@@ -149,9 +149,12 @@ def write(
     signed = None if fingerprint is None else (fingerprint ^ _SIGNED) - _SIGNED
     part = _find_split(connection, shown, signed)
     for example in examples:
-        keys = [file.key for file in example.files.values()]
-        kinds = dict.fromkeys(keys, ArtifactKind.RESULT)
-        retention.record(connection, tenant, correction.job_id, kinds, _KEEP_FOREVER)
+        lengths = {file.key: file.bytes for file in example.files.values()}
+        retention.record(
+            *(connection, tenant, correction.job_id, lengths),
+            kind=ArtifactKind.RESULT,
+            keeping=_KEEP_FOREVER,
+        )
         files = {
             name: {"key": file.key, "sha256": file.sha256, "bytes": file.bytes}
             for name, file in example.files.items()
@@ -167,7 +170,7 @@ def write(
                 "photo": shown,
                 "fingerprint": signed,
                 "files": json.dumps(files),
-                "keys": keys,
+                "keys": list(lengths),
                 "counts": json.dumps(dict(example.counts)),
                 "provenance": json.dumps({**correction.provenance, "digests": dict(digests)}),
                 "corrected_at": correction.created_at,

@@ -52,6 +52,7 @@ class NewPhotoJob:
     photo_key, photo_digest: None for a photo that `prepare` imports from photo_url or upload.
     works: the cache key of each stage; results: those of earlier jobs that stages reuse
     (result_cache.py).
+    lengths: of the stored photo and background in bytes, by key.
     parent_id: the job that it was derived from.  borrows: keys of other jobs' objects it needs.
     corrections: the user corrections that apply to it (feedback/corrections.py).
     degraded: the recipe features that were dropped to meet the deadline.
@@ -78,6 +79,7 @@ class NewPhotoJob:
     upload: UploadRef | None = None
     works: Mapping[StageName, str] = field(default_factory=dict)
     results: Mapping[StageName, result_cache.Result] = field(default_factory=dict)
+    lengths: Mapping[str, int] = field(default_factory=dict)
     parent_id: JobId | None = None
     borrows: tuple[str, ...] = ()
     corrections: tuple[Mapping[str, object], ...] = ()
@@ -178,11 +180,11 @@ def _as_rows(job: NewPhotoJob, reused: Mapping[StageName, result_cache.Result]) 
         job.job_id,
         _job_row(job),
         [*_reused_rows(job, reused), *_stage_rows(job, reused)],
-        [
-            key
+        {
+            key: job.lengths.get(key, 0)
             for key in (job.photo_key, job.background_key)
             if key is not None and key not in job.borrows
-        ],
+        },
     )
 
 

@@ -61,12 +61,13 @@ class ImportedPhoto:
     """A photo that `prepare` has imported from an address or an upload.
 
     key: its object key.  digest: lower-case hex SHA-256 of its bytes.
-    megapixels: 0 until `prepare` has decoded it.
+    megapixels: 0 until `prepare` has decoded it.  length: in bytes.
     """
 
     key: str
     digest: str
     megapixels: float = 0.0
+    length: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ class StageOutcome:
     artifacts: the keys that the run stored, each with its kind, which decides its TTL.
     photo: the job's photo, when this run has imported it.
     fetching_seconds: how long the thread was fetching addresses of the job; charged as well.
+    lengths: of these objects in bytes, by key.
     run_ahead_of: the stage of the same job whose lease covers this run, which has no lease of its
         own; the token in `lease` is that of the covering lease. None: the stage was claimed.
     """
@@ -88,6 +90,7 @@ class StageOutcome:
     artifacts: Mapping[str, ArtifactKind]
     photo: ImportedPhoto | None = None
     fetching_seconds: float = 0.0
+    lengths: Mapping[str, int] = field(default_factory=dict)
     run_ahead_of: StageName | None = None
 
 

@@ -31,13 +31,14 @@ class NewJob:
 
     row: its columns in `jobs`.  stages: the columns in `stages` of each stage that it runs, or
     whose result it takes from an earlier job, in the pipeline's order.
-    objects: keys of the objects that it brings; they are kept as long as its inputs.
+    objects: lengths in bytes of the objects that it brings, by key; they are kept as long as its
+    inputs.
     """
 
     job_id: JobId
     row: Mapping[str, Any]
     stages: Sequence[Mapping[str, Any]]
-    objects: Sequence[str]
+    objects: Mapping[str, int]
 
     @property
     def has_ended(self) -> bool:
@@ -64,9 +65,9 @@ def encode_jobs(jobs: Sequence[NewJob]) -> EncodedJobs:
     """Encode jobs, which takes 0.2 ms each."""
     rows = [row for job in jobs for row in job.stages]
     objects = [
-        {"job_id": job.job_id, "key": key, "kind": ArtifactKind.PHOTO}
+        {"job_id": job.job_id, "key": key, "kind": ArtifactKind.PHOTO, "length": length}
         for job in jobs
-        for key in job.objects
+        for key, length in job.objects.items()
     ]
     return EncodedJobs(
         len(jobs),

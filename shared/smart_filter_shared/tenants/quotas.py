@@ -1,8 +1,9 @@
-"""Quotas of tenants: requests per minute, unfinished jobs, megapixels per day, deliveries.
+"""Quotas of tenants: requests per minute, unfinished jobs, megapixels per day, bytes, deliveries.
 
 The settings hold the defaults; tenants/settings.py holds overrides of single tenants. The
 operator's own tenant has no quotas. The API counts requests (auth/rate_limit.py); jobs and
 megapixels are counted here, in the transactions of a submission, and webhook deliveries before it.
+Stored bytes are counted with the rows of the objects, by triggers, until retention deletes these.
 """
 
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ _DELIVERIES_RETRY_SECONDS = 60.0
 # Within this many jobs of its quota, a tenant's submissions commit one after the other. The quota
 # is then exact, unless more submissions than this run at once.
 _EXACT_WITHIN_JOBS = 64
+# The same within this many bytes: 64 forms of the largest size, 81 MB.
+_EXACT_WITHIN_BYTES = 64 * 81_000_000
+# Retry-After beyond the limit of stored bytes: jobs expire, and clients delete some.
+_STORED_RETRY_SECONDS = 60.0
 
 # Both queries read at most :most entries of the index `jobs_unfinished`.
 _COUNT_UNFINISHED = text("""
@@ -47,6 +52,17 @@ _COUNT_DELIVERIES = text("""
             WHERE tenant = :tenant AND outcome IS NULL LIMIT :most
         ) AS unfinished
     ) AS unfinished
+""")
+_COUNT_STORED = text("""
+    SELECT coalesce((SELECT used_bytes FROM tenants WHERE name = :tenant), 0)
+        + coalesce((SELECT sum(bytes) FROM stored_changes WHERE tenant = :tenant), 0)
+""")
+# Tenant rows are locked by name, as everywhere (transitions/sql.py).
+_FOLD_STORED = text("""
+    WITH folded AS (DELETE FROM stored_changes RETURNING tenant, bytes)
+    INSERT INTO tenants (name, finish, used_bytes)
+    SELECT tenant, 0, sum(bytes) FROM folded GROUP BY tenant ORDER BY tenant
+    ON CONFLICT (name) DO UPDATE SET used_bytes = tenants.used_bytes + excluded.used_bytes
 """)
 _LOCK_TENANT = text("SELECT pg_advisory_xact_lock(hashtextextended(:tenant, 0))")
 # A tenant without submissions has finish 0: its first job starts at V (queue/fair_queueing.py).
@@ -100,6 +116,7 @@ class Limits:
     requests_per_minute: int = 0
     jobs_waiting: int = 0
     megapixels_per_day: float = 0.0
+    stored_bytes: int = 0
     deliveries_waiting: int = 0
 
 
@@ -110,6 +127,7 @@ class LimitOverrides:
     requests_per_minute: int | None = None
     jobs_waiting: int | None = None
     megapixels_per_day: float | None = None
+    stored_bytes: int | None = None
 
     def within(self, tenant: Tenant, usual: Limits) -> Limits:
         """Return the quotas that apply to the tenant."""
@@ -119,6 +137,7 @@ class LimitOverrides:
             _override_or_default(self.requests_per_minute, usual.requests_per_minute),
             _override_or_default(self.jobs_waiting, usual.jobs_waiting),
             _override_or_default(self.megapixels_per_day, usual.megapixels_per_day),
+            _override_or_default(self.stored_bytes, usual.stored_bytes),
             usual.deliveries_waiting,
         )
 
@@ -192,6 +211,46 @@ def check_queue_quota(
             f"you have {waiting} unfinished jobs of at most {most}; retry when some have ended",
             retry_after_seconds=full_seconds,
         )
+
+
+def check_stored_bytes(
+    connection: Connection,
+    tenant: Tenant,
+    limits: Limits,
+    new: int,
+    *,
+    exactly: bool,
+    jobs: int = 1,
+) -> None:
+    """Check that a tenant's quota has room for new objects.
+
+    new: their bytes; with 0, one byte must be left, because a job stores more than it is sent.
+    exactly, jobs: as in `check_queue_quota`.
+    Raises QueueFull.
+    """
+    most = limits.stored_bytes
+    if not most:
+        return
+    stored = count_stored_bytes(connection, tenant)
+    if exactly and (jobs > 1 or most - stored <= _EXACT_WITHIN_BYTES):
+        connection.execute(_LOCK_TENANT, {"tenant": f"stored_bytes {tenant}"})
+        stored = count_stored_bytes(connection, tenant)
+    if stored + max(1, new) > most:
+        raise QueueFull(
+            f"your jobs and uploads store {stored} bytes of at most {most}, and this request adds"
+            f" {new}; delete jobs, or retry when some have expired",
+            retry_after_seconds=_STORED_RETRY_SECONDS,
+        )
+
+
+def count_stored_bytes(connection: Connection, tenant: Tenant) -> int:
+    """Return the bytes of a tenant's stored objects."""
+    return int(connection.execute(_COUNT_STORED, {"tenant": tenant}).scalar_one())
+
+
+def fold_stored_bytes(connection: Connection) -> None:
+    """Add the changes of stored bytes to the rows of their tenants."""
+    connection.execute(_FOLD_STORED)
 
 
 def check_service_capacity(

@@ -18,7 +18,7 @@ _ENSURE = text("""
     INSERT INTO tenants (name, finish) VALUES (:tenant, 0) ON CONFLICT (name) DO NOTHING
 """)
 _COLUMNS = """
-    name, requests_per_minute, jobs_waiting, megapixels_per_day,
+    name, requests_per_minute, jobs_waiting, megapixels_per_day, stored_bytes,
     keep_input_seconds, keep_result_seconds, keep_nothing, recipe, link_seconds, emotions
 """
 _FIND = text(f"SELECT {_COLUMNS} FROM tenants WHERE name = :tenant")  # noqa: S608 - stands here
@@ -37,8 +37,9 @@ _ALL = text(f"SELECT {_COLUMNS} FROM tenants ORDER BY name")  # noqa: S608 - sta
 _WRITE = text("""
     UPDATE tenants SET
         requests_per_minute = :requests_per_minute, jobs_waiting = :jobs_waiting,
-        megapixels_per_day = :megapixels_per_day, keep_input_seconds = :keep_input_seconds,
-        keep_result_seconds = :keep_result_seconds, keep_nothing = :keep_nothing,
+        megapixels_per_day = :megapixels_per_day, stored_bytes = :stored_bytes,
+        keep_input_seconds = :keep_input_seconds, keep_result_seconds = :keep_result_seconds,
+        keep_nothing = :keep_nothing,
         recipe = CAST(:recipe AS jsonb), link_seconds = :link_seconds, emotions = :emotions
     WHERE name = :tenant
 """)
@@ -93,6 +94,7 @@ def write_overrides(connection: Connection, tenant: Tenant, own: TenantOverrides
             "requests_per_minute": own.limits.requests_per_minute,
             "jobs_waiting": own.limits.jobs_waiting,
             "megapixels_per_day": own.limits.megapixels_per_day,
+            "stored_bytes": own.limits.stored_bytes,
             "keep_input_seconds": own.keeping.input_seconds,
             "keep_result_seconds": own.keeping.result_seconds,
             "keep_nothing": own.keeping.nothing,
@@ -110,7 +112,9 @@ def list_tenants(connection: Connection) -> dict[Tenant, TenantOverrides]:
 
 def _read_row(row: Row[Any]) -> TenantOverrides:
     return TenantOverrides(
-        LimitOverrides(row.requests_per_minute, row.jobs_waiting, row.megapixels_per_day),
+        LimitOverrides(
+            row.requests_per_minute, row.jobs_waiting, row.megapixels_per_day, row.stored_bytes
+        ),
         RetentionOverrides(row.keep_input_seconds, row.keep_result_seconds, row.keep_nothing),
         spellings.rename_in_json(row.recipe or {}),
         row.link_seconds,

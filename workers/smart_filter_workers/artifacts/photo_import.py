@@ -39,7 +39,7 @@ def import_photo(store: ObjectStore, fetcher: Fetcher, job: JobRow, lease: Lease
         raise InputsExpired(f"job {job.id} names no photo")
     key = keys.artifact(job.tenant, job.id, lease.stage, lease.token, "photo")
     store.put(key, content, length=len(content), media_type=_MEDIA_TYPE)
-    return ImportedPhoto(key, hashlib.sha256(content).hexdigest())
+    return ImportedPhoto(key, hashlib.sha256(content).hexdigest(), length=len(content))
 
 
 def _fetch_url(fetcher: Fetcher, url: str) -> bytes:

@@ -79,10 +79,14 @@ Pixels = TypeVar("Pixels", Srgb8, Matte8)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StoredResult:
-    """The stored form of a result: the JSON for its row, and the objects by their keys."""
+    """The stored form of a result: the JSON for its row, and the objects by their keys.
+
+    lengths: of the objects in bytes.
+    """
 
     row: Mapping[str, object]
     artifacts: Mapping[str, ArtifactKind]
+    lengths: Mapping[str, int]
 
 
 class ArtifactStore:
@@ -171,6 +175,7 @@ class ArtifactStore:
         facts: dict[str, object] = {}
         arrays: dict[str, str] = {}
         files: dict[str, dict[str, object]] = {}
+        lengths: dict[str, int] = {}
         made: type = type(result)
         # mypy cannot see that `result` is a dataclass; every result is.
         for field in dataclasses.fields(result):  # type: ignore[arg-type]
@@ -183,10 +188,12 @@ class ArtifactStore:
             ):
                 self._keep_array(_proxy_key(job, result.quarter_turns), result.proxy_srgb)
             elif isinstance(value, np.ndarray):
-                arrays[field.name] = key(f"{field.name}.png")
-                self._store_array(arrays[field.name], value)
+                arrays[field.name] = name = key(f"{field.name}.png")
+                lengths[name] = self._store_array(name, value)
             elif isinstance(value, EncodedFile):
-                files[field.name] = self._store_file(key(f"{field.name}.{value.format}"), value)
+                name = key(f"{field.name}.{value.format}")
+                files[field.name] = self._store_file(name, value)
+                lengths[name] = len(value.content)
             elif value is not None:
                 adapter = _adapter(made, field.name)
                 facts[field.name] = adapter.dump_python(value, mode="json")
@@ -198,7 +205,8 @@ class ArtifactStore:
             else ArtifactKind.INTERMEDIATE
             for name, file in files.items()
         }
-        return StoredResult(row={"facts": facts, "arrays": arrays, "files": files}, artifacts=kinds)
+        row = {"facts": facts, "arrays": arrays, "files": files}
+        return StoredResult(row, kinds, lengths)
 
     def discard(self, keys_unnamed: Iterable[str]) -> None:
         """Remove objects that no row names.  Raises StorageUnavailable."""
@@ -305,10 +313,12 @@ class ArtifactStore:
         ordered = array if array.ndim == 2 else cv2.cvtColor(array, cv2.COLOR_BGR2RGB)  # noqa: PLR2004 - gray
         return np.asarray(ordered, np.uint8)
 
-    def _store_array(self, key: str, array: Matte8) -> None:
+    def _store_array(self, key: str, array: Matte8) -> int:
+        """Store an array and keep it in memory; return the bytes of its file."""
         file = images.encode_png(array)
         self._store.put(key, file.content, length=len(file.content), media_type=file.media_type)
         self._keep_array(key, array)
+        return len(file.content)
 
     def _keep_array(self, key: str, array: Srgb8 | Matte8) -> None:
         self._cache.put(key, *_read_only(array))

@@ -22,6 +22,7 @@ from smart_filter_shared.operations.counters import CounterKey, CounterName, Cou
 from smart_filter_shared.queue import fair_queueing, worker_registry
 from smart_filter_shared.supervision import SupervisedLoop
 from smart_filter_shared.telemetry.logs import logger
+from smart_filter_shared.tenants import quotas
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 from smart_filter_workers.runtime.counters import WorkerCounters
 from smart_filter_workers.system import process_identity
@@ -72,6 +73,7 @@ class Sweeper:
         self._alone("lapse", WORKER.fail_overdue)
         self._alone("wake", WORKER.wake)
         self._alone("settle", settlement.settle)
+        self._alone("stored", quotas.fold_stored_bytes)
         self._alone("refresh", self._refresh)
         self._alone("history", timeseries.record_sample)
         self._retention.request_run()

@@ -66,6 +66,12 @@ class Task:
         return stored if self.photo is None else {**stored, self.photo.key: ArtifactKind.PHOTO}
 
     @property
+    def lengths(self) -> dict[str, int]:
+        """The lengths of these objects in bytes, by key."""
+        stored = {} if self.stored is None else dict(self.stored.lengths)
+        return stored if self.photo is None else {**stored, self.photo.key: self.photo.length}
+
+    @property
     def fetches_background(self) -> bool:
         """Whether its inputs include a background that is fetched from an address."""
         is_composed = self.lease.stage == StageName.COMPOSITE
@@ -85,6 +91,7 @@ class Task:
             self.artifacts,
             photo,
             fetching_seconds=self.fetching_seconds,
+            lengths=self.lengths,
             run_ahead_of=None if self.run_ahead_of is None else self.run_ahead_of.lease.stage,
         )
 

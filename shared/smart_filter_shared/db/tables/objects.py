@@ -25,6 +25,8 @@ artifacts = Table(
     Column("key", Text, primary_key=True),
     Column("job_id", Uuid, nullable=False),
     Column("kind", Text, nullable=False),
+    # In bytes; 0 in rows of code versions that did not write it.
+    Column("length", BigInteger, nullable=False, server_default=text("0")),
     Column("expires_at", Moment, nullable=False),
     # Once set, the artifact is not served: its object is being removed.
     Column("marked_at", Moment),
@@ -37,6 +39,16 @@ artifacts = Table(
     Index("artifacts_by_job", "job_id"),
     Index("artifacts_expiring", "expires_at", postgresql_where=text("marked_at IS NULL")),
     Index("artifacts_marked", "marked_at", postgresql_where=text("marked_at IS NOT NULL")),
+)
+
+# What the rows of artifacts and uploads added to the stored bytes of tenants, and took away, and
+# `tenants.used_bytes` does not include yet. Triggers write it (migration 0031).
+stored_changes = Table(
+    "stored_changes",
+    metadata,
+    Column("tenant", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Index("stored_changes_by_tenant", "tenant"),
 )
 
 # References of jobs to artifacts of other jobs: see artifacts/references.py.

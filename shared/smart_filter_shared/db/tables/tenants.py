@@ -32,9 +32,12 @@ tenants = Table(
     Column("requests_per_minute", Integer),
     Column("jobs_waiting", Integer),
     Column("megapixels_per_day", Double),
+    Column("stored_bytes", BigInteger),
     # Megapixels submitted on the UTC day `spent_on`; counted only while that quota is set.
     Column("spent_on", Date),
     Column("spent_megapixels", Double, nullable=False, server_default=text("0")),
+    # Bytes of its stored objects, without those in `stored_changes`.
+    Column("used_bytes", BigInteger, nullable=False, server_default=text("0")),
     # Default recipe fields, as in a JSON request body.
     Column("recipe", JSONB),
     # Retention of its jobs' artifacts; null: the setting applies.  See artifacts/retention.py.

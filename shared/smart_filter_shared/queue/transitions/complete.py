@@ -39,7 +39,8 @@ _MET = f"""
 # One JSON text in place of six arrays, which psycopg would have to adapt one by one.
 _MADE = """
     SELECT made.* FROM json_to_recordset(CAST(:made AS json)) AS made (
-        tenant text, key text, job_id uuid, kind text, kept_seconds float8, token uuid, stage text
+        tenant text, key text, job_id uuid, kind text, length bigint, kept_seconds float8,
+        token uuid, stage text
     ) JOIN completed ON completed.token = made.token AND completed.stage = made.stage
 """
 # Stages in the order in which they ran, then the end of the job.
@@ -158,6 +159,7 @@ def _complete(
             "key": key,
             "job_id": str(done.lease.job_id),
             "kind": kind,
+            "length": done.lengths.get(key, 0),
             "kept_seconds": (job.keeping or keeping).seconds(kind),
             "token": str(done.lease.token),
             "stage": str(done.lease.stage),

@@ -64,11 +64,11 @@ _INSERT = """
         FROM job
         RETURNING created_at, expires_at
     ), stored AS (
-        INSERT INTO artifacts (tenant, key, job_id, kind, expires_at)
-        SELECT job.tenant, key, job_id, kind,
+        INSERT INTO artifacts (tenant, key, job_id, kind, length, expires_at)
+        SELECT job.tenant, key, job_id, kind, length,
             statement_timestamp() + make_interval(secs => keep_input_seconds)
         FROM jsonb_to_recordset(CAST(:pictures AS jsonb)) AS picture (
-            job_id uuid, key text, kind text
+            job_id uuid, key text, kind text, length bigint
         ) JOIN job ON job.id = job_id
     ), staged AS (
         INSERT INTO stages (

@@ -169,6 +169,12 @@ def list_(*, as_json: bool) -> None:
     help="Maximum megapixels of photos per day.",
 )
 @click.option(
+    "--stored-bytes",
+    type=_OverrideType(click.IntRange(0, 10**15)),
+    metavar="N",
+    help="Maximum bytes of stored photos, intermediate files and results.",
+)
+@click.option(
     "--keep-input-seconds",
     type=_OverrideType(click.IntRange(0, _MAX_SECONDS)),
     metavar="S",
