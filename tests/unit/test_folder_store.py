@@ -39,6 +39,35 @@ def test_bucket_is_for_its_owner_and_has_only_objects(store: FolderStore, tmp_pa
     assert list((tmp_path / "photos").iterdir()) == []
 
 
+def test_object_is_on_the_disk_before_it_gets_its_name_and_its_name_before_put_returns(
+    store: FolderStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, flushed = tmp_path / "photos" / "a" / "b", []
+
+    def flush(descriptor: int) -> None:
+        kind = "folder" if Path(f"/proc/self/fd/{descriptor}").is_dir() else "file"
+        flushed.append((kind, os.fstat(descriptor).st_size, path.exists()))
+
+    monkeypatch.setattr(os, "fsync", flush)
+    store_bytes(store, "a/b", LARGE)
+
+    assert [(kind, exists) for kind, _, exists in flushed] == [("file", False), ("folder", True)]
+    assert flushed[0][1] == len(LARGE)
+
+
+def test_object_that_is_not_flushed_is_not_stored(
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fail)
+
+    with pytest.raises(StorageUnavailable):
+        store_bytes(store, "a/b")
+    assert keys_of(store) == []
+
+
 def test_object_that_is_replaced_is_read_to_its_end(store: FolderStore) -> None:
     store_bytes(store, "a", LARGE)
     stream = store.stream("a")

@@ -36,7 +36,8 @@ class FolderStore:
 
     An object is written under a name with a dot in front and then renamed, so no process reads a
     part of it. What a killed process leaves is listed, and removed with other objects of jobs that
-    no row names. Files are not flushed to the disk: a power cut can lose those of the last seconds.
+    no row names. `put` returns when the object is on the disk, so that no row outlives its object
+    in a power cut.
     """
 
     def __init__(self, folder: Path, bucket: str) -> None:
@@ -70,7 +71,10 @@ class FolderStore:
             try:
                 with self._create(draft) as file:
                     _write(file, content, length)
+                    file.flush()
+                    os.fsync(file.fileno())
                 draft.replace(path)
+                _flush_folder(path.parent)
             except BaseException:
                 draft.unlink(missing_ok=True)
                 raise
@@ -236,6 +240,16 @@ def _write(file: BinaryIO, content: BinaryIO | bytes, length: int) -> None:
         shutil.copyfileobj(content, file, PIECE_BYTES)
     if (written := file.tell()) != length:
         raise OSError(errno.EIO, f"{written} bytes in place of {length}")
+
+
+def _flush_folder(folder: Path) -> None:
+    """Flush the name of a file in a folder; a journal flushes the folders above with it."""
+    with contextlib.suppress(FileNotFoundError):  # the file was removed meanwhile, and the folder
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _raise_unless_gone(error: OSError) -> None:
