@@ -33,7 +33,7 @@ def test_address_opens_the_page_and_shows_no_secret() -> None:
     ("lived_seconds", "waits"),
     [
         ([2.0], [0.0]),
-        ([0.5] * 9, [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0]),
+        ([0.5] * 9, [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 4.0, 4.0, 4.0]),
         ([0.5, 0.5, 60.0, 0.5], [0.1, 0.2, 0.0, 0.1]),
     ],
     ids=["lived", "keeps dying", "lived in between"],

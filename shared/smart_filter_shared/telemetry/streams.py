@@ -12,17 +12,22 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-_STREAMS: Final = {"stdout": 1, "stderr": 2}
+_STREAMS: Final = ("stdout", "stderr")
 
 
 def replace_standard_streams(*names: str) -> None:
     """Make `sys.stdout`, `sys.stderr` or both drop what cannot be written.
 
-    names: `stdout`, `stderr`; both when empty.
+    names: `stdout`, `stderr`; both when empty.  A stream in memory stays.
     """
     for name in names or _STREAMS:
+        stream = getattr(sys, name)
         try:
-            file = _LossyFile(_STREAMS[name])
+            file = _LossyFile(
+                os.open(os.devnull, os.O_WRONLY) if stream is None else stream.fileno()
+            )
+        except io.UnsupportedOperation:
+            continue
         except OSError:  # it is closed, and its number may become that of any other file
             file = _LossyFile(os.open(os.devnull, os.O_WRONLY))
         setattr(sys, name, io.TextIOWrapper(file, "utf-8", "backslashreplace", write_through=True))
