@@ -115,8 +115,6 @@ def stopped() -> Iterator[Path]:
         with stack.connect() as connection:
             connection.execute("CREATE TABLE kept (word text)")
             connection.execute("INSERT INTO kept VALUES ('word')")
-        with stack.broker() as client:
-            client.lpush("kept", "message")
         stack.end(signal.SIGTERM)
         yield folder
 
@@ -151,8 +149,8 @@ def assert_kept(stack: Up) -> None:
     """Check that a stack has the data written before it stopped."""
     with stack.connect() as connection:
         assert connection.execute("SELECT word FROM kept").fetchall() == [("word",)]
-    with stack.broker() as client:
-        assert client.lrange("kept", 0, -1) == [b"message"]
+    with stack.broker() as client:  # messages are not kept
+        assert client.ping()
 
 
 def refusal(folder: Path, *more: str) -> str:

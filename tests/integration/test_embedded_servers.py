@@ -135,7 +135,6 @@ def test_only_their_user_can_read_logs_and_data_of_servers(servers: Stack) -> No
     others = [str(path) for path in files if stat.S_IMODE(path.stat().st_mode) & 0o077]
 
     assert {"valkey.log", "postgres.log"} < {path.name for path in files}
-    assert [path for path in files if path.suffix == ".aof"] != []
     assert others == []
 
 
