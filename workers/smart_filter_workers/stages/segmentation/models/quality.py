@@ -13,7 +13,8 @@ from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks import isnet
-from smart_filter_workers.networks.isnet import WEIGHTS, IsNet
+from smart_filter_workers.networks.coverage_network import CoverageNetwork
+from smart_filter_workers.networks.isnet import WEIGHTS
 from smart_filter_workers.results import HALF_LEVEL, Matte8, PreparedPhoto
 from smart_filter_workers.stages.segmentation import (
     attached_things,
@@ -79,7 +80,7 @@ class Quality:
     """
 
     others: Callable[[str], Segmenter]
-    network: IsNet
+    network: CoverageNetwork
 
     def __call__(self, batch: Sequence[PreparedPhoto], *, parameters: Parameters) -> list[People]:
         """Return the people of each picture, separated if `people` separates them."""
