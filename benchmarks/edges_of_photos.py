@@ -4,9 +4,10 @@ SMART_FILTER_EVAL_DATA=FOLDER PYTHONPATH=tests python -m benchmarks.edges_of_pho
 
 The folder holds seg/ and portrait/, each with images/X.jpg and masks/X.png, as `smart-filter eval
 segmentation` reads them. Photos are grouped by the beginning of their names; PHOTOS is the most of
-each group. The matte of segmentation, by the default model, is enlarged only, and refined with each
-effort. "Near edges" and "haze" count pixels near the outline of the mask. Masks are polygons, a few
-pixels coarse, so compare rows, not values. Times are processor time of one thread.
+each group. The mattes of segmentation for `fast` and for the other efforts, by the default model,
+are enlarged only, and refined with each effort. "Near edges" and "haze" count pixels near the
+outline of the mask. Masks are polygons, a few pixels coarse, so compare rows, not values. Times are
+processor time of one thread.
 """
 
 import math
@@ -27,6 +28,7 @@ from rich.table import Table
 
 from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.pipeline import TaskName
+from smart_filter_shared.recipe import Edge
 from smart_filter_training.evaluation import dataset_files, metrics, prepare_stage
 from smart_filter_training.evaluation.base import PreparePhoto
 from smart_filter_training.evaluation.confidence_intervals import compute_figures
@@ -111,16 +113,21 @@ def _measure(
     photo = dataset_files.read_photo(example.photo)
     known = dataset_files.read_mask(example.mask, photo.srgb)
     prepared = prepare(photo)
-    segmented = segmentation.answer(segmenter, prepared)
-    matte = clean_matte(segmented, prepared, prepared.proposals).matte
-    large = resize(matte, width=prepared.width, height=prepared.height)
-    yield "enlarged only", _compare(large, known, 0.0)
+    mattes = {
+        edge: clean_matte(
+            segmentation.answer(segmenter, prepared, edge=edge), prepared, prepared.proposals
+        ).matte
+        for edge in (Edge.FAST, Edge.BALANCED)
+    }
+    for edge, matte in mattes.items():
+        large = resize(matte, width=prepared.width, height=prepared.height)
+        yield f"{edge}, enlarged only", _compare(large, known, 0.0)
     for edge, effort in EFFORTS.items():
         began = time.thread_time()
         cut = layers.cut_out(
             photo.srgb,
             proxy_srgb=prepared.proxy_srgb,
-            matte=matte,
+            matte=mattes.get(edge, mattes[Edge.BALANCED]),
             faces=prepared.proposals,
             effort=effort,
             edges=EdgeCache(),

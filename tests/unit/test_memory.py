@@ -12,7 +12,14 @@ from smart_filter_shared.model_registry import stage_plan
 from smart_filter_shared.model_registry.published_models import PublishedModel
 from smart_filter_shared.pipeline import StageName, TaskName
 from smart_filter_shared.priority import Priority
-from smart_filter_shared.recipe import Background, BackgroundKind, Output, PersonSelection, Recipe
+from smart_filter_shared.recipe import (
+    Background,
+    BackgroundKind,
+    Edge,
+    Output,
+    PersonSelection,
+    Recipe,
+)
 from smart_filter_shared.recipe.filters import Filter
 from smart_filter_shared.stock import Picture
 from smart_filter_tests.serving import a_card
@@ -48,6 +55,8 @@ RED = Background(BackgroundKind.COLOR, "red")
         ({"background": RED, "outputs": (Output.RATING,)}, set()),
         ({"persons": PersonSelection.LARGEST}, {SEGMENTATION}),
         ({"require_person": True}, {SEGMENTATION}),
+        ({"edge": Edge.BEST}, set()),
+        ({"edge": Edge.FAST}, {SEGMENTATION}),
         ({"outputs": (Output.IMAGE, Output.PERSONS)}, {SEGMENTATION}),
         ({"params": {TaskName.SEGMENTATION: {"threshold": 0.7}}}, {SEGMENTATION}),
     ],

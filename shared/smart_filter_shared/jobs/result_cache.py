@@ -29,6 +29,7 @@ from smart_filter_shared.pipeline import PIPELINE, StageName, TaskName, needs_wi
 from smart_filter_shared.recipe import (
     SUBJECT_MATCHED_KINDS,
     BackgroundKind,
+    Edge,
     Output,
     Recipe,
     Subject,
@@ -283,6 +284,7 @@ def _segmentation_inputs(recipe: Recipe) -> list[object]:
         format_persons(recipe.persons),
         str(recipe.subject),
         recipe.require_person,
+        recipe.edge != Edge.FAST,
         sorted(asked),
     ]
 

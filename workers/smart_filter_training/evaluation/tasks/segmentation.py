@@ -8,7 +8,7 @@ from typing import Final, cast
 import numpy as np
 
 from smart_filter_shared.errors import FolderUnreadable
-from smart_filter_shared.recipe import Recipe
+from smart_filter_shared.recipe import Edge, Recipe
 from smart_filter_training.evaluation import dataset_files, drawing, metrics
 from smart_filter_training.evaluation.base import Cell, Floats, Metric, PreparePhoto, Score
 from smart_filter_workers.opencv import cv2
@@ -56,9 +56,9 @@ def question(example: Example, prepare: PreparePhoto) -> PreparedPhoto:
     return prepare(dataset_files.read_photo(example.photo))
 
 
-def answer(model: object, question: PreparedPhoto) -> Segmentation:
+def answer(model: object, question: PreparedPhoto, *, edge: Edge = Edge.BALANCED) -> Segmentation:
     """Run the stage as a worker does."""
-    inputs = stage.Inputs(prepared=question, recipe=Recipe())
+    inputs = stage.Inputs(prepared=question, recipe=Recipe(edge=edge))
     (segmented,) = stage.run({"segmentation": cast("Segmenter", model)}, [inputs])
     return segmented
 

@@ -7,7 +7,7 @@ from typing import TypedDict
 import numpy as np
 
 from smart_filter_shared.errors import NoPerson
-from smart_filter_shared.recipe import Output, PersonSelection, Recipe
+from smart_filter_shared.recipe import Edge, Output, PersonSelection, Recipe
 from smart_filter_workers import images
 from smart_filter_workers.results import (
     HALF_LEVEL,
@@ -22,7 +22,11 @@ from smart_filter_workers.stages.segmentation import (
     region_of_interest,
     step_sheet,
 )
-from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
+from smart_filter_workers.stages.segmentation.models.base import (
+    OutlineRefiner,
+    People,
+    Segmenter,
+)
 
 
 class Models(TypedDict):
@@ -41,8 +45,17 @@ class Inputs:
 
 def run(models: Models, batch: Sequence[Inputs]) -> list[Segmentation]:
     """Return the segmentation of each photo."""
-    found = models["segmentation"]([inputs.prepared for inputs in batch])
-    return [_result(people, inputs) for people, inputs in zip(found, batch, strict=True)]
+    segmenter = models["segmentation"]
+    found = segmenter([inputs.prepared for inputs in batch])
+    return [
+        _result(
+            segmenter.refine_outlines(people, inputs.prepared)
+            if isinstance(segmenter, OutlineRefiner) and inputs.recipe.edge != Edge.FAST
+            else people,
+            inputs,
+        )
+        for people, inputs in zip(found, batch, strict=True)
+    ]
 
 
 def require_person(segmented: Segmentation, recipe: Recipe) -> None:

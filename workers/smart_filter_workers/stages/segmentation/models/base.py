@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from smart_filter_workers.results import Matte8, PreparedPhoto, Srgb8
 
@@ -53,4 +53,13 @@ class Segmenter(Protocol):
 
     def __call__(self, batch: Sequence[PreparedPhoto], /) -> Sequence[People]:
         """Return the people of each prepared photo, from its proxy and its proposals."""
+        ...
+
+
+@runtime_checkable
+class OutlineRefiner(Protocol):
+    """A segmenter that can take longer for better outlines; safe to call from several threads."""
+
+    def refine_outlines(self, people: People, prepared: PreparedPhoto, /) -> People:
+        """Return what the segmenter has found in a photo, with better outlines."""
         ...
