@@ -55,11 +55,14 @@ class CoverageNetwork:
 
     content: an ONNX network for any number of pictures of any size; its first output is
     (n, 1, H, W) coverage.  side_px: the size of its input, as for `InputForm.input_size`.
+    keeps_memory: as for OnnxNetwork.
     Raises SetupFailed when it does not load.
     """
 
-    def __init__(self, content: bytes, form: InputForm, *, side_px: int) -> None:
-        self._network = OnnxNetwork(content)
+    def __init__(
+        self, content: bytes, form: InputForm, *, side_px: int, keeps_memory: bool = False
+    ) -> None:
+        self._network = OnnxNetwork(content, keeps_memory=keeps_memory)
         self._form = form
         self._side_px = side_px
 

@@ -37,16 +37,17 @@ def has_gpu_provider() -> bool:
 class OnnxNetwork:
     """A network, callable from any thread.
 
-    content: the file's bytes, whose digest was checked.
+    content: the file's bytes, whose digest was checked.  keeps_memory: whether it keeps the memory
+    of one picture for the next.
     Raises SetupFailed when it does not load, or takes anything but one picture.
     """
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, *, keeps_memory: bool = False) -> None:
         onnxruntime = onnx_runtime.load()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # the worker's own threads already share the cores
         # The arena keeps a gigabyte between photos for the largest networks, and saves no time.
-        options.enable_cpu_mem_arena = False
+        options.enable_cpu_mem_arena = keeps_memory
         options.enable_mem_pattern = False
         options.log_severity_level = 3
         try:
