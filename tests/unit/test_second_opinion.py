@@ -95,7 +95,7 @@ def test_network_sees_only_the_region_of_people_and_persons_share_its_outline() 
 @pytest.mark.parametrize(
     "people",
     [replace(FOUND, confidence=AGREED_FROM), People(a_matte(), persons=())],
-    ids=["agreed", "nobody"],
+    ids=["agreed", "empty"],
 )
 def test_network_does_not_run_without_people_or_when_all_others_agree(people: People) -> None:
     network = FakeNetwork()
