@@ -31,7 +31,8 @@ draw() { # 32 bytes in hexadecimal, which need no quoting in a URL or a settings
 }
 
 for name in broker_password grafana_password live_secret postgres_password sealing_key \
-  storage_access_key storage_secret_key; do
+  storage_access_key storage_access_key_api storage_access_key_worker \
+  storage_secret_key storage_secret_key_api storage_secret_key_worker; do
   drawn=$(draw)
   printf '%s' "$drawn" | keep "$name"
 done
@@ -52,5 +53,16 @@ printf 'postgresql+psycopg://smart_filter:%s@postgres:5432/smart_filter' \
   "$(read_secret postgres_password)" | keep database_url
 printf 'redis://:%s@valkey:6379/0' "$(read_secret broker_password)" | keep broker_url
 printf 'requirepass %s\n' "$(read_secret broker_password)" | keep valkey.conf
-printf '{"identities":[{"name":"smart-filter","credentials":[{"accessKey":"%s","secretKey":"%s"}],"actions":["Admin","Read","Write","List","Tagging"]}]}\n' \
-  "$(read_secret storage_access_key)" "$(read_secret storage_secret_key)" | keep storage_identities.json
+
+# The storage reads its policies as JSON in a string.
+policy_api=$(sed -n 'H;${x;s/\n *//g;s/"/\\"/g;p;}' storage/policy-api.json)
+policy_worker=$(sed -n 'H;${x;s/\n *//g;s/"/\\"/g;p;}' storage/policy-worker.json)
+identity() { # NAME SUFFIX RIGHTS: prints an identity with the keys that have the suffix
+  printf '{"name":"%s","credentials":[{"accessKey":"%s","secretKey":"%s"}],%s}' \
+    "$1" "$(read_secret "storage_access_key$2")" "$(read_secret "storage_secret_key$2")" "$3"
+}
+printf '{"identities":[%s,%s,%s],"policies":[{"name":"api","content":"%s"},{"name":"worker","content":"%s"}]}\n' \
+  "$(identity smart_filter '' '"actions":["Admin"]')" \
+  "$(identity smart_filter_api _api '"policyNames":["api"]')" \
+  "$(identity smart_filter_worker _worker '"policyNames":["worker"]')" \
+  "$policy_api" "$policy_worker" | keep storage_identities.json

@@ -2,8 +2,8 @@
 
 It has the services of docker-compose.yml's profile `cpu`, with published images. Monitoring is not
 in it, because its configuration is files of the checkout. The service `secrets` runs
-deploy/secrets.sh in a container and gives each service a volume with the secrets that it needs, and
-with the files of the checkout that it reads.
+deploy/secrets.sh in a container, next to a copy of deploy/storage, and gives each service a volume
+with the secrets that it needs, and with the files of the checkout that it reads.
 """
 
 import re
@@ -124,11 +124,11 @@ def _replace_folders(name: str, service: dict[str, Any]) -> dict[str, str]:
     return folders
 
 
-def _write_folder(volume: str, folder: str) -> list[str]:
-    """Return the lines of a script that write the files of a folder into a volume."""
+def _write_folder(target: str, folder: str) -> list[str]:
+    """Return the lines of a script that write the files of a folder into another one."""
     lines = []
     for file in sorted((ROOT / folder).iterdir()):
-        written = f"/copies/{volume}/{file.name}"
+        written = f"{target}/{file.name}"
         lines += [
             f"rm -f {written}",
             f"cat > {written} <<'END_OF_FILE'",
@@ -153,7 +153,8 @@ def _secrets_service(
         for volume, secrets in by_volume.items()
     ]
     for volume, folder in folders.items():
-        copies += _write_folder(volume, folder)
+        copies += _write_folder(f"/copies/{volume}", folder)
+    policies = _write_folder("/all/storage", "deploy/storage")
     lines = [line for line in script.splitlines() if line and not line.startswith("#")]
     kept = ("logging", "read_only", "cap_drop", "security_opt", "image")
     return {
@@ -163,12 +164,16 @@ def _secrets_service(
         # so copies of an earlier start are replaced: --force.
         "user": "0:0",
         "network_mode": "none",
+        "tmpfs": ["/all/storage:size=1m"],
         "volumes": [
             "secrets:/all/secrets",
             *(f"{name}:/copies/{name}" for name in (*by_volume, *folders)),
         ],
         "entrypoint": ["/bin/sh", "-c"],
-        "command": ["\n".join([*lines, *copies, ""]).replace("$", "$$"), "/all/secrets.sh"],
+        "command": [
+            "\n".join([*policies, *lines, *copies, ""]).replace("$", "$$"),
+            "/all/secrets.sh",
+        ],
         "healthcheck": {"disable": True},
         "deploy": {"resources": {"limits": {"cpus": "1", "memory": "64M", "pids": 32}}},
     }

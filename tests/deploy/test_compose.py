@@ -101,6 +101,13 @@ def test_service_of_a_release_has_only_its_own_secrets() -> None:
         assert given == (copied[mounted[0]] if mounted else set()), name
 
 
+def test_script_of_a_release_has_the_policies_of_the_bucket() -> None:
+    script = yaml.safe_load(RELEASE.read_text())["services"]["secrets"]["command"][0]
+
+    for policy in (CHECKOUT / "deploy" / "storage").iterdir():
+        assert f"cat > /all/storage/{policy.name} <<'END_OF_FILE'\n{policy.read_text()}" in script
+
+
 def test_only_workers_that_compose_have_the_key_of_content_credentials() -> None:
     added = yaml.safe_load(PROVENANCE.read_text())
 
@@ -300,15 +307,19 @@ def test_file_needs_no_variable_of_the_environment() -> None:
         assert [one for one, bare in asked if bare or ":-" not in one] == []
 
 
-def test_script_generates_every_secret_once(tmp_path: Path) -> None:
-    script = tmp_path / "deploy" / "secrets.sh"
-    script.parent.mkdir()
-    shutil.copy(CHECKOUT / "deploy" / "secrets.sh", script)
+def draw_secrets(folder: Path) -> Path:
+    """Run the script in a copy of its folder; return the folder of the secrets."""
+    script = shutil.copy(CHECKOUT / "deploy" / "secrets.sh", folder / "secrets.sh")
+    shutil.copytree(CHECKOUT / "deploy" / "storage", folder / "storage", dirs_exist_ok=True)
     subprocess.run([script], check=True)
-    folder = script.with_name("secrets")
+    return folder / "secrets"
+
+
+def test_script_generates_every_secret_once(tmp_path: Path) -> None:
+    folder = draw_secrets(tmp_path)
     drawn = {path.name: path.read_text() for path in folder.iterdir()}
 
-    subprocess.run([script], check=True)
+    draw_secrets(tmp_path)
 
     assert {path.name: path.read_text() for path in folder.iterdir()} == drawn
     wanted = {
@@ -317,17 +328,14 @@ def test_script_generates_every_secret_once(tmp_path: Path) -> None:
     assert set(drawn) == wanted
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o444}
-    own = [text for name, text in drawn.items() if name.count("_") == 1 and "url" not in name]
+    own = [text for name, text in drawn.items() if "url" not in name]
     assert not [pair for pair in itertools.combinations(own, 2) if pair[0] == pair[1]]
-    identity = json.loads(drawn["storage_identities.json"])["identities"][0]["credentials"][0]
-    assert identity["secretKey"] == drawn["storage_secret_key"]
 
 
 def test_program_reads_the_secrets_of_the_script(tmp_path: Path) -> None:
-    script = shutil.copy(CHECKOUT / "deploy" / "secrets.sh", tmp_path / "secrets.sh")
-    subprocess.run([script], check=True)
+    folder = draw_secrets(tmp_path)
     environment = {
-        variable: str(value).replace("/run/secrets", str(tmp_path / "secrets"))
+        variable: str(value).replace("/run/secrets", str(folder))
         for variable, value in SERVICES["api"]["environment"].items()
         if variable.endswith("_FILE")
     }
@@ -356,24 +364,74 @@ def test_each_process_has_the_database_url_of_its_role() -> None:
 
 
 def test_script_gives_processes_of_a_new_installation_their_own_roles(tmp_path: Path) -> None:
-    script = shutil.copy(CHECKOUT / "deploy" / "secrets.sh", tmp_path / "secrets.sh")
-    subprocess.run([script], check=True)
+    folder = draw_secrets(tmp_path)
 
     for role in ProcessRole:
-        url = urlsplit((tmp_path / "secrets" / f"database_url_{role.name.lower()}").read_text())
+        url = urlsplit((folder / f"database_url_{role.name.lower()}").read_text())
         assert url.username == role
         assert len(url.password or "") == 64
 
 
 def test_script_keeps_the_shared_role_of_an_earlier_installation(tmp_path: Path) -> None:
-    script = shutil.copy(CHECKOUT / "deploy" / "secrets.sh", tmp_path / "secrets.sh")
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "database_url").write_text("postgresql+psycopg://own:url@host/d")
 
-    subprocess.run([script], check=True)
+    draw_secrets(tmp_path)
 
     written = {path.read_text() for path in (tmp_path / "secrets").glob("database_url*")}
     assert written == {"postgresql+psycopg://own:url@host/d"}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_process_has_the_keys_of_its_identity_of_the_bucket(name: str) -> None:
+    suffixes = {"api": "_api", "migrate": "", **dict.fromkeys(WORKERS, "_worker")}
+    kinds = ("storage_access_key", "storage_secret_key")
+
+    service = SERVICES[name]
+    mounted = {secret for secret in service.get("secrets", []) if secret.startswith(kinds)}
+    variables = {
+        variable: value
+        for variable, value in service.get("environment", {}).items()
+        if re.fullmatch("SMART_FILTER_STORAGE_(ACCESS|SECRET)_KEY_FILE", variable)
+    }
+
+    wanted = [f"{kind}{suffixes[name]}" for kind in kinds] if name in suffixes else []
+    assert mounted == set(wanted)
+    assert variables == {
+        f"SMART_FILTER_{secret.removesuffix(suffixes[name]).upper()}_FILE": f"/run/secrets/{secret}"
+        for secret in wanted
+    }
+
+
+def test_script_gives_api_and_workers_only_the_rights_of_their_policies(tmp_path: Path) -> None:
+    folder = draw_secrets(tmp_path)
+    written = json.loads((folder / "storage_identities.json").read_text())
+
+    policies = {one["name"]: json.loads(one["content"]) for one in written["policies"]}
+    identities = {one.pop("name"): one for one in written["identities"]}
+
+    storage = CHECKOUT / "deploy" / "storage"
+    assert policies == {
+        role: json.loads((storage / f"policy-{role}.json").read_text())
+        for role in ("api", "worker")
+    }
+    rights = {
+        "": {"actions": ["Admin"]},
+        "_api": {"policyNames": ["api"]},
+        "_worker": {"policyNames": ["worker"]},
+    }
+    assert identities == {
+        f"smart_filter{suffix}": {
+            "credentials": [
+                {
+                    "accessKey": (folder / f"storage_access_key{suffix}").read_text(),
+                    "secretKey": (folder / f"storage_secret_key{suffix}").read_text(),
+                }
+            ],
+            **right,
+        }
+        for suffix, right in rights.items()
+    }
 
 
 @pytest.mark.parametrize("name", OURS)

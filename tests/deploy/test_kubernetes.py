@@ -258,10 +258,11 @@ def test_pods_have_the_secrets_that_they_need_and_no_others(rendered: RenderedCh
         *("SMART_FILTER_LIVE_SECRET", "SMART_FILTER_OIDC_CLIENT_SECRET"),
         *("SMART_FILTER_STORAGE_UPLOAD_ACCESS_KEY", "SMART_FILTER_STORAGE_UPLOAD_SECRET_KEY"),
     }
-    rows = SECRETS - {"SMART_FILTER_SECRETS_KEY"} - pages - pair
+    servers = SECRETS - {"SMART_FILTER_SECRETS_KEY"} - pages - pair
+    storage = {"SMART_FILTER_STORAGE_ACCESS_KEY", "SMART_FILTER_STORAGE_SECRET_KEY"}
     needed = {
         "api": SECRETS - {"SMART_FILTER_C2PA_KEY"},
-        "sender": rows | {"SMART_FILTER_SECRETS_KEY"},
+        "sender": servers - storage | {"SMART_FILTER_SECRETS_KEY"},
         "live": {"SMART_FILTER_LIVE_SECRET"},
         "weights": set(),
     }
@@ -269,21 +270,39 @@ def test_pods_have_the_secrets_that_they_need_and_no_others(rendered: RenderedCh
     for container in rendered.containers():
         stated = chart.environment(container).keys() & SECRETS
         signs = "composite" in container["args"]
-        wanted = needed.get(container["name"], rows | pair if signs else rows)
+        wanted = needed.get(container["name"], servers | pair if signs else servers)
         assert stated == wanted, container["name"]
+
+
+def keys_of(rendered: RenderedChart, variable: str) -> dict[str, str]:
+    """Return the key of the secret that each pod reads a variable from, by the pod's name."""
+    return {
+        name: stated["valueFrom"]["secretKeyRef"]["key"]
+        for name, pod in rendered.pods().items()
+        for container in pod["spec"]["containers"]
+        for stated in container["env"]
+        if stated["name"] == variable
+    }
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_processes_share_an_identity_of_the_bucket_unless_each_has_its_own(*, own: bool) -> None:
+    rendered = chart.render({**chart.example_values(), "storageIdentities": own})
+
+    suffixes = {"api": "-api", "prepare": ""}
+    for kind in ("access", "secret"):
+        keys = keys_of(rendered, f"SMART_FILTER_STORAGE_{kind.upper()}_KEY")
+        for name, key in keys.items():
+            suffix = suffixes.get(name, "-worker") if own else ""
+            assert key == f"storage-{kind}-key{suffix}", name
+        assert keys.keys() == rendered.pods().keys() - {"sender", "live"}
 
 
 @pytest.mark.parametrize("own", [False, True])
 def test_processes_share_a_database_role_unless_each_has_its_own(*, own: bool) -> None:
     rendered = chart.render({**chart.example_values(), "databaseRoles": own})
 
-    keys = {
-        name: variable["valueFrom"]["secretKeyRef"]["key"]
-        for name, pod in rendered.pods().items()
-        for container in pod["spec"]["containers"]
-        for variable in container["env"]
-        if variable["name"] == "SMART_FILTER_DATABASE_URL"
-    }
+    keys = keys_of(rendered, "SMART_FILTER_DATABASE_URL")
 
     roles = {"api": "-api", "sender": "-sender", "prepare": ""}
     for name, key in keys.items():

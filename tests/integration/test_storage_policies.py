@@ -17,8 +17,10 @@ import httpx
 import pytest
 import urllib3
 
+from smart_filter_deploy.doctor import servers
 from smart_filter_shared import installation
 from smart_filter_shared.errors import ObjectMissing
+from smart_filter_shared.operations import consistency
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.storage import keys
 from smart_filter_tests.bench import Bench
@@ -132,6 +134,30 @@ def test_requests_of_workers_are_within_their_policy(api: Api) -> None:
         bench.store.get(orphans[0])
     assert any("installations/" in resource for _, resource in made)
     assert [one for one in made if not allowed("worker", one)] == []
+
+
+@pytest.mark.parametrize("role", ["api", "worker"])
+def test_requests_of_the_audit_are_within_the_policy_of_each_role(bench: Bench, role: str) -> None:
+    bench.execute(
+        "INSERT INTO model_versions (digest, task, model, key, state, metrics, trained_on,"
+        " trained_at, created_at, moved_at) VALUES ('ab', 'smile', 'learned', :key, 'candidate',"
+        " '{}', 'the tests', now(), now(), now())",
+        key=keys.weights("ab"),
+    )
+    with recorded() as made:
+        missing = consistency.check_objects(bench.engine, bench.store, most=10)
+
+    assert [one.subject for one in missing] == [keys.weights("ab")]
+    assert [one for one in made if not allowed(role, one)] == []
+
+
+@pytest.mark.parametrize("role", ["api", "worker"])
+def test_requests_of_the_doctor_are_within_the_policy_of_each_role(bench: Bench, role: str) -> None:
+    with recorded() as made:
+        list(servers.check_storage(bench.settings.storage))
+
+    assert "s3:PutObject" in {action for action, _ in made}
+    assert [one for one in made if not allowed(role, one)] == []
 
 
 @pytest.mark.parametrize(

@@ -235,6 +235,16 @@ def test_server_with_a_wrong_setting_does_not_start(
     assert line_of(command, capsys).startswith(f"smart-filter: {name}")
 
 
+def test_sender_needs_no_keys_of_the_bucket(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for variable, value in {**SERVERS, "SMART_FILTER_LEASE_SECONDS": "hush"}.items():
+        if not variable.endswith(("ACCESS_KEY", "SECRET_KEY")):
+            monkeypatch.setenv(variable, value)
+
+    assert line_of("sender", capsys).startswith("smart-filter: SMART_FILTER_LEASE_SECONDS")
+
+
 def test_api_with_files_and_no_key_for_links_does_not_start(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

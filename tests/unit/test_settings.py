@@ -49,6 +49,16 @@ def test_folder_of_objects_needs_no_keys(environment: pytest.MonkeyPatch) -> Non
     assert storage.folder == Path("/srv/photos and pictures")
 
 
+@pytest.mark.parametrize("name", ["ACCESS_KEY", "SECRET_KEY"])
+def test_process_without_a_store_needs_no_keys(environment: pytest.MonkeyPatch, name: str) -> None:
+    environment.delenv(f"SMART_FILTER_STORAGE_{name}")
+
+    settings.load(uses_storage=False)
+
+    with pytest.raises(SetupFailed, match=f"SMART_FILTER_STORAGE_{name} is not set"):
+        settings.load()
+
+
 NO_SECONDS = ("soon", "0", "-1", "nan", "inf", "1e12")
 NO_NUMBER = ("many", "1.5", "-1", "1e3")
 NO_SWITCH = ("perhaps", "2")

@@ -67,7 +67,15 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{ include "smart-filter.secret" (list (index . 0) "SMART_FILTER_DATABASE_URL" $key) }}
 {{- end }}
 
-{{/* servers: the environment of processes that use the servers, without the database's address. */}}
+{{/* storageKeys: the bucket's keys for a kind of process. Takes (list $ kind). */}}
+{{- define "smart-filter.storageKeys" -}}
+{{- $suffix := (index . 0).Values.storageIdentities | ternary (printf "-%s" (index . 1)) "" -}}
+{{ include "smart-filter.secret" (list (index . 0) "SMART_FILTER_STORAGE_ACCESS_KEY" (print "storage-access-key" $suffix)) }}
+{{ include "smart-filter.secret" (list (index . 0) "SMART_FILTER_STORAGE_SECRET_KEY" (print "storage-secret-key" $suffix)) }}
+{{- end }}
+
+{{/* servers: the environment of processes that use the servers, without the database's address and the
+     bucket's keys. */}}
 {{- define "smart-filter.servers" -}}
 {{ include "smart-filter.settings" . }}
 - name: SMART_FILTER_POOLS
@@ -85,8 +93,6 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
   value: {{ .Values.storage.bucket | quote }}
 - name: SMART_FILTER_STORAGE_REGION
   value: {{ .Values.storage.region | quote }}
-{{ include "smart-filter.secret" (list . "SMART_FILTER_STORAGE_ACCESS_KEY" "storage-access-key") }}
-{{ include "smart-filter.secret" (list . "SMART_FILTER_STORAGE_SECRET_KEY" "storage-secret-key") }}
 {{- end }}
 
 {{/* capabilities: the names of the enabled ones, as JSON. */}}

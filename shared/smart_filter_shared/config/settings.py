@@ -349,16 +349,17 @@ def _reveal(secret: SecretStr | None) -> str:
     return "" if secret is None else secret.get_secret_value()
 
 
-def load() -> Settings:
+def load(*, uses_storage: bool = True) -> Settings:
     """Read the settings of this process.
 
+    uses_storage: whether the object store's keys must be set.
     Raises SetupFailed with one line that names the variable, what is wrong, and the remedy.
     """
     links, secrets = _read(LinkSettings), _read(SecretsSettings)
     return Settings(
         database=_read(DatabaseSettings),
         broker=_read(BrokerSettings),
-        storage=_load_storage(),
+        storage=_load_storage() if uses_storage else _read(StorageSettings),
         engine=load_engine(),
         keep=_read(RetentionSettings),
         outbound=_read(OutboundSettings),

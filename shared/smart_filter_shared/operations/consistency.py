@@ -94,7 +94,10 @@ def check_objects(
 def _missing(engine: Engine, store: ObjectStore) -> Iterator[str]:
     with sessions.transaction(engine) as connection:
         stocked = [row.key for row in connection.execute(_LIST_STANDALONE_KEYS)]
-    yield from (key for key in stocked if not store.has(key))
+    # Listed, because an identity that can list the bucket may not read weights (deploy/storage).
+    prefixes = (keys.BACKGROUND_PREFIX, keys.WEIGHTS_PREFIX)
+    there = {stored.key for prefix in prefixes for stored in store.stored(prefix)}
+    yield from (key for key in stocked if key not in there)
     listed: tuple[str, frozenset[str]] = ("", frozenset())
     for page in _iterate_artifacts(engine):
         missed = []

@@ -72,9 +72,10 @@ def worker(stages: str, models: str, threads: int | None) -> None:
 def sender() -> None:
     """Run a webhook sender; any number can run.
 
-    Requires the settings of a worker, and SMART_FILTER_SECRETS_KEY.
+    Requires SMART_FILTER_DATABASE_URL, SMART_FILTER_BROKER_URL, SMART_FILTER_STORAGE_URL and
+    SMART_FILTER_SECRETS_KEY.
     """
-    wiring.serve_sender(settings.load())
+    wiring.serve_sender(settings.load(uses_storage=False))
 
 
 _operators_host_option = click.option(
