@@ -148,3 +148,5 @@ def test_part_that_takes_nothing_stops_no_worker(
         "application/json",
     }
     assert [running.stack.pid(name) for name in ("api", WORKER)] == before
+    assert (ready.status_code == 503) == (part == "objects")
+    assert ("temporary_files" in ready.json().get("degraded", [])) == (part == "scratch")

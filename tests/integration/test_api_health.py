@@ -15,8 +15,12 @@ from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.artifacts import retention
 from smart_filter_shared.config.settings import Settings
 from smart_filter_shared.errors import StorageUnavailable
+from smart_filter_shared.ids import new_worker_id
+from smart_filter_shared.pipeline import StageName
+from smart_filter_shared.queue import worker_registry
+from smart_filter_shared.queue.worker_registry import Worker, WorkerState
 from smart_filter_shared.storage import troubles
-from smart_filter_tests.bench import Bench, settings_of
+from smart_filter_tests.bench import Bench, capability, settings_of
 from smart_filter_tests.commands import Command
 from smart_filter_tests.outages import point_name_at_primary, read_only, wait_until
 from smart_filter_tests.proxy import Mode, Proxy
@@ -104,6 +108,27 @@ def test_process_without_broker_is_degraded_and_accepts_photos(
 
     assert far_api.job(job_id)["stages"][0]["state"] == "ready"
     assert (answer.status_code, answer.json()["degraded"]) == (200, ["broker"])
+
+
+def test_photos_that_no_worker_takes_make_the_service_degraded(api: Api) -> None:
+    api.submit()
+    fresh = api.operators.get("/readyz").json()["degraded"]
+
+    api.bench.execute("UPDATE stages SET ready_at = ready_at - interval '11 s'")
+    late = api.operators.get("/readyz").json()["degraded"]
+
+    assert (fresh, late) == ([], ["workers"])
+
+
+def test_photos_wait_for_a_busy_worker_without_making_the_service_degraded(api: Api) -> None:
+    api.submit()
+    served = [capability(StageName.PREPARE)]
+    worker = Worker(new_worker_id(), "here", 1, served, 1, state=WorkerState.BUSY)
+    api.bench.do(worker_registry.record_heartbeat, worker)
+
+    api.bench.execute("UPDATE stages SET ready_at = ready_at - interval '11 s'")
+
+    assert api.operators.get("/readyz").json()["degraded"] == []
 
 
 def test_health_check_of_images_follows_readiness_and_ignores_a_proxy(

@@ -317,6 +317,6 @@ PAGES: Mapping[str, ProblemPage] = {
             "A list takes too long: narrow it.",
         ),
         "Retry after the number of seconds in `Retry-After`, with the same `Idempotency-Key`.",
-        "database or storage is unavailable; retry the request",
+        "database, storage or room on a disk is missing; retry the request",
     ),
 }

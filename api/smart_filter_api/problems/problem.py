@@ -38,6 +38,7 @@ TYPE_BASE = "https://smart-filter.dev/problems/"
 # Path below which the service shows a page for each code.
 PAGES_PATH = "/problems"
 RETRY_AFTER_SECONDS = 2
+UNAVAILABLE_DETAIL = "database, storage or room on a disk is missing; retry the request"
 
 _INTERNAL = "internal"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
@@ -227,9 +228,8 @@ def respond_to_error(request: Request, error: Error) -> Response:
     if isinstance(error, TryAgain):
         # The message may hold addresses and user names, so only the operator's log gets it.
         logs.logger("api").warning("unavailable", reason=str(error))
-        detail = "database or storage is unavailable; retry the request"
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
-        return problem_response(request, error.code, detail, headers=headers)
+        return problem_response(request, error.code, UNAVAILABLE_DETAIL, headers=headers)
     headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthorized) else {}
     return problem_response(request, error.code, str(error), errors=errors, headers=headers)
 

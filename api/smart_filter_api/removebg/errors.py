@@ -231,7 +231,7 @@ def error_response(error: Error) -> Response:
     if isinstance(error, TryAgain):
         # The message may hold addresses and user names, so only the operator's log gets it.
         logs.logger("api").warning("unavailable", reason=str(error))
-        fault = Fault("unavailable", "database or storage is unavailable; retry the request")
+        fault = Fault("unavailable", problem.UNAVAILABLE_DETAIL)
         return _render_faults([fault], retry_after_seconds=problem.RETRY_AFTER_SECONDS)
     code = next((code for kind, code in _CODE_OF_ERROR if isinstance(error, kind)), None)
     return _internal_error() if code is None else error_response(refusal(code, str(error)))

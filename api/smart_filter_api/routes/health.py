@@ -1,6 +1,8 @@
 """Endpoints for health checks: liveness and readiness."""
 
+import tempfile
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import anyio
 import anyio.to_thread
@@ -13,13 +15,15 @@ from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.services.container import OpenServices, Services
 from smart_filter_shared.db.read_only import is_read_only
 from smart_filter_shared.errors import TryAgain
-from smart_filter_shared.queue import heads, worker_registry
+from smart_filter_shared.queue import worker_registry
+from smart_filter_shared.storage.folder import has_room
 
 router = APIRouter(tags=["health"])
 operators_router = APIRouter(tags=["health"], route_class=OperatorsRoute)
 
-# A photo that has waited so long with an idle worker: the sweeper rings each second.
+# A photo that no busy worker explains: the sweeper rings each second.
 _WAIT_SECONDS = 10.0
+_OPTIONAL = frozenset({"broker", "workers", "temporary_files"})
 # Time-out of each check in seconds; shorter than that of a request, since probes time out soon.
 _MAX_CHECK_SECONDS = 2.0
 _UNAVAILABLE = "cannot be reached"
@@ -28,8 +32,8 @@ _UNAVAILABLE = "cannot be reached"
 class Health(BaseModel):
     """State of the process.
 
-    degraded: what does not work, but is not needed to answer: the `broker`, or `workers`, which are
-    idle although photos wait for them.
+    degraded: what does not work, but is not needed for every answer: `broker`; `workers`, none of
+    which takes the photos that wait; `temporary_files`, without room for large photos.
     """
 
     status: str = "ok"
@@ -49,7 +53,7 @@ async def get_liveness() -> Health:
     responses=describe_responses("unavailable"),
 )
 async def get_readiness(request: Request, services: OpenServices) -> Health | Response:
-    """Check database, storage, broker and workers; without the last two the API still serves."""
+    """Check database and storage, which the API needs, and broker, workers, temporary files."""
     faults: dict[str, str] = {}
 
     async def ask(name: str, question: Callable[[Services], Awaitable[str | None]]) -> None:
@@ -64,7 +68,8 @@ async def get_readiness(request: Request, services: OpenServices) -> Health | Re
         asking.start_soon(ask, "storage", _storage_fault)
         asking.start_soon(ask, "broker", _broker_fault)
         asking.start_soon(ask, "workers", _workers_fault)
-    missing = sorted(set(faults) - {"broker", "workers"})
+        asking.start_soon(ask, "temporary_files", _temporary_files_fault)
+    missing = sorted(set(faults) - _OPTIONAL)
     if missing:
         return problem.problem_response(
             request,
@@ -93,13 +98,21 @@ async def _database_fault(services: Services) -> str | None:
 async def _workers_fault(services: Services) -> str | None:
     try:
         async with services.reading() as connection:
-            idle = await connection.run_sync(
-                worker_registry.list_idle, silent_seconds=services.silent_seconds
+            waiting = await connection.run_sync(
+                worker_registry.list_unattended,
+                waited_seconds=_WAIT_SECONDS,
+                silent_seconds=services.silent_seconds,
             )
-            waiting = await connection.run_sync(heads.list_waiting, idle, seconds=_WAIT_SECONDS)
     except TryAgain:
         return None  # the check of the database tells
     return f"do not take photos of {', '.join(waiting)}" if waiting else None
+
+
+async def _temporary_files_fault(_: Services) -> str | None:
+    try:
+        return None if has_room(Path(tempfile.gettempdir())) else "have no room"
+    except OSError:
+        return _UNAVAILABLE
 
 
 # The next two checks use threads of the default limiter and are abandoned when they take too long,

@@ -168,17 +168,28 @@ def list_served(connection: Connection, *, silent_seconds: float) -> set[Capabil
     return {Capability(row.capability) for row in rows}
 
 
-def list_idle(connection: Connection, *, silent_seconds: float) -> set[Capability]:
-    """Return the capabilities that a live worker serves which runs nothing."""
+def list_unattended(
+    connection: Connection, *, waited_seconds: float, silent_seconds: float
+) -> list[Capability]:
+    """Return the capabilities with stages that wait although no live worker runs stages of them.
+
+    waited_seconds: for how long a stage must have been ready.  Paused capabilities are left out.
+    """
     rows = connection.execute(
         text("""
-            SELECT DISTINCT unnest(capabilities) AS capability FROM workers
-            WHERE state IN ('ready', 'unhealthy')
-                AND seen_at >= statement_timestamp() - make_interval(secs => :silent_seconds)
+            SELECT DISTINCT capability FROM open_stages AS stages
+            WHERE state = 'ready'
+                AND ready_at < statement_timestamp() - make_interval(secs => :waited_seconds)
+                AND capability NOT IN (SELECT capability FROM pauses)
+                AND capability NOT IN (
+                    SELECT unnest(capabilities) FROM workers WHERE state = 'busy'
+                        AND seen_at
+                            >= statement_timestamp() - make_interval(secs => :silent_seconds)
+                )
         """),
-        {"silent_seconds": silent_seconds},
+        {"waited_seconds": waited_seconds, "silent_seconds": silent_seconds},
     )
-    return {Capability(row.capability) for row in rows}
+    return [Capability(row.capability) for row in rows]
 
 
 def list_failed(connection: Connection, *, silent_seconds: float) -> dict[Capability, str]:

@@ -29,6 +29,7 @@ _ATTEMPTS: Final = 100
 _ABSENT: Final = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _TAG_BYTES: Final = 16
+_ROOM_BYTES: Final = 1_000_000
 
 
 class FolderStore:
@@ -60,6 +61,8 @@ class FolderStore:
         """See `ObjectStore.check`."""
         with self._translated(""):
             self._require_bucket()
+            if not has_room(self._folder):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if not os.access(self._folder, os.R_OK | os.W_OK | os.X_OK):
             raise self._refusal_error("cannot be read and written")
 
@@ -230,6 +233,17 @@ class FolderStore:
                 f"the object store in {self._folder} {what} ({error.strerror}); {remedy}, and that "
                 "this user can read and write there"
             ) from error
+
+
+def has_room(folder: Path) -> bool:
+    """Return whether the volume of a folder takes another file of a megabyte.
+
+    Raises OSError when the folder is missing.
+    """
+    volume = os.statvfs(folder)
+    has_inodes = volume.f_favail > 0 or volume.f_files == 0  # 0: the file system has no limit
+    has_bytes = volume.f_bavail * volume.f_frsize >= _ROOM_BYTES
+    return has_inodes and has_bytes and not volume.f_flag & os.ST_RDONLY
 
 
 def _write(file: BinaryIO, content: BinaryIO | bytes, length: int) -> None:

@@ -9,10 +9,10 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import HALF_LEVEL, Matte8
 from smart_filter_workers.stages.segmentation import salience_blend
 from smart_filter_workers.stages.segmentation.agreement import agreement
