@@ -59,7 +59,7 @@ class Recipe(_FilterParameters, total=False):
 
     background: `auto`, `keep`, `transparent`, `color:navy`, `blur:0.5`, `preset:rainbow`,
         `keywords:beach,sunset`, `file` or `url:https://…`.
-    persons: `all`, `largest`, or numbers from the left such as `1,3`.
+    persons: `all`, `main`, `front`, `largest`, or numbers from the left such as `1,3`.
     run_at: RFC 3339.  deadline_ms: from the submission.
     """
 

@@ -229,6 +229,19 @@ def test_clicked_person_is_dropped_and_kept_again(
     assert visitor.newest()["recipe"]["persons"] == "all"
 
 
+def test_service_chooses_the_main_people(page: Page, visitor: Visitor, photos: Photos) -> None:
+    _correct(page, visitor, photos.pair)
+    button = page.get_by_role("button", name="Main people")
+
+    button.click()
+
+    expect(button).to_have_attribute("aria-pressed", "true")
+    wait_until(page, lambda: _is_made(visitor, 2))
+    assert visitor.newest()["recipe"]["persons"] == "main"
+    for number in (1, 2):
+        expect(page.get_by_role("checkbox", name=f"Person {number}, kept")).to_be_checked()
+
+
 def _open_panel(page: Page, visitor: Visitor, photo: Path, **fields: str) -> dict[str, Any]:
     """Return the job of a photo, succeeded, and open its panel."""
     asked = {"background": _BACKGROUND, "outputs": _OUTPUTS, **fields}

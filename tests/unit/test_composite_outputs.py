@@ -18,12 +18,14 @@ from smart_filter_tests.composite_jobs import (
     composite,
     decode_pixels,
 )
+from smart_filter_tests.pictures import noise, prepared_photo
 from smart_filter_workers.images import previews
 from smart_filter_workers.results import EncodedFile, InstanceMap, Segmentation
 from smart_filter_workers.stages.composite import persons
 from smart_filter_workers.stages.composite.inputs import Inputs
 from smart_filter_workers.stages.segmentation import instance_map
 from smart_filter_workers.stages.segmentation.models.base import People
+from smart_filter_workers.stages.segmentation.person_selection import select_persons
 
 
 @pytest.mark.parametrize("background", ["auto", "keep", "preset:sky", "transparent", "blur:0"])
@@ -153,7 +155,7 @@ def test_pixels_belong_to_kept_persons(wanted: PersonSelection, numbers: set[int
     mattes = (a_column(2, 10), a_column(12, 28))
     people = People(np.maximum(*mattes), mattes)
 
-    kept = instance_map.select_persons(people, wanted)
+    kept = select_persons(people, wanted, prepared_photo(noise(10, 30)))
     whose: InstanceMap = instance_map.build_instance_map(kept, like=people.matte)
 
     assert set(kept) == numbers

@@ -122,6 +122,8 @@ def test_parameters_of_the_chosen_model_are_parsed_by_their_kinds() -> None:
     [
         ("all", PersonSelection.ALL),
         ("largest", PersonSelection.LARGEST),
+        ("main", PersonSelection.MAIN),
+        ("front", PersonSelection.FRONT),
         ("2", (2,)),
         ("3,1", (1, 3)),
         ("2, 2", (2,)),
@@ -354,7 +356,7 @@ def test_job_runs_the_smallest_set_of_stages(fields: str, expected: str) -> None
     quality=st.integers(1, 100),
     person=st.booleans(),
     priority=st.sampled_from(["standard", "interactive", "batch"]),
-    persons=st.sampled_from(["all", "largest", "2", "1, 3"]),
+    persons=st.sampled_from(["all", "largest", "main", "front", "2", "1, 3"]),
 )
 def test_recipe_is_restored_from_the_database(
     background: str, outputs: list[str], quality: int, priority: str, persons: str, *, person: bool

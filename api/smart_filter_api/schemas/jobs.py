@@ -96,7 +96,7 @@ class ResolvedRecipe(BaseModel):
     filters: list[ResolvedFilter]
     subject: Subject
     require_person: bool
-    persons: str = Field(description="`all`, `largest`, or numbers such as `1,3`")
+    persons: str = Field(description="`all`, `main`, `front`, `largest`, or numbers such as `1,3`")
     priority: Priority
     run_at: UtcDatetime | None
     deadline_ms: int | None = Field(description="From the acceptance of the job")

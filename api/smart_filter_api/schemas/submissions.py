@@ -200,8 +200,8 @@ class Recipe(BaseModel):
     )
     persons: str | None = Field(
         default=None,
-        description="`all`, the default, `largest`, or numbers such as `1,3`, counted from the "
-        "left of the photo",
+        description="`all`, the default; `main`, whom the photo is of; `front`, those nearest to "
+        "the camera; `largest`; or numbers such as `1,3`, counted from the left of the photo",
     )
     priority: Priority | None = Field(
         default=None, description="How early the job runs; `standard` by default"

@@ -81,7 +81,7 @@ _NO_CERTIFICATE = (
 # The other usual name of the format jpg, and the start of media types.
 _JPEG = "jpeg"
 _MEDIA_PREFIX = "image/"
-_PERSONS = re.compile(r"all|largest|[1-9][0-9]{0,2}( ?, ?[1-9][0-9]{0,2}){0,99}")
+_PERSONS = re.compile(r"[1-9][0-9]{0,2}( ?, ?[1-9][0-9]{0,2}){0,99}")
 
 
 def parse(
@@ -439,14 +439,14 @@ def _format(text: str) -> Format:
 
 
 def _persons(text: str) -> PersonSelection | tuple[int, ...]:
-    if not _PERSONS.fullmatch(text):
-        raise ValueError(
-            f"{quote_value(text)} is not all, largest, or numbers such as 1,3"
-            f"{did_you_mean(text, PersonSelection)}"
-        )
     if text in set(PersonSelection):
         return PersonSelection(text)
-    return tuple(sorted({int(part) for part in text.split(",")}))
+    if _PERSONS.fullmatch(text):
+        return tuple(sorted({int(part) for part in text.split(",")}))
+    raise ValueError(
+        f"{quote_value(text)} is not {', '.join(PersonSelection)}, or numbers such as 1,3"
+        f"{did_you_mean(text, PersonSelection)}"
+    )
 
 
 def _moment(text: str) -> dt.datetime:

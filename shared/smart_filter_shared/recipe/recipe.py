@@ -89,6 +89,8 @@ class PersonSelection(StrEnum):
 
     ALL = "all"
     LARGEST = "largest"
+    MAIN = "main"
+    FRONT = "front"
 
 
 class Subject(StrEnum):
@@ -125,7 +127,8 @@ class Recipe:
     seed: None until submission draws one.
     models: for each choosable task, `auto` or the name of a model.
     params: for each task, the parameters that were set for its model.
-    persons: persons to keep: all, the largest, or by number, 1 the leftmost.
+    persons: persons to keep: all, the largest, the main ones, those in front, or by number, 1 the
+        leftmost.
     filters: filters to draw on the finished picture, in order.
     metadata: the client's own strings, echoed and never read.
     """

@@ -1,11 +1,10 @@
-"""Select the persons to keep, locate all, and map each pixel to its person."""
+"""Locate the persons, and map each pixel to its person."""
 
 from collections.abc import Collection, Mapping
 from typing import Final
 
 import numpy as np
 
-from smart_filter_shared.recipe import PersonSelection
 from smart_filter_workers.networks.coordinates import photo_per_proxy
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import DetectedPerson, InstanceMap, Matte8, PreparedPhoto
@@ -14,24 +13,6 @@ from smart_filter_workers.stages.segmentation.models.base import People
 _MAX_PERSONS: Final = 255
 # Pixels below this level are more background than person and do not extend a box.
 _SEEN_FROM, _WHOLE = 128, 255
-
-
-def select_persons(people: People, wanted: PersonSelection | tuple[int, ...]) -> dict[int, Matte8]:
-    """Return the matte of each selected person by its number; 1 is the leftmost.
-
-    If the model could not separate the persons of this photo, all of them count as one. A number
-    that no person has selects nothing.
-    """
-    mattes = (people.matte,) if people.persons is None else people.persons
-    numbered = dict(enumerate(mattes, start=1))
-    if wanted == PersonSelection.ALL or not numbered:
-        return numbered
-    if wanted == PersonSelection.LARGEST:
-        sizes = {number: int(matte.sum(dtype=np.int64)) for number, matte in numbered.items()}
-        # Of two equal ones take the right one.
-        largest = max(reversed(sizes), key=sizes.__getitem__)
-        return {largest: numbered[largest]}
-    return {number: matte for number, matte in numbered.items() if number in wanted}
 
 
 def locate_persons(

@@ -27,6 +27,7 @@ from smart_filter_workers.stages.segmentation.models.base import (
     People,
     Segmenter,
 )
+from smart_filter_workers.stages.segmentation.person_selection import select_persons
 
 
 class Models(TypedDict):
@@ -75,7 +76,7 @@ def _result(people: People, inputs: Inputs) -> Segmentation:
     recipe = inputs.recipe
     if recipe.framing.roi is not None:
         people = region_of_interest.crop_people(people, recipe.framing.roi, inputs.prepared)
-    kept = instance_map.select_persons(people, recipe.persons)
+    kept = select_persons(people, recipe.persons, inputs.prepared)
     matte = _matte(people, kept, recipe)
     coverage = measure_coverage(matte)
     if coverage < MIN_PEOPLE_SHARE:

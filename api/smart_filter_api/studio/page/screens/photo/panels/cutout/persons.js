@@ -9,6 +9,8 @@ import { pictured } from "../../viewer/shown.js";
 import { useOverlay } from "../../viewer/view.js";
 import { useLatestPicture } from "./latest.js";
 
+// Choices of people that the service makes, with their labels.
+const CHOICES = [["main", "Main people"], ["front", "Front row"], ["largest", "Only the largest"]];
 const LABEL_PX = 13;
 const PADDING_PX = 7;
 // Largest pointer movement of a click.
@@ -53,8 +55,9 @@ export function Persons({ photo, view }) {
       <${Button} kind="small" icon="people" aria-disabled=${kept.length === persons.length}
         onClick=${() => kept.length < persons.length && keep(persons.map(({ number }) => number))}>
         All people<//>
-      <${Button} kind="small" icon="face" aria-pressed=${recipeOf(photo).persons === "largest"}
-        onClick=${() => change(photo, { persons: "largest" })}>Only the largest<//>
+      ${CHOICES.map(([value, label]) => html`<${Button} key=${value} kind="small" icon="face"
+        aria-pressed=${recipeOf(photo).persons === value}
+        onClick=${() => change(photo, { persons: value })}>${label}<//>`)}
     </div>
   </div>`;
 }
@@ -164,14 +167,9 @@ function Box({ number, box: [x, y, width, height], scale, isKept, isMarked }) {
 /** Return the numbers of the people that a recipe's `persons` keeps. */
 function keptOf(persons, said) {
   if (said === "all") return persons.map(({ number }) => number);
-  if (said === "largest") {
-    const named = persons.filter(({ kept }) => kept);
-    if (named.length === 1) return [named[0].number];
-    // The version is not finished: guess the largest box.
-    const area = ({ box }) => box[2] * box[3];
-    return [...persons].sort((one, other) => area(other) - area(one)).slice(0, 1).map(({ number }) => number);
-  }
-  return said.split(",").map(Number);
+  if (/^\d/.test(said)) return said.split(",").map(Number);
+  // The service chooses; until the version is finished, these are the people of the one shown.
+  return persons.filter(({ kept }) => kept).map(({ number }) => number);
 }
 
 /** Return the recipe's `persons` that keeps these people. */

@@ -1,0 +1,234 @@
+"""Select the persons to keep: all, by number, the largest, the main persons, or the front row.
+
+docs/recipes.md, "Who and what belongs", states the rules in words.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smart_filter_shared.recipe import PersonSelection
+from smart_filter_workers.opencv import cv2
+from smart_filter_workers.resampling import resize, shrink
+from smart_filter_workers.results import HALF_LEVEL, Face, Matte8, PreparedPhoto
+from smart_filter_workers.stages.segmentation.models.base import People
+
+# The shape of a person is compared at this size: mattes of 256 pixels have all that the rules use.
+SIDE_PX: Final = 256
+# What the worst facing, sharpness and place leave of a person's size in their rank. A person in
+# profile or from behind is often the subject, an unsharp one never.
+NO_FACE, UNSHARP, AT_THE_SIDE = 0.7, 0.25, 0.7
+# Up to this distance from the middle, as a share of half the width, every place is as good: the
+# thirds of the picture. A crop of a tenth therefore moves no rank by much.
+MIDDLE_SHARE: Final = 0.4
+# Distance of the eyes, as a share of the face's side, from which a face looks at the camera.
+FRONTAL_EYES: Final = 0.35
+# Persons whose rank is at least the second share of the best one are main persons, those below the
+# first are not. Between the two the widest gap decides, which no small change moves.
+NEVER_MAIN, ALWAYS_MAIN = 0.3, 0.75
+# A face that looks at the camera belongs to the group if it has at least the first share of a main
+# person's face, and its person at least the second share of the sharpest person's detail.
+GROUP_FACE, GROUP_DETAIL = 0.5, 0.3
+# Share of a silhouette's outline, or of its box inside the other one's box, that makes a smaller
+# silhouette without a face of its own a part of a larger one.
+PART_CONTACT, PART_INSIDE = 0.25, 0.8
+# A child on the arm, with a face: the box is this far inside the carrier's, and the area at most
+# the second share of the carrier's.
+CARRIED_INSIDE, CARRIED_AREA = 0.8, 0.5
+# A face smaller than this share of another one is behind it.
+FACE_BEHIND: Final = 0.7
+# So is a person whose feet are higher, by this share of the other one's height, and who is smaller,
+FEET_ABOVE, SMALLER = 0.2, 0.8
+# and a person below whom, in this share of their columns, the other one begins.
+HIDDEN_SHARE: Final = 0.4
+
+Mask = NDArray[np.bool_]
+
+
+def select_persons(
+    people: People, wanted: PersonSelection | tuple[int, ...], prepared: PreparedPhoto
+) -> dict[int, Matte8]:
+    """Return the matte of each selected person by its number; 1 is the leftmost.
+
+    If the model could not separate the persons of this photo, all of them count as one. A number
+    that no person has selects nothing.
+    """
+    mattes = (people.matte,) if people.persons is None else people.persons
+    numbered = dict(enumerate(mattes, start=1))
+    if wanted == PersonSelection.ALL or not numbered:
+        return numbered
+    if wanted == PersonSelection.LARGEST:
+        sizes = {number: int(matte.sum(dtype=np.int64)) for number, matte in numbered.items()}
+        # Of two equal ones take the right one.
+        largest = max(reversed(sizes), key=sizes.__getitem__)
+        return {largest: numbered[largest]}
+    if isinstance(wanted, PersonSelection):
+        figures = _find_figures(mattes, prepared)
+        select = _select_main if wanted == PersonSelection.MAIN else _select_front
+        selected = select(figures) if figures else []
+        wanted = tuple(number for figure in selected for number in figure.numbers)
+    return {number: matte for number, matte in numbered.items() if number in wanted}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Figure:
+    """A person with the silhouettes that are parts of it, in pixels of the small mattes.
+
+    numbers: of the silhouettes, the person's first.  face_px: side of the face, 0 without one.
+    facing: 0 without a face or in profile, to 1 toward the camera.  detail: the mean strength of
+    the fine structure.  offset: distance from the middle, as a share of half the width.
+    """
+
+    numbers: tuple[int, ...]
+    outline: Mask
+    area_px: int
+    box: tuple[int, int, int, int]
+    face_px: float
+    facing: float
+    detail: float
+    offset: float
+
+
+def _select_main(figures: Sequence[_Figure]) -> list[_Figure]:
+    """Return the persons whom the photo is of: the best of rank, those near it, and their group."""
+    ranks = _rank_figures(figures)
+    shares = [rank / max(ranks) for rank in ranks]
+    levels = sorted({NEVER_MAIN, ALWAYS_MAIN, *np.clip(shares, NEVER_MAIN, ALWAYS_MAIN).tolist()})
+    _, enough = max(pairwise(levels), key=lambda gap: gap[1] / gap[0])
+    ranked = [share >= enough for share in shares]
+    face_px = max(
+        figure.face_px for figure, is_main in zip(figures, ranked, strict=True) if is_main
+    )
+    detail = max(figure.detail for figure in figures)
+    return [
+        figure
+        for figure, is_main in zip(figures, ranked, strict=True)
+        if is_main
+        or (
+            figure.facing * figure.face_px > GROUP_FACE * face_px
+            and figure.detail > GROUP_DETAIL * detail
+        )
+    ]
+
+
+def _select_front(figures: Sequence[_Figure]) -> list[_Figure]:
+    """Return the persons before whom fewest others stand."""
+    before = [sum(_is_behind(figure, other) for other in figures) for figure in figures]
+    return [figure for figure, count in zip(figures, before, strict=True) if count == min(before)]
+
+
+def _rank_figures(figures: Sequence[_Figure]) -> list[float]:
+    """Return how much the photo is of each person: size, less for face, sharpness and place."""
+    sharpest = max(figure.detail for figure in figures)
+    return [
+        math.sqrt(figure.area_px)
+        * _between(NO_FACE, figure.facing)
+        * _between(UNSHARP, min(1.0, 2 * figure.detail / max(sharpest, 1e-6) - 0.3))
+        * _between(AT_THE_SIDE, min(1.0, (1 - figure.offset) / (1 - MIDDLE_SHARE)))
+        for figure in figures
+    ]
+
+
+def _is_behind(figure: _Figure, other: _Figure) -> bool:
+    """Return whether the other person stands nearer to the camera."""
+    if figure is other:
+        return False
+    if figure.face_px and other.face_px and figure.face_px < FACE_BEHIND * other.face_px:
+        return True
+    _, top, _, bottom = other.box
+    is_smaller = figure.area_px < SMALLER**2 * other.area_px
+    if is_smaller and bottom - figure.box[3] > FEET_ABOVE * (bottom - top):
+        return True
+    columns = np.flatnonzero(figure.outline.any(axis=0))
+    last = figure.outline.shape[0] - 1
+    lowest = last - np.argmax(figure.outline[::-1, columns], axis=0)
+    # The splitting of a matte may leave a gap of a pixel.
+    below = np.minimum(lowest + np.array([[1], [2], [3]]), last)
+    return float(other.outline[below, columns].any(axis=0).mean()) > HIDDEN_SHARE
+
+
+def _find_figures(mattes: Sequence[Matte8], prepared: PreparedPhoto) -> list[_Figure]:
+    """Return the persons, the largest first; parts of a person belong to it."""
+    small = [shrink(matte, longest_side=SIDE_PX) > HALF_LEVEL for matte in mattes]
+    height, width = small[0].shape
+    gray = cv2.cvtColor(prepared.proxy_srgb, cv2.COLOR_RGB2GRAY)
+    detail = resize(np.abs(cv2.Laplacian(gray, cv2.CV_32F)), width=width, height=height)
+    faces = _assign_faces(small, prepared)
+    figures: list[_Figure] = []
+    for index in sorted(range(len(small)), key=lambda index: -np.count_nonzero(small[index])):
+        outline = small[index]
+        if not outline.any():
+            continue
+        left, top, columns, rows = cv2.boundingRect(outline.astype(np.uint8))
+        face = faces.get(index)
+        figure = _Figure(
+            numbers=(index + 1,),
+            outline=outline,
+            area_px=int(np.count_nonzero(outline)),
+            box=(left, top, left + columns, top + rows),
+            face_px=0.0 if face is None else face.box[2] * width / prepared.width,
+            facing=0.0 if face is None else _facing(face),
+            detail=float(np.percentile(detail[outline], 90)),
+            offset=abs(2 * float(np.nonzero(outline)[1].mean() + 0.5) / width - 1),
+        )
+        place = next((n for n, whole in enumerate(figures) if _is_part(figure, whole)), None)
+        if place is None:
+            figures.append(figure)
+        else:
+            figures[place] = _join(figures[place], figure)
+    return figures
+
+
+def _assign_faces(outlines: Sequence[Mask], prepared: PreparedPhoto) -> dict[int, Face]:
+    """Return the largest face whose middle lies in each outline, by the outline's index."""
+    height, width = outlines[0].shape
+    faces: dict[int, Face] = {}
+    for face in sorted(prepared.proposals, key=lambda face: face.box[2]):
+        left, top, columns, rows = face.box
+        x = min(width - 1, max(0, int((left + columns / 2) * width / prepared.width)))
+        y = min(height - 1, max(0, int((top + rows / 2) * height / prepared.height)))
+        faces.update((n, face) for n, outline in enumerate(outlines) if outline[y, x])
+    return faces
+
+
+def _facing(face: Face) -> float:
+    right_eye, left_eye, *_ = face.landmarks
+    return min(1.0, math.dist(right_eye, left_eye) / (FRONTAL_EYES * face.box[2]))
+
+
+def _is_part(figure: _Figure, whole: _Figure) -> bool:
+    """Return whether a silhouette is a part of a larger person, or carried by it."""
+    left, top, right, bottom = figure.box
+    whole_left, whole_top, whole_right, whole_bottom = whole.box
+    shared = max(0, min(right, whole_right) - max(left, whole_left)) * max(
+        0, min(bottom, whole_bottom) - max(top, whole_top)
+    )
+    inside = shared / ((right - left) * (bottom - top))
+    if figure.face_px:
+        return inside >= CARRIED_INSIDE and figure.area_px <= CARRIED_AREA * whole.area_px
+    around = cv2.dilate(figure.outline.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    rim = around & ~figure.outline
+    contact = np.count_nonzero(rim & whole.outline) / max(1, int(np.count_nonzero(rim)))
+    return inside >= PART_INSIDE or contact >= PART_CONTACT
+
+
+def _join(whole: _Figure, part: _Figure) -> _Figure:
+    (left, top, right, bottom), (x0, y0, x1, y1) = whole.box, part.box
+    return replace(
+        whole,
+        numbers=whole.numbers + part.numbers,
+        outline=whole.outline | part.outline,
+        area_px=whole.area_px + part.area_px,
+        box=(min(left, x0), min(top, y0), max(right, x1), max(bottom, y1)),
+        face_px=max(whole.face_px, part.face_px),
+        facing=max(whole.facing, part.facing),
+    )
+
+
+def _between(least: float, share: float) -> float:
+    return least + (1 - least) * max(0.0, share)
