@@ -213,7 +213,7 @@ def _is_part(figure: _Figure, whole: _Figure) -> bool:
         return inside >= CARRIED_INSIDE and figure.area_px <= CARRIED_AREA * whole.area_px
     around = cv2.dilate(figure.outline.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     rim = around & ~figure.outline
-    contact = np.count_nonzero(rim & whole.outline) / max(1, int(np.count_nonzero(rim)))
+    contact = int(np.count_nonzero(rim & whole.outline)) / max(1, int(np.count_nonzero(rim)))
     return inside >= PART_INSIDE or contact >= PART_CONTACT
 
 
