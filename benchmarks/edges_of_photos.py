@@ -76,7 +76,7 @@ def main() -> None:
     named = ("IoU", "less the row above (95 %)", "near edges", "haze", "cut ms")
     for column in ("photos", "edge", *named):
         table.add_column(column, no_wrap=True)
-    segmenter = _load_segmenter(weights)
+    segmenter = load_segmenter(weights)
     with prepare_stage.open_prepare_stage(weights, turning=False) as prepare:
         for group, examples in _groups(folder, most).items():
             found: dict[str, list[MatteErrors]] = {}
@@ -90,7 +90,8 @@ def main() -> None:
     Console(highlight=False, width=110).print(table)
 
 
-def _load_segmenter(weights: Path) -> Segmenter:
+def load_segmenter(weights: Path) -> Segmenter:
+    """Return the default segmentation model."""
     known, task = catalog.discover_models(), TaskName.SEGMENTATION
     cache = ModelCache(known, weights, memory_limit=memory.get_limit(None))
     name = prepare_stage.default_model_name(task, known)
