@@ -143,8 +143,17 @@ def test_main_persons_are_those_whom_the_photo_is_of(figures: list[Figure], main
         ([NEAR, replace(PASSER_BY, x=100, feet=470, height=280)], {1, 2}),
         ([NEAR, Figure(540, 470, 280)], {1}),
         ([NEAR, Figure(340, 280, 110)], {1, 2}),
+        ([Figure(320, 400, 200), Figure(560, 470, 280, face=0, blur_px=25)], {1}),
     ],
-    ids=["rows", "pair", "feet higher", "child without a face", "smaller face", "on the arm"],
+    ids=[
+        "rows",
+        "pair",
+        "feet higher",
+        "child without a face",
+        "smaller face",
+        "on the arm",
+        "out of focus in the foreground",
+    ],
 )
 def test_front_persons_are_nearest_to_the_camera(figures: list[Figure], front: set[int]) -> None:
     assert select(PersonSelection.FRONT, *figures) == front

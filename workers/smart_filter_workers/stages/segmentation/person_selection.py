@@ -31,9 +31,10 @@ FRONTAL_EYES: Final = 0.35
 # Persons whose rank is at least the second share of the best one are main persons, those below the
 # first are not. Between the two the widest gap decides, which no small change moves.
 NEVER_MAIN, ALWAYS_MAIN = 0.3, 0.75
-# A face that looks at the camera belongs to the group if it has at least the first share of a main
-# person's face, and its person at least the second share of the sharpest person's detail.
-GROUP_FACE, GROUP_DETAIL = 0.5, 0.3
+# A person with less than this share of the sharpest one's detail is out of focus, or a shadow.
+SHARP_SHARE: Final = 0.3
+# A face that looks at the camera belongs to the group if it has this share of a main person's face.
+GROUP_FACE: Final = 0.5
 # Share of a silhouette's outline, or of its box inside the other one's box, that makes a smaller
 # silhouette without a face of its own a part of a larger one.
 PART_CONTACT, PART_INSIDE = 0.25, 0.8
@@ -104,22 +105,24 @@ def _select_main(figures: Sequence[_Figure]) -> list[_Figure]:
     face_px = max(
         figure.face_px for figure, is_main in zip(figures, ranked, strict=True) if is_main
     )
-    detail = max(figure.detail for figure in figures)
+    sharp = _sharp_figures(figures)
     return [
         figure
         for figure, is_main in zip(figures, ranked, strict=True)
-        if is_main
-        or (
-            figure.facing * figure.face_px > GROUP_FACE * face_px
-            and figure.detail > GROUP_DETAIL * detail
-        )
+        if is_main or (figure in sharp and figure.facing * figure.face_px > GROUP_FACE * face_px)
     ]
 
 
 def _select_front(figures: Sequence[_Figure]) -> list[_Figure]:
-    """Return the persons before whom fewest others stand."""
+    """Return the sharp persons before whom fewest others stand."""
+    figures = _sharp_figures(figures)
     before = [sum(_is_behind(figure, other) for other in figures) for figure in figures]
     return [figure for figure, count in zip(figures, before, strict=True) if count == min(before)]
+
+
+def _sharp_figures(figures: Sequence[_Figure]) -> list[_Figure]:
+    sharpest = max(figure.detail for figure in figures)
+    return [figure for figure in figures if figure.detail >= SHARP_SHARE * sharpest]
 
 
 def _rank_figures(figures: Sequence[_Figure]) -> list[float]:
