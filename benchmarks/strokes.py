@@ -30,7 +30,8 @@ def main() -> None:
         assert strokes * points <= MAX_POINTS_DRAWN, "more is refused"
         job = _a_job(side, _strokes(side, strokes, points, width))
         before = time.process_time()
-        correct_matte(job)
+        assert job.segmented is not None
+        correct_matte(job, job.segmented.matte)
         seconds = time.process_time() - before
         print(f"{side} px, {strokes} strokes of {points} points, {width:.0f} wide: {seconds:.2f} s")
 
@@ -40,7 +41,7 @@ def _strokes(side: int, strokes: int, points: int, width: float) -> tuple[Stroke
     return tuple(
         Stroke(
             tuple((float(x), float(y)) for x, y in random.random((points, 2)) * side),
-            width,
+            width=width,
             keep=bool(number % 2),
         )
         for number in range(strokes)

@@ -9,6 +9,7 @@ OutputName = Literal[
     "matte",
     "persons",
     "zip",
+    "regions",
     "thumbnail",
     "faces",
     "rating",

@@ -74,7 +74,7 @@ PIPELINE: Final = (
         needs=(StageName.PREPARE,),
         task=TaskName.SEGMENTATION,
         result="segmented",
-        outputs=_RATING_OUTPUTS | {"cutout", "matte", "persons", "zip", "debug"},
+        outputs=_RATING_OUTPUTS | {"cutout", "matte", "persons", "zip", "regions", "debug"},
     ),
     Stage(
         StageName.FACE,
@@ -97,7 +97,7 @@ PIPELINE: Final = (
         task=TaskName.COMPOSITE,
         result="composited",
         outputs=frozenset(
-            {"image", "thumbnail", "cutout", "matte", "persons", "zip", "printability"}
+            {"image", "thumbnail", "cutout", "matte", "persons", "zip", "regions", "printability"}
         ),
         gated_by_album=True,
     ),

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -94,6 +95,28 @@ def test_corrections_are_listed_as_stored(api: Api) -> None:
     assert {one["consent"] for one in made} == {False}
     assert made[0]["models"] == {"segmentation": "no-segmentation"}
     assert len(drawn(api)) == 2
+
+
+def test_stroke_that_snaps_has_no_width_and_another_needs_one(api: Api) -> None:
+    job_id = run_whole_job(api, background="auto")
+    snapping = {"points": [[20, 10]], "keep": False, "snap": "part"}
+    refused = [{**STROKE, "width": None}, {**snapping, "width": 5}, {**snapping, "snap": "all"}]
+
+    stored = kept(api, job_id, {**STROKES, "strokes": [snapping, STROKE]})
+    answers = [send(api, job_id, {**STROKES, "strokes": [STROKE, one]}) for one in refused]
+
+    (key,) = drawn(api)
+    assert stored["form"] == "strokes"
+    assert json.loads(api.bench.store.get(key)) == [
+        snapping,
+        {**STROKE, "points": [[1, 2], [40, 30.5]]},
+    ]
+    assert [answer.status_code for answer in answers] == [422, 422, 422]
+    assert [answer.json()["errors"][0]["pointer"] for answer in answers] == [
+        "/strokes/1/width",
+        "/strokes/1/width",
+        "/strokes/1/snap",
+    ]
 
 
 def test_correction_without_consent_or_with_null_has_none(api: Api) -> None:

@@ -376,11 +376,12 @@ def test_derivation_sends_its_changes_as_json_or_with_a_background_as_a_form(
 def test_corrections_are_sent_as_masks_strokes_and_labels(make_client: MakeClient) -> None:
     kept = {"id": "c1", "job_id": "j1", "kind": "matte", "consent": True}
     listed = {"items": [kept], "next_cursor": None}
-    server = Script(*[httpx.Response(201, json=kept)] * 3, httpx.Response(200, json=listed))
+    server = Script(*[httpx.Response(201, json=kept)] * 4, httpx.Response(200, json=listed))
     client = make_client(server)
 
     client.do("correct_matte", "j1", mask=b"a png", consent=True)
     client.do("correct_matte", "j1", strokes=[Stroke([(1, 2), (3, 4)], 5, keep=False)])
+    client.do("correct_matte", "j1", strokes=[Stroke([(1, 2)], keep=True, snap="part")])
     client.do("correct_faces", "j1", [FaceLabel(1, smile="huge"), FaceLabel(2, left_open=False)])
 
     matte = {"kind": "matte", "stage": "segmentation"}
@@ -389,6 +390,11 @@ def test_corrections_are_sent_as_masks_strokes_and_labels(make_client: MakeClien
         {
             **matte,
             "strokes": [{"points": [[1, 2], [3, 4]], "width": 5, "keep": False}],
+            "consent": False,
+        },
+        {
+            **matte,
+            "strokes": [{"points": [[1, 2]], "keep": True, "snap": "part"}],
             "consent": False,
         },
         {

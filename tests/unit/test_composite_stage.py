@@ -33,6 +33,7 @@ from smart_filter_workers.results import (
     Srgb8,
     Stroke,
 )
+from smart_filter_workers.stages.composite import apply_corrections
 from smart_filter_workers.stages.composite.inputs import Inputs
 from smart_filter_workers.stages.composite.look import NO_LOOK
 
@@ -218,6 +219,68 @@ def test_removing_stroke_shows_the_background_within_a_soft_edge() -> None:
     profile = matte[80:112, 120]
     assert (profile[0], profile[-1] <= 5) == (255, True)
     assert np.any((profile > 20) & (profile < 235))
+
+
+def matte_with_chair(*strokes: Stroke) -> NDArray[np.uint8]:
+    """Return the corrected matte of a model that takes a chair next to the person for a person.
+
+    Shape (90, 120), half of the photo's.  The matte is faint around the chair.
+    """
+    inputs = a_job()
+    assert inputs.segmented is not None
+    proxy, matte = inputs.prepared.proxy_srgb.copy(), inputs.segmented.matte.copy()
+    proxy[60:, 85:110] = 20, 40, 220
+    matte[60:, 85:110] = 255
+    matte[59, 86:110] = matte[60:, 110] = 110
+    prepared = dataclasses.replace(inputs.prepared, proxy_srgb=proxy)
+    segmented = dataclasses.replace(inputs.segmented, matte=matte)
+    drawing = MatteDrawing(strokes=strokes)
+    return apply_corrections.draw_over_matte(segmented, [drawing], prepared, matte).matte
+
+
+REMOVED_PART = Stroke(((195, 160),), keep=False, snap="part")
+CHAIR, BODY = np.s_[63:, 89:108], np.s_[30:, 40:82]
+
+
+def test_click_on_a_leftover_removes_its_part_with_its_faint_outline() -> None:
+    before, after = matte_with_chair(), matte_with_chair(REMOVED_PART)
+
+    assert before[CHAIR].min() == 255
+    assert after[58:, 90:].max() < 40  # 110 before
+    assert after[BODY].min() == 255
+
+
+def test_later_click_brings_a_part_back() -> None:
+    after = matte_with_chair(REMOVED_PART, dataclasses.replace(REMOVED_PART, keep=True))
+
+    assert after[CHAIR].min() == 255
+
+
+def test_small_region_is_removed_without_the_rest_of_its_part() -> None:
+    after = matte_with_chair(dataclasses.replace(REMOVED_PART, snap="region"))
+
+    assert after[80, 97] < 128
+    assert after[CHAIR].max() == 255
+
+
+def test_later_plain_stroke_overrides_a_region() -> None:
+    after = matte_with_chair(REMOVED_PART, Stroke(((195, 160),), width=12, keep=True))
+
+    assert after[80, 97] == 255
+    assert after[63:70, 100:108].max() <= 5
+
+
+def test_map_of_regions_is_an_output_in_the_photos_coordinates() -> None:
+    inputs = a_job("color:#f00", outputs=(Output.REGIONS,))
+
+    result = composite(inputs)
+
+    assert result.image is None
+    assert (result.regions.width, result.regions.height) == (120, 90)
+    packed = decode_pixels(result.regions, sized=False).astype(np.int64) @ (65536, 256, 1)
+    assert inputs.segmented is not None
+    is_inside = inputs.segmented.matte > 127
+    assert not set(packed[is_inside] // 4096) & set(packed[~is_inside] // 4096)
 
 
 def test_mask_replaces_the_matte() -> None:

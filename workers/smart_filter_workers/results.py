@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,11 +97,14 @@ class Stroke:
     """A line drawn by a person: its corners and its width in pixels of the upright photo.
 
     keep: whether the line marks people.
+    snap: what each point marks in place of the line, which then has no width: a small region of
+        the photo, or a part of similar color; None for the line.
     """
 
     points: tuple[Point, ...]
-    width: float
     keep: bool
+    width: float = 0
+    snap: Literal["part", "region"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +324,7 @@ class CompositeResult:
     cutout: the people on a transparent background, with straight alpha.
     persons: a zip of one cutout per person, and of their positions in the photo.
     zip: a zip of the people's colors, without alpha, and of the matte.
+    regions: the map of the photo's regions (`photo_regions.encode_map`).
     thumbnail: the image, small.
     frame: the position of the photo in all of them.
     foreground: x, y, width, height around the people, in whole pixels; None without people.
@@ -334,6 +338,7 @@ class CompositeResult:
     cutout: EncodedFile | None = None
     persons: EncodedFile | None = None
     zip: EncodedFile | None = None
+    regions: EncodedFile | None = None
     thumbnail: EncodedFile | None = None
     frame: Frame | None = None
     foreground: tuple[int, int, int, int] | None = None

@@ -38,13 +38,16 @@ class Stroke(BaseModel):
     """A line drawn on the photo, in pixels of the upright photo.
 
     keep: true where the line covers people, false where it covers background.
+    snap: each point marks the area around it in place of the line: `part`, all that resembles it
+    up to the next edge, or `region`, a small piece of that.  width: needed without snap.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     points: list[Point] = Field(min_length=1, max_length=MAX_POINTS)
-    width: float = Field(gt=0, le=MAX_WIDTH_PX)
+    width: float | None = Field(default=None, gt=0, le=MAX_WIDTH_PX)
     keep: StrictBool
+    snap: Literal["part", "region"] | None = None
 
 
 class FaceLabel(BaseModel):

@@ -177,11 +177,15 @@ def _encode_strokes(strokes: list[Stroke], size: tuple[int, int]) -> bytes:
     if sum(len(stroke.points) for stroke in strokes) > MAX_POINTS_DRAWN:
         _refuse("/strokes", f"have more than {MAX_POINTS_DRAWN} points in total")
     for number, stroke in enumerate(strokes):
+        if (stroke.width is None) == (stroke.snap is None):
+            _refuse(f"/strokes/{number}/width", "is needed without snap, and only then")
         for place, (x, y) in enumerate(stroke.points):
             if not (0 <= x <= size[0] and 0 <= y <= size[1]):
                 where = f"/strokes/{number}/points/{place}"
                 _refuse(where, f"is outside the upright photo of {size[0]}×{size[1]} pixels")
-    return json.dumps([stroke.model_dump(mode="json") for stroke in strokes]).encode()
+    return json.dumps(
+        [stroke.model_dump(mode="json", exclude_none=True) for stroke in strokes]
+    ).encode()
 
 
 def _validate_label(asked: CorrectionRequest, result: Mapping[str, Any]) -> None:

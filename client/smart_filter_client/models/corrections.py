@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from smart_filter_client.fields import Fields, JsonObject
 from smart_filter_client.models.faces import SmileLevel
@@ -12,12 +13,14 @@ from smart_filter_client.models.faces import SmileLevel
 class Stroke:
     """A drawn line, as x, y in pixels of the upright photo.
 
-    keep: whether the covered area is people.
+    keep: whether the covered area is people.  width: None with `snap`, by which each point marks a
+    region of the photo, or a part of similar color, in place of the line.
     """
 
     points: Sequence[tuple[float, float]]
-    width: float
-    keep: bool
+    width: float | None = None
+    keep: bool = False
+    snap: Literal["part", "region"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

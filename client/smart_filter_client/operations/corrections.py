@@ -28,7 +28,7 @@ async def correct_matte(
     Raises OSError when a file cannot be read.
     """
     if mask is None:
-        drawn = [dataclasses.asdict(stroke) for stroke in strokes or ()]
+        drawn = [_given_fields(stroke) for stroke in strokes or ()]
         content_field: dict[str, object] = {"strokes": drawn}
     else:
         content = await photos.read_photo(client, await photos.make_resendable(client, mask))
@@ -44,11 +44,7 @@ async def correct_faces(
 
     consent: whether it can be kept as a training example.
     """
-    labels = [
-        {name: value for name, value in dataclasses.asdict(face).items() if value is not None}
-        for face in faces
-    ]
-    label = {"faces": labels}
+    label = {"faces": [_given_fields(face) for face in faces]}
     body = {"kind": "label", "stage": "smile", "label": label, "consent": consent}
     return await _post_correction(client, job_id, body)
 
@@ -61,3 +57,7 @@ async def corrections(client: Connection, job_id: str) -> list[Correction]:
 async def _post_correction(client: Connection, job_id: str, body: dict[str, object]) -> Correction:
     request = Request(method="POST", path=path("jobs", job_id, "corrections"), json=body)
     return correction_from(await exchange.post(client, request))
+
+
+def _given_fields(item: Stroke | FaceLabel) -> dict[str, object]:
+    return {name: value for name, value in dataclasses.asdict(item).items() if value is not None}

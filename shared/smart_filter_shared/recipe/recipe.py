@@ -52,6 +52,7 @@ class Output(StrEnum):
     MATTE = "matte"
     PERSONS = "persons"
     ZIP = "zip"
+    REGIONS = "regions"
     THUMBNAIL = "thumbnail"
     FACES = "faces"
     RATING = "rating"
@@ -63,7 +64,7 @@ class Output(StrEnum):
 PICTURE_OUTPUTS = frozenset({Output.IMAGE, Output.THUMBNAIL})
 CUTOUT_OUTPUTS = frozenset({Output.CUTOUT, Output.MATTE, Output.PERSONS, Output.ZIP})
 # Outputs of the last stage.
-COMPOSED_OUTPUTS = PICTURE_OUTPUTS | CUTOUT_OUTPUTS | {Output.PRINTABILITY}
+COMPOSED_OUTPUTS = PICTURE_OUTPUTS | CUTOUT_OUTPUTS | {Output.REGIONS, Output.PRINTABILITY}
 
 
 class Format(StrEnum):

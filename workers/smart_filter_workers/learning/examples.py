@@ -66,7 +66,9 @@ def from_matte(wanted: MatteInputs) -> list[ExampleFiles]:
     faces = wanted.prepared.proposals if wanted.faces is None else wanted.faces.faces
     # The matte as it was shown to the person who corrected it.
     seen = clean_matte(wanted.segmented, wanted.prepared, faces)
-    corrected = apply_corrections.draw_over_matte(seen, wanted.drawn, wanted.prepared)
+    corrected = apply_corrections.draw_over_matte(
+        seen, wanted.drawn, wanted.prepared, wanted.segmented.matte
+    )
     photo = images.encode_jpeg(wanted.prepared.proxy_srgb, quality=_QUALITY)
     mask = images.encode_png(corrected.matte)
     files = {PHOTO_FILE: photo.content, MASK_FILE: mask.content}

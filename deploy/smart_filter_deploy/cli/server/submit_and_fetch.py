@@ -17,7 +17,7 @@ from smart_filter_deploy.cli.terminal.progress import Progress
 
 # Outputs that are separate files.
 SEPARATE_FILES: frozenset[OutputName] = frozenset(
-    {"cutout", "matte", "persons", "zip", "thumbnail", "debug"}
+    {"cutout", "matte", "persons", "zip", "regions", "thumbnail", "debug"}
 )
 
 

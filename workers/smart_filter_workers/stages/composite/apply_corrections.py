@@ -1,13 +1,16 @@
 """Corrections of a matte: what users drew replaces what the model found."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from smart_filter_workers import photo_regions
 from smart_filter_workers.opencv import cv2
+from smart_filter_workers.photo_regions import PhotoRegions
 from smart_filter_workers.results import (
     HALF_LEVEL,
     Matte8,
@@ -22,6 +25,9 @@ from smart_filter_workers.stages.composite.inputs import Inputs
 _FIXED_POINT_BITS: Final = 4
 # Softness of a stroke's edge, in pixels of the matte: that of the models' mattes.
 _RIM_PX: Final = 0.8
+# Width of the faint pixels around the outline of a model's matte, as a share of its longest side.
+# They go with the region next to them: else a removed chair leaves its outline.
+_FAINT_SHARE: Final = 0.004
 # Values of a canvas: untouched, or removed or kept by the last stroke over the pixel.
 _UNTOUCHED: Final = 0
 _REMOVED: Final = 1
@@ -30,26 +36,42 @@ _KEPT: Final = 2
 Canvas = NDArray[np.uint8]  # (h, w), the matte's size
 
 
-def correct_matte(inputs: Inputs) -> Inputs:
-    """Return the inputs with the users' corrections applied to the matte."""
+def correct_matte(inputs: Inputs, model_matte: Matte8) -> Inputs:
+    """Return the inputs with the users' corrections applied to the matte.
+
+    model_matte: (h, w) uint8, before it was cleaned; the photo's regions depend on it.
+    """
     segmented = inputs.segmented
     if segmented is None or not inputs.drawn:
         return inputs
-    return replace(inputs, segmented=draw_over_matte(segmented, inputs.drawn, inputs.prepared))
+    corrected = draw_over_matte(segmented, inputs.drawn, inputs.prepared, model_matte)
+    return replace(inputs, segmented=corrected)
 
 
 def draw_over_matte(
-    segmented: Segmentation, drawn: Sequence[MatteDrawing], prepared: PreparedPhoto
+    segmented: Segmentation,
+    drawn: Sequence[MatteDrawing],
+    prepared: PreparedPhoto,
+    model_matte: Matte8,
 ) -> Segmentation:
-    """Return the segmentation with the users' drawings applied over the model's matte."""
+    """Return the segmentation with the users' drawings applied over its matte.
+
+    model_matte: (h, w) uint8, as the model made it.
+    """
     matte = segmented.matte
+    regions: PhotoRegions | None = None
     canvas = np.full(matte.shape, _UNTOUCHED, np.uint8)
     for one in drawn:
         if one.mask is not None:
             matte = _shrink_mask(one.mask, like=matte)
             canvas[:] = _UNTOUCHED
-        for stroke in one.strokes:
-            _paint(canvas, stroke, prepared)
+        for snaps, strokes in groupby(one.strokes, lambda stroke: stroke.snap is not None):
+            if snaps:
+                regions = regions or photo_regions.find_regions(prepared.proxy_srgb, model_matte)
+                _fill(canvas, strokes, regions, prepared, matte)
+                continue
+            for stroke in strokes:
+                _paint(canvas, stroke, prepared)
     matte = _apply_strokes(matte, canvas)
     coverage = float(np.count_nonzero(matte > HALF_LEVEL)) / matte.size
     return replace(segmented, matte=matte, coverage=coverage)
@@ -82,6 +104,34 @@ def _paint(canvas: Canvas, stroke: Stroke, prepared: PreparedPhoto) -> None:
         lineType=cv2.LINE_8,
         shift=_FIXED_POINT_BITS,
     )
+
+
+def _fill(
+    canvas: Canvas,
+    strokes: Iterable[Stroke],
+    regions: PhotoRegions,
+    prepared: PreparedPhoto,
+    matte: Matte8,
+) -> None:
+    """Fill the regions of the photo that strokes mark."""
+    marks = np.full(len(regions.part_of), _UNTOUCHED, np.uint8)
+    for stroke in strokes:
+        marked = regions.numbers_at(np.array(stroke.points) / (prepared.width, prepared.height))
+        level = _KEPT if stroke.keep else _REMOVED
+        if stroke.snap == "part":
+            marks[np.isin(regions.part_of, regions.part_of[marked])] = level
+        else:
+            marks[marked] = level
+    height, width = canvas.shape
+    filled = np.asarray(
+        cv2.resize(marks[regions.small], (width, height), interpolation=cv2.INTER_NEAREST)
+    )
+    is_inside = matte > HALF_LEVEL
+    side = 2 * max(1, round(_FAINT_SHARE * max(canvas.shape))) + 1
+    for level, same in ((_REMOVED, ~is_inside), (_KEPT, is_inside)):
+        near = cv2.dilate((filled == level).astype(np.uint8), np.ones((side, side), np.uint8))
+        canvas[(near > 0) & same & (canvas == _UNTOUCHED)] = level
+    canvas[filled != _UNTOUCHED] = filled[filled != _UNTOUCHED]
 
 
 def _apply_strokes(matte: Matte8, canvas: Canvas) -> Matte8:

@@ -14,13 +14,14 @@ from smart_filter_shared.recipe import (
     Length,
     Output,
 )
-from smart_filter_workers import images
+from smart_filter_workers import images, photo_regions
 from smart_filter_workers.results import (
     MIN_PEOPLE_SHARE,
     ChosenBackground,
     CompositeResult,
     Face,
     Frame,
+    Segmentation,
     Srgb8,
 )
 from smart_filter_workers.stages.composite import (
@@ -58,7 +59,15 @@ def run(models: Models, batch: Sequence[Inputs]) -> list[CompositeResult]:
 
 def _composite(compositor: Compositor, inputs: Inputs) -> CompositeResult:
     asked = set(inputs.recipe.outputs)
-    inputs = apply_corrections.correct_matte(_clean_matte(_turn_upright(inputs)))
+    regions = None
+    if inputs.segmented is not None:
+        model_matte = inputs.segmented.matte
+        if Output.REGIONS in asked:
+            regions = photo_regions.encode_map(inputs.prepared.proxy_srgb, model_matte)
+        cleaned = _clean_matte(_turn_upright(inputs), inputs.segmented)
+        inputs = apply_corrections.correct_matte(cleaned, model_matte)
+    else:
+        inputs = _turn_upright(inputs)
     chosen = choose_background.resolve(inputs) if PICTURE_OUTPUTS & asked else None
     whole = _cut(compositor, inputs, chosen)
     frame = framing.compute_frame(inputs.recipe.framing, _framing_subject(inputs, whole, chosen))
@@ -66,6 +75,7 @@ def _composite(compositor: Compositor, inputs: Inputs) -> CompositeResult:
     made = CompositeResult(
         image=None,
         matte=None,
+        regions=regions,
         background=chosen,
         frame=frame,
         foreground=None if cut is None else _foreground(cut),
@@ -106,11 +116,8 @@ def _turn_upright(inputs: Inputs) -> Inputs:
     return replace(inputs, photo=replace(photo, srgb=srgb, alpha=alpha))
 
 
-def _clean_matte(inputs: Inputs) -> Inputs:
+def _clean_matte(inputs: Inputs, segmented: Segmentation) -> Inputs:
     """Return the inputs with faces completed and islands removed in the matte."""
-    segmented = inputs.segmented
-    if segmented is None:
-        return inputs
     return replace(inputs, segmented=clean_matte(segmented, inputs.prepared, _faces(inputs)))
 
 

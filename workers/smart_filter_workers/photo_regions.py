@@ -1,0 +1,158 @@
+"""Regions of a photo: areas of equal color, each inside or outside of a matte.
+
+Regions come in two sizes. A small region ends at the photo's edges; a part is a group of
+neighboring small regions of similar color, such as the back of a chair.
+"""
+
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from smart_filter_workers import images
+from smart_filter_workers.opencv import cv2
+from smart_filter_workers.resampling import shrink
+from smart_filter_workers.results import HALF_LEVEL, EncodedFile, Matte8, Srgb8
+
+# Longest side of the map. Finer maps take longer, and the edge is learned again from the photo.
+MAP_PX: Final = 512
+# Superpixels per photo, before the matte's outline splits them. On the measuring set's spoiled
+# photos, 600 to 2,000 need the same number of corrections in the median.
+SUPERPIXELS: Final = 800
+# Neighbors join a part while they differ by less than the part's inside plus this, divided by the
+# part's share of the photo. A click repairs 0.28 of a mistake with it, 0.24 with a fifth of it,
+# 0.19 with three times as much.
+SCALE: Final = 0.1
+# Weight of the matte's levels against those of colors.
+MATTE_WEIGHT: Final = 0.2
+# An island of the matte below this share of the largest one is one part, whatever its colors: it
+# often is a bystander. The same holds for a hole.
+ISLAND_SHARE: Final = 0.25
+# Both numbers of a pixel share the 24 bits of its color; the last number takes the rest.
+MAX_REGIONS: Final = 4096
+
+Labels: TypeAlias = NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoRegions:
+    """The regions of a photo.
+
+    small: (h, w) int32, the number of each pixel's small region, from 0.
+    part_of: (n,) int32, the part of each small region, numbered from 0.
+    """
+
+    small: Labels
+    part_of: Labels
+
+    def numbers_at(self, points_01: NDArray[np.float64]) -> Labels:
+        """Return the numbers of the small regions at points, (k, 2) x and y in shares, 0..1."""
+        height, width = self.small.shape
+        x, y = np.minimum((points_01 * (width, height)).astype(np.int32), (width - 1, height - 1)).T
+        return np.asarray(self.small[y, x], np.int32)
+
+
+def find_regions(srgb: Srgb8, matte: Matte8) -> PhotoRegions:
+    """Return the regions of a photo; no side of the map is above MAP_PX.
+
+    srgb: (H, W, 3) uint8; matte: (H, W) uint8.
+    """
+    picture = shrink(srgb, longest_side=MAP_PX)
+    height, width = picture.shape[:2]
+    coverage = np.asarray(cv2.resize(matte, (width, height), interpolation=cv2.INTER_AREA))
+    lab = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2Lab), dtype=np.uint8)
+    small = _split(2 * _flood(lab) + (coverage > HALF_LEVEL))
+    return PhotoRegions(small, _group(small, lab, np.asarray(coverage, dtype=np.uint8)))
+
+
+def encode_map(srgb: Srgb8, matte: Matte8) -> EncodedFile:
+    """Return a PNG of a photo's regions: red · 65536 + green · 256 + blue = small · 4096 + part."""
+    regions = find_regions(srgb, matte)
+    packed = regions.small * MAX_REGIONS + regions.part_of[regions.small]
+    return images.encode_png(np.stack([packed >> 16, packed >> 8, packed], -1).astype(np.uint8))
+
+
+def _flood(lab: Srgb8) -> Labels:
+    """Return superpixels: basins that grow from a grid of seeds until they meet.
+
+    Source: Machairas et al. 2015, "Waterpixels". OpenCV without its contributed modules has no
+    other superpixels.
+    """
+    height, width = lab.shape[:2]
+    step = max(2, round((height * width / SUPERPIXELS) ** 0.5))
+    grid = np.s_[min(step, height) // 2 :: step, min(step, width) // 2 :: step]
+    seeds = np.zeros((height, width), np.int32)
+    seeds[grid] = 1 + np.arange(seeds[grid].size).reshape(seeds[grid].shape)
+    blurred = cv2.GaussianBlur(lab, (0, 0), 1)
+    # OpenCV leaves the picture's rim out: it is made one pixel larger for that.
+    around = (1, 1, 1, 1, cv2.BORDER_REPLICATE)
+    basins = cv2.watershed(cv2.copyMakeBorder(blurred, *around), np.pad(seeds, 1))[1:-1, 1:-1]
+    # Pixels between basins are -1, and get the number of a basin next to them.
+    grown = cv2.dilate(basins.astype(np.float32), np.ones((3, 3), np.uint8))
+    return np.where(basins > 0, basins, np.asarray(grown)).astype(np.int32)
+
+
+def _split(labels: Labels) -> Labels:
+    """Return a number from 0 for each connected area of equal labels."""
+    pixels = _touching(np.arange(labels.size, dtype=np.int32).reshape(labels.shape))
+    one, other = _touching(labels)
+    areas = _connect(pixels[:, one == other], labels.size).reshape(labels.shape)
+    return np.minimum(areas, MAX_REGIONS - 1)
+
+
+def _group(small: Labels, lab: Srgb8, coverage: Matte8) -> Labels:
+    """Return the part of each small region, numbered from 0.
+
+    Source: Felzenszwalb and Huttenlocher 2004, "Efficient graph-based image segmentation", on
+    regions in place of pixels.
+    """
+    count = int(small.max()) + 1
+    area = np.bincount(small.ravel(), minlength=count)
+    levels = [*np.moveaxis(lab, 2, 0), coverage * MATTE_WEIGHT, coverage > HALF_LEVEL]
+    sums = [np.bincount(small.ravel(), one.ravel(), count) for one in levels]
+    *colors, inside = np.stack(sums) / area
+    one, other = np.sort(_touching(small), axis=0)
+    pairs = np.stack(np.divmod(np.unique((one * count + other)[one != other]), count))
+    pairs = pairs[:, inside[pairs[0]].round() == inside[pairs[1]].round()]
+    gaps = np.linalg.norm(np.diff(np.stack(colors)[:, pairs], axis=1)[:, 0], axis=0)
+    island = _connect(pairs, count)
+    island_area = np.bincount(island, area)
+    largest = island_area[island[inside.round() > 0]].max(initial=0)
+    gaps[island_area[island[pairs[0]]] < ISLAND_SHARE * largest] = 0
+    return _join(pairs, gaps, area / small.size)
+
+
+def _join(pairs: Labels, gaps: NDArray[np.float64], shares: NDArray[np.float64]) -> Labels:
+    """Return the part of each region; pairs that differ least join first."""
+    # Plain lists: a NumPy scalar takes ten times as long.
+    part, size, most = list(range(shares.size)), shares.tolist(), [0.0] * shares.size
+
+    def find(region: int) -> int:
+        while part[region] != region:
+            part[region] = region = part[part[region]]
+        return region
+
+    order = np.argsort(gaps, kind="stable")
+    for one, other, gap in zip(*pairs[:, order].tolist(), gaps[order].tolist(), strict=True):
+        a, b = find(one), find(other)
+        if a != b and gap <= min(most[a] + SCALE / size[a], most[b] + SCALE / size[b]):
+            part[b] = a
+            size[a] += size[b]
+            most[a] = gap
+    roots = [find(region) for region in range(shares.size)]
+    return np.unique(roots, return_inverse=True)[1].astype(np.int32)
+
+
+def _connect(pairs: Labels, count: int) -> Labels:
+    """Return the number of each item's component, from 0; items of a pair share one."""
+    graph = coo_array((np.ones(pairs.shape[1], np.bool_), tuple(pairs)), shape=(count, count))
+    return np.asarray(connected_components(graph, directed=False)[1], np.int32)
+
+
+def _touching(levels: Labels) -> Labels:
+    """Return the values of pixels side by side, (2, m)."""
+    across = np.stack([levels[:, :-1].ravel(), levels[:, 1:].ravel()])
+    return np.concatenate([across, np.stack([levels[:-1].ravel(), levels[1:].ravel()])], axis=1)
