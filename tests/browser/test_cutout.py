@@ -33,7 +33,7 @@ BLUE = (32, 96, 192)
 # JPEG loss next to other colors, in levels.
 SAME = 12.0
 _BACKGROUND = "color:#2060c0"
-_OUTPUTS = "image,cutout,matte,thumbnail"
+_OUTPUTS = "image,cutout,matte,regions,thumbnail"
 # Within the helmet that the astronaut holds, and on the flag behind her; 512×512.
 _HELMET = ((350, 450), (410, 450))
 _FLAG = ((40, 30), (40, 90))
@@ -93,8 +93,111 @@ def test_strokes_are_shown_at_once_and_undone_in_steps(page: Page, visitor: Visi
     page.get_by_role("status").get_by_role("button", name="Undo").click()
     expect(page.get_by_text("1 stroke", exact=True)).to_be_visible()
     page.get_by_role("button", name="Undo the last stroke").click()
-    expect(page.get_by_role("group", name="Painted strokes")).to_have_count(0)
+    expect(page.get_by_text("0 strokes")).to_be_visible()
     assert len(visitor.jobs()) == 1
+
+
+def test_click_shows_and_makes_the_part_below_it_go_and_come(
+    page: Page, visitor: Visitor, photos: Photos, job: dict[str, Any]
+) -> None:
+    photo = read_picture(photos.smiling)
+    _take(page, "Touch up")
+
+    page.mouse.click(*_at(page, 380, 450))
+    page.mouse.click(*_at(page, 40, 60))
+
+    expect(page.get_by_text("2 strokes")).to_be_visible()
+    red, green, blue = mean_color(screenshot(page, _window(page, 380, 450)))
+    assert min(red - green, red - blue) > 60
+    _apply(page)
+    after = output_of(visitor, visitor.newest(), "image")
+    assert _away_from(_around(after, 380, 450), BLUE) < SAME
+    assert _away_from(_around(after, 40, 60), mean_color(_around(photo, 40, 60))) < SAME
+    (correction,) = _corrections(visitor, job)
+    assert correction["form"] == "strokes"
+
+
+@pytest.mark.usefixtures("job")
+def test_clicks_are_undone_and_redone_by_keys(page: Page) -> None:
+    _take(page, "Touch up")
+    bare = screenshot(page, _window(page, 380, 450))
+    page.mouse.click(*_at(page, 380, 450))
+    page.mouse.move(0, 0)
+    marked = screenshot(page, _window(page, 380, 450))
+
+    page.keyboard.press("Control+z")
+    expect(page.get_by_text("0 strokes")).to_be_visible()
+    assert changed_share(bare, screenshot(page, _window(page, 380, 450))) == 0
+    page.keyboard.press("Control+Shift+z")
+
+    expect(page.get_by_text("1 stroke", exact=True)).to_be_visible()
+    assert changed_share(marked, screenshot(page, _window(page, 380, 450))) == 0
+    page.get_by_role("button", name="Undo the last stroke").click()
+    page.get_by_role("button", name="Redo the last stroke").click()
+    expect(page.get_by_text("1 stroke", exact=True)).to_be_visible()
+
+
+@pytest.mark.usefixtures("job")
+def test_line_marks_regions_unless_it_shall_not_follow_edges(page: Page) -> None:
+    _take(page, "Remove")
+
+    _paint(page, *_HELMET)
+    page.get_by_role("checkbox", name="Follow the edges in the photo").uncheck()
+    _paint(page, *_HELMET)
+    with page.expect_request("**/corrections") as sent:
+        _apply(page)
+
+    following, plain = sent.value.post_data_json["strokes"]
+    assert (following["snap"], plain.get("snap")) == ("region", None)
+    assert len(following["points"]) > len(plain["points"]) == 2
+    xs, ys = zip(*following["points"], strict=True)
+    assert 300 < min(xs) < max(xs) < 460
+    assert 400 < min(ys) <= max(ys) < 512
+
+
+@on_screens(PHONE)
+@pytest.mark.usefixtures("job")
+def test_tap_marks_a_part_on_a_phone(page: Page, visitor: Visitor) -> None:
+    page.touchscreen.tap(*_at(page, 380, 450))
+
+    expect(page.get_by_text("1 stroke", exact=True)).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.evaluate("innerWidth")
+    _apply(page)
+    after = output_of(visitor, visitor.newest(), "image")
+    assert _away_from(_around(after, 380, 450), BLUE) < SAME
+
+
+@pytest.mark.usefixtures("job")
+def test_enter_toggles_the_part_below_the_cursor_and_says_so(page: Page) -> None:
+    _take(page, "Touch up")
+    said = page.get_by_role("status")
+    page.get_by_role("button", name="Paint by keyboard").press("Enter")
+    for _ in range(4):
+        page.keyboard.press("Shift+ArrowDown")
+
+    page.keyboard.press("Enter")
+    expect(said.filter(has_text="Removes a part of")).to_have_count(1)
+    page.keyboard.press("ArrowDown")
+    expect(said.filter(has_text="this is removed")).to_have_count(1)
+    page.keyboard.press("Enter")
+
+    expect(said.filter(has_text="Keeps a part of")).to_have_count(1)
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+z")
+    expect(page.get_by_text("0 strokes")).to_be_visible()
+
+
+def test_picture_without_regions_gets_them_on_request(
+    page: Page, visitor: Visitor, photos: Photos
+) -> None:
+    _correct(page, visitor, photos.smiling, outputs="image,matte,thumbnail")
+    _take(page, "Touch up")
+
+    page.get_by_role("button", name="Make it now").click()
+
+    expect(page.get_by_role("checkbox", name="Follow the edges in the photo")).to_be_checked()
+    wait_until(page, lambda: _is_made(visitor, 2))
+    assert "regions" in visitor.newest()["outputs"]
 
 
 def test_only_corrections_with_consent_are_collected_for_training(
@@ -118,6 +221,7 @@ def test_only_corrections_with_consent_are_collected_for_training(
 
 def test_every_tool_works_with_keys(page: Page, visitor: Visitor, job: dict[str, Any]) -> None:
     before = output_of(visitor, job, "image")
+    page.get_by_role("checkbox", name="Follow the edges in the photo").press("Space")
     page.get_by_role("button", name="Paint by keyboard").focus()
 
     page.keyboard.press("Enter")

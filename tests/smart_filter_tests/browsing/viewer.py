@@ -11,7 +11,7 @@ from smart_filter_tests.browsing.pixels import Pixels, read_picture, screenshot
 from smart_filter_tests.browsing.visitors import Visitor
 
 # The outputs that the studio requests.
-OUTPUTS = "image,cutout,matte,thumbnail,faces,rating,printability"
+OUTPUTS = "image,cutout,matte,regions,thumbnail,faces,rating,printability"
 
 
 def submit_photo(visitor: Visitor, photo: Path, **fields: str) -> dict[str, Any]:

@@ -2,7 +2,8 @@
  * Strokes painted over a cutout until a picture includes them, and the consent to train on them.
  *
  * Strokes are `{points: [[x, y]…], width, keep}` in pixels of the upright photo, so that they are
- * valid for every version of it. They survive a reload, and are removed at sign-out.
+ * valid for every version of it; or, with `snap` in place of a width, they mark regions of the photo
+ * (docs/api/corrections.md). They survive a reload, and are removed at sign-out.
  */
 
 import { effect, signal } from "@preact/signals";
@@ -21,8 +22,9 @@ const NONE = [];
 export const hasConsented = signal(false);
 
 const strokes = signal(new Map(JSON.parse(sessionStorage.getItem(STROKES) ?? "[]")));
-/** By photo: its strokes before each change, for undo. */
+/** By photo: its strokes before each change, for undo, and those that undo has left, for redo. */
 const former = new Map();
+const later = signal(new Map());
 /** By photo: the correction sent last, so that a retry does not create a second one. */
 const sent = new Map();
 
@@ -30,6 +32,7 @@ effect(() => {
   if (session.value.state !== "out") return;
   hasConsented.value = false;
   former.clear();
+  later.value = new Map();
   sent.clear();
   keep(new Map());
 });
@@ -61,13 +64,30 @@ export function stepBack(photoId) {
   // After a reload, only the strokes are known, not the earlier states.
   const before = former.get(photoId)?.pop() ?? strokesOf(photoId).slice(0, -1);
   if (before.length === 0 && strokesOf(photoId).length === 0) return false;
+  setLater(photoId, [...laterOf(photoId), strokesOf(photoId)]);
   put(photoId, before);
+  return true;
+}
+
+/** Return whether there is anything to redo. */
+export function canStepForth(photoId) {
+  return laterOf(photoId).length > 0;
+}
+
+/** Redo what was undone last; return whether there was anything to redo. */
+export function stepForth(photoId) {
+  if (!canStepForth(photoId)) return false;
+  const next = laterOf(photoId).at(-1);
+  setLater(photoId, laterOf(photoId).slice(0, -1));
+  remember(photoId);
+  put(photoId, next);
   return true;
 }
 
 /** Remove strokes that are in the picture now; strokes painted meanwhile stay. */
 export function settle(photoId, applied) {
   former.delete(photoId);
+  setLater(photoId, NONE);
   put(photoId, strokesOf(photoId).filter((stroke) => !applied.includes(stroke)));
 }
 
@@ -94,8 +114,21 @@ export async function given(jobs) {
 }
 
 function change(photoId, drawn) {
-  former.set(photoId, [...(former.get(photoId) ?? []), strokesOf(photoId)]);
+  remember(photoId);
+  setLater(photoId, NONE);
   put(photoId, drawn);
+}
+
+function remember(photoId) {
+  former.set(photoId, [...(former.get(photoId) ?? []), strokesOf(photoId)]);
+}
+
+function laterOf(photoId) {
+  return later.value.get(photoId) ?? NONE;
+}
+
+function setLater(photoId, drawn) {
+  later.value = new Map(later.value).set(photoId, drawn);
 }
 
 function put(photoId, drawn) {

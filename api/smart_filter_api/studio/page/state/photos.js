@@ -5,7 +5,7 @@
  * inherit (state/origins.js); for a job that was submitted elsewhere, its own id stands for the photo.
  *
  * Another background does not change the cutout. So a version that differs only in its background is
- * made without cutout and matte, which would double its time, and uses its parent's:
+ * made without cutout, matte and regions, which would double its time, and uses its parent's:
  * `metadata.cut-of` names the parent (except in a job that inherited it from such a version).
  *
  * Corrections apply to all versions derived from the corrected one, and so does
@@ -22,7 +22,7 @@ import { photoIds } from "./origins.js";
 const SHOWN = "smart-filter.shown";
 const CUT_OF = "cut-of";
 const CORRECTED = "corrected";
-const OF_PEOPLE = ["cutout", "matte", "persons", "zip"];
+const OF_PEOPLE = ["cutout", "matte", "persons", "zip", "regions"];
 /** Recipe fields that do not change the cutout. */
 const BEHIND = new Set("background shadow outline light_wrap harmonize filters seed".split(" "));
 

@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 
 const PLACE = "smart-filter.wanted";
 /** Outputs that the studio shows for each photo. */
-export const OUTPUTS = "image,cutout,matte,thumbnail,faces,rating,printability";
+export const OUTPUTS = "image,cutout,matte,regions,thumbnail,faces,rating,printability";
 const FIRST = { kind: "auto", color: "#f2c14e", blur: 0.5, keywords: "" };
 
 /** The background: its kind, and the last value of each kind. */

@@ -16,7 +16,8 @@ import {
   recipeOf,
   troubleOf,
 } from "../../../state/changes.js";
-import { clear, isFull, stepBack, strokesOf } from "../../../state/corrections.js";
+import { canStepForth, clear, isFull, stepBack, stepForth, strokesOf } from "../../../state/corrections.js";
+import { Lacking } from "../lacking.js";
 import { useFocusHandedOn } from "../viewer/focus.js";
 import { pictured } from "../viewer/shown.js";
 import { useOverlay } from "../viewer/view.js";
@@ -26,15 +27,29 @@ import { Consent } from "./cutout/consent.js";
 import { said } from "./cutout/crosshair.js";
 import { Painting } from "./cutout/painting.js";
 import { Persons } from "./cutout/persons.js";
+import { followsEdges, useRegions } from "./cutout/regions.js";
 import { brushWidth, resize, size } from "./cutout/width.js";
 
 export const cutout = { id: "cutout", title: "Cutout", icon: "brush", Panel };
 
 const TOOLS = [
-  { value: "persons", label: "People", icon: "people" },
-  { value: "keep", label: "Keep", icon: "add" },
-  { value: "remove", label: "Remove", icon: "minus" },
+  { value: "persons", label: "People" },
+  { value: "touch", label: "Touch up" },
+  { value: "keep", label: "Keep" },
+  { value: "remove", label: "Remove" },
 ];
+/** Whether a brush keeps; null: it reverses the state below it. */
+const KEEPS = { touch: null, keep: true, remove: false };
+const HELP = {
+  touch: "Click what is wrong: leftovers go, missing parts come. Drag over smaller areas.",
+  keep: "Click or paint over what belongs to the people.",
+  remove: "Click or paint over what to remove.",
+};
+const ENTERS = {
+  touch: "Enter keeps or removes what is there.",
+  keep: "Enter keeps.",
+  remove: "Enter removes.",
+};
 const EDGES = [
   { value: "fast", label: "Quick" },
   { value: "balanced", label: "Good" },
@@ -49,9 +64,10 @@ function Panel({ photo, view }) {
 }
 
 function Correcting({ photo, view, job }) {
-  const [tool, take] = useState(job.persons?.length > 1 ? "persons" : "remove");
+  const [tool, take] = useState(job.persons?.length > 1 ? "persons" : "touch");
   const [painting] = useState(() => new Painting());
   painting.photoId = photo.id;
+  painting.regions = useRegions(job);
   useOverlay(view, painting);
   useKeptShown(view, job);
   const trouble = troubleOf(photo);
@@ -59,10 +75,10 @@ function Correcting({ photo, view, job }) {
   return html`<div class="cutout-panel stack">
     <${Segmented} legend="Tool" options=${TOOLS} value=${tool}
       onChange=${take} />
-    ${count > 0 && html`<${Strokes} count=${count} photo=${photo} view=${view} />`}
+    ${(count > 0 || canStepForth(photo.id)) && html`<${Strokes} count=${count} photo=${photo} view=${view} />`}
     ${tool === "persons"
       ? html`<${Persons} photo=${photo} view=${view} />`
-      : html`<${Painter} key="brush" keeps=${tool === "keep"} photo=${photo} view=${view}
+      : html`<${Painter} key="brush" tool=${tool} photo=${photo} view=${view} job=${job}
           painting=${painting} />`}
     ${trouble && html`<${Trouble} error=${inWords(trouble)}>
       <${Button} kind="small" icon="refresh" onClick=${() => changeAgain(photo)}>Try again<//>
@@ -84,9 +100,9 @@ function Correcting({ photo, view, job }) {
 }
 
 /** The brush, while it is the chosen tool. */
-function Painter({ keeps, photo, view, painting }) {
+function Painter({ tool, photo, view, job, painting }) {
   const [brush] = useState(() => new Brush(view, painting));
-  brush.keeps = keeps;
+  brush.keeps = KEEPS[tool];
   useOverlay(view, brush);
   useBrushKeys(photo);
   const width = brushWidth(pictured(photo).photo);
@@ -96,17 +112,23 @@ function Painter({ keeps, photo, view, painting }) {
       onInput=${(value) => {
         size.value = value;
       }} />
+    ${job.outputs.regions
+      ? html`<${Check} checked=${followsEdges.value} onChange=${(isChecked) => {
+          followsEdges.value = isChecked;
+        }}>Follow the edges in the photo<//>`
+      : html`<${Lacking} job=${job} outputs=${["regions"]}>The brush follows edges once the
+          photo's regions are there.<//>`}
     ${isFull(photo.id) && html`<p class="notice fair">The maximum number of strokes is reached. Apply
       these first.</p>`}
-    <p class="soft small">${keeps ? "Paint over what belongs to the people." : "Paint over what to remove."}
+    <p class="soft small">${HELP[tool]}
       ${" "}<span class="by-finger">Two fingers move and zoom the picture.</span>
       <span class="by-mouse">The wheel zooms; hold the space bar to move the picture. <kbd>[</kbd>
         ${" "}and <kbd>]</kbd> change the size.</span></p>
     <div class="by-keys">
       <${Button} kind="small" id="by-keys" aria-describedby="crosshair-keys"
         onClick=${() => document.getElementById("crosshair")?.focus()}>Paint by keyboard<//>
-      <p class="soft small" id="crosshair-keys">Arrows move the brush, with Shift further. Enter
-        keeps, Backspace removes, Escape leaves the brush.</p>
+      <p class="soft small" id="crosshair-keys">Arrows move the brush, with Shift further.
+        ${" "}${ENTERS[tool]} Backspace removes, Escape leaves the brush.</p>
     </div>
     <p class="unseen" role="status">${said.value}</p>
   </div>`;
@@ -123,10 +145,14 @@ function Strokes({ count, photo, view }) {
   return html`<div class="strokes row" role="group" aria-label="Painted strokes" ref=${element}>
     <span class="small figures" role="status">${count === 1 ? "1 stroke" : `${count} strokes`}</span>
     <${Button} kind="quiet" icon="undo" label="Undo the last stroke" aria-keyshortcuts="Control+Z"
-      onClick=${() => stepBack(photo.id)} />
-    <${Button} kind="quiet" icon="clear" label="Clear all strokes" onClick=${wipe} />
-    <${Button} kind="primary" icon="check" aria-disabled=${isBusy}
-      onClick=${() => !isBusy && apply(photo, view)}>${isBusy ? "Working" : "Apply"}<//>
+      aria-disabled=${count === 0} onClick=${() => stepBack(photo.id)} />
+    <${Button} kind="quiet" icon="redo" label="Redo the last stroke"
+      aria-keyshortcuts="Control+Shift+Z" aria-disabled=${!canStepForth(photo.id)}
+      onClick=${() => stepForth(photo.id)} />
+    <${Button} kind="quiet" icon="clear" label="Clear all strokes" aria-disabled=${count === 0}
+      onClick=${() => count > 0 && wipe()} />
+    <${Button} kind="primary" icon="check" aria-disabled=${isBusy || count === 0}
+      onClick=${() => !isBusy && count > 0 && apply(photo, view)}>${isBusy ? "Working" : "Apply"}<//>
   </div>`;
 }
 
@@ -142,16 +168,16 @@ function useKeptShown(view, job) {
   }, [view]);
 }
 
-/** Ctrl+Z undoes strokes before versions; brackets change the brush size. */
+/** Ctrl+Z and Ctrl+Shift+Z undo and redo strokes before versions; brackets change the brush size. */
 function useBrushKeys(photo) {
   useEffect(() => {
     const pressed = (event) => {
       if (event.target.closest?.("dialog, textarea, select, input:not([type=range], [type=checkbox], [type=radio])")) return;
-      const isUndo = (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey
+      const isUndo = (event.ctrlKey || event.metaKey) && !event.altKey
         && event.key.toLowerCase() === "z";
       const wider = { "[": -1, "]": 1 }[event.key];
       if (isUndo) {
-        if (!stepBack(photo.id)) return;
+        if (!(event.shiftKey ? stepForth : stepBack)(photo.id)) return;
       } else if (wider !== undefined && !event.ctrlKey && !event.metaKey) resize(wider);
       else return;
       event.preventDefault();

@@ -49,7 +49,7 @@ export function usePicture(path) {
       isWanted = false;
     };
   }, [path, reachable.value]);
-  return found?.path === path ? found.one : null;
+  return found !== null && found.path === path ? found.one : null;
 }
 
 async function decoded(path) {

@@ -1,15 +1,15 @@
-/** A brush for the keyboard: arrows move it, keys keep or remove the area below it. */
+/** A brush for the keyboard: arrows move it, keys keep or remove what is below it. */
 
 import { signal } from "@preact/signals";
 import { html } from "../../../../html.js";
 import { add, isFull } from "../../../../state/corrections.js";
-import { simplified } from "./lines.js";
 import { brushWidth } from "./width.js";
 
 const STEP = 1 / 4;
 const MARGIN_PX = 48;
 const WAYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-const ACTS = { Enter: true, Backspace: false, Delete: false };
+/** What the keys do: keep, remove, or, with Enter, what the brush does. */
+const ACTS = { Enter: undefined, Backspace: false, Delete: false };
 
 /** Its position, as shares of the photo's width and height. */
 const stands = signal([0.5, 0.5]);
@@ -17,7 +17,7 @@ const stands = signal([0.5, 0.5]);
 export const said = signal("");
 
 /** The element that takes the keys; visible while focused. */
-export function Crosshair({ view, painting }) {
+export function Crosshair({ view, brush, painting }) {
   const { photo } = view.space.value;
   const width = brushWidth(photo);
   const [x, y] = [stands.value[0] * photo.width, stands.value[1] * photo.height];
@@ -27,9 +27,9 @@ export function Crosshair({ view, painting }) {
     if (way !== undefined) {
       move(way, event.shiftKey ? width : width * STEP, photo);
       follow(view, photo);
-      said.value = `${placeWords()}, ${stateWords(painting)}`;
+      said.value = wordsAt(painting);
     } else if (event.key in ACTS) {
-      dab(painting, { points: [[x, y]], width, keep: ACTS[event.key] });
+      dab(painting, brush.clickAt([x, y], ACTS[event.key]), brush.regions);
     } else if (event.key === "Escape") {
       document.getElementById("by-keys")?.focus();
     } else return;
@@ -40,7 +40,7 @@ export function Crosshair({ view, painting }) {
     viewBox=${`0 0 ${photo.width} ${photo.height}`} preserveAspectRatio="none"
     aria-label="Brush for the keyboard" aria-describedby="crosshair-keys" onKeyDown=${key}
     onFocus=${() => {
-      said.value = `${placeWords()}, ${stateWords(painting)}`;
+      said.value = wordsAt(painting);
     }}>
     ${["dark", "light"].map(
       (shade) => html`<g class=${shade} key=${shade}>
@@ -71,22 +71,27 @@ function missing(place, length) {
   return Math.max(0, MARGIN_PX - place) - Math.max(0, place - (length - MARGIN_PX));
 }
 
-function dab(painting, stroke) {
+function dab(painting, stroke, regions) {
   if (isFull(painting.photoId)) {
     said.value = "The maximum number of strokes is reached. Apply them first.";
     return;
   }
-  add(painting.photoId, simplified(stroke));
-  said.value = `${stroke.keep ? "Keeps" : "Removes"} a dot here, ${placeWords()}`;
+  add(painting.photoId, stroke);
+  const area = regions ? `a part of ${percent(regions.shareOf(stroke))} of the photo` : "a dot";
+  said.value = `${stroke.keep ? "Keeps" : "Removes"} ${area} here, ${placeWords()}`;
+}
+
+function wordsAt(painting) {
+  const isKept = painting.isKept(stands.value);
+  const state = isKept === null ? "the brush is on the photo" : isKept ? "this is kept" : "this is removed";
+  return `${placeWords()}, ${state}`;
 }
 
 function placeWords() {
-  const [across, down] = stands.value.map((share) => Math.round(100 * share));
-  return `${across} % across, ${down} % down`;
+  const [across, down] = stands.value.map(percent);
+  return `${across} across, ${down} down`;
 }
 
-function stateWords(painting) {
-  const isKept = painting.isKept(stands.value);
-  if (isKept === null) return "the brush is on the photo";
-  return isKept ? "this is kept" : "this is removed";
+function percent(share) {
+  return `${Math.round(100 * share)} %`;
 }

@@ -6,8 +6,8 @@ import { html } from "../../../../html.js";
 import { strokesOf } from "../../../../state/corrections.js";
 import { useLatestPicture } from "./latest.js";
 
-const KEEP = "#21c173";
-const REMOVE = "#ff4d4f";
+export const KEEP = "#21c173";
+export const REMOVE = "#ff4d4f";
 const REMOVE_STRIPE = "#8f1020";
 // Removed areas are dimmed; stripes distinguish them from dark parts of the photo.
 const FILM = "#17120f";
@@ -24,8 +24,9 @@ const TILE_PX = 16;
 export class Painting {
   /** The stroke being drawn, or null. */
   drawing = signal(null);
-  /** Id of the photo; set by the component that shows it. */
+  /** Id of the photo, and its regions or null; set by the component that shows it. */
   photoId = null;
+  regions = null;
   #film = null;
 
   Layer = (props) => html`<${Painted} painting=${this} ...${props} />`;
@@ -46,13 +47,15 @@ export class Painting {
 }
 
 function Painted({ painting, view, job }) {
+  const { regions } = painting;
   const { photo, frame, mode } = view.space.value;
   const matte = useLatestPicture(job.outputs.matte, frame);
   const strokes = strokesOf(painting.photoId);
   const drawing = painting.drawing.value;
   const lines = useRef(null);
   const film = useRef(null);
-  const done = useRef(0);
+  /** What the canvases show: strokes, and those of them and of their points that are drawn live. */
+  const done = useRef({ strokes: [], live: null, points: 0 });
   const zoom = Math.min(MOST_ENLARGED, SIDE_PX / Math.max(photo.width, photo.height));
   const width = Math.round(photo.width * zoom);
   const height = Math.round(photo.height * zoom);
@@ -64,18 +67,34 @@ function Painted({ painting, view, job }) {
     painting.settle(bare ? film : null);
     return () => painting.settle(null);
   }, [painting, bare]);
+  const canvases = () => [lines, film].map(({ current }) => current.getContext("2d"));
   useLayoutEffect(() => {
-    done.current = 0;
-    const onLines = fresh(lines.current);
-    const onFilm = fresh(film.current);
+    const [onLines, onFilm] = [lines, film].map(({ current }) => fresh(current));
     if (bare) onFilm.drawImage(bare, 0, 0);
-    for (const stroke of strokes) paint(onLines, onFilm, stroke, zoom);
-  }, [strokes, bare, drawing === null, width, height]);
+    paint(onLines, onFilm, strokes, { zoom, regions });
+    done.current = { strokes, live: null, points: 0 };
+  }, [bare, regions, width, height]);
+  useLayoutEffect(() => {
+    if (drawing !== null) return;
+    // Draw only new strokes, so that many stay quick; a line of regions is drawn already.
+    const { strokes: former, live } = done.current;
+    const seen = live === null ? former : [...former, live];
+    const isMore = seen.every((stroke, index) => stroke === strokes[index]);
+    const [onLines, onFilm] = isMore ? canvases() : [lines, film].map(({ current }) => fresh(current));
+    if (!isMore && bare) onFilm.drawImage(bare, 0, 0);
+    paint(onLines, onFilm, isMore ? strokes.slice(seen.length) : strokes, { zoom, regions });
+    done.current = { strokes, live: null, points: 0 };
+  }, [strokes, drawing === null]);
   useLayoutEffect(() => {
     if (drawing === null) return;
     // Draw only new points, so that long lines stay quick.
-    paint(lines.current.getContext("2d"), film.current.getContext("2d"), drawing, zoom, done.current);
-    done.current = drawing.points.length - 1;
+    const { points } = done.current;
+    const next = drawing.snap ? { ...drawing, points: drawing.points.slice(points) } : drawing;
+    paint(...canvases(), [next], { zoom, regions, from: points });
+    Object.assign(done.current, {
+      live: drawing,
+      points: drawing.points.length - (drawing.snap ? 0 : 1),
+    });
   }, [drawing]);
   const isFilmSeen = bare !== null && mode === "photo";
   return html`<div class="painting" aria-hidden="true">
@@ -109,13 +128,52 @@ function filmOf({ picture, about: frame }, { width, height, zoom }) {
   return canvas;
 }
 
-/** Draw a stroke from one of its points on, as a line and as a change of the film. */
-function paint(onLines, onFilm, stroke, zoom, from = 0) {
-  onLines.strokeStyle = stroke.keep ? KEEP : striped(onLines, REMOVE, REMOVE_STRIPE, 3);
-  trace(onLines, stroke, zoom, from);
-  onFilm.globalCompositeOperation = stroke.keep ? "destination-out" : "source-over";
+/** Draw strokes, a single one from one of its points on, as lines and as a change of the film. */
+function paint(onLines, onFilm, strokes, { zoom, regions, from = 0 }) {
+  let snapped = [];
+  const fill = () => {
+    // Regions are drawn once they are loaded.
+    for (const mask of snapped.length > 0 ? (regions?.masksOf(snapped) ?? []) : []) {
+      color(onLines, onFilm, mask.keep, (context) => fillMask(context, mask));
+    }
+    snapped = [];
+  };
+  for (const stroke of strokes) {
+    if (stroke.snap) {
+      snapped.push(stroke);
+      continue;
+    }
+    fill();
+    color(onLines, onFilm, stroke.keep, (context) => trace(context, stroke, zoom, from));
+  }
+  fill();
+}
+
+/** Set the colors of both canvases for what is kept or removed, and draw on each. */
+function color(onLines, onFilm, keep, draw) {
+  onFilm.globalCompositeOperation = keep ? "destination-out" : "source-over";
+  onLines.strokeStyle = keep ? KEEP : striped(onLines, REMOVE, REMOVE_STRIPE, 3);
   onFilm.strokeStyle = striped(onFilm, FILM, FILM_STRIPE, 1);
-  trace(onFilm, stroke, zoom, from);
+  draw(onLines);
+  draw(onFilm);
+}
+
+/** Fill the area of a mask (regions.js) with the color of strokes. */
+function fillMask(context, mask) {
+  const [left, top, right, bottom] = [
+    mask.left * context.canvas.width,
+    mask.top * context.canvas.height,
+    (mask.left + mask.width) * context.canvas.width,
+    (mask.top + mask.height) * context.canvas.height,
+  ];
+  const [x, y] = [Math.floor(left), Math.floor(top)];
+  const colored = new OffscreenCanvas(Math.ceil(right) - x, Math.ceil(bottom) - y).getContext("2d");
+  colored.drawImage(mask.canvas, left - x, top - y, right - left, bottom - top);
+  colored.globalCompositeOperation = "source-in";
+  colored.translate(-x, -y);
+  colored.fillStyle = context.strokeStyle;
+  colored.fillRect(x, y, colored.canvas.width, colored.canvas.height);
+  context.drawImage(colored.canvas, x, y);
 }
 
 function trace(context, { points, width }, zoom, from) {
