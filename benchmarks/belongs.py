@@ -90,7 +90,7 @@ def main() -> None:
 
 
 def draw_regions(regions: Sequence[Region], height: int, width: int) -> list[Mask]:
-    """Return an (height, width) bool mask of each region of a photo, none of which overlap."""
+    """Return an (height, width) bool mask of each region of a photo, without overlap."""
     owners = np.zeros((height, width), np.uint8)
     for number, region in enumerate(regions, start=1):
         corners = np.array(region.polygon) * (width, height) / UNITS
