@@ -65,4 +65,4 @@ printf '{"identities":[%s,%s,%s],"policies":[{"name":"api","content":"%s"},{"nam
   "$(identity smart_filter '' '"actions":["Admin"]')" \
   "$(identity smart_filter_api _api '"policyNames":["api"]')" \
   "$(identity smart_filter_worker _worker '"policyNames":["worker"]')" \
-  "$policy_api" "$policy_worker" | keep storage_identities.json
+  "$policy_api" "$policy_worker" | keep storage_roles.json

@@ -405,7 +405,7 @@ def test_process_has_the_keys_of_its_identity_of_the_bucket(name: str) -> None:
 
 def test_script_gives_api_and_workers_only_the_rights_of_their_policies(tmp_path: Path) -> None:
     folder = draw_secrets(tmp_path)
-    written = json.loads((folder / "storage_identities.json").read_text())
+    written = json.loads((folder / "storage_roles.json").read_text())
 
     policies = {one["name"]: json.loads(one["content"]) for one in written["policies"]}
     identities = {one.pop("name"): one for one in written["identities"]}
