@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +25,6 @@ from smart_filter_tests.outages import wait_until
 
 PATIENCE_SECONDS = 240.0
 SCRIPT = program.command()[-1]
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
 
 
 class Visitor:
