@@ -104,10 +104,9 @@ def _cut_out(
     """Yield the alpha of a photo's cutout, (H, W) uint8, for each selection of persons."""
     photo = dataset_files.read_photo(path)
     prepared = prepare(photo)
-    (people,) = segmenter([prepared])
     for persons in SELECTIONS:
         inputs = stage.Inputs(prepared, Recipe(persons=persons))
-        (segmented,) = stage.run({"segmentation": lambda _: [people]}, [inputs])
+        (segmented,) = stage.run({"segmentation": segmenter}, [inputs])
         cut = layers.cut_out(
             photo.srgb,
             proxy_srgb=prepared.proxy_srgb,
