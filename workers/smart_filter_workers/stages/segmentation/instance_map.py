@@ -31,7 +31,6 @@ def locate_persons(
             number, (per_x * x, per_y * y, per_x * width, per_y * height), number in wanted
         )
         for number, (x, y, width, height) in enumerate(boxes, start=1)
-        if width
     )
 
 

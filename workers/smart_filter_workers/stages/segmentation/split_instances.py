@@ -6,15 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.opencv import cv2
-from smart_filter_workers.results import Matte8
+from smart_filter_workers.results import HALF_LEVEL, Matte8
 
 
 def split_by_person(matte: Matte8, outlines: Sequence[NDArray[np.bool_]]) -> tuple[Matte8, ...]:
     """Return the matte split by person: every pixel goes to the nearest one.
 
     matte: (H, W) uint8.  outlines: (h, w) bool each, all of one size: where each person is. A pixel
-    in several outlines belongs to the last.  Returns an (H, W) uint8 matte of each person, from
-    left to right by the middle of their boxes; their sum is the matte.
+    in several outlines belongs to the last.  Returns an (H, W) uint8 matte of each person that is
+    visible, from left to right by the middle of their boxes; their sum is the matte, except for
+    what belongs to a hidden person.
     """
     ordered = sorted(outlines, key=_middle)
     if not ordered:
@@ -25,9 +26,10 @@ def split_by_person(matte: Matte8, outlines: Sequence[NDArray[np.bool_]]) -> tup
     if owners.shape != matte.shape:
         size = (matte.shape[1], matte.shape[0])
         owners = np.asarray(cv2.resize(owners, size, interpolation=cv2.INTER_NEAREST))
-    return tuple(
+    persons = (
         np.where(owners == number, matte, np.uint8(0)) for number in range(1, len(ordered) + 1)
     )
+    return tuple(person for person in persons if (person > HALF_LEVEL).any())
 
 
 def _owners(outlines: Sequence[NDArray[np.bool_]]) -> NDArray[np.uint8]:
