@@ -208,6 +208,16 @@ def test_disabled_model_is_withdrawn_with_the_reason() -> None:
     assert known().card(SMILE, "measured", NOWHERE).default
 
 
+def test_model_fetched_by_name_is_offered_only_where_it_fits() -> None:
+    large = dataclasses.replace(a_card("large"), optional=True, speed={"peak_mb": 10.0**9})
+
+    (offer,) = a_catalog(large).offers(NOWHERE)
+
+    assert "large needs 1000000.0 GB of memory" in str(offer.fault)
+    assert catalog.missing_memory(large, 1e15) is None
+    assert catalog.missing_memory(dataclasses.replace(large, optional=False), 4e9) is None
+
+
 def test_older_job_does_not_run_a_disabled_model() -> None:
     models = ModelCache(known(), NOWHERE, memory_limit=memory.get_limit(None))
 

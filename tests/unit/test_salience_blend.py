@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from smart_filter_tests.pictures import prepared_photo
-from smart_filter_workers.networks import isnet
+from smart_filter_workers.networks import birefnet, isnet
 from smart_filter_workers.results import Matte8, PreparedPhoto
 from smart_filter_workers.stages.segmentation.models.base import People, Segmenter
-from smart_filter_workers.stages.segmentation.models.quality import Quality
+from smart_filter_workers.stages.segmentation.models.best import Best
+from smart_filter_workers.stages.segmentation.models.quality import Detail, Quality
 from smart_filter_workers.stages.segmentation.salience_blend import Region, blend, find_region
 
 HEIGHT, WIDTH = 240, 320
@@ -102,6 +103,20 @@ def test_only_the_region_of_people_is_looked_at() -> None:
     assert network.shown == [(448, 138, 112, 3)]
     assert refined.matte.shape == (HEIGHT, WIDTH)
     assert refined.persons is None
+
+
+def test_best_looks_with_the_network_of_the_detail() -> None:
+    fine, fast = FakeNetwork(), FakeNetwork()
+    best = Best(
+        lambda _: lambda batch: [People(a_matte(), persons=None) for _ in batch],
+        {Detail.FINE: fine, Detail.FAST: fast},  # type: ignore[dict-item]
+    )
+    photo = prepared_photo(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+
+    (refined,) = best([photo], parameters={"detail": "fast"})
+
+    assert (fine.shown, fast.shown) == ([], [(birefnet.SIDE_PX, 138, 112, 3)])
+    assert not np.array_equal(refined.matte, a_matte())
 
 
 def test_persons_share_the_refined_matte() -> None:

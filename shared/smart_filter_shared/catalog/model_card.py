@@ -80,7 +80,8 @@ class ModelCard:
     combines: whether it is loaded with access to the other models of its task.
     instances: whether it separates persons.  explains: whether it can show its steps as the
         output `debug`.  any_subject: whether it cuts out whatever stands out, not people alone;
-        true for one card.  All three are for segmentation only.
+        true for one card.  best_edge: whether `auto` means it with edge=best, where a worker
+        serves it; true for at most one card.  All four are for segmentation only.
     learns: name of the one of `weights` that training replaces; "" when the model cannot be
         trained here.
     """
@@ -112,6 +113,7 @@ class ModelCard:
     instances: bool = False
     explains: bool = False
     any_subject: bool = False
+    best_edge: bool = False
     learns: str = ""
 
     @property

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final, Protocol, cast
 
+from smart_filter_shared import container_memory
 from smart_filter_shared.catalog import emotions as emotion_catalog
 from smart_filter_shared.catalog.model_card import (
     ENTRY_PARAMETER,
@@ -179,7 +180,7 @@ class ModelCatalog:
         )
 
     def _offer(self, file: ModelFile, card: ModelCard, weights_folder: Path) -> Offer:
-        lacking = missing_packages(card)
+        lacking = missing_packages(card) or missing_memory(card, container_memory.read_available())
         if lacking is not None:
             return Offer(card, lacking)
         absent = [one.name for one in card.weights if not (weights_folder / one.name).is_file()]
@@ -244,6 +245,19 @@ def missing_packages(card: ModelCard) -> str | None:
         return None
     remedy = f"install the extra `{card.extra}` where its workers run"
     return f"{card.name} needs {', '.join(missing)}: {remedy}"
+
+
+def missing_memory(card: ModelCard, available: float) -> str | None:
+    """Return why a model that is fetched by name would not fit into memory, or None.
+
+    available: bytes.  The kernel would kill the worker at the first photo.
+    """
+    needed = card.speed.get("peak_mb", 0.0) * 1e6 if card.optional else 0.0
+    if needed <= available:
+        return None
+    return (
+        f"{card.name} needs {needed / 1e9:.1f} GB of memory, this machine has {available / 1e9:.1f}"
+    )
 
 
 def _entries(file: ModelFile, weights_folder: Path) -> tuple[str, ...] | None:

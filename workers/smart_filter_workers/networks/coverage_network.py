@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smart_filter_workers.networks import onnx_session
+from smart_filter_workers.networks.network_input import sigmoid
 from smart_filter_workers.networks.onnx_session import OnnxNetwork
 from smart_filter_workers.resampling import resize
 from smart_filter_workers.results import Srgb8
@@ -22,11 +23,12 @@ MAX_ASPECT: Final = 2.2
 class InputForm:
     """The form in which a network takes pictures.
 
-    mean, standard_deviation: of the levels 0..255.  side_multiple_px: divides both sides.
+    mean, standard_deviation: of the levels 0..255, for all channels or for red, green and blue.
+    side_multiple_px: divides both sides.
     """
 
-    mean: float
-    standard_deviation: float
+    mean: float | tuple[float, float, float]
+    standard_deviation: float | tuple[float, float, float]
     side_multiple_px: int
 
     def input_size(self, width: int, height: int, side_px: int) -> tuple[int, int]:
@@ -46,7 +48,8 @@ class InputForm:
 
         pictures: (n, H, W, 3) uint8 sRGB.
         """
-        values = (pictures.astype(np.float32) - self.mean) / self.standard_deviation
+        values = pictures.astype(np.float32) - np.asarray(self.mean, np.float32)
+        values /= np.asarray(self.standard_deviation, np.float32)
         return np.ascontiguousarray(values.transpose(0, 3, 1, 2))
 
 
@@ -55,16 +58,25 @@ class CoverageNetwork:
 
     content: an ONNX network for any number of pictures of any size; its first output is
     (n, 1, H, W) coverage.  side_px: the size of its input, as for `InputForm.input_size`.
-    keeps_memory: as for OnnxNetwork.
+    gives_logits: whether the output is logits of the coverage.  keeps_memory, threads: as for
+    OnnxNetwork.
     Raises SetupFailed when it does not load.
     """
 
     def __init__(
-        self, content: bytes, form: InputForm, *, side_px: int, keeps_memory: bool = False
+        self,
+        content: bytes,
+        form: InputForm,
+        *,
+        side_px: int,
+        gives_logits: bool = False,
+        keeps_memory: bool = False,
+        threads: int = 1,
     ) -> None:
-        self._network = OnnxNetwork(content, keeps_memory=keeps_memory)
+        self._network = OnnxNetwork(content, keeps_memory=keeps_memory, threads=threads)
         self._form = form
         self._side_px = side_px
+        self._gives_logits = gives_logits
 
     def __call__(self, srgb: Srgb8) -> Floats:
         """Return the (H, W) float32 coverage, 0..1, at the picture's size.
@@ -89,6 +101,8 @@ class CoverageNetwork:
     def _pass(self, pictures: Sequence[Srgb8], across: int, down: int) -> list[Floats]:
         seen = np.stack([resize(srgb, width=across, height=down) for srgb in pictures])
         coverages = self._network(self._form.scale_values(seen))[0]
+        if self._gives_logits:
+            coverages = sigmoid(coverages)
         return [
             resize(np.clip(coverage[0], 0, 1), width=srgb.shape[1], height=srgb.shape[0])
             for coverage, srgb in zip(coverages, pictures, strict=True)

@@ -46,6 +46,7 @@ _NOT_IN_NAMES = re.compile(r"[^a-z0-9._-]+")
     epilog=examples(
         "smart-filter models pull",
         "smart-filter models pull --all",
+        "smart-filter models pull best",
         "smart-filter models pull onnx/u2netp",
     ),
 )
@@ -253,9 +254,9 @@ def _pull_entry(
             f"{name} (commercial: {entry.commercial}) is {RESEARCH_WEIGHTS_OFF}; its data:"
             f" {entry.data_terms}"
         )
-    largest = max(file.most_bytes for file in entry.files)
+    most_bytes = sum(file.most_bytes for file in entry.files)
     terms = f"license {entry.license};  data: {entry.data_terms};  commercial: {entry.commercial}"
-    print_line(f"{name}: {entry.title}; {terms}; up to {format_bytes(largest)}", err=True)
+    print_line(f"{name}: {entry.title}; {terms}; up to {format_bytes(most_bytes)}", err=True)
     return upstream.pull(folder, entry, sha256=sha256, admit=admit, mirror=mirror)
 
 

@@ -85,21 +85,35 @@ class Quality:
     def __call__(self, batch: Sequence[PreparedPhoto], *, parameters: Parameters) -> list[People]:
         """Return the people of each picture, separated if `people` separates them."""
         side_px = SIDES_PX[Detail(given.str_of(parameters, "detail"))]
-        found = self.others(PEOPLE)(batch) if batch else []
-        regions = [salience_blend.find_region(people.matte) for people in found]
-        # Without people, the network would find something else.
-        parts = [
-            np.ascontiguousarray(one.proxy_srgb[region])
-            for one, region in zip(batch, regions, strict=True)
-            if region is not None
-        ]
-        coverages = iter(self.network.segment_batch(parts, side_px=side_px))
-        return [
-            people
-            if region is None
-            else _refine(people, region, np.rint(next(coverages) * 255).astype(np.uint8))
-            for people, region in zip(found, regions, strict=True)
-        ]
+        return refine_people(self.others, self.network, batch, side_px=side_px)
+
+
+def refine_people(
+    others: Callable[[str], Segmenter],
+    network: CoverageNetwork,
+    batch: Sequence[PreparedPhoto],
+    *,
+    side_px: int,
+) -> list[People]:
+    """Return the people that `people` finds in each picture, with a network's outlines.
+
+    side_px: as for `CoverageNetwork.segment_batch`.
+    """
+    found = others(PEOPLE)(batch) if batch else []
+    regions = [salience_blend.find_region(people.matte) for people in found]
+    # Without people, the network would find something else.
+    parts = [
+        np.ascontiguousarray(one.proxy_srgb[region])
+        for one, region in zip(batch, regions, strict=True)
+        if region is not None
+    ]
+    coverages = iter(network.segment_batch(parts, side_px=side_px))
+    return [
+        people
+        if region is None
+        else _refine(people, region, np.rint(next(coverages) * 255).astype(np.uint8))
+        for people, region in zip(found, regions, strict=True)
+    ]
 
 
 def _refine(people: People, region: Region, salient: Matte8) -> People:
