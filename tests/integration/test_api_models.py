@@ -25,7 +25,7 @@ from smart_filter_shared.queue import worker_registry
 from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage import keys
 from smart_filter_tests.bench import TENANT
-from smart_filter_tests.serving import Api, a_card, a_photo
+from smart_filter_tests.serving import Api, Clock, a_card, a_photo
 
 SEGMENTATION, SMILE = TaskName.SEGMENTATION, TaskName.SMILE
 THRESHOLD = parameters.number("threshold", 0.7, "the least score", least=0, most=1)
@@ -304,6 +304,37 @@ def test_tenant_sees_shared_thumbnails_and_its_own(api: Api) -> None:
     assert details[0] == details[1]
     assert without.status_code == 404
     assert "add its file again" in without.json()["detail"]
+
+
+def test_best_edge_is_cut_out_by_its_model_while_a_worker_serves_it(api: Api, clock: Clock) -> None:
+    publish(api, Offer(named("finest", best_edge=True)), Offer(named("salient", any_subject=True)))
+    alone = segmentation_row(api, api.submit(edge="best"))
+    worker = worker_registry.Worker(
+        id=api.bench.worker,
+        host="here",
+        pid=1,
+        capabilities=[Capability("segmentation.finest")],
+        threads=1,
+    )
+    api.bench.do(worker_registry.record_heartbeat, worker)
+    clock.expire_caches()
+
+    best = segmentation_row(api, api.submit(edge="best"))
+    others = [
+        segmentation_row(api, api.submit(**fields))
+        for fields in (
+            {"edge": "balanced"},
+            {"edge": "best", "subject": "any"},
+            {"edge": "best", "segmentation.model": "salient"},
+        )
+    ]
+
+    assert alone["models"] == {"segmentation": "no-segmentation"}
+    assert best["models"] == {"segmentation": "finest"}
+    assert best["capability"] == "segmentation.finest"
+    assert [row["models"] for row in others] == [
+        {"segmentation": name} for name in ("no-segmentation", "salient", "salient")
+    ]
 
 
 def test_any_subject_is_cut_out_by_the_model_for_it(api: Api) -> None:

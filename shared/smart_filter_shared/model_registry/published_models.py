@@ -42,6 +42,7 @@ class PublishedModel:
     """A row of the table, with the model's trained weights.
 
     offered: whether a declared pool of workers runs it, even one scaled to zero.
+    served: whether it is offered and a worker is registered for it, or its pool is declared.
     fault: why the process that published it last could not run it, with the remedy.
     live: the digest of the trained weights that it runs with; None: its own weights.
     shadow: the weights that run in shadow.
@@ -52,6 +53,7 @@ class PublishedModel:
     fault: str | None = None
     live: str | None = None
     shadow: ShadowWeights | None = None
+    served: bool = False
 
 
 _PUBLISH = text("""
@@ -140,6 +142,7 @@ _LIST = text("""
         coalesce(
             models.offered_at > statement_timestamp() - make_interval(days => :pool_days), false
         ) AS offered,
+        EXISTS (SELECT FROM workers WHERE models.capability = ANY (workers.capabilities)) AS served,
         live.digest AS live, shadow.digest AS shadow, shadow.share
     FROM models
         LEFT JOIN model_versions AS live ON live.state = 'live'
@@ -204,14 +207,16 @@ def _read_model(row: Row[Any], pools: Collection[str]) -> PublishedModel:
         card = _decode_card(row.card)
     except (KeyError, TypeError, ValueError):
         return PublishedModel(_decode_identity(row.card), offered=False, fault=_NEWER_VERSION_FAULT)
+    # Models that do not lead a stage, such as those of eyes, are stored under the stage alone
+    # and run wherever the stage is served.
+    declared = any(row.capability in {pool, pool.partition(".")[0]} for pool in pools)
     return PublishedModel(
         card,
-        # Models that do not lead a stage, such as those of eyes, are stored under the stage alone
-        # and run wherever the stage is served.
-        row.offered or any(row.capability in {pool, pool.partition(".")[0]} for pool in pools),
+        row.offered or declared,
         row.fault,
         live=row.live,
         shadow=None if row.shadow is None else ShadowWeights(row.shadow, row.share),
+        served=(row.offered and row.served) or declared,
     )
 
 

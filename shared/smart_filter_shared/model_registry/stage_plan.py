@@ -18,7 +18,14 @@ from smart_filter_shared.errors import FieldError, InvalidRecipe, NotAvailable
 from smart_filter_shared.ids import Capability
 from smart_filter_shared.model_registry.published_models import PublishedModel, ShadowWeights
 from smart_filter_shared.pipeline import LEADING_TASK, STAGE_OF_TASK, StageName, TaskName
-from smart_filter_shared.recipe import AUTO, PersonSelection, Recipe, Subject, required_stages
+from smart_filter_shared.recipe import (
+    AUTO,
+    Edge,
+    PersonSelection,
+    Recipe,
+    Subject,
+    required_stages,
+)
 from smart_filter_shared.recipe.contradictions import is_meant
 
 
@@ -65,7 +72,7 @@ def is_ensemble(card: ModelCard) -> bool:
 
 def _plan_stage(stage: StageName, known: Sequence[PublishedModel], recipe: Recipe) -> StagePlan:
     chosen = {
-        task: _choose_model(known, task, recipe.models.get(task, AUTO), recipe.subject)
+        task: _choose_model(known, task, recipe)
         for task, its_stage in STAGE_OF_TASK.items()
         if its_stage == stage
     }
@@ -88,10 +95,14 @@ def _plan_stage(stage: StageName, known: Sequence[PublishedModel], recipe: Recip
 
 
 def _choose_model(
-    known: Sequence[PublishedModel], task: TaskName, name: str, subject: Subject
+    known: Sequence[PublishedModel], task: TaskName, recipe: Recipe
 ) -> PublishedModel:
+    name, subject = recipe.models.get(task, AUTO), recipe.subject
     of_task = [one for one in known if one.card.task == task]
     meant = [one for one in of_task if is_meant(one.card, name, subject)]
+    if name == AUTO and recipe.edge == Edge.BEST and subject != Subject.ANY:
+        # Without a worker that has its weights, the usual model does.
+        meant = [one for one in of_task if one.card.best_edge and one.served] + meant
     for one in meant:
         if one.offered:
             return one
