@@ -190,6 +190,31 @@ def test_mismatched_photo_or_mask_is_named(
 
 
 @pytest.mark.slow
+def test_tiers_are_compared_with_masks_and_on_sheets(command: Command, masks: Path) -> None:
+    (masks / "images" / "him.png").write_bytes((masks / "images" / "her.png").read_bytes())
+
+    report = command(
+        *("eval", "segmentation", "--data", str(masks), "--tiers", str(masks / "sheets"))
+    )
+
+    assert (report["photos"], report["masks"]) == (2, 1)
+    assert [tier["edge"] for tier in report["tiers"]] == ["fast", "balanced", "best"]
+    assert all(0.7 < tier["iou"] < 1 for tier in report["tiers"])
+    assert all(0 < tier["near_edge"] < 0.5 < tier["cpu_ms"] for tier in report["tiers"])
+    sheets = sorted(path.name for path in (masks / "sheets").iterdir())
+    assert sheets == ["her.png", "him.png"]
+
+
+def test_tiers_are_of_segmentation_alone(command: Command, masks: Path) -> None:
+    tiers = ("--data", str(masks), "--tiers", str(masks / "sheets"))
+
+    assert "--tiers takes" in command.usage_error("eval", "face", *tiers)
+    assert "--tiers takes" in command.usage_error(
+        "eval", "segmentation", *tiers, "--models", "selfie"
+    )
+
+
+@pytest.mark.slow
 def test_compare_draws_one_sheet_of_several_models(command: Command, tmp_path: Path) -> None:
     sheet = tmp_path / "sheet.jpg"
 

@@ -62,6 +62,15 @@ def test_outlines_agree_up_to_the_tolerance(
     assert least <= metrics.boundary_f(matte, known, ALL) <= most
 
 
+def test_only_pixels_near_the_known_outline_count_near_edges() -> None:
+    far, near = a_square(), a_square()
+    far[95:105, 95:105] = 0
+    near[:, 59:62] = 128
+
+    assert metrics.near_edge_difference(far, a_square(), ALL) == 0
+    assert metrics.near_edge_difference(near, a_square(), ALL) > 0.05
+
+
 def test_precision_and_recall_are_shares_of_found_and_of_known() -> None:
     assert metrics.precision_recall_f1(6, 2, 4) == (6 / 8, 6 / 10, 12 / 18)
     assert math.isnan(metrics.precision_recall_f1(0, 0, 0)[2])

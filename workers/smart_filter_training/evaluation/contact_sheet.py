@@ -25,12 +25,13 @@ _SOFT: Final = (106, 111, 120)
 _ALARM: Final = (200, 60, 30)
 
 
-def draw(compared: Comparison, *, title: str) -> Srgb8:
+def draw(compared: Comparison, *, title: str, picture_px: int = _PICTURE_PX) -> Srgb8:
     """Return the sheet, (H, W, 3) uint8 sRGB.
 
-    title: the caption of the photo.  Each model's tile has its cut-out above its matte.
+    title: the caption of the photo.  picture_px: the longer side of each picture.  Each model's
+    tile has its cut-out above its matte.
     """
-    photo = drawing.fit_longest_side(compared.photo_srgb, longest_side_px=_PICTURE_PX)
+    photo = drawing.fit_longest_side(compared.photo_srgb, longest_side_px=picture_px)
     height, width = photo.shape[:2]
     tiles = 1 + len(compared.cuts)
     # As few rows as possible, of equal length.
@@ -56,7 +57,7 @@ def draw(compared: Comparison, *, title: str) -> Srgb8:
             (cut.cut_out, 0),
             (drawing.draw_matte(cut.matte), height + _INNER_PX),
         ):
-            small = drawing.fit_longest_side(picture, longest_side_px=_PICTURE_PX)
+            small = drawing.fit_longest_side(picture, longest_side_px=picture_px)
             sheet.paste(Image.fromarray(small), (left, top + _CAPTION_PX + down))
     return np.asarray(sheet)
 

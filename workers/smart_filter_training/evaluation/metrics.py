@@ -39,6 +39,13 @@ def mean_difference(matte: Matte8, known: Matte8, counted: Mask) -> float:
     return float(cv2.absdiff(matte, known)[counted].mean()) / 255
 
 
+def near_edge_difference(matte: Matte8, known: Matte8, counted: Mask) -> float:
+    """Return the mean absolute difference, 0..1, within CONTOUR_TOLERANCE of the known outline."""
+    reach = math.ceil(CONTOUR_TOLERANCE * math.hypot(*known.shape))
+    near = _distance_to(_outline(known > HALF)) <= reach
+    return mean_difference(matte, known, counted & near)
+
+
 def boundary_f(matte: Matte8, known: Matte8, counted: Mask) -> float:
     """Return how well the outlines of two mattes agree, 0..1.
 

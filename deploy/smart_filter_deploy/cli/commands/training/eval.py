@@ -18,7 +18,7 @@ from smart_filter_deploy.cli.terminal.text import examples, print_json
 from smart_filter_shared.config.paths import data_folder
 from smart_filter_shared.errors import FolderUnreadable
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_training.evaluation import html_report, measure
+from smart_filter_training.evaluation import html_report, measure, tiers
 from smart_filter_training.evaluation.base import Metric
 from smart_filter_training.evaluation.confidence_intervals import Figure
 from smart_filter_training.evaluation.measure import Evaluation, ModelResult, ProgressCallback
@@ -31,6 +31,7 @@ from smart_filter_training.evaluation.tasks import TASKS
         "smart-filter eval segmentation --data photos-with-masks --models people,selfie",
         "smart-filter eval smile --data faces --json",
         "smart-filter eval segmentation --data photos-with-masks --html worst.html",
+        "smart-filter eval segmentation --data photos --tiers sheets",
     ),
 )
 @click.argument("task", type=click.Choice([str(task) for task in TASKS]))
@@ -55,6 +56,13 @@ from smart_filter_training.evaluation.tasks import TASKS
     metavar="FILE",
     help="Write an HTML report with the worst photos.",
 )
+@click.option(
+    "--tiers",
+    "sheets",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Compare edge=fast, balanced and best instead; write a sheet for each photo to DIR.",
+)
 @click.option("--limit", type=click.IntRange(1), help="Maximum number of photos.")
 def evaluate(
     *,
@@ -62,6 +70,7 @@ def evaluate(
     models: str | None,
     data: Path,
     html: Path | None,
+    sheets: Path | None,
     limit: int | None,
     settings: tuple[str, ...],
     as_json: bool,
@@ -70,6 +79,11 @@ def evaluate(
 
     The default model comes first. Sends nothing to a server.
     """
+    if sheets is not None:
+        if task != TaskName.SEGMENTATION or models or settings or html:
+            raise CommandError("--tiers takes segmentation, --data and --limit only", WRONG_USAGE)
+        _compare_tiers(data, sheets, limit=limit, as_json=as_json)
+        return
     named = local_models.list_default_first(task, models)
     weights = local_models.fetch_weights(task, named, data_folder() / "weights")
     local_models.ensure_runnable(task, named, weights)
@@ -98,6 +112,47 @@ def evaluate(
     _print(EscapingConsole(highlight=False), evaluation)
     if html is not None:
         click.echo(f"pictures: {html}")
+
+
+def _compare_tiers(data: Path, sheets: Path, *, limit: int | None, as_json: bool) -> None:
+    named = local_models.list_default_first(TaskName.SEGMENTATION, None)
+    weights = local_models.fetch_weights(TaskName.SEGMENTATION, named, data_folder() / "weights")
+    research = local_models.load_catalog().research
+    try:
+        with _progress() as tell:
+            compared = tiers.compare_tiers(
+                data, sheets, weights=weights, research=research, limit=limit, tell=tell
+            )
+    except FolderUnreadable as error:
+        raise CommandError(str(error), WRONG_USAGE) from error
+    if as_json:
+        rows = [
+            {
+                "edge": str(one.edge),
+                "model": one.model,
+                "iou": _json_number(one.iou),
+                "near_edge": _json_number(one.near_edge),
+                "cpu_ms": round(one.cpu_ms, 2),
+            }
+            for one in compared.tiers
+        ]
+        counts = {"photos": compared.photos, "masks": compared.masks}
+        print_json({"data": str(data), **counts, "sheets": str(sheets), "tiers": rows})
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column(f"{compared.photos} photos, {compared.masks} masks", no_wrap=True)
+    for title in ("IoU", "near edges", "CPU"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for one in compared.tiers:
+        name = Text.assemble((str(one.edge), "bold"), f" {one.model}")
+        figures = (_format_number(one.iou), _format_number(one.near_edge))
+        table.add_row(name, *figures, f"{one.cpu_ms:.0f} ms")
+    print_table(EscapingConsole(highlight=False), table)
+    click.echo(f"sheets: {sheets}")
+
+
+def _format_number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3f}"
 
 
 @contextmanager
