@@ -127,6 +127,19 @@ def test_strands_finer_than_the_matte_are_drawn_from_the_photo(edge: Edge) -> No
     assert gaps.mean() < 80
 
 
+def test_grain_of_the_photo_is_no_veil_around_hair() -> None:
+    grain = np.random.default_rng(0).normal(0, 50, (400, 400, 3))
+    photo = np.clip(a_sheet(200) / 2 + 60 + grain, 0, 255).astype(np.uint8)
+    effort = edge_learning.EFFORTS[Edge.BALANCED]
+    inputs = edge_learning.shrink_inputs(a_network_saw(200), photo, effort=effort)
+
+    learned = edge_learning.learn_edge(inputs, effort=effort, faces=(a_face(150, 150, 100),))
+    band = upsampling.upsample(learned, photo)[100:300, 185:215]
+
+    # A straight edge 2 pixels wide is a fifteenth of the band.
+    assert ((band > 15) & (band < 240)).mean() < 0.1
+
+
 def test_lines_of_gray_pictures_are_not_thrown_off_by_rounding() -> None:
     gray = np.repeat(noise(120, 120)[..., :1], 3, axis=2)
     coverage = np.divide(gray[..., 0], 255, dtype=np.float32)

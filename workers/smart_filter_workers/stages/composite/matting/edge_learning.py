@@ -48,7 +48,7 @@ class Effort:
     doubts: bool = True
     veil: float = 0.05
     doubted_veil: float = 0.2
-    hair_veil: float = 0.075
+    hair_veil: float = 0.15
     binds: bool = True
 
     def __post_init__(self) -> None:
