@@ -37,22 +37,23 @@ def gradient(matte: Matte8, truth: Matte8) -> float:
     return float(np.square(difference).sum(dtype=np.float64)) / truth.size * 1e6
 
 
-def bleeding(people_srgb: Floats, truth_srgb: Srgb8, truth: Matte8) -> float:
-    """Return the mean error of the people's colors near the edge, 0..441 levels.
-
-    people_srgb: (H, W, 3) float32, 0..255. The mean is weighted by true coverage and counts mixed
-    pixels only: elsewhere the photo itself has the right color.
-    """
-    mixed = (truth > 0) & (truth < 255)  # noqa: PLR2004 - full coverage
-    weight = truth[mixed].astype(np.float32)
-    away = np.linalg.norm(people_srgb[mixed] - truth_srgb[mixed], axis=1)
-    return float((away * weight).sum() / max(1.0, float(weight.sum())))
-
-
 def delta_e(made: Srgb8, true: Srgb8, truth: Matte8) -> float:
     """Return the mean CIE 1976 color difference of two pictures near true edges."""
-    away = _lab(made) - _lab(true)
-    return float(np.linalg.norm(away[near(truth)], axis=1).mean())
+    return _mean_difference(made, true, near(truth))
+
+
+def rim(
+    made: Srgb8, matte: Matte8, people_srgb: Srgb8, ground: tuple[int, int, int], truth: Matte8
+) -> float:
+    """Return the mean color difference of an edge from what the people's own colors would show.
+
+    made: (H, W, 3) uint8, composited on a ground of one color with `matte`, (H, W) uint8;
+    people_srgb: (H, W, 3) uint8, the people's true colors.  Errors of coverage do not count, nor do
+    mistakes far from the edge of either matte.
+    """
+    share = np.divide(matte, 255, dtype=np.float32)[..., np.newaxis]
+    true = people_srgb * share + np.array(ground, np.float32) * (1 - share)
+    return _mean_difference(made, (true + 0.5).astype(np.uint8), near(truth) & near(matte))
 
 
 def near(truth: Matte8) -> NDArray[np.bool_]:
@@ -76,6 +77,12 @@ def _magnitude(matte: Matte8) -> Floats:
     return np.asarray(cv2.magnitude(across, down), np.float32)
 
 
+def _mean_difference(made: Srgb8, true: Srgb8, where: NDArray[np.bool_]) -> float:
+    away = _lab(made[where]) - _lab(true[where])
+    return float(np.linalg.norm(away, axis=1).mean())
+
+
 def _lab(srgb: Srgb8) -> Floats:
-    levels = np.divide(srgb, 255, dtype=np.float32)
-    return np.asarray(cv2.cvtColor(levels, cv2.COLOR_RGB2LAB), np.float32)
+    """Return the CIE L*a*b* of colors, (n, 3) uint8, as (n, 3) float32."""
+    levels = np.divide(srgb[np.newaxis], 255, dtype=np.float32)
+    return np.asarray(cv2.cvtColor(levels, cv2.COLOR_RGB2LAB)[0], np.float32)
