@@ -11,6 +11,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from smart_filter_shared.feedback.corrections import MAX_MASK_BYTES
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs.photo_queue import CLIENT
 from smart_filter_shared.pipeline import StageName
@@ -95,6 +96,30 @@ def test_corrections_are_listed_as_stored(api: Api) -> None:
     assert {one["consent"] for one in made} == {False}
     assert made[0]["models"] == {"segmentation": "no-segmentation"}
     assert len(drawn(api)) == 2
+
+
+def test_mask_is_accepted_in_lines_and_the_url_safe_alphabet_and_other_text_is_refused(
+    api: Api,
+) -> None:
+    job_id = run_whole_job(api, background="auto")
+    mask = base64.b64decode(a_mask())
+    in_lines = base64.encodebytes(mask).decode().translate(str.maketrans("+/", "-_", "="))
+
+    kept(api, job_id, masked(in_lines))
+    refused = send(api, job_id, masked("%%%"))
+
+    assert [api.bench.store.get(key) for key in drawn(api)] == [mask]
+    assert (refused.status_code, refused.json()["code"]) == (400, "malformed_request")
+    assert refused.json()["errors"][0]["pointer"] == "/mask"
+
+
+def test_mask_of_the_largest_size_is_accepted(api: Api) -> None:
+    job_id = run_whole_job(api, background="auto")
+    mask = base64.b64decode(a_mask()).ljust(MAX_MASK_BYTES, b"\0")
+
+    kept(api, job_id, masked(base64.encodebytes(mask).decode()))
+
+    assert [len(api.bench.store.get(key)) for key in drawn(api)] == [MAX_MASK_BYTES]
 
 
 def test_stroke_that_snaps_has_no_width_and_another_needs_one(api: Api) -> None:

@@ -153,7 +153,8 @@ def test_job_in_json_stores_its_photo_and_its_recipe_can_be_sent_again(api: Api)
     photo = "data:image/jpeg;base64," + BASE64
     first = api.client.post("/v1/jobs", json={"photo_base64": photo, "recipe": recipe}).json()
 
-    again = api.client.post("/v1/jobs", json={"photo_base64": BASE64, "recipe": first["recipe"]})
+    lines = base64.encodebytes(PHOTO).decode()
+    again = api.client.post("/v1/jobs", json={"photo_base64": lines, "recipe": first["recipe"]})
 
     assert again.status_code == 202, again.text
     assert again.json()["recipe"] == first["recipe"]

@@ -60,7 +60,7 @@ def _peak_bytes(parse: Parse, body: bytes) -> int:
         pytest.param(
             removebg_body.split_image, b"image_file_b64=" + _fill(b"%41"), id="only escapes"
         ),
-        pytest.param(removebg_body.decode_image, _fill(b"QUJD\n \t"), id="only short lines"),
+        pytest.param(json_body.decode_photo, _fill(b"QUJD\n \t"), id="only short lines"),
     ],
 )
 def test_photo_takes_four_times_its_body(parse: Parse, body: bytes) -> None:
@@ -166,26 +166,26 @@ def test_base64_with_escapes_across_pieces_is_decoded() -> None:
     text = base64.b64encode(photo).replace(b"/", b"\\/")
 
     assert text[_PIECE - 1 :][:2] == b"\\/"
-    assert json_body.decode_base64(text) == photo
+    assert json_body.decode_photo(text) == photo
 
 
 def test_padding_across_pieces_is_decoded() -> None:
     text = b"\\/" + b"A" * (_PIECE - 5) + b"QQ=="
 
-    assert json_body.decode_base64(text)[-1:] == b"A"
+    assert json_body.decode_photo(text)[-1:] == b"A"
 
 
 @pytest.mark.parametrize("more", [b"A", b"AAAA", b"="])
 def test_data_after_the_padding_of_a_piece_is_refused(more: bytes) -> None:
     with pytest.raises(MalformedRequest, match="not base64"):
-        json_body.decode_base64(b"A" * (_PIECE - 4) + b"QQ==" + more)
+        json_body.decode_photo(b"A" * (_PIECE - 4) + b"QQ==" + more)
 
 
 def test_escaped_line_breaks_across_pieces_are_removed() -> None:
     written = b"A" + b"\\n\\r" * _PIECE + b"AAA"
 
     assert written[_PIECE - 1 :][:2] == b"\\r"
-    assert removebg_body.decode_image(written) == b"\0\0\0"
+    assert json_body.decode_photo(written) == b"\0\0\0"
 
 
 def test_image_is_found_anywhere_in_a_form_and_only_by_its_whole_name() -> None:
@@ -203,4 +203,4 @@ def test_image_with_wrong_escapes_is_no_base64(wrong: bytes) -> None:
     image, _ = removebg_body.split_image(b"image_file_b64=QUJD" + wrong + b"QUJD%2BAAA")
 
     with pytest.raises(MalformedRequest):
-        removebg_body.decode_image(image)
+        json_body.decode_photo(image)

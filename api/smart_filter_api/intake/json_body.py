@@ -4,8 +4,6 @@ The photo's text is cut out of the body before parsing. The rest has the same li
 fields, in total and for each name.
 """
 
-import base64
-import binascii
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from itertools import islice
 from typing import Any, Final
 
 from smart_filter_api.http import strict_json
+from smart_filter_api.intake.base64_text import decode_base64
 from smart_filter_api.intake.multipart import (
     MAX_BASE64_BYTES,
     MAX_NAME_BYTES,
@@ -58,9 +57,6 @@ _MAX_UNKNOWN_NAMES: Final = 20
 
 # Base64 has no quotes, and other JSON strings escape theirs, so this cannot match inside them.
 _PHOTO_TEXT = rb'("%s"[ \t\r\n]*:[ \t\r\n]*")([^"]*)"'
-_DATA_URL = re.compile(rb"data:[^,]{0,100};base64,")
-# A call of C stops other requests until it has read all of its bytes; this takes up to 10 ms.
-_PIECE_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +89,7 @@ def parse_submission(body: bytes) -> JsonSubmission:
         return JsonSubmission(None, fields, **texts)
     if photo is None:
         raise MalformedRequest(f"{PHOTO} is not a base64 string", pointer=json_pointer(PHOTO))
-    return JsonSubmission(decode_base64(photo), fields, **texts)
+    return JsonSubmission(decode_photo(photo), fields, **texts)
 
 
 def refuse_unknown_names(
@@ -218,50 +214,15 @@ def list_names(recipe: Mapping[str, object]) -> list[str]:
     return [name for name, _ in _spell_out(recipe)]
 
 
-def decode_base64(text: bytes | memoryview, name: str = PHOTO) -> bytes:
-    """Decode base64 and return the bytes; the head of a data URL is skipped.
+def decode_photo(text: bytes | memoryview, name: str = PHOTO) -> bytes:
+    """Decode the base64 of a photo and return its bytes.
 
-    Raises MalformedRequest, PhotoTooLarge.
+    name: the field that holds it.  Raises MalformedRequest, PhotoTooLarge.
     """
-    if text[:5] == b"data:":
-        head = _DATA_URL.match(text)
-        if head is None:
-            raise MalformedRequest(
-                f"{name} is a data URL without base64", pointer=json_pointer(name)
-            )
-        text = text[head.end() :]
-    try:
-        photo = b"".join(_decode_pieces(text))
-    except (binascii.Error, ValueError) as error:
-        raise MalformedRequest(
-            f"{name} is not base64: {error}", pointer=json_pointer(name)
-        ) from error
+    photo = decode_base64(text, name)
     if len(photo) > MAX_PHOTO_BYTES:
         raise picture_too_large(part=name)
     return photo
-
-
-def _decode_pieces(text: bytes | memoryview) -> Iterator[bytes]:
-    held = b""
-    for piece in cut_pieces(text):
-        groups = held[: len(held) // 4 * 4]
-        if b"=" in groups:
-            raise binascii.Error("data follows the padding")
-        yield base64.b64decode(groups, validate=True)
-        # Some writers of JSON escape slashes.
-        held = held[len(groups) :] + piece.replace(b"\\/", b"/")
-    yield base64.b64decode(held, validate=True)
-
-
-def cut_pieces(text: bytes | memoryview) -> Iterator[bytes]:
-    """Yield a text in pieces that cut no JSON escape of two characters."""
-    start = 0
-    while start < len(text):
-        piece = bytes(text[start : start + _PIECE_BYTES])
-        if len(piece) == _PIECE_BYTES and piece.endswith(b"\\"):
-            piece = piece[:-1]
-        start += len(piece)
-        yield piece
 
 
 def _spell_out(

@@ -11,13 +11,13 @@ from enum import Enum, auto
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from smart_filter_api.intake import base64_text
 from smart_filter_shared.errors import MalformedRequest, PhotoTooLarge
 from smart_filter_shared.recipe.fields import BACKGROUND_FILE
 from smart_filter_shared.recipe.words import json_pointer
 
 MAX_PHOTO_BYTES = 40_000_000
-# Base64 encodes three bytes as four characters.  Source: RFC 4648, 4.
-MAX_BASE64_BYTES = -(-MAX_PHOTO_BYTES // 3) * 4
+MAX_BASE64_BYTES = base64_text.max_text_bytes(MAX_PHOTO_BYTES)
 # Size limit of everything besides the pictures: boundaries, headers, fields and other files.
 MAX_OTHER_BYTES = 1_000_000
 MAX_PARTS = 128
@@ -188,7 +188,8 @@ class _PartHandler:
         elif self._kind is _PartKind.FIELD:
             if len(self._value) + end - start > MAX_VALUE_BYTES:
                 raise MalformedRequest(
-                    f"the value of {self._name!r} is longer than {MAX_VALUE_BYTES} bytes",
+                    f"the value of {self._name!r} is longer than {MAX_VALUE_BYTES} bytes; send a "
+                    f"picture as a file, in the part {next(iter(self._called))!r}",
                     pointer=json_pointer(self._name),
                 )
             self._value += data[start:end]

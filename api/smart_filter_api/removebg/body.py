@@ -1,7 +1,6 @@
 """Receive bodies as multipart, urlencoded or JSON, with the limits of POST /v1/jobs."""
 
 import binascii
-import string
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -25,14 +24,10 @@ PICTURES: Final[Mapping[str, str]] = {
     IMAGE_BASE64: "image",
     BACKGROUND_FILE: "background",
 }
-# Upper estimate: `+`, `/` and `=` of base64 take three characters each in a form, which is rare
-# enough for 9/8 of the length.
-_MAX_URLENCODED_BYTES: Final = json_body.MAX_BODY_BYTES * 9 // 8
 # Text that is unquoted at a time: other threads run between two pieces.
 _UNQUOTED_BYTES: Final = 65_536
 _PERCENT_TO_EQUALS: Final = bytes.maketrans(b"%=", b"=%")
 _EQUALS_BACK: Final = bytes.maketrans(b"%", b"=")
-_WHITE_SPACE: Final = string.whitespace.encode()
 _IMAGE_NAME: Final = f"{IMAGE_BASE64}=".encode()
 
 
@@ -136,7 +131,7 @@ async def _read_multipart(request: Request, open_files: ExitStack) -> _ParsedBod
 
 
 async def _read_urlencoded(request: Request, open_files: ExitStack) -> _ParsedBody:
-    raw = await body.spool_body(request, open_files, most=_MAX_URLENCODED_BYTES)
+    raw = await body.spool_body(request, open_files, most=json_body.MAX_BODY_BYTES)
     async with body.parsing_turn(request, raw):
         written, rest = await anyio.to_thread.run_sync(lambda: split_image(raw.read()))
         spool = await _spool_image(written, open_files)
@@ -242,21 +237,8 @@ async def _spool_image(written: bytes | memoryview, open_files: ExitStack) -> Sp
     spool = body.open_spool(open_files)
     if written:
         try:
-            await spool.take(await anyio.to_thread.run_sync(decode_image, written))
+            image = await anyio.to_thread.run_sync(json_body.decode_photo, written, IMAGE_BASE64)
+            await spool.take(image)
         except MalformedRequest as error:
             raise refusal("failed_to_read_image", str(error)) from error
     return spool
-
-
-def decode_image(written: bytes | memoryview) -> bytes:
-    """Decode base64 and return the bytes.  Raises MalformedRequest, PhotoTooLarge.
-
-    Some libraries break base64 into lines of 76 characters, as in mail.
-    """
-    letters = b"".join(map(_remove_white_space, json_body.cut_pieces(written)))
-    return json_body.decode_base64(letters, IMAGE_BASE64)
-
-
-def _remove_white_space(piece: bytes) -> bytes:
-    # JSON escapes line breaks; base64 itself has no backslash.
-    return piece.replace(b"\\n", b"").replace(b"\\r", b"").translate(None, _WHITE_SPACE)

@@ -10,6 +10,7 @@ from smart_filter_api.auth.api_keys import Caller
 from smart_filter_api.http import spans
 from smart_filter_api.http.documents import json_response
 from smart_filter_api.intake import json_document
+from smart_filter_api.intake.base64_text import max_text_bytes
 from smart_filter_api.intake.body import parsing_turn
 from smart_filter_api.openapi import bodies as openapi_bodies
 from smart_filter_api.problems.problem import describe_responses
@@ -44,8 +45,8 @@ _SUBMISSION_PROBLEMS = (
     *("idempotency_in_progress", "idempotency_mismatch"),
 )
 _COMMON_PROBLEMS = ("unauthorized", "scope", "not_found", "job_deleted", "unavailable")
-# Base64 encodes three bytes as four characters; the rest of the body is small.
-_MAX_BODY_BYTES = -(-MAX_MASK_BYTES // 3) * 4 + 10_000
+# All but the mask is small.
+_MAX_BODY_BYTES = max_text_bytes(MAX_MASK_BYTES) + 10_000
 
 
 @router.post(

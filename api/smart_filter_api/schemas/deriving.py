@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
+from smart_filter_api.intake.base64_text import max_text_bytes
 from smart_filter_api.schemas.moments import UtcDatetime
 from smart_filter_api.schemas.submissions import RecipeFields
 from smart_filter_api.schemas.webhooks import Address
@@ -84,7 +85,7 @@ class CorrectionRequest(BaseModel):
     stage: Literal["segmentation", "smile"]
     mask: str | None = Field(
         default=None,
-        max_length=-(-MAX_MASK_BYTES // 3) * 4,
+        max_length=max_text_bytes(MAX_MASK_BYTES),
         description="A grayscale PNG in base64 with the size of the photo; white is people",
     )
     strokes: list[Stroke] | None = Field(default=None, min_length=1, max_length=MAX_STROKES)

@@ -14,8 +14,8 @@ from smart_filter_api.http import strict_json
 from smart_filter_api.intake import json_body
 from smart_filter_api.intake.json_body import PHOTO, SOURCES, JsonSubmission
 from smart_filter_api.intake.multipart import (
+    MAX_BASE64_BYTES,
     MAX_PARTS,
-    MAX_PHOTO_BYTES,
     PHOTO_URL,
     UPLOAD_ID,
     WEBHOOK_URL,
@@ -38,7 +38,7 @@ from smart_filter_shared.recipe.words import json_pointer
 # Size limit without the photos: a thousand items, each with a URL or a recipe of its own.
 MAX_OTHER_BYTES: Final = 4_000_000
 # All photos together have the size limit of one.
-MAX_BODY_BYTES: Final = -(-MAX_PHOTO_BYTES // 3) * 4 + MAX_OTHER_BYTES
+MAX_BODY_BYTES: Final = MAX_BASE64_BYTES + MAX_OTHER_BYTES
 # Every item includes the common recipe, so its size counts a thousand times; the longest metadata
 # takes half of this. In UTF-8, where a character is up to four bytes.
 _MAX_COMMON_BYTES: Final = 32_768
@@ -230,7 +230,7 @@ def _decode_photo(mark: object, photos: Sequence[memoryview]) -> bytes:
     found = _PHOTO_PLACEHOLDER.fullmatch(mark) if isinstance(mark, str) else None
     if found is None or int(found[1]) >= len(photos):
         raise MalformedRequest(f"{PHOTO} is not a base64 string", pointer=json_pointer(PHOTO))
-    return json_body.decode_base64(photos[int(found[1])])
+    return json_body.decode_photo(photos[int(found[1])])
 
 
 def _metadata_fields(metadata: object) -> dict[str, Value]:

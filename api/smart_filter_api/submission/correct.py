@@ -1,7 +1,5 @@
 """Validate corrections against the job that they correct, and store them."""
 
-import base64
-import binascii
 import json
 import struct
 from collections.abc import AsyncIterator, Mapping
@@ -12,6 +10,7 @@ from typing import Any, Final, NoReturn
 from sqlalchemy import Connection
 
 from smart_filter_api.auth.api_keys import Caller
+from smart_filter_api.intake.base64_text import decode_base64
 from smart_filter_api.schemas.deriving import CorrectionRequest, Stroke
 from smart_filter_api.services.container import Services
 from smart_filter_api.submission import commit
@@ -72,7 +71,8 @@ async def store_correction(
     """Validate a correction, store its object, and yield it to be inserted in the block.
 
     The object is removed again when the block raises a rejection or a conflict.
-    Raises InvalidRequest, which names the fault, JobNotFinished, StorageUnavailable.
+    Raises InvalidRequest and MalformedRequest, which name the fault, JobNotFinished,
+    StorageUnavailable.
     """
     if job.finished_at is None:
         raise JobNotFinished(f"job {job.id} is {job.state}; correct it when it has ended")
@@ -133,7 +133,10 @@ def insert_correction(
 
 
 def _validate(job: JobRow, asked: CorrectionRequest) -> _CorrectionContent:
-    """Validate a correction and return its stored form.  Raises InvalidRequest."""
+    """Validate a correction and return its stored form.
+
+    Raises InvalidRequest, MalformedRequest.
+    """
     given = [name for name in ("mask", "strokes", "label") if getattr(asked, name) is not None]
     forms = _FORMS_OF_KIND[asked.kind]
     if asked.stage != _STAGE_OF_KIND[asked.kind]:
@@ -156,10 +159,7 @@ def _validate(job: JobRow, asked: CorrectionRequest) -> _CorrectionContent:
 
 
 def _decode_mask(text: str, size: tuple[int, int]) -> bytes:
-    try:
-        content = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        _refuse("/mask", "is not base64")
+    content = decode_base64(text.encode(), "mask")
     if len(content) > MAX_MASK_BYTES:
         _refuse("/mask", f"has more than {MAX_MASK_BYTES} bytes")
     if not content.startswith(_PNG_START) or len(content) < len(_PNG_START) + 10:
