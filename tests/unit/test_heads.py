@@ -34,6 +34,7 @@ class Client(asyncio.Transport):
     """The connection of a client."""
 
     is_closed = False
+    is_half_closed = False
     received = b""
     unread = 0
 
@@ -44,6 +45,14 @@ class Client(asyncio.Transport):
     def close(self) -> None:
         """Record the end of the connection."""
         self.is_closed = True
+
+    def can_write_eof(self) -> bool:
+        """Return true: there is no TLS."""
+        return True
+
+    def write_eof(self) -> None:
+        """Record the end of the answer."""
+        self.is_half_closed = True
 
     def abort(self) -> None:
         """Record the end of the connection."""
@@ -197,7 +206,7 @@ def test_body_of_tiny_chunks_is_refused_before_the_application_runs(
 
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"the chunks of the body are too small" in answer
-    assert client.is_closed
+    assert client.is_half_closed
     assert (calls, client.received) == (["http.disconnect"], answer)
 
 
@@ -215,7 +224,7 @@ def test_body_with_two_lengths_is_refused_and_hides_no_request(fake_loop: FakeLo
     assert client.received.startswith(b"HTTP/1.1 400 ")
     assert b"Content-Length or Transfer-Encoding, not both" in client.received
     assert client.received.count(b"HTTP/1.1 ") == 1
-    assert client.is_closed
+    assert client.is_half_closed
 
 
 @pytest.mark.parametrize("sizes", [[1] * 1000, [64] * 5000, ([1] * 900 + [60_000]) * 5])
@@ -279,3 +288,72 @@ def test_client_that_caught_up_keeps_its_connection(fake_loop: FakeLoop) -> None
 
     leave(protocol, fake_loop)
     assert not was_closed
+
+
+def answer_early(loop: FakeLoop, *, header: bytes = b"") -> tuple[Client, StrictH11Protocol]:
+    """Answer a request while its body is on its way."""
+    client = Client()
+    protocol = StrictH11Protocol(server.build_config(Response()), ServerState(), {}, loop)
+    protocol.connection_made(client)
+    head = b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n" + header
+    protocol.data_received(head + b"\r\n")
+    loop.go_on(0)
+    assert client.received.startswith(b"HTTP/1.1 200 ")
+    return client, protocol
+
+
+ENDINGS = {
+    "close": b"Connection: close\r\n",
+    "keep-alive": b"",
+    "expect": b"Expect: 100-continue\r\n",
+}
+
+
+@pytest.mark.parametrize("header", ENDINGS.values(), ids=ENDINGS)
+def test_rest_of_a_body_is_read_after_its_answer(fake_loop: FakeLoop, header: bytes) -> None:
+    client, protocol = answer_early(fake_loop, header=header)
+
+    for _ in range(4):
+        fake_loop.go_on(4)
+        protocol.data_received(bytes(40_000_000))
+    was_closed, was_half_closed = client.is_closed, client.is_half_closed
+    leave(protocol, fake_loop)
+
+    assert not was_closed
+    assert was_half_closed == (header == ENDINGS["close"])
+    assert client.received.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize("header", ENDINGS.values(), ids=ENDINGS)
+@pytest.mark.parametrize(
+    ("pieces", "seconds"), [([1] * 31, 1.0), ([40_000_001] * 5, 0.0)], ids=["seconds", "bytes"]
+)
+def test_rest_of_a_body_is_bounded(
+    fake_loop: FakeLoop, header: bytes, pieces: list[int], seconds: float
+) -> None:
+    client, protocol = answer_early(fake_loop, header=header)
+
+    closed = []
+    for piece in pieces:
+        closed.append(client.is_closed)
+        protocol.data_received(bytes(piece))
+        fake_loop.go_on(seconds)
+
+    assert (any(closed[:-1]), client.is_closed) == (False, True)
+
+
+def test_connection_is_used_again_after_the_rest_of_a_body(fake_loop: FakeLoop) -> None:
+    client = Client()
+    protocol = StrictH11Protocol(server.build_config(Response()), ServerState(), {}, fake_loop)
+    protocol.connection_made(client)
+    request = b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n"
+
+    for _ in range(2):
+        protocol.data_received(request + b"a")
+        fake_loop.go_on(0)
+        protocol.data_received(b"b")
+    fake_loop.go_on(4)  # less than an idle connection is kept
+
+    assert client.received.count(b"HTTP/1.1 200 ") == 2
+    assert not client.is_closed
+    leave(protocol, fake_loop)

@@ -2,7 +2,8 @@
 
 import asyncio
 import uuid
-from typing import ClassVar, Final
+from collections.abc import Callable
+from typing import Any, ClassVar, Final
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -38,6 +39,10 @@ _CHUNK_DETAIL: Final = (
 # nothing for some seconds: the kernel accepts more bytes when a third of its buffer is free.
 _READ_SECONDS: Final = 60.0
 _READ_BYTES: Final = 60_000
+# What is read of a body after its answer, and for how long: a client that still writes would lose
+# the answer when the connection ends. Enough for five pictures of the largest size.
+_REST_SECONDS: Final = 30.0
+_REST_BYTES: Final = 200_000_000
 
 
 class _Connection(StrictConnection):
@@ -71,7 +76,8 @@ class StrictH11Protocol(H11Protocol):
     """Uvicorn's h11 protocol, with a problem document for requests that h11 rejects.
 
     It also sets a deadline for heads, since an incomplete one would hold its connection forever,
-    bounds their number, and ends connections whose clients do not read.
+    bounds their number, ends connections whose clients do not read, and reads the rest of bodies
+    that were answered early.
     """
 
     # Connections of this process that wait for a head, oldest first.
@@ -80,23 +86,37 @@ class StrictH11Protocol(H11Protocol):
     conn: _Connection
     _head_due: asyncio.TimerHandle | None = None
     _read_due: asyncio.TimerHandle | None = None
+    _rest_due: asyncio.TimerHandle | None = None
+    _rest_bytes_left = 0
+    _transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
         """Start the deadline of the first head."""
-        super().connection_made(transport)
+        self._transport = transport
+        staged = _StagedTransport(transport, self._close_in_stages)
+        super().connection_made(staged)  # type: ignore[arg-type] # it has all methods of one
         self.conn = _Connection(_MAX_HEAD_BYTES)
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
-        """Parse received bytes and update the deadline."""
+        """Parse received bytes and update the deadlines."""
+        if self._rest_due is not None:
+            self._rest_bytes_left -= len(data)
+            if self._rest_bytes_left < 0:
+                self._stop_reading()
+        if self.transport.is_closing():
+            return
         super().data_received(data)
         self._await_head()
+        if not (self.transport.is_closing() or self._is_answered_early()):
+            self._stop_expecting_rest()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the deadlines."""
         self.stop_awaiting_head()
         self._stop_expecting_reads()
         super().connection_lost(exc)
+        self._stop_expecting_rest()
 
     def pause_writing(self) -> None:
         """Stop the application, whose client is behind, and expect the client to read."""
@@ -114,11 +134,44 @@ class StrictH11Protocol(H11Protocol):
         super().on_response_complete()
         if self.transport.is_closing():
             self._expect_read()
+        elif self._is_answered_early():
+            self._expect_rest()
 
     def timeout_keep_alive_handler(self) -> None:
         """Close an idle connection, as above."""
         super().timeout_keep_alive_handler()
         self._expect_read()
+
+    def _close_in_stages(self) -> None:
+        """Close the connection, or only its sending side while the client may still write.
+
+        To close it with unread bytes would reset it, and the client would lose the answer.
+        Source: RFC 9112, 9.6.
+        """
+        if self.conn.their_state not in {h11.SEND_BODY, h11.ERROR}:
+            self._transport.close()
+            return
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self.flow.resume_reading()
+        self._expect_rest()
+
+    def _is_answered_early(self) -> bool:
+        return self.conn.our_state is h11.DONE and self.conn.their_state is h11.SEND_BODY
+
+    def _expect_rest(self) -> None:
+        if self._rest_due is None:
+            self._rest_bytes_left = _REST_BYTES
+            self._rest_due = self.loop.call_later(_REST_SECONDS, self._stop_reading)
+
+    def _stop_expecting_rest(self) -> None:
+        if self._rest_due is not None:
+            self._rest_due.cancel()
+            self._rest_due = None
+
+    def _stop_reading(self) -> None:
+        self._stop_expecting_rest()
+        self._transport.close()
 
     def _expect_read(self) -> None:
         self._stop_expecting_reads()
@@ -189,3 +242,27 @@ class StrictH11Protocol(H11Protocol):
         if self.cycle is not None:
             self.cycle.disconnected = True  # its application has no more to receive or to send
             self.cycle.message_event.set()
+
+
+class _StagedTransport:
+    """A transport whose `close` ends the connection in stages, and that then writes nothing."""
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self._transport = transport
+        self._close = close
+        self._is_closing = False
+
+    def close(self) -> None:
+        if not self.is_closing():
+            self._is_closing = True
+            self._close()
+
+    def is_closing(self) -> bool:
+        return self._is_closing or self._transport.is_closing()
+
+    def write(self, data: bytes) -> None:
+        if not self._is_closing:
+            self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute of a transport
+        return getattr(self._transport, name)

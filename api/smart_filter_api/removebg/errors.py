@@ -3,14 +3,12 @@
 Source: remove.bg's OpenAPI document 1.0.0; our own additional codes are marked.
 """
 
-import contextlib
 import math
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-import anyio
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
@@ -18,7 +16,6 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from smart_filter_api.intake import multipart
 from smart_filter_api.problems import problem
 from smart_filter_api.removebg import account
 from smart_filter_shared.errors import (
@@ -42,8 +39,6 @@ _BAD, _UNAVAILABLE = HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE
 PREFIX: Final = "/v1.0"
 # Retry-After of 503 answers in seconds; an immediate retry would hardly be faster.
 SLOW_SECONDS: Final = 10
-# Longest time to read the rest of a rejected body.
-_DRAIN_SECONDS: Final = 10.0
 _JSON: Final = "application/json"
 # Byte for byte what remove.bg answers for any problem with the key.
 _NO_KEY: Final = b'{"errors":[{"title":"API Key invalid","code":"auth_failed"}]}'
@@ -177,8 +172,6 @@ class Route(APIRoute):
                 unavailable = problem.translate_full_disk(error)
                 response = _internal_error() if unavailable is None else error_response(unavailable)
             response.headers.update(account.rate_headers(request))
-            if response.status_code >= HTTPStatus.BAD_REQUEST:
-                await _drain_body(request)
             return response
 
         return answered
@@ -199,22 +192,6 @@ async def _handle_framework_error(request: Request, error: Exception) -> Respons
     if "Allow" in document.headers:
         answer.headers["Allow"] = document.headers["Allow"]
     return answer
-
-
-async def _drain_body(request: Request) -> None:
-    """Read the rest of a body: old clients hang when the answer comes before they sent all of it.
-
-    A client that waits for `100 Continue` does not get it.
-    """
-    if "expect" in request.headers:
-        return
-    left = multipart.MAX_BODY_BYTES
-    # RuntimeError: the stream was already consumed.
-    with contextlib.suppress(ClientDisconnect, RuntimeError), anyio.move_on_after(_DRAIN_SECONDS):
-        async for piece in request.stream():
-            left -= len(piece)
-            if left < 0:
-                return
 
 
 def error_response(error: Error) -> Response:
