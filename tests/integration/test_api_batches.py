@@ -11,6 +11,7 @@ from sqlalchemy import Engine, event, text
 from standardwebhooks import Webhook
 
 from smart_filter_api.auth.api_keys import Scope
+from smart_filter_api.problems.catalog import PAGES
 from smart_filter_shared.artifacts import retention
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
@@ -68,6 +69,7 @@ def test_refused_item_is_shown_and_the_others_run(api: Api) -> None:
         *("malformed_request", "malformed_request"),
     ]
     assert batch_["items"][3]["error"]["errors"][0]["pointer"] == "/items/3/quality"
+    assert batch_["items"][3]["error"]["remedy"] == PAGES["invalid_recipe"].remedy
     assert [item["job_id"] is None for item in batch_["items"]] == [False] + [True] * 6
     assert (batch_["total"], batch_["failed"], batch_["state"]) == (7, 6, "running")
     finish(api, 1, PREPARE, COMPOSITE)

@@ -88,6 +88,7 @@ def test_jobs_are_listed_canceled_redriven_and_deleted(client: ClientDriver, api
     [failed] = client.all("jobs", state="failed")
     assert failed.error is not None
     assert failed.error.code == "image_unreadable"
+    assert failed.error.remedy.startswith("Save the photo again")
     assert client.do("redrive", failed.id).state in {"queued", "running"}
 
 

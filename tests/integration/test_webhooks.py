@@ -24,6 +24,7 @@ from sqlalchemy import text
 from standardwebhooks import Webhook
 
 from smart_filter_api.auth.api_keys import Scope
+from smart_filter_api.problems import catalog
 from smart_filter_api.schemas.webhooks import WebhookEvent
 from smart_filter_deploy.cli.server import program
 from smart_filter_shared.config.settings import SecretsSettings
@@ -111,7 +112,9 @@ def test_each_webhook_gets_its_chosen_events(api: Api) -> None:
 
         send_due(api.bench)
 
-    assert [json.loads(one.body)["type"] for one in wants.got] == ["job.failed"]
+    (event,) = [json.loads(one.body) for one in wants.got]
+    assert event["type"] == "job.failed"
+    assert event["data"]["error"]["remedy"] == catalog.find_remedy(BROKEN.code, of_job=True)
     assert wants_not.got == foreign.got == []
 
 

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ from structlog.testing import capture_logs
 
 from smart_filter_api.http.latency import LatencyHistogram
 from smart_filter_api.http.middleware import RequestMiddleware
+from smart_filter_api.problems import catalog, render
 from smart_filter_api.problems import problem as problems_problem
-from smart_filter_api.problems import render
 from smart_filter_api.problems.catalog import PAGES
 from smart_filter_api.services.refusal_log import RefusalLog
 from smart_filter_shared import errors
@@ -123,6 +124,17 @@ def test_every_error_is_in_the_table_of_statuses() -> None:
 
     framework = {"method_not_allowed"}
     assert below(errors.Error) - NEVER_ANSWERED == set(problems_problem.KINDS) - framework
+
+
+def test_every_failure_code_of_a_job_has_a_remedy() -> None:
+    page = (PAGES_FOLDER.parent / "api" / "jobs.md").read_text()
+    codes = re.findall(r"^\| `(\w+)` \|", page.partition("### Failure codes")[2], re.MULTILINE)
+
+    remedies = {code: catalog.find_remedy(code, of_job=True) for code in codes}
+
+    assert len(codes) > 5
+    assert all(remedies.values()), remedies
+    assert "instance" not in remedies["internal"]  # jobs have none
 
 
 def test_every_code_has_a_page_and_every_page_a_code() -> None:

@@ -75,7 +75,12 @@ RATING = {
     "open_eye_ratio": 0.5,
     "shares": {"smile": 0.8, "eyes": 0.2},
 }
-FAILURE = {"code": "image_unreadable", "detail": "the file ends early", "stage": "prepare"}
+FAILURE = {
+    "code": "image_unreadable",
+    "detail": "the file ends early",
+    "remedy": "Send another copy.",
+    "stage": "prepare",
+}
 GRADED = {"name": "grade", "applied": True, "reason": "mono: black and white"}
 PRINTS = "It prints up to 10×15 cm at 300 dpi, 15×20 cm at 200 dpi."
 HATLESS = {"name": "hat", "applied": False, "reason": "no face was found"}
@@ -113,6 +118,7 @@ def test_report_shows_every_fact_of_a_job_on_a_line() -> None:
         "filter      grade – mono: black and white",
         "filter      hat skipped – no face was found",
         "failed      the file ends early  (image_unreadable, in prepare)",
+        "remedy      Send another copy.",
     ]
 
 

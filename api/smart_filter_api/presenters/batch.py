@@ -1,5 +1,6 @@
 """Render batches as API answers."""
 
+from smart_filter_api.presenters.job import with_remedy
 from smart_filter_api.schemas import batches as schemas_batches
 from smart_filter_api.schemas.batches import (
     Album,
@@ -40,7 +41,7 @@ def _item(item: BatchItem) -> schemas_batches.BatchItem:
         index=item.index,
         job_id=item.job_id,
         state=item.state,
-        error=None if item.error is None else BatchItemError.model_validate(item.error),
+        error=None if item.error is None else BatchItemError(**with_remedy(item.error)),
         rank=item.rank,
         deleted=item.is_deleted,
     )

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from smart_filter_api.auth.output_links import LinkTerms
+from smart_filter_api.problems import catalog
 from smart_filter_api.schemas.choices import (
     Background,
     Filter,
@@ -124,7 +125,7 @@ def render_job(
         links=JobLinks(
             self=path, photo=f"{path}/photo", events=f"{path}/events", cancel=f"{path}/cancel"
         ),
-        error=None if row.error is None else JobError.model_validate(row.error),
+        error=None if row.error is None else JobError(**with_remedy(row.error)),
     )
 
 
@@ -138,6 +139,12 @@ def summarize_job(job: Job) -> Job:
     background = job.background.model_copy(update={"candidates": []})
     nothing = dict.fromkeys(("persons", "faces", "printability", "frame", "rank_terms"))
     return job.model_copy(update={**nothing, "stages": [], "background": background})
+
+
+def with_remedy(error: Json) -> dict[str, Any]:
+    """Return a stored error, of a job or of an item that was rejected, with what to do."""
+    is_of_job = error["stage"] is not None
+    return {**error, "remedy": catalog.find_remedy(error["code"], of_job=is_of_job)}
 
 
 def render_queue_position(foreseen: CompletionEstimate | None) -> QueuePosition | None:

@@ -1,6 +1,7 @@
 """The catalog of problem types: meaning, causes, remedy and an example for each code.
 
-Problem documents take `remedy` from it; /problems/CODE and docs/problems/CODE.md show the rest.
+Problem documents and the errors of failed jobs take `remedy` from it; /problems/CODE and
+docs/problems/CODE.md show the rest.
 """
 
 from collections.abc import Mapping
@@ -320,3 +321,25 @@ PAGES: Mapping[str, ProblemPage] = {
         "database, storage or room on a disk is missing; retry the request",
     ),
 }
+
+_TRY_AGAIN = "Run the job again (redrive). If it fails again, tell the operator the id of the job."
+# For codes with which jobs fail, where the page of a problem with that code says something else.
+_REMEDIES_OF_JOBS: Mapping[str, str] = {
+    "image_unreadable": "Save the photo again with another program, or send another copy of it.",
+    "image_too_large": PAGES["photo_too_large"].remedy,
+    "photo_unreachable": "Check that the address gives a picture to everyone, and submit it again.",
+    "no_person": "Submit a photo that shows a person, or turn `require_person` off.",
+    "model_failed": _TRY_AGAIN,
+    "poison": "Save the photo in another format and submit that. Tell the operator the id of the "
+    "job.",
+    "deadline": "Submit the photo again, with more time or without a deadline.",
+    "unavailable": "Run the job again later (redrive), or submit the photo again.",
+    "internal": _TRY_AGAIN,
+}
+
+
+def find_remedy(code: str, *, of_job: bool) -> str:
+    """Return what to do about an error; of_job: of a failed job, else of a request."""
+    if of_job and code in _REMEDIES_OF_JOBS:
+        return _REMEDIES_OF_JOBS[code]
+    return PAGES[code].remedy if code in PAGES else ""

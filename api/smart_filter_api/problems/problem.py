@@ -19,8 +19,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from smart_filter_api.problems import validation
-from smart_filter_api.problems.catalog import PAGES
+from smart_filter_api.problems import catalog, validation
 from smart_filter_shared.errors import (
     Error,
     FieldError,
@@ -154,7 +153,6 @@ def build_problem(
 ) -> Problem:
     """Return a problem document; code: one of KINDS."""
     kind = KINDS[code]
-    page = PAGES.get(code)
     return Problem(
         type=TYPE_BASE + code,
         title=kind.title,
@@ -162,7 +160,7 @@ def build_problem(
         detail=detail,
         instance=f"urn:uuid:{request_id}",
         code=code,
-        remedy="" if page is None else page.remedy,
+        remedy=catalog.find_remedy(code, of_job=False),
         errors=[ProblemError(detail=one.sentence, pointer=one.pointer) for one in errors] or None,
     )
 

@@ -22,6 +22,7 @@ class BatchItemError(BaseModel):
     code: str
     title: str
     detail: str
+    remedy: str
     stage: StageName | None
     errors: list[ProblemError] | None = None
 

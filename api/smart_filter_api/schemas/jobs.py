@@ -300,11 +300,12 @@ class JobLinks(BaseModel):
 
 
 class JobError(BaseModel):
-    """Why a job failed: a stable code for programs, and a text for people."""
+    """Why a job failed: a stable code for programs, and texts for people; remedy: what to do."""
 
     code: str
     title: str
     detail: str
+    remedy: str
     stage: StageName
 
 

@@ -133,12 +133,13 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a job failed; `code` is stable, `stage` is where."""
+    """Why a job failed; `code` is stable, `stage` is where, `remedy` what to do."""
 
     code: str
     title: str
     detail: str
     stage: str | None
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +292,7 @@ def failure_from(fields: Fields | None) -> Failure | None:
         title=fields.text_or_none("title") or "",
         detail=fields.text_or_none("detail") or "",
         stage=fields.text_or_none("stage"),
+        remedy=fields.text_or_none("remedy") or "",
     )
 
 

@@ -53,11 +53,11 @@ export async function wait(this: IExecuteFunctions, index: number): Promise<INod
     const job = await getJob.call(this, index, { Prefer: prefer });
     if (job.state === 'succeeded') return { json: job };
     if (job.finished_at !== null) {
-      const { detail, code } = (job.error ?? {}) as IDataObject;
+      const { detail, code, remedy } = (job.error ?? {}) as IDataObject;
       const message = `Job ${job.id} ${job.state}: ${detail ?? 'no reason'}`;
       throw new NodeOperationError(this.getNode(), message, {
         itemIndex: index,
-        description: code === undefined ? undefined : `Error code: ${code}`,
+        description: code === undefined ? undefined : `${remedy} Error code: ${code}`,
       });
     }
     if (left === 0) {

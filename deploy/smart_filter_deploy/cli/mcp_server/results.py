@@ -140,4 +140,4 @@ def to_error(message: str) -> CallToolResult:
 
 
 def _describe(failure: Failure) -> str:
-    return f"{failure.detail or failure.title} ({failure.code})"
+    return f"{failure.detail or failure.title} ({failure.code}) {failure.remedy}".rstrip()

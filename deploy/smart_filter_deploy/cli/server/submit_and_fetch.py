@@ -115,6 +115,7 @@ def to_document(job: Job | None, failure: Failure | None) -> dict[str, object]:
             "title": failure.title,
             "detail": failure.detail,
             "stage": failure.stage,
+            "remedy": failure.remedy,
         }
     return line
 
@@ -139,7 +140,7 @@ def fetch_outputs(
 
 def refusal_failure(error: Refused) -> Failure:
     """Return a refusal as the failure of a photo."""
-    return Failure(error.code, error.title, error.detail, None)
+    return Failure(error.code, error.title, error.detail, None, error.remedy)
 
 
 def read_failure(error: OSError) -> Failure:

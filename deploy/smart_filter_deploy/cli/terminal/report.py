@@ -55,7 +55,7 @@ def print_outcome(console: Console, outcome: Outcome) -> None:
         if path is not None
     ]
     if outcome.failure is not None:
-        lines.append(("failed", _failure(outcome.failure)))
+        lines += _failure_rows(outcome.failure)
     lines.append(("time", format_seconds(outcome.seconds)))
     print_table(console, facts_table(lines))
 
@@ -64,7 +64,7 @@ def print_findings(console: Console, job: Job) -> None:
     """Print the findings of a job: people, faces, rating, background, or its error."""
     lines = _finding_rows(job)
     if job.error is not None:
-        lines.append(("failed", _failure(job.error)))
+        lines += _failure_rows(job.error)
     print_table(console, facts_table(lines))
 
 
@@ -177,10 +177,11 @@ def _finding_rows(job: Job) -> list[tuple[str, Text | str]]:
     return lines
 
 
-def _failure(failure: Failure) -> Text:
+def _failure_rows(failure: Failure) -> list[tuple[str, Text]]:
     where = f", in {failure.stage}" if failure.stage else ""
     what = failure.detail or failure.title or failure.code
-    return Text.assemble((what, "red"), (f"  ({failure.code}{where})", "dim"))
+    rows = [("failed", Text.assemble((what, "red"), (f"  ({failure.code}{where})", "dim")))]
+    return [*rows, ("remedy", Text(failure.remedy))] if failure.remedy else rows
 
 
 def _file_text(path: Path, picture: Picture | None) -> Text:

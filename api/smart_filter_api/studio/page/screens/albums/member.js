@@ -9,7 +9,7 @@ import { stemOf } from "../../service/file-names.js";
 import { hasExpired, isFinal, redrive } from "../../state/jobs.js";
 import { derive } from "../../state/photos.js";
 import { AtWork } from "../sheet/at-work.js";
-import { Fault, REMEDIES, USUAL_REMEDY, mayGoOn } from "../sheet/ended.js";
+import { Fault, mayGoOn } from "../sheet/ended.js";
 import { Picture } from "../sheet/picture.js";
 import { Stars } from "../sheet/stars.js";
 import { pictureOf, reasonsOf } from "./members.js";
@@ -83,7 +83,7 @@ function Ended({ job }) {
     setBusy(false);
   };
   if (job.error === null) return html`<p class="soft">Canceled.</p>`;
-  return html`<${Fault} error=${{ ...job.error, remedy: REMEDIES[job.error.code] ?? USUAL_REMEDY }} />
+  return html`<${Fault} error=${job.error} />
     ${mayGoOn(job.error) && html`<div class="row actions"><${Button} kind="small" icon="refresh" disabled=${isBusy}
       onClick=${again}>Try again<//></div>`}`;
 }

@@ -8,16 +8,6 @@ import { redrive } from "../../state/jobs.js";
 import { derive } from "../../state/photos.js";
 import { deleteThese } from "./deleting.js";
 
-/** Remedies by error code (docs/api/jobs.md, failure codes). */
-export const REMEDIES = {
-  image_unreadable: "Save the photo again, or add another copy of it.",
-  image_too_large: "Make the photo smaller, and add it again.",
-  photo_unreachable: "Check its address, and submit it again.",
-  inputs_expired: "Add the photo again.",
-  no_person: "",
-};
-/** Remedy for other codes. */
-export const USUAL_REMEDY = "Try again. If it fails again, contact the operator of this service.";
 /** Errors that a retry cannot fix. */
 const FOREVER = ["image_unreadable", "image_too_large", "inputs_expired"];
 
@@ -46,7 +36,7 @@ export function Ended({ photo, ...entry }) {
   const { words, run } = wayOut(job);
   return html`
     ${job.error
-      ? html`<${Fault} error=${{ ...job.error, remedy: REMEDIES[job.error.code] ?? USUAL_REMEDY }} />`
+      ? html`<${Fault} error=${job.error} />`
       : html`<p class="soft">Canceled.</p>`}
     <div class="row actions">
       ${run && html`<${Button} kind="small" icon="refresh" disabled=${isBusy} onClick=${act(run)}>
