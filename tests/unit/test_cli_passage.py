@@ -150,5 +150,5 @@ def test_refused_photo_is_a_line_with_its_error() -> None:
 
     line = run.to_document(outcome)
 
-    error = {"code": "unsupported_media", "title": "", "detail": "no", "stage": None}
+    error = {"code": "unsupported_media", "title": "", "detail": "no", "stage": None, "remedy": ""}
     assert (line["id"], line["state"], line["error"]) == (None, "failed", error)
