@@ -1,4 +1,4 @@
-"""The outlines of people corrected by a second network."""
+"""The matte of people corrected by the refiner."""
 
 from dataclasses import dataclass, field, replace
 
@@ -28,7 +28,7 @@ def a_matte(*parts: Region) -> Matte8:
 
 
 @pytest.mark.parametrize("sides", [(104, 216), (96, 224)], ids=["inside", "outside"])
-def test_outline_follows_the_second_network_where_both_are_alike(sides: tuple[int, int]) -> None:
+def test_outline_follows_the_refiner_where_both_are_alike(sides: tuple[int, int]) -> None:
     second = a_matte(np.s_[40:220, slice(*sides)])
 
     merged = merge_opinion(a_matte(BODY), second)
@@ -39,13 +39,21 @@ def test_outline_follows_the_second_network_where_both_are_alike(sides: tuple[in
 @pytest.mark.parametrize(
     "part", [np.s_[20:220, 222:320], np.s_[40:220, 0:96]], ids=["bystander", "table"]
 )
-def test_thing_that_only_the_second_network_sees_is_not_added(part: Region) -> None:
+def test_thing_that_only_the_refiner_sees_is_not_added(part: Region) -> None:
     merged = merge_opinion(a_matte(BODY), a_matte(BODY, part))
 
     assert np.array_equal(merged[part] > 127, a_matte(BODY)[part] > 127)
 
 
-def test_person_whom_the_second_network_misses_stays() -> None:
+def test_border_of_an_area_that_is_not_used_leaves_no_ring() -> None:
+    beside = np.s_[60:200, 235:305]
+
+    merged = merge_opinion(a_matte(BODY), a_matte(BODY, beside))
+
+    assert not merged[:, 230:].any()
+
+
+def test_person_whom_the_refiner_misses_stays() -> None:
     child = np.s_[120:220, 10:70]
 
     merged = merge_opinion(a_matte(BODY, child), a_matte(BODY))
@@ -63,9 +71,10 @@ class FakeNetwork:
 
     sizes: list[tuple[int, ...]] = field(default_factory=list)
 
-    def __call__(self, srgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def __call__(self, srgb: NDArray[np.uint8], matte: Matte8) -> Matte8:
+        assert matte.shape == srgb.shape[:2]
         self.sizes.append(srgb.shape)
-        return srgb[..., 0].astype(np.float32) / 255
+        return srgb[..., 0]
 
 
 PARENT, CHILD = np.s_[40:220, 100:160], np.s_[40:220, 160:220]
@@ -73,7 +82,7 @@ FOUND = People(a_matte(BODY), persons=(a_matte(PARENT), a_matte(CHILD)), confide
 
 
 def refine(people: People, network: FakeNetwork | None) -> People:
-    segmenter = PeopleSegmenter(None, None, outlines=network)  # type: ignore[arg-type]
+    segmenter = PeopleSegmenter(None, None, refine=network)  # type: ignore[arg-type]
     bright = a_matte(np.s_[40:220, 96:224])
     return segmenter.refine_outlines(
         people, prepared_photo(np.repeat(bright[..., np.newaxis], 3, axis=2))
@@ -104,7 +113,7 @@ def test_network_does_not_run_without_people_or_when_all_others_agree(people: Pe
     assert network.sizes == []
 
 
-def test_matte_stays_without_a_second_network() -> None:
+def test_matte_stays_without_a_refiner() -> None:
     assert refine(FOUND, None) is FOUND
 
 

