@@ -48,7 +48,7 @@ class Photo:
     format: the format of the upload: jpg, png, webp, avif or heic.
     taken_at: by the camera's clock; read as UTC if it names no time zone.
     exif: the unparsed block from its TIFF header on; empty if the upload has none, or a long one.
-    alpha: (H, W) uint8, the upload's own coverage; None if it is opaque, or a HEIC.
+    alpha: (H, W) uint8, the upload's own coverage; None if it is opaque.
     """
 
     srgb: Srgb8

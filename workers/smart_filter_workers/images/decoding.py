@@ -40,6 +40,8 @@ _PILLOW_ERRORS: Final = (
 )
 _PNG_START: Final = b"\x89PNG\r\n\x1a\n"
 _PNG_CHUNK_BYTES: Final = 12  # length, name and checksum
+_PNG_BITS_AT: Final = 24  # the bits per sample, in the first chunk
+_PNG_GRAY_WITH_ALPHA: Final = 4  # the color type, in the next byte
 _PNG_MAX_BYTES_PER_PIXEL: Final = 8  # 16 bits of red, green, blue and alpha
 _PNG_SLACK_BYTES: Final = 4096
 # Libraries need about 10 µs for each chunk, whatever its size. A photo of 40 MB in chunks of 2 kB
@@ -61,8 +63,10 @@ def decode(content: bytes) -> Photo:
         return _photo(pixels, "jpg", header.exif, orientation=exif.read_orientation(header.exif))
     match isobmff.detect_format(content):
         case isobmff.StillFormat.HEIC:
-            pixels, tags = heic.decode(content, most_pixels=MAX_PIXELS, most_side_px=MAX_SIDE_PX)
-            return _photo(pixels, "heic", tags, orientation=exif.UPRIGHT)
+            pixels, alpha, tags = heic.decode(
+                content, most_pixels=MAX_PIXELS, most_side_px=MAX_SIDE_PX
+            )
+            return _photo(pixels, "heic", tags, orientation=exif.UPRIGHT, alpha=alpha)
         case isobmff.StillFormat.AVIF:
             bounded = avif.sanitize(content, most_pixels=MAX_PIXELS)
             # Pillow reports the orientation in the picture's own properties as EXIF.
@@ -114,7 +118,8 @@ def _decode_with_pillow(content: bytes, *formats: str) -> tuple[Srgb8, Matte8 | 
             image.load()
             tags = image.info.get("exif") or b""
             icc = image.info.get("icc_profile") or b""
-            return *flatten_to_srgb(image, icc), tags, _PILLOW_FORMATS[str(image.format)]
+            whole = _correct_png_mode(image, content) if image.format == "PNG" else image
+            return *flatten_to_srgb(whole, icc), tags, _PILLOW_FORMATS[str(image.format)]
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLarge(str(error)) from error
     except _PILLOW_ERRORS as error:
@@ -129,6 +134,26 @@ def _decode_with_pillow(content: bytes, *formats: str) -> tuple[Srgb8, Matte8 | 
                 "accepted, HEIC with the extra `heic`"
             ) from error
         raise ImageUnreadable(f"not a whole JPEG, PNG, WebP or AVIF: {error}") from error
+
+
+def _correct_png_mode(image: Image.Image, content: bytes) -> Image.Image:
+    """Return a PNG in the mode of its file, its one transparent color in the scale of its pixels.
+
+    Pillow returns 16-bit gray with alpha as color, scales pixels of 2, 4 and 16 bits to 8, and
+    keeps the transparent color in the file's scale.
+    Source: third edition of PNG, 11.2.1 (IHDR) and 11.3.1.1 (tRNS).
+    """
+    bits, color_type = content[_PNG_BITS_AT], content[_PNG_BITS_AT + 1]
+    color = image.info.get("transparency")
+    if color_type == _PNG_GRAY_WITH_ALPHA:
+        return image.convert("LA")
+    if image.mode == "L" and color is not None:
+        image.info["transparency"] = color * 255 // ((1 << bits) - 1)
+    elif image.mode == "RGB" and color is not None and bits == 16:  # noqa: PLR2004 - bits
+        whole = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+        image.putalpha(Image.fromarray((whole[..., 3] >> 8).astype(np.uint8)))
+        del image.info["transparency"]
+    return image
 
 
 def _count_png_pixel_bytes(content: bytes) -> int:

@@ -9,8 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Final
 
-import numpy as np
-
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
 from smart_filter_shared.security import isobmff
 from smart_filter_workers.images import hevc
@@ -21,8 +19,8 @@ from smart_filter_workers.images.heif_items import (
     read_contents,
     read_entries,
 )
-from smart_filter_workers.images.icc_profiles import flatten_to_srgb, to_srgb
-from smart_filter_workers.results import Srgb8
+from smart_filter_workers.images.icc_profiles import flatten_to_srgb
+from smart_filter_workers.results import Matte8, Srgb8
 
 # Limit of decoded pixels per accepted pixel: tiles may extend over the photo's right and lower
 # borders, and alpha is a picture of its own.
@@ -47,8 +45,12 @@ _PI_HEIF_ERRORS: Final = (
 )
 
 
-def decode(content: bytes, *, most_pixels: int, most_side_px: int) -> tuple[Srgb8, bytes]:
-    """Return the main picture upright, (H, W, 3) uint8 sRGB over white, and its EXIF.
+def decode(
+    content: bytes, *, most_pixels: int, most_side_px: int
+) -> tuple[Srgb8, Matte8 | None, bytes]:
+    """Return the main picture upright, (H, W, 3) uint8 sRGB over white, its alpha, and its EXIF.
+
+    The alpha is (H, W) uint8, None for an opaque picture.
 
     The picture's orientation is set by its properties, never by EXIF (ISO/IEC 23008-12, 6.5.10 and
     annex A); libheif has already turned it.
@@ -75,10 +77,10 @@ def decode(content: bytes, *, most_pixels: int, most_side_px: int) -> tuple[Srgb
                 f"{width}×{height} pixels; at most {most_side_px} a side are accepted"
             )
         icc = picture.info.get("icc_profile") or b""
-        if picture.mode == "RGB":
-            # Copy: the picture's memory is freed with it, even while arrays refer to it.
-            return to_srgb(np.array(picture), "RGB", icc), exif
-        return flatten_to_srgb(picture.to_pillow(), icc)[0], exif
+        image = picture.to_pillow()
+        if image.mode == "L":
+            image = image.convert("RGB")  # gray of a color format; its profile is for colors
+        return *flatten_to_srgb(image, icc), exif
     except _PI_HEIF_ERRORS as error:
         raise ImageUnreadable(f"not a whole HEIC: {error}") from error
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image, ImageChops, ImageCms
 
 from smart_filter_workers.results import Matte8, Srgb8
 
@@ -18,8 +18,18 @@ SRGB_TOLERANCE: Final = 2
 _MIN_STRIP_ROWS: Final = 128
 _STRIP_PX: Final = 1_000_000
 _OPAQUE: Final = 255
-# The creation date in a profile (ICC.1:2022, 7.2.8).
+_EXACT: Final = ImageCms.Flags.NOOPTIMIZE
+# The color space and the creation date in a profile (ICC.1:2022, 7.2).
+_PROFILE_SPACE: Final = slice(16, 20)
 _PROFILE_DATE: Final = slice(24, 36)
+_GRAY_OF_16_BITS: Final = "I;16"
+_SIXTEEN_BIT_MODES: Final = frozenset({_GRAY_OF_16_BITS, "I;16L", "I;16B", "I;16N"})
+# The mode in which a picture's colors are converted; RGB for all others.
+_COLOR_MODES: Final = {
+    **dict.fromkeys(("1", "L", "LA", "La"), "L"),
+    **dict.fromkeys(_SIXTEEN_BIT_MODES, _GRAY_OF_16_BITS),
+    "CMYK": "CMYK",
+}
 
 
 @functools.cache
@@ -47,23 +57,19 @@ def flatten_to_srgb(image: Image.Image, icc: bytes) -> tuple[Srgb8, Matte8 | Non
 
     The second is (H, W) uint8, None for an opaque picture.
     """
-    mode = "L" if image.mode in {"1", "L"} or image.mode.startswith("I") else "RGB"
+    if image.mode in {"P", "RGB", "RGBA"} and _is_gray_profile(icc):
+        image = _drop_equal_channels(image)
+    mode = _COLOR_MODES.get(image.mode, "RGB")
     convert = find_conversion(mode, icc) or np.asarray
     width, height = image.size
     flat: Srgb8 = np.empty((height, width, 3), np.uint8)
     alpha = np.full((height, width), _OPAQUE, np.uint8) if image.has_transparency_data else None
     for rows in _strips(height, width):
-        strip = image.crop((0, rows.start, width, rows.stop))
-        if image.mode.startswith("I"):  # 16-bit gray
-            flat[rows] = convert(Image.fromarray((np.asarray(strip) >> 8).astype(np.uint8)))
-        elif alpha is None:
-            flat[rows] = convert(strip.convert(mode))
-        else:
-            rgba = strip.convert("RGBA")
-            ground = Image.new("RGB", rgba.size, "white")
-            opaque = Image.fromarray(convert(rgba.convert("RGB")))
-            mask = rgba.getchannel("A")
-            ground.paste(opaque, mask=mask)
+        colors, mask = _split(image.crop((0, rows.start, width, rows.stop)), mode)
+        flat[rows] = convert(colors)
+        if alpha is not None and mask is not None:
+            ground = Image.new("RGB", mask.size, "white")
+            ground.paste(Image.fromarray(flat[rows]), mask=mask)
             flat[rows], alpha[rows] = np.asarray(ground), np.asarray(mask)
     return flat, None if alpha is None or alpha.min() == _OPAQUE else alpha
 
@@ -77,6 +83,8 @@ def find_conversion(mode: str, icc: bytes) -> Callable[[Image.Image], Srgb8] | N
                 ImageCms.createProfile("sRGB"),
                 mode,
                 "RGB",
+                # LittleCMS samples a gray curve too coarsely: 10 levels off in dark parts.
+                flags=_EXACT if mode in {"L", _GRAY_OF_16_BITS} else ImageCms.Flags.NONE,
             )
         except (ImageCms.PyCMSError, OSError, ValueError):
             pass  # such as a gray profile in a color picture
@@ -84,7 +92,51 @@ def find_conversion(mode: str, icc: bytes) -> Callable[[Image.Image], Srgb8] | N
             if mode == "RGB" and _is_srgb(transform):
                 return None
             return lambda picture: np.asarray(ImageCms.applyTransform(picture, transform))
-    return None if mode == "RGB" else lambda picture: np.asarray(picture.convert("RGB"))
+    return None if mode == "RGB" else _convert_without_profile
+
+
+def _convert_without_profile(picture: Image.Image) -> Srgb8:
+    if picture.mode == _GRAY_OF_16_BITS:
+        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    return np.asarray(picture.convert("RGB"))
+
+
+def _split(strip: Image.Image, mode: str) -> tuple[Image.Image, Image.Image | None]:
+    """Return a strip's colors in a mode, and its alpha in mode L if it has one."""
+    key = strip.info.get("transparency")
+    if strip.mode in _SIXTEEN_BIT_MODES:
+        levels = np.asarray(strip).astype(np.uint16)
+        return Image.fromarray(levels), None if key is None else _mask(levels, key)
+    if mode == "L" and key is not None:
+        colors = strip.convert("L")
+        return colors, _mask(np.asarray(colors), key)
+    if strip.has_transparency_data:
+        # A mode with one color has its alpha next to it, all others in RGBA.
+        both = strip.convert("LA" if mode == "L" else "RGBA")
+        return both.convert(mode), both.getchannel("A")
+    return strip.convert(mode), None
+
+
+def _mask(levels: NDArray[np.generic], key: int) -> Image.Image:
+    """Return the alpha of gray levels when one of them, the key, is transparent."""
+    return Image.fromarray(np.where(levels == key, 0, _OPAQUE).astype(np.uint8))
+
+
+def _is_gray_profile(icc: bytes) -> bool:
+    """Return whether a profile is for gray pictures. Source: ICC.1:2022, 7.2.6."""
+    return icc[_PROFILE_SPACE] == b"GRAY"
+
+
+def _drop_equal_channels(image: Image.Image) -> Image.Image:
+    """Return a gray picture that has been read as color in mode L or LA, another one unchanged.
+
+    WebP has no gray, and Pillow returns that of AVIF as color.
+    """
+    whole = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    red, green, blue, *alpha = whole.split()
+    if ImageChops.difference(red, green).getbbox() or ImageChops.difference(green, blue).getbbox():
+        return image
+    return Image.merge("LA", (green, *alpha)) if alpha else green
 
 
 def _strips(height: int, width: int) -> Iterator[slice]:
