@@ -111,6 +111,7 @@ def test_refusal_names_the_format_sent_and_the_accepted_ones(start: bytes, kind:
     [
         pytest.param(segment(0xE1, b"\xff\xd8" + frame(16, 16) + b"\xff\xd9"), id="thumbnail"),
         pytest.param(b"\xff\xff\xff", id="fill-bytes"),
+        pytest.param(b"\xff\0 stray", id="stray-bytes"),
         pytest.param(segment(0xC4, bytes(20)) + segment(0xCC, bytes(4)), id="tables"),
     ],
 )
@@ -135,6 +136,23 @@ def test_size_of_a_jpeg_is_that_of_its_frame(before: bytes) -> None:
 def test_jpeg_without_a_usable_frame_header_is_refused(rest: bytes) -> None:
     with pytest.raises(UnsupportedMedia):
         read(b"\xff\xd8" + rest)
+
+
+@pytest.mark.parametrize(
+    ("marker", "bits", "words"),
+    [
+        (0xC1, 12, "a JPEG of 12 bits a sample; save it with 8"),
+        (0xC3, 16, "a JPEG of 16 bits a sample; save it with 8"),
+        (0xC5, 8, "a JPEG of a rare kind; save it as baseline or progressive"),
+    ],
+)
+def test_jpeg_of_a_kind_without_decoder_is_refused_by_name(
+    marker: int, bits: int, words: str
+) -> None:
+    content = struct.pack(">BHHB", bits, 480, 640, 3) + bytes(9)
+
+    with pytest.raises(UnsupportedMedia, match=words):
+        read(b"\xff\xd8" + b"\xff\xe0\0\2" + segment(marker, content))
 
 
 def a_png(width: int, height: int) -> bytes:

@@ -5,6 +5,7 @@ fail; only the bytes below are needed. Corrupt pixels are found later, by the st
 """
 
 import importlib.util
+import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ NO_HEIC = "a HEIC, and this server lacks the extra `heic`, which reads them"
 
 # Depth maps and long profiles fill hundreds of segments; more suggest a malicious file.
 _MAX_JPEG_SEGMENTS = 2000
-_MAX_JPEG_FILL_BYTES = 64
+# Bytes before a marker that belong to no segment: cameras and editors write a few.
+_MAX_JPEG_STRAY_BYTES = 4096
 
 # Markers: ITU-T T.81, table B.1. Frame headers are SOF0 to SOF15 except the markers DHT, JPG
 # and DAC in the same range; TEM and RST have no length.
@@ -33,7 +35,9 @@ _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 # Start of image, end of image and start of scan: no frame header follows.
 _JPEG_NO_HEADER = frozenset({0xD8, 0xD9, 0xDA})
-_JPEG_FILL = b"\xff"
+_JPEG_BITS = 8
+# Hierarchical frames, and lossless ones with arithmetic coding.
+_JPEG_FRAMES_WITHOUT_DECODER = frozenset({0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF})
 _JPEG_LENGTH_BYTES = 2
 _PNG_FIRST_CHUNK = (13, b"IHDR")
 _WEBP_LOSSLESS_SIGNATURE = 0x2F
@@ -85,6 +89,8 @@ def read(
         raise UnsupportedMedia(f"the {called} is {NO_HEIC}; {accepted}", pointer=pointer)
     try:
         width, height = _SIZES[format_](file)
+    except _OtherKind as error:
+        raise UnsupportedMedia(f"the {called} is {error}", pointer=pointer) from None
     except (_BrokenHeader, struct.error):
         name = format_.name
         raise SizeUnreadable(
@@ -117,6 +123,10 @@ def reads_heic() -> bool:
 
 class _BrokenHeader(Exception):
     """The header does not follow its format."""
+
+
+class _OtherKind(Exception):
+    """The file is of a kind that no decoder here reads; the message says which, and what to do."""
 
 
 def _format_of(start: bytes) -> PhotoFormat | None:
@@ -153,7 +163,11 @@ def _jpeg_size(file: IO[bytes]) -> tuple[int, int]:
     for _ in range(_MAX_JPEG_SEGMENTS):
         marker = _jpeg_marker(file)
         if marker in _JPEG_FRAMES:
-            height, width = struct.unpack(">3xHH", file.read(7))
+            bits, height, width = struct.unpack(">2xBHH", file.read(7))
+            if bits != _JPEG_BITS:
+                raise _OtherKind(f"a JPEG of {bits} bits a sample; save it with 8 bits")
+            if marker in _JPEG_FRAMES_WITHOUT_DECODER:
+                raise _OtherKind("a JPEG of a rare kind; save it as baseline or progressive JPEG")
             return width, height
         if marker in _JPEG_STANDALONE:
             continue
@@ -167,13 +181,14 @@ def _jpeg_size(file: IO[bytes]) -> tuple[int, int]:
 
 
 def _jpeg_marker(file: IO[bytes]) -> int:
-    read = file.read(1 + _MAX_JPEG_FILL_BYTES)
-    # At least one 0xFF precedes a marker; more are fill bytes.
-    marker = read.lstrip(_JPEG_FILL)
-    if not marker or len(marker) == len(read):
+    """Return the next marker; stray bytes before it are skipped, as decoders do."""
+    read = file.read(_MAX_JPEG_STRAY_BYTES)
+    # At least one 0xFF precedes a marker; more are fill bytes, and 0 after it is no marker.
+    found = re.search(rb"\xff([^\x00\xff])", read)
+    if found is None:
         raise _BrokenHeader
-    file.seek(1 - len(marker), 1)
-    return marker[0]
+    file.seek(found.end() - len(read), 1)
+    return found[1][0]
 
 
 def _png_size(file: IO[bytes]) -> tuple[int, int]:

@@ -150,10 +150,17 @@ def _correct_png_mode(image: Image.Image, content: bytes) -> Image.Image:
     if image.mode == "L" and color is not None:
         image.info["transparency"] = color * 255 // ((1 << bits) - 1)
     elif image.mode == "RGB" and color is not None and bits == 16:  # noqa: PLR2004 - bits
-        whole = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-        image.putalpha(Image.fromarray((whole[..., 3] >> 8).astype(np.uint8)))
+        image.putalpha(Image.fromarray((_read_deep(content)[..., 3] >> 8).astype(np.uint8)))
         del image.info["transparency"]
     return image
+
+
+def _read_deep(content: bytes) -> NDArray[np.uint16]:
+    """Return all bits of a picture that Pillow has read: (H, W), or BGR with or without alpha."""
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise ValueError("the picture has no readable pixels of more than 8 bits")
+    return np.asarray(pixels, dtype=np.uint16)
 
 
 def _count_png_pixel_bytes(content: bytes) -> int:

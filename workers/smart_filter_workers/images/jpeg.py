@@ -3,11 +3,10 @@
 Headers are parsed here, so that no EXIF or profile can crash a general library.
 """
 
+import itertools
 import re
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Final
 
 import numpy as np
@@ -15,38 +14,25 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from smart_filter_shared.errors import ImageUnreadable
-from smart_filter_workers.images import tiff
+from smart_filter_workers.images import jpeg_segments, tiff
+from smart_filter_workers.images.jpeg_segments import Marker, find_segments
 
 SIGNATURE: Final = b"\xff\xd8\xff"
 # A progressive JPEG consists of scans, usually ten. A scan of a few bytes can cost much time, so
 # many can take minutes ("JPEG bomb": libjpeg-turbo's fuzzers stop at 500).
 MAX_SCANS: Final = 100
 
-# Large files have hundreds of segments; millions of a few bytes each would take minutes.
-_MAX_SEGMENTS: Final = 10_000
-# Excludes zeros after 0xFF, which are pixels, restart markers, and fill bytes.
-_NEXT_MARKER: Final = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
-
-# libjpeg's message for an error in some cameras' scan headers that does not affect the picture.
-_HARMLESS_WARNING: Final = "Invalid SOS parameters for sequential JPEG"
+# libjpeg's warnings: bytes before a marker, and a marker before the last pixels.
+_GAP_WARNING: Final = re.compile(r"(\d+) extraneous bytes before marker 0x(\w\w)")
+_BEFORE_END: Final = " before marker 0xd9"
+_EARLY_END_WARNING: Final = "premature end of data segment"
+# Scans whose end is tried as the place of such bytes; photos have about ten.
+_MAX_GAPS: Final = 16
+_BITS: Final = 8  # that libjpeg-turbo decodes with this interface
 # Color space requested from simplejpeg, by number of components.
 _COLOR_SPACES: Final = {1: "GRAY", 3: "RGB", 4: "CMYK"}
 
 
-class _Marker(IntEnum):
-    """The markers used here (ITU-T T.81, table B.1)."""
-
-    FIRST_FRAME = 0xC0
-    LAST_FRAME = 0xCF
-    END = 0xD9
-    SCAN = 0xDA
-    APP1_EXIF = 0xE1
-    APP2_ICC = 0xE2
-    APP14_ADOBE = 0xEE
-
-
-# Codes among the frame markers for Huffman tables, an extension and arithmetic tables.
-_NOT_FRAMES: Final = frozenset({0xC4, 0xC8, 0xCC})
 _ICC_PREFIX: Final = b"ICC_PROFILE\x00"  # then the chunk's number and the count, a byte each
 _FRAME_START: Final = struct.Struct(">BHHB")  # bits per sample, height, width, components
 
@@ -55,10 +41,11 @@ _FRAME_START: Final = struct.Struct(">BHHB")  # bits per sample, height, width, 
 class Header:
     """The data before the first scan.
 
-    width, height: in pixels, from the frame.  adobe: whether the file has an Adobe segment.
-    exif: the segment with its prefix; icc: the complete profile; each may be empty.
+    bits: per sample; width, height: in pixels, from the frame.  adobe: whether the file has an
+    Adobe segment.  exif: the segment with its prefix; icc: the complete profile; each may be empty.
     """
 
+    bits: int
     width: int
     height: int
     components: int
@@ -79,6 +66,8 @@ def read_header(content: bytes) -> Header:
     have.
     """
     header = _walk(content)
+    if header.bits != _BITS:
+        raise ImageUnreadable(f"JPEG of {header.bits} bits a sample; save it with 8 bits")
     if header.components not in _COLOR_SPACES:
         raise ImageUnreadable(f"JPEG with {header.components} color components")
     return header
@@ -104,15 +93,56 @@ def decode(content: bytes, header: Header) -> NDArray[np.uint8]:
 
 
 def _decompress(content: bytes, space: str, buffer: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    try:
-        return _simplejpeg(content, space, buffer, strict=True)
-    except ValueError as error:
-        if _HARMLESS_WARNING not in str(error):
-            raise ImageUnreadable(f"JPEG: {error}") from error
+    pixels, warning = _try(content, space, buffer)
+    if warning:
+        has_end, repaired = jpeg_segments.repair(content)
+        pixels = _decompress_faulty(repaired, space, buffer, has_end=has_end)
+    return pixels
+
+
+def _decompress_faulty(
+    content: bytes, space: str, buffer: NDArray[np.uint8], *, has_end: bool
+) -> NDArray[np.uint8]:
+    """Return the pixels of a repaired JPEG; its last row of blocks may be incomplete.
+
+    has_end: whether the file had an end; otherwise, anything may follow its pixels.
+    Decoding stops at the first warning, so a warning about bytes before the end says that all
+    pixels were there.  Raises ImageUnreadable for other warnings.
+    """
+    pixels, warning = _try(content, space, buffer)
+    if not warning:
+        return pixels
+    is_whole = False
+    gap = _GAP_WARNING.search(warning)
+    if gap is not None and not warning.endswith(_BEFORE_END):
+        gaps = jpeg_segments.fill_gaps(content, int(gap[2], 16), int(gap[1]))
+        for filled in itertools.islice(gaps, _MAX_GAPS):
+            pixels, remaining = _try(filled, space, buffer)
+            if not remaining:
+                return pixels
+    elif gap is not None:
+        padding = content[-2 - int(gap[1]) : -2]
+        # Pixels out of step by a fault among them leave other bytes.
+        is_whole = not has_end or padding == padding[:1] * len(padding)
+    elif warning.endswith(_EARLY_END_WARNING):
+        short = jpeg_segments.shorten(content)
+        is_whole = short is not None and _try(short, space, np.empty_like(buffer))[1].endswith(
+            _BEFORE_END
+        )
+    if not is_whole:
+        raise ImageUnreadable(f"JPEG: {warning}")
     try:
         return _simplejpeg(content, space, buffer, strict=False)
     except ValueError as error:
         raise ImageUnreadable(f"JPEG: {error}") from error
+
+
+def _try(content: bytes, space: str, buffer: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], str]:
+    """Return the pixels, and the first warning; the pixels are incomplete if there is one."""
+    try:
+        return _simplejpeg(content, space, buffer, strict=True), ""
+    except ValueError as error:
+        return buffer, str(error)
 
 
 def _simplejpeg(
@@ -132,49 +162,29 @@ def _simplejpeg(
 def _walk(content: bytes) -> Header:
     """Return the header from the segments before the first scan (ITU-T T.81, annex B)."""
     exif, icc, adobe, frame = b"", dict[int, bytes](), False, b""
-    for marker, start, end in _segments(content):
-        if marker == _Marker.SCAN:
+    for marker, start, end in find_segments(content):
+        if marker == Marker.SCAN:
             break
         body = content[start:end]
-        if marker == _Marker.APP1_EXIF and body.startswith(tiff.EXIF_PREFIX):
+        if marker == Marker.APP1_EXIF and body.startswith(tiff.EXIF_PREFIX):
             exif = exif or body
-        elif marker == _Marker.APP2_ICC and body.startswith(_ICC_PREFIX):
+        elif marker == Marker.APP2_ICC and body.startswith(_ICC_PREFIX):
             number_and_count = body[len(_ICC_PREFIX) :][:2]
             icc[int.from_bytes(number_and_count)] = body[len(_ICC_PREFIX) + 2 :]
-        elif marker == _Marker.APP14_ADOBE and body.startswith(b"Adobe"):
+        elif marker == Marker.APP14_ADOBE and body.startswith(b"Adobe"):
             adobe = True
-        elif _Marker.FIRST_FRAME <= marker <= _Marker.LAST_FRAME and marker not in _NOT_FRAMES:
+        elif marker in jpeg_segments.FRAMES:
             frame = body
     if len(frame) < _FRAME_START.size:
         raise ImageUnreadable("JPEG without a frame header: truncated or corrupt")
-    _, height, width, components = _FRAME_START.unpack_from(frame)
+    bits, height, width, components = _FRAME_START.unpack_from(frame)
     profile = b"".join(icc[number] for number in sorted(icc))
-    return Header(width, height, components, adobe, exif, profile)
+    return Header(bits, width, height, components, adobe, exif, profile)
 
 
 def _has_too_many_scans(content: bytes) -> bool:
     # A phone may append a video after the picture, with arbitrary bytes.
     if content.count(b"\xff\xda") <= MAX_SCANS:
         return False
-    markers = (marker for marker, _, _ in _segments(content))
-    return sum(marker == _Marker.SCAN for marker in markers) > MAX_SCANS
-
-
-def _segments(content: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield marker, start and end of the segments up to the end of the picture.
-
-    Data between segments, such as a scan's pixels, is skipped as libjpeg does: up to the next
-    marker that cannot occur within pixels.  Source: ITU-T T.81, B.1.1.2 to B.1.1.5.
-    """
-    at = 2
-    for _ in range(_MAX_SEGMENTS):
-        found = _NEXT_MARKER.search(content, at)
-        if found is None or found.end() + 2 > len(content):
-            return
-        marker, at = content[found.end() - 1], found.end()
-        if marker == _Marker.END:
-            return
-        length = max(2, int.from_bytes(content[at : at + 2]))
-        yield marker, at + 2, at + length
-        at += length
-    raise ImageUnreadable(f"JPEG of more than {_MAX_SEGMENTS} segments")
+    markers = (marker for marker, _, _ in find_segments(content))
+    return sum(marker == Marker.SCAN for marker in markers) > MAX_SCANS

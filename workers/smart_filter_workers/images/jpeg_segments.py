@@ -1,0 +1,163 @@
+"""The segments of a JPEG, and a clean copy of one whose segments are faulty.
+
+Phones, photo booths and old editors write files without an end, with bytes between the segments, or
+with broken metadata. Other programs open them, since no pixel is affected.
+Source: ITU-T T.81, annex B.
+"""
+
+import re
+import struct
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import Final
+
+from smart_filter_shared.errors import ImageUnreadable
+
+# Large files have hundreds of segments; millions of a few bytes each would take minutes.
+_MAX_SEGMENTS: Final = 10_000
+# Excludes zeros after 0xFF, which are pixels, restart markers, and fill bytes.
+_NEXT_MARKER: Final = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
+
+
+class Marker(IntEnum):
+    """The markers used here (ITU-T T.81, table B.1)."""
+
+    BASELINE_FRAME = 0xC0
+    EXTENDED_FRAME = 0xC1
+    PROGRESSIVE_FRAME = 0xC2
+    HUFFMAN_TABLES = 0xC4
+    ARITHMETIC_PROGRESSIVE_FRAME = 0xCA
+    ARITHMETIC_TABLES = 0xCC
+    LAST_FRAME = 0xCF
+    END = 0xD9
+    SCAN = 0xDA
+    QUANTIZATION_TABLES = 0xDB
+    RESTART_INTERVAL = 0xDD
+    APP0_JFIF = 0xE0
+    APP1_EXIF = 0xE1
+    APP2_ICC = 0xE2
+    APP14_ADOBE = 0xEE
+
+
+# Codes among the frame markers for Huffman tables, an extension and arithmetic tables.
+FRAMES: Final = frozenset(range(Marker.BASELINE_FRAME, Marker.LAST_FRAME + 1)) - {0xC4, 0xC8, 0xCC}
+_PROGRESSIVE: Final = frozenset({Marker.PROGRESSIVE_FRAME, Marker.ARITHMETIC_PROGRESSIVE_FRAME})
+# The segments that the pixels depend on: the others are metadata.
+_NEEDED: Final = FRAMES | {
+    Marker.HUFFMAN_TABLES,
+    Marker.ARITHMETIC_TABLES,
+    Marker.SCAN,
+    Marker.QUANTIZATION_TABLES,
+    Marker.RESTART_INTERVAL,
+    Marker.APP0_JFIF,
+    Marker.APP14_ADOBE,
+}
+_END: Final = b"\xff\xd9"
+_COEFFICIENTS: Final = 64
+# Selection of a sequential scan: coefficients 0 to 63, all of their bits (B.2.3).
+_WHOLE_SELECTION: Final = bytes((0, _COEFFICIENTS - 1, 0))
+_HEIGHT: Final = slice(1, 3)
+_BLOCK_PX: Final = 8
+# Most share of a picture that may be incomplete; a row of blocks is less than 1 % of a photo.
+_MAX_LAST_ROW: Final = 0.05
+
+
+def find_segments(content: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield marker, start and end of the segments, the end marker last if there is one.
+
+    Data between segments, such as a scan's pixels, is skipped as libjpeg does: up to the next
+    marker that cannot occur within pixels.  Source: B.1.1.2 to B.1.1.5.
+    Raises ImageUnreadable for far more segments than a photo has.
+    """
+    at = 2
+    for _ in range(_MAX_SEGMENTS):
+        found = _NEXT_MARKER.search(content, at)
+        if found is None:
+            return
+        marker, at = content[found.end() - 1], found.end()
+        if marker == Marker.END:
+            yield marker, at, at
+            return
+        if at + 2 > len(content):
+            return
+        length = max(2, int.from_bytes(content[at : at + 2]))
+        yield marker, at + 2, at + length
+        at += length
+    raise ImageUnreadable(f"JPEG of more than {_MAX_SEGMENTS} segments")
+
+
+def repair(content: bytes) -> tuple[bool, bytes]:
+    """Return whether a JPEG has an end, and its copy: what its pixels depend on, and an end.
+
+    Raises ImageUnreadable when the file has no end and lacks scans of its pixels.
+    """
+    parts, scans, frame = [b"\xff\xd8"], [], (0, b"")
+    scan_at: int | None = None
+    for marker, start, end in find_segments(content):
+        body = content[start:end]
+        if scan_at is not None:
+            parts.append(content[scan_at : start - (2 if marker == Marker.END else 4)])
+        scan_at = end if marker == Marker.SCAN else None
+        if marker == Marker.END:
+            return True, b"".join((*parts, _END))
+        if marker in FRAMES:
+            frame = (marker, body)
+        if marker == Marker.SCAN:
+            scans.append(body)
+            if frame[0] not in _PROGRESSIVE:
+                body = body[:-3] + _WHOLE_SELECTION  # some cameras write other numbers
+        if marker in _NEEDED:
+            parts.append(struct.pack(">BBH", 0xFF, marker, len(body) + 2) + body)
+    if scan_at is not None:
+        parts.append(content[scan_at:].removesuffix(b"\xff"))
+    if not _are_complete(*frame, scans):
+        raise ImageUnreadable("JPEG: truncated before its last scan")
+    return False, b"".join((*parts, _END))
+
+
+def fill_gaps(content: bytes, marker: int, length: int) -> Iterator[bytes]:
+    """Yield copies with fill bytes in place of those before one of the scans' next markers.
+
+    Fill bytes may precede any marker (B.1.1.2); other bytes there are a fault without effect.
+    """
+    previous = None
+    for found, start, _ in find_segments(content):
+        at = start - 4
+        if previous == Marker.SCAN and found == marker:
+            yield content[: at - length] + b"\xff" * length + content[at:]
+        previous = found
+
+
+def shorten(content: bytes) -> bytes | None:
+    """Return a sequential JPEG without its last row of blocks; None if that is much of it.
+
+    The data of that row remain behind the others, as bytes without effect.
+    """
+    for marker, start, end in find_segments(content):
+        if marker in FRAMES:
+            body = bytearray(content[start:end])
+            samplings = body[7::3]
+            if marker in _PROGRESSIVE or not samplings:
+                return None
+            largest = max(one & 15 for one in samplings) if len(samplings) > 1 else 1
+            row = _BLOCK_PX * largest
+            height = int.from_bytes(body[_HEIGHT])
+            body[_HEIGHT] = ((height - 1) // row * row).to_bytes(2)
+            is_small = row <= _MAX_LAST_ROW * height
+            return content[:start] + body + content[end:] if is_small else None
+    return None
+
+
+def _are_complete(marker: int, frame: bytes, scans: list[bytes]) -> bool:
+    """Return whether the scans hold every coefficient of every component, to its last bit."""
+    missing = {
+        (component, coefficient)
+        for component in frame[6::3]
+        for coefficient in (range(_COEFFICIENTS) if marker in _PROGRESSIVE else (0,))
+    }
+    for scan in scans:
+        first, last, bits = scan[-3:]
+        if not bits & 15:
+            held = scan[1 : 1 + 2 * scan[0] : 2]
+            missing -= {(one, number) for one in held for number in range(first, last + 1)}
+    return not missing
