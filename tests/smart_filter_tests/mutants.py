@@ -16,6 +16,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageCms
 
+from smart_filter_tests.described_colors import a_png, an_avif, cicp
+
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _SIZE = (120, 90)
 _LEAST_BYTES = 64  # smaller files leave nothing to change
@@ -68,6 +70,9 @@ def originals() -> dict[str, bytes]:
         "png-palette": _saved(palette, "PNG", transparency=bytes(range(0, 256, 4))),
         "png-16-bit": cv2.imencode(".png", deep)[1].tobytes(),
         "png-16-bit-grey": cv2.imencode(".png", deep[..., 0])[1].tobytes(),
+        "png-hdr": a_png(deep, cicp(9, 16)),
+        "png-linear": a_png(deep, (b"gAMA", struct.pack(">I", 100_000))),
+        "avif-hdr": an_avif(deep >> 6, 10, 9, 16),
         "png-animated": _saved(photo, "PNG", **frames),
         "webp": _saved(photo, "WEBP", exif=exif, icc_profile=icc),
         "webp-alpha": _saved(alpha, "WEBP"),

@@ -53,3 +53,16 @@ def _profile(kind: bytes, space: bytes, connection: bytes, tags: dict[bytes, byt
     header += bytes(28) + _D50[8:]
     body = header.ljust(124, b"\0") + struct.pack(">I", len(tags)) + table + bodies
     return struct.pack(">I", 4 + len(body)) + body
+
+
+def with_tag(icc: bytes, name: bytes, body: bytes) -> bytes:
+    """Return a profile with one tag more, at its end."""
+    (count,) = struct.unpack_from(">I", icc, 128)
+    table = bytearray(icc[132 : 132 + 12 * count])
+    for at in range(4, len(table), 12):
+        struct.pack_into(">I", table, at, struct.unpack_from(">I", table, at)[0] + 12)
+    bodies = icc[132 + 12 * count :]
+    start = 132 + 12 * (count + 1) + len(bodies)
+    table += struct.pack(">4sII", name, start, len(body))
+    whole = icc[4:128] + struct.pack(">I", count + 1) + bytes(table) + bodies + body
+    return struct.pack(">I", 4 + len(whole)) + whole

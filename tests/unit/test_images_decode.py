@@ -528,13 +528,13 @@ def test_thumbnails_and_metadata_items_are_not_decoded() -> None:
     thumbnail = coded_item(BLACK, references=((b"thmb", (1,)),))
     words = Item(b"mime", b"words", (), ((b"cdsc", (1,)),))
 
-    content, exif = sanitize(
+    sanitized = sanitize(
         a_heic(coded_item(QUARTERS), thumbnail, words, exif_of(1, 6)), most_pixels=50_000_000
     )
 
-    assert content.count(b"none") == 3
-    assert exif.startswith((b"II*", b"MM\0*"))
-    assert images.decode(content).srgb.shape == (64, 64, 3)
+    assert sanitized.content.count(b"none") == 3
+    assert sanitized.exif.startswith((b"II*", b"MM\0*"))
+    assert images.decode(sanitized.content).srgb.shape == (64, 64, 3)
 
 
 LARGE, SMALL = with_exp_golomb(10_000, 5_001), coded_item(with_exp_golomb(512, 512))

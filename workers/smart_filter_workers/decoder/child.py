@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, PngImagePlugin
 
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
 from smart_filter_workers import images
@@ -111,6 +111,10 @@ def _warm_up() -> None:
         file = io.BytesIO()
         Image.new(mode, (_SIDE_PX, _SIDE_PX)).save(file, name, exif=exif, icc_profile=icc)
         images.decode(file.getvalue())
+    hdr, chunks = io.BytesIO(), PngImagePlugin.PngInfo()
+    chunks.add(b"cICP", bytes((9, 16, 0, 1)))  # BT.2020 and PQ
+    Image.new("I;16", (_SIDE_PX, _SIDE_PX), 50_000).save(hdr, "PNG", pnginfo=chunks)
+    images.decode(hdr.getvalue())
     mask = io.BytesIO()
     Image.new("L", (_SIDE_PX, _SIDE_PX)).save(mask, "PNG")
     images.decode(mask.getvalue())

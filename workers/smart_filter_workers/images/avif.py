@@ -6,11 +6,13 @@ kilobytes with a header of 64×64 may hold hundreds of megapixels.
 
 import itertools
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import IO, Final
 
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
 from smart_filter_shared.security import isobmff
+from smart_filter_workers.images.code_points import ColorDescription
 from smart_filter_workers.images.heif_items import (
     BitReader,
     BoundedFile,
@@ -18,6 +20,12 @@ from smart_filter_workers.images.heif_items import (
     read_contents,
     read_entries,
     slice_part,
+)
+from smart_filter_workers.images.heif_properties import (
+    Transform,
+    primary_boxes,
+    read_color,
+    read_transforms,
 )
 
 # Most units in a coded picture. A photo has a delimiter, sequence header, metadata and a frame.
@@ -27,6 +35,8 @@ _MAX_UNITS: Final = 100
 _MAX_INDEX_BYTES: Final = 48 * 1024
 _INDEX: Final = frozenset({b"iinf", b"iloc", b"iref", b"ipma", b"grpl"})
 _METAS: Final = ((b"meta",), (b"moov", b"trak", b"meta"))
+# Bits of the third byte of a picture's configuration.
+_HIGH_BIT_DEPTH, _TWELVE_BITS = 0x40, 0x20
 # Kinds of units (AV1, 6.2.2).
 _SEQUENCE_HEADER: Final = 1
 _HAS_TIER_ABOVE_LEVEL: Final = 7
@@ -60,6 +70,39 @@ def sanitize(content: bytes, *, most_pixels: int) -> bytes:
     for at in exif:
         changed[at : at + 4] = b"none"
     return bytes(changed)
+
+
+@dataclass(frozen=True, slots=True)
+class AvifProperties:
+    """The properties of the picture that a decoder returns, which it does not apply.
+
+    bits: of a sample.  crops: to be done before the picture is turned.
+    """
+
+    bits: int
+    color: ColorDescription | None
+    crops: Sequence[Transform]
+
+
+def read_properties(content: bytes) -> AvifProperties:
+    """Return the properties of the main picture, or of the animation that precedes it.
+
+    Raises ImageUnreadable when they are broken: a crop may hide what is private.
+    """
+    file = BoundedFile(content)
+    try:
+        boxes = [box for meta in isobmff.find(file, b"meta") for box in primary_boxes(file, meta)]
+        every = list(isobmff.find(file, b"meta", b"iprp", b"ipco", b"av1C"))
+        if content[8:12] == b"avis":
+            boxes = every = list(_sample_properties(file)) or boxes
+        coding = next((box.read(file) for box in every if box.kind == b"av1C"), b"")
+        # Source: AV1 in ISO base media files, 2.3.3: high_bitdepth and twelve_bit.
+        deep = coding[2] & _HIGH_BIT_DEPTH if len(coding) > 2 else 0  # noqa: PLR2004 - the byte
+        bits = (12 if coding[2] & _TWELVE_BITS else 10) if deep else 8
+        crops = [one for one in read_transforms(file, boxes) if one.kind == b"clap"]
+        return AvifProperties(bits, read_color(file, boxes), crops)
+    except (struct.error, IndexError) as error:
+        raise ImageUnreadable(f"not a whole AVIF: {error}") from error
 
 
 def read_exif(content: bytes) -> bytes:
@@ -127,6 +170,17 @@ def _first_samples(file: IO[bytes]) -> Iterator[bytes]:
         else:
             (start,) = struct.unpack_from(">8xI", boxes.get(b"stco", b""))
         yield slice_part(file, start, length)
+
+
+def _sample_properties(file: IO[bytes]) -> Iterator[isobmff.Box]:
+    """Yield the boxes about the frames of the first track.
+
+    Source: ISO/IEC 14496-12, 8.5.2 (stsd) and 12.1.3 (the fields before a visual entry's boxes).
+    """
+    for description in itertools.islice(isobmff.find(file, *_TRACK, b"stsd"), 1):
+        entries = isobmff.Box(b"", description.start + 8, description.end)
+        for entry in itertools.islice(isobmff.children(file, entries), 1):
+            yield from isobmff.children(file, isobmff.Box(b"", entry.start + 78, entry.end))
 
 
 # --- coded pictures ---------------------------------------------------------------------

@@ -17,7 +17,8 @@ from PIL import Image, UnidentifiedImageError
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
 from smart_filter_shared.security import isobmff
 from smart_filter_shared.security.photo_header import MAX_PIXELS, MAX_SIDE_PX
-from smart_filter_workers.images import avif, exif, heic, jpeg, metadata, tiff
+from smart_filter_workers.images import avif, exif, heic, jpeg, metadata, png_chunks, tiff
+from smart_filter_workers.images.code_points import ColorDescription
 from smart_filter_workers.images.icc_profiles import flatten_to_srgb, to_srgb
 from smart_filter_workers.images.resize import apply_orientation
 from smart_filter_workers.opencv import cv2
@@ -38,15 +39,8 @@ _PILLOW_ERRORS: Final = (
     RuntimeError,  # an AVIF's pixels
     ZeroDivisionError,  # an animated AVIF with a time scale of 0
 )
-_PNG_START: Final = b"\x89PNG\r\n\x1a\n"
-_PNG_CHUNK_BYTES: Final = 12  # length, name and checksum
-_PNG_BITS_AT: Final = 24  # the bits per sample, in the first chunk
-_PNG_GRAY_WITH_ALPHA: Final = 4  # the color type, in the next byte
-_PNG_MAX_BYTES_PER_PIXEL: Final = 8  # 16 bits of red, green, blue and alpha
-_PNG_SLACK_BYTES: Final = 4096
-# Libraries need about 10 µs for each chunk, whatever its size. A photo of 40 MB in chunks of 2 kB
-# has this many; encoders write 8 kB and more.
-_MAX_PNG_CHUNKS: Final = 20_000
+
+_PILLOW_BITS: Final = 8  # of a color's samples
 
 
 def decode(content: bytes) -> Photo:
@@ -69,8 +63,14 @@ def decode(content: bytes) -> Photo:
             return _photo(pixels, "heic", tags, orientation=exif.UPRIGHT, alpha=alpha)
         case isobmff.StillFormat.AVIF:
             bounded = avif.sanitize(content, most_pixels=MAX_PIXELS)
+            about = avif.read_properties(bounded)
             # Pillow reports the orientation in the picture's own properties as EXIF.
-            pixels, alpha, oriented, format_ = _decode_with_pillow(bounded, "AVIF")
+            pixels, alpha, oriented, format_ = _decode_with_pillow(
+                bounded, "AVIF", bits=about.bits, color=about.color
+            )
+            for crop in about.crops:
+                pixels = crop.apply(pixels)
+                alpha = None if alpha is None else crop.apply(alpha)
             orientation = exif.read_orientation(oriented)
             tags = avif.read_exif(content)
             return _photo(pixels, format_, tags, orientation=orientation, alpha=alpha)
@@ -87,9 +87,9 @@ def decode_mask(content: bytes) -> NDArray[np.uint8]:
 
     Raises ImageUnreadable.
     """
-    if not content.startswith(_PNG_START):
+    if not content.startswith(png_chunks.SIGNATURE):
         raise ImageUnreadable("the mask of a correction is not a PNG")
-    _count_png_pixel_bytes(content)
+    png_chunks.count_pixel_bytes(content)
     found = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
     if found is None:
         raise ImageUnreadable("the mask of a correction is truncated or corrupt")
@@ -108,18 +108,36 @@ def _photo(
     return Photo(upright, format_, exif.read_taken_at(short), short, alpha)
 
 
-def _decode_with_pillow(content: bytes, *formats: str) -> tuple[Srgb8, Matte8 | None, bytes, str]:
-    """Return the pixels, the alpha if it is not opaque, EXIF, and the name of the format."""
-    packed = _count_png_pixel_bytes(content)
+def _decode_with_pillow(
+    content: bytes, *formats: str, bits: int = _PILLOW_BITS, color: ColorDescription | None = None
+) -> tuple[Srgb8, Matte8 | None, bytes, str]:
+    """Return the pixels, the alpha if it is not opaque, EXIF, and the name of the format.
+
+    bits: of a sample; color: as the file's own numbers describe it. Those of PNG are read here.
+    """
+    packed = png_chunks.count_pixel_bytes(content)
     try:
         with Image.open(io.BytesIO(content), formats=formats) as image:
             _check_size(*image.size)
-            _refuse_png_bomb(packed, *image.size)
+            png_chunks.refuse_bomb(packed, *image.size)
             image.load()
             tags = image.info.get("exif") or b""
             icc = image.info.get("icc_profile") or b""
-            whole = _correct_png_mode(image, content) if image.format == "PNG" else image
-            return *flatten_to_srgb(whole, icc), tags, _PILLOW_FORMATS[str(image.format)]
+            whole: Image.Image = image
+            deep: NDArray[np.uint16] | None = None
+            if image.format == "PNG":
+                icc, color = png_chunks.read_color(image, content)
+                bits, whole = png_chunks.read_bits(content), png_chunks.correct_mode(image, content)
+            has_key = whole.mode == "RGB" and "transparency" in image.info
+            in_numbers = color is not None and not color.is_srgb and (color.is_hdr or not icc)
+            if bits > _PILLOW_BITS and whole.mode != "I;16" and (has_key or in_numbers):
+                deep = _read_deep(content, bits, whole.size)
+                if has_key:
+                    whole.putalpha(Image.fromarray((deep[..., 3] >> 8).astype(np.uint8)))
+                    del whole.info["transparency"]
+                deep = deep[..., :3]
+            flat = flatten_to_srgb(whole, icc, description=color, deep=deep)
+            return *flat, tags, _PILLOW_FORMATS[str(image.format)]
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLarge(str(error)) from error
     except _PILLOW_ERRORS as error:
@@ -136,61 +154,19 @@ def _decode_with_pillow(content: bytes, *formats: str) -> tuple[Srgb8, Matte8 | 
         raise ImageUnreadable(f"not a whole JPEG, PNG, WebP or AVIF: {error}") from error
 
 
-def _correct_png_mode(image: Image.Image, content: bytes) -> Image.Image:
-    """Return a PNG in the mode of its file, its one transparent color in the scale of its pixels.
+def _read_deep(content: bytes, bits: int, size: tuple[int, int]) -> NDArray[np.uint16]:
+    """Return a picture that Pillow has read in all of its bits, scaled to 16.
 
-    Pillow returns 16-bit gray with alpha as color, scales pixels of 2, 4 and 16 bits to 8, and
-    keeps the transparent color in the file's scale.
-    Source: third edition of PNG, 11.2.1 (IHDR) and 11.3.1.1 (tRNS).
+    Returns (H, W, 3) RGB, or (H, W, 4) with alpha.
     """
-    bits, color_type = content[_PNG_BITS_AT], content[_PNG_BITS_AT + 1]
-    color = image.info.get("transparency")
-    if color_type == _PNG_GRAY_WITH_ALPHA:
-        return image.convert("LA")
-    if image.mode == "L" and color is not None:
-        image.info["transparency"] = color * 255 // ((1 << bits) - 1)
-    elif image.mode == "RGB" and color is not None and bits == 16:  # noqa: PLR2004 - bits
-        image.putalpha(Image.fromarray((_read_deep(content)[..., 3] >> 8).astype(np.uint8)))
-        del image.info["transparency"]
-    return image
-
-
-def _read_deep(content: bytes) -> NDArray[np.uint16]:
-    """Return all bits of a picture that Pillow has read: (H, W), or BGR with or without alpha."""
-    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
+    read = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if read is None or read.dtype != np.uint16 or read.shape[1::-1] != size:
         raise ValueError("the picture has no readable pixels of more than 8 bits")
-    return np.asarray(pixels, dtype=np.uint16)
-
-
-def _count_png_pixel_bytes(content: bytes) -> int:
-    """Return the length of a PNG's compressed pixels; 0 for other formats.
-
-    Raises ImageUnreadable for more than _MAX_PNG_CHUNKS, which libraries would parse one by one.
-    """
-    if not content.startswith(_PNG_START):
-        return 0
-    packed, at = 0, len(_PNG_START)
-    for _ in range(_MAX_PNG_CHUNKS):
-        if at + _PNG_CHUNK_BYTES > len(content):
-            return packed
-        length, kind = int.from_bytes(content[at : at + 4]), content[at + 4 : at + 8]
-        if kind == b"IEND":
-            return packed
-        if kind == b"IDAT":
-            packed += length
-        at += _PNG_CHUNK_BYTES + length
-    raise ImageUnreadable(f"PNG of more than {_MAX_PNG_CHUNKS} chunks; save the picture again")
-
-
-def _refuse_png_bomb(packed: int, width: int, height: int) -> None:
-    """Refuse compressed pixels that are larger than the header's size uncompressed.
-
-    Decoders stop at the header's size and return a picture, but such a file is an attack (a
-    "decompression bomb").
-    """
-    if packed > _PNG_MAX_BYTES_PER_PIXEL * width * height + 2 * height + _PNG_SLACK_BYTES:
-        raise ImageTooLarge(f"{packed} compressed bytes for {width}×{height} pixels")
+    deep = read.astype(np.uint16, copy=False)
+    if deep.ndim == 2:  # noqa: PLR2004 - gray
+        deep = deep[..., None].repeat(3, axis=-1)
+    deep[..., :3] = deep[..., 2::-1]  # OpenCV's order is BGR
+    return (deep << (16 - bits) | deep >> (2 * bits - 16)).astype(np.uint16)
 
 
 def _check_size(width: int, height: int) -> None:

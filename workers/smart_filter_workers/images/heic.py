@@ -9,15 +9,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Final
 
+import numpy as np
+from PIL import Image
+
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
 from smart_filter_shared.security import isobmff
 from smart_filter_workers.images import hevc
+from smart_filter_workers.images.code_points import ColorDescription
 from smart_filter_workers.images.heif_items import (
     BoundedFile,
     ItemEntry,
     extract_tiff,
     read_contents,
     read_entries,
+)
+from smart_filter_workers.images.heif_properties import (
+    TRANSFORMS,
+    Property,
+    Transform,
+    read_color,
+    read_primary,
+    read_properties,
+    read_transforms,
 )
 from smart_filter_workers.images.icc_profiles import flatten_to_srgb
 from smart_filter_workers.results import Matte8, Srgb8
@@ -53,7 +66,7 @@ def decode(
     The alpha is (H, W) uint8, None for an opaque picture.
 
     The picture's orientation is set by its properties, never by EXIF (ISO/IEC 23008-12, 6.5.10 and
-    annex A); libheif has already turned it.
+    annex A).
     Raises ImageTooLarge for more than `most_pixels`, a side above `most_side_px`, or when far more
     must be decoded for them; ImageUnreadable when it is not a whole HEIC, or no decoder is
     installed.
@@ -65,9 +78,13 @@ def decode(
         raise ImageUnreadable(
             "the photo is a HEIC, and this worker lacks the extra `heic`, which reads them"
         ) from error
-    content, exif = sanitize(content, most_pixels=most_pixels)
+    picture_file = sanitize(content, most_pixels=most_pixels)
+    color = picture_file.color
+    is_deep = color is not None and color.is_hdr
     try:
-        file = pi_heif.open_heif(content, convert_hdr_to_8bit=True)
+        file = pi_heif.open_heif(
+            picture_file.content, convert_hdr_to_8bit=not is_deep, hdr_to_16bit=True
+        )
         picture = file[file.primary_index]
         width, height = picture.size
         if width * height > most_pixels:
@@ -77,19 +94,40 @@ def decode(
                 f"{width}×{height} pixels; at most {most_side_px} a side are accepted"
             )
         icc = picture.info.get("icc_profile") or b""
-        image = picture.to_pillow()
-        if image.mode == "L":
-            image = image.convert("RGB")  # gray of a color format; its profile is for colors
-        return *flatten_to_srgb(image, icc), exif
+        # Copy: the picture's memory is freed with it, even while arrays refer to it.
+        samples = np.array(picture)
     except _PI_HEIF_ERRORS as error:
         raise ImageUnreadable(f"not a whole HEIC: {error}") from error
+    if samples.ndim == 2:  # noqa: PLR2004 - gray of a color format; its profile is for colors
+        samples = np.stack([samples] * 3, axis=-1)
+    deep = samples[..., :3] if samples.dtype == np.uint16 else None
+    image = Image.fromarray(samples if deep is None else (samples >> 8).astype(np.uint8))
+    srgb, alpha = flatten_to_srgb(image, icc, description=color, deep=deep)
+    for transform in picture_file.transforms:
+        srgb = transform.apply(srgb)
+        alpha = None if alpha is None else transform.apply(alpha)
+    return srgb, alpha, picture_file.exif
 
 
-def sanitize(content: bytes, *, most_pixels: int) -> tuple[bytes, bytes]:
-    """Return the file with only its main picture, and its EXIF.
+@dataclass(frozen=True, slots=True)
+class SanitizedFile:
+    """A file with only its main picture, not cropped or turned.
+
+    transforms: what is to be done to its pixels.  exif: from its TIFF header on; may be empty.
+    """
+
+    content: bytes
+    color: ColorDescription | None
+    transforms: Sequence[Transform]
+    exif: bytes
+
+
+def sanitize(content: bytes, *, most_pixels: int) -> SanitizedFile:
+    """Return the file with only its main picture.
 
     Depth maps, thumbnails, other pictures and descriptions are not part of the photo, but a decoder
-    would read all of them and unpack compressed ones.
+    would read all of them and unpack compressed ones. libheif refuses small crops of large
+    pictures, and does not turn alpha with its picture: crop and turn are removed from both.
     Raises ImageTooLarge when decoding the main picture costs too much, ImageUnreadable when the
     cost is unknown.
     """
@@ -98,6 +136,8 @@ def sanitize(content: bytes, *, most_pixels: int) -> tuple[bytes, bytes]:
         items = _items(file)
         costs = _Costs(items)
         canvas_px, decoded_px = costs.of(items.primary)
+        boxes = [held.box for held in items.properties.get(items.primary, ())]
+        color, transforms = read_color(file, boxes), read_transforms(file, boxes)
     except (struct.error, IndexError) as error:
         raise ImageUnreadable(f"not a whole HEIC: {error}") from error
     except KeyError as error:
@@ -110,7 +150,13 @@ def sanitize(content: bytes, *, most_pixels: int) -> tuple[bytes, bytes]:
     for entry in items.entries:
         if entry.number not in costs.counted:
             changed[entry.kind_at : entry.kind_at + 4] = b"none"
-    return bytes(changed), items.exif
+    for number in (items.primary, *items.alphas.get(items.primary, ())):
+        for held in items.properties.get(number, ()):
+            if held.box.kind in TRANSFORMS:
+                # 0 is no property (9.3.1).
+                end = held.association_at + held.association_bytes
+                changed[held.association_at : end] = bytes(held.association_bytes)
+    return SanitizedFile(bytes(changed), color, transforms, items.exif)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +168,7 @@ class _Items:
     """
 
     primary: int
+    properties: Mapping[int, Sequence[Property]]
     entries: Sequence[ItemEntry]
     kinds: Mapping[int, bytes]
     parts: Mapping[int, Sequence[int]]
@@ -186,9 +233,20 @@ def _items(file: IO[bytes]) -> _Items:
     boxes = {box.kind: box for box in isobmff.children(file, meta)}
     listed = tuple(read_entries(file, boxes[b"iinf"]))
     kinds = {entry.number: entry.kind for entry in listed}
-    pitm = boxes[b"pitm"].read(file)
-    (primary,) = struct.unpack_from(">4xI" if pitm[0] else ">4xH", pitm)
-    codings, auxiliary = _properties(file, boxes[b"iprp"])
+    properties = read_properties(file, boxes[b"iprp"])
+    # The first configuration counts, as for decoders.
+    codings = {
+        number: held.box.read(file)
+        for number, every in properties.items()
+        for held in reversed(every)
+        if held.box.kind == b"hvcC"
+    }
+    auxiliary = {
+        number: held.box.read(file)[4:]
+        for number, every in properties.items()
+        for held in every
+        if held.box.kind == b"auxC"
+    }
     parts: dict[int, list[int]] = {}
     alphas: dict[int, list[int]] = {}
     if b"iref" in boxes:
@@ -203,7 +261,8 @@ def _items(file: IO[bytes]) -> _Items:
     contents = dict(read_contents(file, boxes[b"iloc"].read(file), wanted, idat))
     exif = next((contents[one] for one in contents if kinds[one] == _EXIF), b"")
     return _Items(
-        primary=int(primary),
+        primary=read_primary(file, boxes[b"pitm"]),
+        properties=properties,
         entries=listed,
         kinds=kinds,
         parts=parts,
@@ -219,48 +278,6 @@ def _require_one(metas: Iterator[isobmff.Box]) -> tuple[isobmff.Box]:
     if first is None or next(metas, None) is not None:
         raise IndexError("it does not have exactly one box meta")
     return (first,)
-
-
-def _properties(file: IO[bytes], iprp: isobmff.Box) -> tuple[dict[int, bytes], dict[int, bytes]]:
-    """Return each item's decoder configuration and its auxiliary type.
-
-    Source: ISO/IEC 23008-12, 9.3 (ipco, ipma) and 6.5.8 (auxC).
-    """
-    known = []
-    codings: dict[int, bytes] = {}
-    auxiliary: dict[int, bytes] = {}
-    for box in isobmff.children(file, iprp):
-        if box.kind == b"ipco":
-            known += [(one.kind, one) for one in isobmff.children(file, box)]
-    for box in isobmff.children(file, iprp):
-        if box.kind != b"ipma":
-            continue
-        for number, index in _associations(box.read(file)):
-            if not 0 < index <= len(known):
-                continue
-            kind, place = known[index - 1]
-            if kind == b"hvcC":
-                # Use the first one, as decoders do.
-                codings[number] = codings.get(number, b"") or place.read(file)
-            elif kind == b"auxC":
-                auxiliary[number] = place.read(file)[4:]
-    return codings, auxiliary
-
-
-def _associations(ipma: bytes) -> Iterator[tuple[int, int]]:
-    """Yield pairs of an item and the index of a property, counted from 1."""
-    version, wide = ipma[0], ipma[3] & 1
-    (count,) = struct.unpack_from(">4xI", ipma)
-    at = 8
-    for _ in range(count):
-        (number,) = struct.unpack_from(">I" if version else ">H", ipma, at)
-        at += 4 if version else 2
-        properties = ipma[at]
-        at += 1
-        for _ in range(properties):
-            index = struct.unpack_from(">H" if wide else ">B", ipma, at)[0]
-            at += 2 if wide else 1
-            yield int(number), index & (0x7FFF if wide else 0x7F)
 
 
 def _references(file: IO[bytes], iref: isobmff.Box) -> Iterator[tuple[bytes, int, tuple[int, ...]]]:

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageCms
 
+from smart_filter_workers.images import code_points
+from smart_filter_workers.images.code_points import ColorDescription
 from smart_filter_workers.results import Matte8, Srgb8
 
 # Most difference in levels, from rounding, between the sRGB profiles of different makers.
@@ -42,6 +44,9 @@ def srgb_profile() -> bytes:
 
 def to_srgb(pixels: NDArray[np.uint8], mode: str, icc: bytes) -> Srgb8:
     """Return pixels of Pillow's mode L, RGB or CMYK in sRGB; a broken profile is ignored."""
+    description = code_points.from_profile(icc)
+    if description is not None and mode == "RGB":
+        return code_points.make_conversion(description, pixels)(pixels)
     convert = find_conversion(mode, icc)
     if convert is None:
         return pixels
@@ -52,21 +57,37 @@ def to_srgb(pixels: NDArray[np.uint8], mode: str, icc: bytes) -> Srgb8:
     return srgb
 
 
-def flatten_to_srgb(image: Image.Image, icc: bytes) -> tuple[Srgb8, Matte8 | None]:
+def flatten_to_srgb(
+    image: Image.Image,
+    icc: bytes,
+    *,
+    description: ColorDescription | None = None,
+    deep: NDArray[np.uint16] | None = None,
+) -> tuple[Srgb8, Matte8 | None]:
     """Return the picture in sRGB, on white where it is transparent, and its alpha.
 
     The second is (H, W) uint8, None for an opaque picture.
+    description: the colors by the file's own numbers; a profile precedes it unless it says HDR.
+    deep: (H, W, 3) uint16, the colors of an RGB picture in all of their bits.
     """
     if image.mode in {"P", "RGB", "RGBA"} and _is_gray_profile(icc):
         image = _drop_equal_channels(image)
     mode = _COLOR_MODES.get(image.mode, "RGB")
     convert = find_conversion(mode, icc) or np.asarray
+    description = code_points.from_profile(icc) or description
+    by_numbers = None
+    if description is not None and (description.is_hdr or not icc) and not description.is_srgb:
+        brightest = np.asarray(_split(image, mode)[0]) if deep is None else deep
+        by_numbers = code_points.make_conversion(description, brightest)
     width, height = image.size
     flat: Srgb8 = np.empty((height, width, 3), np.uint8)
     alpha = np.full((height, width), _OPAQUE, np.uint8) if image.has_transparency_data else None
     for rows in _strips(height, width):
         colors, mask = _split(image.crop((0, rows.start, width, rows.stop)), mode)
-        flat[rows] = convert(colors)
+        if by_numbers is None:
+            flat[rows] = convert(colors)
+        else:
+            flat[rows] = by_numbers(np.asarray(colors) if deep is None else deep[rows])
         if alpha is not None and mask is not None:
             ground = Image.new("RGB", mask.size, "white")
             ground.paste(Image.fromarray(flat[rows]), mask=mask)
