@@ -42,11 +42,15 @@ _BRANDS = {
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A box's kind and the byte range of its content: from `start` to before `end`."""
+    """A box's kind and the byte range of its content: from `start` to before `end`.
+
+    kind_at: the kind's position in the file; 0 for a range that is not a box of its own.
+    """
 
     kind: bytes
     start: int
     end: int
+    kind_at: int = 0
 
     def read(self, file: IO[bytes]) -> bytes:
         """Return the content, shorter when the file is truncated."""
@@ -106,6 +110,6 @@ def _children(file: IO[bytes], parent: Box, turns: Iterator[int]) -> Iterator[Bo
         end = parent.end if size == _TO_THE_END else at + size
         if not start <= end <= parent.end:
             return
-        yield Box(kind, start, end)
+        yield Box(kind, start, end, at + _VERSION_AND_FLAGS)
         at = end
     raise struct.error(f"more than {MAX_BOXES} boxes")

@@ -54,7 +54,8 @@ def decode(content: bytes) -> Photo:
         header = jpeg.read_header(content)
         _check_size(header.width, header.height)
         pixels = to_srgb(jpeg.decode(content, header), header.mode, header.icc)
-        return _photo(pixels, "jpg", header.exif, orientation=exif.read_orientation(header.exif))
+        orientation = exif.read_orientation(header.exif, header.xmp)
+        return _photo(pixels, "jpg", header.exif, orientation=orientation)
     match isobmff.detect_format(content):
         case isobmff.StillFormat.HEIC:
             pixels, alpha, tags = heic.decode(
@@ -65,7 +66,7 @@ def decode(content: bytes) -> Photo:
             bounded = avif.sanitize(content, most_pixels=MAX_PIXELS)
             about = avif.read_properties(bounded)
             # Pillow reports the orientation in the picture's own properties as EXIF.
-            pixels, alpha, oriented, format_ = _decode_with_pillow(
+            pixels, alpha, oriented, _, format_ = _decode_with_pillow(
                 bounded, "AVIF", bits=about.bits, color=about.color
             )
             for crop in about.crops:
@@ -75,8 +76,8 @@ def decode(content: bytes) -> Photo:
             tags = avif.read_exif(content)
             return _photo(pixels, format_, tags, orientation=orientation, alpha=alpha)
     # Pillow also takes files for AVIF that were not sanitized above: it may not read them.
-    pixels, alpha, tags, format_ = _decode_with_pillow(content, "PNG", "WEBP")
-    orientation = exif.read_orientation(tags)
+    pixels, alpha, tags, xmp, format_ = _decode_with_pillow(content, "PNG", "WEBP")
+    orientation = exif.read_orientation(tags, xmp)
     return _photo(pixels, format_, tags, orientation=orientation, alpha=alpha)
 
 
@@ -110,8 +111,8 @@ def _photo(
 
 def _decode_with_pillow(
     content: bytes, *formats: str, bits: int = _PILLOW_BITS, color: ColorDescription | None = None
-) -> tuple[Srgb8, Matte8 | None, bytes, str]:
-    """Return the pixels, the alpha if it is not opaque, EXIF, and the name of the format.
+) -> tuple[Srgb8, Matte8 | None, bytes, bytes, str]:
+    """Return the pixels, the alpha if it is not opaque, EXIF, XMP, and the name of the format.
 
     bits: of a sample; color: as the file's own numbers describe it. Those of PNG are read here.
     """
@@ -121,7 +122,8 @@ def _decode_with_pillow(
             _check_size(*image.size)
             png_chunks.refuse_bomb(packed, *image.size)
             image.load()
-            tags = image.info.get("exif") or b""
+            tags = image.info.get("exif") or png_chunks.read_raw_profile(image.info)
+            xmp = image.info.get("xmp") or b""
             icc = image.info.get("icc_profile") or b""
             whole: Image.Image = image
             deep: NDArray[np.uint16] | None = None
@@ -137,7 +139,7 @@ def _decode_with_pillow(
                     del whole.info["transparency"]
                 deep = deep[..., :3]
             flat = flatten_to_srgb(whole, icc, description=color, deep=deep)
-            return *flat, tags, _PILLOW_FORMATS[str(image.format)]
+            return *flat, tags, xmp, _PILLOW_FORMATS[str(image.format)]
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLarge(str(error)) from error
     except _PILLOW_ERRORS as error:

@@ -14,18 +14,29 @@ _TAKEN_TAG: Final = 0x9003  # 4.6.5: DateTimeOriginal
 _ZONE_TAG: Final = 0x9011  # 4.6.5: OffsetTimeOriginal
 _TEXT, _SHORT = 2, 3
 UPRIGHT: Final = 1
+_ORIENTATIONS: Final = range(1, 9)
+# As an attribute or an element. Source: XMP specification part 2, 2.9 (the TIFF schema).
+_XMP_ORIENTATION: Final = re.compile(rb"tiff:Orientation(?:\s*=\s*[\"']|\s*>\s*)([1-8])\s*[\"'<]")
+_MAX_XMP_BYTES: Final = 65_536  # of a JPEG's segment
 _TIMESTAMP_PATTERN: Final = re.compile(rb"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d")
 _ZONE_PATTERN: Final = re.compile(rb"[+-]\d\d:\d\d")
 _MAX_TEXT_BYTES: Final = 32
 
 
-def read_orientation(exif: bytes) -> int:
-    """Return the EXIF orientation, 1..8; 1, upright, if missing or invalid."""
+def read_orientation(exif: bytes, xmp: bytes = b"") -> int:
+    """Return the orientation, 1..8; 1, upright, if missing or invalid.
+
+    That of XMP counts only where EXIF has none: programs that turn a photo correct EXIF, and forget
+    XMP more often than the reverse.
+    """
     tiff = Tiff(exif)
     for entry in tiff.photo():
         if entry.tag == _ORIENTATION_TAG and entry.kind == _SHORT:
-            return tiff.number("H", entry.at)
-    return UPRIGHT
+            orientation = tiff.number("H", entry.at)
+            if orientation in _ORIENTATIONS:
+                return orientation
+    named = _XMP_ORIENTATION.search(xmp[:_MAX_XMP_BYTES])
+    return UPRIGHT if named is None else int(named[1])
 
 
 def read_taken_at(exif: bytes) -> dt.datetime | None:

@@ -43,6 +43,8 @@ _MAX_REFERENCES: Final = 10_000
 _MAX_DEPTH: Final = 8
 _CODED, _GRID, _OVERLAY, _SAME = b"hvc1", b"grid", b"iovl", b"iden"
 _EXIF: Final = b"Exif"
+# The parts of a picture, its alpha, and whether its colors are multiplied with it.
+_PIXEL_REFERENCES: Final = frozenset({b"dimg", b"auxl", b"prem"})
 _ALPHA: Final = (
     b"urn:mpeg:hevc:2015:auxid:1\0",
     b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0",
@@ -146,17 +148,26 @@ def sanitize(content: bytes, *, most_pixels: int) -> SanitizedFile:
         raise ImageTooLarge(f"{canvas_px} pixels; at most {most_pixels} are accepted")
     if decoded_px > _MAX_DECODE_RATIO * most_pixels:
         raise ImageTooLarge(f"made of {decoded_px} pixels; at most {most_pixels} are accepted")
+    kept = _keep_pixels(content, items, costs.counted)
+    return SanitizedFile(kept, color, transforms, items.exif)
+
+
+def _keep_pixels(content: bytes, items: "_Items", counted: frozenset[int]) -> bytes:
+    """Return the file without what is not part of its main picture's own pixels."""
     changed = bytearray(content)
     for entry in items.entries:
-        if entry.number not in costs.counted:
+        if entry.number not in counted:
             changed[entry.kind_at : entry.kind_at + 4] = b"none"
+    # Even a reference to an item that does not exist, such as a lost thumbnail, fails libheif.
+    for kind_at in items.descriptions_at:
+        changed[kind_at : kind_at + 4] = b"free"
     for number in (items.primary, *items.alphas.get(items.primary, ())):
         for held in items.properties.get(number, ()):
             if held.box.kind in TRANSFORMS:
                 # 0 is no property (9.3.1).
                 end = held.association_at + held.association_bytes
                 changed[held.association_at : end] = bytes(held.association_bytes)
-    return SanitizedFile(bytes(changed), color, transforms, items.exif)
+    return bytes(changed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +175,8 @@ class _Items:
     """The file's items, by number.
 
     parts: the items that an item consists of, in order; alphas: the pictures of an item's alpha.
-    codings: the decoder's configuration; contents: the item's own bytes.
+    codings: the decoder's configuration; contents: the item's own bytes.  descriptions_at: places
+    of the kinds of references that are not about pixels.
     """
 
     primary: int
@@ -176,6 +188,7 @@ class _Items:
     codings: Mapping[int, bytes]
     contents: Mapping[int, bytes]
     exif: bytes
+    descriptions_at: Sequence[int]
 
 
 class _Costs:
@@ -249,8 +262,11 @@ def _items(file: IO[bytes]) -> _Items:
     }
     parts: dict[int, list[int]] = {}
     alphas: dict[int, list[int]] = {}
+    descriptions_at: list[int] = []
     if b"iref" in boxes:
-        for kind, source, targets in _references(file, boxes[b"iref"]):
+        for kind, source, targets, kind_at in _references(file, boxes[b"iref"]):
+            if kind not in _PIXEL_REFERENCES:
+                descriptions_at.append(kind_at)
             if kind == b"dimg":
                 parts.setdefault(source, []).extend(targets)
             elif kind == b"auxl" and auxiliary.get(source, b"").startswith(_ALPHA):
@@ -270,6 +286,7 @@ def _items(file: IO[bytes]) -> _Items:
         codings=codings,
         contents=contents,
         exif=extract_tiff(exif),
+        descriptions_at=descriptions_at,
     )
 
 
@@ -280,8 +297,13 @@ def _require_one(metas: Iterator[isobmff.Box]) -> tuple[isobmff.Box]:
     return (first,)
 
 
-def _references(file: IO[bytes], iref: isobmff.Box) -> Iterator[tuple[bytes, int, tuple[int, ...]]]:
-    """Yield kind, source and targets. Source: ISO/IEC 14496-12, 8.11.12 (iref)."""
+def _references(
+    file: IO[bytes], iref: isobmff.Box
+) -> Iterator[tuple[bytes, int, tuple[int, ...], int]]:
+    """Yield kind, source, targets, and the kind's place in the file.
+
+    Source: ISO/IEC 14496-12, 8.11.12 (iref).
+    """
     layout = "I" if iref.read(file)[0] else "H"
     total = 0
     for box in isobmff.children(file, isobmff.Box(iref.kind, iref.start + 4, iref.end)):
@@ -291,4 +313,4 @@ def _references(file: IO[bytes], iref: isobmff.Box) -> Iterator[tuple[bytes, int
         if total > _MAX_REFERENCES:
             raise IndexError("pictures refer to too many pictures")
         targets = struct.unpack_from(f">{count}{layout}", content, struct.calcsize(f">{layout}H"))
-        yield box.kind, int(source), targets
+        yield box.kind, int(source), targets, box.kind_at

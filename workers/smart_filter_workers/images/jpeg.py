@@ -33,6 +33,7 @@ _BITS: Final = 8  # that libjpeg-turbo decodes with this interface
 _COLOR_SPACES: Final = {1: "GRAY", 3: "RGB", 4: "CMYK"}
 
 
+_XMP_PREFIX: Final = b"http://ns.adobe.com/xap/1.0/\x00"  # ISO 16684-3, 1.1.3
 _ICC_PREFIX: Final = b"ICC_PROFILE\x00"  # then the chunk's number and the count, a byte each
 _FRAME_START: Final = struct.Struct(">BHHB")  # bits per sample, height, width, components
 
@@ -42,7 +43,8 @@ class Header:
     """The data before the first scan.
 
     bits: per sample; width, height: in pixels, from the frame.  adobe: whether the file has an
-    Adobe segment.  exif: the segment with its prefix; icc: the complete profile; each may be empty.
+    Adobe segment.  exif: the segment with its prefix; icc: the complete profile; xmp: the packet;
+    each may be empty.
     """
 
     bits: int
@@ -52,6 +54,7 @@ class Header:
     adobe: bool
     exif: bytes
     icc: bytes
+    xmp: bytes
 
     @property
     def mode(self) -> str:
@@ -161,13 +164,15 @@ def _simplejpeg(
 
 def _walk(content: bytes) -> Header:
     """Return the header from the segments before the first scan (ITU-T T.81, annex B)."""
-    exif, icc, adobe, frame = b"", dict[int, bytes](), False, b""
+    exif, xmp, icc, adobe, frame = b"", b"", dict[int, bytes](), False, b""
     for marker, start, end in find_segments(content):
         if marker == Marker.SCAN:
             break
         body = content[start:end]
         if marker == Marker.APP1_EXIF and body.startswith(tiff.EXIF_PREFIX):
             exif = exif or body
+        elif marker == Marker.APP1_EXIF and body.startswith(_XMP_PREFIX):
+            xmp = xmp or body[len(_XMP_PREFIX) :]
         elif marker == Marker.APP2_ICC and body.startswith(_ICC_PREFIX):
             number_and_count = body[len(_ICC_PREFIX) :][:2]
             icc[int.from_bytes(number_and_count)] = body[len(_ICC_PREFIX) + 2 :]
@@ -179,7 +184,7 @@ def _walk(content: bytes) -> Header:
         raise ImageUnreadable("JPEG without a frame header: truncated or corrupt")
     bits, height, width, components = _FRAME_START.unpack_from(frame)
     profile = b"".join(icc[number] for number in sorted(icc))
-    return Header(bits, width, height, components, adobe, exif, profile)
+    return Header(bits, width, height, components, adobe, exif, profile, xmp)
 
 
 def _has_too_many_scans(content: bytes) -> bool:

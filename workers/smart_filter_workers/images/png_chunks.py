@@ -3,7 +3,7 @@
 Source: third edition of PNG, 5 and 11.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from PIL import Image
@@ -14,6 +14,7 @@ from smart_filter_workers.images.code_points import (
     from_code_points,
     from_gamma,
 )
+from smart_filter_workers.images.metadata import MAX_BYTES
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _BITS_AT: Final = 24  # the bits per sample, in the first chunk
@@ -80,6 +81,23 @@ def read_color(image: Image.Image, content: bytes) -> tuple[bytes, ColorDescript
     if icc or "srgb" in image.info:
         return icc, None
     return b"", from_gamma(image.info.get("gamma"), image.info.get("chromaticity"))
+
+
+def read_raw_profile(info: Mapping[str | tuple[int, int], object]) -> bytes:
+    """Return the EXIF that ImageMagick writes as text; empty if missing or broken.
+
+    info: Pillow's.  Source: ImageMagick, coders/png.c: an empty line, the profile's name, its
+    length, and hexadecimal digits.
+    """
+    for name in ("Raw profile type exif", "Raw profile type APP1"):
+        text = info.get(name)
+        if isinstance(text, str):
+            digits = "".join(text[: 3 * MAX_BYTES].split("\n")[3:])
+            try:
+                return bytes.fromhex(digits)
+            except ValueError:
+                continue
+    return b""
 
 
 def _find_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
