@@ -135,7 +135,7 @@ def test_running_child_is_locked(decoder: DecoderPool, children: Children) -> No
 
 
 def a_gif() -> bytes:
-    return encode(Image.new("RGB", (8, 8)), "GIF")
+    return encode(Image.new("RGB", (8, 8)), "PPM")
 
 
 PICTURES = {

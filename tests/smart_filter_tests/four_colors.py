@@ -28,7 +28,7 @@ def corners(picture: bytes | Srgb8) -> list[tuple[int, ...]]:
 
 
 def near(seen: list[tuple[int, ...]], expected: list[tuple[int, ...]], levels: int) -> bool:
-    """Return whether no color differs by more than so much."""
+    """Return whether no channel differs by more than `levels`."""
     return int(np.abs(np.array(seen) - np.array(expected)).max()) <= levels
 
 

@@ -346,7 +346,10 @@ def test_first_bytes_decide_the_media_type() -> None:
         "image/webp": b"RIFF\0\0\0\0WEBPVP8 ",
         "image/avif": b"\0\0\0\x1cftypavif",
         "image/heic": b"\0\0\0\x18ftypheic",
-        "application/octet-stream": b"GIF89a",
+        "image/gif": b"GIF89a",
+        "image/bmp": b"BM\x8a\0\0\0",
+        "image/tiff": b"MM\0*\0\0",
+        "application/octet-stream": b"%PDF-1.7",
     }
 
     assert [photos.media_type(head) for head in heads.values()] == list(heads)

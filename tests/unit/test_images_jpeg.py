@@ -109,9 +109,10 @@ def test_jpeg_cut_within_its_last_row_of_blocks_keeps_the_other_rows() -> None:
         TALL[:-4000],
         TALL_IN_SCANS[:-200],
         TALL_IN_SCANS[: TALL_IN_SCANS.rindex(b"\xff\xc4")],
+        TALL_IN_SCANS[:-2].replace(b"\xff\xda\0\x0c", b"\xff\xda\0\3", 1),
         TALL[:-2] + TALL[-4002:-2] + TALL[-2:],
     ],
-    ids=["cut", "cut in a scan", "cut between scans", "out of step"],
+    ids=["cut", "cut in a scan", "cut between scans", "cut header of a scan", "out of step"],
 )
 def test_jpeg_that_lacks_pixels_is_refused(content: bytes) -> None:
     with pytest.raises(ImageUnreadable):

@@ -18,6 +18,7 @@ from smart_filter_shared.security.photo_header import (
 )
 
 SIZE = (301, 203)
+RAW = "a camera's raw file; export it as JPEG or TIFF"
 
 
 def encoded(format_: str, mode: str = "RGB", **options: object) -> bytes:
@@ -52,6 +53,12 @@ PHOTOS = {
     "webp-alpha": (PhotoFormat.WEBP, encoded("WEBP", "RGBA", exact=True)),
     "webp-extended": (PhotoFormat.WEBP, encoded("WEBP", exif=b"Exif\0\0II*\0")),
     "webp-animated": (PhotoFormat.WEBP, encoded("WEBP", **ANIMATED)),
+    "gif": (PhotoFormat.GIF, encoded("GIF")),
+    "gif-animated": (PhotoFormat.GIF, encoded("GIF", **ANIMATED)),
+    "bmp": (PhotoFormat.BMP, encoded("BMP")),
+    "tiff": (PhotoFormat.TIFF, encoded("TIFF")),
+    "tiff-lzw": (PhotoFormat.TIFF, encoded("TIFF", compression="tiff_lzw")),
+    "tiff-pages": (PhotoFormat.TIFF, encoded("TIFF", **ANIMATED)),
     "avif": (PhotoFormat.AVIF, encoded("AVIF")),
     "avif-alpha": (PhotoFormat.AVIF, encoded("AVIF", "RGBA")),
     "avif-animated": (PhotoFormat.AVIF, encoded("AVIF", **ANIMATED)),
@@ -90,20 +97,87 @@ def test_broken_header_is_refused_or_read_but_never_crashes(
     ("start", "kind"),
     [
         (b"", "empty"),
-        (b"%PDF-1.7", "a PDF"),
-        (b"PK\x03\x04", "a zip file"),
-        (b"GIF89a", "a GIF"),
-        (b"II*\0", "a TIFF"),
-        (b"<svg/>", "an SVG"),
-        (b"\0\0\0\x20ftypisom", "a video"),
+        (b"%PDF-1.7", "a PDF; export it as PNG"),
+        (b"PK\x03\x04", "a zip file; send each photo of it"),
+        (b"<svg/>", "an SVG; export it as PNG"),
+        (b"\xef\xbb\xbf\n <?xml ", "XML or an SVG; export it as PNG"),
+        (b"\0\0\0\x20ftypisom", "a video; send a still picture of it"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "a JPEG 2000; save it as JPEG or PNG"),
+        (b"\xff\x4f\xff\x51", "a JPEG 2000; save it as JPEG or PNG"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL; save it as JPEG or PNG"),
+        (b"\xff\x0a\xfa", "a JPEG XL; save it as JPEG or PNG"),
+        (b"\xff\xd8\xff\xf7\0\x0b", "a JPEG-LS; save it as JPEG or PNG"),
+        (b"\0\0\1\0\1\0", "an ICO; save it as PNG"),
+        (b"8BPS\0\1", "a Photoshop document; save it as JPEG or PNG"),
+        (b"II+\0\x08\0", "a BigTIFF; save it as TIFF or PNG"),
+        (b"\0\0\0\x18ftypcrx ", RAW),
+        (b"FUJIFILMCCD-RAW 0201", RAW),
         (b"hello", "not a picture"),
     ],
 )
 def test_refusal_names_the_format_sent_and_the_accepted_ones(start: bytes, kind: str) -> None:
-    with pytest.raises(UnsupportedMedia, match=f"is {kind}; accepted are JPEG, PNG, WebP and AVIF"):
+    with pytest.raises(UnsupportedMedia, match=f"is {kind}; accepted are JPEG, PNG, WebP, AVIF, G"):
         read(start)
-    with pytest.raises(UnsupportedMedia, match="accepted are JPEG, PNG, WebP, AVIF and HEIC"):
+    with pytest.raises(
+        UnsupportedMedia, match="accepted are JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP and TIFF"
+    ):
         read(start, heic=True)
+
+
+def a_tiff(*entries: tuple[int, int], order: str = "<") -> bytes:
+    """Return a TIFF of one directory, whose values are numbers of 32 bits."""
+    magic = b"II*\0" if order == "<" else b"MM\0*"
+    listed = b"".join(struct.pack(order + "HHII", tag, 4, 1, value) for tag, value in entries)
+    return magic + struct.pack(order + "IH", 8, len(entries)) + listed + bytes(4)
+
+
+SIDES = ((256, 640), (257, 480))
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_size_of_a_tiff_is_that_of_its_first_page(order: str) -> None:
+    assert read(a_tiff(*SIDES, order=order)) == PhotoHeader(PhotoFormat.TIFF, 640, 480)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        a_tiff((254, 1), *SIDES, (330, 8)),
+        a_tiff(*SIDES, (50706, 0x0104)),
+        b"II*\0\x10\0\0\0CR\2\0" + bytes(4) + a_tiff(*SIDES)[8:],
+    ],
+    ids=["preview first", "DNG", "Canon"],
+)
+def test_raw_file_in_the_form_of_a_tiff_is_named(content: bytes) -> None:
+    with pytest.raises(UnsupportedMedia, match=f"is {RAW}"):
+        read(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        a_tiff(SIDES[0]),
+        a_tiff(*SIDES)[:20],
+        b"II*\0" + bytes(4),
+        b"II*\0\xff\xff\xff\xff",
+        a_tiff((256, 0), (257, 9)),
+        b"GIF89a\1",
+        b"BM" + bytes(12) + b"\x28\0\0\0" + b"\xff" * 4,
+    ],
+)
+def test_cut_header_of_an_old_format_is_refused(content: bytes) -> None:
+    with pytest.raises(UnsupportedMedia):
+        read(content)
+
+
+@pytest.mark.parametrize(
+    ("layout", "length"), [("<IHH", 12), ("<Iii", 40)], ids=["OS/2", "from the top"]
+)
+def test_size_of_a_bitmap_is_read_from_either_header(layout: str, length: int) -> None:
+    height = -203 if length == 40 else 203
+    content = b"BM" + bytes(12) + struct.pack(layout, length, 301, height) + bytes(40)
+
+    assert read(content) == PhotoHeader(PhotoFormat.BMP, *SIZE)
 
 
 @pytest.mark.parametrize(

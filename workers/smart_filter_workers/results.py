@@ -45,7 +45,7 @@ class Photo:
     """The upload, decoded and turned upright.
 
     srgb: (H, W, 3) uint8 sRGB at full resolution, on white where the upload is transparent.
-    format: the format of the upload: jpg, png, webp, avif or heic.
+    format: the format of the upload: jpg, png, webp, avif, heic, gif, bmp or tiff.
     taken_at: by the camera's clock; read as UTC if it names no time zone.
     exif: the unparsed block from its TIFF header on; empty if the upload has none, or a long one.
     alpha: (H, W) uint8, the upload's own coverage; None if it is opaque.

@@ -124,7 +124,8 @@ SUBMISSION: Schema = {
                 f"and upload_id, and at most {MAX_METADATA} metadata fields",
                 "properties": {
                     "photo": _binary(
-                        "JPEG, PNG, WebP, AVIF, or HEIC where the server reads it; at most "
+                        "JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF, or HEIC where the server reads it; "
+                        "at most "
                         f"{MAX_PHOTO_BYTES} bytes and {MAX_PIXELS} pixels, {MAX_SIDE_PX} a side"
                     ),
                     BACKGROUND: _BACKGROUND_FILE,

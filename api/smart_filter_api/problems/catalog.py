@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _HEADER_OF_KEY = "`Authorization: Bearer KEY`"
-_IMAGE = "JPEG, PNG, WebP or AVIF (HEIC where the server reads it)"
+_IMAGE = "JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF (HEIC where the server reads it)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +203,8 @@ PAGES: Mapping[str, ProblemPage] = {
         ),
         f"Send {_IMAGE}, without `Content-Encoding`. Operations that take a photo accept "
         "`multipart/form-data` and `application/json`, others `application/json`.",
-        "the photo is a GIF; accepted are JPEG, PNG, WebP and AVIF",
+        "the photo is a JPEG 2000; save it as JPEG or PNG; accepted are JPEG, PNG, WebP, AVIF, "
+        "GIF, BMP and TIFF",
         ("/photo",),
     ),
     "invalid_recipe": ProblemPage(

@@ -75,7 +75,8 @@ _FILES: Final[Schema] = {
     IMAGE_FILE: {
         "type": "string",
         "format": "binary",
-        "description": "JPEG, PNG, WebP, AVIF, or HEIC where the server reads it; at most "
+        "description": "JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF, or HEIC where the server reads it; "
+        "at most "
         f"{MAX_PHOTO_BYTES} bytes and {MAX_PIXELS} pixels, {MAX_SIDE_PX} a side",
     },
     BACKGROUND_FILE: {

@@ -30,8 +30,8 @@ class UploadRequest(BaseModel):
     content_type: Annotated[str, AfterValidator(_to_registered_type)] = Field(
         max_length=_MAX_TYPE_CHARACTERS,
         json_schema_extra={"enum": [str(one) for one in PhotoFormat]},
-        description="Type of the photo: `image/jpeg`, `image/png`, `image/webp`, `image/avif`, or "
-        "`image/heic` where the server reads it",
+        description="Type of the photo: `image/jpeg`, `image/png`, `image/webp`, `image/avif`, "
+        "`image/gif`, `image/bmp`, `image/tiff`, or `image/heic` where the server reads it",
     )
     bytes: StrictInt = Field(
         ge=1,

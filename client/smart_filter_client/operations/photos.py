@@ -21,6 +21,12 @@ _BRANDS: Mapping[bytes, str] = {
     **dict.fromkeys((b"avif", b"avis"), "image/avif"),
     **dict.fromkeys((b"heic", b"heix", b"hevc", b"mif1", b"msf1"), "image/heic"),
 }
+_STARTS: Mapping[bytes, str] = {
+    b"GIF8": "image/gif",
+    b"BM": "image/bmp",
+    b"II*\0": "image/tiff",
+    b"MM\0*": "image/tiff",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +111,9 @@ def media_type(head: bytes) -> str:
         return "image/png"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "image/webp"
+    for start, kind in _STARTS.items():
+        if head.startswith(start):
+            return kind
     if head[4:8] == b"ftyp":
         return _BRANDS.get(head[8:12], _BINARY_TYPE)
     return _BINARY_TYPE

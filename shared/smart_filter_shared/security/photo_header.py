@@ -14,14 +14,14 @@ from functools import cache
 from typing import IO
 
 from smart_filter_shared.errors import PhotoTooLarge, SizeUnreadable, UnsupportedMedia
-from smart_filter_shared.security import isobmff
+from smart_filter_shared.security import isobmff, other_formats
 
 MAX_PIXELS = 50_000_000
 # Longest side of a photo in pixels: libjpeg's limit. Sides are limited in addition to the product,
 # because some work is done per row or strip.
 MAX_SIDE_PX = 65_500
-ACCEPTED = "accepted are JPEG, PNG, WebP and AVIF"
-ACCEPTED_WITH_HEIC = "accepted are JPEG, PNG, WebP, AVIF and HEIC"
+ACCEPTED = "accepted are JPEG, PNG, WebP, AVIF, GIF, BMP and TIFF"
+ACCEPTED_WITH_HEIC = "accepted are JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP and TIFF"
 NO_HEIC = "a HEIC, and this server lacks the extra `heic`, which reads them"
 
 # Depth maps and long profiles fill hundreds of segments; more suggest a malicious file.
@@ -36,6 +36,7 @@ _JPEG_STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 # Start of image, end of image and start of scan: no frame header follows.
 _JPEG_NO_HEADER = frozenset({0xD8, 0xD9, 0xDA})
 _JPEG_BITS = 8
+_JPEG_LS_FRAME = b"\xf7"
 # Hierarchical frames, and lossless ones with arithmetic coding.
 _JPEG_FRAMES_WITHOUT_DECODER = frozenset({0xC5, 0xC6, 0xC7, 0xCB, 0xCD, 0xCE, 0xCF})
 _JPEG_LENGTH_BYTES = 2
@@ -43,6 +44,12 @@ _PNG_FIRST_CHUNK = (13, b"IHDR")
 _WEBP_LOSSLESS_SIGNATURE = 0x2F
 _WEBP_LOSSY_START = b"\x9d\x01\x2a"
 _14_BITS = 0x3FFF
+_BMP_CORE_BYTES = 12  # the second header of OS/2, with sides of 16 bits
+# Scanners write a few dozen entries; the directory is in the order of the tags.
+_MAX_TIFF_ENTRIES = 1000
+_TIFF_ENTRY_BYTES = 12
+_TIFF_SHORT, _TIFF_LONG = 3, 4
+_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
 
 
 class PhotoFormat(StrEnum):
@@ -53,6 +60,18 @@ class PhotoFormat(StrEnum):
     WEBP = "image/webp"
     AVIF = "image/avif"
     HEIC = "image/heic"
+    GIF = "image/gif"
+    BMP = "image/bmp"
+    TIFF = "image/tiff"
+
+
+_SIMPLE_STARTS = {
+    b"GIF87a": PhotoFormat.GIF,
+    b"GIF89a": PhotoFormat.GIF,
+    b"BM": PhotoFormat.BMP,
+    b"II*\0": PhotoFormat.TIFF,
+    b"MM\0*": PhotoFormat.TIFF,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +102,7 @@ def read(
     format_ = _format_of(start)
     if format_ is None:
         raise UnsupportedMedia(
-            f"the {called} is {_describe_type(start)}; {accepted}", pointer=pointer
+            f"the {called} is {other_formats.describe(start)}; {accepted}", pointer=pointer
         )
     if format_ == PhotoFormat.HEIC and not heic:
         raise UnsupportedMedia(f"the {called} is {NO_HEIC}; {accepted}", pointer=pointer)
@@ -130,31 +149,17 @@ class _OtherKind(Exception):
 
 
 def _format_of(start: bytes) -> PhotoFormat | None:
-    if start.startswith(b"\xff\xd8\xff"):
+    if start.startswith(b"\xff\xd8\xff") and start[3:4] != _JPEG_LS_FRAME:
         return PhotoFormat.JPEG
     if start.startswith(b"\x89PNG\r\n\x1a\n"):
         return PhotoFormat.PNG
     if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
         return PhotoFormat.WEBP
+    for magic, format_ in _SIMPLE_STARTS.items():
+        if start.startswith(magic):
+            return format_
     still = isobmff.detect_format(start)
     return None if still is None else PhotoFormat(f"image/{still}")
-
-
-def _describe_type(start: bytes) -> str:
-    """Return the name of a file type that is not accepted, from its first bytes."""
-    known = {
-        b"%PDF": "a PDF",
-        b"PK\x03\x04": "a zip file",
-        b"GIF8": "a GIF",
-        b"BM": "a BMP",
-        b"II*\0": "a TIFF",
-        b"MM\0*": "a TIFF",
-        b"<svg": "an SVG",
-        b"<?xml": "XML or an SVG",
-    }
-    if start[4:8] == b"ftyp":
-        return "a video"
-    return next((name for magic, name in known.items() if start.startswith(magic)), "not a picture")
 
 
 def _jpeg_size(file: IO[bytes]) -> tuple[int, int]:
@@ -222,6 +227,45 @@ def _webp_size(file: IO[bytes]) -> tuple[int, int]:
     raise _BrokenHeader
 
 
+def _gif_size(file: IO[bytes]) -> tuple[int, int]:
+    """Read the logical screen. Source: GIF89a, 18."""
+    file.seek(6)
+    width, height = struct.unpack("<HH", file.read(4))
+    return width, height
+
+
+def _bmp_size(file: IO[bytes]) -> tuple[int, int]:
+    """Read the second header; rows may be stored from the top. Source: BITMAPINFOHEADER."""
+    file.seek(14)
+    (length,) = struct.unpack("<I", file.read(4))
+    if length == _BMP_CORE_BYTES:
+        width, height = struct.unpack("<HH", file.read(4))
+    else:
+        width, height = struct.unpack("<ii", file.read(8))
+    return max(width, 0), abs(height)
+
+
+def _tiff_size(file: IO[bytes]) -> tuple[int, int]:
+    """Read the first directory. Source: TIFF 6.0, section 2 and 8."""
+    file.seek(0)
+    start = file.read(10)
+    order = "<" if start.startswith(b"II") else ">"
+    (directory,) = struct.unpack_from(order + "I", start, 4)
+    file.seek(directory)
+    (count,) = struct.unpack(order + "H", file.read(2))
+    tags = {}
+    for _ in range(min(count, _MAX_TIFF_ENTRIES)):
+        tag, kind = struct.unpack_from(order + "HH", entry := file.read(_TIFF_ENTRY_BYTES))
+        layout = {_TIFF_SHORT: "H", _TIFF_LONG: "I"}.get(kind, "I")
+        (tags[tag],) = struct.unpack_from(order + layout, entry, 8)
+    other = other_formats.describe_tiff(start, tags)
+    if other is not None:
+        raise _OtherKind(other)
+    if _TIFF_WIDTH not in tags or _TIFF_HEIGHT not in tags:
+        raise _BrokenHeader
+    return tags[_TIFF_WIDTH], tags[_TIFF_HEIGHT]
+
+
 def _largest_size(file: IO[bytes]) -> tuple[int, int]:
     """Return the largest size of the pictures in the file: the photo, tiles, a thumbnail.
 
@@ -241,4 +285,7 @@ _SIZES: dict[PhotoFormat, Callable[[IO[bytes]], tuple[int, int]]] = {
     PhotoFormat.WEBP: _webp_size,
     PhotoFormat.AVIF: _largest_size,
     PhotoFormat.HEIC: _largest_size,
+    PhotoFormat.GIF: _gif_size,
+    PhotoFormat.BMP: _bmp_size,
+    PhotoFormat.TIFF: _tiff_size,
 }

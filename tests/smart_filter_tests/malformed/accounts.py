@@ -144,7 +144,7 @@ UPLOADS = (
     json_row(_UPLOAD, "unknown name", {**_JPEG, "bytes": 1000, "key": "../a"}, "/key"),
     _length("0 bytes", 0),
     _length("41 megabytes", 41_000_000, LARGE),
-    _type("GIF", "image/gif", tells="accepted are"),
+    _type("ICO", "image/x-icon", tells="accepted are"),
     _type("type with a newline", "image/jpeg\r\nX: y"),
     _put("shorter", b"\xff\xd8\xff"),
     _put("longer", bytes(2000)),

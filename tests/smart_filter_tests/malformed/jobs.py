@@ -108,11 +108,11 @@ FORMS = (
     _typed("long boundary", f"multipart/form-data; boundary={'x' * 500}", ""),
     _row("photo of nothing", photo(b"") + END, "/photo", MEDIA, tells="is empty"),
     _row(
-        "photo of GIF",
-        photo(a_photo("GIF")) + END,
+        "photo of ICO",
+        photo(a_photo("ICO")) + END,
         "/photo",
         MEDIA,
-        tells="the photo is a GIF; accepted are JPEG, PNG, WebP, AVIF and HEIC",
+        tells="the photo is an ICO; save it as PNG; accepted are JPEG, PNG, WebP, AVIF, HEIC, GIF",
     ),
     compressed_row(_JOBS, FORM, _WHOLE),
     *(

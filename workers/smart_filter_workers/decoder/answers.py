@@ -47,7 +47,7 @@ class Decoded(_Message):
     width: _Side
     channels: Literal[1, 3]
     alpha: bool
-    format: Literal["jpg", "png", "webp", "avif", "heic"]
+    format: Literal["jpg", "png", "webp", "avif", "heic", "gif", "bmp", "tiff"]
     exif_bytes: Annotated[int, Field(ge=0, le=MAX_EXIF_BYTES)]
     taken_at: AwareDatetime | None
 

@@ -41,6 +41,11 @@ _WARM_UP: Final = (
     ("P", "PNG"),
     ("I;16", "PNG"),
     ("RGBA", "WEBP"),
+    ("P", "GIF"),
+    ("RGB", "BMP"),
+    ("RGB", "TIFF"),
+    ("CMYK", "TIFF"),
+    ("I;16", "TIFF"),
     ("RGB", "AVIF"),
 )
 _SIDE_PX: Final = 16
@@ -106,10 +111,11 @@ def _limit_resources() -> None:
 
 def _warm_up() -> None:
     """Decode a picture of each format, so that every module and table is loaded."""
-    exif, icc = _exif(), srgb_profile()
+    about: dict[str, object] = {"exif": _exif(), "icc_profile": srgb_profile()}
     for mode, name in _WARM_UP:
         file = io.BytesIO()
-        Image.new(mode, (_SIDE_PX, _SIDE_PX)).save(file, name, exif=exif, icc_profile=icc)
+        options = {"compression": "tiff_lzw"} if name == "TIFF" else about
+        Image.new(mode, (_SIDE_PX, _SIDE_PX)).save(file, name, **options)
         images.decode(file.getvalue())
     hdr, chunks = io.BytesIO(), PngImagePlugin.PngInfo()
     chunks.add(b"cICP", bytes((9, 16, 0, 1)))  # BT.2020 and PQ

@@ -1,6 +1,6 @@
 """Decode photos to upright sRGB pixels, and masks to levels.
 
-JPEG is read by `jpeg`; PNG, WebP and AVIF by Pillow, restricted to these formats; HEIC by `heic`.
+JPEG is read by `jpeg`, HEIC by `heic`, and the others by Pillow, restricted to their formats.
 Every function may be called from several threads. There are few full copies of a picture, because a
 worker processes several 12 megapixel photos at once: colors are converted strip by strip.
 """
@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from smart_filter_shared.errors import ImageTooLarge, ImageUnreadable
 from smart_filter_shared.security import isobmff
@@ -24,7 +24,18 @@ from smart_filter_workers.images.resize import apply_orientation
 from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import Matte8, Photo, Srgb8
 
-_PILLOW_FORMATS: Final = {"PNG": "png", "WEBP": "webp", "AVIF": "avif"}
+# Formats that need no check before Pillow opens them: name of Pillow, and of results.
+_PILLOW_FORMATS: Final = {
+    "PNG": "png",
+    "WEBP": "webp",
+    "GIF": "gif",
+    "BMP": "bmp",
+    "TIFF": "tiff",
+    "AVIF": "avif",
+}
+_SIMPLE_FORMATS: Final = tuple(name for name in _PILLOW_FORMATS if name != "AVIF")
+_SCIENTIFIC_MODES: Final = frozenset({"I", "F"})
+_TIFF_BITS: Final = frozenset({1, 2, 4, 8, 16})
 # Errors that Pillow's readers raise on bad bytes; any other is a bug here.
 _PILLOW_ERRORS: Final = (
     OSError,
@@ -47,7 +58,7 @@ def decode(content: bytes) -> Photo:
     """Return an uploaded photo: upright, 8-bit sRGB, on white if transparent, first frame only.
 
     Raises ImageTooLarge above MAX_PIXELS or MAX_SIDE_PX, or when a compressed header expands too
-    much; ImageUnreadable when the bytes are not a whole JPEG, PNG, WebP, AVIF or HEIC. It never
+    much; ImageUnreadable when the bytes are not a whole picture of an accepted format. It never
     returns a partial picture.
     """
     if content.startswith(jpeg.SIGNATURE):
@@ -76,7 +87,7 @@ def decode(content: bytes) -> Photo:
             tags = avif.read_exif(content)
             return _photo(pixels, format_, tags, orientation=orientation, alpha=alpha)
     # Pillow also takes files for AVIF that were not sanitized above: it may not read them.
-    pixels, alpha, tags, xmp, format_ = _decode_with_pillow(content, "PNG", "WEBP")
+    pixels, alpha, tags, xmp, format_ = _decode_with_pillow(content, *_SIMPLE_FORMATS)
     orientation = exif.read_orientation(tags, xmp)
     return _photo(pixels, format_, tags, orientation=orientation, alpha=alpha)
 
@@ -121,6 +132,7 @@ def _decode_with_pillow(
         with Image.open(io.BytesIO(content), formats=formats) as image:
             _check_size(*image.size)
             png_chunks.refuse_bomb(packed, *image.size)
+            _refuse_scientific(image)
             image.load()
             tags = image.info.get("exif") or png_chunks.read_raw_profile(image.info)
             xmp = image.info.get("xmp") or b""
@@ -150,10 +162,10 @@ def _decode_with_pillow(
         if isinstance(error, UnidentifiedImageError):
             # Its message contains the buffer's memory address.
             raise ImageUnreadable(
-                "this is not a picture, or only the beginning of one; JPEG, PNG, WebP and AVIF are "
-                "accepted, HEIC with the extra `heic`"
+                "this is not a picture, or only the beginning of one; JPEG, PNG, WebP, AVIF, GIF, "
+                "BMP and TIFF are accepted, HEIC with the extra `heic`"
             ) from error
-        raise ImageUnreadable(f"not a whole JPEG, PNG, WebP or AVIF: {error}") from error
+        raise ImageUnreadable(f"not a whole picture: {error}") from error
 
 
 def _read_deep(content: bytes, bits: int, size: tuple[int, int]) -> NDArray[np.uint16]:
@@ -169,6 +181,16 @@ def _read_deep(content: bytes, bits: int, size: tuple[int, int]) -> NDArray[np.u
         deep = deep[..., None].repeat(3, axis=-1)
     deep[..., :3] = deep[..., 2::-1]  # OpenCV's order is BGR
     return (deep << (16 - bits) | deep >> (2 * bits - 16)).astype(np.uint16)
+
+
+def _refuse_scientific(image: Image.Image) -> None:
+    """Refuse TIFFs whose samples are no levels between black and white, or of odd length."""
+    tiff_bits = getattr(image, "tag_v2", {}).get(ExifTags.Base.BitsPerSample, (_PILLOW_BITS,))
+    if image.mode in _SCIENTIFIC_MODES or not {*tiff_bits} <= _TIFF_BITS:
+        raise ImageUnreadable(
+            "the TIFF's samples are signed, floating or of a rare length; save it with 8 or 16 "
+            "bits a sample"
+        )
 
 
 def _check_size(width: int, height: int) -> None:

@@ -56,6 +56,7 @@ _END: Final = b"\xff\xd9"
 _COEFFICIENTS: Final = 64
 # Selection of a sequential scan: coefficients 0 to 63, all of their bits (B.2.3).
 _WHOLE_SELECTION: Final = bytes((0, _COEFFICIENTS - 1, 0))
+_LEAST_SCAN_BYTES: Final = 6  # of the header of one component
 _HEIGHT: Final = slice(1, 3)
 _BLOCK_PX: Final = 8
 # Most share of a picture that may be incomplete; a row of blocks is less than 1 % of a photo.
@@ -142,9 +143,10 @@ def shorten(content: bytes) -> bytes | None:
             largest = max(one & 15 for one in samplings) if len(samplings) > 1 else 1
             row = _BLOCK_PX * largest
             height = int.from_bytes(body[_HEIGHT])
+            if row > _MAX_LAST_ROW * height:
+                return None
             body[_HEIGHT] = ((height - 1) // row * row).to_bytes(2)
-            is_small = row <= _MAX_LAST_ROW * height
-            return content[:start] + body + content[end:] if is_small else None
+            return content[:start] + body + content[end:]
     return None
 
 
@@ -156,6 +158,8 @@ def _are_complete(marker: int, frame: bytes, scans: list[bytes]) -> bool:
         for coefficient in (range(_COEFFICIENTS) if marker in _PROGRESSIVE else (0,))
     }
     for scan in scans:
+        if len(scan) < _LEAST_SCAN_BYTES:
+            return False
         first, last, bits = scan[-3:]
         if not bits & 15:
             held = scan[1 : 1 + 2 * scan[0] : 2]

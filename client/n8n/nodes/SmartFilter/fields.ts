@@ -35,7 +35,7 @@ export const submitFields: INodeProperties[] = [
     default: 'data',
     required: true,
     displayOptions: { show: { operation: ['submit'], source: ['binary'] } },
-    hint: 'The name of the input field with the photo: JPEG, PNG, WebP, AVIF or HEIC, up to 40 MB',
+    hint: 'The name of the input field with the photo: JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP or TIFF, up to 40 MB',
   },
   {
     displayName: 'Photo URL',

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 # File extensions of photos; the server rejects a file that is not one.
-PHOTO_SUFFIXES = frozenset(".jpg .jpeg .jpe .jfif .png .webp .avif .heic .heif".split())
+PHOTO_SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .jfif .png .webp .avif .heic .heif .gif .bmp .tif .tiff".split()
+)
 # Part of the names of pictures that this program wrote; they are not input.
 _OUTPUT_MARK = ".smart-filter."
 # A file unchanged for this long is complete; programs that copy or save write more often.

@@ -8,11 +8,13 @@ import { sizeInWords } from "../words.js";
 import { Problem } from "./problems.js";
 
 /** Types for a file dialog. */
-export const ACCEPTED = "image/jpeg,image/png,image/webp,image/avif,image/heic,image/heif";
+export const ACCEPTED =
+  "image/jpeg,image/png,image/webp,image/avif,image/heic,image/heif," +
+  "image/gif,image/bmp,image/tiff";
 
 const MOST_BYTES = 40_000_000;
 const SIGNATURE_BYTES = 32;
-const NAMED_AS_PICTURES = /\.(jpe?g|png|webp|avif|hei[cf])$/i;
+const NAMED_AS_PICTURES = /\.(jpe?g|png|webp|avif|hei[cf]|gif|bmp|tiff?)$/i;
 // Brands of ISO/IEC 14496-12 files with still pictures: AVIF, and HEIC of ISO/IEC 23008-12.
 const STILLS = ["avif", "avis", "heic", "heix", "heim", "heis", "hevc", "mif1", "msf1"];
 
@@ -42,7 +44,7 @@ function isPicture(start) {
   const text = String.fromCharCode(...start);
   return (
     text.startsWith("\xff\xd8\xff") ||
-    text.startsWith("\x89PNG\r\n\x1a\n") ||
+    ["\x89PNG\r\n\x1a\n", "GIF8", "BM", "II*\0", "MM\0*"].some((magic) => text.startsWith(magic)) ||
     (text.startsWith("RIFF") && text.slice(8, 12) === "WEBP") ||
     (text.slice(4, 8) === "ftyp" && STILLS.some((brand) => text.slice(8).includes(brand)))
   );
@@ -54,6 +56,6 @@ function unsupported(detail) {
     code: "unsupported_media",
     title: "Not an accepted picture",
     detail,
-    remedy: "Choose a JPEG, PNG, WebP, AVIF or HEIC photo.",
+    remedy: "Choose a JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP or TIFF photo.",
   });
 }

@@ -249,6 +249,9 @@ async function typeOf(file) {
   if (text.startsWith("\xff\xd8")) return "image/jpeg";
   if (text.startsWith("\x89PNG")) return "image/png";
   if (text.startsWith("RIFF")) return "image/webp";
+  if (text.startsWith("GIF8")) return "image/gif";
+  if (text.startsWith("BM")) return "image/bmp";
+  if (text.startsWith("II*") || text.startsWith("MM\0")) return "image/tiff";
   return text.slice(8).includes("avi") ? "image/avif" : "image/heic";
 }
 
@@ -290,6 +293,6 @@ function notAccepted({ errors }) {
 function noneLeft() {
   return {
     title: "This album has no usable photos",
-    remedy: "Cancel it, and create another with JPEG, PNG, WebP, AVIF or HEIC photos.",
+    remedy: "Cancel it, and create another with JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP or TIFF photos.",
   };
 }

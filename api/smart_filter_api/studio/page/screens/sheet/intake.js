@@ -29,7 +29,7 @@ export function Intake({ isWide }) {
     <div class="stack tight">
       <h1>${isWide ? invitation() : "Add photos"}</h1>
       <p class="soft">${isWide
-        ? "People are cut out, smiles are rated, and a matching background is chosen. JPEG, PNG, WebP, AVIF or HEIC, up to 40\u00a0MB each."
+        ? "People are cut out, smiles are rated, and a matching background is chosen. JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP or TIFF, up to 40\u00a0MB each."
         : "Drop or paste photos or folders anywhere on this page."}</p>
     </div>
     ${!isWide && html`<${Wanted} />`}

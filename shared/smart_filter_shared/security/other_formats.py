@@ -1,0 +1,68 @@
+"""Name the formats that are not accepted, and what to save such a file as."""
+
+from typing import Final
+
+_VECTOR = "export it as PNG"
+_RAW = "a camera's raw file; export it as JPEG or TIFF"
+_STARTS: Final = {
+    b"%PDF": f"a PDF; {_VECTOR}",
+    b"PK\x03\x04": "a zip file; send each photo of it",
+    b"<svg": f"an SVG; {_VECTOR}",
+    b"<?xml": f"XML or an SVG; {_VECTOR}",
+    b"\0\0\0\x0cjP  ": "a JPEG 2000; save it as JPEG or PNG",
+    b"\xff\x4f\xff\x51": "a JPEG 2000; save it as JPEG or PNG",
+    b"\0\0\0\x0cJXL ": "a JPEG XL; save it as JPEG or PNG",
+    b"\xff\x0a": "a JPEG XL; save it as JPEG or PNG",
+    b"\xff\xd8\xff\xf7": "a JPEG-LS; save it as JPEG or PNG",
+    b"\0\0\1\0": "an ICO; save it as PNG",
+    b"\0\0\2\0": "a cursor; save it as PNG",
+    b"8BPS": "a Photoshop document; save it as JPEG or PNG",
+    b"gimp xcf": "a GIMP document; export it as JPEG or PNG",
+    b"II+\0": "a BigTIFF; save it as TIFF or PNG",
+    b"MM\0+": "a BigTIFF; save it as TIFF or PNG",
+    b"\x76\x2f\x31\x01": "an OpenEXR; save it as JPEG or PNG",
+    b"#?RADIANCE": "a Radiance HDR; save it as JPEG or PNG",
+    b"FUJIFILMCCD-RAW": _RAW,
+    b"IIRO": _RAW,
+    b"IIRS": _RAW,
+    b"MMOR": _RAW,
+    b"IIU\0": _RAW,
+    b"\0MRM": _RAW,
+    b"FOVb": _RAW,
+}
+_BRANDS: Final = {
+    b"crx ": _RAW,
+    b"jxl ": "a JPEG XL; save it as JPEG or PNG",
+    b"jp2 ": "a JPEG 2000; save it as JPEG or PNG",
+}
+_CANON_AT: Final = slice(8, 10)
+_SUBFILE_TYPE, _SUB_DIRECTORIES, _DNG_VERSION = 254, 330, 50706
+
+
+def describe(start: bytes) -> str:
+    """Return the name of a file's format by its first bytes, and what to do if that is known."""
+    if start[4:8] == b"ftyp":
+        return _BRANDS.get(start[8:12], "a video; send a still picture of it")
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
+    # Binary starts may begin with what is a space in text.
+    for content in (start, text):
+        for magic, name in _STARTS.items():
+            if content.startswith(magic):
+                return name
+    return "not a picture"
+
+
+def describe_tiff(start: bytes, tags: dict[int, int]) -> str | None:
+    """Return the name of a TIFF that holds no finished picture; None for one that does.
+
+    tags: the first value of each number in the first directory.  Source: Adobe DNG 1.7, chapter 4;
+    TIFF 6.0, section 8 (NewSubfileType); TIFF/EP (ISO 12234-2), whose first picture is a preview.
+    """
+    is_preview = tags.get(_SUBFILE_TYPE, 0) & 1
+    if (
+        start[_CANON_AT] == b"CR"
+        or _DNG_VERSION in tags
+        or (is_preview and _SUB_DIRECTORIES in tags)
+    ):
+        return _RAW
+    return None

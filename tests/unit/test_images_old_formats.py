@@ -1,0 +1,141 @@
+"""GIF, BMP and TIFF: what scanners and old programs send."""
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from smart_filter_shared.errors import ImageUnreadable
+from smart_filter_tests.four_colors import (
+    BLUE,
+    GREEN,
+    JPEG_LEVELS,
+    RED,
+    WHITE,
+    corners,
+    near,
+    quarters,
+)
+from smart_filter_tests.pictures import encode, noise
+from smart_filter_tests.profiles import a_gray_profile, a_linear_profile
+from smart_filter_workers import images
+
+FOUR = [RED, GREEN, BLUE, WHITE]
+DEEP = np.asarray(quarters()).astype(np.uint16) * 257
+PAGES = {"save_all": True, "append_images": [Image.new("RGB", (64, 48), "black")]}
+ORIENTATION = 274
+
+
+def deep_tiff(bits_of: np.ndarray, compression: int) -> bytes:
+    ok, content = cv2.imencode(".tiff", bits_of, [cv2.IMWRITE_TIFF_COMPRESSION, compression])
+    assert ok
+    return content.tobytes()
+
+
+def tiled_tiff() -> bytes:
+    options = [cv2.IMWRITE_TIFF_ROWSPERSTRIP, 16]
+    ok, content = cv2.imencode(".tiff", np.asarray(quarters())[..., ::-1], options)
+    assert ok
+    return content.tobytes()
+
+
+COLORS = {
+    "TIFF": encode(quarters(), "TIFF"),
+    **{
+        f"TIFF, {name}": encode(quarters(), "TIFF", compression=name)
+        for name in ("tiff_lzw", "tiff_adobe_deflate", "packbits")
+    },
+    "TIFF, JPEG": encode(quarters(), "TIFF", compression="jpeg", quality=98),
+    "TIFF of 16 bits": deep_tiff(DEEP[..., ::-1], 1),
+    "TIFF of 16 bits, LZW": deep_tiff(DEEP[..., ::-1], 5),
+    "TIFF in strips": tiled_tiff(),
+    "TIFF in planes": encode(quarters(), "TIFF", tiffinfo={284: 1}),
+    "TIFF of pages": encode(quarters(), "TIFF", **PAGES),
+    "TIFF of a palette": encode(quarters().quantize(8), "TIFF"),
+    "TIFF on its side": encode(
+        quarters().transpose(Image.Transpose.ROTATE_90), "TIFF", tiffinfo={ORIENTATION: 6}
+    ),
+    "TIFF on its side, LZW": encode(
+        quarters().transpose(Image.Transpose.ROTATE_90),
+        "TIFF",
+        tiffinfo={ORIENTATION: 6},
+        compression="tiff_lzw",
+    ),
+    "GIF": encode(quarters(), "GIF"),
+    "GIF of frames": encode(quarters(), "GIF", **PAGES),
+    "BMP": encode(quarters(), "BMP"),
+    "BMP of a palette": encode(quarters().quantize(8), "BMP"),
+}
+
+
+@pytest.mark.parametrize("kind", COLORS)
+def test_colors_and_orientation_are_those_of_the_file(kind: str) -> None:
+    photo = images.decode(COLORS[kind])
+
+    assert photo.srgb.shape == (48, 64, 3)
+    assert photo.format == kind.split(",", maxsplit=1)[0].split(maxsplit=1)[0].lower()
+    assert photo.alpha is None
+    assert near(corners(photo.srgb), FOUR, JPEG_LEVELS)
+
+
+GRAY = np.linspace(0, 255, 64, dtype=np.uint8)[None].repeat(48, 0)
+
+
+def test_cmyk_of_a_tiff_is_ink() -> None:
+    ink = quarters().convert("CMYK")
+
+    assert near(corners(encode(ink, "TIFF", compression="tiff_lzw")), FOUR, 1)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("icc", [b"", a_gray_profile()], ids=["no profile", "gray profile"])
+def test_gray_of_a_tiff_is_converted_by_its_profile(bits: int, icc: bytes) -> None:
+    levels = GRAY if bits == 8 else GRAY.astype(np.uint16) * 257
+    light = GRAY / 255
+    linear = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+
+    seen = images.decode(encode(Image.fromarray(levels), "TIFF", icc_profile=icc)).srgb
+
+    expected = 255 * (linear if icc else light)
+    assert np.abs(seen - expected[..., None]).max() <= 1.5
+
+
+def test_color_profile_of_a_tiff_is_applied() -> None:
+    gray = Image.new("RGB", (64, 48), (64, 64, 64))
+
+    assert near(corners(encode(gray, "TIFF", icc_profile=a_linear_profile())), [(137,) * 3] * 4, 1)
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "GIF"])
+def test_transparency_is_kept_over_white(kind: str) -> None:
+    picture = quarters().convert("RGBA")
+    picture.paste((0, 0, 0, 0), (0, 0, 32, 24))
+
+    photo = images.decode(encode(picture, kind))
+
+    assert near(corners(photo.srgb), [WHITE, GREEN, BLUE, WHITE], JPEG_LEVELS)
+    assert photo.alpha is not None
+    assert (photo.alpha[:24, :32] == 0).all()
+    assert (photo.alpha[24:] == 255).all()
+
+
+NOISE = Image.fromarray(noise(64, 64))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(
+            pytest.param(
+                encode(NOISE, kind)[: int(part * len(encode(NOISE, kind)))], id=f"{part} {kind}"
+            )
+            for kind in ("GIF", "BMP", "TIFF")
+            for part in (0.02, 0.3, 0.95)
+        ),
+        encode(Image.new("F", (8, 8)), "TIFF"),
+        encode(Image.new("I", (8, 8)), "TIFF"),
+    ],
+)
+def test_cut_or_scientific_file_is_refused(content: bytes) -> None:
+    with pytest.raises(ImageUnreadable):
+        images.decode(content)
