@@ -179,8 +179,11 @@ def _read_deep(content: bytes, bits: int, size: tuple[int, int]) -> NDArray[np.u
     deep = read.astype(np.uint16, copy=False)
     if deep.ndim == 2:  # noqa: PLR2004 - gray
         deep = deep[..., None].repeat(3, axis=-1)
-    deep[..., :3] = deep[..., 2::-1]  # OpenCV's order is BGR
-    return (deep << (16 - bits) | deep >> (2 * bits - 16)).astype(np.uint16)
+    for strip in deep:  # of 50 megapixels, every copy takes 400 MB
+        strip[..., :3] = strip[..., 2::-1]  # OpenCV's order is BGR
+        if bits < 16:  # noqa: PLR2004 - bits
+            strip[...] = strip << (16 - bits) | strip >> (2 * bits - 16)
+    return deep
 
 
 def _refuse_scientific(image: Image.Image) -> None:

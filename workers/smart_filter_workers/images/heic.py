@@ -98,6 +98,7 @@ def decode(
         icc = picture.info.get("icc_profile") or b""
         # Copy: the picture's memory is freed with it, even while arrays refer to it.
         samples = np.array(picture)
+        del picture, file
     except _PI_HEIF_ERRORS as error:
         raise ImageUnreadable(f"not a whole HEIC: {error}") from error
     if samples.ndim == 2:  # noqa: PLR2004 - gray of a color format; its profile is for colors
