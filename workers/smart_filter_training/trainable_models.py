@@ -11,7 +11,15 @@ from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.extras import install_hint
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_training.evaluation.confidence_intervals import Figure
-from smart_filter_training.models import deeplab, detectron2, expression, eyes, orientation, unet
+from smart_filter_training.models import (
+    deeplab,
+    detectron2,
+    expression,
+    eyes,
+    orientation,
+    refiner,
+    unet,
+)
 from smart_filter_training.onnx_export import Exported
 from smart_filter_training.preflight import Finding
 from smart_filter_training.run_record import RunRecord
@@ -104,6 +112,7 @@ _MODELS: Final[Mapping[str, ModelCode]] = {
     "expression": expression,
     "eyes": eyes,
     "orientation": orientation,
+    "refiner": refiner,
     "unet": unet,
 }
 

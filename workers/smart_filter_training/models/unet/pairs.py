@@ -53,7 +53,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A photo and its matte, shrunk to at most LONGEST_SIDE_PX.
+    """A photo and its matte, shrunk.
 
     srgb: (h, w, 3) uint8; matte: (h, w) uint8, 255 person; counted: (h, w) bool, the pixels
     whose matte is known.
@@ -79,11 +79,15 @@ def find_pairs(folder: Path) -> list[Pair]:
     return sorted(pairs, key=lambda pair: (pair.name, str(pair.photo)))
 
 
-def read_pair(pair: Pair) -> Example:
-    """Read and shrink a pair.  Raises FolderUnreadable naming the file that cannot be used."""
+def read_pair(pair: Pair, *, longest_side_px: int = LONGEST_SIDE_PX) -> Example:
+    """Read a pair and shrink it to a longest side.
+
+    Raises FolderUnreadable naming the file that cannot be used.
+    """
     srgb = dataset_files.read_photo(pair.photo).srgb
     matte = _read_matte(pair.mask, srgb)
-    return _shrink(Example(srgb, matte, dataset_files.counted_pixels(matte)))
+    example = Example(srgb, matte, dataset_files.counted_pixels(matte))
+    return _shrink(example, longest_side_px)
 
 
 def hash_photo(pair: Pair) -> int:
@@ -222,13 +226,13 @@ def _decode(path: Path) -> NDArray[np.generic] | None:
         return None
 
 
-def _shrink(example: Example) -> Example:
-    """Return an example whose longer side is at most LONGEST_SIDE_PX.
+def _shrink(example: Example, longest_side_px: int) -> Example:
+    """Return an example whose longer side is at most that long.
 
     A small pixel does not count when one of the pixels that it covers does not count.
     """
     height, width = example.matte.shape
-    scale = LONGEST_SIDE_PX / max(height, width)
+    scale = longest_side_px / max(height, width)
     if scale >= 1:
         return example
     size = (max(1, round(width * scale)), max(1, round(height * scale)))

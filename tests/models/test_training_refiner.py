@@ -1,0 +1,145 @@
+"""The matte refiner trained for some seconds on drawn people: the loop, and its result."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from smart_filter_tests import drawn_people
+from smart_filter_training.models import refiner
+from smart_filter_training.models.refiner import Configuration, Data, Network, StoredNetwork
+from smart_filter_training.models.refiner.batches import Batches, read_examples
+from smart_filter_training.models.refiner.network import store_compactly
+from smart_filter_training.run_record import RunRecord
+from smart_filter_workers.networks import modnet
+from smart_filter_workers.networks.network_input import sigmoid
+from smart_filter_workers.networks.onnx_session import OnnxNetwork
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def small(weights_folder: Path) -> Configuration:
+    # OpenMP threads wait by spinning: next to other tests that takes three times as long.
+    torch.set_num_threads(1)
+    return Configuration(
+        iterations=30,
+        batch_size=4,
+        learning_rate=1e-3,
+        smallest_px=64,
+        largest_px=96,
+        weights=str(weights_folder),
+    )
+
+
+@pytest.fixture(scope="module")
+def people(small: Configuration, tmp_path_factory: pytest.TempPathFactory) -> Data:
+    return refiner.read(drawn_people.folder(tmp_path_factory.mktemp("drawn"), 12), small)
+
+
+@pytest.fixture(scope="module")
+def trained(
+    small: Configuration, people: Data, tmp_path_factory: pytest.TempPathFactory
+) -> Network:
+    return refiner.train(people, small, RunRecord(tmp_path_factory.mktemp("run"), {}))
+
+
+def test_network_before_training_is_a_mixture_of_modnet_and_the_matte(
+    small: Configuration,
+) -> None:
+    rng = np.random.default_rng(0)
+    picture = rng.uniform(-1, 1, (2, 3, 96, 64)).astype(np.float32)
+    known = OnnxNetwork((small.weights_folder / modnet.WEIGHTS.name).read_bytes())
+
+    logits = refiner.build_network(small)(picture, np.full((2, 1, 96, 64), 0.5, np.float32))
+
+    assert np.abs(sigmoid(logits / 0.8) - known(picture)[0]).max() < 1e-4
+
+
+def test_training_lowers_the_loss_and_keeps_the_first_layers(
+    small: Configuration, people: Data, trained: Network
+) -> None:
+    before = refiner.build_network(small)
+    examples = read_examples(people.checked, small.weights_folder)
+    batch = Batches(examples, [1] * len(examples), 8, (96, 96), seed=1).make_batch(0)
+
+    with torch.inference_mode():
+        losses = [float(refiner.compute_loss(one.module, batch)) for one in (before, trained)]
+
+    assert losses[1] < 0.8 * losses[0]
+    changed = [
+        (new.requires_grad, bool((new != old).any()))
+        for new, old in zip(trained.module.parameters(), before.module.parameters(), strict=True)
+    ]
+    assert (False, True) not in changed
+    assert changed.count((True, True)) > 50
+
+
+def test_exported_network_is_small_and_takes_batches_of_any_shape(
+    trained: Network, people: Data, tmp_path: Path
+) -> None:
+    exported = refiner.export(trained, people, tmp_path)
+
+    stored = StoredNetwork(exported.file)
+    assert exported.file.stat().st_size < 7_000_000
+    for count, height, width in ((1, 64, 64), (2, 96, 64), (3, 64, 128)):
+        rng = np.random.default_rng(count)
+        picture = rng.uniform(-1, 1, (count, 3, height, width)).astype(np.float32)
+        matte = rng.uniform(0, 1, (count, 1, height, width)).astype(np.float32)
+        difference = np.abs(sigmoid(stored(picture, matte)) - sigmoid(trained(picture, matte)))
+        assert difference.shape == (count, 1, height, width)
+        # Eight bits change a few pixels a little.
+        assert difference.mean() < 0.01
+
+
+def test_refined_mattes_are_measured_next_to_the_given_ones(trained: Network, people: Data) -> None:
+    figures = refiner.compute_figures(trained, people)
+
+    assert set(figures) == {"iou", "iou_people"}
+    assert all(0 <= figure.value <= 1 for figure in figures.values())
+
+
+def test_killed_run_ends_like_an_uninterrupted_one(
+    small: Configuration, people: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refiner, "CHECKPOINT_INTERVAL", 2)
+    monkeypatch.setattr(refiner, "CURVE_INTERVAL", 3)
+    few = replace(small, iterations=4)
+    whole = refiner.train(people, few, RunRecord(tmp_path / "whole", {}))
+
+    with pytest.raises(Killed):
+        refiner.train(people, few, Fragile(tmp_path / "killed", {}))
+    resumed = refiner.train(people, few, RunRecord(tmp_path / "killed", {}))
+
+    for name, value in whole.module.state_dict().items():
+        assert torch.equal(value, resumed.module.state_dict()[name]), name
+
+
+def test_weights_in_few_bits_are_nearly_the_same(small: Configuration) -> None:
+    file = small.weights_folder / modnet.WEIGHTS.name
+    model = onnx.load(file)
+    picture = np.random.default_rng(0).uniform(-1, 1, (1, 3, 64, 64)).astype(np.float32)
+
+    nodes = [*store_compactly(model.graph), *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+    content = model.SerializeToString()
+    assert len(content) < 0.3 * file.stat().st_size
+    (stored,), (known,) = OnnxNetwork(content)(picture), OnnxNetwork(file.read_bytes())(picture)
+    assert np.abs(stored - known).mean() < 0.01
+
+
+class Killed(Exception):
+    """Ends a run in these tests."""
+
+
+class Fragile(RunRecord):
+    """A record whose run is killed when it notes an iteration."""
+
+    def scalar(self, name: str, value: float, step: int) -> None:
+        """End the run."""
+        raise Killed(name, value, step)

@@ -1,0 +1,126 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from smart_filter_shared.errors import SetupFailed
+from smart_filter_tests import drawn_people
+from smart_filter_training import trainable_models
+from smart_filter_training.models import refiner
+from smart_filter_training.models.refiner import batches, faults
+from smart_filter_training.models.refiner.batches import Batches, Example
+from smart_filter_training.models.refiner.faults import Sample
+
+Change = Callable[[np.random.Generator, Sample], Sample]
+
+
+def a_sample(seed: int = 0) -> Sample:
+    srgb, mask = drawn_people.draw_person(np.random.default_rng(seed))
+    return Sample(srgb, mask, mask, np.ones(mask.shape, np.bool_))
+
+
+def differs(one: Sample, other: Sample) -> bool:
+    return (one.srgb != other.srgb).any() or (one.people != other.people).any()
+
+
+@pytest.mark.parametrize("change", [faults.cast_shadow, faults.add_faults, batches.distort])
+def test_faults_depend_only_on_the_seed_and_leave_the_target(change: Change) -> None:
+    sample = a_sample()
+
+    for seed in range(20):
+        first, again = (change(np.random.default_rng(seed), sample) for _ in range(2))
+        assert not differs(first, again)
+        assert np.count_nonzero(first.target) == np.count_nonzero(sample.target)
+    changed = {change(np.random.default_rng(seed), sample).people.tobytes() for seed in range(20)}
+    assert len(changed) > 5
+
+
+def test_shadow_darkens_the_background_alone() -> None:
+    sample = a_sample()
+    person = sample.target == 255
+
+    shaded = faults.cast_shadow(np.random.default_rng(1), sample)
+
+    assert (shaded.srgb[person] == sample.srgb[person]).all()
+    assert shaded.srgb[~person].mean() < sample.srgb[~person].mean()
+    assert (shaded.people >= sample.people).all()
+
+
+def test_regions_are_added_outside_people_or_lost_inside() -> None:
+    sample = a_sample()
+
+    mattes = [faults.change_regions(np.random.default_rng(seed), sample) for seed in range(20)]
+
+    assert any((matte > sample.people).any() for matte in mattes)
+    assert any((matte < sample.people).any() for matte in mattes)
+
+
+def test_crops_of_a_batch_have_one_shape_and_depend_on_its_number() -> None:
+    examples = [
+        Example(sample, sample.target, "drawn") for sample in (a_sample(seed) for seed in range(4))
+    ]
+    crops = Batches(examples, [1] * 4, size=3, sides_px=(64, 96), seed=0)
+
+    first, again, other = (crops.make_batch(number) for number in (0, 0, 1))
+
+    (shape,) = {sample.people.shape for sample in first}
+    assert all(side % 32 == 0 for side in shape)
+    assert not any(differs(a, b) for a, b in zip(first, again, strict=True))
+    assert first[0].srgb.tobytes() != other[0].srgb.tobytes()
+    assert batches.to_inputs(first)[0].shape == (3, 3, *shape)
+    assert batches.to_inputs(first)[1].shape == (3, 1, *shape)
+
+
+def test_example_without_weight_is_never_drawn() -> None:
+    sample = a_sample()
+    empty = replace(sample, target=np.zeros_like(sample.target))
+    examples = [Example(sample, sample.target, "") for sample in (empty, sample)]
+
+    batch = Batches(examples, [0, 1], size=8, sides_px=(64, 64), seed=0).make_batch(0)
+
+    assert all(sample.target.any() for sample in batch)
+
+
+def test_only_counted_pixels_count_in_a_stretched_sample() -> None:
+    sample = a_sample()
+    sample.counted[10, 10] = False
+
+    stretched = sample.stretch(width=36, height=48)
+
+    assert not stretched.counted[5, 5]
+    assert np.count_nonzero(~stretched.counted) < 5
+
+
+def test_outlines_are_merged_where_mattes_nearly_agree() -> None:
+    mask = np.zeros((100, 100), np.uint8)
+    mask[20:80, 20:80] = 255
+    second = np.zeros((100, 100), np.uint8)
+    second[20:80, 21:100] = 255  # another outline on the left, another object on the right
+
+    merged = batches.merge_outlines(mask, second)
+
+    assert merged[50, 20] < 128
+    assert not merged[50, 95].any()
+
+
+def test_pairs_are_split_as_for_portraits(tmp_path: Path) -> None:
+    folder = drawn_people.folder(tmp_path, 20)
+
+    data = refiner.read(folder, refiner.Configuration())
+
+    assert len(data.train) + len(data.checked) == 20
+    assert not set(data.train) & set(data.checked)
+
+
+def test_sources_have_weights() -> None:
+    configuration = refiner.Configuration(source_weights="a=2")
+
+    assert [configuration.weigh_source(name) for name in ("a", "b")] == [2, 1]
+
+
+@pytest.mark.parametrize("setting", ["source_weights=a", "smallest_px=300", "smallest_px=20"])
+def test_setting_that_cannot_train_is_refused(setting: str) -> None:
+    with pytest.raises(SetupFailed, match=setting.partition("=")[0]):
+        trainable_models.find_model("refiner").configure([setting])

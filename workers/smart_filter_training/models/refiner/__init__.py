@@ -1,0 +1,336 @@
+"""Matte refiner: train the network that corrects the mattes of `people`, from photos with masks.
+
+faults    the faults of mattes that it learns to correct
+batches   photos with the mattes of `people`, and batches of faulty crops
+network   MODNet with the matte as a second input, in torch and in ONNX
+"""
+
+import copy
+import importlib
+import math
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from smart_filter_shared.config.paths import data_folder
+from smart_filter_shared.errors import SetupFailed
+from smart_filter_shared.pipeline import TaskName
+from smart_filter_training import torch_checkpoints
+from smart_filter_training.evaluation import (
+    confidence_intervals,
+    measure_in_process,
+    metrics,
+    tasks,
+)
+from smart_filter_training.evaluation.base import Floats as Numbers
+from smart_filter_training.evaluation.confidence_intervals import Figure
+from smart_filter_training.models import unet
+from smart_filter_training.models.refiner import batches
+from smart_filter_training.models.refiner.batches import Batches, Example, Floats
+from smart_filter_training.models.refiner.faults import Sample
+from smart_filter_training.models.unet import pairs
+from smart_filter_training.models.unet.pairs import Pair
+from smart_filter_training.onnx_export import Exported
+from smart_filter_training.preflight import Finding
+from smart_filter_training.run_record import RunRecord
+from smart_filter_workers.networks import modnet, onnx_runtime
+from smart_filter_workers.networks.network_input import sigmoid
+from smart_filter_workers.resampling import resize
+from smart_filter_workers.results import Matte8
+from smart_filter_workers.stages.segmentation import salience_blend
+from smart_filter_workers.stages.segmentation.models import people
+from smart_filter_workers.weights import files
+
+Torch: TypeAlias = Any  # torch is not installed where types are checked
+
+TASK: Final = TaskName.SEGMENTATION
+MODEL: Final = "people"
+FILE: Final = "refiner.onnx"
+PACKAGES: Final = ("torch", "onnx", "tensorboard")
+FINE_TUNING: Final = None
+
+# Iterations from one point of the curves to the next, and to the next checkpoint.
+CURVE_INTERVAL, CHECKPOINT_INTERVAL = 25, 100
+# The rate rises for so many iterations; it ends at this share, so that the last ones count.
+WARM_UP, LAST_RATE = 50, 0.005
+# MODNet does not have the other parameters, which start from nothing.
+ADDED_RATE: Final = 5
+MAX_GRADIENT: Final = 1.0
+# The exported weights are a mean over the last 200 iterations or so.
+AVERAGED: Final = 0.995
+# The loss: a pixel within 4 of an outline counts 2.5 times, and the overlap this much.
+EDGE_PX, EDGE_WEIGHT, OVERLAP_WEIGHT = 9, 1.5, 0.7
+# The largest difference of the mean IoU that storing the weights in few bits may cause: of 79
+# photos none differed by more, and their mean differed by 0.00005.
+MAX_LOSS: Final = 0.002
+# Photos on which the exported network is compared.
+_MAX_COMPARED: Final = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The settings of a run; the weights in the repository were made with the defaults.
+
+    smallest_px, largest_px: crops have about as many pixels as squares of these sides.
+    source_weights: how often photos of a source are drawn, `name=number` separated by commas; 1 for
+        other sources.
+    weights: the weights folder of the product, "" for the usual one.
+    """
+
+    seed: int = 0
+    iterations: int = 1250
+    batch_size: int = 6
+    learning_rate: float = 2.5e-4
+    weight_decay: float = 1e-4
+    smallest_px: int = 216
+    largest_px: int = 288
+    source_weights: str = "ccp=2.2,coco=4,foo=1.6,pic=0.45,vik=1.6,voc=4"
+    validation_share: float = 0.2
+    weights: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot train.  Raises SetupFailed naming the first."""
+        least = modnet.FORM.side_multiple_px
+        if not least <= self.smallest_px <= self.largest_px:
+            raise SetupFailed(f"smallest_px is {self.smallest_px}: set from {least} to largest_px")
+        self.weigh_source("")
+
+    @property
+    def weights_folder(self) -> Path:
+        """The weights folder of the product."""
+        return Path(self.weights or data_folder() / "weights")
+
+    def weigh_source(self, source: str) -> float:
+        """Return how often a photo of a source is drawn.  Raises SetupFailed."""
+        try:
+            weights = dict(part.split("=") for part in self.source_weights.split(",") if part)
+            return float(weights.get(source, 1))
+        except ValueError as error:
+            raise SetupFailed(
+                f"source_weights is {self.source_weights}: set name=number, separated by commas"
+            ) from error
+
+
+@dataclass(frozen=True)
+class Data:
+    """Pairs to train on and to validate on.  digest: SHA-256 of names, photos and masks."""
+
+    train: tuple[Pair, ...]
+    checked: tuple[Pair, ...]
+    digest: str
+    weights: Path
+
+    @cached_property
+    def validation(self) -> list[Example]:
+        """The examples to validate on."""
+        return batches.read_examples(self.checked, self.weights)
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network in torch."""
+
+    module: Torch
+
+    def __call__(self, picture: Floats, matte: Floats) -> Floats:
+        """Return the logits of the coverage: (n, 1, H, W) float32."""
+        torch = importlib.import_module("torch")
+        with torch.inference_mode():
+            logits = self.module(torch.from_numpy(picture), torch.from_numpy(matte))
+        return np.asarray(logits.numpy(), np.float32)
+
+
+class StoredNetwork:
+    """An exported network, callable like the network in torch."""
+
+    def __init__(self, file: Path) -> None:
+        self._session = onnx_runtime.load().InferenceSession(
+            file.read_bytes(), providers=["CPUExecutionProvider"]
+        )
+
+    def __call__(self, picture: Floats, matte: Floats) -> Floats:
+        """Return the logits of the coverage: (n, 1, H, W) float32."""
+        (logits,) = self._session.run(None, {"picture": picture, "matte": matte})
+        return np.asarray(logits, np.float32)
+
+
+Answering: TypeAlias = Network | StoredNetwork
+
+
+def read(folder: Path, configuration: Configuration) -> Data:
+    """Find the pairs of a folder and split them.  Raises FolderUnreadable in one line."""
+    found = unet.read(folder, unet.Configuration(validation_share=configuration.validation_share))
+    weights = configuration.weights_folder
+    return Data(found.train.pairs, found.validation.pairs, found.digest, weights)
+
+
+def check_data(folder: Path, configuration: Configuration) -> Iterator[Finding]:
+    """Find the problems of a folder: each file is read."""
+    return pairs.check_data(folder, validation_share=configuration.validation_share)
+
+
+def train(data: Data, configuration: Configuration, record: RunRecord) -> Network:
+    """Train on faulty crops, or resume the record's run.
+
+    Raises SetupFailed when the checkpoint belongs to another run.
+    """
+    torch = importlib.import_module("torch")
+    module = build_network(configuration).module
+    average = copy.deepcopy(module)
+    added = {id(one) for one in module.added}
+    carried = [one for one in module.parameters() if one.requires_grad and id(one) not in added]
+    optimizer = torch.optim.AdamW(
+        [{"params": carried, "share": 1}, {"params": module.added, "share": ADDED_RATE}],
+        lr=configuration.learning_rate,
+        weight_decay=configuration.weight_decay,
+    )
+    parts = {"module": module, "average": average, "optimizer": optimizer}
+    run = repr((configuration, data.digest))
+    state = torch_checkpoints.load(record.checkpoint_folder, run)
+    if state is not None:
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+    examples = batches.read_examples(data.train, data.weights)
+    crops = Batches(
+        examples,
+        [configuration.weigh_source(example.source) for example in examples],
+        size=configuration.batch_size,
+        sides_px=(configuration.smallest_px, configuration.largest_px),
+        seed=configuration.seed,
+    )
+    steps = configuration.iterations
+    for number in range(int(state["done"]) if state else 0, steps):
+        fallen = (1 + math.cos(math.pi * number / steps)) / 2
+        rate = configuration.learning_rate * (min(1, (number + 1) / WARM_UP) * fallen + LAST_RATE)
+        for group in optimizer.param_groups:
+            group["lr"] = rate * group["share"]
+        loss = compute_loss(module, crops.make_batch(number))
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(module.parameters(), MAX_GRADIENT)
+        optimizer.step()
+        done = number + 1
+        with torch.no_grad():
+            kept = min(AVERAGED, done / (done + 9))
+            for mean, new in zip(average.parameters(), module.parameters(), strict=True):
+                mean.lerp_(new, 1 - kept)
+        if done % CURVE_INTERVAL == 0 or done == steps:
+            record.scalar("train/loss", float(loss.detach()), done)
+        if done % CHECKPOINT_INTERVAL == 0 or done == steps:
+            states = {name: part.state_dict() for name, part in parts.items()}
+            torch_checkpoints.save(record.checkpoint_folder, run, {"done": done, **states})
+    return Network(average)
+
+
+def build_network(configuration: Configuration) -> Network:
+    """Return the network before training.  Raises SetupFailed when MODNet is missing."""
+    # Reading and checking data needs no framework.
+    from smart_filter_training.models.refiner.network import load_modnet  # noqa: PLC0415
+
+    return Network(load_modnet(files.read_verified(configuration.weights_folder, modnet.WEIGHTS)))
+
+
+def compute_loss(module: Torch, samples: list[Sample]) -> Torch:
+    """Return the loss of a batch: entropy, more of it at outlines, and what the overlap lacks."""
+    torch = importlib.import_module("torch")
+    functional = torch.nn.functional
+    inputs = (torch.from_numpy(values) for values in batches.to_inputs(samples))
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = module(*inputs).float()
+    targets = np.stack([one.target for one in samples])[:, np.newaxis]
+    target = torch.from_numpy(batches.to_shares(targets))
+    counted = torch.from_numpy(np.stack([one.counted for one in samples])[:, np.newaxis]).float()
+    most, least = (
+        functional.max_pool2d(sign * target, EDGE_PX, 1, EDGE_PX // 2) for sign in (1, -1)
+    )
+    weight = counted * (1 + EDGE_WEIGHT * (most + least).clamp(0, 1))
+    entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    covered, known = torch.sigmoid(logits) * counted, target * counted
+    both = (covered * known).sum((1, 2, 3))
+    either = (covered + known).sum((1, 2, 3)) - both
+    overlap = ((both + 1) / (either + 1)).mean()
+    # A batch may have no pixel that counts.
+    mean_entropy = (entropy * weight).sum() / weight.sum().clamp(min=1)
+    return mean_entropy + OVERLAP_WEIGHT * (1 - overlap)
+
+
+def compute_figures(network: Network, data: Data) -> Mapping[str, Figure]:
+    """Return the mean IoU of the validation photos, of refined mattes and of those of `people`."""
+    rows = [
+        [_compute_iou(example, refine(network, example.sample)), _compute_iou(example)]
+        for example in data.validation
+    ]
+    return confidence_intervals.compute_figures(np.array(rows, np.float64), _figures)
+
+
+def refine(network: Answering, sample: Sample) -> Matte8:
+    """Return the matte of a photo, corrected as the product does it: (H, W) uint8.
+
+    Outside the people's region it is empty; without people it stays as it is.
+    """
+    region = salience_blend.find_region(sample.people)
+    if region is None:
+        return sample.people
+    part = sample.crop(region)
+    height, width = part.people.shape
+    across, down = modnet.FORM.input_size(width, height, modnet.SIDE_PX)
+    seen = part.stretch(width=across, height=down)
+    coverage = sigmoid(network(*batches.to_inputs([seen])))[0, 0]
+    refined = np.zeros_like(sample.people)
+    refined[region] = np.rint(resize(coverage, width=width, height=height) * 255)
+    return refined
+
+
+def export(network: Network, data: Data, folder: Path) -> Exported:
+    """Write the network as ONNX, its weights in few bits.
+
+    Raises SetupFailed when the mean IoU of some validation photos differs by more than MAX_LOSS.
+    """
+    from smart_filter_training.models.refiner.network import to_onnx  # noqa: PLC0415 - as above
+
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f"{FILE}.part"
+    partial.write_bytes(to_onnx(network.module))
+    stored = StoredNetwork(partial)
+    compared = data.validation[:_MAX_COMPARED]
+    before, after = (
+        np.mean([_compute_iou(one, refine(answering, one.sample)) for one in compared])
+        for answering in (network, stored)
+    )
+    loss = abs(float(before - after))
+    if not loss <= MAX_LOSS:  # also refuses NaN
+        raise SetupFailed(f"the IoU of {FILE} differs from the network's by {loss:.4f}")
+    partial.replace(folder / FILE)
+    return Exported(folder / FILE, loss)
+
+
+def measure(file: Path, folder: Path) -> Mapping[str, Figure]:
+    """Return the figures of the product's model with an exported file, on photos with masks.
+
+    folder: as `smart-filter eval` takes it.  Raises FolderUnreadable.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        for weights in (data_folder() / "weights").iterdir():
+            if weights.name != FILE:
+                (Path(scratch) / weights.name).symlink_to(weights)
+        (Path(scratch) / FILE).symlink_to(file.resolve())
+        model = people.load(Path(scratch))
+        return measure_in_process.measure_model(tasks.get_task(TASK), model, folder)
+
+
+def _compute_iou(example: Example, matte: Matte8 | None = None) -> float:
+    """Return the IoU of a matte with the mask as it was drawn; without one, of that of `people`."""
+    sample = example.sample
+    return metrics.matte_iou(
+        sample.people if matte is None else matte, example.mask, sample.counted
+    )
+
+
+def _figures(numbers: Numbers, weights: Numbers) -> Mapping[str, float]:
+    refined, given = (metrics.weighted_mean(column, weights) for column in numbers.T)
+    return {"iou": refined, "iou_people": given}

@@ -1,0 +1,171 @@
+"""Read photos with the mattes that `people` makes of them, and make batches of faulty crops."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smart_filter_training.evaluation import dataset_files
+from smart_filter_training.evaluation.prepare_stage import open_prepare_stage
+from smart_filter_training.models.refiner import faults
+from smart_filter_training.models.refiner.faults import Sample
+from smart_filter_training.models.unet import augmentation, pairs
+from smart_filter_training.models.unet.pairs import Pair
+from smart_filter_workers.networks import modnet
+from smart_filter_workers.networks.coverage_network import CoverageNetwork
+from smart_filter_workers.opencv import cv2
+from smart_filter_workers.resampling import resize
+from smart_filter_workers.results import HALF_LEVEL, Matte8
+from smart_filter_workers.stages.segmentation import salience_blend
+from smart_filter_workers.stages.segmentation.models import people as people_model
+from smart_filter_workers.stages.segmentation.models.people import LONGEST_SIDE_PX
+from smart_filter_workers.stages.segmentation.regions import Region
+
+Floats = NDArray[np.float32]
+Rng = np.random.Generator
+
+# Masks are polygons: their outlines are MODNet's where it nearly agrees. It counts this much, up to
+# the first share of differing pixels in a square, and from the second on not at all. The square
+# reaches this share of the root of the people's area.
+OUTLINE_WEIGHT, OUTLINE_REACH = 0.6, 0.06
+OUTLINE_HEARD, OUTLINE_IGNORED = 0.2, 0.5
+# The share of crops that show the whole picture, as when `people` finds nothing.
+WHOLE_SHARE: Final = 0.25
+# Crops of a batch are stretched to one shape: at most by this, as a power of e. After that many
+# draws the last crop is used as it is.
+MAX_STRETCH, _ATTEMPTS = 0.4, 50
+MIN_CROP_PX: Final = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A photo of at most LONGEST_SIDE_PX, with the matte to correct and the right one.
+
+    sample: its target has MODNet's outlines.  mask: (H, W) uint8, the right matte as it was drawn.
+    source: the text before the first _ of its name.
+    """
+
+    sample: Sample
+    mask: Matte8
+    source: str
+
+
+def read_examples(found: Iterable[Pair], weights: Path) -> list[Example]:
+    """Run the product's networks on pairs; return the examples, about 2 MB each.
+
+    weights: the weights folder.  Raises FolderUnreadable naming the file that cannot be used.
+    """
+    segment, outlines = people_model.load(weights), modnet.load(weights)
+    examples = []
+    with open_prepare_stage(weights, turning=False) as prepare:
+        for pair in found:
+            shrunk = pairs.read_pair(pair, longest_side_px=LONGEST_SIDE_PX)
+            height, width = shrunk.matte.shape
+            (answer,) = segment([prepare(dataset_files.read_photo(pair.photo))])
+            people = resize(answer.matte, width=width, height=height)
+            second = np.zeros_like(people)
+            region = salience_blend.find_region(people) or _whole(people)
+            second[region] = _predict(outlines, shrunk.srgb[region])
+            target = merge_outlines(shrunk.matte, second)
+            sample = Sample(shrunk.srgb, people, target, shrunk.counted)
+            examples.append(Example(sample, shrunk.matte, pair.source))
+    return examples
+
+
+def merge_outlines(mask: Matte8, second: Matte8) -> Matte8:
+    """Return a mask with the outlines of another matte where both nearly agree; (H, W) uint8."""
+    inside = mask > HALF_LEVEL
+    differs = (inside != (second > HALF_LEVEL)).astype(np.float32)
+    reach_px = max(1, int(OUTLINE_REACH * math.sqrt(np.count_nonzero(inside))))
+    density = cv2.blur(differs, (2 * reach_px + 1,) * 2)
+    heard = np.clip((OUTLINE_IGNORED - density) / (OUTLINE_IGNORED - OUTLINE_HEARD), 0, 1)
+    mixed = salience_blend.mix_odds(mask, second, weight=OUTLINE_WEIGHT)
+    merged = mask + heard * (mixed.astype(np.float32) - mask)
+    return np.asarray(np.rint(merged), np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """Endless batches of faulty crops; each depends on the seed and its number alone.
+
+    weights: how often each example is drawn.  sides_px: the least and largest side; a crop has
+    about as many pixels as a square of a side in between.
+    """
+
+    examples: Sequence[Example]
+    weights: Sequence[float]
+    size: int
+    sides_px: tuple[int, int]
+    seed: int
+
+    def make_batch(self, number: int) -> list[Sample]:
+        """Return samples of one shape."""
+        rng = np.random.default_rng((self.seed, number))
+        sample = self._draw_crop(rng)
+        height, width = sample.people.shape
+        side_px = int(rng.integers(*self.sides_px, endpoint=True))
+        shape = modnet.FORM.input_size(width, height, side_px)
+        crops = [sample, *(self._draw_alike(rng, shape) for _ in range(self.size - 1))]
+        return [distort(rng, crop.stretch(width=shape[0], height=shape[1])) for crop in crops]
+
+    def _draw_alike(self, rng: Rng, shape: tuple[int, int]) -> Sample:
+        for _ in range(_ATTEMPTS):
+            sample = self._draw_crop(rng)
+            height, width = sample.people.shape
+            if abs(math.log(width / height * shape[1] / shape[0])) < MAX_STRETCH:
+                break
+        return sample
+
+    def _draw_crop(self, rng: Rng) -> Sample:
+        shares = np.array(self.weights) / sum(self.weights)
+        sample = self.examples[int(rng.choice(len(self.examples), p=shares))].sample
+        region = salience_blend.find_region(sample.people)
+        if region is None or rng.random() < WHOLE_SHARE:
+            return sample
+        return sample.crop(_vary(rng, region, sample.people.shape))
+
+
+def distort(rng: Rng, sample: Sample) -> Sample:
+    """Return a sample perhaps mirrored, in other light, with shadows and further faults."""
+    if rng.random() < 1 / 2:
+        sample = sample.crop((slice(None), slice(None, None, -1)))
+    if rng.random() < faults.SHADOW_SHARE:
+        sample = faults.cast_shadow(rng, sample)
+    relit = replace(sample, srgb=augmentation.relight(rng, sample.srgb))
+    return faults.add_faults(rng, relit)
+
+
+def to_inputs(samples: Sequence[Sample]) -> tuple[Floats, Floats]:
+    """Return the inputs of the network: (n, 3, H, W) and (n, 1, H, W) float32."""
+    mattes = np.stack([one.people for one in samples])[:, np.newaxis]
+    return modnet.FORM.scale_values(np.stack([one.srgb for one in samples])), to_shares(mattes)
+
+
+def to_shares(mattes: Matte8) -> Floats:
+    """Return levels as float32, 0..1."""
+    return mattes.astype(np.float32) / np.float32(255)
+
+
+def _predict(outlines: CoverageNetwork, srgb: NDArray[np.uint8]) -> Matte8:
+    return np.rint(outlines(np.ascontiguousarray(srgb)) * 255).astype(np.uint8)
+
+
+def _whole(matte: Matte8) -> Region:
+    return slice(0, matte.shape[0]), slice(0, matte.shape[1])
+
+
+def _vary(rng: Rng, region: Region, shape: tuple[int, ...]) -> Region:
+    """Return a region with other margins, from none to twice the usual one."""
+    spans = []
+    for span, length in zip(region, shape, strict=True):
+        margin = (span.stop - span.start) * salience_blend.MARGIN_SHARE
+        first, last = rng.uniform(-1, 1, 2) * margin / (1 + 2 * salience_blend.MARGIN_SHARE)
+        # At the picture's edge there was no whole margin to vary.
+        start = max(0, int(span.start - first)) if span.start > 0 else 0
+        stop = min(length, int(span.stop + last)) if span.stop < length else length
+        spans.append(slice(start, max(stop, min(start + MIN_CROP_PX, length))))
+    return spans[0], spans[1]
