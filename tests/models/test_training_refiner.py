@@ -54,7 +54,9 @@ def test_network_before_training_is_a_mixture_of_modnet_and_the_matte(
     picture = rng.uniform(-1, 1, (2, 3, 96, 64)).astype(np.float32)
     known = OnnxNetwork((small.weights_folder / modnet.WEIGHTS.name).read_bytes())
 
-    logits = refiner.build_network(small)(picture, np.full((2, 1, 96, 64), 0.5, np.float32))
+    unsure = np.full((2, 1, 96, 64), 0.5, np.float32)
+
+    logits = refiner.build_network(small)(np.concatenate([picture, unsure], axis=1))
 
     assert np.abs(sigmoid(logits / 0.8) - known(picture)[0]).max() < 1e-4
 
@@ -89,7 +91,8 @@ def test_exported_network_is_small_and_takes_batches_of_any_shape(
         rng = np.random.default_rng(count)
         picture = rng.uniform(-1, 1, (count, 3, height, width)).astype(np.float32)
         matte = rng.uniform(0, 1, (count, 1, height, width)).astype(np.float32)
-        difference = np.abs(sigmoid(stored(picture, matte)) - sigmoid(trained(picture, matte)))
+        inputs = np.concatenate([picture, matte], axis=1)
+        difference = np.abs(sigmoid(stored(inputs)) - sigmoid(trained(inputs)))
         assert difference.shape == (count, 1, height, width)
         # Eight bits change a few pixels a little.
         assert difference.mean() < 0.01

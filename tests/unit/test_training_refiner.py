@@ -69,8 +69,7 @@ def test_crops_of_a_batch_have_one_shape_and_depend_on_its_number() -> None:
     assert all(side % 32 == 0 for side in shape)
     assert not any(differs(a, b) for a, b in zip(first, again, strict=True))
     assert first[0].srgb.tobytes() != other[0].srgb.tobytes()
-    assert batches.to_inputs(first)[0].shape == (3, 3, *shape)
-    assert batches.to_inputs(first)[1].shape == (3, 1, *shape)
+    assert batches.to_inputs(first).shape == (3, 4, *shape)
 
 
 def test_example_without_weight_is_never_drawn() -> None:

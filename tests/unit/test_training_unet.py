@@ -186,7 +186,7 @@ def test_full_cache_reads_again_with_the_same_result(tmp_path: Path) -> None:
 def test_unknown_teacher_and_mattes_of_another_teacher_are_refused(tmp_path: Path) -> None:
     (tmp_path / teaching.PROVENANCE).write_text('{"teacher": "selfie", "photos": {}}')
 
-    with pytest.raises(SetupFailed, match="teacher=unknown: expected one of classical"):
+    with pytest.raises(SetupFailed, match="teacher=unknown: expected one of best, classical"):
         teaching.teach(tmp_path, tmp_path / "out", teacher="unknown", weights=tmp_path)
     with pytest.raises(Conflict, match="another teacher's mattes"):
         teaching.teach(tmp_path, tmp_path, teacher="classical", weights=tmp_path)

@@ -1,4 +1,4 @@
-"""BiRefNet: the coverage of people, or of what stands out, by ONNX Runtime.
+"""BiRefNet: the coverage of people, or of salient objects, by ONNX Runtime.
 
 The files spell each deformable convolution out in a hundred operators. As one operator each, they
 give the same with half of the memory and in two thirds of the time.

@@ -74,7 +74,7 @@ _MAX_COMPARED: Final = 24
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The settings of a run; the weights in the repository were made with the defaults.
+    """The settings of a run; the weights in the repository were made with nearly the defaults.
 
     smallest_px, largest_px: crops have about as many pixels as squares of these sides.
     source_weights: how often photos of a source are drawn, `name=number` separated by commas; 1 for
@@ -137,11 +137,11 @@ class Network:
 
     module: Torch
 
-    def __call__(self, picture: Floats, matte: Floats) -> Floats:
-        """Return the logits of the coverage: (n, 1, H, W) float32."""
+    def __call__(self, inputs: Floats) -> Floats:
+        """Return the logits of the coverage: (n, 1, H, W) float32.  inputs: (n, 4, H, W)."""
         torch = importlib.import_module("torch")
         with torch.inference_mode():
-            logits = self.module(torch.from_numpy(picture), torch.from_numpy(matte))
+            logits = self.module(torch.from_numpy(inputs))
         return np.asarray(logits.numpy(), np.float32)
 
 
@@ -153,9 +153,9 @@ class StoredNetwork:
             file.read_bytes(), providers=["CPUExecutionProvider"]
         )
 
-    def __call__(self, picture: Floats, matte: Floats) -> Floats:
-        """Return the logits of the coverage: (n, 1, H, W) float32."""
-        (logits,) = self._session.run(None, {"picture": picture, "matte": matte})
+    def __call__(self, inputs: Floats) -> Floats:
+        """Return the logits of the coverage: (n, 1, H, W) float32.  inputs: (n, 4, H, W)."""
+        (logits,) = self._session.run(None, {"picture_and_matte": inputs})
         return np.asarray(logits, np.float32)
 
 
@@ -239,9 +239,9 @@ def compute_loss(module: Torch, samples: list[Sample]) -> Torch:
     """Return the loss of a batch: entropy, more of it at outlines, and what the overlap lacks."""
     torch = importlib.import_module("torch")
     functional = torch.nn.functional
-    inputs = (torch.from_numpy(values) for values in batches.to_inputs(samples))
+    inputs = torch.from_numpy(batches.to_inputs(samples))
     with torch.autocast("cpu", torch.bfloat16):
-        logits = module(*inputs).float()
+        logits = module(inputs).float()
     targets = np.stack([one.target for one in samples])[:, np.newaxis]
     target = torch.from_numpy(batches.to_shares(targets))
     counted = torch.from_numpy(np.stack([one.counted for one in samples])[:, np.newaxis]).float()
@@ -280,7 +280,7 @@ def refine(network: Answering, sample: Sample) -> Matte8:
     height, width = part.people.shape
     across, down = modnet.FORM.input_size(width, height, modnet.SIDE_PX)
     seen = part.stretch(width=across, height=down)
-    coverage = sigmoid(network(*batches.to_inputs([seen])))[0, 0]
+    coverage = sigmoid(network(batches.to_inputs([seen])))[0, 0]
     refined = np.zeros_like(sample.people)
     refined[region] = np.rint(resize(coverage, width=width, height=height) * 255)
     return refined

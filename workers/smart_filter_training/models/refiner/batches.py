@@ -139,10 +139,11 @@ def distort(rng: Rng, sample: Sample) -> Sample:
     return faults.add_faults(rng, relit)
 
 
-def to_inputs(samples: Sequence[Sample]) -> tuple[Floats, Floats]:
-    """Return the inputs of the network: (n, 3, H, W) and (n, 1, H, W) float32."""
-    mattes = np.stack([one.people for one in samples])[:, np.newaxis]
-    return modnet.FORM.scale_values(np.stack([one.srgb for one in samples])), to_shares(mattes)
+def to_inputs(samples: Sequence[Sample]) -> Floats:
+    """Return the input of the network: (n, 4, H, W) float32."""
+    mattes = to_shares(np.stack([one.people for one in samples])[:, np.newaxis])
+    pictures = modnet.FORM.scale_values(np.stack([one.srgb for one in samples]))
+    return np.concatenate([pictures, mattes], axis=1)
 
 
 def to_shares(mattes: Matte8) -> Floats:

@@ -24,11 +24,11 @@ from smart_filter_workers.stages.segmentation.salience_blend import LEAST, MOST
 
 Proto: TypeAlias = Any  # protobuf has no types
 
-PICTURE, MATTE, LOGITS = "picture", "matte", "logits"
+INPUT, LOGITS = "picture_and_matte", "logits"
 # Nodes of the graph before this number keep their weights: the first layers see edges and textures,
 # and without their gradients a step is shorter.
 FIRST_TRAINED: Final = 60
-# The shares of MODNet's logits and of the matte's in the answer before training, which changes them.
+# The shares of MODNet's logits and of the matte's in the answer before training.
 NETWORK_SHARE, MATTE_SHARE = 0.8, 0.7
 # Weights of at least this many values are stored in 8 bits, the others in 16. The file has 6.8
 # instead of 26 MB, and the IoU of 79 photos differs by 0.00005; with all of them in 8 bits it has
@@ -69,11 +69,12 @@ class Refiner(nn.Module):  # type: ignore[misc]  # type checks run without torch
         """The parameters that MODNet does not have."""
         return [self.matte_weight, self.network_share, self.matte_share, self.bias]
 
-    def forward(self, picture: Tensor, matte: Tensor) -> Tensor:
+    def forward(self, picture_and_matte: Tensor) -> Tensor:
         """Return (n, 1, H, W) float32 logits of the coverage.
 
-        picture: (n, 3, H, W) float32 as MODNet takes it; matte: (n, 1, H, W) float32, 0..1.
+        picture_and_matte: (n, 4, H, W) float32: the picture as MODNet takes it, and the matte, 0..1.
         """
+        picture, matte = picture_and_matte[:, :3], picture_and_matte[:, 3:]
         values: dict[str, Any] = {"input": picture, **self.numbers}
         for node in self.nodes:
             inputs = [
@@ -108,13 +109,13 @@ def to_onnx(network: Refiner) -> bytes:
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network,
-            (torch.zeros(1, 3, 64, 64), torch.zeros(1, 1, 64, 64)),
+            (torch.zeros(1, 4, 64, 64),),
             content,
             dynamo=False,
             opset_version=OPSET,
-            input_names=[PICTURE, MATTE],
+            input_names=[INPUT],
             output_names=[LOGITS],
-            dynamic_axes=dict.fromkeys((PICTURE, MATTE, LOGITS), axes),
+            dynamic_axes=dict.fromkeys((INPUT, LOGITS), axes),
         )
     model = onnx.load_from_string(content.getvalue())
     nodes = [*store_compactly(model.graph), *model.graph.node]
