@@ -72,7 +72,7 @@ class Refiner(nn.Module):  # type: ignore[misc]  # type checks run without torch
     def forward(self, picture_and_matte: Tensor) -> Tensor:
         """Return (n, 1, H, W) float32 logits of the coverage.
 
-        picture_and_matte: (n, 4, H, W) float32: the picture as MODNet takes it, and the matte, 0..1.
+        picture_and_matte: (n, 4, H, W) float32: the picture as MODNet takes it; the matte, 0..1.
         """
         picture, matte = picture_and_matte[:, :3], picture_and_matte[:, 3:]
         values: dict[str, Any] = {"input": picture, **self.numbers}
