@@ -341,6 +341,12 @@ def person(columns: slice) -> Instance:
     return Instance("person", 0.9, box, outline(columns))
 
 
+def _square(left: int, top: int) -> NDArray[np.bool_]:
+    made = np.zeros(GRAY.shape[:2], np.bool_)
+    made[top : top + 10, left] = True
+    return made
+
+
 LEFT, RIGHT, NARROW = person(slice(10, 80)), person(slice(120, 190)), person(slice(150, 160))
 
 
@@ -359,7 +365,11 @@ def test_persons_are_ordered_from_left_to_right_and_add_up_to_the_matte() -> Non
         ((LEFT, NARROW), 0.1, 1, 0),
         # More than a byte can number.
         (
-            tuple(person(slice(column % 200, column % 200 + 1)) for column in range(300)),
+            tuple(
+                Instance("person", 0.9, (x, y, x + 1, y + 10), _square(x, y))
+                for y in (45, 60)
+                for x in range(200)
+            ),
             0,
             255,
             255,

@@ -46,9 +46,9 @@ def test_thing_that_only_the_refiner_sees_is_not_added(part: Region) -> None:
 
 
 def test_border_of_an_area_that_is_not_used_leaves_no_ring() -> None:
-    beside = np.s_[60:200, 235:305]
+    aside = np.s_[60:200, 235:305]
 
-    merged = merge_opinion(a_matte(BODY), a_matte(BODY, beside))
+    merged = merge_opinion(a_matte(BODY), a_matte(BODY, aside))
 
     assert not merged[:, 230:].any()
 

@@ -56,7 +56,7 @@ FINE_TUNING: Final = None
 
 # Iterations from one point of the curves to the next, and to the next checkpoint.
 CURVE_INTERVAL, CHECKPOINT_INTERVAL = 25, 100
-# The rate rises for so many iterations; it ends at this share, so that the last ones count.
+# The rate rises for this number of iterations; it ends at this share, so that the last ones count.
 WARM_UP, LAST_RATE = 50, 0.005
 # MODNet does not have the other parameters, which start from nothing.
 ADDED_RATE: Final = 5
