@@ -10,6 +10,7 @@ and `tests/unit/test_recipe*.py`; here are the names, and a value of each kind o
 import base64
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 
 from smart_filter_api.intake.multipart import MAX_OTHER_BYTES
 from smart_filter_tests.later import next_week
@@ -257,7 +258,12 @@ JSON_BODIES = (
         b'{"photo_base64": "%s", "recipe": {"a": [%s{}]}}' % (_PHOTO.encode(), b"{}," * 500_000),
         answer=LARGE,
     ),
-    _raw("large photo", b'{"photo_base64": "%s"}' % (b"A" * 56_000_000), "/photo", answer=LARGE),
+    _raw(
+        "large photo",
+        b'{"photo_base64": "%s"}' % (b"A" * 56_000_000),
+        "/photo_base64",
+        answer=LARGE,
+    ),
     _document("half a character", r'{"background": "\ud800"}'),
     _document("NaN", '{"quality": NaN}', tells="NaN"),
     _document("recipe 100,000 deep", '{"a":' * 100_000 + "1" + "}" * 100_000),
@@ -535,7 +541,11 @@ DERIVING = (
     _drawn("neither mask nor strokes", "/kind", tells="mask or strokes"),
     _drawn("matte of another stage", "/stage", stage="smile", mask=_mask()),
     _drawn("unknown name", "/tenant", tenant="local", mask=_mask()),
-    _drawn("mask of no base64", "/mask", mask="@@@@", tells="base64"),
+    replace(
+        _drawn("mask of no base64", "/mask", mask="@@@@", tells="base64"),
+        status=MALFORMED[0],
+        code=MALFORMED[1],
+    ),
     _drawn("mask cut off", "/mask", mask=base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()),
     _drawn("mask a line too low", "/mask", mask=_mask((48, 31)), tells="48×32"),
     *(
