@@ -12,6 +12,7 @@ from smart_filter_training.models import refiner
 from smart_filter_training.models.refiner import batches, faults
 from smart_filter_training.models.refiner.batches import Batches, Example
 from smart_filter_training.models.refiner.faults import Sample
+from smart_filter_workers.stages.segmentation.second_opinion import mix_where_alike
 
 Change = Callable[[np.random.Generator, Sample], Sample]
 
@@ -98,7 +99,7 @@ def test_outlines_are_merged_where_mattes_nearly_agree() -> None:
     second = np.zeros((100, 100), np.uint8)
     second[20:80, 21:100] = 255  # another outline on the left, another object on the right
 
-    merged = batches.merge_outlines(mask, second)
+    merged = mix_where_alike(mask, second, batches.OUTLINE_GATE)
 
     assert merged[50, 20] < 128
     assert not merged[50, 95].any()

@@ -17,22 +17,19 @@ from smart_filter_training.models.unet import augmentation, pairs
 from smart_filter_training.models.unet.pairs import Pair
 from smart_filter_workers.networks import modnet
 from smart_filter_workers.networks.coverage_network import CoverageNetwork
-from smart_filter_workers.opencv import cv2
 from smart_filter_workers.resampling import resize
-from smart_filter_workers.results import HALF_LEVEL, Matte8
+from smart_filter_workers.results import Matte8
 from smart_filter_workers.stages.segmentation import salience_blend
 from smart_filter_workers.stages.segmentation.models import people as people_model
 from smart_filter_workers.stages.segmentation.models.people import LONGEST_SIDE_PX
 from smart_filter_workers.stages.segmentation.regions import Region
+from smart_filter_workers.stages.segmentation.second_opinion import LocalGate, mix_where_alike
 
 Floats = NDArray[np.float32]
 Rng = np.random.Generator
 
-# Masks are polygons: their outlines are MODNet's where it nearly agrees. It counts this much, up to
-# the first share of differing pixels in a square, and from the second on not at all. The square
-# reaches this share of the root of the people's area.
-OUTLINE_WEIGHT, OUTLINE_REACH = 0.6, 0.06
-OUTLINE_HEARD, OUTLINE_IGNORED = 0.2, 0.5
+# Masks are polygons: their outlines are MODNet's where it nearly agrees.
+OUTLINE_GATE: Final = LocalGate(weight=0.6, window=0.06, heard=0.2, ignored=0.5)
 # The share of crops that show the whole picture, as when `people` finds nothing.
 WHOLE_SHARE: Final = 0.25
 # Crops of a batch are stretched to one shape: at most by this, as a power of e. After that many
@@ -70,22 +67,10 @@ def read_examples(found: Iterable[Pair], weights: Path) -> list[Example]:
             second = np.zeros_like(people)
             region = salience_blend.find_region(people) or _whole(people)
             second[region] = _predict(outlines, shrunk.srgb[region])
-            target = merge_outlines(shrunk.matte, second)
+            target = mix_where_alike(shrunk.matte, second, OUTLINE_GATE)
             sample = Sample(shrunk.srgb, people, target, shrunk.counted)
             examples.append(Example(sample, shrunk.matte, pair.source))
     return examples
-
-
-def merge_outlines(mask: Matte8, second: Matte8) -> Matte8:
-    """Return a mask with the outlines of another matte where both nearly agree; (H, W) uint8."""
-    inside = mask > HALF_LEVEL
-    differs = (inside != (second > HALF_LEVEL)).astype(np.float32)
-    reach_px = max(1, int(OUTLINE_REACH * math.sqrt(np.count_nonzero(inside))))
-    density = cv2.blur(differs, (2 * reach_px + 1,) * 2)
-    heard = np.clip((OUTLINE_IGNORED - density) / (OUTLINE_IGNORED - OUTLINE_HEARD), 0, 1)
-    mixed = salience_blend.mix_odds(mask, second, weight=OUTLINE_WEIGHT)
-    merged = mask + heard * (mixed.astype(np.float32) - mask)
-    return np.asarray(np.rint(merged), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ in the wild, where it loses whole limbs: a difference that fills an area stays a
 """
 
 import math
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -15,12 +16,24 @@ from smart_filter_workers.opencv import cv2
 from smart_filter_workers.results import HALF_LEVEL, Matte8
 from smart_filter_workers.stages.segmentation import salience_blend
 
-# Chosen on 219 photos that the refiner was not trained on: the weight of its odds, half of the side
-# of the square in which differing pixels are counted, as a share of the root of the people's area,
-# and the shares of differing pixels up to which it counts whole and from which it does not.
-WEIGHT: Final = 0.7
-WINDOW: Final = 0.06
-HEARD, IGNORED = 0.5, 1.0
+
+@dataclass(frozen=True, slots=True)
+class LocalGate:
+    """How much a second matte counts where the two differ.
+
+    weight: of the second matte's odds where it is heard.  window: half of the side of the square in
+    which differing pixels are counted, as a share of the root of the people's area.
+    heard, ignored: the shares of differing pixels up to which it is heard and from which it is not.
+    """
+
+    weight: float
+    window: float
+    heard: float
+    ignored: float
+
+
+# Chosen on 219 photos that the refiner was not trained on.
+REFINER_GATE: Final = LocalGate(weight=0.7, window=0.06, heard=0.5, ignored=1.0)
 # Fainter pixels show on no background.
 SEEN_FROM: Final = 12
 
@@ -31,19 +44,22 @@ def merge_opinion(people: Matte8, refined: Matte8) -> Matte8:
     people: (H, W) uint8, with at least one pixel above one half; refined: (H, W) uint8.  Returns
     (H, W) uint8.
     """
+    return _remove_traces(mix_where_alike(people, refined, REFINER_GATE), people > HALF_LEVEL)
+
+
+def mix_where_alike(people: Matte8, second: Matte8, gate: LocalGate) -> Matte8:
+    """Return the first matte, with the odds of the second mixed in where the two are alike.
+
+    people, second: (H, W) uint8.  Returns (H, W) uint8.
+    """
     outline = people > HALF_LEVEL
-    mixed = salience_blend.mix_odds(people, refined, weight=WEIGHT)
-    share = _heard_share(outline, refined > HALF_LEVEL)
-    merged = np.rint(people + share * (mixed.astype(np.float32) - people)).astype(np.uint8)
-    return _remove_traces(merged, outline)
-
-
-def _heard_share(outline: NDArray[np.bool_], refined: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Return how much of the mixed matte is used at each pixel, (H, W) float32, 0..1."""
-    differs = (outline != refined).astype(np.float32)
-    reach_px = max(1, int(WINDOW * math.sqrt(np.count_nonzero(outline))))
+    differs = (outline != (second > HALF_LEVEL)).astype(np.float32)
+    reach_px = max(1, int(gate.window * math.sqrt(np.count_nonzero(outline))))
     density = cv2.blur(differs, (2 * reach_px + 1,) * 2)
-    return np.asarray(np.clip((IGNORED - density) / (IGNORED - HEARD), 0, 1), np.float32)
+    share = np.clip((gate.ignored - density) / (gate.ignored - gate.heard), 0, 1)
+    mixed = salience_blend.mix_odds(people, second, weight=gate.weight)
+    merged = people + share * (mixed.astype(np.float32) - people)
+    return np.asarray(np.rint(merged), np.uint8)
 
 
 def _remove_traces(merged: Matte8, outline: NDArray[np.bool_]) -> Matte8:
