@@ -323,7 +323,7 @@ PAGES: Mapping[str, ProblemPage] = {
     ),
 }
 
-_TRY_AGAIN = "Run the job again (redrive). If it fails again, tell the operator the id of the job."
+_TRY_AGAIN = "Try again. If it fails again, tell the operator the id of the job."
 # For codes with which jobs fail, where the page of a problem with that code says something else.
 _REMEDIES_OF_JOBS: Mapping[str, str] = {
     "image_unreadable": "Save the photo again with another program, or send another copy of it.",
@@ -334,7 +334,7 @@ _REMEDIES_OF_JOBS: Mapping[str, str] = {
     "poison": "Save the photo in another format and submit that. Tell the operator the id of the "
     "job.",
     "deadline": "Submit the photo again, with more time or without a deadline.",
-    "unavailable": "Run the job again later (redrive), or submit the photo again.",
+    "unavailable": "Try again later, or send the photo again.",
     "internal": _TRY_AGAIN,
 }
 
