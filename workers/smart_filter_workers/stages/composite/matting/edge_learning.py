@@ -108,9 +108,12 @@ HAIR_REACH_PX: Final = 3
 INVISIBLE: Final = 1 / 512
 # Weight of the matte where it is unsure.
 UNSURE_WEIGHT: Final = 0.3
-# Shares of explained variance: below the first colors are ignored, from the second on fully used,
-# and from the third on there is hardly any noise.
-DOUBTED, BELIEVED, EXPLAINED = 0.25, 0.8, 0.97
+# Shares of variance that colors explain: below the first they are ignored, from the second on fully
+# used. The refiner's matte is better than colors that explain less; in hair it lacks the strands.
+DOUBTED, BELIEVED = 0.7, 0.95
+HAIR_DOUBTED, HAIR_BELIEVED = 0.4, 0.85
+# From this share of explained variance on there is hardly any noise.
+EXPLAINED: Final = 0.97
 # Where colors are ignored the matte's own edge is used, this much steeper: haze is worse than an
 # edge that is a pixel off.
 MATTE_STEEPNESS: Final = 3.0
@@ -155,7 +158,7 @@ def learn_edge(
         known = trimap.widen_outward(known, small, where=hair, reach_px=HAIR_REACH_PX)
     coverage[known.people] = 1
     coverage[known.backdrop] = 0
-    lines, explained = _lines(coverage, srgb, known, effort)
+    lines, explained = _lines(coverage, srgb, known, openness, effort)
     coverage = color_lines.evaluate_lines(lines, srgb)
     bound = None
     if effort.binds:
@@ -164,7 +167,7 @@ def learn_edge(
     if inputs.solved_srgb is not None:
         srgb = inputs.solved_srgb
         size = (srgb.shape[1], srgb.shape[0])
-        doubt = _resize(_ramp(explained, BELIEVED, DOUBTED), size)
+        doubt = _resize(_doubt_colors(explained, openness), size)
         coverage = closed_form.solve(_resize(coverage, size), srgb, doubt=doubt)
         lines = _resize(lines, size)
     if effort.last_radius is not None:
@@ -185,7 +188,9 @@ def learn_edge(
     return LearnedEdge(srgb, coverage, lines, bound)
 
 
-def _lines(coverage: Floats, srgb: Srgb8, known: Trimap, effort: Effort) -> tuple[Floats, Floats]:
+def _lines(
+    coverage: Floats, srgb: Srgb8, known: Trimap, openness: Floats, effort: Effort
+) -> tuple[Floats, Floats]:
     """Return (h, w, 4) lines, and the share of variance that they explain, (h, w), 0..1.
 
     coverage: changed in place.
@@ -200,10 +205,17 @@ def _lines(coverage: Floats, srgb: Srgb8, known: Trimap, effort: Effort) -> tupl
     if not effort.doubts:
         return lines, np.ones_like(coverage)
     explained = fitted.measure_explained(coverage)
-    doubt = _ramp(explained, BELIEVED, DOUBTED)
+    doubt = _doubt_colors(explained, openness)
     lines *= cv2.merge([1 - doubt] * 4)
     lines[..., 3] += otherwise * doubt
     return lines, explained
+
+
+def _doubt_colors(explained: Floats, openness: Floats) -> Floats:
+    """Return how far colors are ignored, (h, w), 0..1; openness: the likelihood of hair."""
+    smooth = _ramp(explained, BELIEVED, DOUBTED)
+    hair = _ramp(explained, HAIR_BELIEVED, HAIR_DOUBTED)
+    return np.asarray(smooth + (hair - smooth) * openness, np.float32)
 
 
 def _ramp(values: Floats, none: float, whole: float) -> Floats:
