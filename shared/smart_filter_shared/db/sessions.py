@@ -1,7 +1,6 @@
 """Open engines and transactions, and translate the driver's errors.
 
-Statements are SQLAlchemy Core or SQL text: on hot paths the ORM costs a third of the speed
-(docs/measurements.md).
+Statements are SQLAlchemy Core or SQL text: on hot paths the ORM costs a third of the speed.
 
 A connection carries no state from one transaction to the next, so a pooler in transaction mode
 works in front of the database. The driver sends no BEGIN of its own: the message that begins a

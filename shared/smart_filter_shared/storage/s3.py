@@ -1,7 +1,7 @@
 """The object store on any S3-compatible server.
 
 Uses only operations that every S3 server has. minio-py's pooled client is several times faster
-than boto3 on small objects (docs/measurements.md).
+than boto3 on small objects.
 """
 
 import contextlib

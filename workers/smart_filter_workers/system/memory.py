@@ -39,7 +39,7 @@ def configure_malloc() -> None:
 
     After the first big block is freed, glibc by default keeps blocks of up to 32 MB in its
     heaps, one heap per thread; these stay at their largest size. After a run with 12 MP photos
-    the process held 840 MB without this setting and 700 MB with it (docs/measurements.md). Call
+    the process held 840 MB without this setting and 700 MB with it. Call
     this before threads start. It does nothing with another C library.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
