@@ -400,17 +400,6 @@ MUTANTS: tuple[Mutant, ...] = (
 )
 
 
-def table() -> str:
-    """Return the table of the mutants for docs/reliability.md."""
-    rows = [
-        f"| {mutant.guard} | `{patch.name}` in `{patch.module.rpartition('.')[2]}.py` "
-        f"| {mutant.check} |"
-        for mutant in MUTANTS
-        for patch in mutant.patches[:1]
-    ]
-    return "\n".join(["| Guard | Removed from | Noticed by |", "|---|---|---|", *rows])
-
-
 @contextmanager
 def applied(mutant: Mutant) -> Iterator[None]:
     """Run the block without the mutant's guard."""
