@@ -31,7 +31,7 @@ def render_markdown(code: str) -> str:
         f"{page.meaning}\n\n"
         f"## Causes\n\n{causes}\n\n"
         f"## Remedy\n\n{page.remedy}\n\n"
-        f"## Example\n\n```json\n{_example_json(code)}\n```\n"
+        f"## Example of `detail`\n\n> {page.detail}\n"
     )
 
 
