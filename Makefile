@@ -7,7 +7,7 @@
 
 .PHONY: help run setup setup-dev setup-browser setup-models clean check lint format test test-all \
 	test-slow test-contract test-races test-mutants test-chaos chaos test-soak test-aged test-fuzz test-browser test-alerts \
-	test-containers test-docs test-models nightly coverage bench docs docs-serve openapi client examples notices sbom release-compose golden gallery \
+	test-containers test-corpora test-docs test-models nightly coverage bench docs docs-serve openapi client examples notices sbom release-compose golden gallery \
 	images thumbnails screenshots
 
 # Exported unexpanded, so that a blank, a quote, # or $ arrives as typed.
@@ -98,6 +98,10 @@ test-browser: setup-browser ## Run the studio's tests in Chromium.
 test-containers: setup-dev ## Build the images and run docker-compose.yml.
 	@$(PYTEST) -m "not slow" tests/containers
 
+# Fetches 64 MB; not part of test-all.
+test-corpora: setup-dev ## Decode the pictures of Pillow, pillow-heif and PngSuite as Pillow does.
+	@$(PYTEST) tests/corpora
+
 test-alerts: setup-dev ## Let promtool and real faults fire each alert; installs no Prometheus.
 	@$(PYTEST) tests/alerts
 
@@ -116,7 +120,7 @@ test-models: setup-models ## Test training and models of TensorFlow and torch (3
 nightly: setup-dev ## Run all tests with more photos, longer outages and more steps (2 h).
 	@CHAOS_PHOTOS=100 CHAOS_OUTAGE_SECONDS=30 SOAK_SECONDS=1800 FUZZ_SECONDS=900 FUZZ_CASES=5000 \
 	FUZZ_SEED=$$(date +%j) timeout --foreground --kill-after=30 $(NIGHTLY_SECONDS) \
-	.venv/bin/python -m pytest --hypothesis-profile=nightly -m "slow or not slow" tests tests/aged tests/alerts tests/containers tests/contract tests/races tests/mutants tests/chaos tests/soak tests/docs tests/fuzz
+	.venv/bin/python -m pytest --hypothesis-profile=nightly -m "slow or not slow" tests tests/aged tests/alerts tests/containers tests/contract tests/races tests/mutants tests/chaos tests/soak tests/corpora tests/docs tests/fuzz
 
 # Measures child processes too.
 coverage: setup-dev ## Print the line and branch coverage of test, slow, contract, races, aged.

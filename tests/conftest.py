@@ -29,7 +29,7 @@ TESTS = Path(__file__).parent
 OWN_TARGET = {
     TESTS / name
     for name in (
-        *"aged alerts browser chaos containers contract docs fuzz".split(),
+        *"aged alerts browser chaos containers contract corpora docs fuzz".split(),
         *"models mutants races soak".split(),
     )
 }

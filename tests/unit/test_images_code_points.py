@@ -18,6 +18,7 @@ from smart_filter_tests.heic import (
     box,
     coded_item,
     crop_box,
+    grid,
 )
 from smart_filter_tests.pictures import encode
 from smart_filter_tests.profiles import a_linear_profile, with_tag
@@ -150,6 +151,15 @@ def test_display_p3_of_a_heic_becomes_srgb() -> None:
     seen = a_heic(coded_item(QUARTERS, crop_box(*SIZE), nclx(P3, SRGB)))
 
     assert difference(seen, to_srgb(srgb_to_light(plain / 255), P3_TO_XYZ)) <= 1
+
+
+def test_color_of_a_grid_is_that_of_its_tiles_when_it_has_none() -> None:
+    tile = coded_item(QUARTERS, nclx(P3, SRGB))
+    whole = coded_item(QUARTERS, crop_box(64, 64), nclx(P3, SRGB))
+
+    seen = images.decode(a_heic(grid(1, 1, [2], (64, 64)), tile)).srgb
+
+    assert np.array_equal(seen, images.decode(a_heic(whole)).srgb)
 
 
 LINEAR_EIGHT = levels_of(EIGHT / 255)

@@ -307,6 +307,30 @@ def test_png_of_too_many_chunks_is_refused_before_a_library_reads_it(
     assert opened == []
 
 
+def with_broken_checksum(content: bytes, kind: bytes) -> bytes:
+    at = content.index(kind)
+    end = at + 4 + int.from_bytes(content[at - 4 : at])
+    return content[:end] + bytes(byte ^ 1 for byte in content[end : end + 4]) + content[end + 4 :]
+
+
+@pytest.mark.parametrize("kind", [b"gAMA", b"iCCP", b"sRGB"])
+def test_png_without_its_broken_notes_is_decoded(kind: bytes) -> None:
+    plain = encode(quarters(), "PNG")
+    note = struct.pack(">I4s", 4, kind) + bytes((0, 1, 2, 3)) + struct.pack(">I", 1)
+
+    seen = images.decode(plain[:33] + note + note + plain[33:]).srgb
+
+    assert np.array_equal(seen, images.decode(plain).srgb)
+
+
+@pytest.mark.parametrize("kind", [b"IHDR", b"PLTE"])
+def test_png_whose_pixels_need_a_broken_chunk_is_refused(kind: bytes) -> None:
+    plain = encode(quarters().quantize(8), "PNG")
+
+    with pytest.raises(ImageUnreadable):
+        images.decode(with_broken_checksum(plain, kind))
+
+
 def test_png_with_anything_after_its_end_is_decoded() -> None:
     content = encode(quarters(), "PNG") + bytes(12) * 30_000
 

@@ -1,9 +1,11 @@
 """GIF, BMP and TIFF: what scanners and old programs send."""
 
+import datetime as dt
+
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from smart_filter_shared.errors import ImageUnreadable
 from smart_filter_tests.four_colors import (
@@ -104,6 +106,20 @@ def test_color_profile_of_a_tiff_is_applied() -> None:
     gray = Image.new("RGB", (64, 48), (64, 64, 64))
 
     assert near(corners(encode(gray, "TIFF", icc_profile=a_linear_profile())), [(137,) * 3] * 4, 1)
+
+
+def test_tags_of_a_tiff_are_kept_and_precede_its_xmp() -> None:
+    tags = Image.Exif()
+    tags[ExifTags.Base.Orientation] = 1
+    tags[ExifTags.Base.Artist] = "Ada"
+    tags.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = "2001:02:03 04:05:06"
+    tags[ExifTags.Base.XMLPacket] = b'<x tiff:Orientation="6"/>'
+
+    photo = images.decode(encode(quarters(), "TIFF", exif=tags.tobytes()))
+
+    assert near(corners(photo.srgb), FOUR, 0)
+    assert photo.taken_at == dt.datetime(2001, 2, 3, 4, 5, 6, tzinfo=dt.UTC)
+    assert b"Ada" in photo.exif
 
 
 @pytest.mark.parametrize("kind", ["TIFF", "GIF"])

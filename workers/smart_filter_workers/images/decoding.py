@@ -87,7 +87,9 @@ def decode(content: bytes) -> Photo:
             tags = avif.read_exif(content)
             return _photo(pixels, format_, tags, orientation=orientation, alpha=alpha)
     # Pillow also takes files for AVIF that were not sanitized above: it may not read them.
-    pixels, alpha, tags, xmp, format_ = _decode_with_pillow(content, *_SIMPLE_FORMATS)
+    pixels, alpha, tags, xmp, format_ = _decode_with_pillow(
+        png_chunks.drop_broken(content), *_SIMPLE_FORMATS
+    )
     orientation = exif.read_orientation(tags, xmp)
     return _photo(pixels, format_, tags, orientation=orientation, alpha=alpha)
 
@@ -136,6 +138,9 @@ def _decode_with_pillow(
             image.load()
             tags = image.info.get("exif") or png_chunks.read_raw_profile(image.info)
             xmp = image.info.get("xmp") or b""
+            if image.format == "TIFF":  # Pillow has turned it; its tags are those of EXIF
+                width, height = image.size
+                tags, xmp = metadata.filter_exif(content, width=width, height=height), b""
             icc = image.info.get("icc_profile") or b""
             whole: Image.Image = image
             deep: NDArray[np.uint16] | None = None

@@ -140,7 +140,13 @@ def sanitize(content: bytes, *, most_pixels: int) -> SanitizedFile:
         costs = _Costs(items)
         canvas_px, decoded_px = costs.of(items.primary)
         boxes = [held.box for held in items.properties.get(items.primary, ())]
-        color, transforms = read_color(file, boxes), read_transforms(file, boxes)
+        # Some cameras describe the color of the tiles, and not of the picture made of them.
+        parts = [
+            held.box
+            for part in items.parts.get(items.primary, ())
+            for held in items.properties.get(part, ())
+        ]
+        color, transforms = read_color(file, [*boxes, *parts]), read_transforms(file, boxes)
     except (struct.error, IndexError) as error:
         raise ImageUnreadable(f"not a whole HEIC: {error}") from error
     except KeyError as error:

@@ -3,6 +3,7 @@
 Source: third edition of PNG, 5 and 11.
 """
 
+import zlib
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -20,6 +21,8 @@ SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _BITS_AT: Final = 24  # the bits per sample, in the first chunk
 _GRAY_WITH_ALPHA: Final = 4  # the color type, in the next byte
 _CHUNK_BYTES: Final = 12  # length, name and checksum
+_CHECKSUM_BYTES: Final = 4
+_ANCILLARY: Final = 0x20  # a bit of the name's first letter
 _MAX_BYTES_PER_PIXEL: Final = 8  # 16 bits of red, green, blue and alpha
 _SLACK_BYTES: Final = 4096
 # Libraries need about 10 µs for each chunk, whatever its size. A photo of 40 MB in chunks of 2 kB
@@ -37,6 +40,26 @@ def count_pixel_bytes(content: bytes) -> int:
     if not content.startswith(SIGNATURE):
         return 0
     return sum(end - start for kind, start, end in _find_chunks(content) if kind == b"IDAT")
+
+
+def drop_broken(content: bytes) -> bytes:
+    """Return a PNG without the broken chunks before its pixels that these do not need.
+
+    Pillow refuses such a picture; other programs show it. Other formats are returned unchanged.
+    Source: 5.4 (ancillary chunks), 5.5 (checksum over name and content) and 13.2 (errors).
+    """
+    if not content.startswith(SIGNATURE):
+        return content
+    kept, kept_to = list[bytes](), 0
+    for kind, start, end in _find_chunks(content):
+        if kind == b"IDAT":
+            break
+        behind = end + _CHECKSUM_BYTES
+        checksum = zlib.crc32(content[start - len(kind) : end])
+        if kind[0] & _ANCILLARY and content[end:behind] != checksum.to_bytes(_CHECKSUM_BYTES):
+            kept.append(content[kept_to : start - _CHUNK_BYTES + _CHECKSUM_BYTES])
+            kept_to = behind
+    return b"".join((*kept, content[kept_to:])) if kept else content
 
 
 def refuse_bomb(packed: int, width: int, height: int) -> None:
