@@ -44,6 +44,7 @@ from smart_filter_workers.runtime.celery_transport import TRANSPORT_OPTIONS, NoA
 from smart_filter_workers.runtime.context import WorkerContext
 from smart_filter_workers.runtime.counters import WorkerCounters
 from smart_filter_workers.runtime.heartbeat import Heartbeat
+from smart_filter_workers.runtime.large_photos import LargePhotos
 from smart_filter_workers.runtime.shutdown import GracefulShutdown
 from smart_filter_workers.runtime.thread_share import ThreadShare
 from smart_filter_workers.runtime.tracing import BatchTracer
@@ -195,6 +196,7 @@ def _wire(
         heartbeat=heartbeat,
         counters=WorkerCounters(),
         thread_share=ThreadShare(threads),
+        large_photos=LargePhotos(memory_limit),
         batch_tracer=BatchTracer(
             traces, worker, on_gpu=known.on_gpu if gpu_fault is None else frozenset()
         ),

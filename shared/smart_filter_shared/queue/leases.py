@@ -61,7 +61,7 @@ class ImportedPhoto:
     """A photo that `prepare` has imported from an address or an upload.
 
     key: its object key.  digest: lower-case hex SHA-256 of its bytes.
-    megapixels: 0 until `prepare` has decoded it.  length: in bytes.
+    megapixels: by its header until `prepare` has decoded it.  length: in bytes.
     """
 
     key: str

@@ -5,17 +5,20 @@ do not depend on the source any more.
 """
 
 import hashlib
+import io
 
 from smart_filter_shared.artifacts.uploads import UploadRef
 from smart_filter_shared.errors import (
     ImageTooLarge,
     InputsExpired,
+    InvalidInput,
     ObjectMissing,
     PhotoUnreachable,
     PictureTemporarilyUnreachable,
 )
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.queue.leases import ImportedPhoto, Lease
+from smart_filter_shared.security import photo_header
 from smart_filter_shared.storage import keys
 from smart_filter_shared.storage.objects import ObjectStore
 from smart_filter_workers.fetcher import Fetcher
@@ -39,7 +42,17 @@ def import_photo(store: ObjectStore, fetcher: Fetcher, job: JobRow, lease: Lease
         raise InputsExpired(f"job {job.id} names no photo")
     key = keys.artifact(job.tenant, job.id, lease.stage, lease.token, "photo")
     store.put(key, content, length=len(content), media_type=_MEDIA_TYPE)
-    return ImportedPhoto(key, hashlib.sha256(content).hexdigest(), length=len(content))
+    digest = hashlib.sha256(content).hexdigest()
+    return ImportedPhoto(key, digest, megapixels=_megapixels(content), length=len(content))
+
+
+def _megapixels(content: bytes) -> float:
+    """Return the size by the photo's header; 0 if there is none, as decoding then says."""
+    try:
+        header = photo_header.read(io.BytesIO(content), heic=True)
+    except InvalidInput:
+        return 0.0
+    return header.width * header.height / 1e6
 
 
 def _fetch_url(fetcher: Fetcher, url: str) -> bytes:

@@ -17,6 +17,7 @@ from smart_filter_workers.models.catalog import ModelCatalog
 from smart_filter_workers.runtime.capabilities import ServedCapabilities
 from smart_filter_workers.runtime.counters import WorkerCounters
 from smart_filter_workers.runtime.heartbeat import Heartbeat
+from smart_filter_workers.runtime.large_photos import LargePhotos
 from smart_filter_workers.runtime.thread_share import ThreadShare
 from smart_filter_workers.runtime.tracing import BatchTracer
 
@@ -27,6 +28,7 @@ class WorkerContext:
 
     shadow_runner: runs shadow weights next to the live ones.
     thread_share: which tenants its threads may claim for.
+    large_photos: which threads may work on large photos.
     serving: the capabilities it claims from.  draining: set when it should claim no more.
     extra_models: modules with models besides those in the stages' own folders.
     """
@@ -40,6 +42,7 @@ class WorkerContext:
     heartbeat: Heartbeat
     counters: WorkerCounters
     thread_share: ThreadShare
+    large_photos: LargePhotos
     batch_tracer: BatchTracer
     shadow_runner: ShadowRunner
     settings: Settings

@@ -42,6 +42,8 @@ _TURN_SECONDS = 30.0
 # Wait when another transaction holds all ready stages, which takes milliseconds. Claiming again
 # at once in a loop would use a core here and one of the database.
 _LOCKED_RETRY_SECONDS = 0.02
+# Wait of a large photo until its lease and the process are looked at again.
+_ROOM_SECONDS = 1.0
 # Time for a child process to start, to load its models, and to send its answer.
 _CHILD_START_SECONDS = 25.0
 # The same, and time to end a child that has not answered before the worker itself counts as hung.
@@ -74,7 +76,10 @@ def _run_turn(services: WorkerContext, *, ends_at: float) -> None:
             case ClaimKind.WORK:
                 claimed = [lease.capability for lease in claim.leases]
                 services.doorbell.ring(exclude_claimed(unrung, claimed))
-                unrung, claim = _work(services, claim, ends_at)
+                try:
+                    unrung, claim = _work(services, claim, ends_at)
+                finally:
+                    services.large_photos.end()
             case ClaimKind.CONTENDED:
                 services.doorbell.ring(unrung)
                 services.draining.wait(_LOCKED_RETRY_SECONDS)
@@ -161,6 +166,7 @@ def _run_steps(
     tenants = {job.tenant for job in jobs.values() if job is not None}
     services.thread_share.begin_work(tenants, photos=len(tasks))
     imported = _advance(services, tasks, _import_photo)
+    imported = _advance(services, imported, _await_room)
     if is_last:
         ran = _advance(services, imported, _run_in_child, code="model_failed")
     else:
@@ -227,6 +233,23 @@ def _import_photo(services: WorkerContext, task: Task) -> None:
     ):
         task.photo = services.artifacts.import_photo(task.job, task.lease)
     task.row = replace(task.job, photo_key=task.photo.key)
+
+
+def _await_room(services: WorkerContext, task: Task) -> None:
+    """Wait until a large photo fits into memory; its time limit begins then.
+
+    Raises LeaseLost, or TryAgain when the worker shuts down.
+    """
+    if services.catalog.batch_size(task.lease.capability) > 1:
+        return  # networks that gain by batches read small copies
+    megapixels = task.job.megapixels if task.photo is None else task.photo.megapixels
+    limit_seconds = task.overdue_at - time.monotonic()
+    while not services.large_photos.begin(megapixels, seconds=_ROOM_SECONDS):
+        if task.lost.is_set():
+            raise LeaseLost(f"{task.lease.stage} of job {task.lease.job_id}")
+        if services.draining.is_set():
+            raise TryAgain("the worker shuts down")
+        services.heartbeat.extend(task, limit_seconds=limit_seconds)
 
 
 def _load(services: WorkerContext, task: Task) -> None:
