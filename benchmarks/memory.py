@@ -1,5 +1,11 @@
-"""Measure the memory of all processes while eight clients send 12 MP selfies."""
+"""Measure the memory of all processes while eight clients send selfies of 12 MP.
 
+    python -m benchmarks.memory [SIDE PHOTOS MEMORY_MB]
+
+SIDE: of square photos, in pixels; 7000 for the largest.  MEMORY_MB: the worker's memory limit.
+"""
+
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks import figures, photos, service
@@ -11,25 +17,33 @@ _PHOTOS = 32
 _MOST_MB = {"api": 150.0, "worker": 900.0, "up": None}
 
 
-def measure() -> list[Figure]:
-    """Load the service; return each process's resident memory, its peak and the end."""
-    selfies = photos.selfies(photos.SIDE_OF_12_MP)
-    with service.folder() as data, service.up(data) as running:
+def measure(
+    side: int = photos.SIDE_OF_12_MP, count: int = _PHOTOS, memory_mb: int | None = None
+) -> list[Figure]:
+    """Load the service; return each process's resident memory: before, its peak and the end."""
+    selfies = photos.selfies(side)
+    settings = {} if memory_mb is None else {"SMART_FILTER_MEMORY_MB": str(memory_mb)}
+    with service.folder() as data, service.up(data, settings=settings) as running:
         client = running.client
+        before = {kind: running.memory_mb(kind, "VmRSS") for kind in _MOST_MB}
         _through(client, next(selfies))
         with ThreadPoolExecutor(_CLIENTS) as pool:
-            sent = [pool.submit(_through, client, next(selfies)) for _ in range(_PHOTOS)]
+            sent = [pool.submit(_through, client, next(selfies)) for _ in range(count)]
             for done in sent:
                 done.result()
         return [
             Figure(
                 name=f"{kind}, resident {when}",
                 unit="MB",
-                samples=[running.memory_mb(kind, field)],
-                goal=goal,
+                samples=[megabytes],
+                goal=goal if side == photos.SIDE_OF_12_MP else None,
             )
             for kind, limit in _MOST_MB.items()
-            for field, when, goal in (("VmHWM", "at its height", limit), ("VmRSS", "after", None))
+            for when, megabytes, goal in (
+                ("before", before[kind], None),
+                ("at its height", running.memory_mb(kind, "VmHWM"), limit),
+                ("after", running.memory_mb(kind, "VmRSS"), None),
+            )
         ]
 
 
@@ -39,4 +53,4 @@ def _through(client: Client, photo: bytes) -> None:
 
 
 if __name__ == "__main__":
-    figures.print_figures(measure())
+    figures.print_figures(measure(*map(int, sys.argv[1:])))

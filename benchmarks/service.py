@@ -6,7 +6,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,10 +87,13 @@ def folder() -> Iterator[Path]:
 
 
 @contextmanager
-def up(data: Path, *, remember: bool = False) -> Iterator[Service]:
+def up(
+    data: Path, *, remember: bool = False, settings: Mapping[str, str] | None = None
+) -> Iterator[Service]:
     """Run `smart-filter up` on a folder while the block lasts; yield the service.
 
     remember: whether a photo that is sent again reuses results; else it is processed again.
+    settings: more variables of the service's environment.
     """
     log_path = data / "up.log"
     started_at = time.monotonic()
@@ -101,6 +104,7 @@ def up(data: Path, *, remember: bool = False) -> Iterator[Service]:
                 **_environment(),
                 "SMART_FILTER_DATA": str(data),
                 "SMART_FILTER_REMEMBER": str(remember).lower(),
+                **(settings or {}),
             },
             stdout=subprocess.PIPE,
             stderr=log,
