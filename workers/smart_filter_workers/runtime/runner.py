@@ -166,7 +166,8 @@ def _run_steps(
     tenants = {job.tenant for job in jobs.values() if job is not None}
     services.thread_share.begin_work(tenants, photos=len(tasks))
     imported = _advance(services, tasks, _import_photo)
-    imported = _advance(services, imported, _await_room)
+    if len(tasks) == 1:  # batches are of networks that read small copies
+        imported = _advance(services, imported, _await_room)
     if is_last:
         ran = _advance(services, imported, _run_in_child, code="model_failed")
     else:
@@ -240,8 +241,6 @@ def _await_room(services: WorkerContext, task: Task) -> None:
 
     Raises LeaseLost, or TryAgain when the worker shuts down.
     """
-    if services.catalog.batch_size(task.lease.capability) > 1:
-        return  # networks that gain by batches read small copies
     megapixels = task.job.megapixels if task.photo is None else task.photo.megapixels
     limit_seconds = task.overdue_at - time.monotonic()
     while not services.large_photos.begin(megapixels, seconds=_ROOM_SECONDS):
