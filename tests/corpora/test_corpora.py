@@ -52,7 +52,7 @@ REASONS: Final = {
     (
         Outcome.DIFFERENT,
         "heif_other/invalid_id.heic",
-    ): "libheif returns the thumbnail of the main picture",
+    ): "its main picture calls itself a thumbnail: libheif returns the other picture",
     (Outcome.DIFFERENT, "tbbn1g04"): "Pillow does not scale the transparent gray of 4 bits",
     (Outcome.OURS_ALONE, "truncated_jpeg.jpg"): "only the last byte of its end marker is missing",
     (Outcome.OURS_ALONE, "unknown_compression_method.png"): "only its color profile is broken",
