@@ -14,7 +14,7 @@ from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.leases import StageOutcome
 from smart_filter_shared.recipe import Output, Recipe
-from smart_filter_tests.bench import KEEPING, Bench
+from smart_filter_tests.bench import Bench
 from smart_filter_workers import images
 from smart_filter_workers.artifacts.store import ArtifactStore
 from smart_filter_workers.fetcher import Fetcher
@@ -48,7 +48,7 @@ def write_prepared_job(bench: Bench, stages: Collection[StageName]) -> JobId:
     kept = artifacts.store(bench.job(job_id), lease, result)
     with bench.transaction() as connection:
         done = StageOutcome(lease, {**kept.row, "digests": {}}, 0.1, kept.artifacts)
-        WORKER.complete(connection, [done], KEEPING)
+        WORKER.complete(connection, [done])
         connection.execute(
             text("DELETE FROM stages WHERE job_id = :job_id AND stage <> ALL(:stages)"),
             {"job_id": job_id, "stages": [StageName.PREPARE, *stages]},

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.db import sessions
 from smart_filter_shared.ids import Capability, new_worker_id
 from smart_filter_shared.jobs import queries
@@ -24,7 +23,6 @@ from smart_filter_shared.queue.leases import Lease, StageOutcome
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL, Worker
 from smart_filter_workers.runtime.counters import WorkerCounters
 
-_KEEPING = RetentionPolicy(3600, 3600)
 _LOOK_SECONDS = 0.005
 _SILENT_SECONDS = 3600.0
 
@@ -100,7 +98,7 @@ class StubWorkers:
         time.sleep(seconds)
         outcomes = [StageOutcome(lease, {}, seconds, {})]
         with sessions.transaction(self.engine) as connection:
-            WORKER.complete(connection, outcomes, _KEEPING)
+            WORKER.complete(connection, outcomes)
         self.counters.record_runs(outcomes)
         self.counters.record_duration(
             lease.capability, time.perf_counter() - started_at, megapixels

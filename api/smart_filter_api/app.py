@@ -27,7 +27,6 @@ from smart_filter_api.routes import (
     derive,
     events,
     filters,
-    former_names,
     health,
     jobs,
     keys,
@@ -108,7 +107,7 @@ def create(
     for resource in (
         *(jobs, derive, outputs, photo, models, backgrounds, filters, webhooks, deliveries),
         *(events, uploads, live_video, batches, keys, audit, session, tenants, usage, operator),
-        *(routes_problems, former_names, routes_openapi),
+        *(routes_problems, routes_openapi),
     ):
         app.include_router(resource.router, dependencies=checks)
     # Probes, browsers and programs written for remove.bg may send parameters that are not read.

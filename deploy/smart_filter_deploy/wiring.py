@@ -12,7 +12,6 @@ from typing import Final
 
 from smart_filter_deploy.tls_files import TlsFiles
 from smart_filter_shared import container_memory, doorbell
-from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.catalog.model_card import Offer
 from smart_filter_shared.config import paths
 from smart_filter_shared.config.settings import (
@@ -218,7 +217,6 @@ def serve_sender(settings: Settings) -> None:
     logs.configure("sender")
     container_memory.ensure_enough("the sender", needed=_SENDER_BYTES)
     schema.ensure_compatible(settings.database)
-    keeping = RetentionPolicy(settings.keep.input_seconds, settings.keep.result_seconds)
     keys = [key.get_secret_value() for key in settings.secrets.key]
     links = LinkTerms(
         LinkSigner(keys),
@@ -229,7 +227,6 @@ def serve_sender(settings: Settings) -> None:
         settings,
         render=partial(
             webhook_payload.render_payload,
-            keeping=keeping,
             links=links,
             emotions=settings.engine.emotions,
         ),

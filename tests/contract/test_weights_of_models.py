@@ -363,7 +363,7 @@ def test_entry_without_an_address_names_the_way_to_make_its_file(folder: Path) -
 
 def test_leftovers_of_killed_commands_are_removed_after_a_day(folder: Path, site: Site) -> None:
     folder.mkdir()
-    left = [folder / name for name in (".admit-old", ".pull-old", ".pull-new", "other")]
+    left = [folder / name for name in (".pull-old", ".pull-new", "other")]
     for path in left:
         path.mkdir()
         (path / "partial").touch()

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from smart_filter_shared.recipe.spellings import CURRENT_NAMES
 from smart_filter_tests.full_stack import KEY, PHOTO, RunningStack
 from smart_filter_tests.openapi_document import OPENAPI
 from smart_filter_tests.page_walk import type_all, walk
@@ -40,13 +39,6 @@ def test_commands_of_a_page_print_what_the_page_shows(
         typed = type_all(terminal, page.read_text(), SHOWN)
 
     assert typed > 0
-
-
-def test_all_former_names_are_on_their_page() -> None:
-    page = (DOCS / "api" / "former-names.md").read_text()
-
-    rows = {f"| `{former}` | `{current}` |" for former, current in CURRENT_NAMES.items()}
-    assert rows <= set(page.splitlines())
 
 
 def test_every_operation_is_on_a_page() -> None:

@@ -21,7 +21,7 @@ from smart_filter_shared.queue.leases import ImportedPhoto, StageOutcome
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_tests import batches, invariants
 from smart_filter_tests.batches import items
-from smart_filter_tests.bench import KEEPING, Bench
+from smart_filter_tests.bench import Bench
 from smart_filter_tests.outages import wait_until
 from smart_filter_tests.retention_api import RetentionApi
 from smart_filter_tests.serving import (
@@ -586,7 +586,7 @@ def test_photo_fetched_from_its_address_is_cached_from_then_on(caching: Api) -> 
     brought = ImportedPhoto("2026-01-01/tests/brought", hashlib.sha256(photo).hexdigest(), 1.5)
     result = {"facts": FACTS[PREPARE], "arrays": {}, "files": {}}
     done = StageOutcome(lease, result, 0.1, {brought.key: ArtifactKind.PHOTO}, brought)
-    caching.bench.work(WORKER.complete, [done], KEEPING)
+    caching.bench.work(WORKER.complete, [done])
     after = caching.post(photo).json()
     foreign = caching.headers(Scope.SUBMIT, Scope.READ, tenant=Tenant("else"))
     others = caching.client.post(

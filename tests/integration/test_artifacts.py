@@ -12,7 +12,6 @@ from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.leases import StageOutcome
 from smart_filter_tests import portrait
-from smart_filter_tests.bench import KEEPING
 from smart_filter_tests.corrected_jobs import artifacts_of, photo_of
 from smart_filter_tests.serving import Api
 from smart_filter_workers import images
@@ -34,7 +33,7 @@ def finish(api: Api, job_id: JobId, stage: StageName, result: object) -> None:
     lengths = {key: len(api.bench.store.get(key)) for key in stored.artifacts}
     assert stored.lengths == lengths
     done = StageOutcome(lease, {**stored.row, "digests": {}}, 0.1, stored.artifacts)
-    api.bench.work(WORKER.complete, [done], KEEPING)
+    api.bench.work(WORKER.complete, [done])
 
 
 def prepare_and_segment(api: Api, side: int) -> tuple[JobId, PreparedPhoto, Segmentation]:

@@ -87,14 +87,14 @@ def claim(connection: Connection, bench: Bench, chosen: Capability) -> object:
 
 def complete(connection: Connection, scenario: Scenario) -> object:
     lease = next(iter(scenario.leases.values()))
-    completion = WORKER.complete(connection, [stage_result(lease)], KEEPING)
+    completion = WORKER.complete(connection, [stage_result(lease)])
     return len(completion.lost)
 
 
 def complete_and_claim(connection: Connection, scenario: Scenario) -> object:
     """Complete a stage that another waits for, and claim the latter: a worker's transaction."""
     completed = [stage_result(lease) for lease in scenario.leases.values()]
-    WORKER.complete(connection, completed, KEEPING)
+    WORKER.complete(connection, completed)
     chosen = heads.next_capability(connection, [capability(stage) for stage in StageName])
     assert chosen is not None
     return claim(connection, scenario.bench, chosen)

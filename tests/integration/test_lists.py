@@ -22,7 +22,6 @@ from smart_filter_shared.jobs.queries import JobFilter
 from smart_filter_shared.queue.states import JobState
 from smart_filter_tests import batches, partitioned_database
 from smart_filter_tests.bench import TENANT, Bench
-from smart_filter_tests.databases import bring_to
 from smart_filter_tests.serving import Api
 
 _OTHER, _THIRD = Tenant("other"), Tenant("third")
@@ -140,29 +139,6 @@ def test_any_moment_can_be_listed_after(api: Api, created_after: str) -> None:
 
     expected = [job_id] if created_after < "2000" else []
     assert [job["id"] for job in answer.json()["items"]] == expected
-
-
-def test_interrupted_migration_continues_with_the_days_that_lack_an_index(bench: Bench) -> None:
-    with (
-        partitioned_database.unmigrated_database(bench) as engine,
-        partitioned_database.bench_after_a_month(bench, engine, past=3) as month,
-    ):
-        indexes = "SELECT count(*) FROM pg_indexes WHERE tablename ~ '^jobs_'"
-        complete = month.scalar(indexes)
-        # As if the process had ended before it attached the index of the first day.
-        month.execute("DROP INDEX jobs_by_metadata")
-        month.execute(
-            "CREATE INDEX jobs_by_metadata ON ONLY jobs USING gin (metadata jsonb_path_ops)"
-            " WHERE metadata <> '{}'"
-        )
-        month.execute("UPDATE alembic_version SET version_num = '0024'")
-
-        bring_to(engine, "0025")
-
-        assert month.scalar(indexes) == complete
-        assert month.scalar(
-            "SELECT indisvalid FROM pg_index WHERE indexrelid = 'jobs_by_metadata'::regclass"
-        )
 
 
 def test_statement_of_a_list_ends_after_its_time_limit(bench: Bench) -> None:

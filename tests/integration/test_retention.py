@@ -23,7 +23,7 @@ from smart_filter_shared.storage.folder import FolderStore
 from smart_filter_shared.storage.opening import open_store
 from smart_filter_shared.webhooks import outbox
 from smart_filter_tests import races
-from smart_filter_tests.bench import KEEPING, TENANT, Bench
+from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
 
 KEEP_BACKGROUND = Recipe(background=Background(BackgroundKind.KEEP))
@@ -51,7 +51,7 @@ class StoredFiles:
         lease = self.bench.claim_one(stage)
         key = keys.artifact(TENANT, lease.job_id, stage, lease.token, "made")
         self.put(key)
-        self.bench.work(WORKER.complete, [StageOutcome(lease, {}, 0.1, {key: kind})], KEEPING)
+        self.bench.work(WORKER.complete, [StageOutcome(lease, {}, 0.1, {key: kind})])
         return key
 
     def whole_job(self) -> JobId:
@@ -182,7 +182,7 @@ def test_delete_while_a_stage_runs_leaves_nothing_of_the_job(files: StoredFiles)
 
     files.bench.do(CLIENT.delete, job_id, TENANT)
     done = StageOutcome(lease, {}, 0.1, {key: ArtifactKind.INTERMEDIATE})
-    late = files.bench.work(WORKER.complete, [done], KEEPING)
+    late = files.bench.work(WORKER.complete, [done])
     files.retention.remove_expired()
     files.retention.clear_unreferenced(older_than=NOW)
 

@@ -8,13 +8,13 @@ from smart_filter_shared.queue import events, pauses
 from smart_filter_shared.queue.events import EventType
 from smart_filter_shared.queue.leases import CompleteResult, Lease
 from smart_filter_shared.queue.states import JobState
-from smart_filter_tests.bench import KEEPING, Bench, capability, run_ahead_result, stage_result
+from smart_filter_tests.bench import Bench, capability, run_ahead_result, stage_result
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 
 
 def complete(bench: Bench, lead: Lease, *ahead: StageName) -> CompleteResult:
     outcomes = [stage_result(lead), *(run_ahead_result(lead, stage) for stage in ahead)]
-    return bench.work(WORKER.complete, outcomes, KEEPING)
+    return bench.work(WORKER.complete, outcomes)
 
 
 def states(bench: Bench, job_id: JobId) -> dict[StageName, str]:

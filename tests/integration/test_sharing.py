@@ -68,7 +68,7 @@ def fail(bench: Bench) -> None:
 def fetch(bench: Bench, lease: Lease) -> CompleteResult:
     """End the stage that fetched a photo."""
     done = StageOutcome(lease, {}, 0.1, {FETCHED.key: ArtifactKind.PHOTO}, FETCHED)
-    return bench.work(WORKER.complete, [done], KEEPING)
+    return bench.work(WORKER.complete, [done])
 
 
 def redrive(bench: Bench, job_id: JobId) -> None:
@@ -414,7 +414,7 @@ def test_worker_that_misses_an_object_has_it_made_again(bench: Bench) -> None:
         bench.job(job_id), lease, PreparedPhoto(60, 40, "jpg", proxy_srgb=proxy, proposals=())
     )
     done = StageOutcome(lease, kept.row, 0.1, kept.artifacts)
-    bench.work(WORKER.complete, [done], KEEPING)
+    bench.work(WORKER.complete, [done])
     (key,) = kept.artifacts
     bench.store.remove(key)
     reader = bench.claim_one(FACE)

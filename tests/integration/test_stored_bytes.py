@@ -10,7 +10,7 @@ from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.queue.worker_registry import DEFAULT_CELL
 from smart_filter_shared.tenants import quotas
 from smart_filter_tests import batches
-from smart_filter_tests.bench import KEEPING, TENANT, stage_result
+from smart_filter_tests.bench import TENANT, stage_result
 from smart_filter_tests.serving import Api, a_photo, serve_with
 from smart_filter_tests.stages import PREPARE
 from smart_filter_workers.maintenance.garbage_collector import GarbageCollector
@@ -37,7 +37,7 @@ def make_result(api: Api, length: int) -> None:
     """Run a stage whose result is an object of this length."""
     outcome = stage_result(api.bench.claim_one(PREPARE))
     lengths = dict.fromkeys(outcome.artifacts, length)
-    api.bench.work(WORKER.complete, [dataclasses.replace(outcome, lengths=lengths)], KEEPING)
+    api.bench.work(WORKER.complete, [dataclasses.replace(outcome, lengths=lengths)])
 
 
 def let_all_expire(api: Api) -> None:

@@ -15,7 +15,7 @@ from smart_filter_shared.queue.leases import Lease, StageOutcome
 from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.recipe import Output, Recipe
 from smart_filter_tests import invariants, races
-from smart_filter_tests.bench import KEEPING, TENANT, Bench
+from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.scenarios import KEEP_BACKGROUND, RAISED
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 
@@ -43,7 +43,7 @@ def rate(bench: Bench, *levels: str) -> Lease:
 
 
 def finish(bench: Bench, lease: Lease, level: str) -> None:
-    bench.work(WORKER.complete, [StageOutcome(lease, smiling(level), 0.1, {})], KEEPING)
+    bench.work(WORKER.complete, [StageOutcome(lease, smiling(level), 0.1, {})])
 
 
 def ranks(bench: Bench, job_ids: Sequence[JobId]) -> list[int | None]:
@@ -120,7 +120,7 @@ def expire(connection: Connection, lease: Lease) -> object:
 
 
 def complete(connection: Connection, lease: Lease) -> object:
-    return WORKER.complete(connection, [StageOutcome(lease, smiling("none"), 0.1, {})], KEEPING)
+    return WORKER.complete(connection, [StageOutcome(lease, smiling("none"), 0.1, {})])
 
 
 def _lose_patience(connection: Connection) -> None:
@@ -218,7 +218,7 @@ def test_ranking_uses_the_people_that_segmentation_found(bench: Bench) -> None:
     bench.complete(*bench.claim(PREPARE, batch_size=2))
     for lease in bench.claim(SEGMENTATION, batch_size=2):
         found = StageOutcome(lease, {"facts": {"persons": persons[lease.job_id]}}, 0.1, {})
-        bench.work(WORKER.complete, [found], KEEPING)
+        bench.work(WORKER.complete, [found])
 
     for stage in (FACE, SMILE):
         bench.complete(*bench.claim(stage, batch_size=2))
@@ -290,7 +290,7 @@ def test_canceled_album_is_not_ranked(bench: Bench) -> None:
     assert ranks(bench, job_ids) == [None] * 3
     assert ready(bench) == []
     assert event_types(bench, batch_id) == [EventType.BATCH_FINISHED]
-    assert bench.work(WORKER.complete, [StageOutcome(last, {}, 0.1, {})], KEEPING).lost
+    assert bench.work(WORKER.complete, [StageOutcome(last, {}, 0.1, {})]).lost
 
 
 def test_deleted_job_counts_in_its_last_state(bench: Bench) -> None:
@@ -313,7 +313,7 @@ def test_photo_of_the_same_scene_is_ranked_behind_the_best_of_another(bench: Ben
     levels = dict(zip(job_ids, ("huge", "moderate", "none"), strict=True))
     for lease in bench.claim(PREPARE, batch_size=3):
         done = StageOutcome(lease, {"facts": scenes[lease.job_id]}, 0.1, {})
-        bench.work(WORKER.complete, [done], KEEPING)
+        bench.work(WORKER.complete, [done])
     for stage in (SEGMENTATION, FACE):
         bench.complete(*bench.claim(stage, batch_size=3))
 

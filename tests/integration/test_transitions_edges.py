@@ -24,7 +24,7 @@ from smart_filter_shared.queue.leases import DEADLINE_PASSED, ImportedPhoto, Lea
 from smart_filter_shared.queue.states import JobState
 from smart_filter_shared.recipe import Output, Recipe
 from smart_filter_tests import races, scenarios
-from smart_filter_tests.bench import KEEPING, TENANT, Bench, capability, stage_result
+from smart_filter_tests.bench import TENANT, Bench, capability, stage_result
 from smart_filter_tests.scenarios import KEEP_BACKGROUND, RAISED
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 
@@ -105,7 +105,7 @@ def test_stage_costs_its_charges_and_its_last_run(bench: Bench) -> None:
     lease = bench.claim_one(PREPARE)
     for _ in range(2):
         bench.work(WORKER.charge, lease, 0.25)
-    bench.work(WORKER.complete, [StageOutcome(lease, {}, 1.0, {}, fetching_seconds=2.0)], KEEPING)
+    bench.work(WORKER.complete, [StageOutcome(lease, {}, 1.0, {}, fetching_seconds=2.0)])
     bench.advance(FACE)
 
     costs = [bench.row(job_id, stage)["seconds"] for stage in (PREPARE, FACE, SMILE)]
@@ -126,7 +126,7 @@ def test_fetched_photo_belongs_to_its_job(bench: Bench) -> None:
     lease = next(one for one in bench.claim(PREPARE, batch_size=2) if one.job_id == job_id)
     finished = StageOutcome(lease, {}, 0.1, {}, photo=ImportedPhoto("the key", "ab" * 32, 1.5))
 
-    bench.work(WORKER.complete, [finished], KEEPING)
+    bench.work(WORKER.complete, [finished])
 
     job = bench.scalar("SELECT row_to_json(jobs) FROM jobs WHERE id = :id", id=job_id)
     columns = ("photo_key", "photo_digest", "megapixels", "photo_url")
@@ -236,7 +236,7 @@ def renew_all(connection: Connection, leases: list[Lease]) -> object:
 
 
 def complete_all(connection: Connection, leases: list[Lease]) -> object:
-    return WORKER.complete(connection, [stage_result(lease) for lease in leases], KEEPING)
+    return WORKER.complete(connection, [stage_result(lease) for lease in leases])
 
 
 @pytest.mark.parametrize(
@@ -339,15 +339,13 @@ UNSUCCESSFUL = (end_by_cancel, fail, end_by_deadline)
         *((end, 7200, 60, 7200) for end in UNSUCCESSFUL),
         *((end, 60, 7200, 7200) for end in UNSUCCESSFUL),
         (Bench.complete, 7200, 60, 60),
-        # Rows of older versions hold no times: a week.
-        *((end, None, None, 7 * 24 * 3600) for end in (*UNSUCCESSFUL, Bench.complete)),
     ],
 )
 def test_ended_job_expires_after_its_retention_time(
     bench: Bench,
     end: Callable[[Bench, Lease], object],
-    input_seconds: int | None,
-    result_seconds: int | None,
+    input_seconds: int,
+    result_seconds: int,
     retention_seconds: int,
 ) -> None:
     bench.submit(KEEP_BACKGROUND)

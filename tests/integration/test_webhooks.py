@@ -442,7 +442,7 @@ def write(api: Api, webhook: str, count: int) -> None:
     api.bench.execute(
         """
             INSERT INTO deliveries (id, tenant, webhook, lane, type, happened_at, due_at)
-            SELECT gen_random_uuid(), 'tests', :id, :id, 'webhook.test', now(), now()
+            SELECT gen_random_uuid(), 'tests', :id, 'tests ' || :id, 'webhook.test', now(), now()
             FROM generate_series(1, :count)
         """,
         id=webhook,

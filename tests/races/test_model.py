@@ -29,7 +29,7 @@ from smart_filter_shared.queue.fair_queueing import Reservation
 from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.recipe import Background, BackgroundKind, Output, Recipe, required_stages
 from smart_filter_tests import invariants, scenarios
-from smart_filter_tests.bench import KEEPING, TENANT, Bench, capability, stage_result
+from smart_filter_tests.bench import TENANT, Bench, capability, stage_result
 from smart_filter_tests.model import (
     GIVE_UP_SECONDS,
     MOST_ATTEMPTS,
@@ -330,7 +330,7 @@ class Transitions(RuleBasedStateMachine):
 
     def _complete(self, leases: Sequence[Lease], *, held: int) -> None:
         def act(connection: Connection) -> object:
-            made = WORKER.complete(connection, [stage_result(lease) for lease in leases], KEEPING)
+            made = WORKER.complete(connection, [stage_result(lease) for lease in leases])
             return (stages_of(made.ready), set(made.succeeded), len(made.lost))
 
         self._make(act, lambda: self.model.complete(leases), held=held)

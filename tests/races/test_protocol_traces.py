@@ -15,7 +15,7 @@ from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.leases import Lease
 from smart_filter_tests import races
-from smart_filter_tests.bench import KEEPING, TENANT, Bench, stage_result
+from smart_filter_tests.bench import TENANT, Bench, stage_result
 from smart_filter_tests.protocol import traces
 from smart_filter_tests.protocol.mutants import MUTANTS, applied
 from smart_filter_tests.protocol.real_job import GIVE_UP_SECONDS
@@ -150,7 +150,7 @@ def sweep(bench: Bench, kind: str, job_id: JobId) -> None:
 def settle(bench: Bench, kind: str, lease: Lease) -> None:
     match kind:
         case "complete":
-            bench.do(WORKER.complete, [stage_result(lease)], KEEPING)
+            bench.do(WORKER.complete, [stage_result(lease)])
         case "retry":
             bench.do(WORKER.retry, lease, RAISED, delay_seconds=3600.0, max_attempts=3)
         case "fail":

@@ -384,7 +384,7 @@ class Bench:
         return lease
 
     def complete(self, *leases: Lease) -> CompleteResult:
-        return self.work(WORKER.complete, [stage_result(lease) for lease in leases], KEEPING)
+        return self.work(WORKER.complete, [stage_result(lease) for lease in leases])
 
     def advance(self, *names: StageName) -> None:
         for name in names:

@@ -16,7 +16,6 @@ from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.leases import StageOutcome
 from smart_filter_tests import portrait
-from smart_filter_tests.bench import KEEPING
 from smart_filter_tests.serving import Api
 from smart_filter_workers import images
 from smart_filter_workers.artifacts.store import ArtifactStore
@@ -76,7 +75,7 @@ def submit_finished(
         kept = artifacts.store(api.bench.job(job_id), lease, result)
         digests = dict.fromkeys(lease.models, DIGEST)
         done = StageOutcome(lease, {**kept.row, "digests": digests}, 0.1, kept.artifacts)
-        api.bench.work(WORKER.complete, [done], KEEPING)
+        api.bench.work(WORKER.complete, [done])
     return str(job_id)
 
 

@@ -14,7 +14,7 @@ from smart_filter_shared.pipeline import LEADING_TASK
 from smart_filter_shared.queue.leases import StageOutcome
 from smart_filter_shared.recipe import Output, Recipe
 from smart_filter_shared.telemetry.tracing import NULL_TRACES
-from smart_filter_tests.bench import KEEPING, TENANT, Bench
+from smart_filter_tests.bench import TENANT, Bench
 from smart_filter_tests.stages import FACE, PREPARE
 from smart_filter_workers import process as worker_process
 from smart_filter_workers.artifacts.content_credentials import CredentialSigner
@@ -39,7 +39,7 @@ class FaceWorker:
         job = self.bench.job(job_id, tenant=tenant)
         kept = self.services.artifacts.store(job, lease, result)
         done = StageOutcome(lease, {**kept.row, "digests": {}}, 0.1, kept.artifacts)
-        self.bench.work(WORKER.complete, [done], KEEPING)
+        self.bench.work(WORKER.complete, [done])
         return job_id
 
 

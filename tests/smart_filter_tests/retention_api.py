@@ -11,7 +11,7 @@ from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.leases import StageOutcome
 from smart_filter_shared.storage import keys
-from smart_filter_tests.bench import KEEPING, TENANT
+from smart_filter_tests.bench import TENANT
 from smart_filter_tests.serving import Api
 from smart_filter_tests.stages import COMPOSITE
 from smart_filter_tests.stored_results import FACTS
@@ -44,9 +44,7 @@ class RetentionApi:
         files = {"image": {**file, "bytes": len(made)}} if ends else {}
         result = {"facts": FACTS[stage], "arrays": {}, "files": files}
         kind = ArtifactKind.RESULT if ends else ArtifactKind.INTERMEDIATE
-        self.api.bench.work(
-            WORKER.complete, [StageOutcome(lease, result, 0.1, {key: kind})], KEEPING
-        )
+        self.api.bench.work(WORKER.complete, [StageOutcome(lease, result, 0.1, {key: kind})])
 
     def pass_time(self, *, seconds: float) -> None:
         """Make everything stored `seconds` older, and collect garbage."""

@@ -18,7 +18,7 @@ from smart_filter_deploy.embedded.stack import Stack
 from smart_filter_shared.db.process_roles import ProcessRole
 
 NAME = "s3"
-# Of the data folder; the stack itself takes over a folder `s3` of an earlier version.
+# Of the data folder.
 FOLDER = "s3-server"
 _ACCESS_KEY = "smart-filter"
 # Else rclone hashes each object twice when it is written and twice when it is read, and compares

@@ -21,7 +21,6 @@ from smart_filter_shared.pipeline import PIPELINE, StageName
 from smart_filter_shared.queue.leases import Failure, Lease
 from smart_filter_shared.recipe import Background, BackgroundKind, Recipe
 from smart_filter_tests.bench import (
-    KEEPING,
     TENANT,
     Bench,
     capability,
@@ -329,7 +328,7 @@ def _renew(connection: Connection, bench: Bench, lease: Lease) -> object:
 
 def _complete(connection: Connection, bench: Bench, lease: Lease) -> object:
     del bench
-    completion = WORKER.complete(connection, [stage_result(lease)], KEEPING)
+    completion = WORKER.complete(connection, [stage_result(lease)])
     return (sorted(completion.ready), len(completion.succeeded), len(completion.lost))
 
 
@@ -341,7 +340,7 @@ def _complete_ahead(connection: Connection, bench: Bench, lease: Lease) -> objec
         if set(stage.needs) & set(ran) and set(stage.needs) <= {*ran, PREPARE}:
             ran.append(stage.name)
     outcomes = [run_ahead_result(lease, stage) for stage in ran[1:]]
-    completion = WORKER.complete(connection, [stage_result(lease), *outcomes], KEEPING)
+    completion = WORKER.complete(connection, [stage_result(lease), *outcomes])
     return (sorted(completion.ready), len(completion.succeeded), len(completion.lost))
 
 

@@ -37,7 +37,7 @@ from smart_filter_shared.queue.leases import Failure, StageOutcome
 from smart_filter_shared.telemetry import logs
 from smart_filter_shared.tenants import settings as tenants_settings
 from smart_filter_shared.tenants.quotas import LimitOverrides
-from smart_filter_tests.bench import KEEPING, TENANT, Bench, as_role
+from smart_filter_tests.bench import TENANT, Bench, as_role
 
 _TIMEOUT_SECONDS = 60.0
 
@@ -135,7 +135,7 @@ class Api:
         files = result.get("files")
         assert isinstance(files, dict)
         artifacts = {file["key"]: ArtifactKind.RESULT for file in files.values()}
-        self.bench.work(WORKER.complete, [StageOutcome(lease, result, 0.25, artifacts)], KEEPING)
+        self.bench.work(WORKER.complete, [StageOutcome(lease, result, 0.25, artifacts)])
 
     def fail(self, stage: StageName, failure: Failure) -> None:
         lease = self.bench.claim_one(stage)

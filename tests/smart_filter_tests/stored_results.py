@@ -6,7 +6,7 @@ from smart_filter_shared.artifacts.retention import ArtifactKind
 from smart_filter_shared.jobs.photo_queue import WORKER
 from smart_filter_shared.pipeline import StageName
 from smart_filter_shared.queue.leases import Lease, StageOutcome
-from smart_filter_tests.bench import KEEPING, Bench
+from smart_filter_tests.bench import Bench
 from smart_filter_tests.serving import Api
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
 
@@ -53,7 +53,7 @@ def complete(bench: Bench, lease: Lease, folder: str, content: bytes) -> None:
     for key in kinds:
         bench.store.put(key, content, length=len(content), media_type="image/png")
     result = {"facts": FACTS[lease.stage], "arrays": arrays, "files": files}
-    bench.work(WORKER.complete, [StageOutcome(lease, result, 0.25, kinds)], KEEPING)
+    bench.work(WORKER.complete, [StageOutcome(lease, result, 0.25, kinds)])
 
 
 def run_whole_job(api: Api, **fields: str) -> str:

@@ -18,7 +18,7 @@ from smart_filter_shared.config.settings import OutboundSettings
 from smart_filter_shared.db import sessions
 from smart_filter_shared.db.process_roles import ProcessRole
 from smart_filter_shared.security.secretbox import SecretBox
-from smart_filter_tests.bench import KEEPING, Bench, as_role
+from smart_filter_tests.bench import Bench, as_role
 from smart_filter_workers.sender.delivery_loop import Render, Sender, SendLimits
 from smart_filter_workers.sender.http_client import HttpClient, WebhookTransport
 
@@ -135,7 +135,7 @@ async def _no_names(host: str) -> Sequence[str]:
 def _render_for(bench: Bench) -> Render:
     keys = [key.get_secret_value() for key in bench.settings.secrets.key]
     links = LinkTerms(LinkSigner(keys), base_url="", default_seconds=3600)
-    return partial(webhook_payload.render_payload, keeping=KEEPING, links=links, emotions=True)
+    return partial(webhook_payload.render_payload, links=links, emotions=True)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,6 @@ from smart_filter_api.auth.output_links import LinkTerms
 from smart_filter_api.presenters import job as presenters_job
 from smart_filter_api.presenters import webhook_payload
 from smart_filter_api.schemas.jobs import Job
-from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.catalog.emotions import EMOTIONS, NOTICE
 from smart_filter_shared.ids import BatchId, DeliveryId, JobId, LeaseToken, Tenant
 from smart_filter_shared.jobs.queries import JobRow
@@ -26,9 +25,7 @@ FACE, SMILE = StageName.FACE, StageName.SMILE
 
 
 def render(row: JobRow) -> Job:
-    return presenters_job.render_job(
-        row, RetentionPolicy(input_seconds=10, result_seconds=60), links=None, emotions=True
-    )
+    return presenters_job.render_job(row, links=None, emotions=True)
 
 
 def answer_with(facts: Facts, recipe: Recipe | None = None) -> Job:
@@ -76,14 +73,14 @@ def test_people_are_counted_where_no_faces_are_searched(
     assert answer_with({SEGMENTATION: segmented}, recipe).people == people
 
 
-def test_attached_things_are_shown_and_null_in_results_of_older_workers() -> None:
+def test_attached_things_are_shown_and_null_where_none_are_looked_for() -> None:
     thing = {"box": [1.5, 2, 3, 4], "person": 2}
 
     shown = answer_with({SEGMENTATION: {"coverage": 0.3, "attached": [thing]}})
-    older = answer_with({SEGMENTATION: {"coverage": 0.3}})
+    plain = answer_with({SEGMENTATION: {"coverage": 0.3}})
 
     assert shown.model_dump(mode="json")["attached"] == [thing]
-    assert older.attached is None
+    assert plain.attached is None
 
 
 def test_people_faces_and_rating_are_null_unless_requested() -> None:
@@ -145,7 +142,7 @@ def test_stored_emotions_are_not_shown_once_they_are_off(turned_off_by: str) -> 
     claimed = a_claimed(row)
 
     sent = webhook_payload.render_payload(
-        claimed, row, KEEPING, links=LINKS, emotions=turned_off_by != "server"
+        claimed, row, links=LINKS, emotions=turned_off_by != "server"
     )
 
     shown = json.loads(sent)["data"]
@@ -172,7 +169,6 @@ def test_filters_are_unknown_until_they_are_drawn() -> None:
     assert [one.model_dump() for one in after] == drawn
 
 
-KEEPING = RetentionPolicy(1, 1)
 LINKS = LinkTerms(
     LinkSigner(["s" * 32]),
     base_url="https://photos.example.com",
@@ -208,7 +204,7 @@ def a_claimed(job: JobRow | None) -> ClaimedDelivery:
 
 
 def payload_of(job: JobRow | None) -> tuple[int, dict[str, Any]]:
-    body = webhook_payload.render_payload(a_claimed(job), job, KEEPING, links=LINKS, emotions=True)
+    body = webhook_payload.render_payload(a_claimed(job), job, links=LINKS, emotions=True)
     return len(body), json.loads(body)
 
 
@@ -219,7 +215,7 @@ def test_webhook_contains_the_job_as_get_shows_it() -> None:
         "type": "job.succeeded",
         "timestamp": "2026-01-01T08:30:00Z",
         "data": json.loads(
-            presenters_job.render_job(job, KEEPING, links=LINKS, emotions=True).model_dump_json()
+            presenters_job.render_job(job, links=LINKS, emotions=True).model_dump_json()
         ),
     }
 
@@ -265,7 +261,7 @@ def test_items_of_a_large_batch_become_a_count_and_a_link() -> None:
     batch = a_batch(items=1000)
     claimed = dataclasses.replace(a_claimed(None), type="batch.finished", batch_id=batch.id)
 
-    body = webhook_payload.render_payload(claimed, batch, KEEPING, links=LINKS, emotions=True)
+    body = webhook_payload.render_payload(claimed, batch, links=LINKS, emotions=True)
 
     document, link = json.loads(body), f"/v1/batches/{batch.id}"
     assert len(body) < webhook_payload.MAX_BYTES

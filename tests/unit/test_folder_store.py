@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from smart_filter_deploy.embedded.folder import DataFolder
-from smart_filter_shared.errors import SetupFailed, StorageMisconfigured, StorageUnavailable
+from smart_filter_shared.errors import StorageMisconfigured, StorageUnavailable
 from smart_filter_shared.storage.folder import FolderStore
 
 LARGE = os.urandom(2_000_000)
@@ -168,19 +167,3 @@ def test_bucket_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
 
     with pytest.raises(StorageMisconfigured, match="cannot be created"):
         FolderStore(tmp_path / "file", "photos").ensure_bucket()
-
-
-def test_objects_of_an_earlier_version_are_taken_over(tmp_path: Path) -> None:
-    folder = DataFolder.at(tmp_path / "data")
-    former = folder.part("s3") / "smart-filter" / "a"
-    former.parent.mkdir()
-    former.write_bytes(b"bytes")
-
-    store = FolderStore(folder.objects(), "smart-filter")
-
-    assert store.get("a") == b"bytes"
-    folder.part("s3")
-    assert folder.objects() == folder.path / "objects"  # an empty one does not matter
-    (folder.path / "s3" / "smart-filter").mkdir()
-    with pytest.raises(SetupFailed, match="cp -a"):
-        folder.objects()

@@ -14,7 +14,6 @@ from celery.exceptions import SecurityWarning
 from kombu.entity import Queue
 from sqlalchemy import Engine
 
-from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.config.settings import Settings
 from smart_filter_shared.db import sessions
 from smart_filter_shared.doorbell import RING_TASK, Doorbell, queue_name
@@ -202,7 +201,6 @@ def _wire(
         ),
         shadow_runner=ShadowRunner(by_key, loaded, settings=settings, extra_models=known.extra),
         settings=settings,
-        keeping=RetentionPolicy(settings.keep.input_seconds, settings.keep.result_seconds),
         worker=worker,
         serving=setup.serving,
         draining=draining.begun,

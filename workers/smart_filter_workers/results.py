@@ -162,9 +162,9 @@ class PreparedPhoto:
     quarter_turns: how often the decoded photo was turned by 90° counter-clockwise to stand
         upright, 0 to 3.
     fingerprint: 64 bits that are alike for photos of one scene
-        (smart_filter_shared.albums); None in results of older workers.
+        (smart_filter_shared.albums).
     taken_at: by the camera's clock.
-    preview: the proxy as a JPEG without metadata, for display; None in results of older workers.
+    preview: the proxy as a JPEG without metadata, for display.
     """
 
     width: int
@@ -219,8 +219,7 @@ class Segmentation:
     debug: a picture of the model's steps, if requested.
     owners: the person of each pixel, (h, w) uint8, if persons were requested one by one.
     found: all persons that the model tells apart, kept or not; None if it does not.
-    attached: what was added to the kept persons; None if the model looks for no attached things,
-        and in results of older workers.
+    attached: what was added to the kept persons; None if the model looks for no attached things.
     """
 
     matte: Matte8

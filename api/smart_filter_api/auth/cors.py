@@ -19,7 +19,6 @@ _REQUEST_HEADERS: Final = (
 _EXPOSED_HEADERS: Final = (
     *("ETag", "Location", "Retry-After", "RateLimit", "RateLimit-Policy", "Preference-Applied"),
     *("Link", "Idempotency-Replayed", "WWW-Authenticate", "X-Request-Id"),
-    "Deprecation",
 )
 _PREFLIGHT_MAX_AGE_SECONDS: Final = 600
 

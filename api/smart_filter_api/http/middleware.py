@@ -5,7 +5,7 @@ HEAD is answered as GET, without the content.  Source: RFC 9110, 9.3.2.
 
 import re
 import time
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import anyio
@@ -27,17 +27,6 @@ from smart_filter_shared.telemetry import logs
 _DEFAULT_HEADERS = tuple((name.encode(), value.encode()) for name, value in response_headers.SAFE)
 # Browsers use https alone for a year.  Source: RFC 6797, 6.1.
 _HTTPS_HEADERS = ((b"strict-transport-security", b"max-age=31536000"),)
-# Path of the page that lists former spellings.
-FORMER_NAMES_PATH = "/former-names"
-# For answers to requests that use a former spelling: since when they are deprecated, and the page
-# that lists them.  Source: RFC 9745, 2 and 3.
-_DEPRECATION_HEADERS = (
-    (b"deprecation", b"@1795305600"),  # 2026-11-22
-    (
-        b"link",
-        f'<{FORMER_NAMES_PATH}>; rel="deprecation"; type="text/html"'.encode(),
-    ),
-)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Parameters of a request's query: no operation has as many, but a request line has room for
 # thousands. FastAPI parses them several times before the key is known, for tens of milliseconds.
@@ -51,8 +40,7 @@ _FIRST_ERROR = 400
 class RequestMiddleware:
     """An ASGI application around another.
 
-    Sets `request.state.request_id`, `request.state.began_ns`, nanoseconds of Unix time, and
-    `request.state.former_names`, the former spellings that the request is found to use. Logs
+    Sets `request.state.request_id`, and `request.state.began_ns`, nanoseconds of Unix time. Logs
     `request.state.caller`, and counts refusals by `request.state.problem`, the code of the answer.
     Drops a query of more than MAX_PARAMETERS unread: `request.state.has_query_dropped`.
     An exception that no other handler caught is logged once and answered with a problem document.
@@ -84,7 +72,6 @@ class RequestMiddleware:
         scope.setdefault("state", {}).update(
             request_id=request_id,
             began_ns=time.time_ns(),
-            former_names=set(),
             caller=None,
             problem=None,
             has_query_dropped=scope["query_string"].count(b"&") >= MAX_PARAMETERS,
@@ -100,7 +87,8 @@ class RequestMiddleware:
             is_start = message["type"] == "http.response.start"
             if is_start:
                 _add_headers(message, {"X-Request-Id": request_id, **_rate_limit_headers(scope)})
-                message["headers"] = [*message["headers"], *self._extra_headers(scope)]
+                if self._is_https(scope):
+                    message["headers"] = [*message["headers"], *_HTTPS_HEADERS]
             await send(message)
             if is_start:
                 # Only now: until the client has a status, an error is answered with a problem.
@@ -140,13 +128,6 @@ class RequestMiddleware:
                 network=client_network(scope),
                 **_describe_caller(scope["state"]["caller"]),
             )
-
-    def _extra_headers(self, scope: Scope) -> Sequence[tuple[bytes, bytes]]:
-        """Return the headers of a request by https, and of one that uses a former spelling."""
-        return (
-            *(_HTTPS_HEADERS if self._is_https(scope) else ()),
-            *(_DEPRECATION_HEADERS if scope["state"]["former_names"] else ()),
-        )
 
     def _is_https(self, scope: Scope) -> bool:
         """Return whether browsers reach this host by https.

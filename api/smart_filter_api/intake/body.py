@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import ExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import IO, Final, TypeAlias
 
@@ -34,8 +34,7 @@ from smart_filter_shared.errors import (
     MalformedRequest,
     UnsupportedMedia,
 )
-from smart_filter_shared.recipe import spellings
-from smart_filter_shared.recipe.fields import NAMES, Fields
+from smart_filter_shared.recipe.fields import NAMES, Fields, respell_names
 from smart_filter_shared.recipe.words import json_pointer
 from smart_filter_shared.security import photo_header
 from smart_filter_shared.security.photo_header import PhotoHeader
@@ -164,8 +163,8 @@ async def receive_photo_request(request: Request) -> AsyncIterator[PhotoRequest]
         texts = {name: _single_value(name, form.fields.get(name, [])) for name in own}
         pictures = {name: await spools[name].judged(PICTURES[name], name) for name in spools}
         photo = pictures.get(PHOTO) or resolve_reference(texts[PHOTO_URL], texts[UPLOAD_ID])
-        fields = _current_fields(
-            request, {name: texts for name, texts in form.fields.items() if name not in own}
+        fields = respell_names(
+            {name: texts for name, texts in form.fields.items() if name not in own}
         )
         refuse_misspelled_names(fields, (PHOTO, BACKGROUND, *own))
         yield PhotoRequest(photo, pictures.get(BACKGROUND), fields, texts[WEBHOOK_URL])
@@ -217,12 +216,6 @@ def _is_object(value: Value) -> bool:
     return any(as_text(one).lstrip().startswith("{") for one in as_list(value))
 
 
-def _current_fields(request: Request, fields: Fields) -> Fields:
-    """Return the fields by their current names; the answer will say if former ones were used."""
-    request.state.former_names.update(spellings.find_former_names(fields))
-    return spellings.to_current_names(fields)
-
-
 @asynccontextmanager
 async def _receive_json(request: Request) -> AsyncIterator[PhotoRequest]:
     with ExitStack() as open_files:
@@ -230,9 +223,8 @@ async def _receive_json(request: Request) -> AsyncIterator[PhotoRequest]:
         # A document is parsed in memory, so parse only one at a time, once it is complete.
         async with parsing_turn(request, raw):
             sent = await anyio.to_thread.run_sync(lambda: json_body.parse_submission(raw.read()))
-            current = replace(sent, fields=_current_fields(request, sent.fields))
-            upload = await spool_submission(current, open_files)
-            del sent, current  # free its photo, which is spooled now
+            upload = await spool_submission(sent, open_files)
+            del sent  # free its photo, which is spooled now
         yield upload
 
 

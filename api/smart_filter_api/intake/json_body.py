@@ -36,7 +36,7 @@ from smart_filter_shared.errors import (
     MalformedRequest,
     PhotoTooLarge,
 )
-from smart_filter_shared.recipe.fields import Fields
+from smart_filter_shared.recipe.fields import Fields, respell_names
 from smart_filter_shared.recipe.words import json_pointer
 from smart_filter_shared.suggestions import find_nearest
 
@@ -206,7 +206,7 @@ def read_fields(recipe: object) -> dict[str, list[Scalar]]:
             )
     if wrong:
         raise InvalidRecipe(wrong)
-    return fields
+    return respell_names(fields)
 
 
 def list_names(recipe: Mapping[str, object]) -> list[str]:

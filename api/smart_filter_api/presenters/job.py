@@ -4,7 +4,6 @@ The fields of a job are null until the stage that produces them has succeeded.
 """
 
 import dataclasses
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -37,7 +36,6 @@ from smart_filter_api.schemas.jobs import (
     Stage,
     StageModel,
 )
-from smart_filter_shared.artifacts.retention import ArtifactKind, RetentionPolicy
 from smart_filter_shared.catalog import parameters
 from smart_filter_shared.catalog.emotions import EMOTIONS, NOTICE
 from smart_filter_shared.catalog.filters import FilterCard
@@ -61,7 +59,6 @@ _PRINTABILITY = TypeAdapter(Printability)
 
 def render_job(
     row: JobRow,
-    keeping: RetentionPolicy,
     foreseen: CompletionEstimate | None = None,
     *,
     links: LinkTerms | None,
@@ -69,9 +66,8 @@ def render_job(
 ) -> Job:
     """Return the answer for a job.
 
-    keeping: retention of results for jobs without their own.  foreseen: its place in the queue and
-    its estimated completion; None when the job has ended.  links: how its outputs' links are
-    signed; None: not at all.
+    foreseen: its place in the queue and its estimated completion; None when the job has ended.
+    links: how its outputs' links are signed; None: not at all.
     emotions: whether the server shows emotions, unless the job's tenant turns them off.
     """
     row = row if emotions else hide_emotions(row)
@@ -94,7 +90,7 @@ def render_job(
         batch_id=row.batch_id,
         created_at=row.created_at,
         finished_at=row.finished_at,
-        expires_at=_expires_at(row, keeping),
+        expires_at=row.expires_at if row.state == JobState.SUCCEEDED else None,
         recipe=ResolvedRecipe.model_validate(row.recipe.as_json()),
         seed=row.seed,
         metadata=dict(row.recipe.metadata),
@@ -177,7 +173,6 @@ def render_model(
         title=card.title,
         source=card.source,
         license=card.license,
-        licence=card.license,
         data_terms=card.data_terms,
         commercial=card.commercial,
         research=card.research,
@@ -304,7 +299,7 @@ def list_outputs(row: JobRow) -> tuple[Output, ...]:
 
 
 def _emotion(smile: Json) -> dict[str, float] | None:
-    # None where no model rates emotions; results of older workers lack the field.
+    # None where no model rates emotions.
     shares = smile.get("emotion")
     return shares and {name: round(share, 4) for name, share in zip(EMOTIONS, shares, strict=True)}
 
@@ -317,14 +312,6 @@ def _has_emotions(row: JobRow) -> bool:
 def _hides_reasons(row: JobRow) -> bool:
     """Return whether reasons, which name moods, were read from emotions that are not shown."""
     return not row.emotions and _has_emotions(row)
-
-
-def _expires_at(row: JobRow, keeping: RetentionPolicy) -> dt.datetime | None:
-    if row.finished_at is None or row.state != JobState.SUCCEEDED:
-        return None
-    return row.expires_at or row.finished_at + dt.timedelta(
-        seconds=keeping.seconds(ArtifactKind.RESULT)
-    )
 
 
 def _rating_reason(recipe: Recipe, found: list[Face] | None) -> str | None:
@@ -412,7 +399,6 @@ def _filters(row: JobRow) -> list[AppliedFilter]:
 
 def _stage(row: StageRow) -> Stage:
     leading = LEADING_TASK[row.name]
-    # Results of older workers lack digests.
     digests = (row.result or {}).get("digests", {})
     return Stage(
         name=row.name,

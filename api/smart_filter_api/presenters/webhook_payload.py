@@ -16,7 +16,6 @@ from smart_filter_api.auth.output_links import LinkTerms
 from smart_filter_api.presenters import batch as batch_answers
 from smart_filter_api.presenters import job as presenters_job
 from smart_filter_api.schemas.moments import UtcDatetime
-from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.jobs.queries import JobRow
 from smart_filter_shared.queue.batches import BatchRow
 from smart_filter_shared.webhooks.outbox import ClaimedDelivery
@@ -33,7 +32,6 @@ Job = dict[str, Any]  # a job's answer as JSON
 def render_payload(
     claimed: ClaimedDelivery,
     job: JobRow | BatchRow | None,
-    keeping: RetentionPolicy,
     *,
     links: LinkTerms | None,
     emotions: bool,
@@ -46,7 +44,7 @@ def render_payload(
         return _render_batch_payload(claimed, job)
     if job is None:
         return _encode_event(claimed, {"webhook_id": claimed.webhook})
-    answer = presenters_job.render_job(job, keeping, links=links, emotions=emotions)
+    answer = presenters_job.render_job(job, links=links, emotions=emotions)
     shown = answer.model_dump(mode="json")
     written = _encode_event(claimed, shown)
     limit = MAX_FULL_BYTES

@@ -10,7 +10,6 @@ from pydantic_core import ErrorDetails
 from smart_filter_shared.catalog.scalars import quote_value, shorten_value
 from smart_filter_shared.errors import FieldError
 from smart_filter_shared.recipe.fields import NAMES as RECIPE_NAMES
-from smart_filter_shared.recipe.spellings import CURRENT_NAMES
 from smart_filter_shared.recipe.words import json_pointer
 from smart_filter_shared.suggestions import did_you_mean, find_nearest, suggest
 
@@ -71,7 +70,7 @@ def describe_absent_name(near: Sequence[str], known: Sequence[str]) -> str:
 
 def is_recipe_name(name: str) -> bool:
     """Whether a name, which may have dots, is or begins with a field of a recipe."""
-    return name.partition(".")[0] in RECIPE_NAMES or name in CURRENT_NAMES
+    return name.partition(".")[0] in RECIPE_NAMES
 
 
 def _names_at(kind: type[BaseModel], path: list[int | str]) -> list[str]:

@@ -21,7 +21,6 @@ def render_job_with_queue(
     """
     return presenters_job.render_job(
         row,
-        services.keeping,
         forecast or services.forecasts.estimate_row(row),
         links=links,
         emotions=services.emotions,

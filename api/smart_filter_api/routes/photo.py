@@ -69,7 +69,7 @@ async def get_photo(
     def look(connection: Connection) -> StoredObject:
         job = jobs.find_job(connection, job_id, caller.tenant)
         prepared = _prepare_stage_result(job)
-        file = _original_object(job, prepared) if original else _preview_object(job, prepared)
+        file = _original_object(job, prepared) if original else _preview_object(prepared)
         if not retention.is_available(connection, job.tenant, file.key):
             raise _expired_error(job_id)
         return file
@@ -94,12 +94,8 @@ def _prepare_stage_result(job: JobRow) -> Json:
     raise NotFound(f"job {job.id} ended as {job.state} before its photo was prepared")
 
 
-def _preview_object(job: JobRow, prepared: Json) -> StoredObject:
-    known = prepared["files"].get(_PREVIEW)
-    if known is None:
-        raise NotFound(
-            f"job {job.id} has no preview, since an older worker prepared it; use original=1"
-        )
+def _preview_object(prepared: Json) -> StoredObject:
+    known = prepared["files"][_PREVIEW]
     return StoredObject(str(known["key"]), str(known["media_type"]), int(known["bytes"]))
 
 

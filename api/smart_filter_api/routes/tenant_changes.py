@@ -11,7 +11,6 @@ from smart_filter_api.submission import tenant_defaults
 from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.errors import FieldError, InsufficientScope, InvalidRecipe
 from smart_filter_shared.ids import OPERATOR, Tenant
-from smart_filter_shared.recipe import spellings
 from smart_filter_shared.security.outbound_rules import OutboundRules
 from smart_filter_shared.tenants import settings
 from smart_filter_shared.tenants.settings import TenantOverrides
@@ -82,9 +81,8 @@ def apply_change(
             )
         except InvalidRecipe as error:
             raise type(error)([_prefix_pointer(one) for one in error.errors]) from None
-    current = replace(own, recipe=spellings.rename_in_json(own.recipe))
-    settings.write_overrides(connection, tenant, current)
-    return current
+    settings.write_overrides(connection, tenant, own)
+    return own
 
 
 def render_tenant(tenant: Tenant, own: TenantOverrides) -> TenantSettings:

@@ -5,7 +5,7 @@ from sqlalchemy import Connection
 
 from smart_filter_api.auth import api_keys
 from smart_filter_api.auth.api_keys import Caller
-from smart_filter_api.intake import json_body, json_document
+from smart_filter_api.intake import json_document
 from smart_filter_api.problems.problem import describe_responses
 from smart_filter_api.routes import tenant_changes
 from smart_filter_api.schemas.defaults import TenantChange, TenantSettings
@@ -14,7 +14,6 @@ from smart_filter_api.services.container import Administrator, OpenServices
 from smart_filter_api.services.recent_sign_in import RecentAdministrator
 from smart_filter_shared.errors import NotFound
 from smart_filter_shared.ids import OPERATOR, Tenant
-from smart_filter_shared.recipe import spellings
 from smart_filter_shared.tenants import settings
 from smart_filter_shared.tenants.audit_log import AuditEvent
 from smart_filter_shared.tenants.settings import TenantOverrides
@@ -60,9 +59,6 @@ async def update_tenant(
     """Change the overrides of the caller's tenant; the operator may name another tenant."""
     name = _resolve_tenant(caller, tenant)
     payload = json_document.parse(TenantChange, await json_document.read(request))
-    request.state.former_names.update(
-        spellings.find_former_names(json_body.list_names(payload.recipe or {}))
-    )
     tenant_changes.refuse_unauthorized(caller, payload, services.keeping)
 
     def write(connection: Connection) -> TenantOverrides:

@@ -62,9 +62,6 @@ class Model(BaseModel):
     title: str
     source: str
     license: str
-    licence: str = Field(
-        description="Former name of `license`", json_schema_extra={"deprecated": True}
-    )
     data_terms: str
     commercial: Commercial
     research: bool

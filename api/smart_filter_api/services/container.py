@@ -396,7 +396,7 @@ async def open_services(
         forecasts=EtaEstimator(
             partial(_take_snapshot, reader, patience_seconds, silent_seconds), clock=clock
         ),
-        rendered=JobCache(keeping, emotions=settings.engine.emotions),
+        rendered=JobCache(emotions=settings.engine.emotions),
         orders=RecipeCache(),
         refusals=refusals,
     )

@@ -7,7 +7,6 @@ from smart_filter_api.auth.output_links import LinkTerms
 from smart_filter_api.http import etags
 from smart_filter_api.presenters import job
 from smart_filter_api.schemas.jobs import Job
-from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.eta.estimate import CompletionEstimate
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs.queries import JobRow
@@ -33,11 +32,10 @@ class _Rendered:
 class JobCache:
     """ETags and answers of the unfinished jobs that were requested last.
 
-    keeping, emotions: as in `render_job`.
+    emotions: as in `render_job`.
     """
 
-    def __init__(self, keeping: RetentionPolicy, *, emotions: bool) -> None:
-        self._keeping = keeping
+    def __init__(self, *, emotions: bool) -> None:
         self._emotions = emotions
         self._kept: LruDict[JobId, _Rendered] = LruDict(_MAX_ENTRIES)
 
@@ -65,7 +63,7 @@ class JobCache:
     def _render(self, row: JobRow, links: LinkTerms | None) -> _Rendered:
         known = self._kept.get(row.id)
         if known is None or known.row is not row:
-            answer = job.render_job(row, self._keeping, links=links, emotions=self._emotions)
+            answer = job.render_job(row, links=links, emotions=self._emotions)
             content = answer.model_dump_json().encode()
             tag = etags.etag(content) if row.finished_at else etags.weak_etag(content)
             known = _Rendered(row, answer, tag, None, content)

@@ -4,7 +4,7 @@ As for a single photo, the base64 texts of photos are cut out of the body before
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -31,7 +31,7 @@ from smart_filter_shared.errors import (
     Rejected,
 )
 from smart_filter_shared.queue.batches import MAX_ITEMS
-from smart_filter_shared.recipe import Output, spellings
+from smart_filter_shared.recipe import Output
 from smart_filter_shared.recipe.fields import Fields, drop_replaced
 from smart_filter_shared.recipe.words import json_pointer
 
@@ -62,7 +62,6 @@ class SentBatch:
 
     items: those up to the last wrong one that is accepted; a fault says that others follow.
     common: the common recipe, which the items' recipes include.
-    former_names: the former spellings that the recipes use.
     faults: the errors of the common fields, which reject the batch.
     best: number of photos that an album composes; None without an album.
     webhook_url: as the client sent it, not validated.
@@ -70,7 +69,6 @@ class SentBatch:
 
     items: Sequence[JsonSubmission | Rejected]
     common: Fields
-    former_names: Collection[str]
     faults: Sequence[InvalidRecipe]
     best: int | None
     webhook_url: str | None
@@ -91,7 +89,6 @@ def parse(body: bytes) -> SentBatch:
             "accepted"
         )
     document = strict_json.read_object(_cut_photos(body, photos))
-    former_names: set[str] = set()
     faults: list[InvalidRecipe] = []
     with _collect(faults):
         json_body.refuse_unknown_names(document, _NAMES, InvalidRequest)
@@ -101,7 +98,7 @@ def parse(body: bytes) -> SentBatch:
         items = []
     common: Fields = {}
     with _collect(faults):
-        common = _read_common(document.get("recipe"), former_names)
+        common = _read_common(document.get("recipe"))
     webhook_url = None
     with _collect(faults):
         webhook_url = json_body.read_texts(document, (WEBHOOK_URL,))[WEBHOOK_URL]
@@ -112,12 +109,12 @@ def parse(body: bytes) -> SentBatch:
     parsed: list[JsonSubmission | Rejected] = []
     wrong = 0
     for index, item in enumerate(items):
-        parsed.append(_parse_item(item, texts, common, former_names, is_ranked=best is not None))
+        parsed.append(_parse_item(item, texts, common, is_ranked=best is not None))
         wrong += isinstance(parsed[-1], Rejected)
         if wrong == MAX_WRONG_ITEMS:
             faults.append(too_many_wrong(index))
             break
-    return SentBatch(parsed, common, former_names, faults, best, webhook_url)
+    return SentBatch(parsed, common, faults, best, webhook_url)
 
 
 def too_many_wrong(last: int) -> InvalidRecipe:
@@ -187,7 +184,6 @@ def _parse_item(
     item: object,
     photos: Sequence[memoryview],
     common: Fields,
-    former_names: set[str],
     *,
     is_ranked: bool,
 ) -> JsonSubmission | Rejected:
@@ -196,7 +192,7 @@ def _parse_item(
             raise MalformedRequest('the item is not an object such as {"photo_base64": …}')
         json_body.refuse_unknown_names(item, _ITEM_NAMES, InvalidRecipe)
         source = json_body.require_one_source(item)
-        own = _read_recipe(item.get("recipe"), former_names)
+        own = json_body.read_fields(item.get("recipe"))
         fields = {**drop_replaced(common, own), **own, **_metadata_fields(item.get("metadata"))}
         fields = _with_rating(fields) if is_ranked else fields
         texts = json_body.read_texts(item, (PHOTO_URL, UPLOAD_ID))
@@ -206,16 +202,9 @@ def _parse_item(
         return error
 
 
-def _read_recipe(recipe: object, former_names: set[str]) -> dict[str, Value]:
-    """Return the fields of a recipe by their current names; add its former ones to the set."""
-    fields = json_body.read_fields(recipe)
-    former_names.update(spellings.find_former_names(fields))
-    return spellings.to_current_names(fields)
-
-
-def _read_common(recipe: object, former_names: set[str]) -> Mapping[str, Value]:
+def _read_common(recipe: object) -> Mapping[str, Value]:
     """Return the fields of the common recipe.  Raises InvalidRecipe, also when it is too large."""
-    fields = _read_recipe(recipe, former_names)
+    fields = json_body.read_fields(recipe)
     length = sum(
         len(name.encode()) + sum(len(as_text(one).encode()) for one in as_list(values))
         for name, values in fields.items()

@@ -66,7 +66,6 @@ async def receive_batch(
         async with body.parsing_turn(request, raw):
             sent = await anyio.to_thread.run_sync(lambda: batch_body.parse(raw.read()))
             items = [await _receive_item(item, open_files) for item in sent.items]
-            request.state.former_names.update(sent.former_names)
             received = UploadedBatch(items, sent.common, sent.faults, sent.best, sent.webhook_url)
             del sent  # free the photos, which are spooled now
             if with_fingerprint:

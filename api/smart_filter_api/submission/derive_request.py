@@ -18,8 +18,7 @@ from smart_filter_api.intake import json_body, json_document, multipart
 from smart_filter_api.intake.body import JSON, MULTIPART, SpooledPicture
 from smart_filter_api.intake.multipart import BACKGROUND, PICTURES
 from smart_filter_api.schemas.deriving import DeriveRequest
-from smart_filter_shared.recipe import spellings
-from smart_filter_shared.recipe.fields import Fields
+from smart_filter_shared.recipe.fields import Fields, respell_names
 
 # Fields of a form that are not part of the recipe.
 _NON_RECIPE_FIELDS: Final = ("correction_id", "webhook_url")
@@ -65,7 +64,7 @@ async def receive_derive_request(request: Request) -> AsyncIterator[DeriveBody]:
         raise intake_body.unsupported_type(content_type, (JSON, MULTIPART))
     if sent_as == JSON:
         body = await json_document.read(request)
-        yield DeriveBody(body, partial(_parse_document, body, request.state.former_names))
+        yield DeriveBody(body, partial(_parse_document, body))
         return
     intake_body.refuse_compressed(request)
     called = {BACKGROUND: PICTURES[BACKGROUND]}
@@ -80,31 +79,24 @@ async def receive_derive_request(request: Request) -> AsyncIterator[DeriveBody]:
         picture = None if spool is None else await spool.judged(called[BACKGROUND], BACKGROUND)
         digest = None if picture is None else picture.digest
         fingerprint = json.dumps([digest, sorted(form.fields.items())]).encode()
-        parse = partial(_parse_form, form.fields, picture, request.state.former_names)
+        parse = partial(_parse_form, form.fields, picture)
         yield DeriveBody(fingerprint, parse)
 
 
-def _parse_document(body: bytes, former_names: set[str]) -> DeriveRecipe:
+def _parse_document(body: bytes) -> DeriveRecipe:
     asked = json_document.parse(DeriveRequest, body)
     recipe = asked.recipe or {}
-    sent = json_body.list_names(recipe)
-    former_names.update(spellings.find_former_names(sent))
-    given = spellings.to_current_names(json_body.read_fields(recipe))
-    named = {*given, *(spellings.CURRENT_NAMES.get(name, name) for name in sent)}
+    given = json_body.read_fields(recipe)
+    named = {*given, *json_body.list_names(recipe)}
     return DeriveRecipe(given, named, None, asked.correction_id, asked.webhook_url)
 
 
-def _parse_form(
-    fields: Mapping[str, list[str]], background: SpooledPicture | None, former_names: set[str]
-) -> DeriveRecipe:
+def _parse_form(fields: Mapping[str, list[str]], background: SpooledPicture | None) -> DeriveRecipe:
     # A repeated field becomes a list, which the model rejects as not being a string.
     own = {name: fields[name] for name in _NON_RECIPE_FIELDS if name in fields}
     single = {name: texts[0] if len(texts) == 1 else texts for name, texts in own.items()}
     asked = json_document.parse(DeriveRequest, json.dumps(single).encode())
-    former_names.update(spellings.find_former_names(fields))
-    given = spellings.to_current_names(
-        {name: texts for name, texts in fields.items() if name not in own}
-    )
+    given = respell_names({name: texts for name, texts in fields.items() if name not in own})
     intake_body.refuse_misspelled_names(given, (BACKGROUND, *_NON_RECIPE_FIELDS))
     # A submitted file replaces the parent's background.
     named = {*given, *(() if background is None else ("background",))}

@@ -18,7 +18,7 @@ from smart_filter_shared.errors import Contradiction, FieldError, InvalidRecipe
 from smart_filter_shared.ids import Tenant
 from smart_filter_shared.model_registry import published_models
 from smart_filter_shared.presets import PRESETS
-from smart_filter_shared.recipe import Recipe, spellings
+from smart_filter_shared.recipe import Recipe
 from smart_filter_shared.recipe import fields as recipe_fields
 from smart_filter_shared.recipe.fields import Fields
 from smart_filter_shared.recipe.words import json_pointer
@@ -45,9 +45,7 @@ def apply_defaults(
     Raises the errors of `read`; their details mention when a default is at fault.
     """
     replaced = {*sent, "background"} if with_background_file else {*sent}
-    left = recipe_fields.drop_replaced(
-        spellings.to_current_names(json_body.read_fields(defaults)), replaced
-    )
+    left = recipe_fields.drop_replaced(json_body.read_fields(defaults), replaced)
     while True:
         try:
             return read({**left, **sent})
@@ -87,7 +85,7 @@ def validate_defaults(
     known = published_models.list_models(connection, pools=pools)
     if not with_emotions:
         known = published_models.without_emotions(known, why=emotions.OFF_FOR_TENANT)
-    fields = spellings.to_current_names(json_body.read_fields(defaults))
+    fields = json_body.read_fields(defaults)
     never = [
         FieldError(json_pointer(name), why) for name, why in _NOT_ALLOWED.items() if name in fields
     ]

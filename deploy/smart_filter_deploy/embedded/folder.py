@@ -84,18 +84,7 @@ class DataFolder:
         return part
 
     def objects(self) -> Path:
-        """Return the folder of the objects.
-
-        Raises SetupFailed when an earlier version has stored others since.
-        """
-        former, objects = self.path / "s3", self.path / _OBJECTS
-        if former.is_dir() and not objects.exists():
-            former.rename(objects)
-        elif former.is_dir() and any(former.iterdir()):
-            raise SetupFailed(
-                f"an earlier version has stored objects in {former}: copy them with "
-                f"`cp -a {former}/. {objects}`, and remove {former}"
-            )
+        """Return the folder of the objects."""
         return self.part(_OBJECTS)
 
     def secret(self, name: str) -> str:

@@ -132,7 +132,7 @@ TABLE_GRANTS: Final[Mapping[ProcessRole, Mapping[str, str]]] = {
         "workers": _ALL,
     },
 }
-# Functions that run with the owner's rights (migrations 0027 and 0029).
+# Functions that run with the owner's rights (migration 0001).
 _FUNCTION_GRANTS: Final[Mapping[ProcessRole, tuple[str, ...]]] = {
     ProcessRole.API: ("create_day(date)",),
     ProcessRole.WORKER: (

@@ -20,8 +20,8 @@ def upgrade(engine: Engine) -> None:
 
     Each migration is one or more transactions. The next call continues an interrupted migration.
     engine: with at least two free connections; one holds the lock while the other migrates.
-    Raises SetupFailed when a later version has made the database incompatible with this one, or a
-    version before the first release created it, DatabaseUnavailable.
+    Raises SetupFailed when a later version has made the database incompatible with this one,
+    DatabaseUnavailable.
     """
     config = _config()
     idling = sessions.for_idle_transactions(engine)
@@ -30,7 +30,6 @@ def upgrade(engine: Engine) -> None:
         holder.execute(text("SET LOCAL lock_timeout = 0"))  # a migration may take long
         holder.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": schema.MIGRATION_LOCK})
         is_ahead = schema.is_ahead(connection)
-        schema.require_released(connection)
         connection.commit()
         if is_ahead:
             return

@@ -14,7 +14,7 @@ days, never too few, with one exception: a job that is reopened on a closed day 
 the next sweep.
 
 Only the owner of the tables may create and drop partitions and replace views. All processes call
-functions of the database for it, which run with the owner's rights (migrations 0027 and 0029).
+functions of the database for it, which run with the owner's rights (migration 0001).
 
 Each view is replaced in a transaction of its own (VIEW_STEPS). A claim reads `open_stages` and then
 `open_jobs`; a completion begins with `open_jobs`. One transaction that locks both views deadlocks

@@ -15,11 +15,9 @@ from smart_filter_shared.config.settings import DatabaseSettings
 from smart_filter_shared.db import sessions
 from smart_filter_shared.errors import DatabaseMisconfigured, SetupFailed, TryAgain
 
-# Revision of the first release; earlier ones were squashed into it.
-FIRST_REVISION: Final = "0020"
 # Newest migration of the oldest code that works on this schema. Raise it with a migration that
 # removes something that older code uses.
-OLDEST_COMPATIBLE_REVISION: Final = FIRST_REVISION
+OLDEST_COMPATIBLE_REVISION: Final = "0001"
 # Held by the process that migrates, until all rights are granted; the same in every version.
 MIGRATION_LOCK: Final = 0x5F_F11_7E2
 # How long a starting process waits for a migration: all of a deployment may start at once.
@@ -125,16 +123,6 @@ def is_ahead(connection: Connection) -> bool:
             " before the upgrade"
         )
     return True
-
-
-def require_released(connection: Connection) -> None:
-    """Raise SetupFailed when a version before the first release made the database."""
-    found = revision(connection)
-    if found is not None and found < FIRST_REVISION:
-        raise SetupFailed(
-            f"the database is at revision {found}, of a version before 0.1.0, which cannot be"
-            " upgraded: start with an empty database"
-        )
 
 
 def record_compatibility(connection: Connection) -> None:

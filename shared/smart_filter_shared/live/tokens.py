@@ -95,7 +95,7 @@ class Tokens:
             nonce=fields["nonce"],
             expires_at=dt.datetime.fromtimestamp(fields["expires"], dt.UTC),
             background=fields["background"],
-            origin=fields.get("origin"),  # an API of 0.1.0 wrote none
+            origin=fields["origin"],
         )
         if claims.expires_at <= now:
             raise Unauthorized(f"the token has expired; {_REMEDY}", pointer="/token")

@@ -221,24 +221,8 @@ def _read_model(row: Row[Any], pools: Collection[str]) -> PublishedModel:
 
 
 def _encode_card(card: ModelCard) -> str:
-    """Return the JSON text of a card.
-
-    Version 0.1.0 refuses cards with fields that it does not know, unless they are empty, and it
-    knows `research`. So both fields hold `commercial`, and only ASK is refused. It also knows
-    `license` as `licence`.
-    """
-    stored = dataclasses.asdict(card)
-    stored["licence"] = stored.pop("license")
-    stored["research"] = card.research
-    stored["commercial"] = Commercial.ASK if card.commercial == Commercial.ASK else ""
-    return json.dumps(stored)
-
-
-def _decode_commercial(research: object, stored: object) -> Commercial:
-    """Return the value of the two stored fields; `stored` is None in a card of version 0.1.0."""
-    if stored == "":
-        return Commercial.NO if research else Commercial.YES
-    return Commercial.NO if stored is None and research else Commercial.ASK
+    """Return the JSON text of a card."""
+    return json.dumps(dataclasses.asdict(card))
 
 
 # Cards are read once a second or more often, and they rarely change.
@@ -248,23 +232,19 @@ def _decode_card(card: str) -> ModelCard:
 
     Raises KeyError, TypeError or ValueError when this version cannot read it.
     """
-    stored = json.loads(card)
-    stored["license"] = stored.pop("licence")
-    commercial = _decode_commercial(stored.pop("research", False), stored.pop("commercial", None))
-    stored = _known_fields(ModelCard, stored)
+    stored = _known_fields(ModelCard, json.loads(card))
     size = stored["input_size"]
-    # A card of an older version lacks later fields; these have defaults.
     return ModelCard(
         **{
             **stored,
             "task": TaskName(stored["task"]),
-            "commercial": commercial,
+            "commercial": Commercial(stored["commercial"]),
             "weights": tuple(WeightsFile(**file) for file in stored["weights"]),
             "input_size": None if size is None else (size[0], size[1]),
             "devices": tuple(stored["devices"]),
-            "requires": tuple(stored.get("requires", ())),
-            "ascending": tuple((low, high) for low, high in stored.get("ascending", ())),
-            "parameters": tuple(_decode_parameter(one) for one in stored.get("parameters", ())),
+            "requires": tuple(stored["requires"]),
+            "ascending": tuple((low, high) for low, high in stored["ascending"]),
+            "parameters": tuple(_decode_parameter(one) for one in stored["parameters"]),
         }
     )
 
@@ -296,7 +276,7 @@ def _decode_identity(card: str) -> ModelCard:
         family=str(stored.get("family", "")),
         title=str(stored.get("title", "")),
         source=str(stored.get("source", "")),
-        license=str(stored.get("licence", "")),
+        license=str(stored.get("license", "")),
         data_terms=str(stored.get("data_terms", "")),
         default=bool(stored.get("default")),
     )

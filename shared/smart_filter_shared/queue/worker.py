@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.ids import Capability, JobId, LeaseToken, Tenant, WorkerId
 from smart_filter_shared.queue import transitions
 from smart_filter_shared.queue.hooks import JobHooks
@@ -64,11 +63,9 @@ class QueueWorker:
         """Add seconds to the cost of a stage; nothing when the lease is lost."""
         transitions.charge(connection, lease, seconds)
 
-    def complete(
-        self, connection: Connection, batch: Sequence[StageOutcome], keeping: RetentionPolicy
-    ) -> CompleteResult:
+    def complete(self, connection: Connection, batch: Sequence[StageOutcome]) -> CompleteResult:
         """Store the outcomes of stages whose leases hold, and make their dependents ready."""
-        return transitions.complete(connection, batch, keeping, hooks=self.hooks)
+        return transitions.complete(connection, batch, hooks=self.hooks)
 
     def release(
         self,

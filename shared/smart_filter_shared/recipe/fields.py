@@ -27,7 +27,7 @@ from smart_filter_shared.catalog.scalars import (
 from smart_filter_shared.errors import FieldError, InvalidRecipe, NotAvailable
 from smart_filter_shared.pipeline import TaskName
 from smart_filter_shared.presets import PRESETS, Preset
-from smart_filter_shared.recipe import background, files, filters, framing, look, spellings
+from smart_filter_shared.recipe import background, files, filters, framing, look
 from smart_filter_shared.recipe.contradictions import find_card, reject_contradictions
 from smart_filter_shared.recipe.files import Files, Provenance
 from smart_filter_shared.recipe.filters import Filter
@@ -48,6 +48,7 @@ from smart_filter_shared.suggestions import did_you_mean
 
 # The values of a recipe's fields, by name as the contract writes it, dots included.
 Fields: TypeAlias = Mapping[str, Value]
+Given = TypeVar("Given")
 
 # JSON numbers above this lose digits in JavaScript clients (ECMA-262 Number.MAX_SAFE_INTEGER).
 MAX_SEED = 2**53 - 1
@@ -139,14 +140,13 @@ def from_json(
     seed: int,
     metadata: Mapping[str, str],
 ) -> Recipe:
-    """Return the recipe that `Recipe.as_json` wrote; fields that an older version lacks default.
+    """Return the recipe that `Recipe.as_json` wrote; missing fields have their defaults.
 
     What may have gone since is not looked up: background, filters, models and their parameters.
     Raises ValueError, LookupError or TypeError for what only a later version can read.
     """
-    stored = spellings.rename_in_json(stored)
-    # Unset fields are null; rows of version 0.1 may have an empty `roi`.
-    reader = _Reader({name: value for name, value in stored.items() if value not in (None, "")})
+    # Unset fields are null.
+    reader = _Reader({name: value for name, value in stored.items() if value is not None})
     kind, _, value = str(stored["background"]).partition(":")
     choices = {task: stored[task] for task in CHOOSABLE_TASKS}
     recipe = replace(
@@ -154,7 +154,6 @@ def from_json(
         background=Background(BackgroundKind(kind), value or None),
         filters=tuple(Filter(one["name"], one["params"]) for one in stored.get("filters", ())),
         models={task: choice["model"] for task, choice in choices.items()},
-        # Rows of version 0.1 have no `params`.
         params={task: given for task, one in choices.items() if (given := one.get("params"))},
         seed=seed,
         metadata=metadata,
@@ -164,6 +163,14 @@ def from_json(
     except InvalidRecipe as error:
         raise ValueError(f"not a stored recipe: {error}") from error
     return recipe
+
+
+def respell_names(fields: Mapping[str, Given]) -> dict[str, Given]:
+    """Return the fields with `harmonise`, the spelling of outside programs, as `harmonize`."""
+    return {
+        "harmonize" if name == "harmonise" and "harmonize" not in fields else name: value
+        for name, value in fields.items()
+    }
 
 
 def drop_replaced(fields: Fields, names: Collection[str]) -> dict[str, Value]:
@@ -241,7 +248,6 @@ def _look(reader: "_Reader") -> Look:
     )
 
 
-Given = TypeVar("Given")
 Parsed = TypeVar("Parsed")
 Default = TypeVar("Default")
 Member = TypeVar("Member", bound=StrEnum)

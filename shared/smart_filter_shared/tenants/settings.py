@@ -10,7 +10,6 @@ from sqlalchemy import Connection, Row, text
 from smart_filter_shared import suggestions
 from smart_filter_shared.artifacts.retention import RetentionOverrides
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.recipe import spellings
 from smart_filter_shared.tenants.quotas import LimitOverrides
 
 # A tenant without submissions has finish 0: its first job starts at V (queue/fair_queueing.py).
@@ -116,7 +115,7 @@ def _read_row(row: Row[Any]) -> TenantOverrides:
             row.requests_per_minute, row.jobs_waiting, row.megapixels_per_day, row.stored_bytes
         ),
         RetentionOverrides(row.keep_input_seconds, row.keep_result_seconds, row.keep_nothing),
-        spellings.rename_in_json(row.recipe or {}),
+        row.recipe or {},
         row.link_seconds,
         row.emotions,
     )

@@ -32,8 +32,7 @@ KEPT_DAYS: Final = 7
 # Lanes are listed by jumping from one to the next in the index, so a lane with a hundred thousand
 # waiting deliveries costs as much as a lane with one. Each lane has at most :few deliveries in
 # flight over all senders, each tenant at most :each, and each receiver at most :at_host. When not
-# all lanes fit into :most, each lane gets its turn. A lane that an earlier version wrote has no
-# host and stands for itself.
+# all lanes fit into :most, each lane gets its turn.
 _CLAIM = text("""
     WITH RECURSIVE lanes AS (
         (SELECT lane FROM deliveries WHERE state = 'waiting' ORDER BY lane LIMIT 1)
@@ -53,7 +52,7 @@ _CLAIM = text("""
         WHERE lane IS NOT NULL AND (lane = ANY(CAST(:lanes AS text[]))) = :among
     ), due AS MATERIALIZED (
         SELECT found.id, found.tenant, found.place,
-            coalesce(nullif(split_part(lane, ' ', 2), ''), lane) AS host
+            split_part(lane, ' ', 2) AS host
         FROM open_lanes, LATERAL (
             SELECT id, tenant, row_number() OVER () AS place FROM (
                 SELECT id, tenant FROM deliveries
@@ -64,7 +63,7 @@ _CLAIM = text("""
             ) AS locked
         ) AS found
     ), sending AS MATERIALIZED (
-        SELECT tenant, coalesce(nullif(split_part(lane, ' ', 2), ''), lane) AS host FROM deliveries
+        SELECT tenant, split_part(lane, ' ', 2) AS host FROM deliveries
         WHERE state = 'sending' AND leased_until > statement_timestamp()
     ), of_host AS (
         SELECT id, tenant, place, row_number() OVER (

@@ -198,7 +198,7 @@ RECIPES = (
         photo() + part("harmonise", "1") + part("harmonize", "1") + END,
         "/harmonise",
         RECIPE,
-        tells="is the former spelling of harmonize",
+        tells="harmonize",
     ),
     _row(
         "parameter of a filter",

@@ -32,7 +32,7 @@ from smart_filter_shared.operations import consistency
 from smart_filter_shared.queue.leases import Lease
 from smart_filter_shared.telemetry.tracing import NULL_TRACES
 from smart_filter_tests import face_worker, invariants
-from smart_filter_tests.bench import KEEPING, TENANT, Bench, stage_result
+from smart_filter_tests.bench import TENANT, Bench, stage_result
 from smart_filter_tests.face_worker import FaceWorker
 from smart_filter_tests.protocol import overlaps, walks
 from smart_filter_tests.protocol.mutants import WALKS, Mutant
@@ -162,7 +162,7 @@ def repeated_commit(bench: Bench) -> None:
     def complete(_: WorkerContext) -> Sequence[Lease]:
         nonlocal commits
         commits += 1
-        lost = bench.work(WORKER.complete, [done], KEEPING).lost
+        lost = bench.work(WORKER.complete, [done]).lost
         if commits == 1:
             raise DatabaseUnavailable("the answer was lost")
         return lost

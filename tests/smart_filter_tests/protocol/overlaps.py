@@ -10,7 +10,7 @@ from smart_filter_shared.queue import events
 from smart_filter_shared.queue.events import EventType
 from smart_filter_shared.queue.leases import Lease
 from smart_filter_tests import invariants, races
-from smart_filter_tests.bench import KEEPING, TENANT, Bench, stage_result
+from smart_filter_tests.bench import TENANT, Bench, stage_result
 from smart_filter_tests.protocol.model import State, Step, find_step
 from smart_filter_tests.protocol.real_job import Diverged, RealJob, foretell_answer
 from smart_filter_tests.stages import COMPOSITE, FACE, PREPARE, SEGMENTATION, SMILE
@@ -92,7 +92,7 @@ def check_batches(bench: Bench) -> None:
 
         with ThreadPoolExecutor(1) as pool:
             with bench.transaction() as connection:
-                WORKER.complete(connection, [stage_result(one)], KEEPING)
+                WORKER.complete(connection, [stage_result(one)])
                 other = pool.submit(_end_other, bench, second, two, batch_id)
                 races.wait_for_lock_waiters(bench, other)
             other.result()
@@ -109,7 +109,7 @@ def check_batches(bench: Bench) -> None:
 def _end_other(bench: Bench, name: str, lease: Lease, batch_id: BatchId) -> None:
     with bench.transaction() as connection:
         if name == "complete":
-            WORKER.complete(connection, [stage_result(lease)], KEEPING)
+            WORKER.complete(connection, [stage_result(lease)])
         else:
             CLIENT.cancel_batch(connection, batch_id, TENANT)
 

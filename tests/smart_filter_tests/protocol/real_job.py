@@ -12,7 +12,7 @@ from smart_filter_shared.jobs.photo_queue import CLIENT, WORKER
 from smart_filter_shared.pipeline import PIPELINE
 from smart_filter_shared.queue.leases import Lease
 from smart_filter_tests import invariants, scenarios
-from smart_filter_tests.bench import KEEPING, TENANT, Bench, capability, stage_result
+from smart_filter_tests.bench import TENANT, Bench, capability, stage_result
 from smart_filter_tests.protocol.model import (
     AHEAD,
     GONE,
@@ -206,7 +206,7 @@ def _settle(connection: Connection, name: str, lease: Lease) -> object:
             alive = WORKER.renew(connection, [lease], lease_seconds=LEASE_SECONDS)
             return None if lease.token in alive else "LeaseLost"
         case "complete":
-            done = WORKER.complete(connection, [stage_result(lease)], KEEPING)
+            done = WORKER.complete(connection, [stage_result(lease)])
             return "LeaseLost" if done.lost else None
         case "retry":
             WORKER.retry(

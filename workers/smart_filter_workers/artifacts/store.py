@@ -279,8 +279,10 @@ class ArtifactStore:
         fields = {
             field.name: self._field(job, stored, made, field.name)
             for field in dataclasses.fields(made)
-            # A field that an older worker did not store has its default.
-            if _can_fill(stored, field)
+            # Files, such as previews, are not loaded.
+            if field.name in stored["facts"]
+            or field.name in stored["arrays"]
+            or field.default is dataclasses.MISSING
         }
         value: object = made(**fields)
         return value
@@ -351,11 +353,6 @@ def _is_small(prepared: PreparedPhoto) -> bool:
 
 def _proxy_key(job: JobRow, quarter_turns: int) -> str:
     return f"{job.photo_key} proxy {quarter_turns}"
-
-
-def _can_fill(stored: Json, field: "dataclasses.Field[object]") -> bool:
-    is_stored = field.name in stored["facts"] or field.name in stored["arrays"]
-    return is_stored or field.default is dataclasses.MISSING
 
 
 def _freeze(result: object) -> object:

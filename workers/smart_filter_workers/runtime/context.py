@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.config.settings import Settings
 from smart_filter_shared.doorbell import Doorbell
 from smart_filter_shared.ids import WorkerId
@@ -46,7 +45,6 @@ class WorkerContext:
     batch_tracer: BatchTracer
     shadow_runner: ShadowRunner
     settings: Settings
-    keeping: RetentionPolicy
     worker: WorkerId
     serving: ServedCapabilities
     draining: threading.Event

@@ -380,7 +380,7 @@ def _commit(
     if claim_until is not None:
         services.heartbeat.begin_claim()
     with sessions.transaction(services.engine) as connection:
-        completion = WORKER.complete(connection, outcomes, services.keeping)
+        completion = WORKER.complete(connection, outcomes)
         if claim_until is None or not _goes_on(services, claim_until):
             return completion, None
         # One transaction: one wait for the disk instead of two.

@@ -167,9 +167,7 @@ def _entry(name: str, fields: Mapping[str, object]) -> AdmittedFile:
         raise TypeError(f"{name}: classes must be a list of strings")
     if not isinstance(handling, dict):
         raise TypeError(f"{name}: handling must be an object")
-    # Earlier versions wrote `licence`.
     texts = {one: fields.get(one, "") for one in _TEXT_FIELDS}
-    texts["license"] = texts["license"] or fields.get("licence", "")
     if not fields.get("kind") or not all(isinstance(value, str) for value in texts.values()):
         raise TypeError(f"{name}: {', '.join(_TEXT_FIELDS)} must be strings, kind not empty")
     return AdmittedFile(

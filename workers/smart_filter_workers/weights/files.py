@@ -28,8 +28,7 @@ _LOCK_NAME: Final = "lock"
 LEFTOVER_SECONDS: Final = 86_400.0
 REMEDY: Final = "run `smart-filter models pull`"
 _CHUNK_BYTES: Final = 1 << 20
-# Earlier versions also made scratch folders with the second prefix.
-_SCRATCH_PREFIXES: Final = (".pull-", ".admit-")
+_SCRATCH_PREFIX: Final = ".pull-"
 
 
 @contextmanager
@@ -40,12 +39,12 @@ def scratch_folder(folder: Path) -> Iterator[Path]:
     removed, too.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for path in (path for prefix in _SCRATCH_PREFIXES for path in folder.glob(f"{prefix}*")):
+    for path in folder.glob(f"{_SCRATCH_PREFIX}*"):
         with suppress(OSError):
             _remove_leftover(path)
     # In the destination's folder, because a move is atomic only within one file system.
     with (
-        tempfile.TemporaryDirectory(prefix=_SCRATCH_PREFIXES[0], dir=folder) as scratch,
+        tempfile.TemporaryDirectory(prefix=_SCRATCH_PREFIX, dir=folder) as scratch,
         (Path(scratch) / f"new-{_LOCK_NAME}").open("wb") as lock,
     ):
         fcntl.flock(lock, fcntl.LOCK_EX)

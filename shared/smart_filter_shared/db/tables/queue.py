@@ -62,10 +62,9 @@ jobs = Table(
     Column("error", JSONB),
     # Receives the end event, in addition to the tenant's webhooks.
     Column("webhook_url", Text),
-    # Retention of its artifacts; null in rows of code versions that did not write it: the
-    # settings apply.
-    Column("keep_input_seconds", Double),
-    Column("keep_result_seconds", Double),
+    # Retention of its artifacts.
+    Column("keep_input_seconds", Double, nullable=False),
+    Column("keep_result_seconds", Double, nullable=False),
     # Whether all artifacts are removed once every output was downloaded; and the outputs that
     # were.
     Column("keep_nothing", Boolean, nullable=False, server_default=text("false")),
@@ -89,8 +88,7 @@ jobs = Table(
     Column("link_seconds", Integer),
     # The device key that submitted it, and can read it; null for any other key.
     Column("device_key_id", Uuid),
-    # The key that submitted it, and can delete it; null in rows of code versions that did not
-    # write it.
+    # The key that submitted it, and can delete it.
     Column("key_id", Uuid),
     CheckConstraint("outcome IN ('succeeded', 'failed', 'canceled')", name="jobs_outcome"),
     CheckConstraint("(outcome IS NULL) = (finished_at IS NULL)", name="jobs_finished"),

@@ -34,8 +34,7 @@ _GATED = f"'{_GATED_STAGE}'"
 
 _FINISH_JOBS = text("""
     UPDATE open_jobs AS jobs SET outcome = 'succeeded', finished_at = statement_timestamp(),
-        expires_at = statement_timestamp()
-            + make_interval(secs => coalesce(keep_result_seconds, CAST(:result_seconds AS float8)))
+        expires_at = statement_timestamp() + make_interval(secs => keep_result_seconds)
     WHERE id = ANY(:ids) AND outcome IS NULL AND (
         -- No stages are visible while the job's day is opened (db/partitions.py): the result is
         -- then NULL, and the job does not end.
@@ -130,9 +129,7 @@ _CANCEL_JOBS = text("""
     UPDATE jobs SET
         outcome = 'canceled', finished_at = statement_timestamp(),
         expires_at = statement_timestamp()
-            + make_interval(secs => coalesce(
-                greatest(keep_input_seconds, keep_result_seconds), 604800
-            ))
+            + make_interval(secs => greatest(keep_input_seconds, keep_result_seconds))
     WHERE id = ANY(:ids) AND outcome IS NULL
     RETURNING id
 """)
@@ -358,9 +355,7 @@ def _rank_album(
     ready = connection.execute(sql.DECREMENT_NEEDS, met)
     ringing = [Capability(row.capability) for row in ready if row.state == StageState.READY]
     connection.execute(_DELETE_GATED_STAGES, {"ids": others})
-    # Jobs of albums always have a retention of their own.
-    ending = {"ids": others, "result_seconds": None}
-    ended = [JobId(row.id) for row in connection.execute(_FINISH_JOBS, ending)]
+    ended = [JobId(row.id) for row in connection.execute(_FINISH_JOBS, {"ids": others})]
     events.record(connection, [NewEvent.for_job(one, JobState.SUCCEEDED) for one in ended])
     return SideEffects(ringing, ended)
 

@@ -16,7 +16,6 @@ from typing import Final
 from sqlalchemy import Connection, text
 
 from smart_filter_shared.artifacts import retention
-from smart_filter_shared.artifacts.retention import RetentionPolicy
 from smart_filter_shared.ids import Capability, JobId
 from smart_filter_shared.pipeline import PIPELINE, get_stage
 from smart_filter_shared.queue import events
@@ -78,9 +77,7 @@ _COMPLETE_STATEMENT = f"""
     ), made AS ({retention.insert_artifacts(_MADE)}
     ), met AS ({sql.decrement_needs(_MET)}), finished AS (
         UPDATE open_jobs AS jobs SET outcome = 'succeeded', finished_at = statement_timestamp(),
-            expires_at = statement_timestamp() + make_interval(
-                secs => coalesce(keep_result_seconds, CAST(:result_seconds AS float8))
-            )
+            expires_at = statement_timestamp() + make_interval(secs => keep_result_seconds)
         FROM (SELECT DISTINCT job_id FROM completed) AS moved
         WHERE jobs.id = moved.job_id AND {sql.UNFINISHED_NO_INDEX} AND NOT EXISTS (
             SELECT FROM open_stages AS stages
@@ -121,24 +118,19 @@ _RECORD_PHOTO = text("""
 
 
 def complete(
-    connection: Connection,
-    batch: Sequence[StageOutcome],
-    keeping: RetentionPolicy,
-    *,
-    hooks: JobHooks,
+    connection: Connection, batch: Sequence[StageOutcome], *, hooks: JobHooks
 ) -> CompleteResult:
     """Complete the stages whose leases hold; return the rows made ready, ended jobs, lost leases.
 
     batch: a claimed stage with run-ahead stages is alone with them, and comes first. They are
         completed with it, or are all lost when one of them waits for something else.
-    keeping: the retention of their artifacts when a job has none of its own.
     """
     leases = [done.lease for done in batch]
     job_ids = sorted({lease.job_id for lease in leases})
     completion, followed = batches.with_locked_jobs(
         connection,
         job_ids,
-        lambda jobs: _complete(connection, batch, jobs, keeping),
+        lambda jobs: _complete(connection, batch, jobs),
         hooks=hooks,
         albums=[lease.album for lease in leases],
     )
@@ -149,9 +141,7 @@ def complete(
     )
 
 
-def _complete(
-    connection: Connection, batch: Sequence[StageOutcome], jobs: Jobs, keeping: RetentionPolicy
-) -> CompleteResult:
+def _complete(connection: Connection, batch: Sequence[StageOutcome], jobs: Jobs) -> CompleteResult:
     leases = [done.lease for done in batch]
     made = [
         {
@@ -160,7 +150,7 @@ def _complete(
             "job_id": str(done.lease.job_id),
             "kind": kind,
             "length": done.lengths.get(key, 0),
-            "kept_seconds": (job.keeping or keeping).seconds(kind),
+            "kept_seconds": job.keeping.seconds(kind),
             "token": str(done.lease.token),
             "stage": str(done.lease.stage),
         }
@@ -176,7 +166,6 @@ def _complete(
             "made": json.dumps(made),
             "seconds": [done.seconds + done.fetching_seconds for done in batch],
             "results": [json.dumps(done.result) for done in batch],
-            "result_seconds": keeping.result_seconds,
         },
     ).all()
     completed = {(row.job_id, row.name) for row in rows if row.what == "completed"}

@@ -53,7 +53,7 @@ _FAIL_OVERDUE = text("""
     UPDATE open_jobs AS jobs SET
         outcome = 'failed', finished_at = statement_timestamp(), error = told.error,
         expires_at = statement_timestamp() + make_interval(
-            secs => coalesce(greatest(keep_input_seconds, keep_result_seconds), 604800)
+            secs => greatest(keep_input_seconds, keep_result_seconds)
         )
     FROM told WHERE jobs.id = ANY(:ids) AND jobs.id = told.job_id AND jobs.outcome IS NULL
     RETURNING jobs.id

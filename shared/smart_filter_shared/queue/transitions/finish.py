@@ -80,12 +80,11 @@ _CANCEL_STAGES = text("""
 """)
 
 # A failed job keeps the results of its stages as long as its photo: a redrive continues from them.
-# Rows of versions that wrote no retention: the default of one week.
 _FAIL_JOB = text(f"""
     UPDATE open_jobs AS jobs SET
         outcome = 'failed', finished_at = statement_timestamp(), error = CAST(:error AS jsonb),
         expires_at = statement_timestamp() + make_interval(
-            secs => coalesce(greatest(keep_input_seconds, keep_result_seconds), 604800)
+            secs => greatest(keep_input_seconds, keep_result_seconds)
         )
     WHERE id = :job_id AND {sql.UNFINISHED_NO_INDEX}
 """)  # noqa: S608 - both parts stand here

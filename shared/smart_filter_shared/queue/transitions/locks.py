@@ -27,11 +27,11 @@ _FIND_JOB = text("""
 
 @dataclass(frozen=True, slots=True)
 class LockedJob:
-    """The fields read when a job is locked; keeping: None when its row has no retention."""
+    """The fields read when a job is locked."""
 
     tenant: Tenant
     outcome: str | None
-    keeping: RetentionPolicy | None
+    keeping: RetentionPolicy
     batch_id: BatchId | None = None
 
 
@@ -96,9 +96,7 @@ def _read(row: Row[tuple[object, ...]]) -> LockedJob:
     return LockedJob(
         Tenant(row.tenant),
         row.outcome,
-        None
-        if row.keep_input_seconds is None
-        else RetentionPolicy(row.keep_input_seconds, row.keep_result_seconds),
+        RetentionPolicy(row.keep_input_seconds, row.keep_result_seconds),
         None if row.batch_id is None else BatchId(row.batch_id),
     )
 

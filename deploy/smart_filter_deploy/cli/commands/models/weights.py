@@ -131,8 +131,6 @@ def pull(
 @click.option("--classes", default="", metavar="A,B", help="detectron2: class names, in order.")
 @click.option(
     "--license",
-    "--licence",
-    "license",
     default="NOASSERTION",
     metavar="SPDX",
     help="License of the weights.",

@@ -1,22 +1,9 @@
-"""The schema of release 0.1.0: the tables, and jobs and stages partitioned by day.
+-- Some indexes of `jobs` are partial, because a job's row is written often. An update of a column that
+-- an index names, in its columns or its condition, adds the row to every index of the table (no HOT
+-- update). `jobs_unsuccessful` and `jobs_by_metadata` name no column that only they name and an update
+-- changes. `fastupdate` is off, because a worker would pay for emptying the pending list of 4 MB in one
+-- transaction.
 
-Revisions before 0020 were never released; a database that one of them made is refused.
-"""
-
-import datetime as dt
-
-from alembic import op
-
-from smart_filter_shared.db import partitions
-
-revision = "0020"
-down_revision = None
-
-# The first partition holds everything before this many days from now, so that the clock of a
-# process may be wrong by days.
-_FIRST_PARTITION = dt.timedelta(days=7)
-
-_SCHEMA = """
 CREATE TABLE artifacts (
     tenant text NOT NULL,
     key text NOT NULL,
@@ -26,12 +13,26 @@ CREATE TABLE artifacts (
     marked_at timestamptz,
     leased_until timestamptz,
     held_since timestamptz,
+    length bigint DEFAULT 0 NOT NULL,
     CONSTRAINT artifacts_kind CHECK (kind IN ('photo', 'intermediate', 'result')),
     PRIMARY KEY (tenant, key)
 );
 CREATE INDEX artifacts_by_job ON artifacts (job_id);
 CREATE INDEX artifacts_expiring ON artifacts (expires_at) WHERE marked_at IS NULL;
 CREATE INDEX artifacts_marked ON artifacts (marked_at) WHERE marked_at IS NOT NULL;
+
+CREATE TABLE audit_events (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at timestamptz DEFAULT statement_timestamp() NOT NULL,
+    tenant text NOT NULL,
+    event text NOT NULL,
+    key_id uuid,
+    network text,
+    subject text,
+    count bigint DEFAULT 1 NOT NULL
+);
+CREATE INDEX audit_events_by_tenant ON audit_events (tenant, id);
+CREATE INDEX audit_events_by_time ON audit_events (at);
 
 CREATE TABLE backgrounds (
     tenant text NOT NULL,
@@ -200,6 +201,8 @@ CREATE INDEX deliveries_by_batch ON deliveries (batch_id) WHERE batch_id IS NOT 
 CREATE INDEX deliveries_by_job ON deliveries (job_id);
 CREATE INDEX deliveries_due ON deliveries (lane, due_at) WHERE state = 'waiting';
 CREATE INDEX deliveries_finished ON deliveries (finished_at) WHERE finished_at IS NOT NULL;
+-- Bounds how many deliveries of a tenant have not ended.
+CREATE INDEX deliveries_pending ON deliveries (tenant) WHERE finished_at IS NULL;
 CREATE INDEX deliveries_of_webhook ON deliveries (tenant, webhook, number);
 CREATE INDEX deliveries_sending ON deliveries (lane) WHERE state = 'sending';
 
@@ -272,8 +275,8 @@ CREATE TABLE jobs (
     photo_url text,
     upload_id uuid,
     upload_etag text,
-    keep_input_seconds double precision,
-    keep_result_seconds double precision,
+    keep_input_seconds double precision NOT NULL,
+    keep_result_seconds double precision NOT NULL,
     keep_nothing boolean DEFAULT false NOT NULL,
     handed_over text[] DEFAULT '{}' NOT NULL,
     expires_at timestamptz,
@@ -289,11 +292,16 @@ CREATE TABLE jobs (
     batch_index integer,
     album_rank integer,
     album_terms jsonb,
+    link_seconds integer,
+    device_key_id uuid,
+    key_id uuid,
     CONSTRAINT jobs_finished CHECK ((outcome IS NULL) = (finished_at IS NULL)),
     CONSTRAINT jobs_outcome CHECK (outcome IN ('succeeded', 'failed', 'canceled')),
     CONSTRAINT jobs_photo
         CHECK ((photo_key IS NOT NULL) OR (photo_url IS NOT NULL) OR (upload_id IS NOT NULL))
 ) PARTITION BY RANGE (id);
+CREATE INDEX jobs_by_metadata ON jobs USING gin (metadata jsonb_path_ops)
+    WITH (fastupdate = off) WHERE metadata <> '{}';
 CREATE INDEX jobs_by_photo ON jobs (tenant, photo_digest, id);
 CREATE INDEX jobs_by_tenant ON jobs (tenant, id);
 CREATE INDEX jobs_by_upload ON jobs (upload_id) WHERE upload_id IS NOT NULL;
@@ -304,6 +312,8 @@ CREATE INDEX jobs_expiring ON jobs (expires_at)
 CREATE INDEX jobs_of_batch ON jobs (batch_id, outcome) WHERE batch_id IS NOT NULL;
 CREATE INDEX jobs_unfinished ON jobs (tenant) WHERE outcome IS NULL;
 CREATE INDEX jobs_unsettled ON jobs (id) WHERE outcome IS NOT NULL AND NOT settled;
+CREATE INDEX jobs_unsuccessful ON jobs (tenant, outcome, id)
+    WHERE outcome IN ('failed', 'canceled');
 
 CREATE TABLE keys (
     id uuid PRIMARY KEY,
@@ -316,8 +326,11 @@ CREATE TABLE keys (
     parent uuid,
     max_jobs integer,
     jobs integer DEFAULT 0 NOT NULL,
+    issued_by uuid,
+    is_personal boolean DEFAULT false NOT NULL,
     CONSTRAINT keys_digest_key UNIQUE (digest)
 );
+CREATE INDEX keys_by_issuer ON keys (issued_by) WHERE issued_by IS NOT NULL;
 CREATE INDEX keys_by_parent ON keys (parent) WHERE parent IS NOT NULL;
 CREATE INDEX keys_by_tenant ON keys (tenant, id);
 
@@ -474,6 +487,12 @@ CREATE TABLE shadow_results (
 CREATE INDEX shadow_results_by_age ON shadow_results (at);
 CREATE INDEX shadow_results_by_digest ON shadow_results (digest, at);
 
+CREATE TABLE stored_changes (
+    tenant text NOT NULL,
+    bytes bigint NOT NULL
+);
+CREATE INDEX stored_changes_by_tenant ON stored_changes (tenant);
+
 CREATE TABLE tenants (
     name text PRIMARY KEY,
     weight double precision DEFAULT 1 NOT NULL,
@@ -487,6 +506,10 @@ CREATE TABLE tenants (
     keep_input_seconds double precision,
     keep_result_seconds double precision,
     keep_nothing boolean DEFAULT false NOT NULL,
+    link_seconds integer,
+    emotions boolean,
+    stored_bytes bigint,
+    used_bytes bigint DEFAULT 0 NOT NULL,
     CONSTRAINT tenants_weight CHECK (weight > 0)
 );
 
@@ -562,25 +585,3 @@ CREATE TABLE workers (
     state text DEFAULT 'ready' NOT NULL,
     drained_from timestamptz
 );
-"""
-
-
-def upgrade() -> None:
-    op.execute(_SCHEMA)
-    # Rows that processes expect to find.
-    op.execute("INSERT INTO installation (id) VALUES (gen_random_uuid())")
-    op.execute(
-        "INSERT INTO cells (name, swept_at, expires_from, cleared_at)"
-        " VALUES ('default', now(), now(), now())"
-    )
-    until = partitions.today(op.get_bind()) + _FIRST_PARTITION
-    for table in partitions.TABLES:
-        first = f"{table}_{partitions.until_suffix(until)}"
-        op.execute(f"""
-            CREATE TABLE {first} PARTITION OF {table}
-            FOR VALUES FROM (MINVALUE) TO ('{partitions.first_id(until)}')
-            WITH (fillfactor = 70)
-        """)
-    # Replaced at the end of every upgrade (db/partitions.py).
-    for table in partitions.TABLES:
-        op.execute(f"CREATE VIEW open_{table} AS SELECT * FROM {table}")  # noqa: S608 - constant names
