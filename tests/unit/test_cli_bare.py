@@ -50,7 +50,6 @@ EXTRAS = {
     f"compare {__file__}": "worker",
     f"live {__file__}": "live",
     "mcp": "mcp",
-    "removebg compare .": "worker",
 }
 # Commands that end by themselves, and their status.
 BARE = {"removebg check": 3, f"removebg scan {__file__}": 0}

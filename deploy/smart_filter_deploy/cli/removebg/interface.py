@@ -1,4 +1,4 @@
-"""Send requests of remove.bg's interface v1.0, to remove.bg and to servers that implement it."""
+"""Send requests of remove.bg's interface v1.0 to servers that implement it."""
 
 import json
 import ssl
@@ -6,13 +6,11 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
 import httpx
 
-from smart_filter_client.error_responses import parse_retry_after
 from smart_filter_deploy.cli.terminal.exit_codes import WRONG_USAGE, CommandError
 
 REMOVE_PATH: Final = "/v1.0/removebg"
@@ -24,20 +22,10 @@ _SILENT_SECONDS: Final = 60.0
 # Longest time for one answer, so that a server that sends a byte now and then does not hold us.
 _MAX_SECONDS: Final = 300.0
 _CONNECT_SECONDS: Final = 10.0
-# A rate limit is per minute; longer waits are left to the next run.
-_MAX_RETRY_AFTER_SECONDS: Final = 90.0
-_MAX_RETRIES: Final = 3
 
 
 class RequestFailed(Exception):
-    """A request had no complete answer.
-
-    may_have_arrived: whether the server may have received it.
-    """
-
-    def __init__(self, message: str, *, may_have_arrived: bool) -> None:
-        super().__init__(message)
-        self.may_have_arrived = may_have_arrived
+    """A request had no complete answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +33,12 @@ class Answer:
     """An answer of the interface.
 
     seconds: from sending the request to the last byte of the answer.
-    retry_after_seconds: of the header Retry-After; None without it.
     """
 
     status: int
     headers: Mapping[str, str]
     content: bytes = field(repr=False)
     seconds: float
-    retry_after_seconds: float | None
 
     def errors(self) -> list[tuple[str, str]]:
         """Return the code and the text of each error; a text without a code for other bodies."""
@@ -93,20 +79,7 @@ class Interface:
         return self._send(self._http.build_request("GET", path, headers=headers))
 
     def cut_out(self, photo: bytes, name: str, **fields: str) -> Answer:
-        """Send a photo to be cut out; after a rate limit again, when the server asks for it.
-
-        Raises RequestFailed.
-        """
-        for _ in range(_MAX_RETRIES):
-            answer = self._send_photo(photo, name, fields)
-            pause = answer.retry_after_seconds
-            is_limited = answer.status == HTTPStatus.TOO_MANY_REQUESTS
-            if not is_limited or pause is None or pause > _MAX_RETRY_AFTER_SECONDS:
-                return answer
-            time.sleep(pause)
-        return self._send_photo(photo, name, fields)
-
-    def _send_photo(self, photo: bytes, name: str, fields: Mapping[str, str]) -> Answer:
+        """Send a photo to be cut out.  Raises RequestFailed."""
         request = self._http.build_request(
             "POST",
             REMOVE_PATH,
@@ -125,24 +98,13 @@ class Interface:
                 for piece in response.iter_bytes():
                     content += piece
                     if len(content) > MAX_ANSWER_BYTES or time.monotonic() - began > _MAX_SECONDS:
-                        raise RequestFailed(
-                            "the answer is too long or too slow", may_have_arrived=True
-                        )
+                        raise RequestFailed("the answer is too long or too slow")
             finally:
                 response.close()
         except httpx.HTTPError as error:
-            # Nothing was sent without a connection.
-            is_before = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
-            reason = str(error) or type(error).__name__
-            raise RequestFailed(reason, may_have_arrived=not is_before) from error
+            raise RequestFailed(str(error) or type(error).__name__) from error
         seconds = time.monotonic() - began
-        return Answer(
-            response.status_code,
-            response.headers,
-            bytes(content),
-            seconds,
-            parse_retry_after(response),
-        )
+        return Answer(response.status_code, response.headers, bytes(content), seconds)
 
 
 @contextmanager
@@ -166,8 +128,6 @@ def open_interface(url: str, key: str, *, ca: Path | None = None) -> Iterator[In
         base_url=parsed,
         timeout=httpx.Timeout(_SILENT_SECONDS, connect=_CONNECT_SECONDS),
         verify=_trust(ca),
-        # A connection that the server closes meanwhile would leave open whether a photo arrived.
-        limits=httpx.Limits(max_keepalive_connections=0),
         # A key is for one server only.
         follow_redirects=False,
     ) as http:

@@ -8,7 +8,6 @@ from smart_filter_deploy.cli.terminal.text import examples
 _COMMANDS = {
     "scan": CommandEntry("scan", "Find the calls of remove.bg in a code base."),
     "check": CommandEntry("check", "Check that a server serves programs for remove.bg."),
-    "compare": CommandEntry("compare", "Compare remove.bg's cutouts with a server's.", "worker"),
     "certificate": CommandEntry(
         "certificate", "Make a certificate to answer as api.remove.bg.", "api"
     ),
@@ -23,7 +22,6 @@ _COMMANDS = {
         "smart-filter removebg scan ~/src/shop",
         "smart-filter removebg certificate",
         "smart-filter removebg check --key sf_live_…",
-        "smart-filter removebg compare photos/",
     ),
 )
 def removebg() -> None:
