@@ -190,17 +190,6 @@ def test_operator_sees_workers_and_pauses_a_queue(stack: ComposeStack) -> None:
     assert resumed["paused_at"] is None
 
 
-def test_image_writes_the_configuration_of_cells(stack: ComposeStack) -> None:
-    written = stack.exec(
-        *("api", "sh", "-c"),
-        "echo acme > /tmp/tenants && smart-filter router --cell amber=http://api:8000"
-        " --cell basil=http://10.0.1.5:8000 --where /tmp/tenants --nginx photos.example.com",
-    )
-
-    assert "acme.photos.example.com" in written
-    assert "upstream" in written
-
-
 def test_scaled_and_killed_workers_lose_no_photo(stack: ComposeStack, client: Client) -> None:
     stack.up("--scale", "segmentation=2")
     assert len(_hosts_of(stack, "segmentation")) == 2

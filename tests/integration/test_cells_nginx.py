@@ -16,12 +16,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from smart_filter_deploy import cells
 from smart_filter_deploy.embedded.ports import free_port
 from smart_filter_tests import reverse_proxies
 from smart_filter_tests.serving import Api, a_photo, serve_application
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy/nginx/cells.conf"
+PAGE = Path(__file__).parents[2] / "docs/cells.md"
 DOMAIN = "photos.test"
 PIECE = b"x" * 65536
 HOST = f"Host: acme.{DOMAIN}".encode()
@@ -120,11 +120,7 @@ def nginx_before(
     urls: of each cell.  tenants: the cell of each.  trusted: a certificate of cells.
     """
     port = free_port()
-    every = cells.parse_cells(f"{name}={url}" for name, url in urls.items())
-    pins = cells.parse_pins((f"{tenant} {cell}" for tenant, cell in tenants.items()), every)
-    included = cells.render_nginx(DOMAIN, every, pins)
-    # No DNS here knows the names of cells.
-    (folder / "tenants.conf").write_text(re.sub(r"server \S+:", "server 127.0.0.1:", included))
+    (folder / "tenants.conf").write_text(_tenants_file(urls, tenants))
     certificate = reverse_proxies.create_certificate(folder, f"*.{DOMAIN}")
     # Only places change: ports and files.
     text = CONFIGURATION.read_text().replace("/etc/nginx", str(folder))
@@ -137,6 +133,28 @@ def nginx_before(
     tls.check_hostname = False
     with reverse_proxies.run_nginx(folder, text, port):
         yield Front(port, tls, certificate)
+
+
+def _tenants_file(urls: dict[str, str], tenants: dict[str, str]) -> str:
+    """Return the file of tenants as docs/cells.md shows it, for these cells and tenants."""
+    cells = {name: httpx.URL(url) for name, url in urls.items()}
+    origins = {name: f"{url.scheme}://{name}" for name, url in cells.items()}
+    example = PAGE.read_text().partition("```nginx\n")[2].partition("```")[0]
+    upstream = example.partition("upstream basil")[0]
+    # No DNS here knows the names of cells.
+    upstreams = (
+        upstream.replace("amber", name).replace("10.0.0.5:8000", f"127.0.0.1:{url.port}")
+        for name, url in cells.items()
+    )
+    hosts = (f"{tenant}.{DOMAIN} {origins[cell]};\n" for tenant, cell in tenants.items())
+    names = (f"{origins[name]} {url.host};\n" for name, url in cells.items())
+    return "".join(
+        (
+            *upstreams,
+            *("map $host $cell_url {\n", *hosts, "}\n"),
+            *("map $cell_url $cell_tls_name {\n", *names, "}\n"),
+        )
+    )
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +170,7 @@ def front(echo: Echo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fron
         serve_application(echo) as url,
         nginx_before(
             {"amber": url, "basil": f"http://127.0.0.1:{free_port()}"},
-            {"acme": "amber", "globex": "basil", "local": "amber"},
+            {"acme": "amber", "globex": "basil"},
             tmp_path_factory.mktemp("nginx"),
         ) as front,
     ):

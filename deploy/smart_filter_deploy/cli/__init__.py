@@ -53,7 +53,6 @@ SECTIONS = {
             "servers.processes", "Run the process that serves live video.", "live"
         ),
         "mcp": CommandEntry("servers.mcp", "Serve tools for assistants such as Claude.", "mcp"),
-        "router": CommandEntry("servers.router", "Print which cell each tenant belongs to."),
         "worker-health": CommandEntry(
             "operating.worker_health", "Check this machine's workers and senders.", "worker"
         ),
