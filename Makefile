@@ -169,7 +169,7 @@ gallery: setup-dev ## Draw the pictures of docs/gallery.
 	@.venv/bin/python docs/make_gallery.py
 
 images: setup-dev ## Draw the pictures and diagrams of README, tutorial and explanations.
-	@.venv/bin/python docs/make_capacity.py
+	@PYTHONPATH=. .venv/bin/python docs/make_capacity.py
 	@.venv/bin/python docs/make_images.py
 	@.venv/bin/python docs/make_diagrams.py
 	@.venv/bin/python docs/make_curves.py

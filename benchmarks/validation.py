@@ -9,7 +9,7 @@ first, on single jobs and on a crowd of jobs at once. For the loads, its only in
 the jobs. In one fleet a worker takes one photo at a time, in the other segmentation takes four.
 
 Writes the measured and the simulated figures to
-workers/smart_filter_training/capacity/validation.json, for docs/capacity.md.
+benchmarks/capacity/validation.json, for docs/capacity.md.
 """
 
 import itertools
@@ -24,16 +24,16 @@ from dataclasses import dataclass, fields
 from sqlalchemy import Engine, text
 
 from benchmarks import copies, figures, fleet
+from benchmarks.capacity import system, validation
+from benchmarks.capacity.simulation import FinishedPhoto, percentile, replay
+from benchmarks.capacity.system import Stage, System, Visit
+from benchmarks.capacity.validation import Comparison, LatencyFigures
 from benchmarks.figures import Figure
 from benchmarks.fleet import Pool, Servers
 from smart_filter_shared.db import sessions
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.pipeline import StageName
 from smart_filter_tests.bench import capability
-from smart_filter_training.capacity import system, validation
-from smart_filter_training.capacity.simulation import FinishedPhoto, percentile, replay
-from smart_filter_training.capacity.system import Stage, System, Visit
-from smart_filter_training.capacity.validation import Comparison, LatencyFigures
 
 # Loads relative to the capacity of the busier pool; the last one exceeds it to measure it.
 LOADS = (0.3, 0.6, 0.85, 1.2)

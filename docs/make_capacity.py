@@ -1,6 +1,6 @@
 """Draw the curves of docs/capacity.md: `python docs/make_capacity.py`, into docs/images.
 
-Reads the results of `smart_filter_training.capacity` and `benchmarks.validation`.
+Reads the results of `benchmarks.capacity` and `benchmarks.validation`.
 Each curve has a light card of its own, as the diagrams do; lengths are px.
 """
 # ruff: noqa: INP001 - a script, not a package
@@ -10,11 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from benchmarks.capacity import answers, fleet, sizing, validation
+from benchmarks.capacity.answers import Answers, SpikeResult
+from benchmarks.capacity.fleet import Figures
 from make_diagrams import CARD, FOLDER, FONT, INK, LINE, SOFT, escape, words
-
-from smart_filter_training.capacity import answers, fleet, sizing, validation
-from smart_filter_training.capacity.answers import Answers, SpikeResult
-from smart_filter_training.capacity.fleet import Figures
 
 # Told apart in gray too, and by those who see no red or no green. Source: Okabe & Ito 2008.
 COLORS: Final = ("#c23a15", "#0072b2", "#009e73", "#8f6a00", "#8a4f7d", "#5f554c")

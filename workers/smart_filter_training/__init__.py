@@ -1,9 +1,8 @@
-"""Training, evaluation and capacity planning: a distribution of its own, not needed to serve.
+"""Training and evaluation: a distribution of its own, not needed to serve.
 
 models/       one module per model: data, network, figures, export
 annotations/  readers of annotated pictures (COCO, Dataturks, masks)
 evaluation/   measures models on photos with known answers
-capacity/     simulates how many workers a load needs
 run, trainable_models, preflight, run_record: a training run from check to export
 keras_task, examples, onnx_export, torch_checkpoints: code that models share
 """

@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.capacity.system import Pool, Stage, System, Visit
 from smart_filter_shared.pipeline import PIPELINE, StageName
-from smart_filter_training.capacity.system import Pool, Stage, System, Visit
 
 # Pools: workers without a GPU serve all stages except segmentation.
 CPU: Final = "cores"

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 import simpy
 
-from smart_filter_training.capacity.system import Stage, System, Visit
-from smart_filter_training.capacity.worker_pool import (
+from benchmarks.capacity.system import Stage, System, Visit
+from benchmarks.capacity.worker_pool import (
     PhotoInFlight,
     SharedServer,
     Worker,
@@ -108,7 +108,7 @@ class SimulationRun:
             name: SharedServer(environment, slots) for name, slots in system.servers.items()
         }
         self._system = system
-        self._chance = random.Random(seed)  # noqa: S311 - a simulation has no secrets
+        self._chance = random.Random(seed)
         self._followers = {
             one.name: [other for other in system.stages if one.name in other.needs]
             for one in system.stages
@@ -182,9 +182,9 @@ class SimulationRun:
         yield from self._visit(stage.claim)
         for _ in batch:
             yield from self._visit(stage.load)
-        mean = stage.batch_seconds + stage.photo_seconds * len(batch)
-        if mean:
-            yield self.environment.timeout(self._system.draw(self._chance, mean))
+        seconds = stage.batch_seconds + stage.photo_seconds * len(batch)
+        if seconds:
+            yield self.environment.timeout(seconds)
         if stage.forward_seconds:
             seconds = stage.forward_seconds * len(batch)
             yield worker.slots.turn()

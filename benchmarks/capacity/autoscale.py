@@ -7,15 +7,15 @@ from typing import Final
 
 import simpy
 
-from smart_filter_training.capacity.fleet import CPU, GPU, Figures
-from smart_filter_training.capacity.simulation import (
+from benchmarks.capacity.fleet import CPU, GPU, Figures
+from benchmarks.capacity.simulation import (
     FinishedPhoto,
     SimulationRun,
     Steps,
     percentile,
 )
-from smart_filter_training.capacity.sizing import count_workers
-from smart_filter_training.capacity.worker_pool import WorkerPool
+from benchmarks.capacity.sizing import count_workers
+from benchmarks.capacity.worker_pool import WorkerPool
 
 # Kubernetes' HorizontalPodAutoscaler polls every 15 s, and KEDA queries the database each time;
 # KEDA's own pollingInterval applies to the first worker only.  Source: kedacore/keda, issue 2282.

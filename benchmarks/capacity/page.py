@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from smart_filter_training.capacity import answers, validation
-from smart_filter_training.capacity.answers import Answers
-from smart_filter_training.capacity.fleet import BROKER, DATABASE, GETS, NETWORK, PUTS, Figures
-from smart_filter_training.capacity.sizing import Plan
-from smart_filter_training.capacity.validation import Comparison
+from benchmarks.capacity import answers, validation
+from benchmarks.capacity.answers import Answers
+from benchmarks.capacity.fleet import BROKER, DATABASE, GETS, NETWORK, PUTS, Figures
+from benchmarks.capacity.sizing import Plan
+from benchmarks.capacity.validation import Comparison
 
-PAGE: Final = Path(__file__).parents[3] / "docs" / "capacity.md"
+PAGE: Final = Path(__file__).parents[2] / "docs" / "capacity.md"
 _PLACE: Final = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _COMMAND: Final = re.compile(r"python -m [\w.]+")
 _P50, _P95 = 50, 95

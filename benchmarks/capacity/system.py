@@ -1,21 +1,7 @@
-"""Describe a simulated service: stages, pools of workers, shared servers, and distributions."""
+"""Describe a simulated service: stages, pools of workers and shared servers."""
 
-import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
-
-Draw = Callable[[random.Random, float], float]
-
-
-def fixed_time(chance: random.Random, mean: float) -> float:
-    """Return the mean itself: a constant time."""
-    del chance
-    return mean
-
-
-def exponential(chance: random.Random, mean: float) -> float:
-    """Draw an exponentially distributed time."""
-    return chance.expovariate(1 / mean)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +62,9 @@ class System:
     """A simulated service.
 
     accept: a photo's turns before its first stage.  servers: slots of each, by name.
-    draw: the distribution of the times of stages; those of servers are fixed.
     """
 
     stages: tuple[Stage, ...]
     pools: Mapping[str, Pool]
     servers: Mapping[str, int] = field(default_factory=dict)
     accept: tuple[Visit, ...] = ()
-    draw: Draw = fixed_time

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import simpy
 
-from smart_filter_training.capacity.system import Pool, Stage
+from benchmarks.capacity.system import Pool, Stage
 
 
 class SharedServer:

@@ -1,8 +1,8 @@
-"""Compute the tables of docs/capacity.md: `python -m smart_filter_training.capacity`."""
+"""Compute the tables of docs/capacity.md: `python -m benchmarks.capacity`."""
 
 import click
 
-from smart_filter_training.capacity import answers, fleet, page
+from benchmarks.capacity import answers, fleet, page
 
 
 @click.command()

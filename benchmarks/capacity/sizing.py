@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from smart_filter_training.capacity.fleet import CPU, GPU, Figures
-from smart_filter_training.capacity.simulation import Outcome, simulate
-from smart_filter_training.capacity.system import System
+from benchmarks.capacity.fleet import CPU, GPU, Figures
+from benchmarks.capacity.simulation import Outcome, simulate
+from benchmarks.capacity.system import System
 
 # The mean load of workers, and the highest load of a cell's busiest shared server: above them,
 # photos wait whenever more arrive than usual.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from smart_filter_training.capacity.json_lines import to_json_lines
+from benchmarks.capacity.json_lines import to_json_lines
 
 FILE: Final = Path(__file__).parent / "validation.json"
 _P95: Final = 95

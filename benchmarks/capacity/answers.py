@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from smart_filter_training.capacity import sizing
-from smart_filter_training.capacity.autoscale import (
+from benchmarks.capacity import sizing
+from benchmarks.capacity.autoscale import (
     MAX_WORKERS,
     ROWS_PER_WORKER,
     Rule,
     simulate_spike,
 )
-from smart_filter_training.capacity.fleet import GPU, Figures
-from smart_filter_training.capacity.json_lines import to_json_lines
-from smart_filter_training.capacity.sizing import Fleet, Plan
+from benchmarks.capacity.fleet import GPU, Figures
+from benchmarks.capacity.json_lines import to_json_lines
+from benchmarks.capacity.sizing import Fleet, Plan
 
 FILE: Final = Path(__file__).parent / "answers.json"
 RATES: Final = (10.0, 100.0, 5000.0)

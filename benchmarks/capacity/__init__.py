@@ -1,6 +1,6 @@
 """Capacity planning: a simulation of the service, and the tables of docs/capacity.md.
 
-    python -m smart_filter_training.capacity      compute all tables, in some minutes
+    python -m benchmarks.capacity      compute all tables, in some minutes
 
 Inputs are `measured.toml` and `prices.toml`.
 
