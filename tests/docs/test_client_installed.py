@@ -98,7 +98,7 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         *("--no-index", "--no-deps", wheel),
     )
     (packages,) = environment.glob("lib/python*/site-packages")
-    for name in needed_by("httpx"):
+    for name in needed_by("httpx") | needed_by("httpx-sse"):
         for file in metadata.files(name) or ():
             if ".." not in file.parts:
                 place = packages / file
@@ -129,7 +129,7 @@ def errors_of(python: Path, program: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in ended.stdout.splitlines() if line]
 
 
-def test_wheel_holds_the_client_alone_and_needs_httpx(wheel: Path) -> None:
+def test_wheel_holds_the_client_alone_and_needs_httpx_and_its_events(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         [about] = [name for name in names if name.endswith("METADATA")]
@@ -142,7 +142,7 @@ def test_wheel_holds_the_client_alone_and_needs_httpx(wheel: Path) -> None:
         "smart_filter_client-0.1.0.dist-info",
     }
     assert "smart_filter_client/py.typed" in names
-    assert needs == ["Requires-Dist: httpx>=0.28"]
+    assert needs == ["Requires-Dist: httpx-sse>=0.4.3", "Requires-Dist: httpx>=0.28"]
     assert wheel.stat().st_size < MOST_BYTES
 
 

@@ -9,7 +9,6 @@ import httpx
 import pytest
 
 from smart_filter_client import errors
-from smart_filter_client.sse import Message, Parser
 from smart_filter_tests.clients import Handler, MakeClient, Script, job_answer, problem, request_of
 
 
@@ -227,35 +226,6 @@ def test_stream_that_keeps_failing_is_given_up(
         make_client(server).all("stream", "j1")
 
     assert len(server.seen) == requests
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 1000])
-def test_events_are_parsed_for_any_chunk_boundaries(size: int) -> None:
-    text = (
-        "\ufeffretry: 50\r\n: comment\r\nid: 1\r\nevent: a\r\ndata: x\r\ndata:y é\r\n\r\n"
-        "data\n\nid: 2\nid: \0\ndata: z\n\nevent: none\n\ndata: unfinished"
-    ).encode()
-    parser = Parser()
-
-    pieces = [text[start : start + size] for start in range(0, len(text), size)]
-    found = [message for piece in pieces for message in parser.feed(piece)]
-
-    assert found == [
-        Message("a", "x\ny é", "1"),
-        Message("message", "", "1"),
-        Message("message", "z", "2"),
-    ]
-    assert parser.retry_seconds == 0.05
-
-
-def test_long_line_in_small_pieces_is_one_event() -> None:
-    parser = Parser()
-    size = 200_000  # with quadratic work this test takes minutes
-    pieces = itertools.chain([b"data:"], itertools.repeat(b"x", size), [b"\n\n"])
-
-    found = [message for piece in pieces for message in parser.feed(piece)]
-
-    assert found == [Message("message", "x" * size, "")]
 
 
 def test_download_appears_whole_with_the_extension_of_its_type(

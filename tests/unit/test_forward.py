@@ -204,7 +204,7 @@ def read(facts: dict[str, Any]) -> Smiles | None:
     return artifacts.load(a_job_row({StageName.SMILE: facts}), Wanted).smiles
 
 
-def test_fact_that_an_older_worker_did_not_store_has_its_default() -> None:
+def test_fact_that_was_not_stored_has_its_default() -> None:
     assert read(RATED) == Smiles(
         (Smile(SmileLevel.HUGE, 0.9, None),), (Eyes(left_open=True, right_open=None),)
     )

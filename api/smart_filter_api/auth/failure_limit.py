@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from cachetools import LRUCache
+
 from smart_filter_api.auth.rate_limit import WINDOW_SECONDS, Bucket, take_token
 from smart_filter_shared.errors import RateLimited, Unauthorized
-from smart_filter_shared.lru_dict import LruDict
 
 # Networks and secrets that are remembered, about 200 bytes each.
 _MAX_KNOWN: Final = 10_000
@@ -27,8 +28,8 @@ class FailureLimit:
     def __init__(self, per_minute: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._per_minute = per_minute
         self._clock = clock
-        self._buckets: LruDict[str, Bucket] = LruDict(_MAX_KNOWN)
-        self._valid: LruDict[bytes, bool] = LruDict(_MAX_KNOWN)
+        self._buckets: LRUCache[str, Bucket] = LRUCache(_MAX_KNOWN)
+        self._valid: LRUCache[bytes, bool] = LRUCache(_MAX_KNOWN)
 
     @contextmanager
     def attempt(self, network: str, digest: bytes) -> Iterator[None]:
@@ -41,12 +42,12 @@ class FailureLimit:
             try:
                 yield
             except Unauthorized:
-                self._valid.drop(digest)
+                self._valid.pop(digest, None)
                 raise
             return
         # Taken before the check, so that simultaneous attempts count too.
         bucket, is_granted = take_token(self._buckets.get(network), self._clock(), self._per_minute)
-        self._buckets.put(network, bucket)
+        self._buckets[network] = bucket
         if not is_granted:
             seconds = WINDOW_SECONDS / self._per_minute
             raise RateLimited(
@@ -61,10 +62,10 @@ class FailureLimit:
             self._give_back(network)
             raise
         self._give_back(network)
-        self._valid.put(digest, True)
+        self._valid[digest] = True
 
     def _give_back(self, network: str) -> None:
         bucket = self._buckets.get(network)
         if bucket is not None:
             tokens = min(float(self._per_minute), bucket.tokens + 1)
-            self._buckets.put(network, Bucket(tokens, bucket.at))
+            self._buckets[network] = Bucket(tokens, bucket.at)

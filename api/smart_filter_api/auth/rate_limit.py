@@ -16,12 +16,12 @@ from typing import Final
 import anyio
 import redis.asyncio
 import redis.exceptions
+from cachetools import LRUCache
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from smart_filter_shared.config.settings import BrokerSettings
 from smart_filter_shared.errors import RateLimited
-from smart_filter_shared.lru_dict import LruDict
 from smart_filter_shared.supervision import SupervisedLoop
 
 WINDOW_SECONDS: Final = 60
@@ -118,7 +118,7 @@ class RateLimiter:
         self._take = self._redis.register_script(_TAKE_SCRIPT)
         self._clock = clock
         self._wait_seconds = wait_seconds
-        self._buckets: LruDict[str, Bucket] = LruDict(_MAX_BUCKETS)
+        self._buckets: LRUCache[str, Bucket] = LRUCache(_MAX_BUCKETS)
         # Until the first check: the first request does not wait for a connection either.
         self.is_away = True
 
@@ -131,7 +131,7 @@ class RateLimiter:
             self.is_away = True
         now = self._clock()
         bucket, is_granted = take_token(self._buckets.get(name), now, per_minute)
-        self._buckets.put(name, bucket)
+        self._buckets[name] = bucket
         return _allowance(bucket.tokens, per_minute, is_granted=is_granted)
 
     async def look(self) -> None:
@@ -172,7 +172,7 @@ class RateLimiter:
         if reply is None:
             return None
         tokens = float(reply[1])
-        self._buckets.put(name, Bucket(tokens, self._clock()))
+        self._buckets[name] = Bucket(tokens, self._clock())
         return _allowance(tokens, per_minute, is_granted=bool(reply[0]))
 
 

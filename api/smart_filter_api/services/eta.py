@@ -5,6 +5,8 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from cachetools import LRUCache
+
 from smart_filter_api.services.ttl_cache import TtlCache
 from smart_filter_shared.eta import estimate
 from smart_filter_shared.eta.backlog import Backlog
@@ -12,7 +14,6 @@ from smart_filter_shared.eta.estimate import CompletionEstimate, PendingJob, Pen
 from smart_filter_shared.eta.snapshot import QueueSnapshot, SampledStage
 from smart_filter_shared.ids import JobId, Tenant
 from smart_filter_shared.jobs.queries import JobRow
-from smart_filter_shared.lru_dict import LruDict
 from smart_filter_shared.model_registry.stage_plan import StagePlan
 from smart_filter_shared.pipeline import PIPELINE, StageName, needs_within
 from smart_filter_shared.queue.states import StageState
@@ -53,7 +54,9 @@ class EtaEstimator:
         self._remembered: TtlCache[Backlog] = TtlCache(_SNAPSHOT_TTL_SECONDS, clock=clock)
         self._ahead = Backlog(QueueSnapshot())
         # Estimates of polled jobs; they hold while the backlog does not change.
-        self._estimates: LruDict[JobId, tuple[JobRow, CompletionEstimate]] = LruDict(_MAX_ESTIMATES)
+        self._estimates: LRUCache[JobId, tuple[JobRow, CompletionEstimate]] = LRUCache(
+            _MAX_ESTIMATES
+        )
         self._clock = clock
         self._looked_at = -math.inf
         self._look_seconds = 0.0
@@ -114,7 +117,7 @@ class EtaEstimator:
             self._pending_job(row.tenant, row.recipe, rank, row.megapixels, steps)
         )
         if row.recipe.run_at is None:  # else it also depends on the time
-            self._estimates.put(row.id, (row, found))
+            self._estimates[row.id] = (row, found)
         return found
 
     def plan_job(

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from cachetools import LRUCache
+
 from smart_filter_api.auth.output_links import LinkTerms
 from smart_filter_api.http import etags
 from smart_filter_api.presenters import job
@@ -10,7 +12,6 @@ from smart_filter_api.schemas.jobs import Job
 from smart_filter_shared.eta.estimate import CompletionEstimate
 from smart_filter_shared.ids import JobId
 from smart_filter_shared.jobs.queries import JobRow
-from smart_filter_shared.lru_dict import LruDict
 
 _MAX_ENTRIES: Final = 512
 
@@ -37,7 +38,7 @@ class JobCache:
 
     def __init__(self, *, emotions: bool) -> None:
         self._emotions = emotions
-        self._kept: LruDict[JobId, _Rendered] = LruDict(_MAX_ENTRIES)
+        self._kept: LRUCache[JobId, _Rendered] = LRUCache(_MAX_ENTRIES)
 
     def tag(self, row: JobRow, links: LinkTerms | None) -> str:
         """Return a job's ETag; the estimate, which changes every second, is no part of it.
@@ -68,7 +69,7 @@ class JobCache:
             tag = etags.etag(content) if row.finished_at else etags.weak_etag(content)
             known = _Rendered(row, answer, tag, None, content)
         if row.finished_at is None:
-            self._kept.put(row.id, known)
+            self._kept[row.id] = known
         else:
-            self._kept.drop(row.id)
+            self._kept.pop(row.id, None)
         return known

@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from cachetools import LRUCache
+
 from smart_filter_shared.errors import InvalidRecipe
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.lru_dict import LruDict
 from smart_filter_shared.model_registry.published_models import PublishedModel
 from smart_filter_shared.model_registry.stage_plan import StagePlan
 from smart_filter_shared.pipeline import StageName
@@ -71,7 +72,7 @@ class RecipeCache:
     """The recipes that were parsed last, and the errors of invalid ones."""
 
     def __init__(self) -> None:
-        self._kept: LruDict[str, tuple[RecipeCacheKey, ParsedRecipe | InvalidRecipe]] = LruDict(
+        self._kept: LRUCache[str, tuple[RecipeCacheKey, ParsedRecipe | InvalidRecipe]] = LRUCache(
             _MAX_ENTRIES
         )
 
@@ -87,7 +88,7 @@ class RecipeCache:
         if known is None or not asked.shares_snapshot_with(known[0]):
             known = asked, _outcome(asked, read)
         if len(sent) <= _MAX_KEY_BYTES:
-            self._kept.put(sent, known)
+            self._kept[sent] = known
         if isinstance(known[1], InvalidRecipe):
             raise type(known[1]).of_fields(known[1].errors)
         return known[1]

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import anyio
-
-from smart_filter_shared.lru_dict import LruDict
+from cachetools import LRUCache
 
 Value = TypeVar("Value")
 
@@ -23,6 +22,7 @@ class _SharedRead:
     reading: anyio.Lock = field(default_factory=anyio.Lock)
     known: int = -1
     value: Any = None  # of the type that its key's readers return
+    weight: int = 1
 
 
 class SharedReads:
@@ -35,7 +35,9 @@ class SharedReads:
     def __init__(self, count_events: Callable[[], int], *, most: int) -> None:
         self._count_events = count_events
         self._requests = itertools.count()
-        self._reads: LruDict[Hashable, _SharedRead] = LruDict(most)
+        self._reads: LRUCache[Hashable, _SharedRead] = LRUCache(
+            most, getsizeof=lambda shared: min(shared.weight, most)
+        )
 
     async def get(
         self,
@@ -60,7 +62,7 @@ class SharedReads:
         value = await self._get(key, read, self._requests.__next__, _weigh_as_one)
         shared = self._reads.get(key)
         if shared is not None and not shared.reading.locked():
-            self._reads.drop(key)
+            self._reads.pop(key, None)
         return value
 
     async def _get(
@@ -74,12 +76,13 @@ class SharedReads:
         shared = self._reads.get(key)
         if shared is None:
             shared = _SharedRead()
-            self._reads.put(key, shared)
+            self._reads[key] = shared
         async with shared.reading:
             if shared.known < needed:
                 known = count()
                 shared.value = await read()
                 shared.known = known
-                self._reads.put(key, shared, weight=weigh(shared.value))
+                shared.weight = weigh(shared.value)
+                self._reads[key] = shared
             value: Value = shared.value
             return value

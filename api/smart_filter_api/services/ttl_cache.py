@@ -5,8 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 import anyio
-
-from smart_filter_shared.lru_dict import LruDict
+from cachetools import LRUCache
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -65,19 +64,19 @@ class KeyedTtlCache(Generic[Key, Value]):
     ) -> None:
         self._seconds = seconds
         self._clock = clock
-        self._each: LruDict[Key, TtlCache[Value]] = LruDict(most)
+        self._each: LRUCache[Key, TtlCache[Value]] = LRUCache(most)
 
     async def get(self, key: Key, ask: Callable[[], Awaitable[Value]]) -> Value:
         """Return the fresh value of a key, or call `ask`, as `TtlCache.get` does."""
         remembered = self._each.get(key)
         if remembered is None:
             remembered = TtlCache(self._seconds, clock=self._clock)
-            self._each.put(key, remembered)
+            self._each[key] = remembered
         return await remembered.get(ask)
 
     def forget(self, key: Key) -> None:
         """Discard the value of a key."""
-        self._each.drop(key)
+        self._each.pop(key, None)
 
     def forget_all(self) -> None:
         """Discard the values of all keys."""

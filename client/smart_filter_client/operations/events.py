@@ -1,9 +1,14 @@
 """Follow the events of a job or a batch."""
 
+import codecs
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import cast
 
 import httpx
+from httpx_sse import EventSource, ServerSentEvent
 
 from smart_filter_client import exchange
 from smart_filter_client.body_limits import EVENT, BodyCount
@@ -11,7 +16,6 @@ from smart_filter_client.connection import Connection
 from smart_filter_client.errors import UnexpectedAnswer
 from smart_filter_client.models import Event, event_from
 from smart_filter_client.requests import Request, path
-from smart_filter_client.sse import Message, Parser
 
 _MEDIA_TYPE = "text/event-stream"
 _RECONNECT_SECONDS = 1.0
@@ -39,16 +43,21 @@ async def _stream(client: Connection, place: str, after: str | None) -> AsyncGen
     while True:
         headers = {"Accept": _MEDIA_TYPE} | ({"Last-Event-ID": last_id} if last_id else {})
         request = Request(method="GET", path=place, headers=headers)
-        parser = Parser(last_id)
+        pause = _RECONNECT_SECONDS
         count = BodyCount.begin(client, request, EVENT)
         has_ended = False
         async with exchange.open_response(client, request) as response:
             if response.status_code == httpx.codes.NO_CONTENT:
                 return
             try:
-                async for piece in client.backend.pieces(response):
-                    count.add(piece)
-                    for message in parser.feed(piece):
+                text = _CountedText(client, response, count)
+                source = EventSource(cast("httpx.Response", text))
+                async with aclosing(source.aiter_sse()) as messages:
+                    async for message in messages:
+                        if message.retry is not None:
+                            pause = max(0, message.retry) / 1000
+                        if not message.data:  # such as a block with `retry` alone
+                            continue
                         event = _event(message)
                         count.seen_bytes = 0
                         last_id, has_ended, failed = event.id, event.is_final, 0
@@ -60,10 +69,29 @@ async def _stream(client: Connection, place: str, after: str | None) -> AsyncGen
             else:
                 if has_ended:  # by its last event: a redriven job goes on after an earlier end
                     return
-        await client.backend.sleep(parser.retry_seconds or _RECONNECT_SECONDS)
+        await client.backend.sleep(pause)
 
 
-def _event(message: Message) -> Event:
+@dataclass(frozen=True, slots=True)
+class _CountedText:
+    """The part of a response that httpx-sse reads, within the limit of an event's bytes."""
+
+    client: Connection
+    response: httpx.Response
+    count: BodyCount
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"content-type": _MEDIA_TYPE}
+
+    async def aiter_text(self) -> AsyncIterator[str]:
+        decode = codecs.getincrementaldecoder("utf-8-sig")(errors="replace").decode
+        async for piece in self.client.backend.pieces(self.response):
+            self.count.add(piece)
+            yield decode(piece)
+
+
+def _event(message: ServerSentEvent) -> Event:
     try:
         return event_from(json.loads(message.data), message.id)
     except ValueError as error:

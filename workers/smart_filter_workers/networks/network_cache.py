@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
+from cachetools import LRUCache
+
 from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
-from smart_filter_shared.lru_dict import LruDict
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_workers.weights import allowlist, files
 from smart_filter_workers.weights.allowlist import AdmittedFile
@@ -32,7 +33,7 @@ class NetworkCache(Generic[Network]):
         self._folder = folder
         self._kind = kind
         self._open_network = open_network
-        self._open: LruDict[str, Network] = LruDict(MAX_OPEN)
+        self._open: LRUCache[str, Network] = LRUCache(MAX_OPEN)
         self._lock = threading.Lock()
 
     def network(self, entry: str) -> Network:
@@ -49,7 +50,7 @@ class NetworkCache(Generic[Network]):
                     opened = self._load(entry)
                 except SetupFailed as error:
                     raise ModelNotLoaded(f"{self._kind} {entry}: {error}", leads=False) from error
-                self._open.put(entry, opened)
+                self._open[entry] = opened
             return opened
 
     def warm(self, default: str) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from cachetools import LRUCache
 from sqlalchemy import Engine
 
 from smart_filter_shared import stock
@@ -17,7 +18,6 @@ from smart_filter_shared.errors import (
     Poison,
 )
 from smart_filter_shared.ids import Tenant
-from smart_filter_shared.lru_dict import LruDict
 from smart_filter_shared.recipe import SUBJECT_MATCHED_KINDS, Background, BackgroundKind
 from smart_filter_shared.stock import Picture
 from smart_filter_shared.storage.objects import ObjectStore
@@ -58,7 +58,7 @@ class TenantBackgrounds:
         self._recent = recent
         self._decoder = decoder
         self._clock = clock
-        self._known: LruDict[Tenant, tuple[float, dict[str, Picture]]] = LruDict(_MAX_TENANTS)
+        self._known: LRUCache[Tenant, tuple[float, dict[str, Picture]]] = LRUCache(_MAX_TENANTS)
         self._lock = threading.Lock()
 
     def collection(self, tenant: Tenant, asked: Background) -> Collection:
@@ -118,5 +118,5 @@ class TenantBackgrounds:
         with sessions.transaction(self._engine) as connection:
             pictures = {one.preset.name: one for one in stock.list_usable(connection, tenant)}
         with self._lock:
-            self._known.put(tenant, (now, pictures))
+            self._known[tenant] = (now, pictures)
         return pictures

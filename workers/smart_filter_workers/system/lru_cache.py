@@ -2,9 +2,11 @@
 
 import threading
 import typing
-from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
+
+from cachetools import LRUCache
 
 Value = TypeVar("Value")
 
@@ -16,9 +18,10 @@ class LruCache:
     """
 
     def __init__(self, most_bytes: int) -> None:
-        self._most_bytes = most_bytes
-        self._bytes = 0
-        self._values: OrderedDict[str, tuple[object, int]] = OrderedDict()
+        # Values and their sizes.
+        self._values: LRUCache[str, tuple[object, int]] = LRUCache(
+            most_bytes, getsizeof=lambda entry: entry[1]
+        )
         self._fetching: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
@@ -26,13 +29,13 @@ class LruCache:
         """Return the value of a key; if missing, fetch it with its size in bytes, and keep it."""
         with self._lock:
             if key in self._values:
-                return typing.cast("Value", self._found(key))
+                return typing.cast("Value", self._values[key][0])
             turn = self._fetching.setdefault(key, threading.Lock())
         with turn:
             try:
                 with self._lock:
                     if key in self._values:
-                        return typing.cast("Value", self._found(key))
+                        return typing.cast("Value", self._values[key][0])
                 value, size = fetch()
                 self.put(key, value, size)
             finally:
@@ -41,14 +44,6 @@ class LruCache:
             return value
 
     def put(self, key: str, value: object, size: int) -> None:
-        """Keep a value of the given size in bytes."""
-        with self._lock:
-            self._bytes += size - self._values.pop(key, (None, 0))[1]
+        """Keep a value of the given size in bytes; a value larger than the bound is not kept."""
+        with self._lock, suppress(ValueError):
             self._values[key] = (value, size)
-            while self._bytes > self._most_bytes:
-                _, (_, dropped) = self._values.popitem(last=False)
-                self._bytes -= dropped
-
-    def _found(self, key: str) -> object:
-        self._values.move_to_end(key)
-        return self._values[key][0]

@@ -7,8 +7,9 @@ from importlib.resources import files as resources
 from pathlib import Path
 from typing import Final
 
+from cachetools import LRUCache
+
 from smart_filter_shared.errors import ModelNotLoaded, SetupFailed
-from smart_filter_shared.lru_dict import LruDict
 from smart_filter_workers.networks.detectron2 import (
     checkpoints,
     config_documents,
@@ -55,7 +56,7 @@ class PredictorCache:
     def __init__(self, folder: Path, *, kind: str = WEIGHTS_KIND) -> None:
         self._folder = folder
         self._kind = kind
-        self._loaded: LruDict[tuple[str, str], Predictor] = LruDict(MAX_LOADED)
+        self._loaded: LRUCache[tuple[str, str], Predictor] = LRUCache(MAX_LOADED)
         self._lock = threading.Lock()
 
     def predictor(self, address: str) -> Predictor:
@@ -81,9 +82,10 @@ class PredictorCache:
         with self._lock:
             predictor = self._loaded.get(found.key)
             if predictor is None:
-                self._loaded.make_room()
+                if len(self._loaded) == MAX_LOADED:  # before loading, which needs its memory
+                    self._loaded.popitem()
                 predictor = self._load(found)
-                self._loaded.put(found.key, predictor)
+                self._loaded[found.key] = predictor
             return predictor
 
     def _load(self, found: AdmittedModel) -> Predictor:

@@ -5,6 +5,7 @@ import hmac
 import json
 import signal
 import time
+from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +18,6 @@ from smart_filter_client.models import End
 from smart_filter_deploy.cli.server.connection import Server, choose_server, open_client_for
 from smart_filter_deploy.cli.terminal.signals import handle_signals
 from smart_filter_deploy.cli.terminal.text import examples, print_json, print_line
-from smart_filter_shared.lru_dict import LruDict
 from smart_filter_shared.webhooks import signatures
 
 _POLL_SECONDS: Final = 1.0
@@ -101,7 +101,7 @@ class _Forwarder:
         self._url = url
         self._key = key
         self._as_json = as_json
-        self._seen: LruDict[str, bool] = LruDict(_MAX_REMEMBERED)
+        self._seen: deque[str] = deque(maxlen=_MAX_REMEMBERED)
 
     def run(self, cursor: str) -> None:
         """Forward the ends after a cursor, without an end.
@@ -115,9 +115,9 @@ class _Forwarder:
             try:
                 found = self._client.ends(cursor)
                 for end in found.items:
-                    if self._seen.get(end.id) is None:
+                    if end.id not in self._seen:
                         self._forward(end)
-                        self._seen.put(end.id, True)
+                        self._seen.append(end.id)
             except _AWAY as error:
                 if pause == _POLL_SECONDS:
                     print_line(f"connection lost, trying again: {error}", err=True)

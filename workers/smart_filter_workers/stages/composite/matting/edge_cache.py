@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+from cachetools import LRUCache
 
-from smart_filter_shared.lru_dict import LruDict
 from smart_filter_workers.results import Face, Matte8, Srgb8
 from smart_filter_workers.stages.composite.matting import edge_learning
 from smart_filter_workers.stages.composite.matting.edge_learning import (
@@ -24,7 +24,7 @@ class EdgeCache:
     """Learned edges by everything that they depend on; safe for threads."""
 
     def __init__(self) -> None:
-        self._edges: LruDict[bytes, LearnedEdge] = LruDict(_MAX_EDGES)
+        self._edges: LRUCache[bytes, LearnedEdge] = LRUCache(_MAX_EDGES)
         self._lock = threading.Lock()
 
     def learn_edge(
@@ -49,7 +49,7 @@ class EdgeCache:
         if known is None:
             known = edge_learning.learn_edge(inputs, effort=effort, faces=faces, scale=scale)
             with self._lock:
-                self._edges.put(key, known)
+                self._edges[key] = known
         return known
 
 
