@@ -4,13 +4,14 @@ from smart_filter_shared.rating import SmileLevel
 from smart_filter_tests.pictures import noise, prepared_photo
 from smart_filter_workers.results import Eyes, Face, Faces, Smile
 from smart_filter_workers.stages.smile import stage
-from smart_filter_workers.stages.smile.models.geometry import to_level
+from smart_filter_workers.stages.smile.models.base import to_level
+from smart_filter_workers.stages.smile.models.geometry import LEVEL_THRESHOLDS
 from smart_filter_workers.stages.smile.models.iris import judge_openness
 from smart_filter_workers.stages.smile.stage import Inputs
 
 
 def test_level_is_derived_from_the_score() -> None:
-    levels = [to_level(score) for score in (0.0, 0.349, 0.35, 0.5, 0.65, 1.0)]
+    levels = [to_level(score, LEVEL_THRESHOLDS) for score in (0.0, 0.349, 0.35, 0.5, 0.65, 1.0)]
 
     assert levels == "none none mild moderate huge huge".split()
 

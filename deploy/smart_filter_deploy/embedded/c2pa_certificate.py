@@ -16,14 +16,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from smart_filter_deploy.certificates import begin_certificate, encode_key
 from smart_filter_deploy.embedded.folder import CERTIFICATE_SECRETS, DataFolder
 from smart_filter_shared.errors import SetupFailed
 from smart_filter_shared.security import signing_certificate
 
 _ORGANIZATION: Final = "Smart Filter, a test certificate of this machine"
 _VALID_DAYS: Final = 3650
-# Clocks of readers may be late.
-_CLOCK_MARGIN: Final = dt.timedelta(hours=1)
 
 
 def keep(folder: DataFolder) -> None:
@@ -44,48 +43,36 @@ def make(*, now: dt.datetime, days: int = _VALID_DAYS) -> tuple[str, str]:
     The authority's key is dropped, so that it signs nothing else.
     """
     authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    authority = (
-        _begin("authority", "authority", authority_key, now=now, days=days)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(signs_certificates=True), critical=True)
-        .sign(authority_key, hashes.SHA256())
-    )
-    issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
+    expires_at = now + dt.timedelta(days=days)
+    authority = begin_certificate(
+        _name("authority"),
+        _name("authority"),
+        authority_key,
+        now=now,
+        expires_at=expires_at,
+        is_authority=True,
+    ).sign(authority_key, hashes.SHA256())
     signing = (
-        _begin("signer", "authority", key, now=now, days=days)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs_certificates=False), critical=True)
+        begin_certificate(
+            _name("signer"),
+            _name("authority"),
+            key,
+            now=now,
+            expires_at=expires_at,
+            is_authority=False,
+        )
         # Source: C2PA 2.2, 14.5.1.1: one of the usages that claim signers may have.
         .add_extension(
             x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False
         )
-        .add_extension(issuer, critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()),
+            critical=False,
+        )
         .sign(authority_key, hashes.SHA256())
     )
-    pem = serialization.Encoding.PEM
-    chain = b"".join(one.public_bytes(pem) for one in (signing, authority))
-    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return chain.decode(), secret.decode()
-
-
-def _begin(
-    subject: str,
-    issuer: str,
-    key: ec.EllipticCurvePrivateKey,
-    *,
-    now: dt.datetime,
-    days: int,
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(_name(subject))
-        .issuer_name(_name(issuer))
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _CLOCK_MARGIN)
-        .not_valid_after(now + dt.timedelta(days=days))
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-    )
+    chain = b"".join(one.public_bytes(serialization.Encoding.PEM) for one in (signing, authority))
+    return chain.decode(), encode_key(key).decode()
 
 
 def _name(common: str) -> x509.Name:
@@ -94,20 +81,6 @@ def _name(common: str) -> x509.Name:
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, _ORGANIZATION),
             x509.NameAttribute(NameOID.COMMON_NAME, f"Smart Filter test {common}"),
         ]
-    )
-
-
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs_certificates,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
     )
 
 

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from smart_filter_deploy.certificates import begin_certificate, encode_key
 from smart_filter_deploy.cli.removebg import REMOVE_BG_HOST
 from smart_filter_shared.errors import SetupFailed
 
@@ -32,8 +33,6 @@ _CA_KEY_FILE: Final = "ca.key"
 _CA_DAYS: Final = 5 * 365
 # Apple's limit for the certificates of servers.  Source: support.apple.com/103769.
 MAX_SERVER_DAYS: Final = 825
-# Clocks of clients that are late still accept a new certificate.
-_CLOCK_DIFFERENCE: Final = dt.timedelta(hours=1)
 _MAX_HOST_LENGTH: Final = 253
 _LABEL: Final = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 # A constraint covers every name below it, so a single label would cover a top-level domain.
@@ -139,9 +138,14 @@ def _make_authority(folder: Path, hosts: tuple[str, ...], now: dt.datetime) -> _
     # The suffix keeps apart the CAs that a client has come to trust.
     name = _name(f"Smart Filter CA for {hosts[0]} {secrets.token_hex(4)}")
     certificate = (
-        _begin(name, key.public_key(), name, now, now + dt.timedelta(days=_CA_DAYS))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_key_usage(signs_certificates=True), critical=True)
+        begin_certificate(
+            name,
+            name,
+            key,
+            now=now,
+            expires_at=now + dt.timedelta(days=_CA_DAYS),
+            is_authority=True,
+        )
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(
             x509.NameConstraints(
@@ -151,10 +155,9 @@ def _make_authority(folder: Path, hosts: tuple[str, ...], now: dt.datetime) -> _
             ),
             critical=True,
         )
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
-    _write(folder / _CA_KEY_FILE, _pem_of_key(key), 0o600)
+    _write(folder / _CA_KEY_FILE, encode_key(key), 0o600)
     _write(folder / CA_FILE, _pem(certificate), 0o644)
     return _Authority(certificate, key, hosts, is_new=True)
 
@@ -164,15 +167,14 @@ def _sign_server(folder: Path, authority: _Authority, days: int, now: dt.datetim
     key = ec.generate_private_key(ec.SECP256R1())
     expires_at = min(now + dt.timedelta(days=days), authority.certificate.not_valid_after_utc)
     certificate = (
-        _begin(
+        begin_certificate(
             _name(authority.hosts[0]),
-            key.public_key(),
             authority.certificate.subject,
-            now,
-            expires_at,
+            key,
+            now=now,
+            expires_at=expires_at,
+            is_authority=False,
         )
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_key_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(
             x509.SubjectAlternativeName([x509.DNSName(host) for host in authority.hosts]),
@@ -184,57 +186,17 @@ def _sign_server(folder: Path, authority: _Authority, days: int, now: dt.datetim
         )
         .sign(authority.key, hashes.SHA256())
     )
-    _write(folder / SERVER_KEY_FILE, _pem_of_key(key), 0o600)
+    _write(folder / SERVER_KEY_FILE, encode_key(key), 0o600)
     _write(folder / SERVER_FILE, _pem(certificate), 0o644)
     return certificate.not_valid_after_utc
-
-
-def _begin(
-    subject: x509.Name,
-    public_key: ec.EllipticCurvePublicKey,
-    issuer: x509.Name,
-    now: dt.datetime,
-    expires_at: dt.datetime,
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(public_key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _CLOCK_DIFFERENCE)
-        .not_valid_after(expires_at)
-    )
 
 
 def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:64])])
 
 
-def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs_certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
 def _pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
-
-
-def _pem_of_key(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:

@@ -1,7 +1,5 @@
 """Any segmentation or matting network in ONNX, run as its manifest entry says."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -11,14 +9,17 @@ from smart_filter_shared.catalog import parameters as read
 from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, Commercial, ModelCard
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers.networks import network_input, onnx_session
+from smart_filter_workers.networks import network_input
 from smart_filter_workers.networks.handling import TrainedTask
-from smart_filter_workers.networks.network_cache import NetworkCache
 from smart_filter_workers.networks.onnx_session import ConfiguredNetwork
 from smart_filter_workers.results import PreparedPhoto
+from smart_filter_workers.stages.segmentation.admitted_networks import (
+    AdmittedNetworks,
+    list_entries,
+    load_networks,
+)
 from smart_filter_workers.stages.segmentation.edges import refine_edges
 from smart_filter_workers.stages.segmentation.models.base import People
-from smart_filter_workers.weights import allowlist
 
 KIND: Final = "onnx"
 DEFAULT: Final = "u2netp"
@@ -40,38 +41,16 @@ CARD: Final = ModelCard(
 
 def entries(weights: Path) -> tuple[str, ...]:
     """Return the names of the networks whose files are in the weights folder."""
-    return tuple(sorted(allowlist.entries(weights, KIND)))
+    return list_entries(weights, KIND)
 
 
-def load(weights: Path) -> "Onnx":
-    """Load the default network, or the first that opens; others load on first use.
-
-    Raises ModelNotLoaded when there is none, or none can be opened.
-    """
-    networks = NetworkCache(weights, KIND, onnx_session.open_network)
-    networks.warm(DEFAULT)
-    return Onnx(networks)
+def load(weights: Path) -> AdmittedNetworks:
+    """Load the default network, or the first that opens.  Raises ModelNotLoaded."""
+    return load_networks(weights, KIND, DEFAULT, _people)
 
 
-@dataclass(frozen=True, slots=True)
-class Onnx:
-    """Segments with the network that the recipe names."""
-
-    networks: NetworkCache[ConfiguredNetwork]
-
-    def __call__(self, batch: Sequence[PreparedPhoto], *, parameters: Parameters) -> list[People]:
-        """Return the people of each picture; such networks do not separate persons.
-
-        One picture at a time: a batch of four needs 12 GB with the largest of them.
-        Raises ModelNotLoaded when this machine cannot run the entry.
-        """
-        if not batch:
-            return []
-        opened = self.networks.network(read.str_of(parameters, ENTRY_PARAMETER))
-        return [_people(opened, one) for one in batch]
-
-
-def _people(opened: ConfiguredNetwork, prepared: PreparedPhoto) -> People:
+def _people(opened: ConfiguredNetwork, prepared: PreparedPhoto, parameters: Parameters) -> People:
+    del parameters  # the entry is opened already
     srgb, used = prepared.proxy_srgb, opened.handling
     placed = network_input.prepare(srgb, used)
     answers = opened.network(placed.values)

@@ -1,7 +1,5 @@
 """Segment persons by an instance segmentation network in ONNX: YOLO-seg or RTMDet-Ins."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -11,13 +9,16 @@ from smart_filter_shared.catalog import parameters as read
 from smart_filter_shared.catalog.model_card import ENTRY_PARAMETER, Commercial, ModelCard
 from smart_filter_shared.catalog.parameters import Parameters
 from smart_filter_shared.pipeline import TaskName
-from smart_filter_workers.networks import instances, network_input, onnx_session
-from smart_filter_workers.networks.network_cache import NetworkCache
+from smart_filter_workers.networks import instances, network_input
 from smart_filter_workers.networks.onnx_session import ConfiguredNetwork
 from smart_filter_workers.results import PreparedPhoto
+from smart_filter_workers.stages.segmentation.admitted_networks import (
+    AdmittedNetworks,
+    list_entries,
+    load_networks,
+)
 from smart_filter_workers.stages.segmentation.edges import refine_edges
 from smart_filter_workers.stages.segmentation.models.base import People
-from smart_filter_workers.weights import allowlist
 
 KIND: Final = "yolo"
 DEFAULT: Final = "rtmdet-ins-tiny"
@@ -46,42 +47,21 @@ CARD: Final = ModelCard(
 
 def entries(weights: Path) -> tuple[str, ...]:
     """Return the names of the networks whose files are in the weights folder."""
-    return tuple(sorted(allowlist.entries(weights, KIND)))
+    return list_entries(weights, KIND)
 
 
-def load(weights: Path) -> "Yolo":
-    """Load the default network, or the first that opens; others load on first use.
-
-    Raises ModelNotLoaded when there is none, or none can be opened.
-    """
-    networks = NetworkCache(weights, KIND, onnx_session.open_network)
-    networks.warm(DEFAULT)
-    return Yolo(networks)
+def load(weights: Path) -> AdmittedNetworks:
+    """Load the default network, or the first that opens.  Raises ModelNotLoaded."""
+    return load_networks(weights, KIND, DEFAULT, _people)
 
 
-@dataclass(frozen=True, slots=True)
-class Yolo:
-    """Segments with the network that the recipe names."""
-
-    networks: NetworkCache[ConfiguredNetwork]
-
-    def __call__(self, batch: Sequence[PreparedPhoto], *, parameters: Parameters) -> list[People]:
-        """Return the people of each picture, with a matte for each person.
-
-        Raises ModelNotLoaded when this machine cannot run the entry.
-        """
-        if not batch:
-            return []
-        opened = self.networks.network(read.str_of(parameters, ENTRY_PARAMETER))
-        threshold = read.float_of(parameters, THRESHOLD)
-        return [_people(opened, one, threshold) for one in batch]
-
-
-def _people(opened: ConfiguredNetwork, prepared: PreparedPhoto, threshold: float) -> People:
+def _people(opened: ConfiguredNetwork, prepared: PreparedPhoto, parameters: Parameters) -> People:
     srgb, used = prepared.proxy_srgb, opened.handling
     placed = network_input.prepare(srgb, used)
     answers = opened.network(placed.values)
-    found = instances.find_persons(answers, placed, used, srgb, threshold=threshold)
+    found = instances.find_persons(
+        answers, placed, used, srgb, threshold=read.float_of(parameters, THRESHOLD)
+    )
     mattes = tuple(refine_edges(one.coverage, srgb) for one in found)
     empty = np.zeros(srgb.shape[:2], np.uint8)
     return People(np.maximum.reduce(mattes) if mattes else empty, persons=mattes)

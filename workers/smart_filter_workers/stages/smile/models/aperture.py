@@ -3,8 +3,6 @@
 No number here was fitted to photos.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -15,16 +13,11 @@ from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks import eye_contours
 from smart_filter_workers.networks.eye_contours import EyeContour, EyeContourNetwork
 from smart_filter_workers.networks.face_mesh import (
-    LEFT_EYE,
     MESH_WEIGHTS,
-    RIGHT_EYE,
     FaceMesh,
-    FaceView,
 )
 from smart_filter_workers.networks.litert import MEDIAPIPE_DATA_TERMS
-from smart_filter_workers.results import Eyes
-from smart_filter_workers.stages.smile.eye_visibility import check_visibility
-from smart_filter_workers.stages.smile.models.base import EyeReader
+from smart_filter_workers.stages.smile.models.base import ContourEyeReader, EyeReader
 
 CARD: Final = ModelCard(
     name="aperture",
@@ -56,28 +49,12 @@ OPEN_ABOVE: Final = 0.2
 
 def load(weights: Path) -> EyeReader:
     """Load the face mesh and the eye contours from the weights folder."""
-    return _Aperture(FaceMesh(weights), EyeContourNetwork(weights))
+    return ContourEyeReader(FaceMesh(weights), EyeContourNetwork(weights), _judge)
 
 
-@dataclass(frozen=True, slots=True)
-class _Aperture:
-    face_mesh: FaceMesh
-    eye_contours: EyeContourNetwork
-
-    def __call__(self, faces: Sequence[FaceView]) -> list[Eyes]:
-        """Return the eyes of each face; None for one too small, turned away or covered."""
-        return [self._read(face) for face in faces]
-
-    def _read(self, face: FaceView) -> Eyes:
-        mesh = face.mesh(self.face_mesh)
-        sight = check_visibility(face.picture, mesh)
-        # Behind dark glasses the network's points are arbitrary.
-        read = {
-            eye: aspect_ratio(*self.eye_contours(face.picture, mesh, eye)) > OPEN_ABOVE
-            for eye, is_seen in ((RIGHT_EYE, sight.right), (LEFT_EYE, sight.left))
-            if is_seen and not sight.dark
-        }
-        return Eyes(left_open=read.get(LEFT_EYE), right_open=read.get(RIGHT_EYE))
+def _judge(contour: EyeContour, mirrored: EyeContour, is_dark: bool) -> bool | None:  # noqa: FBT001 - the reader calls it
+    # Behind dark glasses the network's points are arbitrary.
+    return None if is_dark else aspect_ratio(contour, mirrored) > OPEN_ABOVE
 
 
 def aspect_ratio(contour: EyeContour, mirrored: EyeContour) -> float:

@@ -1,8 +1,6 @@
 """Smiles by the shape of the mouth in 468 points: wide, corners high, not merely open."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -17,11 +15,9 @@ from smart_filter_workers.networks.face_mesh import (
     MESH_WEIGHTS,
     RIGHT_EYE,
     FaceMesh,
-    FaceView,
 )
 from smart_filter_workers.networks.litert import MEDIAPIPE_DATA_TERMS
-from smart_filter_workers.results import Smile
-from smart_filter_workers.stages.smile.models.base import SmileRater
+from smart_filter_workers.stages.smile.models.base import MeshSmileRater, SmileRater
 
 CARD: Final = ModelCard(
     name="geometry",
@@ -69,29 +65,11 @@ LEVEL_THRESHOLDS: Final = (
     (0.50, SmileLevel.MODERATE),
     (0.35, SmileLevel.MILD),
 )
-# Below this presence the points are arbitrary.
-NO_FACE_BELOW: Final = 0.1
 
 
 def load(weights: Path) -> SmileRater:
     """Load the face mesh from the weights folder."""
-    return _Geometry(FaceMesh(weights))
-
-
-@dataclass(frozen=True, slots=True)
-class _Geometry:
-    network: FaceMesh
-
-    def __call__(self, faces: Sequence[FaceView]) -> list[Smile]:
-        """Return the smile of each face; a face whose points are not found does not smile."""
-        return [self._rate(face) for face in faces]
-
-    def _rate(self, face: FaceView) -> Smile:
-        mesh = face.mesh(self.network)
-        if mesh.presence < NO_FACE_BELOW:
-            return Smile(SmileLevel.NONE, 0.0)
-        score = predict_happiness(mesh.points)
-        return Smile(to_level(score), score)
+    return MeshSmileRater(FaceMesh(weights), predict_happiness, LEVEL_THRESHOLDS)
 
 
 def predict_happiness(points: NDArray[np.float32]) -> float:
@@ -116,8 +94,3 @@ def predict_happiness(points: NDArray[np.float32]) -> float:
         + BIAS
     )
     return 1 / (1 + math.exp(-max(-50.0, min(50.0, float(logit)))))
-
-
-def to_level(score: float) -> SmileLevel:
-    """Return the level of a score of 0..1."""
-    return next((level for least, level in LEVEL_THRESHOLDS if score >= least), SmileLevel.NONE)

@@ -1,8 +1,6 @@
 """Open eyes by the lids and the iris: how high the upper lid is above the eye's corners."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,17 +12,11 @@ from smart_filter_shared.pipeline import TaskName
 from smart_filter_workers.networks import eye_contours
 from smart_filter_workers.networks.eye_contours import EyeContour, EyeContourNetwork
 from smart_filter_workers.networks.face_mesh import (
-    LEFT_EYE,
     MESH_WEIGHTS,
-    RIGHT_EYE,
     FaceMesh,
-    FaceView,
-    Mesh,
 )
 from smart_filter_workers.networks.litert import MEDIAPIPE_DATA_TERMS
-from smart_filter_workers.results import Eyes, Srgb8
-from smart_filter_workers.stages.smile.eye_visibility import check_visibility
-from smart_filter_workers.stages.smile.models.base import EyeReader
+from smart_filter_workers.stages.smile.models.base import ContourEyeReader, EyeReader
 
 CARD: Final = ModelCard(
     name="iris",
@@ -70,30 +62,11 @@ TOP_OF_IRIS, BOTTOM_OF_IRIS = 2, 4
 
 def load(weights: Path) -> EyeReader:
     """Load the face mesh and the eye contours from the weights folder."""
-    return _Iris(FaceMesh(weights), EyeContourNetwork(weights))
+    return ContourEyeReader(FaceMesh(weights), EyeContourNetwork(weights), _judge)
 
 
-@dataclass(frozen=True, slots=True)
-class _Iris:
-    face_mesh: FaceMesh
-    eye_contours: EyeContourNetwork
-
-    def __call__(self, faces: Sequence[FaceView]) -> list[Eyes]:
-        """Return the eyes of each face; None for one too small, turned away or covered."""
-        return [self._read(face) for face in faces]
-
-    def _read(self, face: FaceView) -> Eyes:
-        mesh = face.mesh(self.face_mesh)
-        sight = check_visibility(face.picture, mesh)
-        read = {
-            eye: judge_openness(self._openness(face.picture, mesh, eye), in_the_dark=sight.dark)
-            for eye, is_seen in ((RIGHT_EYE, sight.right), (LEFT_EYE, sight.left))
-            if is_seen
-        }
-        return Eyes(left_open=read.get(LEFT_EYE), right_open=read.get(RIGHT_EYE))
-
-    def _openness(self, picture: Srgb8, mesh: Mesh, eye: tuple[int, int]) -> float:
-        return predict_openness(*self.eye_contours(picture, mesh, eye))
+def _judge(contour: EyeContour, mirrored: EyeContour, is_dark: bool) -> bool | None:  # noqa: FBT001 - the reader calls it
+    return judge_openness(predict_openness(contour, mirrored), in_the_dark=is_dark)
 
 
 def predict_openness(contour: EyeContour, mirrored: EyeContour) -> float:

@@ -3,8 +3,6 @@
 No number here was fitted to photos. The limits between levels were chosen by hand.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -19,14 +17,11 @@ from smart_filter_workers.networks.face_mesh import (
     MESH_WEIGHTS,
     RIGHT_EYE,
     FaceMesh,
-    FaceView,
 )
 from smart_filter_workers.networks.litert import MEDIAPIPE_DATA_TERMS
-from smart_filter_workers.results import Smile
-from smart_filter_workers.stages.smile.models.base import SmileRater
+from smart_filter_workers.stages.smile.models.base import MeshSmileRater, SmileRater
 from smart_filter_workers.stages.smile.models.geometry import (
     MOUTH_CORNERS,
-    NO_FACE_BELOW,
     NOSE_BASE,
     UPPER_LIP,
 )
@@ -91,23 +86,7 @@ LEVEL_THRESHOLDS: Final = (
 
 def load(weights: Path) -> SmileRater:
     """Load the face mesh from the weights folder."""
-    return _Mouth(FaceMesh(weights))
-
-
-@dataclass(frozen=True, slots=True)
-class _Mouth:
-    network: FaceMesh
-
-    def __call__(self, faces: Sequence[FaceView]) -> list[Smile]:
-        """Return the smile of each face; a face whose points are not found does not smile."""
-        return [self._rate(face) for face in faces]
-
-    def _rate(self, face: FaceView) -> Smile:
-        mesh = face.mesh(self.network)
-        if mesh.presence < NO_FACE_BELOW:
-            return Smile(SmileLevel.NONE, 0.0)
-        score = measure_smile(mesh.points)
-        return Smile(to_level(score), score)
+    return MeshSmileRater(FaceMesh(weights), measure_smile, LEVEL_THRESHOLDS)
 
 
 def measure_smile(points: NDArray[np.float32]) -> float:
@@ -124,8 +103,3 @@ def measure_smile(points: NDArray[np.float32]) -> float:
     width = np.linalg.norm(right_corner - left_corner)
     moved = np.array([width, *(below_nose @ down)]) / unit - REST
     return float(np.clip(moved @ SMILE_PATH / (SMILE_PATH @ SMILE_PATH), 0, 1))
-
-
-def to_level(score: float) -> SmileLevel:
-    """Return the level of a score of 0..1."""
-    return next((level for least, level in LEVEL_THRESHOLDS if score >= least), SmileLevel.NONE)
