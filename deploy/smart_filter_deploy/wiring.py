@@ -18,7 +18,6 @@ from smart_filter_shared.config.settings import (
     LiveSettings,
     Settings,
     StorageSettings,
-    load_browser,
     load_engine,
 )
 from smart_filter_shared.db import schema, sessions
@@ -260,7 +259,6 @@ def serve_live(
         paths.data_folder() / "weights",
         research=engine.research_weights,
         emotions=engine.emotions,
-        trusted_proxies=load_browser().trusted_proxies,
         listening=socket.socket(fileno=place) if isinstance(place, int) else process.listen(*place),
         operators=None
         if operators_place is None

@@ -34,7 +34,7 @@ from smart_filter_tests import videos
 from smart_filter_tests.bench import settings_of
 from smart_filter_tests.commands import Command
 from smart_filter_tests.full_stack import KEY, RunningStack
-from smart_filter_tests.live_worker import SECRET, LiveWorker, Viewer, live_worker
+from smart_filter_tests.live_worker import SECRET, LiveWorker, live_worker
 from smart_filter_tests.proxy import Proxy
 from smart_filter_tests.serving import a_photo, serve_api
 from smart_filter_workers.live import frames
@@ -58,13 +58,6 @@ def worker(weights_folder: Path) -> Iterator[LiveWorker]:
 
 
 @pytest.fixture(scope="module")
-def silent(worker: LiveWorker) -> Iterator[Viewer]:
-    """A client that connects when the tests begin, and sends nothing."""
-    with worker.connect() as viewer:
-        yield viewer
-
-
-@pytest.fixture(scope="module")
 def person() -> Srgb8:
     return next(videos.film_moving_camera(seconds=1)).srgb
 
@@ -74,10 +67,7 @@ def corner(srgb: Srgb8) -> list[int]:
     return [round(level) for level in srgb[5:25, -25:-5].mean(axis=(0, 1)).tolist()]
 
 
-def test_person_is_shown_on_another_background(
-    worker: LiveWorker, silent: Viewer, person: Srgb8
-) -> None:
-    del silent
+def test_person_is_shown_on_another_background(worker: LiveWorker, person: Srgb8) -> None:
     with worker.viewer(background="color:#ff0000") as viewer:
         answer = viewer.ask(7, person)
 
@@ -97,8 +87,8 @@ def test_person_is_shown_on_another_background(
 def test_background_of_the_token_can_be_changed_and_a_wrong_one_is_refused(
     worker: LiveWorker, person: Srgb8
 ) -> None:
-    with worker.connect() as viewer:
-        viewer.tell(token=worker.token(background="color:#ff0000"))
+    with worker.connect(token=worker.token(background="color:#ff0000")) as viewer:
+        viewer.tell()
         viewer.hear()
         viewer.tell(background="transparent")
         wrong = viewer.hear()
@@ -214,7 +204,7 @@ def test_huge_message_ends_the_connection(worker: LiveWorker) -> None:
 
 @pytest.mark.parametrize(
     ("first", "code", "words"),
-    [('{"token": "x"}', 4401, "POST /v1/live"), ('{"token": "x", "\\ud800": 1}', 4400, "ud800")],
+    [('{"token": "x"}', 4400, "token"), ('{"\\ud800": 1}', 4400, "ud800")],
 )
 def test_wrong_first_message_ends_the_connection_with_a_reason(
     worker: LiveWorker, first: str, code: int, words: str
@@ -231,14 +221,12 @@ def test_connections_of_a_tenant_and_of_the_worker_are_limited(worker: LiveWorke
     with ExitStack() as held:
         for tenant in ("ann", "ann", "bob"):
             held.enter_context(worker.viewer(tenant))
-        with worker.connect() as third:
-            third.tell(token=worker.token("ann"))
+        with worker.connect("ann") as third:
             of_tenant = third.closing()
         held.enter_context(worker.viewer("bob"))
         is_full = worker.get("/readyz").status_code
         metrics = worker.get("/metrics")
-        with worker.connect() as fifth:
-            fifth.tell(token=worker.token("eve"))
+        with worker.connect("eve") as fifth:
             of_worker = fifth.closing()
 
     assert (of_tenant[0], "you have 2" in of_tenant[1]) == (4429, True)
@@ -252,43 +240,12 @@ def test_connections_of_a_tenant_and_of_the_worker_are_limited(worker: LiveWorke
     assert dict(response_headers.SAFE).items() <= metrics.headers.items()
 
 
-def test_connection_without_a_token_ends_in_time(silent: Viewer) -> None:
-    assert silent.closing() == (
-        4408,
-        "no first message in time: send it at once, within 5 s",
-    )
-
-
-def test_flood_of_one_address_keeps_no_other_out(worker: LiveWorker) -> None:
-    with worker.connect(source="127.0.0.2") as other, ExitStack() as held:
-        flood = [held.enter_context(worker.connect()) for _ in range(40)]
-        other.tell(token=worker.token())
-        said = other.hear()
-        ended = flood[0].closing()[0]
-
-    assert (said["type"], ended) == ("ready", 4408)
-
-
-def test_flood_of_one_network_through_a_proxy_keeps_no_other_out(worker: LiveWorker) -> None:
-    with worker.connect(forwarded_for="2001:db8::1") as other, ExitStack() as held:
-        for host in range(40):
-            held.enter_context(worker.connect(forwarded_for=f"2001:db8:0:1::{host:x}"))
-        other.tell(token=worker.token())
-        said = other.hear()
-
-    assert said["type"] == "ready"
-
-
-def test_flood_of_many_networks_ends_no_connection_with_a_token(worker: LiveWorker) -> None:
-    with worker.connect(token=worker.token()) as viewer, ExitStack() as held:
-        for host in range(40):
-            held.enter_context(worker.connect(forwarded_for=f"198.51.100.{host}"))
-        viewer.tell(background="color:#ff0000")
-        ready = viewer.hear()
-        chosen = viewer.socket.subprotocol
-
-    assert (ready["type"], ready["background"]) == ("ready", "color:#ff0000")
-    assert chosen == "smart-filter-live"
+def test_connection_without_a_first_message_ends_in_time(worker: LiveWorker) -> None:
+    with worker.connect() as silent:
+        assert silent.closing() == (
+            4408,
+            "no first message in time: send it at once, within 5 s",
+        )
 
 
 def test_connections_of_a_tenant_are_limited_before_their_first_message(worker: LiveWorker) -> None:
@@ -318,9 +275,6 @@ def test_token_of_a_page_opens_connections_of_its_origin_alone(worker: LiveWorke
         with worker.connect(token=worker.token(origin=PAGE), origin=origin) as refused:
             code, reason = refused.closing()
         assert (code, "origin" in reason) == (4401, True)
-    with worker.connect(origin="https://evil.example") as refused:
-        refused.tell(token=worker.token(origin=PAGE))
-        assert refused.closing()[0] == 4401
     with worker.connect(token=worker.token(origin=PAGE), origin=PAGE) as viewer:
         viewer.tell()
         ready = viewer.hear()

@@ -106,16 +106,14 @@ class LiveWorker:
     @contextmanager
     def connect(
         self,
+        tenant: str = "ann",
         *,
-        source: str = LOOPBACK,
-        forwarded_for: str | None = None,
         token: str | None = None,
         origin: str | None = None,
     ) -> Iterator[Viewer]:
-        """Connect from the address `source`, with a token in the handshake.
+        """Connect with a token in the handshake, by default a new one of the tenant.
 
-        forwarded_for: the address of a client for which `source` is the proxy.  origin: of the
-        page, as a browser sends it.
+        origin: of the page, as a browser sends it.
         """
         url = f"ws://{self.host}/v1/live/socket"
         with connect(
@@ -123,17 +121,15 @@ class LiveWorker:
             compression=None,
             max_size=None,
             close_timeout=1,
-            source_address=(source, 0),
             origin=None if origin is None else Origin(origin),
-            subprotocols=None if token is None else [Subprotocol(SUBPROTOCOL), Subprotocol(token)],
-            additional_headers=forwarded_for and {"X-Forwarded-For": forwarded_for},
+            subprotocols=[Subprotocol(SUBPROTOCOL), Subprotocol(token or self.token(tenant))],
         ) as socket:
             yield Viewer(socket)
 
     @contextmanager
     def viewer(self, tenant: str = "ann", **hello: object) -> Iterator[Viewer]:
-        with self.connect() as viewer:
-            viewer.tell(token=self.token(tenant), **hello)
+        with self.connect(tenant) as viewer:
+            viewer.tell(**hello)
             assert viewer.hear()["type"] == "ready"
             yield viewer
 

@@ -3,7 +3,7 @@ import base64
 import datetime as dt
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -62,16 +62,22 @@ class SmallDecoder:
     ("more", "background", "max_side_px", "rate"),
     [
         ("", None, 1280, None),
-        (', "background": "blur:0.5", "max_side": 640, "rate": 29.97', "blur:0.5", 640, 29.97),
+        ('"background": "blur:0.5", "max_side": 640, "rate": 29.97', "blur:0.5", 640, 29.97),
     ],
 )
-def test_first_message_is_a_token_with_optional_background_size_and_rate(
+def test_first_message_has_an_optional_background_size_and_rate(
     more: str, background: str | None, max_side_px: int, rate: float | None
 ) -> None:
-    hello = messages.parse_hello(f'{{"token": "t"{more}}}')
+    hello = messages.parse_hello(f"{{{more}}}")
 
-    assert (hello.token, hello.max_side_px, hello.rate) == ("t", max_side_px, rate)
+    assert (hello.max_side_px, hello.rate) == (max_side_px, rate)
     assert (hello.background and str(hello.background)) == background
+
+
+@pytest.mark.parametrize("offered", [[], ["smart-filter-live"], ["another", "token"]])
+def test_handshake_without_a_token_is_refused(offered: list[str]) -> None:
+    with pytest.raises(Unauthorized, match="POST /v1/live"):
+        messages.parse_subprotocols(offered)
 
 
 @pytest.mark.parametrize(
@@ -81,20 +87,19 @@ def test_first_message_is_a_token_with_optional_background_size_and_rate(
         ("[]", "JSON object"),
         ("[" * 3000, "JSON"),
         ("x" * 20_000, "16384 characters"),
-        ("{}", '"token"'),
-        ('{"token": 1}', '"token"'),
-        ('{"token": "t", "max_side": 1281}', "from 64 to 1280"),
-        ('{"token": "t", "max_side": true}', "from 64 to 1280"),
-        ('{"token": "t", "rate": 0.9}', "from 1 to 240"),
-        ('{"token": "t", "rate": NaN}', "from 1 to 240"),
-        ('{"token": "t", "rate": true}', "from 1 to 240"),
+        ('{"token": "t"}', "'token': unknown here"),
+        ('{"max_side": 1281}', "from 64 to 1280"),
+        ('{"max_side": true}', "from 64 to 1280"),
+        ('{"rate": 0.9}', "from 1 to 240"),
+        ('{"rate": NaN}', "from 1 to 240"),
+        ('{"rate": true}', "from 1 to 240"),
         (
-            '{"token": "t", "colour": "red"}',
+            '{"colour": "red"}',
             "'colour': unknown here; known: background, max_side, rate",
         ),
-        ('{"token": "t", "\\ud800": 1}', r"'\\ud800': unknown here"),
-        ('{"token": "t", "background": "transparent"}', "color:white"),
-        ('{"token": "t", "background": null}', "a background is text"),
+        ('{"\\ud800": 1}', r"'\\ud800': unknown here"),
+        ('{"background": "transparent"}', "color:white"),
+        ('{"background": null}', "a background is text"),
     ],
 )
 def test_wrong_first_message_is_refused_with_the_reason(text: str, words: str) -> None:
@@ -238,44 +243,6 @@ def test_connections_are_limited_by_tenant_and_in_all() -> None:
                 pass
         assert registry.connections == 2
     assert registry.connections == 0
-
-
-@pytest.mark.parametrize(
-    ("networks", "dropped"),
-    [
-        (["a"] * 18, [0, 1]),
-        (["b", *["a"] * 17], [1, 2]),
-        (["b", "b", *["a"] * 14, "c", "d"], [2, 3]),
-        (list("abcdefghijklmnopqr"), [0, 1]),
-        ([*"abcdefghijklmnop", "h", "p"], [7, 15]),
-    ],
-)
-def test_network_with_most_connections_without_a_token_loses_the_oldest(
-    networks: Sequence[str], dropped: Sequence[int]
-) -> None:
-    registry = limited_connections()
-    gone: list[int] = []
-
-    async def wait(number: int) -> None:
-        try:
-            async with registry.unauthenticated_slot(networks[number], seconds=60):
-                await asyncio.sleep(60)
-        except TimeoutError:
-            gone.append(number)
-
-    async def come() -> None:
-        strangers = []
-        for number in range(len(networks)):
-            strangers.append(asyncio.create_task(wait(number)))
-            await asyncio.sleep(0)
-        await asyncio.wait([strangers[number] for number in dropped], timeout=60)
-        for one in strangers:
-            one.cancel()
-        await asyncio.gather(*strangers, return_exceptions=True)
-
-    asyncio.run(come())
-
-    assert gone == dropped
 
 
 def test_live_metrics_are_listed_in_the_table() -> None:

@@ -119,7 +119,6 @@ def model_from(document: object) -> Model:
         title=fields.text_or_none("title") or "",
         license=fields.text_or_none("license") or "",
         default=fields.boolean_or_none("default") is True,
-        # An older server lists only offered models.
         offered=fields.boolean_or_none("offered") is not False,
         fault=fields.text_or_none("fault"),
         research=fields.boolean_or_none("research") is True,

@@ -192,7 +192,7 @@ async def _upload_when_large(
         try:
             return await photos.upload_photo(client, content)
         except (Forbidden, NotFound, ServerUnreachable):
-            # A device token, an older server, or a storage that only the server can reach.
+            # A device token, or a storage that only the server can reach.
             return content
     return content
 

@@ -19,7 +19,6 @@ from smart_filter_shared.errors import (
 )
 from smart_filter_shared.live.tokens import TokenClaims
 from smart_filter_shared.recipe import Background
-from smart_filter_shared.security.client_network import client_network
 from smart_filter_shared.telemetry.logs import logger
 from smart_filter_shared.telemetry.metrics import FrameOutcome
 from smart_filter_workers.live import frames, messages
@@ -81,23 +80,14 @@ async def _admit(
 
     Raises _CloseConnection.
     """
-    token = messages.parse_subprotocols(websocket["subprotocols"])
     try:
-        if token is None:
-            await websocket.accept()
-            network = client_network(websocket.scope)
-            async with registry.unauthenticated_slot(network, seconds=messages.HELLO_SECONDS):
-                first = await websocket.receive()
-            hello = _parse_first(first)
-            claims = registry.admit(hello.token, origin=_origin(websocket))
-            place.enter_context(registry.place(claims.tenant))
-        else:
-            claims = registry.admit(token, origin=_origin(websocket))
-            place.enter_context(registry.place(claims.tenant))
-            await websocket.accept(messages.SUBPROTOCOL)
-            async with asyncio.timeout(messages.HELLO_SECONDS):
-                first = await websocket.receive()
-            hello = _parse_first(first, token)
+        token = messages.parse_subprotocols(websocket["subprotocols"])
+        claims = registry.admit(token, origin=_origin(websocket))
+        place.enter_context(registry.place(claims.tenant))
+        await websocket.accept(messages.SUBPROTOCOL)
+        async with asyncio.timeout(messages.HELLO_SECONDS):
+            first = await websocket.receive()
+        hello = _parse_first(first)
     except TimeoutError:
         late = f"no first message in time: send it at once, within {messages.HELLO_SECONDS:g} s"
         raise _CloseConnection(CloseCode.SILENT, late) from None
@@ -115,12 +105,12 @@ def _origin(websocket: WebSocket) -> str | None:
     return websocket.headers.get("Origin")
 
 
-def _parse_first(message: Message, token: str | None = None) -> Hello:
+def _parse_first(message: Message) -> Hello:
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message["code"])
     if message.get("text") is None:
         raise MalformedRequest("the first message must be text: a JSON object")
-    return messages.parse_hello(message["text"], token=token)
+    return messages.parse_hello(message["text"])
 
 
 async def _close(websocket: WebSocket, code: CloseCode, reason: str) -> None:
@@ -129,7 +119,8 @@ async def _close(websocket: WebSocket, code: CloseCode, reason: str) -> None:
     with suppress(RuntimeError, WebSocketDisconnect):  # the client has left already
         if websocket.application_state is WebSocketState.CONNECTING:
             # Browsers show pages no answer to a handshake but this one.
-            await websocket.accept(messages.SUBPROTOCOL)
+            offered = messages.SUBPROTOCOL in websocket["subprotocols"]
+            await websocket.accept(messages.SUBPROTOCOL if offered else None)
         await websocket.close(code, short)
 
 

@@ -7,7 +7,13 @@ from dataclasses import asdict, dataclass
 from enum import IntEnum
 from typing import Any, Final
 
-from smart_filter_shared.errors import Error, FieldError, InvalidRecipe, MalformedRequest
+from smart_filter_shared.errors import (
+    Error,
+    FieldError,
+    InvalidRecipe,
+    MalformedRequest,
+    Unauthorized,
+)
 from smart_filter_shared.live import backgrounds
 from smart_filter_shared.live.tokens import RENEWAL_SECONDS
 from smart_filter_shared.recipe import Background, BackgroundKind
@@ -19,8 +25,8 @@ SUBPROTOCOL: Final = "smart-filter-live"
 HELLO_SECONDS: Final = 5.0
 IDLE_SECONDS: Final = 30.0
 SESSION_SECONDS: Final = 3600.0
-# Limit of a text message.  The longest is a first one: a token, and 480 characters of keywords,
-# each written as an escape such as \ud83d\ude00.
+# Limit of a text message.  The longest hold a token, or 480 characters of keywords, each written as
+# an escape such as \ud83d\ude00.
 MAX_TEXT_CHARACTERS: Final = 16_384
 FILE_BACKGROUND: Final = Background(BackgroundKind.FILE)
 
@@ -56,29 +62,25 @@ class Hello:
     recording, None for a live camera.
     """
 
-    token: str
     background: Background | None
     max_side_px: int
     rate: float | None
 
 
-def parse_subprotocols(offered: Sequence[str]) -> str | None:
-    """Return the token of a handshake's subprotocols; None when the first message has it."""
+def parse_subprotocols(offered: Sequence[str]) -> str:
+    """Return the token of a handshake's subprotocols.  Raises Unauthorized without one."""
     match offered:
         case [name, token] if name == SUBPROTOCOL:
             return token
-    return None
+    raise Unauthorized(
+        f"offer the subprotocols {SUBPROTOCOL} and a token of POST /v1/live", pointer="/token"
+    )
 
 
-def parse_hello(text: str, *, token: str | None = None) -> Hello:
-    """Parse the first message.  Raises MalformedRequest, InvalidRecipe.
-
-    token: that of the handshake, instead of one in the message.
-    """
-    fields = _read(text, known={"token", "background", "max_side", "rate"})
-    token, side = token or fields.get("token"), fields.get("max_side", frames.MAX_SIDE_PX)
-    if not isinstance(token, str):
-        raise MalformedRequest('the first message is {"token": "…"}', pointer="/token")
+def parse_hello(text: str) -> Hello:
+    """Parse the first message.  Raises MalformedRequest, InvalidRecipe."""
+    fields = _read(text, known={"background", "max_side", "rate"})
+    side = fields.get("max_side", frames.MAX_SIDE_PX)
     # `type`, because bool is a subclass of int.
     if type(side) is not int or not _MIN_SIDE_PX <= side <= frames.MAX_SIDE_PX:
         raise MalformedRequest(
@@ -92,7 +94,7 @@ def parse_hello(text: str, *, token: str | None = None) -> Hello:
             pointer="/rate",
         )
     asked = _background(fields["background"]) if "background" in fields else None
-    return Hello(token, asked, side, rate)
+    return Hello(asked, side, rate)
 
 
 def parse_change(text: str) -> Background | AnotherToken:

@@ -3,7 +3,6 @@
 import signal
 import socket
 import sys
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -39,7 +38,6 @@ def serve(
     *,
     research: bool,
     emotions: bool,
-    trusted_proxies: Sequence[str],
     listening: socket.socket,
     operators: socket.socket | None,
     threads: int,
@@ -47,8 +45,6 @@ def serve(
     """Serve live video until SIGTERM or SIGINT; clients then get close code 1012.
 
     weights: the folder of weights.  research, emotions: as in `models.load`.
-    trusted_proxies: addresses and networks whose X-Forwarded-For counts; empty: uvicorn's default,
-        FORWARDED_ALLOW_IPS or 127.0.0.1.
     listening: the socket for clients; early connections wait in its backlog.
     operators: the socket that serves readiness and metrics; None: none does.
     Raises SetupFailed when no secret is set, or weights are missing; DecoderUnavailable.
@@ -72,7 +68,7 @@ def serve(
         most_each=settings.connections_each,
     )
     operators_port = None if operators is None else operators.getsockname()[1]
-    config = build_config(app.create_app(registry, operators_port), trusted_proxies)
+    config = build_config(app.create_app(registry, operators_port))
     # Accepted sockets inherit this option: the kernel cuts off a client that does not read what
     # was sent, however little that is. Source: tcp(7).
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _PING_TIMEOUT_SECONDS * 1000)
@@ -88,12 +84,12 @@ def serve(
         decoder.close()
 
 
-def build_config(application: ASGIApp, trusted_proxies: Sequence[str]) -> uvicorn.Config:
-    """Return the uvicorn configuration for the application; trusted_proxies: as for `serve`."""
+def build_config(application: ASGIApp) -> uvicorn.Config:
+    """Return the uvicorn configuration for the application."""
     return uvicorn.Config(
         application,
         http=StrictHeadsProtocol,
-        forwarded_allow_ips=list(trusted_proxies) or None,
+        proxy_headers=False,
         access_log=False,
         log_config=None,  # the service's own log settings apply
         log_level="warning",

@@ -3,9 +3,9 @@
 import asyncio
 import datetime as dt
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from typing import Final, ParamSpec, TypeVar
 
@@ -16,8 +16,6 @@ from smart_filter_workers.decoder.pool import Decoder
 from smart_filter_workers.live.metrics import LiveMetrics
 from smart_filter_workers.live.models import LiveModels
 
-# Limit of connections without a token: each may be sending 4 MB.
-_MAX_UNAUTHENTICATED: Final = 16
 _RETRY_AFTER_SECONDS: Final = 10.0
 
 Given = ParamSpec("Given")
@@ -44,8 +42,6 @@ class SessionRegistry:
     ) -> None:
         self.measures = LiveMetrics()
         self.decoder = decoder
-        # The client networks of connections without a token, by timeout, the oldest first.
-        self._strangers: dict[asyncio.Timeout, str] = {}
         self._tokens = tokens
         self._load = load
         self._loading: asyncio.Future[LiveModels] | None = None
@@ -118,33 +114,6 @@ class SessionRegistry:
         finally:
             self._connected[tenant] -= 1
             self._connected += Counter()  # removes tenants with a count of 0
-
-    @asynccontextmanager
-    async def unauthenticated_slot(self, network: str, *, seconds: float) -> AsyncIterator[None]:
-        """Limit the time and number of connections without a token while the block runs.
-
-        When too many wait, the oldest one of the client network that has the most is dropped: a
-        network that only holds places locks no other out, and an honest client sends its token at
-        once.  Raises TimeoutError for the dropped one, and when the time is over.
-        """
-        async with asyncio.timeout(seconds) as patience:
-            self._strangers[patience] = network
-            if len(self._strangers) > _MAX_UNAUTHENTICATED:
-                self._drop_stranger()
-            try:
-                yield
-            finally:
-                self._strangers.pop(patience, None)
-
-    def _drop_stranger(self) -> None:
-        waiting = Counter(self._strangers.values())
-        most = max(waiting.values())
-        oldest = next(
-            patience for patience, network in self._strangers.items() if waiting[network] == most
-        )
-        del self._strangers[oldest]
-        if not oldest.expired():
-            oldest.reschedule(asyncio.get_running_loop().time())
 
     async def sight(self) -> LiveModels:
         """Return the models, loaded once.  Raises SetupFailed."""

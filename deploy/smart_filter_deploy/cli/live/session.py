@@ -4,6 +4,7 @@ Requests a token, connects, and reconnects when the connection breaks. Source: d
 """
 
 import json
+import math
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -98,8 +99,8 @@ class LiveSession:
         self._connection = ExitStack()
         self._socket: ClientConnection | None = None
         self._announced: Fields | None = None
-        # How often the worker wants a new token, and when it gets the next; None: never.
-        self._token_seconds: float | None = None
+        # How often the worker wants a new token, and when it gets the next.
+        self._token_seconds = math.inf
         self._token_at = 0.0
         self._dropped_before = self._dropped = 0
 
@@ -192,9 +193,7 @@ class LiveSession:
         self._dropped_before, self._dropped = self.dropped, 0
         self._announced = None
         try:
-            # Earlier workers read the token only here.
-            hello = {"token": ticket.token} | ({} if self._rate is None else {"rate": self._rate})
-            self._socket.send(json.dumps(hello))
+            self._socket.send(json.dumps({} if self._rate is None else {"rate": self._rate}))
             message = self._socket.recv(_RESPONSE_TIMEOUT_SECONDS)
         except ConnectionClosed as error:
             raise self._error_for_close(error) from error
@@ -202,13 +201,12 @@ class LiveSession:
         if ready.get("type") != "ready":
             raise UnexpectedAnswer(f"{host} does not follow the live video protocol (docs/live.md)")
         limits = Fields(ready, "the first message of a live worker").object_or_none("limits")
-        # Earlier workers want no further token.
-        self._token_seconds = None if limits is None else limits.number_or_none("token_seconds")
-        self._token_at = self._clock() + (self._token_seconds or 0.0)
+        self._token_seconds = math.inf if limits is None else limits.number("token_seconds")
+        self._token_at = self._clock() + self._token_seconds
 
     def _extend(self) -> None:
         """Send a new token when it is time.  Raises ConnectionClosed, LiveConnectionLost."""
-        if self._token_seconds is None or self._clock() < self._token_at:
+        if self._clock() < self._token_at:
             return
         self._token_at = self._clock() + self._token_seconds
         # Without a new token the worker ends the connection; connecting again then says why.

@@ -29,8 +29,7 @@ export function connect(background, handlers) {
   };
   const answers = {
     ready: ({ limits }) => {
-      // Earlier workers want no further token.
-      if (limits.token_seconds) renewing = setInterval(renew, limits.token_seconds * 1000);
+      renewing = setInterval(renew, limits.token_seconds * 1000);
       handlers.onReady();
       if (background.picture) change(background);
     },
