@@ -38,8 +38,8 @@ for name in broker_password grafana_password live_secret postgres_password seali
 done
 read_secret() { cat "secrets/$1"; }
 
-# API, workers and sender each have a database role. In an installation from before these roles, they
-# share the one of `database_url` (docs/deploying.md).
+# API, workers and sender each have a database role. If there is a `database_url` of another database,
+# they share its role.
 for process in api worker sender; do
   if [ -s secrets/database_url ]; then
     read_secret database_url | keep "database_url_$process"

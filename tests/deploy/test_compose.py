@@ -372,7 +372,7 @@ def test_script_gives_processes_of_a_new_installation_their_own_roles(tmp_path: 
         assert len(url.password or "") == 64
 
 
-def test_script_keeps_the_shared_role_of_an_earlier_installation(tmp_path: Path) -> None:
+def test_processes_share_the_role_of_a_database_url_that_is_there(tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "database_url").write_text("postgresql+psycopg://own:url@host/d")
 

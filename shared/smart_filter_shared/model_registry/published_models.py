@@ -72,8 +72,7 @@ _PUBLISH = text("""
         seen_at = excluded.seen_at,
         offered_at = CASE WHEN :decides THEN excluded.offered_at ELSE known.offered_at END
     WHERE (
-        coalesce(known.release <= excluded.release, true)
-        OR coalesce(known.fingerprint = excluded.fingerprint, false)
+        known.release <= excluded.release OR known.fingerprint = excluded.fingerprint
     ) AND (
         :decides OR coalesce(
             known.offered_at <= statement_timestamp() - make_interval(days => :pool_days), true

@@ -25,10 +25,9 @@ models = Table(
     Column("name", Text, primary_key=True),
     Column("capability", Text, nullable=False),
     Column("card", JSONB, nullable=False),
-    # Digest of the card, and the code version that published it. Null in rows of code versions
-    # that did not write them.
-    Column("fingerprint", Text),
-    Column("release", ARRAY(Integer)),
+    # Digest of the card, and the code version that published it.
+    Column("fingerprint", Text, nullable=False),
+    Column("release", ARRAY(Integer), nullable=False),
     # Why the publishing process cannot run the model; null when it can.
     Column("fault", Text),
     Column("seen_at", Moment, nullable=False),

@@ -25,7 +25,7 @@ artifacts = Table(
     Column("key", Text, primary_key=True),
     Column("job_id", Uuid, nullable=False),
     Column("kind", Text, nullable=False),
-    # In bytes; 0 in rows of code versions that did not write it.
+    # In bytes.
     Column("length", BigInteger, nullable=False, server_default=text("0")),
     Column("expires_at", Moment, nullable=False),
     # Once set, the artifact is not served: its object is being removed.

@@ -80,8 +80,7 @@ keys = Table(
     Column("parent", Uuid),
     Column("max_jobs", Integer),
     Column("jobs", Integer, nullable=False, server_default=text("0")),
-    # The key that made it with POST /v1/keys; null for keys of the command line and of devices, and
-    # in rows of code versions that did not write it.
+    # The key that made it with POST /v1/keys; null for keys of the command line and of devices.
     Column("issued_by", Uuid),
     # Whether it is the key of a signed-in person's session, which keys issued with it outlive.
     Column("is_personal", Boolean, nullable=False, server_default=text("false")),

@@ -374,8 +374,8 @@ CREATE TABLE models (
     seen_at timestamptz NOT NULL,
     fault text,
     offered_at timestamptz,
-    fingerprint text,
-    release integer[],
+    fingerprint text NOT NULL,
+    release integer[] NOT NULL,
     PRIMARY KEY (task, name)
 );
 
