@@ -8,9 +8,9 @@ import pytest
 
 # Every package that only the extras install, among those that our own code imports.
 _EXTRAS = (
-    "ai_edge_litert alembic celery coloraide cryptography cv2 fastapi kombu mcp minio numpy "
-    "onnxruntime PIL psycopg pydantic pydantic_settings redis simplejpeg sqlalchemy structlog "
-    "uuid_utils uvicorn"
+    "ai_edge_litert alembic cachetools celery coloraide cryptography cv2 fastapi kombu mcp minio "
+    "numpy onnxruntime PIL psycopg pydantic pydantic_settings redis simplejpeg sqlalchemy "
+    "structlog uuid_utils uvicorn"
 )
 # Each line of the input is a command; each line of the output is its exit status and output.
 _WITHOUT_EXTRAS = f"""
@@ -104,8 +104,8 @@ def test_command_runs_without_extras(command: str, ended: dict[str, Ended]) -> N
     assert "not installed" not in ended[command].err
 
 
-# httpx and its dependencies.
-_HTTPX = "httpx httpcore anyio certifi h11 idna sniffio typing_extensions"
+# httpx, its dependencies, and httpx-sse.
+_HTTPX = "httpx httpx_sse httpcore anyio certifi h11 idna sniffio typing_extensions"
 _PROGRAM = f"""
 import importlib.abc, sys
 
@@ -135,7 +135,7 @@ for attempt in (
 """
 
 
-def test_client_needs_httpx_only() -> None:
+def test_client_needs_httpx_and_its_events_only() -> None:
     ended = subprocess.run(
         [sys.executable, "-W", "error", "-c", _PROGRAM],
         capture_output=True,

@@ -148,7 +148,7 @@ def test_line_of_a_head_that_ends_with_a_bare_line_feed_is_refused(
             pass
         await Response()(scope, receive, send)
 
-    configs = (server.build_config(app), live_process.build_config(app, ()))
+    configs = (server.build_config(app), live_process.build_config(app))
     for config in configs:
         config.load()
         assert isinstance(config.http_protocol_class, type)
