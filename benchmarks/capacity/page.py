@@ -1,36 +1,28 @@
-"""Write the tables of docs/capacity.md from the answers, the figures and the validation."""
+"""Write the tables of docs/capacity.md from the answers and the figures."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks.capacity import answers, validation
 from benchmarks.capacity.answers import Answers
 from benchmarks.capacity.fleet import BROKER, DATABASE, GETS, NETWORK, PUTS, Figures
 from benchmarks.capacity.sizing import Plan
-from benchmarks.capacity.validation import Comparison
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "capacity.md"
 _PLACE: Final = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-_COMMAND: Final = re.compile(r"python -m [\w.]+")
-_P50, _P95 = 50, 95
 _SECONDS_PER_MINUTE: Final = 60
 
 Rows = Sequence[Sequence[str]]
 
 
-def render_page(text: str, figures: Figures, found: Answers, compared: Sequence[Comparison]) -> str:
+def render_page(text: str, figures: Figures, found: Answers) -> str:
     """Return the page with its tables replaced.  Raises KeyError for an unknown table."""
     tables: Mapping[str, Callable[[], Rows]] = {
         "servers": lambda: _servers(figures),
         "needs": lambda: _needs(figures, found),
         "costs": lambda: _costs(figures, found),
-        "parts": lambda: _parts(found),
-        "cells": lambda: _cells(found),
         "crowds": lambda: _crowds(found),
-        "validated": lambda: _validated(compared),
-        "sources": lambda: _sources(figures),
     }
     return _PLACE.sub(
         lambda place: f"{place[1]}{_markdown(tables[place[2]]())}\n{place[3]}",
@@ -40,7 +32,7 @@ def render_page(text: str, figures: Figures, found: Answers, compared: Sequence[
 
 def write_page(figures: Figures, found: Answers) -> None:
     """Replace the tables of the page."""
-    PAGE.write_text(render_page(PAGE.read_text(), figures, found, validation.read_comparisons()))
+    PAGE.write_text(render_page(PAGE.read_text(), figures, found))
 
 
 def _markdown(rows: Rows) -> str:
@@ -111,45 +103,6 @@ def _costs(figures: Figures, found: Answers) -> Rows:
     ]
 
 
-def _parts(found: Answers) -> Rows:
-    [one] = [plan for plan in _by_rate(found)[answers.RATES[-1]] if plan.fleet.kind == answers.KIND]
-    dollars = sum(one.monthly.values())
-    return [
-        (f"of a month at {one.rate:,.0f} photos/s, {answers.KIND}", "dollars", "share"),
-        *(
-            (what, _thousands(part), f"{100 * part / dollars:.0f} %")
-            for what, part in one.monthly.items()
-        ),
-    ]
-
-
-def _cells(found: Answers) -> Rows:
-    return [
-        (
-            *("cells", "photos/s of each", "busiest shared server", f"GPUs ({answers.KIND})"),
-            *("p95", "dollars a month", "lost with one cell"),
-        ),
-        *(
-            (
-                str(one.fleet.cells),
-                f"{one.rate / one.fleet.cells:,.0f}",
-                _busiest(one),
-                f"{one.fleet.gpus:,}",
-                f"{one.p95:.2f} s",
-                _thousands(sum(one.monthly.values())),
-                f"{100 / one.fleet.cells:.0f} %",
-            )
-            for one in found.cells
-        ),
-    ]
-
-
-def _busiest(plan: Plan) -> str:
-    shared = {name: plan.busy[name] for name in (DATABASE, BROKER, NETWORK, GETS, PUTS)}
-    name, busy = max(shared.items(), key=lambda item: item[1])
-    return f"{name}, {100 * busy:.0f} %"
-
-
 def _crowds(found: Answers) -> Rows:
     return [
         (
@@ -167,42 +120,6 @@ def _crowds(found: Answers) -> Rows:
                 f"{one.hours:.0f}",
             )
             for one in found.crowds
-        ),
-    ]
-
-
-def _validated(compared: Sequence[Comparison]) -> Rows:
-    return [
-        (
-            *("a worker takes", "load", "jobs", "jobs/s: seen, foretold", "p50, s"),
-            *("p95, s", "off by", "at other times"),
-        ),
-        *(
-            (
-                {"alone": "one", "fours": "up to four"}[one.fleet],
-                f"{one.load:g}",
-                f"{one.jobs:,}",
-                f"{one.seen.rate:.2f}, {one.foretold.rate:.2f}",
-                *(
-                    f"{one.seen.percentiles[percent - 1]:.2f}, "
-                    f"{one.foretold.percentiles[percent - 1]:.2f}"
-                    for percent in (_P50, _P95)
-                ),
-                f"{round(one.p95_off_percent):+d} %",
-                f"{one.others_p95[0]:.2f}–{one.others_p95[-1]:.2f}",
-            )
-            for one in compared
-        ),
-    ]
-
-
-def _sources(figures: Figures) -> Rows:
-    every = {**figures.measured, "prices": figures.prices}
-    return [
-        ("figures", "source", "by"),
-        *(
-            (name.replace("_", " "), str(one["source"]), _COMMAND.sub(r"`\g<0>`", str(one["by"])))
-            for name, one in every.items()
         ),
     ]
 

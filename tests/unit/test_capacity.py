@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from benchmarks.capacity import answers, autoscale, fleet, page, validation
+from benchmarks.capacity import answers, autoscale, fleet, page
 from benchmarks.capacity.simulation import simulate
 from benchmarks.capacity.system import Pool, Stage, System
 
@@ -42,6 +42,6 @@ def test_answers_follow_from_these_figures() -> None:
 def test_page_contains_the_tables_of_the_answers() -> None:
     text = page.PAGE.read_text()
 
-    shown = page.render_page(text, FIGURES, answers.read_answers(), validation.read_comparisons())
+    shown = page.render_page(text, FIGURES, answers.read_answers())
 
     assert shown == text, "run `python -m benchmarks.capacity --tables-only`"
